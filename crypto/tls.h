@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* TLS 1.2 over a byte stream that somebody else moves: BearSSL's engine behind four buffers.
+ *
+ * Sans I/O: crypto_tls_want says what the engine can do now; the driver moves bytes. Records travel between the
+ * engine and the network, application bytes between the engine and the protocol above:
+ *     network -> record_in / record_received      record_out / record_sent -> network
+ *     app_in / app_received -> protocol           protocol -> app_out / app_sent, then crypto_tls_flush
+ * Certificates are always verified by the client: chain to a trust anchor, dates, host name. There is no option
+ * to switch that off. Contexts hold interior pointers (BearSSL's), so they must not be moved or copied while in use.
+ * All memory is in these structures; they contain key material and are wiped by crypto_tls_wipe. */
+#ifndef CRYPTO_TLS_H
+#define CRYPTO_TLS_H
+
+#include "crypto/crypto.h"
+#include <bearssl.h>
+
+/* Trust anchors decoded from PEM. */
+#ifndef CRYPTO_TRUST_ANCHORS_MAX
+#define CRYPTO_TRUST_ANCHORS_MAX 8 /* number of certificates; raise it to load a whole system bundle */
+#endif
+#ifndef CRYPTO_TRUST_STORAGE
+#define CRYPTO_TRUST_STORAGE (CRYPTO_TRUST_ANCHORS_MAX * 768) /* their names and keys */
+#endif
+struct crypto_trust {
+    br_x509_trust_anchor anchors[CRYPTO_TRUST_ANCHORS_MAX];
+    size_t count;
+    uint8_t storage[CRYPTO_TRUST_STORAGE];
+    size_t used;
+};
+
+/* Read every CERTIFICATE of a PEM text as a trust anchor; other PEM objects are ignored.
+ * The anchors view trust's own storage, so trust must not be moved afterwards.
+ * Returns: 0; DPS_E_FORMAT if the PEM or a certificate is malformed or there is no certificate at all;
+ * DPS_E_LIMIT if there are more than fit; DPS_E_ALGORITHM for a key that is neither RSA nor EC. */
+int crypto_trust_load(struct crypto_trust *trust, struct span pem);
+
+/* A server's certificate chain and private key, decoded from PEM. */
+#define CRYPTO_CHAIN_MAX 4
+#define CRYPTO_CHAIN_STORAGE 8192
+struct crypto_identity {
+    br_x509_certificate chain[CRYPTO_CHAIN_MAX];
+    size_t chain_len;
+    unsigned issuer_key_type; /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC: how the leaf is signed */
+    int key_type;             /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC: the private key's own */
+    br_rsa_private_key rsa;
+    br_ec_private_key ec;
+    uint8_t storage[CRYPTO_CHAIN_STORAGE];
+    size_t used;
+};
+
+/* Read a chain (leaf first) and its private key (RSA or P-256/P-384, PKCS#1, SEC1 or PKCS#8, not encrypted).
+ * Returns: 0; DPS_E_FORMAT; DPS_E_LIMIT; DPS_E_ALGORITHM. identity is wiped unless 0 is returned. It must not be
+ * moved afterwards and must outlive every connection that uses it; the caller wipes it. */
+int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem, struct span key_pem);
+
+/* One connection, client side. The receive and the send buffer are the caller's, so that a board can choose:
+ * io_len of at least BR_SSL_BUFSIZE_MONO (16 709, half duplex) or BR_SSL_BUFSIZE_BIDI (33 178). */
+struct crypto_tls_client {
+    br_ssl_client_context client;
+    br_x509_minimal_context x509;
+};
+
+/* Start a client connection.
+ *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, kept by reference
+ *                until this function returns. A dotted IPv4 address is compared with the certificate's names too.
+ *   now          seconds since 1970, against which certificate dates are checked
+ *   entropy      32 fresh random bytes
+ *   resume       true: offer the session of the previous connection in this same context
+ * Returns: 0; DPS_E_USAGE if the buffer is too small or host is too long; DPS_E_TLS. */
+int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
+                            uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume);
+
+/* Session cache shared by the server's connections, in storage given by the caller (about 100 bytes a session). */
+struct crypto_tls_cache {
+    br_ssl_session_cache_lru lru;
+};
+void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len);
+
+/* One connection, server side. */
+struct crypto_tls_server {
+    br_ssl_server_context server;
+};
+
+/* Start a server connection. ECDHE suites only, with X25519, P-256 and P-384 (BearSSL's m31 curves: the short
+ * profiles hard-code slower ones). cache may be null: no resumption.
+ * Returns: 0; DPS_E_USAGE if the buffer is too small; DPS_E_TLS. */
+int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_identity *identity,
+                            struct crypto_tls_cache *cache, const uint8_t entropy[32], uint8_t *io,
+                            size_t io_len);
+
+/* Both sides share the engine. */
+static inline br_ssl_engine_context *crypto_tls_client_engine(struct crypto_tls_client *c)
+{
+    return &c->client.eng;
+}
+static inline br_ssl_engine_context *crypto_tls_server_engine(struct crypto_tls_server *s)
+{
+    return &s->server.eng;
+}
+
+enum {
+    CRYPTO_TLS_RECORD_OUT = 1, /* bytes wait to be sent to the network */
+    CRYPTO_TLS_RECORD_IN = 2,  /* bytes from the network are welcome */
+    CRYPTO_TLS_APP_OUT = 4,    /* application bytes may be given for sending: the handshake is over */
+    CRYPTO_TLS_APP_IN = 8,     /* application bytes have arrived */
+    CRYPTO_TLS_CLOSED = 16     /* finished; crypto_tls_error says whether cleanly */
+};
+/* What the engine can do now: a mask of the values above. */
+unsigned crypto_tls_want(const br_ssl_engine_context *e);
+
+/* The four windows. Each gives the engine's own buffer and its size (0: not now); the second function says how
+ * many bytes of it were used, 1..len. */
+uint8_t *crypto_tls_record_out(const br_ssl_engine_context *e, size_t *len);
+void crypto_tls_record_sent(br_ssl_engine_context *e, size_t len);
+uint8_t *crypto_tls_record_in(const br_ssl_engine_context *e, size_t *len);
+void crypto_tls_record_received(br_ssl_engine_context *e, size_t len);
+uint8_t *crypto_tls_app_out(const br_ssl_engine_context *e, size_t *len);
+void crypto_tls_app_sent(br_ssl_engine_context *e, size_t len);
+uint8_t *crypto_tls_app_in(const br_ssl_engine_context *e, size_t *len);
+void crypto_tls_app_received(br_ssl_engine_context *e, size_t len);
+
+/* Make records of the application bytes given so far. */
+void crypto_tls_flush(br_ssl_engine_context *e);
+/* Begin an orderly close (close_notify). The engine still wants RECORD_OUT until it is CLOSED. */
+void crypto_tls_close(br_ssl_engine_context *e);
+
+/* BearSSL's error number: 0 while open or after a clean close. crypto_tls_error_text gives a sentence that says
+ * what was wrong with the peer ("the certificate is for another host name"); never null. */
+int crypto_tls_error(const br_ssl_engine_context *e);
+const char *crypto_tls_error_text(int error);
+
+/* True when the current connection resumed an earlier session (valid once APP_OUT is wanted). Client only. */
+bool crypto_tls_client_resumed(const struct crypto_tls_client *c);
+
+/* Wipe a finished connection, keys included. */
+void crypto_tls_client_wipe(struct crypto_tls_client *c);
+void crypto_tls_server_wipe(struct crypto_tls_server *s);
+
+#endif

@@ -16,6 +16,7 @@ UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c)
 
 CORE_OBJ = $(CORE_SRC:%.c=$(BUILD)/obj/%.o)
 PORT_OBJ = $(PORT_SRC:%.c=$(BUILD)/obj/%.o)
+VECTOR_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c))
 
 .PHONY: all
 all: $(BUILD)/libtpmdps.a $(PROGRAMS)
@@ -41,7 +42,7 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(BUILD)/libtpmdps-posix.a 
 
 .PHONY: unit
 unit: $(UNIT)
-$(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/test.o $(BUILD)/libtpmdps.a
+$(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/test.o $(VECTOR_OBJ) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lbearssl
 

@@ -54,7 +54,7 @@ struct crypto_rsa_public {
  *   label    the whole label, for a TPM with its terminating zero byte [P1 r1.59 B.4]
  *   message  at most modulus.len - 66 bytes
  *   out      modulus.len bytes are written
- * Returns: 0; DPS_E_ALGORITHM if the key is unusable (even or short modulus, exponent even or below 3);
+ * Returns: 0; DPS_E_ALGORITHM if the key is unusable (modulus even or below 1024 bits, exponent even or below 3);
  * DPS_E_LIMIT if the message or modulus is too long. out is zeroed unless 0 is returned. */
 int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
                             const uint8_t seed[CRYPTO_SHA256_SIZE], struct span message, uint8_t *out);

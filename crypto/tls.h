@@ -12,6 +12,7 @@
 #define CRYPTO_TLS_H
 
 #include "crypto/crypto.h"
+#include "crypto/limits.h"
 #include <bearssl.h>
 
 /* Trust anchors decoded from PEM. */
@@ -31,7 +32,8 @@ struct crypto_trust {
 /* Read every CERTIFICATE of a PEM text as a trust anchor; other PEM objects are ignored.
  * The anchors view trust's own storage, so trust must not be moved afterwards.
  * Returns: 0; DPS_E_FORMAT if the PEM or a certificate is malformed or there is no certificate at all;
- * DPS_E_LIMIT if there are more than fit; DPS_E_ALGORITHM for a key that is neither RSA nor EC. */
+ * DPS_E_LIMIT if there are more than fit; DPS_E_ALGORITHM for a key that is neither RSA nor EC. trust is empty unless
+ * 0 is returned. */
 int crypto_trust_load(struct crypto_trust *trust, struct span pem);
 
 /* A server's certificate chain and private key, decoded from PEM. */
@@ -40,7 +42,7 @@ int crypto_trust_load(struct crypto_trust *trust, struct span pem);
 struct crypto_identity {
     br_x509_certificate chain[CRYPTO_CHAIN_MAX];
     size_t chain_len;
-    unsigned issuer_key_type; /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC: how the leaf is signed */
+    unsigned issuer_key_type; /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC: how the leaf is signed; 0: otherwise */
     int key_type;             /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC: the private key's own */
     br_rsa_private_key rsa;
     br_ec_private_key ec;
@@ -48,9 +50,12 @@ struct crypto_identity {
     size_t used;
 };
 
-/* Read a chain (leaf first) and its private key (RSA or P-256/P-384, PKCS#1, SEC1 or PKCS#8, not encrypted).
- * Returns: 0; DPS_E_FORMAT; DPS_E_LIMIT; DPS_E_ALGORITHM. identity is wiped unless 0 is returned. It must not be
- * moved afterwards and must outlive every connection that uses it; the caller wipes it. */
+/* Read a chain (leaf first) and its private key (RSA from 2048 bits or P-256/P-384; PKCS#1, SEC1 or PKCS#8, not
+ * encrypted). Both may stand in one text; other PEM objects are ignored.
+ * Returns: 0; DPS_E_FORMAT if a text is malformed or lacks its object, or there is more than one key, or it is
+ * encrypted; DPS_E_LIMIT if the chain does not fit; DPS_E_ALGORITHM for another kind of key; DPS_E_USAGE if the key is
+ * not that of the leaf. identity is wiped unless 0 is returned. It must not be moved afterwards and must outlive every
+ * connection that uses it; the caller wipes it. */
 int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem, struct span key_pem);
 
 /* One connection, client side. The receive and the send buffer are the caller's, so that a board can choose:
@@ -58,19 +63,28 @@ int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem
 struct crypto_tls_client {
     br_ssl_client_context client;
     br_x509_minimal_context x509;
+    uint8_t offered[32]; /* the session ID that was offered for resumption */
+    uint8_t offered_len; /* 0: none */
 };
 
 /* Start a client connection.
- *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, kept by reference
- *                until this function returns. A dotted IPv4 address is compared with the certificate's names too.
+ *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, 1..DPS_HOST_MAX
+ *                characters, kept by reference until this function returns. BearSSL reads only a certificate's
+ *                dNSName entries (or, where there is no subjectAltName, its common name), never its iPAddress
+ *                entries: a certificate that is to serve for an IP address carries it as a dNSName.
  *   now          seconds since 1970, against which certificate dates are checked
- *   entropy      32 fresh random bytes
- *   resume       true: offer the session of the previous connection in this same context
- * Returns: 0; DPS_E_USAGE if the buffer is too small or host is too long; DPS_E_TLS. */
+ *   entropy      32 fresh random bytes, the only randomness of the connection
+ *   resume       true: offer the session of the previous connection in this same context, which then must not have
+ *                been wiped. It is offered only to the same host and only if that connection did not fail; otherwise,
+ *                and if the server declines, the handshake is a full one. false: c may be uninitialised
+ * trust must outlive the connection.
+ * Returns: 0; DPS_E_USAGE if the buffer is too small, host is empty or too long, or now is beyond the calendar;
+ * DPS_E_TLS. */
 int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
                             uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume);
 
-/* Session cache shared by the server's connections, in storage given by the caller (about 100 bytes a session). */
+/* Session cache shared by the server's connections, in storage given by the caller (100 bytes a session), who wipes
+ * it: it holds master secrets. */
 struct crypto_tls_cache {
     br_ssl_session_cache_lru lru;
 };
@@ -81,8 +95,8 @@ struct crypto_tls_server {
     br_ssl_server_context server;
 };
 
-/* Start a server connection. ECDHE suites only, with X25519, P-256 and P-384 (BearSSL's m31 curves: the short
- * profiles hard-code slower ones). cache may be null: no resumption.
+/* Start a server connection. ECDHE suites only, with X25519, P-256 and larger curves in BearSSL's default
+ * implementation (m31 in 0.6: the short profiles hard-code a slower one). cache may be null: no resumption.
  * Returns: 0; DPS_E_USAGE if the buffer is too small; DPS_E_TLS. */
 int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_identity *identity,
                             struct crypto_tls_cache *cache, const uint8_t entropy[32], uint8_t *io,
@@ -105,7 +119,9 @@ enum {
     CRYPTO_TLS_APP_IN = 8,     /* application bytes have arrived */
     CRYPTO_TLS_CLOSED = 16     /* finished; crypto_tls_error says whether cleanly */
 };
-/* What the engine can do now: a mask of the values above. */
+/* What the engine can do now: a mask of the values above. The engine cannot see that the network connection ended:
+ * when that happens before CLOSED, the peer's message may be cut short, and the driver reports DPS_E_STREAM. A peer
+ * may also close cleanly before APP_OUT was ever wanted. */
 unsigned crypto_tls_want(const br_ssl_engine_context *e);
 
 /* The four windows. Each gives the engine's own buffer and its size (0: not now); the second function says how
@@ -125,14 +141,16 @@ void crypto_tls_flush(br_ssl_engine_context *e);
 void crypto_tls_close(br_ssl_engine_context *e);
 
 /* BearSSL's error number: 0 while open or after a clean close. crypto_tls_error_text gives a sentence that says
- * what was wrong with the peer ("the certificate is for another host name"); never null. */
+ * what was wrong with the peer ("the certificate is for another host name"); never null. The engine itself never
+ * reports BR_ERR_IO (31): it is there for drivers that want the sentence of a connection that ended too early. */
 int crypto_tls_error(const br_ssl_engine_context *e);
 const char *crypto_tls_error_text(int error);
 
 /* True when the current connection resumed an earlier session (valid once APP_OUT is wanted). Client only. */
 bool crypto_tls_client_resumed(const struct crypto_tls_client *c);
 
-/* Wipe a finished connection, keys included. */
+/* Wipe a finished connection, keys and session included. The buffer is the caller's, who wipes it: it holds
+ * decrypted records. */
 void crypto_tls_client_wipe(struct crypto_tls_client *c);
 void crypto_tls_server_wipe(struct crypto_tls_server *s);
 

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. PEM stands in tls_pem.c.
+ *
+ * The engines are configured piece by piece instead of by BearSSL's profiles: the full profile also brings RSA key
+ * exchange, CBC, 3DES and SHA-1, which nobody needs here and which a board would have to store; the short server
+ * profiles hard-code slow curves. So the linker takes what is named in this file and nothing else. */
+#include "crypto/tls.h"
+#include <string.h>
+
+/* Forward secrecy and an AEAD, always. ChaCha20 first: the side without AES instructions, which is the device, is
+ * the client, and the server follows the client's order. */
+static const uint16_t suites[] = {
+    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,       BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,       BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+};
+
+/* The hashes that signatures may use. SHA-1 and MD5 are left out for certificates and handshake alike. */
+static const struct {
+    int id;
+    const br_hash_class *hash;
+} hashes[] = {
+    {br_sha256_ID, &br_sha256_vtable},
+    {br_sha384_ID, &br_sha384_vtable},
+    {br_sha512_ID, &br_sha512_vtable},
+};
+
+/* RSA certificates of at least 2048 bits, in bytes. */
+#define CERTIFICATE_RSA_MIN 256
+
+/* BearSSL counts days from 1 January of the year 0; this is 1 January 1970. */
+#define DAYS_TO_1970 719528
+
+/* What both sides have in common. The engine is zero before. */
+static void engine_configure(br_ssl_engine_context *e)
+{
+    br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
+    br_ssl_engine_set_suites(e, suites, sizeof suites / sizeof suites[0]);
+    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
+        br_ssl_engine_set_hash(e, hashes[i].id, hashes[i].hash);
+    br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
+    br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);
+    br_ssl_engine_set_default_aes_gcm(e);
+    br_ssl_engine_set_default_chapol(e);
+    br_ssl_engine_set_default_ec(e);
+    /* A second handshake on one connection serves no purpose here and has a history of attacks. */
+    br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
+}
+
+/* Give the engine its buffer and its only source of randomness. */
+static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)
+{
+    if (io_len < BR_SSL_BUFSIZE_MONO)
+        return DPS_E_USAGE;
+    br_ssl_engine_set_buffer(e, io, io_len, io_len >= BR_SSL_BUFSIZE_BIDI);
+    br_ssl_engine_inject_entropy(e, entropy, 32);
+    /* BearSSL would now also ask the system (RDRAND, /dev/urandom). Telling it that this is done keeps the platform
+     * out of this directory and makes a run with known entropy reproducible. There is no function for it. */
+    e->rng_os_rand_done = 1;
+    return DPS_OK;
+}
+
+/* Take the session that c may offer to host, before c is reused.
+ *
+ * BearSSL notes the server's session ID before it has verified the server. After a handshake that failed at the
+ * certificate, the session is therefore an impostor's ID with a master secret of zeros; offered again, the impostor
+ * could resume it without any certificate. So a session counts only if a master secret was agreed, which needs a
+ * verified certificate, if no error ended the connection [RFC 5246 7.2.2], and for the same host. */
+static bool session_take(const struct crypto_tls_client *c, const char *host,
+                         br_ssl_session_parameters *session)
+{
+    static const unsigned char none[sizeof session->master_secret] = {0};
+    br_ssl_engine_get_session_parameters(&c->client.eng, session);
+    return br_ssl_engine_last_error(&c->client.eng) == BR_ERR_OK && session->session_id_len > 0 &&
+           !crypto_equal(session->master_secret, none, sizeof none) &&
+           strcmp(br_ssl_engine_get_server_name(&c->client.eng), host) == 0;
+}
+
+static void client_configure(struct crypto_tls_client *c, const struct crypto_trust *trust, uint64_t now)
+{
+    br_ssl_engine_context *e = &c->client.eng;
+    engine_configure(e);
+    br_ssl_engine_set_default_rsavrfy(e);
+    br_ssl_engine_set_default_ecdsa(e);
+
+    br_x509_minimal_init(&c->x509, &br_sha256_vtable, trust->anchors, trust->count);
+    br_x509_minimal_set_rsa(&c->x509, br_ssl_engine_get_rsavrfy(e));
+    br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(e), br_ssl_engine_get_ecdsa(e));
+    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
+        br_x509_minimal_set_hash(&c->x509, hashes[i].id, hashes[i].hash);
+    br_x509_minimal_set_minrsa(&c->x509, CERTIFICATE_RSA_MIN);
+    br_x509_minimal_set_time(&c->x509, (uint32_t)(now / 86400 + DAYS_TO_1970), (uint32_t)(now % 86400));
+    br_ssl_engine_set_x509(e, &c->x509.vtable);
+}
+
+int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
+                            uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume)
+{
+    /* BearSSL takes an empty name as "do not compare names". */
+    size_t host_len = strlen(host);
+    if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - DAYS_TO_1970)
+        return DPS_E_USAGE;
+
+    br_ssl_session_parameters session = {0};
+    resume = resume && session_take(c, host, &session);
+    crypto_wipe(c, sizeof *c);
+    client_configure(c, trust, now);
+    if (resume) {
+        br_ssl_engine_set_session_parameters(&c->client.eng, &session);
+        memcpy(c->offered, session.session_id, session.session_id_len);
+        c->offered_len = session.session_id_len;
+    }
+    crypto_wipe(&session, sizeof session);
+
+    int error = engine_supply(&c->client.eng, entropy, io, io_len);
+    if (error == DPS_OK && br_ssl_client_reset(&c->client, host, resume) != 1)
+        error = DPS_E_TLS;
+    return error;
+}
+
+bool crypto_tls_client_resumed(const struct crypto_tls_client *c)
+{
+    /* A server that resumes repeats the ID that it was offered [RFC 5246 7.4.1.3]. */
+    br_ssl_session_parameters session;
+    br_ssl_engine_get_session_parameters(&c->client.eng, &session);
+    bool same = c->offered_len > 0 && session.session_id_len == c->offered_len &&
+                memcmp(session.session_id, c->offered, c->offered_len) == 0;
+    crypto_wipe(&session, sizeof session);
+    return same;
+}
+
+void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len)
+{
+    br_ssl_session_cache_lru_init(&cache->lru, storage, storage_len);
+}
+
+int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_identity *identity,
+                            struct crypto_tls_cache *cache, const uint8_t entropy[32], uint8_t *io,
+                            size_t io_len)
+{
+    crypto_wipe(s, sizeof *s);
+    br_ssl_engine_context *e = &s->server.eng;
+    engine_configure(e);
+    if (identity->key_type == BR_KEYTYPE_EC)
+        br_ssl_server_set_single_ec(&s->server, identity->chain, identity->chain_len, &identity->ec,
+                                    BR_KEYTYPE_SIGN, identity->issuer_key_type, br_ssl_engine_get_ec(e),
+                                    br_ecdsa_sign_asn1_get_default());
+    else
+        br_ssl_server_set_single_rsa(&s->server, identity->chain, identity->chain_len, &identity->rsa,
+                                     BR_KEYTYPE_SIGN, br_rsa_private_get_default(),
+                                     br_rsa_pkcs1_sign_get_default());
+    if (cache != NULL)
+        br_ssl_server_set_cache(&s->server, &cache->lru.vtable);
+
+    int error = engine_supply(e, entropy, io, io_len);
+    if (error == DPS_OK && br_ssl_server_reset(&s->server) != 1)
+        error = DPS_E_TLS;
+    return error;
+}
+
+unsigned crypto_tls_want(const br_ssl_engine_context *e)
+{
+    unsigned state = br_ssl_engine_current_state(e);
+    unsigned want = 0;
+    if (state & BR_SSL_SENDREC)
+        want |= CRYPTO_TLS_RECORD_OUT;
+    if (state & BR_SSL_RECVREC)
+        want |= CRYPTO_TLS_RECORD_IN;
+    if (state & BR_SSL_SENDAPP)
+        want |= CRYPTO_TLS_APP_OUT;
+    if (state & BR_SSL_RECVAPP)
+        want |= CRYPTO_TLS_APP_IN;
+    if (state & BR_SSL_CLOSED)
+        want |= CRYPTO_TLS_CLOSED;
+    return want;
+}
+
+uint8_t *crypto_tls_record_out(const br_ssl_engine_context *e, size_t *len)
+{
+    return br_ssl_engine_sendrec_buf(e, len);
+}
+
+void crypto_tls_record_sent(br_ssl_engine_context *e, size_t len)
+{
+    br_ssl_engine_sendrec_ack(e, len);
+}
+
+uint8_t *crypto_tls_record_in(const br_ssl_engine_context *e, size_t *len)
+{
+    return br_ssl_engine_recvrec_buf(e, len);
+}
+
+void crypto_tls_record_received(br_ssl_engine_context *e, size_t len)
+{
+    br_ssl_engine_recvrec_ack(e, len);
+}
+
+uint8_t *crypto_tls_app_out(const br_ssl_engine_context *e, size_t *len)
+{
+    return br_ssl_engine_sendapp_buf(e, len);
+}
+
+void crypto_tls_app_sent(br_ssl_engine_context *e, size_t len)
+{
+    br_ssl_engine_sendapp_ack(e, len);
+}
+
+uint8_t *crypto_tls_app_in(const br_ssl_engine_context *e, size_t *len)
+{
+    return br_ssl_engine_recvapp_buf(e, len);
+}
+
+void crypto_tls_app_received(br_ssl_engine_context *e, size_t len)
+{
+    br_ssl_engine_recvapp_ack(e, len);
+}
+
+void crypto_tls_flush(br_ssl_engine_context *e)
+{
+    br_ssl_engine_flush(e, 0);
+}
+
+void crypto_tls_close(br_ssl_engine_context *e)
+{
+    br_ssl_engine_close(e);
+}
+
+int crypto_tls_error(const br_ssl_engine_context *e)
+{
+    return br_ssl_engine_last_error(e);
+}
+
+void crypto_tls_client_wipe(struct crypto_tls_client *c)
+{
+    crypto_wipe(c, sizeof *c);
+}
+
+void crypto_tls_server_wipe(struct crypto_tls_server *s)
+{
+    crypto_wipe(s, sizeof *s);
+}
+
+struct sentence {
+    int error;
+    const char *text;
+};
+
+/* BearSSL's own errors: local ones below 32, certificates below 64, then a fatal alert received (256 + number) or
+ * sent (512 + number) [RFC 5246 7.2]. Only those that an operator can meet and act upon have their own sentence. */
+static const struct sentence sentences[] = {
+    {BR_ERR_OK, "no TLS error"},
+    {BR_ERR_BAD_PARAM, "TLS was started with a wrong setting"},
+    {BR_ERR_UNSUPPORTED_VERSION, "the peer does not offer TLS 1.2"},
+    {BR_ERR_BAD_VERSION, "the peer does not speak TLS, or not version 1.2"},
+    {BR_ERR_TOO_LARGE, "the peer sent a record that is larger than our buffer"},
+    {BR_ERR_BAD_MAC, "a record was altered on the way, or is not the peer's"},
+    {BR_ERR_NO_RANDOM, "there is no entropy for TLS"},
+    {BR_ERR_UNKNOWN_TYPE, "the peer does not speak TLS"},
+    {BR_ERR_UNEXPECTED, "the peer sent a TLS message out of order"},
+    {BR_ERR_BAD_CIPHER_SUITE, "the peer chose a cipher suite that was not offered"},
+    {BR_ERR_BAD_FINISHED, "the handshake was altered on the way"},
+    {BR_ERR_RESUME_MISMATCH, "the server resumed a session with other parameters"},
+    {BR_ERR_INVALID_ALGORITHM, "the peer has no algorithm in common with us"},
+    {BR_ERR_BAD_SIGNATURE, "the server's handshake signature is wrong"},
+    {BR_ERR_WRONG_KEY_USAGE, "the certificate's key may not be used for TLS"},
+    {BR_ERR_NO_CLIENT_AUTH, "the server demands a client certificate"},
+    {BR_ERR_IO, "the connection was closed before TLS was finished"},
+    {BR_ERR_X509_EMPTY_CHAIN, "the server sent no certificate"},
+    {BR_ERR_X509_UNSUPPORTED, "the certificate uses an algorithm that is not supported"},
+    {BR_ERR_X509_WRONG_KEY_TYPE, "the certificate's key does not fit the cipher suite"},
+    {BR_ERR_X509_BAD_SIGNATURE, "a signature in the certificate chain is wrong"},
+    {BR_ERR_X509_TIME_UNKNOWN, "the certificate cannot be checked without the time"},
+    {BR_ERR_X509_EXPIRED, "the certificate is expired or not yet valid; is the clock right?"},
+    {BR_ERR_X509_DN_MISMATCH, "the certificates of the chain do not follow each other"},
+    {BR_ERR_X509_BAD_SERVER_NAME, "the certificate is for another host name"},
+    {BR_ERR_X509_CRITICAL_EXTENSION, "the certificate has a critical extension that is not supported"},
+    {BR_ERR_X509_NOT_CA, "the certificate chain contains an issuer that is no CA"},
+    {BR_ERR_X509_FORBIDDEN_KEY_USAGE, "the certificate's key usage forbids TLS"},
+    {BR_ERR_X509_WEAK_PUBLIC_KEY, "the certificate's RSA key is shorter than 2048 bits"},
+    {BR_ERR_X509_NOT_TRUSTED, "the certificate chain does not end at a trusted CA"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_RECORD_MAC, "the peer says that a record was altered on the way"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE, "the peer has no TLS setting in common with us"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_CERTIFICATE, "the peer refused our certificate as malformed"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_UNSUPPORTED_CERTIFICATE, "the peer does not support our certificate"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_REVOKED, "the peer says that our certificate is revoked"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_EXPIRED, "the peer says that our certificate is expired"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_UNKNOWN, "the peer refused our certificate"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_UNKNOWN_CA, "the peer does not trust the CA of our certificate"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_ACCESS_DENIED, "the peer denied access"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_DECRYPT_ERROR, "the peer could not verify our handshake"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION, "the peer does not accept TLS 1.2"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_INSUFFICIENT_SECURITY, "the peer demands stronger cipher suites"},
+    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_INTERNAL_ERROR, "the peer had an internal error"},
+    {BR_ERR_RECV_FATAL_ALERT + 112, "the peer does not know the host name that was asked for"},
+    {BR_ERR_SEND_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE,
+     "the peer offered no cipher suite or curve that we accept"},
+    {BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION, "the peer does not offer TLS 1.2"},
+};
+
+const char *crypto_tls_error_text(int error)
+{
+    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++)
+        if (sentences[i].error == error)
+            return sentences[i].text;
+    if (error >= BR_ERR_SEND_FATAL_ALERT)
+        return "TLS was refused by us with a fatal alert";
+    if (error >= BR_ERR_RECV_FATAL_ALERT)
+        return "TLS was refused by the peer with a fatal alert";
+    if (error >= BR_ERR_X509_OK)
+        return "the certificate is malformed";
+    return "the peer violated the TLS protocol";
+}

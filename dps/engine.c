@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* Walks a table of steps. It knows how messages travel and when to try again, and nothing of the protocol.
+ *
+ * The invariant: while the flow runs, the message of row `row` stands built in tpm or net, unless a wait comes first;
+ * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. */
+#include "dps/json.h"
+#include "dps/step.h"
+#include "dps/text.h"
+#include "tpm/command.h"
+#include "tpm/rc.h"
+#include <string.h>
+
+#define TPM_ATTEMPTS_MAX 12 /* RETRY, TESTING, ...: waits of 10, 20, 40 ... ms, 40 s in all */
+#define NET_ATTEMPTS_MAX 6  /* 429 and 5xx */
+#define RETRY_AFTER_MAX 300 /* seconds */
+
+static const struct dps_step *row_of(const struct dps_device *d)
+{
+    return &d->flow[d->row];
+}
+
+/* Something is loaded: ask the TPM to flush it. */
+static void build_flush(struct dps_device *d)
+{
+    struct tpm2_writer w = tpm2_writer_over(d->tpm, sizeof d->tpm);
+    d->tpm_len = 0;
+    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
+        if (d->loaded[i] != 0) {
+            tpm2_flush_context_build(&w, d->loaded[i]);
+            d->tpm_len = (uint16_t)w.len;
+            return;
+        }
+    }
+}
+
+static void close_flow(struct dps_device *d)
+{
+    d->closing = true;
+    d->wait_ms = 0;
+    crypto_wipe(d->inner_key, sizeof d->inner_key);
+    build_flush(d);
+}
+
+static void fail(struct dps_device *d, int error)
+{
+    if (d->error == 0) {
+        d->error = error;
+        d->failed_row = d->row;
+    }
+    if (!d->closing) {
+        close_flow(d);
+    }
+}
+
+/* Build the current row's message. Returns false if the row has nothing to ask. */
+static bool build(struct dps_device *d)
+{
+    const struct dps_step *row = row_of(d);
+    const bool tpm = row->asks == TPM;
+    struct tpm2_writer w =
+        tpm ? tpm2_writer_over(d->tpm, sizeof d->tpm) : tpm2_writer_over(d->net, sizeof d->net);
+    if (row->build == NULL) {
+        return true;
+    }
+    row->build(d, &w);
+    if (w.error != 0) {
+        fail(d, w.error);
+        return true;
+    }
+    if (tpm) {
+        d->tpm_len = (uint16_t)w.len;
+    } else {
+        d->net_len = (uint16_t)w.len;
+        d->net_sent = 0;
+        d->answering = false;
+    }
+    return w.len > 0;
+}
+
+/* Go to a row: the next one that has something to ask. */
+static void enter(struct dps_device *d, int row)
+{
+    for (;; row++) {
+        d->row = (uint8_t)row;
+        if (row_of(d)->asks == NOBODY) {
+            close_flow(d);
+            return;
+        }
+        if (d->wait_ms > 0 || build(d)) {
+            return;
+        }
+    }
+}
+
+/* An answer has been read: on to the row that its reader names. */
+static void answered(struct dps_device *d, struct span answer)
+{
+    const int next = row_of(d)->read == NULL ? row_below(d) : row_of(d)->read(d, answer);
+    if (next < 0) {
+        fail(d, next);
+        return;
+    }
+    if (next != d->row) {
+        d->attempts = 0;
+    }
+    enter(d, next);
+}
+
+int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+                     const struct dps_step *flow)
+{
+    memset(d, 0, sizeof *d);
+    d->config = config;
+    d->flow = flow;
+    memcpy(d->nonce, nonce, sizeof d->nonce);
+    enter(d, 0);
+    return d->error;
+}
+
+int dps_engine_keep_text(char *field, size_t size, struct span text)
+{
+    if (text.len >= size) {
+        return DPS_E_LIMIT;
+    }
+    if (text.len > 0 && memchr(text.p, 0, text.len) != NULL) {
+        return DPS_E_FORMAT;
+    }
+    memcpy(field, text.p, text.len);
+    field[text.len] = '\0';
+    return 0;
+}
+
+struct span dps_owner_auth(const struct dps_device *d)
+{
+    if (d->cleared) {
+        return span_of(NULL, 0);
+    }
+    return d->owner_changed ? d->config->new_owner_auth : d->config->owner_auth;
+}
+
+struct span dps_endorsement_auth(const struct dps_device *d)
+{
+    if (d->cleared) {
+        return span_of(NULL, 0);
+    }
+    return d->endorsement_changed ? d->config->new_endorsement_auth : d->config->endorsement_auth;
+}
+
+/* ---- The public face --------------------------------------------------------------------------------------------- */
+
+enum dps_want dps_device_want(const struct dps_device *d)
+{
+    if (d->closing) {
+        if (d->tpm_len > 0) {
+            return DPS_WANT_TPM;
+        }
+        return d->error != 0 ? DPS_WANT_FAILED : DPS_WANT_DONE;
+    }
+    if (d->wait_ms > 0) {
+        return DPS_WANT_WAIT;
+    }
+    switch (row_of(d)->asks) {
+    case TPM:
+        return DPS_WANT_TPM;
+    case CLOCK:
+        return DPS_WANT_TIME;
+    case STORAGE:
+        return DPS_WANT_SAVE;
+    default:
+        if (d->connected != row_of(d)->asks) {
+            return DPS_WANT_CONNECT;
+        }
+        return d->answering ? DPS_WANT_RECEIVE : DPS_WANT_SEND;
+    }
+}
+
+struct span dps_device_tpm_command(const struct dps_device *d)
+{
+    return span_of(d->tpm, dps_device_want(d) == DPS_WANT_TPM ? d->tpm_len : 0);
+}
+
+uint8_t *dps_device_tpm_in(struct dps_device *d, size_t *room)
+{
+    *room = sizeof d->tpm;
+    return d->tpm;
+}
+
+/* The TPM cannot do it now, but says that it will: send the same bytes again, less and less often. */
+static bool try_later(struct dps_device *d, struct span response)
+{
+    struct tpm2_reader r = tpm2_reader_over(response);
+    (void)tpm2_read_bytes(&r, 6); /* tag and size */
+    const uint32_t rc = tpm2_read_u32(&r);
+    if (r.error != 0 || !tpm2_rc_decode(rc).retry || d->attempts >= TPM_ATTEMPTS_MAX) {
+        return false;
+    }
+    d->wait_ms = UINT32_C(10) << d->attempts++;
+    return true;
+}
+
+void dps_device_tpm_response(struct dps_device *d, struct span response)
+{
+    if (dps_device_want(d) != DPS_WANT_TPM) {
+        return;
+    }
+    d->tpm_commands++;
+    if (d->closing) {
+        /* Whatever the TPM says: this handle has been dealt with. */
+        for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
+            if (d->loaded[i] != 0) {
+                d->loaded[i] = 0;
+                break;
+            }
+        }
+        build_flush(d);
+        return;
+    }
+    if (!try_later(d, response)) {
+        answered(d, response);
+    }
+}
+
+const char *dps_device_host(const struct dps_device *d, uint16_t *port)
+{
+    const bool hub = row_of(d)->asks == HUB;
+    *port = hub ? d->config->hub_port : d->config->service_port;
+    return hub ? d->assigned_hub : d->config->service_host;
+}
+
+void dps_device_connected(struct dps_device *d)
+{
+    if (dps_device_want(d) == DPS_WANT_CONNECT) {
+        d->connected = row_of(d)->asks;
+        d->reused = false;
+        d->connections++;
+    }
+}
+
+struct span dps_device_net_out(const struct dps_device *d)
+{
+    if (dps_device_want(d) != DPS_WANT_SEND) {
+        return span_of(NULL, 0);
+    }
+    return span_of(d->net + d->net_sent, (size_t)d->net_len - d->net_sent);
+}
+
+void dps_device_net_sent(struct dps_device *d, size_t len)
+{
+    if (dps_device_want(d) != DPS_WANT_SEND || len > (size_t)d->net_len - d->net_sent) {
+        return;
+    }
+    d->net_sent = (uint16_t)(d->net_sent + len);
+    if (d->net_sent == d->net_len) {
+        d->answering = true;
+        d->net_len = 0;
+        dps_http_init(&d->http, DPS_HTTP_RESPONSE);
+    }
+}
+
+uint8_t *dps_device_net_in(struct dps_device *d, size_t *room)
+{
+    *room = dps_device_want(d) == DPS_WANT_RECEIVE ? sizeof d->net - d->net_len : 0;
+    return d->net + d->net_len;
+}
+
+/* Date and Retry-After of every answer are kept; unreadable ones count as absent. */
+static void keep_headers(struct dps_device *d)
+{
+    struct span value;
+    uint64_t number;
+    if (dps_http_header(&d->http, d->net, "Date", &value) == 0 && dps_http_date_parse(value, &number) == 0) {
+        d->server_date = number;
+    }
+    d->retry_after_given = dps_http_header(&d->http, d->net, "Retry-After", &value) == 0 &&
+                           dps_decimal_parse(value, RETRY_AFTER_MAX, &number) == 0;
+    d->retry_after_ms = d->retry_after_given ? (uint32_t)number * 1000 : 0;
+}
+
+/* errorCode and message of the error JSON [DPS "ProvisioningServiceErrorDetails"], for the user. */
+static void keep_service_error(struct dps_device *d, struct span body)
+{
+    struct span root;
+    struct span value;
+    uint64_t number;
+    size_t len;
+    if (dps_json_check(body, &root) != 0) {
+        return;
+    }
+    if (dps_json_member(root, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
+        d->service_error = (uint32_t)number;
+    }
+    if (dps_json_member(root, "message", &value) == 0 &&
+        dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
+        d->message_len = (uint8_t)len;
+    }
+}
+
+/* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not return in
+ * step. */
+static bool service_busy(struct dps_device *d)
+{
+    const bool busy = d->http_status == 429 || d->http_status >= 500;
+    if (!busy || d->attempts >= NET_ATTEMPTS_MAX) {
+        return false;
+    }
+    const uint32_t base = d->retry_after_given ? d->retry_after_ms : UINT32_C(1000) << d->attempts;
+    d->wait_ms = 1 + base + base / 512 * d->nonce[d->attempts];
+    d->attempts++;
+    return true;
+}
+
+static void http_answered(struct dps_device *d)
+{
+    const struct span body = dps_http_body(&d->http, d->net);
+    d->http_requests++;
+    d->http_status = d->http.status;
+    d->reused = true;
+    if (!d->http.keep_alive) {
+        d->connected = NOBODY;
+    }
+    keep_headers(d);
+    if (service_busy(d)) {
+        return;
+    }
+    answered(d, body);
+    if (d->error == DPS_E_HTTP) {
+        keep_service_error(d, body);
+    }
+}
+
+void dps_device_net_received(struct dps_device *d, size_t len)
+{
+    if (dps_device_want(d) != DPS_WANT_RECEIVE || len > sizeof d->net - d->net_len) {
+        return;
+    }
+    size_t have = (size_t)d->net_len + len;
+    const bool nothing_yet = have == 0;
+    const int error = dps_http_advance(&d->http, d->net, &have, sizeof d->net, len == 0);
+    d->net_len = (uint16_t)have;
+    if (len == 0) {
+        d->connected = NOBODY;
+        if (nothing_yet && d->reused) {
+            /* An idle connection may be closed at any time [RFC 9112 9.6]: ask again on a new one. */
+            (void)build(d);
+            return;
+        }
+    }
+    if (error == 0) {
+        http_answered(d);
+    } else if (error != DPS_E_MORE) {
+        fail(d, len == 0 ? DPS_E_STREAM : error);
+    }
+}
+
+void dps_device_time(struct dps_device *d, uint64_t unix_seconds)
+{
+    if (dps_device_want(d) == DPS_WANT_TIME) {
+        d->now = unix_seconds != 0 ? unix_seconds : d->server_date;
+        answered(d, span_of(NULL, 0));
+    }
+}
+
+uint32_t dps_device_wait_ms(const struct dps_device *d)
+{
+    return d->wait_ms;
+}
+
+void dps_device_waited(struct dps_device *d)
+{
+    if (dps_device_want(d) == DPS_WANT_WAIT) {
+        d->wait_ms = 0;
+        enter(d, d->row);
+    }
+}
+
+struct span dps_device_record(const struct dps_device *d)
+{
+    return span_of(d->net, dps_device_want(d) == DPS_WANT_SAVE ? d->net_len : 0);
+}
+
+void dps_device_saved(struct dps_device *d)
+{
+    if (dps_device_want(d) == DPS_WANT_SAVE) {
+        answered(d, span_of(NULL, 0));
+    }
+}
+
+void dps_device_fail(struct dps_device *d, int error)
+{
+    const bool tpm_gone = dps_device_want(d) == DPS_WANT_TPM;
+    fail(d, error);
+    if (tpm_gone) {
+        memset(d->loaded, 0, sizeof d->loaded);
+        d->tpm_len = 0;
+    }
+}
+
+static const struct dps_step *row_shown(const struct dps_device *d)
+{
+    return &d->flow[d->error != 0 ? d->failed_row : d->row];
+}
+
+unsigned dps_device_step(const struct dps_device *d)
+{
+    return row_shown(d)->step;
+}
+
+const char *dps_device_what(const struct dps_device *d)
+{
+    return d->closing && d->tpm_len > 0 ? "to forget what was loaded" : row_shown(d)->what;
+}
+
+struct span dps_device_token_text(const struct dps_device *d)
+{
+    return span_of(d->token, d->token_len);
+}
+
+struct span dps_device_result(const struct dps_device *d)
+{
+    return span_of(d->net, d->net_len);
+}
+
+void dps_device_wipe(struct dps_device *d)
+{
+    crypto_wipe(d, sizeof *d);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "dps/sas.h"
+#include "dps/text.h"
+
+static const char scheme[] = "SharedAccessSignature ";
+
+void dps_sas_write_string_to_sign(struct tpm2_writer *w, struct span sr, uint64_t expiry)
+{
+    tpm2_write_bytes(w, sr);
+    dps_write_text(w, "\n");
+    dps_write_decimal(w, expiry);
+}
+
+void dps_sas_write_token(struct tpm2_writer *w, struct span sr, const uint8_t signature[32], uint64_t expiry,
+                         struct span key_name)
+{
+    uint8_t base64[44];
+    struct tpm2_writer sig = tpm2_writer_over(base64, sizeof base64);
+    dps_write_base64(&sig, span_of(signature, 32));
+    dps_write_text(w, scheme);
+    dps_write_text(w, "sr=");
+    tpm2_write_bytes(w, sr);
+    dps_write_text(w, "&sig=");
+    dps_write_percent(w, tpm2_written(&sig));
+    dps_write_text(w, "&se=");
+    dps_write_decimal(w, expiry);
+    if (key_name.len > 0) {
+        dps_write_text(w, "&skn=");
+        dps_write_percent(w, key_name);
+    }
+}
+
+/* sig is percent-encoded base64 of 32 bytes. Clients differ in the case of the hex digits and in what they encode. */
+static int parse_signature(struct span text, uint8_t signature[32])
+{
+    uint8_t base64[64];
+    uint8_t bytes[32];
+    size_t len;
+    int error = dps_percent_decode(text, false, base64, sizeof base64, &len);
+    if (error == 0) {
+        error = dps_base64_decode(span_of(base64, len), bytes, sizeof bytes, &len);
+    }
+    if (error != 0 || len != sizeof bytes) {
+        return DPS_E_FORMAT;
+    }
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        signature[i] = bytes[i];
+    }
+    return 0;
+}
+
+/* Which member of the token a name means, or null for one that we do not know. */
+static struct span *member_for(struct span name, struct span *sr, struct span *sig, struct span *se,
+                               struct span *skn)
+{
+    if (span_equal(name, span_of_text("sr"))) {
+        return sr;
+    }
+    if (span_equal(name, span_of_text("sig"))) {
+        return sig;
+    }
+    if (span_equal(name, span_of_text("se"))) {
+        return se;
+    }
+    return span_equal(name, span_of_text("skn")) ? skn : NULL;
+}
+
+int dps_sas_parse(struct span header, struct dps_sas *sas)
+{
+    const size_t prefix = sizeof scheme - 1;
+    struct span sig = {NULL, 0};
+    *sas = (struct dps_sas){.sr = {NULL, 0}};
+    if (header.len < prefix ||
+        !dps_text_equal_nocase(span_of(header.p, prefix), span_of(scheme, prefix))) {
+        return DPS_E_FORMAT;
+    }
+    struct span rest = span_of(header.p + prefix, header.len - prefix);
+    while (rest.len > 0) {
+        struct span pair;
+        struct span name;
+        rest = dps_split(rest, '&', &pair);
+        const struct span value = dps_split(pair, '=', &name);
+        struct span *member = member_for(name, &sas->sr, &sig, &sas->se, &sas->skn);
+        if (member != NULL) {
+            if (member->p != NULL) {
+                return DPS_E_FORMAT; /* twice */
+            }
+            *member = value;
+        }
+    }
+    if (sas->sr.len == 0 || sig.len == 0 || dps_decimal_parse(sas->se, INT64_MAX, &sas->expiry) != 0) {
+        return DPS_E_FORMAT;
+    }
+    return parse_signature(sig, sas->signature);
+}
+
+bool dps_sas_signed_with(const struct dps_sas *sas, struct span key)
+{
+    const struct span text[3] = {sas->sr, span_of("\n", 1), sas->se};
+    uint8_t mac[CRYPTO_SHA256_SIZE];
+    crypto_hmac_sha256(key, text, 3, mac);
+    const bool same = crypto_equal(mac, sas->signature, sizeof mac);
+    crypto_wipe(mac, sizeof mac);
+    return same;
+}
+
+bool dps_sas_audience_is(const struct dps_sas *sas, struct span audience)
+{
+    uint8_t decoded[512];
+    size_t len;
+    if (dps_percent_decode(sas->sr, true, decoded, sizeof decoded, &len) != 0) {
+        return false;
+    }
+    if (dps_text_equal_nocase(span_of(decoded, len), audience)) {
+        return true;
+    }
+    /* Microsoft's C# hub client encodes the deviceId, and then the whole audience again. */
+    return dps_percent_decode(span_of(decoded, len), true, decoded, sizeof decoded, &len) == 0 &&
+           dps_text_equal_nocase(span_of(decoded, len), audience);
+}

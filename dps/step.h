@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of steps: what device.c and ownership.c are written in, and engine.c walks. Internal to dps/. */
+#ifndef DPS_STEP_H
+#define DPS_STEP_H
+
+#include "dps/device.h"
+
+enum dps_asks { NOBODY, TPM, SERVICE, HUB, CLOCK, STORAGE };
+
+/* One row: one message and its answer.
+ *   build  writes the question. Writing nothing means there is nothing to ask: the row is passed over.
+ *   read   reads the answer (a TPM response, an HTTP body; for CLOCK and STORAGE empty) and returns the next row, as the
+ *          functions below give it, or a negative error. Null: the row below. */
+struct dps_step {
+    uint8_t step;
+    uint8_t asks; /* enum dps_asks */
+    const char *what;
+    void (*build)(struct dps_device *d, struct tpm2_writer *w);
+    int (*read)(struct dps_device *d, struct span answer);
+};
+
+static inline int row_below(const struct dps_device *d)
+{
+    return d->row + 1;
+}
+static inline int row_after_next(const struct dps_device *d)
+{
+    return d->row + 2;
+}
+/* Ask the same again, after a while. */
+static inline int row_again(struct dps_device *d, uint32_t wait_ms)
+{
+    d->wait_ms = wait_ms > 0 ? wait_ms : 1;
+    return d->row;
+}
+
+/* Begin a flow. */
+int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+                     const struct dps_step *flow);
+/* Copy text into a zero-terminated field. Returns: 0; DPS_E_LIMIT; DPS_E_FORMAT for an embedded zero. */
+int dps_engine_keep_text(char *field, size_t size, struct span text);
+
+/* The authorizations in force: those configured, those that this run has set, or none after TPM2_Clear. */
+struct span dps_owner_auth(const struct dps_device *d);
+struct span dps_endorsement_auth(const struct dps_device *d);
+
+/* Rows that several flows share; they stand in device.c in the order of the steps. */
+void dps_build_read_ek(struct dps_device *d, struct tpm2_writer *w);
+int dps_read_ek(struct dps_device *d, struct span answer);
+void dps_build_create_ek(struct dps_device *d, struct tpm2_writer *w);
+int dps_read_created_ek(struct dps_device *d, struct span answer);
+void dps_build_read_srk(struct dps_device *d, struct tpm2_writer *w);
+int dps_read_srk(struct dps_device *d, struct span answer);
+void dps_build_create_srk(struct dps_device *d, struct tpm2_writer *w);
+int dps_read_created_srk(struct dps_device *d, struct span answer);
+int dps_read_loaded_key(struct dps_device *d, struct span answer);
+
+#endif

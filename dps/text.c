@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+#include "dps/text.h"
+#include <string.h>
+
+static const char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base32_alphabet[] = "abcdefghijklmnopqrstuvwxyz234567"; /* RFC 4648 table 3 in lower case */
+static const char hex_lower[] = "0123456789abcdef";
+static const char hex_upper[] = "0123456789ABCDEF";
+
+void dps_write_text(struct tpm2_writer *w, const char *text)
+{
+    tpm2_write_bytes(w, span_of_text(text));
+}
+
+void dps_write_decimal(struct tpm2_writer *w, uint64_t value)
+{
+    uint8_t digits[20]; /* 2^64 - 1 has 20 */
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    tpm2_write_bytes(w, span_of(&digits[at], sizeof digits - at));
+}
+
+void dps_write_hex(struct tpm2_writer *w, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        tpm2_write_u8(w, (uint8_t)hex_lower[bytes.p[i] >> 4]);
+        tpm2_write_u8(w, (uint8_t)hex_lower[bytes.p[i] & 15]);
+    }
+}
+
+void dps_write_base64(struct tpm2_writer *w, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t count = bytes.len - i < 3 ? bytes.len - i : 3;
+        uint32_t bits = 0;
+        for (size_t j = 0; j < count; j++)
+            bits |= (uint32_t)bytes.p[i + j] << (16 - 8 * j);
+        /* n bytes need n + 1 characters; '=' fills the group up to four. */
+        for (size_t j = 0; j < 4; j++)
+            tpm2_write_u8(w, j <= count ? (uint8_t)base64_alphabet[bits >> (18 - 6 * j) & 63] : '=');
+    }
+}
+
+void dps_write_base32(struct tpm2_writer *w, struct span bytes)
+{
+    uint32_t bits = 0; /* only the low `count` bits are still to be written; older ones fall out at the top */
+    unsigned count = 0;
+    for (size_t i = 0; i < bytes.len; i++) {
+        bits = bits << 8 | bytes.p[i];
+        for (count += 8; count >= 5; count -= 5)
+            tpm2_write_u8(w, (uint8_t)base32_alphabet[bits >> (count - 5) & 31]);
+    }
+    if (count > 0)
+        tpm2_write_u8(w, (uint8_t)base32_alphabet[bits << (5 - count) & 31]);
+}
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_unreserved(uint8_t c)
+{
+    return is_digit(c) || (dps_lower(c) >= 'a' && dps_lower(c) <= 'z') || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
+void dps_write_percent(struct tpm2_writer *w, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t c = bytes.p[i];
+        if (is_unreserved(c)) {
+            tpm2_write_u8(w, c);
+        } else {
+            tpm2_write_u8(w, '%');
+            tpm2_write_u8(w, (uint8_t)hex_upper[c >> 4]);
+            tpm2_write_u8(w, (uint8_t)hex_upper[c & 15]);
+        }
+    }
+}
+
+/* The letter of the two-character escape for c, 0 if it has none [RFC 8259 7]. */
+static uint8_t json_escape_letter(uint8_t c)
+{
+    switch (c) {
+    case '"':
+    case '\\':
+        return c;
+    case '\b':
+        return 'b';
+    case '\f':
+        return 'f';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    default:
+        return 0;
+    }
+}
+
+void dps_write_json_string(struct tpm2_writer *w, struct span bytes)
+{
+    /* Broken UTF-8 would make the whole document unreadable for its receiver: better no document. */
+    if (!dps_utf8_valid(bytes))
+        tpm2_writer_fail(w, DPS_E_FORMAT);
+    tpm2_write_u8(w, '"');
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t c = bytes.p[i];
+        uint8_t letter = json_escape_letter(c);
+        if (letter != 0) {
+            tpm2_write_u8(w, '\\');
+            tpm2_write_u8(w, letter);
+        } else if (c < 0x20) {
+            dps_write_text(w, "\\u00");
+            dps_write_hex(w, span_of(&c, 1));
+        } else {
+            tpm2_write_u8(w, c);
+        }
+    }
+    tpm2_write_u8(w, '"');
+}
+
+/* Times: the proleptic Gregorian calendar from 1970 to 9999, which is as far as four year digits go. */
+
+#define SECONDS_PER_DAY 86400
+#define LAST_SECOND UINT64_C(253402300799) /* 9999-12-31T23:59:59Z */
+
+static const char day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+struct calendar {
+    uint32_t year, month, day; /* month and day count from 1 */
+    uint32_t weekday;          /* 0 is Sunday */
+    uint32_t hour, minute, second;
+};
+
+/* Days from 1970-01-01 to the first day of a month; month 13 is January of the next year. */
+static uint32_t days_before(uint32_t year, uint32_t month)
+{
+    static const uint16_t before_month[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    uint32_t past = year - 1;
+    /* 477 leap days lie between the years 1 and 1969. */
+    uint32_t leap_days = past / 4 - past / 100 + past / 400 - 477;
+    return 365 * (year - 1970) + leap_days + before_month[month] + (leap && month > 2 ? 1 : 0);
+}
+
+/* unix_seconds is at most LAST_SECOND. */
+static struct calendar calendar_of(uint64_t unix_seconds)
+{
+    uint32_t days = (uint32_t)(unix_seconds / SECONDS_PER_DAY);
+    uint32_t second = (uint32_t)(unix_seconds % SECONDS_PER_DAY);
+    struct calendar c = {.year = 1970 + days / 366, .month = 1};
+    /* Dividing by the longest year can only be too early, by at most 16 years before the year 10000. */
+    while (days_before(c.year, 13) <= days)
+        c.year++;
+    while (days_before(c.year, c.month + 1) <= days)
+        c.month++;
+    c.day = days - days_before(c.year, c.month) + 1;
+    c.weekday = (days + 4) % 7; /* 1970-01-01 was a Thursday */
+    c.hour = second / 3600;
+    c.minute = second / 60 % 60;
+    c.second = second % 60;
+    return c;
+}
+
+static void write_two_digits(struct tpm2_writer *w, uint32_t value)
+{
+    tpm2_write_u8(w, (uint8_t)('0' + value / 10));
+    tpm2_write_u8(w, (uint8_t)('0' + value % 10));
+}
+
+static void write_year(struct tpm2_writer *w, uint32_t year)
+{
+    write_two_digits(w, year / 100);
+    write_two_digits(w, year % 100);
+}
+
+static void write_clock(struct tpm2_writer *w, const struct calendar *c)
+{
+    write_two_digits(w, c->hour);
+    tpm2_write_u8(w, ':');
+    write_two_digits(w, c->minute);
+    tpm2_write_u8(w, ':');
+    write_two_digits(w, c->second);
+}
+
+void dps_write_time(struct tpm2_writer *w, uint64_t unix_seconds)
+{
+    if (unix_seconds > LAST_SECOND) {
+        tpm2_writer_fail(w, DPS_E_LIMIT);
+        return;
+    }
+    struct calendar c = calendar_of(unix_seconds);
+    write_year(w, c.year);
+    tpm2_write_u8(w, '-');
+    write_two_digits(w, c.month);
+    tpm2_write_u8(w, '-');
+    write_two_digits(w, c.day);
+    tpm2_write_u8(w, 'T');
+    write_clock(w, &c);
+    dps_write_text(w, ".0000000Z");
+}
+
+void dps_write_http_date(struct tpm2_writer *w, uint64_t unix_seconds)
+{
+    if (unix_seconds > LAST_SECOND) {
+        tpm2_writer_fail(w, DPS_E_LIMIT);
+        return;
+    }
+    struct calendar c = calendar_of(unix_seconds);
+    dps_write_text(w, day_names[c.weekday]);
+    dps_write_text(w, ", ");
+    write_two_digits(w, c.day);
+    tpm2_write_u8(w, ' ');
+    dps_write_text(w, month_names[c.month - 1]);
+    tpm2_write_u8(w, ' ');
+    write_year(w, c.year);
+    tpm2_write_u8(w, ' ');
+    write_clock(w, &c);
+    dps_write_text(w, " GMT");
+}
+
+void dps_write_guid(struct tpm2_writer *w, const uint8_t random[16])
+{
+    uint8_t guid[16];
+    memcpy(guid, random, sizeof guid);
+    guid[6] = (uint8_t)((guid[6] & 0x0F) | 0x40); /* version 4 */
+    guid[8] = (uint8_t)((guid[8] & 0x3F) | 0x80); /* variant 10 */
+    for (size_t i = 0; i < sizeof guid; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            tpm2_write_u8(w, '-');
+        dps_write_hex(w, span_of(&guid[i], 1));
+    }
+}
+
+/* 0..63; 64 if c is not in the alphabet. */
+static uint32_t base64_value(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (uint32_t)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (uint32_t)(c - 'a' + 26);
+    if (is_digit(c))
+        return (uint32_t)(c - '0' + 52);
+    return c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+
+int dps_base64_decode(struct span text, uint8_t *out, size_t capacity, size_t *len)
+{
+    *len = 0;
+    if (text.len % 4 != 0)
+        return DPS_E_FORMAT;
+    size_t padding = 0;
+    while (padding < 2 && padding < text.len && text.p[text.len - 1 - padding] == '=')
+        padding++;
+    if (text.len / 4 * 3 - padding > capacity)
+        return DPS_E_SPACE;
+    size_t total = 0;
+    for (size_t i = 0; i < text.len; i += 4) {
+        size_t count = i + 4 == text.len ? 4 - padding : 4;
+        uint32_t bits = 0;
+        for (size_t j = 0; j < count; j++) {
+            uint32_t value = base64_value(text.p[i + j]);
+            if (value > 63)
+                return DPS_E_FORMAT;
+            bits |= value << (18 - 6 * j);
+        }
+        /* Bits that no byte takes must be zero, or one value would have several spellings [RFC 4648 3.5]. */
+        if ((bits & (UINT32_C(0xFFFFFF) >> (8 * (count - 1)))) != 0)
+            return DPS_E_FORMAT;
+        for (size_t j = 0; j + 1 < count; j++)
+            out[total++] = (uint8_t)(bits >> (16 - 8 * j));
+    }
+    *len = total;
+    return DPS_OK;
+}
+
+uint8_t dps_hex_digit(uint8_t c)
+{
+    if (is_digit(c))
+        return (uint8_t)(c - '0');
+    c = dps_lower(c);
+    return c >= 'a' && c <= 'f' ? (uint8_t)(c - 'a' + 10) : 16;
+}
+
+int dps_percent_decode(struct span text, bool plus_is_space, uint8_t *out, size_t capacity, size_t *len)
+{
+    *len = 0;
+    size_t total = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.p[i];
+        if (c == '%') {
+            if (text.len - i < 3)
+                return DPS_E_FORMAT;
+            uint8_t high = dps_hex_digit(text.p[i + 1]);
+            uint8_t low = dps_hex_digit(text.p[i + 2]);
+            if (high > 15 || low > 15)
+                return DPS_E_FORMAT;
+            c = (uint8_t)(high << 4 | low);
+            i += 2;
+        } else if (c == '+' && plus_is_space) {
+            c = ' ';
+        }
+        /* A zero would let "a%00b" pass one check as "a" and another as a longer name. */
+        if (c == 0)
+            return DPS_E_FORMAT;
+        if (total == capacity)
+            return DPS_E_SPACE;
+        out[total++] = c;
+    }
+    *len = total;
+    return DPS_OK;
+}
+
+int dps_hex_decode(struct span text, uint8_t *out, size_t capacity, size_t *len)
+{
+    *len = 0;
+    if (text.len % 2 != 0)
+        return DPS_E_FORMAT;
+    if (text.len / 2 > capacity)
+        return DPS_E_SPACE;
+    for (size_t i = 0; i < text.len; i += 2) {
+        uint8_t high = dps_hex_digit(text.p[i]);
+        uint8_t low = dps_hex_digit(text.p[i + 1]);
+        if (high > 15 || low > 15)
+            return DPS_E_FORMAT;
+        out[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    *len = text.len / 2;
+    return DPS_OK;
+}
+
+int dps_decimal_parse(struct span text, uint64_t maximum, uint64_t *value)
+{
+    *value = 0;
+    if (text.len == 0 || (text.len > 1 && text.p[0] == '0'))
+        return DPS_E_FORMAT;
+    /* Before any value: "99999999999999999999x" is malformed, not merely large. */
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_digit(text.p[i]))
+            return DPS_E_FORMAT;
+    }
+    uint64_t sum = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        uint64_t digit = (uint64_t)(text.p[i] - '0');
+        if (sum > maximum / 10 || sum * 10 > maximum - digit || digit > maximum)
+            return DPS_E_LIMIT;
+        sum = sum * 10 + digit;
+    }
+    *value = sum;
+    return DPS_OK;
+}
+
+/* count characters as a decimal number; nonsense for anything but digits, which the caller's comparison finds. */
+static uint32_t digits_at(struct span text, size_t at, size_t count)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < count; i++)
+        value = value * 10 + (text.p[at + i] & 15U);
+    return value;
+}
+
+int dps_http_date_parse(struct span text, uint64_t *unix_seconds)
+{
+    enum { DAY = 5, MONTH = 8, YEAR = 12, HOUR = 17, MINUTE = 20, SECOND = 23, LENGTH = 29 };
+    *unix_seconds = 0;
+    if (text.len != LENGTH)
+        return DPS_E_FORMAT;
+    uint32_t year = digits_at(text, YEAR, 4);
+    uint32_t month = 0;
+    while (month < 12 && memcmp(&text.p[MONTH], month_names[month], 3) != 0)
+        month++;
+    if (year < 1970 || year > 9999 || month == 12)
+        return DPS_E_FORMAT;
+    uint64_t days = (uint64_t)days_before(year, month + 1) + digits_at(text, DAY, 2);
+    if (days == 0) /* "00 Jan 1970" */
+        return DPS_E_FORMAT;
+    uint64_t time = (days - 1) * SECONDS_PER_DAY + digits_at(text, HOUR, 2) * 3600U +
+                    digits_at(text, MINUTE, 2) * 60U + digits_at(text, SECOND, 2);
+    /* One comparison instead of a rule for each field: only the true spelling of that second is accepted, with
+     * its weekday, within its month, and without the leap second 60, which no POSIX clock shows. */
+    uint8_t canonical[LENGTH];
+    struct tpm2_writer w = tpm2_writer_over(canonical, sizeof canonical);
+    dps_write_http_date(&w, time);
+    if (!span_equal(tpm2_written(&w), text))
+        return DPS_E_FORMAT;
+    *unix_seconds = time;
+    return DPS_OK;
+}
+
+uint8_t dps_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+}
+
+bool dps_text_equal_nocase(struct span a, struct span b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++) {
+        if (dps_lower(a.p[i]) != dps_lower(b.p[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The length of the well-formed sequence at text.p[at], 0 if there is none [RFC 3629 4]. What excludes overlong
+ * forms, surrogates and numbers above 10FFFF is the second byte, whose range is narrower after E0, ED, F0 and F4. */
+static size_t utf8_sequence(struct span text, size_t at)
+{
+    uint8_t lead = text.p[at];
+    uint8_t low = 0x80, high = 0xBF;
+    size_t len;
+    if (lead < 0x80) {
+        return 1;
+    } else if (lead >= 0xC2 && lead <= 0xDF) {
+        len = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        len = 3;
+        low = lead == 0xE0 ? 0xA0 : low;
+        high = lead == 0xED ? 0x9F : high;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        len = 4;
+        low = lead == 0xF0 ? 0x90 : low;
+        high = lead == 0xF4 ? 0x8F : high;
+    } else {
+        return 0;
+    }
+    if (len > text.len - at || text.p[at + 1] < low || text.p[at + 1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++) {
+        if ((text.p[at + i] & 0xC0) != 0x80)
+            return 0;
+    }
+    return len;
+}
+
+bool dps_utf8_valid(struct span text)
+{
+    for (size_t at = 0; at < text.len;) {
+        size_t len = utf8_sequence(text, at);
+        if (len == 0)
+            return false;
+        at += len;
+    }
+    return true;
+}
+
+struct span dps_split(struct span text, uint8_t separator, struct span *head)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == separator) {
+            *head = span_of(text.p, i);
+            return span_of(&text.p[i + 1], text.len - i - 1);
+        }
+    }
+    *head = text;
+    return (struct span){NULL, 0};
+}

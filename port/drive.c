@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/drive.h"
+#include "tpm/rc.h"
+#include <string.h>
+
+/* A device without a clock still refuses certificates that had expired when this code was written: 2026-01-01. */
+#define TIME_FLOOR UINT64_C(1767225600)
+
+static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what, struct span bytes)
+{
+    if (port->trace.message != NULL) {
+        port->trace.message(port->trace.context, step, kind, what, bytes);
+    }
+}
+
+int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
+                 size_t capacity, struct span *answer)
+{
+    size_t len = 0;
+    trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
+    const int error =
+        port->tpm.transact(port->tpm.context, command, response, capacity, &len, PORT_TPM_TIMEOUT_MS);
+    *answer = span_of(response, error == 0 ? len : 0);
+    if (error == 0) {
+        trace(port, step, PORT_TRACE_TPM_RESPONSE, what, *answer);
+    }
+    return error;
+}
+
+static void ask_tpm(struct port_drive *drive, struct dps_device *d)
+{
+    size_t room;
+    struct span answer;
+    uint8_t *in = dps_device_tpm_in(d, &room);
+    const uint64_t begin = drive->port->clock.monotonic_ms(drive->port->clock.context);
+    const int error = port_tpm_ask(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d),
+                                   in, room, &answer);
+    drive->tpm_ms += drive->port->clock.monotonic_ms(drive->port->clock.context) - begin;
+    if (error != 0) {
+        dps_device_fail(d, error);
+    } else {
+        dps_device_tpm_response(d, answer);
+    }
+}
+
+static void close_stream(struct port_drive *drive)
+{
+    if (drive->open) {
+        drive->port->stream.close(drive->port->stream.context);
+        drive->open = false;
+    }
+}
+
+/* Move records between the engine and the stream until the engine wants one of `wanted`.
+ * Returns: 0; DPS_E_TLS, DPS_E_STREAM, DPS_E_TIMEOUT. */
+static int move_records(struct port_drive *drive, unsigned wanted)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    struct port_stream *stream = &drive->port->stream;
+    struct port_clock *clock = &drive->port->clock;
+    uint64_t last = clock->monotonic_ms(clock->context);
+    for (;;) {
+        size_t len;
+        int moved;
+        const unsigned want = crypto_tls_want(engine);
+        if (want & CRYPTO_TLS_CLOSED) {
+            drive->tls_error = crypto_tls_error(engine);
+            return drive->tls_error != 0 ? DPS_E_TLS : DPS_E_STREAM;
+        }
+        if (want & CRYPTO_TLS_RECORD_OUT) {
+            const uint8_t *out = crypto_tls_record_out(engine, &len);
+            moved = stream->write(stream->context, out, len, PORT_NET_TIMEOUT_MS);
+            if (moved > 0) {
+                crypto_tls_record_sent(engine, (size_t)moved);
+            }
+        } else if (want & wanted) {
+            return 0;
+        } else {
+            uint8_t *in = crypto_tls_record_in(engine, &len);
+            moved = stream->read(stream->context, in, len, PORT_NET_TIMEOUT_MS);
+            if (moved > 0) {
+                crypto_tls_record_received(engine, (size_t)moved);
+            }
+        }
+        const uint64_t now = clock->monotonic_ms(clock->context);
+        if (moved < 0) {
+            return moved;
+        }
+        if (moved > 0) {
+            last = now;
+        } else if (now - last >= PORT_NET_TIMEOUT_MS) {
+            return DPS_E_TIMEOUT;
+        }
+    }
+}
+
+static int connect_tls(struct port_drive *drive, const char *host, uint16_t port)
+{
+    struct port *p = drive->port;
+    uint8_t entropy[32];
+    if (drive->trust == NULL) {
+        return DPS_E_USAGE;
+    }
+    int error = p->entropy.fill(p->entropy.context, entropy, sizeof entropy);
+    if (error == 0) {
+        error = p->stream.connect(p->stream.context, host, port, PORT_NET_TIMEOUT_MS);
+    }
+    if (error == 0) {
+        drive->open = true;
+        uint64_t now = p->clock.unix_seconds(p->clock.context);
+        now = now != 0 ? now : TIME_FLOOR;
+        error = crypto_tls_client_start(&drive->tls, drive->trust, host, now, entropy, drive->io, sizeof drive->io,
+                                        false);
+    }
+    crypto_wipe(entropy, sizeof entropy);
+    return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
+}
+
+static void connect_host(struct port_drive *drive, struct dps_device *d)
+{
+    uint16_t port;
+    const char *host = dps_device_host(d, &port);
+    close_stream(drive);
+    const int error = connect_tls(drive, host, port);
+    if (error != 0) {
+        dps_device_fail(d, error);
+    } else {
+        dps_device_connected(d);
+    }
+}
+
+static void send_some(struct port_drive *drive, struct dps_device *d)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    size_t room;
+    const struct span out = dps_device_net_out(d);
+    const int error = move_records(drive, CRYPTO_TLS_APP_OUT);
+    if (error != 0) {
+        /* The peer may close an idle connection at any time: the engine decides whether to ask again. */
+        if (error == DPS_E_STREAM && d->reused) {
+            close_stream(drive);
+            d->connected = 0;
+        } else {
+            dps_device_fail(d, error);
+        }
+        return;
+    }
+    if (d->net_sent == 0) {
+        trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_REQUEST, dps_device_what(d), out);
+    }
+    uint8_t *app = crypto_tls_app_out(engine, &room);
+    const size_t len = out.len < room ? out.len : room;
+    memcpy(app, out.p, len);
+    crypto_tls_app_sent(engine, len);
+    if (len == out.len) {
+        crypto_tls_flush(engine);
+    }
+    dps_device_net_sent(d, len);
+}
+
+static void receive_some(struct port_drive *drive, struct dps_device *d)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    size_t room;
+    size_t len;
+    uint8_t *in = dps_device_net_in(d, &room);
+    const int error = move_records(drive, CRYPTO_TLS_APP_IN);
+    if (error == DPS_E_STREAM) {
+        close_stream(drive);
+        dps_device_net_received(d, 0);
+        return;
+    }
+    if (error != 0) {
+        dps_device_fail(d, error);
+        return;
+    }
+    const uint8_t *app = crypto_tls_app_in(engine, &len);
+    len = len < room ? len : room;
+    trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_RESPONSE, dps_device_what(d), span_of(app, len));
+    memcpy(in, app, len);
+    crypto_tls_app_received(engine, len);
+    dps_device_net_received(d, len);
+}
+
+int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust, struct dps_device *d)
+{
+    drive->port = port;
+    drive->trust = trust;
+    drive->open = false;
+    drive->tls_error = 0;
+    drive->tpm_ms = 0;
+    for (;;) {
+        int error = 0;
+        const enum dps_want want = dps_device_want(d);
+        switch (want) {
+        case DPS_WANT_TPM:
+            ask_tpm(drive, d);
+            break;
+        case DPS_WANT_CONNECT:
+            connect_host(drive, d);
+            break;
+        case DPS_WANT_SEND:
+            send_some(drive, d);
+            break;
+        case DPS_WANT_RECEIVE:
+            receive_some(drive, d);
+            break;
+        case DPS_WANT_TIME:
+            dps_device_time(d, port->clock.unix_seconds(port->clock.context));
+            break;
+        case DPS_WANT_WAIT:
+            error = port->clock.sleep_ms(port->clock.context, dps_device_wait_ms(d));
+            if (error == 0) {
+                dps_device_waited(d);
+            }
+            break;
+        case DPS_WANT_SAVE:
+            error = port->storage.save(port->storage.context, dps_device_record(d));
+            if (error == 0) {
+                dps_device_saved(d);
+            }
+            break;
+        case DPS_WANT_DONE:
+        case DPS_WANT_FAILED:
+            close_stream(drive);
+            crypto_tls_client_wipe(&drive->tls);
+            return d->error;
+        }
+        if (error != 0) {
+            dps_device_fail(d, error);
+        }
+    }
+}
+
+void port_drive_wipe(struct port_drive *drive)
+{
+    crypto_wipe(drive, sizeof *drive);
+}

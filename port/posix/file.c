@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/private.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* close, so that errno still tells what went wrong before. */
+static void close_quietly(int fd)
+{
+    int saved = errno;
+    (void)close(fd);
+    errno = saved;
+}
+
+int posix_read_all(int fd, uint8_t *out, size_t capacity, size_t *len)
+{
+    size_t got = 0;
+    *len = 0;
+    for (;;) {
+        uint8_t beyond;
+        bool full = got == capacity;
+        ssize_t n = full ? read(fd, &beyond, 1) : read(fd, out + got, capacity - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return DPS_E_FILE;
+        if (n == 0)
+            break;
+        if (full)
+            return DPS_E_SPACE;
+        got += (size_t)n;
+    }
+    *len = got;
+    return 0;
+}
+
+static int open_to_read(const char *path, int *fd)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (*fd >= 0)
+        return 0;
+    return errno == ENOENT ? DPS_E_NOT_FOUND : DPS_E_FILE;
+}
+
+int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len)
+{
+    *len = 0;
+    int fd;
+    int error = open_to_read(path, &fd);
+    if (error != 0)
+        return error;
+    error = posix_read_all(fd, out, capacity, len);
+    close_quietly(fd);
+    return error;
+}
+
+static int write_all(int fd, struct span content)
+{
+    while (content.len > 0) {
+        ssize_t n = write(fd, content.p, content.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return DPS_E_FILE;
+        content.p += n;
+        content.len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* A new file beside the one to be replaced. Its name is random, not merely ".new": two writers of one file then never
+ * write into, or rename, each other's half. */
+static int create_beside(int directory, const char *name, unsigned mode, char beside[NAME_MAX + 1])
+{
+    unsigned random;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return -1;
+    int n = snprintf(beside, NAME_MAX + 1, "%s.%08x.new", name, random);
+    if (n < 0 || n > NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return openat(directory, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+}
+
+/* The content must be on the disk before the name points to it, and the name before the caller is told: otherwise a
+ * power cut leaves an empty file, or the old one after success was reported. */
+int posix_file_replace_at(int directory, const char *name, struct span content, unsigned mode)
+{
+    char beside[NAME_MAX + 1];
+    int fd = create_beside(directory, name, mode, beside);
+    if (fd < 0)
+        return DPS_E_FILE;
+    int error = write_all(fd, content);
+    if (error == 0 && fsync(fd) != 0)
+        error = DPS_E_FILE;
+    if (error != 0)
+        close_quietly(fd);
+    else if (close(fd) != 0)
+        error = DPS_E_FILE;
+    if (error == 0 && renameat(directory, beside, directory, name) != 0)
+        error = DPS_E_FILE;
+    if (error != 0) {
+        int saved = errno;
+        (void)unlinkat(directory, beside, 0);
+        errno = saved;
+        return error;
+    }
+    return fsync(directory) == 0 ? 0 : DPS_E_FILE;
+}
+
+int posix_file_replace(const char *path, struct span content, unsigned mode)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (len >= sizeof directory) {
+        errno = ENAMETOOLONG;
+        return DPS_E_FILE;
+    }
+    memcpy(directory, path, len);
+    directory[len] = 0;
+    int fd = open(len == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return DPS_E_FILE;
+    int error = posix_file_replace_at(fd, path + len, content, mode);
+    close_quietly(fd);
+    return error;
+}
+
+/* On the open file, not on its name: nobody can exchange it between the look and the reading. */
+static bool others_can_read(int fd, const char *path, char *why, size_t why_size)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        return true;
+    }
+    if ((st.st_mode & 077) == 0)
+        return false;
+    snprintf(why, why_size, "%s holds a secret, but others may access it (mode %04o): chmod 600 %s", path,
+             (unsigned)st.st_mode & 07777U, path);
+    errno = EPERM;
+    return true;
+}
+
+int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
+                      size_t why_size)
+{
+    *len = 0;
+    int fd;
+    int error = open_to_read(path, &fd);
+    if (error != 0) {
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        return error;
+    }
+    if (others_can_read(fd, path, why, why_size)) {
+        close_quietly(fd);
+        return DPS_E_FILE;
+    }
+    error = posix_read_all(fd, out, capacity, len);
+    if (error == DPS_E_SPACE)
+        snprintf(why, why_size, "%s is longer than the %zu bytes that are allowed here", path, capacity);
+    else if (error != 0)
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    close_quietly(fd);
+    if (error != 0) {
+        crypto_wipe(out, capacity);
+        return error;
+    }
+    if (*len > 0 && out[*len - 1] == '\n')
+        (*len)--;
+    if (*len > 0 && out[*len - 1] == '\r')
+        (*len)--;
+    return 0;
+}
+
+static int storage_load(void *context, uint8_t *record, size_t capacity, size_t *len)
+{
+    const struct posix_storage *s = context;
+    return posix_file_read(s->path, record, capacity, len);
+}
+
+static int storage_save(void *context, struct span record)
+{
+    const struct posix_storage *s = context;
+    return posix_file_replace(s->path, record, 0600);
+}
+
+struct port_storage posix_storage_port(struct posix_storage *s)
+{
+    return (struct port_storage){s, storage_load, storage_save};
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* The SQLite store.
+ *
+ * One table for each of dps_table, so that operators can query the JSON where it lies: the record's key, its value, its
+ * version. The last version given out is in a table of one row: taking the greatest version present would give the
+ * version of a deleted record again.
+ *
+ * A turn is nothing, then one transaction, then nothing. It begins with the first write and at once as a writer (BEGIN
+ * IMMEDIATE): a transaction that began by reading could be refused at its first write, with no way to go on. So what was
+ * read before that write may be old, and only the version check inside the transaction counts. */
+#include "port/posix/posix.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEMA_VERSION 1
+#define BUSY_TIMEOUT_MS 5000
+
+static const char *const table_name[DPS_TABLE_COUNT] = {
+    [DPS_TABLE_ENROLLMENTS] = "enrollments",
+    [DPS_TABLE_REGISTRATIONS] = "registrations",
+    [DPS_TABLE_DEVICES] = "devices",
+};
+
+/* Statements for each table, in the order of POSIX_SQLITE_PER_TABLE. */
+enum { GET, INSERT, UPDATE, REMOVE, NEXT };
+static const char *const table_sql[POSIX_SQLITE_PER_TABLE] = {
+    [GET] = "SELECT key, value, version FROM %s WHERE key = ?1",
+    [INSERT] = "INSERT INTO %s (key, value, version) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+    [UPDATE] = "UPDATE %s SET value = ?2, version = ?3 WHERE key = ?1 AND version = ?4",
+    [REMOVE] = "DELETE FROM %s WHERE key = ?1 AND (?4 = 0 OR version = ?4)",
+    [NEXT] = "SELECT key, value, version FROM %s WHERE key > ?1 ORDER BY key LIMIT 1",
+};
+
+/* Statements of a turn. */
+enum { BEGIN, COUNTER_GET, COUNTER_SET, COMMIT, ROLLBACK };
+static const char *const turn_sql[POSIX_SQLITE_PER_TURN] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COUNTER_GET] = "SELECT last FROM version",
+    [COUNTER_SET] = "UPDATE version SET last = ?1",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+};
+
+enum { TURN_CLEAN, TURN_WRITTEN, TURN_LOST };
+
+/* Run a statement that returns no row. Returns: whether it worked. */
+static bool run(sqlite3_stmt *statement)
+{
+    int rc = sqlite3_step(statement);
+    (void)sqlite3_reset(statement); /* repeats the error of step */
+    return rc == SQLITE_DONE;
+}
+
+/* After an SQLite error. Writes that the service took for done are gone with the transaction, so nothing of this turn may
+ * be committed any more, not even what comes later. */
+static int fail(struct posix_sqlite *s)
+{
+    if (s->state == TURN_WRITTEN) {
+        (void)run(s->turn[ROLLBACK]); /* fails if SQLite has rolled back by itself */
+        s->state = TURN_LOST;
+    }
+    return DPS_E_STORE;
+}
+
+static int begin_turn(struct posix_sqlite *s)
+{
+    if (s->state == TURN_WRITTEN)
+        return 0;
+    if (s->state == TURN_LOST || !run(s->turn[BEGIN]))
+        return DPS_E_STORE;
+    s->state = TURN_WRITTEN;
+    sqlite3_stmt *counter = s->turn[COUNTER_GET];
+    bool found = sqlite3_step(counter) == SQLITE_ROW;
+    s->version = found ? (uint64_t)sqlite3_column_int64(counter, 0) : 0;
+    (void)sqlite3_reset(counter);
+    return found ? 0 : fail(s);
+}
+
+/* The bytes need not be copied: every statement is reset before the function that bound them returns. An empty span may
+ * hold a null pointer, which would bind NULL. */
+static bool bind_text(sqlite3_stmt *statement, int index, struct span text)
+{
+    const char *p = text.len == 0 ? "" : (const char *)text.p;
+    return sqlite3_bind_text64(statement, index, p, text.len, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
+}
+
+static bool bind_number(sqlite3_stmt *statement, int index, uint64_t number)
+{
+    return sqlite3_bind_int64(statement, index, (sqlite3_int64)number) == SQLITE_OK;
+}
+
+static int copy_text(sqlite3_stmt *statement, int column, uint8_t *out, size_t capacity, size_t *len)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    size_t size = (size_t)sqlite3_column_bytes(statement, column);
+    if (text == NULL)
+        return DPS_E_STORE;
+    if (size > capacity)
+        return DPS_E_SPACE;
+    memcpy(out, text, size);
+    *len = size;
+    return 0;
+}
+
+/* Where one record goes. key may be null. */
+struct record {
+    uint8_t *key;
+    size_t *key_len;
+    uint8_t *value;
+    size_t capacity;
+    size_t *len;
+    uint64_t *version;
+};
+
+/* One row of GET or NEXT, whose key is bound. */
+static int read_row(struct posix_sqlite *s, sqlite3_stmt *statement, struct record to)
+{
+    *to.len = 0;
+    *to.version = 0;
+    int rc = sqlite3_step(statement);
+    int error = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? DPS_E_NOT_FOUND : DPS_E_STORE;
+    if (error == 0)
+        error = copy_text(statement, 1, to.value, to.capacity, to.len);
+    if (error == 0 && to.key != NULL)
+        error = copy_text(statement, 0, to.key, DPS_KEY_MAX, to.key_len);
+    if (error == 0)
+        *to.version = (uint64_t)sqlite3_column_int64(statement, 2);
+    else
+        *to.len = 0;
+    (void)sqlite3_reset(statement);
+    return error == DPS_E_STORE ? fail(s) : error;
+}
+
+static int sqlite_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
+                      size_t *len, uint64_t *version)
+{
+    struct posix_sqlite *s = context;
+    sqlite3_stmt *statement = s->record[table][GET];
+    *len = 0;
+    *version = 0;
+    if (s->state == TURN_LOST)
+        return DPS_E_STORE;
+    if (!bind_text(statement, 1, key))
+        return fail(s);
+    return read_row(s, statement,
+                    (struct record){.value = value, .capacity = capacity, .len = len, .version = version});
+}
+
+static int sqlite_next(void *context, enum dps_table table, struct span after, uint8_t *key, size_t *key_len,
+                       uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
+{
+    struct posix_sqlite *s = context;
+    sqlite3_stmt *statement = s->record[table][NEXT];
+    *key_len = 0;
+    *len = 0;
+    *version = 0;
+    if (s->state == TURN_LOST)
+        return DPS_E_STORE;
+    if (!bind_text(statement, 1, after))
+        return fail(s);
+    return read_row(s, statement, (struct record){key, key_len, value, capacity, len, version});
+}
+
+static int sqlite_put(void *context, enum dps_table table, struct span key, struct span value,
+                      uint64_t expected, uint64_t *version)
+{
+    struct posix_sqlite *s = context;
+    *version = 0;
+    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX)
+        return DPS_E_STORE;
+    int error = begin_turn(s);
+    if (error != 0)
+        return error;
+    sqlite3_stmt *statement = s->record[table][expected == 0 ? INSERT : UPDATE];
+    if (!bind_text(statement, 1, key) || !bind_text(statement, 2, value) ||
+        !bind_number(statement, 3, s->version + 1) ||
+        (expected != 0 && !bind_number(statement, 4, expected)) || !run(statement))
+        return fail(s);
+    if (sqlite3_changes(s->db) == 0)
+        return DPS_E_CONFLICT;
+    *version = ++s->version;
+    return 0;
+}
+
+static int sqlite_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+{
+    struct posix_sqlite *s = context;
+    int error = begin_turn(s);
+    if (error != 0)
+        return error;
+    sqlite3_stmt *statement = s->record[table][REMOVE];
+    if (!bind_text(statement, 1, key) || !bind_number(statement, 4, expected) || !run(statement))
+        return fail(s);
+    if (sqlite3_changes(s->db) > 0)
+        return 0;
+    /* Nothing deleted: is it not there, or is it another version? */
+    sqlite3_stmt *get = s->record[table][GET];
+    if (!bind_text(get, 1, key))
+        return fail(s);
+    int rc = sqlite3_step(get);
+    (void)sqlite3_reset(get);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return fail(s);
+    return rc == SQLITE_ROW ? DPS_E_CONFLICT : DPS_E_NOT_FOUND;
+}
+
+static int sqlite_commit(void *context)
+{
+    struct posix_sqlite *s = context;
+    if (s->state == TURN_WRITTEN && (!bind_number(s->turn[COUNTER_SET], 1, s->version) ||
+                                     !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT])))
+        (void)fail(s);
+    int error = s->state == TURN_LOST ? DPS_E_STORE : 0;
+    s->state = TURN_CLEAN;
+    return error;
+}
+
+static void sqlite_rollback(void *context)
+{
+    struct posix_sqlite *s = context;
+    (void)fail(s);
+    s->state = TURN_CLEAN;
+}
+
+/* The first column of the first row as a number, or -1. */
+static sqlite3_int64 query_number(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    sqlite3_int64 number = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return number;
+}
+
+static bool execute(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* The key is text with binary collation, so that ORDER BY is byte order. */
+static bool create_tables(sqlite3 *db)
+{
+    char sql[256];
+    for (size_t i = 0; i < DPS_TABLE_COUNT; i++) {
+        snprintf(sql, sizeof sql,
+                 "CREATE TABLE %s (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL, "
+                 "version INTEGER NOT NULL) STRICT",
+                 table_name[i]);
+        if (!execute(db, sql))
+            return false;
+    }
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA_VERSION);
+    return execute(db, "CREATE TABLE version (last INTEGER NOT NULL) STRICT") &&
+           execute(db, "INSERT INTO version VALUES (0)") && execute(db, sql);
+}
+
+/* In a transaction: of several processes that start together one makes the schema and the others find it. */
+static int check_schema(sqlite3 *db, const char *path, char *why, size_t why_size)
+{
+    if (!execute(db, "BEGIN IMMEDIATE")) {
+        snprintf(why, why_size, "cannot use %s as a store: %s", path, sqlite3_errmsg(db));
+        return DPS_E_STORE;
+    }
+    sqlite3_int64 found = query_number(db, "PRAGMA user_version");
+    bool made = found == SCHEMA_VERSION;
+    if (found > SCHEMA_VERSION)
+        snprintf(
+            why, why_size,
+            "%s was written by a newer version of this program: its schema is %lld, this program knows %d. "
+            "Use that version, or a backup from before the upgrade",
+            path, (long long)found, SCHEMA_VERSION);
+    else if (found == 0 && query_number(db, "SELECT count(*) FROM sqlite_schema") != 0)
+        snprintf(why, why_size, "%s is an SQLite database of another program", path);
+    else if (found == 0 && !(made = create_tables(db)))
+        snprintf(why, why_size, "cannot make the tables in %s: %s", path, sqlite3_errmsg(db));
+    else if (found < 0)
+        snprintf(why, why_size, "cannot read %s: %s", path, sqlite3_errmsg(db));
+    if (made && execute(db, "COMMIT"))
+        return 0;
+    if (made)
+        snprintf(why, why_size, "cannot write %s: %s", path, sqlite3_errmsg(db));
+    (void)execute(db, "ROLLBACK");
+    return DPS_E_STORE;
+}
+
+static bool prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) == SQLITE_OK;
+}
+
+static bool prepare_all(struct posix_sqlite *s)
+{
+    char sql[256];
+    bool ok = true;
+    for (size_t t = 0; t < DPS_TABLE_COUNT; t++) {
+        for (size_t i = 0; i < POSIX_SQLITE_PER_TABLE; i++) {
+            /* sqlite3_snprintf: the format is not a literal, and the C library's would be warned about. */
+            sqlite3_snprintf(sizeof sql, sql, table_sql[i], table_name[t]);
+            ok = ok && prepare(s->db, sql, &s->record[t][i]);
+        }
+    }
+    for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++)
+        ok = ok && prepare(s->db, turn_sql[i], &s->turn[i]);
+    return ok;
+}
+
+/* The result of PRAGMA journal_mode is the mode that is in force, which need not be the one that was asked for. */
+static bool use_wal(sqlite3 *db)
+{
+    sqlite3_stmt *statement = NULL;
+    bool wal = false;
+    if (prepare(db, "PRAGMA journal_mode = WAL", &statement) && sqlite3_step(statement) == SQLITE_ROW) {
+        const char *mode = (const char *)sqlite3_column_text(statement, 0);
+        wal = mode != NULL && strcmp(mode, "wal") == 0;
+    }
+    (void)sqlite3_finalize(statement);
+    return wal;
+}
+
+static int open_database(struct posix_sqlite *s, const char *path, char *why, size_t why_size)
+{
+    /* SQLite would make the file readable for everyone. Its journals get the mode of the file. */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        (void)close(fd);
+    } else if (errno != EEXIST) {
+        snprintf(why, why_size, "cannot make the store %s: %s", path, strerror(errno));
+        return DPS_E_STORE;
+    }
+    if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        snprintf(why, why_size, "cannot open the store %s: %s", path,
+                 s->db == NULL ? "out of memory" : sqlite3_errmsg(s->db));
+        return DPS_E_STORE;
+    }
+    (void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    /* FULL: in WAL mode the default does not wait for the disk at commit, and a power cut would take back answers that
+     * were given. */
+    if (!use_wal(s->db) || !execute(s->db, "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF")) {
+        snprintf(why, why_size, "cannot use %s as a store with a write-ahead log: %s", path,
+                 sqlite3_errmsg(s->db));
+        return DPS_E_STORE;
+    }
+    return 0;
+}
+
+int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size)
+{
+    *s = (struct posix_sqlite){.state = TURN_CLEAN};
+    int error = open_database(s, path, why, why_size);
+    if (error == 0)
+        error = check_schema(s->db, path, why, why_size);
+    if (error == 0 && !prepare_all(s)) {
+        snprintf(why, why_size, "%s does not have the tables of this program: %s", path,
+                 sqlite3_errmsg(s->db));
+        error = DPS_E_STORE;
+    }
+    if (error != 0)
+        posix_sqlite_close(s);
+    return error;
+}
+
+void posix_sqlite_close(struct posix_sqlite *s)
+{
+    for (size_t t = 0; t < DPS_TABLE_COUNT; t++) {
+        for (size_t i = 0; i < POSIX_SQLITE_PER_TABLE; i++)
+            (void)sqlite3_finalize(s->record[t][i]);
+    }
+    for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++)
+        (void)sqlite3_finalize(s->turn[i]);
+    (void)sqlite3_close(s->db);
+    *s = (struct posix_sqlite){.state = TURN_CLEAN};
+}
+
+struct dps_store posix_sqlite_store(struct posix_sqlite *s)
+{
+    return (struct dps_store){s,           sqlite_get,    sqlite_put,     sqlite_remove,
+                              sqlite_next, sqlite_commit, sqlite_rollback};
+}

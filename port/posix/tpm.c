@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/* The TPM transports of Linux.
+ *
+ * A command goes out in ONE write: swtpm takes what the read that completes a command's header brought as the whole
+ * command, and the kernel takes each write as one. A response is read in two steps, up to its size field and the rest,
+ * so that no peer can make us read more than it announced or announce more than fits. After any failure the connection
+ * is closed, because nobody knows where in the exchange the other side is; the next call connects anew. */
+#include "port/posix/private.h"
+#include "tpm/command.h"
+#include "tpm/tpm2.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Connecting and Startup; only the first command of a discrete TPM after a reset comes near it. */
+#define OPEN_TIMEOUT_MS 10000
+/* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE; 4096 as a rule]: beyond it a size is not too large
+ * but nonsense. */
+#define RESPONSE_SANE_MAX 65535
+/* The larger of any command of this project, and room for tests that send more. */
+#define COMMAND_MAX 4096
+/* Up to and with the size field: tag and responseSize [P1 r1.59 18]. */
+#define SIZE_END 6
+
+/* The simulator's protocol [TPM 2.0 reference implementation, TpmTcpProtocol.h]. */
+#define MSSIM_POWER_ON 1
+#define MSSIM_SEND_COMMAND 8
+#define MSSIM_NV_ON 11
+
+static void disconnect(struct posix_tpm *t)
+{
+    if (t->fd >= 0)
+        (void)close(t->fd);
+    t->fd = -1;
+}
+
+/* An error of the socket helpers as one of this transport. */
+static int transport_error(int error)
+{
+    return error == DPS_E_STREAM ? DPS_E_TPM_TRANSPORT : error;
+}
+
+static int send_whole(int fd, struct span bytes, uint64_t deadline)
+{
+    for (;;) {
+        ssize_t n = send(fd, bytes.p, bytes.len, MSG_NOSIGNAL);
+        if (n >= 0)
+            return (size_t)n == bytes.len ? 0 : DPS_E_TPM_TRANSPORT;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return DPS_E_TPM_TRANSPORT;
+        int error = posix_wait(fd, POLLOUT, deadline, false);
+        if (error != 0)
+            return transport_error(error);
+    }
+}
+
+static int receive_exactly(int fd, uint8_t *out, size_t len, uint64_t deadline)
+{
+    while (len > 0) {
+        ssize_t n = recv(fd, out, len, 0);
+        if (n > 0) {
+            out += n;
+            len -= (size_t)n;
+            continue;
+        }
+        if (n == 0)
+            return DPS_E_TPM_TRANSPORT;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return DPS_E_TPM_TRANSPORT;
+        int error = posix_wait(fd, POLLIN, deadline, false);
+        if (error != 0)
+            return transport_error(error);
+    }
+    return 0;
+}
+
+static int receive_u32(int fd, uint32_t *value, uint64_t deadline)
+{
+    uint8_t bytes[4];
+    int error = receive_exactly(fd, bytes, sizeof bytes, deadline);
+    struct tpm2_reader r = tpm2_reader_over(span_of(bytes, sizeof bytes));
+    *value = error == 0 ? tpm2_read_u32(&r) : 0;
+    return error;
+}
+
+/* What the first bytes of a response announce, checked against the room there is. */
+static int check_size(const uint8_t *response, size_t received, size_t capacity, size_t *size)
+{
+    bool bad;
+    *size = tpm2_response_size(span_of(response, received), RESPONSE_SANE_MAX, &bad);
+    if (*size == 0)
+        return DPS_E_FORMAT;
+    return *size > capacity ? DPS_E_SPACE : 0;
+}
+
+static int receive_response(int fd, uint8_t *response, size_t capacity, size_t *len, uint64_t deadline)
+{
+    if (capacity < SIZE_END)
+        return DPS_E_SPACE;
+    size_t size = 0;
+    int error = receive_exactly(fd, response, SIZE_END, deadline);
+    if (error == 0)
+        error = check_size(response, SIZE_END, capacity, &size);
+    if (error == 0)
+        error = receive_exactly(fd, response + SIZE_END, size - SIZE_END, deadline);
+    if (error == 0)
+        *len = size;
+    return error;
+}
+
+static int exchange_socket(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
+                           uint64_t deadline)
+{
+    int error = send_whole(fd, command, deadline);
+    return error != 0 ? error : receive_response(fd, response, capacity, len, deadline);
+}
+
+/* The simulator puts code, locality and length before a command; length before and a zero behind the response. */
+static int exchange_mssim(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
+                          uint64_t deadline)
+{
+    uint8_t frame[9 + COMMAND_MAX];
+    struct tpm2_writer w = tpm2_writer_over(frame, sizeof frame);
+    tpm2_write_u32(&w, MSSIM_SEND_COMMAND);
+    tpm2_write_u8(&w, 0);
+    tpm2_write_u32(&w, (uint32_t)command.len);
+    tpm2_write_bytes(&w, command);
+    int error = w.error != 0 ? DPS_E_TPM_TRANSPORT : send_whole(fd, tpm2_written(&w), deadline);
+    crypto_wipe(frame, w.len); /* it may hold an authValue */
+    uint32_t announced = 0;
+    if (error == 0)
+        error = receive_u32(fd, &announced, deadline);
+    if (error == 0)
+        error = receive_response(fd, response, capacity, len, deadline);
+    if (error == 0 && announced != *len)
+        error = DPS_E_FORMAT;
+    uint32_t status = 0;
+    if (error == 0)
+        error = receive_u32(fd, &status, deadline);
+    return error == 0 && status != 0 ? DPS_E_TPM_TRANSPORT : error;
+}
+
+/* A device delivers a response to one read; what did not fit is lost or would come with the next, so its size is checked
+ * afterwards. */
+static int exchange_device(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
+                           uint64_t deadline)
+{
+    ssize_t n;
+    do
+        n = write(fd, command.p, command.len);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 || (size_t)n != command.len)
+        return DPS_E_TPM_TRANSPORT;
+    do {
+        int error = posix_wait(fd, POLLIN, deadline, false);
+        if (error != 0)
+            return transport_error(error);
+        n = read(fd, response, capacity);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    if (n < SIZE_END)
+        return DPS_E_TPM_TRANSPORT;
+    size_t size;
+    int error = check_size(response, (size_t)n, capacity, &size);
+    if (error != 0)
+        return error;
+    if (size != (size_t)n)
+        return size > (size_t)n ? DPS_E_TPM_TRANSPORT : DPS_E_FORMAT;
+    *len = size;
+    return 0;
+}
+
+static int exchange(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity, size_t *len,
+                    uint64_t deadline)
+{
+    *len = 0;
+    int error;
+    if (t->kind == POSIX_TPM_LIBTPMS)
+        error = posix_libtpms_transact(command, response, capacity, len);
+    else if (t->kind == POSIX_TPM_DEVICE)
+        error = exchange_device(t->fd, command, response, capacity, len, deadline);
+    else if (t->kind == POSIX_TPM_MSSIM)
+        error = exchange_mssim(t->fd, command, response, capacity, len, deadline);
+    else
+        error = exchange_socket(t->fd, command, response, capacity, len, deadline);
+    if (error != 0)
+        *len = 0;
+    return error;
+}
+
+/* The platform port: power and non-volatile memory on. Both are no-ops for a simulator that runs already. */
+static int mssim_power_on(const struct posix_tpm *t, uint64_t deadline)
+{
+    static const uint8_t signals[] = {MSSIM_POWER_ON, MSSIM_NV_ON};
+    int fd;
+    int error = posix_connect_tcp(t->address, (uint16_t)(t->port + 1), deadline, &fd);
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < sizeof signals && error == 0; i++) {
+        const uint8_t message[4] = {0, 0, 0, signals[i]};
+        uint32_t status = 0;
+        error = send_whole(fd, span_of(message, sizeof message), deadline);
+        if (error == 0)
+            error = receive_u32(fd, &status, deadline);
+        if (error == 0 && status != 0)
+            error = DPS_E_TPM_TRANSPORT;
+    }
+    int saved = errno;
+    (void)close(fd);
+    errno = saved;
+    return error;
+}
+
+static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
+{
+    int error = 0;
+    switch (t->kind) {
+    case POSIX_TPM_DEVICE:
+        /* Non-blocking, so that the kernel works on the command after write has returned and poll can time out. */
+        t->fd = open(t->address, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        error = t->fd >= 0 ? 0 : DPS_E_TPM_TRANSPORT;
+        break;
+    case POSIX_TPM_SWTPM_UNIX:
+        error = posix_connect_unix(t->address, deadline, &t->fd);
+        break;
+    case POSIX_TPM_MSSIM:
+        error = mssim_power_on(t, deadline);
+        if (error != 0)
+            break;
+        /* fall through */
+    case POSIX_TPM_SWTPM_TCP:
+        error = posix_connect_tcp(t->address, t->port, deadline, &t->fd);
+        break;
+    case POSIX_TPM_LIBTPMS:
+        error = t->fd >= 0 ? 0 : DPS_E_TPM_TRANSPORT;
+        break;
+    }
+    return transport_error(error);
+}
+
+/* TPM2_Startup where no firmware or kernel has sent it. "Already started" is the normal answer of a TPM that outlived
+ * our last connection. */
+static int startup(struct posix_tpm *t, uint64_t deadline, uint32_t *rc)
+{
+    *rc = 0;
+    if (t->kind == POSIX_TPM_DEVICE)
+        return 0;
+    uint8_t command[16], response[64];
+    size_t len;
+    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    tpm2_startup_build(&w, TPM2_SU_CLEAR);
+    int error = exchange(t, tpm2_written(&w), response, sizeof response, &len, deadline);
+    if (error == 0)
+        error = tpm2_startup_parse(span_of(response, len), rc);
+    return error == DPS_E_TPM_RC && *rc == TPM2_RC_INITIALIZE ? 0 : error;
+}
+
+/* Connected, and nothing to read: bytes that come unasked are the end of an earlier exchange or of the connection, and
+ * a response read from there would be taken for the answer to another command. */
+static int make_ready(struct posix_tpm *t, uint64_t deadline)
+{
+    if (t->kind == POSIX_TPM_LIBTPMS)
+        return t->fd >= 0 ? 0 : DPS_E_TPM_TRANSPORT;
+    if (t->fd >= 0 && posix_wait(t->fd, POLLIN, 0, false) != DPS_E_TIMEOUT)
+        disconnect(t);
+    if (t->fd >= 0)
+        return 0;
+    uint32_t rc;
+    int error = connect_to_tpm(t, deadline);
+    if (error == 0)
+        error = startup(t, deadline, &rc);
+    return error == DPS_E_TPM_RC ? DPS_E_TPM_TRANSPORT : error;
+}
+
+static int tpm_transact(void *context, struct span command, uint8_t *response, size_t capacity,
+                        size_t *response_len, uint32_t timeout_ms)
+{
+    struct posix_tpm *t = context;
+    uint64_t deadline = posix_deadline(timeout_ms);
+    *response_len = 0;
+    int error = make_ready(t, deadline);
+    if (error == 0)
+        error = exchange(t, command, response, capacity, response_len, deadline);
+    /* libtpms has no connection that could be out of step, and closing it would end the TPM. */
+    if (error != 0 && t->kind != POSIX_TPM_LIBTPMS)
+        disconnect(t);
+    return error;
+}
+
+static int set_address(struct posix_tpm *t, enum posix_tpm_kind kind, const char *address)
+{
+    size_t len = strlen(address);
+    t->kind = kind;
+    if (len == 0 || len >= sizeof t->address)
+        return DPS_E_USAGE;
+    memcpy(t->address, address, len + 1);
+    return 0;
+}
+
+/* The part of name behind prefix, or null. */
+static const char *behind(const char *name, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(name, prefix, len) == 0 ? name + len : NULL;
+}
+
+static int parse_name(struct posix_tpm *t, const char *name)
+{
+    const char *rest;
+    *t = (struct posix_tpm){.fd = -1};
+    if (name[0] == '/')
+        return set_address(t, POSIX_TPM_DEVICE, name);
+    if ((rest = behind(name, "libtpms:")) != NULL)
+        return set_address(t, POSIX_TPM_LIBTPMS, rest);
+    if ((rest = behind(name, "swtpm:")) != NULL) {
+        if (rest[0] == '/')
+            return set_address(t, POSIX_TPM_SWTPM_UNIX, rest);
+        t->kind = POSIX_TPM_SWTPM_TCP;
+        return posix_host_port(rest, t->address, sizeof t->address, &t->port);
+    }
+    if ((rest = behind(name, "mssim:")) != NULL) {
+        t->kind = POSIX_TPM_MSSIM;
+        int error = posix_host_port(rest, t->address, sizeof t->address, &t->port);
+        return error == 0 && t->port == 65535 ? DPS_E_USAGE : error;
+    }
+    return DPS_E_USAGE;
+}
+
+static void explain_startup(const char *name, int error, uint32_t rc, char *why, size_t why_size)
+{
+    if (rc == TPM2_RC_FAILURE)
+        snprintf(why, why_size,
+                 "%s is in failure mode or not initialized (0x101): "
+                 "start swtpm with --flags not-need-init,startup-clear",
+                 name);
+    else if (rc != 0)
+        snprintf(why, why_size, "%s refused TPM2_Startup (0x%x)", name, (unsigned)rc);
+    else if (error == DPS_E_TIMEOUT)
+        snprintf(why, why_size, "%s does not answer; is another program connected to it?", name);
+    else
+        snprintf(why, why_size, "%s does not answer as a TPM does: %s", name, posix_error_text(error));
+}
+
+int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size)
+{
+    uint64_t deadline = posix_deadline(OPEN_TIMEOUT_MS);
+    if (parse_name(t, name) != 0) {
+        snprintf(why, why_size,
+                 "%s names no TPM: it must be libtpms:DIR, swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT "
+                 "or a device such as /dev/tpmrm0",
+                 name);
+        return DPS_E_USAGE;
+    }
+    int error;
+    if (t->kind == POSIX_TPM_LIBTPMS) {
+        error = posix_libtpms_open(t->address, &t->fd, why, why_size);
+        if (error != 0)
+            return error;
+    } else {
+        error = connect_to_tpm(t, deadline);
+        if (error != 0) {
+            snprintf(why, why_size, "cannot reach the TPM %s: %s", name, posix_connect_reason());
+            return error;
+        }
+    }
+    uint32_t rc;
+    error = startup(t, deadline, &rc);
+    if (error != 0) {
+        explain_startup(name, error, rc, why, why_size);
+        if (t->kind == POSIX_TPM_LIBTPMS)
+            posix_libtpms_close(t->fd);
+        else
+            disconnect(t);
+        t->fd = -1;
+    }
+    return error;
+}
+
+void posix_tpm_close(struct posix_tpm *t)
+{
+    if (t->kind != POSIX_TPM_LIBTPMS) {
+        disconnect(t);
+        return;
+    }
+    if (t->fd < 0)
+        return;
+    /* This TPM loses its power now. Without TPM2_Shutdown it would take that for an attack and, after the use of a
+     * key under dictionary-attack protection, count a failed authorization at the next start [P1 r1.59 19.8.6]. */
+    uint8_t command[16], response[64];
+    size_t len;
+    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    tpm2_shutdown_build(&w, TPM2_SU_CLEAR);
+    (void)exchange(t, tpm2_written(&w), response, sizeof response, &len, 0);
+    posix_libtpms_close(t->fd);
+    t->fd = -1;
+}
+
+struct port_tpm posix_tpm_port(struct posix_tpm *t)
+{
+    return (struct port_tpm){t, tpm_transact};
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands and responses as tpm2-tss and a TPM exchanged them; README-commands.md says which and how. */
+#ifndef TESTS_VECTORS_COMMANDS_H
+#define TESTS_VECTORS_COMMANDS_H
+
+#include "crypto/crypto.h"
+
+struct captured {
+    const char *name;
+    struct span request;
+    struct span response;
+};
+
+extern const struct captured captured_commands[];
+extern const size_t captured_commands_count;
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "tpm/public.h"
+
+static const uint8_t ek_policy[32] = TPM2_EK_POLICY_SHA256;
+static const uint8_t ek_l1_unique[256] = {0};
+
+/* What EK and SRK have in common: a storage key, so AES-128-CFB for its children and no scheme of its own. */
+static struct tpm2_public storage_key(uint32_t attributes, struct span policy, struct span unique)
+{
+    return (struct tpm2_public){
+        .type = TPM2_ALG_RSA,
+        .name_alg = TPM2_ALG_SHA256,
+        .attributes = attributes | TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_FIXED_PARENT |
+                      TPM2_OBJECT_SENSITIVE_DATA_ORIGIN | TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_DECRYPT,
+        .auth_policy = policy,
+        .symmetric = TPM2_ALG_AES,
+        .symmetric_key_bits = 128,
+        .symmetric_mode = TPM2_ALG_CFB,
+        .key_bits = 2048,
+        .exponent = 0,
+        .scheme = TPM2_ALG_NULL,
+        .unique = unique,
+    };
+}
+
+/* [TCG EK Credential Profile v2.3 B.3.3, Template L-1]: 0x000300B2 */
+struct tpm2_public tpm2_template_ek_l1(void)
+{
+    return storage_key(TPM2_OBJECT_ADMIN_WITH_POLICY, span_of(ek_policy, sizeof ek_policy),
+                       span_of(ek_l1_unique, sizeof ek_l1_unique));
+}
+
+struct tpm2_public tpm2_template_ek_azure_sdk(void)
+{
+    struct tpm2_public area = tpm2_template_ek_l1();
+    area.unique = (struct span){0};
+    return area;
+}
+
+/* [TCG Provisioning Guidance r1.0 7.5.1]: 0x00030472. noDA, since its authValue is empty and known. Its unique is
+ * empty, as every Azure SDK has it: another unique would be another SRK. */
+struct tpm2_public tpm2_template_srk(void)
+{
+    return storage_key(TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA, (struct span){0}, (struct span){0});
+}
+
+/* fixedTPM and fixedParent must be clear in what TPM2_Import takes [P3 r1.59 13.3], and sensitiveDataOrigin as well:
+ * the key was not made by the TPM. */
+struct tpm2_public tpm2_template_hmac_key(struct span unique)
+{
+    return (struct tpm2_public){
+        .type = TPM2_ALG_KEYEDHASH,
+        .name_alg = TPM2_ALG_SHA256,
+        .attributes = TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA | TPM2_OBJECT_SIGN_ENCRYPT,
+        .scheme = TPM2_ALG_HMAC,
+        .scheme_hash = TPM2_ALG_SHA256,
+        .unique = unique,
+    };
+}
+
+/* Neither sign nor decrypt makes it sealed data [P3 r1.59 12.1]; sensitiveDataOrigin is clear, as the data are ours. */
+struct tpm2_public tpm2_template_sealed_data(void)
+{
+    return (struct tpm2_public){
+        .type = TPM2_ALG_KEYEDHASH,
+        .name_alg = TPM2_ALG_SHA256,
+        .attributes =
+            TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_FIXED_PARENT | TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA,
+        .scheme = TPM2_ALG_NULL,
+    };
+}
+
+static bool scheme_has_hash(uint16_t scheme)
+{
+    return scheme == TPM2_ALG_HMAC || scheme == TPM2_ALG_RSASSA || scheme == TPM2_ALG_RSAPSS ||
+           scheme == TPM2_ALG_OAEP;
+}
+
+/* RSA keys have neither HMAC nor keyed hashes the others [P2 r1.59 11.2.4.2, Table 168; 11.1.20, Table 154]. */
+static bool scheme_is_known(uint16_t type, uint16_t scheme)
+{
+    if (scheme == TPM2_ALG_NULL)
+        return true;
+    if (type == TPM2_ALG_KEYEDHASH)
+        return scheme == TPM2_ALG_HMAC;
+    return scheme == TPM2_ALG_RSAES || (scheme_has_hash(scheme) && scheme != TPM2_ALG_HMAC);
+}
+
+/* TPMT_PUBLIC [P2 r1.59 12.2.4, Table 200], for RSA with TPMS_RSA_PARMS [P2 r1.59 12.2.3.5, Table 196] */
+void tpm2_public_write(struct tpm2_writer *w, const struct tpm2_public *area)
+{
+    tpm2_write_u16(w, area->type);
+    tpm2_write_u16(w, area->name_alg);
+    tpm2_write_u32(w, area->attributes);
+    tpm2_write_2b(w, area->auth_policy);
+    if (area->type == TPM2_ALG_RSA) {
+        tpm2_write_u16(w, area->symmetric);
+        if (area->symmetric != TPM2_ALG_NULL) {
+            tpm2_write_u16(w, area->symmetric_key_bits);
+            tpm2_write_u16(w, area->symmetric_mode);
+        }
+    }
+    tpm2_write_u16(w, area->scheme);
+    if (scheme_has_hash(area->scheme))
+        tpm2_write_u16(w, area->scheme_hash);
+    if (area->type == TPM2_ALG_RSA) {
+        tpm2_write_u16(w, area->key_bits);
+        tpm2_write_u32(w, area->exponent);
+    }
+    tpm2_write_2b(w, area->unique);
+}
+
+void tpm2_public_write_2b(struct tpm2_writer *w, const struct tpm2_public *area)
+{
+    size_t size = tpm2_write_size_begin(w);
+    tpm2_public_write(w, area);
+    tpm2_write_size_end(w, size);
+}
+
+struct tpm2_public tpm2_public_read(struct tpm2_reader *r)
+{
+    struct tpm2_public area = {0};
+    area.type = tpm2_read_u16(r);
+    area.name_alg = tpm2_read_u16(r);
+    area.attributes = tpm2_read_u32(r);
+    area.auth_policy = tpm2_read_2b(r);
+    if ((area.type != TPM2_ALG_RSA && area.type != TPM2_ALG_KEYEDHASH) || area.name_alg != TPM2_ALG_SHA256)
+        tpm2_reader_fail(r, DPS_E_ALGORITHM);
+    if (area.type == TPM2_ALG_RSA) {
+        area.symmetric = tpm2_read_u16(r);
+        if (area.symmetric == TPM2_ALG_AES) {
+            area.symmetric_key_bits = tpm2_read_u16(r);
+            area.symmetric_mode = tpm2_read_u16(r);
+        } else if (area.symmetric != TPM2_ALG_NULL) {
+            tpm2_reader_fail(r, DPS_E_ALGORITHM);
+        }
+    }
+    area.scheme = tpm2_read_u16(r);
+    if (!scheme_is_known(area.type, area.scheme))
+        tpm2_reader_fail(r, DPS_E_ALGORITHM);
+    if (scheme_has_hash(area.scheme))
+        area.scheme_hash = tpm2_read_u16(r);
+    if (area.type == TPM2_ALG_RSA) {
+        area.key_bits = tpm2_read_u16(r);
+        area.exponent = tpm2_read_u32(r);
+    }
+    area.unique = tpm2_read_2b(r);
+    return r->error == 0 ? area : (struct tpm2_public){0};
+}
+
+int tpm2_public_parse_2b(struct span whole, struct tpm2_public *area)
+{
+    struct tpm2_reader r = tpm2_reader_over(whole);
+    struct tpm2_reader inner = tpm2_read_sized(&r);
+    *area = tpm2_public_read(&inner);
+    tpm2_read_sized_end(&r, &inner);
+    int error = tpm2_reader_end(&r);
+    if (error != 0)
+        *area = (struct tpm2_public){0};
+    return error;
+}
+
+/* 0 stands for 2^16 + 1 [P2 r1.59 12.2.3.5, Table 196]; some TPMs return it as 0, some as the number. */
+static uint32_t exponent_of(const struct tpm2_public *area)
+{
+    return area->exponent != 0 ? area->exponent : 65537;
+}
+
+bool tpm2_public_matches(const struct tpm2_public *area, const struct tpm2_public *template_area)
+{
+    return area->type == template_area->type && area->name_alg == template_area->name_alg &&
+           area->attributes == template_area->attributes &&
+           span_equal(area->auth_policy, template_area->auth_policy) &&
+           area->symmetric == template_area->symmetric &&
+           area->symmetric_key_bits == template_area->symmetric_key_bits &&
+           area->symmetric_mode == template_area->symmetric_mode &&
+           area->key_bits == template_area->key_bits && exponent_of(area) == exponent_of(template_area) &&
+           area->scheme == template_area->scheme && area->scheme_hash == template_area->scheme_hash;
+}
+
+void tpm2_name_of(struct span whole, uint8_t name[TPM2_NAME_SIZE])
+{
+    struct tpm2_reader r = tpm2_reader_over(whole);
+    struct span area = tpm2_read_2b(&r);
+    struct tpm2_writer w = tpm2_writer_over(name, TPM2_NAME_SIZE);
+    tpm2_write_u16(&w, TPM2_ALG_SHA256);
+    crypto_sha256(&area, 1, tpm2_write_room(&w, CRYPTO_SHA256_SIZE));
+}
+
+struct crypto_rsa_public tpm2_public_rsa(const struct tpm2_public *area)
+{
+    return (struct crypto_rsa_public){.modulus = area->unique, .exponent = exponent_of(area)};
+}

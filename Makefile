@@ -46,6 +46,19 @@ $(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/te
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lbearssl
 
+# Tests of the port: they need a system, libtpms, swtpm and SQLite.
+PORT_TESTS = $(patsubst tests/port/%.c,$(BUILD)/port-tests/%,$(wildcard tests/port/test_*.c))
+PORT_TEST_OBJ = $(BUILD)/obj/tests/port/support.o $(BUILD)/obj/tests/unit/test.o $(BUILD)/obj/port/none/none.o
+.PHONY: port-tests
+port-tests: $(PORT_TESTS)
+$(BUILD)/obj/tests/port/%.o: tests/port/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(BUILD)/libtpmdps-posix.a \
+               $(BUILD)/libtpmdps.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ -lbearssl -ltpms -lsqlite3
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)

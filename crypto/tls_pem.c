@@ -99,14 +99,23 @@ static void arena_sink(void *ctx, const void *p, size_t len)
     (void)arena_add(ctx, p, len);
 }
 
+/* A decoder that has failed must not be pushed again: it would go on behind the error, in any state. So long as it has
+ * not, it says 0 (complete, so that more is an error) or "truncated" (not yet complete). */
+static bool may_push(int error)
+{
+    return error == 0 || error == BR_ERR_X509_TRUNCATED;
+}
+
 static void certificate_sink(void *ctx, const void *p, size_t len)
 {
-    br_x509_decoder_push(ctx, p, len);
+    if (may_push(br_x509_decoder_last_error(ctx)))
+        br_x509_decoder_push(ctx, p, len);
 }
 
 static void key_sink(void *ctx, const void *p, size_t len)
 {
-    br_skey_decoder_push(ctx, p, len);
+    if (may_push(br_skey_decoder_last_error(ctx)))
+        br_skey_decoder_push(ctx, p, len);
 }
 
 /* BearSSL says "unsupported" for a key type or curve that it does not know. */

@@ -11,8 +11,8 @@
 #include "dps/text.h"
 #include <string.h>
 
-/* A chunk-size line with its extensions and its line end [RFC 9112 7.1]. Extensions are ignored, so that one byte of
- * data could cost any amount of line: "a limit on the total length of chunk extensions" is asked for in 7.1.1. */
+/* The longest chunk-size line, with its extensions and its line end. Extensions are ignored, so without a limit one
+ * byte of data could cost any amount of line [RFC 9112 7.1.1]. */
 #define CHUNK_LINE_MAX 128
 
 enum phase {
@@ -226,7 +226,7 @@ static int note_field(struct framing *f, const struct field *field)
 static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
 {
     bool request = h->role == DPS_HTTP_REQUEST;
-    /* Chunks under HTTP/1.0 and a length beside chunks are "faulty framing" [RFC 9112 6.1, 6.3 item 3]; neither
+    /* Chunks under HTTP/1.0 [RFC 9112 6.1] and a length beside chunks [6.3 item 3] are faulty framing; neither
      * comes from an honest sender, so they are refused before it matters whether there is a body. */
     if (f->chunked && (f->has_length || f->old))
         return DPS_E_FORMAT;
@@ -275,7 +275,7 @@ static int parse_head(struct dps_http *h, const uint8_t *buffer, size_t capacity
     return begin_body(h, &framing, capacity);
 }
 
-/* "A server SHOULD ignore at least one empty line received prior to the request-line" [RFC 9112 2.2]: one. */
+/* A server should ignore "at least one empty line" before the request [RFC 9112 2.2]: here, exactly one. */
 static int step_start(struct dps_http *h, uint8_t *buffer, size_t *len)
 {
     if (*len == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tpm/command.h"
 
-/* Header: tag, size, code [P1 r1.59 18.2 and 18.3]. */
+/* Header: tag, size, code [P1 r1.59 18.2]. */
 #define HEADER_SIZE 10
 #define TAG_SIZE 2
 
@@ -43,7 +43,7 @@ static void write_empty_2b(struct tpm2_writer *w)
     tpm2_write_u16(w, 0);
 }
 
-/* A refusal is a bare header, without sessions [P1 r1.59 18.7]; a TPM 1.2 answers with its own tag. */
+/* A refusal is a bare header, without sessions [P3 r1.59 6.1]; a TPM 1.2 answers with its own tag. */
 static void read_refusal(struct tpm2_reader *r, uint16_t tag, uint32_t code, uint32_t *rc)
 {
     if (r->left != 0 || (tag != TPM2_ST_NO_SESSIONS && tag != TPM2_ST_RSP_COMMAND))
@@ -129,7 +129,7 @@ static struct span read_public(struct tpm2_reader *r)
     return whole;
 }
 
-/* A ticket: TPMT_TK_CREATION, _HASHCHECK, _AUTH [P2 r1.59 10.7.3 to 10.7.6]. This project passes none on. */
+/* A ticket: TPMT_TK_CREATION, _HASHCHECK, _AUTH [P2 r1.59 10.7]. This project passes none on. */
 static void read_ticket(struct tpm2_reader *r, uint16_t tag)
 {
     if (tpm2_read_u16(r) != tag)
@@ -416,7 +416,7 @@ int tpm2_hmac_start_parse(struct span response, uint32_t *rc, uint32_t *sequence
     return response_end(&r, sequence, NULL, NULL);
 }
 
-/* TPM2_SequenceUpdate [P3 r1.59 17.4] */
+/* TPM2_SequenceUpdate [P3 r1.59 17.5] */
 void tpm2_sequence_update_build(struct tpm2_writer *w, uint32_t sequence, const struct tpm2_auth *auth,
                                 struct span data)
 {
@@ -430,7 +430,7 @@ int tpm2_sequence_update_parse(struct span response, uint32_t *rc)
     return parse_nothing(response, rc, 1);
 }
 
-/* TPM2_SequenceComplete [P3 r1.59 17.5] */
+/* TPM2_SequenceComplete [P3 r1.59 17.6] */
 void tpm2_sequence_complete_build(struct tpm2_writer *w, uint32_t sequence, const struct tpm2_auth *auth,
                                   struct span data)
 {
@@ -578,7 +578,7 @@ int tpm2_get_capability_parse(struct span response, uint32_t *rc, bool *more, ui
 {
     struct tpm2_reader r = response_begin(response, rc, 0, NULL);
     uint8_t more_data = tpm2_read_u8(&r);
-    if (more_data > 1) /* TPMI_YES_NO has two values [P2 r1.59 9.2, Table 39] */
+    if (more_data > 1) /* TPMI_YES_NO has two values [P2 r1.59 9.2] */
         tpm2_reader_fail(&r, DPS_E_FORMAT);
     *capability = tpm2_read_u32(&r);
     *data = tpm2_read_bytes(&r, r.left); /* its inside depends on *capability */

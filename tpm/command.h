@@ -85,12 +85,12 @@ int tpm2_get_random_parse(struct span response, uint32_t *rc, struct span *rando
 void tpm2_hmac_start_build(struct tpm2_writer *w, uint32_t key, const struct tpm2_auth *auth);
 int tpm2_hmac_start_parse(struct span response, uint32_t *rc, uint32_t *sequence);
 
-/* TPM2_SequenceUpdate [P3 r1.59 17.4]. */
+/* TPM2_SequenceUpdate [P3 r1.59 17.5]. */
 void tpm2_sequence_update_build(struct tpm2_writer *w, uint32_t sequence, const struct tpm2_auth *auth,
                                 struct span data);
 int tpm2_sequence_update_parse(struct span response, uint32_t *rc);
 
-/* TPM2_SequenceComplete [P3 r1.59 17.5]; the sequence object is gone afterwards. */
+/* TPM2_SequenceComplete [P3 r1.59 17.6]; the sequence object is gone afterwards. */
 void tpm2_sequence_complete_build(struct tpm2_writer *w, uint32_t sequence, const struct tpm2_auth *auth,
                                   struct span data);
 int tpm2_sequence_complete_parse(struct span response, uint32_t *rc, struct span *mac);
@@ -101,7 +101,7 @@ void tpm2_policy_secret_build(struct tpm2_writer *w, uint32_t auth_handle, uint3
                               const struct tpm2_auth *auth);
 int tpm2_policy_secret_parse(struct span response, uint32_t *rc);
 
-/* TPM2_PolicyGetDigest [P3 r1.59 23.13]. */
+/* TPM2_PolicyGetDigest [P3 r1.59 23.19]. */
 void tpm2_policy_get_digest_build(struct tpm2_writer *w, uint32_t session);
 int tpm2_policy_get_digest_parse(struct span response, uint32_t *rc, struct span *digest);
 

@@ -37,7 +37,7 @@ struct tpm2_public tpm2_template_ek_azure_sdk(void)
     return area;
 }
 
-/* [TCG Provisioning Guidance r1.0 7.5.1]: 0x00030472. noDA, since its authValue is empty and known. Its unique is
+/* [TCG Provisioning Guidance v1.0 r1.0 7.5.1]: 0x00030472. noDA, since its authValue is empty and known. Its unique is
  * empty, as every Azure SDK has it: another unique would be another SRK. */
 struct tpm2_public tpm2_template_srk(void)
 {
@@ -76,7 +76,7 @@ static bool scheme_has_hash(uint16_t scheme)
            scheme == TPM2_ALG_OAEP;
 }
 
-/* RSA keys have neither HMAC nor keyed hashes the others [P2 r1.59 11.2.4.2, Table 168; 11.1.20, Table 154]. */
+/* RSA keys have neither HMAC nor keyed hashes the others [P2 r1.59 11.2.4.2 and 11.1.23]. */
 static bool scheme_is_known(uint16_t type, uint16_t scheme)
 {
     if (scheme == TPM2_ALG_NULL)
@@ -86,7 +86,7 @@ static bool scheme_is_known(uint16_t type, uint16_t scheme)
     return scheme == TPM2_ALG_RSAES || (scheme_has_hash(scheme) && scheme != TPM2_ALG_HMAC);
 }
 
-/* TPMT_PUBLIC [P2 r1.59 12.2.4, Table 200], for RSA with TPMS_RSA_PARMS [P2 r1.59 12.2.3.5, Table 196] */
+/* TPMT_PUBLIC [P2 r1.59 12.2.4, Table 200], for RSA with TPMS_RSA_PARMS [P2 r1.59 12.2.3.5] */
 void tpm2_public_write(struct tpm2_writer *w, const struct tpm2_public *area)
 {
     tpm2_write_u16(w, area->type);
@@ -160,7 +160,7 @@ int tpm2_public_parse_2b(struct span whole, struct tpm2_public *area)
     return error;
 }
 
-/* 0 stands for 2^16 + 1 [P2 r1.59 12.2.3.5, Table 196]; some TPMs return it as 0, some as the number. */
+/* 0 stands for 2^16 + 1 [P2 r1.59 12.2.3.5]; some TPMs return it as 0, some as the number. */
 static uint32_t exponent_of(const struct tpm2_public *area)
 {
     return area->exponent != 0 ? area->exponent : 65537;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tpm/session.h"
 
-/* The largest digest of any TPM, SHA-512: bounds nonces and HMACs [P2 r1.59 10.4.2, Table 78]. */
+/* The largest digest of any TPM, SHA-512: bounds nonces and HMACs [P2 r1.59 10.4.2]. */
 #define DIGEST_MAX 64
 
 struct tpm2_auth tpm2_auth_password(struct span auth_value)

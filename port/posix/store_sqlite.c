@@ -310,7 +310,7 @@ static bool prepare_all(struct posix_sqlite *s)
 }
 
 /* The result of PRAGMA journal_mode is the mode that is in force, which need not be the one that was asked for. */
-static bool use_wal(sqlite3 *db)
+static bool set_wal(sqlite3 *db)
 {
     sqlite3_stmt *statement = NULL;
     bool wal = false;
@@ -320,6 +320,20 @@ static bool use_wal(sqlite3 *db)
     }
     (void)sqlite3_finalize(statement);
     return wal;
+}
+
+/* Processes that open a new file at the same time all try to change its mode, and SQLite does not apply the busy timeout
+ * to that: two that wait for each other's read lock would wait forever. So the waiting is done here, without a lock. */
+static bool use_wal(sqlite3 *db)
+{
+    const int pause_ms = 10;
+    for (int waited = 0;; waited += pause_ms) {
+        if (set_wal(db))
+            return true;
+        if (sqlite3_errcode(db) != SQLITE_BUSY || waited >= BUSY_TIMEOUT_MS)
+            return false;
+        (void)sqlite3_sleep(pause_ms);
+    }
 }
 
 static int open_database(struct posix_sqlite *s, const char *path, char *why, size_t why_size)

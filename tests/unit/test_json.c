@@ -286,10 +286,16 @@ static int test_depth(void)
         CHECK(check_sized(text, 2 * depth) == (expected != 0 ? expected : DPS_E_FORMAT));
     }
     /* Objects and arrays in turn: each level remembers which it is. */
-    CHECK(check_sized("{\"a\":[{\"a\":[{\"a\":[]}]}]}", 25) == 0);
-    CHECK(check_sized("{\"a\":[{\"a\":[{\"a\":[]}]]}}", 25) == DPS_E_FORMAT);
-    /* Closing gives levels back. */
-    CHECK(check_sized("[[[[[[[[[[[[[[[[]]]],[[[[]]]]]]]]]]]]]]]", 40) == 0);
+    static const char mixed[] = "{\"a\":[{\"a\":[{\"a\":[]}]}]}";
+    static const char crossed[] = "{\"a\":[{\"a\":[{\"a\":[]}]]}}";
+    CHECK(check_sized(mixed, strlen(mixed)) == 0);
+    CHECK(check_sized(crossed, strlen(crossed)) == DPS_E_FORMAT);
+    /* Closing gives levels back: down to the limit, up three, down again, up. */
+    memset(text, '[', sizeof text);
+    memset(text + DPS_JSON_DEPTH_MAX, ']', 3);
+    text[DPS_JSON_DEPTH_MAX + 3] = ',';
+    memset(text + DPS_JSON_DEPTH_MAX + 7, ']', DPS_JSON_DEPTH_MAX);
+    CHECK(check_sized(text, 2 * DPS_JSON_DEPTH_MAX + 7) == 0);
     static char many[200000];
     memset(many, '[', sizeof many);
     CHECK(check_sized(many, sizeof many) == DPS_E_LIMIT);

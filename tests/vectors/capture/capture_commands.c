@@ -135,8 +135,8 @@ static TPM2B_PUBLIC ek_template(TPM2_HANDLE trial_session)
     TPM2B_PUBLIC t = storage_template(TPMA_OBJECT_ADMINWITHPOLICY);
     TPM2B_NONCE none = {0};
     TPM2B_DIGEST empty = {0};
-    OK(Tss2_Sys_PolicySecret(sys, TPM2_RH_ENDORSEMENT, trial_session, &empty_password, &none, &empty, &none, 0, NULL,
-                             NULL, &answer));
+    OK(Tss2_Sys_PolicySecret(sys, TPM2_RH_ENDORSEMENT, trial_session, &empty_password, &none, &empty, &none,
+                             0, NULL, NULL, &answer));
     OK(Tss2_Sys_PolicyGetDigest(sys, trial_session, NULL, &t.publicArea.authPolicy, NULL));
     t.publicArea.unique.rsa.size = 256;
     return t;
@@ -160,8 +160,8 @@ static TPM2_HANDLE start_session(const char *name, TPM2_SE type)
     TPMT_SYM_DEF none = {.algorithm = TPM2_ALG_NULL};
     TPM2_HANDLE session;
     record(name);
-    OK(Tss2_Sys_StartAuthSession(sys, TPM2_RH_NULL, TPM2_RH_NULL, NULL, &caller, &salt, type, &none, TPM2_ALG_SHA256,
-                                 &session, &tpm, NULL));
+    OK(Tss2_Sys_StartAuthSession(sys, TPM2_RH_NULL, TPM2_RH_NULL, NULL, &caller, &salt, type, &none,
+                                 TPM2_ALG_SHA256, &session, &tpm, NULL));
     record(NULL);
     return session;
 }
@@ -180,12 +180,12 @@ static void create_primaries(void)
     TPM2B_PUBLIC in = ek_template(trial);
     OK(Tss2_Sys_FlushContext(sys, trial));
     record("create_primary_ek");
-    OK(Tss2_Sys_CreatePrimary(sys, TPM2_RH_ENDORSEMENT, &empty_password, &sensitive, &in, &outside, &pcrs, &ek, NULL,
-                              NULL, NULL, NULL, NULL, &answer));
+    OK(Tss2_Sys_CreatePrimary(sys, TPM2_RH_ENDORSEMENT, &empty_password, &sensitive, &in, &outside, &pcrs,
+                              &ek, NULL, NULL, NULL, NULL, NULL, &answer));
     in = storage_template(TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA);
     record("create_primary_srk");
-    OK(Tss2_Sys_CreatePrimary(sys, TPM2_RH_OWNER, &empty_password, &sensitive, &in, &outside, &pcrs, &srk, NULL,
-                              NULL, NULL, NULL, &srk_name, &answer));
+    OK(Tss2_Sys_CreatePrimary(sys, TPM2_RH_OWNER, &empty_password, &sensitive, &in, &outside, &pcrs, &srk,
+                              NULL, NULL, NULL, NULL, &srk_name, &answer));
     record("read_public");
     OK(Tss2_Sys_ReadPublic(sys, srk, NULL, NULL, NULL, NULL, NULL));
     record("evict_control");
@@ -204,12 +204,12 @@ static void activate(void)
     TPM2_HANDLE session = start_session("start_auth_session", TPM2_SE_POLICY);
     TSS2L_SYS_AUTH_COMMAND wrong = password("wrong");
     record("policy_secret_bad_auth");
-    REFUSED(Tss2_Sys_PolicySecret(sys, TPM2_RH_ENDORSEMENT, session, &wrong, &none, &empty, &none, 0, NULL, NULL,
-                                  &answer),
+    REFUSED(Tss2_Sys_PolicySecret(sys, TPM2_RH_ENDORSEMENT, session, &wrong, &none, &empty, &none, 0, NULL,
+                                  NULL, &answer),
             0x9A2);
     record("policy_secret");
-    OK(Tss2_Sys_PolicySecret(sys, TPM2_RH_ENDORSEMENT, session, &empty_password, &none, &empty, &none, 0, NULL, NULL,
-                             &answer));
+    OK(Tss2_Sys_PolicySecret(sys, TPM2_RH_ENDORSEMENT, session, &empty_password, &none, &empty, &none, 0,
+                             NULL, NULL, &answer));
     record("policy_get_digest");
     OK(Tss2_Sys_PolicyGetDigest(sys, session, NULL, &out, NULL));
     record("make_credential");
@@ -235,7 +235,8 @@ static void activate(void)
 static void duplicate(TPM2_HANDLE vector_srk)
 {
     TPM2_HANDLE session = start_session(NULL, TPM2_SE_TRIAL), key, imported, sequence;
-    TPM2B_PUBLIC in = keyedhash_template(TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_SENSITIVEDATAORIGIN, TPM2_ALG_HMAC);
+    TPM2B_PUBLIC in =
+        keyedhash_template(TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_SENSITIVEDATAORIGIN, TPM2_ALG_HMAC);
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     TPM2B_DATA outside = {0}, key_in = {.size = 16, .buffer = "@ABCDEFGHIJKLMNO"}, key_out = {0};
     TPML_PCR_SELECTION pcrs = {0};
@@ -247,8 +248,8 @@ static void duplicate(TPM2_HANDLE vector_srk)
     OK(Tss2_Sys_PolicyCommandCode(sys, session, NULL, TPM2_CC_Duplicate, NULL));
     OK(Tss2_Sys_PolicyGetDigest(sys, session, NULL, &in.publicArea.authPolicy, NULL));
     OK(Tss2_Sys_FlushContext(sys, session));
-    OK(Tss2_Sys_Create(sys, srk, &empty_password, &sensitive, &in, &outside, &pcrs, &private, &public, NULL, NULL,
-                       NULL, &answer));
+    OK(Tss2_Sys_Create(sys, srk, &empty_password, &sensitive, &in, &outside, &pcrs, &private, &public, NULL,
+                       NULL, NULL, &answer));
     OK(Tss2_Sys_Load(sys, srk, &empty_password, &private, &public, &key, &name, &answer));
     session = start_session(NULL, TPM2_SE_POLICY);
     TSS2L_SYS_AUTH_COMMAND policy = {.count = 1};
@@ -291,7 +292,8 @@ static void duplicate(TPM2_HANDLE vector_srk)
 
 static void seal(void)
 {
-    TPM2B_PUBLIC in = keyedhash_template(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT, TPM2_ALG_NULL), public = {0};
+    TPM2B_PUBLIC in = keyedhash_template(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT, TPM2_ALG_NULL),
+                 public = {0};
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     TPM2B_DATA outside = {0};
     TPML_PCR_SELECTION pcrs = {0};
@@ -303,8 +305,8 @@ static void seal(void)
     sensitive.sensitive.data.size = 11;
     memcpy(sensitive.sensitive.data.buffer, "sealed data", 11);
     record("create");
-    OK(Tss2_Sys_Create(sys, srk, &empty_password, &sensitive, &in, &outside, &pcrs, &private, &public, NULL, NULL,
-                       NULL, &answer));
+    OK(Tss2_Sys_Create(sys, srk, &empty_password, &sensitive, &in, &outside, &pcrs, &private, &public, NULL,
+                       NULL, NULL, &answer));
     record(NULL);
     OK(Tss2_Sys_Load(sys, srk, &empty_password, &private, &public, &object, NULL, &answer));
     TSS2L_SYS_AUTH_COMMAND auth = password("auth");
@@ -318,7 +320,8 @@ static void seal(void)
 static TPM2B_PRIVATE_KEY_RSA prime_of(const unsigned char *der)
 {
     TPM2B_PRIVATE_KEY_RSA prime = {0};
-    const unsigned char *p = der + 4 + 3 + 15 + 4 + 4; /* SEQUENCE, version, algorithm, OCTET STRING, SEQUENCE */
+    const unsigned char *p =
+        der + 4 + 3 + 15 + 4 + 4; /* SEQUENCE, version, algorithm, OCTET STRING, SEQUENCE */
     for (int i = 0;; i++) {
         size_t len = p[1], head = 2;
         if (len > 0x80) {
@@ -398,8 +401,8 @@ static void start_up(void)
     record("get_random");
     OK(Tss2_Sys_GetRandom(sys, NULL, 16, &random, NULL));
     record("get_capability");
-    OK(Tss2_Sys_GetCapability(sys, NULL, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FAMILY_INDICATOR, 3, &more, &capability,
-                              NULL));
+    OK(Tss2_Sys_GetCapability(sys, NULL, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FAMILY_INDICATOR, 3, &more,
+                              &capability, NULL));
     TSS2L_SYS_AUTH_COMMAND owner = password("owner");
     TPM2B_AUTH new_auth = {.size = 5, .buffer = "owner"}, none = {0};
     record("hierarchy_change_auth");
@@ -424,7 +427,8 @@ int main(int argc, char **argv)
     OK(Tss2_Sys_Initialize(sys, size, (TSS2_TCTI_CONTEXT *)&recorder, &version));
     empty_password = password("");
 
-    printf("/* SPDX-License-Identifier: MIT */\n/* Recorded by capture/capture_commands.c; README-commands.md says how. */\n"
+    printf("/* SPDX-License-Identifier: MIT */\n/* Recorded by capture/capture_commands.c; "
+           "README-commands.md says how. */\n"
            "/* clang-format off */\n#include \"tests/vectors/commands.h\"\n\n");
     start_up();
     create_primaries();
@@ -440,8 +444,9 @@ int main(int argc, char **argv)
     OK(Tss2_Sys_Shutdown(sys, NULL, TPM2_SU_CLEAR, NULL));
     printf("\nconst struct captured captured_commands[] = {\n");
     for (size_t i = 0; i < name_count; i++)
-        printf("    {\"%s\", {%s_request, sizeof %s_request}, {%s_response, sizeof %s_response}},\n", names[i], names[i],
-               names[i], names[i], names[i]);
-    printf("};\nconst size_t captured_commands_count = sizeof captured_commands / sizeof captured_commands[0];\n");
+        printf("    {\"%s\", {%s_request, sizeof %s_request}, {%s_response, sizeof %s_response}},\n",
+               names[i], names[i], names[i], names[i], names[i]);
+    printf("};\nconst size_t captured_commands_count = sizeof captured_commands / sizeof "
+           "captured_commands[0];\n");
     return 0;
 }

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* A request taken apart, sent to whom it concerns, and its answer put into words. */
+#include "dps/json.h"
+#include "dps/registration_id.h"
+#include "dps/service_parts.h"
+#include "dps/text.h"
+#include <string.h>
+
+/* ---- Reading -------------------------------------------------------------------------------------------------------- */
+
+/* A header that may be absent; a doubled one is refused. */
+static bool take_header(const struct dps_http *http, const uint8_t *buffer, const char *name, struct span *value)
+{
+    const int error = dps_http_header(http, buffer, name, value);
+    return error == 0 || error == DPS_E_NOT_FOUND;
+}
+
+/* Split the path and decode each part: an encoded slash stays inside its part. Trailing and doubled slashes count for
+ * nothing. */
+static enum dps_refusal read_segments(struct dps_request *q)
+{
+    struct span rest = dps_http_path(q->target);
+    size_t used = 0;
+    while (rest.len > 0) {
+        struct span segment;
+        size_t len;
+        rest = dps_split(rest, '/', &segment);
+        if (segment.len == 0) {
+            continue;
+        }
+        if (q->segment_count == DPS_SEGMENTS_MAX) {
+            return DPS_REFUSED_ROUTE;
+        }
+        if (dps_percent_decode(segment, false, q->text + used, sizeof q->text - used, &len) != 0) {
+            return DPS_REFUSED_REQUEST;
+        }
+        q->segments[q->segment_count++] = span_of(q->text + used, len);
+        used += len;
+    }
+    return DPS_ACCEPTED;
+}
+
+enum dps_refusal dps_request_read(const struct dps_http *http, const uint8_t *buffer, struct dps_request *q)
+{
+    memset(q, 0, sizeof *q);
+    q->method = dps_http_method(http, buffer);
+    q->target = dps_http_target(http, buffer);
+    q->body = dps_http_body(http, buffer);
+    const bool headers = take_header(http, buffer, "Authorization", &q->authorization) &&
+                         take_header(http, buffer, "If-Match", &q->if_match) &&
+                         take_header(http, buffer, "Host", &q->host) &&
+                         take_header(http, buffer, "x-ms-max-item-count", &q->max_items) &&
+                         take_header(http, buffer, "x-ms-continuation", &q->continuation);
+    return headers ? read_segments(q) : DPS_REFUSED_REQUEST;
+}
+
+bool dps_request_is(const struct dps_request *q, const char *method)
+{
+    return span_equal(q->method, span_of_text(method));
+}
+
+/* Versions are dates; what we use has been the same in all since 2017-11-15. A known form is enough, so that tomorrow's
+ * client is served as well. */
+enum dps_refusal dps_request_version(const struct dps_request *q)
+{
+    struct span version;
+    if (dps_http_query(q->target, "api-version", &version) != 0 || version.len < 10) {
+        return DPS_REFUSED_API_VERSION;
+    }
+    for (size_t i = 0; i < 10; i++) {
+        const bool dash = i == 4 || i == 7;
+        const bool digit = version.p[i] >= '0' && version.p[i] <= '9';
+        if (dash ? version.p[i] != '-' : !digit) {
+            return DPS_REFUSED_API_VERSION;
+        }
+    }
+    const bool old = memcmp(version.p, "2017-11-15", 10) < 0;
+    const bool plain = version.len == 10 ||
+                       dps_text_equal_nocase(span_of(version.p + 10, version.len - 10), span_of_text("-preview"));
+    return old || !plain ? DPS_REFUSED_API_VERSION : DPS_ACCEPTED;
+}
+
+/* ---- Records ------------------------------------------------------------------------------------------------------------ */
+
+enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id, struct dps_enrollment *e,
+                                     uint64_t *version)
+{
+    uint8_t key[DPS_REGISTRATION_ID_MAX];
+    size_t key_len;
+    size_t len;
+    const char *detail;
+    if (dps_registration_id_lower(registration_id, key, &key_len) != 0) {
+        return DPS_REFUSED_REGISTRATION_ID;
+    }
+    const int error = s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, span_of(key, key_len), s->record,
+                                   sizeof s->record, &len, version);
+    if (error != 0) {
+        return error == DPS_E_NOT_FOUND ? DPS_REFUSED_UNKNOWN : DPS_REFUSED_STORE;
+    }
+    return dps_enrollment_parse(span_of(s->record, len), e, &detail) == DPS_ACCEPTED ? DPS_ACCEPTED
+                                                                                     : DPS_REFUSED_INTERNAL;
+}
+
+enum dps_refusal dps_load_registration(struct dps_service *s, struct span registration_id,
+                                       struct dps_registration *r, uint64_t *version)
+{
+    size_t len;
+    const int error = s->store.get(s->store.context, DPS_TABLE_REGISTRATIONS, registration_id, s->record2,
+                                   sizeof s->record2, &len, version);
+    if (error == DPS_E_NOT_FOUND) {
+        memset(r, 0, sizeof *r);
+        *version = 0;
+        return DPS_ACCEPTED;
+    }
+    if (error != 0) {
+        return DPS_REFUSED_STORE;
+    }
+    return dps_registration_parse(span_of(s->record2, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;
+}
+
+/* ---- Answering ---------------------------------------------------------------------------------------------------------------- */
+
+void dps_answer_detail(struct dps_answer *a, const char *detail)
+{
+    size_t len = strlen(detail);
+    len = len < sizeof a->detail ? len : sizeof a->detail - 1;
+    memcpy(a->detail, detail, len);
+    a->detail[len] = '\0';
+}
+
+/* [DPS "ProvisioningServiceErrorDetails"] */
+static void write_error(struct dps_service *s, struct dps_answer *a, const struct dps_refusal_text *text)
+{
+    struct tpm2_writer *w = &a->body;
+    w->len = 0;
+    w->error = 0;
+    dps_write_text(w, "{\"errorCode\":");
+    dps_write_decimal(w, text->code);
+    dps_write_text(w, ",\"trackingId\":\"");
+    tpm2_write_bytes(w, span_of(a->tracking_id, sizeof a->tracking_id));
+    dps_write_text(w, "\",\"message\":");
+    dps_write_json_string(w, span_of_text(text->message));
+    if (a->detail[0] != '\0') {
+        dps_write_text(w, ",\"info\":{\"detail\":");
+        dps_write_json_string(w, span_of_text(a->detail));
+        dps_write_text(w, "}");
+    }
+    dps_write_text(w, ",\"timestampUtc\":\"");
+    dps_write_time(w, s->now);
+    dps_write_text(w, "\"}");
+}
+
+void dps_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why, const char *detail)
+{
+    const struct dps_refusal_text *text = dps_refusal_text(why);
+    if (detail != NULL) {
+        dps_answer_detail(a, detail);
+    }
+    a->refusal = why;
+    a->status = text->status;
+    a->error_code = text->code;
+    a->wrote = false;
+    a->item_type = NULL;
+    a->etag_header.len = 0;
+    a->continuation_len = 0;
+    if (why == DPS_REFUSED_STORE) {
+        a->has_retry_after = true;
+        a->retry_after = 5;
+    } else if (why != DPS_REFUSED_RATE) {
+        a->has_retry_after = false;
+    }
+    write_error(s, a, text);
+}
+
+/* Whose request is it? The three interfaces have disjoint paths: /enrollments..., /registrations..., /devices/..., and
+ * /{idScope}/registrations/... */
+static enum dps_refusal route(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
+{
+    const struct span first = q->segment_count > 0 ? q->segments[0] : span_of(NULL, 0);
+    if (dps_text_equal_nocase(first, span_of_text("enrollments")) ||
+        dps_text_equal_nocase(first, span_of_text("enrollmentGroups")) ||
+        dps_text_equal_nocase(first, span_of_text("registrations"))) {
+        return dps_admin_api(s, q, a);
+    }
+    if (dps_text_equal_nocase(first, span_of_text("devices"))) {
+        return dps_hub_api(s, q, a);
+    }
+    if (q->segment_count >= 3 && dps_text_equal_nocase(q->segments[1], span_of_text("registrations"))) {
+        return dps_device_api(s, q, a);
+    }
+    return DPS_REFUSED_ROUTE;
+}
+
+static void begin_answer(struct dps_service *s, uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a)
+{
+    uint8_t random[16];
+    struct tpm2_writer id = tpm2_writer_over(a->tracking_id, sizeof a->tracking_id);
+    memset(a, 0, sizeof *a);
+    a->body = tpm2_writer_over(body_buffer, body_capacity);
+    if (s->entropy.fill(s->entropy.context, random, sizeof random) != 0) {
+        memset(random, 0, sizeof random); /* a name for the log, not a secret */
+    }
+    dps_write_guid(&id, random);
+}
+
+void dps_service_answer(struct dps_service *s, const struct dps_http *http, const uint8_t *buffer,
+                        uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a)
+{
+    struct dps_request q;
+    begin_answer(s, body_buffer, body_capacity, a);
+    enum dps_refusal no = dps_request_read(http, buffer, &q);
+    if (no == DPS_ACCEPTED) {
+        no = route(s, &q, a);
+    }
+    if (no == DPS_ACCEPTED && a->body.error != 0) {
+        no = DPS_REFUSED_INTERNAL;
+    }
+    if (no != DPS_ACCEPTED) {
+        const bool half_done = a->wrote;
+        dps_refuse(s, a, no, NULL);
+        a->wrote = half_done;
+    }
+}
+
+void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *body_buffer, size_t body_capacity,
+                                   struct dps_answer *a)
+{
+    begin_answer(s, body_buffer, body_capacity, a);
+    dps_refuse(s, a, error == DPS_E_LIMIT ? DPS_REFUSED_TOO_LARGE : DPS_REFUSED_REQUEST, NULL);
+}
+
+void dps_service_uncommitted(struct dps_service *s, struct dps_answer *a)
+{
+    dps_refuse(s, a, DPS_REFUSED_STORE, NULL);
+}
+
+static void write_header(struct tpm2_writer *w, const char *name, struct span value)
+{
+    dps_write_text(w, name);
+    dps_write_text(w, ": ");
+    tpm2_write_bytes(w, value);
+    dps_write_text(w, "\r\n");
+}
+
+static void write_number_header(struct tpm2_writer *w, const char *name, uint64_t value)
+{
+    dps_write_text(w, name);
+    dps_write_text(w, ": ");
+    dps_write_decimal(w, value);
+    dps_write_text(w, "\r\n");
+}
+
+void dps_answer_write_head(struct tpm2_writer *w, const struct dps_answer *a, uint64_t now, bool keep_alive)
+{
+    dps_write_text(w, "HTTP/1.1 ");
+    dps_write_decimal(w, a->status);
+    dps_write_text(w, " ");
+    dps_write_text(w, dps_http_reason(a->status));
+    dps_write_text(w, "\r\nDate: ");
+    dps_write_http_date(w, now);
+    dps_write_text(w, "\r\n");
+    if (a->status != 204) {
+        dps_write_text(w, "Content-Type: application/json; charset=utf-8\r\n");
+        write_number_header(w, "Content-Length", a->body.len);
+    }
+    write_header(w, "x-ms-request-id", span_of(a->tracking_id, sizeof a->tracking_id));
+    if (a->error_code != 0) {
+        write_number_header(w, "x-ms-error-code", a->error_code);
+    }
+    if (a->has_retry_after) {
+        write_number_header(w, "Retry-After", a->retry_after);
+    }
+    if (a->etag_header.len > 0) {
+        write_header(w, "ETag", a->etag_header);
+    }
+    if (a->item_type != NULL) {
+        write_header(w, "x-ms-item-type", span_of_text(a->item_type));
+    }
+    if (a->continuation_len > 0) {
+        write_header(w, "x-ms-continuation", span_of(a->continuation, a->continuation_len));
+    }
+    dps_write_text(w, keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+}
+
+int dps_service_init(struct dps_service *s, const struct dps_service_config *config, const struct dps_store *store,
+                     const struct dps_entropy *entropy)
+{
+    if (!dps_host_valid(span_of_text(config->host)) || config->id_scope[0] == '\0' || config->hub_count == 0 ||
+        config->hub_count > DPS_HUBS_MAX || config->secret_count == 0 || config->secret_count > DPS_SECRETS_MAX) {
+        return DPS_E_USAGE;
+    }
+    memset(s, 0, sizeof *s);
+    s->config = config;
+    s->store = *store;
+    s->entropy = *entropy;
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* How service.c, admin.c and hub.c share a request and its answer. Internal to dps/. */
+#ifndef DPS_SERVICE_PARTS_H
+#define DPS_SERVICE_PARTS_H
+
+#include "dps/enrollment.h"
+#include "dps/registration.h"
+#include "dps/service.h"
+
+#define DPS_SEGMENTS_MAX 6
+
+/* A request, taken apart once. Segments are percent-decoded into text. */
+struct dps_request {
+    struct span method;
+    struct span target;
+    struct span segments[DPS_SEGMENTS_MAX];
+    size_t segment_count;
+    struct span body;          /* raw */
+    struct span authorization; /* empty if absent */
+    struct span if_match;
+    struct span host;
+    struct span max_items;
+    struct span continuation;
+    uint8_t text[1024];
+};
+
+/* Take it apart. Returns DPS_ACCEPTED or why not. */
+enum dps_refusal dps_request_read(const struct dps_http *http, const uint8_t *buffer, struct dps_request *q);
+bool dps_request_is(const struct dps_request *q, const char *method);
+/* Is the api-version one that we speak? */
+enum dps_refusal dps_request_version(const struct dps_request *q);
+
+/* Make the answer a refusal: status, codes, error JSON. detail may be null. */
+void dps_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why, const char *detail);
+
+/* Load an enrollment by registrationId (any case) into s->record and parse it.
+ * Returns DPS_ACCEPTED, _REGISTRATION_ID, _UNKNOWN, _STORE, _INTERNAL (damaged record). */
+enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id, struct dps_enrollment *e,
+                                     uint64_t *version);
+/* Load a registration; *version 0 and a zeroed r if there is none. Returns DPS_ACCEPTED or _STORE or _INTERNAL. */
+enum dps_refusal dps_load_registration(struct dps_service *s, struct span registration_id,
+                                       struct dps_registration *r, uint64_t *version);
+
+/* The hub's device key: HMAC of the service secret [spec-notes.md, "The store holds no secret"].
+ * Returns false if the epoch's secret is no longer configured. */
+bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id, struct span hub,
+                 struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE]);
+
+/* Choose a hub [DPS "allocation policies"]. *index into config->hubs. Returns DPS_ACCEPTED or _NO_HUB. */
+enum dps_refusal dps_allocate(const struct dps_service_config *config, const struct dps_enrollment *e,
+                              struct span registration_id, size_t *index);
+/* Index of a hub by name, or hub_count. */
+size_t dps_hub_index(const struct dps_service_config *config, struct span name);
+
+/* The device API (/{idScope}/registrations/...), service.c. */
+enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);
+/* The management API (/enrollments..., /registrations...), admin.c. Sets a->detail when it refuses. */
+enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);
+/* The hub (/devices/{deviceId}/messages/events), hub.c. */
+enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);
+
+/* Set a->detail to a constant text. */
+void dps_answer_detail(struct dps_answer *a, const char *detail);
+
+#endif

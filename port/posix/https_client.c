@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/https_client.h"
+#include "port/posix/private.h"
+#include <string.h>
+
+void posix_https_init(struct posix_https *c, const char *host, uint16_t port, const struct crypto_trust *trust)
+{
+    memset(c, 0, sizeof *c);
+    c->trust = trust;
+    c->port = port;
+    strncpy(c->host, host, sizeof c->host - 1);
+    c->io = posix_stream_port(&c->stream);
+}
+
+static void close_stream(struct posix_https *c)
+{
+    if (c->open)
+        c->io.close(c->io.context);
+    c->open = false;
+}
+
+/* Move records until the engine wants one of `wanted`. The time limit counts from the last byte that moved, since a slow
+ * line is not a dead one. */
+static int move_records(struct posix_https *c, unsigned wanted)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
+    uint64_t deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
+    for (;;) {
+        size_t len;
+        int moved;
+        unsigned want = crypto_tls_want(engine);
+        if (want & CRYPTO_TLS_CLOSED) {
+            c->tls_error = crypto_tls_error(engine);
+            return c->tls_error != 0 ? DPS_E_TLS : DPS_E_STREAM;
+        }
+        if (want & CRYPTO_TLS_RECORD_OUT) {
+            const uint8_t *out = crypto_tls_record_out(engine, &len);
+            moved = c->io.write(c->io.context, out, len, POSIX_HTTPS_TIMEOUT_MS);
+            if (moved > 0)
+                crypto_tls_record_sent(engine, (size_t)moved);
+        } else if (want & wanted) {
+            return 0;
+        } else {
+            uint8_t *in = crypto_tls_record_in(engine, &len);
+            moved = c->io.read(c->io.context, in, len, POSIX_HTTPS_TIMEOUT_MS);
+            if (moved > 0)
+                crypto_tls_record_received(engine, (size_t)moved);
+        }
+        if (moved < 0)
+            return moved;
+        if (moved > 0)
+            deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
+        else if (posix_interrupted != 0 || posix_monotonic_ms() >= deadline)
+            return DPS_E_TIMEOUT;
+    }
+}
+
+static int open_connection(struct posix_https *c)
+{
+    struct dps_entropy source = posix_entropy();
+    struct port_clock clock = posix_clock();
+    uint8_t entropy[32];
+    int error = source.fill(source.context, entropy, sizeof entropy);
+    if (error == 0)
+        error = c->io.connect(c->io.context, c->host, c->port, POSIX_HTTPS_TIMEOUT_MS);
+    if (error == 0) {
+        c->open = true;
+        error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context), entropy,
+                                        c->tls_buffer, sizeof c->tls_buffer, false);
+    }
+    crypto_wipe(entropy, sizeof entropy);
+    return error != 0 ? error : move_records(c, CRYPTO_TLS_APP_OUT);
+}
+
+static int send_request(struct posix_https *c, struct span request)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
+    while (request.len > 0) {
+        size_t room;
+        int error = move_records(c, CRYPTO_TLS_APP_OUT);
+        if (error != 0)
+            return error;
+        uint8_t *out = crypto_tls_app_out(engine, &room);
+        size_t part = request.len < room ? request.len : room;
+        memcpy(out, request.p, part);
+        crypto_tls_app_sent(engine, part);
+        request = span_of(request.p + part, request.len - part);
+    }
+    crypto_tls_flush(engine);
+    return 0;
+}
+
+static int receive_response(struct posix_https *c)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
+    int state = DPS_E_MORE;
+    while (state == DPS_E_MORE) {
+        size_t len;
+        int error = move_records(c, CRYPTO_TLS_APP_IN);
+        if (error == DPS_E_STREAM && c->len > 0) /* a response without a length ends with the connection */
+            return dps_http_advance(&c->http, c->buffer, &c->len, sizeof c->buffer, true);
+        if (error != 0)
+            return error;
+        const uint8_t *in = crypto_tls_app_in(engine, &len);
+        size_t part = sizeof c->buffer - c->len < len ? sizeof c->buffer - c->len : len;
+        memcpy(c->buffer + c->len, in, part);
+        c->len += part;
+        crypto_tls_app_received(engine, part);
+        state = dps_http_advance(&c->http, c->buffer, &c->len, sizeof c->buffer, false);
+    }
+    return state;
+}
+
+static int exchange(struct posix_https *c, struct span request)
+{
+    dps_http_init(&c->http, DPS_HTTP_RESPONSE);
+    c->len = 0;
+    int error = c->open ? 0 : open_connection(c);
+    if (error == 0)
+        error = send_request(c, request);
+    if (error == 0)
+        error = receive_response(c);
+    if (error != 0 || !c->http.keep_alive)
+        close_stream(c);
+    return error;
+}
+
+int posix_https_request(struct posix_https *c, struct span request)
+{
+    bool kept = c->open;
+    int error = exchange(c, request);
+    /* A server may close an idle connection at any time, and we learn it only now. */
+    if (error == DPS_E_STREAM && kept && c->len == 0)
+        error = exchange(c, request);
+    return error;
+}
+
+void posix_https_end(struct posix_https *c)
+{
+    close_stream(c);
+    crypto_tls_client_wipe(&c->tls);
+    crypto_wipe(c, sizeof *c);
+}

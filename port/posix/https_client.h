@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* A blocking HTTPS client for programs: one request, one response, in one buffer. The connection is kept for the next
+ * request to the same host. Certificate and host name are always verified. */
+#ifndef PORT_POSIX_HTTPS_CLIENT_H
+#define PORT_POSIX_HTTPS_CLIENT_H
+
+#include "crypto/tls.h"
+#include "dps/http.h"
+#include "port/posix/posix.h"
+
+#define POSIX_HTTPS_TIMEOUT_MS 30000
+
+struct posix_https {
+    const struct crypto_trust *trust;
+    char host[DPS_HOST_MAX + 1];
+    uint16_t port;
+    struct posix_stream stream; /* connect_to and proxy may be set before the first request */
+    struct port_stream io;
+    struct crypto_tls_client tls;
+    uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
+    bool open;
+    int tls_error; /* after DPS_E_TLS: for crypto_tls_error_text */
+    /* the response */
+    struct dps_http http;
+    uint8_t buffer[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
+    size_t len;
+};
+
+/* Take host and port; nothing is sent yet. trust must outlive c, and c must not be moved. */
+void posix_https_init(struct posix_https *c, const char *host, uint16_t port, const struct crypto_trust *trust);
+
+/* Send a whole request, head and body, and receive the whole response into c->http and c->buffer, which then hold it until
+ * the next request. A connection that was kept and turns out to be closed before any answer came is made anew and the request
+ * sent again: only for requests that may be sent twice.
+ * Returns: 0; DPS_E_TLS, DPS_E_STREAM, DPS_E_TIMEOUT, DPS_E_USAGE, DPS_E_ENTROPY; DPS_E_FORMAT or DPS_E_LIMIT if the response
+ * is malformed or too large. After an error the connection is closed. */
+int posix_https_request(struct posix_https *c, struct span request);
+
+/* Close and wipe everything. */
+void posix_https_end(struct posix_https *c);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* The network side of dps-service: an event loop around dps_service_answer.
+ *
+ *   server_config.c      what is read from files: policies, secrets, certificate
+ *   server_transport.c   bytes through one socket, with or without TLS
+ *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
+ *   server_listen.c      new connections, and when to wait with them
+ *   server_log.c         one line per decision
+ *   server.c             the loop: turns, time-outs, signals
+ *
+ * One turn: everything that has arrived is read; each complete request is answered; the store commits once; then the answers
+ * go out. An answer that leaves this process is therefore durable, at the cost of one fsync for all that came together.
+ *
+ * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and large
+ * buffers that are touched only when it has something to do. Functions return 0 or a value of enum dps_error unless they say
+ * otherwise; a why buffer receives a sentence for the user. */
+#ifndef PORT_POSIX_SERVER_H
+#define PORT_POSIX_SERVER_H
+
+#include "crypto/tls.h"
+#include "dps/service.h"
+#include "port/posix/posix.h"
+#include <netinet/in.h>
+#include <stdio.h>
+
+/* How long a peer may take, in milliseconds. */
+struct server_timeouts {
+    uint32_t handshake; /* TLS, as a whole */
+    uint32_t head;      /* a request's head, from its first byte */
+    uint32_t body;      /* a request's body, as a whole ... */
+    uint32_t stall;     /* ... and between two pieces of it */
+    uint32_t idle;      /* until the next request begins */
+    uint32_t write;     /* to take an answer */
+    uint32_t linger;    /* to close its side after we have closed ours */
+    uint32_t drain;     /* SIGTERM: for all requests in flight together */
+};
+extern const struct server_timeouts server_timeouts_default;
+
+/* What was asked for. Texts are the caller's and stay valid. */
+struct server_config {
+    const char *listen;       /* "ADDR:PORT" for TLS, or null */
+    const char *proxy_listen; /* the same for plain HTTP */
+    const char *certificate;  /* PEM files; null without listen */
+    const char *key;
+    const char *policy_file;
+    const char *secret_file;
+    bool log_json;
+    size_t connections; /* slots */
+    struct server_timeouts timeouts;
+    struct dps_service_config service; /* policies and secrets are filled in by server_open */
+};
+
+/* ---- server_config.c ---- */
+
+/* Add "NAME" or "NAME=WEIGHT". Returns: 0; DPS_E_USAGE. */
+int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size);
+
+/* Read a file into config. A file that others may read is refused. made (may be null: then a missing file is an error)
+ * becomes true if there was none and one was made from fresh random numbers.
+ * Returns: 0; DPS_E_FILE, and then config is unchanged. */
+int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why, size_t why_size);
+int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why, size_t why_size);
+
+/* Returns: 0; DPS_E_TLS. */
+int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity, char *why,
+                         size_t why_size);
+
+/* ---- server_transport.c ---- */
+
+/* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready first
+ * (server_transport_events says for what), or a negative error: DPS_E_STREAM if the connection failed or the peer closed it,
+ * DPS_E_TLS if TLS refused it. */
+struct server_transport {
+    int fd;
+    br_ssl_engine_context *tls; /* null: plain HTTP */
+    bool out_blocked;           /* the socket did not take all: wait until it does */
+    bool closing;               /* close_notify was given to the engine */
+    bool ended;                 /* nothing will come from the peer any more, and perhaps nothing can be sent */
+    bool midway;                /* a part of a TLS record has arrived */
+};
+
+/* Returns: 1 when the handshake is over; 0; a negative error. */
+int server_transport_handshake(struct server_transport *t);
+int server_transport_read(struct server_transport *t, uint8_t *out, size_t room);
+/* more: further bytes follow at once, so do not send a packet for these alone. */
+int server_transport_write(struct server_transport *t, const uint8_t *bytes, size_t len, bool more);
+/* Returns: 1 when all is with the kernel; 0; a negative error. */
+int server_transport_flush(struct server_transport *t);
+/* Say that nothing more will be sent (close_notify, FIN). Returns as flush does. Call again until it is not 0. */
+int server_transport_finish(struct server_transport *t);
+/* Throw away what arrives. Returns: true if the peer has closed. */
+bool server_transport_discard(struct server_transport *t);
+/* Has anything arrived that was not read yet? */
+bool server_transport_pending(const struct server_transport *t);
+uint32_t server_transport_events(const struct server_transport *t);
+
+/* ---- server_connection.c ---- */
+
+enum server_state {
+    SERVER_FREE,
+    SERVER_HANDSHAKE,
+    SERVER_IDLE,     /* no byte of a request yet */
+    SERVER_HEAD,     /* a part of a request's head */
+    SERVER_BODY,     /* the head, and a part of the body */
+    SERVER_COMPLETE, /* a request that can be answered */
+    SERVER_ANSWERED, /* the answer waits for the commit */
+    SERVER_SENDING,
+    SERVER_CLOSING,  /* close_notify is under way */
+    SERVER_LINGERING /* we have closed; the peer has not */
+};
+
+#define SERVER_RESPONSE_HEAD_MAX 2048 /* of an answer with all its headers, the longest continuation included */
+#define SERVER_PEER_MAX (INET6_ADDRSTRLEN + 8)
+
+struct server_buffers {
+    struct crypto_tls_server tls;
+    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
+    uint8_t head[SERVER_RESPONSE_HEAD_MAX];
+    uint8_t body[DPS_HTTP_BODY_MAX];
+    struct dps_answer answer;
+};
+
+/* A certificate with its key. Connections keep the one that they began with, so a new one is read beside it. */
+struct server_identity {
+    struct crypto_identity identity;
+    size_t users; /* connections */
+};
+
+struct server_connection {
+    enum server_state state; /* changed by one function only */
+    uint64_t deadline;       /* of this state, in monotonic milliseconds */
+    uint64_t body_deadline;
+    struct server_transport transport;
+    struct server_identity *identity; /* null: plain HTTP */
+    uint32_t events;                  /* that epoll was told */
+    bool continued;                   /* "100 Continue" was sent for this request */
+    bool keep_alive;                  /* after this answer */
+    int unreadable;                   /* why the request cannot be read, or 0 */
+    struct dps_http http;
+    size_t request_len; /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t head_len, body_len, sent; /* of the answer */
+    uint64_t complete_us;            /* when the request was complete */
+    char peer[SERVER_PEER_MAX];
+    struct server_buffers *buffers;
+};
+
+/* ---- server.c ---- */
+
+struct server_listener {
+    int fd; /* -1: none */
+    bool tls;
+    uint16_t port;
+};
+
+struct server_log {
+    FILE *out;
+    bool json;
+    uint64_t second; /* events, not answers, are limited per second */
+    unsigned events, suppressed;
+};
+
+#define SERVER_CACHED_SESSIONS 4096
+#define SERVER_SESSION_SIZE 100 /* as crypto/tls.h says */
+
+struct server {
+    const struct server_config *config;
+    struct dps_service_config service_config; /* in use; replaced as a whole by SIGHUP */
+    struct dps_service service;
+    struct dps_store store;
+    struct dps_entropy entropy;
+    struct server_log log;
+    struct server_timeouts timeouts;
+    uint64_t now_ms;
+
+    struct server_connection *connections;
+    struct server_buffers *buffers;
+    uint32_t *free; /* a stack of the free slots */
+    uint32_t *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
+    size_t connection_count, free_count, idle_count;
+    size_t complete_count;
+    unsigned complete_now;
+    uint64_t next_expiry; /* no deadline is earlier */
+
+    struct server_identity identities[2];
+    struct server_identity *identity; /* for new connections */
+    struct crypto_tls_cache cache;
+    uint8_t cache_storage[SERVER_CACHED_SESSIONS * SERVER_SESSION_SIZE];
+
+    int epoll_fd, signal_fd;
+    struct server_listener listeners[2];
+    bool accept_paused;
+    bool descriptors_short;
+    uint64_t accept_resume; /* not earlier than this */
+    bool reload_wanted;
+    bool draining;
+    uint64_t drain_deadline;
+};
+
+/* Read the files, take all memory, and listen. Says on notes which files it made. s may be uninitialised, and is closed
+ * again unless 0 is returned; it must not be moved.
+ * Returns: 0; DPS_E_USAGE; DPS_E_FILE; DPS_E_TLS (certificate or key); DPS_E_STREAM (cannot listen). */
+int server_open(struct server *s, const struct server_config *config, const struct dps_store *store, FILE *notes,
+                char *why, size_t why_size);
+/* Serve until SIGTERM or SIGINT, then finish what is in flight. Returns: 0; DPS_E_STREAM if epoll fails. */
+int server_run(struct server *s);
+void server_close(struct server *s);
+
+/* ---- between these files ---- */
+
+/* A connection of slot index begins on fd, which it owns from now on. */
+void server_connection_open(struct server *s, uint32_t index, int fd, bool tls, const char *peer);
+/* Go on as far as possible without waiting. */
+void server_connection_io(struct server *s, struct server_connection *c);
+/* Answer the complete request; then let the answer go. */
+void server_connection_answer(struct server *s, struct server_connection *c);
+void server_connection_release(struct server *s, struct server_connection *c);
+/* The deadline has passed. */
+void server_connection_expire(struct server *s, struct server_connection *c);
+/* Close in good order, or at once. */
+void server_connection_finish(struct server *s, struct server_connection *c);
+void server_connection_abort(struct server *s, struct server_connection *c);
+
+/* "ADDR:PORT". Returns: 0; DPS_E_USAGE; DPS_E_STREAM. */
+int server_listen(struct server_listener *l, const char *address, char *why, size_t why_size);
+void server_accept(struct server *s, const struct server_listener *l);
+/* After a pause: is there room again? */
+void server_accept_resume(struct server *s);
+void server_listen_end(struct server *s);
+
+void server_log_answer(struct server *s, const struct server_connection *c);
+/* What happened to a connection (c may be null) or the server. level is "info", "warn" or "error". detail may be null. */
+void server_log_event(struct server *s, const char *level, const struct server_connection *c, const char *event,
+                      const char *detail);
+uint64_t server_now_us(void);
+
+#endif

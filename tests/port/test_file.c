@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/posix.h"
+#include "tests/port/support.h"
+#include "tests/unit/test.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static unsigned entries(const char *path)
+{
+    DIR *d = opendir(path);
+    unsigned n = 0;
+    while (d != NULL && readdir(d) != NULL)
+        n++;
+    if (d != NULL)
+        (void)closedir(d);
+    return n - 2; /* . and .. */
+}
+
+static bool holds(const char *path, const char *text)
+{
+    uint8_t content[64];
+    size_t len;
+    return posix_file_read(path, content, sizeof content, &len) == 0 &&
+           span_equal(span_of(content, len), span_of_text(text));
+}
+
+static int replace_is_atomic(void)
+{
+    const char *directory = support_path("replace");
+    const char *path = support_path("replace/state");
+    CHECK(mkdir(directory, 0700) == 0);
+    CHECK(posix_file_replace(path, span_of_text("old"), 0600) == 0);
+    int old = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(old >= 0);
+    CHECK(posix_file_replace(path, span_of_text("newer"), 0600) == 0);
+    CHECK(holds(path, "newer"));
+    /* Who has the old file open still reads the old content: it was replaced, not overwritten. */
+    char content[8];
+    CHECK(read(old, content, sizeof content) == 3 && memcmp(content, "old", 3) == 0);
+    (void)close(old);
+    struct stat st;
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600);
+    CHECK(entries(directory) == 1);
+    CHECK(posix_file_replace(path, span_of(NULL, 0), 0644) == 0);
+    CHECK(holds(path, ""));
+    return 0;
+}
+
+/* A directory where the file should go: rename fails after the new file was written. Nothing stays behind. */
+static int failed_replace_leaves_nothing(void)
+{
+    const char *directory = support_path("failed");
+    CHECK(mkdir(directory, 0700) == 0);
+    CHECK(mkdir(support_path("failed/target"), 0700) == 0);
+    CHECK(posix_file_replace(support_path("failed/target"), span_of_text("x"), 0600) == DPS_E_FILE);
+    CHECK(errno == EISDIR);
+    CHECK(entries(directory) == 1);
+    CHECK(posix_file_replace(support_path("nowhere/file"), span_of_text("x"), 0600) == DPS_E_FILE);
+    CHECK(errno == ENOENT);
+    return 0;
+}
+
+static int read_reports(void)
+{
+    uint8_t content[4];
+    size_t len = 9;
+    CHECK(posix_file_read(support_path("missing"), content, sizeof content, &len) == DPS_E_NOT_FOUND &&
+          len == 0);
+    CHECK(posix_file_replace(support_path("four"), span_of_text("1234"), 0600) == 0);
+    CHECK(posix_file_read(support_path("four"), content, sizeof content, &len) == 0 && len == 4);
+    CHECK(posix_file_replace(support_path("five"), span_of_text("12345"), 0600) == 0);
+    CHECK(posix_file_read(support_path("five"), content, sizeof content, &len) == DPS_E_SPACE && len == 0);
+    CHECK(posix_file_read(support_path("."), content, sizeof content, &len) == DPS_E_FILE && errno == EISDIR);
+    return 0;
+}
+
+static int secret_trims_one_line_end(void)
+{
+    static const struct {
+        const char *content, *secret;
+    } cases[] = {
+        {"key", "key"}, {"key\n", "key"}, {"key\r\n", "key"}, {"key\n\n", "key\n"}, {" key ", " key "},
+        {"\n", ""},     {"", ""}};
+    const char *path = support_path("secret");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t secret[16];
+        char why[256];
+        size_t len;
+        CHECK(posix_file_replace(path, span_of_text(cases[i].content), 0600) == 0);
+        CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == 0);
+        CHECK(span_equal(span_of(secret, len), span_of_text(cases[i].secret)));
+    }
+    return 0;
+}
+
+static int secret_refuses_what_others_can_read(void)
+{
+    static const mode_t modes[] = {0640, 0604, 0620, 0602, 0644, 0666};
+    const char *path = support_path("open-secret");
+    uint8_t secret[16];
+    char why[256];
+    size_t len;
+    CHECK(posix_file_replace(path, span_of_text("key"), 0600) == 0);
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        CHECK(chmod(path, modes[i]) == 0);
+        why[0] = 0;
+        CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == DPS_E_FILE &&
+              len == 0);
+        CHECK(strstr(why, "chmod 600") != NULL);
+    }
+    CHECK(chmod(path, 0400) == 0);
+    CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == 0 && len == 3);
+    return 0;
+}
+
+static int secret_reports(void)
+{
+    uint8_t secret[4] = {1, 1, 1, 1};
+    const uint8_t zeros[4] = {0};
+    char why[256];
+    size_t len;
+    CHECK(posix_secret_read(support_path("none"), secret, 4, &len, why, sizeof why) == DPS_E_NOT_FOUND);
+    CHECK(posix_file_replace(support_path("long"), span_of_text("12345"), 0600) == 0);
+    why[0] = 0;
+    CHECK(posix_secret_read(support_path("long"), secret, 4, &len, why, sizeof why) == DPS_E_SPACE &&
+          len == 0);
+    CHECK(why[0] != 0);
+    /* What was read of it before it turned out to be too long is not left in the caller's buffer. */
+    CHECK(memcmp(secret, zeros, sizeof secret) == 0);
+    return 0;
+}
+
+static int storage_keeps_one_record(void)
+{
+    struct posix_storage s = {support_path("record")};
+    struct port_storage port = posix_storage_port(&s);
+    uint8_t record[8];
+    size_t len;
+    CHECK(port.load(port.context, record, sizeof record, &len) == DPS_E_NOT_FOUND);
+    CHECK(port.save(port.context, span_of_text("one")) == 0);
+    CHECK(port.save(port.context, span_of_text("three")) == 0);
+    CHECK(port.load(port.context, record, sizeof record, &len) == 0);
+    CHECK(span_equal(span_of(record, len), span_of_text("three")));
+    CHECK(port.load(port.context, record, 4, &len) == DPS_E_SPACE);
+    struct stat st;
+    CHECK(stat(s.path, &st) == 0 && (st.st_mode & 07777) == 0600);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        {"file: replace is atomic and leaves one file", replace_is_atomic},
+        {"file: a failed replace leaves nothing behind", failed_replace_leaves_nothing},
+        {"file: missing, too large, no file", read_reports},
+        {"secret: one line end is no part of it", secret_trims_one_line_end},
+        {"secret: refused if others can access it", secret_refuses_what_others_can_read},
+        {"secret: missing and too long", secret_reports},
+        {"storage: save replaces, load finds", storage_keeps_one_record},
+    };
+    return test_run(tests, sizeof tests / sizeof tests[0]);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Known codes come from captured answers (vectors/commands.c) and from issues that users reported. */
+#include "tests/unit/test.h"
+#include "tpm/rc.h"
+#include "tpm/tpm2.h"
+#include <string.h>
+
+struct known {
+    uint32_t rc;
+    enum tpm2_rc_kind kind;
+    uint32_t code;
+    unsigned number;
+    bool retry;
+};
+
+static const struct known known[] = {
+    {0x000, TPM2_RC_KIND_SUCCESS, TPM2_RC_SUCCESS, 0, false},
+    {0x01E, TPM2_RC_KIND_TPM12, TPM2_RC_BAD_TAG, 0, false},
+    {0x100, TPM2_RC_KIND_ERROR, TPM2_RC_INITIALIZE, 0, false},
+    {0x101, TPM2_RC_KIND_ERROR, TPM2_RC_FAILURE, 0, false},
+    {0x12F, TPM2_RC_KIND_ERROR, TPM2_RC_AUTH_UNAVAILABLE, 0, false},
+    {0x143, TPM2_RC_KIND_ERROR, TPM2_RC_COMMAND_CODE, 0, false},
+    {0x18B, TPM2_RC_KIND_HANDLE, TPM2_RC_HANDLE, 1, false},
+    {0x28B, TPM2_RC_KIND_HANDLE, TPM2_RC_HANDLE, 2, false},
+    {0x1DF, TPM2_RC_KIND_PARAMETER, TPM2_RC_INTEGRITY, 1, false},
+    {0x2C2, TPM2_RC_KIND_PARAMETER, TPM2_RC_ATTRIBUTES, 2, false},
+    {0x2E5, TPM2_RC_KIND_PARAMETER, TPM2_RC_BINDING, 2, false},
+    {0xFC4, TPM2_RC_KIND_PARAMETER, TPM2_RC_VALUE, 15, false},
+    {0x9A2, TPM2_RC_KIND_SESSION, TPM2_RC_BAD_AUTH, 1, false},
+    {0x98E, TPM2_RC_KIND_SESSION, TPM2_RC_AUTH_FAIL, 1, false},
+    {0xA9D, TPM2_RC_KIND_SESSION, TPM2_RC_POLICY_FAIL, 2, false},
+    {0x084, TPM2_RC_KIND_HANDLE, TPM2_RC_VALUE, 0, false},
+    {0x902, TPM2_RC_KIND_WARNING, TPM2_RC_OBJECT_MEMORY, 0, false},
+    {0x908, TPM2_RC_KIND_WARNING, TPM2_RC_YIELDED, 0, true},
+    {0x909, TPM2_RC_KIND_WARNING, TPM2_RC_CANCELED, 0, true},
+    {0x90A, TPM2_RC_KIND_WARNING, TPM2_RC_TESTING, 0, true},
+    {0x910, TPM2_RC_KIND_WARNING, TPM2_RC_REFERENCE_H0, 0, false},
+    {0x920, TPM2_RC_KIND_WARNING, TPM2_RC_NV_RATE, 0, true},
+    {0x921, TPM2_RC_KIND_WARNING, TPM2_RC_LOCKOUT, 0, false},
+    {0x922, TPM2_RC_KIND_WARNING, TPM2_RC_RETRY, 0, true},
+    {0x923, TPM2_RC_KIND_WARNING, TPM2_RC_NV_UNAVAILABLE, 0, true},
+    {0x501, TPM2_RC_KIND_VENDOR, 0x501, 0, false},
+    {0xD22, TPM2_RC_KIND_VENDOR, 0xD22, 0, false},
+    {0x000B0143, TPM2_RC_KIND_LAYER, 0x000B0143, 0, false},
+    {0x000B0922, TPM2_RC_KIND_LAYER, 0x000B0922, 0, false},
+    {0x80280400, TPM2_RC_KIND_LAYER, 0x80280400, 0, false},
+    {0x00001922, TPM2_RC_KIND_LAYER, 0x00001922, 0, false},
+};
+
+static int test_known(void)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        struct tpm2_rc rc = tpm2_rc_decode(known[i].rc);
+        CHECK(rc.kind == known[i].kind);
+        CHECK(rc.code == known[i].code);
+        CHECK(rc.number == known[i].number);
+        CHECK(rc.retry == known[i].retry);
+    }
+    return 0;
+}
+
+/* All 4096 codes that a TPM can send: exactly one kind, numbers in range, and code and number make the code again. */
+static int test_all(void)
+{
+    for (uint32_t raw = 1; raw < 0x1000; raw++) {
+        struct tpm2_rc rc = tpm2_rc_decode(raw);
+        bool numbered = (raw & 0x80) != 0;
+        CHECK(rc.kind != TPM2_RC_KIND_SUCCESS && rc.kind != TPM2_RC_KIND_LAYER);
+        CHECK(numbered == (rc.kind == TPM2_RC_KIND_HANDLE || rc.kind == TPM2_RC_KIND_PARAMETER ||
+                           rc.kind == TPM2_RC_KIND_SESSION));
+        CHECK(!(numbered && rc.retry));
+        CHECK(rc.number <= (rc.kind == TPM2_RC_KIND_PARAMETER ? 15U : 7U));
+        uint32_t kind_bits = rc.kind == TPM2_RC_KIND_PARAMETER ? 0x40
+                             : rc.kind == TPM2_RC_KIND_SESSION ? 0x800
+                                                               : 0;
+        CHECK((rc.code | rc.number << 8 | kind_bits) == raw);
+    }
+    return 0;
+}
+
+static int test_text(void)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        uint32_t code = tpm2_rc_decode(known[i].rc).code;
+        const char *name = tpm2_rc_name(code);
+        CHECK((name == NULL) == (tpm2_rc_meaning(code) == NULL));
+        if (known[i].kind != TPM2_RC_KIND_VENDOR && known[i].kind != TPM2_RC_KIND_LAYER)
+            CHECK(name != NULL && strncmp(name, "TPM_RC_", 7) == 0);
+    }
+    CHECK(strcmp(tpm2_rc_name(TPM2_RC_INTEGRITY), "TPM_RC_INTEGRITY") == 0);
+    CHECK(tpm2_rc_name(0x000B0143) != NULL && tpm2_rc_name(0x80280400) != NULL);
+    CHECK(tpm2_rc_name(0x501) == NULL && tpm2_rc_meaning(0x501) == NULL);
+    for (uint32_t code = 0; code < 0x1000; code++) {
+        const char *meaning = tpm2_rc_meaning(code);
+        CHECK(meaning == NULL || meaning[strlen(meaning) - 1] == '.');
+    }
+    return 0;
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        {"known response codes", test_known},
+        {"every response code a TPM can send", test_all},
+        {"names and meanings", test_text},
+    };
+    return test_run(tests, sizeof tests / sizeof tests[0]);
+}

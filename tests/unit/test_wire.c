@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/test.h"
+#include "tpm/wire.h"
+#include <string.h>
+
+static const uint8_t bytes[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+                                0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc};
+
+static int test_read_integers(void)
+{
+    struct tpm2_reader r = tpm2_reader_over(span_of(bytes, sizeof bytes));
+    CHECK(tpm2_read_u8(&r) == 0x01);
+    CHECK(tpm2_read_u16(&r) == 0x2345);
+    CHECK(tpm2_read_u32(&r) == 0x6789abcd);
+    CHECK(tpm2_reader_end(&r) == DPS_E_FORMAT);
+    CHECK(tpm2_read_u64(&r) == 0xef1032547698badc);
+    CHECK(tpm2_reader_end(&r) == 0);
+    return 0;
+}
+
+/* The first error is kept, and nothing is read after it, however much is left. */
+static int test_reader_is_sticky(void)
+{
+    struct tpm2_reader r = tpm2_reader_over(span_of(bytes, 3));
+    CHECK(tpm2_read_u32(&r) == 0);
+    CHECK(r.error == DPS_E_FORMAT && r.left == 3);
+    tpm2_reader_fail(&r, DPS_E_ALGORITHM);
+    CHECK(tpm2_read_u8(&r) == 0);
+    struct span s = tpm2_read_bytes(&r, 1);
+    CHECK(s.len == 0 && tpm2_read_2b(&r).len == 0 && tpm2_read_2b_whole(&r).len == 0);
+    CHECK(tpm2_reader_end(&r) == DPS_E_FORMAT);
+
+    r = tpm2_reader_over(span_of(bytes, 4));
+    tpm2_reader_fail(&r, DPS_E_ALGORITHM);
+    CHECK(tpm2_read_u32(&r) == 0 && tpm2_reader_end(&r) == DPS_E_ALGORITHM);
+    return 0;
+}
+
+/* A u64 that breaks off in its second half gives nothing of the first. */
+static int test_u64_is_whole_or_nothing(void)
+{
+    for (size_t len = 0; len < 8; len++) {
+        struct tpm2_reader r = tpm2_reader_over(span_of(bytes, len));
+        CHECK(tpm2_read_u64(&r) == 0 && r.error == DPS_E_FORMAT);
+    }
+    return 0;
+}
+
+static int test_read_2b(void)
+{
+    static const uint8_t input[] = {0, 2, 'a', 'b', 0, 0, 0, 1, 'c'};
+    struct tpm2_reader r = tpm2_reader_over(span_of(input, sizeof input));
+    struct span s = tpm2_read_2b(&r);
+    CHECK(s.p == input + 2 && s.len == 2);
+    s = tpm2_read_2b(&r);
+    CHECK(s.len == 0 && r.error == 0);
+    s = tpm2_read_2b_whole(&r);
+    CHECK(s.p == input + 6 && s.len == 3);
+    CHECK(tpm2_reader_end(&r) == 0);
+    for (size_t len = 0; len < 4; len++) {
+        r = tpm2_reader_over(span_of(input, len));
+        CHECK(tpm2_read_2b(&r).len == 0 && r.error == DPS_E_FORMAT);
+        r = tpm2_reader_over(span_of(input, len));
+        CHECK(tpm2_read_2b_whole(&r).len == 0 && r.error == DPS_E_FORMAT);
+    }
+    return 0;
+}
+
+/* A declared size is exact: shorter and longer contents both fail, and so does an inner error. */
+static int test_sized(void)
+{
+    static const uint8_t input[] = {0, 3, 1, 2, 3, 9};
+    for (size_t taken = 0; taken <= 4; taken++) {
+        struct tpm2_reader r = tpm2_reader_over(span_of(input, sizeof input));
+        struct tpm2_reader inner = tpm2_read_sized(&r);
+        for (size_t i = 0; i < taken; i++)
+            tpm2_read_u8(&inner);
+        tpm2_read_sized_end(&r, &inner);
+        CHECK(r.error == (taken == 3 ? 0 : DPS_E_FORMAT));
+        CHECK(tpm2_read_u8(&r) == (taken == 3 ? 9 : 0));
+    }
+    struct tpm2_reader r = tpm2_reader_over(span_of(input, 4));
+    struct tpm2_reader inner = tpm2_read_sized(&r);
+    CHECK(inner.error == DPS_E_FORMAT && tpm2_read_u8(&inner) == 0);
+    r = tpm2_reader_over(span_of(input, sizeof input));
+    inner = tpm2_read_sized(&r);
+    tpm2_reader_fail(&inner, DPS_E_ALGORITHM);
+    tpm2_read_sized_end(&r, &inner);
+    CHECK(r.error == DPS_E_ALGORITHM);
+    return 0;
+}
+
+static int test_write(void)
+{
+    uint8_t buffer[32];
+    static const uint8_t expected[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54,
+                                       0x76, 0x98, 0xba, 0xdc, 0,    3,    0,    1,    'x',  'y'};
+    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    tpm2_write_u8(&w, 0x01);
+    tpm2_write_u16(&w, 0x2345);
+    tpm2_write_u32(&w, 0x6789abcd);
+    tpm2_write_u64(&w, 0xef1032547698badc);
+    size_t size = tpm2_write_size_begin(&w);
+    tpm2_write_2b(&w, span_of_text("x"));
+    tpm2_write_size_end(&w, size);
+    tpm2_write_bytes(&w, (struct span){0});
+    uint8_t *room = tpm2_write_room(&w, 1);
+    CHECK(room != NULL);
+    *room = 'y';
+    CHECK(span_equal(tpm2_written(&w), span_of(expected, sizeof expected)));
+    return 0;
+}
+
+/* Whatever the capacity: no byte beyond it is touched, and what does not fit yields nothing. */
+static int test_write_without_space(void)
+{
+    for (size_t capacity = 0; capacity <= 14; capacity++) {
+        uint8_t buffer[16];
+        memset(buffer, 0xAA, sizeof buffer);
+        struct tpm2_writer w = tpm2_writer_over(buffer, capacity);
+        size_t size = tpm2_write_size_begin(&w);
+        tpm2_write_u32(&w, 1);
+        tpm2_write_2b(&w, span_of_text("abc"));
+        tpm2_write_size_end(&w, size);
+        tpm2_write_u8(&w, 2);
+        CHECK(w.len <= capacity);
+        CHECK(w.error == (capacity < 12 ? DPS_E_SPACE : 0));
+        CHECK(tpm2_written(&w).len == (capacity < 12 ? 0 : 12));
+        for (size_t i = capacity; i < sizeof buffer; i++)
+            CHECK(buffer[i] == 0xAA);
+    }
+    struct tpm2_writer w = tpm2_writer_over(NULL, 0);
+    CHECK(tpm2_write_room(&w, 1) == NULL && w.error == DPS_E_SPACE);
+    tpm2_writer_fail(&w, DPS_E_LIMIT);
+    CHECK(w.error == DPS_E_SPACE);
+    return 0;
+}
+
+/* Sizes that 16 bits cannot tell are refused, not cut. */
+static int test_write_limit(void)
+{
+    static uint8_t buffer[0x10010];
+    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    tpm2_write_2b(&w, span_of(buffer, 0x10000));
+    CHECK(w.error == DPS_E_LIMIT && tpm2_written(&w).len == 0);
+
+    w = tpm2_writer_over(buffer, sizeof buffer);
+    size_t size = tpm2_write_size_begin(&w);
+    CHECK(tpm2_write_room(&w, 0xFFFF) != NULL);
+    tpm2_write_size_end(&w, size);
+    CHECK(w.error == 0 && buffer[0] == 0xFF && buffer[1] == 0xFF);
+
+    w = tpm2_writer_over(buffer, sizeof buffer);
+    size = tpm2_write_size_begin(&w);
+    CHECK(tpm2_write_room(&w, 0x10000) != NULL);
+    tpm2_write_size_end(&w, size);
+    CHECK(w.error == DPS_E_LIMIT);
+    return 0;
+}
+
+static int test_spans(void)
+{
+    CHECK(span_of_text("abc").len == 3);
+    CHECK(span_equal(span_of_text("abc"), span_of("abc", 3)));
+    CHECK(!span_equal(span_of_text("abc"), span_of_text("abd")));
+    CHECK(!span_equal(span_of_text("abc"), span_of_text("ab")));
+    CHECK(span_equal((struct span){0}, span_of_text("")));
+    return 0;
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        {"integers are read big-endian", test_read_integers},
+        {"a reader keeps its first error", test_reader_is_sticky},
+        {"a 64-bit integer is whole or nothing", test_u64_is_whole_or_nothing},
+        {"TPM2B with and without its size", test_read_2b},
+        {"a sized structure is consumed exactly", test_sized},
+        {"writing", test_write},
+        {"writing stops at the capacity", test_write_without_space},
+        {"sizes above 65535 are refused", test_write_limit},
+        {"spans", test_spans},
+    };
+    return test_run(tests, sizeof tests / sizeof tests[0]);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Response codes in words: a file of its own, so that device firmware does not carry the text. */
+#include "tpm/rc.h"
+#include "tpm/tpm2.h"
+
+/* Codes of the layers above a TPM which people meet, although no TPM sends them. */
+#define LAYER_LINUX_UNKNOWN_COMMAND                                                                          \
+    0x000B0143                           /* /dev/tpmrm0: TSS2_RESMGR_TPM_RC_LAYER and TPM_RC_COMMAND_CODE */
+#define LAYER_WINDOWS_BLOCKED 0x80280400 /* TBS: TPM_E_COMMAND_BLOCKED */
+
+/* Arrays, not pointers: a table of pointers needs relocating, and then it is no longer constant data. */
+struct text {
+    uint32_t code;
+    char name[32];
+    char meaning[144];
+};
+
+/* In the order of the specification's table [P2 r1.59 6.6.3, Table 16]. */
+static const struct text texts[] = {
+    {TPM2_RC_SUCCESS, "TPM_RC_SUCCESS", "The TPM did it."},
+    {TPM2_RC_BAD_TAG, "TPM_RC_BAD_TAG", "This is a TPM 1.2, or it did not understand the command's tag."},
+    {TPM2_RC_INITIALIZE, "TPM_RC_INITIALIZE",
+     "TPM2_Startup is missing, or it was already done if this is the answer to it."},
+    {TPM2_RC_FAILURE, "TPM_RC_FAILURE",
+     "A self-test failed: the TPM does nothing more until it is reset, and may be broken."},
+    {TPM2_RC_SEQUENCE, "TPM_RC_SEQUENCE", "The handle does not name a sequence, or one of another kind."},
+    {TPM2_RC_DISABLED, "TPM_RC_DISABLED", "This command is disabled in this TPM."},
+    {TPM2_RC_EXCLUSIVE, "TPM_RC_EXCLUSIVE", "Another audit session claims the TPM for itself."},
+    {TPM2_RC_AUTH_TYPE, "TPM_RC_AUTH_TYPE",
+     "The authorization is of a kind that this object does not accept: an EK wants a policy session."},
+    {TPM2_RC_AUTH_MISSING, "TPM_RC_AUTH_MISSING",
+     "A handle needs an authorization and there is none for it."},
+    {TPM2_RC_POLICY, "TPM_RC_POLICY", "The policy session cannot take this assertion."},
+    {TPM2_RC_UPGRADE, "TPM_RC_UPGRADE", "The TPM is in the middle of a firmware upgrade."},
+    {TPM2_RC_TOO_MANY_CONTEXTS, "TPM_RC_TOO_MANY_CONTEXTS",
+     "The TPM's context counter is used up: reset it."},
+    {TPM2_RC_AUTH_UNAVAILABLE, "TPM_RC_AUTH_UNAVAILABLE",
+     "The object cannot be used with this authorization: it has no private half here, or its authValue or "
+     "policy "
+     "is not allowed."},
+    {TPM2_RC_REBOOT, "TPM_RC_REBOOT", "The TPM must be restarted before it goes on."},
+    {TPM2_RC_COMMAND_SIZE, "TPM_RC_COMMAND_SIZE",
+     "commandSize is not the number of bytes that arrived: the transport cut or joined commands."},
+    {TPM2_RC_COMMAND_CODE, "TPM_RC_COMMAND_CODE", "The TPM does not have this command."},
+    {TPM2_RC_AUTHSIZE, "TPM_RC_AUTHSIZE", "authorizationSize does not fit the command."},
+    {TPM2_RC_AUTH_CONTEXT, "TPM_RC_AUTH_CONTEXT", "An authorization was given to a command that takes none."},
+    {TPM2_RC_NV_RANGE, "TPM_RC_NV_RANGE", "The NV index is shorter than what was asked for."},
+    {TPM2_RC_NV_SIZE, "TPM_RC_NV_SIZE", "That is more than the NV index can hold."},
+    {TPM2_RC_NV_LOCKED, "TPM_RC_NV_LOCKED", "The NV index is locked."},
+    {TPM2_RC_NV_AUTHORIZATION, "TPM_RC_NV_AUTHORIZATION", "This authorization does not open this NV index."},
+    {TPM2_RC_NV_UNINITIALIZED, "TPM_RC_NV_UNINITIALIZED", "The NV index exists, but was never written."},
+    {TPM2_RC_NV_SPACE, "TPM_RC_NV_SPACE",
+     "The TPM's permanent memory is full: evict a persistent object or remove an NV index."},
+    {TPM2_RC_NV_DEFINED, "TPM_RC_NV_DEFINED", "That persistent handle or NV index is in use already."},
+    {TPM2_RC_NEEDS_TEST, "TPM_RC_NEEDS_TEST", "A self-test must run before this command."},
+    {TPM2_RC_SENSITIVE, "TPM_RC_SENSITIVE", "The private part does not decode."},
+
+    {TPM2_RC_ASYMMETRIC, "TPM_RC_ASYMMETRIC", "The TPM does not have this asymmetric algorithm."},
+    {TPM2_RC_ATTRIBUTES, "TPM_RC_ATTRIBUTES",
+     "The attributes of the object contradict each other or the command."},
+    {TPM2_RC_HASH, "TPM_RC_HASH", "The TPM does not have this hash, or not here."},
+    {TPM2_RC_VALUE, "TPM_RC_VALUE", "A value is out of range or does not fit the key."},
+    {TPM2_RC_HIERARCHY, "TPM_RC_HIERARCHY", "This hierarchy is disabled or the wrong one."},
+    {TPM2_RC_KEY_SIZE, "TPM_RC_KEY_SIZE", "The TPM does not have keys of this size."},
+    {TPM2_RC_MODE, "TPM_RC_MODE", "The TPM does not have this cipher mode."},
+    {TPM2_RC_TYPE, "TPM_RC_TYPE", "The object is of another type than the command needs."},
+    {TPM2_RC_HANDLE, "TPM_RC_HANDLE",
+     "There is no such object: a persistent key was evicted, or the TPM was cleared."},
+    {TPM2_RC_KDF, "TPM_RC_KDF", "The TPM does not have this key derivation."},
+    {TPM2_RC_RANGE, "TPM_RC_RANGE", "The handle or value is outside of the range that is allowed here."},
+    {TPM2_RC_AUTH_FAIL, "TPM_RC_AUTH_FAIL",
+     "The authorization is wrong, and this counts towards the dictionary-attack lockout."},
+    {TPM2_RC_NONCE, "TPM_RC_NONCE", "The session's nonce has the wrong size or value."},
+    {TPM2_RC_SCHEME, "TPM_RC_SCHEME", "The scheme does not fit the key."},
+    {TPM2_RC_SIZE, "TPM_RC_SIZE", "A size is wrong: data too long, too short, or left over."},
+    {TPM2_RC_SYMMETRIC, "TPM_RC_SYMMETRIC", "The TPM does not have this cipher, or not with this key size."},
+    {TPM2_RC_TAG, "TPM_RC_TAG", "A structure has the wrong tag."},
+    {TPM2_RC_SELECTOR, "TPM_RC_SELECTOR", "A union has a selector that is not allowed."},
+    {TPM2_RC_INSUFFICIENT, "TPM_RC_INSUFFICIENT",
+     "The command ended before its last parameter was complete."},
+    {TPM2_RC_SIGNATURE, "TPM_RC_SIGNATURE", "The signature does not verify."},
+    {TPM2_RC_KEY, "TPM_RC_KEY", "The key does not fit this use."},
+    {TPM2_RC_POLICY_FAIL, "TPM_RC_POLICY_FAIL",
+     "The policy session does not have the object's policy: PolicySecret is missing, or the EK has another "
+     "policy."},
+    {TPM2_RC_INTEGRITY, "TPM_RC_INTEGRITY",
+     "What is to be opened was changed, or made for another key: the wrong EK, the wrong SRK, or a TPM that "
+     "was "
+     "cleared since."},
+    {TPM2_RC_TICKET, "TPM_RC_TICKET", "The ticket is not valid."},
+    {TPM2_RC_RESERVED_BITS, "TPM_RC_RESERVED_BITS", "A reserved bit is set."},
+    {TPM2_RC_BAD_AUTH, "TPM_RC_BAD_AUTH", "The password is wrong; this does not count towards a lockout."},
+    {TPM2_RC_EXPIRED, "TPM_RC_EXPIRED", "The policy has expired."},
+    {TPM2_RC_POLICY_CC, "TPM_RC_POLICY_CC", "The policy is for another command."},
+    {TPM2_RC_BINDING, "TPM_RC_BINDING", "The public and the private part do not belong together."},
+
+    {TPM2_RC_CONTEXT_GAP, "TPM_RC_CONTEXT_GAP", "A saved session is too old: flush it."},
+    {TPM2_RC_OBJECT_MEMORY, "TPM_RC_OBJECT_MEMORY",
+     "No room for another object: flush one, or use the kernel's resource manager."},
+    {TPM2_RC_SESSION_MEMORY, "TPM_RC_SESSION_MEMORY", "No room for another session: flush one."},
+    {TPM2_RC_MEMORY, "TPM_RC_MEMORY", "The TPM has no memory for this: flush objects or sessions."},
+    {TPM2_RC_SESSION_HANDLES, "TPM_RC_SESSION_HANDLES", "Too many sessions exist: flush one."},
+    {TPM2_RC_OBJECT_HANDLES, "TPM_RC_OBJECT_HANDLES", "Too many objects exist: flush one."},
+    {TPM2_RC_LOCALITY, "TPM_RC_LOCALITY", "Not allowed from this locality."},
+    {TPM2_RC_YIELDED, "TPM_RC_YIELDED", "The TPM was interrupted: send the command again."},
+    {TPM2_RC_CANCELED, "TPM_RC_CANCELED", "The command was cancelled: send it again."},
+    {TPM2_RC_TESTING, "TPM_RC_TESTING", "The TPM is testing itself: send the command again."},
+    {TPM2_RC_REFERENCE_H0, "TPM_RC_REFERENCE_H0", "The first handle names an object that is not loaded."},
+    {TPM2_RC_REFERENCE_H1, "TPM_RC_REFERENCE_H1", "The second handle names an object that is not loaded."},
+    {TPM2_RC_REFERENCE_H2, "TPM_RC_REFERENCE_H2", "The third handle names an object that is not loaded."},
+    {TPM2_RC_REFERENCE_S0, "TPM_RC_REFERENCE_S0",
+     "The first authorization names a session that does not exist."},
+    {TPM2_RC_REFERENCE_S1, "TPM_RC_REFERENCE_S1",
+     "The second authorization names a session that does not exist."},
+    {TPM2_RC_NV_RATE, "TPM_RC_NV_RATE",
+     "The TPM limits writes to its permanent memory: wait and send again."},
+    {TPM2_RC_LOCKOUT, "TPM_RC_LOCKOUT",
+     "Too many wrong authorizations: the TPM is locked until its recovery time has passed."},
+    {TPM2_RC_RETRY, "TPM_RC_RETRY", "The TPM was busy: send the command again."},
+    {TPM2_RC_NV_UNAVAILABLE, "TPM_RC_NV_UNAVAILABLE",
+     "The permanent memory is not accessible now: send again."},
+
+    {LAYER_LINUX_UNKNOWN_COMMAND, "TSS2_RESMGR_TPM_RC_COMMAND_CODE",
+     "The kernel's resource manager does not know this command, or the TPM does not have it."},
+    {LAYER_WINDOWS_BLOCKED, "TPM_E_COMMAND_BLOCKED", "Windows blocks this command: run as administrator."},
+};
+
+static const struct text *find(uint32_t code)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i].code == code)
+            return &texts[i];
+    return NULL;
+}
+
+const char *tpm2_rc_name(uint32_t code)
+{
+    const struct text *text = find(code);
+    return text != NULL ? text->name : NULL;
+}
+
+const char *tpm2_rc_meaning(uint32_t code)
+{
+    const struct text *text = find(code);
+    return text != NULL ? text->meaning : NULL;
+}

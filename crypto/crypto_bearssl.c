@@ -155,7 +155,8 @@ static size_t exponent_encode(uint32_t exponent, unsigned char out[4])
 int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
                             const uint8_t seed[CRYPTO_SHA256_SIZE], struct span message, uint8_t *out)
 {
-    static const br_prng_class replay_vtable = {sizeof(struct replay), NULL, replay_generate, NULL};
+    /* Not static: a table of pointers would be data to relocate, of which this directory has none. */
+    const br_prng_class replay_vtable = {sizeof(struct replay), NULL, replay_generate, NULL};
     const struct span n = key->modulus;
 
     memset(out, 0, n.len);

@@ -15,16 +15,6 @@ static const uint16_t suites[] = {
     BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,       BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 };
 
-/* The hashes that signatures may use. SHA-1 and MD5 are left out for certificates and handshake alike. */
-static const struct {
-    int id;
-    const br_hash_class *hash;
-} hashes[] = {
-    {br_sha256_ID, &br_sha256_vtable},
-    {br_sha384_ID, &br_sha384_vtable},
-    {br_sha512_ID, &br_sha512_vtable},
-};
-
 /* RSA certificates of at least 2048 bits, in bytes. */
 #define CERTIFICATE_RSA_MIN 256
 
@@ -36,8 +26,10 @@ static void engine_configure(br_ssl_engine_context *e)
 {
     br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
     br_ssl_engine_set_suites(e, suites, sizeof suites / sizeof suites[0]);
-    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
-        br_ssl_engine_set_hash(e, hashes[i].id, hashes[i].hash);
+    /* Signatures over SHA-1 and MD5 are refused, of the handshake here and of certificates below. */
+    br_ssl_engine_set_hash(e, br_sha256_ID, &br_sha256_vtable);
+    br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable);
+    br_ssl_engine_set_hash(e, br_sha512_ID, &br_sha512_vtable);
     br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
     br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);
     br_ssl_engine_set_default_aes_gcm(e);
@@ -86,8 +78,9 @@ static void client_configure(struct crypto_tls_client *c, const struct crypto_tr
     br_x509_minimal_init(&c->x509, &br_sha256_vtable, trust->anchors, trust->count);
     br_x509_minimal_set_rsa(&c->x509, br_ssl_engine_get_rsavrfy(e));
     br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(e), br_ssl_engine_get_ecdsa(e));
-    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
-        br_x509_minimal_set_hash(&c->x509, hashes[i].id, hashes[i].hash);
+    br_x509_minimal_set_hash(&c->x509, br_sha256_ID, &br_sha256_vtable);
+    br_x509_minimal_set_hash(&c->x509, br_sha384_ID, &br_sha384_vtable);
+    br_x509_minimal_set_hash(&c->x509, br_sha512_ID, &br_sha512_vtable);
     br_x509_minimal_set_minrsa(&c->x509, CERTIFICATE_RSA_MIN);
     br_x509_minimal_set_time(&c->x509, (uint32_t)(now / 86400 + DAYS_TO_1970), (uint32_t)(now % 86400));
     br_ssl_engine_set_x509(e, &c->x509.vtable);
@@ -242,7 +235,7 @@ void crypto_tls_server_wipe(struct crypto_tls_server *s)
 
 struct sentence {
     int error;
-    const char *text;
+    char text[80]; /* not a pointer: constant data with pointers has to be relocated */
 };
 
 /* BearSSL's own errors: local ones below 32, certificates below 64, then a fatal alert received (256 + number) or

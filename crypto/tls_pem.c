@@ -99,8 +99,8 @@ static void arena_sink(void *ctx, const void *p, size_t len)
     (void)arena_add(ctx, p, len);
 }
 
-/* A decoder that has failed must not be pushed again: it would go on behind the error, in any state. So long as it has
- * not, it says 0 (complete, so that more is an error) or "truncated" (not yet complete). */
+/* A decoder that has failed must not be pushed again: it would go on behind the error, in any state. So long as it
+ * has not, it says 0 (complete, so that more is an error) or "truncated" (not yet complete). */
 static bool may_push(int error)
 {
     return error == 0 || error == BR_ERR_X509_TRUNCATED;

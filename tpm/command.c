@@ -5,7 +5,7 @@
 #define HEADER_SIZE 10
 #define TAG_SIZE 2
 
-/* ---- What all commands share ------------------------------------------------------------------------------- */
+/* ---- What all commands share -------------------------------------------------------------------------- */
 
 static void command_begin(struct tpm2_writer *w, uint16_t tag, uint32_t command_code)
 {
@@ -167,7 +167,7 @@ size_t tpm2_response_size(struct span received, size_t limit, bool *bad)
     return r.error == 0 && !*bad ? size : 0;
 }
 
-/* ---- Start-up [P3 r1.59 9] --------------------------------------------------------------------------------- */
+/* ---- Start-up [P3 r1.59 9] ---------------------------------------------------------------------------- */
 
 /* TPM2_Startup [P3 r1.59 9.3] */
 void tpm2_startup_build(struct tpm2_writer *w, uint16_t startup_type)
@@ -195,7 +195,7 @@ int tpm2_shutdown_parse(struct span response, uint32_t *rc)
     return parse_nothing(response, rc, 0);
 }
 
-/* ---- Sessions [P3 r1.59 11] -------------------------------------------------------------------------------- */
+/* ---- Sessions [P3 r1.59 11] --------------------------------------------------------------------------- */
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1] */
 void tpm2_start_auth_session_build(struct tpm2_writer *w, uint8_t session_type, struct span nonce_caller)
@@ -216,7 +216,7 @@ int tpm2_start_auth_session_parse(struct span response, uint32_t *rc, uint32_t *
     return parse_handle_2b(response, rc, 0, session, nonce_tpm);
 }
 
-/* ---- Objects [P3 r1.59 12] --------------------------------------------------------------------------------- */
+/* ---- Objects [P3 r1.59 12] ---------------------------------------------------------------------------- */
 
 /* TPM2_Create [P3 r1.59 12.1] */
 void tpm2_create_build(struct tpm2_writer *w, uint32_t parent, const struct tpm2_auth *auth,
@@ -347,7 +347,7 @@ int tpm2_unseal_parse(struct span response, uint32_t *rc, struct span *data)
     return parse_2b(response, rc, 1, data);
 }
 
-/* ---- Duplication [P3 r1.59 13] ----------------------------------------------------------------------------- */
+/* ---- Duplication [P3 r1.59 13] ------------------------------------------------------------------------ */
 
 /* TPM2_Import [P3 r1.59 13.3] */
 void tpm2_import_build(struct tpm2_writer *w, uint32_t parent, const struct tpm2_auth *auth,
@@ -372,7 +372,7 @@ int tpm2_import_parse(struct span response, uint32_t *rc, struct span *private_2
     return response_end(&r, NULL, private_2b, NULL);
 }
 
-/* ---- Symmetric primitives, random numbers, sequences [P3 r1.59 15 to 17] ----------------------------------- */
+/* ---- Symmetric primitives, random numbers, sequences [P3 r1.59 15 to 17] ------------------------------ */
 
 /* TPM2_HMAC [P3 r1.59 15.5] */
 void tpm2_hmac_build(struct tpm2_writer *w, uint32_t key, const struct tpm2_auth *auth, struct span data)
@@ -448,7 +448,7 @@ int tpm2_sequence_complete_parse(struct span response, uint32_t *rc, struct span
     return response_end(&r, NULL, mac, NULL);
 }
 
-/* ---- Policy [P3 r1.59 23] ---------------------------------------------------------------------------------- */
+/* ---- Policy [P3 r1.59 23] ----------------------------------------------------------------------------- */
 
 /* TPM2_PolicySecret [P3 r1.59 23.4] */
 void tpm2_policy_secret_build(struct tpm2_writer *w, uint32_t auth_handle, uint32_t session,
@@ -485,7 +485,7 @@ int tpm2_policy_get_digest_parse(struct span response, uint32_t *rc, struct span
     return parse_2b(response, rc, 0, digest);
 }
 
-/* ---- Hierarchies [P3 r1.59 24] ----------------------------------------------------------------------------- */
+/* ---- Hierarchies [P3 r1.59 24] ------------------------------------------------------------------------ */
 
 /* TPM2_CreatePrimary [P3 r1.59 24.1] */
 void tpm2_create_primary_build(struct tpm2_writer *w, uint32_t hierarchy, const struct tpm2_auth *auth,
@@ -532,9 +532,10 @@ int tpm2_hierarchy_change_auth_parse(struct span response, uint32_t *rc)
     return parse_nothing(response, rc, 1);
 }
 
-/* ---- Contexts and capabilities [P3 r1.59 28 and 30] -------------------------------------------------------- */
+/* ---- Contexts and capabilities [P3 r1.59 28 and 30] --------------------------------------------------- */
 
-/* TPM2_FlushContext [P3 r1.59 28.4]. flushHandle is a parameter, not in the handle area; the bytes are the same. */
+/* TPM2_FlushContext [P3 r1.59 28.4]. flushHandle is a parameter, not in the handle area; the bytes are the
+ * same. */
 void tpm2_flush_context_build(struct tpm2_writer *w, uint32_t handle)
 {
     command_begin_handle(w, TPM2_CC_FLUSH_CONTEXT, handle);
@@ -587,7 +588,7 @@ int tpm2_get_capability_parse(struct span response, uint32_t *rc, bool *more, ui
     return error;
 }
 
-/* ---- Non-volatile storage [P3 r1.59 31] -------------------------------------------------------------------- */
+/* ---- Non-volatile storage [P3 r1.59 31] --------------------------------------------------------------- */
 
 /* TPM2_NV_ReadPublic [P3 r1.59 31.6] */
 void tpm2_nv_read_public_build(struct tpm2_writer *w, uint32_t nv_index)

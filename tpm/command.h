@@ -27,7 +27,8 @@ int tpm2_shutdown_parse(struct span response, uint32_t *rc);
  *   nonce_caller  16..32 random bytes      session_type  TPM2_SE_POLICY or TPM2_SE_TRIAL
  * *session is recorded by the caller at once, so that it can be flushed. */
 void tpm2_start_auth_session_build(struct tpm2_writer *w, uint8_t session_type, struct span nonce_caller);
-int tpm2_start_auth_session_parse(struct span response, uint32_t *rc, uint32_t *session, struct span *nonce_tpm);
+int tpm2_start_auth_session_parse(struct span response, uint32_t *rc, uint32_t *session,
+                                  struct span *nonce_tpm);
 
 /* TPM2_Create [P3 r1.59 12.1]: a child of parent. sensitive_data: what is sealed, empty to let the TPM choose. */
 void tpm2_create_build(struct tpm2_writer *w, uint32_t parent, const struct tpm2_auth *auth,
@@ -70,7 +71,8 @@ int tpm2_unseal_parse(struct span response, uint32_t *rc, struct span *data);
 /* TPM2_Import [P3 r1.59 13.3] with an AES-128-CFB inner wrap. public_2b includes its size field; duplicate and
  * secret are contents without sizes. *private_2b includes its size field. */
 void tpm2_import_build(struct tpm2_writer *w, uint32_t parent, const struct tpm2_auth *auth,
-                       struct span inner_key, struct span public_2b, struct span duplicate, struct span secret);
+                       struct span inner_key, struct span public_2b, struct span duplicate,
+                       struct span secret);
 int tpm2_import_parse(struct span response, uint32_t *rc, struct span *private_2b);
 
 /* TPM2_HMAC [P3 r1.59 15.5] with the key's own hash. data: at most TPM_PT_INPUT_BUFFER bytes (1024 as a rule). */

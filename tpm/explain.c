@@ -25,7 +25,8 @@ struct walk {
     void *context;
 };
 
-static void explain(struct walk *w, const struct tpm2_member *m, const char *spec, uint64_t selector, uint64_t *value);
+static void explain(struct walk *w, const struct tpm2_member *m, const char *spec, uint64_t selector,
+                    uint64_t *value);
 
 static struct walk walk_over(struct span input, tpm2_explain_sink *sink, void *context)
 {
@@ -182,7 +183,8 @@ static void explain_inside(struct walk *w, const struct tpm2_member *m, size_t s
     const bool truncated = size > outer - w->at;
     w->end = truncated ? outer : w->at + size;
     if (buffer && !truncated)
-        explain_bytes(w, shape->content != NULL ? shape->content : "buffer", shape, size, shape->spec, m->meaning);
+        explain_bytes(w, shape->content != NULL ? shape->content : "buffer", shape, size, shape->spec,
+                      m->meaning);
     else if (!buffer && size > 0)
         explain_members(w, shape->members, shape->spec);
     if (w->at < w->end || truncated)
@@ -196,9 +198,9 @@ static void explain_size_and_inside(struct walk *w, const struct tpm2_member *m,
     const struct tpm2_shape *shape = m->shape;
     const struct tpm2_shape size_shape = {
         .layout = TPM2_UINT, .width = shape->width, .type = shape->width == 1 ? "UINT8" : "UINT16"};
-    const struct tpm2_member size_member = {
-        shape->size != NULL ? shape->size : "size", &size_shape,
-        buffer ? "How many bytes follow." : "How many bytes the structure has, without this field."};
+    const struct tpm2_member size_member = {shape->size != NULL ? shape->size : "size", &size_shape,
+                                            buffer ? "How many bytes follow."
+                                                   : "How many bytes the structure has, without this field."};
     uint64_t size;
     explain_uint(w, &size_member, shape->spec, &size);
     if (!w->stuck)
@@ -245,7 +247,8 @@ static void explain_union(struct walk *w, const struct tpm2_member *m, const cha
     give_up(w, DPS_E_ALGORITHM);
 }
 
-static void explain(struct walk *w, const struct tpm2_member *m, const char *spec, uint64_t selector, uint64_t *value)
+static void explain(struct walk *w, const struct tpm2_member *m, const char *spec, uint64_t selector,
+                    uint64_t *value)
 {
     switch (m->shape->layout) {
     case TPM2_UINT:
@@ -287,7 +290,8 @@ static const struct tpm2_command_table *find_command(uint32_t code)
 }
 
 /* The three fields of both headers [P1 r1.59 18.2 and 18.3]. Afterwards the message ends where its size says. */
-static uint64_t explain_header(struct walk *w, const char *size_name, const struct tpm2_member *code, uint64_t *tag)
+static uint64_t explain_header(struct walk *w, const char *size_name, const struct tpm2_member *code,
+                               uint64_t *tag)
 {
     static const char spec[] = "P1 r1.59 18";
     static const struct tpm2_member tag_member = {"tag", &tpm2_shape_st, NULL};
@@ -318,7 +322,8 @@ static int finish_message(struct walk *w)
 }
 
 /* Sessions stand one behind the other up to the end of their area; the first ones authorize the handles in order. */
-static void explain_sessions(struct walk *w, const struct tpm2_shape *shape, const struct tpm2_command_table *command)
+static void explain_sessions(struct walk *w, const struct tpm2_shape *shape,
+                             const struct tpm2_command_table *command)
 {
     static const char *const meanings[] = {
         "Authorizes the use of the first handle.",
@@ -326,19 +331,21 @@ static void explain_sessions(struct walk *w, const struct tpm2_shape *shape, con
         "Authorizes no handle: it encrypts or audits.",
     };
     for (size_t i = 0; w->at < w->end && !w->stuck; i++) {
-        const struct tpm2_member session = {
-            "session", shape,
-            shape == &tpm2_shape_auth_response ? "The TPM's answer to one session."
-                                               : meanings[i < command->auths ? i : 2]};
+        const struct tpm2_member session = {"session", shape,
+                                            shape == &tpm2_shape_auth_response
+                                                ? "The TPM's answer to one session."
+                                                : meanings[i < command->auths ? i : 2]};
         explain(w, &session, "P1 r1.59 18", 0, &(uint64_t){0});
     }
 }
 
-static void explain_parameters(struct walk *w, const struct tpm2_member *members, const char *spec, bool encrypted)
+static void explain_parameters(struct walk *w, const struct tpm2_member *members, const char *spec,
+                               bool encrypted)
 {
     uint64_t value;
-    const bool has_size = members != NULL && members->shape->layout >= TPM2_BUFFER &&
-                          members->shape->layout <= TPM2_SIZED_TRY; /* only these are encrypted [P1 r1.59 21.1] */
+    const bool has_size =
+        members != NULL && members->shape->layout >= TPM2_BUFFER &&
+        members->shape->layout <= TPM2_SIZED_TRY; /* only these are encrypted [P1 r1.59 21.1] */
     if (!encrypted || !has_size) {
         explain_members(w, members, spec);
         return;
@@ -351,7 +358,8 @@ static void explain_parameters(struct walk *w, const struct tpm2_member *members
 
 int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *context)
 {
-    static const struct tpm2_member code_member = {"commandCode", &tpm2_shape_cc, "What the TPM is asked to do."};
+    static const struct tpm2_member code_member = {"commandCode", &tpm2_shape_cc,
+                                                   "What the TPM is asked to do."};
     struct walk w = walk_over(command, sink, context);
     w.command = true;
     uint64_t tag;
@@ -374,7 +382,7 @@ int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *con
         w.end = truncated ? outer : w.at + (size_t)size;
         explain_sessions(&w, &tpm2_shape_auth_command, c);
         w.end = outer;
-        w.stuck = truncated || w.stuck;
+        w.stuck = truncated;
         if (truncated && w.error == 0)
             w.error = DPS_E_FORMAT;
     }
@@ -385,8 +393,8 @@ int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *con
 /* A response with sessions: its parameters have a size of their own, since the sessions stand behind them. */
 static void explain_response_area(struct walk *w, const struct tpm2_command_table *c)
 {
-    static const struct tpm2_member size_member = {"parameterSize", &tpm2_shape_u32,
-                                                   "Bytes of the parameters; the sessions' answers follow them."};
+    static const struct tpm2_member size_member = {
+        "parameterSize", &tpm2_shape_u32, "Bytes of the parameters; the sessions' answers follow them."};
     uint64_t size;
     explain_uint(w, &size_member, "P1 r1.59 18", &size);
     if (w->stuck || size > w->end - w->at) {
@@ -436,7 +444,8 @@ int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_expl
 int tpm2_explain_public(struct span public_2b, tpm2_explain_sink *sink, void *context)
 {
     static const struct tpm2_member public_member[] = {
-        {"public", &tpm2_shape_public, "The public area of an object: what it is and may do, and its public key."},
+        {"public", &tpm2_shape_public,
+         "The public area of an object: what it is and may do, and its public key."},
         {0}};
     struct walk w = walk_over(public_2b, sink, context);
     explain_members(&w, public_member, "P2 r1.59 12.2.5");

@@ -50,7 +50,8 @@ typedef void tpm2_explain_sink(void *context, const struct tpm2_field *field);
  * sink has seen every byte in any case.
  * A response does not say which command it answers, so command_code must be given. */
 int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *context);
-int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_explain_sink *sink, void *context);
+int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_explain_sink *sink,
+                          void *context);
 /* A TPM2B_PUBLIC with its size field. */
 int tpm2_explain_public(struct span public_2b, tpm2_explain_sink *sink, void *context);
 /* An activation blob: six structures, one behind the other (dps/activation.h), and perhaps bytes that clients ignore. */

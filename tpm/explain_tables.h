@@ -17,14 +17,14 @@ struct tpm2_value_name {
 };
 
 enum tpm2_layout {
-    TPM2_UINT,      /* width bytes */
-    TPM2_BUFFER,    /* a size of width bytes, and as many bytes */
-    TPM2_SIZED,     /* a size of width bytes, and members that fill it exactly; size 0: no members */
+    TPM2_UINT,   /* width bytes */
+    TPM2_BUFFER, /* a size of width bytes, and as many bytes */
+    TPM2_SIZED,  /* a size of width bytes, and members that fill it exactly; size 0: no members */
     TPM2_SIZED_TRY, /* the same, but where the members do not fit it is a buffer: it may be encrypted as a whole */
-    TPM2_STRUCT,    /* members */
-    TPM2_LIST,      /* a 32-bit count, and as many of the one member */
-    TPM2_UNION,     /* the shape that the selector chooses */
-    TPM2_REST       /* bytes up to the end of what contains it */
+    TPM2_STRUCT, /* members */
+    TPM2_LIST,   /* a 32-bit count, and as many of the one member */
+    TPM2_UNION,  /* the shape that the selector chooses */
+    TPM2_REST    /* bytes up to the end of what contains it */
 };
 
 struct tpm2_member;
@@ -33,10 +33,10 @@ struct tpm2_choice;
 struct tpm2_shape {
     enum tpm2_layout layout;
     uint8_t width;
-    bool secret;         /* TPM2_BUFFER: an authValue */
-    const char *type;    /* Part 2's name */
-    const char *spec;    /* where Part 2 lists its members */
-    const char *size;    /* what the specification calls the size and the bytes, if not "size" and "buffer" */
+    bool secret;      /* TPM2_BUFFER: an authValue */
+    const char *type; /* Part 2's name */
+    const char *spec; /* where Part 2 lists its members */
+    const char *size; /* what the specification calls the size and the bytes, if not "size" and "buffer" */
     const char *content;
     const struct tpm2_value_name *values;
     const struct tpm2_bit *bits;
@@ -74,21 +74,19 @@ struct tpm2_command_table {
 };
 
 /* A list of members, in place. */
-#define TPM2_MEMBERS(...)                                                                                         \
-    (const struct tpm2_member[])                                                                                  \
-    {                                                                                                             \
-        __VA_ARGS__,                                                                                              \
-        {                                                                                                         \
-            0                                                                                                     \
-        }                                                                                                         \
+#define TPM2_MEMBERS(...)                                                                                    \
+    (const struct tpm2_member[])                                                                             \
+    {                                                                                                        \
+        __VA_ARGS__,                                                                                         \
+        {                                                                                                    \
+            0                                                                                                \
+        }                                                                                                    \
     }
 
 /* explain_commands.c. Ends with name null. */
 extern const struct tpm2_command_table tpm2_command_tables[];
 
 /* explain_types.c: the types of Part 2, by Part 2's names without prefix where that is clear. */
-extern const struct tpm2_value_name tpm2_names_st[];
-extern const struct tpm2_value_name tpm2_names_handle[];
 extern const struct tpm2_shape tpm2_shape_u8;
 extern const struct tpm2_shape tpm2_shape_u16;
 extern const struct tpm2_shape tpm2_shape_u32;
@@ -100,6 +98,7 @@ extern const struct tpm2_shape tpm2_shape_su;
 extern const struct tpm2_shape tpm2_shape_se;
 extern const struct tpm2_shape tpm2_shape_cap;
 extern const struct tpm2_shape tpm2_shape_pt;
+extern const struct tpm2_shape tpm2_shape_alg;
 extern const struct tpm2_shape tpm2_shape_alg_hash;
 extern const struct tpm2_shape tpm2_shape_handle;
 extern const struct tpm2_shape tpm2_shape_session_attributes;
@@ -113,7 +112,9 @@ extern const struct tpm2_shape tpm2_shape_timeout;
 extern const struct tpm2_shape tpm2_shape_sensitive_data;
 extern const struct tpm2_shape tpm2_shape_encrypted_secret;
 extern const struct tpm2_shape tpm2_shape_encrypted_parameter;
+extern const struct tpm2_shape tpm2_shape_rest; /* of the structure that contains it */
 extern const struct tpm2_shape tpm2_shape_name;
+extern const struct tpm2_shape tpm2_shape_pcr_selection;
 extern const struct tpm2_shape tpm2_shape_pcr_selections;
 extern const struct tpm2_shape tpm2_shape_tk_creation;
 extern const struct tpm2_shape tpm2_shape_tk_hashcheck;

@@ -4,17 +4,20 @@
 #include "tpm/tpm2.h"
 
 #define EXACT 0xFFFFFFFFU
-#define HANDLE_TYPE 0xFF000000U /* the most significant byte of a handle says what kind it is [P2 r1.59 7.2] */
+#define HANDLE_TYPE                                                                                          \
+    0xFF000000U /* the most significant byte of a handle says what kind it is [P2 r1.59 7.2] */
 
 /* ---- Constants --------------------------------------------------------------------------------------------- */
 
-const struct tpm2_value_name tpm2_names_st[] = {
+static const struct tpm2_value_name names_st[] = {
     {EXACT, TPM2_ST_NO_SESSIONS, "TPM_ST_NO_SESSIONS", "Without authorizations."},
     {EXACT, TPM2_ST_SESSIONS, "TPM_ST_SESSIONS", "With authorizations."},
     {EXACT, TPM2_ST_CREATION, "TPM_ST_CREATION", "A ticket that says: this TPM created that object."},
-    {EXACT, TPM2_ST_AUTH_SECRET, "TPM_ST_AUTH_SECRET", "A ticket that says: a secret was proven in a policy."},
+    {EXACT, TPM2_ST_AUTH_SECRET, "TPM_ST_AUTH_SECRET",
+     "A ticket that says: a secret was proven in a policy."},
     {EXACT, TPM2_ST_HASHCHECK, "TPM_ST_HASHCHECK", "A ticket that says: this TPM computed that digest."},
-    {EXACT, TPM2_ST_RSP_COMMAND, "TPM_ST_RSP_COMMAND", "A TPM 1.2 answers, or the tag of the command was wrong."},
+    {EXACT, TPM2_ST_RSP_COMMAND, "TPM_ST_RSP_COMMAND",
+     "A TPM 1.2 answers, or the tag of the command was wrong."},
     {0}};
 
 static const struct tpm2_value_name names_cc[] = {
@@ -97,7 +100,8 @@ static const struct tpm2_value_name names_cap[] = {
     {0}};
 
 static const struct tpm2_value_name names_pt[] = {
-    {EXACT, TPM2_PT_FAMILY_INDICATOR, "TPM_PT_FAMILY_INDICATOR", "The specification's family, \"2.0\" in ASCII."},
+    {EXACT, TPM2_PT_FAMILY_INDICATOR, "TPM_PT_FAMILY_INDICATOR",
+     "The specification's family, \"2.0\" in ASCII."},
     {EXACT, TPM2_PT_LEVEL, "TPM_PT_LEVEL", "The specification's level."},
     {EXACT, TPM2_PT_REVISION, "TPM_PT_REVISION", "The specification's revision, times 100."},
     {EXACT, TPM2_PT_DAY_OF_YEAR, "TPM_PT_DAY_OF_YEAR", "The specification's date: day of the year."},
@@ -110,8 +114,10 @@ static const struct tpm2_value_name names_pt[] = {
     {EXACT, TPM2_PT_FIRMWARE_VERSION_1, "TPM_PT_FIRMWARE_VERSION_1", "Version of the firmware, upper half."},
     {EXACT, TPM2_PT_FIRMWARE_VERSION_2, "TPM_PT_FIRMWARE_VERSION_2", "Version of the firmware, lower half."},
     {EXACT, TPM2_PT_INPUT_BUFFER, "TPM_PT_INPUT_BUFFER", "The most bytes of data in one command."},
-    {EXACT, TPM2_PT_HR_TRANSIENT_MIN, "TPM_PT_HR_TRANSIENT_MIN", "Objects that can be loaded at once, at least."},
-    {EXACT, TPM2_PT_HR_PERSISTENT_MIN, "TPM_PT_HR_PERSISTENT_MIN", "Objects that can be persistent, at least."},
+    {EXACT, TPM2_PT_HR_TRANSIENT_MIN, "TPM_PT_HR_TRANSIENT_MIN",
+     "Objects that can be loaded at once, at least."},
+    {EXACT, TPM2_PT_HR_PERSISTENT_MIN, "TPM_PT_HR_PERSISTENT_MIN",
+     "Objects that can be persistent, at least."},
     {EXACT, TPM2_PT_MAX_COMMAND_SIZE, "TPM_PT_MAX_COMMAND_SIZE", "The longest command."},
     {EXACT, TPM2_PT_MAX_RESPONSE_SIZE, "TPM_PT_MAX_RESPONSE_SIZE", "The longest response."},
     {EXACT, TPM2_PT_NV_BUFFER_MAX, "TPM_PT_NV_BUFFER_MAX", "The most bytes in one NV_Read or NV_Write."},
@@ -120,24 +126,28 @@ static const struct tpm2_value_name names_pt[] = {
     {EXACT, TPM2_PT_HR_LOADED_AVAIL, "TPM_PT_HR_LOADED_AVAIL", "Sessions that can still be loaded."},
     {EXACT, TPM2_PT_HR_TRANSIENT_AVAIL, "TPM_PT_HR_TRANSIENT_AVAIL", "Objects that can still be loaded."},
     {EXACT, TPM2_PT_HR_PERSISTENT, "TPM_PT_HR_PERSISTENT", "Objects that are persistent."},
-    {EXACT, TPM2_PT_HR_PERSISTENT_AVAIL, "TPM_PT_HR_PERSISTENT_AVAIL", "Objects that can still become persistent."},
+    {EXACT, TPM2_PT_HR_PERSISTENT_AVAIL, "TPM_PT_HR_PERSISTENT_AVAIL",
+     "Objects that can still become persistent."},
     {EXACT, TPM2_PT_LOCKOUT_COUNTER, "TPM_PT_LOCKOUT_COUNTER", "Wrong passwords so far."},
     {EXACT, TPM2_PT_MAX_AUTH_FAIL, "TPM_PT_MAX_AUTH_FAIL", "Wrong passwords before the TPM locks itself."},
-    {EXACT, TPM2_PT_LOCKOUT_INTERVAL, "TPM_PT_LOCKOUT_INTERVAL", "Seconds until one wrong password is forgiven."},
+    {EXACT, TPM2_PT_LOCKOUT_INTERVAL, "TPM_PT_LOCKOUT_INTERVAL",
+     "Seconds until one wrong password is forgiven."},
     {EXACT, TPM2_PT_LOCKOUT_RECOVERY, "TPM_PT_LOCKOUT_RECOVERY", "Seconds after a wrong lockout password."},
     {0}};
 
-const struct tpm2_value_name tpm2_names_handle[] = {
+static const struct tpm2_value_name names_handle[] = {
     {EXACT, TPM2_RH_OWNER, "TPM_RH_OWNER", "The owner's hierarchy, with the storage root key."},
     {EXACT, TPM2_RH_NULL, "TPM_RH_NULL", "None."},
     {EXACT, TPM2_RS_PW, "TPM_RS_PW", "No session: the authValue itself, in clear."},
     {EXACT, TPM2_RH_LOCKOUT, "TPM_RH_LOCKOUT", "The authority that may reset lockout and clear the TPM."},
-    {EXACT, TPM2_RH_ENDORSEMENT, "TPM_RH_ENDORSEMENT", "The endorsement hierarchy, with the endorsement key."},
+    {EXACT, TPM2_RH_ENDORSEMENT, "TPM_RH_ENDORSEMENT",
+     "The endorsement hierarchy, with the endorsement key."},
     {EXACT, TPM2_RH_PLATFORM, "TPM_RH_PLATFORM", "The platform's hierarchy: the firmware's."},
     {EXACT, TPM2_HANDLE_EK, "persistent object", "Where an endorsement key stands by convention."},
     {EXACT, TPM2_HANDLE_SRK, "persistent object", "Where a storage root key stands by convention."},
     {HANDLE_TYPE, 0x00000000, "PCR", "A platform configuration register."},
-    {HANDLE_TYPE, (uint32_t)TPM2_HT_NV_INDEX << TPM2_HT_SHIFT, "NV index", "An area of the TPM's permanent memory."},
+    {HANDLE_TYPE, (uint32_t)TPM2_HT_NV_INDEX << TPM2_HT_SHIFT, "NV index",
+     "An area of the TPM's permanent memory."},
     {HANDLE_TYPE, (uint32_t)TPM2_HT_HMAC_SESSION << TPM2_HT_SHIFT, "HMAC session", NULL},
     {HANDLE_TYPE, (uint32_t)TPM2_HT_POLICY_SESSION << TPM2_HT_SHIFT, "policy session", NULL},
     {HANDLE_TYPE, TPM2_HR_TRANSIENT, "transient object", "Loaded now; gone with the next flush or reset."},
@@ -165,19 +175,24 @@ const struct tpm2_shape tpm2_shape_u32 = {.layout = TPM2_UINT, .width = 4, .type
 const struct tpm2_shape tpm2_shape_yes_no = {
     .layout = TPM2_UINT, .width = 1, .type = "TPMI_YES_NO", .values = names_yes_no};
 const struct tpm2_shape tpm2_shape_st = {
-    .layout = TPM2_UINT, .width = 2, .type = "TPM_ST", .values = tpm2_names_st};
-const struct tpm2_shape tpm2_shape_cc = {.layout = TPM2_UINT, .width = 4, .type = "TPM_CC", .values = names_cc};
+    .layout = TPM2_UINT, .width = 2, .type = "TPM_ST", .values = names_st};
+const struct tpm2_shape tpm2_shape_cc = {
+    .layout = TPM2_UINT, .width = 4, .type = "TPM_CC", .values = names_cc};
 const struct tpm2_shape tpm2_shape_rc = {.layout = TPM2_UINT, .width = 4, .type = "TPM_RC"};
-const struct tpm2_shape tpm2_shape_su = {.layout = TPM2_UINT, .width = 2, .type = "TPM_SU", .values = names_su};
-const struct tpm2_shape tpm2_shape_se = {.layout = TPM2_UINT, .width = 1, .type = "TPM_SE", .values = names_se};
-const struct tpm2_shape tpm2_shape_cap = {.layout = TPM2_UINT, .width = 4, .type = "TPM_CAP", .values = names_cap};
-const struct tpm2_shape tpm2_shape_pt = {.layout = TPM2_UINT, .width = 4, .type = "TPM_PT", .values = names_pt};
+const struct tpm2_shape tpm2_shape_su = {
+    .layout = TPM2_UINT, .width = 2, .type = "TPM_SU", .values = names_su};
+const struct tpm2_shape tpm2_shape_se = {
+    .layout = TPM2_UINT, .width = 1, .type = "TPM_SE", .values = names_se};
+const struct tpm2_shape tpm2_shape_cap = {
+    .layout = TPM2_UINT, .width = 4, .type = "TPM_CAP", .values = names_cap};
+const struct tpm2_shape tpm2_shape_pt = {
+    .layout = TPM2_UINT, .width = 4, .type = "TPM_PT", .values = names_pt};
 const struct tpm2_shape tpm2_shape_alg = {
     .layout = TPM2_UINT, .width = 2, .type = "TPM_ALG_ID", .values = names_alg};
 const struct tpm2_shape tpm2_shape_alg_hash = {
     .layout = TPM2_UINT, .width = 2, .type = "TPMI_ALG_HASH", .values = names_alg};
 const struct tpm2_shape tpm2_shape_handle = {
-    .layout = TPM2_UINT, .width = 4, .type = "TPM_HANDLE", .values = tpm2_names_handle};
+    .layout = TPM2_UINT, .width = 4, .type = "TPM_HANDLE", .values = names_handle};
 const struct tpm2_shape tpm2_shape_session_attributes = {
     .layout = TPM2_UINT, .width = 1, .type = "TPMA_SESSION", .bits = session_bits};
 
@@ -238,12 +253,15 @@ const struct tpm2_shape tpm2_shape_pcr_selections = {
     .spec = "P2 r1.59 10.9.7",
     .members = TPM2_MEMBERS({"pcrSelections", &tpm2_shape_pcr_selection, "Registers of one bank."})};
 
-#define TICKET(NAME, SECTION)                                                                                     \
-    {.layout = TPM2_STRUCT, .type = NAME, .spec = SECTION, .members = ticket_members}
+#define TICKET(NAME, SECTION)                                                                                \
+    {                                                                                                        \
+        .layout = TPM2_STRUCT, .type = NAME, .spec = SECTION, .members = ticket_members                      \
+    }
 static const struct tpm2_member ticket_members[] = {
     {"tag", &tpm2_shape_st, NULL},
     {"hierarchy", &tpm2_shape_handle, "Whose proof value the ticket was made with."},
-    {"digest", &tpm2_shape_digest, "An HMAC that only this TPM can make and check; empty: there is no ticket."},
+    {"digest", &tpm2_shape_digest,
+     "An HMAC that only this TPM can make and check; empty: there is no ticket."},
     {0}};
 const struct tpm2_shape tpm2_shape_tk_creation = TICKET("TPMT_TK_CREATION", "P2 r1.59 10.7.3");
 const struct tpm2_shape tpm2_shape_tk_auth = TICKET("TPMT_TK_AUTH", "P2 r1.59 10.7.5");
@@ -254,9 +272,11 @@ const struct tpm2_shape tpm2_shape_tk_hashcheck = TICKET("TPMT_TK_HASHCHECK", "P
 static const struct tpm2_shape hmac_or_password = {
     .layout = TPM2_UNION,
     .choices = (const struct tpm2_choice[]){
-        {EXACT, TPM2_RS_PW, &tpm2_shape_auth, "The authValue itself: who listens on the bus reads it.", false},
-        {HANDLE_TYPE, (uint32_t)TPM2_HT_POLICY_SESSION << TPM2_HT_SHIFT, &tpm2_shape_digest,
-         "Empty: the policy is proof enough; else an HMAC, or an authValue that the policy asked for.", false},
+        {EXACT, TPM2_RS_PW, &tpm2_shape_auth, "The authValue itself: who listens on the bus reads it.",
+         false},
+        {HANDLE_TYPE, (uint32_t)TPM2_HT_POLICY_SESSION << TPM2_HT_SHIFT, &tpm2_shape_auth,
+         "Empty: the policy is proof enough; else an HMAC, or the authValue that the policy asks for.",
+         false},
         {0, 0, &tpm2_shape_digest, "An HMAC over the command, made with the session's key.", false},
         {.last = true}}};
 const struct tpm2_shape tpm2_shape_auth_command = {
@@ -264,13 +284,14 @@ const struct tpm2_shape tpm2_shape_auth_command = {
     .type = "TPMS_AUTH_COMMAND",
     .spec = "P2 r1.59 10.13.2",
     .members = TPM2_MEMBERS({"sessionHandle", &tpm2_shape_handle, NULL},
-                            {"nonceCaller", &tpm2_shape_nonce, "Fresh random bytes of the caller, or none."},
+                            {"nonce", &tpm2_shape_nonce, "Fresh random bytes of the caller, or none."},
                             {"sessionAttributes", &tpm2_shape_session_attributes, "How the session is used."},
-                            {"authorization", &hmac_or_password, NULL})};
+                            {"hmac", &hmac_or_password, NULL})};
 const struct tpm2_shape tpm2_shape_auth_response = {
     .layout = TPM2_STRUCT,
     .type = "TPMS_AUTH_RESPONSE",
     .spec = "P2 r1.59 10.13.3",
-    .members = TPM2_MEMBERS({"nonceTPM", &tpm2_shape_nonce, "Fresh random bytes of the TPM, or none."},
-                            {"sessionAttributes", &tpm2_shape_session_attributes, "How the session was used."},
-                            {"acknowledgment", &tpm2_shape_digest, "The TPM's HMAC over the response, or empty."})};
+    .members =
+        TPM2_MEMBERS({"nonce", &tpm2_shape_nonce, "Fresh random bytes of the TPM, or none."},
+                     {"sessionAttributes", &tpm2_shape_session_attributes, "How the session was used."},
+                     {"hmac", &tpm2_shape_digest, "The TPM's HMAC over the response, or empty."})};

@@ -2,9 +2,9 @@
 #include "tpm/protect.h"
 #include <string.h>
 
-/* Both structures of this file are the same outer wrap [P1 r1.59 24.3 and 23.3.2.3]: a random seed, encrypted to an
- * RSA key, gives a symmetric key and an HMAC key; the content is encrypted, and the HMAC over the ciphertext and a
- * Name binds it to one object:
+/* Both structures of this file are the same outer wrap [P1 r1.59 24.3 and 23.3.2.3]: a random seed,
+ * encrypted to an RSA key, gives a symmetric key and an HMAC key; the content is encrypted, and the HMAC
+ * over the ciphertext and a Name binds it to one object:
  *
  *     sized: { sized: HMAC, ciphertext }        TPM2B_ID_OBJECT or TPM2B_PRIVATE
  *     sized: OAEP(seed)                         TPM2B_ENCRYPTED_SECRET
@@ -15,7 +15,8 @@
 #define CREDENTIAL_MAX 32     /* TPM2B_DIGEST as large as the key's nameAlg [P3 r1.59 12.6] */
 #define KEY_MAX 64            /* the block size of SHA-256: TPMs take no longer HMAC key */
 
-/* The terminating zero is part of an OAEP label [P1 r1.59 B.4]: hence arrays and sizeof, not text and its length. */
+/* The terminating zero is part of an OAEP label [P1 r1.59 B.4]: hence arrays and sizeof, not text and its
+ * length. */
 static const char label_identity[] = "IDENTITY";
 static const char label_duplicate[] = "DUPLICATE";
 
@@ -52,7 +53,8 @@ struct outer {
     uint8_t *secret;
 };
 
-/* Write all sizes and leave room for all contents, so that nothing can be missing once secrets are in the buffer. */
+/* Write all sizes and leave room for all contents, so that nothing can be missing once secrets are in the
+ * buffer. */
 static struct outer outer_begin(struct tpm2_writer *w, const struct tpm2_public *key, size_t content_len)
 {
     struct outer outer = {.content_len = content_len};
@@ -123,7 +125,7 @@ static int outer_open(struct span wrapped, struct span secret, const struct cryp
     return error;
 }
 
-/* ---- Credentials [P1 r1.59 24] ----------------------------------------------------------------------------- */
+/* ---- Credentials [P1 r1.59 24] ------------------------------------------------------------------------ */
 
 void tpm2_credential_make(struct tpm2_writer *w, const struct tpm2_public *key, struct span credential,
                           struct span object_name, const struct tpm2_wrap_random *random)
@@ -164,7 +166,7 @@ int tpm2_credential_open(struct span blob, struct span secret, const struct cryp
     return error;
 }
 
-/* ---- Duplicates [P1 r1.59 23.3] ---------------------------------------------------------------------------- */
+/* ---- Duplicates [P1 r1.59 23.3] ----------------------------------------------------------------------- */
 
 void tpm2_keyedhash_unique(const struct tpm2_sensitive *sensitive, uint8_t unique[32])
 {
@@ -187,6 +189,16 @@ static void write_sensitive_2b(struct tpm2_writer *w, const struct tpm2_sensitiv
     tpm2_write_size_end(w, size);
 }
 
+/* Trailing zeros of an authValue do not count, and TPMs fill it with zeros up to the size of a digest when
+ * they duplicate: so these are the forms of the empty one. */
+static bool is_empty_auth(struct span auth)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < auth.len; i++)
+        any |= auth.p[i];
+    return any == 0 && auth.len <= CRYPTO_SHA256_SIZE;
+}
+
 static int read_sensitive_2b(struct span whole, struct tpm2_sensitive *sensitive)
 {
     struct tpm2_reader r = tpm2_reader_over(whole);
@@ -196,13 +208,14 @@ static int read_sensitive_2b(struct span whole, struct tpm2_sensitive *sensitive
     sensitive->seed_value = tpm2_read_2b(&inner);
     sensitive->key = tpm2_read_2b(&inner);
     tpm2_read_sized_end(&r, &inner);
-    if (type != TPM2_ALG_KEYEDHASH || auth.len != 0)
+    if (type != TPM2_ALG_KEYEDHASH || !is_empty_auth(auth))
         tpm2_reader_fail(&r, DPS_E_FORMAT);
     return tpm2_reader_end(&r);
 }
 
-/* The inner wrap [P1 r1.59 23.3.2.2]: a digest over the sensitive area and the Name, and the sensitive area, both
- * encrypted with the key that the credential delivers. The outer wrap then encrypts them a second time. */
+/* The inner wrap [P1 r1.59 23.3.2.2]: a digest over the sensitive area and the Name, and the sensitive
+ * area, both encrypted with the key that the credential delivers. The outer wrap then encrypts them a
+ * second time. */
 void tpm2_duplicate_make(struct tpm2_writer *w, const struct tpm2_public *parent, struct span inner_key,
                          struct span name, const struct tpm2_sensitive *sensitive,
                          const struct tpm2_wrap_random *random)
@@ -219,9 +232,10 @@ void tpm2_duplicate_make(struct tpm2_writer *w, const struct tpm2_public *parent
     struct tpm2_writer content = tpm2_writer_over(outer.content, outer.content_len);
     tpm2_write_u16(&content, CRYPTO_SHA256_SIZE);
     uint8_t *integrity = tpm2_write_room(&content, CRYPTO_SHA256_SIZE);
-    struct span sensitive_2b = span_of(content.p + content.len, sensitive_len);
-    write_sensitive_2b(&content, sensitive);
-    crypto_sha256((const struct span[]){sensitive_2b, name}, 2, integrity);
+    struct tpm2_writer sensitive_2b =
+        tpm2_writer_over(tpm2_write_room(&content, sensitive_len), sensitive_len);
+    write_sensitive_2b(&sensitive_2b, sensitive);
+    crypto_sha256((const struct span[]){tpm2_written(&sensitive_2b), name}, 2, integrity);
     tpm2_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, outer.content, outer.content_len));
     outer_end(w, &outer, parent, span_of(label_duplicate, sizeof label_duplicate), name, random);
 }

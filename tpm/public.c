@@ -37,15 +37,15 @@ struct tpm2_public tpm2_template_ek_azure_sdk(void)
     return area;
 }
 
-/* [TCG Provisioning Guidance v1.0 r1.0 7.5.1]: 0x00030472. noDA, since its authValue is empty and known. Its unique is
- * empty, as every Azure SDK has it: another unique would be another SRK. */
+/* [TCG Provisioning Guidance v1.0 r1.0 7.5.1]: 0x00030472. noDA, since its authValue is empty and known.
+ * Its unique is empty, as every Azure SDK has it: another unique would be another SRK. */
 struct tpm2_public tpm2_template_srk(void)
 {
     return storage_key(TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA, (struct span){0}, (struct span){0});
 }
 
-/* fixedTPM and fixedParent must be clear in what TPM2_Import takes [P3 r1.59 13.3], and sensitiveDataOrigin as well:
- * the key was not made by the TPM. */
+/* fixedTPM and fixedParent must be clear in what TPM2_Import takes [P3 r1.59 13.3], and
+ * sensitiveDataOrigin as well: the key was not made by the TPM. */
 struct tpm2_public tpm2_template_hmac_key(struct span unique)
 {
     return (struct tpm2_public){
@@ -58,7 +58,8 @@ struct tpm2_public tpm2_template_hmac_key(struct span unique)
     };
 }
 
-/* Neither sign nor decrypt makes it sealed data [P3 r1.59 12.1]; sensitiveDataOrigin is clear, as the data are ours. */
+/* Neither sign nor decrypt makes it sealed data [P3 r1.59 12.1]; sensitiveDataOrigin is clear, as the data
+ * are ours. */
 struct tpm2_public tpm2_template_sealed_data(void)
 {
     return (struct tpm2_public){

@@ -13,9 +13,9 @@
 #define RC_VENDOR 0x400U
 #define RC_WARNING 0x800U
 
-/* The warnings after which the TPM did nothing and wants to be asked again [P1 r1.59 39]. NV_RATE, RETRY and the
- * like clear by waiting. The other warnings need the caller to do something first: flush, authorize, wait out a
- * lockout. */
+/* The warnings after which the TPM did nothing and wants to be asked again [P1 r1.59 39]. NV_RATE, RETRY
+ * and the like clear by waiting. The other warnings need the caller to do something first: flush,
+ * authorize, wait out a lockout. */
 static bool is_retry(uint32_t rc)
 {
     return rc == TPM2_RC_YIELDED || rc == TPM2_RC_CANCELED || rc == TPM2_RC_TESTING ||

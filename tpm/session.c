@@ -6,7 +6,7 @@
 
 struct tpm2_auth tpm2_auth_password(struct span auth_value)
 {
-    /* continueSession says nothing about a password, but tpm2-tss and Part 3's examples set it. */
+    /* A password is no session, so nothing continues; TPMs report the attribute as set all the same. */
     return (struct tpm2_auth){.handle = TPM2_RS_PW, .attributes = TPM2_SESSION_CONTINUE, .value = auth_value};
 }
 

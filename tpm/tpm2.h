@@ -76,7 +76,8 @@
 #define TPM2_RC_NEEDS_TEST 0x153
 #define TPM2_RC_SENSITIVE 0x155
 
-/* TPM_RC, format 1 [P2 r1.59 6.6.3, Table 16]: about one handle, parameter or session, whose number is added */
+/* TPM_RC, format 1 [P2 r1.59 6.6.3, Table 16]: about one handle, parameter or session, whose number is
+ * added */
 #define TPM2_RC_ASYMMETRIC 0x081
 #define TPM2_RC_ATTRIBUTES 0x082
 #define TPM2_RC_HASH 0x083
@@ -198,7 +199,8 @@
 #define TPM2_RH_ENDORSEMENT 0x4000000B
 #define TPM2_RH_PLATFORM 0x4000000C
 
-/* TPM_HC [P2 r1.59 7.5, Table 29]: ranges of handles. The platform owns the upper half of the persistent ones. */
+/* TPM_HC [P2 r1.59 7.5, Table 29]: ranges of handles. The platform owns the upper half of the persistent
+ * ones. */
 #define TPM2_HR_TRANSIENT 0x80000000
 #define TPM2_HR_PERSISTENT 0x81000000
 #define TPM2_HR_PLATFORM_PERSISTENT 0x81800000
@@ -233,12 +235,13 @@
 #define TPM2_NV_POLICY_READ 0x00080000
 #define TPM2_NV_WRITTEN 0x20000000
 
-/* Where keys stand by convention: the persistent RSA-2048 EK and SRK [TCG Provisioning Guidance v1.0 r1.0]. */
+/* Where keys stand by convention: the persistent RSA-2048 EK and SRK [TCG Provisioning Guidance v1.0
+ * r1.0]. */
 #define TPM2_HANDLE_EK 0x81010001
 #define TPM2_HANDLE_SRK 0x81000001
 
-/* NV indexes of the EK [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5]: certificate, nonce and template of
- * the RSA-2048 EK in the low range, and the certificates of the high range. */
+/* NV indexes of the EK [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5]: certificate, nonce and
+ * template of the RSA-2048 EK in the low range, and the certificates of the high range. */
 #define TPM2_NV_EK_CERTIFICATE_RSA2048 0x01C00002
 #define TPM2_NV_EK_NONCE_RSA2048 0x01C00003
 #define TPM2_NV_EK_TEMPLATE_RSA2048 0x01C00004

@@ -2,8 +2,8 @@
 #include "tpm/wire.h"
 #include <string.h>
 
-/* The invariant on which every parser stands: p[0..left) lies inside the input, and only take() moves p, by no more
- * than left. A reader with an error never moves again. */
+/* The invariant on which every parser stands: p[0..left) lies inside the input, and only take() moves p,
+ * by no more than left. A reader with an error never moves again. */
 struct tpm2_reader tpm2_reader_over(struct span input)
 {
     return (struct tpm2_reader){.p = input.p, .left = input.len, .error = 0};

@@ -12,8 +12,9 @@
 struct posix_ek {
     uint8_t public_2b[DPS_EK_PUBLIC_MAX]; /* canonical TPM2B_PUBLIC, size field included */
     size_t len;
-    char form[96];     /* what was seen: "PEM: public key" */
-    bool from_modulus; /* only the RSA key was given: that it was made from the EK template L-1 is an assumption */
+    char form[96]; /* what was seen: "PEM: public key" */
+    bool
+        from_modulus; /* only the RSA key was given: that it was made from the EK template L-1 is an assumption */
 };
 
 /* Recognise input and convert it:

@@ -3,7 +3,8 @@
 #include "port/posix/private.h"
 #include <string.h>
 
-void posix_https_init(struct posix_https *c, const char *host, uint16_t port, const struct crypto_trust *trust)
+void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
+                      const struct crypto_trust *trust)
 {
     memset(c, 0, sizeof *c);
     c->trust = trust;
@@ -65,8 +66,8 @@ static int open_connection(struct posix_https *c)
         error = c->io.connect(c->io.context, c->host, c->port, POSIX_HTTPS_TIMEOUT_MS);
     if (error == 0) {
         c->open = true;
-        error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context), entropy,
-                                        c->tls_buffer, sizeof c->tls_buffer, false);
+        error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context),
+                                        entropy, c->tls_buffer, sizeof c->tls_buffer, false);
     }
     crypto_wipe(entropy, sizeof entropy);
     return error != 0 ? error : move_records(c, CRYPTO_TLS_APP_OUT);

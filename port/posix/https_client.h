@@ -27,7 +27,8 @@ struct posix_https {
 };
 
 /* Take host and port; nothing is sent yet. trust must outlive c, and c must not be moved. */
-void posix_https_init(struct posix_https *c, const char *host, uint16_t port, const struct crypto_trust *trust);
+void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
+                      const struct crypto_trust *trust);
 
 /* Send a whole request, head and body, and receive the whole response into c->http and c->buffer, which then hold it until
  * the next request. A connection that was kept and turns out to be closed before any answer came is made anew and the request

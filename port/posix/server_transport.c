@@ -68,8 +68,9 @@ static int run_until(struct server_transport *t, unsigned wanted)
         if (want & wanted)
             return 1;
         if (want & CRYPTO_TLS_CLOSED) {
-            t->ended = true;
-            return crypto_tls_error(t->tls) == 0 ? DPS_E_STREAM : DPS_E_TLS;
+            /* After an error there may be more to come, and closing before it was read would destroy our alert. */
+            t->ended = crypto_tls_error(t->tls) == 0;
+            return t->ended ? DPS_E_STREAM : DPS_E_TLS;
         }
         if (!(want & CRYPTO_TLS_RECORD_IN))
             return DPS_E_TLS;

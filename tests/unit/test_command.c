@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every command against what tpm2-tss sent and a TPM answered (vectors/commands.c), and every response parser against
- * damaged answers: cut, lengthened, and with each byte changed. Copies are made with malloc so that the address
- * sanitizer sees a read of one byte too many. */
+/* Every command against what tpm2-tss sent and a TPM answered (vectors/commands.c), and every response
+ * parser against damaged answers: cut, lengthened, and with each byte changed. Copies are made with malloc
+ * so that the address sanitizer sees a read of one byte too many. */
 #include "crypto/limits.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
@@ -13,7 +13,7 @@
 #define EK 0x80000000
 #define SRK 0x80000001
 
-/* ---- Access to the recording ------------------------------------------------------------------------------- */
+/* ---- Access to the recording -------------------------------------------------------------------------- */
 
 static const struct captured *captured(const char *name)
 {
@@ -48,7 +48,7 @@ static struct span inner_key(void)
     return span_of_text("@ABCDEFGHIJKLMNO");
 }
 
-/* ---- Builders: the inputs of capture_commands.c ------------------------------------------------------------ */
+/* ---- Builders: the inputs of capture_commands.c ------------------------------------------------------- */
 
 static void startup(struct tpm2_writer *w)
 {
@@ -242,7 +242,7 @@ static void nv_read(struct tpm2_writer *w)
     tpm2_nv_read_build(w, 0x01800001, 0x01800001, &empty_password, 11, 2);
 }
 
-/* ---- Parsers, in one form --------------------------------------------------------------------------------- */
+/* ---- Parsers, in one form ---------------------------------------------------------------------------- */
 
 struct outputs {
     uint32_t number[2];
@@ -443,7 +443,7 @@ static const struct command commands[] = {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-/* ---- Requests ---------------------------------------------------------------------------------------------- */
+/* ---- Requests ----------------------------------------------------------------------------------------- */
 
 static int test_requests(void)
 {
@@ -488,15 +488,15 @@ static int test_request_misuse(void)
     return 0;
 }
 
-/* ---- Responses --------------------------------------------------------------------------------------------- */
+/* ---- Responses ---------------------------------------------------------------------------------------- */
 
 static bool inside(struct span part, struct span whole)
 {
     return part.len == 0 || (part.p >= whole.p && part.p + part.len <= whole.p + whole.len);
 }
 
-/* Parse a copy that ends where the heap block ends. Outputs are poisoned first. True if what holds for all answers
- * held: outputs inside the answer or empty, rc only with DPS_E_TPM_RC, no other errors. */
+/* Parse a copy that ends where the heap block ends. Outputs are poisoned first. True if what holds for all
+ * answers held: outputs inside the answer or empty, rc only with DPS_E_TPM_RC, no other errors. */
 static bool parse_copy(const struct command *c, const uint8_t *response, size_t len, int *error)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -658,7 +658,7 @@ static int test_wrong_tag(void)
     return 0;
 }
 
-/* ---- Values ------------------------------------------------------------------------------------------------ */
+/* ---- Values ------------------------------------------------------------------------------------------- */
 
 static int test_object_values(void)
 {
@@ -753,7 +753,8 @@ static int test_other_values(void)
     return 0;
 }
 
-/* An ECC key at a handle is a well-formed answer that this project cannot use: it must not read as broken bytes. */
+/* An ECC key at a handle is a well-formed answer that this project cannot use: it must not read as broken
+ * bytes. */
 static int test_unknown_kind(void)
 {
     struct span response = captured("read_public")->response;

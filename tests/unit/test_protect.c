@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Protected storage against three sources: the deterministic vector of the protocol notes (short[] below, made with
- * Python), activation_blob.h (made with Python, imported by swtpm), and a credential and a duplicate that a TPM made
- * itself to the vector's public keys (commands.h). */
+/* Protected storage against three sources: the deterministic vector of the protocol notes (short[] below,
+ * made with Python), activation_blob.h (made with Node, accepted by swtpm), and a credential and a
+ * duplicate that a TPM made itself to the vector's public keys (commands.h). */
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Inputs ------------------------------------------------------------------------------------------------ */
+/* ---- Inputs ------------------------------------------------------------------------------------------- */
 
 #define KEY_STORAGE (5 * 256 + 64)
 
@@ -99,7 +99,7 @@ static const struct captured *captured(const char *name)
     abort();
 }
 
-/* ---- Credentials ------------------------------------------------------------------------------------------- */
+/* ---- Credentials -------------------------------------------------------------------------------------- */
 
 /* s1 = 00..1f, inner key = 40..4f, Name = 000b || 32 * 11 */
 static int test_credential_short_vector(void)
@@ -238,7 +238,7 @@ static int test_credential_truncated(void)
     return 0;
 }
 
-/* ---- Duplicates -------------------------------------------------------------------------------------------- */
+/* ---- Duplicates --------------------------------------------------------------------------------------- */
 
 /* key = 32 * 22, seedValue = 32 * 33, inner key = 40..4f, s2 = 20..3f */
 static int test_duplicate_short_vector(void)
@@ -309,7 +309,8 @@ static int test_duplicate_vector(void)
     return 0;
 }
 
-/* The TPM made this key itself (64 bytes) and duplicated it to the vector's SRK. */
+/* The TPM made this key itself and duplicated it to the vector's SRK. It wrote the empty authValue as 32
+ * zeros. */
 static int test_duplicate_made_by_tpm(void)
 {
     struct tpm2_reader r = tpm2_reader_over(captured("duplicate_to_vector")->response);
@@ -406,7 +407,7 @@ static int test_duplicate_truncated(void)
     return 0;
 }
 
-/* ---- Refusals of the makers -------------------------------------------------------------------------------- */
+/* ---- Refusals of the makers --------------------------------------------------------------------------- */
 
 static int test_unusable_keys(void)
 {
@@ -437,7 +438,8 @@ static int test_unusable_keys(void)
     return 0;
 }
 
-/* An even modulus passes the look at the public area and fails in OAEP: the plain text must not stay behind. */
+/* An even modulus passes the look at the public area and fails in OAEP: the plain text must not stay
+ * behind. */
 static int test_bad_modulus(void)
 {
     struct tpm2_wrap_random random = random_with(vector_dup_seed);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Public areas against those that a TPM made (vectors/commands.c) and the keys of vectors/activation_blob.h. */
+/* Public areas against those that a TPM made (vectors/commands.c) and the keys of
+ * vectors/activation_blob.h. */
 #include "crypto/limits.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
@@ -162,8 +163,9 @@ static int with_u16(struct span area, size_t at, uint16_t value)
     return parse_copy(span_of(buffer, area.len));
 }
 
-/* Offsets in a TPM2B_PUBLIC: size 0, type 2, nameAlg 4, attributes 6, authPolicy 10; the vector's EK has a policy of
- * 32 bytes, so its symmetric algorithm is at 44 and its scheme at 50; the HMAC key's scheme is at 12. */
+/* Offsets in a TPM2B_PUBLIC: size 0, type 2, nameAlg 4, attributes 6, authPolicy 10; the vector's EK has a
+ * policy of 32 bytes, so its symmetric algorithm is at 44 and its scheme at 50; the HMAC key's scheme is
+ * at 12. */
 static int test_unknown_algorithms(void)
 {
     CHECK(with_u16(ek_public(), 2, TPM2_ALG_ECC) == DPS_E_ALGORITHM);

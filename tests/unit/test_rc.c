@@ -59,7 +59,8 @@ static int test_known(void)
     return 0;
 }
 
-/* All 4096 codes that a TPM can send: exactly one kind, numbers in range, and code and number make the code again. */
+/* All 4096 codes that a TPM can send: exactly one kind, numbers in range, and code and number make the
+ * code again. */
 static int test_all(void)
 {
     for (uint32_t raw = 1; raw < 0x1000; raw++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Records what tpm2-tss sends to a TPM and what the TPM answers, as C arrays: the golden bytes of test_command.c.
- * Not part of any target, since it needs libtss2-dev; ../README-commands.md says how it was built and run.
+/* Records what tpm2-tss sends to a TPM and what the TPM answers, as C arrays: the golden bytes of
+ * test_command.c. Not part of any target, since it needs libtss2-dev; ../README-commands.md says how it
+ * was built and run.
  *
  * It uses tpm2-tss's lowest layer, the System API, because ESAPI and tpm2-tools put a nonce into every
  * authorization, and this project leaves it empty where the TPM ignores it. */
@@ -12,7 +13,7 @@
 #include <tss2/tss2_sys.h>
 #include <tss2/tss2_tctildr.h>
 
-/* ---- A transport that passes everything on and writes it down ---------------------------------------------- */
+/* ---- A transport that passes everything on and writes it down ----------------------------------------- */
 
 struct recorder {
     TSS2_TCTI_CONTEXT_COMMON_V2 common;
@@ -83,7 +84,7 @@ static void expect_rc(TSS2_RC rc, TSS2_RC wanted, int line)
 #define OK(call) expect_rc((call), 0, __LINE__)
 #define REFUSED(call, wanted) expect_rc((call), (wanted), __LINE__)
 
-/* ---- Authorizations ---------------------------------------------------------------------------------------- */
+/* ---- Authorizations ----------------------------------------------------------------------------------- */
 
 static TPMS_AUTH_COMMAND one_auth(TPM2_HANDLE handle, const char *value, TPMA_SESSION attributes)
 {
@@ -103,7 +104,7 @@ static TSS2L_SYS_AUTH_COMMAND password(const char *value)
 static TSS2L_SYS_AUTH_RESPONSE answer;
 static TSS2L_SYS_AUTH_COMMAND empty_password;
 
-/* ---- Public areas ------------------------------------------------------------------------------------------ */
+/* ---- Public areas ------------------------------------------------------------------------------------- */
 
 static TPM2B_PUBLIC public_from(const unsigned char *bytes, size_t len)
 {
@@ -166,7 +167,7 @@ static TPM2_HANDLE start_session(const char *name, TPM2_SE type)
     return session;
 }
 
-/* ---- The commands, in an order in which each has what it needs --------------------------------------------- */
+/* ---- The commands, in an order in which each has what it needs ---------------------------------------- */
 
 static TPM2_HANDLE ek, srk;
 static TPM2B_NAME srk_name = {.size = sizeof srk_name.name};
@@ -230,8 +231,8 @@ static void activate(void)
     OK(Tss2_Sys_FlushContext(sys, ek));
 }
 
-/* A key that the TPM itself duplicates, to its own SRK for Import, and to the vector's SRK, whose private half the
- * tests have. */
+/* A key that the TPM itself duplicates, to its own SRK for Import, and to the vector's SRK, whose private
+ * half the tests have. */
 static void duplicate(TPM2_HANDLE vector_srk)
 {
     TPM2_HANDLE session = start_session(NULL, TPM2_SE_TRIAL), key, imported, sequence;
@@ -316,7 +317,8 @@ static void seal(void)
     OK(Tss2_Sys_FlushContext(sys, object));
 }
 
-/* The n-th INTEGER of an RSA key in PKCS#8 DER; 4 is the first prime. All lengths in it have two bytes or fewer. */
+/* The n-th INTEGER of an RSA key in PKCS#8 DER; 4 is the first prime. All lengths in it have two bytes or
+ * fewer. */
 static TPM2B_PRIVATE_KEY_RSA prime_of(const unsigned char *der)
 {
     TPM2B_PRIVATE_KEY_RSA prime = {0};
@@ -353,7 +355,8 @@ static void load_external(void)
     OK(Tss2_Sys_MakeCredential(sys, object, NULL, &credential, &object_name, &blob, &secret, NULL));
     record(NULL);
     OK(Tss2_Sys_FlushContext(sys, object));
-    /* With a private half, TPMs load no restricted key: the software key of the attack is a plain decryption key. */
+    /* With a private half, TPMs load no restricted key: the software key of the attack is a plain
+     * decryption key. */
     public = public_from(vector_srk_public_2b, sizeof vector_srk_public_2b);
     TPM2B_PUBLIC parent = public;
     public.publicArea.objectAttributes = TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_DECRYPT;

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/server.h"
+#include "port/posix/private.h"
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* What epoll reports for something else than a connection. */
+#define ID_SIGNAL UINT32_MAX
+#define ID_LISTENER(i) (UINT32_MAX - 1 - (uint32_t)(i))
+
+/* Bounds a turn, and with it how long an answer waits for the others: 64 handshakes are about 0.1 s. */
+#define EVENTS_PER_TURN 64
+/* Slow peers are thrown out at the latest so long after their time, however busy we are. */
+#define EXPIRY_LATEST_MS 1000
+
+const struct server_timeouts server_timeouts_default = {
+    .handshake = 10000,
+    .head = 10000,
+    .body = 30000,
+    .stall = 10000,
+    .idle = 60000,
+    .write = 30000,
+    .linger = 2000,
+    .drain = 10000,
+};
+
+/* ---- Start ---- */
+
+static int take_memory(struct server *s, size_t n, char *why, size_t why_size)
+{
+    s->connections = calloc(n, sizeof *s->connections);
+    s->buffers = calloc(n, sizeof *s->buffers);
+    s->free = calloc(n, sizeof *s->free);
+    for (size_t i = 0; i < 2; i++)
+        s->complete[i] = calloc(n, sizeof *s->complete[i]);
+    if (s->connections == NULL || s->buffers == NULL || s->free == NULL || s->complete[0] == NULL ||
+        s->complete[1] == NULL) {
+        snprintf(why, why_size, "there is no memory for %zu connections of %zu KiB; lower --connections", n,
+                 sizeof *s->buffers / 1024);
+        return DPS_E_USAGE;
+    }
+    s->connection_count = n;
+    while (s->free_count < n) {
+        s->free[s->free_count] = (uint32_t)(n - 1 - s->free_count);
+        s->free_count++;
+    }
+    return 0;
+}
+
+/* A descriptor for each connection, if the system allows. If not, new connections will have to wait, which is said then. */
+static void raise_descriptor_limit(size_t connections)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int read_files(struct server *s, FILE *notes, char *why, size_t why_size)
+{
+    const struct server_config *config = s->config;
+    bool made = false;
+    int error = server_policies_load(config->policy_file, &s->service_config, &made, why, why_size);
+    if (error == 0 && made)
+        fprintf(notes, "dps-service: made %s with the policy provisioningserviceowner and a new key\n",
+                config->policy_file);
+    made = false;
+    if (error == 0)
+        error = server_secrets_load(config->secret_file, &s->service_config, &made, why, why_size);
+    if (error == 0 && made)
+        fprintf(notes, "dps-service: made %s with a new service secret; devices must register again if it is lost\n",
+                config->secret_file);
+    if (error == 0 && config->listen != NULL)
+        error = server_identity_load(config->certificate, config->key, &s->identities[0].identity, why, why_size);
+    return error;
+}
+
+static int watch(const struct server *s, int fd, uint32_t id)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = id};
+    return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : DPS_E_STREAM;
+}
+
+/* Signals are read like everything else, between turns, so that no handler runs in the middle of one. */
+static int open_signals(struct server *s)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        return DPS_E_STREAM;
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    return s->epoll_fd < 0 || s->signal_fd < 0 ? DPS_E_STREAM : watch(s, s->signal_fd, ID_SIGNAL);
+}
+
+static int open_network(struct server *s, char *why, size_t why_size)
+{
+    const char *const addresses[2] = {s->config->listen, s->config->proxy_listen};
+    int error = open_signals(s);
+    if (error != 0)
+        snprintf(why, why_size, "cannot start: %s", strerror(errno));
+    for (size_t i = 0; i < 2 && error == 0; i++) {
+        s->listeners[i].tls = i == 0;
+        if (addresses[i] == NULL)
+            continue;
+        error = server_listen(&s->listeners[i], addresses[i], why, why_size);
+        if (error == 0)
+            error = watch(s, s->listeners[i].fd, ID_LISTENER(i));
+    }
+    return error;
+}
+
+static void set_time(struct server *s)
+{
+    struct port_clock clock = posix_clock();
+    s->now_ms = clock.monotonic_ms(clock.context);
+    s->service.now = clock.unix_seconds(clock.context);
+}
+
+int server_open(struct server *s, const struct server_config *config, const struct dps_store *store, FILE *notes,
+                char *why, size_t why_size)
+{
+    memset(s, 0, sizeof *s);
+    s->config = config;
+    s->service_config = config->service;
+    s->store = *store;
+    s->entropy = posix_entropy();
+    s->log = (struct server_log){.out = stderr, .json = config->log_json};
+    s->timeouts = config->timeouts;
+    s->next_expiry = UINT64_MAX;
+    s->identity = &s->identities[0];
+    s->epoll_fd = s->signal_fd = s->listeners[0].fd = s->listeners[1].fd = -1;
+    crypto_tls_cache_init(&s->cache, s->cache_storage, sizeof s->cache_storage);
+    raise_descriptor_limit(config->connections);
+
+    int error = read_files(s, notes, why, why_size);
+    if (error == 0) {
+        error = dps_service_init(&s->service, &s->service_config, store, &s->entropy);
+        if (error != 0)
+            snprintf(why, why_size, "the configuration is not usable: %s", posix_error_text(error));
+    }
+    if (error == 0)
+        error = take_memory(s, config->connections, why, why_size);
+    if (error == 0)
+        error = open_network(s, why, why_size);
+    set_time(s);
+    if (error != 0)
+        server_close(s);
+    return error;
+}
+
+void server_close(struct server *s)
+{
+    for (size_t i = 0; i < s->connection_count; i++) {
+        if (s->connections[i].state != SERVER_FREE)
+            server_connection_abort(s, &s->connections[i]);
+    }
+    server_listen_end(s);
+    if (s->epoll_fd >= 0)
+        (void)close(s->epoll_fd);
+    if (s->signal_fd >= 0)
+        (void)close(s->signal_fd);
+    free(s->connections);
+    free(s->buffers);
+    free(s->free);
+    free(s->complete[0]);
+    free(s->complete[1]);
+    crypto_wipe(s, sizeof *s);
+}
+
+/* ---- Signals ---- */
+
+/* Everything is read before anything is replaced, so that what runs on after an error is what ran before. */
+static void reload(struct server *s)
+{
+    char why[512];
+    struct dps_service_config fresh = s->service_config;
+    struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
+    int error = server_policies_load(s->config->policy_file, &fresh, NULL, why, sizeof why);
+    if (error == 0)
+        error = server_secrets_load(s->config->secret_file, &fresh, NULL, why, sizeof why);
+    if (error == 0 && s->config->listen != NULL)
+        error = server_identity_load(s->config->certificate, s->config->key, &other->identity, why, sizeof why);
+    if (error == 0) {
+        s->service_config = fresh;
+        if (s->config->listen != NULL)
+            s->identity = other;
+        server_log_event(s, "info", NULL, "reloaded", NULL);
+    } else {
+        server_log_event(s, "error", NULL, "not reloaded; what was read before stays in use", why);
+    }
+    crypto_wipe(&fresh, sizeof fresh);
+}
+
+/* There is room for two certificates: the current one and the last. While connections still use the last one, a new one has
+ * to wait; they end with their next answer, or when they have been idle for too long. */
+static void reload_if_possible(struct server *s)
+{
+    const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
+    if (!s->reload_wanted || other->users > 0)
+        return;
+    s->reload_wanted = false;
+    reload(s);
+}
+
+static void begin_drain(struct server *s)
+{
+    server_log_event(s, "info", NULL, "stopping", "no new connections; requests in flight are finished");
+    s->draining = true;
+    s->drain_deadline = s->now_ms + s->timeouts.drain;
+    server_listen_end(s);
+    for (size_t i = 0; i < s->connection_count; i++) {
+        struct server_connection *c = &s->connections[i];
+        if (c->state == SERVER_IDLE && server_transport_pending(&c->transport))
+            server_connection_io(s, c);
+        if (c->state == SERVER_IDLE || c->state == SERVER_HANDSHAKE)
+            server_connection_finish(s, c);
+    }
+}
+
+static void take_signals(struct server *s)
+{
+    struct signalfd_siginfo info;
+    while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            s->reload_wanted = true;
+        else if (!s->draining)
+            begin_drain(s);
+        else
+            s->drain_deadline = s->now_ms; /* asked twice: at once */
+    }
+}
+
+/* ---- The loop ---- */
+
+/* Nothing that was answered in this turn may leave if the store did not keep what it says. That holds from the first answer
+ * on that wrote: those after it may have read what was written. */
+static void commit(struct server *s, const uint32_t *turn, size_t count)
+{
+    size_t first = 0;
+    while (first < count && !s->connections[turn[first]].buffers->answer.wrote)
+        first++;
+    /* Also without a write that worked: one that did not may have opened a transaction. */
+    if (s->store.commit(s->store.context) == 0)
+        return;
+    s->store.rollback(s->store.context);
+    server_log_event(s, "error", NULL, "the store did not commit", NULL);
+    for (size_t i = first; i < count; i++)
+        dps_service_uncommitted(&s->service, &s->connections[turn[i]].buffers->answer);
+}
+
+static void answer_all(struct server *s)
+{
+    const uint32_t *turn = s->complete[s->complete_now];
+    size_t count = s->complete_count;
+    /* What becomes complete from here on (a pipelined request, behind the one that is answered now) is for the next turn. */
+    s->complete_now ^= 1U;
+    s->complete_count = 0;
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        server_connection_answer(s, &s->connections[turn[i]]);
+    commit(s, turn, count);
+    for (size_t i = 0; i < count; i++)
+        server_connection_release(s, &s->connections[turn[i]]);
+}
+
+static void expire(struct server *s, bool all_read)
+{
+    if (s->now_ms < s->next_expiry)
+        return;
+    /* What has arrived counts, even if we were too busy to look; but not for ever. */
+    if (!all_read && s->now_ms - s->next_expiry < EXPIRY_LATEST_MS)
+        return;
+    s->next_expiry = UINT64_MAX;
+    for (size_t i = 0; i < s->connection_count; i++) {
+        struct server_connection *c = &s->connections[i];
+        if (c->state != SERVER_FREE && c->deadline <= s->now_ms)
+            server_connection_expire(s, c);
+        if (c->state != SERVER_FREE && c->deadline < s->next_expiry)
+            s->next_expiry = c->deadline;
+    }
+}
+
+static int wait_ms(const struct server *s)
+{
+    uint64_t until = s->next_expiry;
+    if (s->complete_count > 0)
+        return 0;
+    if (s->accept_paused && s->accept_resume > s->now_ms && s->accept_resume < until)
+        until = s->accept_resume;
+    if (s->draining && s->drain_deadline < until)
+        until = s->drain_deadline;
+    if (until == UINT64_MAX)
+        return -1;
+    /* The clock's milliseconds are cut off, so the one that has begun does not count. */
+    uint64_t left = until > s->now_ms ? until - s->now_ms + 1 : 0;
+    return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static void handle(struct server *s, uint32_t id)
+{
+    if (id == ID_SIGNAL)
+        take_signals(s);
+    else if (id < s->connection_count)
+        server_connection_io(s, &s->connections[id]);
+    else if (!s->draining)
+        server_accept(s, &s->listeners[id == ID_LISTENER(1)]);
+}
+
+int server_run(struct server *s)
+{
+    while (!s->draining || (s->free_count < s->connection_count && s->now_ms < s->drain_deadline)) {
+        struct epoll_event events[EVENTS_PER_TURN];
+        int n = epoll_wait(s->epoll_fd, events, EVENTS_PER_TURN, wait_ms(s));
+        set_time(s);
+        if (n < 0 && errno != EINTR) {
+            server_log_event(s, "error", NULL, "epoll failed", strerror(errno));
+            return DPS_E_STREAM;
+        }
+        for (int i = 0; i < n; i++)
+            handle(s, events[i].data.u32);
+        answer_all(s);
+        expire(s, n < EVENTS_PER_TURN);
+        server_accept_resume(s);
+        reload_if_possible(s);
+        (void)fflush(s->log.out);
+    }
+    return 0;
+}

@@ -1,0 +1,778 @@
+/* SPDX-License-Identifier: MIT */
+/* The flow as a whole: the device engine, a real TPM (libtpms) and the service, joined in memory. */
+#include "dps/activation.h"
+#include "dps/record.h"
+#include "dps/sas.h"
+#include "dps/text.h"
+#include "tests/port/flow.h"
+#include "tests/unit/test.h"
+#include "tests/vectors/activation_blob.h"
+#include "tpm/command.h"
+#include "tpm/rc.h"
+#include <stdio.h>
+#include <string.h>
+
+static struct flow f;
+
+#define TRANSIENT UINT32_C(0x80000000)
+#define SESSIONS UINT32_C(0x02000000) /* TPM2_CAP_HANDLES of TPM2_HT_LOADED_SESSION */
+
+static int nothing_is_left(void)
+{
+    CHECK(flow_handles(&f, TRANSIENT) == 0);
+    CHECK(flow_handles(&f, SESSIONS) == 0);
+    return 0;
+}
+
+/* ---- The right path ------------------------------------------------------------------------------------------------ */
+
+static int s01_to_s10_register(void)
+{
+    CHECK(flow_open(&f, "register", false) == 0);
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.device_id, "device-1") == 0);
+    CHECK(strncmp(f.device.assigned_hub, "hub-", 4) == 0);
+    CHECK(strcmp(f.device.substatus, "initialAssignment") == 0);
+    CHECK(f.saves == 1 && f.device.connections == 1 && f.device.http_requests == 3);
+    CHECK(f.nv_writes == 0);
+    CHECK(nothing_is_left() == 0);
+    flow_close(&f);
+    return 0;
+}
+
+static int s07_fifteen_commands_with_keys_at_hand(void)
+{
+    CHECK(flow_open(&f, "fifteen", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    CHECK(f.tpm_commands == 15);
+    CHECK(f.nv_writes == 0);
+    CHECK(nothing_is_left() == 0);
+    flow_close(&f);
+    return 0;
+}
+
+static int s10_hub_accepts_the_device(void)
+{
+    CHECK(flow_open(&f, "hub", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    f.config.data = span_of_text("{\"temperature\":21}");
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(f.answer.status == 204);
+    CHECK(f.tpm_commands == 4); /* ReadPublic, Load, HMAC, FlushContext */
+    CHECK(nothing_is_left() == 0);
+
+    /* Another registration makes the first key useless: the hub refuses its tokens. */
+    uint8_t old[1024];
+    const size_t old_len = f.record_len;
+    memcpy(old, f.record, old_len);
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.substatus, "reprovisionedToInitialAssignment") == 0);
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(old, old_len)) == 0);
+    CHECK(flow_finish(&f) == DPS_E_HTTP);
+    CHECK(f.answer.refusal == DPS_REFUSED_HUB_TOKEN && f.device.http_status == 401);
+    CHECK(f.device.service_error == 401001);
+    flow_close(&f);
+    return 0;
+}
+
+static int s08_time_from_the_service(void)
+{
+    CHECK(flow_open(&f, "noclock", true) == 0);
+    f.no_clock = true;
+    CHECK(flow_register(&f) == 0);
+    CHECK(f.device.now == FLOW_NOW);
+    flow_close(&f);
+    return 0;
+}
+
+static int s04_default_registration_id(void)
+{
+    CHECK(flow_open(&f, "default-id", true) == 0);
+    f.config.registration_id = NULL;
+    CHECK(dps_device_read_keys(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(strlen(f.device.registration_id) == 52);
+    char id[64];
+    strcpy(id, f.device.registration_id);
+    CHECK(flow_enroll(&f, id, span_of(f.device.ek, f.device.ek_len), "") == 0);
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.device_id, id) == 0);
+    flow_close(&f);
+    return 0;
+}
+
+static int s09_device_id_of_the_enrollment(void)
+{
+    CHECK(flow_open(&f, "device-id", true) == 0);
+    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+                      ",\"deviceId\":\"Boiler #7\",\"iotHubs\":[\"hub-b.example\"]") != 0 ||
+          true);
+    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+                      ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-b.example\"]") == 0);
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.device_id, "Boiler#7") == 0);
+    CHECK(strcmp(f.device.assigned_hub, "hub-b.example") == 0);
+    f.config.data = span_of_text("x");
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == 0);
+
+    /* Moved to another hub: the old one forgets it. */
+    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+                      ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-a.example\"]") == 0);
+    uint8_t old[1024];
+    const size_t old_len = f.record_len;
+    memcpy(old, f.record, old_len);
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.substatus, "deviceDataMigrated") == 0);
+    CHECK(strcmp(f.device.assigned_hub, "hub-a.example") == 0);
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(old, old_len)) == 0);
+    CHECK(flow_finish(&f) == DPS_E_HTTP);
+    CHECK(f.answer.refusal == DPS_REFUSED_HUB_TOKEN);
+    flow_close(&f);
+    return 0;
+}
+
+static int s04_every_split_of_every_message(void)
+{
+    static const size_t splits[] = {1, 2, 3, 5, 16, 61, 255, 256, 1000};
+    CHECK(flow_open(&f, "splits", true) == 0);
+    for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
+        f.split = splits[i];
+        CHECK(flow_register(&f) == 0);
+        CHECK(f.tpm_commands == 15);
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* Killed after each want, and begun again on a TPM that was powered off: always the same end. */
+static int restart_after_every_step(const char *directory, bool persist, unsigned least)
+{
+    unsigned total = 0;
+    CHECK(flow_open(&f, directory, persist) == 0);
+    for (unsigned limit = 0;; limit++) {
+        CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+        const enum dps_want want = flow_run(&f, limit);
+        if (want == DPS_WANT_DONE) {
+            total = limit;
+            break;
+        }
+        CHECK(flow_reset_tpm(&f) == 0);
+        CHECK(flow_register(&f) == 0);
+        f.config.data = span_of_text("alive");
+        CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+        CHECK(flow_finish(&f) == 0);
+    }
+    CHECK(total >= least);
+    CHECK(nothing_is_left() == 0);
+    flow_close(&f);
+    return 0;
+}
+
+static int restarted_after_every_step(void)
+{
+    return restart_after_every_step("restart", true, 20);
+}
+
+static int restarted_after_every_step_without_persistent_keys(void)
+{
+    return restart_after_every_step("restart-bare", false, 24);
+}
+
+/* The engine is plain data: a copy made at any moment goes on as the original would. */
+static int engine_may_be_copied(void)
+{
+    static struct dps_device copy;
+    CHECK(flow_open(&f, "copy", true) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (flow_run(&f, 1) != DPS_WANT_DONE) {
+        CHECK(f.device.error == 0);
+        memcpy(&copy, &f.device, sizeof copy);
+        memset(&f.device, 0xee, sizeof f.device);
+        memcpy(&f.device, &copy, sizeof copy);
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* ---- Ownership -------------------------------------------------------------------------------------------------------- */
+
+static int s03_owner_sets_authorizations(void)
+{
+    CHECK(flow_open(&f, "own", false) == 0);
+    f.config.new_owner_auth = span_of_text("owner secret");
+    f.config.new_endorsement_auth = span_of_text("endorsement secret");
+    CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == 0);
+
+    /* Without them nothing goes any more, and the TPM says why. */
+    CHECK(flow_register(&f) == DPS_E_TPM_RC);
+    CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_BAD_AUTH);
+    CHECK(nothing_is_left() == 0);
+    f.config.endorsement_auth = span_of_text("endorsement secret");
+    CHECK(flow_register(&f) == DPS_E_TPM_RC); /* the owner's is still missing */
+    CHECK(dps_device_step(&f.device) == 3);
+    f.config.owner_auth = span_of_text("owner secret");
+    CHECK(flow_register(&f) == 0);
+    CHECK(nothing_is_left() == 0);
+    flow_close(&f);
+    return 0;
+}
+
+static int s03_clear_kills_the_old_owners_keys(void)
+{
+    uint8_t ek[DPS_EK_PUBLIC_MAX];
+    uint8_t srk[DPS_SRK_PUBLIC_MAX];
+    uint8_t sealed[512];
+    size_t sealed_len;
+    CHECK(flow_open(&f, "clear", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    memcpy(ek, f.device.ek, sizeof ek);
+    memcpy(srk, f.device.srk, sizeof srk);
+
+    f.config.data = span_of_text("the old owner's secret");
+    CHECK(dps_device_seal(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == 0);
+    sealed_len = dps_device_result(&f.device).len;
+    CHECK(sealed_len > 0 && sealed_len <= sizeof sealed);
+    memcpy(sealed, dps_device_result(&f.device).p, sealed_len);
+    f.config.data = span_of(sealed, sealed_len);
+    CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(span_equal(dps_device_result(&f.device), span_of_text("the old owner's secret")));
+
+    CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(memcmp(ek, f.device.ek, sizeof ek) == 0);
+    CHECK(memcmp(srk, f.device.srk, sizeof srk) != 0);
+
+    /* The old hub key does not load, the old seal does not open. */
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == DPS_E_TPM_RC);
+    CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_INTEGRITY);
+    CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == DPS_E_TPM_RC);
+    CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_INTEGRITY);
+    CHECK(nothing_is_left() == 0);
+
+    /* And yet the device is recognised. */
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.substatus, "reprovisionedToInitialAssignment") == 0);
+    flow_close(&f);
+    return 0;
+}
+
+/* The TPM is cleared after the challenge was made: the SRK that it names is gone. */
+static int s07_cleared_between_challenge_and_answer(void)
+{
+    CHECK(flow_open(&f, "cleared-between", false) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (dps_device_step(&f.device) < 7) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    static struct dps_device interrupted;
+    memcpy(&interrupted, &f.device, sizeof interrupted);
+    CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
+    CHECK(flow_finish(&f) == 0);
+    memcpy(&f.device, &interrupted, sizeof interrupted);
+    CHECK(flow_finish(&f) == DPS_E_TPM_RC);
+    CHECK(dps_device_step(&f.device) == 7);
+    CHECK(flow_register(&f) == 0);
+    flow_close(&f);
+    return 0;
+}
+
+/* ---- What the service refuses -------------------------------------------------------------------------------------------- */
+
+static int refused(enum dps_refusal why, unsigned status)
+{
+    CHECK(f.answer.refusal == why);
+    CHECK(f.answer.status == status);
+    CHECK(f.saves == 0);
+    return 0;
+}
+
+static int s05_unknown_wrong_and_disabled(void)
+{
+    uint8_t other[316];
+    CHECK(flow_open(&f, "refused", true) == 0);
+    f.config.registration_id = "nobody";
+    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(refused(DPS_REFUSED_UNKNOWN, 404) == 0);
+    CHECK(f.device.service_error == 404201);
+
+    f.config.registration_id = "device-1";
+    f.config.id_scope = "0ne000WRONG";
+    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(refused(DPS_REFUSED_SCOPE, 404) == 0);
+    f.config.id_scope = FLOW_SCOPE;
+
+    /* An impostor: another TPM's EK is enrolled under this ID. */
+    memcpy(other, f.device.ek, sizeof other);
+    other[100] ^= 1;
+    const struct span own_ek = span_of(f.device.ek, f.device.ek_len);
+    uint8_t own[316];
+    memcpy(own, own_ek.p, sizeof own);
+    CHECK(flow_enroll(&f, "device-1", span_of(other, sizeof other), "") == 0);
+    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(refused(DPS_REFUSED_EK, 401) == 0);
+    CHECK(f.device.service_error == 401003);
+
+    CHECK(flow_enroll(&f, "device-1", span_of(own, sizeof own), ",\"provisioningStatus\":\"disabled\"") == 0);
+    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(refused(DPS_REFUSED_DISABLED, 403) == 0);
+    flow_close(&f);
+    return 0;
+}
+
+static size_t write_registration(uint8_t *out, size_t size, struct span ek, struct span srk, const char *token)
+{
+    uint8_t body[2048];
+    struct tpm2_writer b = tpm2_writer_over(body, sizeof body);
+    struct tpm2_writer w = tpm2_writer_over(out, size);
+    dps_write_text(&b, "{\"registrationId\":\"device-1\",\"tpm\":{\"endorsementKey\":\"");
+    dps_write_base64(&b, ek);
+    dps_write_text(&b, "\",\"storageRootKey\":\"");
+    dps_write_base64(&b, srk);
+    dps_write_text(&b, "\"}}");
+    dps_write_text(&w, "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2019-03-31 HTTP/1.1\r\n"
+                       "Host: " FLOW_HOST "\r\n");
+    if (token != NULL) {
+        dps_write_text(&w, "Authorization: ");
+        dps_write_text(&w, token);
+        dps_write_text(&w, "\r\n");
+    }
+    dps_write_text(&w, "Content-Length: ");
+    dps_write_decimal(&w, b.len);
+    dps_write_text(&w, "\r\n\r\n");
+    tpm2_write_bytes(&w, tpm2_written(&b));
+    return w.len;
+}
+
+/* Software that runs beside the TPM names a key of its own as SRK. Each attribute that would let the nonce leave is
+ * refused before any RSA work. The key is a real one, whose private half is known. */
+static int s05_software_srk(void)
+{
+    static const struct {
+        size_t at;
+        uint8_t value[4];
+        enum dps_refusal why;
+    } cases[] = {
+        {6, {0, 3, 0x04, 0x40}, DPS_REFUSED_SRK_ATTRIBUTES},    /* neither fixedTPM nor fixedParent */
+        {6, {0, 3, 0x04, 0x62}, DPS_REFUSED_SRK_ATTRIBUTES},    /* no fixedParent */
+        {6, {0, 3, 0x04, 0x70}, DPS_REFUSED_SRK_ATTRIBUTES},    /* no fixedTPM */
+        {6, {0, 2, 0x04, 0x72}, DPS_REFUSED_SRK_ATTRIBUTES},    /* not restricted */
+        {6, {0, 7, 0x04, 0x72}, DPS_REFUSED_SRK_ATTRIBUTES},    /* signs as well */
+        {6, {0, 3, 0x04, 0x52}, DPS_REFUSED_SRK_ATTRIBUTES},    /* imported: no sensitiveDataOrigin */
+        {12, {0x00, 0x06, 0x01, 0x00}, DPS_REFUSED_SRK_PARAMETERS}, /* AES-256 */
+        {22, {0x00, 0x00, 0x00, 0x03}, DPS_REFUSED_SRK_MODULUS},    /* exponent 3 */
+        {28, {0x00, 0x00, 0x00, 0x00}, DPS_REFUSED_SRK_MODULUS},    /* leading zeros */
+    };
+    uint8_t request[4096];
+    uint8_t srk[284];
+    CHECK(flow_open(&f, "software-srk", true) == 0);
+    const struct span ek = span_of(f.device.ek, f.device.ek_len);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memcpy(srk, vector_srk_public_2b, sizeof srk);
+        memcpy(srk + 6, "\x00\x03\x04\x72", 4);
+        memcpy(srk + cases[i].at, cases[i].value, 4);
+        flow_ask(&f, request, write_registration(request, sizeof request, ek, span_of(srk, sizeof srk), NULL));
+        CHECK(f.answer.refusal == cases[i].why);
+        CHECK(f.answer.status == 400);
+    }
+    /* As the vector has it: a software key that says so. */
+    flow_ask(&f, request,
+             write_registration(request, sizeof request, ek, span_of(vector_srk_public_2b, 284), NULL));
+    CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
+    /* EK and SRK exchanged. */
+    flow_ask(&f, request, write_registration(request, sizeof request, span_of(f.device.srk, f.device.srk_len), ek, NULL));
+    CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
+    flow_ask(&f, request, write_registration(request, sizeof request, ek, ek, NULL));
+    CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
+    flow_close(&f);
+    return 0;
+}
+
+static int s08_replayed_and_foreign_tokens(void)
+{
+    uint8_t signed_request[DPS_HTTP_HEAD_MAX];
+    CHECK(flow_open(&f, "tokens", true) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (f.device.http_requests < 2) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    memcpy(signed_request, f.last_request, f.last_request_len);
+    const size_t len = f.last_request_len;
+    CHECK(f.answer.status == 202);
+    CHECK(flow_finish(&f) == 0);
+
+    /* The same request once more: its nonce has done its work. */
+    flow_ask(&f, signed_request, len);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE && f.answer.error_code == 401002);
+
+    /* Much later the nonce is dead as well as the token. */
+    f.now += 4 * 3600;
+    flow_ask(&f, signed_request, len);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_EXPIRED);
+
+    uint8_t request[4096];
+    const struct span ek = span_of(f.device.ek, f.device.ek_len);
+    const struct span srk = span_of(f.device.srk, f.device.srk_len);
+    static const struct {
+        const char *token;
+        enum dps_refusal why;
+    } bad[] = {
+        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-2&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+         "AAAAAAA%3D&se=1900000000",
+         DPS_REFUSED_TOKEN_AUDIENCE},
+        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+         "AAAAAAA%3D&se=1900000000",
+         DPS_REFUSED_TOKEN_SIGNATURE},
+        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig=AAAA&se=1900000000",
+         DPS_REFUSED_TOKEN_FORM},
+        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+         "AAAAAAA%3D&se=-1",
+         DPS_REFUSED_TOKEN_FORM},
+        {"Bearer x", DPS_REFUSED_TOKEN_FORM},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        flow_ask(&f, request, write_registration(request, sizeof request, ek, srk, bad[i].token));
+        CHECK(f.answer.refusal == bad[i].why);
+        CHECK(f.answer.status == 401);
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* A challenge that was not answered in time is not accepted; a fresh one is. */
+static int s08_nonce_expires(void)
+{
+    CHECK(flow_open(&f, "expires", true) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (dps_device_step(&f.device) < 8) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    f.now += 700;
+    CHECK(flow_finish(&f) == DPS_E_HTTP);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK(nothing_is_left() == 0);
+    CHECK(flow_register(&f) == 0);
+    flow_close(&f);
+    return 0;
+}
+
+/* Two that hold the same nonce at once: one wins. */
+static int s09_a_nonce_succeeds_once(void)
+{
+    static uint8_t first[DPS_HTTP_HEAD_MAX];
+    CHECK(flow_open(&f, "once", true) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    const struct span out = dps_device_net_out(&f.device);
+    memcpy(first, out.p, out.len);
+    flow_ask(&f, first, out.len);
+    CHECK(f.answer.status == 202);
+    CHECK(flow_finish(&f) == DPS_E_HTTP); /* the engine's own copy comes second */
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    flow_close(&f);
+    return 0;
+}
+
+static int s09_polling_needs_the_right_token(void)
+{
+    uint8_t poll[DPS_HTTP_HEAD_MAX];
+    CHECK(flow_open(&f, "poll", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    memcpy(poll, f.last_request, f.last_request_len); /* the GET */
+    const size_t len = f.last_request_len;
+    CHECK(memcmp(poll, "GET ", 4) == 0);
+    flow_ask(&f, poll, len);
+    CHECK(f.answer.status == 200);
+    char *at = strstr((char *)poll, "sig=");
+    CHECK(at != NULL);
+    at[4] = at[4] == 'A' ? 'B' : 'A';
+    flow_ask(&f, poll, len);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    /* After the next registration the old operation is no more. */
+    at[4] = at[4] == 'A' ? 'B' : 'A';
+    CHECK(flow_register(&f) == 0);
+    flow_ask(&f, poll, len);
+    CHECK(f.answer.refusal == DPS_REFUSED_OPERATION);
+    flow_close(&f);
+    return 0;
+}
+
+static int s06_rate_is_limited(void)
+{
+    CHECK(flow_open(&f, "rate", true) == 0);
+    f.service_config.challenges_per_minute = 3;
+    for (int i = 0; i < 3; i++) {
+        CHECK(flow_register(&f) == 0);
+    }
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (f.device.attempts == 0) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    CHECK(f.answer.refusal == DPS_REFUSED_RATE && f.answer.status == 429 && f.answer.has_retry_after);
+    CHECK(dps_device_want(&f.device) == DPS_WANT_WAIT);
+    CHECK(flow_finish(&f) == 0); /* it waits as it was told, and is served */
+    CHECK(f.waited_ms >= 20000);
+    flow_close(&f);
+    return 0;
+}
+
+static int s08_second_request_without_keys(void)
+{
+    uint8_t request[DPS_HTTP_HEAD_MAX];
+    CHECK(flow_open(&f, "hint", true) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    dps_write_text(&w, "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2021-06-01 HTTP/1.1\r\n"
+                       "Host: " FLOW_HOST "\r\nAuthorization: ");
+    tpm2_write_bytes(&w, dps_device_token_text(&f.device));
+    dps_write_text(&w, "\r\nContent-Length: 29\r\n\r\n{\"registrationId\":\"device-1\"}");
+    flow_ask(&f, request, w.len);
+    CHECK(f.answer.status == 202);
+    flow_close(&f);
+    return 0;
+}
+
+/* ---- What the device survives ---------------------------------------------------------------------------------------------- */
+
+/* The at-th response of the TPM is cut to counter bytes. */
+static void truncate_response(struct flow *g, uint8_t *response, size_t *len)
+{
+    (void)response;
+    if (g->tpm_commands == g->at && *len > g->counter) {
+        *len = g->counter;
+    }
+}
+
+static int tpm_truncates(void)
+{
+    CHECK(flow_open(&f, "truncates", true) == 0);
+    f.change_response = truncate_response;
+    for (f.at = 1; f.at <= 14; f.at++) {
+        for (f.counter = 0; f.counter < 60; f.counter += 7) {
+            f.saves = 0;
+            const int error = flow_register(&f);
+            if (error == 0) {
+                CHECK(f.tpm_commands == 15); /* that response was not longer than that */
+                continue;
+            }
+            CHECK(error == DPS_E_FORMAT);
+            CHECK(f.saves == 0);
+            CHECK(flow_reset_tpm(&f) == 0); /* a handle that never arrived cannot be flushed */
+        }
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* The at-th response of the TPM is a response code. */
+static uint32_t code_given;
+static void refuse_response(struct flow *g, uint8_t *response, size_t *len)
+{
+    if (g->tpm_commands == g->at) {
+        struct tpm2_writer w = tpm2_writer_over(response, DPS_TPM_BUFFER);
+        tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
+        tpm2_write_u32(&w, 10);
+        tpm2_write_u32(&w, code_given);
+        *len = w.len;
+    }
+}
+
+static int tpm_refuses(void)
+{
+    static const uint32_t codes[] = {0x101, 0x120, 0x143, 0x14c, 0x185, 0x1df, 0x2df, 0x2e5, 0x902, 0x903,
+                                     0x904, 0x921, 0x923, 0x80280400};
+    CHECK(flow_open(&f, "refuses", true) == 0);
+    f.change_response = refuse_response;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        code_given = codes[i];
+        for (f.at = 1; f.at <= 14; f.at++) {
+            f.saves = 0;
+            const int error = flow_register(&f);
+            CHECK(error == DPS_E_TPM_RC);
+            CHECK(f.device.rc == code_given);
+            CHECK(f.saves == 0);
+            CHECK(flow_reset_tpm(&f) == 0); /* the test has swallowed handles */
+        }
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* "Later" three times in a row, at every command: the same bytes are sent again, and it works. */
+static void later_response(struct flow *g, uint8_t *response, size_t *len)
+{
+    if (g->counter < 3 && g->tpm_commands >= g->at) {
+        struct tpm2_writer w = tpm2_writer_over(response, DPS_TPM_BUFFER);
+        tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
+        tpm2_write_u32(&w, 10);
+        tpm2_write_u32(&w, 0x922);
+        *len = w.len;
+        g->counter++;
+    }
+}
+
+static int tpm_is_busy(void)
+{
+    CHECK(flow_open(&f, "busy", true) == 0);
+    CHECK(dps_device_read_keys(&f.device, &f.config, flow_nonce) == 0);
+    f.change_response = later_response;
+    CHECK(flow_finish(&f) == 0);
+    CHECK(f.tpm_commands == 5 && f.waited_ms >= 70);
+    flow_close(&f);
+    return 0;
+}
+
+/* The at-th answer of the service ends after counter bytes. */
+static void cut_answer(struct flow *g)
+{
+    if (g->device.http_requests + 1u == g->at && g->response_len > g->counter) {
+        g->response_len = g->counter;
+    }
+}
+
+static int service_breaks_off(void)
+{
+    CHECK(flow_open(&f, "breaks-off", true) == 0);
+    f.change_answer = cut_answer;
+    for (f.at = 1; f.at <= 3; f.at++) {
+        for (f.counter = 1; f.counter < 2000; f.counter += 97) {
+            f.saves = 0;
+            const int error = flow_register(&f);
+            CHECK(error == DPS_E_STREAM || (error == 0 && f.counter > 400));
+            CHECK(nothing_is_left() == 0);
+            CHECK(error == 0 || f.saves == 0);
+        }
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* One byte of the at-th answer's body is changed: an error or a correct end, and nothing left behind. */
+static void change_byte(struct flow *g)
+{
+    if (g->device.http_requests + 1u == g->at) {
+        const size_t position = g->response_len - 1 - g->counter % g->response_len;
+        g->response[position] ^= 0x15;
+    }
+}
+
+static int service_sends_nonsense(void)
+{
+    CHECK(flow_open(&f, "nonsense", true) == 0);
+    f.change_answer = change_byte;
+    for (f.at = 1; f.at <= 3; f.at++) {
+        for (f.counter = 0; f.counter < 1300; f.counter += 37) {
+            (void)flow_register(&f);
+            CHECK(dps_device_want(&f.device) == DPS_WANT_DONE || f.device.error < 0);
+            CHECK(nothing_is_left() == 0);
+        }
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* Whatever is wrong with a kept record is said before the TPM is asked. */
+static int torn_records(void)
+{
+    CHECK(flow_open(&f, "torn", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    for (size_t len = 0; len < f.record_len; len++) {
+        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, len)) == DPS_E_STATE);
+    }
+    for (size_t i = 0; i < f.record_len; i++) {
+        f.record[i] ^= 0x20;
+        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == DPS_E_STATE);
+        f.record[i] ^= 0x20;
+    }
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == 0);
+    flow_close(&f);
+    return 0;
+}
+
+/* A stolen store gives nobody a key: neither nonce nor hub key nor the secret stands in any record. */
+static int the_store_holds_no_secret(void)
+{
+    uint8_t token[DPS_TOKEN_MAX];
+    CHECK(flow_open(&f, "no-secret", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    const struct span made = dps_device_token_text(&f.device);
+    memcpy(token, made.p, made.len);
+    struct dps_sas sas;
+    CHECK(dps_sas_parse(span_of(token, made.len), &sas) == 0);
+    uint8_t key[32];
+    char hub_key[80];
+    CHECK(f.memory.capacity > 0);
+    /* The hub key, computed as the service does, signs the device's token... */
+    unsigned found = 0;
+    for (size_t i = 0; i < f.memory.capacity; i++) {
+        const struct posix_memory_record *r = &f.memory.records[i];
+        if (r->table != 0) {
+            found++;
+        }
+    }
+    CHECK(found == 3); /* enrollment, registration, device */
+    extern bool dps_hub_key(const struct dps_service *, uint32_t, struct span, struct span, struct span, uint64_t,
+                            uint8_t[32]);
+    CHECK(dps_hub_key(&f.service, 1, span_of_text("device-1"), span_of_text(f.device.assigned_hub),
+                      span_of_text("device-1"), 1, key));
+    CHECK(dps_sas_signed_with(&sas, span_of(key, sizeof key)));
+    /* ... and is in no record, neither raw nor as hex or base64. */
+    struct tpm2_writer w = tpm2_writer_over((uint8_t *)hub_key, sizeof hub_key);
+    dps_write_base64(&w, span_of(key, sizeof key));
+    for (size_t i = 0; i < f.memory.capacity; i++) {
+        const struct posix_memory_record *r = &f.memory.records[i];
+        for (size_t at = 0; r->table != 0 && at + 16 <= r->len; at++) {
+            CHECK(memcmp(r->value + at, hub_key, 16) != 0);
+            CHECK(memcmp(r->value + at, key, 16) != 0);
+        }
+    }
+    flow_close(&f);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        {"s01-s10 a device registers; nothing is left in the TPM, nothing is written to it", s01_to_s10_register},
+        {"s07 fifteen TPM commands with EK and SRK at hand, no NV write", s07_fifteen_commands_with_keys_at_hand},
+        {"s10 the hub accepts the delivered key, and only the last one", s10_hub_accepts_the_device},
+        {"s08 a device without a clock takes the service's Date", s08_time_from_the_service},
+        {"s04 the default registration ID is made of the EK", s04_default_registration_id},
+        {"s09 deviceId and hubs of the enrollment; moving to another hub", s09_device_id_of_the_enrollment},
+        {"s04 every message split at every size", s04_every_split_of_every_message},
+        {"killed after every step and begun again", restarted_after_every_step},
+        {"the same without persistent keys", restarted_after_every_step_without_persistent_keys},
+        {"the engine may be copied at any moment", engine_may_be_copied},
+        {"s03 an owner sets authorizations; without them the TPM refuses", s03_owner_sets_authorizations},
+        {"s03 clear: same EK, other SRK, old keys and seals dead, registers again", s03_clear_kills_the_old_owners_keys},
+        {"s07 cleared between challenge and answer", s07_cleared_between_challenge_and_answer},
+        {"s05 unknown ID, wrong scope, other EK, disabled", s05_unknown_wrong_and_disabled},
+        {"s05 a software key as SRK", s05_software_srk},
+        {"s08 replayed, expired, foreign and malformed tokens", s08_replayed_and_foreign_tokens},
+        {"s08 a nonce expires", s08_nonce_expires},
+        {"s09 a nonce succeeds at most once", s09_a_nonce_succeeds_once},
+        {"s09 polling needs the operation's own token", s09_polling_needs_the_right_token},
+        {"s06 challenges are rationed, and the device waits as told", s06_rate_is_limited},
+        {"s08 the second request may leave the keys out", s08_second_request_without_keys},
+        {"the TPM's responses truncated", tpm_truncates},
+        {"the TPM refuses each command with each code", tpm_refuses},
+        {"the TPM is busy", tpm_is_busy},
+        {"the service breaks off", service_breaks_off},
+        {"the service's answers changed byte by byte", service_sends_nonsense},
+        {"torn records", torn_records},
+        {"the store holds no secret", the_store_holds_no_secret},
+    };
+    return test_run(tests, sizeof tests / sizeof tests[0]);
+}

@@ -2,7 +2,7 @@
 /* The language in which explain.c's knowledge is written down, as data. Internal to tpm/explain*.c.
  *
  * A shape says how the bytes of a type are laid out; a member is a named field of some shape. In a structure with a
- * union, the first member always selects: that is how Part 2 builds its TPMT_ structures [P2 r1.59 4.2.4]. */
+ * union, the first member always selects: that is how Part 2 builds its TPMT_ structures. */
 #ifndef TPM_EXPLAIN_TABLES_H
 #define TPM_EXPLAIN_TABLES_H
 

@@ -2,6 +2,7 @@
 /* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of this program,
  * so each situation that is known gets its own; the general texts are for the rest. */
 #include "port/posix/device_tool.h"
+#include "tpm/explain.h"
 #include <stdarg.h>
 
 void device_say(const char *format, ...)
@@ -51,28 +52,32 @@ static void explain_tpm_silence(const struct device_tool *t, int error)
 {
     if (error == DPS_E_TIMEOUT)
         fprintf(stderr,
-                "the TPM %s did not answer within %d s. What to do: see whether another program uses it; a TPM that "
+                "the TPM %s did not answer within %d s. What to do: see whether another program uses it; a "
+                "TPM that "
                 "stays silent needs a restart.\n",
                 t->options.tpm, PORT_TPM_TIMEOUT_MS / 1000);
     else
-        fprintf(stderr,
-                "the TPM %s cannot be reached any more, or broke off in the middle of an answer. What to do: see "
-                "whether it (or its simulator) still runs, then do the same again.\n",
-                t->options.tpm);
+        fprintf(
+            stderr,
+            "the TPM %s cannot be reached any more, or broke off in the middle of an answer. What to do: see "
+            "whether it (or its simulator) still runs, then do the same again.\n",
+            t->options.tpm);
 }
 
 /* The other side answered, and the answer is not what it should be. */
 static void explain_answer(const struct device_tool *t, int error)
 {
     if (t->watch.network)
-        fprintf(stderr,
-                "%s. What to do: see whether --service leads to a provisioning service and not to a proxy or web "
-                "server; --trace shows the answer.\n",
-                posix_error_text(error));
+        fprintf(
+            stderr,
+            "%s. What to do: see whether --service leads to a provisioning service and not to a proxy or web "
+            "server; --trace shows the answer.\n",
+            posix_error_text(error));
     else
-        fprintf(stderr, "the TPM's answer to %s: %s. What to do: --trace shows it; please report it with that.\n",
-                device_command_name(t->watch.asked.command) != NULL
-                    ? device_command_name(t->watch.asked.command)
+        fprintf(stderr,
+                "the TPM's answer to %s: %s. What to do: --trace shows it; please report it with that.\n",
+                tpm2_explain_command_name(t->watch.asked.command) != NULL
+                    ? tpm2_explain_command_name(t->watch.asked.command)
                     : "a command",
                 posix_error_text(error));
 }
@@ -80,12 +85,14 @@ static void explain_answer(const struct device_tool *t, int error)
 static void explain_state(const struct device_tool *t)
 {
     if (t->options.state != NULL)
-        fprintf(stderr,
-                "%s is no state file of this program, or only a part of one. What to do: register again, which "
-                "writes it anew.\n",
-                t->options.state);
+        fprintf(
+            stderr,
+            "%s is no state file of this program, or only a part of one. What to do: register again, which "
+            "writes it anew.\n",
+            t->options.state);
     else
-        fprintf(stderr, "%s is no sealed blob, or only a part of one. What to do: give the file that `seal` wrote.\n",
+        fprintf(stderr,
+                "%s is no sealed blob, or only a part of one. What to do: give the file that `seal` wrote.\n",
                 t->options.in != NULL ? t->options.in : "the input");
 }
 
@@ -119,12 +126,14 @@ static void explain(const struct device_tool *t, int error)
         break;
     case DPS_E_FILE:
         fprintf(stderr,
-                "%s could not be written: %s. The service has registered this device, but without the file it cannot "
+                "%s could not be written: %s. The service has registered this device, but without the file "
+                "it cannot "
                 "use that. What to do: make the file's directory writable, then register again.\n",
                 t->options.state, t->watch.reason);
         break;
     case DPS_E_CLOCK:
-        fputs("the time is not known: this system's clock is not set, and the service sent no date. What to do: set the "
+        fputs("the time is not known: this system's clock is not set, and the service sent no date. What to "
+              "do: set the "
               "clock.\n",
               stderr);
         break;
@@ -144,8 +153,8 @@ int device_report(struct device_tool *t, int error)
 {
     const struct dps_device *d = &t->engine;
     if (posix_interrupted && error == DPS_E_TIMEOUT) {
-        device_say("step %u, %s: interrupted; what was loaded into the TPM has been flushed", dps_device_step(d),
-                   dps_device_what(d));
+        device_say("step %u, %s: interrupted; what was loaded into the TPM has been flushed",
+                   dps_device_step(d), dps_device_what(d));
         return 128 + posix_interrupted;
     }
     fputs("dps-device: ", stderr);

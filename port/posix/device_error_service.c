@@ -9,21 +9,26 @@ static const struct {
     uint32_t code;
     const char *to_do;
 } advice[] = {
-    {400004, "the enrolled endorsement key is malformed or not this one: compare it with `dps-device ek --format base64`; "
+    {400004, "the enrolled endorsement key is malformed or not this one: compare it with `dps-device ek "
+             "--format base64`; "
              "if this TPM was enrolled by an Azure SDK, try --ek-template azure-sdk"},
-    {401003, "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
-             "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},
+    {401003,
+     "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
+     "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},
     {401001, "register again: this device was removed, or has been given to another hub"},
-    {401002, "register again; if it repeats, the service no longer knows the challenge: is its clock or secret shared by "
+    {401002, "register again; if it repeats, the service no longer knows the challenge: is its clock or "
+             "secret shared by "
              "all its nodes?"},
     {401006, "set this system's clock: the token was already over when it arrived"},
     {403201, "ask whoever enrolled this device to enable it (dps-admin enroll --enable, or the portal)"},
-    {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name with --id"},
+    {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name "
+             "with --id"},
     {404202, "give the ID scope of this service with --scope"},
     {409203, "register again: two registrations of this device ran at the same moment"},
     {400208, "the service needs a linked hub that can take this device"},
     {400, "the service did not like the request; --trace shows it"},
-    {401, "the service did not accept who this device says it is: compare the enrolled endorsement key with `dps-device "
+    {401, "the service did not accept who this device says it is: compare the enrolled endorsement key with "
+          "`dps-device "
           "ek --format base64`"},
     {403, "ask whoever enrolled this device whether it is disabled"},
     {404, "see whether --service and --scope are right and this device is enrolled"},
@@ -72,7 +77,8 @@ void device_explain_refused(const struct device_tool *t)
 {
     fputs("the service proved this device genuine and then did not assign it to a hub", stderr);
     print_service_words(&t->engine);
-    fputs(". What to do: see whether the enrollment is enabled and its allocation names a hub that the service is linked "
+    fputs(". What to do: see whether the enrollment is enabled and its allocation names a hub that the "
+          "service is linked "
           "to.\n",
           stderr);
 }
@@ -82,23 +88,28 @@ static void advise_tls(const struct device_tool *t, const char *host)
     switch (t->drive.tls_error) {
     case BR_ERR_X509_NOT_TRUSTED:
     case BR_ERR_X509_BAD_SIGNATURE:
-        fprintf(stderr, "give the CA that issued the service's certificate with --ca (now: %s)", t->options.ca);
+        fprintf(stderr, "give the CA that issued the service's certificate with --ca (now: %s)",
+                t->options.ca);
         break;
     case BR_ERR_X509_BAD_SERVER_NAME:
         fprintf(stderr,
-                "%s must stand in the certificate as a DNS name. Use the name that stands there, and --connect-to "
+                "%s must stand in the certificate as a DNS name. Use the name that stands there, and "
+                "--connect-to "
                 "HOST:PORT if that name leads elsewhere",
                 host);
         break;
     case BR_ERR_X509_EXPIRED:
-        fprintf(stderr, "compare `date` with the dates of the certificate (openssl s_client -connect HOST:PORT)");
+        fprintf(stderr,
+                "compare `date` with the dates of the certificate (openssl s_client -connect HOST:PORT)");
         break;
     case BR_ERR_UNKNOWN_TYPE:
     case BR_ERR_BAD_VERSION:
         fprintf(stderr, "see whether this port speaks TLS, version 1.2 or with 1.2 allowed");
         break;
     default:
-        fprintf(stderr, "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, RSA or P-256 certificates is what is offered here");
+        fprintf(
+            stderr,
+            "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, RSA or P-256 certificates is what is offered here");
     }
 }
 
@@ -110,9 +121,8 @@ static void explain_connect(const struct device_tool *t, const char *host, uint1
         fprintf(stderr, " at %s (--connect-to)", o->connect_to);
     if (o->proxy != NULL)
         fprintf(stderr, " through %s", o->proxy);
-    fprintf(stderr,
-            ": %s. What to do: see whether the service runs there and can be reached from here%s.\n", t->watch.reason,
-            o->proxy == NULL ? " (behind a proxy: --proxy http://HOST:PORT)" : "");
+    fprintf(stderr, ": %s. What to do: see whether the service runs there and can be reached from here%s.\n",
+            t->watch.reason, o->proxy == NULL ? " (behind a proxy: --proxy http://HOST:PORT)" : "");
 }
 
 void device_explain_network(const struct device_tool *t, int error)
@@ -128,14 +138,17 @@ void device_explain_network(const struct device_tool *t, int error)
         advise_tls(t, host);
         fputs(".\n", stderr);
     } else if (error == DPS_E_TIMEOUT) {
-        fprintf(stderr, "%s:%u did not answer in time. What to do: try again; see whether that port speaks HTTPS.\n",
+        fprintf(stderr,
+                "%s:%u did not answer in time. What to do: try again; see whether that port speaks HTTPS.\n",
                 host, (unsigned)port);
     } else if (d->answering) {
-        fprintf(stderr, "%s:%u closed the connection before its answer was complete. What to do: try again.\n", host,
+        fprintf(stderr,
+                "%s:%u closed the connection before its answer was complete. What to do: try again.\n", host,
                 (unsigned)port);
     } else {
         fprintf(stderr,
-                "%s:%u closed the connection while TLS was being set up. What to do: see whether that port speaks "
+                "%s:%u closed the connection while TLS was being set up. What to do: see whether that port "
+                "speaks "
                 "HTTPS, and whether its certificate and key are in order.\n",
                 host, (unsigned)port);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A TPM's refusal in words: what it means depends on the command, and what to do on the situation. */
 #include "port/posix/device_tool.h"
+#include "tpm/explain.h"
 #include "tpm/rc.h"
 #include <string.h>
 
@@ -12,24 +13,30 @@ struct situation {
     const char *to_do;
 };
 
-#define ROOM_TO_DO                                                                                                       \
-    "use the kernel's resource manager (/dev/tpmrm0), or, if no other program uses this TPM, run `dps-device flush`, "   \
+#define ROOM_TO_DO                                                                                           \
+    "use the kernel's resource manager (/dev/tpmrm0), or, if no other program uses this TPM, run "           \
+    "`dps-device flush`, "                                                                                   \
     "which removes what a killed program left behind"
 
 static const struct situation situations[] = {
-    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_INTEGRITY, "the challenge was made for another EK, or for another SRK",
-     "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, enroll this "
+    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_INTEGRITY,
+     "the challenge was made for another EK, or for another SRK",
+     "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, "
+     "enroll this "
      "EK, or try --ek-template"},
     {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_VALUE, "the challenge was encrypted to another EK",
-     "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, enroll this "
+     "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, "
+     "enroll this "
      "EK, or try --ek-template"},
     {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_POLICY_FAIL,
      "this EK demands another policy than that of the TCG's template",
      "evict the key at 0x81010001 if it is not the vendor's; the EK is then derived from the template"},
-    {TPM2_CC_IMPORT, TPM2_RC_INTEGRITY, "the key that the service sent was made for another SRK, or changed on the way",
+    {TPM2_CC_IMPORT, TPM2_RC_INTEGRITY,
+     "the key that the service sent was made for another SRK, or changed on the way",
      "register again; if that does not help, the service is at fault"},
     {TPM2_CC_EVICT_CONTROL, TPM2_RC_NV_DEFINED, "another key is kept at that handle",
-     "`dps-device info` lists the persistent keys; leave --persist out, or evict that key if nobody needs it"},
+     "`dps-device info` lists the persistent keys; leave --persist out, or evict that key if nobody needs "
+     "it"},
     {TPM2_CC_EVICT_CONTROL, TPM2_RC_NV_SPACE, NULL,
      "leave --persist out: nothing needs it; `dps-device info` lists the persistent keys"},
     {TPM2_CC_CLEAR, TPM2_RC_DISABLED, "the owner or the firmware has disabled TPM2_Clear",
@@ -44,11 +51,13 @@ static const struct situation situations[] = {
     {0, TPM2_RC_SESSION_HANDLES, "there is no free handle for another session", ROOM_TO_DO},
     {0, TPM2_RC_MEMORY, NULL, ROOM_TO_DO},
     {0, TPM2_RC_LOCKOUT, "too many wrong authorizations were given, and the TPM is locked",
-     "wait: `dps-device info` says how long until a try is forgiven; the owner can also end it with the lockout "
+     "wait: `dps-device info` says how long until a try is forgiven; the owner can also end it with the "
+     "lockout "
      "authorization (tpm2_dictionarylockout --clear-lockout)"},
     {0, TPM2_RC_COMMAND_CODE, NULL,
      "`dps-device info` lists the commands that are missing; a TPM 2.0 of a PC has them all"},
-    {0, TPM2_RC_BAD_TAG, "this is a TPM 1.2", "a TPM 2.0 is needed; some can be upgraded by the vendor's firmware"},
+    {0, TPM2_RC_BAD_TAG, "this is a TPM 1.2",
+     "a TPM 2.0 is needed; some can be upgraded by the vendor's firmware"},
     {0, TPM2_RC_INITIALIZE, "the TPM was not started up", "restart it; a simulator may need a startup flag"},
     {0, TPM2_RC_FAILURE, NULL, "power the machine down and up again"},
     {0, TPM2_RC_REBOOT, NULL, "restart the machine"},
@@ -59,11 +68,13 @@ static struct situation key_does_not_load(const struct device_tool *t)
 {
     struct situation s = {TPM2_CC_LOAD, TPM2_RC_INTEGRITY, NULL, NULL};
     if (t->options.state == NULL) {
-        s.happened = "this was sealed under a storage root key that this TPM does not have: the TPM was cleared since, or "
+        s.happened = "this was sealed under a storage root key that this TPM does not have: the TPM was "
+                     "cleared since, or "
                      "it is another one";
         s.to_do = "there is no way back: what was sealed under a lost storage root key is gone";
     } else if (t->options.service == NULL) {
-        s.happened = "the saved hub key was made under a storage root key that no longer exists: the TPM was cleared or "
+        s.happened = "the saved hub key was made under a storage root key that no longer exists: the TPM was "
+                     "cleared or "
                      "is another one";
         s.to_do = "register again";
     } else {
@@ -101,7 +112,9 @@ static bool explain_authorization(const struct device_tool *t, const struct devi
         if (hierarchies[i].handle != r->handles[0])
             continue;
         bool given = t->auth_value[i].len > 0;
-        fprintf(stderr, given ? "the %s authorization that was given is wrong" : "the owner has set an %s authorization",
+        fprintf(stderr,
+                given ? "the %s authorization that was given is wrong"
+                      : "the owner has set an %s authorization",
                 hierarchies[i].name);
         if (code == TPM2_RC_AUTH_FAIL)
             fputs(", and this try counts towards the lockout", stderr);
@@ -114,8 +127,9 @@ static bool explain_authorization(const struct device_tool *t, const struct devi
 
 static void print_code(const struct device_refusal *r, struct tpm2_rc rc)
 {
-    static const char *const about[] = {
-        [TPM2_RC_KIND_HANDLE] = "handle", [TPM2_RC_KIND_PARAMETER] = "parameter", [TPM2_RC_KIND_SESSION] = "session"};
+    static const char *const about[] = {[TPM2_RC_KIND_HANDLE] = "handle",
+                                        [TPM2_RC_KIND_PARAMETER] = "parameter",
+                                        [TPM2_RC_KIND_SESSION] = "session"};
     const char *name = tpm2_rc_name(rc.code);
     if (name == NULL)
         name = rc.kind == TPM2_RC_KIND_LAYER    ? "a code of the layers between program and TPM"
@@ -133,7 +147,7 @@ void device_explain_refusal(const struct device_tool *t)
 {
     const struct device_refusal *r = &t->watch.refused;
     const struct tpm2_rc rc = tpm2_rc_decode(r->rc);
-    const char *command = device_command_name(r->command);
+    const char *command = tpm2_explain_command_name(r->command);
     fprintf(stderr, "%s answered ", command != NULL ? command : "a TPM command");
     print_code(r, rc);
     if (explain_authorization(t, r, rc.code))

@@ -39,8 +39,9 @@ static int read_auth(struct device_tool *t, enum device_auth which, const char *
         return error == DPS_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
     }
     if (len == 0) {
-        device_say("%s is empty: an empty authorization is what a TPM without an owner has; leave the option out",
-                   path);
+        device_say(
+            "%s is empty: an empty authorization is what a TPM without an owner has; leave the option out",
+            path);
         return POSIX_EXIT_USAGE;
     }
     t->auth_value[which] = span_of(t->auth[which], len);
@@ -82,9 +83,10 @@ static int choose_template(struct device_tool *t)
     } else if (strcmp(name, "azure-sdk") == 0) {
         t->config.ek_template = DPS_EK_AZURE_SDK;
     } else {
-        device_say("--ek-template is l1 (TCG, matches the EK certificate) or azure-sdk (as Microsoft's C, Node and "
-                   "Java SDKs create it), not \"%s\"",
-                   name);
+        device_say(
+            "--ek-template is l1 (TCG, matches the EK certificate) or azure-sdk (as Microsoft's C, Node and "
+            "Java SDKs create it), not \"%s\"",
+            name);
         return POSIX_EXIT_USAGE;
     }
     return 0;
@@ -134,7 +136,8 @@ int device_open(struct device_tool *t)
         return exit_code;
     const char *name = t->options.tpm != NULL ? t->options.tpm : getenv("DPS_TPM");
     if (name == NULL || name[0] == 0) {
-        device_say("which TPM? Give --tpm /dev/tpmrm0, or set DPS_TPM; dps-device --help lists the other forms");
+        device_say(
+            "which TPM? Give --tpm /dev/tpmrm0, or set DPS_TPM; dps-device --help lists the other forms");
         return POSIX_EXIT_USAGE;
     }
     t->options.tpm = name;
@@ -189,17 +192,21 @@ int device_trust(struct device_tool *t)
     int error = posix_file_read(path, pem, sizeof pem, &len);
     if (error != 0) {
         device_say("the CA file %s: %s", path,
-                   error == DPS_E_SPACE ? "it is too long: give only the CA of the service" : strerror(errno));
+                   error == DPS_E_SPACE ? "it is too long: give only the CA of the service"
+                                        : strerror(errno));
         return POSIX_EXIT_STORE;
     }
     error = crypto_trust_load(&t->trust, span_of(pem, len));
     if (error == DPS_E_LIMIT)
-        device_say("the CA file %s has more certificates than the %d that fit: give only the CA of the service", path,
-                   CRYPTO_TRUST_ANCHORS_MAX);
+        device_say(
+            "the CA file %s has more certificates than the %d that fit: give only the CA of the service",
+            path, CRYPTO_TRUST_ANCHORS_MAX);
     else if (error == DPS_E_ALGORITHM)
         device_say("the CA file %s: only RSA and EC certificates are supported", path);
     else if (error != 0)
-        device_say("the CA file %s holds no readable certificate: it must be PEM (-----BEGIN CERTIFICATE-----)", path);
+        device_say(
+            "the CA file %s holds no readable certificate: it must be PEM (-----BEGIN CERTIFICATE-----)",
+            path);
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 

@@ -4,6 +4,7 @@
 #ifndef PORT_POSIX_DEVICE_TOOL_H
 #define PORT_POSIX_DEVICE_TOOL_H
 
+#include "dps/record.h"
 #include "port/drive.h"
 #include "port/posix/options.h"
 #include "port/posix/posix.h"
@@ -60,9 +61,10 @@ struct device_watch {
     struct device_refusal asked; /* the last TPM command */
     struct device_refusal refused;
     uint64_t asked_at_ms;
-    bool network;       /* the last message went to or came from the network, not the TPM */
-    bool answer_begun;  /* an HTTP response comes in pieces; its first line is narrated once */
-    char reason[160];   /* why the last connection could not be made or the state not be written; empty: it was */
+    bool network;      /* the last message went to or came from the network, not the TPM */
+    bool answer_begun; /* an HTTP response comes in pieces; its first line is narrated once */
+    char reason
+        [160]; /* why the last connection could not be made or the state not be written; empty: it was */
 };
 
 struct device_tool {
@@ -86,7 +88,8 @@ struct device_tool {
     struct dps_device engine;
     uint64_t run_ms;
     uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
-    uint8_t record[1024];
+    uint8_t record[DPS_RECORD_FILE_MAX];
+    uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
 };
 
 /* ---- device_tool.c: the surroundings of a command ---- */
@@ -99,7 +102,7 @@ void device_close(struct device_tool *t);
 void device_warn_software(const struct device_tool *t);
 /* 32 fresh random bytes for the engine. Returns 0 or an exit code. */
 int device_nonce(struct device_tool *t, uint8_t nonce[32]);
-/* Run the engine that has begun with begin_error. Returns 0 or an exit code, then the user has been told. */
+/* Run the engine, whose beginning gave begin_error. Returns 0 or an exit code, then the user has been told. */
 int device_run(struct device_tool *t, int begin_error);
 /* Read the CA file into t->trust. Returns 0 or an exit code. */
 int device_trust(struct device_tool *t);
@@ -107,6 +110,8 @@ int device_trust(struct device_tool *t);
 int device_input(struct device_tool *t, const char *path, size_t capacity, struct span *content);
 /* Bytes into a file of mode 0600 or, for "-", to standard output. Returns 0 or an exit code. */
 int device_output(const char *path, struct span content);
+/* --id into the configuration. Returns 0 or an exit code. */
+int device_take_id(struct device_tool *t);
 /* Exit code POSIX_EXIT_USAGE unless value is given. */
 int device_require(const char *value, const char *option);
 
@@ -131,39 +136,35 @@ void device_explain_http(const struct device_tool *t);
 void device_explain_refused(const struct device_tool *t);
 void device_explain_network(const struct device_tool *t, int error);
 
-/* ---- device_names.c ---- */
-
-/* "TPM2_Load", "TPM_ALG_SHA256"; null if this build does not know it. */
-const char *device_command_name(uint32_t command);
-const char *device_algorithm_name(uint32_t algorithm);
-
 /* ---- device_query.c: questions to the TPM outside of a flow ---- */
 
 /* Each returns 0 or an error as port_tpm_ask or a parse function returns it. */
 /* One TPM_PT; DPS_E_NOT_FOUND if this TPM does not have it. */
 int device_property(struct device_tool *t, uint32_t property, uint32_t *value);
-/* At most capacity handles, commands or algorithms from first on that lie in the same range as first. Handles come as they
- * are, commands and algorithms without their attributes. */
+/* At most capacity handles (of the kind of first), commands or algorithms, from first on and without their attributes. */
+#define DEVICE_HANDLES_MAX 64
+#define DEVICE_LOADED_SESSIONS 0x02000000U /* TPM_HT_LOADED_SESSION [P2 r1.59 7.2] */
 int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint32_t *values, size_t capacity,
                 size_t *count);
 /* A whole NV index; DPS_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it. */
 int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);
+/* The public area of a loaded or persistent object, valid until the next question. */
+int device_read_public(struct device_tool *t, uint32_t handle, struct span *public_2b);
 /* The public area of a primary EK, derived and flushed at once. */
-int device_derive_ek(struct device_tool *t, const struct tpm2_public *area, uint8_t public_2b[DPS_EK_PUBLIC_MAX],
-                     size_t *len);
+int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
+                     uint8_t public_2b[DPS_EK_PUBLIC_MAX], size_t *len);
 
 /* ---- The commands ---- */
 
-int device_ek(struct device_tool *t);       /* device_ek.c */
-int device_own(struct device_tool *t);      /* device_owner.c */
+int device_ek(struct device_tool *t);  /* device_ek.c */
+int device_own(struct device_tool *t); /* device_owner.c */
 int device_clear(struct device_tool *t);
 int device_seal(struct device_tool *t);
 int device_unseal(struct device_tool *t);
 int device_register(struct device_tool *t); /* device_service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
-int device_info(struct device_tool *t);     /* device_info.c */
-int device_flush(struct device_tool *t);    /* device_query.c */
-
+int device_info(struct device_tool *t);  /* device_info.c */
+int device_flush(struct device_tool *t); /* device_query.c */
 
 #endif

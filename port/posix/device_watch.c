@@ -3,12 +3,13 @@
  * engine's buffers are reused by the commands that flush. */
 #include "port/posix/device_tool.h"
 #include "port/posix/private.h"
+#include "tpm/explain.h"
 #include "tpm/rc.h"
 #include <string.h>
 
 static const char *command_name(uint32_t command)
 {
-    const char *name = device_command_name(command);
+    const char *name = tpm2_explain_command_name(command);
     return name != NULL ? name : "a TPM command";
 }
 
@@ -62,8 +63,8 @@ static void saw_http(struct device_tool *t, unsigned step, bool request, const c
     if (!t->options.verbose || !first || bytes.len == 0)
         return;
     if (request) {
-        fprintf(stderr, "step %2u  HTTP %-19.*s %5zu B   %s\n", step, part_len(bytes, ' '), (const char *)bytes.p,
-                bytes.len, what);
+        fprintf(stderr, "step %2u  HTTP %-19.*s %5zu B   %s\n", step, part_len(bytes, ' '),
+                (const char *)bytes.p, bytes.len, what);
         return;
     }
     fprintf(stderr, "step %2u  ", step);
@@ -108,7 +109,7 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
         snprintf(w->reason, sizeof w->reason, "the proxy answered %u", t->stream.proxy_status);
     else if (error != 0)
         snprintf(w->reason, sizeof w->reason, "%s",
-                 error == DPS_E_STREAM ? posix_reason() : posix_error_text(error));
+                 error == DPS_E_STREAM ? posix_connect_reason() : posix_error_text(error));
     return error;
 }
 

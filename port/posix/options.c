@@ -65,7 +65,8 @@ static int unknown_option(const struct posix_option_group *groups, size_t group_
                           size_t name_len, char *why, size_t why_size)
 {
     char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)(name_len < sizeof name ? name_len : sizeof name - 1), argument + 2);
+    snprintf(name, sizeof name, "%.*s", (int)(name_len < sizeof name ? name_len : sizeof name - 1),
+             argument + 2);
     struct posix_nearest nearest = {.word = name};
     for (size_t g = 0; g < group_count; g++)
         for (size_t i = 0; i < groups[g].count; i++)
@@ -117,8 +118,8 @@ static int take(const struct posix_option *o, const char *value, char *why, size
     return 0;
 }
 
-int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
-                        int *at, char *why, size_t why_size)
+int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
+                        char *const *argv, int *at, char *why, size_t why_size)
 {
     while (*at < argc) {
         const char *argument = argv[*at];
@@ -156,7 +157,8 @@ static void help_one(FILE *out, const struct posix_option *o)
 {
     int column = fprintf(out, "  --%s", o->name);
     if (o->argument != NULL)
-        column += fprintf(out, "%s%s%s", o->value_optional ? "[=" : " ", o->argument, o->value_optional ? "]" : "");
+        column +=
+            fprintf(out, "%s%s%s", o->value_optional ? "[=" : " ", o->argument, o->value_optional ? "]" : "");
     if (column > HELP_COLUMN - 2) {
         fputc('\n', out);
         column = 0;
@@ -181,13 +183,14 @@ void posix_options_help(FILE *out, const struct posix_option_group *groups, size
     }
 }
 
-int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why, size_t why_size)
+int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
+                      size_t why_size)
 {
     static const char scheme[] = "https://";
     char text[DPS_HOST_MAX + 16];
     if (strncmp(url, scheme, strlen(scheme)) != 0) {
-        snprintf(why, why_size, "\"%s\" is no address of a service: it must be https://HOST or https://HOST:PORT",
-                 url);
+        snprintf(why, why_size,
+                 "\"%s\" is no address of a service: it must be https://HOST or https://HOST:PORT", url);
         return DPS_E_USAGE;
     }
     const char *authority = url + strlen(scheme);
@@ -200,8 +203,9 @@ int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *p
                            memchr(authority, ':', len) != NULL ? "" : ":443");
     if (written < 0 || (size_t)written >= sizeof text || posix_host_port(text, host, host_size, port) != 0 ||
         !dps_host_valid(span_of_text(host))) {
-        snprintf(why, why_size, "\"%s\" is no address of a service: behind https:// stands a host name and perhaps "
-                                ":PORT, and nothing else",
+        snprintf(why, why_size,
+                 "\"%s\" is no address of a service: behind https:// stands a host name and perhaps "
+                 ":PORT, and nothing else",
                  url);
         return DPS_E_USAGE;
     }

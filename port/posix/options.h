@@ -47,8 +47,8 @@ struct posix_option_group {
 /* Read options from argv[*at] on, until the first argument that is none; *at then points to it, or is argc. "--" ends them
  * and is skipped. Texts view argv. why receives a sentence for the user when it fails.
  * Returns: 0; DPS_E_USAGE. */
-int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
-                        int *at, char *why, size_t why_size);
+int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
+                        char *const *argv, int *at, char *why, size_t why_size);
 void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
 
 /* What did the user mean? Offer candidates one after the other; best is null if none is near. */
@@ -61,6 +61,7 @@ void posix_nearest_try(struct posix_nearest *n, const char *candidate);
 
 /* "https://HOST[:PORT]", with nothing behind it but one '/'. host is zero-terminated; the port is 443 unless given.
  * Returns: 0; DPS_E_USAGE with a sentence in why. */
-int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why, size_t why_size);
+int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
+                      size_t why_size);
 
 #endif

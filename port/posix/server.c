@@ -11,10 +11,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* What epoll reports for something else than a connection. */
-#define ID_SIGNAL UINT32_MAX
-#define ID_LISTENER(i) (UINT32_MAX - 1 - (uint32_t)(i))
-
 /* Bounds a turn, and with it how long an answer waits for the others: 64 handshakes are about 0.1 s. */
 #define EVENTS_PER_TURN 64
 /* Slow peers are thrown out at the latest so long after their time, however busy we are. */
@@ -77,10 +73,12 @@ static int read_files(struct server *s, FILE *notes, char *why, size_t why_size)
     if (error == 0)
         error = server_secrets_load(config->secret_file, &s->service_config, &made, why, why_size);
     if (error == 0 && made)
-        fprintf(notes, "dps-service: made %s with a new service secret; devices must register again if it is lost\n",
+        fprintf(notes,
+                "dps-service: made %s with a new service secret; devices must register again if it is lost\n",
                 config->secret_file);
     if (error == 0 && config->listen != NULL)
-        error = server_identity_load(config->certificate, config->key, &s->identities[0].identity, why, why_size);
+        error =
+            server_identity_load(config->certificate, config->key, &s->identities[0].identity, why, why_size);
     return error;
 }
 
@@ -102,7 +100,7 @@ static int open_signals(struct server *s)
         return DPS_E_STREAM;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-    return s->epoll_fd < 0 || s->signal_fd < 0 ? DPS_E_STREAM : watch(s, s->signal_fd, ID_SIGNAL);
+    return s->epoll_fd < 0 || s->signal_fd < 0 ? DPS_E_STREAM : watch(s, s->signal_fd, SERVER_ID_SIGNAL);
 }
 
 static int open_network(struct server *s, char *why, size_t why_size)
@@ -116,8 +114,8 @@ static int open_network(struct server *s, char *why, size_t why_size)
         if (addresses[i] == NULL)
             continue;
         error = server_listen(&s->listeners[i], addresses[i], why, why_size);
-        if (error == 0)
-            error = watch(s, s->listeners[i].fd, ID_LISTENER(i));
+        if (error == 0 && (error = watch(s, s->listeners[i].fd, SERVER_ID_LISTENER(i))) != 0)
+            snprintf(why, why_size, "cannot watch %s: %s", addresses[i], strerror(errno));
     }
     return error;
 }
@@ -129,8 +127,8 @@ static void set_time(struct server *s)
     s->service.now = clock.unix_seconds(clock.context);
 }
 
-int server_open(struct server *s, const struct server_config *config, const struct dps_store *store, FILE *notes,
-                char *why, size_t why_size)
+int server_open(struct server *s, const struct server_config *config, const struct dps_store *store,
+                FILE *notes, char *why, size_t why_size)
 {
     memset(s, 0, sizeof *s);
     s->config = config;
@@ -192,7 +190,8 @@ static void reload(struct server *s)
     if (error == 0)
         error = server_secrets_load(s->config->secret_file, &fresh, NULL, why, sizeof why);
     if (error == 0 && s->config->listen != NULL)
-        error = server_identity_load(s->config->certificate, s->config->key, &other->identity, why, sizeof why);
+        error =
+            server_identity_load(s->config->certificate, s->config->key, &other->identity, why, sizeof why);
     if (error == 0) {
         s->service_config = fresh;
         if (s->config->listen != NULL)
@@ -209,10 +208,16 @@ static void reload(struct server *s)
 static void reload_if_possible(struct server *s)
 {
     const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    if (!s->reload_wanted || other->users > 0)
+    if (s->reload == SERVER_RELOAD_NONE)
         return;
-    s->reload_wanted = false;
-    reload(s);
+    if (other->users == 0) {
+        s->reload = SERVER_RELOAD_NONE;
+        reload(s);
+    } else if (s->reload == SERVER_RELOAD_WANTED) {
+        s->reload = SERVER_RELOAD_WAITS;
+        server_log_event(s, "info", NULL, "reload waits for connections that still use the last certificate",
+                         NULL);
+    }
 }
 
 static void begin_drain(struct server *s)
@@ -235,7 +240,7 @@ static void take_signals(struct server *s)
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            s->reload_wanted = true;
+            s->reload = SERVER_RELOAD_WANTED;
         else if (!s->draining)
             begin_drain(s);
         else
@@ -312,12 +317,12 @@ static int wait_ms(const struct server *s)
 
 static void handle(struct server *s, uint32_t id)
 {
-    if (id == ID_SIGNAL)
+    if (id == SERVER_ID_SIGNAL)
         take_signals(s);
     else if (id < s->connection_count)
         server_connection_io(s, &s->connections[id]);
     else if (!s->draining)
-        server_accept(s, &s->listeners[id == ID_LISTENER(1)]);
+        server_accept(s, &s->listeners[id == SERVER_ID_LISTENER(1)]);
 }
 
 int server_run(struct server *s)

@@ -58,12 +58,14 @@ int server_hub_add(struct dps_service_config *config, const char *text, char *wh
 /* Read a file into config. A file that others may read is refused. made (may be null: then a missing file is an error)
  * becomes true if there was none and one was made from fresh random numbers.
  * Returns: 0; DPS_E_FILE, and then config is unchanged. */
-int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why, size_t why_size);
-int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why, size_t why_size);
+int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why,
+                         size_t why_size);
+int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why,
+                        size_t why_size);
 
 /* Returns: 0; DPS_E_TLS. */
-int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity, char *why,
-                         size_t why_size);
+int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
+                         char *why, size_t why_size);
 
 /* ---- server_transport.c ---- */
 
@@ -75,8 +77,8 @@ struct server_transport {
     br_ssl_engine_context *tls; /* null: plain HTTP */
     bool out_blocked;           /* the socket did not take all: wait until it does */
     bool closing;               /* close_notify was given to the engine */
-    bool ended;                 /* nothing will come from the peer any more, and perhaps nothing can be sent */
-    bool midway;                /* a part of a TLS record has arrived */
+    bool ended;  /* nothing will come from the peer any more, and perhaps nothing can be sent */
+    bool midway; /* a part of a TLS record has arrived */
 };
 
 /* Returns: 1 when the handshake is over; 0; a negative error. */
@@ -109,7 +111,8 @@ enum server_state {
     SERVER_LINGERING /* we have closed; the peer has not */
 };
 
-#define SERVER_RESPONSE_HEAD_MAX 2048 /* of an answer with all its headers, the longest continuation included */
+#define SERVER_RESPONSE_HEAD_MAX                                                                             \
+    2048 /* of an answer with all its headers, the longest continuation included */
 #define SERVER_PEER_MAX (INET6_ADDRSTRLEN + 8)
 
 struct server_buffers {
@@ -147,6 +150,10 @@ struct server_connection {
 
 /* ---- server.c ---- */
 
+/* What epoll reports: the slot of a connection, or one of these. */
+#define SERVER_ID_SIGNAL UINT32_MAX
+#define SERVER_ID_LISTENER(i) (UINT32_MAX - 1 - (uint32_t)(i))
+
 struct server_listener {
     int fd; /* -1: none */
     bool tls;
@@ -176,7 +183,8 @@ struct server {
     struct server_connection *connections;
     struct server_buffers *buffers;
     uint32_t *free; /* a stack of the free slots */
-    uint32_t *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
+    uint32_t
+        *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
     size_t connection_count, free_count, idle_count;
     size_t complete_count;
     unsigned complete_now;
@@ -192,7 +200,7 @@ struct server {
     bool accept_paused;
     bool descriptors_short;
     uint64_t accept_resume; /* not earlier than this */
-    bool reload_wanted;
+    enum { SERVER_RELOAD_NONE, SERVER_RELOAD_WANTED, SERVER_RELOAD_WAITS } reload;
     bool draining;
     uint64_t drain_deadline;
 };
@@ -200,8 +208,8 @@ struct server {
 /* Read the files, take all memory, and listen. Says on notes which files it made. s may be uninitialised, and is closed
  * again unless 0 is returned; it must not be moved.
  * Returns: 0; DPS_E_USAGE; DPS_E_FILE; DPS_E_TLS (certificate or key); DPS_E_STREAM (cannot listen). */
-int server_open(struct server *s, const struct server_config *config, const struct dps_store *store, FILE *notes,
-                char *why, size_t why_size);
+int server_open(struct server *s, const struct server_config *config, const struct dps_store *store,
+                FILE *notes, char *why, size_t why_size);
 /* Serve until SIGTERM or SIGINT, then finish what is in flight. Returns: 0; DPS_E_STREAM if epoll fails. */
 int server_run(struct server *s);
 void server_close(struct server *s);
@@ -230,8 +238,8 @@ void server_listen_end(struct server *s);
 
 void server_log_answer(struct server *s, const struct server_connection *c);
 /* What happened to a connection (c may be null) or the server. level is "info", "warn" or "error". detail may be null. */
-void server_log_event(struct server *s, const char *level, const struct server_connection *c, const char *event,
-                      const char *detail);
+void server_log_event(struct server *s, const char *level, const struct server_connection *c,
+                      const char *event, const char *detail);
 uint64_t server_now_us(void);
 
 #endif

@@ -204,7 +204,8 @@ static bool send_continue(struct server_connection *c)
 /* Parse what is there. Returns true if more is needed. */
 static bool advance(struct server *s, struct server_connection *c)
 {
-    int error = dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
+    int error =
+        dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
     if (error == DPS_E_MORE) {
         note_progress(s, c);
         if (send_continue(c))

@@ -64,7 +64,8 @@ int server_listen(struct server_listener *l, const char *address, char *why, siz
     char service[8];
     uint16_t port;
     if (split_address(address, host, sizeof host, &port) != 0) {
-        snprintf(why, why_size, "\"%s\" is no address to listen on: it must be ADDR:PORT or [IPV6]:PORT", address);
+        snprintf(why, why_size, "\"%s\" is no address to listen on: it must be ADDR:PORT or [IPV6]:PORT",
+                 address);
         return DPS_E_USAGE;
     }
     snprintf(service, sizeof service, "%u", (unsigned)port);
@@ -105,8 +106,7 @@ static void peer_text(const struct sockaddr_storage *address, char text[SERVER_P
 static void watch_listeners(struct server *s, uint32_t events)
 {
     for (size_t i = 0; i < 2; i++) {
-        /* The same number as in server.c: connections count up from 0, everything else down from the top. */
-        struct epoll_event event = {.events = events, .data.u32 = UINT32_MAX - 1 - (uint32_t)i};
+        struct epoll_event event = {.events = events, .data.u32 = SERVER_ID_LISTENER(i)};
         if (s->listeners[i].fd >= 0)
             (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listeners[i].fd, &event);
     }
@@ -141,7 +141,8 @@ static bool evict_idle(struct server *s)
         if (oldest == NULL)
             return false;
         if (!server_transport_pending(&oldest->transport)) {
-            server_log_event(s, "info", oldest, "closed", "idle, and its place is needed for a new connection");
+            server_log_event(s, "info", oldest, "closed",
+                             "idle, and its place is needed for a new connection");
             (void)server_transport_finish(&oldest->transport);
             server_connection_abort(s, oldest);
             return true;

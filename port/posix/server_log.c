@@ -125,8 +125,8 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     end(&l, s->log.out);
 }
 
-void server_log_event(struct server *s, const char *level, const struct server_connection *c, const char *event,
-                      const char *detail)
+void server_log_event(struct server *s, const char *level, const struct server_connection *c,
+                      const char *event, const char *detail)
 {
     struct line l;
     if (s->log.second != s->service.now) {

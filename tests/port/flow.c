@@ -75,6 +75,9 @@ int flow_open(struct flow *f, const char *directory, bool persist)
 {
     static char name[300];
     char why[256];
+    if (f->tpm_name != NULL) {
+        posix_tpm_close(&f->tpm); /* of a test that failed */
+    }
     memset(f, 0, sizeof *f);
     snprintf(name, sizeof name, "libtpms:%s", support_path(directory));
     f->tpm_name = name;
@@ -96,6 +99,7 @@ int flow_open(struct flow *f, const char *directory, bool persist)
 void flow_close(struct flow *f)
 {
     posix_tpm_close(&f->tpm);
+    f->tpm_name = NULL;
 }
 
 static void count_command(struct flow *f, struct span command)

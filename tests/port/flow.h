@@ -50,6 +50,7 @@ struct flow {
     void (*change_answer)(struct flow *f); /* of the service: response, response_len */
     unsigned counter;                      /* theirs */
     unsigned at;                           /* theirs */
+    bool touched;                          /* theirs */
 };
 
 /* A fresh TPM in a directory of its own, a service with one enrollment of it ("device-1"), an unstarted device.

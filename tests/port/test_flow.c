@@ -105,10 +105,10 @@ static int s04_default_registration_id(void)
 static int s09_device_id_of_the_enrollment(void)
 {
     CHECK(flow_open(&f, "device-id", true) == 0);
-    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
-                      ",\"deviceId\":\"Boiler #7\",\"iotHubs\":[\"hub-b.example\"]") != 0 ||
-          true);
-    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+    uint8_t ek[DPS_EK_PUBLIC_MAX];
+    const size_t ek_len = f.device.ek_len;
+    memcpy(ek, f.device.ek, ek_len);
+    CHECK(flow_enroll(&f, "device-1", span_of(ek, ek_len),
                       ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-b.example\"]") == 0);
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.device_id, "Boiler#7") == 0);
@@ -118,7 +118,7 @@ static int s09_device_id_of_the_enrollment(void)
     CHECK(flow_finish(&f) == 0);
 
     /* Moved to another hub: the old one forgets it. */
-    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+    CHECK(flow_enroll(&f, "device-1", span_of(ek, ek_len),
                       ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-a.example\"]") == 0);
     uint8_t old[1024];
     const size_t old_len = f.record_len;
@@ -389,7 +389,7 @@ static int s05_software_srk(void)
     flow_ask(&f, request, write_registration(request, sizeof request, span_of(f.device.srk, f.device.srk_len), ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
     flow_ask(&f, request, write_registration(request, sizeof request, ek, ek, NULL));
-    CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
+    CHECK(f.answer.refusal == DPS_REFUSED_SRK_FORM);
     flow_close(&f);
     return 0;
 }
@@ -591,7 +591,7 @@ static void refuse_response(struct flow *g, uint8_t *response, size_t *len)
 static int tpm_refuses(void)
 {
     static const uint32_t codes[] = {0x101, 0x120, 0x143, 0x14c, 0x185, 0x1df, 0x2df, 0x2e5, 0x902, 0x903,
-                                     0x904, 0x921, 0x923, 0x80280400};
+                                     0x904, 0x921, 0x80280400};
     CHECK(flow_open(&f, "refuses", true) == 0);
     f.change_response = refuse_response;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -638,6 +638,7 @@ static void cut_answer(struct flow *g)
 {
     if (g->device.http_requests + 1u == g->at && g->response_len > g->counter) {
         g->response_len = g->counter;
+        g->touched = true;
     }
 }
 
@@ -648,8 +649,9 @@ static int service_breaks_off(void)
     for (f.at = 1; f.at <= 3; f.at++) {
         for (f.counter = 1; f.counter < 2000; f.counter += 97) {
             f.saves = 0;
+            f.touched = false;
             const int error = flow_register(&f);
-            CHECK(error == DPS_E_STREAM || (error == 0 && f.counter > 400));
+            CHECK(error == (f.touched ? DPS_E_STREAM : 0));
             CHECK(nothing_is_left() == 0);
             CHECK(error == 0 || f.saves == 0);
         }

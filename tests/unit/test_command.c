@@ -753,6 +753,52 @@ static int test_other_values(void)
     return 0;
 }
 
+static int parse_with(const char *name, size_t at, uint8_t value)
+{
+    struct span response = captured(name)->response;
+    uint8_t buffer[DPS_TPM_BUFFER];
+    int error = 0;
+    memcpy(buffer, response.p, response.len);
+    buffer[at] = value;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0 && !parse_copy(&commands[i], buffer, response.len, &error))
+            return 1;
+    return error;
+}
+
+/* Fields that nobody reads on are checked nevertheless: a response that gets them wrong is not trusted
+ * elsewhere. */
+static int test_unread_fields(void)
+{
+    CHECK(parse_with("get_capability", 10, 0) == 0);
+    CHECK(parse_with("get_capability", 10, 2) == DPS_E_FORMAT);   /* TPMI_YES_NO */
+    CHECK(parse_with("policy_secret", 17, 0x25) == DPS_E_FORMAT); /* the ticket's tag */
+    CHECK(parse_with("sequence_complete", 14 + 34 + 1, 0x23) == DPS_E_FORMAT);
+    return 0;
+}
+
+/* Nonce and HMAC of an answer are digests: at most 64 bytes each. */
+static int test_long_auth(void)
+{
+    for (size_t which = 0; which < 2; which++) {
+        for (size_t len = 63; len <= 65; len++) {
+            uint8_t buffer[256] = {0}, zeros[65] = {0};
+            struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+            uint32_t rc;
+            tpm2_write_u16(&w, TPM2_ST_SESSIONS);
+            tpm2_write_u32(&w, 0);
+            tpm2_write_u32(&w, 0);
+            tpm2_write_u32(&w, 0); /* parameterSize */
+            tpm2_write_2b(&w, span_of(zeros, which == 0 ? len : 0));
+            tpm2_write_u8(&w, 1);
+            tpm2_write_2b(&w, span_of(zeros, which == 1 ? len : 0));
+            set_size(buffer, w.len);
+            CHECK(tpm2_clear_parse(tpm2_written(&w), &rc) == (len <= 64 ? 0 : DPS_E_FORMAT));
+        }
+    }
+    return 0;
+}
+
 /* An ECC key at a handle is a well-formed answer that this project cannot use: it must not read as broken
  * bytes. */
 static int test_unknown_kind(void)
@@ -803,6 +849,8 @@ int main(void)
         {"values: objects", test_object_values},
         {"values: the flow", test_flow_values},
         {"values: random, NV, capabilities", test_other_values},
+        {"fields that are not passed on", test_unread_fields},
+        {"nonces and HMACs that are no digests", test_long_auth},
         {"a key of an unknown kind", test_unknown_kind},
         {"the size that a header announces", test_response_size},
     };

@@ -391,6 +391,29 @@ static int test_duplicate_changed(void)
     return 0;
 }
 
+/* The last byte of the key changed by somebody who knows the outer keys, and not the inner one: the outer
+ * HMAC is made anew and holds, so the digest inside must catch it. */
+static int test_duplicate_changed_inside(void)
+{
+    uint8_t storage[KEY_STORAGE], duplicate[142], opened[142];
+    struct crypto_rsa_private key = srk_private(storage);
+    struct tpm2_sensitive out;
+    for (int change = 0; change <= 1; change++) {
+        memcpy(duplicate, vector_private + 2, 34);
+        memcpy(duplicate + 34, vector_enc_inner, sizeof vector_enc_inner);
+        duplicate[141] ^= (uint8_t)change;
+        CHECK(crypto_aes_cfb_encrypt(span_of(vector_dup_sym_key, sizeof vector_dup_sym_key), duplicate + 34,
+                                     108) == 0);
+        const struct span covered[] = {span_of(duplicate + 34, 108), object_name()};
+        crypto_hmac_sha256(span_of(vector_dup_hmac_key, sizeof vector_dup_hmac_key), covered, 2,
+                           duplicate + 2);
+        int error = tpm2_duplicate_open(span_of(duplicate, sizeof duplicate), CONTENT(vector_dup_secret),
+                                        &key, inner_key(), object_name(), &out, opened, sizeof opened);
+        CHECK(error == (change ? DPS_E_INTEGRITY : 0));
+    }
+    return 0;
+}
+
 static int test_duplicate_truncated(void)
 {
     uint8_t storage[KEY_STORAGE], opened[142];
@@ -514,6 +537,7 @@ int main(void)
         {"s06 duplicate: the activation blob's", test_duplicate_vector},
         {"s06 duplicate: made by a TPM", test_duplicate_made_by_tpm},
         {"s06 duplicate: anything changed", test_duplicate_changed},
+        {"s06 duplicate: changed under a valid outer wrap", test_duplicate_changed_inside},
         {"s06 duplicate: truncated", test_duplicate_truncated},
         {"s06 keys that are no storage keys", test_unusable_keys},
         {"s06 a modulus that RSA refuses", test_bad_modulus},

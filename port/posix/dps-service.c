@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/* dps-service: the provisioning service as a program. Here are its options and its start; the event loop is server.c, the
+ * decisions are dps/service.c. */
+#include "dps/registration_id.h"
+#include "dps/text.h"
+#include "port/posix/options.h"
+#include "port/posix/server.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY_RECORDS 4096 /* of --store memory: */
+#define MEMORY_UNDO 1024
+#define CONNECTIONS_MAX 100000
+
+/* What stands on the command line, as text and numbers. */
+struct arguments {
+    const char *listen, *proxy_listen, *cert, *key, *scope, *host, *allocation, *store, *policy_file,
+        *secret_file;
+    const char *port_file, *log;
+    const char *timeouts_ms;
+    struct posix_option_list hubs;
+    uint64_t connections, challenge_rate, total_rate;
+    bool help;
+};
+
+/* The two kinds of store, and the one that was chosen. */
+struct store {
+    struct posix_sqlite sqlite;
+    bool sqlite_open;
+    struct posix_memory memory;
+    struct dps_store interface;
+};
+
+static const char help_head[] =
+    "usage: dps-service --listen ADDR:PORT --cert PEM --key PEM --scope ID --hub NAME ... --store STORE\n"
+    "                   --policy-file FILE --secret-file FILE [option ...]\n"
+    "\n"
+    "A device provisioning service with TPM 2.0 attestation: device and management API, and a small hub.\n";
+
+static const char help_tail[] =
+    "\n"
+    "Signals: SIGTERM and SIGINT finish the requests in flight and end; SIGHUP reads certificate, key, "
+    "policies and\n"
+    "secrets again. Exit codes: 0 ok, 2 usage, 4 network or certificate, 5 store or another file.\n"
+    "\n"
+    "Example, with a certificate made for trying it out:\n"
+    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\\n"
+    "      -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem\n"
+    "  dps-service --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --scope 0ne00000A0A \\\n"
+    "      --hub hub-a.example --store sqlite:dps.db --policy-file policies.json --secret-file secret\n";
+
+/* The first three groups are for --help; the last one is for tests, which cannot wait for a minute. */
+static int with_options(struct arguments *a, int argc, char *const *argv, FILE *help, char *why,
+                        size_t why_size)
+{
+    const struct posix_option network[] = {
+        {.name = "listen",
+         .argument = "ADDR:PORT",
+         .text = &a->listen,
+         .help = "listen with TLS; port 0: any free port"},
+        {.name = "cert", .argument = "PEM", .text = &a->cert, .help = "certificate chain, leaf first"},
+        {.name = "key",
+         .argument = "PEM",
+         .text = &a->key,
+         .help = "its private key, RSA or EC, not encrypted"},
+        {.name = "proxy-listen",
+         .argument = "ADDR:PORT",
+         .text = &a->proxy_listen,
+         .help = "listen with plain HTTP, for a proxy that terminates TLS;\nwith --listen or instead of it"},
+        {.name = "connections",
+         .argument = "N",
+         .number = &a->connections,
+         .maximum = CONNECTIONS_MAX,
+         .help = "at the same time; each takes up to 80 KiB (default 1024)"},
+        {.name = "port-file",
+         .argument = "FILE",
+         .text = &a->port_file,
+         .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen"},
+    };
+    const struct posix_option service[] = {
+        {.name = "scope",
+         .argument = "ID",
+         .text = &a->scope,
+         .help = "the ID scope that devices have to name"},
+        {.name = "host",
+         .argument = "NAME",
+         .text = &a->host,
+         .help = "the name that clients know the service by, which management\ntokens are made for (default "
+                 "localhost)"},
+        {.name = "hub",
+         .argument = "NAME[=WEIGHT]",
+         .list = &a->hubs,
+         .help = "a hub that devices may be assigned to; may be repeated.\nWeight 1..1000 (default 1)"},
+        {.name = "allocation",
+         .argument = "hashed|static",
+         .text = &a->allocation,
+         .help = "for enrollments that do not say: by hash and weight\n(default), or the first hub"},
+        {.name = "challenge-rate",
+         .argument = "N",
+         .number = &a->challenge_rate,
+         .maximum = 1000000,
+         .help = "challenges a minute for one registration ID (default 30;\n0: no limit)"},
+        {.name = "total-rate",
+         .argument = "N",
+         .number = &a->total_rate,
+         .maximum = 1000000,
+         .help = "challenges a second for all together (default 1000;\n0: no limit)"},
+    };
+    const struct posix_option files[] = {
+        {.name = "store",
+         .argument = "STORE",
+         .text = &a->store,
+         .help = "sqlite:FILE, or memory: (lost when the service ends)"},
+        {.name = "policy-file",
+         .argument = "FILE",
+         .text = &a->policy_file,
+         .help = "management policies with their keys; made if missing"},
+        {.name = "secret-file",
+         .argument = "FILE",
+         .text = &a->secret_file,
+         .help = "the service secret; made if missing. Keep a copy: device\nkeys are derived from it"},
+        {.name = "log",
+         .argument = "json|logfmt",
+         .text = &a->log,
+         .help = "form of the log on standard error (default logfmt)"},
+        {.name = "help", .flag = &a->help, .help = "this text"},
+    };
+    const struct posix_option hidden[] = {
+        {.name = "timeouts-ms", .argument = "NAME=MS[,...]", .text = &a->timeouts_ms, .help = ""},
+    };
+    const struct posix_option_group groups[] = {
+        {"Network", network, sizeof network / sizeof network[0]},
+        {"Service", service, sizeof service / sizeof service[0]},
+        {"Files and output", files, sizeof files / sizeof files[0]},
+        {"", hidden, sizeof hidden / sizeof hidden[0]},
+    };
+    if (help != NULL) {
+        fputs(help_head, help);
+        posix_options_help(help, groups, 3);
+        fputs(help_tail, help);
+        return 0;
+    }
+    int at = 1;
+    int error = posix_options_parse(groups, 4, argc, argv, &at, why, why_size);
+    if (error == 0 && at < argc) {
+        snprintf(why, why_size, "%s: there is nothing to be named here but options", argv[at]);
+        error = DPS_E_USAGE;
+    }
+    return error;
+}
+
+/* One of two words; null is the first. Returns: its number, or -1. */
+static int choice(const char *option, const char *given, const char *const words[2], char *why,
+                  size_t why_size)
+{
+    for (int i = 0; i < 2; i++) {
+        if (given == NULL || strcmp(given, words[i]) == 0)
+            return i;
+    }
+    snprintf(why, why_size, "--%s is %s or %s, not \"%s\"", option, words[0], words[1], given);
+    return -1;
+}
+
+static int timeouts_parse(const char *text, struct server_timeouts *t, char *why, size_t why_size)
+{
+    const struct {
+        const char *name;
+        uint32_t *ms;
+    } known[] = {{"handshake", &t->handshake}, {"head", &t->head},  {"body", &t->body},
+                 {"stall", &t->stall},         {"idle", &t->idle},  {"write", &t->write},
+                 {"linger", &t->linger},       {"drain", &t->drain}};
+    struct span rest = span_of_text(text);
+    while (rest.len > 0) {
+        struct span part, name;
+        uint64_t ms = 0;
+        bool found = false;
+        rest = dps_split(rest, ',', &part);
+        struct span value = dps_split(part, '=', &name);
+        for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++) {
+            found =
+                span_equal(name, span_of_text(known[i].name)) && dps_decimal_parse(value, 3600000, &ms) == 0;
+            if (found)
+                *known[i].ms = (uint32_t)ms;
+        }
+        if (!found) {
+            snprintf(why, why_size, "--timeouts-ms: \"%.*s\" is no time-out", (int)part.len,
+                     (const char *)part.p);
+            return DPS_E_USAGE;
+        }
+    }
+    return 0;
+}
+
+static int check_required(const struct arguments *a, char *why, size_t why_size)
+{
+    const struct {
+        const char *name, *value;
+    } required[] = {{"scope", a->scope},
+                    {"store", a->store},
+                    {"policy-file", a->policy_file},
+                    {"secret-file", a->secret_file},
+                    {"hub", a->hubs.count > 0 ? a->hubs.values[0] : NULL}};
+    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
+        if (required[i].value == NULL) {
+            snprintf(why, why_size, "--%s is missing; --help has an example", required[i].name);
+            return DPS_E_USAGE;
+        }
+    }
+    if (a->listen == NULL && a->proxy_listen == NULL)
+        snprintf(why, why_size, "nothing to listen on: give --listen, --proxy-listen or both");
+    else if ((a->listen != NULL) != (a->cert != NULL) || (a->listen != NULL) != (a->key != NULL))
+        snprintf(why, why_size, "--listen, --cert and --key belong together");
+    else if (a->connections == 0)
+        snprintf(why, why_size, "--connections must be at least 1");
+    else
+        return 0;
+    return DPS_E_USAGE;
+}
+
+static int configure_service(const struct arguments *a, struct dps_service_config *c, char *why,
+                             size_t why_size)
+{
+    static const char *const allocations[2] = {"hashed", "static"};
+    const char *host = a->host != NULL ? a->host : "localhost";
+    if (!dps_host_valid(span_of_text(host))) {
+        snprintf(why, why_size, "--host %s: this is no host name", host);
+        return DPS_E_USAGE;
+    }
+    size_t scope_len = strlen(a->scope);
+    if (scope_len > DPS_ID_SCOPE_MAX || !dps_registration_id_valid(span_of_text(a->scope))) {
+        snprintf(why, why_size, "--scope is up to %d letters and digits", DPS_ID_SCOPE_MAX);
+        return DPS_E_USAGE;
+    }
+    snprintf(c->host, sizeof c->host, "%s", host);
+    snprintf(c->id_scope, sizeof c->id_scope, "%s", a->scope);
+    c->challenges_per_minute = (uint32_t)a->challenge_rate;
+    c->challenges_per_second = (uint32_t)a->total_rate;
+    int allocation = choice("allocation", a->allocation, allocations, why, why_size);
+    if (allocation < 0)
+        return DPS_E_USAGE;
+    c->allocation = allocation == 0 ? DPS_DEFAULT_HASHED : DPS_DEFAULT_STATIC;
+    int error = 0;
+    for (size_t i = 0; i < a->hubs.count && error == 0; i++)
+        error = server_hub_add(c, a->hubs.values[i], why, why_size);
+    return error;
+}
+
+static int configure(const struct arguments *a, struct server_config *c, char *why, size_t why_size)
+{
+    static const char *const forms[2] = {"logfmt", "json"};
+    int error = check_required(a, why, why_size);
+    if (error != 0)
+        return error;
+    *c = (struct server_config){.listen = a->listen,
+                                .proxy_listen = a->proxy_listen,
+                                .certificate = a->cert,
+                                .key = a->key,
+                                .policy_file = a->policy_file,
+                                .secret_file = a->secret_file,
+                                .connections = (size_t)a->connections,
+                                .timeouts = server_timeouts_default};
+    int form = choice("log", a->log, forms, why, why_size);
+    if (form < 0)
+        return DPS_E_USAGE;
+    c->log_json = form == 1;
+    if (a->timeouts_ms != NULL)
+        error = timeouts_parse(a->timeouts_ms, &c->timeouts, why, why_size);
+    return error == 0 ? configure_service(a, &c->service, why, why_size) : error;
+}
+
+/* ---- Store ---- */
+
+static int store_open(struct store *s, const char *name, char *why, size_t why_size)
+{
+    if (strncmp(name, "sqlite:", 7) == 0 && name[7] != 0) {
+        int error = posix_sqlite_open(&s->sqlite, name + 7, why, why_size);
+        s->sqlite_open = error == 0;
+        s->interface = posix_sqlite_store(&s->sqlite);
+        return error;
+    }
+    if (strcmp(name, "memory:") != 0) {
+        snprintf(why, why_size, "--store %s: it must be sqlite:FILE or memory:", name);
+        return DPS_E_USAGE;
+    }
+    struct posix_memory_record *records = calloc(MEMORY_RECORDS, sizeof *records);
+    struct posix_memory_record *undo = calloc(MEMORY_UNDO, sizeof *undo);
+    if (records == NULL || undo == NULL) {
+        snprintf(why, why_size, "there is no memory for the store");
+        free(records);
+        free(undo);
+        return DPS_E_STORE;
+    }
+    posix_memory_init(&s->memory, records, MEMORY_RECORDS, undo, MEMORY_UNDO);
+    s->interface = posix_memory_store(&s->memory);
+    return 0;
+}
+
+static void store_close(struct store *s)
+{
+    if (s->sqlite_open)
+        posix_sqlite_close(&s->sqlite);
+    free(s->memory.records);
+    free(s->memory.undo);
+}
+
+/* ---- Start ---- */
+
+static void print_ready(const struct server *s, const struct arguments *a)
+{
+    const char *before = "dps-service: listening on";
+    const char *const addresses[2] = {a->listen, a->proxy_listen};
+    for (size_t i = 0; i < 2; i++) {
+        if (addresses[i] == NULL)
+            continue;
+        /* Not the port that was asked for but the one that it has become. */
+        int host_len = (int)(strrchr(addresses[i], ':') - addresses[i]);
+        printf("%s %.*s:%u (%s)", before, host_len, addresses[i], (unsigned)s->listeners[i].port,
+               i == 0 ? "TLS" : "plain HTTP");
+        before = " and";
+    }
+    printf(", scope %s, host %s, %zu hub%s, store %s\n", s->service_config.id_scope, s->service_config.host,
+           s->service_config.hub_count, s->service_config.hub_count == 1 ? "" : "s", a->store);
+    (void)fflush(stdout);
+}
+
+/* Plain HTTP that others can reach shows them challenges, tokens and what is managed: it is allowed, because a proxy may
+ * well be on another machine, but not silently. */
+static void warn_about_proxy(const char *address)
+{
+    if (address == NULL || strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+        strncmp(address, "localhost:", 10) == 0)
+        return;
+    fprintf(stderr,
+            "dps-service: warning: --proxy-listen %s is plain HTTP and not a loopback address; make sure "
+            "that only "
+            "the proxy can reach it\n",
+            address);
+}
+
+static int write_port_file(const struct server *s, const char *path)
+{
+    uint8_t text[32];
+    struct tpm2_writer w = tpm2_writer_over(text, sizeof text);
+    for (size_t i = 0; i < 2; i++) {
+        if (s->listeners[i].fd < 0)
+            continue;
+        dps_write_decimal(&w, s->listeners[i].port);
+        dps_write_text(&w, "\n");
+    }
+    return posix_file_replace(path, tpm2_written(&w), 0644);
+}
+
+static enum posix_exit exit_code(int error)
+{
+    switch (error) {
+    case 0:
+        return POSIX_EXIT_OK;
+    case DPS_E_USAGE:
+        return POSIX_EXIT_USAGE;
+    case DPS_E_TLS:
+    case DPS_E_STREAM:
+        return POSIX_EXIT_NETWORK;
+    default:
+        return POSIX_EXIT_STORE;
+    }
+}
+
+static int serve(const struct arguments *a, struct server_config *config, char *why, size_t why_size)
+{
+    static struct server server; /* half a megabyte: too much for a stack */
+    static struct store store;
+    int error = store_open(&store, a->store, why, why_size);
+    if (error != 0)
+        return error;
+    warn_about_proxy(a->proxy_listen);
+    error = server_open(&server, config, &store.interface, stdout, why, why_size);
+    if (error == 0) {
+        if (a->port_file != NULL && (error = write_port_file(&server, a->port_file)) != 0)
+            snprintf(why, why_size, "%s cannot be written", a->port_file);
+        if (error == 0) {
+            print_ready(&server, a);
+            error = server_run(&server);
+            snprintf(why, why_size, "the event loop failed");
+        }
+        server_close(&server);
+    }
+    store_close(&store);
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    static struct server_config config;
+    char why[512] = "";
+    struct arguments a = {.connections = 1024, .challenge_rate = 30, .total_rate = 1000};
+    int error = with_options(&a, argc, argv, NULL, why, sizeof why);
+    if (error == 0 && a.help) {
+        (void)with_options(&a, argc, argv, stdout, why, sizeof why);
+        return POSIX_EXIT_OK;
+    }
+    if (error == 0)
+        error = configure(&a, &config, why, sizeof why);
+    if (error == 0)
+        error = serve(&a, &config, why, sizeof why);
+    if (error != 0)
+        fprintf(stderr, "dps-service: %s\n", why);
+    return exit_code(error);
+}

@@ -3,61 +3,121 @@
 CC ?= cc
 BUILD ?= build
 CFLAGS ?= -O2 -g
+DEPS ?= yes
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
        -Wcast-qual -Wundef -Werror
 CPPFLAGS += -I.
 ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections $(CFLAGS)
 
+# V=1 shows the commands.
+Q = $(if $(V),,@)
+SAY = $(if $(V),@:,@printf '  %-4s %s\n')
+
 # Every .c of a directory is built; nothing can lie in the tree unbuilt.
 CORE_SRC = $(wildcard crypto/*.c tpm/*.c dps/*.c)
 PORT_SRC = port/drive.c $(filter-out port/posix/dps-%.c,$(wildcard port/posix/*.c))
 PROGRAMS = $(patsubst port/posix/%.c,$(BUILD)/%,$(wildcard port/posix/dps-*.c))
-UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+PORT_TESTS = $(patsubst tests/port/%.c,$(BUILD)/port-tests/%,$(wildcard tests/port/test_*.c))
+TEST_TOOLS = $(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c))
 
 CORE_OBJ = $(CORE_SRC:%.c=$(BUILD)/obj/%.o)
 PORT_OBJ = $(PORT_SRC:%.c=$(BUILD)/obj/%.o)
-VECTOR_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c))
+TEST_OBJ = $(BUILD)/obj/tests/unit/test.o $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c))
+PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
+                $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
+PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
+SYSTEM_LIBS = -lbearssl -ltpms -lsqlite3
 
 .PHONY: all
 all: $(BUILD)/libtpmdps.a $(PROGRAMS)
 
+.PHONY: help
+help:
+	@echo 'make              the libraries and programs, into $(BUILD)/ (needs libbearssl-dev libtpms-dev libsqlite3-dev)'
+	@echo 'make demo         install what is missing, build, and tell the whole story on an in-process TPM'
+	@echo 'make check        install what is missing, build, and run all tests (under 10 minutes)'
+	@echo 'make check-all    make check, and whatever takes longer'
+	@echo 'make setup        only install what make check needs (apt-get; DEPS=no only looks)'
+	@echo 'make lint         format, static analysis and structure rules'
+	@echo 'make clean        remove $(BUILD)/'
+	@echo 'Variables: CC CFLAGS BUILD; V=1 shows commands; DEPS=no never installs.'
+
 $(BUILD)/libtpmdps.a: $(CORE_OBJ)
-	rm -f $@
-	ar rcs $@ $^
+	$(SAY) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
-	rm -f $@
-	ar rcs $@ $^
+	$(SAY) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/obj/port/posix/%.o: port/posix/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
-
+# The core and the portable part of port/ are plain C11; what stands on a system may use it.
+SYSTEM_DIRS = port/posix tests/port tests/e2e
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),-D_GNU_SOURCE) $(ALL_CFLAGS) \
+	    -MMD -MP -c -o $@ $<
 
-$(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
-	$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ -lbearssl -ltpms -lsqlite3
+$(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(PORT_LIBS)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
 
-.PHONY: unit
-unit: $(UNIT)
-$(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/test.o $(VECTOR_OBJ) $(BUILD)/libtpmdps.a
+$(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ -lbearssl
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lbearssl
 
-# Tests of the port: they need a system, libtpms, swtpm and SQLite.
-PORT_TESTS = $(patsubst tests/port/%.c,$(BUILD)/port-tests/%,$(wildcard tests/port/test_*.c))
-PORT_TEST_OBJ = $(BUILD)/obj/tests/port/support.o $(BUILD)/obj/tests/unit/test.o $(BUILD)/obj/port/none/none.o
-.PHONY: port-tests
-port-tests: $(PORT_TESTS)
-$(BUILD)/obj/tests/port/%.o: tests/port/%.c
+$(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
-$(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(BUILD)/libtpmdps-posix.a \
-               $(BUILD)/libtpmdps.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+
+$(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ -lbearssl -ltpms -lsqlite3
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+
+.PHONY: tests
+tests: $(UNIT_TESTS) $(PORT_TESTS) $(TEST_TOOLS)
+
+# ---- Set-up: each of these is done once per machine, and says what it does ---------------------------------------------
+
+.PHONY: setup-build setup
+setup-build:
+	@DEPS=$(DEPS) tests/setup.sh build
+setup:
+	@DEPS=$(DEPS) tests/setup.sh build check
+
+# ---- What a newcomer and every commit should run ------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup-build
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh $(BUILD)
+
+# The same tests twice: as they are, and with the sanitizers. clang compiles everything once more, for its warnings.
+ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+UNIT_NAMES = $(notdir $(UNIT_TESTS))
+PORT_NAMES = $(notdir $(PORT_TESTS))
+E2E = $(wildcard tests/e2e/*_test.py tests/e2e/*_test.sh)
+LINT = $(wildcard tests/lint/*.sh tests/lint/*.py)
+
+.PHONY: check
+check: setup
+	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
+	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
+	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/run.sh \
+	    $(UNIT_TESTS) $(PORT_TESTS) \
+	    $(UNIT_NAMES:%=$(BUILD)/asan/unit/%) $(PORT_NAMES:%=$(BUILD)/asan/port-tests/%) $(E2E) $(LINT)
+
+.PHONY: lint
+lint:
+	@BUILD=$(BUILD) prove --timer --exec tests/run.sh $(LINT)
+
+.PHONY: check-all
+check-all: check
 
 .PHONY: clean
 clean:

@@ -101,6 +101,12 @@ static const struct dps_step send_flow[] = {
     {10, NOBODY, "done", NULL, NULL},
 };
 
+static const struct dps_step ek_flow[] = {
+    {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
+    {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
+    {1, NOBODY, "done", NULL, NULL},
+};
+
 static const struct dps_step keys_flow[] = {
     {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
     {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
@@ -813,6 +819,11 @@ int dps_device_send(struct dps_device *d, const struct dps_device_config *config
         return DPS_E_USAGE;
     }
     return begin_with_record(d, config, nonce, send_flow, record);
+}
+
+int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    return dps_engine_begin(d, config, nonce, ek_flow);
 }
 
 int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])

@@ -142,7 +142,7 @@ struct dps_device {
  *   register   steps 1, 3, 4-9 and the first hub token; ends with token, assigned_hub, device_id, and one SAVE
  *   token      a fresh hub token with the saved key (step 10)
  *   send       the same, and one telemetry message config->data to the hub
- *   read_keys  steps 1 and 3 only: ek, srk, registration_id
+ *   read_ek    step 1 only: ek, registration_id; read_keys: step 3 as well: srk
  *   own        step 3: sets authorizations, derives the SRK, persists if asked
  *   clear      TPM2_Clear: a new owner; afterwards ek and srk are read again
  *   seal       config->data sealed under the SRK; unseal gives it back: dps_device_result */
@@ -151,6 +151,7 @@ int dps_device_token(struct dps_device *d, const struct dps_device_config *confi
                      struct span record);
 int dps_device_send(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
                     struct span record);
+int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
 int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
 int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
 int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/drive.h"
 #include "tpm/rc.h"
+#include "tpm/wire.h"
 #include <string.h>
 
 /* A device without a clock still refuses certificates that had expired when this code was written: 2026-01-01. */
 #define TIME_FLOOR UINT64_C(1767225600)
+#define RETRY_LAST_MS 20000 /* the last wait of port_tpm_ask: 40 s in all */
 
 static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what, struct span bytes)
 {
@@ -13,8 +15,9 @@ static void trace(struct port *port, unsigned step, enum port_trace_kind kind, c
     }
 }
 
-int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
-                 size_t capacity, struct span *answer)
+/* One exchange, as it is. */
+static int exchange(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
+                    size_t capacity, struct span *answer)
 {
     size_t len = 0;
     trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
@@ -27,14 +30,31 @@ int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span
     return error;
 }
 
+int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
+                 size_t capacity, struct span *answer)
+{
+    int error = 0;
+    for (uint32_t wait_ms = 10; error == 0; wait_ms *= 2) {
+        error = exchange(port, step, what, command, response, capacity, answer);
+        struct tpm2_reader r = tpm2_reader_over(*answer);
+        (void)tpm2_read_bytes(&r, 6); /* tag and size */
+        const uint32_t rc = tpm2_read_u32(&r);
+        if (r.error != 0 || !tpm2_rc_decode(rc).retry || wait_ms > RETRY_LAST_MS) {
+            break;
+        }
+        error = port->clock.sleep_ms(port->clock.context, wait_ms);
+    }
+    return error;
+}
+
 static void ask_tpm(struct port_drive *drive, struct dps_device *d)
 {
     size_t room;
     struct span answer;
     uint8_t *in = dps_device_tpm_in(d, &room);
     const uint64_t begin = drive->port->clock.monotonic_ms(drive->port->clock.context);
-    const int error = port_tpm_ask(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d),
-                                   in, room, &answer);
+    const int error = exchange(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d), in,
+                               room, &answer);
     drive->tpm_ms += drive->port->clock.monotonic_ms(drive->port->clock.context) - begin;
     if (error != 0) {
         dps_device_fail(d, error);

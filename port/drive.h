@@ -30,13 +30,13 @@ struct port_drive {
 
 /* Run the engine that one of dps_device_register ... has begun until it is done or has failed. Connections are always TLS
  * with certificate and host name verified against trust; trust may be null if the flow uses no network.
- * Certificate dates are checked against the port's clock; a device without one takes the build's idea of "now" from
- * port_drive_time_floor, and the token's time from the service's Date header.
+ * Certificate dates are checked against the port's clock, or without one against the beginning of 2026; the token's time then
+ * comes from the service's Date header.
  * Returns: 0; the engine's error otherwise (d->error). */
 int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust, struct dps_device *d);
 
 /* Send one command outside of any flow and receive its response (GetCapability, NV_Read, ... of tools), with the same
- * retries as the engine has. Returns: 0; the transport's error. */
+ * retries as the engine has. command must not stand in response. Returns: 0; the transport's error. */
 int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
                  size_t capacity, struct span *answer);
 

@@ -7,8 +7,8 @@
 #define CREATION_PARAMETERS                                                                                  \
     TPM2_MEMBERS({"inSensitive", &tpm2_shape_sensitive_create, "What is secret about the new object."},      \
                  {"inPublic", &tpm2_shape_public, "The template: what the object shall be."},                \
-                 {"outsideInfo", &tpm2_shape_data, "Recorded with the object; here nothing."},               \
-                 {"creationPCR", &tpm2_shape_pcr_selections, "Registers to record; here none."})
+                 {"outsideInfo", &tpm2_shape_data, "Recorded with the object; nothing as a rule."},          \
+                 {"creationPCR", &tpm2_shape_pcr_selections, "Registers to record; none as a rule."})
 #define CREATION_RESULTS                                                                                     \
     {"creationData", &tpm2_shape_creation_data, "How and where the object was made."},                       \
         {"creationHash", &tpm2_shape_digest, "The hash of creationData."},                                   \
@@ -214,13 +214,13 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .handles = TPM2_MEMBERS({"authHandle", &tpm2_shape_handle, "Whose password is proven."},
                                 {"policySession", &tpm2_shape_handle, "The session that records the proof."}),
         .parameters = TPM2_MEMBERS(
-            {"nonceTPM", &tpm2_shape_nonce, "Empty: the proof is not limited to one use of the session."},
-            {"cpHashA", &tpm2_shape_digest, "Empty: the proof is not limited to one command."},
-            {"policyRef", &tpm2_shape_nonce, "Empty: nothing else enters the policy."},
+            {"nonceTPM", &tpm2_shape_nonce, "Limits the proof to one use of the session, unless empty."},
+            {"cpHashA", &tpm2_shape_digest, "Limits the proof to one command, unless empty."},
+            {"policyRef", &tpm2_shape_nonce, "What else enters the policy, unless empty."},
             {"expiration", &tpm2_shape_u32, "Seconds that the proof holds; 0: as long as the session."}),
         .response =
             TPM2_MEMBERS({"timeout", &tpm2_shape_timeout, "When the ticket expires; empty: there is none."},
-                         {"policyTicket", &tpm2_shape_tk_auth, "Proof to use later; none was asked for."}),
+                         {"policyTicket", &tpm2_shape_tk_auth, "Proof to use later, if one was asked for."}),
     },
     {
         .name = "TPM2_PolicyGetDigest",

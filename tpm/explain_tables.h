@@ -87,7 +87,6 @@ struct tpm2_command_table {
 extern const struct tpm2_command_table tpm2_command_tables[];
 
 /* explain_types.c: the types of Part 2, by Part 2's names without prefix where that is clear. */
-extern const struct tpm2_shape tpm2_shape_u8;
 extern const struct tpm2_shape tpm2_shape_u16;
 extern const struct tpm2_shape tpm2_shape_u32;
 extern const struct tpm2_shape tpm2_shape_yes_no;

@@ -169,7 +169,6 @@ static const struct tpm2_bit session_bits[] = {
 
 /* ---- Integers ---------------------------------------------------------------------------------------------- */
 
-const struct tpm2_shape tpm2_shape_u8 = {.layout = TPM2_UINT, .width = 1, .type = "UINT8"};
 const struct tpm2_shape tpm2_shape_u16 = {.layout = TPM2_UINT, .width = 2, .type = "UINT16"};
 const struct tpm2_shape tpm2_shape_u32 = {.layout = TPM2_UINT, .width = 4, .type = "UINT32"};
 const struct tpm2_shape tpm2_shape_yes_no = {
@@ -275,8 +274,7 @@ static const struct tpm2_shape hmac_or_password = {
         {EXACT, TPM2_RS_PW, &tpm2_shape_auth, "The authValue itself: who listens on the bus reads it.",
          false},
         {HANDLE_TYPE, (uint32_t)TPM2_HT_POLICY_SESSION << TPM2_HT_SHIFT, &tpm2_shape_auth,
-         "Empty: the policy is proof enough; else an HMAC, or the authValue that the policy asks for.",
-         false},
+         "Nothing if the policy is proof enough; else an HMAC, or the authValue that it asks for.", false},
         {0, 0, &tpm2_shape_digest, "An HMAC over the command, made with the session's key.", false},
         {.last = true}}};
 const struct tpm2_shape tpm2_shape_auth_command = {

@@ -169,7 +169,7 @@ static void explain_persistent(struct device_tool *t, const struct certificate *
 
 static void explain_mismatch(struct device_tool *t, const struct certificate *c, FILE *out)
 {
-    fputs("EK certificate    ", out);
+    fputs(out == stdout ? "EK certificate    " : "dps-device: EK certificate: ", out);
     if (t->engine.ek_handle == TPM2_HANDLE_EK)
         explain_persistent(t, c, out);
     else if (t->config.ek_template == DPS_EK_AZURE_SDK)
@@ -263,20 +263,16 @@ static const struct form *form_called(const char *name)
     return NULL;
 }
 
-/* The engine reads both keys; here only the EK matters, so that a TPM whose owner keeps the authorization to himself can
- * still be enrolled. */
 static int read_ek(struct device_tool *t)
 {
     uint8_t nonce[32];
     int exit_code = device_nonce(t, nonce);
     if (exit_code != 0)
         return exit_code;
-    int error = dps_device_read_keys(&t->engine, &t->config, nonce);
+    int error = dps_device_read_ek(&t->engine, &t->config, nonce);
     if (error == 0)
         error = port_drive(&t->drive, &t->port, NULL, &t->engine);
-    if (error != 0 && !(error == DPS_E_TPM_RC && t->engine.ek_len > 0))
-        return device_report(t, error);
-    return 0;
+    return error != 0 ? device_report(t, error) : 0;
 }
 
 int device_ek(struct device_tool *t)

@@ -20,7 +20,7 @@ static const struct {
              "secret shared by "
              "all its nodes?"},
     {401006, "set this system's clock: the token was already over when it arrived"},
-    {403201, "ask whoever enrolled this device to enable it (dps-admin enroll --enable, or the portal)"},
+    {403201, "ask whoever enrolled this device to enable it (dps-admin or the portal)"},
     {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name "
              "with --id"},
     {404202, "give the ID scope of this service with --scope"},
@@ -54,8 +54,10 @@ static void print_service_words(const struct dps_device *d)
     if (d->service_error != 0)
         fprintf(stderr, ", error %u", (unsigned)d->service_error);
     if (d->message_len > 0) {
+        /* Its full stop would meet ours. */
+        bool stop = d->message[d->message_len - 1] == '.';
         fputs(", \"", stderr);
-        device_print_text(stderr, span_of(d->message, d->message_len));
+        device_print_text(stderr, span_of(d->message, (size_t)d->message_len - stop));
         fputc('"', stderr);
     }
 }
@@ -104,6 +106,7 @@ static void advise_tls(const struct device_tool *t, const char *host)
         break;
     case BR_ERR_UNKNOWN_TYPE:
     case BR_ERR_BAD_VERSION:
+    case BR_ERR_UNSUPPORTED_VERSION:
         fprintf(stderr, "see whether this port speaks TLS, version 1.2 or with 1.2 allowed");
         break;
     default:
@@ -133,8 +136,9 @@ void device_explain_network(const struct device_tool *t, int error)
     if (t->watch.reason[0] != 0) {
         explain_connect(t, host, port);
     } else if (error == DPS_E_TLS) {
-        fprintf(stderr, "TLS with %s:%u: %s. What to do: ", host, (unsigned)port,
-                crypto_tls_error_text(t->drive.tls_error));
+        const char *text = crypto_tls_error_text(t->drive.tls_error);
+        bool question = text[strlen(text) - 1] == '?';
+        fprintf(stderr, "TLS with %s:%u: %s%s What to do: ", host, (unsigned)port, text, question ? "" : ".");
         advise_tls(t, host);
         fputs(".\n", stderr);
     } else if (error == DPS_E_TIMEOUT) {

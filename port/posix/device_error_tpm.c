@@ -18,6 +18,12 @@ struct situation {
     "`dps-device flush`, "                                                                                   \
     "which removes what a killed program left behind"
 
+/* The lockout authority does not get several tries, as the keys do: one that was wrong, and it is locked. */
+#define LOCKOUT_HAPPENED "a wrong lockout authorization was given before, and the lockout authority is locked"
+#define LOCKOUT_TO_DO                                                                                        \
+    "wait, with the TPM powered: `dps-device info` says how many seconds; or clear the TPM in the "          \
+    "firmware's set-up (BIOS)"
+
 static const struct situation situations[] = {
     {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_INTEGRITY,
      "the challenge was made for another EK, or for another SRK",
@@ -50,6 +56,8 @@ static const struct situation situations[] = {
     {0, TPM2_RC_SESSION_MEMORY, "there is no free slot for another session", ROOM_TO_DO},
     {0, TPM2_RC_SESSION_HANDLES, "there is no free handle for another session", ROOM_TO_DO},
     {0, TPM2_RC_MEMORY, NULL, ROOM_TO_DO},
+    {TPM2_CC_CLEAR, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
+    {TPM2_CC_HIERARCHY_CHANGE_AUTH, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
     {0, TPM2_RC_LOCKOUT, "too many wrong authorizations were given, and the TPM is locked",
      "wait: `dps-device info` says how long until a try is forgiven; the owner can also end it with the "
      "lockout "
@@ -112,10 +120,8 @@ static bool explain_authorization(const struct device_tool *t, const struct devi
         if (hierarchies[i].handle != r->handles[0])
             continue;
         bool given = t->auth_value[i].len > 0;
-        fprintf(stderr,
-                given ? "the %s authorization that was given is wrong"
-                      : "the owner has set an %s authorization",
-                hierarchies[i].name);
+        fprintf(stderr, "the %s authorization %s", hierarchies[i].name,
+                given ? "that was given is wrong" : "is set and was not given");
         if (code == TPM2_RC_AUTH_FAIL)
             fputs(", and this try counts towards the lockout", stderr);
         fprintf(stderr, ". What to do: give the right one with --%s-auth-file FILE or in DPS_%s_AUTH.\n",

@@ -167,13 +167,19 @@ static int print_commands(struct device_tool *t, struct facts *f)
     return 0;
 }
 
-static const char *kind_of(struct span public_2b)
+static const char *kind_of(struct device_tool *t, uint32_t handle)
 {
+    struct span public_2b;
     struct tpm2_public area;
     const struct tpm2_public ek = tpm2_template_ek_l1();
     const struct tpm2_public srk = tpm2_template_srk();
-    if (tpm2_public_parse_2b(public_2b, &area) != 0)
+    int error = device_read_public(t, handle, &public_2b);
+    if (error == 0)
+        error = tpm2_public_parse_2b(public_2b, &area);
+    if (error == DPS_E_ALGORITHM)
         return "a key of a kind that the flow does not use (ECC, another hash, ...)";
+    if (error != 0)
+        return "a key that cannot be read";
     if (tpm2_public_matches(&area, &ek))
         return "an EK: RSA-2048, policy of the TCG's template";
     if (tpm2_public_matches(&area, &srk))
@@ -194,9 +200,7 @@ static int print_persistent(struct device_tool *t)
         puts("Persistent    no keys: EK and SRK are derived when they are needed (own --persist would keep "
              "them)");
     for (size_t i = 0; i < count; i++) {
-        struct span public_2b;
-        const char *kind = device_read_public(t, handles[i], &public_2b) == 0 ? kind_of(public_2b)
-                                                                              : "a key that cannot be read";
+        const char *kind = kind_of(t, handles[i]);
         printf("%s0x%08X %s\n", i == 0 ? "Persistent    " : "              ", (unsigned)handles[i], kind);
     }
     return 0;
@@ -227,8 +231,11 @@ static int print_nv(struct device_tool *t, struct facts *f)
         {TPM2_NV_EK_CERTIFICATE_RSA2048, "EK certificate, RSA-2048"},
         {TPM2_NV_EK_NONCE_RSA2048, "EK nonce, RSA-2048"},
         {TPM2_NV_EK_TEMPLATE_RSA2048, "EK template, RSA-2048"},
-        {TPM2_NV_EK_CERTIFICATE_ECC_P256, "EK certificate, ECC P-256"},
+        {TPM2_NV_EK_CERTIFICATE_ECC_P256, "EK certificate, ECC P-256: not for this program"},
         {TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH, "EK certificate, RSA-2048, high range"},
+        {0x01C00014, "EK certificate, ECC P-256, high range: not for this program"},
+        {0x01C00016, "EK certificate, ECC P-384: not for this program"},
+        {0x01C0001C, "EK certificate, RSA-3072: not for this program"},
     };
     uint32_t indexes[DEVICE_HANDLES_MAX];
     size_t count;

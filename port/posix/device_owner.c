@@ -53,6 +53,19 @@ static void tell_what_was_set(const struct device_tool *t)
                           : " authorization");
 }
 
+/* An empty try at a lockout authorization that is set would lock its authority, by default for a day. So the TPM is asked
+ * first; one that does not tell is taken at the user's word. */
+static int check_lockout_auth(struct device_tool *t)
+{
+    uint32_t permanent;
+    if (t->config.lockout_auth.len > 0 || device_property(t, TPM2_PT_PERMANENT, &permanent) != 0 ||
+        (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) == 0)
+        return 0;
+    device_say("the lockout authorization is set and was not given. What to do: --lockout-auth-file FILE or "
+               "DPS_LOCKOUT_AUTH. Nothing was tried, because a wrong try locks the lockout authority");
+    return POSIX_EXIT_TPM;
+}
+
 int device_own(struct device_tool *t)
 {
     int exit_code = device_open(t);
@@ -65,6 +78,10 @@ int device_own(struct device_tool *t)
         }
     }
     t->config.persist = t->options.persist;
+    if (t->config.new_lockout_auth.len > 0)
+        exit_code = check_lockout_auth(t);
+    if (exit_code != 0)
+        return exit_code;
     exit_code = run(t, dps_device_own);
     tell_what_was_set(t);
     if (exit_code == 0)
@@ -85,6 +102,8 @@ int device_clear(struct device_tool *t)
         return POSIX_EXIT_USAGE;
     }
     int exit_code = device_open(t);
+    if (exit_code == 0)
+        exit_code = check_lockout_auth(t);
     if (exit_code == 0)
         exit_code = run(t, dps_device_clear);
     if (exit_code == 0) {

@@ -133,6 +133,7 @@ int device_register(struct device_tool *t)
     print_line("Device", t->engine.device_id);
     print_line("Hub", t->engine.assigned_hub);
     print_line("Substatus", t->engine.substatus[0] != 0 ? t->engine.substatus : "-");
+    print_line("State", o->state);
     print_effort(t);
     return 0;
 }

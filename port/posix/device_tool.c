@@ -222,6 +222,8 @@ int device_input(struct device_tool *t, const char *path, size_t capacity, struc
         device_say("%s is longer than the %zu bytes that this command takes", name, capacity);
     else if (error != 0)
         device_say("%s: %s", name, strerror(errno));
+    if (error == DPS_E_SPACE)
+        return POSIX_EXIT_USAGE;
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 

@@ -101,6 +101,7 @@ static const struct posix_option options_ek[] = {
      .help = "also write the EK certificate there, as DER"},
 };
 static const struct posix_option options_own[] = {
+    OPTION_EK_TEMPLATE,
     {.name = "new-owner-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_owner_auth_file,
@@ -204,8 +205,9 @@ static const struct command commands[] = {
      device_unseal, OPTIONS(options_unseal)},
     {"info", "What this TPM is, can do and holds", "dps-device --tpm /dev/tpmrm0 info", device_info, NULL, 0},
     {"flush",
-     "Remove keys and sessions that a killed program left in the TPM. Only without a resource\n"
-     "manager, and only if no other program uses the TPM: it removes theirs as well",
+     "Remove keys and sessions that a killed program left in the TPM\n"
+     "(only without a resource manager, and only if no other program uses the TPM: it\n"
+     "removes theirs as well)",
      "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

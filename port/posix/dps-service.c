@@ -39,9 +39,9 @@ static const char help_head[] =
 
 static const char help_tail[] =
     "\n"
-    "Signals: SIGTERM and SIGINT finish the requests in flight and end; SIGHUP reads certificate, key, "
-    "policies and\n"
-    "secrets again. Exit codes: 0 ok, 2 usage, 4 network or certificate, 5 store or another file.\n"
+    "Signals: SIGTERM and SIGINT finish the requests in flight and end; SIGHUP reads certificate, key,\n"
+    "policies and secrets again.\n"
+    "Exit codes: 0 ok, 2 usage, 4 network or certificate, 5 store or another file.\n"
     "\n"
     "Example, with a certificate made for trying it out:\n"
     "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\\n"
@@ -49,115 +49,123 @@ static const char help_tail[] =
     "  dps-service --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --scope 0ne00000A0A \\\n"
     "      --hub hub-a.example --store sqlite:dps.db --policy-file policies.json --secret-file secret\n";
 
-/* The first three groups are for --help; the last one is for tests, which cannot wait for a minute. */
-static int with_options(struct arguments *a, int argc, char *const *argv, FILE *help, char *why,
-                        size_t why_size)
+/* The tables point into this one, which is why it is not inside of main. */
+static struct arguments given = {.connections = 1024, .challenge_rate = 30, .total_rate = 1000};
+
+static const struct posix_option network[] = {
+    {.name = "listen",
+     .argument = "ADDR:PORT",
+     .text = &given.listen,
+     .help = "listen with TLS; port 0: any free port"},
+    {.name = "cert", .argument = "PEM", .text = &given.cert, .help = "certificate chain, leaf first"},
+    {.name = "key",
+     .argument = "PEM",
+     .text = &given.key,
+     .help = "its private key, RSA or EC, not encrypted"},
+    {.name = "proxy-listen",
+     .argument = "ADDR:PORT",
+     .text = &given.proxy_listen,
+     .help = "listen with plain HTTP, for a proxy that terminates TLS;\nwith --listen or instead of it"},
+    {.name = "connections",
+     .argument = "N",
+     .number = &given.connections,
+     .maximum = CONNECTIONS_MAX,
+     .help = "at the same time; each takes up to 80 KiB (default 1024)"},
+    {.name = "port-file",
+     .argument = "FILE",
+     .text = &given.port_file,
+     .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen"},
+};
+static const struct posix_option service[] = {
+    {.name = "scope",
+     .argument = "ID",
+     .text = &given.scope,
+     .help = "the ID scope that devices have to name"},
+    {.name = "host",
+     .argument = "NAME",
+     .text = &given.host,
+     .help = "the name that clients know the service by, which management\ntokens are made for (default "
+             "localhost)"},
+    {.name = "hub",
+     .argument = "NAME[=WEIGHT]",
+     .list = &given.hubs,
+     .help = "a hub that devices may be assigned to; may be repeated.\nWeight 1..1000 (default 1)"},
+    {.name = "allocation",
+     .argument = "hashed|static",
+     .text = &given.allocation,
+     .help = "for enrollments that do not say: by hash and weight\n(default), or the first hub"},
+    {.name = "challenge-rate",
+     .argument = "N",
+     .number = &given.challenge_rate,
+     .maximum = 1000000,
+     .help = "challenges a minute for one registration ID (default 30;\n0: no limit)"},
+    {.name = "total-rate",
+     .argument = "N",
+     .number = &given.total_rate,
+     .maximum = 1000000,
+     .help = "challenges a second for all together (default 1000;\n0: no limit)"},
+};
+static const struct posix_option files[] = {
+    {.name = "store",
+     .argument = "STORE",
+     .text = &given.store,
+     .help = "sqlite:FILE, or memory: (lost when the service ends)"},
+    {.name = "policy-file",
+     .argument = "FILE",
+     .text = &given.policy_file,
+     .help = "management policies with their keys; made if missing"},
+    {.name = "secret-file",
+     .argument = "FILE",
+     .text = &given.secret_file,
+     .help = "the service secret; made if missing. Keep a copy: device\nkeys are derived from it"},
+    {.name = "log",
+     .argument = "json|logfmt",
+     .text = &given.log,
+     .help = "form of the log on standard error (default logfmt)"},
+    {.name = "help", .flag = &given.help, .help = "this text"},
+};
+/* For tests, which cannot wait for a minute. */
+static const struct posix_option hidden[] = {
+    {.name = "timeouts-ms", .argument = "NAME=MS[,...]", .text = &given.timeouts_ms, .help = ""},
+};
+
+/* The last group is not for --help. */
+static const struct posix_option_group groups[] = {
+    {"Network", network, sizeof network / sizeof network[0]},
+    {"Service", service, sizeof service / sizeof service[0]},
+    {"Files and output", files, sizeof files / sizeof files[0]},
+    {"", hidden, sizeof hidden / sizeof hidden[0]},
+};
+
+#define GROUPS (sizeof groups / sizeof groups[0])
+
+static void print_help(void)
 {
-    const struct posix_option network[] = {
-        {.name = "listen",
-         .argument = "ADDR:PORT",
-         .text = &a->listen,
-         .help = "listen with TLS; port 0: any free port"},
-        {.name = "cert", .argument = "PEM", .text = &a->cert, .help = "certificate chain, leaf first"},
-        {.name = "key",
-         .argument = "PEM",
-         .text = &a->key,
-         .help = "its private key, RSA or EC, not encrypted"},
-        {.name = "proxy-listen",
-         .argument = "ADDR:PORT",
-         .text = &a->proxy_listen,
-         .help = "listen with plain HTTP, for a proxy that terminates TLS;\nwith --listen or instead of it"},
-        {.name = "connections",
-         .argument = "N",
-         .number = &a->connections,
-         .maximum = CONNECTIONS_MAX,
-         .help = "at the same time; each takes up to 80 KiB (default 1024)"},
-        {.name = "port-file",
-         .argument = "FILE",
-         .text = &a->port_file,
-         .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen"},
-    };
-    const struct posix_option service[] = {
-        {.name = "scope",
-         .argument = "ID",
-         .text = &a->scope,
-         .help = "the ID scope that devices have to name"},
-        {.name = "host",
-         .argument = "NAME",
-         .text = &a->host,
-         .help = "the name that clients know the service by, which management\ntokens are made for (default "
-                 "localhost)"},
-        {.name = "hub",
-         .argument = "NAME[=WEIGHT]",
-         .list = &a->hubs,
-         .help = "a hub that devices may be assigned to; may be repeated.\nWeight 1..1000 (default 1)"},
-        {.name = "allocation",
-         .argument = "hashed|static",
-         .text = &a->allocation,
-         .help = "for enrollments that do not say: by hash and weight\n(default), or the first hub"},
-        {.name = "challenge-rate",
-         .argument = "N",
-         .number = &a->challenge_rate,
-         .maximum = 1000000,
-         .help = "challenges a minute for one registration ID (default 30;\n0: no limit)"},
-        {.name = "total-rate",
-         .argument = "N",
-         .number = &a->total_rate,
-         .maximum = 1000000,
-         .help = "challenges a second for all together (default 1000;\n0: no limit)"},
-    };
-    const struct posix_option files[] = {
-        {.name = "store",
-         .argument = "STORE",
-         .text = &a->store,
-         .help = "sqlite:FILE, or memory: (lost when the service ends)"},
-        {.name = "policy-file",
-         .argument = "FILE",
-         .text = &a->policy_file,
-         .help = "management policies with their keys; made if missing"},
-        {.name = "secret-file",
-         .argument = "FILE",
-         .text = &a->secret_file,
-         .help = "the service secret; made if missing. Keep a copy: device\nkeys are derived from it"},
-        {.name = "log",
-         .argument = "json|logfmt",
-         .text = &a->log,
-         .help = "form of the log on standard error (default logfmt)"},
-        {.name = "help", .flag = &a->help, .help = "this text"},
-    };
-    const struct posix_option hidden[] = {
-        {.name = "timeouts-ms", .argument = "NAME=MS[,...]", .text = &a->timeouts_ms, .help = ""},
-    };
-    const struct posix_option_group groups[] = {
-        {"Network", network, sizeof network / sizeof network[0]},
-        {"Service", service, sizeof service / sizeof service[0]},
-        {"Files and output", files, sizeof files / sizeof files[0]},
-        {"", hidden, sizeof hidden / sizeof hidden[0]},
-    };
-    if (help != NULL) {
-        fputs(help_head, help);
-        posix_options_help(help, groups, 3);
-        fputs(help_tail, help);
-        return 0;
-    }
+    fputs(help_head, stdout);
+    posix_options_help(stdout, groups, GROUPS - 1);
+    fputs(help_tail, stdout);
+}
+
+static int read_options(int argc, char *const *argv, char *why, size_t why_size)
+{
     int at = 1;
-    int error = posix_options_parse(groups, 4, argc, argv, &at, why, why_size);
+    int error = posix_options_parse(groups, GROUPS, argc, argv, &at, why, why_size);
     if (error == 0 && at < argc) {
-        snprintf(why, why_size, "%s: there is nothing to be named here but options", argv[at]);
+        snprintf(why, why_size, "%s: nothing is named here but options", argv[at]);
         error = DPS_E_USAGE;
     }
     return error;
 }
 
 /* One of two words; null is the first. Returns: its number, or -1. */
-static int choice(const char *option, const char *given, const char *const words[2], char *why,
+static int choice(const char *option, const char *word, const char *const words[2], char *why,
                   size_t why_size)
 {
     for (int i = 0; i < 2; i++) {
-        if (given == NULL || strcmp(given, words[i]) == 0)
+        if (word == NULL || strcmp(word, words[i]) == 0)
             return i;
     }
-    snprintf(why, why_size, "--%s is %s or %s, not \"%s\"", option, words[0], words[1], given);
+    snprintf(why, why_size, "--%s is %s or %s, not \"%s\"", option, words[0], words[1], word);
     return -1;
 }
 
@@ -350,7 +358,7 @@ static int write_port_file(const struct server *s, const char *path)
     return posix_file_replace(path, tpm2_written(&w), 0644);
 }
 
-static enum posix_exit exit_code(int error)
+static int exit_code(int error)
 {
     switch (error) {
     case 0:
@@ -392,16 +400,15 @@ int main(int argc, char **argv)
 {
     static struct server_config config;
     char why[512] = "";
-    struct arguments a = {.connections = 1024, .challenge_rate = 30, .total_rate = 1000};
-    int error = with_options(&a, argc, argv, NULL, why, sizeof why);
-    if (error == 0 && a.help) {
-        (void)with_options(&a, argc, argv, stdout, why, sizeof why);
+    int error = read_options(argc, argv, why, sizeof why);
+    if (error == 0 && given.help) {
+        print_help();
         return POSIX_EXIT_OK;
     }
     if (error == 0)
-        error = configure(&a, &config, why, sizeof why);
+        error = configure(&given, &config, why, sizeof why);
     if (error == 0)
-        error = serve(&a, &config, why, sizeof why);
+        error = serve(&given, &config, why, sizeof why);
     if (error != 0)
         fprintf(stderr, "dps-service: %s\n", why);
     return exit_code(error);

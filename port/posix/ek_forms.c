@@ -182,6 +182,9 @@ static int read_binary(struct reading *r, struct span bytes)
                       "tpm2_createek -u or tpm2_readpublic -o wrote");
     if (bytes.len > 2 && magic >> 16 == bytes.len - 2)
         return take_tpm(r, "TPM2B_PUBLIC", span_of(bytes.p + 2, bytes.len - 2));
+    if (bytes.len > 4 && (magic & 0xFFFF) == TPM2_ALG_RSA && magic >> 16 < 1024)
+        return refuse(r, DPS_E_FORMAT, "it begins like a TPM2B_PUBLIC of %lu bytes, but there are %zu",
+                      (unsigned long)(magic >> 16) + 2, bytes.len);
     if (magic >> 16 == TPM2_ALG_RSA || magic >> 16 == TPM2_ALG_ECC)
         return take_tpm(r, "TPMT_PUBLIC", bytes);
     if (magic >> 24 == DER_SEQUENCE)
@@ -232,8 +235,10 @@ static int read_pem(struct reading *r, struct span text)
     add_form(r, "PEM");
     struct span rest = span_of(text.p + strlen(begin), text.len - strlen(begin));
     const uint8_t *label_end = memmem(rest.p, rest.len, dashes, strlen(dashes));
-    const uint8_t *body_end = memmem(rest.p, rest.len, end, strlen(end));
-    if (label_end == NULL || body_end == NULL || body_end < label_end)
+    const uint8_t *body = label_end != NULL ? label_end + strlen(dashes) : rest.p + rest.len;
+    /* Behind the label: the dashes of -----END also look like those that end a label. */
+    const uint8_t *body_end = memmem(body, rest.len - (size_t)(body - rest.p), end, strlen(end));
+    if (body_end == NULL)
         return refuse(r, DPS_E_FORMAT, "PEM: it is cut off: there is no -----END line");
     snprintf(label, sizeof label, "%.*s", (int)(label_end - rest.p), (const char *)rest.p);
     if (strstr(label, "PRIVATE KEY") != NULL)
@@ -243,7 +248,6 @@ static int read_pem(struct reading *r, struct span text)
             "private part never leaves the TPM",
             label);
     uint8_t base64[POSIX_EK_INPUT_MAX];
-    const uint8_t *body = label_end + strlen(dashes);
     size_t len = compact(span_of(body, (size_t)(body_end - body)), base64);
     if (dps_base64_decode(span_of(base64, len), base64, sizeof base64, &len) != 0 || len == 0)
         return refuse(r, DPS_E_FORMAT, "PEM: what stands in %s is not base64", label);

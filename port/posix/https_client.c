@@ -61,11 +61,12 @@ static int open_connection(struct posix_https *c)
     struct dps_entropy source = posix_entropy();
     struct port_clock clock = posix_clock();
     uint8_t entropy[32];
+    c->reached = false;
     int error = source.fill(source.context, entropy, sizeof entropy);
     if (error == 0)
         error = c->io.connect(c->io.context, c->host, c->port, POSIX_HTTPS_TIMEOUT_MS);
     if (error == 0) {
-        c->open = true;
+        c->open = c->reached = true;
         error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context),
                                         entropy, c->tls_buffer, sizeof c->tls_buffer, false);
     }

@@ -257,7 +257,11 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
     size_t first = 0;
     while (first < count && !s->connections[turn[first]].buffers->answer.wrote)
         first++;
-    /* Also without a write that worked: one that did not may have opened a transaction. */
+    if (first == count) {
+        /* Nobody was promised anything, but a write that was refused may have left a transaction open. */
+        s->store.rollback(s->store.context);
+        return;
+    }
     if (s->store.commit(s->store.context) == 0)
         return;
     s->store.rollback(s->store.context);

@@ -3,6 +3,8 @@
  *
  * authValues (passwords) never reach the output: their bytes are replaced before anything is written. Everything else is
  * shown as it was sent, the Authorization header included: whoever reads a transcript can use that token until it expires.
+ * So are keys and data that a command or response carries in clear, as on the bus: the inner key, what is sealed or unsealed.
+ * A command that this program does not know is hidden behind its header, since it may hold an authValue.
  *
  * The readable form: per message a heading and one indented line a field, at most 100 columns, with colours if out is a
  * terminal and NO_COLOR is not set [no-color.org].
@@ -19,7 +21,7 @@
  *           it could be explained
  *   fields  array, in the order of the bytes, containers before what they contain:
  *     name    string, as the specification writes it
- *     type    string: "UINT32", "TPM2B_PUBLIC" ...; "text" in HTTP messages
+ *     type    string: "UINT32", "TPM2B_PUBLIC" ...; in HTTP messages "text", "JSON" or "bytes"
  *     offset, len, depth    numbers; the leaves cover all bytes exactly once
  *     leaf    true or false
  *     value   number: of an integer, else absent
@@ -39,11 +41,13 @@ struct posix_trace {
     FILE *out;
     bool json;
     bool colour;
+    size_t column;         /* readable form: where the next character goes, from 0 */
     uint32_t command_code; /* of the last TPM command: its response does not repeat it */
     /* An HTTP response comes in pieces and is shown when it is complete. */
     struct dps_http http;
     unsigned http_step;
     const char *http_what;
+    bool http_broken; /* its rest is passed on unexplained, until the next request */
     size_t raw_len;
     size_t http_len;
     uint8_t raw[DPS_NET_BUFFER];       /* as it was sent */

@@ -37,8 +37,8 @@ int flow_enroll(struct flow *f, const char *registration_id, struct span ek, con
     uint64_t old = 0;
     static uint8_t value[DPS_RECORD_MAX];
     const struct span key = span_of_text(registration_id);
-    (void)f->service.store.get(f->service.store.context, DPS_TABLE_ENROLLMENTS, key, value, sizeof value, &len,
-                               &old);
+    (void)f->service.store.get(f->service.store.context, DPS_TABLE_ENROLLMENTS, key, value, sizeof value,
+                               &len, &old);
     dps_write_text(&w, "{\"registrationId\":");
     dps_write_json_string(&w, key);
     dps_write_text(&w, ",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
@@ -273,7 +273,8 @@ size_t flow_handles(struct flow *f, uint32_t first)
     bool more;
     struct span data;
     tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 32);
-    if (f->tpm_port.transact(f->tpm_port.context, tpm2_written(&w), buffer, sizeof buffer, &len, 60000) != 0 ||
+    if (f->tpm_port.transact(f->tpm_port.context, tpm2_written(&w), buffer, sizeof buffer, &len, 60000) !=
+            0 ||
         tpm2_get_capability_parse(span_of(buffer, len), &rc, &more, &capability, &data) != 0) {
         return 999;
     }

@@ -65,6 +65,15 @@ uint16_t support_free_port(void)
     return port;
 }
 
+pid_t support_fork(void)
+{
+    fflush(stdout); /* or the child prints it again */
+    pid_t child = fork();
+    if (child == 0)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
+
 static void play(int fd, const struct support_step *step)
 {
     uint8_t request[8192];
@@ -81,11 +90,9 @@ static void play(int fd, const struct support_step *step)
 
 pid_t support_peer(int listener, const struct support_step *steps, size_t count, bool then_silent)
 {
-    fflush(stdout);
-    pid_t child = fork();
+    pid_t child = support_fork();
     if (child != 0)
         return child;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves no peer behind */
     int fd = accept(listener, NULL, NULL);
     for (size_t i = 0; i < count; i++)
         play(fd, &steps[i]);

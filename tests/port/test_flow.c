@@ -326,7 +326,8 @@ static int s05_unknown_wrong_and_disabled(void)
     return 0;
 }
 
-static size_t write_registration(uint8_t *out, size_t size, struct span ek, struct span srk, const char *token)
+static size_t write_registration(uint8_t *out, size_t size, struct span ek, struct span srk,
+                                 const char *token)
 {
     uint8_t body[2048];
     struct tpm2_writer b = tpm2_writer_over(body, sizeof body);
@@ -336,8 +337,9 @@ static size_t write_registration(uint8_t *out, size_t size, struct span ek, stru
     dps_write_text(&b, "\",\"storageRootKey\":\"");
     dps_write_base64(&b, srk);
     dps_write_text(&b, "\"}}");
-    dps_write_text(&w, "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2019-03-31 HTTP/1.1\r\n"
-                       "Host: " FLOW_HOST "\r\n");
+    dps_write_text(&w,
+                   "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2019-03-31 HTTP/1.1\r\n"
+                   "Host: " FLOW_HOST "\r\n");
     if (token != NULL) {
         dps_write_text(&w, "Authorization: ");
         dps_write_text(&w, token);
@@ -359,12 +361,12 @@ static int s05_software_srk(void)
         uint8_t value[4];
         enum dps_refusal why;
     } cases[] = {
-        {6, {0, 3, 0x04, 0x40}, DPS_REFUSED_SRK_ATTRIBUTES},    /* neither fixedTPM nor fixedParent */
-        {6, {0, 3, 0x04, 0x62}, DPS_REFUSED_SRK_ATTRIBUTES},    /* no fixedParent */
-        {6, {0, 3, 0x04, 0x70}, DPS_REFUSED_SRK_ATTRIBUTES},    /* no fixedTPM */
-        {6, {0, 2, 0x04, 0x72}, DPS_REFUSED_SRK_ATTRIBUTES},    /* not restricted */
-        {6, {0, 7, 0x04, 0x72}, DPS_REFUSED_SRK_ATTRIBUTES},    /* signs as well */
-        {6, {0, 3, 0x04, 0x52}, DPS_REFUSED_SRK_ATTRIBUTES},    /* imported: no sensitiveDataOrigin */
+        {6, {0, 3, 0x04, 0x40}, DPS_REFUSED_SRK_ATTRIBUTES},        /* neither fixedTPM nor fixedParent */
+        {6, {0, 3, 0x04, 0x62}, DPS_REFUSED_SRK_ATTRIBUTES},        /* no fixedParent */
+        {6, {0, 3, 0x04, 0x70}, DPS_REFUSED_SRK_ATTRIBUTES},        /* no fixedTPM */
+        {6, {0, 2, 0x04, 0x72}, DPS_REFUSED_SRK_ATTRIBUTES},        /* not restricted */
+        {6, {0, 7, 0x04, 0x72}, DPS_REFUSED_SRK_ATTRIBUTES},        /* signs as well */
+        {6, {0, 3, 0x04, 0x52}, DPS_REFUSED_SRK_ATTRIBUTES},        /* imported: no sensitiveDataOrigin */
         {12, {0x00, 0x06, 0x01, 0x00}, DPS_REFUSED_SRK_PARAMETERS}, /* AES-256 */
         {22, {0x00, 0x00, 0x00, 0x03}, DPS_REFUSED_SRK_MODULUS},    /* exponent 3 */
         {28, {0x00, 0x00, 0x00, 0x00}, DPS_REFUSED_SRK_MODULUS},    /* leading zeros */
@@ -377,7 +379,8 @@ static int s05_software_srk(void)
         memcpy(srk, vector_srk_public_2b, sizeof srk);
         memcpy(srk + 6, "\x00\x03\x04\x72", 4);
         memcpy(srk + cases[i].at, cases[i].value, 4);
-        flow_ask(&f, request, write_registration(request, sizeof request, ek, span_of(srk, sizeof srk), NULL));
+        flow_ask(&f, request,
+                 write_registration(request, sizeof request, ek, span_of(srk, sizeof srk), NULL));
         CHECK(f.answer.refusal == cases[i].why);
         CHECK(f.answer.status == 400);
     }
@@ -386,7 +389,8 @@ static int s05_software_srk(void)
              write_registration(request, sizeof request, ek, span_of(vector_srk_public_2b, 284), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
     /* EK and SRK exchanged. */
-    flow_ask(&f, request, write_registration(request, sizeof request, span_of(f.device.srk, f.device.srk_len), ek, NULL));
+    flow_ask(&f, request,
+             write_registration(request, sizeof request, span_of(f.device.srk, f.device.srk_len), ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
     flow_ask(&f, request, write_registration(request, sizeof request, ek, ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_FORM);
@@ -423,15 +427,18 @@ static int s08_replayed_and_foreign_tokens(void)
         const char *token;
         enum dps_refusal why;
     } bad[] = {
-        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-2&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        {"SharedAccessSignature sr=" FLOW_SCOPE
+         "%2Fregistrations%2Fdevice-2&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
          "AAAAAAA%3D&se=1900000000",
          DPS_REFUSED_TOKEN_AUDIENCE},
-        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        {"SharedAccessSignature sr=" FLOW_SCOPE
+         "%2Fregistrations%2Fdevice-1&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
          "AAAAAAA%3D&se=1900000000",
          DPS_REFUSED_TOKEN_SIGNATURE},
         {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig=AAAA&se=1900000000",
          DPS_REFUSED_TOKEN_FORM},
-        {"SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        {"SharedAccessSignature sr=" FLOW_SCOPE
+         "%2Fregistrations%2Fdevice-1&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
          "AAAAAAA%3D&se=-1",
          DPS_REFUSED_TOKEN_FORM},
         {"Bearer x", DPS_REFUSED_TOKEN_FORM},
@@ -533,8 +540,9 @@ static int s08_second_request_without_keys(void)
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
-    dps_write_text(&w, "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2021-06-01 HTTP/1.1\r\n"
-                       "Host: " FLOW_HOST "\r\nAuthorization: ");
+    dps_write_text(&w,
+                   "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2021-06-01 HTTP/1.1\r\n"
+                   "Host: " FLOW_HOST "\r\nAuthorization: ");
     tpm2_write_bytes(&w, dps_device_token_text(&f.device));
     dps_write_text(&w, "\r\nContent-Length: 29\r\n\r\n{\"registrationId\":\"device-1\"}");
     flow_ask(&f, request, w.len);
@@ -590,8 +598,8 @@ static void refuse_response(struct flow *g, uint8_t *response, size_t *len)
 
 static int tpm_refuses(void)
 {
-    static const uint32_t codes[] = {0x101, 0x120, 0x143, 0x14c, 0x185, 0x1df, 0x2df, 0x2e5, 0x902, 0x903,
-                                     0x904, 0x921, 0x80280400};
+    static const uint32_t codes[] = {0x101, 0x120, 0x143, 0x14c, 0x185, 0x1df,     0x2df,
+                                     0x2e5, 0x902, 0x903, 0x904, 0x921, 0x80280400};
     CHECK(flow_open(&f, "refuses", true) == 0);
     f.change_response = refuse_response;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -694,7 +702,8 @@ static int torn_records(void)
     }
     for (size_t i = 0; i < f.record_len; i++) {
         f.record[i] ^= 0x20;
-        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == DPS_E_STATE);
+        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) ==
+              DPS_E_STATE);
         f.record[i] ^= 0x20;
     }
     CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
@@ -725,8 +734,8 @@ static int the_store_holds_no_secret(void)
         }
     }
     CHECK(found == 3); /* enrollment, registration, device */
-    extern bool dps_hub_key(const struct dps_service *, uint32_t, struct span, struct span, struct span, uint64_t,
-                            uint8_t[32]);
+    extern bool dps_hub_key(const struct dps_service *, uint32_t, struct span, struct span, struct span,
+                            uint64_t, uint8_t[32]);
     CHECK(dps_hub_key(&f.service, 1, span_of_text("device-1"), span_of_text(f.device.assigned_hub),
                       span_of_text("device-1"), 1, key));
     CHECK(dps_sas_signed_with(&sas, span_of(key, sizeof key)));
@@ -747,8 +756,10 @@ static int the_store_holds_no_secret(void)
 int main(void)
 {
     static const struct test tests[] = {
-        {"s01-s10 a device registers; nothing is left in the TPM, nothing is written to it", s01_to_s10_register},
-        {"s07 fifteen TPM commands with EK and SRK at hand, no NV write", s07_fifteen_commands_with_keys_at_hand},
+        {"s01-s10 a device registers; nothing is left in the TPM, nothing is written to it",
+         s01_to_s10_register},
+        {"s07 fifteen TPM commands with EK and SRK at hand, no NV write",
+         s07_fifteen_commands_with_keys_at_hand},
         {"s10 the hub accepts the delivered key, and only the last one", s10_hub_accepts_the_device},
         {"s08 a device without a clock takes the service's Date", s08_time_from_the_service},
         {"s04 the default registration ID is made of the EK", s04_default_registration_id},
@@ -758,7 +769,8 @@ int main(void)
         {"the same without persistent keys", restarted_after_every_step_without_persistent_keys},
         {"the engine may be copied at any moment", engine_may_be_copied},
         {"s03 an owner sets authorizations; without them the TPM refuses", s03_owner_sets_authorizations},
-        {"s03 clear: same EK, other SRK, old keys and seals dead, registers again", s03_clear_kills_the_old_owners_keys},
+        {"s03 clear: same EK, other SRK, old keys and seals dead, registers again",
+         s03_clear_kills_the_old_owners_keys},
         {"s07 cleared between challenge and answer", s07_cleared_between_challenge_and_answer},
         {"s05 unknown ID, wrong scope, other EK, disabled", s05_unknown_wrong_and_disabled},
         {"s05 a software key as SRK", s05_software_srk},

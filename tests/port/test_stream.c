@@ -78,8 +78,9 @@ static int write_to_a_closed_peer(void)
     CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0);
     (void)close(fd);
     (void)usleep(20000);
+    /* The first write learns of the reset; the second is the one that a signal would answer. */
     int n = 0;
-    for (int i = 0; i < 3 && n >= 0; i++)
+    for (int i = 0; i < 3; i++)
         n = p.write(p.context, (const uint8_t *)"ping", 4, 100);
     CHECK(n == DPS_E_STREAM);
     p.close(p.context);
@@ -235,13 +236,12 @@ static int proxy_answers(void)
         struct posix_stream s = {.proxy = url};
         struct port_stream p = posix_stream_port(&s);
         int result = p.connect(p.context, "dps.example", 443, TIMEOUT_MS);
-        uint8_t first = 0;
-        if (result == 0)
-            result = read_exactly(&p, &first, 1);
-        if (result != c->result || s.proxy_status != c->status || (c->result == 0 && first != 'T'))
+        if (result != c->result || s.proxy_status != c->status)
             printf("# answer %zu: %d, status %u\n", i, result, s.proxy_status);
         CHECK(result == c->result && s.proxy_status == c->status);
-        CHECK(c->result != 0 || first == 'T');
+        uint8_t first = 0;
+        if (result == 0)
+            CHECK(read_exactly(&p, &first, 1) == 0 && first == 'T');
         p.close(p.context);
         support_end(peer);
         (void)close(listener);

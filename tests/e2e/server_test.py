@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: MIT
+"""What dps-service does with clients that are slow, broken, hostile or many, and with signals and files.
+
+    python3 tests/e2e/server_test.py BUILD_DIR [test_NAME ...]
+
+TAP on standard output; needs nothing but the standard library and the openssl program."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import server_lifecycle
+from server_harness import (API, PATIENCE, SCOPE, Client, Failed, Service, check, error_code, register,
+                            request, same)
+
+
+# ---- Requests ----
+
+def test_ready(s):
+    """the ready line names the real ports, and --help has an example"""
+    line = s.read("out").splitlines()[-1]
+    check(f"127.0.0.1:{s.tls_port} (TLS)" in line and f"127.0.0.1:{s.plain_port} (plain HTTP)" in line, line)
+    check(f"scope {SCOPE}" in line and "2 hubs" in line, line)
+    text = subprocess.run([s.program, "--help"], capture_output=True, text=True, check=True).stdout
+    check("Example" in text and "--secret-file" in text and "timeouts-ms" not in text, text)
+
+
+def test_keep_alive(s):
+    """many requests on one connection, with TLS and without"""
+    for client in (s.tls(), s.plain()):
+        for _ in range(5):
+            status, headers, body = client.get("/nowhere")
+            same((status, headers["connection"]), (404, "keep-alive"), "answer")
+            same(json.loads(body)["errorCode"], 404001, "error code")
+        client.close()
+
+
+def test_connection_close(s):
+    """'Connection: close' is answered and obeyed, in good order"""
+    for client in (s.tls(), s.plain()):
+        status, headers, _ = client.get(headers="Connection: close\r\n")
+        same((status, headers["connection"]), (404, "close"), "answer")
+        client.closed()
+
+
+def test_pipelining(s):
+    """pipelined requests are answered one by one, in their order"""
+    paths = ["/nowhere", register("dev-1"), f"/enrollments/x?{API}", f"/{SCOPE}/registrations/a%00b?{API}"]
+    methods = ["GET", "PUT", "GET", "POST"]
+    alone = s.tls()
+    wanted = [error_code(alone.get(p, m)) for p, m in zip(paths, methods)]
+    check(len(set(wanted)) >= 3, f"these answers do not differ enough: {wanted}")
+    for client in (s.tls(), s.plain()):
+        for repeat in (1, 20):
+            client.send("".join(request(p, m) for p, m in zip(paths, methods)) * repeat)
+            same([error_code(client.answer()) for _ in paths * repeat], wanted * repeat, "error codes")
+        client.close()
+
+
+def test_split(s):
+    """a request in single bytes is the same request"""
+    for client in (s.tls(), s.plain()):
+        for byte in request(register(), "PUT", '{"registrationId":"dev-1"}').encode():
+            client.send(bytes([byte]))
+        same(error_code(client.answer()), 400004, "error code")
+
+
+def test_chunked(s):
+    """a chunked body is the same body"""
+    client = s.tls()
+    whole = client.get(register(), "PUT", '{"registrationId":"other"}')
+    client.send(request(register(), "PUT", headers="Transfer-Encoding: chunked\r\n")
+                + '5\r\n{"reg\r\n15\r\nistrationId":"other"}\r\n0\r\n\r\n')
+    same(error_code(client.answer()), error_code(whole), "error code")
+    same(client.get("/nowhere")[0], 404, "the next request")
+
+
+def test_smuggling(s):
+    """Content-Length beside Transfer-Encoding: 400, and nothing behind it is read"""
+    for client in (s.tls(), s.plain()):
+        client.send(request(register(), "PUT", headers="Transfer-Encoding: chunked\r\nContent-Length: 5\r\n")
+                    + "0\r\n\r\n" + request("/nowhere"))
+        status, headers, _ = client.answer()
+        same((status, headers["connection"]), (400, "close"), "answer")
+        client.closed()
+
+
+def test_too_large(s):
+    """too large a head or body: 413, which arrives although the client is still sending"""
+    for connect in (s.tls, s.plain):
+        client = connect()
+        client.send(request(register(), "PUT", headers="Content-Length: 1000000\r\n"))
+        same(client.answer()[0], 413, "announced body")
+        client.closed()
+        client = connect()
+        client.send(request(register(), "PUT", headers="Transfer-Encoding: chunked\r\n"))
+        client.send("1000\r\n" + "x" * 4096 + "\r\n")
+        try:
+            for _ in range(50):
+                client.send("1000\r\n" + "x" * 4096 + "\r\n")
+        except (ConnectionError, ssl.SSLError):
+            pass  # it has stopped listening to us, as it may
+        same(client.answer()[0], 413, "chunks")
+        client = connect()
+        client.send("GET / HTTP/1.1\r\nHost: x\r\nX: " + "a" * 5000)
+        same(client.answer()[0], 413, "head")
+        client.closed()
+
+
+def test_head_request(s):
+    """an answer to HEAD has no body"""
+    client = s.plain()
+    client.send(request("/nowhere", "HEAD"))
+    check(int(client.answer(head=True)[1]["content-length"]) > 0, "Content-Length")
+    same(client.get("/nowhere")[0], 404, "the next request")
+
+
+def test_expect(s):
+    """'Expect: 100-continue' is answered before the body comes, but not for a body that is refused"""
+    for client in (s.tls(), s.plain()):
+        client.send(request(register(), "PUT", headers="Expect: 100-continue\r\nContent-Length: 2\r\n"))
+        same(client.answer()[0], 100, "interim answer")
+        client.send("{}")
+        same(client.answer()[0], 400, "answer")
+        client.send(request(register(), "PUT", headers="Expect: 100-continue\r\nContent-Length: 999999\r\n"))
+        same(client.answer()[0], 413, "refusal")
+
+
+def test_half_closed(s):
+    """a client that closes its side behind its request still gets the answer"""
+    client = s.plain()
+    client.send(request("/nowhere"))
+    client.sock.shutdown(socket.SHUT_WR)
+    same(client.answer()[0], 404, "answer")
+    client.closed()
+
+
+# ---- TLS ----
+
+def test_resumption(s):
+    """a TLS session is resumed"""
+    first = s.tls()
+    first.get()
+    session = first.sock.session
+    first.close()
+    second = s.tls(session)
+    check(second.sock.session_reused, "the session was not reused")
+    same(second.get("/nowhere")[0], 404, "answer")
+
+
+def test_close_notify(s):
+    """the end of a TLS connection is announced; the client's announcement is answered"""
+    client = s.tls()
+    client.get()
+    client.sock.settimeout(PATIENCE)
+    client.sock.unwrap()
+
+
+def test_bad_tls(s):
+    """bytes that are not TLS are refused and hurt nobody else"""
+    for garbage in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(3000),
+                    b"\x16\x03\x03\xff\xff" + bytes(70000)):
+        raw = socket.create_connection(("127.0.0.1", s.tls_port), PATIENCE)
+        try:
+            raw.sendall(garbage)
+            while raw.recv(4096):
+                pass
+        except ConnectionError:
+            pass
+        raw.close()
+    # A good handshake, and then a record that is not the peer's.
+    client = s.tls()
+    client.get()
+    raw = socket.socket(fileno=os.dup(client.sock.fileno()))
+    raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+    client.closed(orderly=False)
+    s.wait_log("TLS failed")
+    same(s.tls().get("/nowhere")[0], 404, "the next client")
+
+
+# ---- Slow and vanishing clients ----
+
+def test_half_open_handshake(s):
+    """a TLS handshake that does not go on is ended"""
+    for sent in (b"", b"\x16\x03\x01"):
+        client = Client(socket.create_connection(("127.0.0.1", s.tls_port), PATIENCE))
+        client.send(sent)
+        took = client.closed(orderly=False)
+        check(0.5 < took < 3, f"it took {took:.2f} s")
+
+
+def trickle(client, text, seconds):
+    """Send a byte every 50 ms. Returns: the seconds until the service closed."""
+    client.sock.settimeout(0.05)
+    begin = time.monotonic()
+    for byte in text:
+        try:
+            client.send(bytes([byte]))
+            if client.sock.recv(1) == b"":
+                break
+        except (socket.timeout, ssl.SSLWantReadError):
+            pass
+        except (ConnectionError, ssl.SSLError, OSError):
+            break
+        check(time.monotonic() - begin < seconds, "it was never ended")
+    return time.monotonic() - begin
+
+
+def test_slow_head(s):
+    """a head that trickles is cut off after its time"""
+    for client in (s.tls(), s.plain()):
+        took = trickle(client, request("/" + "a" * 200).encode(), 5)
+        check(0.5 < took < 3, f"it took {took:.2f} s")
+
+
+def test_slow_body(s):
+    """so is a body, and a body that stops comes to its end earlier"""
+    for connect in (s.tls, s.plain):
+        client = connect()
+        client.send(request(register(), "PUT", headers="Content-Length: 500\r\n"))
+        took = trickle(client, b"x" * 400, 6)
+        check(1.2 < took < 4, f"trickling: it took {took:.2f} s")
+        client = connect()
+        client.send(request(register(), "PUT", headers="Content-Length: 500\r\n") + "x")
+        took = client.closed()
+        check(0.5 < took < 1.4, f"stopping: it took {took:.2f} s")
+
+
+def test_idle(s):
+    """an idle connection is closed in good order"""
+    clients = s.tls(), s.plain()
+    for client in clients:
+        client.get()
+    took = clients[0].closed()
+    check(3 < took < 6, f"it took {took:.2f} s")
+    check(clients[1].closed() < 1, "the second one stayed open")
+
+
+def test_close_mid_request(s):
+    """clients that vanish in the middle of a request leave nothing behind"""
+    before = len(s.read("log"))
+    for connect in (s.tls, s.plain):
+        for text in ("GET / HT", request(register(), "PUT", headers="Content-Length: 100\r\n") + "{"):
+            client = connect()
+            client.send(text)
+            client.close()
+    s.wait_log("in the middle of its request", before)
+    same(s.plain().get("/nowhere")[0], 404, "the next client")
+
+
+def test_slow_reader(s):
+    """a client that sends and sends and never reads is closed, and costs one buffer"""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", s.plain_port))
+    sock.settimeout(0.2)
+    text = request("/nowhere").encode() * 200
+    begin = time.monotonic()
+    try:
+        while time.monotonic() - begin < PATIENCE:
+            try:
+                sock.send(text)
+            except socket.timeout:
+                pass
+    except ConnectionError:
+        pass
+    took = time.monotonic() - begin
+    check(1 < took < PATIENCE - 1, f"it took {took:.2f} s")
+    s.wait_log("read too slowly")
+
+
+# ---- Many clients ----
+
+def test_parallel(s):
+    """200 connections at once, TLS and plain, each with its own answers"""
+    failures = []
+
+    def run(i):
+        try:
+            client = s.tls() if i % 2 else s.plain()
+            for k in range(5):
+                body = json.dumps({"registrationId": f"other-{i}-{k}"})
+                same(client.get(register(f"dev-{i}"), "PUT", body)[0], 400, "answer")
+            client.close()
+        except Exception as error:  # noqa: whatever it is, the test has failed
+            failures.append(error)
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(200)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    same(failures, [], "failures")
+
+
+def test_slots():
+    """without a free slot a new client waits; an idle connection makes room for it"""
+    s = Service("--connections", "4")
+    try:
+        busy = [s.plain() for _ in range(4)]
+        for client in busy:
+            client.send("GET /nowhere HTTP/1.1\r\n")
+        waiting = s.plain()
+        waiting.send(request("/nowhere"))
+        waiting.sock.settimeout(0.2)
+        try:
+            waiting.more()
+            raise Failed("the fifth client was served")
+        except socket.timeout:
+            waiting.sock.settimeout(PATIENCE)
+        busy[0].send("Host: x\r\n\r\n")
+        same(busy[0].answer()[0], 404, "the first client")
+        same(waiting.answer()[0], 404, "the fifth client, in its place")
+        for client in busy:
+            client.close()
+        idle = []
+        for connect in (s.tls, s.plain, s.tls, s.plain, s.tls, s.plain):
+            idle.append(connect())
+            same(idle[-1].get("/nowhere")[0], 404, "a new client")
+            time.sleep(0.02)
+        idle[0].closed()
+        for client in idle[2:]:
+            same(client.get("/nowhere")[0], 404, "a connection that was not the oldest")
+        same(s.stop(), 0, "exit code")
+    finally:
+        s.stop()
+
+
+def test_descriptors():
+    """without descriptors new clients wait, which is said once; then all goes on"""
+    s = Service("--connections", "100", limit=24)
+    try:
+        clients = []
+        for _ in range(40):
+            clients.append(s.plain())
+        s.wait_log("new connections have to wait")
+        time.sleep(1.5)
+        same(s.read("log").count("new connections have to wait"), 1, "log lines")
+        for client in clients[:-1]:
+            client.close()
+        same(clients[-1].get("/nowhere")[0], 404, "the last client")
+    finally:
+        s.stop()
+
+
+def main():
+    tests = [f for names in (globals(), vars(server_lifecycle)) for name, f in names.items()
+             if name.startswith("test_")]
+    if len(sys.argv) > 2:
+        tests = [f for f in tests if f.__name__ in sys.argv[2:]]
+    print(f"1..{len(tests)}")
+    shared, failed = None, 0
+    for number, test in enumerate(tests, 1):
+        try:
+            if test.__code__.co_argcount:
+                shared = shared or Service()
+                test(shared)
+                check(shared.process.poll() is None, "the service has died")
+            else:
+                test()
+            result = "ok"
+        except Exception:
+            result, failed = "not ok", failed + 1
+            print("# " + traceback.format_exc().replace("\n", "\n# "))
+        print(f"{result} {number} - {test.__name__[5:]}: {test.__doc__}", flush=True)
+    if shared:
+        code = shared.stop()
+        for line in shared.read("log").splitlines():
+            if code != 0 or "Sanitizer" in line or "runtime error" in line:
+                print("# " + line)
+        failed += code != 0
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    build = sys.argv[1] if len(sys.argv) > 1 else "build"
+    Service.program = os.path.abspath(os.path.join(build, "dps-service"))
+    with tempfile.TemporaryDirectory(prefix="server-test-") as Service.root:
+        sys.exit(main())

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+"""The rules of the tree that a compiler does not check: who includes whom, who calls whom, no heap, no variables,
+sizes, names and comments. TAP; on failure one line per offence, as file:line.
+
+Usage: tests/lint/structure.py BUILD     from the root of the tree; CC chooses the compiler (gcc)
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+OBJ = BUILD / "lint" / "structure"
+CC = os.environ.get("CC") or "gcc"
+
+# ---- What is allowed ---------------------------------------------------------------------------------------------------
+
+FREESTANDING = {"stddef.h", "stdint.h", "stdbool.h", "string.h"}
+# Directory → directories whose headers it may include, and whose functions it may call. Arrows go one way.
+LOWER = {
+    "crypto": ("crypto",),
+    "tpm": ("tpm", "crypto"),
+    "dps": ("dps", "tpm", "crypto"),
+    "port": ("port", "dps", "tpm", "crypto"),
+    "port/none": ("port", "port/none", "dps", "tpm", "crypto"),
+    "port/posix": ("port", "port/posix", "dps", "tpm", "crypto"),
+}
+CORE = ("crypto", "tpm", "dps")
+PORTABLE = ("crypto", "tpm", "dps", "port", "port/none")
+# All that the portable part takes from a C library.
+LIBC = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strlen"}
+HEAP = {"malloc", "calloc", "realloc", "reallocarray", "free", "aligned_alloc", "posix_memalign", "strdup", "strndup",
+        "alloca", "__builtin_alloca", "sbrk", "mmap"}
+# Texts and tables for people; firmware must link without them.
+TOOLS_ONLY = re.compile(r"^tpm/(explain\w*|rc_text)\.c$")
+PREFIX = {
+    "crypto": ("crypto_", "span_"),
+    "tpm": ("tpm2_",),
+    "dps": ("dps_",),
+    "port": ("port_",),
+    "port/none": ("port_none",),
+    "port/posix": ("posix_",),
+}
+# Programs of port/posix are split over several files; what these share is named after the program's part, and no
+# other code includes it.
+PROGRAM_PREFIX = {"device_tool.h": ("device_",), "admin_tool.h": ("admin_",), "server.h": ("server_",),
+                  "trace.h": ("trace_",), "trace_private.h": ("trace_",), "options.h": ("options_", "option_"),
+                  "ek_forms.h": ("ek_",), "https_client.h": ("https_",), "private.h": ("posix_",)}
+
+FUNCTION_LINES = 60
+FILE_LINES = 500
+LINE_CHARS = 120
+LONG_FILES = {
+    "tpm/command.c": "every command of Part 3 in the specification's order, build beside parse",
+    "dps/device.c": "the device's flow reads top to bottom in one file",
+    "dps/service.c": "the service's flow reads top to bottom in one file",
+}
+
+# The minimal set that a newcomer reads and an auditor audits: the flow without management, tools and platform.
+CORE_LINES = 7000
+FLOW = re.compile(r"^dps/(device|engine|step|record|ownership|activation|sas|registration_id|service|service_parts|"
+                  r"request|refusal|enrollment|registration|http\w*|json|text|store)\.[ch]$")
+SIZED = re.compile(r"^(tpm|crypto)/\w+\.[ch]$")
+
+# ---- The tree ----------------------------------------------------------------------------------------------------------
+
+def files(*patterns):
+    return sorted(p for pattern in patterns for p in pathlib.Path(".").glob(pattern))
+
+
+PRODUCT = [p for d in LOWER for p in files(f"{d}/*.c", f"{d}/*.h")]
+TESTS = files("tests/**/*.c", "tests/**/*.h")
+SCRIPTS = files("tests/**/*.sh", "tests/**/*.py", "tools/**/*.sh", "tools/**/*.py")
+GENERATED = {pathlib.Path("tests/vectors/activation_blob.c"), pathlib.Path("tests/vectors/activation_blob.h")}
+TEXT = {p: p.read_text(encoding="utf-8") for p in PRODUCT + TESTS + SCRIPTS}
+
+
+def without_comments_and_strings(text):
+    """C code with comments and literals blanked out; every line keeps its number."""
+    def blank(match):
+        token = match.group(0)
+        if token[0] in "\"'":
+            return token[0] * 2
+        return re.sub(r"[^\n]", " ", token)
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
+CODE = {p: without_comments_and_strings(t) for p, t in TEXT.items() if p.suffix in (".c", ".h")}
+
+
+def directory(path):
+    return str(path.parent)
+
+
+# ---- TAP ---------------------------------------------------------------------------------------------------------------
+
+checks = []
+
+
+def check(name):
+    def register(function):
+        checks.append((name, function))
+        return function
+    return register
+
+
+def main():
+    compile_all()
+    print(f"1..{len(checks)}")
+    failed = 0
+    for number, (name, function) in enumerate(checks, 1):
+        offences = list(function())
+        failed += bool(offences)
+        print(f"{'not ok' if offences else 'ok'} {number} - {name}")
+        for offence in offences:
+            print(f"# {offence}")
+    sys.exit(1 if failed else 0)
+
+
+# ---- Objects -----------------------------------------------------------------------------------------------------------
+
+objects = {}   # source → object
+undefined = {}  # source → symbols it needs
+defined = {}   # source → symbols it offers
+variables = {}  # source → writable symbols
+compile_errors = []
+
+
+def compile_one(source):
+    target = OBJ / source.with_suffix(".o")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Position-dependent code, so that constant tables of pointers stay constant; a local array of variable size is an error.
+    run = subprocess.run([CC, "-std=c11", "-O2", "-fno-pic", "-fno-stack-protector", "-Werror=vla", "-I.", "-c", "-o",
+                          target, source], capture_output=True, text=True)
+    return source, target, run
+
+
+def compile_all():
+    sources = [p for p in PRODUCT if p.suffix == ".c" and directory(p) in PORTABLE]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for source, target, run in pool.map(compile_one, sources):
+            if run.returncode != 0:
+                compile_errors.extend(run.stderr.splitlines() or [f"{source}: {CC} failed"])
+                continue
+            objects[source] = target
+            undefined[source], defined[source], variables[source] = set(), set(), set()
+            lines = subprocess.run(["nm", target], capture_output=True, text=True, check=True).stdout.splitlines()
+            for kind, name in (line.split()[-2:] for line in lines):
+                if kind in "Uwv":
+                    undefined[source].add(name)
+                elif kind.isupper():
+                    defined[source].add(name)
+                if kind in "dDbBsSgGC":
+                    variables[source].add(name)
+
+
+# ---- The checks --------------------------------------------------------------------------------------------------------
+
+@check("the portable sources compile without variable-length arrays")
+def _():
+    return compile_errors
+
+
+def includes(path):
+    for number, line in enumerate(TEXT[path].splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+        if match:
+            yield number, match.group(1) == "<", match.group(2)
+
+
+@check("core and portable port include only stddef, stdint, stdbool, string")
+def _():
+    for path in PRODUCT:
+        allowed = FREESTANDING | ({"bearssl.h"} if directory(path) == "crypto" else set())
+        for number, system, name in includes(path):
+            if system and directory(path) in PORTABLE and name not in allowed:
+                yield f"{path}:{number}: <{name}> in a portable directory"
+
+
+@check("includes go one way: port -> dps -> tpm -> crypto")
+def _():
+    for path in PRODUCT:
+        for number, system, name in includes(path):
+            if not system and os.path.dirname(name) not in LOWER[directory(path)]:
+                yield f'{path}:{number}: "{name}" may not be included from {directory(path)}/'
+
+
+@check("every project include exists and is written from the root")
+def _():
+    for path in PRODUCT + TESTS:
+        for number, system, name in includes(path):
+            if not system and not pathlib.Path(name).is_file():
+                yield f'{path}:{number}: "{name}" does not exist'
+
+
+@check("bearssl.h appears only in crypto/")
+def _():
+    for path in PRODUCT + TESTS:
+        for number, _, name in includes(path):
+            if name.startswith("bearssl") and directory(path) != "crypto":
+                yield f"{path}:{number}: {name}"
+
+
+@check("objects refer only to lower layers and six functions of string.h")
+def _():
+    offered = {d: {s for p in defined if directory(p) == d for s in defined[p]} for d in LOWER}
+    for path, names in undefined.items():
+        allowed = LIBC.union(*(offered[d] for d in LOWER[directory(path)]))
+        for name in sorted(names - allowed):
+            if not (directory(path) == "crypto" and name.startswith("br_")):
+                yield f"{path}: undefined symbol {name}"
+
+
+@check("the list of functions taken from string.h is minimal")
+def _():
+    for name in sorted(LIBC - set().union(*undefined.values())):
+        if not any(re.search(rf"\b{name}\s*\(", CODE[p]) for p in undefined):
+            yield f"tests/lint/structure.py: {name} is allowed but not used"
+
+
+@check("no heap and no alloca")
+def _():
+    for path, names in undefined.items():
+        for name in sorted(names & HEAP):
+            yield f"{path}: calls {name}"
+    for path in PRODUCT:
+        if directory(path) in PORTABLE:
+            for number, line in enumerate(CODE[path].splitlines(), 1):
+                if re.search(r"\b(alloca|malloc|calloc|realloc|strdup)\s*\(", line):
+                    yield f"{path}:{number}: {line.strip()}"
+
+
+@check("no variables outside of functions' frames: .data = .bss = 0")
+def _():
+    for path, target in objects.items():
+        size = subprocess.run(["size", target], capture_output=True, text=True, check=True).stdout.splitlines()[1]
+        _, data, bss = (int(n) for n in size.split()[:3])
+        if data or bss:
+            yield f"{path}: .data {data}, .bss {bss}: {' '.join(sorted(variables[path]))}"
+
+
+@check("no static locals that are not const")
+def _():
+    for path in PRODUCT:
+        if directory(path) in PORTABLE:
+            for number, line in enumerate(CODE[path].splitlines(), 1):
+                if re.match(r"\s+static\b(?!.*\bconst\b)(?!\s+inline)", line):
+                    yield f"{path}:{number}: {line.strip()}"
+
+
+@check("the flow links without explain and rc_text")
+def _():
+    tools = set().union(*(names for p, names in defined.items() if TOOLS_ONLY.match(str(p))))
+    for path, names in undefined.items():
+        if not TOOLS_ONLY.match(str(path)):
+            for name in sorted(names & tools):
+                yield f"{path}: refers to {name}"
+
+
+PROTOTYPE = re.compile(r"^(?!typedef|static|#|extern\b)(?:[A-Za-z_][\w ]*?[\s*]+)(\w+)\(", re.M)
+
+
+def prototypes(path):
+    """(line number, name) of each function that a header declares with external linkage."""
+    depth = 0
+    for number, line in enumerate(CODE[path].splitlines(), 1):
+        if depth == 0:
+            match = PROTOTYPE.match(line)
+            if match:
+                yield number, match.group(1)
+        depth += line.count("{") - line.count("}")
+
+
+@check("every function that a header offers has a comment")
+def _():
+    for path in PRODUCT:
+        if path.suffix != ".h":
+            continue
+        lines = TEXT[path].splitlines()
+        head = TEXT[path].split("#ifndef", 1)[0]
+        for number, name in prototypes(path):
+            # Above it in its paragraph, or by name in the head of the file.
+            start = number - 1
+            while start > 0 and lines[start - 1].strip():
+                start -= 1
+            if "*/" not in "\n".join(lines[start:number - 1]) and name not in head:
+                yield f"{path}:{number}: {name} has no comment"
+
+
+@check("every global function carries its directory's prefix")
+def _():
+    for path, names in defined.items():
+        for name in sorted(names):
+            if not name.startswith(PREFIX[directory(path)]):
+                yield f"{path}: {name}"
+    for path in PRODUCT:
+        if path.suffix == ".h" and directory(path) in ("port", "port/none", "port/posix"):
+            for number, name in prototypes(path):
+                allowed = PREFIX[directory(path)]
+                if directory(path) == "port/posix":
+                    allowed += PROGRAM_PREFIX.get(path.name, ())
+                if not name.startswith(allowed):
+                    yield f"{path}:{number}: {name}"
+
+
+def functions(path):
+    """(first line, name, lines) of each function definition. House style: both braces stand in column 0."""
+    lines = CODE[path].splitlines()
+    for number, line in enumerate(lines):
+        if line != "{" or number == 0:
+            continue
+        start = number - 1
+        while start > 0 and lines[start - 1].strip() and lines[start - 1][0] not in "}#" \
+                and not lines[start - 1].rstrip().endswith((";", "}")):
+            start -= 1
+        signature = " ".join(lines[start:number])
+        match = re.search(r"(\w+)\s*\(", signature)
+        if not match:
+            continue  # a struct or an initializer
+        end = number
+        while end < len(lines) and lines[end] != "}":
+            end += 1
+        yield start + 1, match.group(1), end - start + 1
+
+
+@check(f"functions of core and port have at most {FUNCTION_LINES} lines")
+def _():
+    for path in PRODUCT:
+        for number, name, length in functions(path):
+            if length > FUNCTION_LINES:
+                yield f"{path}:{number}: {name} has {length} lines"
+
+
+@check(f"files of core and port have at most {FILE_LINES} lines, but for {len(LONG_FILES)}")
+def _():
+    for path in PRODUCT:
+        length = len(TEXT[path].splitlines())
+        if length > FILE_LINES and str(path) not in LONG_FILES:
+            yield f"{path}: {length} lines"
+        if length <= FILE_LINES and str(path) in LONG_FILES:
+            yield f"tests/lint/structure.py: {path} has only {length} lines and needs no exception"
+
+
+@check(f"lines have at most {LINE_CHARS} characters, no tabs in C, no trailing blanks")
+def _():
+    for path, text in TEXT.items():
+        if path in GENERATED:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > LINE_CHARS:
+                yield f"{path}:{number}: {len(line)} characters"
+            if line != line.rstrip() or (path.suffix in (".c", ".h") and "\t" in line):
+                yield f"{path}:{number}: tab or trailing blank"
+
+
+@check("no unfinished business")
+def _():
+    words = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
+    for path, text in list(TEXT.items()) + [(p, p.read_text(encoding="utf-8")) for p in files("Makefile", "*.md")]:
+        for number, line in enumerate(text.splitlines(), 1):
+            if words.search(line):
+                yield f"{path}:{number}: {line.strip()}"
+
+
+@check("nothing refers to places outside of the tree")
+def _():
+    places = re.compile(r"\.\./" + "shared|/wo" + r"rk/(main|shared)|/ho" + r"me/\w")
+    for path, text in list(TEXT.items()) + [(p, p.read_text(encoding="utf-8")) for p in files("Makefile", "*.md")]:
+        for number, line in enumerate(text.splitlines(), 1):
+            if places.search(line):
+                yield f"{path}:{number}: {line.strip()}"
+
+
+@check("every source says its licence in the first two lines")
+def _():
+    for path, text in TEXT.items():
+        if "SPDX-License-" + "Identifier: MIT" not in "\n".join(text.splitlines()[:2]):
+            yield f"{path}:1: no SPDX line"
+
+
+@check("headers are guarded by their own name")
+def _():
+    for path in PRODUCT:
+        if path.suffix == ".h":
+            guard = re.sub(r"\W", "_", str(path)).upper()
+            if not re.search(rf"^#ifndef {guard}\n#define {guard}\n", TEXT[path], re.M):
+                yield f"{path}: expected {guard}"
+
+
+@check(f"the minimal core stays under {CORE_LINES} lines")
+def _():
+    total, code = {}, 0
+    for path in PRODUCT:
+        name = str(path)
+        if (SIZED.match(name) and not TOOLS_ONLY.match(name) and "explain" not in name) or FLOW.match(name):
+            total[directory(path)] = total.get(directory(path), 0) + len(TEXT[path].splitlines())
+            code += sum(1 for line in CODE[path].splitlines() if line.strip())
+    lines = sum(total.values())
+    print(f"# core: {lines} lines, {code} of them code ({', '.join(f'{d}/ {n}' for d, n in sorted(total.items()))})")
+    tools = sum(len(TEXT[p].splitlines()) for p in PRODUCT if directory(p) == "tpm" and
+                (TOOLS_ONLY.match(str(p)) or "explain" in p.name))
+    print(f"# beside it, for tools only: tpm/explain*, tpm/rc_text.c {tools} lines")
+    if lines > CORE_LINES:
+        yield f"{lines} lines"
+
+
+@check("tests/vectors/activation_blob.[ch] are what their JSON gives")
+def _():
+    run = subprocess.run([sys.executable, "-B", "tests/vectors/make_header.py", "--check"], capture_output=True, text=True)
+    if run.returncode != 0:
+        yield from (run.stdout + run.stderr).splitlines()
+
+
+main()

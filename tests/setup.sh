@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs the Debian packages that are missing, by apt-get, as root or by sudo; says so, and never does it twice.
+# Usage: tests/setup.sh build|check ...    DEPS=no only says what is missing (exit 1 if anything is).
+set -eu
+
+# What the programs need, and what the tests need besides.
+build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev openssl curl perl'
+check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
+       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git'
+
+wanted=
+for what in "$@"; do
+    case $what in
+    build) wanted="$wanted $build" ;;
+    check) wanted="$wanted $check" ;;
+    *) echo "tests/setup.sh: unknown set '$what' (build, check)" >&2; exit 2 ;;
+    esac
+done
+
+missing=
+for package in $wanted; do
+    case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
+    'install ok installed') ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "${DEPS:-yes}" = no ]; then
+    echo "Missing packages:$missing" >&2
+    echo "Install them (apt-get install$missing), or run without DEPS=no." >&2
+    exit 1
+fi
+if ! command -v apt-get >/dev/null; then
+    echo "This is not a Debian system. Please install what these packages hold:$missing" >&2
+    exit 1
+fi
+root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "Installing$missing needs root or sudo." >&2; exit 1; }
+    root=sudo
+fi
+echo "Installing Debian packages:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$root apt-get -qq update
+# shellcheck disable=SC2086 # a list of packages
+$root apt-get -qq -y --no-install-recommends install $missing >/dev/null

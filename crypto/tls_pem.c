@@ -243,8 +243,8 @@ static int key_load(struct crypto_identity *identity, struct span text, struct a
     br_skey_decoder_init(&key);
     int error = DPS_E_FORMAT;
     /* Exactly one: with two it would be chance which is used. */
-    if (pem_next(&pem, is_private_key, key_sink, &key) == PEM_FOUND &&
-        pem_next(&pem, is_private_key, key_sink, &key) == PEM_NONE)
+    const bool found = pem_next(&pem, is_private_key, key_sink, &key) == PEM_FOUND;
+    if (found && pem_next(&pem, is_private_key, key_sink, &key) == PEM_NONE)
         error = key_copy(identity, &key, a);
     crypto_wipe(&key, sizeof key);
     crypto_wipe(&pem, sizeof pem);

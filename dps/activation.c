@@ -85,7 +85,7 @@ int dps_activation_open(struct span blob, const struct crypto_rsa_private *ek,
                         const struct crypto_rsa_private *srk, struct span srk_name, uint8_t key[DPS_KEY_SIZE])
 {
     struct dps_activation a;
-    struct tpm2_sensitive sensitive;
+    struct tpm2_sensitive sensitive = {0};
     uint8_t inner_key[DPS_INNER_KEY_SIZE];
     uint8_t storage[256];
     uint8_t name[TPM2_NAME_SIZE];

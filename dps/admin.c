@@ -95,7 +95,7 @@ enum dps_refusal dps_admin_write_enrollment(struct dps_service *s, struct tpm2_w
     enum dps_refusal why = dps_load_registration(s, id, &registration, &registered);
     if (why != DPS_ACCEPTED)
         return why;
-    if (registered != 0) {
+    if (registered != 0 && !registration.deleted) {
         dps_write_text(w, ",\"registrationState\":{");
         dps_registration_write_state(w, &registration, registered);
         dps_write_text(w, "}");
@@ -302,34 +302,29 @@ static enum dps_refusal put_enrollment(struct dps_service *s, const struct dps_r
     return why == DPS_ACCEPTED ? answer_enrollment(s, &key, a) : why;
 }
 
-/* DELETE works on any record, even a damaged one: it is how an operator gets rid of it. */
-static enum dps_refusal remove_record(struct dps_service *s, enum dps_table table,
-                                      const struct dps_request *q, struct dps_answer *a)
+/* The registration stays, and with it the device at its hub: only registering again is over. */
+static enum dps_refusal delete_enrollment(struct dps_service *s, const struct dps_request *q,
+                                          struct dps_answer *a)
 {
     struct key key;
     struct span record;
     uint64_t version = 0;
     bool any = true;
     enum dps_refusal why = read_key(q, &key, a);
+    /* Without If-Match any record goes, even a damaged one: it is how an operator gets rid of it. */
     if (why == DPS_ACCEPTED && q->if_match.len > 0) {
-        why = load(s, table, &key, &record, &version);
+        why = load(s, DPS_TABLE_ENROLLMENTS, &key, &record, &version);
         if (why == DPS_ACCEPTED && !dps_etag_matches(q->if_match, version, &any))
             why = DPS_REFUSED_ETAG;
     }
     if (why == DPS_ACCEPTED)
-        why = store_refusal(s->store.remove(s->store.context, table, key_span(&key), any ? 0 : version));
+        why = store_refusal(
+            s->store.remove(s->store.context, DPS_TABLE_ENROLLMENTS, key_span(&key), any ? 0 : version));
     if (why != DPS_ACCEPTED)
         return why;
     a->wrote = true;
     a->status = 204;
     return DPS_ACCEPTED;
-}
-
-/* The registration stays, and with it the device at its hub: only registering again is over. */
-static enum dps_refusal delete_enrollment(struct dps_service *s, const struct dps_request *q,
-                                          struct dps_answer *a)
-{
-    return remove_record(s, DPS_TABLE_ENROLLMENTS, q, a);
 }
 
 static enum dps_refusal get_attestation(struct dps_service *s, const struct dps_request *q,
@@ -359,19 +354,26 @@ static enum dps_refusal refuse_bulk(struct dps_service *s, const struct dps_requ
 
 static const char no_registration[] = "there is no registration with this registrationId";
 
+static enum dps_refusal load_registration(struct dps_service *s, const struct dps_request *q, struct key *key,
+                                          struct dps_registration *r, uint64_t *version, struct dps_answer *a)
+{
+    enum dps_refusal why = read_key(q, key, a);
+    if (why == DPS_ACCEPTED)
+        why = dps_load_registration(s, key_span(key), r, version);
+    if (why == DPS_ACCEPTED && (*version == 0 || r->deleted))
+        why = dps_admin_refuse(a, DPS_REFUSED_UNKNOWN, no_registration);
+    return why;
+}
+
 static enum dps_refusal get_registration(struct dps_service *s, const struct dps_request *q,
                                          struct dps_answer *a)
 {
     struct key key;
     struct dps_registration registration;
     uint64_t version = 0;
-    enum dps_refusal why = read_key(q, &key, a);
-    if (why == DPS_ACCEPTED)
-        why = dps_load_registration(s, key_span(&key), &registration, &version);
+    enum dps_refusal why = load_registration(s, q, &key, &registration, &version, a);
     if (why != DPS_ACCEPTED)
         return why;
-    if (version == 0)
-        return dps_admin_refuse(a, DPS_REFUSED_UNKNOWN, no_registration);
     dps_write_text(&a->body, "{");
     dps_registration_write_state(&a->body, &registration, version);
     dps_write_text(&a->body, "}");
@@ -380,11 +382,27 @@ static enum dps_refusal get_registration(struct dps_service *s, const struct dps
     return DPS_ACCEPTED;
 }
 
+/* What stays is the generation: if it began anew, old nonces and hub keys would come back with it. */
 static enum dps_refusal delete_registration(struct dps_service *s, const struct dps_request *q,
                                             struct dps_answer *a)
 {
-    enum dps_refusal why = remove_record(s, DPS_TABLE_REGISTRATIONS, q, a);
-    return why == DPS_REFUSED_UNKNOWN ? dps_admin_refuse(a, why, no_registration) : why;
+    struct key key;
+    struct dps_registration registration;
+    struct tpm2_writer w = tpm2_writer_over(s->record2, sizeof s->record2);
+    uint64_t version = 0;
+    bool any;
+    enum dps_refusal why = load_registration(s, q, &key, &registration, &version, a);
+    if (why == DPS_ACCEPTED && q->if_match.len > 0 && !dps_etag_matches(q->if_match, version, &any))
+        why = DPS_REFUSED_ETAG;
+    if (why != DPS_ACCEPTED)
+        return why;
+    registration.deleted = true;
+    dps_registration_write(&w, &registration);
+    why = store_refusal(s->store.put(s->store.context, DPS_TABLE_REGISTRATIONS, key_span(&key), tpm2_written(&w),
+                                     version, &version));
+    a->wrote = why == DPS_ACCEPTED;
+    a->status = 204;
+    return why;
 }
 
 #define ID "*" /* any segment */

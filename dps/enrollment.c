@@ -51,7 +51,7 @@ int dps_ek_from_base64(struct span text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *
 {
     const struct tpm2_public wanted = tpm2_template_ek_l1();
     struct tpm2_public area;
-    const char *unused;
+    const char *unused = NULL;
     const char **why = detail != NULL ? detail : &unused;
     uint8_t decoded[DPS_EK_PUBLIC_MAX];
     struct tpm2_writer w = tpm2_writer_over(ek, DPS_EK_PUBLIC_MAX);

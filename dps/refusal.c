@@ -23,7 +23,7 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
                                     "SHA-256."},
     [DPS_REFUSED_SRK_MODULUS] = {400, 400015, "The storage root key's modulus or exponent cannot be an RSA-2048 key."},
     [DPS_REFUSED_SCOPE] = {404, 404202, "No such ID scope at this service."},
-    [DPS_REFUSED_UNKNOWN] = {404, 404201, "No enrollment with this registrationId."},
+    [DPS_REFUSED_UNKNOWN] = {404, 404201, "No enrollment or registration with this registrationId."},
     [DPS_REFUSED_DISABLED] = {403, 403201, "The enrollment is disabled."},
     [DPS_REFUSED_EK] = {401, 401003, "The endorsement key does not match the enrollment."},
     [DPS_REFUSED_TOKEN_FORM] = {401, 401004, "The Authorization header is not a shared access signature."},

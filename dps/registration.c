@@ -41,7 +41,7 @@ void dps_registration_write(struct tpm2_writer *w, const struct dps_registration
     write_text_member(w, "{\"registrationId\":", span_of_text(r->registration_id));
     write_text_member(w, ",\"deviceId\":", span_of_text(r->device_id));
     write_text_member(w, ",\"assignedHub\":", span_of_text(r->hub));
-    dps_write_text(w, ",\"status\":\"assigned\"");
+    dps_write_text(w, r->deleted ? ",\"status\":\"unassigned\"" : ",\"status\":\"assigned\"");
     write_text_member(w, ",\"substatus\":", span_of_text(substatus_texts[r->substatus]));
     write_number_member(w, ",\"created\":", r->created);
     write_number_member(w, ",\"lastUpdated\":", r->updated);
@@ -88,6 +88,14 @@ static int read_substatus(struct span root, enum dps_substatus *substatus)
     return DPS_E_FORMAT;
 }
 
+static int read_status(struct span root, bool *deleted)
+{
+    struct span value;
+    const int error = dps_json_member(root, "status", &value);
+    *deleted = error == 0 && dps_json_string_is(value, "unassigned");
+    return error == 0 && !*deleted && !dps_json_string_is(value, "assigned") ? DPS_E_FORMAT : error;
+}
+
 static int read_srk(struct span root, struct dps_registration *r)
 {
     struct span value;
@@ -113,7 +121,7 @@ int dps_registration_parse(struct span json, struct dps_registration *r)
                       read_text(root, "registrationId", r->registration_id, sizeof r->registration_id) == 0 &&
                       read_text(root, "deviceId", r->device_id, sizeof r->device_id) == 0 &&
                       read_text(root, "assignedHub", r->hub, sizeof r->hub) == 0 &&
-                      read_substatus(root, &r->substatus) == 0 &&
+                      read_status(root, &r->deleted) == 0 && read_substatus(root, &r->substatus) == 0 &&
                       read_number(root, "created", UINT64_MAX, &r->created) == 0 &&
                       read_number(root, "lastUpdated", UINT64_MAX, &r->updated) == 0 &&
                       read_number(root, "generation", UINT64_MAX, &r->generation) == 0 &&

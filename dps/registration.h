@@ -21,6 +21,8 @@ struct dps_registration {
     char device_id[DPS_DEVICE_ID_MAX + 1];
     char hub[DPS_HOST_MAX + 1];
     enum dps_substatus substatus;
+    bool deleted;           /* an administrator has deleted it; what remains is the generation, which must never go back:
+                               nonces and hub keys are derived from it */
     uint64_t generation;    /* successful registrations so far */
     uint64_t window;        /* time window of the nonce that was proved */
     uint32_t secret_epoch;  /* the service secret of nonce and hub key */

@@ -8,11 +8,11 @@
 
 /* ---- Reading -------------------------------------------------------------------------------------------------------- */
 
-/* A header that may be absent; a doubled one is refused. */
+/* A header that may be absent; a doubled or an empty one is refused: an empty If-Match must not pass for none. */
 static bool take_header(const struct dps_http *http, const uint8_t *buffer, const char *name, struct span *value)
 {
     const int error = dps_http_header(http, buffer, name, value);
-    return error == 0 || error == DPS_E_NOT_FOUND;
+    return error == DPS_E_NOT_FOUND || (error == 0 && value->len > 0);
 }
 
 /* Split the path and decode each part: an encoded slash stays inside its part. Trailing and doubled slashes count for
@@ -209,16 +209,20 @@ void dps_service_answer(struct dps_service *s, const struct dps_http *http, cons
     struct dps_request q;
     begin_answer(s, body_buffer, body_capacity, a);
     enum dps_refusal no = dps_request_read(http, buffer, &q);
+    if (no == DPS_ACCEPTED && s->store.mark(s->store.context) != 0) {
+        no = DPS_REFUSED_STORE;
+    }
     if (no == DPS_ACCEPTED) {
         no = route(s, &q, a);
-    }
-    if (no == DPS_ACCEPTED && a->body.error != 0) {
-        no = DPS_REFUSED_INTERNAL;
+        if (no == DPS_ACCEPTED && a->body.error != 0) {
+            no = DPS_REFUSED_INTERNAL;
+        }
+        if (no != DPS_ACCEPTED) {
+            s->store.undo(s->store.context); /* who is refused has written nothing */
+        }
     }
     if (no != DPS_ACCEPTED) {
-        const bool half_done = a->wrote;
         dps_refuse(s, a, no, NULL);
-        a->wrote = half_done;
     }
 }
 

@@ -428,7 +428,7 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
                                    struct dps_registration *made)
 {
     const struct dps_registration *old = &r->registration;
-    const bool again = r->registration_version != 0;
+    const bool again = r->registration_version != 0 && !old->deleted;
     size_t index = s->config->hub_count;
     if (again && !r->enrollment.update_hub_assignment) {
         index = dps_hub_index(s->config, span_of_text(old->hub));
@@ -537,7 +537,7 @@ static enum dps_refusal assign(struct dps_service *s, struct registering *r, str
     memcpy(made.registration_id, r->id, r->id_len);
     memcpy(made.srk, r->srk_bytes, r->srk_len);
     made.srk_len = (uint16_t)r->srk_len;
-    if (r->registration_version != 0) {
+    if (r->registration_version != 0 && !r->registration.deleted) {
         made.created = r->registration.created;
     }
     enum dps_refusal no = choose_device_id(r, &made);
@@ -570,7 +570,7 @@ static enum dps_refusal check_operation(struct dps_service *s, struct registerin
     uint8_t name[80];
     struct tpm2_writer w = tpm2_writer_over(name, sizeof name);
     const struct dps_registration *made = &r->registration;
-    if (r->registration_version == 0) {
+    if (r->registration_version == 0 || made->deleted) {
         return DPS_REFUSED_OPERATION;
     }
     write_operation_id(&w, s, made);
@@ -587,7 +587,7 @@ static enum dps_refusal check_operation(struct dps_service *s, struct registerin
         return DPS_REFUSED_TOKEN_AUDIENCE;
     }
     /* One client makes its token last 30 seconds and polls with it: it may be late while its operation is young. */
-    if (r->token.expiry + 2 * CLOCK_SKEW < s->now) {
+    if (r->token.expiry + (uint64_t)2 * CLOCK_SKEW < s->now) {
         return DPS_REFUSED_TOKEN_EXPIRED;
     }
     return signed_with_nonce(s, r, made->generation - 1, made->window) ? DPS_ACCEPTED

@@ -104,7 +104,7 @@ struct dps_answer {
     uint8_t continuation[2 * DPS_KEY_MAX]; /* x-ms-continuation, or empty */
     uint16_t continuation_len;
     char registration_id[DPS_REGISTRATION_ID_MAX + 1]; /* for logs: whom it was about; empty if nobody */
-    char detail[96];                                   /* for logs and error bodies: more about a refusal */
+    char detail[160];                                  /* for logs and error bodies: more about a refusal */
 };
 
 /* Start: zero the state, take the interfaces. Returns: 0; DPS_E_USAGE if the configuration breaks a limit or lacks a hub,

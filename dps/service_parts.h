@@ -37,7 +37,7 @@ void dps_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal wh
  * Returns DPS_ACCEPTED, _REGISTRATION_ID, _UNKNOWN, _STORE, _INTERNAL (damaged record). */
 enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id, struct dps_enrollment *e,
                                      uint64_t *version);
-/* Load a registration; *version 0 and a zeroed r if there is none. Returns DPS_ACCEPTED or _STORE or _INTERNAL. */
+/* Load a registration, through s->record2; *version 0 and a zeroed r if there is none. Returns DPS_ACCEPTED or _STORE or _INTERNAL. */
 enum dps_refusal dps_load_registration(struct dps_service *s, struct span registration_id,
                                        struct dps_registration *r, uint64_t *version);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the service asks of a store, and of entropy: interfaces that a port implements.
  *
- * A store is four tables of records. A record is a key (text, at most DPS_REGISTRATION_ID_MAX + DPS_HOST_MAX + 1 bytes),
+ * A store is three tables of records. A record is a key (text, at most DPS_REGISTRATION_ID_MAX + DPS_HOST_MAX + 1 bytes),
  * a value (the JSON that the API speaks, at most DPS_RECORD_MAX bytes) and a version, a number that the store takes from
  * one counter and never gives twice, so that a record that was deleted and made again is not mistaken for the old one.
  * No value holds a secret (spec-notes.md, "The store holds no secret").
@@ -44,6 +44,12 @@ struct dps_store {
      * Returns: 0; DPS_E_NOT_FOUND at the end; DPS_E_SPACE; DPS_E_STORE. */
     int (*next)(void *context, enum dps_table table, struct span after, uint8_t *key, size_t *key_len,
                 uint8_t *value, size_t capacity, size_t *len, uint64_t *version);
+
+    /* The service sets a mark before each request and undoes what the request has written if it refuses after all: all of
+     * a request or nothing, whatever else the turn wrote. Marks do not nest; a commit or rollback ends them.
+     * mark returns: 0; DPS_E_STORE. undo cannot fail: a store that cannot undo must not commit either. */
+    int (*mark)(void *context);
+    void (*undo)(void *context);
 
     /* Make all writes since the last commit durable, all or none. Called by the driver, not by the service.
      * Returns: 0; DPS_E_STORE: none of them happened. */

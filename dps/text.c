@@ -383,8 +383,8 @@ int dps_http_date_parse(struct span text, uint64_t *unix_seconds)
     uint64_t days = (uint64_t)days_before(year, month + 1) + digits_at(text, DAY, 2);
     if (days == 0) /* "00 Jan 1970" */
         return DPS_E_FORMAT;
-    uint64_t time = (days - 1) * SECONDS_PER_DAY + digits_at(text, HOUR, 2) * 3600U +
-                    digits_at(text, MINUTE, 2) * 60U + digits_at(text, SECOND, 2);
+    uint64_t time = (days - 1) * SECONDS_PER_DAY + digits_at(text, HOUR, 2) * (uint64_t)3600 +
+                    digits_at(text, MINUTE, 2) * (uint64_t)60 + digits_at(text, SECOND, 2);
     /* One comparison instead of a rule for each field: only the true spelling of that second is accepted, with
      * its weekday, within its month, and without the leap second 60, which no POSIX clock shows. */
     uint8_t canonical[LENGTH];

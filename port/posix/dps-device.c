@@ -313,7 +313,7 @@ int main(int argc, char **argv)
 {
     const struct command *command;
     int exit_code = parse(argc, argv, &command);
-    if (exit_code == 0 && o->help && command == NULL) {
+    if (exit_code == 0 && command == NULL) {
         program_help(stdout);
     } else if (exit_code == 0 && o->help) {
         command_help(stdout, command);

@@ -75,12 +75,13 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
  * first write loses the whole turn: everything answers DPS_E_STORE until commit has said so or rollback was called.
  * A process that forks opens its own. */
 #define POSIX_SQLITE_PER_TABLE 5
-#define POSIX_SQLITE_PER_TURN 5
+#define POSIX_SQLITE_PER_TURN 8
 struct posix_sqlite {
     sqlite3 *db;
     sqlite3_stmt *record[DPS_TABLE_COUNT][POSIX_SQLITE_PER_TABLE];
     sqlite3_stmt *turn[POSIX_SQLITE_PER_TURN];
     int state;        /* of the turn: nothing written, written, lost */
+    bool marked;      /* a savepoint is set */
     uint64_t version; /* the counter, while a transaction is open */
 };
 /* Returns: 0; DPS_E_STORE with a sentence in why. s may be opened again after close or failure. */
@@ -105,6 +106,7 @@ struct posix_memory {
     struct posix_memory_record *undo; /* what each write of this turn replaced, oldest first */
     size_t undo_capacity;
     size_t undo_count;
+    size_t mark; /* undo_count when the mark was set */
 };
 void posix_memory_init(struct posix_memory *m, struct posix_memory_record *records, size_t capacity,
                        struct posix_memory_record *undo, size_t undo_capacity);

@@ -144,19 +144,18 @@ static int memory_next(void *context, enum dps_table table, struct span after, u
     return 0;
 }
 
-static int memory_commit(void *context)
+static int memory_mark(void *context)
 {
     struct posix_memory *m = context;
-    m->undo_count = 0;
+    m->mark = m->undo_count;
     return 0;
 }
 
 /* Backwards, so that a record written twice ends as it was before the first write, and a removed one finds the place
  * free that a later one took. The version counter is not turned back. */
-static void memory_rollback(void *context)
+static void undo_to(struct posix_memory *m, size_t count)
 {
-    struct posix_memory *m = context;
-    while (m->undo_count > 0) {
+    while (m->undo_count > count) {
         const struct posix_memory_record *u = &m->undo[--m->undo_count];
         struct posix_memory_record *r = find(m, u->table, key_of(u));
         if (u->version == 0) {
@@ -167,6 +166,27 @@ static void memory_rollback(void *context)
             r = find_free(m);
         *r = *u;
     }
+}
+
+static void memory_undo(void *context)
+{
+    struct posix_memory *m = context;
+    undo_to(m, m->mark);
+}
+
+static int memory_commit(void *context)
+{
+    struct posix_memory *m = context;
+    m->undo_count = 0;
+    m->mark = 0;
+    return 0;
+}
+
+static void memory_rollback(void *context)
+{
+    struct posix_memory *m = context;
+    undo_to(m, 0);
+    m->mark = 0;
 }
 
 void posix_memory_init(struct posix_memory *m, struct posix_memory_record *records, size_t capacity,
@@ -180,6 +200,13 @@ void posix_memory_init(struct posix_memory *m, struct posix_memory_record *recor
 
 struct dps_store posix_memory_store(struct posix_memory *m)
 {
-    return (struct dps_store){m,           memory_get,    memory_put,     memory_remove,
-                              memory_next, memory_commit, memory_rollback};
+    return (struct dps_store){.context = m,
+                              .get = memory_get,
+                              .put = memory_put,
+                              .remove = memory_remove,
+                              .next = memory_next,
+                              .mark = memory_mark,
+                              .undo = memory_undo,
+                              .commit = memory_commit,
+                              .rollback = memory_rollback};
 }

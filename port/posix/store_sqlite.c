@@ -35,11 +35,14 @@ static const char *const table_sql[POSIX_SQLITE_PER_TABLE] = {
 };
 
 /* Statements of a turn. */
-enum { BEGIN, COUNTER_GET, COUNTER_SET, COMMIT, ROLLBACK };
+enum { BEGIN, COUNTER_GET, COUNTER_SET, MARK, UNDO, FORGET_MARK, COMMIT, ROLLBACK };
 static const char *const turn_sql[POSIX_SQLITE_PER_TURN] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COUNTER_GET] = "SELECT last FROM version",
     [COUNTER_SET] = "UPDATE version SET last = ?1",
+    [MARK] = "SAVEPOINT request",
+    [UNDO] = "ROLLBACK TO request",
+    [FORGET_MARK] = "RELEASE request",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
 };
@@ -61,6 +64,7 @@ static int fail(struct posix_sqlite *s)
     if (s->state == TURN_WRITTEN) {
         (void)run(s->turn[ROLLBACK]); /* fails if SQLite has rolled back by itself */
         s->state = TURN_LOST;
+        s->marked = false;
     }
     return DPS_E_STORE;
 }
@@ -207,6 +211,37 @@ static int sqlite_remove(void *context, enum dps_table table, struct span key, u
     return rc == SQLITE_ROW ? DPS_E_CONFLICT : DPS_E_NOT_FOUND;
 }
 
+/* Before the first write of a turn there is no transaction to mark: undoing is then to end it. */
+static int sqlite_mark(void *context)
+{
+    struct posix_sqlite *s = context;
+    if (s->state == TURN_LOST)
+        return DPS_E_STORE;
+    if (s->marked && !run(s->turn[FORGET_MARK]))
+        return fail(s);
+    s->marked = false;
+    if (s->state == TURN_WRITTEN) {
+        if (!run(s->turn[MARK]))
+            return fail(s);
+        s->marked = true;
+    }
+    return 0;
+}
+
+static void sqlite_undo(void *context)
+{
+    struct posix_sqlite *s = context;
+    if (s->state != TURN_WRITTEN)
+        return;
+    if (s->marked) {
+        if (!run(s->turn[UNDO]))
+            (void)fail(s);
+    } else {
+        (void)fail(s);
+        s->state = TURN_CLEAN;
+    }
+}
+
 static int sqlite_commit(void *context)
 {
     struct posix_sqlite *s = context;
@@ -215,6 +250,7 @@ static int sqlite_commit(void *context)
         (void)fail(s);
     int error = s->state == TURN_LOST ? DPS_E_STORE : 0;
     s->state = TURN_CLEAN;
+    s->marked = false;
     return error;
 }
 
@@ -223,6 +259,7 @@ static void sqlite_rollback(void *context)
     struct posix_sqlite *s = context;
     (void)fail(s);
     s->state = TURN_CLEAN;
+    s->marked = false;
 }
 
 /* The first column of the first row as a number, or -1. */
@@ -392,6 +429,13 @@ void posix_sqlite_close(struct posix_sqlite *s)
 
 struct dps_store posix_sqlite_store(struct posix_sqlite *s)
 {
-    return (struct dps_store){s,           sqlite_get,    sqlite_put,     sqlite_remove,
-                              sqlite_next, sqlite_commit, sqlite_rollback};
+    return (struct dps_store){.context = s,
+                              .get = sqlite_get,
+                              .put = sqlite_put,
+                              .remove = sqlite_remove,
+                              .next = sqlite_next,
+                              .mark = sqlite_mark,
+                              .undo = sqlite_undo,
+                              .commit = sqlite_commit,
+                              .rollback = sqlite_rollback};
 }

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 /* Far above the one or two KiB that libtpms keeps; a file larger than this is not its state. */
-#define STATE_MAX (1024 * 1024)
+#define STATE_MAX (1024L * 1024)
 /* TPM_PT_MAX_COMMAND_SIZE of libtpms. */
 #define COMMAND_MAX 4096
 

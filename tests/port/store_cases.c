@@ -203,6 +203,31 @@ static int conflict_keeps_the_turn(struct dps_store *s)
     return 0;
 }
 
+/* A request that is refused after it has written: what it wrote is gone, what the turn wrote before stays. */
+static int undo_goes_back_to_the_mark(struct dps_store *s)
+{
+    uint64_t a = 0, b = 0, c = 0;
+    const enum dps_table t = DPS_TABLE_DEVICES;
+    CHECK(s->mark(s->context) == 0);
+    CHECK(store_put(s, t, "a", "1", &a) == 0);
+    s->undo(s->context); /* the first request of the turn: nothing is left */
+    CHECK(strcmp(store_keys_of(s, t), "") == 0);
+    a = 0;
+    CHECK(s->mark(s->context) == 0);
+    CHECK(store_put(s, t, "a", "2", &a) == 0);
+    CHECK(s->mark(s->context) == 0);
+    CHECK(store_put(s, t, "b", "1", &b) == 0 && store_put(s, t, "a", "3", &a) == 0);
+    s->undo(s->context);
+    CHECK(strcmp(store_keys_of(s, t), "a ") == 0 && strcmp(store_value_of(s, t, "a"), "2") == 0);
+    s->undo(s->context); /* nothing was written since */
+    CHECK(s->mark(s->context) == 0);
+    CHECK(store_put(s, t, "c", "1", &c) == 0);
+    CHECK(s->commit(s->context) == 0);
+    s->undo(s->context); /* the commit has ended the mark */
+    CHECK(strcmp(store_keys_of(s, t), "a c ") == 0 && strcmp(store_value_of(s, t, "a"), "2") == 0);
+    return 0;
+}
+
 const struct store_case store_cases[STORE_CASES] = {
     {"create and read", create_and_read},
     {"create what exists: conflict", create_conflicts},
@@ -213,4 +238,5 @@ const struct store_case store_cases[STORE_CASES] = {
     {"the largest key and value", largest_record},
     {"rollback undoes the turn", rollback_undoes_all},
     {"a conflict keeps the turn", conflict_keeps_the_turn},
+    {"undo goes back to the mark", undo_goes_back_to_the_mark},
 };

@@ -9,7 +9,7 @@ struct store_case {
     const char *name;
     int (*run)(struct dps_store *s); /* s is empty; returns 0 or the line that failed */
 };
-#define STORE_CASES 9
+#define STORE_CASES 10
 extern const struct store_case store_cases[STORE_CASES];
 
 /* Key and value as text; the version in place, as a service keeps it. */

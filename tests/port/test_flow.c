@@ -3,6 +3,7 @@
 #include "dps/activation.h"
 #include "dps/record.h"
 #include "dps/sas.h"
+#include "dps/service_parts.h"
 #include "dps/text.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
@@ -712,6 +713,59 @@ static int torn_records(void)
     return 0;
 }
 
+/* An administrator deletes the registration: the next one is a first one again, but its hub key is a new one. */
+static int s09_a_deleted_registration_keeps_its_generation(void)
+{
+    uint8_t signed_request[DPS_HTTP_HEAD_MAX];
+    struct dps_registration r;
+    uint64_t version;
+    uint8_t json[1024];
+    struct tpm2_writer w = tpm2_writer_over(json, sizeof json);
+    CHECK(flow_open(&f, "deleted", true) == 0);
+    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    while (f.device.http_requests < 2) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    memcpy(signed_request, f.last_request, f.last_request_len);
+    const size_t len = f.last_request_len;
+    CHECK(flow_finish(&f) == 0);
+
+    CHECK(dps_load_registration(&f.service, span_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
+    CHECK(r.generation == 1 && !r.deleted);
+    r.deleted = true;
+    dps_registration_write(&w, &r);
+    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, span_of_text("device-1"),
+                              tpm2_written(&w), version, &version) == 0);
+    flow_ask(&f, signed_request, len);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK(flow_register(&f) == 0);
+    CHECK(strcmp(f.device.substatus, "initialAssignment") == 0);
+    CHECK(dps_load_registration(&f.service, span_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
+    CHECK(r.generation == 2 && !r.deleted);
+    flow_close(&f);
+    return 0;
+}
+
+/* Two registrations want one deviceId at one hub: the second is refused, and nothing of it is left in the store. */
+static int s09_device_id_is_taken(void)
+{
+    struct dps_registration r;
+    uint64_t version;
+    CHECK(flow_open(&f, "taken", true) == 0);
+    const struct span ek = span_of(f.device.ek, f.device.ek_len);
+    CHECK(flow_enroll(&f, "device-2", ek, ",\"deviceId\":\"device-1\",\"iotHubs\":[\"hub-a.example\"]") == 0);
+    CHECK(flow_enroll(&f, "device-1", ek, ",\"iotHubs\":[\"hub-a.example\"]") == 0);
+    CHECK(flow_register(&f) == 0);
+    f.config.registration_id = "device-2";
+    f.saves = 0;
+    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(f.answer.refusal == DPS_REFUSED_DEVICE_ID_TAKEN && f.saves == 0);
+    CHECK(dps_load_registration(&f.service, span_of_text("device-2"), &r, &version) == DPS_ACCEPTED);
+    CHECK(version == 0);
+    flow_close(&f);
+    return 0;
+}
+
 /* A stolen store gives nobody a key: neither nonce nor hub key nor the secret stands in any record. */
 static int the_store_holds_no_secret(void)
 {
@@ -777,6 +831,8 @@ int main(void)
         {"s08 replayed, expired, foreign and malformed tokens", s08_replayed_and_foreign_tokens},
         {"s08 a nonce expires", s08_nonce_expires},
         {"s09 a nonce succeeds at most once", s09_a_nonce_succeeds_once},
+        {"s09 a deleted registration keeps its generation", s09_a_deleted_registration_keeps_its_generation},
+        {"s09 a deviceId that is taken", s09_device_id_is_taken},
         {"s09 polling needs the operation's own token", s09_polling_needs_the_right_token},
         {"s06 challenges are rationed, and the device waits as told", s06_rate_is_limited},
         {"s08 the second request may leave the keys out", s08_second_request_without_keys},

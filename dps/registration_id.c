@@ -51,9 +51,11 @@ bool dps_host_valid(struct span host)
     if (!all_allowed(host, DPS_HOST_MAX, "-.")) {
         return false;
     }
+    /* No label is empty, and none begins or ends with a hyphen [RFC 1123 2.1]. */
     for (size_t i = 0; i < host.len; i++) {
+        const bool label_begins = i == 0 || host.p[i - 1] == '.';
         const bool label_ends = i + 1 == host.len || host.p[i + 1] == '.';
-        if (host.p[i] == '.' && (i == 0 || label_ends)) {
+        if ((label_begins || label_ends) && !is_alphanumeric(host.p[i])) {
             return false;
         }
     }

@@ -25,6 +25,8 @@ static const struct {
              "with --id"},
     {404202, "give the ID scope of this service with --scope"},
     {409203, "register again: two registrations of this device ran at the same moment"},
+    {409204, "give the enrollment another deviceId: one device of this name is at that hub already"},
+    {409, "register again: something changed while this device was registering"},
     {400208, "the service needs a linked hub that can take this device"},
     {400, "the service did not like the request; --trace shows it"},
     {401, "the service did not accept who this device says it is: compare the enrolled endorsement key with "

@@ -14,14 +14,23 @@ if ! command -v "$tool" >/dev/null; then
     echo "not ok 1 - clang-tidy is installed"
     exit 1
 fi
-export tool out
+# Tools and tests walk nested tables, with bounded depth. Tests may also read twice in one CHECK, copy what they know to
+# fit, fill buffers behind the analyzer's back, and declare what no header offers.
+tools=-misc-no-recursion
+tests=$tools,-misc-redundant-expression,-cert-err34-c,-bugprone-implicit-widening-of-multiplication-result
+tests=$tests,-readability-redundant-declaration,-clang-analyzer-security.insecureAPI.strcpy
+tests=$tests,-clang-analyzer-optin.performance.Padding,-clang-analyzer-core.uninitialized.Assign
+export tool out tools tests
 
 # The largest first, so that the last ones to end are short.
 files=$(ls -S crypto/*.c tpm/*.c dps/*.c port/*.c port/*/*.c tests/unit/*.c tests/port/*.c tests/e2e/*.c 2>/dev/null)
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
-    checks=
-    case $1 in tpm/explain*|port/posix/*|tests/*) checks=--checks=-misc-no-recursion ;; esac
+    case $1 in
+    tests/*) checks=--checks=$tests ;;
+    tpm/explain*|port/posix/*) checks=--checks=$tools ;;
+    *) checks= ;;
+    esac
     report=$out/$(echo "$1" | tr / _)
     if "$tool" --quiet $checks "$1" -- -std=c11 -I. -D_GNU_SOURCE >"$report" 2>"$report.log"; then
         rm -f "$report"

@@ -9,10 +9,11 @@ if ! command -v cppcheck >/dev/null; then
     echo "not ok 1 - cppcheck is installed"
     exit 1
 fi
-# Suppressed, for the whole tree: missingIncludeSystem (system headers are the compilers' business). Nothing else, and
-# nothing inline.
+# Suppressed: missingIncludeSystem, since system headers are the compilers' business; legacyUninitvar in one test, where
+# cppcheck does not see that a call in an initializer fills a buffer. Nothing else, and nothing inline.
 if cppcheck --enable=warning,performance,portability --std=c11 --quiet --error-exitcode=1 -j "$(nproc)" -I. \
     -D_GNU_SOURCE -D__linux__ --suppress=missingIncludeSystem \
+    --suppress=legacyUninitvar:tests/unit/test_crypto.c \
     --template='{file}:{line}: {severity}: {message} [{id}]' \
     crypto tpm dps port tests/unit tests/port tests/e2e >"$out/report" 2>&1; then
     echo "ok 1 - cppcheck"

@@ -37,7 +37,7 @@ void crypto_kdfa_sha256(struct span key, const char *label, struct span context_
                         uint8_t *out, size_t out_len);
 
 /* AES in CFB-128 mode with an initial value of 16 zero bytes and no padding, in place: the only form in which
- * TPM protected storage uses it [P1 r1.59 11.4.6 "CFB mode"].
+ * TPM protected storage uses it [SP 800-38A 6.3].
  *   key      16 or 32 bytes
  * Returns: 0; DPS_E_ALGORITHM for another key size, and then data is unchanged. */
 int crypto_aes_cfb_encrypt(struct span key, uint8_t *data, size_t len);

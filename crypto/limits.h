@@ -15,9 +15,9 @@
 #define DPS_NET_BUFFER 4096
 #endif
 
-/* registrationId [DPS limits]: at most 128 characters. */
+/* registrationId [DPS "Limits"]: at most 128 characters. */
 #define DPS_REGISTRATION_ID_MAX 128
-/* deviceId [IoT Hub limits]: at most 128 characters. */
+/* deviceId [IoT Hub "Limits"]: at most 128 characters. */
 #define DPS_DEVICE_ID_MAX 128
 /* idScope: the real service uses 11 characters. */
 #define DPS_ID_SCOPE_MAX 32
@@ -39,7 +39,7 @@
 #define DPS_WRAPPED_KEY_MAX 192
 
 /* A sealed blob of `seal`: TPM2B_PUBLIC and TPM2B_PRIVATE of a KEYEDHASH object with at most this much data
- * [P2 r1.59, MAX_SYM_DATA]. */
+ * [P2 r1.59 11.1.13, MAX_SYM_DATA]. */
 #define DPS_SEAL_DATA_MAX 128
 
 /* Service: one record (enrollment, registration, device) as JSON. */

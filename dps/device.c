@@ -118,7 +118,7 @@ static const struct dps_step keys_flow[] = {
 /* ---- Steps 1 and 3: the two keys ---------------------------------------------------------------------------------- */
 
 /* A key that someone has made persistent is used if it is what the template would give; otherwise the same seed gives
- * the same key again, as a transient object [P1 r1.59 14.4 "Primary Object Creation"]. We are a guest in the TPM. */
+ * the same key again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
 static int read_persistent_key(struct dps_device *d, struct span response,
                                const struct tpm2_public *template_area, uint8_t *area, size_t capacity,
                                uint16_t *len)
@@ -428,7 +428,8 @@ static int read_policy_session(struct dps_device *d, struct span response)
     return error != 0 ? error : row_below(d);
 }
 
-/* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK [EK profile, "PolicyA"]. */
+/* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK
+ * [TCG EK Credential Profile v2.3 B.6.2]. */
 static void build_policy_secret(struct dps_device *d, struct tpm2_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));

@@ -200,7 +200,7 @@ static int note_field(struct framing *f, const struct field *field)
     if (is_text(field->name, "host")) {
         f->hosts++;
     } else if (is_text(field->name, "content-length")) {
-        /* A repeated equal length is harmless and may be accepted [RFC 9112 6.3 item 5]. */
+        /* A repeated equal length is harmless and may be accepted [RFC 9112 6.3, item 5]. */
         uint64_t length;
         int rc = dps_decimal_parse(field->value, SIZE_MAX, &length);
         if (rc != 0)
@@ -226,7 +226,7 @@ static int note_field(struct framing *f, const struct field *field)
 static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
 {
     bool request = h->role == DPS_HTTP_REQUEST;
-    /* Chunks under HTTP/1.0 [RFC 9112 6.1] and a length beside chunks [6.3 item 3] are faulty framing; neither
+    /* Chunks under HTTP/1.0 [RFC 9112 6.1] and a length beside chunks [RFC 9112 6.3] are faulty framing; neither
      * comes from an honest sender, so they are refused before it matters whether there is a body. */
     if (f->chunked && (f->has_length || f->old))
         return DPS_E_FORMAT;

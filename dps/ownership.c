@@ -142,7 +142,7 @@ static int read_cleared(struct dps_device *d, struct span response)
     return error != 0 ? error : row_below(d);
 }
 
-/* TPM2_Create of a sealed data object [P3 r1.59 12.1; P1 r1.59 27.7 "Sealed data"]. */
+/* TPM2_Create of a sealed data object [P3 r1.59 12.1]. */
 static void build_seal(struct dps_device *d, struct tpm2_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Why the service says no: each reason with its HTTP status, its errorCode and one sentence [DPS error JSON]. The codes that
- * the real service is known to use keep their numbers; spec-notes.md, "Error codes", has the whole list. */
+/* Why the service says no: each reason with its HTTP status, its errorCode and one sentence
+ * [DPS "ProvisioningServiceErrorDetails"]. The codes that the real service is known to use keep their numbers;
+ * spec-notes.md, "Error codes", has the whole list. */
 #ifndef DPS_REFUSAL_H
 #define DPS_REFUSAL_H
 

@@ -35,7 +35,7 @@ struct dps_registration {
 void dps_registration_write(struct tpm2_writer *w, const struct dps_registration *r);
 /* Returns: 0; DPS_E_FORMAT if the record is damaged. */
 int dps_registration_parse(struct span json, struct dps_registration *r);
-/* The members that clients see [DPS DeviceRegistrationState], without braces: "registrationId":...,"etag":"..." */
+/* The members that clients see [DPS "DeviceRegistrationState"], without braces: "registrationId":...,"etag":"..." */
 void dps_registration_write_state(struct tpm2_writer *w, const struct dps_registration *r, uint64_t version);
 
 /* An etag as it stands in JSON and in the ETag header: a quoted hex number; and the check of If-Match, tolerant of quotes,

@@ -46,7 +46,7 @@ enum dps_refusal dps_load_registration(struct dps_service *s, struct span regist
 bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id, struct span hub,
                  struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE]);
 
-/* Choose a hub [DPS "allocation policies"]. *index into config->hubs. Returns DPS_ACCEPTED or _NO_HUB. */
+/* Choose a hub [DPS "Allocation policy"]. *index into config->hubs. Returns DPS_ACCEPTED or _NO_HUB. */
 enum dps_refusal dps_allocate(const struct dps_service_config *config, const struct dps_enrollment *e,
                               struct span registration_id, size_t *index);
 /* Index of a hub by name, or hub_count. */

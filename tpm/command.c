@@ -55,7 +55,8 @@ static void read_refusal(struct tpm2_reader *r, uint16_t tag, uint32_t code, uin
 
 /* Check a response from end to end except for its parameters, and return a reader over exactly these.
  *   auths   how many authorizations the command had
- *   handle  where to put the handle of commands that return one, else null
+ *   handle  where to put the handle of commands that return one, else null; it is given even if what follows is
+ *           broken, because the TPM holds that object and the caller has to flush it
  * Whatever is wrong with the response has failed the reader, so parse functions just read on. */
 static struct tpm2_reader response_begin(struct span response, uint32_t *rc, size_t auths, uint32_t *handle)
 {
@@ -64,14 +65,14 @@ static struct tpm2_reader response_begin(struct span response, uint32_t *rc, siz
     uint32_t size = tpm2_read_u32(&r);
     uint32_t code = tpm2_read_u32(&r);
     *rc = 0;
+    if (handle != NULL)
+        *handle = code == TPM2_RC_SUCCESS ? tpm2_read_u32(&r) : 0;
     if (size != response.len)
         tpm2_reader_fail(&r, DPS_E_FORMAT);
     if (code != TPM2_RC_SUCCESS)
         read_refusal(&r, tag, code, rc);
     if (tag != (auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS))
         tpm2_reader_fail(&r, DPS_E_FORMAT);
-    if (handle != NULL)
-        *handle = tpm2_read_u32(&r);
     if (auths == 0)
         return r;
 
@@ -82,14 +83,11 @@ static struct tpm2_reader response_begin(struct span response, uint32_t *rc, siz
 }
 
 /* Everything read: the result, and empty outputs if it is not 0. Outputs that the command lacks are null. */
-static int response_end(const struct tpm2_reader *r, uint32_t *handle, struct span *first,
-                        struct span *second)
+static int response_end(const struct tpm2_reader *r, struct span *first, struct span *second)
 {
     int error = tpm2_reader_end(r);
     if (error == 0)
         return 0;
-    if (handle != NULL)
-        *handle = 0;
     if (first != NULL)
         *first = (struct span){0};
     if (second != NULL)
@@ -108,7 +106,7 @@ static int parse_2b(struct span response, uint32_t *rc, size_t auths, struct spa
 {
     struct tpm2_reader r = response_begin(response, rc, auths, NULL);
     *content = tpm2_read_2b(&r);
-    return response_end(&r, NULL, content, NULL);
+    return response_end(&r, content, NULL);
 }
 
 static int parse_handle_2b(struct span response, uint32_t *rc, size_t auths, uint32_t *handle,
@@ -116,7 +114,7 @@ static int parse_handle_2b(struct span response, uint32_t *rc, size_t auths, uin
 {
     struct tpm2_reader r = response_begin(response, rc, auths, handle);
     *content = tpm2_read_2b(&r);
-    return response_end(&r, handle, content, NULL);
+    return response_end(&r, content, NULL);
 }
 
 /* TPM2B_PUBLIC as it came, checked to be one that tpm2_public_parse_2b accepts. */
@@ -167,7 +165,7 @@ size_t tpm2_response_size(struct span received, size_t limit, bool *bad)
     return r.error == 0 && !*bad ? size : 0;
 }
 
-/* ---- Start-up [P3 r1.59 9] ---------------------------------------------------------------------------- */
+/* ---- Start-up (Part 3, 9) ----------------------------------------------------------------------------- */
 
 /* TPM2_Startup [P3 r1.59 9.3] */
 void tpm2_startup_build(struct tpm2_writer *w, uint16_t startup_type)
@@ -195,7 +193,7 @@ int tpm2_shutdown_parse(struct span response, uint32_t *rc)
     return parse_nothing(response, rc, 0);
 }
 
-/* ---- Sessions [P3 r1.59 11] --------------------------------------------------------------------------- */
+/* ---- Sessions (Part 3, 11) ---------------------------------------------------------------------------- */
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1] */
 void tpm2_start_auth_session_build(struct tpm2_writer *w, uint8_t session_type, struct span nonce_caller)
@@ -216,7 +214,7 @@ int tpm2_start_auth_session_parse(struct span response, uint32_t *rc, uint32_t *
     return parse_handle_2b(response, rc, 0, session, nonce_tpm);
 }
 
-/* ---- Objects [P3 r1.59 12] ---------------------------------------------------------------------------- */
+/* ---- Objects (Part 3, 12) ----------------------------------------------------------------------------- */
 
 /* TPM2_Create [P3 r1.59 12.1] */
 void tpm2_create_build(struct tpm2_writer *w, uint32_t parent, const struct tpm2_auth *auth,
@@ -234,7 +232,7 @@ int tpm2_create_parse(struct span response, uint32_t *rc, struct span *out_priva
     *out_private_2b = tpm2_read_2b_whole(&r);
     *out_public_2b = read_public(&r);
     read_creation(&r);
-    return response_end(&r, NULL, out_private_2b, out_public_2b);
+    return response_end(&r, out_private_2b, out_public_2b);
 }
 
 /* TPM2_Load [P3 r1.59 12.2] */
@@ -296,7 +294,7 @@ int tpm2_read_public_parse(struct span response, uint32_t *rc, struct span *publ
     *public_2b = read_public(&r);
     *name = tpm2_read_2b(&r);
     tpm2_read_2b(&r); /* qualifiedName */
-    return response_end(&r, NULL, public_2b, name);
+    return response_end(&r, public_2b, name);
 }
 
 /* TPM2_ActivateCredential [P3 r1.59 12.5] */
@@ -332,7 +330,7 @@ int tpm2_make_credential_parse(struct span response, uint32_t *rc, struct span *
     struct tpm2_reader r = response_begin(response, rc, 0, NULL);
     *blob = tpm2_read_2b(&r);
     *secret = tpm2_read_2b(&r);
-    return response_end(&r, NULL, blob, secret);
+    return response_end(&r, blob, secret);
 }
 
 /* TPM2_Unseal [P3 r1.59 12.7] */
@@ -347,7 +345,7 @@ int tpm2_unseal_parse(struct span response, uint32_t *rc, struct span *data)
     return parse_2b(response, rc, 1, data);
 }
 
-/* ---- Duplication [P3 r1.59 13] ------------------------------------------------------------------------ */
+/* ---- Duplication (Part 3, 13) ------------------------------------------------------------------------- */
 
 /* TPM2_Import [P3 r1.59 13.3] */
 void tpm2_import_build(struct tpm2_writer *w, uint32_t parent, const struct tpm2_auth *auth,
@@ -369,10 +367,10 @@ int tpm2_import_parse(struct span response, uint32_t *rc, struct span *private_2
 {
     struct tpm2_reader r = response_begin(response, rc, 1, NULL);
     *private_2b = tpm2_read_2b_whole(&r);
-    return response_end(&r, NULL, private_2b, NULL);
+    return response_end(&r, private_2b, NULL);
 }
 
-/* ---- Symmetric primitives, random numbers, sequences [P3 r1.59 15 to 17] ------------------------------ */
+/* ---- Symmetric primitives, random numbers, sequences (Part 3, 15 to 17) ------------------------------- */
 
 /* TPM2_HMAC [P3 r1.59 15.5] */
 void tpm2_hmac_build(struct tpm2_writer *w, uint32_t key, const struct tpm2_auth *auth, struct span data)
@@ -413,7 +411,7 @@ void tpm2_hmac_start_build(struct tpm2_writer *w, uint32_t key, const struct tpm
 int tpm2_hmac_start_parse(struct span response, uint32_t *rc, uint32_t *sequence)
 {
     struct tpm2_reader r = response_begin(response, rc, 1, sequence);
-    return response_end(&r, sequence, NULL, NULL);
+    return tpm2_reader_end(&r);
 }
 
 /* TPM2_SequenceUpdate [P3 r1.59 17.5] */
@@ -445,10 +443,10 @@ int tpm2_sequence_complete_parse(struct span response, uint32_t *rc, struct span
     struct tpm2_reader r = response_begin(response, rc, 1, NULL);
     *mac = tpm2_read_2b(&r);
     read_ticket(&r, TPM2_ST_HASHCHECK); /* validation: the null ticket */
-    return response_end(&r, NULL, mac, NULL);
+    return response_end(&r, mac, NULL);
 }
 
-/* ---- Policy [P3 r1.59 23] ----------------------------------------------------------------------------- */
+/* ---- Policy (Part 3, 23) ------------------------------------------------------------------------------ */
 
 /* TPM2_PolicySecret [P3 r1.59 23.4] */
 void tpm2_policy_secret_build(struct tpm2_writer *w, uint32_t auth_handle, uint32_t session,
@@ -485,7 +483,7 @@ int tpm2_policy_get_digest_parse(struct span response, uint32_t *rc, struct span
     return parse_2b(response, rc, 0, digest);
 }
 
-/* ---- Hierarchies [P3 r1.59 24] ------------------------------------------------------------------------ */
+/* ---- Hierarchies (Part 3, 24) ------------------------------------------------------------------------- */
 
 /* TPM2_CreatePrimary [P3 r1.59 24.1] */
 void tpm2_create_primary_build(struct tpm2_writer *w, uint32_t hierarchy, const struct tpm2_auth *auth,
@@ -503,7 +501,7 @@ int tpm2_create_primary_parse(struct span response, uint32_t *rc, uint32_t *obje
     *public_2b = read_public(&r);
     read_creation(&r);
     *name = tpm2_read_2b(&r);
-    return response_end(&r, object, public_2b, name);
+    return response_end(&r, public_2b, name);
 }
 
 /* TPM2_Clear [P3 r1.59 24.6] */
@@ -532,7 +530,7 @@ int tpm2_hierarchy_change_auth_parse(struct span response, uint32_t *rc)
     return parse_nothing(response, rc, 1);
 }
 
-/* ---- Contexts and capabilities [P3 r1.59 28 and 30] --------------------------------------------------- */
+/* ---- Contexts and capabilities (Part 3, 28 and 30) ---------------------------------------------------- */
 
 /* TPM2_FlushContext [P3 r1.59 28.4]. flushHandle is a parameter, not in the handle area; the bytes are the
  * same. */
@@ -583,12 +581,13 @@ int tpm2_get_capability_parse(struct span response, uint32_t *rc, bool *more, ui
         tpm2_reader_fail(&r, DPS_E_FORMAT);
     *capability = tpm2_read_u32(&r);
     *data = tpm2_read_bytes(&r, r.left); /* its inside depends on *capability */
-    int error = response_end(&r, capability, data, NULL);
+    int error = response_end(&r, data, NULL);
     *more = error == 0 && more_data != 0;
+    *capability = error == 0 ? *capability : 0;
     return error;
 }
 
-/* ---- Non-volatile storage [P3 r1.59 31] --------------------------------------------------------------- */
+/* ---- Non-volatile storage (Part 3, 31) ---------------------------------------------------------------- */
 
 /* TPM2_NV_ReadPublic [P3 r1.59 31.6] */
 void tpm2_nv_read_public_build(struct tpm2_writer *w, uint32_t nv_index)
@@ -608,9 +607,11 @@ int tpm2_nv_read_public_parse(struct span response, uint32_t *rc, uint32_t *attr
     *data_size = tpm2_read_u16(&nv_public);
     tpm2_read_sized_end(&r, &nv_public);
     tpm2_read_2b(&r); /* nvName */
-    int error = response_end(&r, attributes, NULL, NULL);
-    if (error != 0)
+    int error = tpm2_reader_end(&r);
+    if (error != 0) {
+        *attributes = 0;
         *data_size = 0;
+    }
     return error;
 }
 

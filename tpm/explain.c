@@ -6,7 +6,7 @@
 #include "tpm/tpm2.h"
 #include "tpm/wire.h"
 
-#define HEADER_SIZE 10 /* tag, size, code [P1 r1.59 18.2 and 18.3] */
+#define HEADER_SIZE 10 /* tag, size, code [P1 r1.59 18.2] */
 
 /* A session encrypts the first parameter of the command or of the response [P2 r1.59 8.4, Table 32]. */
 #define SESSION_DECRYPT 0x20
@@ -289,7 +289,7 @@ static const struct tpm2_command_table *find_command(uint32_t code)
     return NULL;
 }
 
-/* The three fields of both headers [P1 r1.59 18.2 and 18.3]. Afterwards the message ends where its size says. */
+/* The three fields of both headers [P1 r1.59 18.2]. Afterwards the message ends where its size says. */
 static uint64_t explain_header(struct walk *w, const char *size_name, const struct tpm2_member *code,
                                uint64_t *tag)
 {
@@ -424,7 +424,7 @@ int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_expl
     const struct tpm2_command_table *c = find_command(command_code);
     if (w.stuck)
         return w.error;
-    if (code != TPM2_RC_SUCCESS) /* a refusal is a bare header [P1 r1.59 18.7] */
+    if (code != TPM2_RC_SUCCESS) /* a refusal is a bare header [P3 r1.59 6.1] */
         return finish_message(&w);
     if (c == NULL) {
         if (w.at < w.end)

@@ -293,7 +293,7 @@ const struct tpm2_member tpm2_activation_blob_members[] = {
 
 /* ---- Capabilities ------------------------------------------------------------------------------------------ */
 
-/* TPMA_ALGORITHM [P2 r1.59 8.2], TPMA_PERMANENT [8.6], TPMA_STARTUP_CLEAR [8.7], TPMA_CC [8.9] */
+/* TPMA_ALGORITHM, TPMA_PERMANENT, TPMA_STARTUP_CLEAR, TPMA_CC [P2 r1.59 8.2, 8.6, 8.7 and 8.9] */
 static const struct tpm2_bit algorithm_bits[] = {{0x001, "asymmetric", "It has a public key."},
                                                  {0x002, "symmetric", "It is a block cipher."},
                                                  {0x004, "hash", "It is a hash."},
@@ -401,7 +401,7 @@ const struct tpm2_shape tpm2_shape_capability_data = {
 
 /* ---- NV indexes -------------------------------------------------------------------------------------------- */
 
-/* TPMA_NV [P2 r1.59 13.4, Table 214]; bits 4 to 7 are a number, the type, and have no names of their own. */
+/* TPMA_NV [P2 r1.59 13.4]; bits 4 to 7 are a number, the type, and have no names of their own. */
 static const struct tpm2_bit nv_bits[] = {
     {0x00000001, "PPWRITE", "The platform may write."},
     {0x00000002, "OWNERWRITE", "The owner may write."},

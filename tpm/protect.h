@@ -37,7 +37,7 @@ struct tpm2_sensitive {
     struct span key;
 };
 
-/* unique of a keyed hash: SHA-256(seedValue || key) [P1 r1.59 27.5.3.4]. */
+/* unique of a keyed hash: SHA-256(seedValue || key) [P1 r1.59 27.5.3]. */
 void tpm2_keyedhash_unique(const struct tpm2_sensitive *sensitive, uint8_t unique[32]);
 
 /* A duplicate made outside of a TPM, with inner and outer wrap [P1 r1.59 23.3]: appends TPM2B_PRIVATE and

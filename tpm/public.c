@@ -87,7 +87,7 @@ static bool scheme_is_known(uint16_t type, uint16_t scheme)
     return scheme == TPM2_ALG_RSAES || (scheme_has_hash(scheme) && scheme != TPM2_ALG_HMAC);
 }
 
-/* TPMT_PUBLIC [P2 r1.59 12.2.4, Table 200], for RSA with TPMS_RSA_PARMS [P2 r1.59 12.2.3.5] */
+/* TPMT_PUBLIC [P2 r1.59 12.2.4], for RSA with TPMS_RSA_PARMS [P2 r1.59 12.2.3.5] */
 void tpm2_public_write(struct tpm2_writer *w, const struct tpm2_public *area)
 {
     tpm2_write_u16(w, area->type);

@@ -7,7 +7,7 @@
 #include "tpm/tpm2.h"
 #include "tpm/wire.h"
 
-/* TPMT_PUBLIC [P2 r1.59 12.2.4, Table 200]. Spans view the bytes it was parsed from, or constants. */
+/* TPMT_PUBLIC [P2 r1.59 12.2.4]. Spans view the bytes it was parsed from, or constants. */
 struct tpm2_public {
     uint16_t type;     /* TPM2_ALG_RSA or TPM2_ALG_KEYEDHASH */
     uint16_t name_alg; /* TPM2_ALG_SHA256 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Response codes, taken apart [P2 r1.59 6.6, Tables 14-16; P1 r1.59 39 "Response Code Evaluation"]. */
+/* Response codes, taken apart [P2 r1.59 6.6] [P1 r1.59 39]. */
 #ifndef TPM_RC_H
 #define TPM_RC_H
 

@@ -19,7 +19,7 @@ struct tpm2_auth {
 struct tpm2_auth tpm2_auth_password(struct span auth_value);
 struct tpm2_auth tpm2_auth_policy(uint32_t session_handle, bool keep_session);
 
-/* Append authorizationSize and the authorizations [P1 r1.59 18.6 "Authorization Area"]. */
+/* Append authorizationSize and the authorizations [P1 r1.59 18.6]. */
 void tpm2_auth_area_write(struct tpm2_writer *w, const struct tpm2_auth *auths, size_t count);
 
 /* Read the response's authorizations, one TPMS_AUTH_RESPONSE [P2 r1.59 10.13.3] for each of count sessions.

@@ -236,7 +236,7 @@
 #define TPM2_NV_WRITTEN 0x20000000
 
 /* Where keys stand by convention: the persistent RSA-2048 EK and SRK [TCG Provisioning Guidance v1.0
- * r1.0]. */
+ * r1.0 7.8]. */
 #define TPM2_HANDLE_EK 0x81010001
 #define TPM2_HANDLE_SRK 0x81000001
 
@@ -249,7 +249,7 @@
 #define TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH 0x01C00012
 
 /* PolicyA of the EK: the digest of TPM2_PolicySecret(TPM_RH_ENDORSEMENT) alone
- * [TCG EK Credential Profile v2.3 B.3.3, Template L-1]. An initializer for 32 bytes. */
+ * [TCG EK Credential Profile v2.3 B.6.2]. An initializer for 32 bytes. */
 #define TPM2_EK_POLICY_SHA256                                                                                \
     {                                                                                                        \
         0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,      \

@@ -3,8 +3,7 @@
  *
  * Both have a sticky error: the first failure is kept, every later call does nothing (reads give zeros and empty
  * spans), and the caller lists the fields in the order of the specification's table and tests once, at the end.
- * Integers are big-endian [P1 r1.59 5.2 "Bit and Octet Numbering"], moved by shifts. Reading never copies:
- * spans view the input. */
+ * Integers are big-endian, moved by shifts. Reading never copies: spans view the input. */
 #ifndef TPM_WIRE_H
 #define TPM_WIRE_H
 

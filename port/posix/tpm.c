@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Connecting and Startup; only the first command of a discrete TPM after a reset comes near it. */
@@ -218,14 +219,29 @@ static int mssim_power_on(const struct posix_tpm *t, uint64_t deadline)
     return error;
 }
 
+/* Non-blocking, so that the kernel works on the command after write has returned and poll can time out. Only a character
+ * device is written to: a name that was mistyped as that of a file would otherwise have a command written over its
+ * beginning. */
+static int open_device(const char *path, int *fd)
+{
+    struct stat st;
+    *fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (*fd < 0)
+        return DPS_E_TPM_TRANSPORT;
+    if (fstat(*fd, &st) == 0 && S_ISCHR(st.st_mode))
+        return 0;
+    (void)close(*fd);
+    *fd = -1;
+    errno = ENODEV;
+    return DPS_E_TPM_TRANSPORT;
+}
+
 static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
 {
     int error = 0;
     switch (t->kind) {
     case POSIX_TPM_DEVICE:
-        /* Non-blocking, so that the kernel works on the command after write has returned and poll can time out. */
-        t->fd = open(t->address, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-        error = t->fd >= 0 ? 0 : DPS_E_TPM_TRANSPORT;
+        error = open_device(t->address, &t->fd);
         break;
     case POSIX_TPM_SWTPM_UNIX:
         error = posix_connect_unix(t->address, deadline, &t->fd);

@@ -191,7 +191,7 @@ static int run_ek(const struct span *arg)
     if (error == 0)
         print_hex("ek", span_of(ek, len));
     else
-        printf("detail %s\n", detail);
+        fprintf(stderr, "%s\n", detail);
     return error;
 }
 

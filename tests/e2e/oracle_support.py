@@ -10,10 +10,13 @@ import tempfile
 import time
 import traceback
 
+# The TPM's refusals are what some tests want; they need not be logged. Read once, when the library is loaded.
+os.environ.setdefault("TSS2_LOG", "all+none")
+
 from tpm2_pytss import ESAPI, TCTILdr
-from tpm2_pytss.constants import ESYS_TR, TPM2_ALG, TPM2_CAP, TPM2_RH, TPM2_SE, TPMA_OBJECT
-from tpm2_pytss.types import (TPM2B_ENCRYPTED_SECRET, TPM2B_ID_OBJECT, TPM2B_NAME, TPM2B_PRIVATE, TPM2B_PUBLIC,
-                              TPM2B_SENSITIVE, TPM2B_SENSITIVE_CREATE, TPMS_RSA_PARMS, TPMT_PUBLIC, TPMT_RSA_SCHEME,
+from tpm2_pytss.constants import ESYS_TR, TPM2_ALG, TPM2_CAP, TPM2_SE, TPMA_OBJECT
+from tpm2_pytss.types import (TPM2B_ENCRYPTED_SECRET, TPM2B_ID_OBJECT, TPM2B_PRIVATE, TPM2B_PUBLIC,
+                              TPM2B_SENSITIVE_CREATE, TPMS_RSA_PARMS, TPMT_PUBLIC, TPMT_RSA_SCHEME,
                               TPMT_SYM_DEF, TPMT_SYM_DEF_OBJECT, TPMU_PUBLIC_ID, TPMU_PUBLIC_PARMS, TPMU_SYM_KEY_BITS,
                               TPMU_SYM_MODE)
 
@@ -66,7 +69,7 @@ def program(name):
 
 
 def run(*command, status=0, cwd=None, env=None):
-    """Standard output of a program that has to end with this status."""
+    """Standard output of a program; or standard error of one that has to fail with this status."""
     done = subprocess.run([program(command[0]), *command[1:]], capture_output=True, timeout=PATIENCE, cwd=cwd,
                           env={**os.environ, **(env or {})}, check=False)
     check(done.returncode == status, f"{' '.join(command)[:200]}: status {done.returncode}, wanted {status}\n"
@@ -85,21 +88,26 @@ EK_ATTRIBUTES = (TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SE
                  | TPMA_OBJECT.ADMINWITHPOLICY | TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT)
 SRK_ATTRIBUTES = (TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SENSITIVEDATAORIGIN
                   | TPMA_OBJECT.USERWITHAUTH | TPMA_OBJECT.NODA | TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT)
-# A software key cannot claim what only a TPM can give.
-SOFTWARE_ATTRIBUTES = TPMA_OBJECT.USERWITHAUTH | TPMA_OBJECT.NODA | TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT
+# What software keys can have: without the bits that only a TPM gives. As a storage key one comes in by Import, as a plain
+# decryption key by LoadExternal.
+SOFTWARE_PLAIN = TPMA_OBJECT.USERWITHAUTH | TPMA_OBJECT.NODA | TPMA_OBJECT.DECRYPT
+SOFTWARE_STORAGE = SOFTWARE_PLAIN | TPMA_OBJECT.RESTRICTED
 EK_POLICY = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
 
 
-def storage_key(attributes, policy=b"", unique=b""):
+def rsa_key(attributes, policy=b"", unique=b""):
+    """An RSA-2048 key. Without restricted it is no storage key, and may have no algorithm for children."""
+    restricted = attributes & TPMA_OBJECT.RESTRICTED
+    symmetric = aes_128_cfb() if restricted else TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.NULL)
     return TPM2B_PUBLIC(publicArea=TPMT_PUBLIC(
         type=TPM2_ALG.RSA, nameAlg=TPM2_ALG.SHA256, objectAttributes=attributes, authPolicy=policy,
         parameters=TPMU_PUBLIC_PARMS(rsaDetail=TPMS_RSA_PARMS(
-            symmetric=aes_128_cfb(), scheme=TPMT_RSA_SCHEME(scheme=TPM2_ALG.NULL), keyBits=2048)),
+            symmetric=symmetric, scheme=TPMT_RSA_SCHEME(scheme=TPM2_ALG.NULL), keyBits=2048)),
         unique=TPMU_PUBLIC_ID(rsa=unique)))
 
 
 def ek_template(unique):
-    return storage_key(EK_ATTRIBUTES, EK_POLICY, unique)
+    return rsa_key(EK_ATTRIBUTES, EK_POLICY, unique)
 
 
 def public_of(whole):
@@ -239,7 +247,7 @@ def create_ek(e, unique=bytes(256)):
 
 
 def create_srk(e):
-    handle, public, *_ = e.create_primary(TPM2B_SENSITIVE_CREATE(), storage_key(SRK_ATTRIBUTES), ESYS_TR.OWNER)
+    handle, public, *_ = e.create_primary(TPM2B_SENSITIVE_CREATE(), rsa_key(SRK_ATTRIBUTES), ESYS_TR.OWNER)
     return handle, public
 
 
@@ -258,9 +266,12 @@ def endorsement_session(e):
 
 def activate(e, activate_handle, ek_handle, id_object, encrypted_secret, activate_session=ESYS_TR.PASSWORD):
     """ActivateCredential, fields 1 and 2 of a blob with their sizes. Returns the inner key."""
-    return bytes(e.activate_credential(activate_handle, ek_handle, TPM2B_ID_OBJECT.unmarshal(id_object)[0],
-                                       TPM2B_ENCRYPTED_SECRET.unmarshal(encrypted_secret)[0],
-                                       session1=activate_session, session2=endorsement_session(e)))
+    session = endorsement_session(e)
+    inner_key = e.activate_credential(activate_handle, ek_handle, TPM2B_ID_OBJECT.unmarshal(id_object)[0],
+                                      TPM2B_ENCRYPTED_SECRET.unmarshal(encrypted_secret)[0],
+                                      session1=activate_session, session2=session)
+    e.flush_context(session)
+    return bytes(inner_key)
 
 
 def import_key(e, srk_handle, inner_key, fields):
@@ -297,5 +308,3 @@ def hmac_in_tpm(tpm, blobs, texts):
             e.flush_context(key)
         return macs
 
-
-__all__ = [name for name in dir() if not name.startswith("_")]

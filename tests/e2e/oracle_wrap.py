@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from tpm2_pytss import utils
 from tpm2_pytss.constants import TPM2_ALG, TPMA_OBJECT
-from tpm2_pytss.types import (TPM2B_DATA, TPM2B_DIGEST, TPM2B_NAME, TPM2B_PRIVATE_KEY_RSA, TPM2B_PUBLIC, TPM2B_SENSITIVE,
+from tpm2_pytss.types import (TPM2B_DIGEST, TPM2B_NAME, TPM2B_PRIVATE_KEY_RSA, TPM2B_PUBLIC, TPM2B_SENSITIVE,
                               TPM2B_SENSITIVE_DATA, TPMS_KEYEDHASH_PARMS, TPMS_SCHEME_HASH, TPMT_KEYEDHASH_SCHEME,
                               TPMT_PUBLIC, TPMT_SENSITIVE, TPMU_PUBLIC_ID, TPMU_PUBLIC_PARMS, TPMU_SCHEME_KEYEDHASH,
                               TPMU_SENSITIVE_COMPOSITE)
 
-from oracle_support import aes_128_cfb, check, name_of, public_of, same, split_blob, storage_key
+from oracle_support import aes_128_cfb, check, name_of, public_of, same, split_blob, rsa_key
 
 
 # ---- Part 1 of the specification, by hand --------------------------------------------------------------------------------
@@ -54,6 +54,10 @@ def take_2b(data):
     size = int.from_bytes(data[:2], "big")
     check(len(data) >= 2 + size, "a TPM2B is cut off")
     return data[2:2 + size], data[2 + size:]
+
+
+def as_2b(data):
+    return len(data).to_bytes(2, "big") + data
 
 
 def whole_2b(data):
@@ -105,16 +109,19 @@ def open_blob(blob, ek, srk, srk_public_2b):
 def software_key(attributes, policy=b""):
     """An RSA key that stands outside of any TPM. Returns it, its TPM2B_PUBLIC and its PKCS#8."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    modulus = key.public_key().public_numbers().n.to_bytes(256, "big")
     der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                             serialization.NoEncryption())
-    return key, storage_key(attributes, policy, modulus).marshal(), der
+    return key, rsa_key(attributes, policy, modulus_of(key)).marshal(), der
 
 
-def sensitive_of(key):
-    """The private half as LoadExternal takes it: one prime."""
+def modulus_of(key):
+    return key.public_key().public_numbers().n.to_bytes(256, "big")
+
+
+def sensitive_of(key, seed_value=b""):
+    """The private half as LoadExternal takes it: one prime. A storage key has a seedValue besides."""
     prime = key.private_numbers().p.to_bytes(128, "big")
-    return TPM2B_SENSITIVE(TPMT_SENSITIVE(sensitiveType=TPM2_ALG.RSA, authValue=b"", seedValue=b"",
+    return TPM2B_SENSITIVE(TPMT_SENSITIVE(sensitiveType=TPM2_ALG.RSA, authValue=b"", seedValue=seed_value,
                                           sensitive=TPMU_SENSITIVE_COMPOSITE(rsa=TPM2B_PRIVATE_KEY_RSA(buffer=prime))))
 
 
@@ -143,8 +150,8 @@ def make_blob(ek_2b, srk_2b, key, text, srk_name=None):
     id_object, encrypted_secret = utils.make_credential(ek, inner_key, name)
     public, sensitive = hmac_key(key, os.urandom(32))
     _, duplicate, secret = utils.wrap(srk.publicArea, public, sensitive, inner_key, aes_128_cfb())
-    uri = TPM2B_DATA(encrypt(inner_key, text.encode("utf-16-le")))
-    return b"".join(part.marshal() for part in (id_object, encrypted_secret, duplicate, secret, public, uri))
+    uri = encrypt(inner_key, text.encode("utf-16-le"))  # longer than a TPM2B_DATA may be in pytss; it goes into no TPM
+    return b"".join(part.marshal() for part in (id_object, encrypted_secret, duplicate, secret, public)) + as_2b(uri)
 
 
 # ---- Tokens --------------------------------------------------------------------------------------------------------------

@@ -577,7 +577,10 @@ static int tpm_truncates(void)
             }
             CHECK(error == DPS_E_FORMAT);
             CHECK(f.saves == 0);
-            CHECK(flow_reset_tpm(&f) == 0); /* a handle that never arrived cannot be flushed */
+            if (f.counter >= 14) {
+                CHECK(nothing_is_left() == 0); /* the handle had arrived */
+            }
+            CHECK(flow_reset_tpm(&f) == 0); /* one that had not cannot be flushed */
         }
     }
     flow_close(&f);

@@ -497,6 +497,19 @@ static bool inside(struct span part, struct span whole)
 
 /* Parse a copy that ends where the heap block ends. Outputs are poisoned first. True if what holds for all
  * answers held: outputs inside the answer or empty, rc only with DPS_E_TPM_RC, no other errors. */
+/* A handle is given even by a broken response, if it says success and is long enough: the object must be flushed. */
+static uint32_t handle_to_flush(const struct command *c, struct span response)
+{
+    static const char *const loading[] = {"start_auth_session", "load", "hmac_start", "create_primary"};
+    bool loads = false;
+    for (size_t i = 0; i < sizeof loading / sizeof loading[0]; i++)
+        loads = loads || strncmp(c->name, loading[i], strlen(loading[i])) == 0;
+    struct tpm2_reader r = tpm2_reader_over(response);
+    tpm2_read_bytes(&r, 6);
+    const uint32_t rc = tpm2_read_u32(&r);
+    return loads && rc == 0 ? tpm2_read_u32(&r) : 0;
+}
+
 static bool parse_copy(const struct command *c, const uint8_t *response, size_t len, int *error)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -513,7 +526,7 @@ static bool parse_copy(const struct command *c, const uint8_t *response, size_t 
     } else {
         held = (*error == DPS_E_TPM_RC) == (rc != 0);
         held = held && (*error == DPS_E_FORMAT || *error == DPS_E_TPM_RC || *error == DPS_E_ALGORITHM);
-        held = held && o.number[0] == 0 && o.number[1] == 0;
+        held = held && o.number[0] == handle_to_flush(c, s) && o.number[1] == 0;
         for (size_t i = 0; i < c->spans; i++)
             held = held && o.span[i].len == 0;
     }

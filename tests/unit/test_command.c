@@ -500,10 +500,9 @@ static bool inside(struct span part, struct span whole)
 /* A handle is given even by a broken response, if it says success and is long enough: the object must be flushed. */
 static uint32_t handle_to_flush(const struct command *c, struct span response)
 {
-    static const char *const loading[] = {"start_auth_session", "load", "hmac_start", "create_primary"};
-    bool loads = false;
-    for (size_t i = 0; i < sizeof loading / sizeof loading[0]; i++)
-        loads = loads || strncmp(c->name, loading[i], strlen(loading[i])) == 0;
+    const bool loads = c->parse == parse_start_auth_session || c->parse == parse_load ||
+                       c->parse == parse_load_external || c->parse == parse_hmac_start ||
+                       c->parse == parse_create_primary;
     struct tpm2_reader r = tpm2_reader_over(response);
     tpm2_read_bytes(&r, 6);
     const uint32_t rc = tpm2_read_u32(&r);

@@ -37,7 +37,8 @@ help:
 	@echo 'make              the libraries and programs, into $(BUILD)/ (needs libbearssl-dev libtpms-dev libsqlite3-dev)'
 	@echo 'make demo         install what is missing, build, and tell the whole story on an in-process TPM'
 	@echo 'make check        install what is missing, build, and run all tests (under 10 minutes)'
-	@echo 'make check-all    make check, and whatever takes longer'
+	@echo "make check-peers  install what is missing (node, npm packages), build, and run Microsoft's SDK against our service"
+	@echo 'make check-all    make check and make check-peers'
 	@echo 'make setup        only install what make check needs (apt-get; DEPS=no only looks)'
 	@echo 'make lint         format, static analysis and structure rules'
 	@echo 'make clean        remove $(BUILD)/'
@@ -116,8 +117,24 @@ check: setup
 lint:
 	@BUILD=$(BUILD) prove --timer --exec tests/run.sh $(LINT)
 
+# Other people's clients against our service. What npm installs stays in $(BUILD).
+NODE_PEERS = $(BUILD)/peers/node
+PEERS = $(wildcard tests/peers/*_test.sh tests/peers/node/*_test.js)
+
+.PHONY: check-peers
+check-peers:
+	@DEPS=$(DEPS) tests/setup.sh build peers
+	@$(MAKE) --no-print-directory all $(NODE_PEERS)/installed
+	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules prove --timer --exec tests/run.sh $(PEERS)
+
+$(NODE_PEERS)/installed: $(addprefix tests/peers/node/,package.json package-lock.json .npmrc)
+	@mkdir -p $(@D)
+	$(SAY) NPM $(<D)
+	$(Q)cp $^ $(@D) && cd $(@D) && npm ci --ignore-scripts --no-progress --loglevel=error
+	$(Q)touch $@
+
 .PHONY: check-all
-check-all: check
+check-all: check check-peers
 
 .PHONY: clean
 clean:

@@ -26,9 +26,10 @@
 /* operationId as the device keeps it between polls. */
 #define DPS_OPERATION_ID_MAX 128
 
-/* TPM2B_PUBLIC of an RSA-2048 EK, size field included: 316; of an SRK: 284. */
+/* TPM2B_PUBLIC of an RSA-2048 EK, size field included: 316; of an SRK: 284, and room for one that
+ * is refused by name because it has a policy. */
 #define DPS_EK_PUBLIC_MAX 320
-#define DPS_SRK_PUBLIC_MAX 288
+#define DPS_SRK_PUBLIC_MAX 320
 
 /* An activation blob: 766 bytes and at most 206 of encUriData, so that it also fits two AMQP SASL frames. */
 #define DPS_ENC_URI_MAX 206

@@ -1,20 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by apt-get, as root or by sudo; says so, and never does it twice.
-# Usage: tests/setup.sh build|check ...    DEPS=no only says what is missing (exit 1 if anything is).
+# Usage: tests/setup.sh build|check|peers ...    DEPS=no only says what is missing (exit 1 if anything is).
 set -eu
 
 # What the programs need, and what the tests need besides.
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git'
+# Other people's clients. Any Node.js from 18 on will do, and those that are not Debian's bring npm along.
+peers='swtpm openssl perl'
+node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
+command -v npm >/dev/null || peers="$peers npm"
 
 wanted=
 for what in "$@"; do
     case $what in
     build) wanted="$wanted $build" ;;
     check) wanted="$wanted $check" ;;
-    *) echo "tests/setup.sh: unknown set '$what' (build, check)" >&2; exit 2 ;;
+    peers) wanted="$wanted $peers" ;;
+    *) echo "tests/setup.sh: unknown set '$what' (build, check, peers)" >&2; exit 2 ;;
     esac
 done
 

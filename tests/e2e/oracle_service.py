@@ -28,17 +28,18 @@ def make_certificate(directory):
     return certificate, key
 
 
-# ---- A service -----------------------------------------------------------------------------------------------------------
+# ---- A service ----------------------------------------------------------------------------------------
 
 class FakeService:
-    """Plays the service for one device: challenge, proof, assignment; both blobs made by pytss. What is not as it should be
-    stands in faults."""
+    """Plays the service for one device: challenge, proof, assignment; both blobs made by pytss. What is not as it
+    should be stands in faults."""
 
     def __init__(self, certificate, key, ek, srk, registration_id, srk_name=None):
         self.ek, self.srk, self.srk_name, self.id = ek, srk, srk_name, registration_id
         self.nonce, self.hub_key = os.urandom(32), os.urandom(32)
         self.seen, self.faults = [], []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (FakeHandler,), {"service": self}))
+        handler = type("Bound", (FakeHandler,), {"service": self})
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
@@ -123,7 +124,7 @@ class FakeHandler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-# ---- A client ------------------------------------------------------------------------------------------------------------
+# ---- A client -----------------------------------------------------------------------------------------
 
 class RealService:
     """Our dps-service, and a client that shares no code with it."""

@@ -77,7 +77,7 @@ def run(*command, status=0, cwd=None, env=None):
     return done.stdout if status == 0 else done.stderr
 
 
-# ---- Public areas and their like in pytss -------------------------------------------------------------------------------
+# ---- Public areas and their like in pytss -------------------------------------------------------------
 
 def aes_128_cfb():
     return TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.AES, keyBits=TPMU_SYM_KEY_BITS(aes=128),
@@ -88,8 +88,8 @@ EK_ATTRIBUTES = (TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SE
                  | TPMA_OBJECT.ADMINWITHPOLICY | TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT)
 SRK_ATTRIBUTES = (TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SENSITIVEDATAORIGIN
                   | TPMA_OBJECT.USERWITHAUTH | TPMA_OBJECT.NODA | TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT)
-# What software keys can have: without the bits that only a TPM gives. As a storage key one comes in by Import, as a plain
-# decryption key by LoadExternal.
+# What software keys can have: without the bits that only a TPM gives. As a storage key one comes in by Import, as a
+# plain decryption key by LoadExternal.
 SOFTWARE_PLAIN = TPMA_OBJECT.USERWITHAUTH | TPMA_OBJECT.NODA | TPMA_OBJECT.DECRYPT
 SOFTWARE_STORAGE = SOFTWARE_PLAIN | TPMA_OBJECT.RESTRICTED
 EK_POLICY = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
@@ -120,7 +120,7 @@ def name_of(public):
     return bytes(public.get_name())
 
 
-# ---- The tool under test ------------------------------------------------------------------------------------------------
+# ---- The tool under test ------------------------------------------------------------------------------
 
 class BlobTool:
     """blob_tool: our code, asked about its wire formats."""
@@ -133,17 +133,17 @@ class BlobTool:
         lines = run(self.path, command, *text, status=status).decode().splitlines()
         if status != 0:
             return lines
-        return {name: value for name, value in (line.split(" ", 1) for line in lines)}
+        return {name: value for name, _, value in (line.partition(" ") for line in lines)}
 
     def bytes(self, command, *arguments):
         return {name: bytes.fromhex(value) for name, value in self(command, *arguments).items()}
 
 
-# ---- The TPM ------------------------------------------------------------------------------------------------------------
+# ---- The TPM ------------------------------------------------------------------------------------------
 
 class Swtpm:
-    """A fresh swtpm, spoken to by our programs, by tpm2-tools and by pytss. It has no resource manager, so whoever has used
-    it removes what was left in it."""
+    """A fresh swtpm, spoken to by our programs, by tpm2-tools and by pytss. It has no resource manager, so whoever has
+    used it removes what was left in it."""
 
     def __init__(self, directory):
         self.dir = tempfile.mkdtemp(dir=directory)
@@ -155,7 +155,7 @@ class Swtpm:
         raise Failed("swtpm does not start: " + self.log())
 
     def start(self):
-        """tpm2-tools need the control channel at the port behind the TPM's; somebody else may be faster to take one."""
+        """tpm2-tools need the control channel at the port behind the TPM's. Somebody else may be faster to take one."""
         self.process = subprocess.Popen(
             [program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={self.dir}",
              "--server", f"type=tcp,port={self.port}", "--ctrl", f"type=tcp,port={self.port + 1}",
@@ -228,7 +228,7 @@ def free_port_pair():
 
 def handles(e):
     found = []
-    for kind in (0x80000000, 0x02000000, 0x03000000):  # transient objects, HMAC sessions and loaded ones, policy sessions
+    for kind in (0x80000000, 0x02000000, 0x03000000):  # transient objects, loaded sessions, saved sessions
         _, data = e.get_capability(TPM2_CAP.HANDLES, kind, 16)
         found += list(data.data.handles)
     return sorted(set(int(h) for h in found))
@@ -239,7 +239,7 @@ def flush(e):
         e.flush_context(e.tr_from_tpmpublic(handle))
 
 
-# ---- What pytss does with a TPM ------------------------------------------------------------------------------------------
+# ---- What pytss does with a TPM -----------------------------------------------------------------------
 
 def create_ek(e, unique=bytes(256)):
     handle, public, *_ = e.create_primary(TPM2B_SENSITIVE_CREATE(), ek_template(unique), ESYS_TR.ENDORSEMENT)

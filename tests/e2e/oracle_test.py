@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Others' code against ours: tpm2-tools, pytss, swtpm and python3-cryptography open what we wrap and make what we open.
+"""Others' code against ours: tpm2-tools, pytss, swtpm and python3-cryptography open what we wrap, make what we open.
 
 Usage: oracle_test.py BUILD. Speaks TAP. A program that is missing is a failed test."""
 
@@ -25,7 +25,8 @@ try:
                                 endorsement_session, hmac_in_tpm, keys_of, name_of, public_of, rsa_key, run,
                                 run_tap, same, split_blob)
     from oracle_wrap import (check_token, decrypt, encrypt, hmac_key, kdfa, make_blob, modulus_of, oaep, open_blob,
-                             open_credential, open_duplicate, sas_text, sas_token, sas_with_key, sensitive_of, software_key)
+                             open_credential, open_duplicate, sas_text, sas_token, sas_with_key, sensitive_of,
+                             software_key)
     from tpm2_pytss import TSS2_Exception, utils
     from tpm2_pytss.constants import ESYS_TR, TPMA_OBJECT, TPM2_ALG
     from tpm2_pytss.types import TPMT_SYM_DEF_OBJECT
@@ -106,7 +107,7 @@ def refused_with(code, what, action):
     raise Failed(f"{what}: the TPM did it")
 
 
-# ---- Keys ----------------------------------------------------------------------------------------------------------------
+# ---- Keys ---------------------------------------------------------------------------------------------
 
 def ek_of_tpm2_tools():
     """s01 tpm2_createek and dps-device read the same EK, and all agree on its Name"""
@@ -131,8 +132,8 @@ def ek_of_azure_sdks():
 def srk_of_tpm2_tools():
     """s03 tpm2_createprimary and dps-device derive the same SRK"""
     attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
-    tpm().tool("tpm2_createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", "rsa2048", "-a", attributes, "-c", "srk.ctx",
-               cwd=ROOT)
+    tpm().tool("tpm2_createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", "rsa2048", "-a", attributes,
+               "-c", "srk.ctx", cwd=ROOT)
     tpm().tool("tpm2_readpublic", "-Q", "-c", "srk.ctx", "-o", "srk.pub", "-n", "srk.name", cwd=ROOT)
     same(read("srk.pub"), tpm_keys()[1], "SRK by pytss")
     names = dict(line.split()[0:3:2] for line in device("own").splitlines() if " Name " in line)
@@ -157,7 +158,7 @@ def canonical_ek():
     check("PEM" in "".join(said), f"PEM is recognised: {said}")
 
 
-# ---- What we wrap, others open -------------------------------------------------------------------------------------------
+# ---- What we wrap, others open ------------------------------------------------------------------------
 
 def our_blob(key, ek, srk, host="hub.example", registration_id="device-1"):
     made = tool.bytes("make", ek, srk, key, host, registration_id, os.urandom(16))
@@ -182,8 +183,8 @@ def opened_by_tpm2_tools():
         "session:session.ctx")
     use("tpm2_flushcontext", "session.ctx")
     same(read("inner.key"), blob["inner_key"], "inner key")
-    use("tpm2_import", "-C", "srk.ctx", "-i", "duplicate", "-u", "key_public", "-s", "duplicate_secret", "-k", "inner.key",
-        "-r", "key.private")
+    use("tpm2_import", "-C", "srk.ctx", "-i", "duplicate", "-u", "key_public", "-s", "duplicate_secret",
+        "-k", "inner.key", "-r", "key.private")
     use("tpm2_load", "-Q", "-C", "srk.ctx", "-u", "key_public", "-r", "key.private", "-c", "key.ctx")
     use("tpm2_hmac", "-c", "key.ctx", "-o", "mac", "text")
     same(read("mac"), hmac.digest(key, TEXT, "sha256"), "HMAC of the TPM")
@@ -194,7 +195,8 @@ def opened_by_pytss():
     keys = [os.urandom(32) for _ in range(10)]
     texts = [rng.randbytes(rng.randint(1, 1000)) for _ in keys]
     blobs = [our_blob(key, *tpm_keys())["blob"] for key in keys]
-    same(hmac_in_tpm(tpm(), blobs, texts), [hmac.digest(k, t, "sha256") for k, t in zip(keys, texts)], "HMACs of the TPM")
+    expected = [hmac.digest(key, text, "sha256") for key, text in zip(keys, texts)]
+    same(hmac_in_tpm(tpm(), blobs, texts), expected, "HMACs of the TPM")
 
 
 def opened_by_python():
@@ -231,20 +233,21 @@ def primitives():
     """KDFa, AES-CFB and RSA-OAEP equal those of python3-cryptography on random inputs"""
     ek, ek_2b, _ = software_keys()[0]
     for size in range(1, 129):
-        key, u, v = rng.randbytes(rng.randint(1, 80)), rng.randbytes(rng.randint(0, 70)), rng.randbytes(rng.randint(0, 70))
+        key, u, v = (rng.randbytes(rng.randint(low, 80)) for low in (1, 0, 0))
         label = random_text(1, 30).encode()
         same(tool.bytes("kdfa", key, label, u, v, bytes([size]))["out"], kdfa(key, label, u, v, size), "KDFa")
     for size in range(0, 80):
         key, data = rng.randbytes(rng.choice((16, 32))), rng.randbytes(size)
-        same(bytes.fromhex(run(tool.path, "cfb", key.hex(), data.hex()).decode().split(" ")[1]), encrypt(key, data), "CFB")
+        same(tool.bytes("cfb", key, data)["out"], encrypt(key, data), "CFB")
         same(decrypt(key, encrypt(key, data)), data, "CFB both ways")
     for size in (0, 1, 16, 32, 33, 100, 189, 190):
         label, message = rng.randbytes(rng.randint(0, 40)), rng.randbytes(size)
-        same(ek.decrypt(tool.bytes("oaep", ek_2b, label, message, rng.randbytes(8))["out"], oaep(label)), message, "OAEP")
+        cipher = tool.bytes("oaep", ek_2b, label, message, rng.randbytes(8))["out"]
+        same(ek.decrypt(cipher, oaep(label)), message, "OAEP")
     tool("oaep", ek_2b, b"", bytes(191), b"1", status=1)
 
 
-# ---- What others wrap, we open -------------------------------------------------------------------------------------------
+# ---- What others wrap, we open ------------------------------------------------------------------------
 
 def made_by_pytss():
     """s07 twenty blobs of pytss are opened by our software side"""
@@ -277,8 +280,8 @@ def fake_service(registration_id, srk_name=None):
 
 
 def register_with(fake, state, status=0):
-    return device("register", "--service", f"https://localhost:{fake.port}", "--ca", certificate()[0], "--scope", SCOPE,
-                  "--id", fake.id, "--state", os.path.join(ROOT, state), status=status)
+    return device("register", "--service", f"https://localhost:{fake.port}", "--ca", certificate()[0],
+                  "--scope", SCOPE, "--id", fake.id, "--state", os.path.join(ROOT, state), status=status)
 
 
 def device_against_fake_service():
@@ -310,7 +313,7 @@ def device_refuses_other_name():
         fake.close()
 
 
-# ---- Our service, others' client -----------------------------------------------------------------------------------------
+# ---- Our service, others' client ----------------------------------------------------------------------
 
 def client_of_pytss():
     """s02-s10 a client of pytss registers with our service and reports to the hub"""
@@ -319,7 +322,8 @@ def client_of_pytss():
     service().enroll(name, ek)
     audience, expiry = f"{SCOPE}/registrations/{name}", int(time.time()) + 600
     challenge = service().challenge(name, ek, srk)
-    token = sas_token(audience, hmac_in_tpm(tpm(), [challenge], [sas_text(audience, expiry)])[0], expiry, "registration")
+    mac = hmac_in_tpm(tpm(), [challenge], [sas_text(audience, expiry)])[0]
+    token = sas_token(audience, mac, expiry, "registration")
     status, headers, answer = service().register(name, ek, srk, token)
     same((status, answer["status"]), (202, "assigning"), f"second request: {answer}")
     check(headers.get("Retry-After", "").isdigit(), "Retry-After")
@@ -348,7 +352,7 @@ def other_key_proves_nothing():
     check("authenticationKey" not in answer, "no new challenge")
 
 
-# ---- The software-SRK attack ---------------------------------------------------------------------------------------------
+# ---- The software-SRK attack --------------------------------------------------------------------------
 
 def load_external(e, key, attributes, with_private, hierarchy):
     """A software key, as the TPM takes it. Returns handle and TPM2B_PUBLIC."""
@@ -445,8 +449,8 @@ CASES = [
     primitives, parts_opened_by_python, opened_by_python, opened_by_pytss, opened_by_tpm2_tools,
     made_by_pytss, made_by_tpm2_tools, device_against_fake_service, device_refuses_other_name,
     client_of_pytss, other_key_proves_nothing,
-    external_key_gets_inner_key, imported_key_gets_nonce, software_srk_is_refused, fixed_tpm_cannot_be_claimed, public_half_is_useless,
-    nothing_is_left,
+    external_key_gets_inner_key, imported_key_gets_nonce, software_srk_is_refused, fixed_tpm_cannot_be_claimed,
+    public_half_is_useless, nothing_is_left,
 ]
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tpm2_pytss.types import (TPM2B_DIGEST, TPM2B_NAME, TPM2B_PRIVATE_KEY_RSA, T
 from oracle_support import aes_128_cfb, check, name_of, public_of, same, split_blob, rsa_key
 
 
-# ---- Part 1 of the specification, by hand --------------------------------------------------------------------------------
+# ---- Part 1 of the specification, by hand -------------------------------------------------------------
 
 def kdfa(key, label, context_u, context_v, size):
     """11.4.10.2: counter mode over HMAC-SHA-256."""
@@ -104,7 +104,7 @@ def open_blob(blob, ek, srk, srk_public_2b):
     return {"inner_key": inner_key, "auth": auth, "seed_value": seed_value, "key": key, "uri": uri}
 
 
-# ---- Software keys -------------------------------------------------------------------------------------------------------
+# ---- Software keys ------------------------------------------------------------------------------------
 
 def software_key(attributes, policy=b""):
     """An RSA key that stands outside of any TPM. Returns it, its TPM2B_PUBLIC and its PKCS#8."""
@@ -125,7 +125,7 @@ def sensitive_of(key, seed_value=b""):
                                           sensitive=TPMU_SENSITIVE_COMPOSITE(rsa=TPM2B_PRIVATE_KEY_RSA(buffer=prime))))
 
 
-# ---- A blob made by pytss ------------------------------------------------------------------------------------------------
+# ---- A blob made by pytss -----------------------------------------------------------------------------
 
 def hmac_key(key, seed_value):
     """The identity key: its public and its sensitive area."""
@@ -154,7 +154,7 @@ def make_blob(ek_2b, srk_2b, key, text, srk_name=None):
     return b"".join(part.marshal() for part in (id_object, encrypted_secret, duplicate, secret, public)) + as_2b(uri)
 
 
-# ---- Tokens --------------------------------------------------------------------------------------------------------------
+# ---- Tokens -------------------------------------------------------------------------------------------
 
 def sas_text(audience, expiry):
     return f"{urllib.parse.quote(audience, safe='')}\n{expiry}".encode()

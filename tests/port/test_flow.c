@@ -389,12 +389,21 @@ static int s05_software_srk(void)
     flow_ask(&f, request,
              write_registration(request, sizeof request, ek, span_of(vector_srk_public_2b, 284), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
+    /* A storage key with a policy of its own. */
+    uint8_t with_policy[320];
+    struct tpm2_writer w = tpm2_writer_over(with_policy, sizeof with_policy);
+    struct tpm2_public area = tpm2_template_srk();
+    area.unique = span_of(vector_srk_public_2b + 28, 256);
+    area.auth_policy = span_of(vector_unique, 32);
+    tpm2_public_write_2b(&w, &area);
+    flow_ask(&f, request, write_registration(request, sizeof request, ek, tpm2_written(&w), NULL));
+    CHECK(f.answer.refusal == DPS_REFUSED_SRK_POLICY);
     /* EK and SRK exchanged. */
     flow_ask(&f, request,
              write_registration(request, sizeof request, span_of(f.device.srk, f.device.srk_len), ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
     flow_ask(&f, request, write_registration(request, sizeof request, ek, ek, NULL));
-    CHECK(f.answer.refusal == DPS_REFUSED_SRK_FORM);
+    CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
     flow_close(&f);
     return 0;
 }

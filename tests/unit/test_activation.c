@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The activation blob, against activation_blob.h (made with Node, accepted by swtpm) and against the sizes of blobs that
- * the real service has sent: 920, 946 and 956 bytes, all with the same public area but for unique. */
+/* The activation blob, against activation_blob.h (made with Node, accepted by swtpm) and against the sizes of blobs
+ * that the real service has sent: 920, 946 and 956 bytes, all with the same public area but for unique. */
 #include "dps/activation.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

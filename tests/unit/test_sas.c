@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared access signatures. The tokens are what each client of the real service would send, made with Python's hmac and
- * urllib: key 32 times 22, expiry 1700000000. They differ in what they percent-encode, in which case, and in the order. */
+/* Shared access signatures. The tokens are what each client of the real service would send, made with Python's hmac
+ * and urllib: key 32 times 22, expiry 1700000000. They differ in what they percent-encode, in which case, and in the
+ * order. */
 #include "dps/sas.h"
 #include "dps/text.h"
 #include "tests/unit/test.h"

@@ -76,7 +76,7 @@ class Service {
     // The lines of the log about one registration ID.
     logOf(id) {
         return this.logText().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-            .filter((line) => line.registrationId === id);
+            .filter((line) => line.id === id);
     }
 
     // Step 2, with the endorsement key that our own tool has read from the TPM.

@@ -36,7 +36,7 @@ class SwtpmDevice {
     }
 
     close() {
-        this.socket.end();
+        this.socket.destroy();
     }
 }
 

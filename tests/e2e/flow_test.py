@@ -1,0 +1,856 @@
+# SPDX-License-Identifier: MIT
+"""The whole story with the programs as a user has them: every command of dps-device and dps-admin on each kind of TPM
+that can run here, and every exit code with a cause of its own.
+
+    python3 tests/e2e/flow_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
+
+TAP on standard output; needs the standard library, openssl and swtpm."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.parse
+
+from server_harness import PATIENCE, SCOPE, Failed, Service, check, same
+
+PROGRAM_PATIENCE = 60  # seconds; a device repeats its tries at a network that fails
+HUBS = ("hub-a.example", "hub-b.example")
+REGISTRATION = ("TPM2_ReadPublic", "TPM2_StartAuthSession", "TPM2_PolicySecret", "TPM2_ActivateCredential",
+                "TPM2_Import", "TPM2_Load", "TPM2_HMAC", "TPM2_FlushContext")
+
+
+# ---- Programs --------------------------------------------------------------------------------------------------------
+
+class Programs:
+    """Where the programs under test are, and a directory for everything that the tests make."""
+
+    build = None
+    root = None
+
+    @classmethod
+    def use(cls, build, root):
+        cls.build, cls.root = os.path.abspath(build), root
+        Service.program, Service.root = cls.path("dps-service"), root
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.build, name)
+
+    @classmethod
+    def directory(cls):
+        return tempfile.mkdtemp(dir=cls.root)
+
+
+class Result:
+    def __init__(self, done):
+        self.code, self.bytes = done.returncode, done.stdout or b""
+        self.out, self.err = self.bytes.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+    def field(self, name):
+        """What stands behind a label of the output."""
+        found = re.search(rf"^{name} +(.*)$", self.out, re.M)
+        check(found, f"no {name} in {self.out!r}")
+        return found.group(1).strip()
+
+
+def run(*command, status=0, says=(), **options):
+    """The result of a program that has to end with this status, and to say these words on standard error."""
+    options.setdefault("stdout", subprocess.PIPE)
+    result = Result(subprocess.run(command, stderr=subprocess.PIPE, timeout=PROGRAM_PATIENCE, check=False, **options))
+    what = " ".join(command[1:])
+    check(result.code == status, f"{what}: exit code {result.code}, wanted {status}\n{result.out}{result.err}")
+    for words in (says,) if isinstance(says, str) else says:
+        check(words in result.err, f"{what}: it does not say {words!r} but\n{result.err}")
+    return result
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        check(time.monotonic() < deadline, f"{what}: not within {PATIENCE} s")
+        time.sleep(0.01)
+
+
+def with_defaults(options, **defaults):
+    """Options for a command line, and those defaults that are not among them: no option may be given twice."""
+    names = {"--" + name.replace("_", "-"): value for name, value in defaults.items()}
+    return [x for name, value in names.items() if name not in options for x in (name, value)] + list(options)
+
+
+def write_file(path, content, mode=0o600):
+    with open(path, "wb") as f:
+        f.write(content if isinstance(content, bytes) else content.encode())
+    os.chmod(path, mode)
+    return path
+
+
+def read_file(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+# ---- TPMs ------------------------------------------------------------------------------------------------------------
+
+class Libtpms:
+    """The TPM in dps-device's own process: it has no power between two commands, so nothing can stay loaded in it."""
+
+    kind = "libtpms"
+
+    def __init__(self):
+        self.dir = Programs.directory()
+        self.name = "libtpms:" + os.path.join(self.dir, "tpm")
+
+    def loaded(self):
+        return []
+
+    def stop(self):
+        pass
+
+
+class Swtpm:
+    """A swtpm process. It keeps what is loaded when a client goes, so it shows what a program has left behind."""
+
+    def __init__(self, kind):
+        check(shutil.which("swtpm"), "the program swtpm is missing")
+        self.kind, self.dir = kind, Programs.directory()
+        os.mkdir(self.path("tpm"))
+        # A free port can be gone before swtpm takes it; then another one is tried.
+        if not any(self.start() for _ in range(5)):
+            raise Failed("swtpm does not start: " + read_file(self.path("log")).decode())
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self):
+        if self.kind == "swtpm-tcp":
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                port = taken.getsockname()[1]
+            self.name, self.address = f"swtpm:127.0.0.1:{port}", ("127.0.0.1", port)
+            server = f"type=tcp,port={port}"
+        else:
+            self.address = self.path("socket")
+            self.name, server = "swtpm:" + self.address, "type=unixio,path=" + self.address
+        with open(self.path("log"), "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.path("tpm"), "--server", server,
+                 "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
+        wait_until(lambda: self.process.poll() is not None or self.answers(), "swtpm answers")
+        return self.process.poll() is None
+
+    def connect(self):
+        sock = socket.socket(socket.AF_INET if self.kind == "swtpm-tcp" else socket.AF_UNIX)
+        sock.settimeout(PATIENCE)
+        try:
+            sock.connect(self.address)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def answers(self):
+        try:
+            self.connect().close()
+            return True
+        except OSError:
+            return False
+
+    def ask(self, text):
+        """The response to a command in hex; its size field is filled in. Without any code of ours."""
+        command = bytearray.fromhex(text)
+        command[2:6] = len(command).to_bytes(4, "big")
+        with self.connect() as sock:
+            sock.sendall(command)
+            response = b""
+            while len(response) < 10 or len(response) < int.from_bytes(response[2:6], "big"):
+                got = sock.recv(4096)
+                check(got, "swtpm closed in the middle of a response")
+                response += got
+        same(response[6:10].hex(), "00000000", f"response code to {text[:40]}")
+        return response
+
+    def loaded(self):
+        """Handles of transient objects, and of loaded and saved sessions: TPM2_GetCapability."""
+        handles = []
+        for first in ("80000000", "02000000", "03000000"):
+            response = self.ask("8001 00000000 0000017a 00000001" + first + "00000040")
+            count = int.from_bytes(response[15:19], "big")
+            handles += [response[19 + 4 * i:23 + 4 * i].hex() for i in range(count)]
+        return handles
+
+    def leak(self, public_2b):
+        """An object and a session, as a program leaves them that is killed: LoadExternal, StartAuthSession."""
+        self.ask("8001 00000000 00000167 0000" + public_2b.hex() + "40000007")
+        self.ask("8001 00000000 00000176 40000007 40000007 0010" + "11" * 16 + "0000 01 0010 000b")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+KINDS = {"libtpms": Libtpms, "swtpm-tcp": lambda: Swtpm("swtpm-tcp"), "swtpm-unix": lambda: Swtpm("swtpm-unix")}
+
+
+class Device:
+    """A TPM, files of its owner, and dps-device in front of it."""
+
+    def __init__(self, kind):
+        self.tpm = KINDS[kind]()
+        self.dir = self.tpm.dir
+        self.auth = []  # options that its owner has to give
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def secret(self, name, text, mode=0o600):
+        return write_file(self.path(name), text, mode)
+
+    def run(self, *arguments, **options):
+        """dps-device, which must leave nothing in the TPM, however it ends."""
+        arguments = with_defaults([*self.auth, *arguments], tpm=self.tpm.name)
+        result = run(Programs.path("dps-device"), "--quiet", *arguments, **options)
+        same(self.tpm.loaded(), [], f"loaded in the TPM after {arguments}")
+        return result
+
+    def stop(self):
+        self.tpm.stop()
+
+
+# ---- The service -----------------------------------------------------------------------------------------------------
+
+def openssl(*arguments, cwd):
+    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+def make_ca(directory):
+    """ca.pem and its key."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
+            "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA", cwd=directory)
+
+
+def make_leaf(directory, days=2):
+    """cert.pem and key.pem by that CA, for localhost and the hubs; negative days: it is over already."""
+    names = ",".join("DNS:" + name for name in ("localhost", *HUBS))
+    write_file(os.path.join(directory, "ext"), f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem",
+            "-out", "csr", "-subj", "/CN=localhost", cwd=directory)
+    openssl("x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem",
+            "-days", str(days), "-extfile", "ext", cwd=directory)
+
+
+class Bench:
+    """A service with a store on disk, its administrator, and how devices reach it."""
+
+    def __init__(self, days=2):
+        self.service = Service(start=False)
+        make_ca(self.service.dir)
+        make_leaf(self.service.dir, days)
+        self.start()
+
+    def start(self):
+        self.service.start()
+        text = run(Programs.path("dps-admin"), "connection-string", "--policy-file", self.path("policies.json"),
+                   "--host", f"localhost:{self.service.tls_port}").out
+        self.connection = write_file(self.path("connection"), text)
+
+    def path(self, name):
+        return self.service.path(name)
+
+    def admin(self, *arguments, **options):
+        arguments = with_defaults(arguments, connection_string_file=self.connection, ca=self.path("ca.pem"))
+        return run(Programs.path("dps-admin"), *arguments, **options)
+
+    def enroll(self, device, name, *options):
+        ek = write_file(device.path("ek.txt"), device.run("ek", "--format", "base64").bytes)
+        return self.admin("enroll", name, "--ek", ek, *options)
+
+    def at(self):
+        return f"https://localhost:{self.service.tls_port}"
+
+    def register(self, device, name, *options, **expected):
+        return device.run("register", *with_defaults(options, service=self.at(), ca=self.path("ca.pem"), scope=SCOPE,
+                                                     id=name, state=device.path("state")), **expected)
+
+    def send(self, device, *options, **expected):
+        return device.run("send", *with_defaults(options, state=device.path("state"), ca=self.path("ca.pem"),
+                                                 connect_to=f"localhost:{self.service.tls_port}",
+                                                 message='{"temperature":21}'), **expected)
+
+    def table(self, name):
+        """Key → JSON of a table, as it lies on the disk."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path('dps.db')}?mode=ro", uri=True)) as db:
+            return {key: json.loads(value) for key, value in db.execute(f"SELECT key, value FROM {name}")}
+
+    def dump(self):
+        with contextlib.closing(sqlite3.connect(f"file:{self.path('dps.db')}?mode=ro", uri=True)) as db:
+            return list(db.iterdump())
+
+    def stop(self):
+        return self.service.stop()
+
+
+@contextlib.contextmanager
+def unchanged(bench, *paths):
+    """What fails in here must leave the store and these files as they were, down to the byte."""
+    before = bench.dump(), [read_file(p) for p in paths], [sorted(os.listdir(os.path.dirname(p))) for p in paths]
+    yield
+    after = bench.dump(), [read_file(p) for p in paths], [sorted(os.listdir(os.path.dirname(p))) for p in paths]
+    for what, was, now in zip(("store", "files", "names of files"), before, after):
+        check(was == now, f"the {what} changed, although it failed")
+
+
+# ---- The story, on each TPM: each part stands on those before it -----------------------------------------------------
+
+class Story:
+    def __init__(self, kind, bench):
+        self.device, self.bench, self.id = Device(kind), bench, "device-" + kind
+
+    def tell(self, *arguments, **options):
+        return self.device.run(*arguments, **options)
+
+
+def part_ek(s):
+    """ek: all formats are the same key, and the registration ID is its digest"""
+    binary = s.tell("ek", "--format", "2b").bytes
+    text = s.tell("ek", "--format", "base64").out
+    same(base64.b64decode(text.strip(), validate=True), binary, "base64")
+    same(int.from_bytes(binary[:2], "big"), len(binary) - 2, "size field of TPM2B_PUBLIC")
+    pem = s.tell("ek", "--format", "pem").bytes
+    modulus = run("openssl", "rsa", "-pubin", "-noout", "-modulus", input=pem).out
+    same(modulus.strip(), "Modulus=" + binary[-256:].hex().upper(), "PEM")
+    enrollment = json.loads(s.tell("ek", "--format", "json").out)
+    name = base64.b32encode(hashlib.sha256(binary).digest()).decode().rstrip("=").lower()
+    same(enrollment, {"registrationId": name,
+                      "attestation": {"type": "tpm", "tpm": {"endorsementKey": text.strip()}}}, "JSON")
+    everything = s.tell("ek")
+    same(everything.field("Registration ID"), name, "registration ID")
+    check(text in everything.out and pem.decode() in everything.out, "the readable form lacks a format")
+    s.ek = binary
+
+
+def part_enroll(s):
+    """enroll: what ek prints is what the service keeps"""
+    s.bench.enroll(s.device, s.id)
+    shown = json.loads(s.bench.admin("get", s.id, "--format", "json").out)
+    same(base64.b64decode(shown["attestation"]["tpm"]["endorsementKey"]), s.ek, "enrolled key")
+    check(s.id in s.bench.admin("list").out, "it is not in the list")
+
+
+def part_own(s):
+    """own: three authorizations from files; from then on they are needed"""
+    device = s.device
+    files = {which: device.secret(which, f"{which} of {s.id}"[:32]) for which in ("owner", "endorsement", "lockout")}
+    owned = s.tell("own", *(x for which, path in files.items() for x in (f"--new-{which}-auth-file", path)))
+    s.ek_name, s.srk_name = owned.field("EK Name"), owned.field("SRK Name")
+    s.tell("own", status=3, says="authorization is set and was not given")
+    device.auth = [x for which, path in files.items() for x in (f"--{which}-auth-file", path)]
+    same(s.tell("own").field("SRK Name"), s.srk_name, "SRK of the same owner")
+
+
+def part_seal(s):
+    """seal: only the sealed form is in the file, and unseal gives the secret back"""
+    s.sealed = s.device.path("sealed")
+    secret = s.device.secret("secret", "the first owner's secret")
+    s.tell("seal", "--in", secret, "--out", s.sealed)
+    check(b"secret" not in read_file(s.sealed), "the secret is in the file")
+    same(s.tell("unseal", "--in", s.sealed, "--out", "-").bytes, read_file(secret), "unsealed")
+
+
+def part_register(s):
+    """register: assigned to a hub, with a state file for the owner only"""
+    done = s.bench.register(s.device, s.id)
+    s.hub = done.field("Hub")
+    check(s.hub in HUBS, f"hub {s.hub}")
+    same((done.field("Registered"), done.field("Device"), done.field("Substatus")),
+         (s.id, s.id, "initialAssignment"), "registration")
+    same(os.stat(s.device.path("state")).st_mode & 0o777, 0o600, "mode of the state file")
+    shown = json.loads(s.bench.admin("registration", "get", s.id, "--format", "json").out)
+    same((shown["status"], shown["assignedHub"]), ("assigned", s.hub), "registration at the service")
+
+
+def part_token(s):
+    """token: a shared access signature for the hub, good for an hour"""
+    text = s.tell("token", "--state", s.device.path("state")).out
+    check(text.startswith("SharedAccessSignature "), text)
+    fields = dict(pair.split("=", 1) for pair in text.strip().split(" ", 1)[1].split("&"))
+    same(urllib.parse.unquote(fields["sr"]), f"{s.hub}/devices/{s.id}", "sr")
+    same(len(base64.b64decode(urllib.parse.unquote(fields["sig"]), validate=True)), 32, "size of sig")
+    check(0 < int(fields["se"]) - time.time() <= 3660, f"se={fields['se']}")
+    s.token, s.token_fields = text, fields
+
+
+def part_send(s):
+    """send: the hub accepts a message"""
+    sent = s.bench.send(s.device)
+    check("answered 204" in sent.field("Message"), sent.out)
+    same(sent.field("Accepted by"), s.hub, "hub")
+
+
+def part_again(s):
+    """register again: the same hub, another substatus, and the new hub key works"""
+    old = read_file(s.device.path("state"))
+    done = s.bench.register(s.device, s.id)
+    same((done.field("Hub"), done.field("Substatus")), (s.hub, "reprovisionedToInitialAssignment"), "registration")
+    check(read_file(s.device.path("state")) != old, "the state file is the old one")
+    s.bench.send(s.device)
+
+
+def part_info(s):
+    """info: the authorizations are set, nothing is loaded, nothing was made persistent"""
+    shown = s.tell("info")
+    same(shown.field("Authorization"), "owner set, endorsement set, lockout set", "authorizations")
+    check(shown.field("Loaded").startswith("0 objects, 0 sessions"), shown.field("Loaded"))
+    check("0x8101" not in shown.out, "a key was made persistent unasked")
+
+
+def part_clear(s):
+    """clear: the EK stays, the SRK is a new one, no authorization is left"""
+    cleared = s.tell("clear", "--yes")
+    s.device.auth = []
+    same(cleared.field("EK Name"), s.ek_name, "EK")
+    check(cleared.field("SRK Name") != s.srk_name, "the SRK is the old one")
+    same(s.tell("info").field("Authorization"), "owner empty, endorsement empty, lockout empty", "authorizations")
+    same(s.tell("ek", "--format", "2b").bytes, s.ek, "EK_pub")
+
+
+def part_dead(s):
+    """after clear: token, send and unseal fail with the reason, and change nothing"""
+    state = s.device.path("state")
+    with unchanged(s.bench, state, s.sealed):
+        for result in (s.tell("token", "--state", state, status=3), s.bench.send(s.device, status=3)):
+            check("TPM_RC_INTEGRITY" in result.err and "register again" in result.err, result.err)
+            same(result.out, "", "output")
+        s.tell("unseal", "--in", s.sealed, "--out", "-", status=3, says=("TPM_RC_INTEGRITY", "no way back"))
+
+
+def part_next_owner(s):
+    """the next owner registers the same device again"""
+    done = s.bench.register(s.device, s.id)
+    same((done.field("Hub"), done.field("Substatus")), (s.hub, "reprovisionedToInitialAssignment"), "registration")
+    s.bench.send(s.device)
+
+
+def part_flush(s):
+    """flush: what a killed program has left is removed"""
+    if s.device.tpm.kind == "libtpms":
+        check("0 objects and 0 sessions flushed" in s.tell("flush").out, "it flushed something")
+        return
+    s.device.tpm.leak(s.ek)
+    same(len(s.device.tpm.loaded()), 2, "leaked")
+    check("1 objects and 1 sessions flushed" in s.tell("flush").out, "it says something else")
+
+
+def part_interrupted(s):
+    """a signal in the middle of a registration: exit code 143, an empty TPM, the old state"""
+    state = s.device.path("state")
+    with socket.create_server(("127.0.0.1", 0)) as silent, unchanged(s.bench, state):
+        silent.settimeout(PATIENCE)
+        process = subprocess.Popen(
+            [Programs.path("dps-device"), "--tpm", s.device.tpm.name, "register", "--service", "https://localhost",
+             "--connect-to", f"127.0.0.1:{silent.getsockname()[1]}", "--ca", s.bench.path("ca.pem"), "--scope",
+             SCOPE, "--id", s.id, "--state", state], stderr=subprocess.PIPE)
+        try:
+            connection = silent.accept()[0]
+            connection.recv(1)  # of its first TLS message: EK and SRK are loaded by now
+            process.terminate()
+            words = process.communicate(timeout=PATIENCE)[1].decode()
+        finally:
+            process.kill()
+            process.wait()
+    same(process.returncode, 143, "exit code")
+    check("interrupted" in words, words)
+    same(s.device.tpm.loaded(), [], "loaded in the TPM")
+
+
+# ---- Refused by the other side: exit code 1 --------------------------------------------------------------------------
+
+class Failing:
+    """A registered device whose state, and a service whose store, must survive every failure."""
+
+    def __init__(self, bench):
+        self.bench, self.device, self.id = bench, Device("swtpm-unix"), "device-failing"
+        bench.enroll(self.device, self.id)
+        bench.register(self.device, self.id)
+        self.state = self.device.path("state")
+
+    def register(self, status, says, *options, name=None):
+        with unchanged(self.bench, self.state):
+            return self.bench.register(self.device, name or self.id, *options, status=status, says=says)
+
+    def run(self, status, says, *arguments, **options):
+        with unchanged(self.bench, self.state):
+            return self.device.run(*arguments, status=status, says=says, **options)
+
+    def admin(self, status, says, *arguments, **options):
+        with unchanged(self.bench, self.state):
+            return self.bench.admin(*arguments, status=status, says=says, **options)
+
+
+def fail_refused_registration(f):
+    """1: unknown ID, wrong scope, disabled enrollment, the EK of another TPM"""
+    f.register(1, ("404201", "nobody-knows-me", "What to do"), name="nobody-knows-me")
+    f.register(1, ("404202", "--scope"), "--scope", "0ne0000FFFF")
+    f.bench.enroll(f.device, "device-disabled", "--disabled")
+    f.register(1, ("403201", "disabled"), name="device-disabled")
+    other = Device("libtpms")
+    f.bench.enroll(other, "device-of-another")
+    f.register(1, ("401003", "this is another TPM"), name="device-of-another")
+
+
+def fail_refused_message(f):
+    """1: the hub key is an old one"""
+    old = write_file(f.device.path("old"), read_file(f.state))
+    f.bench.register(f.device, f.id)
+    with unchanged(f.bench, old):
+        f.bench.send(f.device, "--state", old, status=1, says=("401001", "register again"))
+
+
+def fail_refused_admin(f):
+    """1: enrolled twice, not there, a wrong key in the connection string"""
+    ek = f.device.path("ek.txt")
+    f.admin(1, "409201", "enroll", f.id, "--ek", ek)
+    for command in (("get",), ("delete",), ("registration", "get")):
+        f.admin(1, "404201", *command, "nobody-knows-me")
+    key = base64.b64encode(bytes(32)).decode()
+    text = re.sub(r"(SharedAccessKey=).*", r"\g<1>" + key, read_file(f.bench.connection).decode())
+    f.admin(1, "401000", "--connection-string-file", write_file(f.device.path("wrong"), text), "list")
+
+
+# ---- Usage: 2 --------------------------------------------------------------------------------------------------------
+
+def fail_usage_device(f):
+    """2: dps-device says what it did not understand"""
+    for says, *arguments in (("no command",), ("did you mean register", "regsiter"), ("frobnicate", "--frobnicate", "ek"),
+                             ("extra", "ek", "extra"), ("xml", "ek", "--format", "xml"), ("a b", "ek", "--id", "a b"),
+                             ("azure-sdk", "ek", "--ek-template", "x"), ("clear --yes", "clear"),
+                             ("--service", "register"), ("--state", "token"), ("--out", "seal"),
+                             ("--message", "send", "--state", f.state, "--ca", "x"), ("xml", "--trace=xml", "info"),
+                             ("names no TPM", "--tpm", "frob:x", "info"), ("twice", "info", "--verbose", "--verbose")):
+        f.run(2, says, *arguments)
+    f.register(2, "--payload", "--payload", "{")
+    f.register(2, "http:", "--service", "http://localhost")
+    run(Programs.path("dps-device"), "info", status=2, says="which TPM?", env={})
+
+
+def fail_usage_admin(f):
+    """2: so does dps-admin"""
+    for says, *arguments in (("no command",), ("did you mean enroll", "enrol", "x"), ("frobnicate", "--frobnicate", "list"),
+                             ("it needs", "get"), ("a b", "get", "a b"), ("which key", "enroll", "x"),
+                             ("xml", "list", "--format", "xml"), ("registration get", "registration", "frob", "x")):
+        f.admin(2, says, *arguments)
+    broken = write_file(f.device.path("broken"), "HostName=localhost")
+    f.admin(2, "not complete", "--connection-string-file", broken, "list")
+
+
+# ---- The TPM: 3 ------------------------------------------------------------------------------------------------------
+
+def fail_no_tpm(f):
+    """3: no TPM is there, or something else; a file that is named by mistake is not written to"""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    victim = f.device.secret("victim", "a file that somebody needs")
+    for name, says in ((f"swtpm:127.0.0.1:{port}", "refused"), ("swtpm:" + f.device.path("nothing"), "No such file"),
+                       (f.device.path("nothing"), "No such file"), ("/dev/null", "/dev/null"), (victim, "cannot reach"),
+                       (f.device.dir, "cannot reach"), ("libtpms:" + victim, "Not a directory")):
+        with unchanged(f.bench, f.state, victim):
+            f.device.run("--tpm", name, "info", status=3, says=says)
+            f.bench.register(f.device, f.id, "--tpm", name, status=3, says=says)
+
+
+def fail_state_of_a_tpm(f):
+    """3: a libtpms state that is torn is refused, and not replaced by a new TPM"""
+    device = Device("libtpms")
+    device.run("ek")
+    path = device.path("tpm/permall")
+    write_file(path, read_file(path)[:100])
+    with unchanged(f.bench, path):
+        device.run("ek", status=3)
+
+
+def fail_authorization(f):
+    """3: a wrong or missing authorization is named, and costs no try at the lockout"""
+    device = Device("swtpm-tcp")
+    try:
+        f.bench.enroll(device, "device-owned")
+        owner, wrong = device.secret("owner", "right"), device.secret("wrong", "wrong")
+        device.run("own", "--new-owner-auth-file", owner, "--new-endorsement-auth-file", owner)
+        right = ["--owner-auth-file", owner, "--endorsement-auth-file", owner]
+        f.bench.register(device, "device-owned", *right)
+        with unchanged(f.bench, device.path("state")):
+            for _ in range(4):
+                for options, says in (((), "was not given"), (("--owner-auth-file", wrong), "that was given is wrong"),
+                                      (("--endorsement-auth-file", wrong), "that was given is wrong")):
+                    f.bench.register(device, "device-owned", *right[:4 if options else 0], *options, status=3,
+                                     says=("TPM_RC_BAD_AUTH", says, "-auth-file"))
+        check(device.run("info").field("Lockout").startswith("not locked; 0 of"), "a try was counted")
+        environment = {**os.environ, "DPS_OWNER_AUTH": "right", "DPS_ENDORSEMENT_AUTH": "right"}
+        f.bench.register(device, "device-owned", env=environment)
+    finally:
+        device.stop()
+
+
+def fail_lockout(f):
+    """3: a missing lockout authorization is not tried out; a wrong one is named, and then the lock"""
+    device = Device("swtpm-unix")
+    try:
+        lockout, wrong = device.secret("lockout", "right"), device.secret("wrong", "wrong")
+        device.run("own", "--new-lockout-auth-file", lockout)
+        for _ in range(2):
+            device.run("clear", "--yes", status=3, says="Nothing was tried")
+            device.run("own", "--new-lockout-auth-file", wrong, status=3, says="Nothing was tried")
+        device.run("--lockout-auth-file", lockout, "clear", "--yes")
+        device.run("own", "--new-lockout-auth-file", lockout)
+        device.run("--lockout-auth-file", wrong, "clear", "--yes", status=3,
+                   says=("TPM_RC_AUTH_FAIL", "counts towards the lockout"))
+        device.run("--lockout-auth-file", lockout, "clear", "--yes", status=3, says=("TPM_RC_LOCKOUT", "wait"))
+    finally:
+        device.stop()
+
+
+# ---- The network: 4 --------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def expired_service():
+    bench = Bench(days=-1)
+    try:
+        yield bench
+    finally:
+        bench.stop()
+
+
+def fail_network_device(f):
+    """4: dps-device: nobody there, wrong CA, wrong host name, expired certificate, not TLS"""
+    port = f.bench.service.tls_port
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    make_ca(f.device.dir)
+    f.register(4, "refused", "--service", f"https://localhost:{free}")
+    f.register(4, "give the CA", "--ca", f.device.path("ca.pem"))
+    f.register(4, ("other.example", "must stand in the certificate"), "--service", f"https://other.example:{port}",
+               "--connect-to", f"localhost:{port}")
+    f.register(4, "TLS", "--service", f"https://localhost:{f.bench.service.plain_port}")
+    f.register(4, "the dates of the certificate", "--now", "4000000000")
+    with expired_service() as bench:
+        f.register(4, "the dates of the certificate", "--service", bench.at(), "--ca", bench.path("ca.pem"))
+    with unchanged(f.bench, f.state):
+        f.bench.send(f.device, "--connect-to", f"localhost:{free}", status=4, says="refused")
+        f.bench.send(f.device, "--ca", f.device.path("ca.pem"), status=4, says="give the CA")
+
+
+def fail_network_admin(f):
+    """4: dps-admin: nobody there, wrong CA, wrong host name, expired certificate"""
+    port = f.bench.service.tls_port
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    make_ca(f.device.dir)
+    f.admin(4, "refused", "--connect-to", f"localhost:{free}", "list")
+    f.admin(4, "no secure connection", "--ca", f.device.path("ca.pem"), "list")
+    text = read_file(f.bench.connection).decode().replace("HostName=localhost", "HostName=other.example")
+    f.admin(4, "no secure connection", "--connection-string-file", write_file(f.device.path("other"), text),
+            "--connect-to", f"localhost:{port}", "list")
+    with expired_service() as bench:
+        bench.admin("list", status=4, says="no secure connection")
+
+
+# ---- Files: 5 --------------------------------------------------------------------------------------------------------
+
+def fail_state_file(f):
+    """5: the state file is missing, torn at any place, changed, or somebody else's"""
+    whole = read_file(f.state)
+    torn = f.device.path("torn")
+    changed = bytes([*whole[:-40], whole[-40] ^ 1, *whole[-39:]])
+    for content in (b"", whole[:3], whole[:len(whole) // 2], whole[:-1], whole + b"x", changed, b"x" * 5000):
+        write_file(torn, content)
+        with unchanged(f.bench, torn):
+            f.device.run("token", "--state", torn, status=5, says="is no state file")
+            f.bench.send(f.device, "--state", torn, status=5, says="is no state file")
+    f.run(5, "dps-device register", "token", "--state", f.device.path("nothing"))
+    # Registering writes it anew.
+    f.bench.register(f.device, f.id, "--state", torn)
+    f.bench.register(f.device, f.id)
+
+
+def fail_unwritable_state(f):
+    """5: a state file that cannot be written: found out before, or told with what has happened already"""
+    f.register(5, "could not be written", "--state", f.device.path("nowhere/state"))
+    os.mkdir(f.device.path("occupied"))
+    f.bench.register(f.device, f.id, "--state", f.device.path("occupied"), status=5,
+                     says=("could not be written", "has registered this device", "register again"))
+    same([n for n in os.listdir(f.device.dir) if n.endswith(".new")], [], "half-written files")
+    f.bench.register(f.device, f.id)
+    f.bench.send(f.device)
+
+
+def fail_other_files(f):
+    """5: secrets that others may read, files that are missing or something else, an output that is full"""
+    loose = f.device.secret("loose", "known to all", 0o640)
+    f.register(5, ("loose", "chmod 600"), "--owner-auth-file", loose)
+    f.run(5, "chmod 600", "own", "--new-owner-auth-file", loose)
+    f.register(5, "nothing", "--owner-auth-file", f.device.path("nothing"))
+    f.register(5, "nothing", "--ca", f.device.path("nothing"))
+    f.register(5, "loose", "--ca", loose)
+    f.run(5, "nothing", "unseal", "--in", f.device.path("nothing"))
+    f.run(5, "is no sealed blob", "unseal", "--in", loose)
+    f.run(5, "could not be written", "seal", "--in", loose, "--out", f.device.path("nowhere/sealed"))
+    with open("/dev/full", "wb") as full:
+        f.run(5, "standard output", "ek", stdout=full)
+
+
+def fail_files_admin(f):
+    """5: dps-admin: connection string, CA and key files"""
+    nothing, loose = f.device.path("nothing"), f.device.secret("loose", read_file(f.bench.connection), 0o644)
+    f.admin(5, "chmod 600", "--connection-string-file", loose, "list")
+    f.admin(5, "nothing", "--connection-string-file", nothing, "list")
+    f.admin(5, "nothing", "--ca", nothing, "list")
+    f.admin(5, "loose", "--ca", loose, "list")
+    f.admin(5, "nothing", "enroll", "x", "--ek", nothing)
+    f.admin(5, "is not an endorsement key", "enroll", "x", "--ek", loose)
+    f.admin(5, "JSON", "enroll", "x", "--json", loose)
+    with open("/dev/full", "wb") as full:
+        f.admin(5, "standard output", "list", stdout=full)
+
+
+# ---- What a registration costs, and what it shows --------------------------------------------------------------------
+
+def trace_of(result):
+    return [json.loads(line) for line in result.err.splitlines() if line.startswith("{")]
+
+
+def test_commands(bench):
+    """a registration with persistent keys: 15 TPM commands, only the necessary ones, and no byte of NV written"""
+    device = Device("swtpm-tcp")
+    try:
+        bench.enroll(device, "device-counted")
+        device.run("own", "--persist")
+        bench.register(device, "device-counted")  # the first use of a key after a start may be noted in NV
+        nv = device.path("tpm/tpm2-00.permall")
+        before = read_file(nv)
+        done = bench.register(device, "device-counted", "--trace=json")
+        names = [m["name"] for m in trace_of(done) if m["kind"] == "tpm-command"]
+        same(len(names), 15, f"commands {names}")
+        check(done.field("TPM commands").startswith("15 in "), done.out)
+        same(set(names) - set(REGISTRATION), set(), "other commands")
+        same(read_file(nv), before, "NV of the TPM")
+        told = bench.register(device, "device-counted", "--verbose").err
+        same(re.findall(r"^step +\d+ +(TPM2_\w+)", told, re.M), names, "commands as --verbose tells them")
+        same(read_file(nv), before, "NV of the TPM")
+    finally:
+        device.stop()
+
+
+def hub_key(bench, name, hub):
+    """The device key as the service derives it from its secret file: HMAC of a label and length-prefixed fields."""
+    record = bench.table("devices")[f"{hub}/{name}"]
+    secrets = dict(line.split() for line in bench.service.read("secret").splitlines() if line[:1].isdigit())
+    fields = [b"tpm-dps hub device key", record["registrationId"].encode(), hub.encode(), name.encode()]
+    text = b"".join(len(f).to_bytes(2, "big") + f for f in fields) + record["generation"].to_bytes(8, "big")
+    return hmac.new(bytes.fromhex(secrets[str(record["secretEpoch"])]), text, hashlib.sha256).digest()
+
+
+def test_hub_key(bench):
+    """the hub key: tokens are signed with it, and it stands in no file, store, trace or log"""
+    story = Story("swtpm-unix", bench)
+    story.id = "device-key"
+    try:
+        bench.enroll(story.device, story.id)
+        traces = [bench.register(story.device, story.id, option).err for option in ("--trace", "--trace=json")]
+        story.hub = bench.register(story.device, story.id, "--verbose").field("Hub")
+        part_token(story)
+        traces += [bench.send(story.device, option).err for option in ("--trace", "--trace=json")]
+    finally:
+        story.device.stop()
+    key = hub_key(bench, story.id, story.hub)
+    signed = f"{story.token_fields['sr']}\n{story.token_fields['se']}".encode()
+    same(base64.b64decode(urllib.parse.unquote(story.token_fields["sig"])),
+         hmac.new(key, signed, hashlib.sha256).digest(), "signature of the token")
+    places = {"traces": "".join(traces).encode(), "state": read_file(story.device.path("state")),
+              "service log": read_file(bench.path("log"))}
+    places.update((name, read_file(bench.path(name))) for name in os.listdir(bench.service.dir) if "dps.db" in name)
+    for place, content in places.items():
+        for form in (key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key)):
+            check(form not in content, f"the hub key is in: {place}")
+
+
+def test_service_ends(bench):
+    """after all of it the service ends in good order"""
+    same(bench.stop(), 0, "exit code of the service")
+
+
+# ---- Running them ----------------------------------------------------------------------------------------------------
+
+def functions(prefix):
+    return [f for name, f in globals().items() if name.startswith(prefix)]
+
+
+class Shared:
+    """Things that several tests stand on, made when the first of them needs one."""
+
+    def __init__(self):
+        self.made = {}
+
+    def get(self, what, make):
+        if what not in self.made:
+            self.made[what] = make()
+        return self.made[what]
+
+    def bench(self):
+        return self.get("bench", Bench)
+
+    def story(self, kind):
+        return self.get(kind, lambda: Story(kind, self.bench()))
+
+    def failing(self):
+        return self.get("failing", lambda: Failing(self.bench()))
+
+    def stop(self):
+        for thing in self.made.values():
+            (thing if isinstance(thing, Bench) else thing.device).stop()
+
+
+def all_tests(shared):
+    """Pairs of a line and a function without arguments."""
+    tests = [(f"{kind}: {part.__doc__}", lambda part=part, kind=kind: part(shared.story(kind)))
+             for kind in KINDS for part in functions("part_")]
+    tests += [(f"exit code {fail.__doc__}", lambda fail=fail: fail(shared.failing())) for fail in functions("fail_")]
+    return tests + [(test.__doc__, lambda test=test: test(shared.bench())) for test in functions("test_")]
+
+
+def run_tap(tests):
+    """Run pairs of a line and a function. Returns the exit status."""
+    print(f"1..{len(tests)}", flush=True)
+    failures = 0
+    for number, (line, test) in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} - {line}", flush=True)
+        except Exception as error:  # any surprise is a failure of this test, and the others go on
+            failures += 1
+            text = str(error) if isinstance(error, Failed) else traceback.format_exc()
+            print("# " + text.strip().replace("\n", "\n# ") + f"\nnot ok {number} - {line}", flush=True)
+    return 1 if failures else 0
+
+
+def main():
+    words = sys.argv[2:]
+    with tempfile.TemporaryDirectory(prefix="flow-test-") as root:
+        Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", root)
+        shared = Shared()
+        try:
+            return run_tap([t for t in all_tests(shared) if not words or any(w in t[0] for w in words)])
+        finally:
+            shared.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -134,7 +134,8 @@ $(NODE_PEERS)/installed: $(addprefix tests/peers/node/,package.json package-lock
 	$(Q)touch $@
 
 .PHONY: check-all
-check-all: check check-peers
+check-all: check
+	@$(MAKE) --no-print-directory check-peers
 
 .PHONY: clean
 clean:

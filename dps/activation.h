@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The activation blob ("authenticationKey"): six marshalled TPM structures, one behind the other, that carry an HMAC key
+/* The activation blob ("authenticationKey"): six marshalled TPM structures, one behind the other, that carry
+ * an HMAC key
  * from the service into one TPM under one SRK. In a challenge the key is the nonce, in an assignment the hub's device
  * key. See spec-notes.md, "The activation blob". */
 #ifndef DPS_ACTIVATION_H
@@ -13,12 +14,12 @@
 
 /* Views into the blob. Contents are without their size fields, except key_public_2b, which TPM2_Import takes whole. */
 struct dps_activation {
-    struct span id_object;         /* 1 TPM2B_ID_OBJECT: the inner key for ActivateCredential */
-    struct span encrypted_secret;  /* 2 TPM2B_ENCRYPTED_SECRET: its seed, RSA-OAEP to the EK */
-    struct span duplicate;         /* 3 TPM2B_PRIVATE: the HMAC key, wrapped twice */
-    struct span duplicate_secret;  /* 4 TPM2B_ENCRYPTED_SECRET: its seed, RSA-OAEP to the SRK */
-    struct span key_public_2b;     /* 5 TPM2B_PUBLIC of the HMAC key */
-    struct span enc_uri;           /* 6 TPM2B_DATA: "host/deviceId" in UTF-16LE under the inner key */
+    struct span id_object;        /* 1 TPM2B_ID_OBJECT: the inner key for ActivateCredential */
+    struct span encrypted_secret; /* 2 TPM2B_ENCRYPTED_SECRET: its seed, RSA-OAEP to the EK */
+    struct span duplicate;        /* 3 TPM2B_PRIVATE: the HMAC key, wrapped twice */
+    struct span duplicate_secret; /* 4 TPM2B_ENCRYPTED_SECRET: its seed, RSA-OAEP to the SRK */
+    struct span key_public_2b;    /* 5 TPM2B_PUBLIC of the HMAC key */
+    struct span enc_uri;          /* 6 TPM2B_DATA: "host/deviceId" in UTF-16LE under the inner key */
 };
 
 /* Take a blob apart. Bytes after the sixth field are allowed, as in Microsoft's clients. Also checks that field 5 is an
@@ -48,9 +49,11 @@ void dps_activation_make(struct tpm2_writer *w, const struct tpm2_public *ek, co
 /* What the TPM does in step 7, with private keys in software: for tests, teaching and simulated devices.
  * Returns: 0; DPS_E_FORMAT; DPS_E_INTEGRITY; DPS_E_ALGORITHM. */
 int dps_activation_open(struct span blob, const struct crypto_rsa_private *ek,
-                        const struct crypto_rsa_private *srk, struct span srk_name, uint8_t key[DPS_KEY_SIZE]);
+                        const struct crypto_rsa_private *srk, struct span srk_name,
+                        uint8_t key[DPS_KEY_SIZE]);
 
 /* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; DPS_E_FORMAT; DPS_E_SPACE. */
-int dps_activation_uri(struct span inner_key, struct span enc_uri, uint8_t *text, size_t capacity, size_t *len);
+int dps_activation_uri(struct span inner_key, struct span enc_uri, uint8_t *text, size_t capacity,
+                       size_t *len);
 
 #endif

@@ -46,12 +46,15 @@ static int parse_rights(struct span policy, uint8_t *rights)
         *rights = DPS_RIGHT_ALL;
         return 0;
     }
-    if (error != 0 || dps_json_kind(list) != DPS_JSON_ARRAY)
+    if (error != 0 || dps_json_kind(list) != DPS_JSON_ARRAY) {
         return DPS_E_FORMAT;
-    struct span name, value;
+    }
+    struct span name;
+    struct span value;
     size_t cursor = 0;
-    while (error == 0 && dps_json_next(list, &cursor, &name, &value))
+    while (error == 0 && dps_json_next(list, &cursor, &name, &value)) {
         error = parse_right(value, rights);
+    }
     return error;
 }
 
@@ -62,14 +65,17 @@ static int parse_key(struct span policy, const char *member, uint8_t key[POLICY_
     uint8_t base64[(POLICY_KEY_MAX + 2) / 3 * 4];
     size_t len;
     int error = dps_json_member(policy, member, &value);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     error = dps_json_string(value, base64, sizeof base64, &len);
-    if (error == 0)
+    if (error == 0) {
         error = dps_base64_decode(span_of(base64, len), key, POLICY_KEY_MAX, &len);
+    }
     crypto_wipe(base64, sizeof base64);
-    if (error != 0 || len < POLICY_KEY_MIN)
+    if (error != 0 || len < POLICY_KEY_MIN) {
         return DPS_E_FORMAT;
+    }
     *key_len = (uint8_t)len;
     return 0;
 }
@@ -79,41 +85,50 @@ static int parse_policy(struct span json, struct dps_policy *policy)
     struct span name;
     size_t len = 0;
     int error = dps_json_member(json, "name", &name);
-    if (error == 0)
+    if (error == 0) {
         error = dps_json_string(name, (uint8_t *)policy->name, sizeof policy->name - 1, &len);
-    if (error != 0 || len == 0)
+    }
+    if (error != 0 || len == 0) {
         return DPS_E_FORMAT;
-    if (parse_key(json, "primaryKey", policy->primary_key, &policy->primary_key_len) != 0)
+    }
+    if (parse_key(json, "primaryKey", policy->primary_key, &policy->primary_key_len) != 0) {
         return DPS_E_FORMAT;
+    }
     error = parse_key(json, "secondaryKey", policy->secondary_key, &policy->secondary_key_len);
-    if (error != 0 && error != DPS_E_NOT_FOUND)
+    if (error != 0 && error != DPS_E_NOT_FOUND) {
         return DPS_E_FORMAT;
+    }
     return parse_rights(json, &policy->rights);
 }
 
 static const struct dps_policy *find_policy(const struct dps_policy *policies, size_t count, struct span name)
 {
     for (size_t i = 0; i < count; i++) {
-        if (span_equal(span_of_text(policies[i].name), name))
+        if (span_equal(span_of_text(policies[i].name), name)) {
             return &policies[i];
+        }
     }
     return NULL;
 }
 
 static int parse_policies(struct span list, struct dps_policy policies[DPS_POLICIES_MAX], size_t *count)
 {
-    struct span name, value;
+    struct span name;
+    struct span value;
     size_t cursor = 0;
     while (dps_json_next(list, &cursor, &name, &value)) {
-        if (*count == DPS_POLICIES_MAX)
+        if (*count == DPS_POLICIES_MAX) {
             return DPS_E_LIMIT;
+        }
         struct dps_policy *policy = &policies[*count];
         int error = parse_policy(value, policy);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         /* Of two policies with one name only the first would ever be asked. */
-        if (find_policy(policies, *count, span_of_text(policy->name)) != NULL)
+        if (find_policy(policies, *count, span_of_text(policy->name)) != NULL) {
             return DPS_E_FORMAT;
+        }
         *count += 1;
     }
     return *count > 0 ? 0 : DPS_E_FORMAT;
@@ -124,12 +139,15 @@ int dps_policies_parse(struct span json, struct dps_service_config *config)
 {
     struct dps_policy policies[DPS_POLICIES_MAX] = {{.rights = 0}};
     size_t count = 0;
-    struct span object, list;
+    struct span object;
+    struct span list;
     int error = dps_json_check(json, &object);
-    if (error == 0 && dps_json_member(object, "policies", &list) != 0)
+    if (error == 0 && dps_json_member(object, "policies", &list) != 0) {
         error = DPS_E_FORMAT;
-    if (error == 0)
+    }
+    if (error == 0) {
         error = parse_policies(list, policies, &count);
+    }
     if (error == 0) {
         memcpy(config->policies, policies, sizeof policies);
         config->policy_count = count;
@@ -151,29 +169,36 @@ static const struct dps_policy *policy_of_token(const struct dps_service_config 
 {
     uint8_t name[sizeof config->policies[0].name];
     size_t len;
-    if (dps_percent_decode(sas->skn, true, name, sizeof name, &len) != 0)
+    if (dps_percent_decode(sas->skn, true, name, sizeof name, &len) != 0) {
         return NULL;
+    }
     return find_policy(config->policies, config->policy_count, span_of(name, len));
 }
 
-/* The audience is the service's host or a path below it that leads to what is asked for, compared segment by segment:
- * "host/enrollments/dev1" is no prefix of "host/enrollments/dev10". Some clients name the port, which says nothing. */
+/* The audience is the service's host or a path below it that leads to what is asked for, compared segment by
+ * segment: "host/enrollments/dev1" is no prefix of "host/enrollments/dev10". Some clients name the port, which says
+ * nothing. */
 static bool audience_covers(struct span sr, const struct dps_service_config *config,
                             const struct dps_request *q)
 {
     uint8_t text[512];
     size_t len;
-    struct span authority, host, segment;
-    if (dps_percent_decode(sr, true, text, sizeof text, &len) != 0)
+    struct span authority;
+    struct span host;
+    struct span segment;
+    if (dps_percent_decode(sr, true, text, sizeof text, &len) != 0) {
         return false;
+    }
     struct span path = dps_split(span_of(text, len), '/', &authority);
     (void)dps_split(authority, ':', &host);
-    if (!dps_text_equal_nocase(host, span_of_text(config->host)))
+    if (!dps_text_equal_nocase(host, span_of_text(config->host))) {
         return false;
+    }
     for (size_t i = 0; path.len > 0; i++) {
         path = dps_split(path, '/', &segment);
-        if (i == q->segment_count || !dps_text_equal_nocase(segment, q->segments[i]))
+        if (i == q->segment_count || !dps_text_equal_nocase(segment, q->segments[i])) {
             return false;
+        }
     }
     return true;
 }
@@ -183,28 +208,35 @@ static enum dps_refusal refuse_token(struct dps_answer *a, const char *detail)
     return dps_admin_refuse(a, DPS_REFUSED_ADMIN_TOKEN, detail);
 }
 
-/* The signature comes first: what the token says about itself is answered only to those who hold a key, and to others an
- * unknown policy looks like a wrong key. */
+/* The signature comes first: what the token says about itself is answered only to those who hold a key, and to
+ * others an unknown policy looks like a wrong key. */
 enum dps_refusal dps_admin_authorize(const struct dps_service *s, const struct dps_request *q, uint8_t right,
                                      struct dps_answer *a)
 {
     struct dps_sas sas;
-    if (q->authorization.len == 0)
+    if (q->authorization.len == 0) {
         return refuse_token(a, "there is no Authorization header");
-    if (dps_sas_parse(q->authorization, &sas) != 0)
+    }
+    if (dps_sas_parse(q->authorization, &sas) != 0) {
         return refuse_token(a, "Authorization is not SharedAccessSignature with sr, sig, se and skn");
+    }
     const struct dps_policy *policy = policy_of_token(s->config, &sas);
-    if (policy == NULL || !signed_by(&sas, policy))
+    if (policy == NULL || !signed_by(&sas, policy)) {
         return refuse_token(a, "the token is not signed with a key of the policy that its skn names");
-    if (!audience_covers(sas.sr, s->config, q))
+    }
+    if (!audience_covers(sas.sr, s->config, q)) {
         return refuse_token(a, "sr is neither this host nor a path of it that leads to what is asked for");
-    if (sas.expiry + CLOCK_SKEW <= s->now)
+    }
+    if (sas.expiry + CLOCK_SKEW <= s->now) {
         return refuse_token(a, "the token has expired");
-    if ((policy->rights & right) == right)
+    }
+    if ((policy->rights & right) == right) {
         return DPS_ACCEPTED;
+    }
     for (size_t i = 0; i < RIGHT_COUNT; i++) {
-        if (right_names[i].right == right)
+        if (right_names[i].right == right) {
             dps_answer_detail(a, right_names[i].name);
+        }
     }
     return DPS_REFUSED_ADMIN_RIGHT;
 }

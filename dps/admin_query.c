@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* POST /enrollments/query: all enrollments, a page at a time, in the order of their registrationIds. */
+/* POST /enrollments/query: all enrollments or those that a simple condition names, a page at a time, in the order of
+ * their registrationIds. */
 #include "dps/admin.h"
 #include "dps/json.h"
 #include "dps/registration_id.h"
 #include "dps/text.h"
+#include <string.h>
 
 #define PAGE_MAX 100
 
@@ -11,87 +13,194 @@
  * registration state are written. */
 _Static_assert(DPS_HTTP_BODY_MAX >= DPS_RECORD_MAX + 2048, "a page holds at least one enrollment");
 
+/* How many enrollments one request reads while it looks for those that a condition names: others wait meanwhile. */
+#define SCAN_MAX 1000
+
+static const char offered[] =
+    "offered is SELECT * [FROM enrollments] [WHERE registrationId = 'a' AND deviceId = 'b' AND "
+    "provisioningStatus = 'enabled']";
+
+/* ---- The query -------------------------------------------------------------------------------------------------- */
+
+enum column { COLUMN_REGISTRATION_ID, COLUMN_DEVICE_ID, COLUMN_STATUS, COLUMN_COUNT };
+
+static const char column_names[COLUMN_COUNT][20] = {"registrationId", "deviceId", "provisioningStatus"};
+
+/* What an enrollment must say to be shown. A column that is not compared has no pointer; the others view the query. */
+struct conditions {
+    struct span wanted[COLUMN_COUNT];
+};
+
 static bool is_space(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Take the next word of a query, what is between white space, off its front; empty at the end. */
-static struct span next_word(struct span *text)
+static bool is_letter(uint8_t c)
+{
+    return dps_lower(c) >= 'a' && dps_lower(c) <= 'z';
+}
+
+/* How many bytes of text belong to its first token: a word, a text with its quotes, or one sign. A quote without its
+ * other one is a sign. */
+static size_t token_length(struct span text)
+{
+    size_t len = 0;
+    if (text.p[0] == '\'' || text.p[0] == '"') {
+        const uint8_t *end = memchr(text.p + 1, text.p[0], text.len - 1);
+        return end != NULL ? (size_t)(end - text.p) + 1 : 1;
+    }
+    while (len < text.len && is_letter(text.p[len])) {
+        len++;
+    }
+    return len > 0 ? len : 1;
+}
+
+/* Take the next token of a query off its front; empty at the end. */
+static struct span next_token(struct span *text)
 {
     size_t begin = 0;
-    while (begin < text->len && is_space(text->p[begin]))
+    while (begin < text->len && is_space(text->p[begin])) {
         begin++;
-    size_t end = begin;
-    while (end < text->len && !is_space(text->p[end]))
-        end++;
-    struct span word = span_of(&text->p[begin], end - begin);
-    *text = span_of(&text->p[end], text->len - end);
-    return word;
-}
-
-static bool word_is(struct span word, const char *text)
-{
-    return dps_text_equal_nocase(word, span_of_text(text));
-}
-
-/* "SELECT *", which is what Microsoft's command line sends, or "SELECT * FROM enrollments". */
-static enum dps_refusal check_query(struct span query, struct dps_answer *a)
-{
-    if (!word_is(next_word(&query), "SELECT") || !word_is(next_word(&query), "*"))
-        return dps_admin_refuse(a, DPS_REFUSED_QUERY, "a query begins with SELECT *");
-    struct span word = next_word(&query);
-    if (word_is(word, "FROM")) {
-        if (!word_is(next_word(&query), "enrollments"))
-            return dps_admin_refuse(a, DPS_REFUSED_QUERY, "only enrollments can be selected from");
-        word = next_word(&query);
     }
-    if (word_is(word, "WHERE"))
-        return dps_admin_refuse(a, DPS_REFUSED_QUERY, "WHERE is not offered: select all and filter");
-    if (word.len > 0)
-        return dps_admin_refuse(a, DPS_REFUSED_QUERY, "there is more behind the query than is understood");
+    const struct span rest = span_of(text->p + begin, text->len - begin);
+    const size_t len = rest.len > 0 ? token_length(rest) : 0;
+    *text = span_of(rest.p + len, rest.len - len);
+    return span_of(rest.p, len);
+}
+
+static bool token_is(struct span token, const char *text)
+{
+    return dps_text_equal_nocase(token, span_of_text(text));
+}
+
+/* COLUMN = 'VALUE' */
+static enum dps_refusal read_condition(struct span *query, struct conditions *c, struct dps_answer *a)
+{
+    const struct span name = next_token(query);
+    const bool equals = token_is(next_token(query), "=");
+    const struct span value = next_token(query);
+    size_t column = 0;
+    while (column < COLUMN_COUNT && !token_is(name, column_names[column])) {
+        column++;
+    }
+    if (column == COLUMN_COUNT || !equals || value.len < 2) {
+        return dps_admin_refuse(a, DPS_REFUSED_QUERY, offered);
+    }
+    if (c->wanted[column].p != NULL) {
+        return dps_admin_refuse(a, DPS_REFUSED_QUERY, "WHERE may name each column once");
+    }
+    c->wanted[column] = span_of(value.p + 1, value.len - 2);
+    if (column == COLUMN_STATUS && !span_equal(c->wanted[column], span_of_text("enabled")) &&
+        !span_equal(c->wanted[column], span_of_text("disabled"))) {
+        return dps_admin_refuse(a, DPS_REFUSED_QUERY, "provisioningStatus is 'enabled' or 'disabled'");
+    }
     return DPS_ACCEPTED;
 }
 
-static enum dps_refusal read_query(const struct dps_request *q, struct dps_answer *a)
+/* "SELECT *", which is what Microsoft's command line sends, or more of what `offered` says. */
+static enum dps_refusal parse_query(struct span query, struct conditions *c, struct dps_answer *a)
 {
-    struct span object, value;
-    uint8_t text[256];
-    size_t len;
-    if (dps_json_check(q->body, &object) != 0 || dps_json_kind(object) != DPS_JSON_OBJECT)
-        return DPS_REFUSED_BODY;
-    if (dps_json_member(object, "query", &value) != 0 || dps_json_string(value, text, sizeof text, &len) != 0)
-        return dps_admin_refuse(a, DPS_REFUSED_QUERY, "the body needs one member \"query\", a string");
-    return check_query(span_of(text, len), a);
+    const bool select = token_is(next_token(&query), "SELECT");
+    const bool all = token_is(next_token(&query), "*");
+    enum dps_refusal why = DPS_ACCEPTED;
+    struct span token = next_token(&query);
+    bool known = select && all;
+    if (known && token_is(token, "FROM")) {
+        known = token_is(next_token(&query), "enrollments");
+        token = next_token(&query);
+    }
+    if (known && token_is(token, "WHERE")) {
+        do {
+            why = read_condition(&query, c, a);
+            token = next_token(&query);
+        } while (why == DPS_ACCEPTED && token_is(token, "AND"));
+    }
+    if (why != DPS_ACCEPTED || (known && token.len == 0)) {
+        return why;
+    }
+    return dps_admin_refuse(a, DPS_REFUSED_QUERY, offered);
 }
+
+/* text must live as long as the conditions. */
+static enum dps_refusal read_query(const struct dps_request *q, uint8_t *text, size_t capacity,
+                                   struct conditions *c, struct dps_answer *a)
+{
+    struct span object;
+    struct span value;
+    size_t len;
+    if (dps_json_check(q->body, &object) != 0 || dps_json_kind(object) != DPS_JSON_OBJECT) {
+        return DPS_REFUSED_BODY;
+    }
+    if (dps_json_member(object, "query", &value) != 0 || dps_json_string(value, text, capacity, &len) != 0) {
+        return dps_admin_refuse(a, DPS_REFUSED_QUERY,
+                                "the body needs one member \"query\", a string of at most 512 bytes");
+    }
+    return parse_query(span_of(text, len), c, a);
+}
+
+/* registrationIds have no case, deviceIds have. What an enrollment does not say is equal to nothing: its deviceId is
+ * then chosen when its device registers. A record that cannot be read matches, so that it is told of. */
+static bool matches(struct span record, const struct conditions *c)
+{
+    struct span object;
+    if (dps_json_check(record, &object) != 0) {
+        return true;
+    }
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        struct span value;
+        uint8_t text[DPS_REGISTRATION_ID_MAX];
+        size_t len;
+        if (c->wanted[i].p == NULL) {
+            continue;
+        }
+        if (dps_json_member(object, column_names[i], &value) != 0 ||
+            dps_json_string(value, text, sizeof text, &len) != 0) {
+            return false;
+        }
+        const struct span has = span_of(text, len);
+        if (i == COLUMN_REGISTRATION_ID ? !dps_text_equal_nocase(has, c->wanted[i])
+                                        : !span_equal(has, c->wanted[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Pages ------------------------------------------------------------------------------------------------------ */
 
 /* A client may ask for more than we give: it named a maximum. */
 static enum dps_refusal read_page_size(const struct dps_request *q, uint64_t *size, struct dps_answer *a)
 {
     *size = PAGE_MAX;
-    if (q->max_items.len == 0)
+    if (q->max_items.len == 0) {
         return DPS_ACCEPTED;
-    if (dps_decimal_parse(q->max_items, UINT32_MAX, size) != 0 || *size == 0)
+    }
+    if (dps_decimal_parse(q->max_items, UINT32_MAX, size) != 0 || *size == 0) {
         return dps_admin_refuse(a, DPS_REFUSED_QUERY, "x-ms-max-item-count is not a number from 1 on");
-    if (*size > PAGE_MAX)
+    }
+    if (*size > PAGE_MAX) {
         *size = PAGE_MAX;
+    }
     return DPS_ACCEPTED;
 }
 
-/* The continuation is the last registrationId that was shown. It needs no authentication: who may query may see them all,
- * and any other place to go on from is as good. */
+/* The continuation is the last registrationId that was shown. It needs no authentication: who may query may see them
+ * all, and any other place to go on from is as good. */
 static enum dps_refusal read_continuation(const struct dps_request *q, uint8_t key[DPS_KEY_MAX],
                                           size_t *key_len, struct dps_answer *a)
 {
     uint8_t lower[DPS_REGISTRATION_ID_MAX];
     size_t lower_len;
     *key_len = 0;
-    if (q->continuation.len == 0)
+    if (q->continuation.len == 0) {
         return DPS_ACCEPTED;
+    }
     if (dps_base64_decode(q->continuation, key, DPS_KEY_MAX, key_len) == 0 &&
         dps_registration_id_lower(span_of(key, *key_len), lower, &lower_len) == 0 &&
-        span_equal(span_of(key, *key_len), span_of(lower, lower_len)))
+        span_equal(span_of(key, *key_len), span_of(lower, lower_len))) {
         return DPS_ACCEPTED;
+    }
     return dps_admin_refuse(a, DPS_REFUSED_QUERY, "x-ms-continuation is not one that this service gave");
 }
 
@@ -110,58 +219,100 @@ static enum dps_refusal write_item(struct dps_service *s, struct span id, struct
     dps_write_text(page, page->len > 1 ? "," : "");
     enum dps_refusal why = dps_admin_write_enrollment(s, page, id, record, version);
     *full = page->error != 0 || page->len == page->capacity;
-    if (*full)
+    if (*full) {
         *page = before;
+    }
     return why;
 }
 
-/* From the first enrollment behind `last` on. That another one follows is seen by reading it, so a continuation never leads
- * to an empty page. */
-static enum dps_refusal write_page(struct dps_service *s, struct span last, uint64_t size,
-                                   struct dps_answer *a)
+static enum dps_refusal refuse_unreadable(struct span id, enum dps_refusal why, struct dps_answer *a)
+{
+    dps_admin_subject(a, id);
+    return dps_admin_refuse(a, why, "one of the enrollments cannot be read");
+}
+
+/* From the first enrollment behind `last` on. That another one follows is seen by reading it, so the continuation of
+ * a query without conditions never leads to an empty page. */
+static enum dps_refusal write_page(struct dps_service *s, const struct conditions *c, struct span last,
+                                   uint64_t size, struct dps_answer *a)
 {
     uint8_t key[2][DPS_KEY_MAX];
-    for (uint64_t count = 0;; count++) {
-        uint8_t *next = key[count % 2];
-        size_t next_len, len;
+    uint64_t count = 0;
+    for (size_t scanned = 0;; scanned++) {
+        uint8_t *next = key[scanned % 2];
+        size_t next_len;
+        size_t len;
         uint64_t version;
-        int error = s->store.next(s->store.context, DPS_TABLE_ENROLLMENTS, last, next, &next_len, s->record,
-                                  sizeof s->record, &len, &version);
-        if (error == DPS_E_NOT_FOUND)
+        const int error = s->store.next(s->store.context, DPS_TABLE_ENROLLMENTS, last, next, &next_len,
+                                        s->record, sizeof s->record, &len, &version);
+        if (error == DPS_E_NOT_FOUND) {
             return DPS_ACCEPTED;
-        if (error != 0)
-            return error == DPS_E_STORE ? DPS_REFUSED_STORE : DPS_REFUSED_INTERNAL;
-        struct span id = span_of(next, next_len);
-        bool full = count == size;
-        enum dps_refusal why = DPS_ACCEPTED;
-        if (!full)
-            why = write_item(s, id, span_of(s->record, len), version, &a->body, &full);
-        if (why != DPS_ACCEPTED) {
-            dps_admin_subject(a, id);
-            return dps_admin_refuse(a, why, "one of the enrollments cannot be read");
+        }
+        if (error != 0) {
+            return dps_admin_store_refusal(error);
+        }
+        const struct span id = span_of(next, next_len);
+        const struct span record = span_of(s->record, len);
+        bool full = scanned == SCAN_MAX;
+        if (!full && matches(record, c)) {
+            full = count == size;
+            const enum dps_refusal why =
+                full ? DPS_ACCEPTED : write_item(s, id, record, version, &a->body, &full);
+            if (why != DPS_ACCEPTED || (full && count == 0)) {
+                return refuse_unreadable(id, why != DPS_ACCEPTED ? why : DPS_REFUSED_INTERNAL, a);
+            }
+            count += !full;
         }
         if (full) {
             write_continuation(a, last);
-            return count > 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;
+            return DPS_ACCEPTED;
         }
         last = id;
     }
 }
 
+/* One enrollment by its name needs no search. */
+static enum dps_refusal write_named(struct dps_service *s, const struct conditions *c, struct dps_answer *a)
+{
+    uint8_t key[DPS_REGISTRATION_ID_MAX];
+    size_t key_len;
+    struct span record;
+    uint64_t version;
+    bool full;
+    if (dps_registration_id_lower(c->wanted[COLUMN_REGISTRATION_ID], key, &key_len) != 0) {
+        return DPS_ACCEPTED;
+    }
+    const struct span id = span_of(key, key_len);
+    enum dps_refusal why = dps_admin_load(s, id, &record, &version);
+    if (why == DPS_REFUSED_UNKNOWN || (why == DPS_ACCEPTED && !matches(record, c))) {
+        return DPS_ACCEPTED;
+    }
+    if (why == DPS_ACCEPTED) {
+        why = write_item(s, id, record, version, &a->body, &full);
+    }
+    return why == DPS_ACCEPTED || why == DPS_REFUSED_STORE ? why : refuse_unreadable(id, why, a);
+}
+
 enum dps_refusal dps_admin_query(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
+    struct conditions c = {.wanted = {{NULL, 0}}};
+    uint8_t text[512];
     uint8_t from[DPS_KEY_MAX];
     size_t from_len = 0;
     uint64_t size = 0;
-    enum dps_refusal why = read_query(q, a);
-    if (why == DPS_ACCEPTED)
+    enum dps_refusal why = read_query(q, text, sizeof text, &c, a);
+    if (why == DPS_ACCEPTED) {
         why = read_page_size(q, &size, a);
-    if (why == DPS_ACCEPTED)
+    }
+    if (why == DPS_ACCEPTED) {
         why = read_continuation(q, from, &from_len, a);
-    if (why != DPS_ACCEPTED)
+    }
+    if (why != DPS_ACCEPTED) {
         return why;
+    }
     dps_write_text(&a->body, "[");
-    why = write_page(s, span_of(from, from_len), size, a);
+    why = c.wanted[COLUMN_REGISTRATION_ID].p != NULL ? write_named(s, &c, a)
+                                                     : write_page(s, &c, span_of(from, from_len), size, a);
     dps_write_text(&a->body, "]");
     a->status = 200;
     a->item_type = "Enrollment";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which hub a device is assigned to [DPS "Allocation policy"]: static (the first that the enrollment or the service names)
+/* Which hub a device is assigned to [DPS "Allocation policy"]: static (the first that the enrollment or the
+ * service names)
  * or hashed by weight. */
 #include "dps/json.h"
 #include "dps/service_parts.h"
@@ -58,7 +59,8 @@ static uint64_t minus_log2(uint64_t u)
     return ((integer + 1) << 32) - fraction;
 }
 
-/* Weighted rendezvous hashing: each hub draws a number for this device, -log(u) / weight, and the smallest wins. A hub's
+/* Weighted rendezvous hashing: each hub draws a number for this device, -log(u) / weight, and the smallest
+ * wins. A hub's
  * share is its weight's, and when a hub comes or goes only the devices that gain or lose it move. */
 static uint64_t draw(struct span registration_id, const struct dps_hub_config *hub)
 {

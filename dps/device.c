@@ -115,7 +115,7 @@ static const struct dps_step keys_flow[] = {
     {3, NOBODY, "done", NULL, NULL},
 };
 
-/* ---- Steps 1 and 3: the two keys ---------------------------------------------------------------------------------- */
+/* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
 
 /* A key that someone has made persistent is used if it is what the template would give; otherwise the same seed gives
  * the same key again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
@@ -267,7 +267,7 @@ int dps_read_created_srk(struct dps_device *d, struct span response)
     return row_below(d);
 }
 
-/* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------------------ */
+/* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------ */
 
 static void write_registration_path(struct dps_device *d, struct tpm2_writer *w)
 {
@@ -399,21 +399,24 @@ static int read_challenge(struct dps_device *d, struct span body)
     if (error != 0) {
         return error == DPS_E_NOT_FOUND ? DPS_E_HTTP : error;
     }
-    /* The key's name goes into the token's skn; the real service always says "registration". */
-    if (dps_json_member(root, "keyName", &name) == 0) {
-        error = dps_json_string(name, (uint8_t *)d->key_name, sizeof d->key_name - 1, &len);
-        if (error != 0) {
-            return error;
-        }
+    /* The key's name goes into the token's skn; the real service always says "registration", and means it if it says
+     * nothing. */
+    if (dps_json_member(root, "keyName", &name) != 0 || dps_json_kind(name) == DPS_JSON_NULL) {
+        name = span_of_text("\"registration\"");
+    }
+    error = dps_json_string(name, (uint8_t *)d->key_name, sizeof d->key_name - 1, &len);
+    if (error != 0) {
+        return error;
     }
     d->key_name[len] = '\0';
     error = take_blob(d, key);
     return error != 0 ? error : row_below(d);
 }
 
-/* ---- Step 7, and again in step 9: a key travels from the service into the TPM --------------------------------------- */
+/* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
 
-/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy each time it was
+/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy each
+ * time it was
  * used [P1 r1.59 19.7]. */
 static void build_policy_session(struct dps_device *d, struct tpm2_writer *w)
 {
@@ -490,7 +493,8 @@ static int read_last_inner_key(struct dps_device *d, struct span response)
     return next;
 }
 
-/* TPM2_Import [P3 r1.59 13.3]: the SRK opens the outer wrap, the inner key the inner one. The HMAC key itself never leaves
+/* TPM2_Import [P3 r1.59 13.3]: the SRK opens the outer wrap, the inner key the inner one. The HMAC key itself
+ * never leaves
  * the TPM: what comes back is wrapped under the SRK. */
 static void build_import(struct dps_device *d, struct tpm2_writer *w)
 {
@@ -532,7 +536,7 @@ int dps_read_loaded_key(struct dps_device *d, struct span response)
     return error != 0 ? error : row_below(d);
 }
 
-/* ---- Step 8: the token that proves both keys ------------------------------------------------------------------------ */
+/* ---- Step 8: the token that proves both keys ----------------------------------------------------------- */
 
 static int read_time(struct dps_device *d, struct span nothing)
 {
@@ -609,7 +613,7 @@ static int read_dropped_key(struct dps_device *d, struct span response)
     return row_below(d);
 }
 
-/* ---- Step 9: the answer ---------------------------------------------------------------------------------------------- */
+/* ---- Step 9: the answer -------------------------------------------------------------------------------- */
 
 /* A real service assigns within seconds; one that still says "assigning" after this many polls is broken. */
 #define POLLS_MAX 150
@@ -676,6 +680,15 @@ static void take_failure(struct dps_device *d, struct span state)
     }
 }
 
+/* Services and their versions differ in the case of a status. */
+static bool status_is(struct span status, const char *word)
+{
+    uint8_t text[16];
+    size_t len;
+    return dps_json_string(status, text, sizeof text, &len) == 0 &&
+           dps_text_equal_nocase(span_of(text, len), span_of_text(word));
+}
+
 /* Returns 0: assigned, everything taken; DPS_E_MORE: the service is still at it; or an error. */
 static int read_registration(struct dps_device *d, struct span body)
 {
@@ -689,18 +702,17 @@ static int read_registration(struct dps_device *d, struct span body)
     if (error != 0) {
         return error == DPS_E_NOT_FOUND ? DPS_E_FORMAT : error;
     }
-    if (dps_json_string_is(status, "assigning")) {
+    if (status_is(status, "assigning")) {
         return DPS_E_MORE;
     }
-    error = dps_json_member(root, "registrationState", &state);
-    if (error != 0) {
-        return error == DPS_E_NOT_FOUND ? DPS_E_FORMAT : error;
-    }
-    if (!dps_json_string_is(status, "assigned")) {
-        take_failure(d, state);
+    /* It was called registrationStatus before 2017-11-15. */
+    const bool found = dps_json_member(root, "registrationState", &state) == 0 ||
+                       dps_json_member(root, "registrationStatus", &state) == 0;
+    if (!status_is(status, "assigned")) {
+        take_failure(d, found ? state : root);
         return DPS_E_REFUSED;
     }
-    return take_assignment(d, state);
+    return found ? take_assignment(d, state) : DPS_E_FORMAT;
 }
 
 /* The second request is normally accepted with 202 and polled; a service may also answer at once. */
@@ -747,7 +759,7 @@ static int read_assigned(struct dps_device *d, struct span body)
     return error != 0 ? error : row_below(d);
 }
 
-/* ---- Step 10: the hub ------------------------------------------------------------------------------------------------- */
+/* ---- Step 10: the hub ---------------------------------------------------------------------------------- */
 
 static void build_sign_hub(struct dps_device *d, struct tpm2_writer *w)
 {
@@ -781,7 +793,7 @@ static int read_telemetry_accepted(struct dps_device *d, struct span body)
     return d->http_status == 200 || d->http_status == 204 ? row_below(d) : DPS_E_HTTP;
 }
 
-/* ---- The beginnings of a run --------------------------------------------------------------------------------------------- */
+/* ---- The beginnings of a run --------------------------------------------------------------------------- */
 
 int dps_device_register(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
 {

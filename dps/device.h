@@ -49,8 +49,9 @@ struct dps_device_config {
     uint16_t service_port;
     uint16_t hub_port;
     const char *id_scope;
-    const char *registration_id;  /* null: base32 of SHA-256 of EK_pub, as Microsoft's C, Node and Java SDKs do */
-    struct span payload;          /* JSON for custom allocation, or empty */
+    const char
+        *registration_id; /* null: base32 of SHA-256 of EK_pub, as Microsoft's C, Node and Java SDKs do */
+    struct span payload;  /* JSON for custom allocation, or empty */
     enum dps_ek_template ek_template;
     struct span owner_auth;       /* authValue of the owner hierarchy */
     struct span endorsement_auth; /* authValue of the endorsement hierarchy */
@@ -74,11 +75,11 @@ struct dps_device {
     const struct dps_device_config *config;
     const struct dps_step *flow; /* the table being walked; ends with a row that asks nothing */
     uint8_t row;
-    uint8_t attempts;   /* of the current row */
-    bool closing;       /* the flow has ended, well or badly; what remains is flushing */
+    uint8_t attempts; /* of the current row */
+    bool closing;     /* the flow has ended, well or badly; what remains is flushing */
     bool owner_changed, endorsement_changed, cleared; /* which authorizations are in force by now */
-    int error;          /* 0 or the first error */
-    uint8_t failed_row; /* where */
+    int error;                                        /* 0 or the first error */
+    uint8_t failed_row;                               /* where */
 
     /* what the TPM or the service said, beside the error */
     uint32_t rc;
@@ -123,7 +124,7 @@ struct dps_device {
     uint16_t wrapped_key_len;
     uint8_t key_public[64]; /* its TPM2B_PUBLIC */
     uint16_t key_public_len;
-    uint64_t expiry;             /* of the token */
+    uint64_t expiry;              /* of the token */
     uint8_t token[DPS_TOKEN_MAX]; /* string to sign, then the whole token */
     uint16_t token_len;
 
@@ -136,7 +137,8 @@ struct dps_device {
     uint16_t net_len, net_sent;
 };
 
-/* Begin a run. nonce: 32 fresh random bytes. Each returns 0, or DPS_E_USAGE if the configuration lacks something or breaks
+/* Begin a run. nonce: 32 fresh random bytes. Each returns 0, or DPS_E_USAGE if the configuration lacks
+ * something or breaks
  * a limit (no run begins then). record is what DPS_WANT_SAVE gave in an earlier run; DPS_E_STATE if it is not one.
  *
  *   register   steps 1, 3, 4-9 and the first hub token; ends with token, assigned_hub, device_id, and one SAVE
@@ -146,13 +148,15 @@ struct dps_device {
  *   own        step 3: sets authorizations, derives the SRK, persists if asked
  *   clear      TPM2_Clear: a new owner; afterwards ek and srk are read again
  *   seal       config->data sealed under the SRK; unseal gives it back: dps_device_result */
-int dps_device_register(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
+int dps_device_register(struct dps_device *d, const struct dps_device_config *config,
+                        const uint8_t nonce[32]);
 int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
                      struct span record);
 int dps_device_send(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
                     struct span record);
 int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
-int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
+int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config,
+                         const uint8_t nonce[32]);
 int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
 int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
 int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
@@ -162,7 +166,8 @@ int dps_device_unseal(struct dps_device *d, const struct dps_device_config *conf
 enum dps_want dps_device_want(const struct dps_device *d);
 
 struct span dps_device_tpm_command(const struct dps_device *d);
-/* A buffer of DPS_TPM_BUFFER bytes that the response may be received into: the engine's own, where the command stands. */
+/* A buffer of DPS_TPM_BUFFER bytes that the response may be received into: the engine's own, where the command
+ * stands. */
 uint8_t *dps_device_tpm_in(struct dps_device *d, size_t *room);
 void dps_device_tpm_response(struct dps_device *d, struct span response);
 const char *dps_device_host(const struct dps_device *d, uint16_t *port);
@@ -182,7 +187,8 @@ void dps_device_saved(struct dps_device *d);
  * failed transport of the TPM also forgets the loaded handles: nobody is there to flush them. */
 void dps_device_fail(struct dps_device *d, int error);
 
-/* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors. After a failure:
+/* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors. After
+ * a failure:
  * where it failed. */
 unsigned dps_device_step(const struct dps_device *d);
 const char *dps_device_what(const struct dps_device *d);

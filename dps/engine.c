@@ -232,6 +232,7 @@ void dps_device_connected(struct dps_device *d)
     if (dps_device_want(d) == DPS_WANT_CONNECT) {
         d->connected = row_of(d)->asks;
         d->reused = false;
+        d->net_sent = 0; /* what went out on a connection that has died is no part of this one */
         d->connections++;
     }
 }
@@ -263,6 +264,17 @@ uint8_t *dps_device_net_in(struct dps_device *d, size_t *room)
     return d->net + d->net_len;
 }
 
+/* Seconds to wait. A service that wants us gone for hours is asked again after RETRY_AFTER_MAX; what is no
+ * number counts as
+ * absent. */
+static bool read_retry_after(struct span value, uint32_t *ms)
+{
+    uint64_t seconds = 0;
+    const int error = dps_decimal_parse(value, RETRY_AFTER_MAX, &seconds);
+    *ms = 1000 * (error == DPS_E_LIMIT ? RETRY_AFTER_MAX : (uint32_t)seconds);
+    return error == 0 || error == DPS_E_LIMIT;
+}
+
 /* Date and Retry-After of every answer are kept; unreadable ones count as absent. */
 static void keep_headers(struct dps_device *d)
 {
@@ -271,9 +283,9 @@ static void keep_headers(struct dps_device *d)
     if (dps_http_header(&d->http, d->net, "Date", &value) == 0 && dps_http_date_parse(value, &number) == 0) {
         d->server_date = number;
     }
+    d->retry_after_ms = 0;
     d->retry_after_given = dps_http_header(&d->http, d->net, "Retry-After", &value) == 0 &&
-                           dps_decimal_parse(value, RETRY_AFTER_MAX, &number) == 0;
-    d->retry_after_ms = d->retry_after_given ? (uint32_t)number * 1000 : 0;
+                           read_retry_after(value, &d->retry_after_ms);
 }
 
 /* errorCode and message of the error JSON [DPS "ProvisioningServiceErrorDetails"], for the user. */
@@ -295,7 +307,8 @@ static void keep_service_error(struct dps_device *d, struct span body)
     }
 }
 
-/* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not return in
+/* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not
+ * return in
  * step. */
 static bool service_busy(struct dps_device *d)
 {
@@ -322,6 +335,7 @@ static void http_answered(struct dps_device *d)
     if (service_busy(d)) {
         return;
     }
+    d->attempts = 0;
     answered(d, body);
     if (d->error == DPS_E_HTTP) {
         keep_service_error(d, body);

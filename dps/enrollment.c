@@ -11,31 +11,7 @@ static enum dps_refusal wrong(const char **detail, const char *what)
     return DPS_REFUSED_ENROLLMENT;
 }
 
-/* ---- The endorsement key ------------------------------------------------------------------------------------------ */
-
-/* People paste keys as their tools print them. Say which form it is rather than only that it is wrong. */
-static const char *form_of(struct span text)
-{
-    static const struct {
-        const char *start;
-        const char *name;
-    } forms[] = {
-        {"-----BEGIN", "endorsementKey is PEM; give base64 of the TPM2B_PUBLIC (dps-device ek, or dps-admin "
-                       "enroll, which converts)"},
-        {"MIIBI", "endorsementKey is a DER public key; give base64 of the TPM2B_PUBLIC (dps-admin enroll "
-                  "converts)"},
-        {"MII", "endorsementKey looks like a certificate or DER key; give base64 of the TPM2B_PUBLIC"},
-        {"AAEACw", "endorsementKey is a TPMT_PUBLIC without its two size bytes, as tpm2-tools writes it "
-                   "with -f tpmt; give the whole TPM2B_PUBLIC"},
-    };
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        const struct span start = span_of_text(forms[i].start);
-        if (text.len >= start.len && span_equal(span_of(text.p, start.len), start)) {
-            return forms[i].name;
-        }
-    }
-    return "endorsementKey is not base64 of a TPM2B_PUBLIC";
-}
+/* ---- The endorsement key ------------------------------------------------------------------------------- */
 
 static bool modulus_is_sane(struct span modulus)
 {
@@ -58,14 +34,18 @@ int dps_ek_from_base64(struct span text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *
     size_t decoded_len;
     *len = 0;
     if (dps_base64_decode(text, decoded, sizeof decoded, &decoded_len) != 0) {
-        *why = form_of(text);
+        *why = dps_ek_form(text);
         return DPS_E_FORMAT;
     }
     const int error = tpm2_public_parse_2b(span_of(decoded, decoded_len), &area);
     if (error != 0) {
         *why = error == DPS_E_ALGORITHM ? "endorsementKey is no RSA-2048 key: only RSA endorsement keys are offered"
-                                        : form_of(text);
+                                        : dps_ek_form(text);
         return error;
+    }
+    if (dps_srk_check(&area) == DPS_ACCEPTED) {
+        *why = "endorsementKey is a storage root key (SRK)";
+        return DPS_E_ALGORITHM;
     }
     const uint32_t exponent = area.exponent;
     area.exponent = wanted.exponent;
@@ -83,9 +63,10 @@ int dps_ek_from_base64(struct span text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *
     return w.error;
 }
 
-/* ---- The storage root key -------------------------------------------------------------------------------------------- */
+/* ---- The storage root key ------------------------------------------------------------------------------ */
 
-/* A TPM lets anybody load the public half of any key, and LoadExternal lets a software key pass for an SRK, if it does not
+/* A TPM lets anybody load the public half of any key, and LoadExternal lets a software key pass for an SRK, if
+ * it does not
  * claim to be fixedTPM. A key that does claim it, the TPM refuses to load from outside [P3 r1.59 12.3] and
  * ActivateCredential does not accept a public half alone. So the attributes below are what keeps the nonce inside the
  * TPM. noDA is free: both forms are in use. */
@@ -113,7 +94,7 @@ enum dps_refusal dps_srk_check(const struct tpm2_public *srk)
     return DPS_ACCEPTED;
 }
 
-/* ---- The enrollment ------------------------------------------------------------------------------------------------------ */
+/* ---- The enrollment ------------------------------------------------------------------------------------ */
 
 /* An optional member: absent and null are the same. */
 static int optional(struct span object, const char *name, struct span *value)
@@ -137,15 +118,18 @@ static enum dps_refusal parse_attestation(struct span root, struct dps_enrollmen
         return wrong(detail, "attestation is missing");
     }
     if (dps_json_member(attestation, "type", &type) != 0 || !dps_json_string_is(type, "tpm")) {
+        *detail = "certificates, symmetric keys and others are not offered";
         return DPS_REFUSED_ATTESTATION;
     }
     if (dps_json_member(attestation, "tpm", &tpm) != 0 || dps_json_member(tpm, "endorsementKey", &key) != 0 ||
         dps_json_kind(key) != DPS_JSON_STRING) {
         return wrong(detail, "attestation.tpm.endorsementKey is missing");
     }
-    *detail = "endorsementKey is not base64 of a TPM2B_PUBLIC";
-    if (dps_json_string(key, text, sizeof text, &len) != 0 ||
-        dps_ek_from_base64(span_of(text, len), e->ek, &e->ek_len, detail) != 0) {
+    if (dps_json_string(key, text, sizeof text, &len) != 0) {
+        *detail = dps_ek_form(span_of(key.p + 1, key.len - 2));
+        return DPS_REFUSED_EK_FORM;
+    }
+    if (dps_ek_from_base64(span_of(text, len), e->ek, &e->ek_len, detail) != 0) {
         return DPS_REFUSED_EK_FORM;
     }
     return DPS_ACCEPTED;

@@ -18,7 +18,7 @@
 enum dps_http_role { DPS_HTTP_REQUEST, DPS_HTTP_RESPONSE };
 
 struct dps_http {
-    uint8_t role;         /* enum dps_http_role: what is being received */
+    uint8_t role; /* enum dps_http_role: what is being received */
     uint8_t phase;
     int error;            /* 0 or the first failure: every later advance returns it */
     bool keep_alive;      /* the connection may be used again after this message */
@@ -34,7 +34,7 @@ struct dps_http {
     size_t body_len;              /* bytes of body so far, unchunked, right behind the head */
     size_t raw_at;                /* chunked: first byte not yet unchunked */
     size_t remaining;             /* bytes of the body or chunk still to come */
-    size_t consumed;              /* once complete: bytes of the buffer that belong to this message; a pipelined
+    size_t consumed; /* once complete: bytes of the buffer that belong to this message; a pipelined
                                      successor begins there */
 };
 

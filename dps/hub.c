@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 10 at the other end: a small hub, so that the flow can be seen to its end. It accepts telemetry from devices whose
+/* Step 10 at the other end: a small hub, so that the flow can be seen to its end. It accepts telemetry from
+ * devices whose
  * token is signed with the key that step 9 delivered; it keeps no messages. */
 #include "dps/sas.h"
 #include "dps/service_parts.h"
@@ -66,14 +67,19 @@ static enum dps_refusal authenticate(struct dps_service *s, const struct dps_req
     return good ? DPS_ACCEPTED : DPS_REFUSED_HUB_TOKEN;
 }
 
-/* POST /devices/{deviceId}/messages/events */
+/* POST /devices/{deviceId}/messages/events [IoT Hub "Send device event"], and GET .../devicebound, which
+ * clients do to see
+ * whether there is a message for them: here there is never one. */
 enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
-    if (q->segment_count != 4 || !dps_text_equal_nocase(q->segments[2], span_of_text("messages")) ||
-        !dps_text_equal_nocase(q->segments[3], span_of_text("events"))) {
+    const bool messages =
+        q->segment_count == 4 && dps_text_equal_nocase(q->segments[2], span_of_text("messages"));
+    const bool sending = messages && dps_text_equal_nocase(q->segments[3], span_of_text("events"));
+    const bool asking = messages && dps_text_equal_nocase(q->segments[3], span_of_text("devicebound"));
+    if (!sending && !asking) {
         return DPS_REFUSED_ROUTE;
     }
-    if (!dps_request_is(q, "POST")) {
+    if (!dps_request_is(q, sending ? "POST" : "GET")) {
         return DPS_REFUSED_METHOD;
     }
     const enum dps_refusal no = authenticate(s, q, hub_name(q), q->segments[1]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 3: taking ownership, and giving it up. What an owner sets, derives and seals dies with TPM2_Clear; the EK does not. */
+/* Step 3: taking ownership, and giving it up. What an owner sets, derives and seals dies with TPM2_Clear; the
+ * EK does not. */
 #include "dps/step.h"
 #include "tpm/command.h"
 #include <string.h>

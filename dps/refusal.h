@@ -16,14 +16,14 @@ enum dps_refusal {
     DPS_REFUSED_EK_FORM,         /* endorsementKey is not base64 of a TPM2B_PUBLIC of an EK */
     DPS_REFUSED_SRK_MISSING,
     DPS_REFUSED_SRK_FORM,
-    DPS_REFUSED_SRK_ATTRIBUTES,  /* not bound to a TPM: a nonce wrapped to it could leave the TPM */
+    DPS_REFUSED_SRK_ATTRIBUTES, /* not bound to a TPM: a nonce wrapped to it could leave the TPM */
     DPS_REFUSED_SRK_POLICY,
     DPS_REFUSED_SRK_PARAMETERS,
     DPS_REFUSED_SRK_MODULUS,
-    DPS_REFUSED_SCOPE,           /* another idScope */
-    DPS_REFUSED_UNKNOWN,         /* no such enrollment or registration */
+    DPS_REFUSED_SCOPE,   /* another idScope */
+    DPS_REFUSED_UNKNOWN, /* no such enrollment or registration */
     DPS_REFUSED_DISABLED,
-    DPS_REFUSED_EK,              /* not the enrolled EK */
+    DPS_REFUSED_EK, /* not the enrolled EK */
     DPS_REFUSED_TOKEN_FORM,
     DPS_REFUSED_TOKEN_AUDIENCE,
     DPS_REFUSED_TOKEN_EXPIRED,
@@ -35,16 +35,16 @@ enum dps_refusal {
     DPS_REFUSED_RATE,
     DPS_REFUSED_ROUTE,
     DPS_REFUSED_METHOD,
-    DPS_REFUSED_ADMIN_TOKEN,     /* management: no or bad authorization */
-    DPS_REFUSED_ADMIN_RIGHT,     /* management: the policy lacks the right */
-    DPS_REFUSED_ENROLLMENT,      /* management: a member of the enrollment is not right; detail says which */
-    DPS_REFUSED_ATTESTATION,     /* management: only TPM attestation is offered */
-    DPS_REFUSED_EXISTS,          /* PUT without If-Match on an existing enrollment */
-    DPS_REFUSED_ETAG,            /* If-Match names another version */
+    DPS_REFUSED_ADMIN_TOKEN, /* management: no or bad authorization */
+    DPS_REFUSED_ADMIN_RIGHT, /* management: the policy lacks the right */
+    DPS_REFUSED_ENROLLMENT,  /* management: a member of the enrollment is not right; detail says which */
+    DPS_REFUSED_ATTESTATION, /* management: only TPM attestation is offered */
+    DPS_REFUSED_EXISTS,      /* PUT without If-Match on an existing enrollment */
+    DPS_REFUSED_ETAG,        /* If-Match names another version */
     DPS_REFUSED_QUERY,
     DPS_REFUSED_HUB_TOKEN,
     DPS_REFUSED_TOO_LARGE,
-    DPS_REFUSED_STORE,           /* the store failed; try again later */
+    DPS_REFUSED_STORE, /* the store failed; try again later */
     DPS_REFUSED_INTERNAL,
     DPS_REFUSAL_COUNT
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service remembers of a device that has proved itself, and of its identity at a hub. Nothing in it is secret. */
+/* What the service remembers of a device that has proved itself, and of its identity at a hub. Nothing in it
+ * is secret. */
 #ifndef DPS_REGISTRATION_H
 #define DPS_REGISTRATION_H
 
@@ -21,12 +22,13 @@ struct dps_registration {
     char device_id[DPS_DEVICE_ID_MAX + 1];
     char hub[DPS_HOST_MAX + 1];
     enum dps_substatus substatus;
-    bool deleted;           /* an administrator has deleted it; what remains is the generation, which must never go back:
+    bool
+        deleted; /* an administrator has deleted it; what remains is the generation, which must never go back:
                                nonces and hub keys are derived from it */
-    uint64_t generation;    /* successful registrations so far */
-    uint64_t window;        /* time window of the nonce that was proved */
-    uint32_t secret_epoch;  /* the service secret of nonce and hub key */
-    uint64_t created, updated; /* seconds since 1970 */
+    uint64_t generation;             /* successful registrations so far */
+    uint64_t window;                 /* time window of the nonce that was proved */
+    uint32_t secret_epoch;           /* the service secret of nonce and hub key */
+    uint64_t created, updated;       /* seconds since 1970 */
     uint8_t srk[DPS_SRK_PUBLIC_MAX]; /* TPM2B_PUBLIC: the hub key is wrapped to it when it is asked for */
     uint16_t srk_len;
 };
@@ -38,7 +40,8 @@ int dps_registration_parse(struct span json, struct dps_registration *r);
 /* The members that clients see [DPS "DeviceRegistrationState"], without braces: "registrationId":...,"etag":"..." */
 void dps_registration_write_state(struct tpm2_writer *w, const struct dps_registration *r, uint64_t version);
 
-/* An etag as it stands in JSON and in the ETag header: a quoted hex number; and the check of If-Match, tolerant of quotes,
+/* An etag as it stands in JSON and in the ETag header: a quoted hex number; and the check of If-Match,
+ * tolerant of quotes,
  * backslashes and W/: every form that clients send. any is set for "*". */
 void dps_etag_write(struct tpm2_writer *w, uint64_t version);
 bool dps_etag_matches(struct span if_match, uint64_t version, bool *any);

@@ -6,7 +6,7 @@
 #include "dps/text.h"
 #include <string.h>
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ------------------------------------------------------------------------------------------- */
 
 /* A header that may be absent; a doubled or an empty one is refused: an empty If-Match must not pass for none. */
 static bool take_header(const struct dps_http *http, const uint8_t *buffer, const char *name, struct span *value)
@@ -80,7 +80,7 @@ enum dps_refusal dps_request_version(const struct dps_request *q)
     return old || !plain ? DPS_REFUSED_API_VERSION : DPS_ACCEPTED;
 }
 
-/* ---- Records ------------------------------------------------------------------------------------------------------------ */
+/* ---- Records ------------------------------------------------------------------------------------------- */
 
 enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id, struct dps_enrollment *e,
                                      uint64_t *version)
@@ -118,7 +118,7 @@ enum dps_refusal dps_load_registration(struct dps_service *s, struct span regist
     return dps_registration_parse(span_of(s->record2, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;
 }
 
-/* ---- Answering ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Answering ----------------------------------------------------------------------------------------- */
 
 void dps_answer_detail(struct dps_answer *a, const char *detail)
 {

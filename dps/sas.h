@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared access signatures: "SharedAccessSignature sr=<audience>&sig=<signature>&se=<expiry>[&skn=<key name>]".
  *
- * The signed text is the sr value exactly as it stands in the token, LF, and se. So the API is split: the string to sign
+ * The signed text is the sr value exactly as it stands in the token, LF, and se. So the API is split: the
+ * string to sign
  * first, the token when a TPM (or software) has signed it. */
 #ifndef DPS_SAS_H
 #define DPS_SAS_H
@@ -22,14 +23,15 @@ struct dps_sas {
     uint8_t signature[32];
 };
 
-/* Take the value of an Authorization header apart. Pairs may stand in any order; sr, sig and se are required, none may be
+/* Take the value of an Authorization header apart. Pairs may stand in any order; sr, sig and se are required,
+ * none may be
  * doubled, others are ignored. Returns: 0; DPS_E_FORMAT. */
 int dps_sas_parse(struct span header, struct dps_sas *sas);
 
 /* Is it signed with this key? Constant time. */
 bool dps_sas_signed_with(const struct dps_sas *sas, struct span key);
 
-/* Does sr name this audience, percent-decoded (once, or twice as one client does), without case? */
+/* Does sr name this audience, as it stands or percent-decoded (once, or twice as one client does), without case? */
 bool dps_sas_audience_is(const struct dps_sas *sas, struct span audience);
 
 #endif

@@ -43,20 +43,23 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
 static enum dps_refusal assign(struct dps_service *s, struct registering *r, struct dps_answer *a);
 static enum dps_refusal operation_status(struct dps_service *s, struct registering *r, struct span operation,
                                          struct dps_answer *a);
+static enum dps_refusal look_up(struct dps_service *s, struct registering *r, struct dps_answer *a);
 
 static struct span id_of(const struct registering *r)
 {
     return span_of(r->id, r->id_len);
 }
 
-/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved itself, and no
+/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
+ * itself, and no
  * RSA work is done for an EK that is not enrolled. */
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
     enum dps_refusal no = read_keys(s, r);
     uint64_t version;
 
-    /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM. Which SRK it is, and who owns the TPM, is
+    /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM. Which SRK it is, and who
+     * owns the TPM, is
      * the device's own affair. */
     if (no == DPS_ACCEPTED) {
         no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
@@ -89,7 +92,7 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
     return no != DPS_ACCEPTED ? no : assign(s, r, a);
 }
 
-/* ---- Step 4 arrives --------------------------------------------------------------------------------------------------- */
+/* ---- Step 4 arrives ------------------------------------------------------------------------------------ */
 
 static struct dps_hint *hint_of(struct dps_service *s, const struct registering *r, uint8_t digest[32])
 {
@@ -98,7 +101,8 @@ static struct dps_hint *hint_of(struct dps_service *s, const struct registering 
     return &s->hints[((size_t)digest[16] << 8 | digest[17]) % DPS_HINTS];
 }
 
-/* One client leaves the keys out of its second request. SRK_pub is then the one that it named a moment ago: a wrong memory
+/* One client leaves the keys out of its second request. SRK_pub is then the one that it named a moment ago: a
+ * wrong memory
  * does no harm, since the nonce names the SRK. */
 static void recall_srk(struct dps_service *s, struct registering *r)
 {
@@ -119,13 +123,20 @@ static void remember_srk(struct dps_service *s, const struct registering *r)
     hint->srk_len = (uint16_t)r->srk_len;
 }
 
+/* Some clients write a member that they have nothing for as null: absent and null are the same. */
+static int optional(struct span object, const char *name, struct span *value)
+{
+    const int error = dps_json_member(object, name, value);
+    return error == 0 && dps_json_kind(*value) == DPS_JSON_NULL ? DPS_E_NOT_FOUND : error;
+}
+
 /* The body's registrationId, if it has one, is the path's. */
 static enum dps_refusal check_body_id(const struct registering *r, struct span root)
 {
     struct span value;
     uint8_t text[DPS_REGISTRATION_ID_MAX];
     size_t len;
-    const int error = dps_json_member(root, "registrationId", &value);
+    const int error = optional(root, "registrationId", &value);
     if (error == DPS_E_NOT_FOUND) {
         return DPS_ACCEPTED;
     }
@@ -141,8 +152,8 @@ static enum dps_refusal read_srk(struct registering *r, struct span tpm)
     struct span value;
     uint8_t base64[(DPS_SRK_PUBLIC_MAX + 2) / 3 * 4];
     size_t len;
-    int error = dps_json_member(tpm, "storageRootKey", &value);
-    if (error == DPS_E_NOT_FOUND || (error == 0 && dps_json_kind(value) == DPS_JSON_NULL)) {
+    int error = optional(tpm, "storageRootKey", &value);
+    if (error == DPS_E_NOT_FOUND) {
         return DPS_ACCEPTED;
     }
     if (error == 0) {
@@ -181,7 +192,7 @@ static enum dps_refusal read_keys(struct dps_service *s, struct registering *r)
     if (no != DPS_ACCEPTED) {
         return no;
     }
-    const int error = dps_json_member(root, "tpm", &tpm);
+    const int error = optional(root, "tpm", &tpm);
     if (error == 0) {
         no = read_ek(r, tpm);
         return no != DPS_ACCEPTED ? no : read_srk(r, tpm);
@@ -196,7 +207,7 @@ static enum dps_refusal read_keys(struct dps_service *s, struct registering *r)
     return DPS_ACCEPTED;
 }
 
-/* ---- Step 5: the two keys ----------------------------------------------------------------------------------------------- */
+/* ---- Step 5: the two keys ------------------------------------------------------------------------------ */
 
 /* EK_pub equals the enrolled one, byte for byte of its canonical form. A second request may leave it out: the token
  * proves it. */
@@ -226,7 +237,7 @@ static enum dps_refusal check_srk(struct registering *r)
     return dps_srk_check(&r->srk);
 }
 
-/* ---- Step 6: the challenge ------------------------------------------------------------------------------------------------ */
+/* ---- Step 6: the challenge ----------------------------------------------------------------------------- */
 
 /* HMAC of the service secret over a label and length-prefixed fields: no two different lists of fields collide. */
 static void derive(const struct dps_secret *secret, struct tpm2_writer *fields, uint8_t out[32])
@@ -235,7 +246,8 @@ static void derive(const struct dps_secret *secret, struct tpm2_writer *fields, 
     crypto_hmac_sha256(span_of(secret->key, sizeof secret->key), &text, 1, out);
 }
 
-/* The nonce. It names the device, both of its keys, how often it has registered, and the time: so it is good for this TPM
+/* The nonce. It names the device, both of its keys, how often it has registered, and the time: so it is good
+ * for this TPM
  * under this owner, once, and soon. */
 static void derive_nonce(const struct dps_service *s, const struct dps_secret *secret,
                          const struct registering *r, uint64_t generation, uint64_t window, uint8_t nonce[32])
@@ -338,7 +350,7 @@ static enum dps_refusal challenge(struct dps_service *s, const struct registerin
     return no;
 }
 
-/* ---- Step 9: the proof ----------------------------------------------------------------------------------------------------- */
+/* ---- Step 9: the proof --------------------------------------------------------------------------------- */
 
 /* {idScope}/registrations/{registrationId} */
 static bool audience_is_right(const struct dps_service *s, const struct registering *r)
@@ -385,7 +397,7 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
     return DPS_ACCEPTED;
 }
 
-/* ---- Step 9: the assignment ---------------------------------------------------------------------------------------------------- */
+/* ---- Step 9: the assignment ---------------------------------------------------------------------------- */
 
 /* An operation is named after what it made: nobody else's name for it, and nothing to store. */
 static void write_operation_id(struct tpm2_writer *w, const struct dps_service *s,
@@ -422,6 +434,23 @@ static enum dps_refusal choose_device_id(const struct registering *r, struct dps
     return DPS_ACCEPTED;
 }
 
+/* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something about it
+ * [DPS "Reprovisioning"]. */
+static bool expects_to_stay(struct dps_service *s, const struct registering *r)
+{
+    struct span version;
+    struct span root;
+    struct span policy;
+    size_t len;
+    uint64_t unused;
+    return dps_http_query(r->request->target, "api-version", &version) == 0 &&
+           memcmp(version.p, "2018-04-01", 10) <= 0 &&
+           s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, id_of(r), s->record2, sizeof s->record2, &len,
+                        &unused) == 0 &&
+           dps_json_check(span_of(s->record2, len), &root) == 0 &&
+           optional(root, "reprovisionPolicy", &policy) == DPS_E_NOT_FOUND;
+}
+
 /* The hub: the one it had, if the enrollment says never to move it; otherwise the allocation decides anew
  * [DPS "Reprovisioning"]. */
 static enum dps_refusal choose_hub(struct dps_service *s, const struct registering *r,
@@ -430,7 +459,7 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
     const struct dps_registration *old = &r->registration;
     const bool again = r->registration_version != 0 && !old->deleted;
     size_t index = s->config->hub_count;
-    if (again && !r->enrollment.update_hub_assignment) {
+    if (again && (!r->enrollment.update_hub_assignment || expects_to_stay(s, r))) {
         index = dps_hub_index(s->config, span_of_text(old->hub));
     }
     if (index == s->config->hub_count) {
@@ -450,9 +479,37 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
     return DPS_ACCEPTED;
 }
 
-/* The hub's identity registry gets the device, or its new generation; another registration's device is not overwritten. */
+/* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one it has, which
+ * goes with it.
+ * The latter is read over the enrollment, which has done its work by now. */
+static enum dps_refusal choose_twin(struct dps_service *s, const struct registering *r,
+                                    const struct dps_registration *made, struct span *twin)
+{
+    uint8_t key[DPS_KEY_MAX];
+    struct tpm2_writer name = tpm2_writer_over(key, sizeof key);
+    struct span root;
+    size_t len;
+    uint64_t unused;
+    *twin = r->enrollment.initial_twin;
+    if (made->substatus == DPS_SUBSTATUS_INITIAL || made->substatus == DPS_SUBSTATUS_RESET) {
+        return DPS_ACCEPTED;
+    }
+    dps_hub_device_key(&name, span_of_text(r->registration.hub), span_of_text(r->registration.device_id));
+    const int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, tpm2_written(&name), s->record,
+                                   sizeof s->record, &len, &unused);
+    if (error == DPS_E_NOT_FOUND) {
+        return DPS_ACCEPTED;
+    }
+    if (error != 0 || dps_json_check(span_of(s->record, len), &root) != 0) {
+        return DPS_REFUSED_STORE;
+    }
+    return dps_json_member(root, "twin", twin) == DPS_E_FORMAT ? DPS_REFUSED_STORE : DPS_ACCEPTED;
+}
+
+/* The hub's identity registry gets the device, or its new generation; another registration's device is not
+ * overwritten. */
 static enum dps_refusal register_at_hub(struct dps_service *s, const struct dps_registration *made,
-                                        struct span initial_twin)
+                                        struct span twin)
 {
     uint8_t key[DPS_KEY_MAX];
     struct tpm2_writer name = tpm2_writer_over(key, sizeof key);
@@ -472,7 +529,7 @@ static enum dps_refusal register_at_hub(struct dps_service *s, const struct dps_
         return DPS_REFUSED_STORE;
     }
     memcpy(device.registration_id, made->registration_id, sizeof device.registration_id);
-    dps_hub_device_write(&value, &device, span_of_text(made->device_id), initial_twin);
+    dps_hub_device_write(&value, &device, span_of_text(made->device_id), twin);
     error = value.error;
     if (error == 0) {
         error = s->store.put(s->store.context, DPS_TABLE_DEVICES, tpm2_written(&name), tpm2_written(&value),
@@ -513,7 +570,11 @@ static enum dps_refusal store_assignment(struct dps_service *s, struct registeri
     if (error != 0) {
         return error == DPS_E_CONFLICT ? DPS_REFUSED_CONCURRENT : DPS_REFUSED_STORE;
     }
-    const enum dps_refusal no = register_at_hub(s, made, r->enrollment.initial_twin);
+    struct span twin;
+    enum dps_refusal no = choose_twin(s, r, made, &twin);
+    if (no == DPS_ACCEPTED) {
+        no = register_at_hub(s, made, twin);
+    }
     return no != DPS_ACCEPTED ? no : leave_old_hub(s, r, made);
 }
 
@@ -562,21 +623,34 @@ static enum dps_refusal assign(struct dps_service *s, struct registering *r, str
     return DPS_ACCEPTED;
 }
 
-/* ---- Step 9: the answer that carries the hub's device key -------------------------------------------------------------------------- */
+/* ---- Step 9: the answer that carries the hub's device key ---------------------------------------------- */
+
+/* Whoever asks for a registration: known, enabled, and with a token. */
+static enum dps_refusal find_registration(struct dps_service *s, struct registering *r)
+{
+    uint64_t version;
+    enum dps_refusal no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
+    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {
+        no = DPS_REFUSED_DISABLED;
+    }
+    if (no == DPS_ACCEPTED) {
+        no = check_ek(r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
+    }
+    return no == DPS_ACCEPTED && !r->has_token ? DPS_REFUSED_TOKEN_FORM : no;
+}
+
+static bool is_registered(const struct registering *r)
+{
+    return r->registration_version != 0 && !r->registration.deleted;
+}
 
 /* The token must be signed with the nonce that this registration was made with: generation and window stand in it. */
-static enum dps_refusal check_operation(struct dps_service *s, struct registering *r, struct span operation)
+static enum dps_refusal check_proof(struct dps_service *s, struct registering *r)
 {
-    uint8_t name[80];
-    struct tpm2_writer w = tpm2_writer_over(name, sizeof name);
     const struct dps_registration *made = &r->registration;
-    if (r->registration_version == 0 || made->deleted) {
-        return DPS_REFUSED_OPERATION;
-    }
-    write_operation_id(&w, s, made);
-    if (!span_equal(operation, tpm2_written(&w))) {
-        return DPS_REFUSED_OPERATION;
-    }
     memcpy(r->srk_bytes, made->srk, made->srk_len);
     r->srk_len = made->srk_len;
     const enum dps_refusal no = check_srk(r);
@@ -594,24 +668,34 @@ static enum dps_refusal check_operation(struct dps_service *s, struct registerin
                                                                        : DPS_REFUSED_TOKEN_SIGNATURE;
 }
 
+static enum dps_refusal check_operation(struct dps_service *s, struct registering *r, struct span operation)
+{
+    uint8_t name[80];
+    struct tpm2_writer w = tpm2_writer_over(name, sizeof name);
+    if (!is_registered(r)) {
+        return DPS_REFUSED_OPERATION;
+    }
+    write_operation_id(&w, s, &r->registration);
+    return span_equal(operation, tpm2_written(&w)) ? check_proof(s, r) : DPS_REFUSED_OPERATION;
+}
+
+static void write_state(const struct registering *r, struct dps_answer *a)
+{
+    dps_registration_write_state(&a->body, &r->registration, r->registration_version);
+    if (r->enrollment.payload.len > 0) {
+        dps_write_text(&a->body, ",\"payload\":");
+        tpm2_write_bytes(&a->body, r->enrollment.payload);
+    }
+}
+
 static enum dps_refusal operation_status(struct dps_service *s, struct registering *r, struct span operation,
                                          struct dps_answer *a)
 {
     uint8_t key[DPS_KEY_SIZE];
-    uint64_t version;
     const struct dps_registration *made = &r->registration;
-    enum dps_refusal no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
-    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {
-        no = DPS_REFUSED_DISABLED;
-    }
+    enum dps_refusal no = find_registration(s, r);
     if (no == DPS_ACCEPTED) {
-        no = check_ek(r);
-    }
-    if (no == DPS_ACCEPTED) {
-        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
-    }
-    if (no == DPS_ACCEPTED) {
-        no = r->has_token ? check_operation(s, r, operation) : DPS_REFUSED_TOKEN_FORM;
+        no = check_operation(s, r, operation);
     }
     if (no != DPS_ACCEPTED) {
         return no;
@@ -627,34 +711,61 @@ static enum dps_refusal operation_status(struct dps_service *s, struct registeri
     no = write_blob(s, r, key, hub, device_id, &a->body);
     crypto_wipe(key, sizeof key);
     dps_write_text(&a->body, "},");
-    dps_registration_write_state(&a->body, made, r->registration_version);
-    if (r->enrollment.payload.len > 0) {
-        dps_write_text(&a->body, ",\"payload\":");
-        tpm2_write_bytes(&a->body, r->enrollment.payload);
-    }
+    write_state(r, a);
     dps_write_text(&a->body, "}}");
     return no;
 }
 
-/* ---- The device API's routes ------------------------------------------------------------------------------------------------------------ */
+/* The registration as it stands [DPS "Device Registration Status Lookup"], for the token that made it. No key
+ * comes with it:
+ * that is what the operation is for. */
+static enum dps_refusal look_up(struct dps_service *s, struct registering *r, struct dps_answer *a)
+{
+    struct span root;
+    enum dps_refusal no = DPS_ACCEPTED;
+    if (r->request->body.len > 0) {
+        const bool object =
+            dps_json_check(r->request->body, &root) == 0 && dps_json_kind(root) == DPS_JSON_OBJECT;
+        no = object ? check_body_id(r, root) : DPS_REFUSED_BODY;
+    }
+    if (no == DPS_ACCEPTED) {
+        no = find_registration(s, r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = is_registered(r) ? check_proof(s, r) : DPS_REFUSED_UNKNOWN;
+    }
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    a->status = 200;
+    dps_write_text(&a->body, "{");
+    write_state(r, a);
+    dps_write_text(&a->body, "}");
+    return DPS_ACCEPTED;
+}
+
+/* ---- The device API's routes --------------------------------------------------------------------------- */
 
 static bool word_is(struct span segment, const char *word)
 {
     return dps_text_equal_nocase(segment, span_of_text(word));
 }
 
-/* /{idScope}/registrations/{registrationId}/register  and  .../operations/{operationId} */
+/* /{idScope}/registrations/{registrationId} with nothing behind it, /register, or /operations/{operationId};
+ * and the method
+ * that belongs to it. */
 enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     struct registering r;
     memset(&r, 0, sizeof r);
     r.request = q;
+    const bool looking_up = q->segment_count == 3;
     const bool registering = q->segment_count == 4 && word_is(q->segments[3], "register");
     const bool polling = q->segment_count == 5 && word_is(q->segments[3], "operations");
-    if (!registering && !polling) {
+    if (!looking_up && !registering && !polling) {
         return DPS_REFUSED_ROUTE;
     }
-    if (!dps_request_is(q, registering ? "PUT" : "GET")) {
+    if (!dps_request_is(q, registering ? "PUT" : polling ? "GET" : "POST")) {
         return DPS_REFUSED_METHOD;
     }
     enum dps_refusal no = dps_request_version(q);
@@ -671,6 +782,9 @@ enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request 
     r.has_token = q->authorization.len > 0;
     if (r.has_token && dps_sas_parse(q->authorization, &r.token) != 0) {
         return DPS_REFUSED_TOKEN_FORM;
+    }
+    if (looking_up) {
+        return look_up(s, &r, a);
     }
     return registering ? register_device(s, &r, a) : operation_status(s, &r, q->segments[4], a);
 }

@@ -18,11 +18,11 @@ struct dps_hub_config {
 };
 
 enum { /* rights of a management policy */
-    DPS_RIGHT_ENROLLMENT_READ = 1,
-    DPS_RIGHT_ENROLLMENT_WRITE = 2,
-    DPS_RIGHT_REGISTRATION_READ = 4,
-    DPS_RIGHT_REGISTRATION_WRITE = 8,
-    DPS_RIGHT_ALL = 15
+       DPS_RIGHT_ENROLLMENT_READ = 1,
+       DPS_RIGHT_ENROLLMENT_WRITE = 2,
+       DPS_RIGHT_REGISTRATION_READ = 4,
+       DPS_RIGHT_REGISTRATION_WRITE = 8,
+       DPS_RIGHT_ALL = 15
 };
 struct dps_policy {
     char name[65];
@@ -33,7 +33,8 @@ struct dps_policy {
     uint8_t rights;
 };
 
-/* The service secret: everything secret that the service knows is derived from it. The last of several makes new values,
+/* The service secret: everything secret that the service knows is derived from it. The last of several makes
+ * new values,
  * the others still verify: that is how it is rotated. */
 struct dps_secret {
     uint32_t epoch; /* 1, 2, ... */
@@ -41,7 +42,8 @@ struct dps_secret {
 };
 
 struct dps_service_config {
-    char host[DPS_HOST_MAX + 1]; /* the service's own name: audience of management tokens, encUriData of challenges */
+    char host[DPS_HOST_MAX +
+              1]; /* the service's own name: audience of management tokens, encUriData of challenges */
     char id_scope[DPS_ID_SCOPE_MAX + 1];
     struct dps_hub_config hubs[DPS_HUBS_MAX];
     size_t hub_count;
@@ -59,7 +61,8 @@ struct dps_service_config {
  * Returns: 0; DPS_E_FORMAT; DPS_E_LIMIT. */
 int dps_policies_parse(struct span json, struct dps_service_config *config);
 
-/* Clients that leave the keys out of their second request are served from this bounded memory of SRK_pub per registration:
+/* Clients that leave the keys out of their second request are served from this bounded memory of SRK_pub per
+ * registration:
  * a hint, which the nonce itself authenticates. */
 #ifndef DPS_HINTS
 #define DPS_HINTS 256
@@ -81,45 +84,47 @@ struct dps_service {
     const struct dps_service_config *config;
     struct dps_store store;
     struct dps_entropy entropy;
-    uint64_t now;                     /* seconds since 1970; the driver sets it before each turn */
-    struct dps_hint hints[DPS_HINTS]; /* zero at the start */
+    uint64_t now;                               /* seconds since 1970; the driver sets it before each turn */
+    struct dps_hint hints[DPS_HINTS];           /* zero at the start */
     struct dps_bucket buckets[DPS_BUCKETS + 1]; /* the last one is for all together */
-    uint8_t record[DPS_RECORD_MAX];   /* scratch: the enrollment being worked on */
-    uint8_t record2[DPS_RECORD_MAX];  /* scratch: what is written */
+    uint8_t record[DPS_RECORD_MAX];             /* scratch: the enrollment being worked on */
+    uint8_t record2[DPS_RECORD_MAX];            /* scratch: what is written */
 };
 
 /* One answer. Body is written into the caller's buffer; the head is made from the rest by dps_answer_write_head. */
 struct dps_answer {
     uint16_t status;
-    uint32_t error_code;    /* 0 or the errorCode of the body; also in x-ms-error-code */
+    uint32_t error_code; /* 0 or the errorCode of the body; also in x-ms-error-code */
     struct tpm2_writer body;
     bool has_retry_after;
-    uint32_t retry_after;   /* seconds */
-    bool wrote;             /* the store was changed: valid only after commit */
+    uint32_t retry_after;     /* seconds */
+    bool wrote;               /* the store was changed: valid only after commit */
     enum dps_refusal refusal; /* for logs */
     uint8_t tracking_id[36];  /* x-ms-request-id; also in error bodies */
     struct span etag_header;  /* views etag_text, or empty */
     uint8_t etag_text[24];
-    const char *item_type;         /* x-ms-item-type of a query's answer, or null */
+    const char *item_type;                 /* x-ms-item-type of a query's answer, or null */
     uint8_t continuation[2 * DPS_KEY_MAX]; /* x-ms-continuation, or empty */
     uint16_t continuation_len;
     char registration_id[DPS_REGISTRATION_ID_MAX + 1]; /* for logs: whom it was about; empty if nobody */
     char detail[160];                                  /* for logs and error bodies: more about a refusal */
 };
 
-/* Start: zero the state, take the interfaces. Returns: 0; DPS_E_USAGE if the configuration breaks a limit or lacks a hub,
+/* Start: zero the state, take the interfaces. Returns: 0; DPS_E_USAGE if the configuration breaks a limit or
+ * lacks a hub,
  * a secret, an idScope or the host. */
-int dps_service_init(struct dps_service *s, const struct dps_service_config *config, const struct dps_store *store,
-                     const struct dps_entropy *entropy);
+int dps_service_init(struct dps_service *s, const struct dps_service_config *config,
+                     const struct dps_store *store, const struct dps_entropy *entropy);
 
-/* Answer one complete request (http.phase done, in buffer). body_buffer of at least DPS_HTTP_BODY_MAX bytes receives the
+/* Answer one complete request (http.phase done, in buffer). body_buffer of at least DPS_HTTP_BODY_MAX bytes
+ * receives the
  * body. buffer is not changed. Never fails: what goes wrong becomes an answer. */
 void dps_service_answer(struct dps_service *s, const struct dps_http *http, const uint8_t *buffer,
                         uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a);
 
 /* Answer a request that could not even be read: DPS_E_FORMAT becomes 400, DPS_E_LIMIT 413. */
-void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *body_buffer, size_t body_capacity,
-                                   struct dps_answer *a);
+void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *body_buffer,
+                                   size_t body_capacity, struct dps_answer *a);
 
 /* The commit has failed: turn the answer into 503. */
 void dps_service_uncommitted(struct dps_service *s, struct dps_answer *a);

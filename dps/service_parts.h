@@ -35,16 +35,17 @@ void dps_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal wh
 
 /* Load an enrollment by registrationId (any case) into s->record and parse it.
  * Returns DPS_ACCEPTED, _REGISTRATION_ID, _UNKNOWN, _STORE, _INTERNAL (damaged record). */
-enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id, struct dps_enrollment *e,
-                                     uint64_t *version);
-/* Load a registration, through s->record2; *version 0 and a zeroed r if there is none. Returns DPS_ACCEPTED or _STORE or _INTERNAL. */
+enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id,
+                                     struct dps_enrollment *e, uint64_t *version);
+/* Load a registration, through s->record2; *version 0 and a zeroed r if there is none. Returns DPS_ACCEPTED or
+ * _STORE or _INTERNAL. */
 enum dps_refusal dps_load_registration(struct dps_service *s, struct span registration_id,
                                        struct dps_registration *r, uint64_t *version);
 
 /* The hub's device key: HMAC of the service secret [spec-notes.md, "The store holds no secret"].
  * Returns false if the epoch's secret is no longer configured. */
-bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id, struct span hub,
-                 struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE]);
+bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id,
+                 struct span hub, struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE]);
 
 /* Choose a hub [DPS "Allocation policy"]. *index into config->hubs. Returns DPS_ACCEPTED or _NO_HUB. */
 enum dps_refusal dps_allocate(const struct dps_service_config *config, const struct dps_enrollment *e,

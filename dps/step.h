@@ -9,7 +9,8 @@ enum dps_asks { NOBODY, TPM, SERVICE, HUB, CLOCK, STORAGE };
 
 /* One row: one message and its answer.
  *   build  writes the question. Writing nothing means there is nothing to ask: the row is passed over.
- *   read   reads the answer (a TPM response, an HTTP body; for CLOCK and STORAGE empty) and returns the next row, as the
+ *   read   reads the answer (a TPM response, an HTTP body; for CLOCK and STORAGE empty) and returns the next
+ *   row, as the
  *          functions below give it, or a negative error. Null: the row below. */
 struct dps_step {
     uint8_t step;

@@ -14,8 +14,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -34,15 +36,21 @@ REGISTRATION = ("TPM2_ReadPublic", "TPM2_StartAuthSession", "TPM2_PolicySecret",
 # ---- Programs --------------------------------------------------------------------------------------------------------
 
 class Programs:
-    """Where the programs under test are, and a directory for everything that the tests make."""
+    """Where the programs under test are, a directory for everything that the tests make, and what has to be ended."""
 
     build = None
     root = None
+    cleanup = None
 
     @classmethod
-    def use(cls, build, root):
-        cls.build, cls.root = os.path.abspath(build), root
-        Service.program, Service.root = cls.path("dps-service"), root
+    @contextlib.contextmanager
+    def use(cls, build, prefix):
+        # prove's time limit comes as SIGTERM: then, too, nothing may be left.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        with tempfile.TemporaryDirectory(prefix=prefix) as root, contextlib.ExitStack() as cleanup:
+            cls.build, cls.root, cls.cleanup = os.path.abspath(build), root, cleanup
+            Service.program, Service.root = cls.path("dps-service"), root
+            yield
 
     @classmethod
     def path(cls, name):
@@ -115,16 +123,14 @@ class Libtpms:
     def loaded(self):
         return []
 
-    def stop(self):
-        pass
-
 
 class Swtpm:
     """A swtpm process. It keeps what is loaded when a client goes, so it shows what a program has left behind."""
 
     def __init__(self, kind):
         check(shutil.which("swtpm"), "the program swtpm is missing")
-        self.kind, self.dir = kind, Programs.directory()
+        self.kind, self.dir, self.process = kind, Programs.directory(), None
+        Programs.cleanup.callback(self.stop)
         os.mkdir(self.path("tpm"))
         # A free port can be gone before swtpm takes it; then another one is tried.
         if not any(self.start() for _ in range(5)):
@@ -195,8 +201,9 @@ class Swtpm:
         self.ask("8001 00000000 00000176 40000007 40000007 0010" + "11" * 16 + "0000 01 0010 000b")
 
     def stop(self):
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
 
 KINDS = {"libtpms": Libtpms, "swtpm-tcp": lambda: Swtpm("swtpm-tcp"), "swtpm-unix": lambda: Swtpm("swtpm-unix")}
@@ -222,9 +229,6 @@ class Device:
         result = run(Programs.path("dps-device"), "--quiet", *arguments, **options)
         same(self.tpm.loaded(), [], f"loaded in the TPM after {arguments}")
         return result
-
-    def stop(self):
-        self.tpm.stop()
 
 
 # ---- The service -----------------------------------------------------------------------------------------------------
@@ -254,12 +258,15 @@ class Bench:
 
     def __init__(self, days=2):
         self.service = Service(start=False)
+        Programs.cleanup.callback(self.service.stop)
         make_ca(self.service.dir)
         make_leaf(self.service.dir, days)
         self.start()
 
     def start(self):
         self.service.start()
+        # service.tls() trusts the certificate itself, which is enough only for one that nobody has issued.
+        self.service.contexts = {self.service.read("cert.pem"): ssl.create_default_context(cafile=self.path("ca.pem"))}
         text = run(Programs.path("dps-admin"), "connection-string", "--policy-file", self.path("policies.json"),
                    "--host", f"localhost:{self.service.tls_port}").out
         self.connection = write_file(self.path("connection"), text)
@@ -295,9 +302,6 @@ class Bench:
     def dump(self):
         with contextlib.closing(sqlite3.connect(f"file:{self.path('dps.db')}?mode=ro", uri=True)) as db:
             return list(db.iterdump())
-
-    def stop(self):
-        return self.service.stop()
 
 
 @contextlib.contextmanager
@@ -531,12 +535,13 @@ def fail_refused_admin(f):
 
 def fail_usage_device(f):
     """2: dps-device says what it did not understand"""
-    for says, *arguments in (("no command",), ("did you mean register", "regsiter"), ("frobnicate", "--frobnicate", "ek"),
-                             ("extra", "ek", "extra"), ("xml", "ek", "--format", "xml"), ("a b", "ek", "--id", "a b"),
+    for says, *arguments in (("no command",), ("did you mean register", "regsiter"),
+                             ("frobnicate", "--frobnicate", "ek"), ("extra", "ek", "extra"),
+                             ("xml", "ek", "--format", "xml"), ("a b", "ek", "--id", "a b"),
                              ("azure-sdk", "ek", "--ek-template", "x"), ("clear --yes", "clear"),
                              ("--service", "register"), ("--state", "token"), ("--out", "seal"),
                              ("--message", "send", "--state", f.state, "--ca", "x"), ("xml", "--trace=xml", "info"),
-                             ("names no TPM", "--tpm", "frob:x", "info"), ("twice", "info", "--verbose", "--verbose")):
+                             ("names no TPM", "--tpm", "frob:x", "info"), ("twice", "ek", "--id", "x", "--id", "x")):
         f.run(2, says, *arguments)
     f.register(2, "--payload", "--payload", "{")
     f.register(2, "http:", "--service", "http://localhost")
@@ -545,8 +550,9 @@ def fail_usage_device(f):
 
 def fail_usage_admin(f):
     """2: so does dps-admin"""
-    for says, *arguments in (("no command",), ("did you mean enroll", "enrol", "x"), ("frobnicate", "--frobnicate", "list"),
-                             ("it needs", "get"), ("a b", "get", "a b"), ("which key", "enroll", "x"),
+    for says, *arguments in (("no command",), ("did you mean enroll", "enrol", "x"),
+                             ("frobnicate", "--frobnicate", "list"), ("it needs", "get"), ("a b", "get", "a b"),
+                             ("which key", "enroll", "x"),
                              ("xml", "list", "--format", "xml"), ("registration get", "registration", "frob", "x")):
         f.admin(2, says, *arguments)
     broken = write_file(f.device.path("broken"), "HostName=localhost")
@@ -581,53 +587,42 @@ def fail_state_of_a_tpm(f):
 def fail_authorization(f):
     """3: a wrong or missing authorization is named, and costs no try at the lockout"""
     device = Device("swtpm-tcp")
-    try:
-        f.bench.enroll(device, "device-owned")
-        owner, wrong = device.secret("owner", "right"), device.secret("wrong", "wrong")
-        device.run("own", "--new-owner-auth-file", owner, "--new-endorsement-auth-file", owner)
-        right = ["--owner-auth-file", owner, "--endorsement-auth-file", owner]
-        f.bench.register(device, "device-owned", *right)
-        with unchanged(f.bench, device.path("state")):
-            for _ in range(4):
-                for options, says in (((), "was not given"), (("--owner-auth-file", wrong), "that was given is wrong"),
-                                      (("--endorsement-auth-file", wrong), "that was given is wrong")):
-                    f.bench.register(device, "device-owned", *right[:4 if options else 0], *options, status=3,
-                                     says=("TPM_RC_BAD_AUTH", says, "-auth-file"))
-        check(device.run("info").field("Lockout").startswith("not locked; 0 of"), "a try was counted")
-        environment = {**os.environ, "DPS_OWNER_AUTH": "right", "DPS_ENDORSEMENT_AUTH": "right"}
-        f.bench.register(device, "device-owned", env=environment)
-    finally:
-        device.stop()
+    f.bench.enroll(device, "device-owned")
+    owner, wrong = device.secret("owner", "right"), device.secret("wrong", "wrong")
+    device.run("own", "--new-owner-auth-file", owner, "--new-endorsement-auth-file", owner)
+    right = {"--owner-auth-file": owner, "--endorsement-auth-file": owner}
+
+    def register(files, **expected):
+        options = [x for option in files.items() for x in option]
+        f.bench.register(device, "device-owned", *options, **expected)
+    register(right)
+    tries = [({}, "authorization is set and was not given"),
+             ({**right, "--owner-auth-file": wrong}, "owner authorization that was given is wrong"),
+             ({**right, "--endorsement-auth-file": wrong}, "endorsement authorization that was given is wrong")]
+    with unchanged(f.bench, device.path("state")):
+        for files, says in tries * 4:  # more often than the lockout would forgive
+            register(files, status=3, says=("TPM_RC_BAD_AUTH", says, "-auth-file"))
+    check(device.run("info").field("Lockout").startswith("not locked; 0 of"), "a try was counted")
+    environment = {**os.environ, "DPS_OWNER_AUTH": "right", "DPS_ENDORSEMENT_AUTH": "right"}
+    register({}, env=environment)
 
 
 def fail_lockout(f):
     """3: a missing lockout authorization is not tried out; a wrong one is named, and then the lock"""
     device = Device("swtpm-unix")
-    try:
-        lockout, wrong = device.secret("lockout", "right"), device.secret("wrong", "wrong")
-        device.run("own", "--new-lockout-auth-file", lockout)
-        for _ in range(2):
-            device.run("clear", "--yes", status=3, says="Nothing was tried")
-            device.run("own", "--new-lockout-auth-file", wrong, status=3, says="Nothing was tried")
-        device.run("--lockout-auth-file", lockout, "clear", "--yes")
-        device.run("own", "--new-lockout-auth-file", lockout)
-        device.run("--lockout-auth-file", wrong, "clear", "--yes", status=3,
-                   says=("TPM_RC_AUTH_FAIL", "counts towards the lockout"))
-        device.run("--lockout-auth-file", lockout, "clear", "--yes", status=3, says=("TPM_RC_LOCKOUT", "wait"))
-    finally:
-        device.stop()
+    lockout, wrong = device.secret("lockout", "right"), device.secret("wrong", "wrong")
+    device.run("own", "--new-lockout-auth-file", lockout)
+    for _ in range(2):
+        device.run("clear", "--yes", status=3, says="Nothing was tried")
+        device.run("own", "--new-lockout-auth-file", wrong, status=3, says="Nothing was tried")
+    device.run("--lockout-auth-file", lockout, "clear", "--yes")
+    device.run("own", "--new-lockout-auth-file", lockout)
+    device.run("--lockout-auth-file", wrong, "clear", "--yes", status=3,
+               says=("TPM_RC_AUTH_FAIL", "counts towards the lockout"))
+    device.run("--lockout-auth-file", lockout, "clear", "--yes", status=3, says=("TPM_RC_LOCKOUT", "wait"))
 
 
 # ---- The network: 4 --------------------------------------------------------------------------------------------------
-
-@contextlib.contextmanager
-def expired_service():
-    bench = Bench(days=-1)
-    try:
-        yield bench
-    finally:
-        bench.stop()
-
 
 def fail_network_device(f):
     """4: dps-device: nobody there, wrong CA, wrong host name, expired certificate, not TLS"""
@@ -641,8 +636,8 @@ def fail_network_device(f):
                "--connect-to", f"localhost:{port}")
     f.register(4, "TLS", "--service", f"https://localhost:{f.bench.service.plain_port}")
     f.register(4, "the dates of the certificate", "--now", "4000000000")
-    with expired_service() as bench:
-        f.register(4, "the dates of the certificate", "--service", bench.at(), "--ca", bench.path("ca.pem"))
+    expired = Bench(days=-1)
+    f.register(4, "the dates of the certificate", "--service", expired.at(), "--ca", expired.path("ca.pem"))
     with unchanged(f.bench, f.state):
         f.bench.send(f.device, "--connect-to", f"localhost:{free}", status=4, says="refused")
         f.bench.send(f.device, "--ca", f.device.path("ca.pem"), status=4, says="give the CA")
@@ -659,8 +654,7 @@ def fail_network_admin(f):
     text = read_file(f.bench.connection).decode().replace("HostName=localhost", "HostName=other.example")
     f.admin(4, "no secure connection", "--connection-string-file", write_file(f.device.path("other"), text),
             "--connect-to", f"localhost:{port}", "list")
-    with expired_service() as bench:
-        bench.admin("list", status=4, says="no secure connection")
+    Bench(days=-1).admin("list", status=4, says="no secure connection")
 
 
 # ---- Files: 5 --------------------------------------------------------------------------------------------------------
@@ -730,23 +724,20 @@ def trace_of(result):
 def test_commands(bench):
     """a registration with persistent keys: 15 TPM commands, only the necessary ones, and no byte of NV written"""
     device = Device("swtpm-tcp")
-    try:
-        bench.enroll(device, "device-counted")
-        device.run("own", "--persist")
-        bench.register(device, "device-counted")  # the first use of a key after a start may be noted in NV
-        nv = device.path("tpm/tpm2-00.permall")
-        before = read_file(nv)
-        done = bench.register(device, "device-counted", "--trace=json")
-        names = [m["name"] for m in trace_of(done) if m["kind"] == "tpm-command"]
-        same(len(names), 15, f"commands {names}")
-        check(done.field("TPM commands").startswith("15 in "), done.out)
-        same(set(names) - set(REGISTRATION), set(), "other commands")
-        same(read_file(nv), before, "NV of the TPM")
-        told = bench.register(device, "device-counted", "--verbose").err
-        same(re.findall(r"^step +\d+ +(TPM2_\w+)", told, re.M), names, "commands as --verbose tells them")
-        same(read_file(nv), before, "NV of the TPM")
-    finally:
-        device.stop()
+    bench.enroll(device, "device-counted")
+    device.run("own", "--persist")
+    bench.register(device, "device-counted")  # the first use of a key after a start may be noted in NV
+    nv = device.path("tpm/tpm2-00.permall")
+    before = read_file(nv)
+    done = bench.register(device, "device-counted", "--trace=json")
+    names = [m["name"] for m in trace_of(done) if m["kind"] == "tpm-command"]
+    same(len(names), 15, f"commands {names}")
+    check(done.field("TPM commands").startswith("15 in "), done.out)
+    same(set(names) - set(REGISTRATION), set(), "other commands")
+    same(read_file(nv), before, "NV of the TPM")
+    told = bench.register(device, "device-counted", "--verbose").err
+    same(re.findall(r"^step +\d+ +(TPM2_\w+)", told, re.M), names, "commands as --verbose tells them")
+    same(read_file(nv), before, "NV of the TPM")
 
 
 def hub_key(bench, name, hub):
@@ -762,14 +753,11 @@ def test_hub_key(bench):
     """the hub key: tokens are signed with it, and it stands in no file, store, trace or log"""
     story = Story("swtpm-unix", bench)
     story.id = "device-key"
-    try:
-        bench.enroll(story.device, story.id)
-        traces = [bench.register(story.device, story.id, option).err for option in ("--trace", "--trace=json")]
-        story.hub = bench.register(story.device, story.id, "--verbose").field("Hub")
-        part_token(story)
-        traces += [bench.send(story.device, option).err for option in ("--trace", "--trace=json")]
-    finally:
-        story.device.stop()
+    bench.enroll(story.device, story.id)
+    traces = [bench.register(story.device, story.id, option).err for option in ("--trace", "--trace=json")]
+    story.hub = bench.register(story.device, story.id, "--verbose").field("Hub")
+    part_token(story)
+    traces += [bench.send(story.device, option).err for option in ("--trace", "--trace=json")]
     key = hub_key(bench, story.id, story.hub)
     signed = f"{story.token_fields['sr']}\n{story.token_fields['se']}".encode()
     same(base64.b64decode(urllib.parse.unquote(story.token_fields["sig"])),
@@ -784,7 +772,7 @@ def test_hub_key(bench):
 
 def test_service_ends(bench):
     """after all of it the service ends in good order"""
-    same(bench.stop(), 0, "exit code of the service")
+    same(bench.service.stop(), 0, "exit code of the service")
 
 
 # ---- Running them ----------------------------------------------------------------------------------------------------
@@ -813,10 +801,6 @@ class Shared:
     def failing(self):
         return self.get("failing", lambda: Failing(self.bench()))
 
-    def stop(self):
-        for thing in self.made.values():
-            (thing if isinstance(thing, Bench) else thing.device).stop()
-
 
 def all_tests(shared):
     """Pairs of a line and a function without arguments."""
@@ -843,13 +827,8 @@ def run_tap(tests):
 
 def main():
     words = sys.argv[2:]
-    with tempfile.TemporaryDirectory(prefix="flow-test-") as root:
-        Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", root)
-        shared = Shared()
-        try:
-            return run_tap([t for t in all_tests(shared) if not words or any(w in t[0] for w in words)])
-        finally:
-            shared.stop()
+    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "flow-test-"):
+        return run_tap([t for t in all_tests(Shared()) if not words or any(w in t[0] for w in words)])
 
 
 if __name__ == "__main__":

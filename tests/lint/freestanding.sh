@@ -25,11 +25,11 @@ int strcmp(const char *a, const char *b);
 size_t strlen(const char *s);
 END
 # BearSSL's headers are free of a system too; its folder is not searched, since it is the host's.
-for header in $(echo '#include <bearssl.h>' | cc -E -M - | tr ' \\' '\n\n' | grep '/bearssl[^/]*\.h$'); do
+for header in $(echo '#include <bearssl.h>' | cc -E -M - | grep -o '[^ ]*/bearssl[^/ ]*\.h'); do
     cp "$header" "$here/"
 done
 
-warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wcast-align -Werror"
+warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wcast-align -Wstrict-prototypes -Wmissing-prototypes"
 count=0
 failed=0
 echo "1..3"
@@ -38,7 +38,7 @@ for target in thumbv7m-none-eabi armebv7r-none-eabi riscv64-unknown-elf; do
     ok=ok
     for file in crypto/*.c tpm/*.c dps/*.c port/*.c port/none/*.c; do
         # shellcheck disable=SC2086 # a list of options
-        clang --target=$target -std=c11 -Os -ffreestanding -nostdlibinc -isystem "$here" -I. $warn \
+        clang --target=$target -std=c11 -Os -ffreestanding -nostdlibinc -isystem "$here" -I. $warn -Werror \
             -fsyntax-only "$file" 2>>"$here/$target" || ok="not ok"
     done
     echo "$ok $count - the portable sources compile for $target"

@@ -150,7 +150,8 @@ def main():
         found = {name: files_of(name, sources) for name in names}
         no_code += [f"{NOTES}:{number}: {name} is nowhere in the code" for name in names if not found[name]]
         if not names or (tag in tags and not places.intersection(*[set().union(*found.values())])):
-            no_code.append(f"{NOTES}:{number}: [{tag}] stands in {', '.join(sorted(places))}, not in what the line names")
+            stands = ", ".join(sorted(places))
+            no_code.append(f"{NOTES}:{number}: [{tag}] stands in {stands}, not in what the line names")
         names = re.findall(r"`([^`]+)`", test)
         no_test += [f"{NOTES}:{number}: there is no test {name}" for name in names if not test_exists(name)]
         if not names:

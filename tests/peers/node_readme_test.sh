@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tests/peers/node/README.md, run as it stands: its sh blocks in order, its js blocks saved as it says, in an empty directory,
-# with the ports exchanged for free ones.
+# tests/peers/node/README.md, run as it stands: its sh blocks in order, its js blocks saved as it says, in an empty
+# directory, with the ports exchanged for free ones.
 set -u
 build=$(cd "$1" && pwd)
 root=$(pwd)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-// A device with Microsoft's SDK that registers once. Its argument is JSON: port, ca, scope, socket (of swtpm) and, if wanted,
-// id, payload, forge (its TPM signs wrongly). It prints what came of it as JSON.
+// A device with Microsoft's SDK that registers once. Its argument is JSON: port, ca, scope, socket (of swtpm) and, if
+// wanted, id, payload, forge (its TPM signs wrongly). It prints what came of it as JSON.
 const { Tpm } = require('tss.js');
 const { TpmSecurityClient } = require('azure-iot-security-tpm');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');

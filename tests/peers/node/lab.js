@@ -16,13 +16,16 @@ const hubs = ['hub-a.example', 'hub-b.example'];
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tpm-dps-peers-'));
 const processes = [];
+process.on('SIGINT', () => process.exit(1));
+process.on('SIGTERM', () => process.exit(1));
 process.on('exit', () => {
     processes.forEach((child) => child.kill());
     fs.rmSync(directory, { recursive: true, force: true });
 });
 
-function program(name, ...args) {
-    return execFileSync(path.join(build, name), args, { encoding: 'utf8', cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
+function run(name, ...args) {
+    const stdio = ['ignore', 'pipe', 'pipe'];
+    return execFileSync(path.join(build, name), args, { encoding: 'utf8', cwd: directory, stdio });
 }
 
 function start(command, args, log) {
@@ -32,40 +35,46 @@ function start(command, args, log) {
     return child;
 }
 
-async function until(condition, what) {
+// Waits until the condition holds; if it never does, complaint() says why that may be.
+async function until(condition, complaint) {
     const deadline = Date.now() + PATIENCE;
-    for (;;) {
-        const result = condition();
-        if (result) {
-            return result;
-        }
+    while (!condition()) {
         if (Date.now() > deadline) {
-            throw new Error(`never: ${what}`);
+            throw new Error(complaint());
         }
         await new Promise((resolve) => setTimeout(resolve, 10));
     }
 }
 
-// A fresh dps-service: device and management API, and both hubs.
+// The service's certificate for all of its names, into the directory.
+function makeCertificate() {
+    const names = ['localhost', ...hubs].map((name) => `DNS:${name}`).join(',');
+    const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`];
+    const files = ['-keyout', 'key.pem', '-out', 'cert.pem'];
+    execFileSync('openssl', ['req', ...kind, ...subject, ...files], { cwd: directory, stdio: 'ignore' });
+}
+
+// A fresh dps-service: device and management API, and both hubs. One for each process.
 class Service {
     static async start() {
         const service = new Service();
         const file = (name) => path.join(directory, name);
-        const names = ['localhost', ...hubs].map((name) => `DNS:${name}`).join(',');
-        execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-            '-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`, '-keyout', file('key.pem'), '-out', file('cert.pem')],
-        { stdio: 'ignore' });
+        makeCertificate();
         service.log = file('service.log');
-        service.process = start(path.join(build, 'dps-service'), ['--listen', '127.0.0.1:0', '--cert', 'cert.pem', '--key', 'key.pem',
-            '--scope', scope, ...hubs.flatMap((hub) => ['--hub', hub]), '--store', 'memory:', '--policy-file', 'policies.json',
-            '--secret-file', 'secret', '--port-file', 'port', '--log', 'json'], service.log);
-        const written = () => fs.existsSync(file('port')) && fs.readFileSync(file('port'), 'utf8').endsWith('\n');
-        await until(written, `dps-service ready; it said: ${service.logText()}`);
-        service.address = { port: Number(fs.readFileSync(file('port'), 'utf8')), ca: file('cert.pem') };
+        const network = ['--listen', '127.0.0.1:0', '--cert', 'cert.pem', '--key', 'key.pem', '--port-file', 'port'];
+        const files = ['--store', 'memory:', '--policy-file', 'policies.json', '--secret-file', 'secret'];
+        const names = ['--scope', scope, ...hubs.flatMap((hub) => ['--hub', hub])];
+        const program = path.join(build, 'dps-service');
+        start(program, [...network, ...files, ...names, '--log', 'json'], service.log);
+        const port = () => (fs.existsSync(file('port')) ? fs.readFileSync(file('port'), 'utf8') : '');
+        await until(() => port().endsWith('\n'), () => `dps-service did not start: ${service.logText()}`);
+        service.address = { port: Number(port()), ca: file('cert.pem') };
         reach(service.address);
         // Made the way that an administrator makes it. The port goes, because the SDK has no place for one.
-        const connection = program('dps-admin', 'connection-string', '--policy-file', 'policies.json', '--host', 'localhost');
-        service.management = ProvisioningServiceClient.fromConnectionString(connection.trim());
+        const policy = ['--policy-file', 'policies.json', '--host', 'localhost'];
+        const connection = run('dps-admin', 'connection-string', ...policy).trim();
+        service.management = ProvisioningServiceClient.fromConnectionString(connection);
         return service;
     }
 
@@ -75,15 +84,14 @@ class Service {
 
     // The lines of the log about one registration ID.
     logOf(id) {
-        return this.logText().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-            .filter((line) => line.id === id);
+        const lines = this.logText().split('\n').filter((line) => line.startsWith('{'));
+        return lines.map((line) => JSON.parse(line)).filter((line) => line.id === id);
     }
 
     // Step 2, with the endorsement key that our own tool has read from the TPM.
     async enroll(id, tpm, more = {}) {
         const attestation = { type: 'tpm', tpm: { endorsementKey: tpm.endorsementKey() } };
-        const answer = await this.management.createOrUpdateIndividualEnrollment({ registrationId: id, attestation, ...more });
-        return answer.responseBody;
+        await this.management.createOrUpdateIndividualEnrollment({ registrationId: id, attestation, ...more });
     }
 }
 
@@ -93,14 +101,21 @@ class SoftTpm {
         const tpm = new SoftTpm();
         const state = fs.mkdtempSync(path.join(directory, 'tpm-'));
         tpm.socket = path.join(state, 's');
-        start('swtpm', ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--server', `type=unixio,path=${tpm.socket}`,
-            '--flags', 'not-need-init,startup-clear']);
-        await until(() => fs.existsSync(tpm.socket), 'swtpm ready (is it installed?)');
+        const files = ['--tpmstate', `dir=${state}`, '--server', `type=unixio,path=${tpm.socket}`];
+        start('swtpm', ['socket', '--tpm2', ...files, '--flags', 'not-need-init,startup-clear']);
+        await until(() => fs.existsSync(tpm.socket), () => 'swtpm did not start');
         return tpm;
     }
 
     tool(...args) {
-        return program('dps-device', '--tpm', `swtpm:${this.socket}`, '--quiet', ...args).trim();
+        return run('dps-device', '--tpm', `swtpm:${this.socket}`, '--quiet', ...args).trim();
+    }
+
+    // Step 3, which the SDK does not expect.
+    own(password) {
+        const file = `${this.socket}.owner`;
+        fs.writeFileSync(file, password, { mode: 0o600 });
+        this.tool('own', '--new-owner-auth-file', file);
     }
 
     // The one that the SDK will derive; a TPM out of the factory holds none yet.
@@ -120,7 +135,8 @@ function device(service, tpm, options = {}) {
     child.stdout.on('data', (data) => (out += data));
     child.stderr.on('data', (data) => (err += data));
     return new Promise((resolve) => {
-        child.on('close', (code) => resolve(code === 0 ? JSON.parse(out) : { error: { name: 'died', message: err } }));
+        const died = () => ({ error: { name: 'died', message: err } });
+        child.on('close', (code) => resolve(code === 0 ? JSON.parse(out) : died()));
     });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-// The SDK connects to port 443 of the name that it was given. Here each name is this machine, at the service's port, with the
-// service's certificate. These are Node's own settings for https, so that the SDK stays as it is.
+// The SDK connects to port 443 of the name that it was given. Here each name is this machine, at the service's port,
+// with the service's certificate. These are Node's own settings for https, so that the SDK stays as it is.
 const fs = require('fs');
 const https = require('https');
 

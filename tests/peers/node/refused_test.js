@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
 'use strict';
-// Registrations that have to fail: what the SDK reports, and what the service's log says. The SDK hides the error code of
-// an answer to its first request, so that the log is where a person finds the reason.
+// Registrations that have to fail: what the SDK reports, and what the service's log says. The SDK hides the error code
+// of an answer to its first request, so that the log is where a person finds the reason.
 const assert = require('assert');
 const { test } = require('./tap');
 const { Service, SoftTpm, device } = require('./lab');
@@ -53,4 +53,14 @@ test('another ID scope', async () => {
     const outcome = await device(service, tpm, { id: 'known', scope: '0neOTHER' });
     assert.strictEqual(outcome.error && outcome.error.name, 'InvalidOperationError', JSON.stringify(outcome));
     assert.match(service.logText().slice(before), /"errorCode":404202/);
+});
+
+test("a TPM with an owner's password: the SDK does not get as far as the service", async () => {
+    const owned = await SoftTpm.start();
+    await service.enroll('owned', owned);
+    const before = service.logOf('owned').length;
+    owned.own('my owner password');
+    const outcome = await device(service, owned, { id: 'owned' });
+    assert.match((outcome.error || {}).message, /EvictControl.* failed/, JSON.stringify(outcome));
+    assert.strictEqual(service.logOf('owned').length, before);
 });

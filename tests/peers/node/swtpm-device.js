@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-// A TPM for tss.js that is reached over swtpm's socket: commands and responses as they are, one at a time. (tss.js itself
-// knows /dev/tpm0, /dev/tpmrm0 and the protocol of Microsoft's simulator, which swtpm does not speak.)
+// A TPM for tss.js that is reached over swtpm's socket: commands and responses as they are, one at a time. (tss.js
+// itself knows /dev/tpm0, /dev/tpmrm0 and the protocol of Microsoft's simulator, which swtpm does not speak.)
 const net = require('net');
 
 class SwtpmDevice {

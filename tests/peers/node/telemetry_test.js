@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
 'use strict';
-// Step 10: azure-iot-device-http sends telemetry to the hub, with tokens signed by the key that step 9 put into the TPM.
+// Step 10: azure-iot-device-http sends telemetry to the hub, with tokens signed by the key that step 9 put into the
+// TPM.
 const assert = require('assert');
 const { Tpm } = require('tss.js');
 const { TpmAuthenticationProvider, TpmSecurityClient } = require('azure-iot-security-tpm');

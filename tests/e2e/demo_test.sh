@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The demonstration tells its whole story in time, and leaves no file and no process behind, also if it is interrupted.
+# Usage: tests/e2e/demo_test.sh BUILD    from the root of the tree
+set -u
+build=${1:-build}
+top=$(mktemp -d)
+# Everything that the demonstration starts inherits a mark; these are the processes that bear it.
+marked() {
+    for process in /proc/[0-9]*; do
+        if tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qxF "DEMO_TEST_MARK=$top"; then
+            echo "${process#/proc/}"
+        fi
+    done 2>/dev/null
+}
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+    marked | xargs -r kill 2>/dev/null
+    rm -rf "$top"
+}
+trap finish EXIT
+trap 'exit 143' INT TERM
+count=0
+failed=0
+
+# report STATUS TEXT [FILE]: one line of TAP; on failure the file as a comment before it.
+report() {
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $count - $2"
+        return
+    fi
+    failed=1
+    [ -z "${3:-}" ] || sed 's/^/# /' "$3"
+    echo "not ok $count - $2"
+}
+tell_story() {
+    mkdir -p "$top/tmp"
+    exec env TMPDIR="$top/tmp" DEMO_TEST_MARK="$top" sh tests/demo.sh "$build" >"$top/out" 2>"$top/err"
+}
+# What is left behind, one a line.
+remains() {
+    find "$top/tmp" -mindepth 1
+    for process in $(marked); do
+        tr '\0' ' ' <"/proc/$process/cmdline"
+        echo
+    done 2>/dev/null
+}
+# The headings of the story, each once, in their order.
+headings() {
+    grep -oE '^(Step [0-9]+|Resale|Impostor|Malware|All of it held)' "$top/out"
+}
+
+echo 1..6
+begin=$(date +%s)
+(tell_story)
+status=$?
+took=$(($(date +%s) - begin))
+cat "$top/err" >>"$top/out"
+report $status "it ends with exit code 0 (got $status)" "$top/out"
+
+{
+    for step in 1 2 3 4 5 6 7 8 9 10; do echo "Step $step"; done
+    printf 'Resale\nImpostor\nMalware\nAll of it held\n'
+} >"$top/wanted"
+headings | diff "$top/wanted" - >"$top/difference"
+report $? "it tells all steps, the resale, the impostor and the malware, in this order" "$top/difference"
+
+[ "$took" -lt 60 ]
+report $? "it takes less than 60 s (took $took s)"
+
+remains >"$top/remains"
+[ ! -s "$top/remains" ]
+report $? "it leaves no file and no process behind" "$top/remains"
+
+tell_story &
+demo=$!
+tries=0
+until [ -n "$(find "$top/tmp" -name port -size +0)" ] || [ $tries -ge 400 ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+done
+kill -TERM $demo
+wait $demo
+status=$?
+[ $tries -lt 400 ] && [ $status = 130 ]
+report $? "a signal in the middle ends it with exit code 130 (got $status)" "$top/out"
+
+remains >"$top/remains"
+[ ! -s "$top/remains" ]
+report $? "and then, too, nothing is left behind" "$top/remains"
+exit $failed

@@ -27,7 +27,8 @@ void crypto_sha256(const struct span *pieces, size_t count, uint8_t digest[CRYPT
 void crypto_sha384(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE]);
 
 /* HMAC-SHA-256 [RFC 2104] of the concatenation of count pieces. The key may have any length. Cannot fail. */
-void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count, uint8_t mac[CRYPTO_SHA256_SIZE]);
+void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count,
+                        uint8_t mac[CRYPTO_SHA256_SIZE]);
 
 /* KDFa with SHA-256 [P1 r1.59 11.4.10.2]: SP 800-108 counter mode over HMAC.
  *   label    text without its terminating zero; the zero byte that the TPM hashes is added here
@@ -74,7 +75,8 @@ int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span la
 /* Decode a DER private key (PKCS#1, or PKCS#8 around it) into key, whose spans then view storage.
  *   storage  at least 5 * 256 + 64 bytes for RSA-2048; holds the numbers; the caller wipes it
  * Returns: 0; DPS_E_FORMAT; DPS_E_SPACE. */
-int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, uint8_t *storage, size_t capacity);
+int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, uint8_t *storage,
+                              size_t capacity);
 
 /* HMAC-DRBG with SHA-256 [SP 800-90A 10.1.2]. Deterministic: the same seed gives the same bytes.
  * The structure is plain storage; its content belongs to the implementation. Wipe it after use. */

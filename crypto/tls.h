@@ -78,8 +78,8 @@ struct crypto_tls_client {
  *                been wiped. It is offered only to the same host and only if that connection did not fail; otherwise,
  *                and if the server declines, the handshake is a full one. false: c may be uninitialised
  * trust must outlive the connection.
- * Returns: 0; DPS_E_USAGE if the buffer is too small, host is empty or too long, or now is beyond the calendar;
- * DPS_E_TLS. */
+ * Returns: 0; DPS_E_USAGE if the buffer is too small, host is empty or too
+ * long, or now is beyond the calendar; DPS_E_TLS. */
 int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
                             uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume);
 

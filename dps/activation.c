@@ -2,7 +2,7 @@
 #include "dps/activation.h"
 
 /* Attributes of the key that make no difference to the flow. */
-#define FREE_ATTRIBUTES                                                                                             \
+#define FREE_ATTRIBUTES                                                                                      \
     (uint32_t)(TPM2_OBJECT_NO_DA | TPM2_OBJECT_ADMIN_WITH_POLICY | TPM2_OBJECT_ENCRYPTED_DUPLICATION)
 
 /* A service could send any key. What this device will load is one that signs with HMAC-SHA-256 and nothing else. */
@@ -111,7 +111,8 @@ int dps_activation_open(struct span blob, const struct crypto_rsa_private *ek,
     return error;
 }
 
-int dps_activation_uri(struct span inner_key, struct span enc_uri, uint8_t *text, size_t capacity, size_t *len)
+int dps_activation_uri(struct span inner_key, struct span enc_uri, uint8_t *text, size_t capacity,
+                       size_t *len)
 {
     uint8_t utf16[DPS_ENC_URI_MAX];
     *len = 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The activation blob ("authenticationKey"): six marshalled TPM structures, one behind the other, that carry
- * an HMAC key
- * from the service into one TPM under one SRK. In a challenge the key is the nonce, in an assignment the hub's device
- * key. See spec-notes.md, "The activation blob". */
+/* The activation blob ("authenticationKey"): six marshalled TPM structures, one behind the other, that carry an
+ * HMAC key from the service into one TPM under one SRK. In a challenge the key is the nonce, in an assignment
+ * the hub's device key. See spec-notes.md, "The activation blob". */
 #ifndef DPS_ACTIVATION_H
 #define DPS_ACTIVATION_H
 
@@ -22,9 +21,9 @@ struct dps_activation {
     struct span enc_uri;          /* 6 TPM2B_DATA: "host/deviceId" in UTF-16LE under the inner key */
 };
 
-/* Take a blob apart. Bytes after the sixth field are allowed, as in Microsoft's clients. Also checks that field 5 is an
- * HMAC-SHA-256 key that the TPM will use for signing only (0x00040440; the bits noDA, adminWithPolicy and
- * encryptedDuplication are free).
+/* Take a blob apart. Bytes after the sixth field are allowed, as in Microsoft's clients. Also checks that field
+ * 5 is an HMAC-SHA-256 key that the TPM will use for signing only (0x00040440; the bits noDA, adminWithPolicy
+ * and encryptedDuplication are free).
  * Returns: 0; DPS_E_FORMAT; DPS_E_ALGORITHM. */
 int dps_activation_parse(struct span blob, struct dps_activation *a);
 

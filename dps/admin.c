@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The management API: step 2, in which a vendor enrolls EK_pub under a registrationId, and what belongs to it. */
+/* The management API: step 2, in which a vendor enrolls EK_pub under a registrationId, and what belongs to
+ * it. */
 #include "dps/admin.h"
 #include "dps/json.h"
 #include "dps/registration_id.h"
@@ -108,7 +109,7 @@ enum dps_refusal dps_admin_write_enrollment(struct dps_service *s, struct tpm2_w
     return DPS_ACCEPTED;
 }
 
-/* ---- Enrollments ------------------------------------------------------------------------------------------------ */
+/* ---- Enrollments -------------------------------------------------------------------------------------- */
 
 /* The answer to GET and to PUT: the enrollment as it is stored now. */
 static enum dps_refusal answer_enrollment(struct dps_service *s, const struct key *key, struct dps_answer *a)
@@ -188,7 +189,7 @@ static enum dps_refusal get_attestation(struct dps_service *s, const struct dps_
     return DPS_ACCEPTED;
 }
 
-/* ---- Registrations ---------------------------------------------------------------------------------------------- */
+/* ---- Registrations ------------------------------------------------------------------------------------ */
 
 static const char no_registration[] = "there is no registration with this registrationId";
 
@@ -260,7 +261,7 @@ static enum dps_refusal refuse_group(struct dps_service *s, const struct dps_req
     return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION, no_groups);
 }
 
-/* ---- Routes ----------------------------------------------------------------------------------------------------- */
+/* ---- Routes ------------------------------------------------------------------------------------------- */
 
 #define ANY '*'
 #define ID "*" /* any segment */

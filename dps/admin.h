@@ -7,14 +7,14 @@
 
 #include "dps/service_parts.h"
 
-/* ---- admin_auth.c ----------------------------------------------------------------------------------------------- */
+/* ---- admin_auth.c ------------------------------------------------------------------------------------- */
 
 /* May the sender of q do what needs this right (one of DPS_RIGHT_*)? Returns DPS_ACCEPTED, _ADMIN_TOKEN or
  * _ADMIN_RIGHT. */
 enum dps_refusal dps_admin_authorize(const struct dps_service *s, const struct dps_request *q, uint8_t right,
                                      struct dps_answer *a);
 
-/* ---- admin.c ---------------------------------------------------------------------------------------------------- */
+/* ---- admin.c ------------------------------------------------------------------------------------------ */
 
 /* Refuse and say why: a->detail becomes the constant text. Returns refusal. */
 enum dps_refusal dps_admin_refuse(struct dps_answer *a, enum dps_refusal refusal, const char *detail);
@@ -22,24 +22,24 @@ enum dps_refusal dps_admin_refuse(struct dps_answer *a, enum dps_refusal refusal
 /* What a store function's error means to the client. */
 enum dps_refusal dps_admin_store_refusal(int error);
 
-/* Load an enrollment as it is stored into s->record, which *record views. Returns DPS_ACCEPTED, _UNKNOWN, _STORE,
- * _INTERNAL; *version is 0 and *record empty unless it is the first. */
+/* Load an enrollment as it is stored into s->record, which *record views. Returns DPS_ACCEPTED, _UNKNOWN,
+ * _STORE, _INTERNAL; *version is 0 and *record empty unless it is the first. */
 enum dps_refusal dps_admin_load(struct dps_service *s, struct span key, struct span *record,
                                 uint64_t *version);
 
-/* Append an enrollment as clients see it: the stored record, its etag, and the registration if there is one. record
- * may view s->record. Returns DPS_ACCEPTED, _STORE or _INTERNAL; that it did not fit is w->error. */
+/* Append an enrollment as clients see it: the stored record, its etag, and the registration if there is one.
+ * record may view s->record. Returns DPS_ACCEPTED, _STORE or _INTERNAL; that it did not fit is w->error. */
 enum dps_refusal dps_admin_write_enrollment(struct dps_service *s, struct tpm2_writer *w, struct span key,
                                             struct span record, uint64_t version);
 
 /* Keep in a, for logs, whom the request is about. */
 void dps_admin_subject(struct dps_answer *a, struct span id);
 
-/* ---- admin_enrollment.c: each call changes one record or none --------------------------------------------------- */
+/* ---- admin_enrollment.c: each call changes one record or none ----------------------------------------- */
 
-/* Create or replace the enrollment of this key. json is an object that has passed dps_json_check; if_match as in the
- * header: empty creates, anything else replaces. Uses s->record and s->record2. Returns DPS_ACCEPTED and a->wrote
- * set; or why not, with a->detail. */
+/* Create or replace the enrollment of this key. json is an object that has passed dps_json_check; if_match
+ * as in the header: empty creates, anything else replaces. Uses s->record and s->record2. Returns
+ * DPS_ACCEPTED and a->wrote set; or why not, with a->detail. */
 enum dps_refusal dps_admin_put(struct dps_service *s, struct span key, struct span json, struct span if_match,
                                struct dps_answer *a);
 
@@ -47,7 +47,7 @@ enum dps_refusal dps_admin_put(struct dps_service *s, struct span key, struct sp
 enum dps_refusal dps_admin_remove(struct dps_service *s, struct span key, struct span if_match,
                                   struct dps_answer *a);
 
-/* ---- admin_bulk.c and admin_query.c ----------------------------------------------------------------------------- */
+/* ---- admin_bulk.c and admin_query.c ------------------------------------------------------------------- */
 
 /* Answer POST /enrollments. */
 enum dps_refusal dps_admin_bulk(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);

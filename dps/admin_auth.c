@@ -12,8 +12,8 @@
 #define POLICY_KEY_MIN 16
 #define POLICY_KEY_MAX 64
 
-/* The rights by the names of the real service. ServiceConfig is the right to change its settings, which here stand in
- * files: known, so that a policy can be copied, and worth nothing. */
+/* The rights by the names of the real service. ServiceConfig is the right to change its settings, which here
+ * stand in files: known, so that a policy can be copied, and worth nothing. */
 static const struct {
     char name[24];
     uint8_t right;
@@ -134,7 +134,8 @@ static int parse_policies(struct span list, struct dps_policy policies[DPS_POLIC
     return *count > 0 ? 0 : DPS_E_FORMAT;
 }
 
-/* Parsed aside and taken over as a whole: a service that reloads a broken file goes on with the policies it had. */
+/* Parsed aside and taken over as a whole: a service that reloads a broken file goes on with the policies it
+ * had. */
 int dps_policies_parse(struct span json, struct dps_service_config *config)
 {
     struct dps_policy policies[DPS_POLICIES_MAX] = {{.rights = 0}};
@@ -176,8 +177,8 @@ static const struct dps_policy *policy_of_token(const struct dps_service_config 
 }
 
 /* The audience is the service's host or a path below it that leads to what is asked for, compared segment by
- * segment: "host/enrollments/dev1" is no prefix of "host/enrollments/dev10". Some clients name the port, which says
- * nothing. */
+ * segment: "host/enrollments/dev1" is no prefix of "host/enrollments/dev10". Some clients name the port,
+ * which says nothing. */
 static bool audience_covers(struct span sr, const struct dps_service_config *config,
                             const struct dps_request *q)
 {

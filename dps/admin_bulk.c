@@ -2,9 +2,9 @@
 /* POST /enrollments: up to ten enrollments in one request.
  *
  * Each enrollment stands for itself, as in the real service: what is wrong with one is answered under its
- * registrationId and leaves nothing of it, and the others are done. They are taken in order, so a second one with
- * the same registrationId meets what the first has made. Only if the store itself fails is the whole request
- * refused, and then nothing of it stays.
+ * registrationId and leaves nothing of it, and the others are done. They are taken in order, so a second one
+ * with the same registrationId meets what the first has made. Only if the store itself fails is the whole
+ * request refused, and then nothing of it stays.
  *
  * The store has one mark, which stands before the request and must not be undone here. It need not be: each
  * enrollment is judged to the end before its one write, so a refused one has never written. */
@@ -70,8 +70,8 @@ static enum dps_refusal read_bulk(const struct dps_request *q, enum mode *mode, 
     return DPS_ACCEPTED;
 }
 
-/* The etag that this enrollment was read with. An empty one is refused like a missing one: as a precondition it
- * would be none. */
+/* The etag that this enrollment was read with. An empty one is refused like a missing one: as a precondition
+ * it would be none. */
 static enum dps_refusal read_etag(struct span item, uint8_t *text, size_t capacity, struct span *if_match,
                                   struct dps_answer *a)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 2 in the store: an enrollment is judged, brought into its one form, and written under its preconditions. */
+/* Step 2 in the store: an enrollment is judged, brought into its one form, and written under its
+ * preconditions. */
 #include "dps/admin.h"
 #include "dps/json.h"
 #include "dps/registration_id.h"
 #include "dps/text.h"
 
-/* ---- What dps_enrollment_parse does not judge, since no registration needs it ----------------------------------- */
+/* ---- What dps_enrollment_parse does not judge, since no registration needs it ------------------------- */
 
 /* Absent and null are the same. */
 static bool is_object_or_absent(struct span object, const char *name, struct span *value)
@@ -60,10 +61,10 @@ static bool is_capabilities(struct span value)
            (error == 0 && (kind == DPS_JSON_TRUE || kind == DPS_JSON_FALSE || kind == DPS_JSON_NULL));
 }
 
-/* ---- The record ------------------------------------------------------------------------------------------------- */
+/* ---- The record --------------------------------------------------------------------------------------- */
 
-/* Members of an enrollment that are kept as they were given. Others are dropped without a word: clients send back
- * what they have read, read-only members included. */
+/* Members of an enrollment that are kept as they were given. Others are dropped without a word: clients send
+ * back what they have read, read-only members included. */
 static const struct {
     const char *name;
     bool (*is_valid)(struct span value); /* null: dps_enrollment_parse has judged it */
@@ -103,8 +104,8 @@ static enum dps_refusal write_kept_members(struct tpm2_writer *w, struct span js
     return DPS_ACCEPTED;
 }
 
-/* An enrolled SRK is shown again and otherwise not used: the owner may change it, and step 5 looks at the one that
- * the device presents. */
+/* An enrolled SRK is shown again and otherwise not used: the owner may change it, and step 5 looks at the
+ * one that the device presents. */
 static enum dps_refusal write_srk(struct tpm2_writer *w, struct span tpm)
 {
     struct span srk;
@@ -179,7 +180,7 @@ static enum dps_refusal write_record(struct tpm2_writer *w, struct span key, str
     return why;
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+/* ---- Writing ------------------------------------------------------------------------------------------ */
 
 static enum dps_refusal read_enrollment(struct span json, struct span key, struct dps_enrollment *e,
                                         struct dps_answer *a)
@@ -198,8 +199,9 @@ static enum dps_refusal read_enrollment(struct span json, struct span key, struc
     return DPS_ACCEPTED;
 }
 
-/* Without If-Match a PUT only creates and with it only updates, so that nobody replaces unseen what somebody else has
- * enrolled, and "update" never brings back what was deleted meanwhile. version is 0 if there is no enrollment. */
+/* Without If-Match a PUT only creates and with it only updates, so that nobody replaces unseen what somebody
+ * else has enrolled, and "update" never brings back what was deleted meanwhile. version is 0 if there is no
+ * enrollment. */
 static enum dps_refusal check_precondition(struct span if_match, uint64_t version)
 {
     bool any;

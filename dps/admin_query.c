@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* POST /enrollments/query: all enrollments or those that a simple condition names, a page at a time, in the order of
- * their registrationIds. */
+/* POST /enrollments/query: all enrollments or those that a simple condition names, a page at a time, in the
+ * order of their registrationIds. */
 #include "dps/admin.h"
 #include "dps/json.h"
 #include "dps/registration_id.h"
@@ -9,24 +9,26 @@
 
 #define PAGE_MAX 100
 
-/* The first item of a page always fits, or a query would never come past it: beside the record the etag and the
- * registration state are written. */
+/* The first item of a page always fits, or a query would never come past it: beside the record the etag and
+ * the registration state are written. */
 _Static_assert(DPS_HTTP_BODY_MAX >= DPS_RECORD_MAX + 2048, "a page holds at least one enrollment");
 
-/* How many enrollments one request reads while it looks for those that a condition names: others wait meanwhile. */
+/* How many enrollments one request reads while it looks for those that a condition names: others wait
+ * meanwhile. */
 #define SCAN_MAX 1000
 
 static const char offered[] =
     "offered is SELECT * [FROM enrollments] [WHERE registrationId = 'a' AND deviceId = 'b' AND "
     "provisioningStatus = 'enabled']";
 
-/* ---- The query -------------------------------------------------------------------------------------------------- */
+/* ---- The query ---------------------------------------------------------------------------------------- */
 
 enum column { COLUMN_REGISTRATION_ID, COLUMN_DEVICE_ID, COLUMN_STATUS, COLUMN_COUNT };
 
 static const char column_names[COLUMN_COUNT][20] = {"registrationId", "deviceId", "provisioningStatus"};
 
-/* What an enrollment must say to be shown. A column that is not compared has no pointer; the others view the query. */
+/* What an enrollment must say to be shown. A column that is not compared has no pointer; the others view the
+ * query. */
 struct conditions {
     struct span wanted[COLUMN_COUNT];
 };
@@ -41,8 +43,8 @@ static bool is_letter(uint8_t c)
     return dps_lower(c) >= 'a' && dps_lower(c) <= 'z';
 }
 
-/* How many bytes of text belong to its first token: a word, a text with its quotes, or one sign. A quote without its
- * other one is a sign. */
+/* How many bytes of text belong to its first token: a word, a text with its quotes, or one sign. A quote
+ * without its other one is a sign. */
 static size_t token_length(struct span text)
 {
     size_t len = 0;
@@ -139,8 +141,9 @@ static enum dps_refusal read_query(const struct dps_request *q, uint8_t *text, s
     return parse_query(span_of(text, len), c, a);
 }
 
-/* registrationIds have no case, deviceIds have. What an enrollment does not say is equal to nothing: its deviceId is
- * then chosen when its device registers. A record that cannot be read matches, so that it is told of. */
+/* registrationIds have no case, deviceIds have. What an enrollment does not say is equal to nothing: its
+ * deviceId is then chosen when its device registers. A record that cannot be read matches, so that it is
+ * told of. */
 static bool matches(struct span record, const struct conditions *c)
 {
     struct span object;
@@ -167,7 +170,7 @@ static bool matches(struct span record, const struct conditions *c)
     return true;
 }
 
-/* ---- Pages ------------------------------------------------------------------------------------------------------ */
+/* ---- Pages -------------------------------------------------------------------------------------------- */
 
 /* A client may ask for more than we give: it named a maximum. */
 static enum dps_refusal read_page_size(const struct dps_request *q, uint64_t *size, struct dps_answer *a)
@@ -185,8 +188,8 @@ static enum dps_refusal read_page_size(const struct dps_request *q, uint64_t *si
     return DPS_ACCEPTED;
 }
 
-/* The continuation is the last registrationId that was shown. It needs no authentication: who may query may see them
- * all, and any other place to go on from is as good. */
+/* The continuation is the last registrationId that was shown. It needs no authentication: who may query may
+ * see them all, and any other place to go on from is as good. */
 static enum dps_refusal read_continuation(const struct dps_request *q, uint8_t key[DPS_KEY_MAX],
                                           size_t *key_len, struct dps_answer *a)
 {
@@ -231,8 +234,8 @@ static enum dps_refusal refuse_unreadable(struct span id, enum dps_refusal why, 
     return dps_admin_refuse(a, why, "one of the enrollments cannot be read");
 }
 
-/* From the first enrollment behind `last` on. That another one follows is seen by reading it, so the continuation of
- * a query without conditions never leads to an empty page. */
+/* From the first enrollment behind `last` on. That another one follows is seen by reading it, so the
+ * continuation of a query without conditions never leads to an empty page. */
 static enum dps_refusal write_page(struct dps_service *s, const struct conditions *c, struct span last,
                                    uint64_t size, struct dps_answer *a)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which hub a device is assigned to [DPS "Allocation policy"]: static (the first that the enrollment or the
- * service names)
- * or hashed by weight. */
+ * service names) or hashed by weight. */
 #include "dps/json.h"
 #include "dps/service_parts.h"
 #include "dps/text.h"
@@ -60,8 +59,7 @@ static uint64_t minus_log2(uint64_t u)
 }
 
 /* Weighted rendezvous hashing: each hub draws a number for this device, -log(u) / weight, and the smallest
- * wins. A hub's
- * share is its weight's, and when a hub comes or goes only the devices that gain or lose it move. */
+ * wins. A hub's share is its weight's, and when a hub comes or goes only the devices that gain or lose it move. */
 static uint64_t draw(struct span registration_id, const struct dps_hub_config *hub)
 {
     const struct span pieces[3] = {span_of_text(hub->name), span_of("\0", 1), registration_id};
@@ -75,9 +73,8 @@ static uint64_t draw(struct span registration_id, const struct dps_hub_config *h
 enum dps_refusal dps_allocate(const struct dps_service_config *config, const struct dps_enrollment *e,
                               struct span registration_id, size_t *index)
 {
-    const bool fixed =
-        e->policy == DPS_ALLOCATION_STATIC ||
-        (e->policy == DPS_ALLOCATION_DEFAULT && config->allocation == DPS_DEFAULT_STATIC);
+    const bool fixed = e->policy == DPS_ALLOCATION_STATIC ||
+                       (e->policy == DPS_ALLOCATION_DEFAULT && config->allocation == DPS_DEFAULT_STATIC);
     uint64_t smallest = UINT64_MAX;
     *index = config->hub_count;
     for (size_t i = 0; i < config->hub_count; i++) {

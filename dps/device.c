@@ -31,89 +31,91 @@ static void build_import(struct dps_device *d, struct tpm2_writer *w);
 static int read_wrapped_key(struct dps_device *d, struct span response);
 static void build_load(struct dps_device *d, struct tpm2_writer *w);
 static int read_time(struct dps_device *d, struct span nothing);
-static void build_sign_registration(struct dps_device *d, struct tpm2_writer *w);
-static int read_signed_registration(struct dps_device *d, struct span response);
+static void build_hmac(struct dps_device *d, struct tpm2_writer *w);
+static int read_signature(struct dps_device *d, struct span response);
 static void build_drop_key(struct dps_device *d, struct tpm2_writer *w);
 static int read_dropped_key(struct dps_device *d, struct span response);
 static void build_register_signed(struct dps_device *d, struct tpm2_writer *w);
 static int read_accepted(struct dps_device *d, struct span body);
 static void build_poll(struct dps_device *d, struct tpm2_writer *w);
 static int read_assigned(struct dps_device *d, struct span body);
-static void build_sign_hub(struct dps_device *d, struct tpm2_writer *w);
-static int read_signed_hub(struct dps_device *d, struct span response);
+static void build_hub_hmac(struct dps_device *d, struct tpm2_writer *w);
+static int read_hub_signature(struct dps_device *d, struct span response);
 static void build_keep(struct dps_device *d, struct tpm2_writer *w);
 static void build_telemetry(struct dps_device *d, struct tpm2_writer *w);
 static int read_telemetry_accepted(struct dps_device *d, struct span body);
 
+/* clang-format off */
 /* The device's whole flow, in the order in which it happens. Each row is one message and its answer: who is asked, what
  * for, which function builds the question, which reads the answer. A row's reader returns the next row: normally the
  * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed behind the last row, and
  * behind a row that fails. */
 static const struct dps_step register_flow[] = {
-    /* step asks    for what                                            built by                read by */
-    {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
-    {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
+    /* step, asks, for what,                                               built by,              read by */
+    { 1, TPM,     "the public endorsement key",                            dps_build_read_ek,     dps_read_ek},
+    { 1, TPM,     "the endorsement key, derived from the TPM's seed",      dps_build_create_ek,   dps_read_created_ek},
+    { 3, TPM,     "the public storage root key",                           dps_build_read_srk,    dps_read_srk},
+    { 3, TPM,     "the storage root key, derived from the owner's seed",   dps_build_create_srk,  dps_read_created_srk},
 
-    {4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub", build_register, read_challenge},
+    { 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",        build_register,        read_challenge},
 
-    {7, TPM, "a policy session, the way into the EK", build_policy_session, read_policy_session},
-    {7, TPM, "proof of endorsement authority", build_policy_secret, read_policy_secret},
-    {7, TPM, "the inner key: only this EK opens it", build_activate, read_inner_key},
-    {7, TPM, "the nonce, imported under this SRK as an HMAC key", build_import, read_wrapped_key},
-    {7, TPM, "that key, loaded", build_load, dps_read_loaded_key},
+    { 7, TPM,     "a policy session, the way into the EK",                 build_policy_session,  read_policy_session},
+    { 7, TPM,     "proof of endorsement authority",                        build_policy_secret,   read_policy_secret},
+    { 7, TPM,     "the inner key: only this EK opens it",                  build_activate,        read_inner_key},
+    { 7, TPM,     "the nonce, imported under this SRK as an HMAC key",     build_import,          read_wrapped_key},
+    { 7, TPM,     "that key, loaded",                                      build_load,            dps_read_loaded_key},
 
-    {8, CLOCK, "the time, for the token's expiry", NULL, read_time},
-    {8, TPM, "the signature of a SAS token", build_sign_registration, read_signed_registration},
-    {8, TPM, "to forget the nonce key", build_drop_key, read_dropped_key},
-    {8, SERVICE, "provisioning, now with the token", build_register_signed, read_accepted},
+    { 8, CLOCK,   "the time, for the token's expiry",                      NULL,                  read_time},
+    { 8, TPM,     "the signature of a SAS token",                          build_hmac,            read_signature},
+    { 8, TPM,     "to forget the nonce key",                               build_drop_key,        read_dropped_key},
+    { 8, SERVICE, "provisioning, now with the token",                      build_register_signed, read_accepted},
 
-    {9, SERVICE, "the hub that was assigned, and its device key", build_poll, read_assigned},
-    {9, TPM, "proof of endorsement authority", build_policy_secret, read_policy_secret},
-    {9, TPM, "the inner key of the hub's device key", build_last_activate, read_last_inner_key},
-    {9, TPM, "the hub's device key, imported under this SRK", build_import, read_wrapped_key},
-    {9, TPM, "that key, loaded", build_load, dps_read_loaded_key},
+    { 9, SERVICE, "the hub that was assigned, and its device key",         build_poll,            read_assigned},
+    { 9, TPM,     "proof of endorsement authority",                        build_policy_secret,   read_policy_secret},
+    { 9, TPM,     "the inner key of the hub's device key",                 build_last_activate,   read_last_inner_key},
+    { 9, TPM,     "the hub's device key, imported under this SRK",         build_import,          read_wrapped_key},
+    { 9, TPM,     "that key, loaded",                                      build_load,            dps_read_loaded_key},
 
     /* The old key is replaced only now that the new one has signed. */
-    {10, TPM, "the signature of a hub token", build_sign_hub, read_signed_hub},
-    {10, STORAGE, "the hub's device key, still wrapped, kept for the next boot", build_keep, NULL},
-    {10, NOBODY, "done", NULL, NULL},
+    {10, TPM,     "the signature of a hub token",                          build_hub_hmac,        read_hub_signature},
+    {10, STORAGE, "the hub's device key, wrapped, kept for the next boot", build_keep,            NULL},
+    {10, NOBODY,  "done",                                                  NULL,                  NULL},
 };
 
 /* Step 10 again, at any later time: the kept key, loaded under the same SRK. */
 static const struct dps_step token_flow[] = {
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {10, TPM, "the kept hub key, loaded", build_load, dps_read_loaded_key},
-    {10, CLOCK, "the time, for the token's expiry", NULL, read_time},
-    {10, TPM, "the signature of a hub token", build_sign_hub, read_signed_hub},
-    {10, NOBODY, "done", NULL, NULL},
+    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
+    {10, TPM,    "the kept hub key, loaded",                            build_load,           dps_read_loaded_key},
+    {10, CLOCK,  "the time, for the token's expiry",                    NULL,                 read_time},
+    {10, TPM,    "the signature of a hub token",                        build_hub_hmac,       read_hub_signature},
+    {10, NOBODY, "done",                                                NULL,                 NULL},
 };
 
 static const struct dps_step send_flow[] = {
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {10, TPM, "the kept hub key, loaded", build_load, dps_read_loaded_key},
-    {10, CLOCK, "the time, for the token's expiry", NULL, read_time},
-    {10, TPM, "the signature of a hub token", build_sign_hub, read_signed_hub},
-    {10, HUB, "to accept a message", build_telemetry, read_telemetry_accepted},
-    {10, NOBODY, "done", NULL, NULL},
+    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
+    {10, TPM,    "the kept hub key, loaded",                            build_load,           dps_read_loaded_key},
+    {10, CLOCK,  "the time, for the token's expiry",                    NULL,                 read_time},
+    {10, TPM,    "the signature of a hub token",                        build_hub_hmac,       read_hub_signature},
+    {10, HUB,    "to accept a message",                                 build_telemetry,      read_telemetry_accepted},
+    {10, NOBODY, "done",                                                NULL,                 NULL},
 };
 
 static const struct dps_step ek_flow[] = {
-    {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
-    {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
-    {1, NOBODY, "done", NULL, NULL},
+    { 1, TPM,    "the public endorsement key",                       dps_build_read_ek,   dps_read_ek},
+    { 1, TPM,    "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
+    { 1, NOBODY, "done",                                             NULL,                NULL},
 };
 
 static const struct dps_step keys_flow[] = {
-    {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
-    {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {3, NOBODY, "done", NULL, NULL},
+    { 1, TPM,    "the public endorsement key",                          dps_build_read_ek,    dps_read_ek},
+    { 1, TPM,    "the endorsement key, derived from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek},
+    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
+    { 3, NOBODY, "done",                                                NULL,                 NULL},
 };
+/* clang-format on */
 
 /* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
 
@@ -377,7 +379,8 @@ static int take_blob(struct dps_device *d, struct span text)
 static struct dps_activation blob_parts(const struct dps_device *d)
 {
     struct dps_activation parts;
-    (void)dps_activation_parse(span_of(d->net + d->blob_at, d->blob_len), &parts); /* was checked by take_blob */
+    (void)dps_activation_parse(span_of(d->net + d->blob_at, d->blob_len),
+                               &parts); /* was checked by take_blob */
     return parts;
 }
 
@@ -399,8 +402,8 @@ static int read_challenge(struct dps_device *d, struct span body)
     if (error != 0) {
         return error == DPS_E_NOT_FOUND ? DPS_E_HTTP : error;
     }
-    /* The key's name goes into the token's skn; the real service always says "registration", and means it if it says
-     * nothing. */
+    /* The key's name goes into the token's skn; the real service always says "registration", and means it if it
+     * says nothing. */
     if (dps_json_member(root, "keyName", &name) != 0 || dps_json_kind(name) == DPS_JSON_NULL) {
         name = span_of_text("\"registration\"");
     }
@@ -416,8 +419,7 @@ static int read_challenge(struct dps_device *d, struct span body)
 /* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy each
- * time it was
- * used [P1 r1.59 19.7]. */
+ * time it was used [P1 r1.59 19.7]. */
 static void build_policy_session(struct dps_device *d, struct tpm2_writer *w)
 {
     tpm2_start_auth_session_build(w, TPM2_SE_POLICY, span_of(d->nonce, sizeof d->nonce));
@@ -494,8 +496,7 @@ static int read_last_inner_key(struct dps_device *d, struct span response)
 }
 
 /* TPM2_Import [P3 r1.59 13.3]: the SRK opens the outer wrap, the inner key the inner one. The HMAC key itself
- * never leaves
- * the TPM: what comes back is wrapped under the SRK. */
+ * never leaves the TPM: what comes back is wrapped under the SRK. */
 static void build_import(struct dps_device *d, struct tpm2_writer *w)
 {
     const struct dps_activation parts = blob_parts(d);
@@ -554,7 +555,7 @@ static void write_audience(struct dps_device *d, struct tpm2_writer *w, bool hub
 }
 
 /* TPM2_HMAC [P3 r1.59 15.5]. */
-static void build_signature(struct dps_device *d, struct tpm2_writer *w, bool hub)
+static void ask_signature(struct dps_device *d, struct tpm2_writer *w, bool hub)
 {
     const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
     uint8_t audience[DPS_TOKEN_MAX];
@@ -567,7 +568,7 @@ static void build_signature(struct dps_device *d, struct tpm2_writer *w, bool hu
     tpm2_hmac_build(w, d->loaded[DPS_LOADED_KEY], &auth, tpm2_written(&text));
 }
 
-static int read_signature(struct dps_device *d, struct span response, bool hub)
+static int keep_signature(struct dps_device *d, struct span response, bool hub)
 {
     uint8_t audience[DPS_TOKEN_MAX];
     struct tpm2_writer sr = tpm2_writer_over(audience, sizeof audience);
@@ -587,14 +588,14 @@ static int read_signature(struct dps_device *d, struct span response, bool hub)
     return error != 0 ? error : row_below(d);
 }
 
-static void build_sign_registration(struct dps_device *d, struct tpm2_writer *w)
+static void build_hmac(struct dps_device *d, struct tpm2_writer *w)
 {
-    build_signature(d, w, false);
+    ask_signature(d, w, false);
 }
 
-static int read_signed_registration(struct dps_device *d, struct span response)
+static int read_signature(struct dps_device *d, struct span response)
 {
-    return read_signature(d, response, false);
+    return keep_signature(d, response, false);
 }
 
 /* TPM2_FlushContext [P3 r1.59 28.4]: the nonce has done its work, and a small TPM needs the slot. */
@@ -761,14 +762,14 @@ static int read_assigned(struct dps_device *d, struct span body)
 
 /* ---- Step 10: the hub ---------------------------------------------------------------------------------- */
 
-static void build_sign_hub(struct dps_device *d, struct tpm2_writer *w)
+static void build_hub_hmac(struct dps_device *d, struct tpm2_writer *w)
 {
-    build_signature(d, w, true);
+    ask_signature(d, w, true);
 }
 
-static int read_signed_hub(struct dps_device *d, struct span response)
+static int read_hub_signature(struct dps_device *d, struct span response)
 {
-    return read_signature(d, response, true);
+    return keep_signature(d, response, true);
 }
 
 static void build_keep(struct dps_device *d, struct tpm2_writer *w)
@@ -839,7 +840,8 @@ int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *con
     return dps_engine_begin(d, config, nonce, ek_flow);
 }
 
-int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config,
+                         const uint8_t nonce[32])
 {
     return dps_engine_begin(d, config, nonce, keys_flow);
 }

@@ -138,8 +138,8 @@ struct dps_device {
 };
 
 /* Begin a run. nonce: 32 fresh random bytes. Each returns 0, or DPS_E_USAGE if the configuration lacks
- * something or breaks
- * a limit (no run begins then). record is what DPS_WANT_SAVE gave in an earlier run; DPS_E_STATE if it is not one.
+ * something or breaks a limit (no run begins then). record is what DPS_WANT_SAVE gave in an earlier run;
+ * DPS_E_STATE if it is not one.
  *
  *   register   steps 1, 3, 4-9 and the first hub token; ends with token, assigned_hub, device_id, and one SAVE
  *   token      a fresh hub token with the saved key (step 10)
@@ -187,9 +187,8 @@ void dps_device_saved(struct dps_device *d);
  * failed transport of the TPM also forgets the loaded handles: nobody is there to flush them. */
 void dps_device_fail(struct dps_device *d, int error);
 
-/* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors. After
- * a failure:
- * where it failed. */
+/* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors. After a
+ * failure: where it failed. */
 unsigned dps_device_step(const struct dps_device *d);
 const char *dps_device_what(const struct dps_device *d);
 

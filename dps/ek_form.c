@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Endorsement keys as people paste them, told apart by how they begin: "it is a certificate" helps where "it is wrong"
- * does not. Nothing is converted here; dps-admin does that. */
+/* Endorsement keys as people paste them, told apart by how they begin: "it is a certificate" helps where "it
+ * is wrong" does not. Nothing is converted here; dps-admin does that. */
 #include "dps/enrollment.h"
 
 #define GIVE "; give base64 of the TPM2B_PUBLIC (dps-admin enroll converts)"

@@ -265,8 +265,7 @@ uint8_t *dps_device_net_in(struct dps_device *d, size_t *room)
 }
 
 /* Seconds to wait. A service that wants us gone for hours is asked again after RETRY_AFTER_MAX; what is no
- * number counts as
- * absent. */
+ * number counts as absent. */
 static bool read_retry_after(struct span value, uint32_t *ms)
 {
     uint64_t seconds = 0;
@@ -301,15 +300,16 @@ static void keep_service_error(struct dps_device *d, struct span body)
     if (dps_json_member(root, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
         d->service_error = (uint32_t)number;
     }
-    if (dps_json_member(root, "message", &value) == 0 &&
-        dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
+    /* A hub writes it with a capital. */
+    const bool found =
+        dps_json_member(root, "message", &value) == 0 || dps_json_member(root, "Message", &value) == 0;
+    if (found && dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
         d->message_len = (uint8_t)len;
     }
 }
 
 /* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not
- * return in
- * step. */
+ * return in step. */
 static bool service_busy(struct dps_device *d)
 {
     const bool busy = d->http_status == 429 || d->http_status >= 500;

@@ -39,8 +39,9 @@ int dps_ek_from_base64(struct span text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *
     }
     const int error = tpm2_public_parse_2b(span_of(decoded, decoded_len), &area);
     if (error != 0) {
-        *why = error == DPS_E_ALGORITHM ? "endorsementKey is no RSA-2048 key: only RSA endorsement keys are offered"
-                                        : dps_ek_form(text);
+        *why = error == DPS_E_ALGORITHM
+                   ? "endorsementKey is no RSA-2048 key: only RSA endorsement keys are offered"
+                   : dps_ek_form(text);
         return error;
     }
     if (dps_srk_check(&area) == DPS_ACCEPTED) {
@@ -66,10 +67,9 @@ int dps_ek_from_base64(struct span text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *
 /* ---- The storage root key ------------------------------------------------------------------------------ */
 
 /* A TPM lets anybody load the public half of any key, and LoadExternal lets a software key pass for an SRK, if
- * it does not
- * claim to be fixedTPM. A key that does claim it, the TPM refuses to load from outside [P3 r1.59 12.3] and
- * ActivateCredential does not accept a public half alone. So the attributes below are what keeps the nonce inside the
- * TPM. noDA is free: both forms are in use. */
+ * it does not claim to be fixedTPM. A key that does claim it, the TPM refuses to load from outside [P3 r1.59
+ * 12.3] and ActivateCredential does not accept a public half alone. So the attributes below are what keeps the
+ * nonce inside the TPM. noDA is free: both forms are in use. */
 enum dps_refusal dps_srk_check(const struct tpm2_public *srk)
 {
     const struct tpm2_public wanted = tpm2_template_srk();
@@ -142,16 +142,18 @@ static enum dps_refusal parse_names(struct span root, struct dps_enrollment *e, 
     if (dps_json_member(root, "registrationId", &e->registration_id) != 0 ||
         dps_json_string(e->registration_id, text, sizeof text, &len) != 0 ||
         !dps_registration_id_valid(span_of(text, len))) {
-        return wrong(detail, "registrationId must be 1 to 128 characters: letters, digits, '-', '.', '_', ':', "
-                             "the last one a letter, digit or '-'");
+        return wrong(detail,
+                     "registrationId must be 1 to 128 characters: letters, digits, '-', '.', '_', ':', "
+                     "the last one a letter, digit or '-'");
     }
     if (optional(root, "deviceId", &e->device_id) != 0) {
         return wrong(detail, "deviceId occurs twice");
     }
     if (e->device_id.len > 0 && (dps_json_string(e->device_id, text, sizeof text, &len) != 0 ||
                                  !dps_device_id_valid(span_of(text, len)))) {
-        return wrong(detail, "deviceId must be 1 to 128 characters out of A-Z a-z 0-9 - . + % _ # * ? ! ( ) , : "
-                             "= @ $ '");
+        return wrong(detail,
+                     "deviceId must be 1 to 128 characters out of A-Z a-z 0-9 - . + % _ # * ? ! ( ) , : "
+                     "= @ $ '");
     }
     return DPS_ACCEPTED;
 }
@@ -261,7 +263,8 @@ static enum dps_refusal parse_twin(struct span root, struct dps_enrollment *e, c
 enum dps_refusal dps_enrollment_parse(struct span json, struct dps_enrollment *e, const char **detail)
 {
     static enum dps_refusal (*const parts[])(struct span, struct dps_enrollment *, const char **) = {
-        parse_names, parse_attestation, parse_status, parse_policy, parse_hubs, parse_reprovisioning, parse_twin,
+        parse_names, parse_attestation,    parse_status, parse_policy,
+        parse_hubs,  parse_reprovisioning, parse_twin,
     };
     struct span root;
     *detail = "";

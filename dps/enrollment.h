@@ -30,18 +30,16 @@ struct dps_enrollment {
 enum dps_refusal dps_enrollment_parse(struct span json, struct dps_enrollment *e, const char **detail);
 
 /* One canonical form of an EK, so that equal keys are equal bytes: base64 in, TPM2B_PUBLIC out, exponent 65537
- * written as
- * 0, the EK's template checked (RSA-2048, restricted decrypting, fixedTPM, policy A, AES-128-CFB).
- * Returns: 0; DPS_E_FORMAT; DPS_E_ALGORITHM. *detail then says in words which other form it looks like (PEM, DER, a
- * tpm2-tools file) or what is wrong; it may be null. */
+ * written as 0, the EK's template checked (RSA-2048, restricted decrypting, fixedTPM, policy A, AES-128-CFB).
+ * Returns: 0; DPS_E_FORMAT; DPS_E_ALGORITHM. *detail then says in words which other form it looks like (PEM,
+ * DER, a tpm2-tools file) or what is wrong; it may be null. */
 int dps_ek_from_base64(struct span text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *len, const char **detail);
 
 /* What a text that is no such base64 looks like, as a sentence for who has pasted it. Never null. */
 const char *dps_ek_form(struct span text);
 
-/* Step 5, the rule that makes the flow safe: may a nonce be wrapped to this storage key? (spec-notes.md,
- * "Which SRK may be
- * trusted"). */
+/* Step 5, the rule that makes the flow safe: may a nonce be wrapped to this storage key? (spec-notes.md, "Which
+ * SRK may be trusted"). */
 enum dps_refusal dps_srk_check(const struct tpm2_public *srk);
 
 #endif

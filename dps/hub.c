@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 10 at the other end: a small hub, so that the flow can be seen to its end. It accepts telemetry from
- * devices whose
- * token is signed with the key that step 9 delivered; it keeps no messages. */
+ * devices whose token is signed with the key that step 9 delivered; it keeps no messages. */
 #include "dps/sas.h"
 #include "dps/service_parts.h"
 #include "dps/text.h"
@@ -67,9 +66,8 @@ static enum dps_refusal authenticate(struct dps_service *s, const struct dps_req
     return good ? DPS_ACCEPTED : DPS_REFUSED_HUB_TOKEN;
 }
 
-/* POST /devices/{deviceId}/messages/events [IoT Hub "Send device event"], and GET .../devicebound, which
- * clients do to see
- * whether there is a message for them: here there is never one. */
+/* POST /devices/{deviceId}/messages/events [IoT Hub "Send device event"], and GET .../devicebound, with which
+ * clients see whether there is a message for them: here there is never one. */
 enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     const bool messages =

@@ -22,42 +22,44 @@ static void build_load_sealed(struct dps_device *d, struct tpm2_writer *w);
 static void build_unseal(struct dps_device *d, struct tpm2_writer *w);
 static int read_unsealed(struct dps_device *d, struct span response);
 
+/* clang-format off */
 static const struct dps_step own_flow[] = {
-    {3, TPM, "a lockout authorization of the new owner's", build_lockout_auth, read_lockout_auth},
-    {3, TPM, "an endorsement authorization", build_endorsement_auth, read_endorsement_auth},
-    {3, TPM, "an owner authorization", build_owner_auth, read_owner_auth},
-    {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
-    {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {3, TPM, "to keep the endorsement key", build_persist_ek, read_persisted},
-    {3, TPM, "to keep the storage root key", build_persist_srk, read_persisted},
-    {3, NOBODY, "done", NULL, NULL},
+    { 3, TPM,    "a lockout authorization of the new owner's",          build_lockout_auth,     read_lockout_auth},
+    { 3, TPM,    "an endorsement authorization",                        build_endorsement_auth, read_endorsement_auth},
+    { 3, TPM,    "an owner authorization",                              build_owner_auth,       read_owner_auth},
+    { 1, TPM,    "the public endorsement key",                          dps_build_read_ek,      dps_read_ek},
+    { 1, TPM,    "the endorsement key, derived from the TPM's seed",    dps_build_create_ek,    dps_read_created_ek},
+    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,     dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk,   dps_read_created_srk},
+    { 3, TPM,    "to keep the endorsement key",                         build_persist_ek,       read_persisted},
+    { 3, TPM,    "to keep the storage root key",                        build_persist_srk,      read_persisted},
+    { 3, NOBODY, "done",                                                NULL,                   NULL},
 };
 
 static const struct dps_step clear_flow[] = {
-    {3, TPM, "to forget its owner", build_clear, read_cleared},
-    {1, TPM, "the public endorsement key", dps_build_read_ek, dps_read_ek},
-    {1, TPM, "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the new owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {3, NOBODY, "done", NULL, NULL},
+    { 3, TPM,    "to forget its owner",                                     build_clear,          read_cleared},
+    { 1, TPM,    "the public endorsement key",                              dps_build_read_ek,    dps_read_ek},
+    { 1, TPM,    "the endorsement key, derived from the TPM's seed",        dps_build_create_ek,  dps_read_created_ek},
+    { 3, TPM,    "the public storage root key",                             dps_build_read_srk,   dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the new owner's seed", dps_build_create_srk, dps_read_created_srk},
+    { 3, NOBODY, "done",                                                    NULL,                 NULL},
 };
 
 static const struct dps_step seal_flow[] = {
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {3, TPM, "to seal a secret under it", build_seal, read_sealed},
-    {3, NOBODY, "done", NULL, NULL},
+    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
+    { 3, TPM,    "to seal a secret under it",                           build_seal,           read_sealed},
+    { 3, NOBODY, "done",                                                NULL,                 NULL},
 };
 
 static const struct dps_step unseal_flow[] = {
-    {3, TPM, "the public storage root key", dps_build_read_srk, dps_read_srk},
-    {3, TPM, "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {3, TPM, "the sealed object, loaded under it", build_load_sealed, dps_read_loaded_key},
-    {3, TPM, "the secret", build_unseal, read_unsealed},
-    {3, NOBODY, "done", NULL, NULL},
+    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
+    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
+    { 3, TPM,    "the sealed object, loaded under it",                  build_load_sealed,    dps_read_loaded_key},
+    { 3, TPM,    "the secret",                                          build_unseal,         read_unsealed},
+    { 3, NOBODY, "done",                                                NULL,                 NULL},
 };
+/* clang-format on */
 
 /* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. What was not given is not changed: the row is passed over. The old value of
  * the lockout authorization is the configured one; it is set first, because it alone can undo the others. */

@@ -131,9 +131,8 @@ int dps_registration_parse(struct span json, struct dps_registration *r)
     return read ? 0 : DPS_E_FORMAT;
 }
 
-/* In JSON the etag is a string that holds the quoted etag, quotes and all; in the real service it is the
- * base64 of that.
- * Clients treat it as opaque. */
+/* In JSON the etag is a string that holds the quoted etag, quotes and all; in the real service it is the base64
+ * of that. Clients treat it as opaque. */
 void dps_registration_write_state(struct tpm2_writer *w, const struct dps_registration *r, uint64_t version)
 {
     uint8_t etag[24];

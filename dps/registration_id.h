@@ -7,8 +7,7 @@
 #include "tpm/wire.h"
 
 /* registrationId that Microsoft's C, Node and Java SDKs give a device without a name: base32 (lower case, no
- * padding) of
- * SHA-256 of EK_pub as TPM2B_PUBLIC, size field included. 52 characters and a zero are written. */
+ * padding) of SHA-256 of EK_pub as TPM2B_PUBLIC, size field included. 52 characters and a zero are written. */
 #define DPS_DEFAULT_REGISTRATION_ID_SIZE 53
 void dps_registration_id_default(struct span ek_2b, char *id);
 

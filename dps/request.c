@@ -9,7 +9,8 @@
 /* ---- Reading ------------------------------------------------------------------------------------------- */
 
 /* A header that may be absent; a doubled or an empty one is refused: an empty If-Match must not pass for none. */
-static bool take_header(const struct dps_http *http, const uint8_t *buffer, const char *name, struct span *value)
+static bool take_header(const struct dps_http *http, const uint8_t *buffer, const char *name,
+                        struct span *value)
 {
     const int error = dps_http_header(http, buffer, name, value);
     return error == DPS_E_NOT_FOUND || (error == 0 && value->len > 0);
@@ -75,15 +76,15 @@ enum dps_refusal dps_request_version(const struct dps_request *q)
         }
     }
     const bool old = memcmp(version.p, "2017-11-15", 10) < 0;
-    const bool plain = version.len == 10 ||
-                       dps_text_equal_nocase(span_of(version.p + 10, version.len - 10), span_of_text("-preview"));
+    const bool plain = version.len == 10 || dps_text_equal_nocase(span_of(version.p + 10, version.len - 10),
+                                                                  span_of_text("-preview"));
     return old || !plain ? DPS_REFUSED_API_VERSION : DPS_ACCEPTED;
 }
 
 /* ---- Records ------------------------------------------------------------------------------------------- */
 
-enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id, struct dps_enrollment *e,
-                                     uint64_t *version)
+enum dps_refusal dps_load_enrollment(struct dps_service *s, struct span registration_id,
+                                     struct dps_enrollment *e, uint64_t *version)
 {
     uint8_t key[DPS_REGISTRATION_ID_MAX];
     size_t key_len;
@@ -191,7 +192,8 @@ static enum dps_refusal route(struct dps_service *s, const struct dps_request *q
     return DPS_REFUSED_ROUTE;
 }
 
-static void begin_answer(struct dps_service *s, uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a)
+static void begin_answer(struct dps_service *s, uint8_t *body_buffer, size_t body_capacity,
+                         struct dps_answer *a)
 {
     uint8_t random[16];
     struct tpm2_writer id = tpm2_writer_over(a->tracking_id, sizeof a->tracking_id);
@@ -226,8 +228,8 @@ void dps_service_answer(struct dps_service *s, const struct dps_http *http, cons
     }
 }
 
-void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *body_buffer, size_t body_capacity,
-                                   struct dps_answer *a)
+void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *body_buffer,
+                                   size_t body_capacity, struct dps_answer *a)
 {
     begin_answer(s, body_buffer, body_capacity, a);
     dps_refuse(s, a, error == DPS_E_LIMIT ? DPS_REFUSED_TOO_LARGE : DPS_REFUSED_REQUEST, NULL);
@@ -286,11 +288,12 @@ void dps_answer_write_head(struct tpm2_writer *w, const struct dps_answer *a, ui
     dps_write_text(w, keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
 
-int dps_service_init(struct dps_service *s, const struct dps_service_config *config, const struct dps_store *store,
-                     const struct dps_entropy *entropy)
+int dps_service_init(struct dps_service *s, const struct dps_service_config *config,
+                     const struct dps_store *store, const struct dps_entropy *entropy)
 {
-    if (!dps_host_valid(span_of_text(config->host)) || config->id_scope[0] == '\0' || config->hub_count == 0 ||
-        config->hub_count > DPS_HUBS_MAX || config->secret_count == 0 || config->secret_count > DPS_SECRETS_MAX) {
+    if (!dps_host_valid(span_of_text(config->host)) || config->id_scope[0] == '\0' ||
+        config->hub_count == 0 || config->hub_count > DPS_HUBS_MAX || config->secret_count == 0 ||
+        config->secret_count > DPS_SECRETS_MAX) {
         return DPS_E_USAGE;
     }
     memset(s, 0, sizeof *s);

@@ -70,8 +70,7 @@ int dps_sas_parse(struct span header, struct dps_sas *sas)
     const size_t prefix = sizeof scheme - 1;
     struct span sig = {NULL, 0};
     *sas = (struct dps_sas){.sr = {NULL, 0}};
-    if (header.len < prefix ||
-        !dps_text_equal_nocase(span_of(header.p, prefix), span_of(scheme, prefix))) {
+    if (header.len < prefix || !dps_text_equal_nocase(span_of(header.p, prefix), span_of(scheme, prefix))) {
         return DPS_E_FORMAT;
     }
     struct span rest = span_of(header.p + prefix, header.len - prefix);
@@ -119,9 +118,8 @@ static bool decodes_to(struct span sr, bool plus_is_space, struct span audience)
            dps_text_equal_nocase(span_of(decoded, len), audience);
 }
 
-/* The C hub client encodes nothing, and a deviceId may contain '+' and '%': so what stands there may be meant
- * as it stands.
- * To accept every reading gives nothing away, since the audience was signed with this one device's key. */
+/* The C hub client encodes nothing, and a deviceId may contain '+' and '%': what stands there may be meant as it
+ * stands. To accept every reading gives nothing away, since the audience was signed with this one device's key. */
 bool dps_sas_audience_is(const struct dps_sas *sas, struct span audience)
 {
     return dps_text_equal_nocase(sas->sr, audience) || decodes_to(sas->sr, false, audience) ||

@@ -2,8 +2,7 @@
 /* Shared access signatures: "SharedAccessSignature sr=<audience>&sig=<signature>&se=<expiry>[&skn=<key name>]".
  *
  * The signed text is the sr value exactly as it stands in the token, LF, and se. So the API is split: the
- * string to sign
- * first, the token when a TPM (or software) has signed it. */
+ * string to sign first, the token when a TPM (or software) has signed it. */
 #ifndef DPS_SAS_H
 #define DPS_SAS_H
 
@@ -24,8 +23,8 @@ struct dps_sas {
 };
 
 /* Take the value of an Authorization header apart. Pairs may stand in any order; sr, sig and se are required,
- * none may be
- * doubled, others are ignored. Returns: 0; DPS_E_FORMAT. */
+ * none may be doubled, others are ignored.
+ * Returns: 0; DPS_E_FORMAT. */
 int dps_sas_parse(struct span header, struct dps_sas *sas);
 
 /* Is it signed with this key? Constant time. */

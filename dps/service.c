@@ -19,7 +19,8 @@ struct registering {
     size_t id_len;
     struct dps_sas token;
     bool has_token;
-    uint8_t ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it, in canonical form; empty: not said */
+    uint8_t
+        ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it, in canonical form; empty: not said */
     size_t ek_len;
     uint8_t srk_bytes[DPS_SRK_PUBLIC_MAX]; /* SRK_pub, likewise */
     size_t srk_len;
@@ -51,16 +52,14 @@ static struct span id_of(const struct registering *r)
 }
 
 /* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
- * itself, and no
- * RSA work is done for an EK that is not enrolled. */
+ * itself, and no RSA work is done for an EK that is not enrolled. */
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
     enum dps_refusal no = read_keys(s, r);
     uint64_t version;
 
     /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM. Which SRK it is, and who
-     * owns the TPM, is
-     * the device's own affair. */
+     * owns the TPM, is the device's own affair. */
     if (no == DPS_ACCEPTED) {
         no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
     }
@@ -102,8 +101,7 @@ static struct dps_hint *hint_of(struct dps_service *s, const struct registering 
 }
 
 /* One client leaves the keys out of its second request. SRK_pub is then the one that it named a moment ago: a
- * wrong memory
- * does no harm, since the nonce names the SRK. */
+ * wrong memory does no harm, since the nonce names the SRK. */
 static void recall_srk(struct dps_service *s, struct registering *r)
 {
     uint8_t digest[32];
@@ -247,8 +245,7 @@ static void derive(const struct dps_secret *secret, struct tpm2_writer *fields, 
 }
 
 /* The nonce. It names the device, both of its keys, how often it has registered, and the time: so it is good
- * for this TPM
- * under this owner, once, and soon. */
+ * for this TPM under this owner, once, and soon. */
 static void derive_nonce(const struct dps_service *s, const struct dps_secret *secret,
                          const struct registering *r, uint64_t generation, uint64_t window, uint8_t nonce[32])
 {
@@ -264,8 +261,8 @@ static void derive_nonce(const struct dps_service *s, const struct dps_secret *s
     derive(secret, &w, nonce);
 }
 
-bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id, struct span hub,
-                 struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE])
+bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id,
+                 struct span hub, struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE])
 {
     uint8_t buffer[768];
     struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
@@ -426,16 +423,16 @@ static enum dps_refusal choose_device_id(const struct registering *r, struct dps
     size_t len = r->id_len;
     if (r->enrollment.device_id.len == 0) {
         memcpy(made->device_id, r->id, len);
-    } else if (dps_json_string(r->enrollment.device_id, (uint8_t *)made->device_id, DPS_DEVICE_ID_MAX, &len) !=
-               0) {
+    } else if (dps_json_string(r->enrollment.device_id, (uint8_t *)made->device_id, DPS_DEVICE_ID_MAX,
+                               &len) != 0) {
         return DPS_REFUSED_INTERNAL;
     }
     made->device_id[len] = '\0';
     return DPS_ACCEPTED;
 }
 
-/* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something about it
- * [DPS "Reprovisioning"]. */
+/* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something
+ * about it [DPS "Reprovisioning"]. */
 static bool expects_to_stay(struct dps_service *s, const struct registering *r)
 {
     struct span version;
@@ -445,8 +442,8 @@ static bool expects_to_stay(struct dps_service *s, const struct registering *r)
     uint64_t unused;
     return dps_http_query(r->request->target, "api-version", &version) == 0 &&
            memcmp(version.p, "2018-04-01", 10) <= 0 &&
-           s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, id_of(r), s->record2, sizeof s->record2, &len,
-                        &unused) == 0 &&
+           s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, id_of(r), s->record2, sizeof s->record2,
+                        &len, &unused) == 0 &&
            dps_json_check(span_of(s->record2, len), &root) == 0 &&
            optional(root, "reprovisionPolicy", &policy) == DPS_E_NOT_FOUND;
 }
@@ -479,9 +476,8 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
     return DPS_ACCEPTED;
 }
 
-/* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one it has, which
- * goes with it.
- * The latter is read over the enrollment, which has done its work by now. */
+/* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one that it has,
+ * which goes with it. The latter is read over the enrollment, which has done its work by now. */
 static enum dps_refusal choose_twin(struct dps_service *s, const struct registering *r,
                                     const struct dps_registration *made, struct span *twin)
 {
@@ -500,10 +496,12 @@ static enum dps_refusal choose_twin(struct dps_service *s, const struct register
     if (error == DPS_E_NOT_FOUND) {
         return DPS_ACCEPTED;
     }
-    if (error != 0 || dps_json_check(span_of(s->record, len), &root) != 0) {
+    if (error != 0) {
         return DPS_REFUSED_STORE;
     }
-    return dps_json_member(root, "twin", twin) == DPS_E_FORMAT ? DPS_REFUSED_STORE : DPS_ACCEPTED;
+    const bool sound = dps_json_check(span_of(s->record, len), &root) == 0 &&
+                       dps_json_member(root, "twin", twin) != DPS_E_FORMAT;
+    return sound ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;
 }
 
 /* The hub's identity registry gets the device, or its new generation; another registration's device is not
@@ -647,7 +645,8 @@ static bool is_registered(const struct registering *r)
     return r->registration_version != 0 && !r->registration.deleted;
 }
 
-/* The token must be signed with the nonce that this registration was made with: generation and window stand in it. */
+/* The token must be signed with the nonce that this registration was made with: generation and window stand in
+ * it. */
 static enum dps_refusal check_proof(struct dps_service *s, struct registering *r)
 {
     const struct dps_registration *made = &r->registration;
@@ -717,8 +716,7 @@ static enum dps_refusal operation_status(struct dps_service *s, struct registeri
 }
 
 /* The registration as it stands [DPS "Device Registration Status Lookup"], for the token that made it. No key
- * comes with it:
- * that is what the operation is for. */
+ * comes with it: that is what the operation is for. */
 static enum dps_refusal look_up(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
     struct span root;
@@ -751,9 +749,8 @@ static bool word_is(struct span segment, const char *word)
     return dps_text_equal_nocase(segment, span_of_text(word));
 }
 
-/* /{idScope}/registrations/{registrationId} with nothing behind it, /register, or /operations/{operationId};
- * and the method
- * that belongs to it. */
+/* /{idScope}/registrations/{registrationId} with nothing behind it, /register, or /operations/{operationId}; and
+ * the method that belongs to it. */
 enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     struct registering r;

@@ -34,8 +34,7 @@ struct dps_policy {
 };
 
 /* The service secret: everything secret that the service knows is derived from it. The last of several makes
- * new values,
- * the others still verify: that is how it is rotated. */
+ * new values, the others still verify: that is how it is rotated. */
 struct dps_secret {
     uint32_t epoch; /* 1, 2, ... */
     uint8_t key[32];
@@ -62,8 +61,7 @@ struct dps_service_config {
 int dps_policies_parse(struct span json, struct dps_service_config *config);
 
 /* Clients that leave the keys out of their second request are served from this bounded memory of SRK_pub per
- * registration:
- * a hint, which the nonce itself authenticates. */
+ * registration: a hint, which the nonce itself authenticates. */
 #ifndef DPS_HINTS
 #define DPS_HINTS 256
 #endif
@@ -111,14 +109,12 @@ struct dps_answer {
 };
 
 /* Start: zero the state, take the interfaces. Returns: 0; DPS_E_USAGE if the configuration breaks a limit or
- * lacks a hub,
- * a secret, an idScope or the host. */
+ * lacks a hub, a secret, an idScope or the host. */
 int dps_service_init(struct dps_service *s, const struct dps_service_config *config,
                      const struct dps_store *store, const struct dps_entropy *entropy);
 
 /* Answer one complete request (http.phase done, in buffer). body_buffer of at least DPS_HTTP_BODY_MAX bytes
- * receives the
- * body. buffer is not changed. Never fails: what goes wrong becomes an answer. */
+ * receives the body. buffer is not changed. Never fails: what goes wrong becomes an answer. */
 void dps_service_answer(struct dps_service *s, const struct dps_http *http, const uint8_t *buffer,
                         uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a);
 

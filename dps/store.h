@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the service asks of a store, and of entropy: interfaces that a port implements.
  *
- * A store is three tables of records. A record is a key (text, at most DPS_REGISTRATION_ID_MAX + DPS_HOST_MAX
- * + 1 bytes),
- * a value (the JSON that the API speaks, at most DPS_RECORD_MAX bytes) and a version, a number that the store
- * takes from
- * one counter and never gives twice, so that a record that was deleted and made again is not mistaken for the old one.
- * No value holds a secret (spec-notes.md, "The store holds no secret").
+ * A store is three tables of records. A record is a key (text, at most DPS_REGISTRATION_ID_MAX + DPS_HOST_MAX +
+ * 1 bytes), a value (the JSON that the API speaks, at most DPS_RECORD_MAX bytes) and a version, a number that
+ * the store takes from one counter and never gives twice, so that a record that was deleted and made again is
+ * not mistaken for the old one. No value holds a secret (spec-notes.md, "The store holds no secret").
  *
  * Writes of one turn are made durable together: the driver calls commit after the service has answered the requests
  * of that turn and before it lets any of the answers go (group commit). A write is visible to get, list and
@@ -49,9 +47,9 @@ struct dps_store {
                 uint8_t *value, size_t capacity, size_t *len, uint64_t *version);
 
     /* The service sets a mark before each request and undoes what the request has written if it refuses after
-     * all: all of
-     * a request or nothing, whatever else the turn wrote. Marks do not nest; a commit or rollback ends them.
-     * mark returns: 0; DPS_E_STORE. undo cannot fail: a store that cannot undo must not commit either. */
+     * all: all of a request or nothing, whatever else the turn wrote. Marks do not nest; a commit or rollback
+     * ends them. mark returns: 0; DPS_E_STORE. undo cannot fail: a store that cannot undo must not commit
+     * either. */
     int (*mark)(void *context);
     void (*undo)(void *context);
 

@@ -8,7 +8,8 @@
 #define TIME_FLOOR UINT64_C(1767225600)
 #define RETRY_LAST_MS 20000 /* the last wait of port_tpm_ask: 40 s in all */
 
-static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what, struct span bytes)
+static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what,
+                  struct span bytes)
 {
     if (port->trace.message != NULL) {
         port->trace.message(port->trace.context, step, kind, what, bytes);
@@ -16,8 +17,8 @@ static void trace(struct port *port, unsigned step, enum port_trace_kind kind, c
 }
 
 /* One exchange, as it is. */
-static int exchange(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
-                    size_t capacity, struct span *answer)
+static int exchange(struct port *port, unsigned step, const char *what, struct span command,
+                    uint8_t *response, size_t capacity, struct span *answer)
 {
     size_t len = 0;
     trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
@@ -53,8 +54,8 @@ static void ask_tpm(struct port_drive *drive, struct dps_device *d)
     struct span answer;
     uint8_t *in = dps_device_tpm_in(d, &room);
     const uint64_t begin = drive->port->clock.monotonic_ms(drive->port->clock.context);
-    const int error = exchange(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d), in,
-                               room, &answer);
+    const int error = exchange(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d),
+                               in, room, &answer);
     drive->tpm_ms += drive->port->clock.monotonic_ms(drive->port->clock.context) - begin;
     if (error != 0) {
         dps_device_fail(d, error);
@@ -129,8 +130,8 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
         drive->open = true;
         uint64_t now = p->clock.unix_seconds(p->clock.context);
         now = now != 0 ? now : TIME_FLOOR;
-        error = crypto_tls_client_start(&drive->tls, drive->trust, host, now, entropy, drive->io, sizeof drive->io,
-                                        false);
+        error = crypto_tls_client_start(&drive->tls, drive->trust, host, now, entropy, drive->io,
+                                        sizeof drive->io, false);
     }
     crypto_wipe(entropy, sizeof entropy);
     return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
@@ -202,7 +203,8 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     dps_device_net_received(d, len);
 }
 
-int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust, struct dps_device *d)
+int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
+               struct dps_device *d)
 {
     drive->port = port;
     drive->trust = trust;

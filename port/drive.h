@@ -8,7 +8,8 @@
 #include "port/port.h"
 
 #ifndef PORT_TPM_TIMEOUT_MS
-#define PORT_TPM_TIMEOUT_MS 120000 /* CreatePrimary of RSA-2048 takes 2..9 s on discrete TPMs, rarely much more */
+#define PORT_TPM_TIMEOUT_MS                                                                                  \
+    120000 /* CreatePrimary of RSA-2048 takes 2..9 s on discrete TPMs, rarely much more */
 #endif
 #ifndef PORT_NET_TIMEOUT_MS
 #define PORT_NET_TIMEOUT_MS 30000
@@ -17,29 +18,34 @@
 #define PORT_TLS_BUFFER BR_SSL_BUFSIZE_MONO
 #endif
 
-/* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it afterwards. */
+/* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it
+ * afterwards. */
 struct port_drive {
     struct port *port;
     const struct crypto_trust *trust;
     struct crypto_tls_client tls;
     uint8_t io[PORT_TLS_BUFFER];
-    bool open;      /* a stream is connected */
-    int tls_error;  /* BearSSL's number after DPS_E_TLS */
+    bool open;       /* a stream is connected */
+    int tls_error;   /* BearSSL's number after DPS_E_TLS */
     uint64_t tpm_ms; /* time spent in the TPM, for tools */
 };
 
-/* Run the engine that one of dps_device_register ... has begun until it is done or has failed. Connections are always TLS
- * with certificate and host name verified against trust; trust may be null if the flow uses no network.
- * Certificate dates are checked against the port's clock, or without one against the beginning of 2026; the token's time then
- * comes from the service's Date header.
- * Returns: 0; the engine's error otherwise (d->error). */
-int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust, struct dps_device *d);
+/* Run the engine that one of dps_device_register ... has begun until it is done or has failed. Connections are
+ * always TLS with certificate and host name verified against trust; trust may be null if the flow uses no
+ * network. Certificate dates are checked against the port's clock, or without one against the beginning of
+ * 2026; the token's time then comes from the service's Date header.
+ * Returns: 0; the engine's error otherwise
+ * (d->error). */
+int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
+               struct dps_device *d);
 
 /* Send one command outside of any flow and receive its response (GetCapability, NV_Read, ... of tools), with the same
- * retries as the engine has. command must not stand in response. Returns: 0; the transport's error. */
+ * retries as the engine has. command must not stand in response.
+ * Returns: 0; the transport's error. */
 int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
                  size_t capacity, struct span *answer);
 
+/* Wipe it: TLS keys and buffers. */
 void port_drive_wipe(struct port_drive *drive);
 
 #endif

@@ -20,8 +20,8 @@ struct port_tpm {
      * Returns: 0 and *response_len; DPS_E_TPM_TRANSPORT if the TPM cannot be reached or broke off; DPS_E_TIMEOUT;
      * DPS_E_FORMAT if the header announces an impossible size; DPS_E_SPACE if it is larger than capacity. After a
      * failure the next call may reconnect. */
-    int (*transact)(void *context, struct span command, uint8_t *response, size_t capacity, size_t *response_len,
-                    uint32_t timeout_ms);
+    int (*transact)(void *context, struct span command, uint8_t *response, size_t capacity,
+                    size_t *response_len, uint32_t timeout_ms);
 };
 
 /* One byte stream at a time to a host. */
@@ -54,9 +54,9 @@ struct port_storage {
     int (*save)(void *context, struct span record);
 };
 
-/* Who sees what: an optional sink of every message, with its step (1..10; 0: outside of a flow) and what it is for. TPM
- * messages and HTTP requests come whole; an HTTP response comes in the pieces in which it arrived. TPM commands may contain
- * authorization values: a sink that writes to a file must say so. */
+/* Who sees what: an optional sink of every message, with its step (1..10; 0: outside of a flow) and what it is
+ * for. TPM messages and HTTP requests come whole; an HTTP response comes in the pieces in which it arrived. TPM
+ * commands may contain authorization values: a sink that writes to a file must say so. */
 enum port_trace_kind {
     PORT_TRACE_TPM_COMMAND,
     PORT_TRACE_TPM_RESPONSE,
@@ -65,7 +65,8 @@ enum port_trace_kind {
 };
 struct port_trace {
     void *context;
-    void (*message)(void *context, unsigned step, enum port_trace_kind kind, const char *what, struct span bytes);
+    void (*message)(void *context, unsigned step, enum port_trace_kind kind, const char *what,
+                    struct span bytes);
 };
 
 /* All of them. trace.message may be null. */

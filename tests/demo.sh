@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The whole story, told by the real programs: a service with SQLite and TLS on loopback, devices with the TPM of libtpms in their
-# process. Everything is made in a temporary directory and removed again. Exit 0 only if every step did what it should.
+# The whole story, told by the real programs: a service with SQLite and TLS on loopback, devices with the TPM of
+# libtpms in their process. Everything is made in a temporary directory and removed again. Exit 0 only if every step
+# did what it should.
 set -u
 build=$(cd "${1:-build}" && pwd)
 dir=$(mktemp -d)
@@ -85,7 +86,8 @@ admin() {
 register() {
     tpm=$1
     shift
-    device "$tpm" register --service "https://localhost:$port" --ca ca.pem --scope $scope --id $id --state "$tpm.state" "$@"
+    device "$tpm" register --service "https://localhost:$port" --ca ca.pem --scope $scope --id $id \
+        --state "$tpm.state" "$@"
 }
 say ""
 
@@ -110,26 +112,35 @@ tell "Step 3" "The first owner sets a password and gets a storage root key, deri
 
 printf 'the first owner s secret' > secret.txt
 device tpm-a seal --owner-auth-file owner-1 --in secret.txt --out sealed > out.txt 2> error.txt || die "not sealed"
-register tpm-a --owner-auth-file owner-1 --verbose > registered.txt 2> steps.txt || { cp steps.txt error.txt; die "not registered"; }
+register tpm-a --owner-auth-file owner-1 --verbose > registered.txt 2> steps.txt ||
+    { cp steps.txt error.txt; die "not registered"; }
 register tpm-a --owner-auth-file owner-1 --trace=json > out.txt 2> trace.json || die "not registered again"
 hub=$(field Hub registered.txt)
 blob=$(sed -n 's/.*"kind":"http-response".*"name":"HTTP\/1.1 401.*"hex":"\([0-9a-f]*\)".*/\1/p' trace.json | head -n 1 |
     perl -ne 'chomp; $_ = pack "H*", $_; print $1 if /"authenticationKey":"([^"]*)"/' | openssl base64 -d -A | wc -c)
 requests=$(awk '$3 == "HTTP" && $4 == "PUT" {print $5; exit}' steps.txt)
 tell "Step 4" "dps-device → dps-service over TLS: registration ID, scope $scope, EK_pub, SRK_pub ($requests bytes)."
-tell "Step 5" "The service finds the enrollment; the EK matches, the SRK is bound to a TPM. It does not ask who owns it."
+tell "Step 5" "The service finds the enrollment; the EK matches, the SRK is bound to a TPM." \
+    "It does not ask who owns it."
 tell "Step 6" "It derives a nonce, wraps it to the SRK, then to the EK: $blob bytes. Nothing is stored." \
     "Whoever lacks either private key holds noise."
-tell "Step 7" "The TPM opens it: ActivateCredential (EK) $(time_of ActivateCredential 1 steps.txt) ms, Import (SRK) $(time_of Import 1 steps.txt) ms, Load $(time_of Load 1 steps.txt) ms." \
+activated=$(time_of ActivateCredential 1 steps.txt)
+imported=$(time_of Import 1 steps.txt)
+loaded=$(time_of Load 1 steps.txt)
+tell "Step 7" "The TPM opens it: ActivateCredential (EK) $activated ms, Import (SRK) $imported ms, Load $loaded ms." \
     "The nonce is now a key inside the TPM."
-tell "Step 8" "TPM2_HMAC signs the token SharedAccessSignature sr=$scope%2Fregistrations%2F$id&sig=…; second request."
+tell "Step 8" "TPM2_HMAC signs the token SharedAccessSignature sr=$scope%2Fregistrations%2F$id&sig=…;" \
+    "second request."
 tell "Step 9" "Verified. Assigned to $hub; the hub's device key comes wrapped the same way."
 device tpm-a send --owner-auth-file owner-1 --state tpm-a.state --ca ca.pem --connect-to "localhost:$port" \
     --message '{"temperature":21}' > sent.txt 2> error.txt || die "telemetry not accepted"
-tell "Step 10" "The device sends telemetry with a token signed in the TPM: accepted ($(sed -n 's/.*answered //p' sent.txt))."
+status=$(sed -n 's/.*answered //p' sent.txt)
+tell "Step 10" "The device sends telemetry with a token signed in the TPM: accepted ($status)."
 commands=$(field 'TPM commands' registered.txt)
 [ "${commands%% *}" = 15 ] || die "a registration took $commands TPM commands instead of 15"
-tell "" "$(printf '%s TPM commands, 0 NV writes, %s, %s.' "${commands%% *}" "$(field Requests registered.txt)" "$(field Time registered.txt)")"
+requests=$(field Requests registered.txt)
+time=$(field Time registered.txt)
+tell "" "${commands%% *} TPM commands, 0 NV writes, ${requests%% *} requests ${requests#* }, $time."
 say ""
 
 device tpm-a clear --yes > cleared.txt 2> error.txt || die "not cleared"
@@ -142,13 +153,16 @@ must_be_refused TPM_RC_INTEGRITY device tpm-a unseal --in sealed --out -
 tell "" "The old owner's hub key no longer loads, and what he sealed does not open (TPM_RC_INTEGRITY)."
 printf 'second owner' > owner-2
 chmod 600 owner-2
-device tpm-a own --new-owner-auth-file owner-2 > out.txt 2> error.txt || die "the second owner cannot take ownership"
-register tpm-a --owner-auth-file owner-2 > registered.txt 2> error.txt || die "the second owner's device is not recognised"
+device tpm-a own --new-owner-auth-file owner-2 > out.txt 2> error.txt ||
+    die "the second owner cannot take ownership"
+register tpm-a --owner-auth-file owner-2 > registered.txt 2> error.txt ||
+    die "the second owner's device is not recognised"
 tell "" "The second owner takes ownership, and the device is still recognised: $(field Substatus registered.txt)."
 say ""
 
 must_be_refused 401003 register tpm-b
-tell "Impostor" "Another TPM claims the same registration ID: refused at step 5 (401003, EK does not match the enrollment)."
+tell "Impostor" "Another TPM claims the same registration ID: refused at step 5 (401003: the EK does not match" \
+    "the enrollment)."
 say ""
 
 # A key that OpenSSL has made, in the form of an SRK, but honest about where it lives.
@@ -157,13 +171,15 @@ modulus=$(openssl rsa -in malware.key -noout -modulus 2>/dev/null | cut -d= -f2)
 ask_with_srk() { # ask_with_srk ATTRIBUTES: the service's answer to a request that names the software key as SRK
     srk=$(printf '011a0001000b%s0000000600800043001008000000000001 00%s' "$1" "$modulus" | tr -d ' ' |
         perl -ne 'print pack "H*", $_' | openssl base64 -A)
-    curl -s --cacert ca.pem -X PUT -d "{\"registrationId\":\"$id\",\"tpm\":{\"endorsementKey\":\"$(cat ek.txt)\",\"storageRootKey\":\"$srk\"}}" \
+    keys="{\"endorsementKey\":\"$(cat ek.txt)\",\"storageRootKey\":\"$srk\"}"
+    curl -s --cacert ca.pem -X PUT -d "{\"registrationId\":\"$id\",\"tpm\":$keys}" \
         "https://localhost:$port/$scope/registrations/$id/register?api-version=2021-06-01" > out.txt 2> error.txt
 }
 ask_with_srk 00030440
 grep -q '"errorCode":400012' out.txt || die "a software key was taken for an SRK: $(cat out.txt)"
-tell "Malware" "A software key poses as the SRK: refused at step 5 (400012, not fixedTPM: a nonce wrapped to it could leave" \
-    "the TPM). If it claimed fixedTPM, the TPM would refuse to load it: spec-notes.md, \"Which SRK may be trusted\"."
+tell "Malware" "A software key poses as the SRK: refused at step 5 (400012, not fixedTPM: a nonce wrapped to it" \
+    "could leave the TPM). If it claimed fixedTPM, the TPM would refuse to load it: spec-notes.md, \"Which SRK" \
+    "may be trusted\"."
 say ""
 
 kill -TERM $service_pid

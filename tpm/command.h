@@ -2,13 +2,13 @@
 /* TPM commands, in Part 3's order, with Part 3's names: for each one function that builds the command and one that
  * parses its response.
  *
- * Build: appends one whole command (header, handles, authorizations, parameters) to w, whose start must be empty.
- * Spans are read during the call only. Failure is w->error: DPS_E_SPACE or DPS_E_LIMIT.
- * Parse: response is exactly what the TPM sent. Returns 0; DPS_E_FORMAT if any byte is missing, left over or
- * inconsistent; DPS_E_TPM_RC if the TPM refused, and then *rc says why (tpm/rc.h); DPS_E_ALGORITHM where a public
- * area of an unknown kind was returned. *rc is 0 unless DPS_E_TPM_RC is returned. Out-parameters are empty or zero
- * unless 0 is returned; spans among them view response. A handle is the exception: it is given as soon as the response says
- * success and is long enough to hold it, even if the rest is broken, so that the object can be flushed. */
+ * Build: appends one whole command (header, handles, authorizations, parameters) to w, whose start must be
+ * empty. Spans are read during the call only. Failure is w->error: DPS_E_SPACE or DPS_E_LIMIT. Parse: response
+ * is exactly what the TPM sent. Returns 0; DPS_E_FORMAT if any byte is missing, left over or inconsistent;
+ * DPS_E_TPM_RC if the TPM refused, and then *rc says why (tpm/rc.h); DPS_E_ALGORITHM where a public area of an
+ * unknown kind was returned. *rc is 0 unless DPS_E_TPM_RC is returned. Out-parameters are empty or zero unless
+ * 0 is returned; spans among them view response. A handle is the exception: it is given as soon as the response
+ * says success and is long enough to hold it, even if the rest is broken, so that the object can be flushed. */
 #ifndef TPM_COMMAND_H
 #define TPM_COMMAND_H
 

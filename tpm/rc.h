@@ -24,6 +24,7 @@ struct tpm2_rc {
     bool retry;      /* sending the same command again may succeed: RETRY, YIELDED, TESTING, NV_RATE ... */
 };
 
+/* Take a response code apart. Any value is allowed. Cannot fail. */
 struct tpm2_rc tpm2_rc_decode(uint32_t rc);
 
 /* The specification's name for code ("TPM_RC_INTEGRITY"), or null if this build does not know it. For tools;

@@ -15,6 +15,7 @@ struct tpm2_reader {
     int error; /* 0 or the first error */
 };
 
+/* A reader over input, which must outlive it. */
 struct tpm2_reader tpm2_reader_over(struct span input);
 uint8_t tpm2_read_u8(struct tpm2_reader *r);
 uint16_t tpm2_read_u16(struct tpm2_reader *r);
@@ -42,6 +43,7 @@ struct tpm2_writer {
     int error;  /* 0, or DPS_E_SPACE: then what was written is unusable */
 };
 
+/* A writer into buffer, at its beginning. */
 struct tpm2_writer tpm2_writer_over(uint8_t *buffer, size_t capacity);
 void tpm2_write_u8(struct tpm2_writer *w, uint8_t value);
 void tpm2_write_u16(struct tpm2_writer *w, uint16_t value);

@@ -37,12 +37,6 @@ static int ask_named(struct admin_tool *t, const char *method, const char *colle
     return admin_ask(t, &request, answer);
 }
 
-static int report_malformed(void)
-{
-    admin_say("the service's answer is not the JSON that was expected");
-    return POSIX_EXIT_NETWORK;
-}
-
 int admin_get(struct admin_tool *t)
 {
     struct span answer, root;
@@ -50,7 +44,7 @@ int admin_get(struct admin_tool *t)
     if (exit_code != 0)
         return exit_code;
     if (dps_json_check(answer, &root) != 0)
-        return report_malformed();
+        return admin_explain_malformed();
     if (admin_json(t))
         printf("%.*s\n", (int)root.len, (const char *)root.p);
     else
@@ -67,12 +61,40 @@ int admin_delete(struct admin_tool *t)
     return exit_code;
 }
 
-static int print_page(const struct admin_tool *t, struct span answer)
+int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct span page), void *context)
 {
-    struct span page, name, item;
+    static const char query[] = "{\"query\":\"SELECT * FROM enrollments\"}";
+    uint8_t continuation[1024];
+    struct admin_request request = {.method = "POST",
+                                    .collection = "enrollments",
+                                    .name = "query",
+                                    .page = t->options.page,
+                                    .body = span_of_text(query)};
+    for (;;) {
+        struct span answer, page, next;
+        int exit_code = admin_ask(t, &request, &answer);
+        if (exit_code != 0)
+            return exit_code;
+        if (dps_json_check(answer, &page) != 0 || dps_json_kind(page) != DPS_JSON_ARRAY)
+            return admin_explain_malformed();
+        exit_code = take(context, page);
+        if (exit_code != 0 ||
+            dps_http_header(&t->https.http, t->https.buffer, "x-ms-continuation", &next) != 0 ||
+            next.len == 0)
+            return exit_code;
+        /* The same place again would never end. */
+        if (next.len > sizeof continuation || span_equal(next, request.continuation))
+            return admin_explain_malformed();
+        memcpy(continuation, next.p, next.len);
+        request.continuation = span_of(continuation, next.len);
+    }
+}
+
+static int print_page(void *context, struct span page)
+{
+    const struct admin_tool *t = context;
+    struct span name, item;
     size_t cursor = 0;
-    if (dps_json_check(answer, &page) != 0 || dps_json_kind(page) != DPS_JSON_ARRAY)
-        return report_malformed();
     while (dps_json_next(page, &cursor, &name, &item)) {
         if (admin_json(t))
             printf("%.*s\n", (int)item.len, (const char *)item.p);
@@ -82,34 +104,11 @@ static int print_page(const struct admin_tool *t, struct span answer)
     return 0;
 }
 
-/* Page after page, printed as they come, so that a large service needs no memory here. */
+/* Printed as they come, so that a large service needs no memory here. */
 int admin_list(struct admin_tool *t)
 {
-    static const char query[] = "{\"query\":\"SELECT * FROM enrollments\"}";
-    uint8_t continuation[1024];
-    struct admin_request request = {.method = "POST",
-                                    .collection = "enrollments",
-                                    .name = "query",
-                                    .page = t->options.page,
-                                    .body = span_of_text(query)};
     int exit_code = admin_open(t);
-    for (bool more = exit_code == 0; more;) {
-        struct span answer, next;
-        exit_code = admin_ask(t, &request, &answer);
-        if (exit_code == 0)
-            exit_code = print_page(t, answer);
-        more = exit_code == 0 &&
-               dps_http_header(&t->https.http, t->https.buffer, "x-ms-continuation", &next) == 0 &&
-               next.len > 0;
-        if (!more)
-            break;
-        /* The same place again would never end. */
-        if (next.len > sizeof continuation || span_equal(next, request.continuation))
-            return report_malformed();
-        memcpy(continuation, next.p, next.len);
-        request.continuation = span_of(continuation, next.len);
-    }
-    return exit_code;
+    return exit_code != 0 ? exit_code : admin_each_page(t, print_page, t);
 }
 
 int admin_registration(struct admin_tool *t)
@@ -125,7 +124,7 @@ int admin_registration(struct admin_tool *t)
     if (exit_code != 0)
         return exit_code;
     if (get && dps_json_check(answer, &root) != 0)
-        return report_malformed();
+        return admin_explain_malformed();
     if (get && admin_json(t)) {
         printf("%.*s\n", (int)root.len, (const char *)root.p);
     } else if (get) {
@@ -137,7 +136,7 @@ int admin_registration(struct admin_tool *t)
     return 0;
 }
 
-/* ---- A connection string from what dps-service reads: works without a connection ---- */
+/* ---- A connection string from what dps-service reads: works without a connection ---------------------- */
 
 static const struct dps_policy *choose(const struct dps_service_config *config, const char *name)
 {

@@ -4,7 +4,8 @@
 #include "dps/text.h"
 #include "port/posix/admin_tool.h"
 
-/* What the service sends may have been chosen by a device or another administrator: nothing in it may steer the terminal. */
+/* What the service sends may have been chosen by a device or another administrator: nothing in it may steer the
+ * terminal. */
 static int print_value(FILE *out, struct span value)
 {
     uint8_t text[1024];

@@ -27,7 +27,7 @@ void admin_say(const char *format, ...)
     va_end(arguments);
 }
 
-/* ---- The connection string: HostName=HOST[:PORT];SharedAccessKeyName=NAME;SharedAccessKey=BASE64 ---- */
+/* ---- The connection string: HostName=HOST[:PORT];SharedAccessKeyName=NAME;SharedAccessKey=BASE64 ------ */
 
 static int refuse_string(const char *what)
 {
@@ -211,21 +211,28 @@ static int report_network(const struct admin_tool *t, int error)
     return error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
 }
 
-/* A wrong clock is a frequent reason for a refused token, and the service's answer cannot say so. */
-static void report_clock(const struct admin_tool *t, uint64_t now)
+bool admin_clock_difference(const struct admin_tool *t, int64_t *ahead)
 {
+    struct port_clock clock = posix_clock();
     struct span date;
     uint64_t theirs;
     if (dps_http_header(&t->https.http, t->https.buffer, "Date", &date) != 0 ||
         dps_http_date_parse(date, &theirs) != 0)
-        return;
-    uint64_t difference = now > theirs ? now - theirs : theirs - now;
-    if (difference > CLOCK_SKEW)
-        fprintf(stderr, "  the clock of this machine is %llu seconds %s that of the service\n",
-                (unsigned long long)difference, now > theirs ? "ahead of" : "behind");
+        return false;
+    *ahead = (int64_t)(clock.unix_seconds(clock.context) - theirs);
+    return true;
 }
 
-static int report_refusal(const struct admin_tool *t, const struct admin_request *r, uint64_t now)
+/* A wrong clock is a frequent reason for a refused token, and the service's answer cannot say so. */
+static void report_clock(const struct admin_tool *t)
+{
+    int64_t ahead;
+    if (admin_clock_difference(t, &ahead) && (ahead > CLOCK_SKEW || ahead < -CLOCK_SKEW))
+        fprintf(stderr, "  the clock of this machine is %lld seconds %s that of the service\n",
+                (long long)(ahead > 0 ? ahead : -ahead), ahead > 0 ? "ahead of" : "behind");
+}
+
+static int report_refusal(const struct admin_tool *t, const struct admin_request *r)
 {
     struct span root, info, code;
     uint64_t number = 0;
@@ -247,28 +254,42 @@ static int report_refusal(const struct admin_tool *t, const struct admin_request
     admin_print_string(stderr, root, "trackingId");
     fputc('\n', stderr);
     if (http->status == 401)
-        report_clock(t, now);
+        report_clock(t);
     if (http->status == 409 && strcmp(r->method, "PUT") == 0)
         fputs("  --update replaces it, --if-match ETAG only if nobody else has changed it\n", stderr);
     return POSIX_EXIT_REFUSED;
 }
 
-int admin_ask(struct admin_tool *t, const struct admin_request *request, struct span *answer)
+int admin_exchange(struct admin_tool *t, const struct admin_request *request)
 {
     struct tpm2_writer w = tpm2_writer_over(t->request, sizeof t->request);
     struct port_clock clock = posix_clock();
-    uint64_t now = clock.unix_seconds(clock.context);
-    write_request(&w, t, request, now);
-    if (w.error != 0) {
+    write_request(&w, t, request, clock.unix_seconds(clock.context));
+    int error = w.error != 0 ? DPS_E_SPACE : posix_https_request(&t->https, tpm2_written(&w));
+    crypto_wipe(t->request, sizeof t->request);
+    return error;
+}
+
+int admin_explain(const struct admin_tool *t, const struct admin_request *request, int error)
+{
+    if (error == DPS_E_SPACE) {
         admin_say("the request is larger than the service accepts");
         return POSIX_EXIT_USAGE;
     }
-    int error = posix_https_request(&t->https, tpm2_written(&w));
-    crypto_wipe(t->request, sizeof t->request);
-    if (error != 0)
-        return report_network(t, error);
+    return error != 0 ? report_network(t, error) : report_refusal(t, request);
+}
+
+int admin_explain_malformed(void)
+{
+    admin_say("the service's answer is not the JSON that was expected");
+    return POSIX_EXIT_NETWORK;
+}
+
+int admin_ask(struct admin_tool *t, const struct admin_request *request, struct span *answer)
+{
+    int error = admin_exchange(t, request);
+    if (error != 0 || t->https.http.status < 200 || t->https.http.status > 299)
+        return admin_explain(t, request, error);
     *answer = dps_http_body(&t->https.http, t->https.buffer);
-    if (t->https.http.status < 200 || t->https.http.status > 299)
-        return report_refusal(t, request, now);
     return 0;
 }

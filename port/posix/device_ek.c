@@ -19,8 +19,9 @@ struct certificate {
 
 /* ---- Forms ---- */
 
-/* SubjectPublicKeyInfo [RFC 5280 4.1.2.7; RFC 3279 2.3.1] of an RSA-2048 key. Every container in it is longer than 255 and
- * shorter than 65536 bytes, so in DER each length is 0x82 and two bytes: the same as a TPM's own size field. */
+/* SubjectPublicKeyInfo [RFC 5280 4.1.2.7; RFC 3279 2.3.1] of an RSA-2048 key. Every container in it is longer
+ * than 255 and shorter than 65536 bytes, so in DER each length is 0x82 and two bytes: the same as a TPM's own
+ * size field. */
 static void write_der(struct tpm2_writer *w, const struct crypto_rsa_public *key)
 {
     static const uint8_t rsa_encryption[] = {0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of this program,
- * so each situation that is known gets its own; the general texts are for the rest. */
+/* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of
+ * this program, so each situation that is known gets its own; the general texts are for the rest. */
 #include "port/posix/device_tool.h"
 #include "tpm/explain.h"
 #include <stdarg.h>

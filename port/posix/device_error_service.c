@@ -4,7 +4,8 @@
 #include "port/posix/device_tool.h"
 #include <string.h>
 
-/* Error codes of the service [DPS error JSON], then statuses, both in one column: their numbers do not meet. First match. */
+/* Error codes of the service [DPS "ProvisioningServiceErrorDetails"], then statuses, both in one column: their numbers
+ * do not meet. First match. */
 static const struct {
     uint32_t code;
     const char *to_do;

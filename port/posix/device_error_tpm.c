@@ -102,7 +102,8 @@ static struct situation situation_of(const struct device_tool *t, uint32_t comma
     return (struct situation){0};
 }
 
-/* A hierarchy that did not take its authorization: which option to give. Returns false if it is about something else. */
+/* A hierarchy that did not take its authorization: which option to give. Returns false if it is about something
+ * else. */
 static bool explain_authorization(const struct device_tool *t, const struct device_refusal *r, uint32_t code)
 {
     static const struct {

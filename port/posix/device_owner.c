@@ -36,7 +36,8 @@ static void print_names(const struct device_tool *t)
     print_name("SRK Name", span_of(d->srk, d->srk_len), kept ? TPM2_HANDLE_SRK : d->srk_handle);
 }
 
-/* Half a change of ownership must not be a secret: the user would lock himself out by trying again with the old values. */
+/* Half a change of ownership must not be a secret: the user would lock himself out by trying again with the old
+ * values. */
 static void tell_what_was_set(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
@@ -53,8 +54,8 @@ static void tell_what_was_set(const struct device_tool *t)
                           : " authorization");
 }
 
-/* An empty try at a lockout authorization that is set would lock its authority, by default for a day. So the TPM is asked
- * first; one that does not tell is taken at the user's word. */
+/* An empty try at a lockout authorization that is set would lock its authority, by default for a day. So the
+ * TPM is asked first; one that does not tell is taken at the user's word. */
 static int check_lockout_auth(struct device_tool *t)
 {
     uint32_t permanent;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-device: what its files share. dps-device.c describes the commands and calls one; each command stands in the file of
- * its subject and returns an exit code, having told the user everything. */
+/* dps-device: what its files share. dps-device.c describes the commands and calls one; each command stands in
+ * the file of its subject and returns an exit code, having told the user everything. */
 #ifndef PORT_POSIX_DEVICE_TOOL_H
 #define PORT_POSIX_DEVICE_TOOL_H
 
@@ -141,7 +141,8 @@ void device_explain_network(const struct device_tool *t, int error);
 /* Each returns 0 or an error as port_tpm_ask or a parse function returns it. */
 /* One TPM_PT; DPS_E_NOT_FOUND if this TPM does not have it. */
 int device_property(struct device_tool *t, uint32_t property, uint32_t *value);
-/* At most capacity handles (of the kind of first), commands or algorithms, from first on and without their attributes. */
+/* At most capacity handles (of the kind of first), commands or algorithms, from first on and without their
+ * attributes. */
 #define DEVICE_HANDLES_MAX 64
 #define DEVICE_LOADED_SESSIONS 0x02000000U /* TPM_HT_LOADED_SESSION [P2 r1.59 7.2] */
 int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint32_t *values, size_t capacity,

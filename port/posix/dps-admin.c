@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-admin: the management API on a command line. This file describes its commands and options; what a command does stands in
- * admin_*.c. */
+/* dps-admin: the management API on a command line. This file describes its commands and options; what a
+ * command does stands in admin_*.c. */
 #include "port/posix/admin_tool.h"
 #include <signal.h>
 #include <string.h>
@@ -69,6 +69,22 @@ static const struct posix_option options_list[] = {
      .maximum = 100,
      .help = "ask for at most N at a time; all are listed in any case"},
 };
+static const struct posix_option options_import[] = {
+    {.name = "mode",
+     .argument = "MODE",
+     .text = &tool.options.mode,
+     .help = "create (default): what exists and is the same is passed over, what\ndiffers refused; update: "
+             "replace what exists"},
+    {.name = "resume",
+     .argument = "FILE",
+     .text = &tool.options.resume,
+     .help = "keep in FILE how far it is, and go on from there if it was stopped"},
+    {.name = "report",
+     .argument = "FILE",
+     .text = &tool.options.report,
+     .help = "write refused lines to FILE as CSV: line,registrationId,errorCode,message;\nerrorCode 0: it "
+             "was not even sent"},
+};
 static const struct posix_option options_if_match[] = {OPTION_IF_MATCH};
 static const struct posix_option options_string[] = {
     {.name = "policy-file",
@@ -99,12 +115,24 @@ struct command {
 static const struct command commands[] = {
     {"enroll", " ID", 1, "Step 2: let the device with this endorsement key register as ID",
      CONNECT "enroll dev1 --ek ek.pub --hub hub-a.example", admin_enroll, true, OPTIONS(options_enroll)},
+    {"import", " FILE", 1,
+     "Enroll all that FILE lists: CSV, or JSON enrollments, one a line\n\n"
+     "The first line of CSV names its columns: registrationId, endorsementKey and perhaps deviceId, iotHub,\n"
+     "provisioningStatus. JSON is as list --format json prints it. FILE may be -, standard input",
+     CONNECT "import devices.csv \\\n      --resume devices.state --report refused.csv", admin_import, true,
+     OPTIONS(options_import)},
     {"get", " ID", 1, "Show one enrollment, and whether its device has registered", CONNECT "get dev1",
      admin_get, true, NULL, 0},
     {"list", "", 0, "Show all enrollments, one a line (json: one object a line)",
      CONNECT "list --format json > enrollments.jsonl", admin_list, true, OPTIONS(options_list)},
     {"delete", " ID", 1, "Delete an enrollment: the device cannot register again, and stays at its hub",
      CONNECT "delete dev1", admin_delete, true, OPTIONS(options_if_match)},
+    {"disable", " ID", 1, "Disable an enrollment: the device cannot register again until it is enabled",
+     CONNECT "disable dev1", admin_disable, true, NULL, 0},
+    {"enable", " ID", 1, "Enable an enrollment that was disabled", CONNECT "enable dev1", admin_enable, true,
+     NULL, 0},
+    {"status", "", 0, "Does the service answer, is the clock right, and how many enrollments are there?",
+     CONNECT "status", admin_status, true, NULL, 0},
     {"registration", " get|delete ID", 2,
      "Show or delete what the service remembers of a device that has registered",
      CONNECT "registration get dev1", admin_registration, true, OPTIONS(options_if_match)},
@@ -126,10 +154,12 @@ static void program_help(FILE *out)
           "Manages the enrollments of a provisioning service. Commands, each with its own --help:\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-18s%s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-18s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
+                commands[i].summary);
     posix_options_help(out, groups, 2);
     fputs("\nExample: " CONNECT "list\n\n"
-          "Exit codes: 0 ok, 1 refused by the service, 2 usage, 4 network or TLS, 5 file.\n",
+          "Exit codes: 0 ok, 1 refused by the service, 2 usage, 4 network or TLS, 5 file,\n"
+          "128 + N stopped by signal N.\n",
           out);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-device: the device side of the flow on a command line. This file describes its commands and options; what a command
- * does stands in device_*.c. */
+/* dps-device: the device side of the flow on a command line. This file describes its commands and options; what
+ * a command does stands in device_*.c. */
 #include "port/posix/device_tool.h"
 #include <signal.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-service: the provisioning service as a program. Here are its options and its start; the event loop is server.c, the
- * decisions are dps/service.c. */
+/* dps-service: the provisioning service as a program. Here are its options and its start; the event loop is
+ * server.c, the decisions are dps/service.c. */
 #include "dps/registration_id.h"
 #include "dps/text.h"
 #include "port/posix/options.h"
@@ -331,8 +331,8 @@ static void print_ready(const struct server *s, const struct arguments *a)
     (void)fflush(stdout);
 }
 
-/* Plain HTTP that others can reach shows them challenges, tokens and what is managed: it is allowed, because a proxy may
- * well be on another machine, but not silently. */
+/* Plain HTTP that others can reach shows them challenges, tokens and what is managed: it is allowed, because a
+ * proxy may well be on another machine, but not silently. */
 static void warn_about_proxy(const char *address)
 {
     if (address == NULL || strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||

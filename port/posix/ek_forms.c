@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Forms are found one inside the other ("PEM: public key", "JSON: base64: TPM2B_PUBLIC"): each reader adds its name, decodes, and
- * hands on what it found. */
+/* Forms are found one inside the other ("PEM: public key", "JSON: base64: TPM2B_PUBLIC"): each reader adds its
+ * name, decodes, and hands on what it found. */
 struct reading {
     struct posix_ek *ek;
     char *why;
@@ -254,7 +254,8 @@ static int read_pem(struct reading *r, struct span text)
     return read_der(r, span_of(base64, len));
 }
 
-/* An enrollment, a registration request, or what another tool shows: the member endorsementKey at the place it has there. */
+/* An enrollment, a registration request, or what another tool shows: the member endorsementKey at the place it
+ * has there. */
 static int read_json(struct reading *r, struct span text)
 {
     struct span root, tpm, key;

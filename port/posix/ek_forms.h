@@ -19,11 +19,12 @@ struct posix_ek {
 
 /* Recognise input and convert it:
  *   binary     TPM2B_PUBLIC (tpm2_createek -u, tpm2_readpublic -o), TPMT_PUBLIC (the same with -f tpmt),
- *              DER of a SubjectPublicKeyInfo, of an RSAPublicKey or of an X.509 certificate; a bare modulus of 256 bytes
+ *              DER of a SubjectPublicKeyInfo, of an RSAPublicKey or of an X.509 certificate; a bare modulus of 256
+ *              bytes
  *   PEM        PUBLIC KEY, RSA PUBLIC KEY, CERTIFICATE
  *   text       base64 or hex of any of the binary forms; JSON of an enrollment, or with the member endorsementKey
- * Returns: 0; DPS_E_FORMAT or DPS_E_ALGORITHM with a sentence in why, which names the form if it is a known one that is of no
- * use here (another kind of key, a private key, a tpm2-tools context). */
+ * Returns: 0; DPS_E_FORMAT or DPS_E_ALGORITHM with a sentence in why, which names the form if it is a known one
+ * that is of no use here (another kind of key, a private key, a tpm2-tools context). */
 int posix_ek_read(struct span input, struct posix_ek *ek, char *why, size_t why_size);
 
 #endif

@@ -20,8 +20,8 @@ static void close_stream(struct posix_https *c)
     c->open = false;
 }
 
-/* Move records until the engine wants one of `wanted`. The time limit counts from the last byte that moved, since a slow
- * line is not a dead one. */
+/* Move records until the engine wants one of `wanted`. The time limit counts from the last byte that moved,
+ * since a slow line is not a dead one. */
 static int move_records(struct posix_https *c, unsigned wanted)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);

@@ -31,11 +31,12 @@ struct posix_https {
 void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
                       const struct crypto_trust *trust);
 
-/* Send a whole request, head and body, and receive the whole response into c->http and c->buffer, which then hold it until
- * the next request. A connection that was kept and turns out to be closed before any answer came is made anew and the request
- * sent again: only for requests that may be sent twice.
- * Returns: 0; DPS_E_TLS, DPS_E_STREAM, DPS_E_TIMEOUT, DPS_E_USAGE, DPS_E_ENTROPY; DPS_E_FORMAT or DPS_E_LIMIT if the response
- * is malformed or too large. After an error the connection is closed. */
+/* Send a whole request, head and body, and receive the whole response into c->http and c->buffer, which then
+ * hold it until the next request. A connection that was kept and turns out to be closed before any answer came
+ * is made anew and the request sent again: only for requests that may be sent twice.
+ * Returns: 0; DPS_E_TLS,
+ * DPS_E_STREAM, DPS_E_TIMEOUT, DPS_E_USAGE, DPS_E_ENTROPY; DPS_E_FORMAT or DPS_E_LIMIT if the response is
+ * malformed or too large. After an error the connection is closed. */
 int posix_https_request(struct posix_https *c, struct span request);
 
 /* Close and wipe everything. */

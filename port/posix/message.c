@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/posix.h"
 
-/* What happened, in one sentence without a capital or a stop, so that programs can put the step before it and what to do
- * behind it. No default: the compiler names a code that was forgotten here. */
+/* What happened, in one sentence without a capital or a stop, so that programs can put the step before it and
+ * what to do behind it. No default: the compiler names a code that was forgotten here. */
 const char *posix_error_text(int error)
 {
     switch ((enum dps_error)error) {

@@ -50,7 +50,8 @@ static int take_memory(struct server *s, size_t n, char *why, size_t why_size)
     return 0;
 }
 
-/* A descriptor for each connection, if the system allows. If not, new connections will have to wait, which is said then. */
+/* A descriptor for each connection, if the system allows. If not, new connections will have to wait, which is
+ * said then. */
 static void raise_descriptor_limit(size_t connections)
 {
     struct rlimit limit;
@@ -203,8 +204,8 @@ static void reload(struct server *s)
     crypto_wipe(&fresh, sizeof fresh);
 }
 
-/* There is room for two certificates: the current one and the last. While connections still use the last one, a new one has
- * to wait; they end with their next answer, or when they have been idle for too long. */
+/* There is room for two certificates: the current one and the last. While connections still use the last one, a
+ * new one has to wait; they end with their next answer, or when they have been idle for too long. */
 static void reload_if_possible(struct server *s)
 {
     const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
@@ -250,8 +251,8 @@ static void take_signals(struct server *s)
 
 /* ---- The loop ---- */
 
-/* Nothing that was answered in this turn may leave if the store did not keep what it says. That holds from the first answer
- * on that wrote: those after it may have read what was written. */
+/* Nothing that was answered in this turn may leave if the store did not keep what it says. That holds from the
+ * first answer on that wrote: those after it may have read what was written. */
 static void commit(struct server *s, const uint32_t *turn, size_t count)
 {
     size_t first = 0;
@@ -274,7 +275,8 @@ static void answer_all(struct server *s)
 {
     const uint32_t *turn = s->complete[s->complete_now];
     size_t count = s->complete_count;
-    /* What becomes complete from here on (a pipelined request, behind the one that is answered now) is for the next turn. */
+    /* What becomes complete from here on (a pipelined request, behind the one that is answered now) is for the
+     * next turn. */
     s->complete_now ^= 1U;
     s->complete_count = 0;
     if (count == 0)

@@ -8,12 +8,13 @@
  *   server_log.c         one line per decision
  *   server.c             the loop: turns, time-outs, signals
  *
- * One turn: everything that has arrived is read; each complete request is answered; the store commits once; then the answers
- * go out. An answer that leaves this process is therefore durable, at the cost of one fsync for all that came together.
+ * One turn: everything that has arrived is read; each complete request is answered; the store commits once;
+ * then the answers go out. An answer that leaves this process is therefore durable, at the cost of one fsync
+ * for all that came together.
  *
- * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and large
- * buffers that are touched only when it has something to do. Functions return 0 or a value of enum dps_error unless they say
- * otherwise; a why buffer receives a sentence for the user. */
+ * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and
+ * large buffers that are touched only when it has something to do. Functions return 0 or a value of enum
+ * dps_error unless they say otherwise; a why buffer receives a sentence for the user. */
 #ifndef PORT_POSIX_SERVER_H
 #define PORT_POSIX_SERVER_H
 
@@ -69,9 +70,9 @@ int server_identity_load(const char *certificate, const char *key, struct crypto
 
 /* ---- server_transport.c ---- */
 
-/* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready first
- * (server_transport_events says for what), or a negative error: DPS_E_STREAM if the connection failed or the peer closed it,
- * DPS_E_TLS if TLS refused it. */
+/* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready
+ * first (server_transport_events says for what), or a negative error: DPS_E_STREAM if the connection failed or
+ * the peer closed it, DPS_E_TLS if TLS refused it. */
 struct server_transport {
     int fd;
     br_ssl_engine_context *tls; /* null: plain HTTP */
@@ -205,9 +206,10 @@ struct server {
     uint64_t drain_deadline;
 };
 
-/* Read the files, take all memory, and listen. Says on notes which files it made. s may be uninitialised, and is closed
- * again unless 0 is returned; it must not be moved.
- * Returns: 0; DPS_E_USAGE; DPS_E_FILE; DPS_E_TLS (certificate or key); DPS_E_STREAM (cannot listen). */
+/* Read the files, take all memory, and listen. Says on notes which files it made. s may be uninitialised, and
+ * is closed again unless 0 is returned; it must not be moved.
+ * Returns: 0; DPS_E_USAGE; DPS_E_FILE; DPS_E_TLS
+ * (certificate or key); DPS_E_STREAM (cannot listen). */
 int server_open(struct server *s, const struct server_config *config, const struct dps_store *store,
                 FILE *notes, char *why, size_t why_size);
 /* Serve until SIGTERM or SIGINT, then finish what is in flight. Returns: 0; DPS_E_STREAM if epoll fails. */
@@ -236,8 +238,10 @@ void server_accept(struct server *s, const struct server_listener *l);
 void server_accept_resume(struct server *s);
 void server_listen_end(struct server *s);
 
+/* One line for one answered request. */
 void server_log_answer(struct server *s, const struct server_connection *c);
-/* What happened to a connection (c may be null) or the server. level is "info", "warn" or "error". detail may be null. */
+/* What happened to a connection (c may be null) or the server. level is "info", "warn" or "error". detail may
+ * be null. */
 void server_log_event(struct server *s, const char *level, const struct server_connection *c,
                       const char *event, const char *detail);
 uint64_t server_now_us(void);

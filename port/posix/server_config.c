@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of dps-service. The two that hold secrets are made by the first start, because a key that a person has to make
- * up is a weak one; they are never made by a reload, because a file that is suddenly missing is a mistake. */
+/* The files of dps-service. The two that hold secrets are made by the first start, because a key that a person
+ * has to make up is a weak one; they are never made by a reload, because a file that is suddenly missing is a
+ * mistake. */
 #include "dps/registration_id.h"
 #include "dps/text.h"
 #include "port/posix/server.h"

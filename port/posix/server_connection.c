@@ -188,8 +188,8 @@ static void note_progress(struct server *s, struct server_connection *c)
     }
 }
 
-/* "100 Continue" [RFC 9110 10.1.1], unless the body is coming already. It is the first thing in an empty socket buffer, so
- * that it is taken only in part means that something is wrong. */
+/* "100 Continue" [RFC 9110 10.1.1], unless the body is coming already. It is the first thing in an empty socket
+ * buffer, so that it is taken only in part means that something is wrong. */
 static bool send_continue(struct server_connection *c)
 {
     static const uint8_t text[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -317,8 +317,8 @@ void server_connection_answer(struct server *s, struct server_connection *c)
         dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
 }
 
-/* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in memory for
- * as long as its client likes. */
+/* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in
+ * memory for as long as its client likes. */
 static bool may_stay(const struct server *s, const struct server_connection *c)
 {
     return c->unreadable == 0 && c->http.keep_alive && !s->draining &&

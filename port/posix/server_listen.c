@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* New connections. Who is waiting in the kernel's queue costs nothing here, so when there is no room, that is where they
- * stay: the listening sockets are not looked at until there is. */
+/* New connections. Who is waiting in the kernel's queue costs nothing here, so when there is no room, that is
+ * where they stay: the listening sockets are not looked at until there is. */
 #include "port/posix/private.h"
 #include "port/posix/server.h"
 #include <arpa/inet.h>
@@ -127,8 +127,9 @@ void server_accept_resume(struct server *s)
     watch_listeners(s, EPOLLIN);
 }
 
-/* Close the connection that has been idle for the longest time, so that a new one finds a place: its client will connect
- * again, and with TLS resumption cheaply. Nothing of it is unread, so closing at once does not reset it. */
+/* Close the connection that has been idle for the longest time, so that a new one finds a place: its client
+ * will connect again, and with TLS resumption cheaply. Nothing of it is unread, so closing at once does not
+ * reset it. */
 static bool evict_idle(struct server *s)
 {
     while (s->idle_count > 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The log: one line per decision, in logfmt or JSON. It names who was refused and why; tokens, keys and bodies never get
- * here. What a client chose is quoted and cut, so that it can neither forge a line nor fill the disk with one. */
+/* The log: one line per decision, in logfmt or JSON. It names who was refused and why; tokens, keys and bodies
+ * never get here. What a client chose is quoted and cut, so that it can neither forge a line nor fill the disk
+ * with one. */
 #include "dps/text.h"
 #include "port/posix/server.h"
 #include <string.h>

@@ -56,8 +56,8 @@ static int receive_record(struct server_transport *t)
     return n;
 }
 
-/* Move records until the engine wants application bytes in the given direction. What it has to say goes first: a peer that
- * waits for it would send nothing. Returns: 1; 0; a negative error. */
+/* Move records until the engine wants application bytes in the given direction. What it has to say goes first:
+ * a peer that waits for it would send nothing. Returns: 1; 0; a negative error. */
 static int run_until(struct server_transport *t, unsigned wanted)
 {
     for (;;) {

@@ -5,9 +5,9 @@
  * version. The last version given out is in a table of one row: taking the greatest version present would give the
  * version of a deleted record again.
  *
- * A turn is nothing, then one transaction, then nothing. It begins with the first write and at once as a writer (BEGIN
- * IMMEDIATE): a transaction that began by reading could be refused at its first write, with no way to go on. So what was
- * read before that write may be old, and only the version check inside the transaction counts. */
+ * A turn is nothing, then one transaction, then nothing. It begins with the first write and at once as a writer
+ * (BEGIN IMMEDIATE): a transaction that began by reading could be refused at its first write, with no way to go
+ * on. So what was read before that write may be old, and only the version check inside the transaction counts. */
 #include "port/posix/posix.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -57,8 +57,8 @@ static bool run(sqlite3_stmt *statement)
     return rc == SQLITE_DONE;
 }
 
-/* After an SQLite error. Writes that the service took for done are gone with the transaction, so nothing of this turn may
- * be committed any more, not even what comes later. */
+/* After an SQLite error. Writes that the service took for done are gone with the transaction, so nothing of
+ * this turn may be committed any more, not even what comes later. */
 static int fail(struct posix_sqlite *s)
 {
     if (s->state == TURN_WRITTEN) {
@@ -359,8 +359,9 @@ static bool set_wal(sqlite3 *db)
     return wal;
 }
 
-/* Processes that open a new file at the same time all try to change its mode, and SQLite does not apply the busy timeout
- * to that: two that wait for each other's read lock would wait forever. So the waiting is done here, without a lock. */
+/* Processes that open a new file at the same time all try to change its mode, and SQLite does not apply the
+ * busy timeout to that: two that wait for each other's read lock would wait forever. So the waiting is done
+ * here, without a lock. */
 static bool use_wal(sqlite3 *db)
 {
     const int pause_ms = 10;

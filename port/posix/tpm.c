@@ -19,7 +19,7 @@
 
 /* Connecting and Startup; only the first command of a discrete TPM after a reset comes near it. */
 #define OPEN_TIMEOUT_MS 10000
-/* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE; 4096 as a rule]: beyond it a size is not too large
+/* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE]; 4096 as a rule: beyond it a size is not too large
  * but nonsense. */
 #define RESPONSE_SANE_MAX 65535
 /* The larger of any command of this project, and room for tests that send more. */
@@ -149,8 +149,8 @@ static int exchange_mssim(int fd, struct span command, uint8_t *response, size_t
     return error == 0 && status != 0 ? DPS_E_TPM_TRANSPORT : error;
 }
 
-/* A device delivers a response to one read; what did not fit is lost or would come with the next, so its size is checked
- * afterwards. */
+/* A device delivers a response to one read; what did not fit is lost or would come with the next, so its size
+ * is checked afterwards. */
 static int exchange_device(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
                            uint64_t deadline)
 {
@@ -219,9 +219,9 @@ static int mssim_power_on(const struct posix_tpm *t, uint64_t deadline)
     return error;
 }
 
-/* Non-blocking, so that the kernel works on the command after write has returned and poll can time out. Only a character
- * device is written to: a name that was mistyped as that of a file would otherwise have a command written over its
- * beginning. */
+/* Non-blocking, so that the kernel works on the command after write has returned and poll can time out. Only a
+ * character device is written to: a name that was mistyped as that of a file would otherwise have a command
+ * written over its beginning. */
 static int open_device(const char *path, int *fd)
 {
     struct stat st;

@@ -35,7 +35,7 @@ static bool is_tpm(const struct message *m)
     return m->kind == PORT_TRACE_TPM_COMMAND || m->kind == PORT_TRACE_TPM_RESPONSE;
 }
 
-/* ---- The readable form ---------------------------------------------------------------------------------------------- */
+/* ---- The readable form ------------------------------------------------------------------------------------------- */
 
 /* What comes in a field without a sentence of its own, in digits or names. */
 static void write_value(struct posix_trace *t, const struct tpm2_field *f)
@@ -196,7 +196,7 @@ static void write_error(const struct message *m)
     trace_newline(m->t);
 }
 
-/* ---- The JSON form -------------------------------------------------------------------------------------------------- */
+/* ---- The JSON form ----------------------------------------------------------------------------------------------- */
 
 static void json_hex(void *context, const struct tpm2_field *f)
 {
@@ -282,7 +282,7 @@ static void json_end(const struct message *m)
     (void)fputs("]}\n", m->t->out);
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------- */
+/* ---- Messages ---------------------------------------------------------------------------------------------------- */
 
 static void show_tpm(struct message *m)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The transcript of a run (`--trace`, `--trace=json`): every TPM and HTTP message, taken apart and explained.
  *
- * authValues (passwords) never reach the output: their bytes are replaced before anything is written. Everything else is
- * shown as it was sent, the Authorization header included: whoever reads a transcript can use that token until it expires.
- * So are keys and data that a command or response carries in clear, as on the bus: the inner key, what is sealed or unsealed.
- * A command that this program does not know is hidden behind its header, since it may hold an authValue.
+ * authValues (passwords) never reach the output: their bytes are replaced before anything is written.
+ * Everything else is shown as it was sent, the Authorization header included: whoever reads a transcript can
+ * use that token until it expires. So are keys and data that a command or response carries in clear, as on the
+ * bus: the inner key, what is sealed or unsealed. A command that this program does not know is hidden behind
+ * its header, since it may hold an authValue.
  *
  * The readable form: per message a heading and one indented line a field, at most 100 columns, with colours if out is a
  * terminal and NO_COLOR is not set [no-color.org].
@@ -17,7 +18,8 @@
  *   len     number: its bytes
  *   hex     string, 2 * len lower-case digits; passwords are zeros
  *   masked  true if bytes of hex were replaced, else false
- *   error   number: 0, or a negative value of enum dps_error: the message is malformed or incomplete and fields says how far
+ *   error   number: 0, or a negative value of enum dps_error: the message is malformed or incomplete and fields says
+ *   how far
  *           it could be explained
  *   fields  array, in the order of the bytes, containers before what they contain:
  *     name    string, as the specification writes it

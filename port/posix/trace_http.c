@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP messages of the flow, taken apart for the transcript. Unlike dps/http.c, which serves the protocol and refuses what
- * is not right, this shows whatever was sent. */
+/* HTTP messages of the flow, taken apart for the transcript. Unlike dps/http.c, which serves the protocol and
+ * refuses what is not right, this shows whatever was sent. */
 #include "dps/json.h"
 #include "dps/text.h"
 #include "port/posix/trace_private.h"

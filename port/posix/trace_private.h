@@ -13,14 +13,15 @@
 #define TRACE_TEXT_AT 50
 
 enum trace_style { TRACE_PLAIN, TRACE_HEADING, TRACE_BYTES, TRACE_NAME };
+/* Switch to a style, if colours are in use. */
 void trace_style(struct posix_trace *t, enum trace_style style);
 /* Go to a column, on a new line if it has been passed. */
 void trace_column(struct posix_trace *t, size_t column);
 void trace_newline(struct posix_trace *t);
 /* Our own text: broken between words; further lines begin at indent. */
 void trace_words(struct posix_trace *t, const char *text, size_t indent);
-/* Text of a peer: unprintable characters are replaced, so that it cannot write to the terminal; long base64 is shortened;
- * broken anywhere. */
+/* Text of a peer: unprintable characters are replaced, so that it cannot write to the terminal; long base64 is
+ * shortened; broken anywhere. */
 void trace_peer_text(struct posix_trace *t, struct span text, size_t indent);
 /* Hex in at most 22 columns: whole, or the first 8 and the last 2 bytes. */
 void trace_short_hex(struct posix_trace *t, struct span bytes);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The README's own words, run as they stand: the block behind "<!-- run -->" in an empty directory, with the ports exchanged
-# for free ones.
+# The README's own words, run as they stand: the block behind "<!-- run -->" in an empty directory, with the ports
+# exchanged for free ones.
 set -u
 build=$(cd "$1" && pwd)
 readme=$(pwd)/README.md
@@ -24,7 +24,9 @@ cd "$dir" || exit 1
 awk '/<!-- run -->/ {wanted = 1; next} wanted && /^```sh/ {inside = 1; next} inside && /^```/ {exit} inside' "$readme" |
     sed "s/8443/$service/g; s/2321/$tpm/g; s/2322/$control/g; s/--daemon/--daemon --pid file=swtpm.pid/" > block.sh
 lines=$(grep -c dps-device block.sh)
-if [ "$lines" -ge 4 ]; then echo "ok 1 - the README has a block to run"; else echo "not ok 1 - the README has a block to run"; fi
+verdict=ok
+[ "$lines" -ge 4 ] || verdict="not ok"
+echo "$verdict 1 - the README has a block to run"
 
 # Background programs of the block are ended when it is done.
 { echo 'set -e'; cat block.sh; } > run.sh

@@ -154,8 +154,8 @@ unsigned bench_ask(const char *method, const char *target, const char *headers, 
     return bench_ask_as(bench_token_of(0), method, target, headers, body);
 }
 
-/* Ask, and see whether the answer has this code: 0 for success. A refusal says its code twice and never pretends to have
- * written. */
+/* Ask, and see whether the answer has this code: 0 for success. A refusal says its code twice and never
+ * pretends to have written. */
 bool bench_gives(const char *authorization, const char *method, const char *target, const char *headers,
                  const char *body, unsigned status, uint32_t code)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A service over the memory store, asked in bytes as its clients do: what the tests of the management API share. */
+/* A service over the memory store, asked in bytes as its clients do: what the tests of the management API
+ * share. */
 #ifndef TESTS_PORT_ADMIN_BENCH_H
 #define TESTS_PORT_ADMIN_BENCH_H
 
@@ -37,8 +38,8 @@ const char *bench_token_of(size_t policy);
 unsigned bench_ask_as(const char *authorization, const char *method, const char *target, const char *headers,
                       const char *body);
 unsigned bench_ask(const char *method, const char *target, const char *headers, const char *body);
-/* Ask, and see whether the answer has this code: 0 for success. A refusal says its code twice and never pretends to have
- * written. */
+/* Ask, and see whether the answer has this code: 0 for success. A refusal says its code twice and never
+ * pretends to have written. */
 bool bench_gives(const char *authorization, const char *method, const char *target, const char *headers,
                  const char *body, unsigned status, uint32_t code);
 bool bench_ok(const char *method, const char *target, const char *headers, const char *body, unsigned status,

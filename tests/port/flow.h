@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The device engine and the service joined in memory: every message passes through here, where tests split it, change it,
- * count it or stop it. The TPM is a real one (libtpms in this process); there is no network. */
+/* The device engine and the service joined in memory: every message passes through here, where tests split it,
+ * change it, count it or stop it. The TPM is a real one (libtpms in this process); there is no network. */
 #ifndef TESTS_PORT_FLOW_H
 #define TESTS_PORT_FLOW_H
 

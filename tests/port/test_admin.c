@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The management API (step 2) as its clients see it: requests as bytes, through dps_service_answer, over the memory store.
- * It stands with the tests of the port because that store does. test_admin_bulk.c goes on with bulk operations and queries. */
+/* The management API (step 2) as its clients see it: requests as bytes, through dps_service_answer, over the
+ * memory store. It stands with the tests of the port because that store does. test_admin_bulk.c goes on with
+ * bulk operations and queries. */
 #include "dps/json.h"
 #include "dps/registration.h"
 #include "dps/service_parts.h"
@@ -719,8 +720,8 @@ static int s02_queries(void)
     return 0;
 }
 
-/* Read all pages of at most size items. Every enrollment comes once and in order. Returns the number of pages, 0 if that
- * does not hold. */
+/* Read all pages of at most size items. Every enrollment comes once and in order. Returns the number of pages,
+ * 0 if that does not hold. */
 static unsigned read_all(unsigned size, unsigned expected)
 {
     char header[1024] = "", last[160] = "";

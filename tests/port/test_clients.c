@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Each of Microsoft's clients as the service meets it: the requests are written as that client writes them, the answers
- * are read with that client's demands. The device is software with known private keys: its EK and SRK claim to be a TPM's,
- * which only EK certificates could tell apart. Which client does what is written in spec-notes.md, "Clients". */
+/* Each of Microsoft's clients as the service meets it: the requests are written as that client writes them, the
+ * answers are read with that client's demands. The device is software with known private keys: its EK and SRK
+ * claim to be a TPM's, which only EK certificates could tell apart. Which client does what is written in
+ * spec-notes.md, "Clients". */
 #include "dps/activation.h"
 #include "dps/json.h"
 #include "dps/sas.h"
@@ -19,7 +20,7 @@
 
 static struct flow f;
 
-/* ---- The software device ----------------------------------------------------------------------------------------------- */
+/* ---- The software device ----------------------------------------------------------------------------------------- */
 
 static struct crypto_rsa_private ek_private, srk_private;
 static uint8_t ek_storage[5 * 256 + 64], srk_storage[5 * 256 + 64];
@@ -62,7 +63,7 @@ static int open_key(struct span json, uint8_t key[DPS_KEY_SIZE])
     return 0;
 }
 
-/* ---- How clients write ---------------------------------------------------------------------------------------------------- */
+/* ---- How clients write ------------------------------------------------------------------------------------------- */
 
 /* A way to percent-encode: which characters stay, besides letters and digits. */
 struct encoding {
@@ -206,7 +207,7 @@ static void ask(const struct client *c, const char *method, const char *tail, st
     flow_ask(&f, request, w.error == 0 ? w.len : 0);
 }
 
-/* ---- How clients read --------------------------------------------------------------------------------------------------------- */
+/* ---- How clients read -------------------------------------------------------------------------------------------- */
 
 static struct span member(struct span object, const char *name)
 {
@@ -246,7 +247,8 @@ static int check_form(unsigned status)
     return 0;
 }
 
-/* c tells a challenge from an error by the missing "status" and wants keyName; the others want authenticationKey alone. */
+/* c tells a challenge from an error by the missing "status" and wants keyName; the others want
+ * authenticationKey alone. */
 static int read_challenge(void)
 {
     CHECK(check_form(401) == 0);
@@ -323,7 +325,7 @@ static int read_error(unsigned status, unsigned code)
     return 0;
 }
 
-/* ---- A conversation --------------------------------------------------------------------------------------------------------------- */
+/* ---- A conversation ---------------------------------------------------------------------------------------------- */
 
 static void sign_registration(const struct client *c)
 {
@@ -427,7 +429,7 @@ static int whole_conversation(const struct client *c)
     return 0;
 }
 
-/* ---- The clients ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- The clients ------------------------------------------------------------------------------------------------- */
 
 #define JSON_HEADERS "Accept: application/json\r\nContent-Type: application/json; charset=utf-8\r\n"
 #define AGAIN NULL
@@ -571,7 +573,7 @@ static int iis_whole(void)
     return whole_conversation(&client_iis);
 }
 
-/* ---- One quirk at a time ------------------------------------------------------------------------------------------------------------------ */
+/* ---- One quirk at a time ----------------------------------------------------------------------------------------- */
 
 static int c_lower_case_hex(void)
 {
@@ -818,7 +820,7 @@ static int every_refusal_has_one_form(void)
     return 0;
 }
 
-/* ---- Lookup -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lookup ------------------------------------------------------------------------------------------------------ */
 
 /* The command line tool sends {"registrationId":...}; the swagger allows an empty body. */
 static int cli_looks_up(void)
@@ -874,7 +876,7 @@ static int lookup_is_for_the_token_that_made_it(void)
     return 0;
 }
 
-/* ---- The hub -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- The hub ----------------------------------------------------------------------------------------------------- */
 
 static int node_hub_headers_and_chunks(void)
 {

@@ -25,7 +25,7 @@ static int nothing_is_left(void)
     return 0;
 }
 
-/* ---- The right path ------------------------------------------------------------------------------------------------ */
+/* ---- The right path ---------------------------------------------------------------------------------------------- */
 
 static int s01_to_s10_register(void)
 {
@@ -197,7 +197,7 @@ static int engine_may_be_copied(void)
     return 0;
 }
 
-/* ---- Ownership -------------------------------------------------------------------------------------------------------- */
+/* ---- Ownership --------------------------------------------------------------------------------------------------- */
 
 static int s03_owner_sets_authorizations(void)
 {
@@ -284,7 +284,7 @@ static int s07_cleared_between_challenge_and_answer(void)
     return 0;
 }
 
-/* ---- What the service refuses -------------------------------------------------------------------------------------------- */
+/* ---- What the service refuses ------------------------------------------------------------------------------------ */
 
 static int refused(enum dps_refusal why, unsigned status)
 {
@@ -561,7 +561,7 @@ static int s08_second_request_without_keys(void)
     return 0;
 }
 
-/* ---- What the device survives ---------------------------------------------------------------------------------------------- */
+/* ---- What the device survives ------------------------------------------------------------------------------------ */
 
 /* The at-th response of the TPM is cut to counter bytes. */
 static void truncate_response(struct flow *g, uint8_t *response, size_t *len)

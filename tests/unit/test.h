@@ -15,10 +15,10 @@ struct test {
 int test_run(const struct test *tests, size_t count);
 
 /* In a test function: leave with the line number when the condition does not hold. */
-#define CHECK(condition)                                                                                          \
-    do {                                                                                                          \
-        if (!(condition))                                                                                         \
-            return __LINE__;                                                                                      \
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            return __LINE__;                                                                                 \
     } while (0)
 
 #endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/csv.h"
+#include "tests/unit/test.h"
+#include <string.h>
+
+/* A line's fields, joined with '|'; or the reason why there are none. */
+static const char *fields(const char *line)
+{
+    static char joined[512];
+    uint8_t copy[256];
+    struct posix_csv record;
+    const char *why = "no reason";
+    size_t len = strlen(line);
+    memcpy(copy, line, len);
+    if (posix_csv_read(copy, len, &record, &why) != 0)
+        return why;
+    joined[0] = 0;
+    for (size_t i = 0; i < record.count; i++) {
+        if (i > 0)
+            strcat(joined, "|");
+        strncat(joined, (const char *)record.fields[i].p, record.fields[i].len);
+    }
+    return joined;
+}
+
+static int csv_good(void)
+{
+    static const char *const lines[][2] = {
+        {"", ""},
+        {"a", "a"},
+        {"a,b", "a|b"},
+        {",", "|"},
+        {",,", "||"},
+        {"a,", "a|"},
+        {"a\r", "a"},
+        {"a,\r", "a|"},
+        {"\"a\"", "a"},
+        {"\"\"", ""},
+        {"\"\",\"\"", "|"},
+        {"\"a,b\",c", "a,b|c"},
+        {"\"a\"\"b\"", "a\"b"},
+        {"\"\"\"\"", "\""},
+        {"\"\"\"a\"\"\",x", "\"a\"|x"},
+        {"\"a\"\r", "a"},
+        {" a , b ", " a | b "},
+        {"a\tb", "a\tb"},
+        {"\xC3\xA4,\xE2\x82\xAC", "\xC3\xA4|\xE2\x82\xAC"},
+        {"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16", "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (strcmp(fields(lines[i][0]), lines[i][1]) != 0)
+            printf("# %s: %s\n", lines[i][0], fields(lines[i][0]));
+        CHECK(strcmp(fields(lines[i][0]), lines[i][1]) == 0);
+    }
+    return 0;
+}
+
+static int csv_bad(void)
+{
+    static const char *const lines[][2] = {
+        {"\"", "does not end"},
+        {"\"a", "does not end"},
+        {"a,\"b", "does not end"},
+        {"\"a\"\"", "does not end"},
+        {"\"a\" ", "behind a closing quote"},
+        {"\"a\"b", "behind a closing quote"},
+        {"\"a\"b\"", "behind a closing quote"},
+        {"a\"b", "quote inside"},
+        {"a\"", "quote inside"},
+        {" \"a\"", "quote inside"},
+        {"a\rb", "control"},
+        {"a\r\r", "control"},
+        {"a\nb", "control"},
+        {"\x01", "control"},
+        {"a\x7F", "control"},
+        {"\xFF", "UTF-8"},
+        {"\xC3", "UTF-8"},
+        {"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,", "too many"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        CHECK(strstr(fields(lines[i][0]), lines[i][1]) != NULL);
+    uint8_t zero[3] = {'a', 0, 'b'};
+    struct posix_csv record;
+    const char *why;
+    CHECK(posix_csv_read(zero, sizeof zero, &record, &why) == DPS_E_FORMAT);
+    return 0;
+}
+
+/* Every line of a few significant characters: it is read or refused, never past its end, and what is written
+ * is read as what it was. */
+static int csv_all_short(void)
+{
+    static const char letters[] = "a\",\r";
+    for (unsigned n = 0; n < 4096; n++) {
+        for (size_t len = 0; len <= 6; len++) {
+            uint8_t line[6], written[64];
+            struct posix_csv record, again;
+            const char *why;
+            unsigned rest = n;
+            for (size_t i = 0; i < len; i++, rest /= 4)
+                line[i] = (uint8_t)letters[rest % 4];
+            if (posix_csv_read(line, len, &record, &why) != 0)
+                continue;
+            FILE *out = fmemopen(written, sizeof written, "w");
+            CHECK(out != NULL && record.count > 0);
+            for (size_t i = 0; i < record.count; i++) {
+                if (i > 0)
+                    fputc(',', out);
+                posix_csv_write(out, record.fields[i]);
+            }
+            size_t size = (size_t)ftell(out);
+            CHECK(fclose(out) == 0);
+            CHECK(posix_csv_read(written, size, &again, &why) == 0 && again.count == record.count);
+            for (size_t i = 0; i < record.count; i++)
+                CHECK(span_equal(again.fields[i], record.fields[i]));
+        }
+    }
+    return 0;
+}
+
+static int csv_write_harmless(void)
+{
+    char text[64] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+    CHECK(out != NULL);
+    posix_csv_write(out, span_of("a\n\x1B[0m\x7F", 7));
+    fputc('|', out);
+    posix_csv_write(out, span_of("\xFFx", 2));
+    fputc('|', out);
+    posix_csv_write(out, span_of("\xC3\xA4", 2));
+    CHECK(fclose(out) == 0);
+    CHECK(strcmp(text, "a??[0m?|?x|\xC3\xA4") == 0);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        {"csv_good", csv_good},
+        {"csv_bad", csv_bad},
+        {"csv_all_short", csv_all_short},
+        {"csv_write_harmless", csv_write_harmless},
+    };
+    return test_run(tests, sizeof tests / sizeof tests[0]);
+}

@@ -319,7 +319,7 @@ static int read_error(unsigned status, unsigned code)
     CHECK(head_has(line));
     CHECK(read_text(member(root, "trackingId"), line, sizeof line) == 0);
     CHECK(strlen(line) == 36 && memcmp(line, f.answer.tracking_id, 36) == 0);
-    char header[64];
+    char header[96];
     snprintf(header, sizeof header, "\r\nx-ms-request-id: %s\r\n", line);
     CHECK(head_has(header));
     return 0;

@@ -10,7 +10,7 @@
 
 static struct flow f;
 
-/* ---- Hashed allocation, without a device ------------------------------------------------------------------------- */
+/* ---- Hashed allocation, without a device ------------------------------------------------------------- */
 
 #define IDS 10000
 
@@ -35,7 +35,8 @@ static size_t hub_of(const struct dps_enrollment *e, unsigned i)
     return dps_allocate(&config, e, span_of_text(id), &index) == DPS_ACCEPTED ? index : config.hub_count;
 }
 
-/* Shares follow the weights within four standard deviations, which is at most 4 * sqrt(10 000 / 4) devices. */
+/* Shares follow the weights within four standard deviations, which is at most 4 * sqrt(10 000 / 4)
+ * devices. */
 static int hashed_by_weight(void)
 {
     static const uint16_t weights[][4] = {
@@ -149,7 +150,7 @@ static int static_takes_the_first(void)
     return 0;
 }
 
-/* ---- What an enrollment may say ---------------------------------------------------------------------------------- */
+/* ---- What an enrollment may say ---------------------------------------------------------------------- */
 
 /* A device with this TPM's EK, enrolled with `more`. */
 static int enroll(const char *more)
@@ -255,7 +256,7 @@ static int device_ids(void)
     return 0;
 }
 
-/* ---- Coming again ------------------------------------------------------------------------------------------------ */
+/* ---- Coming again ------------------------------------------------------------------------------------ */
 
 /* The device's record at a hub contains this text; null: it has no record there. */
 static bool hub_holds(const char *hub, const char *text)
@@ -355,8 +356,8 @@ static int never(void)
     return 0;
 }
 
-/* The device's record at the old hub has vanished or is damaged: it is served in the first case, in the second somebody
- * has to look. */
+/* The device's record at the old hub has vanished or is damaged: it is served in the first case, in the
+ * second somebody has to look. */
 static int old_record_is_gone_or_damaged(void)
 {
     static const char damaged[] = "{\"twin\":1,\"twin\":2}";
@@ -380,7 +381,7 @@ static int old_record_is_gone_or_damaged(void)
     return 0;
 }
 
-/* ---- Clients of before reprovisioning ---------------------------------------------------------------------------- */
+/* ---- Clients of before reprovisioning ---------------------------------------------------------------- */
 
 /* Our engine in the role of an old client: the version in its requests is replaced on the way. The loop is
  * flow_run's. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Each of Microsoft's clients as the service meets it: the requests are written as that client writes them, the
- * answers are read with that client's demands. The device is software with known private keys: its EK and SRK
- * claim to be a TPM's, which only EK certificates could tell apart. Which client does what is written in
- * spec-notes.md, "Clients". */
+/* Each of Microsoft's clients as the service meets it: the requests are written as that client writes
+ * them, the answers are read with that client's demands. The device is software with known private keys:
+ * its EK and SRK claim to be a TPM's, which only EK certificates could tell apart. Which client does
+ * what is written in spec-notes.md, "Clients". */
 #include "dps/activation.h"
 #include "dps/json.h"
 #include "dps/sas.h"
@@ -20,7 +20,7 @@
 
 static struct flow f;
 
-/* ---- The software device ----------------------------------------------------------------------------------------- */
+/* ---- The software device ----------------------------------------------------------------------------- */
 
 static struct crypto_rsa_private ek_private, srk_private;
 static uint8_t ek_storage[5 * 256 + 64], srk_storage[5 * 256 + 64];
@@ -63,7 +63,7 @@ static int open_key(struct span json, uint8_t key[DPS_KEY_SIZE])
     return 0;
 }
 
-/* ---- How clients write ------------------------------------------------------------------------------------------- */
+/* ---- How clients write ------------------------------------------------------------------------------- */
 
 /* A way to percent-encode: which characters stay, besides letters and digits. */
 struct encoding {
@@ -207,7 +207,7 @@ static void ask(const struct client *c, const char *method, const char *tail, st
     flow_ask(&f, request, w.error == 0 ? w.len : 0);
 }
 
-/* ---- How clients read -------------------------------------------------------------------------------------------- */
+/* ---- How clients read -------------------------------------------------------------------------------- */
 
 static struct span member(struct span object, const char *name)
 {
@@ -228,7 +228,8 @@ static bool head_has(const char *line)
     return end != NULL && at != NULL && at < end;
 }
 
-/* What every client relies on, whatever the answer says: JSON of a known length, and a connection that stays. */
+/* What every client relies on, whatever the answer says: JSON of a known length, and a connection that
+ * stays. */
 static int check_form(unsigned status)
 {
     char line[64];
@@ -258,8 +259,8 @@ static int read_challenge(void)
     return open_key(member(answer_json(), "authenticationKey"), held.key);
 }
 
-/* cs and iis take 202 only; iis and java read registrationState, which must name the device and a status; node puts the
- * operationId into a path as it is. */
+/* cs and iis take 202 only; iis and java read registrationState, which must name the device and a
+ * status; node puts the operationId into a path as it is. */
 static int read_assigning(void)
 {
     const char *plain = "0123456789abcdefghijklmnopqrstuvwxyz.-";
@@ -325,7 +326,7 @@ static int read_error(unsigned status, unsigned code)
     return 0;
 }
 
-/* ---- A conversation ---------------------------------------------------------------------------------------------- */
+/* ---- A conversation ---------------------------------------------------------------------------------- */
 
 static void sign_registration(const struct client *c)
 {
@@ -429,7 +430,7 @@ static int whole_conversation(const struct client *c)
     return 0;
 }
 
-/* ---- The clients ------------------------------------------------------------------------------------------------- */
+/* ---- The clients ------------------------------------------------------------------------------------- */
 
 #define JSON_HEADERS "Accept: application/json\r\nContent-Type: application/json; charset=utf-8\r\n"
 #define AGAIN NULL
@@ -529,7 +530,8 @@ static const struct client client_java = {
     .poll_body = "",
 };
 
-/* It makes one token of 30 seconds, and its first poll comes five seconds later, on a slow line later still. */
+/* It makes one token of 30 seconds, and its first poll comes five seconds later, on a slow line later
+ * still. */
 static const struct client client_iis = {
     .directory = "client-iis",
     .api_version = "2021-06-01",
@@ -573,7 +575,7 @@ static int iis_whole(void)
     return whole_conversation(&client_iis);
 }
 
-/* ---- One quirk at a time ----------------------------------------------------------------------------------------- */
+/* ---- One quirk at a time ----------------------------------------------------------------------------- */
 
 static int c_lower_case_hex(void)
 {
@@ -820,7 +822,7 @@ static int every_refusal_has_one_form(void)
     return 0;
 }
 
-/* ---- Lookup ------------------------------------------------------------------------------------------------------ */
+/* ---- Lookup ------------------------------------------------------------------------------------------ */
 
 /* The command line tool sends {"registrationId":...}; the swagger allows an empty body. */
 static int cli_looks_up(void)
@@ -876,7 +878,7 @@ static int lookup_is_for_the_token_that_made_it(void)
     return 0;
 }
 
-/* ---- The hub ----------------------------------------------------------------------------------------------------- */
+/* ---- The hub ----------------------------------------------------------------------------------------- */
 
 static int node_hub_headers_and_chunks(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Our device against what the real service is known to answer: the captures that are quoted in Microsoft's own sources and
- * documents, its errors, its old versions, and its bad days. The double in between passes a request on to our service and
- * puts the answer into the real one's words, or answers from a script; the TPM is libtpms, the clock is virtual. */
+/* Our device against what the real service is known to answer: the captures that are quoted in
+ * Microsoft's own sources and documents, its errors, its old versions, and its bad days. The double in
+ * between passes a request on to our service and puts the answer into the real one's words, or answers
+ * from a script; the TPM is libtpms, the clock is virtual. */
 #include "dps/json.h"
 #include "dps/record.h"
 #include "dps/text.h"
@@ -13,9 +14,10 @@
 
 static struct flow f;
 
-/* ---- The double ------------------------------------------------------------------------------------------------------- */
+/* ---- The double -------------------------------------------------------------------------------------- */
 
-/* What one request is answered with: this, in the form of a capture; or these bytes; or nothing and a closed connection. */
+/* What one request is answered with: this, in the form of a capture; or these bytes; or nothing and a
+ * closed connection. */
 struct reply {
     unsigned status;
     const char *headers;
@@ -287,11 +289,12 @@ static bool was_sent(unsigned request, const char *text)
     return strstr((const char *)real.sent[request], text) != NULL;
 }
 
-/* ---- The captures --------------------------------------------------------------------------------------------------------- */
+/* ---- The captures ------------------------------------------------------------------------------------ */
 
 #define OPERATION "5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550"
 
-/* [capture of 9 May 2017] The 401 is chunked, and the first chunk of 0x400 ends in the middle of the base64. */
+/* [capture of 9 May 2017] The 401 is chunked, and the first chunk of 0x400 ends in the middle of the
+ * base64. */
 static int challenge_in_chunks(void)
 {
     static const size_t splits[] = {0, 1, 7, 256, 1024, 1031};
@@ -306,7 +309,8 @@ static int challenge_in_chunks(void)
     return 0;
 }
 
-/* [docs, 2019] "Retry-After: 3", operationId with dots and dashes, and no registrationState while assigning. */
+/* [docs, 2019] "Retry-After: 3", operationId with dots and dashes, and no registrationState while
+ * assigning. */
 static int assigning_for_a_while(void)
 {
     static const struct reply still = {202, "Retry-After: 3\r\n",
@@ -351,7 +355,8 @@ static int never_assigned(void)
     return 0;
 }
 
-/* The names of 2017, unencryptedAuthenticationKey filled as its preview did, statuses in odd cases, members that will come. */
+/* The names of 2017, unencryptedAuthenticationKey filled as its preview did, statuses in odd cases,
+ * members that will come. */
 static int old_and_new_words(void)
 {
     static const struct edit edits[][4] = {
@@ -427,7 +432,7 @@ static int names_of_keys(void)
     return 0;
 }
 
-/* ---- Framing and connections ----------------------------------------------------------------------------------------------- */
+/* ---- Framing and connections ------------------------------------------------------------------------- */
 
 static int other_framings(void)
 {
@@ -467,7 +472,8 @@ static int interim_answers(void)
     return 0;
 }
 
-/* A connection that was kept open and has died meanwhile is made anew, once; a new one that dies at once is an error. */
+/* A connection that was kept open and has died meanwhile is made anew, once; a new one that dies at once
+ * is an error. */
 static int closed_between_requests(void)
 {
     static const struct reply gone = {.closes = true};
@@ -487,7 +493,8 @@ static int closed_between_requests(void)
     return 0;
 }
 
-/* The connection dies while the second request is going out: the driver forgets it, and the whole request goes again. */
+/* The connection dies while the second request is going out: the driver forgets it, and the whole
+ * request goes again. */
 static int closed_within_a_request(void)
 {
     CHECK(flow_open(&f, "half-sent", true) == 0);
@@ -532,7 +539,7 @@ static int answers_that_are_none(void)
     return 0;
 }
 
-/* ---- Refusals ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Refusals ---------------------------------------------------------------------------------------- */
 
 #define ERROR_JSON(code, text)                                                                               \
     "{\"errorCode\":" code ",\"trackingId\":\"12a4aa4c-cbbf-4b2e-b4c1-a1a2a3a4a5a6\",\"message\":\"" text    \
@@ -577,8 +584,8 @@ static int error_json(void)
     return 0;
 }
 
-/* Redirects are not followed: whoever may send us elsewhere must first be in our configuration. Nor is a success that cannot
- * be one taken for it. */
+/* Redirects are not followed: whoever may send us elsewhere must first be in our configuration. Nor is a
+ * success that cannot be one taken for it. */
 static int redirects_and_false_success(void)
 {
     static const struct reply moved = {307, "Location: https://elsewhere.example/\r\n", "", NULL, false};
@@ -705,7 +712,8 @@ static int answers_that_lack_something(void)
     return 0;
 }
 
-/* The sixth structure of a blob is the only one whose size the flow leaves open; the fifth has one of a known size. */
+/* The sixth structure of a blob is the only one whose size the flow leaves open; the fifth has one of a
+ * known size. */
 static int blob_with_a_large_public_area(void)
 {
     CHECK(flow_open(&f, "large-public", true) == 0);
@@ -716,7 +724,7 @@ static int blob_with_a_large_public_area(void)
     return 0;
 }
 
-/* ---- Waiting -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting ----------------------------------------------------------------------------------------- */
 
 static const struct reply throttled = {429, "", ERROR_JSON("429001", "Throttled"), NULL, false};
 static const struct reply throttled_7 = {429, "Retry-After: 7\r\n", "", NULL, false};
@@ -818,7 +826,7 @@ static int odd_retry_after(void)
     return 0;
 }
 
-/* ---- The hub ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- The hub ----------------------------------------------------------------------------------------- */
 
 static int send_with(const struct reply *r)
 {
@@ -859,7 +867,7 @@ static int hub_answers(void)
     return 0;
 }
 
-/* ---- What the device sends ------------------------------------------------------------------------------------------------------------ */
+/* ---- What the device sends --------------------------------------------------------------------------- */
 
 static int requests_of_the_device(void)
 {
@@ -956,9 +964,10 @@ static int no_time_at_all(void)
     return 0;
 }
 
-/* ---- The TPM's answers, where they decide --------------------------------------------------------------------------------------------- */
+/* ---- The TPM's answers, where they decide ------------------------------------------------------------ */
 
-/* The at-th response is a good one with one TPM2B of counter bytes, for a command with forged_auths authorizations. */
+/* The at-th response is a good one with one TPM2B of counter bytes, for a command with forged_auths
+ * authorizations. */
 static size_t forged_auths;
 static void forge_2b(struct flow *g, uint8_t *response, size_t *len)
 {
@@ -1013,8 +1022,9 @@ static void flip_bit(struct flow *g, uint8_t *response, size_t *len)
     }
 }
 
-/* A persistent key that is not ours is left alone, and ours is made beside it; a new one that is not what was asked for is an
- * error. Offsets: the lowest byte of objectAttributes in the responses of ReadPublic and CreatePrimary. */
+/* A persistent key that is not ours is left alone, and ours is made beside it; a new one that is not
+ * what was asked for is an error. Offsets: the lowest byte of objectAttributes in the responses of
+ * ReadPublic and CreatePrimary. */
 static int keys_that_are_not_ours(void)
 {
     enum { READ_PUBLIC = 10 + 2 + 4 + 3, CREATED = 10 + 4 + 4 + 2 + 4 + 3 };
@@ -1181,7 +1191,7 @@ static int records_of_others(void)
     return 0;
 }
 
-/* ---- The engine's own promises ------------------------------------------------------------------------------------------------------------- */
+/* ---- The engine's own promises ----------------------------------------------------------------------- */
 
 /* What was not wanted changes nothing. */
 static int out_of_turn(void)
@@ -1235,7 +1245,8 @@ static int out_of_turn(void)
     return 0;
 }
 
-/* The driver gives up at every possible moment: the first error stays, and the TPM is cleaned up while it is there. */
+/* The driver gives up at every possible moment: the first error stays, and the TPM is cleaned up while
+ * it is there. */
 static int driver_gives_up(void)
 {
     CHECK(flow_open(&f, "gives-up-everywhere", false) == 0);

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""dps-device behind an HTTP proxy: everything goes through CONNECT, and what the proxy says reaches the user.
+
+    python3 tests/e2e/proxy_test.py BUILD_DIR
+
+TAP on standard output; needs the standard library and openssl."""
+
+import socket
+import sys
+import threading
+
+from flow_test import HUBS, Bench, Device, Programs, run_tap
+from server_harness import PATIENCE, check, same
+
+NETWORK = 4  # the exit code of a network that fails
+USAGE = 2
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n"
+
+
+class Proxy:
+    """Answers CONNECT with `answer`, sent in pieces of `piece` bytes, and opens the tunnel if that says 2xx. Only it knows
+    where names lead. cut_after: so many tunnels are cut when the first answer has come through, before the next request."""
+
+    def __init__(self, names, answer=ESTABLISHED + b"\r\n", piece=None, cut_after=0):
+        self.names, self.answer, self.piece, self.cut_after = names, answer, piece or len(answer), cut_after
+        self.requests, self.from_device, self.errors = [], [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client:
+            client.settimeout(PATIENCE)
+            try:
+                self.tunnel(client)
+            except OSError as error:
+                self.errors.append(error)
+
+    def tunnel(self, client):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = client.recv(1)  # what follows belongs to the tunnel
+            if not byte:
+                return
+            head += byte
+        self.requests.append(head.decode())
+        cut = len(self.requests) <= self.cut_after
+        for at in range(0, len(self.answer), self.piece):
+            client.sendall(self.answer[at:at + self.piece])
+        target = head.split(b" ")[1].decode()
+        final = self.answer[self.answer.rfind(b"HTTP/1."):]
+        if final[8:10] != b" 2" or target not in self.names:
+            return
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with socket.create_connection(("127.0.0.1", self.names[target]), PATIENCE) as server:
+            stop = threading.Event()
+            backward = threading.Thread(target=self.backward, args=(server, client, cut, stop), daemon=True)
+            backward.start()
+            self.forward(client, server, stop)
+            backward.join(PATIENCE)
+
+    def forward(self, client, server, stop):
+        try:
+            while data := client.recv(4096):
+                self.from_device.append(data)
+                if not stop.is_set():
+                    server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other direction has cut it
+
+    @staticmethod
+    def backward(server, client, cut, stop):
+        """Records are counted: application data (23) is the first answer, behind the handshake."""
+        data = b""
+        try:
+            while got := server.recv(4096):
+                data += got
+                while len(data) >= 5 and len(data) >= 5 + int.from_bytes(data[3:5], "big"):
+                    if cut and data[0] == 23:
+                        stop.set()  # nothing more reaches the service: the next request is not half done
+                        server.settimeout(0.2)
+                    data = data[5 + int.from_bytes(data[3:5], "big"):]
+                client.sendall(got)
+        except OSError:
+            pass
+        try:
+            client.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+class Lab:
+    def __init__(self):
+        self.bench, self.device = Bench(), Device("libtpms")
+        self.bench.enroll(self.device, "behind")
+        port = self.bench.service.tls_port
+        self.service = f"localhost:{port}"
+        self.names = {self.service: port, **{f"{hub}:443": port for hub in HUBS}}
+
+    def register(self, proxy, **expected):
+        return self.bench.register(self.device, "behind", "--proxy", proxy if isinstance(proxy, str) else proxy.url,
+                                   **expected)
+
+
+def register_and_send(lab):
+    """register and send, to names that only the proxy knows; it sees nothing but TLS"""
+    with Proxy(lab.names) as proxy:
+        lab.register(proxy)
+        same(proxy.requests, [f"CONNECT {lab.service} HTTP/1.1\r\nHost: {lab.service}\r\n\r\n"], "requests")
+        sent = b"".join(proxy.from_device)
+        check(sent[0] == 22 and b"registrations" not in sent and b"Shared" not in sent, "the tunnel carries TLS")
+        hub = lab.bench.table("registrations")["behind"]["assignedHub"]
+        lab.device.run("send", "--state", lab.device.path("state"), "--ca", lab.bench.path("ca.pem"), "--proxy", proxy.url,
+                       "--message", "x")
+        same(proxy.requests[1:], [f"CONNECT {hub}:443 HTTP/1.1\r\nHost: {hub}:443\r\n\r\n"], "requests")
+        same(proxy.errors, [], "errors of the proxy")
+
+
+def odd_success(lab):
+    """other ways to say yes: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
+    for answer in (b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 299 \r\nVia: 1.1 p\r\nContent-Length: 7\r\n\r\n",
+                   ESTABLISHED + b"Transfer-Encoding: chunked\r\nProxy-Agent: x\r\n\r\n",
+                   b"HTTP/1.1 100 Continue\r\n\r\n" + ESTABLISHED + b"\r\n"):
+        with Proxy(lab.names, answer, piece=1) as proxy:
+            lab.register(proxy)
+
+
+def refusals(lab):
+    """the proxy says no: its status is told, and nothing changes"""
+    before = lab.bench.dump()
+    for status in (407, 403, 502, 302):
+        answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nno" % status
+        with Proxy(lab.names, answer) as proxy:
+            lab.register(proxy, status=NETWORK, says=(f"the proxy answered {status}", proxy.url))
+    same(lab.bench.dump(), before, "the store")
+
+
+def no_proxy_at_all(lab):
+    """something that is no proxy, hangs up, or is not there"""
+    for answer in (b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\0" * 5000):
+        with Proxy(lab.names, answer) as proxy:
+            lab.register(proxy, status=NETWORK, says=proxy.url)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = "http://127.0.0.1:%d" % taken.getsockname()[1]
+    lab.register(url, status=NETWORK, says=url)
+
+
+def nowhere(lab):
+    """a proxy that says yes and has no way there"""
+    with Proxy({}) as proxy:
+        lab.register(proxy, status=NETWORK)
+
+
+def cut_tunnel(lab):
+    """a tunnel that is cut between two requests is made again, once"""
+    with Proxy(lab.names, cut_after=1) as proxy:
+        lab.register(proxy)
+        same(len(proxy.requests), 2, "tunnels")
+
+
+def wrong_option(lab):
+    """--proxy takes http:// and nothing else"""
+    for url in ("https://127.0.0.1:1", "127.0.0.1:1", "socks5://127.0.0.1:1"):
+        lab.register(url, status=USAGE, says="--proxy takes http://HOST:PORT")
+
+
+def main():
+    tests = (register_and_send, odd_success, refusals, no_proxy_at_all, nowhere, cut_tunnel, wrong_option)
+    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "proxy-test-"):
+        lab = []
+
+        def shared():
+            if not lab:
+                lab.append(Lab())
+            return lab[0]
+
+        return run_tap([(test.__doc__, lambda test=test: test(shared())) for test in tests])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -36,6 +36,7 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
     [DPS_REFUSED_TOKEN_EXPIRED] = {401, 401006, "The token has expired."},
     [DPS_REFUSED_TOKEN_SIGNATURE] =
         {401, 401002, "Unauthorized: the token is not signed with the key of a current challenge."},
+    [DPS_REFUSED_TOKEN_REPLAYED] = {401, 401007, "The token's challenge was already answered: begin anew."},
     [DPS_REFUSED_OPERATION] = {404, 404203, "No such operation of this registration."},
     [DPS_REFUSED_CONCURRENT] = {409, 409203,
                                 "Precondition failed: this device was registered at the same moment."},

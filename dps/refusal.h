@@ -28,6 +28,7 @@ enum dps_refusal {
     DPS_REFUSED_TOKEN_AUDIENCE,
     DPS_REFUSED_TOKEN_EXPIRED,
     DPS_REFUSED_TOKEN_SIGNATURE, /* not signed with a nonce that is still good */
+    DPS_REFUSED_TOKEN_REPLAYED,  /* signed with the nonce of the registration before */
     DPS_REFUSED_OPERATION,       /* no such operation of this device */
     DPS_REFUSED_CONCURRENT,      /* somebody registered this device at the same moment */
     DPS_REFUSED_DEVICE_ID_TAKEN,

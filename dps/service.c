@@ -39,8 +39,7 @@ static enum dps_refusal check_ek(struct registering *r);
 static enum dps_refusal check_srk(struct registering *r);
 static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a);
 static enum dps_refusal challenge(struct dps_service *s, const struct registering *r, struct dps_answer *a);
-static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation,
-                                    uint64_t grace);
+static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation);
 static enum dps_refusal assign(struct dps_service *s, struct registering *r, struct dps_answer *a);
 static enum dps_refusal operation_status(struct dps_service *s, struct registering *r, struct span operation,
                                          struct dps_answer *a);
@@ -87,7 +86,7 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
     }
 
     /* Step 9: the token is signed with a nonce that only this EK and this SRK together could open. */
-    no = check_token(s, r, r->registration.generation, 0);
+    no = check_token(s, r, r->registration.generation);
     return no != DPS_ACCEPTED ? no : assign(s, r, a);
 }
 
@@ -376,22 +375,28 @@ static bool signed_with_nonce(const struct dps_service *s, struct registering *r
     return found;
 }
 
-/* A bad token gets an error, never a new challenge: clients would go round in circles.
- *   grace  seconds that the token may be used beyond its expiry, besides clock skew */
-static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation,
-                                    uint64_t grace)
+/* A nonce is good in its own window and in the next one. */
+static bool signed_with_current_nonce(const struct dps_service *s, struct registering *r, uint64_t generation)
 {
     const uint64_t window = s->now / WINDOW_SECONDS;
+    return signed_with_nonce(s, r, generation, window) || signed_with_nonce(s, r, generation, window - 1);
+}
+
+/* A bad token gets an error, never a new challenge: clients would go round in circles. */
+static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation)
+{
     if (!audience_is_right(s, r)) {
         return DPS_REFUSED_TOKEN_AUDIENCE;
     }
-    if (r->token.expiry + CLOCK_SKEW + grace < s->now) {
+    if (r->token.expiry + CLOCK_SKEW < s->now) {
         return DPS_REFUSED_TOKEN_EXPIRED;
     }
-    if (!signed_with_nonce(s, r, generation, window) && !signed_with_nonce(s, r, generation, window - 1)) {
-        return DPS_REFUSED_TOKEN_SIGNATURE;
+    if (signed_with_current_nonce(s, r, generation)) {
+        return DPS_ACCEPTED;
     }
-    return DPS_ACCEPTED;
+    /* It helps a device whose first answer was lost, and nobody else, to hear that its nonce has done its work. */
+    return generation > 0 && signed_with_current_nonce(s, r, generation - 1) ? DPS_REFUSED_TOKEN_REPLAYED
+                                                                             : DPS_REFUSED_TOKEN_SIGNATURE;
 }
 
 /* ---- Step 9: the assignment ---------------------------------------------------------------------------- */

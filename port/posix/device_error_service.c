@@ -20,6 +20,7 @@ static const struct {
     {401002, "register again; if it repeats, the service no longer knows the challenge: is its clock or "
              "secret shared by "
              "all its nodes?"},
+    {401007, "register again: the answer to an earlier request with this token was lost"},
     {401006, "set this system's clock: the token was already over when it arrived"},
     {403201, "ask whoever enrolled this device to enable it (dps-admin or the portal)"},
     {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name "

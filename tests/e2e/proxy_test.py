@@ -18,8 +18,9 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n"
 
 
 class Proxy:
-    """Answers CONNECT with `answer`, sent in pieces of `piece` bytes, and opens the tunnel if that says 2xx. Only it knows
-    where names lead. cut_after: so many tunnels are cut when the first answer has come through, before the next request."""
+    """Answers CONNECT with `answer`, sent in pieces of `piece` bytes, and opens the tunnel if that says 2xx. Only
+    it knows where names lead. cut_after: so many tunnels are cut when the first answer has come through, before
+    the next request."""
 
     def __init__(self, names, answer=ESTABLISHED + b"\r\n", piece=None, cut_after=0):
         self.names, self.answer, self.piece, self.cut_after = names, answer, piece or len(answer), cut_after
@@ -125,8 +126,8 @@ def register_and_send(lab):
         sent = b"".join(proxy.from_device)
         check(sent[0] == 22 and b"registrations" not in sent and b"Shared" not in sent, "the tunnel carries TLS")
         hub = lab.bench.table("registrations")["behind"]["assignedHub"]
-        lab.device.run("send", "--state", lab.device.path("state"), "--ca", lab.bench.path("ca.pem"), "--proxy", proxy.url,
-                       "--message", "x")
+        lab.device.run("send", "--state", lab.device.path("state"), "--ca", lab.bench.path("ca.pem"),
+                       "--proxy", proxy.url, "--message", "x")
         same(proxy.requests[1:], [f"CONNECT {hub}:443 HTTP/1.1\r\nHost: {hub}:443\r\n\r\n"], "requests")
         same(proxy.errors, [], "errors of the proxy")
 

@@ -423,7 +423,7 @@ static int s08_replayed_and_foreign_tokens(void)
 
     /* The same request once more: its nonce has done its work. */
     flow_ask(&f, signed_request, len);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE && f.answer.error_code == 401002);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED && f.answer.error_code == 401007);
 
     /* Much later the nonce is dead as well as the token. */
     f.now += 4 * 3600;
@@ -493,7 +493,7 @@ static int s09_a_nonce_succeeds_once(void)
     flow_ask(&f, first, out.len);
     CHECK(f.answer.status == 202);
     CHECK(flow_finish(&f) == DPS_E_HTTP); /* the engine's own copy comes second */
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED);
     flow_close(&f);
     return 0;
 }
@@ -749,7 +749,7 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
     CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, span_of_text("device-1"),
                               tpm2_written(&w), version, &version) == 0);
     flow_ask(&f, signed_request, len);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED);
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.substatus, "initialAssignment") == 0);
     CHECK(dps_load_registration(&f.service, span_of_text("device-1"), &r, &version) == DPS_ACCEPTED);

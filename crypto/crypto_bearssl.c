@@ -37,16 +37,18 @@ static const uint8_t *bytes_of(struct span s)
 void crypto_wipe(void *p, size_t len)
 {
     volatile uint8_t *bytes = p;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         bytes[i] = 0;
+    }
 }
 
 bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     /* volatile: the compiler must not see that one difference decides the result. */
     volatile uint8_t difference = 0;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         difference = (uint8_t)(difference | (a[i] ^ b[i]));
+    }
     return difference == 0;
 }
 
@@ -54,8 +56,9 @@ void crypto_sha256(const struct span *pieces, size_t count, uint8_t digest[CRYPT
 {
     br_sha256_context sha;
     br_sha256_init(&sha);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         br_sha256_update(&sha, bytes_of(pieces[i]), pieces[i].len);
+    }
     br_sha256_out(&sha, digest);
     crypto_wipe(&sha, sizeof sha);
 }
@@ -64,8 +67,9 @@ void crypto_sha384(const struct span *pieces, size_t count, uint8_t digest[CRYPT
 {
     br_sha384_context sha;
     br_sha384_init(&sha);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         br_sha384_update(&sha, bytes_of(pieces[i]), pieces[i].len);
+    }
     br_sha384_out(&sha, digest);
     crypto_wipe(&sha, sizeof sha);
 }
@@ -77,8 +81,9 @@ void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count
     br_hmac_context hmac;
     br_hmac_key_init(&prepared, &br_sha256_vtable, bytes_of(key), key.len);
     br_hmac_init(&hmac, &prepared, 0);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         br_hmac_update(&hmac, bytes_of(pieces[i]), pieces[i].len);
+    }
     br_hmac_out(&hmac, mac);
     crypto_wipe(&prepared, sizeof prepared);
     crypto_wipe(&hmac, sizeof hmac);
@@ -91,11 +96,13 @@ void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count
  * lanes of the 64-bit code empty. */
 static int aes_cfb(struct span key, uint8_t *data, size_t len, bool encrypt)
 {
-    if (key.len != 16 && key.len != 32)
+    if (key.len != 16 && key.len != 32) {
         return DPS_E_ALGORITHM;
+    }
     const br_block_cbcenc_class *aes = br_aes_x86ni_cbcenc_get_vtable();
-    if (aes == NULL)
+    if (aes == NULL) {
         aes = &br_aes_ct_cbcenc_vtable;
+    }
     br_aes_gen_cbcenc_keys schedule;
     aes->init(&schedule.vtable, key.p, key.len);
 
@@ -146,8 +153,9 @@ static size_t exponent_encode(uint32_t exponent, unsigned char out[4])
     size_t len = 0;
     for (unsigned shift = 32; shift > 0; shift -= 8) {
         uint32_t rest = exponent >> (shift - 8);
-        if (rest > 0)
+        if (rest > 0) {
             out[len++] = (unsigned char)(rest & 0xff);
+        }
     }
     return len;
 }
@@ -160,14 +168,18 @@ int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span lab
     const struct span n = key->modulus;
 
     memset(out, 0, n.len);
-    if (n.len > CRYPTO_RSA_MAX)
+    if (n.len > CRYPTO_RSA_MAX) {
         return DPS_E_LIMIT;
-    if (n.len < RSA_MODULUS_MIN || n.p[0] == 0 || (n.p[n.len - 1] & 1) == 0)
+    }
+    if (n.len < RSA_MODULUS_MIN || n.p[0] == 0 || (n.p[n.len - 1] & 1) == 0) {
         return DPS_E_ALGORITHM;
-    if (key->exponent < 3 || (key->exponent & 1) == 0)
+    }
+    if (key->exponent < 3 || (key->exponent & 1) == 0) {
         return DPS_E_ALGORITHM;
-    if (message.len > n.len - OAEP_OVERHEAD)
+    }
+    if (message.len > n.len - OAEP_OVERHEAD) {
         return DPS_E_LIMIT;
+    }
 
     unsigned char e[4];
     const br_rsa_public_key pk = {
@@ -187,8 +199,9 @@ int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span la
                             uint8_t *out, size_t capacity, size_t *out_len)
 {
     *out_len = 0;
-    if (cipher.len > CRYPTO_RSA_MAX || cipher.len != (key->modulus_bits + 7) / 8)
+    if (cipher.len > CRYPTO_RSA_MAX || cipher.len != (key->modulus_bits + 7) / 8) {
         return DPS_E_INTEGRITY;
+    }
 
     const br_rsa_private_key sk = {
         .n_bitlen = key->modulus_bits,
@@ -224,8 +237,9 @@ int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span la
 static bool number_copy(struct span *to, const unsigned char *p, size_t len, uint8_t *storage,
                         size_t capacity, size_t *used)
 {
-    if (len > capacity - *used)
+    if (len > capacity - *used) {
         return false;
+    }
     memcpy(storage + *used, p, len);
     *to = (struct span){storage + *used, len};
     *used += len;
@@ -305,18 +319,21 @@ void crypto_drbg_generate(struct crypto_drbg *d, uint8_t *out, size_t len)
  * its length is not in definite form of at most three bytes. */
 static size_t der_element_len(struct span der)
 {
-    if (der.len < 2)
+    if (der.len < 2) {
         return 0;
+    }
     size_t header = 2;
     size_t content = der.p[1];
     if (content >= 0x80) {
         size_t count = content & 0x7f;
-        if (count == 0 || count > 3 || der.len < 2 + count)
+        if (count == 0 || count > 3 || der.len < 2 + count) {
             return 0;
+        }
         header += count;
         content = 0;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             content = content << 8 | der.p[2 + i];
+        }
     }
     return content <= der.len - header ? header + content : 0;
 }
@@ -327,24 +344,29 @@ int crypto_certificate_rsa_public(struct span der, struct crypto_rsa_public *key
     memset(key, 0, sizeof *key);
     /* BearSSL refuses trailing bytes, so it is given the certificate alone. */
     size_t len = der_element_len(der);
-    if (len == 0)
+    if (len == 0) {
         return DPS_E_FORMAT;
+    }
 
     br_x509_decoder_context decoder;
     br_x509_decoder_init(&decoder, NULL, NULL);
     br_x509_decoder_push(&decoder, der.p, len);
     int error = br_x509_decoder_last_error(&decoder);
-    if (error != 0)
+    if (error != 0) {
         return error == BR_ERR_X509_UNSUPPORTED ? DPS_E_ALGORITHM : DPS_E_FORMAT;
+    }
     const br_x509_pkey *pkey = br_x509_decoder_get_pkey(&decoder);
-    if (pkey->key_type != BR_KEYTYPE_RSA || pkey->key.rsa.elen > 4)
+    if (pkey->key_type != BR_KEYTYPE_RSA || pkey->key.rsa.elen > 4) {
         return DPS_E_ALGORITHM;
-    if (pkey->key.rsa.nlen > capacity)
+    }
+    if (pkey->key.rsa.nlen > capacity) {
         return DPS_E_SPACE;
+    }
 
     memcpy(storage, pkey->key.rsa.n, pkey->key.rsa.nlen);
     key->modulus = (struct span){storage, pkey->key.rsa.nlen};
-    for (size_t i = 0; i < pkey->key.rsa.elen; i++)
+    for (size_t i = 0; i < pkey->key.rsa.elen; i++) {
         key->exponent = key->exponent << 8 | pkey->key.rsa.e[i];
+    }
     return DPS_OK;
 }

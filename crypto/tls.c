@@ -42,8 +42,9 @@ static void engine_configure(br_ssl_engine_context *e)
 /* Give the engine its buffer and its only source of randomness. */
 static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)
 {
-    if (io_len < BR_SSL_BUFSIZE_MONO)
+    if (io_len < BR_SSL_BUFSIZE_MONO) {
         return DPS_E_USAGE;
+    }
     br_ssl_engine_set_buffer(e, io, io_len, io_len >= BR_SSL_BUFSIZE_BIDI);
     br_ssl_engine_inject_entropy(e, entropy, 32);
     /* BearSSL would now also ask the system (RDRAND, /dev/urandom). Telling it that this is done keeps the platform
@@ -91,8 +92,9 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
 {
     /* BearSSL takes an empty name as "do not compare names". */
     size_t host_len = strlen(host);
-    if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - DAYS_TO_1970)
+    if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - DAYS_TO_1970) {
         return DPS_E_USAGE;
+    }
 
     br_ssl_session_parameters session = {0};
     resume = resume && session_take(c, host, &session);
@@ -106,8 +108,9 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
     crypto_wipe(&session, sizeof session);
 
     int error = engine_supply(&c->client.eng, entropy, io, io_len);
-    if (error == DPS_OK && br_ssl_client_reset(&c->client, host, resume) != 1)
+    if (error == DPS_OK && br_ssl_client_reset(&c->client, host, resume) != 1) {
         error = DPS_E_TLS;
+    }
     return error;
 }
 
@@ -134,20 +137,23 @@ int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_ide
     crypto_wipe(s, sizeof *s);
     br_ssl_engine_context *e = &s->server.eng;
     engine_configure(e);
-    if (identity->key_type == BR_KEYTYPE_EC)
+    if (identity->key_type == BR_KEYTYPE_EC) {
         br_ssl_server_set_single_ec(&s->server, identity->chain, identity->chain_len, &identity->ec,
                                     BR_KEYTYPE_SIGN, identity->issuer_key_type, br_ssl_engine_get_ec(e),
                                     br_ecdsa_sign_asn1_get_default());
-    else
+    } else {
         br_ssl_server_set_single_rsa(&s->server, identity->chain, identity->chain_len, &identity->rsa,
                                      BR_KEYTYPE_SIGN, br_rsa_private_get_default(),
                                      br_rsa_pkcs1_sign_get_default());
-    if (cache != NULL)
+    }
+    if (cache != NULL) {
         br_ssl_server_set_cache(&s->server, &cache->lru.vtable);
+    }
 
     int error = engine_supply(e, entropy, io, io_len);
-    if (error == DPS_OK && br_ssl_server_reset(&s->server) != 1)
+    if (error == DPS_OK && br_ssl_server_reset(&s->server) != 1) {
         error = DPS_E_TLS;
+    }
     return error;
 }
 
@@ -155,16 +161,21 @@ unsigned crypto_tls_want(const br_ssl_engine_context *e)
 {
     unsigned state = br_ssl_engine_current_state(e);
     unsigned want = 0;
-    if (state & BR_SSL_SENDREC)
+    if (state & BR_SSL_SENDREC) {
         want |= CRYPTO_TLS_RECORD_OUT;
-    if (state & BR_SSL_RECVREC)
+    }
+    if (state & BR_SSL_RECVREC) {
         want |= CRYPTO_TLS_RECORD_IN;
-    if (state & BR_SSL_SENDAPP)
+    }
+    if (state & BR_SSL_SENDAPP) {
         want |= CRYPTO_TLS_APP_OUT;
-    if (state & BR_SSL_RECVAPP)
+    }
+    if (state & BR_SSL_RECVAPP) {
         want |= CRYPTO_TLS_APP_IN;
-    if (state & BR_SSL_CLOSED)
+    }
+    if (state & BR_SSL_CLOSED) {
         want |= CRYPTO_TLS_CLOSED;
+    }
     return want;
 }
 
@@ -292,14 +303,19 @@ static const struct sentence sentences[] = {
 
 const char *crypto_tls_error_text(int error)
 {
-    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++)
-        if (sentences[i].error == error)
+    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++) {
+        if (sentences[i].error == error) {
             return sentences[i].text;
-    if (error >= BR_ERR_SEND_FATAL_ALERT)
+        }
+    }
+    if (error >= BR_ERR_SEND_FATAL_ALERT) {
         return "TLS was refused by us with a fatal alert";
-    if (error >= BR_ERR_RECV_FATAL_ALERT)
+    }
+    if (error >= BR_ERR_RECV_FATAL_ALERT) {
         return "TLS was refused by the peer with a fatal alert";
-    if (error >= BR_ERR_X509_OK)
+    }
+    if (error >= BR_ERR_X509_OK) {
         return "the certificate is malformed";
+    }
     return "the peer violated the TLS protocol";
 }

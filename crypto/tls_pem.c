@@ -27,8 +27,9 @@ static int pem_event(struct pem *pem)
 {
     for (;;) {
         int event = br_pem_decoder_event(&pem->decoder);
-        if (event != 0)
+        if (event != 0) {
             return event;
+        }
         if (pem->at < pem->text.len) {
             pem->at += br_pem_decoder_push(&pem->decoder, pem->text.p + pem->at, pem->text.len - pem->at);
         } else if (!pem->ended) {
@@ -61,16 +62,20 @@ static enum pem_result pem_next(struct pem *pem, bool (*wanted)(const char *name
 {
     for (;;) {
         int event = pem_event(pem);
-        if (event == 0)
+        if (event == 0) {
             return PEM_NONE;
-        if (event != BR_PEM_BEGIN_OBJ)
+        }
+        if (event != BR_PEM_BEGIN_OBJ) {
             return PEM_BROKEN;
+        }
         bool take = wanted(br_pem_decoder_name(&pem->decoder));
         br_pem_decoder_setdest(&pem->decoder, take ? sink : NULL, ctx);
-        if (pem_event(pem) != BR_PEM_END_OBJ)
+        if (pem_event(pem) != BR_PEM_END_OBJ) {
             return PEM_BROKEN;
-        if (take)
+        }
+        if (take) {
             return PEM_FOUND;
+        }
     }
 }
 
@@ -108,21 +113,24 @@ static bool may_push(int error)
 
 static void certificate_sink(void *ctx, const void *p, size_t len)
 {
-    if (may_push(br_x509_decoder_last_error(ctx)))
+    if (may_push(br_x509_decoder_last_error(ctx))) {
         br_x509_decoder_push(ctx, p, len);
+    }
 }
 
 static void key_sink(void *ctx, const void *p, size_t len)
 {
-    if (may_push(br_skey_decoder_last_error(ctx)))
+    if (may_push(br_skey_decoder_last_error(ctx))) {
         br_skey_decoder_push(ctx, p, len);
+    }
 }
 
 /* BearSSL says "unsupported" for a key type or curve that it does not know. */
 static int certificate_error(int error)
 {
-    if (error == 0)
+    if (error == 0) {
         return DPS_OK;
+    }
     return error == BR_ERR_X509_UNSUPPORTED ? DPS_E_ALGORITHM : DPS_E_FORMAT;
 }
 
@@ -131,15 +139,18 @@ static int anchor_add(struct crypto_trust *trust, br_x509_decoder_context *certi
                       size_t dn_at)
 {
     int error = certificate_error(br_x509_decoder_last_error(certificate));
-    if (error != DPS_OK)
+    if (error != DPS_OK) {
         return error;
-    if (trust->count == CRYPTO_TRUST_ANCHORS_MAX)
+    }
+    if (trust->count == CRYPTO_TRUST_ANCHORS_MAX) {
         return DPS_E_LIMIT;
+    }
 
     br_x509_trust_anchor anchor = {.dn = {a->p + dn_at, a->used - dn_at}};
     /* Without the flag the anchor vouches for itself only: a self-signed server certificate. */
-    if (br_x509_decoder_isCA(certificate))
+    if (br_x509_decoder_isCA(certificate)) {
         anchor.flags = BR_X509_TA_CA;
+    }
     anchor.pkey = *br_x509_decoder_get_pkey(certificate);
     if (anchor.pkey.key_type == BR_KEYTYPE_RSA) {
         br_rsa_public_key *rsa = &anchor.pkey.key.rsa;
@@ -149,8 +160,9 @@ static int anchor_add(struct crypto_trust *trust, br_x509_decoder_context *certi
         br_ec_public_key *ec = &anchor.pkey.key.ec;
         ec->q = arena_add(a, ec->q, ec->qlen);
     }
-    if (a->full)
+    if (a->full) {
         return DPS_E_LIMIT;
+    }
     trust->anchors[trust->count++] = anchor;
     return DPS_OK;
 }
@@ -172,12 +184,14 @@ int crypto_trust_load(struct crypto_trust *trust, struct span pem_text)
             break;
         }
         error = result == PEM_FOUND ? anchor_add(trust, &certificate, &a, dn_at) : DPS_E_FORMAT;
-        if (error != DPS_OK)
+        if (error != DPS_OK) {
             break;
+        }
     }
     trust->used = a.used;
-    if (error != DPS_OK)
+    if (error != DPS_OK) {
         memset(trust, 0, sizeof *trust);
+    }
     return error;
 }
 
@@ -189,21 +203,26 @@ static int chain_load(struct crypto_identity *identity, struct span text, struct
     for (;;) {
         size_t at = a->used;
         enum pem_result result = pem_next(&pem, is_certificate, arena_sink, a);
-        if (result == PEM_NONE)
+        if (result == PEM_NONE) {
             return identity->chain_len > 0 ? DPS_OK : DPS_E_FORMAT;
-        if (result == PEM_BROKEN)
+        }
+        if (result == PEM_BROKEN) {
             return DPS_E_FORMAT;
-        if (a->full || identity->chain_len == CRYPTO_CHAIN_MAX)
+        }
+        if (a->full || identity->chain_len == CRYPTO_CHAIN_MAX) {
             return DPS_E_LIMIT;
+        }
 
         br_x509_decoder_context certificate;
         br_x509_decoder_init(&certificate, NULL, NULL);
         br_x509_decoder_push(&certificate, a->p + at, a->used - at);
         int error = certificate_error(br_x509_decoder_last_error(&certificate));
-        if (error != DPS_OK)
+        if (error != DPS_OK) {
             return error;
-        if (identity->chain_len == 0)
+        }
+        if (identity->chain_len == 0) {
             identity->issuer_key_type = (unsigned)br_x509_decoder_get_signer_key_type(&certificate);
+        }
         identity->chain[identity->chain_len++] = (br_x509_certificate){a->p + at, a->used - at};
     }
 }
@@ -211,14 +230,16 @@ static int chain_load(struct crypto_identity *identity, struct span text, struct
 /* Copy a decoded key into the arena. */
 static int key_copy(struct crypto_identity *identity, const br_skey_decoder_context *key, struct arena *a)
 {
-    if (br_skey_decoder_last_error(key) != 0)
+    if (br_skey_decoder_last_error(key) != 0) {
         return DPS_E_FORMAT;
+    }
     identity->key_type = br_skey_decoder_key_type(key);
     if (identity->key_type == BR_KEYTYPE_RSA) {
         br_rsa_private_key *rsa = &identity->rsa;
         *rsa = *br_skey_decoder_get_rsa(key);
-        if (rsa->n_bitlen < 2048 || rsa->n_bitlen > 8 * CRYPTO_RSA_MAX)
+        if (rsa->n_bitlen < 2048 || rsa->n_bitlen > 8 * CRYPTO_RSA_MAX) {
             return DPS_E_ALGORITHM;
+        }
         rsa->p = arena_add(a, rsa->p, rsa->plen);
         rsa->q = arena_add(a, rsa->q, rsa->qlen);
         rsa->dp = arena_add(a, rsa->dp, rsa->dplen);
@@ -227,8 +248,9 @@ static int key_copy(struct crypto_identity *identity, const br_skey_decoder_cont
     } else {
         br_ec_private_key *ec = &identity->ec;
         *ec = *br_skey_decoder_get_ec(key);
-        if (ec->curve != BR_EC_secp256r1 && ec->curve != BR_EC_secp384r1)
+        if (ec->curve != BR_EC_secp256r1 && ec->curve != BR_EC_secp384r1) {
             return DPS_E_ALGORITHM;
+        }
         ec->x = arena_add(a, ec->x, ec->xlen);
     }
     return a->full ? DPS_E_LIMIT : DPS_OK;
@@ -244,8 +266,9 @@ static int key_load(struct crypto_identity *identity, struct span text, struct a
     int error = DPS_E_FORMAT;
     /* Exactly one: with two it would be chance which is used. */
     const bool found = pem_next(&pem, is_private_key, key_sink, &key) == PEM_FOUND;
-    if (found && pem_next(&pem, is_private_key, key_sink, &key) == PEM_NONE)
+    if (found && pem_next(&pem, is_private_key, key_sink, &key) == PEM_NONE) {
         error = key_copy(identity, &key, a);
+    }
     crypto_wipe(&key, sizeof key);
     crypto_wipe(&pem, sizeof pem);
     return error;
@@ -277,8 +300,9 @@ static bool key_fits(const struct crypto_identity *identity)
     br_x509_decoder_init(&leaf, NULL, NULL);
     br_x509_decoder_push(&leaf, identity->chain[0].data, identity->chain[0].data_len);
     const br_x509_pkey *pkey = br_x509_decoder_get_pkey(&leaf);
-    if (pkey == NULL || pkey->key_type != identity->key_type)
+    if (pkey == NULL || pkey->key_type != identity->key_type) {
         return false;
+    }
     return identity->key_type == BR_KEYTYPE_RSA ? rsa_key_fits(&identity->rsa, &pkey->key.rsa)
                                                 : ec_key_fits(&identity->ec, &pkey->key.ec);
 }
@@ -288,12 +312,15 @@ int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem
     crypto_wipe(identity, sizeof *identity);
     struct arena a = {identity->storage, sizeof identity->storage, 0, false};
     int error = chain_load(identity, chain_pem, &a);
-    if (error == DPS_OK)
+    if (error == DPS_OK) {
         error = key_load(identity, key_pem, &a);
-    if (error == DPS_OK && !key_fits(identity))
+    }
+    if (error == DPS_OK && !key_fits(identity)) {
         error = DPS_E_USAGE;
+    }
     identity->used = a.used;
-    if (error != DPS_OK)
+    if (error != DPS_OK) {
         crypto_wipe(identity, sizeof *identity);
+    }
     return error;
 }

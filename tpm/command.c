@@ -9,8 +9,9 @@
 
 static void command_begin(struct tpm2_writer *w, uint16_t tag, uint32_t command_code)
 {
-    if (w->len != 0)
+    if (w->len != 0) {
         tpm2_writer_fail(w, DPS_E_USAGE);
+    }
     tpm2_write_u16(w, tag);
     tpm2_write_u32(w, 0); /* commandSize: command_end knows it */
     tpm2_write_u32(w, command_code);
@@ -46,10 +47,12 @@ static void write_empty_2b(struct tpm2_writer *w)
 /* A refusal is a bare header, without sessions [P3 r1.59 6.1]; a TPM 1.2 answers with its own tag. */
 static void read_refusal(struct tpm2_reader *r, uint16_t tag, uint32_t code, uint32_t *rc)
 {
-    if (r->left != 0 || (tag != TPM2_ST_NO_SESSIONS && tag != TPM2_ST_RSP_COMMAND))
+    if (r->left != 0 || (tag != TPM2_ST_NO_SESSIONS && tag != TPM2_ST_RSP_COMMAND)) {
         tpm2_reader_fail(r, DPS_E_FORMAT);
-    if (r->error == 0)
+    }
+    if (r->error == 0) {
         *rc = code;
+    }
     tpm2_reader_fail(r, DPS_E_TPM_RC);
 }
 
@@ -65,16 +68,21 @@ static struct tpm2_reader response_begin(struct span response, uint32_t *rc, siz
     uint32_t size = tpm2_read_u32(&r);
     uint32_t code = tpm2_read_u32(&r);
     *rc = 0;
-    if (handle != NULL)
+    if (handle != NULL) {
         *handle = code == TPM2_RC_SUCCESS ? tpm2_read_u32(&r) : 0;
-    if (size != response.len)
+    }
+    if (size != response.len) {
         tpm2_reader_fail(&r, DPS_E_FORMAT);
-    if (code != TPM2_RC_SUCCESS)
+    }
+    if (code != TPM2_RC_SUCCESS) {
         read_refusal(&r, tag, code, rc);
-    if (tag != (auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS))
+    }
+    if (tag != (auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS)) {
         tpm2_reader_fail(&r, DPS_E_FORMAT);
-    if (auths == 0)
+    }
+    if (auths == 0) {
         return r;
+    }
 
     struct tpm2_reader parameters = tpm2_reader_over(tpm2_read_bytes(&r, tpm2_read_u32(&r)));
     tpm2_auth_area_read(&r, auths);
@@ -86,12 +94,15 @@ static struct tpm2_reader response_begin(struct span response, uint32_t *rc, siz
 static int response_end(const struct tpm2_reader *r, struct span *first, struct span *second)
 {
     int error = tpm2_reader_end(r);
-    if (error == 0)
+    if (error == 0) {
         return 0;
-    if (first != NULL)
+    }
+    if (first != NULL) {
         *first = (struct span){0};
-    if (second != NULL)
+    }
+    if (second != NULL) {
         *second = (struct span){0};
+    }
     return error;
 }
 
@@ -122,16 +133,18 @@ static struct span read_public(struct tpm2_reader *r)
 {
     struct tpm2_public area;
     struct span whole = tpm2_read_2b_whole(r);
-    if (r->error == 0)
+    if (r->error == 0) {
         tpm2_reader_fail(r, tpm2_public_parse_2b(whole, &area));
+    }
     return whole;
 }
 
 /* A ticket: TPMT_TK_CREATION, _HASHCHECK, _AUTH [P2 r1.59 10.7]. This project passes none on. */
 static void read_ticket(struct tpm2_reader *r, uint16_t tag)
 {
-    if (tpm2_read_u16(r) != tag)
+    if (tpm2_read_u16(r) != tag) {
         tpm2_reader_fail(r, DPS_E_FORMAT);
+    }
     tpm2_read_u32(r); /* hierarchy */
     tpm2_read_2b(r);  /* digest */
 }
@@ -577,8 +590,9 @@ int tpm2_get_capability_parse(struct span response, uint32_t *rc, bool *more, ui
 {
     struct tpm2_reader r = response_begin(response, rc, 0, NULL);
     uint8_t more_data = tpm2_read_u8(&r);
-    if (more_data > 1) /* TPMI_YES_NO has two values [P2 r1.59 9.2] */
+    if (more_data > 1) { /* TPMI_YES_NO has two values [P2 r1.59 9.2] */
         tpm2_reader_fail(&r, DPS_E_FORMAT);
+    }
     *capability = tpm2_read_u32(&r);
     *data = tpm2_read_bytes(&r, r.left); /* its inside depends on *capability */
     int error = response_end(&r, data, NULL);

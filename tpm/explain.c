@@ -35,8 +35,9 @@ static struct walk walk_over(struct span input, tpm2_explain_sink *sink, void *c
 
 static void emit(struct walk *w, struct tpm2_field field)
 {
-    if (w->sink == NULL)
+    if (w->sink == NULL) {
         return;
+    }
     field.leaf = field.kind != TPM2_FIELD_STRUCTURE && field.kind != TPM2_FIELD_BUFFER;
     field.depth = w->depth;
     field.offset = w->at;
@@ -46,12 +47,14 @@ static void emit(struct walk *w, struct tpm2_field field)
 /* Once for each innermost structure: the rest of it is one field. */
 static void give_up(struct walk *w, int error)
 {
-    if (w->error == 0)
+    if (w->error == 0) {
         w->error = error;
-    if (w->stuck)
+    }
+    if (w->stuck) {
         return;
+    }
     w->stuck = true;
-    if (w->at < w->end)
+    if (w->at < w->end) {
         emit(w, (struct tpm2_field){
                     .kind = TPM2_FIELD_UNPARSED,
                     .secret = w->command,
@@ -62,6 +65,7 @@ static void give_up(struct walk *w, int error)
                     .meaning = error == DPS_E_ALGORITHM ? "Bytes of a kind that this tool does not know."
                                                         : "Bytes that do not fit what should stand here.",
                 });
+    }
     w->at = w->end;
 }
 
@@ -69,9 +73,11 @@ static void give_up(struct walk *w, int error)
 
 static const struct tpm2_value_name *find_value(const struct tpm2_value_name *names, uint64_t value)
 {
-    for (; names != NULL && names->name != NULL; names++)
-        if ((value & names->mask) == names->wanted)
+    for (; names != NULL && names->name != NULL; names++) {
+        if ((value & names->mask) == names->wanted) {
             return names;
+        }
+    }
     return NULL;
 }
 
@@ -83,8 +89,9 @@ static void explain_uint(struct walk *w, const struct tpm2_member *m, const char
         give_up(w, DPS_E_FORMAT);
         return;
     }
-    for (size_t i = 0; i < shape->width; i++)
+    for (size_t i = 0; i < shape->width; i++) {
         *value = *value << 8 | w->input.p[w->at + i];
+    }
     struct tpm2_field field = {
         .kind = TPM2_FIELD_INTEGER,
         .len = shape->width,
@@ -96,16 +103,19 @@ static void explain_uint(struct walk *w, const struct tpm2_member *m, const char
         .bits = shape->bits,
     };
     const struct tpm2_value_name *known = find_value(shape->values, *value);
-    if (known != NULL)
+    if (known != NULL) {
         field.value_name = known->name;
-    if (known != NULL && field.meaning == NULL)
+    }
+    if (known != NULL && field.meaning == NULL) {
         field.meaning = known->meaning;
+    }
     if (shape == &tpm2_shape_rc) {
         field.value_name = tpm2_rc_name(tpm2_rc_decode((uint32_t)*value).code);
         field.meaning = tpm2_rc_meaning(tpm2_rc_decode((uint32_t)*value).code);
     }
-    if (shape == &tpm2_shape_session_attributes)
+    if (shape == &tpm2_shape_session_attributes) {
         w->session_attributes |= *value;
+    }
     emit(w, field);
     w->at += shape->width;
 }
@@ -113,8 +123,9 @@ static void explain_uint(struct walk *w, const struct tpm2_member *m, const char
 static void explain_bytes(struct walk *w, const char *name, const struct tpm2_shape *shape, size_t len,
                           const char *spec, const char *meaning)
 {
-    if (w->stuck || len == 0)
+    if (w->stuck || len == 0) {
         return;
+    }
     emit(w, (struct tpm2_field){
                 .kind = TPM2_FIELD_BYTES,
                 .secret = shape->secret,
@@ -135,8 +146,9 @@ static uint64_t explain_members(struct walk *w, const struct tpm2_member *member
     uint64_t value = 0;
     for (const struct tpm2_member *m = members; m != NULL && m->name != NULL; m++) {
         explain(w, m, spec, first, &value);
-        if (m == members)
+        if (m == members) {
             first = value;
+        }
     }
     return first;
 }
@@ -151,8 +163,9 @@ static void explain_contents(struct walk *w, const struct tpm2_shape *shape)
         return;
     }
     explain_uint(w, &count_member, shape->spec, &elements);
-    for (; elements > 0 && !w->stuck; elements--)
+    for (; elements > 0 && !w->stuck; elements--) {
         explain_members(w, shape->members, shape->spec);
+    }
 }
 
 /* A structure or list: its length is known only when it has been walked, so it is walked twice. */
@@ -161,7 +174,7 @@ static void explain_structure(struct walk *w, const struct tpm2_member *m, const
     struct walk measured = *w;
     measured.sink = NULL;
     explain_contents(&measured, m->shape);
-    if (measured.at > w->at)
+    if (measured.at > w->at) {
         emit(w, (struct tpm2_field){
                     .kind = TPM2_FIELD_STRUCTURE,
                     .len = measured.at - w->at,
@@ -170,6 +183,7 @@ static void explain_structure(struct walk *w, const struct tpm2_member *m, const
                     .spec = spec,
                     .meaning = m->meaning,
                 });
+    }
     w->depth++;
     explain_contents(w, m->shape);
     w->depth--;
@@ -182,13 +196,15 @@ static void explain_inside(struct walk *w, const struct tpm2_member *m, size_t s
     const size_t outer = w->end;
     const bool truncated = size > outer - w->at;
     w->end = truncated ? outer : w->at + size;
-    if (buffer && !truncated)
+    if (buffer && !truncated) {
         explain_bytes(w, shape->content != NULL ? shape->content : "buffer", shape, size, shape->spec,
                       m->meaning);
-    else if (!buffer && size > 0)
+    } else if (!buffer && size > 0) {
         explain_members(w, shape->members, shape->spec);
-    if (w->at < w->end || truncated)
+    }
+    if (w->at < w->end || truncated) {
         give_up(w, DPS_E_FORMAT);
+    }
     w->end = outer;
     w->stuck = truncated;
 }
@@ -203,8 +219,9 @@ static void explain_size_and_inside(struct walk *w, const struct tpm2_member *m,
                                                    : "How many bytes the structure has, without this field."};
     uint64_t size;
     explain_uint(w, &size_member, shape->spec, &size);
-    if (!w->stuck)
+    if (!w->stuck) {
         explain_inside(w, m, (size_t)size, buffer);
+    }
 }
 
 static void explain_sized(struct walk *w, const struct tpm2_member *m, const char *spec)
@@ -214,9 +231,10 @@ static void explain_sized(struct walk *w, const struct tpm2_member *m, const cha
     measured.sink = NULL;
     measured.error = 0;
     explain_size_and_inside(&measured, m, buffer);
-    if (m->shape->layout == TPM2_SIZED_TRY && measured.error != 0)
+    if (m->shape->layout == TPM2_SIZED_TRY && measured.error != 0) {
         buffer = true;
-    if (!w->stuck && w->at < w->end)
+    }
+    if (!w->stuck && w->at < w->end) {
         emit(w, (struct tpm2_field){
                     .kind = buffer ? TPM2_FIELD_BUFFER : TPM2_FIELD_STRUCTURE,
                     .secret = m->shape->secret,
@@ -226,6 +244,7 @@ static void explain_sized(struct walk *w, const struct tpm2_member *m, const cha
                     .spec = spec,
                     .meaning = m->meaning,
                 });
+    }
     w->depth++;
     explain_size_and_inside(w, m, buffer);
     w->depth--;
@@ -235,8 +254,9 @@ static void explain_union(struct walk *w, const struct tpm2_member *m, const cha
 {
     uint64_t value;
     for (const struct tpm2_choice *choice = m->shape->choices; !choice->last; choice++) {
-        if ((selector & choice->mask) != choice->wanted)
+        if ((selector & choice->mask) != choice->wanted) {
             continue;
+        }
         if (choice->shape != NULL) {
             const struct tpm2_member chosen = {m->name, choice->shape,
                                                choice->meaning != NULL ? choice->meaning : m->meaning};
@@ -274,20 +294,13 @@ static void explain(struct walk *w, const struct tpm2_member *m, const char *spe
 
 static int finish(struct walk *w)
 {
-    if (w->at < w->end)
+    if (w->at < w->end) {
         give_up(w, DPS_E_FORMAT);
+    }
     return w->error;
 }
 
 /* ---- Commands and responses -------------------------------------------------------------------------------- */
-
-static const struct tpm2_command_table *find_command(uint32_t code)
-{
-    for (const struct tpm2_command_table *c = tpm2_command_tables; c->name != NULL; c++)
-        if (c->code == code)
-            return c;
-    return NULL;
-}
 
 /* The three fields of both headers [P1 r1.59 18.2]. Afterwards the message ends where its size says. */
 static uint64_t explain_header(struct walk *w, const char *size_name, const struct tpm2_member *code,
@@ -301,12 +314,14 @@ static uint64_t explain_header(struct walk *w, const char *size_name, const stru
     explain_uint(w, &tag_member, spec, tag);
     explain_uint(w, &size_member, spec, &size);
     explain_uint(w, code, spec, &value);
-    if (w->stuck)
+    if (w->stuck) {
         return 0;
-    if (size > w->end || size < HEADER_SIZE)
+    }
+    if (size > w->end || size < HEADER_SIZE) {
         w->error = DPS_E_FORMAT;
-    else
+    } else {
         w->end = (size_t)size;
+    }
     return value;
 }
 
@@ -364,9 +379,10 @@ int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *con
     w.command = true;
     uint64_t tag;
     const uint64_t code = explain_header(&w, "commandSize", &code_member, &tag);
-    const struct tpm2_command_table *c = find_command((uint32_t)code);
-    if (w.stuck)
+    const struct tpm2_command_table *c = tpm2_explain_find_command((uint32_t)code);
+    if (w.stuck) {
         return w.error;
+    }
     if (c == NULL || (tag != TPM2_ST_SESSIONS && tag != TPM2_ST_NO_SESSIONS)) {
         give_up(&w, DPS_E_ALGORITHM);
         return finish_message(&w);
@@ -383,8 +399,9 @@ int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *con
         explain_sessions(&w, &tpm2_shape_auth_command, c);
         w.end = outer;
         w.stuck = truncated;
-        if (truncated && w.error == 0)
+        if (truncated && w.error == 0) {
             w.error = DPS_E_FORMAT;
+        }
     }
     explain_parameters(&w, c->parameters, c->spec, (w.session_attributes & SESSION_DECRYPT) != 0);
     return finish_message(&w);
@@ -421,21 +438,25 @@ int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_expl
     struct walk w = walk_over(response, sink, context);
     uint64_t tag;
     const uint64_t code = explain_header(&w, "responseSize", &code_member, &tag);
-    const struct tpm2_command_table *c = find_command(command_code);
-    if (w.stuck)
+    const struct tpm2_command_table *c = tpm2_explain_find_command(command_code);
+    if (w.stuck) {
         return w.error;
-    if (code != TPM2_RC_SUCCESS) /* a refusal is a bare header [P3 r1.59 6.1] */
+    }
+    if (code != TPM2_RC_SUCCESS) { /* a refusal is a bare header [P3 r1.59 6.1] */
         return finish_message(&w);
+    }
     if (c == NULL) {
-        if (w.at < w.end)
+        if (w.at < w.end) {
             give_up(&w, DPS_E_ALGORITHM);
+        }
         return finish_message(&w);
     }
     explain_members(&w, c->response_handle, c->spec);
-    if (tag == TPM2_ST_SESSIONS)
+    if (tag == TPM2_ST_SESSIONS) {
         explain_response_area(&w, c);
-    else
+    } else {
         explain_members(&w, c->response, c->spec);
+    }
     return finish_message(&w);
 }
 
@@ -469,6 +490,6 @@ uint32_t tpm2_explain_command_code(struct span command)
 
 const char *tpm2_explain_command_name(uint32_t command_code)
 {
-    const struct tpm2_command_table *c = find_command(command_code);
+    const struct tpm2_command_table *c = tpm2_explain_find_command(command_code);
     return c != NULL ? c->name : NULL;
 }

@@ -306,3 +306,13 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .response = TPM2_MEMBERS({"data", &tpm2_shape_max_nv_buffer, "The bytes."}),
     },
     {0}};
+
+const struct tpm2_command_table *tpm2_explain_find_command(uint32_t code)
+{
+    for (const struct tpm2_command_table *c = tpm2_command_tables; c->name != NULL; c++) {
+        if (c->code == code) {
+            return c;
+        }
+    }
+    return NULL;
+}

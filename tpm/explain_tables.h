@@ -85,6 +85,8 @@ struct tpm2_command_table {
 
 /* explain_commands.c. Ends with name null. */
 extern const struct tpm2_command_table tpm2_command_tables[];
+/* The table of a command code, or null. */
+const struct tpm2_command_table *tpm2_explain_find_command(uint32_t code);
 
 /* explain_types.c: the types of Part 2, by Part 2's names without prefix where that is clear. */
 extern const struct tpm2_shape tpm2_shape_u16;

@@ -58,8 +58,9 @@ struct outer {
 static struct outer outer_begin(struct tpm2_writer *w, const struct tpm2_public *key, size_t content_len)
 {
     struct outer outer = {.content_len = content_len};
-    if (!key_is_usable(key))
+    if (!key_is_usable(key)) {
         tpm2_writer_fail(w, DPS_E_ALGORITHM);
+    }
     size_t size = tpm2_write_size_begin(w);
     tpm2_write_u16(w, CRYPTO_SHA256_SIZE);
     outer.mac = tpm2_write_room(w, CRYPTO_SHA256_SIZE);
@@ -82,8 +83,9 @@ static void outer_end(struct tpm2_writer *w, const struct outer *outer, const st
     int error = crypto_aes_cfb_encrypt(span_of(symmetric_key, sizeof symmetric_key), outer->content,
                                        outer->content_len);
     outer_hmac(seed, span_of(outer->content, outer->content_len), name, outer->mac);
-    if (error == 0)
+    if (error == 0) {
         error = crypto_rsa_oaep_encrypt(&rsa, label, random->oaep, seed, outer->secret);
+    }
     tpm2_writer_fail(w, error);
     crypto_wipe(symmetric_key, sizeof symmetric_key);
 }
@@ -96,25 +98,30 @@ static int outer_open(struct span wrapped, struct span secret, const struct cryp
     struct tpm2_reader r = tpm2_reader_over(wrapped);
     struct span mac = tpm2_read_2b(&r);
     struct span ciphertext = tpm2_read_bytes(&r, r.left);
-    if (r.error != 0)
+    if (r.error != 0) {
         return r.error;
-    if (mac.len != CRYPTO_SHA256_SIZE)
+    }
+    if (mac.len != CRYPTO_SHA256_SIZE) {
         return DPS_E_FORMAT;
-    if (ciphertext.len > capacity)
+    }
+    if (ciphertext.len > capacity) {
         return DPS_E_SPACE;
+    }
 
     uint8_t seed[SEED_SIZE], expected[CRYPTO_SHA256_SIZE], symmetric_key[SYMMETRIC_KEY_SIZE];
     size_t seed_len = 0;
     int error = crypto_rsa_oaep_decrypt(key, label, secret, seed, sizeof seed, &seed_len);
-    if (error == DPS_E_SPACE) /* longer than any seed can be: whatever it is, it is none */
+    if (error == DPS_E_SPACE) { /* longer than any seed can be: whatever it is, it is none */
         error = DPS_E_INTEGRITY;
+    }
     if (error == 0) {
         outer_hmac(span_of(seed, seed_len), ciphertext, name, expected);
         error = crypto_equal(mac.p, expected, sizeof expected) ? 0 : DPS_E_INTEGRITY;
     }
     if (error == 0) {
-        if (ciphertext.len > 0)
+        if (ciphertext.len > 0) {
             memcpy(storage, ciphertext.p, ciphertext.len);
+        }
         outer_symmetric_key(span_of(seed, seed_len), name, symmetric_key);
         error = crypto_aes_cfb_decrypt(span_of(symmetric_key, sizeof symmetric_key), storage, ciphertext.len);
         *content = span_of(storage, ciphertext.len);
@@ -130,11 +137,13 @@ static int outer_open(struct span wrapped, struct span secret, const struct cryp
 void tpm2_credential_make(struct tpm2_writer *w, const struct tpm2_public *key, struct span credential,
                           struct span object_name, const struct tpm2_wrap_random *random)
 {
-    if (credential.len > CREDENTIAL_MAX)
+    if (credential.len > CREDENTIAL_MAX) {
         tpm2_writer_fail(w, DPS_E_LIMIT);
+    }
     struct outer outer = outer_begin(w, key, 2 + credential.len);
-    if (w->error != 0)
+    if (w->error != 0) {
         return;
+    }
     struct tpm2_writer content = tpm2_writer_over(outer.content, outer.content_len);
     tpm2_write_2b(&content, credential);
     outer_end(w, &outer, key, span_of(label_identity, sizeof label_identity), object_name, random);
@@ -148,10 +157,12 @@ int tpm2_credential_open(struct span blob, struct span secret, const struct cryp
     *len = 0;
     int error = outer_open(blob, secret, key, span_of(label_identity, sizeof label_identity), object_name,
                            storage, sizeof storage, &content);
-    if (error == DPS_E_SPACE) /* longer than any credential: the caller's capacity is not the reason */
+    if (error == DPS_E_SPACE) { /* longer than any credential: the caller's capacity is not the reason */
         return DPS_E_FORMAT;
-    if (error != 0)
+    }
+    if (error != 0) {
         return error;
+    }
 
     struct tpm2_reader r = tpm2_reader_over(content);
     struct span value = tpm2_read_2b(&r);
@@ -194,8 +205,9 @@ static void write_sensitive_2b(struct tpm2_writer *w, const struct tpm2_sensitiv
 static bool is_empty_auth(struct span auth)
 {
     uint8_t any = 0;
-    for (size_t i = 0; i < auth.len; i++)
+    for (size_t i = 0; i < auth.len; i++) {
         any |= auth.p[i];
+    }
     return any == 0 && auth.len <= CRYPTO_SHA256_SIZE;
 }
 
@@ -208,8 +220,9 @@ static int read_sensitive_2b(struct span whole, struct tpm2_sensitive *sensitive
     sensitive->seed_value = tpm2_read_2b(&inner);
     sensitive->key = tpm2_read_2b(&inner);
     tpm2_read_sized_end(&r, &inner);
-    if (type != TPM2_ALG_KEYEDHASH || !is_empty_auth(auth))
+    if (type != TPM2_ALG_KEYEDHASH || !is_empty_auth(auth)) {
         tpm2_reader_fail(&r, DPS_E_FORMAT);
+    }
     return tpm2_reader_end(&r);
 }
 
@@ -221,13 +234,16 @@ void tpm2_duplicate_make(struct tpm2_writer *w, const struct tpm2_public *parent
                          const struct tpm2_wrap_random *random)
 {
     size_t sensitive_len = sensitive_2b_size(sensitive);
-    if (sensitive->seed_value.len > SEED_SIZE || sensitive->key.len > KEY_MAX)
+    if (sensitive->seed_value.len > SEED_SIZE || sensitive->key.len > KEY_MAX) {
         tpm2_writer_fail(w, DPS_E_LIMIT);
-    if (inner_key.len != SYMMETRIC_KEY_SIZE)
+    }
+    if (inner_key.len != SYMMETRIC_KEY_SIZE) {
         tpm2_writer_fail(w, DPS_E_ALGORITHM);
+    }
     struct outer outer = outer_begin(w, parent, 2 + CRYPTO_SHA256_SIZE + sensitive_len);
-    if (w->error != 0)
+    if (w->error != 0) {
         return;
+    }
 
     struct tpm2_writer content = tpm2_writer_over(outer.content, outer.content_len);
     tpm2_write_u16(&content, CRYPTO_SHA256_SIZE);
@@ -247,11 +263,13 @@ static int read_inner(struct span content, struct span name, struct tpm2_sensiti
     struct tpm2_reader r = tpm2_reader_over(content);
     struct span integrity = tpm2_read_2b(&r);
     struct span sensitive_2b = tpm2_read_bytes(&r, r.left);
-    if (r.error != 0 || integrity.len != sizeof expected)
+    if (r.error != 0 || integrity.len != sizeof expected) {
         return DPS_E_INTEGRITY; /* as a TPM says when the inner key is the wrong one */
+    }
     crypto_sha256((const struct span[]){sensitive_2b, name}, 2, expected);
-    if (!crypto_equal(integrity.p, expected, sizeof expected))
+    if (!crypto_equal(integrity.p, expected, sizeof expected)) {
         return DPS_E_INTEGRITY;
+    }
     return read_sensitive_2b(sensitive_2b, sensitive);
 }
 
@@ -262,10 +280,12 @@ int tpm2_duplicate_open(struct span duplicate, struct span secret, const struct 
     struct span content = {0};
     int error = outer_open(duplicate, secret, parent, span_of(label_duplicate, sizeof label_duplicate), name,
                            storage, capacity, &content);
-    if (error == 0)
+    if (error == 0) {
         error = crypto_aes_cfb_decrypt(inner_key, storage, content.len);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = read_inner(content, name, sensitive);
+    }
     if (error != 0) {
         *sensitive = (struct tpm2_sensitive){0};
         crypto_wipe(storage, content.len);

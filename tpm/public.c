@@ -80,10 +80,12 @@ static bool scheme_has_hash(uint16_t scheme)
 /* RSA keys have neither HMAC nor keyed hashes the others [P2 r1.59 11.2.4.2 and 11.1.23]. */
 static bool scheme_is_known(uint16_t type, uint16_t scheme)
 {
-    if (scheme == TPM2_ALG_NULL)
+    if (scheme == TPM2_ALG_NULL) {
         return true;
-    if (type == TPM2_ALG_KEYEDHASH)
+    }
+    if (type == TPM2_ALG_KEYEDHASH) {
         return scheme == TPM2_ALG_HMAC;
+    }
     return scheme == TPM2_ALG_RSAES || (scheme_has_hash(scheme) && scheme != TPM2_ALG_HMAC);
 }
 
@@ -102,8 +104,9 @@ void tpm2_public_write(struct tpm2_writer *w, const struct tpm2_public *area)
         }
     }
     tpm2_write_u16(w, area->scheme);
-    if (scheme_has_hash(area->scheme))
+    if (scheme_has_hash(area->scheme)) {
         tpm2_write_u16(w, area->scheme_hash);
+    }
     if (area->type == TPM2_ALG_RSA) {
         tpm2_write_u16(w, area->key_bits);
         tpm2_write_u32(w, area->exponent);
@@ -125,8 +128,9 @@ struct tpm2_public tpm2_public_read(struct tpm2_reader *r)
     area.name_alg = tpm2_read_u16(r);
     area.attributes = tpm2_read_u32(r);
     area.auth_policy = tpm2_read_2b(r);
-    if ((area.type != TPM2_ALG_RSA && area.type != TPM2_ALG_KEYEDHASH) || area.name_alg != TPM2_ALG_SHA256)
+    if ((area.type != TPM2_ALG_RSA && area.type != TPM2_ALG_KEYEDHASH) || area.name_alg != TPM2_ALG_SHA256) {
         tpm2_reader_fail(r, DPS_E_ALGORITHM);
+    }
     if (area.type == TPM2_ALG_RSA) {
         area.symmetric = tpm2_read_u16(r);
         if (area.symmetric == TPM2_ALG_AES) {
@@ -137,10 +141,12 @@ struct tpm2_public tpm2_public_read(struct tpm2_reader *r)
         }
     }
     area.scheme = tpm2_read_u16(r);
-    if (!scheme_is_known(area.type, area.scheme))
+    if (!scheme_is_known(area.type, area.scheme)) {
         tpm2_reader_fail(r, DPS_E_ALGORITHM);
-    if (scheme_has_hash(area.scheme))
+    }
+    if (scheme_has_hash(area.scheme)) {
         area.scheme_hash = tpm2_read_u16(r);
+    }
     if (area.type == TPM2_ALG_RSA) {
         area.key_bits = tpm2_read_u16(r);
         area.exponent = tpm2_read_u32(r);
@@ -156,8 +162,9 @@ int tpm2_public_parse_2b(struct span whole, struct tpm2_public *area)
     *area = tpm2_public_read(&inner);
     tpm2_read_sized_end(&r, &inner);
     int error = tpm2_reader_end(&r);
-    if (error != 0)
+    if (error != 0) {
         *area = (struct tpm2_public){0};
+    }
     return error;
 }
 

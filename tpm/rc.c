@@ -29,8 +29,9 @@ static struct tpm2_rc decode_format_1(uint32_t rc)
     if (rc & RC_FORMAT_1_PARAMETER) {
         decoded.kind = TPM2_RC_KIND_PARAMETER; /* up to 15 parameters: all four bits are the number */
     } else {
-        if (rc & RC_FORMAT_1_SESSION)
+        if (rc & RC_FORMAT_1_SESSION) {
             decoded.kind = TPM2_RC_KIND_SESSION;
+        }
         number &= 0x7;
     }
     decoded.number = number;
@@ -39,18 +40,20 @@ static struct tpm2_rc decode_format_1(uint32_t rc)
 
 struct tpm2_rc tpm2_rc_decode(uint32_t rc)
 {
-    if (rc & RC_FORMAT_1 && (rc & RC_ABOVE_TPM) == 0)
+    if (rc & RC_FORMAT_1 && (rc & RC_ABOVE_TPM) == 0) {
         return decode_format_1(rc);
+    }
     struct tpm2_rc decoded = {.kind = TPM2_RC_KIND_ERROR, .code = rc, .retry = is_retry(rc)};
-    if (rc == TPM2_RC_SUCCESS)
+    if (rc == TPM2_RC_SUCCESS) {
         decoded.kind = TPM2_RC_KIND_SUCCESS;
-    else if (rc & RC_ABOVE_TPM)
+    } else if (rc & RC_ABOVE_TPM) {
         decoded.kind = TPM2_RC_KIND_LAYER;
-    else if ((rc & RC_VERSION_2) == 0)
+    } else if ((rc & RC_VERSION_2) == 0) {
         decoded.kind = TPM2_RC_KIND_TPM12;
-    else if (rc & RC_VENDOR)
+    } else if (rc & RC_VENDOR) {
         decoded.kind = TPM2_RC_KIND_VENDOR;
-    else if (rc & RC_WARNING)
+    } else if (rc & RC_WARNING) {
         decoded.kind = TPM2_RC_KIND_WARNING;
+    }
     return decoded;
 }

@@ -127,9 +127,11 @@ static const struct text texts[] = {
 
 static const struct text *find(uint32_t code)
 {
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (texts[i].code == code)
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].code == code) {
             return &texts[i];
+        }
+    }
     return NULL;
 }
 

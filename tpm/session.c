@@ -19,8 +19,9 @@ struct tpm2_auth tpm2_auth_policy(uint32_t session_handle, bool keep_session)
 void tpm2_auth_area_write(struct tpm2_writer *w, const struct tpm2_auth *auths, size_t count)
 {
     size_t size = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         size += 4 + 2 + 1 + 2 + auths[i].value.len;
+    }
     tpm2_write_u32(w, (uint32_t)size); /* authorizationSize */
     for (size_t i = 0; i < count; i++) {
         tpm2_write_u32(w, auths[i].handle);    /* sessionHandle */
@@ -36,8 +37,9 @@ void tpm2_auth_area_read(struct tpm2_reader *r, size_t count)
         struct span nonce = tpm2_read_2b(r);
         tpm2_read_u8(r); /* sessionAttributes: repeats what was asked */
         struct span hmac = tpm2_read_2b(r);
-        if (nonce.len > DIGEST_MAX || hmac.len > DIGEST_MAX)
+        if (nonce.len > DIGEST_MAX || hmac.len > DIGEST_MAX) {
             tpm2_reader_fail(r, DPS_E_FORMAT);
+        }
     }
     tpm2_reader_fail(r, tpm2_reader_end(r));
 }

@@ -11,16 +11,19 @@ struct tpm2_reader tpm2_reader_over(struct span input)
 
 void tpm2_reader_fail(struct tpm2_reader *r, int error)
 {
-    if (r->error == 0)
+    if (r->error == 0) {
         r->error = error;
+    }
 }
 
 static const uint8_t *take(struct tpm2_reader *r, size_t len)
 {
-    if (r->error == 0 && len > r->left)
+    if (r->error == 0 && len > r->left) {
         r->error = DPS_E_FORMAT;
-    if (r->error != 0 || len == 0)
+    }
+    if (r->error != 0 || len == 0) {
         return NULL;
+    }
     const uint8_t *p = r->p;
     r->p += len;
     r->left -= len;
@@ -31,8 +34,9 @@ static uint32_t read_big_endian(struct tpm2_reader *r, size_t len)
 {
     const uint8_t *p = take(r, len);
     uint32_t value = 0;
-    for (size_t i = 0; p != NULL && i < len; i++)
+    for (size_t i = 0; p != NULL && i < len; i++) {
         value = (value << 8) | p[i];
+    }
     return value;
 }
 
@@ -73,8 +77,9 @@ struct span tpm2_read_2b_whole(struct tpm2_reader *r)
 {
     const uint8_t *start = r->p;
     struct span content = tpm2_read_2b(r);
-    if (r->error != 0)
+    if (r->error != 0) {
         return (struct span){0};
+    }
     return (struct span){.p = start, .len = 2 + content.len};
 }
 
@@ -92,8 +97,9 @@ void tpm2_read_sized_end(struct tpm2_reader *r, const struct tpm2_reader *inner)
 
 int tpm2_reader_end(const struct tpm2_reader *r)
 {
-    if (r->error != 0)
+    if (r->error != 0) {
         return r->error;
+    }
     return r->left == 0 ? 0 : DPS_E_FORMAT;
 }
 
@@ -105,16 +111,19 @@ struct tpm2_writer tpm2_writer_over(uint8_t *buffer, size_t capacity)
 
 void tpm2_writer_fail(struct tpm2_writer *w, int error)
 {
-    if (w->error == 0)
+    if (w->error == 0) {
         w->error = error;
+    }
 }
 
 uint8_t *tpm2_write_room(struct tpm2_writer *w, size_t len)
 {
-    if (w->error == 0 && len > w->capacity - w->len)
+    if (w->error == 0 && len > w->capacity - w->len) {
         w->error = DPS_E_SPACE;
-    if (w->error != 0)
+    }
+    if (w->error != 0) {
         return NULL;
+    }
     uint8_t *room = w->p + w->len;
     w->len += len;
     return room;
@@ -152,17 +161,20 @@ void tpm2_write_u64(struct tpm2_writer *w, uint64_t value)
 
 void tpm2_write_bytes(struct tpm2_writer *w, struct span bytes)
 {
-    if (bytes.len == 0)
+    if (bytes.len == 0) {
         return;
+    }
     uint8_t *room = tpm2_write_room(w, bytes.len);
-    if (room != NULL)
+    if (room != NULL) {
         memcpy(room, bytes.p, bytes.len);
+    }
 }
 
 void tpm2_write_2b(struct tpm2_writer *w, struct span bytes)
 {
-    if (bytes.len > UINT16_MAX)
+    if (bytes.len > UINT16_MAX) {
         tpm2_writer_fail(w, DPS_E_LIMIT);
+    }
     tpm2_write_u16(w, (uint16_t)bytes.len);
     tpm2_write_bytes(w, bytes);
 }
@@ -175,8 +187,9 @@ size_t tpm2_write_size_begin(struct tpm2_writer *w)
 
 void tpm2_write_size_end(struct tpm2_writer *w, size_t begin)
 {
-    if (w->error != 0)
+    if (w->error != 0) {
         return;
+    }
     if (w->len - begin > UINT16_MAX) {
         tpm2_writer_fail(w, DPS_E_LIMIT);
         return;
@@ -188,8 +201,9 @@ void tpm2_write_size_end(struct tpm2_writer *w, size_t begin)
 
 struct span tpm2_written(const struct tpm2_writer *w)
 {
-    if (w->error != 0)
+    if (w->error != 0) {
         return (struct span){0};
+    }
     return (struct span){.p = w->p, .len = w->len};
 }
 

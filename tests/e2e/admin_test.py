@@ -163,7 +163,7 @@ def wait_progress(admin, process, at_least):
 
 
 def test_import_killed():
-    """ten thousand lines of CSV with bad ones among them, killed, interrupted and resumed: in the end exactly the right set"""
+    """ten thousand lines of CSV with bad ones, killed, interrupted and resumed: in the end exactly the right set"""
     service, admin = new_service()
     try:
         good, bad = write_table(os.path.join(admin.dir, "table.csv"))
@@ -267,7 +267,8 @@ def test_import_json():
                        {"attestation": {"type": "tpm", "tpm": {"endorsementKey": key(99)}}}):
             run = admin.run("import", "-", code=1, stdin=json.dumps(dict(objects[3], **change)))
             check("line 1, j3: 409201" in run.stderr, run.stderr)
-        changed = json.dumps(dict(objects[3], deviceId="new")) + "\n" + json.dumps(dict(objects[3], registrationId="no"))
+        changed = "\n".join(json.dumps(dict(objects[3], **change)) for change in
+                            ({"deviceId": "new"}, {"registrationId": "no"}))
         run = admin.run("import", "-", "--mode", "update", code=1, stdin=changed)
         check("line 2, no: 404201" in run.stderr and "1 updated" in run.stdout, run.stdout + run.stderr)
         same(json.loads(admin.run("get", "j3", "--format", "json").stdout)["deviceId"], "new", "the update")
@@ -280,7 +281,8 @@ def test_import_usage():
     service, admin = new_service()
     try:
         for text, says in (("", "missing"), ("\n", "column"), ("id,key\n", "column names"), ("a b c\n", "column names"),
-                           ("registrationId\nx\n", "without"), ("registrationId,endorsementKey,deviceId,DEVICEID\n", "twice"),
+                           ("registrationId\nx\n", "without"),
+                           ("registrationId,endorsementKey,deviceId,DEVICEID\n", "twice"),
                            ('"registrationId,endorsementKey\n', "no line")):
             check(says in admin.run("import", "-", code=5, stdin=text).stderr, f"{text!r}")
         check("--resume needs a file" in admin.run("import", "-", "--resume", "s", code=2, stdin="").stderr, "resume")
@@ -325,7 +327,8 @@ def test_commands():
         for pattern in (r"service +localhost:\d+ answers", r"clock +as that of the service", r"enrollments +1",
                         r"enabled +0", r"disabled +1", r"registered +0", r"not registered yet +1"):
             check(re.search(pattern, text), f"{pattern}: {text}")
-        same(json.loads(admin.run("enable", "PUMP", "--format", "json").stdout)["provisioningStatus"], "enabled", "enable")
+        enabled = json.loads(admin.run("enable", "PUMP", "--format", "json").stdout)
+        same(enabled["provisioningStatus"], "enabled", "enable")
         check("404201" in admin.run("disable", "absent", code=1).stderr, "no such enrollment")
         admin.run("disable", "a b", code=2)
         check("pump" in admin.run("list").stdout, "list")

@@ -500,7 +500,7 @@ static int s09_a_nonce_succeeds_once(void)
 
 static int s09_polling_needs_the_right_token(void)
 {
-    uint8_t poll[DPS_HTTP_HEAD_MAX];
+    uint8_t poll[DPS_HTTP_HEAD_MAX] = {0};
     CHECK(flow_open(&f, "poll", true) == 0);
     CHECK(flow_register(&f) == 0);
     memcpy(poll, f.last_request, f.last_request_len); /* the GET */
@@ -508,13 +508,13 @@ static int s09_polling_needs_the_right_token(void)
     CHECK(memcmp(poll, "GET ", 4) == 0);
     flow_ask(&f, poll, len);
     CHECK(f.answer.status == 200);
-    char *at = strstr((char *)poll, "sig=");
-    CHECK(at != NULL);
-    at[4] = at[4] == 'A' ? 'B' : 'A';
+    char *expiry = strstr((char *)poll, "&se=1");
+    CHECK(expiry != NULL);
+    expiry[5] ^= 1; /* another time than was signed */
     flow_ask(&f, poll, len);
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
     /* After the next registration the old operation is no more. */
-    at[4] = at[4] == 'A' ? 'B' : 'A';
+    expiry[5] ^= 1;
     CHECK(flow_register(&f) == 0);
     flow_ask(&f, poll, len);
     CHECK(f.answer.refusal == DPS_REFUSED_OPERATION);

@@ -1233,7 +1233,7 @@ static int out_of_turn(void)
             CHECK(dps_device_record(&f.device).len == 0);
             dps_device_saved(&f.device);
         }
-        CHECK(memcmp(&before, &f.device, sizeof before) == 0);
+        CHECK(span_equal(span_of(&before, sizeof before), span_of(&f.device, sizeof f.device)));
         CHECK(strlen(dps_device_what(&f.device)) > 0);
         if (want == DPS_WANT_DONE) {
             break;

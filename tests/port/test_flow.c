@@ -758,6 +758,19 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
     return 0;
 }
 
+/* What the enrollment has for the device as payload is handed over with the assignment. */
+static int s09_payload_is_returned(void)
+{
+    CHECK(flow_open(&f, "payload", true) == 0);
+    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+                      ",\"payload\":{\"site\":\"north\"}") == 0);
+    CHECK(flow_register(&f) == 0);
+    f.response[f.response_len] = 0;
+    CHECK(strstr((char *)f.response, ",\"payload\":{\"site\":\"north\"}}}") != NULL);
+    flow_close(&f);
+    return 0;
+}
+
 /* Two registrations want one deviceId at one hub: the second is refused, and nothing of it is left in the store. */
 static int s09_device_id_is_taken(void)
 {
@@ -845,6 +858,7 @@ int main(void)
         {"s09 a nonce succeeds at most once", s09_a_nonce_succeeds_once},
         {"s09 a deleted registration keeps its generation", s09_a_deleted_registration_keeps_its_generation},
         {"s09 a deviceId that is taken", s09_device_id_is_taken},
+        {"s09 the enrollment's payload is returned", s09_payload_is_returned},
         {"s09 polling needs the operation's own token", s09_polling_needs_the_right_token},
         {"s06 challenges are rationed, and the device waits as told", s06_rate_is_limited},
         {"s08 the second request may leave the keys out", s08_second_request_without_keys},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/private.h"
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -91,4 +92,20 @@ struct dps_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed)
 {
     crypto_drbg_init(d, span_of_text(seed));
     return (struct dps_entropy){d, seeded_fill};
+}
+
+static void on_signal(int number)
+{
+    posix_interrupted = number;
+}
+
+/* Without SA_RESTART: what waits is to notice. A reader that went away shows in the end as a failed write. */
+void posix_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
 }

@@ -2,7 +2,6 @@
 /* dps-admin: the management API on a command line. This file describes its commands and options; what a
  * command does stands in admin_*.c. */
 #include "port/posix/admin_tool.h"
-#include <signal.h>
 #include <string.h>
 
 /* Everything that this program remembers, in one place, so that one wipe at the end forgets it. */
@@ -251,22 +250,6 @@ static int parse(int argc, char *const *argv, const struct command **command)
     return exit_code != 0 ? exit_code : check_values();
 }
 
-static void on_signal(int number)
-{
-    posix_interrupted = number;
-}
-
-/* Without SA_RESTART: what waits is to notice. A reader that went away shows in the end as a failed write. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    (void)sigaction(SIGPIPE, &action, NULL);
-}
-
 int main(int argc, char **argv)
 {
     const struct command *command;
@@ -276,7 +259,7 @@ int main(int argc, char **argv)
     } else if (exit_code == 0 && o->help) {
         command_help(stdout, command);
     } else if (exit_code == 0) {
-        catch_signals();
+        posix_catch_signals();
         exit_code = command->run(&tool);
     }
     if ((fflush(stdout) != 0 || ferror(stdout)) && exit_code == 0) {

@@ -55,6 +55,8 @@ struct dps_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed)
 struct port_clock posix_clock(void);
 /* Set to non-zero by the programs' SIGINT and SIGTERM handlers. */
 extern volatile int posix_interrupted;
+/* Let SIGINT and SIGTERM set it, and ignore SIGPIPE: what the programs that run one command do. */
+void posix_catch_signals(void);
 
 /* A file, replaced atomically: written beside it (mode 0600), fsync, rename, fsync of the directory. */
 struct posix_storage {

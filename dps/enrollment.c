@@ -242,6 +242,7 @@ static enum dps_refusal parse_reprovisioning(struct span root, struct dps_enroll
     if (optional(root, "reprovisionPolicy", &policy) != 0) {
         return wrong(detail, "reprovisionPolicy occurs twice");
     }
+    e->has_reprovision_policy = policy.len > 0;
     if (policy.len > 0 && (dps_json_kind(policy) != DPS_JSON_OBJECT ||
                            parse_flag(policy, "updateHubAssignment", &e->update_hub_assignment) != 0 ||
                            parse_flag(policy, "migrateDeviceData", &e->migrate_device_data) != 0)) {

@@ -19,6 +19,7 @@ struct dps_enrollment {
     struct span payload;
     bool enabled;
     enum dps_allocation_policy policy;
+    bool has_reprovision_policy;
     bool update_hub_assignment; /* reprovisionPolicy; both true by default */
     bool migrate_device_data;
     uint8_t ek[DPS_EK_PUBLIC_MAX]; /* canonical TPM2B_PUBLIC, size field included */

@@ -19,8 +19,7 @@ struct registering {
     size_t id_len;
     struct dps_sas token;
     bool has_token;
-    uint8_t
-        ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it, in canonical form; empty: not said */
+    uint8_t ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it; empty: not said */
     size_t ek_len;
     uint8_t srk_bytes[DPS_SRK_PUBLIC_MAX]; /* SRK_pub, likewise */
     size_t srk_len;
@@ -48,6 +47,11 @@ static enum dps_refusal look_up(struct dps_service *s, struct registering *r, st
 static struct span id_of(const struct registering *r)
 {
     return span_of(r->id, r->id_len);
+}
+
+static bool is_registered(const struct registering *r)
+{
+    return r->registration_version != 0 && !r->registration.deleted;
 }
 
 /* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
@@ -438,19 +442,12 @@ static enum dps_refusal choose_device_id(const struct registering *r, struct dps
 
 /* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something
  * about it [DPS "Reprovisioning"]. */
-static bool expects_to_stay(struct dps_service *s, const struct registering *r)
+static bool expects_to_stay(const struct registering *r)
 {
     struct span version;
-    struct span root;
-    struct span policy;
-    size_t len;
-    uint64_t unused;
-    return dps_http_query(r->request->target, "api-version", &version) == 0 &&
-           memcmp(version.p, "2018-04-01", 10) <= 0 &&
-           s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, id_of(r), s->record2, sizeof s->record2,
-                        &len, &unused) == 0 &&
-           dps_json_check(span_of(s->record2, len), &root) == 0 &&
-           optional(root, "reprovisionPolicy", &policy) == DPS_E_NOT_FOUND;
+    return !r->enrollment.has_reprovision_policy &&
+           dps_http_query(r->request->target, "api-version", &version) == 0 &&
+           memcmp(version.p, "2018-04-01", 10) <= 0;
 }
 
 /* The hub: the one it had, if the enrollment says never to move it; otherwise the allocation decides anew
@@ -459,9 +456,9 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
                                    struct dps_registration *made)
 {
     const struct dps_registration *old = &r->registration;
-    const bool again = r->registration_version != 0 && !old->deleted;
+    const bool again = is_registered(r);
     size_t index = s->config->hub_count;
-    if (again && (!r->enrollment.update_hub_assignment || expects_to_stay(s, r))) {
+    if (again && (!r->enrollment.update_hub_assignment || expects_to_stay(r))) {
         index = dps_hub_index(s->config, span_of_text(old->hub));
     }
     if (index == s->config->hub_count) {
@@ -481,82 +478,6 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
     return DPS_ACCEPTED;
 }
 
-/* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one that it has,
- * which goes with it. The latter is read over the enrollment, which has done its work by now. */
-static enum dps_refusal choose_twin(struct dps_service *s, const struct registering *r,
-                                    const struct dps_registration *made, struct span *twin)
-{
-    uint8_t key[DPS_KEY_MAX];
-    struct tpm2_writer name = tpm2_writer_over(key, sizeof key);
-    struct span root;
-    size_t len;
-    uint64_t unused;
-    *twin = r->enrollment.initial_twin;
-    if (made->substatus == DPS_SUBSTATUS_INITIAL || made->substatus == DPS_SUBSTATUS_RESET) {
-        return DPS_ACCEPTED;
-    }
-    dps_hub_device_key(&name, span_of_text(r->registration.hub), span_of_text(r->registration.device_id));
-    const int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, tpm2_written(&name), s->record,
-                                   sizeof s->record, &len, &unused);
-    if (error == DPS_E_NOT_FOUND) {
-        return DPS_ACCEPTED;
-    }
-    if (error != 0) {
-        return DPS_REFUSED_STORE;
-    }
-    const bool sound = dps_json_check(span_of(s->record, len), &root) == 0 &&
-                       dps_json_member(root, "twin", twin) != DPS_E_FORMAT;
-    return sound ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;
-}
-
-/* The hub's identity registry gets the device, or its new generation; another registration's device is not
- * overwritten. */
-static enum dps_refusal register_at_hub(struct dps_service *s, const struct dps_registration *made,
-                                        struct span twin)
-{
-    uint8_t key[DPS_KEY_MAX];
-    struct tpm2_writer name = tpm2_writer_over(key, sizeof key);
-    struct tpm2_writer value = tpm2_writer_over(s->record2, sizeof s->record2);
-    struct dps_hub_device device = {.generation = made->generation, .secret_epoch = made->secret_epoch};
-    struct dps_hub_device old;
-    size_t len;
-    uint64_t version = 0;
-    dps_hub_device_key(&name, span_of_text(made->hub), span_of_text(made->device_id));
-    int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, tpm2_written(&name), s->record2,
-                             sizeof s->record2, &len, &version);
-    if (error == 0 && dps_hub_device_parse(span_of(s->record2, len), &old) == 0 &&
-        strcmp(old.registration_id, made->registration_id) != 0) {
-        return DPS_REFUSED_DEVICE_ID_TAKEN;
-    }
-    if (error != 0 && error != DPS_E_NOT_FOUND) {
-        return DPS_REFUSED_STORE;
-    }
-    memcpy(device.registration_id, made->registration_id, sizeof device.registration_id);
-    dps_hub_device_write(&value, &device, span_of_text(made->device_id), twin);
-    error = value.error;
-    if (error == 0) {
-        error = s->store.put(s->store.context, DPS_TABLE_DEVICES, tpm2_written(&name), tpm2_written(&value),
-                             version, &version);
-    }
-    return error == DPS_E_CONFLICT ? DPS_REFUSED_CONCURRENT : error != 0 ? DPS_REFUSED_STORE : DPS_ACCEPTED;
-}
-
-/* A device that has moved is no longer known where it was. */
-static enum dps_refusal leave_old_hub(struct dps_service *s, const struct registering *r,
-                                      const struct dps_registration *made)
-{
-    uint8_t key[DPS_KEY_MAX];
-    struct tpm2_writer name = tpm2_writer_over(key, sizeof key);
-    const struct dps_registration *old = &r->registration;
-    if (r->registration_version == 0 ||
-        (strcmp(old->hub, made->hub) == 0 && strcmp(old->device_id, made->device_id) == 0)) {
-        return DPS_ACCEPTED;
-    }
-    dps_hub_device_key(&name, span_of_text(old->hub), span_of_text(old->device_id));
-    const int error = s->store.remove(s->store.context, DPS_TABLE_DEVICES, tpm2_written(&name), 0);
-    return error != 0 && error != DPS_E_NOT_FOUND ? DPS_REFUSED_STORE : DPS_ACCEPTED;
-}
-
 /* The registration moves to its next generation by compare-and-set: of two that hold the same nonce, one wins, and the
  * nonce is dead. All writes of one request are committed together. */
 static enum dps_refusal store_assignment(struct dps_service *s, struct registering *r,
@@ -573,12 +494,8 @@ static enum dps_refusal store_assignment(struct dps_service *s, struct registeri
     if (error != 0) {
         return error == DPS_E_CONFLICT ? DPS_REFUSED_CONCURRENT : DPS_REFUSED_STORE;
     }
-    struct span twin;
-    enum dps_refusal no = choose_twin(s, r, made, &twin);
-    if (no == DPS_ACCEPTED) {
-        no = register_at_hub(s, made, twin);
-    }
-    return no != DPS_ACCEPTED ? no : leave_old_hub(s, r, made);
+    return dps_hub_register(s, r->registration_version != 0 ? &r->registration : NULL, made,
+                            r->enrollment.initial_twin);
 }
 
 static void write_operation(struct dps_service *s, struct dps_answer *a, const struct dps_registration *made,
@@ -601,7 +518,7 @@ static enum dps_refusal assign(struct dps_service *s, struct registering *r, str
     memcpy(made.registration_id, r->id, r->id_len);
     memcpy(made.srk, r->srk_bytes, r->srk_len);
     made.srk_len = (uint16_t)r->srk_len;
-    if (r->registration_version != 0 && !r->registration.deleted) {
+    if (is_registered(r)) {
         made.created = r->registration.created;
     }
     enum dps_refusal no = choose_device_id(r, &made);
@@ -643,11 +560,6 @@ static enum dps_refusal find_registration(struct dps_service *s, struct register
         no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
     }
     return no == DPS_ACCEPTED && !r->has_token ? DPS_REFUSED_TOKEN_FORM : no;
-}
-
-static bool is_registered(const struct registering *r)
-{
-    return r->registration_version != 0 && !r->registration.deleted;
 }
 
 /* The token must be signed with the nonce that this registration was made with: generation and window stand in

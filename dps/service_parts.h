@@ -47,6 +47,11 @@ enum dps_refusal dps_load_registration(struct dps_service *s, struct span regist
 bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct span registration_id,
                  struct span hub, struct span device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE]);
 
+/* Make the device known at its new hub and unknown at its old one, with its twin. old is null for a first
+ * registration. initial_twin may view s->record, which is overwritten. Returns DPS_ACCEPTED, _DEVICE_ID_TAKEN,
+ * _CONCURRENT, _STORE, _INTERNAL. */
+enum dps_refusal dps_hub_register(struct dps_service *s, const struct dps_registration *old,
+                                  const struct dps_registration *made, struct span initial_twin);
 /* Choose a hub [DPS "Allocation policy"]. *index into config->hubs. Returns DPS_ACCEPTED or _NO_HUB. */
 enum dps_refusal dps_allocate(const struct dps_service_config *config, const struct dps_enrollment *e,
                               struct span registration_id, size_t *index);

@@ -35,7 +35,7 @@
 #define DPS_ENC_URI_MAX 206
 #define DPS_ACTIVATION_BLOB_MAX (766 + DPS_ENC_URI_MAX)
 
-/* The wrapped hub key as TPM2_Import returns it (TPM2B_PRIVATE, size field included). libtpms: 142; the
+/* The wrapped hub key as TPM2_Import returns it (TPM2B_PRIVATE, size field included). libtpms: 160; the
  * specification allows more for larger integrity hashes. */
 #define DPS_WRAPPED_KEY_MAX 192
 

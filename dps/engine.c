@@ -96,6 +96,10 @@ static void enter(struct dps_device *d, int row)
 static void answered(struct dps_device *d, struct span answer)
 {
     const int next = row_of(d)->read == NULL ? row_below(d) : row_of(d)->read(d, answer);
+    if (row_of(d)->asks == TPM) {
+        /* Authorizations went out in it, and the inner key may have come back. */
+        crypto_wipe(d->tpm, sizeof d->tpm);
+    }
     if (next < 0) {
         fail(d, next);
         return;

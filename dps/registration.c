@@ -11,11 +11,6 @@ static const char *const substatus_texts[DPS_SUBSTATUS_COUNT] = {
     [DPS_SUBSTATUS_REPROVISIONED] = "reprovisionedToInitialAssignment",
 };
 
-const char *dps_substatus_text(enum dps_substatus substatus)
-{
-    return substatus_texts[substatus];
-}
-
 static void write_text_member(struct tpm2_writer *w, const char *prefix, struct span value)
 {
     dps_write_text(w, prefix);

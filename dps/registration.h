@@ -14,7 +14,6 @@ enum dps_substatus {
     DPS_SUBSTATUS_REPROVISIONED, /* reprovisionedToInitialAssignment */
     DPS_SUBSTATUS_COUNT
 };
-const char *dps_substatus_text(enum dps_substatus substatus);
 
 /* Texts are zero-terminated. */
 struct dps_registration {

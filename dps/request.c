@@ -41,7 +41,9 @@ static enum dps_refusal read_segments(struct dps_request *q)
     return DPS_ACCEPTED;
 }
 
-enum dps_refusal dps_request_read(const struct dps_http *http, const uint8_t *buffer, struct dps_request *q)
+/* Take it apart. Returns DPS_ACCEPTED or why not. */
+static enum dps_refusal read_request(const struct dps_http *http, const uint8_t *buffer,
+                                     struct dps_request *q)
 {
     memset(q, 0, sizeof *q);
     q->method = dps_http_method(http, buffer);
@@ -151,12 +153,10 @@ static void write_error(struct dps_service *s, struct dps_answer *a, const struc
     dps_write_text(w, "\"}");
 }
 
-void dps_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why, const char *detail)
+/* Make the answer a refusal: status, codes, error JSON. */
+static void refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why)
 {
     const struct dps_refusal_text *text = dps_refusal_text(why);
-    if (detail != NULL) {
-        dps_answer_detail(a, detail);
-    }
     a->refusal = why;
     a->status = text->status;
     a->error_code = text->code;
@@ -210,7 +210,7 @@ void dps_service_answer(struct dps_service *s, const struct dps_http *http, cons
 {
     struct dps_request q;
     begin_answer(s, body_buffer, body_capacity, a);
-    enum dps_refusal no = dps_request_read(http, buffer, &q);
+    enum dps_refusal no = read_request(http, buffer, &q);
     if (no == DPS_ACCEPTED && s->store.mark(s->store.context) != 0) {
         no = DPS_REFUSED_STORE;
     }
@@ -224,7 +224,7 @@ void dps_service_answer(struct dps_service *s, const struct dps_http *http, cons
         }
     }
     if (no != DPS_ACCEPTED) {
-        dps_refuse(s, a, no, NULL);
+        refuse(s, a, no);
     }
 }
 
@@ -232,12 +232,12 @@ void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *bo
                                    size_t body_capacity, struct dps_answer *a)
 {
     begin_answer(s, body_buffer, body_capacity, a);
-    dps_refuse(s, a, error == DPS_E_LIMIT ? DPS_REFUSED_TOO_LARGE : DPS_REFUSED_REQUEST, NULL);
+    refuse(s, a, error == DPS_E_LIMIT ? DPS_REFUSED_TOO_LARGE : DPS_REFUSED_REQUEST);
 }
 
 void dps_service_uncommitted(struct dps_service *s, struct dps_answer *a)
 {
-    dps_refuse(s, a, DPS_REFUSED_STORE, NULL);
+    refuse(s, a, DPS_REFUSED_STORE);
 }
 
 static void write_header(struct tpm2_writer *w, const char *name, struct span value)

@@ -24,14 +24,10 @@ struct dps_request {
     uint8_t text[1024];
 };
 
-/* Take it apart. Returns DPS_ACCEPTED or why not. */
-enum dps_refusal dps_request_read(const struct dps_http *http, const uint8_t *buffer, struct dps_request *q);
+/* Is that its method? Methods have one case. */
 bool dps_request_is(const struct dps_request *q, const char *method);
 /* Is the api-version one that we speak? */
 enum dps_refusal dps_request_version(const struct dps_request *q);
-
-/* Make the answer a refusal: status, codes, error JSON. detail may be null. */
-void dps_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why, const char *detail);
 
 /* Load an enrollment by registrationId (any case) into s->record and parse it.
  * Returns DPS_ACCEPTED, _REGISTRATION_ID, _UNKNOWN, _STORE, _INTERNAL (damaged record). */

@@ -253,8 +253,3 @@ int port_drive(struct port_drive *drive, struct port *port, const struct crypto_
         }
     }
 }
-
-void port_drive_wipe(struct port_drive *drive)
-{
-    crypto_wipe(drive, sizeof *drive);
-}

@@ -45,7 +45,4 @@ int port_drive(struct port_drive *drive, struct port *port, const struct crypto_
 int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
                  size_t capacity, struct span *answer);
 
-/* Wipe it: TLS keys and buffers. */
-void port_drive_wipe(struct port_drive *drive);
-
 #endif

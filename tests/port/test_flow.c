@@ -207,6 +207,11 @@ static int s03_owner_sets_authorizations(void)
     CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
     CHECK(flow_finish(&f) == 0);
 
+    /* They have gone to the TPM and stay nowhere else. */
+    for (size_t at = 0; at + 12 <= sizeof f.device.tpm; at++) {
+        CHECK(memcmp(f.device.tpm + at, "owner secret", 12) != 0);
+    }
+
     /* Without them nothing goes any more, and the TPM says why. */
     CHECK(flow_register(&f) == DPS_E_TPM_RC);
     CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_BAD_AUTH);

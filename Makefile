@@ -28,21 +28,28 @@ PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
                 $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = -lbearssl -ltpms -lsqlite3
+# The core and the portable part of port/ are plain C11; what stands on a system may use it.
+SYSTEM_DIRS = port/posix tests/port tests/e2e
 
+# What needs more room than this file has stands beside its subject: tests/fuzz/fuzz.mk, port/tis/... These add to
+# PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
+# (further targets of `make check-all`).
+CHECK =
+CHECK_DEPENDS =
+CHECK_MORE =
+PARTS = $(sort $(wildcard port/*/*.mk tests/*/*.mk))
+include $(PARTS)
+
+#: make                  the libraries and programs, into build/ (needs libbearssl-dev libtpms-dev libsqlite3-dev)
 .PHONY: all
+.DEFAULT_GOAL = all
 all: $(BUILD)/libtpmdps.a $(PROGRAMS)
 
+# Every "#: target  what it does" of this file and of those it includes.
 .PHONY: help
 help:
-	@echo 'make              the libraries and programs, into $(BUILD)/ (needs libbearssl-dev libtpms-dev libsqlite3-dev)'
-	@echo 'make demo         install what is missing, build, and tell the whole story on an in-process TPM'
-	@echo 'make check        install what is missing, build, and run all tests (under 10 minutes)'
-	@echo "make check-peers  install what is missing (node, npm packages), build, and run Microsoft's SDK against our service"
-	@echo 'make check-all    make check and make check-peers'
-	@echo 'make setup        only install what make check needs (apt-get; DEPS=no only looks)'
-	@echo 'make lint         format, static analysis and structure rules'
-	@echo 'make clean        remove $(BUILD)/'
-	@echo 'Variables: CC CFLAGS BUILD; V=1 shows commands; DEPS=no never installs.'
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST) | grep -v '^Variables'
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST) | grep '^Variables'
 
 $(BUILD)/libtpmdps.a: $(CORE_OBJ)
 	$(SAY) AR $@
@@ -52,8 +59,6 @@ $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# The core and the portable part of port/ are plain C11; what stands on a system may use it.
-SYSTEM_DIRS = port/posix tests/port tests/e2e
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -84,6 +89,8 @@ tests: $(UNIT_TESTS) $(PORT_TESTS) $(TEST_TOOLS)
 
 # ---- Set-up: each of these is done once per machine, and says what it does ---------------------------------------------
 
+#: make setup            only install what make check needs (apt-get; DEPS=no only looks)
+#: Variables: CC CFLAGS BUILD; V=1 shows commands; DEPS=no never installs.
 .PHONY: setup-build setup
 setup-build:
 	@DEPS=$(DEPS) tests/setup.sh build
@@ -92,6 +99,7 @@ setup:
 
 # ---- What a newcomer and every commit should run ------------------------------------------------------------------------
 
+#: make demo             install what is missing, build, and tell the whole story on an in-process TPM
 .PHONY: demo
 demo: setup-build
 	@$(MAKE) --no-print-directory all
@@ -104,15 +112,18 @@ PORT_NAMES = $(notdir $(PORT_TESTS))
 E2E = $(wildcard tests/e2e/*_test.py tests/e2e/*_test.sh)
 LINT = $(wildcard tests/lint/*.sh tests/lint/*.py)
 
+#: make check            install what is missing, build, and run the tests (under 10 minutes)
 .PHONY: check
 check: setup
 	@$(MAKE) --no-print-directory all tests
 	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
 	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
+	@$(if $(CHECK_DEPENDS),$(MAKE) --no-print-directory $(CHECK_DEPENDS))
 	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/run.sh \
 	    $(UNIT_TESTS) $(PORT_TESTS) \
-	    $(UNIT_NAMES:%=$(BUILD)/asan/unit/%) $(PORT_NAMES:%=$(BUILD)/asan/port-tests/%) $(E2E) $(LINT)
+	    $(UNIT_NAMES:%=$(BUILD)/asan/unit/%) $(PORT_NAMES:%=$(BUILD)/asan/port-tests/%) $(E2E) $(CHECK) $(LINT)
 
+#: make lint             format, static analysis and structure rules
 .PHONY: lint
 lint:
 	@BUILD=$(BUILD) prove --timer --exec tests/run.sh $(LINT)
@@ -121,6 +132,8 @@ lint:
 NODE_PEERS = $(BUILD)/peers/node
 PEERS = $(wildcard tests/peers/*_test.sh tests/peers/node/*_test.js)
 
+#: make check-peers      Microsoft's SDK against our service (node, npm packages)
+CHECK_MORE += check-peers
 .PHONY: check-peers
 check-peers:
 	@DEPS=$(DEPS) tests/setup.sh build peers
@@ -133,10 +146,15 @@ $(NODE_PEERS)/installed: $(addprefix tests/peers/node/,package.json package-lock
 	$(Q)cp $^ $(@D) && cd $(@D) && npm ci --ignore-scripts --no-progress --loglevel=error
 	$(Q)touch $@
 
-.PHONY: check-all
+#: make check-more       everything that make check leaves out
+#: make check-all        make check and make check-more
+.PHONY: check-all check-more
+check-more:
+	@set -e; for target in $(CHECK_MORE); do echo "make $$target"; $(MAKE) --no-print-directory $$target; done
 check-all: check
-	@$(MAKE) --no-print-directory check-peers
+	@$(MAKE) --no-print-directory check-more
 
+#: make clean            remove build/
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)

@@ -121,7 +121,8 @@ int device_clear(struct device_tool *t)
 /* Both directions: read, run, write. */
 static int convert(struct device_tool *t, size_t input_max, begin_run begin, const char *out)
 {
-    int exit_code = device_input(t, t->options.in != NULL ? t->options.in : "-", input_max, &t->config.data);
+    int exit_code =
+        device_input(t->options.in != NULL ? t->options.in : "-", t->data, input_max, &t->config.data);
     if (exit_code == 0 && t->config.data.len == 0) {
         device_say("there is nothing in %s", t->options.in != NULL ? t->options.in : "standard input");
         exit_code = POSIX_EXIT_USAGE;

@@ -184,7 +184,7 @@ static int take_message(struct device_tool *t)
         return POSIX_EXIT_USAGE;
     }
     if (o->message_file != NULL)
-        return device_input(t, o->message_file, DEVICE_MESSAGE_MAX, &t->config.data);
+        return device_input(o->message_file, t->data, DEVICE_MESSAGE_MAX, &t->config.data);
     t->config.data = span_of_text(o->message);
     if (t->config.data.len <= DEVICE_MESSAGE_MAX)
         return 0;

@@ -210,14 +210,14 @@ int device_trust(struct device_tool *t)
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 
-int device_input(struct device_tool *t, const char *path, size_t capacity, struct span *content)
+int device_input(const char *path, uint8_t *buffer, size_t capacity, struct span *content)
 {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
     size_t len;
-    int error = standard ? posix_read_all(STDIN_FILENO, t->data, capacity, &len)
-                         : posix_file_read(path, t->data, capacity, &len);
-    *content = span_of(t->data, len);
+    int error = standard ? posix_read_all(STDIN_FILENO, buffer, capacity, &len)
+                         : posix_file_read(path, buffer, capacity, &len);
+    *content = span_of(buffer, len);
     if (error == DPS_E_SPACE)
         device_say("%s is longer than the %zu bytes that this command takes", name, capacity);
     else if (error != 0)

@@ -30,6 +30,8 @@ struct device_options {
     const char *message, *message_file;
     /* seal, unseal */
     const char *in, *out;
+    /* explain */
+    const char *operand, *as, *response_to;
 };
 
 enum device_auth {
@@ -47,6 +49,8 @@ enum device_auth {
 #define DEVICE_MESSAGE_MAX (DPS_NET_BUFFER - 1536)
 /* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */
 #define DEVICE_SEALED_MAX 1024
+/* What `explain` reads: a captured conversation in hex. */
+#define DEVICE_PASTE_MAX 65536
 
 /* A command that the TPM refused, as it went over the wire. */
 struct device_refusal {
@@ -90,6 +94,7 @@ struct device_tool {
     uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
     uint8_t record[DPS_RECORD_FILE_MAX];
     uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
+    uint8_t paste[DEVICE_PASTE_MAX], pasted[DEVICE_PASTE_MAX]; /* explain: as it came, and decoded */
 };
 
 /* ---- device_tool.c: the surroundings of a command ---- */
@@ -106,8 +111,8 @@ int device_nonce(struct device_tool *t, uint8_t nonce[32]);
 int device_run(struct device_tool *t, int begin_error);
 /* Read the CA file into t->trust. Returns 0 or an exit code. */
 int device_trust(struct device_tool *t);
-/* A whole file or, for "-", standard input, into t->data. Returns 0 or an exit code. */
-int device_input(struct device_tool *t, const char *path, size_t capacity, struct span *content);
+/* A whole file or, for "-", standard input, into buffer. Returns 0 or an exit code. */
+int device_input(const char *path, uint8_t *buffer, size_t capacity, struct span *content);
 /* Bytes into a file of mode 0600 or, for "-", to standard output. Returns 0 or an exit code. */
 int device_output(const char *path, struct span content);
 /* --id into the configuration. Returns 0 or an exit code. */
@@ -165,7 +170,8 @@ int device_unseal(struct device_tool *t);
 int device_register(struct device_tool *t); /* device_service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
-int device_info(struct device_tool *t);  /* device_info.c */
-int device_flush(struct device_tool *t); /* device_query.c */
+int device_info(struct device_tool *t);    /* device_info.c */
+int device_flush(struct device_tool *t);   /* device_query.c */
+int device_explain(struct device_tool *t); /* device_explain.c */
 
 #endif

@@ -13,7 +13,8 @@ static const struct posix_option options_all[] = {
      .argument = "TPM",
      .text = &tool.options.tpm,
      .help = "/dev/tpmrm0 (the kernel's resource manager), /dev/tpm0, libtpms:DIR (a software\n"
-             "TPM in this process), swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT;\n"
+             "TPM in this process), swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT,\n"
+             "hostile:SEED/TPM (one of these that misbehaves, for tests: port/posix/posix.h);\n"
              "default: the environment variable DPS_TPM"},
     {.name = "owner-auth-file",
      .argument = "FILE",
@@ -169,6 +170,18 @@ static const struct posix_option options_unseal[] = {
      .help = "where the secret goes (mode 0600); default: standard output"},
 };
 
+static const struct posix_option options_explain[] = {
+    {.name = "as",
+     .argument = "KIND",
+     .text = &tool.options.as,
+     .help = "do not guess: command, response, public, blob, token, json, request or answer"},
+    {.name = "response-to",
+     .argument = "COMMAND",
+     .text = &tool.options.response_to,
+     .help = "what a response answers, such as TPM2_Load"},
+    {.name = "format", .argument = "text|json", .text = &tool.options.format, .help = "default: text"},
+};
+
 struct command {
     const char *name;
     const char *summary;
@@ -176,38 +189,48 @@ struct command {
     int (*run)(struct device_tool *t);
     const struct posix_option *options;
     size_t option_count;
+    const char *operand; /* what may stand behind the command without an option; null: nothing */
+    bool no_tpm;
 };
 #define OPTIONS(array) (array), sizeof(array) / sizeof(array)[0]
 
 static const struct command commands[] = {
     {"ek", "Step 1: the endorsement key, for enrolling this device (step 2)",
-     "dps-device --tpm /dev/tpmrm0 ek --format json > enrollment.json", device_ek, OPTIONS(options_ek)},
+     "dps-device --tpm /dev/tpmrm0 ek --format json > enrollment.json", device_ek, OPTIONS(options_ek), NULL,
+     false},
     {"own", "Step 3: take ownership: authorizations, storage root key",
      "dps-device --tpm /dev/tpmrm0 own --new-owner-auth-file owner.auth --persist", device_own,
-     OPTIONS(options_own)},
+     OPTIONS(options_own), NULL, false},
     {"clear", "End the ownership: destroys the storage root key and all that hangs on it",
      "dps-device --tpm /dev/tpmrm0 --lockout-auth-file lockout.auth clear --yes", device_clear,
-     OPTIONS(options_clear)},
+     OPTIONS(options_clear), NULL, false},
     {"register", "Steps 4 to 9: prove EK and SRK to the service, be assigned to a hub",
      "dps-device --tpm /dev/tpmrm0 register --service https://dps.example --ca ca.pem \\\n"
      "      --scope 0ne00000A0A --state device.state",
-     device_register, OPTIONS(options_register)},
+     device_register, OPTIONS(options_register), NULL, false},
     {"token", "Step 10: print a hub token, signed inside the TPM, good for an hour",
-     "dps-device --tpm /dev/tpmrm0 token --state device.state", device_token, OPTIONS(options_token)},
+     "dps-device --tpm /dev/tpmrm0 token --state device.state", device_token, OPTIONS(options_token), NULL,
+     false},
     {"send", "Step 10: send one message to the hub",
      "dps-device --tpm /dev/tpmrm0 send --state device.state --ca ca.pem --message '{\"t\":21.5}'",
-     device_send, OPTIONS(options_send)},
+     device_send, OPTIONS(options_send), NULL, false},
     {"seal", "Encrypt up to 128 bytes so that only this TPM, under this owner, gives them back",
      "dps-device --tpm /dev/tpmrm0 seal --in secret.txt --out secret.sealed", device_seal,
-     OPTIONS(options_seal)},
+     OPTIONS(options_seal), NULL, false},
     {"unseal", "Give back what seal has sealed", "dps-device --tpm /dev/tpmrm0 unseal --in secret.sealed",
-     device_unseal, OPTIONS(options_unseal)},
-    {"info", "What this TPM is, can do and holds", "dps-device --tpm /dev/tpmrm0 info", device_info, NULL, 0},
+     device_unseal, OPTIONS(options_unseal), NULL, false},
+    {"info", "What this TPM is, can do and holds", "dps-device --tpm /dev/tpmrm0 info", device_info, NULL, 0,
+     NULL, false},
     {"flush",
      "Remove keys and sessions that a killed program left in the TPM\n"
      "(only without a resource manager, and only if no other program uses the TPM: it\n"
      "removes theirs as well)",
-     "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0},
+     "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0, NULL, false},
+    {"explain",
+     "What is this? A TPM command or response, TPM2B_PUBLIC, activation blob, SAS token,\n"
+     "enrollment or HTTP message, raw, in hex or in base64, explained field by field",
+     "echo 80010000000c0000017b0020 | dps-device explain", device_explain, OPTIONS(options_explain),
+     "[FILE|-]", true},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -235,8 +258,9 @@ static void command_help(FILE *out, const struct command *c)
 {
     const struct posix_option_group groups[] = {
         {"Options:", c->options, c->option_count}, group_all, group_tests};
-    fprintf(out, "Usage: dps-device --tpm TPM %s%s\n\n%s.\n\nExample:\n  %s\n", c->name,
-            c->option_count > 0 ? " [options]" : "", c->summary, c->example);
+    fprintf(out, "Usage: dps-device %s%s%s%s%s\n\n%s.\n\nExample:\n  %s\n", c->no_tpm ? "" : "--tpm TPM ",
+            c->name, c->option_count > 0 ? " [options]" : "", c->operand != NULL ? " " : "",
+            c->operand != NULL ? c->operand : "", c->summary, c->example);
     posix_options_help(out, groups, 3);
 }
 
@@ -280,6 +304,8 @@ static int parse(int argc, char *const *argv, const struct command **command)
         device_say("%s: %s", (*command)->name, why);
         return POSIX_EXIT_USAGE;
     }
+    if (at < argc && (*command)->operand != NULL)
+        o->operand = argv[at++];
     if (at < argc) {
         device_say("%s: what is \"%s\"? Values stand behind an option; --help lists them", (*command)->name,
                    argv[at]);

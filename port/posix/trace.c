@@ -13,8 +13,9 @@
 struct message {
     struct posix_trace *t;
     struct span bytes;
+    size_t sent; /* readable form: how many bytes they were when chunked; 0: as many as they are */
     unsigned step;
-    enum port_trace_kind kind;
+    enum posix_trace_subject kind; /* the first four are those of enum port_trace_kind */
     const char *what;
     uint32_t code; /* TPM: of the command */
     bool masked;
@@ -24,15 +25,37 @@ struct message {
     int error;
 };
 
+/* What the JSON form and the headings call them. */
+static const struct {
+    const char *kind, *title;
+} subjects[] = {
+    [POSIX_TRACE_COMMAND] = {"tpm-command", NULL},
+    [POSIX_TRACE_RESPONSE] = {"tpm-response", NULL},
+    [POSIX_TRACE_HTTP_REQUEST] = {"http-request", NULL},
+    [POSIX_TRACE_HTTP_RESPONSE] = {"http-response", NULL},
+    [POSIX_TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
+    [POSIX_TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
+    [POSIX_TRACE_SAS_TOKEN] = {"sas-token", "SAS token"},
+    [POSIX_TRACE_JSON] = {"json", "JSON"},
+};
+
 static int explain(struct message *m, tpm2_explain_sink *sink)
 {
-    return m->kind == PORT_TRACE_TPM_COMMAND ? tpm2_explain_command(m->bytes, sink, m)
-                                             : tpm2_explain_response(m->code, m->bytes, sink, m);
+    switch (m->kind) {
+    case POSIX_TRACE_COMMAND:
+        return tpm2_explain_command(m->bytes, sink, m);
+    case POSIX_TRACE_RESPONSE:
+        return tpm2_explain_response(m->code, m->bytes, sink, m);
+    case POSIX_TRACE_PUBLIC:
+        return tpm2_explain_public(m->bytes, sink, m);
+    default:
+        return tpm2_explain_activation_blob(m->bytes, sink, m);
+    }
 }
 
 static bool is_tpm(const struct message *m)
 {
-    return m->kind == PORT_TRACE_TPM_COMMAND || m->kind == PORT_TRACE_TPM_RESPONSE;
+    return m->kind == POSIX_TRACE_COMMAND || m->kind == POSIX_TRACE_RESPONSE;
 }
 
 /* ---- The readable form ------------------------------------------------------------------------------------------- */
@@ -107,7 +130,7 @@ static void write_field(void *context, const struct tpm2_field *f)
     write_bits(t, f);
 }
 
-static void write_http_field(void *context, const struct trace_http_field *f)
+static void write_text_field(void *context, const struct trace_http_field *f)
 {
     struct posix_trace *t = ((struct message *)context)->t;
     const size_t indent = TRACE_HEX_AT + 2 * (size_t)f->depth;
@@ -149,10 +172,20 @@ static void write_response_code(struct posix_trace *t, struct span response)
     }
 }
 
-static void write_heading(const struct message *m)
+static void write_addressee(const struct message *m)
 {
     static const char *const arrows[] = {" → TPM", " ← TPM", " → service", " ← service", " → hub", " ← hub"};
     const bool hub = !is_tpm(m) && m->step == 10; /* the last step is between the device and its hub */
+    struct posix_trace *t = m->t;
+    char code[32];
+    const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : "HTTP";
+    (void)snprintf(code, sizeof code, "TPM command 0x%08x", (unsigned)m->code);
+    trace_words(t, name != NULL ? name : code, TRACE_HEX_AT);
+    trace_words(t, arrows[m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
+}
+
+static void write_heading(const struct message *m)
+{
     struct posix_trace *t = m->t;
     char text[64];
     trace_newline(t);
@@ -161,19 +194,14 @@ static void write_heading(const struct message *m)
         (void)snprintf(text, sizeof text, "Step %u  ", m->step);
         trace_words(t, text, TRACE_HEX_AT);
     }
-    const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : NULL;
-    if (name != NULL) {
-        trace_words(t, name, TRACE_HEX_AT);
-    } else if (is_tpm(m)) {
-        (void)snprintf(text, sizeof text, "TPM command 0x%08x", (unsigned)m->code);
-        trace_words(t, text, TRACE_HEX_AT);
+    if (m->kind <= POSIX_TRACE_HTTP_RESPONSE) {
+        write_addressee(m);
     } else {
-        trace_words(t, "HTTP", TRACE_HEX_AT);
+        trace_words(t, subjects[m->kind].title, TRACE_HEX_AT);
     }
-    trace_words(t, arrows[m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
-    (void)snprintf(text, sizeof text, ", %zu bytes:", m->bytes.len);
+    (void)snprintf(text, sizeof text, ", %zu bytes:", m->sent > 0 ? m->sent : m->bytes.len);
     trace_words(t, text, TRACE_HEX_AT);
-    if (m->kind == PORT_TRACE_TPM_RESPONSE) {
+    if (m->kind == POSIX_TRACE_RESPONSE) {
         write_response_code(t, m->bytes);
     } else if (m->what != NULL) {
         trace_words(t, " ", TRACE_HEX_AT);
@@ -194,6 +222,12 @@ static void write_error(const struct message *m)
                                             : "Malformed or incomplete: this is how far it can be explained.",
                 TRACE_HEX_AT);
     trace_newline(m->t);
+}
+
+static void ignore_text_field(void *context, const struct trace_http_field *f)
+{
+    (void)context;
+    (void)f;
 }
 
 /* ---- The JSON form ----------------------------------------------------------------------------------------------- */
@@ -240,7 +274,7 @@ static void json_field(void *context, const struct tpm2_field *f)
     (void)fprintf(out, "%s}", f->secret && f->leaf ? ",\"masked\":true" : "");
 }
 
-static void json_http_field(void *context, const struct trace_http_field *f)
+static void json_text_field(void *context, const struct trace_http_field *f)
 {
     struct message *m = context;
     FILE *out = m->t->out;
@@ -255,18 +289,19 @@ static void json_http_field(void *context, const struct trace_http_field *f)
 
 static void json_begin(const struct message *m)
 {
-    static const char *const kinds[] = {"tpm-command", "tpm-response", "http-request", "http-response"};
     FILE *out = m->t->out;
     char code[32];
-    (void)fprintf(out, "{\"step\":%u,\"kind\":\"%s\"", m->step, kinds[m->kind]);
+    (void)fprintf(out, "{\"step\":%u,\"kind\":\"%s\"", m->step, subjects[m->kind].kind);
     json_text(m->t, "what", m->what != NULL ? m->what : "");
     (void)fputs(",\"name\":", out);
     if (is_tpm(m)) {
         const char *name = tpm2_explain_command_name(m->code);
         (void)snprintf(code, sizeof code, "0x%08x", (unsigned)m->code);
         trace_json_string(m->t, span_of_text(name != NULL ? name : code));
-    } else {
+    } else if (m->kind <= POSIX_TRACE_HTTP_RESPONSE) {
         trace_json_string(m->t, trace_http_start(m->bytes));
+    } else {
+        trace_json_string(m->t, span_of_text(subjects[m->kind].title));
     }
     (void)fprintf(out, ",\"len\":%zu,\"hex\":\"", m->bytes.len);
 }
@@ -284,12 +319,8 @@ static void json_end(const struct message *m)
 
 /* ---- Messages ---------------------------------------------------------------------------------------------------- */
 
-static void show_tpm(struct message *m)
+static void show_structure(struct message *m)
 {
-    if (m->kind == PORT_TRACE_TPM_COMMAND) {
-        m->t->command_code = tpm2_explain_command_code(m->bytes);
-    }
-    m->code = m->t->command_code;
     if (m->t->json) {
         json_begin(m);
         m->error = explain(m, json_hex);
@@ -303,21 +334,48 @@ static void show_tpm(struct message *m)
     }
 }
 
-/* unchunked: the same message with its body in one piece; the same bytes if it was not chunked. */
-static void show_http(struct message *m, struct span unchunked)
+static void show_tpm(struct message *m)
 {
-    const bool chunked = !span_equal(m->bytes, unchunked);
+    if (m->kind == POSIX_TRACE_COMMAND) {
+        m->t->command_code = tpm2_explain_command_code(m->bytes);
+    }
+    m->code = m->t->command_code;
+    show_structure(m);
+}
+
+static int explain_text(const struct message *m, bool opaque_body, trace_http_sink *sink, void *context)
+{
+    if (m->kind == POSIX_TRACE_SAS_TOKEN) {
+        return trace_sas_explain(m->bytes, sink, context);
+    }
+    return m->kind == POSIX_TRACE_JSON ? trace_json_explain(m->bytes, sink, context)
+                                       : trace_http_explain(m->bytes, opaque_body, sink, context);
+}
+
+static void show_text(struct message *m, bool chunked)
+{
     if (m->t->json) {
         json_begin(m);
         trace_json_hex(m->t, m->bytes);
         json_middle(m);
-        (void)trace_http_explain(m->bytes, chunked, json_http_field, m);
+        (void)explain_text(m, chunked, json_text_field, m);
         json_end(m);
     } else {
         write_heading(m);
-        (void)trace_http_explain(unchunked, false, write_http_field, m);
+        (void)explain_text(m, false, write_text_field, m);
         write_error(m);
     }
+}
+
+/* unchunked: the same message with its body in one piece, for people; the same bytes if it was not chunked. */
+static void show_http(struct message *m, struct span unchunked)
+{
+    const bool chunked = !span_equal(m->bytes, unchunked);
+    if (!m->t->json) {
+        m->sent = m->bytes.len;
+        m->bytes = unchunked;
+    }
+    show_text(m, chunked);
 }
 
 /* Show the response that was collected. */
@@ -327,7 +385,7 @@ static void finish_response(struct posix_trace *t, int error)
         .t = t,
         .bytes = span_of(t->raw, t->raw_len),
         .step = t->http_step,
-        .kind = PORT_TRACE_HTTP_RESPONSE,
+        .kind = POSIX_TRACE_HTTP_RESPONSE,
         .what = t->http_what,
         .first = true,
         .error = error,
@@ -378,7 +436,12 @@ static void collect_response(struct posix_trace *t, const struct message *m)
 static void show(void *context, unsigned step, enum port_trace_kind kind, const char *what, struct span bytes)
 {
     struct posix_trace *t = context;
-    struct message m = {.t = t, .bytes = bytes, .step = step, .kind = kind, .what = what, .first = true};
+    struct message m = {.t = t,
+                        .bytes = bytes,
+                        .step = step,
+                        .kind = (enum posix_trace_subject)kind,
+                        .what = what,
+                        .first = true};
     if (bytes.len == 0) {
         return;
     }
@@ -397,6 +460,23 @@ static void show(void *context, unsigned step, enum port_trace_kind kind, const 
         collect_response(t, &m);
     }
     (void)fflush(t->out);
+}
+
+int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
+                        const char *what, struct span bytes)
+{
+    struct message m = {
+        .t = t, .bytes = bytes, .kind = subject, .what = what, .code = command_code, .first = true};
+    const bool text = subject >= POSIX_TRACE_SAS_TOKEN || subject == POSIX_TRACE_HTTP_REQUEST ||
+                      subject == POSIX_TRACE_HTTP_RESPONSE;
+    if (text) {
+        m.error = explain_text(&m, false, ignore_text_field, NULL);
+        show_text(&m, false);
+    } else {
+        show_structure(&m);
+    }
+    (void)fflush(t->out);
+    return m.error;
 }
 
 void posix_trace_open(struct posix_trace *t, FILE *out, bool json)

@@ -12,9 +12,10 @@
  *
  * The JSON form: one object a line and message, in the order in which they were sent:
  *   step    number, 1..10; 0 outside of the flow
- *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"
+ *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what posix_trace_explain was given also
+ *           "public", "activation-blob", "sas-token" or "json"
  *   what    string: what the message is for
- *   name    string: "TPM2_Load", of an HTTP message its first line
+ *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
  *   len     number: its bytes
  *   hex     string, 2 * len lower-case digits; passwords are zeros
  *   masked  true if bytes of hex were replaced, else false
@@ -62,5 +63,23 @@ void posix_trace_open(struct posix_trace *t, FILE *out, bool json);
 void posix_trace_close(struct posix_trace *t);
 /* The sink for struct port. */
 struct port_trace posix_trace_port(struct posix_trace *t);
+
+/* One thing outside of any run, in the same form. */
+enum posix_trace_subject { /* the first four as in enum port_trace_kind */
+                           POSIX_TRACE_COMMAND,
+                           POSIX_TRACE_RESPONSE,
+                           POSIX_TRACE_HTTP_REQUEST,
+                           POSIX_TRACE_HTTP_RESPONSE,
+                           POSIX_TRACE_PUBLIC,          /* TPM2B_PUBLIC with its size field */
+                           POSIX_TRACE_ACTIVATION_BLOB, /* dps/activation.h */
+                           POSIX_TRACE_SAS_TOKEN,       /* "SharedAccessSignature sr=..." */
+                           POSIX_TRACE_JSON
+};
+/*   command_code  of a command and of what a response answers; else ignored
+ *   what          for the heading; may be null
+ * Returns: 0; DPS_E_FORMAT, DPS_E_ALGORITHM or DPS_E_MORE: it is malformed, of an unknown kind or cut off, and was
+ * shown as far as it can be explained. */
+int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
+                        const char *what, struct span bytes);
 
 #endif

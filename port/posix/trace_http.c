@@ -2,6 +2,7 @@
 /* HTTP messages of the flow, taken apart for the transcript. Unlike dps/http.c, which serves the protocol and
  * refuses what is not right, this shows whatever was sent. */
 #include "dps/json.h"
+#include "dps/sas.h"
 #include "dps/text.h"
 #include "port/posix/trace_private.h"
 #include <string.h>
@@ -41,6 +42,11 @@ static const struct {
     {"errorCode", "Why the service refused, as a number."},
     {"trackingId", "Where the service's log has this request."},
     {"message", "Why, in words."},
+    {"scheme", "What kind of Authorization header this is."},
+    {"sr", "The audience, percent-encoded: what the token opens."},
+    {"sig", "HMAC-SHA-256 over the audience as it stands here, a line feed, and the expiry."},
+    {"se", "The expiry, in seconds since 1970."},
+    {"skn", "The name of the key that has signed."},
 };
 
 static const char *meaning_of(struct span name)
@@ -118,6 +124,33 @@ static void split_body(struct splitter *s, bool opaque)
     } else {
         emit(s, span_of_text(opaque ? "body in chunks" : "body"), "bytes", 0, s->message.len, false);
     }
+}
+
+int trace_json_explain(struct span text, trace_http_sink *sink, void *context)
+{
+    struct splitter s = {.message = text, .sink = sink, .context = context};
+    struct span value;
+    const int error = dps_json_check(text, &value);
+    split_body(&s, false);
+    return error;
+}
+
+int trace_sas_explain(struct span token, trace_http_sink *sink, void *context)
+{
+    struct splitter s = {.message = token, .sink = sink, .context = context};
+    struct dps_sas sas;
+    struct span pairs;
+    struct span scheme;
+    pairs = dps_split(token, ' ', &scheme);
+    emit(&s, span_of_text("scheme"), "text", 0, token.len - pairs.len, true);
+    while (pairs.len > 0) {
+        struct span name;
+        struct span pair;
+        pairs = dps_split(pairs, '&', &pair);
+        dps_split(pair, '=', &name);
+        emit(&s, name, "text", 1, token.len - pairs.len, true);
+    }
+    return dps_sas_parse(token, &sas);
 }
 
 /* Behind the next line end, or 0 if there is none. */

@@ -48,6 +48,10 @@ typedef void trace_http_sink(void *context, const struct trace_http_field *field
  * the message. opaque_body: the body is not to be looked into, since it is chunked.
  * Returns: 0; DPS_E_MORE if the head does not end. */
 int trace_http_explain(struct span message, bool opaque_body, trace_http_sink *sink, void *context);
+/* JSON member by member. Returns: 0; DPS_E_FORMAT or DPS_E_LIMIT, then it is one field. */
+int trace_json_explain(struct span text, trace_http_sink *sink, void *context);
+/* A SAS token pair by pair. Returns: 0; DPS_E_FORMAT if it is none, then it is shown as far as it has pairs. */
+int trace_sas_explain(struct span token, trace_http_sink *sink, void *context);
 /* The start line, without its line end. */
 struct span trace_http_start(struct span message);
 

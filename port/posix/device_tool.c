@@ -107,7 +107,7 @@ static int watched_save(void *context, struct span record)
     return error;
 }
 
-static void open_port(struct device_tool *t)
+static int open_port(struct device_tool *t)
 {
     t->stream = (struct posix_stream){-1, t->options.connect_to, t->options.proxy, 0};
     t->storage.path = t->options.state;
@@ -123,7 +123,7 @@ static void open_port(struct device_tool *t)
     t->port.storage.save = watched_save;
     t->port.entropy =
         t->options.seed != NULL ? posix_entropy_seeded(&t->drbg, t->options.seed) : posix_entropy();
-    device_watch_begin(t);
+    return device_watch_begin(t);
 }
 
 int device_open(struct device_tool *t)
@@ -146,16 +146,15 @@ int device_open(struct device_tool *t)
         device_say("%s", why);
         return error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM;
     }
-    open_port(t);
-    return 0;
+    return open_port(t);
 }
 
-void device_close(struct device_tool *t)
+int device_close(struct device_tool *t)
 {
-    if (t->options.trace != NULL && t->trace.out != NULL)
-        posix_trace_close(&t->trace);
+    const int exit_code = device_watch_end(t);
     posix_tpm_close(&t->tpm);
     crypto_wipe(t, sizeof *t);
+    return exit_code;
 }
 
 void device_warn_software(const struct device_tool *t)

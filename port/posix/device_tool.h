@@ -9,6 +9,7 @@
 #include "port/posix/options.h"
 #include "port/posix/posix.h"
 #include "port/posix/trace.h"
+#include "port/posix/trace_pcapng.h"
 #include "tpm/command.h"
 
 /* What the user asked for; zero and null mean "not given". */
@@ -51,6 +52,8 @@ enum device_auth {
 #define DEVICE_SEALED_MAX 1024
 /* What `explain` reads: a captured conversation in hex. */
 #define DEVICE_PASTE_MAX 65536
+/* What --trace begins with if a file for Wireshark is wanted. */
+#define DEVICE_TRACE_PCAPNG "pcapng:"
 
 /* A command that the TPM refused, as it went over the wire. */
 struct device_refusal {
@@ -84,6 +87,8 @@ struct device_tool {
     struct posix_storage storage;
     struct crypto_drbg drbg;
     struct posix_trace trace;
+    struct posix_pcapng pcapng;
+    FILE *pcapng_file; /* null: none */
     struct port port;
     struct crypto_trust trust;
     struct port_drive drive;
@@ -101,8 +106,8 @@ struct device_tool {
 
 /* Authorizations, EK template, TPM, ports. Returns 0 or an exit code, then the user has been told. */
 int device_open(struct device_tool *t);
-/* Wipes everything, so it is also right after a failed open. */
-void device_close(struct device_tool *t);
+/* Wipes everything, so it is also right after a failed open. Returns 0 or an exit code, if the trace is not complete. */
+int device_close(struct device_tool *t);
 /* Once per command that uses the EK for what a real TPM is for. */
 void device_warn_software(const struct device_tool *t);
 /* 32 fresh random bytes for the engine. Returns 0 or an exit code. */
@@ -122,7 +127,10 @@ int device_require(const char *value, const char *option);
 
 /* ---- device_watch.c: what goes over the wire ---- */
 
-void device_watch_begin(struct device_tool *t);
+/* Returns 0 or an exit code: the file of --trace=pcapng:FILE cannot be written. */
+int device_watch_begin(struct device_tool *t);
+/* End the trace. Returns 0 or an exit code: it could not all be written. */
+int device_watch_end(struct device_tool *t);
 
 /* ---- device_error.c: sentences ---- */
 

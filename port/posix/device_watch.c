@@ -5,6 +5,8 @@
 #include "port/posix/private.h"
 #include "tpm/explain.h"
 #include "tpm/rc.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 static const char *command_name(uint32_t command)
@@ -131,13 +133,45 @@ static void watched_close(void *context)
     t->stream_port.close(t->stream_port.context);
 }
 
-void device_watch_begin(struct device_tool *t)
+/* Tokens stand in it: nobody else may read it. */
+static int open_pcapng(struct device_tool *t, const char *path)
 {
-    if (t->options.trace != NULL) {
-        posix_trace_open(&t->trace, stderr, t->options.trace[0] != 0);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    t->pcapng_file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (t->pcapng_file == NULL) {
+        device_say("--trace: %s cannot be written: %s", path, strerror(errno));
+        return POSIX_EXIT_STORE;
+    }
+    posix_pcapng_open(&t->pcapng, t->pcapng_file, t->options.now);
+    t->watch.next = posix_pcapng_port(&t->pcapng);
+    return 0;
+}
+
+int device_watch_begin(struct device_tool *t)
+{
+    const char *form = t->options.trace;
+    int exit_code = 0;
+    if (form != NULL && strncmp(form, DEVICE_TRACE_PCAPNG, strlen(DEVICE_TRACE_PCAPNG)) == 0) {
+        exit_code = open_pcapng(t, form + strlen(DEVICE_TRACE_PCAPNG));
+    } else if (form != NULL) {
+        posix_trace_open(&t->trace, stderr, form[0] != 0);
         t->watch.next = posix_trace_port(&t->trace);
     }
     t->port.trace = (struct port_trace){t, saw};
     t->stream_port = posix_stream_port(&t->stream);
     t->port.stream = (struct port_stream){t, watched_connect, watched_read, watched_write, watched_close};
+    return exit_code;
+}
+
+int device_watch_end(struct device_tool *t)
+{
+    if (t->trace.out != NULL)
+        posix_trace_close(&t->trace);
+    if (t->pcapng_file == NULL)
+        return 0;
+    const bool failed = ferror(t->pcapng_file) != 0;
+    if (fclose(t->pcapng_file) == 0 && !failed)
+        return 0;
+    device_say("--trace: the file is not complete: %s", strerror(errno));
+    return POSIX_EXIT_STORE;
 }

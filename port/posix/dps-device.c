@@ -32,11 +32,11 @@ static const struct posix_option options_all[] = {
     {.name = "verbose", .flag = &tool.options.verbose, .help = "tell each step on standard error"},
     {.name = "quiet", .flag = &tool.options.quiet, .help = "do not remark that a TPM is software"},
     {.name = "trace",
-     .argument = "json",
+     .argument = "json|pcapng:FILE",
      .text = &tool.options.trace,
      .value_optional = true,
-     .help = "explain every TPM and HTTP message on standard error, or as JSON lines;\n"
-             "passwords are masked, tokens are not"},
+     .help = "explain every TPM and HTTP message on standard error, or as JSON lines, or\n"
+             "write them to a file for Wireshark; passwords are masked, tokens are not"},
     {.name = "help", .flag = &tool.options.help, .help = "this, or the help of a command"},
 };
 
@@ -311,8 +311,12 @@ static int parse(int argc, char *const *argv, const struct command **command)
                    argv[at]);
         return POSIX_EXIT_USAGE;
     }
-    if (o->trace != NULL && o->trace[0] != 0 && strcmp(o->trace, "json") != 0) {
-        device_say("--trace alone is for people, --trace=json for programs; there is no \"%s\"", o->trace);
+    if (o->trace != NULL && o->trace[0] != 0 && strcmp(o->trace, "json") != 0 &&
+        strncmp(o->trace, DEVICE_TRACE_PCAPNG, strlen(DEVICE_TRACE_PCAPNG)) != 0) {
+        device_say(
+            "--trace alone is for people, --trace=json for programs, --trace=pcapng:FILE for Wireshark; "
+            "there is no \"%s\"",
+            o->trace);
         return POSIX_EXIT_USAGE;
     }
     return 0;
@@ -334,6 +338,6 @@ int main(int argc, char **argv)
         device_say("the result could not be written to standard output");
         exit_code = POSIX_EXIT_STORE;
     }
-    device_close(&tool);
-    return exit_code;
+    const int close_code = device_close(&tool);
+    return exit_code != 0 ? exit_code : close_code;
 }

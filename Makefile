@@ -27,7 +27,8 @@ TEST_OBJ = $(BUILD)/obj/tests/unit/test.o $(patsubst %.c,$(BUILD)/obj/%.o,$(wild
 PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
                 $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
-SYSTEM_LIBS = -lbearssl -ltpms -lsqlite3
+SYSTEM_LIBS = -lbearssl -ltpms -lsqlite3 -lpq
+CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # The core and the portable part of port/ are plain C11; what stands on a system may use it.
 SYSTEM_DIRS = port/posix tests/port tests/e2e
 

@@ -5,13 +5,17 @@
 set -eu
 
 # What the programs need, and what the tests need besides.
-build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev openssl curl perl'
+build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
-       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git'
+       libtss2-tcti-mssim0
+       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark'
 # Other people's clients. Any Node.js from 18 on will do, and those that are not Debian's bring npm along.
 peers='swtpm openssl perl'
 node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
 command -v npm >/dev/null || peers="$peers npm"
+
+# Databases to be stopped, cut off and filled.
+faults='postgresql procps'
 
 wanted=
 for what in "$@"; do
@@ -19,6 +23,7 @@ for what in "$@"; do
     build) wanted="$wanted $build" ;;
     check) wanted="$wanted $check" ;;
     peers) wanted="$wanted $peers" ;;
+    faults) wanted="$wanted $faults" ;;
     *) echo "tests/setup.sh: unknown set '$what' (build, check, peers)" >&2; exit 2 ;;
     esac
 done

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMORY_RECORDS 4096 /* of --store memory: */
-#define MEMORY_UNDO 1024
 #define CONNECTIONS_MAX 100000
 
 /* What stands on the command line, as text and numbers. */
@@ -21,14 +19,6 @@ struct arguments {
     struct posix_option_list hubs;
     uint64_t connections, challenge_rate, total_rate;
     bool help;
-};
-
-/* The two kinds of store, and the one that was chosen. */
-struct store {
-    struct posix_sqlite sqlite;
-    bool sqlite_open;
-    struct posix_memory memory;
-    struct dps_store interface;
 };
 
 static const char help_head[] =
@@ -109,7 +99,9 @@ static const struct posix_option files[] = {
     {.name = "store",
      .argument = "STORE",
      .text = &given.store,
-     .help = "sqlite:FILE, or memory: (lost when the service ends)"},
+     .help = "sqlite:FILE, or postgres:CONNINFO, which several services may share,\n"
+             "such as \"postgres:host=db user=dps dbname=dps\" (its password in ~/.pgpass), or\n"
+             "memory: (lost when the service ends)"},
     {.name = "policy-file",
      .argument = "FILE",
      .text = &given.policy_file,
@@ -276,41 +268,6 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
     return error == 0 ? configure_service(a, &c->service, why, why_size) : error;
 }
 
-/* ---- Store ---- */
-
-static int store_open(struct store *s, const char *name, char *why, size_t why_size)
-{
-    if (strncmp(name, "sqlite:", 7) == 0 && name[7] != 0) {
-        int error = posix_sqlite_open(&s->sqlite, name + 7, why, why_size);
-        s->sqlite_open = error == 0;
-        s->interface = posix_sqlite_store(&s->sqlite);
-        return error;
-    }
-    if (strcmp(name, "memory:") != 0) {
-        snprintf(why, why_size, "--store %s: it must be sqlite:FILE or memory:", name);
-        return DPS_E_USAGE;
-    }
-    struct posix_memory_record *records = calloc(MEMORY_RECORDS, sizeof *records);
-    struct posix_memory_record *undo = calloc(MEMORY_UNDO, sizeof *undo);
-    if (records == NULL || undo == NULL) {
-        snprintf(why, why_size, "there is no memory for the store");
-        free(records);
-        free(undo);
-        return DPS_E_STORE;
-    }
-    posix_memory_init(&s->memory, records, MEMORY_RECORDS, undo, MEMORY_UNDO);
-    s->interface = posix_memory_store(&s->memory);
-    return 0;
-}
-
-static void store_close(struct store *s)
-{
-    if (s->sqlite_open)
-        posix_sqlite_close(&s->sqlite);
-    free(s->memory.records);
-    free(s->memory.undo);
-}
-
 /* ---- Start ---- */
 
 static void print_ready(const struct server *s, const struct arguments *a)
@@ -327,7 +284,8 @@ static void print_ready(const struct server *s, const struct arguments *a)
         before = " and";
     }
     printf(", scope %s, host %s, %zu hub%s, store %s\n", s->service_config.id_scope, s->service_config.host,
-           s->service_config.hub_count, s->service_config.hub_count == 1 ? "" : "s", a->store);
+           s->service_config.hub_count, s->service_config.hub_count == 1 ? "" : "s",
+           server_store_name(a->store));
     (void)fflush(stdout);
 }
 
@@ -376,8 +334,8 @@ static int exit_code(int error)
 static int serve(const struct arguments *a, struct server_config *config, char *why, size_t why_size)
 {
     static struct server server; /* half a megabyte: too much for a stack */
-    static struct store store;
-    int error = store_open(&store, a->store, why, why_size);
+    static struct server_store store;
+    int error = server_store_open(&store, a->store, why, why_size);
     if (error != 0)
         return error;
     warn_about_proxy(a->proxy_listen);
@@ -392,7 +350,7 @@ static int serve(const struct arguments *a, struct server_config *config, char *
         }
         server_close(&server);
     }
-    store_close(&store);
+    server_store_close(&store);
     return error;
 }
 

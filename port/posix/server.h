@@ -2,6 +2,7 @@
 /* The network side of dps-service: an event loop around dps_service_answer.
  *
  *   server_config.c      what is read from files: policies, secrets, certificate
+ *   server_store.c       which store
  *   server_transport.c   bytes through one socket, with or without TLS
  *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
  *   server_listen.c      new connections, and when to wait with them
@@ -21,6 +22,7 @@
 #include "crypto/tls.h"
 #include "dps/service.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_postgres.h"
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -67,6 +69,22 @@ int server_secrets_load(const char *path, struct dps_service_config *config, boo
 /* Returns: 0; DPS_E_TLS. */
 int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
                          char *why, size_t why_size);
+
+/* ---- server_store.c ---- */
+
+struct server_store {
+    enum { SERVER_STORE_NONE, SERVER_STORE_SQLITE, SERVER_STORE_POSTGRES, SERVER_STORE_MEMORY } kind;
+    struct posix_sqlite sqlite;
+    struct posix_postgres postgres;
+    struct posix_memory memory;
+    struct dps_store interface;
+};
+/* "sqlite:FILE", "postgres:CONNINFO" or "memory:". Returns: 0; DPS_E_USAGE; DPS_E_STORE. A process that forks opens its
+ * own. */
+int server_store_open(struct server_store *s, const char *name, char *why, size_t why_size);
+void server_store_close(struct server_store *s);
+/* What may be shown of a name: a connection string may have a password in it. */
+const char *server_store_name(const char *name);
 
 /* ---- server_transport.c ---- */
 

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* The PostgreSQL store: the functions of struct dps_store.
+ *
+ * A turn is nothing, then one transaction, then nothing, as in the SQLite store; it begins with the first write. Two
+ * nodes that write the same record at the same time: the second waits for the first one's commit and then finds another
+ * version, which is a conflict. Two that wait for each other: the server ends one, whose turn is lost. */
+#include "port/posix/store_postgres.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char table_letter[DPS_TABLE_COUNT] = {'e', 'r', 'd'};
+
+static void statement(char name[POSIX_POSTGRES_NAME_MAX], const char *what, enum dps_table table)
+{
+    snprintf(name, POSIX_POSTGRES_NAME_MAX, "%s%c", what, table_letter[table]);
+}
+
+static uint64_t number_of(const PGresult *result, int row, int column)
+{
+    struct tpm2_reader r =
+        tpm2_reader_over(span_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)));
+    return tpm2_read_u64(&r);
+}
+
+static int copy(const PGresult *result, int column, uint8_t *out, size_t capacity, size_t *len)
+{
+    const size_t size = (size_t)PQgetlength(result, 0, column);
+    if (size > capacity)
+        return DPS_E_SPACE;
+    memcpy(out, PQgetvalue(result, 0, column), size);
+    *len = size;
+    return 0;
+}
+
+/* Where one record goes. key may be null. */
+struct record {
+    uint8_t *key;
+    size_t *key_len;
+    uint8_t *value;
+    size_t capacity;
+    size_t *len;
+    uint64_t *version;
+};
+
+static int read_one(struct posix_postgres *s, const char *what, enum dps_table table, struct span key,
+                    struct record to)
+{
+    char name[POSIX_POSTGRES_NAME_MAX];
+    *to.len = 0;
+    *to.version = 0;
+    if (s->turn == POSIX_POSTGRES_LOST)
+        return DPS_E_STORE;
+    statement(name, what, table);
+    PGresult *result = posix_postgres_run(s, name, key, NULL, NULL);
+    if (result == NULL)
+        return DPS_E_STORE;
+    int error = PQntuples(result) == 0 ? DPS_E_NOT_FOUND : copy(result, 1, to.value, to.capacity, to.len);
+    if (error == 0 && to.key != NULL)
+        error = copy(result, 0, to.key, DPS_KEY_MAX, to.key_len);
+    if (error == 0)
+        *to.version = number_of(result, 0, 2);
+    else
+        *to.len = 0;
+    PQclear(result);
+    return error;
+}
+
+static int postgres_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
+                        size_t *len, uint64_t *version)
+{
+    return read_one(context, "get", table, key,
+                    (struct record){.value = value, .capacity = capacity, .len = len, .version = version});
+}
+
+static int postgres_next(void *context, enum dps_table table, struct span after, uint8_t *key,
+                         size_t *key_len, uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
+{
+    const int error =
+        read_one(context, "next", table, after, (struct record){key, key_len, value, capacity, len, version});
+    if (error != 0)
+        *key_len = 0;
+    return error;
+}
+
+static int begin_turn(struct posix_postgres *s)
+{
+    if (s->turn == POSIX_POSTGRES_WRITTEN)
+        return 0;
+    if (s->turn == POSIX_POSTGRES_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN"))
+        return DPS_E_STORE;
+    s->turn = POSIX_POSTGRES_WRITTEN;
+    return 0;
+}
+
+static int postgres_put(void *context, enum dps_table table, struct span key, struct span value,
+                        uint64_t expected, uint64_t *version)
+{
+    struct posix_postgres *s = context;
+    char name[POSIX_POSTGRES_NAME_MAX];
+    *version = 0;
+    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX || begin_turn(s) != 0)
+        return DPS_E_STORE;
+    statement(name, expected == 0 ? "insert" : "update", table);
+    PGresult *result = posix_postgres_run(s, name, key, &value, expected == 0 ? NULL : &expected);
+    if (result == NULL)
+        return DPS_E_STORE;
+    const bool written = PQntuples(result) == 1;
+    if (written)
+        *version = number_of(result, 0, 0);
+    PQclear(result);
+    return written ? 0 : DPS_E_CONFLICT;
+}
+
+static int postgres_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+{
+    struct posix_postgres *s = context;
+    char name[POSIX_POSTGRES_NAME_MAX];
+    if (begin_turn(s) != 0)
+        return DPS_E_STORE;
+    statement(name, "remove", table);
+    PGresult *result = posix_postgres_run(s, name, key, NULL, &expected);
+    if (result == NULL)
+        return DPS_E_STORE;
+    const bool removed = strcmp(PQcmdTuples(result), "1") == 0;
+    PQclear(result);
+    if (removed)
+        return 0;
+    /* Nothing deleted: is it not there, or is it another version? */
+    statement(name, "get", table);
+    result = posix_postgres_run(s, name, key, NULL, NULL);
+    if (result == NULL)
+        return DPS_E_STORE;
+    const int error = PQntuples(result) == 0 ? DPS_E_NOT_FOUND : DPS_E_CONFLICT;
+    PQclear(result);
+    return error;
+}
+
+/* Whatever the transaction holds is gone: nothing of this turn may be committed any more. */
+static void lose_turn(struct posix_postgres *s)
+{
+    if (s->turn != POSIX_POSTGRES_WRITTEN)
+        return;
+    if (s->link != NULL)
+        (void)posix_postgres_execute(s, "ROLLBACK");
+    s->turn = POSIX_POSTGRES_LOST;
+    s->marked = false;
+}
+
+/* Before the first write of a turn there is no transaction to mark: undoing is then to end it. */
+static int postgres_mark(void *context)
+{
+    struct posix_postgres *s = context;
+    if (s->turn == POSIX_POSTGRES_LOST)
+        return DPS_E_STORE;
+    if (s->turn == POSIX_POSTGRES_CLEAN)
+        return 0;
+    if (!posix_postgres_execute(s, s->marked ? "RELEASE SAVEPOINT request; SAVEPOINT request"
+                                             : "SAVEPOINT request")) {
+        lose_turn(s);
+        return DPS_E_STORE;
+    }
+    s->marked = true;
+    return 0;
+}
+
+static void postgres_undo(void *context)
+{
+    struct posix_postgres *s = context;
+    if (s->turn != POSIX_POSTGRES_WRITTEN)
+        return;
+    if (!s->marked) {
+        lose_turn(s);
+        s->turn = POSIX_POSTGRES_CLEAN;
+    } else if (!posix_postgres_execute(s, "ROLLBACK TO SAVEPOINT request")) {
+        lose_turn(s);
+    }
+}
+
+/* A COMMIT that is not answered may have happened. The answers are then 503, and what was written is what a device finds
+ * that asks again: its registration, whose nonce has been used. */
+static int postgres_commit(void *context)
+{
+    struct posix_postgres *s = context;
+    if (s->turn == POSIX_POSTGRES_WRITTEN && !posix_postgres_execute(s, "COMMIT"))
+        lose_turn(s);
+    const int error = s->turn == POSIX_POSTGRES_LOST ? DPS_E_STORE : 0;
+    s->turn = POSIX_POSTGRES_CLEAN;
+    s->marked = false;
+    return error;
+}
+
+static void postgres_rollback(void *context)
+{
+    struct posix_postgres *s = context;
+    lose_turn(s);
+    s->turn = POSIX_POSTGRES_CLEAN;
+    s->marked = false;
+}
+
+int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size)
+{
+    *s = (struct posix_postgres){.retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
+    if (strlen(conninfo) >= sizeof s->conninfo) {
+        snprintf(why, why_size, "the connection string of the store is longer than %zu characters",
+                 sizeof s->conninfo - 1);
+        return DPS_E_STORE;
+    }
+    snprintf(s->conninfo, sizeof s->conninfo, "%s", conninfo);
+    if (posix_postgres_connected(s))
+        return 0;
+    snprintf(why, why_size, "cannot use the PostgreSQL store: %s", s->reason);
+    posix_postgres_close(s);
+    return DPS_E_STORE;
+}
+
+void posix_postgres_close(struct posix_postgres *s)
+{
+    PQfinish(s->link);
+    *s = (struct posix_postgres){.retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
+}
+
+struct dps_store posix_postgres_store(struct posix_postgres *s)
+{
+    return (struct dps_store){.context = s,
+                              .get = postgres_get,
+                              .put = postgres_put,
+                              .remove = postgres_remove,
+                              .next = postgres_next,
+                              .mark = postgres_mark,
+                              .undo = postgres_undo,
+                              .commit = postgres_commit,
+                              .rollback = postgres_rollback};
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The PostgreSQL store: one database for any number of dps-service processes on any number of machines.
+ *
+ * Only SQL that CockroachDB and YugabyteDB document as well is used (spec-notes.md, "Two stores, one contract").
+ *
+ * The connection is made again by itself, at most once in POSIX_POSTGRES_RETRY_MIN_MS, and less and less often while
+ * it fails; until then everything answers DPS_E_STORE at once, so that a database that is away does not stop the event
+ * loop. Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is given
+ * up, and its transaction with it. */
+#ifndef PORT_POSIX_STORE_POSTGRES_H
+#define PORT_POSIX_STORE_POSTGRES_H
+
+#include "dps/store.h"
+#include <libpq-fe.h>
+
+/* For one statement, or for connecting. */
+#ifndef POSIX_POSTGRES_TIMEOUT_MS
+#define POSIX_POSTGRES_TIMEOUT_MS 3000
+#endif
+#define POSIX_POSTGRES_RETRY_MIN_MS 100
+#define POSIX_POSTGRES_RETRY_MAX_MS 5000
+#define POSIX_POSTGRES_CONNINFO_MAX 1024
+
+enum posix_postgres_turn { POSIX_POSTGRES_CLEAN, POSIX_POSTGRES_WRITTEN, POSIX_POSTGRES_LOST };
+
+struct posix_postgres {
+    PGconn *link; /* null: not connected */
+    enum posix_postgres_turn turn;
+    bool marked; /* a savepoint is set */
+    uint32_t retry_ms;
+    uint64_t retry_at_ms; /* monotonic: not connected again before */
+    char conninfo[POSIX_POSTGRES_CONNINFO_MAX];
+    char reason[256]; /* of the last failure, for people; empty: none */
+};
+
+/* Connect, make the schema if there is none, and check its version.
+ *   conninfo  as libpq takes it: "host=db user=dps dbname=dps", "postgresql://...", or empty for the environment (PGHOST
+ *             ...). A password belongs into ~/.pgpass or PGPASSFILE, not here, where every user of the machine sees it
+ * Returns: 0; DPS_E_STORE with a sentence in why. s may be opened again after close or failure. A process that forks
+ * opens its own. */
+int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size);
+void posix_postgres_close(struct posix_postgres *s);
+struct dps_store posix_postgres_store(struct posix_postgres *s);
+
+/* ---- Between the files of this store ---- */
+
+/* The name of a statement that is prepared on each connection: what it does, and the first letter of its table. */
+#define POSIX_POSTGRES_NAME_MAX 16
+
+/* Run one prepared statement. Its arguments are a key (bytes), a value (text) and a version, in this order; what it does
+ * not have is null. Results are binary. Null if it was not answered in time or failed; then the turn is lost. PQclear
+ * what is returned. */
+PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct span key,
+                             const struct span *value, const uint64_t *version);
+/* Run SQL without arguments, and without connecting first. Returns: whether it worked. */
+bool posix_postgres_execute(struct posix_postgres *s, const char *sql);
+/* Connect if there is no connection and it is time to try. Returns: whether there is one. */
+bool posix_postgres_connected(struct posix_postgres *s);
+/* Give up the connection and what the turn has written. */
+void posix_postgres_lose(struct posix_postgres *s);
+/* Make the schema if it is missing, in one transaction, and bring an older one up to date. Returns: whether it is the
+ * one that this program knows; else s->reason. */
+bool posix_postgres_schema(struct posix_postgres *s);
+
+#endif

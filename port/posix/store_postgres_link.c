@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection of the PostgreSQL store: bounded in time, made again when it broke, with its schema and statements. */
+#include "port/posix/private.h"
+#include "port/posix/store_postgres.h"
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SCHEMA_VERSION 1
+
+/* ---- Waiting ----------------------------------------------------------------------------------------------------- */
+
+/* Everything that libpq says is for people who run databases; one line of it is enough. */
+static void keep_reason(struct posix_postgres *s, const char *reason)
+{
+    snprintf(s->reason, sizeof s->reason, "%.*s", (int)strcspn(reason, "\n"), reason);
+}
+
+static bool wait_socket(const PGconn *link, short events, uint64_t deadline_ms)
+{
+    const uint64_t now = posix_monotonic_ms();
+    struct pollfd p = {.fd = PQsocket(link), .events = events};
+    return now < deadline_ms && p.fd >= 0 && poll(&p, 1, (int)(deadline_ms - now)) != 0;
+}
+
+static bool flush(PGconn *link, uint64_t deadline_ms)
+{
+    int left;
+    while ((left = PQflush(link)) == 1) {
+        if (!wait_socket(link, POLLIN | POLLOUT, deadline_ms) || PQconsumeInput(link) == 0)
+            return false;
+    }
+    return left == 0;
+}
+
+/* The last result of what was sent; null if it did not come in time or the connection broke. */
+static PGresult *receive(PGconn *link, uint64_t deadline_ms)
+{
+    PGresult *last = NULL;
+    if (!flush(link, deadline_ms))
+        return NULL;
+    for (;;) {
+        while (PQisBusy(link) == 1) {
+            if (!wait_socket(link, POLLIN, deadline_ms) || PQconsumeInput(link) == 0) {
+                PQclear(last);
+                return NULL;
+            }
+        }
+        PGresult *next = PQgetResult(link);
+        if (next == NULL)
+            return last;
+        PQclear(last);
+        last = next;
+    }
+}
+
+void posix_postgres_lose(struct posix_postgres *s)
+{
+    PQfinish(s->link);
+    s->link = NULL;
+    s->marked = false;
+    if (s->turn == POSIX_POSTGRES_WRITTEN)
+        s->turn = POSIX_POSTGRES_LOST;
+    s->retry_at_ms = posix_monotonic_ms() + s->retry_ms;
+    s->retry_ms =
+        s->retry_ms * 2 < POSIX_POSTGRES_RETRY_MAX_MS ? s->retry_ms * 2 : POSIX_POSTGRES_RETRY_MAX_MS;
+}
+
+/* Judge what came back. A statement that the server refused leaves the connection usable, but not the turn. */
+static PGresult *judged(struct posix_postgres *s, PGresult *result)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return result;
+    const bool answered = result != NULL && PQstatus(s->link) == CONNECTION_OK;
+    keep_reason(s, answered                             ? PQresultErrorMessage(result)
+                   : PQstatus(s->link) == CONNECTION_OK ? "the database does not answer"
+                                                        : PQerrorMessage(s->link));
+    PQclear(result);
+    if (!answered)
+        posix_postgres_lose(s);
+    return NULL;
+}
+
+bool posix_postgres_execute(struct posix_postgres *s, const char *sql)
+{
+    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    PGresult *result = judged(s, PQsendQuery(s->link, sql) == 1 ? receive(s->link, deadline) : NULL);
+    PQclear(result);
+    return result != NULL;
+}
+
+/* ---- Schema ------------------------------------------------------------------------------------------------------ */
+
+/* A key is bytes, because those are compared in byte order everywhere, whatever the collation of the database; a value
+ * is text, and not JSONB, because it must come back as it was given. Versions come from a sequence: it waits for nobody,
+ * and gives no number twice, not even to a transaction that ends badly. */
+static const char schema_1[] =
+    "CREATE TABLE enrollments (key BYTEA NOT NULL PRIMARY KEY, value TEXT NOT NULL, version BIGINT NOT NULL);"
+    "CREATE TABLE registrations (key BYTEA NOT NULL PRIMARY KEY, value TEXT NOT NULL, version BIGINT NOT "
+    "NULL);"
+    "CREATE TABLE devices (key BYTEA NOT NULL PRIMARY KEY, value TEXT NOT NULL, version BIGINT NOT NULL);"
+    "CREATE SEQUENCE record_version;"
+    "CREATE TABLE schema_version (version INTEGER NOT NULL);"
+    "INSERT INTO schema_version (version) VALUES (1);";
+
+/* From version n - 1 to n. A further one goes behind. */
+static const char *const migrations[SCHEMA_VERSION] = {schema_1};
+
+/* The first column of the first row as a number; -1 if there is no such row. */
+static long query_number(struct posix_postgres *s, const char *sql)
+{
+    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    long number = -1;
+    PGresult *result = judged(s, PQsendQuery(s->link, sql) == 1 ? receive(s->link, deadline) : NULL);
+    if (result != NULL && PQntuples(result) > 0 && PQgetisnull(result, 0, 0) == 0)
+        (void)sscanf(PQgetvalue(result, 0, 0), "%ld", &number);
+    PQclear(result);
+    return number;
+}
+
+/* 0: there is no schema. to_regclass asks without failing, so that a transaction goes on. */
+static long schema_found(struct posix_postgres *s)
+{
+    if (query_number(s, "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL") != 1)
+        return s->link == NULL ? -1 : 0;
+    return query_number(s, "SELECT version FROM schema_version");
+}
+
+static bool migrate(struct posix_postgres *s, long from)
+{
+    for (long version = from; version < SCHEMA_VERSION; version++) {
+        char sql[96];
+        snprintf(sql, sizeof sql, "UPDATE schema_version SET version = %ld", version + 1);
+        if (!posix_postgres_execute(s, migrations[version]) || !posix_postgres_execute(s, sql))
+            return false;
+    }
+    return true;
+}
+
+/* In a transaction: of several processes that start together one makes the schema, and the others, whose CREATE TABLE
+ * waited for it and then failed, look again. */
+bool posix_postgres_schema(struct posix_postgres *s)
+{
+    enum { TRIES = 3 };
+    for (int i = 0; i < TRIES && s->link != NULL; i++) {
+        const long found = schema_found(s);
+        if (found == SCHEMA_VERSION)
+            return true;
+        if (found > SCHEMA_VERSION) {
+            snprintf(
+                s->reason, sizeof s->reason,
+                "its schema is %ld, of a newer version of this program, which knows %d; use that version",
+                found, SCHEMA_VERSION);
+            return false;
+        }
+        if (found < 0 || !posix_postgres_execute(s, "BEGIN"))
+            return false;
+        if (migrate(s, found) && posix_postgres_execute(s, "COMMIT"))
+            return true;
+        if (s->link != NULL)
+            (void)posix_postgres_execute(s, "ROLLBACK");
+    }
+    return false;
+}
+
+/* ---- Connecting -------------------------------------------------------------------------------------------------- */
+
+static const char *const table_names[DPS_TABLE_COUNT] = {"enrollments", "registrations", "devices"};
+
+static const struct {
+    const char *name;
+    const char *sql;
+} per_table[] = {
+    {"get", "SELECT key, value, version FROM %s WHERE key = $1"},
+    {"next", "SELECT key, value, version FROM %s WHERE key > $1 ORDER BY key LIMIT 1"},
+    {"insert", "INSERT INTO %s (key, value, version) VALUES ($1, $2, nextval('record_version')) "
+               "ON CONFLICT (key) DO NOTHING RETURNING version"},
+    {"update", "UPDATE %s SET value = $2, version = nextval('record_version') "
+               "WHERE key = $1 AND version = $3 RETURNING version"},
+    {"remove", "DELETE FROM %s WHERE key = $1 AND ($2::BIGINT = 0 OR version = $2)"},
+};
+
+static bool prepare(struct posix_postgres *s, const char *name, const char *sql)
+{
+    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    PGresult *result =
+        judged(s, PQsendPrepare(s->link, name, sql, 0, NULL) == 1 ? receive(s->link, deadline) : NULL);
+    PQclear(result);
+    return result != NULL;
+}
+
+static bool prepare_all(struct posix_postgres *s)
+{
+    for (size_t t = 0; t < DPS_TABLE_COUNT; t++) {
+        for (size_t i = 0; i < sizeof per_table / sizeof per_table[0]; i++) {
+            char name[POSIX_POSTGRES_NAME_MAX];
+            char sql[256];
+            const char *table_at = strstr(per_table[i].sql, "%s");
+            snprintf(name, sizeof name, "%s%c", per_table[i].name, table_names[t][0]);
+            snprintf(sql, sizeof sql, "%.*s%s%s", (int)(table_at - per_table[i].sql), per_table[i].sql,
+                     table_names[t], table_at + 2);
+            if (!prepare(s, name, sql))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool finish_connecting(PGconn *link, uint64_t deadline_ms)
+{
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status != PGRES_POLLING_OK) {
+        if (status == PGRES_POLLING_FAILED ||
+            !wait_socket(link, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+            return false;
+        status = PQconnectPoll(link);
+    }
+    return true;
+}
+
+/* The server gives up as well: a turn that holds locks must not wait for others for ever, and one whose client has
+ * vanished must end. */
+#define OPTIONS                                                                                              \
+    "SET statement_timeout = 2500; SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = "      \
+    "10000;"                                                                                                 \
+    "SET client_min_messages = warning"
+
+bool posix_postgres_connected(struct posix_postgres *s)
+{
+    if (s->link != NULL)
+        return true;
+    if (s->turn == POSIX_POSTGRES_LOST || posix_monotonic_ms() < s->retry_at_ms)
+        return false;
+    const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
+    const char *const values[] = {s->conninfo, "dps-service", "UTF8", NULL};
+    s->link = PQconnectStartParams(keywords, values, 1); /* 1: dbname may be a whole connection string */
+    if (s->link == NULL || PQstatus(s->link) == CONNECTION_BAD ||
+        !finish_connecting(s->link, posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS)) {
+        keep_reason(s, s->link != NULL && PQerrorMessage(s->link)[0] != 0 ? PQerrorMessage(s->link)
+                                                                          : "the database does not answer");
+        posix_postgres_lose(s);
+        return false;
+    }
+    if (PQsetnonblocking(s->link, 1) != 0 || !posix_postgres_execute(s, OPTIONS) ||
+        !posix_postgres_schema(s) || !prepare_all(s)) {
+        posix_postgres_lose(s);
+        return false;
+    }
+    s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;
+    return true;
+}
+
+static PGresult *send_and_receive(struct posix_postgres *s, const char *name, struct span key,
+                                  const struct span *value, const uint64_t *version)
+{
+    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    uint8_t number[8];
+    const char *values[3] = {key.len > 0 ? (const char *)key.p : ""}; /* a null pointer would be NULL */
+    int lengths[3] = {(int)key.len};
+    const int formats[3] = {1, 1, 1};
+    int count = 1;
+    if (value != NULL) {
+        values[count] = value->len > 0 ? (const char *)value->p : "";
+        lengths[count++] = (int)value->len;
+    }
+    if (version != NULL) {
+        struct tpm2_writer w = tpm2_writer_over(number, sizeof number);
+        tpm2_write_u64(&w, *version);
+        values[count] = (const char *)number;
+        lengths[count++] = sizeof number;
+    }
+    const bool sent = PQsendQueryPrepared(s->link, name, count, values, lengths, formats, 1) == 1;
+    return judged(s, sent ? receive(s->link, deadline) : NULL);
+}
+
+PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct span key,
+                             const struct span *value, const uint64_t *version)
+{
+    if (!posix_postgres_connected(s))
+        return NULL;
+    PGresult *result = send_and_receive(s, name, key, value, version);
+    /* The server has refused a statement: its transaction is dead, whatever else was in it. */
+    if (result == NULL && s->turn == POSIX_POSTGRES_WRITTEN) {
+        (void)posix_postgres_execute(s, "ROLLBACK");
+        s->turn = POSIX_POSTGRES_LOST;
+        s->marked = false;
+    }
+    return result;
+}

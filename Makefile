@@ -4,6 +4,8 @@ CC ?= cc
 BUILD ?= build
 CFLAGS ?= -O2 -g
 DEPS ?= yes
+# Who computes for crypto.h: bearssl, or openssl (libcrypto, for large servers). Build each into a directory of its own.
+CRYPTO ?= bearssl
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
        -Wcast-qual -Wundef -Werror
 CPPFLAGS += -I.
@@ -14,7 +16,11 @@ Q = $(if $(V),,@)
 SAY = $(if $(V),@:,@printf '  %-4s %s\n')
 
 # Every .c of a directory is built; nothing can lie in the tree unbuilt.
-CORE_SRC = $(wildcard crypto/*.c tpm/*.c dps/*.c)
+CRYPTO_SRC_bearssl = crypto/crypto_bearssl.c
+CRYPTO_SRC_openssl = port/openssl/crypto_openssl.c
+CRYPTO_LIBS_bearssl = -lbearssl
+CRYPTO_LIBS_openssl = -lbearssl -lcrypto
+CORE_SRC = $(filter-out crypto/crypto_bearssl.c,$(wildcard crypto/*.c)) $(CRYPTO_SRC_$(CRYPTO)) $(wildcard tpm/*.c dps/*.c)
 PORT_SRC = port/drive.c $(filter-out port/posix/dps-%.c,$(wildcard port/posix/*.c))
 PROGRAMS = $(patsubst port/posix/%.c,$(BUILD)/%,$(wildcard port/posix/dps-*.c))
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -27,7 +33,7 @@ TEST_OBJ = $(BUILD)/obj/tests/unit/test.o $(patsubst %.c,$(BUILD)/obj/%.o,$(wild
 PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
                 $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
-SYSTEM_LIBS = -lbearssl -ltpms -lsqlite3 -lpq
+SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
 CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # The core and the portable part of port/ are plain C11; what stands on a system may use it.
 SYSTEM_DIRS = port/posix tests/port tests/e2e
@@ -73,7 +79,7 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(PORT_LIBS)
 $(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lbearssl
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
 
 $(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
@@ -91,7 +97,7 @@ tests: $(UNIT_TESTS) $(PORT_TESTS) $(TEST_TOOLS)
 # ---- Set-up: each of these is done once per machine, and says what it does ---------------------------------------------
 
 #: make setup            only install what make check needs (apt-get; DEPS=no only looks)
-#: Variables: CC CFLAGS BUILD; V=1 shows commands; DEPS=no never installs.
+#: Variables: CC CFLAGS BUILD CRYPTO=bearssl|openssl; V=1 shows commands; DEPS=no never installs.
 .PHONY: setup-build setup
 setup-build:
 	@DEPS=$(DEPS) tests/setup.sh build

@@ -5,7 +5,7 @@
 set -eu
 
 # What the programs need, and what the tests need besides.
-build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev openssl curl perl'
+build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0
        python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark'

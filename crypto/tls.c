@@ -10,16 +10,107 @@
 /* Forward secrecy and an AEAD, always. ChaCha20 first: the side without AES instructions, which is the device, is
  * the client, and the server follows the client's order. */
 static const uint16_t suites[] = {
-    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,       BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,       BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+#if CRYPTO_TLS_CHACHA20 && CRYPTO_TLS_EC
+    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+#endif
+#if CRYPTO_TLS_CHACHA20 && CRYPTO_TLS_RSA
+    BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+#endif
+#if CRYPTO_TLS_AES_GCM && CRYPTO_TLS_EC
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+#endif
+#if CRYPTO_TLS_AES_GCM && CRYPTO_TLS_RSA
+    BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+#endif
+#if CRYPTO_TLS_AES_GCM && CRYPTO_TLS_EC
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+#endif
+#if CRYPTO_TLS_AES_GCM && CRYPTO_TLS_RSA
+    BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+#endif
 };
 
 /* RSA certificates of at least 2048 bits, in bytes. */
 #define CERTIFICATE_RSA_MIN 256
 
-/* BearSSL counts days from 1 January of the year 0; this is 1 January 1970. */
-#define DAYS_TO_1970 719528
+/* The pieces that crypto/limits.h chooses: each function names what the linker then takes. */
+#if CRYPTO_TLS_CHACHA20
+static void configure_chacha20(br_ssl_engine_context *e)
+{
+    br_ssl_engine_set_default_chapol(e);
+}
+#else
+static void configure_chacha20(br_ssl_engine_context *e)
+{
+    (void)e;
+}
+#endif
+
+#if CRYPTO_TLS_AES_GCM
+static void configure_aes_gcm(br_ssl_engine_context *e)
+{
+    br_ssl_engine_set_default_aes_gcm(e);
+    br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);
+}
+#else
+static void configure_aes_gcm(br_ssl_engine_context *e)
+{
+    (void)e;
+}
+#endif
+
+#if CRYPTO_TLS_COMPACT
+/* One code for P-256, P-384 and P-521, instead of one for each fast curve. Its multiplications are of 16 bits, which
+ * take constant time even on a Cortex-M3. */
+static void configure_curves(br_ssl_engine_context *e)
+{
+    br_ssl_engine_set_ec(e, &br_ec_prime_i15);
+}
+#else
+static void configure_curves(br_ssl_engine_context *e)
+{
+    br_ssl_engine_set_default_ec(e);
+}
+#endif
+
+#if CRYPTO_TLS_RSA && CRYPTO_TLS_COMPACT
+static void configure_rsa_certificates(struct crypto_tls_client *c)
+{
+    br_ssl_engine_set_rsavrfy(&c->client.eng, &br_rsa_i15_pkcs1_vrfy);
+    br_x509_minimal_set_rsa(&c->x509, &br_rsa_i15_pkcs1_vrfy);
+}
+#elif CRYPTO_TLS_RSA
+static void configure_rsa_certificates(struct crypto_tls_client *c)
+{
+    br_ssl_engine_set_default_rsavrfy(&c->client.eng);
+    br_x509_minimal_set_rsa(&c->x509, br_ssl_engine_get_rsavrfy(&c->client.eng));
+}
+#else
+static void configure_rsa_certificates(struct crypto_tls_client *c)
+{
+    (void)c;
+}
+#endif
+
+#if CRYPTO_TLS_EC && CRYPTO_TLS_COMPACT
+static void configure_ec_certificates(struct crypto_tls_client *c)
+{
+    br_ssl_engine_set_ecdsa(&c->client.eng, &br_ecdsa_i15_vrfy_asn1);
+    br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(&c->client.eng), &br_ecdsa_i15_vrfy_asn1);
+}
+#elif CRYPTO_TLS_EC
+static void configure_ec_certificates(struct crypto_tls_client *c)
+{
+    br_ssl_engine_context *e = &c->client.eng;
+    br_ssl_engine_set_default_ecdsa(e);
+    br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(e), br_ssl_engine_get_ecdsa(e));
+}
+#else
+static void configure_ec_certificates(struct crypto_tls_client *c)
+{
+    (void)c;
+}
+#endif
 
 /* What both sides have in common. The engine is zero before. */
 static void engine_configure(br_ssl_engine_context *e)
@@ -31,18 +122,19 @@ static void engine_configure(br_ssl_engine_context *e)
     br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable);
     br_ssl_engine_set_hash(e, br_sha512_ID, &br_sha512_vtable);
     br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
-    br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);
-    br_ssl_engine_set_default_aes_gcm(e);
-    br_ssl_engine_set_default_chapol(e);
-    br_ssl_engine_set_default_ec(e);
+    configure_aes_gcm(e);
+    configure_chacha20(e);
+    configure_curves(e);
     /* A second handshake on one connection serves no purpose here and has a history of attacks. */
     br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
 }
 
+_Static_assert(PORT_TLS_BUFFER != 16709 || BR_SSL_BUFSIZE_MONO == 16709, "limits.h repeats BearSSL's number");
+
 /* Give the engine its buffer and its only source of randomness. */
 static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)
 {
-    if (io_len < BR_SSL_BUFSIZE_MONO) {
+    if (io_len < CRYPTO_TLS_BUFFER_MIN) {
         return DPS_E_USAGE;
     }
     br_ssl_engine_set_buffer(e, io, io_len, io_len >= BR_SSL_BUFSIZE_BIDI);
@@ -73,18 +165,21 @@ static void client_configure(struct crypto_tls_client *c, const struct crypto_tr
 {
     br_ssl_engine_context *e = &c->client.eng;
     engine_configure(e);
-    br_ssl_engine_set_default_rsavrfy(e);
-    br_ssl_engine_set_default_ecdsa(e);
-
     br_x509_minimal_init(&c->x509, &br_sha256_vtable, trust->anchors, trust->count);
-    br_x509_minimal_set_rsa(&c->x509, br_ssl_engine_get_rsavrfy(e));
-    br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(e), br_ssl_engine_get_ecdsa(e));
+    configure_rsa_certificates(c);
+    configure_ec_certificates(c);
     br_x509_minimal_set_hash(&c->x509, br_sha256_ID, &br_sha256_vtable);
     br_x509_minimal_set_hash(&c->x509, br_sha384_ID, &br_sha384_vtable);
     br_x509_minimal_set_hash(&c->x509, br_sha512_ID, &br_sha512_vtable);
     br_x509_minimal_set_minrsa(&c->x509, CERTIFICATE_RSA_MIN);
-    br_x509_minimal_set_time(&c->x509, (uint32_t)(now / 86400 + DAYS_TO_1970), (uint32_t)(now % 86400));
-    br_ssl_engine_set_x509(e, &c->x509.vtable);
+    if (now == 0) {
+        crypto_tls_dates_init(&c->dates, &c->x509);
+        br_ssl_engine_set_x509(e, &c->dates.vtable);
+    } else {
+        br_x509_minimal_set_time(&c->x509, (uint32_t)(now / 86400 + CRYPTO_TLS_DAYS_TO_1970),
+                                 (uint32_t)(now % 86400));
+        br_ssl_engine_set_x509(e, &c->x509.vtable);
+    }
 }
 
 int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
@@ -92,7 +187,7 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
 {
     /* BearSSL takes an empty name as "do not compare names". */
     size_t host_len = strlen(host);
-    if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - DAYS_TO_1970) {
+    if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - CRYPTO_TLS_DAYS_TO_1970) {
         return DPS_E_USAGE;
     }
 
@@ -125,8 +220,32 @@ bool crypto_tls_client_resumed(const struct crypto_tls_client *c)
     return same;
 }
 
-void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len)
+/* BearSSL calls these with a pointer to the vtable pointer, which is where the cache begins. */
+static void cache_save(const br_ssl_session_cache_class **context, br_ssl_server_context *server,
+                       const br_ssl_session_parameters *session)
 {
+    struct crypto_tls_cache *cache = (struct crypto_tls_cache *)(void *)context;
+    crypto_lock_take(&cache->lock);
+    cache->lru.vtable->save(&cache->lru.vtable, server, session);
+    crypto_lock_leave(&cache->lock);
+}
+
+static int cache_load(const br_ssl_session_cache_class **context, br_ssl_server_context *server,
+                      br_ssl_session_parameters *session)
+{
+    struct crypto_tls_cache *cache = (struct crypto_tls_cache *)(void *)context;
+    crypto_lock_take(&cache->lock);
+    const int found = cache->lru.vtable->load(&cache->lru.vtable, server, session);
+    crypto_lock_leave(&cache->lock);
+    return found;
+}
+
+void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len,
+                           const struct crypto_lock *lock)
+{
+    cache->locked = (br_ssl_session_cache_class){sizeof *cache, cache_save, cache_load};
+    cache->vtable = &cache->locked;
+    cache->lock = lock != NULL ? *lock : (struct crypto_lock){0};
     br_ssl_session_cache_lru_init(&cache->lru, storage, storage_len);
 }
 
@@ -147,7 +266,7 @@ int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_ide
                                      br_rsa_pkcs1_sign_get_default());
     }
     if (cache != NULL) {
-        br_ssl_server_set_cache(&s->server, &cache->lru.vtable);
+        br_ssl_server_set_cache(&s->server, &cache->vtable);
     }
 
     int error = engine_supply(e, entropy, io, io_len);

@@ -13,15 +13,11 @@
 
 #include "crypto/crypto.h"
 #include "crypto/limits.h"
+#include "crypto/lock.h"
+#include "crypto/tls_dates.h"
 #include <bearssl.h>
 
-/* Trust anchors decoded from PEM. */
-#ifndef CRYPTO_TRUST_ANCHORS_MAX
-#define CRYPTO_TRUST_ANCHORS_MAX 8 /* number of certificates; raise it to load a whole system bundle */
-#endif
-#ifndef CRYPTO_TRUST_STORAGE
-#define CRYPTO_TRUST_STORAGE (CRYPTO_TRUST_ANCHORS_MAX * 768) /* their names and keys */
-#endif
+/* Trust anchors decoded from PEM; how many fit says crypto/limits.h. */
 struct crypto_trust {
     br_x509_trust_anchor anchors[CRYPTO_TRUST_ANCHORS_MAX];
     size_t count;
@@ -37,8 +33,6 @@ struct crypto_trust {
 int crypto_trust_load(struct crypto_trust *trust, struct span pem);
 
 /* A server's certificate chain and private key, decoded from PEM. */
-#define CRYPTO_CHAIN_MAX 4
-#define CRYPTO_CHAIN_STORAGE 8192
 struct crypto_identity {
     br_x509_certificate chain[CRYPTO_CHAIN_MAX];
     size_t chain_len;
@@ -59,10 +53,12 @@ struct crypto_identity {
 int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem, struct span key_pem);
 
 /* One connection, client side. The receive and the send buffer are the caller's, so that a board can choose:
- * io_len of at least BR_SSL_BUFSIZE_MONO (16 709, half duplex) or BR_SSL_BUFSIZE_BIDI (33 178). */
+ * io_len of at least BR_SSL_BUFSIZE_MONO (16 709, half duplex) or BR_SSL_BUFSIZE_BIDI (33 178); less, where
+ * CRYPTO_TLS_BUFFER_MIN allows it, asks the server for shorter records [RFC 6066 4]. */
 struct crypto_tls_client {
     br_ssl_client_context client;
     br_x509_minimal_context x509;
+    struct crypto_tls_dates dates;
     uint8_t offered[32]; /* the session ID that was offered for resumption */
     uint8_t offered_len; /* 0: none */
 };
@@ -72,7 +68,7 @@ struct crypto_tls_client {
  *                characters, kept by reference until this function returns. BearSSL reads only a certificate's
  *                dNSName entries (or, where there is no subjectAltName, its common name), never its iPAddress
  *                entries: a certificate that is to serve for an IP address carries it as a dNSName.
- *   now          seconds since 1970, against which certificate dates are checked
+ *   now          seconds since 1970, against which certificate dates are checked; 0: unknown (crypto/tls_dates.h)
  *   entropy      32 fresh random bytes, the only randomness of the connection
  *   resume       true: offer the session of the previous connection in this same context, which then must not have
  *                been wiped. It is offered only to the same host and only if that connection did not fail; otherwise,
@@ -84,11 +80,17 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
                             uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume);
 
 /* Session cache shared by the server's connections, in storage given by the caller (100 bytes a session), who wipes
- * it: it holds master secrets. */
+ * it: it holds master secrets. Cache and storage may lie in memory that several processes share, at the same address
+ * in each; then lock guards both (its functions are called from within the handshake; null: nobody shares), and
+ * whoever finds that the holder of the lock has died calls init again. Neither may be moved. */
 struct crypto_tls_cache {
+    const br_ssl_session_cache_class *vtable;
+    br_ssl_session_cache_class locked;
     br_ssl_session_cache_lru lru;
+    struct crypto_lock lock;
 };
-void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len);
+void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len,
+                           const struct crypto_lock *lock);
 
 /* One connection, server side. */
 struct crypto_tls_server {

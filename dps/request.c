@@ -266,10 +266,14 @@ void dps_answer_write_head(struct tpm2_writer *w, const struct dps_answer *a, ui
     dps_write_http_date(w, now);
     dps_write_text(w, "\r\n");
     if (a->status != 204) {
-        dps_write_text(w, "Content-Type: application/json; charset=utf-8\r\n");
+        write_header(
+            w, "Content-Type",
+            span_of_text(a->content_type != NULL ? a->content_type : "application/json; charset=utf-8"));
         write_number_header(w, "Content-Length", a->body.len);
     }
-    write_header(w, "x-ms-request-id", span_of(a->tracking_id, sizeof a->tracking_id));
+    if (a->tracking_id[0] != 0) {
+        write_header(w, "x-ms-request-id", span_of(a->tracking_id, sizeof a->tracking_id));
+    }
     if (a->error_code != 0) {
         write_number_header(w, "x-ms-error-code", a->error_code);
     }

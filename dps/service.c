@@ -54,12 +54,23 @@ static bool is_registered(const struct registering *r)
     return r->registration_version != 0 && !r->registration.deleted;
 }
 
+/* For the log: which EK was shown, whatever becomes of it. */
+static void note_ek(const struct registering *r, struct dps_answer *a)
+{
+    const struct span ek = span_of(r->ek_bytes, r->ek_len);
+    a->has_ek = ek.len > 0;
+    if (a->has_ek) {
+        crypto_sha256(&ek, 1, a->ek_digest);
+    }
+}
+
 /* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
  * itself, and no RSA work is done for an EK that is not enrolled. */
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
     enum dps_refusal no = read_keys(s, r);
     uint64_t version;
+    note_ek(r, a);
 
     /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM. Which SRK it is, and who
      * owns the TPM, is the device's own affair. */
@@ -96,11 +107,16 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
 
 /* ---- Step 4 arrives ------------------------------------------------------------------------------------ */
 
+static struct dps_memory *memory_of(struct dps_service *s)
+{
+    return s->shared != NULL ? s->shared : &s->memory;
+}
+
 static struct dps_hint *hint_of(struct dps_service *s, const struct registering *r, uint8_t digest[32])
 {
     const struct span id = id_of(r);
     crypto_sha256(&id, 1, digest);
-    return &s->hints[((size_t)digest[16] << 8 | digest[17]) % DPS_HINTS];
+    return &memory_of(s)->hints[((size_t)digest[16] << 8 | digest[17]) % DPS_HINTS];
 }
 
 /* One client leaves the keys out of its second request. SRK_pub is then the one that it named a moment ago: a
@@ -109,19 +125,23 @@ static void recall_srk(struct dps_service *s, struct registering *r)
 {
     uint8_t digest[32];
     const struct dps_hint *hint = hint_of(s, r, digest);
+    crypto_lock_take(&s->lock);
     if (crypto_equal(hint->id_digest, digest, sizeof hint->id_digest)) {
         memcpy(r->srk_bytes, hint->srk, hint->srk_len);
         r->srk_len = hint->srk_len;
     }
+    crypto_lock_leave(&s->lock);
 }
 
 static void remember_srk(struct dps_service *s, const struct registering *r)
 {
     uint8_t digest[32];
     struct dps_hint *hint = hint_of(s, r, digest);
+    crypto_lock_take(&s->lock);
     memcpy(hint->id_digest, digest, sizeof hint->id_digest);
     memcpy(hint->srk, r->srk_bytes, r->srk_len);
     hint->srk_len = (uint16_t)r->srk_len;
+    crypto_lock_leave(&s->lock);
 }
 
 /* Some clients write a member that they have nothing for as null: absent and null are the same. */
@@ -316,22 +336,36 @@ static bool take_token(struct dps_bucket *b, uint64_t now, uint32_t per_minute)
     return true;
 }
 
-/* Challenges cost RSA work, so they are rationed: for each device, and for all together. */
-static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a)
+static struct dps_bucket *bucket_of(struct dps_bucket buckets[DPS_BUCKETS], struct span name)
 {
     uint8_t digest[32];
-    const struct span id = id_of(r);
-    crypto_sha256(&id, 1, digest);
-    struct dps_bucket *own = &s->buckets[((size_t)digest[0] << 8 | digest[1]) % DPS_BUCKETS];
-    const uint32_t each = s->config->challenges_per_minute;
-    const uint32_t all = s->config->challenges_per_second;
-    if ((each != 0 && !take_token(own, s->now, each)) ||
-        (all != 0 && !take_token(&s->buckets[DPS_BUCKETS], s->now, all * 60))) {
-        a->has_retry_after = true;
-        a->retry_after = each != 0 && each < 60 ? 60 / each : 1;
-        return DPS_REFUSED_RATE;
+    crypto_sha256(&name, 1, digest);
+    return &buckets[((size_t)digest[0] << 8 | digest[1]) % DPS_BUCKETS];
+}
+
+/* Challenges cost RSA work, so they are rationed: for each device, for each client address, and for all together. */
+static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a)
+{
+    struct dps_memory *memory = memory_of(s);
+    const uint32_t device = s->config->challenges_per_minute;
+    const uint32_t client = s->client.len > 0 ? s->config->challenges_per_client : 0;
+    const uint32_t all = s->config->challenges_per_second * 60;
+    uint32_t missing = 0; /* the rate of the limit that was reached */
+    crypto_lock_take(&s->lock);
+    if (device != 0 && !take_token(bucket_of(memory->devices, id_of(r)), s->now, device)) {
+        missing = device;
+    } else if (client != 0 && !take_token(bucket_of(memory->clients, s->client), s->now, client)) {
+        missing = client;
+    } else if (all != 0 && !take_token(&memory->all, s->now, all)) {
+        missing = all;
     }
-    return DPS_ACCEPTED;
+    crypto_lock_leave(&s->lock);
+    if (missing == 0) {
+        return DPS_ACCEPTED;
+    }
+    a->has_retry_after = true;
+    a->retry_after = missing < 60 ? 60 / missing : 1;
+    return DPS_REFUSED_RATE;
 }
 
 /* 401 without "status", with the blob and the name of the key: that is what makes it a challenge to all clients. */

@@ -7,6 +7,7 @@
 #ifndef DPS_SERVICE_H
 #define DPS_SERVICE_H
 
+#include "crypto/lock.h"
 #include "dps/activation.h"
 #include "dps/http.h"
 #include "dps/refusal.h"
@@ -53,6 +54,7 @@ struct dps_service_config {
     size_t secret_count;
     uint32_t challenges_per_minute; /* of one registrationId; 0: no limit */
     uint32_t challenges_per_second; /* of all together; 0: no limit */
+    uint32_t challenges_per_client; /* a minute, of one client address; 0: no limit */
 };
 
 /* Parse the text of a policy file: {"policies":[{"name":"provisioningserviceowner","primaryKey":"<base64>",
@@ -71,22 +73,35 @@ struct dps_hint {
     uint8_t srk[DPS_SRK_PUBLIC_MAX];
 };
 
-/* Token buckets, in hundredths of a token. */
-#define DPS_BUCKETS 1024
+/* Token buckets, in hundredths of a token. Names that share a bucket share its tokens. */
+#ifndef DPS_BUCKETS
+#define DPS_BUCKETS 4096
+#endif
 struct dps_bucket {
     uint32_t level;
     uint32_t updated; /* low bits of the time in seconds */
+};
+
+/* What the service remembers of unauthenticated requests: of fixed size, lost with the process, never relied upon. The
+ * processes of one node share it. Zero at the start. */
+struct dps_memory {
+    struct dps_hint hints[DPS_HINTS];
+    struct dps_bucket devices[DPS_BUCKETS]; /* by registrationId */
+    struct dps_bucket clients[DPS_BUCKETS]; /* by client address */
+    struct dps_bucket all;
 };
 
 struct dps_service {
     const struct dps_service_config *config;
     struct dps_store store;
     struct dps_entropy entropy;
-    uint64_t now;                               /* seconds since 1970; the driver sets it before each turn */
-    struct dps_hint hints[DPS_HINTS];           /* zero at the start */
-    struct dps_bucket buckets[DPS_BUCKETS + 1]; /* the last one is for all together */
-    uint8_t record[DPS_RECORD_MAX];             /* scratch: the enrollment being worked on */
-    uint8_t record2[DPS_RECORD_MAX];            /* scratch: what is written */
+    uint64_t now;       /* seconds since 1970; the driver sets it before each turn */
+    struct span client; /* whose request is answered next, as text; empty: unknown, and then not rationed */
+    struct dps_memory *shared; /* the driver sets it after dps_service_init; null: memory below is used */
+    struct crypto_lock lock;   /* of shared */
+    struct dps_memory memory;  /* of a service that shares with nobody */
+    uint8_t record[DPS_RECORD_MAX];  /* scratch: the enrollment being worked on */
+    uint8_t record2[DPS_RECORD_MAX]; /* scratch: what is written */
 };
 
 /* One answer. Body is written into the caller's buffer; the head is made from the rest by dps_answer_write_head. */
@@ -98,14 +113,17 @@ struct dps_answer {
     uint32_t retry_after;     /* seconds */
     bool wrote;               /* the store was changed: valid only after commit */
     enum dps_refusal refusal; /* for logs */
-    uint8_t tracking_id[36];  /* x-ms-request-id; also in error bodies */
+    uint8_t tracking_id[36];  /* x-ms-request-id; also in error bodies; zeros: none */
     struct span etag_header;  /* views etag_text, or empty */
     uint8_t etag_text[24];
+    const char *content_type;              /* null: JSON */
     const char *item_type;                 /* x-ms-item-type of a query's answer, or null */
     uint8_t continuation[2 * DPS_KEY_MAX]; /* x-ms-continuation, or empty */
     uint16_t continuation_len;
     char registration_id[DPS_REGISTRATION_ID_MAX + 1]; /* for logs: whom it was about; empty if nobody */
-    char detail[160];                                  /* for logs and error bodies: more about a refusal */
+    uint8_t ek_digest[32]; /* for logs: SHA-256 of the EK_pub that was shown ... */
+    bool has_ek;           /* ... if there was one */
+    char detail[160];      /* for logs and error bodies: more about a refusal */
 };
 
 /* Start: zero the state, take the interfaces. Returns: 0; DPS_E_USAGE if the configuration breaks a limit or

@@ -5,6 +5,7 @@
 #include "dps/text.h"
 #include "port/posix/options.h"
 #include "port/posix/server.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,9 @@ struct arguments {
     const char *listen, *proxy_listen, *cert, *key, *scope, *host, *allocation, *store, *policy_file,
         *secret_file;
     const char *port_file, *log;
-    const char *timeouts_ms;
+    const char *timeouts_ms, *metrics;
     struct posix_option_list hubs;
-    uint64_t connections, challenge_rate, total_rate;
+    uint64_t connections, workers, challenge_rate, client_rate, total_rate;
     bool help;
 };
 
@@ -40,7 +41,8 @@ static const char help_tail[] =
     "      --hub hub-a.example --store sqlite:dps.db --policy-file policies.json --secret-file secret\n";
 
 /* The tables point into this one, which is why it is not inside of main. */
-static struct arguments given = {.connections = 1024, .challenge_rate = 30, .total_rate = 1000};
+static struct arguments given = {
+    .connections = 1024, .workers = 1, .challenge_rate = 30, .client_rate = 6000, .total_rate = 1000};
 
 static const struct posix_option network[] = {
     {.name = "listen",
@@ -61,10 +63,21 @@ static const struct posix_option network[] = {
      .number = &given.connections,
      .maximum = CONNECTIONS_MAX,
      .help = "at the same time; each takes up to 80 KiB (default 1024)"},
+    {.name = "workers",
+     .argument = "N",
+     .number = &given.workers,
+     .maximum = SERVER_WORKERS_MAX,
+     .help = "processes that serve, one for each core at most (default 1); the\nconnections are divided "
+             "among them"},
+    {.name = "metrics",
+     .argument = "ADDR:PORT",
+     .text = &given.metrics,
+     .help = "listen with plain HTTP for GET /metrics (Prometheus), /healthz\nand /readyz"},
     {.name = "port-file",
      .argument = "FILE",
      .text = &given.port_file,
-     .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen"},
+     .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen, then one "
+             "for --metrics"},
 };
 static const struct posix_option service[] = {
     {.name = "scope",
@@ -89,6 +102,13 @@ static const struct posix_option service[] = {
      .number = &given.challenge_rate,
      .maximum = 1000000,
      .help = "challenges a minute for one registration ID (default 30;\n0: no limit)"},
+    {.name = "client-rate",
+     .argument = "N",
+     .number = &given.client_rate,
+     .maximum = 1000000,
+     .help = "challenges a minute for one client address (default 6000;\n0: no limit); behind a proxy that "
+             "of the "
+             "last X-Forwarded-For"},
     {.name = "total-rate",
      .argument = "N",
      .number = &given.total_rate,
@@ -212,6 +232,10 @@ static int check_required(const struct arguments *a, char *why, size_t why_size)
         snprintf(why, why_size, "--listen, --cert and --key belong together");
     else if (a->connections == 0)
         snprintf(why, why_size, "--connections must be at least 1");
+    else if (a->workers == 0)
+        snprintf(why, why_size, "--workers must be at least 1");
+    else if (a->workers > 1 && strcmp(a->store, "memory:") == 0)
+        snprintf(why, why_size, "--store memory: belongs to one process; give --workers 1 or another store");
     else
         return 0;
     return DPS_E_USAGE;
@@ -235,6 +259,7 @@ static int configure_service(const struct arguments *a, struct dps_service_confi
     snprintf(c->id_scope, sizeof c->id_scope, "%s", a->scope);
     c->challenges_per_minute = (uint32_t)a->challenge_rate;
     c->challenges_per_second = (uint32_t)a->total_rate;
+    c->challenges_per_client = (uint32_t)a->client_rate;
     int allocation = choice("allocation", a->allocation, allocations, why, why_size);
     if (allocation < 0)
         return DPS_E_USAGE;
@@ -253,11 +278,13 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
         return error;
     *c = (struct server_config){.listen = a->listen,
                                 .proxy_listen = a->proxy_listen,
+                                .metrics = a->metrics,
+                                .store = a->store,
                                 .certificate = a->cert,
                                 .key = a->key,
                                 .policy_file = a->policy_file,
                                 .secret_file = a->secret_file,
-                                .connections = (size_t)a->connections,
+                                .connections = (size_t)((a->connections + a->workers - 1) / a->workers),
                                 .timeouts = server_timeouts_default};
     int form = choice("log", a->log, forms, why, why_size);
     if (form < 0)
@@ -270,22 +297,32 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
 
 /* ---- Start ---- */
 
-static void print_ready(const struct server *s, const struct arguments *a)
+/* All that the processes of this program have in common. */
+struct start {
+    const struct arguments *arguments;
+    struct server_config config;
+    struct server_listener listeners[SERVER_LISTENERS];
+    struct server_shared *shared;
+};
+
+static void print_ready(const struct start *start)
 {
+    static const char *const kinds[SERVER_LISTENERS] = {"TLS", "plain HTTP", "metrics"};
+    const struct server_config *c = &start->config;
+    const char *const addresses[SERVER_LISTENERS] = {c->listen, c->proxy_listen, c->metrics};
     const char *before = "dps-service: listening on";
-    const char *const addresses[2] = {a->listen, a->proxy_listen};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         if (addresses[i] == NULL)
             continue;
         /* Not the port that was asked for but the one that it has become. */
         int host_len = (int)(strrchr(addresses[i], ':') - addresses[i]);
-        printf("%s %.*s:%u (%s)", before, host_len, addresses[i], (unsigned)s->listeners[i].port,
-               i == 0 ? "TLS" : "plain HTTP");
+        printf("%s %.*s:%u (%s)", before, host_len, addresses[i], (unsigned)start->listeners[i].port,
+               kinds[i]);
         before = " and";
     }
-    printf(", scope %s, host %s, %zu hub%s, store %s\n", s->service_config.id_scope, s->service_config.host,
-           s->service_config.hub_count, s->service_config.hub_count == 1 ? "" : "s",
-           server_store_name(a->store));
+    printf(", scope %s, host %s, %zu hub%s, store %s", c->service.id_scope, c->service.host,
+           c->service.hub_count, c->service.hub_count == 1 ? "" : "s", server_store_name(c->store));
+    printf(start->shared->workers > 1 ? ", %zu workers\n" : "\n", start->shared->workers);
     (void)fflush(stdout);
 }
 
@@ -303,14 +340,14 @@ static void warn_about_proxy(const char *address)
             address);
 }
 
-static int write_port_file(const struct server *s, const char *path)
+static int write_port_file(const struct start *start, const char *path)
 {
     uint8_t text[32];
     struct tpm2_writer w = tpm2_writer_over(text, sizeof text);
-    for (size_t i = 0; i < 2; i++) {
-        if (s->listeners[i].fd < 0)
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
+        if (start->listeners[i].fd < 0)
             continue;
-        dps_write_decimal(&w, s->listeners[i].port);
+        dps_write_decimal(&w, start->listeners[i].port);
         dps_write_text(&w, "\n");
     }
     return posix_file_replace(path, tpm2_written(&w), 0644);
@@ -331,32 +368,82 @@ static int exit_code(int error)
     }
 }
 
-static int serve(const struct arguments *a, struct server_config *config, char *why, size_t why_size)
+static int be_ready(void *context)
 {
-    static struct server server; /* half a megabyte: too much for a stack */
-    static struct server_store store;
-    int error = server_store_open(&store, a->store, why, why_size);
-    if (error != 0)
-        return error;
-    warn_about_proxy(a->proxy_listen);
-    error = server_open(&server, config, &store.interface, stdout, why, why_size);
+    const struct start *start = context;
+    const char *path = start->arguments->port_file;
+    if (path != NULL && write_port_file(start, path) != 0) {
+        fprintf(stderr, "dps-service: %s cannot be written\n", path);
+        return POSIX_EXIT_STORE;
+    }
+    print_ready(start);
+    return POSIX_EXIT_OK;
+}
+
+/* Who watches the processes keeps the sockets for those that it may have to begin again; when that is over, clients
+ * should find nobody rather than a queue that nobody looks at. */
+static void be_ending(void *context)
+{
+    struct start *start = context;
+    server_listen_close(start->listeners);
+}
+
+/* What a process does once its store is open. Returns: its exit code. */
+static int serve_from(struct start *start, size_t worker, const struct dps_store *store)
+{
+    static struct server server;
+    char why[512] = "";
+    int code = POSIX_EXIT_OK;
+    int error = server_open(&server, &start->config, start->listeners, start->shared, worker, store, stdout,
+                            why, sizeof why);
     if (error == 0) {
-        if (a->port_file != NULL && (error = write_port_file(&server, a->port_file)) != 0)
-            snprintf(why, why_size, "%s cannot be written", a->port_file);
-        if (error == 0) {
-            print_ready(&server, a);
-            error = server_run(&server);
-            snprintf(why, why_size, "the event loop failed");
-        }
+        server_worker_ready(start->shared, worker);
+        if (start->shared->workers == 1)
+            code = be_ready(start);
+        server_listen_close(start->listeners); /* the server has its own */
+        error = code == POSIX_EXIT_OK ? server_run(&server) : 0;
+        snprintf(why, sizeof why, "the event loop failed");
         server_close(&server);
     }
+    if (error != 0)
+        fprintf(stderr, "dps-service: %s\n", why);
+    return error != 0 ? exit_code(error) : code;
+}
+
+/* One process of them, or the only one. */
+static int serve(void *context, size_t worker)
+{
+    static struct server_store store;
+    struct start *start = context;
+    char why[512] = "";
+    const int error = server_store_open(&store, start->config.store, why, sizeof why);
+    if (error != 0) {
+        fprintf(stderr, "dps-service: %s\n", why);
+        return exit_code(error);
+    }
+    const int code = serve_from(start, worker, &store.interface);
     server_store_close(&store);
+    return code;
+}
+
+static int start_service(struct start *start, char *why, size_t why_size)
+{
+    const size_t workers = (size_t)start->arguments->workers;
+    int error = server_listen(start->listeners, &start->config, why, why_size);
+    if (error != 0)
+        return error;
+    start->shared = server_shared_open(workers);
+    if (start->shared == NULL) {
+        snprintf(why, why_size, "there is no memory to share: %s", strerror(errno));
+        error = DPS_E_FILE;
+    }
+    warn_about_proxy(start->arguments->proxy_listen);
     return error;
 }
 
 int main(int argc, char **argv)
 {
-    static struct server_config config;
+    static struct start start = {.arguments = &given};
     char why[512] = "";
     int error = read_options(argc, argv, why, sizeof why);
     if (error == 0 && given.help) {
@@ -364,10 +451,17 @@ int main(int argc, char **argv)
         return POSIX_EXIT_OK;
     }
     if (error == 0)
-        error = configure(&given, &config, why, sizeof why);
+        error = configure(&given, &start.config, why, sizeof why);
     if (error == 0)
-        error = serve(&given, &config, why, sizeof why);
-    if (error != 0)
+        error = start_service(&start, why, sizeof why);
+    if (error != 0) {
         fprintf(stderr, "dps-service: %s\n", why);
-    return exit_code(error);
+        return exit_code(error);
+    }
+    const struct server_work work = {&start, serve, be_ready, be_ending};
+    const size_t workers = start.shared->workers;
+    const int code = workers == 1 ? serve(&start, 0) : server_workers_run(start.shared, workers, &work);
+    server_listen_close(start.listeners);
+    server_shared_close(start.shared);
+    return code;
 }

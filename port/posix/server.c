@@ -2,11 +2,13 @@
 #include "port/posix/server.h"
 #include "port/posix/private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -29,17 +31,28 @@ const struct server_timeouts server_timeouts_default = {
 
 /* ---- Start ---- */
 
+#define BUFFERS_STRIDE ((sizeof(struct server_buffers) + SERVER_PAGE - 1) / SERVER_PAGE * SERVER_PAGE)
+
+struct server_buffers *server_buffers_of(const struct server *s, uint32_t index)
+{
+    return (struct server_buffers *)(void *)(s->buffers + index * BUFFERS_STRIDE);
+}
+
 static int take_memory(struct server *s, size_t n, char *why, size_t why_size)
 {
     s->connections = calloc(n, sizeof *s->connections);
-    s->buffers = calloc(n, sizeof *s->buffers);
     s->free = calloc(n, sizeof *s->free);
     for (size_t i = 0; i < 2; i++)
         s->complete[i] = calloc(n, sizeof *s->complete[i]);
+    /* Not from malloc: whole pages, which the system gives when they are touched and takes back when it is told to. */
+    void *buffers = mmap(NULL, n * BUFFERS_STRIDE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    s->buffers = buffers == MAP_FAILED ? NULL : buffers;
+    s->buffers_len = n * BUFFERS_STRIDE;
     if (s->connections == NULL || s->buffers == NULL || s->free == NULL || s->complete[0] == NULL ||
         s->complete[1] == NULL) {
         snprintf(why, why_size, "there is no memory for %zu connections of %zu KiB; lower --connections", n,
-                 sizeof *s->buffers / 1024);
+                 BUFFERS_STRIDE / 1024);
         return DPS_E_USAGE;
     }
     s->connection_count = n;
@@ -83,12 +96,6 @@ static int read_files(struct server *s, FILE *notes, char *why, size_t why_size)
     return error;
 }
 
-static int watch(const struct server *s, int fd, uint32_t id)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = id};
-    return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : DPS_E_STREAM;
-}
-
 /* Signals are read like everything else, between turns, so that no handler runs in the middle of one. */
 static int open_signals(struct server *s)
 {
@@ -101,23 +108,26 @@ static int open_signals(struct server *s)
         return DPS_E_STREAM;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-    return s->epoll_fd < 0 || s->signal_fd < 0 ? DPS_E_STREAM : watch(s, s->signal_fd, SERVER_ID_SIGNAL);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = SERVER_ID_SIGNAL};
+    if (s->epoll_fd < 0 || s->signal_fd < 0)
+        return DPS_E_STREAM;
+    return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->signal_fd, &event) == 0 ? 0 : DPS_E_STREAM;
 }
 
-static int open_network(struct server *s, char *why, size_t why_size)
+static int open_network(struct server *s, const struct server_listener listeners[SERVER_LISTENERS], char *why,
+                        size_t why_size)
 {
-    const char *const addresses[2] = {s->config->listen, s->config->proxy_listen};
     int error = open_signals(s);
+    for (size_t i = 0; i < SERVER_LISTENERS && error == 0; i++) {
+        s->listeners[i] = listeners[i];
+        s->listeners[i].fd = listeners[i].fd >= 0 ? fcntl(listeners[i].fd, F_DUPFD_CLOEXEC, 0) : -1;
+        if (s->listeners[i].fd < 0 && listeners[i].fd >= 0)
+            error = DPS_E_STREAM;
+    }
+    if (error == 0)
+        error = server_listen_watch(s);
     if (error != 0)
         snprintf(why, why_size, "cannot start: %s", strerror(errno));
-    for (size_t i = 0; i < 2 && error == 0; i++) {
-        s->listeners[i].tls = i == 0;
-        if (addresses[i] == NULL)
-            continue;
-        error = server_listen(&s->listeners[i], addresses[i], why, why_size);
-        if (error == 0 && (error = watch(s, s->listeners[i].fd, SERVER_ID_LISTENER(i))) != 0)
-            snprintf(why, why_size, "cannot watch %s: %s", addresses[i], strerror(errno));
-    }
     return error;
 }
 
@@ -128,8 +138,19 @@ static void set_time(struct server *s)
     s->service.now = clock.unix_seconds(clock.context);
 }
 
-int server_open(struct server *s, const struct server_config *config, const struct dps_store *store,
-                FILE *notes, char *why, size_t why_size)
+static int open_service(struct server *s, const struct dps_store *store, char *why, size_t why_size)
+{
+    int error = dps_service_init(&s->service, &s->service_config, store, &s->entropy);
+    if (error != 0)
+        snprintf(why, why_size, "the configuration is not usable: %s", posix_error_text(error));
+    s->service.shared = &s->shared->memory;
+    s->service.lock = server_shared_lock(s->shared);
+    return error;
+}
+
+int server_open(struct server *s, const struct server_config *config,
+                const struct server_listener listeners[SERVER_LISTENERS], struct server_shared *shared,
+                size_t worker, const struct dps_store *store, FILE *notes, char *why, size_t why_size)
 {
     memset(s, 0, sizeof *s);
     s->config = config;
@@ -140,20 +161,20 @@ int server_open(struct server *s, const struct server_config *config, const stru
     s->timeouts = config->timeouts;
     s->next_expiry = UINT64_MAX;
     s->identity = &s->identities[0];
-    s->epoll_fd = s->signal_fd = s->listeners[0].fd = s->listeners[1].fd = -1;
-    crypto_tls_cache_init(&s->cache, s->cache_storage, sizeof s->cache_storage);
+    s->shared = shared;
+    s->counters = &shared->counters[worker];
+    s->epoll_fd = s->signal_fd = -1;
+    for (size_t i = 0; i < SERVER_LISTENERS; i++)
+        s->listeners[i].fd = -1;
     raise_descriptor_limit(config->connections);
 
     int error = read_files(s, notes, why, why_size);
-    if (error == 0) {
-        error = dps_service_init(&s->service, &s->service_config, store, &s->entropy);
-        if (error != 0)
-            snprintf(why, why_size, "the configuration is not usable: %s", posix_error_text(error));
-    }
+    if (error == 0)
+        error = open_service(s, store, why, why_size);
     if (error == 0)
         error = take_memory(s, config->connections, why, why_size);
     if (error == 0)
-        error = open_network(s, why, why_size);
+        error = open_network(s, listeners, why, why_size);
     set_time(s);
     if (error != 0)
         server_close(s);
@@ -172,7 +193,8 @@ void server_close(struct server *s)
     if (s->signal_fd >= 0)
         (void)close(s->signal_fd);
     free(s->connections);
-    free(s->buffers);
+    if (s->buffers != NULL)
+        (void)munmap(s->buffers, s->buffers_len);
     free(s->free);
     free(s->complete[0]);
     free(s->complete[1]);
@@ -256,6 +278,7 @@ static void take_signals(struct server *s)
 static void commit(struct server *s, const uint32_t *turn, size_t count)
 {
     size_t first = 0;
+    const uint64_t begin_us = server_now_us();
     while (first < count && !s->connections[turn[first]].buffers->answer.wrote)
         first++;
     if (first == count) {
@@ -263,7 +286,9 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
         s->store.rollback(s->store.context);
         return;
     }
-    if (s->store.commit(s->store.context) == 0)
+    const bool failed = s->store.commit(s->store.context) != 0;
+    server_count_commit(s, server_now_us() - begin_us, failed);
+    if (!failed)
         return;
     s->store.rollback(s->store.context);
     server_log_event(s, "error", NULL, "the store did not commit", NULL);
@@ -281,6 +306,8 @@ static void answer_all(struct server *s)
     s->complete_count = 0;
     if (count == 0)
         return;
+    s->counters->turns++;
+    s->counters->turn_requests += count;
     for (size_t i = 0; i < count; i++)
         server_connection_answer(s, &s->connections[turn[i]]);
     commit(s, turn, count);
@@ -328,7 +355,7 @@ static void handle(struct server *s, uint32_t id)
     else if (id < s->connection_count)
         server_connection_io(s, &s->connections[id]);
     else if (!s->draining)
-        server_accept(s, &s->listeners[id == SERVER_ID_LISTENER(1)]);
+        server_accept(s, &s->listeners[SERVER_ID_LISTENER(0) - id]);
 }
 
 int server_run(struct server *s)

@@ -7,6 +7,9 @@
  *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
  *   server_listen.c      new connections, and when to wait with them
  *   server_log.c         one line per decision
+ *   server_shared.c      the memory that the processes of this node share
+ *   server_workers.c     several of these loops, each in a process of its own
+ *   server_metrics.c     counters, and the answers of the metrics listener
  *   server.c             the loop: turns, time-outs, signals
  *
  * One turn: everything that has arrived is read; each complete request is answered; the store commits once;
@@ -24,6 +27,8 @@
 #include "port/posix/posix.h"
 #include "port/posix/store_postgres.h"
 #include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* How long a peer may take, in milliseconds. */
@@ -43,12 +48,14 @@ extern const struct server_timeouts server_timeouts_default;
 struct server_config {
     const char *listen;       /* "ADDR:PORT" for TLS, or null */
     const char *proxy_listen; /* the same for plain HTTP */
+    const char *metrics;      /* the same for /metrics, /healthz and /readyz */
     const char *certificate;  /* PEM files; null without listen */
     const char *key;
     const char *policy_file;
     const char *secret_file;
     bool log_json;
-    size_t connections; /* slots */
+    size_t connections; /* slots of each process */
+    const char *store;
     struct server_timeouts timeouts;
     struct dps_service_config service; /* policies and secrets are filled in by server_open */
 };
@@ -117,6 +124,8 @@ uint32_t server_transport_events(const struct server_transport *t);
 
 /* ---- server_connection.c ---- */
 
+enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_LISTENERS };
+
 enum server_state {
     SERVER_FREE,
     SERVER_HANDSHAKE,
@@ -135,13 +144,16 @@ enum server_state {
 #define SERVER_PEER_MAX (INET6_ADDRSTRLEN + 8)
 
 struct server_buffers {
-    struct crypto_tls_server tls;
     uint8_t io[BR_SSL_BUFSIZE_BIDI];
     uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
     uint8_t head[SERVER_RESPONSE_HEAD_MAX];
     uint8_t body[DPS_HTTP_BODY_MAX];
     struct dps_answer answer;
+    struct crypto_tls_server tls; /* last: an idle connection needs only this */
 };
+
+/* Pages that hold nothing while a connection is idle are given back to the system. */
+#define SERVER_PAGE 4096
 
 /* A certificate with its key. Connections keep the one that they began with, so a new one is read beside it. */
 struct server_identity {
@@ -155,19 +167,21 @@ struct server_connection {
     uint64_t body_deadline;
     struct server_transport transport;
     struct server_identity *identity; /* null: plain HTTP */
+    enum server_listener_kind kind;   /* where it came in */
     uint32_t events;                  /* that epoll was told */
-    bool continued;                   /* "100 Continue" was sent for this request */
-    bool keep_alive;                  /* after this answer */
-    int unreadable;                   /* why the request cannot be read, or 0 */
+    bool slim;                        /* idle, and its buffers' memory was given back */
+    uint64_t idle_deadline;
+    bool continued;  /* "100 Continue" was sent for this request */
+    bool keep_alive; /* after this answer */
+    int unreadable;  /* why the request cannot be read, or 0 */
     struct dps_http http;
     size_t request_len; /* bytes in the buffer: this request, and perhaps the begin of the next one */
     size_t head_len, body_len, sent; /* of the answer */
     uint64_t complete_us;            /* when the request was complete */
     char peer[SERVER_PEER_MAX];
+    char client[SERVER_PEER_MAX]; /* the address without port: of peer, or what a proxy says */
     struct server_buffers *buffers;
 };
-
-/* ---- server.c ---- */
 
 /* What epoll reports: the slot of a connection, or one of these. */
 #define SERVER_ID_SIGNAL UINT32_MAX
@@ -175,7 +189,7 @@ struct server_connection {
 
 struct server_listener {
     int fd; /* -1: none */
-    bool tls;
+    enum server_listener_kind kind;
     uint16_t port;
 };
 
@@ -186,8 +200,61 @@ struct server_log {
     unsigned events, suppressed;
 };
 
-#define SERVER_CACHED_SESSIONS 4096
+/* ---- server_shared.c ---- */
+
+#define SERVER_CACHED_SESSIONS 16384
 #define SERVER_SESSION_SIZE 100 /* as crypto/tls.h says */
+#define SERVER_WORKERS_MAX 64
+
+/* Upper bounds of a latency histogram, in microseconds; the last one has none. */
+#define SERVER_BOUNDS 12
+struct server_histogram {
+    _Atomic uint64_t count[SERVER_BOUNDS + 1];
+    _Atomic uint64_t sum_us;
+};
+
+/* Routes as the log names them. */
+enum server_route {
+    SERVER_ROUTE_REGISTER,
+    SERVER_ROUTE_OPERATION,
+    SERVER_ROUTE_REGISTRATION,
+    SERVER_ROUTE_ENROLLMENTS,
+    SERVER_ROUTE_REGISTRATIONS,
+    SERVER_ROUTE_HUB,
+    SERVER_ROUTE_OTHER,
+    SERVER_ROUTES
+};
+
+/* What one process counts; only it writes here, anybody reads. */
+struct server_counters {
+    _Atomic uint64_t accepted[DPS_REFUSAL_COUNT]; /* answers by refusal; the first: answered */
+    _Atomic uint64_t challenges, assignments;
+    struct server_histogram answer[SERVER_ROUTES]; /* from the whole request to the answer's release */
+    struct server_histogram commit;
+    _Atomic uint64_t turns, turn_requests; /* requests answered in one turn: their queue */
+    _Atomic uint64_t handshakes, handshakes_failed, connections_opened;
+    _Atomic uint64_t connections; /* now */
+    _Atomic uint64_t store_failures;
+    _Atomic bool store_down; /* at its last use */
+    _Atomic bool ready;
+};
+
+/* Lies in memory that all processes of this node see at the same address. */
+struct server_shared {
+    pthread_mutex_t mutex;
+    struct dps_memory memory;
+    struct crypto_tls_cache cache;
+    uint8_t cache_storage[SERVER_CACHED_SESSIONS * SERVER_SESSION_SIZE];
+    size_t workers;
+    _Atomic uint64_t restarts;
+    struct server_counters counters[SERVER_WORKERS_MAX];
+};
+/* Null if there is no memory. Processes that are forked afterwards share it. */
+struct server_shared *server_shared_open(size_t workers);
+void server_shared_close(struct server_shared *shared);
+struct crypto_lock server_shared_lock(struct server_shared *shared);
+
+/* ---- server.c ---- */
 
 struct server {
     const struct server_config *config;
@@ -200,7 +267,8 @@ struct server {
     uint64_t now_ms;
 
     struct server_connection *connections;
-    struct server_buffers *buffers;
+    uint8_t *buffers; /* a struct server_buffers on pages of its own for each */
+    size_t buffers_len;
     uint32_t *free; /* a stack of the free slots */
     uint32_t
         *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
@@ -211,11 +279,11 @@ struct server {
 
     struct server_identity identities[2];
     struct server_identity *identity; /* for new connections */
-    struct crypto_tls_cache cache;
-    uint8_t cache_storage[SERVER_CACHED_SESSIONS * SERVER_SESSION_SIZE];
+    struct server_shared *shared;
+    struct server_counters *counters; /* of this process */
 
     int epoll_fd, signal_fd;
-    struct server_listener listeners[2];
+    struct server_listener listeners[SERVER_LISTENERS];
     bool accept_paused;
     bool descriptors_short;
     uint64_t accept_resume; /* not earlier than this */
@@ -224,20 +292,23 @@ struct server {
     uint64_t drain_deadline;
 };
 
-/* Read the files, take all memory, and listen. Says on notes which files it made. s may be uninitialised, and
- * is closed again unless 0 is returned; it must not be moved.
- * Returns: 0; DPS_E_USAGE; DPS_E_FILE; DPS_E_TLS
- * (certificate or key); DPS_E_STREAM (cannot listen). */
-int server_open(struct server *s, const struct server_config *config, const struct dps_store *store,
-                FILE *notes, char *why, size_t why_size);
+/* Read the files and take all memory.
+ *   listeners   open sockets; the server gets copies of their descriptors, which it closes
+ *   worker      which of shared's counters are its own
+ * Says on notes which files it made. s may be uninitialised, and is closed again unless 0 is returned; it must not be
+ * moved. Returns: 0; DPS_E_USAGE; DPS_E_FILE; DPS_E_TLS (certificate or key); DPS_E_STREAM. */
+int server_open(struct server *s, const struct server_config *config,
+                const struct server_listener listeners[SERVER_LISTENERS], struct server_shared *shared,
+                size_t worker, const struct dps_store *store, FILE *notes, char *why, size_t why_size);
 /* Serve until SIGTERM or SIGINT, then finish what is in flight. Returns: 0; DPS_E_STREAM if epoll fails. */
 int server_run(struct server *s);
 void server_close(struct server *s);
 
 /* ---- between these files ---- */
 
-/* A connection of slot index begins on fd, which it owns from now on. */
-void server_connection_open(struct server *s, uint32_t index, int fd, bool tls, const char *peer);
+struct server_buffers *server_buffers_of(const struct server *s, uint32_t index);
+/* A connection begins in slot index, whose socket, kind and addresses are set; it owns the socket from now on. */
+void server_connection_open(struct server *s, uint32_t index);
 /* Go on as far as possible without waiting. */
 void server_connection_io(struct server *s, struct server_connection *c);
 /* Answer the complete request; then let the answer go. */
@@ -249,8 +320,12 @@ void server_connection_expire(struct server *s, struct server_connection *c);
 void server_connection_finish(struct server *s, struct server_connection *c);
 void server_connection_abort(struct server *s, struct server_connection *c);
 
-/* "ADDR:PORT". Returns: 0; DPS_E_USAGE; DPS_E_STREAM. */
-int server_listen(struct server_listener *l, const char *address, char *why, size_t why_size);
+/* Open the sockets that the configuration names. Returns: 0; DPS_E_USAGE; DPS_E_STREAM. */
+int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
+                  char *why, size_t why_size);
+void server_listen_close(struct server_listener listeners[SERVER_LISTENERS]);
+/* Begin, or begin again, to look at them. Returns: 0; DPS_E_STREAM. */
+int server_listen_watch(struct server *s);
 void server_accept(struct server *s, const struct server_listener *l);
 /* After a pause: is there room again? */
 void server_accept_resume(struct server *s);
@@ -263,5 +338,31 @@ void server_log_answer(struct server *s, const struct server_connection *c);
 void server_log_event(struct server *s, const char *level, const struct server_connection *c,
                       const char *event, const char *detail);
 uint64_t server_now_us(void);
+/* Which kind of thing a path is about; paths themselves contain what clients choose. */
+enum server_route server_route_of(struct span path);
+extern const char *const server_route_names[SERVER_ROUTES];
+
+/* ---- server_metrics.c ---- */
+
+/* One answered request. */
+void server_count_answer(struct server *s, const struct server_connection *c);
+void server_count_commit(struct server *s, uint64_t us, bool failed);
+/* The answer to a request on the metrics listener. */
+void server_metrics_answer(const struct server *s, struct server_connection *c);
+
+/* ---- server_workers.c ---- */
+
+struct server_work {
+    void *context;
+    int (*serve)(void *context, size_t worker); /* in a process of its own; returns its exit code */
+    int (*ready)(void *context);                /* once, when all serve; not 0: an exit code, end at once */
+    void (*ending)(void *context);              /* once: nobody will be begun again */
+};
+/* Run serve in as many processes until SIGTERM or SIGINT, which they get as well, as they get SIGHUP. One that ends by
+ * itself is begun again, unless it failed before all were ready.
+ * Returns: the first exit code that was not 0 before all were ready or after the end had begun; else 0. */
+int server_workers_run(struct server_shared *shared, size_t count, const struct server_work *work);
+/* Called by a process when it serves. */
+void server_worker_ready(struct server_shared *shared, size_t worker);
 
 #endif

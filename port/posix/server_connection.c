@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection. Requests are taken one after the other: while one is being answered nothing more is read, so a client
  * that does not wait for answers is slowed down by TCP and never makes the server keep more than one buffer for it. */
+#include "dps/text.h"
 #include "port/posix/server.h"
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+/* A connection that pauses this long between two requests is likely to pause longer. */
+#define SLIM_AFTER_MS 1000
 
 static uint32_t index_of(const struct server *s, const struct server_connection *c)
 {
@@ -48,6 +54,23 @@ static void enter(struct server *s, struct server_connection *c, enum server_sta
     c->state = state;
     if (state != SERVER_FREE)
         set_deadline(s, c, s->now_ms + time_for(&s->timeouts, state));
+    if (state == SERVER_IDLE) {
+        c->slim = false;
+        c->idle_deadline = c->deadline;
+        if (c->deadline > s->now_ms + SLIM_AFTER_MS)
+            set_deadline(s, c, s->now_ms + SLIM_AFTER_MS);
+    }
+}
+
+/* A connection that waits for its next request needs the TLS engine's state and nothing of its buffers: no part of a
+ * record or request has arrived, and nothing is left to be sent. Only whole pages can be given back. */
+static void make_slim(struct server *s, struct server_connection *c)
+{
+    c->slim = true;
+    set_deadline(s, c, c->idle_deadline);
+    if (c->request_len == 0 && !c->transport.midway && !c->transport.out_blocked)
+        (void)madvise(c->buffers, offsetof(struct server_buffers, tls) / SERVER_PAGE * SERVER_PAGE,
+                      MADV_DONTNEED);
 }
 
 /* Tell epoll only what has changed: for most requests, nothing. */
@@ -66,11 +89,13 @@ static void watch(struct server *s, struct server_connection *c)
     c->events = events;
 }
 
-void server_connection_open(struct server *s, uint32_t index, int fd, bool tls, const char *peer)
+void server_connection_open(struct server *s, uint32_t index)
 {
     struct server_connection *c = &s->connections[index];
-    *c = (struct server_connection){.transport = {.fd = fd}, .buffers = &s->buffers[index]};
-    memcpy(c->peer, peer, strnlen(peer, sizeof c->peer - 1));
+    const bool tls = c->kind == SERVER_TLS;
+    c->buffers = server_buffers_of(s, index);
+    s->counters->connections++;
+    s->counters->connections_opened++;
     dps_http_init(&c->http, DPS_HTTP_REQUEST);
     enter(s, c, tls ? SERVER_HANDSHAKE : SERVER_IDLE);
     if (tls) {
@@ -79,7 +104,7 @@ void server_connection_open(struct server *s, uint32_t index, int fd, bool tls, 
         c->identity->users++;
         int error = s->entropy.fill(s->entropy.context, seed, sizeof seed);
         if (error == 0)
-            error = crypto_tls_server_start(&c->buffers->tls, &s->identity->identity, &s->cache, seed,
+            error = crypto_tls_server_start(&c->buffers->tls, &s->identity->identity, &s->shared->cache, seed,
                                             c->buffers->io, sizeof c->buffers->io);
         crypto_wipe(seed, sizeof seed);
         if (error != 0) {
@@ -103,6 +128,7 @@ void server_connection_abort(struct server *s, struct server_connection *c)
     }
     crypto_wipe(c->buffers->request, sizeof c->buffers->request);
     enter(s, c, SERVER_FREE);
+    s->counters->connections--;
     s->free[s->free_count++] = index_of(s, c);
 }
 
@@ -141,7 +167,10 @@ void server_connection_expire(struct server *s, struct server_connection *c)
         server_connection_finish(s, c);
         break;
     case SERVER_IDLE:
-        server_connection_finish(s, c);
+        if (c->deadline < c->idle_deadline)
+            make_slim(s, c);
+        else
+            server_connection_finish(s, c);
         break;
     case SERVER_SENDING:
         server_log_event(s, "info", c, "closed", "the answer was read too slowly");
@@ -161,6 +190,7 @@ void server_connection_expire(struct server *s, struct server_connection *c)
 /* The peer went away, or TLS refused it. */
 static void broken(struct server *s, struct server_connection *c, int error)
 {
+    s->counters->handshakes_failed += c->state == SERVER_HANDSHAKE;
     if (error == DPS_E_TLS) {
         int number = crypto_tls_error(c->transport.tls);
         server_log_event(s, "info", c, "TLS failed", crypto_tls_error_text(number));
@@ -281,6 +311,7 @@ void server_connection_io(struct server *s, struct server_connection *c)
             broken(s, c, n);
         if (n <= 0)
             break;
+        s->counters->handshakes++;
         enter(s, c, SERVER_IDLE);
         receive(s, c);
         break;
@@ -307,11 +338,32 @@ void server_connection_io(struct server *s, struct server_connection *c)
     watch(s, c);
 }
 
+/* Behind a proxy the client is whom the proxy has seen: the last of the addresses in X-Forwarded-For, since those before
+ * it were written by others. */
+static void note_client(struct server_connection *c)
+{
+    struct span list;
+    struct span last = {NULL, 0};
+    if (c->unreadable != 0 || dps_http_header(&c->http, c->buffers->request, "X-Forwarded-For", &list) != 0)
+        return;
+    while (list.len > 0)
+        list = dps_split(list, ',', &last);
+    while (last.len > 0 && last.p[0] == ' ')
+        last = span_of(last.p + 1, last.len - 1);
+    if (last.len > 0 && last.len < sizeof c->client)
+        snprintf(c->client, sizeof c->client, "%.*s", (int)last.len, (const char *)last.p);
+}
+
 void server_connection_answer(struct server *s, struct server_connection *c)
 {
     struct server_buffers *b = c->buffers;
     enter(s, c, SERVER_ANSWERED);
-    if (c->unreadable != 0)
+    if (c->kind == SERVER_PROXY)
+        note_client(c);
+    s->service.client = span_of_text(c->client);
+    if (c->kind == SERVER_METRICS)
+        server_metrics_answer(s, c);
+    else if (c->unreadable != 0)
         dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
     else
         dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
@@ -337,7 +389,10 @@ void server_connection_release(struct server *s, struct server_connection *c)
     struct tpm2_writer head = tpm2_writer_over(b->head, sizeof b->head);
     c->keep_alive = may_stay(s, c);
     dps_answer_write_head(&head, &b->answer, s->service.now, c->keep_alive);
-    server_log_answer(s, c);
+    if (c->kind != SERVER_METRICS) {
+        server_count_answer(s, c);
+        server_log_answer(s, c);
+    }
     c->sent = 0;
     c->head_len = tpm2_written(&head).len;
     c->body_len = is_head_request(c) ? 0 : tpm2_written(&b->answer.body).len;

@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_TURN 32 /* those who are already connected have their turn, too */
+#define ACCEPTS_PER_TURN                                                                                     \
+    8 /* those who are already connected have their turn, too, and other processes their share */
 #define DESCRIPTORS_SHORT_MS 1000
 
 /* posix_host_port refuses port 0, which here means "any free port". */
@@ -58,7 +59,7 @@ static uint16_t port_of(const struct sockaddr_storage *address)
     return ntohs(v4.sin_port);
 }
 
-int server_listen(struct server_listener *l, const char *address, char *why, size_t why_size)
+static int listen_on(struct server_listener *l, const char *address, char *why, size_t why_size)
 {
     char host[NI_MAXHOST];
     char service[8];
@@ -90,33 +91,65 @@ int server_listen(struct server_listener *l, const char *address, char *why, siz
     return 0;
 }
 
-static void peer_text(const struct sockaddr_storage *address, char text[SERVER_PEER_MAX])
+int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
+                  char *why, size_t why_size)
 {
-    char host[INET6_ADDRSTRLEN] = "?";
+    const char *const addresses[SERVER_LISTENERS] = {config->listen, config->proxy_listen, config->metrics};
+    int error = 0;
+    for (size_t i = 0; i < SERVER_LISTENERS; i++)
+        listeners[i] = (struct server_listener){.fd = -1, .kind = (enum server_listener_kind)i};
+    for (size_t i = 0; i < SERVER_LISTENERS && error == 0; i++) {
+        if (addresses[i] != NULL)
+            error = listen_on(&listeners[i], addresses[i], why, why_size);
+    }
+    if (error != 0)
+        server_listen_close(listeners);
+    return error;
+}
+
+void server_listen_close(struct server_listener listeners[SERVER_LISTENERS])
+{
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
+        if (listeners[i].fd >= 0)
+            (void)close(listeners[i].fd);
+        listeners[i].fd = -1;
+    }
+}
+
+static void peer_text(const struct sockaddr_storage *address, struct server_connection *c)
+{
     bool v6 = address->ss_family == AF_INET6;
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
     memcpy(&in, address, sizeof in);
     memcpy(&in6, address, sizeof in6);
-    (void)inet_ntop(address->ss_family, v6 ? (const void *)&in6.sin6_addr : (const void *)&in.sin_addr, host,
-                    sizeof host);
-    snprintf(text, SERVER_PEER_MAX, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)port_of(address));
+    snprintf(c->client, sizeof c->client, "?");
+    (void)inet_ntop(address->ss_family, v6 ? (const void *)&in6.sin6_addr : (const void *)&in.sin_addr,
+                    c->client, sizeof c->client);
+    snprintf(c->peer, sizeof c->peer, v6 ? "[%.*s]:%u" : "%.*s:%u", INET6_ADDRSTRLEN, c->client,
+             (unsigned)port_of(address));
 }
 
-static void watch_listeners(struct server *s, uint32_t events)
+/* EPOLLEXCLUSIVE: a new connection wakes one process, not all. Such an entry cannot be changed, only made and removed. */
+int server_listen_watch(struct server *s)
 {
-    for (size_t i = 0; i < 2; i++) {
-        struct epoll_event event = {.events = events, .data.u32 = SERVER_ID_LISTENER(i)};
-        if (s->listeners[i].fd >= 0)
-            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listeners[i].fd, &event);
+    int error = 0;
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = SERVER_ID_LISTENER(i)};
+        if (s->listeners[i].fd >= 0 && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listeners[i].fd, &event) != 0)
+            error = DPS_E_STREAM;
     }
+    return error;
 }
 
 static void pause_accepting(struct server *s, uint32_t ms)
 {
     s->accept_paused = true;
     s->accept_resume = s->now_ms + ms;
-    watch_listeners(s, 0);
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
+        if (s->listeners[i].fd >= 0)
+            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listeners[i].fd, NULL);
+    }
 }
 
 void server_accept_resume(struct server *s)
@@ -124,7 +157,7 @@ void server_accept_resume(struct server *s)
     if (!s->accept_paused || s->now_ms < s->accept_resume || s->free_count + s->idle_count == 0)
         return;
     s->accept_paused = false;
-    watch_listeners(s, EPOLLIN);
+    (void)server_listen_watch(s);
 }
 
 /* Close the connection that has been idle for the longest time, so that a new one finds a place: its client
@@ -136,7 +169,7 @@ static bool evict_idle(struct server *s)
         struct server_connection *oldest = NULL;
         for (size_t i = 0; i < s->connection_count; i++) {
             struct server_connection *c = &s->connections[i];
-            if (c->state == SERVER_IDLE && (oldest == NULL || c->deadline < oldest->deadline))
+            if (c->state == SERVER_IDLE && (oldest == NULL || c->idle_deadline < oldest->idle_deadline))
                 oldest = c;
         }
         if (oldest == NULL)
@@ -201,17 +234,14 @@ void server_accept(struct server *s, const struct server_listener *l)
         s->descriptors_short = false;
         int on = 1;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        char peer[SERVER_PEER_MAX];
-        peer_text(&address, peer);
-        server_connection_open(s, s->free[--s->free_count], fd, l->tls, peer);
+        const uint32_t index = s->free[--s->free_count];
+        s->connections[index] = (struct server_connection){.transport = {.fd = fd}, .kind = l->kind};
+        peer_text(&address, &s->connections[index]);
+        server_connection_open(s, index);
     }
 }
 
 void server_listen_end(struct server *s)
 {
-    for (size_t i = 0; i < 2; i++) {
-        if (s->listeners[i].fd >= 0)
-            (void)close(s->listeners[i].fd);
-        s->listeners[i].fd = -1;
-    }
+    server_listen_close(s->listeners);
 }

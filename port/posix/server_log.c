@@ -58,6 +58,15 @@ static void put_number(struct line *l, const char *key, uint64_t value)
     dps_write_decimal(&l->w, value);
 }
 
+/* Enough of it to find the EK in an enrollment list. */
+static void put_digest(struct line *l, const char *key, const uint8_t digest[32])
+{
+    uint8_t text[32];
+    struct tpm2_writer w = tpm2_writer_over(text, sizeof text);
+    dps_write_hex(&w, span_of(digest, sizeof text / 2));
+    put_text(l, key, tpm2_written(&w));
+}
+
 static void begin(struct line *l, const struct server *s, const char *level, const char *event)
 {
     uint8_t text[40];
@@ -77,8 +86,17 @@ static void end(const struct line *l, FILE *out)
     fprintf(out, l->json ? "{%.*s}\n" : "%.*s\n", (int)text.len, (const char *)text.p);
 }
 
-/* Which kind of thing a path is about: paths themselves contain what clients choose. */
-static const char *route_of(struct span path)
+const char *const server_route_names[SERVER_ROUTES] = {
+    [SERVER_ROUTE_REGISTER] = "register",
+    [SERVER_ROUTE_OPERATION] = "operation",
+    [SERVER_ROUTE_REGISTRATION] = "registration",
+    [SERVER_ROUTE_ENROLLMENTS] = "enrollments",
+    [SERVER_ROUTE_REGISTRATIONS] = "registrations",
+    [SERVER_ROUTE_HUB] = "hub",
+    [SERVER_ROUTE_OTHER] = "other",
+};
+
+enum server_route server_route_of(struct span path)
 {
     struct span segment[3] = {{NULL, 0}};
     if (path.len > 0 && path.p[0] == '/')
@@ -87,18 +105,19 @@ static const char *route_of(struct span path)
         path = dps_split(path, '/', &segment[i]);
     segment[2] = path;
     if (span_equal(segment[0], span_of_text("enrollments")))
-        return "enrollments";
+        return SERVER_ROUTE_ENROLLMENTS;
     if (span_equal(segment[0], span_of_text("registrations")))
-        return "registrations";
+        return SERVER_ROUTE_REGISTRATIONS;
     if (span_equal(segment[0], span_of_text("devices")))
-        return "hub";
+        return SERVER_ROUTE_HUB;
     if (!span_equal(segment[1], span_of_text("registrations")))
-        return "other";
+        return SERVER_ROUTE_OTHER;
     (void)dps_split(segment[2], '/', &segment[0]);
     struct span rest = span_of(segment[2].p + segment[0].len, segment[2].len - segment[0].len);
     if (span_equal(rest, span_of_text("/register")))
-        return "register";
-    return rest.len > 12 && memcmp(rest.p, "/operations/", 12) == 0 ? "operation" : "registration";
+        return SERVER_ROUTE_REGISTER;
+    return rest.len > 12 && memcmp(rest.p, "/operations/", 12) == 0 ? SERVER_ROUTE_OPERATION
+                                                                    : SERVER_ROUTE_REGISTRATION;
 }
 
 void server_log_answer(struct server *s, const struct server_connection *c)
@@ -111,9 +130,14 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     if (c->unreadable == 0) {
         struct span method = dps_http_method(&c->http, b->request);
         put_text(&l, "method", span_of(method.p, method.len < 16 ? method.len : 16));
-        put_text(&l, "route", span_of_text(route_of(dps_http_path(dps_http_target(&c->http, b->request)))));
+        put_text(
+            &l, "route",
+            span_of_text(
+                server_route_names[server_route_of(dps_http_path(dps_http_target(&c->http, b->request)))]));
     }
     put_text(&l, "id", span_of_text(a->registration_id));
+    if (a->has_ek)
+        put_digest(&l, "ek", a->ek_digest);
     put_number(&l, "status", a->status);
     if (a->error_code != 0)
         put_number(&l, "errorCode", a->error_code);
@@ -122,6 +146,8 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     put_text(&l, "detail", span_of_text(a->detail));
     put_text(&l, "tracking", span_of(a->tracking_id, sizeof a->tracking_id));
     put_text(&l, "peer", span_of_text(c->peer));
+    if (c->kind == SERVER_PROXY)
+        put_text(&l, "client", span_of_text(c->client));
     put_number(&l, "us", server_now_us() - c->complete_us);
     end(&l, s->log.out);
 }

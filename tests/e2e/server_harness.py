@@ -84,7 +84,8 @@ class Service:
             check(self.process.poll() is None, "it ended at once: " + self.read("log"))
             check(time.monotonic() < deadline, "it did not start in time")
             time.sleep(0.01)
-        self.tls_port, self.plain_port = map(int, self.read("port").split())
+        self.tls_port, self.plain_port, *more = map(int, self.read("port").split())
+        self.metrics_port = more[0] if more else None
 
     def fail_to_start(self):
         """Exit code and message of a start that has to fail."""

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""dps-service with several processes on one port, and what it says about itself: what they share, how they end, and the
+metrics listener.
+
+    python3 tests/e2e/workers_test.py BUILD_DIR
+"""
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+
+from server_harness import (API, PATIENCE, SCOPE, Client, Failed, Service, check, endorsement_key, enroll, error_code,
+                            register, same)
+
+WORKERS = 3
+SRK = ("ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABALBwvWq8bE4bVwtsnKA18gHzKrlrXUd2XBTmCSsDtPIVhEmQwPYP1bGhbSEApmiTGVVuMb9C"
+       "uzMGs4adm/V9lrbvHc44BMzMbdGnD6bustn96Otp+MhlQb5dEcmdHgZHnEFlRPoCqU3xWjO1rvsXIJyaajHweaz2zxTwVP5NPn2V9jTOMT0g"
+       "cAyKRt2IkDxrkgXULgqMN2spZGg3vSF61Y7dKVWQltjlhjjUGa4u4uDMMHtBDJhvXfG87Q2vlwdhnWpdyjR7F82PktkarLxjBKDc0ueHqlGD"
+       "jQTAek1b7etPXa9Tj7Jigv7v+UKMHxji/pGBFiMZy/O2VZXSw+qNFL0=")
+
+
+def workers_of(s):
+    with open(f"/proc/{s.process.pid}/task/{s.process.pid}/children") as f:
+        return [int(pid) for pid in f.read().split()]
+
+
+def metrics(s, path="/metrics"):
+    client = Client(socket.create_connection(("127.0.0.1", s.metrics_port), PATIENCE))
+    status, headers, body = client.get(path)
+    client.close()
+    return status, headers, body.decode()
+
+
+def sample(s, name):
+    """One number of /metrics, by its full name with labels."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", metrics(s)[2], re.M)
+    check(found, f"{name} is not among the metrics")
+    return float(found.group(1))
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        check(time.monotonic() < deadline, what)
+        time.sleep(0.05)
+
+
+def challenge(client, id="dev-1", headers=""):
+    body = json.dumps({"registrationId": id, "tpm": {"endorsementKey": endorsement_key(), "storageRootKey": SRK}})
+    return client.get(register(id), "PUT", body, "Content-Type: application/json\r\n" + headers)
+
+
+def test_processes(s):
+    """as many processes as were asked for, all of them serve, and the ready line says so"""
+    same(len(workers_of(s)), WORKERS, "processes")
+    wait_for(lambda: f"{WORKERS} workers" in s.read("out"), "the ready line does not say how many")
+    for _ in range(3 * WORKERS):
+        client = s.tls()
+        same(client.get("/nowhere")[0], 404, "status")
+        client.close()
+    same(sample(s, "dps_workers_ready"), WORKERS, "workers that are ready")
+
+
+def test_session_shared(s):
+    """a TLS session made by one process is resumed by the others"""
+    first = s.tls()
+    first.get("/nowhere")
+    session = first.sock.session
+    for _ in range(4 * WORKERS):
+        client = s.tls(session)
+        client.get("/nowhere")
+        check(client.sock.session_reused, "a process did not know the session")
+        client.close()
+
+
+def test_killed(s):
+    """a process that is killed is begun again, and clients hardly notice"""
+    before = workers_of(s)
+    os.kill(before[0], signal.SIGKILL)
+    for _ in range(20):
+        client = s.plain()
+        same(client.get("/nowhere")[0], 404, "status")
+        client.close()
+    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not begun again")
+    s.wait_log("was killed by signal 9; it is begun again")
+    wait_for(lambda: sample(s, "dps_workers_ready") == WORKERS, "the new one is not ready")
+    same(sample(s, "dps_workers_restarted_total"), 1, "restarts")
+
+
+def test_reload(s):
+    """SIGHUP reaches all processes"""
+    before = s.read("log").count("event=reloaded")
+    s.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: s.read("log").count("event=reloaded") == before + WORKERS, "not all have reloaded")
+
+
+def test_limits_shared(s):
+    """the limits hold for all processes together: by device, and by client address as the proxy tells it"""
+    same(enroll(s, s.plain())[0], 200, "enrolled")
+    statuses = []
+    for _ in range(10):
+        client = s.plain()
+        status, headers, _ = challenge(client)
+        statuses.append(status)
+        if status == 429:
+            check(int(headers["retry-after"]) > 0, f"Retry-After of {headers}")
+        client.close()
+    same((statuses.count(401), statuses.count(429)), (6, 4), "six challenges a minute for one device")
+
+
+def test_client_limit():
+    """the last address in X-Forwarded-For has a limit of its own"""
+    s = Service("--client-rate", "3", "--challenge-rate", "0", "--metrics", "127.0.0.1:0")
+    try:
+        client = s.plain()
+        same(enroll(s, client)[0], 200, "enrolled")
+        for address in ("192.0.2.1", "192.0.2.2"):
+            header = f"X-Forwarded-For: 198.51.100.7, {address}\r\n"
+            same([challenge(client, headers=header)[0] for _ in range(5)], [401] * 3 + [429] * 2, address)
+        check("client=192.0.2.2" in s.read("log"), "the log does not name the client")
+        check("ek=" in s.read("log"), "the log does not name the EK")
+        same(sample(s, 'dps_answers_total{code="429001"}'), 4, "refused by rate")
+        same(sample(s, "dps_challenges_total"), 6, "challenges")
+        same(s.stop(), 0, "exit code")
+    finally:
+        s.stop()
+
+
+def test_metrics(s):
+    """/metrics has the form of Prometheus: types, growing buckets, counts that agree"""
+    status, headers, text = metrics(s)
+    same(status, 200, "status")
+    check(headers["content-type"].startswith("text/plain; version=0.0.4"), headers)
+    sample_form = re.compile(r"^[a-z_]+(\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\}|\{\})? [0-9.]+$")
+    for line in text.splitlines():
+        check(line.startswith("# ") or sample_form.match(line), f"not a sample: {line}")
+    for route in ("register", "enrollments", "hub"):
+        buckets = [int(n) for n in re.findall(rf'dps_answer_seconds_bucket\{{route="{route}",le="[^"]+"\}} (\d+)', text)]
+        count = int(re.search(rf'dps_answer_seconds_count\{{route="{route}"\}} (\d+)', text).group(1))
+        check(buckets == sorted(buckets) and len(buckets) == 13 and buckets[-1] == count, f"{route}: {buckets} {count}")
+    check(sample(s, "dps_challenges_total") == 6, "challenges of all processes")
+
+
+def test_health(s):
+    """/healthz and /readyz, and nothing else"""
+    same(metrics(s, "/healthz")[::2], (200, "alive\n"), "healthz")
+    same(metrics(s, "/readyz")[::2], (200, "ready\n"), "readyz")
+    same(metrics(s, "/enrollments")[0], 404, "anything else")
+    same(s.plain().get("/metrics")[0], 404, "metrics on another listener")
+
+
+def test_idle_is_slim():
+    """a connection that pauses gives its buffers back, and goes on where it was"""
+    s = Service("--connections", "400", timeouts="idle=60000")
+    try:
+        def resident():
+            with open(f"/proc/{s.process.pid}/smaps_rollup") as f:
+                return int(re.search(r"Rss:\s+(\d+)", f.read()).group(1))
+        clients = [s.tls() for _ in range(200)]
+        for client in clients:
+            client.get("/nowhere")
+        busy = resident()
+        time.sleep(2.5)
+        idle = resident()
+        print(f"# {(busy - idle) / len(clients):.0f} KiB given back by each idle connection")
+        check(busy - idle > 12 * len(clients), f"{busy} KiB with 200 connections, {idle} when they are idle")
+        for client in clients:
+            same(client.get("/nowhere")[0], 404, "status after the pause")
+        same(s.stop(), 0, "exit code")
+    finally:
+        s.stop()
+
+
+def test_orphans():
+    """when the watching process is killed, nobody stays behind on the port"""
+    s = Service("--workers", "2")
+    pids = workers_of(s)
+    s.process.kill()
+    s.process.wait()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "a process has stayed")
+
+
+def test_drain(s):
+    """SIGTERM: requests in flight are finished, the port is closed, all processes end, exit code 0"""
+    slow = s.plain()
+    slow.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n")
+    time.sleep(0.2)
+    pids = workers_of(s)
+    s.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    try:
+        socket.create_connection(("127.0.0.1", s.plain_port), 1).close()
+        raise Failed("the port still takes connections")
+    except ConnectionError:
+        pass
+    slow.send("\r\n")
+    same(slow.answer()[0], 404, "the request in flight")
+    same(s.stop(), 0, "exit code")
+    check(not any(os.path.exists(f"/proc/{pid}") for pid in pids), "a process has stayed")
+
+
+def test_refused():
+    """what cannot work is said at the start"""
+    s = Service("--workers", "2", start=False, store="memory:")
+    code, text = s.fail_to_start()
+    check(code == 2 and "belongs to one process" in text, (code, text))
+    s = Service("--workers", "2", start=False, store="sqlite:/nonexistent/dps.db")
+    code, text = s.fail_to_start()
+    check(code == 5 and "cannot make the store" in text, (code, text))
+    s = Service("--workers", "2", "--port-file", "/nonexistent/port", start=False)
+    code, text = s.fail_to_start()
+    check(code in (2, 5), (code, text))
+
+
+SHARED = [test_processes, test_session_shared, test_killed, test_reload, test_limits_shared, test_metrics, test_health,
+          test_drain]
+OWN = [test_client_limit, test_idle_is_slim, test_orphans, test_refused]
+
+
+def main():
+    Service.program = os.path.abspath(os.path.join(sys.argv[1], "dps-service"))
+    failures = 0
+    print(f"1..{len(SHARED) + len(OWN)}")
+    with tempfile.TemporaryDirectory(prefix="workers-") as root:
+        Service.root = root
+        shared = Service("--workers", str(WORKERS), "--metrics", "127.0.0.1:0", "--challenge-rate", "6")
+        try:
+            for number, test in enumerate(SHARED + OWN, 1):
+                try:
+                    test(*([shared] if test in SHARED else []))
+                    print(f"ok {number} - {test.__doc__}", flush=True)
+                except Exception:  # noqa: every kind of failure is a failed test
+                    failures += 1
+                    print(f"not ok {number} - {test.__doc__}")
+                    print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
+        finally:
+            shared.stop()
+    return 1 if failures else 0
+
+
+sys.exit(main())

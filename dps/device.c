@@ -42,6 +42,9 @@ static int read_assigned(struct dps_device *d, struct span body);
 static void build_hub_hmac(struct dps_device *d, struct tpm2_writer *w);
 static int read_hub_signature(struct dps_device *d, struct span response);
 static void build_keep(struct dps_device *d, struct tpm2_writer *w);
+static int read_time_if_known(struct dps_device *d, struct span nothing);
+static void build_ask_time(struct dps_device *d, struct tpm2_writer *w);
+static int read_asked_time(struct dps_device *d, struct span body);
 static void build_telemetry(struct dps_device *d, struct tpm2_writer *w);
 static int read_telemetry_accepted(struct dps_device *d, struct span body);
 
@@ -51,69 +54,71 @@ static int read_telemetry_accepted(struct dps_device *d, struct span body);
  * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed behind the last row, and
  * behind a row that fails. */
 static const struct dps_step register_flow[] = {
-    /* step, asks, for what,                                               built by,              read by */
-    { 1, TPM,     "the public endorsement key",                            dps_build_read_ek,     dps_read_ek},
-    { 1, TPM,     "the endorsement key, derived from the TPM's seed",      dps_build_create_ek,   dps_read_created_ek},
-    { 3, TPM,     "the public storage root key",                           dps_build_read_srk,    dps_read_srk},
-    { 3, TPM,     "the storage root key, derived from the owner's seed",   dps_build_create_srk,  dps_read_created_srk},
+    /*   step, asks, for what,                                             built by,              read by */
+    STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
+    STEP( 1, TPM,     "the endorsement key, from the TPM's seed",          dps_build_create_ek,   dps_read_created_ek),
+    STEP( 3, TPM,     "the public storage root key",                       dps_build_read_srk,    dps_read_srk),
+    STEP( 3, TPM,     "the storage root key, from the owner's seed",       dps_build_create_srk,  dps_read_created_srk),
 
-    { 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",        build_register,        read_challenge},
+    STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
 
-    { 7, TPM,     "a policy session, the way into the EK",                 build_policy_session,  read_policy_session},
-    { 7, TPM,     "proof of endorsement authority",                        build_policy_secret,   read_policy_secret},
-    { 7, TPM,     "the inner key: only this EK opens it",                  build_activate,        read_inner_key},
-    { 7, TPM,     "the nonce, imported under this SRK as an HMAC key",     build_import,          read_wrapped_key},
-    { 7, TPM,     "that key, loaded",                                      build_load,            dps_read_loaded_key},
+    STEP( 7, TPM,     "a policy session, the way into the EK",             build_policy_session,  read_policy_session),
+    STEP( 7, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
+    STEP( 7, TPM,     "the inner key: only this EK opens it",              build_activate,        read_inner_key),
+    STEP( 7, TPM,     "the nonce, imported under this SRK as an HMAC key", build_import,          read_wrapped_key),
+    STEP( 7, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
 
-    { 8, CLOCK,   "the time, for the token's expiry",                      NULL,                  read_time},
-    { 8, TPM,     "the signature of a SAS token",                          build_hmac,            read_signature},
-    { 8, TPM,     "to forget the nonce key",                               build_drop_key,        read_dropped_key},
-    { 8, SERVICE, "provisioning, now with the token",                      build_register_signed, read_accepted},
+    STEP( 8, CLOCK,   "the time, for the token's expiry",                  NULL,                  read_time),
+    STEP( 8, TPM,     "the signature of a SAS token",                      build_hmac,            read_signature),
+    STEP( 8, TPM,     "to forget the nonce key",                           build_drop_key,        read_dropped_key),
+    STEP( 8, SERVICE, "provisioning, now with the token",                  build_register_signed, read_accepted),
 
-    { 9, SERVICE, "the hub that was assigned, and its device key",         build_poll,            read_assigned},
-    { 9, TPM,     "proof of endorsement authority",                        build_policy_secret,   read_policy_secret},
-    { 9, TPM,     "the inner key of the hub's device key",                 build_last_activate,   read_last_inner_key},
-    { 9, TPM,     "the hub's device key, imported under this SRK",         build_import,          read_wrapped_key},
-    { 9, TPM,     "that key, loaded",                                      build_load,            dps_read_loaded_key},
+    STEP( 9, SERVICE, "the hub that was assigned, and its device key",     build_poll,            read_assigned),
+    STEP( 9, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
+    STEP( 9, TPM,     "the inner key of the hub's device key",             build_last_activate,   read_last_inner_key),
+    STEP( 9, TPM,     "the hub's device key, imported under this SRK",     build_import,          read_wrapped_key),
+    STEP( 9, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
 
     /* The old key is replaced only now that the new one has signed. */
-    {10, TPM,     "the signature of a hub token",                          build_hub_hmac,        read_hub_signature},
-    {10, STORAGE, "the hub's device key, wrapped, kept for the next boot", build_keep,            NULL},
-    {10, NOBODY,  "done",                                                  NULL,                  NULL},
+    STEP(10, TPM,     "the signature of a hub token",                      build_hub_hmac,        read_hub_signature),
+    STEP(10, STORAGE, "the hub's device key, wrapped, for the next boot",  build_keep,            NULL),
+    STEP(10, NOBODY,  "done",                                              NULL,                  NULL),
 };
 
 /* Step 10 again, at any later time: the kept key, loaded under the same SRK. */
 static const struct dps_step token_flow[] = {
-    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {10, TPM,    "the kept hub key, loaded",                            build_load,           dps_read_loaded_key},
-    {10, CLOCK,  "the time, for the token's expiry",                    NULL,                 read_time},
-    {10, TPM,    "the signature of a hub token",                        build_hub_hmac,       read_hub_signature},
-    {10, NOBODY, "done",                                                NULL,                 NULL},
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_load,           dps_read_loaded_key),
+    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
+    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
+    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
+    STEP(10, NOBODY, "done",                                        NULL,                 NULL),
 };
 
 static const struct dps_step send_flow[] = {
-    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    {10, TPM,    "the kept hub key, loaded",                            build_load,           dps_read_loaded_key},
-    {10, CLOCK,  "the time, for the token's expiry",                    NULL,                 read_time},
-    {10, TPM,    "the signature of a hub token",                        build_hub_hmac,       read_hub_signature},
-    {10, HUB,    "to accept a message",                                 build_telemetry,      read_telemetry_accepted},
-    {10, NOBODY, "done",                                                NULL,                 NULL},
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_load,           dps_read_loaded_key),
+    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
+    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
+    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
+    STEP(10, HUB,    "to accept a message",                         build_telemetry,      read_telemetry_accepted),
+    STEP(10, NOBODY, "done",                                        NULL,                 NULL),
 };
 
 static const struct dps_step ek_flow[] = {
-    { 1, TPM,    "the public endorsement key",                       dps_build_read_ek,   dps_read_ek},
-    { 1, TPM,    "the endorsement key, derived from the TPM's seed", dps_build_create_ek, dps_read_created_ek},
-    { 1, NOBODY, "done",                                             NULL,                NULL},
+    STEP( 1, TPM,    "the public endorsement key",               dps_build_read_ek,   dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed", dps_build_create_ek, dps_read_created_ek),
+    STEP( 1, NOBODY, "done",                                     NULL,                NULL),
 };
 
 static const struct dps_step keys_flow[] = {
-    { 1, TPM,    "the public endorsement key",                          dps_build_read_ek,    dps_read_ek},
-    { 1, TPM,    "the endorsement key, derived from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek},
-    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    { 3, NOBODY, "done",                                                NULL,                 NULL},
+    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,    dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 /* clang-format on */
 
@@ -199,14 +204,14 @@ int dps_read_ek(struct dps_device *d, struct span response)
     const struct tpm2_public wanted = ek_template(d);
     int error = read_persistent_key(d, response, &wanted, d->ek, sizeof d->ek, &d->ek_len);
     if (error == DPS_E_NOT_FOUND) {
-        return row_below(d);
+        return ROW_BELOW;
     }
     if (error != 0) {
         return error;
     }
     d->ek_handle = TPM2_HANDLE_EK;
     error = name_device(d);
-    return error != 0 ? error : row_after_next(d);
+    return error != 0 ? error : ROW_AFTER_NEXT;
 }
 
 /* Step 1: TPM2_CreatePrimary in the endorsement hierarchy [P3 r1.59 24.1]. */
@@ -225,7 +230,7 @@ int dps_read_created_ek(struct dps_device *d, struct span response)
         d->ek_handle = d->loaded[DPS_LOADED_EK];
         error = name_device(d);
     }
-    return error != 0 ? error : row_below(d);
+    return error;
 }
 
 /* Step 3: the owner's storage root key. */
@@ -240,14 +245,14 @@ int dps_read_srk(struct dps_device *d, struct span response)
     const struct tpm2_public wanted = tpm2_template_srk();
     int error = read_persistent_key(d, response, &wanted, d->srk, sizeof d->srk, &d->srk_len);
     if (error == DPS_E_NOT_FOUND) {
-        return row_below(d);
+        return ROW_BELOW;
     }
     if (error != 0) {
         return error;
     }
     d->srk_handle = TPM2_HANDLE_SRK;
     tpm2_name_of(span_of(d->srk, d->srk_len), d->srk_name);
-    return row_after_next(d);
+    return ROW_AFTER_NEXT;
 }
 
 void dps_build_create_srk(struct dps_device *d, struct tpm2_writer *w)
@@ -266,7 +271,7 @@ int dps_read_created_srk(struct dps_device *d, struct span response)
     }
     d->srk_handle = d->loaded[DPS_LOADED_SRK];
     tpm2_name_of(span_of(d->srk, d->srk_len), d->srk_name);
-    return row_below(d);
+    return ROW_BELOW;
 }
 
 /* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------ */
@@ -413,7 +418,7 @@ static int read_challenge(struct dps_device *d, struct span body)
     }
     d->key_name[len] = '\0';
     error = take_blob(d, key);
-    return error != 0 ? error : row_below(d);
+    return error;
 }
 
 /* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
@@ -428,9 +433,7 @@ static void build_policy_session(struct dps_device *d, struct tpm2_writer *w)
 static int read_policy_session(struct dps_device *d, struct span response)
 {
     struct span nonce_tpm;
-    const int error =
-        tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[DPS_LOADED_SESSION], &nonce_tpm);
-    return error != 0 ? error : row_below(d);
+    return tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[DPS_LOADED_SESSION], &nonce_tpm);
 }
 
 /* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK
@@ -443,8 +446,7 @@ static void build_policy_secret(struct dps_device *d, struct tpm2_writer *w)
 
 static int read_policy_secret(struct dps_device *d, struct span response)
 {
-    const int error = tpm2_policy_secret_parse(response, &d->rc);
-    return error != 0 ? error : row_below(d);
+    return tpm2_policy_secret_parse(response, &d->rc);
 }
 
 /* TPM2_ActivateCredential [P3 r1.59 12.5]: the EK decrypts, and the TPM gives the inner key only if the SRK that the
@@ -482,7 +484,7 @@ static int read_inner_key(struct dps_device *d, struct span response)
     }
     memcpy(d->inner_key, inner_key.p, inner_key.len);
     d->inner_key_len = (uint8_t)inner_key.len;
-    return row_below(d);
+    return ROW_BELOW;
 }
 
 /* The TPM has closed the session with this command, so there is nothing left to flush. */
@@ -518,7 +520,7 @@ static int read_wrapped_key(struct dps_device *d, struct span response)
     }
     memcpy(d->wrapped_key, private_2b.p, private_2b.len);
     d->wrapped_key_len = (uint16_t)private_2b.len;
-    return row_below(d);
+    return ROW_BELOW;
 }
 
 /* TPM2_Load [P3 r1.59 12.2]. After TPM2_Clear the SRK is another one, and the TPM refuses a key that was wrapped under
@@ -533,8 +535,7 @@ static void build_load(struct dps_device *d, struct tpm2_writer *w)
 int dps_read_loaded_key(struct dps_device *d, struct span response)
 {
     struct span name;
-    const int error = tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
-    return error != 0 ? error : row_below(d);
+    return tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
 }
 
 /* ---- Step 8: the token that proves both keys ----------------------------------------------------------- */
@@ -542,7 +543,7 @@ int dps_read_loaded_key(struct dps_device *d, struct span response)
 static int read_time(struct dps_device *d, struct span nothing)
 {
     (void)nothing;
-    return d->now == 0 ? DPS_E_CLOCK : row_below(d);
+    return d->now == 0 ? DPS_E_CLOCK : ROW_BELOW;
 }
 
 /* The audience of a token: {idScope}/registrations/{registrationId}, or {hub}/devices/{deviceId}; percent-encoded, and
@@ -554,12 +555,12 @@ static void write_audience(struct dps_device *d, struct tpm2_writer *w, bool hub
     dps_write_percent(w, span_of_text(hub ? d->device_id : d->registration_id));
 }
 
-/* TPM2_HMAC [P3 r1.59 15.5]. */
+/* TPM2_HMAC [P3 r1.59 15.5]. The audience is written into the network buffer: once a key is loaded, nothing of the
+ * answer that brought it is needed any more. */
 static void ask_signature(struct dps_device *d, struct tpm2_writer *w, bool hub)
 {
     const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
-    uint8_t audience[DPS_TOKEN_MAX];
-    struct tpm2_writer sr = tpm2_writer_over(audience, sizeof audience);
+    struct tpm2_writer sr = tpm2_writer_over(d->net, sizeof d->net);
     struct tpm2_writer text = tpm2_writer_over(d->token, sizeof d->token);
     d->expiry = d->now + TOKEN_LIFETIME;
     write_audience(d, &sr, hub);
@@ -570,8 +571,7 @@ static void ask_signature(struct dps_device *d, struct tpm2_writer *w, bool hub)
 
 static int keep_signature(struct dps_device *d, struct span response, bool hub)
 {
-    uint8_t audience[DPS_TOKEN_MAX];
-    struct tpm2_writer sr = tpm2_writer_over(audience, sizeof audience);
+    struct tpm2_writer sr = tpm2_writer_over(d->net, sizeof d->net);
     struct tpm2_writer token = tpm2_writer_over(d->token, sizeof d->token);
     struct span mac;
     int error = tpm2_hmac_parse(response, &d->rc, &mac);
@@ -584,8 +584,7 @@ static int keep_signature(struct dps_device *d, struct span response, bool hub)
     write_audience(d, &sr, hub);
     dps_sas_write_token(&token, tpm2_written(&sr), mac.p, d->expiry, span_of_text(hub ? "" : d->key_name));
     d->token_len = (uint16_t)token.len;
-    error = sr.error != 0 ? sr.error : token.error;
-    return error != 0 ? error : row_below(d);
+    return sr.error != 0 ? sr.error : token.error;
 }
 
 static void build_hmac(struct dps_device *d, struct tpm2_writer *w)
@@ -598,7 +597,8 @@ static int read_signature(struct dps_device *d, struct span response)
     return keep_signature(d, response, false);
 }
 
-/* TPM2_FlushContext [P3 r1.59 28.4]: the nonce has done its work, and a small TPM needs the slot. */
+/* TPM2_FlushContext [P3 r1.59 28.4]: the nonce has done its work, and a small TPM needs the slot. A TPM that was reset
+ * meanwhile has forgotten it already. */
 static void build_drop_key(struct dps_device *d, struct tpm2_writer *w)
 {
     tpm2_flush_context_build(w, d->loaded[DPS_LOADED_KEY]);
@@ -607,11 +607,12 @@ static void build_drop_key(struct dps_device *d, struct tpm2_writer *w)
 static int read_dropped_key(struct dps_device *d, struct span response)
 {
     const int error = tpm2_flush_context_parse(response, &d->rc);
-    if (error != 0) {
+    if (error != 0 && tpm2_rc_decode(d->rc).code != TPM2_RC_HANDLE) {
         return error;
     }
+    d->rc = 0;
     d->loaded[DPS_LOADED_KEY] = 0;
-    return row_below(d);
+    return ROW_BELOW;
 }
 
 /* ---- Step 9: the answer -------------------------------------------------------------------------------- */
@@ -650,6 +651,11 @@ static int take_assignment(struct dps_device *d, struct span state)
     if (error == 0) {
         error = take_text(state, "deviceId", d->device_id, sizeof d->device_id);
     }
+    /* Both go into requests, files and terminals later on, so they must be what they say. */
+    if (error == 0 && (!dps_host_valid(span_of_text(d->assigned_hub)) ||
+                       !dps_device_id_valid(span_of_text(d->device_id)))) {
+        error = DPS_E_FORMAT;
+    }
     if (error == 0 && take_text(state, "substatus", d->substatus, sizeof d->substatus) != 0) {
         d->substatus[0] = '\0'; /* informative, and absent in old versions of the protocol */
     }
@@ -665,19 +671,34 @@ static int take_assignment(struct dps_device *d, struct span state)
     return take_blob(d, key);
 }
 
+/* errorCode and the first of the texts that is there, for the user. */
+static void keep_failure(struct dps_device *d, struct span object, const char *text, const char *other_text)
+{
+    struct span value;
+    uint64_t number;
+    size_t len;
+    if (dps_json_member(object, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
+        d->service_error = (uint32_t)number;
+    }
+    const bool found =
+        dps_json_member(object, text, &value) == 0 || dps_json_member(object, other_text, &value) == 0;
+    if (found && dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
+        d->message_len = (uint8_t)len;
+    }
+}
+
 /* Why a registration failed stands inside registrationState. */
 static void take_failure(struct dps_device *d, struct span state)
 {
-    struct span code;
-    struct span message;
-    uint64_t number;
-    size_t len;
-    if (dps_json_member(state, "errorCode", &code) == 0 && dps_json_uint(code, UINT32_MAX, &number) == 0) {
-        d->service_error = (uint32_t)number;
-    }
-    if (dps_json_member(state, "errorMessage", &message) == 0 &&
-        dps_json_string(message, d->message, sizeof d->message, &len) == 0) {
-        d->message_len = (uint8_t)len;
+    keep_failure(d, state, "errorMessage", "message");
+}
+
+/* The error JSON [DPS "ProvisioningServiceErrorDetails"]. A hub writes the message with a capital. */
+void dps_keep_service_error(struct dps_device *d, struct span body)
+{
+    struct span root;
+    if (dps_json_check(body, &root) == 0) {
+        keep_failure(d, root, "message", "Message");
     }
 }
 
@@ -723,7 +744,7 @@ static int read_accepted(struct dps_device *d, struct span body)
     if (d->http_status == 200) {
         const int error = read_registration(d, body);
         if (error != DPS_E_MORE) {
-            return error != 0 ? error : row_after_next(d);
+            return error != 0 ? error : ROW_AFTER_NEXT;
         }
     } else if (d->http_status != 202) {
         return DPS_E_HTTP;
@@ -736,7 +757,7 @@ static int read_accepted(struct dps_device *d, struct span body)
         return error;
     }
     d->wait_ms = poll_delay(d);
-    return row_below(d);
+    return ROW_BELOW;
 }
 
 static void build_poll(struct dps_device *d, struct tpm2_writer *w)
@@ -757,7 +778,7 @@ static int read_assigned(struct dps_device *d, struct span body)
     if (error == DPS_E_MORE) {
         return ++d->polls < POLLS_MAX ? row_again(d, poll_delay(d)) : DPS_E_TIMEOUT;
     }
-    return error != 0 ? error : row_below(d);
+    return error;
 }
 
 /* ---- Step 10: the hub ---------------------------------------------------------------------------------- */
@@ -777,6 +798,27 @@ static void build_keep(struct dps_device *d, struct tpm2_writer *w)
     dps_record_write(w, d);
 }
 
+/* A device without a clock that comes up with a kept key has not yet heard a Date. Any answer of its hub brings one
+ * [RFC 9110 6.6.1], a refusal too; the connection then serves for the message. */
+static int read_time_if_known(struct dps_device *d, struct span nothing)
+{
+    (void)nothing;
+    return d->now == 0 ? ROW_BELOW : ROW_AFTER_NEXT;
+}
+
+static void build_ask_time(struct dps_device *d, struct tpm2_writer *w)
+{
+    dps_write_text(w, "GET /");
+    fill_in_length(w, write_headers(d, w, JSON));
+}
+
+static int read_asked_time(struct dps_device *d, struct span body)
+{
+    (void)body;
+    d->now = d->server_date;
+    return d->now == 0 ? DPS_E_CLOCK : ROW_BELOW;
+}
+
 /* [IoT Hub "Send device event"]: device to cloud, one message. */
 static void build_telemetry(struct dps_device *d, struct tpm2_writer *w)
 {
@@ -791,7 +833,7 @@ static void build_telemetry(struct dps_device *d, struct tpm2_writer *w)
 static int read_telemetry_accepted(struct dps_device *d, struct span body)
 {
     (void)body;
-    return d->http_status == 200 || d->http_status == 204 ? row_below(d) : DPS_E_HTTP;
+    return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : DPS_E_HTTP;
 }
 
 /* ---- The beginnings of a run --------------------------------------------------------------------------- */

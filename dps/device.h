@@ -18,7 +18,9 @@
  *   DPS_WANT_SAVE       dps_device_record, keeps it durably, dps_device_saved
  *
  * The engine fails once: the first error is kept, and before FAILED it still wants the TPM commands that flush every
- * session and object it has loaded. Answers that do not fit what was wanted are ignored. */
+ * session and object it has loaded. A TPM that has forgotten what was loaded (it was reset, or someone else flushed it)
+ * is no failure the first time: the flow begins again with its keys. Answers that do not fit what was wanted are
+ * ignored. */
 #ifndef DPS_DEVICE_H
 #define DPS_DEVICE_H
 
@@ -63,78 +65,68 @@ struct dps_device_config {
     struct span data; /* send: the message; seal: the secret; unseal: the sealed blob */
 };
 
-#define DPS_TOKEN_MAX 640
-#define DPS_MESSAGE_MAX 160
-
 /* Objects and sessions that the engine has loaded and must flush. */
 enum dps_loaded { DPS_LOADED_SESSION, DPS_LOADED_EK, DPS_LOADED_SRK, DPS_LOADED_KEY, DPS_LOADED_COUNT };
 
 struct dps_step;
 
+/* What is small and often used stands first: a Cortex-M reaches the beginning of a structure with shorter
+ * instructions. */
 struct dps_device {
     const struct dps_device_config *config;
     const struct dps_step *flow; /* the table being walked; ends with a row that asks nothing */
     uint8_t row;
-    uint8_t attempts; /* of the current row */
-    bool closing;     /* the flow has ended, well or badly; what remains is flushing */
+    uint8_t attempts;   /* of the current row */
+    uint8_t connected;  /* which host the open connection leads to, 0: none */
+    uint8_t failed_row; /* where the error happened */
+    bool closing;       /* the flow has ended, well or badly; what remains is flushing */
+    bool restarting;    /* ... and then it begins again, */
+    bool restarted;     /* which it does once */
+    bool reused;        /* the connection has already carried an exchange */
+    bool answering;     /* the request is out, its answer is being received */
+    bool retry_after_given;
     bool owner_changed, endorsement_changed, cleared; /* which authorizations are in force by now */
-    int error;                                        /* 0 or the first error */
-    uint8_t failed_row;                               /* where */
+    uint8_t message_len, inner_key_len;               /* of the arrays below, as the next ones */
+    uint16_t tpm_len, net_len, net_sent;
+    uint16_t ek_len, srk_len, wrapped_key_len, key_public_len, token_len;
+    uint16_t blob_at, blob_len; /* the activation blob inside net */
+    uint16_t polls;
 
-    /* what the TPM or the service said, beside the error */
-    uint32_t rc;
+    /* what went wrong, and what the TPM or the service said beside it */
     uint16_t http_status;
+    int error; /* 0 or the first error */
+    uint32_t rc;
     uint32_t service_error; /* errorCode of the error JSON, 0 if none */
-    uint8_t message[DPS_MESSAGE_MAX];
-    uint8_t message_len;
 
+    uint32_t wait_ms;
+    uint32_t retry_after_ms;           /* of the last answer, if retry_after_given */
     uint32_t loaded[DPS_LOADED_COUNT]; /* handles to flush; 0: none */
     uint32_t ek_handle, srk_handle;    /* handles in use, persistent or loaded */
-    uint8_t nonce[32];                 /* from the driver's entropy: nonceCaller, and jitter */
-
-    uint64_t now;         /* seconds since 1970; 0: unknown */
-    uint64_t server_date; /* from the last Date header; 0: none */
-    uint32_t wait_ms;
-    uint32_t retry_after_ms; /* of the last answer, if retry_after_given */
-    bool retry_after_given;
-    uint8_t connected; /* which host the open connection leads to, 0: none */
-    bool reused;       /* the connection has already carried an exchange */
-    bool answering;    /* the request is out, its answer is being received */
-    uint16_t polls;
+    uint64_t now;                      /* seconds since 1970; 0: unknown */
+    uint64_t server_date;              /* from the last Date header; 0: none */
+    uint64_t expiry;                   /* of the token */
 
     /* counters that tools print */
     uint16_t tpm_commands, http_requests, connections;
 
-    uint8_t ek[DPS_EK_PUBLIC_MAX]; /* TPM2B_PUBLIC with size field */
-    uint16_t ek_len;
-    uint8_t srk[DPS_SRK_PUBLIC_MAX];
-    uint16_t srk_len;
+    struct dps_http http;   /* the answer being received */
+    uint8_t nonce[32];      /* from the driver's entropy: nonceCaller, and jitter */
+    uint8_t inner_key[32];  /* of the activation blob that is being opened */
+    uint8_t key_public[64]; /* TPM2B_PUBLIC of the key that travels in it */
     uint8_t srk_name[TPM2_NAME_SIZE];
-
+    char key_name[32]; /* skn of the next token */
+    char substatus[40];
+    uint8_t message[DPS_MESSAGE_MAX];
+    uint8_t wrapped_key[DPS_WRAPPED_KEY_MAX]; /* the hub key: TPM2B_PRIVATE under the SRK */
     char registration_id[DPS_REGISTRATION_ID_MAX + 1];
     char operation_id[DPS_OPERATION_ID_MAX + 1];
     char assigned_hub[DPS_HOST_MAX + 1];
     char device_id[DPS_DEVICE_ID_MAX + 1];
-    char substatus[40];
-    char key_name[32]; /* skn of the next token */
-
-    uint8_t inner_key[32];
-    uint8_t inner_key_len;
-    uint8_t wrapped_key[DPS_WRAPPED_KEY_MAX]; /* the hub key: TPM2B_PRIVATE under the SRK */
-    uint16_t wrapped_key_len;
-    uint8_t key_public[64]; /* its TPM2B_PUBLIC */
-    uint16_t key_public_len;
-    uint64_t expiry;              /* of the token */
+    uint8_t ek[DPS_EK_PUBLIC_MAX]; /* TPM2B_PUBLIC with size field */
+    uint8_t srk[DPS_SRK_PUBLIC_MAX];
     uint8_t token[DPS_TOKEN_MAX]; /* string to sign, then the whole token */
-    uint16_t token_len;
-
-    uint16_t blob_at, blob_len; /* the activation blob inside net */
-
-    struct dps_http http; /* the answer being received */
     uint8_t tpm[DPS_TPM_BUFFER];
-    uint16_t tpm_len;
     uint8_t net[DPS_NET_BUFFER]; /* request, then response; also results of seal and unseal */
-    uint16_t net_len, net_sent;
 };
 
 /* Begin a run. nonce: 32 fresh random bytes. Each returns 0, or DPS_E_USAGE if the configuration lacks
@@ -145,6 +137,7 @@ struct dps_device {
  *   token      a fresh hub token with the saved key (step 10)
  *   send       the same, and one telemetry message config->data to the hub
  *   read_ek    step 1 only: ek, registration_id; read_keys: step 3 as well: srk
+ * With DPS_WITH_OWNERSHIP:
  *   own        step 3: sets authorizations, derives the SRK, persists if asked
  *   clear      TPM2_Clear: a new owner; afterwards ek and srk are read again
  *   seal       config->data sealed under the SRK; unseal gives it back: dps_device_result */
@@ -183,12 +176,14 @@ void dps_device_waited(struct dps_device *d);
 struct span dps_device_record(const struct dps_device *d);
 void dps_device_saved(struct dps_device *d);
 
-/* The driver could not do what was wanted (TPM gone, connection refused, nothing saved): give up with its error. A
- * failed transport of the TPM also forgets the loaded handles: nobody is there to flush them. */
+/* The driver could not do what was wanted (TPM gone, connection refused, nothing saved): give up with its error. What
+ * is loaded is still to be flushed, once for each handle, also after a transport that broke off; it is forgotten when
+ * the TPM did not answer in time (DPS_E_TIMEOUT): nobody is there to flush it. A flow of which only the flushing is
+ * left does not fail by it. */
 void dps_device_fail(struct dps_device *d, int error);
 
-/* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors. After a
- * failure: where it failed. */
+/* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors (an
+ * empty text without DPS_WITH_STEP_TEXTS). After a failure: where it failed. */
 unsigned dps_device_step(const struct dps_device *d);
 const char *dps_device_what(const struct dps_device *d);
 

@@ -2,17 +2,18 @@
 /* Walks a table of steps. It knows how messages travel and when to try again, and nothing of the protocol.
  *
  * The invariant: while the flow runs, the message of row `row` stands built in tpm or net, unless a wait comes first;
- * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. */
-#include "dps/json.h"
+ * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. Then the flow
+ * has ended, or, if `restarting` is set, begins again. */
 #include "dps/step.h"
 #include "dps/text.h"
 #include "tpm/command.h"
 #include "tpm/rc.h"
 #include <string.h>
 
-#define TPM_ATTEMPTS_MAX 12 /* RETRY, TESTING, ...: waits of 10, 20, 40 ... ms, 40 s in all */
-#define NET_ATTEMPTS_MAX 6  /* 429 and 5xx */
-#define RETRY_AFTER_MAX 300 /* seconds */
+#define TPM_ATTEMPTS_MAX 12  /* RETRY, TESTING, ...: waits of 10, 20, 40 ... ms, 40 s in all */
+#define FLUSH_ATTEMPTS_MAX 8 /* of all that is flushed at the end: 2.5 s in all, after what the flow took */
+#define NET_ATTEMPTS_MAX 6   /* 429 and 5xx */
+#define RETRY_AFTER_MAX 300  /* seconds */
 
 static const struct dps_step *row_of(const struct dps_device *d)
 {
@@ -33,20 +34,37 @@ static void build_flush(struct dps_device *d)
     }
 }
 
+/* The first handle has been dealt with, or nobody can. */
+static void flush_next(struct dps_device *d)
+{
+    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
+        if (d->loaded[i] != 0) {
+            d->loaded[i] = 0;
+            break;
+        }
+    }
+    build_flush(d);
+}
+
 static void close_flow(struct dps_device *d)
 {
     d->closing = true;
     d->wait_ms = 0;
+    d->attempts = 0;
     crypto_wipe(d->inner_key, sizeof d->inner_key);
+    crypto_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
     build_flush(d);
 }
 
 static void fail(struct dps_device *d, int error)
 {
-    if (d->error == 0) {
+    /* What is done is done: a flow whose last flush goes wrong has not failed. */
+    const bool done = d->closing && !d->restarting;
+    if (d->error == 0 && !done) {
         d->error = error;
         d->failed_row = d->row;
     }
+    d->restarting = false;
     if (!d->closing) {
         close_flow(d);
     }
@@ -92,22 +110,68 @@ static void enter(struct dps_device *d, int row)
     }
 }
 
+/* The row from which on everything that is ever loaded is loaded: what stands above it is not done twice. */
+static int row_of_first_key(const struct dps_device *d)
+{
+    int row = 0;
+    while (d->flow[row].build != dps_build_read_ek && d->flow[row].build != dps_build_read_srk) {
+        row++;
+    }
+    return row;
+}
+
+/* What was loaded is flushed, if anything was: a flow that was to begin again does. */
+static void restart_when_flushed(struct dps_device *d)
+{
+    if (d->restarting && d->tpm_len == 0) {
+        d->restarting = false;
+        d->closing = false;
+        d->wait_ms = 0;
+        d->attempts = 0;
+        enter(d, row_of_first_key(d));
+    }
+}
+
+/* The TPM does not know a handle that it gave us: it was reset, or someone else has flushed it. All of them are asked
+ * for again, from the same seeds, and the flow with them; but only once. */
+static bool restart(struct dps_device *d)
+{
+    const int first = row_of_first_key(d);
+    const uint32_t code = tpm2_rc_decode(d->rc).code;
+    const bool lost =
+        code == TPM2_RC_HANDLE || (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
+    if (!lost || d->restarted || d->row < first) {
+        return false;
+    }
+    d->restarted = true;
+    d->restarting = true;
+    d->rc = 0;
+    close_flow(d);
+    restart_when_flushed(d);
+    return true;
+}
+
 /* An answer has been read: on to the row that its reader names. */
 static void answered(struct dps_device *d, struct span answer)
 {
-    const int next = row_of(d)->read == NULL ? row_below(d) : row_of(d)->read(d, answer);
+    const int next = row_of(d)->read == NULL ? ROW_BELOW : row_of(d)->read(d, answer);
     if (row_of(d)->asks == TPM) {
         /* Authorizations went out in it, and the inner key may have come back. */
         crypto_wipe(d->tpm, sizeof d->tpm);
+    }
+    if (next == DPS_E_TPM_RC && restart(d)) {
+        return;
     }
     if (next < 0) {
         fail(d, next);
         return;
     }
-    if (next != d->row) {
-        d->attempts = 0;
+    if (next == ROW_AGAIN) {
+        enter(d, d->row);
+        return;
     }
-    enter(d, next);
+    d->attempts = 0;
+    enter(d, d->row + 1 + next);
 }
 
 int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
@@ -126,28 +190,16 @@ int dps_engine_keep_text(char *field, size_t size, struct span text)
     if (text.len >= size) {
         return DPS_E_LIMIT;
     }
-    if (text.len > 0 && memchr(text.p, 0, text.len) != NULL) {
+    field[0] = '\0';
+    if (text.len == 0) {
+        return 0;
+    }
+    if (memchr(text.p, 0, text.len) != NULL) {
         return DPS_E_FORMAT;
     }
     memcpy(field, text.p, text.len);
     field[text.len] = '\0';
     return 0;
-}
-
-struct span dps_owner_auth(const struct dps_device *d)
-{
-    if (d->cleared) {
-        return span_of(NULL, 0);
-    }
-    return d->owner_changed ? d->config->new_owner_auth : d->config->owner_auth;
-}
-
-struct span dps_endorsement_auth(const struct dps_device *d)
-{
-    if (d->cleared) {
-        return span_of(NULL, 0);
-    }
-    return d->endorsement_changed ? d->config->new_endorsement_auth : d->config->endorsement_auth;
 }
 
 /* ---- The public face --------------------------------------------------------------------------------------------- */
@@ -156,7 +208,7 @@ enum dps_want dps_device_want(const struct dps_device *d)
 {
     if (d->closing) {
         if (d->tpm_len > 0) {
-            return DPS_WANT_TPM;
+            return d->wait_ms > 0 ? DPS_WANT_WAIT : DPS_WANT_TPM;
         }
         return d->error != 0 ? DPS_WANT_FAILED : DPS_WANT_DONE;
     }
@@ -195,7 +247,8 @@ static bool try_later(struct dps_device *d, struct span response)
     struct tpm2_reader r = tpm2_reader_over(response);
     (void)tpm2_read_bytes(&r, 6); /* tag and size */
     const uint32_t rc = tpm2_read_u32(&r);
-    if (r.error != 0 || !tpm2_rc_decode(rc).retry || d->attempts >= TPM_ATTEMPTS_MAX) {
+    const unsigned limit = d->closing ? FLUSH_ATTEMPTS_MAX : TPM_ATTEMPTS_MAX;
+    if (r.error != 0 || !tpm2_rc_decode(rc).retry || d->attempts >= limit) {
         return false;
     }
     d->wait_ms = UINT32_C(10) << d->attempts++;
@@ -209,14 +262,13 @@ void dps_device_tpm_response(struct dps_device *d, struct span response)
     }
     d->tpm_commands++;
     if (d->closing) {
-        /* Whatever the TPM says: this handle has been dealt with. */
-        for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
-            if (d->loaded[i] != 0) {
-                d->loaded[i] = 0;
-                break;
-            }
+        /* Whatever else the TPM says: this handle has been dealt with. */
+        if (try_later(d, response)) {
+            build_flush(d);
+        } else {
+            flush_next(d);
         }
-        build_flush(d);
+        restart_when_flushed(d);
         return;
     }
     if (!try_later(d, response)) {
@@ -291,27 +343,6 @@ static void keep_headers(struct dps_device *d)
                            read_retry_after(value, &d->retry_after_ms);
 }
 
-/* errorCode and message of the error JSON [DPS "ProvisioningServiceErrorDetails"], for the user. */
-static void keep_service_error(struct dps_device *d, struct span body)
-{
-    struct span root;
-    struct span value;
-    uint64_t number;
-    size_t len;
-    if (dps_json_check(body, &root) != 0) {
-        return;
-    }
-    if (dps_json_member(root, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
-        d->service_error = (uint32_t)number;
-    }
-    /* A hub writes it with a capital. */
-    const bool found =
-        dps_json_member(root, "message", &value) == 0 || dps_json_member(root, "Message", &value) == 0;
-    if (found && dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
-        d->message_len = (uint8_t)len;
-    }
-}
-
 /* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not
  * return in step. */
 static bool service_busy(struct dps_device *d)
@@ -342,7 +373,7 @@ static void http_answered(struct dps_device *d)
     d->attempts = 0;
     answered(d, body);
     if (d->error == DPS_E_HTTP) {
-        keep_service_error(d, body);
+        dps_keep_service_error(d, body);
     }
 }
 
@@ -387,7 +418,9 @@ void dps_device_waited(struct dps_device *d)
 {
     if (dps_device_want(d) == DPS_WANT_WAIT) {
         d->wait_ms = 0;
-        enter(d, d->row);
+        if (!d->closing) {
+            enter(d, d->row);
+        }
     }
 }
 
@@ -405,11 +438,18 @@ void dps_device_saved(struct dps_device *d)
 
 void dps_device_fail(struct dps_device *d, int error)
 {
-    const bool tpm_gone = dps_device_want(d) == DPS_WANT_TPM;
+    const bool asked_tpm = dps_device_want(d) == DPS_WANT_TPM;
+    const bool flushing = d->closing;
     fail(d, error);
-    if (tpm_gone) {
+    d->wait_ms = 0;
+    if (asked_tpm && error == DPS_E_TIMEOUT) {
+        /* It would be silent once more. One that broke off may be there again for the flushing. */
         memset(d->loaded, 0, sizeof d->loaded);
-        d->tpm_len = 0;
+    }
+    if (asked_tpm && flushing) {
+        flush_next(d);
+    } else if (asked_tpm) {
+        build_flush(d);
     }
 }
 
@@ -423,10 +463,18 @@ unsigned dps_device_step(const struct dps_device *d)
     return row_shown(d)->step;
 }
 
+#if DPS_WITH_STEP_TEXTS
 const char *dps_device_what(const struct dps_device *d)
 {
     return d->closing && d->tpm_len > 0 ? "to forget what was loaded" : row_shown(d)->what;
 }
+#else
+const char *dps_device_what(const struct dps_device *d)
+{
+    (void)d;
+    return "";
+}
+#endif
 
 struct span dps_device_token_text(const struct dps_device *d)
 {

@@ -5,6 +5,8 @@
 #include "tpm/command.h"
 #include <string.h>
 
+#if DPS_WITH_OWNERSHIP
+
 static void build_lockout_auth(struct dps_device *d, struct tpm2_writer *w);
 static void build_endorsement_auth(struct dps_device *d, struct tpm2_writer *w);
 static void build_owner_auth(struct dps_device *d, struct tpm2_writer *w);
@@ -24,42 +26,58 @@ static int read_unsealed(struct dps_device *d, struct span response);
 
 /* clang-format off */
 static const struct dps_step own_flow[] = {
-    { 3, TPM,    "a lockout authorization of the new owner's",          build_lockout_auth,     read_lockout_auth},
-    { 3, TPM,    "an endorsement authorization",                        build_endorsement_auth, read_endorsement_auth},
-    { 3, TPM,    "an owner authorization",                              build_owner_auth,       read_owner_auth},
-    { 1, TPM,    "the public endorsement key",                          dps_build_read_ek,      dps_read_ek},
-    { 1, TPM,    "the endorsement key, derived from the TPM's seed",    dps_build_create_ek,    dps_read_created_ek},
-    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,     dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk,   dps_read_created_srk},
-    { 3, TPM,    "to keep the endorsement key",                         build_persist_ek,       read_persisted},
-    { 3, TPM,    "to keep the storage root key",                        build_persist_srk,      read_persisted},
-    { 3, NOBODY, "done",                                                NULL,                   NULL},
+    STEP( 3, TPM,    "a lockout authorization of the new owner's",  build_lockout_auth,     read_lockout_auth),
+    STEP( 3, TPM,    "an endorsement authorization",                build_endorsement_auth, read_endorsement_auth),
+    STEP( 3, TPM,    "an owner authorization",                      build_owner_auth,       read_owner_auth),
+    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,    dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,     dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,   dps_read_created_srk),
+    STEP( 3, TPM,    "to keep the endorsement key",                 build_persist_ek,       read_persisted),
+    STEP( 3, TPM,    "to keep the storage root key",                build_persist_srk,      read_persisted),
+    STEP( 3, NOBODY, "done",                                        NULL,                   NULL),
 };
 
 static const struct dps_step clear_flow[] = {
-    { 3, TPM,    "to forget its owner",                                     build_clear,          read_cleared},
-    { 1, TPM,    "the public endorsement key",                              dps_build_read_ek,    dps_read_ek},
-    { 1, TPM,    "the endorsement key, derived from the TPM's seed",        dps_build_create_ek,  dps_read_created_ek},
-    { 3, TPM,    "the public storage root key",                             dps_build_read_srk,   dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the new owner's seed", dps_build_create_srk, dps_read_created_srk},
-    { 3, NOBODY, "done",                                                    NULL,                 NULL},
+    STEP( 3, TPM,    "to forget its owner",                             build_clear,          read_cleared),
+    STEP( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",        dps_build_create_ek,  dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                     dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the new owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, NOBODY, "done",                                            NULL,                 NULL),
 };
 
 static const struct dps_step seal_flow[] = {
-    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    { 3, TPM,    "to seal a secret under it",                           build_seal,           read_sealed},
-    { 3, NOBODY, "done",                                                NULL,                 NULL},
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    "to seal a secret under it",                   build_seal,           read_sealed),
+    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 
 static const struct dps_step unseal_flow[] = {
-    { 3, TPM,    "the public storage root key",                         dps_build_read_srk,   dps_read_srk},
-    { 3, TPM,    "the storage root key, derived from the owner's seed", dps_build_create_srk, dps_read_created_srk},
-    { 3, TPM,    "the sealed object, loaded under it",                  build_load_sealed,    dps_read_loaded_key},
-    { 3, TPM,    "the secret",                                          build_unseal,         read_unsealed},
-    { 3, NOBODY, "done",                                                NULL,                 NULL},
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    "the sealed object, loaded under it",          build_load_sealed,    dps_read_loaded_key),
+    STEP( 3, TPM,    "the secret",                                  build_unseal,         read_unsealed),
+    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 /* clang-format on */
+
+struct span dps_owner_auth(const struct dps_device *d)
+{
+    if (d->cleared) {
+        return span_of(NULL, 0);
+    }
+    return d->owner_changed ? d->config->new_owner_auth : d->config->owner_auth;
+}
+
+struct span dps_endorsement_auth(const struct dps_device *d)
+{
+    if (d->cleared) {
+        return span_of(NULL, 0);
+    }
+    return d->endorsement_changed ? d->config->new_endorsement_auth : d->config->endorsement_auth;
+}
 
 /* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. What was not given is not changed: the row is passed over. The old value of
  * the lockout authorization is the configured one; it is set first, because it alone can undo the others. */
@@ -89,8 +107,7 @@ static void build_owner_auth(struct dps_device *d, struct tpm2_writer *w)
 
 static int read_lockout_auth(struct dps_device *d, struct span response)
 {
-    const int error = tpm2_hierarchy_change_auth_parse(response, &d->rc);
-    return error != 0 ? error : row_below(d);
+    return tpm2_hierarchy_change_auth_parse(response, &d->rc);
 }
 
 static int read_endorsement_auth(struct dps_device *d, struct span response)
@@ -126,8 +143,7 @@ static void build_persist_srk(struct dps_device *d, struct tpm2_writer *w)
 
 static int read_persisted(struct dps_device *d, struct span response)
 {
-    const int error = tpm2_evict_control_parse(response, &d->rc);
-    return error != 0 ? error : row_below(d);
+    return tpm2_evict_control_parse(response, &d->rc);
 }
 
 /* TPM2_Clear [P3 r1.59 24.6]: a new storage seed, so another SRK; the endorsement seed stays, so the same EK. All
@@ -142,7 +158,7 @@ static int read_cleared(struct dps_device *d, struct span response)
 {
     const int error = tpm2_clear_parse(response, &d->rc);
     d->cleared = error == 0;
-    return error != 0 ? error : row_below(d);
+    return error;
 }
 
 /* TPM2_Create of a sealed data object [P3 r1.59 12.1]. */
@@ -166,7 +182,7 @@ static int read_sealed(struct dps_device *d, struct span response)
     tpm2_write_bytes(&w, private_2b);
     tpm2_write_bytes(&w, public_2b);
     d->net_len = (uint16_t)w.len;
-    return w.error != 0 ? w.error : row_below(d);
+    return w.error != 0 ? w.error : ROW_BELOW;
 }
 
 static void build_load_sealed(struct dps_device *d, struct tpm2_writer *w)
@@ -201,7 +217,7 @@ static int read_unsealed(struct dps_device *d, struct span response)
     }
     memcpy(d->net, data.p, data.len);
     d->net_len = (uint16_t)data.len;
-    return row_below(d);
+    return ROW_BELOW;
 }
 
 int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
@@ -226,3 +242,18 @@ int dps_device_unseal(struct dps_device *d, const struct dps_device_config *conf
 {
     return dps_engine_begin(d, config, nonce, unseal_flow);
 }
+
+#else
+
+/* Nobody but the configuration says what they are. */
+struct span dps_owner_auth(const struct dps_device *d)
+{
+    return d->config->owner_auth;
+}
+
+struct span dps_endorsement_auth(const struct dps_device *d)
+{
+    return d->config->endorsement_auth;
+}
+
+#endif

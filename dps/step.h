@@ -9,30 +9,35 @@ enum dps_asks { NOBODY, TPM, SERVICE, HUB, CLOCK, STORAGE };
 
 /* One row: one message and its answer.
  *   build  writes the question. Writing nothing means there is nothing to ask: the row is passed over.
- *   read   reads the answer (a TPM response, an HTTP body; for CLOCK and STORAGE empty) and returns the next
- *   row, as the
- *          functions below give it, or a negative error. Null: the row below. */
+ *   read   reads the answer (a TPM response, an HTTP body; for CLOCK and STORAGE empty) and returns where the flow goes
+ *          on, as the functions below give it, or a negative error. Null: the row below. */
 struct dps_step {
     uint8_t step;
     uint8_t asks; /* enum dps_asks */
+#if DPS_WITH_STEP_TEXTS
     const char *what;
+#endif
     void (*build)(struct dps_device *d, struct tpm2_writer *w);
     int (*read)(struct dps_device *d, struct span answer);
 };
 
-static inline int row_below(const struct dps_device *d)
-{
-    return d->row + 1;
-}
-static inline int row_after_next(const struct dps_device *d)
-{
-    return d->row + 2;
-}
-/* Ask the same again, after a while. */
+/* clang-format off */
+#if DPS_WITH_STEP_TEXTS
+#define STEP(step, asks, what, build, read) {step, asks, what, build, read}
+#else
+#define STEP(step, asks, what, build, read) {step, asks, build, read}
+#endif
+/* clang-format on */
+
+/* Where the flow goes on, in rows from the one below, which is where success leads. */
+#define ROW_BELOW 0
+#define ROW_AFTER_NEXT 1
+#define ROW_AGAIN 255 /* ask the same again, after d->wait_ms */
+
 static inline int row_again(struct dps_device *d, uint32_t wait_ms)
 {
     d->wait_ms = wait_ms > 0 ? wait_ms : 1;
-    return d->row;
+    return ROW_AGAIN;
 }
 
 /* Begin a flow. */
@@ -44,6 +49,9 @@ int dps_engine_keep_text(char *field, size_t size, struct span text);
 /* The authorizations in force: those configured, those that this run has set, or none after TPM2_Clear. */
 struct span dps_owner_auth(const struct dps_device *d);
 struct span dps_endorsement_auth(const struct dps_device *d);
+
+/* What an error answer of a service or a hub says, for the user. */
+void dps_keep_service_error(struct dps_device *d, struct span body);
 
 /* Rows that several flows share; they stand in device.c in the order of the steps. */
 void dps_build_read_ek(struct dps_device *d, struct tpm2_writer *w);

@@ -124,6 +124,7 @@
 #define TPM2_RC_REFERENCE_H2 0x912
 #define TPM2_RC_REFERENCE_S0 0x918 /* S0 to S6: the authorization area names a session that is not loaded */
 #define TPM2_RC_REFERENCE_S1 0x919
+#define TPM2_RC_REFERENCE_S6 0x91E
 #define TPM2_RC_NV_RATE 0x920
 #define TPM2_RC_LOCKOUT 0x921
 #define TPM2_RC_RETRY 0x922

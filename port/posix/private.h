@@ -37,4 +37,35 @@ int posix_libtpms_open(const char *directory, int *fd, char *why, size_t why_siz
 int posix_libtpms_transact(struct span command, uint8_t *response, size_t capacity, size_t *response_len);
 void posix_libtpms_close(int fd);
 
+/* The transports without the hostile one around them (tpm.c). */
+int posix_tpm_transact(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity,
+                       size_t *response_len, uint32_t timeout_ms);
+/* The transport breaks off: the next command connects anew. libtpms has nothing to break. */
+void posix_tpm_break(struct posix_tpm *t);
+/* What a power cut does: objects and sessions are gone, and the TPM is started up again. Where there is no switch (all
+ * but libtpms) they are flushed one by one.
+ * Returns: 0; the transport's error. */
+int posix_tpm_reset(struct posix_tpm *t);
+
+/* The hostile TPM (tpm_hostile.c). Take SEED[,OPTION...]/ from the front of name.
+ * Returns: the name of the TPM behind it, or null with a sentence in why. */
+const char *posix_hostile_parse(struct posix_hostile *h, const char *name, char *why, size_t why_size);
+int posix_hostile_transact(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity,
+                           size_t *response_len, uint32_t timeout_ms);
+
+/* One command on its way through it. */
+struct posix_passage {
+    struct posix_hostile *h;
+    uint16_t tag; /* of the command */
+    uint32_t code;
+    uint32_t detail[2]; /* random: how the fault looks */
+    uint8_t *response;
+    size_t capacity, len;
+    char done[80]; /* for the log; empty: nothing was changed */
+};
+/* Change the honest answer that stands in p->response (tpm_hostile_answer.c). */
+void posix_hostile_change(struct posix_passage *p, int fault);
+/* Does the answer to this command, as a success, tell of a new object or session? */
+bool posix_hostile_returns_handle(uint32_t command_code);
+
 #endif

@@ -295,10 +295,9 @@ static int make_ready(struct posix_tpm *t, uint64_t deadline)
     return error == DPS_E_TPM_RC ? DPS_E_TPM_TRANSPORT : error;
 }
 
-static int tpm_transact(void *context, struct span command, uint8_t *response, size_t capacity,
-                        size_t *response_len, uint32_t timeout_ms)
+int posix_tpm_transact(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity,
+                       size_t *response_len, uint32_t timeout_ms)
 {
-    struct posix_tpm *t = context;
     uint64_t deadline = posix_deadline(timeout_ms);
     *response_len = 0;
     int error = make_ready(t, deadline);
@@ -308,6 +307,66 @@ static int tpm_transact(void *context, struct span command, uint8_t *response, s
     if (error != 0 && t->kind != POSIX_TPM_LIBTPMS)
         disconnect(t);
     return error;
+}
+
+void posix_tpm_break(struct posix_tpm *t)
+{
+    if (t->kind != POSIX_TPM_LIBTPMS)
+        disconnect(t);
+}
+
+/* Flush all handles of one kind. What does not fit into one answer is asked for when the first are gone. */
+#define FLUSH_ROUNDS_MAX 16
+static int flush_all(struct posix_tpm *t, uint32_t first)
+{
+    for (unsigned round = 0; round < FLUSH_ROUNDS_MAX; round++) {
+        uint8_t list[1024], command[32], response[64];
+        size_t len;
+        uint32_t rc, capability;
+        bool more;
+        struct span data;
+        struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+        tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 64);
+        int error = posix_tpm_transact(t, tpm2_written(&w), list, sizeof list, &len, OPEN_TIMEOUT_MS);
+        if (error == 0)
+            error = tpm2_get_capability_parse(span_of(list, len), &rc, &more, &capability, &data);
+        if (error != 0)
+            return error;
+        struct tpm2_reader r = tpm2_reader_over(data);
+        for (uint32_t count = tpm2_read_u32(&r); count > 0 && error == 0; count--) {
+            w = tpm2_writer_over(command, sizeof command);
+            tpm2_flush_context_build(&w, tpm2_read_u32(&r));
+            error = posix_tpm_transact(t, tpm2_written(&w), response, sizeof response, &len, OPEN_TIMEOUT_MS);
+        }
+        if (error != 0 || !more)
+            return error;
+    }
+    return 0;
+}
+
+int posix_tpm_reset(struct posix_tpm *t)
+{
+    /* Handles of transient objects, of loaded and of saved sessions [P2 r1.59 7.2]. */
+    static const uint32_t kinds[] = {0x80000000, 0x02000000, 0x03000000};
+    int error = 0;
+    if (t->kind != POSIX_TPM_LIBTPMS) {
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
+            error = flush_all(t, kinds[i]);
+        return error;
+    }
+    char why[128];
+    uint32_t rc;
+    posix_tpm_close(t);
+    error = posix_libtpms_open(t->address, &t->fd, why, sizeof why);
+    return error != 0 ? error : startup(t, posix_deadline(OPEN_TIMEOUT_MS), &rc);
+}
+
+static int tpm_transact(void *context, struct span command, uint8_t *response, size_t capacity,
+                        size_t *response_len, uint32_t timeout_ms)
+{
+    struct posix_tpm *t = context;
+    return t->hostile.on ? posix_hostile_transact(t, command, response, capacity, response_len, timeout_ms)
+                         : posix_tpm_transact(t, command, response, capacity, response_len, timeout_ms);
 }
 
 static int set_address(struct posix_tpm *t, enum posix_tpm_kind kind, const char *address)
@@ -330,7 +389,6 @@ static const char *behind(const char *name, const char *prefix)
 static int parse_name(struct posix_tpm *t, const char *name)
 {
     const char *rest;
-    *t = (struct posix_tpm){.fd = -1};
     if (name[0] == '/')
         return set_address(t, POSIX_TPM_DEVICE, name);
     if ((rest = behind(name, "libtpms:")) != NULL)
@@ -367,10 +425,14 @@ static void explain_startup(const char *name, int error, uint32_t rc, char *why,
 int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size)
 {
     uint64_t deadline = posix_deadline(OPEN_TIMEOUT_MS);
+    *t = (struct posix_tpm){.fd = -1};
+    const char *hostile = behind(name, "hostile:");
+    if (hostile != NULL && (name = posix_hostile_parse(&t->hostile, hostile, why, why_size)) == NULL)
+        return DPS_E_USAGE;
     if (parse_name(t, name) != 0) {
         snprintf(why, why_size,
-                 "%s names no TPM: it must be libtpms:DIR, swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT "
-                 "or a device such as /dev/tpmrm0",
+                 "%s names no TPM: it must be libtpms:DIR, swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT, "
+                 "a device such as /dev/tpmrm0, or hostile:SEED/ and one of these",
                  name);
         return DPS_E_USAGE;
     }

@@ -269,7 +269,8 @@ static int s03_clear_kills_the_old_owners_keys(void)
     return 0;
 }
 
-/* The TPM is cleared after the challenge was made: the SRK that it names is gone. */
+/* The TPM is cleared after the challenge was made: the SRK that it names is gone, and the challenge is worth nothing.
+ * The device asks for another with the new SRK, but not for a third. */
 static int s07_cleared_between_challenge_and_answer(void)
 {
     CHECK(flow_open(&f, "cleared-between", false) == 0);
@@ -282,6 +283,12 @@ static int s07_cleared_between_challenge_and_answer(void)
     CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
     CHECK(flow_finish(&f) == 0);
     memcpy(&f.device, &interrupted, sizeof interrupted);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(f.device.restarted && f.device.http_requests == interrupted.http_requests + 3);
+    CHECK(memcmp(f.device.srk, interrupted.srk, sizeof f.device.srk) != 0);
+    CHECK(nothing_is_left() == 0);
+    memcpy(&f.device, &interrupted, sizeof interrupted);
+    f.device.restarted = true;
     CHECK(flow_finish(&f) == DPS_E_TPM_RC);
     CHECK(dps_device_step(&f.device) == 7);
     CHECK(flow_register(&f) == 0);

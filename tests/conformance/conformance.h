@@ -27,9 +27,9 @@ enum {
 };
 
 struct conformance_case {
-    const char *id;          /* SUITE-Snn-nnn: suite, step of the flow (S00: about all), number. Never reused */
+    const char *id; /* SUITE-Snn-nnn: suite, step of the flow (S00: about all), number. Never reused */
     const char *requirement; /* one sentence in our words, with "must" or "should" */
-    const char *source;      /* "TPM 2.0 Part 3 r1.59 §12.5", "EK Profile 2.5 §B.3.3", "SRS_NODE_..._18_034",
+    const char *source; /* "TPM 2.0 Part 3 r1.59 §12.5", "EK Profile 2.5 §B.3.3", "SRS_NODE_..._18_034",
                                 "Azure IoT C SDK: ...", "spec-notes: ..." */
     enum conformance_level level;
     unsigned needs;
@@ -41,7 +41,8 @@ struct conformance_case {
 struct conformance_suite {
     const char *name;  /* "TPM", "SVC", "DEV": the beginning of its ids */
     const char *title; /* "the TPM", ... for --help and reports */
-    const struct conformance_case *const *groups; /* arrays of cases, each ended by an id of null; ended by null */
+    const struct conformance_case *const
+        *groups; /* arrays of cases, each ended by an id of null; ended by null */
     struct posix_option_group options;
     /* Has the user asked for it? */
     bool (*wanted)(void);
@@ -49,21 +50,28 @@ struct conformance_suite {
      * (enum posix_exit) with a sentence in why. */
     int (*open)(struct conformance *c, char *why, size_t why_size);
     void (*close)(struct conformance *c);
+    /* Around each case, or null: note the state of the subject before, and check afterwards that it is as it was; what
+     * is left over is removed. after runs however the case ended; its checks count as the case's failures, but not as
+     * something that the case has checked. */
+    void (*before)(struct conformance *c);
+    void (*after)(struct conformance *c);
 };
 extern const struct conformance_suite conformance_tpm, conformance_service, conformance_device;
 
 /* The run, as cases see it. */
 struct conformance {
-    const char *seed;          /* --seed, or a random one that was printed */
-    struct crypto_drbg drbg;   /* seeded anew for each case by seed and id: a case run alone sees the same bytes */
+    const char *seed; /* --seed, or a random one that was printed */
+    struct crypto_drbg
+        drbg; /* seeded anew for each case by seed and id: a case run alone sees the same bytes */
     struct dps_entropy random; /* from drbg */
     bool destructive;
     void *suite_state;
     const struct conformance_case *now;
     /* the outcome of the case that runs; only the functions below write it */
     bool failed, skipped;
-    char text[1024];   /* why it failed or was skipped */
-    char notes[2048];  /* lines, each ended by '\n': what was seen */
+    int gave_up;      /* exit code, once the subject is lost: no further case of its suite is run */
+    char text[1024];  /* why it failed or was skipped */
+    char notes[2048]; /* lines, each ended by '\n': what was seen */
     unsigned checks;
 };
 
@@ -76,5 +84,8 @@ bool conformance_check(struct conformance *c, bool holds, const char *format, ..
 void conformance_skip(struct conformance *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Something worth reading in the report, pass or fail. */
 void conformance_note(struct conformance *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The subject cannot be reached any more: the case fails, and the run of this suite ends with exit_code. */
+void conformance_give_up(struct conformance *c, int exit_code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# dps-conformance: built by make as the other programs are.
+SYSTEM_DIRS += tests/conformance
+CONFORMANCE = $(BUILD)/dps-conformance
+CONFORMANCE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/conformance/*.c)) \
+                  $(BUILD)/obj/tests/vectors/activation_blob.o
+
+all: $(CONFORMANCE)
+
+$(CONFORMANCE): $(CONFORMANCE_OBJ) $(PORT_LIBS)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
+
+#: make conformance TPM=... [SERVICE=https://... CA=FILE] [DEVICE_LISTEN=ADDR:PORT] [ARGS=...]
+#:                       check a TPM, a service, a device client; ARGS: more options, or ids (see dps-conformance --help)
+.PHONY: conformance
+conformance: $(CONFORMANCE)
+	$(Q)$(CONFORMANCE) $(if $(TPM),--tpm '$(TPM)') $(if $(SERVICE),--service '$(SERVICE)') $(if $(CA),--ca '$(CA)') \
+	    $(if $(DEVICE_LISTEN),--device-listen '$(DEVICE_LISTEN)') $(ARGS)
+
+#: make requirements     write the table of requirements in spec-notes.md anew
+.PHONY: requirements
+requirements: $(CONFORMANCE)
+	$(Q)sh tests/lint/requirements.sh $(BUILD) --write

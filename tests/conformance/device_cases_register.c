@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* The right path, and right challenges in all the forms that a client may meet. */
+#include "tests/conformance/device.h"
+
+#define REST "DPS \"Register device\""
+#define TOKENS "DPS \"Security tokens\""
+#define CLIENTS "spec-notes: Clients"
+#define CAPTURE "capture of the real service, azure-uhttp-c tests/uhttp_ut/uhttp_ut.c"
+#define MUST CONFORMANCE_MUST, 0
+#define SHOULD CONFORMANCE_SHOULD, 0
+
+const struct conformance_case client_cases_register[] = {
+    {"DEV-S04-001",
+     "a client must send PUT /{idScope}/registrations/{registrationId}/register and GET .../operations/"
+     "{operationId}, and nothing else",
+     REST, MUST, client_run_shape},
+    {"DEV-S04-002", "its requests must name an api-version, which is a date", REST, MUST, client_run_shape},
+    {"DEV-S04-003", "its requests must have one Host, which is the service's", "RFC 9112 section 3.2", MUST,
+     client_run_shape},
+    {"DEV-S04-004", "the body of its registration must be called application/json", REST, MUST,
+     client_run_shape},
+    {"DEV-S04-005",
+     "the body must be JSON with the path's registrationId and tpm {endorsementKey, storageRootKey}", REST,
+     MUST, client_run_shape},
+    {"DEV-S04-006", "endorsementKey must be the TPM2B_PUBLIC of a key by the EK template",
+     "EK Profile 2.3 B.3.3", MUST, client_run_shape},
+    {"DEV-S04-007", "storageRootKey must be the TPM2B_PUBLIC of a storage key that cannot leave its TPM",
+     "spec-notes: Which SRK may be trusted", MUST, client_run_shape},
+    {"DEV-S04-008",
+     "the first request of a registration must have no token, since every token is for one challenge",
+     CLIENTS, MUST, client_run_shape},
+
+    {"DEV-S06-001", "a client must read a challenge that comes in chunks which cut the base64 in two",
+     CAPTURE, MUST, client_run_script},
+    {"DEV-S06-002",
+     "a client must read chunks of any size, with extensions, leading zeros, either case and a trailer",
+     "RFC 9112 section 7.1", MUST, client_run_script},
+    {"DEV-S06-003", "a client must read an answer of which every byte comes alone", "RFC 9112 section 2",
+     MUST, client_run_script},
+    {"DEV-S06-004", "a client must read chunks of which every byte comes alone", "RFC 9112 section 7.1", MUST,
+     client_run_script},
+    {"DEV-S06-005", "a client must connect anew after Connection: close", "RFC 9112 section 9.6", MUST,
+     client_run_script},
+    {"DEV-S06-006", "a client must take header names in any case, with and without white space around values",
+     "RFC 9110 sections 5.1 and 5.5", MUST, client_run_script},
+    {"DEV-S06-007", "a client must skip interim responses in front of the final one", "RFC 9110 section 15.2",
+     MUST, client_run_script},
+    {"DEV-S06-008", "a client must ignore members of a challenge that it does not know, in any order",
+     "DPS swagger: additional properties", MUST, client_run_script},
+    {"DEV-S06-009", "a client must take JSON with white space wherever JSON allows it", "RFC 8259 section 2",
+     MUST, client_run_script},
+    {"DEV-S06-010", "a client must take base64 with escaped characters in it", "RFC 8259 section 7", MUST,
+     client_run_script},
+    {"DEV-S06-011", "a client must ignore bytes behind the blob's sixth field", CLIENTS, MUST,
+     client_run_script},
+    {"DEV-S06-012", "a client must ignore 150 bytes there, too", CLIENTS, MUST, client_run_script},
+    {"DEV-S06-013", "a client should ignore 1024 bytes there, too", CLIENTS, SHOULD, client_run_script},
+    {"DEV-S06-014", "a client should take an HMAC key without noDA", "TPM 2.0 Part 2 r1.59 section 8.3",
+     SHOULD, client_run_script},
+    {"DEV-S06-015", "a client should take an HMAC key with encryptedDuplication",
+     "TPM 2.0 Part 2 r1.59 section 8.3", SHOULD, client_run_script},
+    {"DEV-S06-016", "a client must sign with the key in the blob, also if the challenge shows one in clear",
+     CAPTURE, MUST, client_run_script},
+    {"DEV-S06-017", "a client must end cleanly, either way, if a challenge has no keyName", CLIENTS, MUST,
+     client_run_script},
+    {"DEV-S06-018", "a client must take a status line without a reason", "RFC 9112 section 4", MUST,
+     client_run_script},
+    {"DEV-S06-019", "a client must take application/json without a charset, and in other letters",
+     "RFC 9110 section 8.3.1", MUST, client_run_script},
+    {"DEV-S06-020", "a client should take an answer that ends with its connection", "RFC 9112 section 6.3",
+     SHOULD, client_run_script},
+    {"DEV-S06-021", "a client should not mind that the service's clock is ten years behind", CLIENTS, SHOULD,
+     client_run_script},
+    {"DEV-S06-022", "a client should not mind that the service's clock is ten years ahead", CLIENTS, SHOULD,
+     client_run_script},
+    {"DEV-S06-023", "a client must take the headers of the real service", CAPTURE, MUST, client_run_script},
+    {"DEV-S06-024", "a client should go on with a new connection if the old one ended behind a whole answer",
+     "RFC 9112 section 9.6", SHOULD, client_run_script},
+    {"DEV-S06-025", "a client should try again if the service is unavailable at first",
+     "RFC 9110 section 15.6.4", SHOULD, client_run_script},
+    {"DEV-S06-026", "a client should try again if there were too many requests at first",
+     "RFC 6585 section 4", SHOULD, client_run_script},
+    {"DEV-S06-027", "a client should wait as long as Retry-After says before it tries again",
+     "RFC 9110 section 10.2.3", SHOULD, client_run_script},
+
+    {"DEV-S08-001", "the token must be \"SharedAccessSignature sr=..&sig=..&se=..\"", TOKENS, MUST,
+     client_run_shape},
+    {"DEV-S08-002", "its sr must be {idScope}/registrations/{registrationId}, in one of the known encodings",
+     TOKENS, MUST, client_run_shape},
+    {"DEV-S08-003",
+     "its sig must be HMAC-SHA-256, by the TPM with the nonce, over sr as it stands, line feed, se", TOKENS,
+     MUST, client_run_shape},
+    {"DEV-S08-004", "its se must lie ahead, by a day at most", CLIENTS, SHOULD, client_run_shape},
+    {"DEV-S08-005", "its skn should be the keyName of the challenge, or empty", CLIENTS, SHOULD,
+     client_run_shape},
+    {"DEV-S08-006", "if the second request names keys, they must be those of the first", CLIENTS, MUST,
+     client_run_shape},
+
+    {"DEV-S09-001", "a client must poll with its token", CLIENTS, MUST, client_run_shape},
+    {"DEV-S09-002", "a client must be done when it was assigned: success, and no request more", CLIENTS, MUST,
+     client_run_script},
+    {"DEV-S09-003", "a client should wait as long as Retry-After says before it polls", CLIENTS, SHOULD,
+     client_run_script},
+    {"DEV-S09-004", "a client must poll until it was assigned", CLIENTS, MUST, client_run_script},
+    {"DEV-S09-005", "a client should take \"assigning\" with status 200, too", CLIENTS, SHOULD,
+     client_run_script},
+    {"DEV-S09-006", "a client must take \"assigning\" without registrationState", CAPTURE, MUST,
+     client_run_script},
+    {"DEV-S09-007", "a client should take an assignment that comes at once", CLIENTS, SHOULD,
+     client_run_script},
+    {"DEV-S09-008", "a client should take a status in other letters", CLIENTS, SHOULD, client_run_script},
+    {"DEV-S09-009", "a client must read an assignment in chunks", CAPTURE, MUST, client_run_script},
+    {"DEV-S09-010", "a client must read an assignment of which every byte comes alone", "RFC 9112 section 2",
+     MUST, client_run_script},
+    {"DEV-S09-011", "a client must ignore members of an assignment that it does not know",
+     "DPS swagger: additional properties", MUST, client_run_script},
+    {"DEV-S09-012", "a client must connect anew to poll if it has to", "RFC 9112 section 9.6", MUST,
+     client_run_script},
+    {"DEV-S09-013", "a client should poll again if an answer was lost", "RFC 9112 section 9.3.1", SHOULD,
+     client_run_script},
+    {"DEV-S09-014", "a client should poll again after 429", "RFC 6585 section 4", SHOULD, client_run_script},
+    {0},
+};
+
+#define STATE_OTHER_ORDER                                                                                    \
+    "{\"extra\":[{\"a\":null}],\"registrationState\":{\"tpm\":{\"more\":0,\"authenticationKey\":\"%K\"},"    \
+    "\"deviceId\":\"%I\",\"x\":{\"y\":[1.5e3,true]},\"assignedHub\":\"%H\"," CLIENT_STATE_BEGIN              \
+    ",\"payload\":{\"a\":1}},\"status\":\"assigned\",\"operationId\":\"%O\"}"
+#define SPACED                                                                                               \
+    "\r\n { \"authenticationKey\" :\t\"%K\" ,\n \"keyName\" : \"registration\" , \"message\" : \"\" } \n"
+#define UNKNOWN                                                                                              \
+    "{\"keyName\":\"registration\",\"new\":{\"deep\":[[],{\"authenticationKey\":\"AAAA\"}]},\"n\":-1.5e-7,"  \
+    "\"authenticationKey\":\"%K\",\"t\":true,\"message\":\"\\u00e4\\ud83d\\ude00\"}"
+#define ESCAPED "{\"authenticationKey\":\"%E\",\"keyName\":\"regi\\u0073tration\"}"
+#define IN_CLEAR                                                                                             \
+    "{\"authenticationKey\":\"%K\",\"keyName\":\"registration\",\"unencryptedAuthenticationKey\":"           \
+    "\"x/xWHdMlhXeTVAiV2y3L1p9s9IpN5q4GP3Hc6Fhp1HM=\"}"
+#define NAMELESS "{\"authenticationKey\":\"%K\"}"
+#define ODD_HEAD                                                                                             \
+    "HTTP/1.1 401 Unauthorized\r\ncontent-TYPE:application/json\r\nCONTENT-length: \t%L \t\r\nx:\r\n"
+#define NO_REASON "HTTP/1.1 401 \r\nContent-Type: application/json\r\nContent-Length: %L\r\n"
+#define OTHER_TYPE "HTTP/1.1 401 Unauthorized\r\nContent-Type: Application/JSON\r\nContent-Length: %L\r\n"
+#define AT_TIME(year)                                                                                        \
+    "HTTP/1.1 401 Unauthorized\r\nDate: " year "\r\nContent-Type: application/json\r\nContent-Length: "      \
+    "%L\r\n"
+#define REAL_HEADERS                                                                                         \
+    "WWW-Authenticate: SharedAccessSignature\r\nStrict-Transport-Security: max-age=31536000; "               \
+    "includeSubDomains\r\n"                                                                                  \
+    "x-ms-request-id: 4d0d2a6c-1f67-4a5c-8d0b-6e5f1a2b3c4d\r\nVary: Origin\r\nServer: "                      \
+    "Microsoft-HTTPAPI/2.0\r\n"
+#define NEXT_TO_NO_TIME "Retry-After: 0\r\n"
+
+/* clang-format off */
+const struct client_script client_scripts_register[] = {
+    {"DEV-S06-001", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED}},
+    {"DEV-S06-002", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED_ODDLY}},
+    {"DEV-S06-003", CLIENT_CHALLENGE, .answer = {.piece = 1}},
+    {"DEV-S06-004", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED_ODDLY, .piece = 1}},
+    {"DEV-S06-005", CLIENT_CHALLENGE, .answer = {.ending = CLIENT_CLOSE}},
+    {"DEV-S06-006", CLIENT_CHALLENGE, .answer = {.head = ODD_HEAD}},
+    {"DEV-S06-007", CLIENT_CHALLENGE, .answer = {.before = "HTTP/1.1 100 Continue\r\n\r\n"
+                                                           "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"}},
+    {"DEV-S06-008", CLIENT_CHALLENGE, .answer = {.body = UNKNOWN}},
+    {"DEV-S06-009", CLIENT_CHALLENGE, .answer = {.body = SPACED}},
+    {"DEV-S06-010", CLIENT_CHALLENGE, .answer = {.body = ESCAPED}},
+    {"DEV-S06-011", CLIENT_CHALLENGE, .blob = {CLIENT_BLOB_TRAILING, .value = 1}},
+    {"DEV-S06-012", CLIENT_CHALLENGE, .blob = {CLIENT_BLOB_TRAILING, .value = 150}},
+    {"DEV-S06-013", CLIENT_CHALLENGE, .blob = {CLIENT_BLOB_TRAILING, .value = 1024}},
+    {"DEV-S06-014", CLIENT_CHALLENGE, .blob = {CLIENT_BLOB_ATTRIBUTES, .value = 0x00040040}},
+    {"DEV-S06-015", CLIENT_CHALLENGE, .blob = {CLIENT_BLOB_ATTRIBUTES, .value = 0x00040c40}},
+    {"DEV-S06-016", CLIENT_CHALLENGE, .answer = {.body = IN_CLEAR}},
+    {"DEV-S06-017", CLIENT_CHALLENGE, .expected = CLIENT_SURVIVES, .answer = {.body = NAMELESS}},
+    {"DEV-S06-018", CLIENT_CHALLENGE, .answer = {.head = NO_REASON}},
+    {"DEV-S06-019", CLIENT_CHALLENGE, .answer = {.head = OTHER_TYPE}},
+    {"DEV-S06-020", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_UNTIL_CLOSE}},
+    {"DEV-S06-021", CLIENT_CHALLENGE, .answer = {.head = AT_TIME("Sun, 10 Jan 2016 19:03:53 GMT")}},
+    {"DEV-S06-022", CLIENT_CHALLENGE, .answer = {.head = AT_TIME("Thu, 10 Jan 2036 19:03:53 GMT")}},
+    {"DEV-S06-023", CLIENT_CHALLENGE, .answer = {.headers = REAL_HEADERS}},
+    {"DEV-S06-024", CLIENT_CHALLENGE, .answer = {.ending = CLIENT_HANG_UP}},
+    {"DEV-S06-025", CLIENT_CHALLENGE, 1, .answer = {.status = "503 Service Unavailable", .headers = NEXT_TO_NO_TIME}},
+    {"DEV-S06-026", CLIENT_CHALLENGE, 1, .answer = {.status = "429 Too Many Requests", .headers = NEXT_TO_NO_TIME}},
+    {"DEV-S06-027", CLIENT_CHALLENGE, 1, CLIENT_PAUSES, 1000,
+     .answer = {.status = "429 Too Many Requests", .headers = "Retry-After: 1\r\n"}},
+
+    {"DEV-S09-002", CLIENT_CHALLENGE, .times = 0},
+    {"DEV-S09-003", CLIENT_ACCEPTED, 1, CLIENT_PAUSES, 2000, .answer = {.headers = "Retry-After: 2\r\n"}},
+    {"DEV-S09-004", CLIENT_ASSIGNED, 3, .answer = {.status = "202 Accepted", .body = CLIENT_BODY_ACCEPTED}},
+    {"DEV-S09-005", CLIENT_ASSIGNED, 2, .answer = {.body = CLIENT_BODY_ACCEPTED}},
+    {"DEV-S09-006", CLIENT_ACCEPTED, .answer = {.body = "{\"operationId\":\"%O\",\"status\":\"assigning\"}"}},
+    {"DEV-S09-007", CLIENT_ACCEPTED, .answer = {.status = "200 OK", .body = CLIENT_BODY_ASSIGNED}},
+    {"DEV-S09-008", CLIENT_ASSIGNED, .answer = {.body =
+        "{\"operationId\":\"%O\",\"status\":\"Assigned\",\"registrationState\":{\"status\":\"Assigned\","
+        "\"registrationId\":\"%I\",\"assignedHub\":\"%H\",\"deviceId\":\"%I\",\"tpm\":{"
+        "\"authenticationKey\":\"%K\"}}}"}},
+    {"DEV-S09-009", CLIENT_ASSIGNED, .answer = {.framing = CLIENT_CHUNKED}},
+    {"DEV-S09-010", CLIENT_ASSIGNED, .answer = {.piece = 1}},
+    {"DEV-S09-011", CLIENT_ASSIGNED, .answer = {.body = STATE_OTHER_ORDER}},
+    {"DEV-S09-012", CLIENT_ACCEPTED, .answer = {.ending = CLIENT_CLOSE}},
+    {"DEV-S09-013", CLIENT_ASSIGNED, 1, .answer = {.ending = CLIENT_CUT_BEFORE}},
+    {"DEV-S09-014", CLIENT_ASSIGNED, 1, .answer = {.status = "429 Too Many Requests", .headers = NEXT_TO_NO_TIME}},
+    {0},
+};
+/* clang-format on */

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/private.h"
+#include "tests/conformance/device.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SEND_PATIENCE_MS 5000
+
+/* ---- Listening ---- */
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    char service[16];
+    uint64_t number = 0;
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&address, len, NULL, 0, service, sizeof service, NI_NUMERICSERV) != 0)
+        return 0;
+    for (const char *at = service; *at >= '0' && *at <= '9'; at++)
+        number = 10 * number + (uint64_t)(*at - '0');
+    return (uint16_t)number;
+}
+
+static int listen_at(const char *host, const char *service)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    int fd = -1;
+    int on = 1;
+    if (getaddrinfo(host, service, &hints, &list) != 0)
+        return -1;
+    for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            continue;
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, CLIENT_CONNECTIONS) != 0) {
+            (void)close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(list);
+    return fd;
+}
+
+int client_listen(struct client_bench *b, char *why, size_t why_size)
+{
+    char host[DPS_HOST_MAX + 1];
+    const char *colon = strrchr(client_options.listen, ':');
+    size_t len = colon == NULL ? 0 : (size_t)(colon - client_options.listen);
+    b->listener = b->other_listener = -1;
+    if (len == 0 || len >= sizeof host) {
+        snprintf(why, why_size, "--device-listen takes ADDR:PORT (0: any free port), not \"%s\"",
+                 client_options.listen);
+        return DPS_E_USAGE;
+    }
+    memcpy(host, client_options.listen, len);
+    host[len] = 0;
+    b->listener = listen_at(host, colon + 1);
+    b->other_listener = b->listener < 0 ? -1 : listen_at(host, "0");
+    if (b->other_listener < 0) {
+        snprintf(why, why_size, "--device-listen %s: %s", client_options.listen, strerror(errno));
+        return DPS_E_STREAM;
+    }
+    b->port = port_of(b->listener);
+    b->other_port = port_of(b->other_listener);
+    return 0;
+}
+
+static void drop(struct client_connection *k)
+{
+    if (k->used) {
+        (void)close(k->transport.fd);
+        crypto_tls_server_wipe(&k->tls);
+        k->used = false;
+    }
+}
+
+void client_drop_all(struct client_bench *b)
+{
+    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++)
+        drop(&b->connections[i]);
+}
+
+void client_listen_end(struct client_bench *b)
+{
+    client_drop_all(b);
+    if (b->listener >= 0)
+        (void)close(b->listener);
+    if (b->other_listener >= 0)
+        (void)close(b->other_listener);
+    b->listener = b->other_listener = -1;
+}
+
+/* ---- Connections ---- */
+
+static void accept_one(struct client_bench *b, int listener)
+{
+    uint8_t entropy[32];
+    struct dps_entropy system = posix_entropy();
+    struct client_connection *k = NULL;
+    for (size_t i = 0; i < CLIENT_CONNECTIONS && k == NULL; i++)
+        k = b->connections[i].used ? NULL : &b->connections[i];
+    if (k == NULL) { /* more than any client needs: the oldest ones have been forgotten by it */
+        client_drop_all(b);
+        k = &b->connections[0];
+    }
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    const struct crypto_identity *identity = b->use_wrong_identity ? &b->wrong_identity : &b->identity;
+    if (system.fill(system.context, entropy, sizeof entropy) != 0 ||
+        crypto_tls_server_start(&k->tls, identity, NULL, entropy, k->io, sizeof k->io) != 0) {
+        (void)close(fd);
+        return;
+    }
+    int on = 1; /* every piece is to arrive by itself */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    k->used = true;
+    k->ready = false;
+    k->elsewhere = listener == b->other_listener;
+    k->len = 0;
+    k->transport = (struct server_transport){.fd = fd, .tls = crypto_tls_server_engine(&k->tls)};
+    dps_http_init(&k->http, DPS_HTTP_REQUEST);
+}
+
+/* Requests that have arrived whole. Returns: false if the connection has to end. */
+static bool take_requests(struct client_bench *b, struct client_connection *k)
+{
+    for (;;) {
+        int error = dps_http_advance(&k->http, k->request, &k->len, sizeof k->request, false);
+        if (error == DPS_E_MORE)
+            return true;
+        if (error != 0) {
+            snprintf(b->seen.faults[CLIENT_SHAPE_HTTP], sizeof b->seen.faults[0],
+                     "a request is no HTTP/1.1: %s", posix_error_text(error));
+            return false;
+        }
+        if (!client_request(b, k))
+            return false;
+        size_t rest = k->len - k->http.consumed;
+        memmove(k->request, k->request + k->http.consumed, rest);
+        k->len = rest;
+        dps_http_init(&k->http, DPS_HTTP_REQUEST);
+        if (rest == 0)
+            return true;
+    }
+}
+
+/* Whatever this connection can do now. Returns: false if it has ended. */
+static bool step(struct client_bench *b, struct client_connection *k)
+{
+    if (!k->ready) {
+        int n = server_transport_handshake(&k->transport);
+        if (n < 0) {
+            b->seen.refused++;
+            return false;
+        }
+        if (n == 0)
+            return true;
+        k->ready = true;
+        b->seen.connections++;
+    }
+    for (;;) {
+        int n = server_transport_read(&k->transport, k->request + k->len, sizeof k->request - k->len);
+        if (n <= 0)
+            return n == 0;
+        k->len += (size_t)n;
+        if (!take_requests(b, k))
+            return false;
+    }
+}
+
+void client_serve(struct client_bench *b, int ms)
+{
+    struct pollfd p[CLIENT_CONNECTIONS + 2];
+    p[CLIENT_CONNECTIONS] = (struct pollfd){.fd = b->listener, .events = POLLIN};
+    p[CLIENT_CONNECTIONS + 1] = (struct pollfd){.fd = b->other_listener, .events = POLLIN};
+    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++) {
+        const struct client_connection *k = &b->connections[i];
+        p[i] = (struct pollfd){.fd = k->used ? k->transport.fd : -1,
+                               .events = k->used && k->transport.out_blocked ? POLLOUT : POLLIN};
+    }
+    if (poll(p, CLIENT_CONNECTIONS + 2, ms) <= 0)
+        return;
+    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++) {
+        struct client_connection *k = &b->connections[i];
+        if (k->used && p[i].revents != 0 && !step(b, k))
+            drop(k);
+    }
+    if (p[CLIENT_CONNECTIONS].revents != 0)
+        accept_one(b, b->listener);
+    if (p[CLIENT_CONNECTIONS + 1].revents != 0)
+        accept_one(b, b->other_listener);
+}
+
+/* ---- Sending ---- */
+
+bool client_send(struct client_connection *k, const uint8_t *bytes, size_t len, size_t piece)
+{
+    uint64_t deadline = posix_deadline(SEND_PATIENCE_MS);
+    if (piece == 0)
+        piece = len;
+    while (len > 0) {
+        size_t part = len < piece ? len : piece;
+        int n = server_transport_write(&k->transport, bytes, part, false);
+        if (n > 0 && server_transport_flush(&k->transport) < 0)
+            n = -1;
+        if (n < 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+        if (n == 0 && posix_wait(k->transport.fd, POLLOUT, deadline, true) != 0)
+            return false;
+    }
+    int n;
+    while ((n = server_transport_flush(&k->transport)) == 0) {
+        if (posix_wait(k->transport.fd, POLLOUT, deadline, true) != 0)
+            return false;
+    }
+    return n > 0;
+}

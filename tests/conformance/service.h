@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* What the cases on a service share: the connection, an administrator, and devices whose TPM is software.
+ *
+ * Functions that return bool have recorded why they return false (conformance_check or conformance_skip): the case then
+ * just ends. `what` begins the sentence that says which variant failed. */
+#ifndef TESTS_CONFORMANCE_SERVICE_H
+#define TESTS_CONFORMANCE_SERVICE_H
+
+#include "crypto/tls.h"
+#include "dps/activation.h"
+#include "dps/http.h"
+#include "tests/conformance/conformance.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+#define SERVICE_API "api-version=2021-06-01"
+#define SERVICE_TEXT_MAX 2048 /* one target, one token, one body that a case writes itself */
+
+/* A connection to the service. It holds interior pointers: not to be moved. */
+struct service_link {
+    struct posix_stream stream;
+    struct port_stream io;
+    struct crypto_tls_client tls;
+    uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
+    bool open;
+    bool used;             /* it has carried an answer: the service may close it at any time */
+    bool orderly;          /* closed by the service with close_notify */
+    int tls_error;         /* of the last connection */
+    unsigned versions_max; /* 0: as usual; else only this TLS version and older are offered */
+    bool static_rsa;       /* offer only cipher suites without forward secrecy */
+    /* the answer */
+    struct dps_http http;
+    uint8_t buffer[DPS_HTTP_HEAD_MAX + 4 * DPS_HTTP_BODY_MAX];
+    size_t len;
+};
+
+/* An RSA-2048 key whose public half looks like that of a TPM. */
+struct service_key {
+    bool made;
+    uint8_t public_2b[DPS_EK_PUBLIC_MAX]; /* TPM2B_PUBLIC */
+    size_t public_len;
+    uint8_t name[TPM2_NAME_SIZE];
+    uint8_t modulus[256];
+    uint8_t storage[BR_RSA_KBUF_PRIV_SIZE(2048)];
+    struct crypto_rsa_private rsa;
+};
+enum { SERVICE_EK, SERVICE_SRK, SERVICE_OTHER_EK, SERVICE_OTHER_SRK, SERVICE_KEYS };
+
+/* A management policy, out of a connection string. */
+struct service_policy {
+    char name[128];
+    uint8_t key[64];
+    size_t key_len; /* 0: not given */
+};
+
+/* A device, as far as it has come. */
+struct service_device {
+    char id[DPS_REGISTRATION_ID_MAX + 1];
+    const struct service_key *ek, *srk;
+    uint8_t nonce[DPS_KEY_SIZE];
+    char operation[256];
+    uint8_t hub_key[DPS_KEY_SIZE];
+    char hub[DPS_HOST_MAX + 1];
+    char device_id[DPS_DEVICE_ID_MAX + 1];
+    char substatus[64];
+};
+
+/* An activation blob, opened. */
+struct service_blob {
+    uint8_t bytes[2048];
+    size_t len;
+    struct dps_activation fields;
+    size_t trailing; /* bytes behind the sixth field */
+    uint8_t inner_key[32];
+    size_t inner_len;
+    uint8_t storage[256];
+    struct tpm2_sensitive sensitive;
+    char uri[DPS_ENC_URI_MAX];
+};
+
+#define SERVICE_CREATED_MAX 32 /* enrollments that one case may make */
+struct service {
+    char host[DPS_HOST_MAX + 1];
+    uint16_t port;
+    char hub_host[DPS_HOST_MAX + 1]; /* where `hub` goes to */
+    struct crypto_trust trust;
+    struct service_policy owner, reader;
+    struct service_link link;  /* of ordinary requests; kept */
+    struct service_link other; /* of cases that misbehave */
+    struct service_link hub;
+    struct service_key keys[SERVICE_KEYS];
+    struct service_blob blob; /* the last one that was opened */
+    /* the last answer */
+    unsigned status;
+    struct span body; /* views the link's buffer, until the next request */
+    struct span json; /* its root; empty if it is no JSON */
+    const struct dps_http *head;
+    const uint8_t *head_bytes;
+    /* what must be deleted again */
+    char created[SERVICE_CREATED_MAX][DPS_REGISTRATION_ID_MAX + 1];
+    size_t created_count;
+    bool obey_rate_off; /* show 429 to the case instead of waiting */
+};
+
+/* What the user has given; null or 0 if not. */
+struct service_options {
+    const char *url, *ca, *scope, *connection_string_file, *reader_file, *connect_to, *hub;
+    uint64_t timeout; /* seconds for one answer */
+};
+extern struct service_options service_given;
+
+static inline struct service *service_of(const struct conformance *c)
+{
+    return (struct service *)c->suite_state;
+}
+
+/* ---- The connection (service_link.c) ---- */
+
+/* One handshake. Returns 0, or the error, with link->tls_error. */
+int service_link_open(struct service *s, struct service_link *l, const char *host);
+int service_link_send(struct service_link *l, struct span bytes);
+/* Make one record of what was sent so far. */
+int service_link_flush(struct service_link *l);
+/* The next whole answer, within the given time. Returns 0; DPS_E_TIMEOUT; DPS_E_STREAM if it was closed without one. */
+int service_link_receive(struct service_link *l, uint32_t timeout_ms);
+/* Wait until the service closes, at most so long. Returns true if it did; link->orderly says how. */
+bool service_link_ended(struct service_link *l, uint32_t timeout_ms);
+/* Close; abruptly: without close_notify. */
+void service_link_close(struct service_link *l, bool abruptly);
+
+/* One ordinary request and its answer, of any status, on the kept connection; waits and asks again after 429. headers:
+ * lines, each with its line end. body: text, or null. False if there was no answer. */
+bool service_ask(struct conformance *c, const char *method, const char *target, const char *headers,
+                 const char *body);
+/* The same on any link, with any bytes for a body. */
+bool service_ask_on(struct conformance *c, struct service_link *l, const char *host, const char *method,
+                    const char *target, const char *headers, struct span body);
+
+/* Bytes as they are, on a connection of their own. What came of it: */
+enum service_outcome {
+    SERVICE_SILENT,  /* nothing within the time */
+    SERVICE_CLOSED,  /* closed without an answer */
+    SERVICE_ANSWERED /* s->status and the rest are set; the connection is still open */
+};
+enum service_outcome service_raw(struct conformance *c, struct span bytes, uint32_t timeout_ms);
+
+/* ---- Answers (service_answer.c) ---- */
+
+struct span service_header(const struct service *s, const char *name); /* empty if absent */
+/* A member of the answer, by a path of names separated by '.'; empty if there is none. */
+struct span service_member(const struct service *s, const char *path);
+/* The same, as text; empty if it is no string. */
+const char *service_text(const struct service *s, const char *path, char *text, size_t size);
+/* A refusal: 4xx (or exactly status, unless 0), no challenge, and the error JSON that clients rely on. */
+bool service_refused(struct conformance *c, const char *what, unsigned status);
+/* The refusal's errorCode. */
+unsigned service_error_code(const struct service *s);
+/* The answer's body, or its beginning, to be shown; until the next call. */
+const char *service_shown(const struct service *s);
+bool service_status(struct conformance *c, const char *what, unsigned status);
+
+/* ---- Devices (service_device.c, service_keys.c) ---- */
+
+const struct service_key *service_key(struct conformance *c, size_t which);
+/* A public area as text, in base64. */
+void service_base64(struct span bytes, char *text, size_t size);
+/* Write {"registrationId":..,"tpm":{..}} for a device. */
+void service_body(const struct service_device *d, char *text, size_t size);
+/* A new registrationId, enrolled with the first TPM's EK; `more` (",...") is appended to the enrollment. Skips
+ * the case if there is no administrator. */
+bool service_device_new(struct conformance *c, struct service_device *d, const char *more);
+void service_device_name(struct conformance *c, struct service_device *d);
+/* The target of the device API: suffix "/register", "/operations/..", or "". */
+void service_target(const struct service_device *d, const char *suffix, char *target, size_t size);
+/* Ask for a challenge with any keys and judge nothing. */
+bool service_ask_challenge(struct conformance *c, const struct service_device *d, const char *body);
+/* Steps 4 to 7: ask, receive, open; d->nonce. */
+bool service_challenge(struct conformance *c, struct service_device *d);
+/* Open the blob in the last answer's member into s->blob. */
+bool service_open_blob(struct conformance *c, const struct service_device *d, const char *path);
+/* Steps 8 and 9. */
+bool service_send_proof(struct conformance *c, const struct service_device *d, const char *token);
+bool service_prove(struct conformance *c, struct service_device *d);
+bool service_poll(struct conformance *c, struct service_device *d);
+bool service_register(struct conformance *c, struct service_device *d);
+/* The operation of the last 202. */
+bool service_take_operation(struct conformance *c, struct service_device *d);
+/* Ask once for the operation. */
+bool service_ask_operation(struct conformance *c, const struct service_device *d, const char *token);
+
+/* A public area that is not quite its template: what is changed. 0: as it is. */
+enum service_modulus {
+    SERVICE_MODULUS_AS_IT_IS,
+    SERVICE_MODULUS_EVEN,
+    SERVICE_MODULUS_LEADING_ZERO,
+    SERVICE_MODULUS_SHORT, /* 128 bytes */
+    SERVICE_MODULUS_LONG,  /* 257 bytes */
+    SERVICE_MODULUS_EMPTY,
+    SERVICE_MODULUS_ONES /* the number 1 */
+};
+struct service_variant {
+    const char *name;
+    uint32_t set, clear; /* attributes */
+    uint32_t exponent;
+    uint16_t key_bits, name_alg, symmetric, symmetric_bits, mode, scheme, scheme_hash;
+    bool no_policy, other_policy;
+    enum service_modulus modulus;
+    unsigned code; /* the errorCode of this project's service */
+};
+/* The TPM2B_PUBLIC; empty if it cannot be made. */
+struct span service_variant_make(const struct service_key *key, const struct tpm2_public *base,
+                                 const struct service_variant *v, uint8_t *out, size_t size);
+
+/* A token over sr as it stands; se may be any text. form: how sig and skn are written. */
+struct service_token {
+    const char *sr;
+    const char *se;
+    const char *skn; /* null: none */
+    bool lower_hex;
+    const char *pattern; /* null: "SharedAccessSignature sr=$r&sig=$g&se=$e&skn=$n" */
+};
+void service_sign(struct span key, const struct service_token *t, char *text, size_t size);
+/* The usual token of a device: good for an hour. */
+void service_device_token(const struct service_device *d, const uint8_t key[DPS_KEY_SIZE], char *text,
+                          size_t size);
+uint64_t service_now(void);
+/* se: now and so many seconds. */
+void service_expiry(int64_t age, char *text, size_t size);
+
+/* ---- The administrator (service_admin.c) ---- */
+
+/* Skips the case if no connection string was given. */
+bool service_has_admin(struct conformance *c);
+/* A management request with the owner's token. headers may be "". */
+bool service_manage(struct conformance *c, const char *method, const char *target, const char *headers,
+                    const char *body);
+void service_policy_token(const struct service *s, const struct service_policy *p, char *text, size_t size);
+void service_enrollment_path(const char *id, char *target, size_t size);
+/* The enrollment of a device as JSON, with more members. */
+void service_enrollment(const struct service_device *d, const char *more, char *text, size_t size);
+/* Remember to delete it. */
+void service_created(struct conformance *c, const char *id);
+/* Delete everything that this suite has made. */
+void service_clean(struct conformance *c);
+
+/* Enrollment and registration as the administrator sees them. */
+struct service_snapshot {
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+};
+bool service_look(struct conformance *c, const char *id, struct service_snapshot *now);
+bool service_unchanged(struct conformance *c, const char *id, const struct service_snapshot *before,
+                       const char *what);
+
+/* ---- The cases, a file each ---- */
+
+extern const struct conformance_case service_cases_tls[], service_cases_http[], service_cases_enrollment[],
+    service_cases_management[], service_cases_request[], service_cases_ek[], service_cases_srk[],
+    service_cases_challenge[], service_cases_token[], service_cases_assignment[], service_cases_hub[];
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* The device: steps 4 to 9 with its keys in software. */
+#include "dps/json.h"
+#include "dps/text.h"
+#include "tests/conformance/service.h"
+#include <string.h>
+
+void service_target(const struct service_device *d, const char *suffix, char *target, size_t size)
+{
+    snprintf(target, size, "/%s/registrations/%s%s?%s", service_given.scope, d->id, suffix, SERVICE_API);
+}
+
+void service_body(const struct service_device *d, char *text, size_t size)
+{
+    char ek[512];
+    char srk[512];
+    service_base64(span_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
+    service_base64(span_of(d->srk->public_2b, d->srk->public_len), srk, sizeof srk);
+    snprintf(text, size,
+             "{\"registrationId\":\"%s\",\"tpm\":{\"endorsementKey\":\"%s\",\"storageRootKey\":\"%s\"}}",
+             d->id, ek, srk);
+}
+
+bool service_ask_challenge(struct conformance *c, const struct service_device *d, const char *body)
+{
+    char target[512];
+    service_target(d, "/register", target, sizeof target);
+    return service_ask(c, "PUT", target, "Content-Type: application/json; charset=utf-8\r\n", body);
+}
+
+/* ---- The blob, opened as a TPM does, step by step ------------------------------------------------------ */
+
+static bool read_blob(struct conformance *c, const char *path)
+{
+    struct service *s = service_of(c);
+    struct service_blob *b = &s->blob;
+    char text[(sizeof b->bytes + 2) / 3 * 4 + 1];
+    memset(b, 0, sizeof *b);
+    (void)service_text(s, path, text, sizeof text);
+    if (!conformance_check(c, text[0] != 0, "the answer has no \"%s\": %.200s", path, service_shown(s)) ||
+        !conformance_check(c, dps_base64_decode(span_of_text(text), b->bytes, sizeof b->bytes, &b->len) == 0,
+                           "\"%s\" is not base64", path) ||
+        !conformance_check(c, dps_activation_parse(span_of(b->bytes, b->len), &b->fields) == 0,
+                           "\"%s\" is not six TPM structures, the fifth an HMAC-SHA-256 key of 0x00040440",
+                           path)) {
+        return false;
+    }
+    const uint8_t *end = b->fields.enc_uri.p + b->fields.enc_uri.len;
+    b->trailing = (size_t)(b->bytes + b->len - end);
+    return true;
+}
+
+bool service_open_blob(struct conformance *c, const struct service_device *d, const char *path)
+{
+    struct service_blob *b = &service_of(c)->blob;
+    uint8_t name[TPM2_NAME_SIZE];
+    size_t len;
+    if (!read_blob(c, path)) {
+        return false;
+    }
+    int error = tpm2_credential_open(b->fields.id_object, b->fields.encrypted_secret, &d->ek->rsa,
+                                     span_of(d->srk->name, sizeof d->srk->name), b->inner_key,
+                                     sizeof b->inner_key, &b->inner_len);
+    if (!conformance_check(c, error == 0,
+                           "fields 1 and 2 do not open with the EK and the SRK's Name, as ActivateCredential "
+                           "does: %s",
+                           posix_error_text(error))) {
+        return false;
+    }
+    tpm2_name_of(b->fields.key_public_2b, name);
+    error = tpm2_duplicate_open(b->fields.duplicate, b->fields.duplicate_secret, &d->srk->rsa,
+                                span_of(b->inner_key, b->inner_len), span_of(name, sizeof name),
+                                &b->sensitive, b->storage, sizeof b->storage);
+    if (!conformance_check(c, error == 0,
+                           "fields 3, 4 and 5 do not open with the SRK and the inner key, as Import does: %s",
+                           posix_error_text(error)) ||
+        !conformance_check(c, b->sensitive.key.len == DPS_KEY_SIZE,
+                           "the key in the blob has %zu bytes, not 32", b->sensitive.key.len)) {
+        return false;
+    }
+    if (dps_activation_uri(span_of(b->inner_key, b->inner_len), b->fields.enc_uri, (uint8_t *)b->uri,
+                           sizeof b->uri - 1, &len) != 0) {
+        b->uri[0] = 0;
+    }
+    return true;
+}
+
+/* ---- The conversation ---------------------------------------------------------------------------------- */
+
+bool service_challenge(struct conformance *c, struct service_device *d)
+{
+    struct service *s = service_of(c);
+    char body[SERVICE_TEXT_MAX];
+    service_body(d, body, sizeof body);
+    if (!service_ask_challenge(c, d, body) || !service_status(c, "asking for a challenge", 401) ||
+        !service_open_blob(c, d, "authenticationKey")) {
+        return false;
+    }
+    memcpy(d->nonce, s->blob.sensitive.key.p, DPS_KEY_SIZE);
+    return true;
+}
+
+bool service_send_proof(struct conformance *c, const struct service_device *d, const char *token)
+{
+    char body[SERVICE_TEXT_MAX];
+    char target[512];
+    char headers[1500];
+    service_body(d, body, sizeof body);
+    service_target(d, "/register", target, sizeof target);
+    snprintf(headers, sizeof headers,
+             "Authorization: %s\r\nContent-Type: application/json; charset=utf-8\r\n", token);
+    return service_ask(c, "PUT", target, headers, body);
+}
+
+/* It goes into a path, and one client does not encode it there. */
+static bool fit_for_path(const char *text)
+{
+    for (const char *p = text; *p != 0; p++) {
+        const char lower = (char)dps_lower((uint8_t)*p);
+        if (!(lower >= 'a' && lower <= 'z') && !(*p >= '0' && *p <= '9') && strchr("-._", *p) == NULL) {
+            return false;
+        }
+    }
+    return text[0] != 0;
+}
+
+bool service_take_operation(struct conformance *c, struct service_device *d)
+{
+    const struct service *s = service_of(c);
+    (void)service_text(s, "operationId", d->operation, sizeof d->operation);
+    return conformance_check(c, fit_for_path(d->operation),
+                             "operationId must be text that can stand in a path as it is: %.200s",
+                             service_shown(s));
+}
+
+bool service_prove(struct conformance *c, struct service_device *d)
+{
+    char token[1024];
+    service_device_token(d, d->nonce, token, sizeof token);
+    return service_send_proof(c, d, token) && service_status(c, "answering the challenge", 202) &&
+           service_take_operation(c, d);
+}
+
+bool service_ask_operation(struct conformance *c, const struct service_device *d, const char *token)
+{
+    char suffix[300];
+    char target[900];
+    char headers[1200] = "";
+    snprintf(suffix, sizeof suffix, "/operations/%s", d->operation);
+    service_target(d, suffix, target, sizeof target);
+    if (token != NULL) {
+        snprintf(headers, sizeof headers, "Authorization: %s\r\n", token);
+    }
+    return service_ask(c, "GET", target, headers, NULL);
+}
+
+static bool take_assignment(struct conformance *c, struct service_device *d)
+{
+    const struct service *s = service_of(c);
+    (void)service_text(s, "registrationState.assignedHub", d->hub, sizeof d->hub);
+    (void)service_text(s, "registrationState.deviceId", d->device_id, sizeof d->device_id);
+    (void)service_text(s, "registrationState.substatus", d->substatus, sizeof d->substatus);
+    if (!conformance_check(c, d->hub[0] != 0 && d->device_id[0] != 0,
+                           "registrationState must have assignedHub and deviceId: %.300s",
+                           service_shown(s)) ||
+        !service_open_blob(c, d, "registrationState.tpm.authenticationKey")) {
+        return false;
+    }
+    memcpy(d->hub_key, s->blob.sensitive.key.p, DPS_KEY_SIZE);
+    return true;
+}
+
+bool service_poll(struct conformance *c, struct service_device *d)
+{
+    const struct service *s = service_of(c);
+    const struct port_clock clock = posix_clock();
+    const uint64_t deadline = clock.monotonic_ms(clock.context) + 60000;
+    char token[1024];
+    char status[32];
+    service_device_token(d, d->nonce, token, sizeof token);
+    do {
+        uint64_t seconds = 1;
+        if (!service_ask_operation(c, d, token)) {
+            return false;
+        }
+        if (!conformance_check(c, s->status == 200 || s->status == 202,
+                               "asking for the operation: expected status 200 or 202, got %u: %.200s",
+                               s->status, service_shown(s))) {
+            return false;
+        }
+        (void)service_text(s, "status", status, sizeof status);
+        if (strcmp(status, "assigning") != 0) {
+            return conformance_check(c, strcmp(status, "assigned") == 0,
+                                     "the operation must end as assigned: %.300s", service_shown(s)) &&
+                   take_assignment(c, d);
+        }
+        (void)dps_decimal_parse(service_header(s, "Retry-After"), 10, &seconds);
+        (void)clock.sleep_ms(clock.context, (uint32_t)(seconds > 0 ? seconds : 1) * 1000);
+    } while (clock.monotonic_ms(clock.context) < deadline && posix_interrupted == 0);
+    return conformance_check(c, false, "the operation is still \"assigning\" after 60 seconds");
+}
+
+bool service_register(struct conformance *c, struct service_device *d)
+{
+    return service_challenge(c, d) && service_prove(c, d) && service_poll(c, d);
+}

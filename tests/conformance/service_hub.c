@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* SVC-S10: the hub takes the key that the service gave, and no other one. */
+#include "tests/conformance/service.h"
+#include <string.h>
+
+static bool has_hub(struct conformance *c)
+{
+    const bool has = service_given.hub != NULL;
+    if (!has) {
+        conformance_skip(c, "needs the hub: --hub, or --hub=HOST:PORT");
+    }
+    return has;
+}
+
+/* Send telemetry with a token of this key. */
+static bool send_with(struct conformance *c, const struct service_device *d, const uint8_t key[32],
+                      int64_t age)
+{
+    struct service *s = service_of(c);
+    char target[300];
+    char token[1024];
+    char headers[1200];
+    char sr[500];
+    char se[24];
+    snprintf(sr, sizeof sr, "%s%%2Fdevices%%2F%s", d->hub, d->device_id);
+    service_expiry(age, se, sizeof se);
+    const struct service_token t = {.sr = sr, .se = se};
+    service_sign(span_of(key, DPS_KEY_SIZE), &t, token, sizeof token);
+    snprintf(headers, sizeof headers, "Authorization: %s\r\nContent-Type: application/json\r\n", token);
+    snprintf(target, sizeof target, "/devices/%s/messages/events?api-version=2020-09-30", d->device_id);
+    if (strcmp(s->hub_host, d->hub) != 0) {
+        service_link_close(&s->hub, false);
+        snprintf(s->hub_host, sizeof s->hub_host, "%s", d->hub);
+    }
+    return service_ask_on(c, &s->hub, d->hub, "POST", target, headers, span_of_text("{\"t\":21}"));
+}
+
+static bool registered(struct conformance *c, struct service_device *d)
+{
+    return has_hub(c) && service_device_new(c, d, "") && service_register(c, d);
+}
+
+static bool hub_refuses(struct conformance *c, const char *what)
+{
+    const unsigned status = service_of(c)->status;
+    return conformance_check(c, status == 401 || status == 403 || status == 404,
+                             "%s: expected the hub to refuse, got %u", what, status);
+}
+
+static bool hub_takes(struct conformance *c)
+{
+    const unsigned status = service_of(c)->status;
+    return conformance_check(c, status == 200 || status == 204,
+                             "the hub answered %u to the device's own token: %s", status,
+                             service_shown(service_of(c)));
+}
+
+static void telemetry(struct conformance *c)
+{
+    struct service_device d;
+    if (registered(c, &d) && send_with(c, &d, d.hub_key, 3600)) {
+        hub_takes(c);
+    }
+}
+
+static void wrong_keys(struct conformance *c)
+{
+    struct service_device d;
+    struct service_device other;
+    if (registered(c, &d) && registered(c, &other) && send_with(c, &d, d.nonce, 3600) &&
+        hub_refuses(c, "the nonce") && send_with(c, &d, other.hub_key, 3600)) {
+        hub_refuses(c, "the hub key of another device");
+    }
+}
+
+static void expired(struct conformance *c)
+{
+    struct service_device d;
+    if (registered(c, &d) && send_with(c, &d, d.hub_key, -7200)) {
+        hub_refuses(c, "a token that expired two hours ago");
+    }
+}
+
+static void old_key(struct conformance *c)
+{
+    struct service_device d;
+    uint8_t first[DPS_KEY_SIZE];
+    if (!registered(c, &d)) {
+        return;
+    }
+    memcpy(first, d.hub_key, sizeof first);
+    if (service_register(c, &d) && send_with(c, &d, d.hub_key, 3600) && hub_takes(c) &&
+        send_with(c, &d, first, 3600)) {
+        hub_refuses(c, "the hub key of the registration before");
+    }
+}
+
+const struct conformance_case service_cases_hub[] = {
+    {"SVC-S10-001", "The assigned hub must accept a token that is signed with the hub key.",
+     "IoT Hub \"Send device event\"", CONFORMANCE_MUST, 0, telemetry},
+    {"SVC-S10-002", "The hub must refuse the nonce and the keys of other devices.",
+     "IoT Hub \"Security tokens\"", CONFORMANCE_MUST, 0, wrong_keys},
+    {"SVC-S10-003", "The hub must refuse a token that has expired.", "IoT Hub \"Security tokens\"",
+     CONFORMANCE_MUST, 0, expired},
+    {"SVC-S10-004", "After registering again the old hub key should be refused.",
+     "spec-notes: The store holds no secret", CONFORMANCE_SHOULD, 0, old_key},
+    {0},
+};

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* One command and its answer; handles. */
+#include "tests/conformance/tpm.h"
+
+struct tpm_suite *tpm_of(struct conformance *c)
+{
+    return c->suite_state;
+}
+
+struct tpm2_writer *tpm_begin(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    t->rc = 0;
+    t->w = tpm2_writer_over(t->command, sizeof t->command);
+    return &t->w;
+}
+
+struct span tpm_send(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    t->answer = span_of(NULL, 0);
+    if (!conformance_check(c, t->w.error == 0, "a command could not be built: a fault of the suite itself"))
+        return t->answer;
+    if (c->gave_up != 0)
+        return t->answer;
+    int error = port_tpm_ask(&t->port, 0, c->now != NULL ? c->now->id : "", tpm2_written(&t->w), t->response,
+                             sizeof t->response, &t->answer);
+    if (error != 0)
+        conformance_give_up(c, POSIX_EXIT_TPM, "the TPM did not answer: %s", posix_error_text(error));
+    return t->answer;
+}
+
+/* ---- What it said ---- */
+
+const char *tpm_rc_text(uint32_t rc)
+{
+    static char text[96];
+    static const char *const kinds[] = {[TPM2_RC_KIND_HANDLE] = "handle",
+                                        [TPM2_RC_KIND_PARAMETER] = "parameter",
+                                        [TPM2_RC_KIND_SESSION] = "session"};
+    struct tpm2_rc decoded = tpm2_rc_decode(rc);
+    const char *name = tpm2_rc_name(decoded.code);
+    int len = snprintf(text, sizeof text, "%s", name != NULL ? name : "an unknown response code");
+    if (decoded.number != 0)
+        len +=
+            snprintf(text + len, sizeof text - (size_t)len, " of %s %u", kinds[decoded.kind], decoded.number);
+    snprintf(text + len, sizeof text - (size_t)len, " (0x%03x)", rc);
+    return text;
+}
+
+static const char *outcome(struct conformance *c, int error)
+{
+    return error == 0              ? "success"
+           : error == DPS_E_TPM_RC ? tpm_rc_text(tpm_of(c)->rc)
+                                   : "a response that is not well-formed";
+}
+
+bool tpm_ok(struct conformance *c, int error, const char *what)
+{
+    return conformance_check(c, error == 0, "%s: the TPM answered %s", what, outcome(c, error));
+}
+
+bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const char *what)
+{
+    char wanted[160];
+    size_t len = 0;
+    bool one = false;
+    uint32_t code = tpm2_rc_decode(tpm_of(c)->rc).code;
+    for (; *codes != 0; codes++) {
+        const char *name = tpm2_rc_name(*codes);
+        int n = snprintf(wanted + len, sizeof wanted - len, "%s%s", len > 0 ? " or " : "",
+                         name != NULL ? name : "?");
+        len = len + (size_t)n < sizeof wanted ? len + (size_t)n : sizeof wanted - 1;
+        one = one || *codes == code;
+    }
+    return conformance_check(c, error == DPS_E_TPM_RC && one, "%s: the TPM answered %s instead of %s", what,
+                             outcome(c, error), wanted);
+}
+
+/* ---- Handles ---- */
+
+void tpm_remember(struct conformance *c, uint32_t handle)
+{
+    struct tpm_suite *t = tpm_of(c);
+    if (handle == 0)
+        return;
+    if (conformance_check(c, t->loaded_count < TPM_LOADED_MAX,
+                          "a case loads too much: a fault of the suite itself"))
+        t->loaded[t->loaded_count++] = handle;
+}
+
+int tpm_flush_raw(struct conformance *c, uint32_t handle)
+{
+    struct tpm_suite *t = tpm_of(c);
+    tpm2_flush_context_build(tpm_begin(c), handle);
+    int error = tpm2_flush_context_parse(tpm_send(c), &t->rc);
+    for (size_t i = 0; i < t->loaded_count && error == 0; i++) {
+        if (t->loaded[i] == handle) {
+            t->loaded[i] = t->loaded[--t->loaded_count];
+            break;
+        }
+    }
+    return error;
+}
+
+bool tpm_flush(struct conformance *c, uint32_t handle)
+{
+    return tpm_ok(c, tpm_flush_raw(c, handle), "TPM2_FlushContext");
+}
+
+void tpm_random(struct conformance *c, void *out, size_t len)
+{
+    (void)c->random.fill(c->random.context, out, len);
+}
+
+/* ---- What it has ---- */
+
+/* One TPM2_GetCapability: a reader over the values behind their count. */
+static bool capability(struct conformance *c, uint32_t kind, uint32_t property, uint32_t wanted,
+                       struct tpm2_reader *values, uint32_t *count, bool *more)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct span data;
+    uint32_t answered = 0;
+    *count = 0;
+    tpm2_get_capability_build(tpm_begin(c), kind, property, wanted);
+    int error = tpm2_get_capability_parse(tpm_send(c), &t->rc, more, &answered, &data);
+    if (!tpm_ok(c, error, "TPM2_GetCapability") ||
+        !conformance_check(c, answered == kind, "TPM2_GetCapability answered for another capability"))
+        return false;
+    *values = tpm2_reader_over(data);
+    *count = tpm2_read_u32(values);
+    return conformance_check(c, values->error == 0, "TPM2_GetCapability: its answer is too short");
+}
+
+bool tpm_property(struct conformance *c, uint32_t property, uint32_t *value)
+{
+    struct tpm2_reader r;
+    uint32_t count;
+    bool more;
+    if (!capability(c, TPM2_CAP_TPM_PROPERTIES, property, 1, &r, &count, &more))
+        return false;
+    /* Asked for one that it does not have, a TPM answers with the next. */
+    uint32_t found = tpm2_read_u32(&r);
+    *value = tpm2_read_u32(&r);
+    return count > 0 && r.error == 0 && found == property;
+}
+
+bool tpm_has(struct conformance *c, uint32_t kind, uint32_t value)
+{
+    struct tpm2_reader r;
+    uint32_t count;
+    bool more;
+    if (!capability(c, kind, value, 1, &r, &count, &more) || count == 0)
+        return false;
+    /* TPMA_CC: number and vendor bit are the command code. */
+    uint32_t found = kind == TPM2_CAP_ALGS ? tpm2_read_u16(&r) : tpm2_read_u32(&r) & 0x2000FFFFU;
+    return r.error == 0 && found == value;
+}
+
+static bool list_kind(struct conformance *c, uint32_t kind, struct tpm_handles *out)
+{
+    uint32_t next = kind << TPM2_HT_SHIFT;
+    bool more = true;
+    while (more) {
+        struct tpm2_reader r;
+        uint32_t count;
+        if (!capability(c, TPM2_CAP_HANDLES, next, 64, &r, &count, &more))
+            return false;
+        for (uint32_t i = 0; i < count && r.error == 0 && out->count < TPM_HANDLES_MAX; i++) {
+            out->values[out->count] = tpm2_read_u32(&r);
+            next = (next & 0xFF000000U) | ((out->values[out->count++] + 1) & 0x00FFFFFFU);
+        }
+        if (count == 0 || r.error != 0 || out->count == TPM_HANDLES_MAX)
+            return conformance_check(c, r.error == 0, "TPM2_GetCapability: its list of handles is too short");
+    }
+    return true;
+}
+
+bool tpm_list_handles(struct conformance *c, struct tpm_handles *out)
+{
+    /* TPM_HT_LOADED_SESSION and TPM_HT_SAVED_SESSION have the numbers of the two kinds of sessions. */
+    static const uint32_t kinds[] = {TPM2_HT_HMAC_SESSION, TPM2_HT_POLICY_SESSION, TPM2_HT_TRANSIENT,
+                                     TPM2_HT_PERSISTENT};
+    out->count = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (!list_kind(c, kinds[i], out))
+            return false;
+    return true;
+}
+
+bool tpm_is_listed(const struct tpm_handles *list, uint32_t handle)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->values[i] == handle)
+            return true;
+    return false;
+}
+
+static const char *kind_of(uint32_t handle)
+{
+    uint32_t kind = handle >> TPM2_HT_SHIFT;
+    return kind == TPM2_HT_PERSISTENT  ? "persistent object"
+           : kind == TPM2_HT_TRANSIENT ? "object"
+                                       : "session";
+}
+
+bool tpm_as_found(struct conformance *c, const struct tpm_handles *then)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm_handles now;
+    bool same = true;
+    if (!tpm_list_handles(c, &now))
+        return false;
+    for (size_t i = 0; i < now.count; i++) {
+        uint32_t handle = now.values[i];
+        if (handle == t->ek.handle || handle == t->srk.handle || tpm_is_listed(then, handle))
+            continue;
+        same = conformance_check(c, false, "the %s 0x%08x was left in the TPM", kind_of(handle), handle);
+        if (handle >> TPM2_HT_SHIFT != TPM2_HT_PERSISTENT)
+            (void)tpm_flush_raw(c, handle);
+    }
+    for (size_t i = 0; i < then->count; i++) {
+        uint32_t handle = then->values[i];
+        bool cleared = t->cleared.done && handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
+        if (!cleared && !tpm_is_listed(&now, handle))
+            same = conformance_check(c, false, "the %s 0x%08x, which was there before, is gone",
+                                     kind_of(handle), handle);
+    }
+    return same;
+}

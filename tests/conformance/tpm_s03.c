@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Step 3: the owner and the storage root key. */
+#include "tests/conformance/tpm.h"
+
+static void srk_template(struct conformance *c)
+{
+    const struct tpm_key *srk = tpm_srk(c);
+    struct tpm2_public wanted = tpm2_template_srk();
+    uint8_t name[TPM2_NAME_SIZE];
+    if (srk == NULL)
+        return;
+    conformance_check(c, srk->area.attributes == wanted.attributes,
+                      "its attributes are 0x%08x instead of 0x%08x", srk->area.attributes, wanted.attributes);
+    conformance_check(c, tpm2_public_matches(&srk->area, &wanted) && srk->area.unique.len == 256,
+                      "its public area is not that of the template");
+    tpm2_name_of(span_of(srk->public_2b, srk->public_len), name);
+    conformance_check(c, memcmp(name, srk->name, sizeof name) == 0,
+                      "its Name is not the SHA-256 of its public area");
+}
+
+static void srk_twice(struct conformance *c)
+{
+    const struct tpm_key *srk = tpm_srk(c);
+    struct tpm_key again;
+    if (srk != NULL && tpm_create_primary(c, TPM2_RH_OWNER, tpm2_template_srk(), &again))
+        conformance_check(c, span_equal(srk->area.unique, again.area.unique),
+                          "the same template gave two different keys");
+}
+
+static void without_no_da(struct conformance *c)
+{
+    const struct tpm_key *srk = tpm_srk(c);
+    struct tpm_key other;
+    struct tpm2_public area = tpm2_template_srk();
+    area.attributes &= ~(uint32_t)TPM2_OBJECT_NO_DA;
+    if (srk == NULL || !tpm_create_primary(c, TPM2_RH_OWNER, area, &other))
+        return;
+    conformance_check(c, other.area.attributes == area.attributes,
+                      "its attributes are 0x%08x instead of 0x%08x", other.area.attributes, area.attributes);
+    conformance_check(c, !span_equal(srk->area.unique, other.area.unique), "two templates gave the same key");
+}
+
+static void wrong_authorization(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    uint8_t wrong[16];
+    uint32_t handle;
+    struct span public_2b, name;
+    struct tpm2_public area = tpm2_template_srk();
+    tpm_random(c, wrong, sizeof wrong);
+    struct tpm2_auth auth = tpm2_auth_password(span_of(wrong, sizeof wrong));
+    tpm2_create_primary_build(tpm_begin(c), TPM2_RH_OWNER, &auth, &area);
+    int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &handle, &public_2b, &name);
+    tpm_remember(c, handle);
+    tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH), "TPM2_CreatePrimary with a wrong owner authorization");
+}
+
+static void persistent(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct span public_2b, name;
+    struct tpm2_public area;
+    struct tpm2_public wanted = tpm2_template_srk();
+    if (!tpm_is_listed(&t->before, TPM2_HANDLE_SRK)) {
+        conformance_skip(c, "there is no key at 0x%08x", TPM2_HANDLE_SRK);
+        return;
+    }
+    tpm2_read_public_build(tpm_begin(c), TPM2_HANDLE_SRK);
+    int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
+    if (error == 0)
+        error = tpm2_public_parse_2b(public_2b, &area);
+    if (error == 0)
+        wanted.attributes =
+            (wanted.attributes & ~(uint32_t)TPM2_OBJECT_NO_DA) | (area.attributes & TPM2_OBJECT_NO_DA);
+    conformance_check(c, error == 0 && tpm2_public_matches(&area, &wanted),
+                      "the key at 0x%08x has not the form of an SRK", TPM2_HANDLE_SRK);
+}
+
+/* ---- What only --destructive does, and undoes ---- */
+
+static int change_auth(struct conformance *c, uint32_t hierarchy, struct span old, struct span new)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm2_auth auth = tpm2_auth_password(old);
+    tpm2_hierarchy_change_auth_build(tpm_begin(c), hierarchy, &auth, new);
+    return tpm2_hierarchy_change_auth_parse(tpm_send(c), &t->rc);
+}
+
+static void new_authorization(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    uint8_t fresh[32];
+    tpm_random(c, fresh, sizeof fresh);
+    fresh[sizeof fresh - 1] |= 1; /* trailing zeros would not count */
+    struct span new = span_of(fresh, sizeof fresh);
+    if (!tpm_ok(c, change_auth(c, TPM2_RH_OWNER, t->owner, new), "TPM2_HierarchyChangeAuth of the owner"))
+        return;
+    int error = change_auth(c, TPM2_RH_OWNER, t->owner, new);
+    tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH), "the old owner authorization");
+    tpm_ok(c, change_auth(c, TPM2_RH_OWNER, new, t->owner), "the new owner authorization");
+}
+
+static int evict(struct conformance *c, uint32_t object, uint32_t at)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm2_auth auth = tpm2_auth_password(t->owner);
+    tpm2_evict_control_build(tpm_begin(c), TPM2_RH_OWNER, &auth, object, at);
+    return tpm2_evict_control_parse(tpm_send(c), &t->rc);
+}
+
+static void make_persistent(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    const struct tpm_key *srk = tpm_srk(c);
+    struct span public_2b, name;
+    uint32_t at = 0x81007D50U;
+    while (tpm_is_listed(&t->before, at))
+        at++;
+    if (srk == NULL || !tpm_ok(c, evict(c, srk->handle, at), "TPM2_EvictControl to a free persistent handle"))
+        return;
+    tpm2_read_public_build(tpm_begin(c), at);
+    int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
+    tpm_ok(c, error, "TPM2_ReadPublic of the persistent key");
+    conformance_check(c, error != 0 || span_equal(name, span_of(srk->name, sizeof srk->name)),
+                      "the persistent key has another Name");
+    error = evict(c, srk->handle, at);
+    conformance_check(c, error == DPS_E_TPM_RC && t->rc == TPM2_RC_NV_DEFINED,
+                      "a second key for the same handle: %s instead of TPM_RC_NV_DEFINED",
+                      error == 0 ? "success" : tpm_rc_text(t->rc));
+    tpm_ok(c, evict(c, at, at), "TPM2_EvictControl of the persistent key");
+}
+
+const struct conformance_case tpm_cases_owner[] = {
+    {"TPM-S03-001",
+     "TPM2_CreatePrimary must give an SRK that is as its template says, with the Name of its area.",
+     "TCG Provisioning Guidance 1.0 r1.0 7.5.1", CONFORMANCE_MUST, 0, srk_template},
+    {"TPM-S03-002", "The SRK must be the same each time it is derived under the same owner.",
+     "TPM 2.0 Part 1 r1.59 27.6.4", CONFORMANCE_MUST, 0, srk_twice},
+    {"TPM-S03-003", "The SRK's template without noDA must give another key.",
+     "spec-notes: Which SRK may be trusted", CONFORMANCE_MUST, 0, without_no_da},
+    {"TPM-S03-004", "A wrong owner authorization must be refused with TPM_RC_BAD_AUTH.",
+     "TPM 2.0 Part 1 r1.59 19.4", CONFORMANCE_MUST, 0, wrong_authorization},
+    {"TPM-S03-005", "A key at 0x81000001 should have the form of an SRK.",
+     "TCG Provisioning Guidance 1.0 r1.0 7.8", CONFORMANCE_SHOULD, 0, persistent},
+    {"TPM-S03-006", "A new owner authorization must replace the old one.", "TPM 2.0 Part 3 r1.59 24.8",
+     CONFORMANCE_MUST, CONFORMANCE_DESTRUCTIVE, new_authorization},
+    {"TPM-S03-007",
+     "A key must become persistent at a free handle only, keep its Name, and be evicted again.",
+     "TPM 2.0 Part 3 r1.59 28.5", CONFORMANCE_MUST, CONFORMANCE_DESTRUCTIVE, make_persistent},
+    {0},
+};
+
+/* ---- TPM2_Clear: the next owner. Once, for all cases that ask what it has done ---- */
+
+static int clear(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm2_auth auth = tpm2_auth_password(t->lockout);
+    tpm2_clear_build(tpm_begin(c), TPM2_RH_LOCKOUT, &auth);
+    return tpm2_clear_parse(tpm_send(c), &t->rc);
+}
+
+/* Empty authorizations are those of a TPM without an owner; those that the user has given are set again. */
+static bool auths_were_empty(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    const struct span empty = {NULL, 0};
+    int error = change_auth(c, TPM2_RH_OWNER, empty, t->owner);
+    error |= change_auth(c, TPM2_RH_ENDORSEMENT, empty, t->endorsement);
+    error |= change_auth(c, TPM2_RH_LOCKOUT, empty, t->lockout);
+    return error == 0;
+}
+
+/* Forget the keys that we keep: TPM2_Clear flushes them. */
+static void forget(struct conformance *c, struct tpm_key *key, uint8_t modulus[256])
+{
+    memcpy(modulus, key->area.unique.p, 256);
+    if (tpm_flush(c, key->handle))
+        key->handle = 0;
+    (void)tpm_list_handles(c, &tpm_of(c)->before);
+}
+
+static void look_behind_clear(struct conformance *c, struct tpm_wrapped *old, const uint8_t ek[256],
+                              const uint8_t srk[256])
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm_handles now;
+    t->cleared.auths_empty = auths_were_empty(c);
+    if (!tpm_list_handles(c, &now) || tpm_ek(c) == NULL || tpm_srk(c) == NULL)
+        return;
+    t->cleared.objects_gone = true;
+    for (size_t i = 0; i < now.count; i++)
+        if (now.values[i] >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT &&
+            now.values[i] < TPM2_HR_PLATFORM_PERSISTENT)
+            t->cleared.objects_gone = false;
+    t->cleared.ek_same = memcmp(t->ek.area.unique.p, ek, 256) == 0;
+    t->cleared.srk_same = memcmp(t->srk.area.unique.p, srk, 256) == 0;
+    t->cleared.load_error = tpm_load(c, old);
+    t->cleared.load_rc = t->rc;
+    t->cleared.worked = true;
+}
+
+static bool cleared(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm_wrapped old;
+    uint8_t ek[256], srk[256];
+    if (t->cleared.done) {
+        return conformance_check(c, t->cleared.worked, "TPM2_Clear has failed before");
+    }
+    tpm_new_key(c, &old);
+    if (tpm_ek(c) == NULL || !tpm_bring_in(c, &old) || !tpm_flush(c, old.handle))
+        return false;
+    forget(c, &t->ek, ek);
+    forget(c, &t->srk, srk);
+    t->cleared.done = true;
+    if (!tpm_ok(c, clear(c), "TPM2_Clear with the lockout authorization"))
+        return false;
+    look_behind_clear(c, &old, ek, srk);
+    return t->cleared.worked;
+}
+
+static void clear_keeps_ek(struct conformance *c)
+{
+    if (cleared(c))
+        conformance_check(c, tpm_of(c)->cleared.ek_same, "the EK is another one after TPM2_Clear");
+}
+
+static void clear_changes_srk(struct conformance *c)
+{
+    if (cleared(c))
+        conformance_check(c, !tpm_of(c)->cleared.srk_same, "the SRK is the same one after TPM2_Clear");
+}
+
+static void clear_kills_keys(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    if (cleared(c)) {
+        t->rc = t->cleared.load_rc;
+        tpm_refused(c, t->cleared.load_error, TPM_CODES(TPM2_RC_INTEGRITY),
+                    "TPM2_Load of an old owner's key");
+    }
+}
+
+static void clear_empties(struct conformance *c)
+{
+    if (cleared(c)) {
+        conformance_check(c, tpm_of(c)->cleared.auths_empty,
+                          "an authorization is not empty after TPM2_Clear");
+        conformance_check(c, tpm_of(c)->cleared.objects_gone,
+                          "a persistent object of the old owner has stayed");
+    }
+}
+
+const struct conformance_case tpm_cases_clear[] = {
+    {"TPM-S03-020", "TPM2_Clear must leave the EK as it is.", "TPM 2.0 Part 3 r1.59 24.6", CONFORMANCE_MUST,
+     CONFORMANCE_DESTRUCTIVE, clear_keeps_ek},
+    {"TPM-S03-021", "TPM2_Clear must change the SRK.", "TPM 2.0 Part 3 r1.59 24.6", CONFORMANCE_MUST,
+     CONFORMANCE_DESTRUCTIVE, clear_changes_srk},
+    {"TPM-S03-022",
+     "A key wrapped under the SRK from before TPM2_Clear must be refused with TPM_RC_INTEGRITY.",
+     "spec-notes: Why it is safe (the next owner)", CONFORMANCE_MUST, CONFORMANCE_DESTRUCTIVE,
+     clear_kills_keys},
+    {"TPM-S03-023", "TPM2_Clear must empty the authorizations and remove the owner's persistent objects.",
+     "TPM 2.0 Part 3 r1.59 24.6", CONFORMANCE_MUST, CONFORMANCE_DESTRUCTIVE, clear_empties},
+    {0},
+};

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The table of requirements in spec-notes.md is what dps-conformance runs: made from the same data.
+# Usage: tests/lint/requirements.sh BUILD            compare; TAP
+#        tests/lint/requirements.sh BUILD --write    write the table anew (make requirements)
+set -u
+build=${1:-build}
+notes=spec-notes.md
+program=$build/dps-conformance
+[ -x "$program" ] || make --no-print-directory -s BUILD="$build" "$program" >&2 || exit 1
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+"$program" --list=markdown >"$tmp/table" || exit 1
+awk -v table="$tmp/table" '
+    /^<!-- \/conformance -->$/ { inside = 0; ends++ }
+    !inside { print }
+    /^<!-- conformance -->$/ { inside = 1; begins++; while ((getline line < table) > 0) print line }
+    END { exit !(begins == 1 && ends == 1) }' "$notes" >"$tmp/notes"
+marked=$?
+if [ "${2:-}" = --write ]; then
+    [ "$marked" = 0 ] || { echo "$notes lacks the lines <!-- conformance --> and <!-- /conformance -->" >&2; exit 1; }
+    cmp -s "$tmp/notes" "$notes" || cat "$tmp/notes" >"$notes"
+    exit
+fi
+
+failed=0
+result() { # STATUS NUMBER NAME
+    [ "$1" = 0 ] && echo "ok $2 - $3" || { echo "not ok $2 - $3"; failed=1; }
+}
+echo "1..3"
+result "$marked" 1 "$notes has a place for the table"
+cmp -s "$tmp/notes" "$notes"
+same=$?
+result $same 2 "the table of requirements is that of dps-conformance --list"
+if [ $same != 0 ]; then
+    diff "$notes" "$tmp/notes" | sed -n 's/^[<>]/# &/p' | head -20
+    echo "# to change it: make requirements"
+fi
+# Ids are for good: unique, of the right form; and each requirement says must or should, as its level does.
+awk -F' [|] ' '
+    NR <= 2 { next }
+    { sub(/^[|] /, "", $1) }
+    $1 !~ /^(TPM|SVC|DEV)-S[01][0-9]-[0-9][0-9][0-9]$/ { print "# " $1 ": not of the form SUITE-Snn-nnn" }
+    seen[$1]++ { print "# " $1 ": given twice" }
+    $3 !~ ($2 == "MUST" ? "must" : "should") { print "# " $1 ": does not say what its level " $2 " says" }
+    END { if (NR < 3) print "# no cases" }' "$tmp/table" >"$tmp/wrong"
+[ ! -s "$tmp/wrong" ]
+result $? 3 "ids are unique, requirements say their level"
+cat "$tmp/wrong"
+exit $failed

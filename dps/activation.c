@@ -29,7 +29,11 @@ int dps_activation_parse(struct span blob, struct dps_activation *a)
     a->duplicate_secret = tpm2_read_2b(&r);
     a->key_public_2b = tpm2_read_2b_whole(&r);
     a->enc_uri = tpm2_read_2b(&r);
-    return r.error != 0 ? r.error : check_key(a->key_public_2b);
+    const int error = r.error != 0 ? r.error : check_key(a->key_public_2b);
+    if (error != 0) {
+        *a = (struct dps_activation){.id_object = {NULL, 0}};
+    }
+    return error;
 }
 
 /* "host/id" in UTF-16LE under the inner key, as the real service does it. The inner key's first key stream block also

@@ -24,7 +24,7 @@ struct dps_activation {
 /* Take a blob apart. Bytes after the sixth field are allowed, as in Microsoft's clients. Also checks that field
  * 5 is an HMAC-SHA-256 key that the TPM will use for signing only (0x00040440; the bits noDA, adminWithPolicy
  * and encryptedDuplication are free).
- * Returns: 0; DPS_E_FORMAT; DPS_E_ALGORITHM. */
+ * Returns: 0; DPS_E_FORMAT; DPS_E_ALGORITHM. Its spans are empty unless 0 is returned. */
 int dps_activation_parse(struct span blob, struct dps_activation *a);
 
 /* All random bytes of one blob. */

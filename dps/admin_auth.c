@@ -143,7 +143,8 @@ int dps_policies_parse(struct span json, struct dps_service_config *config)
     struct span object;
     struct span list;
     int error = dps_json_check(json, &object);
-    if (error == 0 && dps_json_member(object, "policies", &list) != 0) {
+    if (error == 0 &&
+        (dps_json_member(object, "policies", &list) != 0 || dps_json_kind(list) != DPS_JSON_ARRAY)) {
         error = DPS_E_FORMAT;
     }
     if (error == 0) {

@@ -165,7 +165,8 @@ static bool parse_version(struct span text, bool *old)
     return true;
 }
 
-/* [RFC 9112 3]: single spaces, no white space or fragment in the target. */
+/* [RFC 9112 3]: single spaces, no white space or fragment in the target. A device receives no requests. */
+#if DPS_WITH_SERVICE
 static bool parse_request_line(struct dps_http *h, struct span line, bool *old)
 {
     struct span method, target;
@@ -181,6 +182,13 @@ static bool parse_request_line(struct dps_http *h, struct span line, bool *old)
     h->target_len = target.len;
     return parse_version(version, old);
 }
+#else
+static bool parse_request_line(struct dps_http *h, struct span line, bool *old)
+{
+    (void)h, (void)line, (void)old;
+    return false;
+}
+#endif
 
 /* [RFC 9112 4]. The space behind the code is required even without a reason, but often forgotten, and then nothing is
  * ambiguous: both are accepted. */

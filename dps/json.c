@@ -52,28 +52,25 @@ static size_t number_end(struct span text, size_t at)
     return at;
 }
 
-/* A backslash and what belongs to it [RFC 8259 7]. */
+/* What may follow a backslash beside 'u', and what it stands for then [RFC 8259 7]. */
+static const char escape_letters[] = "\"\\/bfnrt";
+static const char escape_meanings[] = "\"\\/\b\f\n\r\t";
+
+static const char *escape_letter(uint8_t c)
+{
+    return memchr(escape_letters, c, sizeof escape_letters - 1);
+}
+
+/* A backslash and what belongs to it. */
 static size_t escape_end(struct span text, size_t at)
 {
-    switch (byte_at(text, at + 1)) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't':
-        return at + 2;
-    case 'u':
-        for (size_t i = 2; i < 6; i++) {
-            if (dps_hex_digit(byte_at(text, at + i)) > 15)
-                return 0;
-        }
-        return at + 6;
-    default:
-        return 0;
+    if (byte_at(text, at + 1) != 'u')
+        return escape_letter(byte_at(text, at + 1)) != NULL ? at + 2 : 0;
+    for (size_t i = 2; i < 6; i++) {
+        if (dps_hex_digit(byte_at(text, at + i)) > 15)
+            return 0;
     }
+    return at + 6;
 }
 
 static size_t string_end(struct span text, size_t at)
@@ -315,30 +312,12 @@ static size_t decode_next(struct span raw, size_t *at, uint8_t out[4])
         *at += 1;
         return 1;
     }
-    out[0] = byte_at(raw, *at + 1);
-    switch (out[0]) {
-    case 'u':
+    if (byte_at(raw, *at + 1) == 'u')
         return decode_unicode(raw, at, out);
-    case 'b':
-        out[0] = '\b';
-        break;
-    case 'f':
-        out[0] = '\f';
-        break;
-    case 'n':
-        out[0] = '\n';
-        break;
-    case 'r':
-        out[0] = '\r';
-        break;
-    case 't':
-        out[0] = '\t';
-        break;
-    case 0:
+    const char *letter = escape_letter(byte_at(raw, *at + 1));
+    if (letter == NULL)
         return 0;
-    default: /* the quote, the backslash and the slash stand for themselves */
-        break;
-    }
+    out[0] = (uint8_t)escape_meanings[letter - escape_letters];
     *at += 2;
     return 1;
 }

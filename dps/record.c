@@ -29,7 +29,9 @@ static int keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct span by
     if (bytes.len > size) {
         return DPS_E_STATE;
     }
-    memcpy(field, bytes.p, bytes.len);
+    if (bytes.len > 0) {
+        memcpy(field, bytes.p, bytes.len);
+    }
     *len = (uint16_t)bytes.len;
     return 0;
 }

@@ -81,8 +81,8 @@ int dps_sas_parse(struct span header, struct dps_sas *sas)
         const struct span value = dps_split(pair, '=', &name);
         struct span *member = member_for(name, &sas->sr, &sig, &sas->se, &sas->skn);
         if (member != NULL) {
-            if (member->p != NULL) {
-                return DPS_E_FORMAT; /* twice */
+            if (member->p != NULL || value.p == NULL) {
+                return DPS_E_FORMAT; /* twice, or without its '=' */
             }
             *member = value;
         }

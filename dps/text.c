@@ -85,23 +85,10 @@ void dps_write_percent(struct tpm2_writer *w, struct span bytes)
 /* The letter of the two-character escape for c, 0 if it has none [RFC 8259 7]. */
 static uint8_t json_escape_letter(uint8_t c)
 {
-    switch (c) {
-    case '"':
-    case '\\':
-        return c;
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return 0;
-    }
+    static const char escaped[] = "\"\\\b\f\n\r\t";
+    static const char letters[] = "\"\\bfnrt";
+    const char *found = memchr(escaped, c, sizeof escaped - 1);
+    return found != NULL ? (uint8_t)letters[found - escaped] : 0;
 }
 
 void dps_write_json_string(struct tpm2_writer *w, struct span bytes)
@@ -152,6 +139,12 @@ static uint32_t days_before(uint32_t year, uint32_t month)
     return 365 * (year - 1970) + leap_days + before_month[month] + (leap && month > 2 ? 1 : 0);
 }
 
+/* 1970-01-01 was a Thursday. */
+static uint32_t weekday_of(uint32_t days)
+{
+    return (days + 4) % 7;
+}
+
 /* unix_seconds is at most LAST_SECOND. */
 static struct calendar calendar_of(uint64_t unix_seconds)
 {
@@ -164,7 +157,7 @@ static struct calendar calendar_of(uint64_t unix_seconds)
     while (days_before(c.year, c.month + 1) <= days)
         c.month++;
     c.day = days - days_before(c.year, c.month) + 1;
-    c.weekday = (days + 4) % 7; /* 1970-01-01 was a Thursday */
+    c.weekday = weekday_of(days);
     c.hour = second / 3600;
     c.minute = second / 60 % 60;
     c.second = second % 60;
@@ -244,13 +237,8 @@ void dps_write_guid(struct tpm2_writer *w, const uint8_t random[16])
 /* 0..63; 64 if c is not in the alphabet. */
 static uint32_t base64_value(uint8_t c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (uint32_t)(c - 'a' + 26);
-    if (is_digit(c))
-        return (uint32_t)(c - '0' + 52);
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
+    const char *found = memchr(base64_alphabet, c, 64);
+    return found != NULL ? (uint32_t)(found - base64_alphabet) : 64;
 }
 
 int dps_base64_decode(struct span text, uint8_t *out, size_t capacity, size_t *len)
@@ -350,8 +338,8 @@ int dps_decimal_parse(struct span text, uint64_t maximum, uint64_t *value)
     }
     uint64_t sum = 0;
     for (size_t i = 0; i < text.len; i++) {
-        uint64_t digit = (uint64_t)(text.p[i] - '0');
-        if (sum > maximum / 10 || sum * 10 > maximum - digit || digit > maximum)
+        uint8_t digit = (uint8_t)(text.p[i] - '0');
+        if (sum > UINT64_MAX / 10 || sum * 10 > UINT64_MAX - digit || sum * 10 + digit > maximum)
             return DPS_E_LIMIT;
         sum = sum * 10 + digit;
     }
@@ -359,7 +347,7 @@ int dps_decimal_parse(struct span text, uint64_t maximum, uint64_t *value)
     return DPS_OK;
 }
 
-/* count characters as a decimal number; nonsense for anything but digits, which the caller's comparison finds. */
+/* count characters as a decimal number: digits, or else the result is nonsense. */
 static uint32_t digits_at(struct span text, size_t at, size_t count)
 {
     uint32_t value = 0;
@@ -368,31 +356,43 @@ static uint32_t digits_at(struct span text, size_t at, size_t count)
     return value;
 }
 
+/* Has text the form of an IMF-fixdate, its names aside? */
+static bool has_date_form(struct span text)
+{
+    static const char form[] = "???, 00 ??? 0000 00:00:00 GMT";
+    if (text.len != sizeof form - 1)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        bool good = form[i] == '0' ? is_digit(text.p[i]) : form[i] == '?' || form[i] == text.p[i];
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+/* Only the true spelling of a second: with its weekday, within its month, and without the leap second 60, which no
+ * POSIX clock shows. */
 int dps_http_date_parse(struct span text, uint64_t *unix_seconds)
 {
-    enum { DAY = 5, MONTH = 8, YEAR = 12, HOUR = 17, MINUTE = 20, SECOND = 23, LENGTH = 29 };
+    enum { DAY = 5, MONTH = 8, YEAR = 12, HOUR = 17, MINUTE = 20, SECOND = 23 };
     *unix_seconds = 0;
-    if (text.len != LENGTH)
+    if (!has_date_form(text))
         return DPS_E_FORMAT;
     uint32_t year = digits_at(text, YEAR, 4);
-    uint32_t month = 0;
-    while (month < 12 && memcmp(&text.p[MONTH], month_names[month], 3) != 0)
+    uint32_t month = 1;
+    while (month <= 12 && memcmp(&text.p[MONTH], month_names[month - 1], 3) != 0)
         month++;
-    if (year < 1970 || year > 9999 || month == 12)
+    if (year < 1970 || month > 12)
         return DPS_E_FORMAT;
-    uint64_t days = (uint64_t)days_before(year, month + 1) + digits_at(text, DAY, 2);
-    if (days == 0) /* "00 Jan 1970" */
+    uint32_t day = digits_at(text, DAY, 2);
+    uint32_t days = days_before(year, month) + day - 1;
+    uint32_t hour = digits_at(text, HOUR, 2);
+    uint32_t minute = digits_at(text, MINUTE, 2);
+    uint32_t second = digits_at(text, SECOND, 2);
+    if (day == 0 || days >= days_before(year, month + 1) || hour > 23 || minute > 59 || second > 59 ||
+        memcmp(text.p, day_names[weekday_of(days)], 3) != 0)
         return DPS_E_FORMAT;
-    uint64_t time = (days - 1) * SECONDS_PER_DAY + digits_at(text, HOUR, 2) * (uint64_t)3600 +
-                    digits_at(text, MINUTE, 2) * (uint64_t)60 + digits_at(text, SECOND, 2);
-    /* One comparison instead of a rule for each field: only the true spelling of that second is accepted, with
-     * its weekday, within its month, and without the leap second 60, which no POSIX clock shows. */
-    uint8_t canonical[LENGTH];
-    struct tpm2_writer w = tpm2_writer_over(canonical, sizeof canonical);
-    dps_write_http_date(&w, time);
-    if (!span_equal(tpm2_written(&w), text))
-        return DPS_E_FORMAT;
-    *unix_seconds = time;
+    *unix_seconds = (uint64_t)days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
     return DPS_OK;
 }
 

@@ -7,13 +7,17 @@ set -eu
 # What the programs need, and what the tests need besides.
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
-       libtss2-tcti-mssim0
-       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark'
+       libtss2-tcti-mssim0 libtss2-dev
+       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark gcc-arm-none-eabi'
+# Which lines and branches the tests reach.
+coverage='clang llvm libclang-rt-14-dev'
 # Other people's clients. Any Node.js from 18 on will do, and those that are not Debian's bring npm along.
 peers='swtpm openssl perl'
 node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
 command -v npm >/dev/null || peers="$peers npm"
 
+# Images for boards, and the boards. BearSSL is built from Debian's source.
+firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl'
 # Databases to be stopped, cut off and filled.
 faults='postgresql procps'
 
@@ -23,8 +27,10 @@ for what in "$@"; do
     build) wanted="$wanted $build" ;;
     check) wanted="$wanted $check" ;;
     peers) wanted="$wanted $peers" ;;
+    coverage) wanted="$wanted $coverage" ;;
+    firmware) wanted="$wanted $firmware" ;;
     faults) wanted="$wanted $faults" ;;
-    *) echo "tests/setup.sh: unknown set '$what' (build, check, peers)" >&2; exit 2 ;;
+    *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done
 

@@ -2,7 +2,7 @@
 #include "tpm/public.h"
 
 static const uint8_t ek_policy[32] = TPM2_EK_POLICY_SHA256;
-static const uint8_t ek_l1_unique[256] = {0};
+#define EK_L1_UNIQUE_SIZE 256 /* zeros */
 
 /* What EK and SRK have in common: a storage key, so AES-128-CFB for its children and no scheme of its own. */
 static struct tpm2_public storage_key(uint32_t attributes, struct span policy, struct span unique)
@@ -27,7 +27,7 @@ static struct tpm2_public storage_key(uint32_t attributes, struct span policy, s
 struct tpm2_public tpm2_template_ek_l1(void)
 {
     return storage_key(TPM2_OBJECT_ADMIN_WITH_POLICY, span_of(ek_policy, sizeof ek_policy),
-                       span_of(ek_l1_unique, sizeof ek_l1_unique));
+                       span_of(NULL, EK_L1_UNIQUE_SIZE));
 }
 
 struct tpm2_public tpm2_template_ek_azure_sdk(void)

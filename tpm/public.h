@@ -25,11 +25,12 @@ struct tpm2_public {
     struct span unique;   /* modulus, or digest */
 };
 
-/* The templates. ek_l1: TCG EK Credential Profile, template L-1 (RSA-2048): unique is 256 zero bytes, so that
- * EK_pub matches the EK certificate. ek_azure_sdk: the same with an empty unique, as Microsoft's C, Node and
- * Java SDKs ask for it: another key from the same seed. srk: the storage primary of TCG Provisioning Guidance,
- * 0x00030472. hmac_key: the identity key of the flow, 0x00040440; unique is SHA-256(seedValue || key), 32
- * bytes. sealed_data: a keyed hash without scheme, userWithAuth, fixed to this TPM and parent. */
+/* The templates. ek_l1: TCG EK Credential Profile, template L-1 (RSA-2048): unique is 256 zero bytes (without an
+ * address, see tpm2_write_bytes), so that EK_pub matches the EK certificate. ek_azure_sdk: the same with an empty
+ * unique, as Microsoft's C, Node and Java SDKs ask for it: another key from the same seed. srk: the storage primary of
+ * TCG Provisioning Guidance, 0x00030472. hmac_key: the identity key of the flow, 0x00040440; unique is
+ * SHA-256(seedValue || key), 32 bytes. sealed_data: a keyed hash without scheme, userWithAuth, fixed to this TPM and
+ * parent. */
 struct tpm2_public tpm2_template_ek_l1(void);
 struct tpm2_public tpm2_template_ek_azure_sdk(void);
 struct tpm2_public tpm2_template_srk(void);

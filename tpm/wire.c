@@ -4,11 +4,6 @@
 
 /* The invariant on which every parser stands: p[0..left) lies inside the input, and only take() moves p,
  * by no more than left. A reader with an error never moves again. */
-struct tpm2_reader tpm2_reader_over(struct span input)
-{
-    return (struct tpm2_reader){.p = input.p, .left = input.len, .error = 0};
-}
-
 void tpm2_reader_fail(struct tpm2_reader *r, int error)
 {
     if (r->error == 0) {
@@ -104,11 +99,6 @@ int tpm2_reader_end(const struct tpm2_reader *r)
 }
 
 /* The writer's counterpart: len <= capacity always, and only tpm2_write_room moves len. */
-struct tpm2_writer tpm2_writer_over(uint8_t *buffer, size_t capacity)
-{
-    return (struct tpm2_writer){.p = buffer, .capacity = capacity, .len = 0, .error = 0};
-}
-
 void tpm2_writer_fail(struct tpm2_writer *w, int error)
 {
     if (w->error == 0) {
@@ -165,8 +155,10 @@ void tpm2_write_bytes(struct tpm2_writer *w, struct span bytes)
         return;
     }
     uint8_t *room = tpm2_write_room(w, bytes.len);
-    if (room != NULL) {
+    if (room != NULL && bytes.p != NULL) {
         memcpy(room, bytes.p, bytes.len);
+    } else if (room != NULL) {
+        memset(room, 0, bytes.len);
     }
 }
 
@@ -205,16 +197,6 @@ struct span tpm2_written(const struct tpm2_writer *w)
         return (struct span){0};
     }
     return (struct span){.p = w->p, .len = w->len};
-}
-
-struct span span_of(const void *p, size_t len)
-{
-    return (struct span){.p = p, .len = len};
-}
-
-struct span span_of_text(const char *text)
-{
-    return span_of(text, strlen(text));
 }
 
 bool span_equal(struct span a, struct span b)

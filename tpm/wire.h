@@ -8,6 +8,22 @@
 #define TPM_WIRE_H
 
 #include "crypto/crypto.h"
+#include <string.h>
+
+/* The small constructors are inline: as calls they would cost more than what they do. */
+
+/* A span over an object, or over a string's characters, without its zero. */
+static inline struct span span_of(const void *p, size_t len)
+{
+    return (struct span){.p = p, .len = len};
+}
+
+static inline struct span span_of_text(const char *text)
+{
+    return span_of(text, strlen(text));
+}
+/* Not constant time: for public data only. */
+bool span_equal(struct span a, struct span b);
 
 struct tpm2_reader {
     const uint8_t *p; /* next byte */
@@ -16,7 +32,10 @@ struct tpm2_reader {
 };
 
 /* A reader over input, which must outlive it. */
-struct tpm2_reader tpm2_reader_over(struct span input);
+static inline struct tpm2_reader tpm2_reader_over(struct span input)
+{
+    return (struct tpm2_reader){.p = input.p, .left = input.len, .error = 0};
+}
 uint8_t tpm2_read_u8(struct tpm2_reader *r);
 uint16_t tpm2_read_u16(struct tpm2_reader *r);
 uint32_t tpm2_read_u32(struct tpm2_reader *r);
@@ -44,11 +63,15 @@ struct tpm2_writer {
 };
 
 /* A writer into buffer, at its beginning. */
-struct tpm2_writer tpm2_writer_over(uint8_t *buffer, size_t capacity);
+static inline struct tpm2_writer tpm2_writer_over(uint8_t *buffer, size_t capacity)
+{
+    return (struct tpm2_writer){.p = buffer, .capacity = capacity, .len = 0, .error = 0};
+}
 void tpm2_write_u8(struct tpm2_writer *w, uint8_t value);
 void tpm2_write_u16(struct tpm2_writer *w, uint16_t value);
 void tpm2_write_u32(struct tpm2_writer *w, uint32_t value);
 void tpm2_write_u64(struct tpm2_writer *w, uint64_t value);
+/* A span without an address stands for as many zero bytes, so that no constant has to hold them. */
 void tpm2_write_bytes(struct tpm2_writer *w, struct span bytes);
 /* A TPM2B: size and bytes. DPS_E_LIMIT if longer than 65535. */
 void tpm2_write_2b(struct tpm2_writer *w, struct span bytes);
@@ -60,10 +83,5 @@ uint8_t *tpm2_write_room(struct tpm2_writer *w, size_t len);
 void tpm2_writer_fail(struct tpm2_writer *w, int error);
 /* What was written: empty if there was an error. */
 struct span tpm2_written(const struct tpm2_writer *w);
-
-/* A span over an object or a string literal's characters, without its zero. */
-struct span span_of(const void *p, size_t len);
-struct span span_of_text(const char *text);
-bool span_equal(struct span a, struct span b); /* not constant time: public data only */
 
 #endif

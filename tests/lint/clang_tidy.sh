@@ -23,7 +23,8 @@ tests=$tests,-clang-analyzer-optin.performance.Padding,-clang-analyzer-core.unin
 export tool out tools tests
 
 # The largest first, so that the last ones to end are short.
-files=$(ls -S crypto/*.c tpm/*.c dps/*.c port/*.c port/*/*.c tests/unit/*.c tests/port/*.c tests/e2e/*.c 2>/dev/null)
+files=$(ls -S crypto/*.c tpm/*.c dps/*.c port/*.c port/*/*.c tests/unit/*.c tests/port/*.c tests/e2e/*.c \
+    tests/fuzz/*.c tests/differential/*.c 2>/dev/null)
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
     case $1 in

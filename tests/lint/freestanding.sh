@@ -36,7 +36,7 @@ echo "1..3"
 for target in thumbv7m-none-eabi armebv7r-none-eabi riscv64-unknown-elf; do
     count=$((count + 1))
     ok=ok
-    for file in crypto/*.c tpm/*.c dps/*.c port/*.c port/none/*.c; do
+    for file in crypto/*.c tpm/*.c dps/*.c port/*.c port/none/*.c port/tis/*.c; do
         # shellcheck disable=SC2086 # a list of options
         clang --target=$target -std=c11 -Os -ffreestanding -nostdlibinc -isystem "$here" -I. $warn -Werror \
             -fsyntax-only "$file" 2>>"$here/$target" || ok="not ok"

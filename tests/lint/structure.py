@@ -26,9 +26,14 @@ LOWER = {
     "port": ("port", "dps", "tpm", "crypto"),
     "port/none": ("port", "port/none", "dps", "tpm", "crypto"),
     "port/posix": ("port", "port/posix", "dps", "tpm", "crypto"),
+    "port/tis": ("port", "port/tis", "tpm", "crypto"),
+    "port/bare": ("port", "port/bare", "dps", "tpm", "crypto"),
+    "port/bare/libc": ("port/bare/libc",),
+    "port/lm3s6965evb": ("port", "port/bare", "port/lm3s6965evb", "dps", "tpm", "crypto"),
+    "port/virt-a15": ("port", "port/bare", "port/tis", "port/virt-a15", "dps", "tpm", "crypto"),
 }
 CORE = ("crypto", "tpm", "dps")
-PORTABLE = ("crypto", "tpm", "dps", "port", "port/none")
+PORTABLE = ("crypto", "tpm", "dps", "port", "port/none", "port/tis", "port/bare", "port/bare/libc")
 # All that the portable part takes from a C library.
 LIBC = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
 HEAP = {"malloc", "calloc", "realloc", "reallocarray", "free", "aligned_alloc", "posix_memalign", "strdup",
@@ -41,7 +46,12 @@ PREFIX = {
     "dps": ("dps_",),
     "port": ("port_",),
     "port/none": ("port_none",),
+    "port/bare": ("port_bare_",),
+    "port/bare/libc": ("mem", "str"),
+    "port/lm3s6965evb": ("lm3s_",),
     "port/posix": ("posix_",),
+    "port/tis": ("port_tis_",),
+    "port/virt-a15": ("virt_a15_",),
 }
 # The one type that every layer shares, and its three functions.
 SHARED_PREFIX = {"tpm/wire.c": "span_", "tpm/wire.h": "span_"}
@@ -304,7 +314,7 @@ def _():
             if not name.startswith(PREFIX[directory(path)] + (SHARED_PREFIX.get(str(path), "-"),)):
                 yield f"{path}: {name}"
     for path in PRODUCT:
-        if path.suffix == ".h" and directory(path) in ("port", "port/none", "port/posix"):
+        if path.suffix == ".h" and directory(path) in ("port", "port/none", "port/posix", "port/tis"):
             for number, name in prototypes(path):
                 allowed = PREFIX[directory(path)]
                 if directory(path) == "port/posix":

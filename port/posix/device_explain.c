@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* explain: what is this? Takes what people have captured or copied, in the forms in which it is copied, finds out what it
- * is, and shows it field by field. What it carries in base64 (a key in an enrollment, a blob in an answer) is shown
- * behind it. Nothing here needs a TPM. */
+/* explain: what is this? Takes what people have captured or copied, in the forms in which it is copied, finds out
+ * what it is, and shows it field by field. What it carries in base64 (a key in an enrollment, a blob in an answer)
+ * is shown behind it. Nothing here needs a TPM. */
 #include "dps/activation.h"
 #include "dps/enrollment.h"
 #include "dps/json.h"

@@ -106,7 +106,8 @@ struct device_tool {
 
 /* Authorizations, EK template, TPM, ports. Returns 0 or an exit code, then the user has been told. */
 int device_open(struct device_tool *t);
-/* Wipes everything, so it is also right after a failed open. Returns 0 or an exit code, if the trace is not complete. */
+/* Wipes everything, so it is also right after a failed open. Returns 0, or an exit code if the trace is not
+ * complete. */
 int device_close(struct device_tool *t);
 /* Once per command that uses the EK for what a real TPM is for. */
 void device_warn_software(const struct device_tool *t);

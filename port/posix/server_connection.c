@@ -338,8 +338,8 @@ void server_connection_io(struct server *s, struct server_connection *c)
     watch(s, c);
 }
 
-/* Behind a proxy the client is whom the proxy has seen: the last of the addresses in X-Forwarded-For, since those before
- * it were written by others. */
+/* Behind a proxy the client is whom the proxy has seen: the last of the addresses in X-Forwarded-For, since those
+ * before it were written by others. */
 static void note_client(struct server_connection *c)
 {
     struct span list;

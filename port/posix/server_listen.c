@@ -130,7 +130,8 @@ static void peer_text(const struct sockaddr_storage *address, struct server_conn
              (unsigned)port_of(address));
 }
 
-/* EPOLLEXCLUSIVE: a new connection wakes one process, not all. Such an entry cannot be changed, only made and removed. */
+/* EPOLLEXCLUSIVE: a new connection wakes one process, not all. Such an entry cannot be changed, only made and
+ * removed. */
 int server_listen_watch(struct server *s)
 {
     int error = 0;

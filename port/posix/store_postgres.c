@@ -176,8 +176,8 @@ static void postgres_undo(void *context)
     }
 }
 
-/* A COMMIT that is not answered may have happened. The answers are then 503, and what was written is what a device finds
- * that asks again: its registration, whose nonce has been used. */
+/* A COMMIT that is not answered may have happened. The answers are then 503, and what was written is what a device
+ * finds that asks again: its registration, whose nonce has been used. */
 static int postgres_commit(void *context)
 {
     struct posix_postgres *s = context;

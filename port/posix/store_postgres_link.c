@@ -92,9 +92,9 @@ bool posix_postgres_execute(struct posix_postgres *s, const char *sql)
 
 /* ---- Schema ------------------------------------------------------------------------------------------------------ */
 
-/* A key is bytes, because those are compared in byte order everywhere, whatever the collation of the database; a value
- * is text, and not JSONB, because it must come back as it was given. Versions come from a sequence: it waits for nobody,
- * and gives no number twice, not even to a transaction that ends badly. */
+/* A key is bytes, because those are compared in byte order everywhere, whatever the collation of the database; a
+ * value is text, and not JSONB, because it must come back as it was given. Versions come from a sequence: it waits for
+ * nobody, and gives no number twice, not even to a transaction that ends badly. */
 static const char schema_1[] =
     "CREATE TABLE enrollments (key BYTEA NOT NULL PRIMARY KEY, value TEXT NOT NULL, version BIGINT NOT NULL);"
     "CREATE TABLE registrations (key BYTEA NOT NULL PRIMARY KEY, value TEXT NOT NULL, version BIGINT NOT "

@@ -12,8 +12,8 @@
  *
  * The JSON form: one object a line and message, in the order in which they were sent:
  *   step    number, 1..10; 0 outside of the flow
- *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what posix_trace_explain was given also
- *           "public", "activation-blob", "sas-token" or "json"
+ *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what posix_trace_explain was
+ *           given also "public", "activation-blob", "sas-token" or "json"
  *   what    string: what the message is for
  *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
  *   len     number: its bytes

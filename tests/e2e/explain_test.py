@@ -124,7 +124,8 @@ def main():
     pem = subprocess.run(["openssl", "pkey", "-inform", "DER", "-pubout"], check=True, capture_output=True,
                          input=base64.b64decode(VECTORS["ekPrivPkcs8Der"])).stdout
     code, out, _ = explain(pem)
-    test("PEM public key, as the EK that it stands for", code == 0 and "if it was made from the template L-1" in out, out)
+    test("PEM public key, as the EK that it stands for",
+         code == 0 and "if it was made from the template L-1" in out, out)
 
     code, out, err = explain(b"hello world, what are you?")
     test("what is nothing of this is refused with a sentence", code == 1 and "what is this?" in err and out == "", err)

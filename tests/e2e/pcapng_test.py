@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""dps-device --trace=pcapng:FILE, read by tshark: Wireshark's own dissectors know each message, and no password is in it.
+"""dps-device --trace=pcapng:FILE, read by tshark: Wireshark's own dissectors know each message, and no password
+is in it.
 
 Usage: tests/e2e/pcapng_test.py BUILD
 """

@@ -140,7 +140,8 @@ def test_metrics(s):
     for line in text.splitlines():
         check(line.startswith("# ") or sample_form.match(line), f"not a sample: {line}")
     for route in ("register", "enrollments", "hub"):
-        buckets = [int(n) for n in re.findall(rf'dps_answer_seconds_bucket\{{route="{route}",le="[^"]+"\}} (\d+)', text)]
+        form = rf'dps_answer_seconds_bucket\{{route="{route}",le="[^"]+"\}} (\d+)'
+        buckets = [int(n) for n in re.findall(form, text)]
         count = int(re.search(rf'dps_answer_seconds_count\{{route="{route}"\}} (\d+)', text).group(1))
         check(buckets == sorted(buckets) and len(buckets) == 13 and buckets[-1] == count, f"{route}: {buckets} {count}")
     check(sample(s, "dps_challenges_total") == 6, "challenges of all processes")

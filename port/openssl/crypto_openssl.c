@@ -364,7 +364,8 @@ static void drbg_step(struct drbg *d)
 
 static void drbg_mix(struct drbg *d, struct span seed)
 {
-    for (uint8_t round = 0; round < (seed.len > 0 ? 2 : 1); round++) {
+    const uint8_t rounds = seed.len > 0 ? 2 : 1;
+    for (uint8_t round = 0; round < rounds; round++) {
         const struct span pieces[] = {{d->value, sizeof d->value}, {&round, 1}, seed};
         crypto_hmac_sha256((struct span){d->key, sizeof d->key}, pieces, 3, d->key);
         drbg_step(d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection of the PostgreSQL store: bounded in time, made again when it broke, with its schema and statements. */
+#include "dps/text.h"
 #include "port/posix/private.h"
 #include "port/posix/store_postgres.h"
 #include <poll.h>
@@ -111,12 +112,12 @@ static const char *const migrations[SCHEMA_VERSION] = {schema_1};
 static long query_number(struct posix_postgres *s, const char *sql)
 {
     const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
-    long number = -1;
+    uint64_t number;
     PGresult *result = judged(s, PQsendQuery(s->link, sql) == 1 ? receive(s->link, deadline) : NULL);
-    if (result != NULL && PQntuples(result) > 0 && PQgetisnull(result, 0, 0) == 0)
-        (void)sscanf(PQgetvalue(result, 0, 0), "%ld", &number);
+    const bool found = result != NULL && PQntuples(result) > 0 &&
+                       dps_decimal_parse(span_of_text(PQgetvalue(result, 0, 0)), INT32_MAX, &number) == 0;
     PQclear(result);
-    return number;
+    return found ? (long)number : -1;
 }
 
 /* 0: there is no schema. to_regclass asks without failing, so that a transaction goes on. */

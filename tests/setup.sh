@@ -18,8 +18,8 @@ command -v npm >/dev/null || peers="$peers npm"
 
 # Images for boards, and the boards. BearSSL is built from Debian's source.
 firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl'
-# Databases to be stopped, cut off and filled.
-faults='postgresql procps'
+# Databases to be stopped, cut off and filled, and proxies to be served through.
+faults='postgresql nginx-light haproxy procps swtpm'
 
 wanted=
 for what in "$@"; do

@@ -30,9 +30,8 @@ enum phase {
 /* What the headers say about the extent of the message and the connection. */
 struct framing {
     size_t hosts;
-    bool has_length;
+    bool has_length, chunked;
     uint64_t length;
-    bool chunked;
     bool close, keep_alive; /* options of the Connection header */
     bool expect_continue;
     bool old; /* HTTP/1.0 */
@@ -88,8 +87,7 @@ static bool is_space(uint8_t c)
 /* Without the optional white space around it [RFC 9110 5.6.3]. */
 static struct span trim(struct span text)
 {
-    size_t from = 0;
-    size_t to = text.len;
+    size_t from = 0, to = text.len;
     while (from < to && is_space(text.p[from]))
         from++;
     while (to > from && is_space(text.p[to - 1]))
@@ -185,8 +183,7 @@ static bool parse_request_line(struct dps_http *h, struct span line, bool *old)
 #else
 static bool parse_request_line(struct dps_http *h, struct span line, bool *old)
 {
-    (void)h, (void)line, (void)old;
-    return false;
+    return (void)h, (void)line, (void)old, false;
 }
 #endif
 

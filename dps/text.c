@@ -359,7 +359,7 @@ static uint32_t digits_at(struct span text, size_t at, size_t count)
 /* Has text the form of an IMF-fixdate, its names aside? */
 static bool has_date_form(struct span text)
 {
-    static const char form[] = "???, 00 ??? 0000 00:00:00 GMT";
+    static const uint8_t form[] = "???, 00 ??? 0000 00:00:00 GMT";
     if (text.len != sizeof form - 1)
         return false;
     for (size_t i = 0; i < text.len; i++) {
@@ -392,7 +392,8 @@ int dps_http_date_parse(struct span text, uint64_t *unix_seconds)
     if (day == 0 || days >= days_before(year, month + 1) || hour > 23 || minute > 59 || second > 59 ||
         memcmp(text.p, day_names[weekday_of(days)], 3) != 0)
         return DPS_E_FORMAT;
-    *unix_seconds = (uint64_t)days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    second += 60 * (minute + 60 * hour);
+    *unix_seconds = (uint64_t)days * SECONDS_PER_DAY + second;
     return DPS_OK;
 }
 

@@ -4,8 +4,6 @@
 #include "tpm/wire.h"
 #include <string.h>
 
-/* A device without a clock still refuses certificates that had expired when this code was written: 2026-01-01. */
-#define TIME_FLOOR UINT64_C(1767225600)
 #define RETRY_LAST_MS 20000 /* the last wait of port_tpm_ask: 40 s in all */
 
 static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what,
@@ -128,8 +126,7 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
     }
     if (error == 0) {
         drive->open = true;
-        uint64_t now = p->clock.unix_seconds(p->clock.context);
-        now = now != 0 ? now : TIME_FLOOR;
+        const uint64_t now = p->clock.unix_seconds(p->clock.context);
         error = crypto_tls_client_start(&drive->tls, drive->trust, host, now, entropy, drive->io,
                                         sizeof drive->io, false);
     }
@@ -150,12 +147,31 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
     }
 }
 
+/* Has the service said anything since its last answer, be it only that it closes? Whatever that is, it is no answer to
+ * the next request, and the connection is of no more use [RFC 9112 9.2]. */
+static bool spoke_unasked(struct port_drive *drive)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    struct port_stream *stream = &drive->port->stream;
+    while ((crypto_tls_want(engine) & (CRYPTO_TLS_APP_IN | CRYPTO_TLS_CLOSED)) == 0) {
+        size_t len;
+        uint8_t *in = crypto_tls_record_in(engine, &len);
+        const int moved = len > 0 ? stream->read(stream->context, in, len, 0) : 0;
+        if (moved <= 0) {
+            return moved < 0;
+        }
+        crypto_tls_record_received(engine, (size_t)moved);
+    }
+    return true;
+}
+
 static void send_some(struct port_drive *drive, struct dps_device *d)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
     const struct span out = dps_device_net_out(d);
-    const int error = move_records(drive, CRYPTO_TLS_APP_OUT);
+    const bool unasked = d->reused && d->net_sent == 0 && spoke_unasked(drive);
+    const int error = unasked ? DPS_E_STREAM : move_records(drive, CRYPTO_TLS_APP_OUT);
     if (error != 0) {
         /* The peer may close an idle connection at any time: the engine decides whether to ask again. */
         if (error == DPS_E_STREAM && d->reused) {
@@ -187,8 +203,14 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     uint8_t *in = dps_device_net_in(d, &room);
     const int error = move_records(drive, CRYPTO_TLS_APP_IN);
     if (error == DPS_E_STREAM) {
+        const bool orderly = (crypto_tls_want(engine) & CRYPTO_TLS_CLOSED) != 0;
         close_stream(drive);
-        dps_device_net_received(d, 0);
+        /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
+        if (!orderly && d->net_len > 0) {
+            dps_device_fail(d, error);
+        } else {
+            dps_device_net_received(d, 0);
+        }
         return;
     }
     if (error != 0) {

@@ -7,17 +7,6 @@
 #include "dps/device.h"
 #include "port/port.h"
 
-#ifndef PORT_TPM_TIMEOUT_MS
-#define PORT_TPM_TIMEOUT_MS                                                                                  \
-    120000 /* CreatePrimary of RSA-2048 takes 2..9 s on discrete TPMs, rarely much more */
-#endif
-#ifndef PORT_NET_TIMEOUT_MS
-#define PORT_NET_TIMEOUT_MS 30000
-#endif
-#ifndef PORT_TLS_BUFFER
-#define PORT_TLS_BUFFER BR_SSL_BUFSIZE_MONO
-#endif
-
 /* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it
  * afterwards. */
 struct port_drive {
@@ -32,8 +21,8 @@ struct port_drive {
 
 /* Run the engine that one of dps_device_register ... has begun until it is done or has failed. Connections are
  * always TLS with certificate and host name verified against trust; trust may be null if the flow uses no
- * network. Certificate dates are checked against the port's clock, or without one against the beginning of
- * 2026; the token's time then comes from the service's Date header.
+ * network. Certificate dates are checked against the port's clock, or without one against what the chain itself says
+ * (crypto/tls_dates.h); the token's time then comes from the service's Date header.
  * Returns: 0; the engine's error otherwise
  * (d->error). */
 int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,

@@ -109,7 +109,8 @@ static int open_bench(struct client_bench *b, char *why, size_t why_size)
         fprintf(
             stderr,
             "dps-conformance: listening on port %u for https://%s:%u. Let the client register now, with ID "
-            "scope %s,\nand again whenever it has ended: each time is the next case.\n",
+            "scope %s,\nand again and again, each time 4 seconds after it has ended: each time is the next "
+            "case.\n",
             (unsigned)b->port, client_options.host, (unsigned)b->port, client_options.scope);
     return 0;
 }

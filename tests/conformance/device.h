@@ -291,6 +291,7 @@ void client_listen_end(struct client_bench *b);
 /* Serve for at most ms milliseconds: one round of whatever is ready. */
 void client_serve(struct client_bench *b, int ms);
 void client_drop_all(struct client_bench *b);
+bool client_is_connected(const struct client_bench *b);
 /* All of it, blocking. Returns: false if the connection is gone. */
 bool client_send(struct client_connection *k, const uint8_t *bytes, size_t len, size_t piece);
 

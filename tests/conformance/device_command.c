@@ -157,10 +157,10 @@ void client_files(struct client_bench *b, uint8_t digest[CRYPTO_SHA256_SIZE])
 int client_directory_make(struct client_bench *b, char *why, size_t why_size)
 {
     const char *temporary = getenv("TMPDIR");
-    char state[600];
     snprintf(b->directory, sizeof b->directory, "%s/dps-conformance-XXXXXX",
              temporary != NULL && temporary[0] != 0 ? temporary : "/tmp");
     if (mkdtemp(b->directory) != NULL) {
+        char state[600];
         path_of(b, "state", state, sizeof state);
         if (mkdir(state, 0700) == 0)
             return 0;

@@ -89,6 +89,14 @@ void client_drop_all(struct client_bench *b)
         drop(&b->connections[i]);
 }
 
+bool client_is_connected(const struct client_bench *b)
+{
+    bool any = false;
+    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++)
+        any |= b->connections[i].used;
+    return any;
+}
+
 void client_listen_end(struct client_bench *b)
 {
     client_drop_all(b);

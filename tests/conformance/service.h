@@ -180,6 +180,8 @@ bool service_challenge(struct conformance *c, struct service_device *d);
 bool service_open_blob(struct conformance *c, const struct service_device *d, const char *path);
 /* Steps 8 and 9. */
 bool service_send_proof(struct conformance *c, const struct service_device *d, const char *token);
+/* The same without the keys, which the token proves. */
+bool service_send_token(struct conformance *c, const struct service_device *d, const char *token);
 bool service_prove(struct conformance *c, struct service_device *d);
 bool service_poll(struct conformance *c, struct service_device *d);
 bool service_register(struct conformance *c, struct service_device *d);
@@ -217,6 +219,7 @@ struct service_token {
     const char *se;
     const char *skn; /* null: none */
     bool lower_hex;
+    bool last_bit;       /* of the signature is another one */
     const char *pattern; /* null: "SharedAccessSignature sr=$r&sig=$g&se=$e&skn=$n" */
 };
 void service_sign(struct span key, const struct service_token *t, char *text, size_t size);

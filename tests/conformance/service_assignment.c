@@ -321,7 +321,7 @@ static void changed_before_proof(struct conformance *c, const char *what, const 
     as_enrolled.ek = service_key(c, ek);
     service_device_token(&d, d.nonce, token, sizeof token);
     if (change(c, &as_enrolled, more) && service_look(c, d.id, &before) && service_send_proof(c, &d, token) &&
-        service_refused(c, what, 0)) {
+        service_refused(c, what, 0) && service_send_token(c, &d, token) && service_refused(c, what, 0)) {
         service_unchanged(c, d.id, &before, what);
     }
 }

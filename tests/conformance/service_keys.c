@@ -142,6 +142,7 @@ void service_sign(struct span key, const struct service_token *t, char *text, si
     char signature[64];
     struct tpm2_writer w = tpm2_writer_over((uint8_t *)text, size - 1);
     crypto_hmac_sha256(key, signed_text, 3, mac);
+    mac[sizeof mac - 1] ^= t->last_bit;
     service_base64(span_of(mac, sizeof mac), signature, sizeof signature);
     for (const char *p = pattern; *p != 0; p++) {
         if (*p != '$') {

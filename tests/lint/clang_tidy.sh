@@ -23,7 +23,13 @@ tests=$tests,-clang-analyzer-optin.performance.Padding,-clang-analyzer-core.unin
 tests=$tests,-cert-env33-c
 # Where libpq's header stands.
 database=$(pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
-export tool out tools tests database
+# A board's registers are numbers. Its compiler is not at hand here, but its headers are.
+boards=-performance-no-int-to-ptr
+bare="-ffreestanding -isystem port/bare/libc"
+for folder in /usr/include /usr/include/bearssl; do
+    [ ! -f "$folder/bearssl.h" ] || bare="$bare -idirafter $folder"
+done
+export tool out tools tests database boards bare
 
 # The largest first, so that the last ones to end are short.
 files=$(ls -S crypto/*.c tpm/*.c dps/*.c port/*.c port/*/*.c tests/unit/*.c tests/port/*.c tests/e2e/*.c \
@@ -33,10 +39,16 @@ printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
     case $1 in
     tests/*) checks=--checks=$tests ;;
     tpm/explain*|port/posix/*) checks=--checks=$tools ;;
+    port/lm3s6965evb/*|port/virt-a15/*) checks=--checks=$boards ;;
     *) checks= ;;
     esac
+    case $1 in
+    port/lm3s6965evb/*) target="--target=thumbv7m-none-eabi $bare" ;;
+    port/virt-a15/*) target="--target=armv7a-none-eabi $bare" ;;
+    *) target=-D_GNU_SOURCE ;;
+    esac
     report=$out/$(echo "$1" | tr / _)
-    if "$tool" --quiet $checks "$1" -- -std=c11 -I. -D_GNU_SOURCE $database >"$report" 2>"$report.log"; then
+    if "$tool" --quiet $checks "$1" -- -std=c11 -I. $target $database >"$report" 2>"$report.log"; then
         rm -f "$report"
     elif [ ! -s "$report" ]; then
         mv "$report.log" "$report"

@@ -87,6 +87,23 @@ static int s08_time_from_the_service(void)
     return 0;
 }
 
+static int s10_time_from_the_hub(void)
+{
+    CHECK(flow_open(&f, "noclock-later", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    /* It comes up again, with its record and without the time. */
+    f.no_clock = true;
+    f.config.data = span_of_text("{}");
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(f.device.now == FLOW_NOW && f.device.http_requests == 2 && f.device.connections == 1);
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == 0);
+    CHECK(f.device.now == FLOW_NOW && f.device.http_requests == 1);
+    flow_close(&f);
+    return 0;
+}
+
 static int s04_default_registration_id(void)
 {
     CHECK(flow_open(&f, "default-id", true) == 0);
@@ -853,6 +870,7 @@ int main(void)
          s07_fifteen_commands_with_keys_at_hand},
         {"s10 the hub accepts the delivered key, and only the last one", s10_hub_accepts_the_device},
         {"s08 a device without a clock takes the service's Date", s08_time_from_the_service},
+        {"s10 a device without a clock asks its hub for the Date", s10_time_from_the_hub},
         {"s04 the default registration ID is made of the EK", s04_default_registration_id},
         {"s09 deviceId and hubs of the enrollment; moving to another hub", s09_device_id_of_the_enrollment},
         {"s04 every message split at every size", s04_every_split_of_every_message},

@@ -108,6 +108,13 @@ static int test_write(void)
     CHECK(room != NULL);
     *room = 'y';
     CHECK(span_equal(tpm2_written(&w), span_of(expected, sizeof expected)));
+    /* A span without an address is zeros. */
+    memset(buffer, 0xAA, sizeof buffer);
+    w = tpm2_writer_over(buffer, 3);
+    tpm2_write_2b(&w, span_of(NULL, 1));
+    CHECK(w.error == 0 && w.len == 3 && buffer[1] == 1 && buffer[2] == 0 && buffer[3] == 0xAA);
+    tpm2_write_bytes(&w, span_of(NULL, 1));
+    CHECK(w.error == DPS_E_SPACE && buffer[3] == 0xAA);
     return 0;
 }
 

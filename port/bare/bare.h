@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* What boards without an operating system share: everything of a device that is neither protocol nor hardware. A board
+ * supplies the hardware as struct port_bare_board and calls port_bare_run; port/lm3s6965evb is the one to read next.
+ *
+ * No heap, no interrupts needed, all memory is the caller's. Structures named "context" of an interface are kept by
+ * reference and must outlive it. */
+#ifndef PORT_BARE_BARE_H
+#define PORT_BARE_BARE_H
+
+#include "port/drive.h"
+
+/* ---- Serial lines ------------------------------------------------------------------------------------------------ */
+
+/* A serial line, polled. Neither function waits. */
+struct port_bare_uart {
+    void *context;
+    bool (*put)(void *context, uint8_t byte);  /* false: no room yet */
+    bool (*get)(void *context, uint8_t *byte); /* false: nothing has arrived */
+};
+
+/* Send all bytes, or receive exactly len bytes, of which each may take timeout_ms after the one before.
+ * Returns: 0; DPS_E_TIMEOUT. */
+int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct span bytes,
+                   uint32_t timeout_ms);
+int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock *clock, uint8_t *out,
+                      size_t len, uint32_t timeout_ms);
+/* Throw away what has arrived so far: the rest of an answer that came too late. */
+void port_bare_drain(const struct port_bare_uart *uart);
+
+/* ---- Text for people --------------------------------------------------------------------------------------------- */
+
+/* These wait for the line, but only while it moves: a console that is not read costs no more than 100 000 attempts. */
+void port_bare_text(const struct port_bare_uart *console, const char *text);
+void port_bare_bytes(const struct port_bare_uart *console, struct span text); /* others than ASCII as '?' */
+void port_bare_number(const struct port_bare_uart *console, uint64_t number);
+void port_bare_hex(const struct port_bare_uart *console, uint32_t number); /* 0x and eight digits */
+
+/* ---- The TPM behind a serial line -------------------------------------------------------------------------------- */
+
+/* TPM messages as they are, one command, then one response: both carry their length. The other end collects the whole
+ * command before it hands it to the TPM. After a time-out the line is drained before the next command. */
+struct port_bare_tpm {
+    struct port_bare_uart uart;
+    const struct port_clock *clock;
+};
+struct port_tpm port_bare_tpm(struct port_bare_tpm *context);
+
+/* TPM2_Startup, which on a board is nobody else's business. A TPM that has been started already is fine.
+ * Returns: 0; DPS_E_TPM_RC and *rc; the transport's error. */
+int port_bare_tpm_startup(struct port *port, uint32_t *rc);
+
+/* ---- A modem: one connection at a time behind a serial line ------------------------------------------------------ */
+
+/* The device asks, the modem answers, never the other way round: so nothing arrives that nobody waits for, and a device
+ * needs no receive buffer of its own. Numbers are big-endian.
+ *
+ *   question   0x7E  sequence(1)  operation(1)  size(2)  payload
+ *   answer     0x7E  sequence(1)  status(1)     size(2)  payload
+ *
+ *   operation  'C' connect  payload: timeout_ms(4), port(2), host name      answer: empty
+ *              'W' write    payload: the bytes, at most 1024                answer: empty; all are taken or none
+ *              'R' read     payload: timeout_ms(4), at most how many (2)    answer: the bytes; none: nothing yet
+ *              'X' close    payload: none                                   answer: empty
+ *   status     0 done   1 no connection (refused, reset, closed by the peer)   2 timed out   3 not understood
+ *
+ * An answer repeats the sequence number of its question; the device skips answers to earlier questions. A modem drops
+ * a question that stops half-way for a second, and closes its connection when the device opens a new one. */
+enum { PORT_BARE_MODEM_MARK = 0x7e, PORT_BARE_MODEM_MAX = 1024 };
+
+struct port_bare_modem {
+    struct port_bare_uart uart;
+    const struct port_clock *clock;
+    uint8_t sequence;
+};
+/* The other end of the line is reset by connecting: nothing has to be asked before. */
+struct port_stream port_bare_modem(struct port_bare_modem *context);
+
+/* ---- Randomness from the TPM ------------------------------------------------------------------------------------- */
+
+/* An HMAC-DRBG that takes 32 bytes of TPM2_GetRandom before each use, and whatever else the board knows of itself. */
+struct port_bare_entropy {
+    struct port *port; /* its TPM and clock are used */
+    struct crypto_drbg drbg;
+};
+/* Begin, with bytes that differ from board to board and boot to boot (serial number, cycle counter, noise): they need
+ * not be secret and are no substitute for the TPM's.
+ * Afterwards fill returns: 0; DPS_E_ENTROPY if the TPM gave none. */
+struct dps_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
+                                     struct span personality);
+
+/* ---- The record in flash ----------------------------------------------------------------------------------------- */
+
+/* Two slots of flash that are written by turns. A slot holds a sequence number, a length, the record and a CRC over
+ * these; the valid one with the higher number counts. So a write that is cut off leaves the older slot as it was. */
+#define PORT_BARE_SLOT_SIZE 1024
+struct port_bare_flash {
+    void *context;
+    /* Read a whole slot (0 or 1) or replace it, erasing it first where the flash needs that. Only these two may be
+     * half done after a power cut. Returns: 0; DPS_E_FILE. */
+    int (*read)(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_SIZE]);
+    int (*write)(void *context, unsigned slot, const uint8_t bytes[PORT_BARE_SLOT_SIZE]);
+};
+struct port_bare_storage {
+    const struct port_bare_flash *flash;
+    uint8_t bytes[PORT_BARE_SLOT_SIZE];
+};
+/* port_storage over it; save reads back what it wrote. load returns DPS_E_NOT_FOUND if neither slot is valid. */
+struct port_storage port_bare_storage(struct port_bare_storage *context);
+
+/* ---- Stack ------------------------------------------------------------------------------------------------------- */
+
+/* Start-up code fills the unused stack with this byte; how much of [bottom, top) was ever used. */
+#define PORT_BARE_STACK_FILL 0xa5
+size_t port_bare_stack_used(const uint8_t *bottom, const uint8_t *top);
+
+/* ---- The device -------------------------------------------------------------------------------------------------- */
+
+/* A board: its hardware, and what it was built for. */
+struct port_bare_board {
+    const char *name; /* for the first line of the console */
+    struct port_bare_uart console;
+    struct port_tpm tpm;
+    struct port_stream stream;
+    struct port_clock clock; /* unix_seconds may answer 0: no clock */
+    struct port_storage storage;
+    struct span personality;         /* see port_bare_entropy */
+    struct dps_device_config config; /* data: the telemetry message */
+    struct span trust_pem;           /* the certificates that the service and the hub are trusted by */
+    const uint8_t *stack_bottom, *stack_top;
+};
+
+/* How often it is tried in all what fails for a reason outside of the device (network, busy service, slow TPM): again
+ * after 1, 2, 4, ... seconds, at most 64, with jitter. */
+#ifndef PORT_BARE_ATTEMPTS
+#define PORT_BARE_ATTEMPTS 8
+#endif
+
+/* Working memory of port_bare_run; most of it is drive.io. */
+struct port_bare_run {
+    const struct port_bare_board *board;
+    struct port port;
+    struct port_bare_entropy entropy;
+    struct crypto_trust trust;
+    struct dps_device device;
+    struct port_drive drive;
+    uint64_t date, date_ms; /* the last Date header, and when that was on the board's clock */
+    bool asked_tpm;         /* who was asked last: the TPM or the network */
+    bool registered;        /* in this boot */
+    unsigned tpm_commands, http_requests, connections;
+    uint64_t tpm_ms;
+};
+
+/* One boot: with a record, a hub token and a telemetry message (step 10); without one, or if the TPM or the hub does
+ * not know that key any more, the registration (steps 1 to 9) before it. Tells on the console what it does and why it
+ * fails. Returns: 0; otherwise an exit status as the programs have it: 1 refused by the other side, 2 wrongly
+ * configured, 3 TPM, 4 network or TLS, 5 storage. What to do then is the board's choice: usually wait a while and
+ * reset. */
+int port_bare_run(struct port_bare_run *run, const struct port_bare_board *board);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/bare/bare.h"
+#include "tpm/wire.h"
+#include <string.h>
+
+#define HEAD_SIZE 5
+/* Between two bytes of one message, and what the modem may take beyond a time that it was given. */
+#define BYTE_TIMEOUT_MS 1000
+/* The device does not leave a question open for longer, however patient the caller is. */
+#define WAIT_MAX_MS 10000
+
+enum { CONNECT = 'C', WRITE = 'W', READ = 'R', CLOSE = 'X' };
+enum { DONE = 0, NO_CONNECTION = 1, TIMED_OUT = 2 };
+
+/* The parameters of a question, and the bytes behind them. */
+static int ask(struct port_bare_modem *modem, uint8_t operation, struct span parameters, struct span bytes)
+{
+    uint8_t head[HEAD_SIZE];
+    struct tpm2_writer w = tpm2_writer_over(head, sizeof head);
+    const struct span parts[] = {{head, sizeof head}, parameters, bytes};
+    tpm2_write_u8(&w, PORT_BARE_MODEM_MARK);
+    tpm2_write_u8(&w, ++modem->sequence);
+    tpm2_write_u8(&w, operation);
+    tpm2_write_u16(&w, (uint16_t)(parameters.len + bytes.len));
+    port_bare_drain(&modem->uart);
+    int error = w.error;
+    for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++) {
+        error = port_bare_send(&modem->uart, modem->clock, parts[i], BYTE_TIMEOUT_MS);
+    }
+    return error;
+}
+
+static int receive(struct port_bare_modem *modem, uint8_t *out, size_t len)
+{
+    return port_bare_receive(&modem->uart, modem->clock, out, len, BYTE_TIMEOUT_MS);
+}
+
+/* The answer to an earlier question: it came after the device had given up waiting for it. */
+static int skip(struct port_bare_modem *modem, size_t len)
+{
+    int error = 0;
+    for (uint8_t byte; error == 0 && len > 0; len--) {
+        error = receive(modem, &byte, 1);
+    }
+    return error;
+}
+
+/* Receive the answer to the last question, which may take timeout_ms until it begins.
+ * Returns: 0 and *len; DPS_E_STREAM, DPS_E_TIMEOUT as the modem says; DPS_E_TIMEOUT if there is no modem. */
+static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, size_t *len,
+                  uint32_t timeout_ms)
+{
+    const struct port_clock *clock = modem->clock;
+    const uint64_t begin = clock->monotonic_ms(clock->context);
+    *len = 0;
+    while (clock->monotonic_ms(clock->context) - begin <= timeout_ms) {
+        uint8_t head[HEAD_SIZE];
+        int error = port_bare_receive(&modem->uart, clock, head, 1, timeout_ms);
+        if (error == 0 && head[0] != PORT_BARE_MODEM_MARK) {
+            continue;
+        }
+        if (error == 0) {
+            error = receive(modem, head + 1, sizeof head - 1);
+        }
+        if (error != 0) {
+            return error;
+        }
+        const uint8_t status = head[2];
+        const size_t size = (size_t)(head[3] << 8 | head[4]);
+        if (head[1] != modem->sequence) {
+            error = skip(modem, size);
+            if (error != 0) {
+                return error;
+            }
+            continue;
+        }
+        if (size > capacity) {
+            return DPS_E_STREAM;
+        }
+        error = receive(modem, out, size);
+        *len = error == 0 ? size : 0;
+        if (error == 0 && status != DONE) {
+            error = status == TIMED_OUT ? DPS_E_TIMEOUT : DPS_E_STREAM;
+        }
+        return error;
+    }
+    return DPS_E_TIMEOUT;
+}
+
+static int modem_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
+{
+    struct port_bare_modem *modem = context;
+    uint8_t parameters[6];
+    size_t len;
+    struct tpm2_writer w = tpm2_writer_over(parameters, sizeof parameters);
+    tpm2_write_u32(&w, timeout_ms);
+    tpm2_write_u16(&w, port);
+    const int error = ask(modem, CONNECT, tpm2_written(&w), span_of_text(host));
+    return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + BYTE_TIMEOUT_MS);
+}
+
+static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
+{
+    struct port_bare_modem *modem = context;
+    uint8_t parameters[6];
+    size_t len = 0;
+    struct tpm2_writer w = tpm2_writer_over(parameters, sizeof parameters);
+    const uint32_t wait_ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
+    capacity = capacity < PORT_BARE_MODEM_MAX ? capacity : PORT_BARE_MODEM_MAX;
+    tpm2_write_u32(&w, wait_ms);
+    tpm2_write_u16(&w, (uint16_t)capacity);
+    int error = ask(modem, READ, tpm2_written(&w), span_of(NULL, 0));
+    if (error == 0) {
+        error = answer(modem, out, capacity, &len, wait_ms + BYTE_TIMEOUT_MS);
+    }
+    return error != 0 ? error : (int)len;
+}
+
+static int modem_write(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms)
+{
+    struct port_bare_modem *modem = context;
+    size_t answer_len;
+    len = len < PORT_BARE_MODEM_MAX ? len : PORT_BARE_MODEM_MAX;
+    int error = ask(modem, WRITE, span_of(NULL, 0), span_of(bytes, len));
+    if (error == 0) {
+        error = answer(modem, NULL, 0, &answer_len, timeout_ms);
+    }
+    return error != 0 ? error : (int)len;
+}
+
+static void modem_close(void *context)
+{
+    struct port_bare_modem *modem = context;
+    size_t len;
+    if (ask(modem, CLOSE, span_of(NULL, 0), span_of(NULL, 0)) == 0) {
+        (void)answer(modem, NULL, 0, &len, BYTE_TIMEOUT_MS);
+    }
+}
+
+struct port_stream port_bare_modem(struct port_bare_modem *context)
+{
+    return (struct port_stream){.context = context,
+                                .connect = modem_connect,
+                                .read = modem_read,
+                                .write = modem_write,
+                                .close = modem_close};
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/bare/narrate.h"
+
+enum { STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_TPM = 3, STATUS_NETWORK = 4, STATUS_STORAGE = 5 };
+
+static void text(const struct port_bare_run *run, const char *words)
+{
+    port_bare_text(&run->board->console, words);
+}
+
+static void number(const struct port_bare_run *run, uint64_t value)
+{
+    port_bare_number(&run->board->console, value);
+}
+
+void port_bare_narrate_begin(const struct port_bare_run *run)
+{
+    text(run, "\ntpm-dps on ");
+    text(run, run->board->name);
+    text(run, ": scope ");
+    text(run, run->board->config.id_scope);
+    text(run, " at ");
+    text(run, run->board->config.service_host);
+    text(run, "\n");
+}
+
+void port_bare_narrate_step(const struct port_bare_run *run, unsigned step, const char *what)
+{
+    text(run, step < 10 ? "Step  " : "Step ");
+    number(run, step);
+    text(run, run->asked_tpm ? "  TPM: " : "  network: ");
+    text(run, what);
+    text(run, "\n");
+}
+
+void port_bare_narrate_registered(const struct port_bare_run *run)
+{
+    text(run, "Registered ");
+    text(run, run->device.registration_id);
+    text(run, ": assigned to ");
+    text(run, run->device.assigned_hub);
+    text(run, " as ");
+    text(run, run->device.device_id);
+    text(run, "\n");
+}
+
+void port_bare_narrate_record(const struct port_bare_run *run, int error)
+{
+    switch (error) {
+    case DPS_E_NOT_FOUND:
+        text(run, "No record: this device registers.\n");
+        break;
+    case DPS_E_TPM_RC:
+        text(run, "The TPM does not load the kept hub key (");
+        port_bare_hex(&run->board->console, run->device.rc);
+        text(run, "): it was cleared, or is another one. This device registers again.\n");
+        break;
+    case DPS_E_HTTP:
+        text(run, "The hub does not accept the kept key (HTTP ");
+        number(run, run->device.http_status);
+        text(run, "). This device registers again.\n");
+        break;
+    default:
+        text(run, "The record is damaged. This device registers again.\n");
+        break;
+    }
+}
+
+void port_bare_narrate_wait(const struct port_bare_run *run, uint32_t ms)
+{
+    text(run, "Again in ");
+    number(run, ms);
+    text(run, " ms.\n");
+}
+
+void port_bare_narrate_end(const struct port_bare_run *run)
+{
+    text(run, "Done: ");
+    text(run, run->device.assigned_hub);
+    text(run, " accepted the message; ");
+    number(run, run->tpm_commands);
+    text(run, " TPM commands in ");
+    number(run, run->tpm_ms);
+    text(run, " ms, ");
+    number(run, run->http_requests);
+    text(run, " requests, ");
+    number(run, run->connections);
+    text(run, " connections, stack ");
+    number(run, port_bare_stack_used(run->board->stack_bottom, run->board->stack_top));
+    text(run, " of ");
+    number(run, (uint64_t)(run->board->stack_top - run->board->stack_bottom));
+    text(run, " bytes.\n");
+}
+
+int port_bare_narrate_trust(const struct port_bare_run *run)
+{
+    text(run, "Error: this image holds no usable trust anchor. Build it with a PEM certificate.\n");
+    return STATUS_USAGE;
+}
+
+/* The peer's own words. */
+static int refused(const struct port_bare_run *run)
+{
+    text(run, "refused with HTTP ");
+    number(run, run->device.http_status);
+    text(run, ", error ");
+    number(run, run->device.service_error);
+    text(run, ": ");
+    port_bare_bytes(&run->board->console, span_of(run->device.message, run->device.message_len));
+    return STATUS_REFUSED;
+}
+
+static int explain(const struct port_bare_run *run, int error)
+{
+    switch (error) {
+    case DPS_E_HTTP:
+    case DPS_E_REFUSED:
+        return refused(run);
+    case DPS_E_TLS:
+        text(run, crypto_tls_error_text(run->drive.tls_error));
+        text(run, "\n  Nothing was sent. Is this the right service, and the right trust anchor?");
+        return STATUS_NETWORK;
+    case DPS_E_STREAM:
+        text(run, "no connection, or it broke off.");
+        return STATUS_NETWORK;
+    case DPS_E_CLOCK:
+        text(run, "the answer had no Date header, and this board has no clock.");
+        return STATUS_NETWORK;
+    case DPS_E_TIMEOUT:
+        text(run, run->asked_tpm ? "the TPM does not answer." : "the network does not answer.");
+        return run->asked_tpm ? STATUS_TPM : STATUS_NETWORK;
+    case DPS_E_TPM_RC:
+        text(run, "the TPM answered ");
+        port_bare_hex(&run->board->console, run->device.rc);
+        text(run, ".");
+        return STATUS_TPM;
+    case DPS_E_ENTROPY:
+    case DPS_E_TPM_TRANSPORT:
+        text(run, "the TPM does not answer as it should.");
+        return STATUS_TPM;
+    case DPS_E_FILE:
+    case DPS_E_STATE:
+    case DPS_E_NOT_FOUND:
+        text(run, "the record cannot be kept or read: is the flash in order?");
+        return STATUS_STORAGE;
+    case DPS_E_USAGE:
+        text(run, "this image was built with a wrong configuration.");
+        return STATUS_USAGE;
+    default:
+        text(run, "an answer that is not understood (");
+        number(run, (uint64_t)-error);
+        text(run, ").");
+        return run->asked_tpm ? STATUS_TPM : STATUS_NETWORK;
+    }
+}
+
+int port_bare_narrate_error(const struct port_bare_run *run, int error)
+{
+    text(run, "Error");
+    if (run->device.flow != NULL) {
+        text(run, " at step ");
+        number(run, dps_device_step(&run->device));
+        text(run, " (");
+        text(run, dps_device_what(&run->device));
+        text(run, ")");
+    }
+    text(run, ": ");
+    const int status = explain(run, error);
+    text(run, "\n");
+    return status;
+}

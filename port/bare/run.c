@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* One boot of a board: what it does in which order, and when it tries again. What it says stands in narrate.c. */
+#include "port/bare/narrate.h"
+#include "tpm/rc.h"
+
+#define WAIT_FIRST_MS 1000
+#define WAIT_DOUBLINGS 6
+
+static void traced(void *context, unsigned step, enum port_trace_kind kind, const char *what,
+                   struct span bytes)
+{
+    struct port_bare_run *run = context;
+    (void)bytes;
+    /* What goes into the TPM or out to the network. Not told: random bytes, start-up and tidying up. */
+    if (kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_HTTP_REQUEST) {
+        run->asked_tpm = kind == PORT_TRACE_TPM_COMMAND;
+        if (step != 0 && !run->device.closing) {
+            port_bare_narrate_step(run, step, what);
+        }
+    }
+}
+
+/* The board's clock, or else the last Date that was heard and the milliseconds since then. */
+static uint64_t unix_seconds(void *context)
+{
+    const struct port_bare_run *run = context;
+    const struct port_clock *clock = &run->board->clock;
+    const uint64_t now = clock->unix_seconds(clock->context);
+    if (now != 0 || run->date == 0) {
+        return now;
+    }
+    return run->date + (clock->monotonic_ms(clock->context) - run->date_ms) / 1000;
+}
+
+static uint64_t monotonic_ms(void *context)
+{
+    const struct port_bare_run *run = context;
+    return run->board->clock.monotonic_ms(run->board->clock.context);
+}
+
+static int sleep_ms(void *context, uint32_t ms)
+{
+    const struct port_bare_run *run = context;
+    return run->board->clock.sleep_ms(run->board->clock.context, ms);
+}
+
+static void set_up(struct port_bare_run *run, const struct port_bare_board *board)
+{
+    crypto_wipe(run, sizeof *run);
+    run->board = board;
+    run->port.tpm = board->tpm;
+    run->port.stream = board->stream;
+    run->port.storage = board->storage;
+    run->port.clock = (struct port_clock){run, unix_seconds, monotonic_ms, sleep_ms};
+    run->port.trace = (struct port_trace){run, traced};
+    run->port.entropy = port_bare_entropy(&run->entropy, &run->port, board->personality);
+}
+
+/* Run the flow that has begun, and keep what it teaches. */
+static int drive(struct port_bare_run *run, int begun)
+{
+    int error = begun;
+    if (error == 0) {
+        error = port_drive(&run->drive, &run->port, &run->trust, &run->device);
+        run->tpm_commands += run->device.tpm_commands;
+        run->http_requests += run->device.http_requests;
+        run->connections += run->device.connections;
+        run->tpm_ms += run->drive.tpm_ms;
+    }
+    if (run->device.server_date != 0) {
+        run->date = run->device.server_date;
+        run->date_ms = monotonic_ms(run);
+    }
+    return error;
+}
+
+static int register_device(struct port_bare_run *run)
+{
+    uint8_t nonce[32];
+    int error = run->port.entropy.fill(run->port.entropy.context, nonce, sizeof nonce);
+    if (error == 0) {
+        error = drive(run, dps_device_register(&run->device, &run->board->config, nonce));
+    }
+    if (error == 0) {
+        run->registered = true;
+        port_bare_narrate_registered(run);
+    }
+    return error;
+}
+
+/* With the kept record. TLS is not in use yet, so its buffer holds the record meanwhile. */
+static int send_message(struct port_bare_run *run)
+{
+    uint8_t nonce[32];
+    size_t len;
+    const struct port_storage *storage = &run->port.storage;
+    int error = storage->load(storage->context, run->drive.io, sizeof run->drive.io, &len);
+    if (error == 0) {
+        error = run->port.entropy.fill(run->port.entropy.context, nonce, sizeof nonce);
+    }
+    if (error == 0) {
+        error = drive(run,
+                      dps_device_send(&run->device, &run->board->config, nonce, span_of(run->drive.io, len)));
+    }
+    return error;
+}
+
+/* The record is of no use any more: the TPM does not load its key (it has been cleared, or is another one), or the
+ * hub does not know it. A registration makes a new one. */
+static bool record_is_dead(const struct port_bare_run *run, int error)
+{
+    const uint16_t status = run->device.http_status;
+    switch (error) {
+    case DPS_E_NOT_FOUND:
+    case DPS_E_STATE:
+        return true;
+    case DPS_E_TPM_RC:
+        return !tpm2_rc_decode(run->device.rc).retry;
+    case DPS_E_HTTP:
+        return status == 401 || status == 403 || status == 404;
+    default:
+        return false;
+    }
+}
+
+static int boot(struct port_bare_run *run)
+{
+    int error = send_message(run);
+    if (record_is_dead(run, error) && !run->registered) {
+        port_bare_narrate_record(run, error);
+        error = register_device(run);
+        if (error == 0) {
+            error = send_message(run);
+        }
+    }
+    return error;
+}
+
+/* Nothing that this device does can help; but the same may well succeed later. */
+static bool passes(const struct port_bare_run *run, int error)
+{
+    const uint16_t status = run->device.http_status;
+    switch (error) {
+    case DPS_E_STREAM:
+    case DPS_E_TIMEOUT:
+    case DPS_E_TPM_TRANSPORT:
+    case DPS_E_ENTROPY:
+    case DPS_E_CLOCK:
+        return true;
+    case DPS_E_TPM_RC:
+        return tpm2_rc_decode(run->device.rc).retry;
+    case DPS_E_HTTP:
+        return status == 429 || status >= 500;
+    default:
+        return false;
+    }
+}
+
+/* Longer and longer, and not in step with the other boards that the same event has struck. */
+static void back_off(struct port_bare_run *run, unsigned attempt)
+{
+    uint8_t jitter[2];
+    crypto_drbg_generate(&run->entropy.drbg, jitter, sizeof jitter);
+    const uint32_t base = (uint32_t)WAIT_FIRST_MS << (attempt < WAIT_DOUBLINGS ? attempt : WAIT_DOUBLINGS);
+    const uint32_t ms = base + base / 256 * jitter[0] / 2;
+    port_bare_narrate_wait(run, ms);
+    (void)sleep_ms(run, ms);
+}
+
+int port_bare_run(struct port_bare_run *run, const struct port_bare_board *board)
+{
+    set_up(run, board);
+    port_bare_narrate_begin(run);
+    int error = crypto_trust_load(&run->trust, board->trust_pem);
+    if (error != 0) {
+        return port_bare_narrate_trust(run);
+    }
+    int status = 0;
+    for (unsigned attempt = 0;; attempt++) {
+        error = port_bare_tpm_startup(&run->port, &run->device.rc);
+        if (error == 0) {
+            error = boot(run);
+        }
+        if (error == 0) {
+            port_bare_narrate_end(run);
+            break;
+        }
+        status = port_bare_narrate_error(run, error);
+        if (!passes(run, error) || attempt + 1 == PORT_BARE_ATTEMPTS) {
+            break;
+        }
+        back_off(run, attempt);
+    }
+    dps_device_wipe(&run->device);
+    crypto_wipe(run->drive.io, sizeof run->drive.io);
+    crypto_wipe(&run->entropy.drbg, sizeof run->entropy.drbg);
+    return error == 0 ? 0 : status;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* A device on this board: console on the first serial line, modem on the second, TPM in memory, record in flash. */
+#include "port/bare/image.h"
+#include "port/virt-a15/board.h"
+#include "tpm/wire.h"
+
+#define STATUS_TPM 3 /* as port_bare_run has it */
+
+static struct port_bare_run run;
+static struct port_tis tis;
+static struct port_tis_mmio tis_registers;
+static struct port_bare_modem modem;
+static struct port_bare_flash flash;
+static struct port_bare_storage storage;
+static struct port_clock timer;
+
+int virt_a15_main(void)
+{
+    const uint64_t personality = virt_a15_counter();
+    const struct port_bare_uart console = virt_a15_uart(0);
+    struct port_tpm tpm;
+    const int error = virt_a15_tpm(&tis, &tis_registers, &tpm);
+    if (error != 0) {
+        port_bare_text(&console, error == DPS_E_NOT_PROVIDED ? "The TPM has another interface than FIFO.\n"
+                                                             : "There is no TPM.\n");
+        return STATUS_TPM;
+    }
+    timer = virt_a15_clock();
+    flash = virt_a15_flash();
+    modem = (struct port_bare_modem){virt_a15_uart(1), &timer, (uint8_t)personality};
+    storage.flash = &flash;
+    const struct port_bare_board board = {
+        .name = "QEMU virt (Cortex-A15)",
+        .console = console,
+        .tpm = tpm,
+        .stream = port_bare_modem(&modem),
+        .clock = timer,
+        .storage = port_bare_storage(&storage),
+        .personality = span_of(&personality, sizeof personality),
+        .config = {.service_host = port_bare_image.service_host,
+                   .service_port = port_bare_image.service_port,
+                   .hub_port = port_bare_image.hub_port,
+                   .id_scope = port_bare_image.id_scope,
+                   .registration_id = port_bare_image.registration_id,
+                   .data = span_of_text(port_bare_image.message)},
+        .trust_pem = span_of_text(port_bare_image.trust_pem),
+        .stack_bottom = virt_a15_stack_bottom,
+        .stack_top = virt_a15_stack_top,
+    };
+    return port_bare_run(&run, &board);
+}

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+# Images for boards without an operating system, and their tests in QEMU. A board's own file (port/BOARD/BOARD.mk) adds
+# it to FIRMWARE_BOARDS and sets, with _BOARD behind the name: FIRMWARE_CPU (a NAME of bearssl.mk), FIRMWARE_CFLAGS,
+# FIRMWARE_SRC and FIRMWARE_LD.
+FIRMWARE = $(BUILD)/firmware
+FIRMWARE_CC = arm-none-eabi-gcc
+FIRMWARE_OPTIONS = -DDPS_WITH_SERVICE=0 -DCRYPTO_TRUST_ANCHORS_MAX=2 \
+                   -DPORT_TPM_TIMEOUT_MS=30000 -DPORT_NET_TIMEOUT_MS=15000
+FIRMWARE_ALL_CFLAGS = -std=c11 $(WARN) -Os -g -ffunction-sections -fdata-sections -ffreestanding -fbuiltin \
+                      -isystem port/bare/libc -isystem $(BEARSSL_INC) -I. $(FIRMWARE_OPTIONS)
+FIRMWARE_SRC = $(filter-out tpm/explain% tpm/rc_text.c,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \
+               port/bare/libc/memory.c
+
+# What the images are for. The names are looked up by whatever the modem is.
+FIRMWARE_SERVICE_HOST = dps.example
+FIRMWARE_SERVICE_PORT = 443
+FIRMWARE_HUB_PORT = 443
+FIRMWARE_SCOPE = 0ne00000A0A
+FIRMWARE_ID =
+FIRMWARE_MESSAGE = {"hello":"from a board"}
+FIRMWARE_CA = $(FIRMWARE)/ca.pem
+#: Variables: FIRMWARE_SERVICE_HOST, _SERVICE_PORT, _HUB_PORT, _SCOPE, _ID, _MESSAGE, _CA (PEM): what images are for.
+
+#: make firmware         images for the boards, into build/firmware/ (arm-none-eabi-gcc)
+.PHONY: firmware firmware-images
+firmware:
+	@DEPS=$(DEPS) tests/setup.sh firmware
+	@$(MAKE) --no-print-directory firmware-images
+firmware-images: $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.elf) $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.bin)
+	@arm-none-eabi-size $(filter %.elf,$^)
+
+# Without FIRMWARE_CA: a CA of our own, for the tests.
+$(FIRMWARE)/ca.pem:
+	@mkdir -p $(@D)
+	$(Q)openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj '/CN=firmware test CA' \
+	    -keyout $(FIRMWARE)/ca.key -out $@ 2>/dev/null
+
+# Written anew only if it changes.
+export FIRMWARE_SERVICE_HOST FIRMWARE_SERVICE_PORT FIRMWARE_HUB_PORT FIRMWARE_SCOPE FIRMWARE_ID FIRMWARE_MESSAGE
+.PHONY: FORCE
+$(FIRMWARE)/image.c: tests/firmware/image.sh $(FIRMWARE_CA) FORCE
+	@tests/firmware/image.sh $(FIRMWARE_CA) >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+define firmware_board
+$(FIRMWARE)/$(1)/%.o: %.c $(BEARSSL_INC)/bearssl.h
+	@mkdir -p $$(@D)
+	$$(SAY) CC "$$< for $(1)"
+	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+$(FIRMWARE)/$(1)/image.o: $(FIRMWARE)/image.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -c -o $$@ $$<
+# Or gcc would make memcpy of the loop in memcpy.
+$(FIRMWARE)/$(1)/port/bare/libc/memory.o: FIRMWARE_ALL_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
+$(FIRMWARE)/$(1).elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,$$(FIRMWARE_SRC) $$(FIRMWARE_SRC_$(1))) \
+    $(FIRMWARE)/$(1)/image.o $$(BEARSSL)/$$(FIRMWARE_CPU_$(1))/libbearssl.a
+	$$(SAY) LD $$@
+	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings,-Map=$$@.map \
+	    -o $$@ -T $$^ -lgcc
+endef
+$(foreach board,$(FIRMWARE_BOARDS),$(eval $(call firmware_board,$(board))))
+
+# The processor's refusals.
+FAULTS_OBJ = $(patsubst %.c,$(FIRMWARE)/lm3s6965evb/%.o,port/bare/serial.c port/bare/libc/memory.c tests/firmware/faults.c \
+             $(filter-out %/main.c %/sd.c,$(FIRMWARE_SRC_lm3s6965evb)))
+$(FIRMWARE)/lm3s6965evb-faults.elf: $(FIRMWARE_LD_lm3s6965evb) $(FAULTS_OBJ)
+	$(SAY) LD $@
+	$(Q)$(FIRMWARE_CC) $(FIRMWARE_CFLAGS_lm3s6965evb) -nostdlib -Wl,--gc-sections,--fatal-warnings -o $@ -T $^ -lgcc
+
+#: make check-firmware   each image in QEMU: registers, reboots, wrong certificates, power cuts, a cleared TPM
+CHECK_MORE += check-firmware
+.PHONY: check-firmware
+check-firmware:
+	@DEPS=$(DEPS) tests/setup.sh build check firmware
+	@$(MAKE) --no-print-directory all firmware-images $(FIRMWARE)/lm3s6965evb-faults.elf \
+	    $(FIRMWARE)/virt-a15-faults.elf
+	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/run.sh $(wildcard tests/firmware/*_test.sh)
+
+$(FIRMWARE)/%.bin: $(FIRMWARE)/%.elf
+	$(Q)arm-none-eabi-objcopy -O binary $< $@
+
+-include $(shell find $(FIRMWARE) -name '*.d' 2>/dev/null)

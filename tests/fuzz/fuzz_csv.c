@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* One line of comma-separated values: what was read, written and read again is the same. */
+#include "port/posix/csv.h"
+#include "tests/fuzz/fuzz.h"
+#include <string.h>
+
+static void check_again(const struct posix_csv *record)
+{
+    char *line = NULL;
+    size_t len = 0;
+    struct posix_csv again;
+    const char *why = NULL;
+    FILE *out = open_memstream(&line, &len);
+    HOLDS(out != NULL);
+    for (size_t i = 0; i < record->count; i++) {
+        if (i > 0)
+            fputc(',', out);
+        posix_csv_write(out, record->fields[i]);
+    }
+    HOLDS(fclose(out) == 0);
+    HOLDS(posix_csv_read((uint8_t *)line, len, &again, &why) == 0 && again.count == record->count);
+    for (size_t i = 0; i < record->count; i++)
+        HOLDS(span_equal(again.fields[i], record->fields[i]));
+    free(line);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct posix_csv record;
+    const char *why = NULL;
+    uint8_t *line = fuzz_copy(span_of(data, size));
+    const int error = posix_csv_read(line, size, &record, &why);
+    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_LIMIT);
+    HOLDS(error == 0 ? record.count > 0 && record.count <= POSIX_CSV_FIELDS_MAX : why != NULL && why[0] != 0);
+    for (size_t i = 0; error == 0 && i < record.count; i++)
+        HOLDS(fuzz_views(record.fields[i], span_of(line, size)));
+    if (error == 0)
+        check_again(&record);
+    free(line);
+    return 0;
+}

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""What size.py and stack.py share: the objects for a Cortex-M3, and the tables in port/PORTING.md."""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+CC = "arm-none-eabi-gcc"
+# The figures are this compiler's and mean nothing with another one: Debian 12's.
+COMPILER = "12.2.1"
+CFLAGS = ["-std=c11", "-Os", "-mcpu=cortex-m3", "-mthumb", "-ffunction-sections", "-fdata-sections"]
+# No C library's headers are needed; -fbuiltin, since every firmware has memcpy and its like all the same.
+CFLAGS += ["-ffreestanding", "-fbuiltin", "-fstack-usage", "-fcallgraph-info=su"]
+CFLAGS += ["-I.", "-isystem", "port/bare/libc", "-isystem", "/usr/include/bearssl"]
+PORTING = pathlib.Path("port/PORTING.md")
+
+# A figure may differ by this much before its table counts as untrue: a tiny edit shall not force an update.
+TOLERANCE_BYTES = 16
+TOLERANCE_PART = 0.01
+
+
+def run(*command):
+    """Standard output of a command that must succeed."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(str(word) for word in command[:1])} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def require_compiler():
+    try:
+        version = run(CC, "-dumpfullversion").strip()
+    except FileNotFoundError:
+        sys.exit(f"{CC} is missing: tests/setup.sh check installs it (Debian's gcc-arm-none-eabi)")
+    if version != COMPILER:
+        sys.exit(f"{CC} is version {version}; the tables are those of Debian 12's {COMPILER}")
+
+
+def core_sources():
+    """Everything that a board could link: the core, and the blocking loop."""
+    paths = [p for d in ("crypto", "tpm", "dps") for p in pathlib.Path(d).glob("*.c")]
+    return sorted(paths) + [pathlib.Path("port/drive.c")]
+
+
+def compile_objects(directory, sources, options=()):
+    """Objects (with their .ci call graphs beside them) in a directory of their own: source -> object."""
+    objects = {source: directory / source.with_suffix(".o") for source in sources}
+
+    def compile_one(source):
+        objects[source].parent.mkdir(parents=True, exist_ok=True)
+        run(CC, *CFLAGS, *options, "-c", source, "-o", objects[source])
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_one, sources))
+    return objects
+
+
+def prototypes(header):
+    """The functions that a header offers, in its order; static inline ones are part of their callers."""
+    text = re.sub(r"/\*.*?\*/", "", pathlib.Path(header).read_text(encoding="utf-8"), flags=re.S)
+    return re.findall(r"^(?!typedef|static|#)[A-Za-z_][\w ]*?[\s*]+(\w+)\(", text, flags=re.M)
+
+
+# ---- The tables in port/PORTING.md ----
+
+
+def section(name):
+    """What stands between <!-- name --> and <!-- /name -->."""
+    text = PORTING.read_text(encoding="utf-8")
+    match = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, flags=re.S)
+    if not match:
+        sys.exit(f"{PORTING}: there is no <!-- {name} --> ... <!-- /{name} -->")
+    return match.group(1)
+
+
+def replace_section(name, content):
+    text = PORTING.read_text(encoding="utf-8")
+    old = section(name)
+    PORTING.write_text(text.replace(f"<!-- {name} -->\n{old}<!-- /{name} -->",
+                                    f"<!-- {name} -->\n{content}<!-- /{name} -->"), encoding="utf-8")
+
+
+NUMBER = re.compile(r"\d+")
+
+
+def with_boards_not_built(name, content):
+    """What a board needs is known after `make firmware` and its test; where these were not run, its row stays."""
+    def board(line):
+        return line.split("|")[1].strip()
+
+    lines = content.splitlines()
+    known = {board(line) for line in lines if line.startswith("| image ")}
+    kept = [line for line in section(name).splitlines() if line.startswith("| image ") and board(line) not in known]
+    for i, line in enumerate(lines):
+        if line.startswith("| board "):
+            rows = [row for row in lines[i + 2:] if row.startswith("| image ")] + kept
+            lines[i + 2:i + 2 + len(rows) - len(kept)] = sorted(rows)
+            break
+    return "\n".join(lines) + "\n"
+
+
+def differences(name, content):
+    """The lines of a section that are no longer true. True is: equal but for numbers within the tolerance."""
+    stands, true = section(name).splitlines(), content.splitlines()
+    for i in range(max(len(stands), len(true))):
+        old = stands[i] if i < len(stands) else ""
+        new = true[i] if i < len(true) else ""
+        same_text = NUMBER.sub("#", old) == NUMBER.sub("#", new)
+        if not same_text or any(abs(a - b) > max(TOLERANCE_BYTES, TOLERANCE_PART * b)
+                                for a, b in zip(map(int, NUMBER.findall(old)), map(int, NUMBER.findall(new)))):
+            yield f"{PORTING} says: {old}"
+            yield f"measured:        {new}"
+
+
+def finish(name, content, argv):
+    """Print, update or check a section, as the command line says. Returns the exit code."""
+    content = with_boards_not_built(name, content)
+    if "--update" in argv:
+        replace_section(name, content)
+    elif "--check" in argv:
+        wrong = list(differences(name, content))
+        print(f"{'not ok' if wrong else 'ok'} - the {name} tables of {PORTING} are true")
+        for line in wrong:
+            print(f"# {line}")
+        if wrong:
+            print("# if that is meant: make size-update")
+        return 1 if wrong else 0
+    else:
+        print(content, end="")
+    return 0

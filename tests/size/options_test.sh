@@ -1,0 +1,115 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Every option of crypto/limits.h switched, and every contradiction refused. Usage: tests/size/options_test.sh BUILD
+# What an option changes is compiled anew; all the rest comes from the libraries in BUILD, so `make all tests` first.
+set -u
+build=${1:-build}
+out=$build/options
+rm -rf "$out"
+mkdir -p "$out"
+failed=0
+count=0
+
+report() { # status, name, file with details
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $count - $2"
+    else
+        echo "not ok $count - $2"
+        failed=1
+        [ -z "${3:-}" ] || head -30 "$3" | sed 's/^/# /'
+    fi
+}
+
+# ---- Each option: it compiles, and what remains works --------------------------------------------------------------
+
+changed='crypto/tls.c crypto/tls_pem.c dps/device.c dps/engine.c dps/ownership.c dps/record.c dps/http.c dps/json.c
+         tests/port/flow.c tests/size/test_options.c'
+warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
+
+build_and_run() { # directory of its own, options
+    dir=$1
+    shift
+    mkdir -p "$dir"
+    # shellcheck disable=SC2086 # lists of options and files
+    (
+        set -e
+        for file in $changed; do
+            ${CC:-cc} -std=c11 -O0 -I. -D_GNU_SOURCE $warnings -ffunction-sections "$@" -c "$file" \
+                -o "$dir/$(basename "$file" .c).o"
+        done
+        # In an archive: taken by those that have what it needs.
+        ar rc "$dir/flow.a" "$dir/flow.o" && rm "$dir/flow.o"
+        ${CC:-cc} -Wl,--gc-sections -o "$dir/test" "$dir"/*.o "$dir/flow.a" "$build/obj/tests/unit/test.o" \
+            "$build/obj/tests/port/support.o" \
+            "$build/obj/tests/vectors/tls_pem.o" "$build/libtpmdps-posix.a" "$build/libtpmdps.a" \
+            -lbearssl -ltpms -lsqlite3
+        cd "$dir" && ./test
+    ) >"$dir/log" 2>"$dir/errors"
+    status=$?
+    cat "$dir/log" >>"$dir/errors"
+    return $status
+}
+
+while read -r options; do
+    case $options in '' | '#'*) continue ;; esac
+    count_dir=$((count + 1))
+    # shellcheck disable=SC2086 # a list of options
+    build_and_run "$out/$count_dir" $options
+    report $? "$options" "$out/$count_dir/errors"
+done <<'END'
+-DDPS_PROFILE_SMALL_DEVICE=1
+-DDPS_PROFILE_SMALL_DEVICE=1 -DDPS_WITH_SERVICE=1
+-DCRYPTO_PROFILE_RSA_ONLY=1
+-DCRYPTO_TLS_RSA=0
+-DCRYPTO_TLS_CHACHA20=0
+-DCRYPTO_TLS_AES_GCM=0
+-DCRYPTO_PROFILE_SMALL_TLS=1
+-DCRYPTO_TLS_COMPACT=1 -DCRYPTO_TLS_EC=0
+-DCRYPTO_PROFILE_SMALL_TLS=1 -DCRYPTO_PROFILE_RSA_ONLY=1 -DCRYPTO_TLS_BUFFER_MIN=1349 -DPORT_TLS_BUFFER=1349
+-DDPS_WITH_STEP_TEXTS=0 -DDPS_TPM_BUFFER=640 -DDPS_NET_BUFFER=2048 -DDPS_JSON_DEPTH_MAX=4
+-DDPS_WITH_OWNERSHIP=0
+-DDPS_WITH_SERVICE=0
+END
+
+# ---- Each contradiction: refused, and in the words that it has -----------------------------------------------------
+
+while read -r options; do
+    case $options in '' | '#'*) continue ;; esac
+    # shellcheck disable=SC2086 # a list of options
+    ${CC:-cc} -I. $options -E -P crypto/limits.h >/dev/null 2>"$out/refusal"
+    refused=$?
+    sed -n 's/.*error: #error "\([^"]*\)".*/\1/p' "$out/refusal" | sort -u >>"$out/words"
+    [ "$refused" != 0 ] && [ "$(grep -c 'error: #error' "$out/refusal")" = 1 ]
+    report $? "refused: $options" "$out/refusal"
+done <<'END'
+-DDPS_WITH_OWNERSHIP=2
+-DCRYPTO_TLS_EC=2
+-DCRYPTO_PROFILE_SMALL_TLS=2 -DCRYPTO_TLS_CHACHA20=0 -DCRYPTO_TLS_COMPACT=0
+-DCRYPTO_TLS_RSA=0 -DCRYPTO_TLS_EC=0
+-DCRYPTO_PROFILE_RSA_ONLY=1 -DCRYPTO_TLS_EC=1
+-DCRYPTO_TLS_CHACHA20=0 -DCRYPTO_TLS_AES_GCM=0
+-DDPS_TPM_BUFFER=639
+-DDPS_TPM_BUFFER=65536
+-DDPS_NET_BUFFER=2047
+-DDPS_NET_BUFFER=65536
+-DPORT_TLS_BUFFER=16708
+-DPORT_TLS_BUFFER=836 -DCRYPTO_TLS_BUFFER_MIN=836
+-DCRYPTO_TRUST_ANCHORS_MAX=0
+-DDPS_JSON_DEPTH_MAX=33
+-DDPS_HTTP_HEAD_MAX=1023
+-DDPS_HTTP_BODY_MAX=4096
+END
+sort -u "$out/words" >"$out/seen"
+sed -n 's/^#error "\([^"]*\)".*/\1/p' crypto/limits.h | sort -u >"$out/all"
+diff "$out/all" "$out/seen" >"$out/unseen"
+report $? "every #error of crypto/limits.h was seen" "$out/unseen"
+
+# ---- Each option is in the list above ------------------------------------------------------------------------------
+
+for option in $(sed -n 's/^#ifndef \(\(DPS\|CRYPTO\)_\(WITH\|TLS\|PROFILE\)_\w*\)$/\1/p' crypto/limits.h); do
+    grep -q "^-D.*$option=" "$0"
+    report $? "$option is tried"
+done
+echo "1..$count"
+exit $failed

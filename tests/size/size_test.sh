@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The size and stack tables of port/PORTING.md say what is true. Usage: tests/size/size_test.sh BUILD
+set -u
+build=${1:-build}/size_test
+mkdir -p "$build"
+status=0
+echo "1..4"
+python3 -B tests/size/size.py "$build" --check || status=1
+python3 -B tests/size/stack.py "$build" --check || status=1
+exit $status

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""Worst-case stack of every public function of the device side on a Cortex-M3, from the compiler's call graph.
+
+Usage: tests/size/stack.py BUILD [--update | --check]     from the root of the tree
+       tests/size/stack.py BUILD --outside DIRECTORY      compare calls.txt with the .ci files of BearSSL in DIRECTORY
+
+gcc writes each function's frame and calls into a .ci file. What it cannot know stands in calls.txt: where function
+pointers lead, and what the functions need that are not compiled here. A recursion is an error; so is an indirect call
+that is not listed, a listed one that does not exist, and a function in a constant table that nothing listed calls.
+"""
+import pathlib
+import re
+import sys
+
+import measure
+
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+OUT = BUILD / "size" / "stack"
+CALLS = pathlib.Path("tests/size/calls.txt")
+INDIRECT = "__indirect_call"
+
+TARGET = 1536
+# The device side without TLS: what firmware calls, and what that calls.
+SOURCES = [p for p in measure.core_sources() if p.parent.name != "port" and not re.search("tls|explain", p.name)]
+HEADERS = ["dps/device.h", "tpm/command.h", "tpm/public.h", "tpm/session.h", "tpm/wire.h", "tpm/rc.h"]
+
+
+class Graph:
+    def __init__(self):
+        self.frame = {}     # function -> bytes
+        self.calls = {}     # function -> set of functions
+        self.indirect = {}  # function -> set of (source, line)
+        self.unbounded = []
+
+    def read(self, path):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            node = re.match(r'node: \{ title: "([^"]*)" label: "([^"]*)"', line)
+            edge = re.match(r'edge: \{ sourcename: "([^"]*)" targetname: "([^"]*)"(?: label: "([^"]*)")?', line)
+            if node:
+                size = re.search(r"\\n(\d+) bytes \((\w[\w,]*)\)", node.group(2))
+                if size:
+                    self.frame[node.group(1)] = int(size.group(1))
+                    if size.group(2) != "static":
+                        self.unbounded.append(node.group(1))
+            elif edge and edge.group(2) == INDIRECT:
+                source, number, _ = edge.group(3).split(":")
+                self.indirect.setdefault(edge.group(1), set()).add((source, int(number)))
+            elif edge:
+                self.calls.setdefault(edge.group(1), set()).add(edge.group(2))
+
+
+class Listed:
+    """calls.txt: "call FILE: TEXT OF THE LINE" and, indented, where it may lead; "outside FUNCTION BYTES"."""
+
+    def __init__(self):
+        self.targets = {}  # (file, text) -> [functions]
+        self.outside = {}  # function -> bytes, its callees included
+        last = None
+        for line in CALLS.read_text(encoding="utf-8").splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            if line.startswith("call "):
+                source, text = line[len("call "):].split(": ", 1)
+                last = self.targets.setdefault((source, text.strip()), [])
+            elif line.startswith("outside "):
+                _, name, size = line.split()
+                self.outside[name] = int(size)
+            else:
+                last.extend(line.split())
+
+
+def line_of(source, number):
+    return pathlib.Path(source).read_text(encoding="utf-8").splitlines()[number - 1].strip()
+
+
+def full_name(graph, source, name):
+    """A static function is "dps/device.c:build_load" to gcc; calls.txt writes it so only where that is needed."""
+    if name in graph.frame or f":{name}" not in "".join(graph.frame):
+        return name
+    candidates = [f for f in graph.frame if re.sub(r"(\.(isra|constprop|part)\.\d+)+$", "", f).endswith(f":{name}")]
+    return f"{source}:{name}" if f"{source}:{name}" in candidates or len(candidates) != 1 else candidates[0]
+
+
+def connect(graph, listed, roots):
+    """Make calls of the indirect calls that are reachable. Returns what is wrong with the list."""
+    used = set()
+    todo, done = list(roots), set()
+    while todo:
+        caller = todo.pop()
+        if caller in done:
+            continue
+        done.add(caller)
+        sites = graph.indirect.get(caller, ())
+        for source, number in sites:
+            key = next((k for k in listed.targets if k[0] == source and k[1] in line_of(source, number)), None)
+            if key is None:
+                yield f"{source}:{number}: an indirect call that {CALLS} does not list: {line_of(source, number)}"
+                continue
+            used.add(key)
+            graph.calls.setdefault(caller, set()).update(full_name(graph, source, t) for t in listed.targets[key])
+        todo.extend(graph.calls.get(caller, ()))
+    for source, text in set(listed.targets) - used:
+        yield f"{CALLS}: {source} has no indirect call: {text}"
+
+
+def unlisted_in_tables(graph, listed, objects):
+    """Functions whose address stands in a constant are called through it: some listed call must lead to them."""
+    reached = {full_name(graph, s, t) for (s, _), targets in listed.targets.items() for t in targets}
+    missing = set()
+    for source, target in objects.items():
+        if not re.search(r"tpm/(command|public|wire|session|rc)|dps/(device|engine|ownership)", str(source)):
+            continue
+        text = measure.run("arm-none-eabi-objdump", "-r", target)
+        symbols = dict(re.findall(r"^RELOCATION RECORDS FOR \[(\.[^\]]*)\]:\n.*\n((?:[0-9a-f]{8}.*\n)*)", text,
+                                  flags=re.M))
+        for section, records in symbols.items():
+            if not section.startswith(".rodata"):
+                continue
+            for name in re.findall(r"R_ARM_ABS32\s+(?:\.text\.)?(\w+)", records):
+                full = name if name in graph.frame else f"{source}:{name}"
+                if full in graph.frame and full not in reached:
+                    missing.add(f"{source}: {name} stands in a constant, and no call in {CALLS} leads to it")
+    return sorted(missing)
+
+
+class Worst:
+    def __init__(self, graph, listed):
+        self.graph, self.listed = graph, listed
+        self.known = {}
+        self.wrong = []
+
+    def of(self, function, path=()):
+        """(bytes, the path that needs them)"""
+        if function in path:
+            self.wrong.append(f"recursion: {' > '.join(path)} > {function}")
+            return 0, ()
+        if function not in self.known:
+            if function in self.graph.frame:
+                below = [self.of(callee, path + (function,)) for callee in sorted(self.graph.calls.get(function, ()))]
+                deepest = max(below, default=(0, ()))
+                self.known[function] = self.graph.frame[function] + deepest[0], (function,) + deepest[1]
+            elif function in self.listed.outside:
+                self.known[function] = self.listed.outside[function], (function,)
+            else:
+                self.wrong.append(f"{function} is neither compiled here nor listed in {CALLS} (outside)")
+                self.known[function] = 0, (function,)
+        return self.known[function]
+
+
+def short(function):
+    return re.sub(r"(\.(isra|constprop|part)\.\d+)+$", "", function.split(":")[-1])
+
+
+def rows(worst):
+    for header in HEADERS:
+        offered = [(worst.of(name)[0], name) for name in measure.prototypes(header)]
+        # Of the engine every function; of what stands below it the three that need most.
+        shown = offered if header == "dps/device.h" else sorted(offered, reverse=True)[:3]
+        for size, name in shown:
+            yield f"| `{name}` | {size} |"
+
+
+def boards():
+    """The watermark that a board's test has read from its console: BUILD/firmware/BOARD.stack holds the number."""
+    for path in sorted((BUILD / "firmware").glob("*.stack")):
+        yield f"| image {path.stem} | {int(path.read_text(encoding='utf-8'))} |"
+
+
+def content(worst):
+    size, path = max((worst.of(name) for name in measure.prototypes("dps/device.h")), key=lambda item: item[0])
+    spare = TARGET - size
+    frames = {**worst.listed.outside, **worst.graph.frame}
+    lines = ["Worst case on a Cortex-M3 without TLS, by the compiler's call graph; BearSSL's hash and the C library's",
+             "functions are counted, interrupts are not. Any function that moves the engine on may come to any step,",
+             "so they need much the same. Of tpm/ the three functions of each header that need most.", "",
+             f"Largest: {size} bytes; target {TARGET}: "
+             + (f"met, {spare} to spare." if spare >= 0 else f"missed by {-spare}."), "",
+             f"The way down: {', '.join(f'`{short(f)}` {frames[f]}' for f in path)}.",
+             "", "| board | deepest stack of a whole registration, TLS included |", "|---|---:|"]
+    lines += [*boards(), "", "| function | bytes |", "|---|---:|", *rows(worst)]
+    return "\n".join(lines) + "\n"
+
+
+def compare_outside(listed, directory):
+    """The bytes that calls.txt gives for BearSSL's functions, against its call graph."""
+    graph = Graph()
+    for path in sorted(directory.glob("**/*.ci")):
+        graph.read(path)
+    for error in connect_outside(graph):
+        print(f"# {error}")
+    worst = Worst(graph, listed)
+    wrong = 0
+    names = [name for name in listed.outside if name.startswith("br_")]
+    print(f"1..{len(names)}")
+    for number, name in enumerate(names, 1):
+        size, path = worst.of(name) if name in graph.frame else (-1, ())
+        good = size == listed.outside[name]
+        wrong += not good
+        print(f"{'ok' if good else 'not ok'} {number} - {name} needs {listed.outside[name]} bytes")
+        if not good:
+            print(f"# measured: {size}: {' > '.join(path)}")
+    return 1 if wrong else 0
+
+
+def connect_outside(graph):
+    """BearSSL's HMAC calls its hash through a table: here always SHA-256."""
+    for caller in graph.indirect:
+        if re.search(r"hmac", caller):
+            graph.calls.setdefault(caller, set()).update(
+                ("br_sha256_init", "br_sha224_update", "br_sha256_out", "br_sha256_state", "br_sha256_set_state"))
+    return []
+
+
+def main():
+    measure.require_compiler()
+    listed = Listed()
+    if "--outside" in sys.argv:
+        sys.exit(compare_outside(listed, pathlib.Path(sys.argv[sys.argv.index("--outside") + 1])))
+    objects = measure.compile_objects(OUT, SOURCES)
+    graph = Graph()
+    for target in objects.values():
+        graph.read(target.with_suffix(".ci"))
+    roots = [name for header in HEADERS for name in measure.prototypes(header)]
+    wrong = list(connect(graph, listed, roots)) + unlisted_in_tables(graph, listed, objects)
+    wrong += [f"{function}: a frame that depends on its input" for function in graph.unbounded]
+    worst = Worst(graph, listed)
+    text = content(worst)
+    wrong += sorted(set(worst.wrong))
+    print("\n".join(f"# {line}" for line in wrong), end="\n" if wrong else "")
+    if "--check" in sys.argv:
+        print(f"{'not ok' if wrong else 'ok'} - every call of the device side is known, and none recurses")
+    sys.exit(measure.finish("stack", text, sys.argv) or bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

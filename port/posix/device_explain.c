@@ -11,6 +11,7 @@
 #include "port/posix/device_tool.h"
 #include "port/posix/ek_forms.h"
 #include "tpm/explain.h"
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What port/posix/deploy offers fits the program: every metric that the dashboard and the alarms name exists, and the
+unit's options are real.
+
+    python3 tests/faults/deploy_test.py BUILD_DIR
+"""
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, "tests/e2e")
+from flow_test import Programs, run_tap  # noqa: E402
+from server_harness import Client, Service, check, same  # noqa: E402
+
+DEPLOY = "port/posix/deploy"
+SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+def read(name):
+    with open(os.path.join(DEPLOY, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def offered(service):
+    client = Client(socket.create_connection(("127.0.0.1", service.metrics_port), 10))
+    text = client.get("/metrics")[2].decode()
+    client.close()
+    return {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+
+
+def named(text):
+    names = set(re.findall(r"\bdps_[a-z_]+", text))
+    return {name[:-len(s)] if name.endswith(s) else name for name in names for s in SUFFIXES
+            if name.endswith(s) or not name.endswith(SUFFIXES)}
+
+
+def test_metrics():
+    """every metric of the dashboard and of the operations page exists, and the dashboard shows all of them"""
+    service = Service("--metrics", "127.0.0.1:0")
+    try:
+        exists = offered(service)
+        for panel in json.loads(read("grafana.json"))["panels"]:
+            for target in panel["targets"]:
+                same(named(target["expr"]) - exists, set(), panel["title"])
+        same(named(read("OPERATIONS.md")) - exists, set(), "OPERATIONS.md")
+        unseen = exists - named(read("grafana.json"))
+        check(unseen <= {"dps_connections_total"}, f"the dashboard does not show {unseen}")
+    finally:
+        service.stop()
+
+
+def test_options():
+    """every option that the unit and the page name is one of dps-service or dps-admin"""
+    known = set()
+    for program in ("dps-service", "dps-admin"):
+        text = subprocess.run([Programs.path(program), "--help"], capture_output=True, text=True, check=True).stdout
+        known |= set(re.findall(r"--[a-z][a-z-]+", text))
+    for name in ("dps-service.service", "OPERATIONS.md"):
+        options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(name))) - {"--system"}
+        same(options - known, set(), name)
+
+
+def test_unit():
+    """systemd would take the unit, where systemd-analyze is there to say so"""
+    unit = read("dps-service.service")
+    sections = re.findall(r"^\[(\w+)\]$", unit, re.M)
+    same(sections, ["Unit", "Service", "Install"], "sections")
+    for line in unit.splitlines():
+        check(re.match(r"^($|#|\[|\s|[A-Z][A-Za-z]+=)", line), f"not a line of a unit: {line}")
+
+
+def test_roles():
+    """the rights on the page are those that the store is tested with"""
+    with open("tests/faults/test_store_postgres.c", encoding="utf-8") as f:
+        tested = re.sub(r'"\s*"', "", f.read())
+    grants = re.findall(r"^(GRANT .*);$", read("OPERATIONS.md"), re.M)
+    same(len(grants), 3, "grants")
+    for grant in grants:
+        check(grant in tested, f"not what is tested: {grant}")
+
+
+def main():
+    with Programs.use(sys.argv[1], "deploy-test-"):
+        return run_tap([(t.__doc__, t) for t in (test_metrics, test_options, test_unit, test_roles)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The stores behind dps-service as these tests see them: what lies in them, and how they are disturbed."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, "tests/e2e")
+from flow_test import Programs  # noqa: E402
+from server_harness import check, same  # noqa: E402
+
+TABLES = ("enrollments", "registrations", "devices")
+
+
+class Sqlite:
+    """The file of a service, looked at from outside."""
+
+    name = "sqlite:dps.db"
+
+    def tables(self, service):
+        """The records of each table, as of one moment. Also: is the file whole?"""
+        return self.read(service.path("dps.db"))
+
+    def crashed(self, service):
+        """The same of a copy of what a killed service has left, so that the service itself has to recover the original."""
+        directory = Programs.directory()
+        for name in ("dps.db", "dps.db-wal"):
+            if os.path.exists(service.path(name)):
+                shutil.copy(service.path(name), directory)
+        try:
+            return self.read(os.path.join(directory, "dps.db"))
+        finally:
+            shutil.rmtree(directory)
+
+    @staticmethod
+    def read(path):
+        with contextlib.closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            same(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity_check")
+            versions = [v for t in TABLES for v, in db.execute(f"SELECT version FROM {t}")]
+            last, = db.execute("SELECT last FROM version").fetchone()
+            check(last >= max(versions, default=0) and len(set(versions)) == len(versions),
+                  "a version was given out twice")
+            return [{key: json.loads(value) for key, value in db.execute(f"SELECT key, value FROM {t}")}
+                    for t in TABLES]
+
+
+class Postgres:
+    """A PostgreSQL server of this test's own."""
+
+    def __init__(self, *settings):
+        self.dir, self.settings = os.path.join(Programs.directory(), "pg"), settings
+        os.chmod(os.path.dirname(os.path.dirname(self.dir)), 0o711)  # the server's user has to pass, see postgres.sh
+        Programs.cleanup.callback(self.end)
+        self.start()
+
+    def script(self, what, *arguments, text=None, check_status=True):
+        # Into a file and not a pipe: the server would keep the pipe open.
+        with open(os.path.join(os.path.dirname(self.dir), "said"), "w+b") as out:
+            done = subprocess.run(["tests/faults/postgres.sh", what, self.dir, *arguments], stdout=out, stderr=out,
+                                  input=text, timeout=60, check=False)
+            out.seek(0)
+            said = out.read().decode()
+        check(done.returncode == 0 or not check_status, f"postgres.sh {what}: {said}")
+        return said
+
+    def start(self):
+        self.name = "postgres:" + self.script("start", *self.settings).strip()
+
+    def stop(self, mode="fast"):
+        self.script("stop", mode)
+
+    def end(self):
+        self.go_on()
+        self.script("stop", "immediate", check_status=False)
+
+    def sql(self, text):
+        return self.script("psql", "-c", text)
+
+    def cut(self):
+        """End every connection of the services. Returns: how many there were."""
+        return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE application_name = 'dps-service'").split())
+
+    def processes(self):
+        try:
+            with open(os.path.join(self.dir, "data/postmaster.pid"), encoding="utf-8") as f:
+                first = int(f.readline())
+            with open(f"/proc/{first}/task/{first}/children", encoding="utf-8") as f:
+                return [first, *map(int, f.read().split())]
+        except (OSError, ValueError):
+            return []
+
+    def hang(self):
+        """The server accepts connections, and nothing is answered any more."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self):
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def locked(self, table):
+        """Somebody else holds a lock that everybody has to wait for."""
+        with subprocess.Popen(["tests/faults/postgres.sh", "psql", self.dir], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as other:
+            try:
+                other.stdin.write(f"BEGIN; LOCK TABLE {table}; SELECT 'held';\n")
+                other.stdin.flush()
+                same(other.stdout.readline().strip(), "held", "lock")
+                yield
+            finally:
+                other.stdin.close()
+                other.wait(20)
+
+    def tables(self, _service=None):
+        parts = ", ".join(f"(SELECT coalesce(json_object_agg(convert_from(key, 'UTF8'), value::json), '{{}}') FROM {t})"
+                          for t in TABLES)
+        return json.loads(self.sql(f"SELECT json_build_array({parts})"))
+
+    crashed = tables
+
+    def wait_idle(self):
+        """Until the server has noticed that its clients are gone: their transactions have ended."""
+        deadline = time.monotonic() + 15
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dps-service'"
+        while self.sql(query).strip() != "0":
+            check(time.monotonic() < deadline, "connections of killed services stay")
+            time.sleep(0.02)

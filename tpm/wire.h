@@ -10,12 +10,14 @@
 #include "crypto/crypto.h"
 #include <string.h>
 
-/* The small constructors are inline: as calls they would cost more than what they do. */
+/* The small constructors are inline: as calls they would cost more than what they do. They are written so that C++ can
+ * include them. */
 
 /* A span over an object, or over a string's characters, without its zero. */
 static inline struct span span_of(const void *p, size_t len)
 {
-    return (struct span){.p = p, .len = len};
+    const struct span all = {(const uint8_t *)p, len};
+    return all;
 }
 
 static inline struct span span_of_text(const char *text)
@@ -34,7 +36,8 @@ struct tpm2_reader {
 /* A reader over input, which must outlive it. */
 static inline struct tpm2_reader tpm2_reader_over(struct span input)
 {
-    return (struct tpm2_reader){.p = input.p, .left = input.len, .error = 0};
+    const struct tpm2_reader at_begin = {input.p, input.len, 0};
+    return at_begin;
 }
 uint8_t tpm2_read_u8(struct tpm2_reader *r);
 uint16_t tpm2_read_u16(struct tpm2_reader *r);
@@ -65,7 +68,8 @@ struct tpm2_writer {
 /* A writer into buffer, at its beginning. */
 static inline struct tpm2_writer tpm2_writer_over(uint8_t *buffer, size_t capacity)
 {
-    return (struct tpm2_writer){.p = buffer, .capacity = capacity, .len = 0, .error = 0};
+    const struct tpm2_writer empty = {buffer, capacity, 0, 0};
+    return empty;
 }
 void tpm2_write_u8(struct tpm2_writer *w, uint8_t value);
 void tpm2_write_u16(struct tpm2_writer *w, uint16_t value);

@@ -429,7 +429,6 @@ static void keys_null(struct conformance *c)
     register_with(c, "{\"registrationId\":\"$i\",\"tpm\":null}");
 }
 
-/* The wrong one in front and behind: a service may take the first or the last of them. */
 static void two_headers(struct conformance *c)
 {
     static const char wrong[] = "SharedAccessSignature sr=x&sig=AAAA&se=1";

@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: MIT
-# Figures. The generator and half of what is measured use libcrypto, so this builds both.
+# Figures. What is measured is built twice, with each implementation of crypto.h.
 
 SYSTEM_DIRS += tests/bench
-BENCH_BUILD = $(BUILD)/openssl
-BENCH_LOAD = $(patsubst %.c,$(BENCH_BUILD)/obj/%.o,$(wildcard tests/bench/load_*.c) tests/bench/dps-bench.c)
+BENCH_PROGRAMS = $(BUILD)/dps-bench $(BUILD)/dps-micro
+BENCH_LIBS = -lssl -lcrypto -lbearssl -ltpms -lsqlite3 -lpq -lm
 
-$(BENCH_BUILD)/dps-bench: $(BENCH_LOAD) $(BENCH_BUILD)/libtpmdps-posix.a $(BENCH_BUILD)/libtpmdps.a
+$(BUILD)/dps-bench: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,dps-bench load_link load_device)
+$(BUILD)/dps-micro: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/micro*.c)) \
+                    $(BUILD)/obj/tests/bench/load_device.o
+$(BENCH_PROGRAMS): $(PORT_LIBS)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ -lssl -lcrypto -lbearssl -ltpms -lsqlite3 -lpq -lm
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(BENCH_LIBS)
+
+.PHONY: bench-programs
+bench-programs: all $(BENCH_PROGRAMS)
+
+#: make bench            figures, one a line, in about five minutes; BENCH="PART ..." only these parts, BENCH_SECONDS=2 for
+#:                       each load, BENCH_FULL=1 also with a million enrollments (tests/bench/bench.py --help says how)
+.PHONY: bench
+bench:
+	@DEPS=$(DEPS) tests/setup.sh build bench
+	@$(MAKE) --no-print-directory bench-programs
+	@$(MAKE) --no-print-directory bench-programs BUILD=$(BUILD)/openssl CRYPTO=openssl
+	@python3 -B tests/bench/bench.py --build $(BUILD) $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) \
+	    $(if $(BENCH_FULL),--full) $(BENCH)

@@ -6,7 +6,7 @@
  *   U  in the alphabet for URLs       P  without padding       S  with a space in its middle
  *   N  with an escaped line feed there                         Z  with pad bits that are not zero
  *   O  operationId    I  registrationId    H  the hub          J  https://HOST:PORT of another origin
- *   D  the date       L  length of the body                    C  an errorCode that goes with the status
+ *   D  the date       L  length of the body   M  one more      C  an errorCode that goes with the status
  *   A  65536 letters  [ and ]  20000 of these */
 #include "dps/text.h"
 #include "tests/conformance/device.h"
@@ -93,6 +93,9 @@ static void write_placeholder(struct client_bench *b, struct tpm2_writer *w, cha
     case 'L':
         dps_write_decimal(w, body_len);
         break;
+    case 'M':
+        dps_write_decimal(w, body_len + 1);
+        break;
     case 'C':
         tpm2_write_bytes(w, span_of(status, strcspn(status, " ")));
         dps_write_text(w, "001");
@@ -142,8 +145,7 @@ static void write_chunk(struct tpm2_writer *w, enum client_framing framing, stru
     else
         write_hex(w, framing == CLIENT_CHUNKED_ODDLY ? odd[number % 3] : "%zx\r\n", data.len);
     tpm2_write_bytes(w, data);
-    if (framing != CLIENT_CHUNK_NO_LINE_END)
-        dps_write_text(w, "\r\n");
+    dps_write_text(w, framing == CLIENT_CHUNK_NO_LINE_END ? "XX" : "\r\n");
 }
 
 static bool is_chunked(enum client_framing framing)

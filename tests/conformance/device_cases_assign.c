@@ -121,7 +121,7 @@ const struct conformance_case client_cases_hub[] = {
 #define DEVICE ",\"deviceId\":\"%I\""
 #define ENDED(word)                                                                                          \
     "{" ID ",\"status\":\"" word "\",\"registrationState\":{\"registrationId\":\"%I\",\"status\":\"" word    \
-    "\",\"errorCode\":400209,\"errorMessage\":\"because\"}}"
+    "\",\"errorCode\":400209,\"errorMessage\":\"because\"" HUB DEVICE KEY "}}"
 
 /* clang-format off */
 #define TOKEN(id, ...) {id, CLIENT_ACCEPTED, .expected = CLIENT_GIVES_UP, __VA_ARGS__}
@@ -137,7 +137,7 @@ const struct client_script client_scripts_assign[] = {
     TOKEN("DEV-S08-027", .answer = {.body = "{\"operationId\":\"%A\",\"status\":\"assigning\"}"}),
     TOKEN("DEV-S08-028", .answer = {.status = "404 Not Found"}),
     TOKEN("DEV-S08-029", .answer = {.status = "403 Forbidden"}),
-    TOKEN("DEV-S08-030", .answer = {.status = "409 Conflict"}),
+    TOKEN("DEV-S08-030", .answer = {.status = "409 Conflict", .body = CLIENT_BODY_ACCEPTED}),
     TOKEN("DEV-S08-031", .answer = {.status = "400 Bad Request", .body = "<html>400</html>"}),
     TOKEN("DEV-S08-032", .answer = {.status = "401 Unauthorized", .body = ""}),
     TOKEN("DEV-S08-033", .answer = {.status = "400 Bad Request", .body =
@@ -175,7 +175,7 @@ const struct client_script client_scripts_assign[] = {
     STATE("DEV-S09-134", .answer = {.body = ENDED("splendid")}),
     STATE("DEV-S09-135", .answer = {.body = "{" ID ",\"registrationState\":{}}"}),
     STATE("DEV-S09-136", .answer = {.status = "202 Accepted", .body = CLIENT_BODY_ACCEPTED}),
-    STATE("DEV-S09-137", .answer = {.status = "404 Not Found"}),
+    STATE("DEV-S09-137", .answer = {.status = "404 Not Found", .body = CLIENT_BODY_ASSIGNED}),
     STATE("DEV-S09-138", .answer = {.status = "503 Service Unavailable", .headers = "Retry-After: 0\r\n"}),
     STATE("DEV-S09-139", .variants = 2, .answer = {.ending = CLIENT_CUT_BODY}),
     STATE("DEV-S09-140", .answer = {.body = CLIENT_BODY_STATE(HUB DEVICE KEY ",\"assignedHub\":\"other.example\"")}),

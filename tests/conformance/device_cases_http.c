@@ -113,7 +113,7 @@ const struct conformance_case client_cases_tls[] = {
 /* A whole answer that would end the flow. */
 #define UNASKED                                                                                              \
     "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nRetry-After: 0\r\nContent-Length: "          \
-    "45\r\n\r\n"                                                                                             \
+    "48\r\n\r\n"                                                                                             \
     "{\"operationId\":\"1.unasked\",\"status\":\"assigning\"}"
 #define KEY_BEGIN "{\"authenticationKey\":\"%K\",\"keyName\":\"registration\""
 
@@ -137,7 +137,7 @@ const struct client_script client_scripts_http[] = {
     REFUSED("DEV-S00-013", .answer = {.head = HEAD "Content-Length: %Lx\r\n", .ending = CLIENT_CLOSE}),
     REFUSED("DEV-S00-014", .answer = {.head = HEAD "Content-Length: 1844674407370955%L\r\n", .ending = CLIENT_CLOSE}),
     REFUSED("DEV-S00-015", .answer = {.head = HEAD "Transfer-Encoding: xchunked\r\n", .ending = CLIENT_CLOSE}),
-    REFUSED("DEV-S00-016", .answer = {.head = HEAD "Content-Length: 9%L\r\n", .ending = CLIENT_CLOSE}),
+    REFUSED("DEV-S00-016", .answer = {.head = HEAD "Content-Length: %M\r\n", .ending = CLIENT_CLOSE}),
     REFUSED("DEV-S00-020", .answer = {.framing = CLIENT_ENDLESS_HEAD}),
     REFUSED("DEV-S00-021", .answer = {.framing = CLIENT_ENDLESS_LINE}),
     REFUSED("DEV-S00-022", .answer = {.framing = CLIENT_ENDLESS_BODY}),

@@ -18,6 +18,10 @@ command -v npm >/dev/null || peers="$peers npm"
 
 # Images for boards, and the boards. BearSSL is built from Debian's source.
 firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl'
+# Compilers and emulators of other processors.
+cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
+       gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
+       gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # Databases to be stopped, cut off and filled, and proxies to be served through.
 faults='postgresql nginx-light haproxy procps swtpm'
 
@@ -29,6 +33,7 @@ for what in "$@"; do
     peers) wanted="$wanted $peers" ;;
     coverage) wanted="$wanted $coverage" ;;
     firmware) wanted="$wanted $firmware" ;;
+    cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac

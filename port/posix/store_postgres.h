@@ -35,7 +35,8 @@ struct posix_postgres {
 
 /* Connect, make the schema if there is none, and check its version.
  *   conninfo  as libpq takes it: "host=db user=dps dbname=dps", "postgresql://...", or empty for the environment
- *             (PGHOST ...). A password belongs into ~/.pgpass or PGPASSFILE, not here, where every user of the machine sees it
+ *             (PGHOST ...). A password belongs into ~/.pgpass or PGPASSFILE, not here, where every user of the
+ *             machine sees it
  * Returns: 0; DPS_E_STORE with a sentence in why. s may be opened again after close or failure. A process that forks
  * opens its own. */
 int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size);
@@ -48,8 +49,8 @@ struct dps_store posix_postgres_store(struct posix_postgres *s);
 #define POSIX_POSTGRES_NAME_MAX 16
 
 /* Run one prepared statement. Its arguments are a key (bytes), a value (text) and a version, in this order; what it
- * does not have is null. Results are binary. Null if it was not answered in time or failed; then the turn is lost. PQclear
- * what is returned. */
+ * does not have is null. Results are binary. Null if it was not answered in time or failed; then the turn is lost.
+ * PQclear what is returned. */
 PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct span key,
                              const struct span *value, const uint64_t *version);
 /* Run SQL without arguments, and without connecting first. Returns: whether it worked. */

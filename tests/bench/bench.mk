@@ -10,7 +10,7 @@ $(BUILD)/dps-micro: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/micro
                     $(BUILD)/obj/tests/bench/load_device.o
 $(BENCH_PROGRAMS): $(PORT_LIBS)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(BENCH_LIBS)
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(BENCH_LIBS)
 
 .PHONY: bench-programs
 bench-programs: all $(BENCH_PROGRAMS)

@@ -306,7 +306,7 @@ class Lab:
         make_ca(self.dir)
         self.leaf("good", "DNS:localhost,DNS:hub-a.example")
         self.leaf("other", "DNS:other.example")
-        self.leaf("expired", "DNS:localhost", -1)
+        self.past_leaf("expired", "DNS:localhost")
         self.openssl("req", "-x509", *self.curve("self"), "-out", "self.pem", "-days", "2", "-subj", "/CN=localhost",
                      "-addext", "subjectAltName=DNS:localhost")
         self.join("self")
@@ -329,12 +329,28 @@ class Lab:
                 with open(self.path(name + part), "rb") as f:
                     both.write(f.read())
 
-    def leaf(self, name, names, days=2):
+    def ask(self, name, names):
         with open(self.path("ext"), "w", encoding="utf-8") as f:
             f.write(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
         self.openssl("req", *self.curve(name), "-out", name + ".csr", "-subj", "/CN=" + names[4:].split(",")[0])
+
+    def leaf(self, name, names):
+        self.ask(name, names)
         self.openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                     "-out", name + ".pem", "-days", str(days), "-extfile", "ext")
+                     "-out", name + ".pem", "-days", "2", "-extfile", "ext")
+        self.join(name)
+
+    def past_leaf(self, name, names):
+        """A certificate that was good until 2021: with nothing else wrong, such as dates in the wrong order."""
+        self.ask(name, names)
+        with open(self.path("ca.conf"), "w", encoding="utf-8") as f:
+            f.write("[ca]\ndefault_ca=a\n[a]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n"
+                    "policy=p\n[p]\ncommonName=supplied\n")
+        with open(self.path("index"), "w", encoding="utf-8"):
+            pass
+        self.openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key", "-in",
+                     name + ".csr", "-out", name + ".pem", "-startdate", "20200101000000Z", "-enddate",
+                     "20210101000000Z", "-extfile", "ext")
         self.join(name)
 
     def conformance(self, command, *arguments):

@@ -5,6 +5,7 @@ shares no code with the service."""
 
 import base64
 import collections
+import hmac
 import json
 import random
 import sys
@@ -57,13 +58,8 @@ def token_for(keys, name, answer, expiry=None):
     check(is_challenge(answer), f"no challenge: {answer}")
     nonce, audience = keys.open(json.loads(answer[2])["authenticationKey"]), f"{SCOPE}/registrations/{name}"
     expiry = int(time.time()) + 600 if expiry is None else expiry
-    mac = base64.b64decode(base64.b64encode(hmac_sha256(nonce, sas_text(audience, expiry))))
+    mac = hmac.digest(nonce, sas_text(audience, expiry), "sha256")
     return sas_token(audience, mac, expiry, "registration")
-
-
-def hmac_sha256(key, text):
-    import hmac
-    return hmac.digest(key, text, "sha256")
 
 
 def operation_of(answer):
@@ -191,6 +187,9 @@ class Registrar:
         begin = time.monotonic()
         try:
             self.client = self.client or self.connect()
+        except (OSError, Failed) as error:
+            raise Gone from error
+        try:
             answer = function(self.client, *arguments)
         except (OSError, Failed) as error:
             self.hang_up()

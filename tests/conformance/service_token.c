@@ -478,7 +478,7 @@ const struct conformance_case service_cases_token[] = {
     {"SVC-S08-015", "Two Authorization headers must be refused.", "RFC 9110 §5.3", CONFORMANCE_MUST, 0,
      two_headers},
     {"SVC-S08-020",
-     "Nothing that an observer of the TPM's bus sees may sign a token: inner key, seedValue, unique.",
+     "What an observer of the TPM's bus sees must sign no token: inner key, seedValue, unique.",
      "TPM 2.0 Part 1 r1.59 §23.3; spec-notes: Why it is safe", CONFORMANCE_MUST, 0, other_keys},
     {"SVC-S08-021", "The nonce of another device must not sign.", NONCE, CONFORMANCE_MUST, 0,
      nonce_of_another},

@@ -69,7 +69,7 @@ $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),-D_GNU_SOURCE) $(ALL_CFLAGS) \
+	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64) $(ALL_CFLAGS) \
 	    -MMD -MP -c -o $@ $<
 
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(PORT_LIBS)
@@ -134,6 +134,13 @@ check: setup
 .PHONY: lint
 lint:
 	@BUILD=$(BUILD) prove --timer --exec tests/run.sh $(LINT)
+
+#: make lint-tests       static analysis of the tests themselves
+CHECK_MORE += lint-tests
+.PHONY: lint-tests
+lint-tests:
+	@DEPS=$(DEPS) tests/setup.sh build check
+	@BUILD=$(BUILD) TIDY=tests TEST_TIMEOUT=900 prove --timer --exec tests/run.sh tests/lint/clang_tidy.sh
 
 # Other people's clients against our service. What npm installs stays in $(BUILD).
 NODE_PEERS = $(BUILD)/peers/node

@@ -22,8 +22,13 @@ firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl'
 cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
        gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
+# The walk-through in a browser, and what its shell lines call. Node.js and npm as above.
+walkthrough="chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
 # Databases to be stopped, cut off and filled, and proxies to be served through.
-faults='postgresql nginx-light haproxy procps swtpm'
+# Their devices have no TPM; the clock that they live by can step.
+faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography faketime util-linux'
+# What figures are compared with, and the devices that make them.
+bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 
 wanted=
 for what in "$@"; do
@@ -33,8 +38,10 @@ for what in "$@"; do
     peers) wanted="$wanted $peers" ;;
     coverage) wanted="$wanted $coverage" ;;
     firmware) wanted="$wanted $firmware" ;;
+    walkthrough) wanted="$wanted $walkthrough" ;;
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
+    bench) wanted="$wanted $bench" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done

@@ -22,3 +22,11 @@ conformance: $(CONFORMANCE)
 .PHONY: requirements
 requirements: $(CONFORMANCE)
 	$(Q)sh tests/lint/requirements.sh $(BUILD) --write
+
+#: make check-clients    every wrong device client that dps-conformance has to catch (make check takes every sixth)
+CHECK_MORE += check-clients
+.PHONY: check-clients
+check-clients:
+	@DEPS=$(DEPS) tests/setup.sh build check
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) CONFORMANCE_CLIENTS=all prove --timer --exec tests/run.sh tests/e2e/conformance_device_test.py

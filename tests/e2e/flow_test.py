@@ -256,8 +256,8 @@ def make_leaf(directory, days=2):
 class Bench:
     """A service with a store on disk, its administrator, and how devices reach it."""
 
-    def __init__(self, *options, days=2):
-        self.service = Service(*options, start=False)
+    def __init__(self, *options, days=2, **service):
+        self.service = Service(*options, start=False, **service)
         Programs.cleanup.callback(self.service.stop)
         make_ca(self.service.dir)
         make_leaf(self.service.dir, days)

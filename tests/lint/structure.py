@@ -29,6 +29,7 @@ LOWER = {
     "port/tis": ("port", "port/tis", "tpm", "crypto"),
     "port/bare": ("port", "port/bare", "dps", "tpm", "crypto"),
     "port/bare/libc": ("port/bare/libc",),
+    "port/example": ("port", "port/example", "dps", "tpm", "crypto"),
     "port/lm3s6965evb": ("port", "port/bare", "port/lm3s6965evb", "dps", "tpm", "crypto"),
     "port/virt-a15": ("port", "port/bare", "port/tis", "port/virt-a15", "dps", "tpm", "crypto"),
 }
@@ -48,6 +49,7 @@ PREFIX = {
     "port/none": ("port_none",),
     "port/bare": ("port_bare_",),
     "port/bare/libc": ("mem", "str"),
+    "port/example": ("example_",),
     "port/lm3s6965evb": ("lm3s_",),
     "port/posix": ("posix_",),
     "port/tis": ("port_tis_",),

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The device side in two files, for projects that rather add two files than a library.
+AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
+# In this order; what nothing here needs (the service, explanations) is not in it.
+AMALGAMATION_SRC = crypto/crypto_bearssl.c crypto/kdf.c crypto/tls_dates.c crypto/tls_pem.c crypto/tls.c \
+    tpm/wire.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c \
+    dps/text.c dps/json.c dps/http.c dps/http_parts.c dps/registration_id.c dps/sas.c dps/activation.c \
+    dps/record.c dps/engine.c dps/ownership.c dps/device.c port/drive.c
+
+#: make amalgamation     the device side as one file: build/tpm-dps.c and .h, to be compiled with BearSSL's headers
+.PHONY: amalgamation
+amalgamation:
+	@mkdir -p $(BUILD)
+	$(SAY) MAKE "$(AMALGAMATION)"
+	$(Q)python3 -B tests/amalgamation/amalgamate.py $(BUILD) $(AMALGAMATION_SRC)
+
+CHECK += tests/amalgamation/amalgamation_test.sh
+CHECK_DEPENDS += amalgamation

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+# The tests on other processors, each program run by qemu-user: big-endian with 64 and 32 bits, little-endian with 32
+# and 64. Then compile-only targets without any C library.
+SYSTEM_DIRS += tests/cross
+CROSS = $(BUILD)/cross
+CROSS_ARCHES = s390x-linux-gnu powerpc-linux-gnu arm-linux-gnueabihf riscv64-linux-gnu
+
+# Foreign processors have no SQLite, PostgreSQL or libtpms: the store is the one in memory, and the TPM is a swtpm of
+# this machine (tpm_process.c). Left out are the tests of what is not there, and test_hostile, which takes long and
+# mostly asks the TPM.
+CROSS_PORT_SRC = port/drive.c tests/cross/tpm_process.c \
+    $(filter-out port/posix/dps-% port/posix/server% port/posix/store_sqlite.c port/posix/store_postgres% \
+                 port/posix/tpm_libtpms.c, $(wildcard port/posix/*.c))
+CROSS_PORT_TESTS = $(filter-out %/test_store %/test_store_sqlite %/test_store_failures %/test_tpm %/test_hostile, \
+                     $(PORT_TESTS))
+# Names are looked up as far as a static program can; the linker need not say so for each.
+# With 32 bits, glibc's own off_t and time_t are too short for today's file systems and for 2038.
+CROSS_CFLAGS = -O1 -static -Wl,--no-warnings -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
+               -isystem tests/cross/include -isystem $(BEARSSL_INC)
+
+# Emulated, RSA takes most of the tests' time.
+$(foreach arch,$(CROSS_ARCHES),$(eval BEARSSL_CFLAGS_$(arch) = -O2 -ffunction-sections -DBR_USE_UNIX_TIME=0))
+
+# For the make that is called below, with BUILD, CC and the rest set for one processor.
+.PHONY: cross-programs
+cross-programs: $(UNIT_TESTS) $(CROSS_PORT_TESTS) $(BUILD)/dps-device
+
+.PHONY: cross-build $(CROSS_ARCHES:%=cross-%)
+cross-build: $(CROSS_ARCHES:%=cross-%)
+$(CROSS_ARCHES:%=cross-%): cross-%:
+	@$(MAKE) --no-print-directory $(BEARSSL)/$*/libbearssl.a
+	@$(MAKE) --no-print-directory cross-programs BUILD=$(CROSS)/$* CC=$*-gcc CRYPTO=bearssl BEARSSL=$(BEARSSL) \
+	    CFLAGS='$(CROSS_CFLAGS)' PORT_SRC='$(CROSS_PORT_SRC)' SYSTEM_LIBS='$(BEARSSL)/$*/libbearssl.a' \
+	    CRYPTO_LIBS_bearssl='$(BEARSSL)/$*/libbearssl.a'
+
+CROSS_PROGRAMS = $(foreach arch,$(CROSS_ARCHES),$(patsubst $(BUILD)/%,$(CROSS)/$(arch)/%,\
+    $(UNIT_TESTS) $(CROSS_PORT_TESTS) $(BUILD)/dps-device))
+
+#: make check-cross      the tests on s390x, powerpc, armhf and riscv64 (qemu-user); sizes on Cortex-M0+ and riscv32
+CHECK_MORE += check-cross
+.PHONY: check-cross
+check-cross:
+	@DEPS=$(DEPS) tests/setup.sh build check cross
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory cross-build
+	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/cross/run.sh \
+	    tests/cross/size_test.sh $(CROSS_PROGRAMS)

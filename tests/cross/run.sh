@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs one test for prove: a program built for another processor (.../cross/PREFIX/...) by the qemu-user of that
+# processor, dps-device against a service and a TPM of this machine, scripts as tests/run.sh does.
+set -u
+case $1 in
+*/cross/s390x-linux-gnu/*) qemu="qemu-s390x-static" ;;
+*/cross/powerpc-linux-gnu/*) qemu="qemu-ppc-static" ;;
+*/cross/arm-linux-gnueabihf/*) qemu="qemu-arm-static" ;;
+*/cross/riscv64-linux-gnu/*) qemu="qemu-riscv64-static" ;;
+*) exec tests/run.sh "$1" ;;
+esac
+limit=${TEST_TIMEOUT:-300}
+case $1 in
+*/dps-device) exec timeout "$limit" /usr/bin/python3 -B tests/cross/device.py "$BUILD" swtpm-tcp "$qemu" "$1" ;;
+*) exec timeout "$limit" "$qemu" "$1" ;;
+esac

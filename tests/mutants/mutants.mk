@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Programs of ours with one mistake each, which the conformance suite must find: tests/mutants/service_mutants.py and
+# device_mutants.py. Some of them always run; the test takes the ordinary objects for everything but the changed file.
+CHECK += tests/mutants/mutants_test.py
+CHECK_MORE += check-mutants
+MUTANTS_PROGRAMS = $(addprefix $(BUILD)/,dps-conformance dps-service dps-device)
+
+#: make check-mutants    build services and devices with one mistake each, and see dps-conformance find every one
+#:                       (MUTANTS=ID: only those whose id begins so)
+.PHONY: check-mutants
+check-mutants: $(MUTANTS_PROGRAMS)
+	@DEPS=$(DEPS) tests/setup.sh build check
+	@python3 -B tests/mutants/run.py --build $(BUILD) $(MUTANTS)
+
+# One of them: MUTANT is the directory with its source, MUTANT_SOURCE's path in it is that in the tree.
+MUTANT_MAIN = $(BUILD)/obj/port/posix/$(MUTANT_PROGRAM).o
+.PHONY: mutant
+mutant:
+	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $(MUTANT_SOURCE)))),-D_GNU_SOURCE) \
+	    -std=c11 -w $(CFLAGS) -O1 -c -o $(MUTANT)/mutant.o $(MUTANT)/$(MUTANT_SOURCE)
+	$(Q)$(CC) $(CFLAGS) -o $(MUTANT)/$(MUTANT_PROGRAM) $(MUTANT)/mutant.o \
+	    $(if $(filter port/posix/$(MUTANT_PROGRAM).c,$(MUTANT_SOURCE)),,$(MUTANT_MAIN)) $(PORT_LIBS) $(SYSTEM_LIBS)

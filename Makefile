@@ -37,6 +37,7 @@ SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
 CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # The core and the portable part of port/ are plain C11; what stands on a system may use it.
 SYSTEM_DIRS = port/posix tests/port tests/e2e
+SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 
 # What needs more room than this file has stands beside its subject: tests/fuzz/fuzz.mk, port/tis/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
@@ -69,7 +70,7 @@ $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64) $(ALL_CFLAGS) \
+	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
 	    -MMD -MP -c -o $@ $<
 
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(PORT_LIBS)

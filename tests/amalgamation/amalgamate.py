@@ -19,8 +19,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)[^\n]*\
 TOKEN = re.compile(r"""(?P<blank>\s+|/\*.*?\*/|//[^\n]*)|(?P<directive>^[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])*)
     |(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<number>\.?[0-9](?:[eEpP][+-]|[\w.])*)|(?P<name>[A-Za-z_]\w*)
     |(?P<mark>->|\.\.\.|.)""", re.M | re.S | re.X)
-KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
-    register return short signed sizeof static struct switch typedef union unsigned void volatile while""".split())
+KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int
+long     register return short signed sizeof static struct switch typedef union unsigned void volatile while""".split())
 
 
 def stop(message):
@@ -195,7 +195,8 @@ def check_macros(headers, files):
 
 
 def version():
-    run = subprocess.run(["git", "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False)
+    command = ["git", "describe", "--always", "--dirty", "--tags"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     return run.stdout.strip() if run.returncode == 0 else "of unknown version"
 
 

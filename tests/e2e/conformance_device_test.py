@@ -428,7 +428,7 @@ def wrong_client(fault):
     def test(lab):
         from server_harness import check, same
         code, cases, err = lab.python(fault, "--device-timeout", "3", *FAULTS[fault])
-        same({i: c["result"] in ("failed", "unmet") for i, c in cases.items()}, {i: True for i in FAULTS[fault]},
+        same({i: c["result"] in ("failed", "not met") for i, c in cases.items()}, {i: True for i in FAULTS[fault]},
              "cases that failed: " + err)
         check("with nothing wrong" not in err, "it fails where nothing is wrong, too: " + err)
         check(code == 1, f"exit code {code}")

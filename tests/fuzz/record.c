@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs of the device engine with a real TPM (libtpms) and the real service, written as inputs of fuzz_device: one file a
- * flow into the directory named. Keys and nonces differ from run to run. */
+/* Runs of the device engine with a real TPM (libtpms) and the real service, written as inputs of fuzz_device: one file
+ * a flow into the directory named. Keys and nonces differ from run to run. */
 #include "dps/record.h"
 #include "tests/fuzz/fuzz_device.h"
 #include "tests/port/flow.h"

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# dps-example: the smallest port, built by make as the programs are, so that it keeps compiling; nothing of port/posix
+# is in it. tests/e2e/example_test.py runs it.
+SYSTEM_DIRS += port/example
+EXAMPLE = $(BUILD)/dps-example
+EXAMPLE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard port/example/*.c) port/drive.c)
+
+all: $(EXAMPLE)
+
+$(EXAMPLE): $(EXAMPLE_OBJ) $(BUILD)/libtpmdps.a
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO)) -pthread
+
+#: make porting-update   write the code that port/PORTING.md shows into it anew
+.PHONY: porting-update
+porting-update:
+	@python3 -B tests/lint/porting.py $(BUILD) --update
+
+#: make check-example    the smallest port against the whole conformance suite for devices
+.PHONY: check-example
+check-example:
+	@DEPS=$(DEPS) tests/setup.sh build check
+	@$(MAKE) --no-print-directory all
+	@python3 -B tests/e2e/example_test.py $(BUILD) --whole

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* The order in which port/PORTING.md fills port_none, and what each step shows. The TPM is a real one. What needs a
+ * network besides is seen by tests/e2e/example_test.py. */
+#include "port/drive.h"
+#include "port/none/none.h"
+#include "port/posix/posix.h"
+#include "tests/port/support.h"
+#include "tests/unit/test.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct dps_device_config config = {
+    .service_host = "localhost", .service_port = 443, .hub_port = 443, .id_scope = "0ne00000A0A"};
+static const uint8_t nonce[32];
+static struct posix_tpm tpm;
+static struct port_drive drive;
+static struct dps_device d;
+static struct crypto_trust trust;
+
+/* Runs what has begun; port's functions as far as they are there. */
+static int run(struct port *port, int begun)
+{
+    return begun != 0 ? begun : port_drive(&drive, port, &trust, &d);
+}
+
+static int nothing(void)
+{
+    struct port port = port_none();
+    CHECK(run(&port, dps_device_read_ek(&d, &config, nonce)) == DPS_E_NOT_PROVIDED);
+    CHECK(dps_device_step(&d) == 1 && d.tpm_commands == 0 && d.ek_len == 0);
+    return 0;
+}
+
+/* No clock is needed for these: none's stands still. */
+static int tpm_alone(void)
+{
+    struct port port = port_none();
+    port.tpm = posix_tpm_port(&tpm);
+    CHECK(run(&port, dps_device_read_ek(&d, &config, nonce)) == 0);
+    CHECK(d.ek_len == 316 && strlen(d.registration_id) == 52);
+    CHECK(run(&port, dps_device_read_keys(&d, &config, nonce)) == 0);
+    CHECK(d.srk_len == 284);
+    return 0;
+}
+
+static int network(void)
+{
+    struct port port = port_none();
+    port.tpm = posix_tpm_port(&tpm);
+    port.clock = posix_clock();
+    /* Entropy is asked before the network is. */
+    CHECK(run(&port, dps_device_register(&d, &config, nonce)) == DPS_E_NOT_PROVIDED);
+    CHECK(dps_device_step(&d) == 4);
+    port.entropy = posix_entropy();
+    CHECK(run(&port, dps_device_register(&d, &config, nonce)) == DPS_E_NOT_PROVIDED);
+    CHECK(dps_device_step(&d) == 4 && d.connections == 0);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct test tests[] = {
+        {"port_none: not provided, at the first step", nothing},
+        {"a TPM: EK, registration ID and SRK", tpm_alone},
+        {"no entropy, then no network: not provided, at step 4", network},
+    };
+    char name[512], why[256];
+    snprintf(name, sizeof name, "libtpms:%s", support_path("tpm"));
+    if (posix_tpm_open(&tpm, name, why, sizeof why) != 0) {
+        printf("Bail out! %s\n", why);
+        return 1;
+    }
+    const int status = test_run(tests, sizeof tests / sizeof tests[0]);
+    posix_tpm_close(&tpm);
+    return status;
+}

@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from flow_test import Bench, Device, Programs, openssl, run, run_tap, wait_until, write_file
+from harness import Bench, Device, Programs, openssl, run, run_tap, wait_until, write_file
 from relay import Modem, TpmLine
 from server_harness import Failed, Service, check, same
 from tpm_emulator import TpmEmulator
@@ -217,7 +217,7 @@ class Field:
     """One board and its service, of which the tests tell the story one after the other."""
 
     def __init__(self, kind):
-        self.bench, self.board, self.id = FieldBench(), BOARDS[kind](), None
+        self.bench, self.board, self.id, self.deepest = FieldBench(), BOARDS[kind](), None, 0
 
     def enrolled(self):
         if self.id is None:
@@ -236,11 +236,13 @@ class Field:
         return json.loads(self.bench.admin("registration", "get", self.id, "--format", "json").out)
 
     def stack_suffices(self, text):
-        """A quarter of it has never been used."""
+        """A quarter of it has never been used. The most that was goes into the table of stacks."""
         last = text[text.index("Done:"):].strip()
         print("# " + last)
         used, size = map(int, re.search(r"stack (\d+) of (\d+) bytes", last).groups())
         check(0 < used <= size * 3 // 4, f"{used} of {size} bytes of stack were used")
+        self.deepest = max(self.deepest, used)
+        write_file(Programs.path(os.path.join("firmware", self.board.kind + ".stack")), f"{self.deepest}\n", 0o644)
 
     # (1)
     def register(self):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes the test vectors as inputs of the fuzz harnesses, and each TPM response in the ways in which a TPM, a bus or an
- * attacker spoils it: DIRECTORY/HARNESS/NUMBER. What is written by hand stands in corpus/. */
+/* Writes the test vectors as inputs of the fuzz harnesses, and each TPM response in the ways in which a TPM, a bus or
+  * an attacker spoils it: DIRECTORY/HARNESS/NUMBER. What is written by hand stands in corpus/. */
 #include "dps/text.h"
 #include "tests/fuzz/responses.h"
 #include "tests/vectors/activation_blob.h"

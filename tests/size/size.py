@@ -140,7 +140,7 @@ def use_rows(title, kept, target, index):
 
 def images():
     """What `make firmware` has built. The rows of other boards stay as they are (measure.py)."""
-    for path in sorted((BUILD / "firmware").glob("*.elf")):
+    for path in sorted(p for p in (BUILD / "firmware").glob("*.elf") if not p.stem.endswith("-faults")):
         (_, (text, data, bss)), = sections([path])
         yield f"image {path.stem}", text, data, bss
 

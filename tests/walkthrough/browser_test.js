@@ -1,0 +1,227 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+// The walk-through in headless Chromium: no errors, nothing loaded from elsewhere, every byte in one leaf as it is
+// rendered, every link, accessible in light and dark, readable without scripts, from phone to wide screen. TAP.
+//
+// Usage: BUILD=build browser_test.js    NODE_PATH names what npm has installed; screenshots go to BUILD/walkthrough/
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const url = require("url");
+const axe = require("axe-core");
+const puppeteer = require("puppeteer-core");
+
+const BUILD = path.resolve(process.env.BUILD || "build");
+const PAGE = url.pathToFileURL(path.join(BUILD, "walkthrough.html")).href;
+const OUT = path.join(BUILD, "walkthrough");
+const BROWSER = process.env.CHROMIUM || "/usr/bin/chromium";
+const WIDTHS = [320, 390, 900, 1440];
+
+const sent = new Set(fs.readFileSync(path.join(OUT, "run.jsonl"), "utf8").trim().split("\n").map(JSON.parse)
+  .filter((line) => line.hex && line.fields).map((line) => line.hex));
+
+let browser;
+const complaints = []; // of every page that any test opens
+const requests = [];
+
+const must = (condition, what) => {
+  if (!condition) throw new Error(what);
+};
+const none = (list, what) => {
+  must(list.length === 0, `${what}: ${list.slice(0, 4).map((one) => JSON.stringify(one)).join("; ")}`);
+};
+
+async function open({ width = 1440, theme = "light", scripts = true, hash = "" } = {}) {
+  const page = await browser.newPage();
+  page.on("console", (message) => {
+    if (["error", "warn"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => requests.push(request.url()));
+  await page.setJavaScriptEnabled(scripts);
+  await page.setViewport({ width, height: width < 800 ? 844 : 900 });
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme },
+    { name: "prefers-reduced-motion", value: "reduce" }]);
+  await page.goto(PAGE + hash);
+  return page;
+}
+
+const cases = {
+  async "every byte of every message is in exactly one leaf, as rendered"() {
+    const page = await open();
+    const messages = await page.$$eval(".hex", (all) => all.map((hex) => {
+      const leaves = [...hex.querySelectorAll(".b")];
+      const outside = document.createTreeWalker(hex, NodeFilter.SHOW_TEXT);
+      let stray = "";
+      while (outside.nextNode()) {
+        if (!outside.currentNode.parentElement.closest(".b")) stray += outside.currentNode.data.trim();
+      }
+      return { name: hex.dataset.message, stray, nested: hex.querySelectorAll(".b .b").length,
+        bytes: leaves.map((leaf) => leaf.textContent.replace(/\s/g, "")).join(""),
+        rows: leaves.filter((leaf) => document.getElementById(leaf.hash.slice(1))).length, leaves: leaves.length };
+    }));
+    must(messages.length > 80, `${messages.length} messages`);
+    none(messages.filter((m) => m.stray !== "" || m.nested > 0 || m.rows !== m.leaves || !sent.has(m.bytes)), "not so");
+    await page.close();
+  },
+
+  async "every link on the page leads to something that can be seen"() {
+    const page = await open();
+    const dead = await page.$$eval("a[href^='#']", (all) => all.map((a) => a.getAttribute("href").slice(1))
+      .filter((id) => !document.getElementById(id)));
+    none(dead, "no such anchor");
+    for (const anchor of ["nonce-6", "register-import-1-command-20", "value-rc-1df", "one-bit"]) {
+      await page.evaluate((name) => { location.hash = name; }, anchor);
+      await page.waitForFunction((name) => {
+        const box = document.getElementById(name).getBoundingClientRect();
+        return box.height > 0 && box.top >= 0 && box.top < innerHeight;
+      }, { timeout: 5000 }, anchor);
+    }
+    await page.close();
+  },
+
+  async "the thread of the nonce can be walked to its end by its own links"() {
+    const page = await open({ hash: "#nonce-1" });
+    let stop = "nonce-1";
+    let steps = 0;
+    for (let next = stop; next; steps++) {
+      stop = next;
+      next = await page.$eval(`#${stop}`, (mark) => mark.querySelector("a:last-child")?.hash.slice(1) || null);
+      if (next && Number(next.slice(6)) < Number(stop.slice(6))) break;
+      if (next) await page.click(`#${stop} a:last-child`);
+    }
+    must(stop === `nonce-${await page.$$eval(".stops li", (all) => all.length)}`, `ended at ${stop}`);
+    must(steps > 10, `${steps} stops`);
+    await page.close();
+  },
+
+  async "no width makes the page scroll sideways, folded or open"() {
+    const page = await open({ scripts: false });
+    for (const width of WIDTHS) {
+      await page.setViewport({ width, height: 800 });
+      const { wide, culprit } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth,
+        culprit: [...document.querySelectorAll("main *")]
+          .find((e) => e.getBoundingClientRect().right > innerWidth + 1)?.className }));
+      must(wide <= 0, `${wide} too wide at ${width}: ${culprit}`);
+    }
+    await page.close();
+  },
+
+  async "without scripts everything is there and open, on the screen and printed"() {
+    const page = await open({ scripts: false });
+    for (const media of ["screen", "print"]) {
+      await page.emulateMediaType(media);
+      const seen = await page.evaluate(() => ({
+        closed: document.querySelectorAll("details:not([open])").length,
+        hidden: [...document.querySelectorAll("tr[id], .hex, .shell, .result")]
+          .filter((e) => e.getBoundingClientRect().height < 4).map((e) => e.id || e.className),
+        rows: document.querySelectorAll("tr[id]").length, buttons: document.querySelectorAll("button").length }));
+      must(seen.closed === 0 && seen.buttons === 0 && seen.rows > 1500, JSON.stringify(seen).slice(0, 300));
+      none(seen.hidden, `hidden on ${media}`);
+    }
+    await page.close();
+  },
+
+  async "the keyboard goes everywhere: skip link, folds, links of the diagram"() {
+    const page = await open();
+    await page.keyboard.press("Tab");
+    must(await page.evaluate(() => document.activeElement.className) === "skip", "the skip link is not first");
+    await page.keyboard.press("Enter");
+    must(await page.evaluate(() => document.activeElement.id) === "main", "the skip link does not lead to main");
+    await page.focus("#vendor-createprimary-1-command summary");
+    await page.keyboard.press("Enter");
+    must(await page.$eval("#vendor-createprimary-1-command details", (d) => d.open), "a fold does not open");
+    await page.$eval(".sequence a.arrow", (arrow) => arrow.focus());
+    await page.keyboard.press("Enter");
+    must(page.url().endsWith("#vendor-readpublic-1-command"), page.url());
+    await page.close();
+  },
+
+  async "a pointer on a byte says what it is"() {
+    const page = await open({ hash: "#register-import-1-command" });
+    await page.hover("#register-import-1-command .k-secret");
+    const says = await page.$eval("#register-import-1-command .readout", (p) => p.textContent);
+    must(/inner key/.test(says), says);
+    await page.close();
+  },
+};
+
+// Contrast is computed element by element: on 1600 rows for minutes. So the whole page is checked without it, and with
+// it all that is different: these have a field of every kind, a stop of the nonce, a wrong bit, a shell line.
+const SAMPLE = ["#vendor-readpublic-1-command", "#vendor-createprimary-1-response", "#enrollment-put-1-token",
+  "#owner-hierarchychangeauth-1-command", "#register-put-1-blob", "#register-load-1-response",
+  "#register-put-2-response", "#one-bit-import-1-command", "#value-nonce", "#value-rc-1df"];
+
+async function axeFinds(page, rules) {
+  await page.evaluate(axe.source);
+  const result = await page.evaluate((options) => window.axe.run(document, options),
+    { resultTypes: ["violations"], selectors: false, rules });
+  none(result.violations.map((v) => ({ rule: v.id, count: v.nodes.length, where: v.nodes[0].html.slice(0, 200),
+    why: v.nodes[0].failureSummary.slice(0, 200) })), "violations");
+  return result.passes.length;
+}
+
+cases["axe finds no violation: the whole page, all open, without contrast"] = async () => {
+  const page = await open({ scripts: true });
+  await page.$$eval("details", (all) => all.forEach((d) => { d.open = true; }));
+  must(await axeFinds(page, { "color-contrast": { enabled: false } }) > 10, "axe has looked at nothing");
+  await page.close();
+};
+
+for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
+  cases[`axe finds no violation: ${theme}, ${width} px, everything that is different, open`] = async () => {
+    const page = await open({ width, theme });
+    await page.evaluate((sample) => {
+      const kept = sample.map((one) => document.querySelector(one));
+      document.querySelectorAll(".message, .value").forEach((one) => { if (!kept.includes(one)) one.remove(); });
+      document.querySelectorAll("details").forEach((d) => { d.open = true; });
+      document.querySelectorAll("a[href^='#']").forEach((a) => { 
+        if (!document.getElementById(a.getAttribute("href").slice(1))) a.setAttribute("href", "#main");
+      });
+    }, SAMPLE);
+    must(await axeFinds(page, {}) > 10, "axe has looked at nothing");
+    await page.close();
+  };
+}
+
+cases["screenshots"] = async () => {
+  const views = { top: "body", diagram: "#picture", step1: "#step-1", value: "#value-nonce",
+    message: "#register-import-1-command", request: "#register-put-2-request", failure: "#one-bit" };
+  for (const [width, theme] of [[390, "light"], [390, "dark"], [1440, "light"], [1440, "dark"]]) {
+    const page = await open({ width, theme });
+    await page.setViewport({ width, height: 1400 });
+    await page.$$eval("#value-nonce details, #register-import-1-command details",
+      (all) => all.forEach((d) => { d.open = true; }));
+    for (const [name, selector] of Object.entries(views)) {
+      await page.$eval(selector, (element) => element.scrollIntoView());
+      await page.screenshot({ path: path.join(OUT, `${name}-${width}-${theme}.png`) });
+    }
+    await page.close();
+  }
+};
+
+cases["nothing was complained of, and nothing but the page was asked for"] = async () => {
+  none(complaints, "console");
+  none(requests.filter((one) => one.split("#")[0] !== PAGE && !one.startsWith("data:")), "asked for");
+};
+
+(async () => {
+  const root = process.getuid() === 0; // Chromium's sandbox does not run as root
+  browser = await puppeteer.launch({ executablePath: BROWSER, args: root ? ["--no-sandbox"] : [] });
+  let failed = 0;
+  let number = 0;
+  console.log(`1..${Object.keys(cases).length}`);
+  for (const [name, run] of Object.entries(cases)) {
+    number++;
+    const start = Date.now();
+    try {
+      await run();
+      console.log(`ok ${number} - ${name} # ${Date.now() - start} ms`);
+    } catch (error) {
+      failed++;
+      console.log(`not ok ${number} - ${name}\n# ${error.message.replace(/\n/g, "\n# ")}`);
+    }
+  }
+  await browser.close();
+  process.exit(failed > 0 ? 1 : 0);
+})();

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""The walk-through's page and the run behind it: every byte explained, every link and function there, every shell line
+right, the same page each time. TAP.
+
+Usage: tests/walkthrough/page_test.py BUILD
+"""
+import html.parser
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+BUILD = pathlib.Path(sys.argv[1])
+PAGE = BUILD / "walkthrough.html"
+RUN = BUILD / "walkthrough" / "run.jsonl"
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+LARGEST = 2_500_000
+LONGEST = 60  # seconds for one shell line; they take milliseconds
+
+TEN_STEPS = ("vendor", "enrollment", "owner", "register", "send")
+
+
+def read_messages():
+    """The messages of the run, each with its scene."""
+    messages, scene = [], None
+    for line in map(json.loads, RUN.read_text(encoding="utf-8").splitlines()):
+        if line["kind"] == "scene":
+            scene = line["name"]
+        elif "fields" in line:
+            messages.append(dict(line, scene=scene))
+    return messages
+
+
+MESSAGES = read_messages()
+
+
+class Reader(html.parser.HTMLParser):
+    """What the tests ask of the page: ids, links, the bytes of each message, shell lines with the value beside them."""
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.links, self.sources, self.hexes, self.values = [], [], [], {}, []
+        self.tags, self.outside = [], []
+        self.message = self.leaf = self.value = None
+        self.text = ""
+
+    def handle_starttag(self, tag, pairs):
+        attributes = dict(pairs)
+        classes = (attributes.get("class") or "").split()
+        self.tags.append(tag)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "a":
+            self.links.append(attributes["href"])
+        for name in ("src", "action", "srcset", "poster", "data"):
+            if attributes.get(name):
+                self.outside.append(attributes[name])
+        if "hex" in classes:
+            self.message = attributes["data-message"]
+            self.hexes[self.message] = []
+        elif self.message and "b" in classes:
+            self.leaf = attributes["href"]
+        if tag == "section" and "value" in classes:
+            self.value = {"id": attributes["id"]}
+            self.values.append(self.value)
+        if tag in ("a", "code"):
+            self.text = ""
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_endtag(self, tag):
+        if tag == "a" and self.leaf:
+            self.hexes[self.message].append((self.leaf, bytes.fromhex(self.text)))
+            self.leaf = None
+        elif tag == "a" and self.links[-1].startswith("../") and self.links[-1].endswith((".c", ".h")):
+            self.sources.append((self.links[-1], self.text))
+        elif tag == "div":
+            self.message = None
+        if tag == "code" and self.value is not None:
+            self.value.setdefault("codes", []).append(self.text)
+        if tag == "section":
+            self.value = None
+
+
+READER = Reader()
+TEXT = PAGE.read_text(encoding="utf-8")
+READER.feed(TEXT)
+
+cases = []
+
+
+def case(function):
+    cases.append(function)
+    return function
+
+
+def differ(what, problems):
+    if problems:
+        raise AssertionError(what + ": " + "; ".join(str(p) for p in problems[:5]))
+
+
+@case
+def every_byte_has_one_leaf():
+    """every byte of every message is covered by exactly one leaf field, as the transcript says"""
+    assert len(MESSAGES) > 80, len(MESSAGES)
+    for m in MESSAGES:
+        at = 0
+        for field in (f for f in m["fields"] if f["leaf"]):
+            assert field["offset"] == at, (m["name"], m["what"], field)
+            at += field["len"]
+        assert at == m["len"] == len(m["hex"]) // 2, (m["name"], at, m["len"])
+        assert m["error"] == 0, m["name"]
+
+
+@case
+def page_has_every_byte():
+    """and on the page: its leaves, one behind the other, are the message, and each leads to its explanation"""
+    sent = {bytes.fromhex(m["hex"]) for m in MESSAGES}
+    for message, leaves in READER.hexes.items():
+        whole = b"".join(data for _, data in leaves)
+        assert whole in sent, message
+        differ(message, [href for n, (href, data) in enumerate(leaves, 1) if href != f"#{message}-{n}" or not data])
+    # The ten steps are there whole and in order. Of what goes wrong the device's housekeeping is left out.
+    shown = [b"".join(data for _, data in leaves) for name,
+             leaves in READER.hexes.items() if name.startswith(TEN_STEPS)]
+    assert shown == [bytes.fromhex(m["hex"]) for m in MESSAGES if m["scene"] in TEN_STEPS]
+
+
+@case
+def every_field_is_explained():
+    """every leaf has a row with a sentence, and of a TPM message the section of the specification"""
+    rows = re.findall(r'<tr id="([^"]+)" class="[^"]*">(.*?)</tr>', TEXT)
+    assert len(rows) == sum(len(leaves) for leaves in READER.hexes.values())
+    for name, row in rows:
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
+        meaning = re.sub(r"<b>.*?</b>|<[^>]+>|\d+ bytes\.|·", "", cells[2]).strip()
+        assert len(meaning) >= 5, (name, cells)
+        tpm = not name.endswith("-token") and ("-command-" in name or "-blob-" in name)
+        assert not tpm or 'class="spec"' in cells[3], name
+        assert 'class="src"' in cells[3], name
+
+
+@case
+def every_anchor_resolves():
+    """every link leads to a place on the page or to a file of the tree; no id is there twice"""
+    ids = set(READER.ids)
+    differ("twice", [i for i in ids if READER.ids.count(i) > 1])
+    differ("leads nowhere", [h for h in READER.links if h.startswith("#") and h[1:] not in ids])
+    differ("no such file", sorted({h for h in READER.links if h.startswith("../") and not (ROOT / h[3:]).exists()}))
+    differ("leads away", [h for h in READER.links if not h.startswith(("#", "../"))])
+
+
+@case
+def every_function_exists():
+    """every function that is named is defined in the file that is named"""
+    assert len(READER.sources) > 1000
+    for href, name in sorted(set(READER.sources)):
+        path, function = name.split(":")
+        assert href == "../" + path, (href, name)
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^[a-z][\w *]*?\b{function}\([^;{{]*\)\n\{{", text, re.M), name
+
+
+@case
+def sections_are_in_the_notes():
+    """every section of Part 1 that a value names is in spec-notes.md"""
+    notes = (ROOT / "spec-notes.md").read_text(encoding="utf-8")
+    named = set(re.findall(r'<span class="spec">(P1 r[^<]+)</span>', TEXT.split('id="how"')[1]))
+    differ("not in spec-notes.md", sorted(n for n in named if f"| {n} |" not in notes))
+
+
+@case
+def shell_lines():
+    """every shell line, executed, gives the value that is shown"""
+    assert len(READER.values) >= 45, len(READER.values)
+    environment = dict(os.environ, LC_ALL="C", HOME="/nonexistent")
+    for value in READER.values:
+        shown, shell = value["codes"][-2:]
+        run = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=LONGEST, env=environment,
+                             stdin=subprocess.DEVNULL, check=False)
+        assert run.stdout.strip() == shown and shown, (value["id"], run.stdout, run.stderr, shown)
+
+
+@case
+def nothing_from_outside():
+    """one file: nothing is loaded, no address of another machine stands in it, and it is not too large"""
+    differ("loaded", READER.outside)
+    assert not {"img", "iframe", "object", "embed", "video", "audio"} & set(READER.tags)
+    differ("address", re.findall(r"https?://[^\s\"<]+|url\([^)]*\)|@import", TEXT))
+    assert PAGE.stat().st_size < LARGEST, PAGE.stat().st_size
+    print(f"# {PAGE.stat().st_size} bytes, {len(READER.hexes)} messages, "
+          f"{sum(len(v) for v in READER.hexes.values())} fields, {len(READER.values)} values")
+
+
+@case
+def same_page_again():
+    """another run and another page are the same, byte for byte"""
+    again = BUILD / "walkthrough" / "again"
+    run = subprocess.run([BUILD / "walkthrough" / "run"], capture_output=True, check=True)
+    again.with_suffix(".jsonl").write_bytes(run.stdout)
+    assert run.stdout == RUN.read_bytes(), "the run differs"
+    for seed in ("1", "2"):
+        subprocess.run([sys.executable, HERE / "walkthrough.py", again.with_suffix(".jsonl"),
+                        again.with_suffix(".html")],
+                       check=True, env=dict(os.environ, PYTHONHASHSEED=seed, TZ="Asia/Tokyo"))
+        assert again.with_suffix(".html").read_bytes() == PAGE.read_bytes(), "the page differs"
+
+
+@case
+def headings_in_order():
+    """headings go down one level at a time, and there is one h1"""
+    levels = [int(tag[1]) for tag in READER.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1 and levels[0] == 1
+    differ("skipped", [(a, b) for a, b in zip(levels, levels[1:]) if b > a + 1])
+
+
+def main():
+    print(f"1..{len(cases)}")
+    failed = 0
+    for number, function in enumerate(cases, 1):
+        try:
+            function()
+            print(f"ok {number} - {function.__doc__}")
+        except AssertionError as error:
+            failed += 1
+            print(f"not ok {number} - {function.__doc__}\n# {error}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

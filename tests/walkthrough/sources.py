@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Which function of our source wrote or read a message or a field. The rows of the device's flow are read from its own
+table; the rest is named here, and every name is checked to exist."""
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROW = re.compile(r'STEP\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
+
+COMMAND = "tpm/command.c"
+NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_external_rsa"}
+
+# Structures in TPM messages: (structure, function that writes it, function that reads it).
+TPM_PARTS = [
+    ("TPMT_PUBLIC", "tpm/public.c:tpm2_public_write", "tpm/public.c:tpm2_public_read"),
+    ("TPM2B_PUBLIC", "tpm/public.c:tpm2_public_write_2b", "tpm/public.c:tpm2_public_parse_2b"),
+    ("TPMS_AUTH_COMMAND", "tpm/session.c:tpm2_auth_area_write", None),
+    ("TPMS_AUTH_RESPONSE", None, "tpm/session.c:tpm2_auth_area_read"),
+]
+BLOB_PARTS = {
+    "credentialBlob": "tpm/protect.c:tpm2_credential_make", "secret": "tpm/protect.c:tpm2_credential_make",
+    "duplicate": "tpm/protect.c:tpm2_duplicate_make", "inSymSeed": "tpm/protect.c:tpm2_duplicate_make",
+    "objectPublic": "tpm/public.c:tpm2_public_write_2b", "encUriData": "dps/activation.c:write_uri",
+}
+DEVICE_HEAD = {"Authorization": "dps/sas.c:dps_sas_write_token", "Content-Length": "dps/device.c:fill_in_length",
+               "start line": None}
+SERVICE_BODY = {"authenticationKey": "dps/service.c:write_blob", "operationId": "dps/service.c:write_operation_id",
+                "errorCode": "dps/request.c:write_error", "trackingId": "dps/request.c:write_error"}
+STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpdatedDateTimeUtc", "etag"}
+
+
+def functions():
+    """Every function that is defined: "dps/device.c:build_activate"."""
+    found = set()
+    for path in ROOT.glob("*/*.c"):
+        found |= definitions(path)
+    for path in (ROOT / "tests" / "walkthrough").glob("*.c"):
+        found |= definitions(path)
+    return found
+
+
+def definitions(path):
+    names = re.findall(r"^[a-z][\w *]*?\b(\w+)\([^;{]*\)\n\{", path.read_text(encoding="utf-8"), re.M)
+    return {f"{path.relative_to(ROOT)}:{name}" for name in names}
+
+
+def rows():
+    """What a row of the flow is for → the functions of that row, with their files."""
+    where = {name.split(":")[1]: name for name in functions() if name.startswith("dps/")}
+    found = {}
+    for path in (ROOT / "dps").glob("*.c"):
+        own = {name.split(":")[1]: name for name in definitions(path)}
+        for what, build, read in ROW.findall(path.read_text(encoding="utf-8")):
+            found[what] = tuple(own.get(name) or where.get(name) for name in (build, read))
+    return found
+
+
+class Sources:
+    def __init__(self):
+        self.rows = rows()
+        self.used = set()
+
+    def note(self, *names):
+        kept = [name for name in names if name]
+        self.used.update(kept)
+        return kept
+
+    def message(self, message, exchange):
+        """Those who made or read this message, outermost first."""
+        build, read = self.rows.get(message.what, (None, None))
+        if message.kind in ("tpm-command", "tpm-response"):
+            return self.note(*self.tpm(message, build, read))
+        if message.kind == "activation-blob":
+            return self.note("dps/service.c:write_blob", "dps/activation.c:dps_activation_make")
+        if message.kind == "sas-token":
+            return self.note("dps/sas.c:dps_sas_write_token", "dps/sas.c:dps_sas_parse")
+        if message.kind == "http-request":
+            return self.note(self.requester(message, build), "dps/request.c:read_request")
+        return self.note(self.answerer(message, exchange), read)
+
+    @staticmethod
+    def tpm(message, build, read):
+        name = NAMED_OTHERWISE.get(message.name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", message.name).lower()
+        command = message.kind == "tpm-command"
+        if name == "tpm2_load_external_rsa" and not command:
+            name = "tpm2_load_external"
+        flush = message.what == "to forget what was loaded"
+        step = "dps/engine.c:build_flush" if flush and command else None if flush else build if command else read
+        return step, f"{COMMAND}:{name}_{'build' if command else 'parse'}"
+
+    @staticmethod
+    def requester(message, build):
+        if build:
+            return build
+        if message.step == 8:  # a request of the device's, changed or sent again
+            return "dps/device.c:build_register_signed"
+        here = "tests/walkthrough/walkthrough_run.c:"
+        return here + ("enroll" if message.step == 2 else "walk_write_registration")
+
+    @staticmethod
+    def answerer(message, exchange):
+        if message.status >= 400 and not exchange.blob:
+            return "dps/request.c:refuse"
+        return {2: "dps/admin_enrollment.c:dps_admin_put", 4: "dps/service.c:challenge", 8: "dps/service.c:assign",
+                9: "dps/service.c:operation_status", 10: "dps/hub.c:dps_hub_api"}[message.step]
+
+    def field(self, message, exchange, field):
+        """The one function closest to this field."""
+        around = [*reversed(field.parents)]
+        if message.kind == "activation-blob":
+            top = field.parents[0].name if field.parents else field.name
+            return self.note(BLOB_PARTS[top])
+        if message.kind == "sas-token":
+            return self.note("dps/sas.c:dps_sas_write_token")
+        if message.text:
+            return self.note(self.http_field(message, exchange, field))
+        for structure in [field, *around]:
+            for kind, writes, reads in TPM_PARTS:
+                name = writes if message.kind == "tpm-command" else reads
+                if structure.type == kind and name:
+                    return self.note(name)
+        return self.note(self.tpm(message, None, None)[1])
+
+    def http_field(self, message, exchange, field):
+        head = field.type == "text"
+        if message.kind == "http-response":
+            if head:
+                return "dps/request.c:dps_answer_write_head"
+            if field.name in STATE and message.step == 9:
+                return "dps/registration.c:dps_registration_write_state"
+            return SERVICE_BODY.get(field.name) or self.answerer(message, exchange)
+        build = self.rows.get(message.what, (None, None))[0]
+        if not build:
+            return self.requester(message, None)
+        if head:
+            return DEVICE_HEAD.get(field.name, "dps/device.c:write_headers") or build
+        return build if message.step == 10 else "dps/device.c:write_registration"

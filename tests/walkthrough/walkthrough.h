@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The run behind the walk-through: device, TPM, service and hub in one process, everything that is sent written to
+ * standard output, one JSON object a line.
+ *
+ * Messages have the form of port/posix/trace.h, and so do the activation blobs and SAS tokens inside them, which follow
+ * the message that carried them. Besides:
+ *   {"kind":"scene","name":N}                      what follows belongs to this part of the story
+ *   {"kind":"bits","offset":O,"name":N,"bits":[{"name":B,"meaning":M}...]}
+ *                                                  bits that are set in a field of the message above
+ *   {"kind":"value","name":N,"hex":H}              what no message shows: the service's secrets and random bytes
+ *   {"kind":"flip","field":F,"what":W}             in this field of the message that follows one bit is wrong */
+#ifndef TESTS_WALKTHROUGH_WALKTHROUGH_H
+#define TESTS_WALKTHROUGH_WALKTHROUGH_H
+
+#include "port/posix/trace.h"
+#include "tests/port/flow.h"
+#include "tpm/session.h"
+
+#define WALK_ID "boiler-7"
+
+struct walk {
+    struct flow flow;
+    struct posix_trace trace;
+    struct port_tpm tpm;                                    /* the real one, behind the one that listens */
+    struct dps_entropy entropy;                             /* likewise */
+    uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX]; /* EK_pub and SRK_pub of the registration */
+    size_t ek_len, srk_len;
+    bool quiet;                   /* what is sent now is no part of the story */
+    unsigned step;                /* of what is sent by hand; 0: as the device says */
+    const char *what;             /* likewise */
+    uint8_t signed_request[4096]; /* step 8, for the replay */
+    size_t signed_request_len;
+};
+
+/* Leave with a sentence unless it holds. */
+void walk_must(bool holds, const char *what);
+void walk_scene(const char *name);
+void walk_value(const char *name, struct span bytes);
+/* One command by hand. response has DPS_TPM_BUFFER bytes; the answer views it. */
+struct span walk_ask(struct walk *k, const struct tpm2_writer *command, uint8_t *response);
+/* One request by hand; the answer is in k->flow.answer. */
+void walk_request(struct walk *k, const void *request, size_t len);
+/* PUT .../register with these keys; token may be null. Returns its length. */
+size_t walk_write_registration(uint8_t *out, size_t size, struct span ek, struct span srk, const char *token);
+/* The activation blob of the service's last answer. Returns its length, or 0. */
+size_t walk_blob(const struct walk *k, uint8_t *blob, size_t capacity);
+/* Everything that goes wrong, after a registration. */
+void walk_what_goes_wrong(struct walk *k);
+
+#endif

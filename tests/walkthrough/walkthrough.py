@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""The walk-through as one HTML file, from a run.
+
+Usage: tests/walkthrough/walkthrough.py RUN.jsonl OUT.html
+"""
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+# The modules beside this file go before Python's own.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from chapters import THREAD, ten_steps  # noqa: E402
+from derive import Derivations  # noqa: E402
+from diagram import Diagram  # noqa: E402
+from failures import what_goes_wrong  # noqa: E402
+from page import Page, legend, thread_list  # noqa: E402
+from sources import Sources, functions  # noqa: E402
+from transcript import Run  # noqa: E402
+
+HERE = pathlib.Path(__file__).parent
+
+TEMPLATE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>tpm-dps: the walk-through</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the text</a>
+<header class="top">
+<p class="kicker"><a href="../README.md">tpm-dps</a></p>
+<h1>The walk-through</h1>
+<p class="subtitle">How a device with a TPM proves who it is, and gets a key that never leaves the TPM. One run,
+every byte
+explained.</p>
+</header>
+<div class="frame">
+<nav aria-label="Chapters"><details open class="toc"><summary>Chapters</summary>{toc}</details></nav>
+<main id="main" tabindex="-1">
+{main}
+</main>
+</div>
+<footer><p>Made by <code>make walkthrough</code> from a real run of device, service and hub with libtpms as TPM;
+random numbers
+and clock are fixed, so the same sources give the same page. Every value was computed twice: by the programs, and by
+the shell
+lines, which the tests run. Nothing here is secret: no such device exists.</p></footer>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+FRONT = """<section class="chapter" id="how" aria-labelledby="how-h">
+<h2 id="how-h">How to read this</h2>
+<p class="lead">A device comes out of the factory with a TPM: a chip that keeps keys and uses them, but does not give
+them out.
+Somewhere a service waits for it. The device has no password and no certificate, and yet the service can be sure which
+device it is. This page shows how, in ten steps, with everything that was sent.</p>
+<p>Three words are enough to begin. The <dfn>EK</dfn> is the key that the chip has for life. The <dfn>SRK</dfn> is
+the key of
+its present owner. The <dfn>nonce</dfn> is a number that the service makes up, good once: it is wrapped so that only
+a TPM with
+both keys can use it. <a href="../spec-notes.md">spec-notes.md</a> has the other words, and the reasons.</p>
+<p>Each message is shown as it was sent, in hex. Its fields are coloured and underlined by what they are, and
+numbered; the
+table below has the same numbers, each field's name in the specification, its value, what it means, and the function
+in our
+source that wrote or read it.</p>
+<ul class="legend" aria-label="Colours and underlines">{legend}</ul>
+<p>P1, P2 and P3 are the parts of the TPM 2.0 Library Specification, revision 1.59. Shell lines need openssl, python3
+and xxd;
+copy one and compare.</p>
+</section>
+<section class="chapter" id="thread" aria-labelledby="thread-h">
+<h2 id="thread-h">Follow the nonce</h2>
+<p class="lead">If you have ten minutes, follow this one number. It is made in the service, goes through the device
+into the
+TPM, and never comes out. These are its {count} stops; at each, ◂ and ▸ lead to the next.</p>
+<ol class="stops">{thread}</ol>
+</section>
+<section class="chapter" id="picture" aria-labelledby="picture-h">
+<h2 id="picture-h">Who sends what to whom</h2>
+<p class="lead">Every arrow is a message of this run and leads to it. ◆ marks where the nonce is. An answer in
+italics is a
+refusal; the first ones are only “there is no such key yet”.</p>
+<figure>{diagram}</figure>
+</section>
+"""
+
+
+def contents(steps, failures):
+    front = [("how", "How to read this"), ("thread", "Follow the nonce"), ("picture", "Who sends what to whom")]
+    lines = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in front)
+    steps = "".join(f'<li><a href="#{c.anchor}"><b>{c.number}</b> {c.title}</a></li>' for c in steps)
+    wrong = "".join(f'<li><a href="#{c.anchor}">{c.title}</a></li>' for c in failures)
+    return (f"<ul>{lines}</ul><p>The ten steps</p><ul class=numbered>{steps}</ul>"
+            f'<p><a href="#wrong">What goes wrong</a></p><ul>{wrong}</ul>')
+
+
+def build(run_path):
+    run = Run(run_path)
+    values, sources = Derivations(run), Sources()
+    page = Page(sources, values.values)
+    steps, failures = ten_steps(run, values), what_goes_wrong(run)
+    nonce = {where for where, _, _ in THREAD}
+    front = FRONT.format(legend=legend(), thread=thread_list(), count=len(THREAD), diagram=Diagram(run, nonce))
+    wrong = ('<section class="chapter" id="wrong" aria-labelledby="wrong-h"><h2 id="wrong-h">What goes wrong</h2><p '
+             'class="lead">'
+             "The same TPM and the same service, after the run above. Each chapter breaks one thing and shows who "
+             "notices, by the "
+             "answers they really gave.</p></section>")
+    main = front + "".join(page.chapter(c) for c in steps) + wrong + "".join(page.chapter(c) for c in failures)
+    missing = set(range(1, len(THREAD) + 1)) - page.stops_placed
+    unknown = sources.used - functions()
+    if missing or unknown:
+        raise SystemExit(f"walkthrough: stops without a place: {sorted(missing)}; no such functions: {sorted(unknown)}")
+    style, script = ((HERE / name).read_text(encoding="utf-8").split("*/\n", 1)[1] for name in ("style.css",
+                                                                                                "script.js"))
+    return TEMPLATE.format(style=style, script=script, toc=contents(steps, failures), main=main)
+
+
+if __name__ == "__main__":
+    pathlib.Path(sys.argv[2]).write_text(build(sys.argv[1]), encoding="utf-8")

@@ -155,6 +155,15 @@ def every_anchor_resolves():
 
 
 @case
+def links_of_the_notes_resolve():
+    """every link of spec-notes.md into the page leads to a place on it, and each of the ten steps has one"""
+    notes = (ROOT / "spec-notes.md").read_text(encoding="utf-8")
+    anchors = re.findall(r"\]\(build/walkthrough\.html#([^)]+)\)", notes)
+    differ("leads nowhere", [a for a in anchors if a not in set(READER.ids)])
+    differ("no link", [f"step-{n}" for n in range(1, 11) if f"step-{n}" not in anchors])
+
+
+@case
 def every_function_exists():
     """every function that is named is defined in the file that is named"""
     assert len(READER.sources) > 1000

@@ -104,7 +104,9 @@ static int open_signals(struct server *s)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+    /* A peer that has gone and a file that may not grow are errors of one write, not the end of the service. */
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
+        sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
         return DPS_E_STREAM;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -187,7 +189,7 @@ void server_close(struct server *s)
         if (s->connections[i].state != SERVER_FREE)
             server_connection_abort(s, &s->connections[i]);
     }
-    server_listen_end(s);
+    server_listen_close(s->listeners);
     if (s->epoll_fd >= 0)
         (void)close(s->epoll_fd);
     if (s->signal_fd >= 0)

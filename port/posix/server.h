@@ -112,6 +112,8 @@ int server_transport_handshake(struct server_transport *t);
 int server_transport_read(struct server_transport *t, uint8_t *out, size_t room);
 /* more: further bytes follow at once, so do not send a packet for these alone. */
 int server_transport_write(struct server_transport *t, const uint8_t *bytes, size_t len, bool more);
+/* An answer's head and its body, which may be empty. Returns how many bytes of both went. */
+int server_transport_write_both(struct server_transport *t, struct span first, struct span second);
 /* Returns: 1 when all is with the kernel; 0; a negative error. */
 int server_transport_flush(struct server_transport *t);
 /* Say that nothing more will be sent (close_notify, FIN). Returns as flush does. Call again until it is not 0. */
@@ -120,6 +122,8 @@ int server_transport_finish(struct server_transport *t);
 bool server_transport_discard(struct server_transport *t);
 /* Has anything arrived that was not read yet? */
 bool server_transport_pending(const struct server_transport *t);
+/* Were bytes received that only have to be read from the TLS engine? Then no event will tell. */
+bool server_transport_holds(const struct server_transport *t);
 uint32_t server_transport_events(const struct server_transport *t);
 
 /* ---- server_connection.c ---- */
@@ -329,6 +333,7 @@ int server_listen_watch(struct server *s);
 void server_accept(struct server *s, const struct server_listener *l);
 /* After a pause: is there room again? */
 void server_accept_resume(struct server *s);
+/* Let in who waits already, and nobody any more. */
 void server_listen_end(struct server *s);
 
 /* One line for one answered request. */

@@ -219,9 +219,9 @@ static bool accept_again(struct server *s)
     return true; /* that client has gone already */
 }
 
-void server_accept(struct server *s, const struct server_listener *l)
+static void accept_up_to(struct server *s, const struct server_listener *l, size_t count)
 {
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!make_room(s, l))
             return;
         struct sockaddr_storage address = {0};
@@ -242,7 +242,17 @@ void server_accept(struct server *s, const struct server_listener *l)
     }
 }
 
+void server_accept(struct server *s, const struct server_listener *l)
+{
+    accept_up_to(s, l, ACCEPTS_PER_TURN);
+}
+
+/* Who has connected and was not looked at yet may have sent a request, and closing the socket would reset him. */
 void server_listen_end(struct server *s)
 {
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
+        if (s->listeners[i].fd >= 0)
+            accept_up_to(s, &s->listeners[i], s->free_count);
+    }
     server_listen_close(s->listeners);
 }

@@ -128,6 +128,28 @@ int server_transport_write(struct server_transport *t, const uint8_t *bytes, siz
     return (int)done;
 }
 
+/* Without TLS both go in one call, and in one packet if they fit. */
+int server_transport_write_both(struct server_transport *t, struct span first, struct span second)
+{
+    if (t->tls != NULL) {
+        const int n = server_transport_write(t, first.p, first.len, second.len > 0);
+        if (n < 0 || (size_t)n < first.len || second.len == 0)
+            return n;
+        const int m = server_transport_write(t, second.p, second.len, false);
+        return m < 0 ? m : n + m;
+    }
+    /* An iovec lacks const, although sending only reads through it. */
+    const union {
+        const uint8_t *in;
+        void *out;
+    } pointers[2] = {{first.p}, {second.p}};
+    struct iovec parts[2] = {{pointers[0].out, first.len}, {pointers[1].out, second.len}};
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    const ssize_t n = sendmsg(t->fd, &message, MSG_NOSIGNAL);
+    t->out_blocked = n < 0;
+    return n < 0 ? failed(t) : (int)n;
+}
+
 int server_transport_flush(struct server_transport *t)
 {
     return t->tls == NULL ? 1 : send_records(t);
@@ -161,6 +183,11 @@ bool server_transport_pending(const struct server_transport *t)
 {
     uint8_t byte;
     return t->midway || recv(t->fd, &byte, 1, MSG_PEEK) > 0;
+}
+
+bool server_transport_holds(const struct server_transport *t)
+{
+    return t->tls != NULL && (crypto_tls_want(t->tls) & CRYPTO_TLS_APP_IN) != 0;
 }
 
 uint32_t server_transport_events(const struct server_transport *t)

@@ -6,14 +6,15 @@
  * The connection is made again by itself, at most once in POSIX_POSTGRES_RETRY_MIN_MS, and less and less often while
  * it fails; until then everything answers DPS_E_STORE at once, so that a database that is away does not stop the event
  * loop. Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is given
- * up, and its transaction with it. */
+ * up, and its transaction with it. So is one whose server has given up on a statement: requests of the same turn would
+ * only wait for the same again, one behind the other. */
 #ifndef PORT_POSIX_STORE_POSTGRES_H
 #define PORT_POSIX_STORE_POSTGRES_H
 
 #include "dps/store.h"
 #include <libpq-fe.h>
 
-/* For one statement, or for connecting. */
+/* For one statement, or for connecting with all that belongs to it. */
 #ifndef POSIX_POSTGRES_TIMEOUT_MS
 #define POSIX_POSTGRES_TIMEOUT_MS 3000
 #endif
@@ -29,6 +30,8 @@ struct posix_postgres {
     bool marked; /* a savepoint is set */
     uint32_t retry_ms;
     uint64_t retry_at_ms; /* monotonic: not connected again before */
+    uint64_t
+        connect_until_ms; /* monotonic: while connecting, when all of it must be done; 0: not connecting */
     char conninfo[POSIX_POSTGRES_CONNINFO_MAX];
     char reason[256]; /* of the last failure, for people; empty: none */
 };

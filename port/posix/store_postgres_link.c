@@ -67,6 +67,19 @@ void posix_postgres_lose(struct posix_postgres *s)
         s->retry_ms * 2 < POSIX_POSTGRES_RETRY_MAX_MS ? s->retry_ms * 2 : POSIX_POSTGRES_RETRY_MAX_MS;
 }
 
+static uint64_t deadline_of(const struct posix_postgres *s)
+{
+    return s->connect_until_ms != 0 ? s->connect_until_ms : posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+}
+
+/* Has the server refused because of its own state, and not because of the statement? It was told to stop (class 57),
+ * or the statement took too long (57014), or its locks did (55P03). */
+static bool server_gave_up(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state != NULL && (strncmp(state, "57", 2) == 0 || strcmp(state, "55P03") == 0);
+}
+
 /* Judge what came back. A statement that the server refused leaves the connection usable, but not the turn. */
 static PGresult *judged(struct posix_postgres *s, PGresult *result)
 {
@@ -77,15 +90,16 @@ static PGresult *judged(struct posix_postgres *s, PGresult *result)
     keep_reason(s, answered                             ? PQresultErrorMessage(result)
                    : PQstatus(s->link) == CONNECTION_OK ? "the database does not answer"
                                                         : PQerrorMessage(s->link));
+    const bool usable = answered && !server_gave_up(result);
     PQclear(result);
-    if (!answered)
+    if (!usable)
         posix_postgres_lose(s);
     return NULL;
 }
 
 bool posix_postgres_execute(struct posix_postgres *s, const char *sql)
 {
-    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    const uint64_t deadline = deadline_of(s);
     PGresult *result = judged(s, PQsendQuery(s->link, sql) == 1 ? receive(s->link, deadline) : NULL);
     PQclear(result);
     return result != NULL;
@@ -111,7 +125,7 @@ static const char *const migrations[SCHEMA_VERSION] = {schema_1};
 /* The first column of the first row as a number; -1 if there is no such row. */
 static long query_number(struct posix_postgres *s, const char *sql)
 {
-    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    const uint64_t deadline = deadline_of(s);
     uint64_t number;
     PGresult *result = judged(s, PQsendQuery(s->link, sql) == 1 ? receive(s->link, deadline) : NULL);
     const bool found = result != NULL && PQntuples(result) > 0 &&
@@ -184,7 +198,7 @@ static const struct {
 
 static bool prepare(struct posix_postgres *s, const char *name, const char *sql)
 {
-    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    const uint64_t deadline = deadline_of(s);
     PGresult *result =
         judged(s, PQsendPrepare(s->link, name, sql, 0, NULL) == 1 ? receive(s->link, deadline) : NULL);
     PQclear(result);
@@ -227,35 +241,41 @@ static bool finish_connecting(PGconn *link, uint64_t deadline_ms)
     "10000;"                                                                                                 \
     "SET client_min_messages = warning"
 
+static bool connect_and_prepare(struct posix_postgres *s)
+{
+    const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
+    const char *const values[] = {s->conninfo, "dps-service", "UTF8", NULL};
+    s->link = PQconnectStartParams(keywords, values, 1); /* 1: dbname may be a whole connection string */
+    if (s->link == NULL || PQstatus(s->link) == CONNECTION_BAD ||
+        !finish_connecting(s->link, s->connect_until_ms)) {
+        keep_reason(s, s->link != NULL && PQerrorMessage(s->link)[0] != 0 ? PQerrorMessage(s->link)
+                                                                          : "the database does not answer");
+        return false;
+    }
+    return PQsetnonblocking(s->link, 1) == 0 && posix_postgres_execute(s, OPTIONS) &&
+           posix_postgres_schema(s) && prepare_all(s);
+}
+
 bool posix_postgres_connected(struct posix_postgres *s)
 {
     if (s->link != NULL)
         return true;
     if (s->turn == POSIX_POSTGRES_LOST || posix_monotonic_ms() < s->retry_at_ms)
         return false;
-    const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
-    const char *const values[] = {s->conninfo, "dps-service", "UTF8", NULL};
-    s->link = PQconnectStartParams(keywords, values, 1); /* 1: dbname may be a whole connection string */
-    if (s->link == NULL || PQstatus(s->link) == CONNECTION_BAD ||
-        !finish_connecting(s->link, posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS)) {
-        keep_reason(s, s->link != NULL && PQerrorMessage(s->link)[0] != 0 ? PQerrorMessage(s->link)
-                                                                          : "the database does not answer");
+    s->connect_until_ms = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    const bool connected = connect_and_prepare(s);
+    s->connect_until_ms = 0;
+    if (connected)
+        s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;
+    else
         posix_postgres_lose(s);
-        return false;
-    }
-    if (PQsetnonblocking(s->link, 1) != 0 || !posix_postgres_execute(s, OPTIONS) ||
-        !posix_postgres_schema(s) || !prepare_all(s)) {
-        posix_postgres_lose(s);
-        return false;
-    }
-    s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;
-    return true;
+    return connected;
 }
 
 static PGresult *send_and_receive(struct posix_postgres *s, const char *name, struct span key,
                                   const struct span *value, const uint64_t *version)
 {
-    const uint64_t deadline = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    const uint64_t deadline = deadline_of(s);
     uint8_t number[8];
     const char *values[3] = {key.len > 0 ? (const char *)key.p : ""}; /* a null pointer would be NULL */
     int lengths[3] = {(int)key.len};

@@ -203,8 +203,9 @@ def version():
 def head(what):
     licence = pathlib.Path("LICENSE").read_text(encoding="utf-8").strip()
     return (f"/* SPDX-License-Identifier: MIT */\n/* tpm-dps {version()}: {what}\n *\n"
-            " * Made of the project's sources by make amalgamation; change those instead. Compile tpm-dps.c as C11 with\n"
-            " * BearSSL's headers; every setting of crypto/limits.h below can be given with -D, to all that includes this.\n"
+            " * Made of the project's sources by make amalgamation; change those instead. Compile tpm-dps.c as C11\n"
+            " * with BearSSL's headers; every setting of crypto/limits.h below can be given with -D, to all that\n"
+            " * includes this.\n"
             " *\n" + "".join(f" * {line}".rstrip() + "\n" for line in licence.splitlines()) + " */\n")
 
 
@@ -244,7 +245,8 @@ def main():
         (directory / (name + ".new")).write_text(text, encoding="utf-8")
         os.replace(directory / (name + ".new"), directory / name)
         print(f"{directory / name}: {len(text.splitlines())} lines")
-    print(f"{len(sources)} sources; renamed: " + (", ".join(f"{old} of {path}" for path, old, _ in renamed) or "nothing"))
+    names = ", ".join(f"{old} of {path}" for path, old, _ in renamed)
+    print(f"{len(sources)} sources; renamed: {names or 'nothing'}")
 
 
 main()

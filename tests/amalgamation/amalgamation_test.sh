@@ -38,7 +38,9 @@ needs_only_bearssl_and_string_h() {
 }
 
 is_cpp() {
-    cat >"$here/user.cpp" <<'EOF' && clang++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -I"$build" -fsyntax-only "$here/user.cpp"
+    warn="-Wall -Wextra -Wpedantic -Werror"
+    # shellcheck disable=SC2086 # a list of options
+    cat >"$here/user.cpp" <<'EOF' && clang++ -std=c++17 $warn -I"$build" -fsyntax-only "$here/user.cpp"
 #include "tpm-dps.h"
 bool wants_tpm(const struct dps_device *d);
 bool wants_tpm(const struct dps_device *d)

@@ -24,7 +24,10 @@ measure() {
     done
     "${compiler%%gcc*}size" "$here/$target/$module"/*.o | awk -v module="$module" '
         NR > 1 { text += $1; data += $2; bss += $3 }
-        END { printf "%s: %d bytes of text, %d data, %d bss\n", module, text, data, bss; exit data + bss > 0 || text == 0 }'
+        END {
+            printf "%s: %d bytes of text, %d data, %d bss\n", module, text, data, bss
+            exit data + bss > 0 || text == 0
+        }'
 }
 
 # module NAME FILE...: one line of TAP with the figures.

@@ -301,7 +301,7 @@ class Lab:
     """Certificates right and wrong, and how the suite is run."""
 
     def __init__(self):
-        from flow_test import Programs, make_ca
+        from harness import Programs, make_ca
         self.program, self.dir = Programs.path("dps-conformance"), Programs.directory()
         make_ca(self.dir)
         self.leaf("good", "DNS:localhost,DNS:hub-a.example")
@@ -375,7 +375,7 @@ class Lab:
         return self.conformance(command, "--strict", *arguments)
 
     def ours(self, device, *arguments):
-        from flow_test import Programs
+        from harness import Programs
         tool = f"exec '{Programs.path('dps-device')}' --quiet --tpm '{device.tpm.name}'"
         state = '--state "$CONFORMANCE_STATE/state" --ca "$CONFORMANCE_CA"'
         register = (f'{tool} register --service "$CONFORMANCE_URL" --scope "$CONFORMANCE_SCOPE" '
@@ -390,7 +390,7 @@ def told(cases, wanted):
 
 def our_device(lab):
     """dps-device passes all of it, the SHOULDs included"""
-    from flow_test import Device
+    from harness import Device
     from server_harness import check, same
     device = Device("libtpms")
     device.run("own", "--persist")
@@ -402,7 +402,7 @@ def our_device(lab):
 
 def our_device_leaves_nothing(lab):
     """nor does it leave anything in a TPM that keeps what is loaded, whatever the service does"""
-    from flow_test import Device
+    from harness import Device
     from server_harness import same
     device = Device("swtpm-unix")
     device.run("own", "--persist")
@@ -444,7 +444,7 @@ def no_client(lab):
 
 
 def main():
-    from flow_test import Programs, run_tap
+    from harness import Programs, run_tap
     faults = list(FAULTS) if os.environ.get("CONFORMANCE_CLIENTS") == "all" else list(FAULTS)[::6]
     tests = [our_device, our_device_leaves_nothing, right_client, *map(wrong_client, faults), no_client]
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "conformance-device-"):

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-from flow_test import Bench, Device, Programs, run_tap, wait_until
+from harness import Bench, Device, Programs, run_tap, wait_until
 from server_harness import API, Failed, check, owner_token, same
 
 KILLS = 40

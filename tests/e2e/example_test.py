@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from flow_test import HUBS, Bench, Device, Programs, make_ca, read_file, run, run_tap, write_file
+from harness import HUBS, Bench, Device, Programs, make_ca, read_file, run, run_tap, write_file
 from server_harness import SCOPE, check, same
 
 # A registration as it should be; bytes that come alone; a connection that ends between two requests, or says what

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from flow_test import Programs, run_tap
+from harness import Programs, run_tap
 from server_harness import PATIENCE, check, same
 
 NO_SESSIONS = 0x8001

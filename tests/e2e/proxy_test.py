@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 
-from flow_test import HUBS, Bench, Device, Programs, run_tap
+from harness import HUBS, Bench, Device, Programs, run_tap
 from server_harness import PATIENCE, check, same
 
 NETWORK = 4  # the exit code of a network that fails

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, "tests/e2e")
-from flow_test import Programs, run_tap  # noqa: E402
+from harness import Programs, run_tap  # noqa: E402
 from server_harness import Client, Service, check, same  # noqa: E402
 
 DEPLOY = "port/posix/deploy"

@@ -11,15 +11,25 @@ $(FAULT_TESTS): $(BUILD)/faults/%: $(BUILD)/obj/tests/faults/%.o $(PORT_TEST_OBJ
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
 
-.PHONY: fault-tests
+.PHONY: fault-tests setup-faults
 fault-tests: $(FAULT_TESTS)
+setup-faults:
+	@DEPS=$(DEPS) tests/setup.sh build faults
 
-#: make check-faults     crashes, overload and lost databases, on real ones (PostgreSQL)
+#: make check-faults     crashes, overload, clocks, full disks and lost databases, on real ones (PostgreSQL)
 CHECK_MORE += check-faults
 .PHONY: check-faults
-check-faults:
-	@DEPS=$(DEPS) tests/setup.sh build faults
+check-faults: setup-faults
 	@$(MAKE) --no-print-directory all fault-tests
 	@$(MAKE) --no-print-directory all fault-tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
-	@BUILD=$(BUILD) prove --timer --exec tests/run.sh $(FAULT_TESTS) $(FAULT_NAMES:%=$(BUILD)/asan/faults/%) \
+	@BUILD=$(BUILD) prove --timer --comments --exec tests/run.sh $(FAULT_TESTS) $(FAULT_NAMES:%=$(BUILD)/asan/faults/%) \
 	    $(FAULT_SCRIPTS)
+
+# Each kill prints its line when it has been survived; a failed one names the seed at the top.
+SOAK_KILLS ?= 200
+SOAK_SEED ?= $(shell date +%s)
+#: make soak             dps-service killed SOAK_KILLS=200 times under load (SQLite, PostgreSQL); SOAK_SEED=N
+.PHONY: soak
+soak: setup-faults
+	@$(MAKE) --no-print-directory all
+	@/usr/bin/python3 tests/faults/kill_test.py $(BUILD) $(SOAK_SEED) $(SOAK_KILLS)

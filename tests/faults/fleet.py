@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Devices by the hundred that register without a TPM, and a record of what the service has answered them. They hold the
-private halves of one EK and one SRK in software, which only a test may do; the blobs are opened by oracle_wrap.py, which
-shares no code with the service."""
+private halves of one EK and one SRK in software, which only a test may do; the blobs are opened by oracle_wrap.py,
+which shares no code with the service."""
 
 import base64
 import collections
@@ -153,15 +153,6 @@ class Ledger:
         check(not wrong, f"{len(wrong)} registrations were answered and are not what is there: {wrong[:5]}")
         wrong = [name for name, a in self.assigned.items() if registrations[name]["assignedHub"] != a.hub]
         check(not wrong, f"devices at another hub than they heard: {wrong[:5]}")
-
-
-def check_pairs(registrations, devices):
-    """A registration and its device at the hub are written together."""
-    def pair(name, record):
-        return name, record["deviceId"], record["generation"], record["secretEpoch"]
-    there = {f"{r['assignedHub']}/{r['deviceId']}": pair(name, r) for name, r in registrations.items()}
-    at_hub = {key: pair(d["registrationId"], d) for key, d in devices.items()}
-    same(set(there.items()) ^ set(at_hub.items()), set(), "registrations without their device, or the reverse")
 
 
 # ---- Load ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""dps-service behind nginx and HAProxy, with the configurations that port/posix/deploy offers: devices register and send
-through them, and the log names the client, whatever that claims to be.
+"""dps-service behind nginx and HAProxy, with the configurations that port/posix/deploy offers: devices register and
+send through them, and the log names the client, whatever that claims to be.
 
     python3 tests/faults/front_test.py BUILD_DIR
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, "tests/e2e")
-from flow_test import Bench, Device, Programs, run_tap, wait_until, write_file  # noqa: E402
+from harness import Bench, Device, Programs, run_tap, wait_until, write_file  # noqa: E402
 from server_harness import API, Client, Failed, check, same  # noqa: E402
 
 
@@ -75,7 +75,8 @@ class Haproxy(Front):
         write_file(self.path("haproxy.cfg"), configuration("haproxy.cfg", {
             "127.0.0.1:8080 check port 9090":
                 f"127.0.0.1:{self.bench.service.plain_port} check port {self.bench.service.metrics_port}",
-            "maxconn 20000": "maxconn 200", "bind :443": f"bind 127.0.0.1:{self.port}", "/etc/dps-service/both.pem": self.path("both.pem")}))
+            "maxconn 20000": "maxconn 200", "bind :443": f"bind 127.0.0.1:{self.port}",
+            "/etc/dps-service/both.pem": self.path("both.pem")}))
         return ["haproxy", "-db", "-f", self.path("haproxy.cfg")]
 
 

@@ -9,10 +9,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, "tests/e2e")
-from flow_test import Programs  # noqa: E402
+from harness import Programs  # noqa: E402
 from server_harness import check, same  # noqa: E402
 
 TABLES = ("enrollments", "registrations", "devices")
@@ -28,7 +27,7 @@ class Sqlite:
         return self.read(service.path("dps.db"))
 
     def crashed(self, service):
-        """The same of a copy of what a killed service has left, so that the service itself has to recover the original."""
+        """The same of a copy of what a killed service has left: the service itself has to recover the original."""
         directory = Programs.directory()
         for name in ("dps.db", "dps.db-wal"):
             if os.path.exists(service.path(name)):
@@ -127,11 +126,3 @@ class Postgres:
         return json.loads(self.sql(f"SELECT json_build_array({parts})"))
 
     crashed = tables
-
-    def wait_idle(self):
-        """Until the server has noticed that its clients are gone: their transactions have ended."""
-        deadline = time.monotonic() + 15
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dps-service'"
-        while self.sql(query).strip() != "0":
-            check(time.monotonic() < deadline, "connections of killed services stay")
-            time.sleep(0.02)

@@ -25,7 +25,7 @@ import conformance_device_test  # noqa: E402
 import conformance_service_test  # noqa: E402
 import device_mutants  # noqa: E402
 import service_mutants  # noqa: E402
-from flow_test import Device, Programs  # noqa: E402
+from harness import Device, Programs  # noqa: E402
 from mutant import Stale  # noqa: E402
 from server_harness import Service  # noqa: E402
 

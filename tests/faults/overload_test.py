@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: MIT
+"""dps-service under more than it can take: slow clients and idle connections by the thousand, no descriptors left,
+certificates that are replaced all the time, and the end in the middle of work. Meanwhile devices register.
+
+    python3 tests/faults/overload_test.py BUILD_DIR [SEED [test_NAME ...]]
+
+TAP on standard output; needs openssl, python3-tpm2-pytss, python3-cryptography, and 6500 file descriptors."""
+import base64
+import os
+import random
+import resource
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+
+sys.path.insert(0, "tests/e2e")
+from durability_test import check_pairs  # noqa: E402
+from fleet import FREE, Keys, Ledger, Load, Registrar  # noqa: E402
+from harness import Programs, make_ca, make_leaf, run_tap, write_file  # noqa: E402
+from server_harness import Client, Failed, Service, check, request, same  # noqa: E402
+from stores import Sqlite  # noqa: E402
+
+SLOW = 1000
+IDLE = 5000
+DESCRIPTORS = IDLE + SLOW + 500
+P99 = 5.0             # seconds for one answer: a bound of sanity, not of speed
+RELOADS = 60
+RELOAD_EVERY = 0.1    # seconds
+ENDINGS = 8
+QUEUE = 40            # connections
+TIMEOUTS = "handshake=20000,head=6000,body=10000,stall=6000,idle=120000,write=5000,linger=1000,drain=8000"
+
+
+def raise_descriptor_limit():
+    """For this process, and by inheritance the most that the service may take."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    check(hard >= DESCRIPTORS, f"{DESCRIPTORS} file descriptors are needed; the hard limit is {hard} (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+
+
+class Timed(Registrar):
+    """Also notes how long each answer took, and what has become of requests that had none."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.times, self.losses, self.sent_at = [], [], 0.0
+        plainly = self.connect
+
+        def connect():
+            client = plainly()
+            send = client.send
+
+            def timed_send(text):
+                send(text)
+                self.sent_at = time.monotonic()
+            client.send = timed_send
+            self.sent_at = 0.0
+            return client
+        self.connect = connect
+
+    def ask(self, *arguments):
+        begin, lost = time.monotonic(), self.ledger.lost
+        self.sent_at = 0.0
+        try:
+            return super().ask(*arguments)
+        except Exception as error:
+            if self.ledger.lost > lost:
+                self.losses.append((self.sent_at, error.__cause__))
+            raise
+        finally:
+            self.times.append(time.monotonic() - begin)
+
+
+def p99(registrars):
+    times = sorted(t for r in registrars for t in r.times)
+    check(len(times) > 50, f"only {len(times)} answers")
+    return times[len(times) * 99 // 100]
+
+
+class Place:
+    def __init__(self, seed):
+        self.keys, self.random, self.count = Keys(), random.Random(seed), 0
+
+    def serve(self, *options, **more):
+        more.setdefault("timeouts", TIMEOUTS)
+        s = Service(*FREE, *options, **more)
+        Programs.cleanup.callback(s.stop, signal.SIGKILL)
+        return s
+
+    def registrars(self, service, *connects):
+        ledger = Ledger()
+        self.count += 1
+        return [Timed(service, self.keys, ledger, c, f"load-{self.count}-{n}") for n, c in enumerate(connects)]
+
+    @staticmethod
+    def check(service, ledger, lost=0):
+        enrollments, registrations, devices = Sqlite().tables(service)
+        ledger.check(registrations, enrollments)
+        check_pairs(registrations, devices)
+        same(ledger.surprises, [], "answers that nobody expected")
+        same(ledger.statuses[503], 0, "requests that were put off")
+        check(ledger.lost <= lost, f"{ledger.lost} requests were not answered")
+
+
+# ---- Slow and idle ones ----------------------------------------------------------------------------------------------
+
+def end_quietly(clients):
+    for client in clients:
+        client.sock.close()
+
+
+def test_slow(p):
+    """1000 clients that send a byte a second: others are served meanwhile, and in the end the slow ones are cut off"""
+    s = p.serve("--workers", "2", "--connections", "4000", "--metrics", "127.0.0.1:0")
+    registrars = p.registrars(s, s.plain, s.tls)
+    text = request("/nowhere").encode()
+    session = first_session(s)
+    slow = [s.tls(session) if n % 2 else s.plain() for n in range(SLOW)]
+    with Load(registrars):
+        for second in range(4):
+            begin = time.monotonic()
+            for client in slow:
+                client.send(text[second:second + 1])
+            time.sleep(max(0, 1 - (time.monotonic() - begin)))
+        served = len(registrars[0].ledger.assigned)
+        took = p99(registrars)
+    check(served > 10, f"only {served} devices were served")
+    check(took < P99, f"99 % of the answers took up to {took:.1f} s")
+    p.check(s, registrars[0].ledger)
+    for client in slow:
+        client.closed(orderly=False)
+    end_quietly(slow)
+    check("the request came too slowly" in s.read("log"), "the log does not say why they were cut off")
+    print(f"# {SLOW} slow clients: {served} devices served in 4 s, p99 {1000 * took:.0f} ms")
+    same(s.stop(), 0, "exit code")
+
+
+def first_session(s):
+    client = s.tls()
+    client.get("/nowhere")
+    session = client.sock.session
+    client.close()
+    return session
+
+
+def processes_of(s):
+    with open(f"/proc/{s.process.pid}/task/{s.process.pid}/children", encoding="utf-8") as f:
+        return [s.process.pid, *map(int, f.read().split())]
+
+
+def resident(s):
+    """MiB of all processes."""
+    total = 0
+    for pid in processes_of(s):
+        with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as f:
+            total += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+    return total // 1024
+
+
+def test_idle(p):
+    """5000 idle TLS connections: others are served meanwhile, and the idle ones go on when they like"""
+    s = p.serve("--workers", "2", "--connections", "8000")
+    registrars = p.registrars(s, s.plain, s.tls)
+    before = resident(s)
+    session = first_session(s)
+    begin = time.monotonic()
+    with Load(registrars):
+        idle = [s.tls(session) for _ in range(IDLE)]
+        opened = time.monotonic() - begin
+        served_before = len(registrars[0].ledger.assigned)
+        time.sleep(2)
+        served = len(registrars[0].ledger.assigned)
+        took = p99(registrars)
+    check(served > served_before, "nobody was served while they were there")
+    check(took < P99, f"99 % of the answers took up to {took:.1f} s")
+    p.check(s, registrars[0].ledger)
+    print(f"# {IDLE} idle connections, opened in {opened:.1f} s: {resident(s) - before} MiB; {served} devices served, "
+          f"p99 {1000 * took:.0f} ms")
+    for client in p.random.sample(idle, 200):
+        same(client.get("/nowhere")[0], 404, "a connection that was idle")
+    end_quietly(idle)
+    same(s.stop(), 0, "exit code")
+
+
+
+
+def test_descriptors(p):
+    """no descriptors left, in both processes: who is connected is served; when there are some again, everybody is"""
+    s = p.serve("--workers", "2", "--connections", "500", limit=48)
+    registrars = p.registrars(s, s.plain, s.tls, s.plain, s.tls)
+    with Load(registrars) as load:
+        load.after(20)
+        others = [s.plain() for _ in range(200)]
+        s.wait_log("new connections have to wait")
+        load.after(60)
+        for client in others:
+            client.send(request("/nowhere"))
+        end_quietly(others[:-20])
+        for client in others[-20:]:
+            same(client.answer()[0], 404, "a client that had to wait")
+        load.after(20)
+    end_quietly(others[-20:])
+    p.check(s, registrars[0].ledger)
+    same(s.stop(), 0, "exit code")
+
+
+# ---- Certificates ----------------------------------------------------------------------------------------------------
+
+class Handshaker:
+    """Full handshakes, one after the other, each with a request behind it."""
+
+    def __init__(self, s, ca):
+        self.s, self.done, self.failures, self.serials = s, 0, [], set()
+        self.context = ssl.create_default_context(cafile=ca)
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def work(self, stop):
+        while not stop.is_set():
+            try:
+                raw = socket.create_connection(("127.0.0.1", self.s.tls_port), 15)
+                client = Client(self.context.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False))
+                self.serials.add(client.sock.getpeercert()["serialNumber"])
+                same(client.get("/nowhere")[0], 404, "status")
+                client.close()
+                self.done += 1
+            except (OSError, Failed) as error:
+                self.failures.append(repr(error))
+
+
+def two_certificates(s):
+    """Of one CA. Returns: pairs of certificate and key."""
+    make_ca(s.dir)
+    pairs = []
+    for _ in range(2):
+        make_leaf(s.dir)
+        pairs.append((s.read("cert.pem"), s.read("key.pem")))
+    return pairs
+
+
+def replace(s, pair):
+    for name, text in zip(("cert.pem", "key.pem"), pair):
+        write_file(s.path(name + ".new"), text)
+        os.rename(s.path(name + ".new"), s.path(name))
+
+
+def reloads(p, workers):
+    s = p.serve("--workers", str(workers), start=False)
+    pairs = two_certificates(s)
+    s.start()
+    shakers = [Handshaker(s, s.path("ca.pem")) for _ in range(4)]
+    stop = threading.Event()
+    threads = [threading.Thread(target=h.work, args=(stop,), daemon=True) for h in shakers]
+    for t in threads:
+        t.start()
+    for n in range(RELOADS):
+        replace(s, pairs[n % 2])
+        s.process.send_signal(signal.SIGHUP)
+        time.sleep(RELOAD_EVERY)
+    stop.set()
+    for t in threads:
+        t.join(20)
+    failures = [f for h in shakers for f in h.failures]
+    done = sum(h.done for h in shakers)
+    reloaded = s.read("log").count("event=reloaded")
+    same(failures, [], f"failed, of {done} handshakes")
+    same(len(set.union(*(h.serials for h in shakers))), 2, "certificates that were seen")
+    check("not reloaded" not in s.read("log"), "a reload failed")
+    check(reloaded >= RELOADS * workers / 2, f"only {reloaded} reloads")
+    print(f"# {workers} processes: {done} full handshakes, {reloaded} reloads")
+    same(s.stop(), 0, "exit code")
+
+
+def test_reload(p):
+    """the certificate is replaced every 100 ms under load: no handshake fails"""
+    reloads(p, 1)
+
+
+def test_reload_workers(p):
+    """nor with two processes"""
+    reloads(p, 2)
+
+
+# ---- The end ---------------------------------------------------------------------------------------------------------
+
+def once(connect):
+    """A client that opens a connection for each request."""
+    def asked():
+        client = connect()
+        send = client.send
+        client.send = lambda text: send(text.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+        return client
+    return asked
+
+
+def test_drain(p):
+    """SIGTERM in the middle of work: what was asked before is answered, and nothing answered is lost"""
+    late = answered = 0
+    s = p.serve("--workers", "2", start=False)
+    for n in range(ENDINGS):
+        s.start()
+        registrars = p.registrars(s, s.plain, s.tls, once(s.plain), once(s.tls), s.plain, once(s.plain))
+        with Load(registrars) as load:
+            load.after(p.random.randint(10, 60))
+            ended = time.monotonic()
+            same(s.stop(), 0, "exit code")
+            took = time.monotonic() - ended
+        check(took < 4, f"ending took {took:.1f} s")
+        ledger = registrars[0].ledger
+        early = [(sent - ended, cause) for r in registrars for sent, cause in r.losses if 0 < sent < ended]
+        same(early, [], "asked before SIGTERM, and not answered")
+        late += ledger.lost
+        answered += ledger.answers
+        p.check(s, ledger, lost=ledger.lost)
+    print(f"# {ENDINGS} times ended: {answered} answers, {late} requests came too late")
+
+
+def test_drain_queue(p):
+    """SIGTERM while requests wait that nobody has looked at yet: they are answered, and no connection is reset"""
+    for workers in (1, 2):
+        s = p.serve("--workers", str(workers))
+        pids = processes_of(s)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            waiting = [s.plain() for _ in range(QUEUE)]
+            for client in waiting:
+                client.send(request("/nowhere"))
+            s.process.send_signal(signal.SIGTERM)
+        finally:
+            for pid in reversed(pids):  # who watches the others is the last
+                os.kill(pid, signal.SIGCONT)
+        for client in waiting:
+            same(client.answer()[0], 404, "answer")
+            client.closed()
+        end_quietly(waiting)
+        same(s.stop(), 0, "exit code")
+
+
+def main():
+    build, seed = [*sys.argv[1:], *[None] * 2][:2]
+    seed = seed or base64.b32encode(os.urandom(5)).decode()
+    print(f"# seed {seed}", flush=True)
+    raise_descriptor_limit()
+    with Programs.use(build or "build", "overload-test-"):
+        place = Place(seed)
+        words = sys.argv[3:]
+        tests = [f for name, f in globals().items() if name.startswith("test_") and (not words or name in words)]
+        return run_tap([(f.__doc__, lambda f=f: f(place)) for f in tests])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

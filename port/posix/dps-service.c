@@ -372,11 +372,11 @@ static int be_ready(void *context)
 {
     const struct start *start = context;
     const char *path = start->arguments->port_file;
+    print_ready(start);
     if (path != NULL && write_port_file(start, path) != 0) {
         fprintf(stderr, "dps-service: %s cannot be written\n", path);
         return POSIX_EXIT_STORE;
     }
-    print_ready(start);
     return POSIX_EXIT_OK;
 }
 

@@ -15,8 +15,8 @@ $(BENCH_PROGRAMS): $(PORT_LIBS)
 .PHONY: bench-programs
 bench-programs: all $(BENCH_PROGRAMS)
 
-#: make bench            figures, one a line, in about five minutes; BENCH="PART ..." only these parts, BENCH_SECONDS=2 for
-#:                       each load, BENCH_FULL=1 also with a million enrollments (tests/bench/bench.py --help says how)
+#: make bench            figures, one a line, in about five minutes; BENCH="PART ..." only these, BENCH_SECONDS=2 for
+#:                       each load, BENCH_FULL=1 also a million enrollments (how: tests/bench/bench.py --help)
 .PHONY: bench
 bench:
 	@DEPS=$(DEPS) tests/setup.sh build bench

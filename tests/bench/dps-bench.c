@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 struct arguments {
-    const char *service, *ca, *scope, *prefix, *mode, *keys;
+    const char *service, *ca, *scope, *prefix, *mode, *keys, *get;
     uint64_t clients, ids, seconds, rate, idle;
     bool help, quiet, print_ek;
 };
@@ -69,6 +69,11 @@ static const struct posix_option options[] = {
      .number = &given.idle,
      .maximum = 1000000,
      .help = "instead of registering: open N connections, say so, and keep them"},
+    {.name = "get",
+     .argument = "PATH",
+     .text = &given.get,
+     .help = "instead of registering: ask for PATH, and count answers as registrations\n(what a bare web "
+             "server costs)"},
     {.name = "quiet", .flag = &given.quiet, .help = "no progress on standard error"},
     {.name = "help", .flag = &given.help, .help = "this text"},
 };
@@ -147,11 +152,11 @@ static void pace(uint64_t begin_us, uint64_t number, size_t client)
 
 static bool one_registration(struct load_device *d, struct load_link *l, enum load_mode mode, const char *id)
 {
-    if (l->fd < 0 && !load_link_open(l, mode == LOAD_RESUME)) {
+    if (l->fd < 0 && !load_link_open(l, mode != LOAD_FULL)) {
         snprintf(d->why, sizeof d->why, "no connection, or no resumption");
         return false;
     }
-    const bool done = load_register(d, l, id);
+    const bool done = given.get != NULL ? load_get(d, l, given.get) : load_register(d, l, id);
     if (mode != LOAD_KEEP_ALIVE || !done)
         load_link_close(l);
     return done;
@@ -167,8 +172,8 @@ static void run_client(const struct load_keys *keys, struct load_link *l, enum l
         pace(begin, number, client);
         /* No two clients use the same ID at the same time. */
         const uint64_t mine = given.ids / given.clients;
-        snprintf(id, sizeof id, "%s%llu", given.prefix,
-                 (unsigned long long)((mine > 0 ? number * 7919 % mine : 0) * given.clients + client));
+        const uint64_t device = (mine > 0 ? number * 7919 % mine : 0) * given.clients + client;
+        snprintf(id, sizeof id, "%s%llu", given.prefix, (unsigned long long)device);
         const uint64_t from = now_us();
         if (one_registration(&d, l, mode, id)) {
             k->done++;
@@ -227,6 +232,12 @@ static int report(const struct load_counters *k, double seconds)
 
 static int run_all(const struct load_keys *keys, struct load_link *l, enum load_mode mode)
 {
+    /* The session that all clients resume: their own first handshakes should not be in a short measurement. */
+    if (mode != LOAD_FULL && l->tls && !load_link_open(l, true)) {
+        fprintf(stderr, "dps-bench: no connection to %s\n", given.service);
+        return POSIX_EXIT_NETWORK;
+    }
+    load_link_close(l);
     const uint64_t begin = now_us(), until = begin + given.seconds * 1000000;
     struct load_counters *k =
         mmap(NULL, given.clients * sizeof *k, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -293,7 +304,8 @@ static int read_arguments(struct load_link *l, enum load_mode *mode, char *why, 
     if (!known || given.clients == 0 || given.ids < given.clients)
         snprintf(why, why_size,
                  "--mode is full, resume or keep-alive; --clients at least 1 and at most --ids");
-    else if (given.service == NULL || given.scope == NULL || (l->tls && given.ca == NULL))
+    else if (given.service == NULL || (given.scope == NULL && given.get == NULL) ||
+             (l->tls && given.ca == NULL))
         snprintf(why, why_size, "--service, --scope and, for https, --ca are needed; --help has an example");
     else if (!l->tls) {
         return posix_host_port(given.service + 7, l->host, sizeof l->host, &l->port);

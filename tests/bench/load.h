@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-bench: devices without TPMs, by the thousand, against a real service. They hold the private halves of one EK and one
- * SRK in software, which only a test may do, and share them: the service looks a device up by its registrationId. */
+/* dps-bench: devices without TPMs, by the thousand, against a real service. They hold the private halves of one EK and
+ * one SRK in software, which only a test may do, and share them: the service looks a device up by its registrationId.
+ */
 #ifndef TESTS_BENCH_LOAD_H
 #define TESTS_BENCH_LOAD_H
 
@@ -62,6 +63,8 @@ struct load_device {
 };
 /* The whole registration of one ID over l, which is open: three requests. Returns: whether it was assigned. */
 bool load_register(struct load_device *d, struct load_link *l, const char *id);
+/* One request that any web server answers. */
+bool load_get(struct load_device *d, struct load_link *l, const char *path);
 
 /* ---- dps-bench.c ---- */
 

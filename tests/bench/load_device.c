@@ -138,3 +138,10 @@ bool load_register(struct load_device *d, struct load_link *l, const char *id)
                    d->scope, id, (const char *)operation, d->host, token);
     return ask(d, l, "operation", request, len, 200);
 }
+
+bool load_get(struct load_device *d, struct load_link *l, const char *path)
+{
+    char request[1024];
+    const int len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, d->host);
+    return ask(d, l, "page", request, len, 200);
+}

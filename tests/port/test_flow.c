@@ -247,7 +247,7 @@ static int s03_clear_kills_the_old_owners_keys(void)
 {
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     uint8_t srk[DPS_SRK_PUBLIC_MAX];
-    uint8_t sealed[512];
+    static uint8_t sealed[512]; /* f's configuration views it */
     size_t sealed_len;
     CHECK(flow_open(&f, "clear", true) == 0);
     CHECK(flow_register(&f) == 0);

@@ -29,7 +29,8 @@ ENOUGH = 4000   # enrollments: more than fit
 
 
 class FullDisk(Service):
-    """With a small file system of its own, which only its processes see."""
+    """With a small file system of its own, which only its processes see; or everybody, where there are no user
+    namespaces (a chroot), and only root can mount one."""
 
     what = "a full file system"
 
@@ -37,14 +38,20 @@ class FullDisk(Service):
         super().__init__("--workers", "2", *FREE, store="sqlite:disk/dps.db", start=False)
         os.mkdir(self.path("disk"))
         probe = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False)
-        check(probe.returncode == 0, "a file system of its own needs root or user namespaces: " + probe.stderr.decode())
+        self.alone = probe.returncode == 0
+        if not self.alone:
+            check(os.getuid() == 0, "a file system of its own needs root or user namespaces: " + probe.stderr.decode())
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", self.path("disk")], check=True)
+            Programs.cleanup.callback(subprocess.run, ["umount", "--lazy", self.path("disk")], check=True)
 
     def command(self):
+        if not self.alone:
+            return super().command()
         return ["unshare", "--map-root-user", "--mount", "sh", "-c",
                 f'mount -t tmpfs -o size={DISK} tmpfs disk && exec "$@"', "sh", *super().command()]
 
     def seen(self, name):
-        return f"/proc/{self.process.pid}/root{self.dir}/disk/{name}"
+        return f"/proc/{self.process.pid}/root{self.dir}/disk/{name}" if self.alone else self.path(f"disk/{name}")
 
     def fill(self):
         with open(self.seen("ballast"), "wb", buffering=0) as f:

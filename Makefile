@@ -20,9 +20,13 @@ CRYPTO_SRC_bearssl = crypto/crypto_bearssl.c
 CRYPTO_SRC_openssl = port/openssl/crypto_openssl.c
 CRYPTO_LIBS_bearssl = -lbearssl
 CRYPTO_LIBS_openssl = -lbearssl -lcrypto
-CORE_SRC = $(filter-out crypto/crypto_bearssl.c,$(wildcard crypto/*.c)) $(CRYPTO_SRC_$(CRYPTO)) $(wildcard tpm/*.c dps/*.c)
-PORT_SRC = port/drive.c $(filter-out port/posix/dps-%.c,$(wildcard port/posix/*.c))
-PROGRAMS = $(patsubst port/posix/%.c,$(BUILD)/%,$(wildcard port/posix/dps-*.c))
+# The core from the ground up, and the rooms of the POSIX port.
+CORE_DIRS = crypto/bytes crypto tpm dps/protocol dps/device dps/service dps/manage
+POSIX_ROOMS = port/posix/explain port/posix/device port/posix/service port/posix/admin
+CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out crypto/crypto_bearssl.c,$(wildcard $(CORE_DIRS:%=%/*.c)))
+PROGRAM_SRC = $(wildcard port/posix/*/dps-*.c)
+PORT_SRC = port/drive.c $(filter-out $(PROGRAM_SRC),$(wildcard $(patsubst %,%/*.c,port/posix $(POSIX_ROOMS))))
+PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(notdir $(PROGRAM_SRC)))
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 PORT_TESTS = $(patsubst tests/port/%.c,$(BUILD)/port-tests/%,$(wildcard tests/port/test_*.c))
 TEST_TOOLS = $(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c))
@@ -36,7 +40,7 @@ PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
 CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # The core and the portable part of port/ are plain C11; what stands on a system may use it.
-SYSTEM_DIRS = port/posix tests/port tests/e2e
+SYSTEM_DIRS = port/posix $(POSIX_ROOMS) tests/port tests/e2e
 SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 
 # What needs more room than this file has stands beside its subject: tests/fuzz/fuzz.mk, port/tis/... These add to
@@ -61,11 +65,11 @@ help:
 
 $(BUILD)/libtpmdps.a: $(CORE_OBJ)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -73,9 +77,11 @@ $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
 	    -MMD -MP -c -o $@ $<
 
-$(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/port/posix/%.o $(PORT_LIBS)
+# A program's main stands in the room that it is named after.
+$(foreach main,$(PROGRAM_SRC),$(eval $(BUILD)/$(basename $(notdir $(main))): $(BUILD)/obj/$(main:.c=.o)))
+$(PROGRAMS): $(PORT_LIBS)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 $(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)

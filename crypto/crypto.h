@@ -7,13 +7,13 @@
 #ifndef CRYPTO_CRYPTO_H
 #define CRYPTO_CRYPTO_H
 
-#include "crypto/error.h"
+#include "crypto/bytes/error.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* A view of somebody else's bytes: valid as long as their buffer is. An empty span has len 0 and any p. */
-struct span {
+struct bytes {
     const uint8_t *p;
     size_t len;
 };
@@ -23,30 +23,30 @@ struct span {
 #define CRYPTO_RSA_MAX 512 /* the largest modulus: RSA-4096 */
 
 /* SHA-256 and SHA-384 [FIPS 180-4] of the concatenation of count pieces. Cannot fail. */
-void crypto_sha256(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE]);
-void crypto_sha384(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE]);
+void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE]);
+void crypto_sha384(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE]);
 
 /* HMAC-SHA-256 [RFC 2104] of the concatenation of count pieces. The key may have any length. Cannot fail. */
-void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count,
+void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,
                         uint8_t mac[CRYPTO_SHA256_SIZE]);
 
 /* KDFa with SHA-256 [P1 r1.59 11.4.10.2]: SP 800-108 counter mode over HMAC.
  *   label    text without its terminating zero; the zero byte that the TPM hashes is added here
  *   out_len  1..128 bytes; "bits" of the specification is 8 * out_len
  * Cannot fail. */
-void crypto_kdfa_sha256(struct span key, const char *label, struct span context_u, struct span context_v,
+void crypto_kdfa_sha256(struct bytes key, const char *label, struct bytes context_u, struct bytes context_v,
                         uint8_t *out, size_t out_len);
 
 /* AES in CFB-128 mode with an initial value of 16 zero bytes and no padding, in place: the only form in which
  * TPM protected storage uses it [SP 800-38A 6.3].
  *   key      16 or 32 bytes
- * Returns: 0; DPS_E_ALGORITHM for another key size, and then data is unchanged. */
-int crypto_aes_cfb_encrypt(struct span key, uint8_t *data, size_t len);
-int crypto_aes_cfb_decrypt(struct span key, uint8_t *data, size_t len);
+ * Returns: 0; BYTES_E_ALGORITHM for another key size, and then data is unchanged. */
+int crypto_aes_cfb_encrypt(struct bytes key, uint8_t *data, size_t len);
+int crypto_aes_cfb_decrypt(struct bytes key, uint8_t *data, size_t len);
 
 /* An RSA public key: modulus big-endian without leading zeros, exponent as a number. Views the caller's bytes. */
 struct crypto_rsa_public {
-    struct span modulus;
+    struct bytes modulus;
     uint32_t exponent;
 };
 
@@ -55,27 +55,27 @@ struct crypto_rsa_public {
  *   label    the whole label, for a TPM with its terminating zero byte [P1 r1.59 B.4]
  *   message  at most modulus.len - 66 bytes
  *   out      modulus.len bytes are written
- * Returns: 0; DPS_E_ALGORITHM if the key is unusable (modulus even or below 1024 bits, exponent even or below 3);
- * DPS_E_LIMIT if the message or modulus is too long. out is zeroed unless 0 is returned. */
-int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
-                            const uint8_t seed[CRYPTO_SHA256_SIZE], struct span message, uint8_t *out);
+ * Returns: 0; BYTES_E_ALGORITHM if the key is unusable (modulus even or below 1024 bits, exponent even or below 3);
+ * BYTES_E_LIMIT if the message or modulus is too long. out is zeroed unless 0 is returned. */
+int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
+                            const uint8_t seed[CRYPTO_SHA256_SIZE], struct bytes message, uint8_t *out);
 
 /* An RSA private key in CRT form, big-endian, for tests, teaching and load generation: devices keep theirs in a
  * TPM. Views the caller's bytes. */
 struct crypto_rsa_private {
     uint32_t modulus_bits;
-    struct span p, q, dp, dq, iq;
+    struct bytes p, q, dp, dq, iq;
 };
 
 /* Undo crypto_rsa_oaep_encrypt. cipher.len must equal the modulus size.
- * Returns: 0 and *out_len; DPS_E_INTEGRITY if it does not decrypt; DPS_E_SPACE if capacity is too small. */
-int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span label, struct span cipher,
+ * Returns: 0 and *out_len; BYTES_E_INTEGRITY if it does not decrypt; BYTES_E_SPACE if capacity is too small. */
+int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct bytes label, struct bytes cipher,
                             uint8_t *out, size_t capacity, size_t *out_len);
 
 /* Decode a DER private key (PKCS#1, or PKCS#8 around it) into key, whose spans then view storage.
  *   storage  at least 5 * 256 + 64 bytes for RSA-2048; holds the numbers; the caller wipes it
- * Returns: 0; DPS_E_FORMAT; DPS_E_SPACE. */
-int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, uint8_t *storage,
+ * Returns: 0; BYTES_E_FORMAT; BYTES_E_SPACE. */
+int crypto_rsa_private_decode(struct bytes der, struct crypto_rsa_private *key, uint8_t *storage,
                               size_t capacity);
 
 /* HMAC-DRBG with SHA-256 [SP 800-90A 10.1.2]. Deterministic: the same seed gives the same bytes.
@@ -83,21 +83,21 @@ int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, u
 struct crypto_drbg {
     uint64_t storage[24];
 };
-void crypto_drbg_init(struct crypto_drbg *d, struct span seed);
-void crypto_drbg_update(struct crypto_drbg *d, struct span seed);
+void crypto_drbg_init(struct crypto_drbg *d, struct bytes seed);
+void crypto_drbg_update(struct crypto_drbg *d, struct bytes seed);
 void crypto_drbg_generate(struct crypto_drbg *d, uint8_t *out, size_t len);
 
 /* Compare len bytes in time that depends on len only. */
-bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len);
+bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len);
 
 /* Overwrite len bytes with zeros in a way that the compiler cannot remove. */
-void crypto_wipe(void *p, size_t len);
+void bytes_wipe(void *p, size_t len);
 
 /* The RSA public key of a DER X.509 certificate, decoded and not verified: for comparing an EK with its EK
  * certificate. Trailing bytes after the certificate are allowed (NV areas are padded).
  *   storage  receives the modulus; capacity at least CRYPTO_RSA_MAX
- * Returns: 0; DPS_E_FORMAT if it is no certificate; DPS_E_ALGORITHM if its key is not RSA; DPS_E_SPACE. */
-int crypto_certificate_rsa_public(struct span der, struct crypto_rsa_public *key, uint8_t *storage,
+ * Returns: 0; BYTES_E_FORMAT if it is no certificate; BYTES_E_ALGORITHM if its key is not RSA; BYTES_E_SPACE. */
+int crypto_certificate_rsa_public(struct bytes der, struct crypto_rsa_public *key, uint8_t *storage,
                                   size_t capacity);
 
 #endif

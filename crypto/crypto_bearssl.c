@@ -28,13 +28,13 @@ static unsigned char *without_const(const uint8_t *p)
 }
 
 /* An empty span may hold any pointer, but memcpy inside BearSSL wants a valid one even for 0 bytes. */
-static const uint8_t *bytes_of(struct span s)
+static const uint8_t *address_of(struct bytes s)
 {
     static const uint8_t nothing[1];
     return s.len > 0 ? s.p : nothing;
 }
 
-void crypto_wipe(void *p, size_t len)
+void bytes_wipe(void *p, size_t len)
 {
     volatile uint8_t *bytes = p;
     for (size_t i = 0; i < len; i++) {
@@ -42,7 +42,7 @@ void crypto_wipe(void *p, size_t len)
     }
 }
 
-bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)
+bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len)
 {
     /* volatile: the compiler must not see that one difference decides the result. */
     volatile uint8_t difference = 0;
@@ -52,41 +52,41 @@ bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)
     return difference == 0;
 }
 
-void crypto_sha256(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE])
+void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE])
 {
     br_sha256_context sha;
     br_sha256_init(&sha);
     for (size_t i = 0; i < count; i++) {
-        br_sha256_update(&sha, bytes_of(pieces[i]), pieces[i].len);
+        br_sha256_update(&sha, address_of(pieces[i]), pieces[i].len);
     }
     br_sha256_out(&sha, digest);
-    crypto_wipe(&sha, sizeof sha);
+    bytes_wipe(&sha, sizeof sha);
 }
 
-void crypto_sha384(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE])
+void crypto_sha384(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE])
 {
     br_sha384_context sha;
     br_sha384_init(&sha);
     for (size_t i = 0; i < count; i++) {
-        br_sha384_update(&sha, bytes_of(pieces[i]), pieces[i].len);
+        br_sha384_update(&sha, address_of(pieces[i]), pieces[i].len);
     }
     br_sha384_out(&sha, digest);
-    crypto_wipe(&sha, sizeof sha);
+    bytes_wipe(&sha, sizeof sha);
 }
 
-void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count,
+void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,
                         uint8_t mac[CRYPTO_SHA256_SIZE])
 {
     br_hmac_key_context prepared;
     br_hmac_context hmac;
-    br_hmac_key_init(&prepared, &br_sha256_vtable, bytes_of(key), key.len);
+    br_hmac_key_init(&prepared, &br_sha256_vtable, address_of(key), key.len);
     br_hmac_init(&hmac, &prepared, 0);
     for (size_t i = 0; i < count; i++) {
-        br_hmac_update(&hmac, bytes_of(pieces[i]), pieces[i].len);
+        br_hmac_update(&hmac, address_of(pieces[i]), pieces[i].len);
     }
     br_hmac_out(&hmac, mac);
-    crypto_wipe(&prepared, sizeof prepared);
-    crypto_wipe(&hmac, sizeof hmac);
+    bytes_wipe(&prepared, sizeof prepared);
+    bytes_wipe(&hmac, sizeof hmac);
 }
 
 /* CFB-128 [SP 800-38A 6.3]: each block is XORed with the encryption of the ciphertext block before it.
@@ -94,10 +94,10 @@ void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count
  * BearSSL offers no CFB and no bare block cipher. CBC encryption of one zero block under an initial value v is the
  * encryption of v, which is all that CFB needs. "ct" rather than "ct64": one block at a time leaves the parallel
  * lanes of the 64-bit code empty. */
-static int aes_cfb(struct span key, uint8_t *data, size_t len, bool encrypt)
+static int aes_cfb(struct bytes key, uint8_t *data, size_t len, bool encrypt)
 {
     if (key.len != 16 && key.len != 32) {
-        return DPS_E_ALGORITHM;
+        return BYTES_E_ALGORITHM;
     }
     const br_block_cbcenc_class *aes = br_aes_x86ni_cbcenc_get_vtable();
     if (aes == NULL) {
@@ -118,18 +118,18 @@ static int aes_cfb(struct span key, uint8_t *data, size_t len, bool encrypt)
             previous[i] = encrypt ? data[at + i] : in;
         }
     }
-    crypto_wipe(&schedule, sizeof schedule);
-    crypto_wipe(stream, sizeof stream);
-    crypto_wipe(previous, sizeof previous);
-    return DPS_OK;
+    bytes_wipe(&schedule, sizeof schedule);
+    bytes_wipe(stream, sizeof stream);
+    bytes_wipe(previous, sizeof previous);
+    return BYTES_OK;
 }
 
-int crypto_aes_cfb_encrypt(struct span key, uint8_t *data, size_t len)
+int crypto_aes_cfb_encrypt(struct bytes key, uint8_t *data, size_t len)
 {
     return aes_cfb(key, data, len, true);
 }
 
-int crypto_aes_cfb_decrypt(struct span key, uint8_t *data, size_t len)
+int crypto_aes_cfb_decrypt(struct bytes key, uint8_t *data, size_t len)
 {
     return aes_cfb(key, data, len, false);
 }
@@ -160,25 +160,25 @@ static size_t exponent_encode(uint32_t exponent, unsigned char out[4])
     return len;
 }
 
-int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
-                            const uint8_t seed[CRYPTO_SHA256_SIZE], struct span message, uint8_t *out)
+int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
+                            const uint8_t seed[CRYPTO_SHA256_SIZE], struct bytes message, uint8_t *out)
 {
     /* Not static: a table of pointers would be data to relocate, of which this directory has none. */
     const br_prng_class replay_vtable = {sizeof(struct replay), NULL, replay_generate, NULL};
-    const struct span n = key->modulus;
+    const struct bytes n = key->modulus;
 
     memset(out, 0, n.len);
     if (n.len > CRYPTO_RSA_MAX) {
-        return DPS_E_LIMIT;
+        return BYTES_E_LIMIT;
     }
     if (n.len < RSA_MODULUS_MIN || n.p[0] == 0 || (n.p[n.len - 1] & 1) == 0) {
-        return DPS_E_ALGORITHM;
+        return BYTES_E_ALGORITHM;
     }
     if (key->exponent < 3 || (key->exponent & 1) == 0) {
-        return DPS_E_ALGORITHM;
+        return BYTES_E_ALGORITHM;
     }
     if (message.len > n.len - OAEP_OVERHEAD) {
-        return DPS_E_LIMIT;
+        return BYTES_E_LIMIT;
     }
 
     unsigned char e[4];
@@ -186,21 +186,21 @@ int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span lab
         .n = without_const(n.p), .nlen = n.len, .e = e, .elen = exponent_encode(key->exponent, e)};
     struct replay replay = {&replay_vtable, seed};
     br_rsa_oaep_encrypt encrypt = br_rsa_oaep_encrypt_get_default();
-    size_t written = encrypt(&replay.vtable, &br_sha256_vtable, bytes_of(label), label.len, &pk, out, n.len,
-                             bytes_of(message), message.len);
+    size_t written = encrypt(&replay.vtable, &br_sha256_vtable, address_of(label), label.len, &pk, out, n.len,
+                             address_of(message), message.len);
     if (written != n.len) {
-        crypto_wipe(out, n.len);
-        return DPS_E_ALGORITHM;
+        bytes_wipe(out, n.len);
+        return BYTES_E_ALGORITHM;
     }
-    return DPS_OK;
+    return BYTES_OK;
 }
 
-int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span label, struct span cipher,
+int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct bytes label, struct bytes cipher,
                             uint8_t *out, size_t capacity, size_t *out_len)
 {
     *out_len = 0;
     if (cipher.len > CRYPTO_RSA_MAX || cipher.len != (key->modulus_bits + 7) / 8) {
-        return DPS_E_INTEGRITY;
+        return BYTES_E_INTEGRITY;
     }
 
     const br_rsa_private_key sk = {
@@ -217,45 +217,45 @@ int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span la
         .iqlen = key->iq.len,
     };
     uint8_t block[CRYPTO_RSA_MAX];
-    memcpy(block, bytes_of(cipher), cipher.len);
+    memcpy(block, address_of(cipher), cipher.len);
     size_t len = cipher.len;
     br_rsa_oaep_decrypt decrypt = br_rsa_oaep_decrypt_get_default();
-    int result = DPS_OK;
-    if (decrypt(&br_sha256_vtable, bytes_of(label), label.len, &sk, block, &len) != 1) {
-        result = DPS_E_INTEGRITY;
+    int result = BYTES_OK;
+    if (decrypt(&br_sha256_vtable, address_of(label), label.len, &sk, block, &len) != 1) {
+        result = BYTES_E_INTEGRITY;
     } else if (len > capacity) {
-        result = DPS_E_SPACE;
+        result = BYTES_E_SPACE;
     } else {
         memcpy(out, block, len);
         *out_len = len;
     }
-    crypto_wipe(block, sizeof block);
+    bytes_wipe(block, sizeof block);
     return result;
 }
 
 /* Append one number of a key to storage and point the span at it. False if it does not fit. */
-static bool number_copy(struct span *to, const unsigned char *p, size_t len, uint8_t *storage,
+static bool number_copy(struct bytes *to, const unsigned char *p, size_t len, uint8_t *storage,
                         size_t capacity, size_t *used)
 {
     if (len > capacity - *used) {
         return false;
     }
     memcpy(storage + *used, p, len);
-    *to = (struct span){storage + *used, len};
+    *to = (struct bytes){storage + *used, len};
     *used += len;
     return true;
 }
 
-int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, uint8_t *storage,
+int crypto_rsa_private_decode(struct bytes der, struct crypto_rsa_private *key, uint8_t *storage,
                               size_t capacity)
 {
-    int result = DPS_E_FORMAT;
+    int result = BYTES_E_FORMAT;
     size_t used = 0;
     memset(key, 0, sizeof *key);
 
     br_skey_decoder_context decoder;
     br_skey_decoder_init(&decoder);
-    br_skey_decoder_push(&decoder, bytes_of(der), der.len);
+    br_skey_decoder_push(&decoder, address_of(der), der.len);
     const br_rsa_private_key *sk = br_skey_decoder_get_rsa(&decoder);
     /* BearSSL accepts any numbers; one without factors would be no key. */
     if (br_skey_decoder_last_error(&decoder) == 0 && sk != NULL && sk->plen > 0 && sk->qlen > 0 &&
@@ -266,13 +266,13 @@ int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, u
                     number_copy(&key->dq, sk->dq, sk->dqlen, storage, capacity, &used) &&
                     number_copy(&key->iq, sk->iq, sk->iqlen, storage, capacity, &used);
         key->modulus_bits = sk->n_bitlen;
-        result = fits ? DPS_OK : DPS_E_SPACE;
+        result = fits ? BYTES_OK : BYTES_E_SPACE;
     }
-    if (result != DPS_OK) {
-        crypto_wipe(storage, used);
+    if (result != BYTES_OK) {
+        bytes_wipe(storage, used);
         memset(key, 0, sizeof *key);
     }
-    crypto_wipe(&decoder, sizeof decoder);
+    bytes_wipe(&decoder, sizeof decoder);
     return result;
 }
 
@@ -288,22 +288,22 @@ static void drbg_load(br_hmac_drbg_context *context, const struct crypto_drbg *d
 static void drbg_store(struct crypto_drbg *d, br_hmac_drbg_context *context)
 {
     memcpy(d->storage, context, sizeof *context);
-    crypto_wipe(context, sizeof *context);
+    bytes_wipe(context, sizeof *context);
 }
 
-void crypto_drbg_init(struct crypto_drbg *d, struct span seed)
+void crypto_drbg_init(struct crypto_drbg *d, struct bytes seed)
 {
     br_hmac_drbg_context context = {0};
     memset(d, 0, sizeof *d);
-    br_hmac_drbg_init(&context, &br_sha256_vtable, bytes_of(seed), seed.len);
+    br_hmac_drbg_init(&context, &br_sha256_vtable, address_of(seed), seed.len);
     drbg_store(d, &context);
 }
 
-void crypto_drbg_update(struct crypto_drbg *d, struct span seed)
+void crypto_drbg_update(struct crypto_drbg *d, struct bytes seed)
 {
     br_hmac_drbg_context context;
     drbg_load(&context, d);
-    br_hmac_drbg_update(&context, bytes_of(seed), seed.len);
+    br_hmac_drbg_update(&context, address_of(seed), seed.len);
     drbg_store(d, &context);
 }
 
@@ -317,7 +317,7 @@ void crypto_drbg_generate(struct crypto_drbg *d, uint8_t *out, size_t len)
 
 /* How many bytes the outermost DER element takes, header included [X.690 8.1.3]; 0 if der is shorter than that or
  * its length is not in definite form of at most three bytes. */
-static size_t der_element_len(struct span der)
+static size_t der_element_len(struct bytes der)
 {
     if (der.len < 2) {
         return 0;
@@ -338,14 +338,14 @@ static size_t der_element_len(struct span der)
     return content <= der.len - header ? header + content : 0;
 }
 
-int crypto_certificate_rsa_public(struct span der, struct crypto_rsa_public *key, uint8_t *storage,
+int crypto_certificate_rsa_public(struct bytes der, struct crypto_rsa_public *key, uint8_t *storage,
                                   size_t capacity)
 {
     memset(key, 0, sizeof *key);
     /* BearSSL refuses trailing bytes, so it is given the certificate alone. */
     size_t len = der_element_len(der);
     if (len == 0) {
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
 
     br_x509_decoder_context decoder;
@@ -353,20 +353,20 @@ int crypto_certificate_rsa_public(struct span der, struct crypto_rsa_public *key
     br_x509_decoder_push(&decoder, der.p, len);
     int error = br_x509_decoder_last_error(&decoder);
     if (error != 0) {
-        return error == BR_ERR_X509_UNSUPPORTED ? DPS_E_ALGORITHM : DPS_E_FORMAT;
+        return error == BR_ERR_X509_UNSUPPORTED ? BYTES_E_ALGORITHM : BYTES_E_FORMAT;
     }
     const br_x509_pkey *pkey = br_x509_decoder_get_pkey(&decoder);
     if (pkey->key_type != BR_KEYTYPE_RSA || pkey->key.rsa.elen > 4) {
-        return DPS_E_ALGORITHM;
+        return BYTES_E_ALGORITHM;
     }
     if (pkey->key.rsa.nlen > capacity) {
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     }
 
     memcpy(storage, pkey->key.rsa.n, pkey->key.rsa.nlen);
-    key->modulus = (struct span){storage, pkey->key.rsa.nlen};
+    key->modulus = (struct bytes){storage, pkey->key.rsa.nlen};
     for (size_t i = 0; i < pkey->key.rsa.elen; i++) {
         key->exponent = key->exponent << 8 | pkey->key.rsa.e[i];
     }
-    return DPS_OK;
+    return BYTES_OK;
 }

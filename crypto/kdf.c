@@ -13,13 +13,13 @@ static void store_be32(uint8_t out[4], uint32_t value)
     out[3] = (uint8_t)value;
 }
 
-void crypto_kdfa_sha256(struct span key, const char *label, struct span context_u, struct span context_v,
+void crypto_kdfa_sha256(struct bytes key, const char *label, struct bytes context_u, struct bytes context_v,
                         uint8_t *out, size_t out_len)
 {
     uint8_t counter[4];
     uint8_t bits[4];
     uint8_t block[CRYPTO_SHA256_SIZE];
-    const struct span pieces[] = {
+    const struct bytes pieces[] = {
         {counter, sizeof counter}, {(const uint8_t *)label, strlen(label) + 1}, context_u, context_v,
         {bits, sizeof bits},
     };
@@ -32,5 +32,5 @@ void crypto_kdfa_sha256(struct span key, const char *label, struct span context_
         size_t take = out_len - at < sizeof block ? out_len - at : sizeof block;
         memcpy(out + at, block, take);
     }
-    crypto_wipe(block, sizeof block);
+    bytes_wipe(block, sizeof block);
 }

@@ -135,14 +135,14 @@ _Static_assert(PORT_TLS_BUFFER != 16709 || BR_SSL_BUFSIZE_MONO == 16709, "limits
 static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)
 {
     if (io_len < CRYPTO_TLS_BUFFER_MIN) {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     br_ssl_engine_set_buffer(e, io, io_len, io_len >= BR_SSL_BUFSIZE_BIDI);
     br_ssl_engine_inject_entropy(e, entropy, 32);
     /* BearSSL would now also ask the system (RDRAND, /dev/urandom). Telling it that this is done keeps the platform
      * out of this directory and makes a run with known entropy reproducible. There is no function for it. */
     e->rng_os_rand_done = 1;
-    return DPS_OK;
+    return BYTES_OK;
 }
 
 /* Take the session that c may offer to host, before c is reused.
@@ -157,7 +157,7 @@ static bool session_take(const struct crypto_tls_client *c, const char *host,
     static const unsigned char none[sizeof session->master_secret] = {0};
     br_ssl_engine_get_session_parameters(&c->client.eng, session);
     return br_ssl_engine_last_error(&c->client.eng) == BR_ERR_OK && session->session_id_len > 0 &&
-           !crypto_equal(session->master_secret, none, sizeof none) &&
+           !bytes_equal_secret(session->master_secret, none, sizeof none) &&
            strcmp(br_ssl_engine_get_server_name(&c->client.eng), host) == 0;
 }
 
@@ -188,23 +188,23 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
     /* BearSSL takes an empty name as "do not compare names". */
     size_t host_len = strlen(host);
     if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - CRYPTO_TLS_DAYS_TO_1970) {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
 
     br_ssl_session_parameters session = {0};
     resume = resume && session_take(c, host, &session);
-    crypto_wipe(c, sizeof *c);
+    bytes_wipe(c, sizeof *c);
     client_configure(c, trust, now);
     if (resume) {
         br_ssl_engine_set_session_parameters(&c->client.eng, &session);
         memcpy(c->offered, session.session_id, session.session_id_len);
         c->offered_len = session.session_id_len;
     }
-    crypto_wipe(&session, sizeof session);
+    bytes_wipe(&session, sizeof session);
 
     int error = engine_supply(&c->client.eng, entropy, io, io_len);
-    if (error == DPS_OK && br_ssl_client_reset(&c->client, host, resume) != 1) {
-        error = DPS_E_TLS;
+    if (error == BYTES_OK && br_ssl_client_reset(&c->client, host, resume) != 1) {
+        error = BYTES_E_TLS;
     }
     return error;
 }
@@ -216,7 +216,7 @@ bool crypto_tls_client_resumed(const struct crypto_tls_client *c)
     br_ssl_engine_get_session_parameters(&c->client.eng, &session);
     bool same = c->offered_len > 0 && session.session_id_len == c->offered_len &&
                 memcmp(session.session_id, c->offered, c->offered_len) == 0;
-    crypto_wipe(&session, sizeof session);
+    bytes_wipe(&session, sizeof session);
     return same;
 }
 
@@ -253,7 +253,7 @@ int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_ide
                             struct crypto_tls_cache *cache, const uint8_t entropy[32], uint8_t *io,
                             size_t io_len)
 {
-    crypto_wipe(s, sizeof *s);
+    bytes_wipe(s, sizeof *s);
     br_ssl_engine_context *e = &s->server.eng;
     engine_configure(e);
     if (identity->key_type == BR_KEYTYPE_EC) {
@@ -270,8 +270,8 @@ int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_ide
     }
 
     int error = engine_supply(e, entropy, io, io_len);
-    if (error == DPS_OK && br_ssl_server_reset(&s->server) != 1) {
-        error = DPS_E_TLS;
+    if (error == BYTES_OK && br_ssl_server_reset(&s->server) != 1) {
+        error = BYTES_E_TLS;
     }
     return error;
 }
@@ -355,12 +355,12 @@ int crypto_tls_error(const br_ssl_engine_context *e)
 
 void crypto_tls_client_wipe(struct crypto_tls_client *c)
 {
-    crypto_wipe(c, sizeof *c);
+    bytes_wipe(c, sizeof *c);
 }
 
 void crypto_tls_server_wipe(struct crypto_tls_server *s)
 {
-    crypto_wipe(s, sizeof *s);
+    bytes_wipe(s, sizeof *s);
 }
 
 struct sentence {

@@ -27,10 +27,10 @@ struct crypto_trust {
 
 /* Read every CERTIFICATE of a PEM text as a trust anchor; other PEM objects are ignored.
  * The anchors view trust's own storage, so trust must not be moved afterwards.
- * Returns: 0; DPS_E_FORMAT if the PEM or a certificate is malformed or there is no certificate at all;
- * DPS_E_LIMIT if there are more than fit; DPS_E_ALGORITHM for a key that is neither RSA nor EC. trust is empty unless
+ * Returns: 0; BYTES_E_FORMAT if the PEM or a certificate is malformed or there is no certificate at all;
+ * BYTES_E_LIMIT if there are more than fit; BYTES_E_ALGORITHM for a key that is neither RSA nor EC. trust is empty unless
  * 0 is returned. */
-int crypto_trust_load(struct crypto_trust *trust, struct span pem);
+int crypto_trust_load(struct crypto_trust *trust, struct bytes pem);
 
 /* A server's certificate chain and private key, decoded from PEM. */
 struct crypto_identity {
@@ -46,11 +46,11 @@ struct crypto_identity {
 
 /* Read a chain (leaf first) and its private key (RSA from 2048 bits or P-256/P-384; PKCS#1, SEC1 or PKCS#8, not
  * encrypted). Both may stand in one text; other PEM objects are ignored.
- * Returns: 0; DPS_E_FORMAT if a text is malformed or lacks its object, or there is more than one key, or it is
- * encrypted; DPS_E_LIMIT if the chain does not fit; DPS_E_ALGORITHM for another kind of key; DPS_E_USAGE if the key
+ * Returns: 0; BYTES_E_FORMAT if a text is malformed or lacks its object, or there is more than one key, or it is
+ * encrypted; BYTES_E_LIMIT if the chain does not fit; BYTES_E_ALGORITHM for another kind of key; BYTES_E_USAGE if the key
  * is not that of the leaf. identity is wiped unless 0 is returned. It must not be moved afterwards and must outlive
  * every connection that uses it; the caller wipes it. */
-int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem, struct span key_pem);
+int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pem, struct bytes key_pem);
 
 /* One connection, client side. The receive and the send buffer are the caller's, so that a board can choose:
  * io_len of at least BR_SSL_BUFSIZE_MONO (16 709, half duplex) or BR_SSL_BUFSIZE_BIDI (33 178); less, where
@@ -74,8 +74,8 @@ struct crypto_tls_client {
  *                been wiped. It is offered only to the same host and only if that connection did not fail; otherwise,
  *                and if the server declines, the handshake is a full one. false: c may be uninitialised
  * trust must outlive the connection.
- * Returns: 0; DPS_E_USAGE if the buffer is too small, host is empty or too
- * long, or now is beyond the calendar; DPS_E_TLS. */
+ * Returns: 0; BYTES_E_USAGE if the buffer is too small, host is empty or too
+ * long, or now is beyond the calendar; BYTES_E_TLS. */
 int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
                             uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume);
 
@@ -99,7 +99,7 @@ struct crypto_tls_server {
 
 /* Start a server connection. ECDHE suites only, with X25519, P-256 and larger curves in BearSSL's default
  * implementation (m31 in 0.6: the short profiles hard-code a slower one). cache may be null: no resumption.
- * Returns: 0; DPS_E_USAGE if the buffer is too small; DPS_E_TLS. */
+ * Returns: 0; BYTES_E_USAGE if the buffer is too small; BYTES_E_TLS. */
 int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_identity *identity,
                             struct crypto_tls_cache *cache, const uint8_t entropy[32], uint8_t *io,
                             size_t io_len);
@@ -122,7 +122,7 @@ enum {
     CRYPTO_TLS_CLOSED = 16     /* finished; crypto_tls_error says whether cleanly */
 };
 /* What the engine can do now: a mask of the values above. The engine cannot see that the network connection ended:
- * when that happens before CLOSED, the peer's message may be cut short, and the driver reports DPS_E_STREAM. A peer
+ * when that happens before CLOSED, the peer's message may be cut short, and the driver reports BYTES_E_STREAM. A peer
  * may also close cleanly before APP_OUT was ever wanted. */
 unsigned crypto_tls_want(const br_ssl_engine_context *e);
 

@@ -9,12 +9,12 @@
 
 struct pem {
     br_pem_decoder_context decoder;
-    struct span text;
+    struct bytes text;
     size_t at;
     bool ended;
 };
 
-static void pem_open(struct pem *pem, struct span text)
+static void pem_open(struct pem *pem, struct bytes text)
 {
     br_pem_decoder_init(&pem->decoder);
     pem->text = text;
@@ -129,9 +129,9 @@ static void key_sink(void *ctx, const void *p, size_t len)
 static int certificate_error(int error)
 {
     if (error == 0) {
-        return DPS_OK;
+        return BYTES_OK;
     }
-    return error == BR_ERR_X509_UNSUPPORTED ? DPS_E_ALGORITHM : DPS_E_FORMAT;
+    return error == BR_ERR_X509_UNSUPPORTED ? BYTES_E_ALGORITHM : BYTES_E_FORMAT;
 }
 
 /* Make a trust anchor of a decoded certificate, whose subject is already in the arena from dn_at on. */
@@ -139,11 +139,11 @@ static int anchor_add(struct crypto_trust *trust, br_x509_decoder_context *certi
                       size_t dn_at)
 {
     int error = certificate_error(br_x509_decoder_last_error(certificate));
-    if (error != DPS_OK) {
+    if (error != BYTES_OK) {
         return error;
     }
     if (trust->count == CRYPTO_TRUST_ANCHORS_MAX) {
-        return DPS_E_LIMIT;
+        return BYTES_E_LIMIT;
     }
 
     br_x509_trust_anchor anchor = {.dn = {a->p + dn_at, a->used - dn_at}};
@@ -161,17 +161,17 @@ static int anchor_add(struct crypto_trust *trust, br_x509_decoder_context *certi
         ec->q = arena_add(a, ec->q, ec->qlen);
     }
     if (a->full) {
-        return DPS_E_LIMIT;
+        return BYTES_E_LIMIT;
     }
     trust->anchors[trust->count++] = anchor;
-    return DPS_OK;
+    return BYTES_OK;
 }
 
-int crypto_trust_load(struct crypto_trust *trust, struct span pem_text)
+int crypto_trust_load(struct crypto_trust *trust, struct bytes pem_text)
 {
     struct arena a = {trust->storage, sizeof trust->storage, 0, false};
     struct pem pem;
-    int error = DPS_OK;
+    int error = BYTES_OK;
     trust->count = 0;
     pem_open(&pem, pem_text);
     for (;;) {
@@ -180,23 +180,23 @@ int crypto_trust_load(struct crypto_trust *trust, struct span pem_text)
         br_x509_decoder_init(&certificate, arena_sink, &a);
         enum pem_result result = pem_next(&pem, is_certificate, certificate_sink, &certificate);
         if (result == PEM_NONE) {
-            error = trust->count > 0 ? DPS_OK : DPS_E_FORMAT;
+            error = trust->count > 0 ? BYTES_OK : BYTES_E_FORMAT;
             break;
         }
-        error = result == PEM_FOUND ? anchor_add(trust, &certificate, &a, dn_at) : DPS_E_FORMAT;
-        if (error != DPS_OK) {
+        error = result == PEM_FOUND ? anchor_add(trust, &certificate, &a, dn_at) : BYTES_E_FORMAT;
+        if (error != BYTES_OK) {
             break;
         }
     }
     trust->used = a.used;
-    if (error != DPS_OK) {
+    if (error != BYTES_OK) {
         memset(trust, 0, sizeof *trust);
     }
     return error;
 }
 
 /* Read the chain's certificates as DER into the arena. */
-static int chain_load(struct crypto_identity *identity, struct span text, struct arena *a)
+static int chain_load(struct crypto_identity *identity, struct bytes text, struct arena *a)
 {
     struct pem pem;
     pem_open(&pem, text);
@@ -204,20 +204,20 @@ static int chain_load(struct crypto_identity *identity, struct span text, struct
         size_t at = a->used;
         enum pem_result result = pem_next(&pem, is_certificate, arena_sink, a);
         if (result == PEM_NONE) {
-            return identity->chain_len > 0 ? DPS_OK : DPS_E_FORMAT;
+            return identity->chain_len > 0 ? BYTES_OK : BYTES_E_FORMAT;
         }
         if (result == PEM_BROKEN) {
-            return DPS_E_FORMAT;
+            return BYTES_E_FORMAT;
         }
         if (a->full || identity->chain_len == CRYPTO_CHAIN_MAX) {
-            return DPS_E_LIMIT;
+            return BYTES_E_LIMIT;
         }
 
         br_x509_decoder_context certificate;
         br_x509_decoder_init(&certificate, NULL, NULL);
         br_x509_decoder_push(&certificate, a->p + at, a->used - at);
         int error = certificate_error(br_x509_decoder_last_error(&certificate));
-        if (error != DPS_OK) {
+        if (error != BYTES_OK) {
             return error;
         }
         if (identity->chain_len == 0) {
@@ -231,14 +231,14 @@ static int chain_load(struct crypto_identity *identity, struct span text, struct
 static int key_copy(struct crypto_identity *identity, const br_skey_decoder_context *key, struct arena *a)
 {
     if (br_skey_decoder_last_error(key) != 0) {
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
     identity->key_type = br_skey_decoder_key_type(key);
     if (identity->key_type == BR_KEYTYPE_RSA) {
         br_rsa_private_key *rsa = &identity->rsa;
         *rsa = *br_skey_decoder_get_rsa(key);
         if (rsa->n_bitlen < 2048 || rsa->n_bitlen > 8 * CRYPTO_RSA_MAX) {
-            return DPS_E_ALGORITHM;
+            return BYTES_E_ALGORITHM;
         }
         rsa->p = arena_add(a, rsa->p, rsa->plen);
         rsa->q = arena_add(a, rsa->q, rsa->qlen);
@@ -249,28 +249,28 @@ static int key_copy(struct crypto_identity *identity, const br_skey_decoder_cont
         br_ec_private_key *ec = &identity->ec;
         *ec = *br_skey_decoder_get_ec(key);
         if (ec->curve != BR_EC_secp256r1 && ec->curve != BR_EC_secp384r1) {
-            return DPS_E_ALGORITHM;
+            return BYTES_E_ALGORITHM;
         }
         ec->x = arena_add(a, ec->x, ec->xlen);
     }
-    return a->full ? DPS_E_LIMIT : DPS_OK;
+    return a->full ? BYTES_E_LIMIT : BYTES_OK;
 }
 
 /* Read the one private key of a PEM text. */
-static int key_load(struct crypto_identity *identity, struct span text, struct arena *a)
+static int key_load(struct crypto_identity *identity, struct bytes text, struct arena *a)
 {
     struct pem pem;
     br_skey_decoder_context key;
     pem_open(&pem, text);
     br_skey_decoder_init(&key);
-    int error = DPS_E_FORMAT;
+    int error = BYTES_E_FORMAT;
     /* Exactly one: with two it would be chance which is used. */
     const bool found = pem_next(&pem, is_private_key, key_sink, &key) == PEM_FOUND;
     if (found && pem_next(&pem, is_private_key, key_sink, &key) == PEM_NONE) {
         error = key_copy(identity, &key, a);
     }
-    crypto_wipe(&key, sizeof key);
-    crypto_wipe(&pem, sizeof pem);
+    bytes_wipe(&key, sizeof key);
+    bytes_wipe(&pem, sizeof pem);
     return error;
 }
 
@@ -307,20 +307,20 @@ static bool key_fits(const struct crypto_identity *identity)
                                                 : ec_key_fits(&identity->ec, &pkey->key.ec);
 }
 
-int crypto_identity_load(struct crypto_identity *identity, struct span chain_pem, struct span key_pem)
+int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pem, struct bytes key_pem)
 {
-    crypto_wipe(identity, sizeof *identity);
+    bytes_wipe(identity, sizeof *identity);
     struct arena a = {identity->storage, sizeof identity->storage, 0, false};
     int error = chain_load(identity, chain_pem, &a);
-    if (error == DPS_OK) {
+    if (error == BYTES_OK) {
         error = key_load(identity, key_pem, &a);
     }
-    if (error == DPS_OK && !key_fits(identity)) {
-        error = DPS_E_USAGE;
+    if (error == BYTES_OK && !key_fits(identity)) {
+        error = BYTES_E_USAGE;
     }
     identity->used = a.used;
-    if (error != DPS_OK) {
-        crypto_wipe(identity, sizeof *identity);
+    if (error != BYTES_OK) {
+        bytes_wipe(identity, sizeof *identity);
     }
     return error;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/drive.h"
+#include "crypto/bytes/bytes.h"
 #include "tpm/rc.h"
-#include "tpm/wire.h"
 #include <string.h>
 
 #define RETRY_LAST_MS 20000 /* the last wait of port_tpm_ask: 40 s in all */
 
 static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what,
-                  struct span bytes)
+                  struct bytes bytes)
 {
     if (port->trace.message != NULL) {
         port->trace.message(port->trace.context, step, kind, what, bytes);
@@ -15,29 +15,29 @@ static void trace(struct port *port, unsigned step, enum port_trace_kind kind, c
 }
 
 /* One exchange, as it is. */
-static int exchange(struct port *port, unsigned step, const char *what, struct span command,
-                    uint8_t *response, size_t capacity, struct span *answer)
+static int exchange(struct port *port, unsigned step, const char *what, struct bytes command,
+                    uint8_t *response, size_t capacity, struct bytes *answer)
 {
     size_t len = 0;
     trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
     const int error =
         port->tpm.transact(port->tpm.context, command, response, capacity, &len, PORT_TPM_TIMEOUT_MS);
-    *answer = span_of(response, error == 0 ? len : 0);
+    *answer = bytes_of(response, error == 0 ? len : 0);
     if (error == 0) {
         trace(port, step, PORT_TRACE_TPM_RESPONSE, what, *answer);
     }
     return error;
 }
 
-int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
-                 size_t capacity, struct span *answer)
+int port_tpm_ask(struct port *port, unsigned step, const char *what, struct bytes command, uint8_t *response,
+                 size_t capacity, struct bytes *answer)
 {
     int error = 0;
     for (uint32_t wait_ms = 10; error == 0; wait_ms *= 2) {
         error = exchange(port, step, what, command, response, capacity, answer);
-        struct tpm2_reader r = tpm2_reader_over(*answer);
-        (void)tpm2_read_bytes(&r, 6); /* tag and size */
-        const uint32_t rc = tpm2_read_u32(&r);
+        struct bytes_reader r = bytes_reader_over(*answer);
+        (void)bytes_read_bytes(&r, 6); /* tag and size */
+        const uint32_t rc = bytes_read_u32(&r);
         if (r.error != 0 || !tpm2_rc_decode(rc).retry || wait_ms > RETRY_LAST_MS) {
             break;
         }
@@ -49,7 +49,7 @@ int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span
 static void ask_tpm(struct port_drive *drive, struct dps_device *d)
 {
     size_t room;
-    struct span answer;
+    struct bytes answer;
     uint8_t *in = dps_device_tpm_in(d, &room);
     const uint64_t begin = drive->port->clock.monotonic_ms(drive->port->clock.context);
     const int error = exchange(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d),
@@ -71,7 +71,7 @@ static void close_stream(struct port_drive *drive)
 }
 
 /* Move records between the engine and the stream until the engine wants one of `wanted`.
- * Returns: 0; DPS_E_TLS, DPS_E_STREAM, DPS_E_TIMEOUT. */
+ * Returns: 0; BYTES_E_TLS, BYTES_E_STREAM, BYTES_E_TIMEOUT. */
 static int move_records(struct port_drive *drive, unsigned wanted)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
@@ -84,7 +84,7 @@ static int move_records(struct port_drive *drive, unsigned wanted)
         const unsigned want = crypto_tls_want(engine);
         if (want & CRYPTO_TLS_CLOSED) {
             drive->tls_error = crypto_tls_error(engine);
-            return drive->tls_error != 0 ? DPS_E_TLS : DPS_E_STREAM;
+            return drive->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
         if (want & CRYPTO_TLS_RECORD_OUT) {
             const uint8_t *out = crypto_tls_record_out(engine, &len);
@@ -108,7 +108,7 @@ static int move_records(struct port_drive *drive, unsigned wanted)
         if (moved > 0) {
             last = now;
         } else if (now - last >= PORT_NET_TIMEOUT_MS) {
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         }
     }
 }
@@ -118,7 +118,7 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
     struct port *p = drive->port;
     uint8_t entropy[32];
     if (drive->trust == NULL) {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     int error = p->entropy.fill(p->entropy.context, entropy, sizeof entropy);
     if (error == 0) {
@@ -130,7 +130,7 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
         error = crypto_tls_client_start(&drive->tls, drive->trust, host, now, entropy, drive->io,
                                         sizeof drive->io, false);
     }
-    crypto_wipe(entropy, sizeof entropy);
+    bytes_wipe(entropy, sizeof entropy);
     return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
 }
 
@@ -169,12 +169,12 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
-    const struct span out = dps_device_net_out(d);
+    const struct bytes out = dps_device_net_out(d);
     const bool unasked = d->reused && d->net_sent == 0 && spoke_unasked(drive);
-    const int error = unasked ? DPS_E_STREAM : move_records(drive, CRYPTO_TLS_APP_OUT);
+    const int error = unasked ? BYTES_E_STREAM : move_records(drive, CRYPTO_TLS_APP_OUT);
     if (error != 0) {
         /* The peer may close an idle connection at any time: the engine decides whether to ask again. */
-        if (error == DPS_E_STREAM && d->reused) {
+        if (error == BYTES_E_STREAM && d->reused) {
             close_stream(drive);
             d->connected = 0;
         } else {
@@ -202,7 +202,7 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     size_t len;
     uint8_t *in = dps_device_net_in(d, &room);
     const int error = move_records(drive, CRYPTO_TLS_APP_IN);
-    if (error == DPS_E_STREAM) {
+    if (error == BYTES_E_STREAM) {
         const bool orderly = (crypto_tls_want(engine) & CRYPTO_TLS_CLOSED) != 0;
         close_stream(drive);
         /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
@@ -219,7 +219,7 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     }
     const uint8_t *app = crypto_tls_app_in(engine, &len);
     len = len < room ? len : room;
-    trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_RESPONSE, dps_device_what(d), span_of(app, len));
+    trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_RESPONSE, dps_device_what(d), bytes_of(app, len));
     memcpy(in, app, len);
     crypto_tls_app_received(engine, len);
     dps_device_net_received(d, len);

@@ -4,7 +4,7 @@
 #define PORT_DRIVE_H
 
 #include "crypto/tls.h"
-#include "dps/device.h"
+#include "dps/device/device.h"
 #include "port/port.h"
 
 /* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it
@@ -15,7 +15,7 @@ struct port_drive {
     struct crypto_tls_client tls;
     uint8_t io[PORT_TLS_BUFFER];
     bool open;       /* a stream is connected */
-    int tls_error;   /* BearSSL's number after DPS_E_TLS */
+    int tls_error;   /* BearSSL's number after BYTES_E_TLS */
     uint64_t tpm_ms; /* time spent in the TPM, for tools */
 };
 
@@ -31,7 +31,7 @@ int port_drive(struct port_drive *drive, struct port *port, const struct crypto_
 /* Send one command outside of any flow and receive its response (GetCapability, NV_Read, ... of tools), with the same
  * retries as the engine has. command must not stand in response.
  * Returns: 0; the transport's error. */
-int port_tpm_ask(struct port *port, unsigned step, const char *what, struct span command, uint8_t *response,
-                 size_t capacity, struct span *answer);
+int port_tpm_ask(struct port *port, unsigned step, const char *what, struct bytes command, uint8_t *response,
+                 size_t capacity, struct bytes *answer);
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* What a platform supplies to the device side: six small interfaces, each a context and one or a few functions.
  * port/none answers "not provided" to all of them, so that it links everywhere and proves this list complete;
- * port/posix is the one to read next. The service's store stands in dps/store.h.
+ * port/posix is the one to read next. The service's store stands in dps/service/store.h.
  *
- * Every function returns 0 or a negative value of enum dps_error, except where it says that it returns a count. */
+ * Every function returns 0 or a negative value of enum bytes_error, except where it says that it returns a count. */
 #ifndef PORT_PORT_H
 #define PORT_PORT_H
 
 #include "crypto/crypto.h"
 #include "crypto/limits.h"
-#include "dps/store.h"
+#include "dps/service/store.h"
 
 /* The TPM: one command in, one response out. */
 struct port_tpm {
@@ -17,20 +17,20 @@ struct port_tpm {
     /* Send command with ONE write (swtpm and the kernel take what one write brought as the whole command), and receive
      * the whole response into the same or another buffer of the given capacity.
      *   timeout_ms  for the whole exchange; CreatePrimary takes many seconds on a discrete TPM: 120 000 is sane
-     * Returns: 0 and *response_len; DPS_E_TPM_TRANSPORT if the TPM cannot be reached or broke off; DPS_E_TIMEOUT;
-     * DPS_E_FORMAT if the header announces an impossible size; DPS_E_SPACE if it is larger than capacity. After a
+     * Returns: 0 and *response_len; BYTES_E_TPM_TRANSPORT if the TPM cannot be reached or broke off; BYTES_E_TIMEOUT;
+     * BYTES_E_FORMAT if the header announces an impossible size; BYTES_E_SPACE if it is larger than capacity. After a
      * failure the next call may reconnect. */
-    int (*transact)(void *context, struct span command, uint8_t *response, size_t capacity,
+    int (*transact)(void *context, struct bytes command, uint8_t *response, size_t capacity,
                     size_t *response_len, uint32_t timeout_ms);
 };
 
 /* One byte stream at a time to a host. */
 struct port_stream {
     void *context;
-    /* Returns: 0; DPS_E_STREAM; DPS_E_TIMEOUT. */
+    /* Returns: 0; BYTES_E_STREAM; BYTES_E_TIMEOUT. */
     int (*connect)(void *context, const char *host, uint16_t port, uint32_t timeout_ms);
     /* Return the number of bytes moved (> 0); 0: nothing yet, try again (after at most timeout_ms of waiting);
-     * DPS_E_STREAM: failed or closed by the peer. 0 never means closed. */
+     * BYTES_E_STREAM: failed or closed by the peer. 0 never means closed. */
     int (*read)(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms);
     int (*write)(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms);
     void (*close)(void *context);
@@ -42,16 +42,16 @@ struct port_clock {
     uint64_t (*unix_seconds)(void *context);
     /* Milliseconds of a clock that never goes back; only differences count. */
     uint64_t (*monotonic_ms)(void *context);
-    /* Wait. Returns: 0; DPS_E_TIMEOUT if interrupted (a signal): the caller then gives up. */
+    /* Wait. Returns: 0; BYTES_E_TIMEOUT if interrupted (a signal): the caller then gives up. */
     int (*sleep_ms)(void *context, uint32_t ms);
 };
 
 /* The device's few hundred bytes, replaced atomically: after a power cut there is the old or the new record. */
 struct port_storage {
     void *context;
-    /* Returns: 0 and *len; DPS_E_NOT_FOUND if nothing was ever saved; DPS_E_SPACE; DPS_E_FILE. */
+    /* Returns: 0 and *len; BYTES_E_NOT_FOUND if nothing was ever saved; BYTES_E_SPACE; BYTES_E_FILE. */
     int (*load)(void *context, uint8_t *record, size_t capacity, size_t *len);
-    int (*save)(void *context, struct span record);
+    int (*save)(void *context, struct bytes record);
 };
 
 /* Who sees what: an optional sink of every message, with its step (1..10; 0: outside of a flow) and what it is
@@ -66,7 +66,7 @@ enum port_trace_kind {
 struct port_trace {
     void *context;
     void (*message)(void *context, unsigned step, enum port_trace_kind kind, const char *what,
-                    struct span bytes);
+                    struct bytes bytes);
 };
 
 /* All of them. trace.message may be null. */

@@ -187,6 +187,6 @@ wait $service_pid || die "the service did not end in order"
 service_pid=
 say "All of it held. Where to go next:"
 say "  spec-notes.md                        the words, the decisions, the security argument"
-say "  dps/device.c, dps/service.c          the flow, top to bottom"
+say "  dps/device/device.c, dps/service/service.c          the flow, top to bottom"
 say "  build/dps-device --tpm /dev/tpmrm0 info         your own TPM"
 say "  build/dps-device --tpm libtpms:/tmp/tpm --trace ek   every byte explained"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The walk over the tables. One function a layout; each takes its bytes from where the one before stopped. */
 #include "tpm/explain.h"
+#include "crypto/bytes/bytes.h"
 #include "tpm/explain_tables.h"
 #include "tpm/rc.h"
 #include "tpm/tpm2.h"
-#include "tpm/wire.h"
 
 #define HEADER_SIZE 10 /* tag, size, code [P1 r1.59 18.2] */
 
@@ -13,7 +13,7 @@
 #define SESSION_ENCRYPT 0x40
 
 struct walk {
-    struct span input;
+    struct bytes input;
     size_t at;    /* next byte */
     size_t end;   /* of the innermost structure that declares its size: nothing inside may read further */
     bool stuck;   /* nothing before end can be read any more */
@@ -28,7 +28,7 @@ struct walk {
 static void explain(struct walk *w, const struct tpm2_member *m, const char *spec, uint64_t selector,
                     uint64_t *value);
 
-static struct walk walk_over(struct span input, tpm2_explain_sink *sink, void *context)
+static struct walk walk_over(struct bytes input, tpm2_explain_sink *sink, void *context)
 {
     return (struct walk){.input = input, .end = input.len, .sink = sink, .context = context};
 }
@@ -62,8 +62,8 @@ static void give_up(struct walk *w, int error)
                     .name = "unparsed",
                     .type = "",
                     .spec = "",
-                    .meaning = error == DPS_E_ALGORITHM ? "Bytes of a kind that this tool does not know."
-                                                        : "Bytes that do not fit what should stand here.",
+                    .meaning = error == BYTES_E_ALGORITHM ? "Bytes of a kind that this tool does not know."
+                                                          : "Bytes that do not fit what should stand here.",
                 });
     }
     w->at = w->end;
@@ -86,7 +86,7 @@ static void explain_uint(struct walk *w, const struct tpm2_member *m, const char
     const struct tpm2_shape *shape = m->shape;
     *value = 0;
     if (w->stuck || w->end - w->at < shape->width) {
-        give_up(w, DPS_E_FORMAT);
+        give_up(w, BYTES_E_FORMAT);
         return;
     }
     for (size_t i = 0; i < shape->width; i++) {
@@ -203,7 +203,7 @@ static void explain_inside(struct walk *w, const struct tpm2_member *m, size_t s
         explain_members(w, shape->members, shape->spec);
     }
     if (w->at < w->end || truncated) {
-        give_up(w, DPS_E_FORMAT);
+        give_up(w, BYTES_E_FORMAT);
     }
     w->end = outer;
     w->stuck = truncated;
@@ -264,7 +264,7 @@ static void explain_union(struct walk *w, const struct tpm2_member *m, const cha
         }
         return;
     }
-    give_up(w, DPS_E_ALGORITHM);
+    give_up(w, BYTES_E_ALGORITHM);
 }
 
 static void explain(struct walk *w, const struct tpm2_member *m, const char *spec, uint64_t selector,
@@ -295,7 +295,7 @@ static void explain(struct walk *w, const struct tpm2_member *m, const char *spe
 static int finish(struct walk *w)
 {
     if (w->at < w->end) {
-        give_up(w, DPS_E_FORMAT);
+        give_up(w, BYTES_E_FORMAT);
     }
     return w->error;
 }
@@ -318,7 +318,7 @@ static uint64_t explain_header(struct walk *w, const char *size_name, const stru
         return 0;
     }
     if (size > w->end || size < HEADER_SIZE) {
-        w->error = DPS_E_FORMAT;
+        w->error = BYTES_E_FORMAT;
     } else {
         w->end = (size_t)size;
     }
@@ -371,7 +371,7 @@ static void explain_parameters(struct walk *w, const struct tpm2_member *members
     explain_members(w, members + 1, spec);
 }
 
-int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *context)
+int tpm2_explain_command(struct bytes command, tpm2_explain_sink *sink, void *context)
 {
     static const struct tpm2_member code_member = {"commandCode", &tpm2_shape_cc,
                                                    "What the TPM is asked to do."};
@@ -384,7 +384,7 @@ int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *con
         return w.error;
     }
     if (c == NULL || (tag != TPM2_ST_SESSIONS && tag != TPM2_ST_NO_SESSIONS)) {
-        give_up(&w, DPS_E_ALGORITHM);
+        give_up(&w, BYTES_E_ALGORITHM);
         return finish_message(&w);
     }
     explain_members(&w, c->handles, c->spec);
@@ -400,7 +400,7 @@ int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *con
         w.end = outer;
         w.stuck = truncated;
         if (truncated && w.error == 0) {
-            w.error = DPS_E_FORMAT;
+            w.error = BYTES_E_FORMAT;
         }
     }
     explain_parameters(&w, c->parameters, c->spec, (w.session_attributes & SESSION_DECRYPT) != 0);
@@ -415,7 +415,7 @@ static void explain_response_area(struct walk *w, const struct tpm2_command_tabl
     uint64_t size;
     explain_uint(w, &size_member, "P1 r1.59 18", &size);
     if (w->stuck || size > w->end - w->at) {
-        give_up(w, DPS_E_FORMAT);
+        give_up(w, BYTES_E_FORMAT);
         return;
     }
     struct walk ahead = *w; /* only the sessions say whether the first parameter is encrypted */
@@ -432,7 +432,8 @@ static void explain_response_area(struct walk *w, const struct tpm2_command_tabl
     explain_sessions(w, &tpm2_shape_auth_response, c);
 }
 
-int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_explain_sink *sink, void *context)
+int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_explain_sink *sink,
+                          void *context)
 {
     static const struct tpm2_member code_member = {"responseCode", &tpm2_shape_rc, NULL};
     struct walk w = walk_over(response, sink, context);
@@ -447,7 +448,7 @@ int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_expl
     }
     if (c == NULL) {
         if (w.at < w.end) {
-            give_up(&w, DPS_E_ALGORITHM);
+            give_up(&w, BYTES_E_ALGORITHM);
         }
         return finish_message(&w);
     }
@@ -462,7 +463,7 @@ int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_expl
 
 /* ---- Single structures ------------------------------------------------------------------------------------- */
 
-int tpm2_explain_public(struct span public_2b, tpm2_explain_sink *sink, void *context)
+int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context)
 {
     static const struct tpm2_member public_member[] = {
         {"public", &tpm2_shape_public,
@@ -473,19 +474,19 @@ int tpm2_explain_public(struct span public_2b, tpm2_explain_sink *sink, void *co
     return finish(&w);
 }
 
-int tpm2_explain_activation_blob(struct span blob, tpm2_explain_sink *sink, void *context)
+int tpm2_explain_activation_blob(struct bytes blob, tpm2_explain_sink *sink, void *context)
 {
     struct walk w = walk_over(blob, sink, context);
     explain_members(&w, tpm2_activation_blob_members, "spec-notes.md");
     return finish(&w);
 }
 
-uint32_t tpm2_explain_command_code(struct span command)
+uint32_t tpm2_explain_command_code(struct bytes command)
 {
-    struct tpm2_reader r = tpm2_reader_over(command);
-    tpm2_read_u16(&r);
-    tpm2_read_u32(&r);
-    return tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(command);
+    bytes_read_u16(&r);
+    bytes_read_u32(&r);
+    return bytes_read_u32(&r);
 }
 
 const char *tpm2_explain_command_name(uint32_t command_code)

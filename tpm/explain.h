@@ -45,21 +45,21 @@ struct tpm2_field {
 /* Called once a field. field is valid during the call only. */
 typedef void tpm2_explain_sink(void *context, const struct tpm2_field *field);
 
-/* All return: 0; DPS_E_FORMAT if bytes are missing, left over or inconsistent; DPS_E_ALGORITHM if something is
+/* All return: 0; BYTES_E_FORMAT if bytes are missing, left over or inconsistent; BYTES_E_ALGORITHM if something is
  * of a kind that these tables do not know (a command, an algorithm, a capability). The first of them is
  * returned, and the sink has seen every byte in any case. A response does not say which command it answers, so
  * command_code must be given. */
-int tpm2_explain_command(struct span command, tpm2_explain_sink *sink, void *context);
-int tpm2_explain_response(uint32_t command_code, struct span response, tpm2_explain_sink *sink,
+int tpm2_explain_command(struct bytes command, tpm2_explain_sink *sink, void *context);
+int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_explain_sink *sink,
                           void *context);
 /* A TPM2B_PUBLIC with its size field. */
-int tpm2_explain_public(struct span public_2b, tpm2_explain_sink *sink, void *context);
-/* An activation blob: six structures, one behind the other (dps/activation.h), and perhaps bytes that clients
+int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context);
+/* An activation blob: six structures, one behind the other (dps/protocol/activation.h), and perhaps bytes that clients
  * ignore. */
-int tpm2_explain_activation_blob(struct span blob, tpm2_explain_sink *sink, void *context);
+int tpm2_explain_activation_blob(struct bytes blob, tpm2_explain_sink *sink, void *context);
 
 /* The code of a command; 0 if it is too short to have one. */
-uint32_t tpm2_explain_command_code(struct span command);
+uint32_t tpm2_explain_command_code(struct bytes command);
 /* "TPM2_Load", or null for a command that is not in the table. */
 const char *tpm2_explain_command_name(uint32_t command_code);
 

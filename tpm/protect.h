@@ -19,22 +19,22 @@ struct tpm2_wrap_random {
  *   key          public area of the key that will open it (the EK)
  *   credential   what is protected (here the inner wrap key), at most 32 bytes
  *   object_name  Name of the object that must be loaded beside the key (here the SRK's Name)
- * Failure is w->error: DPS_E_SPACE; DPS_E_ALGORITHM if key is not an RSA storage key with AES-128-CFB;
- * DPS_E_LIMIT if credential is too long. */
-void tpm2_credential_make(struct tpm2_writer *w, const struct tpm2_public *key, struct span credential,
-                          struct span object_name, const struct tpm2_wrap_random *random);
+ * Failure is w->error: BYTES_E_SPACE; BYTES_E_ALGORITHM if key is not an RSA storage key with AES-128-CFB;
+ * BYTES_E_LIMIT if credential is too long. */
+void tpm2_credential_make(struct bytes_writer *w, const struct tpm2_public *key, struct bytes credential,
+                          struct bytes object_name, const struct tpm2_wrap_random *random);
 
 /* Undo it. blob and secret are the contents of the two TPM2Bs, without their size fields.
- * Returns: 0 with *len bytes in credential; DPS_E_FORMAT; DPS_E_INTEGRITY if anything was changed or the Name or
- * the key is another; DPS_E_SPACE. */
-int tpm2_credential_open(struct span blob, struct span secret, const struct crypto_rsa_private *key,
-                         struct span object_name, uint8_t *credential, size_t capacity, size_t *len);
+ * Returns: 0 with *len bytes in credential; BYTES_E_FORMAT; BYTES_E_INTEGRITY if anything was changed or the Name or
+ * the key is another; BYTES_E_SPACE. */
+int tpm2_credential_open(struct bytes blob, struct bytes secret, const struct crypto_rsa_private *key,
+                         struct bytes object_name, uint8_t *credential, size_t capacity, size_t *len);
 
 /* TPMT_SENSITIVE of a keyed hash [P2 r1.59 12.3.2.4]: empty authValue, a 32-byte seedValue that blinds unique,
  * and the key itself, at most 64 bytes (the block size of SHA-256). */
 struct tpm2_sensitive {
-    struct span seed_value;
-    struct span key;
+    struct bytes seed_value;
+    struct bytes key;
 };
 
 /* unique of a keyed hash: SHA-256(seedValue || key) [P1 r1.59 27.5.3]. */
@@ -46,15 +46,15 @@ void tpm2_keyedhash_unique(const struct tpm2_sensitive *sensitive, uint8_t uniqu
  *   inner_key  16 bytes, AES-128: the inner wrap
  *   name       Name of the duplicated object
  * Failure is w->error, as above. */
-void tpm2_duplicate_make(struct tpm2_writer *w, const struct tpm2_public *parent, struct span inner_key,
-                         struct span name, const struct tpm2_sensitive *sensitive,
+void tpm2_duplicate_make(struct bytes_writer *w, const struct tpm2_public *parent, struct bytes inner_key,
+                         struct bytes name, const struct tpm2_sensitive *sensitive,
                          const struct tpm2_wrap_random *random);
 
 /* Undo it. duplicate and secret are contents without size fields. The sensitive area is decrypted into storage
  * (at least duplicate.len bytes), which sensitive's spans then view; the caller wipes it.
- * Returns: 0; DPS_E_FORMAT; DPS_E_INTEGRITY; DPS_E_SPACE. */
-int tpm2_duplicate_open(struct span duplicate, struct span secret, const struct crypto_rsa_private *parent,
-                        struct span inner_key, struct span name, struct tpm2_sensitive *sensitive,
+ * Returns: 0; BYTES_E_FORMAT; BYTES_E_INTEGRITY; BYTES_E_SPACE. */
+int tpm2_duplicate_open(struct bytes duplicate, struct bytes secret, const struct crypto_rsa_private *parent,
+                        struct bytes inner_key, struct bytes name, struct tpm2_sensitive *sensitive,
                         uint8_t *storage, size_t capacity);
 
 #endif

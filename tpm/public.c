@@ -5,7 +5,7 @@ static const uint8_t ek_policy[32] = TPM2_EK_POLICY_SHA256;
 #define EK_L1_UNIQUE_SIZE 256 /* zeros */
 
 /* What EK and SRK have in common: a storage key, so AES-128-CFB for its children and no scheme of its own. */
-static struct tpm2_public storage_key(uint32_t attributes, struct span policy, struct span unique)
+static struct tpm2_public storage_key(uint32_t attributes, struct bytes policy, struct bytes unique)
 {
     return (struct tpm2_public){
         .type = TPM2_ALG_RSA,
@@ -26,14 +26,14 @@ static struct tpm2_public storage_key(uint32_t attributes, struct span policy, s
 /* [TCG EK Credential Profile v2.3 B.3.3, Template L-1]: 0x000300B2 */
 struct tpm2_public tpm2_template_ek_l1(void)
 {
-    return storage_key(TPM2_OBJECT_ADMIN_WITH_POLICY, span_of(ek_policy, sizeof ek_policy),
-                       span_of(NULL, EK_L1_UNIQUE_SIZE));
+    return storage_key(TPM2_OBJECT_ADMIN_WITH_POLICY, bytes_of(ek_policy, sizeof ek_policy),
+                       bytes_of(NULL, EK_L1_UNIQUE_SIZE));
 }
 
 struct tpm2_public tpm2_template_ek_azure_sdk(void)
 {
     struct tpm2_public area = tpm2_template_ek_l1();
-    area.unique = (struct span){0};
+    area.unique = (struct bytes){0};
     return area;
 }
 
@@ -41,12 +41,12 @@ struct tpm2_public tpm2_template_ek_azure_sdk(void)
  * Its unique is empty, as every Azure SDK has it: another unique would be another SRK. */
 struct tpm2_public tpm2_template_srk(void)
 {
-    return storage_key(TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA, (struct span){0}, (struct span){0});
+    return storage_key(TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA, (struct bytes){0}, (struct bytes){0});
 }
 
 /* fixedTPM and fixedParent must be clear in what TPM2_Import takes [P3 r1.59 13.3], and
  * sensitiveDataOrigin as well: the key was not made by the TPM. */
-struct tpm2_public tpm2_template_hmac_key(struct span unique)
+struct tpm2_public tpm2_template_hmac_key(struct bytes unique)
 {
     return (struct tpm2_public){
         .type = TPM2_ALG_KEYEDHASH,
@@ -90,78 +90,78 @@ static bool scheme_is_known(uint16_t type, uint16_t scheme)
 }
 
 /* TPMT_PUBLIC [P2 r1.59 12.2.4], for RSA with TPMS_RSA_PARMS [P2 r1.59 12.2.3.5] */
-void tpm2_public_write(struct tpm2_writer *w, const struct tpm2_public *area)
+void tpm2_public_write(struct bytes_writer *w, const struct tpm2_public *area)
 {
-    tpm2_write_u16(w, area->type);
-    tpm2_write_u16(w, area->name_alg);
-    tpm2_write_u32(w, area->attributes);
-    tpm2_write_2b(w, area->auth_policy);
+    bytes_write_u16(w, area->type);
+    bytes_write_u16(w, area->name_alg);
+    bytes_write_u32(w, area->attributes);
+    bytes_write_2b(w, area->auth_policy);
     if (area->type == TPM2_ALG_RSA) {
-        tpm2_write_u16(w, area->symmetric);
+        bytes_write_u16(w, area->symmetric);
         if (area->symmetric != TPM2_ALG_NULL) {
-            tpm2_write_u16(w, area->symmetric_key_bits);
-            tpm2_write_u16(w, area->symmetric_mode);
+            bytes_write_u16(w, area->symmetric_key_bits);
+            bytes_write_u16(w, area->symmetric_mode);
         }
     }
-    tpm2_write_u16(w, area->scheme);
+    bytes_write_u16(w, area->scheme);
     if (scheme_has_hash(area->scheme)) {
-        tpm2_write_u16(w, area->scheme_hash);
+        bytes_write_u16(w, area->scheme_hash);
     }
     if (area->type == TPM2_ALG_RSA) {
-        tpm2_write_u16(w, area->key_bits);
-        tpm2_write_u32(w, area->exponent);
+        bytes_write_u16(w, area->key_bits);
+        bytes_write_u32(w, area->exponent);
     }
-    tpm2_write_2b(w, area->unique);
+    bytes_write_2b(w, area->unique);
 }
 
-void tpm2_public_write_2b(struct tpm2_writer *w, const struct tpm2_public *area)
+void tpm2_public_write_2b(struct bytes_writer *w, const struct tpm2_public *area)
 {
-    size_t size = tpm2_write_size_begin(w);
+    size_t size = bytes_write_size_begin(w);
     tpm2_public_write(w, area);
-    tpm2_write_size_end(w, size);
+    bytes_write_size_end(w, size);
 }
 
-struct tpm2_public tpm2_public_read(struct tpm2_reader *r)
+struct tpm2_public tpm2_public_read(struct bytes_reader *r)
 {
     struct tpm2_public area = {0};
-    area.type = tpm2_read_u16(r);
-    area.name_alg = tpm2_read_u16(r);
-    area.attributes = tpm2_read_u32(r);
-    area.auth_policy = tpm2_read_2b(r);
+    area.type = bytes_read_u16(r);
+    area.name_alg = bytes_read_u16(r);
+    area.attributes = bytes_read_u32(r);
+    area.auth_policy = bytes_read_2b(r);
     if ((area.type != TPM2_ALG_RSA && area.type != TPM2_ALG_KEYEDHASH) || area.name_alg != TPM2_ALG_SHA256) {
-        tpm2_reader_fail(r, DPS_E_ALGORITHM);
+        bytes_reader_fail(r, BYTES_E_ALGORITHM);
     }
     if (area.type == TPM2_ALG_RSA) {
-        area.symmetric = tpm2_read_u16(r);
+        area.symmetric = bytes_read_u16(r);
         if (area.symmetric == TPM2_ALG_AES) {
-            area.symmetric_key_bits = tpm2_read_u16(r);
-            area.symmetric_mode = tpm2_read_u16(r);
+            area.symmetric_key_bits = bytes_read_u16(r);
+            area.symmetric_mode = bytes_read_u16(r);
         } else if (area.symmetric != TPM2_ALG_NULL) {
-            tpm2_reader_fail(r, DPS_E_ALGORITHM);
+            bytes_reader_fail(r, BYTES_E_ALGORITHM);
         }
     }
-    area.scheme = tpm2_read_u16(r);
+    area.scheme = bytes_read_u16(r);
     if (!scheme_is_known(area.type, area.scheme)) {
-        tpm2_reader_fail(r, DPS_E_ALGORITHM);
+        bytes_reader_fail(r, BYTES_E_ALGORITHM);
     }
     if (scheme_has_hash(area.scheme)) {
-        area.scheme_hash = tpm2_read_u16(r);
+        area.scheme_hash = bytes_read_u16(r);
     }
     if (area.type == TPM2_ALG_RSA) {
-        area.key_bits = tpm2_read_u16(r);
-        area.exponent = tpm2_read_u32(r);
+        area.key_bits = bytes_read_u16(r);
+        area.exponent = bytes_read_u32(r);
     }
-    area.unique = tpm2_read_2b(r);
+    area.unique = bytes_read_2b(r);
     return r->error == 0 ? area : (struct tpm2_public){0};
 }
 
-int tpm2_public_parse_2b(struct span whole, struct tpm2_public *area)
+int tpm2_public_parse_2b(struct bytes whole, struct tpm2_public *area)
 {
-    struct tpm2_reader r = tpm2_reader_over(whole);
-    struct tpm2_reader inner = tpm2_read_sized(&r);
+    struct bytes_reader r = bytes_reader_over(whole);
+    struct bytes_reader inner = bytes_read_sized(&r);
     *area = tpm2_public_read(&inner);
-    tpm2_read_sized_end(&r, &inner);
-    int error = tpm2_reader_end(&r);
+    bytes_read_sized_end(&r, &inner);
+    int error = bytes_reader_end(&r);
     if (error != 0) {
         *area = (struct tpm2_public){0};
     }
@@ -178,7 +178,7 @@ bool tpm2_public_matches(const struct tpm2_public *area, const struct tpm2_publi
 {
     return area->type == template_area->type && area->name_alg == template_area->name_alg &&
            area->attributes == template_area->attributes &&
-           span_equal(area->auth_policy, template_area->auth_policy) &&
+           bytes_equal_public(area->auth_policy, template_area->auth_policy) &&
            area->symmetric == template_area->symmetric &&
            area->symmetric_key_bits == template_area->symmetric_key_bits &&
            area->symmetric_mode == template_area->symmetric_mode &&
@@ -186,13 +186,13 @@ bool tpm2_public_matches(const struct tpm2_public *area, const struct tpm2_publi
            area->scheme == template_area->scheme && area->scheme_hash == template_area->scheme_hash;
 }
 
-void tpm2_name_of(struct span whole, uint8_t name[TPM2_NAME_SIZE])
+void tpm2_name_of(struct bytes whole, uint8_t name[TPM2_NAME_SIZE])
 {
-    struct tpm2_reader r = tpm2_reader_over(whole);
-    struct span area = tpm2_read_2b(&r);
-    struct tpm2_writer w = tpm2_writer_over(name, TPM2_NAME_SIZE);
-    tpm2_write_u16(&w, TPM2_ALG_SHA256);
-    crypto_sha256(&area, 1, tpm2_write_room(&w, CRYPTO_SHA256_SIZE));
+    struct bytes_reader r = bytes_reader_over(whole);
+    struct bytes area = bytes_read_2b(&r);
+    struct bytes_writer w = bytes_writer_over(name, TPM2_NAME_SIZE);
+    bytes_write_u16(&w, TPM2_ALG_SHA256);
+    crypto_sha256(&area, 1, bytes_write_room(&w, CRYPTO_SHA256_SIZE));
 }
 
 struct crypto_rsa_public tpm2_public_rsa(const struct tpm2_public *area)

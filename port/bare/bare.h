@@ -19,8 +19,8 @@ struct port_bare_uart {
 };
 
 /* Send all bytes, or receive exactly len bytes, of which each may take timeout_ms after the one before.
- * Returns: 0; DPS_E_TIMEOUT. */
-int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct span bytes,
+ * Returns: 0; BYTES_E_TIMEOUT. */
+int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct bytes bytes,
                    uint32_t timeout_ms);
 int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock *clock, uint8_t *out,
                       size_t len, uint32_t timeout_ms);
@@ -31,7 +31,7 @@ void port_bare_drain(const struct port_bare_uart *uart);
 
 /* These wait for the line, but only while it moves: a console that is not read costs no more than 100 000 attempts. */
 void port_bare_text(const struct port_bare_uart *console, const char *text);
-void port_bare_bytes(const struct port_bare_uart *console, struct span text); /* others than ASCII as '?' */
+void port_bare_bytes(const struct port_bare_uart *console, struct bytes text); /* others than ASCII as '?' */
 void port_bare_number(const struct port_bare_uart *console, uint64_t number);
 void port_bare_hex(const struct port_bare_uart *console, uint32_t number); /* 0x and eight digits */
 
@@ -46,7 +46,7 @@ struct port_bare_tpm {
 struct port_tpm port_bare_tpm(struct port_bare_tpm *context);
 
 /* TPM2_Startup, which on a board is nobody else's business. A TPM that has been started already is fine.
- * Returns: 0; DPS_E_TPM_RC and *rc; the transport's error. */
+ * Returns: 0; BYTES_E_TPM_RC and *rc; the transport's error. */
 int port_bare_tpm_startup(struct port *port, uint32_t *rc);
 
 /* ---- A modem: one connection at a time behind a serial line ------------------------------------------------------ */
@@ -84,9 +84,9 @@ struct port_bare_entropy {
 };
 /* Begin, with bytes that differ from board to board and boot to boot (serial number, cycle counter, noise): they need
  * not be secret and are no substitute for the TPM's.
- * Afterwards fill returns: 0; DPS_E_ENTROPY if the TPM gave none. */
+ * Afterwards fill returns: 0; BYTES_E_ENTROPY if the TPM gave none. */
 struct dps_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
-                                     struct span personality);
+                                     struct bytes personality);
 
 /* ---- The record in flash ----------------------------------------------------------------------------------------- */
 
@@ -96,7 +96,7 @@ struct dps_entropy port_bare_entropy(struct port_bare_entropy *context, struct p
 struct port_bare_flash {
     void *context;
     /* Read a whole slot (0 or 1) or replace it, erasing it first where the flash needs that. Only these two may be
-     * half done after a power cut. Returns: 0; DPS_E_FILE. */
+     * half done after a power cut. Returns: 0; BYTES_E_FILE. */
     int (*read)(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_SIZE]);
     int (*write)(void *context, unsigned slot, const uint8_t bytes[PORT_BARE_SLOT_SIZE]);
 };
@@ -104,7 +104,7 @@ struct port_bare_storage {
     const struct port_bare_flash *flash;
     uint8_t bytes[PORT_BARE_SLOT_SIZE];
 };
-/* port_storage over it; save reads back what it wrote. load returns DPS_E_NOT_FOUND if neither slot is valid. */
+/* port_storage over it; save reads back what it wrote. load returns BYTES_E_NOT_FOUND if neither slot is valid. */
 struct port_storage port_bare_storage(struct port_bare_storage *context);
 
 /* ---- Stack ------------------------------------------------------------------------------------------------------- */
@@ -123,9 +123,9 @@ struct port_bare_board {
     struct port_stream stream;
     struct port_clock clock; /* unix_seconds may answer 0: no clock */
     struct port_storage storage;
-    struct span personality;         /* see port_bare_entropy */
+    struct bytes personality;        /* see port_bare_entropy */
     struct dps_device_config config; /* data: the telemetry message */
-    struct span trust_pem;           /* the certificates that the service and the hub are trusted by */
+    struct bytes trust_pem;          /* the certificates that the service and the hub are trusted by */
     const uint8_t *stack_bottom, *stack_top;
 };
 

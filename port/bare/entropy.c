@@ -11,13 +11,13 @@ static int fill(void *context, uint8_t *out, size_t len)
     struct port_bare_entropy *entropy = context;
     uint8_t command[16];
     uint8_t response[64];
-    struct span answer;
-    struct span random = {NULL, 0};
+    struct bytes answer;
+    struct bytes random = {NULL, 0};
     uint32_t rc;
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_get_random_build(&w, FRESH);
     int error =
-        port_tpm_ask(entropy->port, 0, "random bytes", tpm2_written(&w), response, sizeof response, &answer);
+        port_tpm_ask(entropy->port, 0, "random bytes", bytes_written(&w), response, sizeof response, &answer);
     if (error == 0) {
         error = tpm2_get_random_parse(answer, &rc, &random);
     }
@@ -25,14 +25,14 @@ static int fill(void *context, uint8_t *out, size_t len)
         crypto_drbg_update(&entropy->drbg, random);
         crypto_drbg_generate(&entropy->drbg, out, len);
     } else {
-        error = DPS_E_ENTROPY;
+        error = BYTES_E_ENTROPY;
     }
-    crypto_wipe(response, sizeof response);
+    bytes_wipe(response, sizeof response);
     return error;
 }
 
 struct dps_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
-                                     struct span personality)
+                                     struct bytes personality)
 {
     context->port = port;
     crypto_drbg_init(&context->drbg, personality);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "crypto/bytes/bytes.h"
 #include "port/bare/bare.h"
-#include "tpm/wire.h"
 #include <string.h>
 
 #define HEAD_SIZE 5
@@ -13,15 +13,15 @@ enum { CONNECT = 'C', WRITE = 'W', READ = 'R', CLOSE = 'X' };
 enum { DONE = 0, NO_CONNECTION = 1, TIMED_OUT = 2 };
 
 /* The parameters of a question, and the bytes behind them. */
-static int ask(struct port_bare_modem *modem, uint8_t operation, struct span parameters, struct span bytes)
+static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes parameters, struct bytes bytes)
 {
     uint8_t head[HEAD_SIZE];
-    struct tpm2_writer w = tpm2_writer_over(head, sizeof head);
-    const struct span parts[] = {{head, sizeof head}, parameters, bytes};
-    tpm2_write_u8(&w, PORT_BARE_MODEM_MARK);
-    tpm2_write_u8(&w, ++modem->sequence);
-    tpm2_write_u8(&w, operation);
-    tpm2_write_u16(&w, (uint16_t)(parameters.len + bytes.len));
+    struct bytes_writer w = bytes_writer_over(head, sizeof head);
+    const struct bytes parts[] = {{head, sizeof head}, parameters, bytes};
+    bytes_write_u8(&w, PORT_BARE_MODEM_MARK);
+    bytes_write_u8(&w, ++modem->sequence);
+    bytes_write_u8(&w, operation);
+    bytes_write_u16(&w, (uint16_t)(parameters.len + bytes.len));
     port_bare_drain(&modem->uart);
     int error = w.error;
     for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++) {
@@ -46,7 +46,7 @@ static int skip(struct port_bare_modem *modem, size_t len)
 }
 
 /* Receive the answer to the last question, which may take timeout_ms until it begins.
- * Returns: 0 and *len; DPS_E_STREAM, DPS_E_TIMEOUT as the modem says; DPS_E_TIMEOUT if there is no modem. */
+ * Returns: 0 and *len; BYTES_E_STREAM, BYTES_E_TIMEOUT as the modem says; BYTES_E_TIMEOUT if there is no modem. */
 static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, size_t *len,
                   uint32_t timeout_ms)
 {
@@ -75,16 +75,16 @@ static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, 
             continue;
         }
         if (size > capacity) {
-            return DPS_E_STREAM;
+            return BYTES_E_STREAM;
         }
         error = receive(modem, out, size);
         *len = error == 0 ? size : 0;
         if (error == 0 && status != DONE) {
-            error = status == TIMED_OUT ? DPS_E_TIMEOUT : DPS_E_STREAM;
+            error = status == TIMED_OUT ? BYTES_E_TIMEOUT : BYTES_E_STREAM;
         }
         return error;
     }
-    return DPS_E_TIMEOUT;
+    return BYTES_E_TIMEOUT;
 }
 
 static int modem_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
@@ -92,10 +92,10 @@ static int modem_connect(void *context, const char *host, uint16_t port, uint32_
     struct port_bare_modem *modem = context;
     uint8_t parameters[6];
     size_t len;
-    struct tpm2_writer w = tpm2_writer_over(parameters, sizeof parameters);
-    tpm2_write_u32(&w, timeout_ms);
-    tpm2_write_u16(&w, port);
-    const int error = ask(modem, CONNECT, tpm2_written(&w), span_of_text(host));
+    struct bytes_writer w = bytes_writer_over(parameters, sizeof parameters);
+    bytes_write_u32(&w, timeout_ms);
+    bytes_write_u16(&w, port);
+    const int error = ask(modem, CONNECT, bytes_written(&w), bytes_of_text(host));
     return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + BYTE_TIMEOUT_MS);
 }
 
@@ -104,12 +104,12 @@ static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t tim
     struct port_bare_modem *modem = context;
     uint8_t parameters[6];
     size_t len = 0;
-    struct tpm2_writer w = tpm2_writer_over(parameters, sizeof parameters);
+    struct bytes_writer w = bytes_writer_over(parameters, sizeof parameters);
     const uint32_t wait_ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
     capacity = capacity < PORT_BARE_MODEM_MAX ? capacity : PORT_BARE_MODEM_MAX;
-    tpm2_write_u32(&w, wait_ms);
-    tpm2_write_u16(&w, (uint16_t)capacity);
-    int error = ask(modem, READ, tpm2_written(&w), span_of(NULL, 0));
+    bytes_write_u32(&w, wait_ms);
+    bytes_write_u16(&w, (uint16_t)capacity);
+    int error = ask(modem, READ, bytes_written(&w), bytes_of(NULL, 0));
     if (error == 0) {
         error = answer(modem, out, capacity, &len, wait_ms + BYTE_TIMEOUT_MS);
     }
@@ -121,7 +121,7 @@ static int modem_write(void *context, const uint8_t *bytes, size_t len, uint32_t
     struct port_bare_modem *modem = context;
     size_t answer_len;
     len = len < PORT_BARE_MODEM_MAX ? len : PORT_BARE_MODEM_MAX;
-    int error = ask(modem, WRITE, span_of(NULL, 0), span_of(bytes, len));
+    int error = ask(modem, WRITE, bytes_of(NULL, 0), bytes_of(bytes, len));
     if (error == 0) {
         error = answer(modem, NULL, 0, &answer_len, timeout_ms);
     }
@@ -132,7 +132,7 @@ static void modem_close(void *context)
 {
     struct port_bare_modem *modem = context;
     size_t len;
-    if (ask(modem, CLOSE, span_of(NULL, 0), span_of(NULL, 0)) == 0) {
+    if (ask(modem, CLOSE, bytes_of(NULL, 0), bytes_of(NULL, 0)) == 0) {
         (void)answer(modem, NULL, 0, &len, BYTE_TIMEOUT_MS);
     }
 }

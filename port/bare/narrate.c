@@ -47,15 +47,15 @@ void port_bare_narrate_registered(const struct port_bare_run *run)
 void port_bare_narrate_record(const struct port_bare_run *run, int error)
 {
     switch (error) {
-    case DPS_E_NOT_FOUND:
+    case BYTES_E_NOT_FOUND:
         text(run, "No record: this device registers.\n");
         break;
-    case DPS_E_TPM_RC:
+    case BYTES_E_TPM_RC:
         text(run, "The TPM does not load the kept hub key (");
         port_bare_hex(&run->board->console, run->device.rc);
         text(run, "): it was cleared, or is another one. This device registers again.\n");
         break;
-    case DPS_E_HTTP:
+    case BYTES_E_HTTP:
         text(run, "The hub does not accept the kept key (HTTP ");
         number(run, run->device.http_status);
         text(run, "). This device registers again.\n");
@@ -106,44 +106,44 @@ static int refused(const struct port_bare_run *run)
     text(run, ", error ");
     number(run, run->device.service_error);
     text(run, ": ");
-    port_bare_bytes(&run->board->console, span_of(run->device.message, run->device.message_len));
+    port_bare_bytes(&run->board->console, bytes_of(run->device.message, run->device.message_len));
     return STATUS_REFUSED;
 }
 
 static int explain(const struct port_bare_run *run, int error)
 {
     switch (error) {
-    case DPS_E_HTTP:
-    case DPS_E_REFUSED:
+    case BYTES_E_HTTP:
+    case BYTES_E_REFUSED:
         return refused(run);
-    case DPS_E_TLS:
+    case BYTES_E_TLS:
         text(run, crypto_tls_error_text(run->drive.tls_error));
         text(run, "\n  Nothing was sent. Is this the right service, and the right trust anchor?");
         return STATUS_NETWORK;
-    case DPS_E_STREAM:
+    case BYTES_E_STREAM:
         text(run, "no connection, or it broke off.");
         return STATUS_NETWORK;
-    case DPS_E_CLOCK:
+    case BYTES_E_CLOCK:
         text(run, "the answer had no Date header, and this board has no clock.");
         return STATUS_NETWORK;
-    case DPS_E_TIMEOUT:
+    case BYTES_E_TIMEOUT:
         text(run, run->asked_tpm ? "the TPM does not answer." : "the network does not answer.");
         return run->asked_tpm ? STATUS_TPM : STATUS_NETWORK;
-    case DPS_E_TPM_RC:
+    case BYTES_E_TPM_RC:
         text(run, "the TPM answered ");
         port_bare_hex(&run->board->console, run->device.rc);
         text(run, ".");
         return STATUS_TPM;
-    case DPS_E_ENTROPY:
-    case DPS_E_TPM_TRANSPORT:
+    case BYTES_E_ENTROPY:
+    case BYTES_E_TPM_TRANSPORT:
         text(run, "the TPM does not answer as it should.");
         return STATUS_TPM;
-    case DPS_E_FILE:
-    case DPS_E_STATE:
-    case DPS_E_NOT_FOUND:
+    case BYTES_E_FILE:
+    case BYTES_E_STATE:
+    case BYTES_E_NOT_FOUND:
         text(run, "the record cannot be kept or read: is the flash in order?");
         return STATUS_STORAGE;
-    case DPS_E_USAGE:
+    case BYTES_E_USAGE:
         text(run, "this image was built with a wrong configuration.");
         return STATUS_USAGE;
     default:

@@ -7,7 +7,7 @@
 #define WAIT_DOUBLINGS 6
 
 static void traced(void *context, unsigned step, enum port_trace_kind kind, const char *what,
-                   struct span bytes)
+                   struct bytes bytes)
 {
     struct port_bare_run *run = context;
     (void)bytes;
@@ -46,7 +46,7 @@ static int sleep_ms(void *context, uint32_t ms)
 
 static void set_up(struct port_bare_run *run, const struct port_bare_board *board)
 {
-    crypto_wipe(run, sizeof *run);
+    bytes_wipe(run, sizeof *run);
     run->board = board;
     run->port.tpm = board->tpm;
     run->port.stream = board->stream;
@@ -99,8 +99,8 @@ static int send_message(struct port_bare_run *run)
         error = run->port.entropy.fill(run->port.entropy.context, nonce, sizeof nonce);
     }
     if (error == 0) {
-        error = drive(run,
-                      dps_device_send(&run->device, &run->board->config, nonce, span_of(run->drive.io, len)));
+        error = drive(
+            run, dps_device_send(&run->device, &run->board->config, nonce, bytes_of(run->drive.io, len)));
     }
     return error;
 }
@@ -111,12 +111,12 @@ static bool record_is_dead(const struct port_bare_run *run, int error)
 {
     const uint16_t status = run->device.http_status;
     switch (error) {
-    case DPS_E_NOT_FOUND:
-    case DPS_E_STATE:
+    case BYTES_E_NOT_FOUND:
+    case BYTES_E_STATE:
         return true;
-    case DPS_E_TPM_RC:
+    case BYTES_E_TPM_RC:
         return !tpm2_rc_decode(run->device.rc).retry;
-    case DPS_E_HTTP:
+    case BYTES_E_HTTP:
         return status == 401 || status == 403 || status == 404;
     default:
         return false;
@@ -141,15 +141,15 @@ static bool passes(const struct port_bare_run *run, int error)
 {
     const uint16_t status = run->device.http_status;
     switch (error) {
-    case DPS_E_STREAM:
-    case DPS_E_TIMEOUT:
-    case DPS_E_TPM_TRANSPORT:
-    case DPS_E_ENTROPY:
-    case DPS_E_CLOCK:
+    case BYTES_E_STREAM:
+    case BYTES_E_TIMEOUT:
+    case BYTES_E_TPM_TRANSPORT:
+    case BYTES_E_ENTROPY:
+    case BYTES_E_CLOCK:
         return true;
-    case DPS_E_TPM_RC:
+    case BYTES_E_TPM_RC:
         return tpm2_rc_decode(run->device.rc).retry;
-    case DPS_E_HTTP:
+    case BYTES_E_HTTP:
         return status == 429 || status >= 500;
     default:
         return false;
@@ -192,7 +192,7 @@ int port_bare_run(struct port_bare_run *run, const struct port_bare_board *board
         back_off(run, attempt);
     }
     dps_device_wipe(&run->device);
-    crypto_wipe(run->drive.io, sizeof run->drive.io);
-    crypto_wipe(&run->entropy.drbg, sizeof run->entropy.drbg);
+    bytes_wipe(run->drive.io, sizeof run->drive.io);
+    bytes_wipe(&run->entropy.drbg, sizeof run->entropy.drbg);
     return error == 0 ? 0 : status;
 }

@@ -4,7 +4,7 @@
 /* A console that nobody reads must not stop the device. */
 #define CONSOLE_PATIENCE 100000
 
-int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct span bytes,
+int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct bytes bytes,
                    uint32_t timeout_ms)
 {
     uint64_t last = clock->monotonic_ms(clock->context);
@@ -13,7 +13,7 @@ int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *c
             i++;
             last = clock->monotonic_ms(clock->context);
         } else if (clock->monotonic_ms(clock->context) - last >= timeout_ms) {
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         }
     }
     return 0;
@@ -28,7 +28,7 @@ int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock
             i++;
             last = clock->monotonic_ms(clock->context);
         } else if (clock->monotonic_ms(clock->context) - last >= timeout_ms) {
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         }
     }
     return 0;
@@ -57,7 +57,7 @@ void port_bare_text(const struct port_bare_uart *console, const char *text)
     }
 }
 
-void port_bare_bytes(const struct port_bare_uart *console, struct span text)
+void port_bare_bytes(const struct port_bare_uart *console, struct bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
         const bool printable = text.p[i] >= ' ' && text.p[i] <= '~';

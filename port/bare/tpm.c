@@ -8,13 +8,13 @@
 /* Between two bytes of one response. */
 #define BYTE_TIMEOUT_MS 1000
 
-static int transact(void *context, struct span command, uint8_t *response, size_t capacity,
+static int transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                     size_t *response_len, uint32_t timeout_ms)
 {
     const struct port_bare_tpm *tpm = context;
     *response_len = 0;
     if (capacity < HEADER_SIZE) {
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     }
     port_bare_drain(&tpm->uart);
     int error = port_bare_send(&tpm->uart, tpm->clock, command, timeout_ms);
@@ -28,14 +28,14 @@ static int transact(void *context, struct span command, uint8_t *response, size_
     if (error != 0) {
         return error;
     }
-    struct tpm2_reader r = tpm2_reader_over(span_of(response, HEADER_SIZE));
-    (void)tpm2_read_u16(&r); /* tag */
-    const uint32_t size = tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(bytes_of(response, HEADER_SIZE));
+    (void)bytes_read_u16(&r); /* tag */
+    const uint32_t size = bytes_read_u32(&r);
     if (size < HEADER_SIZE) {
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
     if (size > capacity) {
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     }
     error = port_bare_receive(&tpm->uart, tpm->clock, response + HEADER_SIZE, size - HEADER_SIZE,
                               BYTE_TIMEOUT_MS);
@@ -52,15 +52,15 @@ int port_bare_tpm_startup(struct port *port, uint32_t *rc)
 {
     uint8_t command[16];
     uint8_t response[32];
-    struct span answer;
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes answer;
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     *rc = 0;
     tpm2_startup_build(&w, TPM2_SU_CLEAR);
-    int error = port_tpm_ask(port, 0, "TPM2_Startup", tpm2_written(&w), response, sizeof response, &answer);
+    int error = port_tpm_ask(port, 0, "TPM2_Startup", bytes_written(&w), response, sizeof response, &answer);
     if (error == 0) {
         error = tpm2_startup_parse(answer, rc);
     }
-    if (error == DPS_E_TPM_RC && tpm2_rc_decode(*rc).code == TPM2_RC_INITIALIZE) {
+    if (error == BYTES_E_TPM_RC && tpm2_rc_decode(*rc).code == TPM2_RC_INITIALIZE) {
         *rc = 0;
         error = 0;
     }

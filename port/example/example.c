@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 /* None of the sockets ever waits by itself: waiting is done here, and ends.
- * Returns: 1; 0 if it is not ready within timeout_ms; DPS_E_TIMEOUT if a signal came: the program is to end. */
+ * Returns: 1; 0 if it is not ready within timeout_ms; BYTES_E_TIMEOUT if a signal came: the program is to end. */
 static int wait_for(int fd, short events, uint32_t timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};
     const int ready = poll(&p, 1, (int)timeout_ms);
-    return ready >= 0 ? ready : DPS_E_TIMEOUT;
+    return ready >= 0 ? ready : BYTES_E_TIMEOUT;
 }
 
 static void hang_up(int *fd)
@@ -34,14 +34,14 @@ static int dial(int *fd, const struct addrinfo *address, uint32_t timeout_ms)
     socklen_t len = sizeof refused;
     *fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd < 0) {
-        return DPS_E_STREAM;
+        return BYTES_E_STREAM;
     }
-    int error = DPS_E_STREAM;
+    int error = BYTES_E_STREAM;
     if (connect(*fd, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS) {
-        error = wait_for(*fd, POLLOUT, timeout_ms) > 0 ? 0 : DPS_E_TIMEOUT;
+        error = wait_for(*fd, POLLOUT, timeout_ms) > 0 ? 0 : BYTES_E_TIMEOUT;
     }
     if (error == 0 && (getsockopt(*fd, SOL_SOCKET, SO_ERROR, &refused, &len) != 0 || refused != 0)) {
-        error = DPS_E_STREAM;
+        error = BYTES_E_STREAM;
     }
     if (error != 0) {
         hang_up(fd);
@@ -54,7 +54,7 @@ static int dial_any(int *fd, const char *host, uint16_t port, uint32_t timeout_m
     char service[6];
     struct addrinfo *addresses;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    int error = DPS_E_STREAM;
+    int error = BYTES_E_STREAM;
     snprintf(service, sizeof service, "%u", (unsigned)port);
     hang_up(fd);
     if (getaddrinfo(host, service, &hints, &addresses) != 0) {
@@ -75,41 +75,41 @@ static int receive(int fd, uint8_t *out, size_t capacity, uint32_t timeout_ms)
         return ready;
     }
     const ssize_t got = recv(fd, out, capacity, 0);
-    return got > 0 ? (int)got : DPS_E_STREAM;
+    return got > 0 ? (int)got : BYTES_E_STREAM;
 }
 
 static uint64_t monotonic_ms(void *context);
 
-static int tpm_exchange(struct example *e, struct span command, uint8_t *response, size_t capacity,
+static int tpm_exchange(struct example *e, struct bytes command, uint8_t *response, size_t capacity,
                         size_t *response_len, uint32_t timeout_ms)
 {
     bool bad = false;
     size_t size = 0;
     const uint64_t begin = monotonic_ms(e);
     if (send(e->tpm, command.p, command.len, MSG_NOSIGNAL) != (ssize_t)command.len) {
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     }
     for (size_t len = 0; size == 0 || len < size;) {
         const uint64_t passed = monotonic_ms(e) - begin;
         if (passed >= timeout_ms) {
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         }
         const int got = receive(e->tpm, response + len, capacity - len, timeout_ms - (uint32_t)passed);
-        if (got < 0 && got != DPS_E_TIMEOUT) {
-            return DPS_E_TPM_TRANSPORT;
+        if (got < 0 && got != BYTES_E_TIMEOUT) {
+            return BYTES_E_TPM_TRANSPORT;
         }
         /* A signal is not for the TPM: what it has begun is waited for, so that it can be flushed. */
         len += got > 0 ? (size_t)got : 0;
-        size = tpm2_response_size(span_of(response, len), capacity, &bad);
+        size = tpm2_response_size(bytes_of(response, len), capacity, &bad);
         if (bad || (size != 0 && len > size)) {
-            return DPS_E_FORMAT;
+            return BYTES_E_FORMAT;
         }
     }
     *response_len = size;
     return 0;
 }
 
-static int tpm_transact(void *context, struct span command, uint8_t *response, size_t capacity,
+static int tpm_transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                         size_t *response_len, uint32_t timeout_ms)
 {
     struct example *e = context;
@@ -118,7 +118,7 @@ static int tpm_transact(void *context, struct span command, uint8_t *response, s
     if (error == 0) {
         error = tpm_exchange(e, command, response, capacity, response_len, timeout_ms);
     } else {
-        error = DPS_E_TPM_TRANSPORT;
+        error = BYTES_E_TPM_TRANSPORT;
     }
     if (error != 0) {
         /* A late response would be taken for that of the next command. */
@@ -147,7 +147,7 @@ static int stream_write(void *context, const uint8_t *bytes, size_t len, uint32_
         return ready;
     }
     const ssize_t put = send(e->stream, bytes, len, MSG_NOSIGNAL);
-    return put > 0 ? (int)put : DPS_E_STREAM;
+    return put > 0 ? (int)put : BYTES_E_STREAM;
 }
 
 static void stream_close(void *context)
@@ -174,7 +174,7 @@ static int sleep_ms(void *context, uint32_t ms)
 {
     const struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     (void)context;
-    return nanosleep(&wait, NULL) == 0 ? 0 : DPS_E_TIMEOUT;
+    return nanosleep(&wait, NULL) == 0 ? 0 : BYTES_E_TIMEOUT;
 }
 
 static int storage_load(void *context, uint8_t *record, size_t capacity, size_t *len)
@@ -183,39 +183,39 @@ static int storage_load(void *context, uint8_t *record, size_t capacity, size_t 
     *len = 0;
     const int fd = open(e->record, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return errno == ENOENT ? DPS_E_NOT_FOUND : DPS_E_FILE;
+        return errno == ENOENT ? BYTES_E_NOT_FOUND : BYTES_E_FILE;
     }
     const ssize_t got = read(fd, record, capacity);
     (void)close(fd);
     if (got < 0) {
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     *len = (size_t)got;
     return 0;
 }
 
 /* The new record is whole and on the disk before it takes the name of the old one. */
-static int storage_save(void *context, struct span record)
+static int storage_save(void *context, struct bytes record)
 {
     const struct example *e = context;
     char beside[4096];
     const int len = snprintf(beside, sizeof beside, "%s.new", e->record);
     if (len < 0 || (size_t)len >= sizeof beside) {
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     const int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     const bool whole = write(fd, record.p, record.len) == (ssize_t)record.len && fsync(fd) == 0;
     const bool closed = close(fd) == 0;
-    return whole && closed && rename(beside, e->record) == 0 ? 0 : DPS_E_FILE;
+    return whole && closed && rename(beside, e->record) == 0 ? 0 : BYTES_E_FILE;
 }
 
 static int entropy_fill(void *context, uint8_t *out, size_t len)
 {
     (void)context;
-    return getrandom(out, len, 0) == (ssize_t)len ? 0 : DPS_E_ENTROPY;
+    return getrandom(out, len, 0) == (ssize_t)len ? 0 : BYTES_E_ENTROPY;
 }
 
 struct port example_port(struct example *e)

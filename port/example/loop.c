@@ -38,7 +38,7 @@ static void wait_for_turn(struct job *job, enum example_next next)
                             .events = next == EXAMPLE_WRITABLE ? POLLOUT : POLLIN};
     /* And here. */
     if (poll(&wanted, 1, (int)job->turn->wait_ms) < 0) {
-        dps_device_fail(job->turn->device, DPS_E_TIMEOUT);
+        dps_device_fail(job->turn->device, BYTES_E_TIMEOUT);
     }
 }
 
@@ -54,7 +54,7 @@ static int run(struct job *job)
             continue;
         }
         if (pthread_create(&job->worker, NULL, work, job) != 0) {
-            return DPS_E_USAGE;
+            return BYTES_E_USAGE;
         }
         job->working = true;
         while (job->working) {
@@ -67,7 +67,7 @@ int example_loop(struct example *e, struct example_turn *t)
 {
     struct job job = {.example = e, .turn = t};
     if (pipe(job.done) != 0) {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     const int error = run(&job);
     (void)close(job.done[0]);

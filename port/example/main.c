@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A device on the smallest port. The first run registers and keeps the record; every further run makes a hub token with
  * it. That is all that firmware does at boot, but for what it sends to the hub then. */
-#include "dps/record.h"
+#include "dps/device/record.h"
 #include "port/drive.h"
 #include "port/example/loop.h"
 #include <signal.h>
@@ -30,18 +30,18 @@ static int load_trust(const char *path)
     static uint8_t pem[65536];
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     const size_t len = fread(pem, 1, sizeof pem, f);
     (void)fclose(f);
-    return crypto_trust_load(&trust, span_of(pem, len));
+    return crypto_trust_load(&trust, bytes_of(pem, len));
 }
 
 static int run(struct port *port, bool loop)
 {
     if (!loop) {
         const int error = port_drive(&drive, port, &trust, &device);
-        crypto_wipe(drive.io, sizeof drive.io);
+        bytes_wipe(drive.io, sizeof drive.io);
         return error;
     }
     turn = (struct example_turn){.port = port, .trust = &trust, .device = &device};
@@ -58,12 +58,12 @@ static int boot(struct port *port, const struct dps_device_config *config, bool 
         return error;
     }
     error = port->storage.load(port->storage.context, record, sizeof record, &len);
-    if (error == DPS_E_NOT_FOUND) {
+    if (error == BYTES_E_NOT_FOUND) {
         puts("registers");
         error = dps_device_register(&device, config, nonce);
     } else if (error == 0) {
         puts("is registered");
-        error = dps_device_token(&device, config, nonce, span_of(record, len));
+        error = dps_device_token(&device, config, nonce, bytes_of(record, len));
     }
     return error == 0 ? run(port, loop) : error;
 }
@@ -71,7 +71,7 @@ static int boot(struct port *port, const struct dps_device_config *config, bool 
 static int report(int error)
 {
     if (error == 0) {
-        const struct span token = dps_device_token_text(&device);
+        const struct bytes token = dps_device_token_text(&device);
         printf("hub %s\ndevice %s\n%.*s\n", device.assigned_hub, device.device_id, (int)token.len,
                (const char *)token.p);
         return 0;
@@ -81,15 +81,15 @@ static int report(int error)
             (unsigned)device.http_status, drive.tls_error != 0 ? drive.tls_error : turn.tls_error,
             device.message);
     switch (error) {
-    case DPS_E_TPM_RC:
-    case DPS_E_TPM_TRANSPORT:
+    case BYTES_E_TPM_RC:
+    case BYTES_E_TPM_TRANSPORT:
         return EXIT_TPM;
-    case DPS_E_STREAM:
-    case DPS_E_TLS:
-    case DPS_E_TIMEOUT:
+    case BYTES_E_STREAM:
+    case BYTES_E_TLS:
+    case BYTES_E_TIMEOUT:
         return EXIT_NETWORK;
-    case DPS_E_FILE:
-    case DPS_E_STATE:
+    case BYTES_E_FILE:
+    case BYTES_E_STATE:
         return EXIT_RECORD;
     default:
         return EXIT_REFUSED;

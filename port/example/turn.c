@@ -28,7 +28,7 @@ static int ask_tpm(struct example_turn *t)
     const int error =
         tpm->transact(tpm->context, dps_device_tpm_command(d), in, room, &len, PORT_TPM_TIMEOUT_MS);
     if (error == 0) {
-        dps_device_tpm_response(d, span_of(in, len));
+        dps_device_tpm_response(d, bytes_of(in, len));
     }
     return error;
 }
@@ -51,7 +51,7 @@ static int connect_host(struct example_turn *t)
         t->connecting = error == 0;
         t->since = now_ms(t);
     }
-    crypto_wipe(entropy, sizeof entropy);
+    bytes_wipe(entropy, sizeof entropy);
     return error;
 }
 
@@ -65,7 +65,7 @@ void example_work(struct example_turn *t)
 
 /* ---- What the loop does ------------------------------------------------------------------------------------------ */
 
-/* Move records until TLS wants one of `wanted`. Returns: 0; DPS_E_MORE if the stream is not ready: t->next. */
+/* Move records until TLS wants one of `wanted`. Returns: 0; BYTES_E_MORE if the stream is not ready: t->next. */
 static int move_records(struct example_turn *t, unsigned wanted)
 {
     br_ssl_engine_context *tls = crypto_tls_client_engine(&t->tls);
@@ -76,7 +76,7 @@ static int move_records(struct example_turn *t, unsigned wanted)
         const unsigned want = crypto_tls_want(tls);
         if ((want & CRYPTO_TLS_CLOSED) != 0) {
             t->tls_error = crypto_tls_error(tls);
-            return t->tls_error != 0 ? DPS_E_TLS : DPS_E_STREAM;
+            return t->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
         if ((want & CRYPTO_TLS_RECORD_OUT) != 0) {
             const uint8_t *out = crypto_tls_record_out(tls, &len);
@@ -99,7 +99,7 @@ static int move_records(struct example_turn *t, unsigned wanted)
             return moved;
         }
         if (moved == 0) {
-            return now_ms(t) - t->since >= PORT_NET_TIMEOUT_MS ? DPS_E_TIMEOUT : DPS_E_MORE;
+            return now_ms(t) - t->since >= PORT_NET_TIMEOUT_MS ? BYTES_E_TIMEOUT : BYTES_E_MORE;
         }
         t->since = now_ms(t);
     }
@@ -109,14 +109,15 @@ static int move_records(struct example_turn *t, unsigned wanted)
  * [RFC 9112 9.2]. Either way a new one is needed. */
 static bool is_stale(struct example_turn *t)
 {
-    return t->device->reused && t->device->net_sent == 0 && move_records(t, CRYPTO_TLS_APP_IN) != DPS_E_MORE;
+    return t->device->reused && t->device->net_sent == 0 &&
+           move_records(t, CRYPTO_TLS_APP_IN) != BYTES_E_MORE;
 }
 
 static int send_some(struct example_turn *t)
 {
     struct dps_device *d = t->device;
     br_ssl_engine_context *tls = crypto_tls_client_engine(&t->tls);
-    const struct span out = dps_device_net_out(d);
+    const struct bytes out = dps_device_net_out(d);
     size_t room;
     if (is_stale(t)) {
         close_stream(t);
@@ -146,7 +147,7 @@ static int receive_some(struct example_turn *t)
     size_t len;
     uint8_t *in = dps_device_net_in(d, &room);
     const int error = move_records(t, CRYPTO_TLS_APP_IN);
-    if (error == DPS_E_STREAM) {
+    if (error == BYTES_E_STREAM) {
         const bool orderly = (crypto_tls_want(tls) & CRYPTO_TLS_CLOSED) != 0;
         close_stream(t);
         /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
@@ -187,7 +188,7 @@ static int save(struct example_turn *t)
     return error;
 }
 
-/* DPS_E_MORE until the time is over. */
+/* BYTES_E_MORE until the time is over. */
 static int rest(struct example_turn *t)
 {
     const uint64_t passed = now_ms(t) - t->since;
@@ -195,7 +196,7 @@ static int rest(struct example_turn *t)
     if (passed < all) {
         t->next = EXAMPLE_LATER;
         t->wait_ms = all - (uint32_t)passed;
-        return DPS_E_MORE;
+        return BYTES_E_MORE;
     }
     dps_device_waited(t->device);
     return 0;
@@ -240,10 +241,10 @@ enum example_next example_turn(struct example_turn *t)
         case DPS_WANT_FAILED:
             close_stream(t);
             crypto_tls_client_wipe(&t->tls);
-            crypto_wipe(t->io, sizeof t->io);
+            bytes_wipe(t->io, sizeof t->io);
             return EXAMPLE_ENDED;
         }
-        if (error == DPS_E_MORE) {
+        if (error == BYTES_E_MORE) {
             return t->next;
         }
         if (error != 0) {

@@ -16,7 +16,7 @@
 #define PORT_EXAMPLE_TURN_H
 
 #include "crypto/tls.h"
-#include "dps/device.h"
+#include "dps/device/device.h"
 #include "port/port.h"
 
 enum example_next { EXAMPLE_WORK, EXAMPLE_READABLE, EXAMPLE_WRITABLE, EXAMPLE_LATER, EXAMPLE_ENDED };
@@ -28,7 +28,7 @@ struct example_turn {
     struct dps_device *device; /* begun: dps_device_register, ... */
 
     uint32_t wait_ms;       /* set by example_turn */
-    int tls_error;          /* BearSSL's number after DPS_E_TLS */
+    int tls_error;          /* BearSSL's number after BYTES_E_TLS */
     enum example_next next; /* what stopped the stream */
     enum dps_want wanted;   /* in the turn before */
     uint64_t since;         /* when that began, or when the stream last moved */

@@ -38,7 +38,7 @@ struct port_bare_uart lm3s_uart(unsigned number);
 
 /* The record's two slots on the SD card of SSI0, in the gap that every partitioning leaves before the first partition.
  * The chip's own flash would do as well, but QEMU cannot write it. Without a card, read and write
- * return DPS_E_FILE. */
+ * return BYTES_E_FILE. */
 struct port_bare_flash lm3s_sd(void);
 
 #endif

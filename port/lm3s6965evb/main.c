@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A device on this board: console on UART0, TPM on UART1, modem on UART2, record on the SD card. */
+#include "crypto/bytes/bytes.h"
 #include "port/bare/image.h"
 #include "port/lm3s6965evb/board.h"
-#include "tpm/wire.h"
 
 #define DID0 LM3S_REGISTER(0x400fe000)
 #define USER_REG0 LM3S_REGISTER(0x400fe1e0) /* the MAC address, in this and the next one */
@@ -31,14 +31,14 @@ int lm3s_main(void)
         .stream = port_bare_modem(&modem),
         .clock = tick,
         .storage = port_bare_storage(&storage),
-        .personality = span_of(personality, sizeof personality),
+        .personality = bytes_of(personality, sizeof personality),
         .config = {.service_host = port_bare_image.service_host,
                    .service_port = port_bare_image.service_port,
                    .hub_port = port_bare_image.hub_port,
                    .id_scope = port_bare_image.id_scope,
                    .registration_id = port_bare_image.registration_id,
-                   .data = span_of_text(port_bare_image.message)},
-        .trust_pem = span_of_text(port_bare_image.trust_pem),
+                   .data = bytes_of_text(port_bare_image.message)},
+        .trust_pem = bytes_of_text(port_bare_image.trust_pem),
         .stack_bottom = lm3s_stack_bottom,
         .stack_top = lm3s_stack_top,
     };

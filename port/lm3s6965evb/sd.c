@@ -191,7 +191,7 @@ static int slot_read(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_
         good = block_read((FIRST_BLOCK + slot * BLOCKS_PER_SLOT + i) * unit, bytes + i * BLOCK_SIZE);
     }
     card_select(false);
-    return good ? 0 : DPS_E_FILE;
+    return good ? 0 : BYTES_E_FILE;
 }
 
 static int slot_write(void *context, unsigned slot, const uint8_t bytes[PORT_BARE_SLOT_SIZE])
@@ -204,7 +204,7 @@ static int slot_write(void *context, unsigned slot, const uint8_t bytes[PORT_BAR
         good = block_write((FIRST_BLOCK + slot * BLOCKS_PER_SLOT + i) * unit, bytes + i * BLOCK_SIZE);
     }
     card_select(false);
-    return good ? 0 : DPS_E_FILE;
+    return good ? 0 : BYTES_E_FILE;
 }
 
 struct port_bare_flash lm3s_sd(void)

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/none/none.h"
 
-static int tpm_transact(void *context, struct span command, uint8_t *response, size_t capacity,
+static int tpm_transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                         size_t *response_len, uint32_t timeout_ms)
 {
     (void)context, (void)command, (void)response, (void)capacity, (void)timeout_ms;
     *response_len = 0;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 static int stream_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
 {
     (void)context, (void)host, (void)port, (void)timeout_ms;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 static int stream_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
 {
     (void)context, (void)out, (void)capacity, (void)timeout_ms;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 static int stream_write(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms)
 {
     (void)context, (void)bytes, (void)len, (void)timeout_ms;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 static void stream_close(void *context)
@@ -47,26 +47,26 @@ static uint64_t monotonic_ms(void *context)
 static int sleep_ms(void *context, uint32_t ms)
 {
     (void)context, (void)ms;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 static int storage_load(void *context, uint8_t *record, size_t capacity, size_t *len)
 {
     (void)context, (void)record, (void)capacity;
     *len = 0;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
-static int storage_save(void *context, struct span record)
+static int storage_save(void *context, struct bytes record)
 {
     (void)context, (void)record;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 static int entropy_fill(void *context, uint8_t *out, size_t len)
 {
     (void)context, (void)out, (void)len;
-    return DPS_E_NOT_PROVIDED;
+    return BYTES_E_NOT_PROVIDED;
 }
 
 struct port port_none(void)

@@ -30,19 +30,19 @@ static void must(bool done)
     }
 }
 
-void crypto_wipe(void *p, size_t len)
+void bytes_wipe(void *p, size_t len)
 {
     OPENSSL_cleanse(p, len);
 }
 
-bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)
+bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len)
 {
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
 /* ---- Hashes ---- */
 
-static void sha256_add(SHA256_CTX *sha, const struct span *pieces, size_t count)
+static void sha256_add(SHA256_CTX *sha, const struct bytes *pieces, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (pieces[i].len > 0) {
@@ -51,16 +51,16 @@ static void sha256_add(SHA256_CTX *sha, const struct span *pieces, size_t count)
     }
 }
 
-void crypto_sha256(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE])
+void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE])
 {
     SHA256_CTX sha;
     (void)SHA256_Init(&sha);
     sha256_add(&sha, pieces, count);
     (void)SHA256_Final(digest, &sha);
-    crypto_wipe(&sha, sizeof sha);
+    bytes_wipe(&sha, sizeof sha);
 }
 
-void crypto_sha384(const struct span *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE])
+void crypto_sha384(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE])
 {
     SHA512_CTX sha;
     (void)SHA384_Init(&sha);
@@ -70,7 +70,7 @@ void crypto_sha384(const struct span *pieces, size_t count, uint8_t digest[CRYPT
         }
     }
     (void)SHA384_Final(digest, &sha);
-    crypto_wipe(&sha, sizeof sha);
+    bytes_wipe(&sha, sizeof sha);
 }
 
 /* [RFC 2104 2]: the key, padded to a block, begins both hashes under another mask. */
@@ -82,10 +82,10 @@ static void hmac_begin(SHA256_CTX *sha, const uint8_t key[HMAC_BLOCK], uint8_t m
     }
     (void)SHA256_Init(sha);
     (void)SHA256_Update(sha, pad, sizeof pad);
-    crypto_wipe(pad, sizeof pad);
+    bytes_wipe(pad, sizeof pad);
 }
 
-void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count,
+void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,
                         uint8_t mac[CRYPTO_SHA256_SIZE])
 {
     SHA256_CTX sha;
@@ -101,18 +101,18 @@ void crypto_hmac_sha256(struct span key, const struct span *pieces, size_t count
     hmac_begin(&sha, block, 0x5c);
     (void)SHA256_Update(&sha, mac, CRYPTO_SHA256_SIZE);
     (void)SHA256_Final(mac, &sha);
-    crypto_wipe(&sha, sizeof sha);
-    crypto_wipe(block, sizeof block);
+    bytes_wipe(&sha, sizeof sha);
+    bytes_wipe(block, sizeof block);
 }
 
 /* ---- AES ---- */
 
-static int aes_cfb(struct span key, uint8_t *data, size_t len, int encrypt)
+static int aes_cfb(struct bytes key, uint8_t *data, size_t len, int encrypt)
 {
     static const uint8_t zero[16];
     int written;
     if (key.len != 16 && key.len != 32) {
-        return DPS_E_ALGORITHM;
+        return BYTES_E_ALGORITHM;
     }
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     must(cipher != NULL &&
@@ -120,15 +120,15 @@ static int aes_cfb(struct span key, uint8_t *data, size_t len, int encrypt)
                            zero, encrypt) == 1);
     must(len == 0 || EVP_CipherUpdate(cipher, data, &written, data, (int)len) == 1);
     EVP_CIPHER_CTX_free(cipher); /* wipes it */
-    return DPS_OK;
+    return BYTES_OK;
 }
 
-int crypto_aes_cfb_encrypt(struct span key, uint8_t *data, size_t len)
+int crypto_aes_cfb_encrypt(struct bytes key, uint8_t *data, size_t len)
 {
     return aes_cfb(key, data, len, 1);
 }
 
-int crypto_aes_cfb_decrypt(struct span key, uint8_t *data, size_t len)
+int crypto_aes_cfb_decrypt(struct bytes key, uint8_t *data, size_t len)
 {
     return aes_cfb(key, data, len, 0);
 }
@@ -137,7 +137,7 @@ int crypto_aes_cfb_decrypt(struct span key, uint8_t *data, size_t len)
 
 /* EM = 0 || seed ^ MGF(DB) || DB ^ MGF(masked seed), DB = hash of the label || zeros || 1 || message
  * [RFC 8017 7.1.1]. libcrypto can do this too, but not with a seed that is given. */
-static void oaep_encode(struct span label, const uint8_t seed[CRYPTO_SHA256_SIZE], struct span message,
+static void oaep_encode(struct bytes label, const uint8_t seed[CRYPTO_SHA256_SIZE], struct bytes message,
                         uint8_t *em, size_t em_len)
 {
     uint8_t mask[CRYPTO_RSA_MAX];
@@ -158,7 +158,7 @@ static void oaep_encode(struct span label, const uint8_t seed[CRYPTO_SHA256_SIZE
     for (size_t i = 0; i < CRYPTO_SHA256_SIZE; i++) {
         masked_seed[i] = seed[i] ^ mask[i];
     }
-    crypto_wipe(mask, sizeof mask);
+    bytes_wipe(mask, sizeof mask);
 }
 
 /* out = in ^ exponent mod modulus. The exponent is public. */
@@ -177,30 +177,30 @@ static void rsa_public(const struct crypto_rsa_public *key, const uint8_t *in, u
     BN_CTX_free(scratch);
 }
 
-int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
-                            const uint8_t seed[CRYPTO_SHA256_SIZE], struct span message, uint8_t *out)
+int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
+                            const uint8_t seed[CRYPTO_SHA256_SIZE], struct bytes message, uint8_t *out)
 {
-    const struct span n = key->modulus;
+    const struct bytes n = key->modulus;
     uint8_t em[CRYPTO_RSA_MAX];
     memset(out, 0, n.len);
     if (n.len > CRYPTO_RSA_MAX) {
-        return DPS_E_LIMIT;
+        return BYTES_E_LIMIT;
     }
     if (n.len < RSA_MODULUS_MIN || n.p[0] == 0 || (n.p[n.len - 1] & 1) == 0 || key->exponent < 3 ||
         (key->exponent & 1) == 0) {
-        return DPS_E_ALGORITHM;
+        return BYTES_E_ALGORITHM;
     }
     if (message.len > n.len - OAEP_OVERHEAD) {
-        return DPS_E_LIMIT;
+        return BYTES_E_LIMIT;
     }
     oaep_encode(label, seed, message, em, n.len);
     rsa_public(key, em, out);
-    crypto_wipe(em, sizeof em);
-    return DPS_OK;
+    bytes_wipe(em, sizeof em);
+    return BYTES_OK;
 }
 
 /* result = c ^ exponent mod prime, in time that depends on the sizes only. */
-static BIGNUM *prime_power(const BIGNUM *c, struct span exponent, const BIGNUM *prime, BN_CTX *scratch)
+static BIGNUM *prime_power(const BIGNUM *c, struct bytes exponent, const BIGNUM *prime, BN_CTX *scratch)
 {
     BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.len, NULL);
     BIGNUM *result = BN_new();
@@ -211,7 +211,7 @@ static BIGNUM *prime_power(const BIGNUM *c, struct span exponent, const BIGNUM *
 }
 
 /* By the Chinese remainder theorem [RFC 8017 5.1.2]. Returns: whether cipher is below the modulus. */
-static bool rsa_private(const struct crypto_rsa_private *key, struct span cipher, uint8_t *out)
+static bool rsa_private(const struct crypto_rsa_private *key, struct bytes cipher, uint8_t *out)
 {
     BN_CTX *scratch = BN_CTX_new();
     BIGNUM *p = BN_bin2bn(key->p.p, (int)key->p.len, NULL);
@@ -240,7 +240,7 @@ static bool rsa_private(const struct crypto_rsa_private *key, struct span cipher
     return below;
 }
 
-int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span label, struct span cipher,
+int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct bytes label, struct bytes cipher,
                             uint8_t *out, size_t capacity, size_t *out_len)
 {
     uint8_t block[CRYPTO_RSA_MAX];
@@ -248,18 +248,18 @@ int crypto_rsa_oaep_decrypt(const struct crypto_rsa_private *key, struct span la
     *out_len = 0;
     if (cipher.len > CRYPTO_RSA_MAX || cipher.len < OAEP_OVERHEAD ||
         cipher.len != (key->modulus_bits + 7) / 8 || !rsa_private(key, cipher, block)) {
-        return DPS_E_INTEGRITY;
+        return BYTES_E_INTEGRITY;
     }
     const int len =
         RSA_padding_check_PKCS1_OAEP_mgf1(message, sizeof message, block, (int)cipher.len, (int)cipher.len,
                                           label.p, (int)label.len, EVP_sha256(), EVP_sha256());
-    int result = len < 0 ? DPS_E_INTEGRITY : (size_t)len > capacity ? DPS_E_SPACE : DPS_OK;
-    if (result == DPS_OK) {
+    int result = len < 0 ? BYTES_E_INTEGRITY : (size_t)len > capacity ? BYTES_E_SPACE : BYTES_OK;
+    if (result == BYTES_OK) {
         memcpy(out, message, (size_t)len);
         *out_len = (size_t)len;
     }
-    crypto_wipe(block, sizeof block);
-    crypto_wipe(message, sizeof message);
+    bytes_wipe(block, sizeof block);
+    bytes_wipe(message, sizeof message);
     return result;
 }
 
@@ -270,15 +270,15 @@ struct number_sink {
     size_t capacity, used;
 };
 
-static int take_number(struct number_sink *to, const EVP_PKEY *pkey, const char *name, struct span *number)
+static int take_number(struct number_sink *to, const EVP_PKEY *pkey, const char *name, struct bytes *number)
 {
     BIGNUM *value = NULL;
-    int result = DPS_E_FORMAT;
+    int result = BYTES_E_FORMAT;
     if (EVP_PKEY_get_bn_param(pkey, name, &value) == 1) {
         const size_t len = (size_t)BN_num_bytes(value);
-        result = len > to->capacity - to->used ? DPS_E_SPACE : DPS_OK;
-        if (result == DPS_OK) {
-            *number = (struct span){to->storage + to->used, len};
+        result = len > to->capacity - to->used ? BYTES_E_SPACE : BYTES_OK;
+        if (result == BYTES_OK) {
+            *number = (struct bytes){to->storage + to->used, len};
             (void)BN_bn2bin(value, to->storage + to->used);
             to->used += len;
         }
@@ -287,7 +287,7 @@ static int take_number(struct number_sink *to, const EVP_PKEY *pkey, const char 
     return result;
 }
 
-int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, uint8_t *storage,
+int crypto_rsa_private_decode(struct bytes der, struct crypto_rsa_private *key, uint8_t *storage,
                               size_t capacity)
 {
     struct number_sink to = {.storage = storage, .capacity = capacity};
@@ -297,30 +297,30 @@ int crypto_rsa_private_decode(struct span der, struct crypto_rsa_private *key, u
     if (pkey == NULL || EVP_PKEY_is_a(pkey, "RSA") != 1 || p != der.p + der.len ||
         EVP_PKEY_get_bits(pkey) > 8 * CRYPTO_RSA_MAX) {
         EVP_PKEY_free(pkey);
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
     key->modulus_bits = (uint32_t)EVP_PKEY_get_bits(pkey);
     const struct {
         const char *name;
-        struct span *number;
+        struct bytes *number;
     } numbers[] = {
         {OSSL_PKEY_PARAM_RSA_FACTOR1, &key->p},       {OSSL_PKEY_PARAM_RSA_FACTOR2, &key->q},
         {OSSL_PKEY_PARAM_RSA_EXPONENT1, &key->dp},    {OSSL_PKEY_PARAM_RSA_EXPONENT2, &key->dq},
         {OSSL_PKEY_PARAM_RSA_COEFFICIENT1, &key->iq},
     };
-    int result = DPS_OK;
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && result == DPS_OK; i++) {
+    int result = BYTES_OK;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && result == BYTES_OK; i++) {
         result = take_number(&to, pkey, numbers[i].name, numbers[i].number);
     }
     EVP_PKEY_free(pkey);
-    if (result != DPS_OK) {
-        crypto_wipe(storage, to.used);
+    if (result != BYTES_OK) {
+        bytes_wipe(storage, to.used);
         memset(key, 0, sizeof *key);
     }
     return result;
 }
 
-int crypto_certificate_rsa_public(struct span der, struct crypto_rsa_public *key, uint8_t *storage,
+int crypto_certificate_rsa_public(struct bytes der, struct crypto_rsa_public *key, uint8_t *storage,
                                   size_t capacity)
 {
     const unsigned char *p = der.p;
@@ -329,17 +329,17 @@ int crypto_certificate_rsa_public(struct span der, struct crypto_rsa_public *key
     memset(key, 0, sizeof *key);
     X509 *certificate = der.len > 0 ? d2i_X509(NULL, &p, (long)der.len) : NULL;
     if (certificate == NULL) {
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
     const EVP_PKEY *pkey = X509_get0_pubkey(certificate);
-    int result = DPS_E_ALGORITHM;
+    int result = BYTES_E_ALGORITHM;
     if (pkey != NULL && EVP_PKEY_is_a(pkey, "RSA") == 1 &&
         EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
         EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_num_bits(e) <= 32) {
-        result = (size_t)BN_num_bytes(n) > capacity ? DPS_E_SPACE : DPS_OK;
+        result = (size_t)BN_num_bytes(n) > capacity ? BYTES_E_SPACE : BYTES_OK;
     }
-    if (result == DPS_OK) {
-        key->modulus = (struct span){storage, (size_t)BN_bn2bin(n, storage)};
+    if (result == BYTES_OK) {
+        key->modulus = (struct bytes){storage, (size_t)BN_bn2bin(n, storage)};
         key->exponent = (uint32_t)BN_get_word(e);
     }
     BN_free(n);
@@ -358,21 +358,21 @@ _Static_assert(sizeof(struct drbg) <= sizeof(struct crypto_drbg), "crypto_drbg.s
 /* value = HMAC(key, value): the next block of output. */
 static void drbg_step(struct drbg *d)
 {
-    const struct span piece = {d->value, sizeof d->value};
-    crypto_hmac_sha256((struct span){d->key, sizeof d->key}, &piece, 1, d->value);
+    const struct bytes piece = {d->value, sizeof d->value};
+    crypto_hmac_sha256((struct bytes){d->key, sizeof d->key}, &piece, 1, d->value);
 }
 
-static void drbg_mix(struct drbg *d, struct span seed)
+static void drbg_mix(struct drbg *d, struct bytes seed)
 {
     const uint8_t rounds = seed.len > 0 ? 2 : 1;
     for (uint8_t round = 0; round < rounds; round++) {
-        const struct span pieces[] = {{d->value, sizeof d->value}, {&round, 1}, seed};
-        crypto_hmac_sha256((struct span){d->key, sizeof d->key}, pieces, 3, d->key);
+        const struct bytes pieces[] = {{d->value, sizeof d->value}, {&round, 1}, seed};
+        crypto_hmac_sha256((struct bytes){d->key, sizeof d->key}, pieces, 3, d->key);
         drbg_step(d);
     }
 }
 
-void crypto_drbg_init(struct crypto_drbg *state, struct span seed)
+void crypto_drbg_init(struct crypto_drbg *state, struct bytes seed)
 {
     struct drbg d;
     memset(state, 0, sizeof *state);
@@ -380,16 +380,16 @@ void crypto_drbg_init(struct crypto_drbg *state, struct span seed)
     memset(d.value, 1, sizeof d.value);
     drbg_mix(&d, seed);
     memcpy(state->storage, &d, sizeof d);
-    crypto_wipe(&d, sizeof d);
+    bytes_wipe(&d, sizeof d);
 }
 
-void crypto_drbg_update(struct crypto_drbg *state, struct span seed)
+void crypto_drbg_update(struct crypto_drbg *state, struct bytes seed)
 {
     struct drbg d;
     memcpy(&d, state->storage, sizeof d);
     drbg_mix(&d, seed);
     memcpy(state->storage, &d, sizeof d);
-    crypto_wipe(&d, sizeof d);
+    bytes_wipe(&d, sizeof d);
 }
 
 void crypto_drbg_generate(struct crypto_drbg *state, uint8_t *out, size_t len)
@@ -400,7 +400,7 @@ void crypto_drbg_generate(struct crypto_drbg *state, uint8_t *out, size_t len)
         drbg_step(&d);
         memcpy(&out[at], d.value, len - at < sizeof d.value ? len - at : sizeof d.value);
     }
-    drbg_mix(&d, (struct span){NULL, 0});
+    drbg_mix(&d, (struct bytes){NULL, 0});
     memcpy(state->storage, &d, sizeof d);
-    crypto_wipe(&d, sizeof d);
+    bytes_wipe(&d, sizeof d);
 }

@@ -44,7 +44,7 @@ static int sleep_ms(void *context, uint32_t ms)
     uint64_t end = posix_deadline(ms);
     for (;;) {
         if (posix_interrupted)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         uint64_t now = posix_monotonic_ms();
         if (now >= end)
             return 0;
@@ -68,8 +68,8 @@ static int system_fill(void *context, uint8_t *out, size_t len)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            crypto_wipe(out, len);
-            return DPS_E_ENTROPY;
+            bytes_wipe(out, len);
+            return BYTES_E_ENTROPY;
         }
         got += (size_t)n;
     }
@@ -90,7 +90,7 @@ static int seeded_fill(void *context, uint8_t *out, size_t len)
 
 struct dps_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed)
 {
-    crypto_drbg_init(d, span_of_text(seed));
+    crypto_drbg_init(d, bytes_of_text(seed));
     return (struct dps_entropy){d, seeded_fill};
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/ek_forms.h"
-#include "dps/enrollment.h"
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
+#include "dps/service/enrollment.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,26 +33,26 @@ static int __attribute__((format(printf, 3, 4))) refuse(struct reading *r, int e
 
 static int refuse_elliptic_curve(struct reading *r)
 {
-    return refuse(r, DPS_E_ALGORITHM,
+    return refuse(r, BYTES_E_ALGORITHM,
                   "%s: it is an elliptic-curve key, and DPS works with RSA-2048 endorsement keys only "
                   "(tpm2_createek -G rsa; the RSA EK certificate stands in NV 0x01c00002)",
                   r->ek->form);
 }
 
-/* The one judge of what an EK is stands in dps/enrollment.c; here are only sentences for frequent mistakes. */
+/* The one judge of what an EK is stands in dps/service/enrollment.c; here are only sentences for frequent mistakes. */
 static int take_public(struct reading *r, const struct tpm2_public *area)
 {
     uint8_t bytes[1024];
     uint8_t base64[1400];
     const char *detail = "";
-    struct tpm2_writer w = tpm2_writer_over(bytes, sizeof bytes);
-    struct tpm2_writer text = tpm2_writer_over(base64, sizeof base64);
+    struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
+    struct bytes_writer text = bytes_writer_over(base64, sizeof base64);
     if (area->type == TPM2_ALG_RSA && dps_srk_check(area) == DPS_ACCEPTED)
-        return refuse(r, DPS_E_ALGORITHM, "%s: it is a storage root key (SRK), not an endorsement key (EK)",
+        return refuse(r, BYTES_E_ALGORITHM, "%s: it is a storage root key (SRK), not an endorsement key (EK)",
                       r->ek->form);
     tpm2_public_write_2b(&w, area);
-    dps_write_base64(&text, tpm2_written(&w));
-    int error = dps_ek_from_base64(tpm2_written(&text), r->ek->public_2b, &r->ek->len, &detail);
+    dps_write_base64(&text, bytes_written(&w));
+    int error = dps_ek_from_base64(bytes_written(&text), r->ek->public_2b, &r->ek->len, &detail);
     return error != 0 ? refuse(r, error, "%s: %s", r->ek->form, detail) : 0;
 }
 
@@ -60,7 +60,7 @@ static int take_rsa(struct reading *r, const struct crypto_rsa_public *key)
 {
     struct tpm2_public area = tpm2_template_ek_l1();
     if (key->modulus.len != 256 || key->exponent != 65537)
-        return refuse(r, DPS_E_ALGORITHM,
+        return refuse(r, BYTES_E_ALGORITHM,
                       "%s: it is an RSA-%zu key with the exponent %lu; an EK is RSA-2048 with 65537",
                       r->ek->form, 8 * key->modulus.len, (unsigned long)key->exponent);
     area.unique = key->modulus;
@@ -68,15 +68,15 @@ static int take_rsa(struct reading *r, const struct crypto_rsa_public *key)
     return take_public(r, &area);
 }
 
-static int take_tpm(struct reading *r, const char *form, struct span tpmt)
+static int take_tpm(struct reading *r, const char *form, struct bytes tpmt)
 {
-    struct tpm2_reader reader = tpm2_reader_over(tpmt);
-    struct tpm2_reader type = reader;
+    struct bytes_reader reader = bytes_reader_over(tpmt);
+    struct bytes_reader type = reader;
     struct tpm2_public area = tpm2_public_read(&reader);
     add_form(r, form);
-    if (tpm2_read_u16(&type) == TPM2_ALG_ECC)
+    if (bytes_read_u16(&type) == TPM2_ALG_ECC)
         return refuse_elliptic_curve(r);
-    int error = tpm2_reader_end(&reader);
+    int error = bytes_reader_end(&reader);
     if (error != 0)
         return refuse(r, error, "%s: it is cut off, or of a kind that no EK is", r->ek->form);
     return take_public(r, &area);
@@ -87,41 +87,41 @@ static int take_tpm(struct reading *r, const char *form, struct span tpmt)
 enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_SEQUENCE = 0x30 };
 
 /* The content of the next element, which must have this tag and a definite length below 64 KiB. */
-static struct span der_next(struct tpm2_reader *r, uint8_t tag)
+static struct bytes der_next(struct bytes_reader *r, uint8_t tag)
 {
-    if (tpm2_read_u8(r) != tag)
-        tpm2_reader_fail(r, DPS_E_FORMAT);
-    size_t len = tpm2_read_u8(r);
+    if (bytes_read_u8(r) != tag)
+        bytes_reader_fail(r, BYTES_E_FORMAT);
+    size_t len = bytes_read_u8(r);
     if (len == 0x81)
-        len = tpm2_read_u8(r);
+        len = bytes_read_u8(r);
     else if (len == 0x82)
-        len = tpm2_read_u16(r);
+        len = bytes_read_u16(r);
     else if (len > 0x7F)
-        tpm2_reader_fail(r, DPS_E_FORMAT);
-    return tpm2_read_bytes(r, len);
+        bytes_reader_fail(r, BYTES_E_FORMAT);
+    return bytes_read_bytes(r, len);
 }
 
 /* DER, and nothing behind it. */
-static struct tpm2_reader der_open(struct span der)
+static struct bytes_reader der_open(struct bytes der)
 {
-    struct tpm2_reader outer = tpm2_reader_over(der);
-    struct tpm2_reader inner = tpm2_reader_over(der_next(&outer, DER_SEQUENCE));
-    int error = tpm2_reader_end(&outer);
+    struct bytes_reader outer = bytes_reader_over(der);
+    struct bytes_reader inner = bytes_reader_over(der_next(&outer, DER_SEQUENCE));
+    int error = bytes_reader_end(&outer);
     if (error != 0)
-        tpm2_reader_fail(&inner, error);
+        bytes_reader_fail(&inner, error);
     return inner;
 }
 
 /* RSAPublicKey [RFC 8017 A.1.1]: what Windows' Get-TpmEndorsementKeyInfo shows. */
-static bool der_rsa(struct span der, struct crypto_rsa_public *key)
+static bool der_rsa(struct bytes der, struct crypto_rsa_public *key)
 {
-    struct tpm2_reader r = der_open(der);
-    struct span modulus = der_next(&r, DER_INTEGER);
-    struct span exponent = der_next(&r, DER_INTEGER);
-    if (tpm2_reader_end(&r) != 0 || exponent.len == 0 || exponent.len > 4 || modulus.len == 0)
+    struct bytes_reader r = der_open(der);
+    struct bytes modulus = der_next(&r, DER_INTEGER);
+    struct bytes exponent = der_next(&r, DER_INTEGER);
+    if (bytes_reader_end(&r) != 0 || exponent.len == 0 || exponent.len > 4 || modulus.len == 0)
         return false;
     if (modulus.p[0] == 0) /* the sign of a number whose first bit is set */
-        modulus = span_of(modulus.p + 1, modulus.len - 1);
+        modulus = bytes_of(modulus.p + 1, modulus.len - 1);
     *key = (struct crypto_rsa_public){.modulus = modulus};
     for (size_t i = 0; i < exponent.len; i++)
         key->exponent = key->exponent << 8 | exponent.p[i];
@@ -132,21 +132,21 @@ static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01
 static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
 
 /* SubjectPublicKeyInfo [RFC 5280 4.1]. *bits is the key inside. */
-static bool der_public_key_info(struct span der, struct span *oid, struct span *bits)
+static bool der_public_key_info(struct bytes der, struct bytes *oid, struct bytes *bits)
 {
-    struct tpm2_reader r = der_open(der);
-    struct tpm2_reader algorithm = tpm2_reader_over(der_next(&r, DER_SEQUENCE));
-    struct span content = der_next(&r, DER_BIT_STRING);
+    struct bytes_reader r = der_open(der);
+    struct bytes_reader algorithm = bytes_reader_over(der_next(&r, DER_SEQUENCE));
+    struct bytes content = der_next(&r, DER_BIT_STRING);
     *oid = der_next(&algorithm, DER_OID);
-    if (tpm2_reader_end(&r) != 0 || algorithm.error != 0 || content.len == 0 || content.p[0] != 0)
+    if (bytes_reader_end(&r) != 0 || algorithm.error != 0 || content.len == 0 || content.p[0] != 0)
         return false;
-    *bits = span_of(content.p + 1, content.len - 1);
+    *bits = bytes_of(content.p + 1, content.len - 1);
     return true;
 }
 
-static int read_der(struct reading *r, struct span der)
+static int read_der(struct reading *r, struct bytes der)
 {
-    struct span oid, bits;
+    struct bytes oid, bits;
     struct crypto_rsa_public key;
     uint8_t storage[CRYPTO_RSA_MAX];
     if (der_rsa(der, &key)) {
@@ -155,42 +155,42 @@ static int read_der(struct reading *r, struct span der)
     }
     if (der_public_key_info(der, &oid, &bits)) {
         add_form(r, "public key (SubjectPublicKeyInfo)");
-        if (span_equal(oid, span_of(oid_ec, sizeof oid_ec)))
+        if (bytes_equal_public(oid, bytes_of(oid_ec, sizeof oid_ec)))
             return refuse_elliptic_curve(r);
-        if (!span_equal(oid, span_of(oid_rsa, sizeof oid_rsa)) || !der_rsa(bits, &key))
-            return refuse(r, DPS_E_ALGORITHM, "%s: it is no RSA key", r->ek->form);
+        if (!bytes_equal_public(oid, bytes_of(oid_rsa, sizeof oid_rsa)) || !der_rsa(bits, &key))
+            return refuse(r, BYTES_E_ALGORITHM, "%s: it is no RSA key", r->ek->form);
         return take_rsa(r, &key);
     }
     int error = crypto_certificate_rsa_public(der, &key, storage, sizeof storage);
-    if (error == DPS_E_FORMAT)
+    if (error == BYTES_E_FORMAT)
         return refuse(r, error, "%s%sit is DER, but neither a public key nor a certificate", r->ek->form,
                       r->ek->form[0] != 0 ? ": " : "");
     add_form(r, "certificate");
     return error != 0 ? refuse_elliptic_curve(r) : take_rsa(r, &key);
 }
 
-static int read_binary(struct reading *r, struct span bytes)
+static int read_binary(struct reading *r, struct bytes bytes)
 {
-    struct tpm2_reader start = tpm2_reader_over(bytes);
-    uint32_t magic = tpm2_read_u32(&start);
+    struct bytes_reader start = bytes_reader_over(bytes);
+    uint32_t magic = bytes_read_u32(&start);
     if (bytes.len == 256)
         return add_form(r, "RSA modulus"),
                take_rsa(r, &(struct crypto_rsa_public){.modulus = bytes, .exponent = 65537});
     if (magic == 0xBADCC0DE)
-        return refuse(r, DPS_E_FORMAT,
+        return refuse(r, BYTES_E_FORMAT,
                       "it is a context file of tpm2-tools, which only that TPM can read: give the file that "
                       "tpm2_createek -u or tpm2_readpublic -o wrote");
     if (bytes.len > 2 && magic >> 16 == bytes.len - 2)
-        return take_tpm(r, "TPM2B_PUBLIC", span_of(bytes.p + 2, bytes.len - 2));
+        return take_tpm(r, "TPM2B_PUBLIC", bytes_of(bytes.p + 2, bytes.len - 2));
     if (bytes.len > 4 && (magic & 0xFFFF) == TPM2_ALG_RSA && magic >> 16 < 1024)
-        return refuse(r, DPS_E_FORMAT, "it begins like a TPM2B_PUBLIC of %lu bytes, but there are %zu",
+        return refuse(r, BYTES_E_FORMAT, "it begins like a TPM2B_PUBLIC of %lu bytes, but there are %zu",
                       (unsigned long)(magic >> 16) + 2, bytes.len);
     if (magic >> 16 == TPM2_ALG_RSA || magic >> 16 == TPM2_ALG_ECC)
         return take_tpm(r, "TPMT_PUBLIC", bytes);
     if (magic >> 24 == DER_SEQUENCE)
         return add_form(r, "DER"), read_der(r, bytes);
     return refuse(
-        r, DPS_E_FORMAT,
+        r, BYTES_E_FORMAT,
         "%s%sit is none of the forms of an endorsement key: TPM2B_PUBLIC, TPMT_PUBLIC, DER, PEM, base64, hex",
         r->ek->form, r->ek->form[0] != 0 ? ": " : "");
 }
@@ -198,7 +198,7 @@ static int read_binary(struct reading *r, struct span bytes)
 /* ---- Text ---- */
 
 /* Without white space. Returns its length. */
-static size_t compact(struct span text, uint8_t *out)
+static size_t compact(struct bytes text, uint8_t *out)
 {
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -208,62 +208,62 @@ static size_t compact(struct span text, uint8_t *out)
     return len;
 }
 
-static int read_text(struct reading *r, struct span text)
+static int read_text(struct reading *r, struct bytes text)
 {
     uint8_t characters[POSIX_EK_INPUT_MAX], bytes[POSIX_EK_INPUT_MAX];
     size_t len;
-    struct span compacted = span_of(characters, compact(text, characters));
+    struct bytes compacted = bytes_of(characters, compact(text, characters));
     if (compacted.len == 0)
-        return refuse(r, DPS_E_FORMAT, "it is empty");
+        return refuse(r, BYTES_E_FORMAT, "it is empty");
     /* Hex first: its digits are base64 as well, but no key's base64 does without all other letters. */
     if (dps_hex_decode(compacted, bytes, sizeof bytes, &len) == 0)
         add_form(r, "hex");
     else if (dps_base64_decode(compacted, bytes, sizeof bytes, &len) == 0)
         add_form(r, "base64");
     else
-        return refuse(r, DPS_E_FORMAT,
+        return refuse(r, BYTES_E_FORMAT,
                       "%s%sit is text, but neither PEM, base64 nor hex; perhaps a piece of it is missing",
                       r->ek->form, r->ek->form[0] != 0 ? ": " : "");
-    return read_binary(r, span_of(bytes, len));
+    return read_binary(r, bytes_of(bytes, len));
 }
 
 /* The object that begins at text.p, "-----BEGIN LABEL-----". */
-static int read_pem(struct reading *r, struct span text)
+static int read_pem(struct reading *r, struct bytes text)
 {
     static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
     char label[40];
     add_form(r, "PEM");
-    struct span rest = span_of(text.p + strlen(begin), text.len - strlen(begin));
+    struct bytes rest = bytes_of(text.p + strlen(begin), text.len - strlen(begin));
     const uint8_t *label_end = memmem(rest.p, rest.len, dashes, strlen(dashes));
     const uint8_t *body = label_end != NULL ? label_end + strlen(dashes) : rest.p + rest.len;
     /* Behind the label: the dashes of -----END also look like those that end a label. */
     const uint8_t *body_end = memmem(body, rest.len - (size_t)(body - rest.p), end, strlen(end));
     if (body_end == NULL)
-        return refuse(r, DPS_E_FORMAT, "PEM: it is cut off: there is no -----END line");
+        return refuse(r, BYTES_E_FORMAT, "PEM: it is cut off: there is no -----END line");
     snprintf(label, sizeof label, "%.*s", (int)(label_end - rest.p), (const char *)rest.p);
     if (strstr(label, "PRIVATE KEY") != NULL)
         return refuse(
-            r, DPS_E_FORMAT,
+            r, BYTES_E_FORMAT,
             "PEM: it is a %s: keep it to yourself. What is enrolled is the public endorsement key, whose "
             "private part never leaves the TPM",
             label);
     uint8_t base64[POSIX_EK_INPUT_MAX];
-    size_t len = compact(span_of(body, (size_t)(body_end - body)), base64);
-    if (dps_base64_decode(span_of(base64, len), base64, sizeof base64, &len) != 0 || len == 0)
-        return refuse(r, DPS_E_FORMAT, "PEM: what stands in %s is not base64", label);
-    return read_der(r, span_of(base64, len));
+    size_t len = compact(bytes_of(body, (size_t)(body_end - body)), base64);
+    if (dps_base64_decode(bytes_of(base64, len), base64, sizeof base64, &len) != 0 || len == 0)
+        return refuse(r, BYTES_E_FORMAT, "PEM: what stands in %s is not base64", label);
+    return read_der(r, bytes_of(base64, len));
 }
 
 /* An enrollment, a registration request, or what another tool shows: the member endorsementKey at the place it
  * has there. */
-static int read_json(struct reading *r, struct span text)
+static int read_json(struct reading *r, struct bytes text)
 {
-    struct span root, tpm, key;
+    struct bytes root, tpm, key;
     uint8_t value[4096];
     size_t len;
     add_form(r, "JSON");
     if (dps_json_check(text, &root) != 0)
-        return refuse(r, DPS_E_FORMAT, "JSON: it is malformed");
+        return refuse(r, BYTES_E_FORMAT, "JSON: it is malformed");
     tpm = root;
     if (dps_json_member(root, "attestation", &key) == 0)
         tpm = key;
@@ -271,11 +271,11 @@ static int read_json(struct reading *r, struct span text)
         tpm = key;
     if (dps_json_member(tpm, "endorsementKey", &key) != 0 ||
         dps_json_string(key, value, sizeof value, &len) != 0)
-        return refuse(r, DPS_E_FORMAT, "JSON: there is no member attestation.tpm.endorsementKey, a string");
-    return read_text(r, span_of(value, len));
+        return refuse(r, BYTES_E_FORMAT, "JSON: there is no member attestation.tpm.endorsementKey, a string");
+    return read_text(r, bytes_of(value, len));
 }
 
-static bool is_text(struct span input)
+static bool is_text(struct bytes input)
 {
     for (size_t i = 0; i < input.len; i++) {
         if (!isprint(input.p[i]) && !isspace(input.p[i]))
@@ -284,19 +284,19 @@ static bool is_text(struct span input)
     return true;
 }
 
-int posix_ek_read(struct span input, struct posix_ek *ek, char *why, size_t why_size)
+int posix_ek_read(struct bytes input, struct posix_ek *ek, char *why, size_t why_size)
 {
     struct reading r = {ek, why, why_size};
     memset(ek, 0, sizeof *ek);
     if (input.len > POSIX_EK_INPUT_MAX)
-        return refuse(&r, DPS_E_FORMAT, "it is larger than any form of an endorsement key");
+        return refuse(&r, BYTES_E_FORMAT, "it is larger than any form of an endorsement key");
     /* openssl x509 -text and others write comments before the object. */
     const uint8_t *pem = memmem(input.p, input.len, "-----BEGIN ", strlen("-----BEGIN "));
     if (pem != NULL)
-        return read_pem(&r, span_of(pem, input.len - (size_t)(pem - input.p)));
+        return read_pem(&r, bytes_of(pem, input.len - (size_t)(pem - input.p)));
     if (!is_text(input))
         return read_binary(&r, input);
     while (input.len > 0 && isspace(input.p[0]))
-        input = span_of(input.p + 1, input.len - 1);
+        input = bytes_of(input.p + 1, input.len - 1);
     return input.len > 0 && input.p[0] == '{' ? read_json(&r, input) : read_text(&r, input);
 }

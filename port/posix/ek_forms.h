@@ -23,8 +23,8 @@ struct posix_ek {
  *              bytes
  *   PEM        PUBLIC KEY, RSA PUBLIC KEY, CERTIFICATE
  *   text       base64 or hex of any of the binary forms; JSON of an enrollment, or with the member endorsementKey
- * Returns: 0; DPS_E_FORMAT or DPS_E_ALGORITHM with a sentence in why, which names the form if it is a known one
+ * Returns: 0; BYTES_E_FORMAT or BYTES_E_ALGORITHM with a sentence in why, which names the form if it is a known one
  * that is of no use here (another kind of key, a private key, a tpm2-tools context). */
-int posix_ek_read(struct span input, struct posix_ek *ek, char *why, size_t why_size);
+int posix_ek_read(struct bytes input, struct posix_ek *ek, char *why, size_t why_size);
 
 #endif

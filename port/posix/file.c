@@ -28,11 +28,11 @@ int posix_read_all(int fd, uint8_t *out, size_t capacity, size_t *len)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return DPS_E_FILE;
+            return BYTES_E_FILE;
         if (n == 0)
             break;
         if (full)
-            return DPS_E_SPACE;
+            return BYTES_E_SPACE;
         got += (size_t)n;
     }
     *len = got;
@@ -44,7 +44,7 @@ static int open_to_read(const char *path, int *fd)
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (*fd >= 0)
         return 0;
-    return errno == ENOENT ? DPS_E_NOT_FOUND : DPS_E_FILE;
+    return errno == ENOENT ? BYTES_E_NOT_FOUND : BYTES_E_FILE;
 }
 
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len)
@@ -59,14 +59,14 @@ int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len
     return error;
 }
 
-static int write_all(int fd, struct span content)
+static int write_all(int fd, struct bytes content)
 {
     while (content.len > 0) {
         ssize_t n = write(fd, content.p, content.len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return DPS_E_FILE;
+            return BYTES_E_FILE;
         content.p += n;
         content.len -= (size_t)n;
     }
@@ -90,44 +90,44 @@ static int create_beside(int directory, const char *name, unsigned mode, char be
 
 /* The content must be on the disk before the name points to it, and the name before the caller is told: otherwise a
  * power cut leaves an empty file, or the old one after success was reported. */
-int posix_file_replace_at(int directory, const char *name, struct span content, unsigned mode)
+int posix_file_replace_at(int directory, const char *name, struct bytes content, unsigned mode)
 {
     char beside[NAME_MAX + 1];
     int fd = create_beside(directory, name, mode, beside);
     if (fd < 0)
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     int error = write_all(fd, content);
     if (error == 0 && fsync(fd) != 0)
-        error = DPS_E_FILE;
+        error = BYTES_E_FILE;
     if (error != 0)
         close_quietly(fd);
     else if (close(fd) != 0)
-        error = DPS_E_FILE;
+        error = BYTES_E_FILE;
     if (error == 0 && renameat(directory, beside, directory, name) != 0)
-        error = DPS_E_FILE;
+        error = BYTES_E_FILE;
     if (error != 0) {
         int saved = errno;
         (void)unlinkat(directory, beside, 0);
         errno = saved;
         return error;
     }
-    return fsync(directory) == 0 ? 0 : DPS_E_FILE;
+    return fsync(directory) == 0 ? 0 : BYTES_E_FILE;
 }
 
-int posix_file_replace(const char *path, struct span content, unsigned mode)
+int posix_file_replace(const char *path, struct bytes content, unsigned mode)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
     if (len >= sizeof directory) {
         errno = ENAMETOOLONG;
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     memcpy(directory, path, len);
     directory[len] = 0;
     int fd = open(len == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     int error = posix_file_replace_at(fd, path + len, content, mode);
     close_quietly(fd);
     return error;
@@ -161,16 +161,16 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
     }
     if (others_can_read(fd, path, why, why_size)) {
         close_quietly(fd);
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     error = posix_read_all(fd, out, capacity, len);
-    if (error == DPS_E_SPACE)
+    if (error == BYTES_E_SPACE)
         snprintf(why, why_size, "%s is longer than the %zu bytes that are allowed here", path, capacity);
     else if (error != 0)
         snprintf(why, why_size, "%s: %s", path, strerror(errno));
     close_quietly(fd);
     if (error != 0) {
-        crypto_wipe(out, capacity);
+        bytes_wipe(out, capacity);
         return error;
     }
     if (*len > 0 && out[*len - 1] == '\n')
@@ -186,7 +186,7 @@ static int storage_load(void *context, uint8_t *record, size_t capacity, size_t 
     return posix_file_read(s->path, record, capacity, len);
 }
 
-static int storage_save(void *context, struct span record)
+static int storage_save(void *context, struct bytes record)
 {
     const struct posix_storage *s = context;
     return posix_file_replace(s->path, record, 0600);

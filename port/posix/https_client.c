@@ -32,7 +32,7 @@ static int move_records(struct posix_https *c, unsigned wanted)
         unsigned want = crypto_tls_want(engine);
         if (want & CRYPTO_TLS_CLOSED) {
             c->tls_error = crypto_tls_error(engine);
-            return c->tls_error != 0 ? DPS_E_TLS : DPS_E_STREAM;
+            return c->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
         if (want & CRYPTO_TLS_RECORD_OUT) {
             const uint8_t *out = crypto_tls_record_out(engine, &len);
@@ -52,7 +52,7 @@ static int move_records(struct posix_https *c, unsigned wanted)
         if (moved > 0)
             deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
         else if (posix_interrupted != 0 || posix_monotonic_ms() >= deadline)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
     }
 }
 
@@ -70,11 +70,11 @@ static int open_connection(struct posix_https *c)
         error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context),
                                         entropy, c->tls_buffer, sizeof c->tls_buffer, false);
     }
-    crypto_wipe(entropy, sizeof entropy);
+    bytes_wipe(entropy, sizeof entropy);
     return error != 0 ? error : move_records(c, CRYPTO_TLS_APP_OUT);
 }
 
-static int send_request(struct posix_https *c, struct span request)
+static int send_request(struct posix_https *c, struct bytes request)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
     while (request.len > 0) {
@@ -86,7 +86,7 @@ static int send_request(struct posix_https *c, struct span request)
         size_t part = request.len < room ? request.len : room;
         memcpy(out, request.p, part);
         crypto_tls_app_sent(engine, part);
-        request = span_of(request.p + part, request.len - part);
+        request = bytes_of(request.p + part, request.len - part);
     }
     crypto_tls_flush(engine);
     return 0;
@@ -95,11 +95,11 @@ static int send_request(struct posix_https *c, struct span request)
 static int receive_response(struct posix_https *c)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
-    int state = DPS_E_MORE;
-    while (state == DPS_E_MORE) {
+    int state = BYTES_E_MORE;
+    while (state == BYTES_E_MORE) {
         size_t len;
         int error = move_records(c, CRYPTO_TLS_APP_IN);
-        if (error == DPS_E_STREAM && c->len > 0) /* a response without a length ends with the connection */
+        if (error == BYTES_E_STREAM && c->len > 0) /* a response without a length ends with the connection */
             return dps_http_advance(&c->http, c->buffer, &c->len, sizeof c->buffer, true);
         if (error != 0)
             return error;
@@ -113,7 +113,7 @@ static int receive_response(struct posix_https *c)
     return state;
 }
 
-static int exchange(struct posix_https *c, struct span request)
+static int exchange(struct posix_https *c, struct bytes request)
 {
     dps_http_init(&c->http, DPS_HTTP_RESPONSE);
     c->len = 0;
@@ -127,12 +127,12 @@ static int exchange(struct posix_https *c, struct span request)
     return error;
 }
 
-int posix_https_request(struct posix_https *c, struct span request)
+int posix_https_request(struct posix_https *c, struct bytes request)
 {
     bool kept = c->open;
     int error = exchange(c, request);
     /* A server may close an idle connection at any time, and we learn it only now. */
-    if (error == DPS_E_STREAM && kept && c->len == 0)
+    if (error == BYTES_E_STREAM && kept && c->len == 0)
         error = exchange(c, request);
     return error;
 }
@@ -141,5 +141,5 @@ void posix_https_end(struct posix_https *c)
 {
     close_stream(c);
     crypto_tls_client_wipe(&c->tls);
-    crypto_wipe(c, sizeof *c);
+    bytes_wipe(c, sizeof *c);
 }

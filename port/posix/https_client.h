@@ -5,7 +5,7 @@
 #define PORT_POSIX_HTTPS_CLIENT_H
 
 #include "crypto/tls.h"
-#include "dps/http.h"
+#include "dps/protocol/http.h"
 #include "port/posix/posix.h"
 
 #define POSIX_HTTPS_TIMEOUT_MS 30000
@@ -20,7 +20,7 @@ struct posix_https {
     uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
     bool open;
     bool reached;  /* the last connection came as far as TLS: otherwise posix_connect_reason says why not */
-    int tls_error; /* after DPS_E_TLS: for crypto_tls_error_text */
+    int tls_error; /* after BYTES_E_TLS: for crypto_tls_error_text */
     /* the response */
     struct dps_http http;
     uint8_t buffer[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
@@ -34,10 +34,10 @@ void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
 /* Send a whole request, head and body, and receive the whole response into c->http and c->buffer, which then
  * hold it until the next request. A connection that was kept and turns out to be closed before any answer came
  * is made anew and the request sent again: only for requests that may be sent twice.
- * Returns: 0; DPS_E_TLS,
- * DPS_E_STREAM, DPS_E_TIMEOUT, DPS_E_USAGE, DPS_E_ENTROPY; DPS_E_FORMAT or DPS_E_LIMIT if the response is
+ * Returns: 0; BYTES_E_TLS,
+ * BYTES_E_STREAM, BYTES_E_TIMEOUT, BYTES_E_USAGE, BYTES_E_ENTROPY; BYTES_E_FORMAT or BYTES_E_LIMIT if the response is
  * malformed or too large. After an error the connection is closed. */
-int posix_https_request(struct posix_https *c, struct span request);
+int posix_https_request(struct posix_https *c, struct bytes request);
 
 /* Close and wipe everything. */
 void posix_https_end(struct posix_https *c);

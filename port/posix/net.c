@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets, as the stream and the TPM transports both need them. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <limits.h>
@@ -18,17 +18,17 @@ int posix_wait(int fd, short events, uint64_t deadline, bool interruptible)
 {
     for (;;) {
         if (interruptible && posix_interrupted)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         uint64_t now = posix_monotonic_ms();
         uint64_t left = deadline > now ? deadline - now : 0;
         struct pollfd p = {.fd = fd, .events = events};
         int n = poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left);
         if (n > 0)
-            return (p.revents & POLLNVAL) != 0 ? DPS_E_STREAM : 0;
+            return (p.revents & POLLNVAL) != 0 ? BYTES_E_STREAM : 0;
         if (n < 0 && errno != EINTR)
-            return DPS_E_STREAM;
+            return BYTES_E_STREAM;
         if (n == 0 && left <= INT_MAX)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
     }
 }
 
@@ -38,18 +38,18 @@ static int connect_address(int family, const struct sockaddr *address, socklen_t
 {
     int s = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s < 0)
-        return DPS_E_STREAM;
+        return BYTES_E_STREAM;
     int error = 0;
     if (connect(s, address, len) != 0) {
         /* An interrupted connect goes on by itself, like one in progress. A unix socket whose backlog is full says
          * EAGAIN and never becomes ready; that is a refusal. */
         error =
-            errno == EINPROGRESS || errno == EINTR ? posix_wait(s, POLLOUT, deadline, true) : DPS_E_STREAM;
+            errno == EINPROGRESS || errno == EINTR ? posix_wait(s, POLLOUT, deadline, true) : BYTES_E_STREAM;
         int cause = errno;
         socklen_t cause_len = sizeof cause;
         if (error == 0 && (getsockopt(s, SOL_SOCKET, SO_ERROR, &cause, &cause_len) != 0 || cause != 0))
-            error = DPS_E_STREAM;
-        errno = error == DPS_E_TIMEOUT ? ETIMEDOUT : cause;
+            error = BYTES_E_STREAM;
+        errno = error == BYTES_E_TIMEOUT ? ETIMEDOUT : cause;
     }
     if (error != 0) {
         int saved = errno;
@@ -80,9 +80,9 @@ int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *f
     if (resolved != 0) {
         if (resolved != EAI_SYSTEM)
             errno = 0;
-        return DPS_E_STREAM;
+        return BYTES_E_STREAM;
     }
-    int error = DPS_E_STREAM;
+    int error = BYTES_E_STREAM;
     size_t untried = count_addresses(list);
     for (const struct addrinfo *a = list; a != NULL && error != 0; a = a->ai_next, untried--) {
         /* Each address gets its share of the time: one that swallows packets must not use up that of the others. */
@@ -107,7 +107,7 @@ int posix_connect_unix(const char *path, uint64_t deadline, int *fd)
     size_t len = strlen(path);
     if (len >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
-        return DPS_E_STREAM;
+        return BYTES_E_STREAM;
     }
     memcpy(address.sun_path, path, len);
     /* The sockets interface asks for this cast. */
@@ -123,20 +123,20 @@ int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *po
 {
     const char *colon = strrchr(text, ':');
     if (colon == NULL)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     const char *begin = text;
     const char *end = colon;
     if (*begin == '[' && end - begin >= 2 && end[-1] == ']') {
         begin++;
         end--;
     } else if (memchr(begin, ':', (size_t)(end - begin)) != NULL) {
-        return DPS_E_USAGE; /* IPv6 without brackets: which colon ends it? */
+        return BYTES_E_USAGE; /* IPv6 without brackets: which colon ends it? */
     }
     size_t len = (size_t)(end - begin);
     uint64_t number;
-    if (len == 0 || len >= host_size || dps_decimal_parse(span_of_text(colon + 1), 65535, &number) != 0 ||
+    if (len == 0 || len >= host_size || dps_decimal_parse(bytes_of_text(colon + 1), 65535, &number) != 0 ||
         number == 0)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     memcpy(host, begin, len);
     host[len] = 0;
     *port = (uint16_t)number;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/options.h"
 #include "crypto/limits.h"
-#include "dps/registration_id.h"
-#include "dps/text.h"
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/text.h"
 #include "port/posix/private.h"
 #include <string.h>
 
@@ -75,16 +75,16 @@ static int unknown_option(const struct posix_option_group *groups, size_t group_
         snprintf(why, why_size, "there is no option --%s here; did you mean --%s?", name, nearest.best);
     else
         snprintf(why, why_size, "there is no option --%s here; --help lists them", name);
-    return DPS_E_USAGE;
+    return BYTES_E_USAGE;
 }
 
 static int take_number(const struct posix_option *o, const char *value, char *why, size_t why_size)
 {
-    if (dps_decimal_parse(span_of_text(value), o->maximum, o->number) == 0)
+    if (dps_decimal_parse(bytes_of_text(value), o->maximum, o->number) == 0)
         return 0;
     snprintf(why, why_size, "--%s takes a number from 0 to %llu, not \"%s\"", o->name,
              (unsigned long long)o->maximum, value);
-    return DPS_E_USAGE;
+    return BYTES_E_USAGE;
 }
 
 /* value is null if there was none. */
@@ -94,25 +94,25 @@ static int take(const struct posix_option *o, const char *value, char *why, size
         if (value != NULL)
             snprintf(why, why_size, "--%s takes no value: leave \"=%s\" out", o->name, value);
         *o->flag = true;
-        return value != NULL ? DPS_E_USAGE : 0;
+        return value != NULL ? BYTES_E_USAGE : 0;
     }
     if (value == NULL || (value[0] == 0 && !o->value_optional)) {
         snprintf(why, why_size, "--%s needs a value: --%s %s", o->name, o->name, o->argument);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     if (o->number != NULL)
         return take_number(o, value, why, why_size);
     if (o->list != NULL) {
         if (o->list->count == POSIX_OPTION_LIST_MAX) {
             snprintf(why, why_size, "--%s may be given %d times at most", o->name, POSIX_OPTION_LIST_MAX);
-            return DPS_E_USAGE;
+            return BYTES_E_USAGE;
         }
         o->list->values[o->list->count++] = value;
         return 0;
     }
     if (*o->text != NULL) {
         snprintf(why, why_size, "--%s is given twice", o->name);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     *o->text = value;
     return 0;
@@ -128,7 +128,7 @@ int posix_options_parse(const struct posix_option_group *groups, size_t group_co
         if (argument[1] != '-') {
             snprintf(why, why_size, "%s: options are written with two dashes and in full; --help lists them",
                      argument);
-            return DPS_E_USAGE;
+            return BYTES_E_USAGE;
         }
         ++*at;
         if (argument[2] == 0)
@@ -191,7 +191,7 @@ int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *p
     if (strncmp(url, scheme, strlen(scheme)) != 0) {
         snprintf(why, why_size,
                  "\"%s\" is no address of a service: it must be https://HOST or https://HOST:PORT", url);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     const char *authority = url + strlen(scheme);
     size_t len = strlen(authority);
@@ -202,12 +202,12 @@ int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *p
         written = snprintf(text, sizeof text, "%.*s%s", (int)len, authority,
                            memchr(authority, ':', len) != NULL ? "" : ":443");
     if (written < 0 || (size_t)written >= sizeof text || posix_host_port(text, host, host_size, port) != 0 ||
-        !dps_host_valid(span_of_text(host))) {
+        !dps_host_valid(bytes_of_text(host))) {
         snprintf(why, why_size,
                  "\"%s\" is no address of a service: behind https:// stands a host name and perhaps "
                  ":PORT, and nothing else",
                  url);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     return 0;
 }

@@ -46,7 +46,7 @@ struct posix_option_group {
 
 /* Read options from argv[*at] on, until the first argument that is none; *at then points to it, or is argc.
  * "--" ends them and is skipped. Texts view argv. why receives a sentence for the user when it fails. Returns:
- * 0; DPS_E_USAGE. */
+ * 0; BYTES_E_USAGE. */
 int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
                         char *const *argv, int *at, char *why, size_t why_size);
 void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
@@ -60,7 +60,7 @@ struct posix_nearest {
 void posix_nearest_try(struct posix_nearest *n, const char *candidate);
 
 /* "https://HOST[:PORT]", with nothing behind it but one '/'. host is zero-terminated; the port is 443 unless given.
- * Returns: 0; DPS_E_USAGE with a sentence in why. */
+ * Returns: 0; BYTES_E_USAGE with a sentence in why. */
 int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
                       size_t why_size);
 

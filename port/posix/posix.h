@@ -14,9 +14,9 @@
  *   hostile:SEED[,OPTION...]/TPM   one of the above that misbehaves, reproducibly; for tests only, see below
  * open sends TPM2_Startup(CLEAR) where nobody else does (libtpms, swtpm, mssim) and takes "already started" as
  * success. why receives a sentence for the user when it fails.
- * Returns: 0; DPS_E_USAGE if name is none of
- * these; DPS_E_FILE if the state of libtpms cannot be used; DPS_E_TPM_TRANSPORT or DPS_E_TIMEOUT if the TPM
- * cannot be reached; DPS_E_TPM_RC or DPS_E_FORMAT for its answer to TPM2_Startup. close ends libtpms with
+ * Returns: 0; BYTES_E_USAGE if name is none of
+ * these; BYTES_E_FILE if the state of libtpms cannot be used; BYTES_E_TPM_TRANSPORT or BYTES_E_TIMEOUT if the TPM
+ * cannot be reached; BYTES_E_TPM_RC or BYTES_E_FORMAT for its answer to TPM2_Startup. close ends libtpms with
  * TPM2_Shutdown; t may be opened again. */
 enum posix_tpm_kind {
     POSIX_TPM_LIBTPMS,
@@ -100,7 +100,7 @@ struct port_tpm posix_tpm_port(struct posix_tpm *t);
 
 /* A TCP stream; connect_to (null or "HOST:PORT") overrides where every connection goes, as curl's --connect-to
  * does; the certificate is still checked for the name asked for. proxy (null or "http://HOST:PORT") makes it an
- * HTTP CONNECT. connect answers DPS_E_USAGE if one of the two is not of that form. An IPv6 HOST stands in
+ * HTTP CONNECT. connect answers BYTES_E_USAGE if one of the two is not of that form. An IPv6 HOST stands in
  * brackets. */
 struct posix_stream {
     int fd; /* set by posix_stream_port */
@@ -128,21 +128,21 @@ struct posix_storage {
 };
 struct port_storage posix_storage_port(struct posix_storage *s);
 
-/* Read a whole file of at most capacity bytes. Returns: 0; DPS_E_NOT_FOUND; DPS_E_SPACE; DPS_E_FILE (errno says
+/* Read a whole file of at most capacity bytes. Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_SPACE; BYTES_E_FILE (errno says
  * why). */
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len);
-/* Replace a file atomically with the given mode. Returns: 0; DPS_E_FILE. */
-int posix_file_replace(const char *path, struct span content, unsigned mode);
+/* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
+int posix_file_replace(const char *path, struct bytes content, unsigned mode);
 /* Read a secret from a file: its content without one trailing line end. Refuses a file that others can read (mode bits
  * 077) with a sentence in why.
- * Returns: 0; DPS_E_FILE; DPS_E_NOT_FOUND; DPS_E_SPACE. */
+ * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */
 int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                       size_t why_size);
 
 /* The stores. sqlite: WAL, synchronous=FULL, one transaction per turn; prepared statements; the schema is made
  * if missing and its version checked. Several processes may share the file: the transaction begins at the first
  * write of a turn, so a write waits up to 5 s for another process's turn to end, and put compares versions
- * inside it. An SQLite error after the first write loses the whole turn: everything answers DPS_E_STORE until
+ * inside it. An SQLite error after the first write loses the whole turn: everything answers BYTES_E_STORE until
  * commit has said so or rollback was called. A process that forks opens its own. */
 #define POSIX_SQLITE_PER_TABLE 5
 #define POSIX_SQLITE_PER_TURN 8
@@ -154,13 +154,13 @@ struct posix_sqlite {
     bool marked;      /* a savepoint is set */
     uint64_t version; /* the counter, while a transaction is open */
 };
-/* Returns: 0; DPS_E_STORE with a sentence in why. s may be opened again after close or failure. */
+/* Returns: 0; BYTES_E_STORE with a sentence in why. s may be opened again after close or failure. */
 int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size);
 void posix_sqlite_close(struct posix_sqlite *s);
 struct dps_store posix_sqlite_store(struct posix_sqlite *s);
 
 /* memory: a fixed number of records in storage of the caller (tests, gateways). A put that finds no free record
- * or no room in the undo log answers DPS_E_STORE and changes nothing; the turn goes on. */
+ * or no room in the undo log answers BYTES_E_STORE and changes nothing; the turn goes on. */
 struct posix_memory_record {
     uint8_t table; /* enum dps_table + 1; 0: free */
     uint16_t key_len;

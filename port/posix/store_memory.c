@@ -2,13 +2,13 @@
 #include "port/posix/posix.h"
 #include <string.h>
 
-static struct span key_of(const struct posix_memory_record *r)
+static struct bytes key_of(const struct posix_memory_record *r)
 {
-    return span_of(r->key, r->key_len);
+    return bytes_of(r->key, r->key_len);
 }
 
 /* In byte order; a prefix comes first. */
-static int compare(struct span a, struct span b)
+static int compare(struct bytes a, struct bytes b)
 {
     size_t shorter = a.len < b.len ? a.len : b.len;
     int order = shorter == 0 ? 0 : memcmp(a.p, b.p, shorter);
@@ -17,11 +17,11 @@ static int compare(struct span a, struct span b)
     return (a.len > b.len) - (a.len < b.len);
 }
 
-static struct posix_memory_record *find(struct posix_memory *m, unsigned table_number, struct span key)
+static struct posix_memory_record *find(struct posix_memory *m, unsigned table_number, struct bytes key)
 {
     for (size_t i = 0; i < m->capacity; i++) {
         struct posix_memory_record *r = &m->records[i];
-        if (r->table == table_number && span_equal(key_of(r), key))
+        if (r->table == table_number && bytes_equal_public(key_of(r), key))
             return r;
     }
     return NULL;
@@ -45,24 +45,24 @@ static int copy_value(const struct posix_memory_record *r, uint8_t *value, size_
                       uint64_t *version)
 {
     if (r->len > capacity)
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     memcpy(value, r->value, r->len);
     *len = r->len;
     *version = r->version;
     return 0;
 }
 
-static int memory_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
+static int memory_get(void *context, enum dps_table table, struct bytes key, uint8_t *value, size_t capacity,
                       size_t *len, uint64_t *version)
 {
     *len = 0;
     *version = 0;
     const struct posix_memory_record *r = find(context, number_of(table), key);
-    return r == NULL ? DPS_E_NOT_FOUND : copy_value(r, value, capacity, len, version);
+    return r == NULL ? BYTES_E_NOT_FOUND : copy_value(r, value, capacity, len, version);
 }
 
 /* The head of an undo entry. */
-static struct posix_memory_record *undo_push(struct posix_memory *m, unsigned table_number, struct span key)
+static struct posix_memory_record *undo_push(struct posix_memory *m, unsigned table_number, struct bytes key)
 {
     struct posix_memory_record *u = &m->undo[m->undo_count++];
     u->table = (uint8_t)table_number;
@@ -73,7 +73,7 @@ static struct posix_memory_record *undo_push(struct posix_memory *m, unsigned ta
     return u;
 }
 
-static void set_value(struct posix_memory_record *r, struct span value, uint64_t version)
+static void set_value(struct posix_memory_record *r, struct bytes value, uint64_t version)
 {
     r->len = (uint16_t)value.len;
     if (value.len > 0)
@@ -81,22 +81,22 @@ static void set_value(struct posix_memory_record *r, struct span value, uint64_t
     r->version = version;
 }
 
-static int memory_put(void *context, enum dps_table table, struct span key, struct span value,
+static int memory_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
                       uint64_t expected, uint64_t *version)
 {
     struct posix_memory *m = context;
     *version = 0;
     if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     struct posix_memory_record *r = find(m, number_of(table), key);
     if ((r == NULL ? 0 : r->version) != expected)
-        return DPS_E_CONFLICT;
+        return BYTES_E_CONFLICT;
     struct posix_memory_record *to = r == NULL ? find_free(m) : r;
     if (to == NULL || m->undo_count == m->undo_capacity)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     struct posix_memory_record *u = undo_push(m, number_of(table), key);
     if (r != NULL)
-        set_value(u, span_of(r->value, r->len), r->version);
+        set_value(u, bytes_of(r->value, r->len), r->version);
     to->table = (uint8_t)number_of(table);
     to->key_len = (uint16_t)key.len;
     memcpy(to->key, key.p, key.len);
@@ -105,22 +105,22 @@ static int memory_put(void *context, enum dps_table table, struct span key, stru
     return 0;
 }
 
-static int memory_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+static int memory_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     struct posix_memory *m = context;
     struct posix_memory_record *r = find(m, number_of(table), key);
     if (r == NULL)
-        return DPS_E_NOT_FOUND;
+        return BYTES_E_NOT_FOUND;
     if (expected != 0 && r->version != expected)
-        return DPS_E_CONFLICT;
+        return BYTES_E_CONFLICT;
     if (m->undo_count == m->undo_capacity)
-        return DPS_E_STORE;
-    set_value(undo_push(m, number_of(table), key), span_of(r->value, r->len), r->version);
+        return BYTES_E_STORE;
+    set_value(undo_push(m, number_of(table), key), bytes_of(r->value, r->len), r->version);
     r->table = 0;
     return 0;
 }
 
-static int memory_next(void *context, enum dps_table table, struct span after, uint8_t *key, size_t *key_len,
+static int memory_next(void *context, enum dps_table table, struct bytes after, uint8_t *key, size_t *key_len,
                        uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
 {
     struct posix_memory *m = context;
@@ -135,7 +135,7 @@ static int memory_next(void *context, enum dps_table table, struct span after, u
     }
     *key_len = 0;
     if (best == NULL)
-        return DPS_E_NOT_FOUND;
+        return BYTES_E_NOT_FOUND;
     int error = copy_value(best, value, capacity, len, version);
     if (error != 0)
         return error;

@@ -17,16 +17,16 @@ static void statement(char name[POSIX_POSTGRES_NAME_MAX], const char *what, enum
 
 static uint64_t number_of(const PGresult *result, int row, int column)
 {
-    struct tpm2_reader r =
-        tpm2_reader_over(span_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)));
-    return tpm2_read_u64(&r);
+    struct bytes_reader r = bytes_reader_over(
+        bytes_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)));
+    return bytes_read_u64(&r);
 }
 
 static int copy(const PGresult *result, int column, uint8_t *out, size_t capacity, size_t *len)
 {
     const size_t size = (size_t)PQgetlength(result, 0, column);
     if (size > capacity)
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     memcpy(out, PQgetvalue(result, 0, column), size);
     *len = size;
     return 0;
@@ -42,19 +42,19 @@ struct record {
     uint64_t *version;
 };
 
-static int read_one(struct posix_postgres *s, const char *what, enum dps_table table, struct span key,
+static int read_one(struct posix_postgres *s, const char *what, enum dps_table table, struct bytes key,
                     struct record to)
 {
     char name[POSIX_POSTGRES_NAME_MAX];
     *to.len = 0;
     *to.version = 0;
     if (s->turn == POSIX_POSTGRES_LOST)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     statement(name, what, table);
     PGresult *result = posix_postgres_run(s, name, key, NULL, NULL);
     if (result == NULL)
-        return DPS_E_STORE;
-    int error = PQntuples(result) == 0 ? DPS_E_NOT_FOUND : copy(result, 1, to.value, to.capacity, to.len);
+        return BYTES_E_STORE;
+    int error = PQntuples(result) == 0 ? BYTES_E_NOT_FOUND : copy(result, 1, to.value, to.capacity, to.len);
     if (error == 0 && to.key != NULL)
         error = copy(result, 0, to.key, DPS_KEY_MAX, to.key_len);
     if (error == 0)
@@ -65,14 +65,14 @@ static int read_one(struct posix_postgres *s, const char *what, enum dps_table t
     return error;
 }
 
-static int postgres_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
-                        size_t *len, uint64_t *version)
+static int postgres_get(void *context, enum dps_table table, struct bytes key, uint8_t *value,
+                        size_t capacity, size_t *len, uint64_t *version)
 {
     return read_one(context, "get", table, key,
                     (struct record){.value = value, .capacity = capacity, .len = len, .version = version});
 }
 
-static int postgres_next(void *context, enum dps_table table, struct span after, uint8_t *key,
+static int postgres_next(void *context, enum dps_table table, struct bytes after, uint8_t *key,
                          size_t *key_len, uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
 {
     const int error =
@@ -87,40 +87,40 @@ static int begin_turn(struct posix_postgres *s)
     if (s->turn == POSIX_POSTGRES_WRITTEN)
         return 0;
     if (s->turn == POSIX_POSTGRES_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN"))
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     s->turn = POSIX_POSTGRES_WRITTEN;
     return 0;
 }
 
-static int postgres_put(void *context, enum dps_table table, struct span key, struct span value,
+static int postgres_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
                         uint64_t expected, uint64_t *version)
 {
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
     *version = 0;
     if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX || begin_turn(s) != 0)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     statement(name, expected == 0 ? "insert" : "update", table);
     PGresult *result = posix_postgres_run(s, name, key, &value, expected == 0 ? NULL : &expected);
     if (result == NULL)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     const bool written = PQntuples(result) == 1;
     if (written)
         *version = number_of(result, 0, 0);
     PQclear(result);
-    return written ? 0 : DPS_E_CONFLICT;
+    return written ? 0 : BYTES_E_CONFLICT;
 }
 
-static int postgres_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+static int postgres_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
     if (begin_turn(s) != 0)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     statement(name, "remove", table);
     PGresult *result = posix_postgres_run(s, name, key, NULL, &expected);
     if (result == NULL)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     const bool removed = strcmp(PQcmdTuples(result), "1") == 0;
     PQclear(result);
     if (removed)
@@ -129,8 +129,8 @@ static int postgres_remove(void *context, enum dps_table table, struct span key,
     statement(name, "get", table);
     result = posix_postgres_run(s, name, key, NULL, NULL);
     if (result == NULL)
-        return DPS_E_STORE;
-    const int error = PQntuples(result) == 0 ? DPS_E_NOT_FOUND : DPS_E_CONFLICT;
+        return BYTES_E_STORE;
+    const int error = PQntuples(result) == 0 ? BYTES_E_NOT_FOUND : BYTES_E_CONFLICT;
     PQclear(result);
     return error;
 }
@@ -151,13 +151,13 @@ static int postgres_mark(void *context)
 {
     struct posix_postgres *s = context;
     if (s->turn == POSIX_POSTGRES_LOST)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     if (s->turn == POSIX_POSTGRES_CLEAN)
         return 0;
     if (!posix_postgres_execute(s, s->marked ? "RELEASE SAVEPOINT request; SAVEPOINT request"
                                              : "SAVEPOINT request")) {
         lose_turn(s);
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     s->marked = true;
     return 0;
@@ -183,7 +183,7 @@ static int postgres_commit(void *context)
     struct posix_postgres *s = context;
     if (s->turn == POSIX_POSTGRES_WRITTEN && !posix_postgres_execute(s, "COMMIT"))
         lose_turn(s);
-    const int error = s->turn == POSIX_POSTGRES_LOST ? DPS_E_STORE : 0;
+    const int error = s->turn == POSIX_POSTGRES_LOST ? BYTES_E_STORE : 0;
     s->turn = POSIX_POSTGRES_CLEAN;
     s->marked = false;
     return error;
@@ -203,14 +203,14 @@ int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *wh
     if (strlen(conninfo) >= sizeof s->conninfo) {
         snprintf(why, why_size, "the connection string of the store is longer than %zu characters",
                  sizeof s->conninfo - 1);
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     snprintf(s->conninfo, sizeof s->conninfo, "%s", conninfo);
     if (posix_postgres_connected(s))
         return 0;
     snprintf(why, why_size, "cannot use the PostgreSQL store: %s", s->reason);
     posix_postgres_close(s);
-    return DPS_E_STORE;
+    return BYTES_E_STORE;
 }
 
 void posix_postgres_close(struct posix_postgres *s)

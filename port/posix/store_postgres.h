@@ -4,14 +4,14 @@
  * Only SQL that CockroachDB and YugabyteDB document as well is used (spec-notes.md, "Two stores, one contract").
  *
  * The connection is made again by itself, at most once in POSIX_POSTGRES_RETRY_MIN_MS, and less and less often while
- * it fails; until then everything answers DPS_E_STORE at once, so that a database that is away does not stop the event
+ * it fails; until then everything answers BYTES_E_STORE at once, so that a database that is away does not stop the event
  * loop. Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is given
  * up, and its transaction with it. So is one whose server has given up on a statement: requests of the same turn would
  * only wait for the same again, one behind the other. */
 #ifndef PORT_POSIX_STORE_POSTGRES_H
 #define PORT_POSIX_STORE_POSTGRES_H
 
-#include "dps/store.h"
+#include "dps/service/store.h"
 #include <libpq-fe.h>
 
 /* For one statement, or for connecting with all that belongs to it. */
@@ -40,7 +40,7 @@ struct posix_postgres {
  *   conninfo  as libpq takes it: "host=db user=dps dbname=dps", "postgresql://...", or empty for the environment
  *             (PGHOST ...). A password belongs into ~/.pgpass or PGPASSFILE, not here, where every user of the
  *             machine sees it
- * Returns: 0; DPS_E_STORE with a sentence in why. s may be opened again after close or failure. A process that forks
+ * Returns: 0; BYTES_E_STORE with a sentence in why. s may be opened again after close or failure. A process that forks
  * opens its own. */
 int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size);
 void posix_postgres_close(struct posix_postgres *s);
@@ -54,8 +54,8 @@ struct dps_store posix_postgres_store(struct posix_postgres *s);
 /* Run one prepared statement. Its arguments are a key (bytes), a value (text) and a version, in this order; what it
  * does not have is null. Results are binary. Null if it was not answered in time or failed; then the turn is lost.
  * PQclear what is returned. */
-PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct span key,
-                             const struct span *value, const uint64_t *version);
+PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct bytes key,
+                             const struct bytes *value, const uint64_t *version);
 /* Run SQL without arguments, and without connecting first. Returns: whether it worked. */
 bool posix_postgres_execute(struct posix_postgres *s, const char *sql);
 /* Connect if there is no connection and it is time to try. Returns: whether there is one. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection of the PostgreSQL store: bounded in time, made again when it broke, with its schema and statements. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "port/posix/private.h"
 #include "port/posix/store_postgres.h"
 #include <poll.h>
@@ -129,7 +129,7 @@ static long query_number(struct posix_postgres *s, const char *sql)
     uint64_t number;
     PGresult *result = judged(s, PQsendQuery(s->link, sql) == 1 ? receive(s->link, deadline) : NULL);
     const bool found = result != NULL && PQntuples(result) > 0 &&
-                       dps_decimal_parse(span_of_text(PQgetvalue(result, 0, 0)), INT32_MAX, &number) == 0;
+                       dps_decimal_parse(bytes_of_text(PQgetvalue(result, 0, 0)), INT32_MAX, &number) == 0;
     PQclear(result);
     return found ? (long)number : -1;
 }
@@ -272,8 +272,8 @@ bool posix_postgres_connected(struct posix_postgres *s)
     return connected;
 }
 
-static PGresult *send_and_receive(struct posix_postgres *s, const char *name, struct span key,
-                                  const struct span *value, const uint64_t *version)
+static PGresult *send_and_receive(struct posix_postgres *s, const char *name, struct bytes key,
+                                  const struct bytes *value, const uint64_t *version)
 {
     const uint64_t deadline = deadline_of(s);
     uint8_t number[8];
@@ -286,8 +286,8 @@ static PGresult *send_and_receive(struct posix_postgres *s, const char *name, st
         lengths[count++] = (int)value->len;
     }
     if (version != NULL) {
-        struct tpm2_writer w = tpm2_writer_over(number, sizeof number);
-        tpm2_write_u64(&w, *version);
+        struct bytes_writer w = bytes_writer_over(number, sizeof number);
+        bytes_write_u64(&w, *version);
         values[count] = (const char *)number;
         lengths[count++] = sizeof number;
     }
@@ -295,8 +295,8 @@ static PGresult *send_and_receive(struct posix_postgres *s, const char *name, st
     return judged(s, sent ? receive(s->link, deadline) : NULL);
 }
 
-PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct span key,
-                             const struct span *value, const uint64_t *version)
+PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct bytes key,
+                             const struct bytes *value, const uint64_t *version)
 {
     if (!posix_postgres_connected(s))
         return NULL;

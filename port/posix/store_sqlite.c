@@ -66,7 +66,7 @@ static int fail(struct posix_sqlite *s)
         s->state = TURN_LOST;
         s->marked = false;
     }
-    return DPS_E_STORE;
+    return BYTES_E_STORE;
 }
 
 static int begin_turn(struct posix_sqlite *s)
@@ -74,7 +74,7 @@ static int begin_turn(struct posix_sqlite *s)
     if (s->state == TURN_WRITTEN)
         return 0;
     if (s->state == TURN_LOST || !run(s->turn[BEGIN]))
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     s->state = TURN_WRITTEN;
     sqlite3_stmt *counter = s->turn[COUNTER_GET];
     bool found = sqlite3_step(counter) == SQLITE_ROW;
@@ -85,7 +85,7 @@ static int begin_turn(struct posix_sqlite *s)
 
 /* The bytes need not be copied: every statement is reset before the function that bound them returns. An empty span may
  * hold a null pointer, which would bind NULL. */
-static bool bind_text(sqlite3_stmt *statement, int index, struct span text)
+static bool bind_text(sqlite3_stmt *statement, int index, struct bytes text)
 {
     const char *p = text.len == 0 ? "" : (const char *)text.p;
     return sqlite3_bind_text64(statement, index, p, text.len, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
@@ -101,9 +101,9 @@ static int copy_text(sqlite3_stmt *statement, int column, uint8_t *out, size_t c
     const unsigned char *text = sqlite3_column_text(statement, column);
     size_t size = (size_t)sqlite3_column_bytes(statement, column);
     if (text == NULL)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     if (size > capacity)
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     memcpy(out, text, size);
     *len = size;
     return 0;
@@ -125,7 +125,7 @@ static int read_row(struct posix_sqlite *s, sqlite3_stmt *statement, struct reco
     *to.len = 0;
     *to.version = 0;
     int rc = sqlite3_step(statement);
-    int error = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? DPS_E_NOT_FOUND : DPS_E_STORE;
+    int error = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? BYTES_E_NOT_FOUND : BYTES_E_STORE;
     if (error == 0)
         error = copy_text(statement, 1, to.value, to.capacity, to.len);
     if (error == 0 && to.key != NULL)
@@ -135,10 +135,10 @@ static int read_row(struct posix_sqlite *s, sqlite3_stmt *statement, struct reco
     else
         *to.len = 0;
     (void)sqlite3_reset(statement);
-    return error == DPS_E_STORE ? fail(s) : error;
+    return error == BYTES_E_STORE ? fail(s) : error;
 }
 
-static int sqlite_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
+static int sqlite_get(void *context, enum dps_table table, struct bytes key, uint8_t *value, size_t capacity,
                       size_t *len, uint64_t *version)
 {
     struct posix_sqlite *s = context;
@@ -146,14 +146,14 @@ static int sqlite_get(void *context, enum dps_table table, struct span key, uint
     *len = 0;
     *version = 0;
     if (s->state == TURN_LOST)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     if (!bind_text(statement, 1, key))
         return fail(s);
     return read_row(s, statement,
                     (struct record){.value = value, .capacity = capacity, .len = len, .version = version});
 }
 
-static int sqlite_next(void *context, enum dps_table table, struct span after, uint8_t *key, size_t *key_len,
+static int sqlite_next(void *context, enum dps_table table, struct bytes after, uint8_t *key, size_t *key_len,
                        uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
 {
     struct posix_sqlite *s = context;
@@ -162,19 +162,19 @@ static int sqlite_next(void *context, enum dps_table table, struct span after, u
     *len = 0;
     *version = 0;
     if (s->state == TURN_LOST)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     if (!bind_text(statement, 1, after))
         return fail(s);
     return read_row(s, statement, (struct record){key, key_len, value, capacity, len, version});
 }
 
-static int sqlite_put(void *context, enum dps_table table, struct span key, struct span value,
+static int sqlite_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
                       uint64_t expected, uint64_t *version)
 {
     struct posix_sqlite *s = context;
     *version = 0;
     if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     int error = begin_turn(s);
     if (error != 0)
         return error;
@@ -184,12 +184,12 @@ static int sqlite_put(void *context, enum dps_table table, struct span key, stru
         (expected != 0 && !bind_number(statement, 4, expected)) || !run(statement))
         return fail(s);
     if (sqlite3_changes(s->db) == 0)
-        return DPS_E_CONFLICT;
+        return BYTES_E_CONFLICT;
     *version = ++s->version;
     return 0;
 }
 
-static int sqlite_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+static int sqlite_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     struct posix_sqlite *s = context;
     int error = begin_turn(s);
@@ -208,7 +208,7 @@ static int sqlite_remove(void *context, enum dps_table table, struct span key, u
     (void)sqlite3_reset(get);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return fail(s);
-    return rc == SQLITE_ROW ? DPS_E_CONFLICT : DPS_E_NOT_FOUND;
+    return rc == SQLITE_ROW ? BYTES_E_CONFLICT : BYTES_E_NOT_FOUND;
 }
 
 /* Before the first write of a turn there is no transaction to mark: undoing is then to end it. */
@@ -216,7 +216,7 @@ static int sqlite_mark(void *context)
 {
     struct posix_sqlite *s = context;
     if (s->state == TURN_LOST)
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     if (s->marked && !run(s->turn[FORGET_MARK]))
         return fail(s);
     s->marked = false;
@@ -248,7 +248,7 @@ static int sqlite_commit(void *context)
     if (s->state == TURN_WRITTEN && (!bind_number(s->turn[COUNTER_SET], 1, s->version) ||
                                      !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT])))
         (void)fail(s);
-    int error = s->state == TURN_LOST ? DPS_E_STORE : 0;
+    int error = s->state == TURN_LOST ? BYTES_E_STORE : 0;
     s->state = TURN_CLEAN;
     s->marked = false;
     return error;
@@ -301,7 +301,7 @@ static int check_schema(sqlite3 *db, const char *path, char *why, size_t why_siz
 {
     if (!execute(db, "BEGIN IMMEDIATE")) {
         snprintf(why, why_size, "cannot use %s as a store: %s", path, sqlite3_errmsg(db));
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     sqlite3_int64 found = query_number(db, "PRAGMA user_version");
     bool made = found == SCHEMA_VERSION;
@@ -322,7 +322,7 @@ static int check_schema(sqlite3 *db, const char *path, char *why, size_t why_siz
     if (made)
         snprintf(why, why_size, "cannot write %s: %s", path, sqlite3_errmsg(db));
     (void)execute(db, "ROLLBACK");
-    return DPS_E_STORE;
+    return BYTES_E_STORE;
 }
 
 static bool prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement)
@@ -382,12 +382,12 @@ static int open_database(struct posix_sqlite *s, const char *path, char *why, si
         (void)close(fd);
     } else if (errno != EEXIST) {
         snprintf(why, why_size, "cannot make the store %s: %s", path, strerror(errno));
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         snprintf(why, why_size, "cannot open the store %s: %s", path,
                  s->db == NULL ? "out of memory" : sqlite3_errmsg(s->db));
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     (void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
     /* FULL: in WAL mode the default does not wait for the disk at commit, and a power cut would take back answers that
@@ -395,7 +395,7 @@ static int open_database(struct posix_sqlite *s, const char *path, char *why, si
     if (!use_wal(s->db) || !execute(s->db, "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF")) {
         snprintf(why, why_size, "cannot use %s as a store with a write-ahead log: %s", path,
                  sqlite3_errmsg(s->db));
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     return 0;
 }
@@ -409,7 +409,7 @@ int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_
     if (error == 0 && !prepare_all(s)) {
         snprintf(why, why_size, "%s does not have the tables of this program: %s", path,
                  sqlite3_errmsg(s->db));
-        error = DPS_E_STORE;
+        error = BYTES_E_STORE;
     }
     if (error != 0)
         posix_sqlite_close(s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "dps/http.h"
-#include "dps/text.h"
+#include "dps/protocol/http.h"
+#include "dps/protocol/text.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <limits.h>
@@ -33,14 +33,14 @@ static int stream_read(void *context, uint8_t *out, size_t capacity, uint32_t ti
         if (n > 0)
             return (int)n;
         if (n == 0)
-            return DPS_E_STREAM;
+            return BYTES_E_STREAM;
         if (errno == EINTR)
             return 0;
         if (errno != EAGAIN)
-            return DPS_E_STREAM;
+            return BYTES_E_STREAM;
         int error = posix_wait(s->fd, POLLIN, deadline, true);
         if (error != 0)
-            return error == DPS_E_TIMEOUT ? 0 : error;
+            return error == BYTES_E_TIMEOUT ? 0 : error;
     }
 }
 
@@ -56,10 +56,10 @@ static int stream_write(void *context, const uint8_t *bytes, size_t len, uint32_
         if (errno == EINTR)
             return 0;
         if (errno != EAGAIN)
-            return DPS_E_STREAM;
+            return BYTES_E_STREAM;
         int error = posix_wait(s->fd, POLLOUT, deadline, true);
         if (error != 0)
-            return error == DPS_E_TIMEOUT ? 0 : error;
+            return error == BYTES_E_TIMEOUT ? 0 : error;
     }
 }
 
@@ -74,14 +74,14 @@ static int proxy_parse(const char *url, struct endpoint *e)
     static const char scheme[] = "http://";
     char text[DPS_HOST_MAX + 16];
     if (strncmp(url, scheme, strlen(scheme)) != 0)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     url += strlen(scheme);
     size_t len = strlen(url);
     if (len > 0 && url[len - 1] == '/')
         len--;
     /* A name or password for the proxy is not supported, and must not end up as part of a host name. */
     if (len >= sizeof text || memchr(url, '@', len) != NULL || memchr(url, '/', len) != NULL)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     memcpy(text, url, len);
     text[len] = 0;
     return posix_host_port(text, e->host, sizeof e->host, &e->port);
@@ -91,7 +91,7 @@ static int proxy_parse(const char *url, struct endpoint *e)
 static int proxy_ask(struct posix_stream *s, const struct endpoint *target, uint64_t deadline)
 {
     uint8_t request[2 * (DPS_HOST_MAX + 16) + 64];
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
     bool ipv6 = strchr(target->host, ':') != NULL;
     static const char *const around[] = {"CONNECT ", " HTTP/1.1\r\nHost: "};
     for (size_t i = 0; i < 2; i++) {
@@ -102,15 +102,15 @@ static int proxy_ask(struct posix_stream *s, const struct endpoint *target, uint
         dps_write_decimal(&w, target->port);
     }
     dps_write_text(&w, "\r\n\r\n");
-    struct span rest = tpm2_written(&w);
+    struct bytes rest = bytes_written(&w);
     if (rest.len == 0)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     while (rest.len > 0) {
         int n = stream_write(s, rest.p, rest.len, left_ms(deadline));
         if (n < 0)
             return n;
         if (n == 0 && left_ms(deadline) == 0)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         rest.p += n;
         rest.len -= (size_t)n;
     }
@@ -127,19 +127,19 @@ static int proxy_answer(struct posix_stream *s, uint64_t deadline)
     dps_http_init(&h, DPS_HTTP_RESPONSE);
     while (h.head_len == 0) {
         if (len == sizeof head)
-            return DPS_E_STREAM;
+            return BYTES_E_STREAM;
         int n = stream_read(s, head + len, 1, left_ms(deadline));
         if (n < 0)
             return n;
         if (n == 0 && left_ms(deadline) == 0)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         len += (size_t)n;
         int error = dps_http_advance(&h, head, &len, sizeof head, false);
-        if (error != 0 && error != DPS_E_MORE)
-            return DPS_E_STREAM;
+        if (error != 0 && error != BYTES_E_MORE)
+            return BYTES_E_STREAM;
     }
     s->proxy_status = h.status;
-    return h.status >= 200 && h.status <= 299 ? 0 : DPS_E_STREAM;
+    return h.status >= 200 && h.status <= 299 ? 0 : BYTES_E_STREAM;
 }
 
 static int stream_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
@@ -152,15 +152,15 @@ static int stream_connect(void *context, const char *host, uint16_t port, uint32
     s->proxy_status = 0;
     if (s->connect_to != NULL) {
         if (posix_host_port(s->connect_to, target.host, sizeof target.host, &target.port) != 0)
-            return DPS_E_USAGE;
+            return BYTES_E_USAGE;
     } else {
         size_t len = strlen(host);
         if (len >= sizeof target.host)
-            return DPS_E_USAGE;
+            return BYTES_E_USAGE;
         memcpy(target.host, host, len + 1);
     }
     if (s->proxy != NULL && proxy_parse(s->proxy, &proxy) != 0)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     const struct endpoint *first = s->proxy != NULL ? &proxy : &target;
     int error = posix_connect_tcp(first->host, first->port, deadline, &s->fd);
     if (error == 0 && s->proxy != NULL) {

@@ -42,19 +42,19 @@ static void disconnect(struct posix_tpm *t)
 /* An error of the socket helpers as one of this transport. */
 static int transport_error(int error)
 {
-    return error == DPS_E_STREAM ? DPS_E_TPM_TRANSPORT : error;
+    return error == BYTES_E_STREAM ? BYTES_E_TPM_TRANSPORT : error;
 }
 
-static int send_whole(int fd, struct span bytes, uint64_t deadline)
+static int send_whole(int fd, struct bytes bytes, uint64_t deadline)
 {
     for (;;) {
         ssize_t n = send(fd, bytes.p, bytes.len, MSG_NOSIGNAL);
         if (n >= 0)
-            return (size_t)n == bytes.len ? 0 : DPS_E_TPM_TRANSPORT;
+            return (size_t)n == bytes.len ? 0 : BYTES_E_TPM_TRANSPORT;
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
-            return DPS_E_TPM_TRANSPORT;
+            return BYTES_E_TPM_TRANSPORT;
         int error = posix_wait(fd, POLLOUT, deadline, false);
         if (error != 0)
             return transport_error(error);
@@ -71,11 +71,11 @@ static int receive_exactly(int fd, uint8_t *out, size_t len, uint64_t deadline)
             continue;
         }
         if (n == 0)
-            return DPS_E_TPM_TRANSPORT;
+            return BYTES_E_TPM_TRANSPORT;
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
-            return DPS_E_TPM_TRANSPORT;
+            return BYTES_E_TPM_TRANSPORT;
         int error = posix_wait(fd, POLLIN, deadline, false);
         if (error != 0)
             return transport_error(error);
@@ -87,8 +87,8 @@ static int receive_u32(int fd, uint32_t *value, uint64_t deadline)
 {
     uint8_t bytes[4];
     int error = receive_exactly(fd, bytes, sizeof bytes, deadline);
-    struct tpm2_reader r = tpm2_reader_over(span_of(bytes, sizeof bytes));
-    *value = error == 0 ? tpm2_read_u32(&r) : 0;
+    struct bytes_reader r = bytes_reader_over(bytes_of(bytes, sizeof bytes));
+    *value = error == 0 ? bytes_read_u32(&r) : 0;
     return error;
 }
 
@@ -96,16 +96,16 @@ static int receive_u32(int fd, uint32_t *value, uint64_t deadline)
 static int check_size(const uint8_t *response, size_t received, size_t capacity, size_t *size)
 {
     bool bad;
-    *size = tpm2_response_size(span_of(response, received), RESPONSE_SANE_MAX, &bad);
+    *size = tpm2_response_size(bytes_of(response, received), RESPONSE_SANE_MAX, &bad);
     if (*size == 0)
-        return DPS_E_FORMAT;
-    return *size > capacity ? DPS_E_SPACE : 0;
+        return BYTES_E_FORMAT;
+    return *size > capacity ? BYTES_E_SPACE : 0;
 }
 
 static int receive_response(int fd, uint8_t *response, size_t capacity, size_t *len, uint64_t deadline)
 {
     if (capacity < SIZE_END)
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     size_t size = 0;
     int error = receive_exactly(fd, response, SIZE_END, deadline);
     if (error == 0)
@@ -117,7 +117,7 @@ static int receive_response(int fd, uint8_t *response, size_t capacity, size_t *
     return error;
 }
 
-static int exchange_socket(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
+static int exchange_socket(int fd, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
                            uint64_t deadline)
 {
     int error = send_whole(fd, command, deadline);
@@ -125,33 +125,33 @@ static int exchange_socket(int fd, struct span command, uint8_t *response, size_
 }
 
 /* The simulator puts code, locality and length before a command; length before and a zero behind the response. */
-static int exchange_mssim(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
+static int exchange_mssim(int fd, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
                           uint64_t deadline)
 {
     uint8_t frame[9 + COMMAND_MAX];
-    struct tpm2_writer w = tpm2_writer_over(frame, sizeof frame);
-    tpm2_write_u32(&w, MSSIM_SEND_COMMAND);
-    tpm2_write_u8(&w, 0);
-    tpm2_write_u32(&w, (uint32_t)command.len);
-    tpm2_write_bytes(&w, command);
-    int error = w.error != 0 ? DPS_E_TPM_TRANSPORT : send_whole(fd, tpm2_written(&w), deadline);
-    crypto_wipe(frame, w.len); /* it may hold an authValue */
+    struct bytes_writer w = bytes_writer_over(frame, sizeof frame);
+    bytes_write_u32(&w, MSSIM_SEND_COMMAND);
+    bytes_write_u8(&w, 0);
+    bytes_write_u32(&w, (uint32_t)command.len);
+    bytes_write_bytes(&w, command);
+    int error = w.error != 0 ? BYTES_E_TPM_TRANSPORT : send_whole(fd, bytes_written(&w), deadline);
+    bytes_wipe(frame, w.len); /* it may hold an authValue */
     uint32_t announced = 0;
     if (error == 0)
         error = receive_u32(fd, &announced, deadline);
     if (error == 0)
         error = receive_response(fd, response, capacity, len, deadline);
     if (error == 0 && announced != *len)
-        error = DPS_E_FORMAT;
+        error = BYTES_E_FORMAT;
     uint32_t status = 0;
     if (error == 0)
         error = receive_u32(fd, &status, deadline);
-    return error == 0 && status != 0 ? DPS_E_TPM_TRANSPORT : error;
+    return error == 0 && status != 0 ? BYTES_E_TPM_TRANSPORT : error;
 }
 
 /* A device delivers a response to one read; what did not fit is lost or would come with the next, so its size
  * is checked afterwards. */
-static int exchange_device(int fd, struct span command, uint8_t *response, size_t capacity, size_t *len,
+static int exchange_device(int fd, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
                            uint64_t deadline)
 {
     ssize_t n;
@@ -159,7 +159,7 @@ static int exchange_device(int fd, struct span command, uint8_t *response, size_
         n = write(fd, command.p, command.len);
     while (n < 0 && errno == EINTR);
     if (n < 0 || (size_t)n != command.len)
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     do {
         int error = posix_wait(fd, POLLIN, deadline, false);
         if (error != 0)
@@ -167,19 +167,19 @@ static int exchange_device(int fd, struct span command, uint8_t *response, size_
         n = read(fd, response, capacity);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n < SIZE_END)
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     size_t size;
     int error = check_size(response, (size_t)n, capacity, &size);
     if (error != 0)
         return error;
     if (size != (size_t)n)
-        return size > (size_t)n ? DPS_E_TPM_TRANSPORT : DPS_E_FORMAT;
+        return size > (size_t)n ? BYTES_E_TPM_TRANSPORT : BYTES_E_FORMAT;
     *len = size;
     return 0;
 }
 
-static int exchange(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity, size_t *len,
-                    uint64_t deadline)
+static int exchange(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
+                    size_t *len, uint64_t deadline)
 {
     *len = 0;
     int error;
@@ -207,11 +207,11 @@ static int mssim_power_on(const struct posix_tpm *t, uint64_t deadline)
     for (size_t i = 0; i < sizeof signals && error == 0; i++) {
         const uint8_t message[4] = {0, 0, 0, signals[i]};
         uint32_t status = 0;
-        error = send_whole(fd, span_of(message, sizeof message), deadline);
+        error = send_whole(fd, bytes_of(message, sizeof message), deadline);
         if (error == 0)
             error = receive_u32(fd, &status, deadline);
         if (error == 0 && status != 0)
-            error = DPS_E_TPM_TRANSPORT;
+            error = BYTES_E_TPM_TRANSPORT;
     }
     int saved = errno;
     (void)close(fd);
@@ -227,13 +227,13 @@ static int open_device(const char *path, int *fd)
     struct stat st;
     *fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (*fd < 0)
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     if (fstat(*fd, &st) == 0 && S_ISCHR(st.st_mode))
         return 0;
     (void)close(*fd);
     *fd = -1;
     errno = ENODEV;
-    return DPS_E_TPM_TRANSPORT;
+    return BYTES_E_TPM_TRANSPORT;
 }
 
 static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
@@ -255,7 +255,7 @@ static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
         error = posix_connect_tcp(t->address, t->port, deadline, &t->fd);
         break;
     case POSIX_TPM_LIBTPMS:
-        error = t->fd >= 0 ? 0 : DPS_E_TPM_TRANSPORT;
+        error = t->fd >= 0 ? 0 : BYTES_E_TPM_TRANSPORT;
         break;
     }
     return transport_error(error);
@@ -270,12 +270,12 @@ static int startup(struct posix_tpm *t, uint64_t deadline, uint32_t *rc)
         return 0;
     uint8_t command[16], response[64];
     size_t len;
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_startup_build(&w, TPM2_SU_CLEAR);
-    int error = exchange(t, tpm2_written(&w), response, sizeof response, &len, deadline);
+    int error = exchange(t, bytes_written(&w), response, sizeof response, &len, deadline);
     if (error == 0)
-        error = tpm2_startup_parse(span_of(response, len), rc);
-    return error == DPS_E_TPM_RC && *rc == TPM2_RC_INITIALIZE ? 0 : error;
+        error = tpm2_startup_parse(bytes_of(response, len), rc);
+    return error == BYTES_E_TPM_RC && *rc == TPM2_RC_INITIALIZE ? 0 : error;
 }
 
 /* Connected, and nothing to read: bytes that come unasked are the end of an earlier exchange or of the connection, and
@@ -283,8 +283,8 @@ static int startup(struct posix_tpm *t, uint64_t deadline, uint32_t *rc)
 static int make_ready(struct posix_tpm *t, uint64_t deadline)
 {
     if (t->kind == POSIX_TPM_LIBTPMS)
-        return t->fd >= 0 ? 0 : DPS_E_TPM_TRANSPORT;
-    if (t->fd >= 0 && posix_wait(t->fd, POLLIN, 0, false) != DPS_E_TIMEOUT)
+        return t->fd >= 0 ? 0 : BYTES_E_TPM_TRANSPORT;
+    if (t->fd >= 0 && posix_wait(t->fd, POLLIN, 0, false) != BYTES_E_TIMEOUT)
         disconnect(t);
     if (t->fd >= 0)
         return 0;
@@ -292,10 +292,10 @@ static int make_ready(struct posix_tpm *t, uint64_t deadline)
     int error = connect_to_tpm(t, deadline);
     if (error == 0)
         error = startup(t, deadline, &rc);
-    return error == DPS_E_TPM_RC ? DPS_E_TPM_TRANSPORT : error;
+    return error == BYTES_E_TPM_RC ? BYTES_E_TPM_TRANSPORT : error;
 }
 
-int posix_tpm_transact(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity,
+int posix_tpm_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                        size_t *response_len, uint32_t timeout_ms)
 {
     uint64_t deadline = posix_deadline(timeout_ms);
@@ -324,19 +324,20 @@ static int flush_all(struct posix_tpm *t, uint32_t first)
         size_t len;
         uint32_t rc, capability;
         bool more;
-        struct span data;
-        struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+        struct bytes data;
+        struct bytes_writer w = bytes_writer_over(command, sizeof command);
         tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 64);
-        int error = posix_tpm_transact(t, tpm2_written(&w), list, sizeof list, &len, OPEN_TIMEOUT_MS);
+        int error = posix_tpm_transact(t, bytes_written(&w), list, sizeof list, &len, OPEN_TIMEOUT_MS);
         if (error == 0)
-            error = tpm2_get_capability_parse(span_of(list, len), &rc, &more, &capability, &data);
+            error = tpm2_get_capability_parse(bytes_of(list, len), &rc, &more, &capability, &data);
         if (error != 0)
             return error;
-        struct tpm2_reader r = tpm2_reader_over(data);
-        for (uint32_t count = tpm2_read_u32(&r); count > 0 && error == 0; count--) {
-            w = tpm2_writer_over(command, sizeof command);
-            tpm2_flush_context_build(&w, tpm2_read_u32(&r));
-            error = posix_tpm_transact(t, tpm2_written(&w), response, sizeof response, &len, OPEN_TIMEOUT_MS);
+        struct bytes_reader r = bytes_reader_over(data);
+        for (uint32_t count = bytes_read_u32(&r); count > 0 && error == 0; count--) {
+            w = bytes_writer_over(command, sizeof command);
+            tpm2_flush_context_build(&w, bytes_read_u32(&r));
+            error =
+                posix_tpm_transact(t, bytes_written(&w), response, sizeof response, &len, OPEN_TIMEOUT_MS);
         }
         if (error != 0 || !more)
             return error;
@@ -361,7 +362,7 @@ int posix_tpm_reset(struct posix_tpm *t)
     return error != 0 ? error : startup(t, posix_deadline(OPEN_TIMEOUT_MS), &rc);
 }
 
-static int tpm_transact(void *context, struct span command, uint8_t *response, size_t capacity,
+static int tpm_transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                         size_t *response_len, uint32_t timeout_ms)
 {
     struct posix_tpm *t = context;
@@ -374,7 +375,7 @@ static int set_address(struct posix_tpm *t, enum posix_tpm_kind kind, const char
     size_t len = strlen(address);
     t->kind = kind;
     if (len == 0 || len >= sizeof t->address)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     memcpy(t->address, address, len + 1);
     return 0;
 }
@@ -402,9 +403,9 @@ static int parse_name(struct posix_tpm *t, const char *name)
     if ((rest = behind(name, "mssim:")) != NULL) {
         t->kind = POSIX_TPM_MSSIM;
         int error = posix_host_port(rest, t->address, sizeof t->address, &t->port);
-        return error == 0 && t->port == 65535 ? DPS_E_USAGE : error;
+        return error == 0 && t->port == 65535 ? BYTES_E_USAGE : error;
     }
-    return DPS_E_USAGE;
+    return BYTES_E_USAGE;
 }
 
 static void explain_startup(const char *name, int error, uint32_t rc, char *why, size_t why_size)
@@ -416,7 +417,7 @@ static void explain_startup(const char *name, int error, uint32_t rc, char *why,
                  name);
     else if (rc != 0)
         snprintf(why, why_size, "%s refused TPM2_Startup (0x%x)", name, (unsigned)rc);
-    else if (error == DPS_E_TIMEOUT)
+    else if (error == BYTES_E_TIMEOUT)
         snprintf(why, why_size, "%s does not answer; is another program connected to it?", name);
     else
         snprintf(why, why_size, "%s does not answer as a TPM does: %s", name, posix_error_text(error));
@@ -428,13 +429,13 @@ int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_
     *t = (struct posix_tpm){.fd = -1};
     const char *hostile = behind(name, "hostile:");
     if (hostile != NULL && (name = posix_hostile_parse(&t->hostile, hostile, why, why_size)) == NULL)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     if (parse_name(t, name) != 0) {
         snprintf(why, why_size,
                  "%s names no TPM: it must be libtpms:DIR, swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT, "
                  "a device such as /dev/tpmrm0, or hostile:SEED/ and one of these",
                  name);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     int error;
     if (t->kind == POSIX_TPM_LIBTPMS) {
@@ -473,9 +474,9 @@ void posix_tpm_close(struct posix_tpm *t)
      * key under dictionary-attack protection, count a failed authorization at the next start [P1 r1.59 19.8.6]. */
     uint8_t command[16], response[64];
     size_t len;
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_shutdown_build(&w, TPM2_SU_CLEAR);
-    (void)exchange(t, tpm2_written(&w), response, sizeof response, &len, 0);
+    (void)exchange(t, bytes_written(&w), response, sizeof response, &len, 0);
     posix_libtpms_close(t->fd);
     t->fd = -1;
 }

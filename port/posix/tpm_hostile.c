@@ -3,11 +3,11 @@
  *
  * For each command the same number of random bytes is drawn, so that a fault that does not fit a command does not shift
  * the ones that follow. What is changed is the answer as it came: its own header decides what fits. */
-#include "dps/text.h"
+#include "crypto/bytes/bytes.h"
+#include "dps/protocol/text.h"
 #include "port/posix/private.h"
 #include "tpm/explain.h"
 #include "tpm/tpm2.h"
-#include "tpm/wire.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -44,27 +44,27 @@ const char *posix_fault_name(enum posix_fault fault)
 
 /* ---- The name ---------------------------------------------------------------------------------------------------- */
 
-static bool text_is(struct span text, const char *word)
+static bool text_is(struct bytes text, const char *word)
 {
-    return span_equal(text, span_of_text(word));
+    return bytes_equal_public(text, bytes_of_text(word));
 }
 
 /* Take what stands before the first of `stop` from the front of rest, and that character too. */
-static struct span take_until(struct span *rest, char stop)
+static struct bytes take_until(struct bytes *rest, char stop)
 {
     const uint8_t *end = rest->len > 0 ? memchr(rest->p, stop, rest->len) : NULL;
     size_t len = end != NULL ? (size_t)(end - rest->p) : rest->len;
-    struct span taken = span_of(rest->p, len);
+    struct bytes taken = bytes_of(rest->p, len);
     size_t used = end != NULL ? len + 1 : len;
-    *rest = span_of(rest->p + used, rest->len - used);
+    *rest = bytes_of(rest->p + used, rest->len - used);
     return taken;
 }
 
-static bool parse_faults(struct posix_hostile *h, struct span list)
+static bool parse_faults(struct posix_hostile *h, struct bytes list)
 {
     h->faults = 0;
     while (list.len > 0) {
-        struct span name = take_until(&list, '+');
+        struct bytes name = take_until(&list, '+');
         unsigned i = 0;
         while (i < POSIX_FAULT_COUNT && !text_is(name, names[i]))
             i++;
@@ -75,7 +75,7 @@ static bool parse_faults(struct posix_hostile *h, struct span list)
     return h->faults != 0;
 }
 
-static bool parse_number(struct span text, uint32_t *number)
+static bool parse_number(struct bytes text, uint32_t *number)
 {
     uint64_t value;
     bool ok = dps_decimal_parse(text, UINT32_MAX, &value) == 0 && value > 0;
@@ -83,10 +83,10 @@ static bool parse_number(struct span text, uint32_t *number)
     return ok;
 }
 
-static bool parse_option(struct posix_hostile *h, struct span option)
+static bool parse_option(struct posix_hostile *h, struct bytes option)
 {
-    struct span value = option;
-    struct span key = take_until(&value, '=');
+    struct bytes value = option;
+    struct bytes key = take_until(&value, '=');
     if (text_is(key, "faults"))
         return parse_faults(h, value);
     if (text_is(key, "rate"))
@@ -100,8 +100,8 @@ static bool parse_option(struct posix_hostile *h, struct span option)
 const char *posix_hostile_parse(struct posix_hostile *h, const char *name, char *why, size_t why_size)
 {
     const char *end = strchr(name, '/');
-    struct span rest = span_of(name, end != NULL ? (size_t)(end - name) : 0);
-    struct span seed = take_until(&rest, ',');
+    struct bytes rest = bytes_of(name, end != NULL ? (size_t)(end - name) : 0);
+    struct bytes seed = take_until(&rest, ',');
     bool good = end != NULL && seed.len > 0 && seed.len < sizeof h->seed;
     *h = (struct posix_hostile){.on = true, .faults = ALL_FAULTS, .rate = RATE_DEFAULT};
     while (good && rest.len > 0)
@@ -154,19 +154,19 @@ static int bit_number(uint32_t set, uint32_t choice)
 }
 
 /* Returns the fault that this command suffers, or -1. */
-static int draw(struct posix_passage *p, struct span command)
+static int draw(struct posix_passage *p, struct bytes command)
 {
     uint8_t random[16];
     crypto_drbg_generate(&p->h->drbg, random, sizeof random);
-    struct tpm2_reader r = tpm2_reader_over(span_of(random, sizeof random));
-    uint32_t chance = tpm2_read_u32(&r);
-    uint32_t choice = tpm2_read_u32(&r);
-    p->detail[0] = tpm2_read_u32(&r);
-    p->detail[1] = tpm2_read_u32(&r);
-    struct tpm2_reader header = tpm2_reader_over(command);
-    p->tag = tpm2_read_u16(&header);
-    (void)tpm2_read_u32(&header);
-    p->code = tpm2_read_u32(&header);
+    struct bytes_reader r = bytes_reader_over(bytes_of(random, sizeof random));
+    uint32_t chance = bytes_read_u32(&r);
+    uint32_t choice = bytes_read_u32(&r);
+    p->detail[0] = bytes_read_u32(&r);
+    p->detail[1] = bytes_read_u32(&r);
+    struct bytes_reader header = bytes_reader_over(command);
+    p->tag = bytes_read_u16(&header);
+    (void)bytes_read_u32(&header);
+    p->code = bytes_read_u32(&header);
     p->h->commands++;
     bool now = p->h->at != 0 ? p->h->commands == p->h->at : chance % p->h->rate == 0;
     return now ? bit_number(faults_for(p), choice) : -1;
@@ -176,10 +176,10 @@ static int draw(struct posix_passage *p, struct span command)
 
 static void refuse(struct posix_passage *p, uint32_t rc)
 {
-    struct tpm2_writer w = tpm2_writer_over(p->response, p->capacity);
-    tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
-    tpm2_write_u32(&w, HEADER_SIZE);
-    tpm2_write_u32(&w, rc);
+    struct bytes_writer w = bytes_writer_over(p->response, p->capacity);
+    bytes_write_u16(&w, TPM2_ST_NO_SESSIONS);
+    bytes_write_u32(&w, HEADER_SIZE);
+    bytes_write_u32(&w, rc);
     p->len = w.len;
 }
 
@@ -270,7 +270,7 @@ static void count_untold(struct posix_passage *p, const uint8_t begin[HANDLE_END
     p->h->untold += !told;
 }
 
-static int execute(struct posix_tpm *t, struct posix_passage *p, struct span command, int fault,
+static int execute(struct posix_tpm *t, struct posix_passage *p, struct bytes command, int fault,
                    uint32_t timeout_ms)
 {
     int error = 0;
@@ -292,12 +292,12 @@ static int execute(struct posix_tpm *t, struct posix_passage *p, struct span com
     count_untold(p, begin, honest_len, fault != POSIX_FAULT_BROKEN);
     memcpy(t->hostile.previous, honest, honest_len);
     t->hostile.previous_len = honest_len;
-    crypto_wipe(honest, honest_len);
+    bytes_wipe(honest, honest_len);
     return 0;
 }
 
 /* The transport breaks off, before or after the TPM did what was asked. */
-static int break_off(struct posix_tpm *t, struct posix_passage *p, struct span command, int fault,
+static int break_off(struct posix_tpm *t, struct posix_passage *p, struct bytes command, int fault,
                      uint32_t timeout_ms)
 {
     if (fault == POSIX_FAULT_BROKEN)
@@ -308,10 +308,10 @@ static int break_off(struct posix_tpm *t, struct posix_passage *p, struct span c
     snprintf(p->done, sizeof p->done, "the connection breaks off %s the command is executed",
              fault == POSIX_FAULT_BROKEN ? "after" : "before");
     note(p, fault);
-    return DPS_E_TPM_TRANSPORT;
+    return BYTES_E_TPM_TRANSPORT;
 }
 
-int posix_hostile_transact(struct posix_tpm *t, struct span command, uint8_t *response, size_t capacity,
+int posix_hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                            size_t *response_len, uint32_t timeout_ms)
 {
     struct posix_passage p = {.h = &t->hostile, .response = response, .capacity = capacity};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hostile TPM makes of an answer. What its own header says decides what fits: an answer that has no
  * authorization area cannot lose it, and stays as it is. */
+#include "crypto/bytes/bytes.h"
 #include "port/posix/private.h"
 #include "tpm/tpm2.h"
-#include "tpm/wire.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -26,14 +26,14 @@ bool posix_hostile_returns_handle(uint32_t code)
 
 static uint32_t get_u32(const uint8_t *p)
 {
-    struct tpm2_reader r = tpm2_reader_over(span_of(p, 4));
-    return tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(bytes_of(p, 4));
+    return bytes_read_u32(&r);
 }
 
 static void put_u32(uint8_t *p, uint32_t value)
 {
-    struct tpm2_writer w = tpm2_writer_over(p, 4);
-    tpm2_write_u32(&w, value);
+    struct bytes_writer w = bytes_writer_over(p, 4);
+    bytes_write_u32(&w, value);
 }
 
 /* Put n bytes at `at`, and let the header count them. */
@@ -51,8 +51,8 @@ static bool insert(struct posix_passage *p, size_t at, const uint8_t *bytes, siz
 /* Where the authorization area begins: behind the parameters. 0: there is none. */
 static size_t authorization_at(const struct posix_passage *p, size_t *parameter_size_at)
 {
-    struct tpm2_reader r = tpm2_reader_over(span_of(p->response, p->len));
-    bool with = tpm2_read_u16(&r) == TPM2_ST_SESSIONS;
+    struct bytes_reader r = bytes_reader_over(bytes_of(p->response, p->len));
+    bool with = bytes_read_u16(&r) == TPM2_ST_SESSIONS;
     *parameter_size_at = posix_hostile_returns_handle(p->code) ? HANDLE_END : HEADER_SIZE;
     if (!with || p->len < *parameter_size_at + 4)
         return 0;

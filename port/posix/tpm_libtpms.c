@@ -44,7 +44,7 @@ static TPM_RESULT load_from(int fd, unsigned char **data, uint32_t *length)
         return TPM_FAIL;
     size_t len;
     if (posix_read_all(fd, *data, size, &len) != 0 || len != size) {
-        crypto_wipe(*data, size);
+        bytes_wipe(*data, size);
         TPM_Free(*data);
         *data = NULL;
         return TPM_FAIL;
@@ -71,8 +71,8 @@ static TPM_RESULT nvram_store(const unsigned char *data, uint32_t length, uint32
                               const char *name)
 {
     (void)tpm_number;
-    return posix_file_replace_at(state_directory, name, span_of(data, length), 0600) == 0 ? TPM_SUCCESS
-                                                                                          : TPM_FAIL;
+    return posix_file_replace_at(state_directory, name, bytes_of(data, length), 0600) == 0 ? TPM_SUCCESS
+                                                                                           : TPM_FAIL;
 }
 
 static TPM_RESULT nvram_delete(uint32_t tpm_number, const char *name, TPM_BOOL must_exist)
@@ -147,29 +147,29 @@ int posix_libtpms_open(const char *directory, int *fd, char *why, size_t why_siz
 {
     if (state_directory >= 0) {
         snprintf(why, why_size, "libtpms is open already: there can be one in a process");
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     }
     state_directory = open_directory(directory, why, why_size);
     if (state_directory < 0)
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     TPM_RESULT result = start_library();
     if (result != TPM_SUCCESS) {
         snprintf(why, why_size,
                  "libtpms does not start (0x%x): is %s the state of another program or version?",
                  (unsigned)result, directory);
         posix_libtpms_close(state_directory);
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     *fd = state_directory;
     return 0;
 }
 
-int posix_libtpms_transact(struct span command, uint8_t *response, size_t capacity, size_t *response_len)
+int posix_libtpms_transact(struct bytes command, uint8_t *response, size_t capacity, size_t *response_len)
 {
     /* The library asks for a command that it may change. */
     uint8_t copy[COMMAND_MAX];
     if (state_directory < 0 || command.len > sizeof copy)
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     memcpy(copy, command.p, command.len);
     unsigned char *answer = NULL;
     uint32_t len = 0, allocated = 0;
@@ -177,18 +177,18 @@ int posix_libtpms_transact(struct span command, uint8_t *response, size_t capaci
     int error = 0;
     bool bad;
     if (result != TPM_SUCCESS)
-        error = DPS_E_TPM_TRANSPORT;
-    else if (len == 0 || tpm2_response_size(span_of(answer, len), len, &bad) != len)
-        error = DPS_E_FORMAT;
+        error = BYTES_E_TPM_TRANSPORT;
+    else if (len == 0 || tpm2_response_size(bytes_of(answer, len), len, &bad) != len)
+        error = BYTES_E_FORMAT;
     else if (len > capacity)
-        error = DPS_E_SPACE;
+        error = BYTES_E_SPACE;
     if (error == 0) {
         memcpy(response, answer, len);
         *response_len = len;
     }
-    crypto_wipe(copy, command.len);
+    bytes_wipe(copy, command.len);
     if (answer != NULL)
-        crypto_wipe(answer, allocated);
+        bytes_wipe(answer, allocated);
     free(answer);
     return error;
 }

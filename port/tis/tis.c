@@ -5,8 +5,8 @@
  *
  * commandReady in Reception or Execution aborts, back to Idle. Idle and Execution look alike. */
 #include "port/tis/tis.h"
+#include "crypto/bytes/bytes.h"
 #include "tpm/command.h"
-#include "tpm/wire.h"
 
 /* TPM_ACCESS */
 #define ACCESS_VALID 0x80
@@ -60,7 +60,7 @@ static int write_byte(struct port_tis *t, uint16_t offset, uint8_t value)
 static int pause_until(const struct port_tis *t, uint64_t deadline)
 {
     if (now(t) >= deadline) {
-        return DPS_E_TIMEOUT;
+        return BYTES_E_TIMEOUT;
     }
     return t->clock.sleep_ms(t->clock.context, PORT_TIS_POLL_MS);
 }
@@ -88,7 +88,7 @@ static int wait_access(struct port_tis *t, uint8_t wanted, uint8_t *access)
 static int wait_present(struct port_tis *t, uint8_t *access)
 {
     const int error = wait_access(t, 0, access);
-    return error == DPS_E_TIMEOUT ? DPS_E_TPM_TRANSPORT : error;
+    return error == BYTES_E_TIMEOUT ? BYTES_E_TPM_TRANSPORT : error;
 }
 
 static int request_locality(struct port_tis *t)
@@ -107,7 +107,7 @@ static int request_locality(struct port_tis *t)
     if (error == 0) {
         error = wait_access(t, ACCESS_ACTIVE, &access);
     }
-    if (error == DPS_E_TIMEOUT && t->may_seize) {
+    if (error == BYTES_E_TIMEOUT && t->may_seize) {
         error = write_byte(t, PORT_TIS_ACCESS, ACCESS_SEIZE);
         if (error == 0) {
             error = wait_access(t, ACCESS_ACTIVE, &access);
@@ -140,7 +140,7 @@ static int read_status(struct exchange *x)
     x->status = sts[0];
     x->burst = (uint16_t)(sts[1] | sts[2] << 8);
     if (error == 0 && (x->status & STS_ZERO)) {
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     }
     return error;
 }
@@ -181,7 +181,7 @@ static int make_ready(struct exchange *x)
     if (error == 0 && (x->status & STS_COMMAND_READY)) {
         return 0;
     }
-    for (int i = 0; i < READY_WRITES && (error == 0 || error == DPS_E_TIMEOUT); i++) {
+    for (int i = 0; i < READY_WRITES && (error == 0 || error == BYTES_E_TIMEOUT); i++) {
         error = write_byte(x->tis, PORT_TIS_STS, STS_COMMAND_READY);
         if (error == 0) {
             error = wait_status(x, STS_COMMAND_READY, false, PORT_TIS_TIMEOUT_B_MS / READY_WRITES);
@@ -197,7 +197,7 @@ static int make_ready(struct exchange *x)
 
 /* The FIFO's room decides how many bytes go at once. Before the last byte the TPM must still expect data, after it no
  * more: otherwise it has lost or doubled some. */
-static int send_bytes(struct exchange *x, struct span command)
+static int send_bytes(struct exchange *x, struct bytes command)
 {
     const struct port_tis_bus *bus = &x->tis->bus;
     size_t sent = 0;
@@ -217,7 +217,7 @@ static int send_bytes(struct exchange *x, struct span command)
             error = wait_status(x, STS_VALID, false, PORT_TIS_TIMEOUT_C_MS);
         }
         if (error == 0 && ((x->status & STS_EXPECT) != 0) != (sent < command.len)) {
-            error = DPS_E_TPM_TRANSPORT;
+            error = BYTES_E_TPM_TRANSPORT;
         }
         if (error != 0) {
             return error;
@@ -256,22 +256,22 @@ static int receive_response(struct exchange *x, uint8_t *response, size_t capaci
     if (error != 0) {
         return error;
     }
-    const size_t size = tpm2_response_size(span_of(response, HEADER), RESPONSE_SANE_MAX, &bad);
+    const size_t size = tpm2_response_size(bytes_of(response, HEADER), RESPONSE_SANE_MAX, &bad);
     if (size == 0) {
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
     if (size > capacity) {
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     }
     error = receive_bytes(x, response + HEADER, size - HEADER);
     if (error == 0) {
         error = wait_status(x, STS_VALID, false, PORT_TIS_TIMEOUT_C_MS);
     }
     if (error == 0 && (x->status & STS_DATA_AVAIL)) {
-        error = DPS_E_FORMAT;
+        error = BYTES_E_FORMAT;
     }
     if (error == 0 && x->tis->bus.verify != NULL) {
-        error = x->tis->bus.verify(x->tis->bus.context, x->tis->locality, span_of(response, size));
+        error = x->tis->bus.verify(x->tis->bus.context, x->tis->locality, bytes_of(response, size));
     }
     *len = error == 0 ? size : 0;
     return error;
@@ -280,7 +280,7 @@ static int receive_response(struct exchange *x, uint8_t *response, size_t capaci
 /* ---- The exchange ---- */
 
 /* Until tpmGo nothing has happened, so a transfer that went wrong can be aborted and repeated. */
-static int send_command(struct exchange *x, struct span command)
+static int send_command(struct exchange *x, struct bytes command)
 {
     int error = 0;
     for (int i = 0; i < PORT_TIS_TRIES; i++) {
@@ -314,17 +314,17 @@ static int read_response(struct exchange *x, uint8_t *response, size_t capacity,
     return error;
 }
 
-static int transact(void *context, struct span command, uint8_t *response, size_t capacity,
+static int transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                     size_t *response_len, uint32_t timeout_ms)
 {
     struct exchange x = {.tis = context};
     x.deadline = now(x.tis) + timeout_ms;
     *response_len = 0;
     if (command.len < HEADER) {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     if (capacity < HEADER) {
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     }
     int error = request_locality(x.tis);
     if (error != 0) {
@@ -353,7 +353,7 @@ int port_tis_open(struct port_tis *t)
     t->vendor = 0;
     t->device = 0;
     if (t->locality > 4) {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     int error = wait_present(t, &access);
     if (error == 0) {
@@ -365,12 +365,12 @@ int port_tis_open(struct port_tis *t)
     t->vendor = (uint16_t)(id[0] | id[1] << 8);
     t->device = (uint16_t)(id[2] | id[3] << 8);
     if (t->vendor == 0 || t->vendor == 0xFFFF) {
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     }
     error = t->bus.read(t->bus.context, t->locality, PORT_TIS_INTERFACE_ID, id, sizeof id);
     const uint8_t type = id[0] & INTERFACE_TYPE;
     if (error == 0 && type != INTERFACE_FIFO && type != INTERFACE_FIFO_I2C && type != INTERFACE_FIFO_TIS) {
-        error = DPS_E_NOT_PROVIDED;
+        error = BYTES_E_NOT_PROVIDED;
     }
     return error;
 }

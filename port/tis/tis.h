@@ -55,15 +55,15 @@
 
 /* How a chip's registers are reached. Both functions move len bytes at one register: a register of several bytes
  * begins with its lowest one, and is moved whole; the FIFO is one address that takes and gives bytes in order.
- * Returns: 0; DPS_E_TPM_TRANSPORT if the chip does not answer on the bus; DPS_E_TIMEOUT if it answers but keeps the
+ * Returns: 0; BYTES_E_TPM_TRANSPORT if the chip does not answer on the bus; BYTES_E_TIMEOUT if it answers but keeps the
  * bus waiting. */
 struct port_tis_bus {
     void *context;
     int (*read)(void *context, uint8_t locality, uint16_t offset, uint8_t *out, size_t len);
     int (*write)(void *context, uint8_t locality, uint16_t offset, const uint8_t *bytes, size_t len);
     /* Null where the bus has none: compare the chip's checksum of the message that has just gone through the FIFO.
-     * Returns: 0; DPS_E_INTEGRITY; an error of read. */
-    int (*verify)(void *context, uint8_t locality, struct span message);
+     * Returns: 0; BYTES_E_INTEGRITY; an error of read. */
+    int (*verify)(void *context, uint8_t locality, struct bytes message);
 };
 
 struct port_tis {
@@ -77,16 +77,16 @@ struct port_tis {
 
 /* Look for a TPM at t->bus: wait until its registers are valid, read what it is, and check that it has this interface.
  * t->bus, t->clock, t->locality and t->may_seize must be set.
- * Returns: 0; DPS_E_TPM_TRANSPORT if nothing or no TPM answers within time-out A; DPS_E_NOT_PROVIDED if its interface
- * is another one (CRB); DPS_E_USAGE for a locality above 4; an error of the bus or the clock. */
+ * Returns: 0; BYTES_E_TPM_TRANSPORT if nothing or no TPM answers within time-out A; BYTES_E_NOT_PROVIDED if its interface
+ * is another one (CRB); BYTES_E_USAGE for a locality above 4; an error of the bus or the clock. */
 int port_tis_open(struct port_tis *t);
 
 /* Give the locality up, for boards on which somebody else also uses the TPM. The next command requests it again. It
  * is also given up after each command for which another locality is waiting. Returns: 0; an error of the bus. */
 int port_tis_relinquish(struct port_tis *t);
 
-/* The TPM as port.h wants it. Errors are those of struct port_tpm; DPS_E_TIMEOUT also if the locality is not granted
- * (another one has the TPM), DPS_E_INTEGRITY if the bus's checksums do not match, DPS_E_USAGE for a command without a
+/* The TPM as port.h wants it. Errors are those of struct port_tpm; BYTES_E_TIMEOUT also if the locality is not granted
+ * (another one has the TPM), BYTES_E_INTEGRITY if the bus's checksums do not match, BYTES_E_USAGE for a command without a
  * header. A command that takes longer than timeout_ms is aborted. t must not move. */
 struct port_tpm port_tis_tpm(struct port_tis *t);
 

@@ -26,7 +26,7 @@
 /* A TPM that is busy does not acknowledge. */
 static int transfer(struct port_tis_i2c *i, const uint8_t *out, uint8_t *in, size_t len)
 {
-    int error = DPS_E_TPM_TRANSPORT;
+    int error = BYTES_E_TPM_TRANSPORT;
     for (int tries = 0; tries < PORT_TIS_I2C_TRIES; tries++) {
         error = in != NULL ? i->read(i->context, in, len) : i->write(i->context, out, len);
         if (error == 0) {
@@ -59,7 +59,7 @@ static int write_register(struct port_tis_i2c *i, uint8_t address, const uint8_t
         done += part;
     }
     /* A command may have carried an authValue. */
-    crypto_wipe(message, sizeof message);
+    bytes_wipe(message, sizeof message);
     return error;
 }
 
@@ -101,7 +101,7 @@ static int i2c_write(void *context, uint8_t locality, uint16_t offset, const uin
 }
 
 /* CRC-16 of the CCITT polynomial, least significant bit first, beginning with 0. */
-static uint16_t crc16(struct span message)
+static uint16_t crc16(struct bytes message)
 {
     uint16_t crc = 0;
     for (size_t n = 0; n < message.len; n++) {
@@ -114,7 +114,7 @@ static uint16_t crc16(struct span message)
 }
 
 /* The one register whose higher byte comes first. */
-static int i2c_verify(void *context, uint8_t locality, struct span message)
+static int i2c_verify(void *context, uint8_t locality, struct bytes message)
 {
     struct port_tis_i2c *i = context;
     uint8_t sum[2];
@@ -123,7 +123,7 @@ static int i2c_verify(void *context, uint8_t locality, struct span message)
     }
     const int error = i2c_read(i, locality, CSUM, sum, sizeof sum);
     if (error == 0 && (uint16_t)(sum[0] << 8 | sum[1]) != crc16(message)) {
-        return DPS_E_INTEGRITY;
+        return BYTES_E_INTEGRITY;
     }
     return error;
 }
@@ -142,7 +142,7 @@ int port_tis_i2c_open(struct port_tis_i2c *i)
     const uint32_t capability =
         bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
     if ((capability & ZERO) || (capability & TYPE_MASK) != TYPE_FIFO) {
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     }
     const uint16_t guard = (capability >> GUARD_SHIFT) & GUARD_MASK;
     i->after_read_us = capability & GUARD_AFTER_READ ? guard : 0;

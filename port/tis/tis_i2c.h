@@ -20,7 +20,7 @@
 struct port_tis_i2c {
     void *context;
     /* One transfer from start to stop, to or from the TPM's address.
-     * Returns: 0; DPS_E_TPM_TRANSPORT if it was not acknowledged or the bus failed. */
+     * Returns: 0; BYTES_E_TPM_TRANSPORT if it was not acknowledged or the bus failed. */
     int (*write)(void *context, const uint8_t *bytes, size_t len);
     int (*read)(void *context, uint8_t *out, size_t len);
     /* Wait for at least so many microseconds. */
@@ -33,7 +33,7 @@ struct port_tis_i2c {
 };
 
 /* Ask the TPM for its guard times, select locality 0, and switch its checksums on. The functions must be set.
- * Returns: 0; DPS_E_TPM_TRANSPORT if nobody answers or what answers is not a TPM with this interface. */
+ * Returns: 0; BYTES_E_TPM_TRANSPORT if nobody answers or what answers is not a TPM with this interface. */
 int port_tis_i2c_open(struct port_tis_i2c *i);
 
 /* The bus for struct port_tis, after port_tis_i2c_open. i must not move. */

@@ -18,7 +18,7 @@ static int send_header(struct port_tis_spi *s, uint8_t first, uint8_t locality, 
     for (int i = 0; i < PORT_TIS_SPI_WAIT_STATES && error == 0 && !(state & READY); i++) {
         error = s->exchange(s->context, NULL, &state, 1, true);
     }
-    return error == 0 && !(state & READY) ? DPS_E_TIMEOUT : error;
+    return error == 0 && !(state & READY) ? BYTES_E_TIMEOUT : error;
 }
 
 /* Longer accesses than one transfer holds are those to the FIFO, whose address stays the same. */

@@ -19,15 +19,15 @@ struct port_tis_spi {
      *   keep    the chip stays selected afterwards: the transfer goes on with the next call. A controller whose chip
      *           select cannot do that needs a GPIO for it. Otherwise it is released; it must then stay released for a
      *           moment (5 us will do for every chip) before the next transfer
-     * tx and rx never overlap. Returns: 0; DPS_E_TPM_TRANSPORT if the controller fails. */
+     * tx and rx never overlap. Returns: 0; BYTES_E_TPM_TRANSPORT if the controller fails. */
     int (*exchange)(void *context, const uint8_t *tx, uint8_t *rx, size_t len, bool keep);
     /* Release the chip, in the middle of a transfer that cannot go on. */
     void (*release)(void *context);
 };
 
 /* The bus for struct port_tis. s must not move.
- * Returns, from its functions: 0; DPS_E_TIMEOUT if there are too many wait states, or there is no TPM and MISO is low;
- * DPS_E_TPM_TRANSPORT. The chip is released after every error. */
+ * Returns, from its functions: 0; BYTES_E_TIMEOUT if there are too many wait states, or there is no TPM and MISO is low;
+ * BYTES_E_TPM_TRANSPORT. The chip is released after every error. */
 struct port_tis_bus port_tis_spi_bus(struct port_tis_spi *s);
 
 #endif

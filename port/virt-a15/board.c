@@ -99,10 +99,10 @@ static int flash_wait(volatile uint32_t *word)
     do {
         status = *word;
         if (monotonic_ms(NULL) - begin > ERASE_TIMEOUT_MS) {
-            return DPS_E_FILE;
+            return BYTES_E_FILE;
         }
     } while ((status & STATUS_READY) != STATUS_READY);
-    return status & STATUS_ERRORS ? DPS_E_FILE : 0;
+    return status & STATUS_ERRORS ? BYTES_E_FILE : 0;
 }
 
 static int flash_read(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_SIZE])

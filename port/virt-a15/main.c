@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A device on this board: console on the first serial line, modem on the second, TPM in memory, record in flash. */
+#include "crypto/bytes/bytes.h"
 #include "port/bare/image.h"
 #include "port/virt-a15/board.h"
-#include "tpm/wire.h"
 
 #define STATUS_TPM 3 /* as port_bare_run has it */
 
@@ -21,8 +21,8 @@ int virt_a15_main(void)
     struct port_tpm tpm;
     const int error = virt_a15_tpm(&tis, &tis_registers, &tpm);
     if (error != 0) {
-        port_bare_text(&console, error == DPS_E_NOT_PROVIDED ? "The TPM has another interface than FIFO.\n"
-                                                             : "There is no TPM.\n");
+        port_bare_text(&console, error == BYTES_E_NOT_PROVIDED ? "The TPM has another interface than FIFO.\n"
+                                                               : "There is no TPM.\n");
         return STATUS_TPM;
     }
     timer = virt_a15_clock();
@@ -36,14 +36,14 @@ int virt_a15_main(void)
         .stream = port_bare_modem(&modem),
         .clock = timer,
         .storage = port_bare_storage(&storage),
-        .personality = span_of(&personality, sizeof personality),
+        .personality = bytes_of(&personality, sizeof personality),
         .config = {.service_host = port_bare_image.service_host,
                    .service_port = port_bare_image.service_port,
                    .hub_port = port_bare_image.hub_port,
                    .id_scope = port_bare_image.id_scope,
                    .registration_id = port_bare_image.registration_id,
-                   .data = span_of_text(port_bare_image.message)},
-        .trust_pem = span_of_text(port_bare_image.trust_pem),
+                   .data = bytes_of_text(port_bare_image.message)},
+        .trust_pem = bytes_of_text(port_bare_image.trust_pem),
         .stack_bottom = virt_a15_stack_bottom,
         .stack_top = virt_a15_stack_top,
     };

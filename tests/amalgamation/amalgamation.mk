@@ -3,9 +3,9 @@
 AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
 # In this order; what nothing here needs (the service, explanations) is not in it.
 AMALGAMATION_SRC = crypto/crypto_bearssl.c crypto/kdf.c crypto/tls_dates.c crypto/tls_pem.c crypto/tls.c \
-    tpm/wire.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c \
-    dps/text.c dps/json.c dps/http.c dps/http_parts.c dps/registration_id.c dps/sas.c dps/activation.c \
-    dps/record.c dps/engine.c dps/ownership.c dps/device.c port/drive.c
+    crypto/bytes/bytes.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c \
+    dps/protocol/text.c dps/protocol/json.c dps/protocol/http.c dps/protocol/http_parts.c dps/protocol/registration_id.c dps/protocol/sas.c dps/protocol/activation.c \
+    dps/device/record.c dps/device/engine.c dps/device/ownership.c dps/device/device.c port/drive.c
 
 #: make amalgamation     the device side as one file: build/tpm-dps.c and .h, to be compiled with BearSSL's headers
 .PHONY: amalgamation

@@ -90,8 +90,8 @@ static bool keys_load(struct load_keys *k, const char *path)
     if (!whole)
         return false;
     /* The numbers stand in storage, wherever that is now. */
-    struct span *const numbers[2][5] = {{&k->ek.p, &k->ek.q, &k->ek.dp, &k->ek.dq, &k->ek.iq},
-                                        {&k->srk.p, &k->srk.q, &k->srk.dp, &k->srk.dq, &k->srk.iq}};
+    struct bytes *const numbers[2][5] = {{&k->ek.p, &k->ek.q, &k->ek.dp, &k->ek.dq, &k->ek.iq},
+                                         {&k->srk.p, &k->srk.q, &k->srk.dp, &k->srk.dq, &k->srk.iq}};
     for (size_t i = 0; i < 2; i++) {
         const uint8_t *p = k->storage[i];
         for (size_t n = 0; n < 5; n++) {
@@ -312,7 +312,7 @@ static int read_arguments(struct load_link *l, enum load_mode *mode, char *why, 
     } else {
         return posix_service_url(given.service, l->host, sizeof l->host, &l->port, why, why_size);
     }
-    return DPS_E_USAGE;
+    return BYTES_E_USAGE;
 }
 
 int main(int argc, char **argv)

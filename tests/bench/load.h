@@ -5,8 +5,8 @@
 #ifndef TESTS_BENCH_LOAD_H
 #define TESTS_BENCH_LOAD_H
 
-#include "dps/activation.h"
-#include "dps/http.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http.h"
 #include "port/posix/options.h"
 #include <openssl/ssl.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "dps/json.h"
-#include "dps/sas.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
 #include "tests/bench/load.h"
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -10,7 +10,7 @@
 #include <time.h>
 
 static bool make_key(struct crypto_rsa_private *key, uint8_t *storage, size_t size, struct tpm2_public area,
-                     struct tpm2_writer *public_2b)
+                     struct bytes_writer *public_2b)
 {
     uint8_t modulus[256];
     BIGNUM *n = NULL;
@@ -19,8 +19,8 @@ static bool make_key(struct crypto_rsa_private *key, uint8_t *storage, size_t si
     const int der_len = pkey != NULL ? i2d_PrivateKey(pkey, &der) : 0;
     const bool made = der_len > 0 && EVP_PKEY_get_bn_param(pkey, "n", &n) == 1 &&
                       BN_bn2binpad(n, modulus, sizeof modulus) == sizeof modulus &&
-                      crypto_rsa_private_decode(span_of(der, (size_t)der_len), key, storage, size) == 0;
-    area.unique = span_of(modulus, sizeof modulus);
+                      crypto_rsa_private_decode(bytes_of(der, (size_t)der_len), key, storage, size) == 0;
+    area.unique = bytes_of(modulus, sizeof modulus);
     tpm2_public_write_2b(public_2b, &area);
     BN_free(n);
     OPENSSL_free(der);
@@ -28,25 +28,25 @@ static bool make_key(struct crypto_rsa_private *key, uint8_t *storage, size_t si
     return made && public_2b->error == 0;
 }
 
-static void base64(char *out, size_t size, struct span bytes)
+static void base64(char *out, size_t size, struct bytes bytes)
 {
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)out, size - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)out, size - 1);
     dps_write_base64(&w, bytes);
-    out[tpm2_written(&w).len] = 0;
+    out[bytes_written(&w).len] = 0;
 }
 
 bool load_keys_make(struct load_keys *k)
 {
-    struct tpm2_writer ek = tpm2_writer_over(k->ek_2b, sizeof k->ek_2b);
-    struct tpm2_writer srk = tpm2_writer_over(k->srk_2b, sizeof k->srk_2b);
+    struct bytes_writer ek = bytes_writer_over(k->ek_2b, sizeof k->ek_2b);
+    struct bytes_writer srk = bytes_writer_over(k->srk_2b, sizeof k->srk_2b);
     if (!make_key(&k->ek, k->storage[0], sizeof k->storage[0], tpm2_template_ek_l1(), &ek) ||
         !make_key(&k->srk, k->storage[1], sizeof k->storage[1], tpm2_template_srk(), &srk))
         return false;
     k->ek_len = ek.len;
     k->srk_len = srk.len;
-    tpm2_name_of(tpm2_written(&srk), k->srk_name);
-    base64(k->ek_base64, sizeof k->ek_base64, tpm2_written(&ek));
-    base64(k->srk_base64, sizeof k->srk_base64, tpm2_written(&srk));
+    tpm2_name_of(bytes_written(&srk), k->srk_name);
+    base64(k->ek_base64, sizeof k->ek_base64, bytes_written(&ek));
+    base64(k->srk_base64, sizeof k->srk_base64, bytes_written(&srk));
     return true;
 }
 
@@ -59,7 +59,7 @@ static bool ask(struct load_device *d, struct load_link *l, const char *what, co
         return false;
     }
     if (l->http.status != status) {
-        const struct span body = dps_http_body(&l->http, l->in);
+        const struct bytes body = dps_http_body(&l->http, l->in);
         snprintf(d->why, sizeof d->why, "%s: %u %.*s", what, (unsigned)l->http.status,
                  (int)(body.len < 160 ? body.len : 160), (const char *)body.p);
         return false;
@@ -70,8 +70,8 @@ static bool ask(struct load_device *d, struct load_link *l, const char *what, co
 /* A string member of the answer's JSON. Returns: its length, 0 if there is none. */
 static size_t member(const struct load_link *l, const char *name, uint8_t *out, size_t size)
 {
-    struct span root;
-    struct span value;
+    struct bytes root;
+    struct bytes value;
     size_t len;
     if (dps_json_check(dps_http_body(&l->http, l->in), &root) != 0 ||
         dps_json_member(root, name, &value) != 0 || dps_json_string(value, out, size, &len) != 0)
@@ -90,23 +90,23 @@ static bool make_token(struct load_device *d, const struct load_link *l, const c
     uint8_t mac[32];
     size_t len = member(l, "authenticationKey", blob, sizeof blob);
     const uint64_t expiry = (uint64_t)time(NULL) + 600;
-    struct tpm2_writer audience = tpm2_writer_over(sr, sizeof sr);
-    struct tpm2_writer signed_text = tpm2_writer_over(text, sizeof text);
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)token, size - 1);
-    if (dps_base64_decode(span_of(blob, len), blob, sizeof blob, &len) != 0 ||
-        dps_activation_open(span_of(blob, len), &d->keys->ek, &d->keys->srk,
-                            span_of(d->keys->srk_name, sizeof d->keys->srk_name), nonce) != 0) {
+    struct bytes_writer audience = bytes_writer_over(sr, sizeof sr);
+    struct bytes_writer signed_text = bytes_writer_over(text, sizeof text);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)token, size - 1);
+    if (dps_base64_decode(bytes_of(blob, len), blob, sizeof blob, &len) != 0 ||
+        dps_activation_open(bytes_of(blob, len), &d->keys->ek, &d->keys->srk,
+                            bytes_of(d->keys->srk_name, sizeof d->keys->srk_name), nonce) != 0) {
         snprintf(d->why, sizeof d->why, "the challenge does not open");
         return false;
     }
     dps_write_text(&audience, d->scope);
     dps_write_text(&audience, "%2Fregistrations%2F");
     dps_write_text(&audience, id);
-    dps_sas_write_string_to_sign(&signed_text, tpm2_written(&audience), expiry);
-    const struct span piece = tpm2_written(&signed_text);
-    crypto_hmac_sha256(span_of(nonce, sizeof nonce), &piece, 1, mac);
-    dps_sas_write_token(&w, tpm2_written(&audience), mac, expiry, span_of_text("registration"));
-    token[tpm2_written(&w).len] = 0;
+    dps_sas_write_string_to_sign(&signed_text, bytes_written(&audience), expiry);
+    const struct bytes piece = bytes_written(&signed_text);
+    crypto_hmac_sha256(bytes_of(nonce, sizeof nonce), &piece, 1, mac);
+    dps_sas_write_token(&w, bytes_written(&audience), mac, expiry, bytes_of_text("registration"));
+    token[bytes_written(&w).len] = 0;
     return w.error == 0;
 }
 

@@ -104,7 +104,7 @@ bool load_link_ask(struct load_link *l, const char *request, size_t len)
             return false;
         l->in_len += (size_t)n;
         const int error = dps_http_advance(&l->http, l->in, &l->in_len, sizeof l->in, false);
-        if (error != DPS_E_MORE)
+        if (error != BYTES_E_MORE)
             return error == 0;
     }
 }

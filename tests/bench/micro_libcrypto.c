@@ -84,7 +84,7 @@ static void mgf(const uint8_t *seed, size_t seed_len, uint8_t *bytes, size_t len
     }
 }
 
-static bool oaep(struct span modulus, const uint8_t seed[32], const uint8_t message[32], const char *label,
+static bool oaep(struct bytes modulus, const uint8_t seed[32], const uint8_t message[32], const char *label,
                  size_t label_len, uint8_t out[256])
 {
     uint8_t em[256] = {0};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A device of the load generator and the service, joined in memory: this file's load_link_ask is in the place of
  * load_link.c's. */
-#include "dps/json.h"
-#include "dps/sas.h"
-#include "dps/service.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service.h"
 #include "tests/bench/micro.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,15 +38,15 @@ static struct micro_service *self;
 static bool answer(struct micro_service *s, struct message *request, struct load_link *l)
 {
     struct dps_http http;
-    struct tpm2_writer w = tpm2_writer_over(l->in, sizeof l->in);
+    struct bytes_writer w = bytes_writer_over(l->in, sizeof l->in);
     dps_http_init(&http, DPS_HTTP_REQUEST);
     if (dps_http_advance(&http, request->bytes, &request->len, sizeof request->bytes, false) != 0)
         return false;
     dps_service_answer(&s->service, &http, request->bytes, s->body, sizeof s->body, &s->answer);
     (void)s->service.store.commit(s->service.store.context);
     dps_answer_write_head(&w, &s->answer, s->service.now, true);
-    tpm2_write_bytes(&w, tpm2_written(&s->answer.body));
-    l->in_len = tpm2_written(&w).len;
+    bytes_write_bytes(&w, bytes_written(&s->answer.body));
+    l->in_len = bytes_written(&w).len;
     return w.error == 0;
 }
 
@@ -75,7 +75,7 @@ static bool enroll(struct micro_service *s, const struct load_keys *keys)
                              keys->ek_base64);
     const struct dps_store *store = &s->service.store;
     return len > 0 &&
-           store->put(store->context, DPS_TABLE_ENROLLMENTS, span_of_text(ID), span_of(record, (size_t)len),
+           store->put(store->context, DPS_TABLE_ENROLLMENTS, bytes_of_text(ID), bytes_of(record, (size_t)len),
                       0, &version) == 0 &&
            store->commit(store->context) == 0;
 }
@@ -117,21 +117,21 @@ bool micro_service_registration(void *service)
 
 /* ---- HTTP and JSON alone ---- */
 
-static bool decode(struct span object, const char *name, uint8_t *out, size_t size)
+static bool decode(struct bytes object, const char *name, uint8_t *out, size_t size)
 {
-    struct span value;
+    struct bytes value;
     uint8_t text[600];
     size_t len;
     return dps_json_member(object, name, &value) == 0 &&
            dps_json_string(value, text, sizeof text, &len) == 0 &&
-           dps_base64_decode(span_of(text, len), out, size, &len) == 0;
+           dps_base64_decode(bytes_of(text, len), out, size, &len) == 0;
 }
 
-static bool read_body(struct span body)
+static bool read_body(struct bytes body)
 {
-    struct span root;
-    struct span id;
-    struct span tpm;
+    struct bytes root;
+    struct bytes id;
+    struct bytes tpm;
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     uint8_t srk[DPS_SRK_PUBLIC_MAX];
     if (body.len == 0)
@@ -148,22 +148,22 @@ bool micro_service_text(void *service)
     for (size_t i = 0; i < 3; i++) {
         struct dps_http http;
         struct message *m = &s->requests[i];
-        struct span header;
-        struct tpm2_writer w = tpm2_writer_over(s->link.in, sizeof s->link.in);
-        struct dps_answer a = {.status = 401, .body = tpm2_writer_over(s->body, sizeof s->body)};
+        struct bytes header;
+        struct bytes_writer w = bytes_writer_over(s->link.in, sizeof s->link.in);
+        struct dps_answer a = {.status = 401, .body = bytes_writer_over(s->body, sizeof s->body)};
         dps_http_init(&http, DPS_HTTP_REQUEST);
         if (dps_http_advance(&http, m->bytes, &m->len, sizeof m->bytes, false) != 0 ||
             (i > 0 && dps_http_header(&http, m->bytes, "Authorization", &header) != 0) ||
             !read_body(dps_http_body(&http, m->bytes)))
             return false;
         dps_write_text(&a.body, "{\"registrationId\":");
-        dps_write_json_string(&a.body, span_of_text(ID));
+        dps_write_json_string(&a.body, bytes_of_text(ID));
         dps_write_text(&a.body, ",\"authenticationKey\":\"");
         dps_write_base64(&a.body,
-                         span_of(blob, i == 1 ? 32 : sizeof blob)); /* the second answer has no blob */
+                         bytes_of(blob, i == 1 ? 32 : sizeof blob)); /* the second answer has no blob */
         dps_write_text(&a.body, "\"}");
         dps_answer_write_head(&w, &a, s->service.now, true);
-        tpm2_write_bytes(&w, tpm2_written(&a.body));
+        bytes_write_bytes(&w, bytes_written(&a.body));
         if (w.error != 0)
             return false;
     }
@@ -178,7 +178,7 @@ bool micro_service_sas(void *service)
     static const uint8_t nonce[DPS_KEY_SIZE] = {1};
     struct message *m = &s->requests[1];
     struct dps_http http;
-    struct span header;
+    struct bytes header;
     struct dps_sas sas;
     micro_pause();
     dps_http_init(&http, DPS_HTTP_REQUEST);
@@ -187,6 +187,6 @@ bool micro_service_sas(void *service)
     micro_resume();
     /* Verifying takes as long with a key that is not the right one: the comparison is in constant time. */
     return found && dps_sas_parse(header, &sas) == 0 &&
-           dps_sas_audience_is(&sas, span_of_text(SCOPE "/registrations/" ID)) &&
-           !dps_sas_signed_with(&sas, span_of(nonce, sizeof nonce));
+           dps_sas_audience_is(&sas, bytes_of_text(SCOPE "/registrations/" ID)) &&
+           !dps_sas_signed_with(&sas, bytes_of(nonce, sizeof nonce));
 }

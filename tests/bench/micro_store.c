@@ -14,18 +14,18 @@ struct micro_store {
     char value[DPS_TABLE_COUNT][1024]; /* as long as what the service writes there */
 };
 
-static struct span key_of(enum dps_table table, size_t device, char key[KEY_SIZE])
+static struct bytes key_of(enum dps_table table, size_t device, char key[KEY_SIZE])
 {
     const int len =
         snprintf(key, KEY_SIZE, "%sbench-%06zu", table == DPS_TABLE_DEVICES ? "hub-a.example/" : "", device);
-    return span_of(key, (size_t)len);
+    return bytes_of(key, (size_t)len);
 }
 
 static bool put(struct micro_store *s, enum dps_table table, size_t device, uint64_t expected)
 {
     char key[KEY_SIZE];
     uint64_t version;
-    return s->store.put(s->store.context, table, key_of(table, device, key), span_of_text(s->value[table]),
+    return s->store.put(s->store.context, table, key_of(table, device, key), bytes_of_text(s->value[table]),
                         expected, &version) == 0;
 }
 
@@ -82,7 +82,7 @@ struct micro_store *micro_store_open(const char *path, const struct load_keys *k
     return s;
 }
 
-/* The calls of dps/service.c for a device that registers again: challenge, registration, operation. */
+/* The calls of dps/service/service.c for a device that registers again: challenge, registration, operation. */
 bool micro_store_registration(void *store)
 {
     struct micro_store *s = store;

@@ -43,7 +43,7 @@ static bool make_identity(struct crypto_identity *identity)
     if (done) {
         const long len = BIO_get_mem_data(pem, &text);
         done = len > 0 &&
-               crypto_identity_load(identity, span_of(text, (size_t)len), span_of(text, (size_t)len)) == 0;
+               crypto_identity_load(identity, bytes_of(text, (size_t)len), bytes_of(text, (size_t)len)) == 0;
     }
     BIO_free(pem);
     X509_free(certificate);

@@ -104,7 +104,7 @@ static int open_bench(struct client_bench *b, char *why, size_t why_size)
         return POSIX_EXIT_STORE;
     int error = client_listen(b, why, why_size);
     if (error != 0)
-        return error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
+        return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
     if (client_options.command == NULL)
         fprintf(
             stderr,
@@ -136,7 +136,7 @@ static void close_suite(struct conformance *c)
     client_stop(b);
     client_listen_end(b);
     client_directory_remove(b);
-    crypto_wipe(b, sizeof *b);
+    bytes_wipe(b, sizeof *b);
     free(b);
     c->suite_state = NULL;
 }

@@ -12,9 +12,9 @@
 #ifndef TESTS_CONFORMANCE_DEVICE_H
 #define TESTS_CONFORMANCE_DEVICE_H
 
-#include "dps/activation.h"
-#include "dps/http.h"
-#include "port/posix/server.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http.h"
+#include "port/posix/service/server.h"
 #include "tests/conformance/conformance.h"
 #include <sys/types.h>
 
@@ -285,7 +285,7 @@ size_t client_blob_make(struct client_bench *b, const uint8_t key[DPS_KEY_SIZE],
 
 /* ---- device_listen.c ---- */
 
-/* Returns: 0; DPS_E_STREAM or DPS_E_USAGE with a sentence in why. */
+/* Returns: 0; BYTES_E_STREAM or BYTES_E_USAGE with a sentence in why. */
 int client_listen(struct client_bench *b, char *why, size_t why_size);
 void client_listen_end(struct client_bench *b);
 /* Serve for at most ms milliseconds: one round of whatever is ready. */
@@ -297,7 +297,7 @@ bool client_send(struct client_connection *k, const uint8_t *bytes, size_t len, 
 
 /* ---- device_command.c ---- */
 
-/* Start a shell command with the variables of the suite. Returns: 0; DPS_E_USAGE with errno. */
+/* Start a shell command with the variables of the suite. Returns: 0; BYTES_E_USAGE with errno. */
 int client_start(struct client_bench *b, const char *command);
 /* Has it ended? Then seen has how. */
 bool client_ended(struct client_bench *b);

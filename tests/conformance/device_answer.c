@@ -8,7 +8,7 @@
  *   O  operationId    I  registrationId    H  the hub          J  https://HOST:PORT of another origin
  *   D  the date       L  length of the body   M  one more      C  an errorCode that goes with the status
  *   A  65536 letters  [ and ]  20000 of these */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/device.h"
 #include <string.h>
 #include <sys/socket.h>
@@ -21,18 +21,18 @@
 
 /* ---- Templates ---- */
 
-static void write_many(struct tpm2_writer *w, uint8_t letter, size_t count)
+static void write_many(struct bytes_writer *w, uint8_t letter, size_t count)
 {
-    uint8_t *room = tpm2_write_room(w, count);
+    uint8_t *room = bytes_write_room(w, count);
     if (room != NULL)
         memset(room, letter, count);
 }
 
-static void write_blob(struct client_bench *b, struct tpm2_writer *w, char form)
+static void write_blob(struct client_bench *b, struct bytes_writer *w, char form)
 {
     static uint8_t base64[sizeof b->blob / 3 * 4 + 8];
-    struct tpm2_writer encoded = tpm2_writer_over(base64, sizeof base64);
-    dps_write_base64(&encoded, span_of(b->blob, b->blob_len));
+    struct bytes_writer encoded = bytes_writer_over(base64, sizeof base64);
+    dps_write_base64(&encoded, bytes_of(b->blob, b->blob_len));
     size_t len = encoded.len;
     while (form == 'P' && len > 0 && base64[len - 1] == '=')
         len--;
@@ -54,21 +54,21 @@ static void write_blob(struct client_bench *b, struct tpm2_writer *w, char form)
         else if (form == 'U' && (character == '+' || character == '/'))
             dps_write_text(w, character == '+' ? "-" : "_");
         else
-            tpm2_write_u8(w, character);
+            bytes_write_u8(w, character);
     }
 }
 
 /* Inside of a JSON string that stands in the template. */
-static void write_escaped(struct tpm2_writer *w, const char *text)
+static void write_escaped(struct bytes_writer *w, const char *text)
 {
     uint8_t quoted[1024];
-    struct tpm2_writer q = tpm2_writer_over(quoted, sizeof quoted);
-    dps_write_json_string(&q, span_of_text(text));
+    struct bytes_writer q = bytes_writer_over(quoted, sizeof quoted);
+    dps_write_json_string(&q, bytes_of_text(text));
     if (q.error == 0)
-        tpm2_write_bytes(w, span_of(quoted + 1, q.len - 2));
+        bytes_write_bytes(w, bytes_of(quoted + 1, q.len - 2));
 }
 
-static void write_placeholder(struct client_bench *b, struct tpm2_writer *w, char letter, size_t body_len,
+static void write_placeholder(struct client_bench *b, struct bytes_writer *w, char letter, size_t body_len,
                               const char *status)
 {
     switch (letter) {
@@ -97,7 +97,7 @@ static void write_placeholder(struct client_bench *b, struct tpm2_writer *w, cha
         dps_write_decimal(w, body_len + 1);
         break;
     case 'C':
-        tpm2_write_bytes(w, span_of(status, strcspn(status, " ")));
+        bytes_write_bytes(w, bytes_of(status, strcspn(status, " ")));
         dps_write_text(w, "001");
         break;
     case 'A':
@@ -113,27 +113,28 @@ static void write_placeholder(struct client_bench *b, struct tpm2_writer *w, cha
     }
 }
 
-static void fill_in(struct client_bench *b, struct tpm2_writer *w, const char *text, size_t body_len,
+static void fill_in(struct client_bench *b, struct bytes_writer *w, const char *text, size_t body_len,
                     const char *status)
 {
     for (; *text != 0; text++) {
         if (*text == '%' && text[1] != 0)
             write_placeholder(b, w, *++text, body_len, status);
         else
-            tpm2_write_u8(w, (uint8_t)*text);
+            bytes_write_u8(w, (uint8_t)*text);
     }
 }
 
 /* ---- Framing ---- */
 
-static void write_hex(struct tpm2_writer *w, const char *format, size_t size)
+static void write_hex(struct bytes_writer *w, const char *format, size_t size)
 {
     char line[32];
     snprintf(line, sizeof line, format, size);
     dps_write_text(w, line);
 }
 
-static void write_chunk(struct tpm2_writer *w, enum client_framing framing, struct span data, unsigned number)
+static void write_chunk(struct bytes_writer *w, enum client_framing framing, struct bytes data,
+                        unsigned number)
 {
     static const char *const odd[] = {"%zx\r\n", "%04zX\r\n", "%zx;a=b;c=\"d\"\r\n", "%zX ;x\r\n"};
     if (framing == CLIENT_CHUNK_SIZE_BAD)
@@ -144,7 +145,7 @@ static void write_chunk(struct tpm2_writer *w, enum client_framing framing, stru
         write_hex(w, "-%zx\r\n", data.len);
     else
         write_hex(w, framing == CLIENT_CHUNKED_ODDLY ? odd[number % 3] : "%zx\r\n", data.len);
-    tpm2_write_bytes(w, data);
+    bytes_write_bytes(w, data);
     dps_write_text(w, framing == CLIENT_CHUNK_NO_LINE_END ? "XX" : "\r\n");
 }
 
@@ -153,17 +154,17 @@ static bool is_chunked(enum client_framing framing)
     return framing >= CLIENT_CHUNKED && framing <= CLIENT_CHUNK_NO_LAST;
 }
 
-static void write_body(struct tpm2_writer *w, enum client_framing framing, struct span body)
+static void write_body(struct bytes_writer *w, enum client_framing framing, struct bytes body)
 {
     if (!is_chunked(framing)) {
-        tpm2_write_bytes(w, body);
+        bytes_write_bytes(w, body);
         return;
     }
     unsigned number = 0;
     for (size_t at = 0; at < body.len; number++) {
         size_t most = framing == CLIENT_CHUNKED_ODDLY ? number + 1 : CHUNK;
         size_t part = body.len - at < most ? body.len - at : most;
-        write_chunk(w, framing, span_of(body.p + at, part), number);
+        write_chunk(w, framing, bytes_of(body.p + at, part), number);
         at += part;
     }
     if (framing == CLIENT_CHUNKED_ODDLY)
@@ -172,8 +173,8 @@ static void write_body(struct tpm2_writer *w, enum client_framing framing, struc
         dps_write_text(w, "0\r\n\r\n");
 }
 
-static void write_head(struct client_bench *b, struct tpm2_writer *w, const char *status, const char *headers,
-                       const struct client_answer *a, size_t body_len)
+static void write_head(struct client_bench *b, struct bytes_writer *w, const char *status,
+                       const char *headers, const struct client_answer *a, size_t body_len)
 {
     dps_write_text(w, "HTTP/1.1 ");
     dps_write_text(w, status);
@@ -202,7 +203,7 @@ static void send_endless(struct client_bench *b, struct client_connection *k, en
         [CLIENT_ENDLESS_CHUNKS] = "20;x\r\n                                \r\n",
         [CLIENT_ENDLESS_INTERIM] = "HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n",
     };
-    struct tpm2_writer w = tpm2_writer_over(b->answer, 16000);
+    struct bytes_writer w = bytes_writer_over(b->answer, 16000);
     while (w.len + 100 < w.capacity)
         dps_write_text(&w, unit[framing]);
     for (size_t sent = 0; sent < ENDLESS; sent += w.len) {
@@ -226,7 +227,7 @@ static void reset(const struct client_connection *k)
 
 /* Returns: false if the connection has ended. */
 static bool send_all(struct client_bench *b, struct client_connection *k, const struct client_answer *a,
-                     struct span whole, size_t head_len)
+                     struct bytes whole, size_t head_len)
 {
     switch (a->ending) {
     case CLIENT_CUT_HEAD:
@@ -249,7 +250,7 @@ static bool send_all(struct client_bench *b, struct client_connection *k, const 
         send_endless(b, k, a->framing);
         return false;
     }
-    if (a->behind != NULL && !client_send(k, span_of_text(a->behind).p, strlen(a->behind), 0))
+    if (a->behind != NULL && !client_send(k, bytes_of_text(a->behind).p, strlen(a->behind), 0))
         return false;
     if (a->ending == CLIENT_HANG_UP || a->framing == CLIENT_CHUNK_NO_LAST)
         return false;
@@ -263,8 +264,8 @@ static bool send_all(struct client_bench *b, struct client_connection *k, const 
 static bool send_answer(struct client_bench *b, struct client_connection *k, const struct client_answer *a,
                         const char *status, const char *headers, const char *body)
 {
-    struct tpm2_writer text = tpm2_writer_over(b->text, sizeof b->text);
-    struct tpm2_writer w = tpm2_writer_over(b->answer, sizeof b->answer);
+    struct bytes_writer text = bytes_writer_over(b->text, sizeof b->text);
+    struct bytes_writer w = bytes_writer_over(b->answer, sizeof b->answer);
     fill_in(b, &text, body, 0, status);
     if (a->before != NULL)
         fill_in(b, &w, a->before, 0, status);
@@ -281,8 +282,8 @@ static bool send_answer(struct client_bench *b, struct client_connection *k, con
         dps_write_text(&w, "\r\n");
     size_t head_len = w.len;
     if (a->framing < CLIENT_ENDLESS_HEAD)
-        write_body(&w, a->framing, tpm2_written(&text));
-    return send_all(b, k, a, tpm2_written(&w), head_len);
+        write_body(&w, a->framing, bytes_written(&text));
+    return send_all(b, k, a, bytes_written(&w), head_len);
 }
 
 bool client_answer_text(struct client_bench *b, struct client_connection *k, const char *status,

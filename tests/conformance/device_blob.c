@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/device.h"
 #include <string.h>
 
@@ -38,10 +38,10 @@ static bool gather(struct client_bench *b, const uint8_t key[DPS_KEY_SIZE], stru
         random->fill(random->context, (uint8_t *)&m->duplicate, sizeof m->duplicate) != 0)
         return false;
     memcpy(m->key, key, DPS_KEY_SIZE);
-    if (tpm2_public_parse_2b(span_of(b->ek, b->ek_len), &m->ek) != 0 ||
-        tpm2_public_parse_2b(span_of(b->srk, b->srk_len), &m->srk) != 0)
+    if (tpm2_public_parse_2b(bytes_of(b->ek, b->ek_len), &m->ek) != 0 ||
+        tpm2_public_parse_2b(bytes_of(b->srk, b->srk_len), &m->srk) != 0)
         return false;
-    tpm2_name_of(span_of(b->srk, b->srk_len), m->srk_name);
+    tpm2_name_of(bytes_of(b->srk, b->srk_len), m->srk_name);
     return true;
 }
 
@@ -56,9 +56,9 @@ static void make_public(struct field *f, const struct tpm2_sensitive *sensitive,
                         const struct client_blob *change)
 {
     uint8_t unique[CRYPTO_SHA256_SIZE];
-    struct tpm2_writer w = tpm2_writer_over(f->bytes, sizeof f->bytes);
+    struct bytes_writer w = bytes_writer_over(f->bytes, sizeof f->bytes);
     tpm2_keyedhash_unique(sensitive, unique);
-    const struct tpm2_public area = tpm2_template_hmac_key(span_of(unique, sizeof unique));
+    const struct tpm2_public area = tpm2_template_hmac_key(bytes_of(unique, sizeof unique));
     tpm2_public_write_2b(&w, &area);
     f->len = w.len;
     if (change->fault == CLIENT_BLOB_PUBLIC_16)
@@ -72,12 +72,12 @@ static void make_public(struct field *f, const struct tpm2_sensitive *sensitive,
 }
 
 /* Two TPM2Bs that are made together. */
-static void split(const struct tpm2_writer *w, struct field *first, struct field *second)
+static void split(const struct bytes_writer *w, struct field *first, struct field *second)
 {
-    struct tpm2_reader r = tpm2_reader_over(tpm2_written(w));
+    struct bytes_reader r = bytes_reader_over(bytes_written(w));
     struct field *const both[2] = {first, second};
     for (size_t i = 0; i < 2; i++) {
-        struct span whole = tpm2_read_2b_whole(&r);
+        struct bytes whole = bytes_read_2b_whole(&r);
         both[i]->len = whole.len <= sizeof both[i]->bytes ? whole.len : 0;
         if (both[i]->len > 0)
             memcpy(both[i]->bytes, whole.p, whole.len);
@@ -89,15 +89,15 @@ static void make_credential(struct field fields[FIELDS], const struct material *
                             const struct client_blob *change)
 {
     uint8_t storage[2 * FIELD_MAX];
-    struct tpm2_writer w = tpm2_writer_over(storage, sizeof storage);
+    struct bytes_writer w = bytes_writer_over(storage, sizeof storage);
     size_t size = change->fault == CLIENT_BLOB_INNER_SIZE ? change->value : DPS_INNER_KEY_SIZE;
     bool exchanged = change->fault == CLIENT_BLOB_OTHER_KEYS;
     uint8_t name[TPM2_NAME_SIZE];
     memcpy(name, m->srk_name, sizeof name);
     if (change->fault == CLIENT_BLOB_OTHER_NAME)
         name[TPM2_NAME_SIZE - 1] ^= 1;
-    tpm2_credential_make(&w, exchanged ? &m->srk : &m->ek, span_of(m->inner_key, size),
-                         span_of(name, sizeof name), &m->credential);
+    tpm2_credential_make(&w, exchanged ? &m->srk : &m->ek, bytes_of(m->inner_key, size),
+                         bytes_of(name, sizeof name), &m->credential);
     split(&w, &fields[0], &fields[1]);
 }
 
@@ -107,16 +107,16 @@ static void make_duplicate(struct field fields[FIELDS], const struct material *m
 {
     uint8_t storage[2 * FIELD_MAX];
     uint8_t name[TPM2_NAME_SIZE];
-    struct tpm2_writer w = tpm2_writer_over(storage, sizeof storage);
+    struct bytes_writer w = bytes_writer_over(storage, sizeof storage);
     struct tpm2_sensitive sensitive = {
-        .seed_value = span_of(m->seed_value, change->fault == CLIENT_BLOB_SEED_SIZE ? change->value : 32),
-        .key = span_of(m->key, DPS_KEY_SIZE),
+        .seed_value = bytes_of(m->seed_value, change->fault == CLIENT_BLOB_SEED_SIZE ? change->value : 32),
+        .key = bytes_of(m->key, DPS_KEY_SIZE),
     };
     make_public(&fields[4], &sensitive, change);
-    tpm2_name_of(span_of(fields[4].bytes, fields[4].len), name);
+    tpm2_name_of(bytes_of(fields[4].bytes, fields[4].len), name);
     const uint8_t *inner = change->fault == CLIENT_BLOB_OTHER_INNER ? m->other_inner_key : m->inner_key;
     const struct tpm2_public *parent = change->fault == CLIENT_BLOB_OTHER_KEYS ? &m->ek : &m->srk;
-    tpm2_duplicate_make(&w, parent, span_of(inner, DPS_INNER_KEY_SIZE), span_of(name, sizeof name),
+    tpm2_duplicate_make(&w, parent, bytes_of(inner, DPS_INNER_KEY_SIZE), bytes_of(name, sizeof name),
                         &sensitive, &m->duplicate);
     split(&w, &fields[2], &fields[3]);
 }
@@ -131,7 +131,8 @@ static void make_uri(struct field *f, const struct material *m)
         f->bytes[2 + 2 * i] = (uint8_t)text[i];
         f->bytes[3 + 2 * i] = 0;
     }
-    (void)crypto_aes_cfb_encrypt(span_of(m->inner_key, DPS_INNER_KEY_SIZE), f->bytes + 2, 2 * URI_CHARACTERS);
+    (void)crypto_aes_cfb_encrypt(bytes_of(m->inner_key, DPS_INNER_KEY_SIZE), f->bytes + 2,
+                                 2 * URI_CHARACTERS);
 }
 
 /* Sample number `variant` of `variants` among size places, first and last included. */
@@ -218,6 +219,6 @@ size_t client_blob_make(struct client_bench *b, const uint8_t key[DPS_KEY_SIZE],
     bool in_a_field = change->field >= 1 && change->field <= FIELDS && change->fault != CLIENT_BLOB_PUBLIC_16;
     if (in_a_field)
         change_field(b, fields, change);
-    crypto_wipe(&m, sizeof m);
+    bytes_wipe(&m, sizeof m);
     return join(b, fields, change);
 }

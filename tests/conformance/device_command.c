@@ -55,7 +55,7 @@ int client_start(struct client_bench *b, const char *command)
 {
     pid_t pid = fork();
     if (pid < 0)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     if (pid == 0)
         become(b, command);
     (void)setpgid(pid, pid); /* both do it: whoever comes first */
@@ -132,8 +132,8 @@ static void add_file(const char *directory, const char *name, uint8_t digest[CRY
     snprintf(path, sizeof path, "%s/%s", directory, name);
     if (posix_file_read(path, content, sizeof content, &len) != 0)
         len = 0;
-    const struct span pieces[] = {span_of(digest, CRYPTO_SHA256_SIZE), span_of(name, strlen(name) + 1),
-                                  span_of(content, len)};
+    const struct bytes pieces[] = {bytes_of(digest, CRYPTO_SHA256_SIZE), bytes_of(name, strlen(name) + 1),
+                                   bytes_of(content, len)};
     uint8_t next[CRYPTO_SHA256_SIZE];
     crypto_sha256(pieces, 3, next);
     memcpy(digest, next, sizeof next);
@@ -167,7 +167,7 @@ int client_directory_make(struct client_bench *b, char *why, size_t why_size)
     }
     snprintf(why, why_size, "no temporary directory %s: %s", b->directory, strerror(errno));
     b->directory[0] = 0;
-    return DPS_E_FILE;
+    return BYTES_E_FILE;
 }
 
 static void remove_all(const char *directory)

@@ -59,7 +59,7 @@ int client_listen(struct client_bench *b, char *why, size_t why_size)
     if (len == 0 || len >= sizeof host) {
         snprintf(why, why_size, "--device-listen takes ADDR:PORT (0: any free port), not \"%s\"",
                  client_options.listen);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     memcpy(host, client_options.listen, len);
     host[len] = 0;
@@ -67,7 +67,7 @@ int client_listen(struct client_bench *b, char *why, size_t why_size)
     b->other_listener = b->listener < 0 ? -1 : listen_at(host, "0");
     if (b->other_listener < 0) {
         snprintf(why, why_size, "--device-listen %s: %s", client_options.listen, strerror(errno));
-        return DPS_E_STREAM;
+        return BYTES_E_STREAM;
     }
     b->port = port_of(b->listener);
     b->other_port = port_of(b->other_listener);
@@ -144,7 +144,7 @@ static bool take_requests(struct client_bench *b, struct client_connection *k)
 {
     for (;;) {
         int error = dps_http_advance(&k->http, k->request, &k->len, sizeof k->request, false);
-        if (error == DPS_E_MORE)
+        if (error == BYTES_E_MORE)
             return true;
         if (error != 0) {
             snprintf(b->seen.faults[CLIENT_SHAPE_HTTP], sizeof b->seen.faults[0],

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The service that the client meets: it reads requests, says what is wrong with them, and gives the answer that is
  * due, right or as the script wants it. */
-#include "dps/enrollment.h"
-#include "dps/json.h"
-#include "dps/registration_id.h"
-#include "dps/sas.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/enrollment.h"
 #include "port/posix/private.h"
 #include "tests/conformance/device.h"
 #include <stdarg.h>
@@ -37,12 +37,12 @@ struct path {
     size_t count;
 };
 
-static void take_path(struct span target, struct path *p)
+static void take_path(struct bytes target, struct path *p)
 {
-    struct span rest = dps_http_path(target);
+    struct bytes rest = dps_http_path(target);
     p->count = 0;
     while (rest.len > 0) {
-        struct span head;
+        struct bytes head;
         rest = dps_split(rest, '/', &head);
         if (head.len == 0)
             continue;
@@ -60,7 +60,7 @@ static void take_path(struct span target, struct path *p)
 static bool segment_is(const struct path *p, size_t number, const char *text)
 {
     return p->count > number && number < 8 &&
-           dps_text_equal_nocase(span_of_text(p->segments[number]), span_of_text(text));
+           dps_text_equal_nocase(bytes_of_text(p->segments[number]), bytes_of_text(text));
 }
 
 static bool is_registration_path(const struct path *p)
@@ -70,41 +70,41 @@ static bool is_registration_path(const struct path *p)
 
 /* ---- What every request must have ---- */
 
-static void check_common(struct client_bench *b, const struct client_connection *k, struct span target)
+static void check_common(struct client_bench *b, const struct client_connection *k, struct bytes target)
 {
-    struct span value;
+    struct bytes value;
     if (dps_http_query(target, "api-version", &value) != 0)
         blame(b, CLIENT_SHAPE_VERSION, "there is none");
     else if (value.len < 10 || value.p[4] != '-' || value.p[7] != '-')
         blame(b, CLIENT_SHAPE_VERSION, "it is \"%.*s\"", (int)value.len, (const char *)value.p);
     if (dps_http_header(&k->http, k->request, "Host", &value) != 0)
         blame(b, CLIENT_SHAPE_HOST, "there is none, or several");
-    else if (!dps_text_equal_nocase(span_of(value.p, value.len < strlen(client_options.host)
-                                                         ? value.len
-                                                         : strlen(client_options.host)),
-                                    span_of_text(client_options.host)))
+    else if (!dps_text_equal_nocase(bytes_of(value.p, value.len < strlen(client_options.host)
+                                                          ? value.len
+                                                          : strlen(client_options.host)),
+                                    bytes_of_text(client_options.host)))
         blame(b, CLIENT_SHAPE_HOST, "it is \"%.*s\"", (int)value.len, (const char *)value.p);
 }
 
 static void check_type(struct client_bench *b, const struct client_connection *k)
 {
     static const char json[] = "application/json";
-    struct span value;
+    struct bytes value;
     if (dps_http_header(&k->http, k->request, "Content-Type", &value) != 0 || value.len < strlen(json) ||
-        !dps_text_equal_nocase(span_of(value.p, strlen(json)), span_of_text(json)))
+        !dps_text_equal_nocase(bytes_of(value.p, strlen(json)), bytes_of_text(json)))
         blame(b, CLIENT_SHAPE_TYPE, "it is another, or missing");
 }
 
 /* ---- Step 4: the body with both keys ---- */
 
-static bool take_key(struct span tpm, const char *name, uint8_t *out, size_t capacity, size_t *len)
+static bool take_key(struct bytes tpm, const char *name, uint8_t *out, size_t capacity, size_t *len)
 {
     static uint8_t text[DPS_HTTP_BODY_MAX];
-    struct span value;
+    struct bytes value;
     size_t text_len = 0;
     return dps_json_member(tpm, name, &value) == 0 &&
            dps_json_string(value, text, sizeof text, &text_len) == 0 &&
-           dps_base64_decode(span_of(text, text_len), out, capacity, len) == 0;
+           dps_base64_decode(bytes_of(text, text_len), out, capacity, len) == 0;
 }
 
 static void check_keys(struct client_bench *b)
@@ -112,20 +112,20 @@ static void check_keys(struct client_bench *b)
     struct tpm2_public srk;
     uint8_t base64[DPS_EK_PUBLIC_MAX * 2];
     uint8_t canonical[DPS_EK_PUBLIC_MAX];
-    struct tpm2_writer w = tpm2_writer_over(base64, sizeof base64);
+    struct bytes_writer w = bytes_writer_over(base64, sizeof base64);
     size_t len = 0;
     const char *detail = NULL;
-    dps_write_base64(&w, span_of(b->ek, b->ek_len));
-    if (dps_ek_from_base64(tpm2_written(&w), canonical, &len, &detail) != 0)
+    dps_write_base64(&w, bytes_of(b->ek, b->ek_len));
+    if (dps_ek_from_base64(bytes_written(&w), canonical, &len, &detail) != 0)
         blame(b, CLIENT_SHAPE_EK, "it is none: %s", detail != NULL ? detail : "malformed");
-    if (tpm2_public_parse_2b(span_of(b->srk, b->srk_len), &srk) != 0 || dps_srk_check(&srk) != DPS_ACCEPTED)
+    if (tpm2_public_parse_2b(bytes_of(b->srk, b->srk_len), &srk) != 0 || dps_srk_check(&srk) != DPS_ACCEPTED)
         blame(b, CLIENT_SHAPE_SRK, "it is no storage key that is bound to a TPM");
 }
 
 /* Returns: both keys are known. */
 static bool take_body(struct client_bench *b, const struct client_connection *k, const char *id, bool again)
 {
-    struct span root, tpm, value;
+    struct bytes root, tpm, value;
     uint8_t ek[sizeof b->ek], srk[sizeof b->srk];
     memcpy(ek, b->ek, sizeof ek);
     memcpy(srk, b->srk, sizeof srk);
@@ -137,7 +137,7 @@ static bool take_body(struct client_bench *b, const struct client_connection *k,
     }
     if (dps_json_member(root, "registrationId", &value) != 0 ||
         dps_json_string(value, body_id, sizeof body_id, &len) != 0 ||
-        !dps_text_equal_nocase(span_of(body_id, len), span_of_text(id)))
+        !dps_text_equal_nocase(bytes_of(body_id, len), bytes_of_text(id)))
         blame(b, CLIENT_SHAPE_BODY, "its registrationId is not that of the path");
     if (dps_json_member(root, "tpm", &tpm) != 0 ||
         !take_key(tpm, "endorsementKey", b->ek, sizeof b->ek, &b->ek_len) ||
@@ -154,30 +154,30 @@ static bool take_body(struct client_bench *b, const struct client_connection *k,
 /* ---- Tokens ---- */
 
 /* Returns: it is a token for this audience that the key has signed. */
-static bool token_is_right(struct client_bench *b, struct span header, const char *audience,
+static bool token_is_right(struct client_bench *b, struct bytes header, const char *audience,
                            const uint8_t key[DPS_KEY_SIZE], bool skn)
 {
     struct dps_sas sas;
     uint64_t now = (uint64_t)time(NULL);
     if (dps_sas_parse(header, &sas) != 0)
         blame(b, CLIENT_SHAPE_TOKEN, "it is no SharedAccessSignature with sr, sig and se");
-    else if (!dps_sas_audience_is(&sas, span_of_text(audience)))
+    else if (!dps_sas_audience_is(&sas, bytes_of_text(audience)))
         blame(b, CLIENT_SHAPE_AUDIENCE, "sr is \"%.*s\" and not %s", (int)sas.sr.len, (const char *)sas.sr.p,
               audience);
-    else if (!dps_sas_signed_with(&sas, span_of(key, DPS_KEY_SIZE)))
+    else if (!dps_sas_signed_with(&sas, bytes_of(key, DPS_KEY_SIZE)))
         blame(b, CLIENT_SHAPE_SIGNATURE, "sig is not by the key that was sent, over sr, line feed, se");
     else {
         if (sas.expiry + CLOCK_TOLERANCE < now || sas.expiry > now + TOKEN_LIFETIME_MAX + CLOCK_TOLERANCE)
             blame(b, CLIENT_SHAPE_EXPIRY, "se is %lld seconds from now",
                   (long long)sas.expiry - (long long)now);
-        if (skn && sas.skn.len > 0 && !span_equal(sas.skn, span_of_text("registration")))
+        if (skn && sas.skn.len > 0 && !bytes_equal_public(sas.skn, bytes_of_text("registration")))
             blame(b, CLIENT_SHAPE_KEY_NAME, "skn is another");
         return true;
     }
     return false;
 }
 
-static bool check_token(struct client_bench *b, struct span header, const char *audience,
+static bool check_token(struct client_bench *b, struct bytes header, const char *audience,
                         const uint8_t key[DPS_KEY_SIZE], bool skn)
 {
     b->seen.tokens++;
@@ -252,7 +252,8 @@ static bool challenge(struct client_bench *b, struct client_connection *k)
     return answer(b, k, CLIENT_CHALLENGE, b->seen.challenges);
 }
 
-static bool put(struct client_bench *b, struct client_connection *k, const char *id, const struct span *token)
+static bool put(struct client_bench *b, struct client_connection *k, const char *id,
+                const struct bytes *token)
 {
     char audience[400];
     check_type(b, k);
@@ -260,7 +261,7 @@ static bool put(struct client_bench *b, struct client_connection *k, const char 
         blame(b, CLIENT_SHAPE_FIRST, "the first request had one");
     snprintf(b->id, sizeof b->id, "%.*s", DPS_REGISTRATION_ID_MAX, id);
     /* One client leaves the keys out of its second request. */
-    struct span root, tpm;
+    struct bytes root, tpm;
     bool has_keys = dps_json_check(dps_http_body(&k->http, k->request), &root) == 0 &&
                     dps_json_member(root, "tpm", &tpm) == 0;
     if ((token == NULL || has_keys) && !take_body(b, k, id, token != NULL))
@@ -275,7 +276,7 @@ static bool put(struct client_bench *b, struct client_connection *k, const char 
 }
 
 static bool poll_operation(struct client_bench *b, struct client_connection *k, const struct path *p,
-                           const struct span *token)
+                           const struct bytes *token)
 {
     char audience[400];
     b->seen.polls++;
@@ -290,7 +291,7 @@ static bool poll_operation(struct client_bench *b, struct client_connection *k, 
 }
 
 static bool telemetry(struct client_bench *b, struct client_connection *k, const struct path *p,
-                      const struct span *token)
+                      const struct bytes *token)
 {
     char audience[600];
     b->seen.telemetry++;
@@ -302,26 +303,26 @@ static bool telemetry(struct client_bench *b, struct client_connection *k, const
     return answer(b, k, CLIENT_HUB, b->seen.telemetry);
 }
 
-static void note_arrival(struct client_bench *b, const struct client_connection *k, struct span *token,
-                         const struct span **given)
+static void note_arrival(struct client_bench *b, const struct client_connection *k, struct bytes *token,
+                         const struct bytes **given)
 {
-    struct span value;
+    struct bytes value;
     uint64_t now = posix_monotonic_ms();
     b->seen.requests++;
     if (b->seen.special_at != 0 && b->seen.pause_ms == 0)
         b->seen.pause_ms = now > b->seen.special_at ? now - b->seen.special_at : 1; /* 0: none came */
     b->seen.last_at = now;
     *given = dps_http_header(&k->http, k->request, "Authorization", token) == 0 ? token : NULL;
-    b->seen.injected |= dps_http_header(&k->http, k->request, "X-Injected", &value) != DPS_E_NOT_FOUND;
+    b->seen.injected |= dps_http_header(&k->http, k->request, "X-Injected", &value) != BYTES_E_NOT_FOUND;
 }
 
 bool client_request(struct client_bench *b, struct client_connection *k)
 {
     struct path p;
-    struct span token;
-    const struct span *given;
-    struct span method = dps_http_method(&k->http, k->request);
-    struct span target = dps_http_target(&k->http, k->request);
+    struct bytes token;
+    const struct bytes *given;
+    struct bytes method = dps_http_method(&k->http, k->request);
+    struct bytes target = dps_http_target(&k->http, k->request);
     note_arrival(b, k, &token, &given);
     take_path(target, &p);
     if (k->elsewhere) {
@@ -330,14 +331,14 @@ bool client_request(struct client_bench *b, struct client_connection *k)
         return client_answer_text(b, k, "404 Not Found", NULL,
                                   "{\"errorCode\":404201,\"message\":\"elsewhere\"}");
     }
-    if (span_equal(method, span_of_text("POST")) && segment_is(&p, 0, "devices"))
+    if (bytes_equal_public(method, bytes_of_text("POST")) && segment_is(&p, 0, "devices"))
         return telemetry(b, k, &p, given);
     b->seen.after += b->seen.assigned;
     check_common(b, k, target);
-    if (span_equal(method, span_of_text("PUT")) && is_registration_path(&p) &&
+    if (bytes_equal_public(method, bytes_of_text("PUT")) && is_registration_path(&p) &&
         segment_is(&p, 3, "register") && p.count == 4)
         return put(b, k, p.segments[2], given);
-    if (span_equal(method, span_of_text("GET")) && is_registration_path(&p) &&
+    if (bytes_equal_public(method, bytes_of_text("GET")) && is_registration_path(&p) &&
         segment_is(&p, 3, "operations"))
         return poll_operation(b, k, &p, given);
     blame(b, CLIENT_SHAPE_ROUTE, "nobody asks for %.*s %.*s", (int)method.len, (const char *)method.p,

@@ -92,7 +92,7 @@ static int parse(int argc, char **argv, struct posix_option_list *ids, char *why
             return error;
         if (at < argc && ids->count == POSIX_OPTION_LIST_MAX) {
             snprintf(why, why_size, "at most %d ids can be named", POSIX_OPTION_LIST_MAX);
-            return DPS_E_USAGE;
+            return BYTES_E_USAGE;
         }
         if (at < argc)
             ids->values[ids->count++] = argv[at++];

@@ -70,7 +70,7 @@ int list_cases(FILE *out, const struct run *r, const char *form)
         for (size_t i = 0; i < r->case_count; i++)
             list_text(out, &r->cases[i]);
     } else {
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
     return 0;
 }

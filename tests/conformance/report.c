@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* TAP and the summary; what the machine-readable reports share. */
-#include "dps/text.h"
+#include "crypto/bytes/bytes.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/run.h"
-#include "tpm/wire.h"
 #include <string.h>
 
 const char *report_result_name(enum run_result result)
@@ -21,7 +21,7 @@ const char *report_level_name(const struct conformance_case *test)
 
 void report_json_text(FILE *out, const char *text, size_t len)
 {
-    bool utf8 = dps_utf8_valid(span_of(text, len));
+    bool utf8 = dps_utf8_valid(bytes_of(text, len));
     fputc('"', out);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];

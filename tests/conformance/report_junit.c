@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* --junit FILE: a testsuite for each of our suites, a testcase for each case. What did not run is an error, and a
  * SHOULD that is not met is named as skipped, since JUnit knows nothing between passed and failed. */
-#include "dps/text.h"
+#include "crypto/bytes/bytes.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/run.h"
-#include "tpm/wire.h"
 #include <inttypes.h>
 #include <string.h>
 
 /* XML 1.0 has no control characters but three, and no bytes that are not UTF-8. */
 static void xml_text(FILE *out, const char *text, size_t len)
 {
-    bool utf8 = dps_utf8_valid(span_of(text, len));
+    bool utf8 = dps_utf8_valid(bytes_of(text, len));
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c == '&')

@@ -85,7 +85,7 @@ static int unknown_name(const char *selected, char *why, size_t why_size)
                 if (names(selected, t->id)) {
                     snprintf(why, why_size, "%s is about %s: give --%s as well", selected, suite->title,
                              suite->options.count > 0 ? suite->options.options[0].name : "...");
-                    return DPS_E_USAGE;
+                    return BYTES_E_USAGE;
                 }
                 posix_nearest_try(&nearest, t->id);
             }
@@ -93,7 +93,7 @@ static int unknown_name(const char *selected, char *why, size_t why_size)
     }
     snprintf(why, why_size, "there is no case %s%s%s; --list shows all of them", selected,
              nearest.best != NULL ? "; did you mean " : "", nearest.best != NULL ? nearest.best : "");
-    return DPS_E_USAGE;
+    return BYTES_E_USAGE;
 }
 
 static size_t count_cases(void)
@@ -125,7 +125,7 @@ int run_select(struct run *r, const struct posix_option_list *selected, bool all
     r->cases = calloc(count_cases() + 1, sizeof *r->cases);
     if (r->cases == NULL) {
         snprintf(why, why_size, "out of memory");
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     }
     for (size_t s = 0; s < SUITE_COUNT; s++)
         if (all || run_suites[s]->wanted())
@@ -147,7 +147,7 @@ static void seed_case(struct conformance *c)
 {
     char text[256];
     int len = snprintf(text, sizeof text, "%s %s", c->seed, c->now->id);
-    struct span seed = {(const uint8_t *)text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1};
+    struct bytes seed = {(const uint8_t *)text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1};
     crypto_drbg_init(&c->drbg, seed);
 }
 

@@ -38,7 +38,7 @@ struct run {
 extern const struct conformance_suite *const run_suites[3];
 
 /* The cases of all suites that are named by selected (ids or their beginnings; none: all), of wanted suites only unless
- * all. Allocates r->cases. Returns: 0; DPS_E_USAGE with a sentence in why. */
+ * all. Allocates r->cases. Returns: 0; BYTES_E_USAGE with a sentence in why. */
 int run_select(struct run *r, const struct posix_option_list *selected, bool all, char *why, size_t why_size);
 /* Run them; TAP goes to out as it comes. Returns an exit code. */
 int run_all(struct run *r, FILE *out);
@@ -59,7 +59,7 @@ const char *report_level_name(const struct conformance_case *test);
 
 /* ---- list.c ---- */
 
-/* All cases of r. form: "" or "text", "json", "markdown". Returns: 0; DPS_E_USAGE for another form. */
+/* All cases of r. form: "" or "text", "json", "markdown". Returns: 0; BYTES_E_USAGE for another form. */
 int list_cases(FILE *out, const struct run *r, const char *form);
 
 #endif

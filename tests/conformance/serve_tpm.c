@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A TPM over TCP. Each connection is a buffer that grows until a whole message stands in it, however it was split. */
 #include "tests/conformance/serve_tpm.h"
+#include "crypto/bytes/bytes.h"
 #include "port/posix/options.h"
 #include "port/posix/private.h"
-#include "tpm/wire.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -45,13 +45,13 @@ static int say(const char *what, const char *why, int code)
     return code;
 }
 
-static int send_all(int fd, struct span bytes)
+static int send_all(int fd, struct bytes bytes)
 {
     uint64_t deadline = posix_deadline(SEND_TIMEOUT_MS);
     while (bytes.len > 0) {
         ssize_t n = send(fd, bytes.p, bytes.len, MSG_NOSIGNAL);
         if (n >= 0)
-            bytes = span_of(bytes.p + n, bytes.len - (size_t)n);
+            bytes = bytes_of(bytes.p + n, bytes.len - (size_t)n);
         else if (errno != EINTR && (errno != EAGAIN || posix_wait(fd, POLLOUT, deadline, true) != 0))
             return CLOSE;
     }
@@ -61,23 +61,23 @@ static int send_all(int fd, struct span bytes)
 static int send_numbers(int fd, const uint32_t *numbers, size_t count)
 {
     uint8_t bytes[16];
-    struct tpm2_writer w = tpm2_writer_over(bytes, sizeof bytes);
+    struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
     for (size_t i = 0; i < count; i++)
-        tpm2_write_u32(&w, numbers[i]);
-    return send_all(fd, tpm2_written(&w));
+        bytes_write_u32(&w, numbers[i]);
+    return send_all(fd, bytes_written(&w));
 }
 
 static uint32_t u32_at(const uint8_t *p)
 {
-    struct tpm2_reader r = tpm2_reader_over(span_of(p, 4));
-    return tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(bytes_of(p, 4));
+    return bytes_read_u32(&r);
 }
 
 /* ---- Commands ---------------------------------------------------------------------------------------------------- */
 
 /* A transport that breaks off ends the connection. So does, in swtpm's framing, an answer that announces more than it
  * has: the client would wait for the rest. */
-static int execute(struct serve *s, const struct link *l, struct span command, bool mssim)
+static int execute(struct serve *s, const struct link *l, struct bytes command, bool mssim)
 {
     uint8_t framed[4 + MESSAGE_MAX + 4];
     size_t len = 0;
@@ -85,14 +85,14 @@ static int execute(struct serve *s, const struct link *l, struct span command, b
     if (s->port.transact(s->port.context, command, response, MESSAGE_MAX, &len, TPM_TIMEOUT_MS) != 0)
         return CLOSE;
     if (!mssim) {
-        int error = send_all(l->fd, span_of(response, len));
+        int error = send_all(l->fd, bytes_of(response, len));
         return error != 0 || len < 6 || u32_at(response + 2) > len ? CLOSE : 0;
     }
-    struct tpm2_writer before = tpm2_writer_over(framed, 4);
-    struct tpm2_writer behind = tpm2_writer_over(framed + 4 + len, 4);
-    tpm2_write_u32(&before, (uint32_t)len);
-    tpm2_write_u32(&behind, 0);
-    return send_all(l->fd, span_of(framed, 4 + len + 4));
+    struct bytes_writer before = bytes_writer_over(framed, 4);
+    struct bytes_writer behind = bytes_writer_over(framed + 4 + len, 4);
+    bytes_write_u32(&before, (uint32_t)len);
+    bytes_write_u32(&behind, 0);
+    return send_all(l->fd, bytes_of(framed, 4 + len + 4));
 }
 
 static int take_command(struct serve *s, const struct link *l, size_t header, size_t size_at, size_t size_min)
@@ -104,7 +104,7 @@ static int take_command(struct serve *s, const struct link *l, size_t header, si
         return CLOSE;
     if (l->len < header + size)
         return MORE;
-    if (execute(s, l, span_of(l->in + header, size), header > 0) != 0)
+    if (execute(s, l, bytes_of(l->in + header, size), header > 0) != 0)
         return CLOSE;
     return (int)(header + size);
 }
@@ -203,7 +203,7 @@ static int take_control(struct serve *s, const struct link *l)
 
 static void end_link(struct link *l)
 {
-    crypto_wipe(l->in, l->len); /* authorizations */
+    bytes_wipe(l->in, l->len); /* authorizations */
     (void)close(l->fd);
     *l = (struct link){.fd = -1};
 }
@@ -295,7 +295,7 @@ static uint16_t bound_port(int fd)
     return ntohs(address.sin6_port);
 }
 
-/* Returns: 0 and *fd; DPS_E_STREAM (posix_connect_reason says why). */
+/* Returns: 0 and *fd; BYTES_E_STREAM (posix_connect_reason says why). */
 static int listen_on(const char *host, uint16_t port, int *fd)
 {
     char service[8];
@@ -304,13 +304,13 @@ static int listen_on(const char *host, uint16_t port, int *fd)
     struct addrinfo *list = NULL;
     errno = 0;
     if (getaddrinfo(host, service, &hints, &list) != 0)
-        return DPS_E_STREAM;
+        return BYTES_E_STREAM;
     for (const struct addrinfo *a = list; a != NULL && *fd < 0; a = a->ai_next)
         *fd = bind_and_listen(a);
     int saved = errno;
     freeaddrinfo(list);
     errno = saved;
-    return *fd >= 0 ? 0 : DPS_E_STREAM;
+    return *fd >= 0 ? 0 : BYTES_E_STREAM;
 }
 
 /* ADDR:PORT, where port 0 means "any". */
@@ -320,13 +320,13 @@ static int split_address(const char *text, char *host, size_t host_size, uint16_
     size_t len = strlen(text);
     bool any = len > 2 && strcmp(text + len - 2, ":0") == 0;
     if (len >= sizeof other)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     memcpy(other, text, len + 1);
     if (any)
         other[len - 1] = '1'; /* posix_host_port takes no 0 */
     int error = posix_host_port(other, host, host_size, port);
     if (error == 0 && *port == 65535)
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     *port = any ? 0 : *port;
     return error;
 }
@@ -339,16 +339,16 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
     if (split_address(address, host, sizeof host, &port) != 0) {
         snprintf(why, why_size, "%s: --serve-tpm needs ADDR:PORT or [IPV6]:PORT, and PORT + 1 as well",
                  address);
-        return DPS_E_USAGE;
+        return BYTES_E_USAGE;
     }
-    int error = DPS_E_STREAM;
+    int error = BYTES_E_STREAM;
     for (unsigned tries = port == 0 ? PAIRS_MAX : 1; tries > 0 && error != 0; tries--) {
         error = listen_on(host, port, &s->listeners[0]);
         uint16_t bound = error == 0 ? bound_port(s->listeners[0]) : 0;
         if (error == 0 && bound < 65535)
             error = listen_on(host, (uint16_t)(bound + 1), &s->listeners[1]);
         if (s->listeners[1] < 0 && s->listeners[0] >= 0) {
-            error = DPS_E_STREAM;
+            error = BYTES_E_STREAM;
             int saved = errno;
             (void)close(s->listeners[0]);
             errno = saved;
@@ -362,7 +362,7 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
     }
     unsigned bound = bound_port(s->listeners[0]);
     printf("TPM at %s:%u, its platform at port %u\n", host, bound, bound + 1);
-    return fflush(stdout) == 0 ? 0 : DPS_E_FILE;
+    return fflush(stdout) == 0 ? 0 : BYTES_E_FILE;
 }
 
 static void close_all(struct serve *s)
@@ -382,7 +382,7 @@ int conformance_serve_tpm(const char *listen, const char *tpm_name)
     char why[512];
     int error = posix_tpm_open(&s.tpm, tpm_name, why, sizeof why);
     if (error != 0)
-        return say("", why, error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM);
+        return say("", why, error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM);
     s.port = posix_tpm_port(&s.tpm);
     s.listeners[0] = s.listeners[1] = -1;
     for (size_t i = 0; i < LINKS_MAX; i++)
@@ -392,7 +392,7 @@ int conformance_serve_tpm(const char *listen, const char *tpm_name)
     while (error == 0 && !posix_interrupted)
         turn(&s);
     close_all(&s);
-    if (error == DPS_E_FILE)
+    if (error == BYTES_E_FILE)
         return say("standard output cannot be written", "", POSIX_EXIT_STORE);
-    return error == 0 ? 0 : say("", why, error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK);
+    return error == 0 ? 0 : say("", why, error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK);
 }

@@ -2,7 +2,7 @@
 /* Is this service correct? The suite is a device whose TPM is software (RSA keys with the public areas of an EK and an
  * SRK), an administrator who enrolls it, and an attacker. What it has made, it deletes. */
 #include "tests/conformance/service.h"
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include <errno.h>
 #include <string.h>
 
@@ -70,11 +70,11 @@ static int read_trust(struct service *s, char *why, size_t why_size)
                  errno != 0 ? strerror(errno) : "it is too large");
         return POSIX_EXIT_STORE;
     }
-    const int error = crypto_trust_load(&s->trust, span_of(pem, len));
+    const int error = crypto_trust_load(&s->trust, bytes_of(pem, len));
     if (error != 0) {
         snprintf(why, why_size,
-                 error == DPS_E_LIMIT ? "%s holds too many certificates: give only that of the service's CA"
-                                      : "%s holds no certificate that can be used: it must be PEM",
+                 error == BYTES_E_LIMIT ? "%s holds too many certificates: give only that of the service's CA"
+                                        : "%s holds no certificate that can be used: it must be PEM",
                  path);
         return POSIX_EXIT_STORE;
     }
@@ -82,16 +82,16 @@ static int read_trust(struct service *s, char *why, size_t why_size)
 }
 
 /* HostName is not asked for: --service says where it is, and whom tokens are for. */
-static bool parse_policy(struct span text, struct service_policy *p)
+static bool parse_policy(struct bytes text, struct service_policy *p)
 {
     while (text.len > 0) {
-        struct span pair;
-        struct span word;
+        struct bytes pair;
+        struct bytes word;
         text = dps_split(text, ';', &pair);
-        const struct span value = dps_split(pair, '=', &word); /* the rest may hold more '=' */
-        if (dps_text_equal_nocase(word, span_of_text("SharedAccessKeyName"))) {
+        const struct bytes value = dps_split(pair, '=', &word); /* the rest may hold more '=' */
+        if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKeyName"))) {
             snprintf(p->name, sizeof p->name, "%.*s", (int)value.len, (const char *)value.p);
-        } else if (dps_text_equal_nocase(word, span_of_text("SharedAccessKey")) &&
+        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKey")) &&
                    dps_base64_decode(value, p->key, sizeof p->key, &p->key_len) != 0) {
             return false;
         }
@@ -109,8 +109,8 @@ static int read_policy(const char *path, struct service_policy *p, char *why, si
     if (posix_secret_read(path, text, sizeof text, &len, why, why_size) != 0) {
         return POSIX_EXIT_STORE;
     }
-    const bool read = parse_policy(span_of(text, len), p);
-    crypto_wipe(text, sizeof text);
+    const bool read = parse_policy(bytes_of(text, len), p);
+    bytes_wipe(text, sizeof text);
     if (!read) {
         snprintf(why, why_size,
                  "%s must hold HostName=HOST;SharedAccessKeyName=NAME;SharedAccessKey=BASE64, as dps-admin "
@@ -128,8 +128,8 @@ static int connect_once(struct service *s, char *why, size_t why_size)
         return 0;
     }
     snprintf(why, why_size, "%s:%u cannot be reached: %s", s->host, s->port,
-             error == DPS_E_TLS ? crypto_tls_error_text(s->link.tls_error) : posix_error_text(error));
-    return error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
+             error == BYTES_E_TLS ? crypto_tls_error_text(s->link.tls_error) : posix_error_text(error));
+    return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
 }
 
 static int open_service(struct conformance *c, char *why, size_t why_size)
@@ -179,7 +179,7 @@ static void close_service(struct conformance *c)
     struct service *s = service_of(c);
     if (s != NULL) {
         service_link_close(&s->link, false);
-        crypto_wipe(s, sizeof *s);
+        bytes_wipe(s, sizeof *s);
     }
 }
 

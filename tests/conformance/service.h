@@ -7,8 +7,8 @@
 #define TESTS_CONFORMANCE_SERVICE_H
 
 #include "crypto/tls.h"
-#include "dps/activation.h"
-#include "dps/http.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http.h"
 #include "tests/conformance/conformance.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -92,8 +92,8 @@ struct service {
     struct service_blob blob; /* the last one that was opened */
     /* the last answer */
     unsigned status;
-    struct span body; /* views the link's buffer, until the next request */
-    struct span json; /* its root; empty if it is no JSON */
+    struct bytes body; /* views the link's buffer, until the next request */
+    struct bytes json; /* its root; empty if it is no JSON */
     const struct dps_http *head;
     const uint8_t *head_bytes;
     /* what must be deleted again */
@@ -118,10 +118,10 @@ static inline struct service *service_of(const struct conformance *c)
 
 /* One handshake. Returns 0, or the error, with link->tls_error. */
 int service_link_open(struct service *s, struct service_link *l, const char *host);
-int service_link_send(struct service_link *l, struct span bytes);
+int service_link_send(struct service_link *l, struct bytes bytes);
 /* Make one record of what was sent so far. */
 int service_link_flush(struct service_link *l);
-/* The next whole answer, within the given time. Returns 0; DPS_E_TIMEOUT; DPS_E_STREAM if it was closed without one. */
+/* The next whole answer, within the given time. Returns 0; BYTES_E_TIMEOUT; BYTES_E_STREAM if it was closed without one. */
 int service_link_receive(struct service_link *l, uint32_t timeout_ms);
 /* Wait until the service closes, at most so long. Returns true if it did; link->orderly says how. */
 bool service_link_ended(struct service_link *l, uint32_t timeout_ms);
@@ -134,7 +134,7 @@ bool service_ask(struct conformance *c, const char *method, const char *target, 
                  const char *body);
 /* The same on any link, with any bytes for a body. */
 bool service_ask_on(struct conformance *c, struct service_link *l, const char *host, const char *method,
-                    const char *target, const char *headers, struct span body);
+                    const char *target, const char *headers, struct bytes body);
 
 /* Bytes as they are, on a connection of their own. What came of it: */
 enum service_outcome {
@@ -142,13 +142,13 @@ enum service_outcome {
     SERVICE_CLOSED,  /* closed without an answer */
     SERVICE_ANSWERED /* s->status and the rest are set; the connection is still open */
 };
-enum service_outcome service_raw(struct conformance *c, struct span bytes, uint32_t timeout_ms);
+enum service_outcome service_raw(struct conformance *c, struct bytes bytes, uint32_t timeout_ms);
 
 /* ---- Answers (service_answer.c) ---- */
 
-struct span service_header(const struct service *s, const char *name); /* empty if absent */
+struct bytes service_header(const struct service *s, const char *name); /* empty if absent */
 /* A member of the answer, by a path of names separated by '.'; empty if there is none. */
-struct span service_member(const struct service *s, const char *path);
+struct bytes service_member(const struct service *s, const char *path);
 /* The same, as text; empty if it is no string. */
 const char *service_text(const struct service *s, const char *path, char *text, size_t size);
 /* A refusal: 4xx (or exactly status, unless 0), no challenge, and the error JSON that clients rely on. */
@@ -163,7 +163,7 @@ bool service_status(struct conformance *c, const char *what, unsigned status);
 
 const struct service_key *service_key(struct conformance *c, size_t which);
 /* A public area as text, in base64. */
-void service_base64(struct span bytes, char *text, size_t size);
+void service_base64(struct bytes bytes, char *text, size_t size);
 /* Write {"registrationId":..,"tpm":{..}} for a device. */
 void service_body(const struct service_device *d, char *text, size_t size);
 /* A new registrationId, enrolled with the first TPM's EK; `more` (",...") is appended to the enrollment. Skips
@@ -210,8 +210,8 @@ struct service_variant {
     unsigned code; /* the errorCode of this project's service */
 };
 /* The TPM2B_PUBLIC; empty if it cannot be made. */
-struct span service_variant_make(const struct service_key *key, const struct tpm2_public *base,
-                                 const struct service_variant *v, uint8_t *out, size_t size);
+struct bytes service_variant_make(const struct service_key *key, const struct tpm2_public *base,
+                                  const struct service_variant *v, uint8_t *out, size_t size);
 
 /* A token over sr as it stands; se may be any text. form: how sig and skn are written. */
 struct service_token {
@@ -222,7 +222,7 @@ struct service_token {
     bool last_bit;       /* of the signature is another one */
     const char *pattern; /* null: "SharedAccessSignature sr=$r&sig=$g&se=$e&skn=$n" */
 };
-void service_sign(struct span key, const struct service_token *t, char *text, size_t size);
+void service_sign(struct bytes key, const struct service_token *t, char *text, size_t size);
 /* The usual token of a device: good for an hour. */
 void service_device_token(const struct service_device *d, const uint8_t key[DPS_KEY_SIZE], char *text,
                           size_t size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The administrator: enrolls the devices of the cases, looks whether something changed, and deletes them again. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -18,7 +18,7 @@ void service_policy_token(const struct service *s, const struct service_policy *
     char se[24];
     service_expiry(3600, se, sizeof se);
     const struct service_token t = {.sr = s->host, .se = se, .skn = p->name};
-    service_sign(span_of(p->key, p->key_len), &t, text, size);
+    service_sign(bytes_of(p->key, p->key_len), &t, text, size);
 }
 
 bool service_manage(struct conformance *c, const char *method, const char *target, const char *headers,
@@ -49,7 +49,7 @@ static void registration_path(const char *id, char *target, size_t size)
 void service_enrollment(const struct service_device *d, const char *more, char *text, size_t size)
 {
     char ek[512];
-    service_base64(span_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
     snprintf(text, size,
              "{\"registrationId\":\"%s\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"%"
              "s\"}}%s}",
@@ -88,7 +88,7 @@ void service_clean(struct conformance *c)
 void service_device_name(struct conformance *c, struct service_device *d)
 {
     uint8_t bytes[8];
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)d->id, sizeof d->id - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)d->id, sizeof d->id - 1);
     memset(d, 0, sizeof *d);
     d->ek = service_key(c, SERVICE_EK);
     d->srk = service_key(c, SERVICE_SRK);
@@ -96,7 +96,7 @@ void service_device_name(struct conformance *c, struct service_device *d)
         conformance_check(c, false, "no random bytes");
     }
     dps_write_text(&w, "conf-");
-    dps_write_hex(&w, span_of(bytes, sizeof bytes));
+    dps_write_hex(&w, bytes_of(bytes, sizeof bytes));
 }
 
 bool service_device_new(struct conformance *c, struct service_device *d, const char *more)
@@ -135,11 +135,11 @@ bool service_look(struct conformance *c, const char *id, struct service_snapshot
             return false;
         }
         /* A refusal has an id of its own each time; what counts is that it is one. */
-        const struct span seen[2] = {span_of(&s->status, sizeof s->status),
-                                     s->status == 200 ? s->body : span_of(NULL, 0)};
+        const struct bytes seen[2] = {bytes_of(&s->status, sizeof s->status),
+                                      s->status == 200 ? s->body : bytes_of(NULL, 0)};
         crypto_sha256(seen, 2, digests[i]);
     }
-    const struct span both = span_of(digests, sizeof digests);
+    const struct bytes both = bytes_of(digests, sizeof digests);
     crypto_sha256(&both, 1, now->digest);
     return true;
 }

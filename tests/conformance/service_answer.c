@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* What an answer must look like, whatever it says. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
-struct span service_header(const struct service *s, const char *name)
+struct bytes service_header(const struct service *s, const char *name)
 {
-    struct span value = {NULL, 0};
+    struct bytes value = {NULL, 0};
     if (s->head != NULL) {
         (void)dps_http_header(s->head, s->head_bytes, name, &value);
     }
     return value;
 }
 
-struct span service_member(const struct service *s, const char *path)
+struct bytes service_member(const struct service *s, const char *path)
 {
-    struct span value = s->json;
-    struct span rest = span_of_text(path);
+    struct bytes value = s->json;
+    struct bytes rest = bytes_of_text(path);
     while (rest.len > 0) {
-        struct span part;
-        struct span member;
+        struct bytes part;
+        struct bytes member;
         char name[64];
         rest = dps_split(rest, '.', &part);
         snprintf(name, sizeof name, "%.*s", (int)part.len, (const char *)part.p);
         if (dps_json_kind(value) != DPS_JSON_OBJECT || dps_json_member(value, name, &member) != 0) {
-            return span_of(NULL, 0);
+            return bytes_of(NULL, 0);
         }
         value = member;
     }
@@ -34,7 +34,7 @@ struct span service_member(const struct service *s, const char *path)
 
 const char *service_text(const struct service *s, const char *path, char *text, size_t size)
 {
-    const struct span value = service_member(s, path);
+    const struct bytes value = service_member(s, path);
     size_t len = 0;
     if (dps_json_kind(value) != DPS_JSON_STRING ||
         dps_json_string(value, (uint8_t *)text, size - 1, &len) != 0) {
@@ -47,7 +47,7 @@ const char *service_text(const struct service *s, const char *path, char *text, 
 unsigned service_error_code(const struct service *s)
 {
     uint64_t code = 0;
-    const struct span value = service_member(s, "errorCode");
+    const struct bytes value = service_member(s, "errorCode");
     if (dps_json_kind(value) == DPS_JSON_NUMBER) {
         (void)dps_json_uint(value, 999999999, &code);
     }

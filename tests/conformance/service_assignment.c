@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S09: the registration, its operation, and the hub key in it. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -46,7 +46,7 @@ static void accepted(struct conformance *c)
     }
     conformance_check(c, strcmp(service_text(s, "status", text, sizeof text), "assigning") == 0,
                       "status is \"%s\", not \"assigning\"", text);
-    const struct span wait = service_header(s, "Retry-After");
+    const struct bytes wait = service_header(s, "Retry-After");
     conformance_check(c, wait.len == 0 || dps_decimal_parse(wait, 3600, &seconds) == 0,
                       "Retry-After must be seconds in digits");
     if (service_member(s, "registrationState").len > 0 &&
@@ -287,7 +287,7 @@ static void expired_poll(struct conformance *c)
     snprintf(sr, sizeof sr, "%s%%2Fregistrations%%2F%s", service_given.scope, d.id);
     service_expiry(-7200, se, sizeof se);
     const struct service_token t = {.sr = sr, .se = se, .skn = "registration"};
-    service_sign(span_of(d.nonce, sizeof d.nonce), &t, token, sizeof token);
+    service_sign(bytes_of(d.nonce, sizeof d.nonce), &t, token, sizeof token);
     poll_refused(c, &d, token, "with a token that expired two hours ago");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S06: the challenge, field by field. */
-#include "dps/json.h"
+#include "dps/protocol/json.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -34,7 +34,7 @@ static void no_clear_key(struct conformance *c)
     const enum dps_json_kind kind = dps_json_kind(service_member(s, "unencryptedAuthenticationKey"));
     conformance_check(c, kind == DPS_JSON_NONE || kind == DPS_JSON_NULL,
                       "unencryptedAuthenticationKey must be absent or null");
-    service_base64(span_of(d.nonce, sizeof d.nonce), key, sizeof key);
+    service_base64(bytes_of(d.nonce, sizeof d.nonce), key, sizeof key);
     conformance_check(c, memmem(s->body.p, s->body.len, key, strlen(key)) == NULL,
                       "the nonce stands in the answer in clear");
 }
@@ -89,14 +89,14 @@ static void key_object(struct conformance *c)
     if (!challenged(c, &d)) {
         return;
     }
-    const struct tpm2_public wanted = tpm2_template_hmac_key(span_of(NULL, 0));
+    const struct tpm2_public wanted = tpm2_template_hmac_key(bytes_of(NULL, 0));
     conformance_check(
         c, tpm2_public_parse_2b(b->fields.key_public_2b, &area) == 0 && tpm2_public_matches(&area, &wanted),
         "field 5 must be KEYEDHASH, SHA-256, 0x00040440, no policy, HMAC with SHA-256");
     conformance_check(c, b->sensitive.seed_value.len == 32, "seedValue has %zu bytes: Import takes 32 only",
                       b->sensitive.seed_value.len);
     tpm2_keyedhash_unique(&b->sensitive, unique);
-    conformance_check(c, span_equal(area.unique, span_of(unique, sizeof unique)),
+    conformance_check(c, bytes_equal_public(area.unique, bytes_of(unique, sizeof unique)),
                       "unique must be SHA-256(seedValue || key): Load checks it");
 }
 
@@ -136,11 +136,11 @@ static void fresh(struct conformance *c)
     }
     conformance_check(c, memcmp(first.inner_key, second->inner_key, 16) != 0,
                       "two challenges, one inner key");
-    conformance_check(c, !span_equal(first.fields.encrypted_secret, second->fields.encrypted_secret),
+    conformance_check(c, !bytes_equal_public(first.fields.encrypted_secret, second->fields.encrypted_secret),
                       "two challenges, one seed for the EK");
-    conformance_check(c, !span_equal(first.fields.duplicate_secret, second->fields.duplicate_secret),
+    conformance_check(c, !bytes_equal_public(first.fields.duplicate_secret, second->fields.duplicate_secret),
                       "two challenges, one seed for the SRK");
-    conformance_check(c, !span_equal(first.sensitive.seed_value, second->sensitive.seed_value),
+    conformance_check(c, !bytes_equal_public(first.sensitive.seed_value, second->sensitive.seed_value),
                       "two challenges, one seedValue");
 }
 

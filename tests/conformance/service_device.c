@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The device: steps 4 to 9 with its keys in software. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -14,8 +14,8 @@ void service_body(const struct service_device *d, char *text, size_t size)
 {
     char ek[512];
     char srk[512];
-    service_base64(span_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
-    service_base64(span_of(d->srk->public_2b, d->srk->public_len), srk, sizeof srk);
+    service_base64(bytes_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d->srk->public_2b, d->srk->public_len), srk, sizeof srk);
     snprintf(text, size,
              "{\"registrationId\":\"%s\",\"tpm\":{\"endorsementKey\":\"%s\",\"storageRootKey\":\"%s\"}}",
              d->id, ek, srk);
@@ -38,9 +38,9 @@ static bool read_blob(struct conformance *c, const char *path)
     memset(b, 0, sizeof *b);
     (void)service_text(s, path, text, sizeof text);
     if (!conformance_check(c, text[0] != 0, "the answer has no \"%s\": %.200s", path, service_shown(s)) ||
-        !conformance_check(c, dps_base64_decode(span_of_text(text), b->bytes, sizeof b->bytes, &b->len) == 0,
+        !conformance_check(c, dps_base64_decode(bytes_of_text(text), b->bytes, sizeof b->bytes, &b->len) == 0,
                            "\"%s\" is not base64", path) ||
-        !conformance_check(c, dps_activation_parse(span_of(b->bytes, b->len), &b->fields) == 0,
+        !conformance_check(c, dps_activation_parse(bytes_of(b->bytes, b->len), &b->fields) == 0,
                            "\"%s\" is not six TPM structures, the fifth an HMAC-SHA-256 key of 0x00040440",
                            path)) {
         return false;
@@ -59,7 +59,7 @@ bool service_open_blob(struct conformance *c, const struct service_device *d, co
         return false;
     }
     int error = tpm2_credential_open(b->fields.id_object, b->fields.encrypted_secret, &d->ek->rsa,
-                                     span_of(d->srk->name, sizeof d->srk->name), b->inner_key,
+                                     bytes_of(d->srk->name, sizeof d->srk->name), b->inner_key,
                                      sizeof b->inner_key, &b->inner_len);
     if (!conformance_check(c, error == 0,
                            "fields 1 and 2 do not open with the EK and the SRK's Name, as ActivateCredential "
@@ -69,7 +69,7 @@ bool service_open_blob(struct conformance *c, const struct service_device *d, co
     }
     tpm2_name_of(b->fields.key_public_2b, name);
     error = tpm2_duplicate_open(b->fields.duplicate, b->fields.duplicate_secret, &d->srk->rsa,
-                                span_of(b->inner_key, b->inner_len), span_of(name, sizeof name),
+                                bytes_of(b->inner_key, b->inner_len), bytes_of(name, sizeof name),
                                 &b->sensitive, b->storage, sizeof b->storage);
     if (!conformance_check(c, error == 0,
                            "fields 3, 4 and 5 do not open with the SRK and the inner key, as Import does: %s",
@@ -78,7 +78,7 @@ bool service_open_blob(struct conformance *c, const struct service_device *d, co
                            "the key in the blob has %zu bytes, not 32", b->sensitive.key.len)) {
         return false;
     }
-    if (dps_activation_uri(span_of(b->inner_key, b->inner_len), b->fields.enc_uri, (uint8_t *)b->uri,
+    if (dps_activation_uri(bytes_of(b->inner_key, b->inner_len), b->fields.enc_uri, (uint8_t *)b->uri,
                            sizeof b->uri - 1, &len) != 0) {
         b->uri[0] = 0;
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S05-001 to 029: the EK, at enrollment and in the request. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
 /* Ask for a challenge with these two public areas: refused. */
 static bool refused_with(struct conformance *c, const struct service_device *d, const char *what,
-                         struct span ek, struct span srk)
+                         struct bytes ek, struct bytes srk)
 {
     char first[600];
     char second[600];
@@ -19,9 +19,9 @@ static bool refused_with(struct conformance *c, const struct service_device *d, 
     return service_ask_challenge(c, d, body) && service_refused(c, what, 0);
 }
 
-static struct span public_of(const struct service_key *key)
+static struct bytes public_of(const struct service_key *key)
 {
-    return span_of(key->public_2b, key->public_len);
+    return bytes_of(key->public_2b, key->public_len);
 }
 
 static void other_ek(struct conformance *c)
@@ -65,14 +65,14 @@ static void nearly(struct conformance *c)
         memcpy(ek, d.ek->public_2b, len);
         ek[bits[i]] ^= bits[i] == modulus + 255 ? 2 : 1;
         snprintf(what, sizeof what, "the EK with one bit of byte %zu changed", bits[i]);
-        if (!refused_with(c, &d, what, span_of(ek, len), public_of(d.srk))) {
+        if (!refused_with(c, &d, what, bytes_of(ek, len), public_of(d.srk))) {
             return;
         }
     }
     memcpy(ek, d.ek->public_2b, len);
     ek[len] = 0;
-    if (refused_with(c, &d, "the EK and one byte more", span_of(ek, len + 1), public_of(d.srk))) {
-        refused_with(c, &d, "the EK without its last byte", span_of(ek, len - 1), public_of(d.srk));
+    if (refused_with(c, &d, "the EK and one byte more", bytes_of(ek, len + 1), public_of(d.srk))) {
+        refused_with(c, &d, "the EK without its last byte", bytes_of(ek, len - 1), public_of(d.srk));
     }
 }
 
@@ -121,7 +121,7 @@ static void try_enroll(struct conformance *c, const struct service_variant *vect
     for (size_t i = 0; i < count; i++) {
         uint8_t bytes[DPS_EK_PUBLIC_MAX + 16];
         char ek[600];
-        const struct span made =
+        const struct bytes made =
             service_variant_make(service_key(c, SERVICE_EK), &area, &vectors[i], bytes, sizeof bytes);
         if (!conformance_check(c, made.len > 0, "%s could not be made", vectors[i].name)) {
             return;
@@ -185,21 +185,21 @@ static void bad_forms(struct conformance *c)
     if (!service_has_admin(c)) {
         return;
     }
-    service_base64(span_of(key->public_2b + 2, key->public_len - 2), ek, sizeof ek);
+    service_base64(bytes_of(key->public_2b + 2, key->public_len - 2), ek, sizeof ek);
     if (!enroll_refused(c, "TPMT_PUBLIC without its size", ek)) {
         return;
     }
-    service_base64(span_of(key->public_2b, key->public_len - 1), ek, sizeof ek);
+    service_base64(bytes_of(key->public_2b, key->public_len - 1), ek, sizeof ek);
     if (!enroll_refused(c, "a byte missing", ek)) {
         return;
     }
     memcpy(bytes, key->public_2b, key->public_len);
     bytes[key->public_len] = 0;
-    service_base64(span_of(bytes, key->public_len + 1), ek, sizeof ek);
+    service_base64(bytes_of(bytes, key->public_len + 1), ek, sizeof ek);
     if (!enroll_refused(c, "a byte too many", ek)) {
         return;
     }
-    service_base64(span_of(key->modulus, sizeof key->modulus), ek, sizeof ek);
+    service_base64(bytes_of(key->modulus, sizeof key->modulus), ek, sizeof ek);
     if (!enroll_refused(c, "the modulus alone", ek) || !enroll_refused(c, "no base64", "this is no key") ||
         !enroll_refused(c, "empty", "") ||
         !enroll_refused(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S02-001 to 039: enrollments, one at a time. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -60,7 +60,7 @@ static void created(struct conformance *c)
     if (!service_device_new(c, &d, "")) {
         return;
     }
-    service_base64(span_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
     (void)(has_text(c, "registrationId", d.id) && has_text(c, "attestation.type", "tpm") &&
            has_text(c, "attestation.tpm.endorsementKey", ek) &&
            has_text(c, "provisioningStatus", "enabled") && has_etag(c, etag, sizeof etag));
@@ -188,8 +188,8 @@ static void kept_members(struct conformance *c)
     }
     (void)(has_text(c, "deviceId", "conf-Device.1") && has_text(c, "provisioningStatus", "disabled") &&
            has_text(c, "initialTwin.tags.site", "x"));
-    const struct span n = service_member(service_of(c), "initialTwin.properties.desired.n");
-    conformance_check(c, span_equal(n, span_of("1", 1)), "initialTwin.properties.desired.n is lost");
+    const struct bytes n = service_member(service_of(c), "initialTwin.properties.desired.n");
+    conformance_check(c, bytes_equal_public(n, bytes_of("1", 1)), "initialTwin.properties.desired.n is lost");
     conformance_check(c,
                       dps_json_kind(service_member(service_of(c), "reprovisionPolicy.updateHubAssignment")) ==
                           DPS_JSON_FALSE,
@@ -204,7 +204,7 @@ static void mechanism(struct conformance *c)
     if (!service_device_new(c, &d, "")) {
         return;
     }
-    service_base64(span_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
     snprintf(target, sizeof target, "/enrollments/%s/attestationmechanism?%s", d.id, SERVICE_API);
     if (service_manage(c, "POST", target, "", NULL) && service_status(c, "attestationmechanism", 200) &&
         has_text(c, "type", "tpm")) {
@@ -226,18 +226,18 @@ static bool put_refused(struct conformance *c, const struct text_vector *v)
     char ek[512];
     char target[512];
     char body[SERVICE_TEXT_MAX];
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)body, sizeof body - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)body, sizeof body - 1);
     service_device_name(c, &d);
-    service_base64(span_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
     for (const char *p = v->text; *p != 0; p++) {
         if (*p == '$') {
             p++;
             dps_write_text(&w, *p == 'I' ? d.id : ek);
         } else {
-            tpm2_write_u8(&w, (uint8_t)*p);
+            bytes_write_u8(&w, (uint8_t)*p);
         }
     }
-    body[tpm2_written(&w).len] = 0;
+    body[bytes_written(&w).len] = 0;
     service_enrollment_path(d.id, target, sizeof target);
     service_created(c, d.id);
     return service_manage(c, "PUT", target, "", body) && service_refused(c, v->name, 0) && get(c, d.id) &&
@@ -317,7 +317,7 @@ static void deep(struct conformance *c)
     char body[12000];
     struct service_device d;
     char target[512];
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)body, sizeof body - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)body, sizeof body - 1);
     if (!service_has_admin(c)) {
         return;
     }
@@ -325,7 +325,7 @@ static void deep(struct conformance *c)
     for (unsigned i = 0; i < 10000; i++) {
         dps_write_text(&w, "[");
     }
-    body[tpm2_written(&w).len] = 0;
+    body[bytes_written(&w).len] = 0;
     service_enrollment_path(d.id, target, sizeof target);
     if (service_manage(c, "PUT", target, "", body)) {
         service_refused(c, "10 000 brackets", 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S00-020 to 049: HTTP. A malformed request may be answered with 4xx or with the end of the connection: what counts
  * is that it is not understood as another one. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -13,7 +13,7 @@ struct vector {
 /* Fill in the places of a pattern. */
 static size_t fill(const struct service *s, const char *pattern, char *text, size_t size)
 {
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)text, size);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)text, size);
     for (const char *p = pattern; *p != 0; p++) {
         if (*p == '$' && p[1] == 'H') {
             dps_write_text(&w, s->host);
@@ -22,10 +22,10 @@ static size_t fill(const struct service *s, const char *pattern, char *text, siz
             dps_write_text(&w, service_given.scope);
             p++;
         } else {
-            tpm2_write_u8(&w, (uint8_t)*p);
+            bytes_write_u8(&w, (uint8_t)*p);
         }
     }
-    return tpm2_written(&w).len;
+    return bytes_written(&w).len;
 }
 
 /* An answer that says that the request is none, and not one that a request with this target would have got anyway. */
@@ -45,7 +45,7 @@ static bool is_stopped(struct conformance *c, const struct vector *v, size_t len
                        bool answered)
 {
     struct service *s = service_of(c);
-    const enum service_outcome came = service_raw(c, span_of(request, len), 10000);
+    const enum service_outcome came = service_raw(c, bytes_of(request, len), 10000);
     if (!conformance_check(c, came != SERVICE_SILENT, "%s: neither an answer nor the end of the connection",
                            v->name)) {
         return false;
@@ -197,7 +197,7 @@ static void chunked(struct conformance *c)
             service_given.scope, d.id, SERVICE_API, s->host);
         len += fill(s, vectors[i].bytes, request + len, sizeof request - len);
         /* The body is read and understood, and then it lacks the keys, or the device is not known: an error JSON. */
-        if (!conformance_check(c, service_raw(c, span_of(request, len), 10000) == SERVICE_ANSWERED,
+        if (!conformance_check(c, service_raw(c, bytes_of(request, len), 10000) == SERVICE_ANSWERED,
                                "%s: no answer", vectors[i].name) ||
             !service_refused(c, vectors[i].name, 0)) {
             return;
@@ -215,14 +215,14 @@ static void expect_continue(struct conformance *c)
              service_given.scope, SERVICE_API, s->host);
     int error = service_link_open(s, &s->other, s->host);
     if (error == 0) {
-        error = service_link_send(&s->other, span_of_text(request));
+        error = service_link_send(&s->other, bytes_of_text(request));
     }
     if (error == 0) {
         error = service_link_flush(&s->other);
     }
     /* Interim answers are skipped by the parser; the body follows after a pause, as an impatient client sends it. */
     if (error == 0 && service_link_receive(&s->other, 300) != 0) {
-        error = service_link_send(&s->other, span_of_text("{}"));
+        error = service_link_send(&s->other, bytes_of_text("{}"));
         if (error == 0) {
             error = service_link_flush(&s->other);
         }
@@ -256,7 +256,7 @@ static void http_1_0(struct conformance *c)
     struct service *s = service_of(c);
     char request[512];
     snprintf(request, sizeof request, "GET /conf-no-such-thing HTTP/1.0\r\nHost: %s\r\n\r\n", s->host);
-    conformance_check(c, service_raw(c, span_of_text(request), 10000) == SERVICE_ANSWERED,
+    conformance_check(c, service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED,
                       "a request of HTTP/1.0 got no answer");
     conformance_check(c, service_link_ended(&s->other, 10000), "HTTP/1.0: the connection was not closed");
 }
@@ -304,10 +304,10 @@ static void refusal_form(struct conformance *c)
     }
 }
 
-static bool starts_with(struct span text, const char *prefix)
+static bool starts_with(struct bytes text, const char *prefix)
 {
     return text.len >= strlen(prefix) &&
-           dps_text_equal_nocase(span_of(text.p, strlen(prefix)), span_of_text(prefix));
+           dps_text_equal_nocase(bytes_of(text.p, strlen(prefix)), bytes_of_text(prefix));
 }
 
 static void content_type(struct conformance *c)
@@ -330,9 +330,9 @@ static void tracking(struct conformance *c)
         if (!service_ask(c, refusals[i].name, refusals[i].bytes, "", "{}")) {
             return;
         }
-        const struct span header = service_header(s, "x-ms-request-id");
+        const struct bytes header = service_header(s, "x-ms-request-id");
         (void)service_text(s, "trackingId", id, sizeof id);
-        if (!conformance_check(c, header.len > 0 && span_equal(header, span_of_text(id)),
+        if (!conformance_check(c, header.len > 0 && bytes_equal_public(header, bytes_of_text(id)),
                                "%s: x-ms-request-id and trackingId must be there and the same: %s",
                                refusals[i].bytes, service_shown(s))) {
             return;

@@ -25,14 +25,14 @@ static bool send_with(struct conformance *c, const struct service_device *d, con
     snprintf(sr, sizeof sr, "%s%%2Fdevices%%2F%s", d->hub, d->device_id);
     service_expiry(age, se, sizeof se);
     const struct service_token t = {.sr = sr, .se = se};
-    service_sign(span_of(key, DPS_KEY_SIZE), &t, token, sizeof token);
+    service_sign(bytes_of(key, DPS_KEY_SIZE), &t, token, sizeof token);
     snprintf(headers, sizeof headers, "Authorization: %s\r\nContent-Type: application/json\r\n", token);
     snprintf(target, sizeof target, "/devices/%s/messages/events?api-version=2020-09-30", d->device_id);
     if (strcmp(s->hub_host, d->hub) != 0) {
         service_link_close(&s->hub, false);
         snprintf(s->hub_host, sizeof s->hub_host, "%s", d->hub);
     }
-    return service_ask_on(c, &s->hub, d->hub, "POST", target, headers, span_of_text("{\"t\":21}"));
+    return service_ask_on(c, &s->hub, d->hub, "POST", target, headers, bytes_of_text("{\"t\":21}"));
 }
 
 static bool registered(struct conformance *c, struct service_device *d)

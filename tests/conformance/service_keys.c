@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RSA keys in software, with the public areas that a TPM would give them. The service cannot tell the difference: that
  * a key stands in a TPM is the vendor's word (the EK) and what ActivateCredential enforces (the SRK). */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -18,11 +18,11 @@ static void make(struct service_key *key, const char *seed)
     if (key->made) {
         memcpy(key->modulus, public_key.n, sizeof key->modulus);
         key->rsa = (struct crypto_rsa_private){.modulus_bits = private_key.n_bitlen,
-                                               .p = span_of(private_key.p, private_key.plen),
-                                               .q = span_of(private_key.q, private_key.qlen),
-                                               .dp = span_of(private_key.dp, private_key.dplen),
-                                               .dq = span_of(private_key.dq, private_key.dqlen),
-                                               .iq = span_of(private_key.iq, private_key.iqlen)};
+                                               .p = bytes_of(private_key.p, private_key.plen),
+                                               .q = bytes_of(private_key.q, private_key.qlen),
+                                               .dp = bytes_of(private_key.dp, private_key.dplen),
+                                               .dq = bytes_of(private_key.dq, private_key.dqlen),
+                                               .iq = bytes_of(private_key.iq, private_key.iqlen)};
     }
 }
 
@@ -39,16 +39,16 @@ const struct service_key *service_key(struct conformance *c, size_t which)
             conformance_check(c, false, "an RSA key could not be made");
         }
         struct tpm2_public area = ek ? tpm2_template_ek_l1() : tpm2_template_srk();
-        struct tpm2_writer w = tpm2_writer_over(key->public_2b, sizeof key->public_2b);
-        area.unique = span_of(key->modulus, sizeof key->modulus);
+        struct bytes_writer w = bytes_writer_over(key->public_2b, sizeof key->public_2b);
+        area.unique = bytes_of(key->modulus, sizeof key->modulus);
         tpm2_public_write_2b(&w, &area);
-        key->public_len = tpm2_written(&w).len;
-        tpm2_name_of(tpm2_written(&w), key->name);
+        key->public_len = bytes_written(&w).len;
+        tpm2_name_of(bytes_written(&w), key->name);
     }
     return key;
 }
 
-static struct span bad_modulus(const struct service_key *key, enum service_modulus how, uint8_t n[257])
+static struct bytes bad_modulus(const struct service_key *key, enum service_modulus how, uint8_t n[257])
 {
     memcpy(n, key->modulus, 256);
     n[256] = 1;
@@ -64,24 +64,24 @@ static struct span bad_modulus(const struct service_key *key, enum service_modul
         n[255] = 1;
         break;
     case SERVICE_MODULUS_SHORT:
-        return span_of(n, 128);
+        return bytes_of(n, 128);
     case SERVICE_MODULUS_LONG:
-        return span_of(n, 257);
+        return bytes_of(n, 257);
     case SERVICE_MODULUS_EMPTY:
-        return span_of(n, 0);
+        return bytes_of(n, 0);
     case SERVICE_MODULUS_AS_IT_IS:
         break;
     }
-    return span_of(n, 256);
+    return bytes_of(n, 256);
 }
 
-struct span service_variant_make(const struct service_key *key, const struct tpm2_public *base,
-                                 const struct service_variant *v, uint8_t *out, size_t size)
+struct bytes service_variant_make(const struct service_key *key, const struct tpm2_public *base,
+                                  const struct service_variant *v, uint8_t *out, size_t size)
 {
     static const uint8_t policy[32] = {1};
     uint8_t n[257];
     struct tpm2_public area = *base;
-    struct tpm2_writer w = tpm2_writer_over(out, size);
+    struct bytes_writer w = bytes_writer_over(out, size);
     area.attributes = (area.attributes | v->set) & ~v->clear;
     area.exponent = v->exponent;
     area.key_bits = v->key_bits != 0 ? v->key_bits : area.key_bits;
@@ -92,18 +92,18 @@ struct span service_variant_make(const struct service_key *key, const struct tpm
     area.scheme = v->scheme != 0 ? v->scheme : area.scheme;
     area.scheme_hash = v->scheme_hash;
     if (v->no_policy || v->other_policy) {
-        area.auth_policy = span_of(policy, v->other_policy ? sizeof policy : 0);
+        area.auth_policy = bytes_of(policy, v->other_policy ? sizeof policy : 0);
     }
     area.unique = bad_modulus(key, v->modulus, n);
     tpm2_public_write_2b(&w, &area);
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
-void service_base64(struct span bytes, char *text, size_t size)
+void service_base64(struct bytes bytes, char *text, size_t size)
 {
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)text, size - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)text, size - 1);
     dps_write_base64(&w, bytes);
-    text[tpm2_written(&w).len] = 0;
+    text[bytes_written(&w).len] = 0;
 }
 
 uint64_t service_now(void)
@@ -120,10 +120,10 @@ void service_expiry(int64_t age, char *text, size_t size)
 
 /* ---- Tokens -------------------------------------------------------------------------------------------- */
 
-static void write_percent(struct tpm2_writer *w, const char *text, bool lower_hex)
+static void write_percent(struct bytes_writer *w, const char *text, bool lower_hex)
 {
     const size_t begin = w->len;
-    dps_write_percent(w, span_of_text(text));
+    dps_write_percent(w, bytes_of_text(text));
     for (size_t i = begin; lower_hex && w->error == 0 && i + 2 < w->len; i++) {
         if (w->p[i] == '%') {
             w->p[i + 1] = dps_lower(w->p[i + 1]);
@@ -132,21 +132,21 @@ static void write_percent(struct tpm2_writer *w, const char *text, bool lower_he
     }
 }
 
-void service_sign(struct span key, const struct service_token *t, char *text, size_t size)
+void service_sign(struct bytes key, const struct service_token *t, char *text, size_t size)
 {
-    const struct span signed_text[3] = {span_of_text(t->sr), span_of("\n", 1), span_of_text(t->se)};
+    const struct bytes signed_text[3] = {bytes_of_text(t->sr), bytes_of("\n", 1), bytes_of_text(t->se)};
     const char *pattern = t->pattern != NULL ? t->pattern
                           : t->skn != NULL   ? "SharedAccessSignature sr=$r&sig=$g&se=$e&skn=$n"
                                              : "SharedAccessSignature sr=$r&sig=$g&se=$e";
     uint8_t mac[CRYPTO_SHA256_SIZE];
     char signature[64];
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)text, size - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)text, size - 1);
     crypto_hmac_sha256(key, signed_text, 3, mac);
     mac[sizeof mac - 1] ^= t->last_bit;
-    service_base64(span_of(mac, sizeof mac), signature, sizeof signature);
+    service_base64(bytes_of(mac, sizeof mac), signature, sizeof signature);
     for (const char *p = pattern; *p != 0; p++) {
         if (*p != '$') {
-            tpm2_write_u8(&w, (uint8_t)*p);
+            bytes_write_u8(&w, (uint8_t)*p);
             continue;
         }
         p++;
@@ -156,7 +156,7 @@ void service_sign(struct span key, const struct service_token *t, char *text, si
             dps_write_text(&w, *p == 'r' ? t->sr : *p == 'e' ? t->se : *p == 'b' ? signature : t->skn);
         }
     }
-    text[tpm2_written(&w).len] = 0;
+    text[bytes_written(&w).len] = 0;
 }
 
 void service_device_token(const struct service_device *d, const uint8_t key[DPS_KEY_SIZE], char *text,
@@ -167,5 +167,5 @@ void service_device_token(const struct service_device *d, const uint8_t key[DPS_
     snprintf(sr, sizeof sr, "%s%%2Fregistrations%%2F%s", service_given.scope, d->id);
     service_expiry(3600, se, sizeof se);
     const struct service_token t = {.sr = sr, .se = se, .skn = "registration"};
-    service_sign(span_of(key, DPS_KEY_SIZE), &t, text, size);
+    service_sign(bytes_of(key, DPS_KEY_SIZE), &t, text, size);
 }

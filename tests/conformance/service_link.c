@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection to the service: TLS whose settings a case may spoil, and HTTP that may be broken on purpose. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "port/posix/private.h"
 #include "tests/conformance/service.h"
 #include <string.h>
@@ -11,7 +11,7 @@ static br_ssl_engine_context *engine_of(struct service_link *l)
     return crypto_tls_client_engine(&l->tls);
 }
 
-/* Move records until the engine wants one of `wanted`. Returns: 0; DPS_E_STREAM; DPS_E_TLS; DPS_E_TIMEOUT. */
+/* Move records until the engine wants one of `wanted`. Returns: 0; BYTES_E_STREAM; BYTES_E_TLS; BYTES_E_TIMEOUT. */
 static int move_records(struct service_link *l, unsigned wanted, uint64_t deadline)
 {
     br_ssl_engine_context *engine = engine_of(l);
@@ -24,7 +24,7 @@ static int move_records(struct service_link *l, unsigned wanted, uint64_t deadli
         if (want & CRYPTO_TLS_CLOSED) {
             l->tls_error = crypto_tls_error(engine);
             l->orderly = l->tls_error == 0;
-            return l->tls_error != 0 ? DPS_E_TLS : DPS_E_STREAM;
+            return l->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
         if (want & CRYPTO_TLS_RECORD_OUT) {
             const uint8_t *out = crypto_tls_record_out(engine, &len);
@@ -45,7 +45,7 @@ static int move_records(struct service_link *l, unsigned wanted, uint64_t deadli
             return moved;
         }
         if (moved == 0 && (posix_interrupted != 0 || posix_monotonic_ms() >= deadline)) {
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         }
     }
 }
@@ -72,7 +72,7 @@ static int spoil(struct service_link *l, const char *host)
         br_ssl_engine_set_versions(e, BR_TLS10, l->versions_max);
         br_ssl_engine_set_suites(e, of_that_time, COUNT(of_that_time));
     }
-    return br_ssl_client_reset(&l->tls.client, host, 0) == 1 ? 0 : DPS_E_TLS;
+    return br_ssl_client_reset(&l->tls.client, host, 0) == 1 ? 0 : BYTES_E_TLS;
 }
 
 int service_link_open(struct service *s, struct service_link *l, const char *host)
@@ -108,7 +108,7 @@ int service_link_open(struct service *s, struct service_link *l, const char *hos
     return error;
 }
 
-int service_link_send(struct service_link *l, struct span bytes)
+int service_link_send(struct service_link *l, struct bytes bytes)
 {
     while (bytes.len > 0) {
         size_t room;
@@ -121,7 +121,7 @@ int service_link_send(struct service_link *l, struct span bytes)
         const size_t part = bytes.len < room ? bytes.len : room;
         memcpy(out, bytes.p, part);
         crypto_tls_app_sent(engine_of(l), part);
-        bytes = span_of(bytes.p + part, bytes.len - part);
+        bytes = bytes_of(bytes.p + part, bytes.len - part);
     }
     return 0;
 }
@@ -147,10 +147,11 @@ int service_link_receive(struct service_link *l, uint32_t timeout_ms)
     const uint64_t deadline = posix_deadline(timeout_ms);
     forget_answer(l);
     int state = dps_http_advance(&l->http, l->buffer, &l->len, sizeof l->buffer, false);
-    while (state == DPS_E_MORE) {
+    while (state == BYTES_E_MORE) {
         size_t len;
         const int error = move_records(l, CRYPTO_TLS_APP_IN, deadline);
-        if (error == DPS_E_STREAM && l->len > 0) { /* a response without a length ends with the connection */
+        if (error == BYTES_E_STREAM &&
+            l->len > 0) { /* a response without a length ends with the connection */
             return dps_http_advance(&l->http, l->buffer, &l->len, sizeof l->buffer, true);
         }
         if (error != 0) {
@@ -173,7 +174,7 @@ bool service_link_ended(struct service_link *l, uint32_t timeout_ms)
         size_t len;
         const int error = move_records(l, CRYPTO_TLS_APP_IN, deadline);
         if (error != 0) {
-            return error != DPS_E_TIMEOUT;
+            return error != BYTES_E_TIMEOUT;
         }
         (void)crypto_tls_app_in(engine_of(l), &len); /* nobody asked for it */
         crypto_tls_app_received(engine_of(l), len);
@@ -202,7 +203,7 @@ static void take_answer(struct service *s, struct service_link *l)
     s->head = &l->http;
     s->head_bytes = l->buffer;
     if (dps_json_check(s->body, &s->json) != 0) {
-        s->json = span_of(NULL, 0);
+        s->json = bytes_of(NULL, 0);
     }
     l->used = true;
 }
@@ -210,12 +211,12 @@ static void take_answer(struct service *s, struct service_link *l)
 static void forget_last(struct service *s)
 {
     s->status = 0;
-    s->body = s->json = span_of(NULL, 0);
+    s->body = s->json = bytes_of(NULL, 0);
     s->head = NULL;
 }
 
-static int exchange(struct service *s, struct service_link *l, const char *host, struct span head,
-                    struct span body)
+static int exchange(struct service *s, struct service_link *l, const char *host, struct bytes head,
+                    struct bytes body)
 {
     int error = l->open ? 0 : service_link_open(s, l, host);
     if (error == 0) {
@@ -238,12 +239,12 @@ static int exchange(struct service *s, struct service_link *l, const char *host,
 }
 
 /* A kept connection may have been closed meanwhile: then once more on a new one. */
-static int exchange_again(struct service *s, struct service_link *l, const char *host, struct span head,
-                          struct span body)
+static int exchange_again(struct service *s, struct service_link *l, const char *host, struct bytes head,
+                          struct bytes body)
 {
     const bool kept = l->open && l->used;
     const int error = exchange(s, l, host, head, body);
-    return error == DPS_E_STREAM && kept && l->len == 0 ? exchange(s, l, host, head, body) : error;
+    return error == BYTES_E_STREAM && kept && l->len == 0 ? exchange(s, l, host, head, body) : error;
 }
 
 /* Seconds that a 429 asks to wait, at least one. */
@@ -255,7 +256,7 @@ static uint32_t patience(const struct service *s)
 }
 
 bool service_ask_on(struct conformance *c, struct service_link *l, const char *host, const char *method,
-                    const char *target, const char *headers, struct span body)
+                    const char *target, const char *headers, struct bytes body)
 {
     struct service *s = service_of(c);
     const struct port_clock clock = posix_clock();
@@ -267,11 +268,11 @@ bool service_ask_on(struct conformance *c, struct service_link *l, const char *h
         return conformance_check(c, false, "%s: the request of this case is too long", method);
     }
     for (unsigned tries = 0;; tries++) {
-        const int error = exchange_again(s, l, host, span_of_text(head), body);
+        const int error = exchange_again(s, l, host, bytes_of_text(head), body);
         if (error != 0) {
             return conformance_check(c, false, "%s %.80s: no answer: %s", method, target,
-                                     error == DPS_E_TLS ? crypto_tls_error_text(l->tls_error)
-                                                        : posix_error_text(error));
+                                     error == BYTES_E_TLS ? crypto_tls_error_text(l->tls_error)
+                                                          : posix_error_text(error));
         }
         if (s->status != 429 || s->obey_rate_off || tries == 5 ||
             clock.sleep_ms(clock.context, patience(s) * 1000) != 0) {
@@ -285,10 +286,10 @@ bool service_ask(struct conformance *c, const char *method, const char *target, 
 {
     struct service *s = service_of(c);
     return service_ask_on(c, &s->link, s->host, method, target, headers,
-                          span_of_text(body != NULL ? body : ""));
+                          bytes_of_text(body != NULL ? body : ""));
 }
 
-enum service_outcome service_raw(struct conformance *c, struct span bytes, uint32_t timeout_ms)
+enum service_outcome service_raw(struct conformance *c, struct bytes bytes, uint32_t timeout_ms)
 {
     struct service *s = service_of(c);
     struct service_link *l = &s->other;
@@ -307,5 +308,5 @@ enum service_outcome service_raw(struct conformance *c, struct span bytes, uint3
         take_answer(s, l);
         return SERVICE_ANSWERED;
     }
-    return error == DPS_E_TIMEOUT ? SERVICE_SILENT : SERVICE_CLOSED;
+    return error == BYTES_E_TIMEOUT ? SERVICE_SILENT : SERVICE_CLOSED;
 }

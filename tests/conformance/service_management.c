@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S02-040 to 079: who may manage, queries, bulk operations, registrations. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -44,8 +44,8 @@ static void write_token(struct conformance *c, const struct token_vector *v, cha
                                     .skn = v->skn != NULL ? v->skn : s->owner.name,
                                     .lower_hex = v->lower_hex,
                                     .pattern = v->pattern};
-    service_sign(span_of(key, s->owner.key_len), &t, text, size);
-    crypto_wipe(key, sizeof key);
+    service_sign(bytes_of(key, s->owner.key_len), &t, text, size);
+    bytes_wipe(key, sizeof key);
 }
 
 /* On an enrollment that exists, GET and then DELETE: refused, and it is still there. */
@@ -158,12 +158,12 @@ static void reader(struct conformance *c)
 static size_t read_page(const struct service *s, const struct service_device *wanted, unsigned *seen,
                         size_t count)
 {
-    struct span name;
-    struct span item;
+    struct bytes name;
+    struct bytes item;
     size_t cursor = 0;
     size_t items = 0;
     while (dps_json_next(s->json, &cursor, &name, &item)) {
-        struct span id;
+        struct bytes id;
         items++;
         for (size_t i = 0; i < count; i++) {
             if (dps_json_member(item, "registrationId", &id) == 0 && dps_json_string_is(id, wanted[i].id)) {
@@ -189,15 +189,16 @@ static bool walk(struct conformance *c, const struct service_device *wanted, uns
         if (!service_manage(c, "POST", QUERY_TARGET, headers, QUERY_ALL) ||
             !service_status(c, "a query", 200) ||
             !conformance_check(c, dps_json_kind(s->json) == DPS_JSON_ARRAY, "the answer must be an array") ||
-            !conformance_check(c, span_equal(service_header(s, "x-ms-item-type"), span_of_text("Enrollment")),
-                               "x-ms-item-type must be Enrollment")) {
+            !conformance_check(
+                c, bytes_equal_public(service_header(s, "x-ms-item-type"), bytes_of_text("Enrollment")),
+                "x-ms-item-type must be Enrollment")) {
             return false;
         }
         const size_t items = read_page(s, wanted, seen, count);
         if (!conformance_check(c, page > 0 || items <= 2, "x-ms-max-item-count is 2, and %zu came", items)) {
             return false;
         }
-        const struct span next = service_header(s, "x-ms-continuation");
+        const struct bytes next = service_header(s, "x-ms-continuation");
         if (next.len == 0) {
             return true;
         }
@@ -312,9 +313,9 @@ static void bulk_in_part(struct conformance *c)
     struct service *s = service_of(c);
     struct service_device d[3];
     char body[8192];
-    struct span name;
-    struct span item;
-    struct span id;
+    struct bytes name;
+    struct bytes item;
+    struct bytes id;
     size_t cursor = 0;
     if (!name_three(c, d) || !bulk_succeeds(c, "create", &d[1], 1)) {
         return;
@@ -396,7 +397,7 @@ static void no_secrets(struct conformance *c)
     if (!service_device_new(c, &d, "") || !service_register(c, &d)) {
         return;
     }
-    service_base64(span_of(d.hub_key, sizeof d.hub_key), key, sizeof key);
+    service_base64(bytes_of(d.hub_key, sizeof d.hub_key), key, sizeof key);
     for (size_t i = 0; i < COUNT(paths); i++) {
         char target[512];
         snprintf(target, sizeof target, "/%s/%s?%s", paths[i], d.id, SERVICE_API);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S04: the device's first request, as far as its keys do not matter. */
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -12,7 +12,7 @@ struct vector {
     const char *body;
 };
 
-static void write_escaped(struct tpm2_writer *w, const char *base64)
+static void write_escaped(struct bytes_writer *w, const char *base64)
 {
     for (const char *p = base64; *p != 0; p++) {
         if (*p == '/') {
@@ -20,7 +20,7 @@ static void write_escaped(struct tpm2_writer *w, const char *base64)
         } else if (*p == '=') {
             dps_write_text(w, "\\u003d");
         } else {
-            tpm2_write_u8(w, (uint8_t)*p);
+            bytes_write_u8(w, (uint8_t)*p);
         }
     }
 }
@@ -29,12 +29,12 @@ static void fill(const struct service_device *d, const char *pattern, char *text
 {
     char ek[512];
     char srk[512];
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)text, size - 1);
-    service_base64(span_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
-    service_base64(span_of(d->srk->public_2b, d->srk->public_len), srk, sizeof srk);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)text, size - 1);
+    service_base64(bytes_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d->srk->public_2b, d->srk->public_len), srk, sizeof srk);
     for (const char *p = pattern; *p != 0; p++) {
         if (*p != '$') {
-            tpm2_write_u8(&w, (uint8_t)*p);
+            bytes_write_u8(&w, (uint8_t)*p);
             continue;
         }
         p++;
@@ -44,7 +44,7 @@ static void fill(const struct service_device *d, const char *pattern, char *text
             dps_write_text(&w, *p == 'I' ? d->id : *p == 'E' ? ek : srk);
         }
     }
-    text[tpm2_written(&w).len] = 0;
+    text[bytes_written(&w).len] = 0;
 }
 
 static void try_refused(struct conformance *c, const struct vector *vectors, size_t count)
@@ -170,7 +170,7 @@ static void deep(struct conformance *c)
 {
     char body[14000];
     struct service_device d;
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)body, sizeof body - 1);
+    struct bytes_writer w = bytes_writer_over((uint8_t *)body, sizeof body - 1);
     char begin[SERVICE_TEXT_MAX];
     if (!service_device_new(c, &d, "")) {
         return;
@@ -181,7 +181,7 @@ static void deep(struct conformance *c)
         dps_write_text(&w, i < 5000 ? "[" : "]");
     }
     dps_write_text(&w, "}");
-    body[tpm2_written(&w).len] = 0;
+    body[bytes_written(&w).len] = 0;
     if (service_ask_challenge(c, &d, body)) {
         conformance_check(c, service_of(c)->status < 500, "5000 brackets: got %u", service_of(c)->status);
         service_challenge(c, &d);
@@ -352,7 +352,8 @@ static void host_with_port(struct conformance *c)
     snprintf(request, sizeof request,
              "PUT /%s/registrations/%s/register?%s HTTP/1.1\r\nHost: %s:443\r\nContent-Length: %zu\r\n\r\n%s",
              service_given.scope, d.id, SERVICE_API, s->host, strlen(body), body);
-    if (conformance_check(c, service_raw(c, span_of_text(request), 10000) == SERVICE_ANSWERED, "no answer")) {
+    if (conformance_check(c, service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED,
+                          "no answer")) {
         service_status(c, "Host with a port", 401);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S05-030 to 059: the SRK. It comes from the device unauthenticated, and the nonce is wrapped to it: so it must be
  * a key that cannot leave a TPM, or the nonce, and later the hub key, can be had in clear. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -10,7 +10,7 @@ static bool ask_with(struct conformance *c, const struct service_device *d, cons
 {
     char ek[600];
     char body[SERVICE_TEXT_MAX];
-    service_base64(span_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
+    service_base64(bytes_of(d->ek->public_2b, d->ek->public_len), ek, sizeof ek);
     snprintf(body, sizeof body,
              "{\"registrationId\":\"%s\",\"tpm\":{\"endorsementKey\":\"%s\",\"storageRootKey\":\"%s\"}}",
              d->id, ek, srk);
@@ -30,7 +30,7 @@ static void try_variants(struct conformance *c, const struct service_variant *ve
     for (size_t i = 0; i < count; i++) {
         uint8_t bytes[DPS_SRK_PUBLIC_MAX + 16];
         char srk[600];
-        const struct span made = service_variant_make(d.srk, &area, &vectors[i], bytes, sizeof bytes);
+        const struct bytes made = service_variant_make(d.srk, &area, &vectors[i], bytes, sizeof bytes);
         if (!conformance_check(c, made.len > 0, "%s could not be made", vectors[i].name)) {
             return;
         }
@@ -156,22 +156,22 @@ static void codes(struct conformance *c)
 /* An SRK on the curve P-256, with any point. */
 static size_t write_ecc(const uint8_t *x, const uint8_t *y, size_t len, uint8_t *out, size_t size)
 {
-    struct tpm2_writer w = tpm2_writer_over(out, size);
-    const size_t begin = tpm2_write_size_begin(&w);
-    tpm2_write_u16(&w, 0x0023); /* TPM_ALG_ECC */
-    tpm2_write_u16(&w, TPM2_ALG_SHA256);
-    tpm2_write_u32(&w, tpm2_template_srk().attributes);
-    tpm2_write_u16(&w, 0);
-    tpm2_write_u16(&w, TPM2_ALG_AES);
-    tpm2_write_u16(&w, 128);
-    tpm2_write_u16(&w, 0x0043); /* CFB */
-    tpm2_write_u16(&w, TPM2_ALG_NULL);
-    tpm2_write_u16(&w, 0x0003); /* TPM_ECC_NIST_P256 */
-    tpm2_write_u16(&w, TPM2_ALG_NULL);
-    tpm2_write_2b(&w, span_of(x, len));
-    tpm2_write_2b(&w, span_of(y, len));
-    tpm2_write_size_end(&w, begin);
-    return tpm2_written(&w).len;
+    struct bytes_writer w = bytes_writer_over(out, size);
+    const size_t begin = bytes_write_size_begin(&w);
+    bytes_write_u16(&w, 0x0023); /* TPM_ALG_ECC */
+    bytes_write_u16(&w, TPM2_ALG_SHA256);
+    bytes_write_u32(&w, tpm2_template_srk().attributes);
+    bytes_write_u16(&w, 0);
+    bytes_write_u16(&w, TPM2_ALG_AES);
+    bytes_write_u16(&w, 128);
+    bytes_write_u16(&w, 0x0043); /* CFB */
+    bytes_write_u16(&w, TPM2_ALG_NULL);
+    bytes_write_u16(&w, 0x0003); /* TPM_ECC_NIST_P256 */
+    bytes_write_u16(&w, TPM2_ALG_NULL);
+    bytes_write_2b(&w, bytes_of(x, len));
+    bytes_write_2b(&w, bytes_of(y, len));
+    bytes_write_size_end(&w, begin);
+    return bytes_written(&w).len;
 }
 
 static void curves(struct conformance *c)
@@ -201,7 +201,7 @@ static void curves(struct conformance *c)
         uint8_t bytes[256];
         char srk[400];
         service_base64(
-            span_of(bytes, write_ecc(points[i].x, points[i].y, points[i].len, bytes, sizeof bytes)), srk,
+            bytes_of(bytes, write_ecc(points[i].x, points[i].y, points[i].len, bytes, sizeof bytes)), srk,
             sizeof srk);
         if (!ask_with(c, &d, srk) || !conformance_check(c, service_of(c)->status < 500, "%s: got %u",
                                                         points[i].name, service_of(c)->status)) {
@@ -237,7 +237,7 @@ static void sizes(struct conformance *c)
         memset(bytes, 0, sizeof bytes);
         memcpy(bytes, d.srk->public_2b, len);
         bytes[1] = (uint8_t)(bytes[1] + forms[i].declared);
-        service_base64(span_of(bytes + forms[i].from, forms[i].to - forms[i].from), srk, sizeof srk);
+        service_base64(bytes_of(bytes + forms[i].from, forms[i].to - forms[i].from), srk, sizeof srk);
         if (!ask_with(c, &d, srk) || !service_refused(c, forms[i].name, 0)) {
             return;
         }
@@ -254,7 +254,7 @@ static void base64_forms(struct conformance *c)
     if (!service_device_new(c, &d, "")) {
         return;
     }
-    service_base64(span_of(d.srk->public_2b, d.srk->public_len), good, sizeof good);
+    service_base64(bytes_of(d.srk->public_2b, d.srk->public_len), good, sizeof good);
     const size_t len = strlen(good);
     const char *const names[] = {"without padding", "with a line end", "with pad bits that are not zero"};
     for (size_t i = 0; i < COUNT(names); i++) {
@@ -288,7 +288,7 @@ static void both_forms(struct conformance *c)
     }
     for (size_t i = 0; i < COUNT(vectors); i++) {
         struct service_key key = *service_key(c, SERVICE_SRK);
-        const struct span made =
+        const struct bytes made =
             service_variant_make(&key, &area, &vectors[i], key.public_2b, sizeof key.public_2b);
         key.public_len = made.len;
         tpm2_name_of(made, key.name);
@@ -325,7 +325,7 @@ static void two_tpms(struct conformance *c)
     const struct service_key *own = service_key(c, SERVICE_SRK);
     conformance_check(c,
                       tpm2_credential_open(b->fields.id_object, b->fields.encrypted_secret, &d.ek->rsa,
-                                           span_of(own->name, sizeof own->name), inner, sizeof inner,
+                                           bytes_of(own->name, sizeof own->name), inner, sizeof inner,
                                            &len) != 0,
                       "field 1 opens beside another SRK than the one that was named");
     uint8_t name[TPM2_NAME_SIZE];
@@ -334,7 +334,7 @@ static void two_tpms(struct conformance *c)
     tpm2_name_of(b->fields.key_public_2b, name);
     conformance_check(c,
                       tpm2_duplicate_open(b->fields.duplicate, b->fields.duplicate_secret, &own->rsa,
-                                          span_of(b->inner_key, b->inner_len), span_of(name, sizeof name),
+                                          bytes_of(b->inner_key, b->inner_len), bytes_of(name, sizeof name),
                                           &sensitive, storage, sizeof storage) != 0,
                       "field 3 opens with another SRK than the one that was named");
 }

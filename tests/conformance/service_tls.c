@@ -15,8 +15,8 @@ static void certificate(struct conformance *c)
     struct service *s = service_of(c);
     const int error = service_link_open(s, &s->other, s->host);
     conformance_check(c, error == 0, "no secure connection: %s",
-                      error == DPS_E_TLS ? crypto_tls_error_text(s->other.tls_error)
-                                         : posix_error_text(error));
+                      error == BYTES_E_TLS ? crypto_tls_error_text(s->other.tls_error)
+                                           : posix_error_text(error));
     conformance_note(c, "the certificate names %s, is in date, and leads to --ca", s->host);
 }
 
@@ -46,7 +46,7 @@ static void close_notify(struct conformance *c)
     struct service *s = service_of(c);
     char request[512];
     write_request(s, "Connection: close\r\n", request, sizeof request);
-    if (!conformance_check(c, service_raw(c, span_of_text(request), 10000) == SERVICE_ANSWERED,
+    if (!conformance_check(c, service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED,
                            "a request with Connection: close got no answer")) {
         return;
     }
@@ -62,7 +62,7 @@ static void one_byte_records(struct conformance *c)
     write_request(s, "", request, sizeof request);
     int error = service_link_open(s, &s->other, s->host);
     for (size_t i = 0; error == 0 && i < strlen(request); i++) {
-        error = service_link_send(&s->other, span_of(request + i, 1));
+        error = service_link_send(&s->other, bytes_of(request + i, 1));
         if (error == 0) {
             error = service_link_flush(&s->other);
         }
@@ -106,7 +106,7 @@ static void cut_off(struct conformance *c)
         const int error = service_link_open(s, &s->other, s->host);
         if (!conformance_check(c, error == 0, "no connection") ||
             !conformance_check(c,
-                               service_link_send(&s->other, span_of(request, (size_t)n)) == 0 &&
+                               service_link_send(&s->other, bytes_of(request, (size_t)n)) == 0 &&
                                    service_link_flush(&s->other) == 0,
                                "the request could not be sent")) {
             return;
@@ -130,7 +130,7 @@ static bool drip(struct conformance *c, unsigned seconds, bool *ended)
     *ended = false;
     if (!conformance_check(c,
                            service_link_open(s, &s->other, s->host) == 0 &&
-                               service_link_send(&s->other, span_of_text(request)) == 0 &&
+                               service_link_send(&s->other, bytes_of_text(request)) == 0 &&
                                service_link_flush(&s->other) == 0,
                            "no connection")) {
         return false;
@@ -146,7 +146,7 @@ static bool drip(struct conformance *c, unsigned seconds, bool *ended)
                                "another request took more than 5 seconds meanwhile")) {
             return false;
         }
-        *ended = service_link_send(&s->other, span_of("x", 1)) != 0 || service_link_flush(&s->other) != 0;
+        *ended = service_link_send(&s->other, bytes_of("x", 1)) != 0 || service_link_flush(&s->other) != 0;
         if (*ended) {
             return true;
         }
@@ -174,11 +174,11 @@ static void keep_alive(struct conformance *c)
     struct service *s = service_of(c);
     char request[512];
     write_request(s, "", request, sizeof request);
-    if (!conformance_check(c, service_raw(c, span_of_text(request), 10000) == SERVICE_ANSWERED,
+    if (!conformance_check(c, service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED,
                            "the first request got no answer")) {
         return;
     }
-    const int error = service_link_send(&s->other, span_of_text(request));
+    const int error = service_link_send(&s->other, bytes_of_text(request));
     conformance_check(
         c, error == 0 && service_link_flush(&s->other) == 0 && service_link_receive(&s->other, 10000) == 0,
         "the second request on one connection got no answer");
@@ -192,7 +192,7 @@ static void pipelined(struct conformance *c)
              "GET /conf-no-such-thing HTTP/1.1\r\nHost: %s\r\n\r\n"
              "GET /%s/registrations/conf-nobody/operations/1?%s HTTP/1.1\r\nHost: %s\r\n\r\n",
              s->host, service_given.scope, SERVICE_API, s->host);
-    if (!conformance_check(c, service_raw(c, span_of_text(request), 10000) == SERVICE_ANSWERED,
+    if (!conformance_check(c, service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED,
                            "the first of two requests got no answer")) {
         return;
     }

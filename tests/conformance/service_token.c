@@ -45,7 +45,7 @@ static void write_token(const struct service_device *d, const struct vector *v, 
                                     .lower_hex = v->lower_hex,
                                     .last_bit = v->last_bit,
                                     .pattern = v->pattern};
-    service_sign(span_of(key, sizeof key), &t, text, size);
+    service_sign(bytes_of(key, sizeof key), &t, text, size);
 }
 
 /* Each of them registers the device once more. */

@@ -34,14 +34,14 @@ static bool wanted(void)
     return o.tpm != NULL;
 }
 
-static int read_auth(const char *path, uint8_t bytes[TPM_AUTH_MAX], struct span *value, char *why,
+static int read_auth(const char *path, uint8_t bytes[TPM_AUTH_MAX], struct bytes *value, char *why,
                      size_t why_size)
 {
     size_t len = 0;
-    *value = span_of(bytes, 0);
+    *value = bytes_of(bytes, 0);
     int error = path != NULL ? posix_secret_read(path, bytes, TPM_AUTH_MAX, &len, why, why_size) : 0;
-    *value = span_of(bytes, error == 0 ? len : 0);
-    return error == 0 ? 0 : error == DPS_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
+    *value = bytes_of(bytes, error == 0 ? len : 0);
+    return error == 0 ? 0 : error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
 static int open_tpm(struct conformance *c, char *why, size_t why_size)
@@ -56,7 +56,7 @@ static int open_tpm(struct conformance *c, char *why, size_t why_size)
         return code;
     int error = posix_tpm_open(&suite.tpm, o.tpm, why, why_size);
     if (error != 0)
-        return error == DPS_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM;
+        return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM;
     suite.port.tpm = posix_tpm_port(&suite.tpm);
     suite.port.clock = posix_clock();
     if (tpm_list_handles(c, &suite.at_open))
@@ -72,7 +72,7 @@ static void close_tpm(struct conformance *c)
         (void)(suite.srk.handle != 0 && tpm_flush_raw(c, suite.srk.handle));
     }
     posix_tpm_close(&suite.tpm);
-    crypto_wipe(&suite, sizeof suite);
+    bytes_wipe(&suite, sizeof suite);
     suite.tpm.fd = -1;
 }
 

@@ -70,11 +70,11 @@ struct tpm_suite {
     struct posix_tpm tpm;
     struct port port;
     uint8_t owner_bytes[TPM_AUTH_MAX], endorsement_bytes[TPM_AUTH_MAX], lockout_bytes[TPM_AUTH_MAX];
-    struct span owner, endorsement, lockout; /* authValues */
-    struct tpm2_writer w;                    /* the command being made */
+    struct bytes owner, endorsement, lockout; /* authValues */
+    struct bytes_writer w;                    /* the command being made */
     uint8_t command[TPM_BUFFER], response[TPM_BUFFER];
-    struct span answer; /* the last response */
-    uint32_t rc;        /* what the last refused command got */
+    struct bytes answer; /* the last response */
+    uint32_t rc;         /* what the last refused command got */
     uint32_t loaded[TPM_LOADED_MAX];
     size_t loaded_count;
     struct tpm_key ek, srk; /* kept from case to case, since slow TPMs need seconds to derive them */
@@ -86,9 +86,9 @@ struct tpm_suite {
 
 struct tpm_suite *tpm_of(struct conformance *c);
 /* A new command: fill it in with a build function, then tpm_send. */
-struct tpm2_writer *tpm_begin(struct conformance *c);
+struct bytes_writer *tpm_begin(struct conformance *c);
 /* Send what tpm_begin's writer holds. Returns the answer, empty if the TPM was lost: then the case has failed. */
-struct span tpm_send(struct conformance *c);
+struct bytes tpm_send(struct conformance *c);
 /* The result of a parse function, which has put t->rc, must be success. */
 bool tpm_ok(struct conformance *c, int error, const char *what);
 /* It must be a refusal, with one of these codes (TPM2_RC_ without numbers; ended by 0). */
@@ -126,14 +126,14 @@ bool tpm_start_session(struct conformance *c, uint32_t *session);
 bool tpm_policy_secret(struct conformance *c, uint32_t session);
 bool tpm_policy_session(struct conformance *c, uint32_t *session);
 /* A credential for the object with this Name, to be opened by the EK. */
-bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, struct span credential,
-                         struct span object_name);
+bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, struct bytes credential,
+                         struct bytes object_name);
 /* TPM2_ActivateCredential: *opened views the answer. Returns the parse function's error. */
 int tpm_activate(struct conformance *c, uint32_t object, const struct tpm2_auth auth[2],
-                 const struct tpm_credential *made, struct span *opened);
+                 const struct tpm_credential *made, struct bytes *opened);
 /* The same with an empty password for the object and a policy session of its own for the EK. */
 int tpm_activate_simply(struct conformance *c, uint32_t object, const struct tpm_credential *made,
-                        struct span *opened);
+                        struct bytes *opened);
 /* An HMAC key with random contents: the flow's template and sizes, to be changed or given to tpm_wrap. */
 void tpm_new_key(struct conformance *c, struct tpm_wrapped *k);
 /* Wrap it to the SRK; unique follows from key and seedValue unless keep_unique. */
@@ -143,9 +143,9 @@ int tpm_import(struct conformance *c, struct tpm_wrapped *k);
 int tpm_load(struct conformance *c, struct tpm_wrapped *k);
 /* All of them, which must work: k->handle is loaded. */
 bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k);
-int tpm_hmac(struct conformance *c, uint32_t key, struct span data, struct span *mac);
+int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac);
 /* With empty authorization; *mac must be the HMAC of data under k's key. */
-bool tpm_hmac_is_right(struct conformance *c, const struct tpm_wrapped *k, struct span data);
+bool tpm_hmac_is_right(struct conformance *c, const struct tpm_wrapped *k, struct bytes data);
 
 /* ---- tpm_flow.c: a whole registration, with a service in memory ---- */
 

@@ -7,23 +7,23 @@ struct tpm_suite *tpm_of(struct conformance *c)
     return c->suite_state;
 }
 
-struct tpm2_writer *tpm_begin(struct conformance *c)
+struct bytes_writer *tpm_begin(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     t->rc = 0;
-    t->w = tpm2_writer_over(t->command, sizeof t->command);
+    t->w = bytes_writer_over(t->command, sizeof t->command);
     return &t->w;
 }
 
-struct span tpm_send(struct conformance *c)
+struct bytes tpm_send(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    t->answer = span_of(NULL, 0);
+    t->answer = bytes_of(NULL, 0);
     if (!conformance_check(c, t->w.error == 0, "a command could not be built: a fault of the suite itself"))
         return t->answer;
     if (c->gave_up != 0)
         return t->answer;
-    int error = port_tpm_ask(&t->port, 0, c->now != NULL ? c->now->id : "", tpm2_written(&t->w), t->response,
+    int error = port_tpm_ask(&t->port, 0, c->now != NULL ? c->now->id : "", bytes_written(&t->w), t->response,
                              sizeof t->response, &t->answer);
     if (error != 0)
         conformance_give_up(c, POSIX_EXIT_TPM, "the TPM did not answer: %s", posix_error_text(error));
@@ -50,9 +50,9 @@ const char *tpm_rc_text(uint32_t rc)
 
 static const char *outcome(struct conformance *c, int error)
 {
-    return error == 0              ? "success"
-           : error == DPS_E_TPM_RC ? tpm_rc_text(tpm_of(c)->rc)
-                                   : "a response that is not well-formed";
+    return error == 0                ? "success"
+           : error == BYTES_E_TPM_RC ? tpm_rc_text(tpm_of(c)->rc)
+                                     : "a response that is not well-formed";
 }
 
 bool tpm_ok(struct conformance *c, int error, const char *what)
@@ -73,7 +73,7 @@ bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const 
         len = len + (size_t)n < sizeof wanted ? len + (size_t)n : sizeof wanted - 1;
         one = one || *codes == code;
     }
-    return conformance_check(c, error == DPS_E_TPM_RC && one, "%s: the TPM answered %s instead of %s", what,
+    return conformance_check(c, error == BYTES_E_TPM_RC && one, "%s: the TPM answered %s instead of %s", what,
                              outcome(c, error), wanted);
 }
 
@@ -117,10 +117,10 @@ void tpm_random(struct conformance *c, void *out, size_t len)
 
 /* One TPM2_GetCapability: a reader over the values behind their count. */
 static bool capability(struct conformance *c, uint32_t kind, uint32_t property, uint32_t wanted,
-                       struct tpm2_reader *values, uint32_t *count, bool *more)
+                       struct bytes_reader *values, uint32_t *count, bool *more)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct span data;
+    struct bytes data;
     uint32_t answered = 0;
     *count = 0;
     tpm2_get_capability_build(tpm_begin(c), kind, property, wanted);
@@ -128,33 +128,33 @@ static bool capability(struct conformance *c, uint32_t kind, uint32_t property, 
     if (!tpm_ok(c, error, "TPM2_GetCapability") ||
         !conformance_check(c, answered == kind, "TPM2_GetCapability answered for another capability"))
         return false;
-    *values = tpm2_reader_over(data);
-    *count = tpm2_read_u32(values);
+    *values = bytes_reader_over(data);
+    *count = bytes_read_u32(values);
     return conformance_check(c, values->error == 0, "TPM2_GetCapability: its answer is too short");
 }
 
 bool tpm_property(struct conformance *c, uint32_t property, uint32_t *value)
 {
-    struct tpm2_reader r;
+    struct bytes_reader r;
     uint32_t count;
     bool more;
     if (!capability(c, TPM2_CAP_TPM_PROPERTIES, property, 1, &r, &count, &more))
         return false;
     /* Asked for one that it does not have, a TPM answers with the next. */
-    uint32_t found = tpm2_read_u32(&r);
-    *value = tpm2_read_u32(&r);
+    uint32_t found = bytes_read_u32(&r);
+    *value = bytes_read_u32(&r);
     return count > 0 && r.error == 0 && found == property;
 }
 
 bool tpm_has(struct conformance *c, uint32_t kind, uint32_t value)
 {
-    struct tpm2_reader r;
+    struct bytes_reader r;
     uint32_t count;
     bool more;
     if (!capability(c, kind, value, 1, &r, &count, &more) || count == 0)
         return false;
     /* TPMA_CC: number and vendor bit are the command code. */
-    uint32_t found = kind == TPM2_CAP_ALGS ? tpm2_read_u16(&r) : tpm2_read_u32(&r) & 0x2000FFFFU;
+    uint32_t found = kind == TPM2_CAP_ALGS ? bytes_read_u16(&r) : bytes_read_u32(&r) & 0x2000FFFFU;
     return r.error == 0 && found == value;
 }
 
@@ -163,12 +163,12 @@ static bool list_kind(struct conformance *c, uint32_t kind, struct tpm_handles *
     uint32_t next = kind << TPM2_HT_SHIFT;
     bool more = true;
     while (more) {
-        struct tpm2_reader r;
+        struct bytes_reader r;
         uint32_t count;
         if (!capability(c, TPM2_CAP_HANDLES, next, 64, &r, &count, &more))
             return false;
         for (uint32_t i = 0; i < count && r.error == 0 && out->count < TPM_HANDLES_MAX; i++) {
-            out->values[out->count] = tpm2_read_u32(&r);
+            out->values[out->count] = bytes_read_u32(&r);
             next = (next & 0xFF000000U) | ((out->values[out->count++] + 1) & 0x00FFFFFFU);
         }
         if (count == 0 || r.error != 0 || out->count == TPM_HANDLES_MAX)

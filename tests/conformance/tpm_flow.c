@@ -2,9 +2,9 @@
 /* Steps 4 to 10 as a whole: the device engine on the TPM under test, the service in memory beside it, no network. The
  * engine asks for EK and SRK at their persistent handles; it gets the keys that the suite keeps loaded, so that no key
  * is derived and nothing is made persistent. */
-#include "dps/device.h"
-#include "dps/service.h"
-#include "dps/text.h"
+#include "dps/device/device.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service.h"
 #include "tests/conformance/tpm.h"
 
 #define NOW UINT64_C(1800000000)
@@ -62,17 +62,17 @@ static bool enroll(struct conformance *c)
     const struct tpm_key *ek = tpm_ek(c);
     uint8_t json[1024];
     uint64_t version;
-    struct tpm2_writer w = tpm2_writer_over(json, sizeof json);
+    struct bytes_writer w = bytes_writer_over(json, sizeof json);
     if (ek == NULL)
         return false;
     dps_write_text(
         &w,
         "{\"registrationId\":\"device-1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
-    dps_write_base64(&w, span_of(ek->public_2b, ek->public_len));
+    dps_write_base64(&w, bytes_of(ek->public_2b, ek->public_len));
     dps_write_text(&w, "\"}}}");
     struct dps_store *store = &flow.service.store;
-    int error = store->put(store->context, DPS_TABLE_ENROLLMENTS, span_of_text("device-1"), tpm2_written(&w),
-                           0, &version);
+    int error = store->put(store->context, DPS_TABLE_ENROLLMENTS, bytes_of_text("device-1"),
+                           bytes_written(&w), 0, &version);
     if (error == 0)
         error = store->commit(store->context);
     return conformance_check(c, error == 0, "the EK cannot be enrolled: %s", posix_error_text(error));
@@ -81,13 +81,13 @@ static bool enroll(struct conformance *c)
 static void answer_request(void)
 {
     struct dps_answer answer;
-    struct tpm2_writer w = tpm2_writer_over(flow.response, sizeof flow.response);
+    struct bytes_writer w = bytes_writer_over(flow.response, sizeof flow.response);
     flow.service.now = flow.now;
     dps_service_answer(&flow.service, &flow.http, flow.request, flow.body, sizeof flow.body, &answer);
     if (answer.wrote && flow.service.store.commit(flow.service.store.context) != 0)
         dps_service_uncommitted(&flow.service, &answer);
     dps_answer_write_head(&w, &answer, flow.now, flow.http.keep_alive);
-    tpm2_write_bytes(&w, tpm2_written(&answer.body));
+    bytes_write_bytes(&w, bytes_written(&answer.body));
     flow.response_len = w.len;
     flow.response_sent = 0;
     flow.request_len = 0;
@@ -96,9 +96,9 @@ static void answer_request(void)
 
 static void send_request(struct dps_device *d)
 {
-    struct span out = dps_device_net_out(d);
+    struct bytes out = dps_device_net_out(d);
     if (out.len > sizeof flow.request - flow.request_len) {
-        dps_device_fail(d, DPS_E_STREAM);
+        dps_device_fail(d, BYTES_E_STREAM);
         return;
     }
     memcpy(flow.request + flow.request_len, out.p, out.len);
@@ -139,26 +139,26 @@ static void count_command(uint32_t code)
 static void replace_handles(uint8_t *command, size_t len, const struct tpm_suite *t)
 {
     for (size_t at = 10; at <= 14 && at + 4 <= len; at += 4) {
-        struct tpm2_reader r = tpm2_reader_over(span_of(command + at, 4));
-        struct tpm2_writer w = tpm2_writer_over(command + at, 4);
-        uint32_t handle = tpm2_read_u32(&r);
+        struct bytes_reader r = bytes_reader_over(bytes_of(command + at, 4));
+        struct bytes_writer w = bytes_writer_over(command + at, 4);
+        uint32_t handle = bytes_read_u32(&r);
         if (handle == TPM2_HANDLE_EK || handle == TPM2_HANDLE_SRK)
-            tpm2_write_u32(&w, handle == TPM2_HANDLE_EK ? t->ek.handle : t->srk.handle);
+            bytes_write_u32(&w, handle == TPM2_HANDLE_EK ? t->ek.handle : t->srk.handle);
     }
 }
 
 static void ask_tpm(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct tpm2_writer *w = tpm_begin(c);
-    tpm2_write_bytes(w, dps_device_tpm_command(&flow.device));
-    struct tpm2_reader r = tpm2_reader_over(tpm2_written(w));
-    (void)tpm2_read_bytes(&r, 6);
-    count_command(tpm2_read_u32(&r));
+    struct bytes_writer *w = tpm_begin(c);
+    bytes_write_bytes(w, dps_device_tpm_command(&flow.device));
+    struct bytes_reader r = bytes_reader_over(bytes_written(w));
+    (void)bytes_read_bytes(&r, 6);
+    count_command(bytes_read_u32(&r));
     replace_handles(t->command, w->len, t);
-    struct span answer = tpm_send(c);
+    struct bytes answer = tpm_send(c);
     if (c->gave_up != 0)
-        dps_device_fail(&flow.device, DPS_E_TPM_TRANSPORT);
+        dps_device_fail(&flow.device, BYTES_E_TPM_TRANSPORT);
     else
         dps_device_tpm_response(&flow.device, answer);
 }
@@ -168,7 +168,7 @@ static void ask_tpm(struct conformance *c)
 static void supply(struct conformance *c, enum dps_want want)
 {
     struct dps_device *d = &flow.device;
-    struct span record;
+    struct bytes record;
     switch (want) {
     case DPS_WANT_TPM:
         ask_tpm(c);
@@ -244,10 +244,10 @@ bool tpm_register(struct conformance *c, unsigned times, struct tpm_flow_counts 
         worked = drive(c, dps_device_register(&flow.device, &flow.config, nonce), "the registration");
     }
     if (worked && flow.record_len > 0) {
-        const struct span record = span_of(flow.record, flow.record_len);
+        const struct bytes record = bytes_of(flow.record, flow.record_len);
         tpm_random(c, nonce, sizeof nonce);
         worked = drive(c, dps_device_token(&flow.device, &flow.config, nonce, record), "a hub token");
     }
-    crypto_wipe(&flow, sizeof flow);
+    bytes_wipe(&flow, sizeof flow);
     return worked;
 }

@@ -2,11 +2,11 @@
 /* The keys of the flow, as device and service make them. */
 #include "tests/conformance/tpm.h"
 
-static const struct span nothing = {NULL, 0};
+static const struct bytes nothing = {NULL, 0};
 
 /* ---- Primaries ---- */
 
-static bool take_key(struct conformance *c, struct tpm_key *key, struct span public_2b, struct span name)
+static bool take_key(struct conformance *c, struct tpm_key *key, struct bytes public_2b, struct bytes name)
 {
     if (!conformance_check(c, public_2b.len <= sizeof key->public_2b, "the public area has %zu bytes",
                            public_2b.len) ||
@@ -16,7 +16,7 @@ static bool take_key(struct conformance *c, struct tpm_key *key, struct span pub
     memcpy(key->public_2b, public_2b.p, public_2b.len);
     key->public_len = public_2b.len;
     memcpy(key->name, name.p, name.len);
-    return tpm_ok(c, tpm2_public_parse_2b(span_of(key->public_2b, key->public_len), &key->area),
+    return tpm_ok(c, tpm2_public_parse_2b(bytes_of(key->public_2b, key->public_len), &key->area),
                   "its public area");
 }
 
@@ -25,7 +25,7 @@ bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_p
 {
     struct tpm_suite *t = tpm_of(c);
     struct tpm2_auth auth = tpm2_auth_password(hierarchy == TPM2_RH_OWNER ? t->owner : t->endorsement);
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     tpm2_create_primary_build(tpm_begin(c), hierarchy, &auth, &area);
     int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &key->handle, &public_2b, &name);
     tpm_remember(c, key->handle);
@@ -75,9 +75,9 @@ bool tpm_start_session(struct conformance *c, uint32_t *session)
 {
     struct tpm_suite *t = tpm_of(c);
     uint8_t nonce[32];
-    struct span nonce_tpm;
+    struct bytes nonce_tpm;
     tpm_random(c, nonce, sizeof nonce);
-    tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, span_of(nonce, sizeof nonce));
+    tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
     int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, session, &nonce_tpm);
     tpm_remember(c, *session);
     return tpm_ok(c, error, "TPM2_StartAuthSession");
@@ -109,18 +109,18 @@ static void two_contents(uint8_t *bytes, uint8_t **first, size_t *first_len, uin
     *second_len = (size_t)(next[0] << 8 | next[1]);
 }
 
-static bool made_it(struct conformance *c, const struct tpm2_writer *w)
+static bool made_it(struct conformance *c, const struct bytes_writer *w)
 {
     return conformance_check(c, w->error == 0, "wrapping to the TPM's key failed: %s",
                              posix_error_text(w->error));
 }
 
-bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, struct span credential,
-                         struct span object_name)
+bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, struct bytes credential,
+                         struct bytes object_name)
 {
     const struct tpm_key *ek = tpm_ek(c);
     struct tpm2_wrap_random random;
-    struct tpm2_writer w = tpm2_writer_over(made->bytes, sizeof made->bytes);
+    struct bytes_writer w = bytes_writer_over(made->bytes, sizeof made->bytes);
     if (ek == NULL)
         return false;
     tpm_random(c, &random, sizeof random);
@@ -132,21 +132,21 @@ bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, str
 }
 
 int tpm_activate(struct conformance *c, uint32_t object, const struct tpm2_auth auth[2],
-                 const struct tpm_credential *made, struct span *opened)
+                 const struct tpm_credential *made, struct bytes *opened)
 {
     struct tpm_suite *t = tpm_of(c);
     tpm2_activate_credential_build(tpm_begin(c), object, t->ek.handle, auth,
-                                   span_of(made->blob, made->blob_len),
-                                   span_of(made->secret, made->secret_len));
+                                   bytes_of(made->blob, made->blob_len),
+                                   bytes_of(made->secret, made->secret_len));
     return tpm2_activate_credential_parse(tpm_send(c), &t->rc, opened);
 }
 
 int tpm_activate_simply(struct conformance *c, uint32_t object, const struct tpm_credential *made,
-                        struct span *opened)
+                        struct bytes *opened)
 {
     uint32_t session = 0;
     if (!tpm_policy_session(c, &session))
-        return DPS_E_STATE;
+        return BYTES_E_STATE;
     const struct tpm2_auth auth[2] = {tpm2_auth_password(nothing), tpm2_auth_policy(session, true)};
     int error = tpm_activate(c, object, auth, made, opened);
     uint32_t rc = tpm_of(c)->rc;
@@ -158,7 +158,7 @@ int tpm_activate_simply(struct conformance *c, uint32_t object, const struct tpm
     tpm_of(c)->rc = rc;
     if (error == 0) {
         memcpy(tpm_of(c)->response, copy, len);
-        *opened = span_of(tpm_of(c)->response, len);
+        *opened = bytes_of(tpm_of(c)->response, len);
     }
     return error;
 }
@@ -173,27 +173,27 @@ void tpm_new_key(struct conformance *c, struct tpm_wrapped *k)
     tpm_random(c, k->inner_key, sizeof k->inner_key);
     k->key_len = 32;
     k->seed_value_len = 32;
-    k->area = tpm2_template_hmac_key(span_of(k->unique, sizeof k->unique));
+    k->area = tpm2_template_hmac_key(bytes_of(k->unique, sizeof k->unique));
 }
 
 bool tpm_wrap(struct conformance *c, struct tpm_wrapped *k, bool keep_unique)
 {
     const struct tpm_key *srk = tpm_srk(c);
-    const struct tpm2_sensitive sensitive = {span_of(k->seed_value, k->seed_value_len),
-                                             span_of(k->key, k->key_len)};
+    const struct tpm2_sensitive sensitive = {bytes_of(k->seed_value, k->seed_value_len),
+                                             bytes_of(k->key, k->key_len)};
     struct tpm2_wrap_random random;
-    struct tpm2_writer area = tpm2_writer_over(k->public_2b, sizeof k->public_2b);
-    struct tpm2_writer w = tpm2_writer_over(k->bytes, sizeof k->bytes);
+    struct bytes_writer area = bytes_writer_over(k->public_2b, sizeof k->public_2b);
+    struct bytes_writer w = bytes_writer_over(k->bytes, sizeof k->bytes);
     if (srk == NULL)
         return false;
     if (!keep_unique)
         tpm2_keyedhash_unique(&sensitive, k->unique);
     tpm2_public_write_2b(&area, &k->area);
     k->public_len = area.len;
-    tpm2_name_of(tpm2_written(&area), k->name);
+    tpm2_name_of(bytes_written(&area), k->name);
     tpm_random(c, &random, sizeof random);
-    tpm2_duplicate_make(&w, &srk->area, span_of(k->inner_key, sizeof k->inner_key),
-                        span_of(k->name, sizeof k->name), &sensitive, &random);
+    tpm2_duplicate_make(&w, &srk->area, bytes_of(k->inner_key, sizeof k->inner_key),
+                        bytes_of(k->name, sizeof k->name), &sensitive, &random);
     if (!made_it(c, &w) || !made_it(c, &area))
         return false;
     two_contents(k->bytes, &k->duplicate, &k->duplicate_len, &k->secret, &k->secret_len);
@@ -204,13 +204,13 @@ int tpm_import(struct conformance *c, struct tpm_wrapped *k)
 {
     struct tpm_suite *t = tpm_of(c);
     const struct tpm2_auth auth = tpm2_auth_password(nothing);
-    struct span private_2b;
-    tpm2_import_build(tpm_begin(c), t->srk.handle, &auth, span_of(k->inner_key, sizeof k->inner_key),
-                      span_of(k->public_2b, k->public_len), span_of(k->duplicate, k->duplicate_len),
-                      span_of(k->secret, k->secret_len));
+    struct bytes private_2b;
+    tpm2_import_build(tpm_begin(c), t->srk.handle, &auth, bytes_of(k->inner_key, sizeof k->inner_key),
+                      bytes_of(k->public_2b, k->public_len), bytes_of(k->duplicate, k->duplicate_len),
+                      bytes_of(k->secret, k->secret_len));
     int error = tpm2_import_parse(tpm_send(c), &t->rc, &private_2b);
     if (error == 0 && private_2b.len > sizeof k->private_2b)
-        error = DPS_E_SPACE;
+        error = BYTES_E_SPACE;
     if (error == 0) {
         memcpy(k->private_2b, private_2b.p, private_2b.len);
         k->private_len = private_2b.len;
@@ -222,13 +222,13 @@ int tpm_load(struct conformance *c, struct tpm_wrapped *k)
 {
     struct tpm_suite *t = tpm_of(c);
     const struct tpm2_auth auth = tpm2_auth_password(nothing);
-    struct span name;
-    tpm2_load_build(tpm_begin(c), t->srk.handle, &auth, span_of(k->private_2b, k->private_len),
-                    span_of(k->public_2b, k->public_len));
+    struct bytes name;
+    tpm2_load_build(tpm_begin(c), t->srk.handle, &auth, bytes_of(k->private_2b, k->private_len),
+                    bytes_of(k->public_2b, k->public_len));
     int error = tpm2_load_parse(tpm_send(c), &t->rc, &k->handle, &name);
     tpm_remember(c, k->handle);
     if (error == 0)
-        conformance_check(c, span_equal(name, span_of(k->name, sizeof k->name)),
+        conformance_check(c, bytes_equal_public(name, bytes_of(k->name, sizeof k->name)),
                           "TPM2_Load returned another Name than that of the public area");
     return error;
 }
@@ -239,7 +239,7 @@ bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k)
            tpm_ok(c, tpm_load(c, k), "TPM2_Load");
 }
 
-int tpm_hmac(struct conformance *c, uint32_t key, struct span data, struct span *mac)
+int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac)
 {
     struct tpm_suite *t = tpm_of(c);
     const struct tpm2_auth auth = tpm2_auth_password(nothing);
@@ -247,13 +247,13 @@ int tpm_hmac(struct conformance *c, uint32_t key, struct span data, struct span 
     return tpm2_hmac_parse(tpm_send(c), &t->rc, mac);
 }
 
-bool tpm_hmac_is_right(struct conformance *c, const struct tpm_wrapped *k, struct span data)
+bool tpm_hmac_is_right(struct conformance *c, const struct tpm_wrapped *k, struct bytes data)
 {
     uint8_t expected[CRYPTO_SHA256_SIZE];
-    struct span mac;
-    crypto_hmac_sha256(span_of(k->key, k->key_len), &data, 1, expected);
+    struct bytes mac;
+    crypto_hmac_sha256(bytes_of(k->key, k->key_len), &data, 1, expected);
     return tpm_ok(c, tpm_hmac(c, k->handle, data, &mac), "TPM2_HMAC") &&
            conformance_check(
-               c, span_equal(mac, span_of(expected, sizeof expected)),
+               c, bytes_equal_public(mac, bytes_of(expected, sizeof expected)),
                "TPM2_HMAC of %zu bytes is not HMAC-SHA-256 of them with the key that was imported", data.len);
 }

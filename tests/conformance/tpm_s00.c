@@ -127,19 +127,19 @@ static void capability_pages(struct conformance *c)
     uint32_t pages[2] = {0}, whole[2] = {0}, capability;
     bool more = false;
     for (int i = 0; i < 3; i++) {
-        struct span data;
+        struct bytes data;
         tpm2_get_capability_build(tpm_begin(c), TPM2_CAP_COMMANDS, i == 1 ? (pages[0] & 0x2000FFFFU) + 1 : 0,
                                   i == 2 ? 2 : 1);
         if (!tpm_ok(c, tpm2_get_capability_parse(tpm_send(c), &t->rc, &more, &capability, &data),
                     "TPM2_GetCapability"))
             return;
-        struct tpm2_reader r = tpm2_reader_over(data);
-        uint32_t count = tpm2_read_u32(&r);
+        struct bytes_reader r = bytes_reader_over(data);
+        uint32_t count = bytes_read_u32(&r);
         conformance_check(c, count == (i == 2 ? 2U : 1U) && more, "the TPM gave %u values for %d, and %s",
                           count, i == 2 ? 2 : 1, more ? "more" : "no more");
         uint32_t *to = i == 2 ? whole : &pages[i];
         for (uint32_t k = 0; k < count && k < 2 && (i == 2 || k == 0); k++)
-            to[k] = tpm2_read_u32(&r);
+            to[k] = bytes_read_u32(&r);
     }
     conformance_check(c, memcmp(pages, whole, sizeof pages) == 0,
                       "two questions for one value and one for two differ");

@@ -6,22 +6,22 @@
 #define RAW_TIMEOUT_MS 20000
 
 /* TPM2_GetCapability for one property, as bytes to be broken. */
-static struct span sound(uint8_t bytes[64])
+static struct bytes sound(uint8_t bytes[64])
 {
-    struct tpm2_writer w = tpm2_writer_over(bytes, 64);
+    struct bytes_writer w = bytes_writer_over(bytes, 64);
     tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1);
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
 static void set_size(uint8_t *command, size_t size)
 {
-    struct tpm2_writer w = tpm2_writer_over(command + 2, 4);
-    tpm2_write_u32(&w, (uint32_t)size);
+    struct bytes_writer w = bytes_writer_over(command + 2, 4);
+    bytes_write_u32(&w, (uint32_t)size);
 }
 
 /* Send bytes as they are. A driver or server before the TPM may refuse them too: then nothing but an error comes, and
  * the next command must work. */
-static void must_refuse(struct conformance *c, struct span bytes, const uint32_t *codes, const char *what)
+static void must_refuse(struct conformance *c, struct bytes bytes, const uint32_t *codes, const char *what)
 {
     struct tpm_suite *t = tpm_of(c);
     size_t len = 0;
@@ -29,23 +29,23 @@ static void must_refuse(struct conformance *c, struct span bytes, const uint32_t
     t->rc = 0;
     int error = t->port.tpm.transact(t->port.tpm.context, bytes, t->response, sizeof t->response, &len,
                                      RAW_TIMEOUT_MS);
-    if (error == DPS_E_TIMEOUT) {
+    if (error == BYTES_E_TIMEOUT) {
         conformance_check(c, false, "%s: no answer came", what);
     } else if (error != 0) {
         conformance_note(c, "%s: refused before the TPM: %s", what, posix_error_text(error));
     } else {
-        struct tpm2_reader r = tpm2_reader_over(span_of(t->response, len));
-        (void)tpm2_read_u16(&r);
-        uint32_t size = tpm2_read_u32(&r);
-        t->rc = tpm2_read_u32(&r);
+        struct bytes_reader r = bytes_reader_over(bytes_of(t->response, len));
+        (void)bytes_read_u16(&r);
+        uint32_t size = bytes_read_u32(&r);
+        t->rc = bytes_read_u32(&r);
         conformance_check(c, size == len && (t->rc == 0 || len == 10), "%s: the response is not well-formed",
                           what);
-        tpm_refused(c, t->rc == 0 ? 0 : DPS_E_TPM_RC, codes, what);
+        tpm_refused(c, t->rc == 0 ? 0 : BYTES_E_TPM_RC, codes, what);
     }
     bool more;
     uint32_t capability;
-    struct span data;
-    tpm2_write_bytes(tpm_begin(c), sound(good));
+    struct bytes data;
+    bytes_write_bytes(tpm_begin(c), sound(good));
     error = tpm2_get_capability_parse(tpm_send(c), &t->rc, &more, &capability, &data);
     conformance_check(c, error == 0, "behind it a good command is refused: %s", tpm_rc_text(t->rc));
 }
@@ -53,7 +53,7 @@ static void must_refuse(struct conformance *c, struct span bytes, const uint32_t
 static void unknown_command(struct conformance *c)
 {
     uint8_t bytes[64];
-    struct span command = sound(bytes);
+    struct bytes command = sound(bytes);
     bytes[6] = 0;
     bytes[7] = 0;
     bytes[8] = 0x0F;
@@ -64,7 +64,7 @@ static void unknown_command(struct conformance *c)
 static void wrong_tag(struct conformance *c)
 {
     uint8_t bytes[64];
-    struct span command = sound(bytes);
+    struct bytes command = sound(bytes);
     bytes[1] = 0x03;
     must_refuse(c, command, TPM_CODES(TPM2_RC_BAD_TAG, TPM2_RC_TAG, TPM2_RC_VALUE), "tag 0x8003");
 }
@@ -72,7 +72,7 @@ static void wrong_tag(struct conformance *c)
 static void size_too_large(struct conformance *c)
 {
     uint8_t bytes[64];
-    struct span command = sound(bytes);
+    struct bytes command = sound(bytes);
     set_size(bytes, command.len + 1);
     must_refuse(c, command, TPM_CODES(TPM2_RC_COMMAND_SIZE), "commandSize one too large");
 }
@@ -80,7 +80,7 @@ static void size_too_large(struct conformance *c)
 static void size_too_small(struct conformance *c)
 {
     uint8_t bytes[64];
-    struct span command = sound(bytes);
+    struct bytes command = sound(bytes);
     set_size(bytes, command.len - 1);
     must_refuse(c, command, TPM_CODES(TPM2_RC_COMMAND_SIZE, TPM2_RC_INSUFFICIENT),
                 "commandSize one too small");
@@ -89,21 +89,21 @@ static void size_too_small(struct conformance *c)
 static void trailing_byte(struct conformance *c)
 {
     uint8_t bytes[64];
-    struct span command = sound(bytes);
+    struct bytes command = sound(bytes);
     bytes[command.len] = 0;
     set_size(bytes, command.len + 1);
-    must_refuse(c, span_of(bytes, command.len + 1), TPM_CODES(TPM2_RC_SIZE, TPM2_RC_COMMAND_SIZE),
+    must_refuse(c, bytes_of(bytes, command.len + 1), TPM_CODES(TPM2_RC_SIZE, TPM2_RC_COMMAND_SIZE),
                 "a byte behind the last parameter");
 }
 
 static void parameters_cut(struct conformance *c)
 {
     uint8_t bytes[64] = {0};
-    const struct span whole = sound(bytes);
+    const struct bytes whole = sound(bytes);
     for (size_t len = whole.len - 1; len >= 10 && !c->failed; len--) {
         (void)sound(bytes);
         set_size(bytes, len);
-        must_refuse(c, span_of(bytes, len),
+        must_refuse(c, bytes_of(bytes, len),
                     TPM_CODES(TPM2_RC_INSUFFICIENT, TPM2_RC_COMMAND_SIZE, TPM2_RC_SIZE),
                     "parameters cut off");
     }
@@ -114,13 +114,13 @@ static void parameters_cut(struct conformance *c)
 static bool policy_secret(struct conformance *c, uint8_t bytes[128], size_t *len)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct tpm2_writer w = tpm2_writer_over(bytes, 128);
+    struct bytes_writer w = bytes_writer_over(bytes, 128);
     struct tpm2_auth auth = tpm2_auth_password(t->endorsement);
     uint32_t session;
     if (!tpm_start_session(c, &session))
         return false;
     tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &auth);
-    *len = tpm2_written(&w).len;
+    *len = bytes_written(&w).len;
     return true;
 }
 
@@ -136,7 +136,7 @@ static void authorization_missing(struct conformance *c)
     memcpy(without + begin, bytes + end, len - end);
     without[1] = 0x01;
     set_size(without, len - (end - begin));
-    must_refuse(c, span_of(without, len - (end - begin)), TPM_CODES(TPM2_RC_AUTH_MISSING),
+    must_refuse(c, bytes_of(without, len - (end - begin)), TPM_CODES(TPM2_RC_AUTH_MISSING),
                 "tag without sessions");
 }
 
@@ -149,10 +149,10 @@ static void authorization_size(struct conformance *c)
     static const uint32_t sizes[] = {0, 1, 8, 0xFFFF, 0xFFFFFFFF};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !c->failed; i++) {
         char what[64];
-        struct tpm2_writer w = tpm2_writer_over(bytes + 18, 4);
-        tpm2_write_u32(&w, sizes[i]);
+        struct bytes_writer w = bytes_writer_over(bytes + 18, 4);
+        bytes_write_u32(&w, sizes[i]);
         snprintf(what, sizeof what, "authorizationSize 0x%x", sizes[i]);
-        must_refuse(c, span_of(bytes, len), TPM_CODES(TPM2_RC_AUTHSIZE, TPM2_RC_SIZE, TPM2_RC_INSUFFICIENT),
+        must_refuse(c, bytes_of(bytes, len), TPM_CODES(TPM2_RC_AUTHSIZE, TPM2_RC_SIZE, TPM2_RC_INSUFFICIENT),
                     what);
     }
 }
@@ -163,9 +163,9 @@ static void authorization_handle(struct conformance *c)
     size_t len;
     if (!policy_secret(c, bytes, &len))
         return;
-    struct tpm2_writer w = tpm2_writer_over(bytes + 22, 4);
-    tpm2_write_u32(&w, TPM2_RH_OWNER);
-    must_refuse(c, span_of(bytes, len), TPM_CODES(TPM2_RC_VALUE, TPM2_RC_HANDLE),
+    struct bytes_writer w = bytes_writer_over(bytes + 22, 4);
+    bytes_write_u32(&w, TPM2_RH_OWNER);
+    must_refuse(c, bytes_of(bytes, len), TPM_CODES(TPM2_RC_VALUE, TPM2_RC_HANDLE),
                 "TPM_RH_OWNER as a session");
 }
 
@@ -176,14 +176,14 @@ static void reserved_bits(struct conformance *c)
     if (!policy_secret(c, bytes, &len))
         return;
     bytes[28] |= 0x10;
-    must_refuse(c, span_of(bytes, len), TPM_CODES(TPM2_RC_RESERVED_BITS, TPM2_RC_ATTRIBUTES, TPM2_RC_VALUE),
+    must_refuse(c, bytes_of(bytes, len), TPM_CODES(TPM2_RC_RESERVED_BITS, TPM2_RC_ATTRIBUTES, TPM2_RC_VALUE),
                 "a reserved bit of sessionAttributes");
 }
 
 static void no_such_object(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     /* The last transient handle that there can be, and a persistent one that nobody uses. */
     static const uint32_t handles[] = {0x80FFFFFEU, 0x8100DEADU};
     for (size_t i = 0; i < 2 && !tpm_is_listed(&t->before, handles[i]); i++) {

@@ -20,7 +20,7 @@ static void looks_like(struct conformance *c, const struct tpm_key *key, struct 
 
 static bool same_public(const struct tpm_key *a, const struct tpm_key *b)
 {
-    return span_equal(span_of(a->public_2b, a->public_len), span_of(b->public_2b, b->public_len));
+    return bytes_equal_public(bytes_of(a->public_2b, a->public_len), bytes_of(b->public_2b, b->public_len));
 }
 
 static void l1_template(struct conformance *c)
@@ -57,7 +57,7 @@ static void names(struct conformance *c)
     uint8_t name[TPM2_NAME_SIZE];
     if (ek == NULL)
         return;
-    tpm2_name_of(span_of(ek->public_2b, ek->public_len), name);
+    tpm2_name_of(bytes_of(ek->public_2b, ek->public_len), name);
     conformance_check(c, memcmp(name, ek->name, sizeof name) == 0,
                       "TPM2_CreatePrimary returned a Name that is not the SHA-256 of the public area");
 }
@@ -69,21 +69,21 @@ static void qualified_name(struct conformance *c)
     const struct tpm_key *ek = tpm_ek(c);
     static const uint8_t endorsement[] = {0x40, 0x00, 0x00, 0x0B};
     uint8_t expected[TPM2_NAME_SIZE] = {0x00, 0x0B};
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     if (ek == NULL)
         return;
     tpm2_read_public_build(tpm_begin(c), ek->handle);
     if (!tpm_ok(c, tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name), "TPM2_ReadPublic"))
         return;
-    conformance_check(c, span_equal(public_2b, span_of(ek->public_2b, ek->public_len)),
+    conformance_check(c, bytes_equal_public(public_2b, bytes_of(ek->public_2b, ek->public_len)),
                       "TPM2_ReadPublic gave another public area than TPM2_CreatePrimary");
-    conformance_check(c, span_equal(name, span_of(ek->name, sizeof ek->name)),
+    conformance_check(c, bytes_equal_public(name, bytes_of(ek->name, sizeof ek->name)),
                       "TPM2_ReadPublic gave another Name than TPM2_CreatePrimary");
-    crypto_sha256((const struct span[]){span_of(endorsement, 4), span_of(ek->name, sizeof ek->name)}, 2,
+    crypto_sha256((const struct bytes[]){bytes_of(endorsement, 4), bytes_of(ek->name, sizeof ek->name)}, 2,
                   expected + 2);
-    struct tpm2_reader r = tpm2_reader_over(t->answer);
-    (void)tpm2_read_bytes(&r, 10 + public_2b.len + 2 + name.len);
-    conformance_check(c, span_equal(tpm2_read_2b(&r), span_of(expected, sizeof expected)),
+    struct bytes_reader r = bytes_reader_over(t->answer);
+    (void)bytes_read_bytes(&r, 10 + public_2b.len + 2 + name.len);
+    conformance_check(c, bytes_equal_public(bytes_read_2b(&r), bytes_of(expected, sizeof expected)),
                       "the qualified name is not the hash of TPM_RH_ENDORSEMENT and Name");
 }
 
@@ -94,28 +94,30 @@ static void creation_data(struct conformance *c)
     uint8_t hash[CRYPTO_SHA256_SIZE];
     if (!tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &key))
         return;
-    struct tpm2_reader r = tpm2_reader_over(t->answer);
-    (void)tpm2_read_bytes(&r, 10 + 4 + 4);
-    (void)tpm2_read_2b(&r); /* outPublic */
-    struct span data = tpm2_read_2b(&r);
-    struct span creation_hash = tpm2_read_2b(&r);
-    uint16_t tag = tpm2_read_u16(&r);
-    uint32_t hierarchy = tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(t->answer);
+    (void)bytes_read_bytes(&r, 10 + 4 + 4);
+    (void)bytes_read_2b(&r); /* outPublic */
+    struct bytes data = bytes_read_2b(&r);
+    struct bytes creation_hash = bytes_read_2b(&r);
+    uint16_t tag = bytes_read_u16(&r);
+    uint32_t hierarchy = bytes_read_u32(&r);
     crypto_sha256(&data, 1, hash);
-    conformance_check(c, span_equal(creation_hash, span_of(hash, sizeof hash)),
+    conformance_check(c, bytes_equal_public(creation_hash, bytes_of(hash, sizeof hash)),
                       "creationHash is not the SHA-256 of creationData");
     conformance_check(c, tag == TPM2_ST_CREATION && hierarchy == TPM2_RH_ENDORSEMENT,
                       "creationTicket has tag 0x%04x and hierarchy 0x%08x", tag, hierarchy);
-    r = tpm2_reader_over(data);
-    conformance_check(c, tpm2_read_u32(&r) == 0, "creationData names PCRs, and none were asked for");
-    (void)tpm2_read_2b(&r); /* pcrDigest */
-    (void)tpm2_read_u8(&r); /* locality */
-    (void)tpm2_read_u16(&r);
-    struct span parent = tpm2_read_2b(&r);
-    struct span qualified = tpm2_read_2b(&r);
-    conformance_check(c, tpm2_read_2b(&r).len == 0 && tpm2_reader_end(&r) == 0,
+    r = bytes_reader_over(data);
+    conformance_check(c, bytes_read_u32(&r) == 0, "creationData names PCRs, and none were asked for");
+    (void)bytes_read_2b(&r); /* pcrDigest */
+    (void)bytes_read_u8(&r); /* locality */
+    (void)bytes_read_u16(&r);
+    struct bytes parent = bytes_read_2b(&r);
+    struct bytes qualified = bytes_read_2b(&r);
+    conformance_check(c, bytes_read_2b(&r).len == 0 && bytes_reader_end(&r) == 0,
                       "creationData is not well-formed");
-    conformance_check(c, span_equal(parent, span_of("\x40\x00\x00\x0B", 4)) && span_equal(parent, qualified),
+    conformance_check(c,
+                      bytes_equal_public(parent, bytes_of("\x40\x00\x00\x0B", 4)) &&
+                          bytes_equal_public(parent, qualified),
                       "the parent in creationData is not TPM_RH_ENDORSEMENT");
 }
 
@@ -124,10 +126,10 @@ static void wrong_authorization(struct conformance *c)
     struct tpm_suite *t = tpm_of(c);
     uint8_t wrong[16];
     uint32_t handle;
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     struct tpm2_public area = tpm2_template_ek_l1();
     tpm_random(c, wrong, sizeof wrong);
-    struct tpm2_auth auth = tpm2_auth_password(span_of(wrong, sizeof wrong));
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of(wrong, sizeof wrong));
     tpm2_create_primary_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, &auth, &area);
     int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &handle, &public_2b, &name);
     tpm_remember(c, handle);
@@ -138,7 +140,7 @@ static void wrong_authorization(struct conformance *c)
 static void persistent(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     struct tpm2_public area;
     if (!tpm_is_listed(&t->before, TPM2_HANDLE_EK)) {
         conformance_skip(c, "there is no key at 0x%08x", TPM2_HANDLE_EK);
@@ -159,8 +161,8 @@ static bool nv_part(struct conformance *c, uint32_t authority, uint32_t index, u
                     uint8_t *out)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct tpm2_auth auth = tpm2_auth_password(authority == TPM2_RH_OWNER ? t->owner : span_of(NULL, 0));
-    struct span data;
+    struct tpm2_auth auth = tpm2_auth_password(authority == TPM2_RH_OWNER ? t->owner : bytes_of(NULL, 0));
+    struct bytes data;
     tpm2_nv_read_build(tpm_begin(c), authority, index, &auth, size, offset);
     int error = tpm2_nv_read_parse(tpm_send(c), &t->rc, &data);
     if (!tpm_ok(c, error, "TPM2_NV_Read of the EK certificate") ||
@@ -218,9 +220,9 @@ static void certificate_matches(struct conformance *c)
         conformance_skip(c, "there is no EK certificate for an RSA-2048 key");
         return;
     }
-    int error = crypto_certificate_rsa_public(span_of(der, len), &key, storage, sizeof storage);
+    int error = crypto_certificate_rsa_public(bytes_of(der, len), &key, storage, sizeof storage);
     conformance_check(c, error == 0, "the EK certificate cannot be read: %s", posix_error_text(error));
-    conformance_check(c, error != 0 || span_equal(key.modulus, ek->area.unique),
+    conformance_check(c, error != 0 || bytes_equal_public(key.modulus, ek->area.unique),
                       "the EK certificate is about another key than the EK of template L-1");
 }
 

@@ -13,7 +13,7 @@ static void srk_template(struct conformance *c)
                       "its attributes are 0x%08x instead of 0x%08x", srk->area.attributes, wanted.attributes);
     conformance_check(c, tpm2_public_matches(&srk->area, &wanted) && srk->area.unique.len == 256,
                       "its public area is not that of the template");
-    tpm2_name_of(span_of(srk->public_2b, srk->public_len), name);
+    tpm2_name_of(bytes_of(srk->public_2b, srk->public_len), name);
     conformance_check(c, memcmp(name, srk->name, sizeof name) == 0,
                       "its Name is not the SHA-256 of its public area");
 }
@@ -23,7 +23,7 @@ static void srk_twice(struct conformance *c)
     const struct tpm_key *srk = tpm_srk(c);
     struct tpm_key again;
     if (srk != NULL && tpm_create_primary(c, TPM2_RH_OWNER, tpm2_template_srk(), &again))
-        conformance_check(c, span_equal(srk->area.unique, again.area.unique),
+        conformance_check(c, bytes_equal_public(srk->area.unique, again.area.unique),
                           "the same template gave two different keys");
 }
 
@@ -37,7 +37,8 @@ static void without_no_da(struct conformance *c)
         return;
     conformance_check(c, other.area.attributes == area.attributes,
                       "its attributes are 0x%08x instead of 0x%08x", other.area.attributes, area.attributes);
-    conformance_check(c, !span_equal(srk->area.unique, other.area.unique), "two templates gave the same key");
+    conformance_check(c, !bytes_equal_public(srk->area.unique, other.area.unique),
+                      "two templates gave the same key");
 }
 
 static void wrong_authorization(struct conformance *c)
@@ -45,10 +46,10 @@ static void wrong_authorization(struct conformance *c)
     struct tpm_suite *t = tpm_of(c);
     uint8_t wrong[16];
     uint32_t handle;
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     struct tpm2_public area = tpm2_template_srk();
     tpm_random(c, wrong, sizeof wrong);
-    struct tpm2_auth auth = tpm2_auth_password(span_of(wrong, sizeof wrong));
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of(wrong, sizeof wrong));
     tpm2_create_primary_build(tpm_begin(c), TPM2_RH_OWNER, &auth, &area);
     int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &handle, &public_2b, &name);
     tpm_remember(c, handle);
@@ -58,7 +59,7 @@ static void wrong_authorization(struct conformance *c)
 static void persistent(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     struct tpm2_public area;
     struct tpm2_public wanted = tpm2_template_srk();
     if (!tpm_is_listed(&t->before, TPM2_HANDLE_SRK)) {
@@ -78,7 +79,7 @@ static void persistent(struct conformance *c)
 
 /* ---- What only --destructive does, and undoes ---- */
 
-static int change_auth(struct conformance *c, uint32_t hierarchy, struct span old, struct span new)
+static int change_auth(struct conformance *c, uint32_t hierarchy, struct bytes old, struct bytes new)
 {
     struct tpm_suite *t = tpm_of(c);
     struct tpm2_auth auth = tpm2_auth_password(old);
@@ -92,7 +93,7 @@ static void new_authorization(struct conformance *c)
     uint8_t fresh[32];
     tpm_random(c, fresh, sizeof fresh);
     fresh[sizeof fresh - 1] |= 1; /* trailing zeros would not count */
-    struct span new = span_of(fresh, sizeof fresh);
+    struct bytes new = bytes_of(fresh, sizeof fresh);
     if (!tpm_ok(c, change_auth(c, TPM2_RH_OWNER, t->owner, new), "TPM2_HierarchyChangeAuth of the owner"))
         return;
     int error = change_auth(c, TPM2_RH_OWNER, t->owner, new);
@@ -112,7 +113,7 @@ static void make_persistent(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     const struct tpm_key *srk = tpm_srk(c);
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     uint32_t at = 0x81007D50U;
     while (tpm_is_listed(&t->before, at))
         at++;
@@ -121,10 +122,10 @@ static void make_persistent(struct conformance *c)
     tpm2_read_public_build(tpm_begin(c), at);
     int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
     tpm_ok(c, error, "TPM2_ReadPublic of the persistent key");
-    conformance_check(c, error != 0 || span_equal(name, span_of(srk->name, sizeof srk->name)),
+    conformance_check(c, error != 0 || bytes_equal_public(name, bytes_of(srk->name, sizeof srk->name)),
                       "the persistent key has another Name");
     error = evict(c, srk->handle, at);
-    conformance_check(c, error == DPS_E_TPM_RC && t->rc == TPM2_RC_NV_DEFINED,
+    conformance_check(c, error == BYTES_E_TPM_RC && t->rc == TPM2_RC_NV_DEFINED,
                       "a second key for the same handle: %s instead of TPM_RC_NV_DEFINED",
                       error == 0 ? "success" : tpm_rc_text(t->rc));
     tpm_ok(c, evict(c, at, at), "TPM2_EvictControl of the persistent key");
@@ -164,7 +165,7 @@ static int clear(struct conformance *c)
 static bool auths_were_empty(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    const struct span empty = {NULL, 0};
+    const struct bytes empty = {NULL, 0};
     int error = change_auth(c, TPM2_RH_OWNER, empty, t->owner);
     error |= change_auth(c, TPM2_RH_ENDORSEMENT, empty, t->endorsement);
     error |= change_auth(c, TPM2_RH_LOCKOUT, empty, t->lockout);

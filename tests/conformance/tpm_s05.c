@@ -21,11 +21,11 @@ struct software_key {
 /* The SRK of the test vectors, whose private half everybody knows. */
 static bool software_key(struct conformance *c, struct software_key *k, uint32_t attributes)
 {
-    struct tpm2_writer w = tpm2_writer_over(k->public_2b, sizeof k->public_2b);
-    int error = crypto_rsa_private_decode(span_of(vector_srk_private_der, sizeof vector_srk_private_der),
+    struct bytes_writer w = bytes_writer_over(k->public_2b, sizeof k->public_2b);
+    int error = crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der),
                                           &k->rsa, k->storage, sizeof k->storage);
     if (error == 0)
-        error = tpm2_public_parse_2b(span_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &k->vector);
+        error = tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &k->vector);
     if (!conformance_check(c, error == 0, "the software key cannot be read: a fault of the suite itself"))
         return false;
     k->area = tpm2_template_srk();
@@ -35,15 +35,15 @@ static bool software_key(struct conformance *c, struct software_key *k, uint32_t
         k->area.symmetric = TPM2_ALG_NULL;
     tpm2_public_write_2b(&w, &k->area);
     k->public_len = w.len;
-    tpm2_name_of(tpm2_written(&w), k->name);
+    tpm2_name_of(bytes_written(&w), k->name);
     return true;
 }
 
 static int load_external(struct conformance *c, struct software_key *k, bool with_private, uint32_t hierarchy)
 {
     struct tpm_suite *t = tpm_of(c);
-    const struct span public_2b = span_of(k->public_2b, k->public_len);
-    struct span name;
+    const struct bytes public_2b = bytes_of(k->public_2b, k->public_len);
+    struct bytes name;
     if (with_private)
         tpm2_load_external_rsa_build(tpm_begin(c), k->rsa.p, public_2b, hierarchy);
     else
@@ -58,30 +58,30 @@ static int import_in_clear(struct conformance *c, struct software_key *k)
 {
     struct tpm_suite *t = tpm_of(c);
     uint8_t seed[32];
-    struct span private_2b;
-    const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
-    struct tpm2_writer *w = tpm_begin(c);
+    struct bytes private_2b;
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    struct bytes_writer *w = tpm_begin(c);
     tpm_random(c, seed, sizeof seed);
-    tpm2_write_u16(w, TPM2_ST_SESSIONS);
-    tpm2_write_u32(w, 0);
-    tpm2_write_u32(w, TPM2_CC_IMPORT);
-    tpm2_write_u32(w, t->srk.handle);
+    bytes_write_u16(w, TPM2_ST_SESSIONS);
+    bytes_write_u32(w, 0);
+    bytes_write_u32(w, TPM2_CC_IMPORT);
+    bytes_write_u32(w, t->srk.handle);
     tpm2_auth_area_write(w, &auth, 1);
-    tpm2_write_u16(w, 0); /* encryptionKey */
-    tpm2_write_bytes(w, span_of(k->public_2b, k->public_len));
-    size_t duplicate = tpm2_write_size_begin(w);
-    size_t sensitive = tpm2_write_size_begin(w);
-    tpm2_write_u16(w, TPM2_ALG_RSA);
-    tpm2_write_u16(w, 0); /* authValue */
-    tpm2_write_2b(w, span_of(seed, sizeof seed));
-    tpm2_write_2b(w, k->rsa.p);
-    tpm2_write_size_end(w, sensitive);
-    tpm2_write_size_end(w, duplicate);
-    tpm2_write_u16(w, 0); /* inSymSeed */
-    tpm2_write_u16(w, TPM2_ALG_NULL);
-    struct tpm2_writer size = *w;
+    bytes_write_u16(w, 0); /* encryptionKey */
+    bytes_write_bytes(w, bytes_of(k->public_2b, k->public_len));
+    size_t duplicate = bytes_write_size_begin(w);
+    size_t sensitive = bytes_write_size_begin(w);
+    bytes_write_u16(w, TPM2_ALG_RSA);
+    bytes_write_u16(w, 0); /* authValue */
+    bytes_write_2b(w, bytes_of(seed, sizeof seed));
+    bytes_write_2b(w, k->rsa.p);
+    bytes_write_size_end(w, sensitive);
+    bytes_write_size_end(w, duplicate);
+    bytes_write_u16(w, 0); /* inSymSeed */
+    bytes_write_u16(w, TPM2_ALG_NULL);
+    struct bytes_writer size = *w;
     size.len = 2;
-    tpm2_write_u32(&size, (uint32_t)w->len);
+    bytes_write_u32(&size, (uint32_t)w->len);
     return tpm2_import_parse(tpm_send(c), &t->rc, &private_2b);
 }
 
@@ -89,16 +89,17 @@ static void attack_works(struct conformance *c)
 {
     struct software_key k = {0};
     struct tpm_credential made;
-    struct span opened;
+    struct bytes opened;
     uint8_t inner_key[16];
     tpm_random(c, inner_key, sizeof inner_key);
     if (!software_key(c, &k, SOFTWARE_PLAIN) ||
         !tpm_ok(c, load_external(c, &k, true, TPM2_RH_NULL), "TPM2_LoadExternal of a software key") ||
-        !tpm_make_credential(c, &made, span_of(inner_key, sizeof inner_key), span_of(k.name, sizeof k.name)))
+        !tpm_make_credential(c, &made, bytes_of(inner_key, sizeof inner_key),
+                             bytes_of(k.name, sizeof k.name)))
         return;
     int error = tpm_activate_simply(c, k.handle, &made, &opened);
     if (tpm_ok(c, error, "TPM2_ActivateCredential for the software key"))
-        conformance_check(c, span_equal(opened, span_of(inner_key, sizeof inner_key)),
+        conformance_check(c, bytes_equal_public(opened, bytes_of(inner_key, sizeof inner_key)),
                           "it gave another credential");
 }
 
@@ -154,7 +155,7 @@ static void public_half(struct conformance *c, bool by_policy)
     struct tpm_suite *t = tpm_of(c);
     struct software_key k = {0};
     struct tpm_credential made;
-    struct span opened;
+    struct bytes opened;
     uint8_t inner_key[16];
     uint32_t session, other = 0;
     tpm_random(c, inner_key, sizeof inner_key);
@@ -165,12 +166,12 @@ static void public_half(struct conformance *c, bool by_policy)
         conformance_note(c, "TPM2_LoadExternal: %s", tpm_rc_text(t->rc));
         return;
     }
-    if (!tpm_make_credential(c, &made, span_of(inner_key, sizeof inner_key),
-                             span_of(k.name, sizeof k.name)) ||
+    if (!tpm_make_credential(c, &made, bytes_of(inner_key, sizeof inner_key),
+                             bytes_of(k.name, sizeof k.name)) ||
         !tpm_policy_session(c, &session) || (by_policy && !tpm_policy_session(c, &other)))
         return;
     const struct tpm2_auth auth[2] = {by_policy ? tpm2_auth_policy(other, true)
-                                                : tpm2_auth_password(span_of(NULL, 0)),
+                                                : tpm2_auth_password(bytes_of(NULL, 0)),
                                       tpm2_auth_policy(session, true)};
     int error = tpm_activate(c, k.handle, auth, &made, &opened);
     tpm_refused(c, error,

@@ -2,7 +2,7 @@
 /* Step 7, first half: the policy session of the EK, and TPM2_ActivateCredential. */
 #include "tests/conformance/tpm.h"
 
-static const struct span nothing = {NULL, 0};
+static const struct bytes nothing = {NULL, 0};
 
 /* ---- Sessions ---- */
 
@@ -13,9 +13,9 @@ static void session_begins(struct conformance *c)
     uint32_t session[2];
     uint8_t first[64] = {0};
     for (int i = 0; i < 2; i++) {
-        struct span nonce_tpm;
+        struct bytes nonce_tpm;
         tpm_random(c, nonce, sizeof nonce);
-        tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, span_of(nonce, sizeof nonce));
+        tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
         int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, &session[i], &nonce_tpm);
         tpm_remember(c, session[i]);
         if (!tpm_ok(c, error, "TPM2_StartAuthSession"))
@@ -40,8 +40,8 @@ static void nonce_sizes(struct conformance *c)
     tpm_random(c, nonce, sizeof nonce);
     for (size_t i = 0; i < 3; i++) {
         uint32_t session;
-        struct span nonce_tpm;
-        tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, span_of(nonce, sizes[i]));
+        struct bytes nonce_tpm;
+        tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizes[i]));
         int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, &session, &nonce_tpm);
         tpm_remember(c, session);
         tpm_refused(c, error, TPM_CODES(TPM2_RC_SIZE), "a nonceCaller of the wrong size");
@@ -51,11 +51,11 @@ static void nonce_sizes(struct conformance *c)
 static bool digest_is(struct conformance *c, uint32_t session, const uint8_t expected[32], const char *what)
 {
     struct tpm_suite *t = tpm_of(c);
-    struct span digest;
+    struct bytes digest;
     tpm2_policy_get_digest_build(tpm_begin(c), session);
     return tpm_ok(c, tpm2_policy_get_digest_parse(tpm_send(c), &t->rc, &digest), "TPM2_PolicyGetDigest") &&
-           conformance_check(c, span_equal(digest, span_of(expected, 32)), "the policyDigest is wrong %s",
-                             what);
+           conformance_check(c, bytes_equal_public(digest, bytes_of(expected, 32)),
+                             "the policyDigest is wrong %s", what);
 }
 
 static void policy_digest(struct conformance *c)
@@ -78,7 +78,7 @@ static void policy_secret_refused(struct conformance *c)
     uint8_t wrong[16];
     uint32_t session;
     tpm_random(c, wrong, sizeof wrong);
-    struct tpm2_auth auth = tpm2_auth_password(span_of(wrong, sizeof wrong));
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of(wrong, sizeof wrong));
     if (!tpm_start_session(c, &session))
         return;
     tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
@@ -132,8 +132,8 @@ static bool ready(struct conformance *c, struct activation *a, size_t len)
     const struct tpm_key *srk = tpm_srk(c);
     tpm_random(c, a->credential, sizeof a->credential);
     if (srk == NULL ||
-        !tpm_make_credential(c, &a->made, span_of(a->credential, len),
-                             span_of(srk->name, sizeof srk->name)) ||
+        !tpm_make_credential(c, &a->made, bytes_of(a->credential, len),
+                             bytes_of(srk->name, sizeof srk->name)) ||
         !tpm_policy_session(c, &a->session))
         return false;
     a->auth[0] = tpm2_auth_password(nothing);
@@ -141,16 +141,16 @@ static bool ready(struct conformance *c, struct activation *a, size_t len)
     return true;
 }
 
-static int try_it(struct conformance *c, const struct activation *a, struct span *opened)
+static int try_it(struct conformance *c, const struct activation *a, struct bytes *opened)
 {
     return tpm_activate(c, tpm_of(c)->srk.handle, a->auth, &a->made, opened);
 }
 
 static bool opens(struct conformance *c, const struct activation *a, size_t len, const char *what)
 {
-    struct span opened;
+    struct bytes opened;
     return tpm_ok(c, try_it(c, a, &opened), what) &&
-           conformance_check(c, span_equal(opened, span_of(a->credential, len)),
+           conformance_check(c, bytes_equal_public(opened, bytes_of(a->credential, len)),
                              "%s: another credential came out", what);
 }
 
@@ -175,15 +175,15 @@ static void opens_own(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     struct activation a;
-    struct span blob, secret;
+    struct bytes blob, secret;
     if (!tpm_has(c, TPM2_CAP_COMMANDS, TPM2_CC_MAKE_CREDENTIAL)) {
         conformance_skip(c, "this TPM has no TPM2_MakeCredential, which the flow does not need");
         return;
     }
     if (!ready(c, &a, 16))
         return;
-    tpm2_make_credential_build(tpm_begin(c), t->ek.handle, span_of(a.credential, 16),
-                               span_of(t->srk.name, sizeof t->srk.name));
+    tpm2_make_credential_build(tpm_begin(c), t->ek.handle, bytes_of(a.credential, 16),
+                               bytes_of(t->srk.name, sizeof t->srk.name));
     if (!tpm_ok(c, tpm2_make_credential_parse(tpm_send(c), &t->rc, &blob, &secret), "TPM2_MakeCredential") ||
         !conformance_check(c, blob.len == a.made.blob_len && secret.len == a.made.secret_len,
                            "TPM2_MakeCredential gave %zu and %zu bytes", blob.len, secret.len))
@@ -204,9 +204,9 @@ static void other_name(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16) ||
-        !tpm_make_credential(c, &a.made, span_of(a.credential, 16), span_of(t->ek.name, TPM2_NAME_SIZE)))
+        !tpm_make_credential(c, &a.made, bytes_of(a.credential, 16), bytes_of(t->ek.name, TPM2_NAME_SIZE)))
         return;
     tpm_refused(c, try_it(c, &a, &opened), integrity, "a credential for another Name");
 }
@@ -216,7 +216,7 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
                       const uint32_t *codes, const char *what)
 {
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
     uint8_t *bytes = of_secret ? a.made.secret : a.made.blob;
@@ -248,7 +248,7 @@ static void secret_changed(struct conformance *c)
 static void blob_sizes(struct conformance *c)
 {
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
     const size_t whole = a.made.blob_len;
@@ -267,7 +267,7 @@ static void secret_sizes(struct conformance *c)
 {
     static const size_t sizes[] = {0, 1, 128, 255};
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
     for (size_t i = 0; i < 4 && !c->failed; i++) {
@@ -283,19 +283,19 @@ static void other_label(struct conformance *c)
     static const char identity[] = "IDENTITY", duplicate[] = "DUPLICATE";
     struct tpm2_wrap_random random;
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
-    struct tpm2_writer w = tpm2_writer_over(a.made.bytes, sizeof a.made.bytes);
+    struct bytes_writer w = bytes_writer_over(a.made.bytes, sizeof a.made.bytes);
     struct crypto_rsa_public ek = tpm2_public_rsa(&t->ek.area);
     tpm_random(c, &random, sizeof random);
-    tpm2_credential_make(&w, &t->ek.area, span_of(a.credential, 16), span_of(t->srk.name, TPM2_NAME_SIZE),
+    tpm2_credential_make(&w, &t->ek.area, bytes_of(a.credential, 16), bytes_of(t->srk.name, TPM2_NAME_SIZE),
                          &random);
-    const struct span seed = span_of(random.seed, sizeof random.seed);
+    const struct bytes seed = bytes_of(random.seed, sizeof random.seed);
     for (int i = 0; i < 3 && !c->failed; i++) {
-        const struct span label = i == 0   ? span_of(duplicate, sizeof duplicate)
-                                  : i == 1 ? span_of(identity, sizeof identity - 1)
-                                           : span_of(identity, sizeof identity);
+        const struct bytes label = i == 0   ? bytes_of(duplicate, sizeof duplicate)
+                                   : i == 1 ? bytes_of(identity, sizeof identity - 1)
+                                            : bytes_of(identity, sizeof identity);
         (void)crypto_rsa_oaep_encrypt(&ek, label, random.oaep, seed, a.made.secret);
         if (i < 2)
             tpm_refused(c, try_it(c, &a, &opened), bad_secret, "a secret with another OAEP label");
@@ -309,7 +309,7 @@ static void other_label(struct conformance *c)
 static void no_session(struct conformance *c)
 {
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
     a.auth[1] = tpm2_auth_password(nothing);
@@ -323,7 +323,7 @@ static void no_session(struct conformance *c)
 static void without_policy_secret(struct conformance *c)
 {
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16) || !tpm_flush(c, a.session) || !tpm_start_session(c, &a.session))
         return;
     a.auth[1] = tpm2_auth_policy(a.session, true);
@@ -334,7 +334,7 @@ static void without_policy_secret(struct conformance *c)
 static void used_once(struct conformance *c)
 {
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16) || !opens(c, &a, 16, "TPM2_ActivateCredential"))
         return;
     tpm_refused(c, try_it(c, &a, &opened), TPM_CODES(TPM2_RC_POLICY_FAIL), "the session a second time");
@@ -370,12 +370,12 @@ static void trial_session(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     struct activation a;
-    struct span opened, nonce_tpm;
+    struct bytes opened, nonce_tpm;
     uint8_t nonce[32];
     if (!ready(c, &a, 16))
         return;
     tpm_random(c, nonce, sizeof nonce);
-    tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_TRIAL, span_of(nonce, sizeof nonce));
+    tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_TRIAL, bytes_of(nonce, sizeof nonce));
     int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, &a.session, &nonce_tpm);
     tpm_remember(c, a.session);
     if (!tpm_ok(c, error, "TPM2_StartAuthSession of a trial session") || !tpm_policy_secret(c, a.session))
@@ -390,10 +390,10 @@ static void trial_session(struct conformance *c)
 static void wrong_srk_password(struct conformance *c)
 {
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
-    a.auth[0] = tpm2_auth_password(span_of("wrong", 5));
+    a.auth[0] = tpm2_auth_password(bytes_of("wrong", 5));
     tpm_refused(c, try_it(c, &a, &opened), TPM_CODES(TPM2_RC_BAD_AUTH), "a wrong authorization of the SRK");
 }
 
@@ -401,15 +401,15 @@ static void keys_swapped(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     struct activation a;
-    struct span opened;
+    struct bytes opened;
     if (!ready(c, &a, 16))
         return;
     const struct tpm2_auth swapped[2] = {a.auth[1], a.auth[0]};
     tpm2_activate_credential_build(tpm_begin(c), t->ek.handle, t->srk.handle, swapped,
-                                   span_of(a.made.blob, a.made.blob_len),
-                                   span_of(a.made.secret, a.made.secret_len));
+                                   bytes_of(a.made.blob, a.made.blob_len),
+                                   bytes_of(a.made.secret, a.made.secret_len));
     int error = tpm2_activate_credential_parse(tpm_send(c), &t->rc, &opened);
-    conformance_check(c, error == DPS_E_TPM_RC, "with EK and SRK swapped, the TPM opened a credential");
+    conformance_check(c, error == BYTES_E_TPM_RC, "with EK and SRK swapped, the TPM opened a credential");
     conformance_note(c, "EK and SRK swapped: %s", tpm_rc_text(t->rc));
 }
 

@@ -17,7 +17,7 @@ static void brings_in(struct conformance *c)
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
     if (tpm_bring_in(c, &k))
-        tpm_hmac_is_right(c, &k, span_of_text("step 7"));
+        tpm_hmac_is_right(c, &k, bytes_of_text("step 7"));
 }
 
 static void attribute_variations(struct conformance *c)
@@ -29,7 +29,7 @@ static void attribute_variations(struct conformance *c)
         tpm_new_key(c, &k);
         k.area.attributes ^= more[i];
         conformance_note(c, "attributes 0x%08x", k.area.attributes);
-        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, span_of_text("variation")))
+        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, bytes_of_text("variation")))
             tpm_flush(c, k.handle);
     }
 }
@@ -41,7 +41,7 @@ static void key_sizes(struct conformance *c)
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.key_len = sizes[i];
-        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, span_of_text("size")))
+        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, bytes_of_text("size")))
             tpm_flush(c, k.handle);
     }
 }
@@ -54,7 +54,7 @@ static void imports_twice(struct conformance *c)
         !tpm_ok(c, tpm_import(c, &k), "TPM2_Import, once more") ||
         !tpm_ok(c, tpm_load(c, &k), "TPM2_Load, once more"))
         return;
-    tpm_hmac_is_right(c, &k, span_of_text("twice"));
+    tpm_hmac_is_right(c, &k, bytes_of_text("twice"));
 }
 
 static bool contains(const uint8_t *bytes, size_t len, const uint8_t *part, size_t part_len)
@@ -85,9 +85,9 @@ static void wrapped_hides_key(struct conformance *c)
 static void not_unsealed(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct tpm_wrapped k;
-    struct span data;
+    struct bytes data;
     tpm_new_key(c, &k);
     if (!tpm_bring_in(c, &k))
         return;
@@ -105,24 +105,24 @@ static void not_unsealed(struct conformance *c)
 static void not_duplicated(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
     if (!tpm_bring_in(c, &k))
         return;
-    struct tpm2_writer *w = tpm_begin(c);
-    tpm2_write_u16(w, TPM2_ST_SESSIONS);
-    tpm2_write_u32(w, 10 + 4 + 4 + 13 + 2 + 2);
-    tpm2_write_u32(w, CC_DUPLICATE);
-    tpm2_write_u32(w, k.handle);
-    tpm2_write_u32(w, TPM2_RH_NULL); /* newParentHandle: no outer wrap */
+    struct bytes_writer *w = tpm_begin(c);
+    bytes_write_u16(w, TPM2_ST_SESSIONS);
+    bytes_write_u32(w, 10 + 4 + 4 + 13 + 2 + 2);
+    bytes_write_u32(w, CC_DUPLICATE);
+    bytes_write_u32(w, k.handle);
+    bytes_write_u32(w, TPM2_RH_NULL); /* newParentHandle: no outer wrap */
     tpm2_auth_area_write(w, &auth, 1);
-    tpm2_write_u16(w, 0); /* encryptionKeyIn */
-    tpm2_write_u16(w, TPM2_ALG_NULL);
-    struct tpm2_reader r = tpm2_reader_over(tpm_send(c));
-    (void)tpm2_read_bytes(&r, 6);
-    t->rc = tpm2_read_u32(&r);
-    tpm_refused(c, t->rc == 0 ? 0 : DPS_E_TPM_RC,
+    bytes_write_u16(w, 0); /* encryptionKeyIn */
+    bytes_write_u16(w, TPM2_ALG_NULL);
+    struct bytes_reader r = bytes_reader_over(tpm_send(c));
+    (void)bytes_read_bytes(&r, 6);
+    t->rc = bytes_read_u32(&r);
+    tpm_refused(c, t->rc == 0 ? 0 : BYTES_E_TPM_RC,
                 TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE, TPM2_RC_AUTH_TYPE, TPM2_RC_POLICY_FAIL,
                           TPM2_RC_ATTRIBUTES, TPM2_RC_COMMAND_CODE),
                 "TPM2_Duplicate of the HMAC key");
@@ -186,7 +186,7 @@ static void sign_and_decrypt(struct conformance *c)
 static void hmac_needs(struct conformance *c, uint32_t attributes, const uint32_t *codes, const char *what)
 {
     struct tpm_wrapped k;
-    struct span mac;
+    struct bytes mac;
     tpm_new_key(c, &k);
     k.area.attributes = attributes;
     if (!tpm_wrap(c, &k, false))
@@ -195,7 +195,7 @@ static void hmac_needs(struct conformance *c, uint32_t attributes, const uint32_
     if (error == 0)
         error = tpm_load(c, &k);
     if (error == 0)
-        error = tpm_hmac(c, k.handle, span_of_text("no"), &mac);
+        error = tpm_hmac(c, k.handle, bytes_of_text("no"), &mac);
     tpm_refused(c, error, codes, what);
 }
 
@@ -220,7 +220,7 @@ static void unique_wrong(struct conformance *c)
         if (i == 1)
             k.area.unique.len = 0;
         if (i == 2) { /* the other way round: key and then seedValue */
-            const struct span pieces[] = {span_of(k.key, 32), span_of(k.seed_value, 32)};
+            const struct bytes pieces[] = {bytes_of(k.key, 32), bytes_of(k.seed_value, 32)};
             crypto_sha256(pieces, 2, k.unique);
         }
         if (tpm_wrap(c, &k, true))
@@ -296,18 +296,18 @@ static void inner_key_sizes(struct conformance *c)
 {
     static const size_t sizes[] = {0, 1, 15, 17};
     struct tpm_suite *t = tpm_of(c);
-    const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     uint8_t inner[17] = {0};
     struct tpm_wrapped k;
-    struct span private_2b;
+    struct bytes private_2b;
     tpm_new_key(c, &k);
     if (!tpm_wrap(c, &k, false))
         return;
     memcpy(inner, k.inner_key, sizeof k.inner_key);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
-        tpm2_import_build(tpm_begin(c), t->srk.handle, &auth, span_of(inner, sizes[i]),
-                          span_of(k.public_2b, k.public_len), span_of(k.duplicate, k.duplicate_len),
-                          span_of(k.secret, k.secret_len));
+        tpm2_import_build(tpm_begin(c), t->srk.handle, &auth, bytes_of(inner, sizes[i]),
+                          bytes_of(k.public_2b, k.public_len), bytes_of(k.duplicate, k.duplicate_len),
+                          bytes_of(k.secret, k.secret_len));
         int error = tpm2_import_parse(tpm_send(c), &t->rc, &private_2b);
         tpm_refused(c, error, TPM_CODES(TPM2_RC_SIZE, TPM2_RC_VALUE, TPM2_RC_INTEGRITY),
                     "an inner key of the wrong size");
@@ -359,8 +359,8 @@ static void wrong_label(struct conformance *c)
     struct crypto_rsa_public srk = tpm2_public_rsa(&t->srk.area);
     tpm_random(c, seed, sizeof seed);
     tpm_random(c, oaep, sizeof oaep);
-    (void)crypto_rsa_oaep_encrypt(&srk, span_of(identity, sizeof identity), oaep, span_of(seed, sizeof seed),
-                                  k.secret);
+    (void)crypto_rsa_oaep_encrypt(&srk, bytes_of(identity, sizeof identity), oaep,
+                                  bytes_of(seed, sizeof seed), k.secret);
     tpm_refused(c, tpm_import(c, &k), garbage, "a seed with the OAEP label of a credential");
 }
 
@@ -400,18 +400,18 @@ static void load_other_public(struct conformance *c)
 static void load_other_parent(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    const struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct tpm_wrapped k;
     struct tpm_key other;
-    struct span name;
+    struct bytes name;
     uint32_t handle;
     struct tpm2_public area = tpm2_template_srk();
     area.attributes &= ~(uint32_t)TPM2_OBJECT_NO_DA;
     tpm_make_room(c);
     if (!imported(c, &k) || !tpm_create_primary(c, TPM2_RH_OWNER, area, &other))
         return;
-    tpm2_load_build(tpm_begin(c), other.handle, &auth, span_of(k.private_2b, k.private_len),
-                    span_of(k.public_2b, k.public_len));
+    tpm2_load_build(tpm_begin(c), other.handle, &auth, bytes_of(k.private_2b, k.private_len),
+                    bytes_of(k.public_2b, k.public_len));
     int error = tpm2_load_parse(tpm_send(c), &t->rc, &handle, &name);
     tpm_remember(c, handle);
     tpm_refused(c, error, integrity, "a key under another parent");

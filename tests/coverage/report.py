@@ -22,7 +22,7 @@ import corpus  # noqa: E402
 BRANCHES = {
     "all of tpm/": (95, lambda path: path.startswith("tpm/")),
     "text grammars and activation": (95, lambda path: path in (
-        "dps/http.c", "dps/http_parts.c", "dps/json.c", "dps/text.c", "dps/sas.c", "dps/activation.c")),
+        "dps/protocol/http.c", "dps/protocol/http_parts.c", "dps/protocol/json.c", "dps/protocol/text.c", "dps/protocol/sas.c", "dps/protocol/activation.c")),
 }
 DIRECTORIES = ("crypto/", "tpm/", "dps/")
 

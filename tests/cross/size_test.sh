@@ -46,12 +46,12 @@ modules() {
     target=$1
     module crypto crypto/crypto_bearssl.c crypto/kdf.c
     module tls crypto/tls*.c
-    module tpm tpm/wire.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c
+    module tpm crypto/bytes/bytes.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c
     module explain tpm/explain*.c tpm/rc_text.c
-    module device dps/device.c dps/engine.c dps/ownership.c dps/record.c dps/registration_id.c dps/activation.c \
-        dps/sas.c dps/http.c dps/http_parts.c dps/json.c dps/text.c
-    module service dps/service.c dps/request.c dps/enrollment.c dps/registration.c dps/allocation.c dps/refusal.c \
-        dps/ek_form.c dps/hub*.c dps/admin*.c
+    module device dps/device/device.c dps/device/engine.c dps/device/ownership.c dps/device/record.c dps/protocol/registration_id.c dps/protocol/activation.c \
+        dps/protocol/sas.c dps/protocol/http.c dps/protocol/http_parts.c dps/protocol/json.c dps/protocol/text.c
+    module service dps/service/service.c dps/service/request.c dps/service/enrollment.c dps/service/registration.c dps/service/allocation.c dps/service/refusal.c \
+        dps/service/ek_form.c dps/hub*.c dps/admin*.c
     module port port/*.c port/none/*.c
     module tis port/tis/*.c
     count=$((count + 1))

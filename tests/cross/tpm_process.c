@@ -39,11 +39,11 @@ int posix_libtpms_open(const char *directory, int *fd, char *why, size_t why_siz
     int pair[2];
     if (connection >= 0) {
         snprintf(why, why_size, "a TPM is open already: there can be one in a process");
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     }
     if ((mkdir(directory, 0700) != 0 && errno != EEXIST) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) {
         snprintf(why, why_size, "cannot prepare a TPM in %s: %s", directory, strerror(errno));
-        return DPS_E_FILE;
+        return BYTES_E_FILE;
     }
     fflush(stdout); /* or the child prints it again */
     tpm_process = fork();
@@ -62,30 +62,30 @@ static int receive(uint8_t *out, size_t len, uint64_t deadline)
     while (len > 0) {
         const int error = posix_wait(connection, POLLIN, deadline, false);
         if (error != 0)
-            return error == DPS_E_TIMEOUT ? error : DPS_E_TPM_TRANSPORT;
+            return error == BYTES_E_TIMEOUT ? error : BYTES_E_TPM_TRANSPORT;
         const ssize_t n = read(connection, out, len);
         if (n <= 0)
-            return DPS_E_TPM_TRANSPORT;
+            return BYTES_E_TPM_TRANSPORT;
         out += n;
         len -= (size_t)n;
     }
     return 0;
 }
 
-int posix_libtpms_transact(struct span command, uint8_t *response, size_t capacity, size_t *response_len)
+int posix_libtpms_transact(struct bytes command, uint8_t *response, size_t capacity, size_t *response_len)
 {
     const uint64_t deadline = posix_deadline(TRANSACT_TIMEOUT_MS);
     bool bad;
     if (send(connection, command.p, command.len, MSG_NOSIGNAL) != (ssize_t)command.len || capacity < SIZE_END)
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     int error = receive(response, SIZE_END, deadline);
     if (error != 0)
         return error;
-    const size_t size = tpm2_response_size(span_of(response, SIZE_END), 4096, &bad);
+    const size_t size = tpm2_response_size(bytes_of(response, SIZE_END), 4096, &bad);
     if (size == 0)
-        return DPS_E_FORMAT;
+        return BYTES_E_FORMAT;
     if (size > capacity)
-        return DPS_E_SPACE;
+        return BYTES_E_SPACE;
     error = receive(response + SIZE_END, size - SIZE_END, deadline);
     *response_len = error == 0 ? size : 0;
     return error;

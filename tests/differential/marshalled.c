@@ -110,7 +110,7 @@ const struct layout layouts[] = {
 };
 const size_t layouts_count = sizeof layouts / sizeof layouts[0];
 
-bool marshalled_field(enum field_kind kind, struct span bytes, size_t *used, bool *canonical)
+bool marshalled_field(enum field_kind kind, struct bytes bytes, size_t *used, bool *canonical)
 {
     /* The library refuses null even where there is nothing to read. */
     return structures[kind].read(bytes.p != NULL ? bytes.p : (const uint8_t *)"", bytes.len, used, canonical);
@@ -121,7 +121,7 @@ size_t marshalled_room(enum field_kind kind)
     return structures[kind].room;
 }
 
-static uint32_t number(struct span bytes, size_t at)
+static uint32_t number(struct bytes bytes, size_t at)
 {
     UINT32 value = 0;
     return Tss2_MU_UINT32_Unmarshal(bytes.p, bytes.len, &at, &value) == 0 ? value : 0;
@@ -129,7 +129,8 @@ static uint32_t number(struct span bytes, size_t at)
 
 /* Header and sizes, which the library leaves to its System API [P1 r1.59 18.2 to 18.6]. Returns false if they do not
  * fit; *parameters and *sessions are the two areas. */
-static bool split(const struct layout *layout, struct span r, struct span *parameters, struct span *sessions)
+static bool split(const struct layout *layout, struct bytes r, struct bytes *parameters,
+                  struct bytes *sessions)
 {
     const size_t header = layout->handle ? 14 : 10;
     UINT16 tag = 0;
@@ -138,18 +139,18 @@ static bool split(const struct layout *layout, struct span r, struct span *param
         number(r, 6) != TPM2_RC_SUCCESS ||
         tag != (layout->auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS))
         return false;
-    *parameters = (struct span){r.p + header, r.len - header};
-    *sessions = (struct span){r.p + r.len, 0};
+    *parameters = (struct bytes){r.p + header, r.len - header};
+    *sessions = (struct bytes){r.p + r.len, 0};
     if (layout->auths == 0)
         return true;
     if (r.len < header + 4 || number(r, header) > r.len - header - 4)
         return false;
-    *parameters = (struct span){r.p + header + 4, number(r, header)};
-    *sessions = (struct span){parameters->p + parameters->len, r.len - header - 4 - parameters->len};
+    *parameters = (struct bytes){r.p + header + 4, number(r, header)};
+    *sessions = (struct bytes){parameters->p + parameters->len, r.len - header - 4 - parameters->len};
     return true;
 }
 
-static bool read_sessions(const struct layout *layout, struct span sessions, bool *canonical)
+static bool read_sessions(const struct layout *layout, struct bytes sessions, bool *canonical)
 {
     for (unsigned i = 0; i < layout->auths; i++) {
         size_t used = 0;
@@ -157,15 +158,15 @@ static bool read_sessions(const struct layout *layout, struct span sessions, boo
         if (!read_TPMS_AUTH_RESPONSE(sessions.p, sessions.len, &used, &same))
             return false;
         *canonical = *canonical && same;
-        sessions = (struct span){sessions.p + used, sessions.len - used};
+        sessions = (struct bytes){sessions.p + used, sessions.len - used};
     }
     return sessions.len == 0;
 }
 
-void marshalled_read(const struct layout *layout, struct span response, struct marshalled *m)
+void marshalled_read(const struct layout *layout, struct bytes response, struct marshalled *m)
 {
-    struct span rest;
-    struct span sessions;
+    struct bytes rest;
+    struct bytes sessions;
     memset(m, 0, sizeof *m);
     m->canonical = true;
     if (!split(layout, response, &rest, &sessions) || !read_sessions(layout, sessions, &m->canonical))
@@ -180,8 +181,8 @@ void marshalled_read(const struct layout *layout, struct span response, struct m
             return;
         }
         m->canonical = m->canonical && same;
-        m->fields[i] = (struct span){rest.p, used};
-        rest = (struct span){rest.p + used, rest.len - used};
+        m->fields[i] = (struct bytes){rest.p, used};
+        rest = (struct bytes){rest.p + used, rest.len - used};
     }
     m->left_over = rest.len > 0;
     m->accepted = rest.len == 0;

@@ -44,16 +44,16 @@ struct marshalled {
     bool canonical;  /* what it marshals again is the bytes that it has read */
     bool left_over;  /* it took every structure, and bytes followed */
     uint8_t refused; /* enum field_kind of the structure that it did not take, else FIELD_END */
-    struct span refused_at; /* where that one begins */
-    uint32_t handle;        /* 0 if there is none */
-    struct span fields[FIELDS_MAX];
+    struct bytes refused_at; /* where that one begins */
+    uint32_t handle;         /* 0 if there is none */
+    struct bytes fields[FIELDS_MAX];
 };
 
-void marshalled_read(const struct layout *layout, struct span response, struct marshalled *m);
+void marshalled_read(const struct layout *layout, struct bytes response, struct marshalled *m);
 
 /* One structure at the beginning of bytes. Returns false if the library refuses it; *used is how long it is, *canonical
  * as above. */
-bool marshalled_field(enum field_kind kind, struct span bytes, size_t *used, bool *canonical);
+bool marshalled_field(enum field_kind kind, struct bytes bytes, size_t *used, bool *canonical);
 /* The largest content of a TPM2B that the library has room for; SIZE_MAX for structures that are none. */
 size_t marshalled_room(enum field_kind kind);
 

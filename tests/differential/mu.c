@@ -19,14 +19,14 @@
 struct comparison {
     const struct response_kind *kind;
     const struct layout *layout;
-    struct span bytes;
+    struct bytes bytes;
     struct response ours;
     struct marshalled theirs;
 };
 
 /* ---- The differences that are meant to be ---- */
 
-static uint32_t number(struct span bytes, size_t at, size_t width)
+static uint32_t number(struct bytes bytes, size_t at, size_t width)
 {
     uint32_t value = 0;
     for (size_t i = 0; i < width && at + i < bytes.len; i++)
@@ -46,7 +46,7 @@ static bool creation_data_unread(const struct comparison *c)
 {
     bool skipped = false;
     for (size_t i = 0; c->layout->fields[i] != FIELD_END; i++) {
-        const struct span field = c->theirs.fields[i];
+        const struct bytes field = c->theirs.fields[i];
         skipped = skipped ||
                   (c->layout->fields[i] == FIELD_CREATION_DATA && field.len == 2 && number(field, 0, 2) != 0);
     }
@@ -69,7 +69,7 @@ static bool capability_unread(const struct comparison *c)
 
 static bool algorithm_unknown_to_us(const struct comparison *c)
 {
-    return c->ours.error == DPS_E_ALGORITHM && c->theirs.accepted;
+    return c->ours.error == BYTES_E_ALGORITHM && c->theirs.accepted;
 }
 
 /* Their reader goes by what is inside, ours by both. */
@@ -78,7 +78,7 @@ static bool declared_size_ignored(const struct comparison *c)
     bool sized = false;
     for (size_t i = 0; c->layout->fields[i] != FIELD_END; i++) {
         const uint8_t kind = c->layout->fields[i];
-        const struct span field = c->theirs.fields[i];
+        const struct bytes field = c->theirs.fields[i];
         sized = sized || ((kind == FIELD_PUBLIC || kind == FIELD_NV_PUBLIC || kind == FIELD_CREATION_DATA) &&
                           field.len >= 2 && number(field, 0, 2) != field.len - 2);
     }
@@ -157,7 +157,7 @@ static const struct {
     {TPM2_CC_IMPORT, {{0, true}, {0, true}}},
 };
 
-static bool same_span(struct span ours, struct span field, bool whole)
+static bool same_span(struct bytes ours, struct bytes field, bool whole)
 {
     const size_t skip = whole ? 0 : 2;
     return ours.len == 0 || (field.len >= skip && ours.len == field.len - skip &&
@@ -168,7 +168,7 @@ static bool same_span(struct span ours, struct span field, bool whole)
 static bool same_values(const struct comparison *c)
 {
     const struct response *r = &c->ours;
-    const struct span *fields = c->theirs.fields;
+    const struct bytes *fields = c->theirs.fields;
     bool whole[RESPONSE_SPANS] = {false, false};
     size_t at[RESPONSE_SPANS] = {0, 1};
     if (!c->theirs.canonical || r->handle != c->theirs.handle)
@@ -191,7 +191,7 @@ static bool same_values(const struct comparison *c)
 
 static unsigned long compared, accepted, unlisted, unexplained;
 
-static void print_hex(struct span bytes)
+static void print_hex(struct bytes bytes)
 {
     for (size_t i = 0; i < bytes.len && i < 400; i++)
         printf("%02x", bytes.p[i]);
@@ -218,13 +218,13 @@ static void ignore(void *context, const struct tpm2_field *field)
 static void check_explain(const struct comparison *c)
 {
     const int error = tpm2_explain_response(c->kind->command_code, c->bytes, ignore, NULL);
-    if (error != 0 && error != DPS_E_ALGORITHM && unexplained++ < 5) {
+    if (error != 0 && error != BYTES_E_ALGORITHM && unexplained++ < 5) {
         printf("# explain says %d of %s: ", error, c->kind->name);
         print_hex(c->bytes);
     }
 }
 
-static void compare(const struct response_kind *kind, struct span bytes)
+static void compare(const struct response_kind *kind, struct bytes bytes)
 {
     struct comparison c = {.kind = kind, .bytes = bytes};
     for (size_t i = 0; i < layouts_count; i++) {
@@ -306,7 +306,7 @@ static size_t change_once(uint8_t *p, size_t len)
     case 6: /* a longer TPM2B, if one begins here */
         if (at + 2 <= len && len + 10 * count <= BYTES_MAX) {
             memmove(p + at + 2 + 10 * count, p + at + 2, len - at - 2);
-            put(p + at, 2, number(span_of(p, len), at, 2) + (uint32_t)(10 * count));
+            put(p + at, 2, number(bytes_of(p, len), at, 2) + (uint32_t)(10 * count));
             len += 10 * count;
         }
         break;
@@ -319,7 +319,7 @@ static size_t change_once(uint8_t *p, size_t len)
 }
 
 /* One to three changes, and then sizes that fit again, so that what is changed is read at all. */
-static size_t change(const struct response_kind *kind, struct span bytes, uint8_t *p)
+static size_t change(const struct response_kind *kind, struct bytes bytes, uint8_t *p)
 {
     size_t len = bytes.len;
     memcpy(p, bytes.p, bytes.len);
@@ -337,14 +337,14 @@ static size_t change(const struct response_kind *kind, struct span bytes, uint8_
     return len;
 }
 
-static void compare_changes(const struct response_kind *kind, struct span bytes, unsigned changes)
+static void compare_changes(const struct response_kind *kind, struct bytes bytes, unsigned changes)
 {
     uint8_t *p = malloc(BYTES_MAX);
     if (p == NULL || bytes.len > BYTES_MAX - 64)
         exit(1);
     compare(kind, bytes);
     for (unsigned i = 0; i < changes; i++)
-        compare(kind, span_of(p, change(kind, bytes, p)));
+        compare(kind, bytes_of(p, change(kind, bytes, p)));
     free(p);
 }
 
@@ -361,7 +361,7 @@ static void compare_directory(const char *path)
         if (file != NULL)
             (void)fclose(file);
         if (len > 1 && len < BYTES_MAX - 64)
-            compare_changes(&response_kinds[bytes[0] % response_kinds_count], span_of(bytes + 1, len - 1),
+            compare_changes(&response_kinds[bytes[0] % response_kinds_count], bytes_of(bytes + 1, len - 1),
                             CHANGES / 40);
         free(entries[i]);
     }
@@ -373,7 +373,7 @@ static void compare_directory(const char *path)
 }
 
 /* creationData with more PCR banks than there can be: a place that chance hardly finds. */
-static void compare_creation_data(const struct response_kind *kind, struct span bytes)
+static void compare_creation_data(const struct response_kind *kind, struct bytes bytes)
 {
     uint8_t p[BYTES_MAX];
     struct marshalled m;
@@ -386,7 +386,7 @@ static void compare_creation_data(const struct response_kind *kind, struct span 
                 continue;
             memcpy(p, bytes.p, bytes.len);
             put(p + (m.fields[k].p - bytes.p) + 2, 4, 17); /* pcrSelect.count */
-            compare(kind, span_of(p, bytes.len));
+            compare(kind, bytes_of(p, bytes.len));
         }
     }
 }
@@ -402,18 +402,19 @@ static void compare_vectors(void)
         compare_creation_data(kind, captured_commands[i].response);
         compare_changes(kind, captured_commands[i].response, CHANGES);
     }
-    const struct span areas[] = {span_of("\0\0", 2), span_of(vector_ek_public_2b, sizeof vector_ek_public_2b),
-                                 span_of(vector_srk_public_2b, sizeof vector_srk_public_2b),
-                                 span_of(vector_public, sizeof vector_public)};
+    const struct bytes areas[] = {bytes_of("\0\0", 2),
+                                  bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b),
+                                  bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b),
+                                  bytes_of(vector_public, sizeof vector_public)};
     for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++) {
         uint8_t response[1024];
-        struct tpm2_writer w = tpm2_writer_over(response, sizeof response);
-        tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
-        tpm2_write_u32(&w, (uint32_t)(14 + areas[i].len));
-        tpm2_write_u32(&w, TPM2_RC_SUCCESS);
-        tpm2_write_bytes(&w, areas[i]);
-        tpm2_write_u32(&w, 0); /* two empty Names */
-        compare_changes(response_kind_of(TPM2_CC_READ_PUBLIC), tpm2_written(&w), 4 * CHANGES);
+        struct bytes_writer w = bytes_writer_over(response, sizeof response);
+        bytes_write_u16(&w, TPM2_ST_NO_SESSIONS);
+        bytes_write_u32(&w, (uint32_t)(14 + areas[i].len));
+        bytes_write_u32(&w, TPM2_RC_SUCCESS);
+        bytes_write_bytes(&w, areas[i]);
+        bytes_write_u32(&w, 0); /* two empty Names */
+        compare_changes(response_kind_of(TPM2_CC_READ_PUBLIC), bytes_written(&w), 4 * CHANGES);
     }
 }
 

@@ -76,7 +76,7 @@ static int two_nodes_one_wins(void)
     CHECK(store_get(&a, t, "r", value, &of_a) == 0 && store_get(&b, t, "r", value, &of_b) == 0 &&
           of_a == of_b);
     CHECK(store_put(&a, t, "r", "of a", &of_a) == 0 && a.commit(a.context) == 0);
-    CHECK(store_put(&b, t, "r", "of b", &of_b) == DPS_E_CONFLICT && b.commit(b.context) == 0);
+    CHECK(store_put(&b, t, "r", "of b", &of_b) == BYTES_E_CONFLICT && b.commit(b.context) == 0);
     CHECK(strcmp(store_value_of(&b, t, "r"), "of a") == 0);
     posix_postgres_close(&x);
     posix_postgres_close(&y);
@@ -93,11 +93,11 @@ static int a_lock_is_not_waited_for_long(void)
     uint64_t of_a = 0, of_b = 0, other = 0, next = 0;
     CHECK(store_put(&b, t, "other", "1", &other) == 0);
     CHECK(store_put(&a, t, "d", "of a", &of_a) == 0);
-    CHECK(store_put(&b, t, "d", "of b", &of_b) == DPS_E_STORE);
+    CHECK(store_put(&b, t, "d", "of b", &of_b) == BYTES_E_STORE);
     CHECK(strstr(y.reason, "lock timeout") != NULL);
-    CHECK(b.commit(b.context) == DPS_E_STORE); /* with all that it wrote */
+    CHECK(b.commit(b.context) == BYTES_E_STORE); /* with all that it wrote */
     const uint64_t begin = posix_monotonic_ms();
-    CHECK(store_put(&b, t, "d", "of b", &next) == DPS_E_STORE);
+    CHECK(store_put(&b, t, "d", "of b", &next) == BYTES_E_STORE);
     CHECK(posix_monotonic_ms() - begin < POSIX_POSTGRES_RETRY_MIN_MS); /* not the same wait once more */
     CHECK(b.commit(b.context) == 0 && a.commit(a.context) == 0);
     (void)usleep(2 * POSIX_POSTGRES_RETRY_MIN_MS * 1000);
@@ -122,7 +122,7 @@ static int add_in_a_race(unsigned count)
             return 2;
         snprintf(next, sizeof next, "%u", number + 1);
         const int written = store_put(&s, DPS_TABLE_REGISTRATIONS, "n", next, &version);
-        if (s.commit(s.context) != 0 || (written != 0 && written != DPS_E_CONFLICT))
+        if (s.commit(s.context) != 0 || (written != 0 && written != BYTES_E_CONFLICT))
             return 3;
         count -= written == 0;
     }
@@ -160,7 +160,7 @@ static bool comes_back(struct dps_store *s)
     uint64_t version;
     for (int i = 0; i < 100; i++) {
         const int error = store_get(s, DPS_TABLE_DEVICES, "d", value, &version);
-        if (error != DPS_E_STORE)
+        if (error != BYTES_E_STORE)
             return error == 0;
         usleep(100000);
     }
@@ -178,7 +178,7 @@ static int connection_cut(void)
     CHECK(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e) == 0);
     CHECK(
         sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dps-service'"));
-    CHECK(s.commit(s.context) == DPS_E_STORE);
+    CHECK(s.commit(s.context) == BYTES_E_STORE);
     CHECK(comes_back(&s));
     CHECK(strcmp(store_keys_of(&s, DPS_TABLE_DEVICES), "d ") == 0);
     e = 0;
@@ -195,11 +195,11 @@ static int stopped_and_started(void)
     CHECK(open_store(&db));
     struct dps_store s = posix_postgres_store(&db);
     CHECK(server("stop", "immediate", NULL, 0));
-    CHECK(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version) == DPS_E_STORE);
+    CHECK(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version) == BYTES_E_STORE);
     /* While it is away, nobody waits for it. */
     const uint64_t begin = posix_monotonic_ms();
     for (int i = 0; i < 1000; i++)
-        CHECK(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version) == DPS_E_STORE);
+        CHECK(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version) == BYTES_E_STORE);
     CHECK(posix_monotonic_ms() - begin < POSIX_POSTGRES_TIMEOUT_MS);
     CHECK(server("start", "", NULL, 0));
     CHECK(comes_back(&s)); /* what was committed survived the crash */
@@ -229,7 +229,7 @@ static int hangs(void)
     const int error = store_get(&s, DPS_TABLE_DEVICES, "d", value, &version);
     const uint64_t waited = posix_monotonic_ms() - begin;
     CHECK(signal_server("CONT"));
-    CHECK(error == DPS_E_STORE && waited >= POSIX_POSTGRES_TIMEOUT_MS - 1 &&
+    CHECK(error == BYTES_E_STORE && waited >= POSIX_POSTGRES_TIMEOUT_MS - 1 &&
           waited < 2 * POSIX_POSTGRES_TIMEOUT_MS);
     CHECK(strcmp(db.reason, "the database does not answer") == 0);
     CHECK(comes_back(&s));
@@ -241,7 +241,7 @@ static int newer_schema(void)
 {
     struct posix_postgres db;
     CHECK(sql("UPDATE schema_version SET version = 99"));
-    CHECK(posix_postgres_open(&db, conninfo, why, sizeof why) == DPS_E_STORE);
+    CHECK(posix_postgres_open(&db, conninfo, why, sizeof why) == BYTES_E_STORE);
     CHECK(strstr(why, "newer version of this program") != NULL);
     CHECK(sql("UPDATE schema_version SET version = 1"));
     CHECK(open_store(&db));
@@ -273,9 +273,9 @@ static int least_rights(void)
 static int errors_at_open(void)
 {
     struct posix_postgres db;
-    CHECK(posix_postgres_open(&db, "host=/nonexistent dbname=x", why, sizeof why) == DPS_E_STORE);
+    CHECK(posix_postgres_open(&db, "host=/nonexistent dbname=x", why, sizeof why) == BYTES_E_STORE);
     CHECK(strstr(why, "/nonexistent") != NULL);
-    CHECK(posix_postgres_open(&db, "this is no connection string", why, sizeof why) == DPS_E_STORE);
+    CHECK(posix_postgres_open(&db, "this is no connection string", why, sizeof why) == BYTES_E_STORE);
     CHECK(strstr(why, "cannot use the PostgreSQL store: ") != NULL);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One line of comma-separated values: what was read, written and read again is the same. */
-#include "port/posix/csv.h"
+#include "port/posix/admin/csv.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
@@ -20,7 +20,7 @@ static void check_again(const struct posix_csv *record)
     HOLDS(fclose(out) == 0);
     HOLDS(posix_csv_read((uint8_t *)line, len, &again, &why) == 0 && again.count == record->count);
     for (size_t i = 0; i < record->count; i++)
-        HOLDS(span_equal(again.fields[i], record->fields[i]));
+        HOLDS(bytes_equal_public(again.fields[i], record->fields[i]));
     free(line);
 }
 
@@ -28,12 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct posix_csv record;
     const char *why = NULL;
-    uint8_t *line = fuzz_copy(span_of(data, size));
+    uint8_t *line = fuzz_copy(bytes_of(data, size));
     const int error = posix_csv_read(line, size, &record, &why);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_LIMIT);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT);
     HOLDS(error == 0 ? record.count > 0 && record.count <= POSIX_CSV_FIELDS_MAX : why != NULL && why[0] != 0);
     for (size_t i = 0; error == 0 && i < record.count; i++)
-        HOLDS(fuzz_views(record.fields[i], span_of(line, size)));
+        HOLDS(fuzz_views(record.fields[i], bytes_of(line, size)));
     if (error == 0)
         check_again(&record);
     free(line);

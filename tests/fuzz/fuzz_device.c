@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole device engine against a TPM and a service that say anything. fuzz_device.h says what the inputs are. */
 #include "tests/fuzz/fuzz_device.h"
-#include "dps/record.h"
-#include "dps/sas.h"
+#include "dps/device/record.h"
+#include "dps/protocol/sas.h"
 #include "tests/fuzz/fuzz.h"
 #include "tpm/command.h"
 #include "tpm/explain.h"
@@ -16,8 +16,8 @@ static const uint8_t nonce[32] = {7, 1, 8, 2, 8};
 struct run {
     struct dps_device d;
     struct dps_device_config config;
-    struct span input;
-    struct span pending; /* of a chunk that came from the network and did not fit yet */
+    struct bytes input;
+    struct bytes pending; /* of a chunk that came from the network and did not fit yet */
     uint8_t flags;
     unsigned chunks, wants, saves, macs;
     uint8_t mac[32];  /* the last one that the TPM made */
@@ -26,15 +26,15 @@ struct run {
 };
 
 /* The next chunk; false at the end of the input and for a failure. */
-static bool next_chunk(struct run *r, struct span *chunk)
+static bool next_chunk(struct run *r, struct bytes *chunk)
 {
-    struct tpm2_reader reader = tpm2_reader_over(r->input);
-    size_t len = tpm2_read_u16(&reader);
+    struct bytes_reader reader = bytes_reader_over(r->input);
+    size_t len = bytes_read_u16(&reader);
     const bool fails = reader.error != 0 || len == DEVICE_CHUNK_FAILS;
     if (len > reader.left || fails)
         len = fails ? 0 : reader.left;
-    *chunk = tpm2_read_bytes(&reader, len);
-    r->input = span_of(reader.p, reader.left);
+    *chunk = bytes_read_bytes(&reader, len);
+    r->input = bytes_of(reader.p, reader.left);
     r->chunks++;
     return !fails;
 }
@@ -47,26 +47,26 @@ static void configure(struct run *r)
         .hub_port = 443,
         .id_scope = "0ne00000A0A",
         .registration_id = r->flags & DEVICE_NO_ID ? NULL : "device-1",
-        .payload = span_of_text(r->flags & DEVICE_PAYLOAD ? "{\"a\":[1]}" : ""),
+        .payload = bytes_of_text(r->flags & DEVICE_PAYLOAD ? "{\"a\":[1]}" : ""),
         .ek_template = r->flags & DEVICE_AZURE_SDK ? DPS_EK_AZURE_SDK : DPS_EK_L1,
-        .owner_auth = span_of_text(OWNER_AUTH),
-        .new_owner_auth = span_of_text(NEW_OWNER_AUTH),
+        .owner_auth = bytes_of_text(OWNER_AUTH),
+        .new_owner_auth = bytes_of_text(NEW_OWNER_AUTH),
         .persist = (r->flags & DEVICE_PERSIST) != 0,
-        .data = span_of_text("what is sent or sealed"),
+        .data = bytes_of_text("what is sent or sealed"),
     };
 }
 
 /* The first chunk with the digest that a record ends with. */
-static struct span make_record(struct run *r)
+static struct bytes make_record(struct run *r)
 {
-    struct span content;
+    struct bytes content;
     uint8_t digest[CRYPTO_SHA256_SIZE];
-    struct tpm2_writer w = tpm2_writer_over(r->record, sizeof r->record);
+    struct bytes_writer w = bytes_writer_over(r->record, sizeof r->record);
     (void)next_chunk(r, &content);
     crypto_sha256(&content, 1, digest);
-    tpm2_write_bytes(&w, content);
-    tpm2_write_bytes(&w, span_of(digest, sizeof digest));
-    return tpm2_written(&w);
+    bytes_write_bytes(&w, content);
+    bytes_write_bytes(&w, bytes_of(digest, sizeof digest));
+    return bytes_written(&w);
 }
 
 static int begin(struct run *r, enum device_flow flow)
@@ -102,9 +102,9 @@ static void ignore(void *context, const struct tpm2_field *field)
 
 static void ask_tpm(struct run *r)
 {
-    const struct span command = dps_device_tpm_command(&r->d);
-    struct span chunk;
-    struct span mac;
+    const struct bytes command = dps_device_tpm_command(&r->d);
+    struct bytes chunk;
+    struct bytes mac;
     uint32_t rc;
     /* Whatever the service has sent, what goes to the TPM is a well-formed command. */
     HOLDS(command.len >= 10 && command.len <= DPS_TPM_BUFFER);
@@ -112,7 +112,7 @@ static void ask_tpm(struct run *r)
     const int explained = tpm2_explain_command(command, ignore, NULL);
     HOLDS(explained == 0 || r->command == TPM2_CC_LOAD); /* a record may hold any public area */
     if (!next_chunk(r, &chunk)) {
-        dps_device_fail(&r->d, DPS_E_TPM_TRANSPORT);
+        dps_device_fail(&r->d, BYTES_E_TPM_TRANSPORT);
         return;
     }
     if (r->command == TPM2_CC_HMAC && tpm2_hmac_parse(chunk, &rc, &mac) == 0 && mac.len == sizeof r->mac) {
@@ -120,17 +120,17 @@ static void ask_tpm(struct run *r)
         r->macs++;
     }
     uint8_t *response = fuzz_copy(chunk);
-    dps_device_tpm_response(&r->d, span_of(response, chunk.len));
+    dps_device_tpm_response(&r->d, bytes_of(response, chunk.len));
     free(response);
 }
 
 /* What goes to the network is one whole HTTP request, and a token in it carries the TPM's last signature. */
-static void check_request(struct run *r, struct span request)
+static void check_request(struct run *r, struct bytes request)
 {
     static uint8_t buffer[DPS_NET_BUFFER];
     struct dps_http http;
     struct dps_sas sas;
-    struct span value;
+    struct bytes value;
     size_t len = request.len;
     HOLDS(len > 0 && len <= sizeof buffer);
     memcpy(buffer, request.p, len);
@@ -148,14 +148,14 @@ static void receive(struct run *r)
     uint8_t *in = dps_device_net_in(&r->d, &room);
     HOLDS(room > 0 && room <= DPS_NET_BUFFER);
     if (r->pending.len == 0 && !next_chunk(r, &r->pending)) {
-        dps_device_fail(&r->d, DPS_E_TIMEOUT);
+        dps_device_fail(&r->d, BYTES_E_TIMEOUT);
         return;
     }
     size_t len = r->pending.len < room ? r->pending.len : room;
     len = len > 0 && (r->flags & DEVICE_SPLIT) != 0 ? 1 : len;
     if (len > 0) {
         memcpy(in, r->pending.p, len);
-        r->pending = span_of(r->pending.p + len, r->pending.len - len);
+        r->pending = bytes_of(r->pending.p + len, r->pending.len - len);
     }
     dps_device_net_received(&r->d, len);
 }
@@ -179,7 +179,7 @@ static void supply(struct run *r, enum dps_want want)
         break;
     case DPS_WANT_CONNECT:
         HOLDS(dps_device_host(&r->d, &port) != NULL && port == 443);
-        r->pending = span_of(NULL, 0);
+        r->pending = bytes_of(NULL, 0);
         dps_device_connected(&r->d);
         break;
     case DPS_WANT_SEND:
@@ -209,7 +209,7 @@ static void check_final(struct run *r)
     static struct dps_device before;
     size_t room;
     memcpy(&before, &r->d, sizeof before);
-    dps_device_tpm_response(&r->d, span_of("\x80\x01\0\0\0\x0a\0\0\0\0", 10));
+    dps_device_tpm_response(&r->d, bytes_of("\x80\x01\0\0\0\x0a\0\0\0\0", 10));
     dps_device_connected(&r->d);
     dps_device_net_sent(&r->d, 1);
     dps_device_net_received(&r->d, 0);
@@ -218,7 +218,7 @@ static void check_final(struct run *r)
     dps_device_saved(&r->d);
     (void)dps_device_net_in(&r->d, &room);
     HOLDS(room == 0 && dps_device_net_out(&r->d).len == 0 && dps_device_tpm_command(&r->d).len == 0);
-    HOLDS(span_equal(span_of(&before, sizeof before), span_of(&r->d, sizeof r->d)));
+    HOLDS(bytes_equal_public(bytes_of(&before, sizeof before), bytes_of(&r->d, sizeof r->d)));
 }
 
 static void check_end(struct run *r, enum dps_want want, enum device_flow flow)
@@ -244,7 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct run r;
     memset(&r, 0, sizeof r);
-    r.input = span_of(data, size);
+    r.input = bytes_of(data, size);
     const enum device_flow flow = (enum device_flow)(fuzz_byte(&r.input) % DEVICE_FLOWS);
     r.flags = fuzz_byte(&r.input);
     configure(&r);

@@ -34,7 +34,7 @@ static void take(void *context, const struct tpm2_field *field)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct span input = span_of(data, size);
+    struct bytes input = bytes_of(data, size);
     const uint8_t what = fuzz_byte(&input) % 4;
     const struct response_kind *kind = NULL;
     struct coverage c;
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         error = tpm2_explain_activation_blob(input, take, &c);
         break;
     }
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_ALGORITHM);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM);
     HOLDS(c.covered == input.len);
     HOLDS(error != 0 || !c.unparsed || what == 3);
     return 0;

@@ -16,48 +16,48 @@ static bool is_zero(const void *p, size_t len)
     return true;
 }
 
-static void check_trust(struct span pem)
+static void check_trust(struct bytes pem)
 {
     static struct crypto_trust trust;
     const int error = crypto_trust_load(&trust, pem);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_LIMIT || error == DPS_E_ALGORITHM);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT || error == BYTES_E_ALGORITHM);
     HOLDS(error == 0 ? trust.count > 0 && trust.count <= CRYPTO_TRUST_ANCHORS_MAX : trust.count == 0);
     HOLDS(trust.used <= sizeof trust.storage);
 }
 
-static void check_identity(struct span chain, struct span key)
+static void check_identity(struct bytes chain, struct bytes key)
 {
     static struct crypto_identity identity;
     const int error = crypto_identity_load(&identity, chain, key);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_LIMIT || error == DPS_E_ALGORITHM ||
-          error == DPS_E_USAGE);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT || error == BYTES_E_ALGORITHM ||
+          error == BYTES_E_USAGE);
     HOLDS(error != 0 || (identity.chain_len > 0 && identity.chain_len <= CRYPTO_CHAIN_MAX));
     HOLDS(error == 0 || is_zero(&identity, sizeof identity));
 }
 
-static void check_ek_certificate(struct span der)
+static void check_ek_certificate(struct bytes der)
 {
     uint8_t storage[CRYPTO_RSA_MAX];
     struct crypto_rsa_public key;
     const int error = crypto_certificate_rsa_public(der, &key, storage, sizeof storage);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_ALGORITHM || error == DPS_E_SPACE);
-    HOLDS(error != 0 || fuzz_views(key.modulus, span_of(storage, sizeof storage)));
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM || error == BYTES_E_SPACE);
+    HOLDS(error != 0 || fuzz_views(key.modulus, bytes_of(storage, sizeof storage)));
 }
 
-static void check_private_key(struct span der)
+static void check_private_key(struct bytes der)
 {
     uint8_t storage[5 * 256 + 64];
     struct crypto_rsa_private key;
-    const struct span all = span_of(storage, sizeof storage);
+    const struct bytes all = bytes_of(storage, sizeof storage);
     const int error = crypto_rsa_private_decode(der, &key, storage, sizeof storage);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_SPACE);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_SPACE);
     HOLDS(error != 0 || (fuzz_views(key.p, all) && fuzz_views(key.q, all) && fuzz_views(key.dp, all) &&
                          fuzz_views(key.dq, all) && fuzz_views(key.iq, all)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct span input = span_of(data, size);
+    struct bytes input = bytes_of(data, size);
     switch (fuzz_byte(&input) % 5) {
     case 0:
         check_trust(input);
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_identity(input, input);
         break;
     case 2: /* a good chain, so that the key is looked at */
-        check_identity(span_of_text(vector_tls_ec_leaf), input);
+        check_identity(bytes_of_text(vector_tls_ec_leaf), input);
         break;
     case 3:
         check_ek_certificate(input);

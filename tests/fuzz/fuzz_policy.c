@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The policy file: all policies of a text or none. */
-#include "dps/service.h"
+#include "dps/service/service.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct dps_service_config config;
     memset(&config, 0, sizeof config);
-    const int error = dps_policies_parse(span_of(data, size), &config);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_LIMIT);
+    const int error = dps_policies_parse(bytes_of(data, size), &config);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT);
     HOLDS(error == 0 || config.policy_count == 0);
     HOLDS(config.policy_count <= DPS_POLICIES_MAX);
     for (size_t i = 0; i < config.policy_count; i++) {

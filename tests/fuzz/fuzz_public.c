@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Public areas: what is read is written back as it was, and the one canonical form of an EK is a fixed point. */
-#include "dps/enrollment.h"
-#include "dps/text.h"
+#include "dps/protocol/text.h"
+#include "dps/service/enrollment.h"
 #include "tests/fuzz/fuzz.h"
 
-static void check_round_trip(struct span bytes, const struct tpm2_public *area)
+static void check_round_trip(struct bytes bytes, const struct tpm2_public *area)
 {
     uint8_t *again = malloc(bytes.len);
     HOLDS(again != NULL);
-    struct tpm2_writer w = tpm2_writer_over(again, bytes.len);
+    struct bytes_writer w = bytes_writer_over(again, bytes.len);
     tpm2_public_write_2b(&w, area);
-    HOLDS(w.error == 0 && span_equal(tpm2_written(&w), bytes));
+    HOLDS(w.error == 0 && bytes_equal_public(bytes_written(&w), bytes));
     HOLDS(tpm2_public_matches(area, area));
     free(again);
 }
 
-static void check_ek(struct span bytes)
+static void check_ek(struct bytes bytes)
 {
     uint8_t base64[4096];
     uint8_t ek[DPS_EK_PUBLIC_MAX];
@@ -23,25 +23,25 @@ static void check_ek(struct span bytes)
     size_t len = 0;
     size_t again_len = 0;
     const char *detail = NULL;
-    struct tpm2_writer w = tpm2_writer_over(base64, sizeof base64);
+    struct bytes_writer w = bytes_writer_over(base64, sizeof base64);
     dps_write_base64(&w, bytes);
-    const int error = dps_ek_from_base64(tpm2_written(&w), ek, &len, &detail);
+    const int error = dps_ek_from_base64(bytes_written(&w), ek, &len, &detail);
     HOLDS(error == 0 || (detail != NULL && len == 0));
     if (error == 0) {
-        w = tpm2_writer_over(base64, sizeof base64);
-        dps_write_base64(&w, span_of(ek, len));
-        HOLDS(dps_ek_from_base64(tpm2_written(&w), again, &again_len, NULL) == 0);
-        HOLDS(span_equal(span_of(ek, len), span_of(again, again_len)));
+        w = bytes_writer_over(base64, sizeof base64);
+        dps_write_base64(&w, bytes_of(ek, len));
+        HOLDS(dps_ek_from_base64(bytes_written(&w), again, &again_len, NULL) == 0);
+        HOLDS(bytes_equal_public(bytes_of(ek, len), bytes_of(again, again_len)));
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct span bytes = span_of(data, size);
+    const struct bytes bytes = bytes_of(data, size);
     struct tpm2_public area;
     uint8_t name[TPM2_NAME_SIZE];
     const int error = tpm2_public_parse_2b(bytes, &area);
-    HOLDS(error == 0 || error == DPS_E_FORMAT || error == DPS_E_ALGORITHM);
+    HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM);
     HOLDS(fuzz_views(area.unique, bytes) && fuzz_views(area.auth_policy, bytes));
     HOLDS(error == 0 || area.type == 0);
     if (size <= 3000)

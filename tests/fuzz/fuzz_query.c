@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The query language of the management API, on a store with three enrollments. Input: the text of the query. */
-#include "dps/admin.h"
-#include "dps/json.h"
-#include "dps/text.h"
+#include "dps/manage/admin.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "port/posix/posix.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
@@ -19,7 +19,7 @@ static void put(const char *id, const char *status)
 {
     uint8_t json[256];
     uint64_t version;
-    struct tpm2_writer w = tpm2_writer_over(json, sizeof json);
+    struct bytes_writer w = bytes_writer_over(json, sizeof json);
     dps_write_text(&w, "{\"registrationId\":\"");
     dps_write_text(&w, id);
     dps_write_text(&w, "\",\"deviceId\":\"Device ");
@@ -27,7 +27,7 @@ static void put(const char *id, const char *status)
     dps_write_text(&w, "\",\"provisioningStatus\":\"");
     dps_write_text(&w, status);
     dps_write_text(&w, "\"}");
-    HOLDS(service.store.put(&memory, DPS_TABLE_ENROLLMENTS, span_of_text(id), tpm2_written(&w), 0,
+    HOLDS(service.store.put(&memory, DPS_TABLE_ENROLLMENTS, bytes_of_text(id), bytes_written(&w), 0,
                             &version) == 0);
 }
 
@@ -43,11 +43,11 @@ static void begin(void)
     HOLDS(service.store.commit(&memory) == 0);
 }
 
-static void check_page(struct span page)
+static void check_page(struct bytes page)
 {
-    struct span list;
-    struct span name;
-    struct span item;
+    struct bytes list;
+    struct bytes name;
+    struct bytes item;
     size_t cursor = 0;
     unsigned count = 0;
     HOLDS(dps_json_check(page, &list) == 0 && dps_json_kind(list) == DPS_JSON_ARRAY);
@@ -64,20 +64,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t answer_body[DPS_HTTP_BODY_MAX];
     static struct dps_request q;
     static struct dps_answer a;
-    struct tpm2_writer w = tpm2_writer_over(body, sizeof body);
+    struct bytes_writer w = bytes_writer_over(body, sizeof body);
     begin();
     dps_write_text(&w, "{\"query\":");
-    dps_write_json_string(&w, span_of(data, size));
+    dps_write_json_string(&w, bytes_of(data, size));
     dps_write_text(&w, "}");
     memset(&q, 0, sizeof q);
     memset(&a, 0, sizeof a);
-    q.body = tpm2_written(&w);
-    a.body = tpm2_writer_over(answer_body, sizeof answer_body);
+    q.body = bytes_written(&w);
+    a.body = bytes_writer_over(answer_body, sizeof answer_body);
     const enum dps_refusal why = dps_admin_query(&service, &q, &a);
     HOLDS(why == DPS_ACCEPTED || why == DPS_REFUSED_QUERY || why == DPS_REFUSED_BODY);
     HOLDS(why != DPS_REFUSED_QUERY || a.detail[0] != 0);
     HOLDS(!a.wrote);
     if (why == DPS_ACCEPTED)
-        check_page(tpm2_written(&a.body));
+        check_page(bytes_written(&a.body));
     return 0;
 }

@@ -5,11 +5,11 @@
 #include "tpm/rc.h"
 
 /* What tpm/command.h promises of all parse functions. */
-static void check(struct span bytes, const struct response *r)
+static void check(struct bytes bytes, const struct response *r)
 {
-    HOLDS(r->error == 0 || r->error == DPS_E_FORMAT || r->error == DPS_E_ALGORITHM ||
-          r->error == DPS_E_TPM_RC);
-    HOLDS((r->rc != 0) == (r->error == DPS_E_TPM_RC));
+    HOLDS(r->error == 0 || r->error == BYTES_E_FORMAT || r->error == BYTES_E_ALGORITHM ||
+          r->error == BYTES_E_TPM_RC);
+    HOLDS((r->rc != 0) == (r->error == BYTES_E_TPM_RC));
     for (size_t i = 0; i < RESPONSE_SPANS; i++) {
         HOLDS(fuzz_views(r->spans[i], bytes));
         HOLDS(r->error == 0 || (r->spans[i].len == 0 && r->numbers[i] == 0));
@@ -17,25 +17,25 @@ static void check(struct span bytes, const struct response *r)
 }
 
 /* The announced size is known from the first 6 bytes on, and does not change with what follows. */
-static void check_size(struct span bytes)
+static void check_size(struct bytes bytes)
 {
     bool bad = false;
     const size_t size = tpm2_response_size(bytes, 1024, &bad);
     HOLDS(size == 0 || (!bad && size >= 10 && size <= 1024));
     for (size_t len = 0; len <= 6 && len <= bytes.len; len++) {
         bool early_bad = false;
-        const size_t early = tpm2_response_size(span_of(bytes.p, len), 1024, &early_bad);
+        const size_t early = tpm2_response_size(bytes_of(bytes.p, len), 1024, &early_bad);
         HOLDS(len < 6 ? early == 0 && !early_bad : early == size && early_bad == bad);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct span input = span_of(data, size);
+    struct bytes input = bytes_of(data, size);
     const struct response_kind *kind = &response_kinds[fuzz_byte(&input) % response_kinds_count];
     /* Out-parameters are set whatever they were. */
     struct response r = {.rc = 1, .handle = 1, .numbers = {0, 0}};
-    r.spans[0] = r.spans[1] = span_of(NULL, 0);
+    r.spans[0] = r.spans[1] = bytes_of(NULL, 0);
     kind->parse(input, &r);
     check(input, &r);
     check_size(input);

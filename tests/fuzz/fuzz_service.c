@@ -9,10 +9,10 @@
  *    07 a minute passes                         08 the last etag
  *    0b a hub token with the last hub key       0c how many bytes follow the empty line, to the end of the connection
  *    0e the next commit fails                   0f the byte behind this one stands for itself */
-#include "dps/json.h"
-#include "dps/sas.h"
-#include "dps/service.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service.h"
 #include "port/posix/posix.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/vectors/activation_blob.h"
@@ -46,14 +46,14 @@ static bool authenticated; /* a token was put into this connection */
 static bool commit_fails;
 
 /* Counts the RSA operations of the service; the linker puts it in place of the other. */
-int __real_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
-                                   const uint8_t seed[32], struct span message, uint8_t *out);
-int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
-                                   const uint8_t seed[32], struct span message, uint8_t *out);
+int __real_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
+                                   const uint8_t seed[32], struct bytes message, uint8_t *out);
+int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
+                                   const uint8_t seed[32], struct bytes message, uint8_t *out);
 static unsigned rsa_operations;
 
-int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct span label,
-                                   const uint8_t seed[32], struct span message, uint8_t *out)
+int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
+                                   const uint8_t seed[32], struct bytes message, uint8_t *out)
 {
     rsa_operations++;
     return __real_crypto_rsa_oaep_encrypt(key, label, seed, message, out);
@@ -66,8 +66,8 @@ static size_t make_public(struct tpm2_public area, const unsigned char *vector, 
                           uint8_t *out, size_t capacity)
 {
     struct tpm2_public source;
-    struct tpm2_writer w = tpm2_writer_over(out, capacity);
-    HOLDS(tpm2_public_parse_2b(span_of(vector, vector_len), &source) == 0);
+    struct bytes_writer w = bytes_writer_over(out, capacity);
+    HOLDS(tpm2_public_parse_2b(bytes_of(vector, vector_len), &source) == 0);
     area.unique = source.unique;
     tpm2_public_write_2b(&w, &area);
     HOLDS(w.error == 0);
@@ -78,15 +78,15 @@ static void enroll(const char *id, const char *more)
 {
     uint8_t json[2048];
     uint64_t version;
-    struct tpm2_writer w = tpm2_writer_over(json, sizeof json);
+    struct bytes_writer w = bytes_writer_over(json, sizeof json);
     dps_write_text(&w, "{\"registrationId\":\"");
     dps_write_text(&w, id);
     dps_write_text(&w, "\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
-    dps_write_base64(&w, span_of(ek, ek_len));
+    dps_write_base64(&w, bytes_of(ek, ek_len));
     dps_write_text(&w, "\"}}");
     dps_write_text(&w, more);
     dps_write_text(&w, "}");
-    HOLDS(service.store.put(&memory, DPS_TABLE_ENROLLMENTS, span_of_text(id), tpm2_written(&w), 0,
+    HOLDS(service.store.put(&memory, DPS_TABLE_ENROLLMENTS, bytes_of_text(id), bytes_written(&w), 0,
                             &version) == 0);
 }
 
@@ -117,7 +117,7 @@ static void begin(void)
                              sizeof ek);
         srk_len = make_public(tpm2_template_srk(), vector_srk_public_2b, sizeof vector_srk_public_2b, srk,
                               sizeof srk);
-        tpm2_name_of(span_of(srk, srk_len), srk_name);
+        tpm2_name_of(bytes_of(srk, srk_len), srk_name);
     }
     posix_memory_init(&memory, records, RECORDS, undo, 2 * RECORDS);
     const struct dps_store store = posix_memory_store(&memory);
@@ -137,30 +137,30 @@ static void begin(void)
 
 /* ---- What the other side can say ---- */
 
-static void write_token(struct tpm2_writer *w, const char *sr, struct span key, const char *skn)
+static void write_token(struct bytes_writer *w, const char *sr, struct bytes key, const char *skn)
 {
     uint8_t text[256];
     uint8_t mac[CRYPTO_SHA256_SIZE];
-    struct tpm2_writer to_sign = tpm2_writer_over(text, sizeof text);
-    dps_sas_write_string_to_sign(&to_sign, span_of_text(sr), EXPIRY);
-    const struct span piece = tpm2_written(&to_sign);
+    struct bytes_writer to_sign = bytes_writer_over(text, sizeof text);
+    dps_sas_write_string_to_sign(&to_sign, bytes_of_text(sr), EXPIRY);
+    const struct bytes piece = bytes_written(&to_sign);
     crypto_hmac_sha256(key, &piece, 1, mac);
-    dps_sas_write_token(w, span_of_text(sr), mac, EXPIRY, span_of_text(skn));
+    dps_sas_write_token(w, bytes_of_text(sr), mac, EXPIRY, bytes_of_text(skn));
     authenticated = true;
 }
 
 /* What the TPM would do with a blob. */
-static bool open_blob(struct span bytes, uint8_t key[DPS_KEY_SIZE])
+static bool open_blob(struct bytes bytes, uint8_t key[DPS_KEY_SIZE])
 {
     static uint8_t numbers[2][RSA_STORAGE];
     static struct crypto_rsa_private keys[2];
     if (keys[0].modulus_bits == 0) {
-        HOLDS(crypto_rsa_private_decode(span_of(vector_ek_private_der, sizeof vector_ek_private_der),
+        HOLDS(crypto_rsa_private_decode(bytes_of(vector_ek_private_der, sizeof vector_ek_private_der),
                                         &keys[0], numbers[0], RSA_STORAGE) == 0);
-        HOLDS(crypto_rsa_private_decode(span_of(vector_srk_private_der, sizeof vector_srk_private_der),
+        HOLDS(crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der),
                                         &keys[1], numbers[1], RSA_STORAGE) == 0);
     }
-    return dps_activation_open(bytes, &keys[0], &keys[1], span_of(srk_name, sizeof srk_name), key) == 0;
+    return dps_activation_open(bytes, &keys[0], &keys[1], bytes_of(srk_name, sizeof srk_name), key) == 0;
 }
 
 /* The same with a memory, since the private keys take most of the time, and fixed entropy makes the same blobs. */
@@ -171,7 +171,7 @@ static bool open_last_blob(uint8_t key[DPS_KEY_SIZE])
         uint8_t key[DPS_KEY_SIZE];
         bool opens;
     } known[64];
-    const struct span bytes = span_of(blob, blob_len);
+    const struct bytes bytes = bytes_of(blob, blob_len);
     uint8_t digest[CRYPTO_SHA256_SIZE];
     crypto_sha256(&bytes, 1, digest);
     const size_t i = digest[0] % (sizeof known / sizeof known[0]);
@@ -183,40 +183,40 @@ static bool open_last_blob(uint8_t key[DPS_KEY_SIZE])
     return known[i].opens;
 }
 
-static void write_device_token(struct tpm2_writer *w, bool hub)
+static void write_device_token(struct bytes_writer *w, bool hub)
 {
     uint8_t key[DPS_KEY_SIZE] = {0};
     if (blob_len > 0 && open_last_blob(key))
         write_token(w, hub ? "hub-b.example%2Fdevices%2FPump%203" : SCOPE "%2Fregistrations%2Fdevice-3",
-                    span_of(key, sizeof key), hub ? "" : "registration");
+                    bytes_of(key, sizeof key), hub ? "" : "registration");
 }
 
 /* 0c: the length, when all that follows is known. */
-static void write_length(struct tpm2_writer *w, size_t at)
+static void write_length(struct bytes_writer *w, size_t at)
 {
     uint8_t digits[20];
-    struct tpm2_writer number = tpm2_writer_over(digits, sizeof digits);
+    struct bytes_writer number = bytes_writer_over(digits, sizeof digits);
     const uint8_t *body = memmem(w->p + at, w->len - at, "\r\n\r\n", 4);
     dps_write_decimal(&number, body == NULL ? 0 : (uint64_t)(w->p + w->len - body - 4));
     const size_t rest = w->len - at;
-    if (tpm2_write_room(w, number.len) == NULL)
+    if (bytes_write_room(w, number.len) == NULL)
         return;
     memmove(w->p + at + number.len, w->p + at, rest);
     memcpy(w->p + at, digits, number.len);
 }
 
 /* One byte of the input, or what it stands for. */
-static void write_one(struct tpm2_writer *w, uint8_t byte, size_t *length_at)
+static void write_one(struct bytes_writer *w, uint8_t byte, size_t *length_at)
 {
     switch (byte) {
     case 1:
-        dps_write_base64(w, span_of(ek, ek_len));
+        dps_write_base64(w, bytes_of(ek, ek_len));
         break;
     case 2:
-        dps_write_base64(w, span_of(srk, srk_len));
+        dps_write_base64(w, bytes_of(srk, srk_len));
         break;
     case 3:
-        write_token(w, HOST, span_of_text(POLICY_KEY), "owner");
+        write_token(w, HOST, bytes_of_text(POLICY_KEY), "owner");
         break;
     case 4:
         write_device_token(w, false);
@@ -240,20 +240,20 @@ static void write_one(struct tpm2_writer *w, uint8_t byte, size_t *length_at)
         commit_fails = true;
         break;
     default:
-        tpm2_write_u8(w, byte);
+        bytes_write_u8(w, byte);
         break;
     }
 }
 
 /* The bytes of one connection, up to 06 or the end. Returns where the next one begins. */
-static struct span expand(struct span input, struct tpm2_writer *w)
+static struct bytes expand(struct bytes input, struct bytes_writer *w)
 {
     size_t length_at = SIZE_MAX;
     authenticated = false;
     while (input.len > 0 && input.p[0] != 6) {
         const uint8_t byte = fuzz_byte(&input);
         if (byte == 0x0f)
-            tpm2_write_u8(w, fuzz_byte(&input));
+            bytes_write_u8(w, fuzz_byte(&input));
         else
             write_one(w, byte, &length_at);
     }
@@ -265,9 +265,9 @@ static struct span expand(struct span input, struct tpm2_writer *w)
 
 /* ---- What must hold of the answer ---- */
 
-static void keep_text(struct span object, const char *name, char *field, size_t size)
+static void keep_text(struct bytes object, const char *name, char *field, size_t size)
 {
-    struct span value;
+    struct bytes value;
     size_t len;
     if (dps_json_member(object, name, &value) == 0 &&
         dps_json_string(value, (uint8_t *)field, size - 1, &len) == 0)
@@ -275,10 +275,10 @@ static void keep_text(struct span object, const char *name, char *field, size_t 
 }
 
 /* What the device keeps of a good answer. */
-static void keep(struct span root)
+static void keep(struct bytes root)
 {
-    struct span state = root;
-    struct span value;
+    struct bytes state = root;
+    struct bytes value;
     uint8_t base64[2048];
     size_t len;
     keep_text(root, "operationId", operation, sizeof operation);
@@ -289,7 +289,7 @@ static void keep(struct span root)
         state = value;
     if (dps_json_member(state, "authenticationKey", &value) == 0) {
         HOLDS(dps_json_string(value, base64, sizeof base64, &len) == 0);
-        HOLDS(dps_base64_decode(span_of(base64, len), blob, sizeof blob, &blob_len) == 0);
+        HOLDS(dps_base64_decode(bytes_of(base64, len), blob, sizeof blob, &blob_len) == 0);
     }
 }
 
@@ -308,25 +308,25 @@ static bool is_known_status(unsigned status)
 static void check_form(const struct dps_answer *a, bool keep_alive)
 {
     static uint8_t message[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
-    struct tpm2_writer w = tpm2_writer_over(message, sizeof message);
+    struct bytes_writer w = bytes_writer_over(message, sizeof message);
     struct dps_http http;
-    struct span root;
+    struct bytes root;
     HOLDS(is_known_status(a->status) && a->body.error == 0);
     dps_answer_write_head(&w, a, service.now, keep_alive);
-    tpm2_write_bytes(&w, tpm2_written(&a->body));
+    bytes_write_bytes(&w, bytes_written(&a->body));
     HOLDS(w.error == 0);
     size_t len = w.len;
     dps_http_init(&http, DPS_HTTP_RESPONSE);
     HOLDS(dps_http_advance(&http, message, &len, sizeof message, true) == 0);
     HOLDS(http.consumed == len && http.status == a->status && http.keep_alive == keep_alive);
-    const struct span body = dps_http_body(&http, message);
+    const struct bytes body = dps_http_body(&http, message);
     HOLDS(http.body_len == a->body.len);
     HOLDS(body.len > 0 || a->status == 204);
     if (body.len == 0)
         return;
     HOLDS(dps_json_check(body, &root) == 0);
     uint64_t code = 0;
-    struct span value;
+    struct bytes value;
     if (a->status >= 400 && dps_json_member(root, "authenticationKey", &value) != 0)
         HOLDS(dps_json_member(root, "errorCode", &value) == 0 &&
               dps_json_uint(value, UINT32_MAX, &code) == 0 && code == a->error_code);
@@ -336,14 +336,14 @@ static void check_form(const struct dps_answer *a, bool keep_alive)
 /* A digest of all that the store holds. */
 static void digest_store(uint8_t digest[CRYPTO_SHA256_SIZE])
 {
-    struct span pieces[3 * RECORDS];
+    struct bytes pieces[3 * RECORDS];
     size_t count = 0;
     for (size_t i = 0; i < RECORDS; i++) {
         if (records[i].table == 0)
             continue;
-        pieces[count++] = span_of(&records[i].version, sizeof records[i].version);
-        pieces[count++] = span_of(records[i].key, records[i].key_len);
-        pieces[count++] = span_of(records[i].value, records[i].len);
+        pieces[count++] = bytes_of(&records[i].version, sizeof records[i].version);
+        pieces[count++] = bytes_of(records[i].key, records[i].key_len);
+        pieces[count++] = bytes_of(records[i].value, records[i].len);
     }
     crypto_sha256(pieces, count, digest);
 }
@@ -353,11 +353,11 @@ static bool is_enrolled(const char *id)
     static uint8_t value[DPS_RECORD_MAX];
     size_t len;
     uint64_t version;
-    return service.store.get(&memory, DPS_TABLE_ENROLLMENTS, span_of_text(id), value, sizeof value, &len,
+    return service.store.get(&memory, DPS_TABLE_ENROLLMENTS, bytes_of_text(id), value, sizeof value, &len,
                              &version) == 0;
 }
 
-static void answer(const struct dps_http *http, struct span request, int error)
+static void answer(const struct dps_http *http, struct bytes request, int error)
 {
     static uint8_t body[DPS_HTTP_BODY_MAX];
     static struct dps_answer a;
@@ -397,7 +397,7 @@ static void serve(uint8_t *bytes, size_t len)
         const int error = dps_http_advance(&http, bytes, &len, CONNECTION_MAX, true);
         if (len == 0)
             return;
-        answer(&http, span_of(bytes, len), error);
+        answer(&http, bytes_of(bytes, len), error);
         if (error != 0 || !http.keep_alive)
             return;
         len -= http.consumed;
@@ -408,10 +408,10 @@ static void serve(uint8_t *bytes, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t connection[CONNECTION_MAX];
-    struct span input = span_of(data, size);
+    struct bytes input = bytes_of(data, size);
     begin();
     while (input.len > 0) {
-        struct tpm2_writer w = tpm2_writer_over(connection, sizeof connection);
+        struct bytes_writer w = bytes_writer_over(connection, sizeof connection);
         input = expand(input, &w);
         if (w.error == 0)
             serve(connection, w.len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs of the device engine with a real TPM (libtpms) and the real service, written as inputs of fuzz_device: one file
  * a flow into the directory named. Keys and nonces differ from run to run. */
-#include "dps/record.h"
+#include "dps/device/record.h"
 #include "tests/fuzz/fuzz_device.h"
 #include "tests/port/flow.h"
 #include <stdio.h>
@@ -9,24 +9,24 @@
 
 static struct flow flow;
 static uint8_t bytes[65536];
-static struct tpm2_writer out;
+static struct bytes_writer out;
 
 static void keep_response(struct flow *f, uint8_t *response, size_t *len)
 {
     (void)f;
-    tpm2_write_2b(&out, span_of(response, *len));
+    bytes_write_2b(&out, bytes_of(response, *len));
 }
 
 static void keep_answer(struct flow *f)
 {
-    tpm2_write_2b(&out, span_of(f->response, f->response_len));
+    bytes_write_2b(&out, bytes_of(f->response, f->response_len));
 }
 
 static void begin(enum device_flow which, uint8_t flags)
 {
-    out = tpm2_writer_over(bytes, sizeof bytes);
-    tpm2_write_u8(&out, (uint8_t)which);
-    tpm2_write_u8(&out, flags);
+    out = bytes_writer_over(bytes, sizeof bytes);
+    bytes_write_u8(&out, (uint8_t)which);
+    bytes_write_u8(&out, flags);
     flow.change_response = keep_response;
     flow.change_answer = keep_answer;
 }
@@ -46,9 +46,9 @@ static int end(int begun, const char *directory, const char *name)
 }
 
 /* What DPS_WANT_SAVE gave, without its digest, which the harness adds. */
-static struct span record_content(void)
+static struct bytes record_content(void)
 {
-    return span_of(flow.record, flow.record_len - CRYPTO_SHA256_SIZE);
+    return bytes_of(flow.record, flow.record_len - CRYPTO_SHA256_SIZE);
 }
 
 int main(int argc, char **argv)
@@ -63,23 +63,23 @@ int main(int argc, char **argv)
     int failed = 0;
     begin(DEVICE_REGISTER, 0);
     failed |= end(dps_device_register(d, c, flow_nonce), argv[1], "register");
-    const struct span record = span_of(flow.record, flow.record_len);
+    const struct bytes record = bytes_of(flow.record, flow.record_len);
     begin(DEVICE_TOKEN, 0);
-    tpm2_write_2b(&out, record_content());
+    bytes_write_2b(&out, record_content());
     failed |= end(dps_device_token(d, c, flow_nonce, record), argv[1], "token");
     begin(DEVICE_SEND, DEVICE_NO_CLOCK);
-    tpm2_write_2b(&out, record_content());
-    flow.config.data = span_of_text("{}");
+    bytes_write_2b(&out, record_content());
+    flow.config.data = bytes_of_text("{}");
     failed |= end(dps_device_send(d, c, flow_nonce, record), argv[1], "send");
     begin(DEVICE_READ_KEYS, 0);
     failed |= end(dps_device_read_keys(d, c, flow_nonce), argv[1], "read_keys");
     begin(DEVICE_SEAL, 0);
     failed |= end(dps_device_seal(d, c, flow_nonce), argv[1], "seal");
-    const struct span result = dps_device_result(d);
+    const struct bytes result = dps_device_result(d);
     memcpy(sealed, result.p, result.len);
-    flow.config.data = span_of(sealed, result.len);
+    flow.config.data = bytes_of(sealed, result.len);
     begin(DEVICE_UNSEAL, DEVICE_DATA);
-    tpm2_write_2b(&out, flow.config.data);
+    bytes_write_2b(&out, flow.config.data);
     failed |= end(dps_device_unseal(d, c, flow_nonce), argv[1], "unseal");
     flow.config.persist = true;
     begin(DEVICE_OWN, DEVICE_PERSIST);

@@ -3,22 +3,22 @@
 
 /* The parse functions differ in what they give; they are brought to one shape here. */
 #define NOTHING(name)                                                                                        \
-    static void parse_##name(struct span bytes, struct response *r)                                          \
+    static void parse_##name(struct bytes bytes, struct response *r)                                         \
     {                                                                                                        \
         r->error = tpm2_##name##_parse(bytes, &r->rc);                                                       \
     }
 #define ONE_SPAN(name)                                                                                       \
-    static void parse_##name(struct span bytes, struct response *r)                                          \
+    static void parse_##name(struct bytes bytes, struct response *r)                                         \
     {                                                                                                        \
         r->error = tpm2_##name##_parse(bytes, &r->rc, &r->spans[0]);                                         \
     }
 #define TWO_SPANS(name)                                                                                      \
-    static void parse_##name(struct span bytes, struct response *r)                                          \
+    static void parse_##name(struct bytes bytes, struct response *r)                                         \
     {                                                                                                        \
         r->error = tpm2_##name##_parse(bytes, &r->rc, &r->spans[0], &r->spans[1]);                           \
     }
 #define HANDLE_AND_SPAN(name)                                                                                \
-    static void parse_##name(struct span bytes, struct response *r)                                          \
+    static void parse_##name(struct bytes bytes, struct response *r)                                         \
     {                                                                                                        \
         r->error = tpm2_##name##_parse(bytes, &r->rc, &r->handle, &r->spans[0]);                             \
     }
@@ -46,24 +46,24 @@ NOTHING(flush_context)
 NOTHING(evict_control)
 ONE_SPAN(nv_read)
 
-static void parse_hmac_start(struct span bytes, struct response *r)
+static void parse_hmac_start(struct bytes bytes, struct response *r)
 {
     r->error = tpm2_hmac_start_parse(bytes, &r->rc, &r->handle);
 }
 
-static void parse_create_primary(struct span bytes, struct response *r)
+static void parse_create_primary(struct bytes bytes, struct response *r)
 {
     r->error = tpm2_create_primary_parse(bytes, &r->rc, &r->handle, &r->spans[0], &r->spans[1]);
 }
 
-static void parse_get_capability(struct span bytes, struct response *r)
+static void parse_get_capability(struct bytes bytes, struct response *r)
 {
     bool more = false;
     r->error = tpm2_get_capability_parse(bytes, &r->rc, &more, &r->numbers[1], &r->spans[0]);
     r->numbers[0] = more;
 }
 
-static void parse_nv_read_public(struct span bytes, struct response *r)
+static void parse_nv_read_public(struct bytes bytes, struct response *r)
 {
     uint16_t size = 0;
     r->error = tpm2_nv_read_public_parse(bytes, &r->rc, &r->numbers[0], &size);

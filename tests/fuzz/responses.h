@@ -12,14 +12,14 @@ struct response {
     int error;
     uint32_t rc;
     uint32_t handle;
-    struct span spans[RESPONSE_SPANS]; /* in the order of its declaration */
-    uint32_t numbers[2];               /* likewise */
+    struct bytes spans[RESPONSE_SPANS]; /* in the order of its declaration */
+    uint32_t numbers[2];                /* likewise */
 };
 
 struct response_kind {
     const char *name; /* "TPM2_Load" */
     uint32_t command_code;
-    void (*parse)(struct span bytes, struct response *r);
+    void (*parse)(struct bytes bytes, struct response *r);
 };
 extern const struct response_kind response_kinds[];
 extern const size_t response_kinds_count;

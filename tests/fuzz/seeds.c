@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes the test vectors as inputs of the fuzz harnesses, and each TPM response in the ways in which a TPM, a bus or
   * an attacker spoils it: DIRECTORY/HARNESS/NUMBER. What is written by hand stands in corpus/. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/fuzz/responses.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
@@ -19,7 +19,7 @@
 static const char *directory;
 static unsigned number;
 
-static void write_seed(const char *harness, struct span prefix, struct span bytes)
+static void write_seed(const char *harness, struct bytes prefix, struct bytes bytes)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", directory, harness);
@@ -33,28 +33,28 @@ static void write_seed(const char *harness, struct span prefix, struct span byte
     }
 }
 
-static void seed(const char *harness, struct span bytes)
+static void seed(const char *harness, struct bytes bytes)
 {
-    write_seed(harness, span_of(NULL, 0), bytes);
+    write_seed(harness, bytes_of(NULL, 0), bytes);
 }
 
 /* With the byte in front that says what it is. */
-static void seed_as(const char *harness, uint8_t what, struct span bytes)
+static void seed_as(const char *harness, uint8_t what, struct bytes bytes)
 {
-    write_seed(harness, span_of(&what, 1), bytes);
+    write_seed(harness, bytes_of(&what, 1), bytes);
 }
 
 /* ---- TPM responses ---- */
 
-static void seed_response(size_t kind, struct span response)
+static void seed_response(size_t kind, struct bytes response)
 {
     const uint8_t explain[2] = {1, (uint8_t)kind};
     seed_as("response", (uint8_t)kind, response);
-    write_seed("explain", span_of(explain, 2), response);
+    write_seed("explain", bytes_of(explain, 2), response);
 }
 
 /* The same response with one 16 or 32-bit field replaced. */
-static void seed_with(size_t kind, struct span response, size_t at, size_t width, uint32_t value)
+static void seed_with(size_t kind, struct bytes response, size_t at, size_t width, uint32_t value)
 {
     uint8_t bytes[2048];
     if (response.len > sizeof bytes || at + width > response.len)
@@ -62,10 +62,10 @@ static void seed_with(size_t kind, struct span response, size_t at, size_t width
     memcpy(bytes, response.p, response.len);
     for (size_t i = 0; i < width; i++)
         bytes[at + i] = (uint8_t)(value >> 8 * (width - 1 - i));
-    seed_as("response", (uint8_t)kind, span_of(bytes, response.len));
+    seed_as("response", (uint8_t)kind, bytes_of(bytes, response.len));
 }
 
-static void seed_spoiled(size_t kind, struct span response)
+static void seed_spoiled(size_t kind, struct bytes response)
 {
     static const uint32_t sizes[] = {0, 9, 10, 0x7FFFFFFF, 0xFFFFFFFF};
     static const uint32_t codes[] = {0x100, 0x101, 0x120, 0x085, 0x143, 0x18B, 0x1DF, 0x2DF,   0x2E5,
@@ -90,11 +90,11 @@ static void seed_spoiled(size_t kind, struct span response)
         seed_with(kind, response, at, 2, 0xFFFF);
     }
     for (size_t len = 0; len < response.len && len < 24; len++)
-        seed_as("response", (uint8_t)kind, span_of(response.p, len));
+        seed_as("response", (uint8_t)kind, bytes_of(response.p, len));
     if (response.len < sizeof longer) {
         memcpy(longer, response.p, response.len);
-        seed_with(kind, span_of(longer, response.len + 1), SIZE_AT, 4, size + 1);
-        seed_as("response", (uint8_t)kind, span_of(longer, response.len + 1));
+        seed_with(kind, bytes_of(longer, response.len + 1), SIZE_AT, 4, size + 1);
+        seed_as("response", (uint8_t)kind, bytes_of(longer, response.len + 1));
     }
 }
 
@@ -102,9 +102,9 @@ static void seed_commands(void)
 {
     for (size_t i = 0; i < captured_commands_count; i++) {
         const struct captured *c = &captured_commands[i];
-        struct tpm2_reader r = tpm2_reader_over(c->request);
-        (void)tpm2_read_bytes(&r, CODE_AT);
-        const uint32_t code = tpm2_read_u32(&r);
+        struct bytes_reader r = bytes_reader_over(c->request);
+        (void)bytes_read_bytes(&r, CODE_AT);
+        const uint32_t code = bytes_read_u32(&r);
         seed_as("explain", 0, c->request);
         const struct response_kind *kind = response_kind_of(code);
         if (kind == NULL)
@@ -119,54 +119,54 @@ static void seed_commands(void)
 
 /* ---- Keys and blobs ---- */
 
-static void seed_ek_forms(struct span ek)
+static void seed_ek_forms(struct bytes ek)
 {
     uint8_t text[2048];
-    struct tpm2_writer w = tpm2_writer_over(text, sizeof text);
+    struct bytes_writer w = bytes_writer_over(text, sizeof text);
     dps_write_base64(&w, ek);
     seed("ek", ek);
-    seed("ek", span_of(ek.p + 2, ek.len - 2));
-    seed("ek", tpm2_written(&w));
-    struct tpm2_writer json = tpm2_writer_over(text + w.len, sizeof text - w.len);
+    seed("ek", bytes_of(ek.p + 2, ek.len - 2));
+    seed("ek", bytes_written(&w));
+    struct bytes_writer json = bytes_writer_over(text + w.len, sizeof text - w.len);
     dps_write_text(
         &json, "{\"registrationId\":\"a\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
-    tpm2_write_bytes(&json, tpm2_written(&w));
+    bytes_write_bytes(&json, bytes_written(&w));
     dps_write_text(&json, "\"}},\"iotHubs\":[\"a.example\",\"b.example\"],\"initialTwin\":{\"tags\":{}},"
                           "\"reprovisionPolicy\":{\"updateHubAssignment\":false,\"migrateDeviceData\":true},"
                           "\"allocationPolicy\":\"hashed\",\"deviceId\":\"A b\",\"payload\":{}}");
-    seed("ek", tpm2_written(&json));
-    seed("enrollment", tpm2_written(&json));
-    seed("json", tpm2_written(&json));
-    w = tpm2_writer_over(text, sizeof text);
+    seed("ek", bytes_written(&json));
+    seed("enrollment", bytes_written(&json));
+    seed("json", bytes_written(&json));
+    w = bytes_writer_over(text, sizeof text);
     dps_write_hex(&w, ek);
-    seed("ek", tpm2_written(&w));
+    seed("ek", bytes_written(&w));
 }
 
 static void seed_public(struct tpm2_public area, const unsigned char *vector, size_t len)
 {
     uint8_t bytes[512];
     struct tpm2_public source;
-    struct tpm2_writer w = tpm2_writer_over(bytes, sizeof bytes);
-    if (tpm2_public_parse_2b(span_of(vector, len), &source) != 0)
+    struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
+    if (tpm2_public_parse_2b(bytes_of(vector, len), &source) != 0)
         exit(1);
     area.unique = source.unique;
     tpm2_public_write_2b(&w, &area);
-    seed("public", tpm2_written(&w));
-    seed("public", span_of(vector, len));
-    seed_as("explain", 2, tpm2_written(&w));
-    seed_ek_forms(tpm2_written(&w));
+    seed("public", bytes_written(&w));
+    seed("public", bytes_of(vector, len));
+    seed_as("explain", 2, bytes_written(&w));
+    seed_ek_forms(bytes_written(&w));
 }
 
 static void seed_blobs(void)
 {
     uint8_t longer[1024] = {0};
-    const struct span blob = span_of(vector_blob, sizeof vector_blob);
+    const struct bytes blob = bytes_of(vector_blob, sizeof vector_blob);
     seed_as("blob", 0, blob);
     seed_as("explain", 3, blob);
     memcpy(longer, blob.p, blob.len);
-    seed_as("blob", 0, span_of(longer, sizeof longer)); /* bytes behind it, which clients ignore */
-    seed_as("blob", 1, span_of(vector_object_sensitive_2b, sizeof vector_object_sensitive_2b));
-    seed_as("blob", 2, span_of(vector_message, sizeof vector_message));
+    seed_as("blob", 0, bytes_of(longer, sizeof longer)); /* bytes behind it, which clients ignore */
+    seed_as("blob", 1, bytes_of(vector_object_sensitive_2b, sizeof vector_object_sensitive_2b));
+    seed_as("blob", 2, bytes_of(vector_message, sizeof vector_message));
     /* Each field's size off by one, and cut off in front of each. */
     const size_t fields[] = {0,
                              sizeof vector_id_object,
@@ -179,11 +179,11 @@ static void seed_blobs(void)
         at += fields[i];
         memcpy(longer, blob.p, blob.len);
         longer[at + 1]++;
-        seed_as("blob", 0, span_of(longer, blob.len));
+        seed_as("blob", 0, bytes_of(longer, blob.len));
         longer[at + 1] = (uint8_t)(longer[at + 1] - 2);
-        seed_as("blob", 0, span_of(longer, blob.len));
-        seed_as("blob", 0, span_of(blob.p, at));
-        seed_as("explain", 3, span_of(blob.p, at + 1));
+        seed_as("blob", 0, bytes_of(longer, blob.len));
+        seed_as("blob", 0, bytes_of(blob.p, at));
+        seed_as("explain", 3, bytes_of(blob.p, at + 1));
     }
 }
 
@@ -201,21 +201,21 @@ static void seed_pem(void)
                                         vector_tls_p521_key};
     uint8_t both[8192];
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        seed_as("pem", 0, span_of_text(texts[i]));
-        seed_as("pem", 2, span_of_text(texts[i]));
-        seed("ek", span_of_text(texts[i]));
+        seed_as("pem", 0, bytes_of_text(texts[i]));
+        seed_as("pem", 2, bytes_of_text(texts[i]));
+        seed("ek", bytes_of_text(texts[i]));
     }
-    struct tpm2_writer w = tpm2_writer_over(both, sizeof both);
+    struct bytes_writer w = bytes_writer_over(both, sizeof both);
     dps_write_text(&w, vector_tls_rsa_leaf);
     dps_write_text(&w, vector_tls_rsa_key_pkcs8);
-    seed_as("pem", 1, tpm2_written(&w));
-    w = tpm2_writer_over(both, sizeof both);
+    seed_as("pem", 1, bytes_written(&w));
+    w = bytes_writer_over(both, sizeof both);
     dps_write_text(&w, vector_tls_ec_leaf);
     dps_write_text(&w, vector_tls_ca);
     dps_write_text(&w, vector_tls_ec_key_sec1);
-    seed_as("pem", 1, tpm2_written(&w));
-    seed_as("pem", 0, tpm2_written(&w));
-    seed_as("pem", 4, span_of(vector_ek_private_der, sizeof vector_ek_private_der));
+    seed_as("pem", 1, bytes_written(&w));
+    seed_as("pem", 0, bytes_written(&w));
+    seed_as("pem", 4, bytes_of(vector_ek_private_der, sizeof vector_ek_private_der));
 }
 
 int main(int argc, char **argv)
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
     seed_commands();
     seed_public(tpm2_template_ek_l1(), vector_ek_public_2b, sizeof vector_ek_public_2b);
     seed_public(tpm2_template_srk(), vector_srk_public_2b, sizeof vector_srk_public_2b);
-    seed("public", span_of(vector_public, sizeof vector_public));
+    seed("public", bytes_of(vector_public, sizeof vector_public));
     seed_blobs();
     seed_pem();
     printf("%u seeds\n", number);

@@ -14,251 +14,251 @@ def mutant(name, breaks, file, edits, *caught_by, still_right=""):
 
 SRK_ATTRIBUTES = "if ((srk->attributes | no_da) != (wanted.attributes | no_da)) {"
 
-mutant("srk-attributes", "an SRK may have any attributes: a software key passes for one", "dps/enrollment.c",
+mutant("srk-attributes", "an SRK may have any attributes: a software key passes for one", "dps/service/enrollment.c",
        [(SRK_ATTRIBUTES, "if (no_da == 0) {")], "SVC-S05-030", "SVC-S05-031", "SVC-S05-032")
-mutant("srk-fixed-tpm", "of an SRK's attributes only fixedTPM counts", "dps/enrollment.c",
+mutant("srk-fixed-tpm", "of an SRK's attributes only fixedTPM counts", "dps/service/enrollment.c",
        [(SRK_ATTRIBUTES, "if ((srk->attributes & TPM2_OBJECT_FIXED_TPM) == 0) {")], "SVC-S05-031",
        still_right="SVC-S05-030")
-mutant("srk-no-fixed-tpm", "fixedTPM alone does not count", "dps/enrollment.c",
+mutant("srk-no-fixed-tpm", "fixedTPM alone does not count", "dps/service/enrollment.c",
        [("const uint32_t no_da = TPM2_OBJECT_NO_DA;",
          "const uint32_t no_da = TPM2_OBJECT_NO_DA | TPM2_OBJECT_FIXED_TPM;")], "SVC-S05-030")
-mutant("srk-policy", "an SRK may have a policy", "dps/enrollment.c",
+mutant("srk-policy", "an SRK may have a policy", "dps/service/enrollment.c",
        [("if (srk->auth_policy.len != 0) {", "if (false) {")], "SVC-S05-032", still_right="SVC-S05-031")
-mutant("srk-algorithms", "the SRK's symmetric algorithm and size are not looked at", "dps/enrollment.c",
+mutant("srk-algorithms", "the SRK's symmetric algorithm and size are not looked at", "dps/service/enrollment.c",
        [("        srk->key_bits != wanted.key_bits) {", "        false) {"),
         ("    if (srk->symmetric != wanted.symmetric || srk->symmetric_key_bits != wanted.symmetric_key_bits ||\n"
          "        srk->symmetric_mode != wanted.symmetric_mode || srk->scheme != wanted.scheme ||",
          "    if (")], "SVC-S05-033")
-mutant("srk-modulus", "the SRK's modulus may be anything", "dps/enrollment.c",
+mutant("srk-modulus", "the SRK's modulus may be anything", "dps/service/enrollment.c",
        [("if (!modulus_is_sane(srk->unique) || !exponent_is_default(srk->exponent)) {", "if (false) {")],
        "SVC-S05-034", "SVC-S05-035")
-mutant("ek-any", "the EK is not compared with the enrolled one", "dps/service.c",
-       [("if (r->ek_len > 0 && !span_equal(span_of(r->ek_bytes, r->ek_len), enrolled)) {", "if (false) {")],
+mutant("ek-any", "the EK is not compared with the enrolled one", "dps/service/service.c",
+       [("if (r->ek_len > 0 && !bytes_equal_public(bytes_of(r->ek_bytes, r->ek_len), enrolled)) {", "if (false) {")],
        "SVC-S05-001", "SVC-S05-004", "SVC-S08-023")
-mutant("ek-prefix", "only the beginning of the EK is compared", "dps/service.c",
-       [("if (r->ek_len > 0 && !span_equal(span_of(r->ek_bytes, r->ek_len), enrolled)) {",
+mutant("ek-prefix", "only the beginning of the EK is compared", "dps/service/service.c",
+       [("if (r->ek_len > 0 && !bytes_equal_public(bytes_of(r->ek_bytes, r->ek_len), enrolled)) {",
          "if (r->ek_len > 0 && memcmp(r->ek_bytes, enrolled.p, 100) != 0) {")], "SVC-S05-004",
        still_right="SVC-S05-001")
-mutant("ek-exponent", "an EK with exponent 0 and one with 65537 are two keys", "dps/enrollment.c",
+mutant("ek-exponent", "an EK with exponent 0 and one with 65537 are two keys", "dps/service/enrollment.c",
        [("    area.exponent = wanted.exponent;\n    if (!tpm2_public_matches(&area, &wanted) ||",
          "    struct tpm2_public as_template = area;\n    as_template.exponent = wanted.exponent;\n"
          "    if (!tpm2_public_matches(&as_template, &wanted) ||")], "SVC-S05-005")
-mutant("ek-template", "a key of any attributes can be enrolled as EK", "dps/enrollment.c",
+mutant("ek-template", "a key of any attributes can be enrolled as EK", "dps/service/enrollment.c",
        [("if (!tpm2_public_matches(&area, &wanted) || !exponent_is_default(exponent)) {",
          "if (!exponent_is_default(exponent)) {")], "SVC-S05-011", "SVC-S05-012")
-mutant("ek-modulus", "a key with an impossible modulus can be enrolled", "dps/enrollment.c",
+mutant("ek-modulus", "a key with an impossible modulus can be enrolled", "dps/service/enrollment.c",
        [("if (!modulus_is_sane(area.unique)) {", "if (false) {")], "SVC-S05-013")
 
 # ---- Step 6: the challenge -------------------------------------------------------------------------------------------
 
-mutant("unknown-challenged", "a device that nobody has enrolled gets a challenge", "dps/service.c",
+mutant("unknown-challenged", "a device that nobody has enrolled gets a challenge", "dps/service/service.c",
        [("        no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);\n    }",
          "        no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);\n"
          "        if (no == DPS_REFUSED_UNKNOWN) {\n            no = DPS_ACCEPTED;\n"
          "            r->enrollment.enabled = true;\n            r->enrollment.ek_len = r->ek_len;\n"
          "            memcpy(r->enrollment.ek, r->ek_bytes, r->ek_len);\n        }\n    }")], "SVC-S04-001")
-mutant("nonce-same", "a nonce does not change when the device has registered: replay", "dps/service.c",
-       [("    tpm2_write_u64(&w, generation);\n    tpm2_write_u64(&w, window);",
-         "    (void)generation;\n    tpm2_write_u64(&w, window);")], "SVC-S06-010", "SVC-S08-024", "SVC-S08-031")
-mutant("nonce-without-srk", "a nonce does not name the SRK", "dps/service.c",
-       [("    tpm2_write_2b(&w, span_of(r->srk_name, sizeof r->srk_name));\n", "")], "SVC-S08-022")
-mutant("nonce-without-ek", "a nonce does not name the EK", "dps/service.c",
-       [("    tpm2_write_2b(&w, span_of(r->ek_name, sizeof r->ek_name));\n", "")], "SVC-S09-032")
-mutant("nonce-without-id", "a nonce does not name the device", "dps/service.c",
-       [("    tpm2_write_2b(&w, id_of(r));\n    tpm2_write_2b(&w, span_of(r->ek_name",
-         "    tpm2_write_2b(&w, span_of(r->ek_name")], "SVC-S06-009", "SVC-S08-021")
-mutant("nonce-shown", "the challenge shows the nonce in clear, too", "dps/service.c",
+mutant("nonce-same", "a nonce does not change when the device has registered: replay", "dps/service/service.c",
+       [("    bytes_write_u64(&w, generation);\n    bytes_write_u64(&w, window);",
+         "    (void)generation;\n    bytes_write_u64(&w, window);")], "SVC-S06-010", "SVC-S08-024", "SVC-S08-031")
+mutant("nonce-without-srk", "a nonce does not name the SRK", "dps/service/service.c",
+       [("    bytes_write_2b(&w, bytes_of(r->srk_name, sizeof r->srk_name));\n", "")], "SVC-S08-022")
+mutant("nonce-without-ek", "a nonce does not name the EK", "dps/service/service.c",
+       [("    bytes_write_2b(&w, bytes_of(r->ek_name, sizeof r->ek_name));\n", "")], "SVC-S09-032")
+mutant("nonce-without-id", "a nonce does not name the device", "dps/service/service.c",
+       [("    bytes_write_2b(&w, id_of(r));\n    bytes_write_2b(&w, bytes_of(r->ek_name",
+         "    bytes_write_2b(&w, bytes_of(r->ek_name")], "SVC-S06-009", "SVC-S08-021")
+mutant("nonce-shown", "the challenge shows the nonce in clear, too", "dps/service/service.c",
        [("\",\\\"unencryptedAuthenticationKey\\\":null,\\\"keyName\\\"",
          "\",\\\"unencryptedAuthenticationKey\\\":\\\"\");\n"
-         "    dps_write_base64(&a->body, span_of(nonce, sizeof nonce));\n"
+         "    dps_write_base64(&a->body, bytes_of(nonce, sizeof nonce));\n"
          "    dps_write_text(&a->body, \"\\\",\\\"keyName\\\"")], "SVC-S06-002")
-mutant("challenge-status", "the challenge has a status, as if it were an error", "dps/service.c",
+mutant("challenge-status", "the challenge has a status, as if it were an error", "dps/service/service.c",
        [("\"{\\\"message\\\":\\\"Authorization required",
          "\"{\\\"status\\\":401,\\\"message\\\":\\\"Authorization required")],
        "SVC-S06-001")
-mutant("inner-key-reused", "every blob has the same inner key", "dps/service.c",
+mutant("inner-key-reused", "every blob has the same inner key", "dps/service/service.c",
        [("    dps_activation_make(&w, &r->ek,",
          "    memset(random.inner_key, 7, sizeof random.inner_key);\n    dps_activation_make(&w, &r->ek,")],
        "SVC-S06-008")
-mutant("seed-value-reused", "every key has the same seedValue", "dps/service.c",
+mutant("seed-value-reused", "every key has the same seedValue", "dps/service/service.c",
        [("    dps_activation_make(&w, &r->ek,",
          "    memset(random.seed_value, 7, sizeof random.seed_value);\n    dps_activation_make(&w, &r->ek,")],
        "SVC-S06-008")
-mutant("seed-reused", "every credential has the same seed", "dps/service.c",
+mutant("seed-reused", "every credential has the same seed", "dps/service/service.c",
        [("    dps_activation_make(&w, &r->ek,",
          "    memset(&random.credential, 7, sizeof random.credential);\n    dps_activation_make(&w, &r->ek,")],
        "SVC-S06-008")
 mutant("oaep-label", "the OAEP label of the credential lacks its zero byte", "tpm/protect.c",
-       [("outer_end(w, &outer, key, span_of(label_identity, sizeof label_identity)",
-         "outer_end(w, &outer, key, span_of(label_identity, sizeof label_identity - 1)")],
+       [("outer_end(w, &outer, key, bytes_of(label_identity, sizeof label_identity)",
+         "outer_end(w, &outer, key, bytes_of(label_identity, sizeof label_identity - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("oaep-label-duplicate", "the OAEP label of the wrapped key lacks its zero byte", "tpm/protect.c",
-       [("outer_end(w, &outer, parent, span_of(label_duplicate, sizeof label_duplicate)",
-         "outer_end(w, &outer, parent, span_of(label_duplicate, sizeof label_duplicate - 1)")],
+       [("outer_end(w, &outer, parent, bytes_of(label_duplicate, sizeof label_duplicate)",
+         "outer_end(w, &outer, parent, bytes_of(label_duplicate, sizeof label_duplicate - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
-mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's", "dps/activation.c",
-       [("inner_key, span_of(srk_name, TPM2_NAME_SIZE), &random->credential",
-         "inner_key, span_of(name, TPM2_NAME_SIZE), &random->credential")],
+mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's", "dps/protocol/activation.c",
+       [("inner_key, bytes_of(srk_name, TPM2_NAME_SIZE), &random->credential",
+         "inner_key, bytes_of(name, TPM2_NAME_SIZE), &random->credential")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("no-inner-wrap", "the wrapped key has no inner wrap", "tpm/protect.c",
-       [("    tpm2_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, outer.content, outer.content_len));\n", "")],
+       [("    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, outer.content, outer.content_len));\n", "")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("key-decrypts", "the key may decrypt as well as sign", "tpm/public.c",
        [("TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA | TPM2_OBJECT_SIGN_ENCRYPT,",
          "TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA | TPM2_OBJECT_SIGN_ENCRYPT | TPM2_OBJECT_DECRYPT,")],
        "SVC-S06-006", still_right="SVC-S04-001")
-mutant("uri-byte-order", "encUriData is UTF-16 in the other byte order", "dps/activation.c",
-       [("            tpm2_write_u8(w, parts[part].p[i]);\n            tpm2_write_u8(w, 0);",
-         "            tpm2_write_u8(w, 0);\n            tpm2_write_u8(w, parts[part].p[i]);")],
+mutant("uri-byte-order", "encUriData is UTF-16 in the other byte order", "dps/protocol/activation.c",
+       [("            bytes_write_u8(w, parts[part].p[i]);\n            bytes_write_u8(w, 0);",
+         "            bytes_write_u8(w, 0);\n            bytes_write_u8(w, parts[part].p[i]);")],
        "SVC-S06-007", "SVC-S09-005")
-mutant("uri-clear", "encUriData is not encrypted", "dps/activation.c",
+mutant("uri-clear", "encUriData is not encrypted", "dps/protocol/activation.c",
        [("crypto_aes_cfb_encrypt(inner_key, w->p + begin, w->len - begin)", "0")], "SVC-S06-007")
-mutant("rate", "challenges are not limited", "dps/service.c", [("no = check_rate(s, r, a);", "(void)check_rate;")],
+mutant("rate", "challenges are not limited", "dps/service/service.c", [("no = check_rate(s, r, a);", "(void)check_rate;")],
        "SVC-S00-037")
-mutant("retry-after", "429 comes without Retry-After", "dps/service.c",
+mutant("retry-after", "429 comes without Retry-After", "dps/service/service.c",
        [("    a->has_retry_after = true;\n    a->retry_after = missing", "    a->retry_after = missing")],
        "SVC-S00-037")
 
 # ---- Step 8: the token -----------------------------------------------------------------------------------------------
 
-mutant("token-audience", "the token's audience is not looked at", "dps/service.c",
+mutant("token-audience", "the token's audience is not looked at", "dps/service/service.c",
        [("    if (!audience_is_right(s, r)) {\n        return DPS_REFUSED_TOKEN_AUDIENCE;\n    }\n"
          "    if (r->token.expiry + CLOCK_SKEW", "    if (r->token.expiry + CLOCK_SKEW")], "SVC-S08-010")
-mutant("token-expiry", "the token's expiry is not looked at", "dps/service.c",
+mutant("token-expiry", "the token's expiry is not looked at", "dps/service/service.c",
        [("if (r->token.expiry + CLOCK_SKEW < s->now) {", "if (false) {")], "SVC-S08-011")
-mutant("token-no-skew", "a clock that is a minute late is too late", "dps/service.c",
+mutant("token-no-skew", "a clock that is a minute late is too late", "dps/service/service.c",
        [("if (r->token.expiry + CLOCK_SKEW < s->now) {", "if (r->token.expiry < s->now) {")], "SVC-S08-004")
-mutant("token-signature", "the last byte of the token's signature does not count", "dps/sas.c",
-       [("crypto_equal(mac, sas->signature, sizeof mac)", "crypto_equal(mac, sas->signature, sizeof mac - 1)")],
+mutant("token-signature", "the last byte of the token's signature does not count", "dps/protocol/sas.c",
+       [("bytes_equal_secret(mac, sas->signature, sizeof mac)", "bytes_equal_secret(mac, sas->signature, sizeof mac - 1)")],
        "SVC-S08-013")
-mutant("token-decoded", "signed is the decoded audience instead of sr as it stands", "dps/sas.c",
-       [("    const struct span text[3] = {sas->sr, span_of(\"\\n\", 1), sas->se};",
+mutant("token-decoded", "signed is the decoded audience instead of sr as it stands", "dps/protocol/sas.c",
+       [("    const struct bytes text[3] = {sas->sr, bytes_of(\"\\n\", 1), sas->se};",
          "    uint8_t decoded[512];\n    size_t len = 0;\n"
          "    (void)dps_percent_decode(sas->sr, false, decoded, sizeof decoded, &len);\n"
-         "    const struct span text[3] = {span_of(decoded, len), span_of(\"\\n\", 1), sas->se};")],
+         "    const struct bytes text[3] = {bytes_of(decoded, len), bytes_of(\"\\n\", 1), sas->se};")],
        "SVC-S08-001", still_right="SVC-S04-001")
-mutant("token-doubled", "a member of the token may occur twice", "dps/sas.c",
+mutant("token-doubled", "a member of the token may occur twice", "dps/protocol/sas.c",
        [("if (member->p != NULL || value.p == NULL) {", "if (value.p == NULL) {")], "SVC-S08-012")
-mutant("token-challenged", "a bad token is answered with another challenge", "dps/service.c",
+mutant("token-challenged", "a bad token is answered with another challenge", "dps/service/service.c",
        [("return no != DPS_ACCEPTED ? no : assign(s, r, a);",
          "return no != DPS_ACCEPTED ? challenge(s, r, a) : assign(s, r, a);")], "SVC-S08-010", "SVC-S08-024")
-mutant("two-authorizations", "of two Authorization headers the first one counts", "dps/http.c",
-       [("        if (found) {\n            *value = (struct span){NULL, 0};\n            return DPS_E_FORMAT;",
-         "        if (found) {\n            return DPS_OK;")], "SVC-S08-015")
+mutant("two-authorizations", "of two Authorization headers the first one counts", "dps/protocol/http.c",
+       [("        if (found) {\n            *value = (struct bytes){NULL, 0};\n            return BYTES_E_FORMAT;",
+         "        if (found) {\n            return BYTES_OK;")], "SVC-S08-015")
 
 # ---- Step 4 and HTTP -------------------------------------------------------------------------------------------------
 
-mutant("disabled", "a disabled device may register", "dps/service.c",
+mutant("disabled", "a disabled device may register", "dps/service/service.c",
        [("    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {\n        no = DPS_REFUSED_DISABLED;\n    }\n"
          "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
          "    if (no == DPS_ACCEPTED) {\n        no = check_srk(r);",
          "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
          "    if (no == DPS_ACCEPTED) {\n        no = check_srk(r);")], "SVC-S04-003", "SVC-S09-030")
-mutant("scope", "the ID scope is not looked at", "dps/service.c",
-       [("if (!dps_text_equal_nocase(q->segments[0], span_of_text(s->config->id_scope))) {", "if (false) {")],
+mutant("scope", "the ID scope is not looked at", "dps/service/service.c",
+       [("if (!dps_text_equal_nocase(q->segments[0], bytes_of_text(s->config->id_scope))) {", "if (false) {")],
        "SVC-S04-002")
-mutant("body-id", "the body may name another device than the path", "dps/service.c",
-       [("        !dps_text_equal_nocase(span_of(text, len), id_of(r))) {", "        false) {")], "SVC-S04-025")
-mutant("api-version", "no api-version is needed", "dps/request.c",
+mutant("body-id", "the body may name another device than the path", "dps/service/service.c",
+       [("        !dps_text_equal_nocase(bytes_of(text, len), id_of(r))) {", "        false) {")], "SVC-S04-025")
+mutant("api-version", "no api-version is needed", "dps/service/request.c",
        [("    if (dps_http_query(q->target, \"api-version\", &version) != 0 || version.len < 10) {",
          "    if (dps_http_query(q->target, \"api-version\", &version) != 0) {\n        return DPS_ACCEPTED;\n    }\n"
          "    if (version.len < 10) {")], "SVC-S00-036")
-mutant("json-doubled", "of two members with one name the last one counts", "dps/json.c",
-       [("        if (found.len != 0)\n            return DPS_E_FORMAT;\n", "")], "SVC-S02-022", "SVC-S04-023")
-mutant("json-trailing", "text behind the JSON is ignored", "dps/json.c",
-       [("    if (skip_space(text, end) != text.len)\n        return DPS_E_FORMAT;\n", "")], "SVC-S04-020")
-mutant("content-length", "Content-Length of answers is one too small", "dps/request.c",
+mutant("json-doubled", "of two members with one name the last one counts", "dps/protocol/json.c",
+       [("        if (found.len != 0)\n            return BYTES_E_FORMAT;\n", "")], "SVC-S02-022", "SVC-S04-023")
+mutant("json-trailing", "text behind the JSON is ignored", "dps/protocol/json.c",
+       [("    if (skip_space(text, end) != text.len)\n        return BYTES_E_FORMAT;\n", "")], "SVC-S04-020")
+mutant("content-length", "Content-Length of answers is one too small", "dps/service/request.c",
        [("\"Content-Length\", a->body.len)", "\"Content-Length\", a->body.len - 1)")],
        "SVC-S00-030", "SVC-S09-001", still_right="SVC-S00-001")
-mutant("length-and-chunks", "a request may have both Content-Length and chunks", "dps/http.c",
+mutant("length-and-chunks", "a request may have both Content-Length and chunks", "dps/protocol/http.c",
        [("if (f->chunked && (f->has_length || f->old))", "if (f->chunked && f->old)")], "SVC-S00-020")
-mutant("lengths-differ", "of two Content-Lengths the last one counts", "dps/http.c",
-       [("        if (f->has_length && length != f->length)\n            return DPS_E_FORMAT;\n", "")], "SVC-S00-020")
-mutant("host-missing", "a request needs no Host", "dps/http.c",
+mutant("lengths-differ", "of two Content-Lengths the last one counts", "dps/protocol/http.c",
+       [("        if (f->has_length && length != f->length)\n            return BYTES_E_FORMAT;\n", "")], "SVC-S00-020")
+mutant("host-missing", "a request needs no Host", "dps/protocol/http.c",
        [("if (request && (f->hosts > 1 || (f->hosts == 0 && !f->old)))", "if (request && f->hosts > 1)")],
        "SVC-S00-023")
-mutant("path-plus", "a plus sign in a path is read as a space", "dps/request.c",
+mutant("path-plus", "a plus sign in a path is read as a space", "dps/service/request.c",
        [("dps_percent_decode(segment, false,", "dps_percent_decode(segment, true,")], "SVC-S10-001")
-mutant("error-code-text", "errorCode is text", "dps/request.c",
+mutant("error-code-text", "errorCode is text", "dps/service/request.c",
        [("    dps_write_text(w, \"{\\\"errorCode\\\":\");\n    dps_write_decimal(w, text->code);\n"
          "    dps_write_text(w, \",\\\"trackingId\\\":\\\"\");",
          "    dps_write_text(w, \"{\\\"errorCode\\\":\\\"\");\n    dps_write_decimal(w, text->code);\n"
          "    dps_write_text(w, \"\\\",\\\"trackingId\\\":\\\"\");")], "SVC-S00-032")
-mutant("tracking-id", "x-ms-request-id is another one than trackingId", "dps/request.c",
-       [("    tpm2_write_bytes(w, span_of(a->tracking_id, sizeof a->tracking_id));\n"
+mutant("tracking-id", "x-ms-request-id is another one than trackingId", "dps/service/request.c",
+       [("    bytes_write_bytes(w, bytes_of(a->tracking_id, sizeof a->tracking_id));\n"
          "    dps_write_text(w, \"\\\",\\\"message",
-         "    a->tracking_id[0] ^= 1;\n    tpm2_write_bytes(w, span_of(a->tracking_id, sizeof a->tracking_id));\n"
+         "    a->tracking_id[0] ^= 1;\n    bytes_write_bytes(w, bytes_of(a->tracking_id, sizeof a->tracking_id));\n"
          "    a->tracking_id[0] ^= 1;\n    dps_write_text(w, \"\\\",\\\"message")], "SVC-S00-034")
-mutant("close-notify", "connections are closed without close_notify", "port/posix/server_transport.c",
+mutant("close-notify", "connections are closed without close_notify", "port/posix/service/transport.c",
        [("        if (!t->closing)\n            crypto_tls_close(t->tls);\n", "")], "SVC-S00-004")
 
 # ---- Step 2: management ----------------------------------------------------------------------------------------------
 
-mutant("admin-audience", "the audience of a management token is not looked at", "dps/admin_auth.c",
+mutant("admin-audience", "the audience of a management token is not looked at", "dps/manage/admin_auth.c",
        [("if (!audience_covers(sas.sr, s->config, q)) {", "if (false) {")], "SVC-S02-040")
-mutant("admin-expiry", "the expiry of a management token is not looked at", "dps/admin_auth.c",
+mutant("admin-expiry", "the expiry of a management token is not looked at", "dps/manage/admin_auth.c",
        [("if (sas.expiry + CLOCK_SKEW <= s->now) {", "if (false) {")], "SVC-S02-040")
-mutant("admin-signature", "the signature of a management token is not looked at", "dps/admin_auth.c",
+mutant("admin-signature", "the signature of a management token is not looked at", "dps/manage/admin_auth.c",
        [("if (policy == NULL || !signed_by(&sas, policy)) {", "if (policy == NULL) {")], "SVC-S02-040")
-mutant("admin-rights", "every policy may do everything", "dps/admin_auth.c",
+mutant("admin-rights", "every policy may do everything", "dps/manage/admin_auth.c",
        [("if ((policy->rights & right) == right) {", "if (true) {")], "SVC-S02-042")
-mutant("etag-ignored", "PUT and DELETE with an old etag succeed", "dps/registration.c",
-       [("return *any || span_equal(given, bare_etag(tpm2_written(&wanted)));", "return true;")], "SVC-S02-006")
-mutant("put-replaces", "PUT without If-Match replaces an enrollment", "dps/admin_enrollment.c",
+mutant("etag-ignored", "PUT and DELETE with an old etag succeed", "dps/service/registration.c",
+       [("return *any || bytes_equal_public(given, bare_etag(bytes_written(&wanted)));", "return true;")], "SVC-S02-006")
+mutant("put-replaces", "PUT without If-Match replaces an enrollment", "dps/manage/admin_enrollment.c",
        [("return version == 0 ? DPS_ACCEPTED : DPS_REFUSED_EXISTS;", "return DPS_ACCEPTED;")], "SVC-S02-004")
-mutant("put-creates", "PUT with If-Match creates an enrollment", "dps/admin_enrollment.c",
+mutant("put-creates", "PUT with If-Match creates an enrollment", "dps/manage/admin_enrollment.c",
        [("    if (version == 0) {\n        return DPS_REFUSED_UNKNOWN;\n    }\n    return dps_etag_matches",
          "    if (version == 0) {\n        return DPS_ACCEPTED;\n    }\n    return dps_etag_matches")], "SVC-S02-008")
-mutant("page-skips", "a query loses the first enrollment of each further page", "dps/admin_query.c",
+mutant("page-skips", "a query loses the first enrollment of each further page", "dps/manage/admin_query.c",
        [("            write_continuation(a, last);", "            write_continuation(a, id);")], "SVC-S02-050")
-mutant("bulk-many", "a bulk operation may have any number of enrollments", "dps/admin_bulk.c",
+mutant("bulk-many", "a bulk operation may have any number of enrollments", "dps/manage/admin_bulk.c",
        [("if (count == 0 || count > ITEMS_MAX) {", "if (count == 0) {")], "SVC-S02-062")
 
 # ---- Step 9: the assignment ------------------------------------------------------------------------------------------
 
-mutant("operation-anyone", "an operation is shown to any well-formed token", "dps/service.c",
+mutant("operation-anyone", "an operation is shown to any well-formed token", "dps/service/service.c",
        [("? check_proof(s, r) : DPS_REFUSED_OPERATION;",
          "? (check_proof(s, r), DPS_ACCEPTED) : DPS_REFUSED_OPERATION;")], "SVC-S09-020")
-mutant("operation-any", "any operationId shows the device's last operation", "dps/service.c",
-       [("return span_equal(operation, tpm2_written(&w)) ? check_proof(s, r)",
+mutant("operation-any", "any operationId shows the device's last operation", "dps/service/service.c",
+       [("return bytes_equal_public(operation, bytes_written(&w)) ? check_proof(s, r)",
          "return operation.len > 0 ? check_proof(s, r)")], "SVC-S09-021")
-mutant("operation-expiry", "a token that expired long ago may poll", "dps/service.c",
+mutant("operation-expiry", "a token that expired long ago may poll", "dps/service/service.c",
        [("if (r->token.expiry + (uint64_t)2 * CLOCK_SKEW < s->now) {", "if (false) {")], "SVC-S09-022")
-mutant("disabled-assigned", "a device that was disabled meanwhile still gets its hub key", "dps/service.c",
+mutant("disabled-assigned", "a device that was disabled meanwhile still gets its hub key", "dps/service/service.c",
        [("    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {\n        no = DPS_REFUSED_DISABLED;\n    }\n"
          "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
          "    if (no == DPS_ACCEPTED) {\n        no = dps_load_registration",
          "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
          "    if (no == DPS_ACCEPTED) {\n        no = dps_load_registration")], "SVC-S09-033")
-mutant("look-up-anyone", "a registration is shown to any well-formed token", "dps/service.c",
+mutant("look-up-anyone", "a registration is shown to any well-formed token", "dps/service/service.c",
        [("no = is_registered(r) ? check_proof(s, r) : DPS_REFUSED_UNKNOWN;",
          "no = is_registered(r) ? DPS_ACCEPTED : DPS_REFUSED_UNKNOWN;")], "SVC-S09-041")
-mutant("hubs-ignored", "the hubs that the enrollment allows are ignored", "dps/allocation.c",
+mutant("hubs-ignored", "the hubs that the enrollment allows are ignored", "dps/service/allocation.c",
        [("        if (!is_candidate(e, config->hubs[i].name)) {", "        (void)is_candidate;\n        if (false) {")],
        "SVC-S09-013")
-mutant("device-id", "the enrollment's deviceId is ignored", "dps/service.c",
+mutant("device-id", "the enrollment's deviceId is ignored", "dps/service/service.c",
        [("if (r->enrollment.device_id.len == 0) {", "if (true) {")], "SVC-S09-011")
-mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/request.c",
-       [("return dps_registration_parse(span_of(s->record2, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;",
-         "const int error2 = dps_registration_parse(span_of(s->record2, len), r);\n"
+mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/service/request.c",
+       [("return dps_registration_parse(bytes_of(s->record2, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;",
+         "const int error2 = dps_registration_parse(bytes_of(s->record2, len), r);\n"
          "    r->generation = r->deleted ? 0 : r->generation;\n"
          "    return error2 == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;")], "SVC-S09-034")
-mutant("hub-key-is-nonce", "the hub key is the nonce", "dps/service.c",
+mutant("hub-key-is-nonce", "the hub key is the nonce", "dps/service/service.c",
        [("    a->status = 200;\n    write_operation(s, a, made, \"assigned\");",
          "    derive_nonce(s, &s->config->secrets[s->config->secret_count - 1], r, made->generation - 1,\n"
          "                 made->window, key);\n"
          "    a->status = 200;\n    write_operation(s, a, made, \"assigned\");")], "SVC-S09-004")
-mutant("hub-key-same", "a device that registers again gets the same hub key", "dps/service.c",
-       [("    tpm2_write_2b(&w, device_id);\n    tpm2_write_u64(&w, generation);",
-         "    (void)generation;\n    tpm2_write_2b(&w, device_id);")], "SVC-S09-010", "SVC-S10-004")
-mutant("hub-key-shared", "all devices of a hub have the same key", "dps/service.c",
-       [("    tpm2_write_2b(&w, registration_id);\n    tpm2_write_2b(&w, hub);\n    tpm2_write_2b(&w, device_id);",
-         "    (void)registration_id, (void)device_id;\n    tpm2_write_2b(&w, hub);")], "SVC-S10-002")
+mutant("hub-key-same", "a device that registers again gets the same hub key", "dps/service/service.c",
+       [("    bytes_write_2b(&w, device_id);\n    bytes_write_u64(&w, generation);",
+         "    (void)generation;\n    bytes_write_2b(&w, device_id);")], "SVC-S09-010", "SVC-S10-004")
+mutant("hub-key-shared", "all devices of a hub have the same key", "dps/service/service.c",
+       [("    bytes_write_2b(&w, registration_id);\n    bytes_write_2b(&w, hub);\n    bytes_write_2b(&w, device_id);",
+         "    (void)registration_id, (void)device_id;\n    bytes_write_2b(&w, hub);")], "SVC-S10-002")
 
 # ---- Step 10: the hub ------------------------------------------------------------------------------------------------
 
-mutant("hub-expiry", "the hub does not look at the token's expiry", "dps/hub.c",
+mutant("hub-expiry", "the hub does not look at the token's expiry", "dps/service/hub.c",
        [("if (token.expiry + CLOCK_SKEW < s->now) {", "if (false) {")], "SVC-S10-003")
-mutant("hub-signature", "the hub does not look at the token's signature", "dps/hub.c",
-       [("const bool good = dps_sas_signed_with(&token, span_of(key, sizeof key));", "const bool good = true;")],
+mutant("hub-signature", "the hub does not look at the token's signature", "dps/service/hub.c",
+       [("const bool good = dps_sas_signed_with(&token, bytes_of(key, sizeof key));", "const bool good = true;")],
        "SVC-S10-002")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/admin_bench.h"
-#include "dps/json.h"
-#include "dps/sas.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
 #include <stdio.h>
@@ -28,7 +28,7 @@ static struct posix_memory_record records[RECORDS], undo[RECORDS];
 static struct crypto_drbg drbg;
 static uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
 
-static int failing_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
+static int failing_get(void *context, enum dps_table table, struct bytes key, uint8_t *value, size_t capacity,
                        size_t *len, uint64_t *version)
 {
     struct dps_store real = posix_memory_store(context);
@@ -36,7 +36,7 @@ static int failing_get(void *context, enum dps_table table, struct span key, uin
                                : real.get(real.context, table, key, value, capacity, len, version);
 }
 
-static int failing_put(void *context, enum dps_table table, struct span key, struct span value,
+static int failing_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
                        uint64_t expected, uint64_t *version)
 {
     struct dps_store real = posix_memory_store(context);
@@ -46,14 +46,14 @@ static int failing_put(void *context, enum dps_table table, struct span key, str
     return real.put(real.context, table, key, value, expected, version);
 }
 
-static int failing_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+static int failing_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     struct dps_store real = posix_memory_store(context);
     return bench.fail_remove != 0 ? bench.fail_remove : real.remove(real.context, table, key, expected);
 }
 
-static int failing_next(void *context, enum dps_table table, struct span after, uint8_t *key, size_t *key_len,
-                        uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
+static int failing_next(void *context, enum dps_table table, struct bytes after, uint8_t *key,
+                        size_t *key_len, uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
 {
     struct dps_store real = posix_memory_store(context);
     return bench.fail_next != 0
@@ -65,13 +65,13 @@ void bench_make_ek(uint32_t exponent)
 {
     uint8_t modulus[256], bytes[DPS_EK_PUBLIC_MAX];
     struct tpm2_public area = tpm2_template_ek_l1();
-    struct tpm2_writer w = tpm2_writer_over(bytes, sizeof bytes);
-    struct tpm2_writer text = tpm2_writer_over((uint8_t *)bench.ek, sizeof bench.ek - 1);
+    struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
+    struct bytes_writer text = bytes_writer_over((uint8_t *)bench.ek, sizeof bench.ek - 1);
     memset(modulus, 0xC5, sizeof modulus);
-    area.unique = span_of(modulus, sizeof modulus);
+    area.unique = bytes_of(modulus, sizeof modulus);
     area.exponent = exponent;
     tpm2_public_write_2b(&w, &area);
-    dps_write_base64(&text, tpm2_written(&w));
+    dps_write_base64(&text, bytes_written(&w));
     bench.ek[text.len] = 0;
 }
 
@@ -88,7 +88,7 @@ int bench_setup(void)
     bench.fail_get = bench.fail_put = bench.fail_remove = bench.fail_next = 0;
     bench.put_before_failing = 0;
     bench_make_ek(0);
-    CHECK(dps_policies_parse(span_of_text(bench_policy_file), &bench.config) == 0 &&
+    CHECK(dps_policies_parse(bytes_of_text(bench_policy_file), &bench.config) == 0 &&
           bench.config.policy_count == 6);
     posix_memory_init(&bench.memory, records, RECORDS, undo, RECORDS);
     struct dps_store store = posix_memory_store(&bench.memory);
@@ -113,12 +113,12 @@ const char *bench_token(const char *sr, uint64_t expiry, const uint8_t *key, siz
 {
     static uint8_t text[1024];
     uint8_t string[512], mac[32];
-    struct tpm2_writer to_sign = tpm2_writer_over(string, sizeof string);
-    struct tpm2_writer w = tpm2_writer_over(text, sizeof text - 1);
-    dps_sas_write_string_to_sign(&to_sign, span_of_text(sr), expiry);
-    struct span piece = tpm2_written(&to_sign);
-    crypto_hmac_sha256(span_of(key, key_len), &piece, 1, mac);
-    dps_sas_write_token(&w, span_of_text(sr), mac, expiry, span_of_text(skn));
+    struct bytes_writer to_sign = bytes_writer_over(string, sizeof string);
+    struct bytes_writer w = bytes_writer_over(text, sizeof text - 1);
+    dps_sas_write_string_to_sign(&to_sign, bytes_of_text(sr), expiry);
+    struct bytes piece = bytes_written(&to_sign);
+    crypto_hmac_sha256(bytes_of(key, key_len), &piece, 1, mac);
+    dps_sas_write_token(&w, bytes_of_text(sr), mac, expiry, bytes_of_text(skn));
     text[w.len] = 0;
     return (const char *)text;
 }
@@ -196,9 +196,9 @@ bool bench_answered(const char *part)
 const char *bench_etag(void)
 {
     static char text[64];
-    struct span root, value;
+    struct bytes root, value;
     size_t len = 0;
-    if (dps_json_check(span_of(bench.body, bench.answer.body.len), &root) != 0 ||
+    if (dps_json_check(bytes_of(bench.body, bench.answer.body.len), &root) != 0 ||
         dps_json_member(root, "etag", &value) != 0 ||
         dps_json_string(value, (uint8_t *)text, sizeof text - 1, &len) != 0)
         return "";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/flow.h"
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"
@@ -28,15 +28,15 @@ static void configure_service(struct dps_service_config *c)
     memset(c->secrets[0].key, 0x5a, sizeof c->secrets[0].key);
 }
 
-int flow_enroll(struct flow *f, const char *registration_id, struct span ek, const char *more)
+int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, const char *more)
 {
     uint8_t json[2048];
     uint64_t version;
-    struct tpm2_writer w = tpm2_writer_over(json, sizeof json);
+    struct bytes_writer w = bytes_writer_over(json, sizeof json);
     size_t len;
     uint64_t old = 0;
     static uint8_t value[DPS_RECORD_MAX];
-    const struct span key = span_of_text(registration_id);
+    const struct bytes key = bytes_of_text(registration_id);
     (void)f->service.store.get(f->service.store.context, DPS_TABLE_ENROLLMENTS, key, value, sizeof value,
                                &len, &old);
     dps_write_text(&w, "{\"registrationId\":");
@@ -47,7 +47,7 @@ int flow_enroll(struct flow *f, const char *registration_id, struct span ek, con
     dps_write_text(&w, more);
     dps_write_text(&w, "}");
     CHECK(w.error == 0);
-    CHECK(f->service.store.put(f->service.store.context, DPS_TABLE_ENROLLMENTS, key, tpm2_written(&w), old,
+    CHECK(f->service.store.put(f->service.store.context, DPS_TABLE_ENROLLMENTS, key, bytes_written(&w), old,
                                &version) == 0);
     CHECK(f->service.store.commit(f->service.store.context) == 0);
     return 0;
@@ -93,7 +93,7 @@ int flow_open(struct flow *f, const char *directory, bool persist)
     f->config.persist = persist;
     CHECK(dps_device_own(&f->device, &f->config, flow_nonce) == 0);
     CHECK(flow_finish(f) == 0);
-    return flow_enroll(f, "device-1", span_of(f->device.ek, f->device.ek_len), "");
+    return flow_enroll(f, "device-1", bytes_of(f->device.ek, f->device.ek_len), "");
 }
 
 void flow_close(struct flow *f)
@@ -102,11 +102,11 @@ void flow_close(struct flow *f)
     f->tpm_name = NULL;
 }
 
-static void count_command(struct flow *f, struct span command)
+static void count_command(struct flow *f, struct bytes command)
 {
-    struct tpm2_reader r = tpm2_reader_over(command);
-    (void)tpm2_read_bytes(&r, 6); /* tag, size */
-    const uint32_t code = tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(command);
+    (void)bytes_read_bytes(&r, 6); /* tag, size */
+    const uint32_t code = bytes_read_u32(&r);
     f->tpm_commands++;
     if (code == TPM2_CC_EVICT_CONTROL || code == TPM2_CC_HIERARCHY_CHANGE_AUTH || code == TPM2_CC_CLEAR) {
         f->nv_writes++;
@@ -117,7 +117,7 @@ static void ask_tpm(struct flow *f)
 {
     uint8_t response[DPS_TPM_BUFFER];
     size_t len = 0;
-    const struct span command = dps_device_tpm_command(&f->device);
+    const struct bytes command = dps_device_tpm_command(&f->device);
     count_command(f, command);
     const int error =
         f->tpm_port.transact(f->tpm_port.context, command, response, sizeof response, &len, 60000);
@@ -128,21 +128,21 @@ static void ask_tpm(struct flow *f)
     if (f->change_response != NULL) {
         f->change_response(f, response, &len);
     }
-    dps_device_tpm_response(&f->device, span_of(response, len));
+    dps_device_tpm_response(&f->device, bytes_of(response, len));
 }
 
 /* A request is complete: answer it, commit, put head and body into response. */
 static void answer_request(struct flow *f)
 {
     static uint8_t body[DPS_HTTP_BODY_MAX];
-    struct tpm2_writer w = tpm2_writer_over(f->response, sizeof f->response);
+    struct bytes_writer w = bytes_writer_over(f->response, sizeof f->response);
     f->service.now = f->now;
     dps_service_answer(&f->service, &f->http, f->request, body, sizeof body, &f->answer);
     if (f->answer.wrote && f->service.store.commit(f->service.store.context) != 0) {
         dps_service_uncommitted(&f->service, &f->answer);
     }
     dps_answer_write_head(&w, &f->answer, f->now, f->http.keep_alive);
-    tpm2_write_bytes(&w, tpm2_written(&f->answer.body));
+    bytes_write_bytes(&w, bytes_written(&f->answer.body));
     f->response_len = w.len;
     f->response_sent = 0;
     f->request_len = 0;
@@ -152,7 +152,7 @@ static void answer_request(struct flow *f)
     }
 }
 
-static void take_request_bytes(struct flow *f, struct span bytes)
+static void take_request_bytes(struct flow *f, struct bytes bytes)
 {
     memcpy(f->request + f->request_len, bytes.p, bytes.len);
     f->request_len += bytes.len;
@@ -168,12 +168,12 @@ void flow_ask(struct flow *f, const void *request, size_t len)
     f->request_len = 0;
     f->response_len = 0;
     memset(&f->answer, 0, sizeof f->answer);
-    take_request_bytes(f, span_of(request, len));
+    take_request_bytes(f, bytes_of(request, len));
 }
 
 static void send_some(struct flow *f)
 {
-    struct span out = dps_device_net_out(&f->device);
+    struct bytes out = dps_device_net_out(&f->device);
     if (f->device.net_sent == 0 && out.len <= sizeof f->last_request) {
         memcpy(f->last_request, out.p, out.len);
         f->last_request_len = out.len;
@@ -201,7 +201,7 @@ static void receive_some(struct flow *f)
 
 static void supply(struct flow *f, enum dps_want want)
 {
-    struct span record;
+    struct bytes record;
     switch (want) {
     case DPS_WANT_TPM:
         ask_tpm(f);
@@ -266,18 +266,18 @@ int flow_register(struct flow *f)
 size_t flow_handles(struct flow *f, uint32_t first)
 {
     uint8_t buffer[DPS_TPM_BUFFER];
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     size_t len = 0;
     uint32_t rc;
     uint32_t capability;
     bool more;
-    struct span data;
+    struct bytes data;
     tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 32);
-    if (f->tpm_port.transact(f->tpm_port.context, tpm2_written(&w), buffer, sizeof buffer, &len, 60000) !=
+    if (f->tpm_port.transact(f->tpm_port.context, bytes_written(&w), buffer, sizeof buffer, &len, 60000) !=
             0 ||
-        tpm2_get_capability_parse(span_of(buffer, len), &rc, &more, &capability, &data) != 0) {
+        tpm2_get_capability_parse(bytes_of(buffer, len), &rc, &more, &capability, &data) != 0) {
         return 999;
     }
-    struct tpm2_reader r = tpm2_reader_over(data);
-    return tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(data);
+    return bytes_read_u32(&r);
 }

@@ -4,8 +4,8 @@
 #ifndef TESTS_PORT_FLOW_H
 #define TESTS_PORT_FLOW_H
 
-#include "dps/device.h"
-#include "dps/service.h"
+#include "dps/device/device.h"
+#include "dps/service/service.h"
 #include "port/posix/posix.h"
 
 #define FLOW_NOW UINT64_C(1800000000)
@@ -70,7 +70,7 @@ int flow_finish(struct flow *f);
 /* Give the service raw bytes of one request; its answer is in f->answer and f->response. */
 void flow_ask(struct flow *f, const void *request, size_t len);
 /* Put an enrollment (JSON) into the store. */
-int flow_enroll(struct flow *f, const char *registration_id, struct span ek, const char *more);
+int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, const char *more);
 
 /* Handles of one kind that the TPM has: TPM2_HT of transient objects, loaded sessions, persistent objects. */
 size_t flow_handles(struct flow *f, uint32_t first);

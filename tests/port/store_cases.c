@@ -7,20 +7,20 @@
 int store_put(struct dps_store *s, enum dps_table table, const char *key, const char *value,
               uint64_t *version)
 {
-    return s->put(s->context, table, span_of_text(key), span_of_text(value), *version, version);
+    return s->put(s->context, table, bytes_of_text(key), bytes_of_text(value), *version, version);
 }
 
 int store_get(struct dps_store *s, enum dps_table table, const char *key, char value[64], uint64_t *version)
 {
     size_t len;
-    int error = s->get(s->context, table, span_of_text(key), (uint8_t *)value, 63, &len, version);
+    int error = s->get(s->context, table, bytes_of_text(key), (uint8_t *)value, 63, &len, version);
     value[len] = 0;
     return error;
 }
 
 int store_remove(struct dps_store *s, enum dps_table table, const char *key, uint64_t expected)
 {
-    return s->remove(s->context, table, span_of_text(key), expected);
+    return s->remove(s->context, table, bytes_of_text(key), expected);
 }
 
 const char *store_value_of(struct dps_store *s, enum dps_table table, const char *key)
@@ -28,7 +28,7 @@ const char *store_value_of(struct dps_store *s, enum dps_table table, const char
     static char value[64];
     uint64_t version;
     int error = store_get(s, table, key, value, &version);
-    return error == 0 ? value : error == DPS_E_NOT_FOUND ? "-" : "error";
+    return error == 0 ? value : error == BYTES_E_NOT_FOUND ? "-" : "error";
 }
 
 const char *store_keys_of(struct dps_store *s, enum dps_table table)
@@ -38,18 +38,18 @@ const char *store_keys_of(struct dps_store *s, enum dps_table table)
     size_t key_len = 0, len, at = 0;
     uint64_t version;
     int error;
-    while ((error = s->next(s->context, table, span_of(key, key_len), key, &key_len, value, sizeof value,
+    while ((error = s->next(s->context, table, bytes_of(key, key_len), key, &key_len, value, sizeof value,
                             &len, &version)) == 0)
         at += (size_t)snprintf(list + at, sizeof list - at, "%.*s ", (int)key_len, (const char *)key);
     list[at] = 0;
-    return error == DPS_E_NOT_FOUND ? list : "error";
+    return error == BYTES_E_NOT_FOUND ? list : "error";
 }
 
 static int create_and_read(struct dps_store *s)
 {
     uint64_t version = 0, read_version;
     char value[64];
-    CHECK(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version) == DPS_E_NOT_FOUND);
+    CHECK(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version) == BYTES_E_NOT_FOUND);
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "{\"one\":1}", &version) == 0 && version > 0);
     /* Visible at once, and in its own table only. */
     CHECK(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version) == 0);
@@ -66,7 +66,7 @@ static int create_conflicts(struct dps_store *s)
 {
     uint64_t first = 0, second = 0;
     CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "1", &first) == 0);
-    CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "2", &second) == DPS_E_CONFLICT && second == 0);
+    CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "2", &second) == BYTES_E_CONFLICT && second == 0);
     CHECK(strcmp(store_value_of(s, DPS_TABLE_DEVICES, "hub/a"), "1") == 0);
     return 0;
 }
@@ -77,9 +77,9 @@ static int compare_and_set(struct dps_store *s)
     CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "1", &v1) == 0);
     uint64_t v2 = v1, stale = v1, none = v1 + 1000, absent = v1;
     CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "2", &v2) == 0 && v2 > v1);
-    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &stale) == DPS_E_CONFLICT && stale == 0);
-    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &none) == DPS_E_CONFLICT);
-    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "b", "3", &absent) == DPS_E_CONFLICT);
+    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &stale) == BYTES_E_CONFLICT && stale == 0);
+    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &none) == BYTES_E_CONFLICT);
+    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "b", "3", &absent) == BYTES_E_CONFLICT);
     CHECK(s->commit(s->context) == 0);
     CHECK(strcmp(store_value_of(s, DPS_TABLE_REGISTRATIONS, "a"), "2") == 0);
     CHECK(strcmp(store_keys_of(s, DPS_TABLE_REGISTRATIONS), "a ") == 0);
@@ -91,10 +91,10 @@ static int remove_checks_version(struct dps_store *s)
     uint64_t a = 0, b = 0;
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "1", &a) == 0);
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "b", "1", &b) == 0);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", 0) == DPS_E_NOT_FOUND);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", a) == DPS_E_NOT_FOUND);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", b) == DPS_E_CONFLICT);
-    CHECK(store_remove(s, DPS_TABLE_REGISTRATIONS, "a", a) == DPS_E_NOT_FOUND);
+    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", 0) == BYTES_E_NOT_FOUND);
+    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", a) == BYTES_E_NOT_FOUND);
+    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", b) == BYTES_E_CONFLICT);
+    CHECK(store_remove(s, DPS_TABLE_REGISTRATIONS, "a", a) == BYTES_E_NOT_FOUND);
     CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", a) == 0);
     CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "b", 0) == 0);
     CHECK(s->commit(s->context) == 0);
@@ -109,8 +109,8 @@ static int versions_are_never_given_twice(struct dps_store *s)
     CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", old) == 0 && s->commit(s->context) == 0);
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "2", &made_again) == 0 && s->commit(s->context) == 0);
     CHECK(made_again > old);
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "3", &old) == DPS_E_CONFLICT);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", made_again - 1) == DPS_E_CONFLICT);
+    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "3", &old) == BYTES_E_CONFLICT);
+    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", made_again - 1) == BYTES_E_CONFLICT);
     uint64_t other = 0; /* one counter for all tables */
     CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "1", &other) == 0 && other > made_again);
     return 0;
@@ -129,12 +129,12 @@ static int lists_in_byte_order(struct dps_store *s)
     uint8_t key[DPS_KEY_MAX], value[8];
     size_t key_len, len;
     uint64_t version;
-    CHECK(s->next(s->context, DPS_TABLE_DEVICES, span_of_text("a9"), key, &key_len, value, sizeof value, &len,
-                  &version) == 0);
+    CHECK(s->next(s->context, DPS_TABLE_DEVICES, bytes_of_text("a9"), key, &key_len, value, sizeof value,
+                  &len, &version) == 0);
     CHECK(key_len == 2 && memcmp(key, "ab", 2) == 0 && len == 2 && memcmp(value, "ab", 2) == 0 &&
           version > 0);
-    CHECK(s->next(s->context, DPS_TABLE_DEVICES, span_of_text("ab"), key, &key_len, value, 0, &len,
-                  &version) == DPS_E_SPACE);
+    CHECK(s->next(s->context, DPS_TABLE_DEVICES, bytes_of_text("ab"), key, &key_len, value, 0, &len,
+                  &version) == BYTES_E_SPACE);
     CHECK(len == 0);
     return 0;
 }
@@ -146,16 +146,16 @@ static int largest_record(struct dps_store *s)
     memset(value, 'v', sizeof value);
     uint64_t version = 0, read_version;
     size_t len;
-    struct span k = span_of(key, DPS_KEY_MAX), v = span_of(value, DPS_RECORD_MAX);
+    struct bytes k = bytes_of(key, DPS_KEY_MAX), v = bytes_of(value, DPS_RECORD_MAX);
     const enum dps_table t = DPS_TABLE_DEVICES;
-    CHECK(s->put(s->context, t, span_of(key, DPS_KEY_MAX + 1), v, 0, &version) == DPS_E_STORE);
-    CHECK(s->put(s->context, t, span_of(key, 0), v, 0, &version) == DPS_E_STORE);
-    CHECK(s->put(s->context, t, k, span_of(value, DPS_RECORD_MAX + 1), 0, &version) == DPS_E_STORE);
+    CHECK(s->put(s->context, t, bytes_of(key, DPS_KEY_MAX + 1), v, 0, &version) == BYTES_E_STORE);
+    CHECK(s->put(s->context, t, bytes_of(key, 0), v, 0, &version) == BYTES_E_STORE);
+    CHECK(s->put(s->context, t, k, bytes_of(value, DPS_RECORD_MAX + 1), 0, &version) == BYTES_E_STORE);
     CHECK(s->put(s->context, t, k, v, 0, &version) == 0);
     CHECK(s->get(s->context, t, k, back, sizeof back, &len, &read_version) == 0);
     CHECK(len == DPS_RECORD_MAX && memcmp(back, value, len) == 0);
-    CHECK(s->get(s->context, t, k, back, sizeof back - 1, &len, &read_version) == DPS_E_SPACE && len == 0);
-    CHECK(s->put(s->context, t, k, span_of(NULL, 0), version, &version) == 0);
+    CHECK(s->get(s->context, t, k, back, sizeof back - 1, &len, &read_version) == BYTES_E_SPACE && len == 0);
+    CHECK(s->put(s->context, t, k, bytes_of(NULL, 0), version, &version) == 0);
     CHECK(s->get(s->context, t, k, back, 0, &len, &read_version) == 0 && len == 0);
     CHECK(s->commit(s->context) == 0);
     return 0;
@@ -196,7 +196,7 @@ static int conflict_keeps_the_turn(struct dps_store *s)
 {
     uint64_t a = 0, again = 0, b = 0;
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "1", &a) == 0);
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "2", &again) == DPS_E_CONFLICT);
+    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "2", &again) == BYTES_E_CONFLICT);
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "b", "1", &b) == 0);
     CHECK(s->commit(s->context) == 0);
     CHECK(strcmp(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "a b ") == 0);

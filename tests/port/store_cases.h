@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract of dps/store.h as cases that every store must pass, and shorthands for tests of a store. */
+/* The contract of dps/service/store.h as cases that every store must pass, and shorthands for tests of a store. */
 #ifndef TESTS_PORT_STORE_CASES_H
 #define TESTS_PORT_STORE_CASES_H
 
-#include "dps/store.h"
+#include "dps/service/store.h"
 
 struct store_case {
     const char *name;

@@ -2,10 +2,10 @@
 /* The management API (step 2) as its clients see it: requests as bytes, through dps_service_answer, over the
  * memory store. It stands with the tests of the port because that store does. test_admin_bulk.c goes on with
  * bulk operations and queries. */
-#include "dps/json.h"
-#include "dps/registration.h"
-#include "dps/service_parts.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
+#include "dps/service/registration.h"
+#include "dps/service/service_parts.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
@@ -68,18 +68,18 @@ static int s02_policies_refused(void)
     static struct dps_service_config before;
     before = bench.config;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (dps_policies_parse(span_of_text(bad[i]), &bench.config) != DPS_E_FORMAT)
+        if (dps_policies_parse(bytes_of_text(bad[i]), &bench.config) != BYTES_E_FORMAT)
             printf("# accepted: %s\n", bad[i]);
-        CHECK(dps_policies_parse(span_of_text(bad[i]), &bench.config) == DPS_E_FORMAT);
+        CHECK(dps_policies_parse(bytes_of_text(bad[i]), &bench.config) == BYTES_E_FORMAT);
     }
     for (size_t len = 0; len < strlen(bench_policy_file); len++)
-        CHECK(dps_policies_parse(span_of(bench_policy_file, len), &bench.config) == DPS_E_FORMAT);
+        CHECK(dps_policies_parse(bytes_of(bench_policy_file, len), &bench.config) == BYTES_E_FORMAT);
     char many[1024] = "{\"policies\":[";
     for (int i = 0; i <= DPS_POLICIES_MAX; i++)
         snprintf(many + strlen(many), sizeof many - strlen(many), "%s{\"name\":\"p%d\"," KEY "}",
                  i > 0 ? "," : "", i);
     strcat(many, "]}");
-    CHECK(dps_policies_parse(span_of_text(many), &bench.config) == DPS_E_LIMIT);
+    CHECK(dps_policies_parse(bytes_of_text(many), &bench.config) == BYTES_E_LIMIT);
     CHECK(memcmp(bench.config.policies, before.policies, sizeof before.policies) == 0);
     CHECK(bench.config.policy_count == before.policy_count);
     return 0;
@@ -318,7 +318,7 @@ static int s02_enroll_get_delete(void)
         "\"lastUpdatedDateTimeUtc\":\"2026-01-02T03:04:05.0000000Z\",\"etag\":\"\\\"0000000000000001\\\"\"}",
         bench.ek);
     CHECK(strcmp((char *)bench.body, expected) == 0 && bench.answer.wrote);
-    CHECK(span_equal(bench.answer.etag_header, span_of_text("\"0000000000000001\"")));
+    CHECK(bytes_equal_public(bench.answer.etag_header, bytes_of_text("\"0000000000000001\"")));
     CHECK(strcmp(bench.answer.registration_id, "dev1") == 0);
     bench.service.now = NOW + 1;
     CHECK(bench_ok("GET", DEV1, "", "", 200, 0) && strcmp((char *)bench.body, expected) == 0 &&
@@ -402,12 +402,12 @@ static int s02_storage_root_key(void)
     char base64[512], text[2048];
     CHECK(bench_setup() == 0);
     struct tpm2_public area = tpm2_template_srk();
-    struct tpm2_writer w = tpm2_writer_over(bytes, sizeof bytes);
-    struct tpm2_writer b = tpm2_writer_over((uint8_t *)base64, sizeof base64 - 1);
+    struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
+    struct bytes_writer b = bytes_writer_over((uint8_t *)base64, sizeof base64 - 1);
     memset(modulus, 0xD7, sizeof modulus);
-    area.unique = span_of(modulus, sizeof modulus);
+    area.unique = bytes_of(modulus, sizeof modulus);
     tpm2_public_write_2b(&w, &area);
-    dps_write_base64(&b, tpm2_written(&w));
+    dps_write_base64(&b, bytes_written(&w));
     base64[b.len] = 0;
     static const struct {
         const char *form;
@@ -601,11 +601,11 @@ static int s02_etag_forms(void)
 static int s02_races(void)
 {
     CHECK(bench_setup() == 0);
-    bench.fail_put = DPS_E_CONFLICT;
+    bench.fail_put = BYTES_E_CONFLICT;
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 409, 409201));
     bench.fail_put = 0;
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0));
-    bench.fail_put = bench.fail_remove = DPS_E_CONFLICT;
+    bench.fail_put = bench.fail_remove = BYTES_E_CONFLICT;
     CHECK(bench_ok("PUT", DEV1, "If-Match: *\r\n", bench_enrollment("dev1", ""), 412, 412001));
     CHECK(bench_ok("DELETE", DEV1, "If-Match: \"0000000000000001\"\r\n", "", 412, 412001));
     return 0;
@@ -615,7 +615,7 @@ static int s02_store_fails(void)
 {
     CHECK(bench_setup() == 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0));
-    bench.fail_get = bench.fail_put = bench.fail_remove = bench.fail_next = DPS_E_STORE;
+    bench.fail_get = bench.fail_put = bench.fail_remove = bench.fail_next = BYTES_E_STORE;
     CHECK(bench_ok("GET", DEV1, "", "", 503, 503001) && bench.answer.has_retry_after);
     CHECK(bench_ok("PUT", DEV1, "If-Match: *\r\n", bench_enrollment("dev1", ""), 503, 503001));
     CHECK(bench_ok("DELETE", DEV1, "", "", 503, 503001));
@@ -637,8 +637,8 @@ static int s02_damaged_record(void)
     struct dps_store store = posix_memory_store(&bench.memory);
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         uint64_t version = 0;
-        CHECK(store.put(store.context, DPS_TABLE_ENROLLMENTS, span_of_text("dev1"), span_of_text(damaged[i]),
-                        0, &version) == 0);
+        CHECK(store.put(store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("dev1"),
+                        bytes_of_text(damaged[i]), 0, &version) == 0);
         CHECK(bench_ok("GET", DEV1, "", "", 500, 500001));
         CHECK(bench_ok("POST", "/enrollments/dev1/attestationmechanism" VERSION, "", "", 500, 500001));
         CHECK(bench_ok("POST", "/enrollments/query" VERSION, "", "{\"query\":\"SELECT *\"}", 500, 500001));
@@ -727,14 +727,14 @@ static unsigned read_all(unsigned size, unsigned expected)
     char header[1024] = "", last[160] = "";
     unsigned pages = 0, items = 0;
     do {
-        struct span page, name, item, value;
+        struct bytes page, name, item, value;
         size_t cursor = 0;
         unsigned here = 0;
         if (size > 0)
             snprintf(header + strlen(header), sizeof header - strlen(header), "x-ms-max-item-count: %u\r\n",
                      size);
         if (!bench_ok("POST", QUERY, header, ALL, 200, 0) ||
-            dps_json_check(span_of(bench.body, bench.answer.body.len), &page) != 0)
+            dps_json_check(bytes_of(bench.body, bench.answer.body.len), &page) != 0)
             return 0;
         while (dps_json_next(page, &cursor, &name, &item)) {
             char id[160];
@@ -813,10 +813,10 @@ static int register_dev1(void)
                                  .secret_epoch = 1,
                                  .created = NOW - 60,
                                  .updated = NOW};
-    struct tpm2_writer w = tpm2_writer_over(value, sizeof value);
+    struct bytes_writer w = bytes_writer_over(value, sizeof value);
     struct dps_store store = posix_memory_store(&bench.memory);
     dps_registration_write(&w, &r);
-    CHECK(store.put(store.context, DPS_TABLE_REGISTRATIONS, span_of_text("dev1"), tpm2_written(&w), 0,
+    CHECK(store.put(store.context, DPS_TABLE_REGISTRATIONS, bytes_of_text("dev1"), bytes_written(&w), 0,
                     &version) == 0);
     return 0;
 }
@@ -861,7 +861,7 @@ static int s09_registration_is_deleted(void)
     /* What stays in the store is the generation, so that no nonce and no hub key comes back. */
     struct dps_registration kept;
     uint64_t version;
-    CHECK(dps_load_registration(&bench.service, span_of_text("dev1"), &kept, &version) == DPS_ACCEPTED);
+    CHECK(dps_load_registration(&bench.service, bytes_of_text("dev1"), &kept, &version) == DPS_ACCEPTED);
     CHECK(version != 0 && kept.deleted && kept.generation > 0);
     return 0;
 }

@@ -190,7 +190,7 @@ static int s02_bulk_store_fails(void)
     for (unsigned working = 0; working < 3; working++) {
         CHECK(bench_setup() == 0);
         CHECK(do_bulk("create", "old", ""));
-        bench.fail_put = DPS_E_STORE;
+        bench.fail_put = BYTES_E_STORE;
         bench.put_before_failing = working;
         begin("create");
         add(bench_enrollment("new1", ""));
@@ -200,18 +200,18 @@ static int s02_bulk_store_fails(void)
         CHECK(!exists("new1", "") && !exists("new2", "") && !exists("new3", "") && exists("old", ""));
     }
     bench.fail_put = 0;
-    bench.fail_get = DPS_E_STORE;
+    bench.fail_get = BYTES_E_STORE;
     begin("update");
     add(bench_enrollment("old", ""));
     CHECK(send(BULK, 503, 503001));
     bench.fail_get = 0;
-    bench.fail_remove = DPS_E_STORE;
+    bench.fail_remove = BYTES_E_STORE;
     begin("delete");
     add(bench_enrollment("old", ""));
     CHECK(send(BULK, 503, 503001));
     /* Somebody else came in between: that is one enrollment's error. */
     bench.fail_remove = 0;
-    bench.fail_put = DPS_E_CONFLICT;
+    bench.fail_put = BYTES_E_CONFLICT;
     CHECK(do_bulk("create", "new1", "") && bench_answered("409201"));
     CHECK(do_bulk("update", "old", "") && bench_answered("412001"));
     return 0;
@@ -332,12 +332,12 @@ static int s02_where_damaged(void)
     uint64_t version;
     CHECK(bench_setup() == 0);
     store = posix_memory_store(&bench.memory);
-    CHECK(store.put(store.context, DPS_TABLE_ENROLLMENTS, span_of_text("dev1"), span_of_text("{"), 0,
+    CHECK(store.put(store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("dev1"), bytes_of_text("{"), 0,
                     &version) == 0);
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * WHERE deviceId = 'x'\"}", 500, 500001));
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * WHERE registrationId = 'dev1'\"}", 500, 500001));
     CHECK(strcmp(bench.answer.registration_id, "dev1") == 0);
-    bench.fail_get = DPS_E_STORE;
+    bench.fail_get = BYTES_E_STORE;
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * WHERE registrationId = 'dev1'\"}", 503, 503001));
     return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Which hub a device is given, and what becomes of it and its data when it comes again. */
-#include "dps/json.h"
-#include "dps/service_parts.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service_parts.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include <stdio.h>
@@ -32,7 +32,7 @@ static size_t hub_of(const struct dps_enrollment *e, unsigned i)
     char id[32];
     size_t index;
     snprintf(id, sizeof id, "device-%05u", i);
-    return dps_allocate(&config, e, span_of_text(id), &index) == DPS_ACCEPTED ? index : config.hub_count;
+    return dps_allocate(&config, e, bytes_of_text(id), &index) == DPS_ACCEPTED ? index : config.hub_count;
 }
 
 /* Shares follow the weights within four standard deviations, which is at most 4 * sqrt(10 000 / 4)
@@ -103,22 +103,22 @@ static int own_hub_list(void)
     struct dps_enrollment e = {.policy = DPS_ALLOCATION_HASHED};
     unsigned counts[5] = {0};
     link_hubs(4, weights);
-    e.hubs = span_of_text("[\"HUB-1.example\",\"elsewhere.example\",\"hub-3.example\"]");
+    e.hubs = bytes_of_text("[\"HUB-1.example\",\"elsewhere.example\",\"hub-3.example\"]");
     for (unsigned i = 0; i < 1000; i++) {
         counts[hub_of(&e, i)]++;
     }
     CHECK(counts[0] == 0 && counts[2] == 0 && counts[4] == 0);
     CHECK(counts[1] > 400 && counts[3] > 400);
-    e.hubs = span_of_text("[]"); /* as if it were not there */
+    e.hubs = bytes_of_text("[]"); /* as if it were not there */
     memset(counts, 0, sizeof counts);
     for (unsigned i = 0; i < 1000; i++) {
         counts[hub_of(&e, i)]++;
     }
     CHECK(counts[0] > 150 && counts[1] > 150 && counts[2] > 150 && counts[3] > 150);
-    e.hubs = span_of_text("[\"elsewhere.example\"]");
+    e.hubs = bytes_of_text("[\"elsewhere.example\"]");
     CHECK(hub_of(&e, 1) == config.hub_count);
-    e.hubs = span_of(NULL, 0);
-    e.single_hub = span_of_text("\"hub-2.example\""); /* the legacy member */
+    e.hubs = bytes_of(NULL, 0);
+    e.single_hub = bytes_of_text("\"hub-2.example\""); /* the legacy member */
     for (unsigned i = 0; i < 100; i++) {
         CHECK(hub_of(&e, i) == 2);
     }
@@ -130,13 +130,13 @@ static int static_takes_the_first(void)
     static const uint16_t weights[] = {1, 1000, 1, 1};
     struct dps_enrollment e = {.policy = DPS_ALLOCATION_STATIC};
     link_hubs(4, weights);
-    e.hubs = span_of_text("[\"hub-2.example\"]");
+    e.hubs = bytes_of_text("[\"hub-2.example\"]");
     for (unsigned i = 0; i < 100; i++) {
         CHECK(hub_of(&e, i) == 2);
     }
     /* The service's own default speaks for an enrollment that says nothing. */
     e.policy = DPS_ALLOCATION_DEFAULT;
-    e.hubs = span_of(NULL, 0);
+    e.hubs = bytes_of(NULL, 0);
     config.allocation = DPS_DEFAULT_STATIC;
     for (unsigned i = 0; i < 100; i++) {
         CHECK(hub_of(&e, i) == 0);
@@ -161,22 +161,22 @@ static int enroll(const char *more)
         ek_len = f.device.ek_len;
         memcpy(ek, f.device.ek, ek_len);
     }
-    return flow_enroll(&f, "device-1", span_of(ek, ek_len), more);
+    return flow_enroll(&f, "device-1", bytes_of(ek, ek_len), more);
 }
 
 static enum dps_refusal parse(const char *more)
 {
     static char json[2048];
     uint8_t base64[512] = {0};
-    struct tpm2_writer w = tpm2_writer_over(base64, sizeof base64 - 1);
+    struct bytes_writer w = bytes_writer_over(base64, sizeof base64 - 1);
     struct dps_enrollment e;
     const char *detail;
-    dps_write_base64(&w, span_of(f.device.ek, f.device.ek_len));
+    dps_write_base64(&w, bytes_of(f.device.ek, f.device.ek_len));
     snprintf(json, sizeof json,
              "{\"registrationId\":\"device-1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":"
              "\"%s\"}}%s}",
              (const char *)base64, more);
-    const enum dps_refusal no = dps_enrollment_parse(span_of_text(json), &e, &detail);
+    const enum dps_refusal no = dps_enrollment_parse(bytes_of_text(json), &e, &detail);
     return no == DPS_ACCEPTED && detail[0] != '\0' ? DPS_REFUSED_INTERNAL : no;
 }
 
@@ -213,7 +213,7 @@ static int no_candidate(void)
 {
     CHECK(flow_open(&f, "no-candidate", true) == 0);
     CHECK(enroll(",\"iotHubs\":[\"elsewhere.example\"]") == 0);
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_NO_HUB && f.device.service_error == 400208);
     /* Nothing was written: the device registers for the first time when there is a hub. */
     CHECK(enroll("") == 0);
@@ -238,8 +238,8 @@ static int device_ids(void)
         CHECK(enroll(more) == 0);
         CHECK(flow_register(&f) == 0);
         CHECK(strcmp(f.device.device_id, good[i]) == 0);
-        f.config.data = span_of_text("x");
-        CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+        f.config.data = bytes_of_text("x");
+        CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
         CHECK(flow_finish(&f) == 0);
     }
     /* 128 characters, and not one more; without one, and with null, the registrationId. */
@@ -263,14 +263,14 @@ static bool hub_holds(const char *hub, const char *text)
 {
     static uint8_t value[DPS_RECORD_MAX];
     uint8_t key[DPS_KEY_MAX];
-    struct tpm2_writer w = tpm2_writer_over(key, sizeof key);
+    struct bytes_writer w = bytes_writer_over(key, sizeof key);
     size_t len;
     uint64_t version;
-    dps_hub_device_key(&w, span_of_text(hub), span_of_text("device-1"));
-    const int error = f.service.store.get(f.service.store.context, DPS_TABLE_DEVICES, tpm2_written(&w), value,
-                                          sizeof value - 1, &len, &version);
+    dps_hub_device_key(&w, bytes_of_text(hub), bytes_of_text("device-1"));
+    const int error = f.service.store.get(f.service.store.context, DPS_TABLE_DEVICES, bytes_written(&w),
+                                          value, sizeof value - 1, &len, &version);
     if (error != 0) {
-        return text == NULL && error == DPS_E_NOT_FOUND;
+        return text == NULL && error == BYTES_E_NOT_FOUND;
     }
     value[len] = 0;
     return text != NULL && strstr((const char *)value, text) != NULL;
@@ -361,7 +361,7 @@ static int never(void)
 static int old_record_is_gone_or_damaged(void)
 {
     static const char damaged[] = "{\"twin\":1,\"twin\":2}";
-    const struct span key = span_of_text("hub-a.example/device-1");
+    const struct bytes key = bytes_of_text("hub-a.example/device-1");
     uint64_t version;
     CHECK(flow_open(&f, "damaged", true) == 0);
     CHECK(enroll(AT_A TWIN_1) == 0);
@@ -373,9 +373,9 @@ static int old_record_is_gone_or_damaged(void)
     CHECK(enroll(AT_A) == 0);
     CHECK(registered_as("hub-a.example", "deviceDataMigrated") == 0);
     CHECK(f.service.store.remove(f.service.store.context, DPS_TABLE_DEVICES, key, 0) == 0);
-    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_DEVICES, key, span_of_text(damaged), 0,
+    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_DEVICES, key, bytes_of_text(damaged), 0,
                               &version) == 0);
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_INTERNAL);
     flow_close(&f);
     return 0;

@@ -61,7 +61,7 @@ static int tpm_exchange(const uint8_t *answer, size_t answer_len, size_t capacit
     const struct port_tpm tpm = port_bare_tpm(&context);
     static uint8_t response[64];
     line_script(sizeof command, answer, answer_len);
-    return tpm.transact(tpm.context, span_of(command, sizeof command), response, capacity, len, 5000);
+    return tpm.transact(tpm.context, bytes_of(command, sizeof command), response, capacity, len, 5000);
 }
 
 static int tpm_answers(void)
@@ -72,11 +72,11 @@ static int tpm_answers(void)
     size_t len;
     CHECK(tpm_exchange(good, sizeof good, 64, &len) == 0 && len == sizeof good);
     CHECK(line.sent_len == sizeof command && memcmp(line.sent, command, sizeof command) == 0);
-    CHECK(tpm_exchange(shorter, sizeof shorter, 64, &len) == DPS_E_FORMAT && len == 0);
-    CHECK(tpm_exchange(larger, sizeof larger, 64, &len) == DPS_E_SPACE && len == 0);
-    CHECK(tpm_exchange(good, sizeof good, 9, &len) == DPS_E_SPACE && len == 0);
+    CHECK(tpm_exchange(shorter, sizeof shorter, 64, &len) == BYTES_E_FORMAT && len == 0);
+    CHECK(tpm_exchange(larger, sizeof larger, 64, &len) == BYTES_E_SPACE && len == 0);
+    CHECK(tpm_exchange(good, sizeof good, 9, &len) == BYTES_E_SPACE && len == 0);
     for (size_t cut = 0; cut < sizeof good; cut++)
-        CHECK(tpm_exchange(good, cut, 64, &len) == DPS_E_TIMEOUT && len == 0);
+        CHECK(tpm_exchange(good, cut, 64, &len) == BYTES_E_TIMEOUT && len == 0);
     CHECK(line.now < 7000);
     return 0;
 }
@@ -92,7 +92,7 @@ static int tpm_is_started(void)
     CHECK(port_bare_tpm_startup(&port, &rc) == 0 && rc == 0);
     CHECK(line.sent_len == sizeof command && memcmp(line.sent, command, sizeof command) == 0);
     line_script(sizeof command, failure, sizeof failure);
-    CHECK(port_bare_tpm_startup(&port, &rc) == DPS_E_TPM_RC && rc == 0x101);
+    CHECK(port_bare_tpm_startup(&port, &rc) == BYTES_E_TPM_RC && rc == 0x101);
     return 0;
 }
 
@@ -101,14 +101,14 @@ static int no_entropy(void)
     struct port_bare_tpm context = {uart, &clock};
     struct port port = {.tpm = port_bare_tpm(&context), .clock = clock};
     struct port_bare_entropy state;
-    const struct dps_entropy entropy = port_bare_entropy(&state, &port, span_of_text("board 1"));
+    const struct dps_entropy entropy = port_bare_entropy(&state, &port, bytes_of_text("board 1"));
     uint8_t bytes[32] = {0};
     /* A TPM that gives fewer bytes than were asked for. */
     static const uint8_t four[] = {0x80, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};
     line_script(12, four, sizeof four);
-    CHECK(entropy.fill(entropy.context, bytes, sizeof bytes) == DPS_E_ENTROPY);
+    CHECK(entropy.fill(entropy.context, bytes, sizeof bytes) == BYTES_E_ENTROPY);
     line_script(12, NULL, 0);
-    CHECK(entropy.fill(entropy.context, bytes, sizeof bytes) == DPS_E_ENTROPY);
+    CHECK(entropy.fill(entropy.context, bytes, sizeof bytes) == BYTES_E_ENTROPY);
     for (size_t i = 0; i < sizeof bytes; i++)
         CHECK(bytes[i] == 0);
     return 0;
@@ -128,7 +128,8 @@ static int modem_connects(void)
     static const struct {
         const uint8_t *answer;
         int error;
-    } cases[] = {{done, 0}, {refused, DPS_E_STREAM}, {timed_out, DPS_E_TIMEOUT}, {unknown, DPS_E_STREAM}};
+    } cases[] = {
+        {done, 0}, {refused, BYTES_E_STREAM}, {timed_out, BYTES_E_TIMEOUT}, {unknown, BYTES_E_STREAM}};
     const struct port_stream stream = port_bare_modem(&modem);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         modem.sequence = 0;
@@ -156,14 +157,14 @@ static int modem_reads(void)
     CHECK(stream.read(stream.context, in, sizeof in, 100) == 0);
     modem.sequence = 1;
     line_script(11, closed, sizeof closed);
-    CHECK(stream.read(stream.context, in, sizeof in, 100) == DPS_E_STREAM);
+    CHECK(stream.read(stream.context, in, sizeof in, 100) == BYTES_E_STREAM);
     modem.sequence = 1;
     line_script(11, too_much, sizeof too_much);
-    CHECK(stream.read(stream.context, in, sizeof in, 100) == DPS_E_STREAM);
+    CHECK(stream.read(stream.context, in, sizeof in, 100) == BYTES_E_STREAM);
     for (size_t cut = 0; cut < sizeof answer; cut++) {
         modem.sequence = 1;
         line_script(11, answer, cut);
-        CHECK(stream.read(stream.context, in, sizeof in, 100) == DPS_E_TIMEOUT);
+        CHECK(stream.read(stream.context, in, sizeof in, 100) == BYTES_E_TIMEOUT);
     }
     return 0;
 }
@@ -173,19 +174,19 @@ static int modem_is_gone(void)
     uint8_t bytes[2000] = {0};
     const struct port_stream stream = port_bare_modem(&modem);
     line_script(0, NULL, 0);
-    CHECK(stream.connect(stream.context, "h", 443, 5000) == DPS_E_TIMEOUT);
+    CHECK(stream.connect(stream.context, "h", 443, 5000) == BYTES_E_TIMEOUT);
     CHECK(line.now > 5000 && line.now < 9000);
-    CHECK(stream.write(stream.context, bytes, sizeof bytes, 5000) == DPS_E_TIMEOUT);
+    CHECK(stream.write(stream.context, bytes, sizeof bytes, 5000) == BYTES_E_TIMEOUT);
     line_script(0, NULL, 0);
     line.stuck = true;
-    CHECK(stream.write(stream.context, bytes, sizeof bytes, 5000) == DPS_E_TIMEOUT);
-    CHECK(stream.read(stream.context, bytes, sizeof bytes, 5000) == DPS_E_TIMEOUT);
+    CHECK(stream.write(stream.context, bytes, sizeof bytes, 5000) == BYTES_E_TIMEOUT);
+    CHECK(stream.read(stream.context, bytes, sizeof bytes, 5000) == BYTES_E_TIMEOUT);
     stream.close(stream.context);
     CHECK(line.now < 9000);
     /* An end that talks without end. */
     memset(bytes, 0x55, sizeof bytes);
     line_script(11, bytes, sizeof bytes);
-    CHECK(stream.read(stream.context, bytes, 16, 100) == DPS_E_TIMEOUT);
+    CHECK(stream.read(stream.context, bytes, 16, 100) == BYTES_E_TIMEOUT);
     return 0;
 }
 
@@ -209,7 +210,7 @@ static int flash_write(void *context, unsigned slot, const uint8_t bytes[PORT_BA
         flash[slot][i] = 0xff;
     for (size_t i = 0; i < PORT_BARE_SLOT_SIZE && power > 0; i++, power--)
         flash[slot][i] = bytes[i];
-    return power > 0 ? 0 : DPS_E_FILE;
+    return power > 0 ? 0 : BYTES_E_FILE;
 }
 
 static const struct port_bare_flash two_slots = {NULL, flash_read, flash_write};
@@ -221,7 +222,7 @@ static bool holds(const char *text)
     uint8_t record[64];
     size_t len;
     return storage.load(storage.context, record, sizeof record, &len) == 0 &&
-           span_equal(span_of(record, len), span_of_text(text));
+           bytes_equal_public(bytes_of(record, len), bytes_of_text(text));
 }
 
 static int save(const char *text, size_t until)
@@ -229,7 +230,7 @@ static int save(const char *text, size_t until)
     struct port_bare_storage state = {&two_slots, {0}};
     const struct port_storage storage = port_bare_storage(&state);
     power = until;
-    return storage.save(storage.context, span_of_text(text));
+    return storage.save(storage.context, bytes_of_text(text));
 }
 
 static int record_survives(void)
@@ -243,7 +244,7 @@ static int record_survives(void)
         bool old = true;
         for (size_t until = 0; until <= 2 * sizeof flash[0]; until++) {
             memcpy(flash, before, sizeof flash);
-            CHECK(save(records[i], until) == DPS_E_FILE);
+            CHECK(save(records[i], until) == BYTES_E_FILE);
             /* The old record first, the new one from some byte on, and nothing else ever. */
             old = old && !holds(records[i]);
             CHECK(!old || i == 0 || holds(records[i - 1]));
@@ -266,9 +267,9 @@ static int record_is_checked(void)
     uint8_t record[64];
     size_t len;
     memset(flash, 0xff, sizeof flash);
-    CHECK(storage.load(storage.context, record, sizeof record, &len) == DPS_E_NOT_FOUND && len == 0);
+    CHECK(storage.load(storage.context, record, sizeof record, &len) == BYTES_E_NOT_FOUND && len == 0);
     CHECK(save("old", SIZE_MAX) == 0 && save("newer", SIZE_MAX) == 0);
-    CHECK(storage.load(storage.context, record, 4, &len) == DPS_E_SPACE && len == 0);
+    CHECK(storage.load(storage.context, record, 4, &len) == BYTES_E_SPACE && len == 0);
     /* Any one byte of the newer slot, up to its CRC's last. */
     for (size_t i = 0; i < 12 + strlen("newer") + 4; i++) {
         flash[1][i] ^= 0x10;
@@ -277,8 +278,8 @@ static int record_is_checked(void)
         CHECK(holds("newer"));
     }
     power = SIZE_MAX;
-    CHECK(storage.save(storage.context, span_of(zeros, PORT_BARE_SLOT_SIZE - 16)) == 0);
-    CHECK(storage.save(storage.context, span_of(zeros, PORT_BARE_SLOT_SIZE - 15)) == DPS_E_SPACE);
+    CHECK(storage.save(storage.context, bytes_of(zeros, PORT_BARE_SLOT_SIZE - 16)) == 0);
+    CHECK(storage.save(storage.context, bytes_of(zeros, PORT_BARE_SLOT_SIZE - 15)) == BYTES_E_SPACE);
     return 0;
 }
 
@@ -306,7 +307,7 @@ static int console_text(void)
     port_bare_text(&uart, " ");
     port_bare_hex(&uart, 0x12abcd);
     port_bare_text(&uart, " ");
-    port_bare_bytes(&uart, span_of(foreign, sizeof foreign));
+    port_bare_bytes(&uart, bytes_of(foreign, sizeof foreign));
     CHECK(line.sent_len == strlen(wanted) && memcmp(line.sent, wanted, line.sent_len) == 0);
     /* Nobody reads: it is given up. */
     line.stuck = true;

@@ -3,11 +3,11 @@
  * them, the answers are read with that client's demands. The device is software with known private keys:
  * its EK and SRK claim to be a TPM's, which only EK certificates could tell apart. Which client does
  * what is written in spec-notes.md, "Clients". */
-#include "dps/activation.h"
-#include "dps/json.h"
-#include "dps/sas.h"
-#include "dps/service_parts.h"
-#include "dps/text.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service_parts.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
@@ -28,9 +28,9 @@ static uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX];
 static size_t ek_len, srk_len;
 static uint8_t srk_name[TPM2_NAME_SIZE];
 
-static size_t write_public(uint8_t *out, size_t size, struct tpm2_public area, struct span modulus)
+static size_t write_public(uint8_t *out, size_t size, struct tpm2_public area, struct bytes modulus)
 {
-    struct tpm2_writer w = tpm2_writer_over(out, size);
+    struct bytes_writer w = bytes_writer_over(out, size);
     area.unique = modulus;
     tpm2_public_write_2b(&w, &area);
     return w.len;
@@ -38,28 +38,28 @@ static size_t write_public(uint8_t *out, size_t size, struct tpm2_public area, s
 
 static int make_device(const char *directory, const char *more)
 {
-    const struct span ek_der = span_of(vector_ek_private_der, sizeof vector_ek_private_der);
-    const struct span srk_der = span_of(vector_srk_private_der, sizeof vector_srk_private_der);
-    const struct span ek_modulus = span_of(vector_ek_public_2b + sizeof vector_ek_public_2b - 256, 256);
-    const struct span srk_modulus = span_of(vector_srk_public_2b + sizeof vector_srk_public_2b - 256, 256);
+    const struct bytes ek_der = bytes_of(vector_ek_private_der, sizeof vector_ek_private_der);
+    const struct bytes srk_der = bytes_of(vector_srk_private_der, sizeof vector_srk_private_der);
+    const struct bytes ek_modulus = bytes_of(vector_ek_public_2b + sizeof vector_ek_public_2b - 256, 256);
+    const struct bytes srk_modulus = bytes_of(vector_srk_public_2b + sizeof vector_srk_public_2b - 256, 256);
     CHECK(flow_open(&f, directory, true) == 0);
     CHECK(crypto_rsa_private_decode(ek_der, &ek_private, ek_storage, sizeof ek_storage) == 0);
     CHECK(crypto_rsa_private_decode(srk_der, &srk_private, srk_storage, sizeof srk_storage) == 0);
     ek_len = write_public(ek, sizeof ek, tpm2_template_ek_l1(), ek_modulus);
     srk_len = write_public(srk, sizeof srk, tpm2_template_srk(), srk_modulus);
-    tpm2_name_of(span_of(srk, srk_len), srk_name);
-    return flow_enroll(&f, ID, span_of(ek, ek_len), more);
+    tpm2_name_of(bytes_of(srk, srk_len), srk_name);
+    return flow_enroll(&f, ID, bytes_of(ek, ek_len), more);
 }
 
 /* The key in a JSON string that holds an activation blob. */
-static int open_key(struct span json, uint8_t key[DPS_KEY_SIZE])
+static int open_key(struct bytes json, uint8_t key[DPS_KEY_SIZE])
 {
     uint8_t blob[DPS_ACTIVATION_BLOB_MAX / 3 * 4 + 8];
     size_t len;
     CHECK(dps_json_string(json, blob, sizeof blob, &len) == 0);
-    CHECK(dps_base64_decode(span_of(blob, len), blob, sizeof blob, &len) == 0);
-    CHECK(dps_activation_open(span_of(blob, len), &ek_private, &srk_private,
-                              span_of(srk_name, sizeof srk_name), key) == 0);
+    CHECK(dps_base64_decode(bytes_of(blob, len), blob, sizeof blob, &len) == 0);
+    CHECK(dps_activation_open(bytes_of(blob, len), &ek_private, &srk_private,
+                              bytes_of(srk_name, sizeof srk_name), key) == 0);
     return 0;
 }
 
@@ -80,16 +80,16 @@ static const struct encoding iis = {.stay = "!$%&'()*+,-./:;@[\\]^_|~",
                                     .small_letters = true}; /* connector.rs */
 static const struct encoding iis_sig = {.stay = "-._~"};
 
-static void encode(struct tpm2_writer *w, struct span text, const struct encoding *how)
+static void encode(struct bytes_writer *w, struct bytes text, const struct encoding *how)
 {
     for (size_t i = 0; i < text.len; i++) {
         const uint8_t c = text.p[i];
         const bool plain = (c >= '0' && c <= '9') || (dps_lower(c) >= 'a' && dps_lower(c) <= 'z');
         char hex[4];
         if (plain || (c != 0 && strchr(how->stay, c) != NULL)) {
-            tpm2_write_u8(w, how->small_letters ? dps_lower(c) : c);
+            bytes_write_u8(w, how->small_letters ? dps_lower(c) : c);
         } else if (c == ' ' && how->plus_for_space) {
-            tpm2_write_u8(w, '+');
+            bytes_write_u8(w, '+');
         } else {
             snprintf(hex, sizeof hex, how->small_hex ? "%%%02x" : "%%%02X", c);
             dps_write_text(w, hex);
@@ -117,23 +117,23 @@ struct client {
 };
 
 /* SharedAccessSignature sr=...&sig=...&se=...[&skn=...] */
-static void write_token(struct tpm2_writer *w, const struct client *c, struct span sr, struct span key,
+static void write_token(struct bytes_writer *w, const struct client *c, struct bytes sr, struct bytes key,
                         const char *skn)
 {
     const uint64_t expiry = f.now + c->lifetime;
     uint8_t text[512];
     uint8_t mac[32];
     uint8_t base64[44];
-    struct tpm2_writer to_sign = tpm2_writer_over(text, sizeof text);
-    struct tpm2_writer sig = tpm2_writer_over(base64, sizeof base64);
+    struct bytes_writer to_sign = bytes_writer_over(text, sizeof text);
+    struct bytes_writer sig = bytes_writer_over(base64, sizeof base64);
     dps_sas_write_string_to_sign(&to_sign, sr, expiry);
-    const struct span piece = tpm2_written(&to_sign);
+    const struct bytes piece = bytes_written(&to_sign);
     crypto_hmac_sha256(key, &piece, 1, mac);
-    dps_write_base64(&sig, span_of(mac, sizeof mac));
+    dps_write_base64(&sig, bytes_of(mac, sizeof mac));
     dps_write_text(w, "SharedAccessSignature sr=");
-    tpm2_write_bytes(w, sr);
+    bytes_write_bytes(w, sr);
     dps_write_text(w, "&sig=");
-    encode(w, tpm2_written(&sig), c->sig);
+    encode(w, bytes_written(&sig), c->sig);
     dps_write_text(w, "&se=");
     dps_write_decimal(w, expiry);
     if (skn != NULL) {
@@ -142,10 +142,10 @@ static void write_token(struct tpm2_writer *w, const struct client *c, struct sp
     }
 }
 
-static void write_json_base64(struct tpm2_writer *w, const struct client *c, struct span bytes)
+static void write_json_base64(struct bytes_writer *w, const struct client *c, struct bytes bytes)
 {
     uint8_t base64[(DPS_EK_PUBLIC_MAX + 2) / 3 * 4];
-    struct tpm2_writer b = tpm2_writer_over(base64, sizeof base64);
+    struct bytes_writer b = bytes_writer_over(base64, sizeof base64);
     dps_write_base64(&b, bytes);
     for (size_t i = 0; i < b.len; i++) {
         const char text[2] = {(char)base64[i], 0};
@@ -153,14 +153,14 @@ static void write_json_base64(struct tpm2_writer *w, const struct client *c, str
     }
 }
 
-static void write_first_body(struct tpm2_writer *w, const struct client *c)
+static void write_first_body(struct bytes_writer *w, const struct client *c)
 {
     dps_write_text(w, "{\"registrationId\":\"");
     dps_write_text(w, c->id);
     dps_write_text(w, "\",\"tpm\":{\"endorsementKey\":\"");
-    write_json_base64(w, c, span_of(ek, ek_len));
+    write_json_base64(w, c, bytes_of(ek, ek_len));
     dps_write_text(w, "\",\"storageRootKey\":\"");
-    write_json_base64(w, c, span_of(srk, srk_len));
+    write_json_base64(w, c, bytes_of(srk, srk_len));
     dps_write_text(w, "\"}");
     dps_write_text(w, c->payload);
     dps_write_text(w, "}");
@@ -178,13 +178,13 @@ static struct {
 } held;
 
 /* One request of the device API; tail is what stands behind the registrationId in the path. */
-static void ask(const struct client *c, const char *method, const char *tail, struct span body)
+static void ask(const struct client *c, const char *method, const char *tail, struct bytes body)
 {
     static uint8_t request[8192];
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
     dps_write_text(&w, method);
     dps_write_text(&w, " /" FLOW_SCOPE "/registrations/");
-    encode(&w, span_of_text(c->id), c->path);
+    encode(&w, bytes_of_text(c->id), c->path);
     dps_write_text(&w, tail);
     dps_write_text(&w, "?api-version=");
     dps_write_text(&w, c->api_version);
@@ -194,7 +194,7 @@ static void ask(const struct client *c, const char *method, const char *tail, st
     if (held.token_len > 0) {
         dps_write_text(&w, c->authorization);
         dps_write_text(&w, ": ");
-        tpm2_write_bytes(&w, span_of(held.token, held.token_len));
+        bytes_write_bytes(&w, bytes_of(held.token, held.token_len));
         dps_write_text(&w, "\r\n");
     }
     if (body.len > 0) {
@@ -203,22 +203,22 @@ static void ask(const struct client *c, const char *method, const char *tail, st
         dps_write_text(&w, "\r\n");
     }
     dps_write_text(&w, "\r\n");
-    tpm2_write_bytes(&w, body);
+    bytes_write_bytes(&w, body);
     flow_ask(&f, request, w.error == 0 ? w.len : 0);
 }
 
 /* ---- How clients read -------------------------------------------------------------------------------- */
 
-static struct span member(struct span object, const char *name)
+static struct bytes member(struct bytes object, const char *name)
 {
-    struct span value;
-    return dps_json_member(object, name, &value) == 0 ? value : span_of(NULL, 0);
+    struct bytes value;
+    return dps_json_member(object, name, &value) == 0 ? value : bytes_of(NULL, 0);
 }
 
-static struct span answer_json(void)
+static struct bytes answer_json(void)
 {
-    struct span root;
-    return dps_json_check(tpm2_written(&f.answer.body), &root) == 0 ? root : span_of(NULL, 0);
+    struct bytes root;
+    return dps_json_check(bytes_written(&f.answer.body), &root) == 0 ? root : bytes_of(NULL, 0);
 }
 
 static bool head_has(const char *line)
@@ -266,8 +266,8 @@ static int read_assigning(void)
     const char *plain = "0123456789abcdefghijklmnopqrstuvwxyz.-";
     CHECK(check_form(202) == 0);
     CHECK(head_has("\r\nRetry-After: 0\r\n")); /* digits only: c and cs read nothing else */
-    const struct span root = answer_json();
-    const struct span state = member(root, "registrationState");
+    const struct bytes root = answer_json();
+    const struct bytes state = member(root, "registrationState");
     CHECK(dps_json_string_is(member(root, "status"), "assigning"));
     CHECK(dps_json_string_is(member(state, "status"), "assigning"));
     CHECK(dps_json_string_is(member(state, "registrationId"), ID));
@@ -279,7 +279,7 @@ static int read_assigning(void)
     return 0;
 }
 
-static int read_text(struct span json, char *out, size_t size)
+static int read_text(struct bytes json, char *out, size_t size)
 {
     size_t len;
     CHECK(dps_json_string(json, (uint8_t *)out, size - 1, &len) == 0);
@@ -290,8 +290,8 @@ static int read_text(struct span json, char *out, size_t size)
 static int read_assigned(void)
 {
     CHECK(check_form(200) == 0);
-    const struct span root = answer_json();
-    const struct span state = member(root, "registrationState");
+    const struct bytes root = answer_json();
+    const struct bytes state = member(root, "registrationState");
     CHECK(dps_json_string_is(member(root, "status"), "assigned"));
     CHECK(member(root, "operationId").len > 0);
     CHECK(dps_json_string_is(member(state, "status"), "assigned")); /* lower case: cs and iis */
@@ -311,7 +311,7 @@ static int read_error(unsigned status, unsigned code)
     uint64_t number;
     char line[64];
     CHECK(check_form(status) == 0);
-    const struct span root = answer_json();
+    const struct bytes root = answer_json();
     CHECK(dps_json_uint(member(root, "errorCode"), 999999, &number) == 0);
     CHECK(number == code && number / 1000 == status);
     CHECK(dps_json_kind(member(root, "message")) == DPS_JSON_STRING);
@@ -331,21 +331,21 @@ static int read_error(unsigned status, unsigned code)
 static void sign_registration(const struct client *c)
 {
     uint8_t audience[512];
-    struct tpm2_writer sr = tpm2_writer_over(audience, sizeof audience);
-    struct tpm2_writer token = tpm2_writer_over(held.token, sizeof held.token);
+    struct bytes_writer sr = bytes_writer_over(audience, sizeof audience);
+    struct bytes_writer token = bytes_writer_over(held.token, sizeof held.token);
     char text[256];
     snprintf(text, sizeof text, FLOW_SCOPE "/registrations/%s", c->id);
-    encode(&sr, span_of_text(text), c->sr);
-    write_token(&token, c, tpm2_written(&sr), span_of(held.key, sizeof held.key), c->skn);
+    encode(&sr, bytes_of_text(text), c->sr);
+    write_token(&token, c, bytes_written(&sr), bytes_of(held.key, sizeof held.key), c->skn);
     held.token_len = token.len;
 }
 
-static struct span first_body(const struct client *c)
+static struct bytes first_body(const struct client *c)
 {
     static uint8_t body[4096];
-    struct tpm2_writer w = tpm2_writer_over(body, sizeof body);
+    struct bytes_writer w = bytes_writer_over(body, sizeof body);
     write_first_body(&w, c);
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
 static void put_first(const struct client *c)
@@ -356,14 +356,14 @@ static void put_first(const struct client *c)
 
 static void put_signed(const struct client *c)
 {
-    ask(c, "PUT", "/register", c->second_body != NULL ? span_of_text(c->second_body) : first_body(c));
+    ask(c, "PUT", "/register", c->second_body != NULL ? bytes_of_text(c->second_body) : first_body(c));
 }
 
 static void poll(const struct client *c)
 {
     char tail[160];
     snprintf(tail, sizeof tail, "/operations/%.*s", (int)held.operation_len, (const char *)held.operation);
-    ask(c, "GET", tail, span_of_text(c->poll_body));
+    ask(c, "GET", tail, bytes_of_text(c->poll_body));
 }
 
 static int provision(const struct client *c)
@@ -382,36 +382,36 @@ static int provision(const struct client *c)
 
 /* Step 10 as this client does it: {hub}/devices/{deviceId}, without skn. */
 static void ask_hub(const struct client *c, const char *method, const char *tail, const char *headers,
-                    struct span body)
+                    struct bytes body)
 {
     uint8_t request[2048];
     uint8_t audience[768];
     uint8_t id[512];
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
-    struct tpm2_writer sr = tpm2_writer_over(audience, sizeof audience);
-    struct tpm2_writer once = tpm2_writer_over(id, sizeof id);
-    encode(&once, span_of_text(held.device_id), c->hub_id_twice ? c->hub_sr : &none);
-    encode(&sr, span_of_text(held.hub), c->hub_sr);
-    encode(&sr, span_of_text("/devices/"), c->hub_sr);
-    encode(&sr, tpm2_written(&once), c->hub_sr);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
+    struct bytes_writer sr = bytes_writer_over(audience, sizeof audience);
+    struct bytes_writer once = bytes_writer_over(id, sizeof id);
+    encode(&once, bytes_of_text(held.device_id), c->hub_id_twice ? c->hub_sr : &none);
+    encode(&sr, bytes_of_text(held.hub), c->hub_sr);
+    encode(&sr, bytes_of_text("/devices/"), c->hub_sr);
+    encode(&sr, bytes_written(&once), c->hub_sr);
     dps_write_text(&w, method);
     dps_write_text(&w, " /devices/");
-    encode(&w, span_of_text(held.device_id), &node); /* a path can hold it in no other way */
+    encode(&w, bytes_of_text(held.device_id), &node); /* a path can hold it in no other way */
     dps_write_text(&w, tail);
     dps_write_text(&w, "?api-version=2021-04-12 HTTP/1.1\r\nHost: ");
     dps_write_text(&w, held.hub);
     dps_write_text(&w, "\r\nAuthorization: ");
-    write_token(&w, c, tpm2_written(&sr), span_of(held.key, sizeof held.key), NULL);
+    write_token(&w, c, bytes_written(&sr), bytes_of(held.key, sizeof held.key), NULL);
     dps_write_text(&w, "\r\n");
     dps_write_text(&w, headers);
     dps_write_text(&w, "\r\n");
-    tpm2_write_bytes(&w, body);
+    bytes_write_bytes(&w, body);
     flow_ask(&f, request, w.error == 0 ? w.len : 0);
 }
 
 static int send_telemetry(const struct client *c)
 {
-    ask_hub(c, "POST", "/messages/events", "Content-Length: 5\r\n", span_of_text("hello"));
+    ask_hub(c, "POST", "/messages/events", "Content-Length: 5\r\n", bytes_of_text("hello"));
     return check_form(204);
 }
 
@@ -688,15 +688,15 @@ static int routes(void)
     };
     static uint8_t request[4096];
     CHECK(make_device("routes", "") == 0);
-    const struct span body = first_body(&client_node);
+    const struct bytes body = first_body(&client_node);
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
-        struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+        struct bytes_writer w = bytes_writer_over(request, sizeof request);
         dps_write_text(&w, "PUT ");
         dps_write_text(&w, targets[i]);
         dps_write_text(&w, " HTTP/1.1\r\nhOsT: " FLOW_HOST "\r\nCONTENT-LENGTH: ");
         dps_write_decimal(&w, body.len);
         dps_write_text(&w, "\r\n\r\n");
-        tpm2_write_bytes(&w, body);
+        bytes_write_bytes(&w, body);
         flow_ask(&f, request, w.len);
         CHECK(read_challenge() == 0);
     }
@@ -755,8 +755,8 @@ static int any_payload(void)
     for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
         c.payload = payloads[i];
         CHECK(provision(&c) == 0);
-        const struct span back = member(member(answer_json(), "registrationState"), "payload");
-        CHECK(span_equal(back, span_of_text("{\"from\":\"the enrollment\"}")));
+        const struct bytes back = member(member(answer_json(), "registrationState"), "payload");
+        CHECK(bytes_equal_public(back, bytes_of_text("{\"from\":\"the enrollment\"}")));
     }
     flow_close(&f);
     return 0;
@@ -778,7 +778,7 @@ static int token_in_any_order(void)
         put_first(&client_c);
         CHECK(read_challenge() == 0);
         sign_registration(&client_c);
-        CHECK(dps_sas_parse(span_of(held.token, held.token_len), &sas) == 0);
+        CHECK(dps_sas_parse(bytes_of(held.token, held.token_len), &sas) == 0);
         const char *sig = strstr((const char *)held.token, "sig=") + 4;
         snprintf(pieces[0], sizeof pieces[0], "%.*s", (int)sas.se.len, (const char *)sas.se.p);
         snprintf(pieces[1], sizeof pieces[1], "%.*s", (int)strcspn(sig, "&"), sig);
@@ -807,15 +807,15 @@ static int every_refusal_has_one_form(void)
     CHECK(read_error(400, 400005) == 0);
     ask(&client_node, "POST", "/register", first_body(&client_node));
     CHECK(read_error(405, 405001) == 0);
-    ask(&client_node, "PUT", "/register", span_of_text("no json"));
+    ask(&client_node, "PUT", "/register", bytes_of_text("no json"));
     CHECK(read_error(400, 400002) == 0);
-    ask(&client_node, "PUT", "/register", span_of_text("{\"registrationId\":\"" ID "\"}"));
+    ask(&client_node, "PUT", "/register", bytes_of_text("{\"registrationId\":\"" ID "\"}"));
     CHECK(read_error(400, 400004) == 0);
-    ask(&client_node, "GET", "/operations/1.00", span_of_text("{}"));
+    ask(&client_node, "GET", "/operations/1.00", bytes_of_text("{}"));
     CHECK(read_error(401, 401004) == 0);
-    ask(&client_node, "GET", "/elsewhere", span_of_text(""));
+    ask(&client_node, "GET", "/elsewhere", bytes_of_text(""));
     CHECK(read_error(404, 404001) == 0);
-    CHECK(flow_enroll(&f, ID, span_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
+    CHECK(flow_enroll(&f, ID, bytes_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
     put_first(&client_node);
     CHECK(read_error(403, 403201) == 0);
     flow_close(&f);
@@ -829,25 +829,25 @@ static int cli_looks_up(void)
 {
     CHECK(make_device("lookup", ",\"payload\":{\"a\":1}") == 0);
     memset(&held, 0, sizeof held);
-    ask(&client_node, "POST", "", span_of_text("{\"registrationId\":\"LAB:dev-1\"}"));
+    ask(&client_node, "POST", "", bytes_of_text("{\"registrationId\":\"LAB:dev-1\"}"));
     CHECK(read_error(401, 401004) == 0);
     CHECK(provision(&client_node) == 0);
     for (int with_body = 0; with_body < 2; with_body++) {
         ask(&client_node, "POST", with_body ? "/" : "",
-            span_of_text(with_body ? "{\"registrationId\":\"LAB:dev-1\"}" : ""));
+            bytes_of_text(with_body ? "{\"registrationId\":\"LAB:dev-1\"}" : ""));
         CHECK(check_form(200) == 0);
-        const struct span root = answer_json();
+        const struct bytes root = answer_json();
         CHECK(dps_json_string_is(member(root, "registrationId"), ID));
         CHECK(dps_json_string_is(member(root, "status"), "assigned"));
         CHECK(dps_json_string_is(member(root, "substatus"), "initialAssignment"));
         CHECK(member(root, "payload").len > 0 && member(root, "etag").len > 0);
         CHECK(member(root, "tpm").len == 0);
     }
-    ask(&client_node, "POST", "", span_of_text("{\"registrationId\":\"other\"}"));
+    ask(&client_node, "POST", "", bytes_of_text("{\"registrationId\":\"other\"}"));
     CHECK(read_error(400, 400005) == 0);
-    ask(&client_node, "POST", "", span_of_text("[]"));
+    ask(&client_node, "POST", "", bytes_of_text("[]"));
     CHECK(read_error(400, 400002) == 0);
-    ask(&client_node, "GET", "", span_of_text(""));
+    ask(&client_node, "GET", "", bytes_of_text(""));
     CHECK(read_error(405, 405001) == 0);
     flow_close(&f);
     return 0;
@@ -859,20 +859,20 @@ static int lookup_is_for_the_token_that_made_it(void)
     put_first(&client_node);
     CHECK(read_challenge() == 0);
     sign_registration(&client_node);
-    ask(&client_node, "POST", "", span_of_text("")); /* not registered yet */
+    ask(&client_node, "POST", "", bytes_of_text("")); /* not registered yet */
     CHECK(read_error(404, 404201) == 0);
     put_signed(&client_node);
     CHECK(read_assigning() == 0);
-    ask(&client_node, "POST", "", span_of_text(""));
+    ask(&client_node, "POST", "", bytes_of_text(""));
     CHECK(check_form(200) == 0);
     held.key[31] ^= 1;
     sign_registration(&client_node);
-    ask(&client_node, "POST", "", span_of_text(""));
+    ask(&client_node, "POST", "", bytes_of_text(""));
     CHECK(read_error(401, 401002) == 0);
     held.key[31] ^= 1;
     sign_registration(&client_node);
-    CHECK(flow_enroll(&f, ID, span_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
-    ask(&client_node, "POST", "", span_of_text(""));
+    CHECK(flow_enroll(&f, ID, bytes_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
+    ask(&client_node, "POST", "", bytes_of_text(""));
     CHECK(read_error(403, 403201) == 0);
     flow_close(&f);
     return 0;
@@ -888,11 +888,11 @@ static int node_hub_headers_and_chunks(void)
             "iothub-to: /devices/x/messages/events\r\niothub-app-k: v\r\nIoTHub-MessageId: m1\r\n"
             "User-Agent: azure-iot-device/1.18.4 (node v20.20.2; Debian 12; x64)\r\n"
             "Transfer-Encoding: chunked\r\n",
-            span_of_text("5\r\nhello\r\n0\r\n\r\n"));
+            bytes_of_text("5\r\nhello\r\n0\r\n\r\n"));
     CHECK(check_form(204) == 0);
     ask_hub(&client_node, "POST", "/messages/events",
             "Content-Type: application/vnd.microsoft.iothub.json\r\nContent-Length: 16\r\n",
-            span_of_text("[{\"body\":\"YQ==\"}]"));
+            bytes_of_text("[{\"body\":\"YQ==\"}]"));
     CHECK(check_form(204) == 0);
     flow_close(&f);
     return 0;
@@ -903,16 +903,16 @@ static int node_hub_poll(void)
 {
     CHECK(make_device("hub-poll", "") == 0);
     CHECK(provision(&client_node) == 0);
-    ask_hub(&client_node, "GET", "/messages/devicebound", "", span_of_text(""));
+    ask_hub(&client_node, "GET", "/messages/devicebound", "", bytes_of_text(""));
     CHECK(check_form(204) == 0);
     held.key[0] ^= 1;
-    ask_hub(&client_node, "GET", "/messages/devicebound", "", span_of_text(""));
+    ask_hub(&client_node, "GET", "/messages/devicebound", "", bytes_of_text(""));
     CHECK(read_error(401, 401001) == 0);
-    ask_hub(&client_node, "POST", "/messages/devicebound", "", span_of_text(""));
+    ask_hub(&client_node, "POST", "/messages/devicebound", "", bytes_of_text(""));
     CHECK(read_error(405, 405001) == 0);
-    ask_hub(&client_node, "GET", "/messages/events", "", span_of_text(""));
+    ask_hub(&client_node, "GET", "/messages/events", "", bytes_of_text(""));
     CHECK(read_error(405, 405001) == 0);
-    ask_hub(&client_node, "GET", "/messages", "", span_of_text(""));
+    ask_hub(&client_node, "GET", "/messages", "", bytes_of_text(""));
     CHECK(read_error(404, 404001) == 0);
     flow_close(&f);
     return 0;
@@ -941,7 +941,7 @@ static int hub_token_of_another_device(void)
     CHECK(provision(&client_cs) == 0);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         strcpy(held.device_id, others[i]);
-        ask_hub(&client_cs, "POST", "/messages/events", "", span_of_text(""));
+        ask_hub(&client_cs, "POST", "/messages/events", "", bytes_of_text(""));
         CHECK(read_error(401, 401001) == 0);
     }
     flow_close(&f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/csv.h"
+#include "port/posix/admin/csv.h"
 #include "tests/unit/test.h"
 #include <string.h>
 
@@ -82,7 +82,7 @@ static int csv_bad(void)
     uint8_t zero[3] = {'a', 0, 'b'};
     struct posix_csv record;
     const char *why;
-    CHECK(posix_csv_read(zero, sizeof zero, &record, &why) == DPS_E_FORMAT);
+    CHECK(posix_csv_read(zero, sizeof zero, &record, &why) == BYTES_E_FORMAT);
     return 0;
 }
 
@@ -112,7 +112,7 @@ static int csv_all_short(void)
             CHECK(fclose(out) == 0);
             CHECK(posix_csv_read(written, size, &again, &why) == 0 && again.count == record.count);
             for (size_t i = 0; i < record.count; i++)
-                CHECK(span_equal(again.fields[i], record.fields[i]));
+                CHECK(bytes_equal_public(again.fields[i], record.fields[i]));
         }
     }
     return 0;
@@ -123,11 +123,11 @@ static int csv_write_harmless(void)
     char text[64] = "";
     FILE *out = fmemopen(text, sizeof text, "w");
     CHECK(out != NULL);
-    posix_csv_write(out, span_of("a\n\x1B[0m\x7F", 7));
+    posix_csv_write(out, bytes_of("a\n\x1B[0m\x7F", 7));
     fputc('|', out);
-    posix_csv_write(out, span_of("\xFFx", 2));
+    posix_csv_write(out, bytes_of("\xFFx", 2));
     fputc('|', out);
-    posix_csv_write(out, span_of("\xC3\xA4", 2));
+    posix_csv_write(out, bytes_of("\xC3\xA4", 2));
     CHECK(fclose(out) == 0);
     CHECK(strcmp(text, "a??[0m?|?x|\xC3\xA4") == 0);
     return 0;

@@ -25,7 +25,7 @@ static bool holds(const char *path, const char *text)
     uint8_t content[64];
     size_t len;
     return posix_file_read(path, content, sizeof content, &len) == 0 &&
-           span_equal(span_of(content, len), span_of_text(text));
+           bytes_equal_public(bytes_of(content, len), bytes_of_text(text));
 }
 
 static int replace_is_atomic(void)
@@ -33,10 +33,10 @@ static int replace_is_atomic(void)
     const char *directory = support_path("replace");
     const char *path = support_path("replace/state");
     CHECK(mkdir(directory, 0700) == 0);
-    CHECK(posix_file_replace(path, span_of_text("old"), 0600) == 0);
+    CHECK(posix_file_replace(path, bytes_of_text("old"), 0600) == 0);
     int old = open(path, O_RDONLY | O_CLOEXEC);
     CHECK(old >= 0);
-    CHECK(posix_file_replace(path, span_of_text("newer"), 0600) == 0);
+    CHECK(posix_file_replace(path, bytes_of_text("newer"), 0600) == 0);
     CHECK(holds(path, "newer"));
     /* Who has the old file open still reads the old content: it was replaced, not overwritten. */
     char content[8];
@@ -45,7 +45,7 @@ static int replace_is_atomic(void)
     struct stat st;
     CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600);
     CHECK(entries(directory) == 1);
-    CHECK(posix_file_replace(path, span_of(NULL, 0), 0644) == 0);
+    CHECK(posix_file_replace(path, bytes_of(NULL, 0), 0644) == 0);
     CHECK(holds(path, ""));
     return 0;
 }
@@ -56,10 +56,10 @@ static int failed_replace_leaves_nothing(void)
     const char *directory = support_path("failed");
     CHECK(mkdir(directory, 0700) == 0);
     CHECK(mkdir(support_path("failed/target"), 0700) == 0);
-    CHECK(posix_file_replace(support_path("failed/target"), span_of_text("x"), 0600) == DPS_E_FILE);
+    CHECK(posix_file_replace(support_path("failed/target"), bytes_of_text("x"), 0600) == BYTES_E_FILE);
     CHECK(errno == EISDIR);
     CHECK(entries(directory) == 1);
-    CHECK(posix_file_replace(support_path("nowhere/file"), span_of_text("x"), 0600) == DPS_E_FILE);
+    CHECK(posix_file_replace(support_path("nowhere/file"), bytes_of_text("x"), 0600) == BYTES_E_FILE);
     CHECK(errno == ENOENT);
     return 0;
 }
@@ -68,13 +68,14 @@ static int read_reports(void)
 {
     uint8_t content[4];
     size_t len = 9;
-    CHECK(posix_file_read(support_path("missing"), content, sizeof content, &len) == DPS_E_NOT_FOUND &&
+    CHECK(posix_file_read(support_path("missing"), content, sizeof content, &len) == BYTES_E_NOT_FOUND &&
           len == 0);
-    CHECK(posix_file_replace(support_path("four"), span_of_text("1234"), 0600) == 0);
+    CHECK(posix_file_replace(support_path("four"), bytes_of_text("1234"), 0600) == 0);
     CHECK(posix_file_read(support_path("four"), content, sizeof content, &len) == 0 && len == 4);
-    CHECK(posix_file_replace(support_path("five"), span_of_text("12345"), 0600) == 0);
-    CHECK(posix_file_read(support_path("five"), content, sizeof content, &len) == DPS_E_SPACE && len == 0);
-    CHECK(posix_file_read(support_path("."), content, sizeof content, &len) == DPS_E_FILE && errno == EISDIR);
+    CHECK(posix_file_replace(support_path("five"), bytes_of_text("12345"), 0600) == 0);
+    CHECK(posix_file_read(support_path("five"), content, sizeof content, &len) == BYTES_E_SPACE && len == 0);
+    CHECK(posix_file_read(support_path("."), content, sizeof content, &len) == BYTES_E_FILE &&
+          errno == EISDIR);
     return 0;
 }
 
@@ -90,9 +91,9 @@ static int secret_trims_one_line_end(void)
         uint8_t secret[16];
         char why[256];
         size_t len;
-        CHECK(posix_file_replace(path, span_of_text(cases[i].content), 0600) == 0);
+        CHECK(posix_file_replace(path, bytes_of_text(cases[i].content), 0600) == 0);
         CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == 0);
-        CHECK(span_equal(span_of(secret, len), span_of_text(cases[i].secret)));
+        CHECK(bytes_equal_public(bytes_of(secret, len), bytes_of_text(cases[i].secret)));
     }
     return 0;
 }
@@ -104,11 +105,11 @@ static int secret_refuses_what_others_can_read(void)
     uint8_t secret[16];
     char why[256];
     size_t len;
-    CHECK(posix_file_replace(path, span_of_text("key"), 0600) == 0);
+    CHECK(posix_file_replace(path, bytes_of_text("key"), 0600) == 0);
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         CHECK(chmod(path, modes[i]) == 0);
         why[0] = 0;
-        CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == DPS_E_FILE &&
+        CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == BYTES_E_FILE &&
               len == 0);
         CHECK(strstr(why, "chmod 600") != NULL);
     }
@@ -123,10 +124,10 @@ static int secret_reports(void)
     const uint8_t zeros[4] = {0};
     char why[256];
     size_t len;
-    CHECK(posix_secret_read(support_path("none"), secret, 4, &len, why, sizeof why) == DPS_E_NOT_FOUND);
-    CHECK(posix_file_replace(support_path("long"), span_of_text("12345"), 0600) == 0);
+    CHECK(posix_secret_read(support_path("none"), secret, 4, &len, why, sizeof why) == BYTES_E_NOT_FOUND);
+    CHECK(posix_file_replace(support_path("long"), bytes_of_text("12345"), 0600) == 0);
     why[0] = 0;
-    CHECK(posix_secret_read(support_path("long"), secret, 4, &len, why, sizeof why) == DPS_E_SPACE &&
+    CHECK(posix_secret_read(support_path("long"), secret, 4, &len, why, sizeof why) == BYTES_E_SPACE &&
           len == 0);
     CHECK(why[0] != 0);
     /* What was read of it before it turned out to be too long is not left in the caller's buffer. */
@@ -140,12 +141,12 @@ static int storage_keeps_one_record(void)
     struct port_storage port = posix_storage_port(&s);
     uint8_t record[8];
     size_t len;
-    CHECK(port.load(port.context, record, sizeof record, &len) == DPS_E_NOT_FOUND);
-    CHECK(port.save(port.context, span_of_text("one")) == 0);
-    CHECK(port.save(port.context, span_of_text("three")) == 0);
+    CHECK(port.load(port.context, record, sizeof record, &len) == BYTES_E_NOT_FOUND);
+    CHECK(port.save(port.context, bytes_of_text("one")) == 0);
+    CHECK(port.save(port.context, bytes_of_text("three")) == 0);
     CHECK(port.load(port.context, record, sizeof record, &len) == 0);
-    CHECK(span_equal(span_of(record, len), span_of_text("three")));
-    CHECK(port.load(port.context, record, 4, &len) == DPS_E_SPACE);
+    CHECK(bytes_equal_public(bytes_of(record, len), bytes_of_text("three")));
+    CHECK(port.load(port.context, record, 4, &len) == BYTES_E_SPACE);
     struct stat st;
     CHECK(stat(s.path, &st) == 0 && (st.st_mode & 07777) == 0600);
     return 0;

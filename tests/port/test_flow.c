@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The flow as a whole: the device engine, a real TPM (libtpms) and the service, joined in memory. */
-#include "dps/activation.h"
-#include "dps/record.h"
-#include "dps/sas.h"
-#include "dps/service_parts.h"
-#include "dps/text.h"
+#include "dps/device/record.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service_parts.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
@@ -56,8 +56,8 @@ static int s10_hub_accepts_the_device(void)
 {
     CHECK(flow_open(&f, "hub", true) == 0);
     CHECK(flow_register(&f) == 0);
-    f.config.data = span_of_text("{\"temperature\":21}");
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    f.config.data = bytes_of_text("{\"temperature\":21}");
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0);
     CHECK(f.answer.status == 204);
     CHECK(f.tpm_commands == 4); /* ReadPublic, Load, HMAC, FlushContext */
@@ -69,8 +69,8 @@ static int s10_hub_accepts_the_device(void)
     memcpy(old, f.record, old_len);
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.substatus, "reprovisionedToInitialAssignment") == 0);
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(old, old_len)) == 0);
-    CHECK(flow_finish(&f) == DPS_E_HTTP);
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(old, old_len)) == 0);
+    CHECK(flow_finish(&f) == BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_HUB_TOKEN && f.device.http_status == 401);
     CHECK(f.device.service_error == 401001);
     flow_close(&f);
@@ -93,11 +93,11 @@ static int s10_time_from_the_hub(void)
     CHECK(flow_register(&f) == 0);
     /* It comes up again, with its record and without the time. */
     f.no_clock = true;
-    f.config.data = span_of_text("{}");
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    f.config.data = bytes_of_text("{}");
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0);
     CHECK(f.device.now == FLOW_NOW && f.device.http_requests == 2 && f.device.connections == 1);
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0);
     CHECK(f.device.now == FLOW_NOW && f.device.http_requests == 1);
     flow_close(&f);
@@ -113,7 +113,7 @@ static int s04_default_registration_id(void)
     CHECK(strlen(f.device.registration_id) == 52);
     char id[64];
     strcpy(id, f.device.registration_id);
-    CHECK(flow_enroll(&f, id, span_of(f.device.ek, f.device.ek_len), "") == 0);
+    CHECK(flow_enroll(&f, id, bytes_of(f.device.ek, f.device.ek_len), "") == 0);
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.device_id, id) == 0);
     flow_close(&f);
@@ -126,17 +126,17 @@ static int s09_device_id_of_the_enrollment(void)
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     const size_t ek_len = f.device.ek_len;
     memcpy(ek, f.device.ek, ek_len);
-    CHECK(flow_enroll(&f, "device-1", span_of(ek, ek_len),
+    CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len),
                       ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-b.example\"]") == 0);
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.device_id, "Boiler#7") == 0);
     CHECK(strcmp(f.device.assigned_hub, "hub-b.example") == 0);
-    f.config.data = span_of_text("x");
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    f.config.data = bytes_of_text("x");
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0);
 
     /* Moved to another hub: the old one forgets it. */
-    CHECK(flow_enroll(&f, "device-1", span_of(ek, ek_len),
+    CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len),
                       ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-a.example\"]") == 0);
     uint8_t old[1024];
     const size_t old_len = f.record_len;
@@ -144,8 +144,8 @@ static int s09_device_id_of_the_enrollment(void)
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.substatus, "deviceDataMigrated") == 0);
     CHECK(strcmp(f.device.assigned_hub, "hub-a.example") == 0);
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(old, old_len)) == 0);
-    CHECK(flow_finish(&f) == DPS_E_HTTP);
+    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(old, old_len)) == 0);
+    CHECK(flow_finish(&f) == BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_HUB_TOKEN);
     flow_close(&f);
     return 0;
@@ -178,8 +178,8 @@ static int restart_after_every_step(const char *directory, bool persist, unsigne
         }
         CHECK(flow_reset_tpm(&f) == 0);
         CHECK(flow_register(&f) == 0);
-        f.config.data = span_of_text("alive");
-        CHECK(dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+        f.config.data = bytes_of_text("alive");
+        CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
         CHECK(flow_finish(&f) == 0);
     }
     CHECK(total >= least);
@@ -219,8 +219,8 @@ static int engine_may_be_copied(void)
 static int s03_owner_sets_authorizations(void)
 {
     CHECK(flow_open(&f, "own", false) == 0);
-    f.config.new_owner_auth = span_of_text("owner secret");
-    f.config.new_endorsement_auth = span_of_text("endorsement secret");
+    f.config.new_owner_auth = bytes_of_text("owner secret");
+    f.config.new_endorsement_auth = bytes_of_text("endorsement secret");
     CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
     CHECK(flow_finish(&f) == 0);
 
@@ -230,13 +230,13 @@ static int s03_owner_sets_authorizations(void)
     }
 
     /* Without them nothing goes any more, and the TPM says why. */
-    CHECK(flow_register(&f) == DPS_E_TPM_RC);
+    CHECK(flow_register(&f) == BYTES_E_TPM_RC);
     CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_BAD_AUTH);
     CHECK(nothing_is_left() == 0);
-    f.config.endorsement_auth = span_of_text("endorsement secret");
-    CHECK(flow_register(&f) == DPS_E_TPM_RC); /* the owner's is still missing */
+    f.config.endorsement_auth = bytes_of_text("endorsement secret");
+    CHECK(flow_register(&f) == BYTES_E_TPM_RC); /* the owner's is still missing */
     CHECK(dps_device_step(&f.device) == 3);
-    f.config.owner_auth = span_of_text("owner secret");
+    f.config.owner_auth = bytes_of_text("owner secret");
     CHECK(flow_register(&f) == 0);
     CHECK(nothing_is_left() == 0);
     flow_close(&f);
@@ -254,16 +254,16 @@ static int s03_clear_kills_the_old_owners_keys(void)
     memcpy(ek, f.device.ek, sizeof ek);
     memcpy(srk, f.device.srk, sizeof srk);
 
-    f.config.data = span_of_text("the old owner's secret");
+    f.config.data = bytes_of_text("the old owner's secret");
     CHECK(dps_device_seal(&f.device, &f.config, flow_nonce) == 0);
     CHECK(flow_finish(&f) == 0);
     sealed_len = dps_device_result(&f.device).len;
     CHECK(sealed_len > 0 && sealed_len <= sizeof sealed);
     memcpy(sealed, dps_device_result(&f.device).p, sealed_len);
-    f.config.data = span_of(sealed, sealed_len);
+    f.config.data = bytes_of(sealed, sealed_len);
     CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
     CHECK(flow_finish(&f) == 0);
-    CHECK(span_equal(dps_device_result(&f.device), span_of_text("the old owner's secret")));
+    CHECK(bytes_equal_public(dps_device_result(&f.device), bytes_of_text("the old owner's secret")));
 
     CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
     CHECK(flow_finish(&f) == 0);
@@ -271,11 +271,11 @@ static int s03_clear_kills_the_old_owners_keys(void)
     CHECK(memcmp(srk, f.device.srk, sizeof srk) != 0);
 
     /* The old hub key does not load, the old seal does not open. */
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == DPS_E_TPM_RC);
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
+    CHECK(flow_finish(&f) == BYTES_E_TPM_RC);
     CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_INTEGRITY);
     CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == DPS_E_TPM_RC);
+    CHECK(flow_finish(&f) == BYTES_E_TPM_RC);
     CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_INTEGRITY);
     CHECK(nothing_is_left() == 0);
 
@@ -306,7 +306,7 @@ static int s07_cleared_between_challenge_and_answer(void)
     CHECK(nothing_is_left() == 0);
     memcpy(&f.device, &interrupted, sizeof interrupted);
     f.device.restarted = true;
-    CHECK(flow_finish(&f) == DPS_E_TPM_RC);
+    CHECK(flow_finish(&f) == BYTES_E_TPM_RC);
     CHECK(dps_device_step(&f.device) == 7);
     CHECK(flow_register(&f) == 0);
     flow_close(&f);
@@ -328,40 +328,41 @@ static int s05_unknown_wrong_and_disabled(void)
     uint8_t other[316];
     CHECK(flow_open(&f, "refused", true) == 0);
     f.config.registration_id = "nobody";
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(refused(DPS_REFUSED_UNKNOWN, 404) == 0);
     CHECK(f.device.service_error == 404201);
 
     f.config.registration_id = "device-1";
     f.config.id_scope = "0ne000WRONG";
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(refused(DPS_REFUSED_SCOPE, 404) == 0);
     f.config.id_scope = FLOW_SCOPE;
 
     /* An impostor: another TPM's EK is enrolled under this ID. */
     memcpy(other, f.device.ek, sizeof other);
     other[100] ^= 1;
-    const struct span own_ek = span_of(f.device.ek, f.device.ek_len);
+    const struct bytes own_ek = bytes_of(f.device.ek, f.device.ek_len);
     uint8_t own[316];
     memcpy(own, own_ek.p, sizeof own);
-    CHECK(flow_enroll(&f, "device-1", span_of(other, sizeof other), "") == 0);
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_enroll(&f, "device-1", bytes_of(other, sizeof other), "") == 0);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(refused(DPS_REFUSED_EK, 401) == 0);
     CHECK(f.device.service_error == 401003);
 
-    CHECK(flow_enroll(&f, "device-1", span_of(own, sizeof own), ",\"provisioningStatus\":\"disabled\"") == 0);
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_enroll(&f, "device-1", bytes_of(own, sizeof own), ",\"provisioningStatus\":\"disabled\"") ==
+          0);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(refused(DPS_REFUSED_DISABLED, 403) == 0);
     flow_close(&f);
     return 0;
 }
 
-static size_t write_registration(uint8_t *out, size_t size, struct span ek, struct span srk,
+static size_t write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
                                  const char *token)
 {
     uint8_t body[2048];
-    struct tpm2_writer b = tpm2_writer_over(body, sizeof body);
-    struct tpm2_writer w = tpm2_writer_over(out, size);
+    struct bytes_writer b = bytes_writer_over(body, sizeof body);
+    struct bytes_writer w = bytes_writer_over(out, size);
     dps_write_text(&b, "{\"registrationId\":\"device-1\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(&b, ek);
     dps_write_text(&b, "\",\"storageRootKey\":\"");
@@ -378,7 +379,7 @@ static size_t write_registration(uint8_t *out, size_t size, struct span ek, stru
     dps_write_text(&w, "Content-Length: ");
     dps_write_decimal(&w, b.len);
     dps_write_text(&w, "\r\n\r\n");
-    tpm2_write_bytes(&w, tpm2_written(&b));
+    bytes_write_bytes(&w, bytes_written(&b));
     return w.len;
 }
 
@@ -404,32 +405,32 @@ static int s05_software_srk(void)
     uint8_t request[4096];
     uint8_t srk[284];
     CHECK(flow_open(&f, "software-srk", true) == 0);
-    const struct span ek = span_of(f.device.ek, f.device.ek_len);
+    const struct bytes ek = bytes_of(f.device.ek, f.device.ek_len);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         memcpy(srk, vector_srk_public_2b, sizeof srk);
         memcpy(srk + 6, "\x00\x03\x04\x72", 4);
         memcpy(srk + cases[i].at, cases[i].value, 4);
         flow_ask(&f, request,
-                 write_registration(request, sizeof request, ek, span_of(srk, sizeof srk), NULL));
+                 write_registration(request, sizeof request, ek, bytes_of(srk, sizeof srk), NULL));
         CHECK(f.answer.refusal == cases[i].why);
         CHECK(f.answer.status == 400);
     }
     /* As the vector has it: a software key that says so. */
     flow_ask(&f, request,
-             write_registration(request, sizeof request, ek, span_of(vector_srk_public_2b, 284), NULL));
+             write_registration(request, sizeof request, ek, bytes_of(vector_srk_public_2b, 284), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
     /* A storage key with a policy of its own. */
     uint8_t with_policy[320];
-    struct tpm2_writer w = tpm2_writer_over(with_policy, sizeof with_policy);
+    struct bytes_writer w = bytes_writer_over(with_policy, sizeof with_policy);
     struct tpm2_public area = tpm2_template_srk();
-    area.unique = span_of(vector_srk_public_2b + 28, 256);
-    area.auth_policy = span_of(vector_unique, 32);
+    area.unique = bytes_of(vector_srk_public_2b + 28, 256);
+    area.auth_policy = bytes_of(vector_unique, 32);
     tpm2_public_write_2b(&w, &area);
-    flow_ask(&f, request, write_registration(request, sizeof request, ek, tpm2_written(&w), NULL));
+    flow_ask(&f, request, write_registration(request, sizeof request, ek, bytes_written(&w), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_POLICY);
     /* EK and SRK exchanged. */
     flow_ask(&f, request,
-             write_registration(request, sizeof request, span_of(f.device.srk, f.device.srk_len), ek, NULL));
+             write_registration(request, sizeof request, bytes_of(f.device.srk, f.device.srk_len), ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
     flow_ask(&f, request, write_registration(request, sizeof request, ek, ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
@@ -460,8 +461,8 @@ static int s08_replayed_and_foreign_tokens(void)
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_EXPIRED);
 
     uint8_t request[4096];
-    const struct span ek = span_of(f.device.ek, f.device.ek_len);
-    const struct span srk = span_of(f.device.srk, f.device.srk_len);
+    const struct bytes ek = bytes_of(f.device.ek, f.device.ek_len);
+    const struct bytes srk = bytes_of(f.device.srk, f.device.srk_len);
     static const struct {
         const char *token;
         enum dps_refusal why;
@@ -500,7 +501,7 @@ static int s08_nonce_expires(void)
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     f.now += 700;
-    CHECK(flow_finish(&f) == DPS_E_HTTP);
+    CHECK(flow_finish(&f) == BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
     CHECK(nothing_is_left() == 0);
     CHECK(flow_register(&f) == 0);
@@ -517,11 +518,11 @@ static int s09_a_nonce_succeeds_once(void)
     while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
-    const struct span out = dps_device_net_out(&f.device);
+    const struct bytes out = dps_device_net_out(&f.device);
     memcpy(first, out.p, out.len);
     flow_ask(&f, first, out.len);
     CHECK(f.answer.status == 202);
-    CHECK(flow_finish(&f) == DPS_E_HTTP); /* the engine's own copy comes second */
+    CHECK(flow_finish(&f) == BYTES_E_HTTP); /* the engine's own copy comes second */
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED);
     flow_close(&f);
     return 0;
@@ -578,11 +579,11 @@ static int s08_second_request_without_keys(void)
     while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
     dps_write_text(&w,
                    "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2021-06-01 HTTP/1.1\r\n"
                    "Host: " FLOW_HOST "\r\nAuthorization: ");
-    tpm2_write_bytes(&w, dps_device_token_text(&f.device));
+    bytes_write_bytes(&w, dps_device_token_text(&f.device));
     dps_write_text(&w, "\r\nContent-Length: 29\r\n\r\n{\"registrationId\":\"device-1\"}");
     flow_ask(&f, request, w.len);
     CHECK(f.answer.status == 202);
@@ -613,7 +614,7 @@ static int tpm_truncates(void)
                 CHECK(f.tpm_commands == 15); /* that response was not longer than that */
                 continue;
             }
-            CHECK(error == DPS_E_FORMAT);
+            CHECK(error == BYTES_E_FORMAT);
             CHECK(f.saves == 0);
             if (f.counter >= 14) {
                 CHECK(nothing_is_left() == 0); /* the handle had arrived */
@@ -630,10 +631,10 @@ static uint32_t code_given;
 static void refuse_response(struct flow *g, uint8_t *response, size_t *len)
 {
     if (g->tpm_commands == g->at) {
-        struct tpm2_writer w = tpm2_writer_over(response, DPS_TPM_BUFFER);
-        tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
-        tpm2_write_u32(&w, 10);
-        tpm2_write_u32(&w, code_given);
+        struct bytes_writer w = bytes_writer_over(response, DPS_TPM_BUFFER);
+        bytes_write_u16(&w, TPM2_ST_NO_SESSIONS);
+        bytes_write_u32(&w, 10);
+        bytes_write_u32(&w, code_given);
         *len = w.len;
     }
 }
@@ -649,7 +650,7 @@ static int tpm_refuses(void)
         for (f.at = 1; f.at <= 14; f.at++) {
             f.saves = 0;
             const int error = flow_register(&f);
-            CHECK(error == DPS_E_TPM_RC);
+            CHECK(error == BYTES_E_TPM_RC);
             CHECK(f.device.rc == code_given);
             CHECK(f.saves == 0);
             CHECK(flow_reset_tpm(&f) == 0); /* the test has swallowed handles */
@@ -663,10 +664,10 @@ static int tpm_refuses(void)
 static void later_response(struct flow *g, uint8_t *response, size_t *len)
 {
     if (g->counter < 3 && g->tpm_commands >= g->at) {
-        struct tpm2_writer w = tpm2_writer_over(response, DPS_TPM_BUFFER);
-        tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
-        tpm2_write_u32(&w, 10);
-        tpm2_write_u32(&w, 0x922);
+        struct bytes_writer w = bytes_writer_over(response, DPS_TPM_BUFFER);
+        bytes_write_u16(&w, TPM2_ST_NO_SESSIONS);
+        bytes_write_u32(&w, 10);
+        bytes_write_u32(&w, 0x922);
         *len = w.len;
         g->counter++;
     }
@@ -701,7 +702,7 @@ static int service_breaks_off(void)
             f.saves = 0;
             f.touched = false;
             const int error = flow_register(&f);
-            CHECK(error == (f.touched ? DPS_E_STREAM : 0));
+            CHECK(error == (f.touched ? BYTES_E_STREAM : 0));
             CHECK(nothing_is_left() == 0);
             CHECK(error == 0 || f.saves == 0);
         }
@@ -740,15 +741,15 @@ static int torn_records(void)
     CHECK(flow_open(&f, "torn", true) == 0);
     CHECK(flow_register(&f) == 0);
     for (size_t len = 0; len < f.record_len; len++) {
-        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, len)) == DPS_E_STATE);
+        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, len)) == BYTES_E_STATE);
     }
     for (size_t i = 0; i < f.record_len; i++) {
         f.record[i] ^= 0x20;
-        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) ==
-              DPS_E_STATE);
+        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) ==
+              BYTES_E_STATE);
         f.record[i] ^= 0x20;
     }
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0);
     flow_close(&f);
     return 0;
@@ -761,7 +762,7 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
     struct dps_registration r;
     uint64_t version;
     uint8_t json[1024];
-    struct tpm2_writer w = tpm2_writer_over(json, sizeof json);
+    struct bytes_writer w = bytes_writer_over(json, sizeof json);
     CHECK(flow_open(&f, "deleted", true) == 0);
     CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
     while (f.device.http_requests < 2) {
@@ -771,17 +772,17 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
     const size_t len = f.last_request_len;
     CHECK(flow_finish(&f) == 0);
 
-    CHECK(dps_load_registration(&f.service, span_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
+    CHECK(dps_load_registration(&f.service, bytes_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
     CHECK(r.generation == 1 && !r.deleted);
     r.deleted = true;
     dps_registration_write(&w, &r);
-    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, span_of_text("device-1"),
-                              tpm2_written(&w), version, &version) == 0);
+    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, bytes_of_text("device-1"),
+                              bytes_written(&w), version, &version) == 0);
     flow_ask(&f, signed_request, len);
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED);
     CHECK(flow_register(&f) == 0);
     CHECK(strcmp(f.device.substatus, "initialAssignment") == 0);
-    CHECK(dps_load_registration(&f.service, span_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
+    CHECK(dps_load_registration(&f.service, bytes_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
     CHECK(r.generation == 2 && !r.deleted);
     flow_close(&f);
     return 0;
@@ -791,7 +792,7 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
 static int s09_payload_is_returned(void)
 {
     CHECK(flow_open(&f, "payload", true) == 0);
-    CHECK(flow_enroll(&f, "device-1", span_of(f.device.ek, f.device.ek_len),
+    CHECK(flow_enroll(&f, "device-1", bytes_of(f.device.ek, f.device.ek_len),
                       ",\"payload\":{\"site\":\"north\"}") == 0);
     CHECK(flow_register(&f) == 0);
     f.response[f.response_len] = 0;
@@ -806,15 +807,15 @@ static int s09_device_id_is_taken(void)
     struct dps_registration r;
     uint64_t version;
     CHECK(flow_open(&f, "taken", true) == 0);
-    const struct span ek = span_of(f.device.ek, f.device.ek_len);
+    const struct bytes ek = bytes_of(f.device.ek, f.device.ek_len);
     CHECK(flow_enroll(&f, "device-2", ek, ",\"deviceId\":\"device-1\",\"iotHubs\":[\"hub-a.example\"]") == 0);
     CHECK(flow_enroll(&f, "device-1", ek, ",\"iotHubs\":[\"hub-a.example\"]") == 0);
     CHECK(flow_register(&f) == 0);
     f.config.registration_id = "device-2";
     f.saves = 0;
-    CHECK(flow_register(&f) == DPS_E_HTTP);
+    CHECK(flow_register(&f) == BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_DEVICE_ID_TAKEN && f.saves == 0);
-    CHECK(dps_load_registration(&f.service, span_of_text("device-2"), &r, &version) == DPS_ACCEPTED);
+    CHECK(dps_load_registration(&f.service, bytes_of_text("device-2"), &r, &version) == DPS_ACCEPTED);
     CHECK(version == 0);
     flow_close(&f);
     return 0;
@@ -826,10 +827,10 @@ static int the_store_holds_no_secret(void)
     uint8_t token[DPS_TOKEN_MAX];
     CHECK(flow_open(&f, "no-secret", true) == 0);
     CHECK(flow_register(&f) == 0);
-    const struct span made = dps_device_token_text(&f.device);
+    const struct bytes made = dps_device_token_text(&f.device);
     memcpy(token, made.p, made.len);
     struct dps_sas sas;
-    CHECK(dps_sas_parse(span_of(token, made.len), &sas) == 0);
+    CHECK(dps_sas_parse(bytes_of(token, made.len), &sas) == 0);
     uint8_t key[32];
     char hub_key[80];
     CHECK(f.memory.capacity > 0);
@@ -842,14 +843,14 @@ static int the_store_holds_no_secret(void)
         }
     }
     CHECK(found == 3); /* enrollment, registration, device */
-    extern bool dps_hub_key(const struct dps_service *, uint32_t, struct span, struct span, struct span,
+    extern bool dps_hub_key(const struct dps_service *, uint32_t, struct bytes, struct bytes, struct bytes,
                             uint64_t, uint8_t[32]);
-    CHECK(dps_hub_key(&f.service, 1, span_of_text("device-1"), span_of_text(f.device.assigned_hub),
-                      span_of_text("device-1"), 1, key));
-    CHECK(dps_sas_signed_with(&sas, span_of(key, sizeof key)));
+    CHECK(dps_hub_key(&f.service, 1, bytes_of_text("device-1"), bytes_of_text(f.device.assigned_hub),
+                      bytes_of_text("device-1"), 1, key));
+    CHECK(dps_sas_signed_with(&sas, bytes_of(key, sizeof key)));
     /* ... and is in no record, neither raw nor as hex or base64. */
-    struct tpm2_writer w = tpm2_writer_over((uint8_t *)hub_key, sizeof hub_key);
-    dps_write_base64(&w, span_of(key, sizeof key));
+    struct bytes_writer w = bytes_writer_over((uint8_t *)hub_key, sizeof hub_key);
+    dps_write_base64(&w, bytes_of(key, sizeof key));
     for (size_t i = 0; i < f.memory.capacity; i++) {
         const struct posix_memory_record *r = &f.memory.records[i];
         for (size_t at = 0; r->table != 0 && at + 16 <= r->len; at++) {

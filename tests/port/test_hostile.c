@@ -4,7 +4,7 @@
  * run succeeds.
  *
  * HOSTILE_SEEDS=n runs n seeds of each flow instead of SEEDS_DEFAULT. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/port/flow.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
@@ -35,13 +35,13 @@ static int begin_register(void)
 
 static int begin_token(void)
 {
-    return dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len));
+    return dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len));
 }
 
 static int begin_send(void)
 {
-    f.config.data = span_of_text("{\"temperature\":21}");
-    return dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len));
+    f.config.data = bytes_of_text("{\"temperature\":21}");
+    return dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len));
 }
 
 static int begin_keys(void)
@@ -55,13 +55,13 @@ static size_t sealed_len;
 
 static int begin_seal(void)
 {
-    f.config.data = span_of_text(SECRET);
+    f.config.data = bytes_of_text(SECRET);
     return dps_device_seal(&f.device, &f.config, flow_nonce);
 }
 
 static int begin_unseal(void)
 {
-    f.config.data = span_of(sealed, sealed_len);
+    f.config.data = bytes_of(sealed, sealed_len);
     return dps_device_unseal(&f.device, &f.config, flow_nonce);
 }
 
@@ -79,11 +79,11 @@ static int right_keys(void)
 static int right_token(void)
 {
     uint8_t request[2048];
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
     dps_write_text(&w, "POST /devices/device-1/messages/events?api-version=2021-04-12 HTTP/1.1\r\nHost: ");
     dps_write_text(&w, f.device.assigned_hub);
     dps_write_text(&w, "\r\nAuthorization: ");
-    tpm2_write_bytes(&w, dps_device_token_text(&f.device));
+    bytes_write_bytes(&w, dps_device_token_text(&f.device));
     dps_write_text(&w, "\r\nContent-Length: 2\r\n\r\n{}");
     CHECK(w.error == 0);
     flow_ask(&f, request, w.len);
@@ -99,14 +99,14 @@ static int right_telemetry(void)
 
 static int right_seal(void)
 {
-    const struct span result = dps_device_result(&f.device);
+    const struct bytes result = dps_device_result(&f.device);
     CHECK(result.len > 64);
     return 0;
 }
 
 static int right_secret(void)
 {
-    CHECK(span_equal(dps_device_result(&f.device), span_of_text(SECRET)));
+    CHECK(bytes_equal_public(dps_device_result(&f.device), bytes_of_text(SECRET)));
     return 0;
 }
 
@@ -166,7 +166,7 @@ static int run(const struct flow_kind *kind)
     const enum dps_want want = flow_run(&f, WANTS_MAX);
     CHECK(want == DPS_WANT_DONE || want == DPS_WANT_FAILED);
     CHECK((want == DPS_WANT_DONE) == (f.device.error == 0));
-    CHECK((f.device.error == DPS_E_TPM_RC) == (f.device.rc != 0));
+    CHECK((f.device.error == BYTES_E_TPM_RC) == (f.device.rc != 0));
     f.tpm.hostile.on = false; /* what follows are questions of the test */
     return 0;
 }
@@ -244,19 +244,19 @@ static bool fits(enum posix_fault fault, bool while_flushing)
     case POSIX_FAULT_TESTING:
     case POSIX_FAULT_NVRATE:
     case POSIX_FAULT_YIELDED:
-        return storm_still_on() ? error == DPS_E_TPM_RC && rc == h->storm_rc : error == 0;
+        return storm_still_on() ? error == BYTES_E_TPM_RC && rc == h->storm_rc : error == 0;
     case POSIX_FAULT_LOCKOUT:
-        return error == DPS_E_TPM_RC && rc == TPM2_RC_LOCKOUT;
+        return error == BYTES_E_TPM_RC && rc == TPM2_RC_LOCKOUT;
     case POSIX_FAULT_SESSIONS:
     case POSIX_FAULT_OBJECTS:
-        return error == DPS_E_TPM_RC && rc >= TPM2_RC_OBJECT_MEMORY && rc <= TPM2_RC_OBJECT_HANDLES;
+        return error == BYTES_E_TPM_RC && rc >= TPM2_RC_OBJECT_MEMORY && rc <= TPM2_RC_OBJECT_HANDLES;
     case POSIX_FAULT_VENDOR:
-        return error == DPS_E_TPM_RC && tpm2_rc_decode(rc).kind == TPM2_RC_KIND_VENDOR;
+        return error == BYTES_E_TPM_RC && tpm2_rc_decode(rc).kind == TPM2_RC_KIND_VENDOR;
     case POSIX_FAULT_LAYER:
-        return error == DPS_E_TPM_RC && tpm2_rc_decode(rc).kind == TPM2_RC_KIND_LAYER;
+        return error == BYTES_E_TPM_RC && tpm2_rc_decode(rc).kind == TPM2_RC_KIND_LAYER;
     case POSIX_FAULT_LOST:
     case POSIX_FAULT_BROKEN:
-        return error == DPS_E_TPM_TRANSPORT;
+        return error == BYTES_E_TPM_TRANSPORT;
     case POSIX_FAULT_TRUNCATE:
     case POSIX_FAULT_LONGER:
     case POSIX_FAULT_SHORTER:
@@ -265,15 +265,15 @@ static bool fits(enum posix_fault fault, bool while_flushing)
     case POSIX_FAULT_PARAMETERS:
     case POSIX_FAULT_TRAILING:
     case POSIX_FAULT_AUTH:
-        return error == DPS_E_FORMAT;
+        return error == BYTES_E_FORMAT;
     case POSIX_FAULT_NONCE: /* not used, unless it stands where none belongs */
-        return error == 0 || error == DPS_E_FORMAT;
+        return error == 0 || error == BYTES_E_FORMAT;
     case POSIX_FAULT_HANDLE:
-        return error == 0 || error == DPS_E_TPM_RC;
+        return error == 0 || error == BYTES_E_TPM_RC;
     case POSIX_FAULT_CORRUPT:
     case POSIX_FAULT_PREVIOUS: /* depends on the bit, and on what came before */
-        return error == 0 || error == DPS_E_FORMAT || error == DPS_E_ALGORITHM || error == DPS_E_LIMIT ||
-               error == DPS_E_TPM_RC || error == DPS_E_HTTP;
+        return error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM ||
+               error == BYTES_E_LIMIT || error == BYTES_E_TPM_RC || error == BYTES_E_HTTP;
     case POSIX_FAULT_COUNT:
         break;
     }
@@ -399,8 +399,8 @@ static int seeds_without_persistent_keys(void)
 
 static int own(const char *old_auth, const char *new_auth)
 {
-    f.config.owner_auth = span_of_text(old_auth);
-    f.config.new_owner_auth = span_of_text(new_auth);
+    f.config.owner_auth = bytes_of_text(old_auth);
+    f.config.new_owner_auth = bytes_of_text(new_auth);
     return dps_device_own(&f.device, &f.config, flow_nonce);
 }
 
@@ -450,7 +450,7 @@ static int busy_for_ever(void)
     f.tpm.hostile.storm_rc = TPM2_RC_RETRY;
     f.tpm.hostile.storm_left = UINT32_MAX;
     CHECK(flow_run(&f, WANTS_MAX) == DPS_WANT_FAILED);
-    CHECK(f.device.error == DPS_E_TPM_RC && f.device.rc == TPM2_RC_RETRY);
+    CHECK(f.device.error == BYTES_E_TPM_RC && f.device.rc == TPM2_RC_RETRY);
     CHECK(f.device.tpm_commands == 13 && f.waited_ms == 10 * 4095);
     flow_close(&f);
     return 0;
@@ -489,7 +489,7 @@ static int reset_again_and_again(void)
     CHECK(prepare("resets", true) == 0);
     CHECK(open_hostile("1,rate=1,faults=reset") == 0);
     CHECK(run(&kinds[0]) == 0);
-    CHECK(f.device.error == DPS_E_TPM_RC && f.device.restarted);
+    CHECK(f.device.error == BYTES_E_TPM_RC && f.device.restarted);
     const uint32_t code = tpm2_rc_decode(f.device.rc).code;
     CHECK(code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
     CHECK(honest_run_succeeds() == 0);
@@ -512,7 +512,7 @@ static int no_restart_above_the_keys(void)
     CHECK(prepare("above", true) == 0);
     f.change_response = answer_handle;
     CHECK(own("", "new owner") == 0);
-    CHECK(flow_finish(&f) == DPS_E_TPM_RC && f.device.rc == 0x18B && !f.device.restarted);
+    CHECK(flow_finish(&f) == BYTES_E_TPM_RC && f.device.rc == 0x18B && !f.device.restarted);
     CHECK(begin_register() == 0 && flow_finish(&f) == 0); /* ReadPublic: no EK is kept, so it is derived */
     CHECK(!f.device.restarted);
     f.change_response = NULL;
@@ -550,7 +550,7 @@ static int names(void)
         const char *mark = strstr(refused[i], "%s");
         snprintf(name, sizeof name, "%.*s%s", mark != NULL ? (int)(mark - refused[i]) : 100, refused[i],
                  mark != NULL ? honest_name : "");
-        CHECK(tpm_call_open(&t, name) == DPS_E_USAGE && tpm_call_why[0] != 0);
+        CHECK(tpm_call_open(&t, name) == BYTES_E_USAGE && tpm_call_why[0] != 0);
     }
     snprintf(hostile_name, sizeof hostile_name, "hostile:any text,log,at=7,rate=3,faults=lost+nonce/%s",
              honest_name);

@@ -3,9 +3,9 @@
  * Microsoft's own sources and documents, its errors, its old versions, and its bad days. The double in
  * between passes a request on to our service and puts the answer into the real one's words, or answers
  * from a script; the TPM is libtpms, the clock is virtual. */
-#include "dps/json.h"
-#include "dps/record.h"
-#include "dps/text.h"
+#include "dps/device/record.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"
@@ -65,14 +65,14 @@ static void replace(const char *from, const char *to)
     }
 }
 
-static void write_chunks(struct tpm2_writer *w)
+static void write_chunks(struct bytes_writer *w)
 {
     char size[16];
     for (size_t at = 0; at < body_len;) {
         const size_t len = body_len - at < 0x400 ? body_len - at : 0x400;
         snprintf(size, sizeof size, "%zx\r\n", len);
         dps_write_text(w, size);
-        tpm2_write_bytes(w, span_of(body + at, len));
+        bytes_write_bytes(w, bytes_of(body + at, len));
         dps_write_text(w, "\r\n");
         at += len;
     }
@@ -83,7 +83,7 @@ static void write_chunks(struct tpm2_writer *w)
 static void write_answer(unsigned status, const char *headers)
 {
     char line[64];
-    struct tpm2_writer w = tpm2_writer_over(f.response, sizeof f.response);
+    struct bytes_writer w = bytes_writer_over(f.response, sizeof f.response);
     snprintf(line, sizeof line, "HTTP/1.%d %u %s\r\nDate: ", real.framing != OLD, status,
              dps_http_reason(status));
     dps_write_text(&w, line);
@@ -98,7 +98,7 @@ static void write_answer(unsigned status, const char *headers)
     } else {
         snprintf(line, sizeof line, "Content-Length: %zu\r\n\r\n", body_len);
         dps_write_text(&w, real.framing == UNTIL_CLOSE ? "\r\n" : line);
-        tpm2_write_bytes(&w, span_of(body, body_len));
+        bytes_write_bytes(&w, bytes_of(body, body_len));
     }
     f.response_len = w.len;
     f.response_sent = 0;
@@ -110,7 +110,7 @@ static void lengthen_blob(void)
     static uint8_t blob[DPS_ACTIVATION_BLOB_MAX + 255];
     static uint8_t text[2048];
     static const char name[] = "\"authenticationKey\":\"";
-    struct tpm2_writer w = tpm2_writer_over(text, sizeof text - 1);
+    struct bytes_writer w = bytes_writer_over(text, sizeof text - 1);
     size_t len;
     body[body_len] = 0;
     char *at = strstr((char *)body, name);
@@ -121,9 +121,9 @@ static void lengthen_blob(void)
     const size_t old_len = strcspn(at, "\"");
     char old[2048];
     snprintf(old, sizeof old, "%.*s", (int)old_len, at);
-    (void)dps_base64_decode(span_of(at, old_len), blob, sizeof blob, &len);
+    (void)dps_base64_decode(bytes_of(at, old_len), blob, sizeof blob, &len);
     memset(blob + len, 0x77, real.blob_tail);
-    dps_write_base64(&w, span_of(blob, len + real.blob_tail));
+    dps_write_base64(&w, bytes_of(blob, len + real.blob_tail));
     text[w.len] = 0;
     replace(old, (const char *)text);
 }
@@ -137,10 +137,10 @@ static void ask_service(const uint8_t *request, size_t len)
 
 static void keep_operation_id(void)
 {
-    struct span root;
-    struct span id;
+    struct bytes root;
+    struct bytes id;
     size_t len;
-    if (f.answer.status == 202 && dps_json_check(span_of(body, body_len), &root) == 0 &&
+    if (f.answer.status == 202 && dps_json_check(bytes_of(body, body_len), &root) == 0 &&
         dps_json_member(root, "operationId", &id) == 0 &&
         dps_json_string(id, (uint8_t *)real.own_operation_id, sizeof real.own_operation_id - 1, &len) == 0) {
         real.own_operation_id[len] = 0;
@@ -151,13 +151,13 @@ static void keep_operation_id(void)
 static void poll_service(void)
 {
     uint8_t request[2048];
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
     dps_write_text(&w, "GET /" FLOW_SCOPE "/registrations/");
     dps_write_text(&w, f.device.registration_id);
     dps_write_text(&w, "/operations/");
     dps_write_text(&w, real.own_operation_id);
     dps_write_text(&w, "?api-version=2021-06-01 HTTP/1.1\r\nHost: " FLOW_HOST "\r\nAuthorization: ");
-    tpm2_write_bytes(&w, dps_device_token_text(&f.device));
+    bytes_write_bytes(&w, dps_device_token_text(&f.device));
     dps_write_text(&w, "\r\n\r\n");
     ask_service(request, w.len);
 }
@@ -204,7 +204,7 @@ static void reply_with(const struct reply *r)
 
 static void serve(void)
 {
-    const struct span out = dps_device_net_out(&f.device);
+    const struct bytes out = dps_device_net_out(&f.device);
     const unsigned n = real.requests++;
     const struct reply *r = real.always != NULL ? real.always : n < SCRIPT_MAX ? real.script[n] : NULL;
     if (n < SCRIPT_MAX) {
@@ -281,7 +281,7 @@ static int failed_cleanly(int got, int wanted)
 
 static bool message_is(const char *text)
 {
-    return span_equal(span_of(f.device.message, f.device.message_len), span_of_text(text));
+    return bytes_equal_public(bytes_of(f.device.message, f.device.message_len), bytes_of_text(text));
 }
 
 static bool was_sent(unsigned request, const char *text)
@@ -349,7 +349,7 @@ static int never_assigned(void)
         advance();
     }
     real.always = &still;
-    CHECK(failed_cleanly(finish(), DPS_E_TIMEOUT) == 0);
+    CHECK(failed_cleanly(finish(), BYTES_E_TIMEOUT) == 0);
     CHECK(f.device.polls == 150 && f.waited_ms >= 149 * 3000);
     flow_close(&f);
     return 0;
@@ -416,8 +416,8 @@ static int names_of_keys(void)
         {",\"keyName\":null", "&skn=registration", 0},
         {",\"keyName\":\"a name\"", "&skn=a%20name", 0},
         {",\"keyName\":\"\"", "&se=1800003600\r\n", 0}, /* no skn */
-        {",\"keyName\":17", NULL, DPS_E_FORMAT},
-        {",\"keyName\":\"a name that is longer than any name of a key\"", NULL, DPS_E_SPACE},
+        {",\"keyName\":17", NULL, BYTES_E_FORMAT},
+        {",\"keyName\":\"a name that is longer than any name of a key\"", NULL, BYTES_E_SPACE},
     };
     CHECK(flow_open(&f, "key-name", true) == 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -466,7 +466,7 @@ static int interim_answers(void)
         .raw = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
                "HTTP/1.1 404 Not Found\r\nContent-Length: 20\r\n\r\n{\"errorCode\":404201}"};
     CHECK(flow_open(&f, "interim", true) == 0);
-    CHECK(failed_cleanly(run_with(FIRST_PUT, &early), DPS_E_HTTP) == 0);
+    CHECK(failed_cleanly(run_with(FIRST_PUT, &early), BYTES_E_HTTP) == 0);
     CHECK(f.device.http_status == 404 && f.device.service_error == 404201);
     flow_close(&f);
     return 0;
@@ -478,7 +478,7 @@ static int closed_between_requests(void)
 {
     static const struct reply gone = {.closes = true};
     CHECK(flow_open(&f, "closed", true) == 0);
-    CHECK(failed_cleanly(run_with(FIRST_PUT, &gone), DPS_E_STREAM) == 0);
+    CHECK(failed_cleanly(run_with(FIRST_PUT, &gone), BYTES_E_STREAM) == 0);
     CHECK(f.device.connections == 1);
     CHECK(run_with(SECOND_PUT, &gone) == 0);
     CHECK(f.device.connections == 2 && real.requests == 4);
@@ -487,7 +487,7 @@ static int closed_between_requests(void)
     CHECK(f.device.connections == 2 && real.requests == 4);
     reset();
     real.script[POLL] = real.script[POLL + 1] = &gone;
-    CHECK(failed_cleanly(run(), DPS_E_STREAM) == 0);
+    CHECK(failed_cleanly(run(), BYTES_E_STREAM) == 0);
     CHECK(f.device.connections == 2);
     flow_close(&f);
     return 0;
@@ -520,13 +520,13 @@ static int answers_that_are_none(void)
         const char *raw;
         int error;
     } cases[] = {
-        {"SSH-2.0-OpenSSH_9.2\r\n\r\n", DPS_E_FORMAT},
-        {"HTTP/1.1 401 Unauthorized\r\n", DPS_E_STREAM},
-        {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\n{", DPS_E_STREAM},
-        {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 99999\r\n\r\n", DPS_E_LIMIT},
-        {"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: gzip\r\n\r\n", DPS_E_FORMAT},
-        {"HTTP/2 401\r\n\r\n", DPS_E_FORMAT},
-        {long_line, DPS_E_LIMIT},
+        {"SSH-2.0-OpenSSH_9.2\r\n\r\n", BYTES_E_FORMAT},
+        {"HTTP/1.1 401 Unauthorized\r\n", BYTES_E_STREAM},
+        {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\n{", BYTES_E_STREAM},
+        {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 99999\r\n\r\n", BYTES_E_LIMIT},
+        {"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: gzip\r\n\r\n", BYTES_E_FORMAT},
+        {"HTTP/2 401\r\n\r\n", BYTES_E_FORMAT},
+        {long_line, BYTES_E_LIMIT},
     };
     CHECK(flow_open(&f, "no-http", true) == 0);
     snprintf(long_line, sizeof long_line, "HTTP/1.1 401 Unauthorized\r\nX: %0*d", DPS_NET_BUFFER + 100, 0);
@@ -571,7 +571,7 @@ static int error_json(void)
     CHECK(flow_open(&f, "errors", true) == 0);
     for (unsigned request = FIRST_PUT; request <= POLL; request++) {
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-            CHECK(failed_cleanly(run_with(request, &cases[i].reply), DPS_E_HTTP) == 0);
+            CHECK(failed_cleanly(run_with(request, &cases[i].reply), BYTES_E_HTTP) == 0);
             CHECK(f.device.http_status == cases[i].reply.status);
             CHECK(f.device.service_error == cases[i].code && message_is(cases[i].message));
             CHECK(dps_device_step(&f.device) == (request == FIRST_PUT    ? 4u
@@ -594,12 +594,12 @@ static int redirects_and_false_success(void)
     static const struct reply nothing = {.raw = "HTTP/1.1 204 No Content\r\n\r\n"};
     CHECK(flow_open(&f, "redirects", true) == 0);
     for (unsigned request = FIRST_PUT; request <= POLL; request++) {
-        CHECK(failed_cleanly(run_with(request, &moved), DPS_E_HTTP) == 0);
+        CHECK(failed_cleanly(run_with(request, &moved), BYTES_E_HTTP) == 0);
         CHECK(f.device.http_status == 307);
-        CHECK(failed_cleanly(run_with(request, &created), DPS_E_HTTP) == 0);
-        CHECK(failed_cleanly(run_with(request, &nothing), DPS_E_HTTP) == 0);
+        CHECK(failed_cleanly(run_with(request, &created), BYTES_E_HTTP) == 0);
+        CHECK(failed_cleanly(run_with(request, &nothing), BYTES_E_HTTP) == 0);
     }
-    CHECK(failed_cleanly(run_with(FIRST_PUT, &done), DPS_E_HTTP) == 0);
+    CHECK(failed_cleanly(run_with(FIRST_PUT, &done), BYTES_E_HTTP) == 0);
     CHECK(f.device.http_status == 200 && real.requests == 1);
     flow_close(&f);
     return 0;
@@ -611,7 +611,7 @@ static int challenged_twice(void)
     static const struct reply again = {
         401, "", "{\"authenticationKey\":\"ADQA\",\"keyName\":\"registration\"}", NULL, false};
     CHECK(flow_open(&f, "twice", true) == 0);
-    CHECK(failed_cleanly(run_with(SECOND_PUT, &again), DPS_E_HTTP) == 0);
+    CHECK(failed_cleanly(run_with(SECOND_PUT, &again), BYTES_E_HTTP) == 0);
     CHECK(real.requests == 2 && f.device.http_status == 401);
     flow_close(&f);
     return 0;
@@ -645,7 +645,7 @@ static int registration_ends_badly(void)
     for (unsigned request = SECOND_PUT; request <= POLL; request++) {
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
             const struct reply r = {200, "", cases[i].body, NULL, false};
-            CHECK(failed_cleanly(run_with(request, &r), DPS_E_REFUSED) == 0);
+            CHECK(failed_cleanly(run_with(request, &r), BYTES_E_REFUSED) == 0);
             CHECK(f.device.service_error == cases[i].code && message_is(cases[i].message));
         }
     }
@@ -667,38 +667,39 @@ static int answers_that_lack_something(void)
         const char *body;
         int error;
     } cases[] = {
-        {FIRST_PUT, 401, "", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "no json", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "[]", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "{}", DPS_E_HTTP},
-        {FIRST_PUT, 401, "{\"authenticationKey\":1,\"authenticationKey\":2}", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "{\"authenticationKey\":null}", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "{\"authenticationKey\":\"\\u0000\"}", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "{\"authenticationKey\":\"===\"}", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "{\"authenticationKey\":\"ADQA\"}", DPS_E_FORMAT},
-        {FIRST_PUT, 401, "[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", DPS_E_LIMIT},
-        {SECOND_PUT, 202, "no json", DPS_E_FORMAT},
-        {SECOND_PUT, 202, "{\"status\":\"registering\"}", DPS_E_FORMAT},
-        {SECOND_PUT, 202, "{\"operationId\":17}", DPS_E_FORMAT},
-        {SECOND_PUT, 202, "{\"operationId\":\"" LONG_ID "\"}", DPS_E_SPACE},
-        {SECOND_PUT, 200, "{}", DPS_E_FORMAT},
-        {SECOND_PUT, 200, "no json", DPS_E_FORMAT},
-        {SECOND_PUT, 200, "{\"status\":\"assigning\"}", DPS_E_FORMAT},
-        {POLL, 202, "", DPS_E_FORMAT},
-        {POLL, 200, "{\"status\":1,\"status\":2}", DPS_E_FORMAT},
-        {POLL, 200, "{\"status\":\"assigned\"}", DPS_E_FORMAT},
-        {POLL, 200, "{\"status\":\"assigned\",\"registrationState\":null}", DPS_E_FORMAT},
-        {POLL, 200, STATE("assigned", ""), DPS_E_FORMAT},
-        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\"" KEY), DPS_E_FORMAT},
-        {POLL, 200, STATE("assigned", ",\"deviceId\":\"d\"" KEY), DPS_E_FORMAT},
-        {POLL, 200, STATE("assigned", ",\"assignedHub\":17,\"deviceId\":\"d\"" KEY), DPS_E_FORMAT},
+        {FIRST_PUT, 401, "", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "no json", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "[]", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "{}", BYTES_E_HTTP},
+        {FIRST_PUT, 401, "{\"authenticationKey\":1,\"authenticationKey\":2}", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "{\"authenticationKey\":null}", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "{\"authenticationKey\":\"\\u0000\"}", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "{\"authenticationKey\":\"===\"}", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "{\"authenticationKey\":\"ADQA\"}", BYTES_E_FORMAT},
+        {FIRST_PUT, 401, "[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", BYTES_E_LIMIT},
+        {SECOND_PUT, 202, "no json", BYTES_E_FORMAT},
+        {SECOND_PUT, 202, "{\"status\":\"registering\"}", BYTES_E_FORMAT},
+        {SECOND_PUT, 202, "{\"operationId\":17}", BYTES_E_FORMAT},
+        {SECOND_PUT, 202, "{\"operationId\":\"" LONG_ID "\"}", BYTES_E_SPACE},
+        {SECOND_PUT, 200, "{}", BYTES_E_FORMAT},
+        {SECOND_PUT, 200, "no json", BYTES_E_FORMAT},
+        {SECOND_PUT, 200, "{\"status\":\"assigning\"}", BYTES_E_FORMAT},
+        {POLL, 202, "", BYTES_E_FORMAT},
+        {POLL, 200, "{\"status\":1,\"status\":2}", BYTES_E_FORMAT},
+        {POLL, 200, "{\"status\":\"assigned\"}", BYTES_E_FORMAT},
+        {POLL, 200, "{\"status\":\"assigned\",\"registrationState\":null}", BYTES_E_FORMAT},
+        {POLL, 200, STATE("assigned", ""), BYTES_E_FORMAT},
+        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\"" KEY), BYTES_E_FORMAT},
+        {POLL, 200, STATE("assigned", ",\"deviceId\":\"d\"" KEY), BYTES_E_FORMAT},
+        {POLL, 200, STATE("assigned", ",\"assignedHub\":17,\"deviceId\":\"d\"" KEY), BYTES_E_FORMAT},
         {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"" LONG_ID "\"" KEY),
-         DPS_E_SPACE},
-        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\""), DPS_E_FORMAT},
+         BYTES_E_SPACE},
+        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\""), BYTES_E_FORMAT},
         {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\",\"tpm\":null"),
-         DPS_E_FORMAT},
-        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\",\"tpm\":{}"), DPS_E_FORMAT},
-        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\"" KEY), DPS_E_FORMAT},
+         BYTES_E_FORMAT},
+        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\",\"tpm\":{}"),
+         BYTES_E_FORMAT},
+        {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\"" KEY), BYTES_E_FORMAT},
     };
     CHECK(flow_open(&f, "lacks", true) == 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -719,7 +720,7 @@ static int blob_with_a_large_public_area(void)
     CHECK(flow_open(&f, "large-public", true) == 0);
     reset();
     real.edits[0] = (struct edit){"\"authenticationKey\":\"AD", "\"authenticationKey\":\"BD"};
-    CHECK(failed_cleanly(run(), DPS_E_FORMAT) == 0);
+    CHECK(failed_cleanly(run(), BYTES_E_FORMAT) == 0);
     flow_close(&f);
     return 0;
 }
@@ -764,7 +765,7 @@ static int gives_up(void)
     CHECK(flow_open(&f, "gives-up", true) == 0);
     reset();
     real.always = &throttled;
-    CHECK(failed_cleanly(run(), DPS_E_HTTP) == 0);
+    CHECK(failed_cleanly(run(), BYTES_E_HTTP) == 0);
     CHECK(f.device.http_status == 429 && f.device.service_error == 429001 && message_is("Throttled"));
     CHECK(real.wait_count == 6 && real.requests == 7);
     for (unsigned i = 0; i < 6; i++) {
@@ -775,7 +776,7 @@ static int gives_up(void)
     memset(other, 0xff, sizeof other);
     real.wait_count = real.requests = 0;
     CHECK(dps_device_register(&f.device, &f.config, other) == 0);
-    CHECK(finish() == DPS_E_HTTP);
+    CHECK(finish() == BYTES_E_HTTP);
     for (unsigned i = 0; i < 6; i++) {
         CHECK(real.waits[i] > waits[i] && real.waits[i] <= (1500u << i) + 1);
     }
@@ -832,8 +833,8 @@ static int send_with(const struct reply *r)
 {
     reset();
     real.script[0] = r;
-    f.config.data = span_of_text("hello");
-    const int error = dps_device_send(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len));
+    f.config.data = bytes_of_text("hello");
+    const int error = dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len));
     return error != 0 ? error : finish();
 }
 
@@ -853,13 +854,13 @@ static int hub_answers(void)
     CHECK(was_sent(0, "POST /devices/device-1/messages/events?api-version="));
     CHECK(was_sent(0, "\r\nContent-Length:     5\r\n\r\nhello"));
     CHECK(send_with(&no_content) == 0);
-    CHECK(send_with(&refused) == DPS_E_HTTP);
+    CHECK(send_with(&refused) == BYTES_E_HTTP);
     CHECK(f.device.http_status == 401);
     CHECK(message_is("ErrorCode:IotHubUnauthorizedAccess;Unauthorized"));
     CHECK(send_with(&throttled_7) == 0);
     CHECK(real.requests == 2);
     f.config.hub_port = 0;
-    CHECK(send_with(&ok) == DPS_E_USAGE);
+    CHECK(send_with(&ok) == BYTES_E_USAGE);
     f.config.hub_port = 8443;
     CHECK(send_with(&ok) == 0);
     CHECK(was_sent(0, ".example:8443\r\n"));
@@ -873,7 +874,7 @@ static int requests_of_the_device(void)
 {
     CHECK(flow_open(&f, "requests", true) == 0);
     reset();
-    f.config.payload = span_of_text("{\"model\":\"x\"}");
+    f.config.payload = bytes_of_text("{\"model\":\"x\"}");
     f.config.service_port = 8443;
     CHECK(run() == 0);
     CHECK(was_sent(FIRST_PUT,
@@ -885,8 +886,8 @@ static int requests_of_the_device(void)
                    "Authorization: SharedAccessSignature sr=" FLOW_SCOPE "%2Fregistrations%2Fdevice-1&sig="));
     CHECK(was_sent(SECOND_PUT, "\"storageRootKey\":\"ARoAAQALAAMEcgAA"));
     CHECK(was_sent(POLL, "Authorization: SharedAccessSignature sr="));
-    f.config.payload = span_of_text("{");
-    CHECK(run() == DPS_E_USAGE);
+    f.config.payload = bytes_of_text("{");
+    CHECK(run() == BYTES_E_USAGE);
     flow_close(&f);
     return 0;
 }
@@ -898,8 +899,8 @@ static int request_without_room(void)
     CHECK(flow_open(&f, "no-room", true) == 0);
     reset();
     snprintf(payload, sizeof payload, "\"%0*d\"", DPS_NET_BUFFER - 3, 0);
-    f.config.payload = span_of_text(payload);
-    CHECK(failed_cleanly(run(), DPS_E_SPACE) == 0);
+    f.config.payload = bytes_of_text(payload);
+    CHECK(failed_cleanly(run(), BYTES_E_SPACE) == 0);
     CHECK(real.requests == 0);
     flow_close(&f);
     return 0;
@@ -937,7 +938,7 @@ static int configurations(void)
             bad.registration_id = "no/id";
             break;
         }
-        CHECK(dps_device_register(&f.device, &bad, flow_nonce) == DPS_E_USAGE);
+        CHECK(dps_device_register(&f.device, &bad, flow_nonce) == BYTES_E_USAGE);
     }
     CHECK(dps_device_register(&f.device, &good, flow_nonce) == 0);
     flow_close(&f);
@@ -949,7 +950,7 @@ static int token_again(const struct reply *hub)
     reset();
     real.script[0] = hub;
     f.saves = 0;
-    return dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len));
+    return dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len));
 }
 
 /* No clock of its own: the hub is asked for the time, and any answer of it will do, unless it does not say. */
@@ -963,7 +964,7 @@ static int no_time_at_all(void)
     f.no_clock = true;
     CHECK(run() == 0);
     CHECK(token_again(&silent) == 0);
-    CHECK(failed_cleanly(finish(), DPS_E_CLOCK) == 0);
+    CHECK(failed_cleanly(finish(), BYTES_E_CLOCK) == 0);
     CHECK(dps_device_step(&f.device) == 10);
     CHECK(token_again(&tells) == 0);
     CHECK(finish() == 0 && f.device.now == UINT64_C(1800000000) && f.device.token_len > 0);
@@ -984,17 +985,17 @@ static size_t forged_auths;
 static void forge_2b(struct flow *g, uint8_t *response, size_t *len)
 {
     uint8_t content[512] = {0};
-    struct tpm2_writer w = tpm2_writer_over(response, DPS_TPM_BUFFER);
+    struct bytes_writer w = bytes_writer_over(response, DPS_TPM_BUFFER);
     if (g->tpm_commands != g->at) {
         return;
     }
-    tpm2_write_u16(&w, TPM2_ST_SESSIONS);
-    tpm2_write_u32(&w, (uint32_t)(10 + 4 + 2 + g->counter + 5 * forged_auths));
-    tpm2_write_u32(&w, 0);
-    tpm2_write_u32(&w, 2 + g->counter);
-    tpm2_write_2b(&w, span_of(content, g->counter));
+    bytes_write_u16(&w, TPM2_ST_SESSIONS);
+    bytes_write_u32(&w, (uint32_t)(10 + 4 + 2 + g->counter + 5 * forged_auths));
+    bytes_write_u32(&w, 0);
+    bytes_write_u32(&w, 2 + g->counter);
+    bytes_write_2b(&w, bytes_of(content, g->counter));
     for (size_t i = 0; i < forged_auths; i++) {
-        tpm2_write_bytes(&w, span_of("\0\0\1\0\0", 5)); /* no nonce, continueSession, no HMAC */
+        bytes_write_bytes(&w, bytes_of("\0\0\1\0\0", 5)); /* no nonce, continueSession, no HMAC */
     }
     *len = w.len;
 }
@@ -1006,9 +1007,9 @@ static int sizes_that_cannot_be(void)
         unsigned at, auths, size;
         int error;
     } cases[] = {
-        {5, 2, 32, DPS_E_ALGORITHM},  {5, 2, 0, DPS_E_ALGORITHM}, {11, 2, 15, DPS_E_ALGORITHM},
-        {6, 1, 300, DPS_E_LIMIT},     {12, 1, 191, DPS_E_LIMIT},  {8, 1, 20, DPS_E_ALGORITHM},
-        {14, 1, 48, DPS_E_ALGORITHM},
+        {5, 2, 32, BYTES_E_ALGORITHM},  {5, 2, 0, BYTES_E_ALGORITHM}, {11, 2, 15, BYTES_E_ALGORITHM},
+        {6, 1, 300, BYTES_E_LIMIT},     {12, 1, 191, BYTES_E_LIMIT},  {8, 1, 20, BYTES_E_ALGORITHM},
+        {14, 1, 48, BYTES_E_ALGORITHM},
     };
     CHECK(flow_open(&f, "sizes", true) == 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -1055,7 +1056,7 @@ static int keys_that_are_not_ours(void)
     f.counter = CREATED;
     for (f.at = 2; f.at <= 4; f.at += 2) {
         reset();
-        CHECK(failed_cleanly(run(), DPS_E_ALGORITHM) == 0);
+        CHECK(failed_cleanly(run(), BYTES_E_ALGORITHM) == 0);
         CHECK(dps_device_step(&f.device) == (f.at == 2 ? 1u : 3u));
     }
     flow_close(&f);
@@ -1071,7 +1072,7 @@ static int azure_sdk_template(void)
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     const size_t len = f.device.ek_len;
     memcpy(ek, f.device.ek, len);
-    CHECK(flow_enroll(&f, "device-1", span_of(ek, len), "") == 0);
+    CHECK(flow_enroll(&f, "device-1", bytes_of(ek, len), "") == 0);
     reset();
     CHECK(run() == 0);
     CHECK(memcmp(ek, f.device.ek, len) == 0);
@@ -1084,10 +1085,10 @@ static uint32_t code_given;
 static void refuse(struct flow *g, uint8_t *response, size_t *len)
 {
     if (g->tpm_commands == g->at || (g->tpm_commands > g->at && g->counter > 0)) {
-        struct tpm2_writer w = tpm2_writer_over(response, DPS_TPM_BUFFER);
-        tpm2_write_u16(&w, TPM2_ST_NO_SESSIONS);
-        tpm2_write_u32(&w, 10);
-        tpm2_write_u32(&w, code_given);
+        struct bytes_writer w = bytes_writer_over(response, DPS_TPM_BUFFER);
+        bytes_write_u16(&w, TPM2_ST_NO_SESSIONS);
+        bytes_write_u32(&w, 10);
+        bytes_write_u32(&w, code_given);
         *len = w.len;
         g->counter -= g->counter > 0;
     }
@@ -1108,12 +1109,12 @@ static int every_command_fails(void)
     for (f.at = 1; f.at <= 16; f.at++) { /* EK and SRK are created */
         reset();
         f.change_response = refuse;
-        CHECK(run() == DPS_E_TPM_RC);
+        CHECK(run() == BYTES_E_TPM_RC);
         CHECK(f.device.rc == 0x101 && f.saves == 0);
         f.change_response = NULL;
         CHECK(flow_reset_tpm(&f) == 0);
         f.change_response = cut;
-        CHECK(run() == DPS_E_FORMAT);
+        CHECK(run() == BYTES_E_FORMAT);
         CHECK(f.saves == 0);
         f.change_response = NULL;
         CHECK(flow_reset_tpm(&f) == 0);
@@ -1134,7 +1135,7 @@ static int busy_tpm(void)
     CHECK(run() == 0);
     CHECK(real.waits[0] == 10 && real.waits[1] == 20 && real.waits[2] == 40 && real.waits[3] == 80);
     f.counter = 1000;
-    CHECK(run() == DPS_E_TPM_RC);
+    CHECK(run() == BYTES_E_TPM_RC);
     CHECK(f.device.rc == 0x922 && real.wait_count == 12 && real.waits[11] == 20480);
     flow_close(&f);
     return 0;
@@ -1148,7 +1149,7 @@ static int named_after_its_ek(void)
     CHECK(dps_device_read_ek(&f.device, &f.config, flow_nonce) == 0);
     CHECK(finish() == 0);
     strcpy(id, f.device.registration_id);
-    CHECK(flow_enroll(&f, id, span_of(f.device.ek, f.device.ek_len), "") == 0);
+    CHECK(flow_enroll(&f, id, bytes_of(f.device.ek, f.device.ek_len), "") == 0);
     reset();
     CHECK(run() == 0);
     CHECK(strcmp(f.device.device_id, id) == 0);
@@ -1160,18 +1161,18 @@ static int named_after_its_ek(void)
 static int authorizations(void)
 {
     CHECK(flow_open(&f, "authorizations", false) == 0);
-    f.config.new_owner_auth = span_of_text("owner");
-    f.config.new_endorsement_auth = span_of_text("endorsement");
+    f.config.new_owner_auth = bytes_of_text("owner");
+    f.config.new_endorsement_auth = bytes_of_text("endorsement");
     f.config.persist = true;
     CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
     CHECK(finish() == 0);
-    f.config.owner_auth = span_of_text("owner");
-    f.config.endorsement_auth = span_of_text("endorsement");
+    f.config.owner_auth = bytes_of_text("owner");
+    f.config.endorsement_auth = bytes_of_text("endorsement");
     reset();
     CHECK(run() == 0);
     CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
     CHECK(finish() == 0);
-    f.config.owner_auth = f.config.endorsement_auth = span_of(NULL, 0);
+    f.config.owner_auth = f.config.endorsement_auth = bytes_of(NULL, 0);
     reset();
     CHECK(run() == 0);
     flow_close(&f);
@@ -1187,17 +1188,17 @@ static int records_of_others(void)
     CHECK(flow_open(&f, "records", true) == 0);
     memset(long_name, 'a', sizeof long_name - 1);
     for (int zero = 0; zero < 2; zero++) {
-        struct tpm2_writer w = tpm2_writer_over(record, sizeof record - 32);
-        tpm2_write_bytes(&w, span_of_text("DPS1"));
-        tpm2_write_2b(&w, span_of_text(FLOW_SCOPE));
-        tpm2_write_2b(&w, zero ? span_of("a\0b", 3) : span_of_text("device-1"));
-        tpm2_write_2b(&w, span_of_text(long_name));
+        struct bytes_writer w = bytes_writer_over(record, sizeof record - 32);
+        bytes_write_bytes(&w, bytes_of_text("DPS1"));
+        bytes_write_2b(&w, bytes_of_text(FLOW_SCOPE));
+        bytes_write_2b(&w, zero ? bytes_of("a\0b", 3) : bytes_of_text("device-1"));
+        bytes_write_2b(&w, bytes_of_text(long_name));
         for (int i = 0; i < 4; i++) {
-            tpm2_write_2b(&w, span_of_text("x"));
+            bytes_write_2b(&w, bytes_of_text("x"));
         }
-        const struct span all = tpm2_written(&w);
+        const struct bytes all = bytes_written(&w);
         crypto_sha256(&all, 1, record + w.len);
-        CHECK(dps_device_token(&other, &f.config, flow_nonce, span_of(record, w.len + 32)) == DPS_E_STATE);
+        CHECK(dps_device_token(&other, &f.config, flow_nonce, bytes_of(record, w.len + 32)) == BYTES_E_STATE);
     }
     flow_close(&f);
     return 0;
@@ -1218,7 +1219,7 @@ static int out_of_turn(void)
         memcpy(&before, &f.device, sizeof before);
         if (want != DPS_WANT_TPM) {
             CHECK(dps_device_tpm_command(&f.device).len == 0);
-            dps_device_tpm_response(&f.device, span_of("", 0));
+            dps_device_tpm_response(&f.device, bytes_of("", 0));
         }
         if (want != DPS_WANT_CONNECT) {
             dps_device_connected(&f.device);
@@ -1245,7 +1246,7 @@ static int out_of_turn(void)
             CHECK(dps_device_record(&f.device).len == 0);
             dps_device_saved(&f.device);
         }
-        CHECK(span_equal(span_of(&before, sizeof before), span_of(&f.device, sizeof f.device)));
+        CHECK(bytes_equal_public(bytes_of(&before, sizeof before), bytes_of(&f.device, sizeof f.device)));
         CHECK(strlen(dps_device_what(&f.device)) > 0);
         if (want == DPS_WANT_DONE) {
             break;
@@ -1272,11 +1273,11 @@ static int driver_gives_up(void)
             break;
         }
         const bool flushing = f.device.closing; /* all else is done: one handle stays, and no error */
-        const int expected = flushing ? 0 : DPS_E_TPM_TRANSPORT;
+        const int expected = flushing ? 0 : BYTES_E_TPM_TRANSPORT;
         const unsigned step = dps_device_step(&f.device);
-        dps_device_fail(&f.device, DPS_E_TPM_TRANSPORT);
+        dps_device_fail(&f.device, BYTES_E_TPM_TRANSPORT);
         CHECK(finish() == expected);
-        dps_device_fail(&f.device, DPS_E_FILE);
+        dps_device_fail(&f.device, BYTES_E_FILE);
         CHECK(f.device.error == expected);
         CHECK(dps_device_step(&f.device) == step);
         CHECK(f.saves == 0 || step == 10);

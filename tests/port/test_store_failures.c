@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The flow with a store or an entropy source that fails at each moment once, and with records that are damaged: the
  * device comes to its end by asking again, or is told; nothing is half written. */
-#include "dps/registration.h"
+#include "dps/service/registration.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include <string.h>
@@ -25,40 +25,40 @@ static bool fails(void)
     return now;
 }
 
-static int failing_get(void *context, enum dps_table table, struct span key, uint8_t *value, size_t capacity,
+static int failing_get(void *context, enum dps_table table, struct bytes key, uint8_t *value, size_t capacity,
                        size_t *len, uint64_t *version)
 {
-    return fails() ? DPS_E_STORE : between.store.get(context, table, key, value, capacity, len, version);
+    return fails() ? BYTES_E_STORE : between.store.get(context, table, key, value, capacity, len, version);
 }
 
-static int failing_put(void *context, enum dps_table table, struct span key, struct span value,
+static int failing_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
                        uint64_t expected, uint64_t *version)
 {
     return fails() ? between.error : between.store.put(context, table, key, value, expected, version);
 }
 
-static int failing_remove(void *context, enum dps_table table, struct span key, uint64_t expected)
+static int failing_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     return fails() ? between.error : between.store.remove(context, table, key, expected);
 }
 
 static int failing_mark(void *context)
 {
-    return fails() ? DPS_E_STORE : between.store.mark(context);
+    return fails() ? BYTES_E_STORE : between.store.mark(context);
 }
 
 static int failing_commit(void *context)
 {
     if (fails()) {
         between.store.rollback(context);
-        return DPS_E_STORE;
+        return BYTES_E_STORE;
     }
     return between.store.commit(context);
 }
 
 static int failing_fill(void *context, uint8_t *out, size_t len)
 {
-    return fails() ? DPS_E_ENTROPY : between.entropy.fill(context, out, len);
+    return fails() ? BYTES_E_ENTROPY : between.entropy.fill(context, out, len);
 }
 
 static void reset(unsigned fail_at, int error)
@@ -88,8 +88,8 @@ static int read_registration(struct dps_registration *r)
     size_t len;
     uint64_t version;
     const int error = between.store.get(f.service.store.context, DPS_TABLE_REGISTRATIONS,
-                                        span_of_text("device-1"), value, sizeof value, &len, &version);
-    return error != 0 ? error : dps_registration_parse(span_of(value, len), r);
+                                        bytes_of_text("device-1"), value, sizeof value, &len, &version);
+    return error != 0 ? error : dps_registration_parse(bytes_of(value, len), r);
 }
 
 /* A registration while call number `fail_at` fails: 503, and the device asks again. */
@@ -99,7 +99,7 @@ static int store_fails_once(void)
     unsigned fail_at = 1;
     CHECK(open_with_failing_store("store-fails") == 0);
     for (;; fail_at++) {
-        reset(fail_at, DPS_E_STORE);
+        reset(fail_at, BYTES_E_STORE);
         CHECK(flow_register(&f) == 0);
         if (!between.failed)
             break;
@@ -121,11 +121,11 @@ static int store_conflicts(void)
     CHECK(open_with_failing_store("store-conflicts") == 0);
     CHECK(flow_register(&f) == 0 && read_registration(&before) == 0);
     for (unsigned fail_at = 1;; fail_at++) {
-        reset(fail_at, DPS_E_CONFLICT);
+        reset(fail_at, BYTES_E_CONFLICT);
         const int error = flow_register(&f);
         CHECK(read_registration(&after) == 0);
         if (error != 0) {
-            CHECK(error == DPS_E_HTTP && f.device.http_status == 409);
+            CHECK(error == BYTES_E_HTTP && f.device.http_status == 409);
             CHECK(after.generation == before.generation);
             conflicts++;
         } else {
@@ -168,11 +168,12 @@ static int damaged_records(void)
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         CHECK(flow_open(&f, i == 0 ? "damaged-0" : "damaged-1", true) == 0);
         const struct dps_store *store = &f.service.store;
-        const struct span key = span_of_text(damaged[i].key);
+        const struct bytes key = bytes_of_text(damaged[i].key);
         (void)store->remove(store->context, damaged[i].table, key, 0);
-        CHECK(store->put(store->context, damaged[i].table, key, span_of_text("{\"a\":1}"), 0, &version) == 0);
+        CHECK(store->put(store->context, damaged[i].table, key, bytes_of_text("{\"a\":1}"), 0, &version) ==
+              0);
         CHECK(store->commit(store->context) == 0);
-        CHECK(flow_register(&f) == DPS_E_HTTP && f.device.http_status == 500);
+        CHECK(flow_register(&f) == BYTES_E_HTTP && f.device.http_status == 500);
         CHECK(f.answer.refusal == DPS_REFUSED_INTERNAL && !f.answer.wrote);
         flow_close(&f);
     }

@@ -60,7 +60,7 @@ static int two_handles_one_wins(void)
     CHECK(store_put(&a, t, "r", "of a", &of_a) == 0);
     CHECK(strcmp(store_value_of(&b, t, "r"), "0") == 0); /* not visible before it is durable */
     CHECK(a.commit(a.context) == 0);
-    CHECK(store_put(&b, t, "r", "of b", &of_b) == DPS_E_CONFLICT);
+    CHECK(store_put(&b, t, "r", "of b", &of_b) == BYTES_E_CONFLICT);
     CHECK(b.commit(b.context) == 0);
     CHECK(strcmp(store_value_of(&b, t, "r"), "of a") == 0);
     posix_sqlite_close(&x);
@@ -77,7 +77,7 @@ static int busy_is_no_loss(void)
     uint64_t of_a = 0, of_b = 0;
     CHECK(sqlite3_busy_timeout(y.db, 0) == SQLITE_OK);
     CHECK(store_put(&a, DPS_TABLE_DEVICES, "hub/a", "1", &of_a) == 0);
-    CHECK(store_put(&b, DPS_TABLE_DEVICES, "hub/b", "1", &of_b) == DPS_E_STORE);
+    CHECK(store_put(&b, DPS_TABLE_DEVICES, "hub/b", "1", &of_b) == BYTES_E_STORE);
     CHECK(strcmp(store_keys_of(&b, DPS_TABLE_DEVICES), "") == 0);
     CHECK(a.commit(a.context) == 0);
     of_b = 0;
@@ -105,7 +105,7 @@ static int add_in_a_race(const char *name, unsigned count)
             return 2;
         snprintf(next, sizeof next, "%u", number + 1);
         int written = store_put(&s, DPS_TABLE_REGISTRATIONS, "n", next, &version);
-        if (s.commit(s.context) != 0 || (written != 0 && written != DPS_E_CONFLICT))
+        if (s.commit(s.context) != 0 || (written != 0 && written != BYTES_E_CONFLICT))
             return 3;
         count -= written == 0;
     }
@@ -196,11 +196,11 @@ static int error_loses_the_turn(void)
                        NULL, NULL, NULL) == SQLITE_OK);
     CHECK(store_put(&s, t, "a", "1", &version) == 0);
     version = 0;
-    CHECK(store_put(&s, t, "bad", "1", &version) == DPS_E_STORE);
+    CHECK(store_put(&s, t, "bad", "1", &version) == BYTES_E_STORE);
     version = 0;
-    CHECK(store_put(&s, t, "c", "1", &version) == DPS_E_STORE);
-    CHECK(store_get(&s, t, "a", value, &version) == DPS_E_STORE);
-    CHECK(s.commit(s.context) == DPS_E_STORE);
+    CHECK(store_put(&s, t, "c", "1", &version) == BYTES_E_STORE);
+    CHECK(store_get(&s, t, "a", value, &version) == BYTES_E_STORE);
+    CHECK(s.commit(s.context) == BYTES_E_STORE);
     CHECK(strcmp(store_keys_of(&s, t), "") == 0);
     version = 0;
     CHECK(store_put(&s, t, "d", "1", &version) == 0 && s.commit(s.context) == 0);
@@ -229,13 +229,13 @@ static int refuses_what_is_not_its_file(void)
     struct posix_sqlite db;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         CHECK(prepare_file(files[i].name, files[i].sql));
-        CHECK(posix_sqlite_open(&db, support_path(files[i].name), why, sizeof why) == DPS_E_STORE);
+        CHECK(posix_sqlite_open(&db, support_path(files[i].name), why, sizeof why) == BYTES_E_STORE);
         CHECK(strstr(why, files[i].sentence) != NULL);
     }
-    CHECK(posix_file_replace(support_path("text.db"), span_of_text("this is a text, not a database\n"),
+    CHECK(posix_file_replace(support_path("text.db"), bytes_of_text("this is a text, not a database\n"),
                              0600) == 0);
-    CHECK(posix_sqlite_open(&db, support_path("text.db"), why, sizeof why) == DPS_E_STORE);
-    CHECK(posix_sqlite_open(&db, support_path("no/such/directory.db"), why, sizeof why) == DPS_E_STORE);
+    CHECK(posix_sqlite_open(&db, support_path("text.db"), why, sizeof why) == BYTES_E_STORE);
+    CHECK(posix_sqlite_open(&db, support_path("no/such/directory.db"), why, sizeof why) == BYTES_E_STORE);
     return 0;
 }
 

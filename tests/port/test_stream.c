@@ -25,7 +25,7 @@ static int read_exactly(struct port_stream *p, uint8_t *out, size_t len)
         if (n < 0)
             return n;
         if (n == 0 && now_ms() > end)
-            return DPS_E_TIMEOUT;
+            return BYTES_E_TIMEOUT;
         out += n;
         len -= (size_t)n;
     }
@@ -36,9 +36,9 @@ static int refused(void)
 {
     struct posix_stream s = {0};
     struct port_stream p = posix_stream_port(&s);
-    CHECK(p.connect(p.context, "127.0.0.1", support_free_port(), TIMEOUT_MS) == DPS_E_STREAM);
+    CHECK(p.connect(p.context, "127.0.0.1", support_free_port(), TIMEOUT_MS) == BYTES_E_STREAM);
     CHECK(s.fd == -1);
-    CHECK(p.connect(p.context, "no-such-host.invalid", 443, TIMEOUT_MS) == DPS_E_STREAM);
+    CHECK(p.connect(p.context, "no-such-host.invalid", 443, TIMEOUT_MS) == BYTES_E_STREAM);
     p.close(p.context);
     return 0;
 }
@@ -57,7 +57,7 @@ static int exchange_and_close(void)
     CHECK(p.read(p.context, answer, sizeof answer, 10) == 0);
     CHECK(p.write(p.context, (const uint8_t *)"ping", 4, TIMEOUT_MS) == 4);
     CHECK(read_exactly(&p, answer, 4) == 0 && memcmp(answer, "pong", 4) == 0);
-    CHECK(read_exactly(&p, answer, 1) == DPS_E_STREAM);
+    CHECK(read_exactly(&p, answer, 1) == BYTES_E_STREAM);
     p.close(p.context);
     CHECK(s.fd == -1);
     support_end(peer);
@@ -82,7 +82,7 @@ static int write_to_a_closed_peer(void)
     int n = 0;
     for (int i = 0; i < 3; i++)
         n = p.write(p.context, (const uint8_t *)"ping", 4, 100);
-    CHECK(n == DPS_E_STREAM);
+    CHECK(n == BYTES_E_STREAM);
     p.close(p.context);
     (void)close(listener);
     return 0;
@@ -123,7 +123,7 @@ static int connect_times_out(void)
         (void)f.connect(f.context, "127.0.0.1", port, 50);
     }
     uint64_t begin = now_ms();
-    CHECK(p.connect(p.context, "127.0.0.1", port, 200) == DPS_E_TIMEOUT);
+    CHECK(p.connect(p.context, "127.0.0.1", port, 200) == BYTES_E_TIMEOUT);
     uint64_t took = now_ms() - begin;
     CHECK(took >= 190 && took < 1500 && s.fd == -1);
     for (size_t i = 0; i < 4; i++) {
@@ -163,12 +163,12 @@ static int malformed_overrides(void)
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         struct posix_stream s = {.connect_to = places[i]};
         struct port_stream p = posix_stream_port(&s);
-        CHECK(p.connect(p.context, "localhost", 443, TIMEOUT_MS) == DPS_E_USAGE);
+        CHECK(p.connect(p.context, "localhost", 443, TIMEOUT_MS) == BYTES_E_USAGE);
     }
     for (size_t i = 0; i < sizeof proxies / sizeof proxies[0]; i++) {
         struct posix_stream s = {.proxy = proxies[i]};
         struct port_stream p = posix_stream_port(&s);
-        CHECK(p.connect(p.context, "localhost", 443, TIMEOUT_MS) == DPS_E_USAGE);
+        CHECK(p.connect(p.context, "localhost", 443, TIMEOUT_MS) == BYTES_E_USAGE);
     }
     return 0;
 }
@@ -190,7 +190,7 @@ static int proxy_request(void)
         struct posix_stream s = {.proxy = url};
         struct port_stream p = posix_stream_port(&s);
         /* Nobody accepts, so there is no answer; the request waits in the connection. */
-        CHECK(p.connect(p.context, cases[i].host, 443, 100) == DPS_E_TIMEOUT);
+        CHECK(p.connect(p.context, cases[i].host, 443, 100) == BYTES_E_TIMEOUT);
         int fd = accept(listener, NULL, NULL);
         CHECK(recv(fd, seen, sizeof seen - 1, 0) > 0);
         CHECK(strcmp(seen, cases[i].request) == 0);
@@ -212,15 +212,15 @@ static const struct proxy_case {
     {"HTTP/1.1 204 No Content\r\n\r\nT", 0, 204, false},
     /* A length there has no meaning; the next byte is the tunnel's. */
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nT", 0, 200, false},
-    {"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", DPS_E_STREAM, 407, false},
-    {"HTTP/1.1 502 Bad Gateway\r\n\r\n", DPS_E_STREAM, 502, false},
-    {"HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n", DPS_E_STREAM, 302, false},
-    {"SSH-2.0-OpenSSH_9.2\r\n\r\n", DPS_E_STREAM, 0, false},
-    {"HTTP/1.1 20 OK\r\n\r\n", DPS_E_STREAM, 0, false},
-    {"HTTP/1.1 2000 OK\r\n\r\n", DPS_E_STREAM, 0, false},
-    {"HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", DPS_E_STREAM, 0, false},
-    {"HTTP/1.1 200 OK\r\n", DPS_E_STREAM, 0, false},
-    {"", DPS_E_STREAM, 0, false},
+    {"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", BYTES_E_STREAM, 407, false},
+    {"HTTP/1.1 502 Bad Gateway\r\n\r\n", BYTES_E_STREAM, 502, false},
+    {"HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n", BYTES_E_STREAM, 302, false},
+    {"SSH-2.0-OpenSSH_9.2\r\n\r\n", BYTES_E_STREAM, 0, false},
+    {"HTTP/1.1 20 OK\r\n\r\n", BYTES_E_STREAM, 0, false},
+    {"HTTP/1.1 2000 OK\r\n\r\n", BYTES_E_STREAM, 0, false},
+    {"HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", BYTES_E_STREAM, 0, false},
+    {"HTTP/1.1 200 OK\r\n", BYTES_E_STREAM, 0, false},
+    {"", BYTES_E_STREAM, 0, false},
 };
 
 static int proxy_answers(void)
@@ -266,7 +266,7 @@ static int proxy_head_without_end(void)
     snprintf(url, sizeof url, "http://127.0.0.1:%u", (unsigned)port);
     struct posix_stream s = {.proxy = url};
     struct port_stream p = posix_stream_port(&s);
-    CHECK(p.connect(p.context, "dps.example", 443, TIMEOUT_MS) == DPS_E_STREAM && s.fd == -1);
+    CHECK(p.connect(p.context, "dps.example", 443, TIMEOUT_MS) == BYTES_E_STREAM && s.fd == -1);
     support_end(peer);
     (void)close(listener);
     return 0;
@@ -287,7 +287,7 @@ static int clock_and_interruption(void)
     int listener = support_listen(0, &port);
     (void)p.connect(p.context, "127.0.0.1", port, 60000);
     posix_interrupted = 0;
-    CHECK(slept == DPS_E_TIMEOUT && now_ms() - begin < 5000);
+    CHECK(slept == BYTES_E_TIMEOUT && now_ms() - begin < 5000);
     p.close(p.context);
     (void)close(listener);
     return 0;

@@ -38,7 +38,7 @@ static int commands(void)
         CLEAN();
     }
     t.tis.locality = 5;
-    CHECK(tis_case_find(&t) == DPS_E_USAGE);
+    CHECK(tis_case_find(&t) == BYTES_E_USAGE);
     tis_case_close(&t);
     return 0;
 }
@@ -48,12 +48,12 @@ static int arguments(void)
     uint8_t command[10] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 1, 0x7B}, response[64];
     size_t len = 1;
     OPEN();
-    CHECK(t.tpm.transact(t.tpm.context, span_of(command, 9), response, sizeof response, &len, 100) ==
-          DPS_E_USAGE);
+    CHECK(t.tpm.transact(t.tpm.context, bytes_of(command, 9), response, sizeof response, &len, 100) ==
+          BYTES_E_USAGE);
     CHECK(len == 0 && t.chip.transfers == 3); /* those of port_tis_open */
-    CHECK(tis_case_ask_within(&t, 100, 9) == DPS_E_SPACE && t.chip.executed == 0);
-    CHECK(tis_case_ask_within(&t, 100, t.expected_len - 1) == DPS_E_SPACE);
-    CHECK(tis_case_ask_within(&t, 100, 10) == DPS_E_SPACE);
+    CHECK(tis_case_ask_within(&t, 100, 9) == BYTES_E_SPACE && t.chip.executed == 0);
+    CHECK(tis_case_ask_within(&t, 100, t.expected_len - 1) == BYTES_E_SPACE);
+    CHECK(tis_case_ask_within(&t, 100, 10) == BYTES_E_SPACE);
     CHECK(tis_case_ask_within(&t, 100, t.expected_len) == 0 && t.chip.executed == 3);
     CLEAN();
     tis_case_close(&t);
@@ -87,19 +87,19 @@ static int absent(void)
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.presence = i == 0 ? CHIP_FLOATS_HIGH : CHIP_FLOATS_LOW;
         uint64_t since = now_ms();
-        CHECK(tis_case_find(&t) == DPS_E_TPM_TRANSPORT && took(since, PORT_TIS_TIMEOUT_A_MS));
+        CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT && took(since, PORT_TIS_TIMEOUT_A_MS));
         since = now_ms();
-        CHECK(tis_case_ask(&t) == DPS_E_TPM_TRANSPORT && took(since, PORT_TIS_TIMEOUT_A_MS));
+        CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT && took(since, PORT_TIS_TIMEOUT_A_MS));
         t.chip.presence = CHIP_PRESENT;
         CHECK(tis_case_find(&t) == 0 && tis_case_ask(&t) == 0);
     }
     t.chip.crb = true;
-    CHECK(tis_case_find(&t) == DPS_E_NOT_PROVIDED);
+    CHECK(tis_case_find(&t) == BYTES_E_NOT_PROVIDED);
     for (t.chip.crb = false, t.chip.did_vid = 0; t.chip.did_vid != 0xFFFFFFFE; t.chip.did_vid--)
-        CHECK(tis_case_find(&t) == DPS_E_TPM_TRANSPORT);
+        CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT);
     /* A chip that loses its power between two commands, and one that comes back. */
     t.chip.presence = CHIP_FLOATS_HIGH;
-    CHECK(tis_case_ask(&t) == DPS_E_TPM_TRANSPORT);
+    CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT);
     tis_case_reset(&t, TIS_CASE_NONE);
     CHECK(tis_case_ask(&t) == 0);
     CLEAN();
@@ -116,7 +116,7 @@ static int timeout_a(void)
     CHECK(tis_case_find(&t) == 0 && tis_case_ask(&t) == 0);
     tis_case_reset(&t, TIS_CASE_NONE);
     t.chip.reset_us = (PORT_TIS_TIMEOUT_A_MS + 20) * 1000;
-    CHECK(tis_case_find(&t) == DPS_E_TPM_TRANSPORT && took(0, PORT_TIS_TIMEOUT_A_MS));
+    CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT && took(0, PORT_TIS_TIMEOUT_A_MS));
     CHECK(tis_case_find(&t) == 0 && t.chip.now_us >= t.chip.reset_us);
     /* The locality. */
     t.chip.grant_us = (PORT_TIS_TIMEOUT_A_MS - 5) * 1000;
@@ -124,7 +124,7 @@ static int timeout_a(void)
     CHECK(port_tis_relinquish(&t.tis) == 0 && t.chip.active == -1);
     t.chip.grant_us = (PORT_TIS_TIMEOUT_A_MS + 20) * 1000;
     uint64_t since = now_ms();
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && took(since, PORT_TIS_TIMEOUT_A_MS) && t.chip.executed == 1);
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && took(since, PORT_TIS_TIMEOUT_A_MS) && t.chip.executed == 1);
     CLEAN();
     tis_case_close(&t);
     return 0;
@@ -139,11 +139,11 @@ static int timeout_b(void)
     CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 2);
     t.chip.ready_us = TIS_CHIP_FOREVER;
     uint64_t since = now_ms();
-    CHECK(tis_case_ask_within(&t, 100 * TIS_CASE_TIMEOUT_MS, 600) == DPS_E_TIMEOUT);
+    CHECK(tis_case_ask_within(&t, 100 * TIS_CASE_TIMEOUT_MS, 600) == BYTES_E_TIMEOUT);
     CHECK(took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_B_MS) && t.chip.executed == 2);
     /* Nor longer than the caller is willing to wait. */
     since = now_ms();
-    CHECK(tis_case_ask_within(&t, 300, 600) == DPS_E_TIMEOUT && took(since, 300));
+    CHECK(tis_case_ask_within(&t, 300, 600) == BYTES_E_TIMEOUT && took(since, 300));
     CLEAN();
     tis_case_close(&t);
     return 0;
@@ -156,7 +156,7 @@ static int timeout_c_and_d(void)
     CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 1 && t.chip.aborted == 0);
     t.chip.valid_us = (PORT_TIS_TIMEOUT_C_MS + 20) * 1000;
     uint64_t since = now_ms();
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_C_MS));
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_C_MS));
     CHECK(t.chip.executed == 1 && t.chip.aborted == PORT_TIS_TRIES);
     t.chip.valid_us = 0;
     t.chip.room_us = (PORT_TIS_TIMEOUT_D_MS - 5) * 1000;
@@ -164,12 +164,12 @@ static int timeout_c_and_d(void)
     CHECK(tis_case_ask_within(&t, 60 * TIS_CASE_TIMEOUT_MS, 600) == 0 && t.chip.executed == 2);
     t.chip.room_us = TIS_CHIP_FOREVER;
     since = now_ms();
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_D_MS));
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_D_MS));
     CHECK(t.chip.executed == 2);
     /* The same with a response: the command is short enough for one burst. */
     t.chip.burst = 30;
     since = now_ms();
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_D_MS));
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_D_MS));
     CHECK(t.chip.executed == 3 && t.chip.retried == PORT_TIS_TRIES - 1);
     CLEAN();
     tis_case_close(&t);
@@ -187,7 +187,7 @@ static int execution(void)
         t.chip.abort_us = abort_ms * 1000;
         uint64_t since = now_ms();
         unsigned aborted = t.chip.aborted;
-        CHECK(tis_case_ask_within(&t, 500, 600) == DPS_E_TIMEOUT && took(since, 500));
+        CHECK(tis_case_ask_within(&t, 500, 600) == BYTES_E_TIMEOUT && took(since, 500));
         CHECK(t.chip.aborted == aborted + 1);
         t.chip.execute_us = 0;
         CHECK(tis_case_ask(&t) == 0);
@@ -245,10 +245,10 @@ static int other_localities(void)
     CHECK(port_tis_relinquish(&t.tis) == 0);
     t.chip.other = 2;
     t.chip.other_until_us = TIS_CHIP_FOREVER;
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && t.chip.executed == 1);
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && t.chip.executed == 1);
     /* A higher locality may take it, if its owner says so; a lower one is not obeyed. */
     t.tis.may_seize = true;
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && t.chip.executed == 1 && t.chip.active == 2);
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && t.chip.executed == 1 && t.chip.active == 2);
     t.tis.locality = 3;
     uint64_t since = now_ms();
     CHECK(tis_case_ask(&t) == 0 && t.chip.active == 3 && now_ms() - since >= PORT_TIS_TIMEOUT_A_MS);
@@ -262,7 +262,7 @@ static int other_localities(void)
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.seize_after = after;
         int error = tis_case_ask(&t);
-        CHECK(error == 0 || error == DPS_E_TPM_TRANSPORT);
+        CHECK(error == 0 || error == BYTES_E_TPM_TRANSPORT);
         CHECK(error == 0 || t.chip.seize_after == 0);
         if (t.chip.state != CHIP_IDLE && t.chip.active != 0)
             t.chip.state = CHIP_IDLE; /* he who took it has aborted what was going on */
@@ -279,7 +279,7 @@ static int lost_bytes(void)
 {
     OPEN();
     for (unsigned times = 1; times <= PORT_TIS_TRIES; times++) {
-        int expected = times < PORT_TIS_TRIES ? 0 : DPS_E_TPM_TRANSPORT;
+        int expected = times < PORT_TIS_TRIES ? 0 : BYTES_E_TPM_TRANSPORT;
         for (unsigned burst = 1; burst < 64; burst += 7) {
             tis_case_reset(&t, TIS_CASE_NONE);
             t.chip.burst = burst;
@@ -297,7 +297,7 @@ static int lost_bytes(void)
         /* The status never becomes valid: some chips need to be sent the command again. */
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.invalid = times;
-        CHECK(tis_case_ask(&t) == (expected == 0 ? 0 : DPS_E_TIMEOUT) && t.chip.aborted == times);
+        CHECK(tis_case_ask(&t) == (expected == 0 ? 0 : BYTES_E_TIMEOUT) && t.chip.aborted == times);
         CHECK(tis_case_ask(&t) == 0);
         CLEAN();
     }
@@ -314,12 +314,12 @@ static int bad_responses(void)
         bool ok = times < PORT_TIS_TRIES;
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.truncate = times;
-        CHECK(tis_case_ask(&t) == (ok ? 0 : DPS_E_TIMEOUT) && t.chip.executed == 1);
+        CHECK(tis_case_ask(&t) == (ok ? 0 : BYTES_E_TIMEOUT) && t.chip.executed == 1);
         CHECK(t.chip.retried == (ok ? times : times - 1));
         t.chip.truncate = 0;
         CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 2);
         t.chip.surplus = times;
-        CHECK(tis_case_ask(&t) == (ok ? 0 : DPS_E_FORMAT) && t.chip.executed == 3);
+        CHECK(tis_case_ask(&t) == (ok ? 0 : BYTES_E_FORMAT) && t.chip.executed == 3);
         t.chip.surplus = 0;
         CHECK(tis_case_ask(&t) == 0);
         CLEAN();
@@ -328,7 +328,7 @@ static int bad_responses(void)
             t.chip.lie = times;
             t.chip.lie_size = sizes[i];
             int error = tis_case_ask(&t);
-            int expected = sizes[i] == 0xFFFF ? DPS_E_SPACE : DPS_E_FORMAT;
+            int expected = sizes[i] == 0xFFFF ? BYTES_E_SPACE : BYTES_E_FORMAT;
             CHECK(ok ? error == 0 : error == expected);
             CHECK(t.chip.executed == 1);
             t.chip.lie = 0;
@@ -355,7 +355,7 @@ static int bus_fails_anywhere(void)
             t.chip.fail_after = after;
             t.chip.fail = fail;
             int error = tis_case_ask(&t);
-            CHECK(error == 0 || error == DPS_E_TPM_TRANSPORT);
+            CHECK(error == 0 || error == BYTES_E_TPM_TRANSPORT);
             CHECK(error != 0 ? t.chip.executed <= 1 : t.chip.executed == 1);
             right += error == 0;
             t.chip.fail_after = 0;
@@ -373,7 +373,7 @@ static int bus_fails_anywhere(void)
 static int interrupted_sleep(void *context, uint32_t ms)
 {
     (void)context, (void)ms;
-    return DPS_E_TIMEOUT;
+    return BYTES_E_TIMEOUT;
 }
 
 /* A clock that wants to stop is obeyed. */
@@ -383,7 +383,7 @@ static int interrupted(void)
     t.chip.execute_us = 5000000;
     t.tis.clock.sleep_ms = interrupted_sleep;
     uint64_t since = now_ms();
-    CHECK(tis_case_ask(&t) == DPS_E_TIMEOUT && now_ms() - since < 5);
+    CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && now_ms() - since < 5);
     t.tis.clock = tis_chip_clock(&t.chip);
     CHECK(tis_case_ask(&t) == 0);
     CLEAN();

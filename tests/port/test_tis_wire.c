@@ -39,14 +39,14 @@ static int spi_waits_too_long(void)
 {
     CHECK(tis_case_open(&t, TIS_CASE_SPI) == 0);
     t.spi_wire.waits = PORT_TIS_SPI_WAIT_STATES + 1;
-    CHECK(tis_case_ask(&t) == DPS_E_TPM_TRANSPORT && !t.spi_wire.selected);
+    CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT && !t.spi_wire.selected);
     t.spi_wire.waits = 0;
     CHECK(tis_case_ask(&t) == 0);
     CLEAN();
     for (int i = 0; i < 2; i++) {
         tis_case_reset(&t, TIS_CASE_SPI);
         t.chip.presence = i == 0 ? CHIP_FLOATS_HIGH : CHIP_FLOATS_LOW;
-        CHECK(tis_case_find(&t) == DPS_E_TPM_TRANSPORT && tis_case_ask(&t) == DPS_E_TPM_TRANSPORT);
+        CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT && tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT);
         CHECK(!t.spi_wire.selected && t.chip.now_us >= 2 * PORT_TIS_TIMEOUT_A_MS * 1000);
         t.chip.presence = CHIP_PRESENT;
         CHECK(tis_case_find(&t) == 0 && tis_case_ask(&t) == 0);
@@ -83,7 +83,7 @@ static int spi_controller_fails(void)
         t.chip.fail_after = after;
         t.chip.fail = 1;
         int error = tis_case_ask(&t);
-        CHECK(error == 0 || error == DPS_E_TPM_TRANSPORT);
+        CHECK(error == 0 || error == BYTES_E_TPM_TRANSPORT);
         CHECK(!t.spi_wire.selected && t.chip.executed <= 1);
         right += error == 0;
         CHECK(tis_case_ask(&t) == 0);
@@ -126,12 +126,12 @@ static int i2c_other_chips(void)
     for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
         tis_case_reset(&t, TIS_CASE_I2C);
         t.i2c_wire.capability = capabilities[i];
-        CHECK(tis_case_find(&t) == DPS_E_TPM_TRANSPORT && t.chip.executed == 0);
+        CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT && t.chip.executed == 0);
     }
     /* Nobody at the address: after so many tries, and not later. */
     tis_case_reset(&t, TIS_CASE_I2C);
     t.chip.presence = CHIP_FLOATS_HIGH;
-    CHECK(tis_case_find(&t) == DPS_E_TPM_TRANSPORT && t.i2c_wire.transfers == PORT_TIS_I2C_TRIES);
+    CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT && t.i2c_wire.transfers == PORT_TIS_I2C_TRIES);
     CHECK(t.chip.now_us > PORT_TIS_I2C_TRIES * PORT_TIS_I2C_NACK_US);
     tis_case_close(&t);
     return 0;
@@ -171,7 +171,7 @@ static int i2c_refusals(void)
     for (unsigned after = 0; after < 40; after++) {
         t.chip.fail_after = after;
         t.chip.fail = 1000000;
-        CHECK(tis_case_ask(&t) == DPS_E_TPM_TRANSPORT);
+        CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT);
         t.chip.fail_after = 0;
         t.chip.fail = 0;
         CHECK(tis_case_ask(&t) == 0);
@@ -184,10 +184,10 @@ static int i2c_refusals(void)
 /* CRC-16/KERMIT of "123456789" is 0x2189; the driver and the chip compute it in different ways. */
 static int i2c_checksums(void)
 {
-    CHECK(tis_wire_sum(span_of("123456789", 9)) == 0x2189);
+    CHECK(tis_wire_sum(bytes_of("123456789", 9)) == 0x2189);
     CHECK(tis_case_open(&t, TIS_CASE_I2C) == 0);
     for (unsigned times = 1; times <= PORT_TIS_TRIES; times++) {
-        int expected = times < PORT_TIS_TRIES ? 0 : DPS_E_INTEGRITY;
+        int expected = times < PORT_TIS_TRIES ? 0 : BYTES_E_INTEGRITY;
         tis_case_reset(&t, TIS_CASE_I2C);
         CHECK(tis_case_find(&t) == 0);
         t.i2c_wire.bad_sums = times;
@@ -203,7 +203,7 @@ static int i2c_checksums(void)
     /* Without them nobody notices. */
     t.i2c.checksum = false;
     t.chip.flip = 1;
-    CHECK(tis_case_ask(&t) == DPS_E_INTEGRITY &&
+    CHECK(tis_case_ask(&t) == BYTES_E_INTEGRITY &&
           t.chip.retried == PORT_TIS_TRIES - 1); /* as the test sees it */
     tis_case_close(&t);
     return 0;

@@ -19,23 +19,24 @@ static int read_ek(struct posix_tpm *t, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *e
     uint8_t command[DPS_TPM_BUFFER], response[DPS_TPM_BUFFER];
     size_t len;
     uint32_t rc, object;
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     struct port_tpm p = posix_tpm_port(t);
-    struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct tpm2_public area = tpm2_template_ek_l1();
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_create_primary_build(&w, TPM2_RH_ENDORSEMENT, &auth, &area);
-    int error = p.transact(p.context, tpm2_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS);
+    int error =
+        p.transact(p.context, bytes_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS);
     if (error == 0)
-        error = tpm2_create_primary_parse(span_of(response, len), &rc, &object, &public_2b, &name);
+        error = tpm2_create_primary_parse(bytes_of(response, len), &rc, &object, &public_2b, &name);
     if (error != 0 || public_2b.len > DPS_EK_PUBLIC_MAX)
-        return error != 0 ? error : DPS_E_SPACE;
+        return error != 0 ? error : BYTES_E_SPACE;
     memcpy(ek, public_2b.p, public_2b.len);
     *ek_len = public_2b.len;
-    w = tpm2_writer_over(command, sizeof command);
+    w = bytes_writer_over(command, sizeof command);
     tpm2_flush_context_build(&w, object);
-    error = p.transact(p.context, tpm2_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS);
-    return error != 0 ? error : tpm2_flush_context_parse(span_of(response, len), &rc);
+    error = p.transact(p.context, bytes_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS);
+    return error != 0 ? error : tpm2_flush_context_parse(bytes_of(response, len), &rc);
 }
 
 /* Whether the last start of the TPM followed a TPM2_Shutdown. */
@@ -45,15 +46,15 @@ static bool started_orderly(struct posix_tpm *t)
     size_t len;
     uint32_t rc, capability;
     bool more;
-    struct span data;
+    struct bytes data;
     struct port_tpm p = posix_tpm_port(t);
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_STARTUP_CLEAR, 1);
-    if (p.transact(p.context, tpm2_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS) != 0 ||
-        tpm2_get_capability_parse(span_of(response, len), &rc, &more, &capability, &data) != 0)
+    if (p.transact(p.context, bytes_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS) != 0 ||
+        tpm2_get_capability_parse(bytes_of(response, len), &rc, &more, &capability, &data) != 0)
         return false;
-    struct tpm2_reader r = tpm2_reader_over(data);
-    uint32_t count = tpm2_read_u32(&r), property = tpm2_read_u32(&r), value = tpm2_read_u32(&r);
+    struct bytes_reader r = bytes_reader_over(data);
+    uint32_t count = bytes_read_u32(&r), property = bytes_read_u32(&r), value = bytes_read_u32(&r);
     return count == 1 && property == TPM2_PT_STARTUP_CLEAR && (value & ORDERLY) != 0;
 }
 
@@ -72,14 +73,14 @@ static int names(void)
         "TPM",    "libtpms",          "mssim:host:",   "swtpm:host:99999", "swtpm::1"};
     struct posix_tpm t;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(tpm_call_open(&t, bad[i]) == DPS_E_USAGE && strstr(tpm_call_why, "names no TPM") != NULL);
-    CHECK(tpm_call_open(&t, "/dev/no-such-tpm") == DPS_E_TPM_TRANSPORT && tpm_call_why[0] != 0);
-    CHECK(tpm_call_open(&t, tpm_call_name("swtpm", support_free_port())) == DPS_E_TPM_TRANSPORT &&
+        CHECK(tpm_call_open(&t, bad[i]) == BYTES_E_USAGE && strstr(tpm_call_why, "names no TPM") != NULL);
+    CHECK(tpm_call_open(&t, "/dev/no-such-tpm") == BYTES_E_TPM_TRANSPORT && tpm_call_why[0] != 0);
+    CHECK(tpm_call_open(&t, tpm_call_name("swtpm", support_free_port())) == BYTES_E_TPM_TRANSPORT &&
           tpm_call_why[0] != 0);
-    CHECK(tpm_call_open(&t, "swtpm:/no/such/socket") == DPS_E_TPM_TRANSPORT);
-    CHECK(tpm_call_open(&t, "swtpm:no-such-host.invalid:2321") == DPS_E_TPM_TRANSPORT &&
+    CHECK(tpm_call_open(&t, "swtpm:/no/such/socket") == BYTES_E_TPM_TRANSPORT);
+    CHECK(tpm_call_open(&t, "swtpm:no-such-host.invalid:2321") == BYTES_E_TPM_TRANSPORT &&
           strstr(tpm_call_why, "name") != NULL);
-    CHECK(tpm_call_random(&t) == DPS_E_TPM_TRANSPORT);
+    CHECK(tpm_call_random(&t) == BYTES_E_TPM_TRANSPORT);
     posix_tpm_close(&t);
     return 0;
 }
@@ -96,7 +97,7 @@ static int libtpms_keeps_its_state(void)
     CHECK(tpm_call_random(&t) == 0);
     CHECK(read_ek(&t, first, &first_len) == 0);
     posix_tpm_close(&t);
-    CHECK(tpm_call_random(&t) == DPS_E_TPM_TRANSPORT); /* closed is closed */
+    CHECK(tpm_call_random(&t) == BYTES_E_TPM_TRANSPORT); /* closed is closed */
     posix_tpm_close(&t);
     CHECK(stat(support_path("tpm"), &st) == 0 && (st.st_mode & 0777) == 0700);
     CHECK(stat(support_path("tpm/permall"), &st) == 0 && (st.st_mode & 0777) == 0600);
@@ -105,12 +106,12 @@ static int libtpms_keeps_its_state(void)
     CHECK(started_orderly(&t));
     CHECK(read_ek(&t, again, &again_len) == 0);
     posix_tpm_close(&t);
-    CHECK(span_equal(span_of(first, first_len), span_of(again, again_len)));
+    CHECK(bytes_equal_public(bytes_of(first, first_len), bytes_of(again, again_len)));
 
     CHECK(tpm_call_open(&t, name_of("libtpms", support_path("other-tpm"))) == 0);
     CHECK(read_ek(&t, other, &other_len) == 0);
     posix_tpm_close(&t);
-    CHECK(!span_equal(span_of(first, first_len), span_of(other, other_len)));
+    CHECK(!bytes_equal_public(bytes_of(first, first_len), bytes_of(other, other_len)));
     return 0;
 }
 
@@ -120,14 +121,15 @@ static int libtpms_refuses(void)
     char name[300];
     snprintf(name, sizeof name, "%s", name_of("libtpms", support_path("refusing")));
     CHECK(tpm_call_open(&t, name) == 0);
-    CHECK(tpm_call_open(&second, name) == DPS_E_TPM_TRANSPORT &&
+    CHECK(tpm_call_open(&second, name) == BYTES_E_TPM_TRANSPORT &&
           strstr(tpm_call_why, "open already") != NULL);
-    CHECK(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12) == DPS_E_SPACE);
+    CHECK(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12) == BYTES_E_SPACE);
     CHECK(tpm_call_random(&t) == 0); /* and is not disturbed by either */
     posix_tpm_close(&t);
-    CHECK(tpm_call_open(&t, name_of("libtpms", "/no/such/directory")) == DPS_E_FILE && tpm_call_why[0] != 0);
-    CHECK(posix_file_replace(support_path("refusing/permall"), span_of_text("garbage"), 0600) == 0);
-    CHECK(tpm_call_open(&t, name) == DPS_E_FILE && strstr(tpm_call_why, "state") != NULL);
+    CHECK(tpm_call_open(&t, name_of("libtpms", "/no/such/directory")) == BYTES_E_FILE &&
+          tpm_call_why[0] != 0);
+    CHECK(posix_file_replace(support_path("refusing/permall"), bytes_of_text("garbage"), 0600) == 0);
+    CHECK(tpm_call_open(&t, name) == BYTES_E_FILE && strstr(tpm_call_why, "state") != NULL);
     return 0;
 }
 
@@ -150,7 +152,7 @@ static int libtpms_is_locked(void)
     CHECK(read(ready[0], &answer, 1) == 1 && answer == 'y');
     int error = tpm_call_open(&t, name);
     support_end(child);
-    CHECK(error == DPS_E_FILE && strstr(tpm_call_why, "in use") != NULL);
+    CHECK(error == BYTES_E_FILE && strstr(tpm_call_why, "in use") != NULL);
     CHECK(tpm_call_open(&t, name) == 0 && tpm_call_random(&t) == 0);
     posix_tpm_close(&t);
     (void)close(ready[0]);
@@ -178,10 +180,10 @@ static pid_t start_swtpm(const char *server, const char *directory, const char *
 /* It takes some milliseconds until swtpm listens. */
 static int open_retry(struct posix_tpm *t, const char *name)
 {
-    int error = DPS_E_TPM_TRANSPORT;
-    for (int i = 0; i < 250 && error == DPS_E_TPM_TRANSPORT; i++) {
+    int error = BYTES_E_TPM_TRANSPORT;
+    for (int i = 0; i < 250 && error == BYTES_E_TPM_TRANSPORT; i++) {
         error = tpm_call_open(t, name);
-        if (error == DPS_E_TPM_TRANSPORT)
+        if (error == BYTES_E_TPM_TRANSPORT)
             (void)usleep(20000);
     }
     if (error != 0)
@@ -203,19 +205,19 @@ static int swtpm_tcp(void)
     CHECK(open_retry(&t, tpm_call_name("swtpm", port)) == 0);
     CHECK(tpm_call_random(&t) == 0 && read_ek(&t, first, &first_len) == 0);
     /* A command that failed for lack of room is over; the next one works. */
-    CHECK(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12) == DPS_E_SPACE);
+    CHECK(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12) == BYTES_E_SPACE);
     CHECK(tpm_call_random(&t) == 0);
     support_end(swtpm);
-    CHECK(tpm_call_random(&t) == DPS_E_TPM_TRANSPORT);
+    CHECK(tpm_call_random(&t) == BYTES_E_TPM_TRANSPORT);
     /* A new swtpm on the same state: found, started up, and the same TPM. */
     swtpm = start_swtpm(server, directory, "not-need-init");
-    int error = DPS_E_TPM_TRANSPORT;
+    int error = BYTES_E_TPM_TRANSPORT;
     for (int i = 0; i < 250 && error != 0; i++) {
         (void)usleep(20000);
         error = tpm_call_random(&t);
     }
     CHECK(error == 0 && read_ek(&t, again, &again_len) == 0);
-    CHECK(span_equal(span_of(first, first_len), span_of(again, again_len)));
+    CHECK(bytes_equal_public(bytes_of(first, first_len), bytes_of(again, again_len)));
     posix_tpm_close(&t);
     CHECK(tpm_call_open(&t, tpm_call_name("swtpm", port)) == 0); /* started already */
     posix_tpm_close(&t);
@@ -248,12 +250,12 @@ static int swtpm_not_initialized(void)
     snprintf(server, sizeof server, "type=unixio,path=%s", support_path("raw.sock"));
     pid_t swtpm = start_swtpm(server, support_path("swtpm-raw"), NULL);
     struct posix_tpm t;
-    int error = DPS_E_TPM_TRANSPORT;
-    for (int i = 0; i < 250 && error == DPS_E_TPM_TRANSPORT; i++) {
+    int error = BYTES_E_TPM_TRANSPORT;
+    for (int i = 0; i < 250 && error == BYTES_E_TPM_TRANSPORT; i++) {
         (void)usleep(20000);
         error = tpm_call_open(&t, name_of("swtpm", support_path("raw.sock")));
     }
-    CHECK(error == DPS_E_TPM_RC && strstr(tpm_call_why, "not-need-init") != NULL);
+    CHECK(error == BYTES_E_TPM_RC && strstr(tpm_call_why, "not-need-init") != NULL);
     posix_tpm_close(&t);
     support_end(swtpm);
     return 0;
@@ -272,7 +274,7 @@ static int mssim(void)
     struct posix_tpm t;
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     size_t len;
-    int error = DPS_E_TPM_TRANSPORT;
+    int error = BYTES_E_TPM_TRANSPORT;
     for (int i = 0; i < 100 && error != 0; i++) { /* until swtpm listens */
         pid_t peer = support_peer(platform, tpm_call_platform, TPM_CALL_PLATFORM_STEPS, false);
         error = tpm_call_open(&t, tpm_call_name("mssim", port));

@@ -24,15 +24,15 @@ static const struct fake {
 } fakes[] = {
     {"whole", RANDOM, 20, 0, false, false},
     {"byte by byte", RANDOM, 20, 0, true, false},
-    {"no answer, closed", "", 0, DPS_E_TPM_TRANSPORT, false, false},
-    {"no answer, open", "", 0, DPS_E_TIMEOUT, false, true},
-    {"short header, closed", RANDOM, 4, DPS_E_TPM_TRANSPORT, false, false},
-    {"short header, open", RANDOM, 9, DPS_E_TIMEOUT, false, true},
-    {"closed in the middle", RANDOM, 15, DPS_E_TPM_TRANSPORT, false, false},
-    {"size 0", HEADER("\0\0\0\0"), 10, DPS_E_FORMAT, false, true},
-    {"size 9", HEADER("\0\0\0\x09"), 9, DPS_E_FORMAT, false, true},
-    {"size 0xFFFFFFFF", HEADER("\xff\xff\xff\xff"), 10, DPS_E_FORMAT, false, true},
-    {"size above the buffer", HEADER("\0\0\x01\0"), 10, DPS_E_SPACE, false, true},
+    {"no answer, closed", "", 0, BYTES_E_TPM_TRANSPORT, false, false},
+    {"no answer, open", "", 0, BYTES_E_TIMEOUT, false, true},
+    {"short header, closed", RANDOM, 4, BYTES_E_TPM_TRANSPORT, false, false},
+    {"short header, open", RANDOM, 9, BYTES_E_TIMEOUT, false, true},
+    {"closed in the middle", RANDOM, 15, BYTES_E_TPM_TRANSPORT, false, false},
+    {"size 0", HEADER("\0\0\0\0"), 10, BYTES_E_FORMAT, false, true},
+    {"size 9", HEADER("\0\0\0\x09"), 9, BYTES_E_FORMAT, false, true},
+    {"size 0xFFFFFFFF", HEADER("\xff\xff\xff\xff"), 10, BYTES_E_FORMAT, false, true},
+    {"size above the buffer", HEADER("\0\0\x01\0"), 10, BYTES_E_SPACE, false, true},
 };
 #define FAKES (sizeof fakes / sizeof fakes[0])
 /* A peer that stays silent is waited for only so long. */
@@ -90,11 +90,11 @@ static const struct fake_mssim {
     int result;
 } fakes_mssim[] = {
     {"whole", "\0\0\0\x14" RANDOM "\0\0\0\0", 28, 0},
-    {"lengths contradict each other", "\0\0\0\x15" RANDOM "\0\0\0\0", 28, DPS_E_FORMAT},
-    {"length 0xFFFFFFFF", "\xff\xff\xff\xff" RANDOM "\0\0\0\0", 28, DPS_E_FORMAT},
-    {"inner size 0xFFFFFFFF", "\0\0\0\x0a" HEADER("\xff\xff\xff\xff") "\0\0\0\0", 18, DPS_E_FORMAT},
-    {"failed", "\0\0\0\x14" RANDOM "\0\0\0\x01", 28, DPS_E_TPM_TRANSPORT},
-    {"closed before the last zero", "\0\0\0\x14" RANDOM "\0\0\0", 27, DPS_E_TPM_TRANSPORT},
+    {"lengths contradict each other", "\0\0\0\x15" RANDOM "\0\0\0\0", 28, BYTES_E_FORMAT},
+    {"length 0xFFFFFFFF", "\xff\xff\xff\xff" RANDOM "\0\0\0\0", 28, BYTES_E_FORMAT},
+    {"inner size 0xFFFFFFFF", "\0\0\0\x0a" HEADER("\xff\xff\xff\xff") "\0\0\0\0", 18, BYTES_E_FORMAT},
+    {"failed", "\0\0\0\x14" RANDOM "\0\0\0\x01", 28, BYTES_E_TPM_TRANSPORT},
+    {"closed before the last zero", "\0\0\0\x14" RANDOM "\0\0\0", 27, BYTES_E_TPM_TRANSPORT},
 };
 
 static int fakes_over_mssim(void)
@@ -131,7 +131,7 @@ static int mssim_without_power(void)
     static const struct support_step refusing[] = {{"\0\0\0\x01", 4, false, false}};
     pid_t peer = support_peer(platform, refusing, 1, false);
     struct posix_tpm t;
-    CHECK(tpm_call_open(&t, tpm_call_name("mssim", port)) == DPS_E_TPM_TRANSPORT);
+    CHECK(tpm_call_open(&t, tpm_call_name("mssim", port)) == BYTES_E_TPM_TRANSPORT);
     support_end(peer);
     (void)close(tpm);
     (void)close(platform);
@@ -167,14 +167,14 @@ static pid_t start_device(const struct fake *f, char *path, size_t path_size)
 
 static const struct fake device_fakes[] = {
     {"whole", RANDOM, 20, 0, false, true},
-    {"no answer", "", 0, DPS_E_TIMEOUT, false, true},
-    {"gone", "", 0, DPS_E_TPM_TRANSPORT, false, false},
-    {"short header", RANDOM, 5, DPS_E_TPM_TRANSPORT, false, true},
-    {"cut off", RANDOM, 19, DPS_E_TPM_TRANSPORT, false, true},
-    {"bytes left over", RANDOM "x", 21, DPS_E_FORMAT, false, true},
-    {"size 9", HEADER("\0\0\0\x09"), 10, DPS_E_FORMAT, false, true},
-    {"size 0xFFFFFFFF", HEADER("\xff\xff\xff\xff"), 10, DPS_E_FORMAT, false, true},
-    {"size above the buffer", HEADER("\0\0\x01\0"), 10, DPS_E_SPACE, false, true},
+    {"no answer", "", 0, BYTES_E_TIMEOUT, false, true},
+    {"gone", "", 0, BYTES_E_TPM_TRANSPORT, false, false},
+    {"short header", RANDOM, 5, BYTES_E_TPM_TRANSPORT, false, true},
+    {"cut off", RANDOM, 19, BYTES_E_TPM_TRANSPORT, false, true},
+    {"bytes left over", RANDOM "x", 21, BYTES_E_FORMAT, false, true},
+    {"size 9", HEADER("\0\0\0\x09"), 10, BYTES_E_FORMAT, false, true},
+    {"size 0xFFFFFFFF", HEADER("\xff\xff\xff\xff"), 10, BYTES_E_FORMAT, false, true},
+    {"size above the buffer", HEADER("\0\0\x01\0"), 10, BYTES_E_SPACE, false, true},
 };
 
 static int device(void)
@@ -186,7 +186,7 @@ static int device(void)
         pid_t driver = start_device(f, path, sizeof path);
         CHECK(driver > 0);
         CHECK(tpm_call_open(&t, path) == 0);
-        int result = tpm_call_random_within(&t, f->result == DPS_E_TIMEOUT ? FAKE_TIMEOUT_MS : 2000, 64);
+        int result = tpm_call_random_within(&t, f->result == BYTES_E_TIMEOUT ? FAKE_TIMEOUT_MS : 2000, 64);
         if (result != f->result)
             printf("# %s: %d\n", f->name, result);
         CHECK(result == f->result);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The transcript: readable within 100 columns, JSON that parses and covers every byte, and never a password. */
-#include "dps/json.h"
-#include "dps/text.h"
-#include "port/posix/trace.h"
+#include "crypto/bytes/bytes.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/text.h"
+#include "port/posix/explain/trace.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/commands.h"
 #include "tpm/explain.h"
 #include "tpm/tpm2.h"
-#include "tpm/wire.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ static void begin(struct run *r, bool json)
 
 static void say(struct run *r, unsigned step, enum port_trace_kind kind, const void *bytes, size_t len)
 {
-    r->port.message(r->port.context, step, kind, "what it is for", span_of(bytes, len));
+    r->port.message(r->port.context, step, kind, "what it is for", bytes_of(bytes, len));
 }
 
 static void end(struct run *r)
@@ -128,13 +128,13 @@ static int test_readable(void)
 }
 
 /* One line: it parses, hex has len bytes, the leaves are contiguous. */
-static int check_line(struct span line, size_t *chunks)
+static int check_line(struct bytes line, size_t *chunks)
 {
-    struct span object;
-    struct span value;
-    struct span fields;
-    struct span name;
-    struct span field;
+    struct bytes object;
+    struct bytes value;
+    struct bytes fields;
+    struct bytes name;
+    struct bytes field;
     uint64_t len;
     size_t cursor = 0;
     uint64_t next = 0;
@@ -165,7 +165,7 @@ static int check_lines(const struct run *r, size_t *lines, size_t *chunks)
     *lines = 0;
     *chunks = 0;
     for (const char *line_end; (line_end = strchr(at, '\n')) != NULL; at = line_end + 1) {
-        const int failed = check_line(span_of(at, (size_t)(line_end - at)), chunks);
+        const int failed = check_line(bytes_of(at, (size_t)(line_end - at)), chunks);
         CHECK(failed == 0);
         ++*lines;
     }

@@ -8,11 +8,11 @@
 #include <string.h>
 
 /* The algorithms: an answer that does not change. */
-static struct span question(uint8_t command[32])
+static struct bytes question(uint8_t command[32])
 {
-    struct tpm2_writer w = tpm2_writer_over(command, 32);
+    struct bytes_writer w = bytes_writer_over(command, 32);
     tpm2_get_capability_build(&w, TPM2_CAP_ALGS, 0, 64);
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
 void tis_case_reset(struct tis_case *t, enum tis_case_bus bus)
@@ -63,10 +63,12 @@ int tis_case_ask_within(struct tis_case *t, uint32_t timeout_ms, size_t capacity
     int error = t->tpm.transact(t->tpm.context, question(command), response, capacity, &len, timeout_ms);
     for (size_t i = capacity; i < sizeof response; i++)
         if (response[i] != 0xA5)
-            return DPS_E_SPACE - 100; /* no error of the project: written beyond the capacity */
+            return BYTES_E_SPACE - 100; /* no error of the project: written beyond the capacity */
     if (error != 0)
-        return len == 0 ? error : DPS_E_USAGE;
-    return span_equal(span_of(response, len), span_of(t->expected, t->expected_len)) ? 0 : DPS_E_INTEGRITY;
+        return len == 0 ? error : BYTES_E_USAGE;
+    return bytes_equal_public(bytes_of(response, len), bytes_of(t->expected, t->expected_len))
+               ? 0
+               : BYTES_E_INTEGRITY;
 }
 
 int tis_case_ask(struct tis_case *t)
@@ -79,20 +81,20 @@ int tis_case_create_ek(struct tis_case *t)
     uint8_t command[DPS_TPM_BUFFER], response[DPS_TPM_BUFFER];
     size_t len;
     uint32_t rc, object;
-    struct span public_2b, name;
-    struct tpm2_auth auth = tpm2_auth_password(span_of(NULL, 0));
+    struct bytes public_2b, name;
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct tpm2_public area = tpm2_template_ek_l1();
-    struct tpm2_writer w = tpm2_writer_over(command, sizeof command);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_create_primary_build(&w, TPM2_RH_ENDORSEMENT, &auth, &area);
-    int error = t->tpm.transact(t->tpm.context, tpm2_written(&w), response, sizeof response, &len,
+    int error = t->tpm.transact(t->tpm.context, bytes_written(&w), response, sizeof response, &len,
                                 TIS_CASE_TIMEOUT_MS);
     if (error == 0)
-        error = tpm2_create_primary_parse(span_of(response, len), &rc, &object, &public_2b, &name);
+        error = tpm2_create_primary_parse(bytes_of(response, len), &rc, &object, &public_2b, &name);
     if (error != 0)
         return error;
-    w = tpm2_writer_over(command, sizeof command);
+    w = bytes_writer_over(command, sizeof command);
     tpm2_flush_context_build(&w, object);
-    error = t->tpm.transact(t->tpm.context, tpm2_written(&w), response, sizeof response, &len,
+    error = t->tpm.transact(t->tpm.context, bytes_written(&w), response, sizeof response, &len,
                             TIS_CASE_TIMEOUT_MS);
-    return error != 0 ? error : tpm2_flush_context_parse(span_of(response, len), &rc);
+    return error != 0 ? error : tpm2_flush_context_parse(bytes_of(response, len), &rc);
 }

@@ -271,7 +271,7 @@ static void execute(struct tis_chip *c)
     become(c, CHIP_EXECUTION);
     if (c->execute_us == TIS_CHIP_FOREVER)
         return;
-    struct span command = {c->command, c->command_len};
+    struct bytes command = {c->command, c->command_len};
     if (c->tpm.transact(c->tpm.context, command, c->response, sizeof c->response - 3, &c->response_len,
                         REAL_TPM_MS) != 0)
         tis_chip_blame(c, "the real TPM failed");
@@ -384,9 +384,9 @@ void tis_chip_write(struct tis_chip *c, unsigned locality, unsigned offset, cons
         tis_chip_blame(c, "more than one bit written to TPM_STS");
 }
 
-struct span tis_chip_moved(const struct tis_chip *c)
+struct bytes tis_chip_moved(const struct tis_chip *c)
 {
     if (c->state == CHIP_COMPLETION)
-        return (struct span){c->response, c->response_at};
-    return (struct span){c->command, c->command_len};
+        return (struct bytes){c->response, c->response_at};
+    return (struct bytes){c->command, c->command_len};
 }

@@ -72,7 +72,7 @@ struct port_clock tis_chip_clock(struct tis_chip *c);
 void tis_chip_read(struct tis_chip *c, unsigned locality, unsigned offset, uint8_t *out, size_t len);
 void tis_chip_write(struct tis_chip *c, unsigned locality, unsigned offset, const uint8_t *in, size_t len);
 /* The bytes that have gone through the FIFO since the last command began or its response was there. */
-struct span tis_chip_moved(const struct tis_chip *c);
+struct bytes tis_chip_moved(const struct tis_chip *c);
 /* Whether this transfer of the bus fails. */
 bool tis_chip_fails(struct tis_chip *c);
 void tis_chip_blame(struct tis_chip *c, const char *violation);

@@ -7,7 +7,7 @@
 static int none_read(void *context, uint8_t locality, uint16_t offset, uint8_t *out, size_t len)
 {
     if (tis_chip_fails(context))
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     tis_chip_read(context, locality, offset, out, len);
     return 0;
 }
@@ -15,7 +15,7 @@ static int none_read(void *context, uint8_t locality, uint16_t offset, uint8_t *
 static int none_write(void *context, uint8_t locality, uint16_t offset, const uint8_t *bytes, size_t len)
 {
     if (tis_chip_fails(context))
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     tis_chip_write(context, locality, offset, bytes, len);
     return 0;
 }
@@ -98,7 +98,7 @@ static int spi_exchange(void *context, const uint8_t *tx, uint8_t *rx, size_t le
 {
     struct tis_wire_spi *w = context;
     if (tis_chip_fails(w->chip))
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     if (!w->selected) {
         w->selected = true;
         w->count = 0;
@@ -140,7 +140,7 @@ static uint16_t reversed(uint16_t value, unsigned bits)
     return out;
 }
 
-uint16_t tis_wire_sum(struct span message)
+uint16_t tis_wire_sum(struct bytes message)
 {
     uint32_t remainder = 0;
     for (size_t i = 0; i < message.len; i++) {
@@ -193,7 +193,7 @@ static int i2c_write(void *context, const uint8_t *bytes, size_t len)
 {
     struct tis_wire_i2c *w = context;
     if (!acknowledged(w))
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     w->address = bytes[0];
     if (len > 1)
         write_register(w, bytes + 1, len - 1);
@@ -218,7 +218,7 @@ static int i2c_read(void *context, uint8_t *out, size_t len)
 {
     struct tis_wire_i2c *w = context;
     if (!acknowledged(w))
-        return DPS_E_TPM_TRANSPORT;
+        return BYTES_E_TPM_TRANSPORT;
     switch (w->address) {
     case 0x04:
         tis_chip_read(w->chip, w->locality, 0x000, out, len);

@@ -44,6 +44,6 @@ struct tis_wire_i2c {
 #define TIS_WIRE_I2C_GUARD_US 150
 void tis_wire_i2c_init(struct tis_wire_i2c *w, struct tis_chip *c, struct port_tis_i2c *i);
 /* The checksum, by another way than the driver's: most significant bit first, with bits reversed. */
-uint16_t tis_wire_sum(struct span message);
+uint16_t tis_wire_sum(struct bytes message);
 
 #endif

@@ -13,11 +13,11 @@ int tpm_call_open(struct posix_tpm *t, const char *name)
     return posix_tpm_open(t, name, tpm_call_why, sizeof tpm_call_why);
 }
 
-static struct span get_random(uint8_t command[16])
+static struct bytes get_random(uint8_t command[16])
 {
-    struct tpm2_writer w = tpm2_writer_over(command, 16);
+    struct bytes_writer w = bytes_writer_over(command, 16);
     tpm2_get_random_build(&w, 8);
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
 int tpm_call_random_within(struct posix_tpm *t, uint32_t timeout_ms, size_t capacity)
@@ -25,13 +25,13 @@ int tpm_call_random_within(struct posix_tpm *t, uint32_t timeout_ms, size_t capa
     uint8_t command[16], response[64];
     size_t len;
     uint32_t rc;
-    struct span random;
+    struct bytes random;
     struct port_tpm p = posix_tpm_port(t);
     int error = p.transact(p.context, get_random(command), response, capacity, &len, timeout_ms);
     if (error != 0)
-        return len == 0 ? error : DPS_E_USAGE; /* no length beside an error */
-    error = tpm2_get_random_parse(span_of(response, len), &rc, &random);
-    return error == 0 && random.len != 8 ? DPS_E_FORMAT : error;
+        return len == 0 ? error : BYTES_E_USAGE; /* no length beside an error */
+    error = tpm2_get_random_parse(bytes_of(response, len), &rc, &random);
+    return error == 0 && random.len != 8 ? BYTES_E_FORMAT : error;
 }
 
 int tpm_call_random(struct posix_tpm *t)
@@ -56,7 +56,7 @@ int tpm_call_listen_pair(uint16_t *port, int *tpm, int *platform)
             return 0;
         (void)close(*tpm);
     }
-    return DPS_E_STREAM;
+    return BYTES_E_STREAM;
 }
 
 static const uint8_t zero[4];

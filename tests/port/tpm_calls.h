@@ -13,7 +13,7 @@ extern char tpm_call_why[512];
 int tpm_call_open(struct posix_tpm *t, const char *name);
 
 /* TPM2_GetRandom of 8 bytes; the second with time and room (up to 64 bytes) to spare.
- * Returns: 0; the error of transact or of parsing; DPS_E_USAGE if transact left a length beside an error. */
+ * Returns: 0; the error of transact or of parsing; BYTES_E_USAGE if transact left a length beside an error. */
 int tpm_call_random_within(struct posix_tpm *t, uint32_t timeout_ms, size_t capacity);
 int tpm_call_random(struct posix_tpm *t);
 

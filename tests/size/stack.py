@@ -22,7 +22,7 @@ INDIRECT = "__indirect_call"
 TARGET = 1536
 # The device side without TLS: what firmware calls, and what that calls.
 SOURCES = [p for p in measure.core_sources() if p.parent.name != "port" and not re.search("tls|explain", p.name)]
-HEADERS = ["dps/device.h", "tpm/command.h", "tpm/public.h", "tpm/session.h", "tpm/wire.h", "tpm/rc.h"]
+HEADERS = ["dps/device/device.h", "tpm/command.h", "tpm/public.h", "tpm/session.h", "crypto/bytes/bytes.h", "tpm/rc.h"]
 
 
 class Graph:
@@ -74,7 +74,7 @@ def line_of(source, number):
 
 
 def full_name(graph, source, name):
-    """A static function is "dps/device.c:build_load" to gcc; calls.txt writes it so only where that is needed."""
+    """A static function is "dps/device/device.c:build_load" to gcc; calls.txt writes it so only where that is needed."""
     if name in graph.frame or f":{name}" not in "".join(graph.frame):
         return name
     candidates = [f for f in graph.frame if re.sub(r"(\.(isra|constprop|part)\.\d+)+$", "", f).endswith(f":{name}")]
@@ -155,7 +155,7 @@ def rows(worst):
     for header in HEADERS:
         offered = [(worst.of(name)[0], name) for name in measure.prototypes(header)]
         # Of the engine every function; of what stands below it the three that need most.
-        shown = offered if header == "dps/device.h" else sorted(offered, reverse=True)[:3]
+        shown = offered if header == "dps/device/device.h" else sorted(offered, reverse=True)[:3]
         for size, name in shown:
             yield f"| `{name}` | {size} |"
 
@@ -167,7 +167,7 @@ def boards():
 
 
 def content(worst):
-    size, path = max((worst.of(name) for name in measure.prototypes("dps/device.h")), key=lambda item: item[0])
+    size, path = max((worst.of(name) for name in measure.prototypes("dps/device/device.h")), key=lambda item: item[0])
     spare = TARGET - size
     frames = {**worst.listed.outside, **worst.graph.frame}
     lines = ["Worst case on a Cortex-M3 without TLS, by the compiler's call graph; BearSSL's hash and the C library's",

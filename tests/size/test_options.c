@@ -2,7 +2,7 @@
 /* What must hold in every build that crypto/limits.h allows: options_test.sh compiles this with each of them. What is
  * switched on works, and what is switched off is refused and not missing in silence. */
 #include "crypto/tls.h"
-#include "dps/device.h"
+#include "dps/device/device.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/tls_pem.h"
@@ -40,8 +40,8 @@ static int handshake(const char *host, const char *leaf, const char *key, bool *
     static const uint8_t entropy[32] = "entropy for a test of options";
     br_ssl_engine_context *c = crypto_tls_client_engine(&client), *s = crypto_tls_server_engine(&server);
     size_t received = 0, len;
-    CHECK(crypto_trust_load(&trust, span_of_text(leaf)) == 0);
-    CHECK(crypto_identity_load(&identity, span_of_text(leaf), span_of_text(key)) == 0);
+    CHECK(crypto_trust_load(&trust, bytes_of_text(leaf)) == 0);
+    CHECK(crypto_identity_load(&identity, bytes_of_text(leaf), bytes_of_text(key)) == 0);
     CHECK(crypto_tls_client_start(&client, &trust, host, NOW, entropy, client_io, sizeof client_io, false) ==
           0);
     CHECK(crypto_tls_server_start(&server, &identity, NULL, entropy, server_io, sizeof server_io) == 0);
@@ -94,7 +94,7 @@ static int http_roles(void)
     memcpy(buffer, request, len);
     dps_http_init(&http, DPS_HTTP_REQUEST);
     CHECK(dps_http_advance(&http, buffer, &len, sizeof buffer, false) ==
-          (DPS_WITH_SERVICE ? 0 : DPS_E_FORMAT));
+          (DPS_WITH_SERVICE ? 0 : BYTES_E_FORMAT));
     return 0;
 }
 
@@ -114,7 +114,7 @@ static int whole_flow(void)
 {
     CHECK(flow_open(&f, "options", false) == 0);
     CHECK(flow_register(&f) == 0 && f.saves == 1);
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, span_of(f.record, f.record_len)) == 0);
+    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0 && dps_device_token_text(&f.device).len > 0);
     flow_close(&f);
     return 0;

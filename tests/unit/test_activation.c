@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The activation blob, against activation_blob.h (made with Node, accepted by swtpm) and against the sizes of blobs
  * that the real service has sent: 920, 946 and 956 bytes, all with the same public area but for unique. */
-#include "dps/activation.h"
+#include "dps/protocol/activation.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include <stdlib.h>
@@ -21,16 +21,16 @@ static uint8_t srk_storage[KEY_STORAGE];
 
 static void load_keys(void)
 {
-    const struct span ek_der = span_of(vector_ek_private_der, sizeof vector_ek_private_der);
-    const struct span srk_der = span_of(vector_srk_private_der, sizeof vector_srk_private_der);
+    const struct bytes ek_der = bytes_of(vector_ek_private_der, sizeof vector_ek_private_der);
+    const struct bytes srk_der = bytes_of(vector_srk_private_der, sizeof vector_srk_private_der);
     if (crypto_rsa_private_decode(ek_der, &ek, ek_storage, sizeof ek_storage) != 0 ||
         crypto_rsa_private_decode(srk_der, &srk, srk_storage, sizeof srk_storage) != 0)
         abort();
 }
 
-static struct span srk_name(void)
+static struct bytes srk_name(void)
 {
-    return span_of(vector_srk_name, sizeof vector_srk_name);
+    return bytes_of(vector_srk_name, sizeof vector_srk_name);
 }
 
 /* The random bytes of the vector. What OAEP drew is not known, so fields 2 and 4 differ from the vector's. */
@@ -45,40 +45,40 @@ static struct dps_activation_random vector_random(void)
     return random;
 }
 
-static void make(struct tpm2_writer *w, struct span host, struct span id)
+static void make(struct bytes_writer *w, struct bytes host, struct bytes id)
 {
     struct tpm2_public ek_public;
     struct tpm2_public srk_public;
     const struct dps_activation_random random = vector_random();
-    if (tpm2_public_parse_2b(span_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public) != 0 ||
-        tpm2_public_parse_2b(span_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) != 0)
+    if (tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public) != 0 ||
+        tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) != 0)
         abort();
     dps_activation_make(w, &ek_public, &srk_public, vector_srk_name, vector_hmac_key, host, id, &random);
 }
 
 /* A blob for host/id in static storage, valid until the next call. */
-static struct span blob_for(const char *host, const char *id)
+static struct bytes blob_for(const char *host, const char *id)
 {
     static uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
-    struct tpm2_writer w = tpm2_writer_over(blob, sizeof blob);
-    make(&w, span_of_text(host), span_of_text(id));
+    struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
+    make(&w, bytes_of_text(host), bytes_of_text(id));
     if (w.error != 0)
         abort();
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
-static bool uri_is(struct span blob, const char *expected)
+static bool uri_is(struct bytes blob, const char *expected)
 {
     struct dps_activation a;
     uint8_t text[DPS_ENC_URI_MAX / 2];
     size_t len;
     return dps_activation_parse(blob, &a) == 0 &&
-           dps_activation_uri(span_of(vector_inner_key, sizeof vector_inner_key), a.enc_uri, text,
+           dps_activation_uri(bytes_of(vector_inner_key, sizeof vector_inner_key), a.enc_uri, text,
                               sizeof text, &len) == 0 &&
-           span_equal(span_of(text, len), span_of_text(expected));
+           bytes_equal_public(bytes_of(text, len), bytes_of_text(expected));
 }
 
-static int open_key(struct span blob, uint8_t key[DPS_KEY_SIZE])
+static int open_key(struct bytes blob, uint8_t key[DPS_KEY_SIZE])
 {
     return dps_activation_open(blob, &ek, &srk, srk_name(), key);
 }
@@ -90,20 +90,20 @@ static bool is_vector_key(const uint8_t key[DPS_KEY_SIZE])
 
 /* ---- Taking apart and opening ------------------------------------------------------------------------- */
 
-static bool is_content(struct span content, const unsigned char *whole, size_t len)
+static bool is_content(struct bytes content, const unsigned char *whole, size_t len)
 {
-    return span_equal(content, span_of(whole + 2, len - 2));
+    return bytes_equal_public(content, bytes_of(whole + 2, len - 2));
 }
 
 static int s07_parse_vector(void)
 {
     struct dps_activation a;
-    CHECK(dps_activation_parse(span_of(vector_blob, sizeof vector_blob), &a) == 0);
+    CHECK(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob), &a) == 0);
     CHECK(is_content(a.id_object, vector_id_object, sizeof vector_id_object));
     CHECK(is_content(a.encrypted_secret, vector_enc_secret, sizeof vector_enc_secret));
     CHECK(is_content(a.duplicate, vector_private, sizeof vector_private));
     CHECK(is_content(a.duplicate_secret, vector_dup_secret, sizeof vector_dup_secret));
-    CHECK(span_equal(a.key_public_2b, span_of(vector_public, sizeof vector_public)));
+    CHECK(bytes_equal_public(a.key_public_2b, bytes_of(vector_public, sizeof vector_public)));
     CHECK(a.enc_uri.len == 0);
     return 0;
 }
@@ -111,7 +111,7 @@ static int s07_parse_vector(void)
 static int s07_open_vector(void)
 {
     uint8_t key[DPS_KEY_SIZE];
-    CHECK(open_key(span_of(vector_blob, sizeof vector_blob), key) == 0);
+    CHECK(open_key(bytes_of(vector_blob, sizeof vector_blob), key) == 0);
     CHECK(is_vector_key(key));
     return 0;
 }
@@ -120,11 +120,11 @@ static int s07_open_vector(void)
 static int s07_open_with_other_keys(void)
 {
     uint8_t key[DPS_KEY_SIZE];
-    const struct span blob = span_of(vector_blob, sizeof vector_blob);
-    const struct span other_name = span_of(vector_ek_name, sizeof vector_ek_name);
-    CHECK(dps_activation_open(blob, &srk, &ek, srk_name(), key) == DPS_E_INTEGRITY);
-    CHECK(dps_activation_open(blob, &ek, &ek, srk_name(), key) == DPS_E_INTEGRITY);
-    CHECK(dps_activation_open(blob, &ek, &srk, other_name, key) == DPS_E_INTEGRITY);
+    const struct bytes blob = bytes_of(vector_blob, sizeof vector_blob);
+    const struct bytes other_name = bytes_of(vector_ek_name, sizeof vector_ek_name);
+    CHECK(dps_activation_open(blob, &srk, &ek, srk_name(), key) == BYTES_E_INTEGRITY);
+    CHECK(dps_activation_open(blob, &ek, &ek, srk_name(), key) == BYTES_E_INTEGRITY);
+    CHECK(dps_activation_open(blob, &ek, &srk, other_name, key) == BYTES_E_INTEGRITY);
     return 0;
 }
 
@@ -133,7 +133,7 @@ static int s07_open_with_other_keys(void)
 static int s06_make_vector(void)
 {
     uint8_t key[DPS_KEY_SIZE];
-    const struct span blob = blob_for("h", "d");
+    const struct bytes blob = blob_for("h", "d");
     CHECK(blob.len == FIXED_SIZE + 6);
     CHECK(memcmp(blob.p, vector_id_object, sizeof vector_id_object) == 0);
     CHECK(memcmp(blob.p + 54 + 258, vector_private, sizeof vector_private) == 0);
@@ -151,13 +151,14 @@ static int s06_enc_uri_vector(void)
     struct tpm2_public ek_public;
     struct tpm2_public srk_public;
     uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
-    struct tpm2_writer w = tpm2_writer_over(blob, sizeof blob);
+    struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
     for (size_t i = 0; i < sizeof random.inner_key; i++)
         random.inner_key[i] = (uint8_t)(0x40 + i);
-    CHECK(tpm2_public_parse_2b(span_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public) == 0);
-    CHECK(tpm2_public_parse_2b(span_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) == 0);
-    dps_activation_make(&w, &ek_public, &srk_public, vector_srk_name, vector_hmac_key, span_of_text("h"),
-                        span_of_text("d"), &random);
+    CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public) == 0);
+    CHECK(tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) ==
+          0);
+    dps_activation_make(&w, &ek_public, &srk_public, vector_srk_name, vector_hmac_key, bytes_of_text("h"),
+                        bytes_of_text("d"), &random);
     CHECK(w.error == 0 && w.len == FIXED_SIZE + 6);
     CHECK(memcmp(blob + FIELD6, expected, sizeof expected) == 0);
     return 0;
@@ -176,7 +177,7 @@ static int s06_shape_of_the_real_service(void)
     for (size_t i = 0; i < sizeof captured / sizeof captured[0]; i++) {
         memset(id, 'a', captured[i].text_len - 2);
         id[captured[i].text_len - 2] = 0;
-        const struct span blob = blob_for("h", id);
+        const struct bytes blob = blob_for("h", id);
         CHECK(blob.len == captured[i].blob_len);
         CHECK(memcmp(blob.p, "\0\x34\0\x20", 4) == 0 && memcmp(blob.p + 54, "\x01\0", 2) == 0);
         CHECK(memcmp(blob.p + 312, "\0\x8e\0\x20", 4) == 0 && memcmp(blob.p + 456, "\x01\0", 2) == 0);
@@ -206,9 +207,9 @@ static int make_needs_its_room(void)
 {
     uint8_t blob[FIXED_SIZE + 6];
     for (size_t room = 0; room < sizeof blob; room++) {
-        struct tpm2_writer w = tpm2_writer_over(blob, room);
-        make(&w, span_of_text("h"), span_of_text("d"));
-        CHECK(w.error == DPS_E_SPACE && tpm2_written(&w).len == 0);
+        struct bytes_writer w = bytes_writer_over(blob, room);
+        make(&w, bytes_of_text("h"), bytes_of_text("d"));
+        CHECK(w.error == BYTES_E_SPACE && bytes_written(&w).len == 0);
     }
     return 0;
 }
@@ -217,21 +218,21 @@ static int make_refuses_other_keys(void)
 {
     uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
     const struct dps_activation_random random = vector_random();
-    const struct tpm2_public hmac_key = tpm2_template_hmac_key(span_of(vector_unique, sizeof vector_unique));
+    const struct tpm2_public hmac_key = tpm2_template_hmac_key(bytes_of(vector_unique, sizeof vector_unique));
     struct tpm2_public good;
-    CHECK(tpm2_public_parse_2b(span_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &good) == 0);
+    CHECK(tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &good) == 0);
     struct tpm2_public other[3] = {hmac_key, good, good};
     other[1].symmetric_key_bits = 256;
     other[2].symmetric = TPM2_ALG_NULL;
     for (size_t i = 0; i < 3; i++) {
-        struct tpm2_writer w = tpm2_writer_over(blob, sizeof blob);
-        dps_activation_make(&w, &other[i], &good, vector_srk_name, vector_hmac_key, span_of_text("h"),
-                            span_of_text("d"), &random);
-        CHECK(w.error == DPS_E_ALGORITHM);
-        w = tpm2_writer_over(blob, sizeof blob);
-        dps_activation_make(&w, &good, &other[i], vector_srk_name, vector_hmac_key, span_of_text("h"),
-                            span_of_text("d"), &random);
-        CHECK(w.error == DPS_E_ALGORITHM);
+        struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
+        dps_activation_make(&w, &other[i], &good, vector_srk_name, vector_hmac_key, bytes_of_text("h"),
+                            bytes_of_text("d"), &random);
+        CHECK(w.error == BYTES_E_ALGORITHM);
+        w = bytes_writer_over(blob, sizeof blob);
+        dps_activation_make(&w, &good, &other[i], vector_srk_name, vector_hmac_key, bytes_of_text("h"),
+                            bytes_of_text("d"), &random);
+        CHECK(w.error == BYTES_E_ALGORITHM);
     }
     return 0;
 }
@@ -240,13 +241,13 @@ static int make_refuses_other_keys(void)
 
 static int every_truncation(void)
 {
-    const struct span blob = blob_for("global.example", "device-1");
+    const struct bytes blob = blob_for("global.example", "device-1");
     struct dps_activation a;
     uint8_t key[DPS_KEY_SIZE];
     CHECK(dps_activation_parse(blob, &a) == 0);
     for (size_t len = 0; len < blob.len; len++) {
-        CHECK(dps_activation_parse(span_of(blob.p, len), &a) == DPS_E_FORMAT);
-        CHECK(open_key(span_of(blob.p, len), key) == DPS_E_FORMAT);
+        CHECK(dps_activation_parse(bytes_of(blob.p, len), &a) == BYTES_E_FORMAT);
+        CHECK(open_key(bytes_of(blob.p, len), key) == BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -254,11 +255,11 @@ static int every_truncation(void)
 static int bytes_behind_the_last_field(void)
 {
     uint8_t longer[DPS_ACTIVATION_BLOB_MAX + 100];
-    const struct span blob = blob_for("h", "d");
+    const struct bytes blob = blob_for("h", "d");
     struct dps_activation a;
     memset(longer, 0xA5, sizeof longer);
     memcpy(longer, blob.p, blob.len);
-    CHECK(dps_activation_parse(span_of(longer, blob.len + 100), &a) == 0);
+    CHECK(dps_activation_parse(bytes_of(longer, blob.len + 100), &a) == 0);
     CHECK(a.enc_uri.len == 6);
     return 0;
 }
@@ -267,14 +268,14 @@ static int bytes_behind_the_last_field(void)
 static int every_byte_changed(void)
 {
     uint8_t changed[DPS_ACTIVATION_BLOB_MAX];
-    const struct span blob = blob_for("h", "d");
+    const struct bytes blob = blob_for("h", "d");
     uint8_t key[DPS_KEY_SIZE];
     memcpy(changed, blob.p, blob.len);
     for (size_t i = 0; i < blob.len; i++) {
         changed[i] ^= 0x15;
-        const int error = open_key(span_of(changed, blob.len), key);
+        const int error = open_key(bytes_of(changed, blob.len), key);
         if (i < FIELD6 + 2)
-            CHECK(error == DPS_E_FORMAT || error == DPS_E_INTEGRITY || error == DPS_E_ALGORITHM);
+            CHECK(error == BYTES_E_FORMAT || error == BYTES_E_INTEGRITY || error == BYTES_E_ALGORITHM);
         else
             CHECK(error == 0 && is_vector_key(key));
         changed[i] ^= 0x15;
@@ -287,7 +288,7 @@ static int sizes_off_by_one(void)
 {
     static const size_t sizes[] = {0, 2, 54, 312, 314, 456, FIELD5, FIELD5 + 16, FIELD6};
     uint8_t changed[DPS_ACTIVATION_BLOB_MAX];
-    const struct span blob = blob_for("h", "d");
+    const struct bytes blob = blob_for("h", "d");
     uint8_t key[DPS_KEY_SIZE];
     memcpy(changed, blob.p, blob.len);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -295,7 +296,7 @@ static int sizes_off_by_one(void)
             const size_t low = sizes[i] + 1;
             changed[low] = (uint8_t)(blob.p[low] + step);
             const bool enc_uri_shorter = sizes[i] == FIELD6 && step < 0; /* leaves a byte behind: allowed */
-            CHECK((open_key(span_of(changed, blob.len), key) == 0) == enc_uri_shorter);
+            CHECK((open_key(bytes_of(changed, blob.len), key) == 0) == enc_uri_shorter);
             changed[low] = blob.p[low];
         }
     }
@@ -309,7 +310,7 @@ static int fields_exchanged(void)
     memcpy(changed, vector_blob, sizeof changed);
     memcpy(changed + 54, vector_dup_secret, sizeof vector_dup_secret);
     memcpy(changed + 456, vector_enc_secret, sizeof vector_enc_secret);
-    CHECK(open_key(span_of(changed, sizeof changed), key) == DPS_E_INTEGRITY);
+    CHECK(open_key(bytes_of(changed, sizeof changed), key) == BYTES_E_INTEGRITY);
     return 0;
 }
 
@@ -318,11 +319,11 @@ static int parse_with_public(const struct tpm2_public *area)
 {
     uint8_t blob[1200];
     struct dps_activation a;
-    struct tpm2_writer w = tpm2_writer_over(blob, sizeof blob);
-    tpm2_write_bytes(&w, span_of(vector_blob, FIELD5));
+    struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
+    bytes_write_bytes(&w, bytes_of(vector_blob, FIELD5));
     tpm2_public_write_2b(&w, area);
-    tpm2_write_u16(&w, 0);
-    return w.error != 0 ? w.error : dps_activation_parse(tpm2_written(&w), &a);
+    bytes_write_u16(&w, 0);
+    return w.error != 0 ? w.error : dps_activation_parse(bytes_written(&w), &a);
 }
 
 /* What the device would load: a key for HMAC-SHA-256 signatures, and nothing else. */
@@ -334,7 +335,7 @@ static int s07_only_hmac_keys(void)
                                           TPM2_OBJECT_RESTRICTED,    TPM2_OBJECT_SENSITIVE_DATA_ORIGIN,
                                           TPM2_OBJECT_DECRYPT,       TPM2_OBJECT_SIGN_ENCRYPT,
                                           TPM2_OBJECT_USER_WITH_AUTH};
-    const struct tpm2_public good = tpm2_template_hmac_key(span_of(vector_unique, sizeof vector_unique));
+    const struct tpm2_public good = tpm2_template_hmac_key(bytes_of(vector_unique, sizeof vector_unique));
     struct tpm2_public area = good;
     for (size_t i = 0; i < sizeof free_bits / sizeof free_bits[0]; i++) {
         area.attributes = good.attributes ^ free_bits[i];
@@ -342,14 +343,14 @@ static int s07_only_hmac_keys(void)
     }
     for (size_t i = 0; i < sizeof bound_bits / sizeof bound_bits[0]; i++) {
         area.attributes = good.attributes ^ bound_bits[i];
-        CHECK(parse_with_public(&area) == DPS_E_ALGORITHM);
+        CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
     }
     area = good;
     area.scheme = TPM2_ALG_NULL; /* sealed data */
     area.scheme_hash = 0;
-    CHECK(parse_with_public(&area) == DPS_E_ALGORITHM);
+    CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
     area = tpm2_template_srk();
-    CHECK(parse_with_public(&area) == DPS_E_ALGORITHM);
+    CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -359,11 +360,11 @@ static int s07_only_hmac_keys(void)
 static int uri_of(const uint8_t *utf16, size_t len, uint8_t *text, size_t capacity, size_t *text_len)
 {
     uint8_t encrypted[DPS_ENC_URI_MAX + 2];
-    const struct span key = span_of(vector_inner_key, sizeof vector_inner_key);
+    const struct bytes key = bytes_of(vector_inner_key, sizeof vector_inner_key);
     memcpy(encrypted, utf16, len);
     if (crypto_aes_cfb_encrypt(key, encrypted, len) != 0)
         abort();
-    return dps_activation_uri(key, span_of(encrypted, len), text, capacity, text_len);
+    return dps_activation_uri(key, bytes_of(encrypted, len), text, capacity, text_len);
 }
 
 static int uri_is_ascii(void)
@@ -372,7 +373,7 @@ static int uri_is_ascii(void)
     uint8_t text[sizeof utf16 / 2];
     size_t len;
     CHECK(uri_of(utf16, sizeof utf16, text, sizeof text, &len) == 0);
-    CHECK(span_equal(span_of(text, len), span_of_text("a????z?")));
+    CHECK(bytes_equal_public(bytes_of(text, len), bytes_of_text("a????z?")));
     CHECK(uri_of(utf16, 0, text, sizeof text, &len) == 0 && len == 0);
     return 0;
 }
@@ -382,12 +383,12 @@ static int uri_limits(void)
     static const uint8_t utf16[DPS_ENC_URI_MAX + 2] = {0};
     uint8_t text[DPS_ENC_URI_MAX];
     size_t len = 1;
-    CHECK(uri_of(utf16, 7, text, sizeof text, &len) == DPS_E_FORMAT && len == 0);
-    CHECK(uri_of(utf16, DPS_ENC_URI_MAX + 2, text, sizeof text, &len) == DPS_E_FORMAT);
+    CHECK(uri_of(utf16, 7, text, sizeof text, &len) == BYTES_E_FORMAT && len == 0);
+    CHECK(uri_of(utf16, DPS_ENC_URI_MAX + 2, text, sizeof text, &len) == BYTES_E_FORMAT);
     CHECK(uri_of(utf16, DPS_ENC_URI_MAX, text, sizeof text, &len) == 0 && len == DPS_ENC_URI_MAX / 2);
-    CHECK(uri_of(utf16, DPS_ENC_URI_MAX, text, DPS_ENC_URI_MAX / 2 - 1, &len) == DPS_E_SPACE && len == 0);
-    CHECK(dps_activation_uri(span_of(utf16, 15), span_of(utf16, 2), text, sizeof text, &len) ==
-          DPS_E_ALGORITHM);
+    CHECK(uri_of(utf16, DPS_ENC_URI_MAX, text, DPS_ENC_URI_MAX / 2 - 1, &len) == BYTES_E_SPACE && len == 0);
+    CHECK(dps_activation_uri(bytes_of(utf16, 15), bytes_of(utf16, 2), text, sizeof text, &len) ==
+          BYTES_E_ALGORITHM);
     return 0;
 }
 

@@ -24,13 +24,13 @@ static const struct captured *captured(const char *name)
 }
 
 /* The n-th TPM2B of a recorded request or response, counting from offset. */
-static struct span field(struct span message, size_t offset, size_t n, bool whole)
+static struct bytes field(struct bytes message, size_t offset, size_t n, bool whole)
 {
-    struct tpm2_reader r = tpm2_reader_over(message);
-    tpm2_read_bytes(&r, offset);
+    struct bytes_reader r = bytes_reader_over(message);
+    bytes_read_bytes(&r, offset);
     while (n-- > 0)
-        tpm2_read_2b(&r);
-    return whole ? tpm2_read_2b_whole(&r) : tpm2_read_2b(&r);
+        bytes_read_2b(&r);
+    return whole ? bytes_read_2b_whole(&r) : bytes_read_2b(&r);
 }
 
 /* Where the parameters of a request begin: after one or two handles and the authorizations. */
@@ -43,201 +43,201 @@ static struct span field(struct span message, size_t offset, size_t n, bool whol
 
 static const struct tpm2_auth empty_password = {.handle = TPM2_RS_PW, .attributes = TPM2_SESSION_CONTINUE};
 
-static struct span inner_key(void)
+static struct bytes inner_key(void)
 {
-    return span_of_text("@ABCDEFGHIJKLMNO");
+    return bytes_of_text("@ABCDEFGHIJKLMNO");
 }
 
 /* ---- Builders: the inputs of capture_commands.c ------------------------------------------------------- */
 
-static void startup(struct tpm2_writer *w)
+static void startup(struct bytes_writer *w)
 {
     tpm2_startup_build(w, TPM2_SU_CLEAR);
 }
 
-static void shutdown_clear(struct tpm2_writer *w)
+static void shutdown_clear(struct bytes_writer *w)
 {
     tpm2_shutdown_build(w, TPM2_SU_CLEAR);
 }
 
-static void start_policy(struct tpm2_writer *w)
+static void start_policy(struct bytes_writer *w)
 {
-    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, span_of_text("0123456789abcdef"));
+    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of_text("0123456789abcdef"));
 }
 
-static void start_trial(struct tpm2_writer *w)
+static void start_trial(struct bytes_writer *w)
 {
-    tpm2_start_auth_session_build(w, TPM2_SE_TRIAL, span_of_text("0123456789abcdef"));
+    tpm2_start_auth_session_build(w, TPM2_SE_TRIAL, bytes_of_text("0123456789abcdef"));
 }
 
-static void create(struct tpm2_writer *w)
+static void create(struct bytes_writer *w)
 {
     struct tpm2_public area = tpm2_template_sealed_data();
-    tpm2_create_build(w, SRK, &empty_password, span_of_text("auth"), span_of_text("sealed data"), &area);
+    tpm2_create_build(w, SRK, &empty_password, bytes_of_text("auth"), bytes_of_text("sealed data"), &area);
 }
 
-static void load(struct tpm2_writer *w)
+static void load(struct bytes_writer *w)
 {
-    struct span request = captured("load")->request;
+    struct bytes request = captured("load")->request;
     tpm2_load_build(w, SRK, &empty_password, field(request, AFTER_HANDLE_PASSWORD, 0, true),
                     field(request, AFTER_HANDLE_PASSWORD, 1, true));
 }
 
-static void load_external(struct tpm2_writer *w)
+static void load_external(struct bytes_writer *w)
 {
-    tpm2_load_external_build(w, span_of(vector_ek_public_2b, sizeof vector_ek_public_2b), TPM2_RH_OWNER);
+    tpm2_load_external_build(w, bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), TPM2_RH_OWNER);
 }
 
-static void load_external_rsa(struct tpm2_writer *w)
+static void load_external_rsa(struct bytes_writer *w)
 {
-    struct span request = captured("load_external_rsa")->request;
+    struct bytes request = captured("load_external_rsa")->request;
     /* header, size, sensitiveType, authValue, seedValue */
     tpm2_load_external_rsa_build(w, field(request, 10 + 2 + 2 + 2 + 2, 0, false), field(request, 10, 1, true),
                                  TPM2_RH_NULL);
 }
 
-static void read_public(struct tpm2_writer *w)
+static void read_public(struct bytes_writer *w)
 {
     tpm2_read_public_build(w, SRK);
 }
 
-static void read_public_absent(struct tpm2_writer *w)
+static void read_public_absent(struct bytes_writer *w)
 {
     tpm2_read_public_build(w, 0x81000100);
 }
 
-static void activate(struct tpm2_writer *w, const char *name, bool keep)
+static void activate(struct bytes_writer *w, const char *name, bool keep)
 {
-    struct span request = captured(name)->request;
-    struct tpm2_auth auths[2] = {tpm2_auth_password((struct span){0}), tpm2_auth_policy(0x03000000, keep)};
+    struct bytes request = captured(name)->request;
+    struct tpm2_auth auths[2] = {tpm2_auth_password((struct bytes){0}), tpm2_auth_policy(0x03000000, keep)};
     tpm2_activate_credential_build(w, SRK, EK, auths, field(request, AFTER_2_HANDLES_2_AUTHS, 0, false),
                                    field(request, AFTER_2_HANDLES_2_AUTHS, 1, false));
 }
 
-static void activate_credential(struct tpm2_writer *w)
+static void activate_credential(struct bytes_writer *w)
 {
     activate(w, "activate_credential", false);
 }
 
-static void activate_credential_changed(struct tpm2_writer *w)
+static void activate_credential_changed(struct bytes_writer *w)
 {
     activate(w, "activate_credential_changed", true);
 }
 
-static void make_credential(struct tpm2_writer *w)
+static void make_credential(struct bytes_writer *w)
 {
     tpm2_make_credential_build(w, EK, inner_key(), field(captured("read_public")->response, 10, 1, false));
 }
 
-static void unseal(struct tpm2_writer *w)
+static void unseal(struct bytes_writer *w)
 {
-    struct tpm2_auth auth = tpm2_auth_password(span_of_text("auth"));
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of_text("auth"));
     tpm2_unseal_build(w, EK, &auth);
 }
 
-static void import(struct tpm2_writer *w)
+static void import(struct bytes_writer *w)
 {
-    struct span request = captured("import")->request;
+    struct bytes request = captured("import")->request;
     tpm2_import_build(w, SRK, &empty_password, inner_key(), field(request, AFTER_HANDLE_PASSWORD, 1, true),
                       field(request, AFTER_HANDLE_PASSWORD, 2, false),
                       field(request, AFTER_HANDLE_PASSWORD, 3, false));
 }
 
-static void hmac(struct tpm2_writer *w)
+static void hmac(struct bytes_writer *w)
 {
-    tpm2_hmac_build(w, EK, &empty_password, span_of_text("signed"));
+    tpm2_hmac_build(w, EK, &empty_password, bytes_of_text("signed"));
 }
 
-static void get_random(struct tpm2_writer *w)
+static void get_random(struct bytes_writer *w)
 {
     tpm2_get_random_build(w, 16);
 }
 
-static void hmac_start(struct tpm2_writer *w)
+static void hmac_start(struct bytes_writer *w)
 {
     tpm2_hmac_start_build(w, EK, &empty_password);
 }
 
-static void sequence_update(struct tpm2_writer *w)
+static void sequence_update(struct bytes_writer *w)
 {
-    tpm2_sequence_update_build(w, 0x80000002, &empty_password, span_of_text("signed"));
+    tpm2_sequence_update_build(w, 0x80000002, &empty_password, bytes_of_text("signed"));
 }
 
-static void sequence_complete(struct tpm2_writer *w)
+static void sequence_complete(struct bytes_writer *w)
 {
-    tpm2_sequence_complete_build(w, 0x80000002, &empty_password, span_of_text("signed"));
+    tpm2_sequence_complete_build(w, 0x80000002, &empty_password, bytes_of_text("signed"));
 }
 
-static void policy_secret(struct tpm2_writer *w)
+static void policy_secret(struct bytes_writer *w)
 {
     tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, 0x03000000, &empty_password);
 }
 
-static void policy_secret_bad_auth(struct tpm2_writer *w)
+static void policy_secret_bad_auth(struct bytes_writer *w)
 {
-    struct tpm2_auth auth = tpm2_auth_password(span_of_text("wrong"));
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of_text("wrong"));
     tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, 0x03000000, &auth);
 }
 
-static void policy_get_digest(struct tpm2_writer *w)
+static void policy_get_digest(struct bytes_writer *w)
 {
     tpm2_policy_get_digest_build(w, 0x03000000);
 }
 
-static void create_primary_ek(struct tpm2_writer *w)
+static void create_primary_ek(struct bytes_writer *w)
 {
     struct tpm2_public area = tpm2_template_ek_l1();
     tpm2_create_primary_build(w, TPM2_RH_ENDORSEMENT, &empty_password, &area);
 }
 
-static void create_primary_srk(struct tpm2_writer *w)
+static void create_primary_srk(struct bytes_writer *w)
 {
     struct tpm2_public area = tpm2_template_srk();
     tpm2_create_primary_build(w, TPM2_RH_OWNER, &empty_password, &area);
 }
 
-static void clear(struct tpm2_writer *w)
+static void clear(struct bytes_writer *w)
 {
     tpm2_clear_build(w, TPM2_RH_LOCKOUT, &empty_password);
 }
 
-static void hierarchy_change_auth(struct tpm2_writer *w)
+static void hierarchy_change_auth(struct bytes_writer *w)
 {
-    tpm2_hierarchy_change_auth_build(w, TPM2_RH_OWNER, &empty_password, span_of_text("owner"));
+    tpm2_hierarchy_change_auth_build(w, TPM2_RH_OWNER, &empty_password, bytes_of_text("owner"));
 }
 
-static void hierarchy_change_auth_back(struct tpm2_writer *w)
+static void hierarchy_change_auth_back(struct bytes_writer *w)
 {
-    struct tpm2_auth auth = tpm2_auth_password(span_of_text("owner"));
-    tpm2_hierarchy_change_auth_build(w, TPM2_RH_OWNER, &auth, (struct span){0});
+    struct tpm2_auth auth = tpm2_auth_password(bytes_of_text("owner"));
+    tpm2_hierarchy_change_auth_build(w, TPM2_RH_OWNER, &auth, (struct bytes){0});
 }
 
-static void flush_context(struct tpm2_writer *w)
+static void flush_context(struct bytes_writer *w)
 {
     tpm2_flush_context_build(w, EK);
 }
 
-static void evict_control(struct tpm2_writer *w)
+static void evict_control(struct bytes_writer *w)
 {
     tpm2_evict_control_build(w, TPM2_RH_OWNER, &empty_password, SRK, TPM2_HANDLE_SRK);
 }
 
-static void evict_control_again(struct tpm2_writer *w)
+static void evict_control_again(struct bytes_writer *w)
 {
     tpm2_evict_control_build(w, TPM2_RH_OWNER, &empty_password, TPM2_HANDLE_SRK, TPM2_HANDLE_SRK);
 }
 
-static void get_capability(struct tpm2_writer *w)
+static void get_capability(struct bytes_writer *w)
 {
     tpm2_get_capability_build(w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FAMILY_INDICATOR, 3);
 }
 
-static void nv_read_public(struct tpm2_writer *w)
+static void nv_read_public(struct bytes_writer *w)
 {
     tpm2_nv_read_public_build(w, 0x01800001);
 }
 
-static void nv_read(struct tpm2_writer *w)
+static void nv_read(struct bytes_writer *w)
 {
     tpm2_nv_read_build(w, 0x01800001, 0x01800001, &empty_password, 11, 2);
 }
@@ -246,133 +246,133 @@ static void nv_read(struct tpm2_writer *w)
 
 struct outputs {
     uint32_t number[2];
-    struct span span[2];
+    struct bytes span[2];
 };
 
-static int parse_startup(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_startup(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_startup_parse(s, rc);
 }
 
-static int parse_shutdown(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_shutdown(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_shutdown_parse(s, rc);
 }
 
-static int parse_start_auth_session(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_start_auth_session(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_start_auth_session_parse(s, rc, &o->number[0], &o->span[0]);
 }
 
-static int parse_create(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_create(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_create_parse(s, rc, &o->span[0], &o->span[1]);
 }
 
-static int parse_load(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_load(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_load_parse(s, rc, &o->number[0], &o->span[0]);
 }
 
-static int parse_load_external(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_load_external(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_load_external_parse(s, rc, &o->number[0], &o->span[0]);
 }
 
-static int parse_read_public(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_read_public(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_read_public_parse(s, rc, &o->span[0], &o->span[1]);
 }
 
-static int parse_activate_credential(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_activate_credential(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_activate_credential_parse(s, rc, &o->span[0]);
 }
 
-static int parse_make_credential(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_make_credential(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_make_credential_parse(s, rc, &o->span[0], &o->span[1]);
 }
 
-static int parse_unseal(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_unseal(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_unseal_parse(s, rc, &o->span[0]);
 }
 
-static int parse_import(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_import(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_import_parse(s, rc, &o->span[0]);
 }
 
-static int parse_hmac(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_hmac(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_hmac_parse(s, rc, &o->span[0]);
 }
 
-static int parse_get_random(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_get_random(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_get_random_parse(s, rc, &o->span[0]);
 }
 
-static int parse_hmac_start(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_hmac_start(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_hmac_start_parse(s, rc, &o->number[0]);
 }
 
-static int parse_sequence_update(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_sequence_update(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_sequence_update_parse(s, rc);
 }
 
-static int parse_sequence_complete(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_sequence_complete(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_sequence_complete_parse(s, rc, &o->span[0]);
 }
 
-static int parse_policy_secret(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_policy_secret(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_policy_secret_parse(s, rc);
 }
 
-static int parse_policy_get_digest(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_policy_get_digest(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_policy_get_digest_parse(s, rc, &o->span[0]);
 }
 
-static int parse_create_primary(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_create_primary(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_create_primary_parse(s, rc, &o->number[0], &o->span[0], &o->span[1]);
 }
 
-static int parse_clear(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_clear(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_clear_parse(s, rc);
 }
 
-static int parse_hierarchy_change_auth(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_hierarchy_change_auth(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_hierarchy_change_auth_parse(s, rc);
 }
 
-static int parse_flush_context(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_flush_context(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_flush_context_parse(s, rc);
 }
 
-static int parse_evict_control(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_evict_control(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     (void)o;
     return tpm2_evict_control_parse(s, rc);
 }
 
-static int parse_get_capability(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_get_capability(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     bool more;
     int error = tpm2_get_capability_parse(s, rc, &more, &o->number[0], &o->span[0]);
@@ -380,7 +380,7 @@ static int parse_get_capability(struct span s, uint32_t *rc, struct outputs *o)
     return error;
 }
 
-static int parse_nv_read_public(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_nv_read_public(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     uint16_t size;
     int error = tpm2_nv_read_public_parse(s, rc, &o->number[0], &size);
@@ -388,15 +388,15 @@ static int parse_nv_read_public(struct span s, uint32_t *rc, struct outputs *o)
     return error;
 }
 
-static int parse_nv_read(struct span s, uint32_t *rc, struct outputs *o)
+static int parse_nv_read(struct bytes s, uint32_t *rc, struct outputs *o)
 {
     return tpm2_nv_read_parse(s, rc, &o->span[0]);
 }
 
 struct command {
     const char *name; /* in the recording */
-    void (*build)(struct tpm2_writer *w);
-    int (*parse)(struct span response, uint32_t *rc, struct outputs *outputs);
+    void (*build)(struct bytes_writer *w);
+    int (*parse)(struct bytes response, uint32_t *rc, struct outputs *outputs);
     size_t spans; /* how many of the outputs the parser has */
     uint32_t rc;  /* what the TPM answered */
     size_t
@@ -449,10 +449,10 @@ static int test_requests(void)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
         uint8_t buffer[DPS_TPM_BUFFER];
-        struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+        struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
         commands[i].build(&w);
         CHECK(w.error == 0);
-        CHECK(span_equal(tpm2_written(&w), captured(commands[i].name)->request));
+        CHECK(bytes_equal_public(bytes_written(&w), captured(commands[i].name)->request));
     }
     return 0;
 }
@@ -463,11 +463,11 @@ static int test_requests_without_space(void)
         size_t size = captured(commands[i].name)->request.len;
         for (size_t capacity = 0; capacity <= size; capacity++) {
             uint8_t *buffer = malloc(capacity + 1);
-            struct tpm2_writer w = tpm2_writer_over(buffer, capacity);
+            struct bytes_writer w = bytes_writer_over(buffer, capacity);
             buffer[capacity] = 0xAA;
             commands[i].build(&w);
-            bool held = buffer[capacity] == 0xAA && w.error == (capacity < size ? DPS_E_SPACE : 0) &&
-                        tpm2_written(&w).len == (capacity < size ? 0 : size);
+            bool held = buffer[capacity] == 0xAA && w.error == (capacity < size ? BYTES_E_SPACE : 0) &&
+                        bytes_written(&w).len == (capacity < size ? 0 : size);
             free(buffer);
             CHECK(held);
         }
@@ -478,44 +478,44 @@ static int test_requests_without_space(void)
 static int test_request_misuse(void)
 {
     static uint8_t buffer[0x11000];
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_write_u8(&w, 0);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_u8(&w, 0);
     startup(&w);
-    CHECK(w.error == DPS_E_USAGE);
-    w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_hmac_build(&w, EK, &empty_password, span_of(buffer, 0x10000));
-    CHECK(w.error == DPS_E_LIMIT && tpm2_written(&w).len == 0);
+    CHECK(w.error == BYTES_E_USAGE);
+    w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_hmac_build(&w, EK, &empty_password, bytes_of(buffer, 0x10000));
+    CHECK(w.error == BYTES_E_LIMIT && bytes_written(&w).len == 0);
     return 0;
 }
 
 /* ---- Responses ---------------------------------------------------------------------------------------- */
 
-static bool inside(struct span part, struct span whole)
+static bool inside(struct bytes part, struct bytes whole)
 {
     return part.len == 0 || (part.p >= whole.p && part.p + part.len <= whole.p + whole.len);
 }
 
 /* Parse a copy that ends where the heap block ends. Outputs are poisoned first. True if what holds for all
- * answers held: outputs inside the answer or empty, rc only with DPS_E_TPM_RC, no other errors. */
+ * answers held: outputs inside the answer or empty, rc only with BYTES_E_TPM_RC, no other errors. */
 /* A handle is given even by a broken response, if it says success and is long enough: the object must be flushed. */
-static uint32_t handle_to_flush(const struct command *c, struct span response)
+static uint32_t handle_to_flush(const struct command *c, struct bytes response)
 {
     const bool loads = c->parse == parse_start_auth_session || c->parse == parse_load ||
                        c->parse == parse_load_external || c->parse == parse_hmac_start ||
                        c->parse == parse_create_primary;
-    struct tpm2_reader r = tpm2_reader_over(response);
-    tpm2_read_bytes(&r, 6);
-    const uint32_t rc = tpm2_read_u32(&r);
-    return loads && rc == 0 ? tpm2_read_u32(&r) : 0;
+    struct bytes_reader r = bytes_reader_over(response);
+    bytes_read_bytes(&r, 6);
+    const uint32_t rc = bytes_read_u32(&r);
+    return loads && rc == 0 ? bytes_read_u32(&r) : 0;
 }
 
 static bool parse_copy(const struct command *c, const uint8_t *response, size_t len, int *error)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
     memcpy(copy, response, len);
-    struct span s = span_of(copy, len);
+    struct bytes s = bytes_of(copy, len);
     uint32_t rc = 0xAAAAAAAA;
-    struct outputs o = {.number = {0}, .span = {span_of("poison", 6), span_of("poison", 6)}};
+    struct outputs o = {.number = {0}, .span = {bytes_of("poison", 6), bytes_of("poison", 6)}};
     *error = c->parse(s, &rc, &o);
     bool held;
     if (*error == 0) {
@@ -523,8 +523,8 @@ static bool parse_copy(const struct command *c, const uint8_t *response, size_t 
         for (size_t i = 0; i < c->spans; i++)
             held = held && inside(o.span[i], s);
     } else {
-        held = (*error == DPS_E_TPM_RC) == (rc != 0);
-        held = held && (*error == DPS_E_FORMAT || *error == DPS_E_TPM_RC || *error == DPS_E_ALGORITHM);
+        held = (*error == BYTES_E_TPM_RC) == (rc != 0);
+        held = held && (*error == BYTES_E_FORMAT || *error == BYTES_E_TPM_RC || *error == BYTES_E_ALGORITHM);
         held = held && o.number[0] == handle_to_flush(c, s) && o.number[1] == 0;
         for (size_t i = 0; i < c->spans; i++)
             held = held && o.span[i].len == 0;
@@ -535,20 +535,20 @@ static bool parse_copy(const struct command *c, const uint8_t *response, size_t 
 
 static void set_size(uint8_t *response, size_t len)
 {
-    struct tpm2_writer w = tpm2_writer_over(response, 6);
+    struct bytes_writer w = bytes_writer_over(response, 6);
     w.len = 2;
-    tpm2_write_u32(&w, (uint32_t)len);
+    bytes_write_u32(&w, (uint32_t)len);
 }
 
 static int test_responses(void)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
-        struct span response = captured(commands[i].name)->response;
+        struct bytes response = captured(commands[i].name)->response;
         struct outputs o = {0};
         uint32_t rc;
         int error;
         CHECK(parse_copy(&commands[i], response.p, response.len, &error));
-        CHECK(error == (commands[i].rc == 0 ? 0 : DPS_E_TPM_RC));
+        CHECK(error == (commands[i].rc == 0 ? 0 : BYTES_E_TPM_RC));
         CHECK(commands[i].parse(response, &rc, &o) == error);
         CHECK(rc == commands[i].rc);
     }
@@ -559,18 +559,18 @@ static int test_responses(void)
 static int test_truncated(void)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
-        struct span response = captured(commands[i].name)->response;
+        struct bytes response = captured(commands[i].name)->response;
         for (size_t len = 0; len < response.len; len++) {
             uint8_t buffer[DPS_TPM_BUFFER];
             int error;
             memcpy(buffer, response.p, len);
             CHECK(parse_copy(&commands[i], buffer, len, &error));
-            CHECK(error == DPS_E_FORMAT);
+            CHECK(error == BYTES_E_FORMAT);
             if (len < 10 || (commands[i].open_end != 0 && len >= commands[i].open_end))
                 continue;
             set_size(buffer, len);
             CHECK(parse_copy(&commands[i], buffer, len, &error));
-            CHECK(error == DPS_E_FORMAT);
+            CHECK(error == BYTES_E_FORMAT);
         }
     }
     return 0;
@@ -579,18 +579,18 @@ static int test_truncated(void)
 static int test_trailing(void)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
-        struct span response = captured(commands[i].name)->response;
+        struct bytes response = captured(commands[i].name)->response;
         for (size_t more = 1; more <= 16; more++) {
             uint8_t buffer[DPS_TPM_BUFFER] = {0};
             int error;
             memcpy(buffer, response.p, response.len);
             CHECK(parse_copy(&commands[i], buffer, response.len + more, &error));
-            CHECK(error == DPS_E_FORMAT);
+            CHECK(error == BYTES_E_FORMAT);
             if (commands[i].open_end != 0)
                 continue;
             set_size(buffer, response.len + more);
             CHECK(parse_copy(&commands[i], buffer, response.len + more, &error));
-            CHECK(error == DPS_E_FORMAT);
+            CHECK(error == BYTES_E_FORMAT);
         }
     }
     return 0;
@@ -600,7 +600,7 @@ static int test_every_byte_changed(void)
 {
     static const uint8_t values[] = {0x00, 0x01, 0x02, 0x7F, 0x80, 0x81, 0xC4, 0xFE, 0xFF};
     for (size_t i = 0; i < COMMANDS; i++) {
-        struct span response = captured(commands[i].name)->response;
+        struct bytes response = captured(commands[i].name)->response;
         for (size_t at = 0; at < response.len; at++) {
             for (size_t v = 0; v < sizeof values + 10; v++) {
                 uint8_t buffer[DPS_TPM_BUFFER];
@@ -613,8 +613,8 @@ static int test_every_byte_changed(void)
                 else
                     buffer[at] = (uint8_t)(buffer[at] + (v == sizeof values + 8 ? 1 : 255));
                 CHECK(parse_copy(&commands[i], buffer, response.len, &error));
-                if (at < 6 && buffer[at] != response.p[at] && error != DPS_E_FORMAT)
-                    CHECK(at < 2 && error == DPS_E_TPM_RC); /* the tag of a refusal turned into TPM 1.2's */
+                if (at < 6 && buffer[at] != response.p[at] && error != BYTES_E_FORMAT)
+                    CHECK(at < 2 && error == BYTES_E_TPM_RC); /* the tag of a refusal turned into TPM 1.2's */
             }
         }
     }
@@ -630,14 +630,14 @@ static int test_refusals(void)
         int error;
         uint32_t rc;
     } refusals[] = {
-        {{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0xDF}, 10, DPS_E_TPM_RC, 0x1DF},
-        {{0x80, 0x01, 0, 0, 0, 10, 0, 0x0B, 0x01, 0x43}, 10, DPS_E_TPM_RC, 0x000B0143},
-        {{0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0x00, 0x1E}, 10, DPS_E_TPM_RC, 0x1E},
-        {{0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0x00, 0x00}, 10, DPS_E_FORMAT, 0},
-        {{0x80, 0x02, 0, 0, 0, 10, 0, 0, 0x01, 0xDF}, 10, DPS_E_FORMAT, 0},
-        {{0x80, 0x01, 0, 0, 0, 11, 0, 0, 0x01, 0xDF, 0}, 11, DPS_E_FORMAT, 0},
-        {{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0xDF, 0}, 11, DPS_E_FORMAT, 0},
-        {{0x80, 0x01, 0, 0, 0, 11, 0, 0, 0x01, 0xDF}, 10, DPS_E_FORMAT, 0},
+        {{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0xDF}, 10, BYTES_E_TPM_RC, 0x1DF},
+        {{0x80, 0x01, 0, 0, 0, 10, 0, 0x0B, 0x01, 0x43}, 10, BYTES_E_TPM_RC, 0x000B0143},
+        {{0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0x00, 0x1E}, 10, BYTES_E_TPM_RC, 0x1E},
+        {{0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0x00, 0x00}, 10, BYTES_E_FORMAT, 0},
+        {{0x80, 0x02, 0, 0, 0, 10, 0, 0, 0x01, 0xDF}, 10, BYTES_E_FORMAT, 0},
+        {{0x80, 0x01, 0, 0, 0, 11, 0, 0, 0x01, 0xDF, 0}, 11, BYTES_E_FORMAT, 0},
+        {{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0xDF, 0}, 11, BYTES_E_FORMAT, 0},
+        {{0x80, 0x01, 0, 0, 0, 11, 0, 0, 0x01, 0xDF}, 10, BYTES_E_FORMAT, 0},
     };
     for (size_t i = 0; i < COMMANDS; i++) {
         for (size_t k = 0; k < sizeof refusals / sizeof refusals[0]; k++) {
@@ -646,7 +646,7 @@ static int test_refusals(void)
             int error;
             CHECK(parse_copy(&commands[i], refusals[k].bytes, refusals[k].len, &error));
             CHECK(error == refusals[k].error);
-            CHECK(commands[i].parse(span_of(refusals[k].bytes, refusals[k].len), &rc, &o) == error);
+            CHECK(commands[i].parse(bytes_of(refusals[k].bytes, refusals[k].len), &rc, &o) == error);
             CHECK(rc == refusals[k].rc);
         }
     }
@@ -657,7 +657,7 @@ static int test_refusals(void)
 static int test_wrong_tag(void)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
-        struct span response = captured(commands[i].name)->response;
+        struct bytes response = captured(commands[i].name)->response;
         uint8_t buffer[DPS_TPM_BUFFER];
         int error;
         if (commands[i].rc != 0)
@@ -665,7 +665,7 @@ static int test_wrong_tag(void)
         memcpy(buffer, response.p, response.len);
         buffer[1] ^= 0x01 ^ 0x02;
         CHECK(parse_copy(&commands[i], buffer, response.len, &error));
-        CHECK(error == DPS_E_FORMAT);
+        CHECK(error == BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -675,7 +675,7 @@ static int test_wrong_tag(void)
 static int test_object_values(void)
 {
     uint32_t rc, handle;
-    struct span public_2b, name, private_2b, again;
+    struct bytes public_2b, name, private_2b, again;
     struct tpm2_public area, ek = tpm2_template_ek_l1(), srk = tpm2_template_srk();
     uint8_t computed[TPM2_NAME_SIZE];
 
@@ -685,29 +685,29 @@ static int test_object_values(void)
     CHECK(tpm2_public_parse_2b(public_2b, &area) == 0 && tpm2_public_matches(&area, &ek));
     CHECK(!tpm2_public_matches(&area, &srk));
     tpm2_name_of(public_2b, computed);
-    CHECK(span_equal(name, span_of(computed, sizeof computed)));
+    CHECK(bytes_equal_public(name, bytes_of(computed, sizeof computed)));
 
     CHECK(tpm2_create_primary_parse(captured("create_primary_srk")->response, &rc, &handle, &public_2b,
                                     &name) == 0);
     CHECK(handle == SRK && public_2b.len == 284);
     CHECK(tpm2_read_public_parse(captured("read_public")->response, &rc, &again, &name) == 0);
-    CHECK(span_equal(public_2b, again));
+    CHECK(bytes_equal_public(public_2b, again));
     CHECK(tpm2_public_parse_2b(public_2b, &area) == 0 && tpm2_public_matches(&area, &srk));
     tpm2_name_of(public_2b, computed);
-    CHECK(span_equal(name, span_of(computed, sizeof computed)));
+    CHECK(bytes_equal_public(name, bytes_of(computed, sizeof computed)));
 
     CHECK(tpm2_import_parse(captured("import")->response, &rc, &private_2b) == 0);
     CHECK(private_2b.len == 160 && private_2b.len <= DPS_WRAPPED_KEY_MAX);
-    CHECK(span_equal(private_2b, field(captured("load")->request, AFTER_HANDLE_PASSWORD, 0, true)));
+    CHECK(bytes_equal_public(private_2b, field(captured("load")->request, AFTER_HANDLE_PASSWORD, 0, true)));
     CHECK(tpm2_load_parse(captured("load")->response, &rc, &handle, &name) == 0 && handle == 0x80000000);
     tpm2_name_of(field(captured("load")->request, AFTER_HANDLE_PASSWORD, 1, true), computed);
-    CHECK(span_equal(name, span_of(computed, sizeof computed)));
+    CHECK(bytes_equal_public(name, bytes_of(computed, sizeof computed)));
 
     CHECK(tpm2_load_external_parse(captured("load_external")->response, &rc, &handle, &name) == 0);
-    CHECK(handle == 0x80000000 && span_equal(name, span_of(vector_ek_name, sizeof vector_ek_name)));
+    CHECK(handle == 0x80000000 && bytes_equal_public(name, bytes_of(vector_ek_name, sizeof vector_ek_name)));
 
     CHECK(tpm2_create_parse(captured("create")->response, &rc, &private_2b, &public_2b) == 0);
-    CHECK(span_equal(private_2b, field(captured("create")->response, AFTER_PARAMETER_SIZE, 0, true)));
+    CHECK(bytes_equal_public(private_2b, field(captured("create")->response, AFTER_PARAMETER_SIZE, 0, true)));
     CHECK(tpm2_public_parse_2b(public_2b, &area) == 0);
     struct tpm2_public sealed = tpm2_template_sealed_data();
     CHECK(tpm2_public_matches(&area, &sealed) && area.unique.len == 32);
@@ -718,56 +718,57 @@ static int test_flow_values(void)
 {
     static const uint8_t ek_policy[32] = TPM2_EK_POLICY_SHA256;
     uint32_t rc, handle;
-    struct span a, b;
+    struct bytes a, b;
 
     CHECK(tpm2_start_auth_session_parse(captured("start_auth_session")->response, &rc, &handle, &a) == 0);
     CHECK(handle == 0x03000000 && a.len == 16);
-    CHECK(span_equal(a, field(captured("start_auth_session")->response, AFTER_HANDLE, 0, false)));
+    CHECK(bytes_equal_public(a, field(captured("start_auth_session")->response, AFTER_HANDLE, 0, false)));
     CHECK(tpm2_policy_get_digest_parse(captured("policy_get_digest")->response, &rc, &a) == 0);
-    CHECK(span_equal(a, span_of(ek_policy, sizeof ek_policy)));
+    CHECK(bytes_equal_public(a, bytes_of(ek_policy, sizeof ek_policy)));
     CHECK(tpm2_make_credential_parse(captured("make_credential")->response, &rc, &a, &b) == 0);
     CHECK(a.len == 52 && b.len == 256);
-    CHECK(span_equal(a, field(captured("activate_credential")->request, AFTER_2_HANDLES_2_AUTHS, 0, false)));
+    CHECK(bytes_equal_public(
+        a, field(captured("activate_credential")->request, AFTER_2_HANDLES_2_AUTHS, 0, false)));
     CHECK(tpm2_activate_credential_parse(captured("activate_credential")->response, &rc, &a) == 0);
-    CHECK(span_equal(a, inner_key()));
+    CHECK(bytes_equal_public(a, inner_key()));
     CHECK(tpm2_hmac_parse(captured("hmac")->response, &rc, &a) == 0 && a.len == 32);
-    CHECK(span_equal(a, field(captured("hmac")->response, AFTER_PARAMETER_SIZE, 0, false)));
+    CHECK(bytes_equal_public(a, field(captured("hmac")->response, AFTER_PARAMETER_SIZE, 0, false)));
     CHECK(tpm2_hmac_start_parse(captured("hmac_start")->response, &rc, &handle) == 0 && handle == 0x80000002);
     CHECK(tpm2_sequence_complete_parse(captured("sequence_complete")->response, &rc, &b) == 0 && b.len == 32);
-    CHECK(!span_equal(a, b));
+    CHECK(!bytes_equal_public(a, b));
     return 0;
 }
 
 static int test_other_values(void)
 {
     uint32_t rc, number;
-    struct span a;
+    struct bytes a;
     bool more;
     uint16_t size;
 
     CHECK(tpm2_get_random_parse(captured("get_random")->response, &rc, &a) == 0);
-    CHECK(span_equal(a, field(captured("get_random")->response, 10, 0, false)) && a.len == 16);
+    CHECK(bytes_equal_public(a, field(captured("get_random")->response, 10, 0, false)) && a.len == 16);
     CHECK(tpm2_unseal_parse(captured("unseal")->response, &rc, &a) == 0);
-    CHECK(span_equal(a, span_of_text("sealed data")));
+    CHECK(bytes_equal_public(a, bytes_of_text("sealed data")));
     CHECK(tpm2_nv_read_public_parse(captured("nv_read_public")->response, &rc, &number, &size) == 0);
     CHECK(size == 20 && number == (TPM2_NV_WRITTEN | TPM2_NV_AUTH_READ | TPM2_NV_OWNER_READ | 0x02000002));
     CHECK(tpm2_nv_read_parse(captured("nv_read")->response, &rc, &a) == 0);
-    CHECK(span_equal(a, span_of_text("certificate")));
+    CHECK(bytes_equal_public(a, bytes_of_text("certificate")));
 
     CHECK(tpm2_get_capability_parse(captured("get_capability")->response, &rc, &more, &number, &a) == 0);
     CHECK(more && number == TPM2_CAP_TPM_PROPERTIES);
-    struct tpm2_reader r = tpm2_reader_over(a);
-    CHECK(tpm2_read_u32(&r) == 3);
-    CHECK(tpm2_read_u32(&r) == TPM2_PT_FAMILY_INDICATOR && tpm2_read_u32(&r) == 0x322E3000); /* "2.0" */
-    CHECK(tpm2_read_u32(&r) == TPM2_PT_LEVEL && tpm2_read_u32(&r) == 0);
-    CHECK(tpm2_read_u32(&r) == TPM2_PT_REVISION && tpm2_read_u32(&r) >= 138);
-    CHECK(tpm2_reader_end(&r) == 0);
+    struct bytes_reader r = bytes_reader_over(a);
+    CHECK(bytes_read_u32(&r) == 3);
+    CHECK(bytes_read_u32(&r) == TPM2_PT_FAMILY_INDICATOR && bytes_read_u32(&r) == 0x322E3000); /* "2.0" */
+    CHECK(bytes_read_u32(&r) == TPM2_PT_LEVEL && bytes_read_u32(&r) == 0);
+    CHECK(bytes_read_u32(&r) == TPM2_PT_REVISION && bytes_read_u32(&r) >= 138);
+    CHECK(bytes_reader_end(&r) == 0);
     return 0;
 }
 
 static int parse_with(const char *name, size_t at, uint8_t value)
 {
-    struct span response = captured(name)->response;
+    struct bytes response = captured(name)->response;
     uint8_t buffer[DPS_TPM_BUFFER];
     int error = 0;
     memcpy(buffer, response.p, response.len);
@@ -783,9 +784,9 @@ static int parse_with(const char *name, size_t at, uint8_t value)
 static int test_unread_fields(void)
 {
     CHECK(parse_with("get_capability", 10, 0) == 0);
-    CHECK(parse_with("get_capability", 10, 2) == DPS_E_FORMAT);   /* TPMI_YES_NO */
-    CHECK(parse_with("policy_secret", 17, 0x25) == DPS_E_FORMAT); /* the ticket's tag */
-    CHECK(parse_with("sequence_complete", 14 + 34 + 1, 0x23) == DPS_E_FORMAT);
+    CHECK(parse_with("get_capability", 10, 2) == BYTES_E_FORMAT);   /* TPMI_YES_NO */
+    CHECK(parse_with("policy_secret", 17, 0x25) == BYTES_E_FORMAT); /* the ticket's tag */
+    CHECK(parse_with("sequence_complete", 14 + 34 + 1, 0x23) == BYTES_E_FORMAT);
     return 0;
 }
 
@@ -795,17 +796,17 @@ static int test_long_auth(void)
     for (size_t which = 0; which < 2; which++) {
         for (size_t len = 63; len <= 65; len++) {
             uint8_t buffer[256] = {0}, zeros[65] = {0};
-            struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+            struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
             uint32_t rc;
-            tpm2_write_u16(&w, TPM2_ST_SESSIONS);
-            tpm2_write_u32(&w, 0);
-            tpm2_write_u32(&w, 0);
-            tpm2_write_u32(&w, 0); /* parameterSize */
-            tpm2_write_2b(&w, span_of(zeros, which == 0 ? len : 0));
-            tpm2_write_u8(&w, 1);
-            tpm2_write_2b(&w, span_of(zeros, which == 1 ? len : 0));
+            bytes_write_u16(&w, TPM2_ST_SESSIONS);
+            bytes_write_u32(&w, 0);
+            bytes_write_u32(&w, 0);
+            bytes_write_u32(&w, 0); /* parameterSize */
+            bytes_write_2b(&w, bytes_of(zeros, which == 0 ? len : 0));
+            bytes_write_u8(&w, 1);
+            bytes_write_2b(&w, bytes_of(zeros, which == 1 ? len : 0));
             set_size(buffer, w.len);
-            CHECK(tpm2_clear_parse(tpm2_written(&w), &rc) == (len <= 64 ? 0 : DPS_E_FORMAT));
+            CHECK(tpm2_clear_parse(bytes_written(&w), &rc) == (len <= 64 ? 0 : BYTES_E_FORMAT));
         }
     }
     return 0;
@@ -815,13 +816,14 @@ static int test_long_auth(void)
  * bytes. */
 static int test_unknown_kind(void)
 {
-    struct span response = captured("read_public")->response;
+    struct bytes response = captured("read_public")->response;
     uint8_t buffer[DPS_TPM_BUFFER];
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     uint32_t rc;
     memcpy(buffer, response.p, response.len);
     buffer[13] = TPM2_ALG_ECC;
-    CHECK(tpm2_read_public_parse(span_of(buffer, response.len), &rc, &public_2b, &name) == DPS_E_ALGORITHM);
+    CHECK(tpm2_read_public_parse(bytes_of(buffer, response.len), &rc, &public_2b, &name) ==
+          BYTES_E_ALGORITHM);
     CHECK(public_2b.len == 0 && name.len == 0 && rc == 0);
     return 0;
 }
@@ -840,7 +842,7 @@ static int test_response_size(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool bad = !cases[i].bad;
-        CHECK(tpm2_response_size(span_of(cases[i].bytes, cases[i].len), 1024, &bad) == cases[i].size);
+        CHECK(tpm2_response_size(bytes_of(cases[i].bytes, cases[i].len), 1024, &bad) == cases[i].size);
         CHECK(bad == cases[i].bad);
     }
     return 0;

@@ -34,19 +34,19 @@ static bool is_zero(const uint8_t *p, size_t len)
     return true;
 }
 
-static struct span text(const char *s)
+static struct bytes text(const char *s)
 {
-    return (struct span){(const uint8_t *)s, strlen(s)};
+    return (struct bytes){(const uint8_t *)s, strlen(s)};
 }
 
-static const struct span empty = {NULL, 0};
+static const struct bytes empty = {NULL, 0};
 
 /* NIST "SHA256.pdf" and "SHA384.pdf", the examples that belong to FIPS 180-4: "abc" and the two-block messages;
  * the digest of nothing is in the CAVP file SHA256ShortMsg.rsp. */
 static int test_sha(void)
 {
     uint8_t digest[CRYPTO_SHA384_SIZE];
-    struct span message = text("abc");
+    struct bytes message = text("abc");
     crypto_sha256(&message, 1, digest);
     CHECK(is_hex(digest, 32, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
     crypto_sha384(&message, 1, digest);
@@ -73,12 +73,12 @@ static int test_sha(void)
 static int test_sha_pieces(void)
 {
     uint8_t whole[CRYPTO_SHA256_SIZE], parts[CRYPTO_SHA256_SIZE];
-    const struct span message = {vector_blob, sizeof vector_blob};
+    const struct bytes message = {vector_blob, sizeof vector_blob};
     crypto_sha256(&message, 1, whole);
     for (size_t cut = 0; cut <= message.len; cut++) {
-        const struct span pieces[] = {{message.p, cut}, empty, {message.p + cut, message.len - cut}};
+        const struct bytes pieces[] = {{message.p, cut}, empty, {message.p + cut, message.len - cut}};
         crypto_sha256(pieces, 3, parts);
-        CHECK(crypto_equal(whole, parts, sizeof whole));
+        CHECK(bytes_equal_secret(whole, parts, sizeof whole));
     }
     return 0;
 }
@@ -89,22 +89,22 @@ static int test_hmac(void)
     uint8_t key[131], data[50], mac[CRYPTO_SHA256_SIZE];
 
     memset(key, 0x0b, 20);
-    struct span message = text("Hi There");
-    crypto_hmac_sha256((struct span){key, 20}, &message, 1, mac);
+    struct bytes message = text("Hi There");
+    crypto_hmac_sha256((struct bytes){key, 20}, &message, 1, mac);
     CHECK(is_hex(mac, 32, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"));
 
-    const struct span pieces[] = {text("what do ya want "), text("for nothing?")};
+    const struct bytes pieces[] = {text("what do ya want "), text("for nothing?")};
     crypto_hmac_sha256(text("Jefe"), pieces, 2, mac);
     CHECK(is_hex(mac, 32, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
 
     memset(key, 0xaa, sizeof key);
     memset(data, 0xdd, sizeof data);
-    message = (struct span){data, sizeof data};
-    crypto_hmac_sha256((struct span){key, 20}, &message, 1, mac);
+    message = (struct bytes){data, sizeof data};
+    crypto_hmac_sha256((struct bytes){key, 20}, &message, 1, mac);
     CHECK(is_hex(mac, 32, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"));
 
     message = text("Test Using Larger Than Block-Size Key - Hash Key First");
-    crypto_hmac_sha256((struct span){key, sizeof key}, &message, 1, mac);
+    crypto_hmac_sha256((struct bytes){key, sizeof key}, &message, 1, mac);
     CHECK(is_hex(mac, 32, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"));
 
     /* printf '' | openssl dgst -sha256 -hmac '' */
@@ -132,7 +132,7 @@ static int test_cfb_published(void)
                                 "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710";
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t key_bytes[32], data[80], cipher[80];
-        struct span key = {key_bytes, unhex(cases[i].key, key_bytes)};
+        struct bytes key = {key_bytes, unhex(cases[i].key, key_bytes)};
         unhex("000102030405060708090a0b0c0d0e0f", cipher);
         CHECK(unhex(cases[i].cipher, cipher + 16) == 64);
         memcpy(data, cipher, sizeof data);
@@ -164,7 +164,7 @@ static int test_cfb_zero_iv(void)
           "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
           plain);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct span key = {key_bytes, unhex(cases[i].key, key_bytes)};
+        struct bytes key = {key_bytes, unhex(cases[i].key, key_bytes)};
         unhex(cases[i].cipher, cipher);
         for (size_t len = 0; len <= sizeof data; len++) {
             memcpy(data, plain, sizeof data);
@@ -178,7 +178,7 @@ static int test_cfb_zero_iv(void)
     for (size_t len = 0; len <= sizeof key_bytes; len++) {
         if (len == 16 || len == 32)
             continue;
-        CHECK(crypto_aes_cfb_encrypt((struct span){key_bytes, len}, data, 5) == DPS_E_ALGORITHM);
+        CHECK(crypto_aes_cfb_encrypt((struct bytes){key_bytes, len}, data, 5) == BYTES_E_ALGORITHM);
         CHECK(memcmp(data, plain, sizeof data) == 0);
     }
     return 0;
@@ -198,12 +198,12 @@ static int test_kdfa(void)
     memset(name + 2, 0x11, 32);
     unhex("000b8307813bbf2eb357237f77de18715d52a5b57aa841be5f67d34e062643224c24", object);
 
-    const struct span seed = {s1, sizeof s1};
-    crypto_kdfa_sha256(seed, "STORAGE", (struct span){name, sizeof name}, empty, out, 16);
+    const struct bytes seed = {s1, sizeof s1};
+    crypto_kdfa_sha256(seed, "STORAGE", (struct bytes){name, sizeof name}, empty, out, 16);
     CHECK(is_hex(out, 16, "4b6977df7782a6d0312cc5f537456667"));
     crypto_kdfa_sha256(seed, "INTEGRITY", empty, empty, out, 32);
     CHECK(is_hex(out, 32, "bacf689f634ece301e1f1b15b072d9c87db6a69585db42b1a0cb8f73ebe2692e"));
-    crypto_kdfa_sha256((struct span){s2, sizeof s2}, "STORAGE", (struct span){object, sizeof object}, empty,
+    crypto_kdfa_sha256((struct bytes){s2, sizeof s2}, "STORAGE", (struct bytes){object, sizeof object}, empty,
                        out, 16);
     CHECK(is_hex(out, 16, "13b2a2436494f6ad4e58a882fc588b75"));
 
@@ -235,14 +235,14 @@ static int test_kdfa_blocks(void)
 static int test_kdfa_activation(void)
 {
     uint8_t out[32];
-    const struct span cred = {vector_cred_seed, sizeof vector_cred_seed};
-    const struct span dup = {vector_dup_seed, sizeof vector_dup_seed};
-    crypto_kdfa_sha256(cred, "STORAGE", (struct span){vector_srk_name, sizeof vector_srk_name}, empty, out,
+    const struct bytes cred = {vector_cred_seed, sizeof vector_cred_seed};
+    const struct bytes dup = {vector_dup_seed, sizeof vector_dup_seed};
+    crypto_kdfa_sha256(cred, "STORAGE", (struct bytes){vector_srk_name, sizeof vector_srk_name}, empty, out,
                        16);
     CHECK(memcmp(out, vector_cred_sym_key, 16) == 0);
     crypto_kdfa_sha256(cred, "INTEGRITY", empty, empty, out, 32);
     CHECK(memcmp(out, vector_cred_hmac_key, 32) == 0);
-    crypto_kdfa_sha256(dup, "STORAGE", (struct span){vector_object_name, sizeof vector_object_name}, empty,
+    crypto_kdfa_sha256(dup, "STORAGE", (struct bytes){vector_object_name, sizeof vector_object_name}, empty,
                        out, 16);
     CHECK(memcmp(out, vector_dup_sym_key, 16) == 0);
     crypto_kdfa_sha256(dup, "INTEGRITY", empty, empty, out, 32);
@@ -258,8 +258,8 @@ static struct crypto_rsa_public public_key(const uint8_t *public_2b, size_t len)
     return (struct crypto_rsa_public){{public_2b + len - MODULUS, MODULUS}, 65537};
 }
 
-static const struct span identity_label = {(const uint8_t *)"IDENTITY", sizeof "IDENTITY"};
-static const struct span duplicate_label = {(const uint8_t *)"DUPLICATE", sizeof "DUPLICATE"};
+static const struct bytes identity_label = {(const uint8_t *)"IDENTITY", sizeof "IDENTITY"};
+static const struct bytes duplicate_label = {(const uint8_t *)"DUPLICATE", sizeof "DUPLICATE"};
 
 /* activation-blob.json: both OAEP blocks, made by Node's crypto (OpenSSL), open with the private keys beside them. */
 static int test_oaep_decrypt(void)
@@ -267,23 +267,23 @@ static int test_oaep_decrypt(void)
     uint8_t storage[5 * 256 + 64], out[MODULUS];
     struct crypto_rsa_private key;
     size_t len;
-    const struct span ek = {vector_ek_private_der, sizeof vector_ek_private_der};
-    const struct span srk = {vector_srk_private_der, sizeof vector_srk_private_der};
-    const struct span cred = {vector_enc_secret + 2, MODULUS};
-    const struct span dup = {vector_dup_secret + 2, MODULUS};
+    const struct bytes ek = {vector_ek_private_der, sizeof vector_ek_private_der};
+    const struct bytes srk = {vector_srk_private_der, sizeof vector_srk_private_der};
+    const struct bytes cred = {vector_enc_secret + 2, MODULUS};
+    const struct bytes dup = {vector_dup_secret + 2, MODULUS};
 
     CHECK(crypto_rsa_private_decode(ek, &key, storage, sizeof storage) == 0);
     CHECK(key.modulus_bits == 2048);
     CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, sizeof out, &len) == 0);
     CHECK(len == sizeof vector_cred_seed && memcmp(out, vector_cred_seed, len) == 0);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, 31, &len) == DPS_E_SPACE && len == 0);
+    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, 31, &len) == BYTES_E_SPACE && len == 0);
     CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, 32, &len) == 0);
     /* another label, another key, a label without its zero byte, another length */
-    CHECK(crypto_rsa_oaep_decrypt(&key, duplicate_label, cred, out, sizeof out, &len) == DPS_E_INTEGRITY);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, dup, out, sizeof out, &len) == DPS_E_INTEGRITY);
-    CHECK(crypto_rsa_oaep_decrypt(&key, text("IDENTITY"), cred, out, sizeof out, &len) == DPS_E_INTEGRITY);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, (struct span){cred.p, 255}, out, sizeof out, &len) ==
-          DPS_E_INTEGRITY);
+    CHECK(crypto_rsa_oaep_decrypt(&key, duplicate_label, cred, out, sizeof out, &len) == BYTES_E_INTEGRITY);
+    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, dup, out, sizeof out, &len) == BYTES_E_INTEGRITY);
+    CHECK(crypto_rsa_oaep_decrypt(&key, text("IDENTITY"), cred, out, sizeof out, &len) == BYTES_E_INTEGRITY);
+    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, (struct bytes){cred.p, 255}, out, sizeof out, &len) ==
+          BYTES_E_INTEGRITY);
 
     CHECK(crypto_rsa_private_decode(srk, &key, storage, sizeof storage) == 0);
     CHECK(crypto_rsa_oaep_decrypt(&key, duplicate_label, dup, out, sizeof out, &len) == 0);
@@ -301,8 +301,8 @@ static int test_oaep_encrypt(void)
     for (uint8_t i = 0; i < 32; i++)
         seed[i] = (uint8_t)(0xc0 + i);
     const struct crypto_rsa_public key = public_key(vector_ek_public_2b, sizeof vector_ek_public_2b);
-    const struct span message = {vector_cred_seed, sizeof vector_cred_seed};
-    const struct span result = {out, sizeof out};
+    const struct bytes message = {vector_cred_seed, sizeof vector_cred_seed};
+    const struct bytes result = {out, sizeof out};
     CHECK(crypto_rsa_oaep_encrypt(&key, identity_label, seed, message, out) == 0);
     crypto_sha256(&result, 1, digest);
     CHECK(is_hex(digest, 32, "8045c70c3a76282de9d0424d88692844d7b77a95e2053719291a9bf144b6f3c9"));
@@ -315,19 +315,19 @@ static int test_oaep_lengths(void)
     uint8_t storage[5 * 256 + 64], cipher[MODULUS], out[MODULUS];
     struct crypto_rsa_private private;
     const struct crypto_rsa_public key = public_key(vector_ek_public_2b, sizeof vector_ek_public_2b);
-    const struct span der = {vector_ek_private_der, sizeof vector_ek_private_der};
+    const struct bytes der = {vector_ek_private_der, sizeof vector_ek_private_der};
     CHECK(crypto_rsa_private_decode(der, &private, storage, sizeof storage) == 0);
     for (size_t len = 0; len <= MODULUS - 66; len += len < 2 ? 1 : 47) {
         size_t out_len;
-        const struct span message = {len > 0 ? vector_blob : NULL, len};
+        const struct bytes message = {len > 0 ? vector_blob : NULL, len};
         CHECK(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, message, cipher) == 0);
-        CHECK(crypto_rsa_oaep_decrypt(&private, empty, (struct span){cipher, MODULUS}, out, sizeof out,
+        CHECK(crypto_rsa_oaep_decrypt(&private, empty, (struct bytes){cipher, MODULUS}, out, sizeof out,
                                       &out_len) == 0);
         CHECK(out_len == len && memcmp(out, vector_blob, len) == 0);
     }
-    const struct span too_long = {vector_blob, MODULUS - 65};
+    const struct bytes too_long = {vector_blob, MODULUS - 65};
     memset(cipher, 0xa5, sizeof cipher);
-    CHECK(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, too_long, cipher) == DPS_E_LIMIT);
+    CHECK(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, too_long, cipher) == BYTES_E_LIMIT);
     CHECK(is_zero(cipher, sizeof cipher));
     return 0;
 }
@@ -343,10 +343,14 @@ static int test_oaep_bad_keys(void)
         uint8_t first, last;
         int result;
     } cases[] = {
-        {MODULUS, 65537, 0xff, 0xfe, DPS_E_ALGORITHM}, {MODULUS, 65537, 0x00, 0xff, DPS_E_ALGORITHM},
-        {MODULUS, 0, 0xff, 0xff, DPS_E_ALGORITHM},     {MODULUS, 1, 0xff, 0xff, DPS_E_ALGORITHM},
-        {MODULUS, 65536, 0xff, 0xff, DPS_E_ALGORITHM}, {127, 65537, 0xff, 0xff, DPS_E_ALGORITHM},
-        {0, 65537, 0xff, 0xff, DPS_E_ALGORITHM},       {CRYPTO_RSA_MAX + 1, 65537, 0xff, 0xff, DPS_E_LIMIT},
+        {MODULUS, 65537, 0xff, 0xfe, BYTES_E_ALGORITHM},
+        {MODULUS, 65537, 0x00, 0xff, BYTES_E_ALGORITHM},
+        {MODULUS, 0, 0xff, 0xff, BYTES_E_ALGORITHM},
+        {MODULUS, 1, 0xff, 0xff, BYTES_E_ALGORITHM},
+        {MODULUS, 65536, 0xff, 0xff, BYTES_E_ALGORITHM},
+        {127, 65537, 0xff, 0xff, BYTES_E_ALGORITHM},
+        {0, 65537, 0xff, 0xff, BYTES_E_ALGORITHM},
+        {CRYPTO_RSA_MAX + 1, 65537, 0xff, 0xff, BYTES_E_LIMIT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t len = cases[i].len;
@@ -376,18 +380,18 @@ static int test_private_decode(void)
     size_t len = sizeof vector_ek_private_der;
     memcpy(der, vector_ek_private_der, len);
     for (size_t cut = 0; cut < len; cut++)
-        CHECK(crypto_rsa_private_decode((struct span){der, cut}, &key, storage, sizeof storage) ==
-              DPS_E_FORMAT);
-    CHECK(crypto_rsa_private_decode((struct span){der, len + 1}, &key, storage, sizeof storage) ==
-          DPS_E_FORMAT);
+        CHECK(crypto_rsa_private_decode((struct bytes){der, cut}, &key, storage, sizeof storage) ==
+              BYTES_E_FORMAT);
+    CHECK(crypto_rsa_private_decode((struct bytes){der, len + 1}, &key, storage, sizeof storage) ==
+          BYTES_E_FORMAT);
     for (size_t i = 0; i < len; i++) {
         der[i] ^= 0x41;
-        (void)crypto_rsa_private_decode((struct span){der, len}, &key, storage, sizeof storage);
+        (void)crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, sizeof storage);
         der[i] ^= 0x41;
     }
     for (size_t capacity = 0; capacity < 5 * 128; capacity++)
-        CHECK(crypto_rsa_private_decode((struct span){der, len}, &key, storage, capacity) == DPS_E_SPACE);
-    CHECK(crypto_rsa_private_decode((struct span){der, len}, &key, storage, 5 * 128) == 0);
+        CHECK(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, capacity) == BYTES_E_SPACE);
+    CHECK(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, 5 * 128) == 0);
     return 0;
 }
 
@@ -400,7 +404,7 @@ static int test_drbg(void)
     unhex("ca851911349384bffe89de1cbdc46e6831e44d34a4fb935ee285dd14b71a7488" /* EntropyInput */
           "659ba96c601dc69fc902940805ec0ca8" /* Nonce */,
           seed);
-    crypto_drbg_init(&drbg, (struct span){seed, sizeof seed});
+    crypto_drbg_init(&drbg, (struct bytes){seed, sizeof seed});
     crypto_drbg_generate(&drbg, out, sizeof out);
     crypto_drbg_generate(&drbg, out, sizeof out);
     CHECK(is_hex(out, sizeof out,
@@ -415,8 +419,8 @@ static int test_drbg(void)
           "0e66f71edc43e42a45ad3c6fc6cdc4df",
           seed);
     unhex("01920a4e669ed3a85ae8a33b35a74ad7fb2a6bb4cf395ce00334a9c9a5a5d552", reseed);
-    crypto_drbg_init(&drbg, (struct span){seed, sizeof seed});
-    crypto_drbg_update(&drbg, (struct span){reseed, sizeof reseed});
+    crypto_drbg_init(&drbg, (struct bytes){seed, sizeof seed});
+    crypto_drbg_update(&drbg, (struct bytes){reseed, sizeof reseed});
     crypto_drbg_generate(&drbg, out, sizeof out);
     crypto_drbg_generate(&drbg, out, sizeof out);
     CHECK(is_hex(out, sizeof out,
@@ -432,16 +436,17 @@ static int test_equal_and_wipe(void)
     uint8_t a[40], b[40];
     memset(a, 0x5a, sizeof a);
     memset(b, 0x5a, sizeof b);
-    CHECK(crypto_equal(a, b, sizeof a) && crypto_equal(a, b, 0) && crypto_equal(NULL, NULL, 0));
+    CHECK(bytes_equal_secret(a, b, sizeof a) && bytes_equal_secret(a, b, 0) &&
+          bytes_equal_secret(NULL, NULL, 0));
     for (size_t i = 0; i < sizeof a; i++)
         for (unsigned bit = 1; bit < 256; bit <<= 1) {
             b[i] ^= (uint8_t)bit;
-            CHECK(!crypto_equal(a, b, sizeof a) && crypto_equal(a, b, i));
+            CHECK(!bytes_equal_secret(a, b, sizeof a) && bytes_equal_secret(a, b, i));
             b[i] ^= (uint8_t)bit;
         }
-    crypto_wipe(a + 1, sizeof a - 2);
+    bytes_wipe(a + 1, sizeof a - 2);
     CHECK(a[0] == 0x5a && a[39] == 0x5a && is_zero(a + 1, 38));
-    crypto_wipe(a, 0);
+    bytes_wipe(a, 0);
     return 0;
 }
 
@@ -460,20 +465,20 @@ static int test_certificate(void)
     /* NV areas are longer than the certificate in them and end in 0xff. */
     memset(der, 0xff, sizeof der);
     memcpy(der, rsa.chain[0].data, len);
-    CHECK(crypto_certificate_rsa_public((struct span){der, sizeof der}, &key, modulus, sizeof modulus) == 0);
+    CHECK(crypto_certificate_rsa_public((struct bytes){der, sizeof der}, &key, modulus, sizeof modulus) == 0);
     CHECK(key.exponent == 65537 && key.modulus.p == modulus && key.modulus.len == 256);
     crypto_sha256(&key.modulus, 1, digest);
     CHECK(is_hex(digest, 32, "9a95b65ad4297cddd3d1daad53b08ffc3eb8b07553caf732fa8cb95014512b32"));
 
     for (size_t cut = 0; cut < len; cut++)
-        CHECK(crypto_certificate_rsa_public((struct span){der, cut}, &key, modulus, sizeof modulus) ==
-              DPS_E_FORMAT);
-    CHECK(crypto_certificate_rsa_public((struct span){der, len}, &key, modulus, 255) == DPS_E_SPACE);
-    CHECK(crypto_certificate_rsa_public((struct span){ec.chain[0].data, ec.chain[0].data_len}, &key, modulus,
-                                        sizeof modulus) == DPS_E_ALGORITHM);
+        CHECK(crypto_certificate_rsa_public((struct bytes){der, cut}, &key, modulus, sizeof modulus) ==
+              BYTES_E_FORMAT);
+    CHECK(crypto_certificate_rsa_public((struct bytes){der, len}, &key, modulus, 255) == BYTES_E_SPACE);
+    CHECK(crypto_certificate_rsa_public((struct bytes){ec.chain[0].data, ec.chain[0].data_len}, &key, modulus,
+                                        sizeof modulus) == BYTES_E_ALGORITHM);
     for (size_t i = 0; i < len; i++) {
         der[i] ^= 0x80;
-        (void)crypto_certificate_rsa_public((struct span){der, sizeof der}, &key, modulus, sizeof modulus);
+        (void)crypto_certificate_rsa_public((struct bytes){der, sizeof der}, &key, modulus, sizeof modulus);
         der[i] ^= 0x80;
     }
     return 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What fuzzing has found, and what the coverage report has shown to be tested nowhere else: records that are damaged,
  * configurations that break a limit, keys that nothing may be wrapped to. */
-#include "dps/record.h"
-#include "dps/registration.h"
-#include "dps/sas.h"
-#include "dps/service.h"
-#include "dps/step.h"
-#include "dps/text.h"
+#include "dps/device/record.h"
+#include "dps/device/step.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/registration.h"
+#include "dps/service/service.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include <string.h>
@@ -29,12 +29,12 @@ static const uint8_t *find(const uint8_t *p, size_t len, const char *text, size_
 static int token_with_bare_name(void)
 {
     struct dps_sas sas;
-    CHECK(dps_sas_parse(span_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1"), &sas) == 0);
-    CHECK(dps_sas_parse(span_of_text("SharedAccessSignature sr&sr=a&sig=" SIG "&se=1"), &sas) ==
-          DPS_E_FORMAT);
-    CHECK(dps_sas_parse(span_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&skn"), &sas) ==
-          DPS_E_FORMAT);
-    CHECK(dps_sas_parse(span_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&x"), &sas) == 0);
+    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1"), &sas) == 0);
+    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr&sr=a&sig=" SIG "&se=1"), &sas) ==
+          BYTES_E_FORMAT);
+    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&skn"), &sas) ==
+          BYTES_E_FORMAT);
+    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&x"), &sas) == 0);
     return 0;
 }
 
@@ -43,16 +43,16 @@ static int policies_in_an_object(void)
     static struct dps_service_config config;
     static const char list[] = "{\"policies\":[{\"name\":\"a\",\"primaryKey\":\"" KEY "\"}]}";
     static const char object[] = "{\"policies\":{\"a\":{\"name\":\"a\",\"primaryKey\":\"" KEY "\"}}}";
-    CHECK(dps_policies_parse(span_of_text(object), &config) == DPS_E_FORMAT && config.policy_count == 0);
-    CHECK(dps_policies_parse(span_of_text(list), &config) == 0 && config.policy_count == 1);
+    CHECK(dps_policies_parse(bytes_of_text(object), &config) == BYTES_E_FORMAT && config.policy_count == 0);
+    CHECK(dps_policies_parse(bytes_of_text(list), &config) == 0 && config.policy_count == 1);
     return 0;
 }
 
 static int broken_blob_gives_nothing(void)
 {
     struct dps_activation a;
-    CHECK(dps_activation_parse(span_of(vector_blob, sizeof vector_blob), &a) == 0 && a.duplicate.len > 0);
-    CHECK(dps_activation_parse(span_of(vector_blob, sizeof vector_blob - 1), &a) == DPS_E_FORMAT);
+    CHECK(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob), &a) == 0 && a.duplicate.len > 0);
+    CHECK(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob - 1), &a) == BYTES_E_FORMAT);
     CHECK(a.id_object.len == 0 && a.duplicate.len == 0 && a.key_public_2b.len == 0);
     return 0;
 }
@@ -64,13 +64,13 @@ static int broken_off_leaves_no_secret(void)
     static const char secret[] = "the owner's password";
     static const uint8_t nonce[32] = {1};
     static const uint8_t refusal[] = {0x80, 0x01, 0, 0, 0, 0x0a, 0, 0, 0x01, 0x8b};
-    const struct dps_device_config config = {.owner_auth = span_of_text(secret)};
+    const struct dps_device_config config = {.owner_auth = bytes_of_text(secret)};
     CHECK(dps_device_read_keys(&d, &config, nonce) == 0);
     /* No persistent key: each is derived, the second one with the owner's authorization. */
     for (unsigned i = 0; i < 8 && find(d.tpm, d.tpm_len, secret, strlen(secret)) == NULL; i++) {
         CHECK(dps_device_want(&d) == DPS_WANT_TPM);
         if (d.row != 1) {
-            dps_device_tpm_response(&d, span_of(refusal, sizeof refusal));
+            dps_device_tpm_response(&d, bytes_of(refusal, sizeof refusal));
             continue;
         }
         /* The EK's CreatePrimary is answered with the vector's public area under the true template. */
@@ -78,32 +78,32 @@ static int broken_off_leaves_no_secret(void)
         uint8_t response[DPS_TPM_BUFFER];
         struct tpm2_public source;
         struct tpm2_public area = tpm2_template_ek_l1();
-        CHECK(tpm2_public_parse_2b(span_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &source) == 0);
+        CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &source) == 0);
         area.unique = source.unique;
-        struct tpm2_writer p = tpm2_writer_over(area_2b, sizeof area_2b);
+        struct bytes_writer p = bytes_writer_over(area_2b, sizeof area_2b);
         tpm2_public_write_2b(&p, &area);
-        struct tpm2_writer w = tpm2_writer_over(response, sizeof response);
+        struct bytes_writer w = bytes_writer_over(response, sizeof response);
         const size_t parameters = p.len + 2 + 2 + 8 + 2 + TPM2_NAME_SIZE;
-        tpm2_write_u16(&w, TPM2_ST_SESSIONS);
-        tpm2_write_u32(&w, (uint32_t)(10 + 4 + 4 + parameters + 5));
-        tpm2_write_u32(&w, TPM2_RC_SUCCESS);
-        tpm2_write_u32(&w, 0x80000000);
-        tpm2_write_u32(&w, (uint32_t)parameters);
-        tpm2_write_bytes(&w, tpm2_written(&p));
-        tpm2_write_u32(&w, 0); /* creationData, creationHash */
-        tpm2_write_u16(&w, TPM2_ST_CREATION);
-        tpm2_write_u32(&w, TPM2_RH_NULL);
-        tpm2_write_u16(&w, 0);
+        bytes_write_u16(&w, TPM2_ST_SESSIONS);
+        bytes_write_u32(&w, (uint32_t)(10 + 4 + 4 + parameters + 5));
+        bytes_write_u32(&w, TPM2_RC_SUCCESS);
+        bytes_write_u32(&w, 0x80000000);
+        bytes_write_u32(&w, (uint32_t)parameters);
+        bytes_write_bytes(&w, bytes_written(&p));
+        bytes_write_u32(&w, 0); /* creationData, creationHash */
+        bytes_write_u16(&w, TPM2_ST_CREATION);
+        bytes_write_u32(&w, TPM2_RH_NULL);
+        bytes_write_u16(&w, 0);
         uint8_t name[TPM2_NAME_SIZE];
-        tpm2_name_of(tpm2_written(&p), name);
-        tpm2_write_2b(&w, span_of(name, sizeof name));
-        tpm2_write_u32(&w, 0x00000100); /* the session: nonce, attributes, HMAC */
-        tpm2_write_u8(&w, 0);
-        dps_device_tpm_response(&d, tpm2_written(&w));
+        tpm2_name_of(bytes_written(&p), name);
+        bytes_write_2b(&w, bytes_of(name, sizeof name));
+        bytes_write_u32(&w, 0x00000100); /* the session: nonce, attributes, HMAC */
+        bytes_write_u8(&w, 0);
+        dps_device_tpm_response(&d, bytes_written(&w));
     }
     CHECK(find(d.tpm, d.tpm_len, secret, strlen(secret)) != NULL);
-    dps_device_fail(&d, DPS_E_TPM_TRANSPORT);
-    CHECK(d.error == DPS_E_TPM_TRANSPORT);
+    dps_device_fail(&d, BYTES_E_TPM_TRANSPORT);
+    CHECK(d.error == BYTES_E_TPM_TRANSPORT);
     CHECK(find(d.tpm, sizeof d.tpm, secret, strlen(secret)) == NULL);
     return 0;
 }
@@ -127,15 +127,15 @@ static const char *const registration[] = {
 #define MEMBERS (sizeof registration / sizeof registration[0])
 
 /* The record with one member replaced; member 0: as it is. */
-static struct span registration_with(uint8_t text[1024], size_t member, const char *instead)
+static struct bytes registration_with(uint8_t text[1024], size_t member, const char *instead)
 {
-    struct tpm2_writer w = tpm2_writer_over(text, 1024);
+    struct bytes_writer w = bytes_writer_over(text, 1024);
     for (size_t i = 0; i < MEMBERS; i++) {
         dps_write_text(&w, i > 1 ? "," : "");
         dps_write_text(&w, i == member && i > 0 ? instead : registration[i]);
     }
     dps_write_text(&w, "}");
-    return tpm2_written(&w);
+    return bytes_written(&w);
 }
 
 static int registration_damaged(void)
@@ -146,28 +146,29 @@ static int registration_damaged(void)
     CHECK(dps_registration_parse(registration_with(text, 0, ""), &r) == 0 && r.generation == 1 && !r.deleted);
     for (size_t i = 1; i < MEMBERS; i++) {
         uint8_t wrong[128];
-        struct tpm2_writer w = tpm2_writer_over(wrong, sizeof wrong);
-        tpm2_write_bytes(&w,
-                         span_of(registration[i], (size_t)(strchr(registration[i], ':') - registration[i])));
+        struct bytes_writer w = bytes_writer_over(wrong, sizeof wrong);
+        bytes_write_bytes(
+            &w, bytes_of(registration[i], (size_t)(strchr(registration[i], ':') - registration[i])));
         dps_write_text(&w, ":[]");
-        tpm2_write_u8(&w, 0);
+        bytes_write_u8(&w, 0);
         CHECK(w.error == 0);
-        CHECK(dps_registration_parse(registration_with(text, i, (const char *)wrong), &r) == DPS_E_FORMAT);
-        CHECK(dps_registration_parse(registration_with(text, i, "\"a\":1"), &r) == DPS_E_FORMAT);
+        CHECK(dps_registration_parse(registration_with(text, i, (const char *)wrong), &r) == BYTES_E_FORMAT);
+        CHECK(dps_registration_parse(registration_with(text, i, "\"a\":1"), &r) == BYTES_E_FORMAT);
     }
-    CHECK(dps_registration_parse(registration_with(text, 4, "\"status\":\"gone\""), &r) == DPS_E_FORMAT);
-    CHECK(dps_registration_parse(registration_with(text, 5, "\"substatus\":\"other\""), &r) == DPS_E_FORMAT);
+    CHECK(dps_registration_parse(registration_with(text, 4, "\"status\":\"gone\""), &r) == BYTES_E_FORMAT);
+    CHECK(dps_registration_parse(registration_with(text, 5, "\"substatus\":\"other\""), &r) ==
+          BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 10, "\"secretEpoch\":4294967296"), &r) ==
-          DPS_E_FORMAT);
+          BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 11, "\"storageRootKey\":\"AAE\""), &r) ==
-          DPS_E_FORMAT);
-    CHECK(dps_registration_parse(span_of_text("[]"), &r) == DPS_E_FORMAT);
+          BYTES_E_FORMAT);
+    CHECK(dps_registration_parse(bytes_of_text("[]"), &r) == BYTES_E_FORMAT);
     /* The hub's record has three of these members. */
     CHECK(dps_hub_device_parse(registration_with(text, 0, ""), &device) == 0);
-    CHECK(dps_hub_device_parse(registration_with(text, 1, "\"a\":1"), &device) == DPS_E_FORMAT);
-    CHECK(dps_hub_device_parse(registration_with(text, 8, "\"a\":1"), &device) == DPS_E_FORMAT);
-    CHECK(dps_hub_device_parse(registration_with(text, 10, "\"a\":1"), &device) == DPS_E_FORMAT);
-    CHECK(dps_hub_device_parse(span_of_text("{"), &device) == DPS_E_FORMAT);
+    CHECK(dps_hub_device_parse(registration_with(text, 1, "\"a\":1"), &device) == BYTES_E_FORMAT);
+    CHECK(dps_hub_device_parse(registration_with(text, 8, "\"a\":1"), &device) == BYTES_E_FORMAT);
+    CHECK(dps_hub_device_parse(registration_with(text, 10, "\"a\":1"), &device) == BYTES_E_FORMAT);
+    CHECK(dps_hub_device_parse(bytes_of_text("{"), &device) == BYTES_E_FORMAT);
     return 0;
 }
 
@@ -179,18 +180,18 @@ static int read_record(const char *mark, size_t field, size_t len, bool more)
     static const struct dps_device_config config = {.id_scope = "0ne"};
     uint8_t record[1024];
     uint8_t digest[CRYPTO_SHA256_SIZE];
-    struct tpm2_writer w = tpm2_writer_over(record, sizeof record);
+    struct bytes_writer w = bytes_writer_over(record, sizeof record);
     dps_write_text(&w, mark);
     for (size_t i = 0; i < 7; i++)
-        tpm2_write_2b(&w, span_of(filler, i == field ? len : 1));
+        bytes_write_2b(&w, bytes_of(filler, i == field ? len : 1));
     if (more)
-        tpm2_write_u8(&w, 0);
-    const struct span all = tpm2_written(&w);
+        bytes_write_u8(&w, 0);
+    const struct bytes all = bytes_written(&w);
     crypto_sha256(&all, 1, digest);
-    tpm2_write_bytes(&w, span_of(digest, sizeof digest));
+    bytes_write_bytes(&w, bytes_of(digest, sizeof digest));
     memset(&d, 0, sizeof d);
     d.config = &config;
-    return dps_record_read(tpm2_written(&w), &d);
+    return dps_record_read(bytes_written(&w), &d);
 }
 
 static int device_record_damaged(void)
@@ -198,15 +199,15 @@ static int device_record_damaged(void)
     static const size_t limits[7] = {
         65535, DPS_REGISTRATION_ID_MAX, DPS_HOST_MAX, DPS_DEVICE_ID_MAX, 65535, DPS_WRAPPED_KEY_MAX, 64};
     CHECK(read_record("DPS1", 0, 1, false) == 0);
-    CHECK(read_record("DPS2", 0, 1, false) == DPS_E_STATE);
-    CHECK(read_record("DPS1", 0, 1, true) == DPS_E_STATE);
+    CHECK(read_record("DPS2", 0, 1, false) == BYTES_E_STATE);
+    CHECK(read_record("DPS1", 0, 1, true) == BYTES_E_STATE);
     for (size_t i = 0; i < 7; i++) {
         CHECK(read_record("DPS1", i, 0, false) == 0);
         if (limits[i] < 65535) {
-            CHECK(read_record("DPS1", i, limits[i] + 1, false) == DPS_E_STATE);
+            CHECK(read_record("DPS1", i, limits[i] + 1, false) == BYTES_E_STATE);
         }
     }
-    CHECK(read_record("DPS1", 1, 2, false) == DPS_E_STATE); /* a zero inside */
+    CHECK(read_record("DPS1", 1, 2, false) == BYTES_E_STATE); /* a zero inside */
     return 0;
 }
 
@@ -246,7 +247,7 @@ static int configuration_limits(void)
             bad.secret_count = DPS_SECRETS_MAX + 1;
             break;
         }
-        CHECK(dps_service_init(&service, &bad, &store, &entropy) == DPS_E_USAGE);
+        CHECK(dps_service_init(&service, &bad, &store, &entropy) == BYTES_E_USAGE);
     }
     return 0;
 }
@@ -257,10 +258,10 @@ static int keys_not_to_wrap_to(void)
     struct tpm2_public good;
     const struct tpm2_wrap_random random = {.seed = {1}, .oaep = {2}};
     uint8_t out[1024];
-    CHECK(tpm2_public_parse_2b(span_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &good) == 0);
+    CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &good) == 0);
     for (unsigned i = 0; i < 9; i++) {
         struct tpm2_public key = good;
-        struct tpm2_writer w = tpm2_writer_over(out, sizeof out);
+        struct bytes_writer w = bytes_writer_over(out, sizeof out);
         switch (i) {
         case 0:
             key.type = TPM2_ALG_KEYEDHASH;
@@ -287,13 +288,13 @@ static int keys_not_to_wrap_to(void)
             key.key_bits = 3072;
             break;
         default:
-            key.unique = span_of(out, CRYPTO_RSA_MAX + 1);
+            key.unique = bytes_of(out, CRYPTO_RSA_MAX + 1);
             key.key_bits = 8 * (CRYPTO_RSA_MAX + 1);
             break;
         }
-        tpm2_credential_make(&w, &key, span_of(vector_inner_key, 16),
-                             span_of(vector_srk_name, TPM2_NAME_SIZE), &random);
-        CHECK(w.error == DPS_E_ALGORITHM);
+        tpm2_credential_make(&w, &key, bytes_of(vector_inner_key, 16),
+                             bytes_of(vector_srk_name, TPM2_NAME_SIZE), &random);
+        CHECK(w.error == BYTES_E_ALGORITHM);
     }
     return 0;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The rule of tpm/explain.h: whatever the input, its leaves cover every byte exactly once. Tried on what tpm2-tss and a
  * TPM exchanged (tests/vectors/commands.c), on a blob, on all of their beginnings, and with every byte changed. */
+#include "crypto/bytes/bytes.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
 #include "tpm/explain.h"
 #include "tpm/tpm2.h"
-#include "tpm/wire.h"
 #include <string.h>
 
 #define DEPTH_MAX 12
@@ -72,22 +72,22 @@ static bool covered(const struct seen *s, size_t len)
 
 /* One way to explain bytes. */
 struct subject {
-    struct span bytes;
-    int (*explain)(uint32_t code, struct span bytes, tpm2_explain_sink *sink, void *context);
+    struct bytes bytes;
+    int (*explain)(uint32_t code, struct bytes bytes, tpm2_explain_sink *sink, void *context);
     uint32_t code;
 };
 
-static int as_command(uint32_t code, struct span bytes, tpm2_explain_sink *sink, void *context)
+static int as_command(uint32_t code, struct bytes bytes, tpm2_explain_sink *sink, void *context)
 {
     (void)code;
     return tpm2_explain_command(bytes, sink, context);
 }
-static int as_public(uint32_t code, struct span bytes, tpm2_explain_sink *sink, void *context)
+static int as_public(uint32_t code, struct bytes bytes, tpm2_explain_sink *sink, void *context)
 {
     (void)code;
     return tpm2_explain_public(bytes, sink, context);
 }
-static int as_blob(uint32_t code, struct span bytes, tpm2_explain_sink *sink, void *context)
+static int as_blob(uint32_t code, struct bytes bytes, tpm2_explain_sink *sink, void *context)
 {
     (void)code;
     return tpm2_explain_activation_blob(bytes, sink, context);
@@ -104,9 +104,9 @@ static bool subject_at(size_t i, struct subject *s)
         return true;
     }
     const struct subject others[] = {
-        {span_of(vector_blob, sizeof vector_blob), as_blob, 0},
-        {span_of(vector_ek_public_2b, sizeof vector_ek_public_2b), as_public, 0},
-        {span_of(vector_public, sizeof vector_public), as_public, 0},
+        {bytes_of(vector_blob, sizeof vector_blob), as_blob, 0},
+        {bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), as_public, 0},
+        {bytes_of(vector_public, sizeof vector_public), as_public, 0},
     };
     i -= 2 * captured_commands_count;
     if (i >= sizeof others / sizeof others[0])
@@ -130,7 +130,7 @@ static int test_every_byte_has_one_leaf(void)
         CHECK(covered(&seen, s.bytes.len));
         CHECK(!known(&s) || error == 0);
         CHECK(!known(&s) || seen.unparsed == 0);
-        CHECK(known(&s) || error == DPS_E_ALGORITHM);
+        CHECK(known(&s) || error == BYTES_E_ALGORITHM);
     }
     CHECK(i > 60);
     return 0;
@@ -142,9 +142,9 @@ static int test_truncated_at_every_byte(void)
     for (size_t i = 0; subject_at(i, &s); i++) {
         for (size_t len = 0; len < s.bytes.len; len++) {
             struct seen seen = {0};
-            const int error = s.explain(s.code, span_of(s.bytes.p, len), look, &seen);
+            const int error = s.explain(s.code, bytes_of(s.bytes.p, len), look, &seen);
             CHECK(covered(&seen, len));
-            CHECK(error == DPS_E_FORMAT || (!known(&s) && error == DPS_E_ALGORITHM));
+            CHECK(error == BYTES_E_FORMAT || (!known(&s) && error == BYTES_E_ALGORITHM));
         }
     }
     return 0;
@@ -162,7 +162,7 @@ static int test_every_byte_changed(void)
             for (size_t flip = 0; flip < sizeof flips; flip++) {
                 struct seen seen = {0};
                 bytes[at] ^= flips[flip];
-                s.explain(s.code, span_of(bytes, s.bytes.len), look, &seen);
+                s.explain(s.code, bytes_of(bytes, s.bytes.len), look, &seen);
                 CHECK(covered(&seen, s.bytes.len));
                 bytes[at] ^= flips[flip];
             }
@@ -179,10 +179,10 @@ static int test_bytes_left_over(void)
         struct seen seen = {0};
         memcpy(bytes, s.bytes.p, s.bytes.len);
         memset(&bytes[s.bytes.len], 0xEE, 3);
-        const int error = s.explain(s.code, span_of(bytes, s.bytes.len + 3), look, &seen);
+        const int error = s.explain(s.code, bytes_of(bytes, s.bytes.len + 3), look, &seen);
         CHECK(covered(&seen, s.bytes.len + 3));
         if (known(&s) && s.explain != as_blob) {
-            CHECK(error == DPS_E_FORMAT);
+            CHECK(error == BYTES_E_FORMAT);
             CHECK(seen.unparsed == 3);
         }
     }
@@ -235,7 +235,7 @@ static int test_names_and_values(void)
     CHECK(s.found.value == 0x1DF && strcmp(s.found.value_name, "TPM_RC_INTEGRITY") == 0);
     CHECK(s.found.meaning != NULL);
     CHECK(tpm2_explain_command_name(TPM2_CC_NV_READ) != NULL && tpm2_explain_command_name(0) == NULL);
-    CHECK(tpm2_explain_command_code(span_of("\x80\x01\0\0\0\x0C\0\0\x01", 9)) == 0);
+    CHECK(tpm2_explain_command_code(bytes_of("\x80\x01\0\0\0\x0C\0\0\x01", 9)) == 0);
     return 0;
 }
 
@@ -256,10 +256,10 @@ static int test_secrets_are_marked(void)
 /* However a command is cut or broken, a password in it is in no field that is not marked. */
 static int test_no_password_escapes(void)
 {
-    const struct span whole = captured("hierarchy_change_auth_back")->request;
+    const struct bytes whole = captured("hierarchy_change_auth_back")->request;
     for (size_t len = 0; len < whole.len; len++) {
         struct seen seen = {0};
-        tpm2_explain_command(span_of(whole.p, len), look, &seen);
+        tpm2_explain_command(bytes_of(whole.p, len), look, &seen);
         const size_t begin = whole.len - 2 - strlen("owner"); /* before the empty newAuth */
         CHECK(seen.secret >= (len > begin && len < begin + strlen("owner") ? len - begin : 0));
     }
@@ -275,14 +275,14 @@ static int test_encrypted_parameter(void)
     bytes[10 + 4 + 4 + 4 + 2] |= 0x20;
     memset(&bytes[10 + 4 + 4 + 9 + 2], 0x5A, 4 + 11 + 4);
     struct seen seen = {.wanted = "inSensitive"};
-    CHECK(tpm2_explain_command(span_of(bytes, c->request.len), look, &seen) == 0);
+    CHECK(tpm2_explain_command(bytes_of(bytes, c->request.len), look, &seen) == 0);
     CHECK(covered(&seen, c->request.len));
     CHECK(seen.found.kind == TPM2_FIELD_BUFFER && seen.unparsed == 0);
 
     memcpy(bytes, c->response.p, c->response.len);
     bytes[c->response.len - 3] |= 0x40; /* sessionAttributes, before an empty hmac */
     seen = (struct seen){.wanted = "outPrivate"};
-    CHECK(tpm2_explain_response(TPM2_CC_CREATE, span_of(bytes, c->response.len), look, &seen) == 0);
+    CHECK(tpm2_explain_response(TPM2_CC_CREATE, bytes_of(bytes, c->response.len), look, &seen) == 0);
     CHECK(strcmp(seen.found.type, "TPM2B") == 0);
     return 0;
 }
@@ -292,10 +292,10 @@ static int test_blob(void)
     struct seen seen = {.wanted = "trailing"};
     uint8_t bytes[sizeof vector_blob + 1] = {0};
     memcpy(bytes, vector_blob, sizeof vector_blob);
-    CHECK(tpm2_explain_activation_blob(span_of(bytes, sizeof bytes), look, &seen) == 0);
+    CHECK(tpm2_explain_activation_blob(bytes_of(bytes, sizeof bytes), look, &seen) == 0);
     CHECK(seen.found_count == 1 && seen.found.len == 1 && covered(&seen, sizeof bytes));
     seen = (struct seen){.wanted = "integrityOuter"};
-    CHECK(tpm2_explain_activation_blob(span_of(bytes, sizeof vector_blob), look, &seen) == 0);
+    CHECK(tpm2_explain_activation_blob(bytes_of(bytes, sizeof vector_blob), look, &seen) == 0);
     CHECK(seen.found_count == 1 &&
           seen.found.offset == sizeof vector_id_object + sizeof vector_enc_secret + 2);
     return 0;

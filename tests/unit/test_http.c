@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* dps/http.h. Every message of the table is received whole, cut in two at every place, in single bytes, truncated at
+/* dps/protocol/http.h. Every message of the table is received whole, cut in two at every place, in single bytes, truncated at
  * every place, and with every byte changed. Origin: RFC 9112 section 3 (request) and 7.1 (chunks), RFC 9110 section
  * 4.2.3 and 15; the headers of the real service and of the Node SDK as captured (shortened); the rest is ours. */
-#include "dps/http.h"
+#include "dps/protocol/http.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +70,9 @@ static const struct message messages[] = {
     {RES, false, true, "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", "200", ""},
 };
 
-static bool span_is(struct span s, const char *text)
+static bool span_is(struct bytes s, const char *text)
 {
-    return span_equal(s, span_of_text(text));
+    return bytes_equal_public(s, bytes_of_text(text));
 }
 
 /* The start of a message as text: the method, or the three digits of the status. */
@@ -107,11 +107,11 @@ static bool receive_split(const struct message *m, size_t first)
     dps_http_init(&h, (enum dps_http_role)m->role);
     int rc = feed(&h, buffer, &len, m->text, first, false);
     if (first < total) {
-        if (rc != DPS_E_MORE)
+        if (rc != BYTES_E_MORE)
             return false;
         rc = feed(&h, buffer, &len, m->text + first, total - first, false);
     }
-    if (m->until_close && rc == DPS_E_MORE)
+    if (m->until_close && rc == BYTES_E_MORE)
         rc = feed(&h, buffer, &len, "", 0, true);
     return rc == 0 && received(&h, buffer, len, m) && feed(&h, buffer, &len, "", 0, true) == 0;
 }
@@ -135,7 +135,7 @@ static int test_single_bytes(void)
         dps_http_init(&h, (enum dps_http_role)m->role);
         for (size_t at = 0; at < total; at++) {
             bool last = at + 1 == total && !m->until_close;
-            CHECK(feed(&h, buffer, &len, m->text + at, 1, false) == (last ? 0 : DPS_E_MORE));
+            CHECK(feed(&h, buffer, &len, m->text + at, 1, false) == (last ? 0 : BYTES_E_MORE));
         }
         if (m->until_close)
             CHECK(feed(&h, buffer, &len, "", 0, true) == 0);
@@ -155,11 +155,11 @@ static int test_truncated(void)
             struct dps_http h;
             size_t len = 0;
             dps_http_init(&h, (enum dps_http_role)m->role);
-            CHECK(feed(&h, buffer, &len, m->text, cut, false) == DPS_E_MORE);
+            CHECK(feed(&h, buffer, &len, m->text, cut, false) == BYTES_E_MORE);
             if (m->until_close && h.head_len > 0)
                 continue;
-            CHECK(feed(&h, buffer, &len, "", 0, true) == DPS_E_FORMAT && !h.keep_alive);
-            CHECK(feed(&h, buffer, &len, m->text + cut, total - cut, false) == DPS_E_FORMAT);
+            CHECK(feed(&h, buffer, &len, "", 0, true) == BYTES_E_FORMAT && !h.keep_alive);
+            CHECK(feed(&h, buffer, &len, m->text + cut, total - cut, false) == BYTES_E_FORMAT);
         }
     }
     return 0;
@@ -168,12 +168,12 @@ static int test_truncated(void)
 /* What any outcome must satisfy, so that callers may use the views without a test of their own. */
 static bool sane(const struct dps_http *h, const uint8_t *buffer, size_t len, size_t capacity, int rc)
 {
-    struct span value;
+    struct bytes value;
     if (rc == 0 && (h->consumed > len || h->consumed != h->head_len + h->body_len))
         return false;
-    if (rc == DPS_E_MORE && len >= capacity)
+    if (rc == BYTES_E_MORE && len >= capacity)
         return false;
-    if (rc != 0 && rc != DPS_E_MORE && rc != DPS_E_FORMAT && rc != DPS_E_LIMIT)
+    if (rc != 0 && rc != BYTES_E_MORE && rc != BYTES_E_FORMAT && rc != BYTES_E_LIMIT)
         return false;
     if (rc == 0 && h->role == REQ && (h->target_len == 0 || h->method_len == 0))
         return false;
@@ -304,10 +304,10 @@ static const char *const refused_requests[] = {
 static int test_refused_requests(void)
 {
     for (size_t i = 0; i < sizeof refused_requests / sizeof refused_requests[0]; i++)
-        CHECK(outcome(REQ, refused_requests[i], strlen(refused_requests[i])) == DPS_E_FORMAT);
-    CHECK(outcome(REQ, GET "X: a\0b\r\n\r\n", sizeof(GET "X: a\0b\r\n\r\n") - 1) == DPS_E_FORMAT);
+        CHECK(outcome(REQ, refused_requests[i], strlen(refused_requests[i])) == BYTES_E_FORMAT);
+    CHECK(outcome(REQ, GET "X: a\0b\r\n\r\n", sizeof(GET "X: a\0b\r\n\r\n") - 1) == BYTES_E_FORMAT);
     CHECK(outcome(REQ, "GET /\0 HTTP/1.1\r\n", 17) ==
-          DPS_E_FORMAT); /* at once, without the end of the head */
+          BYTES_E_FORMAT); /* at once, without the end of the head */
     return 0;
 }
 
@@ -329,7 +329,7 @@ static int test_refused_responses(void)
                                           "HTTP/1.0 200 OK\r\n" CHUNKED "\r\n",
                                           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 x\r\n\r\n"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        CHECK(outcome(RES, refused[i], strlen(refused[i])) == DPS_E_FORMAT);
+        CHECK(outcome(RES, refused[i], strlen(refused[i])) == BYTES_E_FORMAT);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* dps/http.h: sizes and limits, what moves in the buffer, headers, targets. Origin: the 401 of the real service, whose
+/* dps/protocol/http.h: sizes and limits, what moves in the buffer, headers, targets. Origin: the 401 of the real service, whose
  * first chunk of 0x400 bytes cuts the base64 (headers as captured, values ours); the rest is ours. */
-#include "dps/http.h"
-#include "dps/text.h"
+#include "dps/protocol/http.h"
+#include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +11,22 @@
 #define OK "HTTP/1.1 200 OK\r\n"
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 
-static bool span_is(struct span s, const char *text)
+static bool span_is(struct bytes s, const char *text)
 {
-    return span_equal(s, span_of_text(text));
+    return bytes_equal_public(s, bytes_of_text(text));
 }
 
 /* Give text in pieces of at most `piece` bytes, as far as there is room, to a buffer allocated to capacity. */
-static int receive(enum dps_http_role role, struct span text, size_t capacity, size_t piece)
+static int receive(enum dps_http_role role, struct bytes text, size_t capacity, size_t piece)
 {
     uint8_t *buffer = malloc(capacity);
     struct dps_http h;
     size_t len = 0, at = 0;
-    int rc = DPS_E_MORE;
+    int rc = BYTES_E_MORE;
     if (buffer == NULL)
         return 1;
     dps_http_init(&h, role);
-    while (rc == DPS_E_MORE && at < text.len) {
+    while (rc == BYTES_E_MORE && at < text.len) {
         size_t count = text.len - at < piece ? text.len - at : piece;
         count = count < capacity - len ? count : capacity - len;
         memcpy(buffer + len, text.p + at, count);
@@ -40,7 +40,7 @@ static int receive(enum dps_http_role role, struct span text, size_t capacity, s
 
 static int receive_text(const char *text, size_t capacity, size_t piece)
 {
-    return receive(DPS_HTTP_REQUEST, span_of_text(text), capacity, piece);
+    return receive(DPS_HTTP_REQUEST, bytes_of_text(text), capacity, piece);
 }
 
 /* A message is accepted by exactly those buffers that hold it, whatever the pieces. */
@@ -51,12 +51,12 @@ static int test_capacity(void)
     for (size_t piece = 1; piece < 100; piece++) {
         size_t head = strlen(GET "Content-Length: 10\r\n\r\n");
         for (size_t capacity = 1; capacity < head + 10; capacity++)
-            CHECK(receive_text(with_length, capacity, piece) == DPS_E_LIMIT);
+            CHECK(receive_text(with_length, capacity, piece) == BYTES_E_LIMIT);
         CHECK(receive_text(with_length, head + 10, piece) == 0);
         /* Chunk framing is removed as it is parsed, but one of its lines has to fit beside the body so far. */
         head = strlen(GET CHUNKED "\r\n");
         for (size_t capacity = 1; capacity < head + 11; capacity++)
-            CHECK(receive_text(with_chunks, capacity, piece) == DPS_E_LIMIT);
+            CHECK(receive_text(with_chunks, capacity, piece) == BYTES_E_LIMIT);
         CHECK(receive_text(with_chunks, head + 10 + 6, piece) == 0);
     }
     return 0;
@@ -65,31 +65,32 @@ static int test_capacity(void)
 /* Too large is known from the head or the chunk size, not after a buffer full of body. */
 static int test_refused_early(void)
 {
-    CHECK(receive_text(GET "Content-Length: 4096\r\n\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET "Content-Length: 18446744073709551615\r\n\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET "Content-Length: 18446744073709551616\r\n\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET "Content-Length: 99999999999999999999999\r\n\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET CHUNKED "\r\n1000\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET CHUNKED "\r\nffffffffffffffff\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET CHUNKED "\r\nFFFFFFFFFFFFFFF6\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET CHUNKED "\r\n10000000000000000\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET CHUNKED "\r\n10000000000000001\r\na\r\n0\r\n\r\n", 4096, 4096) == DPS_E_LIMIT);
-    CHECK(receive_text(GET CHUNKED "\r\n5\r\n01234\r\nfffffffffffffffb\r\n", 4096, 4096) == DPS_E_LIMIT);
+    CHECK(receive_text(GET "Content-Length: 4096\r\n\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET "Content-Length: 18446744073709551615\r\n\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET "Content-Length: 18446744073709551616\r\n\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET "Content-Length: 99999999999999999999999\r\n\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET CHUNKED "\r\n1000\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET CHUNKED "\r\nffffffffffffffff\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET CHUNKED "\r\nFFFFFFFFFFFFFFF6\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET CHUNKED "\r\n10000000000000000\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET CHUNKED "\r\n10000000000000001\r\na\r\n0\r\n\r\n", 4096, 4096) == BYTES_E_LIMIT);
+    CHECK(receive_text(GET CHUNKED "\r\n5\r\n01234\r\nfffffffffffffffb\r\n", 4096, 4096) == BYTES_E_LIMIT);
     /* A response without a length cannot be known to be over while the buffer is full. */
-    CHECK(receive(DPS_HTTP_RESPONSE, span_of_text(OK "\r\nbody"), strlen(OK "\r\nbody"), 100) == DPS_E_LIMIT);
-    CHECK(receive(DPS_HTTP_RESPONSE, span_of_text(OK "\r\nbody"), strlen(OK "\r\nbody") + 1, 100) ==
-          DPS_E_MORE);
+    CHECK(receive(DPS_HTTP_RESPONSE, bytes_of_text(OK "\r\nbody"), strlen(OK "\r\nbody"), 100) ==
+          BYTES_E_LIMIT);
+    CHECK(receive(DPS_HTTP_RESPONSE, bytes_of_text(OK "\r\nbody"), strlen(OK "\r\nbody") + 1, 100) ==
+          BYTES_E_MORE);
     return 0;
 }
 
 /* begin, then filler up to size bytes. */
-static struct span padded(uint8_t *buffer, const char *begin, const char *filler, size_t size)
+static struct bytes padded(uint8_t *buffer, const char *begin, const char *filler, size_t size)
 {
     size_t begin_len = strlen(begin), filler_len = strlen(filler);
     memcpy(buffer, begin, begin_len);
     for (size_t i = begin_len; i < size; i++)
         buffer[i] = (uint8_t)filler[(i - begin_len) % filler_len];
-    return span_of(buffer, size);
+    return bytes_of(buffer, size);
 }
 
 /* What a sender could make endless: the head, a chunk extension, the trailers. */
@@ -97,14 +98,14 @@ static int test_endless(void)
 {
     static uint8_t buffer[4 * DPS_HTTP_HEAD_MAX];
     size_t room = sizeof buffer;
-    struct span text = padded(buffer, GET "X: ", "a", DPS_HTTP_HEAD_MAX);
+    struct bytes text = padded(buffer, GET "X: ", "a", DPS_HTTP_HEAD_MAX);
     memcpy(buffer + DPS_HTTP_HEAD_MAX - 4, "\r\n\r\n", 4);
     CHECK(receive(DPS_HTTP_REQUEST, text, room, 1000) == 0);
     text = padded(buffer, GET "X: ", "a", DPS_HTTP_HEAD_MAX + 1);
     memcpy(buffer + DPS_HTTP_HEAD_MAX - 3, "\r\n\r\n", 4);
-    CHECK(receive(DPS_HTTP_REQUEST, text, room, 1000) == DPS_E_LIMIT);
-    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET, "A: b\r\n", room), room, 77) == DPS_E_LIMIT);
-    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, "G", "E", room), room, 77) == DPS_E_LIMIT);
+    CHECK(receive(DPS_HTTP_REQUEST, text, room, 1000) == BYTES_E_LIMIT);
+    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET, "A: b\r\n", room), room, 77) == BYTES_E_LIMIT);
+    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, "G", "E", room), room, 77) == BYTES_E_LIMIT);
 
     size_t head = strlen(GET CHUNKED "\r\n");
     text = padded(buffer, GET CHUNKED "\r\n1;", "x", head + 128 + 8);
@@ -112,10 +113,11 @@ static int test_endless(void)
     CHECK(receive(DPS_HTTP_REQUEST, text, room, 7) == 0);
     text = padded(buffer, GET CHUNKED "\r\n1;", "x", head + 129 + 8);
     memcpy(buffer + head + 127, "\r\na\r\n0\r\n\r\n", 10);
-    CHECK(receive(DPS_HTTP_REQUEST, text, room, 7) == DPS_E_LIMIT);
-    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET CHUNKED "\r\n", "0", room), room, 77) == DPS_E_LIMIT);
+    CHECK(receive(DPS_HTTP_REQUEST, text, room, 7) == BYTES_E_LIMIT);
+    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET CHUNKED "\r\n", "0", room), room, 77) ==
+          BYTES_E_LIMIT);
     CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET CHUNKED "\r\n0\r\n", "A: b\r\n", room), room, 77) ==
-          DPS_E_LIMIT);
+          BYTES_E_LIMIT);
     return 0;
 }
 
@@ -137,34 +139,34 @@ static int test_real_401(void)
     memcpy(body + strlen(begin) + base64_len, end, strlen(end));
 
     uint8_t wire[DPS_NET_BUFFER];
-    struct tpm2_writer w = tpm2_writer_over(wire, sizeof wire);
+    struct bytes_writer w = bytes_writer_over(wire, sizeof wire);
     dps_write_text(&w, head);
     dps_write_text(&w, "400\r\n");
-    tpm2_write_bytes(&w, span_of(body, 0x400));
+    bytes_write_bytes(&w, bytes_of(body, 0x400));
     uint8_t rest_len[2] = {(uint8_t)((body_len - 0x400) >> 8), (uint8_t)(body_len - 0x400)};
     dps_write_text(&w, "\r\n");
-    dps_write_hex(&w, span_of(rest_len, 2));
+    dps_write_hex(&w, bytes_of(rest_len, 2));
     dps_write_text(&w, "\r\n");
-    tpm2_write_bytes(&w, span_of(body + 0x400, body_len - 0x400));
+    bytes_write_bytes(&w, bytes_of(body + 0x400, body_len - 0x400));
     dps_write_text(&w, "\r\n0\r\n\r\n");
     CHECK(w.error == 0);
 
     for (size_t piece = 1; piece <= w.len; piece += piece < 20 ? 1 : 97) {
         uint8_t buffer[DPS_NET_BUFFER];
         struct dps_http h;
-        struct span value;
+        struct bytes value;
         size_t len = 0;
-        int rc = DPS_E_MORE;
+        int rc = BYTES_E_MORE;
         dps_http_init(&h, DPS_HTTP_RESPONSE);
         for (size_t at = 0; at < w.len; at += piece) {
             size_t count = w.len - at < piece ? w.len - at : piece;
-            CHECK(rc == DPS_E_MORE);
+            CHECK(rc == BYTES_E_MORE);
             memcpy(buffer + len, wire + at, count);
             len += count;
             rc = dps_http_advance(&h, buffer, &len, sizeof buffer, false);
         }
         CHECK(rc == 0 && h.status == 401 && h.keep_alive);
-        CHECK(span_equal(dps_http_body(&h, buffer), span_of(body, body_len)));
+        CHECK(bytes_equal_public(dps_http_body(&h, buffer), bytes_of(body, body_len)));
         CHECK(dps_http_header(&h, buffer, "date", &value) == 0 &&
               span_is(value, "Thu, 10 Jan 2019 19:03:51 GMT"));
     }
@@ -199,7 +201,7 @@ static int test_pipelined(void)
     len -= h.consumed;
     memmove(buffer, buffer + h.consumed, len);
     dps_http_init(&h, DPS_HTTP_REQUEST);
-    CHECK(dps_http_advance(&h, buffer, &len, sizeof buffer, false) == DPS_E_MORE && h.head_len == 0);
+    CHECK(dps_http_advance(&h, buffer, &len, sizeof buffer, false) == BYTES_E_MORE && h.head_len == 0);
     return 0;
 }
 
@@ -216,16 +218,16 @@ static int test_expect_continue(void)
 {
     struct dps_http h;
     uint8_t b[512];
-    CHECK(
-        parsed(&h, b, DPS_HTTP_REQUEST, GET "Content-Length: 1\r\nExpect: 100-Continue\r\n\r\n", DPS_E_MORE));
+    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, GET "Content-Length: 1\r\nExpect: 100-Continue\r\n\r\n",
+                 BYTES_E_MORE));
     CHECK(h.expect_continue && h.head_len > 0);
-    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, GET CHUNKED "Expect: 100-continue\r\n\r\n", DPS_E_MORE) &&
+    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, GET CHUNKED "Expect: 100-continue\r\n\r\n", BYTES_E_MORE) &&
           h.expect_continue);
     CHECK(parsed(&h, b, DPS_HTTP_REQUEST, GET "Expect: 100-continue\r\n\r\n", 0) && !h.expect_continue);
-    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, GET "Content-Length: 1\r\nExpect: x\r\n\r\n", DPS_E_MORE) &&
+    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, GET "Content-Length: 1\r\nExpect: x\r\n\r\n", BYTES_E_MORE) &&
           !h.expect_continue);
     CHECK(parsed(&h, b, DPS_HTTP_REQUEST,
-                 "PUT / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n", DPS_E_MORE));
+                 "PUT / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n", BYTES_E_MORE));
     CHECK(!h.expect_continue);
     return 0;
 }
@@ -249,10 +251,10 @@ static int test_head_request(void)
 static int test_header(void)
 {
     struct dps_http h;
-    struct span v;
+    struct bytes v;
     uint8_t b[512];
-    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, "GET /x HTTP/1.1\r\nHost: a", DPS_E_MORE));
-    CHECK(dps_http_header(&h, b, "Host", &v) == DPS_E_NOT_FOUND && v.len == 0);
+    CHECK(parsed(&h, b, DPS_HTTP_REQUEST, "GET /x HTTP/1.1\r\nHost: a", BYTES_E_MORE));
+    CHECK(dps_http_header(&h, b, "Host", &v) == BYTES_E_NOT_FOUND && v.len == 0);
     CHECK(parsed(&h, b, DPS_HTTP_REQUEST,
                  GET
                  "auTHorization:\t SharedAccessSignature sr=a&sig=b%3d&se=1 \t\r\nEmpty:\r\nSpace: \t \r\n"
@@ -263,24 +265,24 @@ static int test_header(void)
     CHECK(dps_http_header(&h, b, "HOST", &v) == 0 && span_is(v, "a"));
     CHECK(dps_http_header(&h, b, "empty", &v) == 0 && v.len == 0);
     CHECK(dps_http_header(&h, b, "space", &v) == 0 && v.len == 0);
-    CHECK(dps_http_header(&h, b, "twice", &v) == DPS_E_FORMAT && v.len == 0);
-    CHECK(dps_http_header(&h, b, "hos", &v) == DPS_E_NOT_FOUND &&
-          dps_http_header(&h, b, "hostt", &v) == DPS_E_NOT_FOUND);
-    CHECK(dps_http_header(&h, b, "", &v) == DPS_E_NOT_FOUND);
-    CHECK(dps_http_header(&h, b, "last", &v) == DPS_E_NOT_FOUND); /* the body is no header */
-    CHECK(dps_http_header(&h, b, "GET /", &v) == DPS_E_NOT_FOUND);
+    CHECK(dps_http_header(&h, b, "twice", &v) == BYTES_E_FORMAT && v.len == 0);
+    CHECK(dps_http_header(&h, b, "hos", &v) == BYTES_E_NOT_FOUND &&
+          dps_http_header(&h, b, "hostt", &v) == BYTES_E_NOT_FOUND);
+    CHECK(dps_http_header(&h, b, "", &v) == BYTES_E_NOT_FOUND);
+    CHECK(dps_http_header(&h, b, "last", &v) == BYTES_E_NOT_FOUND); /* the body is no header */
+    CHECK(dps_http_header(&h, b, "GET /", &v) == BYTES_E_NOT_FOUND);
     return 0;
 }
 
 static bool query_is(const char *target, const char *name, int rc, const char *expected)
 {
-    struct span value = {(const uint8_t *)"x", 1};
-    return dps_http_query(span_of_text(target), name, &value) == rc && span_is(value, expected);
+    struct bytes value = {(const uint8_t *)"x", 1};
+    return dps_http_query(bytes_of_text(target), name, &value) == rc && span_is(value, expected);
 }
 
 static bool path_is(const char *target, const char *expected)
 {
-    return span_is(dps_http_path(span_of_text(target)), expected);
+    return span_is(dps_http_path(bytes_of_text(target)), expected);
 }
 
 static int test_target(void)
@@ -290,10 +292,11 @@ static int test_target(void)
     CHECK(query_is("/a?b=c=d&e", "b", 0, "c=d") && query_is("/a?b=c=d&e", "e", 0, ""));
     CHECK(query_is("/a?b=", "b", 0, "") && query_is("/a?b=%26", "b", 0, "%26"));
     CHECK(query_is("/a?&&b=c&", "b", 0, "c") && query_is("/a?b=/?x", "b", 0, "/?x"));
-    CHECK(query_is("/a?b=1&B=2", "b", DPS_E_FORMAT, "") && query_is("/a?b&b", "b", DPS_E_FORMAT, ""));
-    CHECK(query_is("/a", "b", DPS_E_NOT_FOUND, "") && query_is("/a?", "b", DPS_E_NOT_FOUND, ""));
-    CHECK(query_is("/b=c", "b", DPS_E_NOT_FOUND, "") && query_is("/a?ab=1&ba=2", "b", DPS_E_NOT_FOUND, ""));
-    CHECK(query_is("http://h/a?b=c", "b", 0, "c") && query_is("", "b", DPS_E_NOT_FOUND, ""));
+    CHECK(query_is("/a?b=1&B=2", "b", BYTES_E_FORMAT, "") && query_is("/a?b&b", "b", BYTES_E_FORMAT, ""));
+    CHECK(query_is("/a", "b", BYTES_E_NOT_FOUND, "") && query_is("/a?", "b", BYTES_E_NOT_FOUND, ""));
+    CHECK(query_is("/b=c", "b", BYTES_E_NOT_FOUND, "") &&
+          query_is("/a?ab=1&ba=2", "b", BYTES_E_NOT_FOUND, ""));
+    CHECK(query_is("http://h/a?b=c", "b", 0, "c") && query_is("", "b", BYTES_E_NOT_FOUND, ""));
 
     CHECK(path_is("/a/b?c=/d", "/a/b") && path_is("/", "/") && path_is("*", "*") &&
           path_is("h:443", "h:443"));

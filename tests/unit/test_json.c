@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* dps/json.h. Origin: the examples of RFC 8259 section 13, RFC 8259 section 7 (surrogate pair); the negative corpus is
+/* dps/protocol/json.h. Origin: the examples of RFC 8259 section 13, RFC 8259 section 7 (surrogate pair); the negative corpus is
  * written for this project, one case for each way to leave the grammar, in the manner of JSONTestSuite. */
 #include "crypto/limits.h"
-#include "dps/json.h"
+#include "dps/protocol/json.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +23,8 @@ static int check_sized(const void *text, size_t len)
     if (copy == NULL)
         return 1;
     memcpy(copy, text, len);
-    struct span value;
-    int rc = dps_json_check(span_of(copy, len), &value);
+    struct bytes value;
+    int rc = dps_json_check(bytes_of(copy, len), &value);
     if (rc != 0 && value.len != 0)
         rc = 1;
     free(copy);
@@ -213,7 +213,7 @@ static int test_good(void)
 static int test_bad(void)
 {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(check_sized(bad[i].text, bad[i].len) == DPS_E_FORMAT);
+        CHECK(check_sized(bad[i].text, bad[i].len) == BYTES_E_FORMAT);
     return 0;
 }
 
@@ -225,15 +225,15 @@ static int test_truncated(void)
         if (last != '}' && last != ']' && last != '"')
             continue;
         for (size_t len = 0; len < good[i].len; len++)
-            CHECK(check_sized(good[i].text, len) == DPS_E_FORMAT);
+            CHECK(check_sized(good[i].text, len) == BYTES_E_FORMAT);
     }
     return 0;
 }
 
 /* The whole interface on any text: every member and string, without a fault, and with every view inside the text. */
-static bool walk(struct span text, struct span value)
+static bool walk(struct bytes text, struct bytes value)
 {
-    struct span name, item;
+    struct bytes name, item;
     uint8_t out[512];
     size_t len, cursor = 0, rounds = 0;
     uint64_t number;
@@ -256,11 +256,11 @@ static int test_every_byte_changed(void)
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         uint8_t *copy = malloc(good[i].len);
         CHECK(copy != NULL);
-        struct span text = span_of(copy, good[i].len);
+        struct bytes text = bytes_of(copy, good[i].len);
         bool ok = true;
         for (size_t at = 0; at < text.len; at++) {
             for (size_t v = 0; v < sizeof values; v++) {
-                struct span value;
+                struct bytes value;
                 memcpy(copy, good[i].text, text.len);
                 copy[at] = values[v];
                 if (dps_json_check(text, &value) == 0)
@@ -278,18 +278,18 @@ static int test_depth(void)
 {
     char text[4 * DPS_JSON_DEPTH_MAX + 16];
     for (size_t depth = 1; depth <= DPS_JSON_DEPTH_MAX + 1; depth++) {
-        int expected = depth <= DPS_JSON_DEPTH_MAX ? 0 : DPS_E_LIMIT;
+        int expected = depth <= DPS_JSON_DEPTH_MAX ? 0 : BYTES_E_LIMIT;
         memset(text, '[', depth);
         memset(text + depth, ']', depth);
         CHECK(check_sized(text, 2 * depth) == expected);
         text[depth] = '}';
-        CHECK(check_sized(text, 2 * depth) == (expected != 0 ? expected : DPS_E_FORMAT));
+        CHECK(check_sized(text, 2 * depth) == (expected != 0 ? expected : BYTES_E_FORMAT));
     }
     /* Objects and arrays in turn: each level remembers which it is. */
     static const char mixed[] = "{\"a\":[{\"a\":[{\"a\":[]}]}]}";
     static const char crossed[] = "{\"a\":[{\"a\":[{\"a\":[]}]]}}";
     CHECK(check_sized(mixed, strlen(mixed)) == 0);
-    CHECK(check_sized(crossed, strlen(crossed)) == DPS_E_FORMAT);
+    CHECK(check_sized(crossed, strlen(crossed)) == BYTES_E_FORMAT);
     /* Closing gives levels back: down to the limit, up three, down again, up. */
     memset(text, '[', sizeof text);
     memset(text + DPS_JSON_DEPTH_MAX, ']', 3);
@@ -298,20 +298,20 @@ static int test_depth(void)
     CHECK(check_sized(text, 2 * DPS_JSON_DEPTH_MAX + 7) == 0);
     static char many[200000];
     memset(many, '[', sizeof many);
-    CHECK(check_sized(many, sizeof many) == DPS_E_LIMIT);
+    CHECK(check_sized(many, sizeof many) == BYTES_E_LIMIT);
     return 0;
 }
 
-static struct span value_of(const char *text)
+static struct bytes value_of(const char *text)
 {
-    struct span value;
-    (void)dps_json_check(span_of_text(text), &value);
+    struct bytes value;
+    (void)dps_json_check(bytes_of_text(text), &value);
     return value;
 }
 
 static int test_value_and_kind(void)
 {
-    CHECK(span_equal(value_of(" \n[1, 2 ]\t"), span_of_text("[1, 2 ]")));
+    CHECK(bytes_equal_public(value_of(" \n[1, 2 ]\t"), bytes_of_text("[1, 2 ]")));
     CHECK(dps_json_kind(value_of("{}")) == DPS_JSON_OBJECT &&
           dps_json_kind(value_of("[]")) == DPS_JSON_ARRAY);
     CHECK(dps_json_kind(value_of("\"\"")) == DPS_JSON_STRING &&
@@ -324,8 +324,9 @@ static int test_value_and_kind(void)
 
 static bool member_is(const char *text, const char *name, int rc, const char *expected)
 {
-    struct span value = {(const uint8_t *)"x", 1};
-    return dps_json_member(value_of(text), name, &value) == rc && span_equal(value, span_of_text(expected));
+    struct bytes value = {(const uint8_t *)"x", 1};
+    return dps_json_member(value_of(text), name, &value) == rc &&
+           bytes_equal_public(value, bytes_of_text(expected));
 }
 
 static int test_member(void)
@@ -337,39 +338,40 @@ static int test_member(void)
     CHECK(member_is(text, "ac", 0, "\"}\""));
     CHECK(member_is(text, "", 0, "null"));
     CHECK(member_is(text, "\xF0\x9D\x84\x9E", 0, "5"));
-    CHECK(member_is(text, "b", DPS_E_NOT_FOUND, ""));
-    CHECK(member_is(text, "A", DPS_E_NOT_FOUND, ""));
-    CHECK(member_is(text, "\\u0061c", DPS_E_NOT_FOUND, ""));
-    CHECK(member_is("{}", "a", DPS_E_NOT_FOUND, ""));
-    CHECK(member_is("{\"a\":1,\"a\":2}", "a", DPS_E_FORMAT, ""));
-    CHECK(member_is("{\"a\":1,\"\\u0061\":2,\"b\":3}", "a", DPS_E_FORMAT, ""));
+    CHECK(member_is(text, "b", BYTES_E_NOT_FOUND, ""));
+    CHECK(member_is(text, "A", BYTES_E_NOT_FOUND, ""));
+    CHECK(member_is(text, "\\u0061c", BYTES_E_NOT_FOUND, ""));
+    CHECK(member_is("{}", "a", BYTES_E_NOT_FOUND, ""));
+    CHECK(member_is("{\"a\":1,\"a\":2}", "a", BYTES_E_FORMAT, ""));
+    CHECK(member_is("{\"a\":1,\"\\u0061\":2,\"b\":3}", "a", BYTES_E_FORMAT, ""));
     CHECK(member_is("{\"a\":1,\"\\u0061\":2,\"b\":3}", "b", 0, "3"));
-    CHECK(member_is("{\"a\\u0000b\":1}", "a", DPS_E_NOT_FOUND, "")); /* a zero does not end a name */
-    CHECK(member_is("[\"a\",1]", "a", DPS_E_FORMAT, ""));
-    CHECK(member_is("\"a\"", "a", DPS_E_FORMAT, ""));
-    CHECK(member_is("", "a", DPS_E_FORMAT, ""));
+    CHECK(member_is("{\"a\\u0000b\":1}", "a", BYTES_E_NOT_FOUND, "")); /* a zero does not end a name */
+    CHECK(member_is("[\"a\",1]", "a", BYTES_E_FORMAT, ""));
+    CHECK(member_is("\"a\"", "a", BYTES_E_FORMAT, ""));
+    CHECK(member_is("", "a", BYTES_E_FORMAT, ""));
     return 0;
 }
 
 static int test_next(void)
 {
-    struct span name, value;
-    struct span text = value_of("{ \"a\\n\" : 1,\"b\":[{},2 ] , \"c\":\",\" }");
+    struct bytes name, value;
+    struct bytes text = value_of("{ \"a\\n\" : 1,\"b\":[{},2 ] , \"c\":\",\" }");
     size_t cursor = 0;
     CHECK(dps_json_next(text, &cursor, &name, &value));
-    CHECK(span_equal(name, span_of_text("a\\n")) && span_equal(value, span_of_text("1")));
+    CHECK(bytes_equal_public(name, bytes_of_text("a\\n")) && bytes_equal_public(value, bytes_of_text("1")));
     CHECK(dps_json_next(text, &cursor, &name, &value));
-    struct span array = value;
-    CHECK(span_equal(name, span_of_text("b")) && span_equal(value, span_of_text("[{},2 ]")));
+    struct bytes array = value;
+    CHECK(bytes_equal_public(name, bytes_of_text("b")) &&
+          bytes_equal_public(value, bytes_of_text("[{},2 ]")));
     CHECK(dps_json_next(text, &cursor, &name, &value));
-    CHECK(span_equal(name, span_of_text("c")) && span_equal(value, span_of_text("\",\"")));
+    CHECK(bytes_equal_public(name, bytes_of_text("c")) && bytes_equal_public(value, bytes_of_text("\",\"")));
     CHECK(!dps_json_next(text, &cursor, &name, &value) && name.len == 0 && value.len == 0);
     CHECK(!dps_json_next(text, &cursor, &name, &value)); /* the end stays the end */
     cursor = 0;
     CHECK(dps_json_next(array, &cursor, &name, &value) && name.len == 0 &&
-          span_equal(value, span_of_text("{}")));
+          bytes_equal_public(value, bytes_of_text("{}")));
     CHECK(dps_json_next(array, &cursor, &name, &value) && name.len == 0 &&
-          span_equal(value, span_of_text("2")));
+          bytes_equal_public(value, bytes_of_text("2")));
     CHECK(!dps_json_next(array, &cursor, &name, &value));
     static const char *const none[] = {"{}", "[]", "[ ]", "{ }", "\"a\"", "1", ""};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
@@ -379,20 +381,21 @@ static int test_next(void)
     return 0;
 }
 
-/* Decoding gives expected elsewhere and in place, and DPS_E_SPACE with one byte less. */
-static bool string_gives(const char *text, struct span expected)
+/* Decoding gives expected elsewhere and in place, and BYTES_E_SPACE with one byte less. */
+static bool string_gives(const char *text, struct bytes expected)
 {
     uint8_t buffer[64], out[64];
     size_t len = 99;
-    struct span value = value_of(text);
+    struct bytes value = value_of(text);
     if (value.len == 0 || dps_json_string(value, out, expected.len, &len) != 0 ||
-        !span_equal(span_of(out, len), expected))
+        !bytes_equal_public(bytes_of(out, len), expected))
         return false;
-    if (expected.len > 0 && (dps_json_string(value, out, expected.len - 1, &len) != DPS_E_SPACE || len != 0))
+    if (expected.len > 0 &&
+        (dps_json_string(value, out, expected.len - 1, &len) != BYTES_E_SPACE || len != 0))
         return false;
     memcpy(buffer, value.p, value.len);
-    return dps_json_string(span_of(buffer, value.len), buffer, value.len, &len) == 0 &&
-           span_equal(span_of(buffer, len), expected);
+    return dps_json_string(bytes_of(buffer, value.len), buffer, value.len, &len) == 0 &&
+           bytes_equal_public(bytes_of(buffer, len), expected);
 }
 
 static bool string_refused(const char *text)
@@ -400,21 +403,23 @@ static bool string_refused(const char *text)
     uint8_t out[64];
     size_t len = 99;
     return value_of(text).len != 0 &&
-           dps_json_string(value_of(text), out, sizeof out, &len) == DPS_E_FORMAT && len == 0;
+           dps_json_string(value_of(text), out, sizeof out, &len) == BYTES_E_FORMAT && len == 0;
 }
 
 static int test_string(void)
 {
-    CHECK(string_gives("\"\"", span_of_text("")));
-    CHECK(string_gives("\"Hello world!\"", span_of_text("Hello world!")));
-    CHECK(string_gives("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", span_of_text("\"\\/\b\f\n\r\t")));
-    CHECK(string_gives("\"\\uD834\\uDD1E\"", span_of_text("\xF0\x9D\x84\x9E"))); /* RFC 8259 section 7 */
-    CHECK(string_gives("\"\\u0041\\u005C\\u0022\"", span_of_text("A\\\"")));
-    CHECK(string_gives("\"\\u007f\\u0080\\u07ff\\u0800\"", span_of_text("\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80")));
-    CHECK(string_gives("\"\\uD7FF\\uE000\\uFFFF\"", span_of_text("\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF")));
-    CHECK(string_gives("\"\\ud800\\udc00\\uDBFF\\uDFFF\"", span_of_text("\xF0\x90\x80\x80\xF4\x8F\xBF\xBF")));
-    CHECK(string_gives("\"\xC3\xBC\xE2\x82\xAC\"", span_of_text("\xC3\xBC\xE2\x82\xAC")));
-    CHECK(string_gives("\"\\u00fcnul\"", span_of_text("\xC3\xBCnul")));
+    CHECK(string_gives("\"\"", bytes_of_text("")));
+    CHECK(string_gives("\"Hello world!\"", bytes_of_text("Hello world!")));
+    CHECK(string_gives("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", bytes_of_text("\"\\/\b\f\n\r\t")));
+    CHECK(string_gives("\"\\uD834\\uDD1E\"", bytes_of_text("\xF0\x9D\x84\x9E"))); /* RFC 8259 section 7 */
+    CHECK(string_gives("\"\\u0041\\u005C\\u0022\"", bytes_of_text("A\\\"")));
+    CHECK(
+        string_gives("\"\\u007f\\u0080\\u07ff\\u0800\"", bytes_of_text("\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80")));
+    CHECK(string_gives("\"\\uD7FF\\uE000\\uFFFF\"", bytes_of_text("\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF")));
+    CHECK(
+        string_gives("\"\\ud800\\udc00\\uDBFF\\uDFFF\"", bytes_of_text("\xF0\x90\x80\x80\xF4\x8F\xBF\xBF")));
+    CHECK(string_gives("\"\xC3\xBC\xE2\x82\xAC\"", bytes_of_text("\xC3\xBC\xE2\x82\xAC")));
+    CHECK(string_gives("\"\\u00fcnul\"", bytes_of_text("\xC3\xBCnul")));
     static const char *const refused[] = {"\"\\u0000\"",
                                           "\"a\\u0000b\"",
                                           "\"\\uD800\"",
@@ -455,13 +460,13 @@ static int test_uint(void)
     uint64_t n = 1;
     CHECK(dps_json_uint(value_of("0"), 0, &n) == 0 && n == 0);
     CHECK(dps_json_uint(value_of(" 3600 "), 3600, &n) == 0 && n == 3600);
-    CHECK(dps_json_uint(value_of("3601"), 3600, &n) == DPS_E_LIMIT && n == 0);
+    CHECK(dps_json_uint(value_of("3601"), 3600, &n) == BYTES_E_LIMIT && n == 0);
     CHECK(dps_json_uint(value_of("18446744073709551615"), UINT64_MAX, &n) == 0 && n == UINT64_MAX);
-    CHECK(dps_json_uint(value_of("18446744073709551616"), UINT64_MAX, &n) == DPS_E_LIMIT && n == 0);
+    CHECK(dps_json_uint(value_of("18446744073709551616"), UINT64_MAX, &n) == BYTES_E_LIMIT && n == 0);
     static const char *const refused[] = {"-1",    "-0",   "1.0",  "1e2", "1E0", "0.5",
                                           "\"1\"", "true", "null", "[1]", "x"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        CHECK(dps_json_uint(value_of(refused[i]), 100, &n) == DPS_E_FORMAT && n == 0);
+        CHECK(dps_json_uint(value_of(refused[i]), 100, &n) == BYTES_E_FORMAT && n == 0);
     return 0;
 }
 

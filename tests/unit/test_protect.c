@@ -16,7 +16,7 @@
 static struct tpm2_public public_of(const unsigned char *whole, size_t len)
 {
     struct tpm2_public area;
-    if (tpm2_public_parse_2b(span_of(whole, len), &area) != 0)
+    if (tpm2_public_parse_2b(bytes_of(whole, len), &area) != 0)
         abort();
     return area;
 }
@@ -34,7 +34,7 @@ static struct tpm2_public srk_public(void)
 static struct crypto_rsa_private ek_private(uint8_t storage[KEY_STORAGE])
 {
     struct crypto_rsa_private key;
-    struct span der = span_of(vector_ek_private_der, sizeof vector_ek_private_der);
+    struct bytes der = bytes_of(vector_ek_private_der, sizeof vector_ek_private_der);
     if (crypto_rsa_private_decode(der, &key, storage, KEY_STORAGE) != 0)
         abort();
     return key;
@@ -43,18 +43,18 @@ static struct crypto_rsa_private ek_private(uint8_t storage[KEY_STORAGE])
 static struct crypto_rsa_private srk_private(uint8_t storage[KEY_STORAGE])
 {
     struct crypto_rsa_private key;
-    struct span der = span_of(vector_srk_private_der, sizeof vector_srk_private_der);
+    struct bytes der = bytes_of(vector_srk_private_der, sizeof vector_srk_private_der);
     if (crypto_rsa_private_decode(der, &key, storage, KEY_STORAGE) != 0)
         abort();
     return key;
 }
 
-static struct span without_size(struct span whole)
+static struct bytes without_size(struct bytes whole)
 {
-    struct tpm2_reader r = tpm2_reader_over(whole);
-    return tpm2_read_2b(&r);
+    struct bytes_reader r = bytes_reader_over(whole);
+    return bytes_read_2b(&r);
 }
-#define CONTENT(array) without_size(span_of(array, sizeof array))
+#define CONTENT(array) without_size(bytes_of(array, sizeof array))
 
 static void counting(uint8_t *p, size_t len, uint8_t first)
 {
@@ -70,25 +70,25 @@ static struct tpm2_wrap_random random_with(const unsigned char seed[32])
     return random;
 }
 
-static struct span srk_name(void)
+static struct bytes srk_name(void)
 {
-    return span_of(vector_srk_name, sizeof vector_srk_name);
+    return bytes_of(vector_srk_name, sizeof vector_srk_name);
 }
 
-static struct span object_name(void)
+static struct bytes object_name(void)
 {
-    return span_of(vector_object_name, sizeof vector_object_name);
+    return bytes_of(vector_object_name, sizeof vector_object_name);
 }
 
-static struct span inner_key(void)
+static struct bytes inner_key(void)
 {
-    return span_of(vector_inner_key, sizeof vector_inner_key);
+    return bytes_of(vector_inner_key, sizeof vector_inner_key);
 }
 
 static struct tpm2_sensitive vector_sensitive(void)
 {
-    return (struct tpm2_sensitive){.seed_value = span_of(vector_seed_value, sizeof vector_seed_value),
-                                   .key = span_of(vector_hmac_key, sizeof vector_hmac_key)};
+    return (struct tpm2_sensitive){.seed_value = bytes_of(vector_seed_value, sizeof vector_seed_value),
+                                   .key = bytes_of(vector_hmac_key, sizeof vector_hmac_key)};
 }
 
 static const struct captured *captured(const char *name)
@@ -115,8 +115,8 @@ static int test_credential_short_vector(void)
     counting(random.seed, sizeof random.seed, 0x00);
     counting(credential, sizeof credential, 0x40);
     memset(name + 2, 0x11, 32);
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_credential_make(&w, &ek, span_of(credential, sizeof credential), span_of(name, sizeof name),
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_credential_make(&w, &ek, bytes_of(credential, sizeof credential), bytes_of(name, sizeof name),
                          &random);
     CHECK(w.error == 0 && w.len == sizeof field1 + 258);
     CHECK(memcmp(buffer, field1, sizeof field1) == 0);
@@ -129,7 +129,7 @@ static int test_credential_vector(void)
     struct tpm2_wrap_random random = random_with(vector_cred_seed);
     uint8_t buffer[512], out[32], storage[KEY_STORAGE];
     size_t len;
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_credential_make(&w, &ek, inner_key(), srk_name(), &random);
     CHECK(w.error == 0 && w.len == 54 + 258);
     CHECK(memcmp(buffer, vector_id_object, sizeof vector_id_object) == 0);
@@ -137,25 +137,25 @@ static int test_credential_vector(void)
     struct crypto_rsa_private key = ek_private(storage);
     CHECK(tpm2_credential_open(CONTENT(vector_id_object), CONTENT(vector_enc_secret), &key, srk_name(), out,
                                sizeof out, &len) == 0);
-    CHECK(span_equal(span_of(out, len), inner_key()));
+    CHECK(bytes_equal_public(bytes_of(out, len), inner_key()));
     /* ... and what was made above, whose OAEP has another seed */
-    CHECK(tpm2_credential_open(span_of(buffer + 2, 52), span_of(buffer + 56, 256), &key, srk_name(), out,
+    CHECK(tpm2_credential_open(bytes_of(buffer + 2, 52), bytes_of(buffer + 56, 256), &key, srk_name(), out,
                                sizeof out, &len) == 0);
-    CHECK(span_equal(span_of(out, len), inner_key()));
+    CHECK(bytes_equal_public(bytes_of(out, len), inner_key()));
     return 0;
 }
 
 static int test_credential_made_by_tpm(void)
 {
-    struct tpm2_reader r = tpm2_reader_over(captured("make_credential_to_vector")->response);
-    tpm2_read_bytes(&r, 10);
-    struct span blob = tpm2_read_2b(&r), secret = tpm2_read_2b(&r);
+    struct bytes_reader r = bytes_reader_over(captured("make_credential_to_vector")->response);
+    bytes_read_bytes(&r, 10);
+    struct bytes blob = bytes_read_2b(&r), secret = bytes_read_2b(&r);
     uint8_t out[32], storage[KEY_STORAGE];
     size_t len;
     struct crypto_rsa_private key = ek_private(storage);
-    CHECK(tpm2_reader_end(&r) == 0);
+    CHECK(bytes_reader_end(&r) == 0);
     CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, sizeof out, &len) == 0);
-    CHECK(span_equal(span_of(out, len), span_of_text("@ABCDEFGHIJKLMNO")));
+    CHECK(bytes_equal_public(bytes_of(out, len), bytes_of_text("@ABCDEFGHIJKLMNO")));
     return 0;
 }
 
@@ -169,22 +169,22 @@ static int test_credential_lengths(void)
     size_t len;
     counting(credential, sizeof credential, 1);
     for (size_t size = 0; size <= 32; size += 8) {
-        struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-        tpm2_credential_make(&w, &ek, span_of(credential, size), srk_name(), &random);
-        struct tpm2_reader r = tpm2_reader_over(tpm2_written(&w));
-        struct span blob = tpm2_read_2b(&r), secret = tpm2_read_2b(&r);
-        CHECK(tpm2_reader_end(&r) == 0);
+        struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+        tpm2_credential_make(&w, &ek, bytes_of(credential, size), srk_name(), &random);
+        struct bytes_reader r = bytes_reader_over(bytes_written(&w));
+        struct bytes blob = bytes_read_2b(&r), secret = bytes_read_2b(&r);
+        CHECK(bytes_reader_end(&r) == 0);
         CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, size, &len) == 0);
-        CHECK(span_equal(span_of(out, len), span_of(credential, size)));
+        CHECK(bytes_equal_public(bytes_of(out, len), bytes_of(credential, size)));
         if (size > 0) {
             memset(out, 0xAA, sizeof out);
-            CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, size - 1, &len) == DPS_E_SPACE);
+            CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, size - 1, &len) == BYTES_E_SPACE);
             CHECK(len == 0 && out[0] == 0xAA);
         }
     }
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_credential_make(&w, &ek, span_of(credential, 33), srk_name(), &random);
-    CHECK(w.error == DPS_E_LIMIT);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_credential_make(&w, &ek, bytes_of(credential, 33), srk_name(), &random);
+    CHECK(w.error == BYTES_E_LIMIT);
     return 0;
 }
 
@@ -193,28 +193,28 @@ static int test_credential_changed(void)
 {
     uint8_t storage[KEY_STORAGE], other_storage[KEY_STORAGE], blob[52], secret[256], name[34], out[32];
     struct crypto_rsa_private key = ek_private(storage), other = srk_private(other_storage);
-    struct span b = span_of(blob, sizeof blob), s = span_of(secret, sizeof secret);
+    struct bytes b = bytes_of(blob, sizeof blob), s = bytes_of(secret, sizeof secret);
     size_t len;
     memcpy(secret, vector_enc_secret + 2, sizeof secret);
     for (size_t at = 0; at < sizeof blob; at++) {
         memcpy(blob, vector_id_object + 2, sizeof blob);
         blob[at] ^= 0x01;
         int error = tpm2_credential_open(b, s, &key, srk_name(), out, sizeof out, &len);
-        CHECK(error == (at < 2 ? DPS_E_FORMAT : DPS_E_INTEGRITY) && len == 0);
+        CHECK(error == (at < 2 ? BYTES_E_FORMAT : BYTES_E_INTEGRITY) && len == 0);
     }
     memcpy(blob, vector_id_object + 2, sizeof blob);
     memcpy(name, vector_srk_name, sizeof name);
     name[33] ^= 1;
-    CHECK(tpm2_credential_open(b, s, &key, span_of(name, sizeof name), out, sizeof out, &len) ==
-          DPS_E_INTEGRITY);
-    CHECK(tpm2_credential_open(b, s, &other, srk_name(), out, sizeof out, &len) == DPS_E_INTEGRITY);
+    CHECK(tpm2_credential_open(b, s, &key, bytes_of(name, sizeof name), out, sizeof out, &len) ==
+          BYTES_E_INTEGRITY);
+    CHECK(tpm2_credential_open(b, s, &other, srk_name(), out, sizeof out, &len) == BYTES_E_INTEGRITY);
     secret[255] ^= 1;
-    CHECK(tpm2_credential_open(b, s, &key, srk_name(), out, sizeof out, &len) == DPS_E_INTEGRITY);
-    CHECK(tpm2_credential_open(b, span_of(secret, 255), &key, srk_name(), out, sizeof out, &len) ==
-          DPS_E_INTEGRITY);
+    CHECK(tpm2_credential_open(b, s, &key, srk_name(), out, sizeof out, &len) == BYTES_E_INTEGRITY);
+    CHECK(tpm2_credential_open(b, bytes_of(secret, 255), &key, srk_name(), out, sizeof out, &len) ==
+          BYTES_E_INTEGRITY);
     /* a duplicate's secret is not a credential's: the OAEP labels differ */
     CHECK(tpm2_credential_open(b, CONTENT(vector_dup_secret), &other, srk_name(), out, sizeof out, &len) ==
-          DPS_E_INTEGRITY);
+          BYTES_E_INTEGRITY);
     return 0;
 }
 
@@ -226,15 +226,15 @@ static int test_credential_truncated(void)
     for (size_t len = 0; len < 52; len++) {
         uint8_t *copy = malloc(len + 1);
         memcpy(copy, vector_id_object + 2, len);
-        int error = tpm2_credential_open(span_of(copy, len), CONTENT(vector_enc_secret), &key, srk_name(),
+        int error = tpm2_credential_open(bytes_of(copy, len), CONTENT(vector_enc_secret), &key, srk_name(),
                                          out, sizeof out, &len_out);
         free(copy);
-        CHECK(error == (len < 34 ? DPS_E_FORMAT : DPS_E_INTEGRITY) && len_out == 0);
+        CHECK(error == (len < 34 ? BYTES_E_FORMAT : BYTES_E_INTEGRITY) && len_out == 0);
     }
     uint8_t longer[52 + 32] = {0}; /* more than any credential */
     memcpy(longer, vector_id_object + 2, 52);
-    CHECK(tpm2_credential_open(span_of(longer, sizeof longer), CONTENT(vector_enc_secret), &key, srk_name(),
-                               out, sizeof out, &len_out) == DPS_E_FORMAT);
+    CHECK(tpm2_credential_open(bytes_of(longer, sizeof longer), CONTENT(vector_enc_secret), &key, srk_name(),
+                               out, sizeof out, &len_out) == BYTES_E_FORMAT);
     return 0;
 }
 
@@ -264,23 +264,23 @@ static int test_duplicate_short_vector(void)
     memset(seed_value, 0x33, sizeof seed_value);
     counting(inner, sizeof inner, 0x40);
     counting(random.seed, sizeof random.seed, 0x20);
-    struct tpm2_sensitive sensitive = {span_of(seed_value, sizeof seed_value), span_of(key, sizeof key)};
+    struct tpm2_sensitive sensitive = {bytes_of(seed_value, sizeof seed_value), bytes_of(key, sizeof key)};
 
     tpm2_keyedhash_unique(&sensitive, unique);
     CHECK(memcmp(unique, unique_expected, sizeof unique) == 0);
-    struct tpm2_public area = tpm2_template_hmac_key(span_of(unique, sizeof unique));
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct tpm2_public area = tpm2_template_hmac_key(bytes_of(unique, sizeof unique));
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_public_write_2b(&w, &area);
-    tpm2_name_of(tpm2_written(&w), name);
+    tpm2_name_of(bytes_written(&w), name);
     CHECK(memcmp(name, name_expected, sizeof name) == 0);
 
-    w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_duplicate_make(&w, &srk, span_of(inner, sizeof inner), span_of(name, sizeof name), &sensitive,
+    w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_duplicate_make(&w, &srk, bytes_of(inner, sizeof inner), bytes_of(name, sizeof name), &sensitive,
                         &random);
     CHECK(w.error == 0 && w.len == 144 + 258);
     CHECK(memcmp(buffer + 4, hmac_expected, sizeof hmac_expected) == 0);
     CHECK(memcmp(buffer + 36, dup_expected, sizeof dup_expected) == 0);
-    struct span field3 = span_of(buffer, 144);
+    struct bytes field3 = bytes_of(buffer, 144);
     crypto_sha256(&field3, 1, digest);
     CHECK(memcmp(digest, field3_expected, sizeof digest) == 0);
     return 0;
@@ -294,7 +294,7 @@ static int test_duplicate_vector(void)
     uint8_t buffer[512], unique[32], storage[KEY_STORAGE], opened[142];
     tpm2_keyedhash_unique(&in, unique);
     CHECK(memcmp(unique, vector_unique, sizeof unique) == 0);
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &in, &random);
     CHECK(w.error == 0 && w.len == 144 + 258);
     CHECK(memcmp(buffer, vector_private, sizeof vector_private) == 0);
@@ -302,10 +302,10 @@ static int test_duplicate_vector(void)
     struct crypto_rsa_private key = srk_private(storage);
     CHECK(tpm2_duplicate_open(CONTENT(vector_private), CONTENT(vector_dup_secret), &key, inner_key(),
                               object_name(), &out, opened, sizeof opened) == 0);
-    CHECK(span_equal(out.key, in.key) && span_equal(out.seed_value, in.seed_value));
-    CHECK(tpm2_duplicate_open(span_of(buffer + 2, 142), span_of(buffer + 146, 256), &key, inner_key(),
+    CHECK(bytes_equal_public(out.key, in.key) && bytes_equal_public(out.seed_value, in.seed_value));
+    CHECK(tpm2_duplicate_open(bytes_of(buffer + 2, 142), bytes_of(buffer + 146, 256), &key, inner_key(),
                               object_name(), &out, opened, sizeof opened) == 0);
-    CHECK(span_equal(out.key, in.key));
+    CHECK(bytes_equal_public(out.key, in.key));
     return 0;
 }
 
@@ -313,13 +313,13 @@ static int test_duplicate_vector(void)
  * zeros. */
 static int test_duplicate_made_by_tpm(void)
 {
-    struct tpm2_reader r = tpm2_reader_over(captured("duplicate_to_vector")->response);
-    tpm2_read_bytes(&r, 14);
-    CHECK(tpm2_read_2b(&r).len == 0); /* encryptionKeyOut: the key was given */
-    struct span duplicate = tpm2_read_2b(&r), secret = tpm2_read_2b(&r);
-    r = tpm2_reader_over(captured("import")->request); /* the same key's public area */
-    tpm2_read_bytes(&r, 10 + 4 + 4 + 9);
-    struct span inner = tpm2_read_2b(&r), public_2b = tpm2_read_2b_whole(&r);
+    struct bytes_reader r = bytes_reader_over(captured("duplicate_to_vector")->response);
+    bytes_read_bytes(&r, 14);
+    CHECK(bytes_read_2b(&r).len == 0); /* encryptionKeyOut: the key was given */
+    struct bytes duplicate = bytes_read_2b(&r), secret = bytes_read_2b(&r);
+    r = bytes_reader_over(captured("import")->request); /* the same key's public area */
+    bytes_read_bytes(&r, 10 + 4 + 4 + 9);
+    struct bytes inner = bytes_read_2b(&r), public_2b = bytes_read_2b_whole(&r);
     CHECK(r.error == 0);
 
     uint8_t name[TPM2_NAME_SIZE], storage[KEY_STORAGE], opened[256], unique[32];
@@ -327,24 +327,24 @@ static int test_duplicate_made_by_tpm(void)
     struct tpm2_public area;
     struct crypto_rsa_private key = srk_private(storage);
     tpm2_name_of(public_2b, name);
-    CHECK(tpm2_duplicate_open(duplicate, secret, &key, inner, span_of(name, sizeof name), &sensitive, opened,
+    CHECK(tpm2_duplicate_open(duplicate, secret, &key, inner, bytes_of(name, sizeof name), &sensitive, opened,
                               sizeof opened) == 0);
     tpm2_keyedhash_unique(&sensitive, unique);
     CHECK(tpm2_public_parse_2b(public_2b, &area) == 0);
-    CHECK(span_equal(area.unique, span_of(unique, sizeof unique)));
+    CHECK(bytes_equal_public(area.unique, bytes_of(unique, sizeof unique)));
 
     /* That key signs "signed" as the TPM did. */
     uint8_t mac[32];
-    struct span text = span_of_text("signed");
+    struct bytes text = bytes_of_text("signed");
     crypto_hmac_sha256(sensitive.key, &text, 1, mac);
-    r = tpm2_reader_over(captured("hmac")->response);
-    tpm2_read_bytes(&r, 14);
-    CHECK(span_equal(tpm2_read_2b(&r), span_of(mac, sizeof mac)));
-    const struct span twice[] = {text, text};
+    r = bytes_reader_over(captured("hmac")->response);
+    bytes_read_bytes(&r, 14);
+    CHECK(bytes_equal_public(bytes_read_2b(&r), bytes_of(mac, sizeof mac)));
+    const struct bytes twice[] = {text, text};
     crypto_hmac_sha256(sensitive.key, twice, 2, mac);
-    r = tpm2_reader_over(captured("sequence_complete")->response);
-    tpm2_read_bytes(&r, 14);
-    CHECK(span_equal(tpm2_read_2b(&r), span_of(mac, sizeof mac)));
+    r = bytes_reader_over(captured("sequence_complete")->response);
+    bytes_read_bytes(&r, 14);
+    CHECK(bytes_equal_public(bytes_read_2b(&r), bytes_of(mac, sizeof mac)));
     return 0;
 }
 
@@ -361,33 +361,33 @@ static int test_duplicate_changed(void)
     uint8_t storage[KEY_STORAGE], other_storage[KEY_STORAGE], duplicate[142], name[34], wrong_key[16],
         opened[142];
     struct crypto_rsa_private key = srk_private(storage), other = ek_private(other_storage);
-    struct span d = span_of(duplicate, sizeof duplicate), s = CONTENT(vector_dup_secret);
+    struct bytes d = bytes_of(duplicate, sizeof duplicate), s = CONTENT(vector_dup_secret);
     struct tpm2_sensitive out;
     for (size_t at = 0; at < sizeof duplicate; at++) {
         memcpy(duplicate, vector_private + 2, sizeof duplicate);
         duplicate[at] ^= 0x80;
         out = vector_sensitive();
         int error = tpm2_duplicate_open(d, s, &key, inner_key(), object_name(), &out, opened, sizeof opened);
-        CHECK(error == (at < 2 ? DPS_E_FORMAT : DPS_E_INTEGRITY));
+        CHECK(error == (at < 2 ? BYTES_E_FORMAT : BYTES_E_INTEGRITY));
         CHECK(out.key.len == 0 && out.seed_value.len == 0);
     }
     memcpy(duplicate, vector_private + 2, sizeof duplicate);
     memcpy(name, vector_object_name, sizeof name);
     name[2] ^= 1;
-    CHECK(tpm2_duplicate_open(d, s, &key, inner_key(), span_of(name, sizeof name), &out, opened,
-                              sizeof opened) == DPS_E_INTEGRITY);
+    CHECK(tpm2_duplicate_open(d, s, &key, inner_key(), bytes_of(name, sizeof name), &out, opened,
+                              sizeof opened) == BYTES_E_INTEGRITY);
     CHECK(tpm2_duplicate_open(d, s, &other, inner_key(), object_name(), &out, opened, sizeof opened) ==
-          DPS_E_INTEGRITY);
+          BYTES_E_INTEGRITY);
     /* The wrong inner key passes the outer HMAC and fails inside; nothing half decrypted stays behind. */
     memcpy(wrong_key, vector_inner_key, sizeof wrong_key);
     wrong_key[0] ^= 1;
     memset(opened, 0xAA, sizeof opened);
-    CHECK(tpm2_duplicate_open(d, s, &key, span_of(wrong_key, sizeof wrong_key), object_name(), &out, opened,
-                              sizeof opened) == DPS_E_INTEGRITY);
+    CHECK(tpm2_duplicate_open(d, s, &key, bytes_of(wrong_key, sizeof wrong_key), object_name(), &out, opened,
+                              sizeof opened) == BYTES_E_INTEGRITY);
     CHECK(is_zero(opened, 108));
-    CHECK(tpm2_duplicate_open(d, s, &key, span_of(wrong_key, 15), object_name(), &out, opened,
-                              sizeof opened) == DPS_E_ALGORITHM);
-    CHECK(tpm2_duplicate_open(d, s, &key, inner_key(), object_name(), &out, opened, 107) == DPS_E_SPACE);
+    CHECK(tpm2_duplicate_open(d, s, &key, bytes_of(wrong_key, 15), object_name(), &out, opened,
+                              sizeof opened) == BYTES_E_ALGORITHM);
+    CHECK(tpm2_duplicate_open(d, s, &key, inner_key(), object_name(), &out, opened, 107) == BYTES_E_SPACE);
     return 0;
 }
 
@@ -402,14 +402,14 @@ static int test_duplicate_changed_inside(void)
         memcpy(duplicate, vector_private + 2, 34);
         memcpy(duplicate + 34, vector_enc_inner, sizeof vector_enc_inner);
         duplicate[141] ^= (uint8_t)change;
-        CHECK(crypto_aes_cfb_encrypt(span_of(vector_dup_sym_key, sizeof vector_dup_sym_key), duplicate + 34,
+        CHECK(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, sizeof vector_dup_sym_key), duplicate + 34,
                                      108) == 0);
-        const struct span covered[] = {span_of(duplicate + 34, 108), object_name()};
-        crypto_hmac_sha256(span_of(vector_dup_hmac_key, sizeof vector_dup_hmac_key), covered, 2,
+        const struct bytes covered[] = {bytes_of(duplicate + 34, 108), object_name()};
+        crypto_hmac_sha256(bytes_of(vector_dup_hmac_key, sizeof vector_dup_hmac_key), covered, 2,
                            duplicate + 2);
-        int error = tpm2_duplicate_open(span_of(duplicate, sizeof duplicate), CONTENT(vector_dup_secret),
+        int error = tpm2_duplicate_open(bytes_of(duplicate, sizeof duplicate), CONTENT(vector_dup_secret),
                                         &key, inner_key(), object_name(), &out, opened, sizeof opened);
-        CHECK(error == (change ? DPS_E_INTEGRITY : 0));
+        CHECK(error == (change ? BYTES_E_INTEGRITY : 0));
     }
     return 0;
 }
@@ -422,10 +422,10 @@ static int test_duplicate_truncated(void)
     for (size_t len = 0; len < 142; len++) {
         uint8_t *copy = malloc(len + 1);
         memcpy(copy, vector_private + 2, len);
-        int error = tpm2_duplicate_open(span_of(copy, len), CONTENT(vector_dup_secret), &key, inner_key(),
+        int error = tpm2_duplicate_open(bytes_of(copy, len), CONTENT(vector_dup_secret), &key, inner_key(),
                                         object_name(), &out, opened, sizeof opened);
         free(copy);
-        CHECK(error == (len < 34 ? DPS_E_FORMAT : DPS_E_INTEGRITY) && out.key.len == 0);
+        CHECK(error == (len < 34 ? BYTES_E_FORMAT : BYTES_E_INTEGRITY) && out.key.len == 0);
     }
     return 0;
 }
@@ -451,12 +451,12 @@ static int test_unusable_keys(void)
     keys[9].unique.len = 0;
     for (size_t i = 0; i < 10; i++) {
         uint8_t buffer[1024];
-        struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+        struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
         tpm2_credential_make(&w, &keys[i], inner_key(), srk_name(), &random);
-        CHECK(w.error == DPS_E_ALGORITHM && tpm2_written(&w).len == 0);
-        w = tpm2_writer_over(buffer, sizeof buffer);
+        CHECK(w.error == BYTES_E_ALGORITHM && bytes_written(&w).len == 0);
+        w = bytes_writer_over(buffer, sizeof buffer);
         tpm2_duplicate_make(&w, &keys[i], inner_key(), object_name(), &sensitive, &random);
-        CHECK(w.error == DPS_E_ALGORITHM && tpm2_written(&w).len == 0);
+        CHECK(w.error == BYTES_E_ALGORITHM && bytes_written(&w).len == 0);
     }
     return 0;
 }
@@ -471,10 +471,10 @@ static int test_bad_modulus(void)
     uint8_t modulus[256], buffer[512];
     memcpy(modulus, srk.unique.p, sizeof modulus);
     modulus[255] &= 0xFE;
-    srk.unique = span_of(modulus, sizeof modulus);
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    srk.unique = bytes_of(modulus, sizeof modulus);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-    CHECK(w.error == DPS_E_ALGORITHM && tpm2_written(&w).len == 0);
+    CHECK(w.error == BYTES_E_ALGORITHM && bytes_written(&w).len == 0);
     for (size_t i = 0; i + 32 <= sizeof buffer; i++)
         CHECK(memcmp(buffer + i, vector_hmac_key, 32) != 0);
     return 0;
@@ -488,10 +488,10 @@ static int test_makers_without_space(void)
     struct tpm2_public srk = srk_public();
     for (size_t capacity = 0; capacity < 144 + 258; capacity++) {
         uint8_t *buffer = malloc(capacity + 1);
-        struct tpm2_writer w = tpm2_writer_over(buffer, capacity);
+        struct bytes_writer w = bytes_writer_over(buffer, capacity);
         memset(buffer, 0xAA, capacity + 1);
         tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-        bool held = w.error == DPS_E_SPACE && buffer[capacity] == 0xAA && tpm2_written(&w).len == 0;
+        bool held = w.error == BYTES_E_SPACE && buffer[capacity] == 0xAA && bytes_written(&w).len == 0;
         for (size_t i = 0; i + 32 <= capacity; i++)
             held = held && memcmp(buffer + i, vector_hmac_key, 32) != 0;
         free(buffer);
@@ -505,22 +505,22 @@ static int test_duplicate_limits(void)
     struct tpm2_wrap_random random = random_with(vector_dup_seed);
     struct tpm2_public srk = srk_public();
     uint8_t bytes[65] = {0}, buffer[512], unused[32] = {0};
-    struct tpm2_sensitive sensitive = {span_of(unused, 32), span_of(bytes, 64)};
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct tpm2_sensitive sensitive = {bytes_of(unused, 32), bytes_of(bytes, 64)};
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
     CHECK(w.error == 0);
     sensitive.key.len = 65;
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-    CHECK(w.error == DPS_E_LIMIT);
-    sensitive = (struct tpm2_sensitive){span_of(bytes, 33), span_of(bytes, 32)};
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    CHECK(w.error == BYTES_E_LIMIT);
+    sensitive = (struct tpm2_sensitive){bytes_of(bytes, 33), bytes_of(bytes, 32)};
+    w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-    CHECK(w.error == DPS_E_LIMIT);
+    CHECK(w.error == BYTES_E_LIMIT);
     sensitive.seed_value.len = 32;
-    w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_duplicate_make(&w, &srk, span_of(bytes, 32), object_name(), &sensitive, &random);
-    CHECK(w.error == DPS_E_ALGORITHM);
+    w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_duplicate_make(&w, &srk, bytes_of(bytes, 32), object_name(), &sensitive, &random);
+    CHECK(w.error == BYTES_E_ALGORITHM);
     return 0;
 }
 

@@ -13,27 +13,27 @@
 #define IN_CREATE_PRIMARY_REQUEST (10 + 4 + 4 + 9 + 6)
 #define IN_CREATE_PRIMARY_RESPONSE 18
 
-static struct span public_in(const char *name, bool response, size_t offset)
+static struct bytes public_in(const char *name, bool response, size_t offset)
 {
     for (size_t i = 0; i < captured_commands_count; i++) {
         if (strcmp(captured_commands[i].name, name) == 0) {
-            struct tpm2_reader r =
-                tpm2_reader_over(response ? captured_commands[i].response : captured_commands[i].request);
-            tpm2_read_bytes(&r, offset);
-            return tpm2_read_2b_whole(&r);
+            struct bytes_reader r =
+                bytes_reader_over(response ? captured_commands[i].response : captured_commands[i].request);
+            bytes_read_bytes(&r, offset);
+            return bytes_read_2b_whole(&r);
         }
     }
     abort();
 }
 
-static struct span ek_public(void)
+static struct bytes ek_public(void)
 {
-    return span_of(vector_ek_public_2b, sizeof vector_ek_public_2b);
+    return bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b);
 }
 
-static struct span hmac_public(void)
+static struct bytes hmac_public(void)
 {
-    return span_of(vector_public, sizeof vector_public);
+    return bytes_of(vector_public, sizeof vector_public);
 }
 
 /* Written templates are byte for byte what tpm2-tss wrote from its own description of them. */
@@ -41,36 +41,38 @@ static int test_templates(void)
 {
     uint8_t buffer[DPS_EK_PUBLIC_MAX];
     struct tpm2_public area = tpm2_template_ek_l1();
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_public_write_2b(&w, &area);
-    CHECK(span_equal(tpm2_written(&w), public_in("create_primary_ek", false, IN_CREATE_PRIMARY_REQUEST)));
+    CHECK(bytes_equal_public(bytes_written(&w),
+                             public_in("create_primary_ek", false, IN_CREATE_PRIMARY_REQUEST)));
     CHECK(area.attributes == 0x000300B2 && area.unique.len == 256);
 
     struct tpm2_public azure = tpm2_template_ek_azure_sdk();
     CHECK(azure.unique.len == 0 && tpm2_public_matches(&azure, &area));
 
     area = tpm2_template_srk();
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_public_write_2b(&w, &area);
-    CHECK(span_equal(tpm2_written(&w), public_in("create_primary_srk", false, IN_CREATE_PRIMARY_REQUEST)));
+    CHECK(bytes_equal_public(bytes_written(&w),
+                             public_in("create_primary_srk", false, IN_CREATE_PRIMARY_REQUEST)));
     CHECK(area.attributes == 0x00030472);
 
-    area = tpm2_template_hmac_key(span_of(vector_unique, sizeof vector_unique));
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    area = tpm2_template_hmac_key(bytes_of(vector_unique, sizeof vector_unique));
+    w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_public_write_2b(&w, &area);
-    CHECK(span_equal(tpm2_written(&w), hmac_public()));
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    CHECK(bytes_equal_public(bytes_written(&w), hmac_public()));
+    w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_public_write(&w, &area);
-    CHECK(span_equal(tpm2_written(&w), span_of(vector_object_public, sizeof vector_object_public)));
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of(vector_object_public, sizeof vector_object_public)));
     return 0;
 }
 
 /* Read and written again, every area is what it was. */
 static int test_round_trip(void)
 {
-    const struct span areas[] = {
+    const struct bytes areas[] = {
         ek_public(),
-        span_of(vector_srk_public_2b, sizeof vector_srk_public_2b),
+        bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b),
         hmac_public(),
         public_in("create_primary_ek", true, IN_CREATE_PRIMARY_RESPONSE),
         public_in("create_primary_srk", true, IN_CREATE_PRIMARY_RESPONSE),
@@ -79,10 +81,10 @@ static int test_round_trip(void)
     for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++) {
         uint8_t buffer[DPS_EK_PUBLIC_MAX];
         struct tpm2_public area;
-        struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+        struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
         CHECK(tpm2_public_parse_2b(areas[i], &area) == 0);
         tpm2_public_write_2b(&w, &area);
-        CHECK(span_equal(tpm2_written(&w), areas[i]));
+        CHECK(bytes_equal_public(bytes_written(&w), areas[i]));
     }
     return 0;
 }
@@ -92,7 +94,7 @@ static int test_names(void)
     uint8_t name[TPM2_NAME_SIZE];
     tpm2_name_of(ek_public(), name);
     CHECK(memcmp(name, vector_ek_name, sizeof name) == 0);
-    tpm2_name_of(span_of(vector_srk_public_2b, sizeof vector_srk_public_2b), name);
+    tpm2_name_of(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), name);
     CHECK(memcmp(name, vector_srk_name, sizeof name) == 0);
     tpm2_name_of(hmac_public(), name);
     CHECK(memcmp(name, vector_object_name, sizeof name) == 0);
@@ -100,13 +102,13 @@ static int test_names(void)
 }
 
 /* parse a copy that ends where the heap block ends, for the address sanitizer; empty unless 0. */
-static int parse_copy(struct span s)
+static int parse_copy(struct bytes s)
 {
     uint8_t *copy = malloc(s.len > 0 ? s.len : 1);
     struct tpm2_public area, none = {0};
     if (s.len > 0)
         memcpy(copy, s.p, s.len);
-    int error = tpm2_public_parse_2b(span_of(copy, s.len), &area);
+    int error = tpm2_public_parse_2b(bytes_of(copy, s.len), &area);
     if (error != 0 && (area.type != none.type || area.unique.len != 0 || area.auth_policy.len != 0))
         error = -1000;
     free(copy);
@@ -115,52 +117,52 @@ static int parse_copy(struct span s)
 
 static int test_broken(void)
 {
-    const struct span areas[] = {ek_public(), hmac_public()};
+    const struct bytes areas[] = {ek_public(), hmac_public()};
     for (size_t i = 0; i < 2; i++) {
         uint8_t buffer[DPS_EK_PUBLIC_MAX + 2];
         for (size_t len = 0; len < areas[i].len; len++) {
             memcpy(buffer, areas[i].p, len);
-            CHECK(parse_copy(span_of(buffer, len)) == DPS_E_FORMAT);
+            CHECK(parse_copy(bytes_of(buffer, len)) == BYTES_E_FORMAT);
             if (len < 2)
                 continue;
             buffer[0] = (uint8_t)((len - 2) >> 8); /* a size that fits what is left */
             buffer[1] = (uint8_t)(len - 2);
-            CHECK(parse_copy(span_of(buffer, len)) == DPS_E_FORMAT);
+            CHECK(parse_copy(bytes_of(buffer, len)) == BYTES_E_FORMAT);
         }
         /* one byte more, outside of the declared size and inside */
         memcpy(buffer, areas[i].p, areas[i].len);
         buffer[areas[i].len] = 0;
-        CHECK(parse_copy(span_of(buffer, areas[i].len + 1)) == DPS_E_FORMAT);
+        CHECK(parse_copy(bytes_of(buffer, areas[i].len + 1)) == BYTES_E_FORMAT);
         buffer[1]++;
-        CHECK(parse_copy(span_of(buffer, areas[i].len + 1)) == DPS_E_FORMAT);
+        CHECK(parse_copy(bytes_of(buffer, areas[i].len + 1)) == BYTES_E_FORMAT);
     }
     return 0;
 }
 
 static int test_every_byte_changed(void)
 {
-    const struct span areas[] = {ek_public(), hmac_public()};
+    const struct bytes areas[] = {ek_public(), hmac_public()};
     for (size_t i = 0; i < 2; i++) {
         for (size_t at = 0; at < areas[i].len; at++) {
             for (unsigned value = 0; value < 256; value++) {
                 uint8_t buffer[DPS_EK_PUBLIC_MAX];
                 memcpy(buffer, areas[i].p, areas[i].len);
                 buffer[at] = (uint8_t)value;
-                int error = parse_copy(span_of(buffer, areas[i].len));
-                CHECK(error == 0 || error == DPS_E_FORMAT || error == DPS_E_ALGORITHM);
+                int error = parse_copy(bytes_of(buffer, areas[i].len));
+                CHECK(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM);
             }
         }
     }
     return 0;
 }
 
-static int with_u16(struct span area, size_t at, uint16_t value)
+static int with_u16(struct bytes area, size_t at, uint16_t value)
 {
     uint8_t buffer[DPS_EK_PUBLIC_MAX];
     memcpy(buffer, area.p, area.len);
     buffer[at] = (uint8_t)(value >> 8);
     buffer[at + 1] = (uint8_t)value;
-    return parse_copy(span_of(buffer, area.len));
+    return parse_copy(bytes_of(buffer, area.len));
 }
 
 /* Offsets in a TPM2B_PUBLIC: size 0, type 2, nameAlg 4, attributes 6, authPolicy 10; the vector's EK has a
@@ -168,15 +170,15 @@ static int with_u16(struct span area, size_t at, uint16_t value)
  * at 12. */
 static int test_unknown_algorithms(void)
 {
-    CHECK(with_u16(ek_public(), 2, TPM2_ALG_ECC) == DPS_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 2, 0x0025) == DPS_E_ALGORITHM); /* TPM_ALG_SYMCIPHER */
-    CHECK(with_u16(ek_public(), 4, TPM2_ALG_SHA384) == DPS_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 4, TPM2_ALG_NULL) == DPS_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 44, 0x0026) == DPS_E_ALGORITHM); /* Camellia */
-    CHECK(with_u16(ek_public(), 50, TPM2_ALG_HMAC) == DPS_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 50, 0x0018) == DPS_E_ALGORITHM); /* TPM_ALG_ECDSA */
-    CHECK(with_u16(hmac_public(), 12, TPM2_ALG_XOR) == DPS_E_ALGORITHM);
-    CHECK(with_u16(hmac_public(), 12, TPM2_ALG_RSASSA) == DPS_E_ALGORITHM);
+    CHECK(with_u16(ek_public(), 2, TPM2_ALG_ECC) == BYTES_E_ALGORITHM);
+    CHECK(with_u16(ek_public(), 2, 0x0025) == BYTES_E_ALGORITHM); /* TPM_ALG_SYMCIPHER */
+    CHECK(with_u16(ek_public(), 4, TPM2_ALG_SHA384) == BYTES_E_ALGORITHM);
+    CHECK(with_u16(ek_public(), 4, TPM2_ALG_NULL) == BYTES_E_ALGORITHM);
+    CHECK(with_u16(ek_public(), 44, 0x0026) == BYTES_E_ALGORITHM); /* Camellia */
+    CHECK(with_u16(ek_public(), 50, TPM2_ALG_HMAC) == BYTES_E_ALGORITHM);
+    CHECK(with_u16(ek_public(), 50, 0x0018) == BYTES_E_ALGORITHM); /* TPM_ALG_ECDSA */
+    CHECK(with_u16(hmac_public(), 12, TPM2_ALG_XOR) == BYTES_E_ALGORITHM);
+    CHECK(with_u16(hmac_public(), 12, TPM2_ALG_RSASSA) == BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -185,7 +187,7 @@ static int test_matches(void)
 {
     struct tpm2_public ek = tpm2_template_ek_l1(), srk = tpm2_template_srk(), area = ek;
     CHECK(!tpm2_public_matches(&srk, &ek));
-    area.unique = span_of_text("another");
+    area.unique = bytes_of_text("another");
     area.exponent = 65537;
     CHECK(tpm2_public_matches(&area, &ek));
     area.exponent = 3;
@@ -205,7 +207,7 @@ static int test_matches(void)
     changed[8].scheme = TPM2_ALG_OAEP;
     for (size_t i = 0; i < 9; i++)
         CHECK(!tpm2_public_matches(&changed[i], &ek));
-    struct tpm2_public hmac = tpm2_template_hmac_key((struct span){0}), other = hmac;
+    struct tpm2_public hmac = tpm2_template_hmac_key((struct bytes){0}), other = hmac;
     other.scheme_hash = TPM2_ALG_SHA384;
     CHECK(tpm2_public_matches(&hmac, &hmac) && !tpm2_public_matches(&other, &hmac));
     return 0;

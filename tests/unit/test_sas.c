@@ -2,8 +2,8 @@
 /* Shared access signatures. The tokens are what each client of the real service would send, made with Python's hmac
  * and urllib: key 32 times 22, expiry 1700000000. They differ in what they percent-encode, in which case, and in the
  * order. */
-#include "dps/sas.h"
-#include "dps/text.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include <string.h>
 
@@ -51,36 +51,36 @@ static const struct {
      SCHEME "sig=Qx1dQslMU1dRmK45JcQkTxmLV3FySsGzgr5J7kIeJwg%3D&se=1700000000&sr=" HUB_SR, ""},
 };
 
-static struct span key(void)
+static struct bytes key(void)
 {
     static const uint8_t bytes[32] = {0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22,
                                       0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22,
                                       0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22};
-    return span_of(bytes, sizeof bytes);
+    return bytes_of(bytes, sizeof bytes);
 }
 
 /* Is it a token for the device's audience, signed with key()? */
-static bool is_good(struct span token)
+static bool is_good(struct bytes token)
 {
     struct dps_sas sas;
     return dps_sas_parse(token, &sas) == 0 && sas.expiry == EXPIRY && dps_sas_signed_with(&sas, key()) &&
-           dps_sas_audience_is(&sas, span_of_text(DEVICE));
+           dps_sas_audience_is(&sas, bytes_of_text(DEVICE));
 }
 
 static int parse_text(const char *token)
 {
     struct dps_sas sas;
-    return dps_sas_parse(span_of_text(token), &sas);
+    return dps_sas_parse(bytes_of_text(token), &sas);
 }
 
 static int s08_string_to_sign(void)
 {
     uint8_t text[128];
     uint8_t mac[32];
-    struct tpm2_writer w = tpm2_writer_over(text, sizeof text);
-    dps_sas_write_string_to_sign(&w, span_of_text(DEVICE_SR), EXPIRY);
-    const struct span written = tpm2_written(&w);
-    CHECK(span_equal(written, span_of_text(DEVICE_SR "\n1700000000")));
+    struct bytes_writer w = bytes_writer_over(text, sizeof text);
+    dps_sas_write_string_to_sign(&w, bytes_of_text(DEVICE_SR), EXPIRY);
+    const struct bytes written = bytes_written(&w);
+    CHECK(bytes_equal_public(written, bytes_of_text(DEVICE_SR "\n1700000000")));
     crypto_hmac_sha256(key(), &written, 1, mac);
     CHECK(memcmp(mac, signature, sizeof mac) == 0);
     return 0;
@@ -89,12 +89,12 @@ static int s08_string_to_sign(void)
 static int s08_token(void)
 {
     uint8_t text[256];
-    struct tpm2_writer w = tpm2_writer_over(text, sizeof text);
-    dps_sas_write_token(&w, span_of_text(DEVICE_SR), signature, EXPIRY, span_of(NULL, 0));
-    CHECK(span_equal(tpm2_written(&w), span_of_text(TOKEN)));
-    w = tpm2_writer_over(text, sizeof text);
-    dps_sas_write_token(&w, span_of_text(DEVICE_SR), signature, EXPIRY, span_of_text("registration"));
-    CHECK(span_equal(tpm2_written(&w), span_of_text(TOKEN "&skn=registration")));
+    struct bytes_writer w = bytes_writer_over(text, sizeof text);
+    dps_sas_write_token(&w, bytes_of_text(DEVICE_SR), signature, EXPIRY, bytes_of(NULL, 0));
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of_text(TOKEN)));
+    w = bytes_writer_over(text, sizeof text);
+    dps_sas_write_token(&w, bytes_of_text(DEVICE_SR), signature, EXPIRY, bytes_of_text("registration"));
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of_text(TOKEN "&skn=registration")));
     return 0;
 }
 
@@ -102,9 +102,9 @@ static int token_needs_its_room(void)
 {
     uint8_t text[sizeof TOKEN];
     for (size_t room = 0; room < sizeof TOKEN - 1; room++) {
-        struct tpm2_writer w = tpm2_writer_over(text, room);
-        dps_sas_write_token(&w, span_of_text(DEVICE_SR), signature, EXPIRY, span_of(NULL, 0));
-        CHECK(w.error == DPS_E_SPACE && tpm2_written(&w).len == 0);
+        struct bytes_writer w = bytes_writer_over(text, room);
+        dps_sas_write_token(&w, bytes_of_text(DEVICE_SR), signature, EXPIRY, bytes_of(NULL, 0));
+        CHECK(w.error == BYTES_E_SPACE && bytes_written(&w).len == 0);
     }
     return 0;
 }
@@ -114,12 +114,12 @@ static int s08_tokens_of_every_client(void)
     uint8_t other[32] = {0x23};
     for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
         struct dps_sas sas;
-        CHECK(dps_sas_parse(span_of_text(clients[i].token), &sas) == 0);
+        CHECK(dps_sas_parse(bytes_of_text(clients[i].token), &sas) == 0);
         CHECK(sas.expiry == EXPIRY);
-        CHECK(span_equal(sas.skn, span_of_text(clients[i].skn)));
+        CHECK(bytes_equal_public(sas.skn, bytes_of_text(clients[i].skn)));
         CHECK(dps_sas_signed_with(&sas, key()));
-        CHECK(!dps_sas_signed_with(&sas, span_of(other, sizeof other)));
-        CHECK(dps_sas_audience_is(&sas, span_of_text(clients[i].audience)));
+        CHECK(!dps_sas_signed_with(&sas, bytes_of(other, sizeof other)));
+        CHECK(dps_sas_audience_is(&sas, bytes_of_text(clients[i].audience)));
     }
     return 0;
 }
@@ -127,13 +127,13 @@ static int s08_tokens_of_every_client(void)
 static int audiences_are_whole(void)
 {
     struct dps_sas sas;
-    CHECK(dps_sas_parse(span_of_text(TOKEN), &sas) == 0);
-    CHECK(dps_sas_audience_is(&sas, span_of_text("0NE000abcde/Registrations/DEV1")));
-    CHECK(!dps_sas_audience_is(&sas, span_of_text("0ne000ABCDE/registrations/dev")));
-    CHECK(!dps_sas_audience_is(&sas, span_of_text("0ne000ABCDE/registrations/dev10")));
-    CHECK(!dps_sas_audience_is(&sas, span_of_text("0ne000ABCDE/registrations/dev2")));
-    CHECK(!dps_sas_audience_is(&sas, span_of_text("0ne000ABCDE")));
-    CHECK(!dps_sas_audience_is(&sas, span_of_text("")));
+    CHECK(dps_sas_parse(bytes_of_text(TOKEN), &sas) == 0);
+    CHECK(dps_sas_audience_is(&sas, bytes_of_text("0NE000abcde/Registrations/DEV1")));
+    CHECK(!dps_sas_audience_is(&sas, bytes_of_text("0ne000ABCDE/registrations/dev")));
+    CHECK(!dps_sas_audience_is(&sas, bytes_of_text("0ne000ABCDE/registrations/dev10")));
+    CHECK(!dps_sas_audience_is(&sas, bytes_of_text("0ne000ABCDE/registrations/dev2")));
+    CHECK(!dps_sas_audience_is(&sas, bytes_of_text("0ne000ABCDE")));
+    CHECK(!dps_sas_audience_is(&sas, bytes_of_text("")));
     return 0;
 }
 
@@ -144,12 +144,12 @@ static int audiences_that_are_none(void)
     char long_sr[1024];
     struct dps_sas sas = {.expiry = EXPIRY};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        sas.sr = span_of_text(bad[i]);
-        CHECK(!dps_sas_audience_is(&sas, span_of_text("dev")));
+        sas.sr = bytes_of_text(bad[i]);
+        CHECK(!dps_sas_audience_is(&sas, bytes_of_text("dev")));
     }
     memset(long_sr, 'a', sizeof long_sr);
-    sas.sr = span_of(long_sr, sizeof long_sr);
-    CHECK(!dps_sas_audience_is(&sas, span_of(long_sr, sizeof long_sr)));
+    sas.sr = bytes_of(long_sr, sizeof long_sr);
+    CHECK(!dps_sas_audience_is(&sas, bytes_of(long_sr, sizeof long_sr)));
     return 0;
 }
 
@@ -171,7 +171,7 @@ static int members_missing_or_doubled(void)
         TOKEN "&skn=a&skn=b",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(parse_text(bad[i]) == DPS_E_FORMAT);
+        CHECK(parse_text(bad[i]) == BYTES_E_FORMAT);
     CHECK(parse_text(TOKEN "&other=1&other=2") == 0);
     CHECK(parse_text("sharedaccesssignature sr=a&sig=" DEVICE_SIG "&se=1") == 0);
     return 0;
@@ -193,7 +193,7 @@ static int expiries_that_are_none(void)
         WITH_EXPIRY("18446744073709551616"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(parse_text(bad[i]) == DPS_E_FORMAT);
+        CHECK(parse_text(bad[i]) == BYTES_E_FORMAT);
     CHECK(parse_text(WITH_EXPIRY("0")) == 0);
     CHECK(parse_text(WITH_EXPIRY("9223372036854775807")) == 0);
     return 0;
@@ -216,7 +216,7 @@ static int signatures_that_are_none(void)
         WITH_SIGNATURE("cKXhH%252BZAWFB%252BwQrULAWqIpCfTABLWmYUg4eJbEvMaik%253D") /* encoded twice */
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(parse_text(bad[i]) == DPS_E_FORMAT);
+        CHECK(parse_text(bad[i]) == BYTES_E_FORMAT);
     /* Only what base64 needs must be encoded: some clients leave '+', '/' and '=' as they are. */
     CHECK(parse_text(WITH_SIGNATURE("cKXhH+ZAWFB+wQrULAWqIpCfTABLWmYUg4eJbEvMaik=")) == 0);
     return 0;
@@ -239,13 +239,13 @@ static int truncated_and_changed(void)
     char token[sizeof TOKEN];
     memcpy(token, TOKEN, sizeof token);
     const size_t len = sizeof TOKEN - 1;
-    CHECK(is_good(span_of(token, len)));
+    CHECK(is_good(bytes_of(token, len)));
     for (size_t cut = 0; cut < len; cut++)
-        CHECK(!is_good(span_of(token, cut)));
+        CHECK(!is_good(bytes_of(token, cut)));
     for (size_t i = 0; i < len; i++) {
         for (int change = 1; change < 256; change <<= 1) {
             token[i] = (char)(TOKEN[i] ^ change);
-            CHECK(is_good(span_of(token, len)) == (change == 0x20 && has_no_case(i)));
+            CHECK(is_good(bytes_of(token, len)) == (change == 0x20 && has_no_case(i)));
         }
         token[i] = TOKEN[i];
     }

@@ -1,60 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-/* dps/text.h. Vectors: RFC 4648 section 10 (base64, base32, hex), RFC 3986 2.3, RFC 9110 5.6.7 and the times that the
+/* dps/protocol/text.h. Vectors: RFC 4648 section 10 (base64, base32, hex), RFC 3986 2.3, RFC 9110 5.6.7 and the times that the
  * real service printed; the rest are edge cases of ours, whose times were computed with `date -u -d`. */
-#include "dps/text.h"
+#include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>
 #include <string.h>
 
-typedef void writer_function(struct tpm2_writer *w, struct span bytes);
+typedef void writer_function(struct bytes_writer *w, struct bytes bytes);
 
-/* write gives exactly expected; with every smaller buffer it fails with DPS_E_SPACE and touches nothing behind it. */
-static bool writes(writer_function *write, struct span input, const char *expected)
+/* write gives exactly expected; with every smaller buffer it fails with BYTES_E_SPACE and touches nothing behind it. */
+static bool writes(writer_function *write, struct bytes input, const char *expected)
 {
     uint8_t buffer[256];
     size_t len = strlen(expected);
     for (size_t capacity = 0; capacity <= len; capacity++) {
         memset(buffer, 0xEE, sizeof buffer);
-        struct tpm2_writer w = tpm2_writer_over(buffer, capacity);
+        struct bytes_writer w = bytes_writer_over(buffer, capacity);
         write(&w, input);
         if (buffer[capacity] != 0xEE)
             return false;
-        if (capacity < len && (w.error != DPS_E_SPACE || tpm2_written(&w).len != 0))
+        if (capacity < len && (w.error != BYTES_E_SPACE || bytes_written(&w).len != 0))
             return false;
-        if (capacity == len && (w.error != 0 || !span_equal(tpm2_written(&w), span_of_text(expected))))
+        if (capacity == len &&
+            (w.error != 0 || !bytes_equal_public(bytes_written(&w), bytes_of_text(expected))))
             return false;
     }
     return true;
 }
 
-typedef int decoder_function(struct span text, uint8_t *out, size_t capacity, size_t *len);
+typedef int decoder_function(struct bytes text, uint8_t *out, size_t capacity, size_t *len);
 
-static int percent_plain(struct span text, uint8_t *out, size_t capacity, size_t *len)
+static int percent_plain(struct bytes text, uint8_t *out, size_t capacity, size_t *len)
 {
     return dps_percent_decode(text, false, out, capacity, len);
 }
 
-static int percent_form(struct span text, uint8_t *out, size_t capacity, size_t *len)
+static int percent_form(struct bytes text, uint8_t *out, size_t capacity, size_t *len)
 {
     return dps_percent_decode(text, true, out, capacity, len);
 }
 
 /* decode gives expected from an allocation of the text's own size (so that a sanitizer sees a read behind it), both
  * into another buffer and in place; with less capacity it refuses. */
-static bool decodes(decoder_function *decode, const char *text, struct span expected)
+static bool decodes(decoder_function *decode, const char *text, struct bytes expected)
 {
     size_t text_len = strlen(text), len = 99;
     uint8_t *copy = calloc(text_len + 1, 1); /* one byte in front: calloc(0) may be null */
     uint8_t *out = calloc(expected.len + 1, 1);
     bool ok = copy != NULL && out != NULL;
     if (ok) {
-        struct span input = span_of(copy + 1, text_len);
+        struct bytes input = bytes_of(copy + 1, text_len);
         memcpy(copy + 1, text, text_len);
-        ok = decode(input, out, expected.len, &len) == 0 && span_equal(span_of(out, len), expected);
+        ok = decode(input, out, expected.len, &len) == 0 && bytes_equal_public(bytes_of(out, len), expected);
         if (expected.len > 0)
-            ok = ok && decode(input, out, expected.len - 1, &len) == DPS_E_SPACE && len == 0;
+            ok = ok && decode(input, out, expected.len - 1, &len) == BYTES_E_SPACE && len == 0;
         ok = ok && decode(input, copy + 1, text_len, &len) == 0 &&
-             span_equal(span_of(copy + 1, len), expected);
+             bytes_equal_public(bytes_of(copy + 1, len), expected);
     }
     free(copy);
     free(out);
@@ -65,7 +66,7 @@ static bool refuses(decoder_function *decode, const char *text)
 {
     uint8_t out[64];
     size_t len = 99;
-    return decode(span_of_text(text), out, sizeof out, &len) == DPS_E_FORMAT && len == 0;
+    return decode(bytes_of_text(text), out, sizeof out, &len) == BYTES_E_FORMAT && len == 0;
 }
 
 static int test_base64(void)
@@ -81,8 +82,8 @@ static int test_base64(void)
                                              /* the last characters of the alphabet */
                                              {"\xFB\xFF\xBF", "+/+/"}};
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
-        CHECK(writes(dps_write_base64, span_of_text(vectors[i][0]), vectors[i][1]));
-        CHECK(decodes(dps_base64_decode, vectors[i][1], span_of_text(vectors[i][0])));
+        CHECK(writes(dps_write_base64, bytes_of_text(vectors[i][0]), vectors[i][1]));
+        CHECK(decodes(dps_base64_decode, vectors[i][1], bytes_of_text(vectors[i][0])));
     }
     /* RFC 4648 3.5 (pad bits), 3.3 (characters outside), 3.2 (padding), 5 (another alphabet) */
     static const char *const bad[] = {"Zh==",    "Zm9=",       "Zg=",  "Zg",   "Z",      "=",
@@ -105,11 +106,11 @@ static int test_base64_canonical(void)
                 size_t len;
                 memcpy(text, seeds[s], 4);
                 text[at] = (uint8_t)c;
-                if (dps_base64_decode(span_of(text, 4), bytes, sizeof bytes, &len) != 0)
+                if (dps_base64_decode(bytes_of(text, 4), bytes, sizeof bytes, &len) != 0)
                     continue;
-                struct tpm2_writer w = tpm2_writer_over(again, sizeof again);
-                dps_write_base64(&w, span_of(bytes, len));
-                CHECK(span_equal(tpm2_written(&w), span_of(text, 4)));
+                struct bytes_writer w = bytes_writer_over(again, sizeof again);
+                dps_write_base64(&w, bytes_of(bytes, len));
+                CHECK(bytes_equal_public(bytes_written(&w), bytes_of(text, 4)));
             }
         }
     }
@@ -127,20 +128,20 @@ static int test_base32(void)
                                              {"fooba", "mzxw6ytb"},
                                              {"foobar", "mzxw6ytboi"}};
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
-        CHECK(writes(dps_write_base32, span_of_text(vectors[i][0]), vectors[i][1]));
+        CHECK(writes(dps_write_base32, bytes_of_text(vectors[i][0]), vectors[i][1]));
     uint8_t ones[32]; /* a digest: 52 characters, the last with one bit of its own */
     memset(ones, 0xFF, sizeof ones);
-    CHECK(writes(dps_write_base32, span_of(ones, sizeof ones),
+    CHECK(writes(dps_write_base32, bytes_of(ones, sizeof ones),
                  "777777777777777777777777777777777777777777777777777q"));
     return 0;
 }
 
 static int test_hex(void)
 {
-    CHECK(writes(dps_write_hex, span_of_text("foobar"), "666f6f626172")); /* RFC 4648 section 10 */
-    CHECK(decodes(dps_hex_decode, "666F6F626172", span_of_text("foobar")));
-    CHECK(decodes(dps_hex_decode, "", span_of_text("")));
-    CHECK(decodes(dps_hex_decode, "00ffFFa9", span_of("\x00\xFF\xFF\xA9", 4)));
+    CHECK(writes(dps_write_hex, bytes_of_text("foobar"), "666f6f626172")); /* RFC 4648 section 10 */
+    CHECK(decodes(dps_hex_decode, "666F6F626172", bytes_of_text("foobar")));
+    CHECK(decodes(dps_hex_decode, "", bytes_of_text("")));
+    CHECK(decodes(dps_hex_decode, "00ffFFa9", bytes_of("\x00\xFF\xFF\xA9", 4)));
     static const char *const bad[] = {"0", "0g", "g0", "0x", " 0", "00 ", "0:", "@0", "0`"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(refuses(dps_hex_decode, bad[i]));
@@ -149,50 +150,51 @@ static int test_hex(void)
 
 static int test_percent(void)
 {
-    CHECK(writes(dps_write_percent, span_of_text("AZaz09-._~"), "AZaz09-._~")); /* RFC 3986 2.3 */
-    CHECK(writes(dps_write_percent, span_of_text("0ne00000000/registrations/my-dev"),
+    CHECK(writes(dps_write_percent, bytes_of_text("AZaz09-._~"), "AZaz09-._~")); /* RFC 3986 2.3 */
+    CHECK(writes(dps_write_percent, bytes_of_text("0ne00000000/registrations/my-dev"),
                  "0ne00000000%2Fregistrations%2Fmy-dev"));
-    CHECK(writes(dps_write_percent, span_of_text("+/= %\xFF"), "%2B%2F%3D%20%25%FF"));
-    CHECK(decodes(percent_plain, "a%2fB%2Fc+%25", span_of_text("a/B/c+%")));
-    CHECK(decodes(percent_form, "a+b%2B", span_of_text("a b+")));
-    CHECK(decodes(percent_plain, "%FF", span_of_text("\xFF")));
-    CHECK(decodes(percent_plain, "%252F", span_of_text("%2F"))); /* once only [RFC 3986 2.4] */
+    CHECK(writes(dps_write_percent, bytes_of_text("+/= %\xFF"), "%2B%2F%3D%20%25%FF"));
+    CHECK(decodes(percent_plain, "a%2fB%2Fc+%25", bytes_of_text("a/B/c+%")));
+    CHECK(decodes(percent_form, "a+b%2B", bytes_of_text("a b+")));
+    CHECK(decodes(percent_plain, "%FF", bytes_of_text("\xFF")));
+    CHECK(decodes(percent_plain, "%252F", bytes_of_text("%2F"))); /* once only [RFC 3986 2.4] */
     static const char *const bad[] = {"%", "%2", "a%", "%2G", "%G2", "%%41", "%00", "a%00b", "% 1", "%+1"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(refuses(percent_plain, bad[i]));
     uint8_t out[4];
     size_t len;
-    CHECK(dps_percent_decode(span_of("a\0b", 3), false, out, sizeof out, &len) == DPS_E_FORMAT && len == 0);
+    CHECK(dps_percent_decode(bytes_of("a\0b", 3), false, out, sizeof out, &len) == BYTES_E_FORMAT &&
+          len == 0);
     return 0;
 }
 
 static int test_json_string(void)
 {
-    CHECK(writes(dps_write_json_string, span_of_text(""), "\"\""));
-    CHECK(writes(dps_write_json_string, span_of_text("a/b"), "\"a/b\""));
-    CHECK(writes(dps_write_json_string, span_of_text("\"\\\b\f\n\r\t\x1F\x7F"),
+    CHECK(writes(dps_write_json_string, bytes_of_text(""), "\"\""));
+    CHECK(writes(dps_write_json_string, bytes_of_text("a/b"), "\"a/b\""));
+    CHECK(writes(dps_write_json_string, bytes_of_text("\"\\\b\f\n\r\t\x1F\x7F"),
                  "\"\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7F\""));
-    CHECK(writes(dps_write_json_string, span_of("\0", 1), "\"\\u0000\""));
-    CHECK(
-        writes(dps_write_json_string, span_of_text("\xF0\x9D\x84\x9E"), "\"\xF0\x9D\x84\x9E\"")); /* G clef */
+    CHECK(writes(dps_write_json_string, bytes_of("\0", 1), "\"\\u0000\""));
+    CHECK(writes(dps_write_json_string, bytes_of_text("\xF0\x9D\x84\x9E"),
+                 "\"\xF0\x9D\x84\x9E\"")); /* G clef */
     uint8_t buffer[16];
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-    dps_write_json_string(&w, span_of_text("a\xFF"));
-    CHECK(w.error == DPS_E_FORMAT && tpm2_written(&w).len == 0);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    dps_write_json_string(&w, bytes_of_text("a\xFF"));
+    CHECK(w.error == BYTES_E_FORMAT && bytes_written(&w).len == 0);
     return 0;
 }
 
 static bool writes_decimal(uint64_t value, const char *expected)
 {
     uint8_t buffer[20];
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_decimal(&w, value);
-    return span_equal(tpm2_written(&w), span_of_text(expected));
+    return bytes_equal_public(bytes_written(&w), bytes_of_text(expected));
 }
 
 static int decimal(const char *text, uint64_t maximum, uint64_t *value)
 {
-    return dps_decimal_parse(span_of_text(text), maximum, value);
+    return dps_decimal_parse(bytes_of_text(text), maximum, value);
 }
 
 static int test_decimal(void)
@@ -202,16 +204,16 @@ static int test_decimal(void)
           writes_decimal(UINT64_MAX, "18446744073709551615"));
     CHECK(decimal("0", 0, &v) == 0 && v == 0);
     CHECK(decimal("18446744073709551615", UINT64_MAX, &v) == 0 && v == UINT64_MAX);
-    CHECK(decimal("18446744073709551616", UINT64_MAX, &v) == DPS_E_LIMIT && v == 0);
-    CHECK(decimal("99999999999999999999999", UINT64_MAX, &v) == DPS_E_LIMIT && v == 0);
+    CHECK(decimal("18446744073709551616", UINT64_MAX, &v) == BYTES_E_LIMIT && v == 0);
+    CHECK(decimal("99999999999999999999999", UINT64_MAX, &v) == BYTES_E_LIMIT && v == 0);
     CHECK(decimal("65535", 65535, &v) == 0 && v == 65535);
-    CHECK(decimal("65536", 65535, &v) == DPS_E_LIMIT);
-    CHECK(decimal("7", 5, &v) == DPS_E_LIMIT && decimal("1", 0, &v) == DPS_E_LIMIT);
-    CHECK(decimal("15", 9, &v) == DPS_E_LIMIT && decimal("9", 9, &v) == 0 && v == 9);
+    CHECK(decimal("65536", 65535, &v) == BYTES_E_LIMIT);
+    CHECK(decimal("7", 5, &v) == BYTES_E_LIMIT && decimal("1", 0, &v) == BYTES_E_LIMIT);
+    CHECK(decimal("15", 9, &v) == BYTES_E_LIMIT && decimal("9", 9, &v) == 0 && v == 9);
     static const char *const bad[] = {"",    "00",  "01",  "+1",  "-1", " 1", "1 ",
                                       "1.0", "1e1", "0x1", "1,0", "/",  ":",  "99999999999999999999999x"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(decimal(bad[i], UINT64_MAX, &v) == DPS_E_FORMAT && v == 0);
+        CHECK(decimal(bad[i], UINT64_MAX, &v) == BYTES_E_FORMAT && v == 0);
     return 0;
 }
 
@@ -220,14 +222,14 @@ static bool time_is(uint64_t seconds, const char *rfc3339, const char *http)
 {
     uint8_t buffer[64];
     uint64_t back = 1;
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_time(&w, seconds);
-    if (!span_equal(tpm2_written(&w), span_of_text(rfc3339)))
+    if (!bytes_equal_public(bytes_written(&w), bytes_of_text(rfc3339)))
         return false;
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_http_date(&w, seconds);
-    return span_equal(tpm2_written(&w), span_of_text(http)) &&
-           dps_http_date_parse(span_of_text(http), &back) == 0 && back == seconds;
+    return bytes_equal_public(bytes_written(&w), bytes_of_text(http)) &&
+           dps_http_date_parse(bytes_of_text(http), &back) == 0 && back == seconds;
 }
 
 static int test_time(void)
@@ -242,12 +244,12 @@ static int test_time(void)
     CHECK(time_is(4107542400, "2100-03-01T00:00:00.0000000Z", "Mon, 01 Mar 2100 00:00:00 GMT"));
     CHECK(time_is(253402300799, "9999-12-31T23:59:59.0000000Z", "Fri, 31 Dec 9999 23:59:59 GMT"));
     uint8_t buffer[64];
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_time(&w, 253402300800);
-    CHECK(w.error == DPS_E_LIMIT);
-    w = tpm2_writer_over(buffer, sizeof buffer);
+    CHECK(w.error == BYTES_E_LIMIT);
+    w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_http_date(&w, UINT64_MAX);
-    CHECK(w.error == DPS_E_LIMIT);
+    CHECK(w.error == BYTES_E_LIMIT);
     return 0;
 }
 
@@ -258,9 +260,9 @@ static int test_time_every_day(void)
     for (uint64_t day = 0; day < 146097; day++) {
         uint8_t buffer[32];
         uint64_t back;
-        struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
+        struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
         dps_write_http_date(&w, day * 86400 + 86399);
-        CHECK(dps_http_date_parse(tpm2_written(&w), &back) == 0 && back == day * 86400 + 86399);
+        CHECK(dps_http_date_parse(bytes_written(&w), &back) == 0 && back == day * 86400 + 86399);
         weekday_names_seen += memcmp(buffer, "Thu", 3) == 0 ? 1 : 0;
     }
     CHECK(weekday_names_seen == 20871); /* 146097 / 7: the period is whole weeks */
@@ -291,12 +293,12 @@ static int test_http_date_bad(void)
         "Sun Nov  6 08:49:37 1994"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint64_t seconds = 1;
-        CHECK(dps_http_date_parse(span_of_text(bad[i]), &seconds) == DPS_E_FORMAT && seconds == 0);
+        CHECK(dps_http_date_parse(bytes_of_text(bad[i]), &seconds) == BYTES_E_FORMAT && seconds == 0);
     }
     return 0;
 }
 
-static void write_guid(struct tpm2_writer *w, struct span random)
+static void write_guid(struct bytes_writer *w, struct bytes random)
 {
     dps_write_guid(w, random.p);
 }
@@ -304,13 +306,13 @@ static void write_guid(struct tpm2_writer *w, struct span random)
 static int test_guid(void)
 {
     uint8_t random[16] = {0};
-    CHECK(writes(write_guid, span_of(random, 16), "00000000-0000-4000-8000-000000000000"));
+    CHECK(writes(write_guid, bytes_of(random, 16), "00000000-0000-4000-8000-000000000000"));
     memset(random, 0xFF, sizeof random);
-    CHECK(writes(write_guid, span_of(random, 16), "ffffffff-ffff-4fff-bfff-ffffffffffff"));
+    CHECK(writes(write_guid, bytes_of(random, 16), "ffffffff-ffff-4fff-bfff-ffffffffffff"));
     /* RFC 9562 appendix A.3 */
     static const uint8_t example[16] = {0x91, 0x91, 0x08, 0xF7, 0x52, 0xD1, 0x33, 0x20,
                                         0x5B, 0xAC, 0xF8, 0x47, 0xDB, 0x41, 0x48, 0xA8};
-    CHECK(writes(write_guid, span_of(example, 16), "919108f7-52d1-4320-9bac-f847db4148a8"));
+    CHECK(writes(write_guid, bytes_of(example, 16), "919108f7-52d1-4320-9bac-f847db4148a8"));
     return 0;
 }
 
@@ -352,14 +354,14 @@ static int test_utf8(void)
                                       "\xFE",
                                       "\xFF"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-        CHECK(dps_utf8_valid(span_of_text(good[i])));
+        CHECK(dps_utf8_valid(bytes_of_text(good[i])));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        CHECK(!dps_utf8_valid(span_of_text(bad[i])));
+        CHECK(!dps_utf8_valid(bytes_of_text(bad[i])));
         size_t len = strlen(bad[i]);
         uint8_t *copy = malloc(len);
         CHECK(copy != NULL);
         memcpy(copy, bad[i], len);
-        bool valid = dps_utf8_valid(span_of(copy, len));
+        bool valid = dps_utf8_valid(bytes_of(copy, len));
         free(copy);
         CHECK(!valid);
     }
@@ -374,19 +376,19 @@ static int test_small(void)
           dps_hex_digit('F') == 15);
     CHECK(dps_hex_digit('g') == 16 && dps_hex_digit('/') == 16 && dps_hex_digit(':') == 16 &&
           dps_hex_digit(0) == 16);
-    CHECK(dps_text_equal_nocase(span_of_text("Content-LENGTH"), span_of_text("content-length")));
-    CHECK(!dps_text_equal_nocase(span_of_text("["),
-                                 span_of_text("{"))); /* differ by the case bit, are no letters */
-    CHECK(!dps_text_equal_nocase(span_of_text("a"), span_of_text("ab")));
+    CHECK(dps_text_equal_nocase(bytes_of_text("Content-LENGTH"), bytes_of_text("content-length")));
+    CHECK(!dps_text_equal_nocase(bytes_of_text("["),
+                                 bytes_of_text("{"))); /* differ by the case bit, are no letters */
+    CHECK(!dps_text_equal_nocase(bytes_of_text("a"), bytes_of_text("ab")));
 
-    struct span head, rest;
-    rest = dps_split(span_of_text("a=b=c"), '=', &head);
-    CHECK(span_equal(head, span_of_text("a")) && span_equal(rest, span_of_text("b=c")));
-    rest = dps_split(span_of_text("abc"), '=', &head);
-    CHECK(span_equal(head, span_of_text("abc")) && rest.len == 0);
-    rest = dps_split(span_of_text("="), '=', &head);
+    struct bytes head, rest;
+    rest = dps_split(bytes_of_text("a=b=c"), '=', &head);
+    CHECK(bytes_equal_public(head, bytes_of_text("a")) && bytes_equal_public(rest, bytes_of_text("b=c")));
+    rest = dps_split(bytes_of_text("abc"), '=', &head);
+    CHECK(bytes_equal_public(head, bytes_of_text("abc")) && rest.len == 0);
+    rest = dps_split(bytes_of_text("="), '=', &head);
     CHECK(head.len == 0 && rest.len == 0);
-    rest = dps_split((struct span){NULL, 0}, '=', &head);
+    rest = dps_split((struct bytes){NULL, 0}, '=', &head);
     CHECK(head.len == 0 && rest.len == 0);
     return 0;
 }

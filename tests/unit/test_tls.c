@@ -19,9 +19,9 @@ static struct crypto_tls_server server;
 static struct crypto_tls_cache cache;
 static uint8_t client_io[BR_SSL_BUFSIZE_BIDI], server_io[BR_SSL_BUFSIZE_BIDI], cache_storage[1000];
 
-static struct span text(const char *s)
+static struct bytes text(const char *s)
 {
-    return (struct span){(const uint8_t *)s, strlen(s)};
+    return (struct bytes){(const uint8_t *)s, strlen(s)};
 }
 
 static br_ssl_engine_context *client_engine(void)
@@ -229,13 +229,13 @@ static int test_usage(void)
     CHECK(start_client(host, NOW, false) == 0);
     host[253] = 'a';
     host[254] = '\0';
-    CHECK(start_client(host, NOW, false) == DPS_E_USAGE);
-    CHECK(start_client("", NOW, false) == DPS_E_USAGE);
-    CHECK(start_client("dps.example", UINT64_MAX, false) == DPS_E_USAGE);
+    CHECK(start_client(host, NOW, false) == BYTES_E_USAGE);
+    CHECK(start_client("", NOW, false) == BYTES_E_USAGE);
+    CHECK(start_client("dps.example", UINT64_MAX, false) == BYTES_E_USAGE);
     CHECK(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
-                                  BR_SSL_BUFSIZE_MONO - 1, false) == DPS_E_USAGE);
+                                  BR_SSL_BUFSIZE_MONO - 1, false) == BYTES_E_USAGE);
     CHECK(crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO - 1) ==
-          DPS_E_USAGE);
+          BYTES_E_USAGE);
     return 0;
 }
 
@@ -366,7 +366,7 @@ static int test_not_trusted(void)
     CHECK(refusal(&ec_identity, "dps.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
     CHECK(refusal(&rsa_identity, "rsa.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
     /* A trust anchor that failed to load trusts nobody. */
-    CHECK(crypto_trust_load(&trust, text("nonsense")) == DPS_E_FORMAT);
+    CHECK(crypto_trust_load(&trust, text("nonsense")) == BYTES_E_FORMAT);
     CHECK(refusal(&ec_identity, "dps.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
     /* The leaf itself as an anchor is trusted directly, and only it. */
     CHECK(crypto_trust_load(&trust, text(vector_tls_ec_leaf)) == 0);
@@ -640,7 +640,7 @@ static int test_error_text(void)
 
 /* Texts put together from the vectors. */
 static char pem[20000];
-static struct span join(const char *const *parts, size_t count)
+static struct bytes join(const char *const *parts, size_t count)
 {
     pem[0] = '\0';
     for (size_t i = 0; i < count; i++)
@@ -656,8 +656,8 @@ static int test_trust(void)
     /* A bundle: comments, a key that is skipped, CRLF, no newline at the end. */
     const char *const bundle[] = {"# a comment\n", vector_tls_ca,       vector_tls_ec_key_pkcs8,
                                   "\nanother\r\n", vector_tls_other_ca, vector_tls_rsa_leaf};
-    struct span all = join(bundle, 6);
-    CHECK(crypto_trust_load(&trust, (struct span){all.p, all.len - 1}) == 0 && trust.count == 3);
+    struct bytes all = join(bundle, 6);
+    CHECK(crypto_trust_load(&trust, (struct bytes){all.p, all.len - 1}) == 0 && trust.count == 3);
     CHECK(trust.anchors[2].flags == 0 && trust.anchors[2].pkey.key_type == BR_KEYTYPE_RSA);
     CHECK(trust.used <= sizeof trust.storage);
 
@@ -665,13 +665,13 @@ static int test_trust(void)
     for (size_t i = 0; i <= CRYPTO_TRUST_ANCHORS_MAX; i++)
         many[i] = vector_tls_ca;
     CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX)) == 0);
-    CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)) == DPS_E_LIMIT);
+    CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)) == BYTES_E_LIMIT);
     CHECK(trust.count == 0);
 
     const char *const bad[] = {vector_tls_ca, vector_tls_ed25519_leaf};
-    CHECK(crypto_trust_load(&trust, join(bad, 2)) == DPS_E_ALGORITHM && trust.count == 0);
-    CHECK(crypto_trust_load(&trust, text(vector_tls_ec_key_sec1)) == DPS_E_FORMAT);
-    CHECK(crypto_trust_load(&trust, (struct span){NULL, 0}) == DPS_E_FORMAT);
+    CHECK(crypto_trust_load(&trust, join(bad, 2)) == BYTES_E_ALGORITHM && trust.count == 0);
+    CHECK(crypto_trust_load(&trust, text(vector_tls_ec_key_sec1)) == BYTES_E_FORMAT);
+    CHECK(crypto_trust_load(&trust, (struct bytes){NULL, 0}) == BYTES_E_FORMAT);
     return 0;
 }
 
@@ -686,19 +686,20 @@ static int test_pem_cut(void)
 {
     size_t whole = end_line(vector_tls_ca);
     for (size_t cut = 0; cut < whole; cut++)
-        CHECK(crypto_trust_load(&trust, (struct span){(const uint8_t *)vector_tls_ca, cut}) == DPS_E_FORMAT);
+        CHECK(crypto_trust_load(&trust, (struct bytes){(const uint8_t *)vector_tls_ca, cut}) ==
+              BYTES_E_FORMAT);
     for (size_t cut = 0; cut < end_line(vector_tls_ec_leaf); cut++) {
-        const struct span chain = {(const uint8_t *)vector_tls_ec_leaf, cut};
-        CHECK(crypto_identity_load(&ec_identity, chain, text(vector_tls_ec_key_sec1)) == DPS_E_FORMAT);
+        const struct bytes chain = {(const uint8_t *)vector_tls_ec_leaf, cut};
+        CHECK(crypto_identity_load(&ec_identity, chain, text(vector_tls_ec_key_sec1)) == BYTES_E_FORMAT);
         CHECK(is_zero(&ec_identity, sizeof ec_identity));
     }
     static const char *const keys[] = {vector_tls_ec_key_sec1, vector_tls_ec_key_pkcs8,
                                        vector_tls_rsa_key_pkcs1, vector_tls_rsa_key_pkcs8};
     for (size_t i = 0; i < 4; i++)
         for (size_t cut = 0; cut < end_line(keys[i]); cut++) {
-            const struct span key = {(const uint8_t *)keys[i], cut};
+            const struct bytes key = {(const uint8_t *)keys[i], cut};
             CHECK(crypto_identity_load(&ec_identity, text(i < 2 ? vector_tls_ec_leaf : vector_tls_rsa_leaf),
-                                       key) == DPS_E_FORMAT);
+                                       key) == BYTES_E_FORMAT);
             CHECK(is_zero(&ec_identity, sizeof ec_identity));
         }
     return 0;
@@ -716,7 +717,7 @@ static int test_pem_changed(void)
             char before = changed[i];
             changed[i] = (char)(before ^ changes[k]);
             int error =
-                crypto_trust_load(&trust, (struct span){(const uint8_t *)changed, strlen(vector_tls_ca)});
+                crypto_trust_load(&trust, (struct bytes){(const uint8_t *)changed, strlen(vector_tls_ca)});
             CHECK((error == 0) == (trust.count == 1));
             changed[i] = before;
         }
@@ -724,7 +725,7 @@ static int test_pem_changed(void)
         for (size_t i = 0; changed[i] != '\0'; i++) {
             char before = changed[i];
             changed[i] = (char)(before ^ changes[k]);
-            const struct span key = {(const uint8_t *)changed, strlen(vector_tls_ec_key_pkcs8)};
+            const struct bytes key = {(const uint8_t *)changed, strlen(vector_tls_ec_key_pkcs8)};
             int error = crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), key);
             CHECK(error == 0 || is_zero(&ec_identity, sizeof ec_identity));
             changed[i] = before;
@@ -743,16 +744,16 @@ static int test_identity(void)
         {vector_tls_ec_leaf, vector_tls_ec_key_pkcs8, 0},
         {vector_tls_rsa_leaf, vector_tls_rsa_key_pkcs1, 0},
         {vector_tls_rsa_leaf, vector_tls_rsa_key_pkcs8, 0},
-        {vector_tls_ec_leaf, vector_tls_ec_key_encrypted, DPS_E_FORMAT},
-        {vector_tls_ec_leaf, vector_tls_ec_leaf, DPS_E_FORMAT},
-        {vector_tls_ec_key_sec1, vector_tls_ec_key_sec1, DPS_E_FORMAT},
-        {vector_tls_ec_leaf, "", DPS_E_FORMAT},
-        {"", vector_tls_ec_key_sec1, DPS_E_FORMAT},
-        {vector_tls_ed25519_leaf, vector_tls_ec_key_sec1, DPS_E_ALGORITHM},
-        {vector_tls_ec_leaf, vector_tls_p521_key, DPS_E_ALGORITHM},
-        {vector_tls_ec_leaf, vector_tls_rsa_key_pkcs1, DPS_E_USAGE},
-        {vector_tls_rsa_leaf, vector_tls_ec_key_sec1, DPS_E_USAGE},
-        {vector_tls_ca, vector_tls_ec_key_sec1, DPS_E_USAGE},
+        {vector_tls_ec_leaf, vector_tls_ec_key_encrypted, BYTES_E_FORMAT},
+        {vector_tls_ec_leaf, vector_tls_ec_leaf, BYTES_E_FORMAT},
+        {vector_tls_ec_key_sec1, vector_tls_ec_key_sec1, BYTES_E_FORMAT},
+        {vector_tls_ec_leaf, "", BYTES_E_FORMAT},
+        {"", vector_tls_ec_key_sec1, BYTES_E_FORMAT},
+        {vector_tls_ed25519_leaf, vector_tls_ec_key_sec1, BYTES_E_ALGORITHM},
+        {vector_tls_ec_leaf, vector_tls_p521_key, BYTES_E_ALGORITHM},
+        {vector_tls_ec_leaf, vector_tls_rsa_key_pkcs1, BYTES_E_USAGE},
+        {vector_tls_rsa_leaf, vector_tls_ec_key_sec1, BYTES_E_USAGE},
+        {vector_tls_ca, vector_tls_ec_key_sec1, BYTES_E_USAGE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         CHECK(crypto_identity_load(&ec_identity, text(cases[i].chain), text(cases[i].key)) ==
@@ -764,13 +765,13 @@ static int test_identity(void)
     /* One file with everything; a chain of four, and of five. */
     const char *const file[] = {vector_tls_ec_leaf, vector_tls_ca,          vector_tls_ca,
                                 vector_tls_ca,      vector_tls_ec_key_sec1, vector_tls_ec_key_pkcs8};
-    struct span all = join(file, 5);
+    struct bytes all = join(file, 5);
     CHECK(crypto_identity_load(&ec_identity, all, all) == 0 && ec_identity.chain_len == 4);
     CHECK(ec_identity.issuer_key_type == BR_KEYTYPE_EC && ec_identity.key_type == BR_KEYTYPE_EC);
-    CHECK(crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), join(file, 6)) == DPS_E_FORMAT);
+    CHECK(crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), join(file, 6)) == BYTES_E_FORMAT);
     const char *const five[] = {vector_tls_ec_leaf, vector_tls_ca, vector_tls_ca, vector_tls_ca,
                                 vector_tls_ca};
-    CHECK(crypto_identity_load(&ec_identity, join(five, 5), text(vector_tls_ec_key_sec1)) == DPS_E_LIMIT);
+    CHECK(crypto_identity_load(&ec_identity, join(five, 5), text(vector_tls_ec_key_sec1)) == BYTES_E_LIMIT);
     return 0;
 }
 

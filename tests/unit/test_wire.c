@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "crypto/bytes/bytes.h"
 #include "tests/unit/test.h"
-#include "tpm/wire.h"
 #include <string.h>
 
 static const uint8_t bytes[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
@@ -8,31 +8,31 @@ static const uint8_t bytes[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
 
 static int test_read_integers(void)
 {
-    struct tpm2_reader r = tpm2_reader_over(span_of(bytes, sizeof bytes));
-    CHECK(tpm2_read_u8(&r) == 0x01);
-    CHECK(tpm2_read_u16(&r) == 0x2345);
-    CHECK(tpm2_read_u32(&r) == 0x6789abcd);
-    CHECK(tpm2_reader_end(&r) == DPS_E_FORMAT);
-    CHECK(tpm2_read_u64(&r) == 0xef1032547698badc);
-    CHECK(tpm2_reader_end(&r) == 0);
+    struct bytes_reader r = bytes_reader_over(bytes_of(bytes, sizeof bytes));
+    CHECK(bytes_read_u8(&r) == 0x01);
+    CHECK(bytes_read_u16(&r) == 0x2345);
+    CHECK(bytes_read_u32(&r) == 0x6789abcd);
+    CHECK(bytes_reader_end(&r) == BYTES_E_FORMAT);
+    CHECK(bytes_read_u64(&r) == 0xef1032547698badc);
+    CHECK(bytes_reader_end(&r) == 0);
     return 0;
 }
 
 /* The first error is kept, and nothing is read after it, however much is left. */
 static int test_reader_is_sticky(void)
 {
-    struct tpm2_reader r = tpm2_reader_over(span_of(bytes, 3));
-    CHECK(tpm2_read_u32(&r) == 0);
-    CHECK(r.error == DPS_E_FORMAT && r.left == 3);
-    tpm2_reader_fail(&r, DPS_E_ALGORITHM);
-    CHECK(tpm2_read_u8(&r) == 0);
-    struct span s = tpm2_read_bytes(&r, 1);
-    CHECK(s.len == 0 && tpm2_read_2b(&r).len == 0 && tpm2_read_2b_whole(&r).len == 0);
-    CHECK(tpm2_reader_end(&r) == DPS_E_FORMAT);
+    struct bytes_reader r = bytes_reader_over(bytes_of(bytes, 3));
+    CHECK(bytes_read_u32(&r) == 0);
+    CHECK(r.error == BYTES_E_FORMAT && r.left == 3);
+    bytes_reader_fail(&r, BYTES_E_ALGORITHM);
+    CHECK(bytes_read_u8(&r) == 0);
+    struct bytes s = bytes_read_bytes(&r, 1);
+    CHECK(s.len == 0 && bytes_read_2b(&r).len == 0 && bytes_read_2b_whole(&r).len == 0);
+    CHECK(bytes_reader_end(&r) == BYTES_E_FORMAT);
 
-    r = tpm2_reader_over(span_of(bytes, 4));
-    tpm2_reader_fail(&r, DPS_E_ALGORITHM);
-    CHECK(tpm2_read_u32(&r) == 0 && tpm2_reader_end(&r) == DPS_E_ALGORITHM);
+    r = bytes_reader_over(bytes_of(bytes, 4));
+    bytes_reader_fail(&r, BYTES_E_ALGORITHM);
+    CHECK(bytes_read_u32(&r) == 0 && bytes_reader_end(&r) == BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -40,8 +40,8 @@ static int test_reader_is_sticky(void)
 static int test_u64_is_whole_or_nothing(void)
 {
     for (size_t len = 0; len < 8; len++) {
-        struct tpm2_reader r = tpm2_reader_over(span_of(bytes, len));
-        CHECK(tpm2_read_u64(&r) == 0 && r.error == DPS_E_FORMAT);
+        struct bytes_reader r = bytes_reader_over(bytes_of(bytes, len));
+        CHECK(bytes_read_u64(&r) == 0 && r.error == BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -49,19 +49,19 @@ static int test_u64_is_whole_or_nothing(void)
 static int test_read_2b(void)
 {
     static const uint8_t input[] = {0, 2, 'a', 'b', 0, 0, 0, 1, 'c'};
-    struct tpm2_reader r = tpm2_reader_over(span_of(input, sizeof input));
-    struct span s = tpm2_read_2b(&r);
+    struct bytes_reader r = bytes_reader_over(bytes_of(input, sizeof input));
+    struct bytes s = bytes_read_2b(&r);
     CHECK(s.p == input + 2 && s.len == 2);
-    s = tpm2_read_2b(&r);
+    s = bytes_read_2b(&r);
     CHECK(s.len == 0 && r.error == 0);
-    s = tpm2_read_2b_whole(&r);
+    s = bytes_read_2b_whole(&r);
     CHECK(s.p == input + 6 && s.len == 3);
-    CHECK(tpm2_reader_end(&r) == 0);
+    CHECK(bytes_reader_end(&r) == 0);
     for (size_t len = 0; len < 4; len++) {
-        r = tpm2_reader_over(span_of(input, len));
-        CHECK(tpm2_read_2b(&r).len == 0 && r.error == DPS_E_FORMAT);
-        r = tpm2_reader_over(span_of(input, len));
-        CHECK(tpm2_read_2b_whole(&r).len == 0 && r.error == DPS_E_FORMAT);
+        r = bytes_reader_over(bytes_of(input, len));
+        CHECK(bytes_read_2b(&r).len == 0 && r.error == BYTES_E_FORMAT);
+        r = bytes_reader_over(bytes_of(input, len));
+        CHECK(bytes_read_2b_whole(&r).len == 0 && r.error == BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -71,22 +71,22 @@ static int test_sized(void)
 {
     static const uint8_t input[] = {0, 3, 1, 2, 3, 9};
     for (size_t taken = 0; taken <= 4; taken++) {
-        struct tpm2_reader r = tpm2_reader_over(span_of(input, sizeof input));
-        struct tpm2_reader inner = tpm2_read_sized(&r);
+        struct bytes_reader r = bytes_reader_over(bytes_of(input, sizeof input));
+        struct bytes_reader inner = bytes_read_sized(&r);
         for (size_t i = 0; i < taken; i++)
-            tpm2_read_u8(&inner);
-        tpm2_read_sized_end(&r, &inner);
-        CHECK(r.error == (taken == 3 ? 0 : DPS_E_FORMAT));
-        CHECK(tpm2_read_u8(&r) == (taken == 3 ? 9 : 0));
+            bytes_read_u8(&inner);
+        bytes_read_sized_end(&r, &inner);
+        CHECK(r.error == (taken == 3 ? 0 : BYTES_E_FORMAT));
+        CHECK(bytes_read_u8(&r) == (taken == 3 ? 9 : 0));
     }
-    struct tpm2_reader r = tpm2_reader_over(span_of(input, 4));
-    struct tpm2_reader inner = tpm2_read_sized(&r);
-    CHECK(inner.error == DPS_E_FORMAT && tpm2_read_u8(&inner) == 0);
-    r = tpm2_reader_over(span_of(input, sizeof input));
-    inner = tpm2_read_sized(&r);
-    tpm2_reader_fail(&inner, DPS_E_ALGORITHM);
-    tpm2_read_sized_end(&r, &inner);
-    CHECK(r.error == DPS_E_ALGORITHM);
+    struct bytes_reader r = bytes_reader_over(bytes_of(input, 4));
+    struct bytes_reader inner = bytes_read_sized(&r);
+    CHECK(inner.error == BYTES_E_FORMAT && bytes_read_u8(&inner) == 0);
+    r = bytes_reader_over(bytes_of(input, sizeof input));
+    inner = bytes_read_sized(&r);
+    bytes_reader_fail(&inner, BYTES_E_ALGORITHM);
+    bytes_read_sized_end(&r, &inner);
+    CHECK(r.error == BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -95,26 +95,26 @@ static int test_write(void)
     uint8_t buffer[32];
     static const uint8_t expected[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54,
                                        0x76, 0x98, 0xba, 0xdc, 0,    3,    0,    1,    'x',  'y'};
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_write_u8(&w, 0x01);
-    tpm2_write_u16(&w, 0x2345);
-    tpm2_write_u32(&w, 0x6789abcd);
-    tpm2_write_u64(&w, 0xef1032547698badc);
-    size_t size = tpm2_write_size_begin(&w);
-    tpm2_write_2b(&w, span_of_text("x"));
-    tpm2_write_size_end(&w, size);
-    tpm2_write_bytes(&w, (struct span){0});
-    uint8_t *room = tpm2_write_room(&w, 1);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_u8(&w, 0x01);
+    bytes_write_u16(&w, 0x2345);
+    bytes_write_u32(&w, 0x6789abcd);
+    bytes_write_u64(&w, 0xef1032547698badc);
+    size_t size = bytes_write_size_begin(&w);
+    bytes_write_2b(&w, bytes_of_text("x"));
+    bytes_write_size_end(&w, size);
+    bytes_write_bytes(&w, (struct bytes){0});
+    uint8_t *room = bytes_write_room(&w, 1);
     CHECK(room != NULL);
     *room = 'y';
-    CHECK(span_equal(tpm2_written(&w), span_of(expected, sizeof expected)));
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of(expected, sizeof expected)));
     /* A span without an address is zeros. */
     memset(buffer, 0xAA, sizeof buffer);
-    w = tpm2_writer_over(buffer, 3);
-    tpm2_write_2b(&w, span_of(NULL, 1));
+    w = bytes_writer_over(buffer, 3);
+    bytes_write_2b(&w, bytes_of(NULL, 1));
     CHECK(w.error == 0 && w.len == 3 && buffer[1] == 1 && buffer[2] == 0 && buffer[3] == 0xAA);
-    tpm2_write_bytes(&w, span_of(NULL, 1));
-    CHECK(w.error == DPS_E_SPACE && buffer[3] == 0xAA);
+    bytes_write_bytes(&w, bytes_of(NULL, 1));
+    CHECK(w.error == BYTES_E_SPACE && buffer[3] == 0xAA);
     return 0;
 }
 
@@ -124,22 +124,22 @@ static int test_write_without_space(void)
     for (size_t capacity = 0; capacity <= 14; capacity++) {
         uint8_t buffer[16];
         memset(buffer, 0xAA, sizeof buffer);
-        struct tpm2_writer w = tpm2_writer_over(buffer, capacity);
-        size_t size = tpm2_write_size_begin(&w);
-        tpm2_write_u32(&w, 1);
-        tpm2_write_2b(&w, span_of_text("abc"));
-        tpm2_write_size_end(&w, size);
-        tpm2_write_u8(&w, 2);
+        struct bytes_writer w = bytes_writer_over(buffer, capacity);
+        size_t size = bytes_write_size_begin(&w);
+        bytes_write_u32(&w, 1);
+        bytes_write_2b(&w, bytes_of_text("abc"));
+        bytes_write_size_end(&w, size);
+        bytes_write_u8(&w, 2);
         CHECK(w.len <= capacity);
-        CHECK(w.error == (capacity < 12 ? DPS_E_SPACE : 0));
-        CHECK(tpm2_written(&w).len == (capacity < 12 ? 0 : 12));
+        CHECK(w.error == (capacity < 12 ? BYTES_E_SPACE : 0));
+        CHECK(bytes_written(&w).len == (capacity < 12 ? 0 : 12));
         for (size_t i = capacity; i < sizeof buffer; i++)
             CHECK(buffer[i] == 0xAA);
     }
-    struct tpm2_writer w = tpm2_writer_over(NULL, 0);
-    CHECK(tpm2_write_room(&w, 1) == NULL && w.error == DPS_E_SPACE);
-    tpm2_writer_fail(&w, DPS_E_LIMIT);
-    CHECK(w.error == DPS_E_SPACE);
+    struct bytes_writer w = bytes_writer_over(NULL, 0);
+    CHECK(bytes_write_room(&w, 1) == NULL && w.error == BYTES_E_SPACE);
+    bytes_writer_fail(&w, BYTES_E_LIMIT);
+    CHECK(w.error == BYTES_E_SPACE);
     return 0;
 }
 
@@ -147,31 +147,31 @@ static int test_write_without_space(void)
 static int test_write_limit(void)
 {
     static uint8_t buffer[0x10010];
-    struct tpm2_writer w = tpm2_writer_over(buffer, sizeof buffer);
-    tpm2_write_2b(&w, span_of(buffer, 0x10000));
-    CHECK(w.error == DPS_E_LIMIT && tpm2_written(&w).len == 0);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_2b(&w, bytes_of(buffer, 0x10000));
+    CHECK(w.error == BYTES_E_LIMIT && bytes_written(&w).len == 0);
 
-    w = tpm2_writer_over(buffer, sizeof buffer);
-    size_t size = tpm2_write_size_begin(&w);
-    CHECK(tpm2_write_room(&w, 0xFFFF) != NULL);
-    tpm2_write_size_end(&w, size);
+    w = bytes_writer_over(buffer, sizeof buffer);
+    size_t size = bytes_write_size_begin(&w);
+    CHECK(bytes_write_room(&w, 0xFFFF) != NULL);
+    bytes_write_size_end(&w, size);
     CHECK(w.error == 0 && buffer[0] == 0xFF && buffer[1] == 0xFF);
 
-    w = tpm2_writer_over(buffer, sizeof buffer);
-    size = tpm2_write_size_begin(&w);
-    CHECK(tpm2_write_room(&w, 0x10000) != NULL);
-    tpm2_write_size_end(&w, size);
-    CHECK(w.error == DPS_E_LIMIT);
+    w = bytes_writer_over(buffer, sizeof buffer);
+    size = bytes_write_size_begin(&w);
+    CHECK(bytes_write_room(&w, 0x10000) != NULL);
+    bytes_write_size_end(&w, size);
+    CHECK(w.error == BYTES_E_LIMIT);
     return 0;
 }
 
 static int test_spans(void)
 {
-    CHECK(span_of_text("abc").len == 3);
-    CHECK(span_equal(span_of_text("abc"), span_of("abc", 3)));
-    CHECK(!span_equal(span_of_text("abc"), span_of_text("abd")));
-    CHECK(!span_equal(span_of_text("abc"), span_of_text("ab")));
-    CHECK(span_equal((struct span){0}, span_of_text("")));
+    CHECK(bytes_of_text("abc").len == 3);
+    CHECK(bytes_equal_public(bytes_of_text("abc"), bytes_of("abc", 3)));
+    CHECK(!bytes_equal_public(bytes_of_text("abc"), bytes_of_text("abd")));
+    CHECK(!bytes_equal_public(bytes_of_text("abc"), bytes_of_text("ab")));
+    CHECK(bytes_equal_public((struct bytes){0}, bytes_of_text("")));
     return 0;
 }
 

@@ -7,8 +7,8 @@
 
 struct captured {
     const char *name;
-    struct span request;
-    struct span response;
+    struct bytes request;
+    struct bytes response;
 };
 
 extern const struct captured captured_commands[];

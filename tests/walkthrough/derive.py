@@ -112,7 +112,7 @@ class Derivations:
                  "A policy is a hash over what was proved, in order: starting from zeros, TPM2_PolicySecret "
                  "(00000151) of the "
                  "endorsement hierarchy (4000000b), and then an empty policyRef.",
-                 "dps/device.c:build_policy_secret", "P3 r1.59 23.4",
+                 "dps/device/device.c:build_policy_secret", "P3 r1.59 23.4",
                  [("zeros", bytes(32)), ("TPM_CC_PolicySecret", bytes.fromhex("00000151")), ("Name", ENDORSEMENT)])
         text = base64.b32encode(sha256(self.ek)).decode().lower().rstrip("=")
         same(text.encode(), self.run.values["defaultRegistrationId"], "registration ID")
@@ -121,7 +121,7 @@ class Derivations:
                  "Microsoft's SDKs call a device without a name after its EK: the hash of EK_pub, in base32. This "
                  "device is "
                  "called boiler-7 instead.",
-                 "dps/registration_id.c:dps_registration_id_default", "", [("EK_pub, with its size field", self.ek)])
+                 "dps/protocol/registration_id.c:dps_registration_id_default", "", [("EK_pub, with its size field", self.ek)])
 
     def vendor(self):
         token = self.message("enrollment-put-1-token")
@@ -129,7 +129,7 @@ class Derivations:
         self.add("vendor-token", "The vendor's token: sig", self.signature(token, hmac(key, text)),
                  self.sh_sig(key, text),
                  "The vendor proves with a policy's key that it may write enrollments; the device never has this key.",
-                 "dps/sas.c:dps_sas_signed_with", "", [("string to sign", text), ("key of the policy", key)])
+                 "dps/protocol/sas.c:dps_sas_signed_with", "", [("string to sign", text), ("key of the policy", key)])
 
     @staticmethod
     def signature(token, mac):
@@ -148,7 +148,7 @@ class Derivations:
         self.add("window", "The time window", str(NOW // 300), f"echo $(( {NOW} / 300 ))",
                  "The run's clock stands at 2027-01-15 08:00:00 UTC. The service counts time in steps of 300 "
                  "seconds; a nonce "
-                 "is good in its own step and in the next.", "dps/service.c:signed_with_current_nonce")
+                 "is good in its own step and in the next.", "dps/service/service.c:signed_with_current_nonce")
         fields = [("label", b"tpm-dps registration nonce"), ("ID scope", SCOPE.encode()),
                   ("registration ID", ID.encode()),
                   ("Name of the EK", self["ek-name"].data), ("Name of the SRK", self["srk-name"].data)]
@@ -161,7 +161,7 @@ class Derivations:
                  "device, and "
                  "derives it again to check the answer. Each text stands behind its length, so that no two lists "
                  "collide.",
-                 "dps/service.c:derive_nonce", "", parts + [("key: the service secret", self.secret)], nonce=True)
+                 "dps/service/service.c:derive_nonce", "", parts + [("key: the service secret", self.secret)], nonce=True)
 
     def wrapped(self, prefix, blob, values, key, what):
         """Fields 1 to 5 of an activation blob, from the random bytes that the service drew for it."""
@@ -261,7 +261,7 @@ class Derivations:
         cipher = cfb_encrypt(values["innerKey"], plain)
         same(cipher, blob.get("encUriData.buffer"), "field 6")
         self.add(prefix + "uri", "Field 6: encUriData", cipher, sh_cfb(values["innerKey"], plain),
-                 f"Whose key this is: {text} in UTF-16, under the inner key.", "dps/activation.c:write_uri",
+                 f"Whose key this is: {text} in UTF-16, under the inner key.", "dps/protocol/activation.c:write_uri",
                  "spec-notes.md", [("text", plain), ("inner key", values["innerKey"])])
 
     def answer(self):
@@ -276,15 +276,15 @@ class Derivations:
         self.add("string-to-sign", "The string to sign", text,
                  f"printf '%s\\n%s' {SCOPE}%2Fregistrations%2F{ID} {NOW + 3600} | xxd -p -c 0",
                  "The audience as it stands in the token, a line feed, the expiry.",
-                 "dps/sas.c:dps_sas_write_string_to_sign",
+                 "dps/protocol/sas.c:dps_sas_write_string_to_sign",
                  "DPS “Security tokens”", [("audience", text.split(b"\n")[0]), ("expiry", text.split(b"\n")[1])])
         self.add("proof", "outHMAC, computed outside of the TPM", mac, sh_hmac(nonce, text),
                  "The TPM has never been told the nonce in clear and gives the same value: it has opened both wraps.",
-                 "dps/sas.c:dps_sas_signed_with", "RFC 2104", [("string to sign", text), ("key: the nonce", nonce)],
+                 "dps/protocol/sas.c:dps_sas_signed_with", "RFC 2104", [("string to sign", text), ("key: the nonce", nonce)],
                  nonce=True)
         self.add("token-sig", "sig, in the token", self.signature(self.message("register-put-2-token"), mac),
                  self.sh_sig(nonce, text), "The same bytes in base64, percent-encoded.",
-                 "dps/sas.c:dps_sas_write_token", "",
+                 "dps/protocol/sas.c:dps_sas_write_token", "",
                  [("outHMAC", mac)], nonce=True)
 
     def hub(self):
@@ -295,7 +295,7 @@ class Derivations:
         same(operation.encode(), exchange.request.bytes.split(b"operations/")[1].split(b"?")[0], "operationId")
         self.add("operation-id", "operationId", operation, f"printf 1.; {sh_hmac(self.secret, text, 32)}",
                  "The operation is named after what it made, so there is nothing to store and nothing to guess.",
-                 "dps/service.c:write_operation_id", "",
+                 "dps/service/service.c:write_operation_id", "",
                  [("label", two(b"tpm-dps operation")), ("registration ID", two(ID.encode())),
                   ("generation", struct.pack(">Q", 1))])
         parts = [("label", two(b"tpm-dps hub device key")), ("registration ID", two(ID.encode())),
@@ -306,7 +306,7 @@ class Derivations:
         self.add("hub-key", "The hub's device key", key, sh_hmac(self.secret, text),
                  "Derived too, under another label: the store holds no secret. The hub derives it again when it "
                  "checks a token.",
-                 "dps/service.c:dps_hub_key", "", parts + [("key: the service secret", self.secret)])
+                 "dps/service/service.c:dps_hub_key", "", parts + [("key: the service secret", self.secret)])
         self.wrapped("hub-", exchange.blob, exchange.values, key, "the hub's device key")
         self.uri("hub-", exchange.blob, exchange.values, f"{HUB}/{ID}")
         text = f"{HUB}%2Fdevices%2F{ID}\n{NOW + 3600}".encode()
@@ -314,7 +314,7 @@ class Derivations:
         self.add("hub-token", "sig, in the hub's token",
                  self.signature(self.message("send-post-1-token"), hmac(key, text)),
                  self.sh_sig(key, text), "The TPM signs with the hub's device key; the hub computes the same.",
-                 "dps/hub.c:authenticate", "", [("string to sign", text), ("key: the hub's device key", key)])
+                 "dps/service/hub.c:authenticate", "", [("string to sign", text), ("key: the hub's device key", key)])
 
 
 def sniffed(run):
@@ -326,7 +326,7 @@ def sniffed(run):
     text = xor(uri[:16], stream).decode("utf-16-le")
     opened = Value("sniff-opened", "Field 6, with the inner key from the bus", f"dps.example/{ID}",
                    f"{unhex(uri)} |\n  openssl enc -d -aes-128-cfb -K {inner.hex()} -iv {'0' * 32} | tr -d '\\0'",
-                   "It opens: a name, and no secret.", "dps/activation.c:dps_activation_uri",
+                   "It opens: a name, and no secret.", "dps/protocol/activation.c:dps_activation_uri",
                    parts=[("encUriData", uri), ("certInfo: the inner key", inner)])
     assert opened.shown.startswith(text)
     garbage = xor(duplicate[:2], stream)

@@ -13,7 +13,7 @@ static bool seeded;
 int RAND_bytes(unsigned char *buffer, int count)
 {
     if (!seeded) {
-        crypto_drbg_init(&drbg, (struct span){(const uint8_t *)"walk-through TPM", 16});
+        crypto_drbg_init(&drbg, (struct bytes){(const uint8_t *)"walk-through TPM", 16});
         seeded = true;
     }
     for (int at = 0; at < count; at++) {

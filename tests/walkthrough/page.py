@@ -82,7 +82,7 @@ class Page:
         head = re.match("&\\w+;|.", shown).end() if text else 2
         return f'<i data-n="{number}">{shown[:head]}</i>{shown[head:]}'
 
-    def bytes_of(self, message, flip):
+    def fill_with_pattern(self, message, flip):
         """The bytes, each in exactly one leaf; of text also as text."""
         hot = {f.number for f in message.leaves if self.is_hot(message, f)}
         wrong = self.flipped(message, flip)
@@ -170,7 +170,7 @@ class Page:
         return (f'<article class="message {message.kind}" id="{message.anchor}" aria-labelledby="{message.anchor}-h">'
                 f'<h4 id="{message.anchor}-h">{title} <span class="dir">{direction}, {len(message.bytes)} '
                 f'bytes{outcome}</span></h4>'
-                f'{self.bytes_of(message, flip)}'
+                f'{self.fill_with_pattern(message, flip)}'
                 f'<details open class="fold" data-fold{keep}><summary>{len(message.leaves)} fields, one by '
                 f'one</summary>{self.table(message, exchange, flip)}</details><p class="by">{by}</p></article>')
 

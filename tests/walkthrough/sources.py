@@ -20,17 +20,17 @@ TPM_PARTS = [
 BLOB_PARTS = {
     "credentialBlob": "tpm/protect.c:tpm2_credential_make", "secret": "tpm/protect.c:tpm2_credential_make",
     "duplicate": "tpm/protect.c:tpm2_duplicate_make", "inSymSeed": "tpm/protect.c:tpm2_duplicate_make",
-    "objectPublic": "tpm/public.c:tpm2_public_write_2b", "encUriData": "dps/activation.c:write_uri",
+    "objectPublic": "tpm/public.c:tpm2_public_write_2b", "encUriData": "dps/protocol/activation.c:write_uri",
 }
-DEVICE_HEAD = {"Authorization": "dps/sas.c:dps_sas_write_token", "Content-Length": "dps/device.c:fill_in_length",
+DEVICE_HEAD = {"Authorization": "dps/protocol/sas.c:dps_sas_write_token", "Content-Length": "dps/device/device.c:fill_in_length",
                "start line": None}
-SERVICE_BODY = {"authenticationKey": "dps/service.c:write_blob", "operationId": "dps/service.c:write_operation_id",
-                "errorCode": "dps/request.c:write_error", "trackingId": "dps/request.c:write_error"}
+SERVICE_BODY = {"authenticationKey": "dps/service/service.c:write_blob", "operationId": "dps/service/service.c:write_operation_id",
+                "errorCode": "dps/service/request.c:write_error", "trackingId": "dps/service/request.c:write_error"}
 STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpdatedDateTimeUtc", "etag"}
 
 
 def functions():
-    """Every function that is defined: "dps/device.c:build_activate"."""
+    """Every function that is defined: "dps/device/device.c:build_activate"."""
     found = set()
     for path in ROOT.glob("*/*.c"):
         found |= definitions(path)
@@ -71,11 +71,11 @@ class Sources:
         if message.kind in ("tpm-command", "tpm-response"):
             return self.note(*self.tpm(message, build, read))
         if message.kind == "activation-blob":
-            return self.note("dps/service.c:write_blob", "dps/activation.c:dps_activation_make")
+            return self.note("dps/service/service.c:write_blob", "dps/protocol/activation.c:dps_activation_make")
         if message.kind == "sas-token":
-            return self.note("dps/sas.c:dps_sas_write_token", "dps/sas.c:dps_sas_parse")
+            return self.note("dps/protocol/sas.c:dps_sas_write_token", "dps/protocol/sas.c:dps_sas_parse")
         if message.kind == "http-request":
-            return self.note(self.requester(message, build), "dps/request.c:read_request")
+            return self.note(self.requester(message, build), "dps/service/request.c:read_request")
         return self.note(self.answerer(message, exchange), read)
 
     @staticmethod
@@ -85,7 +85,7 @@ class Sources:
         if name == "tpm2_load_external_rsa" and not command:
             name = "tpm2_load_external"
         flush = message.what == "to forget what was loaded"
-        step = "dps/engine.c:build_flush" if flush and command else None if flush else build if command else read
+        step = "dps/device/engine.c:build_flush" if flush and command else None if flush else build if command else read
         return step, f"{COMMAND}:{name}_{'build' if command else 'parse'}"
 
     @staticmethod
@@ -93,16 +93,16 @@ class Sources:
         if build:
             return build
         if message.step == 8:  # a request of the device's, changed or sent again
-            return "dps/device.c:build_register_signed"
+            return "dps/device/device.c:build_register_signed"
         here = "tests/walkthrough/walkthrough_run.c:"
         return here + ("enroll" if message.step == 2 else "walk_write_registration")
 
     @staticmethod
     def answerer(message, exchange):
         if message.status >= 400 and not exchange.blob:
-            return "dps/request.c:refuse"
-        return {2: "dps/admin_enrollment.c:dps_admin_put", 4: "dps/service.c:challenge", 8: "dps/service.c:assign",
-                9: "dps/service.c:operation_status", 10: "dps/hub.c:dps_hub_api"}[message.step]
+            return "dps/service/request.c:refuse"
+        return {2: "dps/manage/admin_enrollment.c:dps_admin_put", 4: "dps/service/service.c:challenge", 8: "dps/service/service.c:assign",
+                9: "dps/service/service.c:operation_status", 10: "dps/service/hub.c:dps_hub_api"}[message.step]
 
     def field(self, message, exchange, field):
         """The one function closest to this field."""
@@ -111,7 +111,7 @@ class Sources:
             top = field.parents[0].name if field.parents else field.name
             return self.note(BLOB_PARTS[top])
         if message.kind == "sas-token":
-            return self.note("dps/sas.c:dps_sas_write_token")
+            return self.note("dps/protocol/sas.c:dps_sas_write_token")
         if message.text:
             return self.note(self.http_field(message, exchange, field))
         for structure in [field, *around]:
@@ -125,13 +125,13 @@ class Sources:
         head = field.type == "text"
         if message.kind == "http-response":
             if head:
-                return "dps/request.c:dps_answer_write_head"
+                return "dps/service/request.c:dps_answer_write_head"
             if field.name in STATE and message.step == 9:
-                return "dps/registration.c:dps_registration_write_state"
+                return "dps/service/registration.c:dps_registration_write_state"
             return SERVICE_BODY.get(field.name) or self.answerer(message, exchange)
         build = self.rows.get(message.what, (None, None))[0]
         if not build:
             return self.requester(message, None)
         if head:
-            return DEVICE_HEAD.get(field.name, "dps/device.c:write_headers") or build
-        return build if message.step == 10 else "dps/device.c:write_registration"
+            return DEVICE_HEAD.get(field.name, "dps/device/device.c:write_headers") or build
+        return build if message.step == 10 else "dps/device/device.c:write_registration"

@@ -99,7 +99,7 @@ class Field:
 
 
 class Message:
-    """kind as in port/posix/trace.h; number counts the scene's messages of this name."""
+    """kind as in port/posix/explain/trace.h; number counts the scene's messages of this name."""
 
     def __init__(self, data, scene):
         self.scene, self.step, self.kind = scene, data["step"], data["kind"]

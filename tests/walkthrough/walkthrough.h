@@ -2,7 +2,7 @@
 /* The run behind the walk-through: device, TPM, service and hub in one process, everything that is sent written to
  * standard output, one JSON object a line.
  *
- * Messages have the form of port/posix/trace.h, and so do the activation blobs and SAS tokens inside them, which follow
+ * Messages have the form of port/posix/explain/trace.h, and so do the activation blobs and SAS tokens inside them, which follow
  * the message that carried them. Besides:
  *   {"kind":"scene","name":N}                      what follows belongs to this part of the story
  *   {"kind":"bits","offset":O,"name":N,"bits":[{"name":B,"meaning":M}...]}
@@ -12,7 +12,7 @@
 #ifndef TESTS_WALKTHROUGH_WALKTHROUGH_H
 #define TESTS_WALKTHROUGH_WALKTHROUGH_H
 
-#include "port/posix/trace.h"
+#include "port/posix/explain/trace.h"
 #include "tests/port/flow.h"
 #include "tpm/session.h"
 
@@ -35,13 +35,14 @@ struct walk {
 /* Leave with a sentence unless it holds. */
 void walk_must(bool holds, const char *what);
 void walk_scene(const char *name);
-void walk_value(const char *name, struct span bytes);
+void walk_value(const char *name, struct bytes bytes);
 /* One command by hand. response has DPS_TPM_BUFFER bytes; the answer views it. */
-struct span walk_ask(struct walk *k, const struct tpm2_writer *command, uint8_t *response);
+struct bytes walk_ask(struct walk *k, const struct bytes_writer *command, uint8_t *response);
 /* One request by hand; the answer is in k->flow.answer. */
 void walk_request(struct walk *k, const void *request, size_t len);
 /* PUT .../register with these keys; token may be null. Returns its length. */
-size_t walk_write_registration(uint8_t *out, size_t size, struct span ek, struct span srk, const char *token);
+size_t walk_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
+                               const char *token);
 /* The activation blob of the service's last answer. Returns its length, or 0. */
 size_t walk_blob(const struct walk *k, uint8_t *blob, size_t capacity);
 /* Everything that goes wrong, after a registration. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "dps/json.h"
-#include "dps/registration_id.h"
-#include "dps/sas.h"
-#include "dps/text.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/explain.h"
 #include <stdlib.h>
@@ -25,7 +25,7 @@ void walk_scene(const char *name)
     (void)printf("{\"kind\":\"scene\",\"name\":\"%s\"}\n", name);
 }
 
-void walk_value(const char *name, struct span bytes)
+void walk_value(const char *name, struct bytes bytes)
 {
     (void)printf("{\"kind\":\"value\",\"name\":\"%s\",\"hex\":\"", name);
     for (size_t i = 0; i < bytes.len; i++) {
@@ -55,7 +55,7 @@ static void write_bits(void *context, const struct tpm2_field *field)
     (void)printf("]}\n");
 }
 
-static void show(struct walk *k, enum port_trace_kind kind, struct span bytes)
+static void show(struct walk *k, enum port_trace_kind kind, struct bytes bytes)
 {
     const struct port_trace sink = posix_trace_port(&k->trace);
     if (!k->quiet) {
@@ -64,7 +64,7 @@ static void show(struct walk *k, enum port_trace_kind kind, struct span bytes)
     }
 }
 
-static int transact(void *context, struct span command, uint8_t *response, size_t capacity, size_t *len,
+static int transact(void *context, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
                     uint32_t timeout_ms)
 {
     struct walk *k = context;
@@ -75,19 +75,19 @@ static int transact(void *context, struct span command, uint8_t *response, size_
     }
     const int error = k->tpm.transact(k->tpm.context, command, response, capacity, len, timeout_ms);
     walk_must(error == 0, "the TPM does not answer");
-    show(k, PORT_TRACE_TPM_RESPONSE, span_of(response, *len));
+    show(k, PORT_TRACE_TPM_RESPONSE, bytes_of(response, *len));
     if (!k->quiet) {
-        (void)tpm2_explain_response(code, span_of(response, *len), write_bits, NULL);
+        (void)tpm2_explain_response(code, bytes_of(response, *len), write_bits, NULL);
     }
     return error;
 }
 
-struct span walk_ask(struct walk *k, const struct tpm2_writer *command, uint8_t *response)
+struct bytes walk_ask(struct walk *k, const struct bytes_writer *command, uint8_t *response)
 {
     size_t len = 0;
     walk_must(command->error == 0, "a command is too long");
-    (void)transact(k, tpm2_written(command), response, DPS_TPM_BUFFER, &len, 60000);
-    return span_of(response, len);
+    (void)transact(k, bytes_written(command), response, DPS_TPM_BUFFER, &len, 60000);
+    return bytes_of(response, len);
 }
 
 size_t walk_blob(const struct walk *k, uint8_t *blob, size_t capacity)
@@ -100,7 +100,7 @@ size_t walk_blob(const struct walk *k, uint8_t *blob, size_t capacity)
     at += sizeof member - 1;
     const uint8_t *end = memchr(at, '"', k->flow.response_len - (size_t)(at - k->flow.response));
     size_t len = 0;
-    walk_must(end != NULL && dps_base64_decode(span_of(at, (size_t)(end - at)), blob, capacity, &len) == 0,
+    walk_must(end != NULL && dps_base64_decode(bytes_of(at, (size_t)(end - at)), blob, capacity, &len) == 0,
               "the blob is no base64");
     return len;
 }
@@ -113,24 +113,24 @@ static void show_token(struct walk *k, const uint8_t *request, size_t request_le
         at += sizeof name - 1;
         const uint8_t *end = memchr(at, '\r', request_len - (size_t)(at - request));
         (void)posix_trace_explain(&k->trace, POSIX_TRACE_SAS_TOKEN, 0, "the SAS token in it",
-                                  span_of(at, (size_t)(end - at)));
+                                  bytes_of(at, (size_t)(end - at)));
     }
 }
 
 static void show_exchange(struct walk *k, const uint8_t *request, size_t request_len)
 {
     uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
-    show(k, PORT_TRACE_HTTP_REQUEST, span_of(request, request_len));
+    show(k, PORT_TRACE_HTTP_REQUEST, bytes_of(request, request_len));
     if (k->quiet) {
         return;
     }
     show_token(k, request, request_len);
-    show(k, PORT_TRACE_HTTP_RESPONSE, span_of(k->flow.response, k->flow.response_len));
+    show(k, PORT_TRACE_HTTP_RESPONSE, bytes_of(k->flow.response, k->flow.response_len));
     const size_t len = walk_blob(k, blob, sizeof blob);
     if (len > 0) {
         (void)posix_trace_explain(&k->trace, POSIX_TRACE_ACTIVATION_BLOB, 0, "the activation blob in it",
-                                  span_of(blob, len));
-        (void)tpm2_explain_activation_blob(span_of(blob, len), write_bits, NULL);
+                                  bytes_of(blob, len));
+        (void)tpm2_explain_activation_blob(bytes_of(blob, len), write_bits, NULL);
     }
 }
 
@@ -160,23 +160,24 @@ static int fill(void *context, uint8_t *out, size_t len)
     const int error = k->entropy.fill(k->entropy.context, out, len);
     if (error == 0 && !k->quiet && len == sizeof(struct dps_activation_random)) {
         const struct dps_activation_random *r = (const void *)out;
-        walk_value("innerKey", span_of(r->inner_key, sizeof r->inner_key));
-        walk_value("seedValue", span_of(r->seed_value, sizeof r->seed_value));
-        walk_value("credentialSeed", span_of(r->credential.seed, sizeof r->credential.seed));
-        walk_value("credentialOaep", span_of(r->credential.oaep, sizeof r->credential.oaep));
-        walk_value("duplicateSeed", span_of(r->duplicate.seed, sizeof r->duplicate.seed));
-        walk_value("duplicateOaep", span_of(r->duplicate.oaep, sizeof r->duplicate.oaep));
+        walk_value("innerKey", bytes_of(r->inner_key, sizeof r->inner_key));
+        walk_value("seedValue", bytes_of(r->seed_value, sizeof r->seed_value));
+        walk_value("credentialSeed", bytes_of(r->credential.seed, sizeof r->credential.seed));
+        walk_value("credentialOaep", bytes_of(r->credential.oaep, sizeof r->credential.oaep));
+        walk_value("duplicateSeed", bytes_of(r->duplicate.seed, sizeof r->duplicate.seed));
+        walk_value("duplicateOaep", bytes_of(r->duplicate.oaep, sizeof r->duplicate.oaep));
     }
     return error;
 }
 
 /* ---- The ten steps ----------------------------------------------------------------------------------------------- */
 
-size_t walk_write_registration(uint8_t *out, size_t size, struct span ek, struct span srk, const char *token)
+size_t walk_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
+                               const char *token)
 {
     uint8_t body[2048];
-    struct tpm2_writer b = tpm2_writer_over(body, sizeof body);
-    struct tpm2_writer w = tpm2_writer_over(out, size);
+    struct bytes_writer b = bytes_writer_over(body, sizeof body);
+    struct bytes_writer w = bytes_writer_over(out, size);
     dps_write_text(&b, "{\"registrationId\":\"" WALK_ID "\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(&b, ek);
     dps_write_text(&b, "\",\"storageRootKey\":\"");
@@ -193,21 +194,21 @@ size_t walk_write_registration(uint8_t *out, size_t size, struct span ek, struct
     dps_write_text(&w, "Content-Type: application/json\r\nContent-Length: ");
     dps_write_decimal(&w, b.len);
     dps_write_text(&w, "\r\n\r\n");
-    tpm2_write_bytes(&w, tpm2_written(&b));
+    bytes_write_bytes(&w, bytes_written(&b));
     walk_must(b.error == 0 && w.error == 0, "a request is too long");
     return w.len;
 }
 
 /* A token of the vendor's, who may write enrollments. */
-static void write_vendor_token(struct tpm2_writer *w, const struct dps_policy *policy, uint64_t expiry)
+static void write_vendor_token(struct bytes_writer *w, const struct dps_policy *policy, uint64_t expiry)
 {
     uint8_t text[128];
     uint8_t signature[32];
-    struct tpm2_writer to_sign = tpm2_writer_over(text, sizeof text);
-    dps_sas_write_string_to_sign(&to_sign, span_of_text(FLOW_HOST), expiry);
-    const struct span signed_text = tpm2_written(&to_sign);
-    crypto_hmac_sha256(span_of(policy->primary_key, policy->primary_key_len), &signed_text, 1, signature);
-    dps_sas_write_token(w, span_of_text(FLOW_HOST), signature, expiry, span_of_text(policy->name));
+    struct bytes_writer to_sign = bytes_writer_over(text, sizeof text);
+    dps_sas_write_string_to_sign(&to_sign, bytes_of_text(FLOW_HOST), expiry);
+    const struct bytes signed_text = bytes_written(&to_sign);
+    crypto_hmac_sha256(bytes_of(policy->primary_key, policy->primary_key_len), &signed_text, 1, signature);
+    dps_sas_write_token(w, bytes_of_text(FLOW_HOST), signature, expiry, bytes_of_text(policy->name));
 }
 
 static void enroll(struct walk *k)
@@ -215,18 +216,18 @@ static void enroll(struct walk *k)
     struct dps_policy *policy = &k->flow.service_config.policies[0];
     uint8_t request[4096];
     uint8_t body[2048];
-    struct tpm2_writer b = tpm2_writer_over(body, sizeof body);
-    struct tpm2_writer w = tpm2_writer_over(request, sizeof request);
+    struct bytes_writer b = bytes_writer_over(body, sizeof body);
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
     strcpy(policy->name, "provisioningserviceowner");
     memcpy(policy->primary_key, "the vendor's key for enrollments", 32);
     policy->primary_key_len = 32;
     policy->rights = DPS_RIGHT_ALL;
     k->flow.service_config.policy_count = 1;
-    walk_value("policyKey", span_of(policy->primary_key, 32));
+    walk_value("policyKey", bytes_of(policy->primary_key, 32));
 
     dps_write_text(&b, "{\"registrationId\":\"" WALK_ID
                        "\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
-    dps_write_base64(&b, span_of(k->flow.device.ek, k->flow.device.ek_len));
+    dps_write_base64(&b, bytes_of(k->flow.device.ek, k->flow.device.ek_len));
     dps_write_text(&b, "\"}}}");
     dps_write_text(&w, "PUT /enrollments/" WALK_ID "?api-version=2021-10-01 HTTP/1.1\r\nHost: " FLOW_HOST
                        "\r\nAuthorization: ");
@@ -234,7 +235,7 @@ static void enroll(struct walk *k)
     dps_write_text(&w, "\r\nContent-Type: application/json\r\nContent-Length: ");
     dps_write_decimal(&w, b.len);
     dps_write_text(&w, "\r\n\r\n");
-    tpm2_write_bytes(&w, tpm2_written(&b));
+    bytes_write_bytes(&w, bytes_written(&b));
     k->step = 2;
     k->what = "to let this EK in, under a registration ID";
     walk_request(k, request, w.len);
@@ -253,17 +254,17 @@ static void ten_steps(struct walk *k)
     walk_scene("vendor");
     run(k, dps_device_read_ek(&f->device, &f->config, flow_nonce), "step 1");
     char id[DPS_DEFAULT_REGISTRATION_ID_SIZE];
-    dps_registration_id_default(span_of(f->device.ek, f->device.ek_len), id);
-    walk_value("defaultRegistrationId", span_of_text(id));
+    dps_registration_id_default(bytes_of(f->device.ek, f->device.ek_len), id);
+    walk_value("defaultRegistrationId", bytes_of_text(id));
     walk_scene("enrollment");
     enroll(k);
 
     walk_scene("owner");
     f->config.persist = true;
-    f->config.new_owner_auth = span_of_text("the owner's password");
+    f->config.new_owner_auth = bytes_of_text("the owner's password");
     run(k, dps_device_own(&f->device, &f->config, flow_nonce), "step 3");
     f->config.owner_auth = f->config.new_owner_auth;
-    f->config.new_owner_auth = span_of(NULL, 0);
+    f->config.new_owner_auth = bytes_of(NULL, 0);
 
     walk_scene("register");
     run(k, dps_device_register(&f->device, &f->config, flow_nonce), "steps 4 to 10");
@@ -272,15 +273,16 @@ static void ten_steps(struct walk *k)
     memcpy(k->ek, f->device.ek, k->ek_len);
     memcpy(k->srk, f->device.srk, k->srk_len);
     walk_scene("send");
-    f->config.data = span_of_text("{\"temperature\":21}");
-    run(k, dps_device_send(&f->device, &f->config, flow_nonce, span_of(f->record, f->record_len)), "step 10");
+    f->config.data = bytes_of_text("{\"temperature\":21}");
+    run(k, dps_device_send(&f->device, &f->config, flow_nonce, bytes_of(f->record, f->record_len)),
+        "step 10");
     walk_must(f->answer.status == 204, "the hub refuses the message");
 }
 
 static void begin(struct walk *k)
 {
     struct flow *f = &k->flow;
-    const struct span words = span_of_text("the service secret of the walk-through");
+    const struct bytes words = bytes_of_text("the service secret of the walk-through");
     walk_must(flow_open(f, "walkthrough", false) == 0, "the flow does not open");
     f->config.registration_id = WALK_ID;
     crypto_sha256(&words, 1, f->service_config.secrets[0].key);
@@ -290,8 +292,8 @@ static void begin(struct walk *k)
     f->service.entropy = (struct dps_entropy){k, fill};
     f->change_answer = answered;
     posix_trace_open(&k->trace, stdout, true);
-    walk_value("serviceSecret", span_of(f->service_config.secrets[0].key, 32));
-    walk_value("deviceNonce", span_of(flow_nonce, sizeof flow_nonce));
+    walk_value("serviceSecret", bytes_of(f->service_config.secrets[0].key, 32));
+    walk_value("deviceNonce", bytes_of(flow_nonce, sizeof flow_nonce));
 }
 
 int main(void)

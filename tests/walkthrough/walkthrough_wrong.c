@@ -10,20 +10,20 @@
 static uint8_t buffer[DPS_TPM_BUFFER];
 static uint8_t response[DPS_TPM_BUFFER];
 
-static struct tpm2_writer command(void)
+static struct bytes_writer command(void)
 {
-    return tpm2_writer_over(buffer, sizeof buffer);
+    return bytes_writer_over(buffer, sizeof buffer);
 }
 
 static struct tpm2_auth no_password(void)
 {
-    return tpm2_auth_password(span_of(NULL, 0));
+    return tpm2_auth_password(bytes_of(NULL, 0));
 }
 
 static void flush(struct walk *k, uint32_t handle)
 {
     const bool quiet = k->quiet;
-    struct tpm2_writer w = command();
+    struct bytes_writer w = command();
     tpm2_flush_context_build(&w, handle);
     k->quiet = true;
     (void)walk_ask(k, &w, response);
@@ -36,16 +36,16 @@ static void wrong_template(struct walk *k)
 {
     uint8_t request[4096];
     uint32_t rc, handle;
-    struct span public_2b, name;
+    struct bytes public_2b, name;
     const struct tpm2_auth auth = no_password();
     const struct tpm2_public area = tpm2_template_ek_azure_sdk();
-    const struct span srk = span_of(k->srk, k->srk_len);
+    const struct bytes srk = bytes_of(k->srk, k->srk_len);
     walk_scene("wrong-template");
-    struct tpm2_writer w = command();
+    struct bytes_writer w = command();
     k->step = 1;
     k->what = "an EK from the template with an empty unique";
     tpm2_create_primary_build(&w, TPM2_RH_ENDORSEMENT, &auth, &area);
-    const struct span answer = walk_ask(k, &w, response);
+    const struct bytes answer = walk_ask(k, &w, response);
     walk_must(tpm2_create_primary_parse(answer, &rc, &handle, &public_2b, &name) == 0, "no second EK");
     k->step = 4;
     k->what = "provisioning, with the other EK";
@@ -68,13 +68,13 @@ static void activate(struct walk *k, const struct challenge *c, bool keep, uint8
 {
     struct dps_activation parts;
     uint32_t rc, session;
-    struct span nonce, cert_info;
+    struct bytes nonce, cert_info;
     const struct tpm2_auth password = no_password();
     const bool quiet = k->quiet;
-    walk_must(dps_activation_parse(span_of(c->blob, c->len), &parts) == 0, "the blob has no form");
+    walk_must(dps_activation_parse(bytes_of(c->blob, c->len), &parts) == 0, "the blob has no form");
     k->quiet = true;
-    struct tpm2_writer w = command();
-    tpm2_start_auth_session_build(&w, TPM2_SE_POLICY, span_of(flow_nonce, 32));
+    struct bytes_writer w = command();
+    tpm2_start_auth_session_build(&w, TPM2_SE_POLICY, bytes_of(flow_nonce, 32));
     walk_must(tpm2_start_auth_session_parse(walk_ask(k, &w, response), &rc, &session, &nonce) == 0,
               "no session");
     w = command();
@@ -100,12 +100,12 @@ static size_t import(struct walk *k, const struct challenge *c, const uint8_t in
 {
     struct dps_activation parts;
     uint32_t rc;
-    struct span private_2b = {0};
+    struct bytes private_2b = {0};
     const struct tpm2_auth auth = no_password();
     const bool quiet = k->quiet;
-    walk_must(dps_activation_parse(span_of(c->blob, c->len), &parts) == 0, "the blob has no form");
-    struct tpm2_writer w = command();
-    tpm2_import_build(&w, c->srk, &auth, span_of(inner_key, 16), parts.key_public_2b, parts.duplicate,
+    walk_must(dps_activation_parse(bytes_of(c->blob, c->len), &parts) == 0, "the blob has no form");
+    struct bytes_writer w = command();
+    tpm2_import_build(&w, c->srk, &auth, bytes_of(inner_key, 16), parts.key_public_2b, parts.duplicate,
                       parts.duplicate_secret);
     k->quiet = quiet || good;
     const int error = tpm2_import_parse(walk_ask(k, &w, response), &rc, &private_2b);
@@ -121,8 +121,8 @@ static void get_challenge(struct walk *k, struct challenge *c)
 {
     uint8_t request[4096];
     const bool quiet = k->quiet;
-    const struct span ek = span_of(k->ek, k->ek_len);
-    const struct span srk = span_of(k->srk, k->srk_len);
+    const struct bytes ek = bytes_of(k->ek, k->ek_len);
+    const struct bytes srk = bytes_of(k->srk, k->srk_len);
     k->quiet = true;
     walk_request(k, request, walk_write_registration(request, sizeof request, ek, srk, NULL));
     k->quiet = quiet;
@@ -137,7 +137,7 @@ static void say_flip(const char *field, const char *what)
 }
 
 /* Where a part of the blob stands: behind its size field. */
-static size_t offset_in(const struct challenge *c, struct span part)
+static size_t offset_in(const struct challenge *c, struct bytes part)
 {
     return (size_t)(part.p - c->blob);
 }
@@ -169,15 +169,15 @@ static void flip_loaded(struct walk *k, const struct challenge *good, const uint
     uint8_t wrapped[256];
     struct dps_activation parts;
     uint32_t rc, object;
-    struct span name;
+    struct bytes name;
     const struct tpm2_auth auth = no_password();
     const size_t len = import(k, good, inner_key, true, wrapped);
-    walk_must(dps_activation_parse(span_of(good->blob, good->len), &parts) == 0, "the blob has no form");
+    walk_must(dps_activation_parse(bytes_of(good->blob, good->len), &parts) == 0, "the blob has no form");
     wrapped[len - 1] ^= 1;
     say_flip("inPrivate", "the key as the TPM itself has wrapped it");
     k->what = "the imported key, with one wrong bit";
-    struct tpm2_writer w = command();
-    tpm2_load_build(&w, good->srk, &auth, span_of(wrapped, len), parts.key_public_2b);
+    struct bytes_writer w = command();
+    tpm2_load_build(&w, good->srk, &auth, bytes_of(wrapped, len), parts.key_public_2b);
     walk_must(tpm2_load_parse(walk_ask(k, &w, response), &rc, &object, &name) != 0,
               "a changed key is loaded");
 }
@@ -208,7 +208,7 @@ static void one_bit(struct walk *k)
     uint8_t unused[256];
     walk_scene("one-bit");
     get_challenge(k, &c);
-    walk_must(dps_activation_parse(span_of(c.blob, c.len), &parts) == 0, "the blob has no form");
+    walk_must(dps_activation_parse(bytes_of(c.blob, c.len), &parts) == 0, "the blob has no form");
     k->step = 7;
     flip_credential(k, &c, offset_in(&c, parts.id_object) + 2, "integrityHMAC", "blob field 1: the HMAC");
     flip_credential(k, &c, offset_in(&c, parts.id_object) + 34, "encIdentity",
@@ -241,28 +241,28 @@ static void software_srk(struct walk *k)
     uint8_t storage[CRYPTO_RSA_MAX * 8];
     uint8_t claims[284];
     struct crypto_rsa_private key;
-    const struct span ek = span_of(k->ek, k->ek_len);
+    const struct bytes ek = bytes_of(k->ek, k->ek_len);
     walk_scene("software-srk");
     k->step = 4;
     k->what = "provisioning, with a key made by software as SRK";
     walk_request(k, request,
                  walk_write_registration(request, sizeof request, ek,
-                                         span_of(vector_srk_public_2b, sizeof vector_srk_public_2b), NULL));
+                                         bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), NULL));
     walk_must(k->flow.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES, "the software SRK is not refused");
 
     /* The same key, but it says that it cannot leave a TPM: now the TPM itself refuses it. */
     memcpy(claims, vector_srk_public_2b, sizeof claims);
     memcpy(claims + 6, "\x00\x03\x04\x72", 4);
-    walk_must(crypto_rsa_private_decode(span_of(vector_srk_private_der, sizeof vector_srk_private_der), &key,
+    walk_must(crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der), &key,
                                         storage, sizeof storage) == 0,
               "the software key has no form");
     k->step = 7;
     k->what = "to load the software key, which claims fixedTPM";
-    struct tpm2_writer w = command();
-    tpm2_load_external_rsa_build(&w, key.p, span_of(claims, sizeof claims), TPM2_RH_NULL);
+    struct bytes_writer w = command();
+    tpm2_load_external_rsa_build(&w, key.p, bytes_of(claims, sizeof claims), TPM2_RH_NULL);
     uint32_t rc, object;
-    struct span name;
-    walk_must(tpm2_load_external_parse(walk_ask(k, &w, response), &rc, &object, &name) == DPS_E_TPM_RC,
+    struct bytes name;
+    walk_must(tpm2_load_external_parse(walk_ask(k, &w, response), &rc, &object, &name) == BYTES_E_TPM_RC,
               "the TPM loads a software key that claims fixedTPM");
 }
 
@@ -290,7 +290,7 @@ static void cleared(struct walk *k)
 
     /* The new owner's SRK, made persistent without a word; then the old challenge. */
     k->quiet = true;
-    f->config.owner_auth = span_of(NULL, 0);
+    f->config.owner_auth = bytes_of(NULL, 0);
     walk_must(dps_device_own(&f->device, &f->config, flow_nonce) == 0 && flow_finish(f) == 0, "no new SRK");
     k->quiet = false;
     k->step = 7;
@@ -300,7 +300,7 @@ static void cleared(struct walk *k)
     k->quiet = true;
     walk_must(flow_register(f) == 0, "the device is not recognised");
     k->quiet = false;
-    walk_value("substatus", span_of_text(f->device.substatus));
+    walk_value("substatus", bytes_of_text(f->device.substatus));
 }
 
 void walk_what_goes_wrong(struct walk *k)

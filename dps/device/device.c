@@ -1,0 +1,889 @@
+/* SPDX-License-Identifier: MIT */
+/* The device side of the flow, top to bottom in the order in which it happens. */
+#include "dps/device/device.h"
+#include "dps/device/record.h"
+#include "dps/device/step.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "tpm/command.h"
+#include "tpm/rc.h"
+#include <string.h>
+
+/* What a service of this protocol calls the version that we speak. */
+#define API_VERSION "2021-06-01"
+#define TOKEN_LIFETIME 3600 /* seconds */
+#define JSON "application/json; charset=utf-8"
+
+static void build_register(struct dps_device *d, struct bytes_writer *w);
+static int read_challenge(struct dps_device *d, struct bytes body);
+static void build_policy_session(struct dps_device *d, struct bytes_writer *w);
+static int read_policy_session(struct dps_device *d, struct bytes response);
+static void build_policy_secret(struct dps_device *d, struct bytes_writer *w);
+static int read_policy_secret(struct dps_device *d, struct bytes response);
+static void build_activate(struct dps_device *d, struct bytes_writer *w);
+static void build_last_activate(struct dps_device *d, struct bytes_writer *w);
+static int read_inner_key(struct dps_device *d, struct bytes response);
+static int read_last_inner_key(struct dps_device *d, struct bytes response);
+static void build_import(struct dps_device *d, struct bytes_writer *w);
+static int read_wrapped_key(struct dps_device *d, struct bytes response);
+static void build_load(struct dps_device *d, struct bytes_writer *w);
+static int read_time(struct dps_device *d, struct bytes nothing);
+static void build_hmac(struct dps_device *d, struct bytes_writer *w);
+static int read_signature(struct dps_device *d, struct bytes response);
+static void build_drop_key(struct dps_device *d, struct bytes_writer *w);
+static int read_dropped_key(struct dps_device *d, struct bytes response);
+static void build_register_signed(struct dps_device *d, struct bytes_writer *w);
+static int read_accepted(struct dps_device *d, struct bytes body);
+static void build_poll(struct dps_device *d, struct bytes_writer *w);
+static int read_assigned(struct dps_device *d, struct bytes body);
+static void build_hub_hmac(struct dps_device *d, struct bytes_writer *w);
+static int read_hub_signature(struct dps_device *d, struct bytes response);
+static void build_keep(struct dps_device *d, struct bytes_writer *w);
+static int read_time_if_known(struct dps_device *d, struct bytes nothing);
+static void build_ask_time(struct dps_device *d, struct bytes_writer *w);
+static int read_asked_time(struct dps_device *d, struct bytes body);
+static void build_telemetry(struct dps_device *d, struct bytes_writer *w);
+static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
+
+/* clang-format off */
+/* The device's whole flow, in the order in which it happens. Each row is one message and its answer: who is asked, what
+ * for, which function builds the question, which reads the answer. A row's reader returns the next row: normally the
+ * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed behind the last row, and
+ * behind a row that fails. */
+static const struct dps_step register_flow[] = {
+    /*   step, asks, for what,                                             built by,              read by */
+    STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
+    STEP( 1, TPM,     "the endorsement key, from the TPM's seed",          dps_build_create_ek,   dps_read_created_ek),
+    STEP( 3, TPM,     "the public storage root key",                       dps_build_read_srk,    dps_read_srk),
+    STEP( 3, TPM,     "the storage root key, from the owner's seed",       dps_build_create_srk,  dps_read_created_srk),
+
+    STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
+
+    STEP( 7, TPM,     "a policy session, the way into the EK",             build_policy_session,  read_policy_session),
+    STEP( 7, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
+    STEP( 7, TPM,     "the inner key: only this EK opens it",              build_activate,        read_inner_key),
+    STEP( 7, TPM,     "the nonce, imported under this SRK as an HMAC key", build_import,          read_wrapped_key),
+    STEP( 7, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
+
+    STEP( 8, CLOCK,   "the time, for the token's expiry",                  NULL,                  read_time),
+    STEP( 8, TPM,     "the signature of a SAS token",                      build_hmac,            read_signature),
+    STEP( 8, TPM,     "to forget the nonce key",                           build_drop_key,        read_dropped_key),
+    STEP( 8, SERVICE, "provisioning, now with the token",                  build_register_signed, read_accepted),
+
+    STEP( 9, SERVICE, "the hub that was assigned, and its device key",     build_poll,            read_assigned),
+    STEP( 9, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
+    STEP( 9, TPM,     "the inner key of the hub's device key",             build_last_activate,   read_last_inner_key),
+    STEP( 9, TPM,     "the hub's device key, imported under this SRK",     build_import,          read_wrapped_key),
+    STEP( 9, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
+
+    /* The old key is replaced only now that the new one has signed. */
+    STEP(10, TPM,     "the signature of a hub token",                      build_hub_hmac,        read_hub_signature),
+    STEP(10, STORAGE, "the hub's device key, wrapped, for the next boot",  build_keep,            NULL),
+    STEP(10, NOBODY,  "done",                                              NULL,                  NULL),
+};
+
+/* Step 10 again, at any later time: the kept key, loaded under the same SRK. */
+static const struct dps_step token_flow[] = {
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_load,           dps_read_loaded_key),
+    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
+    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
+    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
+    STEP(10, NOBODY, "done",                                        NULL,                 NULL),
+};
+
+static const struct dps_step send_flow[] = {
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_load,           dps_read_loaded_key),
+    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
+    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
+    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
+    STEP(10, HUB,    "to accept a message",                         build_telemetry,      read_telemetry_accepted),
+    STEP(10, NOBODY, "done",                                        NULL,                 NULL),
+};
+
+static const struct dps_step ek_flow[] = {
+    STEP( 1, TPM,    "the public endorsement key",               dps_build_read_ek,   dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed", dps_build_create_ek, dps_read_created_ek),
+    STEP( 1, NOBODY, "done",                                     NULL,                NULL),
+};
+
+static const struct dps_step keys_flow[] = {
+    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,    dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
+};
+/* clang-format on */
+
+/* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
+
+/* A key that someone has made persistent is used if it is what the template would give; otherwise the same seed gives
+ * the same key again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
+static int read_persistent_key(struct dps_device *d, struct bytes response,
+                               const struct tpm2_public *template_area, uint8_t *area, size_t capacity,
+                               uint16_t *len)
+{
+    struct bytes public_2b;
+    struct bytes name;
+    struct tpm2_public parsed;
+    int error = tpm2_read_public_parse(response, &d->rc, &public_2b, &name);
+    if (error == BYTES_E_TPM_RC && tpm2_rc_decode(d->rc).code == TPM2_RC_HANDLE) {
+        d->rc = 0;
+        return BYTES_E_NOT_FOUND;
+    }
+    if (error != 0) {
+        return error;
+    }
+    if (tpm2_public_parse_2b(public_2b, &parsed) != 0 || !tpm2_public_matches(&parsed, template_area) ||
+        public_2b.len > capacity) {
+        return BYTES_E_NOT_FOUND;
+    }
+    memcpy(area, public_2b.p, public_2b.len);
+    *len = (uint16_t)public_2b.len;
+    return 0;
+}
+
+/* The new object's handle is recorded before anything else can fail: whatever happens now, it is flushed. */
+static int read_primary(struct dps_device *d, struct bytes response, const struct tpm2_public *template_area,
+                        enum dps_loaded slot, uint8_t *area, size_t capacity, uint16_t *len)
+{
+    struct bytes public_2b;
+    struct bytes name;
+    struct tpm2_public parsed;
+    int error = tpm2_create_primary_parse(response, &d->rc, &d->loaded[slot], &public_2b, &name);
+    if (error == 0) {
+        error = tpm2_public_parse_2b(public_2b, &parsed);
+    }
+    if (error == 0 && !tpm2_public_matches(&parsed, template_area)) {
+        error = BYTES_E_ALGORITHM;
+    }
+    if (error == 0 && public_2b.len > capacity) {
+        error = BYTES_E_LIMIT;
+    }
+    if (error != 0) {
+        return error;
+    }
+    memcpy(area, public_2b.p, public_2b.len);
+    *len = (uint16_t)public_2b.len;
+    return 0;
+}
+
+/* Two templates are in the world, and they give two EKs from one seed (spec-notes.md, "The right EK"). */
+static struct tpm2_public ek_template(const struct dps_device *d)
+{
+    return d->config->ek_template == DPS_EK_AZURE_SDK ? tpm2_template_ek_azure_sdk() : tpm2_template_ek_l1();
+}
+
+/* Without a name of its own a device is called after its EK: base32 of SHA-256 of EK_pub. */
+static int name_device(struct dps_device *d)
+{
+    const char *given = d->config->registration_id;
+    if (given != NULL) {
+        return dps_engine_keep_text(d->registration_id, sizeof d->registration_id, bytes_of_text(given));
+    }
+    dps_registration_id_default(bytes_of(d->ek, d->ek_len), d->registration_id);
+    return 0;
+}
+
+/* Step 1: TPM2_ReadPublic [P3 r1.59 12.4]. */
+void dps_build_read_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    (void)d;
+    tpm2_read_public_build(w, TPM2_HANDLE_EK);
+}
+
+int dps_read_ek(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = ek_template(d);
+    int error = read_persistent_key(d, response, &wanted, d->ek, sizeof d->ek, &d->ek_len);
+    if (error == BYTES_E_NOT_FOUND) {
+        return ROW_BELOW;
+    }
+    if (error != 0) {
+        return error;
+    }
+    d->ek_handle = TPM2_HANDLE_EK;
+    error = name_device(d);
+    return error != 0 ? error : ROW_AFTER_NEXT;
+}
+
+/* Step 1: TPM2_CreatePrimary in the endorsement hierarchy [P3 r1.59 24.1]. */
+void dps_build_create_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_public wanted = ek_template(d);
+    const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));
+    tpm2_create_primary_build(w, TPM2_RH_ENDORSEMENT, &auth, &wanted);
+}
+
+int dps_read_created_ek(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = ek_template(d);
+    int error = read_primary(d, response, &wanted, DPS_LOADED_EK, d->ek, sizeof d->ek, &d->ek_len);
+    if (error == 0) {
+        d->ek_handle = d->loaded[DPS_LOADED_EK];
+        error = name_device(d);
+    }
+    return error;
+}
+
+/* Step 3: the owner's storage root key. */
+void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
+{
+    (void)d;
+    tpm2_read_public_build(w, TPM2_HANDLE_SRK);
+}
+
+int dps_read_srk(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = tpm2_template_srk();
+    int error = read_persistent_key(d, response, &wanted, d->srk, sizeof d->srk, &d->srk_len);
+    if (error == BYTES_E_NOT_FOUND) {
+        return ROW_BELOW;
+    }
+    if (error != 0) {
+        return error;
+    }
+    d->srk_handle = TPM2_HANDLE_SRK;
+    tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
+    return ROW_AFTER_NEXT;
+}
+
+void dps_build_create_srk(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_public wanted = tpm2_template_srk();
+    const struct tpm2_auth auth = tpm2_auth_password(dps_owner_auth(d));
+    tpm2_create_primary_build(w, TPM2_RH_OWNER, &auth, &wanted);
+}
+
+int dps_read_created_srk(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = tpm2_template_srk();
+    int error = read_primary(d, response, &wanted, DPS_LOADED_SRK, d->srk, sizeof d->srk, &d->srk_len);
+    if (error != 0) {
+        return error;
+    }
+    d->srk_handle = d->loaded[DPS_LOADED_SRK];
+    tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
+    return ROW_BELOW;
+}
+
+/* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------ */
+
+static void write_registration_path(struct dps_device *d, struct bytes_writer *w)
+{
+    dps_write_percent(w, bytes_of_text(d->config->id_scope));
+    dps_write_text(w, "/registrations/");
+    dps_write_percent(w, bytes_of_text(d->registration_id));
+}
+
+/* Headers, and the body's length as five characters that are filled in when the body stands: no second buffer. */
+static size_t write_headers(struct dps_device *d, struct bytes_writer *w, const char *content_type)
+{
+    uint16_t port;
+    const char *host = dps_device_host(d, &port);
+    dps_write_text(w, "?api-version=" API_VERSION " HTTP/1.1\r\nHost: ");
+    dps_write_text(w, host);
+    if (port != 443) {
+        dps_write_text(w, ":");
+        dps_write_decimal(w, port);
+    }
+    dps_write_text(w, "\r\nUser-Agent: tpm-dps/1\r\nAccept: application/json\r\nConnection: keep-alive\r\n");
+    if (d->token_len > 0) {
+        dps_write_text(w, "Authorization: ");
+        bytes_write_bytes(w, bytes_of(d->token, d->token_len));
+        dps_write_text(w, "\r\n");
+    }
+    dps_write_text(w, "Content-Type: ");
+    dps_write_text(w, content_type);
+    dps_write_text(w, "\r\nContent-Length:      ");
+    const size_t length_end = w->len;
+    dps_write_text(w, "\r\n\r\n");
+    return length_end;
+}
+
+static void fill_in_length(struct bytes_writer *w, size_t length_end)
+{
+    if (w->error != 0) {
+        return;
+    }
+    size_t length = w->len - length_end - 4;
+    for (size_t at = length_end; at == length_end || length > 0; length /= 10) {
+        w->p[--at] = (uint8_t)('0' + length % 10);
+    }
+}
+
+/* Step 4 [DPS "Register device"]: EK_pub and SRK_pub travel as base64 of TPM2B_PUBLIC, size field included. */
+static void write_registration(struct dps_device *d, struct bytes_writer *w)
+{
+    dps_write_text(w, "PUT /");
+    write_registration_path(d, w);
+    dps_write_text(w, "/register");
+    const size_t length_end = write_headers(d, w, JSON);
+    dps_write_text(w, "{\"registrationId\":");
+    dps_write_json_string(w, bytes_of_text(d->registration_id));
+    dps_write_text(w, ",\"tpm\":{\"endorsementKey\":\"");
+    dps_write_base64(w, bytes_of(d->ek, d->ek_len));
+    dps_write_text(w, "\",\"storageRootKey\":\"");
+    dps_write_base64(w, bytes_of(d->srk, d->srk_len));
+    dps_write_text(w, "\"}");
+    if (d->config->payload.len > 0) {
+        dps_write_text(w, ",\"payload\":");
+        bytes_write_bytes(w, d->config->payload);
+    }
+    dps_write_text(w, "}");
+    fill_in_length(w, length_end);
+}
+
+static void build_register(struct dps_device *d, struct bytes_writer *w)
+{
+    d->token_len = 0;
+    write_registration(d, w);
+}
+
+static void build_register_signed(struct dps_device *d, struct bytes_writer *w)
+{
+    write_registration(d, w);
+}
+
+/* An activation blob in a JSON member, decoded where it stands: it stays in the network buffer until the TPM has it. */
+static int take_blob(struct dps_device *d, struct bytes text)
+{
+    struct dps_activation parts;
+    if (dps_json_kind(text) != DPS_JSON_STRING) {
+        return BYTES_E_FORMAT;
+    }
+    const size_t at = (size_t)(text.p - d->net);
+    size_t len;
+    int error = dps_json_string(text, d->net + at, text.len, &len);
+    if (error == 0) {
+        error = dps_base64_decode(bytes_of(d->net + at, len), d->net + at, len, &len);
+    }
+    if (error == 0) {
+        error = dps_activation_parse(bytes_of(d->net + at, len), &parts);
+    }
+    if (error == 0 && parts.key_public_2b.len > sizeof d->key_public) {
+        error = BYTES_E_LIMIT;
+    }
+    if (error != 0) {
+        return error;
+    }
+    memcpy(d->key_public, parts.key_public_2b.p, parts.key_public_2b.len);
+    d->key_public_len = (uint16_t)parts.key_public_2b.len;
+    d->blob_at = (uint16_t)at;
+    d->blob_len = (uint16_t)len;
+    return 0;
+}
+
+static struct dps_activation blob_parts(const struct dps_device *d)
+{
+    struct dps_activation parts;
+    (void)dps_activation_parse(bytes_of(d->net + d->blob_at, d->blob_len),
+                               &parts); /* was checked by take_blob */
+    return parts;
+}
+
+/* Step 6 arrives: a 401 whose body is no error but a challenge. */
+static int read_challenge(struct dps_device *d, struct bytes body)
+{
+    struct bytes root;
+    struct bytes key;
+    struct bytes name;
+    size_t len = 0;
+    if (d->http_status != 401) {
+        return BYTES_E_HTTP;
+    }
+    int error = dps_json_check(body, &root);
+    if (error != 0) {
+        return error;
+    }
+    error = dps_json_member(root, "authenticationKey", &key);
+    if (error != 0) {
+        return error == BYTES_E_NOT_FOUND ? BYTES_E_HTTP : error;
+    }
+    /* The key's name goes into the token's skn; the real service always says "registration", and means it if it
+     * says nothing. */
+    if (dps_json_member(root, "keyName", &name) != 0 || dps_json_kind(name) == DPS_JSON_NULL) {
+        name = bytes_of_text("\"registration\"");
+    }
+    error = dps_json_string(name, (uint8_t *)d->key_name, sizeof d->key_name - 1, &len);
+    if (error != 0) {
+        return error;
+    }
+    d->key_name[len] = '\0';
+    error = take_blob(d, key);
+    return error;
+}
+
+/* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
+
+/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy each
+ * time it was used [P1 r1.59 19.7]. */
+static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
+{
+    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(d->nonce, sizeof d->nonce));
+}
+
+static int read_policy_session(struct dps_device *d, struct bytes response)
+{
+    struct bytes nonce_tpm;
+    return tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[DPS_LOADED_SESSION], &nonce_tpm);
+}
+
+/* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK
+ * [TCG EK Credential Profile v2.3 B.6.2]. */
+static void build_policy_secret(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));
+    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, d->loaded[DPS_LOADED_SESSION], &auth);
+}
+
+static int read_policy_secret(struct dps_device *d, struct bytes response)
+{
+    return tpm2_policy_secret_parse(response, &d->rc);
+}
+
+/* TPM2_ActivateCredential [P3 r1.59 12.5]: the EK decrypts, and the TPM gives the inner key only if the SRK that the
+ * service named is loaded beside it. */
+static void activate(struct dps_device *d, struct bytes_writer *w, bool keep_session)
+{
+    const struct dps_activation parts = blob_parts(d);
+    const struct tpm2_auth auth[2] = {
+        tpm2_auth_password(bytes_of(NULL, 0)),
+        tpm2_auth_policy(d->loaded[DPS_LOADED_SESSION], keep_session),
+    };
+    tpm2_activate_credential_build(w, d->srk_handle, d->ek_handle, auth, parts.id_object,
+                                   parts.encrypted_secret);
+}
+
+static void build_activate(struct dps_device *d, struct bytes_writer *w)
+{
+    activate(d, w, true);
+}
+
+static void build_last_activate(struct dps_device *d, struct bytes_writer *w)
+{
+    activate(d, w, false);
+}
+
+static int read_inner_key(struct dps_device *d, struct bytes response)
+{
+    struct bytes inner_key;
+    const int error = tpm2_activate_credential_parse(response, &d->rc, &inner_key);
+    if (error != 0) {
+        return error;
+    }
+    if (inner_key.len != DPS_INNER_KEY_SIZE) {
+        return BYTES_E_ALGORITHM;
+    }
+    memcpy(d->inner_key, inner_key.p, inner_key.len);
+    d->inner_key_len = (uint8_t)inner_key.len;
+    return ROW_BELOW;
+}
+
+/* The TPM has closed the session with this command, so there is nothing left to flush. */
+static int read_last_inner_key(struct dps_device *d, struct bytes response)
+{
+    const int next = read_inner_key(d, response);
+    if (next >= 0) {
+        d->loaded[DPS_LOADED_SESSION] = 0;
+    }
+    return next;
+}
+
+/* TPM2_Import [P3 r1.59 13.3]: the SRK opens the outer wrap, the inner key the inner one. The HMAC key itself
+ * never leaves the TPM: what comes back is wrapped under the SRK. */
+static void build_import(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct dps_activation parts = blob_parts(d);
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    tpm2_import_build(w, d->srk_handle, &auth, bytes_of(d->inner_key, d->inner_key_len), parts.key_public_2b,
+                      parts.duplicate, parts.duplicate_secret);
+}
+
+static int read_wrapped_key(struct dps_device *d, struct bytes response)
+{
+    struct bytes private_2b;
+    const int error = tpm2_import_parse(response, &d->rc, &private_2b);
+    bytes_wipe(d->inner_key, sizeof d->inner_key);
+    if (error != 0) {
+        return error;
+    }
+    if (private_2b.len > sizeof d->wrapped_key) {
+        return BYTES_E_LIMIT;
+    }
+    memcpy(d->wrapped_key, private_2b.p, private_2b.len);
+    d->wrapped_key_len = (uint16_t)private_2b.len;
+    return ROW_BELOW;
+}
+
+/* TPM2_Load [P3 r1.59 12.2]. After TPM2_Clear the SRK is another one, and the TPM refuses a key that was wrapped under
+ * the old one with TPM_RC_INTEGRITY: the old owner's keys are dead. */
+static void build_load(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    tpm2_load_build(w, d->srk_handle, &auth, bytes_of(d->wrapped_key, d->wrapped_key_len),
+                    bytes_of(d->key_public, d->key_public_len));
+}
+
+int dps_read_loaded_key(struct dps_device *d, struct bytes response)
+{
+    struct bytes name;
+    return tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
+}
+
+/* ---- Step 8: the token that proves both keys ----------------------------------------------------------- */
+
+static int read_time(struct dps_device *d, struct bytes nothing)
+{
+    (void)nothing;
+    return d->now == 0 ? BYTES_E_CLOCK : ROW_BELOW;
+}
+
+/* The audience of a token: {idScope}/registrations/{registrationId}, or {hub}/devices/{deviceId}; percent-encoded, and
+ * signed as it stands [DPS "Security tokens"]. */
+static void write_audience(struct dps_device *d, struct bytes_writer *w, bool hub)
+{
+    dps_write_percent(w, bytes_of_text(hub ? d->assigned_hub : d->config->id_scope));
+    dps_write_text(w, hub ? "%2Fdevices%2F" : "%2Fregistrations%2F");
+    dps_write_percent(w, bytes_of_text(hub ? d->device_id : d->registration_id));
+}
+
+/* TPM2_HMAC [P3 r1.59 15.5]. The audience is written into the network buffer: once a key is loaded, nothing of the
+ * answer that brought it is needed any more. */
+static void ask_signature(struct dps_device *d, struct bytes_writer *w, bool hub)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    struct bytes_writer sr = bytes_writer_over(d->net, sizeof d->net);
+    struct bytes_writer text = bytes_writer_over(d->token, sizeof d->token);
+    d->expiry = d->now + TOKEN_LIFETIME;
+    write_audience(d, &sr, hub);
+    dps_sas_write_string_to_sign(&text, bytes_written(&sr), d->expiry);
+    bytes_writer_fail(w, sr.error != 0 ? sr.error : text.error);
+    tpm2_hmac_build(w, d->loaded[DPS_LOADED_KEY], &auth, bytes_written(&text));
+}
+
+static int keep_signature(struct dps_device *d, struct bytes response, bool hub)
+{
+    struct bytes_writer sr = bytes_writer_over(d->net, sizeof d->net);
+    struct bytes_writer token = bytes_writer_over(d->token, sizeof d->token);
+    struct bytes mac;
+    int error = tpm2_hmac_parse(response, &d->rc, &mac);
+    if (error == 0 && mac.len != CRYPTO_SHA256_SIZE) {
+        error = BYTES_E_ALGORITHM;
+    }
+    if (error != 0) {
+        return error;
+    }
+    write_audience(d, &sr, hub);
+    dps_sas_write_token(&token, bytes_written(&sr), mac.p, d->expiry, bytes_of_text(hub ? "" : d->key_name));
+    d->token_len = (uint16_t)token.len;
+    return sr.error != 0 ? sr.error : token.error;
+}
+
+static void build_hmac(struct dps_device *d, struct bytes_writer *w)
+{
+    ask_signature(d, w, false);
+}
+
+static int read_signature(struct dps_device *d, struct bytes response)
+{
+    return keep_signature(d, response, false);
+}
+
+/* TPM2_FlushContext [P3 r1.59 28.4]: the nonce has done its work, and a small TPM needs the slot. A TPM that was reset
+ * meanwhile has forgotten it already. */
+static void build_drop_key(struct dps_device *d, struct bytes_writer *w)
+{
+    tpm2_flush_context_build(w, d->loaded[DPS_LOADED_KEY]);
+}
+
+static int read_dropped_key(struct dps_device *d, struct bytes response)
+{
+    const int error = tpm2_flush_context_parse(response, &d->rc);
+    if (error != 0 && tpm2_rc_decode(d->rc).code != TPM2_RC_HANDLE) {
+        return error;
+    }
+    d->rc = 0;
+    d->loaded[DPS_LOADED_KEY] = 0;
+    return ROW_BELOW;
+}
+
+/* ---- Step 9: the answer -------------------------------------------------------------------------------- */
+
+/* A real service assigns within seconds; one that still says "assigning" after this many polls is broken. */
+#define POLLS_MAX 150
+#define POLL_MS 2000
+
+static uint32_t poll_delay(const struct dps_device *d)
+{
+    return d->retry_after_given ? d->retry_after_ms : POLL_MS;
+}
+
+/* Member name of object as text into a field. */
+static int take_text(struct bytes object, const char *name, char *field, size_t size)
+{
+    struct bytes value;
+    size_t len;
+    int error = dps_json_member(object, name, &value);
+    if (error == 0) {
+        error = dps_json_string(value, (uint8_t *)field, size - 1, &len);
+    }
+    if (error != 0) {
+        return error == BYTES_E_NOT_FOUND ? BYTES_E_FORMAT : error;
+    }
+    field[len] = '\0';
+    return 0;
+}
+
+/* registrationState of an assigned device: everything that is needed must be there together, or nothing is taken. */
+static int take_assignment(struct dps_device *d, struct bytes state)
+{
+    struct bytes tpm;
+    struct bytes key;
+    int error = take_text(state, "assignedHub", d->assigned_hub, sizeof d->assigned_hub);
+    if (error == 0) {
+        error = take_text(state, "deviceId", d->device_id, sizeof d->device_id);
+    }
+    /* Both go into requests, files and terminals later on, so they must be what they say. */
+    if (error == 0 && (!dps_host_valid(bytes_of_text(d->assigned_hub)) ||
+                       !dps_device_id_valid(bytes_of_text(d->device_id)))) {
+        error = BYTES_E_FORMAT;
+    }
+    if (error == 0 && take_text(state, "substatus", d->substatus, sizeof d->substatus) != 0) {
+        d->substatus[0] = '\0'; /* informative, and absent in old versions of the protocol */
+    }
+    if (error == 0) {
+        error = dps_json_member(state, "tpm", &tpm);
+    }
+    if (error == 0) {
+        error = dps_json_member(tpm, "authenticationKey", &key);
+    }
+    if (error != 0) {
+        return error == BYTES_E_NOT_FOUND ? BYTES_E_FORMAT : error;
+    }
+    return take_blob(d, key);
+}
+
+/* errorCode and the first of the texts that is there, for the user. */
+static void keep_failure(struct dps_device *d, struct bytes object, const char *text, const char *other_text)
+{
+    struct bytes value;
+    uint64_t number;
+    size_t len;
+    if (dps_json_member(object, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
+        d->service_error = (uint32_t)number;
+    }
+    const bool found =
+        dps_json_member(object, text, &value) == 0 || dps_json_member(object, other_text, &value) == 0;
+    if (found && dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
+        d->message_len = (uint8_t)len;
+    }
+}
+
+/* Why a registration failed stands inside registrationState. */
+static void take_failure(struct dps_device *d, struct bytes state)
+{
+    keep_failure(d, state, "errorMessage", "message");
+}
+
+/* The error JSON [DPS "ProvisioningServiceErrorDetails"]. A hub writes the message with a capital. */
+void dps_keep_service_error(struct dps_device *d, struct bytes body)
+{
+    struct bytes root;
+    if (dps_json_check(body, &root) == 0) {
+        keep_failure(d, root, "message", "Message");
+    }
+}
+
+/* Services and their versions differ in the case of a status. */
+static bool status_is(struct bytes status, const char *word)
+{
+    uint8_t text[16];
+    size_t len;
+    return dps_json_string(status, text, sizeof text, &len) == 0 &&
+           dps_text_equal_nocase(bytes_of(text, len), bytes_of_text(word));
+}
+
+/* Returns 0: assigned, everything taken; BYTES_E_MORE: the service is still at it; or an error. */
+static int read_registration(struct dps_device *d, struct bytes body)
+{
+    struct bytes root;
+    struct bytes status;
+    struct bytes state;
+    int error = dps_json_check(body, &root);
+    if (error == 0) {
+        error = dps_json_member(root, "status", &status);
+    }
+    if (error != 0) {
+        return error == BYTES_E_NOT_FOUND ? BYTES_E_FORMAT : error;
+    }
+    if (status_is(status, "assigning")) {
+        return BYTES_E_MORE;
+    }
+    /* It was called registrationStatus before 2017-11-15. */
+    const bool found = dps_json_member(root, "registrationState", &state) == 0 ||
+                       dps_json_member(root, "registrationStatus", &state) == 0;
+    if (!status_is(status, "assigned")) {
+        take_failure(d, found ? state : root);
+        return BYTES_E_REFUSED;
+    }
+    return found ? take_assignment(d, state) : BYTES_E_FORMAT;
+}
+
+/* The second request is normally accepted with 202 and polled; a service may also answer at once. */
+static int read_accepted(struct dps_device *d, struct bytes body)
+{
+    struct bytes root;
+    if (d->http_status == 200) {
+        const int error = read_registration(d, body);
+        if (error != BYTES_E_MORE) {
+            return error != 0 ? error : ROW_AFTER_NEXT;
+        }
+    } else if (d->http_status != 202) {
+        return BYTES_E_HTTP;
+    }
+    int error = dps_json_check(body, &root);
+    if (error == 0) {
+        error = take_text(root, "operationId", d->operation_id, sizeof d->operation_id);
+    }
+    if (error != 0) {
+        return error;
+    }
+    d->wait_ms = poll_delay(d);
+    return ROW_BELOW;
+}
+
+static void build_poll(struct dps_device *d, struct bytes_writer *w)
+{
+    dps_write_text(w, "GET /");
+    write_registration_path(d, w);
+    dps_write_text(w, "/operations/");
+    dps_write_percent(w, bytes_of_text(d->operation_id));
+    fill_in_length(w, write_headers(d, w, JSON));
+}
+
+static int read_assigned(struct dps_device *d, struct bytes body)
+{
+    if (d->http_status != 200 && d->http_status != 202) {
+        return BYTES_E_HTTP;
+    }
+    const int error = read_registration(d, body);
+    if (error == BYTES_E_MORE) {
+        return ++d->polls < POLLS_MAX ? row_again(d, poll_delay(d)) : BYTES_E_TIMEOUT;
+    }
+    return error;
+}
+
+/* ---- Step 10: the hub ---------------------------------------------------------------------------------- */
+
+static void build_hub_hmac(struct dps_device *d, struct bytes_writer *w)
+{
+    ask_signature(d, w, true);
+}
+
+static int read_hub_signature(struct dps_device *d, struct bytes response)
+{
+    return keep_signature(d, response, true);
+}
+
+static void build_keep(struct dps_device *d, struct bytes_writer *w)
+{
+    dps_record_write(w, d);
+}
+
+/* A device without a clock that comes up with a kept key has not yet heard a Date. Any answer of its hub brings one
+ * [RFC 9110 6.6.1], a refusal too; the connection then serves for the message. */
+static int read_time_if_known(struct dps_device *d, struct bytes nothing)
+{
+    (void)nothing;
+    return d->now == 0 ? ROW_BELOW : ROW_AFTER_NEXT;
+}
+
+static void build_ask_time(struct dps_device *d, struct bytes_writer *w)
+{
+    dps_write_text(w, "GET /");
+    fill_in_length(w, write_headers(d, w, JSON));
+}
+
+static int read_asked_time(struct dps_device *d, struct bytes body)
+{
+    (void)body;
+    d->now = d->server_date;
+    return d->now == 0 ? BYTES_E_CLOCK : ROW_BELOW;
+}
+
+/* [IoT Hub "Send device event"]: device to cloud, one message. */
+static void build_telemetry(struct dps_device *d, struct bytes_writer *w)
+{
+    dps_write_text(w, "POST /devices/");
+    dps_write_percent(w, bytes_of_text(d->device_id));
+    dps_write_text(w, "/messages/events");
+    const size_t length_end = write_headers(d, w, "application/octet-stream");
+    bytes_write_bytes(w, d->config->data);
+    fill_in_length(w, length_end);
+}
+
+static int read_telemetry_accepted(struct dps_device *d, struct bytes body)
+{
+    (void)body;
+    return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : BYTES_E_HTTP;
+}
+
+/* ---- The beginnings of a run --------------------------------------------------------------------------- */
+
+int dps_device_register(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    const bool complete = config->service_host != NULL && config->service_port != 0 &&
+                          config->id_scope != NULL && config->id_scope[0] != '\0' &&
+                          strlen(config->id_scope) <= DPS_ID_SCOPE_MAX &&
+                          strlen(config->service_host) <= DPS_HOST_MAX;
+    if (!complete || (config->registration_id != NULL &&
+                      !dps_registration_id_valid(bytes_of_text(config->registration_id)))) {
+        return BYTES_E_USAGE;
+    }
+    struct bytes payload;
+    if (config->payload.len > 0 && dps_json_check(config->payload, &payload) != 0) {
+        return BYTES_E_USAGE;
+    }
+    return dps_engine_begin(d, config, nonce, register_flow);
+}
+
+static int begin_with_record(struct dps_device *d, const struct dps_device_config *config,
+                             const uint8_t nonce[32], const struct dps_step *flow, struct bytes record)
+{
+    const int error = dps_engine_begin(d, config, nonce, flow);
+    return error != 0 ? error : dps_record_read(record, d);
+}
+
+int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+                     struct bytes record)
+{
+    return begin_with_record(d, config, nonce, token_flow, record);
+}
+
+int dps_device_send(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+                    struct bytes record)
+{
+    if (config->hub_port == 0) {
+        return BYTES_E_USAGE;
+    }
+    return begin_with_record(d, config, nonce, send_flow, record);
+}
+
+int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    return dps_engine_begin(d, config, nonce, ek_flow);
+}
+
+int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config,
+                         const uint8_t nonce[32])
+{
+    return dps_engine_begin(d, config, nonce, keys_flow);
+}

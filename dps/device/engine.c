@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/* Walks a table of steps. It knows how messages travel and when to try again, and nothing of the protocol.
+ *
+ * The invariant: while the flow runs, the message of row `row` stands built in tpm or net, unless a wait comes first;
+ * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. Then the flow
+ * has ended, or, if `restarting` is set, begins again. */
+#include "dps/device/step.h"
+#include "dps/protocol/text.h"
+#include "tpm/command.h"
+#include "tpm/rc.h"
+#include <string.h>
+
+#define TPM_ATTEMPTS_MAX 12  /* RETRY, TESTING, ...: waits of 10, 20, 40 ... ms, 40 s in all */
+#define FLUSH_ATTEMPTS_MAX 8 /* of all that is flushed at the end: 2.5 s in all, after what the flow took */
+#define NET_ATTEMPTS_MAX 6   /* 429 and 5xx */
+#define RETRY_AFTER_MAX 300  /* seconds */
+
+static const struct dps_step *row_of(const struct dps_device *d)
+{
+    return &d->flow[d->row];
+}
+
+/* Something is loaded: ask the TPM to flush it. */
+static void build_flush(struct dps_device *d)
+{
+    struct bytes_writer w = bytes_writer_over(d->tpm, sizeof d->tpm);
+    d->tpm_len = 0;
+    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
+        if (d->loaded[i] != 0) {
+            tpm2_flush_context_build(&w, d->loaded[i]);
+            d->tpm_len = (uint16_t)w.len;
+            return;
+        }
+    }
+}
+
+/* The first handle has been dealt with, or nobody can. */
+static void flush_next(struct dps_device *d)
+{
+    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
+        if (d->loaded[i] != 0) {
+            d->loaded[i] = 0;
+            break;
+        }
+    }
+    build_flush(d);
+}
+
+static void close_flow(struct dps_device *d)
+{
+    d->closing = true;
+    d->wait_ms = 0;
+    d->attempts = 0;
+    bytes_wipe(d->inner_key, sizeof d->inner_key);
+    bytes_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
+    build_flush(d);
+}
+
+static void fail(struct dps_device *d, int error)
+{
+    /* What is done is done: a flow whose last flush goes wrong has not failed. */
+    const bool done = d->closing && !d->restarting;
+    if (d->error == 0 && !done) {
+        d->error = error;
+        d->failed_row = d->row;
+    }
+    d->restarting = false;
+    if (!d->closing) {
+        close_flow(d);
+    }
+}
+
+/* Build the current row's message. Returns false if the row has nothing to ask. */
+static bool build(struct dps_device *d)
+{
+    const struct dps_step *row = row_of(d);
+    const bool tpm = row->asks == TPM;
+    struct bytes_writer w =
+        tpm ? bytes_writer_over(d->tpm, sizeof d->tpm) : bytes_writer_over(d->net, sizeof d->net);
+    if (row->build == NULL) {
+        return true;
+    }
+    row->build(d, &w);
+    if (w.error != 0) {
+        fail(d, w.error);
+        return true;
+    }
+    if (tpm) {
+        d->tpm_len = (uint16_t)w.len;
+    } else {
+        d->net_len = (uint16_t)w.len;
+        d->net_sent = 0;
+        d->answering = false;
+    }
+    return w.len > 0;
+}
+
+/* Go to a row: the next one that has something to ask. */
+static void enter(struct dps_device *d, int row)
+{
+    for (;; row++) {
+        d->row = (uint8_t)row;
+        if (row_of(d)->asks == NOBODY) {
+            close_flow(d);
+            return;
+        }
+        if (d->wait_ms > 0 || build(d)) {
+            return;
+        }
+    }
+}
+
+/* The row from which on everything that is ever loaded is loaded: what stands above it is not done twice. */
+static int row_of_first_key(const struct dps_device *d)
+{
+    int row = 0;
+    while (d->flow[row].build != dps_build_read_ek && d->flow[row].build != dps_build_read_srk) {
+        row++;
+    }
+    return row;
+}
+
+/* What was loaded is flushed, if anything was: a flow that was to begin again does. */
+static void restart_when_flushed(struct dps_device *d)
+{
+    if (d->restarting && d->tpm_len == 0) {
+        d->restarting = false;
+        d->closing = false;
+        d->wait_ms = 0;
+        d->attempts = 0;
+        enter(d, row_of_first_key(d));
+    }
+}
+
+/* The TPM does not know a handle that it gave us: it was reset, or someone else has flushed it. All of them are asked
+ * for again, from the same seeds, and the flow with them; but only once. */
+static bool restart(struct dps_device *d)
+{
+    const int first = row_of_first_key(d);
+    const uint32_t code = tpm2_rc_decode(d->rc).code;
+    const bool lost =
+        code == TPM2_RC_HANDLE || (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
+    if (!lost || d->restarted || d->row < first) {
+        return false;
+    }
+    d->restarted = true;
+    d->restarting = true;
+    d->rc = 0;
+    close_flow(d);
+    restart_when_flushed(d);
+    return true;
+}
+
+/* An answer has been read: on to the row that its reader names. */
+static void answered(struct dps_device *d, struct bytes answer)
+{
+    const int next = row_of(d)->read == NULL ? ROW_BELOW : row_of(d)->read(d, answer);
+    if (row_of(d)->asks == TPM) {
+        /* Authorizations went out in it, and the inner key may have come back. */
+        bytes_wipe(d->tpm, sizeof d->tpm);
+    }
+    if (next == BYTES_E_TPM_RC && restart(d)) {
+        return;
+    }
+    if (next < 0) {
+        fail(d, next);
+        return;
+    }
+    if (next == ROW_AGAIN) {
+        enter(d, d->row);
+        return;
+    }
+    d->attempts = 0;
+    enter(d, d->row + 1 + next);
+}
+
+int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+                     const struct dps_step *flow)
+{
+    memset(d, 0, sizeof *d);
+    d->config = config;
+    d->flow = flow;
+    memcpy(d->nonce, nonce, sizeof d->nonce);
+    enter(d, 0);
+    return d->error;
+}
+
+int dps_engine_keep_text(char *field, size_t size, struct bytes text)
+{
+    if (text.len >= size) {
+        return BYTES_E_LIMIT;
+    }
+    field[0] = '\0';
+    if (text.len == 0) {
+        return 0;
+    }
+    if (memchr(text.p, 0, text.len) != NULL) {
+        return BYTES_E_FORMAT;
+    }
+    memcpy(field, text.p, text.len);
+    field[text.len] = '\0';
+    return 0;
+}
+
+/* ---- The public face --------------------------------------------------------------------------------------------- */
+
+enum dps_want dps_device_want(const struct dps_device *d)
+{
+    if (d->closing) {
+        if (d->tpm_len > 0) {
+            return d->wait_ms > 0 ? DPS_WANT_WAIT : DPS_WANT_TPM;
+        }
+        return d->error != 0 ? DPS_WANT_FAILED : DPS_WANT_DONE;
+    }
+    if (d->wait_ms > 0) {
+        return DPS_WANT_WAIT;
+    }
+    switch (row_of(d)->asks) {
+    case TPM:
+        return DPS_WANT_TPM;
+    case CLOCK:
+        return DPS_WANT_TIME;
+    case STORAGE:
+        return DPS_WANT_SAVE;
+    default:
+        if (d->connected != row_of(d)->asks) {
+            return DPS_WANT_CONNECT;
+        }
+        return d->answering ? DPS_WANT_RECEIVE : DPS_WANT_SEND;
+    }
+}
+
+struct bytes dps_device_tpm_command(const struct dps_device *d)
+{
+    return bytes_of(d->tpm, dps_device_want(d) == DPS_WANT_TPM ? d->tpm_len : 0);
+}
+
+uint8_t *dps_device_tpm_in(struct dps_device *d, size_t *room)
+{
+    *room = sizeof d->tpm;
+    return d->tpm;
+}
+
+/* The TPM cannot do it now, but says that it will: send the same bytes again, less and less often. */
+static bool try_later(struct dps_device *d, struct bytes response)
+{
+    struct bytes_reader r = bytes_reader_over(response);
+    (void)bytes_read_bytes(&r, 6); /* tag and size */
+    const uint32_t rc = bytes_read_u32(&r);
+    const unsigned limit = d->closing ? FLUSH_ATTEMPTS_MAX : TPM_ATTEMPTS_MAX;
+    if (r.error != 0 || !tpm2_rc_decode(rc).retry || d->attempts >= limit) {
+        return false;
+    }
+    d->wait_ms = UINT32_C(10) << d->attempts++;
+    return true;
+}
+
+void dps_device_tpm_response(struct dps_device *d, struct bytes response)
+{
+    if (dps_device_want(d) != DPS_WANT_TPM) {
+        return;
+    }
+    d->tpm_commands++;
+    if (d->closing) {
+        /* Whatever else the TPM says: this handle has been dealt with. */
+        if (try_later(d, response)) {
+            build_flush(d);
+        } else {
+            flush_next(d);
+        }
+        restart_when_flushed(d);
+        return;
+    }
+    if (!try_later(d, response)) {
+        answered(d, response);
+    }
+}
+
+const char *dps_device_host(const struct dps_device *d, uint16_t *port)
+{
+    const bool hub = row_of(d)->asks == HUB;
+    *port = hub ? d->config->hub_port : d->config->service_port;
+    return hub ? d->assigned_hub : d->config->service_host;
+}
+
+void dps_device_connected(struct dps_device *d)
+{
+    if (dps_device_want(d) == DPS_WANT_CONNECT) {
+        d->connected = row_of(d)->asks;
+        d->reused = false;
+        d->net_sent = 0; /* what went out on a connection that has died is no part of this one */
+        d->connections++;
+    }
+}
+
+struct bytes dps_device_net_out(const struct dps_device *d)
+{
+    if (dps_device_want(d) != DPS_WANT_SEND) {
+        return bytes_of(NULL, 0);
+    }
+    return bytes_of(d->net + d->net_sent, (size_t)d->net_len - d->net_sent);
+}
+
+void dps_device_net_sent(struct dps_device *d, size_t len)
+{
+    if (dps_device_want(d) != DPS_WANT_SEND || len > (size_t)d->net_len - d->net_sent) {
+        return;
+    }
+    d->net_sent = (uint16_t)(d->net_sent + len);
+    if (d->net_sent == d->net_len) {
+        d->answering = true;
+        d->net_len = 0;
+        dps_http_init(&d->http, DPS_HTTP_RESPONSE);
+    }
+}
+
+uint8_t *dps_device_net_in(struct dps_device *d, size_t *room)
+{
+    *room = dps_device_want(d) == DPS_WANT_RECEIVE ? sizeof d->net - d->net_len : 0;
+    return d->net + d->net_len;
+}
+
+/* Seconds to wait. A service that wants us gone for hours is asked again after RETRY_AFTER_MAX; what is no
+ * number counts as absent. */
+static bool read_retry_after(struct bytes value, uint32_t *ms)
+{
+    uint64_t seconds = 0;
+    const int error = dps_decimal_parse(value, RETRY_AFTER_MAX, &seconds);
+    *ms = 1000 * (error == BYTES_E_LIMIT ? RETRY_AFTER_MAX : (uint32_t)seconds);
+    return error == 0 || error == BYTES_E_LIMIT;
+}
+
+/* Date and Retry-After of every answer are kept; unreadable ones count as absent. */
+static void keep_headers(struct dps_device *d)
+{
+    struct bytes value;
+    uint64_t number;
+    if (dps_http_header(&d->http, d->net, "Date", &value) == 0 && dps_http_date_parse(value, &number) == 0) {
+        d->server_date = number;
+    }
+    d->retry_after_ms = 0;
+    d->retry_after_given = dps_http_header(&d->http, d->net, "Retry-After", &value) == 0 &&
+                           read_retry_after(value, &d->retry_after_ms);
+}
+
+/* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not
+ * return in step. */
+static bool service_busy(struct dps_device *d)
+{
+    const bool busy = d->http_status == 429 || d->http_status >= 500;
+    if (!busy || d->attempts >= NET_ATTEMPTS_MAX) {
+        return false;
+    }
+    const uint32_t base = d->retry_after_given ? d->retry_after_ms : UINT32_C(1000) << d->attempts;
+    d->wait_ms = 1 + base + base / 512 * d->nonce[d->attempts];
+    d->attempts++;
+    return true;
+}
+
+static void http_answered(struct dps_device *d)
+{
+    const struct bytes body = dps_http_body(&d->http, d->net);
+    d->http_requests++;
+    d->http_status = d->http.status;
+    d->reused = true;
+    if (!d->http.keep_alive) {
+        d->connected = NOBODY;
+    }
+    keep_headers(d);
+    if (service_busy(d)) {
+        return;
+    }
+    d->attempts = 0;
+    answered(d, body);
+    if (d->error == BYTES_E_HTTP) {
+        dps_keep_service_error(d, body);
+    }
+}
+
+void dps_device_net_received(struct dps_device *d, size_t len)
+{
+    if (dps_device_want(d) != DPS_WANT_RECEIVE || len > sizeof d->net - d->net_len) {
+        return;
+    }
+    size_t have = (size_t)d->net_len + len;
+    const bool nothing_yet = have == 0;
+    const int error = dps_http_advance(&d->http, d->net, &have, sizeof d->net, len == 0);
+    d->net_len = (uint16_t)have;
+    if (len == 0) {
+        d->connected = NOBODY;
+        if (nothing_yet && d->reused) {
+            /* An idle connection may be closed at any time [RFC 9112 9.6]: ask again on a new one. */
+            (void)build(d);
+            return;
+        }
+    }
+    if (error == 0) {
+        http_answered(d);
+    } else if (error != BYTES_E_MORE) {
+        fail(d, len == 0 ? BYTES_E_STREAM : error);
+    }
+}
+
+void dps_device_time(struct dps_device *d, uint64_t unix_seconds)
+{
+    if (dps_device_want(d) == DPS_WANT_TIME) {
+        d->now = unix_seconds != 0 ? unix_seconds : d->server_date;
+        answered(d, bytes_of(NULL, 0));
+    }
+}
+
+uint32_t dps_device_wait_ms(const struct dps_device *d)
+{
+    return d->wait_ms;
+}
+
+void dps_device_waited(struct dps_device *d)
+{
+    if (dps_device_want(d) == DPS_WANT_WAIT) {
+        d->wait_ms = 0;
+        if (!d->closing) {
+            enter(d, d->row);
+        }
+    }
+}
+
+struct bytes dps_device_record(const struct dps_device *d)
+{
+    return bytes_of(d->net, dps_device_want(d) == DPS_WANT_SAVE ? d->net_len : 0);
+}
+
+void dps_device_saved(struct dps_device *d)
+{
+    if (dps_device_want(d) == DPS_WANT_SAVE) {
+        answered(d, bytes_of(NULL, 0));
+    }
+}
+
+void dps_device_fail(struct dps_device *d, int error)
+{
+    const bool asked_tpm = dps_device_want(d) == DPS_WANT_TPM;
+    const bool flushing = d->closing;
+    fail(d, error);
+    d->wait_ms = 0;
+    if (asked_tpm && error == BYTES_E_TIMEOUT) {
+        /* It would be silent once more. One that broke off may be there again for the flushing. */
+        memset(d->loaded, 0, sizeof d->loaded);
+    }
+    if (asked_tpm && flushing) {
+        flush_next(d);
+    } else if (asked_tpm) {
+        build_flush(d);
+    }
+}
+
+static const struct dps_step *row_shown(const struct dps_device *d)
+{
+    return &d->flow[d->error != 0 ? d->failed_row : d->row];
+}
+
+unsigned dps_device_step(const struct dps_device *d)
+{
+    return row_shown(d)->step;
+}
+
+#if DPS_WITH_STEP_TEXTS
+const char *dps_device_what(const struct dps_device *d)
+{
+    return d->closing && d->tpm_len > 0 ? "to forget what was loaded" : row_shown(d)->what;
+}
+#else
+const char *dps_device_what(const struct dps_device *d)
+{
+    (void)d;
+    return "";
+}
+#endif
+
+struct bytes dps_device_token_text(const struct dps_device *d)
+{
+    return bytes_of(d->token, d->token_len);
+}
+
+struct bytes dps_device_result(const struct dps_device *d)
+{
+    return bytes_of(d->net, d->net_len);
+}
+
+void dps_device_wipe(struct dps_device *d)
+{
+    bytes_wipe(d, sizeof *d);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* Step 3: taking ownership, and giving it up. What an owner sets, derives and seals dies with TPM2_Clear; the
+ * EK does not. */
+#include "dps/device/step.h"
+#include "tpm/command.h"
+#include <string.h>
+
+#if DPS_WITH_OWNERSHIP
+
+static void build_lockout_auth(struct dps_device *d, struct bytes_writer *w);
+static void build_endorsement_auth(struct dps_device *d, struct bytes_writer *w);
+static void build_owner_auth(struct dps_device *d, struct bytes_writer *w);
+static int read_lockout_auth(struct dps_device *d, struct bytes response);
+static int read_endorsement_auth(struct dps_device *d, struct bytes response);
+static int read_owner_auth(struct dps_device *d, struct bytes response);
+static void build_persist_ek(struct dps_device *d, struct bytes_writer *w);
+static void build_persist_srk(struct dps_device *d, struct bytes_writer *w);
+static int read_persisted(struct dps_device *d, struct bytes response);
+static void build_clear(struct dps_device *d, struct bytes_writer *w);
+static int read_cleared(struct dps_device *d, struct bytes response);
+static void build_seal(struct dps_device *d, struct bytes_writer *w);
+static int read_sealed(struct dps_device *d, struct bytes response);
+static void build_load_sealed(struct dps_device *d, struct bytes_writer *w);
+static void build_unseal(struct dps_device *d, struct bytes_writer *w);
+static int read_unsealed(struct dps_device *d, struct bytes response);
+
+/* clang-format off */
+static const struct dps_step own_flow[] = {
+    STEP( 3, TPM,    "a lockout authorization of the new owner's",  build_lockout_auth,     read_lockout_auth),
+    STEP( 3, TPM,    "an endorsement authorization",                build_endorsement_auth, read_endorsement_auth),
+    STEP( 3, TPM,    "an owner authorization",                      build_owner_auth,       read_owner_auth),
+    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,    dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,     dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,   dps_read_created_srk),
+    STEP( 3, TPM,    "to keep the endorsement key",                 build_persist_ek,       read_persisted),
+    STEP( 3, TPM,    "to keep the storage root key",                build_persist_srk,      read_persisted),
+    STEP( 3, NOBODY, "done",                                        NULL,                   NULL),
+};
+
+static const struct dps_step clear_flow[] = {
+    STEP( 3, TPM,    "to forget its owner",                             build_clear,          read_cleared),
+    STEP( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    dps_read_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",        dps_build_create_ek,  dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                     dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the new owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, NOBODY, "done",                                            NULL,                 NULL),
+};
+
+static const struct dps_step seal_flow[] = {
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    "to seal a secret under it",                   build_seal,           read_sealed),
+    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
+};
+
+static const struct dps_step unseal_flow[] = {
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    "the sealed object, loaded under it",          build_load_sealed,    dps_read_loaded_key),
+    STEP( 3, TPM,    "the secret",                                  build_unseal,         read_unsealed),
+    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
+};
+/* clang-format on */
+
+struct bytes dps_owner_auth(const struct dps_device *d)
+{
+    if (d->cleared) {
+        return bytes_of(NULL, 0);
+    }
+    return d->owner_changed ? d->config->new_owner_auth : d->config->owner_auth;
+}
+
+struct bytes dps_endorsement_auth(const struct dps_device *d)
+{
+    if (d->cleared) {
+        return bytes_of(NULL, 0);
+    }
+    return d->endorsement_changed ? d->config->new_endorsement_auth : d->config->endorsement_auth;
+}
+
+/* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. What was not given is not changed: the row is passed over. The old value of
+ * the lockout authorization is the configured one; it is set first, because it alone can undo the others. */
+static void build_lockout_auth(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(d->config->lockout_auth);
+    if (d->config->new_lockout_auth.len > 0) {
+        tpm2_hierarchy_change_auth_build(w, TPM2_RH_LOCKOUT, &auth, d->config->new_lockout_auth);
+    }
+}
+
+static void build_endorsement_auth(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(d->config->endorsement_auth);
+    if (d->config->new_endorsement_auth.len > 0) {
+        tpm2_hierarchy_change_auth_build(w, TPM2_RH_ENDORSEMENT, &auth, d->config->new_endorsement_auth);
+    }
+}
+
+static void build_owner_auth(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(d->config->owner_auth);
+    if (d->config->new_owner_auth.len > 0) {
+        tpm2_hierarchy_change_auth_build(w, TPM2_RH_OWNER, &auth, d->config->new_owner_auth);
+    }
+}
+
+static int read_lockout_auth(struct dps_device *d, struct bytes response)
+{
+    return tpm2_hierarchy_change_auth_parse(response, &d->rc);
+}
+
+static int read_endorsement_auth(struct dps_device *d, struct bytes response)
+{
+    const int next = read_lockout_auth(d, response);
+    d->endorsement_changed = next >= 0;
+    return next;
+}
+
+static int read_owner_auth(struct dps_device *d, struct bytes response)
+{
+    const int next = read_lockout_auth(d, response);
+    d->owner_changed = next >= 0;
+    return next;
+}
+
+/* TPM2_EvictControl [P3 r1.59 28.5], only if asked and only for a key that is not persistent yet. */
+static void build_persist_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(dps_owner_auth(d));
+    if (d->config->persist && d->loaded[DPS_LOADED_EK] != 0) {
+        tpm2_evict_control_build(w, TPM2_RH_OWNER, &auth, d->ek_handle, TPM2_HANDLE_EK);
+    }
+}
+
+static void build_persist_srk(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(dps_owner_auth(d));
+    if (d->config->persist && d->loaded[DPS_LOADED_SRK] != 0) {
+        tpm2_evict_control_build(w, TPM2_RH_OWNER, &auth, d->srk_handle, TPM2_HANDLE_SRK);
+    }
+}
+
+static int read_persisted(struct dps_device *d, struct bytes response)
+{
+    return tpm2_evict_control_parse(response, &d->rc);
+}
+
+/* TPM2_Clear [P3 r1.59 24.6]: a new storage seed, so another SRK; the endorsement seed stays, so the same EK. All
+ * authorizations are empty afterwards. */
+static void build_clear(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(d->config->lockout_auth);
+    tpm2_clear_build(w, TPM2_RH_LOCKOUT, &auth);
+}
+
+static int read_cleared(struct dps_device *d, struct bytes response)
+{
+    const int error = tpm2_clear_parse(response, &d->rc);
+    d->cleared = error == 0;
+    return error;
+}
+
+/* TPM2_Create of a sealed data object [P3 r1.59 12.1]. */
+static void build_seal(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    const struct tpm2_public area = tpm2_template_sealed_data();
+    tpm2_create_build(w, d->srk_handle, &auth, bytes_of(NULL, 0), d->config->data, &area);
+}
+
+/* The sealed blob is the two structures that TPM2_Load takes, one behind the other. */
+static int read_sealed(struct dps_device *d, struct bytes response)
+{
+    struct bytes private_2b;
+    struct bytes public_2b;
+    struct bytes_writer w = bytes_writer_over(d->net, sizeof d->net);
+    const int error = tpm2_create_parse(response, &d->rc, &private_2b, &public_2b);
+    if (error != 0) {
+        return error;
+    }
+    bytes_write_bytes(&w, private_2b);
+    bytes_write_bytes(&w, public_2b);
+    d->net_len = (uint16_t)w.len;
+    return w.error != 0 ? w.error : ROW_BELOW;
+}
+
+static void build_load_sealed(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    struct bytes_reader r = bytes_reader_over(d->config->data);
+    const struct bytes private_2b = bytes_read_2b_whole(&r);
+    const struct bytes public_2b = bytes_read_2b_whole(&r);
+    if (bytes_reader_end(&r) != 0) {
+        bytes_writer_fail(w, BYTES_E_STATE);
+        return;
+    }
+    tpm2_load_build(w, d->srk_handle, &auth, private_2b, public_2b);
+}
+
+/* TPM2_Unseal [P3 r1.59 12.7]. */
+static void build_unseal(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    tpm2_unseal_build(w, d->loaded[DPS_LOADED_KEY], &auth);
+}
+
+static int read_unsealed(struct dps_device *d, struct bytes response)
+{
+    struct bytes data;
+    const int error = tpm2_unseal_parse(response, &d->rc, &data);
+    if (error != 0) {
+        return error;
+    }
+    if (data.len > sizeof d->net) {
+        return BYTES_E_LIMIT;
+    }
+    memcpy(d->net, data.p, data.len);
+    d->net_len = (uint16_t)data.len;
+    return ROW_BELOW;
+}
+
+int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    return dps_engine_begin(d, config, nonce, own_flow);
+}
+
+int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    return dps_engine_begin(d, config, nonce, clear_flow);
+}
+
+int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    if (config->data.len == 0 || config->data.len > DPS_SEAL_DATA_MAX) {
+        return BYTES_E_USAGE;
+    }
+    return dps_engine_begin(d, config, nonce, seal_flow);
+}
+
+int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+{
+    return dps_engine_begin(d, config, nonce, unseal_flow);
+}
+
+#else
+
+/* Nobody but the configuration says what they are. */
+struct bytes dps_owner_auth(const struct dps_device *d)
+{
+    return d->config->owner_auth;
+}
+
+struct bytes dps_endorsement_auth(const struct dps_device *d)
+{
+    return d->config->endorsement_auth;
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "dps/device/record.h"
+#include "dps/device/step.h"
+#include <string.h>
+
+static const uint8_t magic[4] = {'D', 'P', 'S', '1'};
+
+void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
+{
+    const size_t begin = w->len;
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+    bytes_write_bytes(w, bytes_of(magic, sizeof magic));
+    bytes_write_2b(w, bytes_of_text(d->config->id_scope));
+    bytes_write_2b(w, bytes_of_text(d->registration_id));
+    bytes_write_2b(w, bytes_of_text(d->assigned_hub));
+    bytes_write_2b(w, bytes_of_text(d->device_id));
+    bytes_write_2b(w, bytes_of(d->srk_name, sizeof d->srk_name));
+    bytes_write_2b(w, bytes_of(d->wrapped_key, d->wrapped_key_len));
+    bytes_write_2b(w, bytes_of(d->key_public, d->key_public_len));
+    if (w->error == 0) {
+        const struct bytes all = {w->p + begin, w->len - begin};
+        crypto_sha256(&all, 1, digest);
+        bytes_write_bytes(w, bytes_of(digest, sizeof digest));
+    }
+}
+
+static int keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes bytes)
+{
+    if (bytes.len > size) {
+        return BYTES_E_STATE;
+    }
+    if (bytes.len > 0) {
+        memcpy(field, bytes.p, bytes.len);
+    }
+    *len = (uint16_t)bytes.len;
+    return 0;
+}
+
+int dps_record_read(struct bytes record, struct dps_device *d)
+{
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+    if (record.len < sizeof magic + sizeof digest) {
+        return BYTES_E_STATE;
+    }
+    const struct bytes content = {record.p, record.len - sizeof digest};
+    crypto_sha256(&content, 1, digest);
+    if (!bytes_equal_secret(digest, record.p + content.len, sizeof digest)) {
+        return BYTES_E_STATE;
+    }
+    struct bytes_reader r = bytes_reader_over(content);
+    const struct bytes mark = bytes_read_bytes(&r, sizeof magic);
+    (void)bytes_read_2b(&r); /* idScope: for people and for a later registration, not for tokens */
+    const struct bytes registration_id = bytes_read_2b(&r);
+    const struct bytes hub = bytes_read_2b(&r);
+    const struct bytes device_id = bytes_read_2b(&r);
+    (void)bytes_read_2b(&r); /* Name of the SRK: the TPM itself refuses the key under another one */
+    const struct bytes wrapped = bytes_read_2b(&r);
+    const struct bytes public_2b = bytes_read_2b(&r);
+    if (bytes_reader_end(&r) != 0 || !bytes_equal_public(mark, bytes_of(magic, sizeof magic)) ||
+        dps_engine_keep_text(d->registration_id, sizeof d->registration_id, registration_id) != 0 ||
+        dps_engine_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) != 0 ||
+        dps_engine_keep_text(d->device_id, sizeof d->device_id, device_id) != 0 ||
+        keep_bytes(d->wrapped_key, sizeof d->wrapped_key, &d->wrapped_key_len, wrapped) != 0 ||
+        keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, public_2b) != 0) {
+        return BYTES_E_STATE;
+    }
+    return 0;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* The management API: step 2, in which a vendor enrolls EK_pub under a registrationId, and what belongs to
+ * it. */
+#include "dps/manage/admin.h"
+#include "dps/protocol/json.h"
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/text.h"
+#include <string.h>
+
+enum dps_refusal dps_admin_refuse(struct dps_answer *a, enum dps_refusal refusal, const char *detail)
+{
+    dps_answer_detail(a, detail);
+    return refusal;
+}
+
+void dps_admin_subject(struct dps_answer *a, struct bytes id)
+{
+    size_t len = id.len < sizeof a->registration_id ? id.len : sizeof a->registration_id - 1;
+    memcpy(a->registration_id, id.p, len);
+    a->registration_id[len] = 0;
+}
+
+/* The store's key of what a request is about. */
+struct key {
+    uint8_t text[DPS_REGISTRATION_ID_MAX];
+    size_t len;
+};
+
+static struct bytes key_span(const struct key *key)
+{
+    return bytes_of(key->text, key->len);
+}
+
+static enum dps_refusal read_key(const struct dps_request *q, struct key *key, struct dps_answer *a)
+{
+    if (dps_registration_id_lower(q->segments[1], key->text, &key->len) != 0) {
+        return dps_admin_refuse(a, DPS_REFUSED_REGISTRATION_ID, "the one in the path is malformed");
+    }
+    dps_admin_subject(a, key_span(key));
+    return DPS_ACCEPTED;
+}
+
+enum dps_refusal dps_admin_store_refusal(int error)
+{
+    switch (error) {
+    case 0:
+        return DPS_ACCEPTED;
+    case BYTES_E_NOT_FOUND:
+        return DPS_REFUSED_UNKNOWN;
+    case BYTES_E_CONFLICT:
+        return DPS_REFUSED_ETAG;
+    case BYTES_E_STORE:
+        return DPS_REFUSED_STORE;
+    default:
+        return DPS_REFUSED_INTERNAL;
+    }
+}
+
+enum dps_refusal dps_admin_load(struct dps_service *s, struct bytes key, struct bytes *record,
+                                uint64_t *version)
+{
+    size_t len = 0;
+    const int error = s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, key, s->record, sizeof s->record,
+                                   &len, version);
+    *record = bytes_of(s->record, error == 0 ? len : 0);
+    return dps_admin_store_refusal(error);
+}
+
+/* The etag in JSON is a string with quotes inside: "\"1a\"". Clients send it back as it is. */
+static void write_etag_member(struct bytes_writer *w, uint64_t version)
+{
+    uint8_t text[24];
+    struct bytes_writer etag = bytes_writer_over(text, sizeof text);
+    dps_etag_write(&etag, version);
+    dps_write_text(w, ",\"etag\":");
+    dps_write_json_string(w, bytes_written(&etag));
+}
+
+static void set_etag_header(struct dps_answer *a, uint64_t version)
+{
+    struct bytes_writer w = bytes_writer_over(a->etag_text, sizeof a->etag_text);
+    dps_etag_write(&w, version);
+    a->etag_header = bytes_written(&w);
+}
+
+enum dps_refusal dps_admin_write_enrollment(struct dps_service *s, struct bytes_writer *w, struct bytes key,
+                                            struct bytes record, uint64_t version)
+{
+    struct dps_registration registration;
+    uint64_t registered;
+    struct bytes object;
+    struct bytes member;
+    /* Operators can reach the records by SQL: what is not an enrollment any more must not break the answer's JSON. */
+    if (dps_json_check(record, &object) != 0 || dps_json_member(object, "registrationId", &member) != 0) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    bytes_write_bytes(w, bytes_of(object.p, object.len - 1));
+    write_etag_member(w, version);
+    const enum dps_refusal why = dps_load_registration(s, key, &registration, &registered);
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    if (registered != 0 && !registration.deleted) {
+        dps_write_text(w, ",\"registrationState\":{");
+        dps_registration_write_state(w, &registration, registered);
+        dps_write_text(w, "}");
+    }
+    dps_write_text(w, "}");
+    return DPS_ACCEPTED;
+}
+
+/* ---- Enrollments -------------------------------------------------------------------------------------- */
+
+/* The answer to GET and to PUT: the enrollment as it is stored now. */
+static enum dps_refusal answer_enrollment(struct dps_service *s, const struct key *key, struct dps_answer *a)
+{
+    struct bytes record;
+    uint64_t version = 0;
+    enum dps_refusal why = dps_admin_load(s, key_span(key), &record, &version);
+    if (why == DPS_ACCEPTED) {
+        why = dps_admin_write_enrollment(s, &a->body, key_span(key), record, version);
+    }
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    set_etag_header(a, version);
+    a->status = 200;
+    return DPS_ACCEPTED;
+}
+
+static enum dps_refusal get_enrollment(struct dps_service *s, const struct dps_request *q,
+                                       struct dps_answer *a)
+{
+    struct key key;
+    const enum dps_refusal why = read_key(q, &key, a);
+    return why == DPS_ACCEPTED ? answer_enrollment(s, &key, a) : why;
+}
+
+/* Step 2: EK_pub is enrolled under its registrationId. */
+static enum dps_refusal put_enrollment(struct dps_service *s, const struct dps_request *q,
+                                       struct dps_answer *a)
+{
+    struct key key;
+    struct bytes json;
+    enum dps_refusal why = read_key(q, &key, a);
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    if (dps_json_check(q->body, &json) != 0) {
+        return DPS_REFUSED_BODY;
+    }
+    why = dps_admin_put(s, key_span(&key), json, q->if_match, a);
+    return why == DPS_ACCEPTED ? answer_enrollment(s, &key, a) : why;
+}
+
+/* The registration stays, and with it the device at its hub: only registering again is over. */
+static enum dps_refusal delete_enrollment(struct dps_service *s, const struct dps_request *q,
+                                          struct dps_answer *a)
+{
+    struct key key;
+    enum dps_refusal why = read_key(q, &key, a);
+    if (why == DPS_ACCEPTED) {
+        why = dps_admin_remove(s, key_span(&key), q->if_match, a);
+    }
+    a->status = 204;
+    return why;
+}
+
+static enum dps_refusal get_attestation(struct dps_service *s, const struct dps_request *q,
+                                        struct dps_answer *a)
+{
+    struct key key;
+    struct bytes record;
+    struct bytes object;
+    struct bytes attestation;
+    uint64_t version;
+    enum dps_refusal why = read_key(q, &key, a);
+    if (why == DPS_ACCEPTED) {
+        why = dps_admin_load(s, key_span(&key), &record, &version);
+    }
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    if (dps_json_check(record, &object) != 0 || dps_json_member(object, "attestation", &attestation) != 0) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    bytes_write_bytes(&a->body, attestation);
+    a->status = 200;
+    return DPS_ACCEPTED;
+}
+
+/* ---- Registrations ------------------------------------------------------------------------------------ */
+
+static const char no_registration[] = "there is no registration with this registrationId";
+
+static enum dps_refusal load_registration(struct dps_service *s, const struct dps_request *q, struct key *key,
+                                          struct dps_registration *r, uint64_t *version, struct dps_answer *a)
+{
+    enum dps_refusal why = read_key(q, key, a);
+    if (why == DPS_ACCEPTED) {
+        why = dps_load_registration(s, key_span(key), r, version);
+    }
+    if (why == DPS_ACCEPTED && (*version == 0 || r->deleted)) {
+        why = dps_admin_refuse(a, DPS_REFUSED_UNKNOWN, no_registration);
+    }
+    return why;
+}
+
+static enum dps_refusal get_registration(struct dps_service *s, const struct dps_request *q,
+                                         struct dps_answer *a)
+{
+    struct key key;
+    struct dps_registration registration;
+    uint64_t version = 0;
+    enum dps_refusal why = load_registration(s, q, &key, &registration, &version, a);
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    dps_write_text(&a->body, "{");
+    dps_registration_write_state(&a->body, &registration, version);
+    dps_write_text(&a->body, "}");
+    set_etag_header(a, version);
+    a->status = 200;
+    return DPS_ACCEPTED;
+}
+
+/* What stays is the generation: if it began anew, old nonces and hub keys would come back with it. */
+static enum dps_refusal delete_registration(struct dps_service *s, const struct dps_request *q,
+                                            struct dps_answer *a)
+{
+    struct key key;
+    struct dps_registration registration;
+    struct bytes_writer w = bytes_writer_over(s->record2, sizeof s->record2);
+    uint64_t version = 0;
+    bool any;
+    enum dps_refusal why = load_registration(s, q, &key, &registration, &version, a);
+    if (why == DPS_ACCEPTED && q->if_match.len > 0 && !dps_etag_matches(q->if_match, version, &any)) {
+        why = DPS_REFUSED_ETAG;
+    }
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    registration.deleted = true;
+    dps_registration_write(&w, &registration);
+    why = dps_admin_store_refusal(s->store.put(s->store.context, DPS_TABLE_REGISTRATIONS, key_span(&key),
+                                               bytes_written(&w), version, &version));
+    a->wrote = why == DPS_ACCEPTED;
+    a->status = 204;
+    return why;
+}
+
+static const char no_groups[] =
+    "enrollment groups are for certificates and symmetric keys: this service attests by TPM, "
+    "with one enrollment a device";
+
+/* Registrations are asked for by the enrollment group that they belong to, and there are none. */
+static enum dps_refusal refuse_group(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
+{
+    (void)s;
+    (void)q;
+    return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION, no_groups);
+}
+
+/* ---- Routes ------------------------------------------------------------------------------------------- */
+
+#define ANY '*'
+#define ID "*" /* any segment */
+
+static const struct route {
+    char method[8];
+    char path[3][24];
+    uint8_t right;
+    enum dps_refusal (*answer)(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);
+} routes[] = {
+    {"PUT", {"enrollments", ID}, DPS_RIGHT_ENROLLMENT_WRITE, put_enrollment},
+    {"GET", {"enrollments", ID}, DPS_RIGHT_ENROLLMENT_READ, get_enrollment},
+    {"DELETE", {"enrollments", ID}, DPS_RIGHT_ENROLLMENT_WRITE, delete_enrollment},
+    {"POST", {"enrollments", "query"}, DPS_RIGHT_ENROLLMENT_READ, dps_admin_query},
+    /* It gives away the keys of other kinds of attestation, so it needs the stronger right. */
+    {"POST", {"enrollments", ID, "attestationmechanism"}, DPS_RIGHT_ENROLLMENT_WRITE, get_attestation},
+    {"POST", {"enrollments"}, DPS_RIGHT_ENROLLMENT_WRITE, dps_admin_bulk},
+    {"GET", {"registrations", ID}, DPS_RIGHT_REGISTRATION_READ, get_registration},
+    {"DELETE", {"registrations", ID}, DPS_RIGHT_REGISTRATION_WRITE, delete_registration},
+    {"POST", {"registrations", ID, "query"}, DPS_RIGHT_REGISTRATION_READ, refuse_group},
+};
+
+static bool path_is(const struct dps_request *q, const struct route *route)
+{
+    for (size_t i = 0; i < 3; i++) {
+        const char *expected = route->path[i];
+        if (i == q->segment_count) {
+            return expected[0] == 0;
+        }
+        if (expected[0] != ANY && !dps_text_equal_nocase(q->segments[i], bytes_of_text(expected))) {
+            return false;
+        }
+    }
+    return q->segment_count == 3;
+}
+
+enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
+{
+    if (q->segment_count > 0 && dps_text_equal_nocase(q->segments[0], bytes_of_text("enrollmentGroups"))) {
+        return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION, no_groups);
+    }
+    enum dps_refusal why = dps_request_version(q);
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
+    why = DPS_REFUSED_ROUTE;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (!path_is(q, &routes[i])) {
+            continue;
+        }
+        if (dps_request_is(q, routes[i].method)) {
+            why = dps_admin_authorize(s, q, routes[i].right, a);
+            return why == DPS_ACCEPTED ? routes[i].answer(s, q, a) : why;
+        }
+        why = DPS_REFUSED_METHOD;
+    }
+    return why;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the bytes of one message stand in the buffer:
+ *
+ *     0           head_len          head_len + body_len      raw_at              *len
+ *     | head      | body so far     | gap                    | not yet parsed    |
+ *
+ * Without chunks there is no gap and raw_at stays 0. With chunks, head_len + body_len <= raw_at <= *len always holds:
+ * a chunk's data moves down over the chunk-size lines already parsed, and before dps_http_advance returns the rest
+ * moves down too, so that framing never uses up the caller's room. */
+#include "dps/protocol/http.h"
+#include "dps/protocol/text.h"
+#include <string.h>
+
+/* The longest chunk-size line, with its extensions and its line end. Extensions are ignored, so without a limit one
+ * byte of data could cost any amount of line [RFC 9112 7.1.1]. */
+#define CHUNK_LINE_MAX 128
+
+enum phase {
+    PHASE_START, /* a request may be preceded by one empty line */
+    PHASE_HEAD,
+    PHASE_LENGTH, /* a body of `remaining` more bytes */
+    PHASE_UNTIL_CLOSE,
+    PHASE_CHUNK_SIZE,
+    PHASE_CHUNK_DATA, /* `remaining` more bytes of this chunk */
+    PHASE_CHUNK_END,
+    PHASE_TRAILERS, /* `remaining` more bytes are allowed */
+    PHASE_DONE
+};
+
+/* What the headers say about the extent of the message and the connection. */
+struct framing {
+    size_t hosts;
+    bool has_length, chunked;
+    uint64_t length;
+    bool close, keep_alive; /* options of the Connection header */
+    bool expect_continue;
+    bool old; /* HTTP/1.0 */
+};
+
+struct field {
+    struct bytes name, value;
+};
+
+void dps_http_init(struct dps_http *h, enum dps_http_role role)
+{
+    *h = (struct dps_http){.role = (uint8_t)role, .phase = PHASE_START};
+}
+
+/* Take count bytes out of the buffer. */
+static void remove_bytes(uint8_t *buffer, size_t *len, size_t at, size_t count)
+{
+    memmove(&buffer[at], &buffer[at + count], *len - at - count);
+    *len -= count;
+}
+
+/* May c stand in a line, behind the byte before it (a line feed for the first byte of all)? Lines end with CR LF and
+ * with nothing else: a bare CR or LF that one reader takes for a line end and the next one does not is how messages
+ * are smuggled [RFC 9112 2.2, 11.2]. Neither may other control characters occur [RFC 9110 5.5]. */
+static bool may_follow(uint8_t before, uint8_t c)
+{
+    if (before == '\r')
+        return c == '\n';
+    return c == '\r' || c == '\t' || (c >= 0x20 && c != 0x7F);
+}
+
+static bool is_token_char(uint8_t c)
+{
+    bool letter = dps_lower(c) >= 'a' && dps_lower(c) <= 'z';
+    bool digit = c >= '0' && c <= '9';
+    return letter || digit || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL); /* [RFC 9110 5.6.2] */
+}
+
+/* The length of the token that text begins with, 0 if with none. */
+static size_t token_len(struct bytes text)
+{
+    size_t len = 0;
+    while (len < text.len && is_token_char(text.p[len]))
+        len++;
+    return len;
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Without the optional white space around it [RFC 9110 5.6.3]. */
+static struct bytes trim(struct bytes text)
+{
+    size_t from = 0, to = text.len;
+    while (from < to && is_space(text.p[from]))
+        from++;
+    while (to > from && is_space(text.p[to - 1]))
+        to--;
+    return from == to ? (struct bytes){NULL, 0} : bytes_of(&text.p[from], to - from);
+}
+
+static bool is_text(struct bytes a, const char *text)
+{
+    return dps_text_equal_nocase(a, bytes_of_text(text));
+}
+
+/* Is option one of a comma-separated list [RFC 9110 5.6.1]? */
+static bool list_has(struct bytes list, const char *option)
+{
+    while (list.len > 0) {
+        struct bytes element;
+        list = dps_split(list, ',', &element);
+        if (is_text(trim(element), option))
+            return true;
+    }
+    return false;
+}
+
+/* [RFC 9112 5]. Everything in front of the colon must be a token, which refuses a space before the colon and a folded
+ * line alike, as 5.1 and 5.2 demand. */
+static bool parse_field(struct bytes line, struct field *f)
+{
+    size_t name_len = token_len(line);
+    if (name_len == 0 || name_len == line.len || line.p[name_len] != ':')
+        return false;
+    f->name = bytes_of(line.p, name_len);
+    f->value = trim(bytes_of(&line.p[name_len + 1], line.len - name_len - 1));
+    return true;
+}
+
+/* The line of a complete head that begins at *at, which is moved to the next one. Empty for the last. */
+static struct bytes next_line(const uint8_t *buffer, size_t *at)
+{
+    size_t begin = *at;
+    size_t end = begin;
+    while (buffer[end] != '\r')
+        end++;
+    *at = end + 2;
+    return bytes_of(&buffer[begin], end - begin);
+}
+
+/* Reads on from where the last call stopped, so that a head that arrives in single bytes is still read once. */
+static int find_head_end(struct dps_http *h, const uint8_t *buffer, size_t len)
+{
+    while (h->scanned < len) {
+        size_t i = h->scanned;
+        if (i >= DPS_HTTP_HEAD_MAX)
+            return BYTES_E_LIMIT;
+        if (!may_follow(i == 0 ? '\n' : buffer[i - 1], buffer[i]))
+            return BYTES_E_FORMAT;
+        h->scanned++;
+        /* may_follow has seen that only a CR can be between the two. */
+        if (buffer[i] == '\n' && i >= 2 && buffer[i - 2] == '\n') {
+            h->head_len = i + 1;
+            return BYTES_OK;
+        }
+    }
+    return BYTES_E_MORE;
+}
+
+/* "HTTP/1.1", or a later minor version, which speaks 1.1 to us [RFC 9110 2.5]; *old for HTTP/1.0. */
+static bool parse_version(struct bytes text, bool *old)
+{
+    if (text.len != 8 || memcmp(text.p, "HTTP/1.", 7) != 0 || text.p[7] < '0' || text.p[7] > '9')
+        return false;
+    *old = text.p[7] == '0';
+    return true;
+}
+
+/* [RFC 9112 3]: single spaces, no white space or fragment in the target. A device receives no requests. */
+#if DPS_WITH_SERVICE
+static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
+{
+    struct bytes method, target;
+    struct bytes version = dps_split(dps_split(line, ' ', &method), ' ', &target);
+    if (method.len == 0 || token_len(method) != method.len || target.len == 0)
+        return false;
+    for (size_t i = 0; i < target.len; i++) {
+        if (target.p[i] <= 0x20 || target.p[i] > 0x7E || target.p[i] == '#')
+            return false;
+    }
+    h->method_len = method.len;
+    h->target_at = method.len + 1;
+    h->target_len = target.len;
+    return parse_version(version, old);
+}
+#else
+static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
+{
+    return (void)h, (void)line, (void)old, false;
+}
+#endif
+
+/* [RFC 9112 4]. The space behind the code is required even without a reason, but often forgotten, and then nothing is
+ * ambiguous: both are accepted. */
+static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
+{
+    struct bytes version, code;
+    (void)dps_split(dps_split(line, ' ', &version), ' ', &code);
+    uint64_t status;
+    if (code.len != 3 || dps_decimal_parse(code, 599, &status) != 0 || status < 100)
+        return false;
+    h->status = (uint16_t)status;
+    return parse_version(version, old);
+}
+
+static int note_field(struct framing *f, const struct field *field)
+{
+    if (is_text(field->name, "host")) {
+        f->hosts++;
+    } else if (is_text(field->name, "content-length")) {
+        /* A repeated equal length is harmless and may be accepted [RFC 9112 6.3, item 5]. */
+        uint64_t length;
+        int rc = dps_decimal_parse(field->value, SIZE_MAX, &length);
+        if (rc != 0)
+            return rc;
+        if (f->has_length && length != f->length)
+            return BYTES_E_FORMAT;
+        f->has_length = true;
+        f->length = length;
+    } else if (is_text(field->name, "transfer-encoding")) {
+        if (f->chunked || !is_text(field->value, "chunked"))
+            return BYTES_E_FORMAT;
+        f->chunked = true;
+    } else if (is_text(field->name, "connection")) {
+        f->close = f->close || list_has(field->value, "close");
+        f->keep_alive = f->keep_alive || list_has(field->value, "keep-alive");
+    } else if (is_text(field->name, "expect")) {
+        f->expect_continue = is_text(field->value, "100-continue");
+    }
+    return BYTES_OK;
+}
+
+/* The extent of the message [RFC 9112 6.3], its items in their order. */
+static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
+{
+    bool request = h->role == DPS_HTTP_REQUEST;
+    /* Chunks under HTTP/1.0 [RFC 9112 6.1] and a length beside chunks [RFC 9112 6.3] are faulty framing; neither
+     * comes from an honest sender, so they are refused before it matters whether there is a body. */
+    if (f->chunked && (f->has_length || f->old))
+        return BYTES_E_FORMAT;
+    /* Exactly one Host, which only HTTP/1.0 may leave out [RFC 9112 3.2]. */
+    if (request && (f->hosts > 1 || (f->hosts == 0 && !f->old)))
+        return BYTES_E_FORMAT;
+    h->keep_alive = !f->close && (!f->old || f->keep_alive); /* [RFC 9112 9.3] */
+    h->head_request = h->head_request || h->status == 204 || h->status == 304;
+    if (!request && h->head_request) {
+        h->phase = PHASE_DONE;
+    } else if (f->chunked) {
+        h->phase = PHASE_CHUNK_SIZE;
+        h->raw_at = h->head_len;
+    } else if (f->has_length || request) {
+        if (f->length > capacity - h->head_len)
+            return BYTES_E_LIMIT;
+        h->phase = PHASE_LENGTH;
+        h->remaining = (size_t)f->length;
+    } else {
+        h->phase = PHASE_UNTIL_CLOSE;
+        h->keep_alive = false;
+    }
+    /* An HTTP/1.0 client cannot wait for it [RFC 9110 10.1.1]. */
+    h->expect_continue = request && f->expect_continue && !f->old && (f->chunked || f->length > 0);
+    return BYTES_OK;
+}
+
+static int parse_head(struct dps_http *h, const uint8_t *buffer, size_t capacity)
+{
+    struct framing framing = {0};
+    size_t at = 0;
+    struct bytes line = next_line(buffer, &at);
+    h->line_len = line.len;
+    bool ok = h->role == DPS_HTTP_REQUEST ? parse_request_line(h, line, &framing.old)
+                                          : parse_status_line(h, line, &framing.old);
+    if (!ok)
+        return BYTES_E_FORMAT;
+    for (line = next_line(buffer, &at); line.len > 0; line = next_line(buffer, &at)) {
+        struct field field;
+        if (!parse_field(line, &field))
+            return BYTES_E_FORMAT;
+        int rc = note_field(&framing, &field);
+        if (rc != 0)
+            return rc;
+    }
+    return begin_body(h, &framing, capacity);
+}
+
+/* A server should ignore "at least one empty line" before the request [RFC 9112 2.2]: here, exactly one. */
+static int step_start(struct dps_http *h, uint8_t *buffer, size_t *len)
+{
+    if (*len == 0)
+        return BYTES_E_MORE;
+    if (h->role == DPS_HTTP_REQUEST && buffer[0] == '\r') {
+        if (*len == 1)
+            return BYTES_E_MORE;
+        if (buffer[1] == '\n')
+            remove_bytes(buffer, len, 0, 2);
+    }
+    h->phase = PHASE_HEAD;
+    return BYTES_OK;
+}
+
+static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity)
+{
+    int rc = find_head_end(h, buffer, *len);
+    if (rc != 0)
+        return rc;
+    rc = parse_head(h, buffer, capacity);
+    if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200)
+        return rc;
+    /* Any number of interim responses precede the final one, asked for or not, and may be ignored
+     * [RFC 9110 15.2]; but 101 would mean another protocol from here on, which nobody asked for. */
+    if (h->status == 101)
+        return BYTES_E_FORMAT;
+    bool head_request = h->head_request;
+    remove_bytes(buffer, len, 0, h->head_len);
+    dps_http_init(h, DPS_HTTP_RESPONSE);
+    h->head_request = head_request;
+    return BYTES_OK;
+}
+
+static int step_length(struct dps_http *h, size_t len)
+{
+    size_t have = len - h->head_len - h->body_len;
+    size_t take = have < h->remaining ? have : h->remaining;
+    h->body_len += take;
+    h->remaining -= take;
+    if (h->remaining > 0)
+        return BYTES_E_MORE;
+    h->phase = PHASE_DONE;
+    return BYTES_OK;
+}
+
+/* The line at raw_at, without its line end, of at most maximum bytes with it. */
+static int raw_line(const struct dps_http *h, const uint8_t *buffer, size_t len, size_t maximum,
+                    struct bytes *line)
+{
+    uint8_t before = '\n';
+    for (size_t i = h->raw_at; i < len; i++) {
+        if (i - h->raw_at >= maximum)
+            return BYTES_E_LIMIT;
+        if (!may_follow(before, buffer[i]))
+            return BYTES_E_FORMAT;
+        if (buffer[i] == '\n') {
+            *line = bytes_of(&buffer[h->raw_at], i - 1 - h->raw_at);
+            return BYTES_OK;
+        }
+        before = buffer[i];
+    }
+    return BYTES_E_MORE;
+}
+
+/* chunk-size [ chunk-ext ] CRLF [RFC 9112 7.1] */
+static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len, size_t capacity)
+{
+    struct bytes line, digits;
+    int rc = raw_line(h, buffer, len, CHUNK_LINE_MAX, &line);
+    if (rc != 0)
+        return rc;
+    (void)dps_split(line, ';', &digits);
+    /* "Bad" white space must be understood, but only between the size and an extension [RFC 9112 7.1.1]. */
+    while (digits.len < line.len && digits.len > 0 && is_space(digits.p[digits.len - 1]))
+        digits.len--;
+    if (digits.len == 0)
+        return BYTES_E_FORMAT;
+    bool too_large = false;
+    size_t size = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        uint8_t digit = dps_hex_digit(digits.p[i]);
+        if (digit > 15)
+            return BYTES_E_FORMAT;
+        too_large = too_large || size > SIZE_MAX >> 4;
+        size = size << 4 | digit;
+    }
+    if (too_large || size > capacity - h->head_len - h->body_len)
+        return BYTES_E_LIMIT;
+    h->raw_at += line.len + 2;
+    h->phase = size > 0 ? PHASE_CHUNK_DATA : PHASE_TRAILERS;
+    h->remaining = size > 0 ? size : DPS_HTTP_HEAD_MAX;
+    return BYTES_OK;
+}
+
+static int step_chunk_data(struct dps_http *h, uint8_t *buffer, size_t len)
+{
+    size_t have = len - h->raw_at;
+    size_t take = have < h->remaining ? have : h->remaining;
+    memmove(&buffer[h->head_len + h->body_len], &buffer[h->raw_at], take);
+    h->body_len += take;
+    h->raw_at += take;
+    h->remaining -= take;
+    if (h->remaining > 0)
+        return BYTES_E_MORE;
+    h->phase = PHASE_CHUNK_END;
+    return BYTES_OK;
+}
+
+static int step_chunk_end(struct dps_http *h, const uint8_t *buffer, size_t len)
+{
+    static const uint8_t line_end[2] = {'\r', '\n'};
+    size_t have = len - h->raw_at < 2 ? len - h->raw_at : 2;
+    if (memcmp(&buffer[h->raw_at], line_end, have) != 0)
+        return BYTES_E_FORMAT;
+    if (have < 2)
+        return BYTES_E_MORE;
+    h->raw_at += 2;
+    h->phase = PHASE_CHUNK_SIZE;
+    return BYTES_OK;
+}
+
+/* Trailers are parsed and discarded: merged into the headers they could contradict what was decided from those
+ * [RFC 9110 6.5.1]. */
+static int step_trailers(struct dps_http *h, const uint8_t *buffer, size_t len)
+{
+    struct bytes line;
+    struct field field;
+    int rc = raw_line(h, buffer, len, h->remaining, &line);
+    if (rc != 0)
+        return rc;
+    if (line.len > 0 && !parse_field(line, &field))
+        return BYTES_E_FORMAT;
+    h->raw_at += line.len + 2;
+    h->remaining -= line.len + 2;
+    if (line.len == 0)
+        h->phase = PHASE_DONE;
+    return BYTES_OK;
+}
+
+/* One step: 0 if the phase has ended, BYTES_E_MORE if it needs bytes, or the error. */
+static int step(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed)
+{
+    switch ((enum phase)h->phase) {
+    case PHASE_START:
+        return step_start(h, buffer, len);
+    case PHASE_HEAD:
+        return step_head(h, buffer, len, capacity);
+    case PHASE_LENGTH:
+        return step_length(h, *len);
+    case PHASE_CHUNK_SIZE:
+        return step_chunk_size(h, buffer, *len, capacity);
+    case PHASE_CHUNK_DATA:
+        return step_chunk_data(h, buffer, *len);
+    case PHASE_CHUNK_END:
+        return step_chunk_end(h, buffer, *len);
+    case PHASE_TRAILERS:
+        return step_trailers(h, buffer, *len);
+    case PHASE_UNTIL_CLOSE:
+        h->body_len = *len - h->head_len;
+        if (!closed)
+            return BYTES_E_MORE;
+        h->phase = PHASE_DONE;
+        return BYTES_OK;
+    case PHASE_DONE:
+        break;
+    }
+    return BYTES_E_FORMAT;
+}
+
+int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed)
+{
+    while (h->error == 0 && h->phase != PHASE_DONE) {
+        int rc = step(h, buffer, len, capacity, closed);
+        if (rc == BYTES_E_MORE)
+            break;
+        h->error = rc;
+    }
+    if (h->raw_at > 0) {
+        size_t end = h->head_len + h->body_len;
+        remove_bytes(buffer, len, end, h->raw_at - end);
+        h->raw_at = end;
+    }
+    if (h->error == 0 && h->phase == PHASE_DONE) {
+        h->consumed = h->head_len + h->body_len;
+        return BYTES_OK;
+    }
+    if (h->error == 0 && closed)
+        h->error = BYTES_E_FORMAT;
+    /* Without room the caller cannot give more: asking for it again would be asking forever. */
+    if (h->error == 0 && *len >= capacity)
+        h->error = BYTES_E_LIMIT;
+    if (h->error == 0)
+        return BYTES_E_MORE;
+    h->keep_alive = false;
+    return h->error;
+}
+
+int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value)
+{
+    *value = (struct bytes){NULL, 0};
+    if (h->head_len == 0)
+        return BYTES_E_NOT_FOUND;
+    bool found = false;
+    size_t at = h->line_len + 2;
+    for (struct bytes line = next_line(buffer, &at); line.len > 0; line = next_line(buffer, &at)) {
+        struct field field;
+        if (!parse_field(line, &field) || !is_text(field.name, name))
+            continue;
+        if (found) {
+            *value = (struct bytes){NULL, 0};
+            return BYTES_E_FORMAT;
+        }
+        found = true;
+        *value = field.value;
+    }
+    return found ? BYTES_OK : BYTES_E_NOT_FOUND;
+}

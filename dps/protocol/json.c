@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+#include "dps/protocol/json.h"
+#include "crypto/limits.h"
+#include "dps/protocol/text.h"
+#include <string.h>
+
+/* Every function below moves an index through the text and asks byte_at, which answers 0 behind the end. Since no
+ * grammar rule accepts a zero byte, running out of text needs no rule of its own: it is the wrong character. */
+static uint8_t byte_at(struct bytes text, size_t at)
+{
+    return at < text.len ? text.p[at] : 0;
+}
+
+static struct bytes part(struct bytes text, size_t from, size_t to)
+{
+    return bytes_of(&text.p[from], to - from);
+}
+
+static size_t skip_space(struct bytes text, size_t at)
+{
+    for (;;) {
+        uint8_t c = byte_at(text, at);
+        if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
+            return at;
+        at++;
+    }
+}
+
+/* The scanners: each gets the index where its rule of the grammar begins and returns the index behind it, or 0 if
+ * the text does not follow the rule. */
+
+static size_t digits_end(struct bytes text, size_t at)
+{
+    size_t begin = at;
+    while (byte_at(text, at) >= '0' && byte_at(text, at) <= '9')
+        at++;
+    return at > begin ? at : 0;
+}
+
+/* [RFC 8259 6] */
+static size_t number_end(struct bytes text, size_t at)
+{
+    if (byte_at(text, at) == '-')
+        at++;
+    at = byte_at(text, at) == '0' ? at + 1 : digits_end(text, at);
+    if (at != 0 && byte_at(text, at) == '.')
+        at = digits_end(text, at + 1);
+    if (at != 0 && dps_lower(byte_at(text, at)) == 'e') {
+        uint8_t sign = byte_at(text, at + 1);
+        at = digits_end(text, sign == '+' || sign == '-' ? at + 2 : at + 1);
+    }
+    return at;
+}
+
+/* What may follow a backslash beside 'u', and what it stands for then [RFC 8259 7]. */
+static const char escape_letters[] = "\"\\/bfnrt";
+static const char escape_meanings[] = "\"\\/\b\f\n\r\t";
+
+static const char *escape_letter(uint8_t c)
+{
+    return memchr(escape_letters, c, sizeof escape_letters - 1);
+}
+
+/* A backslash and what belongs to it. */
+static size_t escape_end(struct bytes text, size_t at)
+{
+    if (byte_at(text, at + 1) != 'u')
+        return escape_letter(byte_at(text, at + 1)) != NULL ? at + 2 : 0;
+    for (size_t i = 2; i < 6; i++) {
+        if (dps_hex_digit(byte_at(text, at + i)) > 15)
+            return 0;
+    }
+    return at + 6;
+}
+
+static size_t string_end(struct bytes text, size_t at)
+{
+    if (byte_at(text, at) != '"')
+        return 0;
+    at++;
+    while (byte_at(text, at) != '"') {
+        uint8_t c = byte_at(text, at);
+        if (c < 0x20)
+            return 0;
+        at = c == '\\' ? escape_end(text, at) : at + 1;
+        if (at == 0)
+            return 0;
+    }
+    return at + 1;
+}
+
+static size_t literal_end(struct bytes text, size_t at, const char *literal)
+{
+    for (; *literal != 0; literal++, at++) {
+        if (byte_at(text, at) != (uint8_t)*literal)
+            return 0;
+    }
+    return at;
+}
+
+static size_t scalar_end(struct bytes text, size_t at)
+{
+    switch (byte_at(text, at)) {
+    case '"':
+        return string_end(text, at);
+    case 't':
+        return literal_end(text, at, "true");
+    case 'f':
+        return literal_end(text, at, "false");
+    case 'n':
+        return literal_end(text, at, "null");
+    default:
+        return number_end(text, at);
+    }
+}
+
+/* A member's name and its colon, up to the value. */
+static size_t name_end(struct bytes text, size_t at)
+{
+    at = string_end(text, at);
+    if (at == 0)
+        return 0;
+    at = skip_space(text, at);
+    return byte_at(text, at) == ':' ? skip_space(text, at + 1) : 0;
+}
+
+/* The containers that are open around the current place. */
+struct nesting {
+    uint32_t objects; /* one bit each, the innermost lowest: set for an object, clear for an array */
+    unsigned depth;
+};
+_Static_assert(DPS_JSON_DEPTH_MAX <= 32, "struct nesting keeps one bit for each level");
+
+static bool in_object(const struct nesting *n)
+{
+    return (n->objects & 1) != 0;
+}
+
+/* Leave every container that ends here. Returns the index of what follows, white space skipped while still inside
+ * one. */
+static size_t close_containers(struct bytes text, size_t at, struct nesting *n)
+{
+    while (n->depth > 0) {
+        at = skip_space(text, at);
+        if (byte_at(text, at) != (in_object(n) ? '}' : ']'))
+            break;
+        at++;
+        n->objects >>= 1;
+        n->depth--;
+    }
+    return at;
+}
+
+/* The one value that begins at *at, moved behind it. A loop and not a recursion, so that the stack does not depend on
+ * the sender. Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */
+static int skip_value(struct bytes text, size_t *at)
+{
+    struct nesting n = {0, 0};
+    for (;;) {
+        uint8_t c = byte_at(text, *at);
+        bool opened = c == '{' || c == '[';
+        if (opened) {
+            if (n.depth == DPS_JSON_DEPTH_MAX)
+                return BYTES_E_LIMIT;
+            n.objects = n.objects << 1 | (c == '{' ? 1 : 0);
+            n.depth++;
+            *at = skip_space(text, *at + 1);
+        } else {
+            *at = scalar_end(text, *at);
+            if (*at == 0)
+                return BYTES_E_FORMAT;
+        }
+        unsigned depth = n.depth;
+        *at = close_containers(text, *at, &n);
+        if (n.depth == 0)
+            return BYTES_OK;
+        /* Only the first member of a container that was opened just now comes without a comma. */
+        if (!opened || n.depth < depth) {
+            if (byte_at(text, *at) != ',')
+                return BYTES_E_FORMAT;
+            *at = skip_space(text, *at + 1);
+        }
+        if (in_object(&n)) {
+            *at = name_end(text, *at);
+            if (*at == 0)
+                return BYTES_E_FORMAT;
+        }
+    }
+}
+
+int dps_json_check(struct bytes text, struct bytes *value)
+{
+    *value = (struct bytes){NULL, 0};
+    if (!dps_utf8_valid(text))
+        return BYTES_E_FORMAT;
+    size_t begin = skip_space(text, 0);
+    size_t end = begin;
+    int rc = skip_value(text, &end);
+    if (rc != 0)
+        return rc;
+    if (skip_space(text, end) != text.len)
+        return BYTES_E_FORMAT;
+    *value = part(text, begin, end);
+    return BYTES_OK;
+}
+
+enum dps_json_kind dps_json_kind(struct bytes value)
+{
+    if (value.len == 0)
+        return DPS_JSON_NONE;
+    switch (value.p[0]) {
+    case '{':
+        return DPS_JSON_OBJECT;
+    case '[':
+        return DPS_JSON_ARRAY;
+    case '"':
+        return DPS_JSON_STRING;
+    case 't':
+        return DPS_JSON_TRUE;
+    case 'f':
+        return DPS_JSON_FALSE;
+    case 'n':
+        return DPS_JSON_NULL;
+    default:
+        return DPS_JSON_NUMBER;
+    }
+}
+
+bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, struct bytes *value)
+{
+    *name = (struct bytes){NULL, 0};
+    *value = (struct bytes){NULL, 0};
+    enum dps_json_kind kind = dps_json_kind(container);
+    if (kind != DPS_JSON_OBJECT && kind != DPS_JSON_ARRAY)
+        return false;
+    /* *cursor stands on the opening bracket, or behind the value before: there must be a comma then. */
+    size_t at = *cursor;
+    if (at != 0) {
+        at = skip_space(container, at);
+        if (byte_at(container, at) != ',')
+            return false;
+    }
+    /* An empty container needs no rule: its closing bracket is neither a name nor a value. */
+    at = skip_space(container, at + 1);
+    size_t value_at = at;
+    if (kind == DPS_JSON_OBJECT) {
+        value_at = name_end(container, at);
+        if (value_at == 0)
+            return false;
+    }
+    size_t end = value_at;
+    if (skip_value(container, &end) != 0)
+        return false;
+    if (kind == DPS_JSON_OBJECT)
+        *name = part(container, at + 1, string_end(container, at) - 1);
+    *value = part(container, value_at, end);
+    *cursor = end;
+    return true;
+}
+
+/* The four digits of a \uXXXX escape at `at`; -1 if there is no such escape. */
+static int32_t code_unit(struct bytes raw, size_t at)
+{
+    if (byte_at(raw, at) != '\\' || byte_at(raw, at + 1) != 'u' || escape_end(raw, at) == 0)
+        return -1;
+    int32_t unit = 0;
+    for (size_t i = 2; i < 6; i++)
+        unit = unit * 16 + dps_hex_digit(raw.p[at + i]);
+    return unit;
+}
+
+/* [RFC 3629 3] */
+static size_t utf8_encode(uint32_t code, uint8_t out[4])
+{
+    if (code < 0x80) {
+        out[0] = (uint8_t)code;
+        return 1;
+    }
+    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--) {
+        out[i] = (uint8_t)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    out[0] = (uint8_t)((0xF00 >> len & 0xFF) | code); /* as many leading ones as there are bytes */
+    return len;
+}
+
+/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]. Returns 0 for those that
+ * stand for no character of ours: a lone surrogate, and zero, which would end the text early in C. */
+static size_t decode_unicode(struct bytes raw, size_t *at, uint8_t out[4])
+{
+    int32_t code = code_unit(raw, *at);
+    *at += 6;
+    if (code >= 0xD800 && code <= 0xDBFF) {
+        int32_t low = code_unit(raw, *at);
+        if (low < 0xDC00 || low > 0xDFFF)
+            return 0;
+        *at += 6;
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    } else if (code <= 0 || (code >= 0xDC00 && code <= 0xDFFF)) {
+        return 0;
+    }
+    return utf8_encode((uint32_t)code, out);
+}
+
+/* The bytes that the escape or the plain byte at raw.p[*at] stands for; *at is moved behind it. Returns how many they
+ * are, 0 if it cannot be decoded. */
+static size_t decode_next(struct bytes raw, size_t *at, uint8_t out[4])
+{
+    out[0] = raw.p[*at];
+    if (out[0] != '\\') {
+        *at += 1;
+        return 1;
+    }
+    if (byte_at(raw, *at + 1) == 'u')
+        return decode_unicode(raw, at, out);
+    const char *letter = escape_letter(byte_at(raw, *at + 1));
+    if (letter == NULL)
+        return 0;
+    out[0] = (uint8_t)escape_meanings[letter - escape_letters];
+    *at += 2;
+    return 1;
+}
+
+/* Does the raw text of a string or name, between its quotes, mean text? */
+static bool raw_is(struct bytes raw, const char *text)
+{
+    struct bytes rest = bytes_of_text(text);
+    size_t at = 0;
+    while (at < raw.len) {
+        uint8_t bytes[4];
+        size_t count = decode_next(raw, &at, bytes);
+        if (count == 0 || count > rest.len || memcmp(bytes, rest.p, count) != 0)
+            return false;
+        rest = part(rest, count, rest.len);
+    }
+    return rest.len == 0;
+}
+
+int dps_json_member(struct bytes object, const char *name, struct bytes *value)
+{
+    *value = (struct bytes){NULL, 0};
+    if (dps_json_kind(object) != DPS_JSON_OBJECT)
+        return BYTES_E_FORMAT;
+    struct bytes found = {NULL, 0};
+    struct bytes raw, candidate;
+    size_t cursor = 0;
+    while (dps_json_next(object, &cursor, &raw, &candidate)) {
+        if (!raw_is(raw, name))
+            continue;
+        /* Two readers that pick different ones would act on different documents [RFC 8259 4]. */
+        if (found.len != 0)
+            return BYTES_E_FORMAT;
+        found = candidate;
+    }
+    *value = found;
+    return found.len != 0 ? BYTES_OK : BYTES_E_NOT_FOUND;
+}
+
+/* What is between the quotes of a string value. */
+static bool string_raw(struct bytes value, struct bytes *raw)
+{
+    if (dps_json_kind(value) != DPS_JSON_STRING || value.len < 2)
+        return false;
+    *raw = part(value, 1, value.len - 1);
+    return true;
+}
+
+int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *len)
+{
+    *len = 0;
+    struct bytes raw;
+    if (!string_raw(value, &raw))
+        return BYTES_E_FORMAT;
+    size_t at = 0;
+    size_t total = 0;
+    while (at < raw.len) {
+        uint8_t bytes[4];
+        size_t count = decode_next(raw, &at, bytes);
+        if (count == 0)
+            return BYTES_E_FORMAT;
+        if (count > capacity - total)
+            return BYTES_E_SPACE;
+        memcpy(&out[total], bytes, count);
+        total += count;
+    }
+    *len = total;
+    return BYTES_OK;
+}
+
+bool dps_json_string_is(struct bytes value, const char *text)
+{
+    struct bytes raw;
+    return string_raw(value, &raw) && raw_is(raw, text);
+}
+
+int dps_json_uint(struct bytes value, uint64_t maximum, uint64_t *number)
+{
+    *number = 0;
+    if (dps_json_kind(value) != DPS_JSON_NUMBER)
+        return BYTES_E_FORMAT;
+    /* A sign, a fraction and an exponent are what remains of the grammar beside plain digits. */
+    return dps_decimal_parse(value, maximum, number);
+}

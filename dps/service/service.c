@@ -1,0 +1,738 @@
+/* SPDX-License-Identifier: MIT */
+/* The service side of the flow: steps 5, 6 and 9, top to bottom. Routing and answers stand in request.c, management in
+ * admin.c, the hub of step 10 in hub.c. */
+#include "dps/protocol/json.h"
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/sas.h"
+#include "dps/protocol/text.h"
+#include "dps/service/service_parts.h"
+#include <string.h>
+
+#define WINDOW_SECONDS 300 /* a nonce is good in the window it was made in, and in the next one */
+#define CLOCK_SKEW 300     /* a device's clock may be this far behind ours, seconds */
+#define RETRY_AFTER 0      /* the assignment is complete when we say "assigning": it may be fetched at once */
+
+/* One request of a device, as far as it has been understood. */
+struct registering {
+    const struct dps_request *request;
+    uint8_t id[DPS_REGISTRATION_ID_MAX]; /* registrationId, lower case */
+    size_t id_len;
+    struct dps_sas token;
+    bool has_token;
+    uint8_t ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it; empty: not said */
+    size_t ek_len;
+    uint8_t srk_bytes[DPS_SRK_PUBLIC_MAX]; /* SRK_pub, likewise */
+    size_t srk_len;
+    struct tpm2_public ek, srk;
+    uint8_t ek_name[TPM2_NAME_SIZE], srk_name[TPM2_NAME_SIZE];
+    struct dps_enrollment enrollment;
+    struct dps_registration registration; /* the last one, if any */
+    uint64_t registration_version;        /* 0: there is none */
+    uint32_t proved_epoch;                /* secret and window of the nonce that signed the token */
+    uint64_t proved_window;
+};
+
+static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a);
+static enum dps_refusal read_keys(struct dps_service *s, struct registering *r);
+static enum dps_refusal check_ek(struct registering *r);
+static enum dps_refusal check_srk(struct registering *r);
+static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a);
+static enum dps_refusal challenge(struct dps_service *s, const struct registering *r, struct dps_answer *a);
+static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation);
+static enum dps_refusal assign(struct dps_service *s, struct registering *r, struct dps_answer *a);
+static enum dps_refusal operation_status(struct dps_service *s, struct registering *r, struct bytes operation,
+                                         struct dps_answer *a);
+static enum dps_refusal look_up(struct dps_service *s, struct registering *r, struct dps_answer *a);
+
+static struct bytes id_of(const struct registering *r)
+{
+    return bytes_of(r->id, r->id_len);
+}
+
+static bool is_registered(const struct registering *r)
+{
+    return r->registration_version != 0 && !r->registration.deleted;
+}
+
+/* For the log: which EK was shown, whatever becomes of it. */
+static void note_ek(const struct registering *r, struct dps_answer *a)
+{
+    const struct bytes ek = bytes_of(r->ek_bytes, r->ek_len);
+    a->has_ek = ek.len > 0;
+    if (a->has_ek) {
+        crypto_sha256(&ek, 1, a->ek_digest);
+    }
+}
+
+/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
+ * itself, and no RSA work is done for an EK that is not enrolled. */
+static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a)
+{
+    enum dps_refusal no = read_keys(s, r);
+    uint64_t version;
+    note_ek(r, a);
+
+    /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM. Which SRK it is, and who
+     * owns the TPM, is the device's own affair. */
+    if (no == DPS_ACCEPTED) {
+        no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
+    }
+    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {
+        no = DPS_REFUSED_DISABLED;
+    }
+    if (no == DPS_ACCEPTED) {
+        no = check_ek(r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = check_srk(r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
+    }
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+
+    /* Step 6: no token yet, so here is the challenge. The nonce is derived, not stored (spec-notes.md, "No state before
+     * proof"). */
+    if (!r->has_token) {
+        no = check_rate(s, r, a);
+        return no != DPS_ACCEPTED ? no : challenge(s, r, a);
+    }
+
+    /* Step 9: the token is signed with a nonce that only this EK and this SRK together could open. */
+    no = check_token(s, r, r->registration.generation);
+    return no != DPS_ACCEPTED ? no : assign(s, r, a);
+}
+
+/* ---- Step 4 arrives ------------------------------------------------------------------------------------ */
+
+static struct dps_memory *memory_of(struct dps_service *s)
+{
+    return s->shared != NULL ? s->shared : &s->memory;
+}
+
+static struct dps_hint *hint_of(struct dps_service *s, const struct registering *r, uint8_t digest[32])
+{
+    const struct bytes id = id_of(r);
+    crypto_sha256(&id, 1, digest);
+    return &memory_of(s)->hints[((size_t)digest[16] << 8 | digest[17]) % DPS_HINTS];
+}
+
+/* One client leaves the keys out of its second request. SRK_pub is then the one that it named a moment ago: a
+ * wrong memory does no harm, since the nonce names the SRK. */
+static void recall_srk(struct dps_service *s, struct registering *r)
+{
+    uint8_t digest[32];
+    const struct dps_hint *hint = hint_of(s, r, digest);
+    crypto_lock_take(&s->lock);
+    if (bytes_equal_secret(hint->id_digest, digest, sizeof hint->id_digest)) {
+        memcpy(r->srk_bytes, hint->srk, hint->srk_len);
+        r->srk_len = hint->srk_len;
+    }
+    crypto_lock_leave(&s->lock);
+}
+
+static void remember_srk(struct dps_service *s, const struct registering *r)
+{
+    uint8_t digest[32];
+    struct dps_hint *hint = hint_of(s, r, digest);
+    crypto_lock_take(&s->lock);
+    memcpy(hint->id_digest, digest, sizeof hint->id_digest);
+    memcpy(hint->srk, r->srk_bytes, r->srk_len);
+    hint->srk_len = (uint16_t)r->srk_len;
+    crypto_lock_leave(&s->lock);
+}
+
+/* Some clients write a member that they have nothing for as null: absent and null are the same. */
+static int optional(struct bytes object, const char *name, struct bytes *value)
+{
+    const int error = dps_json_member(object, name, value);
+    return error == 0 && dps_json_kind(*value) == DPS_JSON_NULL ? BYTES_E_NOT_FOUND : error;
+}
+
+/* The body's registrationId, if it has one, is the path's. */
+static enum dps_refusal check_body_id(const struct registering *r, struct bytes root)
+{
+    struct bytes value;
+    uint8_t text[DPS_REGISTRATION_ID_MAX];
+    size_t len;
+    const int error = optional(root, "registrationId", &value);
+    if (error == BYTES_E_NOT_FOUND) {
+        return DPS_ACCEPTED;
+    }
+    if (error != 0 || dps_json_string(value, text, sizeof text, &len) != 0 ||
+        !dps_text_equal_nocase(bytes_of(text, len), id_of(r))) {
+        return DPS_REFUSED_REGISTRATION_ID;
+    }
+    return DPS_ACCEPTED;
+}
+
+static enum dps_refusal read_srk(struct registering *r, struct bytes tpm)
+{
+    struct bytes value;
+    uint8_t base64[(DPS_SRK_PUBLIC_MAX + 2) / 3 * 4];
+    size_t len;
+    int error = optional(tpm, "storageRootKey", &value);
+    if (error == BYTES_E_NOT_FOUND) {
+        return DPS_ACCEPTED;
+    }
+    if (error == 0) {
+        error = dps_json_string(value, base64, sizeof base64, &len);
+    }
+    if (error == 0) {
+        error = dps_base64_decode(bytes_of(base64, len), r->srk_bytes, sizeof r->srk_bytes, &r->srk_len);
+    }
+    return error != 0 ? DPS_REFUSED_SRK_FORM : DPS_ACCEPTED;
+}
+
+static enum dps_refusal read_ek(struct registering *r, struct bytes tpm)
+{
+    struct bytes value;
+    uint8_t base64[(DPS_EK_PUBLIC_MAX + 2) / 3 * 4];
+    size_t len;
+    int error = dps_json_member(tpm, "endorsementKey", &value);
+    if (error == 0) {
+        error = dps_json_string(value, base64, sizeof base64, &len);
+    }
+    if (error == 0) {
+        error = dps_ek_from_base64(bytes_of(base64, len), r->ek_bytes, &r->ek_len, NULL);
+    }
+    return error != 0 ? DPS_REFUSED_EK_FORM : DPS_ACCEPTED;
+}
+
+/* {"registrationId":..., "tpm":{"endorsementKey":..., "storageRootKey":...}, "payload":...} */
+static enum dps_refusal read_keys(struct dps_service *s, struct registering *r)
+{
+    struct bytes root;
+    struct bytes tpm;
+    if (dps_json_check(r->request->body, &root) != 0 || dps_json_kind(root) != DPS_JSON_OBJECT) {
+        return DPS_REFUSED_BODY;
+    }
+    enum dps_refusal no = check_body_id(r, root);
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    const int error = optional(root, "tpm", &tpm);
+    if (error == 0) {
+        no = read_ek(r, tpm);
+        return no != DPS_ACCEPTED ? no : read_srk(r, tpm);
+    }
+    if (error != BYTES_E_NOT_FOUND) {
+        return DPS_REFUSED_BODY;
+    }
+    if (!r->has_token) {
+        return DPS_REFUSED_EK_FORM;
+    }
+    recall_srk(s, r);
+    return DPS_ACCEPTED;
+}
+
+/* ---- Step 5: the two keys ------------------------------------------------------------------------------ */
+
+/* EK_pub equals the enrolled one, byte for byte of its canonical form. A second request may leave it out: the token
+ * proves it. */
+static enum dps_refusal check_ek(struct registering *r)
+{
+    const struct bytes enrolled = bytes_of(r->enrollment.ek, r->enrollment.ek_len);
+    if (r->ek_len > 0 && !bytes_equal_public(bytes_of(r->ek_bytes, r->ek_len), enrolled)) {
+        return DPS_REFUSED_EK;
+    }
+    if (tpm2_public_parse_2b(enrolled, &r->ek) != 0) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    tpm2_name_of(enrolled, r->ek_name);
+    return DPS_ACCEPTED;
+}
+
+static enum dps_refusal check_srk(struct registering *r)
+{
+    const struct bytes whole = bytes_of(r->srk_bytes, r->srk_len);
+    if (r->srk_len == 0) {
+        return DPS_REFUSED_SRK_MISSING;
+    }
+    if (tpm2_public_parse_2b(whole, &r->srk) != 0 || r->srk.type != TPM2_ALG_RSA) {
+        return DPS_REFUSED_SRK_FORM;
+    }
+    tpm2_name_of(whole, r->srk_name);
+    return dps_srk_check(&r->srk);
+}
+
+/* ---- Step 6: the challenge ----------------------------------------------------------------------------- */
+
+/* HMAC of the service secret over a label and length-prefixed fields: no two different lists of fields collide. */
+static void derive(const struct dps_secret *secret, struct bytes_writer *fields, uint8_t out[32])
+{
+    const struct bytes text = bytes_written(fields);
+    crypto_hmac_sha256(bytes_of(secret->key, sizeof secret->key), &text, 1, out);
+}
+
+/* The nonce. It names the device, both of its keys, how often it has registered, and the time: so it is good
+ * for this TPM under this owner, once, and soon. */
+static void derive_nonce(const struct dps_service *s, const struct dps_secret *secret,
+                         const struct registering *r, uint64_t generation, uint64_t window, uint8_t nonce[32])
+{
+    uint8_t buffer[512];
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_2b(&w, bytes_of_text("tpm-dps registration nonce"));
+    bytes_write_2b(&w, bytes_of_text(s->config->id_scope));
+    bytes_write_2b(&w, id_of(r));
+    bytes_write_2b(&w, bytes_of(r->ek_name, sizeof r->ek_name));
+    bytes_write_2b(&w, bytes_of(r->srk_name, sizeof r->srk_name));
+    bytes_write_u64(&w, generation);
+    bytes_write_u64(&w, window);
+    derive(secret, &w, nonce);
+}
+
+bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct bytes registration_id,
+                 struct bytes hub, struct bytes device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE])
+{
+    uint8_t buffer[768];
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_2b(&w, bytes_of_text("tpm-dps hub device key"));
+    bytes_write_2b(&w, registration_id);
+    bytes_write_2b(&w, hub);
+    bytes_write_2b(&w, device_id);
+    bytes_write_u64(&w, generation);
+    for (size_t i = 0; i < s->config->secret_count; i++) {
+        if (s->config->secrets[i].epoch == secret_epoch) {
+            derive(&s->config->secrets[i], &w, key);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Wrap a key to the device's SRK and then to its EK, as a JSON string. */
+static enum dps_refusal write_blob(struct dps_service *s, const struct registering *r, const uint8_t key[32],
+                                   struct bytes host, struct bytes id, struct bytes_writer *json)
+{
+    struct dps_activation_random random;
+    uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
+    struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
+    if (s->entropy.fill(s->entropy.context, (uint8_t *)&random, sizeof random) != 0) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    dps_activation_make(&w, &r->ek, &r->srk, r->srk_name, key, host, id, &random);
+    bytes_wipe(&random, sizeof random);
+    dps_write_text(json, "\"");
+    dps_write_base64(json, bytes_written(&w));
+    dps_write_text(json, "\"");
+    return w.error != 0 ? DPS_REFUSED_INTERNAL : DPS_ACCEPTED;
+}
+
+/* A token bucket: one more challenge? Levels are hundredths of a token; the bucket holds a minute's worth. */
+static bool take_token(struct dps_bucket *b, uint64_t now, uint32_t per_minute)
+{
+    const uint32_t full = per_minute * 100;
+    const uint32_t elapsed = (uint32_t)now - b->updated;
+    const uint64_t level = (uint64_t)b->level + (uint64_t)elapsed * per_minute * 100 / 60;
+    b->level = b->updated == 0 || elapsed > 60 || level > full ? full : (uint32_t)level;
+    b->updated = (uint32_t)now;
+    if (b->level < 100) {
+        return false;
+    }
+    b->level -= 100;
+    return true;
+}
+
+static struct dps_bucket *bucket_of(struct dps_bucket buckets[DPS_BUCKETS], struct bytes name)
+{
+    uint8_t digest[32];
+    crypto_sha256(&name, 1, digest);
+    return &buckets[((size_t)digest[0] << 8 | digest[1]) % DPS_BUCKETS];
+}
+
+/* Challenges cost RSA work, so they are rationed: for each device, for each client address, and for all together. */
+static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a)
+{
+    struct dps_memory *memory = memory_of(s);
+    const uint32_t device = s->config->challenges_per_minute;
+    const uint32_t client = s->client.len > 0 ? s->config->challenges_per_client : 0;
+    const uint32_t all = s->config->challenges_per_second * 60;
+    uint32_t missing = 0; /* the rate of the limit that was reached */
+    crypto_lock_take(&s->lock);
+    if (device != 0 && !take_token(bucket_of(memory->devices, id_of(r)), s->now, device)) {
+        missing = device;
+    } else if (client != 0 && !take_token(bucket_of(memory->clients, s->client), s->now, client)) {
+        missing = client;
+    } else if (all != 0 && !take_token(&memory->all, s->now, all)) {
+        missing = all;
+    }
+    crypto_lock_leave(&s->lock);
+    if (missing == 0) {
+        return DPS_ACCEPTED;
+    }
+    a->has_retry_after = true;
+    a->retry_after = missing < 60 ? 60 / missing : 1;
+    return DPS_REFUSED_RATE;
+}
+
+/* 401 without "status", with the blob and the name of the key: that is what makes it a challenge to all clients. */
+static enum dps_refusal challenge(struct dps_service *s, const struct registering *r, struct dps_answer *a)
+{
+    uint8_t nonce[DPS_KEY_SIZE];
+    const struct dps_secret *secret = &s->config->secrets[s->config->secret_count - 1];
+    derive_nonce(s, secret, r, r->registration.generation, s->now / WINDOW_SECONDS, nonce);
+    a->status = 401;
+    dps_write_text(&a->body, "{\"message\":\"Authorization required, resend request using supplied key\","
+                             "\"authenticationKey\":");
+    const enum dps_refusal no = write_blob(s, r, nonce, bytes_of_text(s->config->host), id_of(r), &a->body);
+    dps_write_text(&a->body, ",\"unencryptedAuthenticationKey\":null,\"keyName\":\"registration\"}");
+    bytes_wipe(nonce, sizeof nonce);
+    remember_srk(s, r);
+    return no;
+}
+
+/* ---- Step 9: the proof --------------------------------------------------------------------------------- */
+
+/* {idScope}/registrations/{registrationId} */
+static bool audience_is_right(const struct dps_service *s, const struct registering *r)
+{
+    uint8_t buffer[DPS_ID_SCOPE_MAX + sizeof "/registrations/" + DPS_REGISTRATION_ID_MAX];
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    dps_write_text(&w, s->config->id_scope);
+    dps_write_text(&w, "/registrations/");
+    bytes_write_bytes(&w, id_of(r));
+    return dps_sas_audience_is(&r->token, bytes_written(&w));
+}
+
+/* Is the token signed with the nonce of this generation and window, under any secret that still counts? */
+static bool signed_with_nonce(const struct dps_service *s, struct registering *r, uint64_t generation,
+                              uint64_t window)
+{
+    bool found = false;
+    for (size_t i = 0; i < s->config->secret_count && !found; i++) {
+        uint8_t nonce[DPS_KEY_SIZE];
+        derive_nonce(s, &s->config->secrets[i], r, generation, window, nonce);
+        found = dps_sas_signed_with(&r->token, bytes_of(nonce, sizeof nonce));
+        r->proved_epoch = s->config->secrets[i].epoch;
+        r->proved_window = window;
+        bytes_wipe(nonce, sizeof nonce);
+    }
+    return found;
+}
+
+/* A nonce is good in its own window and in the next one. */
+static bool signed_with_current_nonce(const struct dps_service *s, struct registering *r, uint64_t generation)
+{
+    const uint64_t window = s->now / WINDOW_SECONDS;
+    return signed_with_nonce(s, r, generation, window) || signed_with_nonce(s, r, generation, window - 1);
+}
+
+/* A bad token gets an error, never a new challenge: clients would go round in circles. */
+static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation)
+{
+    if (!audience_is_right(s, r)) {
+        return DPS_REFUSED_TOKEN_AUDIENCE;
+    }
+    if (r->token.expiry + CLOCK_SKEW < s->now) {
+        return DPS_REFUSED_TOKEN_EXPIRED;
+    }
+    if (signed_with_current_nonce(s, r, generation)) {
+        return DPS_ACCEPTED;
+    }
+    /* It helps a device whose first answer was lost, and nobody else, to hear that its nonce has done its work. */
+    return generation > 0 && signed_with_current_nonce(s, r, generation - 1) ? DPS_REFUSED_TOKEN_REPLAYED
+                                                                             : DPS_REFUSED_TOKEN_SIGNATURE;
+}
+
+/* ---- Step 9: the assignment ---------------------------------------------------------------------------- */
+
+/* An operation is named after what it made: nobody else's name for it, and nothing to store. */
+static void write_operation_id(struct bytes_writer *w, const struct dps_service *s,
+                               const struct dps_registration *made)
+{
+    uint8_t buffer[256];
+    uint8_t mac[32];
+    struct bytes_writer fields = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_2b(&fields, bytes_of_text("tpm-dps operation"));
+    bytes_write_2b(&fields, bytes_of_text(made->registration_id));
+    bytes_write_u64(&fields, made->generation);
+    memset(mac, 0, sizeof mac);
+    for (size_t i = 0; i < s->config->secret_count; i++) {
+        if (s->config->secrets[i].epoch == made->secret_epoch) {
+            derive(&s->config->secrets[i], &fields, mac);
+        }
+    }
+    dps_write_decimal(w, made->generation);
+    dps_write_text(w, ".");
+    dps_write_hex(w, bytes_of(mac, 16));
+}
+
+/* The device's name at the hub: the enrollment's, or its registrationId. */
+static enum dps_refusal choose_device_id(const struct registering *r, struct dps_registration *made)
+{
+    size_t len = r->id_len;
+    if (r->enrollment.device_id.len == 0) {
+        memcpy(made->device_id, r->id, len);
+    } else if (dps_json_string(r->enrollment.device_id, (uint8_t *)made->device_id, DPS_DEVICE_ID_MAX,
+                               &len) != 0) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    made->device_id[len] = '\0';
+    return DPS_ACCEPTED;
+}
+
+/* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something
+ * about it [DPS "Reprovisioning"]. */
+static bool expects_to_stay(const struct registering *r)
+{
+    struct bytes version;
+    return !r->enrollment.has_reprovision_policy &&
+           dps_http_query(r->request->target, "api-version", &version) == 0 &&
+           memcmp(version.p, "2018-04-01", 10) <= 0;
+}
+
+/* The hub: the one it had, if the enrollment says never to move it; otherwise the allocation decides anew
+ * [DPS "Reprovisioning"]. */
+static enum dps_refusal choose_hub(struct dps_service *s, const struct registering *r,
+                                   struct dps_registration *made)
+{
+    const struct dps_registration *old = &r->registration;
+    const bool again = is_registered(r);
+    size_t index = s->config->hub_count;
+    if (again && (!r->enrollment.update_hub_assignment || expects_to_stay(r))) {
+        index = dps_hub_index(s->config, bytes_of_text(old->hub));
+    }
+    if (index == s->config->hub_count) {
+        const enum dps_refusal no = dps_allocate(s->config, &r->enrollment, id_of(r), &index);
+        if (no != DPS_ACCEPTED) {
+            return no;
+        }
+    }
+    memcpy(made->hub, s->config->hubs[index].name, sizeof made->hub);
+    if (!again) {
+        made->substatus = DPS_SUBSTATUS_INITIAL;
+    } else if (strcmp(made->hub, old->hub) == 0) {
+        made->substatus = DPS_SUBSTATUS_REPROVISIONED;
+    } else {
+        made->substatus = r->enrollment.migrate_device_data ? DPS_SUBSTATUS_MIGRATED : DPS_SUBSTATUS_RESET;
+    }
+    return DPS_ACCEPTED;
+}
+
+/* The registration moves to its next generation by compare-and-set: of two that hold the same nonce, one wins, and the
+ * nonce is dead. All writes of one request are committed together. */
+static enum dps_refusal store_assignment(struct dps_service *s, struct registering *r,
+                                         const struct dps_registration *made)
+{
+    struct bytes_writer value = bytes_writer_over(s->record2, sizeof s->record2);
+    uint64_t version;
+    dps_registration_write(&value, made);
+    if (value.error != 0) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    const int error = s->store.put(s->store.context, DPS_TABLE_REGISTRATIONS, id_of(r), bytes_written(&value),
+                                   r->registration_version, &version);
+    if (error != 0) {
+        return error == BYTES_E_CONFLICT ? DPS_REFUSED_CONCURRENT : DPS_REFUSED_STORE;
+    }
+    return dps_hub_register(s, r->registration_version != 0 ? &r->registration : NULL, made,
+                            r->enrollment.initial_twin);
+}
+
+static void write_operation(struct dps_service *s, struct dps_answer *a, const struct dps_registration *made,
+                            const char *status)
+{
+    dps_write_text(&a->body, "{\"operationId\":\"");
+    write_operation_id(&a->body, s, made);
+    dps_write_text(&a->body, "\",\"status\":\"");
+    dps_write_text(&a->body, status);
+    dps_write_text(&a->body, "\",\"registrationState\":{");
+}
+
+static enum dps_refusal assign(struct dps_service *s, struct registering *r, struct dps_answer *a)
+{
+    struct dps_registration made = {.generation = r->registration.generation + 1,
+                                    .window = r->proved_window,
+                                    .secret_epoch = r->proved_epoch,
+                                    .created = s->now,
+                                    .updated = s->now};
+    memcpy(made.registration_id, r->id, r->id_len);
+    memcpy(made.srk, r->srk_bytes, r->srk_len);
+    made.srk_len = (uint16_t)r->srk_len;
+    if (is_registered(r)) {
+        made.created = r->registration.created;
+    }
+    enum dps_refusal no = choose_device_id(r, &made);
+    if (no == DPS_ACCEPTED) {
+        no = choose_hub(s, r, &made);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = store_assignment(s, r, &made);
+    }
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    /* 202 and a state that says "assigning" is the one answer that every client understands. */
+    a->status = 202;
+    a->wrote = true;
+    a->has_retry_after = true;
+    a->retry_after = RETRY_AFTER;
+    write_operation(s, a, &made, "assigning");
+    dps_write_text(&a->body, "\"registrationId\":");
+    dps_write_json_string(&a->body, id_of(r));
+    dps_write_text(&a->body, ",\"status\":\"assigning\"}}");
+    return DPS_ACCEPTED;
+}
+
+/* ---- Step 9: the answer that carries the hub's device key ---------------------------------------------- */
+
+/* Whoever asks for a registration: known, enabled, and with a token. */
+static enum dps_refusal find_registration(struct dps_service *s, struct registering *r)
+{
+    uint64_t version;
+    enum dps_refusal no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
+    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {
+        no = DPS_REFUSED_DISABLED;
+    }
+    if (no == DPS_ACCEPTED) {
+        no = check_ek(r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
+    }
+    return no == DPS_ACCEPTED && !r->has_token ? DPS_REFUSED_TOKEN_FORM : no;
+}
+
+/* The token must be signed with the nonce that this registration was made with: generation and window stand in
+ * it. */
+static enum dps_refusal check_proof(struct dps_service *s, struct registering *r)
+{
+    const struct dps_registration *made = &r->registration;
+    memcpy(r->srk_bytes, made->srk, made->srk_len);
+    r->srk_len = made->srk_len;
+    const enum dps_refusal no = check_srk(r);
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    if (!audience_is_right(s, r)) {
+        return DPS_REFUSED_TOKEN_AUDIENCE;
+    }
+    /* One client makes its token last 30 seconds and polls with it: it may be late while its operation is young. */
+    if (r->token.expiry + (uint64_t)2 * CLOCK_SKEW < s->now) {
+        return DPS_REFUSED_TOKEN_EXPIRED;
+    }
+    return signed_with_nonce(s, r, made->generation - 1, made->window) ? DPS_ACCEPTED
+                                                                       : DPS_REFUSED_TOKEN_SIGNATURE;
+}
+
+static enum dps_refusal check_operation(struct dps_service *s, struct registering *r, struct bytes operation)
+{
+    uint8_t name[80];
+    struct bytes_writer w = bytes_writer_over(name, sizeof name);
+    if (!is_registered(r)) {
+        return DPS_REFUSED_OPERATION;
+    }
+    write_operation_id(&w, s, &r->registration);
+    return bytes_equal_public(operation, bytes_written(&w)) ? check_proof(s, r) : DPS_REFUSED_OPERATION;
+}
+
+static void write_state(const struct registering *r, struct dps_answer *a)
+{
+    dps_registration_write_state(&a->body, &r->registration, r->registration_version);
+    if (r->enrollment.payload.len > 0) {
+        dps_write_text(&a->body, ",\"payload\":");
+        bytes_write_bytes(&a->body, r->enrollment.payload);
+    }
+}
+
+static enum dps_refusal operation_status(struct dps_service *s, struct registering *r, struct bytes operation,
+                                         struct dps_answer *a)
+{
+    uint8_t key[DPS_KEY_SIZE];
+    const struct dps_registration *made = &r->registration;
+    enum dps_refusal no = find_registration(s, r);
+    if (no == DPS_ACCEPTED) {
+        no = check_operation(s, r, operation);
+    }
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    const struct bytes hub = bytes_of_text(made->hub);
+    const struct bytes device_id = bytes_of_text(made->device_id);
+    if (!dps_hub_key(s, made->secret_epoch, id_of(r), hub, device_id, made->generation, key)) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    a->status = 200;
+    write_operation(s, a, made, "assigned");
+    dps_write_text(&a->body, "\"tpm\":{\"authenticationKey\":");
+    no = write_blob(s, r, key, hub, device_id, &a->body);
+    bytes_wipe(key, sizeof key);
+    dps_write_text(&a->body, "},");
+    write_state(r, a);
+    dps_write_text(&a->body, "}}");
+    return no;
+}
+
+/* The registration as it stands [DPS "Device Registration Status Lookup"], for the token that made it. No key
+ * comes with it: that is what the operation is for. */
+static enum dps_refusal look_up(struct dps_service *s, struct registering *r, struct dps_answer *a)
+{
+    struct bytes root;
+    enum dps_refusal no = DPS_ACCEPTED;
+    if (r->request->body.len > 0) {
+        const bool object =
+            dps_json_check(r->request->body, &root) == 0 && dps_json_kind(root) == DPS_JSON_OBJECT;
+        no = object ? check_body_id(r, root) : DPS_REFUSED_BODY;
+    }
+    if (no == DPS_ACCEPTED) {
+        no = find_registration(s, r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = is_registered(r) ? check_proof(s, r) : DPS_REFUSED_UNKNOWN;
+    }
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    a->status = 200;
+    dps_write_text(&a->body, "{");
+    write_state(r, a);
+    dps_write_text(&a->body, "}");
+    return DPS_ACCEPTED;
+}
+
+/* ---- The device API's routes --------------------------------------------------------------------------- */
+
+static bool word_is(struct bytes segment, const char *word)
+{
+    return dps_text_equal_nocase(segment, bytes_of_text(word));
+}
+
+/* /{idScope}/registrations/{registrationId} with nothing behind it, /register, or /operations/{operationId}; and
+ * the method that belongs to it. */
+enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
+{
+    struct registering r;
+    memset(&r, 0, sizeof r);
+    r.request = q;
+    const bool looking_up = q->segment_count == 3;
+    const bool registering = q->segment_count == 4 && word_is(q->segments[3], "register");
+    const bool polling = q->segment_count == 5 && word_is(q->segments[3], "operations");
+    if (!looking_up && !registering && !polling) {
+        return DPS_REFUSED_ROUTE;
+    }
+    if (!dps_request_is(q, registering ? "PUT" : polling ? "GET" : "POST")) {
+        return DPS_REFUSED_METHOD;
+    }
+    enum dps_refusal no = dps_request_version(q);
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    if (!dps_text_equal_nocase(q->segments[0], bytes_of_text(s->config->id_scope))) {
+        return DPS_REFUSED_SCOPE;
+    }
+    if (dps_registration_id_lower(q->segments[2], r.id, &r.id_len) != 0) {
+        return DPS_REFUSED_REGISTRATION_ID;
+    }
+    memcpy(a->registration_id, r.id, r.id_len);
+    r.has_token = q->authorization.len > 0;
+    if (r.has_token && dps_sas_parse(q->authorization, &r.token) != 0) {
+        return DPS_REFUSED_TOKEN_FORM;
+    }
+    if (looking_up) {
+        return look_up(s, &r, a);
+    }
+    return registering ? register_device(s, &r, a) : operation_status(s, &r, q->segments[4], a);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* dps-admin: what its files share. dps-admin.c describes the commands and calls one; each returns an exit
+ * code, having told the user everything. */
+#ifndef PORT_POSIX_ADMIN_TOOL_H
+#define PORT_POSIX_ADMIN_TOOL_H
+
+#include "port/posix/https_client.h"
+#include "port/posix/options.h"
+
+/* What the user asked for; zero and null mean "not given". */
+struct admin_options {
+    const char *connection_string_file, *ca, *connect_to, *format;
+    bool help;
+    const char *arguments[2]; /* what stands behind the command and is no option */
+    const char *ek, *device_id, *if_match, *json;
+    struct posix_option_list hubs;
+    bool disabled, update;
+    uint64_t page;
+    const char *policy_file, *host, *policy;
+    const char *mode, *resume, *report;
+};
+
+struct admin_tool {
+    struct admin_options options;
+    /* the connection string, taken apart */
+    char host[DPS_HOST_MAX + 1];
+    uint16_t port;
+    char key_name[65];
+    uint8_t key[64];
+    size_t key_len;
+
+    struct crypto_trust trust;
+    struct posix_https https;
+    uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
+    uint8_t body[DPS_HTTP_BODY_MAX];
+    uint8_t file[65536];
+};
+
+/* ---- admin_tool.c: connection and files ---- */
+
+/* "dps-admin: " and a sentence to standard error. */
+void admin_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Connection string and CA. Returns 0 or an exit code, then the user has been told. */
+int admin_open(struct admin_tool *t);
+/* Wipes everything, so it is also right after a failed open. */
+void admin_close(struct admin_tool *t);
+/* A whole file or, for "-", standard input, into t->file. Returns 0 or an exit code. */
+int admin_input(struct admin_tool *t, const char *path, struct bytes *content);
+
+struct admin_request {
+    const char *method;
+    const char *collection;    /* "enrollments" */
+    const char *name;          /* the segment behind it */
+    const char *if_match;      /* or null */
+    struct bytes continuation; /* or empty */
+    uint64_t page;             /* 0: as many as the service likes */
+    struct bytes body;
+};
+/* Ask the service. Returns 0 if it did what was asked, and then *answer is the body of its answer; or an
+ * exit code, and the user has been told. */
+int admin_ask(struct admin_tool *t, const struct admin_request *request, struct bytes *answer);
+/* The same in two halves, for who wants to try again instead of giving up. The answer stands in t->https.
+ * Returns of the first: 0; BYTES_E_SPACE if the request is larger than the service accepts; as
+ * posix_https_request. The second tells the user what went wrong: error if it is not 0, and otherwise the
+ * service's refusal. Returns an exit code. */
+int admin_exchange(struct admin_tool *t, const struct admin_request *request);
+int admin_explain(const struct admin_tool *t, const struct admin_request *request, int error);
+/* That an answer of the service makes no sense. Returns an exit code. */
+int admin_explain_malformed(void);
+/* How many seconds the clock of this machine is ahead of the service's, by the Date of its last answer.
+ * False if there is none. */
+bool admin_clock_difference(const struct admin_tool *t, int64_t *ahead);
+
+/* ---- admin_print.c: for people ---- */
+
+/* A JSON string without its quotes, control characters made harmless; nothing if there is no such string.
+ * Returns how many characters were printed. */
+int admin_print_string(FILE *out, struct bytes object, const char *member);
+/* One enrollment, or one registration state, a line a member. */
+void admin_print_enrollment(FILE *out, struct bytes enrollment);
+void admin_print_registration(FILE *out, struct bytes state, const char *indent);
+/* One enrollment in one line. */
+void admin_print_line(FILE *out, struct bytes enrollment);
+
+/* ---- admin_batch.c: enrollments, ten at a time ---- */
+
+#define ADMIN_BATCH_MAX 10
+
+enum admin_outcome {
+    ADMIN_PENDING,
+    ADMIN_DONE,
+    ADMIN_UNCHANGED, /* it was to be created, and exists just like this */
+    ADMIN_REFUSED
+};
+
+struct admin_item {
+    uint64_t line; /* of the file that it comes from */
+    char id[DPS_REGISTRATION_ID_MAX + 1];
+    struct bytes json; /* in text of its batch; empty if it was refused before it came to that */
+    enum admin_outcome outcome;
+    uint32_t code;     /* why it was refused: errorCode of the service, or 0 if it was not sent */
+    char message[400]; /* and in words */
+};
+
+struct admin_batch {
+    const char *mode;
+    bool answered; /* the service is known to be there: it is worth waiting for */
+    struct admin_item items[ADMIN_BATCH_MAX];
+    size_t count;
+    uint8_t text[DPS_HTTP_BODY_MAX - 128]; /* leaves room for what stands around the enrollments */
+    size_t used;
+};
+
+/* Send the pending ones, with patience where waiting may help, and learn what became of each.
+ * Returns 0 and none is pending any more; or an exit code, and the user has been told: then nothing is known
+ * about those that are still pending. */
+int admin_batch_send(struct admin_tool *t, struct admin_batch *b);
+/* Does what exists say all that is asked for, and nothing else of weight? Both are JSON objects that were
+ * checked. */
+bool admin_same_enrollment(struct bytes asked, struct bytes existing);
+
+/* ---- admin_import.c reads and sends, admin_import_progress.c keeps and tells how far it is ------------ */
+
+enum { IMPORT_ID, IMPORT_KEY, IMPORT_DEVICE, IMPORT_HUB, IMPORT_STATUS, IMPORT_COLUMNS };
+enum { IMPORT_CREATED, IMPORT_UNCHANGED, IMPORT_REFUSED, IMPORT_COUNTS };
+
+struct import_lines {
+    int fd;
+    uint8_t *buffer;
+    size_t capacity, begin, end;
+    uint64_t offset; /* of buffer[begin] in the file */
+    uint64_t number; /* lines taken so far */
+};
+
+/* How far it is: everything before this place is done and reported. This is what --resume keeps. */
+struct import_progress {
+    uint64_t offset, line;
+    uint64_t counts[IMPORT_COUNTS];
+    uint64_t report_len; /* bytes of the report that belong to it */
+};
+
+struct import {
+    struct admin_tool *t;
+    struct import_lines lines;
+    bool json;
+    size_t columns[IMPORT_COLUMNS]; /* 1 and on: the number of the field; 0: there is no such column */
+    size_t field_count;
+    struct admin_batch batch;
+    uint64_t pending_offset, pending_line; /* behind the last line of the batch */
+    struct import_progress progress;
+    bool begun; /* something may have been sent */
+    bool complete;
+    uint64_t assumed_keys; /* of which only the RSA key was given */
+    FILE *report;
+    bool regular;  /* the input is a file, not a pipe */
+    uint64_t size; /* of it */
+    uint64_t begun_ms, told_ms, saved_ms;
+    uint64_t line_at_begin;
+    unsigned told_refusals;
+    uint8_t converted[DPS_HTTP_BODY_MAX];
+    uint8_t copy[65536];
+};
+
+/* All that return an int return 0 or an exit code, and then the user has been told. */
+
+/* The input is open: look at it, and open the report. */
+int admin_import_begin(struct import *m);
+/* The header line is read: if an earlier import was stopped, go to where it was. */
+int admin_import_go_on(struct import *m);
+/* One refused line. That it cannot be written shows at the next tick. */
+void admin_import_report(struct import *m, const struct admin_item *item);
+/* A batch is done: tell and keep how far it is, if it is time. */
+int admin_import_tick(struct import *m);
+/* An enrollment that does not even fit alone. */
+int admin_import_impossible(const struct import *m);
+/* Whether it was finished, stopped or failed: keep how far it is and tell the result. Returns the exit code
+ * of the program. */
+int admin_import_end(struct import *m, int exit_code);
+
+/* ---- admin_*.c: the commands ---- */
+
+int admin_enroll(struct admin_tool *t);
+int admin_import(struct admin_tool *t);
+int admin_get(struct admin_tool *t);
+int admin_list(struct admin_tool *t);
+int admin_delete(struct admin_tool *t);
+int admin_enable(struct admin_tool *t);
+int admin_disable(struct admin_tool *t);
+int admin_status(struct admin_tool *t);
+int admin_registration(struct admin_tool *t);
+int admin_connection_string(struct admin_tool *t);
+
+/* Read all enrollments, page after page; take gets each page, a JSON array, and returns 0 or an exit code. */
+int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct bytes page), void *context);
+/* Is output to be JSON? */
+bool admin_json(const struct admin_tool *t);
+/* Exit code POSIX_EXIT_USAGE, and the user told, unless id is a registrationId. */
+int admin_check_id(const char *id);
+
+#endif

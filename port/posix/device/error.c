@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of
+ * this program, so each situation that is known gets its own; the general texts are for the rest. */
+#include "port/posix/device/tool.h"
+#include "tpm/explain.h"
+#include <stdarg.h>
+
+void device_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("dps-device: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+/* UTF-8 passes; control characters, with which a terminal could be made to do things, do not. */
+void device_print_text(FILE *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        fputc(text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i], out);
+}
+
+static int exit_code_of(const struct device_tool *t, int error)
+{
+    int asked = t->watch.network ? POSIX_EXIT_NETWORK : POSIX_EXIT_TPM;
+    switch (error) {
+    case BYTES_E_TPM_RC:
+    case BYTES_E_TPM_TRANSPORT:
+        return POSIX_EXIT_TPM;
+    case BYTES_E_HTTP:
+    case BYTES_E_REFUSED:
+        return POSIX_EXIT_REFUSED;
+    case BYTES_E_STREAM:
+    case BYTES_E_TLS:
+    case BYTES_E_CLOCK:
+        return POSIX_EXIT_NETWORK;
+    case BYTES_E_USAGE:
+        return POSIX_EXIT_USAGE;
+    case BYTES_E_STATE:
+    case BYTES_E_FILE:
+    case BYTES_E_NOT_FOUND:
+    case BYTES_E_ENTROPY:
+        return POSIX_EXIT_STORE;
+    default:
+        return asked;
+    }
+}
+
+static void explain_tpm_silence(const struct device_tool *t, int error)
+{
+    if (error == BYTES_E_TIMEOUT)
+        fprintf(stderr,
+                "the TPM %s did not answer within %d s. What to do: see whether another program uses it; a "
+                "TPM that "
+                "stays silent needs a restart.\n",
+                t->options.tpm, PORT_TPM_TIMEOUT_MS / 1000);
+    else
+        fprintf(
+            stderr,
+            "the TPM %s cannot be reached any more, or broke off in the middle of an answer. What to do: see "
+            "whether it (or its simulator) still runs, then do the same again.\n",
+            t->options.tpm);
+}
+
+/* The other side answered, and the answer is not what it should be. */
+static void explain_answer(const struct device_tool *t, int error)
+{
+    if (t->watch.network)
+        fprintf(
+            stderr,
+            "%s. What to do: see whether --service leads to a provisioning service and not to a proxy or web "
+            "server; --trace shows the answer.\n",
+            posix_error_text(error));
+    else
+        fprintf(stderr,
+                "the TPM's answer to %s: %s. What to do: --trace shows it; please report it with that.\n",
+                tpm2_explain_command_name(t->watch.asked.command) != NULL
+                    ? tpm2_explain_command_name(t->watch.asked.command)
+                    : "a command",
+                posix_error_text(error));
+}
+
+static void explain_state(const struct device_tool *t)
+{
+    if (t->options.state != NULL)
+        fprintf(
+            stderr,
+            "%s is no state file of this program, or only a part of one. What to do: register again, which "
+            "writes it anew.\n",
+            t->options.state);
+    else
+        fprintf(stderr,
+                "%s is no sealed blob, or only a part of one. What to do: give the file that `seal` wrote.\n",
+                t->options.in != NULL ? t->options.in : "the input");
+}
+
+static void explain(const struct device_tool *t, int error)
+{
+    switch (error) {
+    case BYTES_E_TPM_RC:
+        device_explain_refusal(t);
+        break;
+    case BYTES_E_HTTP:
+        device_explain_http(t);
+        break;
+    case BYTES_E_REFUSED:
+        device_explain_refused(t);
+        break;
+    case BYTES_E_TPM_TRANSPORT:
+        explain_tpm_silence(t, error);
+        break;
+    case BYTES_E_TLS:
+    case BYTES_E_STREAM:
+        device_explain_network(t, error);
+        break;
+    case BYTES_E_TIMEOUT:
+        if (t->watch.network)
+            device_explain_network(t, error);
+        else
+            explain_tpm_silence(t, error);
+        break;
+    case BYTES_E_STATE:
+        explain_state(t);
+        break;
+    case BYTES_E_FILE:
+        fprintf(stderr,
+                "%s could not be written: %s. The service has registered this device, but without the file "
+                "it cannot "
+                "use that. What to do: make the file's directory writable, then register again.\n",
+                t->options.state, t->watch.reason);
+        break;
+    case BYTES_E_CLOCK:
+        fputs("the time is not known: this system's clock is not set, and the service sent no date. What to "
+              "do: set the "
+              "clock.\n",
+              stderr);
+        break;
+    case BYTES_E_FORMAT:
+    case BYTES_E_LIMIT:
+    case BYTES_E_SPACE:
+    case BYTES_E_ALGORITHM:
+    case BYTES_E_INTEGRITY:
+        explain_answer(t, error);
+        break;
+    default:
+        fprintf(stderr, "%s.\n", posix_error_text(error));
+    }
+}
+
+int device_report(struct device_tool *t, int error)
+{
+    const struct dps_device *d = &t->engine;
+    if (posix_interrupted && error == BYTES_E_TIMEOUT) {
+        device_say("step %u, %s: interrupted; what was loaded into the TPM has been flushed",
+                   dps_device_step(d), dps_device_what(d));
+        return 128 + posix_interrupted;
+    }
+    fputs("dps-device: ", stderr);
+    /* Without a flow the run never began: there is no step to name. */
+    if (d->flow != NULL && error != BYTES_E_STATE)
+        fprintf(stderr, "step %u, %s: ", dps_device_step(d), dps_device_what(d));
+    explain(t, error);
+    return exit_code_of(t, error);
+}
+
+int device_report_tpm(struct device_tool *t, const char *what, int error)
+{
+    fprintf(stderr, "dps-device: %s: ", what);
+    explain(t, error);
+    return exit_code_of(t, error);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* What a service, a hub or the way to them did not do, in words. */
+#include "dps/protocol/http.h"
+#include "port/posix/device/tool.h"
+#include <string.h>
+
+/* Error codes of the service [DPS "ProvisioningServiceErrorDetails"], then statuses, both in one column: their numbers
+ * do not meet. First match. */
+static const struct {
+    uint32_t code;
+    const char *to_do;
+} advice[] = {
+    {400004, "the enrolled endorsement key is malformed or not this one: compare it with `dps-device ek "
+             "--format base64`; "
+             "if this TPM was enrolled by an Azure SDK, try --ek-template azure-sdk"},
+    {401003,
+     "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
+     "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},
+    {401001, "register again: this device was removed, or has been given to another hub"},
+    {401002, "register again; if it repeats, the service no longer knows the challenge: is its clock or "
+             "secret shared by "
+             "all its nodes?"},
+    {401007, "register again: the answer to an earlier request with this token was lost"},
+    {401006, "set this system's clock: the token was already over when it arrived"},
+    {403201, "ask whoever enrolled this device to enable it (dps-admin or the portal)"},
+    {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name "
+             "with --id"},
+    {404202, "give the ID scope of this service with --scope"},
+    {409203, "register again: two registrations of this device ran at the same moment"},
+    {409204, "give the enrollment another deviceId: one device of this name is at that hub already"},
+    {409, "register again: something changed while this device was registering"},
+    {400208, "the service needs a linked hub that can take this device"},
+    {400, "the service did not like the request; --trace shows it"},
+    {401, "the service did not accept who this device says it is: compare the enrolled endorsement key with "
+          "`dps-device "
+          "ek --format base64`"},
+    {403, "ask whoever enrolled this device whether it is disabled"},
+    {404, "see whether --service and --scope are right and this device is enrolled"},
+    {413, "send less"},
+    {429, "wait a while: the service has too much to do, and tries were already repeated"},
+};
+
+static const char *advice_for(const struct dps_device *d)
+{
+    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++)
+        if (advice[i].code == d->service_error)
+            return advice[i].to_do;
+    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++)
+        if (advice[i].code == d->http_status)
+            return advice[i].to_do;
+    if (d->http_status >= 500)
+        return "try again later: the service has a problem of its own, and tries were already repeated";
+    return "see whether --service leads to a provisioning service; --trace shows the answer";
+}
+
+static void print_service_words(const struct dps_device *d)
+{
+    if (d->service_error != 0)
+        fprintf(stderr, ", error %u", (unsigned)d->service_error);
+    if (d->message_len > 0) {
+        /* Its full stop would meet ours. */
+        bool stop = d->message[d->message_len - 1] == '.';
+        fputs(", \"", stderr);
+        device_print_text(stderr, bytes_of(d->message, (size_t)d->message_len - stop));
+        fputc('"', stderr);
+    }
+}
+
+void device_explain_http(const struct device_tool *t)
+{
+    const struct dps_device *d = &t->engine;
+    uint16_t port;
+    fprintf(stderr, "%s answered %u %s", dps_device_host(d, &port), (unsigned)d->http_status,
+            dps_http_reason(d->http_status));
+    print_service_words(d);
+    if (d->service_error == 404201)
+        fprintf(stderr, " (registration ID %s)", d->registration_id);
+    fprintf(stderr, ". What to do: %s.\n", advice_for(d));
+}
+
+/* The status is 200: the conversation went well, the registration did not. */
+void device_explain_refused(const struct device_tool *t)
+{
+    fputs("the service proved this device genuine and then did not assign it to a hub", stderr);
+    print_service_words(&t->engine);
+    fputs(". What to do: see whether the enrollment is enabled and its allocation names a hub that the "
+          "service is linked "
+          "to.\n",
+          stderr);
+}
+
+static void advise_tls(const struct device_tool *t, const char *host)
+{
+    switch (t->drive.tls_error) {
+    case BR_ERR_X509_NOT_TRUSTED:
+    case BR_ERR_X509_BAD_SIGNATURE:
+        fprintf(stderr, "give the CA that issued the service's certificate with --ca (now: %s)",
+                t->options.ca);
+        break;
+    case BR_ERR_X509_BAD_SERVER_NAME:
+        fprintf(stderr,
+                "%s must stand in the certificate as a DNS name. Use the name that stands there, and "
+                "--connect-to "
+                "HOST:PORT if that name leads elsewhere",
+                host);
+        break;
+    case BR_ERR_X509_EXPIRED:
+        fprintf(stderr,
+                "compare `date` with the dates of the certificate (openssl s_client -connect HOST:PORT)");
+        break;
+    case BR_ERR_UNKNOWN_TYPE:
+    case BR_ERR_BAD_VERSION:
+    case BR_ERR_UNSUPPORTED_VERSION:
+        fprintf(stderr, "see whether this port speaks TLS, version 1.2 or with 1.2 allowed");
+        break;
+    default:
+        fprintf(
+            stderr,
+            "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, RSA or P-256 certificates is what is offered here");
+    }
+}
+
+static void explain_connect(const struct device_tool *t, const char *host, uint16_t port)
+{
+    const struct device_options *o = &t->options;
+    fprintf(stderr, "cannot connect to %s:%u", host, (unsigned)port);
+    if (o->connect_to != NULL)
+        fprintf(stderr, " at %s (--connect-to)", o->connect_to);
+    if (o->proxy != NULL)
+        fprintf(stderr, " through %s", o->proxy);
+    fprintf(stderr, ": %s. What to do: see whether the service runs there and can be reached from here%s.\n",
+            t->watch.reason, o->proxy == NULL ? " (behind a proxy: --proxy http://HOST:PORT)" : "");
+}
+
+void device_explain_network(const struct device_tool *t, int error)
+{
+    const struct dps_device *d = &t->engine;
+    uint16_t port;
+    const char *host = dps_device_host(d, &port);
+    if (t->watch.reason[0] != 0) {
+        explain_connect(t, host, port);
+    } else if (error == BYTES_E_TLS) {
+        const char *text = crypto_tls_error_text(t->drive.tls_error);
+        bool question = text[strlen(text) - 1] == '?';
+        fprintf(stderr, "TLS with %s:%u: %s%s What to do: ", host, (unsigned)port, text, question ? "" : ".");
+        advise_tls(t, host);
+        fputs(".\n", stderr);
+    } else if (error == BYTES_E_TIMEOUT) {
+        fprintf(stderr,
+                "%s:%u did not answer in time. What to do: try again; see whether that port speaks HTTPS.\n",
+                host, (unsigned)port);
+    } else if (d->answering) {
+        fprintf(stderr,
+                "%s:%u closed the connection before its answer was complete. What to do: try again.\n", host,
+                (unsigned)port);
+    } else {
+        fprintf(stderr,
+                "%s:%u closed the connection while TLS was being set up. What to do: see whether that port "
+                "speaks "
+                "HTTPS, and whether its certificate and key are in order.\n",
+                host, (unsigned)port);
+    }
+}

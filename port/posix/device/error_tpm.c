@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* A TPM's refusal in words: what it means depends on the command, and what to do on the situation. */
+#include "port/posix/device/tool.h"
+#include "tpm/explain.h"
+#include "tpm/rc.h"
+#include <string.h>
+
+/* A situation that is known. Zero and null: any command, the code's general meaning, nothing to advise. First match. */
+struct situation {
+    uint32_t command;
+    uint32_t code;
+    const char *happened;
+    const char *to_do;
+};
+
+#define ROOM_TO_DO                                                                                           \
+    "use the kernel's resource manager (/dev/tpmrm0), or, if no other program uses this TPM, run "           \
+    "`dps-device flush`, "                                                                                   \
+    "which removes what a killed program left behind"
+
+/* The lockout authority does not get several tries, as the keys do: one that was wrong, and it is locked. */
+#define LOCKOUT_HAPPENED "a wrong lockout authorization was given before, and the lockout authority is locked"
+#define LOCKOUT_TO_DO                                                                                        \
+    "wait, with the TPM powered: `dps-device info` says how many seconds; or clear the TPM in the "          \
+    "firmware's set-up (BIOS)"
+
+static const struct situation situations[] = {
+    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_INTEGRITY,
+     "the challenge was made for another EK, or for another SRK",
+     "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, "
+     "enroll this "
+     "EK, or try --ek-template"},
+    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_VALUE, "the challenge was encrypted to another EK",
+     "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, "
+     "enroll this "
+     "EK, or try --ek-template"},
+    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_POLICY_FAIL,
+     "this EK demands another policy than that of the TCG's template",
+     "evict the key at 0x81010001 if it is not the vendor's; the EK is then derived from the template"},
+    {TPM2_CC_IMPORT, TPM2_RC_INTEGRITY,
+     "the key that the service sent was made for another SRK, or changed on the way",
+     "register again; if that does not help, the service is at fault"},
+    {TPM2_CC_EVICT_CONTROL, TPM2_RC_NV_DEFINED, "another key is kept at that handle",
+     "`dps-device info` lists the persistent keys; leave --persist out, or evict that key if nobody needs "
+     "it"},
+    {TPM2_CC_EVICT_CONTROL, TPM2_RC_NV_SPACE, NULL,
+     "leave --persist out: nothing needs it; `dps-device info` lists the persistent keys"},
+    {TPM2_CC_CLEAR, TPM2_RC_DISABLED, "the owner or the firmware has disabled TPM2_Clear",
+     "clear the TPM in the firmware's set-up (BIOS), or allow it there"},
+    {TPM2_CC_CREATE_PRIMARY, TPM2_RC_HIERARCHY, "the firmware has disabled this hierarchy",
+     "enable the TPM's hierarchies in the firmware's set-up (BIOS)"},
+    {TPM2_CC_HIERARCHY_CHANGE_AUTH, TPM2_RC_SIZE, "the new authorization is longer than this TPM takes",
+     "32 bytes are always allowed"},
+    {0, TPM2_RC_OBJECT_MEMORY, "there is no free slot for another key", ROOM_TO_DO},
+    {0, TPM2_RC_OBJECT_HANDLES, "there is no free handle for another key", ROOM_TO_DO},
+    {0, TPM2_RC_SESSION_MEMORY, "there is no free slot for another session", ROOM_TO_DO},
+    {0, TPM2_RC_SESSION_HANDLES, "there is no free handle for another session", ROOM_TO_DO},
+    {0, TPM2_RC_MEMORY, NULL, ROOM_TO_DO},
+    {TPM2_CC_CLEAR, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
+    {TPM2_CC_HIERARCHY_CHANGE_AUTH, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
+    {0, TPM2_RC_LOCKOUT, "too many wrong authorizations were given, and the TPM is locked",
+     "wait: `dps-device info` says how long until a try is forgiven; the owner can also end it with the "
+     "lockout "
+     "authorization (tpm2_dictionarylockout --clear-lockout)"},
+    {0, TPM2_RC_COMMAND_CODE, NULL,
+     "`dps-device info` lists the commands that are missing; a TPM 2.0 of a PC has them all"},
+    {0, TPM2_RC_BAD_TAG, "this is a TPM 1.2",
+     "a TPM 2.0 is needed; some can be upgraded by the vendor's firmware"},
+    {0, TPM2_RC_INITIALIZE, "the TPM was not started up", "restart it; a simulator may need a startup flag"},
+    {0, TPM2_RC_FAILURE, NULL, "power the machine down and up again"},
+    {0, TPM2_RC_REBOOT, NULL, "restart the machine"},
+};
+
+/* TPM2_Load has one code and three stories. */
+static struct situation key_does_not_load(const struct device_tool *t)
+{
+    struct situation s = {TPM2_CC_LOAD, TPM2_RC_INTEGRITY, NULL, NULL};
+    if (t->options.state == NULL) {
+        s.happened = "this was sealed under a storage root key that this TPM does not have: the TPM was "
+                     "cleared since, or "
+                     "it is another one";
+        s.to_do = "there is no way back: what was sealed under a lost storage root key is gone";
+    } else if (t->options.service == NULL) {
+        s.happened = "the saved hub key was made under a storage root key that no longer exists: the TPM was "
+                     "cleared or "
+                     "is another one";
+        s.to_do = "register again";
+    } else {
+        s.happened = "the key that was just imported does not load under this SRK";
+        s.to_do = "register again; if that does not help, please report it with the output of --trace";
+    }
+    return s;
+}
+
+static struct situation situation_of(const struct device_tool *t, uint32_t command, uint32_t code)
+{
+    if (command == TPM2_CC_LOAD && code == TPM2_RC_INTEGRITY)
+        return key_does_not_load(t);
+    for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++)
+        if (situations[i].code == code && (situations[i].command == 0 || situations[i].command == command))
+            return situations[i];
+    return (struct situation){0};
+}
+
+/* A hierarchy that did not take its authorization: which option to give. Returns false if it is about something
+ * else. */
+static bool explain_authorization(const struct device_tool *t, const struct device_refusal *r, uint32_t code)
+{
+    static const struct {
+        uint32_t handle;
+        const char *name;
+        const char *variable;
+    } hierarchies[] = {
+        [DEVICE_AUTH_OWNER] = {TPM2_RH_OWNER, "owner", "OWNER"},
+        [DEVICE_AUTH_ENDORSEMENT] = {TPM2_RH_ENDORSEMENT, "endorsement", "ENDORSEMENT"},
+        [DEVICE_AUTH_LOCKOUT] = {TPM2_RH_LOCKOUT, "lockout", "LOCKOUT"},
+    };
+    if (code != TPM2_RC_BAD_AUTH && code != TPM2_RC_AUTH_FAIL)
+        return false;
+    for (size_t i = 0; i < sizeof hierarchies / sizeof hierarchies[0]; i++) {
+        if (hierarchies[i].handle != r->handles[0])
+            continue;
+        bool given = t->auth_value[i].len > 0;
+        fprintf(stderr, "the %s authorization %s", hierarchies[i].name,
+                given ? "that was given is wrong" : "is set and was not given");
+        if (code == TPM2_RC_AUTH_FAIL)
+            fputs(", and this try counts towards the lockout", stderr);
+        fprintf(stderr, ". What to do: give the right one with --%s-auth-file FILE or in DPS_%s_AUTH.\n",
+                hierarchies[i].name, hierarchies[i].variable);
+        return true;
+    }
+    return false;
+}
+
+static void print_code(const struct device_refusal *r, struct tpm2_rc rc)
+{
+    static const char *const about[] = {[TPM2_RC_KIND_HANDLE] = "handle",
+                                        [TPM2_RC_KIND_PARAMETER] = "parameter",
+                                        [TPM2_RC_KIND_SESSION] = "session"};
+    const char *name = tpm2_rc_name(rc.code);
+    if (name == NULL)
+        name = rc.kind == TPM2_RC_KIND_LAYER    ? "a code of the layers between program and TPM"
+               : rc.kind == TPM2_RC_KIND_VENDOR ? "a code of the TPM's vendor"
+                                                : "an unknown code";
+    fprintf(stderr, "%s (0x%X", name, (unsigned)r->rc);
+    if (rc.kind == TPM2_RC_KIND_HANDLE && rc.number >= 1 && rc.number <= 3)
+        fprintf(stderr, ", handle %u: 0x%08X", rc.number, (unsigned)r->handles[rc.number - 1]);
+    else if (rc.number != 0)
+        fprintf(stderr, ", %s %u", about[rc.kind], rc.number);
+    fputs("): ", stderr);
+}
+
+void device_explain_refusal(const struct device_tool *t)
+{
+    const struct device_refusal *r = &t->watch.refused;
+    const struct tpm2_rc rc = tpm2_rc_decode(r->rc);
+    const char *command = tpm2_explain_command_name(r->command);
+    fprintf(stderr, "%s answered ", command != NULL ? command : "a TPM command");
+    print_code(r, rc);
+    if (explain_authorization(t, r, rc.code))
+        return;
+    const struct situation s = situation_of(t, r->command, rc.code);
+    const char *meaning = tpm2_rc_meaning(rc.code);
+    if (s.happened != NULL)
+        fprintf(stderr, "%s.", s.happened);
+    else
+        fputs(meaning != NULL ? meaning : "the TPM's documentation may know it.", stderr);
+    if (s.to_do != NULL)
+        fprintf(stderr, " What to do: %s.", s.to_do);
+    fputc('\n', stderr);
+}

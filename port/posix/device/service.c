@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* register, token, send: the device and the services. */
+#include "dps/protocol/json.h"
+#include "dps/protocol/registration_id.h"
+#include "port/posix/device/tool.h"
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HTTPS_PORT 443
+
+int device_take_id(struct device_tool *t)
+{
+    const char *id = t->options.id;
+    if (id != NULL && !dps_registration_id_valid(bytes_of_text(id))) {
+        device_say("--id \"%s\": a registration ID has 1 to %d letters, digits and '-', '.', '_', ':', and "
+                   "ends with a "
+                   "letter, a digit or '-'",
+                   id, DPS_REGISTRATION_ID_MAX);
+        return POSIX_EXIT_USAGE;
+    }
+    t->config.registration_id = id;
+    return 0;
+}
+
+static int take_service(struct device_tool *t)
+{
+    char why[512];
+    const struct device_options *o = &t->options;
+    if (posix_service_url(o->service, t->service_host, sizeof t->service_host, &t->config.service_port, why,
+                          sizeof why) != 0) {
+        device_say("%s", why);
+        return POSIX_EXIT_USAGE;
+    }
+    t->config.service_host = t->service_host;
+    if (strlen(o->scope) == 0 || strlen(o->scope) > DPS_ID_SCOPE_MAX) {
+        device_say("--scope: an ID scope has 1 to %d characters, such as 0ne00000A0A", DPS_ID_SCOPE_MAX);
+        return POSIX_EXIT_USAGE;
+    }
+    t->config.id_scope = o->scope;
+    struct bytes root;
+    if (o->payload != NULL) {
+        t->config.payload = bytes_of_text(o->payload);
+        if (dps_json_check(t->config.payload, &root) != 0) {
+            device_say(
+                "--payload is no JSON; in a shell put it into single quotes: --payload '{\"model\":\"x\"}'");
+            return POSIX_EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
+/* Both are checked by the stream as well, but only when it connects: then the TPM has worked in vain. */
+static int take_way(struct device_tool *t)
+{
+    const struct device_options *o = &t->options;
+    t->config.hub_port = o->hub_port != 0 ? (uint16_t)o->hub_port : HTTPS_PORT;
+    if (o->connect_to != NULL && strrchr(o->connect_to, ':') == NULL) {
+        device_say("--connect-to takes HOST:PORT, not \"%s\"", o->connect_to);
+        return POSIX_EXIT_USAGE;
+    }
+    if (o->proxy != NULL && strncmp(o->proxy, "http://", strlen("http://")) != 0) {
+        device_say("--proxy takes http://HOST:PORT, not \"%s\"", o->proxy);
+        return POSIX_EXIT_USAGE;
+    }
+    return 0;
+}
+
+/* Found out before the service has assigned the device: a registration whose result cannot be kept is worth nothing. */
+static int check_state_writable(const char *path)
+{
+    char directory[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL && (size_t)(slash - path) + 1 < sizeof directory) {
+        memcpy(directory, path, (size_t)(slash - path) + 1);
+        directory[slash - path + 1] = 0;
+    }
+    if (access(directory, W_OK | X_OK) == 0)
+        return 0;
+    device_say("the state file %s could not be written later: %s: %s", path, directory, strerror(errno));
+    return POSIX_EXIT_STORE;
+}
+
+static void print_line(const char *title, const char *text)
+{
+    printf("%-14s", title);
+    device_print_text(stdout, bytes_of_text(text));
+    putchar('\n');
+}
+
+static void print_effort(const struct device_tool *t)
+{
+    const struct dps_device *d = &t->engine;
+    printf("TPM commands  %u in %llu ms\n", (unsigned)d->tpm_commands, (unsigned long long)t->drive.tpm_ms);
+    printf("Requests      %u on %u connection%s\n", (unsigned)d->http_requests, (unsigned)d->connections,
+           d->connections == 1 ? "" : "s");
+    printf("Time          %llu ms\n", (unsigned long long)t->run_ms);
+}
+
+int device_register(struct device_tool *t)
+{
+    uint8_t nonce[32];
+    const struct device_options *o = &t->options;
+    int exit_code = device_require(o->service, "service https://HOST");
+    if (exit_code == 0)
+        exit_code = device_require(o->ca, "ca FILE");
+    if (exit_code == 0)
+        exit_code = device_require(o->scope, "scope ID");
+    if (exit_code == 0)
+        exit_code = device_require(o->state, "state FILE");
+    if (exit_code == 0)
+        exit_code = device_take_id(t);
+    if (exit_code == 0)
+        exit_code = take_service(t);
+    if (exit_code == 0)
+        exit_code = take_way(t);
+    if (exit_code == 0)
+        exit_code = check_state_writable(o->state);
+    if (exit_code == 0)
+        exit_code = device_trust(t);
+    if (exit_code == 0)
+        exit_code = device_open(t);
+    if (exit_code != 0)
+        return exit_code;
+    device_warn_software(t);
+    exit_code = device_nonce(t, nonce);
+    if (exit_code == 0)
+        exit_code = device_run(t, dps_device_register(&t->engine, &t->config, nonce));
+    if (exit_code != 0)
+        return exit_code;
+    print_line("Registered", t->engine.registration_id);
+    print_line("Device", t->engine.device_id);
+    print_line("Hub", t->engine.assigned_hub);
+    print_line("Substatus", t->engine.substatus[0] != 0 ? t->engine.substatus : "-");
+    print_line("State", o->state);
+    print_effort(t);
+    return 0;
+}
+
+static int load_state(struct device_tool *t, struct bytes *record)
+{
+    const char *path = t->options.state;
+    size_t len;
+    int error = posix_file_read(path, t->record, sizeof t->record, &len);
+    *record = bytes_of(t->record, len);
+    if (error == BYTES_E_NOT_FOUND)
+        device_say(
+            "there is no state file %s: this device has not been registered with it. What to do: dps-device "
+            "register ... --state %s",
+            path, path);
+    else if (error == BYTES_E_SPACE)
+        device_say("%s is no state file of this program: it is too long", path);
+    else if (error != 0)
+        device_say("the state file %s: %s", path, strerror(errno));
+    return error != 0 ? POSIX_EXIT_STORE : 0;
+}
+
+int device_token(struct device_tool *t)
+{
+    uint8_t nonce[32];
+    struct bytes record;
+    int exit_code = device_require(t->options.state, "state FILE");
+    if (exit_code == 0)
+        exit_code = load_state(t, &record);
+    if (exit_code == 0)
+        exit_code = device_open(t);
+    if (exit_code == 0)
+        exit_code = device_nonce(t, nonce);
+    if (exit_code == 0)
+        exit_code = device_run(t, dps_device_token(&t->engine, &t->config, nonce, record));
+    if (exit_code != 0)
+        return exit_code;
+    const struct bytes token = dps_device_token_text(&t->engine);
+    printf("%.*s\n", (int)token.len, (const char *)token.p);
+    return 0;
+}
+
+static int take_message(struct device_tool *t)
+{
+    const struct device_options *o = &t->options;
+    if ((o->message == NULL) == (o->message_file == NULL)) {
+        device_say("send takes --message TEXT or --message-file FILE, and one of the two");
+        return POSIX_EXIT_USAGE;
+    }
+    if (o->message_file != NULL)
+        return device_input(o->message_file, t->data, DEVICE_MESSAGE_MAX, &t->config.data);
+    t->config.data = bytes_of_text(o->message);
+    if (t->config.data.len <= DEVICE_MESSAGE_MAX)
+        return 0;
+    device_say("--message: this program sends %d bytes at most", DEVICE_MESSAGE_MAX);
+    return POSIX_EXIT_USAGE;
+}
+
+int device_send(struct device_tool *t)
+{
+    uint8_t nonce[32];
+    struct bytes record;
+    int exit_code = device_require(t->options.state, "state FILE");
+    if (exit_code == 0)
+        exit_code = device_require(t->options.ca, "ca FILE");
+    if (exit_code == 0)
+        exit_code = take_way(t);
+    if (exit_code == 0)
+        exit_code = take_message(t);
+    if (exit_code == 0)
+        exit_code = load_state(t, &record);
+    if (exit_code == 0)
+        exit_code = device_trust(t);
+    if (exit_code == 0)
+        exit_code = device_open(t);
+    if (exit_code == 0)
+        exit_code = device_nonce(t, nonce);
+    if (exit_code == 0)
+        exit_code = device_run(t, dps_device_send(&t->engine, &t->config, nonce, record));
+    if (exit_code != 0)
+        return exit_code;
+    print_line("Accepted by", t->engine.assigned_hub);
+    print_line("Device", t->engine.device_id);
+    printf("Message       %zu bytes, answered %u\n", t->config.data.len, (unsigned)t->engine.http_status);
+    print_effort(t);
+    return 0;
+}

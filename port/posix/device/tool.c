@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/posix/device/tool.h"
+#include "port/posix/private.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Room for a system's whole CA bundle, so that "too many CAs" can be said instead of "file too long". */
+#define CA_FILE_MAX (512 * 1024)
+
+/* The environment of a process can be read by its user for as long as it runs, so the value does not stay there. */
+static int auth_from_environment(struct device_tool *t, enum device_auth which, const char *variable)
+{
+    char *value = variable != NULL ? getenv(variable) : NULL;
+    if (value == NULL)
+        return 0;
+    size_t len = strlen(value);
+    bool fits = len <= DEVICE_AUTH_MAX;
+    if (fits)
+        memcpy(t->auth[which], value, len);
+    bytes_wipe(value, len);
+    t->auth_value[which] = bytes_of(t->auth[which], fits ? len : 0);
+    if (!fits)
+        device_say("%s is longer than the %d bytes that an authorization of a TPM may have", variable,
+                   DEVICE_AUTH_MAX);
+    return fits ? 0 : POSIX_EXIT_USAGE;
+}
+
+static int read_auth(struct device_tool *t, enum device_auth which, const char *path, const char *variable)
+{
+    char why[512];
+    size_t len;
+    if (path == NULL)
+        return auth_from_environment(t, which, variable);
+    int error = posix_secret_read(path, t->auth[which], DEVICE_AUTH_MAX, &len, why, sizeof why);
+    if (error != 0) {
+        device_say("%s", why);
+        return error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
+    }
+    if (len == 0) {
+        device_say(
+            "%s is empty: an empty authorization is what a TPM without an owner has; leave the option out",
+            path);
+        return POSIX_EXIT_USAGE;
+    }
+    t->auth_value[which] = bytes_of(t->auth[which], len);
+    return 0;
+}
+
+static int read_auths(struct device_tool *t)
+{
+    const struct device_options *o = &t->options;
+    const struct {
+        const char *path, *variable;
+    } from[DEVICE_AUTH_COUNT] = {
+        [DEVICE_AUTH_OWNER] = {o->owner_auth_file, "DPS_OWNER_AUTH"},
+        [DEVICE_AUTH_ENDORSEMENT] = {o->endorsement_auth_file, "DPS_ENDORSEMENT_AUTH"},
+        [DEVICE_AUTH_LOCKOUT] = {o->lockout_auth_file, "DPS_LOCKOUT_AUTH"},
+        [DEVICE_AUTH_NEW_OWNER] = {o->new_owner_auth_file, NULL},
+        [DEVICE_AUTH_NEW_ENDORSEMENT] = {o->new_endorsement_auth_file, NULL},
+        [DEVICE_AUTH_NEW_LOCKOUT] = {o->new_lockout_auth_file, NULL},
+    };
+    for (size_t i = 0; i < DEVICE_AUTH_COUNT; i++) {
+        int exit_code = read_auth(t, (enum device_auth)i, from[i].path, from[i].variable);
+        if (exit_code != 0)
+            return exit_code;
+    }
+    t->config.owner_auth = t->auth_value[DEVICE_AUTH_OWNER];
+    t->config.endorsement_auth = t->auth_value[DEVICE_AUTH_ENDORSEMENT];
+    t->config.lockout_auth = t->auth_value[DEVICE_AUTH_LOCKOUT];
+    t->config.new_owner_auth = t->auth_value[DEVICE_AUTH_NEW_OWNER];
+    t->config.new_endorsement_auth = t->auth_value[DEVICE_AUTH_NEW_ENDORSEMENT];
+    t->config.new_lockout_auth = t->auth_value[DEVICE_AUTH_NEW_LOCKOUT];
+    return 0;
+}
+
+static int choose_template(struct device_tool *t)
+{
+    const char *name = t->options.ek_template;
+    if (name == NULL || strcmp(name, "l1") == 0) {
+        t->config.ek_template = DPS_EK_L1;
+    } else if (strcmp(name, "azure-sdk") == 0) {
+        t->config.ek_template = DPS_EK_AZURE_SDK;
+    } else {
+        device_say(
+            "--ek-template is l1 (TCG, matches the EK certificate) or azure-sdk (as Microsoft's C, Node and "
+            "Java SDKs create it), not \"%s\"",
+            name);
+        return POSIX_EXIT_USAGE;
+    }
+    return 0;
+}
+
+static uint64_t fixed_now(void *context)
+{
+    const struct device_tool *t = context;
+    return t->options.now;
+}
+
+static int watched_save(void *context, struct bytes record)
+{
+    struct device_tool *t = context;
+    int error = posix_file_replace(t->storage.path, record, 0600);
+    if (error != 0)
+        snprintf(t->watch.reason, sizeof t->watch.reason, "%s", strerror(errno));
+    return error;
+}
+
+static int open_port(struct device_tool *t)
+{
+    t->stream = (struct posix_stream){-1, t->options.connect_to, t->options.proxy, 0};
+    t->storage.path = t->options.state;
+    t->port.tpm = posix_tpm_port(&t->tpm);
+    t->port.clock = posix_clock();
+    if (t->options.now != 0) {
+        /* The functions of posix_clock need no context, so it is free for this one. */
+        t->port.clock.context = t;
+        t->port.clock.unix_seconds = fixed_now;
+    }
+    t->port.storage = posix_storage_port(&t->storage);
+    t->port.storage.context = t;
+    t->port.storage.save = watched_save;
+    t->port.entropy =
+        t->options.seed != NULL ? posix_entropy_seeded(&t->drbg, t->options.seed) : posix_entropy();
+    return device_watch_begin(t);
+}
+
+int device_open(struct device_tool *t)
+{
+    char why[640];
+    int exit_code = choose_template(t);
+    if (exit_code == 0)
+        exit_code = read_auths(t);
+    if (exit_code != 0)
+        return exit_code;
+    const char *name = t->options.tpm != NULL ? t->options.tpm : getenv("DPS_TPM");
+    if (name == NULL || name[0] == 0) {
+        device_say(
+            "which TPM? Give --tpm /dev/tpmrm0, or set DPS_TPM; dps-device --help lists the other forms");
+        return POSIX_EXIT_USAGE;
+    }
+    t->options.tpm = name;
+    int error = posix_tpm_open(&t->tpm, name, why, sizeof why);
+    if (error != 0) {
+        device_say("%s", why);
+        return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM;
+    }
+    return open_port(t);
+}
+
+int device_close(struct device_tool *t)
+{
+    const int exit_code = device_watch_end(t);
+    posix_tpm_close(&t->tpm);
+    bytes_wipe(t, sizeof *t);
+    return exit_code;
+}
+
+void device_warn_software(const struct device_tool *t)
+{
+    if (t->tpm.kind != POSIX_TPM_DEVICE && !t->options.quiet)
+        fputs("dps-device: note: this TPM is software: its keys are files; for tests only\n", stderr);
+}
+
+int device_nonce(struct device_tool *t, uint8_t nonce[32])
+{
+    int error = t->port.entropy.fill(t->port.entropy.context, nonce, 32);
+    if (error == 0)
+        return 0;
+    device_say("%s", posix_error_text(error));
+    return POSIX_EXIT_STORE;
+}
+
+int device_run(struct device_tool *t, int begin_error)
+{
+    int error = begin_error;
+    if (error == 0) {
+        uint64_t begin = posix_monotonic_ms();
+        error = port_drive(&t->drive, &t->port, &t->trust, &t->engine);
+        t->run_ms = posix_monotonic_ms() - begin;
+    }
+    return error != 0 ? device_report(t, error) : 0;
+}
+
+int device_trust(struct device_tool *t)
+{
+    static uint8_t pem[CA_FILE_MAX];
+    const char *path = t->options.ca;
+    size_t len;
+    int error = posix_file_read(path, pem, sizeof pem, &len);
+    if (error != 0) {
+        device_say("the CA file %s: %s", path,
+                   error == BYTES_E_SPACE ? "it is too long: give only the CA of the service"
+                                          : strerror(errno));
+        return POSIX_EXIT_STORE;
+    }
+    error = crypto_trust_load(&t->trust, bytes_of(pem, len));
+    if (error == BYTES_E_LIMIT)
+        device_say(
+            "the CA file %s has more certificates than the %d that fit: give only the CA of the service",
+            path, CRYPTO_TRUST_ANCHORS_MAX);
+    else if (error == BYTES_E_ALGORITHM)
+        device_say("the CA file %s: only RSA and EC certificates are supported", path);
+    else if (error != 0)
+        device_say(
+            "the CA file %s holds no readable certificate: it must be PEM (-----BEGIN CERTIFICATE-----)",
+            path);
+    return error != 0 ? POSIX_EXIT_STORE : 0;
+}
+
+int device_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content)
+{
+    bool standard = strcmp(path, "-") == 0;
+    const char *name = standard ? "standard input" : path;
+    size_t len;
+    int error = standard ? posix_read_all(STDIN_FILENO, buffer, capacity, &len)
+                         : posix_file_read(path, buffer, capacity, &len);
+    *content = bytes_of(buffer, len);
+    if (error == BYTES_E_SPACE)
+        device_say("%s is longer than the %zu bytes that this command takes", name, capacity);
+    else if (error != 0)
+        device_say("%s: %s", name, strerror(errno));
+    if (error == BYTES_E_SPACE)
+        return POSIX_EXIT_USAGE;
+    return error != 0 ? POSIX_EXIT_STORE : 0;
+}
+
+int device_output(const char *path, struct bytes content)
+{
+    if (strcmp(path, "-") == 0) {
+        fwrite(content.p, 1, content.len, stdout);
+        return 0;
+    }
+    if (posix_file_replace(path, content, 0600) == 0)
+        return 0;
+    device_say("%s could not be written: %s", path, strerror(errno));
+    return POSIX_EXIT_STORE;
+}
+
+int device_require(const char *value, const char *option)
+{
+    if (value != NULL)
+        return 0;
+    device_say("this command needs --%s; see its --help for an example", option);
+    return POSIX_EXIT_USAGE;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* dps-device: what its files share. dps-device.c describes the commands and calls one; each command stands in
+ * the file of its subject and returns an exit code, having told the user everything. */
+#ifndef PORT_POSIX_DEVICE_TOOL_H
+#define PORT_POSIX_DEVICE_TOOL_H
+
+#include "dps/device/record.h"
+#include "port/drive.h"
+#include "port/posix/explain/trace.h"
+#include "port/posix/explain/trace_pcapng.h"
+#include "port/posix/options.h"
+#include "port/posix/posix.h"
+#include "tpm/command.h"
+
+/* What the user asked for; zero and null mean "not given". */
+struct device_options {
+    /* every command */
+    const char *tpm;
+    const char *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
+    const char *trace, *seed;
+    uint64_t now;
+    bool help, verbose, quiet;
+    /* ek, register */
+    const char *ek_template, *format, *certificate, *id;
+    /* own, clear */
+    const char *new_owner_auth_file, *new_endorsement_auth_file, *new_lockout_auth_file;
+    bool persist, yes;
+    /* register, token, send */
+    const char *service, *ca, *scope, *payload, *proxy, *connect_to, *state;
+    uint64_t hub_port;
+    const char *message, *message_file;
+    /* seal, unseal */
+    const char *in, *out;
+    /* explain */
+    const char *operand, *as, *response_to;
+};
+
+enum device_auth {
+    DEVICE_AUTH_OWNER,
+    DEVICE_AUTH_ENDORSEMENT,
+    DEVICE_AUTH_LOCKOUT,
+    DEVICE_AUTH_NEW_OWNER,
+    DEVICE_AUTH_NEW_ENDORSEMENT,
+    DEVICE_AUTH_NEW_LOCKOUT,
+    DEVICE_AUTH_COUNT
+};
+/* An authValue may be as long as the largest digest of the TPM. */
+#define DEVICE_AUTH_MAX 64
+/* A message of `send` beside its headers in the engine's buffer. */
+#define DEVICE_MESSAGE_MAX (DPS_NET_BUFFER - 1536)
+/* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */
+#define DEVICE_SEALED_MAX 1024
+/* What `explain` reads: a captured conversation in hex. */
+#define DEVICE_PASTE_MAX 65536
+/* What --trace begins with if a file for Wireshark is wanted. */
+#define DEVICE_TRACE_PCAPNG "pcapng:"
+
+/* A command that the TPM refused, as it went over the wire. */
+struct device_refusal {
+    uint32_t command; /* TPM_CC; 0: none */
+    uint32_t handles[3];
+    uint32_t rc;
+};
+
+/* Sees every message: keeps what an error sentence needs, narrates, and passes on to the trace. */
+struct device_watch {
+    struct port_trace next;
+    struct device_refusal asked; /* the last TPM command */
+    struct device_refusal refused;
+    uint64_t asked_at_ms;
+    bool network;      /* the last message went to or came from the network, not the TPM */
+    bool answer_begun; /* an HTTP response comes in pieces; its first line is narrated once */
+    char reason
+        [160]; /* why the last connection could not be made or the state not be written; empty: it was */
+};
+
+struct device_tool {
+    struct device_options options;
+    struct dps_device_config config;
+    char service_host[DPS_HOST_MAX + 1];
+    uint8_t auth[DEVICE_AUTH_COUNT][DEVICE_AUTH_MAX];
+    struct bytes auth_value[DEVICE_AUTH_COUNT];
+
+    struct posix_tpm tpm;
+    struct posix_stream stream;
+    struct port_stream stream_port; /* the one below ours, which adds reasons and the end by a signal */
+    struct posix_storage storage;
+    struct crypto_drbg drbg;
+    struct posix_trace trace;
+    struct posix_pcapng pcapng;
+    FILE *pcapng_file; /* null: none */
+    struct port port;
+    struct crypto_trust trust;
+    struct port_drive drive;
+    struct device_watch watch;
+
+    struct dps_device engine;
+    uint64_t run_ms;
+    uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
+    uint8_t record[DPS_RECORD_FILE_MAX];
+    uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
+    uint8_t paste[DEVICE_PASTE_MAX], pasted[DEVICE_PASTE_MAX]; /* explain: as it came, and decoded */
+};
+
+/* ---- device_tool.c: the surroundings of a command ---- */
+
+/* Authorizations, EK template, TPM, ports. Returns 0 or an exit code, then the user has been told. */
+int device_open(struct device_tool *t);
+/* Wipes everything, so it is also right after a failed open. Returns 0, or an exit code if the trace is not
+ * complete. */
+int device_close(struct device_tool *t);
+/* Once per command that uses the EK for what a real TPM is for. */
+void device_warn_software(const struct device_tool *t);
+/* 32 fresh random bytes for the engine. Returns 0 or an exit code. */
+int device_nonce(struct device_tool *t, uint8_t nonce[32]);
+/* Run the engine, whose beginning gave begin_error. Returns 0 or an exit code, then the user has been told. */
+int device_run(struct device_tool *t, int begin_error);
+/* Read the CA file into t->trust. Returns 0 or an exit code. */
+int device_trust(struct device_tool *t);
+/* A whole file or, for "-", standard input, into buffer. Returns 0 or an exit code. */
+int device_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content);
+/* Bytes into a file of mode 0600 or, for "-", to standard output. Returns 0 or an exit code. */
+int device_output(const char *path, struct bytes content);
+/* --id into the configuration. Returns 0 or an exit code. */
+int device_take_id(struct device_tool *t);
+/* Exit code POSIX_EXIT_USAGE unless value is given. */
+int device_require(const char *value, const char *option);
+
+/* ---- device_watch.c: what goes over the wire ---- */
+
+/* Returns 0 or an exit code: the file of --trace=pcapng:FILE cannot be written. */
+int device_watch_begin(struct device_tool *t);
+/* End the trace. Returns 0 or an exit code: it could not all be written. */
+int device_watch_end(struct device_tool *t);
+
+/* ---- device_error.c: sentences ---- */
+
+/* "dps-device: " and a sentence to standard error. */
+void device_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Say why the engine failed, or did not begin, and what to do. Returns the exit code. */
+int device_report(struct device_tool *t, int error);
+/* The same for a command outside of the engine: error as port_tpm_ask or a parse function returned it. */
+int device_report_tpm(struct device_tool *t, const char *what, int error);
+/* Text of somebody else's, made harmless for a terminal. */
+void device_print_text(FILE *out, struct bytes text);
+/* device_error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
+void device_explain_refusal(const struct device_tool *t);
+/* device_error_service.c: likewise what the service or hub answered, and how the connection failed. */
+void device_explain_http(const struct device_tool *t);
+void device_explain_refused(const struct device_tool *t);
+void device_explain_network(const struct device_tool *t, int error);
+
+/* ---- device_query.c: questions to the TPM outside of a flow ---- */
+
+/* Each returns 0 or an error as port_tpm_ask or a parse function returns it. */
+/* One TPM_PT; BYTES_E_NOT_FOUND if this TPM does not have it. */
+int device_property(struct device_tool *t, uint32_t property, uint32_t *value);
+/* At most capacity handles (of the kind of first), commands or algorithms, from first on and without their
+ * attributes. */
+#define DEVICE_HANDLES_MAX 64
+#define DEVICE_LOADED_SESSIONS 0x02000000U /* TPM_HT_LOADED_SESSION [P2 r1.59 7.2] */
+int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint32_t *values, size_t capacity,
+                size_t *count);
+/* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it. */
+int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);
+/* The public area of a loaded or persistent object, valid until the next question. */
+int device_read_public(struct device_tool *t, uint32_t handle, struct bytes *public_2b);
+/* The public area of a primary EK, derived and flushed at once. */
+int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
+                     uint8_t public_2b[DPS_EK_PUBLIC_MAX], size_t *len);
+
+/* ---- The commands ---- */
+
+int device_ek(struct device_tool *t);  /* device_ek.c */
+int device_own(struct device_tool *t); /* device_owner.c */
+int device_clear(struct device_tool *t);
+int device_seal(struct device_tool *t);
+int device_unseal(struct device_tool *t);
+int device_register(struct device_tool *t); /* device_service.c */
+int device_token(struct device_tool *t);
+int device_send(struct device_tool *t);
+int device_info(struct device_tool *t);    /* device_info.c */
+int device_flush(struct device_tool *t);   /* device_query.c */
+int device_explain(struct device_tool *t); /* device_explain.c */
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the engine and the wire: what an error sentence will need later is seen here and nowhere else, because the
+ * engine's buffers are reused by the commands that flush. */
+#include "port/posix/device/tool.h"
+#include "port/posix/private.h"
+#include "tpm/explain.h"
+#include "tpm/rc.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static const char *command_name(uint32_t command)
+{
+    const char *name = tpm2_explain_command_name(command);
+    return name != NULL ? name : "a TPM command";
+}
+
+static void saw_command(struct device_tool *t, struct bytes bytes)
+{
+    struct device_refusal *asked = &t->watch.asked;
+    struct bytes_reader r = bytes_reader_over(bytes);
+    *asked = (struct device_refusal){0};
+    (void)bytes_read_bytes(&r, 6); /* tag and size */
+    asked->command = bytes_read_u32(&r);
+    /* How many of these words are handles depends on the command; only those that the TPM names are used. */
+    for (size_t i = 0; i < 3; i++)
+        asked->handles[i] = bytes_read_u32(&r);
+    t->watch.asked_at_ms = posix_monotonic_ms();
+}
+
+static void saw_response(struct device_tool *t, unsigned step, const char *what, struct bytes bytes)
+{
+    struct device_watch *w = &t->watch;
+    struct bytes_reader r = bytes_reader_over(bytes);
+    (void)bytes_read_bytes(&r, 6);
+    w->asked.rc = bytes_read_u32(&r);
+    /* A refusal while flushing is no reason for anything. */
+    if (w->asked.rc != 0 && !t->engine.closing)
+        w->refused = w->asked;
+    if (!t->options.verbose)
+        return;
+    fprintf(stderr, "step %2u  %-24s %5llu ms  %s", step, command_name(w->asked.command),
+            (unsigned long long)(posix_monotonic_ms() - w->asked_at_ms), what);
+    if (w->asked.rc != 0) {
+        const char *name = tpm2_rc_name(tpm2_rc_decode(w->asked.rc).code);
+        fprintf(stderr, ": %s (0x%X)", name != NULL ? name : "refused", (unsigned)w->asked.rc);
+    }
+    fputc('\n', stderr);
+}
+
+/* The first word of a request, the first line of a response. */
+static int part_len(struct bytes bytes, uint8_t end)
+{
+    size_t len = 0;
+    while (len < bytes.len && len < 80 && bytes.p[len] != end && bytes.p[len] != '\r')
+        len++;
+    return (int)len;
+}
+
+static void saw_http(struct device_tool *t, unsigned step, bool request, const char *what, struct bytes bytes)
+{
+    struct device_watch *w = &t->watch;
+    bool first = request || !w->answer_begun;
+    w->answer_begun = !request;
+    if (!t->options.verbose || !first || bytes.len == 0)
+        return;
+    if (request) {
+        fprintf(stderr, "step %2u  HTTP %-19.*s %5zu B   %s\n", step, part_len(bytes, ' '),
+                (const char *)bytes.p, bytes.len, what);
+        return;
+    }
+    fprintf(stderr, "step %2u  ", step);
+    device_print_text(stderr, bytes_of(bytes.p, (size_t)part_len(bytes, '\r')));
+    fputc('\n', stderr);
+}
+
+static void saw(void *context, unsigned step, enum port_trace_kind kind, const char *what, struct bytes bytes)
+{
+    struct device_tool *t = context;
+    struct port_trace *next = &t->watch.next;
+    t->watch.network = kind == PORT_TRACE_HTTP_REQUEST || kind == PORT_TRACE_HTTP_RESPONSE;
+    if (kind == PORT_TRACE_TPM_COMMAND)
+        saw_command(t, bytes);
+    else if (kind == PORT_TRACE_TPM_RESPONSE)
+        saw_response(t, step, what, bytes);
+    else
+        saw_http(t, step, kind == PORT_TRACE_HTTP_REQUEST, what, bytes);
+    if (next->message != NULL)
+        next->message(next->context, step, kind, what, bytes);
+}
+
+/* A stream that gives up when a signal came. The one below answers "nothing yet" then, for callers that have more to do
+ * than this one connection. */
+static int interruptible(int moved)
+{
+    return moved == 0 && posix_interrupted ? BYTES_E_TIMEOUT : moved;
+}
+
+static int watched_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
+{
+    struct device_tool *t = context;
+    struct device_watch *w = &t->watch;
+    w->network = true;
+    if (t->options.verbose)
+        fprintf(stderr, "         connecting to %s:%u%s%s\n", host, (unsigned)port,
+                t->options.connect_to != NULL ? " at " : "",
+                t->options.connect_to != NULL ? t->options.connect_to : "");
+    int error = t->stream_port.connect(t->stream_port.context, host, port, timeout_ms);
+    w->reason[0] = 0;
+    if (t->stream.proxy_status != 0 && error != 0)
+        snprintf(w->reason, sizeof w->reason, "the proxy answered %u", t->stream.proxy_status);
+    else if (error != 0)
+        snprintf(w->reason, sizeof w->reason, "%s",
+                 error == BYTES_E_STREAM ? posix_connect_reason() : posix_error_text(error));
+    return error;
+}
+
+static int watched_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
+{
+    struct device_tool *t = context;
+    return interruptible(t->stream_port.read(t->stream_port.context, out, capacity, timeout_ms));
+}
+
+static int watched_write(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms)
+{
+    struct device_tool *t = context;
+    return interruptible(t->stream_port.write(t->stream_port.context, bytes, len, timeout_ms));
+}
+
+static void watched_close(void *context)
+{
+    struct device_tool *t = context;
+    t->stream_port.close(t->stream_port.context);
+}
+
+/* Tokens stand in it: nobody else may read it. */
+static int open_pcapng(struct device_tool *t, const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    t->pcapng_file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (t->pcapng_file == NULL) {
+        device_say("--trace: %s cannot be written: %s", path, strerror(errno));
+        return POSIX_EXIT_STORE;
+    }
+    posix_pcapng_open(&t->pcapng, t->pcapng_file, t->options.now);
+    t->watch.next = posix_pcapng_port(&t->pcapng);
+    return 0;
+}
+
+int device_watch_begin(struct device_tool *t)
+{
+    const char *form = t->options.trace;
+    int exit_code = 0;
+    if (form != NULL && strncmp(form, DEVICE_TRACE_PCAPNG, strlen(DEVICE_TRACE_PCAPNG)) == 0) {
+        exit_code = open_pcapng(t, form + strlen(DEVICE_TRACE_PCAPNG));
+    } else if (form != NULL) {
+        posix_trace_open(&t->trace, stderr, form[0] != 0);
+        t->watch.next = posix_trace_port(&t->trace);
+    }
+    t->port.trace = (struct port_trace){t, saw};
+    t->stream_port = posix_stream_port(&t->stream);
+    t->port.stream = (struct port_stream){t, watched_connect, watched_read, watched_write, watched_close};
+    return exit_code;
+}
+
+int device_watch_end(struct device_tool *t)
+{
+    if (t->trace.out != NULL)
+        posix_trace_close(&t->trace);
+    if (t->pcapng_file == NULL)
+        return 0;
+    const bool failed = ferror(t->pcapng_file) != 0;
+    if (fclose(t->pcapng_file) == 0 && !failed)
+        return 0;
+    device_say("--trace: the file is not complete: %s", strerror(errno));
+    return POSIX_EXIT_STORE;
+}

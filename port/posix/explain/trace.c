@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/* The transcript. A TPM message is explained twice: its bytes first, with passwords replaced, then its fields. */
+#include "port/posix/explain/trace.h"
+#include "crypto/bytes/bytes.h"
+#include "port/posix/explain/trace_private.h"
+#include "tpm/explain.h"
+#include "tpm/rc.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One message, on its way to the output. */
+struct message {
+    struct posix_trace *t;
+    struct bytes bytes;
+    size_t sent; /* readable form: how many bytes they were when chunked; 0: as many as they are */
+    unsigned step;
+    enum posix_trace_subject kind; /* the first four are those of enum port_trace_kind */
+    const char *what;
+    uint32_t code; /* TPM: of the command */
+    bool masked;
+    bool first;     /* JSON: no field was written yet */
+    bool in_buffer; /* readable form: a TPM2B has been shown as one line, and its size and bytes are not */
+    unsigned buffer_depth;
+    int error;
+};
+
+/* What the JSON form and the headings call them. */
+static const struct {
+    const char *kind, *title;
+} subjects[] = {
+    [POSIX_TRACE_COMMAND] = {"tpm-command", NULL},
+    [POSIX_TRACE_RESPONSE] = {"tpm-response", NULL},
+    [POSIX_TRACE_HTTP_REQUEST] = {"http-request", NULL},
+    [POSIX_TRACE_HTTP_RESPONSE] = {"http-response", NULL},
+    [POSIX_TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
+    [POSIX_TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
+    [POSIX_TRACE_SAS_TOKEN] = {"sas-token", "SAS token"},
+    [POSIX_TRACE_JSON] = {"json", "JSON"},
+};
+
+static int explain(struct message *m, tpm2_explain_sink *sink)
+{
+    switch (m->kind) {
+    case POSIX_TRACE_COMMAND:
+        return tpm2_explain_command(m->bytes, sink, m);
+    case POSIX_TRACE_RESPONSE:
+        return tpm2_explain_response(m->code, m->bytes, sink, m);
+    case POSIX_TRACE_PUBLIC:
+        return tpm2_explain_public(m->bytes, sink, m);
+    default:
+        return tpm2_explain_activation_blob(m->bytes, sink, m);
+    }
+}
+
+static bool is_tpm(const struct message *m)
+{
+    return m->kind == POSIX_TRACE_COMMAND || m->kind == POSIX_TRACE_RESPONSE;
+}
+
+/* ---- The readable form ------------------------------------------------------------------------------------------- */
+
+/* What comes in a field without a sentence of its own, in digits or names. */
+static void write_value(struct posix_trace *t, const struct tpm2_field *f)
+{
+    char text[64] = "";
+    if (f->kind == TPM2_FIELD_INTEGER && f->value_name != NULL) {
+        (void)snprintf(text, sizeof text, "%s", f->value_name);
+    } else if (f->kind == TPM2_FIELD_INTEGER && (f->bits == NULL || f->value == 0)) {
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)f->value);
+    } else if (f->kind == TPM2_FIELD_BUFFER || f->leaf) {
+        const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
+        if (f->kind != TPM2_FIELD_INTEGER && f->len > size_field) {
+            (void)snprintf(text, sizeof text, "%zu bytes", f->len - size_field);
+        } else if (f->kind == TPM2_FIELD_BUFFER) {
+            (void)snprintf(text, sizeof text, "empty");
+        }
+    }
+    trace_words(t, text, TRACE_TEXT_AT);
+    if (f->meaning != NULL) {
+        trace_words(t, text[0] != 0 ? ": " : "", TRACE_TEXT_AT);
+        trace_words(t, f->meaning, TRACE_TEXT_AT);
+    }
+}
+
+static void write_bits(struct posix_trace *t, const struct tpm2_field *f)
+{
+    for (const struct tpm2_bit *bit = f->bits; bit != NULL && bit->name != NULL; bit++) {
+        if ((f->value & bit->mask) == 0) {
+            continue;
+        }
+        trace_column(t, TRACE_NAME_AT + 2 * (size_t)f->depth + 2);
+        trace_style(t, TRACE_NAME);
+        trace_words(t, bit->name, TRACE_NAME_AT);
+        trace_style(t, TRACE_PLAIN);
+        if (bit->meaning != NULL) {
+            trace_column(t, TRACE_TEXT_AT);
+            trace_words(t, bit->meaning, TRACE_TEXT_AT);
+        }
+        trace_newline(t);
+    }
+}
+
+static void write_field(void *context, const struct tpm2_field *f)
+{
+    struct message *m = context;
+    struct posix_trace *t = m->t;
+    if (m->in_buffer && f->depth > m->buffer_depth && f->kind != TPM2_FIELD_UNPARSED) {
+        return;
+    }
+    m->in_buffer = f->kind == TPM2_FIELD_BUFFER;
+    m->buffer_depth = f->depth;
+    const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
+    trace_column(t, TRACE_HEX_AT);
+    trace_style(t, TRACE_BYTES);
+    if (f->secret && f->len > size_field) {
+        char hidden[40];
+        (void)snprintf(hidden, sizeof hidden, "hidden: %zu bytes", f->len - size_field);
+        trace_words(t, hidden, TRACE_HEX_AT);
+    } else if (f->kind != TPM2_FIELD_STRUCTURE) {
+        trace_short_hex(t, bytes_of(&m->bytes.p[f->offset], f->len));
+    }
+    trace_column(t, TRACE_NAME_AT + 2 * (size_t)f->depth);
+    trace_style(t, TRACE_NAME);
+    trace_words(t, f->name, TRACE_NAME_AT);
+    trace_style(t, TRACE_PLAIN);
+    trace_column(t, TRACE_TEXT_AT);
+    write_value(t, f);
+    trace_newline(t);
+    write_bits(t, f);
+}
+
+static void write_text_field(void *context, const struct trace_http_field *f)
+{
+    struct posix_trace *t = ((struct message *)context)->t;
+    const size_t indent = TRACE_HEX_AT + 2 * (size_t)f->depth;
+    if (f->shown.len == 0) {
+        return;
+    }
+    trace_column(t, indent);
+    trace_peer_text(t, f->shown, indent + 2);
+    if (f->meaning != NULL) {
+        trace_column(t, t->column + 2 <= TRACE_TEXT_AT ? TRACE_TEXT_AT : t->column);
+        if (t->column > TRACE_TEXT_AT) {
+            trace_newline(t);
+            trace_column(t, TRACE_TEXT_AT);
+        }
+        trace_style(t, TRACE_NAME);
+        trace_words(t, f->meaning, TRACE_TEXT_AT);
+        trace_style(t, TRACE_PLAIN);
+    }
+    trace_newline(t);
+}
+
+/* "TPM_RC_INTEGRITY, parameter 1" */
+static void write_response_code(struct posix_trace *t, struct bytes response)
+{
+    static const char *const numbered[] = {
+        [TPM2_RC_KIND_HANDLE] = "handle",
+        [TPM2_RC_KIND_PARAMETER] = "parameter",
+        [TPM2_RC_KIND_SESSION] = "session",
+    };
+    char text[80];
+    const uint32_t rc = tpm2_explain_command_code(response); /* stands where a command has its code */
+    const struct tpm2_rc decoded = tpm2_rc_decode(rc);
+    const char *name = tpm2_rc_name(decoded.code);
+    (void)snprintf(text, sizeof text, " %s (0x%03x)", name != NULL ? name : "unknown code", (unsigned)rc);
+    trace_words(t, text, TRACE_HEX_AT);
+    if (decoded.number > 0 && decoded.kind >= TPM2_RC_KIND_HANDLE) {
+        (void)snprintf(text, sizeof text, ", %s %u", numbered[decoded.kind], decoded.number);
+        trace_words(t, text, TRACE_HEX_AT);
+    }
+}
+
+static void write_addressee(const struct message *m)
+{
+    static const char *const arrows[] = {" → TPM", " ← TPM", " → service", " ← service", " → hub", " ← hub"};
+    const bool hub = !is_tpm(m) && m->step == 10; /* the last step is between the device and its hub */
+    struct posix_trace *t = m->t;
+    char code[32];
+    const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : "HTTP";
+    (void)snprintf(code, sizeof code, "TPM command 0x%08x", (unsigned)m->code);
+    trace_words(t, name != NULL ? name : code, TRACE_HEX_AT);
+    trace_words(t, arrows[m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
+}
+
+static void write_heading(const struct message *m)
+{
+    struct posix_trace *t = m->t;
+    char text[64];
+    trace_newline(t);
+    trace_style(t, TRACE_HEADING);
+    if (m->step > 0) {
+        (void)snprintf(text, sizeof text, "Step %u  ", m->step);
+        trace_words(t, text, TRACE_HEX_AT);
+    }
+    if (m->kind <= POSIX_TRACE_HTTP_RESPONSE) {
+        write_addressee(m);
+    } else {
+        trace_words(t, subjects[m->kind].title, TRACE_HEX_AT);
+    }
+    (void)snprintf(text, sizeof text, ", %zu bytes:", m->sent > 0 ? m->sent : m->bytes.len);
+    trace_words(t, text, TRACE_HEX_AT);
+    if (m->kind == POSIX_TRACE_RESPONSE) {
+        write_response_code(t, m->bytes);
+    } else if (m->what != NULL) {
+        trace_words(t, " ", TRACE_HEX_AT);
+        trace_words(t, m->what, TRACE_HEX_AT);
+    }
+    trace_style(t, TRACE_PLAIN);
+    trace_newline(t);
+}
+
+static void write_error(const struct message *m)
+{
+    if (m->error == 0) {
+        return;
+    }
+    trace_column(m->t, TRACE_HEX_AT);
+    trace_words(m->t,
+                m->error == BYTES_E_ALGORITHM
+                    ? "Of a kind that this program does not explain."
+                    : "Malformed or incomplete: this is how far it can be explained.",
+                TRACE_HEX_AT);
+    trace_newline(m->t);
+}
+
+static void ignore_text_field(void *context, const struct trace_http_field *f)
+{
+    (void)context;
+    (void)f;
+}
+
+/* ---- The JSON form ----------------------------------------------------------------------------------------------- */
+
+static void json_hex(void *context, const struct tpm2_field *f)
+{
+    struct message *m = context;
+    if (!f->leaf) {
+        return;
+    }
+    if (!f->secret) {
+        trace_json_hex(m->t, bytes_of(&m->bytes.p[f->offset], f->len));
+        return;
+    }
+    m->masked = true;
+    for (size_t i = 0; i < f->len; i++) {
+        (void)fputs("00", m->t->out);
+    }
+}
+
+static void json_text(struct posix_trace *t, const char *member, const char *text)
+{
+    if (text != NULL) {
+        (void)fprintf(t->out, ",\"%s\":", member);
+        trace_json_string(t, bytes_of_text(text));
+    }
+}
+
+static void json_field(void *context, const struct tpm2_field *f)
+{
+    struct message *m = context;
+    FILE *out = m->t->out;
+    (void)fprintf(out, "%s{\"name\":\"%s\"", m->first ? "" : ",", f->name);
+    m->first = false;
+    json_text(m->t, "type", f->type);
+    (void)fprintf(out, ",\"offset\":%zu,\"len\":%zu,\"depth\":%u,\"leaf\":%s", f->offset, f->len, f->depth,
+                  f->leaf ? "true" : "false");
+    if (f->kind == TPM2_FIELD_INTEGER) {
+        (void)fprintf(out, ",\"value\":%llu", (unsigned long long)f->value);
+    }
+    json_text(m->t, "valueName", f->value_name);
+    json_text(m->t, "meaning", f->meaning);
+    json_text(m->t, "spec", f->spec);
+    (void)fprintf(out, "%s}", f->secret && f->leaf ? ",\"masked\":true" : "");
+}
+
+static void json_text_field(void *context, const struct trace_http_field *f)
+{
+    struct message *m = context;
+    FILE *out = m->t->out;
+    (void)fprintf(out, "%s{\"name\":", m->first ? "" : ",");
+    m->first = false;
+    trace_json_string(m->t, f->name);
+    (void)fprintf(out, ",\"type\":\"%s\",\"offset\":%zu,\"len\":%zu,\"depth\":%u,\"leaf\":true", f->type,
+                  f->offset, f->len, f->depth);
+    json_text(m->t, "meaning", f->meaning);
+    (void)fputc('}', out);
+}
+
+static void json_begin(const struct message *m)
+{
+    FILE *out = m->t->out;
+    char code[32];
+    (void)fprintf(out, "{\"step\":%u,\"kind\":\"%s\"", m->step, subjects[m->kind].kind);
+    json_text(m->t, "what", m->what != NULL ? m->what : "");
+    (void)fputs(",\"name\":", out);
+    if (is_tpm(m)) {
+        const char *name = tpm2_explain_command_name(m->code);
+        (void)snprintf(code, sizeof code, "0x%08x", (unsigned)m->code);
+        trace_json_string(m->t, bytes_of_text(name != NULL ? name : code));
+    } else if (m->kind <= POSIX_TRACE_HTTP_RESPONSE) {
+        trace_json_string(m->t, trace_http_start(m->bytes));
+    } else {
+        trace_json_string(m->t, bytes_of_text(subjects[m->kind].title));
+    }
+    (void)fprintf(out, ",\"len\":%zu,\"hex\":\"", m->bytes.len);
+}
+
+static void json_middle(const struct message *m)
+{
+    (void)fprintf(m->t->out, "\",\"masked\":%s,\"error\":%d,\"fields\":[", m->masked ? "true" : "false",
+                  m->error);
+}
+
+static void json_end(const struct message *m)
+{
+    (void)fputs("]}\n", m->t->out);
+}
+
+/* ---- Messages ---------------------------------------------------------------------------------------------------- */
+
+static void show_structure(struct message *m)
+{
+    if (m->t->json) {
+        json_begin(m);
+        m->error = explain(m, json_hex);
+        json_middle(m);
+        explain(m, json_field);
+        json_end(m);
+    } else {
+        write_heading(m);
+        m->error = explain(m, write_field);
+        write_error(m);
+    }
+}
+
+static void show_tpm(struct message *m)
+{
+    if (m->kind == POSIX_TRACE_COMMAND) {
+        m->t->command_code = tpm2_explain_command_code(m->bytes);
+    }
+    m->code = m->t->command_code;
+    show_structure(m);
+}
+
+static int explain_text(const struct message *m, bool opaque_body, trace_http_sink *sink, void *context)
+{
+    if (m->kind == POSIX_TRACE_SAS_TOKEN) {
+        return trace_sas_explain(m->bytes, sink, context);
+    }
+    return m->kind == POSIX_TRACE_JSON ? trace_json_explain(m->bytes, sink, context)
+                                       : trace_http_explain(m->bytes, opaque_body, sink, context);
+}
+
+static void show_text(struct message *m, bool chunked)
+{
+    if (m->t->json) {
+        json_begin(m);
+        trace_json_hex(m->t, m->bytes);
+        json_middle(m);
+        (void)explain_text(m, chunked, json_text_field, m);
+        json_end(m);
+    } else {
+        write_heading(m);
+        (void)explain_text(m, false, write_text_field, m);
+        write_error(m);
+    }
+}
+
+/* unchunked: the same message with its body in one piece, for people; the same bytes if it was not chunked. */
+static void show_http(struct message *m, struct bytes unchunked)
+{
+    const bool chunked = !bytes_equal_public(m->bytes, unchunked);
+    if (!m->t->json) {
+        m->sent = m->bytes.len;
+        m->bytes = unchunked;
+    }
+    show_text(m, chunked);
+}
+
+/* Show the response that was collected. */
+static void finish_response(struct posix_trace *t, int error)
+{
+    struct message m = {
+        .t = t,
+        .bytes = bytes_of(t->raw, t->raw_len),
+        .step = t->http_step,
+        .kind = POSIX_TRACE_HTTP_RESPONSE,
+        .what = t->http_what,
+        .first = true,
+        .error = error,
+    };
+    const struct bytes unchunked =
+        error == 0 ? bytes_of(t->unchunked, t->http.head_len + t->http.body_len) : m.bytes;
+    show_http(&m, unchunked);
+    t->http_broken = error != 0;
+    t->raw_len = 0;
+    t->http_len = 0;
+}
+
+/* Nothing more comes: without a length, a response ends with its connection [RFC 9112 6.3]. */
+static void end_response(struct posix_trace *t)
+{
+    if (t->raw_len > 0) {
+        finish_response(t, dps_http_advance(&t->http, t->unchunked, &t->http_len, sizeof t->unchunked, true));
+    }
+}
+
+static void collect_response(struct posix_trace *t, const struct message *m)
+{
+    if (t->raw_len == 0) {
+        dps_http_init(&t->http, DPS_HTTP_RESPONSE);
+        t->http_step = m->step;
+        t->http_what = m->what;
+    }
+    const size_t room = sizeof t->raw - t->raw_len;
+    const size_t len = m->bytes.len < room ? m->bytes.len : room;
+    memcpy(&t->raw[t->raw_len], m->bytes.p, len);
+    memcpy(&t->unchunked[t->http_len], m->bytes.p, len);
+    t->raw_len += len;
+    t->http_len += len;
+    const int error = dps_http_advance(&t->http, t->unchunked, &t->http_len, sizeof t->unchunked, false);
+    if (error != BYTES_E_MORE) {
+        finish_response(t, error);
+    } else if (t->raw_len == sizeof t->raw) {
+        finish_response(t, BYTES_E_LIMIT);
+    }
+    if (len < m->bytes.len) {
+        struct message rest = *m;
+        rest.bytes = bytes_of(&m->bytes.p[len], m->bytes.len - len);
+        rest.error = BYTES_E_LIMIT;
+        show_http(&rest, rest.bytes);
+    }
+}
+
+static void show(void *context, unsigned step, enum port_trace_kind kind, const char *what,
+                 struct bytes bytes)
+{
+    struct posix_trace *t = context;
+    struct message m = {.t = t,
+                        .bytes = bytes,
+                        .step = step,
+                        .kind = (enum posix_trace_subject)kind,
+                        .what = what,
+                        .first = true};
+    if (bytes.len == 0) {
+        return;
+    }
+    if (kind != PORT_TRACE_HTTP_RESPONSE) {
+        end_response(t);
+        t->http_broken = false;
+    }
+    if (is_tpm(&m)) {
+        show_tpm(&m);
+    } else if (kind == PORT_TRACE_HTTP_REQUEST) {
+        show_http(&m, bytes);
+    } else if (t->http_broken) {
+        m.error = BYTES_E_FORMAT;
+        show_http(&m, bytes);
+    } else {
+        collect_response(t, &m);
+    }
+    (void)fflush(t->out);
+}
+
+int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
+                        const char *what, struct bytes bytes)
+{
+    struct message m = {
+        .t = t, .bytes = bytes, .kind = subject, .what = what, .code = command_code, .first = true};
+    const bool text = subject >= POSIX_TRACE_SAS_TOKEN || subject == POSIX_TRACE_HTTP_REQUEST ||
+                      subject == POSIX_TRACE_HTTP_RESPONSE;
+    if (text) {
+        m.error = explain_text(&m, false, ignore_text_field, NULL);
+        show_text(&m, false);
+    } else {
+        show_structure(&m);
+    }
+    (void)fflush(t->out);
+    return m.error;
+}
+
+void posix_trace_open(struct posix_trace *t, FILE *out, bool json)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    memset(t, 0, sizeof *t);
+    t->out = out;
+    t->json = json;
+    t->colour = !json && isatty(fileno(out)) == 1 && (no_colour == NULL || no_colour[0] == 0);
+}
+
+void posix_trace_close(struct posix_trace *t)
+{
+    end_response(t);
+    (void)fflush(t->out);
+}
+
+struct port_trace posix_trace_port(struct posix_trace *t)
+{
+    return (struct port_trace){.context = t, .message = show};
+}

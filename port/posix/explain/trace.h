@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The transcript of a run (`--trace`, `--trace=json`): every TPM and HTTP message, taken apart and explained.
+ *
+ * authValues (passwords) never reach the output: their bytes are replaced before anything is written.
+ * Everything else is shown as it was sent, the Authorization header included: whoever reads a transcript can
+ * use that token until it expires. So are keys and data that a command or response carries in clear, as on the
+ * bus: the inner key, what is sealed or unsealed. A command that this program does not know is hidden behind
+ * its header, since it may hold an authValue.
+ *
+ * The readable form: per message a heading and one indented line a field, at most 100 columns, with colours if out is a
+ * terminal and NO_COLOR is not set [no-color.org].
+ *
+ * The JSON form: one object a line and message, in the order in which they were sent:
+ *   step    number, 1..10; 0 outside of the flow
+ *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what posix_trace_explain was
+ *           given also "public", "activation-blob", "sas-token" or "json"
+ *   what    string: what the message is for
+ *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
+ *   len     number: its bytes
+ *   hex     string, 2 * len lower-case digits; passwords are zeros
+ *   masked  true if bytes of hex were replaced, else false
+ *   error   number: 0, or a negative value of enum bytes_error: the message is malformed or incomplete and fields says
+ *   how far
+ *           it could be explained
+ *   fields  array, in the order of the bytes, containers before what they contain:
+ *     name    string, as the specification writes it
+ *     type    string: "UINT32", "TPM2B_PUBLIC" ...; in HTTP messages "text", "JSON" or "bytes"
+ *     offset, len, depth    numbers; the leaves cover all bytes exactly once
+ *     leaf    true or false
+ *     value   number: of an integer, else absent
+ *     valueName   string: "TPM_ALG_SHA256"; absent if the value has no name
+ *     meaning     string: one plain sentence; absent if there is nothing to say
+ *     spec        string: "P2 r1.59 12.2.5"; absent in HTTP messages
+ *     masked      true if the bytes of this field were replaced, else absent
+ * New members may be added; these stay. */
+#ifndef PORT_POSIX_EXPLAIN_TRACE_H
+#define PORT_POSIX_EXPLAIN_TRACE_H
+
+#include "dps/protocol/http.h"
+#include "port/port.h"
+#include <stdio.h>
+
+struct posix_trace {
+    FILE *out;
+    bool json;
+    bool colour;
+    size_t column;         /* readable form: where the next character goes, from 0 */
+    uint32_t command_code; /* of the last TPM command: its response does not repeat it */
+    /* An HTTP response comes in pieces and is shown when it is complete. */
+    struct dps_http http;
+    unsigned http_step;
+    const char *http_what;
+    bool http_broken; /* its rest is passed on unexplained, until the next request */
+    size_t raw_len;
+    size_t http_len;
+    uint8_t raw[DPS_NET_BUFFER];       /* as it was sent */
+    uint8_t unchunked[DPS_NET_BUFFER]; /* as dps_http_advance leaves it */
+};
+
+/* out stays the caller's, and open until posix_trace_close. */
+void posix_trace_open(struct posix_trace *t, FILE *out, bool json);
+/* Show what is left of an HTTP response that ended with its connection, and flush. */
+void posix_trace_close(struct posix_trace *t);
+/* The sink for struct port. */
+struct port_trace posix_trace_port(struct posix_trace *t);
+
+/* One thing outside of any run, in the same form. */
+enum posix_trace_subject { /* the first four as in enum port_trace_kind */
+                           POSIX_TRACE_COMMAND,
+                           POSIX_TRACE_RESPONSE,
+                           POSIX_TRACE_HTTP_REQUEST,
+                           POSIX_TRACE_HTTP_RESPONSE,
+                           POSIX_TRACE_PUBLIC,          /* TPM2B_PUBLIC with its size field */
+                           POSIX_TRACE_ACTIVATION_BLOB, /* dps/protocol/activation.h */
+                           POSIX_TRACE_SAS_TOKEN,       /* "SharedAccessSignature sr=..." */
+                           POSIX_TRACE_JSON
+};
+/*   command_code  of a command and of what a response answers; else ignored
+ *   what          for the heading; may be null
+ * Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM or BYTES_E_MORE: it is malformed, of an unknown kind or cut off, and was
+ * shown as far as it can be explained. */
+int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
+                        const char *what, struct bytes bytes);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The transcript for Wireshark (`--trace=pcapng:FILE`): a pcapng file [draft-ietf-opsawg-pcapng] of two interfaces.
+ *
+ *   tpm    every TPM command and response, as swtpm speaks it on TCP port 2321: Wireshark takes them apart by itself
+ *   http   every HTTP message in clear, as it stood inside of TLS, on TCP port 80: to 127.0.0.2, the service, or to
+ *          127.0.0.3, the hub
+ *
+ * The IP and TCP headers are made up, since there were none or others. Each packet has a comment: the step and what the
+ * message is for. Passwords are zeros, as in the other forms (trace.h); tokens and HTTP bodies are shown. */
+#ifndef PORT_POSIX_EXPLAIN_TRACE_PCAPNG_H
+#define PORT_POSIX_EXPLAIN_TRACE_PCAPNG_H
+
+#include "port/port.h"
+#include <stdio.h>
+
+/* Which connection: its next sequence numbers, from device and to device. */
+struct posix_pcapng_stream {
+    uint32_t sent, received;
+};
+
+struct posix_pcapng {
+    FILE *out;
+    uint64_t fixed_seconds; /* 0: the time of day */
+    uint64_t count;         /* packets so far: with a fixed time, their microseconds */
+    struct posix_pcapng_stream streams[3];
+};
+
+/* Write the head of the file. out stays the caller's; whether all could be written is what ferror(out) says in the end.
+ * fixed_seconds: the time that all packets carry, for reproducible files; 0: the time of day. */
+void posix_pcapng_open(struct posix_pcapng *p, FILE *out, uint64_t fixed_seconds);
+/* The sink for struct port. */
+struct port_trace posix_pcapng_port(struct posix_pcapng *p);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What trace.c, trace_text.c and trace_http.c share. */
+#ifndef PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
+#define PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
+
+#include "port/posix/explain/trace.h"
+
+/* ---- Layout of the readable form (trace_text.c) ---- */
+
+#define TRACE_COLUMNS 100
+#define TRACE_HEX_AT 2
+#define TRACE_NAME_AT 26
+#define TRACE_TEXT_AT 50
+
+enum trace_style { TRACE_PLAIN, TRACE_HEADING, TRACE_BYTES, TRACE_NAME };
+/* Switch to a style, if colours are in use. */
+void trace_style(struct posix_trace *t, enum trace_style style);
+/* Go to a column, on a new line if it has been passed. */
+void trace_column(struct posix_trace *t, size_t column);
+void trace_newline(struct posix_trace *t);
+/* Our own text: broken between words; further lines begin at indent. */
+void trace_words(struct posix_trace *t, const char *text, size_t indent);
+/* Text of a peer: unprintable characters are replaced, so that it cannot write to the terminal; long base64 is
+ * shortened; broken anywhere. */
+void trace_peer_text(struct posix_trace *t, struct bytes text, size_t indent);
+/* Hex in at most 22 columns: whole, or the first 8 and the last 2 bytes. */
+void trace_short_hex(struct posix_trace *t, struct bytes bytes);
+
+/* ---- JSON (trace_text.c) ---- */
+
+void trace_json_hex(struct posix_trace *t, struct bytes bytes);
+/* A string with its quotes; bytes above ASCII become escapes of Latin-1. */
+void trace_json_string(struct posix_trace *t, struct bytes text);
+
+/* ---- HTTP messages (trace_http.c) ---- */
+
+struct trace_http_field {
+    struct bytes name; /* views the message or a constant */
+    const char *type;
+    const char *meaning; /* null: none */
+    size_t offset;
+    size_t len;
+    unsigned depth;
+    struct bytes shown; /* of the bytes, what is worth reading */
+};
+typedef void trace_http_sink(void *context, const struct trace_http_field *field);
+/* Take a message apart: start line, headers, and a body of JSON member by member. All fields are leaves and they cover
+ * the message. opaque_body: the body is not to be looked into, since it is chunked.
+ * Returns: 0; BYTES_E_MORE if the head does not end. */
+int trace_http_explain(struct bytes message, bool opaque_body, trace_http_sink *sink, void *context);
+/* JSON member by member. Returns: 0; BYTES_E_FORMAT or BYTES_E_LIMIT, then it is one field. */
+int trace_json_explain(struct bytes text, trace_http_sink *sink, void *context);
+/* A SAS token pair by pair. Returns: 0; BYTES_E_FORMAT if it is none, then it is shown as far as it has pairs. */
+int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context);
+/* The start line, without its line end. */
+struct bytes trace_http_start(struct bytes message);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of dps-service. The two that hold secrets are made by the first start, because a key that a person
+ * has to make up is a weak one; they are never made by a reload, because a file that is suddenly missing is a
+ * mistake. */
+#include "dps/protocol/registration_id.h"
+#include "dps/protocol/text.h"
+#include "port/posix/service/server.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX 65536
+
+int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size)
+{
+    struct bytes name;
+    struct bytes weight = dps_split(bytes_of_text(text), '=', &name);
+    uint64_t number = 1;
+    if (config->hub_count == DPS_HUBS_MAX) {
+        snprintf(why, why_size, "there may be %d hubs at most", DPS_HUBS_MAX);
+        return BYTES_E_USAGE;
+    }
+    if (!dps_host_valid(name)) {
+        snprintf(why, why_size, "--hub %s: this is no host name", text);
+        return BYTES_E_USAGE;
+    }
+    if (name.len < strlen(text) && (dps_decimal_parse(weight, 1000, &number) != 0 || number == 0)) {
+        snprintf(why, why_size, "--hub %s: a weight is a number from 1 to 1000", text);
+        return BYTES_E_USAGE;
+    }
+    struct dps_hub_config *hub = &config->hubs[config->hub_count];
+    *hub = (struct dps_hub_config){.weight = (uint16_t)number};
+    for (size_t i = 0; i < name.len; i++)
+        hub->name[i] = (char)dps_lower(name.p[i]);
+    for (size_t i = 0; i < config->hub_count; i++) {
+        if (strcmp(config->hubs[i].name, hub->name) == 0) {
+            snprintf(why, why_size, "--hub %s is given twice", hub->name);
+            return BYTES_E_USAGE;
+        }
+    }
+    config->hub_count++;
+    return 0;
+}
+
+/* The name of a secret that values were already derived from must not be lost with the power. */
+static int sync_directory(const char *path)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(directory, sizeof directory, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+             slash == NULL ? "." : path);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return BYTES_E_FILE;
+    int error = fsync(fd) == 0 ? 0 : BYTES_E_FILE;
+    (void)close(fd);
+    return error;
+}
+
+/* Make a file that must not exist yet: of two services that start together on one directory one makes it, and the other
+ * reads that one. */
+static int make_file(const char *path, struct bytes content)
+{
+    char beside[PATH_MAX];
+    int n = snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof beside) {
+        errno = ENAMETOOLONG;
+        return BYTES_E_FILE;
+    }
+    if (posix_file_replace(beside, content, 0600) != 0)
+        return BYTES_E_FILE;
+    int error = link(beside, path) == 0 || errno == EEXIST ? 0 : BYTES_E_FILE;
+    int saved = errno;
+    (void)unlink(beside);
+    errno = saved;
+    return error == 0 ? sync_directory(path) : error;
+}
+
+/* Read a file with secrets, which make writes if it is missing and may be made. */
+static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w), uint8_t content[FILE_MAX],
+                size_t *len, char *why, size_t why_size)
+{
+    int error = posix_secret_read(path, content, FILE_MAX, len, why, why_size);
+    if (error != BYTES_E_NOT_FOUND || made == NULL)
+        return error == 0 ? 0 : BYTES_E_FILE;
+    struct bytes_writer w = bytes_writer_over(content, FILE_MAX);
+    error = make(&w);
+    if (error != 0)
+        snprintf(why, why_size, "%s cannot be made: %s", path, posix_error_text(error));
+    else if ((error = make_file(path, bytes_written(&w))) != 0)
+        snprintf(why, why_size, "%s cannot be made: %s", path, strerror(errno));
+    if (error != 0)
+        return BYTES_E_FILE;
+    *made = true;
+    return posix_secret_read(path, content, FILE_MAX, len, why, why_size) == 0 ? 0 : BYTES_E_FILE;
+}
+
+/* ---- Policies ---- */
+
+static int make_policies(struct bytes_writer *w)
+{
+    uint8_t key[32];
+    const struct dps_entropy entropy = posix_entropy();
+    int error = entropy.fill(entropy.context, key, sizeof key);
+    dps_write_text(w, "{\"policies\":[{\"name\":\"provisioningserviceowner\",\"primaryKey\":\"");
+    dps_write_base64(w, bytes_of(key, sizeof key));
+    dps_write_text(w, "\"}]}\n");
+    bytes_wipe(key, sizeof key);
+    return error;
+}
+
+int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why,
+                         size_t why_size)
+{
+    uint8_t content[FILE_MAX];
+    size_t len;
+    struct dps_service_config fresh = *config;
+    int error = load(path, made, make_policies, content, &len, why, why_size);
+    if (error == 0) {
+        error = dps_policies_parse(bytes_of(content, len), &fresh);
+        if (error == 0)
+            *config = fresh;
+        else
+            snprintf(why, why_size,
+                     "%s is not of the form {\"policies\":[{\"name\":...,\"primaryKey\":...}]}, or has more "
+                     "than %d "
+                     "policies or a key that is not the base64 of 16 to 64 bytes",
+                     path, DPS_POLICIES_MAX);
+    }
+    bytes_wipe(content, sizeof content);
+    bytes_wipe(&fresh, sizeof fresh);
+    return error == 0 ? 0 : BYTES_E_FILE;
+}
+
+/* ---- The service secret ---- */
+
+static int make_secrets(struct bytes_writer *w)
+{
+    uint8_t key[32];
+    const struct dps_entropy entropy = posix_entropy();
+    int error = entropy.fill(entropy.context, key, sizeof key);
+    dps_write_text(
+        w,
+        "# The service secret: one line \"EPOCH KEY\" each. The last one makes new values, the others still "
+        "verify.\n"
+        "# To rotate, add a line with the next number and 64 random hex digits, and send SIGHUP.\n"
+        "1 ");
+    dps_write_hex(w, bytes_of(key, sizeof key));
+    dps_write_text(w, "\n");
+    bytes_wipe(key, sizeof key);
+    return error;
+}
+
+/* Ascending epochs are never equal, and leave no doubt which one is the newest. Returns null, or what is wrong. */
+static const char *parse_secret(struct bytes line, struct dps_service_config *config)
+{
+    struct bytes epoch;
+    struct bytes key = dps_split(line, ' ', &epoch);
+    uint64_t number;
+    size_t len;
+    if (config->secret_count == DPS_SECRETS_MAX)
+        return "there are too many epochs; the oldest ones can go";
+    struct dps_secret *secret = &config->secrets[config->secret_count];
+    if (dps_decimal_parse(epoch, UINT32_MAX, &number) != 0 || number == 0)
+        return "it must begin with the number of an epoch: 1, 2, ...";
+    if (config->secret_count > 0 && number <= secret[-1].epoch)
+        return "its epoch must be greater than the one before";
+    if (key.len != 2 * sizeof secret->key || dps_hex_decode(key, secret->key, sizeof secret->key, &len) != 0)
+        return "behind the epoch and one space there must be 64 hex digits";
+    secret->epoch = (uint32_t)number;
+    config->secret_count++;
+    return NULL;
+}
+
+static int parse_secrets(const char *path, struct bytes text, struct dps_service_config *config, char *why,
+                         size_t why_size)
+{
+    const char *wrong = NULL;
+    size_t number = 0;
+    config->secret_count = 0;
+    while (text.len > 0 && wrong == NULL) {
+        struct bytes line;
+        text = dps_split(text, '\n', &line);
+        number++;
+        if (line.len > 0 && line.p[0] != '#')
+            wrong = parse_secret(line, config);
+    }
+    if (wrong != NULL)
+        snprintf(why, why_size, "%s, line %zu: %s", path, number, wrong);
+    else if (config->secret_count == 0)
+        snprintf(why, why_size, "%s holds no secret; move it away and a new one is made", path);
+    return wrong != NULL || config->secret_count == 0 ? BYTES_E_FILE : 0;
+}
+
+int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why,
+                        size_t why_size)
+{
+    uint8_t content[FILE_MAX];
+    size_t len;
+    struct dps_service_config fresh = *config;
+    int error = load(path, made, make_secrets, content, &len, why, why_size);
+    if (error == 0)
+        error = parse_secrets(path, bytes_of(content, len), &fresh, why, why_size);
+    if (error == 0)
+        *config = fresh;
+    bytes_wipe(content, sizeof content);
+    bytes_wipe(&fresh, sizeof fresh);
+    return error;
+}
+
+/* ---- Certificate and key ---- */
+
+static const char *identity_fault(int error)
+{
+    switch (error) {
+    case BYTES_E_FORMAT:
+        return "a PEM text is malformed, lacks its certificate or key, or the key is encrypted";
+    case BYTES_E_LIMIT:
+        return "the certificate chain is too long; leave the root out";
+    case BYTES_E_ALGORITHM:
+        return "the key is neither RSA (2048 bits or more) nor EC on P-256 or P-384";
+    case BYTES_E_USAGE:
+        return "the key is not that of the first certificate";
+    default:
+        return posix_error_text(error);
+    }
+}
+
+static int read_pem(const char *path, uint8_t content[FILE_MAX], size_t *len, char *why, size_t why_size)
+{
+    int error = posix_file_read(path, content, FILE_MAX, len);
+    if (error == BYTES_E_SPACE)
+        snprintf(why, why_size, "%s is too large for a certificate or key", path);
+    else if (error != 0)
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    return error;
+}
+
+int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
+                         char *why, size_t why_size)
+{
+    uint8_t chain_pem[FILE_MAX];
+    uint8_t key_pem[FILE_MAX];
+    size_t chain_len;
+    size_t key_len;
+    int error = read_pem(certificate, chain_pem, &chain_len, why, why_size);
+    if (error == 0)
+        error = read_pem(key, key_pem, &key_len, why, why_size);
+    if (error == 0) {
+        error = crypto_identity_load(identity, bytes_of(chain_pem, chain_len), bytes_of(key_pem, key_len));
+        if (error != 0)
+            snprintf(why, why_size, "%s and %s: %s", certificate, key, identity_fault(error));
+    }
+    bytes_wipe(chain_pem, sizeof chain_pem);
+    bytes_wipe(key_pem, sizeof key_pem);
+    return error == 0 ? 0 : BYTES_E_TLS;
+}

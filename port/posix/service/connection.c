@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection. Requests are taken one after the other: while one is being answered nothing more is read, so a client
+ * that does not wait for answers is slowed down by TCP and never makes the server keep more than one buffer for it. */
+#include "dps/protocol/text.h"
+#include "port/posix/service/server.h"
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A connection that pauses this long between two requests is likely to pause longer. */
+#define SLIM_AFTER_MS 1000
+
+static uint32_t index_of(const struct server *s, const struct server_connection *c)
+{
+    return (uint32_t)(c - s->connections);
+}
+
+static uint32_t time_for(const struct server_timeouts *t, enum server_state state)
+{
+    switch (state) {
+    case SERVER_HANDSHAKE:
+        return t->handshake;
+    case SERVER_IDLE:
+        return t->idle;
+    case SERVER_HEAD:
+        return t->head;
+    case SERVER_BODY:
+        return t->stall;
+    case SERVER_CLOSING:
+    case SERVER_LINGERING:
+        return t->linger;
+    case SERVER_FREE:
+    case SERVER_COMPLETE: /* these two end with this turn or the next one */
+    case SERVER_ANSWERED:
+    case SERVER_SENDING:
+        break;
+    }
+    return t->write;
+}
+
+static void set_deadline(struct server *s, struct server_connection *c, uint64_t deadline)
+{
+    c->deadline = deadline;
+    if (deadline < s->next_expiry)
+        s->next_expiry = deadline;
+}
+
+static void enter(struct server *s, struct server_connection *c, enum server_state state)
+{
+    s->idle_count -= c->state == SERVER_IDLE;
+    s->idle_count += state == SERVER_IDLE;
+    c->state = state;
+    if (state != SERVER_FREE)
+        set_deadline(s, c, s->now_ms + time_for(&s->timeouts, state));
+    if (state == SERVER_IDLE) {
+        c->slim = false;
+        c->idle_deadline = c->deadline;
+        if (c->deadline > s->now_ms + SLIM_AFTER_MS)
+            set_deadline(s, c, s->now_ms + SLIM_AFTER_MS);
+    }
+}
+
+/* A connection that waits for its next request needs the TLS engine's state and nothing of its buffers: no part of a
+ * record or request has arrived, and nothing is left to be sent. Only whole pages can be given back. */
+static void make_slim(struct server *s, struct server_connection *c)
+{
+    c->slim = true;
+    set_deadline(s, c, c->idle_deadline);
+    if (c->request_len == 0 && !c->transport.midway && !c->transport.out_blocked)
+        (void)madvise(c->buffers, offsetof(struct server_buffers, tls) / SERVER_PAGE * SERVER_PAGE,
+                      MADV_DONTNEED);
+}
+
+/* Tell epoll only what has changed: for most requests, nothing. */
+static void watch(struct server *s, struct server_connection *c)
+{
+    uint32_t events = server_transport_events(&c->transport);
+    if (c->state == SERVER_FREE || events == c->events)
+        return;
+    struct epoll_event event = {.events = events, .data.u32 = index_of(s, c)};
+    int operation = c->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (epoll_ctl(s->epoll_fd, operation, c->transport.fd, &event) != 0) {
+        server_log_event(s, "error", c, "epoll refused a connection", NULL);
+        server_connection_abort(s, c);
+        return;
+    }
+    c->events = events;
+}
+
+void server_connection_open(struct server *s, uint32_t index)
+{
+    struct server_connection *c = &s->connections[index];
+    const bool tls = c->kind == SERVER_TLS;
+    c->buffers = server_buffers_of(s, index);
+    s->counters->connections++;
+    s->counters->connections_opened++;
+    dps_http_init(&c->http, DPS_HTTP_REQUEST);
+    enter(s, c, tls ? SERVER_HANDSHAKE : SERVER_IDLE);
+    if (tls) {
+        uint8_t seed[32];
+        c->identity = s->identity;
+        c->identity->users++;
+        int error = s->entropy.fill(s->entropy.context, seed, sizeof seed);
+        if (error == 0)
+            error = crypto_tls_server_start(&c->buffers->tls, &s->identity->identity, &s->shared->cache, seed,
+                                            c->buffers->io, sizeof c->buffers->io);
+        bytes_wipe(seed, sizeof seed);
+        if (error != 0) {
+            server_log_event(s, "error", c, "TLS cannot be started", posix_error_text(error));
+            server_connection_abort(s, c);
+            return;
+        }
+        c->transport.tls = crypto_tls_server_engine(&c->buffers->tls);
+    }
+    watch(s, c);
+}
+
+/* Requests carry tokens, and the engine's memory carries keys: neither outlives the connection. For 50 KB the system's
+ * function is much faster than bytes_wipe, which goes byte by byte. */
+void server_connection_abort(struct server *s, struct server_connection *c)
+{
+    (void)close(c->transport.fd);
+    if (c->identity != NULL) {
+        c->identity->users--;
+        crypto_tls_server_wipe(&c->buffers->tls);
+        explicit_bzero(c->buffers->io, sizeof c->buffers->io);
+    }
+    explicit_bzero(c->buffers->request, sizeof c->buffers->request);
+    enter(s, c, SERVER_FREE);
+    s->counters->connections--;
+    s->free[s->free_count++] = index_of(s, c);
+}
+
+static void go_on_closing(struct server *s, struct server_connection *c)
+{
+    int done = server_transport_finish(&c->transport);
+    if (done < 0)
+        server_connection_abort(s, c);
+    else if (done > 0)
+        enter(s, c, SERVER_LINGERING);
+}
+
+/* Closing a socket while bytes of the peer are unread, or on their way, resets the connection, and a reset may overtake
+ * an answer that the peer has not read yet [RFC 9112 9.6]. So: say that we are done, and wait a little for the peer. */
+void server_connection_finish(struct server *s, struct server_connection *c)
+{
+    if (c->transport.ended) {
+        server_connection_abort(s, c);
+        return;
+    }
+    enter(s, c, SERVER_CLOSING);
+    go_on_closing(s, c);
+    watch(s, c);
+}
+
+void server_connection_expire(struct server *s, struct server_connection *c)
+{
+    switch (c->state) {
+    case SERVER_HANDSHAKE:
+        server_log_event(s, "info", c, "closed", "the TLS handshake took too long");
+        server_connection_abort(s, c);
+        break;
+    case SERVER_HEAD:
+    case SERVER_BODY:
+        server_log_event(s, "info", c, "closed", "the request came too slowly");
+        server_connection_finish(s, c);
+        break;
+    case SERVER_IDLE:
+        if (c->deadline < c->idle_deadline)
+            make_slim(s, c);
+        else
+            server_connection_finish(s, c);
+        break;
+    case SERVER_SENDING:
+        server_log_event(s, "info", c, "closed", "the answer was read too slowly");
+        server_connection_abort(s, c);
+        break;
+    case SERVER_CLOSING:
+    case SERVER_LINGERING:
+        server_connection_abort(s, c);
+        break;
+    case SERVER_FREE:
+    case SERVER_COMPLETE:
+    case SERVER_ANSWERED:
+        break;
+    }
+}
+
+/* The peer went away, or TLS refused it. */
+static void broken(struct server *s, struct server_connection *c, int error)
+{
+    s->counters->handshakes_failed += c->state == SERVER_HANDSHAKE;
+    if (error == BYTES_E_TLS) {
+        int number = crypto_tls_error(c->transport.tls);
+        server_log_event(s, "info", c, "TLS failed", crypto_tls_error_text(number));
+    } else if (c->state == SERVER_HEAD || c->state == SERVER_BODY) {
+        server_log_event(s, "info", c, "closed", "the client closed in the middle of its request");
+    }
+    server_connection_finish(s, c);
+}
+
+/* How far has the request come? A deadline begins when a state is entered, so trickling bytes does not move it. */
+static void note_progress(struct server *s, struct server_connection *c)
+{
+    enum server_state state = SERVER_IDLE;
+    if (c->http.head_len > 0)
+        state = SERVER_BODY;
+    else if (c->request_len > 0 || c->transport.midway)
+        state = SERVER_HEAD;
+    if (state == SERVER_BODY && c->state != SERVER_BODY)
+        c->body_deadline = s->now_ms + s->timeouts.body;
+    if (state != c->state)
+        enter(s, c, state);
+    if (state == SERVER_BODY) {
+        uint64_t stall = s->now_ms + s->timeouts.stall;
+        set_deadline(s, c, stall < c->body_deadline ? stall : c->body_deadline);
+    }
+}
+
+/* "100 Continue" [RFC 9110 10.1.1], unless the body is coming already. It is the first thing in an empty socket
+ * buffer, so that it is taken only in part means that something is wrong. */
+static bool send_continue(struct server_connection *c)
+{
+    static const uint8_t text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const size_t len = sizeof text - 1;
+    if (c->continued || !c->http.expect_continue || c->request_len > c->http.head_len)
+        return true;
+    c->continued = true;
+    return server_transport_write(&c->transport, text, len, false) == (int)len &&
+           server_transport_flush(&c->transport) >= 0;
+}
+
+/* Parse what is there. Returns true if more is needed. */
+static bool advance(struct server *s, struct server_connection *c)
+{
+    int error =
+        dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
+    if (error == BYTES_E_MORE) {
+        note_progress(s, c);
+        if (send_continue(c))
+            return true;
+        server_connection_abort(s, c);
+        return false;
+    }
+    c->unreadable = error;
+    c->complete_us = server_now_us();
+    enter(s, c, SERVER_COMPLETE);
+    s->complete[s->complete_now][s->complete_count++] = index_of(s, c);
+    return false;
+}
+
+static void receive(struct server *s, struct server_connection *c)
+{
+    while (advance(s, c)) {
+        int n = server_transport_read(&c->transport, c->buffers->request + c->request_len,
+                                      sizeof c->buffers->request - c->request_len);
+        if (n < 0) {
+            broken(s, c, n);
+            return;
+        }
+        if (n == 0) {
+            note_progress(s, c);
+            return;
+        }
+        c->request_len += (size_t)n;
+    }
+}
+
+static void next_request(struct server *s, struct server_connection *c)
+{
+    c->request_len -= c->http.consumed;
+    memmove(c->buffers->request, c->buffers->request + c->http.consumed, c->request_len);
+    dps_http_init(&c->http, DPS_HTTP_REQUEST);
+    c->continued = false;
+    enter(s, c, SERVER_IDLE);
+    /* Most clients wait for their answer, so there is nothing to be asked for; epoll tells when there is. */
+    if (c->request_len > 0 || server_transport_holds(&c->transport))
+        receive(s, c);
+}
+
+static void send_answer(struct server *s, struct server_connection *c)
+{
+    while (c->sent < c->head_len + c->body_len) {
+        const size_t head = c->sent < c->head_len ? c->sent : c->head_len;
+        const size_t body = c->sent - head;
+        int n =
+            server_transport_write_both(&c->transport, bytes_of(c->buffers->head + head, c->head_len - head),
+                                        bytes_of(c->buffers->body + body, c->body_len - body));
+        if (n < 0) {
+            server_connection_abort(s, c);
+            return;
+        }
+        if (n == 0)
+            return;
+        c->sent += (size_t)n;
+    }
+    int flushed = server_transport_flush(&c->transport);
+    if (flushed < 0)
+        server_connection_abort(s, c);
+    else if (flushed > 0 && c->keep_alive)
+        next_request(s, c);
+    else if (flushed > 0)
+        server_connection_finish(s, c);
+}
+
+void server_connection_io(struct server *s, struct server_connection *c)
+{
+    int n;
+    switch (c->state) {
+    case SERVER_HANDSHAKE:
+        n = server_transport_handshake(&c->transport);
+        if (n < 0)
+            broken(s, c, n);
+        if (n <= 0)
+            break;
+        s->counters->handshakes++;
+        enter(s, c, SERVER_IDLE);
+        receive(s, c);
+        break;
+    case SERVER_IDLE:
+    case SERVER_HEAD:
+    case SERVER_BODY:
+        receive(s, c);
+        break;
+    case SERVER_SENDING:
+        send_answer(s, c);
+        break;
+    case SERVER_CLOSING:
+        go_on_closing(s, c);
+        break;
+    case SERVER_LINGERING:
+        if (server_transport_discard(&c->transport))
+            server_connection_abort(s, c);
+        break;
+    case SERVER_FREE:
+    case SERVER_COMPLETE:
+    case SERVER_ANSWERED:
+        break;
+    }
+    watch(s, c);
+}
+
+/* Behind a proxy the client is whom the proxy has seen: the last of the addresses in X-Forwarded-For, since those
+ * before it were written by others. */
+static void note_client(struct server_connection *c)
+{
+    struct bytes list;
+    struct bytes last = {NULL, 0};
+    if (c->unreadable != 0 || dps_http_header(&c->http, c->buffers->request, "X-Forwarded-For", &list) != 0)
+        return;
+    while (list.len > 0)
+        list = dps_split(list, ',', &last);
+    while (last.len > 0 && last.p[0] == ' ')
+        last = bytes_of(last.p + 1, last.len - 1);
+    if (last.len > 0 && last.len < sizeof c->client)
+        snprintf(c->client, sizeof c->client, "%.*s", (int)last.len, (const char *)last.p);
+}
+
+void server_connection_answer(struct server *s, struct server_connection *c)
+{
+    struct server_buffers *b = c->buffers;
+    enter(s, c, SERVER_ANSWERED);
+    if (c->kind == SERVER_PROXY)
+        note_client(c);
+    s->service.client = bytes_of_text(c->client);
+    if (c->kind == SERVER_METRICS)
+        server_metrics_answer(s, c);
+    else if (c->unreadable != 0)
+        dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
+    else
+        dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
+}
+
+/* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in
+ * memory for as long as its client likes. */
+static bool may_stay(const struct server *s, const struct server_connection *c)
+{
+    return c->unreadable == 0 && c->http.keep_alive && !s->draining &&
+           (c->identity == NULL || c->identity == s->identity);
+}
+
+static bool is_head_request(const struct server_connection *c)
+{
+    return c->unreadable == 0 &&
+           bytes_equal_public(dps_http_method(&c->http, c->buffers->request), bytes_of_text("HEAD"));
+}
+
+void server_connection_release(struct server *s, struct server_connection *c)
+{
+    struct server_buffers *b = c->buffers;
+    struct bytes_writer head = bytes_writer_over(b->head, sizeof b->head);
+    c->keep_alive = may_stay(s, c);
+    dps_answer_write_head(&head, &b->answer, s->service.now, c->keep_alive);
+    if (c->kind != SERVER_METRICS) {
+        server_count_answer(s, c);
+        server_log_answer(s, c);
+    }
+    c->sent = 0;
+    c->head_len = bytes_written(&head).len;
+    c->body_len = is_head_request(c) ? 0 : bytes_written(&b->answer.body).len;
+    if (c->head_len == 0) {
+        server_log_event(s, "error", c, "an answer's head does not fit", posix_error_text(head.error));
+        server_connection_abort(s, c);
+        return;
+    }
+    enter(s, c, SERVER_SENDING);
+    send_answer(s, c);
+    watch(s, c);
+}

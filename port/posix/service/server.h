@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* The network side of dps-service: an event loop around dps_service_answer.
+ *
+ *   server_config.c      what is read from files: policies, secrets, certificate
+ *   server_store.c       which store
+ *   server_transport.c   bytes through one socket, with or without TLS
+ *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
+ *   server_listen.c      new connections, and when to wait with them
+ *   server_log.c         one line per decision
+ *   server_shared.c      the memory that the processes of this node share
+ *   server_workers.c     several of these loops, each in a process of its own
+ *   server_metrics.c     counters, and the answers of the metrics listener
+ *   server.c             the loop: turns, time-outs, signals
+ *
+ * One turn: everything that has arrived is read; each complete request is answered; the store commits once;
+ * then the answers go out. An answer that leaves this process is therefore durable, at the cost of one fsync
+ * for all that came together.
+ *
+ * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and
+ * large buffers that are touched only when it has something to do. Functions return 0 or a value of enum
+ * dps_error unless they say otherwise; a why buffer receives a sentence for the user. */
+#ifndef PORT_POSIX_SERVICE_SERVER_H
+#define PORT_POSIX_SERVICE_SERVER_H
+
+#include "crypto/tls.h"
+#include "dps/service/service.h"
+#include "port/posix/posix.h"
+#include "port/posix/store_postgres.h"
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* How long a peer may take, in milliseconds. */
+struct server_timeouts {
+    uint32_t handshake; /* TLS, as a whole */
+    uint32_t head;      /* a request's head, from its first byte */
+    uint32_t body;      /* a request's body, as a whole ... */
+    uint32_t stall;     /* ... and between two pieces of it */
+    uint32_t idle;      /* until the next request begins */
+    uint32_t write;     /* to take an answer */
+    uint32_t linger;    /* to close its side after we have closed ours */
+    uint32_t drain;     /* SIGTERM: for all requests in flight together */
+};
+extern const struct server_timeouts server_timeouts_default;
+
+/* What was asked for. Texts are the caller's and stay valid. */
+struct server_config {
+    const char *listen;       /* "ADDR:PORT" for TLS, or null */
+    const char *proxy_listen; /* the same for plain HTTP */
+    const char *metrics;      /* the same for /metrics, /healthz and /readyz */
+    const char *certificate;  /* PEM files; null without listen */
+    const char *key;
+    const char *policy_file;
+    const char *secret_file;
+    bool log_json;
+    size_t connections; /* slots of each process */
+    const char *store;
+    struct server_timeouts timeouts;
+    struct dps_service_config service; /* policies and secrets are filled in by server_open */
+};
+
+/* ---- server_config.c ---- */
+
+/* Add "NAME" or "NAME=WEIGHT". Returns: 0; BYTES_E_USAGE. */
+int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size);
+
+/* Read a file into config. A file that others may read is refused. made (may be null: then a missing file is an error)
+ * becomes true if there was none and one was made from fresh random numbers.
+ * Returns: 0; BYTES_E_FILE, and then config is unchanged. */
+int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why,
+                         size_t why_size);
+int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why,
+                        size_t why_size);
+
+/* Returns: 0; BYTES_E_TLS. */
+int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
+                         char *why, size_t why_size);
+
+/* ---- server_store.c ---- */
+
+struct server_store {
+    enum { SERVER_STORE_NONE, SERVER_STORE_SQLITE, SERVER_STORE_POSTGRES, SERVER_STORE_MEMORY } kind;
+    struct posix_sqlite sqlite;
+    struct posix_postgres postgres;
+    struct posix_memory memory;
+    struct dps_store interface;
+};
+/* "sqlite:FILE", "postgres:CONNINFO" or "memory:". Returns: 0; BYTES_E_USAGE; BYTES_E_STORE. A process that forks opens its
+ * own. */
+int server_store_open(struct server_store *s, const char *name, char *why, size_t why_size);
+void server_store_close(struct server_store *s);
+/* What may be shown of a name: a connection string may have a password in it. */
+const char *server_store_name(const char *name);
+
+/* ---- server_transport.c ---- */
+
+/* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready
+ * first (server_transport_events says for what), or a negative error: BYTES_E_STREAM if the connection failed or
+ * the peer closed it, BYTES_E_TLS if TLS refused it. */
+struct server_transport {
+    int fd;
+    br_ssl_engine_context *tls; /* null: plain HTTP */
+    bool out_blocked;           /* the socket did not take all: wait until it does */
+    bool closing;               /* close_notify was given to the engine */
+    bool ended;  /* nothing will come from the peer any more, and perhaps nothing can be sent */
+    bool midway; /* a part of a TLS record has arrived */
+};
+
+/* Returns: 1 when the handshake is over; 0; a negative error. */
+int server_transport_handshake(struct server_transport *t);
+int server_transport_read(struct server_transport *t, uint8_t *out, size_t room);
+/* more: further bytes follow at once, so do not send a packet for these alone. */
+int server_transport_write(struct server_transport *t, const uint8_t *bytes, size_t len, bool more);
+/* An answer's head and its body, which may be empty. Returns how many bytes of both went. */
+int server_transport_write_both(struct server_transport *t, struct bytes first, struct bytes second);
+/* Returns: 1 when all is with the kernel; 0; a negative error. */
+int server_transport_flush(struct server_transport *t);
+/* Say that nothing more will be sent (close_notify, FIN). Returns as flush does. Call again until it is not 0. */
+int server_transport_finish(struct server_transport *t);
+/* Throw away what arrives. Returns: true if the peer has closed. */
+bool server_transport_discard(struct server_transport *t);
+/* Has anything arrived that was not read yet? */
+bool server_transport_pending(const struct server_transport *t);
+/* Were bytes received that only have to be read from the TLS engine? Then no event will tell. */
+bool server_transport_holds(const struct server_transport *t);
+uint32_t server_transport_events(const struct server_transport *t);
+
+/* ---- server_connection.c ---- */
+
+enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_LISTENERS };
+
+enum server_state {
+    SERVER_FREE,
+    SERVER_HANDSHAKE,
+    SERVER_IDLE,     /* no byte of a request yet */
+    SERVER_HEAD,     /* a part of a request's head */
+    SERVER_BODY,     /* the head, and a part of the body */
+    SERVER_COMPLETE, /* a request that can be answered */
+    SERVER_ANSWERED, /* the answer waits for the commit */
+    SERVER_SENDING,
+    SERVER_CLOSING,  /* close_notify is under way */
+    SERVER_LINGERING /* we have closed; the peer has not */
+};
+
+#define SERVER_RESPONSE_HEAD_MAX                                                                             \
+    2048 /* of an answer with all its headers, the longest continuation included */
+#define SERVER_PEER_MAX (INET6_ADDRSTRLEN + 8)
+
+struct server_buffers {
+    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
+    uint8_t head[SERVER_RESPONSE_HEAD_MAX];
+    uint8_t body[DPS_HTTP_BODY_MAX];
+    struct dps_answer answer;
+    struct crypto_tls_server tls; /* last: an idle connection needs only this */
+};
+
+/* Pages that hold nothing while a connection is idle are given back to the system. */
+#define SERVER_PAGE 4096
+
+/* A certificate with its key. Connections keep the one that they began with, so a new one is read beside it. */
+struct server_identity {
+    struct crypto_identity identity;
+    size_t users; /* connections */
+};
+
+struct server_connection {
+    enum server_state state; /* changed by one function only */
+    uint64_t deadline;       /* of this state, in monotonic milliseconds */
+    uint64_t body_deadline;
+    struct server_transport transport;
+    struct server_identity *identity; /* null: plain HTTP */
+    enum server_listener_kind kind;   /* where it came in */
+    uint32_t events;                  /* that epoll was told */
+    bool slim;                        /* idle, and its buffers' memory was given back */
+    uint64_t idle_deadline;
+    bool continued;  /* "100 Continue" was sent for this request */
+    bool keep_alive; /* after this answer */
+    int unreadable;  /* why the request cannot be read, or 0 */
+    struct dps_http http;
+    size_t request_len; /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t head_len, body_len, sent; /* of the answer */
+    uint64_t complete_us;            /* when the request was complete */
+    char peer[SERVER_PEER_MAX];
+    char client[SERVER_PEER_MAX]; /* the address without port: of peer, or what a proxy says */
+    struct server_buffers *buffers;
+};
+
+/* What epoll reports: the slot of a connection, or one of these. */
+#define SERVER_ID_SIGNAL UINT32_MAX
+#define SERVER_ID_LISTENER(i) (UINT32_MAX - 1 - (uint32_t)(i))
+
+struct server_listener {
+    int fd; /* -1: none */
+    enum server_listener_kind kind;
+    uint16_t port;
+};
+
+struct server_log {
+    FILE *out;
+    bool json;
+    uint64_t second; /* events, not answers, are limited per second */
+    unsigned events, suppressed;
+};
+
+/* ---- server_shared.c ---- */
+
+#define SERVER_CACHED_SESSIONS 16384
+#define SERVER_SESSION_SIZE 100 /* as crypto/tls.h says */
+#define SERVER_WORKERS_MAX 64
+
+/* Upper bounds of a latency histogram, in microseconds; the last one has none. */
+#define SERVER_BOUNDS 12
+struct server_histogram {
+    _Atomic uint64_t count[SERVER_BOUNDS + 1];
+    _Atomic uint64_t sum_us;
+};
+
+/* Routes as the log names them. */
+enum server_route {
+    SERVER_ROUTE_REGISTER,
+    SERVER_ROUTE_OPERATION,
+    SERVER_ROUTE_REGISTRATION,
+    SERVER_ROUTE_ENROLLMENTS,
+    SERVER_ROUTE_REGISTRATIONS,
+    SERVER_ROUTE_HUB,
+    SERVER_ROUTE_OTHER,
+    SERVER_ROUTES
+};
+
+/* What one process counts; only it writes here, anybody reads. */
+struct server_counters {
+    _Atomic uint64_t accepted[DPS_REFUSAL_COUNT]; /* answers by refusal; the first: answered */
+    _Atomic uint64_t challenges, assignments;
+    struct server_histogram answer[SERVER_ROUTES]; /* from the whole request to the answer's release */
+    struct server_histogram commit;
+    _Atomic uint64_t turns, turn_requests; /* requests answered in one turn: their queue */
+    _Atomic uint64_t handshakes, handshakes_failed, connections_opened;
+    _Atomic uint64_t connections; /* now */
+    _Atomic uint64_t store_failures;
+    _Atomic bool store_down; /* at its last use */
+    _Atomic bool ready;
+};
+
+/* Lies in memory that all processes of this node see at the same address. */
+struct server_shared {
+    pthread_mutex_t mutex;
+    struct dps_memory memory;
+    struct crypto_tls_cache cache;
+    uint8_t cache_storage[SERVER_CACHED_SESSIONS * SERVER_SESSION_SIZE];
+    size_t workers;
+    _Atomic uint64_t restarts;
+    struct server_counters counters[SERVER_WORKERS_MAX];
+};
+/* Null if there is no memory. Processes that are forked afterwards share it. */
+struct server_shared *server_shared_open(size_t workers);
+void server_shared_close(struct server_shared *shared);
+struct crypto_lock server_shared_lock(struct server_shared *shared);
+
+/* ---- server.c ---- */
+
+struct server {
+    const struct server_config *config;
+    struct dps_service_config service_config; /* in use; replaced as a whole by SIGHUP */
+    struct dps_service service;
+    struct dps_store store;
+    struct dps_entropy entropy;
+    struct server_log log;
+    struct server_timeouts timeouts;
+    uint64_t now_ms;
+
+    struct server_connection *connections;
+    uint8_t *buffers; /* a struct server_buffers on pages of its own for each */
+    size_t buffers_len;
+    uint32_t *free; /* a stack of the free slots */
+    uint32_t
+        *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
+    size_t connection_count, free_count, idle_count;
+    size_t complete_count;
+    unsigned complete_now;
+    uint64_t next_expiry; /* no deadline is earlier */
+
+    struct server_identity identities[2];
+    struct server_identity *identity; /* for new connections */
+    struct server_shared *shared;
+    struct server_counters *counters; /* of this process */
+
+    int epoll_fd, signal_fd;
+    struct server_listener listeners[SERVER_LISTENERS];
+    bool accept_paused;
+    bool descriptors_short;
+    uint64_t accept_resume; /* not earlier than this */
+    enum { SERVER_RELOAD_NONE, SERVER_RELOAD_WANTED, SERVER_RELOAD_WAITS } reload;
+    bool draining;
+    uint64_t drain_deadline;
+};
+
+/* Read the files and take all memory.
+ *   listeners   open sockets; the server gets copies of their descriptors, which it closes
+ *   worker      which of shared's counters are its own
+ * Says on notes which files it made. s may be uninitialised, and is closed again unless 0 is returned; it must not be
+ * moved. Returns: 0; BYTES_E_USAGE; BYTES_E_FILE; BYTES_E_TLS (certificate or key); BYTES_E_STREAM. */
+int server_open(struct server *s, const struct server_config *config,
+                const struct server_listener listeners[SERVER_LISTENERS], struct server_shared *shared,
+                size_t worker, const struct dps_store *store, FILE *notes, char *why, size_t why_size);
+/* Serve until SIGTERM or SIGINT, then finish what is in flight. Returns: 0; BYTES_E_STREAM if epoll fails. */
+int server_run(struct server *s);
+void server_close(struct server *s);
+
+/* ---- between these files ---- */
+
+struct server_buffers *server_buffers_of(const struct server *s, uint32_t index);
+/* A connection begins in slot index, whose socket, kind and addresses are set; it owns the socket from now on. */
+void server_connection_open(struct server *s, uint32_t index);
+/* Go on as far as possible without waiting. */
+void server_connection_io(struct server *s, struct server_connection *c);
+/* Answer the complete request; then let the answer go. */
+void server_connection_answer(struct server *s, struct server_connection *c);
+void server_connection_release(struct server *s, struct server_connection *c);
+/* The deadline has passed. */
+void server_connection_expire(struct server *s, struct server_connection *c);
+/* Close in good order, or at once. */
+void server_connection_finish(struct server *s, struct server_connection *c);
+void server_connection_abort(struct server *s, struct server_connection *c);
+
+/* Open the sockets that the configuration names. Returns: 0; BYTES_E_USAGE; BYTES_E_STREAM. */
+int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
+                  char *why, size_t why_size);
+void server_listen_close(struct server_listener listeners[SERVER_LISTENERS]);
+/* Begin, or begin again, to look at them. Returns: 0; BYTES_E_STREAM. */
+int server_listen_watch(struct server *s);
+void server_accept(struct server *s, const struct server_listener *l);
+/* After a pause: is there room again? */
+void server_accept_resume(struct server *s);
+/* Let in who waits already, and nobody any more. */
+void server_listen_end(struct server *s);
+
+/* One line for one answered request. */
+void server_log_answer(struct server *s, const struct server_connection *c);
+/* What happened to a connection (c may be null) or the server. level is "info", "warn" or "error". detail may
+ * be null. */
+void server_log_event(struct server *s, const char *level, const struct server_connection *c,
+                      const char *event, const char *detail);
+uint64_t server_now_us(void);
+/* Which kind of thing a path is about; paths themselves contain what clients choose. */
+enum server_route server_route_of(struct bytes path);
+extern const char *const server_route_names[SERVER_ROUTES];
+
+/* ---- server_metrics.c ---- */
+
+/* One answered request. */
+void server_count_answer(struct server *s, const struct server_connection *c);
+void server_count_commit(struct server *s, uint64_t us, bool failed);
+/* The answer to a request on the metrics listener. */
+void server_metrics_answer(const struct server *s, struct server_connection *c);
+
+/* ---- server_workers.c ---- */
+
+struct server_work {
+    void *context;
+    int (*serve)(void *context, size_t worker); /* in a process of its own; returns its exit code */
+    int (*ready)(void *context);                /* once, when all serve; not 0: an exit code, end at once */
+    void (*ending)(void *context);              /* once: nobody will be begun again */
+};
+/* Run serve in as many processes until SIGTERM or SIGINT, which they get as well, as they get SIGHUP. One that ends by
+ * itself is begun again, unless it failed before all were ready.
+ * Returns: the first exit code that was not 0 before all were ready or after the end had begun; else 0. */
+int server_workers_run(struct server_shared *shared, size_t count, const struct server_work *work);
+/* Called by a process when it serves. */
+void server_worker_ready(struct server_shared *shared, size_t worker);
+
+#endif

@@ -7,16 +7,7 @@
 #ifndef CRYPTO_CRYPTO_H
 #define CRYPTO_CRYPTO_H
 
-#include "crypto/bytes/error.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* A view of somebody else's bytes: valid as long as their buffer is. An empty span has len 0 and any p. */
-struct bytes {
-    const uint8_t *p;
-    size_t len;
-};
+#include "crypto/bytes/bytes.h"
 
 #define CRYPTO_SHA256_SIZE 32
 #define CRYPTO_SHA384_SIZE 48
@@ -86,12 +77,6 @@ struct crypto_drbg {
 void crypto_drbg_init(struct crypto_drbg *d, struct bytes seed);
 void crypto_drbg_update(struct crypto_drbg *d, struct bytes seed);
 void crypto_drbg_generate(struct crypto_drbg *d, uint8_t *out, size_t len);
-
-/* Compare len bytes in time that depends on len only. */
-bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len);
-
-/* Overwrite len bytes with zeros in a way that the compiler cannot remove. */
-void bytes_wipe(void *p, size_t len);
 
 /* The RSA public key of a DER X.509 certificate, decoded and not verified: for comparing an EK with its EK
  * certificate. Trailing bytes after the certificate are allowed (NV areas are padded).

@@ -34,24 +34,6 @@ static const uint8_t *address_of(struct bytes s)
     return s.len > 0 ? s.p : nothing;
 }
 
-void bytes_wipe(void *p, size_t len)
-{
-    volatile uint8_t *bytes = p;
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = 0;
-    }
-}
-
-bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len)
-{
-    /* volatile: the compiler must not see that one difference decides the result. */
-    volatile uint8_t difference = 0;
-    for (size_t i = 0; i < len; i++) {
-        difference = (uint8_t)(difference | (a[i] ^ b[i]));
-    }
-    return difference == 0;
-}
-
 void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE])
 {
     br_sha256_context sha;

@@ -7,7 +7,7 @@
 #ifndef PORT_PORT_H
 #define PORT_PORT_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 #include "crypto/limits.h"
 #include "dps/service/store.h"
 

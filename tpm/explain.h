@@ -8,7 +8,7 @@
 #ifndef TPM_EXPLAIN_H
 #define TPM_EXPLAIN_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 
 /* One bit of an attribute word, and what it says when it is set. A list of them ends with mask 0. */
 struct tpm2_bit {

@@ -7,6 +7,7 @@
 #ifndef TPM_PROTECT_H
 #define TPM_PROTECT_H
 
+#include "crypto/crypto.h"
 #include "tpm/public.h"
 
 /* The random bytes of one wrap: the seed from which keys are derived, and OAEP's own. */

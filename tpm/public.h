@@ -4,7 +4,7 @@
 #ifndef TPM_PUBLIC_H
 #define TPM_PUBLIC_H
 
-#include "crypto/bytes/bytes.h"
+#include "crypto/crypto.h"
 #include "tpm/tpm2.h"
 
 /* TPMT_PUBLIC [P2 r1.59 12.2.4]. Spans view the bytes it was parsed from, or constants. */

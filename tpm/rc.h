@@ -3,7 +3,7 @@
 #ifndef TPM_RC_H
 #define TPM_RC_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 
 enum tpm2_rc_kind {
     TPM2_RC_KIND_SUCCESS,

@@ -203,3 +203,21 @@ bool bytes_equal_public(struct bytes a, struct bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
+
+void bytes_wipe(void *p, size_t len)
+{
+    volatile uint8_t *bytes = p;
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = 0;
+    }
+}
+
+bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    /* volatile: the compiler must not see that one difference decides the result. */
+    volatile uint8_t difference = 0;
+    for (size_t i = 0; i < len; i++) {
+        difference = (uint8_t)(difference | (a[i] ^ b[i]));
+    }
+    return difference == 0;
+}

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Reader and writer: the only pointer arithmetic of tpm/ and dps/.
+/* The ground floor: bytes, and nothing of what they mean. A view, a reader and a writer, and the two things that are done
+ * with secrets. All directories stand on it; the only pointer arithmetic of tpm/ and dps/ is here.
  *
- * Both have a sticky error: the first failure is kept, every later call does nothing (reads give zeros and empty
- * spans), and the caller lists the fields in the order of the specification's table and tests once, at the end.
- * Integers are big-endian, moved by shifts. Reading never copies: spans view the input. */
+ * Reader and writer have a sticky error: the first failure is kept, every later call does nothing (reads give zeros and
+ * empty views), and the caller lists the fields in the order of the specification's table and tests once, at the end.
+ * Integers are big-endian, moved by shifts. Reading never copies: what is read views the input. */
 #ifndef CRYPTO_BYTES_BYTES_H
 #define CRYPTO_BYTES_BYTES_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/error.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+/* A view of somebody else's bytes: valid as long as their buffer is. An empty one has len 0 and any p. */
+struct bytes {
+    const uint8_t *p;
+    size_t len;
+};
 
 /* The small constructors are inline: as calls they would cost more than what they do. They are written so that C++ can
  * include them. */
 
-/* A span over an object, or over a string's characters, without its zero. */
+/* A view of an object, or of a string's characters without its zero. */
 static inline struct bytes bytes_of(const void *p, size_t len)
 {
     const struct bytes all = {(const uint8_t *)p, len};
@@ -24,8 +34,13 @@ static inline struct bytes bytes_of_text(const char *text)
 {
     return bytes_of(text, strlen(text));
 }
-/* Not constant time: for public data only. */
+
+/* In time that depends on the bytes: for public data only. */
 bool bytes_equal_public(struct bytes a, struct bytes b);
+/* In time that depends on len only. */
+bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len);
+/* Overwrite len bytes with zeros in a way that the compiler cannot remove. */
+void bytes_wipe(void *p, size_t len);
 
 struct bytes_reader {
     const uint8_t *p; /* next byte */

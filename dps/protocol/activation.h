@@ -5,6 +5,7 @@
 #ifndef DPS_PROTOCOL_ACTIVATION_H
 #define DPS_PROTOCOL_ACTIVATION_H
 
+#include "crypto/crypto.h"
 #include "crypto/limits.h"
 #include "tpm/protect.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/protocol/registration_id.h"
+#include "crypto/crypto.h"
 #include "dps/protocol/text.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/protocol/sas.h"
+#include "crypto/crypto.h"
 #include "dps/protocol/text.h"
 
 static const char scheme[] = "SharedAccessSignature ";

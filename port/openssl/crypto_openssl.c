@@ -30,16 +30,6 @@ static void must(bool done)
     }
 }
 
-void bytes_wipe(void *p, size_t len)
-{
-    OPENSSL_cleanse(p, len);
-}
-
-bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len)
-{
-    return CRYPTO_memcmp(a, b, len) == 0;
-}
-
 /* ---- Hashes ---- */
 
 static void sha256_add(SHA256_CTX *sha, const struct bytes *pieces, size_t count)

@@ -3,7 +3,7 @@
 #ifndef PORT_POSIX_EK_FORMS_H
 #define PORT_POSIX_EK_FORMS_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 #include "crypto/limits.h"
 
 /* More than any form of one RSA-2048 key takes; the largest are EK certificates and enrollment JSON. */

@@ -5,7 +5,7 @@
 #ifndef PORT_POSIX_OPTIONS_H
 #define PORT_POSIX_OPTIONS_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 #include <stdio.h>
 
 /* What the programs answer to the shell. */

@@ -3,6 +3,7 @@
 #ifndef PORT_POSIX_POSIX_H
 #define PORT_POSIX_POSIX_H
 
+#include "crypto/crypto.h"
 #include "port/port.h"
 #include <sqlite3.h>
 

@@ -3,7 +3,7 @@
 #ifndef TESTS_DIFFERENTIAL_MARSHALLED_H
 #define TESTS_DIFFERENTIAL_MARSHALLED_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 
 /* The structures that responses are made of, in the order in which Part 3 lists them. */
 enum field_kind {

@@ -3,7 +3,7 @@
 #ifndef TESTS_PORT_SUPPORT_H
 #define TESTS_PORT_SUPPORT_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 #include <sys/types.h>
 
 /* The path of name in a directory of this run, which is removed at exit. Up to 8 paths stay valid at a time. */

@@ -2,6 +2,7 @@
 /* Shared access signatures. The tokens are what each client of the real service would send, made with Python's hmac
  * and urllib: key 32 times 22, expiry 1700000000. They differ in what they percent-encode, in which case, and in the
  * order. */
+#include "crypto/crypto.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "tests/unit/test.h"

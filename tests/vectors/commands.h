@@ -3,7 +3,7 @@
 #ifndef TESTS_VECTORS_COMMANDS_H
 #define TESTS_VECTORS_COMMANDS_H
 
-#include "crypto/crypto.h"
+#include "crypto/bytes/bytes.h"
 
 struct captured {
     const char *name;

@@ -8,8 +8,8 @@
 #define PORT_PORT_H
 
 #include "crypto/bytes/bytes.h"
+#include "crypto/entropy.h"
 #include "crypto/limits.h"
-#include "dps/service/store.h"
 
 /* The TPM: one command in, one response out. */
 struct port_tpm {
@@ -75,7 +75,7 @@ struct port {
     struct port_stream stream;
     struct port_clock clock;
     struct port_storage storage;
-    struct dps_entropy entropy;
+    struct crypto_entropy entropy;
     struct port_trace trace;
 };
 

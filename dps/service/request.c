@@ -293,7 +293,7 @@ void dps_answer_write_head(struct bytes_writer *w, const struct dps_answer *a, u
 }
 
 int dps_service_init(struct dps_service *s, const struct dps_service_config *config,
-                     const struct dps_store *store, const struct dps_entropy *entropy)
+                     const struct dps_store *store, const struct crypto_entropy *entropy)
 {
     if (!dps_host_valid(bytes_of_text(config->host)) || config->id_scope[0] == '\0' ||
         config->hub_count == 0 || config->hub_count > DPS_HUBS_MAX || config->secret_count == 0 ||

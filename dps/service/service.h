@@ -7,6 +7,7 @@
 #ifndef DPS_SERVICE_SERVICE_H
 #define DPS_SERVICE_SERVICE_H
 
+#include "crypto/entropy.h"
 #include "crypto/lock.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/http.h"
@@ -94,7 +95,7 @@ struct dps_memory {
 struct dps_service {
     const struct dps_service_config *config;
     struct dps_store store;
-    struct dps_entropy entropy;
+    struct crypto_entropy entropy;
     uint64_t now;        /* seconds since 1970; the driver sets it before each turn */
     struct bytes client; /* whose request is answered next, as text; empty: unknown, and then not rationed */
     struct dps_memory *shared; /* the driver sets it after dps_service_init; null: memory below is used */
@@ -129,7 +130,7 @@ struct dps_answer {
 /* Start: zero the state, take the interfaces. Returns: 0; BYTES_E_USAGE if the configuration breaks a limit or
  * lacks a hub, a secret, an idScope or the host. */
 int dps_service_init(struct dps_service *s, const struct dps_service_config *config,
-                     const struct dps_store *store, const struct dps_entropy *entropy);
+                     const struct dps_store *store, const struct crypto_entropy *entropy);
 
 /* Answer one complete request (http.phase done, in buffer). body_buffer of at least DPS_HTTP_BODY_MAX bytes
  * receives the body. buffer is not changed. Never fails: what goes wrong becomes an answer. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service asks of a store, and of entropy: interfaces that a port implements.
+/* What the service asks of a store: an interface that a port implements.
  *
  * A store is three tables of records. A record is a key (text, at most DPS_REGISTRATION_ID_MAX + DPS_HOST_MAX +
  * 1 bytes), a value (the JSON that the API speaks, at most DPS_RECORD_MAX bytes) and a version, a number that
@@ -58,12 +58,6 @@ struct dps_store {
     int (*commit)(void *context);
     /* Undo all writes since the last commit. Called by the driver. */
     void (*rollback)(void *context);
-};
-
-/* Entropy: fill or fail, never a weak substitute. Returns: 0; BYTES_E_ENTROPY. */
-struct dps_entropy {
-    void *context;
-    int (*fill)(void *context, uint8_t *out, size_t len);
 };
 
 #endif

@@ -85,8 +85,8 @@ struct port_bare_entropy {
 /* Begin, with bytes that differ from board to board and boot to boot (serial number, cycle counter, noise): they need
  * not be secret and are no substitute for the TPM's.
  * Afterwards fill returns: 0; BYTES_E_ENTROPY if the TPM gave none. */
-struct dps_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
-                                     struct bytes personality);
+struct crypto_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
+                                        struct bytes personality);
 
 /* ---- The record in flash ----------------------------------------------------------------------------------------- */
 

@@ -31,10 +31,10 @@ static int fill(void *context, uint8_t *out, size_t len)
     return error;
 }
 
-struct dps_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
-                                     struct bytes personality)
+struct crypto_entropy port_bare_entropy(struct port_bare_entropy *context, struct port *port,
+                                        struct bytes personality)
 {
     context->port = port;
     crypto_drbg_init(&context->drbg, personality);
-    return (struct dps_entropy){.context = context, .fill = fill};
+    return (struct crypto_entropy){.context = context, .fill = fill};
 }

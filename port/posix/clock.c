@@ -76,9 +76,9 @@ static int system_fill(void *context, uint8_t *out, size_t len)
     return 0;
 }
 
-struct dps_entropy posix_entropy(void)
+struct crypto_entropy posix_entropy(void)
 {
-    return (struct dps_entropy){NULL, system_fill};
+    return (struct crypto_entropy){NULL, system_fill};
 }
 
 static int seeded_fill(void *context, uint8_t *out, size_t len)
@@ -88,10 +88,10 @@ static int seeded_fill(void *context, uint8_t *out, size_t len)
     return 0;
 }
 
-struct dps_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed)
+struct crypto_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed)
 {
     crypto_drbg_init(d, bytes_of_text(seed));
-    return (struct dps_entropy){d, seeded_fill};
+    return (struct crypto_entropy){d, seeded_fill};
 }
 
 static void on_signal(int number)

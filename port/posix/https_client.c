@@ -58,7 +58,7 @@ static int move_records(struct posix_https *c, unsigned wanted)
 
 static int open_connection(struct posix_https *c)
 {
-    struct dps_entropy source = posix_entropy();
+    struct crypto_entropy source = posix_entropy();
     struct port_clock clock = posix_clock();
     uint8_t entropy[32];
     c->reached = false;

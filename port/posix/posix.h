@@ -4,6 +4,7 @@
 #define PORT_POSIX_POSIX_H
 
 #include "crypto/crypto.h"
+#include "dps/service/store.h"
 #include "port/port.h"
 #include <sqlite3.h>
 
@@ -113,8 +114,8 @@ struct posix_stream {
 struct port_stream posix_stream_port(struct posix_stream *s);
 
 /* getrandom(2), complete or failing; and a deterministic source for tests, seeded by text. */
-struct dps_entropy posix_entropy(void);
-struct dps_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed);
+struct crypto_entropy posix_entropy(void);
+struct crypto_entropy posix_entropy_seeded(struct crypto_drbg *d, const char *seed);
 
 /* CLOCK_REALTIME and CLOCK_MONOTONIC; sleep ends early when posix_interrupted is set by a signal handler. */
 struct port_clock posix_clock(void);

@@ -33,7 +33,7 @@ void micro_resume(void);
 struct micro_blob {
     const struct load_keys *keys;
     struct tpm2_public ek, srk;
-    struct dps_entropy entropy;
+    struct crypto_entropy entropy;
 };
 bool micro_blob_init(struct micro_blob *b, const struct load_keys *keys);
 /* dps_activation_make with fresh random bytes. */

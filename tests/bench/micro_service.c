@@ -94,7 +94,7 @@ struct micro_service *micro_service_open(const struct load_keys *keys)
     s->config.secrets[0].epoch = 1;
     posix_memory_init(&s->memory, s->records, RECORDS, s->undo, RECORDS);
     const struct dps_store store = posix_memory_store(&s->memory);
-    const struct dps_entropy entropy = posix_entropy();
+    const struct crypto_entropy entropy = posix_entropy();
     s->device = (struct load_device){.keys = keys, .scope = SCOPE, .host = "localhost"};
     if (dps_service_init(&s->service, &s->config, &store, &entropy) != 0 || !enroll(s, keys) ||
         !micro_service_registration(s)) {

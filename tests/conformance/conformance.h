@@ -63,7 +63,7 @@ struct conformance {
     const char *seed; /* --seed, or a random one that was printed */
     struct crypto_drbg
         drbg; /* seeded anew for each case by seed and id: a case run alone sees the same bytes */
-    struct dps_entropy random; /* from drbg */
+    struct crypto_entropy random; /* from drbg */
     bool destructive;
     void *suite_state;
     const struct conformance_case *now;

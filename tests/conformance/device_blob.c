@@ -28,7 +28,7 @@ struct material {
 
 static bool gather(struct client_bench *b, const uint8_t key[DPS_KEY_SIZE], struct material *m)
 {
-    struct dps_entropy *random = &b->c->random;
+    struct crypto_entropy *random = &b->c->random;
     memset(m, 0, sizeof *m);
     if (random->fill(random->context, (uint8_t *)&m->inner_key, sizeof m->inner_key) != 0 ||
         random->fill(random->context, m->other_inner_key, sizeof m->other_inner_key) != 0 ||

@@ -112,7 +112,7 @@ void client_listen_end(struct client_bench *b)
 static void accept_one(struct client_bench *b, int listener)
 {
     uint8_t entropy[32];
-    struct dps_entropy system = posix_entropy();
+    struct crypto_entropy system = posix_entropy();
     struct client_connection *k = NULL;
     for (size_t i = 0; i < CLIENT_CONNECTIONS && k == NULL; i++)
         k = b->connections[i].used ? NULL : &b->connections[i];

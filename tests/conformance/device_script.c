@@ -60,7 +60,7 @@ static void run(struct client_bench *b, const char *command)
 static void name_operation(struct client_bench *b, const struct client_script *script)
 {
     uint8_t random[6] = {0};
-    struct dps_entropy *source = &b->c->random;
+    struct crypto_entropy *source = &b->c->random;
     (void)source->fill(source->context, random, sizeof random);
     if (script != NULL && script->operation != NULL)
         snprintf(b->operation, sizeof b->operation, "%s", script->operation);
@@ -71,7 +71,7 @@ static void name_operation(struct client_bench *b, const struct client_script *s
 
 void client_play(struct client_bench *b, const struct client_script *script, unsigned variant)
 {
-    struct dps_entropy *random = &b->c->random;
+    struct crypto_entropy *random = &b->c->random;
     bool to_hub = script != NULL && script->stage == CLIENT_HUB;
     b->script = script;
     b->variant = variant;

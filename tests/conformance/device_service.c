@@ -245,7 +245,7 @@ static bool refuse(struct client_bench *b, struct client_connection *k)
 
 static bool challenge(struct client_bench *b, struct client_connection *k)
 {
-    struct dps_entropy *random = &b->c->random;
+    struct crypto_entropy *random = &b->c->random;
     b->seen.challenges++;
     if (random->fill(random->context, b->nonce, sizeof b->nonce) != 0)
         return false;

@@ -104,7 +104,7 @@ static const char *random_seed(void)
 {
     static char text[17];
     uint8_t bytes[8];
-    struct dps_entropy entropy = posix_entropy();
+    struct crypto_entropy entropy = posix_entropy();
     if (entropy.fill(entropy.context, bytes, sizeof bytes) != 0)
         return NULL;
     for (size_t i = 0; i < sizeof bytes; i++)

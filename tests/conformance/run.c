@@ -187,7 +187,7 @@ static void run_one(struct run *r, struct run_case *run_case)
     c->text[0] = c->notes[0] = 0;
     c->checks = 0;
     seed_case(c);
-    c->random = (struct dps_entropy){.context = &c->drbg, .fill = drbg_fill};
+    c->random = (struct crypto_entropy){.context = &c->drbg, .fill = drbg_fill};
     if ((c->now->needs & CONFORMANCE_DESTRUCTIVE) != 0 && !c->destructive)
         conformance_skip(c, "it changes what %s keeps: only with --destructive", run_case->suite->title);
     else if ((c->now->needs & CONFORMANCE_SLOW) != 0 && r->quick)

@@ -77,7 +77,7 @@ static int spoil(struct service_link *l, const char *host)
 
 int service_link_open(struct service *s, struct service_link *l, const char *host)
 {
-    const struct dps_entropy source = posix_entropy();
+    const struct crypto_entropy source = posix_entropy();
     uint8_t entropy[32];
     service_link_close(l, true);
     l->tls_error = 0;

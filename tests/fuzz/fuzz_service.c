@@ -121,7 +121,7 @@ static void begin(void)
     }
     posix_memory_init(&memory, records, RECORDS, undo, 2 * RECORDS);
     const struct dps_store store = posix_memory_store(&memory);
-    const struct dps_entropy entropy = posix_entropy_seeded(&drbg, "fuzz");
+    const struct crypto_entropy entropy = posix_entropy_seeded(&drbg, "fuzz");
     HOLDS(dps_service_init(&service, &config, &store, &entropy) == 0);
     service.now = NOW;
     enroll("device-1", "");

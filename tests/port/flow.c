@@ -86,7 +86,7 @@ int flow_open(struct flow *f, const char *directory, bool persist)
     f->tpm_port = posix_tpm_port(&f->tpm);
     posix_memory_init(&f->memory, records, RECORDS, undo, RECORDS);
     const struct dps_store store = posix_memory_store(&f->memory);
-    const struct dps_entropy entropy = posix_entropy_seeded(&f->drbg, directory);
+    const struct crypto_entropy entropy = posix_entropy_seeded(&f->drbg, directory);
     configure_service(&f->service_config);
     CHECK(dps_service_init(&f->service, &f->service_config, &store, &entropy) == 0);
     configure_device(f);

@@ -101,7 +101,7 @@ static int no_entropy(void)
     struct port_bare_tpm context = {uart, &clock};
     struct port port = {.tpm = port_bare_tpm(&context), .clock = clock};
     struct port_bare_entropy state;
-    const struct dps_entropy entropy = port_bare_entropy(&state, &port, bytes_of_text("board 1"));
+    const struct crypto_entropy entropy = port_bare_entropy(&state, &port, bytes_of_text("board 1"));
     uint8_t bytes[32] = {0};
     /* A TPM that gives fewer bytes than were asked for. */
     static const uint8_t four[] = {0x80, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};

@@ -11,7 +11,7 @@ static struct flow f;
 /* Stands between service and store, and lets one call fail. */
 static struct failing {
     struct dps_store store;
-    struct dps_entropy entropy;
+    struct crypto_entropy entropy;
     unsigned calls, fail_at; /* the calls are counted from 1; 0: none fails */
     int error;               /* what the call answers */
     bool failed;

@@ -296,12 +296,12 @@ static int clock_and_interruption(void)
 static int entropy(void)
 {
     uint8_t a[300], b[300];
-    struct dps_entropy e = posix_entropy();
+    struct crypto_entropy e = posix_entropy();
     CHECK(e.fill(e.context, a, sizeof a) == 0 && e.fill(e.context, b, sizeof b) == 0);
     CHECK(memcmp(a, b, sizeof a) != 0);
     struct crypto_drbg d1, d2;
-    struct dps_entropy s1 = posix_entropy_seeded(&d1, "walkthrough");
-    struct dps_entropy s2 = posix_entropy_seeded(&d2, "walkthrough");
+    struct crypto_entropy s1 = posix_entropy_seeded(&d1, "walkthrough");
+    struct crypto_entropy s2 = posix_entropy_seeded(&d2, "walkthrough");
     CHECK(s1.fill(s1.context, a, sizeof a) == 0 && s2.fill(s2.context, b, sizeof b) == 0);
     CHECK(memcmp(a, b, sizeof a) == 0);
     s2 = posix_entropy_seeded(&d2, "other");

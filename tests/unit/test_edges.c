@@ -219,7 +219,7 @@ static int configuration_limits(void)
     static struct dps_service_config good;
     static struct dps_service_config bad;
     static const struct dps_store store = {.context = NULL};
-    static const struct dps_entropy entropy = {.context = NULL};
+    static const struct crypto_entropy entropy = {.context = NULL};
     strcpy(good.host, "dps.example");
     strcpy(good.id_scope, "0ne");
     good.hub_count = 1;

@@ -22,7 +22,7 @@ struct walk {
     struct flow flow;
     struct posix_trace trace;
     struct port_tpm tpm;                                    /* the real one, behind the one that listens */
-    struct dps_entropy entropy;                             /* likewise */
+    struct crypto_entropy entropy;                          /* likewise */
     uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX]; /* EK_pub and SRK_pub of the registration */
     size_t ek_len, srk_len;
     bool quiet;                   /* what is sent now is no part of the story */

@@ -289,7 +289,7 @@ static void begin(struct walk *k)
     k->tpm = f->tpm_port;
     f->tpm_port = (struct port_tpm){k, transact};
     k->entropy = f->service.entropy;
-    f->service.entropy = (struct dps_entropy){k, fill};
+    f->service.entropy = (struct crypto_entropy){k, fill};
     f->change_answer = answered;
     posix_trace_open(&k->trace, stdout, true);
     walk_value("serviceSecret", bytes_of(f->service_config.secrets[0].key, 32));

@@ -102,7 +102,7 @@ static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w
 static int make_policies(struct bytes_writer *w)
 {
     uint8_t key[32];
-    const struct dps_entropy entropy = posix_entropy();
+    const struct crypto_entropy entropy = posix_entropy();
     int error = entropy.fill(entropy.context, key, sizeof key);
     dps_write_text(w, "{\"policies\":[{\"name\":\"provisioningserviceowner\",\"primaryKey\":\"");
     dps_write_base64(w, bytes_of(key, sizeof key));
@@ -139,7 +139,7 @@ int server_policies_load(const char *path, struct dps_service_config *config, bo
 static int make_secrets(struct bytes_writer *w)
 {
     uint8_t key[32];
-    const struct dps_entropy entropy = posix_entropy();
+    const struct crypto_entropy entropy = posix_entropy();
     int error = entropy.fill(entropy.context, key, sizeof key);
     dps_write_text(
         w,

@@ -265,7 +265,7 @@ struct server {
     struct dps_service_config service_config; /* in use; replaced as a whole by SIGHUP */
     struct dps_service service;
     struct dps_store store;
-    struct dps_entropy entropy;
+    struct crypto_entropy entropy;
     struct server_log log;
     struct server_timeouts timeouts;
     uint64_t now_ms;

@@ -2,9 +2,9 @@
 # The device side in two files, for projects that rather add two files than a library.
 AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
 # In this order; what nothing here needs (the service, explanations) is not in it.
-AMALGAMATION_SRC = crypto/crypto_bearssl.c crypto/kdf.c crypto/tls_dates.c crypto/tls_pem.c crypto/tls.c \
-    crypto/bytes/bytes.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c \
-    dps/protocol/text.c dps/protocol/json.c dps/protocol/http.c dps/protocol/http_parts.c dps/protocol/registration_id.c dps/protocol/sas.c dps/protocol/activation.c \
+AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c crypto/tls_dates.c crypto/tls_pem.c crypto/tls.c \
+    tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c \
+    $(addprefix dps/protocol/,text.c json.c http.c http_parts.c registration_id.c sas.c activation.c) \
     dps/device/record.c dps/device/engine.c dps/device/ownership.c dps/device/device.c port/drive.c
 
 #: make amalgamation     the device side as one file: build/tpm-dps.c and .h, to be compiled with BearSSL's headers

@@ -60,7 +60,7 @@ forward_headers() {
 
 compile_device() {
     mkdir -p "$here/obj"
-    for file in port/posix/device/dps-device.c port/posix/device_*.c; do
+    for file in port/posix/device/*.c; do
         "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O1 -ffunction-sections -I"$here/forward" -I"$build" -I. -c \
             -o "$here/obj/$(basename "$file" .c).o" "$file" || return 1
     done

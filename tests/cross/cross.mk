@@ -8,9 +8,9 @@ CROSS_ARCHES = s390x-linux-gnu powerpc-linux-gnu arm-linux-gnueabihf riscv64-lin
 # Foreign processors have no SQLite, PostgreSQL or libtpms: the store is the one in memory, and the TPM is a swtpm of
 # this machine (tpm_process.c). Left out are the tests of what is not there, and test_hostile, which takes long and
 # mostly asks the TPM.
-CROSS_PORT_SRC = port/drive.c tests/cross/tpm_process.c \
-    $(filter-out port/posix/dps-% port/posix/server% port/posix/store_sqlite.c port/posix/store_postgres% \
-                 port/posix/tpm_libtpms.c, $(wildcard port/posix/*.c))
+CROSS_PORT_SRC = tests/cross/tpm_process.c \
+    $(filter-out $(PROGRAM_SRC) port/posix/service/% port/posix/store_sqlite.c port/posix/store_postgres% \
+                 port/posix/tpm_libtpms.c, $(PORT_SRC))
 CROSS_PORT_TESTS = $(filter-out %/test_store %/test_store_sqlite %/test_store_failures %/test_tpm %/test_hostile, \
                      $(PORT_TESTS))
 # Names are looked up as far as a static program can; the linker need not say so for each.

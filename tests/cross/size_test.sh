@@ -44,19 +44,20 @@ module() {
 
 modules() {
     target=$1
+    module bytes crypto/bytes/*.c
     module crypto crypto/crypto_bearssl.c crypto/kdf.c
     module tls crypto/tls*.c
-    module tpm crypto/bytes/bytes.c tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c
+    module tpm tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c
     module explain tpm/explain*.c tpm/rc_text.c
-    module device dps/device/device.c dps/device/engine.c dps/device/ownership.c dps/device/record.c dps/protocol/registration_id.c dps/protocol/activation.c \
-        dps/protocol/sas.c dps/protocol/http.c dps/protocol/http_parts.c dps/protocol/json.c dps/protocol/text.c
-    module service dps/service/service.c dps/service/request.c dps/service/enrollment.c dps/service/registration.c dps/service/allocation.c dps/service/refusal.c \
-        dps/service/ek_form.c dps/hub*.c dps/admin*.c
+    module protocol dps/protocol/*.c
+    module device dps/device/*.c
+    module service dps/service/*.c
+    module manage dps/manage/*.c
     module port port/*.c port/none/*.c
     module tis port/tis/*.c
     count=$((count + 1))
     ok=ok
-    for file in crypto/*.c tpm/*.c dps/*.c port/*.c; do
+    for file in $(find crypto tpm dps -name '*.c') port/*.c; do
         [ -e "$(echo "$here/$target"/*/"$(basename "$file" .c).o")" ] || { ok="not ok"; echo "# $file is in none"; }
     done
     [ "$ok" = ok ] || failed=1

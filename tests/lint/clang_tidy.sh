@@ -36,7 +36,7 @@ if [ "${TIDY:-product}" = tests ]; then
     files=$(find tests -name '*.c' ! -path 'tests/cross/*' ! -path 'tests/firmware/*' ! -path 'tests/amalgamation/*' \
         -exec ls -S {} +)
 else
-    files=$(ls -S crypto/*.c tpm/*.c dps/*.c port/*.c port/*/*.c)
+    files=$(find crypto tpm dps port -name '*.c' -exec ls -S {} +)
 fi
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '

@@ -15,7 +15,7 @@ import pathlib
 import re
 import sys
 
-DIRECTORIES = ("crypto", "tpm", "dps", "port", "port/none", "port/posix", "port/tis")
+DIRECTORIES = ("crypto/**", "tpm", "dps/**", "port", "port/none", "port/posix/**", "port/tis")
 NOTES = pathlib.Path("spec-notes.md")
 
 LOOKS_LIKE_A_TAG = re.compile(r'P\d\b|RFC|FIPS|SP ?800|NIST|X\.\d|ISO|SEC |PKCS|TCG |TPM 2|EK |DPS ["A-Za-z]|IoT Hub')
@@ -74,7 +74,7 @@ def comments(text):
 def read_code():
     """Tags and their places; texts of all sources; what is wrong with tags."""
     tags, sources, wrong = {}, {}, []
-    for path in sorted(p for d in DIRECTORIES for s in ("*.c", "*.h") for p in pathlib.Path(d).glob(s)):
+    for path in sorted(p for d in DIRECTORIES for s in ("*.c", "*.h") for p in pathlib.Path(".").glob(f"{d}/{s}")):
         text = path.read_text(encoding="utf-8")
         sources[str(path)] = text
         for line, comment in comments(text):

@@ -13,10 +13,10 @@ check-mutants: $(MUTANTS_PROGRAMS)
 	@python3 -B tests/mutants/run.py --build $(BUILD) $(MUTANTS)
 
 # One of them: MUTANT is the directory with its source, MUTANT_SOURCE's path in it is that in the tree.
-MUTANT_MAIN = $(BUILD)/obj/port/posix/$(MUTANT_PROGRAM).o
+MUTANT_MAIN = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %/$(MUTANT_PROGRAM).c,$(PROGRAM_SRC)))
 .PHONY: mutant
 mutant:
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $(MUTANT_SOURCE)))),-D_GNU_SOURCE) \
 	    -std=c11 -w $(CFLAGS) -O1 -c -o $(MUTANT)/mutant.o $(MUTANT)/$(MUTANT_SOURCE)
 	$(Q)$(CC) $(CFLAGS) -o $(MUTANT)/$(MUTANT_PROGRAM) $(MUTANT)/mutant.o \
-	    $(if $(filter port/posix/$(MUTANT_PROGRAM).c,$(MUTANT_SOURCE)),,$(MUTANT_MAIN)) $(PORT_LIBS) $(SYSTEM_LIBS)
+	    $(if $(filter %/$(MUTANT_PROGRAM).c,$(MUTANT_SOURCE)),,$(MUTANT_MAIN)) $(PORT_LIBS) $(SYSTEM_LIBS)

@@ -40,7 +40,7 @@ def require_compiler():
 
 def core_sources():
     """Everything that a board could link: the core, and the blocking loop."""
-    paths = [p for d in ("crypto", "tpm", "dps") for p in pathlib.Path(d).glob("*.c")]
+    paths = [p for d in ("crypto", "tpm", "dps") for p in pathlib.Path(d).rglob("*.c")]
     return sorted(paths) + [pathlib.Path("port/drive.c")]
 
 

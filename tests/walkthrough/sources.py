@@ -22,9 +22,10 @@ BLOB_PARTS = {
     "duplicate": "tpm/protect.c:tpm2_duplicate_make", "inSymSeed": "tpm/protect.c:tpm2_duplicate_make",
     "objectPublic": "tpm/public.c:tpm2_public_write_2b", "encUriData": "dps/protocol/activation.c:write_uri",
 }
-DEVICE_HEAD = {"Authorization": "dps/protocol/sas.c:dps_sas_write_token", "Content-Length": "dps/device/device.c:fill_in_length",
-               "start line": None}
-SERVICE_BODY = {"authenticationKey": "dps/service/service.c:write_blob", "operationId": "dps/service/service.c:write_operation_id",
+DEVICE_HEAD = {"Authorization": "dps/protocol/sas.c:dps_sas_write_token",
+               "Content-Length": "dps/device/device.c:fill_in_length", "start line": None}
+SERVICE_BODY = {"authenticationKey": "dps/service/service.c:write_blob",
+                "operationId": "dps/service/service.c:write_operation_id",
                 "errorCode": "dps/service/request.c:write_error", "trackingId": "dps/service/request.c:write_error"}
 STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpdatedDateTimeUtc", "etag"}
 
@@ -32,10 +33,9 @@ STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpda
 def functions():
     """Every function that is defined: "dps/device/device.c:build_activate"."""
     found = set()
-    for path in ROOT.glob("*/*.c"):
-        found |= definitions(path)
-    for path in (ROOT / "tests" / "walkthrough").glob("*.c"):
-        found |= definitions(path)
+    for folder in ("crypto", "tpm", "dps", "port", "tests/walkthrough"):
+        for path in (ROOT / folder).rglob("*.c"):
+            found |= definitions(path)
     return found
 
 
@@ -48,7 +48,7 @@ def rows():
     """What a row of the flow is for → the functions of that row, with their files."""
     where = {name.split(":")[1]: name for name in functions() if name.startswith("dps/")}
     found = {}
-    for path in (ROOT / "dps").glob("*.c"):
+    for path in (ROOT / "dps").rglob("*.c"):
         own = {name.split(":")[1]: name for name in definitions(path)}
         for what, build, read in ROW.findall(path.read_text(encoding="utf-8")):
             found[what] = tuple(own.get(name) or where.get(name) for name in (build, read))
@@ -101,8 +101,8 @@ class Sources:
     def answerer(message, exchange):
         if message.status >= 400 and not exchange.blob:
             return "dps/service/request.c:refuse"
-        return {2: "dps/manage/admin_enrollment.c:dps_admin_put", 4: "dps/service/service.c:challenge", 8: "dps/service/service.c:assign",
-                9: "dps/service/service.c:operation_status", 10: "dps/service/hub.c:dps_hub_api"}[message.step]
+        return {2: "dps/manage/admin_enrollment.c:dps_admin_put", 4: "dps/service/service.c:challenge",
+                8: "dps/service/service.c:assign", 9: "dps/service/service.c:operation_status", 10: "dps/service/hub.c:dps_hub_api"}[message.step]
 
     def field(self, message, exchange, field):
         """The one function closest to this field."""

@@ -33,14 +33,14 @@
 #define DPS_WITH_STEP_TEXTS (!DPS_PROFILE_SMALL_DEVICE)
 #endif
 
-/* dps_device_own, _clear, _seal and _unseal (dps/device/ownership.c): step 3 and what an owner can do besides. Without, they
- * do not exist, and the SRK is that of an owner whom someone else has set. Flash: 2.2 KB if used. */
+/* dps_device_own, _clear, _seal and _unseal (dps/device/ownership.c): step 3 and what an owner can do besides.
+ * Without, they do not exist, and the SRK is that of an owner whom someone else has set. Flash: 2.2 KB if used. */
 #ifndef DPS_WITH_OWNERSHIP
 #define DPS_WITH_OWNERSHIP (!DPS_PROFILE_SMALL_DEVICE)
 #endif
 
-/* The build also has the service in it. Without, dps/protocol/http.c knows responses only, and refuses to receive a request with
- * BYTES_E_FORMAT. Flash of a device: 0.1 KB. */
+/* The build also has the service in it. Without, dps/protocol/http.c knows responses only, and refuses to receive a
+ * request with BYTES_E_FORMAT. Flash of a device: 0.1 KB. */
 #ifndef DPS_WITH_SERVICE
 #define DPS_WITH_SERVICE (!DPS_PROFILE_SMALL_DEVICE)
 #endif

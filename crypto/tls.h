@@ -28,8 +28,8 @@ struct crypto_trust {
 /* Read every CERTIFICATE of a PEM text as a trust anchor; other PEM objects are ignored.
  * The anchors view trust's own storage, so trust must not be moved afterwards.
  * Returns: 0; BYTES_E_FORMAT if the PEM or a certificate is malformed or there is no certificate at all;
- * BYTES_E_LIMIT if there are more than fit; BYTES_E_ALGORITHM for a key that is neither RSA nor EC. trust is empty unless
- * 0 is returned. */
+ * BYTES_E_LIMIT if there are more than fit; BYTES_E_ALGORITHM for a key that is neither RSA nor EC. trust is empty
+ * unless 0 is returned. */
 int crypto_trust_load(struct crypto_trust *trust, struct bytes pem);
 
 /* A server's certificate chain and private key, decoded from PEM. */
@@ -47,8 +47,8 @@ struct crypto_identity {
 /* Read a chain (leaf first) and its private key (RSA from 2048 bits or P-256/P-384; PKCS#1, SEC1 or PKCS#8, not
  * encrypted). Both may stand in one text; other PEM objects are ignored.
  * Returns: 0; BYTES_E_FORMAT if a text is malformed or lacks its object, or there is more than one key, or it is
- * encrypted; BYTES_E_LIMIT if the chain does not fit; BYTES_E_ALGORITHM for another kind of key; BYTES_E_USAGE if the key
- * is not that of the leaf. identity is wiped unless 0 is returned. It must not be moved afterwards and must outlive
+ * encrypted; BYTES_E_LIMIT if the chain does not fit; BYTES_E_ALGORITHM for another kind of key; BYTES_E_USAGE if the
+ * key is not that of the leaf. identity is wiped unless 0 is returned. It must not be moved afterwards and must outlive
  * every connection that uses it; the caller wipes it. */
 int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pem, struct bytes key_pem);
 

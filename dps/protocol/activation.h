@@ -52,7 +52,8 @@ int dps_activation_open(struct bytes blob, const struct crypto_rsa_private *ek,
                         const struct crypto_rsa_private *srk, struct bytes srk_name,
                         uint8_t key[DPS_KEY_SIZE]);
 
-/* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; BYTES_E_FORMAT; BYTES_E_SPACE. */
+/* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; BYTES_E_FORMAT; BYTES_E_SPACE.
+ * */
 int dps_activation_uri(struct bytes inner_key, struct bytes enc_uri, uint8_t *text, size_t capacity,
                        size_t *len);
 

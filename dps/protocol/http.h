@@ -49,7 +49,8 @@ void dps_http_init(struct dps_http *h, enum dps_http_role role);
  * Requires: *len <= capacity, and *len is never lowered by the caller before the message is complete.
  * Returns: 0 when the message is complete, and what follows it begins at h->consumed; BYTES_E_MORE, and then there is
  * room for more (*len < capacity); BYTES_E_FORMAT if it is malformed or closed too early (a response without length
- * ends at the close); BYTES_E_LIMIT if head or body is too large for the buffer or DPS_HTTP_HEAD_MAX. An error stays. */
+ * ends at the close); BYTES_E_LIMIT if head or body is too large for the buffer or DPS_HTTP_HEAD_MAX. An error stays.
+ * */
 int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed);
 
 /* Once the head is there (head_len > 0): the value of a header, name compared without case, trimmed.

@@ -77,8 +77,8 @@ struct port_tis {
 
 /* Look for a TPM at t->bus: wait until its registers are valid, read what it is, and check that it has this interface.
  * t->bus, t->clock, t->locality and t->may_seize must be set.
- * Returns: 0; BYTES_E_TPM_TRANSPORT if nothing or no TPM answers within time-out A; BYTES_E_NOT_PROVIDED if its interface
- * is another one (CRB); BYTES_E_USAGE for a locality above 4; an error of the bus or the clock. */
+ * Returns: 0; BYTES_E_TPM_TRANSPORT if nothing or no TPM answers within time-out A; BYTES_E_NOT_PROVIDED if its
+ * interface is another one (CRB); BYTES_E_USAGE for a locality above 4; an error of the bus or the clock. */
 int port_tis_open(struct port_tis *t);
 
 /* Give the locality up, for boards on which somebody else also uses the TPM. The next command requests it again. It
@@ -86,8 +86,8 @@ int port_tis_open(struct port_tis *t);
 int port_tis_relinquish(struct port_tis *t);
 
 /* The TPM as port.h wants it. Errors are those of struct port_tpm; BYTES_E_TIMEOUT also if the locality is not granted
- * (another one has the TPM), BYTES_E_INTEGRITY if the bus's checksums do not match, BYTES_E_USAGE for a command without a
- * header. A command that takes longer than timeout_ms is aborted. t must not move. */
+ * (another one has the TPM), BYTES_E_INTEGRITY if the bus's checksums do not match, BYTES_E_USAGE for a command
+ * without a header. A command that takes longer than timeout_ms is aborted. t must not move. */
 struct port_tpm port_tis_tpm(struct port_tis *t);
 
 #endif

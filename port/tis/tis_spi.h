@@ -26,8 +26,8 @@ struct port_tis_spi {
 };
 
 /* The bus for struct port_tis. s must not move.
- * Returns, from its functions: 0; BYTES_E_TIMEOUT if there are too many wait states, or there is no TPM and MISO is low;
- * BYTES_E_TPM_TRANSPORT. The chip is released after every error. */
+ * Returns, from its functions: 0; BYTES_E_TIMEOUT if there are too many wait states, or there is no TPM and MISO is
+ * low; BYTES_E_TPM_TRANSPORT. The chip is released after every error. */
 struct port_tis_bus port_tis_spi_bus(struct port_tis_spi *s);
 
 #endif

@@ -121,7 +121,8 @@ int service_link_open(struct service *s, struct service_link *l, const char *hos
 int service_link_send(struct service_link *l, struct bytes bytes);
 /* Make one record of what was sent so far. */
 int service_link_flush(struct service_link *l);
-/* The next whole answer, within the given time. Returns 0; BYTES_E_TIMEOUT; BYTES_E_STREAM if it was closed without one. */
+/* The next whole answer, within the given time. Returns 0; BYTES_E_TIMEOUT; BYTES_E_STREAM if it was closed without
+ * one. */
 int service_link_receive(struct service_link *l, uint32_t timeout_ms);
 /* Wait until the service closes, at most so long. Returns true if it did; link->orderly says how. */
 bool service_link_ended(struct service_link *l, uint32_t timeout_ms);

@@ -32,8 +32,8 @@ int tis_case_find(struct tis_case *t);
 void tis_case_close(struct tis_case *t);
 
 /* TPM2_GetCapability with an answer of hundreds of bytes, which the real TPM has given before.
- * Returns: 0; the driver's error; BYTES_E_INTEGRITY if it is another answer; BYTES_E_USAGE if there is a length beside an
- * error. */
+ * Returns: 0; the driver's error; BYTES_E_INTEGRITY if it is another answer; BYTES_E_USAGE if there is a length beside
+ * an error. */
 int tis_case_ask(struct tis_case *t);
 int tis_case_ask_within(struct tis_case *t, uint32_t timeout_ms, size_t capacity);
 /* A command whose execution takes real time, and whose answer is the largest: TPM2_CreatePrimary of the EK, flushed. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* dps/protocol/http.h. Every message of the table is received whole, cut in two at every place, in single bytes, truncated at
- * every place, and with every byte changed. Origin: RFC 9112 section 3 (request) and 7.1 (chunks), RFC 9110 section
- * 4.2.3 and 15; the headers of the real service and of the Node SDK as captured (shortened); the rest is ours. */
+/* dps/protocol/http.h. Every message of the table is received whole, cut in two at every place, in single bytes,
+ * truncated at every place, and with every byte changed. Origin: RFC 9112 section 3 (request) and 7.1 (chunks), RFC
+ * 9110 section 4.2.3 and 15; the headers of the real service and of the Node SDK as captured (shortened); the rest is
+ * ours. */
 #include "dps/protocol/http.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>

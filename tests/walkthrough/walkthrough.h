@@ -2,8 +2,8 @@
 /* The run behind the walk-through: device, TPM, service and hub in one process, everything that is sent written to
  * standard output, one JSON object a line.
  *
- * Messages have the form of port/posix/explain/trace.h, and so do the activation blobs and SAS tokens inside them, which follow
- * the message that carried them. Besides:
+ * Messages have the form of port/posix/explain/trace.h, and so do the activation blobs and SAS tokens inside them,
+ * which follow the message that carried them. Besides:
  *   {"kind":"scene","name":N}                      what follows belongs to this part of the story
  *   {"kind":"bits","offset":O,"name":N,"bits":[{"name":B,"meaning":M}...]}
  *                                                  bits that are set in a field of the message above

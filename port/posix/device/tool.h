@@ -161,7 +161,8 @@ int device_property(struct device_tool *t, uint32_t property, uint32_t *value);
 #define DEVICE_LOADED_SESSIONS 0x02000000U /* TPM_HT_LOADED_SESSION [P2 r1.59 7.2] */
 int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint32_t *values, size_t capacity,
                 size_t *count);
-/* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it. */
+/* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it.
+ * */
 int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);
 /* The public area of a loaded or persistent object, valid until the next question. */
 int device_read_public(struct device_tool *t, uint32_t handle, struct bytes *public_2b);

@@ -77,8 +77,8 @@ enum posix_trace_subject { /* the first four as in enum port_trace_kind */
 };
 /*   command_code  of a command and of what a response answers; else ignored
  *   what          for the heading; may be null
- * Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM or BYTES_E_MORE: it is malformed, of an unknown kind or cut off, and was
- * shown as far as it can be explained. */
+ * Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM or BYTES_E_MORE: it is malformed, of an unknown kind or cut off, and
+ * was shown as far as it can be explained. */
 int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
                         const char *what, struct bytes bytes);
 

@@ -86,8 +86,8 @@ struct server_store {
     struct posix_memory memory;
     struct dps_store interface;
 };
-/* "sqlite:FILE", "postgres:CONNINFO" or "memory:". Returns: 0; BYTES_E_USAGE; BYTES_E_STORE. A process that forks opens its
- * own. */
+/* "sqlite:FILE", "postgres:CONNINFO" or "memory:". Returns: 0; BYTES_E_USAGE; BYTES_E_STORE. A process that forks
+ * opens its own. */
 int server_store_open(struct server_store *s, const char *name, char *why, size_t why_size);
 void server_store_close(struct server_store *s);
 /* What may be shown of a name: a connection string may have a password in it. */

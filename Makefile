@@ -21,7 +21,7 @@ CRYPTO_SRC_openssl = port/openssl/crypto_openssl.c
 CRYPTO_LIBS_bearssl = -lbearssl
 CRYPTO_LIBS_openssl = -lbearssl -lcrypto
 # The core from the ground up, and the rooms of the POSIX port.
-CORE_DIRS = crypto/bytes crypto tpm dps/protocol dps/device dps/service dps/manage
+CORE_DIRS = crypto/bytes crypto tpm tpm/tools dps/protocol dps/device dps/service dps/manage
 POSIX_ROOMS = port/posix/explain port/posix/device port/posix/service port/posix/admin
 CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out crypto/crypto_bearssl.c,$(wildcard $(CORE_DIRS:%=%/*.c)))
 PROGRAM_SRC = $(wildcard port/posix/*/dps-*.c)
@@ -33,7 +33,8 @@ TEST_TOOLS = $(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c)
 
 CORE_OBJ = $(CORE_SRC:%.c=$(BUILD)/obj/%.o)
 PORT_OBJ = $(PORT_SRC:%.c=$(BUILD)/obj/%.o)
-TEST_OBJ = $(BUILD)/obj/tests/unit/test.o $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c))
+TEST_OBJ = $(BUILD)/obj/tests/unit/test.o \
+           $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c tests/support/*.c))
 PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
                 $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a

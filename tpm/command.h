@@ -12,8 +12,8 @@
 #ifndef TPM_COMMAND_H
 #define TPM_COMMAND_H
 
+#include "tpm/auth.h"
 #include "tpm/public.h"
-#include "tpm/session.h"
 
 /* TPM2_Startup [P3 r1.59 9.3]. startup_type: TPM2_SU_CLEAR or TPM2_SU_STATE. A TPM that was started already
  * answers TPM_RC_INITIALIZE, which callers take as success. */
@@ -43,13 +43,6 @@ void tpm2_load_build(struct bytes_writer *w, uint32_t parent, const struct tpm2_
                      struct bytes private_2b, struct bytes public_2b);
 int tpm2_load_parse(struct bytes response, uint32_t *rc, uint32_t *object, struct bytes *name);
 
-/* TPM2_LoadExternal [P3 r1.59 12.3]: a public area only, without authorization. public_2b includes its size. */
-void tpm2_load_external_build(struct bytes_writer *w, struct bytes public_2b, uint32_t hierarchy);
-int tpm2_load_external_parse(struct bytes response, uint32_t *rc, uint32_t *object, struct bytes *name);
-/* The same with the private half of an RSA key (prime): used by the test of the software-SRK attack. */
-void tpm2_load_external_rsa_build(struct bytes_writer *w, struct bytes prime, struct bytes public_2b,
-                                  uint32_t hierarchy);
-
 /* TPM2_ReadPublic [P3 r1.59 12.4]. public_2b includes its size field. */
 void tpm2_read_public_build(struct bytes_writer *w, uint32_t object);
 int tpm2_read_public_parse(struct bytes response, uint32_t *rc, struct bytes *public_2b, struct bytes *name);
@@ -59,11 +52,6 @@ int tpm2_read_public_parse(struct bytes response, uint32_t *rc, struct bytes *pu
 void tpm2_activate_credential_build(struct bytes_writer *w, uint32_t activate_handle, uint32_t key_handle,
                                     const struct tpm2_auth auth[2], struct bytes blob, struct bytes secret);
 int tpm2_activate_credential_parse(struct bytes response, uint32_t *rc, struct bytes *cert_info);
-
-/* TPM2_MakeCredential [P3 r1.59 12.6]: the TPM's own making of what tpm/protect makes. Outputs without sizes. */
-void tpm2_make_credential_build(struct bytes_writer *w, uint32_t key_handle, struct bytes credential,
-                                struct bytes object_name);
-int tpm2_make_credential_parse(struct bytes response, uint32_t *rc, struct bytes *blob, struct bytes *secret);
 
 /* TPM2_Unseal [P3 r1.59 12.7]. */
 void tpm2_unseal_build(struct bytes_writer *w, uint32_t object, const struct tpm2_auth *auth);
@@ -84,29 +72,11 @@ int tpm2_hmac_parse(struct bytes response, uint32_t *rc, struct bytes *mac);
 void tpm2_get_random_build(struct bytes_writer *w, uint16_t bytes_requested);
 int tpm2_get_random_parse(struct bytes response, uint32_t *rc, struct bytes *random);
 
-/* TPM2_HMAC_Start [P3 r1.59 17.2]: a sequence for data of any length. The sequence gets an empty authValue. */
-void tpm2_hmac_start_build(struct bytes_writer *w, uint32_t key, const struct tpm2_auth *auth);
-int tpm2_hmac_start_parse(struct bytes response, uint32_t *rc, uint32_t *sequence);
-
-/* TPM2_SequenceUpdate [P3 r1.59 17.5]. */
-void tpm2_sequence_update_build(struct bytes_writer *w, uint32_t sequence, const struct tpm2_auth *auth,
-                                struct bytes data);
-int tpm2_sequence_update_parse(struct bytes response, uint32_t *rc);
-
-/* TPM2_SequenceComplete [P3 r1.59 17.6]; the sequence object is gone afterwards. */
-void tpm2_sequence_complete_build(struct bytes_writer *w, uint32_t sequence, const struct tpm2_auth *auth,
-                                  struct bytes data);
-int tpm2_sequence_complete_parse(struct bytes response, uint32_t *rc, struct bytes *mac);
-
 /* TPM2_PolicySecret [P3 r1.59 23.4] with empty nonceTPM, cpHashA and policyRef and expiration 0. auth authorizes
  * auth_handle (here the endorsement hierarchy). */
 void tpm2_policy_secret_build(struct bytes_writer *w, uint32_t auth_handle, uint32_t session,
                               const struct tpm2_auth *auth);
 int tpm2_policy_secret_parse(struct bytes response, uint32_t *rc);
-
-/* TPM2_PolicyGetDigest [P3 r1.59 23.19]. */
-void tpm2_policy_get_digest_build(struct bytes_writer *w, uint32_t session);
-int tpm2_policy_get_digest_parse(struct bytes response, uint32_t *rc, struct bytes *digest);
 
 /* TPM2_CreatePrimary [P3 r1.59 24.1]: empty user authValue, no outside information, no PCRs.
  * *public_2b includes its size field; *object is recorded by the caller at once. */
@@ -150,9 +120,5 @@ int tpm2_nv_read_public_parse(struct bytes response, uint32_t *rc, uint32_t *att
 void tpm2_nv_read_build(struct bytes_writer *w, uint32_t auth_handle, uint32_t nv_index,
                         const struct tpm2_auth *auth, uint16_t size, uint16_t offset);
 int tpm2_nv_read_parse(struct bytes response, uint32_t *rc, struct bytes *data);
-
-/* Before parsing: the size that a response header announces. Returns 0 while fewer than 6 bytes are there or the
- * announced size is impossible (below 10 or above limit): then *bad says which. */
-size_t tpm2_response_size(struct bytes received, size_t limit, bool *bad);
 
 #endif

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Protected storage of Part 1, in software: what the service wraps and the TPM opens.
- *
- * Making needs public keys only. Opening needs the private halves, which real devices keep in the TPM: it is here
- * for tests, for teaching and for simulated devices. All random bytes are arguments, so that everything has known
- * answers. Both keys are RSA storage keys with nameAlg SHA-256 and AES-128-CFB. */
+/* Protected storage of Part 1, in software: what the service wraps and the TPM opens. It needs public keys only. All
+ * random bytes are arguments, so that everything has known answers. Both keys are storage keys of the kind that
+ * tpm/seed.h takes. */
 #ifndef TPM_PROTECT_H
 #define TPM_PROTECT_H
 
-#include "crypto/crypto.h"
-#include "tpm/public.h"
+#include "tpm/seed.h"
 
-/* The random bytes of one wrap: the seed from which keys are derived, and OAEP's own. */
-struct tpm2_wrap_random {
-    uint8_t seed[32];
-    uint8_t oaep[32];
-};
+#define TPM2_CREDENTIAL_MAX 32 /* TPM2B_DIGEST as large as the key's nameAlg [P3 r1.59 12.6] */
 
 /* TPM2_MakeCredential without a TPM [P1 r1.59 24]: appends TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET.
  *   key          public area of the key that will open it (the EK)
@@ -24,12 +17,6 @@ struct tpm2_wrap_random {
  * BYTES_E_LIMIT if credential is too long. */
 void tpm2_credential_make(struct bytes_writer *w, const struct tpm2_public *key, struct bytes credential,
                           struct bytes object_name, const struct tpm2_wrap_random *random);
-
-/* Undo it. blob and secret are the contents of the two TPM2Bs, without their size fields.
- * Returns: 0 with *len bytes in credential; BYTES_E_FORMAT; BYTES_E_INTEGRITY if anything was changed or the Name or
- * the key is another; BYTES_E_SPACE. */
-int tpm2_credential_open(struct bytes blob, struct bytes secret, const struct crypto_rsa_private *key,
-                         struct bytes object_name, uint8_t *credential, size_t capacity, size_t *len);
 
 /* TPMT_SENSITIVE of a keyed hash [P2 r1.59 12.3.2.4]: empty authValue, a 32-byte seedValue that blinds unique,
  * and the key itself, at most 64 bytes (the block size of SHA-256). */
@@ -50,12 +37,5 @@ void tpm2_keyedhash_unique(const struct tpm2_sensitive *sensitive, uint8_t uniqu
 void tpm2_duplicate_make(struct bytes_writer *w, const struct tpm2_public *parent, struct bytes inner_key,
                          struct bytes name, const struct tpm2_sensitive *sensitive,
                          const struct tpm2_wrap_random *random);
-
-/* Undo it. duplicate and secret are contents without size fields. The sensitive area is decrypted into storage
- * (at least duplicate.len bytes), which sensitive's spans then view; the caller wipes it.
- * Returns: 0; BYTES_E_FORMAT; BYTES_E_INTEGRITY; BYTES_E_SPACE. */
-int tpm2_duplicate_open(struct bytes duplicate, struct bytes secret, const struct crypto_rsa_private *parent,
-                        struct bytes inner_key, struct bytes name, struct tpm2_sensitive *sensitive,
-                        uint8_t *storage, size_t capacity);
 
 #endif

@@ -27,10 +27,4 @@ struct tpm2_rc {
 /* Take a response code apart. Any value is allowed. Cannot fail. */
 struct tpm2_rc tpm2_rc_decode(uint32_t rc);
 
-/* The specification's name for code ("TPM_RC_INTEGRITY"), or null if this build does not know it. For tools;
- * device firmware does not link it. */
-const char *tpm2_rc_name(uint32_t code);
-/* One plain sentence: what that code means in this flow. Null if unknown. For tools. */
-const char *tpm2_rc_meaning(uint32_t code);
-
 #endif

@@ -46,14 +46,8 @@ void dps_activation_make(struct bytes_writer *w, const struct tpm2_public *ek, c
                          const uint8_t srk_name[TPM2_NAME_SIZE], const uint8_t key[DPS_KEY_SIZE],
                          struct bytes host, struct bytes id, const struct dps_activation_random *random);
 
-/* What the TPM does in step 7, with private keys in software: for tests, teaching and simulated devices.
- * Returns: 0; BYTES_E_FORMAT; BYTES_E_INTEGRITY; BYTES_E_ALGORITHM. */
-int dps_activation_open(struct bytes blob, const struct crypto_rsa_private *ek,
-                        const struct crypto_rsa_private *srk, struct bytes srk_name,
-                        uint8_t key[DPS_KEY_SIZE]);
-
-/* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; BYTES_E_FORMAT; BYTES_E_SPACE.
- * */
+/* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; BYTES_E_FORMAT;
+ * BYTES_E_SPACE. */
 int dps_activation_uri(struct bytes inner_key, struct bytes enc_uri, uint8_t *text, size_t capacity,
                        size_t *len);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/example/example.h"
 #include "tpm/command.h"
+#include "tpm/frame.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>

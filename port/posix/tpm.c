@@ -7,6 +7,7 @@
  * is closed, because nobody knows where in the exchange the other side is; the next call connects anew. */
 #include "port/posix/private.h"
 #include "tpm/command.h"
+#include "tpm/frame.h"
 #include "tpm/tpm2.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include "crypto/bytes/bytes.h"
 #include "dps/protocol/text.h"
 #include "port/posix/private.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include "tpm/tpm2.h"
 #include <stdio.h>
 #include <string.h>

@@ -6,6 +6,7 @@
  * after a command, never a broken one. The files hold the TPM's seeds, so they are as secret as a real TPM's flash. */
 #include "port/posix/private.h"
 #include "tpm/command.h"
+#include "tpm/frame.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libtpms/tpm_error.h>

@@ -7,6 +7,7 @@
 #include "port/tis/tis.h"
 #include "crypto/bytes/bytes.h"
 #include "tpm/command.h"
+#include "tpm/frame.h"
 
 /* TPM_ACCESS */
 #define ACCESS_VALID 0x80

@@ -3,7 +3,7 @@
 AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
 # In this order; what nothing here needs (the service, explanations) is not in it.
 AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c crypto/tls_dates.c crypto/tls_pem.c crypto/tls.c \
-    tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c \
+    tpm/public.c tpm/auth.c tpm/frame.c tpm/command.c tpm/rc.c tpm/seed.c tpm/protect.c \
     $(addprefix dps/protocol/,text.c json.c http.c http_parts.c registration_id.c sas.c activation.c) \
     dps/device/record.c dps/device/engine.c dps/device/ownership.c dps/device/device.c port/drive.c
 

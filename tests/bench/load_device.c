@@ -3,6 +3,7 @@
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "tests/bench/load.h"
+#include "tests/support/activation_open.h"
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
@@ -94,8 +95,8 @@ static bool make_token(struct load_device *d, const struct load_link *l, const c
     struct bytes_writer signed_text = bytes_writer_over(text, sizeof text);
     struct bytes_writer w = bytes_writer_over((uint8_t *)token, size - 1);
     if (dps_base64_decode(bytes_of(blob, len), blob, sizeof blob, &len) != 0 ||
-        dps_activation_open(bytes_of(blob, len), &d->keys->ek, &d->keys->srk,
-                            bytes_of(d->keys->srk_name, sizeof d->keys->srk_name), nonce) != 0) {
+        activation_open(bytes_of(blob, len), &d->keys->ek, &d->keys->srk,
+                        bytes_of(d->keys->srk_name, sizeof d->keys->srk_name), nonce) != 0) {
         snprintf(d->why, sizeof d->why, "the challenge does not open");
         return false;
     }

@@ -3,6 +3,7 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
+#include "tpm/tools/open.h"
 #include <string.h>
 
 void service_target(const struct service_device *d, const char *suffix, char *target, size_t size)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One command and its answer; handles. */
 #include "tests/conformance/tpm.h"
+#include "tpm/tools/rc_text.h"
 
 struct tpm_suite *tpm_of(struct conformance *c)
 {

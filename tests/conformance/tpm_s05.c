@@ -3,6 +3,7 @@
  * pass it off as the SRK. */
 #include "tests/conformance/tpm.h"
 #include "tests/vectors/activation_blob.h"
+#include "tpm/tools/command_more.h"
 
 #define SOFTWARE_PLAIN (TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_DECRYPT)
 #define SOFTWARE_STORAGE (SOFTWARE_PLAIN | TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_NO_DA)

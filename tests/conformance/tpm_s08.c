@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 8: signing with the HMAC key, and flushing it. */
 #include "tests/conformance/tpm.h"
+#include "tpm/tools/command_more.h"
 
 static void fill_with_pattern(uint8_t *out, size_t len)
 {

@@ -47,8 +47,8 @@ modules() {
     module bytes crypto/bytes/*.c
     module crypto crypto/crypto_bearssl.c crypto/kdf.c
     module tls crypto/tls*.c
-    module tpm tpm/public.c tpm/session.c tpm/command.c tpm/rc.c tpm/protect.c
-    module explain tpm/explain*.c tpm/rc_text.c
+    module tpm tpm/public.c tpm/auth.c tpm/command.c tpm/rc.c tpm/protect.c
+    module explain tpm/tools/explain*.c tpm/tools/rc_text.c
     module protocol dps/protocol/*.c
     module device dps/device/*.c
     module service dps/service/*.c

@@ -4,6 +4,7 @@
  * port/posix/tpm_libtpms.c. */
 #include "port/posix/private.h"
 #include "tpm/command.h"
+#include "tpm/frame.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

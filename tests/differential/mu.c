@@ -7,7 +7,7 @@
 #include "tests/fuzz/responses.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,8 @@
 #include "dps/protocol/activation.h"
 #include "dps/protocol/text.h"
 #include "dps/service/enrollment.h"
+#include "tests/support/activation_open.h"
+#include "tpm/tools/open.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -121,7 +123,7 @@ static int run_open(const struct bytes *arg)
         return BYTES_E_USAGE;
     tpm2_name_of(arg[3], name);
     const struct bytes srk_name = bytes_of(name, sizeof name);
-    int error = dps_activation_open(arg[0], &ek, &srk, srk_name, key);
+    int error = activation_open(arg[0], &ek, &srk, srk_name, key);
     if (error != 0)
         return error;
     print_hex("key", bytes_of(key, sizeof key));

@@ -8,7 +8,7 @@ FIRMWARE_OPTIONS = -DDPS_WITH_SERVICE=0 -DCRYPTO_TRUST_ANCHORS_MAX=2 \
                    -DPORT_TPM_TIMEOUT_MS=30000 -DPORT_NET_TIMEOUT_MS=15000
 FIRMWARE_ALL_CFLAGS = -std=c11 $(WARN) -Os -g -ffunction-sections -fdata-sections -ffreestanding -fbuiltin \
                       -isystem port/bare/libc -isystem $(BEARSSL_INC) -I. $(FIRMWARE_OPTIONS)
-FIRMWARE_SRC = $(filter-out tpm/explain% tpm/rc_text.c,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \
+FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \
                port/bare/libc/memory.c
 
 # What the images are for. The names are looked up by whatever the modem is.

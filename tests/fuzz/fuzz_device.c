@@ -5,7 +5,7 @@
 #include "dps/protocol/sas.h"
 #include "tests/fuzz/fuzz.h"
 #include "tpm/command.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <string.h>
 
 #define OWNER_AUTH "the owner's password"

@@ -3,7 +3,7 @@
  * Input: one byte, what it is; of a response one more, the place of its command in response_kinds; the bytes. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/responses.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <string.h>
 
 #define DEPTH_MAX 32

@@ -2,6 +2,7 @@
 /* The TPM's answer to each command. Input: one byte, the place of the command in response_kinds; the response. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/responses.h"
+#include "tpm/frame.h"
 #include "tpm/rc.h"
 
 /* What tpm/command.h promises of all parse functions. */

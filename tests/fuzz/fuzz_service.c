@@ -15,6 +15,7 @@
 #include "dps/service/service.h"
 #include "port/posix/posix.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/activation_open.h"
 #include "tests/vectors/activation_blob.h"
 #include <string.h>
 
@@ -160,7 +161,7 @@ static bool open_blob(struct bytes bytes, uint8_t key[DPS_KEY_SIZE])
         HOLDS(crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der),
                                         &keys[1], numbers[1], RSA_STORAGE) == 0);
     }
-    return dps_activation_open(bytes, &keys[0], &keys[1], bytes_of(srk_name, sizeof srk_name), key) == 0;
+    return activation_open(bytes, &keys[0], &keys[1], bytes_of(srk_name, sizeof srk_name), key) == 0;
 }
 
 /* The same with a memory, since the private keys take most of the time, and fixed entropy makes the same blobs. */

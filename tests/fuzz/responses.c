@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/responses.h"
+#include "tpm/tools/command_more.h"
 
 /* The parse functions differ in what they give; they are brought to one shape here. */
 #define NOTHING(name)                                                                                        \

@@ -42,7 +42,7 @@ fi
 printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
     case $1 in
     tests/*) checks=--checks=$tests ;;
-    tpm/explain*|port/posix/*) checks=--checks=$tools ;;
+    tpm/tools/*|port/posix/*) checks=--checks=$tools ;;
     port/lm3s6965evb/*|port/virt-a15/*) checks=--checks=$boards ;;
     *) checks= ;;
     esac

@@ -9,6 +9,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/service_parts.h"
 #include "tests/port/flow.h"
+#include "tests/support/activation_open.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include <stdio.h>
@@ -58,8 +59,8 @@ static int open_key(struct bytes json, uint8_t key[DPS_KEY_SIZE])
     size_t len;
     CHECK(dps_json_string(json, blob, sizeof blob, &len) == 0);
     CHECK(dps_base64_decode(bytes_of(blob, len), blob, sizeof blob, &len) == 0);
-    CHECK(dps_activation_open(bytes_of(blob, len), &ek_private, &srk_private,
-                              bytes_of(srk_name, sizeof srk_name), key) == 0);
+    CHECK(activation_open(bytes_of(blob, len), &ek_private, &srk_private, bytes_of(srk_name, sizeof srk_name),
+                          key) == 0);
     return 0;
 }
 

@@ -6,7 +6,7 @@
 #include "port/posix/explain/trace.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/commands.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include "tpm/tpm2.h"
 #include <fcntl.h>
 #include <stdlib.h>

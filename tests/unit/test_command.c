@@ -7,6 +7,8 @@
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
 #include "tpm/command.h"
+#include "tpm/frame.h"
+#include "tpm/tools/command_more.h"
 #include <stdlib.h>
 #include <string.h>
 

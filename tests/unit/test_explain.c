@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The rule of tpm/explain.h: whatever the input, its leaves cover every byte exactly once. Tried on what tpm2-tss and a
- * TPM exchanged (tests/vectors/commands.c), on a blob, on all of their beginnings, and with every byte changed. */
+/* The rule of tpm/tools/explain.h: whatever the input, its leaves cover every byte exactly once. Tried on what
+ * tpm2-tss and a TPM exchanged (tests/vectors/commands.c), on a blob, on all of their beginnings, and with every byte
+ * changed. */
 #include "crypto/bytes/bytes.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include "tpm/tpm2.h"
 #include <string.h>
 

@@ -6,6 +6,7 @@
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
 #include "tpm/protect.h"
+#include "tpm/tools/open.h"
 #include <stdlib.h>
 #include <string.h>
 

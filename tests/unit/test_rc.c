@@ -2,6 +2,7 @@
 /* Known codes come from captured answers (vectors/commands.c) and from issues that users reported. */
 #include "tests/unit/test.h"
 #include "tpm/rc.h"
+#include "tpm/tools/rc_text.h"
 #include "tpm/tpm2.h"
 #include <string.h>
 

@@ -14,8 +14,8 @@ NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_ext
 TPM_PARTS = [
     ("TPMT_PUBLIC", "tpm/public.c:tpm2_public_write", "tpm/public.c:tpm2_public_read"),
     ("TPM2B_PUBLIC", "tpm/public.c:tpm2_public_write_2b", "tpm/public.c:tpm2_public_parse_2b"),
-    ("TPMS_AUTH_COMMAND", "tpm/session.c:tpm2_auth_area_write", None),
-    ("TPMS_AUTH_RESPONSE", None, "tpm/session.c:tpm2_auth_area_read"),
+    ("TPMS_AUTH_COMMAND", "tpm/auth.c:tpm2_auth_area_write", None),
+    ("TPMS_AUTH_RESPONSE", None, "tpm/auth.c:tpm2_auth_area_read"),
 ]
 BLOB_PARTS = {
     "credentialBlob": "tpm/protect.c:tpm2_credential_make", "secret": "tpm/protect.c:tpm2_credential_make",

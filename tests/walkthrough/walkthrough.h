@@ -14,7 +14,7 @@
 
 #include "port/posix/explain/trace.h"
 #include "tests/port/flow.h"
-#include "tpm/session.h"
+#include "tpm/auth.h"
 
 #define WALK_ID "boiler-7"
 

@@ -4,7 +4,7 @@
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "tests/walkthrough/walkthrough.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/command.h"
 #include "tpm/rc.h"
+#include "tpm/tools/command_more.h"
 #include <ctype.h>
 #include <string.h>
 

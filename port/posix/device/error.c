@@ -2,7 +2,7 @@
 /* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of
  * this program, so each situation that is known gets its own; the general texts are for the rest. */
 #include "port/posix/device/tool.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <stdarg.h>
 
 void device_say(const char *format, ...)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A TPM's refusal in words: what it means depends on the command, and what to do on the situation. */
 #include "port/posix/device/tool.h"
-#include "tpm/explain.h"
 #include "tpm/rc.h"
+#include "tpm/tools/explain.h"
+#include "tpm/tools/rc_text.h"
 #include <string.h>
 
 /* A situation that is known. Zero and null: any command, the code's general meaning, nothing to advise. First match. */

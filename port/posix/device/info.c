@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `info`: what this TPM is, what it can do, and what of that matters for the flow. */
 #include "port/posix/device/tool.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <string.h>
 
 #define COMMANDS_MAX 400

@@ -3,8 +3,9 @@
  * engine's buffers are reused by the commands that flush. */
 #include "port/posix/device/tool.h"
 #include "port/posix/private.h"
-#include "tpm/explain.h"
 #include "tpm/rc.h"
+#include "tpm/tools/explain.h"
+#include "tpm/tools/rc_text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* explain: what is this? Takes what people have captured or copied, in the forms in which it is copied, finds out
  * what it is, and shows it field by field. What it carries in base64 (a key in an enrollment, a blob in an answer)
  * is shown behind it. Nothing here needs a TPM. */
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"

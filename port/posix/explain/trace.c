@@ -3,8 +3,9 @@
 #include "port/posix/explain/trace.h"
 #include "crypto/bytes/bytes.h"
 #include "port/posix/explain/trace_private.h"
-#include "tpm/explain.h"
 #include "tpm/rc.h"
+#include "tpm/tools/explain.h"
+#include "tpm/tools/rc_text.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

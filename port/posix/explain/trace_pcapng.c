@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/explain/trace_pcapng.h"
 #include "crypto/bytes/bytes.h"
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include <string.h>
 #include <time.h>
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The walk over the tables. One function a layout; each takes its bytes from where the one before stopped. */
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 #include "crypto/bytes/bytes.h"
-#include "tpm/explain_tables.h"
 #include "tpm/rc.h"
+#include "tpm/tools/explain_tables.h"
+#include "tpm/tools/rc_text.h"
 #include "tpm/tpm2.h"
 
 #define HEADER_SIZE 10 /* tag, size, code [P1 r1.59 18.2] */

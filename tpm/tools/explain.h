@@ -5,8 +5,8 @@
  * The fields come in the order of the bytes, a container before what it contains. The leaves cover the input exactly:
  * every byte belongs to one leaf, whatever the input is. What cannot be read is one leaf called "unparsed"; behind a
  * structure that declares its size, reading goes on. */
-#ifndef TPM_EXPLAIN_H
-#define TPM_EXPLAIN_H
+#ifndef TPM_TOOLS_EXPLAIN_H
+#define TPM_TOOLS_EXPLAIN_H
 
 #include "crypto/bytes/bytes.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tpm/session.h"
+#include "tpm/auth.h"
 
 /* The largest digest of any TPM, SHA-512: bounds nonces and HMACs [P2 r1.59 10.4.2]. */
 #define DIGEST_MAX 64

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The language in which explain.c's knowledge is written down, as data. Internal to tpm/explain*.c.
+/* The language in which explain.c's knowledge is written down, as data. Internal to tpm/tools/explain*.c.
  *
  * A shape says how the bytes of a type are laid out; a member is a named field of some shape. In a structure with a
  * union, the first member always selects: that is how Part 2 builds its TPMT_ structures. */
-#ifndef TPM_EXPLAIN_TABLES_H
-#define TPM_EXPLAIN_TABLES_H
+#ifndef TPM_TOOLS_EXPLAIN_TABLES_H
+#define TPM_TOOLS_EXPLAIN_TABLES_H
 
-#include "tpm/explain.h"
+#include "tpm/tools/explain.h"
 
 /* A value with a name; it is meant if (value & mask) == wanted. A list of them ends with name null. */
 struct tpm2_value_name {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What explain.c knows of Part 3: the commands of tpm/command.h, in their order, with Part 3's names. */
-#include "tpm/explain_tables.h"
+#include "tpm/tools/explain_tables.h"
 #include "tpm/tpm2.h"
 
 /* What TPM2_Create and TPM2_CreatePrimary take and return alike. */

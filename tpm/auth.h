@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The authorization area of a command: password and policy sessions. */
-#ifndef TPM_SESSION_H
-#define TPM_SESSION_H
+#ifndef TPM_AUTH_H
+#define TPM_AUTH_H
 
 #include "crypto/bytes/bytes.h"
 #include "tpm/tpm2.h"

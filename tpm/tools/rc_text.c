@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Response codes in words: a file of its own, so that device firmware does not carry the text. */
-#include "tpm/rc.h"
+#include "tpm/tools/rc_text.h"
 #include "tpm/tpm2.h"
 
 /* Codes of the layers above a TPM which people meet, although no TPM sends them. */

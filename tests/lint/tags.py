@@ -15,7 +15,7 @@ import pathlib
 import re
 import sys
 
-DIRECTORIES = ("crypto/**", "tpm", "dps/**", "port", "port/none", "port/posix/**", "port/tis")
+DIRECTORIES = ("crypto/**", "tpm/**", "dps/**", "port", "port/none", "port/posix/**", "port/tis")
 NOTES = pathlib.Path("spec-notes.md")
 
 LOOKS_LIKE_A_TAG = re.compile(r'P\d\b|RFC|FIPS|SP ?800|NIST|X\.\d|ISO|SEC |PKCS|TCG |TPM 2|EK |DPS ["A-Za-z]|IoT Hub')

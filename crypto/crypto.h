@@ -28,12 +28,12 @@ void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t cou
 void crypto_kdfa_sha256(struct bytes key, const char *label, struct bytes context_u, struct bytes context_v,
                         uint8_t *out, size_t out_len);
 
-/* AES in CFB-128 mode with an initial value of 16 zero bytes and no padding, in place: the only form in which
- * TPM protected storage uses it [SP 800-38A 6.3].
- *   key      16 or 32 bytes
+/* AES in CFB-128 mode without padding, in place [SP 800-38A 6.3].
+ *   key  16 or 32 bytes
+ *   iv   16 bytes; null: zeros, as in TPM protected storage
  * Returns: 0; BYTES_E_ALGORITHM for another key size, and then data is unchanged. */
-int crypto_aes_cfb_encrypt(struct bytes key, uint8_t *data, size_t len);
-int crypto_aes_cfb_decrypt(struct bytes key, uint8_t *data, size_t len);
+int crypto_aes_cfb_encrypt(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len);
+int crypto_aes_cfb_decrypt(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len);
 
 /* An RSA public key: modulus big-endian without leading zeros, exponent as a number. Views the caller's bytes. */
 struct crypto_rsa_public {

@@ -76,7 +76,7 @@ void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t cou
  * BearSSL offers no CFB and no bare block cipher. CBC encryption of one zero block under an initial value v is the
  * encryption of v, which is all that CFB needs. "ct" rather than "ct64": one block at a time leaves the parallel
  * lanes of the 64-bit code empty. */
-static int aes_cfb(struct bytes key, uint8_t *data, size_t len, bool encrypt)
+static int aes_cfb(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len, bool encrypt)
 {
     if (key.len != 16 && key.len != 32) {
         return BYTES_E_ALGORITHM;
@@ -90,6 +90,9 @@ static int aes_cfb(struct bytes key, uint8_t *data, size_t len, bool encrypt)
 
     uint8_t previous[AES_BLOCK] = {0};
     uint8_t stream[AES_BLOCK];
+    if (iv != NULL) {
+        memcpy(previous, iv, sizeof previous);
+    }
     for (size_t at = 0; at < len; at += AES_BLOCK) {
         size_t take = len - at < AES_BLOCK ? len - at : AES_BLOCK;
         memset(stream, 0, sizeof stream);
@@ -106,14 +109,14 @@ static int aes_cfb(struct bytes key, uint8_t *data, size_t len, bool encrypt)
     return BYTES_OK;
 }
 
-int crypto_aes_cfb_encrypt(struct bytes key, uint8_t *data, size_t len)
+int crypto_aes_cfb_encrypt(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len)
 {
-    return aes_cfb(key, data, len, true);
+    return aes_cfb(key, iv, data, len, true);
 }
 
-int crypto_aes_cfb_decrypt(struct bytes key, uint8_t *data, size_t len)
+int crypto_aes_cfb_decrypt(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len)
 {
-    return aes_cfb(key, data, len, false);
+    return aes_cfb(key, iv, data, len, false);
 }
 
 /* A "random generator" that gives out one seed. BearSSL's OAEP draws its seed by a single call for the size of one

@@ -40,8 +40,8 @@ static void outer_end(struct bytes_writer *w, struct outer *outer, struct bytes 
     uint8_t symmetric_key[TPM2_SEED_SYMMETRIC_SIZE];
     const struct bytes seed = bytes_of(outer->seed, sizeof outer->seed);
     tpm2_seed_symmetric_key(seed, name, symmetric_key);
-    bytes_writer_fail(w, crypto_aes_cfb_encrypt(bytes_of(symmetric_key, sizeof symmetric_key), outer->content,
-                                                outer->content_len));
+    bytes_writer_fail(w, crypto_aes_cfb_encrypt(bytes_of(symmetric_key, sizeof symmetric_key), NULL,
+                                                outer->content, outer->content_len));
     tpm2_seed_hmac(seed, bytes_of(outer->content, outer->content_len), name, outer->mac);
     bytes_wipe(symmetric_key, sizeof symmetric_key);
     bytes_wipe(outer, sizeof *outer);
@@ -115,6 +115,6 @@ void tpm2_duplicate_make(struct bytes_writer *w, const struct tpm2_public *paren
         bytes_writer_over(bytes_write_room(&content, sensitive_len), sensitive_len);
     write_sensitive_2b(&sensitive_2b, sensitive);
     crypto_sha256((const struct bytes[]){bytes_written(&sensitive_2b), name}, 2, integrity);
-    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, outer.content, outer.content_len));
+    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, NULL, outer.content, outer.content_len));
     outer_end(w, &outer, name);
 }

@@ -221,6 +221,8 @@
 
 /* TPMA_SESSION [P2 r1.59 8.4, Table 32] */
 #define TPM2_SESSION_CONTINUE 0x01
+#define TPM2_SESSION_DECRYPT 0x20 /* the first parameter of the command is encrypted */
+#define TPM2_SESSION_ENCRYPT 0x40 /* that of the response */
 
 /* TPMA_PERMANENT [P2 r1.59 8.6, Table 34] */
 #define TPM2_PERMANENT_OWNER_AUTH_SET 0x00000001

@@ -51,7 +51,7 @@ static void write_uri(struct bytes_writer *w, struct bytes inner_key, struct byt
         }
     }
     if (w->error == 0) {
-        bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, w->p + begin, w->len - begin));
+        bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, NULL, w->p + begin, w->len - begin));
     }
     bytes_write_size_end(w, size);
 }
@@ -99,7 +99,7 @@ int dps_activation_uri(struct bytes inner_key, struct bytes enc_uri, uint8_t *te
     for (size_t i = 0; i < enc_uri.len; i++) {
         utf16[i] = enc_uri.p[i];
     }
-    const int error = crypto_aes_cfb_decrypt(inner_key, utf16, enc_uri.len);
+    const int error = crypto_aes_cfb_decrypt(inner_key, NULL, utf16, enc_uri.len);
     if (error != 0) {
         return error;
     }

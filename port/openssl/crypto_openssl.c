@@ -97,7 +97,7 @@ void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t cou
 
 /* ---- AES ---- */
 
-static int aes_cfb(struct bytes key, uint8_t *data, size_t len, int encrypt)
+static int aes_cfb(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len, int encrypt)
 {
     static const uint8_t zero[16];
     int written;
@@ -107,20 +107,20 @@ static int aes_cfb(struct bytes key, uint8_t *data, size_t len, int encrypt)
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     must(cipher != NULL &&
          EVP_CipherInit_ex(cipher, key.len == 16 ? EVP_aes_128_cfb128() : EVP_aes_256_cfb128(), NULL, key.p,
-                           zero, encrypt) == 1);
+                           iv != NULL ? iv : zero, encrypt) == 1);
     must(len == 0 || EVP_CipherUpdate(cipher, data, &written, data, (int)len) == 1);
     EVP_CIPHER_CTX_free(cipher); /* wipes it */
     return BYTES_OK;
 }
 
-int crypto_aes_cfb_encrypt(struct bytes key, uint8_t *data, size_t len)
+int crypto_aes_cfb_encrypt(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len)
 {
-    return aes_cfb(key, data, len, 1);
+    return aes_cfb(key, iv, data, len, 1);
 }
 
-int crypto_aes_cfb_decrypt(struct bytes key, uint8_t *data, size_t len)
+int crypto_aes_cfb_decrypt(struct bytes key, const uint8_t *iv, uint8_t *data, size_t len)
 {
-    return aes_cfb(key, data, len, 0);
+    return aes_cfb(key, iv, data, len, 0);
 }
 
 /* ---- RSA ---- */

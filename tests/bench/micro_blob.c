@@ -39,7 +39,7 @@ static bool wrap(const struct tpm2_public *key, const struct tpm2_wrap_random *r
     const struct crypto_rsa_public rsa = tpm2_public_rsa(key);
     crypto_kdfa_sha256(seed, "STORAGE", pieces[1], bytes_of(NULL, 0), symmetric, sizeof symmetric);
     crypto_kdfa_sha256(seed, "INTEGRITY", bytes_of(NULL, 0), bytes_of(NULL, 0), mac_key, sizeof mac_key);
-    const int error = crypto_aes_cfb_encrypt(bytes_of(symmetric, sizeof symmetric), content, len);
+    const int error = crypto_aes_cfb_encrypt(bytes_of(symmetric, sizeof symmetric), NULL, content, len);
     crypto_hmac_sha256(bytes_of(mac_key, sizeof mac_key), pieces, 2, mac);
     return error == 0 &&
            crypto_rsa_oaep_encrypt(&rsa, bytes_of(label, label_len), random->oaep, seed, secret) == 0;
@@ -60,8 +60,8 @@ bool micro_blob_crypto(void *blob)
     crypto_sha256(&unique, 1, digest);
     crypto_sha256(&area, 1, digest);
     crypto_sha256(&integrity, 1, digest);
-    return crypto_aes_cfb_encrypt(inner, content, MICRO_DUPLICATE_SIZE) == 0 &&
-           crypto_aes_cfb_encrypt(inner, content, MICRO_URI_SIZE) == 0 &&
+    return crypto_aes_cfb_encrypt(inner, NULL, content, MICRO_DUPLICATE_SIZE) == 0 &&
+           crypto_aes_cfb_encrypt(inner, NULL, content, MICRO_URI_SIZE) == 0 &&
            wrap(&b->ek, &random.credential, content, MICRO_CREDENTIAL_SIZE, "IDENTITY", sizeof "IDENTITY") &&
            wrap(&b->srk, &random.duplicate, content, MICRO_DUPLICATE_SIZE, "DUPLICATE", sizeof "DUPLICATE");
 }

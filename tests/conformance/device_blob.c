@@ -131,7 +131,7 @@ static void make_uri(struct field *f, const struct material *m)
         f->bytes[2 + 2 * i] = (uint8_t)text[i];
         f->bytes[3 + 2 * i] = 0;
     }
-    (void)crypto_aes_cfb_encrypt(bytes_of(m->inner_key, DPS_INNER_KEY_SIZE), f->bytes + 2,
+    (void)crypto_aes_cfb_encrypt(bytes_of(m->inner_key, DPS_INNER_KEY_SIZE), NULL, f->bytes + 2,
                                  2 * URI_CHARACTERS);
 }
 

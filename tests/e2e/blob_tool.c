@@ -227,7 +227,7 @@ static int run_kdfa(const struct bytes *arg)
 
 static int run_cfb(const struct bytes *arg)
 {
-    const int error = crypto_aes_cfb_encrypt(arg[0], storage[1], arg[1].len);
+    const int error = crypto_aes_cfb_encrypt(arg[0], NULL, storage[1], arg[1].len);
     if (error == 0)
         print_hex("out", arg[1]);
     return error;

@@ -57,8 +57,8 @@ static struct bytes wrap(struct bytes_writer *w, struct bytes sensitive_2b)
     HOLDS(w->error == 0);
     uint8_t *encrypted = w->p + begin;
     const size_t len = w->len - begin;
-    HOLDS(crypto_aes_cfb_encrypt(bytes_of(vector_inner_key, 16), encrypted, len) == 0);
-    HOLDS(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, 16), encrypted, len) == 0);
+    HOLDS(crypto_aes_cfb_encrypt(bytes_of(vector_inner_key, 16), NULL, encrypted, len) == 0);
+    HOLDS(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, 16), NULL, encrypted, len) == 0);
     const struct bytes outer[2] = {bytes_of(encrypted, len), name};
     crypto_hmac_sha256(bytes_of(vector_dup_hmac_key, 32), outer, 2, mac);
     return bytes_written(w);

@@ -363,7 +363,7 @@ static int uri_of(const uint8_t *utf16, size_t len, uint8_t *text, size_t capaci
     uint8_t encrypted[DPS_ENC_URI_MAX + 2];
     const struct bytes key = bytes_of(vector_inner_key, sizeof vector_inner_key);
     memcpy(encrypted, utf16, len);
-    if (crypto_aes_cfb_encrypt(key, encrypted, len) != 0)
+    if (crypto_aes_cfb_encrypt(key, NULL, encrypted, len) != 0)
         abort();
     return dps_activation_uri(key, bytes_of(encrypted, len), text, capacity, text_len);
 }

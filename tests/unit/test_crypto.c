@@ -136,9 +136,9 @@ static int test_cfb_published(void)
         unhex("000102030405060708090a0b0c0d0e0f", cipher);
         CHECK(unhex(cases[i].cipher, cipher + 16) == 64);
         memcpy(data, cipher, sizeof data);
-        CHECK(crypto_aes_cfb_decrypt(key, data, sizeof data) == 0);
+        CHECK(crypto_aes_cfb_decrypt(key, NULL, data, sizeof data) == 0);
         CHECK(is_hex(data + 16, 64, plain));
-        CHECK(crypto_aes_cfb_encrypt(key, data, sizeof data) == 0);
+        CHECK(crypto_aes_cfb_encrypt(key, NULL, data, sizeof data) == 0);
         CHECK(memcmp(data, cipher, sizeof data) == 0);
     }
     return 0;
@@ -168,17 +168,17 @@ static int test_cfb_zero_iv(void)
         unhex(cases[i].cipher, cipher);
         for (size_t len = 0; len <= sizeof data; len++) {
             memcpy(data, plain, sizeof data);
-            CHECK(crypto_aes_cfb_encrypt(key, data, len) == 0);
+            CHECK(crypto_aes_cfb_encrypt(key, NULL, data, len) == 0);
             CHECK(memcmp(data, cipher, len) == 0);
             CHECK(memcmp(data + len, plain + len, sizeof data - len) == 0);
-            CHECK(crypto_aes_cfb_decrypt(key, data, len) == 0);
+            CHECK(crypto_aes_cfb_decrypt(key, NULL, data, len) == 0);
             CHECK(memcmp(data, plain, sizeof data) == 0);
         }
     }
     for (size_t len = 0; len <= sizeof key_bytes; len++) {
         if (len == 16 || len == 32)
             continue;
-        CHECK(crypto_aes_cfb_encrypt((struct bytes){key_bytes, len}, data, 5) == BYTES_E_ALGORITHM);
+        CHECK(crypto_aes_cfb_encrypt((struct bytes){key_bytes, len}, NULL, data, 5) == BYTES_E_ALGORITHM);
         CHECK(memcmp(data, plain, sizeof data) == 0);
     }
     return 0;

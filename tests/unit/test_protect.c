@@ -403,8 +403,8 @@ static int test_duplicate_changed_inside(void)
         memcpy(duplicate, vector_private + 2, 34);
         memcpy(duplicate + 34, vector_enc_inner, sizeof vector_enc_inner);
         duplicate[141] ^= (uint8_t)change;
-        CHECK(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, sizeof vector_dup_sym_key), duplicate + 34,
-                                     108) == 0);
+        CHECK(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, sizeof vector_dup_sym_key), NULL,
+                                     duplicate + 34, 108) == 0);
         const struct bytes covered[] = {bytes_of(duplicate + 34, 108), object_name()};
         crypto_hmac_sha256(bytes_of(vector_dup_hmac_key, sizeof vector_dup_hmac_key), covered, 2,
                            duplicate + 2);

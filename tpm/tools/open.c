@@ -35,8 +35,8 @@ static int outer_open(struct bytes wrapped, struct bytes secret, const struct cr
             memcpy(storage, ciphertext.p, ciphertext.len);
         }
         tpm2_seed_symmetric_key(bytes_of(seed, seed_len), name, symmetric_key);
-        error =
-            crypto_aes_cfb_decrypt(bytes_of(symmetric_key, sizeof symmetric_key), storage, ciphertext.len);
+        error = crypto_aes_cfb_decrypt(bytes_of(symmetric_key, sizeof symmetric_key), NULL, storage,
+                                       ciphertext.len);
         *content = bytes_of(storage, ciphertext.len);
     }
     bytes_wipe(seed, sizeof seed);
@@ -123,7 +123,7 @@ int tpm2_duplicate_open(struct bytes duplicate, struct bytes secret, const struc
     struct bytes content = {0};
     int error = outer_open(duplicate, secret, parent, TPM2_SEED_DUPLICATE, name, storage, capacity, &content);
     if (error == 0) {
-        error = crypto_aes_cfb_decrypt(inner_key, storage, content.len);
+        error = crypto_aes_cfb_decrypt(inner_key, NULL, storage, content.len);
     }
     if (error == 0) {
         error = read_inner(content, name, sensitive);

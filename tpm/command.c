@@ -64,14 +64,32 @@ int tpm2_shutdown_parse(struct bytes response, uint32_t *rc)
 /* ---- Sessions (Part 3, 11) ---------------------------------------------------------------------------- */
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1] */
+static void start_session(struct bytes_writer *w, uint8_t session_type, struct bytes nonce_caller,
+                          const struct tpm2_salt *salt)
+{
+    tpm2_command_begin_handle(w, TPM2_CC_START_AUTH_SESSION, salt->key_handle); /* tpmKey */
+    bytes_write_u32(w, TPM2_RH_NULL);                                           /* bind: to nothing */
+    bytes_write_2b(w, nonce_caller);
+    bytes_write_2b(w, salt->encrypted);
+    bytes_write_u8(w, session_type);
+}
+
 void tpm2_start_auth_session_build(struct bytes_writer *w, uint8_t session_type, struct bytes nonce_caller)
 {
-    tpm2_command_begin_handle(w, TPM2_CC_START_AUTH_SESSION, TPM2_RH_NULL); /* tpmKey: not salted */
-    bytes_write_u32(w, TPM2_RH_NULL);                                       /* bind: to nothing */
-    bytes_write_2b(w, nonce_caller);
-    tpm2_write_empty_2b(w); /* encryptedSalt */
-    bytes_write_u8(w, session_type);
+    static const struct tpm2_salt no_salt = {.key_handle = TPM2_RH_NULL};
+    start_session(w, session_type, nonce_caller, &no_salt);
     bytes_write_u16(w, TPM2_ALG_NULL); /* symmetric */
+    bytes_write_u16(w, TPM2_ALG_SHA256);
+    tpm2_command_end(w);
+}
+
+void tpm2_start_keyed_session_build(struct bytes_writer *w, uint8_t session_type, struct bytes nonce_caller,
+                                    const struct tpm2_salt *salt)
+{
+    start_session(w, session_type, nonce_caller, salt);
+    bytes_write_u16(w, TPM2_ALG_AES); /* symmetric: TPMT_SYM_DEF, for the first parameters */
+    bytes_write_u16(w, 128);
+    bytes_write_u16(w, TPM2_ALG_CFB);
     bytes_write_u16(w, TPM2_ALG_SHA256);
     tpm2_command_end(w);
 }
@@ -241,6 +259,35 @@ int tpm2_policy_secret_parse(struct bytes response, uint32_t *rc)
     bytes_read_2b(&r);                         /* timeout */
     tpm2_read_ticket(&r, TPM2_ST_AUTH_SECRET); /* policyTicket: the null ticket */
     return bytes_reader_end(&r);
+}
+
+/* TPM2_PolicyOR [P3 r1.59 23.6] */
+void tpm2_policy_or_build(struct bytes_writer *w, uint32_t session, const struct bytes *digests, size_t count)
+{
+    tpm2_command_begin_handle(w, TPM2_CC_POLICY_OR, session);
+    bytes_write_u32(w, (uint32_t)count); /* pHashList: TPML_DIGEST */
+    for (size_t i = 0; i < count; i++) {
+        bytes_write_2b(w, digests[i]);
+    }
+    tpm2_command_end(w);
+}
+
+int tpm2_policy_or_parse(struct bytes response, uint32_t *rc)
+{
+    return tpm2_parse_nothing(response, rc, 0);
+}
+
+/* TPM2_PolicyCommandCode [P3 r1.59 23.11] */
+void tpm2_policy_command_code_build(struct bytes_writer *w, uint32_t session, uint32_t code)
+{
+    tpm2_command_begin_handle(w, TPM2_CC_POLICY_COMMAND_CODE, session);
+    bytes_write_u32(w, code);
+    tpm2_command_end(w);
+}
+
+int tpm2_policy_command_code_parse(struct bytes response, uint32_t *rc)
+{
+    return tpm2_parse_nothing(response, rc, 0);
 }
 
 /* ---- Hierarchies (Part 3, 24) ------------------------------------------------------------------------- */

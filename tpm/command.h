@@ -24,10 +24,21 @@ int tpm2_startup_parse(struct bytes response, uint32_t *rc);
 void tpm2_shutdown_build(struct bytes_writer *w, uint16_t shutdown_type);
 int tpm2_shutdown_parse(struct bytes response, uint32_t *rc);
 
-/* TPM2_StartAuthSession [P3 r1.59 11.1]: unsalted, unbound, symmetric NULL, authHash SHA-256.
+/* TPM2_StartAuthSession [P3 r1.59 11.1] of a session without a key: not salted, not bound, authHash SHA-256.
  *   nonce_caller  16..32 random bytes      session_type  TPM2_SE_POLICY or TPM2_SE_TRIAL
  * *session is recorded by the caller at once, so that it can be flushed. */
 void tpm2_start_auth_session_build(struct bytes_writer *w, uint8_t session_type, struct bytes nonce_caller);
+/* The same of a session for tpm/session.h, which also encrypts with AES-128-CFB.
+ *   session_type  TPM2_SE_HMAC or TPM2_SE_POLICY
+ *   nonce_caller  TPM2_NONCE_SIZE random bytes
+ *   salt          the loaded key and what tpm2_seed_wrap made for it; TPM2_RH_NULL and empty: the authValue alone is the
+ *                 session's key */
+struct tpm2_salt {
+    uint32_t key_handle;
+    struct bytes encrypted; /* without its size field */
+};
+void tpm2_start_keyed_session_build(struct bytes_writer *w, uint8_t session_type, struct bytes nonce_caller,
+                                    const struct tpm2_salt *salt);
 int tpm2_start_auth_session_parse(struct bytes response, uint32_t *rc, uint32_t *session,
                                   struct bytes *nonce_tpm);
 
@@ -77,6 +88,15 @@ int tpm2_get_random_parse(struct bytes response, uint32_t *rc, struct bytes *ran
 void tpm2_policy_secret_build(struct bytes_writer *w, uint32_t auth_handle, uint32_t session,
                               const struct tpm2_auth *auth);
 int tpm2_policy_secret_parse(struct bytes response, uint32_t *rc);
+
+/* TPM2_PolicyOR [P3 r1.59 23.6]: the session's digest is one of digests (2 to 8 of them), and becomes that of all. */
+void tpm2_policy_or_build(struct bytes_writer *w, uint32_t session, const struct bytes *digests,
+                          size_t count);
+int tpm2_policy_or_parse(struct bytes response, uint32_t *rc);
+
+/* TPM2_PolicyCommandCode [P3 r1.59 23.11]: the session is good for this command only. */
+void tpm2_policy_command_code_build(struct bytes_writer *w, uint32_t session, uint32_t code);
+int tpm2_policy_command_code_parse(struct bytes response, uint32_t *rc);
 
 /* TPM2_CreatePrimary [P3 r1.59 24.1]: empty user authValue, no outside information, no PCRs.
  * *public_2b includes its size field; *object is recorded by the caller at once. */

@@ -51,6 +51,29 @@ int tpm2_make_credential_parse(struct bytes response, uint32_t *rc, struct bytes
     return tpm2_response_end(&r, blob, secret);
 }
 
+/* TPM2_Rewrap [P3 r1.59 13.2] */
+void tpm2_rewrap_build(struct bytes_writer *w, uint32_t old_parent, uint32_t new_parent,
+                       const struct tpm2_auth *auth, struct bytes duplicate, struct bytes name,
+                       struct bytes secret)
+{
+    tpm2_command_begin(w, TPM2_ST_SESSIONS, TPM2_CC_REWRAP);
+    bytes_write_u32(w, old_parent);
+    bytes_write_u32(w, new_parent); /* needs no authorization */
+    tpm2_auth_area_write(w, auth, 1);
+    bytes_write_2b(w, duplicate);
+    bytes_write_2b(w, name);
+    bytes_write_2b(w, secret);
+    tpm2_command_end(w);
+}
+
+int tpm2_rewrap_parse(struct bytes response, uint32_t *rc, struct bytes *duplicate, struct bytes *secret)
+{
+    struct bytes_reader r = tpm2_response_begin(response, rc, 1, NULL);
+    *duplicate = bytes_read_2b(&r);
+    *secret = bytes_read_2b(&r);
+    return tpm2_response_end(&r, duplicate, secret);
+}
+
 /* TPM2_HMAC_Start [P3 r1.59 17.2] */
 void tpm2_hmac_start_build(struct bytes_writer *w, uint32_t key, const struct tpm2_auth *auth)
 {

@@ -17,6 +17,13 @@ void tpm2_make_credential_build(struct bytes_writer *w, uint32_t key_handle, str
                                 struct bytes object_name);
 int tpm2_make_credential_parse(struct bytes response, uint32_t *rc, struct bytes *blob, struct bytes *secret);
 
+/* TPM2_Rewrap [P3 r1.59 13.2]: takes the outer wrap of a duplicate off with old_parent's private half and puts one for
+ * new_parent on, or none if that is TPM2_RH_NULL. auth authorizes old_parent. Contents without sizes. */
+void tpm2_rewrap_build(struct bytes_writer *w, uint32_t old_parent, uint32_t new_parent,
+                       const struct tpm2_auth *auth, struct bytes duplicate, struct bytes name,
+                       struct bytes secret);
+int tpm2_rewrap_parse(struct bytes response, uint32_t *rc, struct bytes *duplicate, struct bytes *secret);
+
 /* TPM2_HMAC_Start [P3 r1.59 17.2]: a sequence for data of any length. The sequence gets an empty authValue. */
 void tpm2_hmac_start_build(struct bytes_writer *w, uint32_t key, const struct tpm2_auth *auth);
 int tpm2_hmac_start_parse(struct bytes response, uint32_t *rc, uint32_t *sequence);

@@ -2,6 +2,7 @@
 #include "tpm/public.h"
 
 static const uint8_t ek_policy[32] = TPM2_EK_POLICY_SHA256;
+static const uint8_t import_or_load[32] = TPM2_POLICY_IMPORT_OR_LOAD_SHA256;
 #define EK_L1_UNIQUE_SIZE 256 /* zeros */
 
 /* What EK and SRK have in common: a storage key, so AES-128-CFB for its children and no scheme of its own. */
@@ -42,6 +43,14 @@ struct tpm2_public tpm2_template_ek_azure_sdk(void)
 struct tpm2_public tpm2_template_srk(void)
 {
     return storage_key(TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA, (struct bytes){0}, (struct bytes){0});
+}
+
+/* 0x00030432: the SRK without userWithAuth, so that its empty authValue opens nothing; the policy admits what the flow
+ * does with it, and not TPM2_Rewrap. adminWithPolicy is clear: TPM2_ActivateCredential has ADMIN role and needs no
+ * policy. */
+struct tpm2_public tpm2_template_srk_hardened(void)
+{
+    return storage_key(TPM2_OBJECT_NO_DA, bytes_of(import_or_load, sizeof import_or_load), (struct bytes){0});
 }
 
 /* fixedTPM and fixedParent must be clear in what TPM2_Import takes [P3 r1.59 13.3], and

@@ -34,6 +34,8 @@ struct tpm2_public {
 struct tpm2_public tpm2_template_ek_l1(void);
 struct tpm2_public tpm2_template_ek_azure_sdk(void);
 struct tpm2_public tpm2_template_srk(void);
+/* The SRK from which TPM2_Rewrap gets nothing (spec-notes.md, "Which SRK may be trusted"). */
+struct tpm2_public tpm2_template_srk_hardened(void);
 struct tpm2_public tpm2_template_hmac_key(struct bytes unique);
 struct tpm2_public tpm2_template_sealed_data(void);
 

@@ -225,6 +225,41 @@ static int test_rsa(void)
     return 0;
 }
 
+/* digest' = SHA-256(digest || command code || what the command adds) [P3 r1.59 23.6 and 23.11]. */
+static void extend(uint8_t digest[32], uint32_t command, struct bytes more)
+{
+    uint8_t code[4];
+    struct bytes_writer w = bytes_writer_over(code, sizeof code);
+    bytes_write_u32(&w, command);
+    crypto_sha256((const struct bytes[]){bytes_of(digest, 32), bytes_of(code, sizeof code), more}, 3, digest);
+}
+
+static void command_code_policy(uint32_t command, uint8_t digest[32])
+{
+    uint8_t code[4];
+    struct bytes_writer w = bytes_writer_over(code, sizeof code);
+    bytes_write_u32(&w, command);
+    memset(digest, 0, 32);
+    extend(digest, TPM2_CC_POLICY_COMMAND_CODE, bytes_written(&w));
+}
+
+static int test_hardened_srk(void)
+{
+    static const uint8_t import[32] = TPM2_POLICY_IMPORT_SHA256, load[32] = TPM2_POLICY_LOAD_SHA256;
+    uint8_t both[64], either[32] = {0}, written[64];
+    command_code_policy(TPM2_CC_IMPORT, both);
+    command_code_policy(TPM2_CC_LOAD, both + 32);
+    CHECK(memcmp(both, import, 32) == 0 && memcmp(both + 32, load, 32) == 0);
+    extend(either, TPM2_CC_POLICY_OR, bytes_of(both, sizeof both));
+    const struct tpm2_public area = tpm2_template_srk_hardened();
+    CHECK(bytes_equal_public(area.auth_policy, bytes_of(either, sizeof either)));
+    CHECK(area.attributes == 0x00030432);
+    struct bytes_writer w = bytes_writer_over(written, sizeof written);
+    tpm2_public_write(&w, &area);
+    CHECK(bytes_written(&w).len == 58);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -236,6 +271,7 @@ int main(void)
         {"unknown algorithms", test_unknown_algorithms},
         {"matching a template", test_matches},
         {"the RSA key inside", test_rsa},
+        {"the hardened SRK's policy is Import or Load", test_hardened_srk},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

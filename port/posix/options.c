@@ -110,6 +110,11 @@ static int take(const struct posix_option *o, const char *value, char *why, size
         o->list->values[o->list->count++] = value;
         return 0;
     }
+    if (o->maximum > 0 && strlen(value) > o->maximum) {
+        snprintf(why, why_size, "--%s has %zu bytes; it may have %llu at most", o->name, strlen(value),
+                 (unsigned long long)o->maximum);
+        return BYTES_E_USAGE;
+    }
     *o->text = value;
     return 0;
 }
@@ -185,9 +190,12 @@ static void help_one(FILE *out, const struct posix_option *o)
     for (const char *line = o->help; line != NULL;) {
         const char *end = strchr(line, '\n');
         size_t len = end != NULL ? (size_t)(end - line) : strlen(line);
-        fprintf(out, "%*s%.*s\n", HELP_COLUMN - column, "", (int)len, line);
+        fprintf(out, "%*s%.*s", HELP_COLUMN - column, "", (int)len, line);
         column = 0;
         line = end != NULL ? end + 1 : NULL;
+        if (line == NULL && o->maximum > 0)
+            fprintf(out, "; at most %llu%s", (unsigned long long)o->maximum, o->text != NULL ? " bytes" : "");
+        fputc('\n', out);
     }
 }
 

@@ -34,7 +34,7 @@ struct posix_option {
     const char **text;
     struct posix_option_list *list;
     uint64_t *number;
-    uint64_t maximum;    /* of number */
+    uint64_t maximum;    /* of number; the length of text in bytes, or 0: any; --help names it */
     bool value_optional; /* text only: "--name" alone gives "", and a value needs the '=' */
 };
 

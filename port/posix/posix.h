@@ -133,6 +133,9 @@ struct port_storage posix_storage_port(struct posix_storage *s);
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len);
 /* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
 int posix_file_replace(const char *path, struct bytes content, unsigned mode);
+/* Could it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why: EISDIR for a directory,
+ * ENOTSUP for something else that is no regular file and must not be replaced by one. */
+int posix_file_replaceable(const char *path);
 /* Read a secret from a file: its content without one trailing line end. Refuses a file that others can read (mode bits
  * 077) with a sentence in why.
  * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */
@@ -184,5 +187,8 @@ struct dps_store posix_memory_store(struct posix_memory *m);
 
 /* A sentence for the user about an error of this project: what happened. Never null. */
 const char *posix_error_text(int error);
+/* The same about an errno of a file, and what to do, without a stop. Returns text. */
+#define POSIX_FILE_ERROR_MAX 200
+const char *posix_file_error(int cause, char *text, size_t text_size);
 
 #endif

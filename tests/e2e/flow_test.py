@@ -12,6 +12,8 @@ import hmac
 import json
 import os
 import re
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -386,12 +388,29 @@ def fail_state_file(f):
     f.bench.register(f.device, f.id)
 
 
+def no_file_grows():
+    """Every write to a file fails from now on; the program that follows is to hear of it as an error, not a signal."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 def fail_unwritable_state(f):
     """5: a state file that cannot be written: found out before, or told with what has happened already"""
-    f.register(5, "could not be written", "--state", f.device.path("nowhere/state"))
     os.mkdir(f.device.path("occupied"))
-    f.bench.register(f.device, f.id, "--state", f.device.path("occupied"), status=5,
-                     says=("could not be written", "has registered this device", "register again"))
+    os.mkfifo(f.device.path("pipe"))
+    for path, reason, advice in ((f.device.path("nowhere/state"), "No such file", "directory exists"),
+                                 (f.device.path("occupied"), "Is a directory", "name a file in that directory"),
+                                 (f.device.path("occupied/"), "Is a directory", "name a file in that directory"),
+                                 (".", "Is a directory", "name a file in that directory"),
+                                 (f.device.path("pipe"), "no regular file", "name another file"),
+                                 (f.state + "/state", "Not a directory", "is a file"),
+                                 (f.device.path("x" * 250), "name too long", "shorter name")):
+        f.register(5, ("could not be written later", reason, "What to do", advice), "--state", path)
+    for path in (f.device.path("occupied"), "."):
+        for result in (f.run(5, (), "token", "--state", path), f.bench.send(f.device, "--state", path, status=5)):
+            check("Is a directory. What to do: name a file" in result.err, result.err)
+    f.bench.register(f.device, f.id, status=5, preexec_fn=no_file_grows, restore_signals=False,
+                     says=("has registered this device", "could not be written: File too large", "register again"))
     same([n for n in os.listdir(f.device.dir) if n.endswith(".new")], [], "half-written files")
     f.bench.register(f.device, f.id)
     f.bench.send(f.device)

@@ -133,19 +133,24 @@ void admin_close(struct admin_tool *t)
     bytes_wipe(t, sizeof *t);
 }
 
+int admin_file_error(const char *path)
+{
+    char reason[POSIX_FILE_ERROR_MAX];
+    admin_say("%s: %s", path, posix_file_error(errno, reason, sizeof reason));
+    return POSIX_EXIT_STORE;
+}
+
 int admin_input(struct admin_tool *t, const char *path, struct bytes *content)
 {
     size_t len = 0;
-    errno = 0;
     int error = strcmp(path, "-") == 0 ? posix_read_all(STDIN_FILENO, t->file, sizeof t->file, &len)
                                        : posix_file_read(path, t->file, sizeof t->file, &len);
     *content = bytes_of(t->file, len);
     if (error == 0)
         return 0;
-    if (error == BYTES_E_SPACE)
-        admin_say("%s is longer than the %zu bytes that are allowed here", path, sizeof t->file);
-    else
-        admin_say("%s: %s", path, strerror(errno));
+    if (error != BYTES_E_SPACE)
+        return admin_file_error(path);
+    admin_say("%s is longer than the %zu bytes that are allowed here", path, sizeof t->file);
     return POSIX_EXIT_STORE;
 }
 

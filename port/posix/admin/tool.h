@@ -46,6 +46,8 @@ int admin_open(struct admin_tool *t);
 void admin_close(struct admin_tool *t);
 /* A whole file or, for "-", standard input, into t->file. Returns 0 or an exit code. */
 int admin_input(struct admin_tool *t, const char *path, struct bytes *content);
+/* What errno says about a file. Returns an exit code. */
+int admin_file_error(const char *path);
 
 struct admin_request {
     const char *method;

@@ -60,7 +60,7 @@ static const struct posix_option options_tests[] = {
     }
 #define OPTION_ID                                                                                            \
     {                                                                                                        \
-        .name = "id", .argument = "ID", .text = &tool.options.id,                                            \
+        .name = "id", .argument = "ID", .text = &tool.options.id, .maximum = DPS_REGISTRATION_ID_MAX,        \
         .help = "registration ID; default: base32 of SHA-256 of EK_pub, as Microsoft's SDKs"                 \
     }
 #define OPTION_CA                                                                                            \
@@ -131,10 +131,15 @@ static const struct posix_option options_register[] = {
     {.name = "scope",
      .argument = "ID",
      .text = &tool.options.scope,
+     .maximum = DPS_ID_SCOPE_MAX,
      .help = "its ID scope, such as 0ne00000A0A"},
     OPTION_STATE("where the hub and the wrapped hub key are kept; no secret without this TPM"),
     OPTION_ID,
-    {.name = "payload", .argument = "JSON", .text = &tool.options.payload, .help = "for custom allocation"},
+    {.name = "payload",
+     .argument = "JSON",
+     .text = &tool.options.payload,
+     .maximum = DEVICE_PAYLOAD_MAX,
+     .help = "for custom allocation"},
     OPTION_EK_TEMPLATE,
     OPTION_PROXY,
     OPTION_CONNECT_TO,
@@ -146,11 +151,15 @@ static const struct posix_option options_token[] = {
 static const struct posix_option options_send[] = {
     OPTION_STATE("what register kept"),
     OPTION_CA,
-    {.name = "message", .argument = "TEXT", .text = &tool.options.message, .help = "what to send"},
+    {.name = "message",
+     .argument = "TEXT",
+     .text = &tool.options.message,
+     .maximum = DEVICE_MESSAGE_MAX,
+     .help = "what to send"},
     {.name = "message-file",
      .argument = "FILE",
      .text = &tool.options.message_file,
-     .help = "the same from a file, or - for standard input"},
+     .help = "the same from a file, or - for standard input; no longer either"},
     OPTION_HUB_PORT,
     OPTION_PROXY,
     OPTION_CONNECT_TO,
@@ -247,11 +256,12 @@ static void program_help(FILE *out)
         fprintf(out, "  %-10s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
     posix_options_help(out, groups, 2);
-    fputs("\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
-          "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network or TLS, 5 state or other "
-          "file,\n"
-          "130 or 143 interrupted.\n",
-          out);
+    fputs(
+        "\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
+        "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network, TLS or clock, 5 state or "
+        "other file,\n"
+        "130 or 143 interrupted.\n",
+        out);
 }
 
 static void command_help(FILE *out, const struct command *c)

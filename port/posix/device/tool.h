@@ -48,6 +48,8 @@ enum device_auth {
 #define DEVICE_AUTH_MAX 64
 /* A message of `send` beside its headers in the engine's buffer. */
 #define DEVICE_MESSAGE_MAX (DPS_NET_BUFFER - 1536)
+/* A --payload beside the longest names, keys and token. */
+#define DEVICE_PAYLOAD_MAX (DPS_NET_BUFFER - 2696)
 /* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */
 #define DEVICE_SEALED_MAX 1024
 /* What `explain` reads: a captured conversation in hex. */
@@ -68,10 +70,11 @@ struct device_watch {
     struct device_refusal asked; /* the last TPM command */
     struct device_refusal refused;
     uint64_t asked_at_ms;
-    bool network;      /* the last message went to or came from the network, not the TPM */
-    bool answer_begun; /* an HTTP response comes in pieces; its first line is narrated once */
-    char reason
-        [160]; /* why the last connection could not be made or the state not be written; empty: it was */
+    uint64_t silent_ms;                /* waited, since the user was last told of it */
+    bool network;                      /* the last message went to or came from the network, not the TPM */
+    bool answer_begun;                 /* an HTTP response comes in pieces; its first line is narrated once */
+    char reason[POSIX_FILE_ERROR_MAX]; /* why the last connection could not be made or the state not be
+                                          written; empty: it was */
 };
 
 struct device_tool {
@@ -143,6 +146,8 @@ int device_report(struct device_tool *t, int error);
 int device_report_tpm(struct device_tool *t, const char *what, int error);
 /* Text of somebody else's, made harmless for a terminal. */
 void device_print_text(FILE *out, struct bytes text);
+/* For what the program is about to wait, if it is time to say so. */
+void device_tell_wait(struct device_tool *t, uint32_t ms);
 /* device_error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
 void device_explain_refusal(const struct device_tool *t);
 /* device_error_service.c: likewise what the service or hub answered, and how the connection failed. */

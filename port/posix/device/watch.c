@@ -136,10 +136,11 @@ static void watched_close(void *context)
 /* Tokens stand in it: nobody else may read it. */
 static int open_pcapng(struct device_tool *t, const char *path)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     t->pcapng_file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (t->pcapng_file == NULL) {
-        device_say("--trace: %s cannot be written: %s", path, strerror(errno));
+        device_say("--trace: %s cannot be written: %s", path, posix_file_error(errno, reason, sizeof reason));
         return POSIX_EXIT_STORE;
     }
     posix_pcapng_open(&t->pcapng, t->pcapng_file, t->options.now);
@@ -172,6 +173,7 @@ int device_watch_end(struct device_tool *t)
     const bool failed = ferror(t->pcapng_file) != 0;
     if (fclose(t->pcapng_file) == 0 && !failed)
         return 0;
-    device_say("--trace: the file is not complete: %s", strerror(errno));
+    char reason[POSIX_FILE_ERROR_MAX];
+    device_say("--trace: the file is not complete: %s", posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;
 }

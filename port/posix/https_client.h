@@ -19,7 +19,7 @@ struct posix_https {
     struct crypto_tls_client tls;
     uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
     bool open;
-    bool reached;  /* the last connection came as far as TLS: otherwise posix_connect_reason says why not */
+    bool reached;  /* the last connection came as far as TLS: otherwise posix_stream_explain says why not */
     int tls_error; /* after BYTES_E_TLS: for crypto_tls_error_text */
     /* the response */
     struct dps_http http;

@@ -99,17 +99,26 @@ void posix_tpm_close(struct posix_tpm *t);
 struct port_tpm posix_tpm_port(struct posix_tpm *t);
 
 /* A TCP stream; connect_to (null or "HOST:PORT") overrides where every connection goes, as curl's --connect-to
- * does; the certificate is still checked for the name asked for. proxy (null or "http://HOST:PORT") makes it an
- * HTTP CONNECT. connect answers BYTES_E_USAGE if one of the two is not of that form. An IPv6 HOST stands in
- * brackets. */
+ * does; the certificate is still checked for the name asked for. proxy (port/posix/proxy.h; or null) makes it an
+ * HTTP CONNECT where it leads there. connect answers BYTES_E_USAGE if connect_to is not of that form. An IPv6 HOST stands
+ * in brackets. */
 struct posix_stream {
     int fd; /* set by posix_stream_port */
     const char *connect_to;
-    const char *proxy;
-    unsigned
-        proxy_status; /* what the proxy answered to the last connect, 0 if nothing: for the user's sentence */
+    const struct posix_proxy *proxy;
+    /* How the last connect went, for posix_stream_explain. */
+    const struct posix_proxy *through; /* null: it went directly */
+    char host[DPS_HOST_MAX + 1];       /* where it was to lead */
+    uint16_t port;
+    bool reached;          /* the first host has taken the connection: the proxy, if there is one */
+    int cause;             /* errno, if not */
+    unsigned proxy_status; /* what the proxy answered, 0 if nothing that could be read */
+    char proxy_wants[48];  /* a 407's authentication schemes; empty: none were told, or Basic is among them */
 };
 struct port_stream posix_stream_port(struct posix_stream *s);
+/* Why the last connect failed with error, and what to do: a sentence without a stop. */
+#define POSIX_STREAM_ERROR_MAX 1024
+void posix_stream_explain(const struct posix_stream *s, int error, char *text, size_t text_size);
 
 /* getrandom(2), complete or failing; and a deterministic source for tests, seeded by text. */
 struct dps_entropy posix_entropy(void);

@@ -17,11 +17,11 @@ uint64_t posix_deadline(uint32_t timeout_ms);
 int posix_wait(int fd, short events, uint64_t deadline, bool interruptible);
 
 /* A connected, non-blocking, close-on-exec socket. Name resolution is the C library's and has its own time limit.
- * Returns: 0 and *fd; BYTES_E_STREAM (posix_connect_reason says why); BYTES_E_TIMEOUT. */
+ * Returns: 0 and *fd; BYTES_E_STREAM or BYTES_E_TIMEOUT, errno says why: below 0 an EAI_ of getaddrinfo. */
 int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *fd);
 int posix_connect_unix(const char *path, uint64_t deadline, int *fd);
-/* errno after a failed connect in words. */
-const char *posix_connect_reason(void);
+/* errno after one of these has failed, and only then, in words. */
+const char *posix_connect_reason(int cause);
 
 /* Take "HOST:PORT" or "[IPV6]:PORT" apart. Returns: 0; BYTES_E_USAGE. */
 int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *port);

@@ -445,7 +445,7 @@ int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_
     } else {
         error = connect_to_tpm(t, deadline);
         if (error != 0) {
-            snprintf(why, why_size, "cannot reach the TPM %s: %s", name, posix_connect_reason());
+            snprintf(why, why_size, "cannot reach the TPM %s: %s", name, posix_connect_reason(errno));
             return error;
         }
     }

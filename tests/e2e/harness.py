@@ -19,6 +19,11 @@ import traceback
 
 from server_harness import PATIENCE, SCOPE, Failed, Service, check, same
 
+# Tests run on this machine and name their proxies themselves.
+for _name in ("https_proxy", "all_proxy", "no_proxy"):
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.upper(), None)
+
 PROGRAM_PATIENCE = 60  # seconds; a device repeats its tries at a network that fails
 HUBS = ("hub-a.example", "hub-b.example")
 

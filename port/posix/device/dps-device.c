@@ -72,11 +72,6 @@ static const struct posix_option options_tests[] = {
     {                                                                                                        \
         .name = "state", .argument = "FILE", .text = &tool.options.state, .help = text_                      \
     }
-#define OPTION_PROXY                                                                                         \
-    {                                                                                                        \
-        .name = "proxy", .argument = "http://HOST:PORT", .text = &tool.options.proxy,                        \
-        .help = "connect through an HTTP proxy"                                                              \
-    }
 #define OPTION_CONNECT_TO                                                                                    \
     {                                                                                                        \
         .name = "connect-to", .argument = "HOST:PORT", .text = &tool.options.connect_to,                     \
@@ -141,7 +136,7 @@ static const struct posix_option options_register[] = {
      .maximum = DEVICE_PAYLOAD_MAX,
      .help = "for custom allocation"},
     OPTION_EK_TEMPLATE,
-    OPTION_PROXY,
+    POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
     OPTION_HUB_PORT,
 };
@@ -161,7 +156,7 @@ static const struct posix_option options_send[] = {
      .text = &tool.options.message_file,
      .help = "the same from a file, or - for standard input; no longer either"},
     OPTION_HUB_PORT,
-    OPTION_PROXY,
+    POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
 };
 static const struct posix_option options_seal[] = {

@@ -120,25 +120,13 @@ static void advise_tls(const struct device_tool *t, const char *host)
     }
 }
 
-static void explain_connect(const struct device_tool *t, const char *host, uint16_t port)
-{
-    const struct device_options *o = &t->options;
-    fprintf(stderr, "cannot connect to %s:%u", host, (unsigned)port);
-    if (o->connect_to != NULL)
-        fprintf(stderr, " at %s (--connect-to)", o->connect_to);
-    if (o->proxy != NULL)
-        fprintf(stderr, " through %s", o->proxy);
-    fprintf(stderr, ": %s. What to do: see whether the service runs there and can be reached from here%s.\n",
-            t->watch.reason, o->proxy == NULL ? " (behind a proxy: --proxy http://HOST:PORT)" : "");
-}
-
 void device_explain_network(const struct device_tool *t, int error)
 {
     const struct dps_device *d = &t->engine;
     uint16_t port;
     const char *host = dps_device_host(d, &port);
     if (t->watch.reason[0] != 0) {
-        explain_connect(t, host, port);
+        fprintf(stderr, "%s.\n", t->watch.reason);
     } else if (error == BYTES_E_TLS) {
         const char *text = crypto_tls_error_text(t->drive.tls_error);
         bool question = text[strlen(text) - 1] == '?';

@@ -3,6 +3,7 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "port/posix/device/tool.h"
+#include "port/posix/private.h"
 #include <errno.h>
 #include <string.h>
 
@@ -48,20 +49,23 @@ static int take_service(struct device_tool *t)
     return 0;
 }
 
-/* Both are checked by the stream as well, but only when it connects: then the TPM has worked in vain. */
+/* Found out before the TPM has worked in vain. */
 static int take_way(struct device_tool *t)
 {
     const struct device_options *o = &t->options;
+    char host[DPS_HOST_MAX + 1];
+    char why[640];
+    uint16_t port;
     t->config.hub_port = o->hub_port != 0 ? (uint16_t)o->hub_port : HTTPS_PORT;
-    if (o->connect_to != NULL && strrchr(o->connect_to, ':') == NULL) {
-        device_say("--connect-to takes HOST:PORT, not \"%s\"", o->connect_to);
+    if (o->connect_to != NULL && posix_host_port(o->connect_to, host, sizeof host, &port) != 0) {
+        device_say("--connect-to takes HOST:PORT or [IPV6]:PORT, not \"%s\"", o->connect_to);
         return POSIX_EXIT_USAGE;
     }
-    if (o->proxy != NULL && strncmp(o->proxy, "http://", strlen("http://")) != 0) {
-        device_say("--proxy takes http://HOST:PORT, not \"%s\"", o->proxy);
-        return POSIX_EXIT_USAGE;
-    }
-    return 0;
+    const int error = posix_proxy_choose(&t->proxy, o->proxy, o->proxy_auth_file, why, sizeof why);
+    if (error == 0)
+        return 0;
+    device_say("%s", why);
+    return error == BYTES_E_USAGE || error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
 /* Found out before the service has assigned the device: a registration whose result cannot be kept is worth nothing. */

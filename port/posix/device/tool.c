@@ -123,7 +123,7 @@ static int watched_save(void *context, struct bytes record)
 
 static int open_port(struct device_tool *t)
 {
-    t->stream = (struct posix_stream){-1, t->options.connect_to, t->options.proxy, 0};
+    t->stream = (struct posix_stream){.fd = -1, .connect_to = t->options.connect_to, .proxy = &t->proxy};
     t->storage.path = t->options.state;
     t->port.tpm = posix_tpm_port(&t->tpm);
     t->port.clock = posix_clock();

@@ -10,6 +10,7 @@
 #include "port/posix/explain/trace_pcapng.h"
 #include "port/posix/options.h"
 #include "port/posix/posix.h"
+#include "port/posix/proxy.h"
 #include "tpm/command.h"
 
 /* What the user asked for; zero and null mean "not given". */
@@ -26,7 +27,7 @@ struct device_options {
     const char *new_owner_auth_file, *new_endorsement_auth_file, *new_lockout_auth_file;
     bool persist, yes;
     /* register, token, send */
-    const char *service, *ca, *scope, *payload, *proxy, *connect_to, *state;
+    const char *service, *ca, *scope, *payload, *proxy, *proxy_auth_file, *connect_to, *state;
     uint64_t hub_port;
     const char *message, *message_file;
     /* seal, unseal */
@@ -70,11 +71,11 @@ struct device_watch {
     struct device_refusal asked; /* the last TPM command */
     struct device_refusal refused;
     uint64_t asked_at_ms;
-    uint64_t silent_ms;                /* waited, since the user was last told of it */
-    bool network;                      /* the last message went to or came from the network, not the TPM */
-    bool answer_begun;                 /* an HTTP response comes in pieces; its first line is narrated once */
-    char reason[POSIX_FILE_ERROR_MAX]; /* why the last connection could not be made or the state not be
-                                          written; empty: it was */
+    uint64_t silent_ms; /* waited, since the user was last told of it */
+    bool network;       /* the last message went to or came from the network, not the TPM */
+    bool answer_begun;  /* an HTTP response comes in pieces; its first line is narrated once */
+    char reason[POSIX_STREAM_ERROR_MAX]; /* why the last connection could not be made or the state not be
+                                            written; empty: it was */
 };
 
 struct device_tool {
@@ -85,6 +86,7 @@ struct device_tool {
     struct bytes auth_value[DEVICE_AUTH_COUNT];
 
     struct posix_tpm tpm;
+    struct posix_proxy proxy;
     struct posix_stream stream;
     struct port_stream stream_port; /* the one below ours, which adds reasons and the end by a signal */
     struct posix_storage storage;

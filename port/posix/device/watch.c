@@ -107,11 +107,11 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
                 t->options.connect_to != NULL ? t->options.connect_to : "");
     int error = t->stream_port.connect(t->stream_port.context, host, port, timeout_ms);
     w->reason[0] = 0;
-    if (t->stream.proxy_status != 0 && error != 0)
-        snprintf(w->reason, sizeof w->reason, "the proxy answered %u", t->stream.proxy_status);
-    else if (error != 0)
-        snprintf(w->reason, sizeof w->reason, "%s",
-                 error == BYTES_E_STREAM ? posix_connect_reason() : posix_error_text(error));
+    if (t->options.verbose && t->stream.through != NULL)
+        fprintf(stderr, "         through the proxy %s:%u (%s)\n", t->stream.through->host,
+                (unsigned)t->stream.through->port, t->stream.through->source);
+    if (error != 0)
+        posix_stream_explain(&t->stream, error, w->reason, sizeof w->reason);
     return error;
 }
 

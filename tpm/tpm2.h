@@ -188,6 +188,8 @@
 #define TPM2_HT_NV_INDEX 0x01
 #define TPM2_HT_HMAC_SESSION 0x02
 #define TPM2_HT_POLICY_SESSION 0x03
+#define TPM2_HT_LOADED_SESSION 0x02 /* of either kind, where handles are asked for; */
+#define TPM2_HT_SAVED_SESSION 0x03  /* likewise: whose context was saved outside */
 #define TPM2_HT_PERMANENT 0x40
 #define TPM2_HT_TRANSIENT 0x80
 #define TPM2_HT_PERSISTENT 0x81
@@ -228,6 +230,11 @@
 #define TPM2_PERMANENT_LOCKOUT_AUTH_SET 0x00000004
 #define TPM2_PERMANENT_DISABLE_CLEAR 0x00000100
 #define TPM2_PERMANENT_IN_LOCKOUT 0x00000200
+
+/* TPMA_STARTUP_CLEAR [P2 r1.59 8.7, Table 35]: which hierarchies are enabled; sh is the owner's */
+#define TPM2_STARTUP_CLEAR_PH_ENABLE 0x00000001
+#define TPM2_STARTUP_CLEAR_SH_ENABLE 0x00000002
+#define TPM2_STARTUP_CLEAR_EH_ENABLE 0x00000004
 
 /* TPMA_NV [P2 r1.59 13.4]: who may read */
 #define TPM2_NV_PP_READ 0x00010000

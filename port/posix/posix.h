@@ -91,7 +91,9 @@ struct posix_tpm {
     enum posix_tpm_kind kind;
     int fd; /* -1: not connected. libtpms: its state directory */
     uint16_t port;
-    char address[512]; /* host, path of the socket or device, or libtpms' directory */
+    uint16_t tried_port; /* of the last connection that was tried, */
+    int cause;           /* and errno if it could not be made, else 0 */
+    char address[512];   /* host, path of the socket or device, or libtpms' directory */
     struct posix_hostile hostile;
 };
 int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size);

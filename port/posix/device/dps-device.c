@@ -226,7 +226,7 @@ static const struct command commands[] = {
     {"info", "What this TPM is, can do and holds", "dps-device --tpm /dev/tpmrm0 info", device_info, NULL, 0,
      NULL, false},
     {"flush",
-     "Remove keys and sessions that a killed program left in the TPM\n"
+     "Remove keys and sessions that a killed program left in the TPM, saved ones as well\n"
      "(only without a resource manager, and only if no other program uses the TPM: it\n"
      "removes theirs as well)",
      "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0, NULL, false},

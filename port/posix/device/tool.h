@@ -162,12 +162,15 @@ void device_explain_network(const struct device_tool *t, int error);
 /* Each returns 0 or an error as port_tpm_ask or a parse function returns it. */
 /* One TPM_PT; BYTES_E_NOT_FOUND if this TPM does not have it. */
 int device_property(struct device_tool *t, uint32_t property, uint32_t *value);
-/* At most capacity handles (of the kind of first), commands or algorithms, from first on and without their
- * attributes. */
+/* The handles (of the kind of first), commands or algorithms from first on, without their attributes: *count says how
+ * many there are; the first of them, at most capacity, stand in values. */
 #define DEVICE_HANDLES_MAX 64
-#define DEVICE_LOADED_SESSIONS 0x02000000U /* TPM_HT_LOADED_SESSION [P2 r1.59 7.2] */
+#define DEVICE_LOADED_SESSIONS ((uint32_t)TPM2_HT_LOADED_SESSION << TPM2_HT_SHIFT)
+#define DEVICE_SAVED_SESSIONS ((uint32_t)TPM2_HT_SAVED_SESSION << TPM2_HT_SHIFT)
 int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint32_t *values, size_t capacity,
                 size_t *count);
+/* Is this TPM shared with running programs, by the kernel's resource manager? */
+bool device_is_shared(const struct device_tool *t);
 /* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it. */
 int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);
 /* The public area of a loaded or persistent object, valid until the next question. */

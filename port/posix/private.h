@@ -22,6 +22,10 @@ int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *f
 int posix_connect_unix(const char *path, uint64_t deadline, int *fd);
 /* errno after one of these has failed, and only then, in words. */
 const char *posix_connect_reason(int cause);
+/* The same of a listener, and what to do: a sentence without a stop. Returns text. */
+const char *posix_listen_error(int cause, char *text, size_t text_size);
+/* What to do about BearSSL's error of a TLS client, without a stop. */
+const char *posix_tls_advice(int error);
 
 /* Take "HOST:PORT" or "[IPV6]:PORT" apart. Returns: 0; BYTES_E_USAGE. */
 int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *port);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Why no connection came about, and what to do. No password stands in it. */
+#include "crypto/tls.h"
 #include "port/posix/private.h"
 #include "port/posix/proxy.h"
+#include <errno.h>
 #include <stdio.h>
 
 /* "HOST:PORT", with brackets around an IPv6 address. */
@@ -91,4 +93,49 @@ void posix_stream_explain(const struct posix_stream *s, int error, char *text, s
                  there, proxy, p->source,
                  error == BYTES_E_TIMEOUT ? "did not answer in time"
                                           : "closed the connection, or its answer is not HTTP");
+}
+
+static const char *listen_advice(int cause)
+{
+    switch (cause) {
+    case EADDRINUSE:
+        return "end the program that listens there (`ss -ltnp` names it), or choose another port";
+    case EACCES:
+    case EPERM:
+        return "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE, or sysctl "
+               "net.ipv4.ip_unprivileged_port_start); "
+               "or choose a higher port";
+    case EADDRNOTAVAIL:
+        return "name an address that this machine has (`ip address` lists them), or 0.0.0.0 or [::] for all";
+    default:
+        return "see whether the address is right";
+    }
+}
+
+const char *posix_listen_error(int cause, char *text, size_t text_size)
+{
+    snprintf(text, text_size, "%s. What to do: %s", posix_connect_reason(cause), listen_advice(cause));
+    return text;
+}
+
+const char *posix_tls_advice(int error)
+{
+    switch (error) {
+    case BR_ERR_X509_NOT_TRUSTED:
+    case BR_ERR_X509_BAD_SIGNATURE:
+        return "give the CA that issued the service's certificate with --ca";
+    case BR_ERR_X509_BAD_SERVER_NAME:
+        return "that name must stand in the certificate as a DNS name; use the name that stands there, and "
+               "--connect-to "
+               "HOST:PORT if that one leads elsewhere";
+    case BR_ERR_X509_EXPIRED:
+        return "compare `date` with the dates of the certificate (openssl s_client -connect HOST:PORT)";
+    case BR_ERR_UNKNOWN_TYPE:
+    case BR_ERR_BAD_VERSION:
+    case BR_ERR_UNSUPPORTED_VERSION:
+        return "see whether this port speaks TLS, version 1.2 or with 1.2 allowed";
+    default:
+        return "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, RSA or P-256 certificates is what is offered "
+               "here";
+    }
 }

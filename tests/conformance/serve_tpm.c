@@ -359,8 +359,9 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
         }
     }
     if (error != 0) {
+        char reason[POSIX_FILE_ERROR_MAX];
         snprintf(why, why_size, "cannot listen on %s and the port behind it: %s", address,
-                 posix_connect_reason(errno));
+                 posix_listen_error(errno, reason, sizeof reason));
         return error;
     }
     unsigned bound = bound_port(s->listeners[0]);

@@ -218,13 +218,14 @@ static int report_network(const struct admin_tool *t, int error)
 {
     char text[POSIX_STREAM_ERROR_MAX];
     if (error == BYTES_E_TLS) {
-        admin_say("%s:%u: no secure connection: %s", t->host, t->port,
-                  crypto_tls_error_text(t->https.tls_error));
+        admin_say("%s:%u: no secure connection: %s. What to do: %s", t->host, t->port,
+                  crypto_tls_error_text(t->https.tls_error), posix_tls_advice(t->https.tls_error));
     } else if (!t->https.reached && error != BYTES_E_ENTROPY) {
         posix_stream_explain(&t->https.stream, error, text, sizeof text);
         admin_say("%s", text);
     } else {
-        admin_say("%s:%u: %s", t->host, t->port, posix_error_text(error));
+        admin_say("%s:%u: %s. What to do: see whether that port speaks HTTPS, and try again", t->host,
+                  t->port, posix_error_text(error));
     }
     return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
 }

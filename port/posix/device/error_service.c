@@ -2,6 +2,7 @@
 /* What a service, a hub or the way to them did not do, in words. */
 #include "dps/protocol/http.h"
 #include "port/posix/device/tool.h"
+#include "port/posix/private.h"
 #include <string.h>
 
 /* Error codes of the service [DPS "ProvisioningServiceErrorDetails"], then statuses, both in one column: their numbers
@@ -89,37 +90,6 @@ void device_explain_refused(const struct device_tool *t)
           stderr);
 }
 
-static void advise_tls(const struct device_tool *t, const char *host)
-{
-    switch (t->drive.tls_error) {
-    case BR_ERR_X509_NOT_TRUSTED:
-    case BR_ERR_X509_BAD_SIGNATURE:
-        fprintf(stderr, "give the CA that issued the service's certificate with --ca (now: %s)",
-                t->options.ca);
-        break;
-    case BR_ERR_X509_BAD_SERVER_NAME:
-        fprintf(stderr,
-                "%s must stand in the certificate as a DNS name. Use the name that stands there, and "
-                "--connect-to "
-                "HOST:PORT if that name leads elsewhere",
-                host);
-        break;
-    case BR_ERR_X509_EXPIRED:
-        fprintf(stderr,
-                "compare `date` with the dates of the certificate (openssl s_client -connect HOST:PORT)");
-        break;
-    case BR_ERR_UNKNOWN_TYPE:
-    case BR_ERR_BAD_VERSION:
-    case BR_ERR_UNSUPPORTED_VERSION:
-        fprintf(stderr, "see whether this port speaks TLS, version 1.2 or with 1.2 allowed");
-        break;
-    default:
-        fprintf(
-            stderr,
-            "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, RSA or P-256 certificates is what is offered here");
-    }
-}
-
 void device_explain_network(const struct device_tool *t, int error)
 {
     const struct dps_device *d = &t->engine;
@@ -130,9 +100,8 @@ void device_explain_network(const struct device_tool *t, int error)
     } else if (error == BYTES_E_TLS) {
         const char *text = crypto_tls_error_text(t->drive.tls_error);
         bool question = text[strlen(text) - 1] == '?';
-        fprintf(stderr, "TLS with %s:%u: %s%s What to do: ", host, (unsigned)port, text, question ? "" : ".");
-        advise_tls(t, host);
-        fputs(".\n", stderr);
+        fprintf(stderr, "TLS with %s:%u: %s%s What to do: %s.\n", host, (unsigned)port, text,
+                question ? "" : ".", posix_tls_advice(t->drive.tls_error));
     } else if (error == BYTES_E_TIMEOUT) {
         fprintf(stderr,
                 "%s:%u did not answer in time. What to do: try again; see whether that port speaks HTTPS.\n",

@@ -45,8 +45,9 @@ struct posix_option_group {
 };
 
 /* Read options from argv[*at] on, until the first argument that is none; *at then points to it, or is argc.
- * "--" ends them and is skipped. Texts view argv; what stands before *at was read earlier, and counts as given. why receives a sentence for the user when it fails. Returns:
- * 0; BYTES_E_USAGE. */
+ * "--" ends them and is skipped. What stands before *at was read earlier, and counts as given. Texts view argv.
+ * why receives a sentence for the user when it fails.
+ * Returns: 0; BYTES_E_USAGE. */
 int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
                         char *const *argv, int *at, char *why, size_t why_size);
 void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);

@@ -46,7 +46,8 @@ int posix_tpm_transact(struct posix_tpm *t, struct bytes command, uint8_t *respo
                        size_t *response_len, uint32_t timeout_ms);
 /* Does what listens at the same place answer a command in the protocol of another kind, mssim or swtpm over TCP? */
 bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind);
-/* Why the TPM that the user called name could not be opened, and what to do (tpm_error.c). rc: of TPM2_Startup, or 0. */
+/* Why the TPM that the user called name could not be opened, and what to do (tpm_error.c). rc: of TPM2_Startup, or
+ * 0. */
 void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
                        size_t why_size);
 /* The transport breaks off: the next command connects anew. libtpms has nothing to break. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which HTTP proxy leads to the service, and what it wants to see [RFC 9110 9.3.6, 11.7]: as curl decides it. */
+/* Which HTTP proxy leads to the service, and what it wants to see [RFC 9110 9.3.6, RFC 7617 2]: as curl decides it. */
 #ifndef PORT_POSIX_PROXY_H
 #define PORT_POSIX_PROXY_H
 
@@ -18,9 +18,9 @@ struct posix_proxy {
 };
 
 /* Choose, and take it apart.
- *   url        of --proxy: [http://][USER[:PASSWORD]@]HOST:PORT, where USER and PASSWORD are percent-encoded; or "none";
- *              or null: then the environment says it, https_proxy, HTTPS_PROXY, all_proxy and ALL_PROXY in this order,
- *              and no_proxy or NO_PROXY for whom not. A password is wiped from the environment.
+ *   url        of --proxy: [http://][USER[:PASSWORD]@]HOST:PORT, where USER and PASSWORD are percent-encoded; or
+ *              "none"; or null: then the environment says it, https_proxy, HTTPS_PROXY, all_proxy and ALL_PROXY in this
+ *              order, and no_proxy or NO_PROXY for whom not. A password is wiped from the environment.
  *   auth_file  of --proxy-auth-file, or null: a secret file with USER:PASSWORD as it is, instead of what the URL says
  * p views the environment. why receives a sentence for the user when it fails; no password ever stands in it.
  * Returns: 0; BYTES_E_USAGE; BYTES_E_FILE, BYTES_E_NOT_FOUND or BYTES_E_SPACE for the file. */

@@ -85,7 +85,7 @@ static int write_all(struct posix_stream *s, struct bytes rest, uint64_t deadlin
     return 0;
 }
 
-/* CONNECT [RFC 9110 9.3.6], with the credentials from the first [RFC 7617 2.2]. */
+/* CONNECT [RFC 9110 9.3.6], with the credentials from the first [RFC 7617 2]. */
 static int proxy_ask(struct posix_stream *s, uint64_t deadline)
 {
     uint8_t request[2 * (DPS_HOST_MAX + 16) + 128 + (POSIX_PROXY_CREDENTIALS_MAX + 2) / 3 * 4];
@@ -131,7 +131,7 @@ static bool offers_basic(struct bytes value)
     return false;
 }
 
-/* What a 407 asks for [RFC 9110 11.7.1]. */
+/* What a 407 asks for [RFC 9110 11.7]. */
 static void keep_schemes(struct posix_stream *s, struct bytes head)
 {
     const struct bytes name = bytes_of_text("Proxy-Authenticate");

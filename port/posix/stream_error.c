@@ -30,7 +30,7 @@ static void explain_directly(const struct posix_stream *s, int error, char *text
                  posix_connect_reason(s->cause));
 }
 
-/* 407 [RFC 9110 15.5.8]. */
+/* 407 [RFC 9110 11.7]. */
 static const char *credentials_advice(const struct posix_stream *s)
 {
     if (s->proxy_wants[0] != 0)

@@ -277,7 +277,8 @@ class Busy:
             while self.answers:
                 with self.listener.accept()[0] as client:
                     client.recv(10000)
-                    client.sendall(b"HTTP/1.1 " + self.answers.pop(0) + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    client.sendall(b"HTTP/1.1 " + self.answers.pop(0) + b"\r\nContent-Length: 0\r\n"
+                                   b"Connection: close\r\n\r\n")
                     with contextlib.suppress(OSError):
                         client.recv(1)
 
@@ -295,8 +296,8 @@ def waiting():
 
 def main():
     words = sys.argv[2:]
-    tests = (sessions, certificates, untold, hierarchies, mistaken, unreachable, no_permission, srk_with_password, limits,
-             no_clock, waiting)
+    tests = (sessions, certificates, untold, hierarchies, mistaken, unreachable, no_permission, srk_with_password,
+             limits, no_clock, waiting)
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "device-test-"):
         return run_tap([(t.__doc__, t) for t in tests if not words or any(w in t.__doc__ for w in words)])
 

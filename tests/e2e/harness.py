@@ -69,7 +69,7 @@ class Result:
 
 
 def run(*command, status=0, says=(), **options):
-    """The result of a program that has to end with this status (None: any), and to say these words on standard error."""
+    """The result of a program that has to end with this status (None: any) and to say these words on standard error."""
     options.setdefault("stdout", subprocess.PIPE)
     result = Result(subprocess.run(command, stderr=subprocess.PIPE, timeout=PROGRAM_PATIENCE, check=False, **options))
     what = " ".join(command[1:])

@@ -253,7 +253,8 @@ def wrong_option(lab):
 
 
 def main():
-    tests = (register_and_send, odd_success, refusals, with_password, without_password, no_proxy_at_all, nowhere, cut_tunnel, wrong_option)
+    tests = (register_and_send, odd_success, refusals, with_password, without_password,
+             no_proxy_at_all, nowhere, cut_tunnel, wrong_option)
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "proxy-test-"):
         lab = []
 

@@ -17,7 +17,7 @@ import sys
 import threading
 
 from harness import Bench, Device, Programs, Swtpm, run, run_tap, wait_until, write_file
-from server_harness import PATIENCE, check, same
+from server_harness import PATIENCE, SCOPE, check, same
 from tpm_front import Front
 
 USAGE, TPM, NETWORK = 2, 3, 4
@@ -294,10 +294,26 @@ def waiting():
           for status in ("502 Bad Gateway", "429 Too Many Requests")], "lines")
 
 
+def silence():
+    """a service that does not answer: what is waited for, and how long, is said after some seconds"""
+    device, bench = Device("libtpms"), Bench()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [Programs.path("dps-device"), "--tpm", device.tpm.name, "--quiet", "register", "--service",
+             "https://localhost:%d" % silent.getsockname()[1], "--ca", bench.path("ca.pem"), "--scope", SCOPE,
+             "--state", device.path("state")], stderr=subprocess.PIPE, text=True)
+        try:
+            line = process.stderr.readline()  # prove's time limit bounds it
+        finally:
+            process.kill()
+            process.wait()
+    check(re.fullmatch(r"dps-device: no answer from localhost yet; waiting for it, \d+ s at most\n", line), line)
+
+
 def main():
     words = sys.argv[2:]
     tests = (sessions, certificates, untold, hierarchies, mistaken, unreachable, no_permission, srk_with_password,
-             limits, no_clock, waiting)
+             limits, no_clock, waiting, silence)
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "device-test-"):
         return run_tap([(t.__doc__, t) for t in tests if not words or any(w in t.__doc__ for w in words)])
 

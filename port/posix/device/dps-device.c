@@ -19,8 +19,8 @@ static const struct posix_option options_all[] = {
     {.name = "owner-auth-file",
      .argument = "FILE",
      .text = &tool.options.owner_auth_file,
-     .help = "authorization of the owner hierarchy (mode 0600; one line end at its end is\n"
-             "ignored); default: DPS_OWNER_AUTH, else empty"},
+     .help = "authorization of the owner hierarchy (mode 0600, at most 64 bytes; one line end\n"
+             "at its end is ignored); default: DPS_OWNER_AUTH, else empty"},
     {.name = "endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.endorsement_auth_file,
@@ -232,7 +232,7 @@ static const struct command commands[] = {
      "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0, NULL, false},
     {"explain",
      "What is this? A TPM command or response, TPM2B_PUBLIC, activation blob, SAS token,\n"
-     "enrollment or HTTP message, raw, in hex or in base64, explained field by field",
+     "enrollment or HTTP message, raw, in hex or in base64, explained field by field; 64 KiB at most",
      "echo 80010000000c0000017b0020 | dps-device explain", device_explain, OPTIONS(options_explain),
      "[FILE|-]", true},
 };

@@ -150,7 +150,6 @@ static void explain(const struct device_tool *t, int error)
 }
 
 /* A service that fails is told of at once, other waiting before it becomes a riddle. */
-#define SILENCE_MAX_MS 5000
 void device_tell_wait(struct device_tool *t, uint32_t ms)
 {
     struct device_watch *w = &t->watch;
@@ -158,7 +157,7 @@ void device_tell_wait(struct device_tool *t, uint32_t ms)
     const unsigned seconds = (ms + 999) / 1000;
     const bool failed = w->network && d->http_status >= 400;
     w->silent_ms += ms;
-    if (!failed && w->silent_ms < SILENCE_MAX_MS)
+    if (!failed && w->silent_ms < DEVICE_SILENCE_MAX_MS)
         return;
     w->silent_ms = 0;
     if (w->network) {

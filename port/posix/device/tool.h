@@ -49,6 +49,8 @@ enum device_auth {
 #define DEVICE_AUTH_MAX 64
 /* A message of `send` beside its headers in the engine's buffer. */
 #define DEVICE_MESSAGE_MAX (DPS_NET_BUFFER - 1536)
+/* For how long nothing is said of what is waited for. */
+#define DEVICE_SILENCE_MAX_MS 5000
 /* A --payload beside the longest names, keys and token. */
 #define DEVICE_PAYLOAD_MAX (DPS_NET_BUFFER - 2696)
 /* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */

@@ -115,10 +115,19 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
     return error;
 }
 
+/* In two parts if it takes long: in between it is said what is waited for. */
 static int watched_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
 {
     struct device_tool *t = context;
-    return interruptible(t->stream_port.read(t->stream_port.context, out, capacity, timeout_ms));
+    const uint32_t first_ms = timeout_ms < DEVICE_SILENCE_MAX_MS ? timeout_ms : DEVICE_SILENCE_MAX_MS;
+    uint16_t port;
+    int moved = t->stream_port.read(t->stream_port.context, out, capacity, first_ms);
+    if (moved == 0 && timeout_ms > first_ms && !posix_interrupted) {
+        device_say("no answer from %s yet; waiting for it, %u s at most", dps_device_host(&t->engine, &port),
+                   (unsigned)(timeout_ms - first_ms) / 1000);
+        moved = t->stream_port.read(t->stream_port.context, out, capacity, timeout_ms - first_ms);
+    }
+    return interruptible(moved);
 }
 
 static int watched_write(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms)

@@ -145,7 +145,7 @@ int posix_file_replace(const char *path, struct bytes content, unsigned mode)
 static int try_replace_at(int directory, const char *name)
 {
     char beside[NAME_MAX + 1];
-    struct stat st;
+    struct stat st = {0};
     if (name[0] == 0 || (fstatat(directory, name, &st, 0) == 0 && !S_ISREG(st.st_mode))) {
         errno = name[0] == 0 || S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
         return BYTES_E_FILE;

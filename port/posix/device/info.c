@@ -308,19 +308,19 @@ static void print_ownership(struct device_tool *t, struct facts *f)
 /* The EKs that have indexes: the certificate's, and whether the low range's form is meant, where nonce and template are
  * the next two; in the high range the template is the next one. */
 static const struct ek_index {
-    uint32_t certificate;
     const char *kind;
+    uint32_t certificate;
     bool low;
 } ek_indexes[] = {
-    {TPM2_NV_EK_CERTIFICATE_RSA2048, "RSA-2048", true},
-    {TPM2_NV_EK_CERTIFICATE_ECC_P256, "ECC P-256", true},
-    {TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH, "RSA-2048", false},
-    {0x01C00014, "ECC P-256", false},
-    {0x01C00016, "ECC P-384", false},
-    {0x01C00018, "ECC P-521", false},
-    {0x01C0001A, "ECC SM2 P-256", false},
-    {0x01C0001C, "RSA-3072", false},
-    {0x01C0001E, "RSA-4096", false},
+    {"RSA-2048", TPM2_NV_EK_CERTIFICATE_RSA2048, true},
+    {"ECC P-256", TPM2_NV_EK_CERTIFICATE_ECC_P256, true},
+    {"RSA-2048", TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH, false},
+    {"ECC P-256", 0x01C00014, false},
+    {"ECC P-384", 0x01C00016, false},
+    {"ECC P-521", 0x01C00018, false},
+    {"ECC SM2 P-256", 0x01C0001A, false},
+    {"RSA-3072", 0x01C0001C, false},
+    {"RSA-4096", 0x01C0001E, false},
 };
 #define EK_RANGE_FIRST 0x01C00000U
 #define EK_RANGE_LAST 0x01C07FFFU

@@ -31,7 +31,8 @@ void tpm2_start_auth_session_build(struct bytes_writer *w, uint8_t session_type,
 /* The same of a session for tpm/session.h, which also encrypts with AES-128-CFB.
  *   session_type  TPM2_SE_HMAC or TPM2_SE_POLICY
  *   nonce_caller  TPM2_NONCE_SIZE random bytes
- *   salt          the loaded key and what tpm2_seed_wrap made for it; TPM2_RH_NULL and empty: the authValue alone is the
+ *   salt          the loaded key and what tpm2_seed_wrap made for it; TPM2_RH_NULL and empty: the authValue alone is
+ * the
  *                 session's key */
 struct tpm2_salt {
     uint32_t key_handle;

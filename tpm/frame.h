@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What all commands and responses have in common: header, handle area, authorization area [P1 r1.59 18]. command.c fills
- * these frames in the order of Part 3. Internal to tpm/, but for tpm2_response_size. */
+/* What all commands and responses have in common: header, handle area, authorization area [P1 r1.59 18]. command.c
+ * fills these frames in the order of Part 3. Internal to tpm/, but for tpm2_response_size. */
 #ifndef TPM_FRAME_H
 #define TPM_FRAME_H
 

@@ -4,9 +4,9 @@
  * Such a session begins with a salt that is encrypted to a key of the TPM. From it both sides derive the session's key;
  * with that key each command and each response carries an HMAC, and what is secret in its first parameter is encrypted.
  *
- * tpm/command.h builds and parses as if there were no sessions: each authorization of a command is a password or names a
- * session. tpm2_session_protect turns the built command into the one that is sent, tpm2_session_open turns the response
- * into the one that is parsed, after it was verified. All random numbers are arguments. */
+ * tpm/command.h builds and parses as if there were no sessions: each authorization of a command is a password or names
+ * a session. tpm2_session_protect turns the built command into the one that is sent, tpm2_session_open turns the
+ * response into the one that is parsed, after it was verified. All random numbers are arguments. */
 #ifndef TPM_SESSION_H
 #define TPM_SESSION_H
 

@@ -191,6 +191,8 @@
 #define TPM2_HT_NV_INDEX 0x01
 #define TPM2_HT_HMAC_SESSION 0x02
 #define TPM2_HT_POLICY_SESSION 0x03
+#define TPM2_HT_LOADED_SESSION 0x02 /* of either kind, where handles are asked for; */
+#define TPM2_HT_SAVED_SESSION 0x03  /* likewise: whose context was saved outside */
 #define TPM2_HT_PERMANENT 0x40
 #define TPM2_HT_TRANSIENT 0x80
 #define TPM2_HT_PERSISTENT 0x81
@@ -234,6 +236,11 @@
 #define TPM2_PERMANENT_DISABLE_CLEAR 0x00000100
 #define TPM2_PERMANENT_IN_LOCKOUT 0x00000200
 
+/* TPMA_STARTUP_CLEAR [P2 r1.59 8.7, Table 35]: which hierarchies are enabled; sh is the owner's */
+#define TPM2_STARTUP_CLEAR_PH_ENABLE 0x00000001
+#define TPM2_STARTUP_CLEAR_SH_ENABLE 0x00000002
+#define TPM2_STARTUP_CLEAR_EH_ENABLE 0x00000004
+
 /* TPMA_NV [P2 r1.59 13.4]: who may read */
 #define TPM2_NV_PP_READ 0x00010000
 #define TPM2_NV_OWNER_READ 0x00020000
@@ -262,8 +269,8 @@
             0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa   \
     }
 
-/* The hardened SRK: the digests of TPM2_PolicyCommandCode for TPM2_Import and for TPM2_Load, and of TPM2_PolicyOR of the
- * two, in this order [P3 r1.59 23.11 and 23.6]. Initializers for 32 bytes. */
+/* The hardened SRK: the digests of TPM2_PolicyCommandCode for TPM2_Import and for TPM2_Load, and of TPM2_PolicyOR of
+ * the two, in this order [P3 r1.59 23.11 and 23.6]. Initializers for 32 bytes. */
 #define TPM2_POLICY_IMPORT_SHA256                                                                            \
     {                                                                                                        \
         0xe1, 0xfd, 0xc3, 0x8a, 0x23, 0x80, 0x6d, 0xcf, 0x62, 0x09, 0x7b, 0xcb, 0x06, 0x74, 0x0e, 0x33,      \

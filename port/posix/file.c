@@ -114,21 +114,56 @@ int posix_file_replace_at(int directory, const char *name, struct bytes content,
     return fsync(directory) == 0 ? 0 : BYTES_E_FILE;
 }
 
-int posix_file_replace(const char *path, struct bytes content, unsigned mode)
+/* The directory that holds path; *name is what follows it there. */
+static int open_directory_of(const char *path, const char **name)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
     if (len >= sizeof directory) {
         errno = ENAMETOOLONG;
-        return BYTES_E_FILE;
+        return -1;
     }
     memcpy(directory, path, len);
     directory[len] = 0;
-    int fd = open(len == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *name = path + len;
+    return open(len == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int posix_file_replace(const char *path, struct bytes content, unsigned mode)
+{
+    const char *name;
+    int fd = open_directory_of(path, &name);
     if (fd < 0)
         return BYTES_E_FILE;
-    int error = posix_file_replace_at(fd, path + len, content, mode);
+    int error = posix_file_replace_at(fd, name, content, mode);
+    close_quietly(fd);
+    return error;
+}
+
+/* Only the try itself knows of quotas, read-only mounts, immutable directories and names that are too long. */
+static int try_replace_at(int directory, const char *name)
+{
+    char beside[NAME_MAX + 1];
+    struct stat st = {0};
+    if (name[0] == 0 || (fstatat(directory, name, &st, 0) == 0 && !S_ISREG(st.st_mode))) {
+        errno = name[0] == 0 || S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
+        return BYTES_E_FILE;
+    }
+    int fd = create_beside(directory, name, 0600, beside);
+    if (fd < 0)
+        return BYTES_E_FILE;
+    (void)close(fd);
+    return unlinkat(directory, beside, 0) == 0 ? 0 : BYTES_E_FILE;
+}
+
+int posix_file_replaceable(const char *path)
+{
+    const char *name;
+    int fd = open_directory_of(path, &name);
+    if (fd < 0)
+        return BYTES_E_FILE;
+    int error = try_replace_at(fd, name);
     close_quietly(fd);
     return error;
 }
@@ -152,11 +187,12 @@ static bool others_can_read(int fd, const char *path, char *why, size_t why_size
 int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                       size_t why_size)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     *len = 0;
     int fd;
     int error = open_to_read(path, &fd);
     if (error != 0) {
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
         return error;
     }
     if (others_can_read(fd, path, why, why_size)) {
@@ -167,7 +203,7 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
     if (error == BYTES_E_SPACE)
         snprintf(why, why_size, "%s is longer than the %zu bytes that are allowed here", path, capacity);
     else if (error != 0)
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
     close_quietly(fd);
     if (error != 0) {
         bytes_wipe(out, capacity);

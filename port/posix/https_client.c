@@ -9,6 +9,7 @@ void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
     memset(c, 0, sizeof *c);
     c->trust = trust;
     c->port = port;
+    c->timeout_ms = POSIX_HTTPS_TIMEOUT_MS;
     strncpy(c->host, host, sizeof c->host - 1);
     c->io = posix_stream_port(&c->stream);
 }
@@ -20,39 +21,38 @@ static void close_stream(struct posix_https *c)
     c->open = false;
 }
 
-/* Move records until the engine wants one of `wanted`. The time limit counts from the last byte that moved,
- * since a slow line is not a dead one. */
+/* Move records until the engine wants one of `wanted`, or the deadline of the connection or request has come, whatever
+ * arrives meanwhile: nobody who sends a byte now and then holds us. */
 static int move_records(struct posix_https *c, unsigned wanted)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
-    uint64_t deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
     for (;;) {
         size_t len;
         int moved;
+        const uint64_t now = posix_monotonic_ms();
         unsigned want = crypto_tls_want(engine);
         if (want & CRYPTO_TLS_CLOSED) {
             c->tls_error = crypto_tls_error(engine);
             return c->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
+        if ((want & CRYPTO_TLS_RECORD_OUT) == 0 && (want & wanted))
+            return 0;
+        if (posix_interrupted != 0 || now >= c->deadline)
+            return BYTES_E_TIMEOUT;
+        const uint32_t left = (uint32_t)(c->deadline - now);
         if (want & CRYPTO_TLS_RECORD_OUT) {
             const uint8_t *out = crypto_tls_record_out(engine, &len);
-            moved = c->io.write(c->io.context, out, len, POSIX_HTTPS_TIMEOUT_MS);
+            moved = c->io.write(c->io.context, out, len, left);
             if (moved > 0)
                 crypto_tls_record_sent(engine, (size_t)moved);
-        } else if (want & wanted) {
-            return 0;
         } else {
             uint8_t *in = crypto_tls_record_in(engine, &len);
-            moved = c->io.read(c->io.context, in, len, POSIX_HTTPS_TIMEOUT_MS);
+            moved = c->io.read(c->io.context, in, len, left);
             if (moved > 0)
                 crypto_tls_record_received(engine, (size_t)moved);
         }
         if (moved < 0)
             return moved;
-        if (moved > 0)
-            deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
-        else if (posix_interrupted != 0 || posix_monotonic_ms() >= deadline)
-            return BYTES_E_TIMEOUT;
     }
 }
 
@@ -62,9 +62,10 @@ static int open_connection(struct posix_https *c)
     struct port_clock clock = posix_clock();
     uint8_t entropy[32];
     c->reached = false;
+    c->deadline = posix_deadline(c->timeout_ms);
     int error = source.fill(source.context, entropy, sizeof entropy);
     if (error == 0)
-        error = c->io.connect(c->io.context, c->host, c->port, POSIX_HTTPS_TIMEOUT_MS);
+        error = c->io.connect(c->io.context, c->host, c->port, c->timeout_ms);
     if (error == 0) {
         c->open = c->reached = true;
         error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context),
@@ -118,6 +119,7 @@ static int exchange(struct posix_https *c, struct bytes request)
     dps_http_init(&c->http, DPS_HTTP_RESPONSE);
     c->len = 0;
     int error = c->open ? 0 : open_connection(c);
+    c->deadline = posix_deadline(c->timeout_ms);
     if (error == 0)
         error = send_request(c, request);
     if (error == 0)

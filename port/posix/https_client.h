@@ -8,7 +8,8 @@
 #include "dps/protocol/http.h"
 #include "port/posix/posix.h"
 
-#define POSIX_HTTPS_TIMEOUT_MS 30000
+/* One connection, until TLS stands; and one request, until its answer is complete. */
+#define POSIX_HTTPS_TIMEOUT_MS 60000
 
 struct posix_https {
     const struct crypto_trust *trust;
@@ -18,8 +19,10 @@ struct posix_https {
     struct port_stream io;
     struct crypto_tls_client tls;
     uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
+    uint32_t timeout_ms; /* POSIX_HTTPS_TIMEOUT_MS, or what stands here before the first request */
+    uint64_t deadline;   /* of the connection or request under way */
     bool open;
-    bool reached;  /* the last connection came as far as TLS: otherwise posix_connect_reason says why not */
+    bool reached;  /* the last connection came as far as TLS: otherwise posix_stream_explain says why not */
     int tls_error; /* after BYTES_E_TLS: for crypto_tls_error_text */
     /* the response */
     struct dps_http http;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/posix.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 /* What happened, in one sentence without a capital or a stop, so that programs can put the step before it and
  * what to do behind it. No default: the compiler names a code that was forgotten here. */
@@ -55,4 +58,39 @@ const char *posix_error_text(int error)
         return "a file could not be read or written";
     }
     return "unknown error";
+}
+
+static const char *file_advice(int cause)
+{
+    switch (cause) {
+    case ENOENT:
+        return "see whether the name is right and its directory exists";
+    case ENOTDIR:
+        return "see whether the name is right: a part of it is a file, not a directory";
+    case EISDIR:
+        return "name a file in that directory";
+    case ENOTSUP:
+        return "name another file";
+    case EACCES:
+    case EPERM:
+        return "let this user at it (chmod, chown), or be another user";
+    case EROFS:
+        return "name a file where this system can write";
+    case ENOSPC:
+    case EDQUOT:
+        return "make room there";
+    case EFBIG:
+        return "raise the limit of file sizes (ulimit -f)";
+    case ENAMETOOLONG:
+        return "choose a shorter name";
+    default:
+        return "see whether the name is right and its file system in order";
+    }
+}
+
+const char *posix_file_error(int cause, char *text, size_t text_size)
+{
+    snprintf(text, text_size, "%s. What to do: %s",
+             cause == ENOTSUP ? "it is no regular file" : strerror(cause), file_advice(cause));
+    return text;
 }

@@ -79,7 +79,7 @@ int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *f
     int resolved = getaddrinfo(host, service, &hints, &list);
     if (resolved != 0) {
         if (resolved != EAI_SYSTEM)
-            errno = 0;
+            errno = resolved; /* these are negative, so posix_connect_reason knows them from an errno */
         return BYTES_E_STREAM;
     }
     int error = BYTES_E_STREAM;
@@ -114,9 +114,11 @@ int posix_connect_unix(const char *path, uint64_t deadline, int *fd)
     return connect_address(AF_UNIX, (const struct sockaddr *)&address, sizeof address, deadline, fd);
 }
 
-const char *posix_connect_reason(void)
+const char *posix_connect_reason(int cause)
 {
-    return errno == 0 ? "the host name is not known" : strerror(errno);
+    if (cause == EAI_AGAIN)
+        return "the name server does not answer";
+    return cause < 0 ? "the host name is not known" : strerror(cause);
 }
 
 int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *port)

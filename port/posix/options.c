@@ -110,12 +110,33 @@ static int take(const struct posix_option *o, const char *value, char *why, size
         o->list->values[o->list->count++] = value;
         return 0;
     }
-    if (*o->text != NULL) {
-        snprintf(why, why_size, "--%s is given twice", o->name);
+    if (o->maximum > 0 && strlen(value) > o->maximum) {
+        snprintf(why, why_size, "--%s has %zu bytes; it may have %llu at most", o->name, strlen(value),
+                 (unsigned long long)o->maximum);
         return BYTES_E_USAGE;
     }
     *o->text = value;
     return 0;
+}
+
+/* How long the name in "--name" or "--name=VALUE" is. */
+static size_t name_length(const char *argument)
+{
+    return strcspn(argument + 2, "=");
+}
+
+/* Looked up in what stands before, and not in the option's target: that may hold a default. No value begins with two
+ * dashes, and what follows a lone "--" is no option. */
+static bool given_before(const struct posix_option *o, char *const *argv, int at)
+{
+    for (int i = 0; i < at; i++) {
+        if (strcmp(argv[i], "--") == 0)
+            i++;
+        else if (strncmp(argv[i], "--", 2) == 0 && strlen(o->name) == name_length(argv[i]) &&
+                 memcmp(o->name, argv[i] + 2, name_length(argv[i])) == 0)
+            return true;
+    }
+    return false;
 }
 
 int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
@@ -133,12 +154,15 @@ int posix_options_parse(const struct posix_option_group *groups, size_t group_co
         ++*at;
         if (argument[2] == 0)
             return 0;
-        const char *equals = strchr(argument, '=');
-        size_t name_len = equals != NULL ? (size_t)(equals - argument) - 2 : strlen(argument) - 2;
+        const size_t name_len = name_length(argument);
         const struct posix_option *o = find(groups, group_count, argument + 2, name_len);
         if (o == NULL)
             return unknown_option(groups, group_count, argument, name_len, why, why_size);
-        const char *value = equals != NULL ? equals + 1 : NULL;
+        if (o->list == NULL && given_before(o, argv, *at - 1)) {
+            snprintf(why, why_size, "--%s is given twice; leave one of them out", o->name);
+            return BYTES_E_USAGE;
+        }
+        const char *value = argument[2 + name_len] == '=' ? argument + 3 + name_len : NULL;
         if (value == NULL && o->flag == NULL) {
             /* "--state --verbose" is a forgotten value, not a file of that name; '=' can say otherwise. */
             if (o->value_optional)
@@ -166,9 +190,12 @@ static void help_one(FILE *out, const struct posix_option *o)
     for (const char *line = o->help; line != NULL;) {
         const char *end = strchr(line, '\n');
         size_t len = end != NULL ? (size_t)(end - line) : strlen(line);
-        fprintf(out, "%*s%.*s\n", HELP_COLUMN - column, "", (int)len, line);
+        fprintf(out, "%*s%.*s", HELP_COLUMN - column, "", (int)len, line);
         column = 0;
         line = end != NULL ? end + 1 : NULL;
+        if (line == NULL && o->maximum > 0)
+            fprintf(out, "; at most %llu%s", (unsigned long long)o->maximum, o->text != NULL ? " bytes" : "");
+        fputc('\n', out);
     }
 }
 

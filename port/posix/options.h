@@ -25,16 +25,16 @@ struct posix_option_list {
 };
 
 /* One option, "--name", "--name VALUE" or "--name=VALUE". Where its value goes says what kind it is: exactly one of the
- * four pointers is set. */
+ * four pointers is set. What stands there before is the default; each but a list may be given once. */
 struct posix_option {
     const char *name;     /* without its two dashes */
     const char *argument; /* what --help calls its value; null for a flag */
     const char *help;     /* lines are separated by '\n' */
     bool *flag;
-    const char **text; /* may be given once */
+    const char **text;
     struct posix_option_list *list;
     uint64_t *number;
-    uint64_t maximum;    /* of number */
+    uint64_t maximum;    /* of number; the length of text in bytes, or 0: any; --help names it */
     bool value_optional; /* text only: "--name" alone gives "", and a value needs the '=' */
 };
 
@@ -45,8 +45,9 @@ struct posix_option_group {
 };
 
 /* Read options from argv[*at] on, until the first argument that is none; *at then points to it, or is argc.
- * "--" ends them and is skipped. Texts view argv. why receives a sentence for the user when it fails. Returns:
- * 0; BYTES_E_USAGE. */
+ * "--" ends them and is skipped. What stands before *at was read earlier, and counts as given. Texts view argv.
+ * why receives a sentence for the user when it fails.
+ * Returns: 0; BYTES_E_USAGE. */
 int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
                         char *const *argv, int *at, char *why, size_t why_size);
 void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);

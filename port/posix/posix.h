@@ -93,7 +93,9 @@ struct posix_tpm {
     enum posix_tpm_kind kind;
     int fd; /* -1: not connected. libtpms: its state directory */
     uint16_t port;
-    char address[512]; /* host, path of the socket or device, or libtpms' directory */
+    uint16_t tried_port; /* of the last connection that was tried, */
+    int cause;           /* and errno if it could not be made, else 0 */
+    char address[512];   /* host, path of the socket or device, or libtpms' directory */
     struct posix_hostile hostile;
 };
 int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size);
@@ -101,17 +103,26 @@ void posix_tpm_close(struct posix_tpm *t);
 struct port_tpm posix_tpm_port(struct posix_tpm *t);
 
 /* A TCP stream; connect_to (null or "HOST:PORT") overrides where every connection goes, as curl's --connect-to
- * does; the certificate is still checked for the name asked for. proxy (null or "http://HOST:PORT") makes it an
- * HTTP CONNECT. connect answers BYTES_E_USAGE if one of the two is not of that form. An IPv6 HOST stands in
- * brackets. */
+ * does; the certificate is still checked for the name asked for. proxy (port/posix/proxy.h; or null) makes it an
+ * HTTP CONNECT where it leads there. connect answers BYTES_E_USAGE if connect_to is not of that form. An IPv6 HOST
+ * stands in brackets. */
 struct posix_stream {
     int fd; /* set by posix_stream_port */
     const char *connect_to;
-    const char *proxy;
-    unsigned
-        proxy_status; /* what the proxy answered to the last connect, 0 if nothing: for the user's sentence */
+    const struct posix_proxy *proxy;
+    /* How the last connect went, for posix_stream_explain. */
+    const struct posix_proxy *through; /* null: it went directly */
+    char host[DPS_HOST_MAX + 1];       /* where it was to lead */
+    uint16_t port;
+    bool reached;          /* the first host has taken the connection: the proxy, if there is one */
+    int cause;             /* errno, if not */
+    unsigned proxy_status; /* what the proxy answered, 0 if nothing that could be read */
+    char proxy_wants[48];  /* a 407's authentication schemes; empty: none were told, or Basic is among them */
 };
 struct port_stream posix_stream_port(struct posix_stream *s);
+/* Why the last connect failed with error, and what to do: a sentence without a stop. */
+#define POSIX_STREAM_ERROR_MAX 1024
+void posix_stream_explain(const struct posix_stream *s, int error, char *text, size_t text_size);
 
 /* getrandom(2), complete or failing; and a deterministic source for tests, seeded by text. */
 struct crypto_entropy posix_entropy(void);
@@ -135,6 +146,9 @@ struct port_storage posix_storage_port(struct posix_storage *s);
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len);
 /* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
 int posix_file_replace(const char *path, struct bytes content, unsigned mode);
+/* Could it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why: EISDIR for a directory,
+ * ENOTSUP for something else that is no regular file and must not be replaced by one. */
+int posix_file_replaceable(const char *path);
 /* Read a secret from a file: its content without one trailing line end. Refuses a file that others can read (mode bits
  * 077) with a sentence in why.
  * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */
@@ -186,5 +200,8 @@ struct dps_store posix_memory_store(struct posix_memory *m);
 
 /* A sentence for the user about an error of this project: what happened. Never null. */
 const char *posix_error_text(int error);
+/* The same about an errno of a file, and what to do, without a stop. Returns text. */
+#define POSIX_FILE_ERROR_MAX 200
+const char *posix_file_error(int cause, char *text, size_t text_size);
 
 #endif

@@ -17,11 +17,15 @@ uint64_t posix_deadline(uint32_t timeout_ms);
 int posix_wait(int fd, short events, uint64_t deadline, bool interruptible);
 
 /* A connected, non-blocking, close-on-exec socket. Name resolution is the C library's and has its own time limit.
- * Returns: 0 and *fd; BYTES_E_STREAM (posix_connect_reason says why); BYTES_E_TIMEOUT. */
+ * Returns: 0 and *fd; BYTES_E_STREAM or BYTES_E_TIMEOUT, errno says why: below 0 an EAI_ of getaddrinfo. */
 int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *fd);
 int posix_connect_unix(const char *path, uint64_t deadline, int *fd);
-/* errno after a failed connect in words. */
-const char *posix_connect_reason(void);
+/* errno after one of these has failed, and only then, in words. */
+const char *posix_connect_reason(int cause);
+/* The same of a listener, and what to do: a sentence without a stop. Returns text. */
+const char *posix_listen_error(int cause, char *text, size_t text_size);
+/* What to do about BearSSL's error of a TLS client, without a stop. */
+const char *posix_tls_advice(int error);
 
 /* Take "HOST:PORT" or "[IPV6]:PORT" apart. Returns: 0; BYTES_E_USAGE. */
 int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *port);
@@ -40,6 +44,12 @@ void posix_libtpms_close(int fd);
 /* The transports without the hostile one around them (tpm.c). */
 int posix_tpm_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                        size_t *response_len, uint32_t timeout_ms);
+/* Does what listens at the same place answer a command in the protocol of another kind, mssim or swtpm over TCP? */
+bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind);
+/* Why the TPM that the user called name could not be opened, and what to do (tpm_error.c). rc: of TPM2_Startup, or
+ * 0. */
+void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
+                       size_t why_size);
 /* The transport breaks off: the next command connects anew. libtpms has nothing to break. */
 void posix_tpm_break(struct posix_tpm *t);
 /* What a power cut does: objects and sessions are gone, and the TPM is started up again. Where there is no switch (all

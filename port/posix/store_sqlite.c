@@ -376,12 +376,14 @@ static bool use_wal(sqlite3 *db)
 
 static int open_database(struct posix_sqlite *s, const char *path, char *why, size_t why_size)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     /* SQLite would make the file readable for everyone. Its journals get the mode of the file. */
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) {
         (void)close(fd);
     } else if (errno != EEXIST) {
-        snprintf(why, why_size, "cannot make the store %s: %s", path, strerror(errno));
+        snprintf(why, why_size, "cannot make the store %s: %s", path,
+                 posix_file_error(errno, reason, sizeof reason));
         return BYTES_E_STORE;
     }
     if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {

@@ -2,17 +2,15 @@
 #include "dps/protocol/http.h"
 #include "dps/protocol/text.h"
 #include "port/posix/private.h"
+#include "port/posix/proxy.h"
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-struct endpoint {
-    char host[DPS_HOST_MAX + 1];
-    uint16_t port;
-};
 
 static void stream_close(void *context)
 {
@@ -69,52 +67,91 @@ static uint32_t left_ms(uint64_t deadline)
     return deadline > now ? (uint32_t)(deadline - now) : 0;
 }
 
-static int proxy_parse(const char *url, struct endpoint *e)
+/* Whoever waits for the proxy gives up when the time is over or a signal came, however busy the proxy is. */
+static bool given_up(uint64_t deadline)
 {
-    static const char scheme[] = "http://";
-    char text[DPS_HOST_MAX + 16];
-    if (strncmp(url, scheme, strlen(scheme)) != 0)
-        return BYTES_E_USAGE;
-    url += strlen(scheme);
-    size_t len = strlen(url);
-    if (len > 0 && url[len - 1] == '/')
-        len--;
-    /* A name or password for the proxy is not supported, and must not end up as part of a host name. */
-    if (len >= sizeof text || memchr(url, '@', len) != NULL || memchr(url, '/', len) != NULL)
-        return BYTES_E_USAGE;
-    memcpy(text, url, len);
-    text[len] = 0;
-    return posix_host_port(text, e->host, sizeof e->host, &e->port);
+    return posix_interrupted || left_ms(deadline) == 0;
 }
 
-/* CONNECT [RFC 9110 9.3.6]. */
-static int proxy_ask(struct posix_stream *s, const struct endpoint *target, uint64_t deadline)
+static int write_all(struct posix_stream *s, struct bytes rest, uint64_t deadline)
 {
-    uint8_t request[2 * (DPS_HOST_MAX + 16) + 64];
-    struct bytes_writer w = bytes_writer_over(request, sizeof request);
-    bool ipv6 = strchr(target->host, ':') != NULL;
-    static const char *const around[] = {"CONNECT ", " HTTP/1.1\r\nHost: "};
-    for (size_t i = 0; i < 2; i++) {
-        dps_write_text(&w, around[i]);
-        dps_write_text(&w, ipv6 ? "[" : "");
-        dps_write_text(&w, target->host);
-        dps_write_text(&w, ipv6 ? "]:" : ":");
-        dps_write_decimal(&w, target->port);
-    }
-    dps_write_text(&w, "\r\n\r\n");
-    struct bytes rest = bytes_written(&w);
-    if (rest.len == 0)
-        return BYTES_E_USAGE;
     while (rest.len > 0) {
-        int n = stream_write(s, rest.p, rest.len, left_ms(deadline));
+        int n = given_up(deadline) ? BYTES_E_TIMEOUT : stream_write(s, rest.p, rest.len, left_ms(deadline));
         if (n < 0)
             return n;
-        if (n == 0 && left_ms(deadline) == 0)
-            return BYTES_E_TIMEOUT;
         rest.p += n;
         rest.len -= (size_t)n;
     }
     return 0;
+}
+
+/* CONNECT [RFC 9110 9.3.6], with the credentials from the first [RFC 7617 2]. */
+static int proxy_ask(struct posix_stream *s, uint64_t deadline)
+{
+    uint8_t request[2 * (DPS_HOST_MAX + 16) + 128 + (POSIX_PROXY_CREDENTIALS_MAX + 2) / 3 * 4];
+    struct bytes_writer w = bytes_writer_over(request, sizeof request);
+    bool ipv6 = strchr(s->host, ':') != NULL;
+    static const char *const around[] = {"CONNECT ", " HTTP/1.1\r\nHost: "};
+    for (size_t i = 0; i < 2; i++) {
+        dps_write_text(&w, around[i]);
+        dps_write_text(&w, ipv6 ? "[" : "");
+        dps_write_text(&w, s->host);
+        dps_write_text(&w, ipv6 ? "]:" : ":");
+        dps_write_decimal(&w, s->port);
+    }
+    if (s->through->credentials_len > 0) {
+        dps_write_text(&w, "\r\nProxy-Authorization: Basic ");
+        dps_write_base64(&w, bytes_of(s->through->credentials, s->through->credentials_len));
+    }
+    dps_write_text(&w, "\r\n\r\n");
+    const int error = w.error != 0 ? BYTES_E_USAGE : write_all(s, bytes_written(&w), deadline);
+    bytes_wipe(request, sizeof request);
+    return error;
+}
+
+static struct bytes first_word(struct bytes text)
+{
+    while (text.len > 0 && (text.p[0] == ' ' || text.p[0] == '\t'))
+        text = bytes_of(text.p + 1, text.len - 1);
+    size_t len = 0;
+    while (len < text.len && (isalnum(text.p[len]) || text.p[len] == '-'))
+        len++;
+    return bytes_of(text.p, len);
+}
+
+/* One line may offer several schemes, between commas that also stand between their parameters. */
+static bool offers_basic(struct bytes value)
+{
+    while (value.len > 0) {
+        struct bytes part;
+        value = dps_split(value, ',', &part);
+        if (dps_text_equal_nocase(first_word(part), bytes_of_text("Basic")))
+            return true;
+    }
+    return false;
+}
+
+/* What a 407 asks for [RFC 9110 11.7]. */
+static void keep_schemes(struct posix_stream *s, struct bytes head)
+{
+    const struct bytes name = bytes_of_text("Proxy-Authenticate");
+    size_t len = 0;
+    while (head.len > 0) {
+        struct bytes line;
+        struct bytes field;
+        head = dps_split(head, '\n', &line);
+        const struct bytes value = dps_split(line, ':', &field);
+        if (!dps_text_equal_nocase(field, name))
+            continue;
+        if (offers_basic(value)) {
+            s->proxy_wants[0] = 0;
+            return;
+        }
+        const struct bytes scheme = first_word(value);
+        const int n = snprintf(s->proxy_wants + len, sizeof s->proxy_wants - len, "%s%.*s",
+                               len > 0 ? ", " : "", (int)scheme.len, (const char *)scheme.p);
+        len = n > 0 && len + (size_t)n < sizeof s->proxy_wants ? len + (size_t)n : sizeof s->proxy_wants - 1;
+    }
 }
 
 /* Read one byte at a time: what follows the empty line belongs to the tunnel, and here is nowhere to keep it. There is
@@ -128,43 +165,54 @@ static int proxy_answer(struct posix_stream *s, uint64_t deadline)
     while (h.head_len == 0) {
         if (len == sizeof head)
             return BYTES_E_STREAM;
-        int n = stream_read(s, head + len, 1, left_ms(deadline));
+        int n = given_up(deadline) ? BYTES_E_TIMEOUT : stream_read(s, head + len, 1, left_ms(deadline));
         if (n < 0)
             return n;
-        if (n == 0 && left_ms(deadline) == 0)
-            return BYTES_E_TIMEOUT;
         len += (size_t)n;
         int error = dps_http_advance(&h, head, &len, sizeof head, false);
         if (error != 0 && error != BYTES_E_MORE)
             return BYTES_E_STREAM;
     }
     s->proxy_status = h.status;
+    if (h.status == 407)
+        keep_schemes(s, bytes_of(head, h.head_len));
     return h.status >= 200 && h.status <= 299 ? 0 : BYTES_E_STREAM;
+}
+
+static int set_target(struct posix_stream *s, const char *host, uint16_t port)
+{
+    s->port = port;
+    s->host[0] = 0;
+    if (s->connect_to != NULL)
+        return posix_host_port(s->connect_to, s->host, sizeof s->host, &s->port);
+    size_t len = strlen(host);
+    if (len >= sizeof s->host)
+        return BYTES_E_USAGE;
+    memcpy(s->host, host, len + 1);
+    return 0;
 }
 
 static int stream_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
 {
     struct posix_stream *s = context;
-    struct endpoint target = {.port = port};
-    struct endpoint proxy;
     uint64_t deadline = posix_deadline(timeout_ms);
     stream_close(s);
     s->proxy_status = 0;
-    if (s->connect_to != NULL) {
-        if (posix_host_port(s->connect_to, target.host, sizeof target.host, &target.port) != 0)
-            return BYTES_E_USAGE;
-    } else {
-        size_t len = strlen(host);
-        if (len >= sizeof target.host)
-            return BYTES_E_USAGE;
-        memcpy(target.host, host, len + 1);
-    }
-    if (s->proxy != NULL && proxy_parse(s->proxy, &proxy) != 0)
-        return BYTES_E_USAGE;
-    const struct endpoint *first = s->proxy != NULL ? &proxy : &target;
-    int error = posix_connect_tcp(first->host, first->port, deadline, &s->fd);
-    if (error == 0 && s->proxy != NULL) {
-        error = proxy_ask(s, &target, deadline);
+    s->proxy_wants[0] = 0;
+    s->reached = false;
+    s->through = NULL;
+    int error = set_target(s, host, port);
+    if (error != 0)
+        return error;
+    if (s->proxy != NULL && posix_proxy_leads_to(s->proxy, s->host, s->port))
+        s->through = s->proxy;
+    const bool direct = s->through == NULL;
+    error = posix_connect_tcp(direct ? s->host : s->through->host, direct ? s->port : s->through->port,
+                              deadline, &s->fd);
+    s->reached = error == 0;
+    s->cause = errno;
+    if (error == 0 && !direct) {
+        error = proxy_ask(s, deadline);
         if (error == 0)
             error = proxy_answer(s, deadline);
     }

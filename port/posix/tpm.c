@@ -20,6 +20,8 @@
 
 /* Connecting and Startup; only the first command of a discrete TPM after a reset comes near it. */
 #define OPEN_TIMEOUT_MS 10000
+/* Finding out which protocol a TPM speaks that did not answer in the one asked for. */
+#define PROBE_TIMEOUT_MS 3000
 /* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE]; 4096 as a rule: beyond it a size is not too large
  * but nonsense. */
 #define RESPONSE_SANE_MAX 65535
@@ -197,12 +199,21 @@ static int exchange(struct posix_tpm *t, struct bytes command, uint8_t *response
     return error;
 }
 
+/* Which port was tried last, and why in vain, is kept for the user's sentence. */
+static int connect_tcp(struct posix_tpm *t, unsigned port, uint64_t deadline, int *fd)
+{
+    const int error = posix_connect_tcp(t->address, (uint16_t)port, deadline, fd);
+    t->tried_port = (uint16_t)port;
+    t->cause = error != 0 ? errno : 0;
+    return error;
+}
+
 /* The platform port: power and non-volatile memory on. Both are no-ops for a simulator that runs already. */
-static int mssim_power_on(const struct posix_tpm *t, uint64_t deadline)
+static int mssim_power_on(struct posix_tpm *t, uint64_t deadline)
 {
     static const uint8_t signals[] = {MSSIM_POWER_ON, MSSIM_NV_ON};
     int fd;
-    int error = posix_connect_tcp(t->address, (uint16_t)(t->port + 1), deadline, &fd);
+    int error = connect_tcp(t, t->port + 1U, deadline, &fd);
     if (error != 0)
         return error;
     for (size_t i = 0; i < sizeof signals && error == 0; i++) {
@@ -214,9 +225,7 @@ static int mssim_power_on(const struct posix_tpm *t, uint64_t deadline)
         if (error == 0 && status != 0)
             error = BYTES_E_TPM_TRANSPORT;
     }
-    int saved = errno;
     (void)close(fd);
-    errno = saved;
     return error;
 }
 
@@ -243,9 +252,11 @@ static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
     switch (t->kind) {
     case POSIX_TPM_DEVICE:
         error = open_device(t->address, &t->fd);
+        t->cause = error != 0 ? errno : 0;
         break;
     case POSIX_TPM_SWTPM_UNIX:
         error = posix_connect_unix(t->address, deadline, &t->fd);
+        t->cause = error != 0 ? errno : 0;
         break;
     case POSIX_TPM_MSSIM:
         error = mssim_power_on(t, deadline);
@@ -253,7 +264,7 @@ static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
             break;
         /* fall through */
     case POSIX_TPM_SWTPM_TCP:
-        error = posix_connect_tcp(t->address, t->port, deadline, &t->fd);
+        error = connect_tcp(t, t->port, deadline, &t->fd);
         break;
     case POSIX_TPM_LIBTPMS:
         error = t->fd >= 0 ? 0 : BYTES_E_TPM_TRANSPORT;
@@ -348,8 +359,8 @@ static int flush_all(struct posix_tpm *t, uint32_t first)
 
 int posix_tpm_reset(struct posix_tpm *t)
 {
-    /* Handles of transient objects, of loaded and of saved sessions [P2 r1.59 7.2]. */
-    static const uint32_t kinds[] = {0x80000000, 0x02000000, 0x03000000};
+    static const uint32_t kinds[] = {TPM2_HR_TRANSIENT, (uint32_t)TPM2_HT_LOADED_SESSION << TPM2_HT_SHIFT,
+                                     (uint32_t)TPM2_HT_SAVED_SESSION << TPM2_HT_SHIFT};
     int error = 0;
     if (t->kind != POSIX_TPM_LIBTPMS) {
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
@@ -409,19 +420,20 @@ static int parse_name(struct posix_tpm *t, const char *name)
     return BYTES_E_USAGE;
 }
 
-static void explain_startup(const char *name, int error, uint32_t rc, char *why, size_t why_size)
+bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind)
 {
-    if (rc == TPM2_RC_FAILURE)
-        snprintf(why, why_size,
-                 "%s is in failure mode or not initialized (0x101): "
-                 "start swtpm with --flags not-need-init,startup-clear",
-                 name);
-    else if (rc != 0)
-        snprintf(why, why_size, "%s refused TPM2_Startup (0x%x)", name, (unsigned)rc);
-    else if (error == BYTES_E_TIMEOUT)
-        snprintf(why, why_size, "%s does not answer; is another program connected to it?", name);
-    else
-        snprintf(why, why_size, "%s does not answer as a TPM does: %s", name, posix_error_text(error));
+    struct posix_tpm other = {.fd = -1, .kind = kind, .port = t->port};
+    const uint64_t deadline = posix_deadline(PROBE_TIMEOUT_MS);
+    uint8_t command[32], response[256];
+    size_t len;
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
+    memcpy(other.address, t->address, sizeof other.address);
+    tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1);
+    int error = connect_to_tpm(&other, deadline);
+    if (error == 0)
+        error = exchange(&other, bytes_written(&w), response, sizeof response, &len, deadline);
+    disconnect(&other);
+    return error == 0;
 }
 
 int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size)
@@ -446,14 +458,14 @@ int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_
     } else {
         error = connect_to_tpm(t, deadline);
         if (error != 0) {
-            snprintf(why, why_size, "cannot reach the TPM %s: %s", name, posix_connect_reason());
+            posix_tpm_explain(t, name, error, 0, why, why_size);
             return error;
         }
     }
     uint32_t rc;
     error = startup(t, deadline, &rc);
     if (error != 0) {
-        explain_startup(name, error, rc, why, why_size);
+        posix_tpm_explain(t, name, error, rc, why, why_size);
         if (t->kind == POSIX_TPM_LIBTPMS)
             posix_libtpms_close(t->fd);
         else

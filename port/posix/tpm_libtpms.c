@@ -127,17 +127,23 @@ static TPM_RESULT start_library(void)
  * with the process, however it ends. */
 static int open_directory(const char *directory, char *why, size_t why_size)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
-        snprintf(why, why_size, "cannot make the TPM's state directory %s: %s", directory, strerror(errno));
+        snprintf(why, why_size, "cannot make the TPM's state directory %s: %s", directory,
+                 posix_file_error(errno, reason, sizeof reason));
         return -1;
     }
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        snprintf(why, why_size, "cannot open the TPM's state directory %s: %s", directory, strerror(errno));
+        snprintf(why, why_size, "cannot open the TPM's state directory %s: %s", directory,
+                 posix_file_error(errno, reason, sizeof reason));
         return -1;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        snprintf(why, why_size, "the TPM in %s is in use by another process", directory);
+        snprintf(why, why_size,
+                 "the TPM in %s is in use by another process. What to do: wait for its end, or name another "
+                 "directory",
+                 directory);
         (void)close(fd);
         return -1;
     }
@@ -155,9 +161,11 @@ int posix_libtpms_open(const char *directory, int *fd, char *why, size_t why_siz
         return BYTES_E_FILE;
     TPM_RESULT result = start_library();
     if (result != TPM_SUCCESS) {
-        snprintf(why, why_size,
-                 "libtpms does not start (0x%x): is %s the state of another program or version?",
-                 (unsigned)result, directory);
+        snprintf(
+            why, why_size,
+            "libtpms does not start (0x%x): %s may hold the state of another program or version, or a broken "
+            "one. What to do: name another directory; an empty one gets a new TPM",
+            (unsigned)result, directory);
         posix_libtpms_close(state_directory);
         return BYTES_E_FILE;
     }

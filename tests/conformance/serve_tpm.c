@@ -295,16 +295,19 @@ static uint16_t bound_port(int fd)
     return ntohs(address.sin6_port);
 }
 
-/* Returns: 0 and *fd; BYTES_E_STREAM (posix_connect_reason says why). */
+/* Returns: 0 and *fd; BYTES_E_STREAM, errno says why as in posix_connect_tcp. */
 static int listen_on(const char *host, uint16_t port, int *fd)
 {
     char service[8];
     snprintf(service, sizeof service, "%u", (unsigned)port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    errno = 0;
-    if (getaddrinfo(host, service, &hints, &list) != 0)
+    const int resolved = getaddrinfo(host, service, &hints, &list);
+    if (resolved != 0) {
+        if (resolved != EAI_SYSTEM)
+            errno = resolved;
         return BYTES_E_STREAM;
+    }
     for (const struct addrinfo *a = list; a != NULL && *fd < 0; a = a->ai_next)
         *fd = bind_and_listen(a);
     int saved = errno;
@@ -356,8 +359,9 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
         }
     }
     if (error != 0) {
+        char reason[POSIX_FILE_ERROR_MAX];
         snprintf(why, why_size, "cannot listen on %s and the port behind it: %s", address,
-                 posix_connect_reason());
+                 posix_listen_error(errno, reason, sizeof reason));
         return error;
     }
     unsigned bound = bound_port(s->listeners[0]);

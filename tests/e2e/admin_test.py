@@ -304,7 +304,7 @@ def test_import_usage():
         same(admin.run("import", "t.csv", "--resume", "s").stdout,
              "all 2 lines: 1 enrolled, 0 there already, 0 refused\n", "an appended line")
         service.stop()
-        check("cannot be reached" in admin.run("import", "t.csv", code=4).stderr, "no service")
+        check("cannot connect to" in admin.run("import", "t.csv", code=4).stderr, "no service")
     finally:
         service.stop()
 
@@ -333,7 +333,7 @@ def test_commands():
         admin.run("disable", "a b", code=2)
         check("pump" in admin.run("list").stdout, "list")
         service.stop()
-        check("cannot be reached" in admin.run("status", code=4).stderr, "status without a service")
+        check("cannot connect to" in admin.run("status", code=4).stderr, "status without a service")
     finally:
         service.stop()
 

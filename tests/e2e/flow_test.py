@@ -12,6 +12,8 @@ import hmac
 import json
 import os
 import re
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -360,12 +362,26 @@ def fail_network_admin(f):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
     make_ca(f.device.dir)
-    f.admin(4, "refused", "--connect-to", f"localhost:{free}", "list")
-    f.admin(4, "no secure connection", "--ca", f.device.path("ca.pem"), "list")
+    f.admin(4, ("refused", "What to do"), "--connect-to", f"localhost:{free}", "list")
+    f.admin(4, ("no secure connection", "give the CA"), "--ca", f.device.path("ca.pem"), "list")
     text = read_file(f.bench.connection).decode().replace("HostName=localhost", "HostName=other.example")
     f.admin(4, "no secure connection", "--connection-string-file", write_file(f.device.path("other"), text),
             "--connect-to", f"localhost:{port}", "list")
     Bench(days=-1).admin("list", status=4, says="no secure connection")
+
+
+def fail_network_service(f):
+    """4: dps-service: an address that is taken, not this machine's, or for the privileged"""
+    def listen(address, *says, **options):
+        run(Programs.path("dps-service"), "--listen", address, "--cert", "c", "--key", "k", "--scope", SCOPE, "--hub",
+            HUBS[0], "--store", "memory:", "--policy-file", "p", "--secret-file", "s", status=4,
+            says=(f"cannot listen on {address}: ", "What to do: ", *says), **options)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen("127.0.0.1:%d" % taken.getsockname()[1], "already in use", "choose another port")
+    listen("192.0.2.1:8443", "ip address")
+    listen("no-such-host.invalid:8443", "name")
+    if os.getuid() == 0:
+        listen("127.0.0.1:80", "Permission denied", "CAP_NET_BIND_SERVICE", preexec_fn=lambda: os.setuid(65534))
 
 
 # ---- Files: 5 --------------------------------------------------------------------------------------------------------
@@ -386,12 +402,29 @@ def fail_state_file(f):
     f.bench.register(f.device, f.id)
 
 
+def no_file_grows():
+    """Every write to a file fails from now on; the program that follows is to hear of it as an error, not a signal."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 def fail_unwritable_state(f):
     """5: a state file that cannot be written: found out before, or told with what has happened already"""
-    f.register(5, "could not be written", "--state", f.device.path("nowhere/state"))
     os.mkdir(f.device.path("occupied"))
-    f.bench.register(f.device, f.id, "--state", f.device.path("occupied"), status=5,
-                     says=("could not be written", "has registered this device", "register again"))
+    os.mkfifo(f.device.path("pipe"))
+    for path, reason, advice in ((f.device.path("nowhere/state"), "No such file", "directory exists"),
+                                 (f.device.path("occupied"), "Is a directory", "name a file in that directory"),
+                                 (f.device.path("occupied/"), "Is a directory", "name a file in that directory"),
+                                 (".", "Is a directory", "name a file in that directory"),
+                                 (f.device.path("pipe"), "no regular file", "name another file"),
+                                 (f.state + "/state", "Not a directory", "is a file"),
+                                 (f.device.path("x" * 250), "name too long", "shorter name")):
+        f.register(5, ("could not be written later", reason, "What to do", advice), "--state", path)
+    for path in (f.device.path("occupied"), "."):
+        for result in (f.run(5, (), "token", "--state", path), f.bench.send(f.device, "--state", path, status=5)):
+            check("Is a directory. What to do: name a file" in result.err, result.err)
+    f.bench.register(f.device, f.id, status=5, preexec_fn=no_file_grows, restore_signals=False,
+                     says=("has registered this device", "could not be written: File too large", "register again"))
     same([n for n in os.listdir(f.device.dir) if n.endswith(".new")], [], "half-written files")
     f.bench.register(f.device, f.id)
     f.bench.send(f.device)
@@ -420,6 +453,8 @@ def fail_files_admin(f):
     f.admin(5, "nothing", "--ca", nothing, "list")
     f.admin(5, "loose", "--ca", loose, "list")
     f.admin(5, "nothing", "enroll", "x", "--ek", nothing)
+    run(Programs.path("dps-admin"), "connection-string", "--policy-file", nothing, "--host", "localhost", status=5,
+        says=("there is no policy file", "What to do: start dps-service"))
     f.admin(5, "is not an endorsement key", "enroll", "x", "--ek", loose)
     f.admin(5, "JSON", "enroll", "x", "--json", loose)
     with open("/dev/full", "wb") as full:

@@ -5,25 +5,33 @@
 
 TAP on standard output; needs the standard library and openssl."""
 
+import base64
+import os
 import socket
 import sys
 import threading
 
-from harness import HUBS, Bench, Device, Programs, run_tap
+from harness import HUBS, Bench, Device, Programs, run_tap, write_file
 from server_harness import PATIENCE, check, same
 
 NETWORK = 4  # the exit code of a network that fails
 USAGE = 2
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n"
+USER, PASSWORD = "CORP\\dev", "p@ss:w/rd%"
+IN_URL = "CORP%5Cdev:p%40ss%3Aw%2Frd%25"
 
 
 class Proxy:
     """Answers CONNECT with `answer`, sent in pieces of `piece` bytes, and opens the tunnel if that says 2xx. Only
     it knows where names lead. cut_after: so many tunnels are cut when the first answer has come through, before
-    the next request."""
+    the next request. password: who does not show it gets a 407 instead, which offers these schemes."""
 
-    def __init__(self, names, answer=ESTABLISHED + b"\r\n", piece=None, cut_after=0):
+    def __init__(self, names, answer=ESTABLISHED + b"\r\n", piece=None, cut_after=0, password=None,
+                 schemes=('Basic realm="corp"',)):
         self.names, self.answer, self.piece, self.cut_after = names, answer, piece or len(answer), cut_after
+        self.shown = password and "Basic " + base64.b64encode(password.encode()).decode()
+        self.demand = ("HTTP/1.1 407 X\r\n" + "".join(f"Proxy-Authenticate: {s}\r\n" for s in schemes) +
+                       "Content-Length: 0\r\n\r\n").encode()
         self.requests, self.from_device, self.errors = [], [], []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -59,6 +67,9 @@ class Proxy:
                 return
             head += byte
         self.requests.append(head.decode())
+        if self.shown and f"\r\nProxy-Authorization: {self.shown}\r\n" not in head.decode():
+            client.sendall(self.demand)
+            return
         cut = len(self.requests) <= self.cut_after
         for at in range(0, len(self.answer), self.piece):
             client.sendall(self.answer[at:at + self.piece])
@@ -113,9 +124,9 @@ class Lab:
         self.service = f"localhost:{port}"
         self.names = {self.service: port, **{f"{hub}:443": port for hub in HUBS}}
 
-    def register(self, proxy, **expected):
-        return self.bench.register(self.device, "behind", "--proxy", proxy if isinstance(proxy, str) else proxy.url,
-                                   **expected)
+    def register(self, proxy, *options, **expected):
+        named = [] if proxy is None else ["--proxy", proxy if isinstance(proxy, str) else proxy.url]
+        return self.bench.register(self.device, "behind", *named, *options, **expected)
 
 
 def register_and_send(lab):
@@ -144,11 +155,65 @@ def odd_success(lab):
 def refusals(lab):
     """the proxy says no: its status is told, and nothing changes"""
     before = lab.bench.dump()
-    for status in (407, 403, 502, 302):
+    for status, advice in ((407, "write USER:PASSWORD"), (403, "ask who runs it"), (502, "see whether its name"),
+                           (302, "see whether an HTTP proxy")):
         answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nno" % status
         with Proxy(lab.names, answer) as proxy:
-            lab.register(proxy, status=NETWORK, says=(f"the proxy answered {status}", proxy.url))
+            lab.register(proxy, status=NETWORK, says=(f"the proxy {proxy.url} (--proxy) answered {status}",
+                                                      lab.service, "What to do: " + advice))
     same(lab.bench.dump(), before, "the store")
+
+
+def has_no_password(lab, result):
+    for text in (PASSWORD, "p%40ss", base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()):
+        check(text not in result.err + result.out, f"the password is told: {result.err}")
+    return result
+
+
+def with_password(lab):
+    """a proxy that wants a password: from the URL, from a file, from the environment; for both programs, never told"""
+    file = write_file(lab.device.path("proxy-auth"), f"{USER}:{PASSWORD}\n")
+    with Proxy(lab.names, password=f"{USER}:{PASSWORD}") as proxy:
+        place = proxy.url[len("http://"):]
+        url = f"http://{IN_URL}@{place}"
+        for trace in ("--trace", "--trace=json", "--verbose"):
+            has_no_password(lab, lab.register(url, trace))
+        lab.register(proxy.url, "--proxy-auth-file", file)
+        for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            env = {**os.environ, name: url}
+            told = has_no_password(lab, lab.register(None, "--verbose", env=env))
+            check(f"through the proxy {place} ({name})" in told.err, told.err)
+            lab.register(None, "--proxy-auth-file", file, env={**os.environ, name: place})
+        lab.bench.admin("list", "--proxy", url)
+        lab.bench.admin("list", "--proxy", proxy.url, "--proxy-auth-file", file)
+        lab.bench.admin("list", env={**os.environ, "HTTPS_PROXY": url})
+        same({r.split(" ")[1] for r in proxy.requests}, {lab.service}, "places")
+        same(len(proxy.requests), 3 + 1 + 8 + 3, "requests")
+        # Not asked for whom it is not.
+        for exception in ("localhost", "*", "x,.localhost"):
+            env = {**os.environ, "HTTPS_PROXY": url, "NO_PROXY": exception}
+            lab.register(None, env=env)
+            lab.bench.admin("list", env=env)
+        lab.register("none", env={**os.environ, "HTTPS_PROXY": url})
+        same(len(proxy.requests), 15, "requests")
+
+
+def without_password(lab):
+    """a proxy that wants a password and gets none, a wrong one, or speaks no Basic: what to do is said"""
+    wrong = write_file(lab.device.path("wrong-auth"), "u:wrong")
+    for options, schemes, says in (
+            ((), ('Basic realm="corp"',), "--proxy-auth-file FILE"),
+            ((), ("Negotiate", "NTLM", 'Basic realm="corp"'), "--proxy-auth-file FILE"),
+            ((), ('Digest realm="a, b", nonce="x", Basic realm="corp"',), "--proxy-auth-file FILE"),
+            ((), (), "--proxy-auth-file FILE"),
+            (("--proxy-auth-file", wrong), ('basic realm="corp"',), "does not take the name and password"),
+            ((), ("Negotiate", "NTLM"), "takes only Negotiate, NTLM"),
+            (("--proxy-auth-file", wrong), ('Digest realm="x"',), "takes only Digest")):
+        with Proxy(lab.names, password="u:p", schemes=schemes) as proxy:
+            for result in (lab.register(proxy, *options, status=NETWORK, says=("answered 407", says, "What to do")),
+                           lab.bench.admin("list", "--proxy", proxy.url, *options, status=NETWORK,
+                                           says=("answered 407", says, "What to do"))):
+                check("wrong" not in result.err.replace("wrong-auth", ""), result.err)
 
 
 def no_proxy_at_all(lab):
@@ -158,7 +223,8 @@ def no_proxy_at_all(lab):
             lab.register(proxy, status=NETWORK, says=proxy.url)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = "http://127.0.0.1:%d" % taken.getsockname()[1]
-    lab.register(url, status=NETWORK, says=url)
+    lab.register(url, status=NETWORK, says=(f"cannot connect to the proxy {url}", "refused", "What to do"))
+    lab.bench.admin("list", "--proxy", url, status=NETWORK, says=(f"cannot connect to the proxy {url}", "refused"))
 
 
 def nowhere(lab):
@@ -175,13 +241,20 @@ def cut_tunnel(lab):
 
 
 def wrong_option(lab):
-    """--proxy takes http:// and nothing else"""
-    for url in ("https://127.0.0.1:1", "127.0.0.1:1", "socks5://127.0.0.1:1"):
-        lab.register(url, status=USAGE, says="--proxy takes http://HOST:PORT")
+    """--proxy and the variables take http://HOST:PORT: a missing port is named, a password is not"""
+    for url, says in (("https://127.0.0.1:1", "not supported"), ("socks5://127.0.0.1:1", "not supported"),
+                      ("http://127.0.0.1", "names no port"), ("http://u:geheim@127.0.0.1", "names no port"),
+                      ("http://u:geheim%@127.0.0.1:1", "--proxy-auth-file")):
+        for result in (lab.register(url, status=USAGE, says=("--proxy", says)),
+                       lab.register(None, status=USAGE, says=("HTTPS_PROXY", says),
+                                    env={**os.environ, "HTTPS_PROXY": url}),
+                       lab.bench.admin("list", "--proxy", url, status=USAGE, says=("--proxy", says))):
+            check("geheim" not in result.err, result.err)
 
 
 def main():
-    tests = (register_and_send, odd_success, refusals, no_proxy_at_all, nowhere, cut_tunnel, wrong_option)
+    tests = (register_and_send, odd_success, refusals, with_password, without_password,
+             no_proxy_at_all, nowhere, cut_tunnel, wrong_option)
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "proxy-test-"):
         lab = []
 

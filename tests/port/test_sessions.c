@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Salted sessions against a real TPM (libtpms): it agrees with every key, hash and HMAC of tpm/session.c, and refuses what
- * was changed on the way. */
+/* Salted sessions against a real TPM (libtpms): it agrees with every key, hash and HMAC of tpm/session.c, and refuses
+ * what was changed on the way. */
 #include "tests/port/tpm_calls.h"
 #include "tests/support/activation_open.h"
 #include "tests/unit/test.h"
@@ -140,8 +140,8 @@ static int prove_endorsement(const struct tpm2_session *policy)
     return tpm2_policy_secret_parse(answer(), &rc);
 }
 
-/* The two commands that carry the inner key, in one salted policy session, as a registration without passwords sends them:
- * it authorizes the EK and encrypts the inner key, then it only decrypts for Import. */
+/* The two commands that carry the inner key, in one salted policy session, as a registration without passwords sends
+ * them: it authorizes the EK and encrypts the inner key, then it only decrypts for Import. */
 static int test_inner_key(void)
 {
     static const struct dps_activation_random random = {.inner_key = {1, 2, 3}, .seed_value = {4}};

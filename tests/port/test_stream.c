@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/posix.h"
+#include "port/posix/proxy.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"
 #include <stdio.h>
@@ -157,37 +158,45 @@ static int malformed_overrides(void)
 {
     static const char *const places[] = {"",           "host",      "host:",   ":443",      "host:0",
                                          "host:65536", "host:443x", "::1:443", "host: 443", "[]:443"};
-    static const char *const proxies[] = {"host:3128",          "https://host:3128",
-                                          "http://host",        "http://u:p@host:3128",
-                                          "http://host:1/path", "http://"};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         struct posix_stream s = {.connect_to = places[i]};
-        struct port_stream p = posix_stream_port(&s);
-        CHECK(p.connect(p.context, "localhost", 443, TIMEOUT_MS) == BYTES_E_USAGE);
-    }
-    for (size_t i = 0; i < sizeof proxies / sizeof proxies[0]; i++) {
-        struct posix_stream s = {.proxy = proxies[i]};
         struct port_stream p = posix_stream_port(&s);
         CHECK(p.connect(p.context, "localhost", 443, TIMEOUT_MS) == BYTES_E_USAGE);
     }
     return 0;
 }
 
-/* The request, byte for byte, as a proxy sees it. */
+/* A proxy on a port of this machine; userinfo is empty or ends with '@'. */
+static struct posix_proxy local_proxy(const char *userinfo, uint16_t port)
+{
+    struct posix_proxy p;
+    char url[160];
+    char why[512];
+    snprintf(url, sizeof url, "http://%s127.0.0.1:%u/", userinfo, (unsigned)port);
+    if (posix_proxy_choose(&p, url, NULL, why, sizeof why) != 0)
+        printf("# %s\n", why);
+    return p;
+}
+
+/* The request, byte for byte, as a proxy sees it. The second Basic is the example of RFC 7617 2. */
 static int proxy_request(void)
 {
     static const struct {
-        const char *host, *request;
+        const char *userinfo, *host, *request;
     } cases[] = {
-        {"dps.example", "CONNECT dps.example:443 HTTP/1.1\r\nHost: dps.example:443\r\n\r\n"},
-        {"::1", "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n"},
+        {"", "dps.example", "CONNECT dps.example:443 HTTP/1.1\r\nHost: dps.example:443\r\n\r\n"},
+        {"", "::1", "CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n"},
+        {"u:p@", "x", "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n"},
+        {"Aladdin:open%20sesame@", "x",
+         "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n"
+         "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"},
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint16_t port;
         int listener = support_listen(0, &port);
-        char url[48], seen[256] = "";
-        snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)port);
-        struct posix_stream s = {.proxy = url};
+        char seen[256] = "";
+        const struct posix_proxy proxy = local_proxy(cases[i].userinfo, port);
+        struct posix_stream s = {.proxy = &proxy};
         struct port_stream p = posix_stream_port(&s);
         /* Nobody accepts, so there is no answer; the request waits in the connection. */
         CHECK(p.connect(p.context, cases[i].host, 443, 100) == BYTES_E_TIMEOUT);
@@ -231,9 +240,8 @@ static int proxy_answers(void)
         int listener = support_listen(0, &port);
         const struct support_step step = {c->answer, strlen(c->answer), false, c->bytewise};
         pid_t peer = support_peer(listener, &step, 1, false);
-        char url[48];
-        snprintf(url, sizeof url, "http://127.0.0.1:%u", (unsigned)port);
-        struct posix_stream s = {.proxy = url};
+        const struct posix_proxy proxy = local_proxy("", port);
+        struct posix_stream s = {.proxy = &proxy};
         struct port_stream p = posix_stream_port(&s);
         int result = p.connect(p.context, "dps.example", 443, TIMEOUT_MS);
         if (result != c->result || s.proxy_status != c->status)
@@ -262,11 +270,47 @@ static int proxy_head_without_end(void)
     int listener = support_listen(0, &port);
     const struct support_step step = {head, len, false, false};
     pid_t peer = support_peer(listener, &step, 1, true);
-    char url[48];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", (unsigned)port);
-    struct posix_stream s = {.proxy = url};
+    const struct posix_proxy proxy = local_proxy("", port);
+    struct posix_stream s = {.proxy = &proxy};
     struct port_stream p = posix_stream_port(&s);
     CHECK(p.connect(p.context, "dps.example", 443, TIMEOUT_MS) == BYTES_E_STREAM && s.fd == -1);
+    support_end(peer);
+    (void)close(listener);
+    return 0;
+}
+
+static pid_t interim_without_end(int listener)
+{
+    static const char answer[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    pid_t child = support_fork();
+    while (child == 0) {
+        int fd = accept(listener, NULL, NULL);
+        while (send(fd, answer, strlen(answer), MSG_NOSIGNAL) > 0) {
+        }
+        (void)close(fd);
+    }
+    return child;
+}
+
+/* A proxy that says nothing, or "not yet" without end, is given up when the time is over, and at once for a signal. */
+static int proxy_without_end(void)
+{
+    uint16_t port;
+    int listener = support_listen(0, &port);
+    const struct posix_proxy proxy = local_proxy("", port);
+    struct posix_stream s = {.proxy = &proxy};
+    struct port_stream p = posix_stream_port(&s);
+    char text[POSIX_STREAM_ERROR_MAX];
+    CHECK(p.connect(p.context, "dps.example", 443, 200) == BYTES_E_TIMEOUT && s.reached);
+    posix_stream_explain(&s, BYTES_E_TIMEOUT, text, sizeof text);
+    CHECK(strstr(text, "did not answer in time") != NULL);
+    posix_interrupted = 1;
+    uint64_t begin = now_ms();
+    CHECK(p.connect(p.context, "dps.example", 443, 600000) == BYTES_E_TIMEOUT);
+    posix_interrupted = 0;
+    CHECK(now_ms() - begin < 300000);
+    pid_t peer = interim_without_end(listener);
+    CHECK(p.connect(p.context, "dps.example", 443, 200) == BYTES_E_TIMEOUT);
     support_end(peer);
     (void)close(listener);
     return 0;
@@ -322,6 +366,7 @@ int main(void)
         {"proxy: the request", proxy_request},
         {"proxy: good and bad answers", proxy_answers},
         {"proxy: a head without end", proxy_head_without_end},
+        {"proxy: silence, and interim answers without end", proxy_without_end},
         {"clock: time, sleep and interruption", clock_and_interruption},
         {"entropy: of the system and seeded", entropy},
     };

@@ -181,10 +181,16 @@ int admin_connection_string(struct admin_tool *t)
         admin_say("connection-string: --host takes NAME or NAME:PORT, not \"%s\"", o->host);
         return POSIX_EXIT_USAGE;
     }
-    if (posix_secret_read(o->policy_file, t->file, sizeof t->file, &len, why, sizeof why) != 0) {
+    const int error = posix_secret_read(o->policy_file, t->file, sizeof t->file, &len, why, sizeof why);
+    if (error == BYTES_E_NOT_FOUND)
+        admin_say("there is no policy file %s yet. What to do: start dps-service with --policy-file %s, "
+                  "which makes "
+                  "it; or name the one that it has",
+                  o->policy_file, o->policy_file);
+    else if (error != 0)
         admin_say("%s", why);
+    if (error != 0)
         return POSIX_EXIT_STORE;
-    }
     if (dps_policies_parse(bytes_of(t->file, len), &config) != 0) {
         admin_say("%s is no policy file of dps-service", o->policy_file);
         return POSIX_EXIT_STORE;

@@ -26,6 +26,7 @@ static const struct posix_option options_connection[] = {
      .argument = "HOST:PORT",
      .text = &tool.options.connect_to,
      .help = "connect there, whatever the name; the certificate is still checked for\nthe name"},
+    POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
 };
 
 #define OPTION_IF_MATCH                                                                                      \

@@ -132,10 +132,8 @@ static int read_kind(struct import *m)
     int error = next_line(&m->lines, &line, &cut);
     if (error == BYTES_E_NOT_FOUND)
         return refuse_header(m, "missing");
-    if (error != 0) {
-        admin_say("%s: %s", m->t->options.arguments[0], strerror(errno));
-        return POSIX_EXIT_STORE;
-    }
+    if (error != 0)
+        return admin_file_error(m->t->options.arguments[0]);
     size_t mark = line.len >= 3 && memcmp(line.p, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     struct bytes text = bytes_of(line.p + mark, line.len - mark);
     size_t blank = 0;
@@ -327,10 +325,8 @@ static int run(struct import *m)
         }
         if (error != 0 && posix_interrupted != 0)
             break;
-        if (error != 0) {
-            admin_say("%s: %s", m->t->options.arguments[0], strerror(errno));
-            return POSIX_EXIT_STORE;
-        }
+        if (error != 0)
+            return admin_file_error(m->t->options.arguments[0]);
         if (cut || !is_blank(line)) {
             /* Taken apart in place, so it is kept in case that it has to wait for the next batch. */
             struct bytes copy = bytes_of(m->copy, line.len);
@@ -354,10 +350,8 @@ static int open_and_run(struct import *m)
 {
     const char *path = m->t->options.arguments[0];
     m->lines.fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (m->lines.fd < 0) {
-        admin_say("%s: %s", path, strerror(errno));
-        return POSIX_EXIT_STORE;
-    }
+    if (m->lines.fd < 0)
+        return admin_file_error(path);
     int exit_code = admin_import_begin(m);
     if (exit_code == 0)
         exit_code = read_kind(m);

@@ -20,12 +20,6 @@
 #define BEFORE_MAX 1024
 #define DIGEST_HEX ((size_t)2 * CRYPTO_SHA256_SIZE)
 
-static int file_error(const char *path)
-{
-    admin_say("%s: %s", path, strerror(errno));
-    return POSIX_EXIT_STORE;
-}
-
 /* ---- The file of --resume ---- */
 
 static bool digest_before(const struct import *m, uint64_t offset, uint8_t hex[DIGEST_HEX])
@@ -62,7 +56,7 @@ static int save(struct import *m)
     const char *path = m->t->options.resume;
     if (m->report != NULL) {
         if (fflush(m->report) != 0 || (path != NULL && fsync(fileno(m->report)) != 0 && errno != EINVAL))
-            return file_error(m->t->options.report);
+            return admin_file_error(m->t->options.report);
         off_t len = ftello(m->report); /* -1 of a pipe, which cannot be cut either */
         m->progress.report_len = len > 0 ? (uint64_t)len : 0;
     }
@@ -70,7 +64,7 @@ static int save(struct import *m)
     if (path == NULL)
         return 0;
     if (!digest_before(m, m->progress.offset, before))
-        return file_error(m->t->options.arguments[0]);
+        return admin_file_error(m->t->options.arguments[0]);
     dps_write_text(&w, "{");
     for (size_t i = 0; i < NUMBERS; i++) {
         uint64_t number;
@@ -84,7 +78,7 @@ static int save(struct import *m)
     dps_write_text(&w, "\"before\":\"");
     bytes_write_bytes(&w, bytes_of(before, sizeof before));
     dps_write_text(&w, "\"}\n");
-    return posix_file_replace(path, bytes_written(&w), 0600) != 0 ? file_error(path) : 0;
+    return posix_file_replace(path, bytes_written(&w), 0600) != 0 ? admin_file_error(path) : 0;
 }
 
 static int read_saved(const char *path, struct import_progress *p, char before[DIGEST_HEX + 1])
@@ -127,12 +121,12 @@ static int open_report(struct import *m)
     if (m->report != NULL) {
         if (ftruncate(fileno(m->report), (off_t)m->progress.report_len) != 0 ||
             fseeko(m->report, 0, SEEK_END) != 0)
-            return file_error(path);
+            return admin_file_error(path);
         return 0;
     }
     m->report = fopen(path, "w");
     if (m->report == NULL)
-        return file_error(path);
+        return admin_file_error(path);
     fputs("line,registrationId,errorCode,message\n", m->report);
     return 0;
 }
@@ -165,7 +159,7 @@ static int seek(struct import *m, const struct import_progress *saved, const cha
     if (saved->offset <= m->lines.offset)
         return 0;
     if (lseek(m->lines.fd, (off_t)saved->offset, SEEK_SET) < 0)
-        return file_error(m->t->options.arguments[0]);
+        return admin_file_error(m->t->options.arguments[0]);
     m->progress = *saved;
     m->lines.begin = m->lines.end = 0;
     m->lines.offset = saved->offset;
@@ -186,7 +180,7 @@ int admin_import_go_on(struct import *m)
         return POSIX_EXIT_STORE;
     }
     if (error != 0 && error != BYTES_E_NOT_FOUND)
-        return file_error(path);
+        return admin_file_error(path);
     int exit_code = error == 0 ? seek(m, &saved, before) : 0;
     m->line_at_begin = m->progress.line;
     if (exit_code == 0)
@@ -294,7 +288,7 @@ int admin_import_end(struct import *m, int exit_code)
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     if (m->report != NULL && fclose(m->report) != 0 && exit_code == 0)
-        exit_code = file_error(m->t->options.report);
+        exit_code = admin_file_error(m->t->options.report);
     if (m->begun) {
         print_result(m);
         print_notes(m);

@@ -115,15 +115,29 @@ static int read_trust(struct admin_tool *t)
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 
+static int read_proxy(struct admin_tool *t)
+{
+    char why[640];
+    const int error =
+        posix_proxy_choose(&t->proxy, t->options.proxy, t->options.proxy_auth_file, why, sizeof why);
+    if (error == 0)
+        return 0;
+    admin_say("%s", why);
+    return error == BYTES_E_USAGE || error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
+}
+
 int admin_open(struct admin_tool *t)
 {
     int exit_code = read_string(t);
     if (exit_code == 0)
         exit_code = read_trust(t);
+    if (exit_code == 0)
+        exit_code = read_proxy(t);
     if (exit_code != 0)
         return exit_code;
     posix_https_init(&t->https, t->host, t->port, &t->trust);
     t->https.stream.connect_to = t->options.connect_to;
+    t->https.stream.proxy = &t->proxy;
     return 0;
 }
 
@@ -133,19 +147,24 @@ void admin_close(struct admin_tool *t)
     bytes_wipe(t, sizeof *t);
 }
 
+int admin_file_error(const char *path)
+{
+    char reason[POSIX_FILE_ERROR_MAX];
+    admin_say("%s: %s", path, posix_file_error(errno, reason, sizeof reason));
+    return POSIX_EXIT_STORE;
+}
+
 int admin_input(struct admin_tool *t, const char *path, struct bytes *content)
 {
     size_t len = 0;
-    errno = 0;
     int error = strcmp(path, "-") == 0 ? posix_read_all(STDIN_FILENO, t->file, sizeof t->file, &len)
                                        : posix_file_read(path, t->file, sizeof t->file, &len);
     *content = bytes_of(t->file, len);
     if (error == 0)
         return 0;
-    if (error == BYTES_E_SPACE)
-        admin_say("%s is longer than the %zu bytes that are allowed here", path, sizeof t->file);
-    else
-        admin_say("%s: %s", path, strerror(errno));
+    if (error != BYTES_E_SPACE)
+        return admin_file_error(path);
+    admin_say("%s is longer than the %zu bytes that are allowed here", path, sizeof t->file);
     return POSIX_EXIT_STORE;
 }
 
@@ -197,17 +216,17 @@ static void write_request(struct bytes_writer *w, const struct admin_tool *t, co
 
 static int report_network(const struct admin_tool *t, int error)
 {
-    if (error == BYTES_E_TLS)
-        admin_say("%s:%u: no secure connection: %s", t->host, t->port,
-                  crypto_tls_error_text(t->https.tls_error));
-    else if (error == BYTES_E_STREAM && !t->https.reached && t->options.connect_to != NULL)
-        admin_say("%s cannot be reached: %s", t->options.connect_to, posix_connect_reason());
-    else if (error == BYTES_E_STREAM && !t->https.reached)
-        admin_say("%s:%u cannot be reached: %s", t->host, t->port, posix_connect_reason());
-    else if (error == BYTES_E_USAGE && t->options.connect_to != NULL)
-        admin_say("--connect-to takes HOST:PORT, not \"%s\"", t->options.connect_to);
-    else
-        admin_say("%s:%u: %s", t->host, t->port, posix_error_text(error));
+    char text[POSIX_STREAM_ERROR_MAX];
+    if (error == BYTES_E_TLS) {
+        admin_say("%s:%u: no secure connection: %s. What to do: %s", t->host, t->port,
+                  crypto_tls_error_text(t->https.tls_error), posix_tls_advice(t->https.tls_error));
+    } else if (!t->https.reached && error != BYTES_E_ENTROPY) {
+        posix_stream_explain(&t->https.stream, error, text, sizeof text);
+        admin_say("%s", text);
+    } else {
+        admin_say("%s:%u: %s. What to do: see whether that port speaks HTTPS, and try again", t->host,
+                  t->port, posix_error_text(error));
+    }
     return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
 }
 

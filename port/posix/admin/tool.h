@@ -6,10 +6,11 @@
 
 #include "port/posix/https_client.h"
 #include "port/posix/options.h"
+#include "port/posix/proxy.h"
 
 /* What the user asked for; zero and null mean "not given". */
 struct admin_options {
-    const char *connection_string_file, *ca, *connect_to, *format;
+    const char *connection_string_file, *ca, *connect_to, *proxy, *proxy_auth_file, *format;
     bool help;
     const char *arguments[2]; /* what stands behind the command and is no option */
     const char *ek, *device_id, *if_match, *json;
@@ -30,6 +31,7 @@ struct admin_tool {
     size_t key_len;
 
     struct crypto_trust trust;
+    struct posix_proxy proxy;
     struct posix_https https;
     uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
     uint8_t body[DPS_HTTP_BODY_MAX];
@@ -46,6 +48,8 @@ int admin_open(struct admin_tool *t);
 void admin_close(struct admin_tool *t);
 /* A whole file or, for "-", standard input, into t->file. Returns 0 or an exit code. */
 int admin_input(struct admin_tool *t, const char *path, struct bytes *content);
+/* What errno says about a file. Returns an exit code. */
+int admin_file_error(const char *path);
 
 struct admin_request {
     const char *method;

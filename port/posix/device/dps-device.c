@@ -19,8 +19,8 @@ static const struct posix_option options_all[] = {
     {.name = "owner-auth-file",
      .argument = "FILE",
      .text = &tool.options.owner_auth_file,
-     .help = "authorization of the owner hierarchy (mode 0600; one line end at its end is\n"
-             "ignored); default: DPS_OWNER_AUTH, else empty"},
+     .help = "authorization of the owner hierarchy (mode 0600, at most 64 bytes; one line end\n"
+             "at its end is ignored); default: DPS_OWNER_AUTH, else empty"},
     {.name = "endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.endorsement_auth_file,
@@ -60,7 +60,7 @@ static const struct posix_option options_tests[] = {
     }
 #define OPTION_ID                                                                                            \
     {                                                                                                        \
-        .name = "id", .argument = "ID", .text = &tool.options.id,                                            \
+        .name = "id", .argument = "ID", .text = &tool.options.id, .maximum = DPS_REGISTRATION_ID_MAX,        \
         .help = "registration ID; default: base32 of SHA-256 of EK_pub, as Microsoft's SDKs"                 \
     }
 #define OPTION_CA                                                                                            \
@@ -71,11 +71,6 @@ static const struct posix_option options_tests[] = {
 #define OPTION_STATE(text_)                                                                                  \
     {                                                                                                        \
         .name = "state", .argument = "FILE", .text = &tool.options.state, .help = text_                      \
-    }
-#define OPTION_PROXY                                                                                         \
-    {                                                                                                        \
-        .name = "proxy", .argument = "http://HOST:PORT", .text = &tool.options.proxy,                        \
-        .help = "connect through an HTTP proxy"                                                              \
     }
 #define OPTION_CONNECT_TO                                                                                    \
     {                                                                                                        \
@@ -131,12 +126,17 @@ static const struct posix_option options_register[] = {
     {.name = "scope",
      .argument = "ID",
      .text = &tool.options.scope,
+     .maximum = DPS_ID_SCOPE_MAX,
      .help = "its ID scope, such as 0ne00000A0A"},
     OPTION_STATE("where the hub and the wrapped hub key are kept; no secret without this TPM"),
     OPTION_ID,
-    {.name = "payload", .argument = "JSON", .text = &tool.options.payload, .help = "for custom allocation"},
+    {.name = "payload",
+     .argument = "JSON",
+     .text = &tool.options.payload,
+     .maximum = DEVICE_PAYLOAD_MAX,
+     .help = "for custom allocation"},
     OPTION_EK_TEMPLATE,
-    OPTION_PROXY,
+    POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
     OPTION_HUB_PORT,
 };
@@ -146,13 +146,17 @@ static const struct posix_option options_token[] = {
 static const struct posix_option options_send[] = {
     OPTION_STATE("what register kept"),
     OPTION_CA,
-    {.name = "message", .argument = "TEXT", .text = &tool.options.message, .help = "what to send"},
+    {.name = "message",
+     .argument = "TEXT",
+     .text = &tool.options.message,
+     .maximum = DEVICE_MESSAGE_MAX,
+     .help = "what to send"},
     {.name = "message-file",
      .argument = "FILE",
      .text = &tool.options.message_file,
-     .help = "the same from a file, or - for standard input"},
+     .help = "the same from a file, or - for standard input; no longer either"},
     OPTION_HUB_PORT,
-    OPTION_PROXY,
+    POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
 };
 static const struct posix_option options_seal[] = {
@@ -222,13 +226,13 @@ static const struct command commands[] = {
     {"info", "What this TPM is, can do and holds", "dps-device --tpm /dev/tpmrm0 info", device_info, NULL, 0,
      NULL, false},
     {"flush",
-     "Remove keys and sessions that a killed program left in the TPM\n"
+     "Remove keys and sessions that a killed program left in the TPM, saved ones as well\n"
      "(only without a resource manager, and only if no other program uses the TPM: it\n"
      "removes theirs as well)",
      "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0, NULL, false},
     {"explain",
      "What is this? A TPM command or response, TPM2B_PUBLIC, activation blob, SAS token,\n"
-     "enrollment or HTTP message, raw, in hex or in base64, explained field by field",
+     "enrollment or HTTP message, raw, in hex or in base64, explained field by field; 64 KiB at most",
      "echo 80010000000c0000017b0020 | dps-device explain", device_explain, OPTIONS(options_explain),
      "[FILE|-]", true},
 };
@@ -247,11 +251,12 @@ static void program_help(FILE *out)
         fprintf(out, "  %-10s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
     posix_options_help(out, groups, 2);
-    fputs("\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
-          "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network or TLS, 5 state or other "
-          "file,\n"
-          "130 or 143 interrupted.\n",
-          out);
+    fputs(
+        "\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
+        "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network, TLS or clock, 5 state or "
+        "other file,\n"
+        "130 or 143 interrupted.\n",
+        out);
 }
 
 static void command_help(FILE *out, const struct command *c)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of
  * this program, so each situation that is known gets its own; the general texts are for the rest. */
+#include "dps/protocol/http.h"
 #include "port/posix/device/tool.h"
+#include "tpm/rc.h"
 #include "tpm/tools/explain.h"
+#include "tpm/tools/rc_text.h"
 #include <stdarg.h>
 
 void device_say(const char *format, ...)
@@ -126,15 +129,13 @@ static void explain(const struct device_tool *t, int error)
         break;
     case BYTES_E_FILE:
         fprintf(stderr,
-                "%s could not be written: %s. The service has registered this device, but without the file "
-                "it cannot "
-                "use that. What to do: make the file's directory writable, then register again.\n",
+                "the service has registered this device, but it cannot use that, because %s could not be "
+                "written: %s, then register again.\n",
                 t->options.state, t->watch.reason);
         break;
     case BYTES_E_CLOCK:
-        fputs("the time is not known: this system's clock is not set, and the service sent no date. What to "
-              "do: set the "
-              "clock.\n",
+        fputs("the time is not known: this system's clock stands before this program's release, and the "
+              "service sent no date. What to do: set the clock.\n",
               stderr);
         break;
     case BYTES_E_FORMAT:
@@ -146,6 +147,28 @@ static void explain(const struct device_tool *t, int error)
         break;
     default:
         fprintf(stderr, "%s.\n", posix_error_text(error));
+    }
+}
+
+/* A service that fails is told of at once, other waiting before it becomes a riddle. */
+void device_tell_wait(struct device_tool *t, uint32_t ms)
+{
+    struct device_watch *w = &t->watch;
+    const struct dps_device *d = &t->engine;
+    const unsigned seconds = (ms + 999) / 1000;
+    const bool failed = w->network && d->http_status >= 400;
+    w->silent_ms += ms;
+    if (!failed && w->silent_ms < DEVICE_SILENCE_MAX_MS)
+        return;
+    w->silent_ms = 0;
+    if (w->network) {
+        uint16_t port;
+        device_say("%s answered %u %s; asking again in %u s", dps_device_host(d, &port),
+                   (unsigned)d->http_status, failed ? dps_http_reason(d->http_status) : "and is still at it",
+                   seconds);
+    } else {
+        const char *name = tpm2_rc_name(tpm2_rc_decode(w->asked.rc).code);
+        device_say("the TPM is busy (%s); asking again in %u s", name != NULL ? name : "it says", seconds);
     }
 }
 

@@ -2,6 +2,7 @@
 /* What a service, a hub or the way to them did not do, in words. */
 #include "dps/protocol/http.h"
 #include "port/posix/device/tool.h"
+#include "port/posix/private.h"
 #include <string.h>
 
 /* Error codes of the service [DPS "ProvisioningServiceErrorDetails"], then statuses, both in one column: their numbers
@@ -89,62 +90,18 @@ void device_explain_refused(const struct device_tool *t)
           stderr);
 }
 
-static void advise_tls(const struct device_tool *t, const char *host)
-{
-    switch (t->drive.tls_error) {
-    case BR_ERR_X509_NOT_TRUSTED:
-    case BR_ERR_X509_BAD_SIGNATURE:
-        fprintf(stderr, "give the CA that issued the service's certificate with --ca (now: %s)",
-                t->options.ca);
-        break;
-    case BR_ERR_X509_BAD_SERVER_NAME:
-        fprintf(stderr,
-                "%s must stand in the certificate as a DNS name. Use the name that stands there, and "
-                "--connect-to "
-                "HOST:PORT if that name leads elsewhere",
-                host);
-        break;
-    case BR_ERR_X509_EXPIRED:
-        fprintf(stderr,
-                "compare `date` with the dates of the certificate (openssl s_client -connect HOST:PORT)");
-        break;
-    case BR_ERR_UNKNOWN_TYPE:
-    case BR_ERR_BAD_VERSION:
-    case BR_ERR_UNSUPPORTED_VERSION:
-        fprintf(stderr, "see whether this port speaks TLS, version 1.2 or with 1.2 allowed");
-        break;
-    default:
-        fprintf(
-            stderr,
-            "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, RSA or P-256 certificates is what is offered here");
-    }
-}
-
-static void explain_connect(const struct device_tool *t, const char *host, uint16_t port)
-{
-    const struct device_options *o = &t->options;
-    fprintf(stderr, "cannot connect to %s:%u", host, (unsigned)port);
-    if (o->connect_to != NULL)
-        fprintf(stderr, " at %s (--connect-to)", o->connect_to);
-    if (o->proxy != NULL)
-        fprintf(stderr, " through %s", o->proxy);
-    fprintf(stderr, ": %s. What to do: see whether the service runs there and can be reached from here%s.\n",
-            t->watch.reason, o->proxy == NULL ? " (behind a proxy: --proxy http://HOST:PORT)" : "");
-}
-
 void device_explain_network(const struct device_tool *t, int error)
 {
     const struct dps_device *d = &t->engine;
     uint16_t port;
     const char *host = dps_device_host(d, &port);
     if (t->watch.reason[0] != 0) {
-        explain_connect(t, host, port);
+        fprintf(stderr, "%s.\n", t->watch.reason);
     } else if (error == BYTES_E_TLS) {
         const char *text = crypto_tls_error_text(t->drive.tls_error);
         bool question = text[strlen(text) - 1] == '?';
-        fprintf(stderr, "TLS with %s:%u: %s%s What to do: ", host, (unsigned)port, text, question ? "" : ".");
-        advise_tls(t, host);
-        fputs(".\n", stderr);
+        fprintf(stderr, "TLS with %s:%u: %s%s What to do: %s.\n", host, (unsigned)port, text,
+                question ? "" : ".", posix_tls_advice(t->drive.tls_error));
     } else if (error == BYTES_E_TIMEOUT) {
         fprintf(stderr,
                 "%s:%u did not answer in time. What to do: try again; see whether that port speaks HTTPS.\n",

@@ -15,43 +15,92 @@ struct name {
 
 /* TPM_ALG_ID [TCG Algorithm Registry r1.32], those that a reader of `info` may look for. */
 static const struct name algorithms[] = {
-    {0x0001, "RSA"},       {0x0003, "TDES"},
-    {0x0004, "SHA1"},      {0x0005, "HMAC"},
-    {0x0006, "AES"},       {0x0007, "MGF1"},
-    {0x0008, "KEYEDHASH"}, {0x000A, "XOR"},
-    {0x000B, "SHA256"},    {0x000C, "SHA384"},
-    {0x000D, "SHA512"},    {0x0012, "SM3_256"},
-    {0x0013, "SM4"},       {0x0014, "RSASSA"},
-    {0x0015, "RSAES"},     {0x0016, "RSAPSS"},
-    {0x0017, "OAEP"},      {0x0018, "ECDSA"},
-    {0x0019, "ECDH"},      {0x001A, "ECDAA"},
-    {0x001B, "SM2"},       {0x001C, "ECSCHNORR"},
-    {0x001D, "ECMQV"},     {0x0020, "KDF1_SP800_56A"},
-    {0x0021, "KDF2"},      {0x0022, "KDF1_SP800_108"},
-    {0x0023, "ECC"},       {0x0025, "SYMCIPHER"},
-    {0x0026, "CAMELLIA"},  {0x0027, "SHA3_256"},
-    {0x0028, "SHA3_384"},  {0x0029, "SHA3_512"},
-    {0x003F, "CMAC"},      {0x0040, "CTR"},
-    {0x0041, "OFB"},       {0x0042, "CBC"},
-    {0x0043, "CFB"},       {0x0044, "ECB"},
+    {0x0001, "RSA"},
+    {0x0003, "TDES"},
+    {0x0004, "SHA1"},
+    {0x0005, "HMAC"},
+    {0x0006, "AES"},
+    {0x0007, "MGF1"},
+    {0x0008, "KEYEDHASH"},
+    {0x000A, "XOR"},
+    {0x000B, "SHA256"},
+    {0x000C, "SHA384"},
+    {0x000D, "SHA512"},
+    {0x0010, "NULL"},
+    {0x0012, "SM3_256"},
+    {0x0013, "SM4"},
+    {0x0014, "RSASSA"},
+    {0x0015, "RSAES"},
+    {0x0016, "RSAPSS"},
+    {0x0017, "OAEP"},
+    {0x0018, "ECDSA"},
+    {0x0019, "ECDH"},
+    {0x001A, "ECDAA"},
+    {0x001B, "SM2"},
+    {0x001C, "ECSCHNORR"},
+    {0x001D, "ECMQV"},
+    {0x0020, "KDF1_SP800_56A"},
+    {0x0021, "KDF2"},
+    {0x0022, "KDF1_SP800_108"},
+    {0x0023, "ECC"},
+    {0x0025, "SYMCIPHER"},
+    {0x0026, "CAMELLIA"},
+    {0x0027, "SHA3_256"},
+    {0x0028, "SHA3_384"},
+    {0x0029, "SHA3_512"},
+    {0x003F, "CMAC"},
+    {0x0040, "CTR"},
+    {0x0041, "OFB"},
+    {0x0042, "CBC"},
+    {0x0043, "CFB"},
+    {0x0044, "ECB"},
+    {0x0050, "CCM"},
+    {0x0051, "GCM"},
+    {0x0052, "KW"},
+    {0x0053, "KWP"},
+    {0x0054, "EAX"},
+    {0x0060, "EDDSA"},
 };
 
 /* Values of one run of `info`; what the TPM does not tell is 0. */
 struct facts {
     uint32_t transient_min, input_buffer, permanent;
     size_t commands_missing;
-    bool certificate;
+    bool untold; /* a '?' was printed */
+    bool owner_disabled, endorsement_disabled;
+    bool certificate;             /* of the RSA-2048 EK */
+    char other_certificates[128]; /* of which others, for people */
 };
 
-static uint32_t property(struct device_tool *t, uint32_t number)
+/* False if this TPM does not tell. */
+static bool property(struct device_tool *t, struct facts *f, uint32_t number, uint32_t *value)
 {
+    const bool told = device_property(t, number, value) == 0;
+    f->untold = f->untold || !told;
+    return told;
+}
+
+/* The number as text, or "?". */
+struct number {
+    char text[12];
+};
+static struct number number_of(struct device_tool *t, struct facts *f, uint32_t which)
+{
+    struct number n = {"?"};
     uint32_t value;
-    return device_property(t, number, &value) == 0 ? value : 0;
+    if (property(t, f, which, &value))
+        snprintf(n.text, sizeof n.text, "%u", (unsigned)value);
+    return n;
 }
 
 /* Four characters of the vendor's, which need not be characters. */
-static void print_characters(uint32_t value)
+static void print_characters(struct device_tool *t, struct facts *f, uint32_t which)
 {
+    uint32_t value;
+    if (!property(t, f, which, &value)) {
+        putchar('?');
+        return;
+    }
     for (int shift = 24; shift >= 0; shift -= 8) {
         char c = (char)((value >> shift) & 0xff);
         if (c >= 0x20 && c < 0x7f)
@@ -59,36 +108,48 @@ static void print_characters(uint32_t value)
     }
 }
 
-static void print_vendor(struct device_tool *t)
+static void print_version(struct device_tool *t, struct facts *f, uint32_t which)
 {
-    const uint32_t high = property(t, TPM2_PT_FIRMWARE_VERSION_1);
-    const uint32_t low = property(t, TPM2_PT_FIRMWARE_VERSION_2);
-    const uint32_t revision = property(t, TPM2_PT_REVISION);
+    uint32_t value;
+    if (property(t, f, which, &value))
+        printf("%u.%u", (unsigned)(value >> 16), (unsigned)(value & 0xffff));
+    else
+        putchar('?');
+}
+
+static void print_vendor(struct device_tool *t, struct facts *f)
+{
+    uint32_t revision;
     printf("TPM           %s\nVendor        ", t->options.tpm);
-    print_characters(property(t, TPM2_PT_MANUFACTURER));
+    print_characters(t, f, TPM2_PT_MANUFACTURER);
     fputs(" \"", stdout);
     for (uint32_t i = TPM2_PT_VENDOR_STRING_1; i <= TPM2_PT_VENDOR_STRING_4; i++)
-        print_characters(property(t, i));
-    printf("\"\nFirmware      %u.%u.%u.%u\n", (unsigned)(high >> 16), (unsigned)(high & 0xffff),
-           (unsigned)(low >> 16), (unsigned)(low & 0xffff));
-    printf("Specification TPM ");
-    print_characters(property(t, TPM2_PT_FAMILY_INDICATOR));
-    printf(" revision %u.%02u, day %u of %u\n", (unsigned)(revision / 100), (unsigned)(revision % 100),
-           (unsigned)property(t, TPM2_PT_DAY_OF_YEAR), (unsigned)property(t, TPM2_PT_YEAR));
+        print_characters(t, f, i);
+    fputs("\"\nFirmware      ", stdout);
+    print_version(t, f, TPM2_PT_FIRMWARE_VERSION_1);
+    putchar('.');
+    print_version(t, f, TPM2_PT_FIRMWARE_VERSION_2);
+    fputs("\nSpecification TPM ", stdout);
+    print_characters(t, f, TPM2_PT_FAMILY_INDICATOR);
+    if (property(t, f, TPM2_PT_REVISION, &revision))
+        printf(" revision %u.%02u", (unsigned)(revision / 100), (unsigned)(revision % 100));
+    else
+        fputs(" revision ?", stdout);
+    printf(", day %s of %s\n", number_of(t, f, TPM2_PT_DAY_OF_YEAR).text, number_of(t, f, TPM2_PT_YEAR).text);
 }
 
 static void print_buffers(struct device_tool *t, struct facts *f)
 {
-    f->input_buffer = property(t, TPM2_PT_INPUT_BUFFER);
-    f->transient_min = property(t, TPM2_PT_HR_TRANSIENT_MIN);
-    printf("Buffers       command %u, response %u, data %u, NV %u bytes\n",
-           (unsigned)property(t, TPM2_PT_MAX_COMMAND_SIZE), (unsigned)property(t, TPM2_PT_MAX_RESPONSE_SIZE),
-           (unsigned)f->input_buffer, (unsigned)property(t, TPM2_PT_NV_BUFFER_MAX));
+    (void)property(t, f, TPM2_PT_INPUT_BUFFER, &f->input_buffer);
+    (void)property(t, f, TPM2_PT_HR_TRANSIENT_MIN, &f->transient_min);
+    printf("Buffers       command %s, response %s, data %s, NV %s bytes\n",
+           number_of(t, f, TPM2_PT_MAX_COMMAND_SIZE).text, number_of(t, f, TPM2_PT_MAX_RESPONSE_SIZE).text,
+           number_of(t, f, TPM2_PT_INPUT_BUFFER).text, number_of(t, f, TPM2_PT_NV_BUFFER_MAX).text);
     printf(
-        "Room          %u objects at least, %u free now; %u sessions free; %u persistent keys, %u more fit\n",
-        (unsigned)f->transient_min, (unsigned)property(t, TPM2_PT_HR_TRANSIENT_AVAIL),
-        (unsigned)property(t, TPM2_PT_HR_LOADED_AVAIL), (unsigned)property(t, TPM2_PT_HR_PERSISTENT),
-        (unsigned)property(t, TPM2_PT_HR_PERSISTENT_AVAIL));
+        "Room          %s objects at least, %s free now; %s sessions free; %s persistent keys, %s more fit\n",
+        number_of(t, f, TPM2_PT_HR_TRANSIENT_MIN).text, number_of(t, f, TPM2_PT_HR_TRANSIENT_AVAIL).text,
+        number_of(t, f, TPM2_PT_HR_LOADED_AVAIL).text, number_of(t, f, TPM2_PT_HR_PERSISTENT).text,
+        number_of(t, f, TPM2_PT_HR_PERSISTENT_AVAIL).text);
 }
 
 static const char *algorithm_name(uint32_t algorithm)
@@ -107,7 +168,7 @@ static int print_algorithms(struct device_tool *t)
     if (error != 0)
         return error;
     int column = printf("Algorithms   ");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < ALGORITHMS_MAX; i++) {
         char number[16];
         const char *name = algorithm_name(found[i]);
         snprintf(number, sizeof number, "0x%04X", (unsigned)found[i]);
@@ -116,7 +177,7 @@ static int print_algorithms(struct device_tool *t)
             column = printf("\n             ") - 1;
         column += printf(" %s", name);
     }
-    putchar('\n');
+    puts(count > ALGORITHMS_MAX ? " ..." : "");
     return 0;
 }
 
@@ -157,7 +218,7 @@ static int print_commands(struct device_tool *t, struct facts *f)
     printf("Commands      %zu", count);
     size_t missing = 0;
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (contains(commands, count, needed[i]))
+        if (contains(commands, count < COMMANDS_MAX ? count : COMMANDS_MAX, needed[i]))
             continue;
         printf("%s %s%s", missing++ == 0 ? "; missing:" : ",", tpm2_explain_command_name(needed[i]),
                i < FLOW ? "" : " (not of the flow)");
@@ -199,82 +260,169 @@ static int print_persistent(struct device_tool *t)
     if (count == 0)
         puts("Persistent    no keys: EK and SRK are derived when they are needed (own --persist would keep "
              "them)");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX; i++) {
         const char *kind = kind_of(t, handles[i]);
         printf("%s0x%08X %s\n", i == 0 ? "Persistent    " : "              ", (unsigned)handles[i], kind);
     }
+    if (count > DEVICE_HANDLES_MAX)
+        printf("              and %zu more\n", count - DEVICE_HANDLES_MAX);
     return 0;
+}
+
+/* A bit of a word that the TPM may not tell. */
+static const char *either(bool told, uint32_t word, uint32_t bit, const char *yes, const char *no)
+{
+    return !told ? "?" : (word & bit) != 0 ? yes : no;
+}
+
+static void print_hierarchies(struct device_tool *t, struct facts *f)
+{
+    uint32_t word;
+    const bool told = property(t, f, TPM2_PT_STARTUP_CLEAR, &word);
+    f->owner_disabled = told && (word & TPM2_STARTUP_CLEAR_SH_ENABLE) == 0;
+    f->endorsement_disabled = told && (word & TPM2_STARTUP_CLEAR_EH_ENABLE) == 0;
+    printf("Hierarchies   owner %s, endorsement %s, platform %s\n",
+           either(told, word, TPM2_STARTUP_CLEAR_SH_ENABLE, "enabled", "DISABLED"),
+           either(told, word, TPM2_STARTUP_CLEAR_EH_ENABLE, "enabled", "DISABLED"),
+           either(told, word, TPM2_STARTUP_CLEAR_PH_ENABLE, "enabled", "disabled"));
 }
 
 static void print_ownership(struct device_tool *t, struct facts *f)
 {
-    f->permanent = property(t, TPM2_PT_PERMANENT);
+    const bool told = property(t, f, TPM2_PT_PERMANENT, &f->permanent);
+    const uint32_t word = f->permanent;
     printf("Authorization owner %s, endorsement %s, lockout %s\n",
-           (f->permanent & TPM2_PERMANENT_OWNER_AUTH_SET) != 0 ? "set" : "empty",
-           (f->permanent & TPM2_PERMANENT_ENDORSEMENT_AUTH_SET) != 0 ? "set" : "empty",
-           (f->permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) != 0 ? "set" : "empty");
-    printf("Lockout       %s; %u of %u wrong tries, one forgiven every %u s; lockout authority locked for %u "
+           either(told, word, TPM2_PERMANENT_OWNER_AUTH_SET, "set", "empty"),
+           either(told, word, TPM2_PERMANENT_ENDORSEMENT_AUTH_SET, "set", "empty"),
+           either(told, word, TPM2_PERMANENT_LOCKOUT_AUTH_SET, "set", "empty"));
+    printf("Lockout       %s; %s of %s wrong tries, one forgiven every %s s; lockout authority locked for %s "
            "s after a "
            "wrong try\n",
-           (f->permanent & TPM2_PERMANENT_IN_LOCKOUT) != 0 ? "LOCKED" : "not locked",
-           (unsigned)property(t, TPM2_PT_LOCKOUT_COUNTER), (unsigned)property(t, TPM2_PT_MAX_AUTH_FAIL),
-           (unsigned)property(t, TPM2_PT_LOCKOUT_INTERVAL), (unsigned)property(t, TPM2_PT_LOCKOUT_RECOVERY));
+           either(told, word, TPM2_PERMANENT_IN_LOCKOUT, "LOCKED", "not locked"),
+           number_of(t, f, TPM2_PT_LOCKOUT_COUNTER).text, number_of(t, f, TPM2_PT_MAX_AUTH_FAIL).text,
+           number_of(t, f, TPM2_PT_LOCKOUT_INTERVAL).text, number_of(t, f, TPM2_PT_LOCKOUT_RECOVERY).text);
 }
 
-/* The indexes of the EK Credential Profile [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5]. */
+/* ---- NV [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5] ---- */
+
+/* The EKs that have indexes: the certificate's, and whether the low range's form is meant, where nonce and template are
+ * the next two; in the high range the template is the next one. */
+static const struct ek_index {
+    const char *kind;
+    uint32_t certificate;
+    bool low;
+} ek_indexes[] = {
+    {"RSA-2048", TPM2_NV_EK_CERTIFICATE_RSA2048, true},
+    {"ECC P-256", TPM2_NV_EK_CERTIFICATE_ECC_P256, true},
+    {"RSA-2048", TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH, false},
+    {"ECC P-256", 0x01C00014, false},
+    {"ECC P-384", 0x01C00016, false},
+    {"ECC P-521", 0x01C00018, false},
+    {"ECC SM2 P-256", 0x01C0001A, false},
+    {"RSA-3072", 0x01C0001C, false},
+    {"RSA-4096", 0x01C0001E, false},
+};
+#define EK_RANGE_FIRST 0x01C00000U
+#define EK_RANGE_LAST 0x01C07FFFU
+#define EK_CHAIN_FIRST 0x01C00100U
+#define EK_CHAIN_LAST 0x01C001FFU
+
+/* What stands at an index of the EK range; null: the profile leaves it open. */
+static const char *ek_index_content(uint32_t index, const struct ek_index **ek)
+{
+    *ek = NULL;
+    for (size_t i = 0; i < sizeof ek_indexes / sizeof ek_indexes[0]; i++) {
+        const uint32_t at = index - ek_indexes[i].certificate;
+        *ek = &ek_indexes[i];
+        if (at == 0)
+            return "EK certificate, ";
+        if (at == 1)
+            return ek_indexes[i].low ? "EK nonce, " : "EK template, ";
+        if (at == 2 && ek_indexes[i].low)
+            return "EK template, ";
+    }
+    *ek = NULL;
+    if (index >= EK_CHAIN_FIRST && index <= EK_CHAIN_LAST)
+        return "certificates of those who issued the EK certificates";
+    return NULL;
+}
+
+/* Keeps which certificates there are. */
+static void note_certificate(struct facts *f, const struct ek_index *ek)
+{
+    char *others = f->other_certificates;
+    if (strcmp(ek->kind, ek_indexes[0].kind) == 0)
+        f->certificate = true;
+    else if (strstr(others, ek->kind) == NULL)
+        snprintf(others + strlen(others), sizeof f->other_certificates - strlen(others), "%s%s",
+                 others[0] != 0 ? ", " : "", ek->kind);
+}
+
+static bool print_index(struct facts *f, uint32_t index, bool first)
+{
+    const struct ek_index *ek;
+    const char *content = ek_index_content(index, &ek);
+    if (content == NULL)
+        return false;
+    printf("%s0x%08X %s%s%s\n", first ? "NV            " : "              ", (unsigned)index, content,
+           ek != NULL ? ek->kind : "", ek == NULL || ek->low ? "" : ", high range");
+    if (ek != NULL && index == ek->certificate)
+        note_certificate(f, ek);
+    return true;
+}
+
 static int print_nv(struct device_tool *t, struct facts *f)
 {
-    static const struct {
-        uint32_t index;
-        const char *what;
-    } known[] = {
-        {TPM2_NV_EK_CERTIFICATE_RSA2048, "EK certificate, RSA-2048"},
-        {TPM2_NV_EK_NONCE_RSA2048, "EK nonce, RSA-2048"},
-        {TPM2_NV_EK_TEMPLATE_RSA2048, "EK template, RSA-2048"},
-        {TPM2_NV_EK_CERTIFICATE_ECC_P256, "EK certificate, ECC P-256: not for this program"},
-        {TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH, "EK certificate, RSA-2048, high range"},
-        {0x01C00014, "EK certificate, ECC P-256, high range: not for this program"},
-        {0x01C00016, "EK certificate, ECC P-384: not for this program"},
-        {0x01C0001C, "EK certificate, RSA-3072: not for this program"},
-    };
     uint32_t indexes[DEVICE_HANDLES_MAX];
     size_t count;
-    size_t shown = 0;
-    int error = device_list(t, TPM2_CAP_HANDLES, (uint32_t)TPM2_HT_NV_INDEX << TPM2_HT_SHIFT, indexes,
-                            DEVICE_HANDLES_MAX, &count);
+    size_t all;
+    bool first = true;
+    int error = device_list(t, TPM2_CAP_HANDLES, EK_RANGE_FIRST, indexes, DEVICE_HANDLES_MAX, &count);
+    if (error == 0)
+        error = device_list(t, TPM2_CAP_HANDLES, (uint32_t)TPM2_HT_NV_INDEX << TPM2_HT_SHIFT, NULL, 0, &all);
     if (error != 0)
         return error;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (!contains(indexes, count, known[i].index))
-            continue;
-        printf("%s0x%08X %s\n", shown++ == 0 ? "NV            " : "              ", (unsigned)known[i].index,
-               known[i].what);
-        f->certificate = f->certificate || known[i].index == TPM2_NV_EK_CERTIFICATE_RSA2048 ||
-                         known[i].index == TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH;
-    }
-    printf("%s%zu indexes in all\n", shown == 0 ? "NV            " : "              ", count);
+    for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX && indexes[i] <= EK_RANGE_LAST; i++)
+        first = !print_index(f, indexes[i], first) && first;
+    printf("%s%zu indexes in all\n", first ? "NV            " : "              ", all);
     return 0;
 }
 
 static int print_loaded(struct device_tool *t)
 {
-    uint32_t handles[DEVICE_HANDLES_MAX];
-    size_t objects;
-    size_t sessions = 0;
-    int error = device_list(t, TPM2_CAP_HANDLES, TPM2_HR_TRANSIENT, handles, DEVICE_HANDLES_MAX, &objects);
-    if (error == 0)
-        error =
-            device_list(t, TPM2_CAP_HANDLES, DEVICE_LOADED_SESSIONS, handles, DEVICE_HANDLES_MAX, &sessions);
-    if (error == 0)
-        printf("Loaded        %zu objects, %zu sessions%s\n", objects, sessions,
-               objects + sessions > 0
-                   ? ": of other programs, or left by one that was killed (flush removes them)"
-                   : "");
-    return error;
+    static const uint32_t kinds[] = {TPM2_HR_TRANSIENT, DEVICE_LOADED_SESSIONS, DEVICE_SAVED_SESSIONS};
+    size_t count[3] = {0};
+    int error = 0;
+    for (size_t i = 0; i < 3 && error == 0; i++)
+        error = device_list(t, TPM2_CAP_HANDLES, kinds[i], NULL, 0, &count[i]);
+    if (error != 0)
+        return error;
+    printf("Loaded        %zu objects, %zu sessions; %zu sessions saved outside%s\n", count[0], count[1],
+           count[2],
+           count[0] + count[1] + count[2] == 0 ? ""
+           : device_is_shared(t)
+               ? ": of other programs, whose resource manager cleans up"
+               : ": of other programs, or left by one that was killed (flush removes them)");
+    return 0;
 }
 
 /* At once in the TPM: EK, SRK and the nonce key; those that are persistent take no slot. */
 #define SLOTS_NEEDED 3
+
+/* An EK certificate of another kind proves the chip's origin, and not that of the EK with which it registers. */
+static void print_provenance(const struct facts *f, size_t *count)
+{
+    if (f->certificate)
+        return;
+    printf("%s", (*count)++ == 0 ? "Quirks        " : "              ");
+    if (f->other_certificates[0] != 0)
+        printf("EK certificates only for %s: they say who made this TPM, but nothing in it proves that its "
+               "RSA-2048 EK, "
+               "with which it registers, is of the same chip\n",
+               f->other_certificates);
+    else
+        puts("no EK certificate: nothing in it proves who made it");
+}
 
 static void print_quirks(const struct device_tool *t, const struct facts *f)
 {
@@ -283,6 +431,12 @@ static void print_quirks(const struct device_tool *t, const struct facts *f)
         const char *text;
     } quirks[] = {
         {t->tpm.kind != POSIX_TPM_DEVICE, "this TPM is software: its keys are files; for tests only"},
+        {f->owner_disabled,
+         "the owner hierarchy is disabled: no SRK, so it cannot register; the firmware (BIOS) "
+         "enables it"},
+        {f->endorsement_disabled,
+         "the endorsement hierarchy is disabled: no EK, so it cannot register; the firmware "
+         "(BIOS) enables it"},
         {f->transient_min > 0 && f->transient_min < SLOTS_NEEDED,
          "few object slots: keep EK and SRK persistent (own --persist)"},
         {f->input_buffer > 0 && f->input_buffer < DPS_TOKEN_MAX,
@@ -290,12 +444,13 @@ static void print_quirks(const struct device_tool *t, const struct facts *f)
         {f->commands_missing > 0, "without the missing commands it cannot register"},
         {(f->permanent & TPM2_PERMANENT_DISABLE_CLEAR) != 0,
          "TPM2_Clear is disabled: only the firmware can clear it"},
-        {!f->certificate, "no RSA-2048 EK certificate: nothing in it proves who made it"},
+        {f->untold, "where a ? stands, this TPM does not tell"},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++)
         if (quirks[i].applies)
             printf("%s%s\n", count++ == 0 ? "Quirks        " : "              ", quirks[i].text);
+    print_provenance(f, &count);
     if (count == 0)
         puts("Quirks        none that matter here");
 }
@@ -307,10 +462,12 @@ int device_info(struct device_tool *t)
     int exit_code = device_open(t);
     if (exit_code != 0)
         return exit_code;
-    /* The first question tells whether there is a TPM that answers; later ones may lack an answer. */
+    /* The first question tells whether there is a TPM that answers; a single value it may not tell. */
     int error = device_property(t, TPM2_PT_MANUFACTURER, &manufacturer);
+    if (error == BYTES_E_NOT_FOUND)
+        error = 0;
     if (error == 0) {
-        print_vendor(t);
+        print_vendor(t, &facts);
         print_buffers(t, &facts);
         error = print_algorithms(t);
     }
@@ -319,6 +476,7 @@ int device_info(struct device_tool *t)
     if (error == 0)
         error = print_persistent(t);
     if (error == 0) {
+        print_hierarchies(t, &facts);
         print_ownership(t, &facts);
         error = print_nv(t, &facts);
     }

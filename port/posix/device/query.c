@@ -66,6 +66,14 @@ static uint32_t read_value(struct bytes_reader *r, uint32_t kind)
     return kind == TPM2_CAP_COMMANDS ? value & 0x2000FFFFU : value;
 }
 
+/* From which value on to ask for the rest. Among sessions both kinds of handles stand, and the question keeps its own
+ * kind. */
+static uint32_t following(uint32_t kind, uint32_t first, uint32_t value)
+{
+    const uint32_t next = value + 1;
+    return kind == TPM2_CAP_HANDLES ? (first & 0xFF000000U) | (next & 0x00FFFFFFU) : next;
+}
+
 int device_list(struct device_tool *t, uint32_t kind, uint32_t first, uint32_t *values, size_t capacity,
                 size_t *count)
 {
@@ -74,18 +82,21 @@ int device_list(struct device_tool *t, uint32_t kind, uint32_t first, uint32_t *
     while (more) {
         struct bytes_reader r;
         uint32_t part;
+        uint32_t value = 0;
         int error = capability(t, kind, first, LIST_PART, &r, &part, &more);
-        if (error != 0)
-            return error;
-        for (uint32_t i = 0; i < part && *count < capacity; i++)
-            values[(*count)++] = read_value(&r, kind);
-        if (r.error != 0)
-            return r.error;
-        if (part == 0 || *count == capacity)
-            return 0;
-        /* Among the loaded sessions both kinds of handles stand; the question keeps its own kind. */
-        uint32_t next = values[*count - 1] + 1;
-        first = kind == TPM2_CAP_HANDLES ? (first & 0xFF000000U) | (next & 0x00FFFFFFU) : next;
+        for (uint32_t i = 0; i < part && error == 0 && r.error == 0; i++) {
+            value = read_value(&r, kind);
+            if (r.error == 0 && *count < capacity)
+                values[*count] = value;
+            *count += r.error == 0;
+        }
+        if (error != 0 || r.error != 0 || part == 0)
+            return error != 0 ? error : r.error;
+        /* A TPM that does not get on would be asked for ever. */
+        const uint32_t next = following(kind, first, value);
+        if (more && next <= first)
+            return BYTES_E_FORMAT;
+        first = next;
     }
     return 0;
 }
@@ -207,40 +218,57 @@ int device_read_public(struct device_tool *t, uint32_t handle, struct bytes *pub
     return error != 0 ? error : tpm2_read_public_parse(answer, &rc, public_2b, &name);
 }
 
-/* Flush every handle of a kind. */
+/* Flush every handle of a kind. Each time as many as fit here; those that were flushed are not listed again. */
 static int flush_all(struct device_tool *t, uint32_t first, size_t *flushed)
 {
     uint32_t handles[DEVICE_HANDLES_MAX];
-    size_t count;
+    size_t count = SIZE_MAX;
+    int error = 0;
     *flushed = 0;
-    int error = device_list(t, TPM2_CAP_HANDLES, first, handles, DEVICE_HANDLES_MAX, &count);
-    for (size_t i = 0; i < count && error == 0; i++) {
-        error = flush(t, handles[i]);
-        if (error == 0) {
-            printf("0x%08X flushed\n", (unsigned)handles[i]);
-            ++*flushed;
+    while (error == 0 && count > 0) {
+        const size_t before = count;
+        error = device_list(t, TPM2_CAP_HANDLES, first, handles, DEVICE_HANDLES_MAX, &count);
+        if (error == 0 && count >= before)
+            error = BYTES_E_FORMAT; /* it says that it flushes, and does not */
+        for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX && error == 0; i++) {
+            error = flush(t, handles[i]);
+            if (error == 0) {
+                printf("0x%08X flushed\n", (unsigned)handles[i]);
+                ++*flushed;
+            }
         }
     }
     return error;
 }
 
+bool device_is_shared(const struct device_tool *t)
+{
+    return t->tpm.kind == POSIX_TPM_DEVICE && strstr(t->options.tpm, "tpmrm") != NULL;
+}
+
 int device_flush(struct device_tool *t)
 {
-    size_t objects;
-    size_t sessions;
+    size_t objects = 0;
+    size_t sessions = 0;
+    size_t saved = 0;
     int exit_code = device_open(t);
     if (exit_code != 0)
         return exit_code;
+    if (device_is_shared(t)) {
+        puts("Nothing flushed: this TPM stands after the kernel's resource manager, which cleans up by "
+             "itself. The "
+             "saved sessions there are those of running programs.");
+        return 0;
+    }
     int error = flush_all(t, TPM2_HR_TRANSIENT, &objects);
     if (error == 0)
         error = flush_all(t, DEVICE_LOADED_SESSIONS, &sessions);
+    if (error == 0)
+        error = flush_all(t, DEVICE_SAVED_SESSIONS, &saved);
     if (error != 0)
         return device_report_tpm(t, "flushing what other programs left", error);
-    printf("%zu objects and %zu sessions flushed\n", objects, sessions);
-    if (strstr(t->options.tpm, "tpmrm") != NULL)
-        puts("Nothing else was to be expected: this TPM is behind the kernel's resource manager, which "
-             "cleans up by itself.");
-    else if (t->tpm.kind == POSIX_TPM_LIBTPMS)
+    printf("%zu objects and %zu sessions flushed\n", objects, sessions + saved);
+    if (t->tpm.kind == POSIX_TPM_LIBTPMS)
         puts("Nothing else was to be expected: this TPM lives in this process and starts empty.");
     return 0;
 }

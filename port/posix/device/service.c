@@ -3,10 +3,9 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "port/posix/device/tool.h"
+#include "port/posix/private.h"
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #define HTTPS_PORT 443
 
@@ -34,51 +33,49 @@ static int take_service(struct device_tool *t)
         return POSIX_EXIT_USAGE;
     }
     t->config.service_host = t->service_host;
-    if (strlen(o->scope) == 0 || strlen(o->scope) > DPS_ID_SCOPE_MAX) {
-        device_say("--scope: an ID scope has 1 to %d characters, such as 0ne00000A0A", DPS_ID_SCOPE_MAX);
-        return POSIX_EXIT_USAGE;
-    }
     t->config.id_scope = o->scope;
     struct bytes root;
     if (o->payload != NULL) {
         t->config.payload = bytes_of_text(o->payload);
-        if (dps_json_check(t->config.payload, &root) != 0) {
+        const int error = dps_json_check(t->config.payload, &root);
+        if (error == BYTES_E_LIMIT)
+            device_say("--payload is nested deeper than %d levels", DPS_JSON_DEPTH_MAX);
+        else if (error != 0)
             device_say(
                 "--payload is no JSON; in a shell put it into single quotes: --payload '{\"model\":\"x\"}'");
+        if (error != 0)
             return POSIX_EXIT_USAGE;
-        }
     }
     return 0;
 }
 
-/* Both are checked by the stream as well, but only when it connects: then the TPM has worked in vain. */
+/* Found out before the TPM has worked in vain. */
 static int take_way(struct device_tool *t)
 {
     const struct device_options *o = &t->options;
+    char host[DPS_HOST_MAX + 1];
+    char why[640];
+    uint16_t port;
     t->config.hub_port = o->hub_port != 0 ? (uint16_t)o->hub_port : HTTPS_PORT;
-    if (o->connect_to != NULL && strrchr(o->connect_to, ':') == NULL) {
-        device_say("--connect-to takes HOST:PORT, not \"%s\"", o->connect_to);
+    if (o->connect_to != NULL && posix_host_port(o->connect_to, host, sizeof host, &port) != 0) {
+        device_say("--connect-to takes HOST:PORT or [IPV6]:PORT, not \"%s\"", o->connect_to);
         return POSIX_EXIT_USAGE;
     }
-    if (o->proxy != NULL && strncmp(o->proxy, "http://", strlen("http://")) != 0) {
-        device_say("--proxy takes http://HOST:PORT, not \"%s\"", o->proxy);
-        return POSIX_EXIT_USAGE;
-    }
-    return 0;
+    const int error = posix_proxy_choose(&t->proxy, o->proxy, o->proxy_auth_file, why, sizeof why);
+    if (error == 0)
+        return 0;
+    device_say("%s", why);
+    return error == BYTES_E_USAGE || error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
 /* Found out before the service has assigned the device: a registration whose result cannot be kept is worth nothing. */
 static int check_state_writable(const char *path)
 {
-    char directory[PATH_MAX] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL && (size_t)(slash - path) + 1 < sizeof directory) {
-        memcpy(directory, path, (size_t)(slash - path) + 1);
-        directory[slash - path + 1] = 0;
-    }
-    if (access(directory, W_OK | X_OK) == 0)
+    char reason[POSIX_FILE_ERROR_MAX];
+    if (posix_file_replaceable(path) == 0)
         return 0;
-    device_say("the state file %s could not be written later: %s: %s", path, directory, strerror(errno));
+    device_say("the state file %s could not be written later: %s", path,
+               posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;
 }
 
@@ -141,6 +138,7 @@ int device_register(struct device_tool *t)
 static int load_state(struct device_tool *t, struct bytes *record)
 {
     const char *path = t->options.state;
+    char reason[POSIX_FILE_ERROR_MAX];
     size_t len;
     int error = posix_file_read(path, t->record, sizeof t->record, &len);
     *record = bytes_of(t->record, len);
@@ -150,10 +148,24 @@ static int load_state(struct device_tool *t, struct bytes *record)
             "register ... --state %s",
             path, path);
     else if (error == BYTES_E_SPACE)
-        device_say("%s is no state file of this program: it is too long", path);
+        device_say(
+            "%s is no state file of this program: it is too long. What to do: name the file that register "
+            "wrote, with --state",
+            path);
     else if (error != 0)
-        device_say("the state file %s: %s", path, strerror(errno));
+        device_say("the state file %s: %s", path, posix_file_error(errno, reason, sizeof reason));
     return error != 0 ? POSIX_EXIT_STORE : 0;
+}
+
+/* A token is made without the network, so nobody else can say what time it is. */
+static int check_clock(const struct device_tool *t)
+{
+    if (t->port.clock.unix_seconds(t->port.clock.context) != 0)
+        return 0;
+    device_say("this system's clock stands before this program's release: the token would have expired "
+               "already. What "
+               "to do: set the clock (date; timedatectl), then do the same again");
+    return POSIX_EXIT_NETWORK;
 }
 
 int device_token(struct device_tool *t)
@@ -165,6 +177,8 @@ int device_token(struct device_tool *t)
         exit_code = load_state(t, &record);
     if (exit_code == 0)
         exit_code = device_open(t);
+    if (exit_code == 0)
+        exit_code = check_clock(t);
     if (exit_code == 0)
         exit_code = device_nonce(t, nonce);
     if (exit_code == 0)
@@ -186,10 +200,7 @@ static int take_message(struct device_tool *t)
     if (o->message_file != NULL)
         return device_input(o->message_file, t->data, DEVICE_MESSAGE_MAX, &t->config.data);
     t->config.data = bytes_of_text(o->message);
-    if (t->config.data.len <= DEVICE_MESSAGE_MAX)
-        return 0;
-    device_say("--message: this program sends %d bytes at most", DEVICE_MESSAGE_MAX);
-    return POSIX_EXIT_USAGE;
+    return 0;
 }
 
 int device_send(struct device_tool *t)

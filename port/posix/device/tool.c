@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/device/tool.h"
+#include "crypto/tls_dates.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -92,10 +93,23 @@ static int choose_template(struct device_tool *t)
     return 0;
 }
 
-static uint64_t fixed_now(void *context)
+/* A clock that stands before this program's release was never set: that is no time to sign, and none to judge
+ * certificates by. */
+static uint64_t known_seconds(void *context)
 {
     const struct device_tool *t = context;
-    return t->options.now;
+    struct port_clock clock = posix_clock();
+    const uint64_t now = t->options.now != 0 ? t->options.now : clock.unix_seconds(clock.context);
+    return now < CRYPTO_TLS_TIME_FLOOR ? 0 : now;
+}
+
+/* Nobody should look for long at a program that says nothing. */
+static int told_sleep_ms(void *context, uint32_t ms)
+{
+    struct device_tool *t = context;
+    struct port_clock clock = posix_clock();
+    device_tell_wait(t, ms);
+    return clock.sleep_ms(clock.context, ms);
 }
 
 static int watched_save(void *context, struct bytes record)
@@ -103,21 +117,20 @@ static int watched_save(void *context, struct bytes record)
     struct device_tool *t = context;
     int error = posix_file_replace(t->storage.path, record, 0600);
     if (error != 0)
-        snprintf(t->watch.reason, sizeof t->watch.reason, "%s", strerror(errno));
+        (void)posix_file_error(errno, t->watch.reason, sizeof t->watch.reason);
     return error;
 }
 
 static int open_port(struct device_tool *t)
 {
-    t->stream = (struct posix_stream){-1, t->options.connect_to, t->options.proxy, 0};
+    t->stream = (struct posix_stream){.fd = -1, .connect_to = t->options.connect_to, .proxy = &t->proxy};
     t->storage.path = t->options.state;
     t->port.tpm = posix_tpm_port(&t->tpm);
     t->port.clock = posix_clock();
-    if (t->options.now != 0) {
-        /* The functions of posix_clock need no context, so it is free for this one. */
-        t->port.clock.context = t;
-        t->port.clock.unix_seconds = fixed_now;
-    }
+    /* Those of posix_clock need no context, so it is free for these. */
+    t->port.clock.context = t;
+    t->port.clock.unix_seconds = known_seconds;
+    t->port.clock.sleep_ms = told_sleep_ms;
     t->port.storage = posix_storage_port(&t->storage);
     t->port.storage.context = t;
     t->port.storage.save = watched_save;
@@ -187,12 +200,13 @@ int device_trust(struct device_tool *t)
 {
     static uint8_t pem[CA_FILE_MAX];
     const char *path = t->options.ca;
+    char reason[POSIX_FILE_ERROR_MAX];
     size_t len;
     int error = posix_file_read(path, pem, sizeof pem, &len);
     if (error != 0) {
         device_say("the CA file %s: %s", path,
                    error == BYTES_E_SPACE ? "it is too long: give only the CA of the service"
-                                          : strerror(errno));
+                                          : posix_file_error(errno, reason, sizeof reason));
         return POSIX_EXIT_STORE;
     }
     error = crypto_trust_load(&t->trust, bytes_of(pem, len));
@@ -213,6 +227,7 @@ int device_input(const char *path, uint8_t *buffer, size_t capacity, struct byte
 {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
+    char reason[POSIX_FILE_ERROR_MAX];
     size_t len;
     int error = standard ? posix_read_all(STDIN_FILENO, buffer, capacity, &len)
                          : posix_file_read(path, buffer, capacity, &len);
@@ -220,7 +235,7 @@ int device_input(const char *path, uint8_t *buffer, size_t capacity, struct byte
     if (error == BYTES_E_SPACE)
         device_say("%s is longer than the %zu bytes that this command takes", name, capacity);
     else if (error != 0)
-        device_say("%s: %s", name, strerror(errno));
+        device_say("%s: %s", name, posix_file_error(errno, reason, sizeof reason));
     if (error == BYTES_E_SPACE)
         return POSIX_EXIT_USAGE;
     return error != 0 ? POSIX_EXIT_STORE : 0;
@@ -232,9 +247,10 @@ int device_output(const char *path, struct bytes content)
         fwrite(content.p, 1, content.len, stdout);
         return 0;
     }
+    char reason[POSIX_FILE_ERROR_MAX];
     if (posix_file_replace(path, content, 0600) == 0)
         return 0;
-    device_say("%s could not be written: %s", path, strerror(errno));
+    device_say("%s could not be written: %s", path, posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;
 }
 

@@ -10,6 +10,7 @@
 #include "port/posix/explain/trace_pcapng.h"
 #include "port/posix/options.h"
 #include "port/posix/posix.h"
+#include "port/posix/proxy.h"
 #include "tpm/command.h"
 
 /* What the user asked for; zero and null mean "not given". */
@@ -26,7 +27,7 @@ struct device_options {
     const char *new_owner_auth_file, *new_endorsement_auth_file, *new_lockout_auth_file;
     bool persist, yes;
     /* register, token, send */
-    const char *service, *ca, *scope, *payload, *proxy, *connect_to, *state;
+    const char *service, *ca, *scope, *payload, *proxy, *proxy_auth_file, *connect_to, *state;
     uint64_t hub_port;
     const char *message, *message_file;
     /* seal, unseal */
@@ -48,6 +49,10 @@ enum device_auth {
 #define DEVICE_AUTH_MAX 64
 /* A message of `send` beside its headers in the engine's buffer. */
 #define DEVICE_MESSAGE_MAX (DPS_NET_BUFFER - 1536)
+/* For how long nothing is said of what is waited for. */
+#define DEVICE_SILENCE_MAX_MS 5000
+/* A --payload beside the longest names, keys and token. */
+#define DEVICE_PAYLOAD_MAX (DPS_NET_BUFFER - 2696)
 /* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */
 #define DEVICE_SEALED_MAX 1024
 /* What `explain` reads: a captured conversation in hex. */
@@ -68,10 +73,11 @@ struct device_watch {
     struct device_refusal asked; /* the last TPM command */
     struct device_refusal refused;
     uint64_t asked_at_ms;
-    bool network;      /* the last message went to or came from the network, not the TPM */
-    bool answer_begun; /* an HTTP response comes in pieces; its first line is narrated once */
-    char reason
-        [160]; /* why the last connection could not be made or the state not be written; empty: it was */
+    uint64_t silent_ms; /* waited, since the user was last told of it */
+    bool network;       /* the last message went to or came from the network, not the TPM */
+    bool answer_begun;  /* an HTTP response comes in pieces; its first line is narrated once */
+    char reason[POSIX_STREAM_ERROR_MAX]; /* why the last connection could not be made or the state not be
+                                            written; empty: it was */
 };
 
 struct device_tool {
@@ -82,6 +88,7 @@ struct device_tool {
     struct bytes auth_value[DEVICE_AUTH_COUNT];
 
     struct posix_tpm tpm;
+    struct posix_proxy proxy;
     struct posix_stream stream;
     struct port_stream stream_port; /* the one below ours, which adds reasons and the end by a signal */
     struct posix_storage storage;
@@ -143,6 +150,8 @@ int device_report(struct device_tool *t, int error);
 int device_report_tpm(struct device_tool *t, const char *what, int error);
 /* Text of somebody else's, made harmless for a terminal. */
 void device_print_text(FILE *out, struct bytes text);
+/* For what the program is about to wait, if it is time to say so. */
+void device_tell_wait(struct device_tool *t, uint32_t ms);
 /* device_error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
 void device_explain_refusal(const struct device_tool *t);
 /* device_error_service.c: likewise what the service or hub answered, and how the connection failed. */
@@ -155,12 +164,15 @@ void device_explain_network(const struct device_tool *t, int error);
 /* Each returns 0 or an error as port_tpm_ask or a parse function returns it. */
 /* One TPM_PT; BYTES_E_NOT_FOUND if this TPM does not have it. */
 int device_property(struct device_tool *t, uint32_t property, uint32_t *value);
-/* At most capacity handles (of the kind of first), commands or algorithms, from first on and without their
- * attributes. */
+/* The handles (of the kind of first), commands or algorithms from first on, without their attributes: *count says how
+ * many there are; the first of them, at most capacity, stand in values. */
 #define DEVICE_HANDLES_MAX 64
-#define DEVICE_LOADED_SESSIONS 0x02000000U /* TPM_HT_LOADED_SESSION [P2 r1.59 7.2] */
+#define DEVICE_LOADED_SESSIONS ((uint32_t)TPM2_HT_LOADED_SESSION << TPM2_HT_SHIFT)
+#define DEVICE_SAVED_SESSIONS ((uint32_t)TPM2_HT_SAVED_SESSION << TPM2_HT_SHIFT)
 int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint32_t *values, size_t capacity,
                 size_t *count);
+/* Is this TPM shared with running programs, by the kernel's resource manager? */
+bool device_is_shared(const struct device_tool *t);
 /* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it.
  * */
 int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);

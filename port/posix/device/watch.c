@@ -108,18 +108,27 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
                 t->options.connect_to != NULL ? t->options.connect_to : "");
     int error = t->stream_port.connect(t->stream_port.context, host, port, timeout_ms);
     w->reason[0] = 0;
-    if (t->stream.proxy_status != 0 && error != 0)
-        snprintf(w->reason, sizeof w->reason, "the proxy answered %u", t->stream.proxy_status);
-    else if (error != 0)
-        snprintf(w->reason, sizeof w->reason, "%s",
-                 error == BYTES_E_STREAM ? posix_connect_reason() : posix_error_text(error));
+    if (t->options.verbose && t->stream.through != NULL)
+        fprintf(stderr, "         through the proxy %s:%u (%s)\n", t->stream.through->host,
+                (unsigned)t->stream.through->port, t->stream.through->source);
+    if (error != 0)
+        posix_stream_explain(&t->stream, error, w->reason, sizeof w->reason);
     return error;
 }
 
+/* In two parts if it takes long: in between it is said what is waited for. */
 static int watched_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
 {
     struct device_tool *t = context;
-    return interruptible(t->stream_port.read(t->stream_port.context, out, capacity, timeout_ms));
+    const uint32_t first_ms = timeout_ms < DEVICE_SILENCE_MAX_MS ? timeout_ms : DEVICE_SILENCE_MAX_MS;
+    uint16_t port;
+    int moved = t->stream_port.read(t->stream_port.context, out, capacity, first_ms);
+    if (moved == 0 && timeout_ms > first_ms && !posix_interrupted) {
+        device_say("no answer from %s yet; waiting for it, %u s at most", dps_device_host(&t->engine, &port),
+                   (unsigned)(timeout_ms - first_ms) / 1000);
+        moved = t->stream_port.read(t->stream_port.context, out, capacity, timeout_ms - first_ms);
+    }
+    return interruptible(moved);
 }
 
 static int watched_write(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms)
@@ -137,10 +146,11 @@ static void watched_close(void *context)
 /* Tokens stand in it: nobody else may read it. */
 static int open_pcapng(struct device_tool *t, const char *path)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     t->pcapng_file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (t->pcapng_file == NULL) {
-        device_say("--trace: %s cannot be written: %s", path, strerror(errno));
+        device_say("--trace: %s cannot be written: %s", path, posix_file_error(errno, reason, sizeof reason));
         return POSIX_EXIT_STORE;
     }
     posix_pcapng_open(&t->pcapng, t->pcapng_file, t->options.now);
@@ -173,6 +183,7 @@ int device_watch_end(struct device_tool *t)
     const bool failed = ferror(t->pcapng_file) != 0;
     if (fclose(t->pcapng_file) == 0 && !failed)
         return 0;
-    device_say("--trace: the file is not complete: %s", strerror(errno));
+    char reason[POSIX_FILE_ERROR_MAX];
+    device_say("--trace: the file is not complete: %s", posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;
 }

@@ -82,6 +82,7 @@ static int make_file(const char *path, struct bytes content)
 static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w), uint8_t content[FILE_MAX],
                 size_t *len, char *why, size_t why_size)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     int error = posix_secret_read(path, content, FILE_MAX, len, why, why_size);
     if (error != BYTES_E_NOT_FOUND || made == NULL)
         return error == 0 ? 0 : BYTES_E_FILE;
@@ -90,7 +91,8 @@ static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w
     if (error != 0)
         snprintf(why, why_size, "%s cannot be made: %s", path, posix_error_text(error));
     else if ((error = make_file(path, bytes_written(&w))) != 0)
-        snprintf(why, why_size, "%s cannot be made: %s", path, strerror(errno));
+        snprintf(why, why_size, "%s cannot be made: %s", path,
+                 posix_file_error(errno, reason, sizeof reason));
     if (error != 0)
         return BYTES_E_FILE;
     *made = true;
@@ -230,11 +232,12 @@ static const char *identity_fault(int error)
 
 static int read_pem(const char *path, uint8_t content[FILE_MAX], size_t *len, char *why, size_t why_size)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     int error = posix_file_read(path, content, FILE_MAX, len);
     if (error == BYTES_E_SPACE)
         snprintf(why, why_size, "%s is too large for a certificate or key", path);
     else if (error != 0)
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
     return error;
 }
 

@@ -374,7 +374,9 @@ static int be_ready(void *context)
     const char *path = start->arguments->port_file;
     print_ready(start);
     if (path != NULL && write_port_file(start, path) != 0) {
-        fprintf(stderr, "dps-service: %s cannot be written\n", path);
+        char reason[POSIX_FILE_ERROR_MAX];
+        fprintf(stderr, "dps-service: %s cannot be written: %s\n", path,
+                posix_file_error(errno, reason, sizeof reason));
         return POSIX_EXIT_STORE;
     }
     return POSIX_EXIT_OK;

@@ -63,6 +63,7 @@ static int listen_on(struct server_listener *l, const char *address, char *why, 
 {
     char host[NI_MAXHOST];
     char service[8];
+    char reason[POSIX_FILE_ERROR_MAX];
     uint16_t port;
     if (split_address(address, host, sizeof host, &port) != 0) {
         snprintf(why, why_size, "\"%s\" is no address to listen on: it must be ADDR:PORT or [IPV6]:PORT",
@@ -74,13 +75,15 @@ static int listen_on(struct server_listener *l, const char *address, char *why, 
     struct addrinfo *list = NULL;
     int error = getaddrinfo(host, service, &hints, &list);
     if (error != 0) {
-        snprintf(why, why_size, "%s: %s", address, gai_strerror(error));
+        snprintf(why, why_size, "cannot listen on %s: %s", address,
+                 posix_listen_error(error == EAI_SYSTEM ? errno : error, reason, sizeof reason));
         return BYTES_E_STREAM;
     }
     for (const struct addrinfo *a = list; a != NULL && l->fd < 0; a = a->ai_next)
         l->fd = bind_address(a);
     if (l->fd < 0)
-        snprintf(why, why_size, "cannot listen on %s: %s", address, strerror(errno));
+        snprintf(why, why_size, "cannot listen on %s: %s", address,
+                 posix_listen_error(errno, reason, sizeof reason));
     freeaddrinfo(list);
     if (l->fd < 0)
         return BYTES_E_STREAM;

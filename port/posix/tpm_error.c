@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Why a TPM cannot be used, and what to do. */
+#include "port/posix/private.h"
+#include "tpm/tpm2.h"
+#include <errno.h>
+#include <stdio.h>
+
+static const char *device_reason(int cause)
+{
+    return cause == ENODEV ? "this is no TPM device" : posix_connect_reason(cause);
+}
+
+static const char *device_advice(int cause)
+{
+    switch (cause) {
+    case ENOENT:
+    case ENXIO:
+        return "`ls /dev/tpm*` shows which there are; without any, enable the TPM in the firmware's set-up "
+               "(BIOS), and "
+               "see whether the kernel has its driver";
+    case EACCES:
+    case EPERM:
+        return "let this user at it: `ls -l` shows its group, often tss, and `usermod -aG tss USER` makes a "
+               "member from "
+               "the next login on; or run this as root";
+    case EBUSY:
+        return "another program has it open: end that, or use the kernel's resource manager, /dev/tpmrm0";
+    default:
+        return "name a TPM, such as /dev/tpmrm0";
+    }
+}
+
+/* The two protocols over TCP are easily mistaken for each other, and then nothing answers. */
+static bool explain_mistaken(const struct posix_tpm *t, const char *name, char *why, size_t why_size)
+{
+    const bool mssim = t->kind == POSIX_TPM_MSSIM;
+    if ((!mssim && t->kind != POSIX_TPM_SWTPM_TCP) ||
+        !posix_tpm_speaks(t, mssim ? POSIX_TPM_SWTPM_TCP : POSIX_TPM_MSSIM))
+        return false;
+    const bool ipv6 = strchr(t->address, ':') != NULL;
+    snprintf(why, why_size, "%s: there is a TPM, but it speaks %s. What to do: call it %s:%s%s%s:%u", name,
+             mssim ? "swtpm's protocol, not that of the TPM simulator"
+                   : "the TPM simulator's protocol, not swtpm's",
+             mssim ? "swtpm" : "mssim", ipv6 ? "[" : "", t->address, ipv6 ? "]" : "", (unsigned)t->port);
+    return true;
+}
+
+static void explain_unreached(const struct posix_tpm *t, const char *name, char *why, size_t why_size)
+{
+    char port[80] = "";
+    if (t->kind == POSIX_TPM_DEVICE) {
+        snprintf(why, why_size, "cannot reach the TPM %s: %s. What to do: %s", name, device_reason(t->cause),
+                 device_advice(t->cause));
+        return;
+    }
+    if (t->kind == POSIX_TPM_MSSIM)
+        snprintf(port, sizeof port, "%s port %u%s", t->tried_port == t->port ? "its" : "its platform",
+                 (unsigned)t->tried_port, t->tried_port == t->port ? ": " : " (PORT + 1): ");
+    snprintf(why, why_size,
+             "cannot reach the TPM %s: %s%s. What to do: start it, or name the place where it listens", name,
+             port, posix_connect_reason(t->cause));
+}
+
+static void explain_answer(const char *name, int error, uint32_t rc, char *why, size_t why_size)
+{
+    if (rc == TPM2_RC_FAILURE)
+        snprintf(why, why_size,
+                 "%s is in failure mode or not initialized (0x101). What to do: start swtpm with --flags "
+                 "not-need-init,startup-clear, a real TPM with its machine",
+                 name);
+    else if (rc != 0)
+        snprintf(why, why_size, "%s refused TPM2_Startup (0x%x). What to do: restart it", name, (unsigned)rc);
+    else if (error == BYTES_E_TIMEOUT)
+        snprintf(why, why_size,
+                 "%s does not answer. What to do: see whether another program is connected to it, which "
+                 "swtpm lets one "
+                 "be at a time; and whether this is the port for commands, not for control",
+                 name);
+    else
+        snprintf(
+            why, why_size,
+            "%s does not answer as a TPM does: %s. What to do: see whether a TPM listens there, and in which "
+            "protocol: swtpm: or mssim:",
+            name, posix_error_text(error));
+}
+
+void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
+                       size_t why_size)
+{
+    /* Who accepts and is silent may be at work for somebody else: it is left alone. */
+    const bool silent = t->kind == POSIX_TPM_SWTPM_TCP && error == BYTES_E_TIMEOUT;
+    const bool nobody = t->cause != 0 && t->tried_port == t->port;
+    if (rc == 0 && !silent && !nobody && explain_mistaken(t, name, why, why_size))
+        return;
+    if (t->cause != 0)
+        explain_unreached(t, name, why, why_size);
+    else
+        explain_answer(name, error, rc, why, why_size);
+}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Every option of every program, as its --help lists it: given once it is taken, given twice it is refused by name,
+whether or not it has a default. A list may be given repeatedly.
+
+    python3 tests/e2e/options_test.py BUILD_DIR
+
+TAP on standard output; needs the standard library."""
+
+import os
+import re
+import sys
+
+from harness import Programs, run, run_tap
+from server_harness import check
+
+USAGE = 2
+LISTS = {("dps-service", "--hub"), ("dps-admin enroll", "--hub")}
+VALUES = {"--trace": "json", "--format": "json", "--hub": "hub-a.example"}
+HIDDEN = {"dps-service": ["--timeouts-ms"]}
+
+
+def listed(*command):
+    """The options of a help text: name → whether it takes a value."""
+    text = run(Programs.path(command[0]), *command[1:], "--help").out
+    return dict(re.findall(r"^  (--[a-z0-9-]+)(\[=| (?=\S)|)", text, re.M))
+
+
+def commands(program):
+    """The commands that a help text lists, or none."""
+    text = run(Programs.path(program), "--help").out
+    found = re.search(r"Commands, each with its own --help:\n((?:  .*\n)+)", text)
+    return re.findall(r"^  ([a-z-]+)", found.group(1), re.M) if found else []
+
+
+def forms(option, kind):
+    """The ways to write an option on a command line."""
+    value = VALUES.get(option, "1")
+    if kind == "":
+        return [[option]]
+    return [[f"{option}={value}"], [option] if kind == "[=" else [option, value]]
+
+
+def check_option(command, option, kind):
+    program, rest = Programs.path(command[0]), command[1:]
+    name = " ".join(command)
+    for first in forms(option, kind):
+        if option != "--help":
+            run(program, *rest, *first, "--help")
+        for second in forms(option, kind):
+            if (name, option) in LISTS:
+                run(program, *rest, *first, *second, "--help")
+                continue
+            run(program, *rest, *first, *second, "--help", status=USAGE, says=f"{option} is given twice")
+            if rest and option in listed(command[0]):  # before the command and after it
+                run(program, *first, *rest, *second, status=USAGE, says=f"{option} is given twice")
+
+
+def options_of(*command):
+    options = listed(*command)
+    check("--help" in options, f"{command}: no options in its help")
+    for option, kind in options.items():
+        check_option(command, option, kind)
+    for option in HIDDEN.get(" ".join(command), ()):
+        check_option(command, option, " ")
+    return len(options)
+
+
+def value_is_no_option():
+    """what follows a lone -- is no option, and does not count as one"""
+    run(Programs.path("dps-admin"), "get", "--", "--ca", "--ca", "x", "--help")
+    run(Programs.path("dps-admin"), "get", "--ca=--ca", "--ca", "x", status=USAGE, says="--ca is given twice")
+    run(Programs.path("dps-admin"), "enroll", "--ek=--ca", "--ca", "x", "--help")
+
+
+def finish_line():
+    """dps-conformance takes --device-host, --device-id and --device-scope, which have defaults"""
+    result = run(Programs.path("dps-conformance"), "--device-listen", "127.0.0.1:0", "--device-host", "dps.example",
+                 "--device-id", "x", "--device-scope", "0ne00000B0B", "--device-cert", "/nowhere", "--device-key",
+                 "/nowhere", "--device-command", "false", "DEV-S00-001", status=None)
+    check("twice" not in result.err, result.err)
+    check("/nowhere" in result.err, result.err)
+
+
+def main():
+    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "options-test-"):
+        programs = sorted(n for n in os.listdir(Programs.build)
+                          if n.startswith("dps-") and os.access(Programs.path(n), os.X_OK) and n != "dps-example")
+        check({"dps-admin", "dps-conformance", "dps-device", "dps-service"} <= set(programs), programs)
+        of = [(p, *c) for p in programs for c in ((), *((name,) for name in commands(p)))]
+        tests = [(" ".join(command) + ": each option once and twice", lambda command=command: options_of(*command))
+                 for command in of]
+        tests += [(t.__doc__, t) for t in (value_is_no_option, finish_line)]
+        return run_tap(tests)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

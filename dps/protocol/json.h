@@ -8,7 +8,7 @@
 
 #include "crypto/bytes/bytes.h"
 
-/* Validate text: exactly one JSON value, white space around it allowed; no byte order mark.
+/* Validate text: exactly one JSON value, white space around it allowed; no byte order mark, no lone surrogates.
  * Returns: 0 and *value without surrounding white space; BYTES_E_FORMAT; BYTES_E_LIMIT if nested deeper than
  * DPS_JSON_DEPTH_MAX. */
 int dps_json_check(struct bytes text, struct bytes *value);

@@ -21,13 +21,14 @@ struct dps_registration {
     char device_id[DPS_DEVICE_ID_MAX + 1];
     char hub[DPS_HOST_MAX + 1];
     enum dps_substatus substatus;
-    bool
-        deleted; /* an administrator has deleted it; what remains is the generation, which must never go back:
-                               nonces and hub keys are derived from it */
-    uint64_t generation;             /* successful registrations so far */
-    uint64_t window;                 /* time window of the nonce that was proved */
-    uint32_t secret_epoch;           /* the service secret of nonce and hub key */
-    uint64_t created, updated;       /* seconds since 1970 */
+    bool deleted;        /* an administrator has deleted it; the generation remains, and must never go back:
+                            nonces and hub keys are derived from it */
+    uint64_t generation; /* successful registrations so far */
+    uint8_t random[32];  /* drawn for this one: a generation comes back with a back-up, this does not */
+    size_t random_len;   /* 0 if it was made by a version of before there were such */
+    uint8_t challenge[CRYPTO_SHA256_SIZE]; /* the one that was answered; zeros: likewise */
+    uint32_t secret_epoch;                 /* the service secret of nonce and hub key */
+    uint64_t created, updated;             /* seconds since 1970 */
     uint8_t srk[DPS_SRK_PUBLIC_MAX]; /* TPM2B_PUBLIC: the hub key is wrapped to it when it is asked for */
     uint16_t srk_len;
 };

@@ -300,22 +300,17 @@ static size_t utf8_encode(uint32_t code, uint8_t out[4])
     return len;
 }
 
-/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]. Returns 0 for those that
- * stand for no character of ours: a lone surrogate, and zero, which would end the text early in C. */
+/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]. Returns 0 for zero, which
+ * would end the text early in C. */
 static size_t decode_unicode(struct bytes raw, size_t *at, uint8_t out[4])
 {
     int32_t code = code_unit(raw, *at);
     *at += 6;
     if (is_high_surrogate(code)) {
-        int32_t low = code_unit(raw, *at);
-        if (!is_low_surrogate(low))
-            return 0;
+        code = 0x10000 + ((code - 0xD800) << 10) + (code_unit(raw, *at) - 0xDC00);
         *at += 6;
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-    } else if (code <= 0 || is_low_surrogate(code)) {
-        return 0;
     }
-    return utf8_encode((uint32_t)code, out);
+    return code > 0 ? utf8_encode((uint32_t)code, out) : 0;
 }
 
 /* The bytes that the escape or the plain byte at raw.p[*at] stands for; *at is moved behind it. Returns how many they

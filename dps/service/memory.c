@@ -63,7 +63,7 @@ static struct place place_of(const struct dps_memory *m, enum what what, uint8_t
 struct limit {
     uint64_t per_minute; /* 0: no limit */
     struct place place;
-    struct dps_bucket *single; /* of a limit without names, or null */
+    struct dps_bucket *single; /* of a limit that has no names: its bucket; else null */
 };
 
 static struct limit limit_of(const struct dps_memory *m, enum what what, uint8_t counted, uint64_t per_minute,

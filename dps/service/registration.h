@@ -15,6 +15,8 @@ enum dps_substatus {
     DPS_SUBSTATUS_COUNT
 };
 
+#define DPS_REGISTRATION_RANDOM 32
+
 /* Texts are zero-terminated. */
 struct dps_registration {
     char registration_id[DPS_REGISTRATION_ID_MAX + 1];
@@ -24,11 +26,12 @@ struct dps_registration {
     bool deleted;        /* an administrator has deleted it; the generation remains, and must never go back:
                             nonces and hub keys are derived from it */
     uint64_t generation; /* successful registrations so far */
-    uint8_t random[32];  /* drawn for this one: a generation comes back with a back-up, this does not */
-    size_t random_len;   /* 0 if it was made by a version of before there were such */
-    uint8_t challenge[CRYPTO_SHA256_SIZE]; /* the one that was answered; zeros: likewise */
-    uint32_t secret_epoch;                 /* the service secret of nonce and hub key */
-    uint64_t created, updated;             /* seconds since 1970 */
+    uint8_t random[DPS_REGISTRATION_RANDOM]; /* drawn for this one: generations come back with a back-up, this
+                                                does not */
+    size_t random_len;                       /* 0: it was made by a version without such bytes */
+    uint8_t challenge[CRYPTO_SHA256_SIZE];   /* the one that was answered; zeros: likewise */
+    uint32_t secret_epoch;                   /* the service secret of nonce and hub key */
+    uint64_t created, updated;               /* seconds since 1970 */
     uint8_t srk[DPS_SRK_PUBLIC_MAX]; /* TPM2B_PUBLIC: the hub key is wrapped to it when it is asked for */
     uint16_t srk_len;
 };

@@ -30,7 +30,8 @@ enum dps_refusal dps_run_own(struct dps_service *s, struct dps_runs *runs)
     if (m == NULL) {
         return DPS_REFUSED_INTERNAL;
     }
-    memcpy(runs->run[0], m->random.run, DPS_RUN_SIZE);
+    memcpy(runs->run[0].name, m->random.run, DPS_RUN_SIZE);
+    runs->run[0].window = dps_window(s);
     runs->count = 1;
     return DPS_ACCEPTED;
 }
@@ -53,8 +54,8 @@ static struct place place_of(const struct dps_memory *m, enum what what, uint8_t
     crypto_hmac_sha256(bytes_of(m->random.key, sizeof m->random.key), pieces, 3, mac);
     struct bytes_reader r = bytes_reader_over(bytes_of(mac, sizeof mac));
     const uint64_t name = bytes_read_u64(&r);
-    const uint32_t sets = (what == A_HINT ? DPS_HINTS : DPS_BUCKETS) / DPS_WAYS;
-    return (struct place){.name = name | 1, .first = (size_t)(bytes_read_u32(&r) % sets) * DPS_WAYS};
+    const size_t sets = what == A_HINT ? DPS_HINTS / DPS_WAYS : DPS_BUCKETS / DPS_WAYS;
+    return (struct place){.name = name | 1, .first = bytes_read_u32(&r) % sets * DPS_WAYS};
 }
 
 /* ---- Limits --------------------------------------------------------------------------------------------- */

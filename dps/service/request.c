@@ -249,7 +249,7 @@ void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *bo
 
 void dps_service_uncommitted(struct dps_service *s, struct dps_answer *a)
 {
-    memset(s->announced, 0, sizeof s->announced);
+    memset(&s->announced, 0, sizeof s->announced);
     refuse(s, a, DPS_REFUSED_STORE);
 }
 

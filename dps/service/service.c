@@ -8,9 +8,8 @@
 #include "dps/service/service_parts.h"
 #include <string.h>
 
-#define WINDOW_SECONDS 300 /* a nonce is good in the window it was made in, and in the next one */
-#define POLL_GRACE 300     /* a token may be this much later when the operation is asked for, seconds */
-#define RETRY_AFTER 0      /* the assignment is complete when we say "assigning": it may be fetched at once */
+#define POLL_GRACE 300 /* a token may be this much later when the operation is asked for, seconds */
+#define RETRY_AFTER 0  /* the assignment is complete when we say "assigning": it may be fetched at once */
 
 /* One request of a device, as far as it has been understood. */
 struct registering {
@@ -67,7 +66,7 @@ static void note_ek(const struct registering *r, struct dps_answer *a)
     }
 }
 
-/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
+/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written about a device unless it has proved
  * itself, and no RSA work is done for an EK that is not enrolled. */
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
@@ -236,16 +235,16 @@ static void derive(const struct dps_secret *secret, struct bytes_writer *fields,
     crypto_hmac_sha256(bytes_of(secret->key, sizeof secret->key), &text, 1, out);
 }
 
-/* What makes a challenge a new one: how often the device has registered, with the random bytes of the last time; who
- * gives the challenge (dps/service/run.c), and when. */
-static void derive_challenge(const struct dps_registration *last, const uint8_t run[DPS_RUN_SIZE],
-                             uint64_t window, uint8_t challenge[CRYPTO_SHA256_SIZE])
+/* What makes a challenge a new one: how often the device has registered, with the random bytes of the last time; in
+ * which run it is given, and when. */
+static void derive_challenge(const struct dps_registration *last, const struct dps_run *run, uint64_t window,
+                             uint8_t challenge[CRYPTO_SHA256_SIZE])
 {
     uint8_t buffer[128];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     bytes_write_u64(&w, last->generation);
     bytes_write_2b(&w, bytes_of(last->random, last->random_len));
-    bytes_write_2b(&w, bytes_of(run, DPS_RUN_SIZE));
+    bytes_write_2b(&w, bytes_of(run->name, sizeof run->name));
     bytes_write_u64(&w, window);
     const struct bytes text = bytes_written(&w);
     crypto_sha256(&text, 1, challenge);
@@ -328,12 +327,12 @@ static enum dps_refusal challenge(struct dps_service *s, const struct registerin
     const struct dps_secret *secret = &s->config->secrets[s->config->secret_count - 1];
     enum dps_refusal no = dps_run_own(s, &runs);
     if (no == DPS_ACCEPTED) {
-        no = dps_run_announce(s, a);
+        no = dps_run_announce(s, &runs.run[0], a);
     }
     if (no != DPS_ACCEPTED) {
         return no;
     }
-    derive_challenge(&r->registration, runs.run[0], s->now / WINDOW_SECONDS, name);
+    derive_challenge(&r->registration, &runs.run[0], runs.run[0].window, name);
     derive_nonce(s, secret, r, name, nonce);
     a->status = 401;
     dps_write_text(&a->body, "{\"message\":\"Authorization required, resend request using supplied key\","
@@ -374,18 +373,18 @@ static bool signed_with_nonce(const struct dps_service *s, struct registering *r
     return found;
 }
 
-/* A nonce is good in its own window and in the next one. */
-static bool signed_in_run(const struct dps_service *s, struct registering *r, const uint8_t run[DPS_RUN_SIZE])
+/* A nonce is good in its own window and in the next one. A run has given none in a window that the store does not know
+ * of. */
+static bool signed_in_run(const struct dps_service *s, struct registering *r, const struct dps_run *run)
 {
-    const uint64_t window = s->now / WINDOW_SECONDS;
-    for (uint64_t age = 0; age < 2; age++) {
+    bool found = false;
+    for (uint64_t age = 0; age < 2 && !found; age++) {
         uint8_t challenge[CRYPTO_SHA256_SIZE];
-        derive_challenge(&r->registration, run, window - age, challenge);
-        if (signed_with_nonce(s, r, challenge)) {
-            return true;
-        }
+        const uint64_t window = dps_window(s) - age;
+        derive_challenge(&r->registration, run, window, challenge);
+        found = window <= run->window && signed_with_nonce(s, r, challenge);
     }
-    return false;
+    return found;
 }
 
 /* The challenge is most likely our own; it may be another node's, or from before a restart. */
@@ -393,12 +392,12 @@ static enum dps_refusal check_signature(struct dps_service *s, struct registerin
 {
     struct dps_runs runs;
     enum dps_refusal no = dps_run_own(s, &runs);
-    if (no != DPS_ACCEPTED || signed_in_run(s, r, runs.run[0])) {
+    if (no != DPS_ACCEPTED || signed_in_run(s, r, &runs.run[0])) {
         return no;
     }
     no = dps_runs_load(s, &runs);
     for (size_t i = 1; i < runs.count && no == DPS_ACCEPTED; i++) {
-        if (signed_in_run(s, r, runs.run[i])) {
+        if (signed_in_run(s, r, &runs.run[i])) {
             return DPS_ACCEPTED;
         }
     }

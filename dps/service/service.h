@@ -97,7 +97,12 @@ enum dps_ration {
     DPS_RATIONS
 };
 
+/* A run of a node, see dps/service/run.c. */
 #define DPS_RUN_SIZE 16
+struct dps_run {
+    uint8_t name[DPS_RUN_SIZE];
+    uint64_t window; /* the last one in which it has given challenges */
+};
 
 /* What the service remembers of unauthenticated requests: of fixed size, lost with the process, never relied upon. The
  * processes of one node share it. Zero at the start. */
@@ -105,7 +110,7 @@ struct dps_memory {
     bool begun; /* what follows has been drawn from entropy */
     struct dps_memory_random {
         uint8_t key[32];           /* of the hashes */
-        uint8_t run[DPS_RUN_SIZE]; /* the name of this node's run, see dps/service/run.c */
+        uint8_t run[DPS_RUN_SIZE]; /* the name of this node's run */
     } random;
     uint64_t hints_made;
     struct dps_hint hints[DPS_HINTS];
@@ -124,7 +129,7 @@ struct dps_service {
     struct dps_memory *shared; /* the driver sets it after dps_service_init; null: memory below is used */
     struct crypto_lock lock;   /* of shared */
     struct dps_memory memory;  /* of a service that shares with nobody */
-    uint8_t announced[DPS_RUN_SIZE]; /* the run that the store is known to name; zero: none */
+    struct dps_run announced;  /* this node's run as the store is known to have it */
     uint8_t record[DPS_RECORD_MAX];  /* scratch: the enrollment being worked on */
     uint8_t record2[DPS_RECORD_MAX]; /* scratch: what is written */
 };

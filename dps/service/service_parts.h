@@ -63,18 +63,23 @@ enum dps_refusal dps_ration(struct dps_service *s, enum dps_ration kind, struct 
 void dps_hint_remember(struct dps_service *s, struct bytes id, struct bytes srk);
 bool dps_hint_recall(struct dps_service *s, struct bytes id, size_t number, uint8_t *srk, size_t *srk_len);
 
+/* A nonce is good in the time window it was made in, and in the next one. */
+#define DPS_WINDOW_SECONDS 300
+uint64_t dps_window(const struct dps_service *s);
+
 /* The runs whose challenges may still be answered: this node's first, then what the store knows of. */
 #define DPS_RUNS 16
 struct dps_runs {
-    uint8_t run[DPS_RUNS][DPS_RUN_SIZE];
+    struct dps_run run[DPS_RUNS];
     size_t count;
 };
 /* This node's run alone. Returns: DPS_ACCEPTED; DPS_REFUSED_INTERNAL (no entropy). */
 enum dps_refusal dps_run_own(struct dps_service *s, struct dps_runs *runs);
 /* All of them, through s->record2. Returns: DPS_ACCEPTED, _INTERNAL, _STORE. */
 enum dps_refusal dps_runs_load(struct dps_service *s, struct dps_runs *runs);
-/* Before the first challenge of a run: name it in the store. Uses s->record2 and sets a->wrote. Returns as above. */
-enum dps_refusal dps_run_announce(struct dps_service *s, struct dps_answer *a);
+/* Before this node's first challenge of a time window: write into the store that it gives some. Uses s->record2; sets
+ * a->wrote if it wrote. Returns as above. */
+enum dps_refusal dps_run_announce(struct dps_service *s, const struct dps_run *own, struct dps_answer *a);
 
 /* Make the device known at its new hub and unknown at its old one, with its twin. old is null for a first
  * registration. initial_twin may view s->record, which is overwritten. Returns DPS_ACCEPTED, _DEVICE_ID_TAKEN,

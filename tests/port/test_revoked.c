@@ -107,7 +107,7 @@ static int back_up(void)
 static void restart(void)
 {
     memset(&f.service.memory, 0, sizeof f.service.memory);
-    memset(f.service.announced, 0, sizeof f.service.announced);
+    memset(&f.service.announced, 0, sizeof f.service.announced);
 }
 
 static void restore(void)
@@ -210,6 +210,22 @@ static int until_the_proof(void)
     return 0;
 }
 
+/* What was begun long after the back-up cannot be ended after it was put back. */
+static int s09_restored_from_long_ago(void)
+{
+    CHECK(flow_open(&f, "long-ago", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    CHECK(back_up() == 0);
+    f.now += DPS_WINDOW_SECONDS;
+    CHECK(until_the_proof() == 0);
+    restore();
+    CHECK(flow_finish(&f) == BYTES_E_HTTP);
+    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK(flow_register(&f) == 0);
+    flow_close(&f);
+    return 0;
+}
+
 /* Asks for a challenge with an SRK of his own. */
 static enum dps_refusal stranger_asks(uint8_t number)
 {
@@ -253,6 +269,19 @@ static int s08_another_run(void)
         flow_ask(&f, proof, out.len);
         CHECK(f.answer.refusal == (starts < DPS_RUNS ? DPS_ACCEPTED : DPS_REFUSED_TOKEN_SIGNATURE));
     }
+    /* In the next window the node says that it is still there, and a run that does not is forgotten. */
+    memcpy(f.memory.records, backup, f.memory.capacity * sizeof backup[0]);
+    restart();
+    f.now += DPS_WINDOW_SECONDS;
+    for (uint8_t i = 0; i < 3; i++) {
+        CHECK(stranger_asks(i) == DPS_ACCEPTED && f.answer.wrote == (i == 0));
+    }
+    flow_ask(&f, proof, out.len);
+    CHECK(f.answer.status == 202);
+    f.now += DPS_WINDOW_SECONDS;
+    CHECK(stranger_asks(1) == DPS_ACCEPTED && f.answer.wrote);
+    struct dps_runs runs;
+    CHECK(dps_runs_load(&f.service, &runs) == DPS_ACCEPTED && runs.count == 1);
     flow_close(&f);
     return 0;
 }
@@ -389,6 +418,7 @@ int main(void)
         {"s10 disabled or deleted since: the hub refuses", s10_revoked},
         {"s08 a token that is good for too long", s08_token_lifetime},
         {"s09 a store that was put back brings no nonce and no key back", s09_restored},
+        {"s09 what was begun after a back-up ends with it", s09_restored_from_long_ago},
         {"s10 a registration of an earlier version", s10_registration_of_before},
         {"s08 a challenge of another run", s08_another_run},
         {"s06 a run that could not be named is named again", s06_run_is_named_again},

@@ -25,8 +25,8 @@ static bool audience_is_right(const struct dps_sas *token, struct bytes hub, str
     return w.error == 0 && dps_sas_audience_is(token, bytes_written(&w));
 }
 
-/* Who the device is to this hub: its record says which registration it is of. Then that registration, if it still stands
- * as it did when the device was made known here. */
+/* The registration that the hub's record of the device is of, if it still stands as it did when the device was made
+ * known here. */
 static enum dps_refusal find_registration(struct dps_service *s, size_t hub, struct bytes device_id,
                                           struct dps_registration *r)
 {

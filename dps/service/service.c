@@ -250,8 +250,8 @@ static void derive_challenge(const struct dps_registration *last, const struct d
     crypto_sha256(&text, 1, challenge);
 }
 
-/* The nonce. It names the device, both of its keys, and the challenge: so it is good for this TPM under this owner, once,
- * and soon. */
+/* The nonce. It names the device, both of its keys, and the challenge: so it is good for this TPM under this owner,
+ * once, and soon. */
 static void derive_nonce(const struct dps_service *s, const struct dps_secret *secret,
                          const struct registering *r, const uint8_t challenge[CRYPTO_SHA256_SIZE],
                          uint8_t nonce[32])
@@ -307,8 +307,8 @@ static enum dps_refusal write_blob(struct dps_service *s, const struct registeri
     return w.error != 0 ? DPS_REFUSED_INTERNAL : DPS_ACCEPTED;
 }
 
-/* Challenges cost RSA work. EK_pub and registrationId are no secrets: who knows no more than these is counted apart from
- * who names the SRK of the last registration, and cannot keep the device from coming back. */
+/* Challenges cost RSA work. EK_pub and registrationId are no secrets: who knows no more than these is counted apart
+ * from who names the SRK of the last registration, and cannot keep the device from coming back. */
 static enum dps_refusal ration_challenge(struct dps_service *s, const struct registering *r,
                                          struct dps_answer *a)
 {

@@ -50,8 +50,8 @@ enum dps_refusal dps_token_time(const struct dps_service *s, const struct dps_sa
  * Returns false if the epoch's secret is no longer configured. */
 bool dps_hub_key(const struct dps_service *s, const struct dps_registration *r, uint8_t key[DPS_KEY_SIZE]);
 
-/* May this request be served? Nothing is charged unless all limits admit it: the client's, the device's from this client,
- * the device's, that of all.
+/* May this request be served? Nothing is charged unless all limits admit it: the client's, the device's from this
+ * client, the device's, that of all.
  *   id     registrationId in lower case; empty: the request is about no device
  *   known  the device is counted apart from those who only know its EK_pub and registrationId
  * Returns DPS_ACCEPTED; DPS_REFUSED_RATE, with a's Retry-After; DPS_REFUSED_INTERNAL (no entropy). */

@@ -75,7 +75,7 @@ LONG_FILES = {
 # The minimal set that a newcomer reads and an auditor audits: the flow without management, tools and platform. Printed;
 # no limit is enforced.
 FLOW = re.compile(r"^dps/(device|engine|step|record|ownership|activation|sas|registration_id|service|service_parts|"
-                  r"request|refusal|enrollment|registration|http\w*|json|text|store)\.[ch]$")
+                  r"memory|run|request|refusal|enrollment|registration|http\w*|json|text|store)\.[ch]$")
 SIZED = re.compile(r"^(tpm|crypto)/\w+\.[ch]$")
 
 # ---- The tree ----

@@ -114,8 +114,8 @@ mutant("uri-byte-order", "encUriData is UTF-16 in the other byte order", "dps/pr
        "SVC-S06-007", "SVC-S09-005")
 mutant("uri-clear", "encUriData is not encrypted", "dps/protocol/activation.c",
        [("crypto_aes_cfb_encrypt(inner_key, w->p + begin, w->len - begin)", "0")], "SVC-S06-007")
-mutant("rate", "challenges are not limited", "dps/service/service.c", [("no = ration_challenge(s, r, a);", "(void)ration_challenge;")],
-       "SVC-S00-037")
+mutant("rate", "challenges are not limited", "dps/service/service.c",
+       [("no = ration_challenge(s, r, a);", "(void)ration_challenge;")], "SVC-S00-037")
 mutant("retry-after", "429 comes without Retry-After", "dps/service/memory.c",
        [("    a->has_retry_after = wait > 0;\n", "")],
        "SVC-S00-037")

@@ -211,8 +211,8 @@ struct server_log {
 /* Of an address as proxies write it, the address alone in its usual form: without port, brackets, quotes and zone, and
  * IPv4 where it is mapped into IPv6. Returns: false if it is no address, and then out is unchanged. */
 bool server_address_read(struct bytes text, char out[SERVER_PEER_MAX]);
-/* Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of that. share is text that
- * equals for the same client; for what is no address, the text itself. */
+/* Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of that. What is no
+ * address stands for itself. */
 void server_client_share(const char *address, char share[SERVER_PEER_MAX]);
 /* Who has sent this request? Sets c->client. */
 void server_client_note(struct server_connection *c);

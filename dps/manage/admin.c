@@ -153,7 +153,7 @@ static enum dps_refusal put_enrollment(struct dps_service *s, const struct dps_r
     return why == DPS_ACCEPTED ? answer_enrollment(s, &key, a) : why;
 }
 
-/* The registration stays, and with it the device at its hub: only registering again is over. */
+/* The registration stays, but its device can neither register again nor use its hub. */
 static enum dps_refusal delete_enrollment(struct dps_service *s, const struct dps_request *q,
                                           struct dps_answer *a)
 {
@@ -314,6 +314,9 @@ enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *
         }
         if (dps_request_is(q, routes[i].method)) {
             why = dps_admin_authorize(s, q, routes[i].right, a);
+            if (why == DPS_ACCEPTED) {
+                why = dps_ration(s, DPS_RATION_MANAGEMENT, bytes_of(NULL, 0), true, a);
+            }
             return why == DPS_ACCEPTED ? routes[i].answer(s, q, a) : why;
         }
         why = DPS_REFUSED_METHOD;

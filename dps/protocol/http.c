@@ -478,23 +478,20 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     return h->error;
 }
 
-int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value)
+size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
+                            struct bytes *last)
 {
-    *value = (struct bytes){NULL, 0};
-    if (h->head_len == 0)
-        return BYTES_E_NOT_FOUND;
-    bool found = false;
+    size_t count = 0;
     size_t at = h->line_len + 2;
+    *last = (struct bytes){NULL, 0};
+    if (h->head_len == 0)
+        return 0;
     for (struct bytes line = next_line(buffer, &at); line.len > 0; line = next_line(buffer, &at)) {
         struct field field;
-        if (!parse_field(line, &field) || !is_text(field.name, name))
-            continue;
-        if (found) {
-            *value = (struct bytes){NULL, 0};
-            return BYTES_E_FORMAT;
+        if (parse_field(line, &field) && is_text(field.name, name)) {
+            *last = field.value;
+            count++;
         }
-        found = true;
-        *value = field.value;
     }
-    return found ? BYTES_OK : BYTES_E_NOT_FOUND;
+    return count;
 }

@@ -56,6 +56,9 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
 /* Once the head is there (head_len > 0): the value of a header, name compared without case, trimmed.
  * Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_FORMAT if the header occurs more than once. */
 int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value);
+/* How many headers have that name; *last is the value of the last one, or empty. */
+size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
+                            struct bytes *last);
 struct bytes dps_http_method(const struct dps_http *h, const uint8_t *buffer);
 struct bytes dps_http_target(const struct dps_http *h, const uint8_t *buffer);
 struct bytes dps_http_body(const struct dps_http *h, const uint8_t *buffer);

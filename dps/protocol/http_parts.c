@@ -20,6 +20,14 @@ struct bytes dps_http_body(const struct dps_http *h, const uint8_t *buffer)
     return bytes_of(&buffer[h->head_len], h->body_len);
 }
 
+int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value)
+{
+    const size_t count = dps_http_header_last(h, buffer, name, value);
+    if (count > 1)
+        *value = (struct bytes){NULL, 0};
+    return count == 0 ? BYTES_E_NOT_FOUND : count == 1 ? BYTES_OK : BYTES_E_FORMAT;
+}
+
 int dps_http_query(struct bytes target, const char *name, struct bytes *value)
 {
     *value = (struct bytes){NULL, 0};

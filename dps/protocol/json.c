@@ -61,16 +61,42 @@ static const char *escape_letter(uint8_t c)
     return memchr(escape_letters, c, sizeof escape_letters - 1);
 }
 
-/* A backslash and what belongs to it. */
+/* The four digits of a \uXXXX escape at `at`; -1 if there is no such escape. */
+static int32_t code_unit(struct bytes text, size_t at)
+{
+    int32_t unit = 0;
+    if (byte_at(text, at) != '\\' || byte_at(text, at + 1) != 'u')
+        return -1;
+    for (size_t i = 2; i < 6; i++) {
+        if (dps_hex_digit(byte_at(text, at + i)) > 15)
+            return -1;
+        unit = unit * 16 + dps_hex_digit(byte_at(text, at + i));
+    }
+    return unit;
+}
+
+static bool is_low_surrogate(int32_t unit)
+{
+    return unit >= 0xDC00 && unit <= 0xDFFF;
+}
+
+static bool is_high_surrogate(int32_t unit)
+{
+    return unit >= 0xD800 && unit <= 0xDBFF;
+}
+
+/* A backslash and what belongs to it. Surrogates come in pairs: one alone is no character, and readers differ in what
+ * they make of it [RFC 8259 8.2]. */
 static size_t escape_end(struct bytes text, size_t at)
 {
     if (byte_at(text, at + 1) != 'u')
         return escape_letter(byte_at(text, at + 1)) != NULL ? at + 2 : 0;
-    for (size_t i = 2; i < 6; i++) {
-        if (dps_hex_digit(byte_at(text, at + i)) > 15)
-            return 0;
-    }
-    return at + 6;
+    const int32_t unit = code_unit(text, at);
+    if (unit < 0 || is_low_surrogate(unit))
+        return 0;
+    if (!is_high_surrogate(unit))
+        return at + 6;
+    return is_low_surrogate(code_unit(text, at + 6)) ? at + 12 : 0;
 }
 
 static size_t string_end(struct bytes text, size_t at)
@@ -258,17 +284,6 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
     return true;
 }
 
-/* The four digits of a \uXXXX escape at `at`; -1 if there is no such escape. */
-static int32_t code_unit(struct bytes raw, size_t at)
-{
-    if (byte_at(raw, at) != '\\' || byte_at(raw, at + 1) != 'u' || escape_end(raw, at) == 0)
-        return -1;
-    int32_t unit = 0;
-    for (size_t i = 2; i < 6; i++)
-        unit = unit * 16 + dps_hex_digit(raw.p[at + i]);
-    return unit;
-}
-
 /* [RFC 3629 3] */
 static size_t utf8_encode(uint32_t code, uint8_t out[4])
 {
@@ -285,22 +300,17 @@ static size_t utf8_encode(uint32_t code, uint8_t out[4])
     return len;
 }
 
-/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]. Returns 0 for those that
- * stand for no character of ours: a lone surrogate, and zero, which would end the text early in C. */
+/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]. Returns 0 for zero, which
+ * would end the text early in C. */
 static size_t decode_unicode(struct bytes raw, size_t *at, uint8_t out[4])
 {
     int32_t code = code_unit(raw, *at);
     *at += 6;
-    if (code >= 0xD800 && code <= 0xDBFF) {
-        int32_t low = code_unit(raw, *at);
-        if (low < 0xDC00 || low > 0xDFFF)
-            return 0;
+    if (is_high_surrogate(code)) {
+        code = 0x10000 + ((code - 0xD800) << 10) + (code_unit(raw, *at) - 0xDC00);
         *at += 6;
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-    } else if (code <= 0 || (code >= 0xDC00 && code <= 0xDFFF)) {
-        return 0;
     }
-    return utf8_encode((uint32_t)code, out);
+    return code > 0 ? utf8_encode((uint32_t)code, out) : 0;
 }
 
 /* The bytes that the escape or the plain byte at raw.p[*at] stands for; *at is moved behind it. Returns how many they

@@ -8,7 +8,7 @@
 
 #include "crypto/bytes/bytes.h"
 
-/* Validate text: exactly one JSON value, white space around it allowed; no byte order mark.
+/* Validate text: exactly one JSON value, white space around it allowed; no byte order mark, no lone surrogates.
  * Returns: 0 and *value without surrounding white space; BYTES_E_FORMAT; BYTES_E_LIMIT if nested deeper than
  * DPS_JSON_DEPTH_MAX. */
 int dps_json_check(struct bytes text, struct bytes *value);
@@ -36,7 +36,7 @@ int dps_json_member(struct bytes object, const char *name, struct bytes *value);
 bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, struct bytes *value);
 
 /* Decode a string value into out as UTF-8. In place (out = value.p) is allowed: it never grows.
- * Returns: 0; BYTES_E_FORMAT if value is no string, or contains a zero character or a lone surrogate; BYTES_E_SPACE. */
+ * Returns: 0; BYTES_E_FORMAT if value is no string, or contains a zero character; BYTES_E_SPACE. */
 int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *len);
 /* True if value is the string text (after decoding escapes). */
 bool dps_json_string_is(struct bytes value, const char *text);

@@ -4,8 +4,7 @@
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service_parts.h"
-
-#define CLOCK_SKEW 300
+#include <string.h>
 
 /* The hub that the client means: the Host header without its port. */
 static struct bytes hub_name(const struct dps_request *q)
@@ -26,29 +25,18 @@ static bool audience_is_right(const struct dps_sas *token, struct bytes hub, str
     return w.error == 0 && dps_sas_audience_is(token, bytes_written(&w));
 }
 
-/* The device's record, its key derived anew from it, and the token checked with that key. */
-static enum dps_refusal authenticate(struct dps_service *s, const struct dps_request *q, struct bytes hub,
-                                     struct bytes device_id)
+/* The registration that the hub's record of the device is of, if it still stands as it did when the device was made
+ * known here. */
+static enum dps_refusal find_registration(struct dps_service *s, size_t hub, struct bytes device_id,
+                                          struct dps_registration *r)
 {
-    struct dps_sas token;
     struct dps_hub_device device;
     uint8_t name[DPS_KEY_MAX];
-    uint8_t key[DPS_KEY_SIZE];
     struct bytes_writer w = bytes_writer_over(name, sizeof name);
     size_t len;
     uint64_t version;
-    if (dps_sas_parse(q->authorization, &token) != 0 || !audience_is_right(&token, hub, device_id)) {
-        return DPS_REFUSED_HUB_TOKEN;
-    }
-    if (token.expiry + CLOCK_SKEW < s->now) {
-        return DPS_REFUSED_TOKEN_EXPIRED;
-    }
-    const size_t index = dps_hub_index(s->config, hub);
-    if (index == s->config->hub_count) {
-        return DPS_REFUSED_HUB_TOKEN;
-    }
-    const struct bytes known = bytes_of_text(s->config->hubs[index].name);
-    dps_hub_device_key(&w, known, device_id);
+    const char *known = s->config->hubs[hub].name;
+    dps_hub_device_key(&w, bytes_of_text(known), device_id);
     const int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, bytes_written(&w), s->record,
                                    sizeof s->record, &len, &version);
     if (error != 0) {
@@ -57,13 +45,58 @@ static enum dps_refusal authenticate(struct dps_service *s, const struct dps_req
     if (dps_hub_device_parse(bytes_of(s->record, len), &device) != 0) {
         return DPS_REFUSED_INTERNAL;
     }
-    if (!dps_hub_key(s, device.secret_epoch, bytes_of_text(device.registration_id), known, device_id,
-                     device.generation, key)) {
+    const enum dps_refusal no = dps_load_registration(s, bytes_of_text(device.registration_id), r, &version);
+    const bool stands = version != 0 && !r->deleted && r->generation == device.generation &&
+                        strcmp(r->hub, known) == 0 &&
+                        bytes_equal_public(bytes_of_text(r->device_id), device_id);
+    return no != DPS_ACCEPTED || stands ? no : DPS_REFUSED_HUB_TOKEN;
+}
+
+/* Disabled or deleted since: the hub looks at what stands now, so that a device can be stopped at any time. */
+static enum dps_refusal check_enrollment(struct dps_service *s, const struct dps_registration *r)
+{
+    struct dps_enrollment enrollment;
+    uint64_t version;
+    const enum dps_refusal no =
+        dps_load_enrollment(s, bytes_of_text(r->registration_id), &enrollment, &version);
+    if (no == DPS_REFUSED_UNKNOWN) {
         return DPS_REFUSED_HUB_TOKEN;
     }
-    const bool good = dps_sas_signed_with(&token, bytes_of(key, sizeof key));
+    return no != DPS_ACCEPTED || enrollment.enabled ? no : DPS_REFUSED_HUB_TOKEN;
+}
+
+static enum dps_refusal check_signature(const struct dps_service *s, const struct dps_registration *r,
+                                        const struct dps_sas *token)
+{
+    uint8_t key[DPS_KEY_SIZE];
+    if (!dps_hub_key(s, r, key)) {
+        return DPS_REFUSED_HUB_TOKEN;
+    }
+    const bool good = dps_sas_signed_with(token, bytes_of(key, sizeof key));
     bytes_wipe(key, sizeof key);
     return good ? DPS_ACCEPTED : DPS_REFUSED_HUB_TOKEN;
+}
+
+/* The registration, its key derived anew from it, and the token checked with that key. */
+static enum dps_refusal authenticate(struct dps_service *s, const struct dps_request *q, struct bytes hub,
+                                     struct bytes device_id, struct dps_registration *r)
+{
+    struct dps_sas token;
+    if (dps_sas_parse(q->authorization, &token) != 0 || !audience_is_right(&token, hub, device_id)) {
+        return DPS_REFUSED_HUB_TOKEN;
+    }
+    enum dps_refusal no = dps_token_time(s, &token, 0);
+    const size_t index = dps_hub_index(s->config, hub);
+    if (no == DPS_ACCEPTED && index == s->config->hub_count) {
+        no = DPS_REFUSED_HUB_TOKEN;
+    }
+    if (no == DPS_ACCEPTED) {
+        no = find_registration(s, index, device_id, r);
+    }
+    if (no == DPS_ACCEPTED) {
+        no = check_signature(s, r, &token);
+    }
+    return no == DPS_ACCEPTED ? check_enrollment(s, r) : no;
 }
 
 /* POST /devices/{deviceId}/messages/events [IoT Hub "Send device event"], and GET .../devicebound, with which
@@ -80,9 +113,11 @@ enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q,
     if (!dps_request_is(q, sending ? "POST" : "GET")) {
         return DPS_REFUSED_METHOD;
     }
-    const enum dps_refusal no = authenticate(s, q, hub_name(q), q->segments[1]);
+    struct dps_registration registration;
+    enum dps_refusal no = authenticate(s, q, hub_name(q), q->segments[1], &registration);
     if (no == DPS_ACCEPTED) {
-        a->status = 204;
+        no = dps_ration(s, DPS_RATION_HUB, bytes_of_text(registration.registration_id), true, a);
     }
+    a->status = 204;
     return no;
 }

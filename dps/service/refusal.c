@@ -34,6 +34,9 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
     [DPS_REFUSED_TOKEN_FORM] = {401, 401004, "The Authorization header is not a shared access signature."},
     [DPS_REFUSED_TOKEN_AUDIENCE] = {401, 401005, "The token is for another audience."},
     [DPS_REFUSED_TOKEN_EXPIRED] = {401, 401006, "The token has expired."},
+    [DPS_REFUSED_TOKEN_LIFETIME] =
+        {401, 401008,
+         "The token expires too late: make one that is good for a shorter time, and look at the clock."},
     [DPS_REFUSED_TOKEN_SIGNATURE] =
         {401, 401002, "Unauthorized: the token is not signed with the key of a current challenge."},
     [DPS_REFUSED_TOKEN_REPLAYED] = {401, 401007, "The token's challenge was already answered: begin anew."},
@@ -55,7 +58,8 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
     [DPS_REFUSED_ETAG] = {412, 412001, "The etag in If-Match is not the current one."},
     [DPS_REFUSED_QUERY] = {400, 400008, "The query is not one that this service answers."},
     [DPS_REFUSED_HUB_TOKEN] = {401, 401001,
-                               "The hub does not know this device, or the token is not its own."},
+                               "The hub does not know this device, its enrollment is disabled, or the token "
+                               "is not its own: register again."},
     [DPS_REFUSED_TOO_LARGE] = {413, 413001, "The request is too large."},
     [DPS_REFUSED_STORE] = {503, 503001, "The store cannot be reached: try again later."},
     [DPS_REFUSED_INTERNAL] = {500, 500001, "Internal error."},

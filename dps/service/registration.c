@@ -23,6 +23,14 @@ static void write_number_member(struct bytes_writer *w, const char *prefix, uint
     dps_write_decimal(w, value);
 }
 
+static void write_hex_member(struct bytes_writer *w, const char *prefix, struct bytes bytes)
+{
+    dps_write_text(w, prefix);
+    dps_write_text(w, "\"");
+    dps_write_hex(w, bytes);
+    dps_write_text(w, "\"");
+}
+
 static void write_time_member(struct bytes_writer *w, const char *prefix, uint64_t value)
 {
     dps_write_text(w, prefix);
@@ -41,7 +49,8 @@ void dps_registration_write(struct bytes_writer *w, const struct dps_registratio
     write_number_member(w, ",\"created\":", r->created);
     write_number_member(w, ",\"lastUpdated\":", r->updated);
     write_number_member(w, ",\"generation\":", r->generation);
-    write_number_member(w, ",\"window\":", r->window);
+    write_hex_member(w, ",\"random\":", bytes_of(r->random, r->random_len));
+    write_hex_member(w, ",\"challenge\":", bytes_of(r->challenge, sizeof r->challenge));
     write_number_member(w, ",\"secretEpoch\":", r->secret_epoch);
     dps_write_text(w, ",\"storageRootKey\":\"");
     dps_write_base64(w, bytes_of(r->srk, r->srk_len));
@@ -67,6 +76,23 @@ static int read_number(struct bytes root, const char *name, uint64_t maximum, ui
     struct bytes value;
     const int error = dps_json_member(root, name, &value);
     return error != 0 ? error : dps_json_uint(value, maximum, number);
+}
+
+/* All of size, or nothing, as versions of before left it out: then bytes keep their zeros. */
+static int read_hex(struct bytes root, const char *name, uint8_t *bytes, size_t size, size_t *len)
+{
+    struct bytes value;
+    uint8_t hex[64];
+    int error = dps_json_member(root, name, &value);
+    *len = 0;
+    if (error != 0) {
+        return error == BYTES_E_NOT_FOUND ? 0 : error;
+    }
+    error = dps_json_string(value, hex, sizeof hex, len);
+    if (error == 0) {
+        error = dps_hex_decode(bytes_of(hex, *len), bytes, size, len);
+    }
+    return error == 0 && *len != 0 && *len != size ? BYTES_E_FORMAT : error;
 }
 
 static int read_substatus(struct bytes root, enum dps_substatus *substatus)
@@ -111,6 +137,7 @@ int dps_registration_parse(struct bytes json, struct dps_registration *r)
 {
     struct bytes root;
     uint64_t epoch = 0;
+    size_t challenge_len;
     memset(r, 0, sizeof *r);
     const bool read = dps_json_check(json, &root) == 0 &&
                       read_text(root, "registrationId", r->registration_id, sizeof r->registration_id) == 0 &&
@@ -120,7 +147,8 @@ int dps_registration_parse(struct bytes json, struct dps_registration *r)
                       read_number(root, "created", UINT64_MAX, &r->created) == 0 &&
                       read_number(root, "lastUpdated", UINT64_MAX, &r->updated) == 0 &&
                       read_number(root, "generation", UINT64_MAX, &r->generation) == 0 &&
-                      read_number(root, "window", UINT64_MAX, &r->window) == 0 &&
+                      read_hex(root, "random", r->random, sizeof r->random, &r->random_len) == 0 &&
+                      read_hex(root, "challenge", r->challenge, sizeof r->challenge, &challenge_len) == 0 &&
                       read_number(root, "secretEpoch", UINT32_MAX, &epoch) == 0 && read_srk(root, r) == 0;
     r->secret_epoch = (uint32_t)epoch;
     return read ? 0 : BYTES_E_FORMAT;

@@ -4,6 +4,7 @@
 #ifndef DPS_SERVICE_REGISTRATION_H
 #define DPS_SERVICE_REGISTRATION_H
 
+#include "crypto/crypto.h"
 #include "crypto/limits.h"
 #include "dps/service/store.h"
 
@@ -15,19 +16,23 @@ enum dps_substatus {
     DPS_SUBSTATUS_COUNT
 };
 
+#define DPS_REGISTRATION_RANDOM 32
+
 /* Texts are zero-terminated. */
 struct dps_registration {
     char registration_id[DPS_REGISTRATION_ID_MAX + 1];
     char device_id[DPS_DEVICE_ID_MAX + 1];
     char hub[DPS_HOST_MAX + 1];
     enum dps_substatus substatus;
-    bool
-        deleted; /* an administrator has deleted it; what remains is the generation, which must never go back:
-                               nonces and hub keys are derived from it */
-    uint64_t generation;             /* successful registrations so far */
-    uint64_t window;                 /* time window of the nonce that was proved */
-    uint32_t secret_epoch;           /* the service secret of nonce and hub key */
-    uint64_t created, updated;       /* seconds since 1970 */
+    bool deleted;        /* an administrator has deleted it; the generation remains, and must never go back:
+                            nonces and hub keys are derived from it */
+    uint64_t generation; /* successful registrations so far */
+    uint8_t random[DPS_REGISTRATION_RANDOM]; /* drawn for this one: generations come back with a back-up, this
+                                                does not */
+    size_t random_len;                       /* 0: it was made by a version without such bytes */
+    uint8_t challenge[CRYPTO_SHA256_SIZE];   /* the one that was answered; zeros: likewise */
+    uint32_t secret_epoch;                   /* the service secret of nonce and hub key */
+    uint64_t created, updated;               /* seconds since 1970 */
     uint8_t srk[DPS_SRK_PUBLIC_MAX]; /* TPM2B_PUBLIC: the hub key is wrapped to it when it is asked for */
     uint16_t srk_len;
 };

@@ -83,6 +83,18 @@ enum dps_refusal dps_request_version(const struct dps_request *q)
     return old || !plain ? DPS_REFUSED_API_VERSION : DPS_ACCEPTED;
 }
 
+/* ---- Tokens -------------------------------------------------------------------------------------------- */
+
+enum dps_refusal dps_token_time(const struct dps_service *s, const struct dps_sas *token, uint64_t grace)
+{
+    const uint64_t lifetime = s->config->token_lifetime_max;
+    if (token->expiry + DPS_CLOCK_SKEW + grace < s->now) {
+        return DPS_REFUSED_TOKEN_EXPIRED;
+    }
+    return lifetime != 0 && token->expiry > s->now + lifetime + DPS_CLOCK_SKEW ? DPS_REFUSED_TOKEN_LIFETIME
+                                                                               : DPS_ACCEPTED;
+}
+
 /* ---- Records ------------------------------------------------------------------------------------------- */
 
 enum dps_refusal dps_load_enrollment(struct dps_service *s, struct bytes registration_id,
@@ -237,6 +249,7 @@ void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *bo
 
 void dps_service_uncommitted(struct dps_service *s, struct dps_answer *a)
 {
+    memset(&s->announced, 0, sizeof s->announced);
     refuse(s, a, DPS_REFUSED_STORE);
 }
 

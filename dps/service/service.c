@@ -8,9 +8,8 @@
 #include "dps/service/service_parts.h"
 #include <string.h>
 
-#define WINDOW_SECONDS 300 /* a nonce is good in the window it was made in, and in the next one */
-#define CLOCK_SKEW 300     /* a device's clock may be this far behind ours, seconds */
-#define RETRY_AFTER 0      /* the assignment is complete when we say "assigning": it may be fetched at once */
+#define POLL_GRACE 300 /* a token may be this much later when the operation is asked for, seconds */
+#define RETRY_AFTER 0  /* the assignment is complete when we say "assigning": it may be fetched at once */
 
 /* One request of a device, as far as it has been understood. */
 struct registering {
@@ -19,6 +18,7 @@ struct registering {
     size_t id_len;
     struct dps_sas token;
     bool has_token;
+    bool keys_left_out;
     uint8_t ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it; empty: not said */
     size_t ek_len;
     uint8_t srk_bytes[DPS_SRK_PUBLIC_MAX]; /* SRK_pub, likewise */
@@ -28,17 +28,19 @@ struct registering {
     struct dps_enrollment enrollment;
     struct dps_registration registration; /* the last one, if any */
     uint64_t registration_version;        /* 0: there is none */
-    uint32_t proved_epoch;                /* secret and window of the nonce that signed the token */
-    uint64_t proved_window;
+    uint32_t proved_epoch;                /* secret and challenge of the nonce that signed the token */
+    uint8_t proved_challenge[CRYPTO_SHA256_SIZE];
 };
 
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a);
-static enum dps_refusal read_keys(struct dps_service *s, struct registering *r);
+static enum dps_refusal read_keys(struct registering *r);
 static enum dps_refusal check_ek(struct registering *r);
 static enum dps_refusal check_srk(struct registering *r);
-static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a);
+static void recall_srk(struct dps_service *s, struct registering *r);
+static enum dps_refusal ration_challenge(struct dps_service *s, const struct registering *r,
+                                         struct dps_answer *a);
 static enum dps_refusal challenge(struct dps_service *s, const struct registering *r, struct dps_answer *a);
-static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation);
+static enum dps_refusal check_token(struct dps_service *s, struct registering *r);
 static enum dps_refusal assign(struct dps_service *s, struct registering *r, struct dps_answer *a);
 static enum dps_refusal operation_status(struct dps_service *s, struct registering *r, struct bytes operation,
                                          struct dps_answer *a);
@@ -64,11 +66,11 @@ static void note_ek(const struct registering *r, struct dps_answer *a)
     }
 }
 
-/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written unless the device has proved
+/* Steps 5, 6 and 9: one registration request, one answer. Nothing is written about a device unless it has proved
  * itself, and no RSA work is done for an EK that is not enrolled. */
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
-    enum dps_refusal no = read_keys(s, r);
+    enum dps_refusal no = read_keys(r);
     uint64_t version;
     note_ek(r, a);
 
@@ -84,10 +86,13 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
         no = check_ek(r);
     }
     if (no == DPS_ACCEPTED) {
-        no = check_srk(r);
+        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
+    }
+    if (no == DPS_ACCEPTED && r->keys_left_out) {
+        recall_srk(s, r);
     }
     if (no == DPS_ACCEPTED) {
-        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);
+        no = check_srk(r);
     }
     if (no != DPS_ACCEPTED) {
         return no;
@@ -96,53 +101,16 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
     /* Step 6: no token yet, so here is the challenge. The nonce is derived, not stored (spec-notes.md, "No state before
      * proof"). */
     if (!r->has_token) {
-        no = check_rate(s, r, a);
+        no = ration_challenge(s, r, a);
         return no != DPS_ACCEPTED ? no : challenge(s, r, a);
     }
 
     /* Step 9: the token is signed with a nonce that only this EK and this SRK together could open. */
-    no = check_token(s, r, r->registration.generation);
+    no = check_token(s, r);
     return no != DPS_ACCEPTED ? no : assign(s, r, a);
 }
 
 /* ---- Step 4 arrives ------------------------------------------------------------------------------------ */
-
-static struct dps_memory *memory_of(struct dps_service *s)
-{
-    return s->shared != NULL ? s->shared : &s->memory;
-}
-
-static struct dps_hint *hint_of(struct dps_service *s, const struct registering *r, uint8_t digest[32])
-{
-    const struct bytes id = id_of(r);
-    crypto_sha256(&id, 1, digest);
-    return &memory_of(s)->hints[((size_t)digest[16] << 8 | digest[17]) % DPS_HINTS];
-}
-
-/* One client leaves the keys out of its second request. SRK_pub is then the one that it named a moment ago: a
- * wrong memory does no harm, since the nonce names the SRK. */
-static void recall_srk(struct dps_service *s, struct registering *r)
-{
-    uint8_t digest[32];
-    const struct dps_hint *hint = hint_of(s, r, digest);
-    crypto_lock_take(&s->lock);
-    if (bytes_equal_secret(hint->id_digest, digest, sizeof hint->id_digest)) {
-        memcpy(r->srk_bytes, hint->srk, hint->srk_len);
-        r->srk_len = hint->srk_len;
-    }
-    crypto_lock_leave(&s->lock);
-}
-
-static void remember_srk(struct dps_service *s, const struct registering *r)
-{
-    uint8_t digest[32];
-    struct dps_hint *hint = hint_of(s, r, digest);
-    crypto_lock_take(&s->lock);
-    memcpy(hint->id_digest, digest, sizeof hint->id_digest);
-    memcpy(hint->srk, r->srk_bytes, r->srk_len);
-    hint->srk_len = (uint16_t)r->srk_len;
-    crypto_lock_leave(&s->lock);
-}
 
 /* Some clients write a member that they have nothing for as null: absent and null are the same. */
 static int optional(struct bytes object, const char *name, struct bytes *value)
@@ -202,7 +170,7 @@ static enum dps_refusal read_ek(struct registering *r, struct bytes tpm)
 }
 
 /* {"registrationId":..., "tpm":{"endorsementKey":..., "storageRootKey":...}, "payload":...} */
-static enum dps_refusal read_keys(struct dps_service *s, struct registering *r)
+static enum dps_refusal read_keys(struct registering *r)
 {
     struct bytes root;
     struct bytes tpm;
@@ -224,7 +192,7 @@ static enum dps_refusal read_keys(struct dps_service *s, struct registering *r)
     if (!r->has_token) {
         return DPS_REFUSED_EK_FORM;
     }
-    recall_srk(s, r);
+    r->keys_left_out = true;
     return DPS_ACCEPTED;
 }
 
@@ -267,10 +235,26 @@ static void derive(const struct dps_secret *secret, struct bytes_writer *fields,
     crypto_hmac_sha256(bytes_of(secret->key, sizeof secret->key), &text, 1, out);
 }
 
-/* The nonce. It names the device, both of its keys, how often it has registered, and the time: so it is good
- * for this TPM under this owner, once, and soon. */
+/* What makes a challenge a new one: how often the device has registered, with the random bytes of the last time; in
+ * which run it is given, and when. */
+static void derive_challenge(const struct dps_registration *last, const struct dps_run *run, uint64_t window,
+                             uint8_t challenge[CRYPTO_SHA256_SIZE])
+{
+    uint8_t buffer[128];
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    bytes_write_u64(&w, last->generation);
+    bytes_write_2b(&w, bytes_of(last->random, last->random_len));
+    bytes_write_2b(&w, bytes_of(run->name, sizeof run->name));
+    bytes_write_u64(&w, window);
+    const struct bytes text = bytes_written(&w);
+    crypto_sha256(&text, 1, challenge);
+}
+
+/* The nonce. It names the device, both of its keys, and the challenge: so it is good for this TPM under this owner,
+ * once, and soon. */
 static void derive_nonce(const struct dps_service *s, const struct dps_secret *secret,
-                         const struct registering *r, uint64_t generation, uint64_t window, uint8_t nonce[32])
+                         const struct registering *r, const uint8_t challenge[CRYPTO_SHA256_SIZE],
+                         uint8_t nonce[32])
 {
     uint8_t buffer[512];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
@@ -279,23 +263,25 @@ static void derive_nonce(const struct dps_service *s, const struct dps_secret *s
     bytes_write_2b(&w, id_of(r));
     bytes_write_2b(&w, bytes_of(r->ek_name, sizeof r->ek_name));
     bytes_write_2b(&w, bytes_of(r->srk_name, sizeof r->srk_name));
-    bytes_write_u64(&w, generation);
-    bytes_write_u64(&w, window);
+    bytes_write_2b(&w, bytes_of(challenge, CRYPTO_SHA256_SIZE));
     derive(secret, &w, nonce);
 }
 
-bool dps_hub_key(const struct dps_service *s, uint32_t secret_epoch, struct bytes registration_id,
-                 struct bytes hub, struct bytes device_id, uint64_t generation, uint8_t key[DPS_KEY_SIZE])
+/* A registration of before there were random bytes keeps the key that it has. */
+bool dps_hub_key(const struct dps_service *s, const struct dps_registration *r, uint8_t key[DPS_KEY_SIZE])
 {
     uint8_t buffer[768];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     bytes_write_2b(&w, bytes_of_text("tpm-dps hub device key"));
-    bytes_write_2b(&w, registration_id);
-    bytes_write_2b(&w, hub);
-    bytes_write_2b(&w, device_id);
-    bytes_write_u64(&w, generation);
+    bytes_write_2b(&w, bytes_of_text(r->registration_id));
+    bytes_write_2b(&w, bytes_of_text(r->hub));
+    bytes_write_2b(&w, bytes_of_text(r->device_id));
+    bytes_write_u64(&w, r->generation);
+    if (r->random_len > 0) {
+        bytes_write_2b(&w, bytes_of(r->random, r->random_len));
+    }
     for (size_t i = 0; i < s->config->secret_count; i++) {
-        if (s->config->secrets[i].epoch == secret_epoch) {
+        if (s->config->secrets[i].epoch == r->secret_epoch) {
             derive(&s->config->secrets[i], &w, key);
             return true;
         }
@@ -321,66 +307,40 @@ static enum dps_refusal write_blob(struct dps_service *s, const struct registeri
     return w.error != 0 ? DPS_REFUSED_INTERNAL : DPS_ACCEPTED;
 }
 
-/* A token bucket: one more challenge? Levels are hundredths of a token; the bucket holds a minute's worth. */
-static bool take_token(struct dps_bucket *b, uint64_t now, uint32_t per_minute)
+/* Challenges cost RSA work. EK_pub and registrationId are no secrets: who knows no more than these is counted apart
+ * from who names the SRK of the last registration, and cannot keep the device from coming back. */
+static enum dps_refusal ration_challenge(struct dps_service *s, const struct registering *r,
+                                         struct dps_answer *a)
 {
-    const uint32_t full = per_minute * 100;
-    const uint32_t elapsed = (uint32_t)now - b->updated;
-    const uint64_t level = (uint64_t)b->level + (uint64_t)elapsed * per_minute * 100 / 60;
-    b->level = b->updated == 0 || elapsed > 60 || level > full ? full : (uint32_t)level;
-    b->updated = (uint32_t)now;
-    if (b->level < 100) {
-        return false;
-    }
-    b->level -= 100;
-    return true;
-}
-
-static struct dps_bucket *bucket_of(struct dps_bucket buckets[DPS_BUCKETS], struct bytes name)
-{
-    uint8_t digest[32];
-    crypto_sha256(&name, 1, digest);
-    return &buckets[((size_t)digest[0] << 8 | digest[1]) % DPS_BUCKETS];
-}
-
-/* Challenges cost RSA work, so they are rationed: for each device, for each client address, and for all together. */
-static enum dps_refusal check_rate(struct dps_service *s, const struct registering *r, struct dps_answer *a)
-{
-    struct dps_memory *memory = memory_of(s);
-    const uint32_t device = s->config->challenges_per_minute;
-    const uint32_t client = s->client.len > 0 ? s->config->challenges_per_client : 0;
-    const uint32_t all = s->config->challenges_per_second * 60;
-    uint32_t missing = 0; /* the rate of the limit that was reached */
-    crypto_lock_take(&s->lock);
-    if (device != 0 && !take_token(bucket_of(memory->devices, id_of(r)), s->now, device)) {
-        missing = device;
-    } else if (client != 0 && !take_token(bucket_of(memory->clients, s->client), s->now, client)) {
-        missing = client;
-    } else if (all != 0 && !take_token(&memory->all, s->now, all)) {
-        missing = all;
-    }
-    crypto_lock_leave(&s->lock);
-    if (missing == 0) {
-        return DPS_ACCEPTED;
-    }
-    a->has_retry_after = true;
-    a->retry_after = missing < 60 ? 60 / missing : 1;
-    return DPS_REFUSED_RATE;
+    const struct dps_registration *last = &r->registration;
+    const bool known =
+        bytes_equal_public(bytes_of(r->srk_bytes, r->srk_len), bytes_of(last->srk, last->srk_len));
+    return dps_ration(s, DPS_RATION_CHALLENGE, id_of(r), known, a);
 }
 
 /* 401 without "status", with the blob and the name of the key: that is what makes it a challenge to all clients. */
 static enum dps_refusal challenge(struct dps_service *s, const struct registering *r, struct dps_answer *a)
 {
+    struct dps_runs runs;
+    uint8_t name[CRYPTO_SHA256_SIZE];
     uint8_t nonce[DPS_KEY_SIZE];
     const struct dps_secret *secret = &s->config->secrets[s->config->secret_count - 1];
-    derive_nonce(s, secret, r, r->registration.generation, s->now / WINDOW_SECONDS, nonce);
+    enum dps_refusal no = dps_run_own(s, &runs);
+    if (no == DPS_ACCEPTED) {
+        no = dps_run_announce(s, &runs.run[0], a);
+    }
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    derive_challenge(&r->registration, &runs.run[0], runs.run[0].window, name);
+    derive_nonce(s, secret, r, name, nonce);
     a->status = 401;
     dps_write_text(&a->body, "{\"message\":\"Authorization required, resend request using supplied key\","
                              "\"authenticationKey\":");
-    const enum dps_refusal no = write_blob(s, r, nonce, bytes_of_text(s->config->host), id_of(r), &a->body);
+    no = write_blob(s, r, nonce, bytes_of_text(s->config->host), id_of(r), &a->body);
     dps_write_text(&a->body, ",\"unencryptedAuthenticationKey\":null,\"keyName\":\"registration\"}");
     bytes_wipe(nonce, sizeof nonce);
-    remember_srk(s, r);
+    dps_hint_remember(s, id_of(r), bytes_of(r->srk_bytes, r->srk_len));
     return no;
 }
 
@@ -397,44 +357,83 @@ static bool audience_is_right(const struct dps_service *s, const struct register
     return dps_sas_audience_is(&r->token, bytes_written(&w));
 }
 
-/* Is the token signed with the nonce of this generation and window, under any secret that still counts? */
-static bool signed_with_nonce(const struct dps_service *s, struct registering *r, uint64_t generation,
-                              uint64_t window)
+/* Is the token signed with the nonce of this challenge, under any secret that still counts? */
+static bool signed_with_nonce(const struct dps_service *s, struct registering *r,
+                              const uint8_t challenge[CRYPTO_SHA256_SIZE])
 {
     bool found = false;
     for (size_t i = 0; i < s->config->secret_count && !found; i++) {
         uint8_t nonce[DPS_KEY_SIZE];
-        derive_nonce(s, &s->config->secrets[i], r, generation, window, nonce);
+        derive_nonce(s, &s->config->secrets[i], r, challenge, nonce);
         found = dps_sas_signed_with(&r->token, bytes_of(nonce, sizeof nonce));
         r->proved_epoch = s->config->secrets[i].epoch;
-        r->proved_window = window;
         bytes_wipe(nonce, sizeof nonce);
+    }
+    memcpy(r->proved_challenge, challenge, sizeof r->proved_challenge);
+    return found;
+}
+
+/* A nonce is good in its own window and in the next one. A run has given none in a window that the store does not know
+ * of. */
+static bool signed_in_run(const struct dps_service *s, struct registering *r, const struct dps_run *run)
+{
+    bool found = false;
+    for (uint64_t age = 0; age < 2 && !found; age++) {
+        uint8_t challenge[CRYPTO_SHA256_SIZE];
+        const uint64_t window = dps_window(s) - age;
+        derive_challenge(&r->registration, run, window, challenge);
+        found = window <= run->window && signed_with_nonce(s, r, challenge);
     }
     return found;
 }
 
-/* A nonce is good in its own window and in the next one. */
-static bool signed_with_current_nonce(const struct dps_service *s, struct registering *r, uint64_t generation)
+/* The challenge is most likely our own; it may be another node's, or from before a restart. */
+static enum dps_refusal check_signature(struct dps_service *s, struct registering *r)
 {
-    const uint64_t window = s->now / WINDOW_SECONDS;
-    return signed_with_nonce(s, r, generation, window) || signed_with_nonce(s, r, generation, window - 1);
+    struct dps_runs runs;
+    enum dps_refusal no = dps_run_own(s, &runs);
+    if (no != DPS_ACCEPTED || signed_in_run(s, r, &runs.run[0])) {
+        return no;
+    }
+    no = dps_runs_load(s, &runs);
+    for (size_t i = 1; i < runs.count && no == DPS_ACCEPTED; i++) {
+        if (signed_in_run(s, r, &runs.run[i])) {
+            return DPS_ACCEPTED;
+        }
+    }
+    return no != DPS_ACCEPTED ? no : DPS_REFUSED_TOKEN_SIGNATURE;
+}
+
+/* One client leaves the keys out of its second request. SRK_pub is then that of the last registration, or one that was
+ * named a moment ago from the same address: the one that the token proves. */
+static void recall_srk(struct dps_service *s, struct registering *r)
+{
+    const struct dps_registration *last = &r->registration;
+    for (size_t n = 0; dps_hint_recall(s, id_of(r), n, r->srk_bytes, &r->srk_len); n++) {
+        if (check_srk(r) == DPS_ACCEPTED && check_signature(s, r) == DPS_ACCEPTED) {
+            return;
+        }
+    }
+    if (last->srk_len > 0) {
+        memcpy(r->srk_bytes, last->srk, last->srk_len);
+        r->srk_len = last->srk_len;
+    }
 }
 
 /* A bad token gets an error, never a new challenge: clients would go round in circles. */
-static enum dps_refusal check_token(struct dps_service *s, struct registering *r, uint64_t generation)
+static enum dps_refusal check_token(struct dps_service *s, struct registering *r)
 {
     if (!audience_is_right(s, r)) {
         return DPS_REFUSED_TOKEN_AUDIENCE;
     }
-    if (r->token.expiry + CLOCK_SKEW < s->now) {
-        return DPS_REFUSED_TOKEN_EXPIRED;
-    }
-    if (signed_with_current_nonce(s, r, generation)) {
-        return DPS_ACCEPTED;
+    enum dps_refusal no = dps_token_time(s, &r->token, 0);
+    if (no == DPS_ACCEPTED) {
+        no = check_signature(s, r);
     }
     /* It helps a device whose first answer was lost, and nobody else, to hear that its nonce has done its work. */
-    return generation > 0 && signed_with_current_nonce(s, r, generation - 1) ? DPS_REFUSED_TOKEN_REPLAYED
-                                                                             : DPS_REFUSED_TOKEN_SIGNATURE;
+    return no == DPS_REFUSED_TOKEN_SIGNATURE && signed_with_nonce(s, r, r->registration.challenge)
+               ? DPS_REFUSED_TOKEN_REPLAYED
+               : no;
 }
 
 /* ---- Step 9: the assignment ---------------------------------------------------------------------------- */
@@ -449,6 +448,7 @@ static void write_operation_id(struct bytes_writer *w, const struct dps_service 
     bytes_write_2b(&fields, bytes_of_text("tpm-dps operation"));
     bytes_write_2b(&fields, bytes_of_text(made->registration_id));
     bytes_write_u64(&fields, made->generation);
+    bytes_write_2b(&fields, bytes_of(made->random, made->random_len));
     memset(mac, 0, sizeof mac);
     for (size_t i = 0; i < s->config->secret_count; i++) {
         if (s->config->secrets[i].epoch == made->secret_epoch) {
@@ -545,15 +545,19 @@ static void write_operation(struct dps_service *s, struct dps_answer *a, const s
 static enum dps_refusal assign(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
     struct dps_registration made = {.generation = r->registration.generation + 1,
-                                    .window = r->proved_window,
+                                    .random_len = sizeof made.random,
                                     .secret_epoch = r->proved_epoch,
                                     .created = s->now,
                                     .updated = s->now};
+    memcpy(made.challenge, r->proved_challenge, sizeof made.challenge);
     memcpy(made.registration_id, r->id, r->id_len);
     memcpy(made.srk, r->srk_bytes, r->srk_len);
     made.srk_len = (uint16_t)r->srk_len;
     if (is_registered(r)) {
         made.created = r->registration.created;
+    }
+    if (s->entropy.fill(s->entropy.context, made.random, sizeof made.random) != 0) {
+        return DPS_REFUSED_INTERNAL;
     }
     enum dps_refusal no = choose_device_id(r, &made);
     if (no == DPS_ACCEPTED) {
@@ -596,8 +600,7 @@ static enum dps_refusal find_registration(struct dps_service *s, struct register
     return no == DPS_ACCEPTED && !r->has_token ? DPS_REFUSED_TOKEN_FORM : no;
 }
 
-/* The token must be signed with the nonce that this registration was made with: generation and window stand in
- * it. */
+/* The token must be signed with the nonce that this registration was made with: its challenge stands in it. */
 static enum dps_refusal check_proof(struct dps_service *s, struct registering *r)
 {
     const struct dps_registration *made = &r->registration;
@@ -611,11 +614,11 @@ static enum dps_refusal check_proof(struct dps_service *s, struct registering *r
         return DPS_REFUSED_TOKEN_AUDIENCE;
     }
     /* One client makes its token last 30 seconds and polls with it: it may be late while its operation is young. */
-    if (r->token.expiry + (uint64_t)2 * CLOCK_SKEW < s->now) {
-        return DPS_REFUSED_TOKEN_EXPIRED;
+    const enum dps_refusal late = dps_token_time(s, &r->token, POLL_GRACE);
+    if (late != DPS_ACCEPTED) {
+        return late;
     }
-    return signed_with_nonce(s, r, made->generation - 1, made->window) ? DPS_ACCEPTED
-                                                                       : DPS_REFUSED_TOKEN_SIGNATURE;
+    return signed_with_nonce(s, r, made->challenge) ? DPS_ACCEPTED : DPS_REFUSED_TOKEN_SIGNATURE;
 }
 
 static enum dps_refusal check_operation(struct dps_service *s, struct registering *r, struct bytes operation)
@@ -647,12 +650,15 @@ static enum dps_refusal operation_status(struct dps_service *s, struct registeri
     if (no == DPS_ACCEPTED) {
         no = check_operation(s, r, operation);
     }
+    if (no == DPS_ACCEPTED) {
+        no = dps_ration(s, DPS_RATION_HUB_KEY, id_of(r), true, a);
+    }
     if (no != DPS_ACCEPTED) {
         return no;
     }
     const struct bytes hub = bytes_of_text(made->hub);
     const struct bytes device_id = bytes_of_text(made->device_id);
-    if (!dps_hub_key(s, made->secret_epoch, id_of(r), hub, device_id, made->generation, key)) {
+    if (!dps_hub_key(s, made, key)) {
         return DPS_REFUSED_INTERNAL;
     }
     a->status = 200;

@@ -53,9 +53,11 @@ struct dps_service_config {
     size_t policy_count;
     struct dps_secret secrets[DPS_SECRETS_MAX];
     size_t secret_count;
-    uint32_t challenges_per_minute; /* of one registrationId; 0: no limit */
+    uint32_t challenges_per_minute; /* of one registrationId and client address; 0: no limit */
     uint32_t challenges_per_second; /* of all together; 0: no limit */
     uint32_t challenges_per_client; /* a minute, of one client address; 0: no limit */
+    uint32_t management_per_client; /* management requests, likewise */
+    uint32_t token_lifetime_max;    /* seconds that a token may still be good for; 0: no limit */
 };
 
 /* Parse the text of a policy file: {"policies":[{"name":"provisioningserviceowner","primaryKey":"<base64>",
@@ -63,44 +65,72 @@ struct dps_service_config {
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */
 int dps_policies_parse(struct bytes json, struct dps_service_config *config);
 
+/* Hints and buckets are found by a keyed hash, in one of DPS_WAYS places: nobody can choose names that meet there. */
+#define DPS_WAYS 8
+
 /* Clients that leave the keys out of their second request are served from this bounded memory of SRK_pub per
- * registration: a hint, which the nonce itself authenticates. */
+ * registration and client address: a hint, which the nonce itself authenticates. */
 #ifndef DPS_HINTS
-#define DPS_HINTS 256
+#define DPS_HINTS 1024
 #endif
 struct dps_hint {
-    uint8_t id_digest[16]; /* of the registrationId */
+    uint64_t name;  /* 0: none */
+    uint64_t order; /* the oldest makes room */
     uint16_t srk_len;
     uint8_t srk[DPS_SRK_PUBLIC_MAX];
 };
 
-/* Token buckets, in hundredths of a token. Names that share a bucket share its tokens. */
+/* How much of a limit is used up: each request that was admitted moves empty_at on by its share of a minute. */
 #ifndef DPS_BUCKETS
-#define DPS_BUCKETS 4096
+#define DPS_BUCKETS 16384
 #endif
 struct dps_bucket {
-    uint32_t level;
-    uint32_t updated; /* low bits of the time in seconds */
+    uint64_t name;     /* 0: none */
+    uint64_t empty_at; /* nanoseconds since 1970 */
+};
+
+/* What is rationed, each by itself. */
+enum dps_ration {
+    DPS_RATION_CHALLENGE,  /* step 6: an activation blob for whoever knows EK_pub and registrationId */
+    DPS_RATION_HUB_KEY,    /* step 9: another one, for who has proved itself */
+    DPS_RATION_HUB,        /* step 10 */
+    DPS_RATION_MANAGEMENT, /* step 2 and its relatives */
+    DPS_RATIONS
+};
+
+/* A run of a node, see dps/service/run.c. */
+#define DPS_RUN_SIZE 16
+struct dps_run {
+    uint8_t name[DPS_RUN_SIZE];
+    uint64_t window; /* the last one in which it has given challenges */
 };
 
 /* What the service remembers of unauthenticated requests: of fixed size, lost with the process, never relied upon. The
  * processes of one node share it. Zero at the start. */
 struct dps_memory {
+    bool begun; /* what follows has been drawn from entropy */
+    struct dps_memory_random {
+        uint8_t key[32];           /* of the hashes */
+        uint8_t run[DPS_RUN_SIZE]; /* the name of this node's run */
+    } random;
+    uint64_t hints_made;
     struct dps_hint hints[DPS_HINTS];
-    struct dps_bucket devices[DPS_BUCKETS]; /* by registrationId */
-    struct dps_bucket clients[DPS_BUCKETS]; /* by client address */
-    struct dps_bucket all;
+    struct dps_bucket buckets[DPS_BUCKETS];
+    struct dps_bucket all[DPS_RATIONS];
 };
 
 struct dps_service {
     const struct dps_service_config *config;
     struct dps_store store;
     struct crypto_entropy entropy;
-    uint64_t now;        /* seconds since 1970; the driver sets it before each turn */
-    struct bytes client; /* whose request is answered next, as text; empty: unknown, and then not rationed */
+    uint64_t now; /* seconds since 1970; the driver sets it before each turn */
+    struct bytes
+        client; /* whose request is answered next: equal bytes are one client, with one ration; empty: unknown,
+                          * and then not rationed as a client */
     struct dps_memory *shared; /* the driver sets it after dps_service_init; null: memory below is used */
     struct crypto_lock lock;   /* of shared */
     struct dps_memory memory;  /* of a service that shares with nobody */
+    struct dps_run announced;  /* this node's run as the store is known to have it */
     uint8_t record[DPS_RECORD_MAX];  /* scratch: the enrollment being worked on */
     uint8_t record2[DPS_RECORD_MAX]; /* scratch: what is written */
 };

@@ -18,7 +18,8 @@
 enum dps_table {
     DPS_TABLE_ENROLLMENTS,   /* key: registrationId, lower case */
     DPS_TABLE_REGISTRATIONS, /* key: registrationId, lower case */
-    DPS_TABLE_DEVICES, /* key: hub host name in lower case, '/', deviceId: the hub's identity registry */
+    DPS_TABLE_DEVICES,       /* key: hub host name in lower case, '/', deviceId: the hub's identity registry;
+                          and "/runs": the latest runs of the service's nodes (dps/service/run.c) */
     DPS_TABLE_COUNT
 };
 

@@ -52,7 +52,9 @@ static void write_values(struct micro_store *s, const struct load_keys *keys)
     snprintf(s->value[DPS_TABLE_REGISTRATIONS], sizeof s->value[0],
              "{\"registrationId\":\"bench-000000\",\"deviceId\":\"bench-000000\",\"assignedHub\":"
              "\"hub-a.example\",\"status\":\"assigned\",\"substatus\":\"reprovisionedToInitialAssignment\","
-             "\"created\":1800000000,\"lastUpdated\":1800000000,\"generation\":2,\"window\":6000000,"
+             "\"created\":1800000000,\"lastUpdated\":1800000000,\"generation\":2,"
+             "\"random\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
+             "\"challenge\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
              "\"secretEpoch\":1,\"storageRootKey\":\"%s\"}",
              keys->srk_base64);
     snprintf(s->value[DPS_TABLE_DEVICES], sizeof s->value[0],

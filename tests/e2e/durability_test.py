@@ -170,7 +170,9 @@ class Registrar:
 # ---- What lies on the disk -------------------------------------------------------------------------------------------
 
 def rows(db, table):
-    return {key: json.loads(value) for key, value in db.execute(f"SELECT key, value FROM {table}")}
+    """Without the list of the service's runs, which lies among the devices (dps/service/run.c)."""
+    records = db.execute(f"SELECT key, value FROM {table} WHERE key != '/runs'")
+    return {key: json.loads(value) for key, value in records}
 
 
 def check_database(path, facts):

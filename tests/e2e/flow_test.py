@@ -488,10 +488,12 @@ def test_commands(bench):
 
 def hub_key(bench, name, hub):
     """The device key as the service derives it from its secret file: HMAC of a label and length-prefixed fields."""
-    record = bench.table("devices")[f"{hub}/{name}"]
+    record = bench.table("registrations")[bench.table("devices")[f"{hub}/{name}"]["registrationId"]]
     secrets = dict(line.split() for line in bench.service.read("secret").splitlines() if line[:1].isdigit())
     fields = [b"tpm-dps hub device key", record["registrationId"].encode(), hub.encode(), name.encode()]
+    drawn = bytes.fromhex(record["random"])
     text = b"".join(len(f).to_bytes(2, "big") + f for f in fields) + record["generation"].to_bytes(8, "big")
+    text += len(drawn).to_bytes(2, "big") + drawn
     return hmac.new(bytes.fromhex(secrets[str(record["secretEpoch"])]), text, hashlib.sha256).digest()
 
 

@@ -15,7 +15,7 @@ import time
 import traceback
 
 from server_harness import (API, PATIENCE, SCOPE, Client, Failed, Service, check, endorsement_key, enroll, error_code,
-                            register, same)
+                            owner_token, register, same)
 
 WORKERS = 3
 SRK = ("ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABALBwvWq8bE4bVwtsnKA18gHzKrlrXUd2XBTmCSsDtPIVhEmQwPYP1bGhbSEApmiTGVVuMb9C"
@@ -131,6 +131,65 @@ def test_client_limit():
         s.stop()
 
 
+# What proxies write, and whom it is counted for, as the log names him. None: the proxy itself.
+FORWARDED = [
+    (["198.51.100.7, 192.0.2.9"], "192.0.2.9"),
+    (["198.51.100.7", "192.0.2.9"], "192.0.2.9"),     # HAProxy adds a header of its own
+    (["192.0.2.9:4711"], "192.0.2.9"),
+    (["192.0.2.9 "], "192.0.2.9"),
+    (["::ffff:192.0.2.9"], "192.0.2.9"),
+    (["[::ffff:192.0.2.9]:80"], "192.0.2.9"),
+    (["2001:DB8::1"], "2001:db8::1"),
+    (["[2001:db8::2]:443"], "2001:db8::2"),           # of one /64: one client
+    (["2001:db8::3%eth0"], "2001:db8::3"),
+    (["unknown"], None),
+    (["192.0.2.9, " + "1" * 200], None),
+    ([""], None),
+    ([], None),
+]
+
+
+def test_forwarded():
+    """each request is counted for its own client: a port, a zone, the end of an IPv6 address make nobody another one"""
+    s = Service("--client-rate", "3", "--challenge-rate", "0")
+    try:
+        client = s.plain()
+        same(enroll(s, client)[0], 200, "enrolled")
+        used = {}
+        for headers, name in FORWARDED:
+            lines = "".join(f"X-Forwarded-For: {value}\r\n" for value in headers)
+            share = "2001:db8::/64" if name and ":" in name else name
+            used[share] = used.get(share, 0) + 1
+            # On one connection, after another client's request.
+            challenge(client, headers=f"X-Forwarded-For: 203.0.113.{len(used)}\r\n")
+            wanted = 401 if used[share] <= 3 else 429
+            same(challenge(client, headers=lines)[0], wanted, f"{headers}: request {used[share]} of {share}")
+            logged = re.search(r"client=\"?([^\s\"]+)", s.read("log").splitlines()[-1])
+            same(logged and logged.group(1), name or "127.0.0.1", f"client of {headers} in the log")
+        same(s.stop(), 0, "exit code")
+    finally:
+        s.stop()
+
+
+def test_management_limit():
+    """management requests are limited for each client address, and only those that are authorized are counted"""
+    s = Service("--management-rate", "4", "--client-rate", "1000")
+    try:
+        client, auth = s.plain(), f"Authorization: {owner_token(s)}\r\n"
+        statuses = [enroll(s, client)[0]]
+        same([client.get(f"/enrollments/dev-1?{API}")[0] for _ in range(20)], [401] * 20, "without a token")
+        for _ in range(6):
+            status, headers, _ = client.get(f"/enrollments/query?{API}", "POST", '{"query":"SELECT *"}', auth)
+            statuses.append(status)
+        same(statuses, [200] * 4 + [429] * 3, "statuses")
+        same(headers["retry-after"], "15", "Retry-After")
+        other = "X-Forwarded-For: 192.0.2.1\r\n"
+        same(client.get(f"/enrollments/dev-1?{API}", "GET", "", other + auth)[0], 200, "another client")
+        same(s.stop(), 0, "exit code")
+    finally:
+        s.stop()
+
+
 def test_metrics(s):
     """/metrics has the form of Prometheus: types, growing buckets, counts that agree"""
     status, headers, text = metrics(s)
@@ -220,7 +279,7 @@ def test_refused():
 
 SHARED = [test_processes, test_session_shared, test_killed, test_reload, test_limits_shared, test_metrics, test_health,
           test_drain]
-OWN = [test_client_limit, test_idle_is_slim, test_orphans, test_refused]
+OWN = [test_client_limit, test_forwarded, test_management_limit, test_idle_is_slim, test_orphans, test_refused]
 
 
 def main():

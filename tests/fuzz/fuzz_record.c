@@ -21,8 +21,9 @@ static void check_registration(struct bytes json)
     HOLDS(w.error == 0 && dps_registration_parse(bytes_written(&w), &again) == 0);
     HOLDS(strcmp(r.registration_id, again.registration_id) == 0 && strcmp(r.device_id, again.device_id) == 0);
     HOLDS(strcmp(r.hub, again.hub) == 0 && r.substatus == again.substatus && r.deleted == again.deleted);
-    HOLDS(r.generation == again.generation && r.window == again.window &&
-          r.secret_epoch == again.secret_epoch);
+    HOLDS(r.generation == again.generation && r.secret_epoch == again.secret_epoch);
+    HOLDS(bytes_equal_public(bytes_of(r.random, r.random_len), bytes_of(again.random, again.random_len)));
+    HOLDS(memcmp(r.challenge, again.challenge, sizeof r.challenge) == 0);
     HOLDS(r.created == again.created && r.updated == again.updated);
     HOLDS(bytes_equal_public(bytes_of(r.srk, r.srk_len), bytes_of(again.srk, again.srk_len)));
     w = bytes_writer_over(text, sizeof text);

@@ -58,8 +58,9 @@ mutant("unknown-challenged", "a device that nobody has enrolled gets a challenge
          "            r->enrollment.enabled = true;\n            r->enrollment.ek_len = r->ek_len;\n"
          "            memcpy(r->enrollment.ek, r->ek_bytes, r->ek_len);\n        }\n    }")], "SVC-S04-001")
 mutant("nonce-same", "a nonce does not change when the device has registered: replay", "dps/service/service.c",
-       [("    bytes_write_u64(&w, generation);\n    bytes_write_u64(&w, window);",
-         "    (void)generation;\n    bytes_write_u64(&w, window);")], "SVC-S06-010", "SVC-S08-024", "SVC-S08-031")
+       [("    bytes_write_u64(&w, last->generation);\n"
+         "    bytes_write_2b(&w, bytes_of(last->random, last->random_len));\n",
+         "    (void)last;\n")], "SVC-S06-010", "SVC-S08-024", "SVC-S08-031")
 mutant("nonce-without-srk", "a nonce does not name the SRK", "dps/service/service.c",
        [("    bytes_write_2b(&w, bytes_of(r->srk_name, sizeof r->srk_name));\n", "")], "SVC-S08-022")
 mutant("nonce-without-ek", "a nonce does not name the EK", "dps/service/service.c",
@@ -113,21 +114,23 @@ mutant("uri-byte-order", "encUriData is UTF-16 in the other byte order", "dps/pr
        "SVC-S06-007", "SVC-S09-005")
 mutant("uri-clear", "encUriData is not encrypted", "dps/protocol/activation.c",
        [("crypto_aes_cfb_encrypt(inner_key, w->p + begin, w->len - begin)", "0")], "SVC-S06-007")
-mutant("rate", "challenges are not limited", "dps/service/service.c", [("no = check_rate(s, r, a);", "(void)check_rate;")],
-       "SVC-S00-037")
-mutant("retry-after", "429 comes without Retry-After", "dps/service/service.c",
-       [("    a->has_retry_after = true;\n    a->retry_after = missing", "    a->retry_after = missing")],
+mutant("rate", "challenges are not limited", "dps/service/service.c",
+       [("no = ration_challenge(s, r, a);", "(void)ration_challenge;")], "SVC-S00-037")
+mutant("retry-after", "429 comes without Retry-After", "dps/service/memory.c",
+       [("    a->has_retry_after = wait > 0;\n", "")],
        "SVC-S00-037")
 
 # ---- Step 8: the token -----------------------------------------------------------------------------------------------
 
 mutant("token-audience", "the token's audience is not looked at", "dps/service/service.c",
        [("    if (!audience_is_right(s, r)) {\n        return DPS_REFUSED_TOKEN_AUDIENCE;\n    }\n"
-         "    if (r->token.expiry + CLOCK_SKEW", "    if (r->token.expiry + CLOCK_SKEW")], "SVC-S08-010")
+         "    enum dps_refusal no = dps_token_time", "    enum dps_refusal no = dps_token_time")], "SVC-S08-010")
 mutant("token-expiry", "the token's expiry is not looked at", "dps/service/service.c",
-       [("if (r->token.expiry + CLOCK_SKEW < s->now) {", "if (false) {")], "SVC-S08-011")
-mutant("token-no-skew", "a clock that is a minute late is too late", "dps/service/service.c",
-       [("if (r->token.expiry + CLOCK_SKEW < s->now) {", "if (r->token.expiry < s->now) {")], "SVC-S08-004")
+       [("enum dps_refusal no = dps_token_time(s, &r->token, 0);", "enum dps_refusal no = DPS_ACCEPTED;")],
+       "SVC-S08-011")
+mutant("token-no-skew", "a clock that is a minute late is too late", "dps/service/request.c",
+       [("if (token->expiry + DPS_CLOCK_SKEW + grace < s->now) {", "if (token->expiry + grace < s->now) {")],
+       "SVC-S08-004")
 mutant("token-signature", "the last byte of the token's signature does not count", "dps/protocol/sas.c",
        [("bytes_equal_secret(mac, sas->signature, sizeof mac)", "bytes_equal_secret(mac, sas->signature, sizeof mac - 1)")],
        "SVC-S08-013")
@@ -142,18 +145,21 @@ mutant("token-doubled", "a member of the token may occur twice", "dps/protocol/s
 mutant("token-challenged", "a bad token is answered with another challenge", "dps/service/service.c",
        [("return no != DPS_ACCEPTED ? no : assign(s, r, a);",
          "return no != DPS_ACCEPTED ? challenge(s, r, a) : assign(s, r, a);")], "SVC-S08-010", "SVC-S08-024")
-mutant("two-authorizations", "of two Authorization headers the first one counts", "dps/protocol/http.c",
-       [("        if (found) {\n            *value = (struct bytes){NULL, 0};\n            return BYTES_E_FORMAT;",
-         "        if (found) {\n            return BYTES_OK;")], "SVC-S08-015")
+mutant("two-authorizations", "of two Authorization headers the last one counts", "dps/protocol/http_parts.c",
+       [("    if (count > 1)\n        *value = (struct bytes){NULL, 0};\n"
+         "    return count == 0 ? BYTES_E_NOT_FOUND : count == 1 ? BYTES_OK : BYTES_E_FORMAT;",
+         "    return count == 0 ? BYTES_E_NOT_FOUND : BYTES_OK;")], "SVC-S08-015")
 
 # ---- Step 4 and HTTP -------------------------------------------------------------------------------------------------
 
+LOOKED_UP = ("    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
+             "    if (no == DPS_ACCEPTED) {\n"
+             "        no = dps_load_registration(s, id_of(r), &r->registration, &r->registration_version);\n    }\n")
+
 mutant("disabled", "a disabled device may register", "dps/service/service.c",
        [("    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {\n        no = DPS_REFUSED_DISABLED;\n    }\n"
-         "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
-         "    if (no == DPS_ACCEPTED) {\n        no = check_srk(r);",
-         "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
-         "    if (no == DPS_ACCEPTED) {\n        no = check_srk(r);")], "SVC-S04-003", "SVC-S09-030")
+         + LOOKED_UP + "    if (no == DPS_ACCEPTED && r->keys_left_out)",
+         LOOKED_UP + "    if (no == DPS_ACCEPTED && r->keys_left_out)")], "SVC-S04-003", "SVC-S09-030")
 mutant("scope", "the ID scope is not looked at", "dps/service/service.c",
        [("if (!dps_text_equal_nocase(q->segments[0], bytes_of_text(s->config->id_scope))) {", "if (false) {")],
        "SVC-S04-002")
@@ -197,7 +203,7 @@ mutant("close-notify", "connections are closed without close_notify", "port/posi
 mutant("admin-audience", "the audience of a management token is not looked at", "dps/manage/admin_auth.c",
        [("if (!audience_covers(sas.sr, s->config, q)) {", "if (false) {")], "SVC-S02-040")
 mutant("admin-expiry", "the expiry of a management token is not looked at", "dps/manage/admin_auth.c",
-       [("if (sas.expiry + CLOCK_SKEW <= s->now) {", "if (false) {")], "SVC-S02-040")
+       [("late = dps_token_time(s, &sas, 0);", "late = DPS_ACCEPTED;")], "SVC-S02-040")
 mutant("admin-signature", "the signature of a management token is not looked at", "dps/manage/admin_auth.c",
        [("if (policy == NULL || !signed_by(&sas, policy)) {", "if (policy == NULL) {")], "SVC-S02-040")
 mutant("admin-rights", "every policy may do everything", "dps/manage/admin_auth.c",
@@ -223,13 +229,10 @@ mutant("operation-any", "any operationId shows the device's last operation", "dp
        [("return bytes_equal_public(operation, bytes_written(&w)) ? check_proof(s, r)",
          "return operation.len > 0 ? check_proof(s, r)")], "SVC-S09-021")
 mutant("operation-expiry", "a token that expired long ago may poll", "dps/service/service.c",
-       [("if (r->token.expiry + (uint64_t)2 * CLOCK_SKEW < s->now) {", "if (false) {")], "SVC-S09-022")
+       [("late = dps_token_time(s, &r->token, POLL_GRACE);", "late = DPS_ACCEPTED;")], "SVC-S09-022")
 mutant("disabled-assigned", "a device that was disabled meanwhile still gets its hub key", "dps/service/service.c",
        [("    if (no == DPS_ACCEPTED && !r->enrollment.enabled) {\n        no = DPS_REFUSED_DISABLED;\n    }\n"
-         "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
-         "    if (no == DPS_ACCEPTED) {\n        no = dps_load_registration",
-         "    if (no == DPS_ACCEPTED) {\n        no = check_ek(r);\n    }\n"
-         "    if (no == DPS_ACCEPTED) {\n        no = dps_load_registration")], "SVC-S09-033")
+         + LOOKED_UP + "    return no", LOOKED_UP + "    return no")], "SVC-S09-033")
 mutant("look-up-anyone", "a registration is shown to any well-formed token", "dps/service/service.c",
        [("no = is_registered(r) ? check_proof(s, r) : DPS_REFUSED_UNKNOWN;",
          "no = is_registered(r) ? DPS_ACCEPTED : DPS_REFUSED_UNKNOWN;")], "SVC-S09-041")
@@ -242,23 +245,26 @@ mutant("generation-restarts", "with its registration a device's count of registr
        [("return dps_registration_parse(bytes_of(s->record2, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;",
          "const int error2 = dps_registration_parse(bytes_of(s->record2, len), r);\n"
          "    r->generation = r->deleted ? 0 : r->generation;\n"
+         "    r->random_len = r->deleted ? 0 : r->random_len;\n"
          "    return error2 == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;")], "SVC-S09-034")
 mutant("hub-key-is-nonce", "the hub key is the nonce", "dps/service/service.c",
        [("    a->status = 200;\n    write_operation(s, a, made, \"assigned\");",
-         "    derive_nonce(s, &s->config->secrets[s->config->secret_count - 1], r, made->generation - 1,\n"
-         "                 made->window, key);\n"
+         "    derive_nonce(s, &s->config->secrets[s->config->secret_count - 1], r, made->challenge, key);\n"
          "    a->status = 200;\n    write_operation(s, a, made, \"assigned\");")], "SVC-S09-004")
 mutant("hub-key-same", "a device that registers again gets the same hub key", "dps/service/service.c",
-       [("    bytes_write_2b(&w, device_id);\n    bytes_write_u64(&w, generation);",
-         "    (void)generation;\n    bytes_write_2b(&w, device_id);")], "SVC-S09-010", "SVC-S10-004")
+       [("    bytes_write_u64(&w, r->generation);\n    if (r->random_len > 0) {", "    if (false) {")], "SVC-S09-010",
+       "SVC-S10-004")
 mutant("hub-key-shared", "all devices of a hub have the same key", "dps/service/service.c",
-       [("    bytes_write_2b(&w, registration_id);\n    bytes_write_2b(&w, hub);\n    bytes_write_2b(&w, device_id);",
-         "    (void)registration_id, (void)device_id;\n    bytes_write_2b(&w, hub);")], "SVC-S10-002")
+       [("    bytes_write_2b(&w, bytes_of_text(r->registration_id));\n", ""),
+        ("    bytes_write_2b(&w, bytes_of_text(r->device_id));\n", ""),
+        ("    if (r->random_len > 0) {", "    if (false) {")], "SVC-S10-002")
 
 # ---- Step 10: the hub ------------------------------------------------------------------------------------------------
 
 mutant("hub-expiry", "the hub does not look at the token's expiry", "dps/service/hub.c",
-       [("if (token.expiry + CLOCK_SKEW < s->now) {", "if (false) {")], "SVC-S10-003")
+       [("enum dps_refusal no = dps_token_time(s, &token, 0);", "enum dps_refusal no = DPS_ACCEPTED;")],
+       "SVC-S10-003")
 mutant("hub-signature", "the hub does not look at the token's signature", "dps/service/hub.c",
-       [("const bool good = dps_sas_signed_with(&token, bytes_of(key, sizeof key));", "const bool good = true;")],
+       [("const bool good = dps_sas_signed_with(token, bytes_of(key, sizeof key));",
+         "const bool good = token != NULL;")],
        "SVC-S10-002")

@@ -842,11 +842,11 @@ static int the_store_holds_no_secret(void)
             found++;
         }
     }
-    CHECK(found == 3); /* enrollment, registration, device */
-    extern bool dps_hub_key(const struct dps_service *, uint32_t, struct bytes, struct bytes, struct bytes,
-                            uint64_t, uint8_t[32]);
-    CHECK(dps_hub_key(&f.service, 1, bytes_of_text("device-1"), bytes_of_text(f.device.assigned_hub),
-                      bytes_of_text("device-1"), 1, key));
+    CHECK(found == 4); /* enrollment, registration, device, runs */
+    struct dps_registration made_now;
+    uint64_t version;
+    CHECK(dps_load_registration(&f.service, bytes_of_text("device-1"), &made_now, &version) == DPS_ACCEPTED);
+    CHECK(dps_hub_key(&f.service, &made_now, key));
     CHECK(dps_sas_signed_with(&sas, bytes_of(key, sizeof key)));
     /* ... and is in no record, neither raw nor as hex or base64. */
     struct bytes_writer w = bytes_writer_over((uint8_t *)hub_key, sizeof hub_key);

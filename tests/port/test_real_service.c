@@ -632,7 +632,7 @@ static int registration_ends_badly(void)
         {STATE("failed", ",\"errorCode\":400208,\"errorMessage\":\"No hub.\""), 400208, "No hub."},
         {STATE("Failed", ",\"errorCode\":-1,\"errorMessage\":17"), 0, ""},
         {STATE("disabled", ""), 0, ""},
-        {STATE("unassigned", ",\"errorMessage\":\"a\\ud800b\""), 0, ""},
+        {STATE("unassigned", ",\"errorMessage\":\"a\\u0000b\""), 0, ""},
         {STATE("blacklisted", ""), 0, ""},
         {"{\"operationId\":\"x\",\"status\":\"disabled\"}", 0, ""},
         {"{\"operationId\":\"x\",\"status\":\"failed\",\"errorCode\":400209,\"errorMessage\":\"Hub.\"}",

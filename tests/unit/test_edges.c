@@ -120,11 +120,13 @@ static const char *const registration[] = {
     "\"created\":1800000000",
     "\"lastUpdated\":1800000001",
     "\"generation\":1",
-    "\"window\":6000000",
     "\"secretEpoch\":1",
     "\"storageRootKey\":\"AAEC\"",
+    "\"random\":\"000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f\"",
+    "\"challenge\":\"f00102030405060708090a0b0c0d0e0ff00102030405060708090a0b0c0d0e0f\"",
 };
 #define MEMBERS (sizeof registration / sizeof registration[0])
+#define OPTIONAL_FROM 11 /* records of earlier versions do not have these */
 
 /* The record with one member replaced; member 0: as it is. */
 static struct bytes registration_with(uint8_t text[1024], size_t member, const char *instead)
@@ -144,6 +146,7 @@ static int registration_damaged(void)
     struct dps_registration r;
     struct dps_hub_device device;
     CHECK(dps_registration_parse(registration_with(text, 0, ""), &r) == 0 && r.generation == 1 && !r.deleted);
+    CHECK(r.random_len == 32 && r.random[31] == 0x0f && r.challenge[0] == 0xf0);
     for (size_t i = 1; i < MEMBERS; i++) {
         uint8_t wrong[128];
         struct bytes_writer w = bytes_writer_over(wrong, sizeof wrong);
@@ -153,21 +156,26 @@ static int registration_damaged(void)
         bytes_write_u8(&w, 0);
         CHECK(w.error == 0);
         CHECK(dps_registration_parse(registration_with(text, i, (const char *)wrong), &r) == BYTES_E_FORMAT);
-        CHECK(dps_registration_parse(registration_with(text, i, "\"a\":1"), &r) == BYTES_E_FORMAT);
+        CHECK(dps_registration_parse(registration_with(text, i, "\"a\":1"), &r) ==
+              (i < OPTIONAL_FROM ? BYTES_E_FORMAT : 0));
     }
+    CHECK(dps_registration_parse(registration_with(text, 11, "\"window\":6000000"), &r) == 0);
+    CHECK(r.random_len == 0);
+    CHECK(dps_registration_parse(registration_with(text, 11, "\"random\":\"0001\""), &r) == BYTES_E_FORMAT);
+    CHECK(dps_registration_parse(registration_with(text, 12, "\"challenge\":\"xx\""), &r) == BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 4, "\"status\":\"gone\""), &r) == BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 5, "\"substatus\":\"other\""), &r) ==
           BYTES_E_FORMAT);
-    CHECK(dps_registration_parse(registration_with(text, 10, "\"secretEpoch\":4294967296"), &r) ==
+    CHECK(dps_registration_parse(registration_with(text, 9, "\"secretEpoch\":4294967296"), &r) ==
           BYTES_E_FORMAT);
-    CHECK(dps_registration_parse(registration_with(text, 11, "\"storageRootKey\":\"AAE\""), &r) ==
+    CHECK(dps_registration_parse(registration_with(text, 10, "\"storageRootKey\":\"AAE\""), &r) ==
           BYTES_E_FORMAT);
     CHECK(dps_registration_parse(bytes_of_text("[]"), &r) == BYTES_E_FORMAT);
     /* The hub's record has three of these members. */
     CHECK(dps_hub_device_parse(registration_with(text, 0, ""), &device) == 0);
     CHECK(dps_hub_device_parse(registration_with(text, 1, "\"a\":1"), &device) == BYTES_E_FORMAT);
     CHECK(dps_hub_device_parse(registration_with(text, 8, "\"a\":1"), &device) == BYTES_E_FORMAT);
-    CHECK(dps_hub_device_parse(registration_with(text, 10, "\"a\":1"), &device) == BYTES_E_FORMAT);
+    CHECK(dps_hub_device_parse(registration_with(text, 9, "\"a\":1"), &device) == BYTES_E_FORMAT);
     CHECK(dps_hub_device_parse(bytes_of_text("{"), &device) == BYTES_E_FORMAT);
     return 0;
 }

@@ -53,8 +53,7 @@ static const struct sample good[] = {
     SAMPLE("{\"\":0}"),
     SAMPLE("{\"a\":1,\"a\":2}"), /* names SHOULD be unique, so this is JSON [RFC 8259 4] */
     SAMPLE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uD834\\uDD1E\""),
-    SAMPLE("\"\\ud800\""), /* JSON, but no text: dps_json_string refuses it */
-    SAMPLE("\"\\u0000\""), /* likewise */
+    SAMPLE("\"\\u0000\""), /* JSON, but no text: dps_json_string refuses it */
     SAMPLE("\"\x7F\""),    /* DEL is no control character to JSON */
     SAMPLE("\"\xC3\xBC\xE2\x82\xAC\xF0\x9D\x84\x9E\""),
     SAMPLE("[1 , 2\n,\t3]"),
@@ -176,6 +175,19 @@ static const struct sample bad[] = {
     SAMPLE("\"\\u004\""),
     SAMPLE("\"\\u00G0\""),
     SAMPLE("\"\\u 041\""),
+    /* surrogates without the other half */
+    SAMPLE("\"\\uD800\""),
+    SAMPLE("\"\\udfff\""),
+    SAMPLE("\"\\uD800x\""),
+    SAMPLE("\"\\uD800\\u0041\""),
+    SAMPLE("\"\\uD800\\uD800\""),
+    SAMPLE("\"\\uDC00\\uD800\""),
+    SAMPLE("\"\\uD834\\n\""),
+    SAMPLE("\"\\uD834\\\\uDD1E\""),
+    SAMPLE("\"\\uD834\\uDD1E\\uDD1E\""),
+    SAMPLE("\"\\uD834\\uDD1\""),
+    SAMPLE("{\"\\uDBFF\":1}"),
+    SAMPLE("[[{\"a\":\"\\uDBFF\"}]]"),
     SAMPLE("\"\\u0041"),
     SAMPLE("\"a\nb\""),
     SAMPLE("\"a\tb\""),
@@ -420,20 +432,7 @@ static int test_string(void)
         string_gives("\"\\ud800\\udc00\\uDBFF\\uDFFF\"", bytes_of_text("\xF0\x90\x80\x80\xF4\x8F\xBF\xBF")));
     CHECK(string_gives("\"\xC3\xBC\xE2\x82\xAC\"", bytes_of_text("\xC3\xBC\xE2\x82\xAC")));
     CHECK(string_gives("\"\\u00fcnul\"", bytes_of_text("\xC3\xBCnul")));
-    static const char *const refused[] = {"\"\\u0000\"",
-                                          "\"a\\u0000b\"",
-                                          "\"\\uD800\"",
-                                          "\"\\uDC00\"",
-                                          "\"\\uD800x\"",
-                                          "\"\\uD800\\u0041\"",
-                                          "\"\\uD800\\uD800\"",
-                                          "\"\\uDC00\\uD800\"",
-                                          "\"\\uD834\\n\"",
-                                          "\"\\uD834\\\\uDD1E\"",
-                                          "1",
-                                          "null",
-                                          "{}",
-                                          "[\"a\"]"};
+    static const char *const refused[] = {"\"\\u0000\"", "\"a\\u0000b\"", "1", "null", "{}", "[\"a\"]"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         CHECK(string_refused(refused[i]));
     return 0;
@@ -449,7 +448,6 @@ static int test_string_is(void)
     CHECK(!dps_json_string_is(value_of("\"assign\""), "assigned"));
     CHECK(!dps_json_string_is(value_of("\"assigned\\u0000\""), "assigned"));
     CHECK(!dps_json_string_is(value_of("\"Assigned\""), "assigned"));
-    CHECK(!dps_json_string_is(value_of("\"\\uD834\""), "\xF0"));
     CHECK(!dps_json_string_is(value_of("1"), "1"));
     CHECK(!dps_json_string_is(value_of("x"), ""));
     return 0;

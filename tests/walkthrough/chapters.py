@@ -134,7 +134,7 @@ def challenge(put1):
         "step-6", 6, "The challenge", "service → device",
         "The service answers 401, which here means: prove it. It makes a nonce and wraps it twice, so that only a TPM "
         "with both private keys can use it. No TPM is needed to wrap; the service has public keys and random bytes.",
-        [("values", "The nonce", "", ["window", "nonce"]),
+        [("values", "The nonce", "", ["window", "challenge", "nonce"]),
          ("values", "Field 5: what the key is",
           "The nonce travels as an HMAC key, so it needs a public area of its own.", ["unique", "key-name"]),
          ("values", "Fields 1 and 2: the inner key, for the EK", "", CREDENTIAL),

@@ -148,13 +148,21 @@ class Derivations:
         self.add("window", "The time window", str(NOW // 300), f"echo $(( {NOW} / 300 ))",
                  "The run's clock stands at 2027-01-15 08:00:00 UTC. The service counts time in steps of 300 "
                  "seconds; a nonce "
-                 "is good in its own step and in the next.", "dps/service/service.c:signed_with_current_nonce")
+                 "is good in its own step and in the next.", "dps/service/service.c:signed_in_run")
+        challenge = [("generation: registrations so far", struct.pack(">Q", 0)),
+                     ("random bytes of the last registration: none", two(b"")),
+                     ("run: the service's since its start, random", two(self.run.values["run"])),
+                     ("time window", struct.pack(">Q", NOW // 300))]
+        text = b"".join(data for _, data in challenge)
+        self.add("challenge", "The challenge", sha256(text), sh_sha256(text),
+                 "What makes this nonce another one than all before. A store that is put back from a back-up brings "
+                 "the generation back, but neither the random bytes of a registration nor the run.",
+                 "dps/service/service.c:derive_challenge", "", challenge)
         fields = [("label", b"tpm-dps registration nonce"), ("ID scope", SCOPE.encode()),
                   ("registration ID", ID.encode()),
                   ("Name of the EK", self["ek-name"].data), ("Name of the SRK", self["srk-name"].data)]
         parts = [(label, two(data)) for label, data in fields]
-        parts += [("generation: registrations so far", struct.pack(">Q", 0)),
-                  ("time window", struct.pack(">Q", NOW // 300))]
+        parts += [("challenge", two(self["challenge"].data))]
         text = b"".join(data for _, data in parts)
         self.add("nonce", "The nonce", hmac(self.secret, text), sh_hmac(self.secret, text),
                  "It is not stored anywhere: the service derives it from its secret and from what it knows of this "
@@ -290,17 +298,20 @@ class Derivations:
     def hub(self):
         """Steps 9 and 10: the operation's name, the hub's device key, its token."""
         exchange = next(e for e in self.run.scenes["register"] if e.request.name.startswith("GET"))
-        text = two(b"tpm-dps operation") + two(ID.encode()) + struct.pack(">Q", 1)
+        drawn = next(e.values["registrationRandom"] for e in self.run.scenes["register"]
+                     if "registrationRandom" in e.values)
+        text = two(b"tpm-dps operation") + two(ID.encode()) + struct.pack(">Q", 1) + two(drawn)
         operation = "1." + hmac(self.secret, text)[:16].hex()
         same(operation.encode(), exchange.request.bytes.split(b"operations/")[1].split(b"?")[0], "operationId")
         self.add("operation-id", "operationId", operation, f"printf 1.; {sh_hmac(self.secret, text, 32)}",
                  "The operation is named after what it made, so there is nothing to store and nothing to guess.",
                  "dps/service/service.c:write_operation_id", "",
                  [("label", two(b"tpm-dps operation")), ("registration ID", two(ID.encode())),
-                  ("generation", struct.pack(">Q", 1))])
+                  ("generation", struct.pack(">Q", 1)), ("random bytes of this registration", two(drawn))])
         parts = [("label", two(b"tpm-dps hub device key")), ("registration ID", two(ID.encode())),
                  ("hub", two(HUB.encode())),
-                 ("device ID", two(ID.encode())), ("generation", struct.pack(">Q", 1))]
+                 ("device ID", two(ID.encode())), ("generation", struct.pack(">Q", 1)),
+                 ("random bytes of this registration", two(drawn))]
         text = b"".join(data for _, data in parts)
         key = hmac(self.secret, text)
         self.add("hub-key", "The hub's device key", key, sh_hmac(self.secret, text),

@@ -3,6 +3,7 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "dps/service/registration.h"
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/tools/explain.h"
 #include <stdlib.h>
@@ -153,11 +154,17 @@ void walk_request(struct walk *k, const void *request, size_t len)
     show_exchange(k, request, len);
 }
 
-/* The random bytes of an activation blob are drawn at once. */
+/* What is drawn is told apart by its size: the random bytes of an activation blob, for example, are drawn at once. */
 static int fill(void *context, uint8_t *out, size_t len)
 {
     struct walk *k = context;
     const int error = k->entropy.fill(k->entropy.context, out, len);
+    if (error == 0 && !k->quiet && len == sizeof(struct dps_memory_random)) {
+        walk_value("run", bytes_of(((const struct dps_memory_random *)(const void *)out)->run, DPS_RUN_SIZE));
+    }
+    if (error == 0 && !k->quiet && len == DPS_REGISTRATION_RANDOM) {
+        walk_value("registrationRandom", bytes_of(out, len));
+    }
     if (error == 0 && !k->quiet && len == sizeof(struct dps_activation_random)) {
         const struct dps_activation_random *r = (const void *)out;
         walk_value("innerKey", bytes_of(r->inner_key, sizeof r->inner_key));

@@ -342,35 +342,21 @@ void server_connection_io(struct server *s, struct server_connection *c)
     watch(s, c);
 }
 
-/* Behind a proxy the client is whom the proxy has seen: the last of the addresses in X-Forwarded-For, since those
- * before it were written by others. */
-static void note_client(struct server_connection *c)
-{
-    struct bytes list;
-    struct bytes last = {NULL, 0};
-    if (c->unreadable != 0 || dps_http_header(&c->http, c->buffers->request, "X-Forwarded-For", &list) != 0)
-        return;
-    while (list.len > 0)
-        list = dps_split(list, ',', &last);
-    while (last.len > 0 && last.p[0] == ' ')
-        last = bytes_of(last.p + 1, last.len - 1);
-    if (last.len > 0 && last.len < sizeof c->client)
-        snprintf(c->client, sizeof c->client, "%.*s", (int)last.len, (const char *)last.p);
-}
-
 void server_connection_answer(struct server *s, struct server_connection *c)
 {
     struct server_buffers *b = c->buffers;
+    char share[SERVER_PEER_MAX];
     enter(s, c, SERVER_ANSWERED);
-    if (c->kind == SERVER_PROXY)
-        note_client(c);
-    s->service.client = bytes_of_text(c->client);
+    server_client_note(c);
+    server_client_share(c->client, share);
+    s->service.client = bytes_of_text(share);
     if (c->kind == SERVER_METRICS)
         server_metrics_answer(s, c);
     else if (c->unreadable != 0)
         dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
     else
         dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
+    s->service.client = bytes_of(NULL, 0);
 }
 
 /* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in

@@ -18,7 +18,7 @@ struct arguments {
     const char *port_file, *log;
     const char *timeouts_ms, *metrics;
     struct posix_option_list hubs;
-    uint64_t connections, workers, challenge_rate, client_rate, total_rate;
+    uint64_t connections, workers, challenge_rate, client_rate, total_rate, management_rate, token_lifetime;
     bool help;
 };
 
@@ -41,8 +41,13 @@ static const char help_tail[] =
     "      --hub hub-a.example --store sqlite:dps.db --policy-file policies.json --secret-file secret\n";
 
 /* The tables point into this one, which is why it is not inside of main. */
-static struct arguments given = {
-    .connections = 1024, .workers = 1, .challenge_rate = 30, .client_rate = 6000, .total_rate = 1000};
+static struct arguments given = {.connections = 1024,
+                                 .workers = 1,
+                                 .challenge_rate = 30,
+                                 .client_rate = 6000,
+                                 .total_rate = 1000,
+                                 .management_rate = 15000,
+                                 .token_lifetime = 172800};
 
 static const struct posix_option network[] = {
     {.name = "listen",
@@ -101,19 +106,32 @@ static const struct posix_option service[] = {
      .argument = "N",
      .number = &given.challenge_rate,
      .maximum = 1000000,
-     .help = "challenges a minute for one registration ID (default 30;\n0: no limit)"},
+     .help = "challenges a minute for one registration ID from one client\naddress, and ten times as many "
+             "from all (default 30;\n0: no limit)"},
     {.name = "client-rate",
      .argument = "N",
      .number = &given.client_rate,
      .maximum = 1000000,
-     .help = "challenges a minute for one client address (default 6000;\n0: no limit); behind a proxy that "
-             "of the "
-             "last X-Forwarded-For"},
+     .help = "challenges a minute for one client address, which is for IPv6\nits /64, and behind a proxy the "
+             "last of X-Forwarded-For\n(default 6000; 0: client addresses are not counted)"},
     {.name = "total-rate",
      .argument = "N",
      .number = &given.total_rate,
      .maximum = 1000000,
-     .help = "challenges a second for all together (default 1000;\n0: no limit)"},
+     .help = "challenges a second for all together (default 1000;\n0: no limit). The answers with the hub's "
+             "key are counted\nlikewise, apart from these; requests to the hub too, twenty\nfor one; "
+             "management requests by --management-rate"},
+    {.name = "management-rate",
+     .argument = "N",
+     .number = &given.management_rate,
+     .maximum = 1000000,
+     .help = "management requests a minute for one client address\n(default 15000, which an import does not "
+             "reach; 0: no limit)"},
+    {.name = "token-lifetime",
+     .argument = "SECONDS",
+     .number = &given.token_lifetime,
+     .maximum = UINT32_MAX,
+     .help = "tokens that expire later than this from now are refused\n(default 172800, two days; 0: none)"},
 };
 static const struct posix_option files[] = {
     {.name = "store",
@@ -260,6 +278,8 @@ static int configure_service(const struct arguments *a, struct dps_service_confi
     c->challenges_per_minute = (uint32_t)a->challenge_rate;
     c->challenges_per_second = (uint32_t)a->total_rate;
     c->challenges_per_client = (uint32_t)a->client_rate;
+    c->management_per_client = a->client_rate == 0 ? 0 : (uint32_t)a->management_rate;
+    c->token_lifetime_max = (uint32_t)a->token_lifetime;
     int allocation = choice("allocation", a->allocation, allocations, why, why_size);
     if (allocation < 0)
         return BYTES_E_USAGE;

@@ -126,11 +126,13 @@ static void peer_text(const struct sockaddr_storage *address, struct server_conn
     struct sockaddr_in6 in6;
     memcpy(&in, address, sizeof in);
     memcpy(&in6, address, sizeof in6);
-    snprintf(c->client, sizeof c->client, "?");
-    (void)inet_ntop(address->ss_family, v6 ? (const void *)&in6.sin6_addr : (const void *)&in.sin_addr,
-                    c->client, sizeof c->client);
-    snprintf(c->peer, sizeof c->peer, v6 ? "[%.*s]:%u" : "%.*s:%u", INET6_ADDRSTRLEN, c->client,
-             (unsigned)port_of(address));
+    char text[INET6_ADDRSTRLEN] = "?";
+    (void)inet_ntop(address->ss_family, v6 ? (const void *)&in6.sin6_addr : (const void *)&in.sin_addr, text,
+                    sizeof text);
+    snprintf(c->peer_address, sizeof c->peer_address, "%s", text);
+    (void)server_address_read(bytes_of_text(text), c->peer_address);
+    snprintf(c->client, sizeof c->client, "%s", c->peer_address);
+    snprintf(c->peer, sizeof c->peer, v6 ? "[%s]:%u" : "%s:%u", text, (unsigned)port_of(address));
 }
 
 /* EPOLLEXCLUSIVE: a new connection wakes one process, not all. Such an entry cannot be changed, only made and

@@ -5,6 +5,7 @@
  *   server_store.c       which store
  *   server_transport.c   bytes through one socket, with or without TLS
  *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
+ *   server_client.c      whose request it is
  *   server_listen.c      new connections, and when to wait with them
  *   server_log.c         one line per decision
  *   server_shared.c      the memory that the processes of this node share
@@ -183,7 +184,8 @@ struct server_connection {
     size_t head_len, body_len, sent; /* of the answer */
     uint64_t complete_us;            /* when the request was complete */
     char peer[SERVER_PEER_MAX];
-    char client[SERVER_PEER_MAX]; /* the address without port: of peer, or what a proxy says */
+    char peer_address[SERVER_PEER_MAX]; /* without port */
+    char client[SERVER_PEER_MAX]; /* the address of this request's client: peer's, or what a proxy says */
     struct server_buffers *buffers;
 };
 
@@ -203,6 +205,17 @@ struct server_log {
     uint64_t second; /* events, not answers, are limited per second */
     unsigned events, suppressed;
 };
+
+/* ---- server_client.c ---- */
+
+/* Of an address as proxies write it, the address alone in its usual form: without port, brackets, quotes and zone, and
+ * IPv4 where it is mapped into IPv6. Returns: false if it is no address, and then out is unchanged. */
+bool server_address_read(struct bytes text, char out[SERVER_PEER_MAX]);
+/* Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of that. What is no
+ * address stands for itself. */
+void server_client_share(const char *address, char share[SERVER_PEER_MAX]);
+/* Who has sent this request? Sets c->client. */
+void server_client_note(struct server_connection *c);
 
 /* ---- server_shared.c ---- */
 

@@ -463,6 +463,14 @@ int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_exp
 
 /* ---- Single structures ------------------------------------------------------------------------------------- */
 
+int tpm2_explain_response_code(struct bytes code, tpm2_explain_sink *sink, void *context)
+{
+    static const struct tpm2_member member = {"responseCode", &tpm2_shape_rc, NULL};
+    struct walk w = walk_over(code, sink, context);
+    explain(&w, &member, "P2 r1.59 6.6", 0, &(uint64_t){0});
+    return finish(&w);
+}
+
 int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context)
 {
     static const struct tpm2_member public_member[] = {

@@ -52,6 +52,8 @@ typedef void tpm2_explain_sink(void *context, const struct tpm2_field *field);
 int tpm2_explain_command(struct bytes command, tpm2_explain_sink *sink, void *context);
 int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_explain_sink *sink,
                           void *context);
+/* The four bytes of a TPM_RC, or of what a layer above the TPM made of one. */
+int tpm2_explain_response_code(struct bytes code, tpm2_explain_sink *sink, void *context);
 /* A TPM2B_PUBLIC with its size field. */
 int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context);
 /* An activation blob: six structures, one behind the other (dps/protocol/activation.h), and perhaps bytes that clients

@@ -27,9 +27,15 @@ struct tpm2_rc {
 /* Take a response code apart. Any value is allowed. Cannot fail. */
 struct tpm2_rc tpm2_rc_decode(uint32_t rc);
 
-/* The specification's name for code ("TPM_RC_INTEGRITY"), or null if this build does not know it. For tools;
- * device firmware does not link it. */
+/* The specification's name for code ("TPM_RC_INTEGRITY"), or null if this build does not know it; of a layer above the
+ * TPM its own name for it, or the name of the TPM's code that it passes on. For tools; device firmware does not link
+ * it. */
 const char *tpm2_rc_name(uint32_t code);
+/* Who has made a code with more than a TPM's 12 bits: "ESAPI (tpm2-tss)"; null: nobody known. *below is the TPM's own
+ * code that it passes on, or 0. For tools. */
+const char *tpm2_rc_layer(uint32_t rc, uint32_t *below);
+/* The code of a name: "TPM_RC_INTEGRITY". For tools. */
+bool tpm2_rc_named(struct bytes name, uint32_t *code);
 /* One plain sentence: what that code means in this flow. Null if unknown. For tools. */
 const char *tpm2_rc_meaning(uint32_t code);
 

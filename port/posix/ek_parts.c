@@ -4,6 +4,7 @@
 #include "port/posix/ek_private.h"
 #include "port/posix/paste.h"
 #include "tpm/tpm2.h"
+#include <ctype.h>
 #include <string.h>
 
 /* ---- tpm2_readpublic, tpm2_createek, tpm2_print ---- */
@@ -145,14 +146,21 @@ static struct bytes behind_name(struct bytes text)
     return posix_trimmed(text);
 }
 
-/* As long as it is made of these. */
-static struct bytes run_of(struct bytes text, const char *set, bool hex)
+/* "00:99:14:..." over several lines; the first line that has something else in it is not part of it. */
+static struct bytes hex_lines(struct bytes text)
+{
+    size_t i = 0, whole = 0;
+    while (i < text.len && (dps_hex_digit(text.p[i]) < 16 || text.p[i] == ':' || isspace(text.p[i]))) {
+        i++;
+        whole = text.p[i - 1] == '\n' ? i : whole;
+    }
+    return bytes_of(text.p, i == text.len || whole == 0 ? i : whole);
+}
+
+static struct bytes word(struct bytes text)
 {
     size_t i = 0;
-    while (i < text.len && text.p[i] != 0 &&
-           (dps_hex_digit(text.p[i]) < 16 || (!hex && text.p[i] > ' ' && text.p[i] < 0x7F) ||
-            strchr(set, text.p[i]) != NULL) &&
-           (hex || strchr("<\"'", text.p[i]) == NULL)) {
+    while (i < text.len && text.p[i] > ' ' && text.p[i] < 0x7F && text.p[i] != '<' && text.p[i] != '"') {
         i++;
     }
     return bytes_of(text.p, i);
@@ -168,7 +176,7 @@ int ek_read_modulus(struct ek_reading *r, struct bytes text)
     for (size_t at; (at = posix_find(text, "modulus")) < text.len;) {
         text = bytes_of(text.p + at + 7, text.len - at - 7);
         const struct bytes value = behind_name(text);
-        const struct bytes candidates[] = {run_of(value, ": \t\r\n", true), run_of(value, "", false)};
+        const struct bytes candidates[] = {hex_lines(value), word(value)};
         for (size_t i = 0; i < 2; i++) {
             if (posix_paste_bytes(candidates[i], bytes, sizeof bytes, &len, &form) == 0 && len >= SMALLEST) {
                 return ek_take_modulus(r, "RSA modulus", bytes_of(bytes, len));

@@ -294,7 +294,10 @@ static int read_words(struct ek_reading *r, struct bytes text)
     struct choice c = choose(r);
     bool any = false;
     for (size_t at = 0; at < text.len;) {
-        const size_t len = folded_word_at(text, at);
+        size_t len = word_at(text, at);
+        if (len < SMALLEST) {
+            len = folded_word_at(text, at);
+        }
         if (len >= SMALLEST && len < text.len) {
             any = true;
             consider(&c, bytes_of(text.p + at, len), RANK_ANYTHING, read_form);
@@ -333,11 +336,6 @@ static const struct {
 
 static int refuse_text(struct ek_reading *r, struct bytes text)
 {
-    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
-        if (posix_find(text, mistakes[i].part) < text.len) {
-            return ek_refuse(r, BYTES_E_FORMAT, "%s", mistakes[i].says);
-        }
-    }
     if (text.p[0] == '{' || text.p[0] == '[') {
         return ek_refuse(r, BYTES_E_FORMAT, "it begins like JSON, and is malformed");
     }
@@ -347,19 +345,34 @@ static int refuse_text(struct ek_reading *r, struct bytes text)
         "prints; perhaps a piece of it is missing");
 }
 
+static const char *mistake_in(struct bytes text)
+{
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        if (posix_find(text, mistakes[i].part) < text.len) {
+            return mistakes[i].says;
+        }
+    }
+    return NULL;
+}
+
 int ek_read_text(struct ek_reading *r, struct bytes text)
 {
     text = posix_trimmed(text);
     if (text.len == 0) {
         return ek_refuse(r, BYTES_E_FORMAT, "it is empty");
     }
-    for (size_t i = 0; r->depth < DEPTH_MAX && i < sizeof wrappings / sizeof wrappings[0]; i++) {
-        const int error = wrappings[i].read(r, text);
-        if (error != BYTES_E_NOT_FOUND) {
-            return error;
-        }
+    int error = BYTES_E_NOT_FOUND;
+    for (size_t i = 0;
+         r->depth < DEPTH_MAX && error == BYTES_E_NOT_FOUND && i < sizeof wrappings / sizeof wrappings[0];
+         i++) {
+        error = wrappings[i].read(r, text);
     }
-    return refuse_text(r, text);
+    const char *mistake = error == BYTES_E_NOT_FOUND || error == BYTES_E_FORMAT ? mistake_in(text) : NULL;
+    if (mistake != NULL) {
+        r->ek->form[0] = 0;
+        return ek_refuse(r, BYTES_E_FORMAT, "%s", mistake);
+    }
+    return error == BYTES_E_NOT_FOUND ? refuse_text(r, text) : error;
 }
 
 int posix_ek_read(struct bytes input, struct posix_ek *ek, char *why, size_t why_size)

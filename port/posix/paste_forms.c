@@ -318,7 +318,7 @@ static const struct {
     {"base64url", "AToA_-8", read_base64url},
 };
 
-/* What stands around the numbers in a program or a file: the text from behind open to the last close. */
+/* What stands around the numbers in a program or a file: the text from the first open to the last close. */
 static const struct {
     const char *open, *close;
 } around[] = {
@@ -342,7 +342,7 @@ static bool inside_of(struct bytes text, size_t i, struct bytes *inside)
     }
     end -= around[i].close[0] != 0 && end > begin ? 1 : 0;
     *inside = posix_trimmed(bytes_of(text.p + begin, end - begin));
-    return inside->len > 0;
+    return inside->len > text.len / 2; /* else what stands around it is what matters */
 }
 
 int posix_paste_bytes(struct bytes text, uint8_t *out, size_t capacity, size_t *len, const char **form)

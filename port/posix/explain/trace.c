@@ -35,6 +35,7 @@ static const struct {
     [POSIX_TRACE_HTTP_RESPONSE] = {"http-response", NULL},
     [POSIX_TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
     [POSIX_TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
+    [POSIX_TRACE_RESPONSE_CODE] = {"response-code", "Response code"},
     [POSIX_TRACE_SAS_TOKEN] = {"sas-token", "SAS token"},
     [POSIX_TRACE_JSON] = {"json", "JSON"},
 };
@@ -48,6 +49,8 @@ static int explain(struct message *m, tpm2_explain_sink *sink)
         return tpm2_explain_response(m->code, m->bytes, sink, m);
     case POSIX_TRACE_PUBLIC:
         return tpm2_explain_public(m->bytes, sink, m);
+    case POSIX_TRACE_RESPONSE_CODE:
+        return tpm2_explain_response_code(m->bytes, sink, m);
     default:
         return tpm2_explain_activation_blob(m->bytes, sink, m);
     }
@@ -152,8 +155,8 @@ static void write_text_field(void *context, const struct trace_http_field *f)
     trace_newline(t);
 }
 
-/* "TPM_RC_INTEGRITY, parameter 1" */
-static void write_response_code(struct posix_trace *t, struct bytes response)
+/* "TPM_RC_INTEGRITY (0x1df), parameter 1" */
+static void write_response_code(struct posix_trace *t, uint32_t rc)
 {
     static const char *const numbered[] = {
         [TPM2_RC_KIND_HANDLE] = "handle",
@@ -161,15 +164,28 @@ static void write_response_code(struct posix_trace *t, struct bytes response)
         [TPM2_RC_KIND_SESSION] = "session",
     };
     char text[80];
-    const uint32_t rc = tpm2_explain_command_code(response); /* stands where a command has its code */
-    const struct tpm2_rc decoded = tpm2_rc_decode(rc);
-    const char *name = tpm2_rc_name(decoded.code);
+    uint32_t below;
+    const char *layer = tpm2_rc_layer(rc, &below);
+    const struct tpm2_rc decoded = tpm2_rc_decode(below != 0 ? below : rc);
+    const char *name = tpm2_rc_name(tpm2_rc_decode(rc).code);
     (void)snprintf(text, sizeof text, " %s (0x%03x)", name != NULL ? name : "unknown code", (unsigned)rc);
     trace_words(t, text, TRACE_HEX_AT);
     if (decoded.number > 0 && decoded.kind >= TPM2_RC_KIND_HANDLE) {
         (void)snprintf(text, sizeof text, ", %s %u", numbered[decoded.kind], decoded.number);
         trace_words(t, text, TRACE_HEX_AT);
     }
+    if (layer != NULL) {
+        trace_words(t, ", said by ", TRACE_HEX_AT);
+        trace_words(t, layer, TRACE_HEX_AT);
+    }
+}
+
+static uint32_t response_code_of(const struct message *m)
+{
+    struct bytes_reader r = bytes_reader_over(m->bytes);
+    return m->kind == POSIX_TRACE_RESPONSE
+               ? tpm2_explain_command_code(m->bytes) /* it stands at the same place */
+               : bytes_read_u32(&r);
 }
 
 static void write_addressee(const struct message *m)
@@ -201,8 +217,8 @@ static void write_heading(const struct message *m)
     }
     (void)snprintf(text, sizeof text, ", %zu bytes:", m->sent > 0 ? m->sent : m->bytes.len);
     trace_words(t, text, TRACE_HEX_AT);
-    if (m->kind == POSIX_TRACE_RESPONSE) {
-        write_response_code(t, m->bytes);
+    if (m->kind == POSIX_TRACE_RESPONSE || m->kind == POSIX_TRACE_RESPONSE_CODE) {
+        write_response_code(t, response_code_of(m));
     } else if (m->what != NULL) {
         trace_words(t, " ", TRACE_HEX_AT);
         trace_words(t, m->what, TRACE_HEX_AT);

@@ -4,7 +4,6 @@
 #include "crypto/bytes/bytes.h"
 #include "port/posix/explain/trace_private.h"
 #include "tpm/explain.h"
-#include "tpm/rc.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,31 +154,6 @@ static void write_text_field(void *context, const struct trace_http_field *f)
     trace_newline(t);
 }
 
-/* "TPM_RC_INTEGRITY (0x1df), parameter 1" */
-static void write_response_code(struct posix_trace *t, uint32_t rc)
-{
-    static const char *const numbered[] = {
-        [TPM2_RC_KIND_HANDLE] = "handle",
-        [TPM2_RC_KIND_PARAMETER] = "parameter",
-        [TPM2_RC_KIND_SESSION] = "session",
-    };
-    char text[80];
-    uint32_t below;
-    const char *layer = tpm2_rc_layer(rc, &below);
-    const struct tpm2_rc decoded = tpm2_rc_decode(below != 0 ? below : rc);
-    const char *name = tpm2_rc_name(tpm2_rc_decode(rc).code);
-    (void)snprintf(text, sizeof text, " %s (0x%03x)", name != NULL ? name : "unknown code", (unsigned)rc);
-    trace_words(t, text, TRACE_HEX_AT);
-    if (decoded.number > 0 && decoded.kind >= TPM2_RC_KIND_HANDLE) {
-        (void)snprintf(text, sizeof text, ", %s %u", numbered[decoded.kind], decoded.number);
-        trace_words(t, text, TRACE_HEX_AT);
-    }
-    if (layer != NULL) {
-        trace_words(t, ", said by ", TRACE_HEX_AT);
-        trace_words(t, layer, TRACE_HEX_AT);
-    }
-}
-
 static uint32_t response_code_of(const struct message *m)
 {
     struct bytes_reader r = bytes_reader_over(m->bytes);
@@ -218,7 +192,7 @@ static void write_heading(const struct message *m)
     (void)snprintf(text, sizeof text, ", %zu bytes:", m->sent > 0 ? m->sent : m->bytes.len);
     trace_words(t, text, TRACE_HEX_AT);
     if (m->kind == POSIX_TRACE_RESPONSE || m->kind == POSIX_TRACE_RESPONSE_CODE) {
-        write_response_code(t, response_code_of(m));
+        trace_response_code(t, response_code_of(m));
     } else if (m->what != NULL) {
         trace_words(t, " ", TRACE_HEX_AT);
         trace_words(t, m->what, TRACE_HEX_AT);

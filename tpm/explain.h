@@ -64,5 +64,7 @@ int tpm2_explain_activation_blob(struct bytes blob, tpm2_explain_sink *sink, voi
 uint32_t tpm2_explain_command_code(struct bytes command);
 /* "TPM2_Load", or null for a command that is not in the table. */
 const char *tpm2_explain_command_name(uint32_t command_code);
+/* "TPM_CC_PCR_Extend", also of the commands that are not in the table; null for a code that Part 2 does not have. */
+const char *tpm2_explain_code_name(uint32_t command_code);
 
 #endif

@@ -56,8 +56,9 @@ int posix_paste_bytes(struct bytes text, uint8_t *out, size_t capacity, size_t *
 
 /* The lines of xxd, hexdump, od, Wireshark, certutil and Format-Hex, and lines of byte pairs in logs. */
 struct posix_dump {
-    struct bytes rest; /* set it to the text before the first call */
-    bool offsets;      /* the block had offsets in front of its lines: nothing else looks like that */
+    struct bytes rest;  /* set it to the text before the first call */
+    bool offsets;       /* the block had offsets in front of its lines: nothing else looks like that */
+    struct bytes label; /* the line before the block: what a log says of it; empty: none */
 };
 /* The next block of such lines. out may not overlap the text.
  * Returns: 0; BYTES_E_NOT_FOUND if there is no more; BYTES_E_FORMAT if lines of this block are missing or cut off: the

@@ -280,12 +280,14 @@ static bool read_pairs(struct bytes text, struct bytes *b)
     }
 }
 
-/* In a log, the time and the program's name stand in front. */
-static bool read_log_line(struct bytes text, struct bytes *b)
+/* In a log, the time and the program's name may stand in front: then *prefix is set. */
+static bool read_log_line(struct bytes text, struct bytes *b, bool *prefix)
 {
+    *prefix = false;
     if (read_pairs(text, b)) {
         return true;
     }
+    *prefix = true;
     for (size_t i = text.len; i > 1; i--) {
         if (text.p[i - 1] == ' ' && text.p[i - 2] == ':') {
             return read_pairs(behind(text, i), b);
@@ -294,14 +296,16 @@ static bool read_log_line(struct bytes text, struct bytes *b)
     return false;
 }
 
-static int read_pair_lines(struct posix_dump *d, struct bytes_writer *w)
+/* With a prefix all of them, or none: "length: 12" is no first byte of the lines below it. */
+static int read_pair_lines(struct posix_dump *d, bool prefix, struct bytes_writer *w)
 {
     while (d->rest.len > 0) {
         struct bytes b;
+        bool has_prefix;
         struct bytes after = d->rest;
         const struct bytes text = posix_next_line(&after);
         const struct line line = split_line(text);
-        if (starts_block(&line) || !read_log_line(text, &b)) {
+        if (starts_block(&line) || !read_log_line(text, &b, &has_prefix) || has_prefix != prefix) {
             break;
         }
         bytes_write_bytes(w, bytes_of(b.bytes, b.len));
@@ -316,17 +320,20 @@ int posix_dump_next(struct posix_dump *d, uint8_t *out, size_t capacity, size_t 
 {
     struct bytes_writer w = bytes_writer_over(out, capacity);
     struct bytes b;
+    bool prefix;
     *len = 0;
+    d->label = bytes_of(NULL, 0);
     while (d->rest.len > 0) {
         struct bytes after = d->rest;
         const struct bytes text = posix_next_line(&after);
         const struct line line = split_line(text);
         d->offsets = starts_block(&line);
-        if (d->offsets || read_log_line(text, &b)) {
-            const int error = d->offsets ? read_block(d, &w) : read_pair_lines(d, &w);
+        if (d->offsets || read_log_line(text, &b, &prefix)) {
+            const int error = d->offsets ? read_block(d, &w) : read_pair_lines(d, prefix, &w);
             *len = error == 0 ? w.len : 0;
             return error;
         }
+        d->label = posix_trimmed(text);
         d->rest = after;
     }
     return BYTES_E_NOT_FOUND;

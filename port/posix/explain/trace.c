@@ -169,6 +169,7 @@ static void write_addressee(const struct message *m)
     struct posix_trace *t = m->t;
     char code[32];
     const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : "HTTP";
+    name = name != NULL ? name : tpm2_explain_code_name(m->code);
     (void)snprintf(code, sizeof code, "TPM command 0x%08x", (unsigned)m->code);
     trace_words(t, name != NULL ? name : code, TRACE_HEX_AT);
     trace_words(t, arrows[m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);

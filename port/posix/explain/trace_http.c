@@ -140,7 +140,7 @@ int trace_json_explain(struct bytes text, trace_http_sink *sink, void *context)
     return error;
 }
 
-/* The expiry in digits, as a date too. */
+/* Seconds since 1970, as a date. */
 static void emit_expiry(struct splitter *s, struct bytes name, struct bytes value, size_t end)
 {
     char meaning[128];
@@ -151,8 +151,8 @@ static void emit_expiry(struct splitter *s, struct bytes name, struct bytes valu
         dps_write_http_date(&w, seconds);
     }
     const struct bytes text = bytes_written(&w);
-    (void)snprintf(meaning, sizeof meaning, "The expiry, in seconds since 1970%s%.*s.",
-                   text.len > 0 ? ": " : "", (int)text.len, (const char *)text.p);
+    (void)snprintf(meaning, sizeof meaning, text.len > 0 ? "The expiry: %.*s." : "The expiry: no time.",
+                   (int)text.len, (const char *)text.p);
     emit_meaning(s, name, "text", 1, end, meaning);
 }
 

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct posix_csv record;
     const char *why = NULL;
     uint8_t *line = fuzz_copy(bytes_of(data, size));
-    const int error = posix_csv_read(line, size, &record, &why);
+    const int error = posix_csv_read(line, size, separator, &record, &why);
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT);
     HOLDS(error == 0 ? record.count > 0 && record.count <= POSIX_CSV_FIELDS_MAX : why != NULL && why[0] != 0);
     for (size_t i = 0; error == 0 && i < record.count; i++)

@@ -164,8 +164,13 @@ struct bytes posix_trimmed(struct bytes text)
 
 struct bytes posix_next_line(struct bytes *text)
 {
+    static const uint8_t none[1] = {0};
+    const struct bytes whole = text->p != NULL ? *text : bytes_of(none, 0);
     struct bytes line;
-    *text = dps_split(*text, '\n', &line);
+    *text = dps_split(whole, '\n', &line);
+    if (text->p == NULL) { /* there was no line end */
+        *text = bytes_of(whole.p + whole.len, 0);
+    }
     while (line.len > 0 && line.p[line.len - 1] == '\r') {
         line.len--;
     }

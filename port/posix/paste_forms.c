@@ -342,7 +342,8 @@ static bool inside_of(struct bytes text, size_t i, struct bytes *inside)
     }
     end -= around[i].close[0] != 0 && end > begin ? 1 : 0;
     *inside = posix_trimmed(bytes_of(text.p + begin, end - begin));
-    return inside->len > text.len / 2; /* else what stands around it is what matters */
+    return around[i].close[0] == 0 ? inside->len > 0
+                                   : inside->len > text.len / 2; /* else what is around matters */
 }
 
 int posix_paste_bytes(struct bytes text, uint8_t *out, size_t capacity, size_t *len, const char **form)

@@ -98,7 +98,7 @@ BAD = [
     ("bad-1,,,,", "bad-1", 0, "no endorsementKey"),
     ("bad-2,hello,,,", "bad-2", 0, "endorsementKey"),
     ("bad-3,KEY,,", "", 0, "fields"),
-    ("bad-4,KEY,,,,", "", 0, "fields"),
+    ("bad-4,KEY,,,,x", "", 0, "fields"),
     ('bad-5,"KEY,,,', "", 0, "quoted field does not end"),
     ('bad-6,KE"Y,,,', "", 0, "quote inside"),
     ("bad-7,KEY,a b,,", "bad-7", 0, "deviceId"),

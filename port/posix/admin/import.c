@@ -134,6 +134,21 @@ static size_t count_fields(const struct import *m, const struct posix_csv *recor
     return count;
 }
 
+/* Of the columns that are used. */
+static const char *check_encoding(const struct import *m, const struct posix_csv *record,
+                                  struct admin_item *item)
+{
+    for (size_t i = 0; i < IMPORT_COLUMNS; i++) {
+        if (!dps_utf8_valid(column(m, record, i))) {
+            snprintf(item->message, sizeof item->message,
+                     "its %s is not UTF-8: save the file as \"CSV UTF-8\", not in an encoding of Windows",
+                     admin_import_column_name(i));
+            return item->message;
+        }
+    }
+    return NULL;
+}
+
 static const char *convert_csv(struct import *m, struct bytes line, struct admin_item *item,
                                struct bytes_writer *w)
 {
@@ -148,7 +163,8 @@ static const char *convert_csv(struct import *m, struct bytes line, struct admin
                  count, m->field_count);
         return item->message;
     }
-    why = take_id(item, column(m, &record, IMPORT_ID));
+    why = check_encoding(m, &record, item);
+    why = why != NULL ? why : take_id(item, column(m, &record, IMPORT_ID));
     if (why != NULL)
         return why;
     dps_write_text(w, "{\"registrationId\":");

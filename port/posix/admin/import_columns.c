@@ -18,6 +18,11 @@ static const struct {
 } separators[] = {{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}, {'|', "bar"}};
 #define SEPARATORS (sizeof separators / sizeof separators[0])
 
+const char *admin_import_column_name(size_t column)
+{
+    return names[column];
+}
+
 static const char *separator_name(char separator)
 {
     for (size_t i = 0; i < SEPARATORS; i++) {

@@ -206,6 +206,7 @@ int admin_import_record(struct import *m, struct import_record *record);
 /* admin_import_columns.c: the header line, with the separator that it has. Returns 0 or an exit code, and then the user
  * has been told. */
 int admin_import_columns(struct import *m, struct bytes line);
+const char *admin_import_column_name(size_t column);
 /* "sep=;", which Excel takes from the first line. */
 bool admin_import_separator_line(struct bytes line, char *separator);
 int admin_import_refuse_file(const struct import *m, const char *format, ...)

@@ -54,7 +54,7 @@ static bool yaml_raw(struct bytes text, const char *key, uint32_t *number)
     if (value.len == 0) {
         const struct bytes name = posix_trimmed(posix_next_line(&after));
         const struct bytes raw = posix_trimmed(posix_next_line(&after));
-        return posix_find(name, "value:") == 0 && posix_find(raw, "raw:") == 0 &&
+        return posix_begins(name, "value:") && posix_begins(raw, "raw:") &&
                yaml_number(posix_trimmed(bytes_of(raw.p + 4, raw.len - 4)), number);
     }
     return yaml_number(value, number);

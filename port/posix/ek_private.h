@@ -15,6 +15,7 @@ struct ek_reading {
     bool bare; /* 256 bytes without a name may be a modulus; among other things they may be a signature */
 };
 
+/* What was seen inside of what was seen before. */
 void ek_add_form(struct ek_reading *r, const char *name);
 /* "JSON: base64: " and the sentence become why. Returns error. */
 int ek_refuse(struct ek_reading *r, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

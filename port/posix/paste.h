@@ -43,8 +43,9 @@ bool posix_is_text(struct bytes bytes);
 struct bytes posix_trimmed(struct bytes text);
 /* The next line without its line end; text moves behind it. */
 struct bytes posix_next_line(struct bytes *text);
-/* Where part first stands in text, ASCII letters of either case; text.len if nowhere. */
+/* Where part first stands in text, ASCII letters of either case; text.len if nowhere. Does text begin with it? */
 size_t posix_find(struct bytes text, const char *part);
+bool posix_begins(struct bytes text, const char *part);
 
 /* ---- Form (paste_forms.c) ---- */
 

@@ -177,13 +177,17 @@ struct bytes posix_next_line(struct bytes *text)
     return line;
 }
 
+bool posix_begins(struct bytes text, const char *part)
+{
+    const struct bytes wanted = bytes_of_text(part);
+    return text.len >= wanted.len && dps_text_equal_nocase(bytes_of(text.p, wanted.len), wanted);
+}
+
 size_t posix_find(struct bytes text, const char *part)
 {
-    struct bytes wanted = bytes_of_text(part);
-    for (size_t i = 0; i + wanted.len <= text.len; i++) {
-        if (dps_text_equal_nocase(bytes_of(text.p + i, wanted.len), wanted)) {
-            return i;
-        }
+    size_t at = 0;
+    while (at < text.len && !posix_begins(bytes_of(text.p + at, text.len - at), part)) {
+        at++;
     }
-    return text.len;
+    return at;
 }

@@ -141,7 +141,7 @@ static size_t remark_at(struct bytes text, size_t at)
     static const char *const remarks[][2] = {{"/*", "*/"}, {"//", "\n"}, {"(byte)", ""}};
     const struct bytes rest = bytes_of(text.p + at, text.len - at);
     for (size_t i = 0; i < sizeof remarks / sizeof remarks[0]; i++) {
-        if (posix_find(bytes_of(rest.p, rest.len < 6 ? rest.len : 6), remarks[i][0]) == 0) {
+        if (posix_begins(rest, remarks[i][0])) {
             const size_t end = posix_find(rest, remarks[i][1]) + strlen(remarks[i][1]);
             const size_t least = strlen(remarks[i][0]);
             return end > rest.len ? rest.len : end < least ? least : end;

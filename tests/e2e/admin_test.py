@@ -280,7 +280,8 @@ def test_import_usage():
     """mistakes are told before anything is sent"""
     service, admin = new_service()
     try:
-        for text, says in (("", "missing"), ("\n", "missing"), ("id,key\n", 'columns "id", "key", and none that is called '),
+        for text, says in (("", "missing"), ("\n", "missing"), ("id,key\n",
+                                                                'columns "id", "key", and none that is called '),
                            ("a b c\n", "called registrationId"), ("registrationId\nx\n", "called endorsementKey"),
                            ("registrationId;ek\n", "semicolon as separator"), ("a\tb\n", "tab as separator"),
                            ("sep=!\nregistrationId!ek\n", "line sep="),
@@ -360,12 +361,14 @@ def test_import_tables():
             check(("2 enrolled, 0 there" if done == 0 else "0 enrolled, 2 there") in run.stdout, f"{name}: {run}")
             check(("not used" in run.stderr) == ("not used" in name), f"{name}: {run.stderr}")
             done += 1
-        same(json.loads(admin.run("get", "t0", "--format", "json").stdout)["attestation"]["tpm"]["endorsementKey"], key(0),
+        same(json.loads(admin.run("get", "t0", "--format", "json").stdout)["attestation"]["tpm"]["endorsementKey"],
+             key(0),
              "the key")
         # One forgotten quote spoils one line; a line's number is where it begins.
         table = f'registrationId,endorsementKey\nq0,"{key(2)}\nq1,{key(3)}\nq2,"{key(4)}\n"\nq3,x\nq4,{key(5)},z\n'
         run = admin.run("import", "-", code=1, stdin=table)
-        for says in ("line 2, : 0 a quoted field does not end", 'line 6, q3: 0 "endorsementKey', 'line 7, : 0 "it has 3 fields'):
+        for says in ("line 2, : 0 a quoted field does not end", 'line 6, q3: 0 "endorsementKey',
+                     'line 7, : 0 "it has 3 fields'):
             check(says in run.stderr, f"{says}: {run.stderr}")
         check("2 enrolled" in run.stdout, run.stdout)
     finally:
@@ -378,7 +381,8 @@ def test_import_arrays():
     try:
         def listed_by_az(name, number):
             tpm = {"endorsementKey": key(number), "storageRootKey": None}
-            return {"allocationPolicy": None, "attestation": {"symmetricKey": None, "tpm": tpm, "type": "tpm", "x509": None},
+            return {"allocationPolicy": None, "attestation": {"symmetricKey": None, "tpm": tpm, "type": "tpm",
+                                                              "x509": None},
                     "capabilities": {"iotEdge": False}, "createdDateTimeUtc": "2024-05-01T10:00:00.1234567+00:00",
                     "deviceId": None, "etag": '"1f00-0000-0100"', "initialTwin": None, "iotHubHostName": None,
                     "iotHubs": None, "provisioningStatus": "enabled", "registrationId": name, "registrationState": None}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""One key and one command in every form in which tools print bytes: all are read as the same. Where the tool is on every
-machine (od, hexdump, openssl) it prints the form itself; the others are written here as their documentation shows them.
+"""One key and one command in every form in which tools print bytes: all are read as the same. Where the tool is on
+every machine (od, hexdump, openssl) it prints the form itself; the others are written here as their documentation shows them.
 
 Usage: tests/e2e/forms_test.py BUILD
 """
@@ -44,7 +44,8 @@ def make_key():
     spki = printed(private, "openssl", "pkey", "-pubout", "-outform", "DER")
     pkcs1 = spki[24:]
     modulus = pkcs1[9:265]
-    area = (bytes.fromhex("0001000b000300b20020") + POLICY + bytes.fromhex("00060080004300100800000000000100") + modulus)
+    area = (bytes.fromhex("0001000b000300b20020") + POLICY + bytes.fromhex("00060080004300100800000000000100")
+            + modulus)
     return private, spki, pkcs1, modulus, len(area).to_bytes(2, "big") + area
 
 
@@ -74,7 +75,8 @@ def format_hex(data, columns, offset, gap):
     """PowerShell's Format-Hex; columns is what it prints above."""
     return columns + "".join(
         offset.format(at) + " ".join(f"{b:02X}" for b in data[at:at + 16]).ljust(47) + gap
-        + "".join(chr(b) if 32 <= b < 127 else "?" for b in data[at:at + 16]) + "\r\n" for at in range(0, len(data), 16))
+        + "".join(chr(b) if 32 <= b < 127 else "?" for b in data[at:at + 16]) + "\r\n" for at in range(0, len(data),
+            16))
 
 
 def forms(data):
@@ -85,7 +87,8 @@ def forms(data):
     return {
         "hex": text, "hex in capitals": text.upper() + "\r\n", "0x": "0x" + text, "blanks": " ".join(pairs),
         "colons": ":".join(pairs), "BitConverter": "-".join(pairs).upper(),
-        "0x each": ", ".join(f"0x{p}" for p in pairs), "hex folded in the middle of a byte": re.sub("(.{79})", "\\1\n", text),
+        "0x each": ", ".join(f"0x{p}" for p in pairs), "hex folded in the middle of a byte": re.sub("(.{79})", "\\1\n",
+            text),
         "C": "static const uint8_t bytes[] = {\n/* all of them */\n" + ",\n".join(
             ", ".join(f"0x{p}" for p in pairs[i:i + 8]) for i in range(0, len(pairs), 8)) + "\n};\n",
         "Go": "[]byte{" + ", ".join(f"{b:#x}" for b in data) + "}", "Go, printed": "[" + " ".join(map(str, data)) + "]",
@@ -93,7 +96,8 @@ def forms(data):
         "Java, printed": str([b - 256 if b > 127 else b for b in data]), "JSON array": json.dumps(list(data)),
         "PowerShell, a byte a line": "\r\n".join(map(str, data)),
         "Python": repr(data), "Python, fromhex": f'bytes.fromhex("{text}")',
-        "escapes": "".join(f"\\x{p}" for p in pairs), "Wireshark's escaped string": '"' + "".join(f"\\x{p}" for p in pairs) + '"',
+        "escapes": "".join(f"\\x{p}" for p in pairs), "Wireshark's escaped string": '"' + "".join(f"\\x{p}"
+            for p in pairs) + '"',
         "shell": "printf '" + "".join(f"\\x{p}" for p in pairs) + "' > /dev/tpm0",
         "Windows registry": 'Windows Registry Editor Version 5.00\r\n\r\n"EKPub"=hex:' + ",\\\r\n  ".join(
             ",".join(pairs[i:i + 24]) for i in range(0, len(pairs), 24)),
@@ -101,11 +105,15 @@ def forms(data):
         "base64url": base64.urlsafe_b64encode(data).rstrip(b"="), "base64 in quotes": f'"{encoded}",',
         "base64 in a URL": encoded.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
         "UTF-8 with a mark": b"\xef\xbb\xbf" + encoded.encode(), "UTF-16LE": (encoded + "\r\n").encode("utf-16"),
-        "UTF-16BE": b"\xfe\xff" + encoded.encode("utf-16-be"), "UTF-16 without a mark": (text + "\r\n").encode("utf-16-le"),
+        "UTF-16BE": b"\xfe\xff" + encoded.encode("utf-16-be"), "UTF-16 without a mark": (text
+            + "\r\n").encode("utf-16-le"),
         "xxd": xxd(data), "certutil": dump(data, "    {:04x}", "  ", "  ", "   "),
-        "Wireshark": dump(data, "{:04x}", "   ", " ", "   "), "Wireshark before 4": dump(data, "{:04x}", "  ", "  ", "   "),
-        "Format-Hex 5": format_hex(data, f"\r\n\r\n           Path: C:\\x.bin\r\n\r\n           {ruler}\r\n\r\n", "{:08X}   ", "  "),
-        "Format-Hex 7": format_hex(data, f"\n          Offset Bytes      Ascii\n                 {ruler}\n          ------ -----\n",
+        "Wireshark": dump(data, "{:04x}", "   ", " ", "   "), "Wireshark before 4": dump(data, "{:04x}", "  ", "  ",
+            "   "),
+        "Format-Hex 5": format_hex(data, f"\r\n\r\n           Path: C:\\x.bin\r\n\r\n           {ruler}\r\n\r\n",
+                                   "{:08X}   ", "  "),
+        "Format-Hex 7": format_hex(data,
+                                   f"\n          Offset Bytes      Ascii\n{' ' * 17}{ruler}\n          ------ -----\n",
                                    "{:016X} ", " "),
         "hexdump -C": printed(data, "hexdump", "-C"), "hexdump": printed(data, "hexdump"),
         "od": printed(data, "od"), "od -tx1": printed(data, "od", "-tx1"), "od -x": printed(data, "od", "-x"),
@@ -120,9 +128,9 @@ def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
     encoded = base64.b64encode(public_2b).decode()
     pem = printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER").decode()
     n = base64.urlsafe_b64encode(modulus).decode().rstrip("=")
-    yaml = (f"name: 000b{'00' * 32}\nqualified name: 000b{'00' * 32}\nname-alg:\n  value: sha256\n  raw: 0xb\nattributes:\n"
-            "  value: fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|restricted|decrypt\n  raw: 0x300b2\ntype:\n"
-            "  value: rsa\n  raw: 0x1\nexponent: 65537\nbits: 2048\nscheme:\n  value: null\n  raw: 0x10\nscheme-halg:\n"
+    yaml = (f"name: 000b{'00' * 32}\nqualified name: 000b{'00' * 32}\nname-alg:\n  value: sha256\n  raw: 0xb\n"
+            "attributes:\n  value: fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|restricted|decrypt\n  raw: 0x300b2\n"
+            "type:\n  value: rsa\n  raw: 0x1\nexponent: 65537\nbits: 2048\nscheme:\n  value: null\n  raw: 0x10\nscheme-halg:\n"
             "  value: (null)\n  raw: 0x0\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
             f"sym-keybits: 128\nrsa: {modulus.hex()}\nauthorization policy: {POLICY.hex()}\n")
     return {
@@ -135,17 +143,20 @@ def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
         "PKCS#1 in PEM": printed(spki, "openssl", "rsa", "-pubin", "-inform", "DER", "-RSAPublicKey_out"),
         "openssl -modulus": printed(private, "openssl", "rsa", "-modulus", "-noout"),
         "openssl -text": printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER", "-text", "-noout"),
-        ".NET": f"<RSAKeyValue><Modulus>{base64.b64encode(modulus).decode()}</Modulus><Exponent>AQAB</Exponent></RSAKeyValue>",
+        ".NET": f"<RSAKeyValue><Modulus>{base64.b64encode(modulus).decode()}</Modulus></RSAKeyValue>",
         "JSON web key": json.dumps({"kty": "RSA", "n": n, "e": "AQAB"}),
         "JSON web key set": json.dumps({"keys": [{"kty": "RSA", "n": n, "e": "AQAB"}]}),
-        "enrollment": json.dumps({"registrationId": "a", "attestation": {"type": "tpm", "tpm": {"endorsementKey": encoded}}}),
+        "enrollment": json.dumps({"registrationId": "a", "attestation": {"type": "tpm",
+            "tpm": {"endorsementKey": encoded}}}),
         "list of enrollments": json.dumps([{"attestation": {"tpm": {"endorsementKey": encoded}}}], indent=2),
         "JSON with a name of its own": json.dumps({"device": [{"publicKeyHex": "0x" + public_2b.hex()}]}),
-        "JSON around PEM": json.dumps({"pub": pem}), "Node's Buffer": json.dumps({"type": "Buffer", "data": list(public_2b)}),
+        "JSON around PEM": json.dumps({"pub": pem}), "Node's Buffer": json.dumps({"type": "Buffer",
+            "data": list(public_2b)}),
         "tpm2_readpublic": yaml, "tpm2_readpublic with CRLF": yaml.replace("\n", "\r\n"),
         "tpm2_readpublic, indented, UTF-16": re.sub("(?m)^", "    ", yaml).encode("utf-16"),
-        "Microsoft's C tool": f"Registration Id:\n------------------------\nabc\n\nEndorsement Key:\n------------------\n{encoded}\n",
-        "Microsoft's C# sample": f"Registration ID = a\nEndorsement Key = {encoded}\nStorage Root Key = {encoded[:40]}\n",
+        "Microsoft's C tool": f"Registration Id:\n------------------------\nabc\n\n"
+                              f"Endorsement Key:\n------------------\n{encoded}\n",
+        "Microsoft's C# sample": f"ID = a\nEndorsement Key = {encoded}\nStorage Root Key = {encoded[:40]}\n",
         "folded in a mail": f"this is it:\n{base64.encodebytes(public_2b).decode()}\nregards",
         "Python's dict": f"{{'registrationId': 'a', 'endorsementKey': '{encoded}'}}",
     }
@@ -155,7 +166,7 @@ def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
 
 def certificates(private, spki):
     """An EK certificate as a TPM and as tools keep it. The EK cannot sign: a CA does."""
-    extensions = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,keyEncipherment\nextendedKeyUsage=2.23.133.8.1\n"
+    extensions = "basicConstraints=critical,CA:FALSE\nkeyUsage=keyEncipherment\nextendedKeyUsage=2.23.133.8.1\n"
     pathlib.Path("ek.pem").write_bytes(printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER"))
     pathlib.Path("ext").write_text(extensions, encoding="ascii")
     subprocess.run("openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 9 -subj /CN=ca && "
@@ -171,7 +182,8 @@ def certificates(private, spki):
         "TCG header in base64": base64.b64encode(b"\x10\x01\x00" + size.to_bytes(2, "big") + der),
         "PEM": printed(der, "openssl", "x509", "-inform", "DER"),
         "PEM with its text": printed(der, "openssl", "x509", "-inform", "DER", "-text"),
-        "Intel's answer": json.dumps({"pubhash": "x%3D", "certificate": base64.urlsafe_b64encode(der).decode().replace("=", "%3D")}),
+        "Intel's answer": json.dumps({"pubhash": "x%3D",
+                                      "certificate": base64.urlsafe_b64encode(der).decode().replace("=", "%3D")}),
     }
 
 
@@ -183,23 +195,26 @@ def other_keys():
     private = printed(b"", "openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072")
     spki = printed(private, "openssl", "pkey", "-pubout", "-outform", "DER")
     modulus = spki[-389:-5]
-    area = (bytes.fromhex("0001000c000300f20030") + bytes(48) + bytes.fromhex("00060100004300100c00000000000180") + modulus)
+    area = (bytes.fromhex("0001000c000300f20030") + bytes(48) + bytes.fromhex("00060100004300100c00000000000180")
+            + modulus)
     for name, data in {"SubjectPublicKeyInfo": spki, "PEM": printed(private, "openssl", "pkey", "-pubout"),
                        "PKCS#1": printed(private, "openssl", "rsa", "-RSAPublicKey_out", "-outform", "DER"),
                        "-modulus": printed(private, "openssl", "rsa", "-modulus", "-noout"), "modulus": modulus,
                        "TPM2B_PUBLIC": len(area).to_bytes(2, "big") + area, "TPMT_PUBLIC": area,
                        "base64": base64.b64encode(len(area).to_bytes(2, "big") + area),
-                       "JSON web key": json.dumps({"kty": "RSA", "n": base64.urlsafe_b64encode(modulus).decode()})}.items():
+                       "JSON web key": json.dumps({"kty": "RSA",
+                                                   "n": base64.urlsafe_b64encode(modulus).decode()})}.items():
         found[f"RSA-3072, {name}"] = data, "RSA-3072"
     for curve, called, size, number in (("P-256", "P-?256", 32, 3), ("P-384", "P-?384", 48, 4)):
         private = printed(b"", "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve}")
         spki = printed(private, "openssl", "pkey", "-pubout", "-outform", "DER")
         x, y = spki[-2 * size:-size], spki[-size:]
-        area = (bytes.fromhex("0023000b000300b20020") + POLICY + bytes.fromhex("0006008000430010") + struct.pack(">HH", number, 0x10)
+        area = (bytes.fromhex("0023000b000300b20020") + POLICY + bytes.fromhex("0006008000430010") + struct.pack(">HH",
+            number, 0x10)
                 + struct.pack(">H", size) + x + struct.pack(">H", size) + y)
-        yaml = (f"name-alg:\n  value: sha256\n  raw: 0xb\nattributes:\n  value: x\n  raw: 0x300b2\ntype:\n  value: ecc\n"
-                f"  raw: 0x23\ncurve-id:\n  value: NIST\n  raw: {number:#x}\nkdfa-alg:\n  value: null\n  raw: 0x10\nscheme:\n"
-                "  value: null\n  raw: 0x10\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
+        yaml = (f"name-alg:\n  value: sha256\n  raw: 0xb\nattributes:\n  value: x\n  raw: 0x300b2\ntype:\n"
+                f"  value: ecc\n  raw: 0x23\ncurve-id:\n  value: NIST\n  raw: {number:#x}\nkdfa-alg:\n  value: null\n  raw: 0x10\n"
+                "scheme:\n  value: null\n  raw: 0x10\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
                 f"sym-keybits: 128\nx: {x.hex()}\ny: {y.hex()}\nauthorization policy: {POLICY.hex()}\n")
         for name, data in {"SubjectPublicKeyInfo": spki, "PEM": printed(private, "openssl", "pkey", "-pubout"),
                            "TPM2B_PUBLIC": len(area).to_bytes(2, "big") + area, "TPMT_PUBLIC": area, "hex": area.hex(),
@@ -216,7 +231,8 @@ def main():
     key = make_key()
     public_2b = key[4]
     expected = re.search(r"^  ([a-z2-7]{52})$", explain(public_2b)[1], re.M).group(1)
-    shown = {f"{kind}, {name}": data for kind, binary in (("TPM2B_PUBLIC", public_2b), ("PKCS#1", key[2]), ("SPKI", key[1]))
+    shown = {f"{kind}, {name}": data for kind, binary in (("TPM2B_PUBLIC", public_2b), ("PKCS#1", key[2]), ("SPKI",
+        key[1]))
              for name, data in forms(binary).items()}
     shown.update({f"key: {name}": data for name, data in wrapped_keys(*key).items()})
     shown.update({f"certificate: {name}": data for name, data in certificates(key[0], key[1]).items()})
@@ -226,7 +242,9 @@ def main():
     for name, (data, called) in other_keys().items():
         _, out, err = explain(data)
         test(f"other key: {name}", re.search(called, out + err) and expected not in out, (data, out, err))
-    for name, data, says in (("Windows' hash", "PublicKey     : System.Security.Cryptography.AsnEncodedData\r\nPublicKeyHash : 00", "RawData"),
+    for name, data, says in (("Windows' hash",
+                              "PublicKey     : System.Security.Cryptography.AsnEncodedData\r\nPublicKeyHash : 00",
+                              "RawData"),
                              ("two keys", json.dumps([base64.b64encode(public_2b[:-1] + b"\x01").decode(),
                                                       base64.b64encode(public_2b[:-1] + b"\x03").decode()]), None)):
         code, out, err = explain(data)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What people paste: text to bytes, block by block of a log, packet by packet of a capture. It ends, it stays within its
- * buffers, and what is read is no longer than what it was read from allows.
+/* What people paste: text to bytes, block by block of a log, packet by packet of a capture. It ends, stays within its
+ * buffers, and views nothing but its input.
  * Input: one byte, which of them; the bytes. */
 #include "port/posix/capture.h"
 #include "port/posix/paste.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
-/* A word of four bytes has at least a digit less of text; "*" in a dump repeats, within the room that there is. */
 static void check_bytes(struct bytes text, size_t room)
 {
     uint8_t *out = malloc(room + 1);

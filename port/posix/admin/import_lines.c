@@ -155,8 +155,8 @@ int admin_import_line(struct import_lines *l, struct import_record *line)
     return 0;
 }
 
-/* What comes next, without taking more than blank lines: the first character says it, and of JSON whether an object ends
- * in its line. */
+/* What comes next, without taking more than blank lines: the first character says it, and of JSON whether an object
+ * ends in its line. */
 enum import_kind admin_import_kind(struct import_lines *l)
 {
     int error = 0;

@@ -23,6 +23,7 @@ struct explain_paste {
     uint8_t bytes[EXPLAIN_PASTE_MAX]; /* decoded */
 };
 
+/* Take it apart on standard output; what is malformed in it makes the exit code that of a refusal. */
 void explain_show(struct explain_paste *p, enum posix_trace_subject subject, const char *what,
                   struct bytes bytes);
 /* A remark below what was shown, for people. */

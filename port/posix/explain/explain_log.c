@@ -134,7 +134,7 @@ bool explain_code(struct explain_paste *p, struct bytes text)
     }
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
         const size_t len = strlen(labels[i]);
-        if (posix_find(word, labels[i]) == 0 && word.len > len && !is_name(word.p[len])) {
+        if (posix_begins(word, labels[i]) && word.len > len && !is_name(word.p[len])) {
             word = behind(word, len);
         }
     }

@@ -8,12 +8,6 @@
 #include "port/posix/paste.h"
 #include <string.h>
 
-static bool begins(struct bytes text, const char *start)
-{
-    const struct bytes s = bytes_of_text(start);
-    return text.len >= s.len && dps_text_equal_nocase(bytes_of(text.p, s.len), s);
-}
-
 static struct bytes behind(struct bytes text, size_t n)
 {
     return bytes_of(text.p + n, text.len - n);
@@ -57,7 +51,7 @@ bool explain_token(struct explain_paste *p, struct bytes text)
     while (text.len > 0 && strchr("\"'`&?", text.p[0]) != NULL && text.p[0] != 0) {
         text = behind(text, 1);
     }
-    if (!begins(text, "sr=") && !begins(text, "sig=") && !begins(text, "se=")) {
+    if (!posix_begins(text, "sr=") && !posix_begins(text, "sig=") && !posix_begins(text, "se=")) {
         return false;
     }
     dps_write_text(&w, SCHEME);
@@ -123,7 +117,7 @@ bool explain_is_request(struct bytes text)
 {
     static const char *const methods[] = {"GET /", "PUT /", "POST /", "DELETE /", "HEAD /", "PATCH /"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (begins(text, methods[i])) {
+        if (posix_begins(text, methods[i])) {
             return true;
         }
     }
@@ -132,7 +126,7 @@ bool explain_is_request(struct bytes text)
 
 bool explain_is_answer(struct bytes text)
 {
-    return begins(text, "HTTP/1.") || begins(text, "HTTP/2 ") || begins(text, "HTTP/3 ");
+    return posix_begins(text, "HTTP/1.") || posix_begins(text, "HTTP/2 ") || posix_begins(text, "HTTP/3 ");
 }
 
 static void show_http(struct explain_paste *p, struct bytes message)
@@ -174,7 +168,7 @@ static void begin_copied(struct copied *c)
 /* "HTTP/2 401" has neither a reason nor our parser. */
 static void add_start_line(struct copied *c, struct bytes line)
 {
-    if (begins(line, "HTTP/2 ") || begins(line, "HTTP/3 ")) {
+    if (posix_begins(line, "HTTP/2 ") || posix_begins(line, "HTTP/3 ")) {
         dps_write_text(&c->w, "HTTP/1.1 ");
         line = posix_trimmed(behind(line, strlen("HTTP/2 ")));
         bytes_write_bytes(&c->w, line);
@@ -187,7 +181,7 @@ static void add_start_line(struct copied *c, struct bytes line)
 
 static void add_header_line(struct copied *c, struct bytes line)
 {
-    if (!begins(line, "content-length:") && !begins(line, "transfer-encoding:")) {
+    if (!posix_begins(line, "content-length:") && !posix_begins(line, "transfer-encoding:")) {
         bytes_write_bytes(&c->w, line);
         dps_write_text(&c->w, "\r\n");
     }
@@ -217,7 +211,8 @@ bool explain_http(struct explain_paste *p, struct bytes text)
     if (!explain_is_request(text) && !explain_is_answer(text)) {
         return false;
     }
-    if (posix_find(text, "\r\n\r\n") < text.len && !begins(text, "HTTP/2") && !begins(text, "HTTP/3")) {
+    if (posix_find(text, "\r\n\r\n") < text.len && !posix_begins(text, "HTTP/2") &&
+        !posix_begins(text, "HTTP/3")) {
         show_http(p, text);
         return true;
     }

@@ -11,7 +11,7 @@
  *   od -x, hexdump 0000000 0180 0000 0c00 0000 7b01 2000                    words of the machine: little-endian
  *   od             0000000 000600 000000 006000 000000 075401 020000        octal words
  *   od -b          0000000 200 001 000 000 000 014 000 000 001 173 000 040  octal bytes
- *   logs           80 01 00 00 00 0C 00 00 01 7B 00 20                      without offsets, and words in front of it */
+ *   logs           80 01 00 00 00 0C 00 00 01 7B 00 20                      no offsets, perhaps words before it */
 #include "dps/protocol/text.h"
 #include "port/posix/paste.h"
 #include <ctype.h>

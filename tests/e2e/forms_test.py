@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """One key and one command in every form in which tools print bytes: all are read as the same. Where the tool is on
-every machine (od, hexdump, openssl) it prints the form itself; the others are written here as their documentation shows them.
+every machine (od, hexdump, openssl) it prints the form itself; the
+others are written here as their documentation shows them.
 
 Usage: tests/e2e/forms_test.py BUILD
 """
@@ -129,9 +130,9 @@ def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
     pem = printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER").decode()
     n = base64.urlsafe_b64encode(modulus).decode().rstrip("=")
     yaml = (f"name: 000b{'00' * 32}\nqualified name: 000b{'00' * 32}\nname-alg:\n  value: sha256\n  raw: 0xb\n"
-            "attributes:\n  value: fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|restricted|decrypt\n  raw: 0x300b2\n"
-            "type:\n  value: rsa\n  raw: 0x1\nexponent: 65537\nbits: 2048\nscheme:\n  value: null\n  raw: 0x10\nscheme-halg:\n"
-            "  value: (null)\n  raw: 0x0\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
+            "attributes:\n  value: fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|restricted|decrypt\n"
+            "  raw: 0x300b2\ntype:\n  value: rsa\n  raw: 0x1\nexponent: 65537\nbits: 2048\nscheme:\n  value: null\n  raw: 0x10\n"
+            "scheme-halg:\n  value: (null)\n  raw: 0x0\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
             f"sym-keybits: 128\nrsa: {modulus.hex()}\nauthorization policy: {POLICY.hex()}\n")
     return {
         "SubjectPublicKeyInfo": spki, "PKCS#1": pkcs1, "TPMT_PUBLIC": public_2b[2:], "modulus": modulus,
@@ -213,9 +214,9 @@ def other_keys():
             number, 0x10)
                 + struct.pack(">H", size) + x + struct.pack(">H", size) + y)
         yaml = (f"name-alg:\n  value: sha256\n  raw: 0xb\nattributes:\n  value: x\n  raw: 0x300b2\ntype:\n"
-                f"  value: ecc\n  raw: 0x23\ncurve-id:\n  value: NIST\n  raw: {number:#x}\nkdfa-alg:\n  value: null\n  raw: 0x10\n"
-                "scheme:\n  value: null\n  raw: 0x10\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
-                f"sym-keybits: 128\nx: {x.hex()}\ny: {y.hex()}\nauthorization policy: {POLICY.hex()}\n")
+                f"  value: ecc\n  raw: 0x23\ncurve-id:\n  value: NIST\n  raw: {number:#x}\n"
+                "kdfa-alg:\n  value: null\n  raw: 0x10\nscheme:\n  value: null\n  raw: 0x10\nsym-alg:\n  value: aes\n  raw: 0x6\n"
+                f"sym-mode:\n  value: cfb\n  raw: 0x43\nsym-keybits: 128\nx: {x.hex()}\ny: {y.hex()}\nauthorization policy: {POLICY.hex()}\n")
         for name, data in {"SubjectPublicKeyInfo": spki, "PEM": printed(private, "openssl", "pkey", "-pubout"),
                            "TPM2B_PUBLIC": len(area).to_bytes(2, "big") + area, "TPMT_PUBLIC": area, "hex": area.hex(),
                            "tpm2_readpublic": yaml, "point": "04" + x.hex() + y.hex(),

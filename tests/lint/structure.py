@@ -61,7 +61,8 @@ SHARED_PREFIX = {"crypto/bytes/bytes.c": "span_", "crypto/bytes/bytes.h": "span_
 # other code includes it.
 PROGRAM_PREFIX = {"device_tool.h": ("device_",), "admin_tool.h": ("admin_",), "server.h": ("server_",),
                   "trace.h": ("trace_",), "trace_private.h": ("trace_",), "options.h": ("options_", "option_"),
-                  "ek_private.h": ("ek_",), "device_explain.h": ("explain_",), "https_client.h": ("https_",), "private.h": ("posix_",)}
+                  "ek_private.h": ("ek_",), "device_explain.h": ("explain_",),
+                  "https_client.h": ("https_",), "private.h": ("posix_",)}
 
 FUNCTION_LINES = 60
 FILE_LINES = 500

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Known codes come from captured answers (vectors/commands.c) and from issues that users reported. */
+#include "crypto/bytes/bytes.h"
 #include "tests/unit/test.h"
 #include "tpm/rc.h"
 #include "tpm/tpm2.h"

@@ -124,16 +124,21 @@ def forms(data):
     }
 
 
+def tpm2_readpublic(values):
+    """Its output: numbers have a name, which is not looked at, and stand below it."""
+    values = {**values, "authorization policy": POLICY.hex()}
+    return "".join(f"{name}: {value}\n" if isinstance(value, str) else f"{name}:\n  value: x\n  raw: {value:#x}\n"
+                   for name, value in values.items())
+
+
 def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
     """What tools put around a key."""
     encoded = base64.b64encode(public_2b).decode()
     pem = printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER").decode()
     n = base64.urlsafe_b64encode(modulus).decode().rstrip("=")
-    yaml = (f"name: 000b{'00' * 32}\nqualified name: 000b{'00' * 32}\nname-alg:\n  value: sha256\n  raw: 0xb\n"
-            "attributes:\n  value: fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|restricted|decrypt\n"
-            "  raw: 0x300b2\ntype:\n  value: rsa\n  raw: 0x1\nexponent: 65537\nbits: 2048\nscheme:\n  value: null\n  raw: 0x10\n"
-            "scheme-halg:\n  value: (null)\n  raw: 0x0\nsym-alg:\n  value: aes\n  raw: 0x6\nsym-mode:\n  value: cfb\n  raw: 0x43\n"
-            f"sym-keybits: 128\nrsa: {modulus.hex()}\nauthorization policy: {POLICY.hex()}\n")
+    yaml = "name: 000b" + "00" * 32 + "\n" + tpm2_readpublic(
+        {"name-alg": 0xb, "attributes": 0x300b2, "type": 1, "exponent": "65537", "bits": "2048", "scheme": 0x10,
+         "scheme-halg": 0, "sym-alg": 6, "sym-mode": 0x43, "sym-keybits": "128", "rsa": modulus.hex()})
     return {
         "SubjectPublicKeyInfo": spki, "PKCS#1": pkcs1, "TPMT_PUBLIC": public_2b[2:], "modulus": modulus,
         "TPM2B_PUBLIC_KEY_RSA": b"\x01\x00" + modulus, "modulus in hex": modulus.hex(),
@@ -213,10 +218,9 @@ def other_keys():
         area = (bytes.fromhex("0023000b000300b20020") + POLICY + bytes.fromhex("0006008000430010") + struct.pack(">HH",
             number, 0x10)
                 + struct.pack(">H", size) + x + struct.pack(">H", size) + y)
-        yaml = (f"name-alg:\n  value: sha256\n  raw: 0xb\nattributes:\n  value: x\n  raw: 0x300b2\ntype:\n"
-                f"  value: ecc\n  raw: 0x23\ncurve-id:\n  value: NIST\n  raw: {number:#x}\n"
-                "kdfa-alg:\n  value: null\n  raw: 0x10\nscheme:\n  value: null\n  raw: 0x10\nsym-alg:\n  value: aes\n  raw: 0x6\n"
-                f"sym-mode:\n  value: cfb\n  raw: 0x43\nsym-keybits: 128\nx: {x.hex()}\ny: {y.hex()}\nauthorization policy: {POLICY.hex()}\n")
+        yaml = tpm2_readpublic(
+            {"name-alg": 0xb, "attributes": 0x300b2, "type": 0x23, "curve-id": number, "kdfa-alg": 0x10, "scheme": 0x10,
+             "sym-alg": 6, "sym-mode": 0x43, "sym-keybits": "128", "x": x.hex(), "y": y.hex()})
         for name, data in {"SubjectPublicKeyInfo": spki, "PEM": printed(private, "openssl", "pkey", "-pubout"),
                            "TPM2B_PUBLIC": len(area).to_bytes(2, "big") + area, "TPMT_PUBLIC": area, "hex": area.hex(),
                            "tpm2_readpublic": yaml, "point": "04" + x.hex() + y.hex(),

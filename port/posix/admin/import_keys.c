@@ -20,7 +20,7 @@ static uint64_t tag_of_id(const char *id)
 {
     uint8_t lower[DPS_REGISTRATION_ID_MAX];
     size_t len = 0;
-    for (; id[len] != 0 && len < sizeof lower; len++) {
+    for (; len < sizeof lower && id[len] != 0; len++) {
         lower[len] = dps_lower((uint8_t)id[len]);
     }
     return tag_of(bytes_of(lower, len));

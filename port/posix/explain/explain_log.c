@@ -199,7 +199,7 @@ static bool is_due(struct bytes before)
 static void show_codes_of(struct codes *c, struct bytes line)
 {
     for (size_t at = 0; at < line.len;) {
-        uint32_t rc;
+        uint32_t rc = 0;
         const size_t len = word_len(behind(line, at));
         const struct bytes word = bytes_of(line.p + at, len);
         const bool found = len > 0 && (has_prefix(word)               ? read_code(word, &rc) && rc > 0xFF

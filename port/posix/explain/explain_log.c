@@ -231,7 +231,7 @@ enum label { LABEL_NONE, LABEL_COMMAND, LABEL_RESPONSE, LABEL_CONTROL };
 static const struct {
     const char *words;
     enum label label;
-} labels[] = {
+} block_labels[] = {
     {"Ctrl Cmd", LABEL_CONTROL},      {"Ctrl Rsp", LABEL_CONTROL}, /* swtpm's control channel */
     {"SWTPM_IO_Read", LABEL_COMMAND}, {"SWTPM_IO_Write", LABEL_RESPONSE}, {"response", LABEL_RESPONSE},
     {"receiv", LABEL_RESPONSE},       {"command", LABEL_COMMAND},         {"sending", LABEL_COMMAND},
@@ -239,9 +239,9 @@ static const struct {
 
 static enum label label_of(struct bytes line)
 {
-    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
-        if (posix_find(line, labels[i].words) < line.len) {
-            return labels[i].label;
+    for (size_t i = 0; i < sizeof block_labels / sizeof block_labels[0]; i++) {
+        if (posix_find(line, block_labels[i].words) < line.len) {
+            return block_labels[i].label;
         }
     }
     return LABEL_NONE;

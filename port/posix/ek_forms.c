@@ -1,302 +1,281 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/ek_forms.h"
-#include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "dps/service/enrollment.h"
-#include <ctype.h>
+#include "port/posix/ek_private.h"
+#include "port/posix/paste.h"
+#include "tpm/tools/explain.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Forms are found one inside the other ("PEM: public key", "JSON: base64: TPM2B_PUBLIC"): each reader adds its
- * name, decodes, and hands on what it found. */
-struct reading {
-    struct posix_ek *ek;
-    char *why;
-    size_t why_size;
-};
-
-static void add_form(struct reading *r, const char *name)
+void ek_add_form(struct ek_reading *r, const char *name)
 {
     size_t len = strlen(r->ek->form);
     snprintf(r->ek->form + len, sizeof r->ek->form - len, "%s%s", len > 0 ? ": " : "", name);
 }
 
-static int __attribute__((format(printf, 3, 4))) refuse(struct reading *r, int error, const char *format, ...)
+int ek_refuse(struct ek_reading *r, int error, const char *format, ...)
 {
     va_list arguments;
+    int len = snprintf(r->why, r->why_size, "%s%s", r->ek->form, r->ek->form[0] != 0 ? ": " : "");
     va_start(arguments, format);
-    vsnprintf(r->why, r->why_size, format, arguments);
+    if (len >= 0 && (size_t)len < r->why_size) {
+        vsnprintf(r->why + len, r->why_size - (size_t)len, format, arguments);
+    }
     va_end(arguments);
     return error;
 }
 
-static int refuse_elliptic_curve(struct reading *r)
+int ek_refuse_kind(struct ek_reading *r, const char *kind)
 {
-    return refuse(r, BYTES_E_ALGORITHM,
-                  "%s: it is an elliptic-curve key, and DPS works with RSA-2048 endorsement keys only "
-                  "(tpm2_createek -G rsa; the RSA EK certificate stands in NV 0x01c00002)",
-                  r->ek->form);
+    return ek_refuse(
+        r, BYTES_E_ALGORITHM,
+        "it is %s, and DPS works with RSA-2048 endorsement keys only (tpm2_createek -G rsa; the RSA "
+        "EK certificate stands in NV 0x01c00002)",
+        kind);
 }
 
 /* The one judge of what an EK is stands in dps/service/enrollment.c; here are only sentences for frequent mistakes. */
-static int take_public(struct reading *r, const struct tpm2_public *area)
+static int take_public(struct ek_reading *r, const struct tpm2_public *area)
 {
     uint8_t bytes[1024];
     uint8_t base64[1400];
     const char *detail = "";
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
     struct bytes_writer text = bytes_writer_over(base64, sizeof base64);
-    if (area->type == TPM2_ALG_RSA && dps_srk_check(area) == DPS_ACCEPTED)
-        return refuse(r, BYTES_E_ALGORITHM, "%s: it is a storage root key (SRK), not an endorsement key (EK)",
-                      r->ek->form);
+    if (area->type == TPM2_ALG_RSA && dps_srk_check(area) == DPS_ACCEPTED) {
+        return ek_refuse(r, BYTES_E_ALGORITHM, "it is a storage root key (SRK), not an endorsement key (EK)");
+    }
     tpm2_public_write_2b(&w, area);
     dps_write_base64(&text, bytes_written(&w));
     int error = dps_ek_from_base64(bytes_written(&text), r->ek->public_2b, &r->ek->len, &detail);
-    return error != 0 ? refuse(r, error, "%s: %s", r->ek->form, detail) : 0;
+    return error != 0 ? ek_refuse(r, error, "%s", detail) : 0;
 }
 
-static int take_rsa(struct reading *r, const struct crypto_rsa_public *key)
+#define RSA_MODULUS_SIZE 256 /* of RSA-2048 */
+#define RSA_EXPONENT 65537
+
+static int refuse_rsa(struct ek_reading *r, size_t modulus_len, uint64_t exponent)
+{
+    char kind[80];
+    snprintf(kind, sizeof kind,
+             exponent == RSA_EXPONENT ? "an RSA-%zu key" : "an RSA-%zu key with the exponent %llu",
+             8 * modulus_len, (unsigned long long)exponent);
+    return ek_refuse_kind(r, kind);
+}
+
+int ek_take_rsa(struct ek_reading *r, const struct crypto_rsa_public *key)
 {
     struct tpm2_public area = tpm2_template_ek_l1();
-    if (key->modulus.len != 256 || key->exponent != 65537)
-        return refuse(r, BYTES_E_ALGORITHM,
-                      "%s: it is an RSA-%zu key with the exponent %lu; an EK is RSA-2048 with 65537",
-                      r->ek->form, 8 * key->modulus.len, (unsigned long)key->exponent);
+    if (key->modulus.len != RSA_MODULUS_SIZE || key->exponent != RSA_EXPONENT) {
+        return refuse_rsa(r, key->modulus.len, key->exponent);
+    }
     area.unique = key->modulus;
     r->ek->from_modulus = true;
     return take_public(r, &area);
 }
 
-static int take_tpm(struct reading *r, const char *form, struct bytes tpmt)
+int ek_take_modulus(struct ek_reading *r, const char *form, struct bytes modulus)
+{
+    if (modulus.len > 0 && modulus.p[0] == 0) { /* the sign of a number whose first bit is set */
+        modulus = bytes_of(modulus.p + 1, modulus.len - 1);
+    }
+    ek_add_form(r, form);
+    return ek_take_rsa(r, &(struct crypto_rsa_public){.modulus = modulus, .exponent = RSA_EXPONENT});
+}
+
+/* ---- TPM structures ---- */
+
+/* What kind of key a public area has, also of those that this project does not use. */
+struct key_kind {
+    uint64_t type, bits;
+    const char *curve;
+    const char *name_alg;
+};
+
+static void note_kind(void *context, const struct tpm2_field *field)
+{
+    struct key_kind *kind = context;
+    if (field->kind != TPM2_FIELD_INTEGER) {
+        return;
+    }
+    if (strcmp(field->name, "type") == 0) {
+        kind->type = field->value;
+    } else if (strcmp(field->name, "nameAlg") == 0) {
+        kind->name_alg = field->value_name;
+    } else if (strcmp(field->name, "keyBits") == 0) {
+        kind->bits = field->value; /* the key's own stand behind those of its symmetric cipher */
+    } else if (strcmp(field->name, "curveID") == 0) {
+        kind->curve = field->value_name;
+    }
+}
+
+static int refuse_public(struct ek_reading *r, struct bytes tpmt)
+{
+    uint8_t whole[1024];
+    char text[128];
+    struct key_kind kind = {.type = 0};
+    struct bytes_writer w = bytes_writer_over(whole, sizeof whole);
+    bytes_write_2b(&w, tpmt);
+    const int error = tpm2_explain_public(bytes_written(&w), note_kind, &kind);
+    if (kind.type == TPM2_ALG_ECC) { /* also if it is cut off: no piece of it is of use */
+        snprintf(text, sizeof text, "an elliptic-curve key%s%s", kind.curve != NULL ? ": " : "",
+                 kind.curve != NULL ? kind.curve : "");
+    } else if (error != 0) {
+        return ek_refuse(r, error, "it is cut off, or of a kind that no EK is");
+    } else if (kind.type == TPM2_ALG_RSA) {
+        snprintf(text, sizeof text, "an RSA-%llu key (nameAlg %s)", (unsigned long long)kind.bits,
+                 kind.name_alg != NULL ? kind.name_alg : "unknown");
+    } else {
+        snprintf(text, sizeof text, "no asymmetric key");
+    }
+    return ek_refuse_kind(r, text);
+}
+
+int ek_read_tpmt(struct ek_reading *r, const char *form, struct bytes tpmt)
 {
     struct bytes_reader reader = bytes_reader_over(tpmt);
-    struct bytes_reader type = reader;
     struct tpm2_public area = tpm2_public_read(&reader);
-    add_form(r, form);
-    if (bytes_read_u16(&type) == TPM2_ALG_ECC)
-        return refuse_elliptic_curve(r);
-    int error = bytes_reader_end(&reader);
-    if (error != 0)
-        return refuse(r, error, "%s: it is cut off, or of a kind that no EK is", r->ek->form);
+    ek_add_form(r, form);
+    if (bytes_reader_end(&reader) != 0 || area.type != TPM2_ALG_RSA ||
+        area.key_bits != 8 * RSA_MODULUS_SIZE) {
+        return refuse_public(r, tpmt);
+    }
     return take_public(r, &area);
 }
 
-/* ---- DER [X.690 8.1 and 10.1] ---- */
+/* ---- Bytes ---- */
 
-enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_SEQUENCE = 0x30 };
-
-/* The content of the next element, which must have this tag and a definite length below 64 KiB. */
-static struct bytes der_next(struct bytes_reader *r, uint8_t tag)
+static bool is_padding(struct bytes bytes)
 {
-    if (bytes_read_u8(r) != tag)
-        bytes_reader_fail(r, BYTES_E_FORMAT);
-    size_t len = bytes_read_u8(r);
-    if (len == 0x81)
-        len = bytes_read_u8(r);
-    else if (len == 0x82)
-        len = bytes_read_u16(r);
-    else if (len > 0x7F)
-        bytes_reader_fail(r, BYTES_E_FORMAT);
-    return bytes_read_bytes(r, len);
-}
-
-/* DER, and nothing behind it. */
-static struct bytes_reader der_open(struct bytes der)
-{
-    struct bytes_reader outer = bytes_reader_over(der);
-    struct bytes_reader inner = bytes_reader_over(der_next(&outer, DER_SEQUENCE));
-    int error = bytes_reader_end(&outer);
-    if (error != 0)
-        bytes_reader_fail(&inner, error);
-    return inner;
-}
-
-/* RSAPublicKey [RFC 8017 A.1.1]: what Windows' Get-TpmEndorsementKeyInfo shows. */
-static bool der_rsa(struct bytes der, struct crypto_rsa_public *key)
-{
-    struct bytes_reader r = der_open(der);
-    struct bytes modulus = der_next(&r, DER_INTEGER);
-    struct bytes exponent = der_next(&r, DER_INTEGER);
-    if (bytes_reader_end(&r) != 0 || exponent.len == 0 || exponent.len > 4 || modulus.len == 0)
-        return false;
-    if (modulus.p[0] == 0) /* the sign of a number whose first bit is set */
-        modulus = bytes_of(modulus.p + 1, modulus.len - 1);
-    *key = (struct crypto_rsa_public){.modulus = modulus};
-    for (size_t i = 0; i < exponent.len; i++)
-        key->exponent = key->exponent << 8 | exponent.p[i];
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (bytes.p[i] != bytes.p[0] || (bytes.p[0] != 0 && bytes.p[0] != 0xFF)) {
+            return false;
+        }
+    }
     return true;
 }
 
-static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
-static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
-
-/* SubjectPublicKeyInfo [RFC 5280 4.1]. *bits is the key inside. */
-static bool der_public_key_info(struct bytes der, struct bytes *oid, struct bytes *bits)
+static int read_stored(struct ek_reading *r, struct bytes bytes)
 {
-    struct bytes_reader r = der_open(der);
-    struct bytes_reader algorithm = bytes_reader_over(der_next(&r, DER_SEQUENCE));
-    struct bytes content = der_next(&r, DER_BIT_STRING);
-    *oid = der_next(&algorithm, DER_OID);
-    if (bytes_reader_end(&r) != 0 || algorithm.error != 0 || content.len == 0 || content.p[0] != 0)
-        return false;
-    *bits = bytes_of(content.p + 1, content.len - 1);
-    return true;
+    const struct bytes der = posix_stored_certificate(bytes);
+    if (der.p != bytes.p) {
+        ek_add_form(r, "TCG header");
+    }
+    ek_add_form(r, "DER");
+    const size_t end = (size_t)(der.p - bytes.p) + der.len;
+    const bool padded = is_padding(bytes_of(bytes.p + end, bytes.len - end));
+    return ek_read_der(r, der.p != bytes.p || padded ? der : bytes);
 }
 
-static int read_der(struct reading *r, struct bytes der)
+static uint32_t little_endian(struct bytes_reader *r)
 {
-    struct bytes oid, bits;
-    struct crypto_rsa_public key;
-    uint8_t storage[CRYPTO_RSA_MAX];
-    if (der_rsa(der, &key)) {
-        add_form(r, "RSA public key (PKCS#1)");
-        return take_rsa(r, &key);
-    }
-    if (der_public_key_info(der, &oid, &bits)) {
-        add_form(r, "public key (SubjectPublicKeyInfo)");
-        if (bytes_equal_public(oid, bytes_of(oid_ec, sizeof oid_ec)))
-            return refuse_elliptic_curve(r);
-        if (!bytes_equal_public(oid, bytes_of(oid_rsa, sizeof oid_rsa)) || !der_rsa(bits, &key))
-            return refuse(r, BYTES_E_ALGORITHM, "%s: it is no RSA key", r->ek->form);
-        return take_rsa(r, &key);
-    }
-    int error = crypto_certificate_rsa_public(der, &key, storage, sizeof storage);
-    if (error == BYTES_E_FORMAT)
-        return refuse(r, error, "%s%sit is DER, but neither a public key nor a certificate", r->ek->form,
-                      r->ek->form[0] != 0 ? ": " : "");
-    add_form(r, "certificate");
-    return error != 0 ? refuse_elliptic_curve(r) : take_rsa(r, &key);
+    const uint32_t n = bytes_read_u32(r);
+    return n >> 24 | (n >> 8 & 0xFF00) | (n << 8 & 0xFF0000) | n << 24;
 }
 
-static int read_binary(struct reading *r, struct bytes bytes)
+/* BCRYPT_RSAKEY_BLOB: EKPub in Windows' registry. */
+static int read_windows_rsa(struct ek_reading *r, struct bytes bytes)
+{
+    struct bytes_reader in = bytes_reader_over(bytes);
+    struct crypto_rsa_public key = {.exponent = 0};
+    (void)bytes_read_bytes(&in, 8); /* magic, bits */
+    const struct bytes sizes = bytes_read_bytes(&in, 16);
+    struct bytes_reader size = bytes_reader_over(sizes);
+    const uint32_t exponent_len = little_endian(&size), modulus_len = little_endian(&size);
+    const struct bytes exponent = bytes_read_bytes(&in, exponent_len);
+    key.modulus = bytes_read_bytes(&in, modulus_len);
+    ek_add_form(r, "Windows RSA public key blob");
+    if (in.error != 0 || exponent.len == 0 || exponent.len > 4) {
+        return ek_refuse(r, BYTES_E_FORMAT, "it is cut off");
+    }
+    for (size_t i = 0; i < exponent.len; i++) {
+        key.exponent = key.exponent << 8 | exponent.p[i];
+    }
+    return ek_take_rsa(r, &key);
+}
+
+/* Bytes without a form of their own, by their number: what they are likely to be. */
+static int refuse_by_size(struct ek_reading *r, struct bytes bytes)
+{
+    static const struct {
+        size_t len;
+        int first; /* byte; -1: any */
+        int error;
+        const char *says;
+    } sizes[] = {
+        {20, -1, BYTES_E_FORMAT, "it has 20 bytes, as a SHA-1 thumbprint: a hash of a key is not the key"},
+        {32, -1, BYTES_E_FORMAT,
+         "it has 32 bytes, as a SHA-256 hash (Windows' PublicKeyHash, a fingerprint): a hash of a key is not "
+         "the key"},
+        {34, 0x00, BYTES_E_FORMAT, "it is a Name (nameAlg and hash) of a key, not the key"},
+        {48, -1, BYTES_E_FORMAT, "it has 48 bytes, as a SHA-384 hash: a hash of a key is not the key"},
+        {50, 0x00, BYTES_E_FORMAT, "it is a Name (nameAlg and hash) of a key, not the key"},
+        {65, 0x04, BYTES_E_ALGORITHM, "an elliptic-curve point (256 bits, as of NIST P-256)"},
+        {97, 0x04, BYTES_E_ALGORITHM, "an elliptic-curve point (384 bits, as of NIST P-384)"},
+        {384, -1, BYTES_E_ALGORITHM, "the modulus of an RSA-3072 key, by its size"},
+        {512, -1, BYTES_E_ALGORITHM, "the modulus of an RSA-4096 key, by its size"},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (bytes.len == sizes[i].len && (sizes[i].first < 0 || bytes.p[0] == sizes[i].first)) {
+            return sizes[i].error == BYTES_E_ALGORITHM ? ek_refuse_kind(r, sizes[i].says)
+                                                       : ek_refuse(r, sizes[i].error, "%s", sizes[i].says);
+        }
+    }
+    return ek_refuse(
+        r, BYTES_E_FORMAT,
+        "it is none of the forms of an endorsement key: TPM2B_PUBLIC, TPMT_PUBLIC, DER, PEM, base64, hex");
+}
+
+#define MAGIC_CONTEXT 0xBADCC0DEU /* of tpm2-tools */
+#define MAGIC_RSA1 0x52534131U    /* "RSA1": BCRYPT_RSAPUBLIC_MAGIC; of ECC keys "ECK1", "ECS3" and so on */
+#define MAGIC_ECC 0x4543U
+#define DER_SEQUENCE 0x30U
+
+static bool is_key_type(uint32_t alg)
+{
+    return alg == TPM2_ALG_RSA || alg == TPM2_ALG_ECC || alg == TPM2_ALG_KEYEDHASH;
+}
+
+int ek_read_bytes(struct ek_reading *r, struct bytes bytes)
 {
     struct bytes_reader start = bytes_reader_over(bytes);
-    uint32_t magic = bytes_read_u32(&start);
-    if (bytes.len == 256)
-        return add_form(r, "RSA modulus"),
-               take_rsa(r, &(struct crypto_rsa_public){.modulus = bytes, .exponent = 65537});
-    if (magic == 0xBADCC0DE)
-        return refuse(r, BYTES_E_FORMAT,
-                      "it is a context file of tpm2-tools, which only that TPM can read: give the file that "
-                      "tpm2_createek -u or tpm2_readpublic -o wrote");
-    if (bytes.len > 2 && magic >> 16 == bytes.len - 2)
-        return take_tpm(r, "TPM2B_PUBLIC", bytes_of(bytes.p + 2, bytes.len - 2));
-    if (bytes.len > 4 && (magic & 0xFFFF) == TPM2_ALG_RSA && magic >> 16 < 1024)
-        return refuse(r, BYTES_E_FORMAT, "it begins like a TPM2B_PUBLIC of %lu bytes, but there are %zu",
-                      (unsigned long)(magic >> 16) + 2, bytes.len);
-    if (magic >> 16 == TPM2_ALG_RSA || magic >> 16 == TPM2_ALG_ECC)
-        return take_tpm(r, "TPMT_PUBLIC", bytes);
-    if (magic >> 24 == DER_SEQUENCE)
-        return add_form(r, "DER"), read_der(r, bytes);
-    return refuse(
-        r, BYTES_E_FORMAT,
-        "%s%sit is none of the forms of an endorsement key: TPM2B_PUBLIC, TPMT_PUBLIC, DER, PEM, base64, hex",
-        r->ek->form, r->ek->form[0] != 0 ? ": " : "");
-}
-
-/* ---- Text ---- */
-
-/* Without white space. Returns its length. */
-static size_t compact(struct bytes text, uint8_t *out)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!isspace(text.p[i]))
-            out[len++] = text.p[i];
+    const uint32_t magic = bytes_read_u32(&start);
+    const uint32_t first = magic >> 16, second = magic & 0xFFFF;
+    if (bytes.len == RSA_MODULUS_SIZE && r->bare) {
+        return ek_take_modulus(r, "RSA modulus", bytes);
     }
-    return len;
-}
-
-static int read_text(struct reading *r, struct bytes text)
-{
-    uint8_t characters[POSIX_EK_INPUT_MAX], bytes[POSIX_EK_INPUT_MAX];
-    size_t len;
-    struct bytes compacted = bytes_of(characters, compact(text, characters));
-    if (compacted.len == 0)
-        return refuse(r, BYTES_E_FORMAT, "it is empty");
-    /* Hex first: its digits are base64 as well, but no key's base64 does without all other letters. */
-    if (dps_hex_decode(compacted, bytes, sizeof bytes, &len) == 0)
-        add_form(r, "hex");
-    else if (dps_base64_decode(compacted, bytes, sizeof bytes, &len) == 0)
-        add_form(r, "base64");
-    else
-        return refuse(r, BYTES_E_FORMAT,
-                      "%s%sit is text, but neither PEM, base64 nor hex; perhaps a piece of it is missing",
-                      r->ek->form, r->ek->form[0] != 0 ? ": " : "");
-    return read_binary(r, bytes_of(bytes, len));
-}
-
-/* The object that begins at text.p, "-----BEGIN LABEL-----". */
-static int read_pem(struct reading *r, struct bytes text)
-{
-    static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
-    char label[40];
-    add_form(r, "PEM");
-    struct bytes rest = bytes_of(text.p + strlen(begin), text.len - strlen(begin));
-    const uint8_t *label_end = memmem(rest.p, rest.len, dashes, strlen(dashes));
-    const uint8_t *body = label_end != NULL ? label_end + strlen(dashes) : rest.p + rest.len;
-    /* Behind the label: the dashes of -----END also look like those that end a label. */
-    const uint8_t *body_end = memmem(body, rest.len - (size_t)(body - rest.p), end, strlen(end));
-    if (body_end == NULL)
-        return refuse(r, BYTES_E_FORMAT, "PEM: it is cut off: there is no -----END line");
-    snprintf(label, sizeof label, "%.*s", (int)(label_end - rest.p), (const char *)rest.p);
-    if (strstr(label, "PRIVATE KEY") != NULL)
-        return refuse(
+    if (bytes.len == RSA_MODULUS_SIZE + 2 && first == RSA_MODULUS_SIZE && !is_key_type(second)) {
+        return ek_take_modulus(r, "TPM2B_PUBLIC_KEY_RSA", bytes_of(bytes.p + 2, RSA_MODULUS_SIZE));
+    }
+    if (magic == MAGIC_CONTEXT) {
+        return ek_refuse(
             r, BYTES_E_FORMAT,
-            "PEM: it is a %s: keep it to yourself. What is enrolled is the public endorsement key, whose "
-            "private part never leaves the TPM",
-            label);
-    uint8_t base64[POSIX_EK_INPUT_MAX];
-    size_t len = compact(bytes_of(body, (size_t)(body_end - body)), base64);
-    if (dps_base64_decode(bytes_of(base64, len), base64, sizeof base64, &len) != 0 || len == 0)
-        return refuse(r, BYTES_E_FORMAT, "PEM: what stands in %s is not base64", label);
-    return read_der(r, bytes_of(base64, len));
-}
-
-/* An enrollment, a registration request, or what another tool shows: the member endorsementKey at the place it
- * has there. */
-static int read_json(struct reading *r, struct bytes text)
-{
-    struct bytes root, tpm, key;
-    uint8_t value[4096];
-    size_t len;
-    add_form(r, "JSON");
-    if (dps_json_check(text, &root) != 0)
-        return refuse(r, BYTES_E_FORMAT, "JSON: it is malformed");
-    tpm = root;
-    if (dps_json_member(root, "attestation", &key) == 0)
-        tpm = key;
-    if (dps_json_member(tpm, "tpm", &key) == 0)
-        tpm = key;
-    if (dps_json_member(tpm, "endorsementKey", &key) != 0 ||
-        dps_json_string(key, value, sizeof value, &len) != 0)
-        return refuse(r, BYTES_E_FORMAT, "JSON: there is no member attestation.tpm.endorsementKey, a string");
-    return read_text(r, bytes_of(value, len));
-}
-
-static bool is_text(struct bytes input)
-{
-    for (size_t i = 0; i < input.len; i++) {
-        if (!isprint(input.p[i]) && !isspace(input.p[i]))
-            return false;
+            "it is a context file of tpm2-tools, which only that TPM can read: give the file that "
+            "tpm2_createek -u or tpm2_readpublic -o wrote");
     }
-    return true;
-}
-
-int posix_ek_read(struct bytes input, struct posix_ek *ek, char *why, size_t why_size)
-{
-    struct reading r = {ek, why, why_size};
-    memset(ek, 0, sizeof *ek);
-    if (input.len > POSIX_EK_INPUT_MAX)
-        return refuse(&r, BYTES_E_FORMAT, "it is larger than any form of an endorsement key");
-    /* openssl x509 -text and others write comments before the object. */
-    const uint8_t *pem = memmem(input.p, input.len, "-----BEGIN ", strlen("-----BEGIN "));
-    if (pem != NULL)
-        return read_pem(&r, bytes_of(pem, input.len - (size_t)(pem - input.p)));
-    if (!is_text(input))
-        return read_binary(&r, input);
-    while (input.len > 0 && isspace(input.p[0]))
-        input = bytes_of(input.p + 1, input.len - 1);
-    return input.len > 0 && input.p[0] == '{' ? read_json(&r, input) : read_text(&r, input);
+    if (bytes.len > 2 && first == bytes.len - 2 && is_key_type(second)) {
+        return ek_read_tpmt(r, "TPM2B_PUBLIC", bytes_of(bytes.p + 2, bytes.len - 2));
+    }
+    if (bytes.len > 4 && second == TPM2_ALG_RSA && first < 1024) {
+        return ek_refuse(r, BYTES_E_FORMAT, "it begins like a TPM2B_PUBLIC of %lu bytes, but there are %zu",
+                         (unsigned long)first + 2, bytes.len);
+    }
+    if (first == TPM2_ALG_RSA || first == TPM2_ALG_ECC) {
+        return ek_read_tpmt(r, "TPMT_PUBLIC", bytes);
+    }
+    if (first == TPM2_ST_NO_SESSIONS || first == TPM2_ST_SESSIONS) {
+        return ek_refuse(r, BYTES_E_FORMAT,
+                         "it is a TPM command or response: `dps-device explain` shows what is in it");
+    }
+    if (magic == MAGIC_RSA1) {
+        return read_windows_rsa(r, bytes);
+    }
+    if (first == MAGIC_ECC) {
+        return ek_refuse_kind(r, "an elliptic-curve key (a Windows ECC key blob)");
+    }
+    return posix_stored_certificate(bytes).p != bytes.p || magic >> 24 == DER_SEQUENCE
+               ? read_stored(r, bytes)
+               : refuse_by_size(r, bytes);
 }

@@ -98,7 +98,7 @@ BAD = [
     ("bad-1,,,,", "bad-1", 0, "no endorsementKey"),
     ("bad-2,hello,,,", "bad-2", 0, "endorsementKey"),
     ("bad-3,KEY,,", "", 0, "fields"),
-    ("bad-4,KEY,,,,", "", 0, "fields"),
+    ("bad-4,KEY,,,,x", "", 0, "fields"),
     ('bad-5,"KEY,,,', "", 0, "quoted field does not end"),
     ('bad-6,KE"Y,,,', "", 0, "quote inside"),
     ("bad-7,KEY,a b,,", "bad-7", 0, "deviceId"),
@@ -280,10 +280,15 @@ def test_import_usage():
     """mistakes are told before anything is sent"""
     service, admin = new_service()
     try:
-        for text, says in (("", "missing"), ("\n", "column"), ("id,key\n", "column names"), ("a b c\n", "column names"),
-                           ("registrationId\nx\n", "without"),
-                           ("registrationId,endorsementKey,deviceId,DEVICEID\n", "twice"),
-                           ('"registrationId,endorsementKey\n', "no line")):
+        for text, says in (("", "missing"), ("\n", "missing"), ("id,key\n",
+                                                                'columns "id", "key", and none that is called '),
+                           ("a b c\n", "called registrationId"), ("registrationId\nx\n", "called endorsementKey"),
+                           ("registrationId;ek\n", "semicolon as separator"), ("a\tb\n", "tab as separator"),
+                           ("sep=!\nregistrationId!ek\n", "line sep="),
+                           ("registrationId,endorsementKey,deviceId,DEVICEID\n", "deviceId twice"),
+                           ("Registration ID,endorsementKey,registration_id\n", "registrationId twice"),
+                           ('"registrationId,endorsementKey\n', "no line"),
+                           ("PK\x03\x04workbook", "Excel")):
             check(says in admin.run("import", "-", code=5, stdin=text).stderr, f"{text!r}")
         check("--resume needs a file" in admin.run("import", "-", "--resume", "s", code=2, stdin="").stderr, "resume")
         service.write("t.csv", "registrationId,endorsementKey\n")
@@ -305,6 +310,99 @@ def test_import_usage():
              "all 2 lines: 1 enrolled, 0 there already, 0 refused\n", "an appended line")
         service.stop()
         check("cannot connect to" in admin.run("import", "t.csv", code=4).stderr, "no service")
+    finally:
+        service.stop()
+
+
+def encoded_tables():
+    """Tables of two enrollments as spreadsheets and exports write them."""
+    header, rows = ["registrationId", "endorsementKey"], [["t0", key(0)], ["t1", key(1)]]
+
+    def table(separator, end="\r\n", names=header, first=""):
+        return first + "".join(separator.join(row) + end for row in [names, *rows])
+    pem = "-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(spki(0)).decode() + "-----END PUBLIC KEY-----"
+    return {
+        "semicolon": table(";").encode(),
+        "tab": table("\t").encode(),
+        "bar": table("|").encode(),
+        "sep=;": table(";", first="sep=;\r\n").encode(),
+        "sep=!": table("!", first='"sep=!"\n').encode(),
+        "UTF-8 with a mark": b"\xef\xbb\xbf" + table(",").encode(),
+        "UTF-16LE with a mark": table("\t").encode("utf-16"),
+        "UTF-16BE with a mark": b"\xfe\xff" + table(";").encode("utf-16-be"),
+        "UTF-16LE without a mark": table(",", "\n").encode("utf-16-le"),
+        "blanks": table(" , ").encode(),
+        "names as people write them": table(",", names=["Registration Id", "Endorsement_Key"]).encode(),
+        "names of a flattened export": table(",", names=["registrationId", "attestation.tpm.endorsementKey"]).encode(),
+        "no line end at the end": table(",").encode().rstrip(),
+        "empty columns at the end": table(",").replace(key(0), key(0) + ",,").encode(),
+        "blank lines": ("\n\n" + table(",", "\n\n")).encode(),
+        "columns that are not used, in Windows-1252": "".join(",".join(row) + "\n" for row in (
+            [*header, "Ger\xe4t"], ["t0", key(0), '"K\xe4lte, ""alt""\nzwei"'], ["t1", key(1), ""])).encode("cp1252"),
+        "line ends in quotes": f'registrationId,endorsementKey\nt0,"{pem}"\nt1, "{key(1)}" \n'.encode(),
+    }
+
+
+def spki(number):
+    """SubjectPublicKeyInfo of the same key."""
+    pkcs1 = b"\x30\x82\x01\x0a\x02\x82\x01\x01\x00" + key_bytes(number)[-256:] + b"\x02\x03\x01\x00\x01"
+    return bytes.fromhex("30820122300d06092a864886f70d01010105000382010f00") + pkcs1
+
+
+def test_import_tables():
+    """separators, encodings, blanks, names, line ends in quotes, columns that are not used"""
+    service, admin = new_service()
+    try:
+        done = 0
+        for name, table in encoded_tables().items():
+            with open(service.path("t.csv"), "wb") as f:
+                f.write(table)
+            run = admin.run("import", "t.csv")
+            check(("2 enrolled, 0 there" if done == 0 else "0 enrolled, 2 there") in run.stdout, f"{name}: {run}")
+            check(("not used" in run.stderr) == ("not used" in name), f"{name}: {run.stderr}")
+            done += 1
+        same(json.loads(admin.run("get", "t0", "--format", "json").stdout)["attestation"]["tpm"]["endorsementKey"],
+             key(0),
+             "the key")
+        # One forgotten quote spoils one line; a line's number is where it begins.
+        table = f'registrationId,endorsementKey\nq0,"{key(2)}\nq1,{key(3)}\nq2,"{key(4)}\n"\nq3,x\nq4,{key(5)},z\n'
+        run = admin.run("import", "-", code=1, stdin=table)
+        for says in ("line 2, : 0 a quoted field does not end", 'line 6, q3: 0 "endorsementKey',
+                     'line 7, : 0 "it has 3 fields'):
+            check(says in run.stderr, f"{says}: {run.stderr}")
+        check("2 enrolled" in run.stdout, run.stdout)
+    finally:
+        service.stop()
+
+
+def test_import_arrays():
+    """the JSON array that `az iot dps enrollment list` prints; one key under several IDs is said once"""
+    service, admin = new_service()
+    try:
+        def listed_by_az(name, number):
+            tpm = {"endorsementKey": key(number), "storageRootKey": None}
+            return {"allocationPolicy": None, "attestation": {"symmetricKey": None, "tpm": tpm, "type": "tpm",
+                                                              "x509": None},
+                    "capabilities": {"iotEdge": False}, "createdDateTimeUtc": "2024-05-01T10:00:00.1234567+00:00",
+                    "deviceId": None, "etag": '"1f00-0000-0100"', "initialTwin": None, "iotHubHostName": None,
+                    "iotHubs": None, "provisioningStatus": "enabled", "registrationId": name, "registrationState": None}
+        array = [listed_by_az(f"az{i}", i) for i in range(12)] + [listed_by_az("twin1", 3), listed_by_az("twin2", 3)]
+        for text in (json.dumps(array, indent=2), json.dumps(array),
+                     "\n".join(json.dumps(e, indent=4) for e in array)):
+            run = admin.run("import", "-", stdin=text)
+            same(run.stderr.count("key of another registrationId"), 1, "one note")
+            check("2 enrollments have the key of another" in run.stderr, run.stderr)
+        check("0 enrolled, 14 there already" in run.stdout, run.stdout)
+        # Over pieces of the buffer, in UTF-16, stopped and gone on with.
+        many = json.dumps([listed_by_az(f"many{i}", 100 + i) for i in range(300)], indent=2)
+        with open(service.path("many.json"), "wb") as f:
+            f.write(many.encode("utf-16"))
+        run = admin.run("import", "many.json", "--resume", "s")
+        check("300 enrolled" in run.stdout, run.stdout)
+        state = json.loads(service.read("s"))
+        same(state["offset"], os.path.getsize(service.path("many.json")), "the place in a file of UTF-16")
+        run = admin.run("import", "-", code=1, stdin='[{"registrationId":"a"},\n7,\n"b",\n{"registrationId":')
+        check("0 enrolled" in run.stdout and "line 2, : 0 it is not one JSON object" in run.stderr, run)
     finally:
         service.stop()
 

@@ -9,6 +9,7 @@ import base64
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -75,6 +76,128 @@ def check_forms(name, binary, expected):
     test(f"{name}: JSON covers every byte by one leaf", all(leaves_cover(json.loads(m)) for m in out.splitlines()), out)
 
 
+def check_response_codes():
+    """A code in every form in which it is printed, alone and in the lines of kernels, libraries and tools."""
+    wanted = "TPM_RC_AUTH_FAIL (0x98e), session 1"
+    for text in ("0x98e", "0X0000098E", "98e", "0000098E", "2446", "rc 0x98e", "rc=0x98e", "RC: 2446", '"0x98e"',
+                 "(0x98e)",
+                 "error code 0x98e.", "tpm tpm0: A TPM error (2446) occurred attempting get random",
+                 "[    3.141592] tpm tpm0: A TPM error (2446) occurred attempting get random\n[    4.0] usb 1-1: new\n",
+                 "ERROR:esys:src/tss2-esys/api/Esys_Load.c:112:Esys_Load() Esys Finish ErrorCode (0x0000098e) \n"
+                 "ERROR: Eys_Load(0x98E) - tpm:session(1):the authorization HMAC check failed\n",
+                 "wolfTPM2_Load failed 0x98e: TPM_RC_AUTH_FAIL", "load: failed, rc 0000098e"):
+        code, out, err = explain(text.encode())
+        test(f"response code: {text[:40]}", code == 0 and out.count(wanted) == 1 and err == "", (code, out, err))
+    for text, says in (("256", "TPM_RC_INITIALIZE (0x100)"), ("TPM_RC_LOCKOUT", "TPM_RC_LOCKOUT (0x921)"),
+                       ("TPM2_RC_LOCKOUT", "TPM_RC_LOCKOUT (0x921)"), ("rc 0x000b0143",
+                           "TSS2_RESMGR_TPM_RC_COMMAND_CODE"),
+                       ("0x000c01df", "TPM_RC_INTEGRITY (0xc01df), parameter 1, said by the resource manager"),
+                       ("0x000a000a", "TSS2_BASE_RC_IO_ERROR (0xa000a), said by TCTI"), ("0x7000d", "said by ESAPI"),
+                       ("0x80280400", "TPM_E_COMMAND_BLOCKED"), ("-2144861184", "TPM_E_COMMAND_BLOCKED"),
+                       ("0x8028018b", "TPM_RC_HANDLE (0x8028018b), handle 1, said by Windows"), ("0x8028400F",
+                           "TBS_E_TPM_NOT_FOUND"),
+                       ("tpm tpm0: A TPM error (7) occurred", "TPM_DISABLED")):
+        code, out, err = explain(text.encode())
+        test(f"response code: {text}", code == 0 and says in out, (code, out, err))
+    message = json.loads(explain(b"2446", "--format", "json")[1])
+    test("response code: JSON", (message["kind"], message["hex"], message["fields"][0]["valueName"])
+         == ("response-code", "0000098e", "TPM_RC_AUTH_FAIL"), message)
+
+
+def check_logs():
+    """Messages among other lines: a simulator's log tells a command from a response of the same form."""
+    log = (" Ctrl Cmd: length 4\n 00 00 00 10 \n Ctrl Rsp: length 4\n 00 00 00 00 \n"
+           " SWTPM_IO_Read: length 10\n 80 01 00 00 00 0A 00 00 01 81 \n SWTPM_IO_Write: length 10\n"
+           " 80 01 00 00 00 0A 00 00 01 01 \n SWTPM_IO_Read: length 12\n 80 01 00 00 00 0C 00 00 01 7B 00 08 \n"
+           " SWTPM_IO_Write: length 20\n 80 01 00 00 00 14 00 00 00 00 00 08 11 22 33 44 \n 55 66 77 88 \n")
+    for name, text in (("swtpm", log), ("swtpm by way of journald", re.sub("(?m)^", "Mar 24 10:00:00 host swtpm[42]: ",
+        log))):
+        code, out, err = explain(text.encode())
+        test(f"log: {name}", code == 0 and err == "" and re.findall(r"^TPM.*(?:→|←) TPM", out, re.M) == [
+            "TPM_CC_ReadClock → TPM", "TPM_CC_ReadClock ← TPM", "TPM2_GetRandom → TPM", "TPM2_GetRandom ← TPM"], (code,
+                out, err))
+    code, out, err = explain(b"Command size: 12\n\t80 01 00 00 00 0c 00 00 01 7b 00 20 | .........{. \n")
+    test("log: wolfTPM", code == 0 and "TPM2_GetRandom → TPM" in out, (code, out, err))
+    code, out, err = explain(b"tcti_device_transmit() sending command:\n0000: 80010000000c0000017b0020\n")
+    test("log: tpm2-tss", code == 0 and "TPM2_GetRandom → TPM" in out, (code, out, err))
+    code, _, err = explain(b"00000000  80 01 00 00 00 0c 00 00  01 7b 00 20 00 00 00 00\n00000020  80 01\n")
+    test("log: a dump with a line missing", code == 1 and "missing or cut off" in err, err)
+
+
+def check_tokens():
+    token = "SharedAccessSignature sr=hub%2Fdevices%2Fd&sig=" + base64.b64encode(bytes(32)).decode().replace("=", "%3D")
+    for se, date in (("1795970579", "Sun, 29 Nov 2026 16:42:59 GMT"), ("4102444800", "Fri, 01 Jan 2100 00:00:00 GMT")):
+        whole = f"{token}&se={se}"
+        for text in (whole, f'"{whole}"', f"'{whole}'", f"HostName=h;DeviceId=d;SharedAccessSignature={whole}",
+                     f"curl -H 'Authorization: {whole}' https://hub/", whole.split(" ", 1)[1],
+                     f"{whole}&skn=registration"):
+            code, out, err = explain(text.encode())
+            test(f"token: {text[:12]}...{text[-12:]}", code == 0 and date in out and "The audience" in out, (code, out,
+                err))
+
+
+def check_http():
+    body = json.dumps({"errorCode": 401002, "trackingId": "x", "message": "Unauthorized"})
+    head = "PUT /0ne00000A0A/registrations/d/register?api-version=2019-03-31 HTTP/1.1"
+    curl = (f"*   Trying 127.0.0.1:8443...\n> {head}\n> Host: localhost\n> Content-Length: 900\n> \n"
+            f"}} [900 bytes data]\n* upload completely sent off: 900 bytes\n"
+            "< HTTP/1.1 401 Unauthorized\n< Content-Type: application/json\n"
+            f"< Content-Length: {len(body)}\n< \n{{ [{len(body)} bytes data]\n{body}* Connection #0 to host x left\n")
+    for name, text in (("curl -v", curl), ("curl -v with CRLF", curl.replace("\n", "\r\n")),
+                       ("curl -v of HTTP/2", curl.replace("HTTP/1.1 401 Unauthorized", "HTTP/2 401")),
+                       ("curl -v, no remarks", f"> {head}\n> Host: x\n>\n< HTTP/1.1 401 Unauthorized\n<\n{body}\n")):
+        code, out, err = explain(text.encode())
+        test(f"HTTP: {name}", code == 0 and head in out and '"errorCode":401002' in re.sub(r"\s", "", out)
+             and "Connection #" not in out,
+             (code, out, err))
+    code, out, err = explain(f"HTTP/1.1 401 Unauthorized\nContent-Length: 7\n\n{body}".encode())
+    test("HTTP: an answer with other line ends, and another length", code == 0 and "Why the service refused" in out,
+         (code, out, err))
+
+
+def ip_packet(payload, from_port=40000, to_port=2321):
+    tcp = struct.pack(">HHIIBBHHH", from_port, to_port, 1, 1, 0x50, 0x18, 1000, 0, 0)
+    return struct.pack(">BBHIBBHII", 0x45, 0, 40 + len(payload), 0, 64, 6, 0, 0x7f000001, 0x7f000001) + tcp + payload
+
+
+def check_captures(command, response):
+    """pcap as tcpdump writes it, pcapng as the pcap TCTI of tpm2-tss and our own --trace write it."""
+    def pcap(link, before, packets, order="<"):
+        packets = [before + p for p in packets]
+        return struct.pack(order + "IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, link) + b"".join(
+            struct.pack(order + "IIII", 0, 0, len(p), len(p)) + p for p in packets)
+
+    def tcti(packets):
+        data = struct.pack("<IIIHHqI", 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0, -1, 28) + struct.pack("<IIHHII", 1, 20, 228, 0,
+            0, 20)
+        for p in packets:
+            size = 32 + (len(p) + 3 & ~3)
+            data += struct.pack("<IIIIIII", 6, size, 0, 0, 0, len(p),
+                                len(p)) + p + bytes(size - 32 - len(p)) + struct.pack("<I", size)
+        return data
+    packets = [ip_packet(b""), ip_packet(command), ip_packet(response, 2321, 40000)]
+    simulator = [ip_packet(struct.pack(">IBI", 8, 0, len(command)) + command),
+                 ip_packet(struct.pack(">I", len(response)) + response + bytes(4), 2321, 40000)]
+    with tempfile.TemporaryDirectory() as directory:
+        own = pathlib.Path(directory, "own.pcapng")
+        subprocess.run([BUILD / "dps-device", "--tpm", f"libtpms:{directory}/tpm", f"--trace=pcapng:{own}", "ek"],
+                       check=True, capture_output=True)
+        code, out, err = explain(own.read_bytes())
+        test("capture: our own", code == 0 and "TPM2_CreatePrimary → TPM" in out and "TPM2_CreatePrimary ← TPM" in out,
+             (code, out, err))
+    for name, data in (("tcpdump on Ethernet", pcap(1, bytes(12) + b"\x08\x00", packets)), ("tcpdump -i any", pcap(113,
+        bytes(16), packets)),
+                       ("big-endian", pcap(101, b"", packets, ">")), ("pcap TCTI", tcti(packets)),
+                       ("simulator's protocol", tcti(simulator))):
+        code, out, err = explain(data)
+        test(f"capture: {name}", code == 0 and "TPM2_Load → TPM" in out and "TPM2_Load ← TPM" in out and err == "",
+             (code, out, err))
+    code, out, err = explain(tcti(packets)[:-7])
+    test("capture: cut off", code == 1 and "TPM2_Load → TPM" in out and "cut off" in err, (code, out, err))
+    code, out, err = explain(tcti([ip_packet(b"GET")]))
+    test("capture: nothing for us", code == 1 and "no TPM message" in err, (code, out, err))
+
+
 def main():
     blob = base64.b64decode(VECTORS["blobB64"])
     # The keys of the vectors are software, and say so in their attributes; here they pose as what a TPM makes.
@@ -102,6 +225,12 @@ def main():
     test("a refusal is decoded", code == 0 and "TPM_RC_INTEGRITY" in out and "parameter 1" in out, out)
     code, out, err = explain(command + command[:20])
     test("what is cut off behind a message is said", code == 1 and "20 bytes behind" in err, err)
+
+    check_response_codes()
+    check_logs()
+    check_tokens()
+    check_http()
+    check_captures(command, response)
 
     signature = base64.b64encode(bytes(32)).decode().replace("=", "%3D")
     token = f"SharedAccessSignature sr=hub%2Fdevices%2Fd&sig={signature}&se=1800000000"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Known codes come from captured answers (vectors/commands.c) and from issues that users reported. */
+#include "crypto/bytes/bytes.h"
 #include "tests/unit/test.h"
 #include "tpm/rc.h"
 #include "tpm/tools/rc_text.h"
@@ -99,12 +100,49 @@ static int test_text(void)
     return 0;
 }
 
+/* What layers above a TPM say: their own codes, and the TPM's that they pass on. */
+static int test_layers(void)
+{
+    static const struct {
+        uint32_t rc, below;
+        const char *layer, *name;
+    } cases[] = {
+        {0x00000922, 0, NULL, "TPM_RC_RETRY"},
+        {0x000B0143, 0x143, "the resource manager (/dev/tpmrm0, tpm2-abrmd)",
+         "TSS2_RESMGR_TPM_RC_COMMAND_CODE"},
+        {0x000C01DF, 0x1DF, "the resource manager, from the TPM", "TPM_RC_INTEGRITY"},
+        {0x000B000B, 0, "the resource manager (/dev/tpmrm0, tpm2-abrmd)", "TSS2_BASE_RC_BAD_VALUE"},
+        {0x000A000A, 0, "TCTI (tpm2-tss): the way to the TPM", "TSS2_BASE_RC_IO_ERROR"},
+        {0x0007001B, 0, "ESAPI (tpm2-tss)", "TSS2_BASE_RC_RSP_AUTH_FAILED"},
+        {0x0007001C, 0, "ESAPI (tpm2-tss)", NULL},
+        {0x00070000, 0, "ESAPI (tpm2-tss)", NULL},
+        {0x8028018B, 0x18B, "Windows (TBS)", "TPM_RC_HANDLE"},
+        {0x8028400F, 0, "Windows (TBS)", "TBS_E_TPM_NOT_FOUND"},
+        {0x81010001, 0, NULL, NULL}, /* a handle */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint32_t below;
+        const char *layer = tpm2_rc_layer(cases[i].rc, &below), *name = tpm2_rc_name(cases[i].rc);
+        CHECK(below == cases[i].below);
+        CHECK((layer == NULL) == (cases[i].layer == NULL) &&
+              (layer == NULL || strcmp(layer, cases[i].layer) == 0));
+        CHECK((name == NULL) == (cases[i].name == NULL) &&
+              (name == NULL || strcmp(name, cases[i].name) == 0));
+        CHECK((name == NULL) == (tpm2_rc_meaning(cases[i].rc) == NULL));
+    }
+    uint32_t code = 1;
+    CHECK(tpm2_rc_named(bytes_of_text("TPM_RC_INTEGRITY"), &code) && code == TPM2_RC_INTEGRITY);
+    CHECK(!tpm2_rc_named(bytes_of_text("TPM_RC_INTEGRIT"), &code));
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
         {"known response codes", test_known},
         {"every response code a TPM can send", test_all},
         {"names and meanings", test_text},
+        {"layers above the TPM", test_layers},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

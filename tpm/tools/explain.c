@@ -48,9 +48,7 @@ static void emit(struct walk *w, struct tpm2_field field)
 /* Once for each innermost structure: the rest of it is one field. */
 static void give_up(struct walk *w, int error)
 {
-    if (w->error == 0) {
-        w->error = error;
-    }
+    w->error = w->error == 0 ? error : w->error;
     if (w->stuck) {
         return;
     }
@@ -106,13 +104,12 @@ static void explain_uint(struct walk *w, const struct tpm2_member *m, const char
     const struct tpm2_value_name *known = find_value(shape->values, *value);
     if (known != NULL) {
         field.value_name = known->name;
-    }
-    if (known != NULL && field.meaning == NULL) {
-        field.meaning = known->meaning;
+        field.meaning = field.meaning != NULL ? field.meaning : known->meaning;
     }
     if (shape == &tpm2_shape_rc) {
-        field.value_name = tpm2_rc_name(tpm2_rc_decode((uint32_t)*value).code);
-        field.meaning = tpm2_rc_meaning(tpm2_rc_decode((uint32_t)*value).code);
+        const uint32_t code = tpm2_rc_decode((uint32_t)*value).code;
+        field.value_name = tpm2_rc_name(code);
+        field.meaning = tpm2_rc_meaning(code);
     }
     if (shape == &tpm2_shape_session_attributes) {
         w->session_attributes |= *value;
@@ -463,6 +460,14 @@ int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_exp
 }
 
 /* ---- Single structures ------------------------------------------------------------------------------------- */
+
+int tpm2_explain_response_code(struct bytes code, tpm2_explain_sink *sink, void *context)
+{
+    struct walk w = walk_over(code, sink, context);
+    explain_uint(&w, &(struct tpm2_member){"responseCode", &tpm2_shape_rc, NULL}, "P2 r1.59 6.6",
+                 &(uint64_t){0});
+    return finish(&w);
+}
 
 int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context)
 {

@@ -52,6 +52,8 @@ typedef void tpm2_explain_sink(void *context, const struct tpm2_field *field);
 int tpm2_explain_command(struct bytes command, tpm2_explain_sink *sink, void *context);
 int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_explain_sink *sink,
                           void *context);
+/* The four bytes of a TPM_RC, or of what a layer above the TPM made of one. */
+int tpm2_explain_response_code(struct bytes code, tpm2_explain_sink *sink, void *context);
 /* A TPM2B_PUBLIC with its size field. */
 int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context);
 /* An activation blob: six structures, one behind the other (dps/protocol/activation.h), and perhaps bytes that clients
@@ -62,5 +64,7 @@ int tpm2_explain_activation_blob(struct bytes blob, tpm2_explain_sink *sink, voi
 uint32_t tpm2_explain_command_code(struct bytes command);
 /* "TPM2_Load", or null for a command that is not in the table. */
 const char *tpm2_explain_command_name(uint32_t command_code);
+/* "TPM_CC_PCR_Extend", also of the commands that are not in the table; null for a code that Part 2 does not have. */
+const char *tpm2_explain_code_name(uint32_t command_code);
 
 #endif

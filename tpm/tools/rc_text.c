@@ -123,9 +123,99 @@ static const struct text texts[] = {
     {LAYER_LINUX_UNKNOWN_COMMAND, "TSS2_RESMGR_TPM_RC_COMMAND_CODE",
      "The kernel's resource manager does not know this command, or the TPM does not have it."},
     {LAYER_WINDOWS_BLOCKED, "TPM_E_COMMAND_BLOCKED", "Windows blocks this command: run as administrator."},
+    {0x80284001, "TBS_E_INTERNAL_ERROR", "Windows' TPM service failed."},
+    {0x80284006, "TBS_E_IOERROR", "Windows cannot talk to the TPM."},
+    {0x80284008, "TBS_E_SERVICE_NOT_RUNNING", "Windows' TPM service does not run."},
+    {0x8028400D, "TBS_E_COMMAND_CANCELED", "The command was cancelled: send it again."},
+    {0x8028400F, "TBS_E_TPM_NOT_FOUND",
+     "Windows sees no TPM: is it enabled in the firmware's set-up (BIOS)?"},
+    {0x80284010, "TBS_E_SERVICE_DISABLED", "Windows' TPM service is disabled."},
+    {0x80284012, "TBS_E_ACCESS_DENIED", "Run as administrator."},
+
+    /* TPM 1.2, which Linux reports in the same words. */
+    {0x06, "TPM_DEACTIVATED", "A TPM 1.2 that is deactivated; a TPM 2.0 is needed."},
+    {0x07, "TPM_DISABLED", "A TPM 1.2 that is disabled; a TPM 2.0 is needed."},
+    {0x1C, "TPM_FAILEDSELFTEST", "The self-test of a TPM 1.2 failed; a TPM 2.0 is needed."},
+    {0x26, "TPM_INVALID_POSTINIT", "A TPM 1.2 that was started up twice; a TPM 2.0 is needed."},
 };
 
-static const struct text *find(uint32_t code)
+/* ---- Layers above the TPM -------------------------------------------------------------------------------- */
+
+#define LAYER_SHIFT 16
+#define LAYER_LINUX_RESOURCE_MANAGER 0x000BU
+#define LAYER_RESOURCE_MANAGER_TPM 0x000CU
+#define LAYER_WINDOWS 0x8028U
+#define LOWEST_TPM2_CODE 0x80U
+#define TPM_CODE_BITS 0xFFFU
+
+static const struct {
+    uint32_t layer;
+    char name[48];
+} layers[] = {
+    {0x0006, "FAPI (tpm2-tss)"},
+    {0x0007, "ESAPI (tpm2-tss)"},
+    {0x0008, "SAPI (tpm2-tss)"},
+    {0x0009, "marshalling (tpm2-tss)"},
+    {0x000A, "TCTI (tpm2-tss): the way to the TPM"},
+    {LAYER_LINUX_RESOURCE_MANAGER, "the resource manager (/dev/tpmrm0, tpm2-abrmd)"},
+    {LAYER_RESOURCE_MANAGER_TPM, "the resource manager, from the TPM"},
+    {LAYER_WINDOWS, "Windows (TBS)"},
+};
+
+/* What all layers of tpm2-tss say: the lower half of their codes, in order from 1. */
+static const struct {
+    char name[40];
+    char meaning[112];
+} base_codes[] = {
+    {"TSS2_BASE_RC_GENERAL_FAILURE",
+     "It failed for a reason that has no code: the log lines before it say more."},
+    {"TSS2_BASE_RC_NOT_IMPLEMENTED", "This version of the library does not have that function."},
+    {"TSS2_BASE_RC_BAD_CONTEXT", "The library was not initialized, or its context was overwritten."},
+    {"TSS2_BASE_RC_ABI_MISMATCH", "The program was built for another version of tpm2-tss."},
+    {"TSS2_BASE_RC_BAD_REFERENCE", "The program passed a null pointer."},
+    {"TSS2_BASE_RC_INSUFFICIENT_BUFFER", "The program's buffer is too small."},
+    {"TSS2_BASE_RC_BAD_SEQUENCE", "The program called functions in the wrong order."},
+    {"TSS2_BASE_RC_NO_CONNECTION", "The layer below cannot be reached."},
+    {"TSS2_BASE_RC_TRY_AGAIN", "Nothing has arrived yet: ask again."},
+    {"TSS2_BASE_RC_IO_ERROR", "The TPM's device or socket failed: is it there, and may this user open it?"},
+    {"TSS2_BASE_RC_BAD_VALUE", "The program passed a value that is not allowed."},
+    {"TSS2_BASE_RC_NOT_PERMITTED", "This is not allowed here."},
+    {"TSS2_BASE_RC_INVALID_SESSIONS", "The command does not take these sessions."},
+    {"TSS2_BASE_RC_NO_DECRYPT_PARAM", "The command has no parameter that a session could encrypt."},
+    {"TSS2_BASE_RC_NO_ENCRYPT_PARAM", "The response has no parameter that a session could encrypt."},
+    {"TSS2_BASE_RC_BAD_SIZE", "A size is wrong."},
+    {"TSS2_BASE_RC_MALFORMED_RESPONSE", "What came back is no TPM response."},
+    {"TSS2_BASE_RC_INSUFFICIENT_CONTEXT", "The library's context is too small."},
+    {"TSS2_BASE_RC_INSUFFICIENT_RESPONSE", "The response is cut off."},
+    {"TSS2_BASE_RC_INCOMPATIBLE_TCTI", "The TCTI is of another version than the library."},
+    {"TSS2_BASE_RC_NOT_SUPPORTED", "The layer below cannot do this."},
+    {"TSS2_BASE_RC_BAD_TCTI_STRUCTURE", "The TCTI context is broken."},
+    {"TSS2_BASE_RC_MEMORY", "Out of memory."},
+    {"TSS2_BASE_RC_BAD_TR", "There is no such ESYS_TR object: it was flushed, or never loaded."},
+    {"TSS2_BASE_RC_MULTIPLE_DECRYPT_SESSIONS", "More than one session is to decrypt."},
+    {"TSS2_BASE_RC_MULTIPLE_ENCRYPT_SESSIONS", "More than one session is to encrypt."},
+    {"TSS2_BASE_RC_RSP_AUTH_FAILED",
+     "The HMAC of the response is wrong: it was changed on the way from the TPM."},
+};
+#define BASE_CODES (sizeof base_codes / sizeof base_codes[0])
+
+const char *tpm2_rc_layer(uint32_t rc, uint32_t *below)
+{
+    const uint32_t layer = rc >> LAYER_SHIFT, low = rc & 0xFFFF;
+    const bool passes = layer == LAYER_LINUX_RESOURCE_MANAGER || layer == LAYER_RESOURCE_MANAGER_TPM ||
+                        layer == LAYER_WINDOWS;
+    *below = passes && low >= LOWEST_TPM2_CODE && low <= TPM_CODE_BITS ? low : 0;
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+        if (layers[i].layer == layer) {
+            return layers[i].name;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Names and meanings ----------------------------------------------------------------------------------- */
+
+static const struct text *find_exactly(uint32_t code)
 {
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i].code == code) {
@@ -135,14 +225,52 @@ static const struct text *find(uint32_t code)
     return NULL;
 }
 
+/* Also what a layer passes on. */
+static const struct text *find(uint32_t code)
+{
+    uint32_t below;
+    const struct text *text = find_exactly(code);
+    return text == NULL && tpm2_rc_layer(code, &below) != NULL && below != 0
+               ? find_exactly(tpm2_rc_decode(below).code)
+               : text;
+}
+
+/* The place in base_codes; BASE_CODES if it is none of a layer of tpm2-tss. */
+static size_t base_code(uint32_t code)
+{
+    uint32_t below;
+    const uint32_t layer = code >> LAYER_SHIFT, low = code & 0xFFFF;
+    const bool tss = tpm2_rc_layer(code, &below) != NULL && layer != LAYER_WINDOWS && below == 0;
+    return tss && low >= 1 && low <= BASE_CODES ? low - 1 : BASE_CODES;
+}
+
 const char *tpm2_rc_name(uint32_t code)
 {
     const struct text *text = find(code);
-    return text != NULL ? text->name : NULL;
+    const size_t base = base_code(code);
+    if (text != NULL) {
+        return text->name;
+    }
+    return base < BASE_CODES ? base_codes[base].name : NULL;
 }
 
 const char *tpm2_rc_meaning(uint32_t code)
 {
     const struct text *text = find(code);
-    return text != NULL ? text->meaning : NULL;
+    const size_t base = base_code(code);
+    if (text != NULL) {
+        return text->meaning;
+    }
+    return base < BASE_CODES ? base_codes[base].meaning : NULL;
+}
+
+bool tpm2_rc_named(struct bytes name, uint32_t *code)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (bytes_equal_public(name, bytes_of_text(texts[i].name))) {
+            *code = texts[i].code;
+            return true;
+        }
+    }
+    return false;
 }

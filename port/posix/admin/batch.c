@@ -61,8 +61,7 @@ static bool same_value(struct bytes a, struct bytes b)
     return true;
 }
 
-/* The key in its one form. Returns its length, 0 if there is none. */
-static size_t read_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MAX])
+size_t admin_enrollment_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MAX])
 {
     struct bytes attestation, tpm, value;
     uint8_t text[1024];
@@ -79,8 +78,8 @@ static size_t read_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MAX])
 static bool same_key(struct bytes asked, struct bytes existing)
 {
     uint8_t key[2][DPS_EK_PUBLIC_MAX];
-    size_t len = read_key(asked, key[0]);
-    return len > 0 && read_key(existing, key[1]) == len && memcmp(key[0], key[1], len) == 0;
+    size_t len = admin_enrollment_key(asked, key[0]);
+    return len > 0 && admin_enrollment_key(existing, key[1]) == len && memcmp(key[0], key[1], len) == 0;
 }
 
 /* Absent, null and an empty array are the same. Of a member that was not asked for, what the service fills

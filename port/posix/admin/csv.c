@@ -14,62 +14,87 @@ static bool is_control(uint8_t c)
     return (c < 0x20 && c != '\t') || c == 0x7F;
 }
 
-/* From the quote at line[*at] to behind the closing one; doubled quotes become one. */
-static int read_quoted(uint8_t *line, size_t len, size_t *at, struct bytes *field, const char **why)
+static bool is_blank(uint8_t c, char separator)
+{
+    return (c == ' ' || c == '\t') && c != (uint8_t)separator;
+}
+
+static size_t behind_blanks(struct bytes record, size_t at, char separator)
+{
+    while (at < record.len && is_blank(record.p[at], separator)) {
+        at++;
+    }
+    return at;
+}
+
+/* From the quote at record[*at] to behind the closing one and its blanks; doubled quotes become one. */
+static int read_quoted(uint8_t *record, size_t len, char separator, size_t *at, struct bytes *field,
+                       const char **why)
 {
     size_t from = *at + 1, to = from, begin = from;
     for (;; from++) {
-        if (from == len)
-            return refuse(why, "a quoted field does not end in this line");
-        if (line[from] == '"') {
-            if (from + 1 == len || line[from + 1] != '"')
-                break;
-            from++;
+        if (from == len) {
+            *why = "a quoted field does not end";
+            return BYTES_E_MORE;
         }
-        line[to++] = line[from];
+        if (record[from] == '"') {
+            if (from + 1 == len || record[from + 1] != '"') {
+                break;
+            }
+            from++;
+        } else if (is_control(record[from]) && record[from] != '\r' && record[from] != '\n') {
+            return refuse(why, "there is a control character in it");
+        }
+        record[to++] = record[from];
     }
-    *field = bytes_of(line + begin, to - begin);
-    *at = from + 1;
-    return *at == len || line[*at] == ',' ? 0
-                                          : refuse(why, "behind a closing quote there is more than a comma");
+    *field = bytes_of(record + begin, to - begin);
+    *at = behind_blanks(bytes_of(record, len), from + 1, separator);
+    return *at == len || record[*at] == (uint8_t)separator
+               ? 0
+               : refuse(why, "behind a closing quote there is more than a separator");
 }
 
-static int read_plain(const uint8_t *line, size_t len, size_t *at, struct bytes *field, const char **why)
+static int read_plain(const uint8_t *record, size_t len, char separator, size_t *at, struct bytes *field,
+                      const char **why)
 {
     size_t begin = *at;
-    while (*at < len && line[*at] != ',') {
-        if (line[*at] == '"')
+    while (*at < len && record[*at] != (uint8_t)separator) {
+        if (record[*at] == '"') {
             return refuse(why, "there is a quote inside a field that does not begin with one");
+        }
+        if (is_control(record[*at])) {
+            return refuse(why, "there is a control character in it");
+        }
         ++*at;
     }
-    *field = bytes_of(line + begin, *at - begin);
+    *field = bytes_of(record + begin, *at - begin);
     return 0;
 }
 
-int posix_csv_read(uint8_t *line, size_t len, struct posix_csv *record, const char **why)
+int posix_csv_read(uint8_t *record, size_t len, char separator, struct posix_csv *csv, const char **why)
 {
-    record->count = 0;
-    if (len > 0 && line[len - 1] == '\r')
+    csv->count = 0;
+    if (len > 0 && record[len - 1] == '\r') {
         len--;
-    if (!dps_utf8_valid(bytes_of(line, len)))
-        return refuse(why, "it is not UTF-8");
-    for (size_t i = 0; i < len; i++) {
-        if (is_control(line[i]))
-            return refuse(why, "there is a control character in it");
     }
     for (size_t at = 0;; at++) {
         struct bytes field;
-        if (record->count == POSIX_CSV_FIELDS_MAX) {
+        if (csv->count == POSIX_CSV_FIELDS_MAX) {
             *why = "it has too many fields";
             return BYTES_E_LIMIT;
         }
-        int error = at < len && line[at] == '"' ? read_quoted(line, len, &at, &field, why)
-                                                : read_plain(line, len, &at, &field, why);
-        if (error != 0)
+        const size_t quote = behind_blanks(bytes_of(record, len), at, separator);
+        const bool quoted = quote < len && record[quote] == '"';
+        at = quoted ? quote : at;
+        int error = quoted ? read_quoted(record, len, separator, &at, &field, why)
+                           : read_plain(record, len, separator, &at, &field, why);
+        if (error != 0) {
             return error;
-        record->fields[record->count++] = field;
-        if (at == len)
+        }
+        csv->fields[csv->count++] = field;
+        if (at == len) {
             return 0;
+        }
     }
 }
 

@@ -40,8 +40,8 @@ static const struct posix_option options_enroll[] = {
      .argument = "FILE",
      .text = &tool.options.ek,
      .help = "the public endorsement key, or - for standard input: what dps-device ek or\n"
-             "tpm2_createek -u wrote, PEM, DER, an EK certificate, or any of them as base64 or\n"
-             "hex"},
+             "tpm2_createek -u wrote, PEM, DER, an EK certificate, what openssl, tpm2_readpublic\n"
+             "or Windows print; any of them as base64, hex, a hexdump or in JSON"},
     {.name = "device-id",
      .argument = "D",
      .text = &tool.options.device_id,
@@ -116,9 +116,12 @@ static const struct command commands[] = {
     {"enroll", " ID", 1, "Step 2: let the device with this endorsement key register as ID",
      CONNECT "enroll dev1 --ek ek.pub --hub hub-a.example", admin_enroll, true, OPTIONS(options_enroll)},
     {"import", " FILE", 1,
-     "Enroll all that FILE lists: CSV, or JSON enrollments, one a line\n\n"
+     "Enroll all that FILE lists: CSV, or JSON enrollments, one a line or in an array\n\n"
      "The first line of CSV names its columns: registrationId, endorsementKey and perhaps deviceId, iotHub,\n"
-     "provisioningStatus. JSON is as list --format json prints it. FILE may be -, standard input",
+     "provisioningStatus; others are not used. Separators may be commas, semicolons, tabs or bars, the "
+     "encoding\n"
+     "UTF-8 or UTF-16; keys in any form that enroll takes. JSON is as list --format json, or `az iot dps\n"
+     "enrollment list`, prints it. FILE may be -, standard input",
      CONNECT "import devices.csv \\\n      --resume devices.state --report refused.csv", admin_import, true,
      OPTIONS(options_import)},
     {"get", " ID", 1, "Show one enrollment, and whether its device has registered", CONNECT "get dev1",

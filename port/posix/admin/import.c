@@ -16,138 +16,39 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- Lines ---- */
-
-/* Read on behind what is there. Returns false at the end of the file, or when it cannot be read: *error is
- * then set. */
-static bool fill(struct import_lines *l, int *error)
-{
-    if (l->begin > 0) {
-        memmove(l->buffer, l->buffer + l->begin, l->end - l->begin);
-        l->end -= l->begin;
-        l->begin = 0;
-    }
-    ssize_t n;
-    do
-        n = read(l->fd, l->buffer + l->end, l->capacity - l->end);
-    while (n < 0 && errno == EINTR && posix_interrupted == 0);
-    if (n < 0)
-        *error = BYTES_E_FILE;
-    if (n <= 0)
-        return false;
-    l->end += (size_t)n;
-    return true;
-}
-
-static void take(struct import_lines *l, size_t len)
-{
-    l->begin += len;
-    l->offset += len;
-}
-
-/* The next line without its line feed; what is longer than the buffer is cut, and its rest passed over.
- * Returns: 0; BYTES_E_NOT_FOUND at the end; BYTES_E_FILE. */
-static int next_line(struct import_lines *l, struct bytes *line, bool *cut)
-{
-    int error = 0;
-    size_t seen = 0;
-    const uint8_t *end;
-    *cut = false;
-    for (;;) {
-        end = memchr(l->buffer + l->begin + seen, '\n', l->end - l->begin - seen);
-        if (end != NULL)
-            break;
-        seen = l->end - l->begin;
-        if (seen == l->capacity) {
-            *cut = true;
-            take(l, seen);
-            seen = 0;
-        }
-        if (!fill(l, &error)) {
-            if (error != 0)
-                return error;
-            end = l->buffer + l->end;
-            break;
-        }
-    }
-    *line = bytes_of(l->buffer + l->begin, (size_t)(end - (l->buffer + l->begin)));
-    bool at_end = end == l->buffer + l->end;
-    if (at_end && line->len == 0 && !*cut)
-        return BYTES_E_NOT_FOUND;
-    take(l, line->len + (at_end ? 0 : 1));
-    l->number++;
-    return 0;
-}
-
 static bool is_blank(struct bytes line)
 {
-    size_t i = 0;
-    while (i < line.len && (line.p[i] == ' ' || line.p[i] == '\t' || line.p[i] == '\r'))
-        i++;
-    return i == line.len;
+    return posix_trimmed(line).len == 0;
 }
 
-/* ---- The header line ---- */
+/* ---- What kind of file is it? ---- */
 
-static const char *const column_names[IMPORT_COLUMNS] = {"registrationId", "endorsementKey", "deviceId",
-                                                         "iotHub", "provisioningStatus"};
-
-static int refuse_header(const struct import *m, const char *what)
+static int read_header(struct import *m)
 {
-    admin_say(
-        "%s: the first line is %s; it must name the columns registrationId and endorsementKey, and may name "
-        "deviceId, iotHub and provisioningStatus; or the file holds JSON enrollments, one a line",
-        m->t->options.arguments[0], what);
-    return POSIX_EXIT_STORE;
-}
-
-static int read_columns(struct import *m, struct bytes line)
-{
-    struct posix_csv header;
-    const char *why;
-    if (posix_csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, &header, &why) != 0)
-        return refuse_header(m, "no line of column names");
-    m->field_count = header.count;
-    for (size_t i = 0; i < header.count; i++) {
-        size_t column = 0;
-        while (column < IMPORT_COLUMNS &&
-               !dps_text_equal_nocase(header.fields[i], bytes_of_text(column_names[column])))
-            column++;
-        if (column == IMPORT_COLUMNS)
-            return refuse_header(m, "no line of these column names");
-        if (m->columns[column] != 0)
-            return refuse_header(m, "one that names a column twice");
-        m->columns[column] = i + 1;
+    struct import_record line = {.line = 0};
+    int error = admin_import_line(&m->lines, &line);
+    if (error == 0 && admin_import_separator_line(line.text, &m->separator)) {
+        error = admin_import_line(&m->lines, &line);
     }
-    if (m->columns[IMPORT_ID] == 0 || m->columns[IMPORT_KEY] == 0)
-        return refuse_header(m, "one without registrationId or endorsementKey");
-    return 0;
+    if (error == BYTES_E_NOT_FOUND) {
+        return admin_import_refuse_file(m, "the first line is missing");
+    }
+    if (error != 0) {
+        return admin_file_error(m->t->options.arguments[0]);
+    }
+    return line.cut ? admin_import_refuse_file(m, "the first line is too long")
+                    : admin_import_columns(m, line.text);
 }
 
-/* What kind of file is it? JSON lines have no header, so the first line is given back. */
 static int read_kind(struct import *m)
 {
-    struct bytes line;
-    bool cut;
-    int error = next_line(&m->lines, &line, &cut);
-    if (error == BYTES_E_NOT_FOUND)
-        return refuse_header(m, "missing");
-    if (error != 0)
-        return admin_file_error(m->t->options.arguments[0]);
-    size_t mark = line.len >= 3 && memcmp(line.p, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-    struct bytes text = bytes_of(line.p + mark, line.len - mark);
-    size_t blank = 0;
-    while (blank < text.len && (text.p[blank] == ' ' || text.p[blank] == '\t'))
-        blank++;
-    m->json = blank < text.len && text.p[blank] == '{';
-    if (!m->json)
-        return cut ? refuse_header(m, "too long") : read_columns(m, text);
-    if (!cut) {
-        m->lines.begin = mark;
-        m->lines.offset = mark;
-        m->lines.number = 0;
+    const char *what = admin_import_encoding(&m->lines);
+    if (what != NULL) {
+        admin_say("%s is %s", m->t->options.arguments[0], what);
+        return POSIX_EXIT_STORE;
     }
-    return 0;
+    m->kind = admin_import_kind(&m->lines);
+    return m->kind == IMPORT_CSV ? read_header(m) : 0;
 }
 
 /* ---- One line ---- */
@@ -170,7 +71,7 @@ static const char *take_id(struct admin_item *item, struct bytes id)
 
 static struct bytes column(const struct import *m, const struct posix_csv *record, size_t which)
 {
-    return m->columns[which] == 0 ? bytes_of(NULL, 0) : record->fields[m->columns[which] - 1];
+    return m->columns[which] == 0 ? bytes_of(NULL, 0) : posix_trimmed(record->fields[m->columns[which] - 1]);
 }
 
 static const char *write_key(struct import *m, struct bytes text, struct admin_item *item,
@@ -217,16 +118,47 @@ static const char *write_optional(const struct import *m, const struct posix_csv
     return NULL;
 }
 
+/* Spreadsheets end short lines with separators of their own. */
+static size_t count_fields(const struct import *m, const struct posix_csv *record)
+{
+    size_t count = record->count;
+    while (count > m->field_count && posix_trimmed(record->fields[count - 1]).len == 0) {
+        count--;
+    }
+    return count;
+}
+
+/* Of the columns that are used. */
+static const char *check_encoding(const struct import *m, const struct posix_csv *record,
+                                  struct admin_item *item)
+{
+    for (size_t i = 0; i < IMPORT_COLUMNS; i++) {
+        if (!dps_utf8_valid(column(m, record, i))) {
+            snprintf(item->message, sizeof item->message,
+                     "its %s is not UTF-8: save the file as \"CSV UTF-8\", not in an encoding of Windows",
+                     admin_import_column_name(i));
+            return item->message;
+        }
+    }
+    return NULL;
+}
+
 static const char *convert_csv(struct import *m, struct bytes line, struct admin_item *item,
                                struct bytes_writer *w)
 {
     struct posix_csv record;
     const char *why;
-    if (posix_csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, &record, &why) != 0)
+    if (posix_csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, m->separator, &record, &why) !=
+        0)
         return why;
-    if (record.count != m->field_count)
-        return "it has not as many fields as the first line";
-    why = take_id(item, column(m, &record, IMPORT_ID));
+    const size_t count = count_fields(m, &record);
+    if (count != m->field_count) {
+        snprintf(item->message, sizeof item->message, "it has %zu fields, and the first line %zu columns",
+                 count, m->field_count);
+        return item->message;
+    }
+    why = check_encoding(m, &record, item);
+    why = why != NULL ? why : take_id(item, column(m, &record, IMPORT_ID));
     if (why != NULL)
         return why;
     dps_write_text(w, "{\"registrationId\":");
@@ -252,7 +184,7 @@ static const char *convert_json(struct bytes line, struct admin_item *item, stru
 /* Judge a line and write its enrollment behind those of the batch, if it fits. A line that cannot be sent
  * becomes a refused item, so that the report stays in the order of the file. Returns false if it does not
  * fit. */
-static bool add_line(struct import *m, struct bytes line, bool cut)
+static bool add_record(struct import *m, const struct import_record *record)
 {
     struct admin_batch *b = &m->batch;
     struct admin_item *item = &b->items[b->count];
@@ -260,9 +192,10 @@ static bool add_line(struct import *m, struct bytes line, bool cut)
     struct bytes_writer w = bytes_writer_over(m->converted, sizeof m->converted);
     const uint64_t assumed_keys = m->assumed_keys;
     memset(item, 0, sizeof *item);
-    item->line = m->lines.number;
-    if (!cut)
-        why = m->json ? convert_json(line, item, &w) : convert_csv(m, line, item, &w);
+    item->line = record->line;
+    if (!record->cut)
+        why = m->kind == IMPORT_CSV ? convert_csv(m, record->text, item, &w)
+                                    : convert_json(record->text, item, &w);
     if (why == NULL && w.error != 0)
         why = "it is longer than any enrollment may be";
     b->count++;
@@ -284,6 +217,7 @@ static bool add_line(struct import *m, struct bytes line, bool cut)
     memcpy(b->text + b->used, m->converted, w.len);
     item->json = bytes_of(b->text + b->used, w.len);
     b->used += w.len;
+    admin_import_note_key(&m->keys, item);
     return true;
 }
 
@@ -309,13 +243,25 @@ static int flush(struct import *m)
     return admin_import_tick(m);
 }
 
+/* Taken apart in place, so it is kept in case that it has to wait for the next batch. */
+static int take_record(struct import *m, const struct import_record *record)
+{
+    const struct bytes text = record->text;
+    memcpy(m->copy, text.p, text.len);
+    if (add_record(m, record)) {
+        return 0;
+    }
+    const int exit_code = flush(m);
+    memcpy(m->lines.buffer + (text.p - m->lines.buffer), m->copy, text.len);
+    return exit_code == 0 && !add_record(m, record) ? admin_import_impossible(m) : exit_code;
+}
+
 static int run(struct import *m)
 {
     int exit_code = 0;
     while (exit_code == 0 && posix_interrupted == 0) {
-        struct bytes line;
-        bool cut;
-        int error = next_line(&m->lines, &line, &cut);
+        struct import_record record;
+        int error = admin_import_record(m, &record);
         if (error == BYTES_E_NOT_FOUND) {
             m->pending_offset = m->lines.offset;
             m->pending_line = m->lines.number;
@@ -327,16 +273,8 @@ static int run(struct import *m)
             break;
         if (error != 0)
             return admin_file_error(m->t->options.arguments[0]);
-        if (cut || !is_blank(line)) {
-            /* Taken apart in place, so it is kept in case that it has to wait for the next batch. */
-            struct bytes copy = bytes_of(m->copy, line.len);
-            memcpy(m->copy, line.p, line.len);
-            if (!add_line(m, line, cut)) {
-                exit_code = flush(m);
-                memcpy(m->lines.buffer + (line.p - m->lines.buffer), copy.p, copy.len);
-                if (exit_code == 0 && !add_line(m, line, cut))
-                    exit_code = admin_import_impossible(m);
-            }
+        if (record.cut || !is_blank(record.text)) {
+            exit_code = take_record(m, &record);
         }
         m->pending_offset = m->lines.offset;
         m->pending_line = m->lines.number;

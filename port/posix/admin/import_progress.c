@@ -161,7 +161,7 @@ static int seek(struct import *m, const struct import_progress *saved, const cha
     if (lseek(m->lines.fd, (off_t)saved->offset, SEEK_SET) < 0)
         return admin_file_error(m->t->options.arguments[0]);
     m->progress = *saved;
-    m->lines.begin = m->lines.end = 0;
+    m->lines.begin = m->lines.end = m->lines.raw_len = 0;
     m->lines.offset = saved->offset;
     m->lines.number = saved->line;
     return 0;
@@ -273,6 +273,7 @@ static void print_notes(const struct import *m)
             "is what EK certificates are for. A device that is refused because its key does not match uses\n"
             "another template: then enroll what \"dps-device ek\" prints on it.\n",
             n(m->assumed_keys));
+    admin_import_tell_keys(&m->keys);
     if (!m->complete)
         admin_say(m->t->options.resume != NULL
                       ? "stopped; the same command goes on from there"

@@ -6,6 +6,7 @@
 
 #include "port/posix/https_client.h"
 #include "port/posix/options.h"
+#include "port/posix/paste.h"
 #include "port/posix/proxy.h"
 
 /* What the user asked for; zero and null mean "not given". */
@@ -122,18 +123,36 @@ int admin_batch_send(struct admin_tool *t, struct admin_batch *b);
 /* Does what exists say all that is asked for, and nothing else of weight? Both are JSON objects that were
  * checked. */
 bool admin_same_enrollment(struct bytes asked, struct bytes existing);
+/* The key of an enrollment in its one form. Returns its length, 0 if there is none. */
+size_t admin_enrollment_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MAX]);
 
 /* ---- admin_import.c reads and sends, admin_import_progress.c keeps and tells how far it is ------------ */
 
 enum { IMPORT_ID, IMPORT_KEY, IMPORT_DEVICE, IMPORT_HUB, IMPORT_STATUS, IMPORT_COLUMNS };
 enum { IMPORT_CREATED, IMPORT_UNCHANGED, IMPORT_REFUSED, IMPORT_COUNTS };
 
+enum import_kind {
+    IMPORT_CSV,
+    IMPORT_JSON_LINES,  /* an object a line */
+    IMPORT_JSON_OBJECTS /* an array, or objects over several lines */
+};
+
 struct import_lines {
     int fd;
-    uint8_t *buffer;
+    enum posix_encoding encoding;
+    uint8_t *buffer; /* UTF-8 */
     size_t capacity, begin, end;
-    uint64_t offset; /* of buffer[begin] in the file */
-    uint64_t number; /* lines taken so far */
+    uint64_t offset;   /* of buffer[begin] in the file */
+    uint64_t number;   /* lines taken so far */
+    uint8_t raw[4096]; /* of UTF-16: what is not converted yet */
+    size_t raw_len;
+};
+
+/* One enrollment of the file. */
+struct import_record {
+    struct bytes text; /* in the buffer of the lines, until the next is read */
+    uint64_t line;     /* where it begins */
+    bool cut;          /* it is longer than the buffer; its rest was passed over */
 };
 
 /* How far it is: everything before this place is done and reported. This is what --resume keeps. */
@@ -143,10 +162,23 @@ struct import_progress {
     uint64_t report_len; /* bytes of the report that belong to it */
 };
 
+/* Which keys were seen, to find one under several registration IDs. By 8 bytes of their
+ * hashes. */
+#define IMPORT_KEYS_MAX 65536 /* a power of two; of more than half as many, the rest is not compared */
+struct import_keys {
+    struct {
+        uint64_t key, id, line; /* key 0: free */
+    } seen[IMPORT_KEYS_MAX];
+    size_t count;
+    uint64_t repeated;                /* lines with the key of another registration ID */
+    uint64_t first_line, line_before; /* the first of them, and the line whose key it has */
+};
+
 struct import {
     struct admin_tool *t;
     struct import_lines lines;
-    bool json;
+    enum import_kind kind;
+    char separator;
     size_t columns[IMPORT_COLUMNS]; /* 1 and on: the number of the field; 0: there is no such column */
     size_t field_count;
     struct admin_batch batch;
@@ -155,6 +187,7 @@ struct import {
     bool begun; /* something may have been sent */
     bool complete;
     uint64_t assumed_keys; /* of which only the RSA key was given */
+    struct import_keys keys;
     FILE *report;
     bool regular;  /* the input is a file, not a pipe */
     uint64_t size; /* of it */
@@ -165,7 +198,29 @@ struct import {
     uint8_t copy[65536];
 };
 
-/* All that return an int return 0 or an exit code, and then the user has been told. */
+/* admin_import_lines.c: what is in the file, in which encoding, record by record. */
+/* Find out the encoding. Returns null, or what the file is that cannot be read. */
+const char *admin_import_encoding(struct import_lines *l);
+/* Then: what kind of file it is. Blank lines are passed. */
+enum import_kind admin_import_kind(struct import_lines *l);
+/* Returns: 0; BYTES_E_NOT_FOUND at the end; BYTES_E_FILE. A line is one without its line feed. */
+int admin_import_line(struct import_lines *l, struct import_record *line);
+int admin_import_record(struct import *m, struct import_record *record);
+
+/* admin_import_columns.c: the header line, with the separator that it has. Returns 0 or an exit code, and then the user
+ * has been told. */
+int admin_import_columns(struct import *m, struct bytes line);
+const char *admin_import_column_name(size_t column);
+/* "sep=;", which Excel takes from the first line. */
+bool admin_import_separator_line(struct bytes line, char *separator);
+int admin_import_refuse_file(const struct import *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* admin_import_keys.c: a key that a line brings, and in the end what there was more than once. */
+void admin_import_note_key(struct import_keys *keys, const struct admin_item *item);
+void admin_import_tell_keys(const struct import_keys *keys);
+
+/* admin_import_progress.c. All that return an int return 0 or an exit code, and then the user has been told. */
 
 /* The input is open: look at it, and open the report. */
 int admin_import_begin(struct import *m);

@@ -231,8 +231,9 @@ static const struct command commands[] = {
      "removes theirs as well)",
      "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0, NULL, false},
     {"explain",
-     "What is this? A TPM command or response, TPM2B_PUBLIC, activation blob, SAS token,\n"
-     "enrollment or HTTP message, raw, in hex or in base64, explained field by field; 64 KiB at most",
+     "What is this? A TPM command or response, response code, key, activation blob, SAS token,\n"
+     "enrollment or HTTP message, explained field by field: raw, in hex or base64, as a hexdump,\n"
+     "out of a log (dmesg, tpm2-tss, swtpm, curl -v) or a capture (pcap, pcapng)",
      "echo 80010000000c0000017b0020 | dps-device explain", device_explain, OPTIONS(options_explain),
      "[FILE|-]", true},
 };

@@ -3,6 +3,7 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "port/posix/device/tool.h"
+#include "port/posix/ek_forms.h"
 #include <string.h>
 
 /* An EK certificate has 800 to 1800 bytes; NV areas are sometimes padded. */
@@ -105,6 +106,9 @@ static int read_certificate(struct device_tool *t, struct certificate *c)
         if (error != 0)
             return error;
         c->index = indexes[i];
+        const struct bytes der = posix_stored_certificate(bytes_of(c->der, c->len));
+        memmove(c->der, der.p, der.len);
+        c->len = der.len;
     }
     if (c->index != 0)
         c->parse_error = crypto_certificate_rsa_public(bytes_of(c->der, c->len), &c->key, c->key_storage,

@@ -55,8 +55,6 @@ enum device_auth {
 #define DEVICE_PAYLOAD_MAX (DPS_NET_BUFFER - 2696)
 /* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */
 #define DEVICE_SEALED_MAX 1024
-/* What `explain` reads: a captured conversation in hex. */
-#define DEVICE_PASTE_MAX 65536
 /* What --trace begins with if a file for Wireshark is wanted. */
 #define DEVICE_TRACE_PCAPNG "pcapng:"
 
@@ -106,7 +104,6 @@ struct device_tool {
     uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
     uint8_t record[DPS_RECORD_FILE_MAX];
     uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
-    uint8_t paste[DEVICE_PASTE_MAX], pasted[DEVICE_PASTE_MAX]; /* explain: as it came, and decoded */
 };
 
 /* ---- device_tool.c: the surroundings of a command ---- */

@@ -36,6 +36,7 @@ static const struct {
     [POSIX_TRACE_HTTP_RESPONSE] = {"http-response", NULL},
     [POSIX_TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
     [POSIX_TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
+    [POSIX_TRACE_RESPONSE_CODE] = {"response-code", "Response code"},
     [POSIX_TRACE_SAS_TOKEN] = {"sas-token", "SAS token"},
     [POSIX_TRACE_JSON] = {"json", "JSON"},
 };
@@ -49,6 +50,8 @@ static int explain(struct message *m, tpm2_explain_sink *sink)
         return tpm2_explain_response(m->code, m->bytes, sink, m);
     case POSIX_TRACE_PUBLIC:
         return tpm2_explain_public(m->bytes, sink, m);
+    case POSIX_TRACE_RESPONSE_CODE:
+        return tpm2_explain_response_code(m->bytes, sink, m);
     default:
         return tpm2_explain_activation_blob(m->bytes, sink, m);
     }
@@ -153,24 +156,12 @@ static void write_text_field(void *context, const struct trace_http_field *f)
     trace_newline(t);
 }
 
-/* "TPM_RC_INTEGRITY, parameter 1" */
-static void write_response_code(struct posix_trace *t, struct bytes response)
+static uint32_t response_code_of(const struct message *m)
 {
-    static const char *const numbered[] = {
-        [TPM2_RC_KIND_HANDLE] = "handle",
-        [TPM2_RC_KIND_PARAMETER] = "parameter",
-        [TPM2_RC_KIND_SESSION] = "session",
-    };
-    char text[80];
-    const uint32_t rc = tpm2_explain_command_code(response); /* stands where a command has its code */
-    const struct tpm2_rc decoded = tpm2_rc_decode(rc);
-    const char *name = tpm2_rc_name(decoded.code);
-    (void)snprintf(text, sizeof text, " %s (0x%03x)", name != NULL ? name : "unknown code", (unsigned)rc);
-    trace_words(t, text, TRACE_HEX_AT);
-    if (decoded.number > 0 && decoded.kind >= TPM2_RC_KIND_HANDLE) {
-        (void)snprintf(text, sizeof text, ", %s %u", numbered[decoded.kind], decoded.number);
-        trace_words(t, text, TRACE_HEX_AT);
-    }
+    struct bytes_reader r = bytes_reader_over(m->bytes);
+    return m->kind == POSIX_TRACE_RESPONSE
+               ? tpm2_explain_command_code(m->bytes) /* it stands at the same place */
+               : bytes_read_u32(&r);
 }
 
 static void write_addressee(const struct message *m)
@@ -180,6 +171,7 @@ static void write_addressee(const struct message *m)
     struct posix_trace *t = m->t;
     char code[32];
     const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : "HTTP";
+    name = name != NULL ? name : tpm2_explain_code_name(m->code);
     (void)snprintf(code, sizeof code, "TPM command 0x%08x", (unsigned)m->code);
     trace_words(t, name != NULL ? name : code, TRACE_HEX_AT);
     trace_words(t, arrows[m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
@@ -202,8 +194,8 @@ static void write_heading(const struct message *m)
     }
     (void)snprintf(text, sizeof text, ", %zu bytes:", m->sent > 0 ? m->sent : m->bytes.len);
     trace_words(t, text, TRACE_HEX_AT);
-    if (m->kind == POSIX_TRACE_RESPONSE) {
-        write_response_code(t, m->bytes);
+    if (m->kind == POSIX_TRACE_RESPONSE || m->kind == POSIX_TRACE_RESPONSE_CODE) {
+        trace_response_code(t, response_code_of(m));
     } else if (m->what != NULL) {
         trace_words(t, " ", TRACE_HEX_AT);
         trace_words(t, m->what, TRACE_HEX_AT);

@@ -13,7 +13,7 @@
  * The JSON form: one object a line and message, in the order in which they were sent:
  *   step    number, 1..10; 0 outside of the flow
  *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what posix_trace_explain was
- *           given also "public", "activation-blob", "sas-token" or "json"
+ *           given also "public", "activation-blob", "response-code", "sas-token" or "json"
  *   what    string: what the message is for
  *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
  *   len     number: its bytes
@@ -72,6 +72,7 @@ enum posix_trace_subject { /* the first four as in enum port_trace_kind */
                            POSIX_TRACE_HTTP_RESPONSE,
                            POSIX_TRACE_PUBLIC,          /* TPM2B_PUBLIC with its size field */
                            POSIX_TRACE_ACTIVATION_BLOB, /* dps/protocol/activation.h */
+                           POSIX_TRACE_RESPONSE_CODE,   /* four bytes: TPM_RC, or a layer's */
                            POSIX_TRACE_SAS_TOKEN,       /* "SharedAccessSignature sr=..." */
                            POSIX_TRACE_JSON
 };

@@ -45,7 +45,6 @@ static const struct {
     {"scheme", "What kind of Authorization header this is."},
     {"sr", "The audience, percent-encoded: what the token opens."},
     {"sig", "HMAC-SHA-256 over the audience as it stands here, a line feed, and the expiry."},
-    {"se", "The expiry, in seconds since 1970."},
     {"skn", "The name of the key that has signed."},
 };
 
@@ -72,8 +71,8 @@ static struct bytes trimmed(struct bytes text)
 }
 
 /* The next field: all that is left before end. */
-static void emit(struct splitter *s, struct bytes name, const char *type, unsigned depth, size_t end,
-                 bool explained)
+static void emit_meaning(struct splitter *s, struct bytes name, const char *type, unsigned depth, size_t end,
+                         const char *meaning)
 {
     if (end <= s->at) {
         return;
@@ -81,7 +80,7 @@ static void emit(struct splitter *s, struct bytes name, const char *type, unsign
     struct trace_http_field field = {
         .name = name,
         .type = type,
-        .meaning = explained ? meaning_of(name) : NULL,
+        .meaning = meaning,
         .offset = s->at,
         .len = end - s->at,
         .depth = depth,
@@ -89,6 +88,12 @@ static void emit(struct splitter *s, struct bytes name, const char *type, unsign
     field.shown = trimmed(bytes_of(&s->message.p[s->at], field.len));
     s->at = end;
     s->sink(s->context, &field);
+}
+
+static void emit(struct splitter *s, struct bytes name, const char *type, unsigned depth, size_t end,
+                 bool explained)
+{
+    emit_meaning(s, name, type, depth, end, explained ? meaning_of(name) : NULL);
 }
 
 static size_t end_of(const struct splitter *s, struct bytes part)
@@ -135,6 +140,22 @@ int trace_json_explain(struct bytes text, trace_http_sink *sink, void *context)
     return error;
 }
 
+/* Seconds since 1970, as a date. */
+static void emit_expiry(struct splitter *s, struct bytes name, struct bytes value, size_t end)
+{
+    char meaning[128];
+    uint8_t date[32];
+    uint64_t seconds;
+    struct bytes_writer w = bytes_writer_over(date, sizeof date);
+    if (dps_decimal_parse(value, INT64_MAX, &seconds) == 0) {
+        dps_write_http_date(&w, seconds);
+    }
+    const struct bytes text = bytes_written(&w);
+    (void)snprintf(meaning, sizeof meaning, text.len > 0 ? "The expiry: %.*s." : "The expiry: no time.",
+                   (int)text.len, (const char *)text.p);
+    emit_meaning(s, name, "text", 1, end, meaning);
+}
+
 int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context)
 {
     struct splitter s = {.message = token, .sink = sink, .context = context};
@@ -147,8 +168,12 @@ int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context)
         struct bytes name;
         struct bytes pair;
         pairs = dps_split(pairs, '&', &pair);
-        dps_split(pair, '=', &name);
-        emit(&s, name, "text", 1, token.len - pairs.len, true);
+        const struct bytes value = dps_split(pair, '=', &name);
+        if (bytes_equal_public(name, bytes_of_text("se"))) {
+            emit_expiry(&s, name, value, token.len - pairs.len);
+        } else {
+            emit(&s, name, "text", 1, token.len - pairs.len, true);
+        }
     }
     return dps_sas_parse(token, &sas);
 }

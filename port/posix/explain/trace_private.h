@@ -26,6 +26,9 @@ void trace_peer_text(struct posix_trace *t, struct bytes text, size_t indent);
 /* Hex in at most 22 columns: whole, or the first 8 and the last 2 bytes. */
 void trace_short_hex(struct posix_trace *t, struct bytes bytes);
 
+/* " TPM_RC_INTEGRITY (0x1df), parameter 1"; who says it, if that is not the TPM. */
+void trace_response_code(struct posix_trace *t, uint32_t rc);
+
 /* ---- JSON (trace_text.c) ---- */
 
 void trace_json_hex(struct posix_trace *t, struct bytes bytes);

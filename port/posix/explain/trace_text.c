@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How the transcript is set: columns, words, colours, and the strings of JSON. */
 #include "port/posix/explain/trace_private.h"
+#include "tpm/rc.h"
+#include "tpm/tools/rc_text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,4 +177,28 @@ void trace_json_string(struct posix_trace *t, struct bytes text)
         }
     }
     (void)fputc('"', t->out);
+}
+
+void trace_response_code(struct posix_trace *t, uint32_t rc)
+{
+    static const char *const numbered[] = {
+        [TPM2_RC_KIND_HANDLE] = "handle",
+        [TPM2_RC_KIND_PARAMETER] = "parameter",
+        [TPM2_RC_KIND_SESSION] = "session",
+    };
+    char text[80];
+    uint32_t below;
+    const char *layer = tpm2_rc_layer(rc, &below);
+    const struct tpm2_rc decoded = tpm2_rc_decode(below != 0 ? below : rc);
+    const char *name = tpm2_rc_name(tpm2_rc_decode(rc).code);
+    (void)snprintf(text, sizeof text, " %s (0x%03x)", name != NULL ? name : "unknown code", (unsigned)rc);
+    trace_words(t, text, TRACE_HEX_AT);
+    if (decoded.number > 0 && decoded.kind >= TPM2_RC_KIND_HANDLE) {
+        (void)snprintf(text, sizeof text, ", %s %u", numbered[decoded.kind], decoded.number);
+        trace_words(t, text, TRACE_HEX_AT);
+    }
+    if (layer != NULL) {
+        trace_words(t, ", said by ", TRACE_HEX_AT);
+        trace_words(t, layer, TRACE_HEX_AT);
+    }
 }

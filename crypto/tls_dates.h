@@ -13,11 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seconds since 1970: 2026-01-01. */
-#ifndef CRYPTO_TLS_TIME_FLOOR
-#define CRYPTO_TLS_TIME_FLOOR UINT64_C(1767225600)
-#endif
-
 /* BearSSL counts days from 1 January of the year 0; this is 1 January 1970. */
 #define CRYPTO_TLS_DAYS_TO_1970 719528
 

@@ -186,7 +186,7 @@ static int name_device(struct dps_device *d)
 {
     const char *given = d->config->registration_id;
     if (given != NULL) {
-        return dps_engine_keep_text(d->registration_id, sizeof d->registration_id, bytes_of_text(given));
+        return dps_keep_text(d->registration_id, sizeof d->registration_id, bytes_of_text(given));
     }
     dps_registration_id_default(bytes_of(d->ek, d->ek_len), d->registration_id);
     return 0;

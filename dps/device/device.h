@@ -84,6 +84,7 @@ struct dps_device {
     bool restarted;     /* which it does once */
     bool reused;        /* the connection has already carried an exchange */
     bool answering;     /* the request is out, its answer is being received */
+    bool late;          /* BYTES_E_TIMEOUT: of the whole run, not of one answer */
     bool retry_after_given;
     bool owner_changed, endorsement_changed, cleared; /* which authorizations are in force by now */
     uint8_t message_len, inner_key_len;               /* of the arrays below, as the next ones */
@@ -182,10 +183,16 @@ void dps_device_saved(struct dps_device *d);
  * left does not fail by it. */
 void dps_device_fail(struct dps_device *d, int error);
 
+/* The run has taken longer than its driver allows: it fails with BYTES_E_TIMEOUT and d->late, and what is loaded is
+ * flushed. A flow of which only the flushing is left goes on. */
+void dps_device_late(struct dps_device *d);
+
 /* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors (an
  * empty text without DPS_WITH_STEP_TEXTS). After a failure: where it failed. */
 unsigned dps_device_step(const struct dps_device *d);
 const char *dps_device_what(const struct dps_device *d);
+/* Likewise: does it ask the service or the hub there, and not the TPM? False before a flow has begun. */
+bool dps_device_asks_network(const struct dps_device *d);
 
 /* After DONE: the token, or the bytes that seal and unseal made. View the engine's memory. */
 struct bytes dps_device_token_text(const struct dps_device *d);

@@ -185,23 +185,6 @@ int dps_engine_begin(struct dps_device *d, const struct dps_device_config *confi
     return d->error;
 }
 
-int dps_engine_keep_text(char *field, size_t size, struct bytes text)
-{
-    if (text.len >= size) {
-        return BYTES_E_LIMIT;
-    }
-    field[0] = '\0';
-    if (text.len == 0) {
-        return 0;
-    }
-    if (memchr(text.p, 0, text.len) != NULL) {
-        return BYTES_E_FORMAT;
-    }
-    memcpy(field, text.p, text.len);
-    field[text.len] = '\0';
-    return 0;
-}
-
 /* ---- The public face --------------------------------------------------------------------------------------------- */
 
 enum dps_want dps_device_want(const struct dps_device *d)
@@ -453,9 +436,22 @@ void dps_device_fail(struct dps_device *d, int error)
     }
 }
 
+void dps_device_late(struct dps_device *d)
+{
+    if (!d->closing) {
+        d->late = true;
+        fail(d, BYTES_E_TIMEOUT);
+    }
+}
+
 static const struct dps_step *row_shown(const struct dps_device *d)
 {
     return &d->flow[d->error != 0 ? d->failed_row : d->row];
+}
+
+bool dps_device_asks_network(const struct dps_device *d)
+{
+    return d->flow != NULL && (row_shown(d)->asks == SERVICE || row_shown(d)->asks == HUB);
 }
 
 unsigned dps_device_step(const struct dps_device *d)

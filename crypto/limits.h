@@ -145,6 +145,9 @@
 #define DPS_ENC_URI_MAX 206
 #define DPS_ACTIVATION_BLOB_MAX (766 + DPS_ENC_URI_MAX)
 
+/* TPM2B_PUBLIC of the key in a blob, size field included: 50 bytes, and a policy digest of the largest hash. */
+#define DPS_KEY_PUBLIC_MAX (50 + 64)
+
 /* The wrapped hub key as TPM2_Import returns it (TPM2B_PRIVATE, size field included). libtpms: 160; the
  * specification allows more for larger integrity hashes. */
 #define DPS_WRAPPED_KEY_MAX 192

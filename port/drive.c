@@ -171,7 +171,7 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
     if (error != 0) {
         dps_device_fail(d, error);
     } else {
-        dps_device_connected(d);
+        dps_device_connected(d, crypto_tls_client_not_after(&drive->tls));
     }
 }
 

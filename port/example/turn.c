@@ -179,7 +179,7 @@ static int handshake(struct example_turn *t)
     const int error = move_records(t, CRYPTO_TLS_APP_OUT);
     if (error == 0) {
         t->connecting = false;
-        dps_device_connected(t->device);
+        dps_device_connected(t->device, crypto_tls_client_not_after(&t->tls));
     }
     return error;
 }

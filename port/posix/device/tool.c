@@ -109,6 +109,7 @@ static int watched_save(void *context, struct bytes record)
 
 static int open_port(struct device_tool *t)
 {
+    t->drive.flow_timeout_ms = (uint32_t)t->options.timeout * 1000;
     t->stream = (struct posix_stream){-1, t->options.connect_to, t->options.proxy, 0};
     t->storage.path = t->options.state;
     t->port.tpm = posix_tpm_port(&t->tpm);

@@ -18,7 +18,7 @@ struct device_options {
     const char *tpm;
     const char *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
     const char *trace, *seed;
-    uint64_t now;
+    uint64_t now, timeout;
     bool help, verbose, quiet;
     /* ek, register */
     const char *ek_template, *format, *certificate, *id;
@@ -65,10 +65,10 @@ struct device_refusal {
 /* Sees every message: keeps what an error sentence needs, narrates, and passes on to the trace. */
 struct device_watch {
     struct port_trace next;
-    struct device_refusal asked; /* the last TPM command */
+    struct device_refusal asked; /* the last TPM command, but for those that flush */
     struct device_refusal refused;
+    struct device_refusal flushing; /* the last one of those */
     uint64_t asked_at_ms;
-    bool network;      /* the last message went to or came from the network, not the TPM */
     bool answer_begun; /* an HTTP response comes in pieces; its first line is narrated once */
     char reason
         [160]; /* why the last connection could not be made or the state not be written; empty: it was */

@@ -131,7 +131,7 @@ static int proxy_answer(struct posix_stream *s, uint64_t deadline)
         int n = stream_read(s, head + len, 1, left_ms(deadline));
         if (n < 0)
             return n;
-        if (n == 0 && left_ms(deadline) == 0)
+        if (left_ms(deadline) == 0)
             return BYTES_E_TIMEOUT;
         len += (size_t)n;
         int error = dps_http_advance(&h, head, &len, sizeof head, false);

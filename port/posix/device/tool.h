@@ -163,8 +163,12 @@ int device_list(struct device_tool *t, uint32_t capability, uint32_t first, uint
                 size_t *count);
 /* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it. */
 int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);
-/* The public area of a loaded or persistent object, valid until the next question. */
-int device_read_public(struct device_tool *t, uint32_t handle, struct bytes *public_2b);
+/* What the object at a handle is, in words: an EK or SRK of the templates, or whatever else.
+ * BYTES_E_NOT_FOUND if there is none. */
+#define DEVICE_KIND_MAX 128
+#define DEVICE_KIND_EK "an EK: RSA-2048, policy of the TCG's template"
+#define DEVICE_KIND_SRK "an SRK: RSA-2048, the TCG's template"
+int device_key_kind(struct device_tool *t, uint32_t handle, char *kind, size_t size);
 /* The public area of a primary EK, derived and flushed at once. */
 int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
                      uint8_t public_2b[DPS_EK_PUBLIC_MAX], size_t *len);

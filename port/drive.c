@@ -162,6 +162,16 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
     return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
 }
 
+/* A connection or a request has failed; the flow's time may be what was over. */
+static void give_up(struct port_drive *drive, struct dps_device *d, int error)
+{
+    if (error == BYTES_E_TIMEOUT && left_ms(drive->port, drive->flow_end) == 0) {
+        dps_device_late(d);
+    } else {
+        dps_device_fail(d, error);
+    }
+}
+
 static void connect_host(struct port_drive *drive, struct dps_device *d)
 {
     uint16_t port;
@@ -169,7 +179,7 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
     close_stream(drive);
     const int error = connect_tls(drive, host, port);
     if (error != 0) {
-        dps_device_fail(d, error);
+        give_up(drive, d, error);
     } else {
         dps_device_connected(d, crypto_tls_client_not_after(&drive->tls));
     }
@@ -207,7 +217,7 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
             close_stream(drive);
             d->connected = 0;
         } else {
-            dps_device_fail(d, error);
+            give_up(drive, d, error);
         }
         return;
     }
@@ -236,14 +246,14 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
         close_stream(drive);
         /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
         if (!orderly && d->net_len > 0) {
-            dps_device_fail(d, error);
+            give_up(drive, d, error);
         } else {
             dps_device_net_received(d, 0);
         }
         return;
     }
     if (error != 0) {
-        dps_device_fail(d, error);
+        give_up(drive, d, error);
         return;
     }
     const uint8_t *app = crypto_tls_app_in(engine, &len);

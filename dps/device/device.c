@@ -125,8 +125,8 @@ static const struct dps_step keys_flow[] = {
 /* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
 
 /* A key that someone has made persistent is used if it is what the template would give. Anything else that stands there
- * (an ECC key, another hash, another policy, sealed data) is somebody's and is passed over: the seed gives the key of the
- * template again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
+ * (an ECC key, another hash, another policy, sealed data) is somebody's and is passed over: the seed gives the key of
+ * the template again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
 static int read_persistent_key(struct dps_device *d, struct bytes response,
                                const struct tpm2_public *template_area, uint8_t *area, size_t capacity,
                                uint16_t *len)

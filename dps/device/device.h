@@ -19,8 +19,8 @@
  *
  * The engine fails once: the first error is kept, and before FAILED it still wants the TPM commands that flush every
  * session and object it has loaded. A TPM that has forgotten what was loaded (it was reset, or someone else flushed it)
- * is no failure the first time: the flow begins again with its keys. Neither is a persistent SRK with an authValue. Answers that do not fit what was wanted are
- * ignored. */
+ * is no failure the first time: the flow begins again with its keys. Neither is a persistent SRK with an authValue.
+ * Answers that do not fit what was wanted are ignored. */
 #ifndef DPS_DEVICE_DEVICE_H
 #define DPS_DEVICE_DEVICE_H
 

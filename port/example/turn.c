@@ -268,7 +268,9 @@ enum example_next example_turn(struct example_turn *t)
         if (error == BYTES_E_MORE) {
             return t->next;
         }
-        if (error != 0) {
+        if (error == BYTES_E_TIMEOUT && left_ms(t, t->flow_end) == 0) {
+            dps_device_late(d);
+        } else if (error != 0) {
             dps_device_fail(d, error);
         }
     }

@@ -134,14 +134,15 @@ class Swtpm:
             with socket.create_server(("127.0.0.1", 0)) as taken:
                 port = taken.getsockname()[1]
             self.name, self.address = f"swtpm:127.0.0.1:{port}", ("127.0.0.1", port)
-            server = f"type=tcp,port={port}"
+            server, control = f"type=tcp,port={port}", f"type=tcp,port={port + 1}"  # where tpm2-tools look for it
         else:
             self.address = self.path("socket")
             self.name, server = "swtpm:" + self.address, "type=unixio,path=" + self.address
+            control = "type=unixio,path=" + self.path("control")
         with open(self.path("log"), "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.path("tpm"), "--server", server,
-                 "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
+                 "--ctrl", control, "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
         wait_until(lambda: self.process.poll() is not None or self.answers(), "swtpm answers")
         return self.process.poll() is None
 

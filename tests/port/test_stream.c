@@ -272,6 +272,31 @@ static int proxy_head_without_end(void)
     return 0;
 }
 
+/* Not even a proxy that keeps talking has more than its time, or gets away with interim answers only. */
+static int proxy_goes_on(void)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    static char all[40 * sizeof interim];
+    size_t len = 0;
+    for (; len + sizeof interim < sizeof all; len += sizeof interim - 1)
+        memcpy(all + len, interim, sizeof interim - 1);
+    for (size_t bytewise = 0; bytewise < 2; bytewise++) {
+        uint16_t port;
+        int listener = support_listen(0, &port);
+        const struct support_step step = {all, len, false, bytewise != 0};
+        pid_t peer = support_peer(listener, &step, 1, true);
+        char url[48];
+        snprintf(url, sizeof url, "http://127.0.0.1:%u", (unsigned)port);
+        struct posix_stream s = {.proxy = url};
+        struct port_stream p = posix_stream_port(&s);
+        const int error = p.connect(p.context, "dps.example", 443, bytewise != 0 ? 10 : 60000);
+        CHECK(error == (bytewise != 0 ? BYTES_E_TIMEOUT : BYTES_E_STREAM) && s.fd == -1);
+        support_end(peer);
+        (void)close(listener);
+    }
+    return 0;
+}
+
 static int clock_and_interruption(void)
 {
     struct port_clock clock = posix_clock();
@@ -322,6 +347,7 @@ int main(void)
         {"proxy: the request", proxy_request},
         {"proxy: good and bad answers", proxy_answers},
         {"proxy: a head without end", proxy_head_without_end},
+        {"proxy: one that keeps talking", proxy_goes_on},
         {"clock: time, sleep and interruption", clock_and_interruption},
         {"entropy: of the system and seeded", entropy},
     };

@@ -154,6 +154,8 @@ int device_close(struct device_tool *t)
 {
     const int exit_code = device_watch_end(t);
     posix_tpm_close(&t->tpm);
+    if (t->state_locked)
+        posix_unlock(t->options.state, t->state_lock);
     bytes_wipe(t, sizeof *t);
     return exit_code;
 }

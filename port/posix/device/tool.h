@@ -85,6 +85,8 @@ struct device_tool {
     struct posix_stream stream;
     struct port_stream stream_port; /* the one below ours, which adds reasons and the end by a signal */
     struct posix_storage storage;
+    int state_lock; /* of register, while state_locked */
+    bool state_locked;
     struct crypto_drbg drbg;
     struct posix_trace trace;
     struct posix_pcapng pcapng;

@@ -30,19 +30,20 @@ static bool is_named(int fd, const char *name)
            held.st_ino == named.st_ino;
 }
 
+/* *fd is the opened file, or negative. Returns: 0; BYTES_E_CONFLICT, and the file stays open; BYTES_E_FILE. */
 static int try_lock(const char *name, int *fd)
 {
-    *fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd < 0)
+        *fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
         return BYTES_E_FILE;
-    const bool taken = flock(*fd, LOCK_EX | LOCK_NB) == 0;
-    const int cause = errno;
-    if (taken && is_named(*fd, name))
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK || errno == EINTR ? BYTES_E_CONFLICT : BYTES_E_FILE;
+    if (is_named(*fd, name))
         return 0;
     (void)close(*fd);
     *fd = -1;
-    errno = cause;
-    return taken || cause == EWOULDBLOCK ? BYTES_E_CONFLICT : BYTES_E_FILE;
+    return BYTES_E_CONFLICT;
 }
 
 int posix_lock(const char *path, uint32_t wait_ms, int *fd)
@@ -54,10 +55,15 @@ int posix_lock(const char *path, uint32_t wait_ms, int *fd)
     int error = lock_name(path, name);
     while (error == 0) {
         error = try_lock(name, fd);
-        if (error != BYTES_E_CONFLICT || posix_monotonic_ms() >= deadline)
-            return error;
-        error = clock.sleep_ms(clock.context, TRY_EVERY_MS);
+        if (error == 0)
+            return 0;
+        if (error == BYTES_E_CONFLICT && posix_monotonic_ms() < deadline)
+            error = clock.sleep_ms(clock.context, TRY_EVERY_MS);
     }
+    const int cause = errno;
+    if (*fd >= 0)
+        (void)close(*fd);
+    errno = cause;
     return error;
 }
 

@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from concurrent import futures
 
 from harness import SCOPE, Bench, Device, Programs, make_ca, make_leaf, read_file, run, run_tap, wait_until
 from server_harness import check, same
@@ -200,14 +201,13 @@ def test_lock(bench):
     device = Device("swtpm-tcp")
     bench.enroll(device, "device-locked")
     lock = device.path("state.lock")
-    with open(lock, "w", encoding="ascii") as held:
+    with open(lock, "w", encoding="ascii") as held, futures.ThreadPoolExecutor() as pool:
         fcntl.flock(held, fcntl.LOCK_EX)
         bench.register(device, "device-locked", status=5, says=("another dps-device", "What to do"))
-        waiting = threading.Thread(target=bench.register, args=(device, "device-locked"))
-        waiting.start()
+        second = pool.submit(bench.register, device, "device-locked")
         wait_until(lambda: descriptors(lock) > 1, "the second one is there")
         os.unlink(lock)  # as its holder does at its end
-    waiting.join()
+        second.result()
     check(os.path.exists(device.path("state")) and not os.path.exists(lock), os.listdir(device.dir))
     with open(lock, "w", encoding="ascii"):  # left behind by one that was killed
         pass
@@ -216,7 +216,7 @@ def test_lock(bench):
 
 
 def descriptors(path):
-    """How many times a file has been opened by now and is open, by this process and its children."""
+    """How many open descriptors of any process lead to a file."""
     count = 0
     for process in os.listdir("/proc"):
         with contextlib.suppress(OSError):

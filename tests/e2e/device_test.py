@@ -206,7 +206,8 @@ def test_lock(bench):
         bench.register(device, "device-locked", status=5, says=("another dps-device", "What to do"))
         second = pool.submit(bench.register, device, "device-locked")
         wait_until(lambda: descriptors(lock) > 1, "the second one is there")
-        os.unlink(lock)  # as its holder does at its end
+        os.unlink(lock)  # these two as its holder does at its end
+        fcntl.flock(held, fcntl.LOCK_UN)
         second.result()
     check(os.path.exists(device.path("state")) and not os.path.exists(lock), os.listdir(device.dir))
     with open(lock, "w", encoding="ascii"):  # left behind by one that was killed

@@ -20,12 +20,16 @@ static void close_stream(struct posix_https *c)
     c->open = false;
 }
 
-/* Move records until the engine wants one of `wanted`. The time limit counts from the last byte that moved,
- * since a slow line is not a dead one. */
+static uint32_t left_ms(const struct posix_https *c)
+{
+    const uint64_t now = posix_monotonic_ms();
+    return now < c->deadline ? (uint32_t)(c->deadline - now) : 0;
+}
+
+/* Move records until the engine wants one of `wanted`, at most until c->deadline: what arrives does not move it. */
 static int move_records(struct posix_https *c, unsigned wanted)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
-    uint64_t deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
     for (;;) {
         size_t len;
         int moved;
@@ -34,25 +38,24 @@ static int move_records(struct posix_https *c, unsigned wanted)
             c->tls_error = crypto_tls_error(engine);
             return c->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
+        const uint32_t left = left_ms(c);
+        if ((want & CRYPTO_TLS_RECORD_OUT) == 0 && (want & wanted) != 0)
+            return 0;
+        if (posix_interrupted != 0 || left == 0)
+            return BYTES_E_TIMEOUT;
         if (want & CRYPTO_TLS_RECORD_OUT) {
             const uint8_t *out = crypto_tls_record_out(engine, &len);
-            moved = c->io.write(c->io.context, out, len, POSIX_HTTPS_TIMEOUT_MS);
+            moved = c->io.write(c->io.context, out, len, left);
             if (moved > 0)
                 crypto_tls_record_sent(engine, (size_t)moved);
-        } else if (want & wanted) {
-            return 0;
         } else {
             uint8_t *in = crypto_tls_record_in(engine, &len);
-            moved = c->io.read(c->io.context, in, len, POSIX_HTTPS_TIMEOUT_MS);
+            moved = c->io.read(c->io.context, in, len, left);
             if (moved > 0)
                 crypto_tls_record_received(engine, (size_t)moved);
         }
         if (moved < 0)
             return moved;
-        if (moved > 0)
-            deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
-        else if (posix_interrupted != 0 || posix_monotonic_ms() >= deadline)
-            return BYTES_E_TIMEOUT;
     }
 }
 
@@ -64,7 +67,7 @@ static int open_connection(struct posix_https *c)
     c->reached = false;
     int error = source.fill(source.context, entropy, sizeof entropy);
     if (error == 0)
-        error = c->io.connect(c->io.context, c->host, c->port, POSIX_HTTPS_TIMEOUT_MS);
+        error = c->io.connect(c->io.context, c->host, c->port, left_ms(c));
     if (error == 0) {
         c->open = c->reached = true;
         error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context),
@@ -117,7 +120,9 @@ static int exchange(struct posix_https *c, struct bytes request)
 {
     dps_http_init(&c->http, DPS_HTTP_RESPONSE);
     c->len = 0;
+    c->deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
     int error = c->open ? 0 : open_connection(c);
+    c->deadline = posix_deadline(POSIX_HTTPS_TIMEOUT_MS);
     if (error == 0)
         error = send_request(c, request);
     if (error == 0)

@@ -8,7 +8,8 @@
 #include "dps/protocol/http.h"
 #include "port/posix/posix.h"
 
-#define POSIX_HTTPS_TIMEOUT_MS 30000
+/* For one connection with its handshake, and for one request until the end of its answer, whatever arrives. */
+#define POSIX_HTTPS_TIMEOUT_MS PORT_NET_TIMEOUT_MS
 
 struct posix_https {
     const struct crypto_trust *trust;
@@ -21,6 +22,7 @@ struct posix_https {
     bool open;
     bool reached;  /* the last connection came as far as TLS: otherwise posix_connect_reason says why not */
     int tls_error; /* after BYTES_E_TLS: for crypto_tls_error_text */
+    uint64_t deadline; /* of the connection or request under way */
     /* the response */
     struct dps_http http;
     uint8_t buffer[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* port_drive against a service that means to hold it: a TLS server in memory that answers without end, or not at all,
- * and a clock that moves only when something is waited for or read. The TPM is a real one (libtpms in this process). */
+/* port_drive, and the loop of port/example beside it, against a service that means to hold them: a TLS server in memory
+ * that answers without end, or not at all, and a clock that moves only when something is waited for or read. The TPM is
+ * a real one (libtpms in this process). */
 #include "port/drive.h"
+#include "port/example/turn.h"
 #include "port/posix/posix.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"
@@ -40,6 +42,8 @@ static unsigned tpm_silent_from, tpm_commands; /* the command from which on it i
 static struct crypto_drbg drbg;
 static struct crypto_trust trust;
 static struct port_drive drive;
+static struct example_turn turn;
+static bool with_turns; /* instead of port_drive */
 static struct dps_device d;
 
 /* ---- The TPM, the clock ------------------------------------------------------------------------------------------ */
@@ -214,6 +218,23 @@ static int storage_save(void *context, struct bytes record)
 static const struct dps_device_config config = {
     .service_host = "dps.example", .service_port = 443, .hub_port = 443, .id_scope = "0ne00000A0A"};
 
+/* What a loop does between two turns: it waits, as long as it may, unless there is something. */
+static int run_turns(struct port *port)
+{
+    turn = (struct example_turn){.port = port, .trust = &trust, .device = &d};
+    for (enum example_next next = EXAMPLE_WORK; next != EXAMPLE_ENDED;) {
+        next = example_turn(&turn);
+        if (next == EXAMPLE_WORK) {
+            example_work(&turn);
+        } else if (next == EXAMPLE_LATER) {
+            (void)sleep_ms(NULL, turn.wait_ms);
+        } else if (next != EXAMPLE_ENDED && (peer.how == SILENT || peer.how == UNREAD)) {
+            peer.now += turn.wait_ms;
+        }
+    }
+    return d.error;
+}
+
 static int run(enum behaviour how)
 {
     static const uint8_t nonce[32] = {1};
@@ -231,7 +252,10 @@ static int run(enum behaviour how)
     peer.now = peer.asleep = peer.most = 0;
     tpm_commands = 0;
     const int begun = dps_device_register(&d, &config, nonce);
-    return begun != 0 ? begun : port_drive(&drive, &port, &trust, &d);
+    if (begun != 0) {
+        return begun;
+    }
+    return with_turns ? run_turns(&port) : port_drive(&drive, &port, &trust, &d);
 }
 
 /* Everything that a hostile service does within one connection or request ends with that one's time. */
@@ -270,6 +294,18 @@ static int the_flow_ends(void)
     return 0;
 }
 
+static int so_does_it_without_port_drive(void)
+{
+    with_turns = true;
+    CHECK(each_part_ends() == 0);
+    CHECK(interim_answers_are_counted() == 0);
+    CHECK(run(BUSY) == BYTES_E_TIMEOUT && d.late && peer.asleep > 0 && peer.now < PORT_FLOW_TIMEOUT_MS);
+    CHECK(run(BUSY_FLOODS) == BYTES_E_TIMEOUT && peer.now <= PORT_FLOW_TIMEOUT_MS + 10);
+    CHECK(run(TOLD) == BYTES_E_HTTP);
+    with_turns = false;
+    return 0;
+}
+
 static int a_silent_tpm_ends(void)
 {
     for (tpm_silent_from = 1; tpm_silent_from <= 4; tpm_silent_from++) {
@@ -286,6 +322,7 @@ int main(void)
         {"connections and requests that would never end", each_part_ends},
         {"interim answers without end", interim_answers_are_counted},
         {"a flow that would never end", the_flow_ends},
+        {"all of this in an event loop", so_does_it_without_port_drive},
         {"a TPM that does not answer", a_silent_tpm_ends},
     };
     char why[256];

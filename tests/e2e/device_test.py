@@ -12,12 +12,12 @@ import re
 import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from concurrent import futures
 
-from harness import SCOPE, Bench, Device, Programs, make_ca, make_leaf, read_file, run, run_tap, wait_until
+from harness import (SCOPE, Bench, Device, Programs, SwtpmForTools, make_ca, make_leaf, read_file, run, run_tap,
+                     wait_until)
 from server_harness import check, same
 
 EK, SRK = "0x81010001", "0x81000001"
@@ -29,7 +29,8 @@ class Occupied:
     """A TPM at whose fixed handles something stands that is not the flow's."""
 
     def __init__(self, *create):
-        self.device = Device("swtpm-tcp")
+        tpm = SwtpmForTools()
+        self.device, self.tool = Device(tpm.kind, tpm), tpm.tool
         self.sealed, secret = self.device.path("sealed"), self.device.secret("secret", "s3cret")
         self.device.run("seal", "--in", secret, "--out", self.sealed)
         self.ek = self.device.run("ek", "--format", "base64").out
@@ -39,12 +40,6 @@ class Occupied:
             self.tool("tpm2_flushcontext", "-t")
             self.tool("tpm2_evictcontrol", "-Q", "-C", "o", "-c", "key.ctx", handle)
         self.tool("tpm2_flushcontext", "-t")
-
-    def tool(self, *command):
-        host, port = self.device.tpm.address
-        done = subprocess.run(command, cwd=self.device.dir, capture_output=True, check=False,
-                              env={**os.environ, "TPM2TOOLS_TCTI": f"swtpm:host={host},port={port}"})
-        check(done.returncode == 0, f"{command}: {done.stderr.decode()}")
 
     def works(self, bench, name):
         """Every command that needs EK or SRK, as if the handles were free."""

@@ -105,14 +105,22 @@
 #define CRYPTO_TRUST_STORAGE (CRYPTO_TRUST_ANCHORS_MAX * 768)
 #endif
 
-/* ---- Times of the blocking loop, in milliseconds --------------------------------------------------------------- */
+/* ---- Deadlines of port_drive, in milliseconds ------------------------------------------------------------------ */
 
-/* CreatePrimary of RSA-2048 takes 2 to 9 s on discrete TPMs, rarely much more. */
+/* All are absolute: a peer that sends one byte, one empty record or one warning after the other gains nothing by it. */
+
+/* One TPM command. CreatePrimary of RSA-2048 takes 2 to 9 s on discrete TPMs, rarely much more. */
 #ifndef PORT_TPM_TIMEOUT_MS
 #define PORT_TPM_TIMEOUT_MS 120000
 #endif
+/* One connection, until its TLS handshake is done; and one request, until its answer is complete. */
 #ifndef PORT_NET_TIMEOUT_MS
-#define PORT_NET_TIMEOUT_MS 30000
+#define PORT_NET_TIMEOUT_MS 60000
+#endif
+/* One flow, with all the waiting that the TPM and the service ask for. What was loaded is flushed after it, and a TPM
+ * command that is under way is waited for: only who gets its answer can flush what it made. */
+#ifndef PORT_FLOW_TIMEOUT_MS
+#define PORT_FLOW_TIMEOUT_MS 900000
 #endif
 
 /* ---- What the protocol fixes: not to be set -------------------------------------------------------------------- */
@@ -136,6 +144,9 @@
 /* An activation blob: 766 bytes and at most 206 of encUriData, so that it also fits two AMQP SASL frames. */
 #define DPS_ENC_URI_MAX 206
 #define DPS_ACTIVATION_BLOB_MAX (766 + DPS_ENC_URI_MAX)
+
+/* TPM2B_PUBLIC of the key in a blob, size field included: 50 bytes, and a policy digest of the largest hash. */
+#define DPS_KEY_PUBLIC_MAX (50 + 64)
 
 /* The wrapped hub key as TPM2_Import returns it (TPM2B_PRIVATE, size field included). libtpms: 160; the
  * specification allows more for larger integrity hashes. */
@@ -175,6 +186,13 @@
 /* A server's certificate chain: certificates, and bytes for them and the key. */
 #define CRYPTO_CHAIN_MAX 4
 #define CRYPTO_CHAIN_STORAGE 8192
+
+/* ---- Release --------------------------------------------------------------------------------------------------- */
+
+/* The day of this release, in seconds since 1970: 2026-01-01. A device without a clock knows that it is later. */
+#ifndef CRYPTO_TLS_TIME_FLOOR
+#define CRYPTO_TLS_TIME_FLOOR UINT64_C(1767225600)
+#endif
 
 /* ---- Contradictions -------------------------------------------------------------------------------------------- */
 

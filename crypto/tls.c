@@ -209,6 +209,11 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
     return error;
 }
 
+uint64_t crypto_tls_client_not_after(const struct crypto_tls_client *c)
+{
+    return c->dates.not_after;
+}
+
 bool crypto_tls_client_resumed(const struct crypto_tls_client *c)
 {
     /* A server that resumes repeats the ID that it was offered [RFC 5246 7.4.1.3]. */

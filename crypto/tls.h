@@ -148,6 +148,10 @@ void crypto_tls_close(br_ssl_engine_context *e);
 int crypto_tls_error(const br_ssl_engine_context *e);
 const char *crypto_tls_error_text(int error);
 
+/* When the server's certificate ends, in seconds since 1970: a time that this server tells and that is later cannot be
+ * right. 0 if the client was started with the time, or has not seen the certificate. */
+uint64_t crypto_tls_client_not_after(const struct crypto_tls_client *c);
+
 /* True when the current connection resumed an earlier session (valid once APP_OUT is wanted). Client only. */
 bool crypto_tls_client_resumed(const struct crypto_tls_client *c);
 

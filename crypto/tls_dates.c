@@ -3,7 +3,18 @@
 #include <string.h>
 
 /* The elements of a certificate up to the date, in their order [RFC 5280 4.1]; version may be missing. */
-enum { CERTIFICATE, TBS_CERTIFICATE, VERSION, SERIAL, SIGNATURE, ISSUER, VALIDITY, NOT_BEFORE, BEYOND };
+enum {
+    CERTIFICATE,
+    TBS_CERTIFICATE,
+    VERSION,
+    SERIAL,
+    SIGNATURE,
+    ISSUER,
+    VALIDITY,
+    NOT_BEFORE,
+    NOT_AFTER,
+    BEYOND
+};
 enum { PART_TAG, PART_LENGTH, PART_CONTENT };
 enum { TAG_VERSION = 0xa0, TAG_UTC_TIME = 0x17, TAG_GENERALIZED_TIME = 0x18 };
 
@@ -24,7 +35,7 @@ static uint32_t days_before(uint32_t year, uint32_t month)
 }
 
 /* YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ. Two-digit years end with 2049. */
-static void take_date(struct crypto_tls_dates *d)
+static bool read_date(const struct crypto_tls_dates *d, uint32_t *days, uint32_t *seconds)
 {
     const uint8_t *p = d->text;
     uint32_t year;
@@ -35,13 +46,30 @@ static void take_date(struct crypto_tls_dates *d)
         year = two(p) * 100 + two(p + 2);
         p += 4;
     } else {
-        return;
+        return false;
     }
-    const uint32_t days = days_before(year, two(p)) + two(p + 2) - 1;
-    const uint32_t seconds = two(p + 4) * 3600 + two(p + 6) * 60 + two(p + 8);
-    if (days > d->days || (days == d->days && seconds > d->seconds)) {
+    *days = days_before(year, two(p)) + two(p + 2) - 1;
+    *seconds = two(p + 4) * 3600 + two(p + 6) * 60 + two(p + 8);
+    return true;
+}
+
+static void take_not_before(struct crypto_tls_dates *d)
+{
+    uint32_t days;
+    uint32_t seconds;
+    if (read_date(d, &days, &seconds) && (days > d->days || (days == d->days && seconds > d->seconds))) {
         d->days = days;
         d->seconds = seconds;
+    }
+}
+
+/* Of the leaf, which comes first: what a server sends behind its chain may well have expired. */
+static void take_not_after(struct crypto_tls_dates *d)
+{
+    uint32_t days;
+    uint32_t seconds;
+    if (d->not_after == 0 && read_date(d, &days, &seconds) && days > CRYPTO_TLS_DAYS_TO_1970) {
+        d->not_after = (uint64_t)(days - CRYPTO_TLS_DAYS_TO_1970) * 86400 + seconds;
     }
 }
 
@@ -82,13 +110,16 @@ static bool read_byte(struct crypto_tls_dates *d, uint8_t byte)
         }
         return false;
     default:
-        if (d->element == NOT_BEFORE && d->text_len < sizeof d->text) {
+        if (d->element >= NOT_BEFORE && d->text_len < sizeof d->text) {
             d->text[d->text_len++] = byte;
         }
         if (--d->left > 0) {
             return false;
         }
         d->part = PART_TAG;
+        if (d->element == NOT_AFTER) {
+            take_not_after(d);
+        }
         return d->element++ == NOT_BEFORE;
     }
 }
@@ -126,7 +157,8 @@ static void append(const br_x509_class **context, const unsigned char *bytes, si
         if (read_byte(d, bytes[i])) {
             d->inner->vtable->append(&d->inner->vtable, bytes, i);
             begin = i;
-            take_date(d);
+            take_not_before(d);
+            d->text_len = 0;
             br_x509_minimal_set_time(d->inner, d->days, d->seconds);
         }
     }

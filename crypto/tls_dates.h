@@ -13,25 +13,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Seconds since 1970: 2026-01-01. */
-#ifndef CRYPTO_TLS_TIME_FLOOR
-#define CRYPTO_TLS_TIME_FLOOR UINT64_C(1767225600)
-#endif
-
 /* BearSSL counts days from 1 January of the year 0; this is 1 January 1970. */
 #define CRYPTO_TLS_DAYS_TO_1970 719528
 
 /* A validator around another one, which decides: it reads along until it has seen each certificate's notBefore
- * [RFC 5280 4.1.2.5]. */
+ * [RFC 5280 4.1.2.5], and notes the leaf's notAfter. */
 struct crypto_tls_dates {
     const br_x509_class *vtable;
     br_x509_minimal_context *inner;
     uint32_t days, seconds; /* the time so far */
+    uint64_t not_after;     /* the end of the leaf, in seconds since 1970; 0: not seen */
     /* where in the certificate the next byte stands */
     uint8_t element, tag, part;
     uint8_t length_bytes; /* of the element's length, still to come */
     uint32_t left;        /* of the element's content */
-    uint8_t text[16];     /* notBefore */
+    uint8_t text[16];     /* notBefore, notAfter */
     uint8_t text_len;
 };
 

@@ -14,14 +14,24 @@ static void trace(struct port *port, unsigned step, enum port_trace_kind kind, c
     }
 }
 
+static uint64_t now_ms(const struct port *port)
+{
+    return port->clock.monotonic_ms(port->clock.context);
+}
+
+static uint32_t left_ms(const struct port *port, uint64_t end)
+{
+    const uint64_t now = now_ms(port);
+    return now < end ? (uint32_t)(end - now) : 0;
+}
+
 /* One exchange, as it is. */
 static int exchange(struct port *port, unsigned step, const char *what, struct bytes command,
-                    uint8_t *response, size_t capacity, struct bytes *answer)
+                    uint8_t *response, size_t capacity, struct bytes *answer, uint32_t timeout_ms)
 {
     size_t len = 0;
     trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
-    const int error =
-        port->tpm.transact(port->tpm.context, command, response, capacity, &len, PORT_TPM_TIMEOUT_MS);
+    const int error = port->tpm.transact(port->tpm.context, command, response, capacity, &len, timeout_ms);
     *answer = bytes_of(response, error == 0 ? len : 0);
     if (error == 0) {
         trace(port, step, PORT_TRACE_TPM_RESPONSE, what, *answer);
@@ -33,8 +43,9 @@ int port_tpm_ask(struct port *port, unsigned step, const char *what, struct byte
                  size_t capacity, struct bytes *answer)
 {
     int error = 0;
+    const uint64_t end = now_ms(port) + PORT_TPM_TIMEOUT_MS;
     for (uint32_t wait_ms = 10; error == 0; wait_ms *= 2) {
-        error = exchange(port, step, what, command, response, capacity, answer);
+        error = exchange(port, step, what, command, response, capacity, answer, left_ms(port, end));
         struct bytes_reader r = bytes_reader_over(*answer);
         (void)bytes_read_bytes(&r, 6); /* tag and size */
         const uint32_t rc = bytes_read_u32(&r);
@@ -51,10 +62,10 @@ static void ask_tpm(struct port_drive *drive, struct dps_device *d)
     size_t room;
     struct bytes answer;
     uint8_t *in = dps_device_tpm_in(d, &room);
-    const uint64_t begin = drive->port->clock.monotonic_ms(drive->port->clock.context);
+    const uint64_t begin = now_ms(drive->port);
     const int error = exchange(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d),
-                               in, room, &answer);
-    drive->tpm_ms += drive->port->clock.monotonic_ms(drive->port->clock.context) - begin;
+                               in, room, &answer, PORT_TPM_TIMEOUT_MS);
+    drive->tpm_ms += now_ms(drive->port) - begin;
     if (error != 0) {
         dps_device_fail(d, error);
     } else {
@@ -70,45 +81,61 @@ static void close_stream(struct port_drive *drive)
     }
 }
 
+/* A connection or a request begins: it has to be complete by part_end, whatever arrives meanwhile. */
+static void begin_part(struct port_drive *drive)
+{
+    const uint64_t end = now_ms(drive->port) + PORT_NET_TIMEOUT_MS;
+    drive->part_end = end < drive->flow_end ? end : drive->flow_end;
+}
+
+static int send_record(struct port_drive *drive, uint32_t timeout_ms)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    struct port_stream *stream = &drive->port->stream;
+    size_t len;
+    const uint8_t *out = crypto_tls_record_out(engine, &len);
+    const int moved = stream->write(stream->context, out, len, timeout_ms);
+    if (moved > 0) {
+        crypto_tls_record_sent(engine, (size_t)moved);
+    }
+    return moved;
+}
+
+static int receive_record(struct port_drive *drive, uint32_t timeout_ms)
+{
+    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    struct port_stream *stream = &drive->port->stream;
+    size_t len;
+    uint8_t *in = crypto_tls_record_in(engine, &len);
+    const int moved = len > 0 ? stream->read(stream->context, in, len, timeout_ms) : 0;
+    if (moved > 0) {
+        crypto_tls_record_received(engine, (size_t)moved);
+    }
+    return moved;
+}
+
 /* Move records between the engine and the stream until the engine wants one of `wanted`.
  * Returns: 0; BYTES_E_TLS, BYTES_E_STREAM, BYTES_E_TIMEOUT. */
 static int move_records(struct port_drive *drive, unsigned wanted)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
-    struct port_stream *stream = &drive->port->stream;
-    struct port_clock *clock = &drive->port->clock;
-    uint64_t last = clock->monotonic_ms(clock->context);
+    const br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
     for (;;) {
-        size_t len;
-        int moved;
         const unsigned want = crypto_tls_want(engine);
         if (want & CRYPTO_TLS_CLOSED) {
             drive->tls_error = crypto_tls_error(engine);
             return drive->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
-        if (want & CRYPTO_TLS_RECORD_OUT) {
-            const uint8_t *out = crypto_tls_record_out(engine, &len);
-            moved = stream->write(stream->context, out, len, PORT_NET_TIMEOUT_MS);
-            if (moved > 0) {
-                crypto_tls_record_sent(engine, (size_t)moved);
-            }
-        } else if (want & wanted) {
+        const bool out = (want & CRYPTO_TLS_RECORD_OUT) != 0;
+        if (!out && (want & wanted)) {
             return 0;
-        } else {
-            uint8_t *in = crypto_tls_record_in(engine, &len);
-            moved = stream->read(stream->context, in, len, PORT_NET_TIMEOUT_MS);
-            if (moved > 0) {
-                crypto_tls_record_received(engine, (size_t)moved);
-            }
         }
-        const uint64_t now = clock->monotonic_ms(clock->context);
+        const uint32_t left = left_ms(drive->port, drive->part_end);
+        if (left == 0) {
+            return BYTES_E_TIMEOUT;
+        }
+        const int moved = out ? send_record(drive, left) : receive_record(drive, left);
         if (moved < 0) {
             return moved;
-        }
-        if (moved > 0) {
-            last = now;
-        } else if (now - last >= PORT_NET_TIMEOUT_MS) {
-            return BYTES_E_TIMEOUT;
         }
     }
 }
@@ -121,8 +148,9 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
         return BYTES_E_USAGE;
     }
     int error = p->entropy.fill(p->entropy.context, entropy, sizeof entropy);
+    begin_part(drive);
     if (error == 0) {
-        error = p->stream.connect(p->stream.context, host, port, PORT_NET_TIMEOUT_MS);
+        error = p->stream.connect(p->stream.context, host, port, left_ms(p, drive->part_end));
     }
     if (error == 0) {
         drive->open = true;
@@ -134,6 +162,16 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
     return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
 }
 
+/* A connection or a request has failed; the flow's time may be what was over. */
+static void give_up(struct port_drive *drive, struct dps_device *d, int error)
+{
+    if (error == BYTES_E_TIMEOUT && left_ms(drive->port, drive->flow_end) == 0) {
+        dps_device_late(d);
+    } else {
+        dps_device_fail(d, error);
+    }
+}
+
 static void connect_host(struct port_drive *drive, struct dps_device *d)
 {
     uint16_t port;
@@ -141,9 +179,9 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
     close_stream(drive);
     const int error = connect_tls(drive, host, port);
     if (error != 0) {
-        dps_device_fail(d, error);
+        give_up(drive, d, error);
     } else {
-        dps_device_connected(d);
+        dps_device_connected(d, crypto_tls_client_not_after(&drive->tls));
     }
 }
 
@@ -151,18 +189,16 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
  * the next request, and the connection is of no more use [RFC 9112 9.2]. */
 static bool spoke_unasked(struct port_drive *drive)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
-    struct port_stream *stream = &drive->port->stream;
-    while ((crypto_tls_want(engine) & (CRYPTO_TLS_APP_IN | CRYPTO_TLS_CLOSED)) == 0) {
-        size_t len;
-        uint8_t *in = crypto_tls_record_in(engine, &len);
-        const int moved = len > 0 ? stream->read(stream->context, in, len, 0) : 0;
-        if (moved <= 0) {
-            return moved < 0;
+    const br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    int moved = 1;
+    while (moved > 0) {
+        const bool over = left_ms(drive->port, drive->part_end) == 0;
+        if (over || (crypto_tls_want(engine) & (CRYPTO_TLS_APP_IN | CRYPTO_TLS_CLOSED)) != 0) {
+            return true;
         }
-        crypto_tls_record_received(engine, (size_t)moved);
+        moved = receive_record(drive, 0);
     }
-    return true;
+    return moved < 0;
 }
 
 static void send_some(struct port_drive *drive, struct dps_device *d)
@@ -170,6 +206,9 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
     br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
     const struct bytes out = dps_device_net_out(d);
+    if (d->net_sent == 0) {
+        begin_part(drive);
+    }
     const bool unasked = d->reused && d->net_sent == 0 && spoke_unasked(drive);
     const int error = unasked ? BYTES_E_STREAM : move_records(drive, CRYPTO_TLS_APP_OUT);
     if (error != 0) {
@@ -178,7 +217,7 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
             close_stream(drive);
             d->connected = 0;
         } else {
-            dps_device_fail(d, error);
+            give_up(drive, d, error);
         }
         return;
     }
@@ -207,14 +246,14 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
         close_stream(drive);
         /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
         if (!orderly && d->net_len > 0) {
-            dps_device_fail(d, error);
+            give_up(drive, d, error);
         } else {
             dps_device_net_received(d, 0);
         }
         return;
     }
     if (error != 0) {
-        dps_device_fail(d, error);
+        give_up(drive, d, error);
         return;
     }
     const uint8_t *app = crypto_tls_app_in(engine, &len);
@@ -225,18 +264,36 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     dps_device_net_received(d, len);
 }
 
-int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
-               struct dps_device *d)
+static void begin(struct port_drive *drive, struct port *port, const struct crypto_trust *trust)
 {
+    const uint32_t timeout_ms =
+        drive->flow_timeout_ms != 0 ? drive->flow_timeout_ms : (uint32_t)PORT_FLOW_TIMEOUT_MS;
     drive->port = port;
     drive->trust = trust;
     drive->open = false;
     drive->tls_error = 0;
     drive->tpm_ms = 0;
+    drive->flow_end = now_ms(port) + timeout_ms;
+    drive->part_end = drive->flow_end;
+}
+
+/* Is the flow's time over, or would it be before a wait has ended? */
+static bool is_late(const struct port_drive *drive, const struct dps_device *d)
+{
+    const uint32_t wait_ms = dps_device_want(d) == DPS_WANT_WAIT ? dps_device_wait_ms(d) : 0;
+    return left_ms(drive->port, drive->flow_end) <= wait_ms;
+}
+
+int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
+               struct dps_device *d)
+{
+    begin(drive, port, trust);
     for (;;) {
         int error = 0;
-        const enum dps_want want = dps_device_want(d);
-        switch (want) {
+        if (is_late(drive, d)) {
+            dps_device_late(d);
+        }
+        switch (dps_device_want(d)) {
         case DPS_WANT_TPM:
             ask_tpm(drive, d);
             break;

@@ -8,12 +8,15 @@
 #include "port/port.h"
 
 /* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it
- * afterwards. */
+ * afterwards. The caller sets flow_timeout_ms, port_drive the rest. */
 struct port_drive {
+    uint32_t flow_timeout_ms; /* how long the whole run may take; 0: PORT_FLOW_TIMEOUT_MS */
     struct port *port;
     const struct crypto_trust *trust;
     struct crypto_tls_client tls;
     uint8_t io[PORT_TLS_BUFFER];
+    uint64_t flow_end,
+        part_end;    /* of the run, and of its current connection or request, on the port's clock */
     bool open;       /* a stream is connected */
     int tls_error;   /* BearSSL's number after BYTES_E_TLS */
     uint64_t tpm_ms; /* time spent in the TPM, for tools */
@@ -23,8 +26,11 @@ struct port_drive {
  * always TLS with certificate and host name verified against trust; trust may be null if the flow uses no
  * network. Certificate dates are checked against the port's clock, or without one against what the chain itself says
  * (crypto/tls_dates.h); the token's time then comes from the service's Date header.
- * Returns: 0; the engine's error otherwise
- * (d->error). */
+ * Nobody can hold it for ever: a TPM command has PORT_TPM_TIMEOUT_MS, a connection with its TLS handshake
+ * PORT_NET_TIMEOUT_MS, a request until the end of its answer the same again, the whole run flow_timeout_ms; then it
+ * fails with BYTES_E_TIMEOUT (d->late: it was the run's time that was over), after what was loaded is flushed. The
+ * port's functions must keep to the times that they are given.
+ * Returns: 0; the engine's error otherwise (d->error). */
 int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
                struct dps_device *d);
 

@@ -124,8 +124,9 @@ static const struct dps_step keys_flow[] = {
 
 /* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
 
-/* A key that someone has made persistent is used if it is what the template would give; otherwise the same seed gives
- * the same key again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
+/* A key that someone has made persistent is used if it is what the template would give. Anything else that stands there
+ * (an ECC key, another hash, another policy, sealed data) is somebody's and is passed over: the seed gives the key of
+ * the template again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
 static int read_persistent_key(struct dps_device *d, struct bytes response,
                                const struct tpm2_public *template_area, uint8_t *area, size_t capacity,
                                uint16_t *len)
@@ -138,11 +139,16 @@ static int read_persistent_key(struct dps_device *d, struct bytes response,
         d->rc = 0;
         return BYTES_E_NOT_FOUND;
     }
+    if (error == 0) {
+        error = tpm2_public_parse_2b(public_2b, &parsed);
+    }
+    if (error == BYTES_E_ALGORITHM) {
+        return BYTES_E_NOT_FOUND;
+    }
     if (error != 0) {
         return error;
     }
-    if (tpm2_public_parse_2b(public_2b, &parsed) != 0 || !tpm2_public_matches(&parsed, template_area) ||
-        public_2b.len > capacity) {
+    if (!tpm2_public_matches(&parsed, template_area) || public_2b.len > capacity) {
         return BYTES_E_NOT_FOUND;
     }
     memcpy(area, public_2b.p, public_2b.len);
@@ -186,7 +192,7 @@ static int name_device(struct dps_device *d)
 {
     const char *given = d->config->registration_id;
     if (given != NULL) {
-        return dps_engine_keep_text(d->registration_id, sizeof d->registration_id, bytes_of_text(given));
+        return dps_keep_text(d->registration_id, sizeof d->registration_id, bytes_of_text(given));
     }
     dps_registration_id_default(bytes_of(d->ek, d->ek_len), d->registration_id);
     return 0;
@@ -233,11 +239,13 @@ int dps_read_created_ek(struct dps_device *d, struct bytes response)
     return error;
 }
 
-/* Step 3: the owner's storage root key. */
+/* Step 3: the owner's storage root key. One with an authValue of its own, which shows when it is used, is passed over
+ * likewise: the authValue is no part of what a key is derived from [P1 r1.59 14]. */
 void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
 {
-    (void)d;
-    tpm2_read_public_build(w, TPM2_HANDLE_SRK);
+    if (!d->srk_locked) {
+        tpm2_read_public_build(w, TPM2_HANDLE_SRK);
+    }
 }
 
 int dps_read_srk(struct dps_device *d, struct bytes response)
@@ -886,4 +894,16 @@ int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *c
                          const uint8_t nonce[32])
 {
     return dps_engine_begin(d, config, nonce, keys_flow);
+}
+
+/* ---- Its results ---------------------------------------------------------------------------------------- */
+
+struct bytes dps_device_token_text(const struct dps_device *d)
+{
+    return bytes_of(d->token, d->token_len);
+}
+
+struct bytes dps_device_result(const struct dps_device *d)
+{
+    return bytes_of(d->net, d->net_len);
 }

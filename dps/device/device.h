@@ -19,8 +19,8 @@
  *
  * The engine fails once: the first error is kept, and before FAILED it still wants the TPM commands that flush every
  * session and object it has loaded. A TPM that has forgotten what was loaded (it was reset, or someone else flushed it)
- * is no failure the first time: the flow begins again with its keys. Answers that do not fit what was wanted are
- * ignored. */
+ * is no failure the first time: the flow begins again with its keys. Neither is a persistent SRK with an authValue.
+ * Answers that do not fit what was wanted are ignored. */
 #ifndef DPS_DEVICE_DEVICE_H
 #define DPS_DEVICE_DEVICE_H
 
@@ -81,9 +81,11 @@ struct dps_device {
     uint8_t failed_row; /* where the error happened */
     bool closing;       /* the flow has ended, well or badly; what remains is flushing */
     bool restarting;    /* ... and then it begins again, */
-    bool restarted;     /* which it does once */
+    bool restarted;     /* which it does once for lost handles, */
+    bool srk_locked;    /* and once because the persistent SRK has an authValue: it is passed over */
     bool reused;        /* the connection has already carried an exchange */
     bool answering;     /* the request is out, its answer is being received */
+    bool late;          /* BYTES_E_TIMEOUT: of the whole run, not of one answer */
     bool retry_after_given;
     bool owner_changed, endorsement_changed, cleared; /* which authorizations are in force by now */
     uint8_t message_len, inner_key_len;               /* of the arrays below, as the next ones */
@@ -102,17 +104,19 @@ struct dps_device {
     uint32_t retry_after_ms;           /* of the last answer, if retry_after_given */
     uint32_t loaded[DPS_LOADED_COUNT]; /* handles to flush; 0: none */
     uint32_t ek_handle, srk_handle;    /* handles in use, persistent or loaded */
-    uint64_t now;                      /* seconds since 1970; 0: unknown */
-    uint64_t server_date;              /* from the last Date header; 0: none */
-    uint64_t expiry;                   /* of the token */
+    uint32_t asked_handle; /* the first one of the last command, whose authorization comes first */
+    uint64_t now;          /* seconds since 1970; 0: unknown */
+    uint64_t server_date;  /* from the last Date header that can be right; 0: none */
+    uint64_t date_max;     /* no Date of this connection can be later; 0: unknown */
+    uint64_t expiry;       /* of the token */
 
     /* counters that tools print */
     uint16_t tpm_commands, http_requests, connections;
 
-    struct dps_http http;   /* the answer being received */
-    uint8_t nonce[32];      /* from the driver's entropy: nonceCaller, and jitter */
-    uint8_t inner_key[32];  /* of the activation blob that is being opened */
-    uint8_t key_public[64]; /* TPM2B_PUBLIC of the key that travels in it */
+    struct dps_http http;                   /* the answer being received */
+    uint8_t nonce[32];                      /* from the driver's entropy: nonceCaller, and jitter */
+    uint8_t inner_key[32];                  /* of the activation blob that is being opened */
+    uint8_t key_public[DPS_KEY_PUBLIC_MAX]; /* TPM2B_PUBLIC of the key that travels in it */
     uint8_t srk_name[TPM2_NAME_SIZE];
     char key_name[32]; /* skn of the next token */
     char substatus[40];
@@ -164,12 +168,15 @@ struct bytes dps_device_tpm_command(const struct dps_device *d);
 uint8_t *dps_device_tpm_in(struct dps_device *d, size_t *room);
 void dps_device_tpm_response(struct dps_device *d, struct bytes response);
 const char *dps_device_host(const struct dps_device *d, uint16_t *port);
-void dps_device_connected(struct dps_device *d);
+/* date_max: when the certificate of that host ends (crypto_tls_client_not_after); a Date beyond it is not believed.
+ * 0: not known. */
+void dps_device_connected(struct dps_device *d, uint64_t date_max);
 struct bytes dps_device_net_out(const struct dps_device *d);
 void dps_device_net_sent(struct dps_device *d, size_t len);
 uint8_t *dps_device_net_in(struct dps_device *d, size_t *room);
 void dps_device_net_received(struct dps_device *d, size_t len);
-/* unix_seconds 0: this device has no clock; the service's Date header is used instead. */
+/* unix_seconds 0: this device has no clock; the service's Date header is used instead, unless it lies before
+ * CRYPTO_TLS_TIME_FLOOR or after date_max: BYTES_E_CLOCK. */
 void dps_device_time(struct dps_device *d, uint64_t unix_seconds);
 uint32_t dps_device_wait_ms(const struct dps_device *d);
 void dps_device_waited(struct dps_device *d);
@@ -182,10 +189,16 @@ void dps_device_saved(struct dps_device *d);
  * left does not fail by it. */
 void dps_device_fail(struct dps_device *d, int error);
 
+/* The run has taken longer than its driver allows: it fails with BYTES_E_TIMEOUT and d->late, and what is loaded is
+ * flushed. A flow of which only the flushing is left goes on. */
+void dps_device_late(struct dps_device *d);
+
 /* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors (an
  * empty text without DPS_WITH_STEP_TEXTS). After a failure: where it failed. */
 unsigned dps_device_step(const struct dps_device *d);
 const char *dps_device_what(const struct dps_device *d);
+/* Likewise: does it ask the service or the hub there, and not the TPM? False before a flow has begun. */
+bool dps_device_asks_network(const struct dps_device *d);
 
 /* After DONE: the token, or the bytes that seal and unseal made. View the engine's memory. */
 struct bytes dps_device_token_text(const struct dps_device *d);

@@ -86,6 +86,9 @@ static bool build(struct dps_device *d)
         return true;
     }
     if (tpm) {
+        struct bytes_reader r = bytes_reader_over(bytes_written(&w));
+        (void)bytes_read_bytes(&r, 10); /* tag, size, command code */
+        d->asked_handle = bytes_read_u32(&r);
         d->tpm_len = (uint16_t)w.len;
     } else {
         d->net_len = (uint16_t)w.len;
@@ -132,18 +135,22 @@ static void restart_when_flushed(struct dps_device *d)
     }
 }
 
-/* The TPM does not know a handle that it gave us: it was reset, or someone else has flushed it. All of them are asked
- * for again, from the same seeds, and the flow with them; but only once. */
+/* Two refusals mean that the keys have to be asked for again, from the same seeds, and the flow with them, each once:
+ * the TPM does not know a handle that it gave us (it was reset, or someone else has flushed it); or the persistent SRK
+ * has an authValue of its own, which the same key without a place of its own has not. */
 static bool restart(struct dps_device *d)
 {
     const int first = row_of_first_key(d);
-    const uint32_t code = tpm2_rc_decode(d->rc).code;
+    const struct tpm2_rc rc = tpm2_rc_decode(d->rc);
     const bool lost =
-        code == TPM2_RC_HANDLE || (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
-    if (!lost || d->restarted || d->row < first) {
+        rc.code == TPM2_RC_HANDLE || (rc.code >= TPM2_RC_REFERENCE_H0 && rc.code <= TPM2_RC_REFERENCE_S6);
+    const bool locked = d->asked_handle == TPM2_HANDLE_SRK && rc.code == TPM2_RC_BAD_AUTH;
+    const bool again = (lost && !d->restarted) || (locked && !d->srk_locked);
+    if (!again || d->row < first) {
         return false;
     }
-    d->restarted = true;
+    d->restarted = d->restarted || lost;
+    d->srk_locked = d->srk_locked || locked;
     d->restarting = true;
     d->rc = 0;
     close_flow(d);
@@ -183,23 +190,6 @@ int dps_engine_begin(struct dps_device *d, const struct dps_device_config *confi
     memcpy(d->nonce, nonce, sizeof d->nonce);
     enter(d, 0);
     return d->error;
-}
-
-int dps_engine_keep_text(char *field, size_t size, struct bytes text)
-{
-    if (text.len >= size) {
-        return BYTES_E_LIMIT;
-    }
-    field[0] = '\0';
-    if (text.len == 0) {
-        return 0;
-    }
-    if (memchr(text.p, 0, text.len) != NULL) {
-        return BYTES_E_FORMAT;
-    }
-    memcpy(field, text.p, text.len);
-    field[text.len] = '\0';
-    return 0;
 }
 
 /* ---- The public face --------------------------------------------------------------------------------------------- */
@@ -283,9 +273,10 @@ const char *dps_device_host(const struct dps_device *d, uint16_t *port)
     return hub ? d->assigned_hub : d->config->service_host;
 }
 
-void dps_device_connected(struct dps_device *d)
+void dps_device_connected(struct dps_device *d, uint64_t date_max)
 {
     if (dps_device_want(d) == DPS_WANT_CONNECT) {
+        d->date_max = date_max;
         d->connected = row_of(d)->asks;
         d->reused = false;
         d->net_sent = 0; /* what went out on a connection that has died is no part of this one */
@@ -330,12 +321,20 @@ static bool read_retry_after(struct bytes value, uint32_t *ms)
     return error == 0 || error == BYTES_E_LIMIT;
 }
 
-/* Date and Retry-After of every answer are kept; unreadable ones count as absent. */
+/* Nobody can check a Date, but some cannot be right: those before this release, and those after the end of the
+ * certificate by which the peer proved who it is. A token made with one might be good for years. */
+static bool may_be_now(const struct dps_device *d, uint64_t date)
+{
+    return date >= CRYPTO_TLS_TIME_FLOOR && (d->date_max == 0 || date <= d->date_max);
+}
+
+/* Date and Retry-After of every answer are kept; unreadable and impossible ones count as absent. */
 static void keep_headers(struct dps_device *d)
 {
     struct bytes value;
     uint64_t number;
-    if (dps_http_header(&d->http, d->net, "Date", &value) == 0 && dps_http_date_parse(value, &number) == 0) {
+    if (dps_http_header(&d->http, d->net, "Date", &value) == 0 && dps_http_date_parse(value, &number) == 0 &&
+        may_be_now(d, number)) {
         d->server_date = number;
     }
     d->retry_after_ms = 0;
@@ -453,9 +452,22 @@ void dps_device_fail(struct dps_device *d, int error)
     }
 }
 
+void dps_device_late(struct dps_device *d)
+{
+    if (!d->closing) {
+        d->late = true;
+        fail(d, BYTES_E_TIMEOUT);
+    }
+}
+
 static const struct dps_step *row_shown(const struct dps_device *d)
 {
     return &d->flow[d->error != 0 ? d->failed_row : d->row];
+}
+
+bool dps_device_asks_network(const struct dps_device *d)
+{
+    return d->flow != NULL && (row_shown(d)->asks == SERVICE || row_shown(d)->asks == HUB);
 }
 
 unsigned dps_device_step(const struct dps_device *d)
@@ -475,16 +487,6 @@ const char *dps_device_what(const struct dps_device *d)
     return "";
 }
 #endif
-
-struct bytes dps_device_token_text(const struct dps_device *d)
-{
-    return bytes_of(d->token, d->token_len);
-}
-
-struct bytes dps_device_result(const struct dps_device *d)
-{
-    return bytes_of(d->net, d->net_len);
-}
 
 void dps_device_wipe(struct dps_device *d)
 {

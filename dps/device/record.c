@@ -5,6 +5,23 @@
 
 static const uint8_t magic[4] = {'D', 'P', 'S', '1'};
 
+int dps_keep_text(char *field, size_t size, struct bytes text)
+{
+    if (text.len >= size) {
+        return BYTES_E_LIMIT;
+    }
+    field[0] = '\0';
+    if (text.len == 0) {
+        return 0;
+    }
+    if (memchr(text.p, 0, text.len) != NULL) {
+        return BYTES_E_FORMAT;
+    }
+    memcpy(field, text.p, text.len);
+    field[text.len] = '\0';
+    return 0;
+}
+
 void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
 {
     const size_t begin = w->len;
@@ -57,9 +74,9 @@ int dps_record_read(struct bytes record, struct dps_device *d)
     const struct bytes wrapped = bytes_read_2b(&r);
     const struct bytes public_2b = bytes_read_2b(&r);
     if (bytes_reader_end(&r) != 0 || !bytes_equal_public(mark, bytes_of(magic, sizeof magic)) ||
-        dps_engine_keep_text(d->registration_id, sizeof d->registration_id, registration_id) != 0 ||
-        dps_engine_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) != 0 ||
-        dps_engine_keep_text(d->device_id, sizeof d->device_id, device_id) != 0 ||
+        dps_keep_text(d->registration_id, sizeof d->registration_id, registration_id) != 0 ||
+        dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) != 0 ||
+        dps_keep_text(d->device_id, sizeof d->device_id, device_id) != 0 ||
         keep_bytes(d->wrapped_key, sizeof d->wrapped_key, &d->wrapped_key_len, wrapped) != 0 ||
         keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, public_2b) != 0) {
         return BYTES_E_STATE;

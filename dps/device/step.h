@@ -44,7 +44,7 @@ static inline int row_again(struct dps_device *d, uint32_t wait_ms)
 int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
                      const struct dps_step *flow);
 /* Copy text into a zero-terminated field. Returns: 0; BYTES_E_LIMIT; BYTES_E_FORMAT for an embedded zero. */
-int dps_engine_keep_text(char *field, size_t size, struct bytes text);
+int dps_keep_text(char *field, size_t size, struct bytes text);
 
 /* The authorizations in force: those configured, those that this run has set, or none after TPM2_Clear. */
 struct bytes dps_owner_auth(const struct dps_device *d);

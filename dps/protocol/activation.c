@@ -14,10 +14,14 @@ static int check_key(struct bytes public_2b)
     if (error != 0) {
         return error;
     }
-    const bool good = area.type == wanted.type && area.name_alg == wanted.name_alg &&
-                      (area.attributes & ~FREE_ATTRIBUTES) == (wanted.attributes & ~FREE_ATTRIBUTES) &&
-                      area.scheme == wanted.scheme && area.scheme_hash == wanted.scheme_hash;
-    return good ? 0 : BYTES_E_ALGORITHM;
+    const uint32_t given = area.attributes & ~FREE_ATTRIBUTES;
+    const uint32_t needed = wanted.attributes & ~FREE_ATTRIBUTES;
+    const bool signs = area.type == wanted.type && area.name_alg == wanted.name_alg &&
+                       area.scheme == wanted.scheme && area.scheme_hash == wanted.scheme_hash;
+    if (signs && (given | TPM2_OBJECT_USER_WITH_AUTH) == needed && given != needed) {
+        return BYTES_E_POLICY;
+    }
+    return signs && given == needed ? 0 : BYTES_E_ALGORITHM;
 }
 
 int dps_activation_parse(struct bytes blob, struct dps_activation *a)

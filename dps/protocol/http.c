@@ -303,14 +303,13 @@ static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     rc = parse_head(h, buffer, capacity);
     if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200)
         return rc;
-    /* Any number of interim responses precede the final one, asked for or not, and may be ignored
-     * [RFC 9110 15.2]; but 101 would mean another protocol from here on, which nobody asked for. */
-    if (h->status == 101)
-        return BYTES_E_FORMAT;
-    bool head_request = h->head_request;
+    /* Interim responses may precede the final one, asked for or not, and be ignored [RFC 9110 15.2], but not without
+     * end; and 101 would mean another protocol from here on, which nobody asked for. */
+    if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX)
+        return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;
     remove_bytes(buffer, len, 0, h->head_len);
-    dps_http_init(h, DPS_HTTP_RESPONSE);
-    h->head_request = head_request;
+    *h = (struct dps_http){
+        .role = h->role, .head_request = h->head_request, .interim = (uint8_t)(h->interim + 1)};
     return BYTES_OK;
 }
 

@@ -15,6 +15,9 @@
 #include "crypto/bytes/bytes.h"
 #include "crypto/limits.h"
 
+/* Interim responses before a final one: those that are known (100, 102, 103) come once or a few times. */
+#define DPS_HTTP_INTERIM_MAX 16
+
 enum dps_http_role { DPS_HTTP_REQUEST, DPS_HTTP_RESPONSE };
 
 struct dps_http {
@@ -25,6 +28,7 @@ struct dps_http {
     bool expect_continue; /* request: the client waits for "100 Continue" before it sends the body */
     bool head_request;    /* response: there is no body. Set by the caller after init if it asked with HEAD or
                              CONNECT, and here for 204 and 304 */
+    uint8_t interim;      /* response: how many interim ones came before it */
     uint16_t status;      /* response */
     size_t scanned;       /* bytes already searched for the end of the head */
     size_t head_len;      /* start line and headers with the final empty line; 0 until it was seen */
@@ -42,15 +46,15 @@ struct dps_http {
 void dps_http_init(struct dps_http *h, enum dps_http_role role);
 
 /* Parse on. buffer holds *len bytes of the message so far; unchunking moves bytes and lowers *len, and so does the
- * skipping of interim 1xx responses (but 101 is malformed: nobody asked for an upgrade). Call again with every
- * increase of *len, and once with closed.
+ * skipping of at most DPS_HTTP_INTERIM_MAX interim 1xx responses (but 101 is malformed: nobody asked for an upgrade).
+ * Call again with every increase of *len, and once with closed.
  *   capacity   size of the buffer: a message that cannot fit is refused as soon as that is known
  *   closed     the peer has closed: no more bytes will come
  * Requires: *len <= capacity, and *len is never lowered by the caller before the message is complete.
  * Returns: 0 when the message is complete, and what follows it begins at h->consumed; BYTES_E_MORE, and then there is
  * room for more (*len < capacity); BYTES_E_FORMAT if it is malformed or closed too early (a response without length
- * ends at the close); BYTES_E_LIMIT if head or body is too large for the buffer or DPS_HTTP_HEAD_MAX. An error stays.
- * */
+ * ends at the close); BYTES_E_LIMIT if head or body is too large for the buffer or DPS_HTTP_HEAD_MAX, or
+ * no interim response is the last one. An error stays. */
 int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed);
 
 /* Once the head is there (head_len > 0): the value of a header, name compared without case, trimmed.

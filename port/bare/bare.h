@@ -18,13 +18,17 @@ struct port_bare_uart {
     bool (*get)(void *context, uint8_t *byte); /* false: nothing has arrived */
 };
 
-/* Send all bytes, or receive exactly len bytes, of which each may take timeout_ms after the one before.
+/* Send all bytes, or receive exactly len bytes, until the moment `end` of the clock's monotonic_ms: an end that moves,
+ * but hardly, does not hold the device.
  * Returns: 0; BYTES_E_TIMEOUT. */
 int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct bytes bytes,
-                   uint32_t timeout_ms);
+                   uint64_t end);
 int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock *clock, uint8_t *out,
-                      size_t len, uint32_t timeout_ms);
-/* Throw away what has arrived so far: the rest of an answer that came too late. */
+                      size_t len, uint64_t end);
+/* The moment timeout_ms from now, or `latest` if that is earlier. */
+uint64_t port_bare_moment(const struct port_clock *clock, uint32_t timeout_ms, uint64_t latest);
+/* Throw away what has arrived so far: the rest of an answer that came too late. At most 64 KiB: a line that talks
+ * without end does not hold the device either. */
 void port_bare_drain(const struct port_bare_uart *uart);
 
 /* ---- Text for people --------------------------------------------------------------------------------------------- */
@@ -144,7 +148,6 @@ struct port_bare_run {
     struct dps_device device;
     struct port_drive drive;
     uint64_t date, date_ms; /* the last Date header, and when that was on the board's clock */
-    bool asked_tpm;         /* who was asked last: the TPM or the network */
     bool registered;        /* in this boot */
     unsigned tpm_commands, http_requests, connections;
     uint64_t tpm_ms;

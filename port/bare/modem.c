@@ -4,8 +4,9 @@
 #include <string.h>
 
 #define HEAD_SIZE 5
-/* Between two bytes of one message, and what the modem may take beyond a time that it was given. */
-#define BYTE_TIMEOUT_MS 1000
+/* For one message on the line, and what the modem may take beyond a time that it was given: 1 KiB at 9600 baud, and
+ * as much again. */
+#define MESSAGE_TIMEOUT_MS 2000
 /* The device does not leave a question open for longer, however patient the caller is. */
 #define WAIT_MAX_MS 10000
 
@@ -22,62 +23,57 @@ static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes pa
     bytes_write_u8(&w, ++modem->sequence);
     bytes_write_u8(&w, operation);
     bytes_write_u16(&w, (uint16_t)(parameters.len + bytes.len));
+    const uint64_t end = port_bare_moment(modem->clock, MESSAGE_TIMEOUT_MS, UINT64_MAX);
     port_bare_drain(&modem->uart);
     int error = w.error;
     for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++) {
-        error = port_bare_send(&modem->uart, modem->clock, parts[i], BYTE_TIMEOUT_MS);
+        error = port_bare_send(&modem->uart, modem->clock, parts[i], end);
     }
     return error;
-}
-
-static int receive(struct port_bare_modem *modem, uint8_t *out, size_t len)
-{
-    return port_bare_receive(&modem->uart, modem->clock, out, len, BYTE_TIMEOUT_MS);
 }
 
 /* The answer to an earlier question: it came after the device had given up waiting for it. */
-static int skip(struct port_bare_modem *modem, size_t len)
+static int skip(struct port_bare_modem *modem, size_t len, uint64_t end)
 {
     int error = 0;
     for (uint8_t byte; error == 0 && len > 0; len--) {
-        error = receive(modem, &byte, 1);
+        error = port_bare_receive(&modem->uart, modem->clock, &byte, 1, end);
     }
     return error;
 }
 
-/* Receive the answer to the last question, which may take timeout_ms until it begins.
+/* Receive the answer to the last question, which may take timeout_ms until it begins, whatever comes before it.
  * Returns: 0 and *len; BYTES_E_STREAM, BYTES_E_TIMEOUT as the modem says; BYTES_E_TIMEOUT if there is no modem. */
 static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, size_t *len,
                   uint32_t timeout_ms)
 {
     const struct port_clock *clock = modem->clock;
-    const uint64_t begin = clock->monotonic_ms(clock->context);
+    const uint64_t end = port_bare_moment(clock, timeout_ms, UINT64_MAX);
     *len = 0;
-    while (clock->monotonic_ms(clock->context) - begin <= timeout_ms) {
+    while (clock->monotonic_ms(clock->context) < end) {
         uint8_t head[HEAD_SIZE];
-        int error = port_bare_receive(&modem->uart, clock, head, 1, timeout_ms);
+        int error = port_bare_receive(&modem->uart, clock, head, 1, end);
         if (error == 0 && head[0] != PORT_BARE_MODEM_MARK) {
             continue;
         }
+        const uint64_t message_end = port_bare_moment(clock, MESSAGE_TIMEOUT_MS, UINT64_MAX);
         if (error == 0) {
-            error = receive(modem, head + 1, sizeof head - 1);
-        }
-        if (error != 0) {
-            return error;
+            error = port_bare_receive(&modem->uart, clock, head + 1, sizeof head - 1, message_end);
         }
         const uint8_t status = head[2];
         const size_t size = (size_t)(head[3] << 8 | head[4]);
-        if (head[1] != modem->sequence) {
-            error = skip(modem, size);
-            if (error != 0) {
-                return error;
+        if (error == 0 && head[1] != modem->sequence) {
+            error = skip(modem, size, message_end);
+            if (error == 0) {
+                continue;
             }
-            continue;
         }
-        if (size > capacity) {
-            return BYTES_E_STREAM;
+        if (error == 0 && size > capacity) {
+            error = BYTES_E_STREAM;
         }
-        error = receive(modem, out, size);
+        if (error == 0) {
+            error = port_bare_receive(&modem->uart, clock, out, size, message_end);
+        }
         *len = error == 0 ? size : 0;
         if (error == 0 && status != DONE) {
             error = status == TIMED_OUT ? BYTES_E_TIMEOUT : BYTES_E_STREAM;
@@ -96,7 +92,7 @@ static int modem_connect(void *context, const char *host, uint16_t port, uint32_
     bytes_write_u32(&w, timeout_ms);
     bytes_write_u16(&w, port);
     const int error = ask(modem, CONNECT, bytes_written(&w), bytes_of_text(host));
-    return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + BYTE_TIMEOUT_MS);
+    return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + MESSAGE_TIMEOUT_MS);
 }
 
 static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
@@ -111,7 +107,7 @@ static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t tim
     bytes_write_u16(&w, (uint16_t)capacity);
     int error = ask(modem, READ, bytes_written(&w), bytes_of(NULL, 0));
     if (error == 0) {
-        error = answer(modem, out, capacity, &len, wait_ms + BYTE_TIMEOUT_MS);
+        error = answer(modem, out, capacity, &len, wait_ms + MESSAGE_TIMEOUT_MS);
     }
     return error != 0 ? error : (int)len;
 }
@@ -133,7 +129,7 @@ static void modem_close(void *context)
     struct port_bare_modem *modem = context;
     size_t len;
     if (ask(modem, CLOSE, bytes_of(NULL, 0), bytes_of(NULL, 0)) == 0) {
-        (void)answer(modem, NULL, 0, &len, BYTE_TIMEOUT_MS);
+        (void)answer(modem, NULL, 0, &len, MESSAGE_TIMEOUT_MS);
     }
 }
 

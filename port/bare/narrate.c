@@ -28,7 +28,7 @@ void port_bare_narrate_step(const struct port_bare_run *run, unsigned step, cons
 {
     text(run, step < 10 ? "Step  " : "Step ");
     number(run, step);
-    text(run, run->asked_tpm ? "  TPM: " : "  network: ");
+    text(run, dps_device_asks_network(&run->device) ? "  network: " : "  TPM: ");
     text(run, what);
     text(run, "\n");
 }
@@ -112,6 +112,7 @@ static int refused(const struct port_bare_run *run)
 
 static int explain(const struct port_bare_run *run, int error)
 {
+    const bool network = dps_device_asks_network(&run->device);
     switch (error) {
     case BYTES_E_HTTP:
     case BYTES_E_REFUSED:
@@ -124,11 +125,13 @@ static int explain(const struct port_bare_run *run, int error)
         text(run, "no connection, or it broke off.");
         return STATUS_NETWORK;
     case BYTES_E_CLOCK:
-        text(run, "the answer had no Date header, and this board has no clock.");
+        text(run, "the answer had no Date header that can be right, and this board has no clock.");
         return STATUS_NETWORK;
     case BYTES_E_TIMEOUT:
-        text(run, run->asked_tpm ? "the TPM does not answer." : "the network does not answer.");
-        return run->asked_tpm ? STATUS_TPM : STATUS_NETWORK;
+        text(run, run->device.late ? "all of this together took too long."
+                  : network        ? "the network does not answer, or never comes to an end."
+                                   : "the TPM does not answer.");
+        return network ? STATUS_NETWORK : STATUS_TPM;
     case BYTES_E_TPM_RC:
         text(run, "the TPM answered ");
         port_bare_hex(&run->board->console, run->device.rc);
@@ -150,7 +153,7 @@ static int explain(const struct port_bare_run *run, int error)
         text(run, "an answer that is not understood (");
         number(run, (uint64_t)-error);
         text(run, ").");
-        return run->asked_tpm ? STATUS_TPM : STATUS_NETWORK;
+        return network ? STATUS_NETWORK : STATUS_TPM;
     }
 }
 

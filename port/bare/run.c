@@ -12,11 +12,9 @@ static void traced(void *context, unsigned step, enum port_trace_kind kind, cons
     struct port_bare_run *run = context;
     (void)bytes;
     /* What goes into the TPM or out to the network. Not told: random bytes, start-up and tidying up. */
-    if (kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_HTTP_REQUEST) {
-        run->asked_tpm = kind == PORT_TRACE_TPM_COMMAND;
-        if (step != 0 && !run->device.closing) {
-            port_bare_narrate_step(run, step, what);
-        }
+    const bool asked = kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_HTTP_REQUEST;
+    if (asked && step != 0 && !run->device.closing) {
+        port_bare_narrate_step(run, step, what);
     }
 }
 
@@ -74,10 +72,17 @@ static int drive(struct port_bare_run *run, int begun)
     return error;
 }
 
+/* Random bytes for a flow. That before has ended: what fails now does not fail at a step of it. */
+static int fresh_nonce(struct port_bare_run *run, uint8_t nonce[32])
+{
+    dps_device_wipe(&run->device);
+    return run->port.entropy.fill(run->port.entropy.context, nonce, 32);
+}
+
 static int register_device(struct port_bare_run *run)
 {
     uint8_t nonce[32];
-    int error = run->port.entropy.fill(run->port.entropy.context, nonce, sizeof nonce);
+    int error = fresh_nonce(run, nonce);
     if (error == 0) {
         error = drive(run, dps_device_register(&run->device, &run->board->config, nonce));
     }
@@ -96,7 +101,7 @@ static int send_message(struct port_bare_run *run)
     const struct port_storage *storage = &run->port.storage;
     int error = storage->load(storage->context, run->drive.io, sizeof run->drive.io, &len);
     if (error == 0) {
-        error = run->port.entropy.fill(run->port.entropy.context, nonce, sizeof nonce);
+        error = fresh_nonce(run, nonce);
     }
     if (error == 0) {
         error = drive(
@@ -177,6 +182,7 @@ int port_bare_run(struct port_bare_run *run, const struct port_bare_board *board
     }
     int status = 0;
     for (unsigned attempt = 0;; attempt++) {
+        dps_device_wipe(&run->device);
         error = port_bare_tpm_startup(&run->port, &run->device.rc);
         if (error == 0) {
             error = boot(run);

@@ -3,16 +3,26 @@
 
 /* A console that nobody reads must not stop the device. */
 #define CONSOLE_PATIENCE 100000
+#define DRAIN_MAX 65536
+
+uint64_t port_bare_moment(const struct port_clock *clock, uint32_t timeout_ms, uint64_t latest)
+{
+    const uint64_t end = clock->monotonic_ms(clock->context) + timeout_ms;
+    return end < latest ? end : latest;
+}
+
+static bool is_over(const struct port_clock *clock, uint64_t end)
+{
+    return clock->monotonic_ms(clock->context) >= end;
+}
 
 int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct bytes bytes,
-                   uint32_t timeout_ms)
+                   uint64_t end)
 {
-    uint64_t last = clock->monotonic_ms(clock->context);
     for (size_t i = 0; i < bytes.len;) {
         if (uart->put(uart->context, bytes.p[i])) {
             i++;
-            last = clock->monotonic_ms(clock->context);
-        } else if (clock->monotonic_ms(clock->context) - last >= timeout_ms) {
+        } else if (is_over(clock, end)) {
             return BYTES_E_TIMEOUT;
         }
     }
@@ -20,14 +30,12 @@ int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *c
 }
 
 int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock *clock, uint8_t *out,
-                      size_t len, uint32_t timeout_ms)
+                      size_t len, uint64_t end)
 {
-    uint64_t last = clock->monotonic_ms(clock->context);
     for (size_t i = 0; i < len;) {
         if (uart->get(uart->context, &out[i])) {
             i++;
-            last = clock->monotonic_ms(clock->context);
-        } else if (clock->monotonic_ms(clock->context) - last >= timeout_ms) {
+        } else if (is_over(clock, end)) {
             return BYTES_E_TIMEOUT;
         }
     }
@@ -37,7 +45,7 @@ int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock
 void port_bare_drain(const struct port_bare_uart *uart)
 {
     uint8_t byte;
-    while (uart->get(uart->context, &byte)) {
+    for (unsigned i = 0; i < DRAIN_MAX && uart->get(uart->context, &byte); i++) {
     }
 }
 

@@ -50,19 +50,28 @@ static int dial(int *fd, const struct addrinfo *address, uint32_t timeout_ms)
     return error;
 }
 
+static uint64_t monotonic_ms(void *context);
+
+static uint32_t left_ms(uint64_t end)
+{
+    const uint64_t now = monotonic_ms(NULL);
+    return now < end ? (uint32_t)(end - now) : 0;
+}
+
 static int dial_any(int *fd, const char *host, uint16_t port, uint32_t timeout_ms)
 {
     char service[6];
     struct addrinfo *addresses;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     int error = BYTES_E_STREAM;
+    const uint64_t end = monotonic_ms(NULL) + timeout_ms;
     snprintf(service, sizeof service, "%u", (unsigned)port);
     hang_up(fd);
     if (getaddrinfo(host, service, &hints, &addresses) != 0) {
         return error;
     }
     for (const struct addrinfo *a = addresses; a != NULL && error != 0; a = a->ai_next) {
-        error = dial(fd, a, timeout_ms);
+        error = dial(fd, a, left_ms(end));
     }
     freeaddrinfo(addresses);
     return error;
@@ -79,23 +88,21 @@ static int receive(int fd, uint8_t *out, size_t capacity, uint32_t timeout_ms)
     return got > 0 ? (int)got : BYTES_E_STREAM;
 }
 
-static uint64_t monotonic_ms(void *context);
-
 static int tpm_exchange(struct example *e, struct bytes command, uint8_t *response, size_t capacity,
                         size_t *response_len, uint32_t timeout_ms)
 {
     bool bad = false;
     size_t size = 0;
-    const uint64_t begin = monotonic_ms(e);
+    const uint64_t end = monotonic_ms(e) + timeout_ms;
     if (send(e->tpm, command.p, command.len, MSG_NOSIGNAL) != (ssize_t)command.len) {
         return BYTES_E_TPM_TRANSPORT;
     }
     for (size_t len = 0; size == 0 || len < size;) {
-        const uint64_t passed = monotonic_ms(e) - begin;
-        if (passed >= timeout_ms) {
+        const uint32_t left = left_ms(end);
+        if (left == 0) {
             return BYTES_E_TIMEOUT;
         }
-        const int got = receive(e->tpm, response + len, capacity - len, timeout_ms - (uint32_t)passed);
+        const int got = receive(e->tpm, response + len, capacity - len, left);
         if (got < 0 && got != BYTES_E_TIMEOUT) {
             return BYTES_E_TPM_TRANSPORT;
         }

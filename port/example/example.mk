@@ -5,6 +5,9 @@ SYSTEM_DIRS += port/example
 EXAMPLE = $(BUILD)/dps-example
 EXAMPLE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard port/example/*.c) port/drive.c)
 
+# Its loop without port_drive meets the same peers in the tests as port_drive does.
+PORT_TEST_OBJ += $(BUILD)/obj/port/example/turn.o
+
 all: $(EXAMPLE)
 
 $(EXAMPLE): $(EXAMPLE_OBJ) $(BUILD)/libtpmdps.a

@@ -84,15 +84,16 @@ static int report(int error)
     case BYTES_E_TPM_RC:
     case BYTES_E_TPM_TRANSPORT:
         return EXIT_TPM;
-    case BYTES_E_STREAM:
-    case BYTES_E_TLS:
-    case BYTES_E_TIMEOUT:
-        return EXIT_NETWORK;
+    case BYTES_E_HTTP:
+    case BYTES_E_REFUSED:
+        return EXIT_REFUSED;
+    case BYTES_E_USAGE:
+        return EXIT_USAGE;
     case BYTES_E_FILE:
     case BYTES_E_STATE:
         return EXIT_RECORD;
     default:
-        return EXIT_REFUSED;
+        return dps_device_asks_network(&device) ? EXIT_NETWORK : EXIT_TPM;
     }
 }
 

@@ -7,6 +7,12 @@ static uint64_t now_ms(const struct example_turn *t)
     return t->port->clock.monotonic_ms(t->port->clock.context);
 }
 
+static uint32_t left_ms(const struct example_turn *t, uint64_t end)
+{
+    const uint64_t now = now_ms(t);
+    return now < end ? (uint32_t)(end - now) : 0;
+}
+
 static void close_stream(struct example_turn *t)
 {
     if (t->open) {
@@ -42,14 +48,13 @@ static int connect_host(struct example_turn *t)
     close_stream(t);
     int error = port->entropy.fill(port->entropy.context, entropy, sizeof entropy);
     if (error == 0) {
-        error = port->stream.connect(port->stream.context, host, number, PORT_NET_TIMEOUT_MS);
+        error = port->stream.connect(port->stream.context, host, number, left_ms(t, t->part_end));
         t->open = error == 0;
     }
     if (error == 0) {
         const uint64_t date = port->clock.unix_seconds(port->clock.context);
         error = crypto_tls_client_start(&t->tls, t->trust, host, date, entropy, t->io, sizeof t->io, false);
         t->connecting = error == 0;
-        t->since = now_ms(t);
     }
     bytes_wipe(entropy, sizeof entropy);
     return error;
@@ -78,30 +83,31 @@ static int move_records(struct example_turn *t, unsigned wanted)
             t->tls_error = crypto_tls_error(tls);
             return t->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
-        if ((want & CRYPTO_TLS_RECORD_OUT) != 0) {
-            const uint8_t *out = crypto_tls_record_out(tls, &len);
-            t->next = EXAMPLE_WRITABLE;
-            moved = stream->write(stream->context, out, len, 0);
+        const bool out = (want & CRYPTO_TLS_RECORD_OUT) != 0;
+        if (!out && (want & wanted) != 0) {
+            return 0;
+        }
+        /* Absolute: what arrives without end, a byte or an empty record at a time, does not prolong it. */
+        if (left_ms(t, t->part_end) == 0) {
+            return BYTES_E_TIMEOUT;
+        }
+        t->next = out ? EXAMPLE_WRITABLE : EXAMPLE_READABLE;
+        if (out) {
+            const uint8_t *from = crypto_tls_record_out(tls, &len);
+            moved = stream->write(stream->context, from, len, 0);
             if (moved > 0) {
                 crypto_tls_record_sent(tls, (size_t)moved);
             }
-        } else if ((want & wanted) != 0) {
-            return 0;
         } else {
             uint8_t *in = crypto_tls_record_in(tls, &len);
-            t->next = EXAMPLE_READABLE;
             moved = stream->read(stream->context, in, len, 0);
             if (moved > 0) {
                 crypto_tls_record_received(tls, (size_t)moved);
             }
         }
-        if (moved < 0) {
-            return moved;
+        if (moved <= 0) {
+            return moved < 0 ? moved : BYTES_E_MORE;
         }
-        if (moved == 0) {
-            return now_ms(t) - t->since >= PORT_NET_TIMEOUT_MS ? BYTES_E_TIMEOUT : BYTES_E_MORE;
-        }
-        t->since = now_ms(t);
     }
 }
 
@@ -173,7 +179,7 @@ static int handshake(struct example_turn *t)
     const int error = move_records(t, CRYPTO_TLS_APP_OUT);
     if (error == 0) {
         t->connecting = false;
-        dps_device_connected(t->device);
+        dps_device_connected(t->device, crypto_tls_client_not_after(&t->tls));
     }
     return error;
 }
@@ -191,15 +197,34 @@ static int save(struct example_turn *t)
 /* BYTES_E_MORE until the time is over. */
 static int rest(struct example_turn *t)
 {
-    const uint64_t passed = now_ms(t) - t->since;
-    const uint32_t all = dps_device_wait_ms(t->device);
-    if (passed < all) {
+    t->wait_ms = left_ms(t, t->part_end);
+    if (t->wait_ms > 0) {
         t->next = EXAMPLE_LATER;
-        t->wait_ms = all - (uint32_t)passed;
         return BYTES_E_MORE;
     }
     dps_device_waited(t->device);
     return 0;
+}
+
+/* What is wanted now, and until when. A request has one time from its first byte to the end of its answer. */
+static enum dps_want look(struct example_turn *t)
+{
+    if (t->flow_end == 0) {
+        t->flow_end = now_ms(t) + PORT_FLOW_TIMEOUT_MS;
+    }
+    enum dps_want want = dps_device_want(t->device);
+    if (left_ms(t, t->flow_end) <= (want == DPS_WANT_WAIT ? dps_device_wait_ms(t->device) : 0)) {
+        dps_device_late(t->device);
+        want = dps_device_want(t->device);
+    }
+    if (want == DPS_WANT_WAIT && t->wanted != want) {
+        t->part_end = now_ms(t) + dps_device_wait_ms(t->device);
+    } else if (want != DPS_WANT_RECEIVE && t->wanted != want) {
+        const uint64_t end = now_ms(t) + PORT_NET_TIMEOUT_MS;
+        t->part_end = end < t->flow_end ? end : t->flow_end;
+    }
+    t->wanted = want;
+    return want;
 }
 
 enum example_next example_turn(struct example_turn *t)
@@ -207,12 +232,8 @@ enum example_next example_turn(struct example_turn *t)
     struct dps_device *d = t->device;
     for (;;) {
         int error = 0;
-        const enum dps_want want = dps_device_want(d);
-        if (want != t->wanted) {
-            t->wanted = want;
-            t->since = now_ms(t);
-        }
-        t->wait_ms = PORT_NET_TIMEOUT_MS;
+        const enum dps_want want = look(t);
+        t->wait_ms = left_ms(t, t->part_end);
         switch (want) {
         case DPS_WANT_TPM:
             return EXAMPLE_WORK;
@@ -247,7 +268,9 @@ enum example_next example_turn(struct example_turn *t)
         if (error == BYTES_E_MORE) {
             return t->next;
         }
-        if (error != 0) {
+        if (error == BYTES_E_TIMEOUT && left_ms(t, t->flow_end) == 0) {
+            dps_device_late(d);
+        } else if (error != 0) {
             dps_device_fail(d, error);
         }
     }

@@ -31,7 +31,8 @@ struct example_turn {
     int tls_error;          /* BearSSL's number after BYTES_E_TLS */
     enum example_next next; /* what stopped the stream */
     enum dps_want wanted;   /* in the turn before */
-    uint64_t since;         /* when that began, or when the stream last moved */
+    uint64_t flow_end;      /* of the run, on the port's clock; 0: it has not begun */
+    uint64_t part_end;      /* of the connection, the request or the wait */
     bool open;              /* the stream is connected */
     bool connecting;        /* ... and the TLS handshake goes on */
     struct crypto_tls_client tls;

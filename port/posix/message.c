@@ -56,6 +56,8 @@ const char *posix_error_text(int error)
         return "the arguments contradict each other or exceed a limit";
     case BYTES_E_FILE:
         return "a file could not be read or written";
+    case BYTES_E_POLICY:
+        return "a key may be used under its policy only, which is not known here (userWithAuth is not set)";
     }
     return "unknown error";
 }

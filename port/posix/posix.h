@@ -149,6 +149,12 @@ int posix_file_replace(const char *path, struct bytes content, unsigned mode);
 /* Could it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why: EISDIR for a directory,
  * ENOTSUP for something else that is no regular file and must not be replaced by one. */
 int posix_file_replaceable(const char *path);
+/* Among processes: hold path, which need not exist, by a lock on PATH.lock. It ends with the process, however that
+ * ends; a PATH.lock that is left over locks nothing. Wait at most wait_ms for it.
+ * Returns: 0 and *fd, which unlock takes; BYTES_E_CONFLICT: another process holds it; BYTES_E_TIMEOUT: a signal came;
+ * BYTES_E_FILE (errno says why). */
+int posix_lock(const char *path, uint32_t wait_ms, int *fd);
+void posix_unlock(const char *path, int fd);
 /* Read a secret from a file: its content without one trailing line end. Refuses a file that others can read (mode bits
  * 077) with a sentence in why.
  * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */

@@ -176,7 +176,7 @@ static void supply(struct conformance *c, enum dps_want want)
     case DPS_WANT_CONNECT:
         dps_http_init(&flow.http, DPS_HTTP_REQUEST);
         flow.request_len = flow.response_len = flow.response_sent = 0;
-        dps_device_connected(d);
+        dps_device_connected(d, 0);
         break;
     case DPS_WANT_SEND:
         send_request(d);

@@ -135,6 +135,10 @@ class Swtpm:
     def path(self, name):
         return os.path.join(self.dir, name)
 
+    def control(self):
+        """Options for its control channel, which only SwtpmForTools has."""
+        return ()
+
     def start(self):
         if self.kind == "swtpm-tcp":
             with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -147,7 +151,7 @@ class Swtpm:
         with open(self.path("log"), "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.path("tpm"), "--server", server,
-                 "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
+                 *self.control(), "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
         wait_until(lambda: self.process.poll() is not None or self.answers(), "swtpm answers")
         return self.process.poll() is None
 
@@ -202,14 +206,30 @@ class Swtpm:
             self.process.wait()
 
 
+class SwtpmForTools(Swtpm):
+    """One that tpm2-tools can use as well: they look for its control channel at the next port."""
+
+    def __init__(self):
+        super().__init__("swtpm-tcp")
+
+    def control(self):
+        return "--ctrl", f"type=tcp,port={self.address[1] + 1}"
+
+    def tool(self, *command):
+        host, port = self.address
+        done = subprocess.run(command, cwd=self.dir, capture_output=True, check=False,
+                              env={**os.environ, "TPM2TOOLS_TCTI": f"swtpm:host={host},port={port}"})
+        check(done.returncode == 0, f"{command}: {done.stderr.decode()}")
+
+
 KINDS = {"libtpms": Libtpms, "swtpm-tcp": lambda: Swtpm("swtpm-tcp"), "swtpm-unix": lambda: Swtpm("swtpm-unix")}
 
 
 class Device:
     """A TPM, files of its owner, and dps-device in front of it."""
 
-    def __init__(self, kind):
-        self.tpm = KINDS[kind]()
+    def __init__(self, kind, tpm=None):
+        self.tpm = tpm or KINDS[kind]()
         self.dir = self.tpm.dir
         self.auth = []  # options that its owner has to give
 

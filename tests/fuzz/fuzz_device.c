@@ -180,7 +180,7 @@ static void supply(struct run *r, enum dps_want want)
     case DPS_WANT_CONNECT:
         HOLDS(dps_device_host(&r->d, &port) != NULL && port == 443);
         r->pending = bytes_of(NULL, 0);
-        dps_device_connected(&r->d);
+        dps_device_connected(&r->d, 0);
         break;
     case DPS_WANT_SEND:
         check_request(r, dps_device_net_out(&r->d));
@@ -210,7 +210,7 @@ static void check_final(struct run *r)
     size_t room;
     memcpy(&before, &r->d, sizeof before);
     dps_device_tpm_response(&r->d, bytes_of("\x80\x01\0\0\0\x0a\0\0\0\0", 10));
-    dps_device_connected(&r->d);
+    dps_device_connected(&r->d, 0);
     dps_device_net_sent(&r->d, 1);
     dps_device_net_received(&r->d, 0);
     dps_device_time(&r->d, 1);

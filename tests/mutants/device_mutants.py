@@ -47,7 +47,8 @@ mutant("short-body", "a body that is shorter than its Content-Length is taken", 
          "        return BYTES_OK;\n    }")],
        "DEV-S00-016")
 mutant("switching", "101 is an interim response like others", "dps/protocol/http.c",
-       [("    if (h->status == 101)\n        return BYTES_E_FORMAT;\n", "")], "DEV-S00-027")
+       [("return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;", "return BYTES_E_LIMIT;"),
+        ("if (h->status == 101 || h->interim", "if (h->interim")], "DEV-S00-027")
 mutant("unasked", "an answer that nobody has asked for is that to the next request", "port/drive.c",
        [("const bool unasked = d->reused && d->net_sent == 0 && spoke_unasked(drive);",
          "const bool unasked = false;\n    (void)spoke_unasked;")], "DEV-S00-031")

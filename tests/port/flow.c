@@ -210,7 +210,7 @@ static void supply(struct flow *f, enum dps_want want)
         dps_http_init(&f->http, DPS_HTTP_REQUEST);
         f->request_len = 0;
         f->response_len = f->response_sent = 0;
-        dps_device_connected(&f->device);
+        dps_device_connected(&f->device, f->date_max);
         break;
     case DPS_WANT_SEND:
         send_some(f);

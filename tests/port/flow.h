@@ -27,7 +27,8 @@ struct flow {
     unsigned saves;
     uint64_t now;
     bool no_clock;
-    size_t split; /* bytes that travel at a time; 0: all */
+    uint64_t date_max; /* of the service's certificate; 0: not known */
+    size_t split;      /* bytes that travel at a time; 0: all */
 
     /* the server's side of the connection */
     struct dps_http http;

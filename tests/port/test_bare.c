@@ -12,7 +12,9 @@ static struct {
     size_t sent_len;
     const uint8_t *answer; /* given out once answer_at bytes have been sent */
     size_t answer_len, answer_at, given;
-    bool stuck; /* takes no byte */
+    bool stuck;          /* takes no byte */
+    bool endless;        /* after the answer, zeros for ever */
+    uint64_t every, due; /* between two bytes of the answer; when the next one comes */
     uint64_t now;
 } line;
 
@@ -28,9 +30,11 @@ static bool line_put(void *context, uint8_t byte)
 static bool line_get(void *context, uint8_t *byte)
 {
     (void)context;
-    if (line.sent_len < line.answer_at || line.given == line.answer_len)
+    const bool over = line.given == line.answer_len;
+    if (line.sent_len < line.answer_at || (over && !line.endless) || line.now < line.due)
         return false;
-    *byte = line.answer[line.given++];
+    line.due = line.now + line.every;
+    *byte = over ? 0 : line.answer[line.given++];
     return true;
 }
 
@@ -78,6 +82,25 @@ static int tpm_answers(void)
     for (size_t cut = 0; cut < sizeof good; cut++)
         CHECK(tpm_exchange(good, cut, 64, &len) == BYTES_E_TIMEOUT && len == 0);
     CHECK(line.now < 7000);
+    return 0;
+}
+
+/* A byte now and then does not prolong the time that an exchange has. */
+static int tpm_drips(void)
+{
+    static const uint8_t begun[] = {0x80, 1, 0, 0, 0, 64, 0, 0};
+    struct port_bare_tpm context = {uart, &clock};
+    const struct port_tpm tpm = port_bare_tpm(&context);
+    uint8_t response[64];
+    size_t len;
+    for (uint32_t timeout_ms = 5000; timeout_ms <= 120000; timeout_ms *= 24) {
+        line_script(sizeof command, begun, sizeof begun);
+        line.every = 900;
+        line.endless = true;
+        CHECK(tpm.transact(tpm.context, bytes_of(command, sizeof command), response, sizeof response, &len,
+                           timeout_ms) == BYTES_E_TIMEOUT);
+        CHECK(len == 0 && line.now < 12000);
+    }
     return 0;
 }
 
@@ -187,6 +210,27 @@ static int modem_is_gone(void)
     memset(bytes, 0x55, sizeof bytes);
     line_script(11, bytes, sizeof bytes);
     CHECK(stream.read(stream.context, bytes, 16, 100) == BYTES_E_TIMEOUT);
+    /* The same from the start on, also while what is left over is thrown away. */
+    line_script(0, NULL, 0);
+    line.endless = true;
+    CHECK(stream.read(stream.context, bytes, 16, 100) == BYTES_E_TIMEOUT);
+    return 0;
+}
+
+/* The longest answer, and the longest one to an earlier question, at a byte every 900 ms. */
+static int modem_drips(void)
+{
+    static const uint8_t answers[2][5] = {{0x7e, 2, 0, 4, 0}, {0x7e, 1, 0, 0xff, 0xff}};
+    uint8_t in[PORT_BARE_MODEM_MAX];
+    const struct port_stream stream = port_bare_modem(&modem);
+    for (size_t i = 0; i < 2; i++) {
+        modem.sequence = 1;
+        line_script(11, answers[i], sizeof answers[i]);
+        line.every = 900;
+        line.endless = true;
+        CHECK(stream.read(stream.context, in, sizeof in, 5000) == BYTES_E_TIMEOUT);
+        CHECK(line.now < 9000);
+    }
     return 0;
 }
 
@@ -319,11 +363,13 @@ int main(void)
 {
     static const struct test tests[] = {
         {"TPM on a line: whole, wrong, cut at every byte", tpm_answers},
+        {"TPM on a line: a byte now and then", tpm_drips},
         {"TPM on a line: start-up, also a second one", tpm_is_started},
         {"entropy: none if the TPM gives none", no_entropy},
         {"modem: connect, and what it may answer", modem_connects},
         {"modem: read, behind noise and late answers, cut at every byte", modem_reads},
         {"modem: silent, stuck, or babbling", modem_is_gone},
+        {"modem: a byte now and then", modem_drips},
         {"record: power cut at every byte of every write", record_survives},
         {"record: every byte is checked", record_is_checked},
         {"stack: the deepest byte ever used", stack_is_measured},

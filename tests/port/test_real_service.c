@@ -1222,7 +1222,7 @@ static int out_of_turn(void)
             dps_device_tpm_response(&f.device, bytes_of("", 0));
         }
         if (want != DPS_WANT_CONNECT) {
-            dps_device_connected(&f.device);
+            dps_device_connected(&f.device, 0);
         }
         if (want != DPS_WANT_SEND) {
             CHECK(dps_device_net_out(&f.device).len == 0);

@@ -279,20 +279,7 @@ static int proxy_head_without_end(void)
     return 0;
 }
 
-static pid_t interim_without_end(int listener)
-{
-    static const char answer[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    pid_t child = support_fork();
-    while (child == 0) {
-        int fd = accept(listener, NULL, NULL);
-        while (send(fd, answer, strlen(answer), MSG_NOSIGNAL) > 0) {
-        }
-        (void)close(fd);
-    }
-    return child;
-}
-
-/* A proxy that says nothing, or "not yet" without end, is given up when the time is over, and at once for a signal. */
+/* A proxy that says nothing is given up when the time is over, and at once for a signal. */
 static int proxy_without_end(void)
 {
     uint16_t port;
@@ -309,10 +296,31 @@ static int proxy_without_end(void)
     CHECK(p.connect(p.context, "dps.example", 443, 600000) == BYTES_E_TIMEOUT);
     posix_interrupted = 0;
     CHECK(now_ms() - begin < 300000);
-    pid_t peer = interim_without_end(listener);
-    CHECK(p.connect(p.context, "dps.example", 443, 200) == BYTES_E_TIMEOUT);
-    support_end(peer);
     (void)close(listener);
+    return 0;
+}
+
+/* Not even a proxy that keeps talking has more than its time, or gets away with interim answers only. */
+static int proxy_goes_on(void)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    static char all[40 * sizeof interim];
+    size_t len = 0;
+    for (; len + sizeof interim < sizeof all; len += sizeof interim - 1)
+        memcpy(all + len, interim, sizeof interim - 1);
+    for (size_t bytewise = 0; bytewise < 2; bytewise++) {
+        uint16_t port;
+        int listener = support_listen(0, &port);
+        const struct support_step step = {all, len, false, bytewise != 0};
+        pid_t peer = support_peer(listener, &step, 1, true);
+        const struct posix_proxy proxy = local_proxy("", port);
+        struct posix_stream s = {.proxy = &proxy};
+        struct port_stream p = posix_stream_port(&s);
+        const int error = p.connect(p.context, "dps.example", 443, bytewise != 0 ? 10 : 60000);
+        CHECK(error == (bytewise != 0 ? BYTES_E_TIMEOUT : BYTES_E_STREAM) && s.fd == -1);
+        support_end(peer);
+        (void)close(listener);
+    }
     return 0;
 }
 
@@ -366,7 +374,8 @@ int main(void)
         {"proxy: the request", proxy_request},
         {"proxy: good and bad answers", proxy_answers},
         {"proxy: a head without end", proxy_head_without_end},
-        {"proxy: silence, and interim answers without end", proxy_without_end},
+        {"proxy: silence", proxy_without_end},
+        {"proxy: one that keeps talking", proxy_goes_on},
         {"clock: time, sleep and interruption", clock_and_interruption},
         {"entropy: of the system and seeded", entropy},
     };

@@ -332,10 +332,9 @@ static int s07_only_hmac_keys(void)
 {
     static const uint32_t free_bits[] = {0, TPM2_OBJECT_NO_DA, TPM2_OBJECT_ADMIN_WITH_POLICY,
                                          TPM2_OBJECT_ENCRYPTED_DUPLICATION};
-    static const uint32_t bound_bits[] = {TPM2_OBJECT_FIXED_TPM,     TPM2_OBJECT_FIXED_PARENT,
-                                          TPM2_OBJECT_RESTRICTED,    TPM2_OBJECT_SENSITIVE_DATA_ORIGIN,
-                                          TPM2_OBJECT_DECRYPT,       TPM2_OBJECT_SIGN_ENCRYPT,
-                                          TPM2_OBJECT_USER_WITH_AUTH};
+    static const uint32_t bound_bits[] = {TPM2_OBJECT_FIXED_TPM,  TPM2_OBJECT_FIXED_PARENT,
+                                          TPM2_OBJECT_RESTRICTED, TPM2_OBJECT_SENSITIVE_DATA_ORIGIN,
+                                          TPM2_OBJECT_DECRYPT,    TPM2_OBJECT_SIGN_ENCRYPT};
     const struct tpm2_public good = tpm2_template_hmac_key(bytes_of(vector_unique, sizeof vector_unique));
     struct tpm2_public area = good;
     for (size_t i = 0; i < sizeof free_bits / sizeof free_bits[0]; i++) {
@@ -346,6 +345,15 @@ static int s07_only_hmac_keys(void)
         area.attributes = good.attributes ^ bound_bits[i];
         CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
     }
+    /* A policy beside the authValue is nobody's business here; a policy alone cannot be met. */
+    static const uint8_t policy[64] = {0};
+    area = good;
+    area.auth_policy = bytes_of(policy, sizeof policy);
+    CHECK(parse_with_public(&area) == 0);
+    area.attributes ^= TPM2_OBJECT_USER_WITH_AUTH;
+    CHECK(parse_with_public(&area) == BYTES_E_POLICY);
+    area.attributes ^= TPM2_OBJECT_DECRYPT;
+    CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
     area = good;
     area.scheme = TPM2_ALG_NULL; /* sealed data */
     area.scheme_hash = 0;

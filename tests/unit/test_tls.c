@@ -386,6 +386,7 @@ static int test_dates(void)
     CHECK(start_server(&ec_identity) == 0);
     pump(WHOLE);
     CHECK(is_open(client_engine()) && is_open(server_engine()));
+    CHECK(crypto_tls_client_not_after(&client) == 4948914610);
     CHECK(refusal(&ec_identity, "dps.example", CRYPTO_TLS_TIME_FLOOR) == BR_ERR_X509_EXPIRED);
     /* To the second: openssl x509 -dates says Nov 22 02:30:10 2026 and Oct 29 02:30:10 2126; date -d ... +%s. */
     static const uint64_t not_before = 1795314610, not_after = 4948914610;

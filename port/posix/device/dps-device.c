@@ -29,6 +29,12 @@ static const struct posix_option options_all[] = {
      .argument = "FILE",
      .text = &tool.options.lockout_auth_file,
      .help = "that which allows clear; default: DPS_LOCKOUT_AUTH, else empty"},
+    {.name = "timeout",
+     .argument = "SECONDS",
+     .number = &tool.options.timeout,
+     .maximum = UINT32_MAX / 1000,
+     .help = "how long the whole flow may take; default 900. Within that a TPM command has\n"
+             "120, a connection with its TLS handshake 60, a request with its answer 60"},
     {.name = "verbose", .flag = &tool.options.verbose, .help = "tell each step on standard error"},
     {.name = "quiet", .flag = &tool.options.quiet, .help = "do not remark that a TPM is software"},
     {.name = "trace",

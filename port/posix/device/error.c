@@ -27,7 +27,7 @@ void device_print_text(FILE *out, struct bytes text)
 
 static int exit_code_of(const struct device_tool *t, int error)
 {
-    int asked = t->watch.network ? POSIX_EXIT_NETWORK : POSIX_EXIT_TPM;
+    int asked = dps_device_asks_network(&t->engine) ? POSIX_EXIT_NETWORK : POSIX_EXIT_TPM;
     switch (error) {
     case BYTES_E_TPM_RC:
     case BYTES_E_TPM_TRANSPORT:
@@ -70,7 +70,12 @@ static void explain_tpm_silence(const struct device_tool *t, int error)
 /* The other side answered, and the answer is not what it should be. */
 static void explain_answer(const struct device_tool *t, int error)
 {
-    if (t->watch.network)
+    if (error == BYTES_E_LIMIT && t->engine.http.interim == DPS_HTTP_INTERIM_MAX)
+        fprintf(stderr,
+                "the service sent %d interim answers (100 Continue) and no other. What to do: see whether "
+                "--service leads to a provisioning service and not to a proxy or web server.\n",
+                DPS_HTTP_INTERIM_MAX);
+    else if (dps_device_asks_network(&t->engine))
         fprintf(
             stderr,
             "%s. What to do: see whether --service leads to a provisioning service and not to a proxy or web "
@@ -83,6 +88,29 @@ static void explain_answer(const struct device_tool *t, int error)
                     ? tpm2_explain_command_name(t->watch.asked.command)
                     : "a command",
                 posix_error_text(error));
+}
+
+/* Nobody answered in time, or the answer never came to its end. */
+static void explain_timeout(const struct device_tool *t)
+{
+    const struct dps_device *d = &t->engine;
+    if (d->polls > 0)
+        fprintf(
+            stderr,
+            "the service is still at it after %u polls. What to do: register again later; ask those who run "
+            "it what the allocation of this device waits for.\n",
+            (unsigned)d->polls);
+    else if (d->late)
+        fprintf(
+            stderr,
+            "all of it together would take longer than %u s. What to do: try again later, or give it more "
+            "time with --timeout; --verbose shows what takes long.\n",
+            (unsigned)((t->drive.flow_timeout_ms != 0 ? t->drive.flow_timeout_ms : PORT_FLOW_TIMEOUT_MS) /
+                       1000));
+    else if (dps_device_asks_network(d))
+        device_explain_network(t, BYTES_E_TIMEOUT);
+    else
+        explain_tpm_silence(t, BYTES_E_TIMEOUT);
 }
 
 static void explain_state(const struct device_tool *t)
@@ -119,10 +147,14 @@ static void explain(const struct device_tool *t, int error)
         device_explain_network(t, error);
         break;
     case BYTES_E_TIMEOUT:
-        if (t->watch.network)
-            device_explain_network(t, error);
-        else
-            explain_tpm_silence(t, error);
+        explain_timeout(t);
+        break;
+    case BYTES_E_POLICY:
+        fputs(
+            "the key that the service sent may be used under its policy only (userWithAuth is not set), and "
+            "the flow has nothing to meet a policy with. What to do: have the service send a key that may be "
+            "used by its authValue.\n",
+            stderr);
         break;
     case BYTES_E_STATE:
         explain_state(t);
@@ -134,9 +166,10 @@ static void explain(const struct device_tool *t, int error)
                 t->options.state, t->watch.reason);
         break;
     case BYTES_E_CLOCK:
-        fputs("the time is not known: this system's clock stands before this program's release, and the "
-              "service sent no date. What to do: set the clock.\n",
-              stderr);
+        fputs(
+            "the time is not known: this system's clock is not set, and the service sent no date that can be "
+            "right. What to do: set the clock.\n",
+            stderr);
         break;
     case BYTES_E_FORMAT:
     case BYTES_E_LIMIT:
@@ -156,12 +189,13 @@ void device_tell_wait(struct device_tool *t, uint32_t ms)
     struct device_watch *w = &t->watch;
     const struct dps_device *d = &t->engine;
     const unsigned seconds = (ms + 999) / 1000;
-    const bool failed = w->network && d->http_status >= 400;
+    const bool network = dps_device_asks_network(d);
+    const bool failed = network && d->http_status >= 400;
     w->silent_ms += ms;
     if (!failed && w->silent_ms < DEVICE_SILENCE_MAX_MS)
         return;
     w->silent_ms = 0;
-    if (w->network) {
+    if (network) {
         uint16_t port;
         device_say("%s answered %u %s; asking again in %u s", dps_device_host(d, &port),
                    (unsigned)d->http_status, failed ? dps_http_reason(d->http_status) : "and is still at it",

@@ -104,8 +104,12 @@ void device_explain_network(const struct device_tool *t, int error)
                 question ? "" : ".", posix_tls_advice(t->drive.tls_error));
     } else if (error == BYTES_E_TIMEOUT) {
         fprintf(stderr,
-                "%s:%u did not answer in time. What to do: try again; see whether that port speaks HTTPS.\n",
-                host, (unsigned)port);
+                "%s:%u did not %s within %d s. What to do: try again; see whether that port speaks HTTPS.\n",
+                host, (unsigned)port,
+                d->connected != 0 && !d->answering ? "take the request"
+                : d->connected != 0                ? "bring its answer to an end"
+                                                   : "end the TLS handshake",
+                PORT_NET_TIMEOUT_MS / 1000);
     } else if (d->answering) {
         fprintf(stderr,
                 "%s:%u closed the connection before its answer was complete. What to do: try again.\n", host,

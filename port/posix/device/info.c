@@ -228,28 +228,6 @@ static int print_commands(struct device_tool *t, struct facts *f)
     return 0;
 }
 
-static const char *kind_of(struct device_tool *t, uint32_t handle)
-{
-    struct bytes public_2b;
-    struct tpm2_public area;
-    const struct tpm2_public ek = tpm2_template_ek_l1();
-    const struct tpm2_public srk = tpm2_template_srk();
-    int error = device_read_public(t, handle, &public_2b);
-    if (error == 0)
-        error = tpm2_public_parse_2b(public_2b, &area);
-    if (error == BYTES_E_ALGORITHM)
-        return "a key of a kind that the flow does not use (ECC, another hash, ...)";
-    if (error != 0)
-        return "a key that cannot be read";
-    if (tpm2_public_matches(&area, &ek))
-        return "an EK: RSA-2048, policy of the TCG's template";
-    if (tpm2_public_matches(&area, &srk))
-        return "an SRK: RSA-2048, the TCG's template";
-    if (area.type == TPM2_ALG_RSA)
-        return "an RSA key that is neither EK nor SRK of the templates";
-    return "a keyed hash (HMAC key or sealed data)";
-}
-
 static int print_persistent(struct device_tool *t)
 {
     uint32_t handles[DEVICE_HANDLES_MAX];
@@ -261,7 +239,8 @@ static int print_persistent(struct device_tool *t)
         puts("Persistent    no keys: EK and SRK are derived when they are needed (own --persist would keep "
              "them)");
     for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX; i++) {
-        const char *kind = kind_of(t, handles[i]);
+        char kind[DEVICE_KIND_MAX] = "a key that cannot be read";
+        (void)device_key_kind(t, handles[i], kind, sizeof kind);
         printf("%s0x%08X %s\n", i == 0 ? "Persistent    " : "              ", (unsigned)handles[i], kind);
     }
     if (count > DEVICE_HANDLES_MAX)

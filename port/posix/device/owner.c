@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 3 and what hangs on it: own, clear, seal, unseal. */
 #include "port/posix/device/tool.h"
+#include <string.h>
 
 /* TPM2_HierarchyChangeAuth takes as much as the digest of the TPM's own context integrity: at least this. */
 #define NEW_AUTH_MAX 32
@@ -67,6 +68,29 @@ static int check_lockout_auth(struct device_tool *t)
     return POSIX_EXIT_TPM;
 }
 
+/* The TPM would say so only at the end, when the authorizations have been changed. */
+static int check_place(struct device_tool *t, uint32_t handle, const char *key, const char *wanted)
+{
+    char kind[DEVICE_KIND_MAX];
+    int error = device_key_kind(t, handle, kind, sizeof kind);
+    if (error == BYTES_E_NOT_FOUND || (error == 0 && strcmp(kind, wanted) == 0))
+        return 0;
+    if (error != 0)
+        return device_report_tpm(t, "what stands where the keys are to be kept", error);
+    device_say(
+        "--persist: 0x%08X, where the %s is to be kept, is occupied by %s. Nothing was changed. What to "
+        "do: leave --persist out, and the %s is derived whenever it is needed; or, if nobody needs the "
+        "key there, evict it (tpm2_evictcontrol -C o -c 0x%08X)",
+        (unsigned)handle, key, kind, key, (unsigned)handle);
+    return POSIX_EXIT_TPM;
+}
+
+static int check_places(struct device_tool *t)
+{
+    const int exit_code = check_place(t, TPM2_HANDLE_EK, "EK", DEVICE_KIND_EK);
+    return exit_code != 0 ? exit_code : check_place(t, TPM2_HANDLE_SRK, "SRK", DEVICE_KIND_SRK);
+}
+
 int device_own(struct device_tool *t)
 {
     int exit_code = device_open(t);
@@ -79,7 +103,9 @@ int device_own(struct device_tool *t)
         }
     }
     t->config.persist = t->options.persist;
-    if (t->config.new_lockout_auth.len > 0)
+    if (t->config.persist)
+        exit_code = check_places(t);
+    if (exit_code == 0 && t->config.new_lockout_auth.len > 0)
         exit_code = check_lockout_auth(t);
     if (exit_code != 0)
         return exit_code;

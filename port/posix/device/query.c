@@ -206,16 +206,69 @@ int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
     return error == 0 && *len == 0 ? BYTES_E_LIMIT : error;
 }
 
-int device_read_public(struct device_tool *t, uint32_t handle, struct bytes *public_2b)
+/* One field for RSA keys and those on curves: what kind, how large. */
+static void describe_asymmetric(struct bytes_reader *r, bool ecc, char *kind, size_t size)
+{
+    static const char *const curves[] = {[3] = " on P-256", [4] = " on P-384", [5] = " on P-521"};
+    if (bytes_read_u16(r) != TPM2_ALG_NULL)
+        bytes_read_u32(r); /* of the symmetric algorithm: bits, mode */
+    if (bytes_read_u16(r) != TPM2_ALG_NULL)
+        bytes_read_u16(r); /* of the scheme: hash */
+    const uint16_t number = bytes_read_u16(r);
+    const bool known = number < sizeof curves / sizeof curves[0] && curves[number] != NULL;
+    if (ecc)
+        snprintf(kind, size, "an ECC key%s", known ? curves[number] : "");
+    else
+        snprintf(kind, size, "an RSA-%u key", number);
+}
+
+/* Any public area, also of kinds that tpm2_public_parse_2b does not know [P2 r1.59 12.2.4]. */
+static void describe_area(struct bytes_reader *r, char *kind, size_t size)
+{
+    const uint16_t type = bytes_read_u16(r);
+    const uint16_t name_alg = bytes_read_u16(r);
+    const uint32_t attributes = bytes_read_u32(r);
+    (void)bytes_read_2b(r); /* authPolicy */
+    if (type == TPM2_ALG_RSA || type == TPM2_ALG_ECC)
+        describe_asymmetric(r, type == TPM2_ALG_ECC, kind, size);
+    else
+        snprintf(kind, size, "%s",
+                 type == TPM2_ALG_KEYEDHASH ? "a keyed hash (HMAC key or sealed data)" : "a symmetric key");
+    const size_t len = strlen(kind);
+    snprintf(kind + len, size - len, ", %sattributes 0x%08X, not of the flow's templates",
+             name_alg == TPM2_ALG_SHA256 ? "" : "name not by SHA-256, ", (unsigned)attributes);
+}
+
+int device_key_kind(struct device_tool *t, uint32_t handle, char *kind, size_t size)
 {
     uint8_t command[32];
     struct bytes_writer w = bytes_writer_over(command, sizeof command);
     struct bytes answer;
+    struct bytes public_2b;
     struct bytes name;
-    uint32_t rc;
+    struct tpm2_public area = {0};
+    uint32_t rc = 0;
+    const struct tpm2_public ek = tpm2_template_ek_l1();
+    const struct tpm2_public srk = tpm2_template_srk();
     tpm2_read_public_build(&w, handle);
     int error = ask(t, "a persistent key", &w, &answer);
-    return error != 0 ? error : tpm2_read_public_parse(answer, &rc, public_2b, &name);
+    if (error == 0)
+        error = tpm2_read_public_parse(answer, &rc, &public_2b, &name);
+    if (error == BYTES_E_TPM_RC && tpm2_rc_decode(rc).code == TPM2_RC_HANDLE)
+        return BYTES_E_NOT_FOUND;
+    if (error != 0 && error != BYTES_E_ALGORITHM)
+        return error;
+    if (error == 0)
+        (void)tpm2_public_parse_2b(public_2b, &area);
+    struct bytes_reader r = bytes_reader_over(answer);
+    (void)bytes_read_bytes(&r, 12); /* header, size of the public area */
+    if (tpm2_public_matches(&area, &ek))
+        snprintf(kind, size, "%s", DEVICE_KIND_EK);
+    else if (tpm2_public_matches(&area, &srk))
+        snprintf(kind, size, "%s", DEVICE_KIND_SRK);
+    else
+        describe_area(&r, kind, size);
+    return 0;
 }
 
 /* Flush every handle of a kind. Each time as many as fit here; those that were flushed are not listed again. */

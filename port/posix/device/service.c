@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define HTTPS_PORT 443
+/* For another dps-device to end its registration. */
+#define STATE_WAIT_MS 10000
 
 int device_take_id(struct device_tool *t)
 {
@@ -79,6 +81,27 @@ static int check_state_writable(const char *path)
     return POSIX_EXIT_STORE;
 }
 
+/* Two registrations at once make each other's hub key useless, and the file could end up with the wrong one. token and
+ * send only read it, and it is replaced as a whole. */
+static int lock_state(struct device_tool *t)
+{
+    const char *path = t->options.state;
+    const int error = posix_lock(path, STATE_WAIT_MS, &t->state_lock);
+    t->state_locked = error == 0;
+    if (error == 0)
+        return 0;
+    if (error == BYTES_E_TIMEOUT)
+        return 128 + posix_interrupted;
+    if (error == BYTES_E_CONFLICT)
+        device_say(
+            "another dps-device is registering with --state %s and did not end within %d s. What to do: wait "
+            "for it, or give each device a state file of its own",
+            path, STATE_WAIT_MS / 1000);
+    else
+        device_say("the state file %s cannot be locked (%s.lock): %s", path, path, strerror(errno));
+    return POSIX_EXIT_STORE;
+}
+
 static void print_line(const char *title, const char *text)
 {
     printf("%-14s", title);
@@ -114,6 +137,8 @@ int device_register(struct device_tool *t)
         exit_code = take_way(t);
     if (exit_code == 0)
         exit_code = check_state_writable(o->state);
+    if (exit_code == 0)
+        exit_code = lock_state(t);
     if (exit_code == 0)
         exit_code = device_trust(t);
     if (exit_code == 0)

@@ -123,6 +123,7 @@ static int watched_save(void *context, struct bytes record)
 
 static int open_port(struct device_tool *t)
 {
+    t->drive.flow_timeout_ms = (uint32_t)t->options.timeout * 1000;
     t->stream = (struct posix_stream){.fd = -1, .connect_to = t->options.connect_to, .proxy = &t->proxy};
     t->storage.path = t->options.state;
     t->port.tpm = posix_tpm_port(&t->tpm);
@@ -166,6 +167,8 @@ int device_close(struct device_tool *t)
 {
     const int exit_code = device_watch_end(t);
     posix_tpm_close(&t->tpm);
+    if (t->state_locked)
+        posix_unlock(t->options.state, t->state_lock);
     bytes_wipe(t, sizeof *t);
     return exit_code;
 }

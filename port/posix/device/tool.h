@@ -19,7 +19,7 @@ struct device_options {
     const char *tpm;
     const char *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
     const char *trace, *seed;
-    uint64_t now;
+    uint64_t now, timeout;
     bool help, verbose, quiet;
     /* ek, register */
     const char *ek_template, *format, *certificate, *id;
@@ -68,11 +68,11 @@ struct device_refusal {
 /* Sees every message: keeps what an error sentence needs, narrates, and passes on to the trace. */
 struct device_watch {
     struct port_trace next;
-    struct device_refusal asked; /* the last TPM command */
+    struct device_refusal asked; /* the last TPM command, but for those that flush */
     struct device_refusal refused;
+    struct device_refusal flushing; /* the last one of those */
     uint64_t asked_at_ms;
     uint64_t silent_ms; /* waited, since the user was last told of it */
-    bool network;       /* the last message went to or came from the network, not the TPM */
     bool answer_begun;  /* an HTTP response comes in pieces; its first line is narrated once */
     char reason[POSIX_STREAM_ERROR_MAX]; /* why the last connection could not be made or the state not be
                                             written; empty: it was */
@@ -90,6 +90,8 @@ struct device_tool {
     struct posix_stream stream;
     struct port_stream stream_port; /* the one below ours, which adds reasons and the end by a signal */
     struct posix_storage storage;
+    int state_lock; /* of register, while state_locked */
+    bool state_locked;
     struct crypto_drbg drbg;
     struct posix_trace trace;
     struct posix_pcapng pcapng;
@@ -173,8 +175,12 @@ bool device_is_shared(const struct device_tool *t);
 /* A whole NV index; BYTES_E_NOT_FOUND if there is none, it was never written, or nobody but the platform may read it.
  * */
 int device_nv_read(struct device_tool *t, uint32_t index, uint8_t *out, size_t capacity, size_t *len);
-/* The public area of a loaded or persistent object, valid until the next question. */
-int device_read_public(struct device_tool *t, uint32_t handle, struct bytes *public_2b);
+/* What the object at a handle is, in words: an EK or SRK of the templates, or whatever else.
+ * BYTES_E_NOT_FOUND if there is none. */
+#define DEVICE_KIND_MAX 128
+#define DEVICE_KIND_EK "an EK: RSA-2048, policy of the TCG's template"
+#define DEVICE_KIND_SRK "an SRK: RSA-2048, the TCG's template"
+int device_key_kind(struct device_tool *t, uint32_t handle, char *kind, size_t size);
 /* The public area of a primary EK, derived and flushed at once. */
 int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
                      uint8_t public_2b[DPS_EK_PUBLIC_MAX], size_t *len);

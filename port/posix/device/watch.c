@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the engine and the wire: what an error sentence will need later is seen here and nowhere else, because the
- * engine's buffers are reused by the commands that flush. */
+ * engine's buffers are reused by the commands that flush. Those commands are narrated, but no sentence is about them:
+ * they come after the error. */
 #include "port/posix/device/tool.h"
 #include "port/posix/private.h"
 #include "tpm/rc.h"
@@ -16,9 +17,15 @@ static const char *command_name(uint32_t command)
     return name != NULL ? name : "a TPM command";
 }
 
-static void saw_command(struct device_tool *t, struct bytes bytes)
+/* Where a command is kept: those that flush, after a flow, must not take the place of the one that went wrong. Commands
+ * outside of a flow have no step. */
+static struct device_refusal *command_at(struct device_tool *t, unsigned step)
 {
-    struct device_refusal *asked = &t->watch.asked;
+    return step != 0 && t->engine.closing ? &t->watch.flushing : &t->watch.asked;
+}
+
+static void saw_command(struct device_tool *t, struct device_refusal *asked, struct bytes bytes)
+{
     struct bytes_reader r = bytes_reader_over(bytes);
     *asked = (struct device_refusal){0};
     (void)bytes_read_bytes(&r, 6); /* tag and size */
@@ -31,20 +38,19 @@ static void saw_command(struct device_tool *t, struct bytes bytes)
 
 static void saw_response(struct device_tool *t, unsigned step, const char *what, struct bytes bytes)
 {
-    struct device_watch *w = &t->watch;
+    struct device_refusal *asked = command_at(t, step);
     struct bytes_reader r = bytes_reader_over(bytes);
     (void)bytes_read_bytes(&r, 6);
-    w->asked.rc = bytes_read_u32(&r);
-    /* A refusal while flushing is no reason for anything. */
-    if (w->asked.rc != 0 && !t->engine.closing)
-        w->refused = w->asked;
+    asked->rc = bytes_read_u32(&r);
+    if (asked->rc != 0 && asked == &t->watch.asked)
+        t->watch.refused = *asked;
     if (!t->options.verbose)
         return;
-    fprintf(stderr, "step %2u  %-24s %5llu ms  %s", step, command_name(w->asked.command),
-            (unsigned long long)(posix_monotonic_ms() - w->asked_at_ms), what);
-    if (w->asked.rc != 0) {
-        const char *name = tpm2_rc_name(tpm2_rc_decode(w->asked.rc).code);
-        fprintf(stderr, ": %s (0x%X)", name != NULL ? name : "refused", (unsigned)w->asked.rc);
+    fprintf(stderr, "step %2u  %-24s %5llu ms  %s", step, command_name(asked->command),
+            (unsigned long long)(posix_monotonic_ms() - t->watch.asked_at_ms), what);
+    if (asked->rc != 0) {
+        const char *name = tpm2_rc_name(tpm2_rc_decode(asked->rc).code);
+        fprintf(stderr, ": %s (0x%X)", name != NULL ? name : "refused", (unsigned)asked->rc);
     }
     fputc('\n', stderr);
 }
@@ -79,9 +85,8 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
 {
     struct device_tool *t = context;
     struct port_trace *next = &t->watch.next;
-    t->watch.network = kind == PORT_TRACE_HTTP_REQUEST || kind == PORT_TRACE_HTTP_RESPONSE;
     if (kind == PORT_TRACE_TPM_COMMAND)
-        saw_command(t, bytes);
+        saw_command(t, command_at(t, step), bytes);
     else if (kind == PORT_TRACE_TPM_RESPONSE)
         saw_response(t, step, what, bytes);
     else
@@ -101,7 +106,6 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
 {
     struct device_tool *t = context;
     struct device_watch *w = &t->watch;
-    w->network = true;
     if (t->options.verbose)
         fprintf(stderr, "         connecting to %s:%u%s%s\n", host, (unsigned)port,
                 t->options.connect_to != NULL ? " at " : "",

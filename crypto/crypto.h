@@ -93,11 +93,4 @@ bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len);
 /* Overwrite len bytes with zeros in a way that the compiler cannot remove. */
 void bytes_wipe(void *p, size_t len);
 
-/* The RSA public key of a DER X.509 certificate, decoded and not verified: for comparing an EK with its EK
- * certificate. Trailing bytes after the certificate are allowed (NV areas are padded).
- *   storage  receives the modulus; capacity at least CRYPTO_RSA_MAX
- * Returns: 0; BYTES_E_FORMAT if it is no certificate; BYTES_E_ALGORITHM if its key is not RSA; BYTES_E_SPACE. */
-int crypto_certificate_rsa_public(struct bytes der, struct crypto_rsa_public *key, uint8_t *storage,
-                                  size_t capacity);
-
 #endif

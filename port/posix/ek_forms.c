@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/ek_forms.h"
+#include "crypto/der.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "dps/service/enrollment.h"
+#include "port/posix/ek_certificate.h"
+#include "port/posix/pem.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,91 +85,54 @@ static int take_tpm(struct reading *r, const char *form, struct bytes tpmt)
     return take_public(r, &area);
 }
 
-/* ---- DER [X.690 8.1 and 10.1] ---- */
+/* ---- DER ---- */
 
-enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_SEQUENCE = 0x30 };
-
-/* The content of the next element, which must have this tag and a definite length below 64 KiB. */
-static struct bytes der_next(struct bytes_reader *r, uint8_t tag)
+static void add_certificate_form(struct reading *r, size_t number, size_t count)
 {
-    if (bytes_read_u8(r) != tag)
-        bytes_reader_fail(r, BYTES_E_FORMAT);
-    size_t len = bytes_read_u8(r);
-    if (len == 0x81)
-        len = bytes_read_u8(r);
-    else if (len == 0x82)
-        len = bytes_read_u16(r);
-    else if (len > 0x7F)
-        bytes_reader_fail(r, BYTES_E_FORMAT);
-    return bytes_read_bytes(r, len);
+    char form[48];
+    snprintf(form, sizeof form, "certificate %zu of %zu", number, count);
+    add_form(r, count > 1 ? form : "certificate");
 }
 
-/* DER, and nothing behind it. */
-static struct bytes_reader der_open(struct bytes der)
+/* Certificates that follow each other. */
+static int read_certificates(struct reading *r, struct bytes ders)
 {
-    struct bytes_reader outer = bytes_reader_over(der);
-    struct bytes_reader inner = bytes_reader_over(der_next(&outer, DER_SEQUENCE));
-    int error = bytes_reader_end(&outer);
-    if (error != 0)
-        bytes_reader_fail(&inner, error);
-    return inner;
+    struct crypto_certificate certificate;
+    size_t number, count;
+    char why[512];
+    int error = posix_ek_certificate(ders, &certificate, &number, &count, why, sizeof why);
+    add_certificate_form(r, number, number > 0 ? count : 1);
+    return error != 0 ? refuse(r, error, "%s: %s", r->ek->form, why) : take_rsa(r, &certificate.key.rsa);
 }
 
-/* RSAPublicKey [RFC 8017 A.1.1]: what Windows' Get-TpmEndorsementKeyInfo shows. */
-static bool der_rsa(struct bytes der, struct crypto_rsa_public *key)
+static int read_public_key(struct reading *r, const struct crypto_public_key *key)
 {
-    struct bytes_reader r = der_open(der);
-    struct bytes modulus = der_next(&r, DER_INTEGER);
-    struct bytes exponent = der_next(&r, DER_INTEGER);
-    if (bytes_reader_end(&r) != 0 || exponent.len == 0 || exponent.len > 4 || modulus.len == 0)
-        return false;
-    if (modulus.p[0] == 0) /* the sign of a number whose first bit is set */
-        modulus = bytes_of(modulus.p + 1, modulus.len - 1);
-    *key = (struct crypto_rsa_public){.modulus = modulus};
-    for (size_t i = 0; i < exponent.len; i++)
-        key->exponent = key->exponent << 8 | exponent.p[i];
-    return true;
-}
-
-static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
-static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
-
-/* SubjectPublicKeyInfo [RFC 5280 4.1]. *bits is the key inside. */
-static bool der_public_key_info(struct bytes der, struct bytes *oid, struct bytes *bits)
-{
-    struct bytes_reader r = der_open(der);
-    struct bytes_reader algorithm = bytes_reader_over(der_next(&r, DER_SEQUENCE));
-    struct bytes content = der_next(&r, DER_BIT_STRING);
-    *oid = der_next(&algorithm, DER_OID);
-    if (bytes_reader_end(&r) != 0 || algorithm.error != 0 || content.len == 0 || content.p[0] != 0)
-        return false;
-    *bits = bytes_of(content.p + 1, content.len - 1);
-    return true;
+    add_form(r, "public key (SubjectPublicKeyInfo)");
+    if (crypto_key_is_rsa(key->kind))
+        return take_rsa(r, &key->rsa);
+    if (key->kind == CRYPTO_KEY_OTHER || key->kind == CRYPTO_KEY_ED25519 || key->kind == CRYPTO_KEY_ED448)
+        return refuse(r, BYTES_E_ALGORITHM, "%s: it is no RSA key", r->ek->form);
+    return refuse_elliptic_curve(r);
 }
 
 static int read_der(struct reading *r, struct bytes der)
 {
-    struct bytes oid, bits;
-    struct crypto_rsa_public key;
-    uint8_t storage[CRYPTO_RSA_MAX];
-    if (der_rsa(der, &key)) {
-        add_form(r, "RSA public key (PKCS#1)");
-        return take_rsa(r, &key);
+    struct crypto_public_key key;
+    struct crypto_certificate certificate;
+    if (crypto_rsa_public_parse(der, &key.rsa) == 0) {
+        add_form(r, "RSA public key (PKCS#1)"); /* what Windows' Get-TpmEndorsementKeyInfo shows */
+        return take_rsa(r, &key.rsa);
     }
-    if (der_public_key_info(der, &oid, &bits)) {
-        add_form(r, "public key (SubjectPublicKeyInfo)");
-        if (bytes_equal_public(oid, bytes_of(oid_ec, sizeof oid_ec)))
-            return refuse_elliptic_curve(r);
-        if (!bytes_equal_public(oid, bytes_of(oid_rsa, sizeof oid_rsa)) || !der_rsa(bits, &key))
-            return refuse(r, BYTES_E_ALGORITHM, "%s: it is no RSA key", r->ek->form);
-        return take_rsa(r, &key);
-    }
-    int error = crypto_certificate_rsa_public(der, &key, storage, sizeof storage);
-    if (error == BYTES_E_FORMAT)
-        return refuse(r, error, "%s%sit is DER, but neither a public key nor a certificate", r->ek->form,
-                      r->ek->form[0] != 0 ? ": " : "");
-    add_form(r, "certificate");
-    return error != 0 ? refuse_elliptic_curve(r) : take_rsa(r, &key);
+    if (crypto_public_key_parse(der, &key) == 0)
+        return read_public_key(r, &key);
+    if (crypto_certificate_parse(der, &certificate) == 0)
+        return read_certificates(r, der);
+    const char *label = posix_der_label(der);
+    const char *what = label != NULL && strcmp(label, "CERTIFICATE") != 0 ? posix_pem_what(label) : NULL;
+    if (what != NULL)
+        return refuse(r, BYTES_E_FORMAT, "%s%sit is %s", r->ek->form, r->ek->form[0] != 0 ? ": " : "", what);
+    return refuse(r, BYTES_E_FORMAT, "%s%sit is DER, but neither a public key nor a certificate", r->ek->form,
+                  r->ek->form[0] != 0 ? ": " : "");
 }
 
 static int read_binary(struct reading *r, struct bytes bytes)
@@ -187,7 +153,7 @@ static int read_binary(struct reading *r, struct bytes bytes)
                       (unsigned long)(magic >> 16) + 2, bytes.len);
     if (magic >> 16 == TPM2_ALG_RSA || magic >> 16 == TPM2_ALG_ECC)
         return take_tpm(r, "TPMT_PUBLIC", bytes);
-    if (magic >> 24 == DER_SEQUENCE)
+    if (magic >> 24 == CRYPTO_DER_SEQUENCE)
         return add_form(r, "DER"), read_der(r, bytes);
     return refuse(
         r, BYTES_E_FORMAT,
@@ -227,31 +193,56 @@ static int read_text(struct reading *r, struct bytes text)
     return read_binary(r, bytes_of(bytes, len));
 }
 
+static bool is_certificate(const struct posix_pem *object)
+{
+    return crypto_pem_is_certificate(object->label) || strcmp(object->label, "TRUSTED CERTIFICATE") == 0;
+}
+
+/* A whole chain: its certificates as DER, one after the other. */
+static int read_pem_certificates(struct reading *r, struct bytes text)
+{
+    uint8_t ders[POSIX_EK_INPUT_MAX];
+    struct posix_pem object;
+    size_t used = 0;
+    int found;
+    while ((found = posix_pem_next(&text, &object)) == 0) {
+        size_t len;
+        struct crypto_certificate c;
+        if (!is_certificate(&object))
+            continue;
+        if (posix_pem_decode(&object, ders + used, sizeof ders - used, &len) != 0)
+            return refuse(r, BYTES_E_FORMAT, "PEM: what stands in %s is not base64", object.label);
+        if (crypto_certificate_parse(bytes_of(ders + used, len), &c) != 0)
+            return refuse(r, BYTES_E_FORMAT, "PEM: what stands in %s is no certificate, or a damaged one",
+                          object.label);
+        used += c.der.len; /* without what OpenSSL adds to a TRUSTED CERTIFICATE */
+    }
+    if (found == BYTES_E_FORMAT)
+        return refuse(r, BYTES_E_FORMAT, "PEM: it is cut off: there is no -----END line");
+    return read_certificates(r, bytes_of(ders, used));
+}
+
 /* The object that begins at text.p, "-----BEGIN LABEL-----". */
 static int read_pem(struct reading *r, struct bytes text)
 {
-    static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
-    char label[40];
+    struct posix_pem object;
+    struct bytes rest = text;
     add_form(r, "PEM");
-    struct bytes rest = bytes_of(text.p + strlen(begin), text.len - strlen(begin));
-    const uint8_t *label_end = memmem(rest.p, rest.len, dashes, strlen(dashes));
-    const uint8_t *body = label_end != NULL ? label_end + strlen(dashes) : rest.p + rest.len;
-    /* Behind the label: the dashes of -----END also look like those that end a label. */
-    const uint8_t *body_end = memmem(body, rest.len - (size_t)(body - rest.p), end, strlen(end));
-    if (body_end == NULL)
+    if (posix_pem_next(&rest, &object) != 0)
         return refuse(r, BYTES_E_FORMAT, "PEM: it is cut off: there is no -----END line");
-    snprintf(label, sizeof label, "%.*s", (int)(label_end - rest.p), (const char *)rest.p);
-    if (strstr(label, "PRIVATE KEY") != NULL)
+    if (strstr(object.label, "PRIVATE KEY") != NULL)
         return refuse(
             r, BYTES_E_FORMAT,
             "PEM: it is a %s: keep it to yourself. What is enrolled is the public endorsement key, whose "
             "private part never leaves the TPM",
-            label);
-    uint8_t base64[POSIX_EK_INPUT_MAX];
-    size_t len = compact(bytes_of(body, (size_t)(body_end - body)), base64);
-    if (dps_base64_decode(bytes_of(base64, len), base64, sizeof base64, &len) != 0 || len == 0)
-        return refuse(r, BYTES_E_FORMAT, "PEM: what stands in %s is not base64", label);
-    return read_der(r, bytes_of(base64, len));
+            object.label);
+    if (is_certificate(&object))
+        return read_pem_certificates(r, text);
+    uint8_t der[POSIX_EK_INPUT_MAX];
+    size_t len;
+    if (posix_pem_decode(&object, der, sizeof der, &len) != 0)
+        return refuse(r, BYTES_E_FORMAT, "PEM: what stands in %s is not base64", object.label);
+    return read_der(r, bytes_of(der, len));
 }
 
 /* An enrollment, a registration request, or what another tool shows: the member endorsementKey at the place it

@@ -40,6 +40,12 @@ bool crypto_key_is_rsa(enum crypto_key_kind kind)
     return kind == CRYPTO_KEY_RSA || kind == CRYPTO_KEY_RSA_OAEP || kind == CRYPTO_KEY_RSA_PSS;
 }
 
+bool crypto_key_is_ec(enum crypto_key_kind kind)
+{
+    return kind == CRYPTO_KEY_P256 || kind == CRYPTO_KEY_P384 || kind == CRYPTO_KEY_P521 ||
+           kind == CRYPTO_KEY_EC;
+}
+
 int crypto_rsa_public_parse(struct bytes der, struct crypto_rsa_public *key)
 {
     struct crypto_der outer = crypto_der_over(der);

@@ -30,8 +30,9 @@ int crypto_rsa_public_parse(struct bytes der, struct crypto_rsa_public *key);
 /* A SubjectPublicKeyInfo [RFC 5280 4.1.2.7; RFC 4055 1.2], and nothing after it. Its parameters are not looked at: that
  * a key is for OAEP says all. Returns: 0; BYTES_E_FORMAT. key views der. */
 int crypto_public_key_parse(struct bytes der, struct crypto_public_key *key);
-/* Is it one of the three RSA kinds? */
+/* Is it one of the three RSA kinds? One of ECDSA or ECDH, on whatever curve? */
 bool crypto_key_is_rsa(enum crypto_key_kind kind);
+bool crypto_key_is_ec(enum crypto_key_kind kind);
 
 struct crypto_certificate {
     struct bytes der; /* the certificate alone, out of what was given */

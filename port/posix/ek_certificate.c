@@ -61,26 +61,25 @@ static int refuse_several(struct bytes ders, const struct crypto_certificate *ek
 static int refuse_none(struct bytes ders, char *why, size_t why_size)
 {
     struct crypto_certificate c, shown = {0};
-    char text[POSIX_CERTIFICATE_TEXT_MAX], key[POSIX_KEY_TEXT_MAX];
+    char text[POSIX_CERTIFICATE_TEXT_MAX];
     while (next(&ders, &c)) {
         if (shown.der.len == 0 || (is_issuer(&shown) && !is_issuer(&c))) {
             shown = c;
         }
     }
     posix_certificate_text(&shown, text);
-    posix_key_text(&shown.key, key);
     if (!is_issuer(&shown)) {
         snprintf(
             why, why_size,
-            "its key is %s, and DPS works with RSA-2048 endorsement keys only (%s; the RSA EK certificate "
-            "stands in NV 0x01c00002)",
-            key, text);
+            "it is for %s key, %s, and DPS works with RSA-2048 endorsement keys only (tpm2_createek -G rsa; "
+            "the RSA EK certificate stands in NV 0x01c00002)",
+            crypto_key_is_ec(shown.key.kind) ? "an elliptic-curve" : "another kind of", text);
         return BYTES_E_ALGORITHM;
     }
     snprintf(why, why_size,
              "it is that of %s, %s, and not that of a TPM: give the EK certificate itself (dps-device ek "
              "--certificate FILE reads it from the TPM)",
-             shown.ca ? "a CA" : "somebody who has signed it himself", text);
+             shown.ca ? "a CA" : "something that has signed itself", text);
     return BYTES_E_FORMAT;
 }
 

@@ -110,7 +110,7 @@ static int read_public_key(struct reading *r, const struct crypto_public_key *ke
     add_form(r, "public key (SubjectPublicKeyInfo)");
     if (crypto_key_is_rsa(key->kind))
         return take_rsa(r, &key->rsa);
-    if (key->kind == CRYPTO_KEY_OTHER || key->kind == CRYPTO_KEY_ED25519 || key->kind == CRYPTO_KEY_ED448)
+    if (!crypto_key_is_ec(key->kind))
         return refuse(r, BYTES_E_ALGORITHM, "%s: it is no RSA key", r->ek->form);
     return refuse_elliptic_curve(r);
 }

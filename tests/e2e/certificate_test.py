@@ -4,7 +4,7 @@ in the files of --ca, --cert, --key and --ek, and what is said about the rest.
 
     python3 tests/e2e/certificate_test.py BUILD_DIR [WORD...]
 
-TAP on standard output; needs python3-cryptography and openssl."""
+TAP on standard output; needs python3-cryptography, openssl and swtpm."""
 
 import base64
 import itertools
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID as purposes
 
 from certificates import DER, OAEP_PARAMETERS, PEM, Certificate, bundle_pkcs7, oaep
-from harness import Bench, Programs, check, run, run_tap, same, write_file
+from harness import Bench, Device, Programs, check, read_file, run, run_tap, same, write_file
 from server_harness import PATIENCE
 
 HOST = "dps.example"
@@ -329,7 +329,7 @@ def test_ek_certificate():
     ek = Certificate("", middle, key=2048)
     elliptic = Certificate("", middle)
     larger = Certificate("", middle, key=3072)
-    modulus = ek.key.public_key().public_numbers().n.to_bytes(256, "big")
+    modulus = ek.public.public_numbers().n.to_bytes(256, "big")
     plain, with_parameters = oaep(ek, b""), oaep(ek, OAEP_PARAMETERS)
 
     def pem(der):
@@ -368,6 +368,42 @@ def test_ek_certificate():
     for number, (content, words) in enumerate(bad):
         said = enrolled(bench, content)
         check(isinstance(said, str) and words in said, f"{number}: it does not say {words!r}: {said}")
+
+
+PASSWORD = "00000009 40000009 0000 00 0000"  # an authorization area with the empty password
+OWNER, INDEX = "40000001", "01c00002"
+
+
+def nv_define(tpm, content):
+    """TPM2_NV_DefineSpace and TPM2_NV_Write, as its vendor would. Owner and index may read and write."""
+    public = INDEX + "000b 02060006 0000" + len(content).to_bytes(2, "big").hex()
+    tpm.ask(f"8002 00000000 0000012a {OWNER} {PASSWORD} 0000 000e {public}")
+    for at in range(0, len(content), 256):
+        part = content[at:at + 256]
+        tpm.ask(f"8002 00000000 00000137 {OWNER} {INDEX} {PASSWORD} {len(part):04x} {part.hex()} {at:04x}")
+
+
+def nv_undefine(tpm):
+    tpm.ask(f"8002 00000000 00000122 {OWNER} {INDEX} {PASSWORD}")
+
+
+def test_ek_certificate_in_nv():
+    """ek: a certificate in NV is held against the EK, with an OAEP key, too, and of other kinds; the file is it alone"""
+    device = Device("swtpm-unix")
+    public = serialization.load_pem_public_key(device.run("ek", "--format", "pem").bytes)
+    root = Certificate("EK CA", ca=True)
+    own, elliptic = Certificate("", root, public=public), Certificate("", root)
+    cases = [(own.der, own.der, "for this EK"), (oaep(own, b""), oaep(own, b""), "for this EK"),
+             (oaep(own, OAEP_PARAMETERS) + b"\xff" * 40, oaep(own, OAEP_PARAMETERS), "for this EK"),
+             (oaep(Certificate("", root, key=2048), b""), None, "is for another key"),
+             (elliptic.der, None, "P-256, not RSA"), (b"\xff" * 100, None, "cannot be read as X.509")]
+    for content, alone, words in cases:
+        target = device.path("out")
+        nv_define(device.tpm, content)
+        shown = device.run("ek", "--certificate", target).out
+        check(words in shown, f"it does not say {words!r}: {shown}")
+        same(read_file(target), alone or read_file(target), "the file")
+        nv_undefine(device.tpm)
 
 
 def main():

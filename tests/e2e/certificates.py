@@ -25,12 +25,13 @@ def new_key(kind):
 
 
 class Certificate:
-    """A certificate and its key. issuer: another one; None: signed by itself."""
+    """A certificate and its key. issuer: another one; None: signed by itself. public: of a key that is elsewhere."""
 
-    def __init__(self, subject, issuer=None, key=None, ca=None, extensions=()):
-        self.key = key if hasattr(key, "sign") else new_key(key)
+    def __init__(self, subject, issuer=None, key=None, ca=None, extensions=(), public=None):
+        self.key = None if public else new_key(key)
+        self.public = public or self.key.public_key()
         now = datetime.datetime.now(datetime.timezone.utc)
-        builder = (x509.CertificateBuilder().subject_name(name(subject)).public_key(self.key.public_key())
+        builder = (x509.CertificateBuilder().subject_name(name(subject)).public_key(self.public)
                    .issuer_name(issuer.x509.subject if issuer else name(subject))
                    .serial_number(x509.random_serial_number())
                    .not_valid_before(now - datetime.timedelta(days=1))
@@ -91,7 +92,7 @@ def oaep(certificate, parameters):
     """The same certificate, but its key is for OAEP only, as TPMs of some vendors say. Its signature does not fit."""
     tbs, *rest = elements(content_of(certificate.der))
     parts = elements(content_of(tbs))
-    info = certificate.key.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    info = certificate.public.public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     _, bits = elements(content_of(info))
     parts[parts.index(info)] = element(0x30, element(0x30, RSAES_OAEP + parameters) + bits)
     return element(0x30, element(0x30, b"".join(parts)) + b"".join(rest))

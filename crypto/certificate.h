@@ -42,8 +42,8 @@ struct crypto_certificate {
     bool self_signed; /* subject and issuer are the same */
 };
 
-/* The certificate at the beginning of input; what follows it is ignored (NV areas are padded, chains follow each other):
- * it begins at der.p + der.len. Everything views input.
+/* The certificate at the beginning of input; what follows it (padding, the next one of a chain) is ignored, and begins
+ * at der.p + der.len. Everything views input.
  * Returns: 0; BYTES_E_FORMAT if it is no certificate. */
 int crypto_certificate_parse(struct bytes input, struct crypto_certificate *c);
 

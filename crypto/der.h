@@ -22,6 +22,7 @@ struct crypto_der {
     bool failed; /* for good: nothing more is taken */
 };
 
+/* Begin. */
 struct crypto_der crypto_der_over(struct bytes der);
 /* Is there a next element, with this tag? */
 bool crypto_der_is(const struct crypto_der *d, uint8_t tag);

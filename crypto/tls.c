@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. Certificates stand in tls_chain.c (the
- * client's judge), tls_trust.c and tls_identity.c.
+/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. Certificates stand in tls_chain.c
+ * (the client's judge), tls_trust.c and tls_identity.c.
  *
  * The engines are configured piece by piece instead of by BearSSL's profiles: the full profile also brings RSA key
  * exchange, CBC, 3DES and SHA-1, which nobody needs here and which a board would have to store; the short server

@@ -5,7 +5,7 @@
  * engine and the network, application bytes between the engine and the protocol above:
  *     network -> record_in / record_received      record_out / record_sent -> network
  *     app_in / app_received -> protocol           protocol -> app_out / app_sent, then crypto_tls_flush
- * Certificates are always verified by the client (crypto/tls_chain.h). There is no option
+ * Certificates are always verified by the client (crypto/tls_chain.h); there is no option
  * to switch that off. Contexts hold interior pointers (BearSSL's), so they must not be moved or copied while in use.
  * All memory is in these structures; they contain key material and are wiped by crypto_tls_wipe. */
 #ifndef CRYPTO_TLS_H
@@ -126,9 +126,10 @@ void crypto_tls_flush(br_ssl_engine_context *e);
 /* Begin an orderly close (close_notify). The engine still wants RECORD_OUT until it is CLOSED. */
 void crypto_tls_close(br_ssl_engine_context *e);
 
-/* BearSSL's error number, or one of crypto/tls_chain.h: 0 while open or after a clean close. crypto_tls_error_text gives a sentence that says
- * what was wrong with the peer ("the certificate is for another host name"); never null. The engine itself never
- * reports BR_ERR_IO (31): it is there for drivers that want the sentence of a connection that ended too early. */
+/* BearSSL's error number, or one of crypto/tls_chain.h: 0 while open or after a clean close. crypto_tls_error_text
+ * gives a sentence that says what was wrong with the peer ("the certificate is for another host name"); never null. The
+ * engine itself never reports BR_ERR_IO (31): it is there for drivers that want the sentence of a connection that ended
+ * too early. */
 int crypto_tls_error(const br_ssl_engine_context *e);
 const char *crypto_tls_error_text(int error);
 

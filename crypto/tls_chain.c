@@ -79,7 +79,7 @@ static bool kept_is(const struct crypto_tls_chain *c, const uint8_t *id, size_t 
     return c->kept_len == len && memcmp(c->kept, id, len) == 0;
 }
 
-/* The first reason counts, and BearSSL's own before any of these. */
+/* The first reason counts, and before any of these BearSSL's own, which has then had all bytes so far. */
 static void refuse(struct crypto_tls_chain *c, unsigned reason)
 {
     const bool content = c->inner.err == 0 || c->inner.err == BR_ERR_X509_OK;
@@ -94,7 +94,7 @@ static void take_extension_id(struct crypto_tls_chain *c)
         c->purpose = c->purpose == PURPOSE_SERVER ? PURPOSE_SERVER : PURPOSE_OTHER;
         c->element = PURPOSES_CRITICAL;
     } else if (kept_is(c, id_name_constraints, sizeof id_name_constraints)) {
-        refuse(c, CRYPTO_TLS_NAME_CONSTRAINTS);
+        c->has_name_constraints = true;
     } else if (kept_is(c, id_subject_alt_name, sizeof id_subject_alt_name)) {
         c->has_subject_alt_name = true;
     }
@@ -189,6 +189,7 @@ static void start_cert(const br_x509_class **context, uint32_t length)
     c->part = PART_TAG;
     c->purpose = PURPOSE_FREE;
     c->has_subject_alt_name = false;
+    c->has_name_constraints = false;
     c->judged = c->inner.err == 0;
     c->inner.vtable->start_cert(&c->inner.vtable, length);
 }
@@ -241,6 +242,9 @@ static void end_cert(const br_x509_class **context)
 {
     struct crypto_tls_chain *c = from(context);
     c->inner.vtable->end_cert(&c->inner.vtable);
+    if (c->has_name_constraints) {
+        refuse(c, CRYPTO_TLS_NAME_CONSTRAINTS);
+    }
     if (c->purpose == PURPOSE_OTHER) {
         refuse(c, CRYPTO_TLS_BAD_PURPOSE);
     }

@@ -34,7 +34,7 @@ struct crypto_tls_chain {
     /* the certificate at hand */
     bool leaf;   /* it is the first one */
     bool judged; /* it counts: no anchor was reached before it */
-    bool has_subject_alt_name;
+    bool has_subject_alt_name, has_name_constraints;
     uint8_t purpose;  /* what its extended key usage says */
     unsigned refused; /* one of the reasons above, or 0 */
     /* where in the certificate the next byte stands */

@@ -18,6 +18,7 @@ struct crypto_pem {
     bool line_open;    /* the decoder has not yet got its end */
 };
 
+/* Begin. */
 void crypto_pem_open(struct crypto_pem *pem, struct bytes text);
 
 enum crypto_pem_result { CRYPTO_PEM_NONE, CRYPTO_PEM_FOUND, CRYPTO_PEM_BROKEN };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The TPM's own: an EK decrypts and signs nothing, not even its own certificate [EK Profile 2.5 2.2]. */
+/* The TPM's own: an EK decrypts and signs nothing, not even its own certificate. */
 static bool is_issuer(const struct crypto_certificate *c)
 {
     return c->ca || c->self_signed;

@@ -127,7 +127,7 @@ def chains(root):
         ("CN right, SAN an address", [leaf(san(x509.RFC822Name("a@b.example")), subject=HOST)], "another host name"),
         ("* alone", [leaf(dns("*"))], "another host name"),
         ("name constraints", below(authority((constraint, False))), "name constraints"),
-        ("critical name constraints", below(authority((constraint, True))), "name constraints"),
+        ("critical name constraints", below(authority((constraint, True))), "critical extension"),
         ("issued by a leaf", below(authority(ca=False)), "no CA"),
         ("issued by a CA that may not", below(authority(signs_certificates(False))), "key usage"),
         ("by a CA of the same name", [leaf(dns(HOST), issuer=Certificate("Test CA", ca=True))], "trusted CA"),
@@ -173,7 +173,8 @@ def dresses(certificate):
     pem, text = certificate.pem, certificate.pem.decode()
     return {
         "LF": pem, "CRLF": pem.replace(b"\n", b"\r\n"), "CR": pem.replace(b"\n", b"\r"),
-        "byte order mark": b"\xef\xbb\xbf" + pem, "UTF-16": utf16(pem), "UTF-16 big end": b"\xfe\xff" + text.encode("utf-16-be"),
+        "byte order mark": b"\xef\xbb\xbf" + pem,
+        "UTF-16": utf16(pem), "UTF-16 big end": b"\xfe\xff" + text.encode("utf-16-be"),
         "trailing blanks": pem.replace(b"\n", b" \t\n"), "indented": b"  " + pem.replace(b"\n", b"\n  "),
         "no last line end": pem.rstrip(), "leading blank lines": b"\n \n" + pem, "DER": certificate.der,
         "attributes": b"Bag Attributes\n    localKeyID: 01\nsubject=CN = x\n\nissuer=CN = x\n\n" + pem,
@@ -194,6 +195,26 @@ def test_ca_dress():
         check(spoke, f"{what}: {said}")
     spoke, said = ask(Certificate("other", ca=True).der + root.der, [leaf])
     check(spoke, f"DER after DER: {said}")
+
+
+def test_firmware_ca():
+    """FIRMWARE_CA: what the image is given is that certificate, whatever the file looks like; nothing else passes"""
+    root = Certificate("Test CA", ca=True)
+    leaf = Certificate("x", root, extensions=[dns(HOST)])
+    environment = dict(os.environ, FIRMWARE_SERVICE_HOST=HOST, FIRMWARE_SERVICE_PORT="1", FIRMWARE_HUB_PORT="1",
+                       FIRMWARE_SCOPE="s", FIRMWARE_ID="", FIRMWARE_MESSAGE="m")
+    path = os.path.join(Programs.directory(), "ca")
+    for what, content in dresses(root).items():
+        if what in ("CR", "UTF-16", "UTF-16 big end"):
+            continue  # refused by the next loop
+        source = run("tests/firmware/image.sh", write_file(path, content), env=environment).bytes
+        trust = b"\n".join(re.findall(rb'^ +"(.*)\\n",?$', source, re.M))
+        check(b"KEY" not in trust, f"{what}: {source}")
+        spoke, said = ask(trust, [leaf])
+        check(spoke, f"{what}: {said}")
+    for content in (b"", utf16(root.pem), root.key_bytes(), bundle_pkcs7([root], PEM)):
+        run("tests/firmware/image.sh", write_file(path, content), env=environment, status=1,
+            says="holds no certificate")
 
 
 def test_ca_bundle():
@@ -288,12 +309,14 @@ def test_identity_refused():
         (leaf.pem, leaf.key_bytes()[:120], "key.pem is cut off"),
         (leaf.pem, odd.key_bytes(), "key.pem: the key is"), (leaf.pem, pss, "key.pem: the key is"),
         (leaf.pem, root.key_bytes(), "the key of key.pem is not that of the first certificate of cert.pem"),
-        (root.pem + leaf.pem, leaf.key_bytes(), "cert.pem: the key of key.pem is that of certificate 2: put that one first"),
+        (root.pem + leaf.pem, leaf.key_bytes(),
+         "cert.pem: the key of key.pem is that of certificate 2: put that one first"),
         (odd.pem, odd.key_bytes(), "cert.pem: certificate 1, CN=Odd"),
         (leaf.pem + odd.pem, leaf.key_bytes(), "cert.pem: certificate 2, CN=Odd"),
         (b"", leaf.key_bytes(), "cert.pem holds no certificate"),
         (leaf.key_bytes(), leaf.key_bytes(), "cert.pem holds no certificate; it is a private key"),
-        (bundle_pkcs7([leaf], DER), leaf.key_bytes(), "openssl pkcs7"), (leaf.pem[:200], leaf.key_bytes(), "cert.pem is cut off"),
+        (bundle_pkcs7([leaf], DER), leaf.key_bytes(), "openssl pkcs7"),
+        (leaf.pem[:200], leaf.key_bytes(), "cert.pem is cut off"),
         (leaf.pem + root.pem * 4, leaf.key_bytes(), "cert.pem: the chain is too long"),
     ]
     for certificate, key, words in cases:
@@ -347,7 +370,8 @@ def test_ek_certificate():
     good = [ek.pem, ek.der, plain, with_parameters, pem(plain), pem(with_parameters), base64.b64encode(plain),
             with_parameters.hex().encode(), info(plain), info(with_parameters),
             ek.pem + middle.pem + root.pem, root.pem + middle.pem + ek.pem, old.pem + ek.pem, elliptic.pem + ek.pem,
-            larger.pem + ek.pem, ek.pem + ek.pem, root.der + ek.der, ek.der + root.der, elliptic.der + middle.der + plain,
+            larger.pem + ek.pem, ek.pem + ek.pem, root.der + ek.der, ek.der + root.der,
+            elliptic.der + middle.der + plain,
             (root.pem + ek.pem).replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + root.pem + ek.pem, texts + ek.pem,
             ek.der + b"\xff" * 100, ek.pem.replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE")]
     for number, content in enumerate(good):
@@ -388,7 +412,7 @@ def nv_undefine(tpm):
 
 
 def test_ek_certificate_in_nv():
-    """ek: a certificate in NV is held against the EK, with an OAEP key, too, and of other kinds; the file is it alone"""
+    """ek: a certificate in NV is held against the EK, with an OAEP key, too; the file holds it alone"""
     device = Device("swtpm-unix")
     public = serialization.load_pem_public_key(device.run("ek", "--format", "pem").bytes)
     root = Certificate("EK CA", ca=True)

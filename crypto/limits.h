@@ -96,10 +96,11 @@
 #define CRYPTO_TLS_BUFFER_MIN 16709 /* what crypto_tls_client_start takes */
 #endif
 
-/* Trust anchors decoded from PEM, in struct crypto_trust: their number (raise it to load a whole system bundle), 40
- * bytes each, and room for their names and keys: 400 to 700 bytes each. */
+/* Trust anchors, in struct crypto_tls_client: how many may have one name (the keys of a CA that was renewed), 40 bytes
+ * each, and room for their names and keys: 150 bytes for P-256, 700 for RSA-4096. Others of the text that is trusted
+ * take no room. */
 #ifndef CRYPTO_TRUST_ANCHORS_MAX
-#define CRYPTO_TRUST_ANCHORS_MAX 8
+#define CRYPTO_TRUST_ANCHORS_MAX 4
 #endif
 #ifndef CRYPTO_TRUST_STORAGE
 #define CRYPTO_TRUST_STORAGE (CRYPTO_TRUST_ANCHORS_MAX * 768)

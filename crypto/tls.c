@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. PEM stands in tls_pem.c.
+/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. Certificates stand in tls_chain.c
+ * (the client's judge), tls_trust.c and tls_identity.c.
  *
  * The engines are configured piece by piece instead of by BearSSL's profiles: the full profile also brings RSA key
  * exchange, CBC, 3DES and SHA-1, which nobody needs here and which a board would have to store; the short server
@@ -77,13 +78,13 @@ static void configure_curves(br_ssl_engine_context *e)
 static void configure_rsa_certificates(struct crypto_tls_client *c)
 {
     br_ssl_engine_set_rsavrfy(&c->client.eng, &br_rsa_i15_pkcs1_vrfy);
-    br_x509_minimal_set_rsa(&c->x509, &br_rsa_i15_pkcs1_vrfy);
+    br_x509_minimal_set_rsa(&c->chain.inner, &br_rsa_i15_pkcs1_vrfy);
 }
 #elif CRYPTO_TLS_RSA
 static void configure_rsa_certificates(struct crypto_tls_client *c)
 {
     br_ssl_engine_set_default_rsavrfy(&c->client.eng);
-    br_x509_minimal_set_rsa(&c->x509, br_ssl_engine_get_rsavrfy(&c->client.eng));
+    br_x509_minimal_set_rsa(&c->chain.inner, br_ssl_engine_get_rsavrfy(&c->client.eng));
 }
 #else
 static void configure_rsa_certificates(struct crypto_tls_client *c)
@@ -96,14 +97,14 @@ static void configure_rsa_certificates(struct crypto_tls_client *c)
 static void configure_ec_certificates(struct crypto_tls_client *c)
 {
     br_ssl_engine_set_ecdsa(&c->client.eng, &br_ecdsa_i15_vrfy_asn1);
-    br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(&c->client.eng), &br_ecdsa_i15_vrfy_asn1);
+    br_x509_minimal_set_ecdsa(&c->chain.inner, br_ssl_engine_get_ec(&c->client.eng), &br_ecdsa_i15_vrfy_asn1);
 }
 #elif CRYPTO_TLS_EC
 static void configure_ec_certificates(struct crypto_tls_client *c)
 {
     br_ssl_engine_context *e = &c->client.eng;
     br_ssl_engine_set_default_ecdsa(e);
-    br_x509_minimal_set_ecdsa(&c->x509, br_ssl_engine_get_ec(e), br_ssl_engine_get_ecdsa(e));
+    br_x509_minimal_set_ecdsa(&c->chain.inner, br_ssl_engine_get_ec(e), br_ssl_engine_get_ecdsa(e));
 }
 #else
 static void configure_ec_certificates(struct crypto_tls_client *c)
@@ -165,21 +166,14 @@ static void client_configure(struct crypto_tls_client *c, const struct crypto_tr
 {
     br_ssl_engine_context *e = &c->client.eng;
     engine_configure(e);
-    br_x509_minimal_init(&c->x509, &br_sha256_vtable, trust->anchors, trust->count);
+    crypto_tls_chain_init(&c->chain, trust, now);
+    br_ssl_engine_set_x509(e, &c->chain.vtable);
     configure_rsa_certificates(c);
     configure_ec_certificates(c);
-    br_x509_minimal_set_hash(&c->x509, br_sha256_ID, &br_sha256_vtable);
-    br_x509_minimal_set_hash(&c->x509, br_sha384_ID, &br_sha384_vtable);
-    br_x509_minimal_set_hash(&c->x509, br_sha512_ID, &br_sha512_vtable);
-    br_x509_minimal_set_minrsa(&c->x509, CERTIFICATE_RSA_MIN);
-    if (now == 0) {
-        crypto_tls_dates_init(&c->dates, &c->x509);
-        br_ssl_engine_set_x509(e, &c->dates.vtable);
-    } else {
-        br_x509_minimal_set_time(&c->x509, (uint32_t)(now / 86400 + CRYPTO_TLS_DAYS_TO_1970),
-                                 (uint32_t)(now % 86400));
-        br_ssl_engine_set_x509(e, &c->x509.vtable);
-    }
+    br_x509_minimal_set_hash(&c->chain.inner, br_sha256_ID, &br_sha256_vtable);
+    br_x509_minimal_set_hash(&c->chain.inner, br_sha384_ID, &br_sha384_vtable);
+    br_x509_minimal_set_hash(&c->chain.inner, br_sha512_ID, &br_sha512_vtable);
+    br_x509_minimal_set_minrsa(&c->chain.inner, CERTIFICATE_RSA_MIN);
 }
 
 int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
@@ -211,7 +205,7 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
 
 uint64_t crypto_tls_client_not_after(const struct crypto_tls_client *c)
 {
-    return c->dates.not_after;
+    return c->chain.not_after;
 }
 
 bool crypto_tls_client_resumed(const struct crypto_tls_client *c)
@@ -406,6 +400,10 @@ static const struct sentence sentences[] = {
     {BR_ERR_X509_FORBIDDEN_KEY_USAGE, "the certificate's key usage forbids TLS"},
     {BR_ERR_X509_WEAK_PUBLIC_KEY, "the certificate's RSA key is shorter than 2048 bits"},
     {BR_ERR_X509_NOT_TRUSTED, "the certificate chain does not end at a trusted CA"},
+    {CRYPTO_TLS_BAD_PURPOSE, "a certificate of the chain is not for TLS servers (extended key usage)"},
+    {CRYPTO_TLS_NAME_CONSTRAINTS, "a CA of the chain has name constraints, which are not supported"},
+    {CRYPTO_TLS_NO_SUBJECT_ALT_NAME, "the certificate has no subjectAltName; its CN does not count"},
+    {CRYPTO_TLS_TOO_MANY_ANCHORS, "too many trusted CAs have the name of the certificate's issuer"},
     {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_RECORD_MAC, "the peer says that a record was altered on the way"},
     {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE, "the peer has no TLS setting in common with us"},
     {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_CERTIFICATE, "the peer refused our certificate as malformed"},

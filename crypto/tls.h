@@ -5,7 +5,7 @@
  * engine and the network, application bytes between the engine and the protocol above:
  *     network -> record_in / record_received      record_out / record_sent -> network
  *     app_in / app_received -> protocol           protocol -> app_out / app_sent, then crypto_tls_flush
- * Certificates are always verified by the client: chain to a trust anchor, dates, host name. There is no option
+ * Certificates are always verified by the client (crypto/tls_chain.h); there is no option
  * to switch that off. Contexts hold interior pointers (BearSSL's), so they must not be moved or copied while in use.
  * All memory is in these structures; they contain key material and are wiped by crypto_tls_wipe. */
 #ifndef CRYPTO_TLS_H
@@ -14,23 +14,8 @@
 #include "crypto/crypto.h"
 #include "crypto/limits.h"
 #include "crypto/lock.h"
-#include "crypto/tls_dates.h"
+#include "crypto/tls_chain.h"
 #include <bearssl.h>
-
-/* Trust anchors decoded from PEM; how many fit says crypto/limits.h. */
-struct crypto_trust {
-    br_x509_trust_anchor anchors[CRYPTO_TRUST_ANCHORS_MAX];
-    size_t count;
-    uint8_t storage[CRYPTO_TRUST_STORAGE];
-    size_t used;
-};
-
-/* Read every CERTIFICATE of a PEM text as a trust anchor; other PEM objects are ignored.
- * The anchors view trust's own storage, so trust must not be moved afterwards.
- * Returns: 0; BYTES_E_FORMAT if the PEM or a certificate is malformed or there is no certificate at all;
- * BYTES_E_LIMIT if there are more than fit; BYTES_E_ALGORITHM for a key that is neither RSA nor EC. trust is empty
- * unless 0 is returned. */
-int crypto_trust_load(struct crypto_trust *trust, struct bytes pem);
 
 /* A server's certificate chain and private key, decoded from PEM. */
 struct crypto_identity {
@@ -57,17 +42,16 @@ int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pe
  * CRYPTO_TLS_BUFFER_MIN allows it, asks the server for shorter records [RFC 6066 4]. */
 struct crypto_tls_client {
     br_ssl_client_context client;
-    br_x509_minimal_context x509;
-    struct crypto_tls_dates dates;
+    struct crypto_tls_chain chain;
     uint8_t offered[32]; /* the session ID that was offered for resumption */
     uint8_t offered_len; /* 0: none */
 };
 
 /* Start a client connection.
  *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, 1..DPS_HOST_MAX
- *                characters, kept by reference until this function returns. BearSSL reads only a certificate's
- *                dNSName entries (or, where there is no subjectAltName, its common name), never its iPAddress
- *                entries: a certificate that is to serve for an IP address carries it as a dNSName.
+ *                characters, kept by reference until this function returns. Only a certificate's dNSName
+ *                entries count, neither its common name nor its iPAddress entries: a certificate that is to serve for
+ *                an IP address carries it as a dNSName.
  *   now          seconds since 1970, against which certificate dates are checked; 0: unknown (crypto/tls_dates.h)
  *   entropy      32 fresh random bytes, the only randomness of the connection
  *   resume       true: offer the session of the previous connection in this same context, which then must not have
@@ -142,9 +126,10 @@ void crypto_tls_flush(br_ssl_engine_context *e);
 /* Begin an orderly close (close_notify). The engine still wants RECORD_OUT until it is CLOSED. */
 void crypto_tls_close(br_ssl_engine_context *e);
 
-/* BearSSL's error number: 0 while open or after a clean close. crypto_tls_error_text gives a sentence that says
- * what was wrong with the peer ("the certificate is for another host name"); never null. The engine itself never
- * reports BR_ERR_IO (31): it is there for drivers that want the sentence of a connection that ended too early. */
+/* BearSSL's error number, or one of crypto/tls_chain.h: 0 while open or after a clean close. crypto_tls_error_text
+ * gives a sentence that says what was wrong with the peer ("the certificate is for another host name"); never null. The
+ * engine itself never reports BR_ERR_IO (31): it is there for drivers that want the sentence of a connection that ended
+ * too early. */
 int crypto_tls_error(const br_ssl_engine_context *e);
 const char *crypto_tls_error_text(int error);
 

@@ -9,29 +9,26 @@
 #define CRYPTO_TLS_DATES_H
 
 #include "crypto/limits.h"
-#include <bearssl.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* BearSSL counts days from 1 January of the year 0; this is 1 January 1970. */
 #define CRYPTO_TLS_DAYS_TO_1970 719528
 
-/* A validator around another one, which decides: it reads along until it has seen each certificate's notBefore
- * [RFC 5280 4.1.2.5], and notes the leaf's notAfter. */
-struct crypto_tls_dates {
-    const br_x509_class *vtable;
-    br_x509_minimal_context *inner;
-    uint32_t days, seconds; /* the time so far */
-    uint64_t not_after;     /* the end of the leaf, in seconds since 1970; 0: not seen */
-    /* where in the certificate the next byte stands */
-    uint8_t element, tag, part;
-    uint8_t length_bytes; /* of the element's length, still to come */
-    uint32_t left;        /* of the element's content */
-    uint8_t text[16];     /* notBefore, notAfter */
-    uint8_t text_len;
+struct crypto_tls_date {
+    uint32_t days, seconds;
 };
 
-/* Make d the validator that asks inner, which is configured but for the time. */
-void crypto_tls_dates_init(struct crypto_tls_dates *d, br_x509_minimal_context *inner);
+/* seconds since 1970; below the calendar's end, which the caller has checked. */
+struct crypto_tls_date crypto_tls_date_of(uint64_t seconds);
+
+/* Move date forward to a certificate's notBefore, if that is later [RFC 5280 4.1.2.5]. What is malformed gives a date
+ * without sense, which the validator of the certificate refuses by itself.
+ *   tag   of the DER element: UTCTime or GeneralizedTime
+ *   text  its content */
+void crypto_tls_date_advance(struct crypto_tls_date *date, uint8_t tag, const uint8_t *text, size_t len);
+
+/* The same of a notAfter, in seconds since 1970; 0 if it is malformed or lies before 1970. */
+uint64_t crypto_tls_date_seconds(uint8_t tag, const uint8_t *text, size_t len);
 
 #endif

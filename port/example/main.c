@@ -27,7 +27,7 @@ static void on_signal(int number)
 
 static int load_trust(const char *path)
 {
-    static uint8_t pem[65536];
+    static uint8_t pem[512 * 1024]; /* a system's bundle has 220 KB */
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
         return BYTES_E_FILE;

@@ -13,7 +13,6 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -307,34 +306,6 @@ int crypto_rsa_private_decode(struct bytes der, struct crypto_rsa_private *key, 
         bytes_wipe(storage, to.used);
         memset(key, 0, sizeof *key);
     }
-    return result;
-}
-
-int crypto_certificate_rsa_public(struct bytes der, struct crypto_rsa_public *key, uint8_t *storage,
-                                  size_t capacity)
-{
-    const unsigned char *p = der.p;
-    BIGNUM *n = NULL;
-    BIGNUM *e = NULL;
-    memset(key, 0, sizeof *key);
-    X509 *certificate = der.len > 0 ? d2i_X509(NULL, &p, (long)der.len) : NULL;
-    if (certificate == NULL) {
-        return BYTES_E_FORMAT;
-    }
-    const EVP_PKEY *pkey = X509_get0_pubkey(certificate);
-    int result = BYTES_E_ALGORITHM;
-    if (pkey != NULL && EVP_PKEY_is_a(pkey, "RSA") == 1 &&
-        EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
-        EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_num_bits(e) <= 32) {
-        result = (size_t)BN_num_bytes(n) > capacity ? BYTES_E_SPACE : BYTES_OK;
-    }
-    if (result == BYTES_OK) {
-        key->modulus = (struct bytes){storage, (size_t)BN_bn2bin(n, storage)};
-        key->exponent = (uint32_t)BN_get_word(e);
-    }
-    BN_free(n);
-    BN_free(e);
-    X509_free(certificate);
     return result;
 }
 

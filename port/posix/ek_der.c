@@ -1,161 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/* Endorsement keys in DER and in the PEM around it: public keys and certificates. */
+/* Endorsement keys in DER and in the PEM around it: public keys, certificates, chains of them. */
+#include "crypto/certificate.h"
+#include "crypto/der.h"
+#include "port/posix/ek_certificate.h"
 #include "port/posix/ek_private.h"
-#include "port/posix/paste.h"
+#include "port/posix/pem.h"
 #include <stdio.h>
 #include <string.h>
 
-/* ---- DER [X.690 8.1 and 10.1] ---- */
+/* ---- DER ---- */
 
-enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_SEQUENCE = 0x30 };
-
-/* The content of the next element, which must have this tag and a definite length below 64 KiB. */
-static struct bytes der_next(struct bytes_reader *r, uint8_t tag)
+static void add_certificate_form(struct ek_reading *r, size_t number, size_t count)
 {
-    if (bytes_read_u8(r) != tag)
-        bytes_reader_fail(r, BYTES_E_FORMAT);
-    size_t len = bytes_read_u8(r);
-    if (len == 0x81)
-        len = bytes_read_u8(r);
-    else if (len == 0x82)
-        len = bytes_read_u16(r);
-    else if (len > 0x7F)
-        bytes_reader_fail(r, BYTES_E_FORMAT);
-    return bytes_read_bytes(r, len);
+    char form[48];
+    snprintf(form, sizeof form, "certificate %zu of %zu", number, count);
+    ek_add_form(r, count > 1 ? form : "certificate");
 }
 
-/* DER, and nothing behind it. */
-static struct bytes_reader der_open(struct bytes der)
+/* Certificates that follow each other. */
+static int read_certificates(struct ek_reading *r, struct bytes ders)
 {
-    struct bytes_reader outer = bytes_reader_over(der);
-    struct bytes_reader inner = bytes_reader_over(der_next(&outer, DER_SEQUENCE));
-    int error = bytes_reader_end(&outer);
-    if (error != 0)
-        bytes_reader_fail(&inner, error);
-    return inner;
+    struct crypto_certificate certificate;
+    size_t number, count;
+    char why[512];
+    const int error = posix_ek_certificate(ders, &certificate, &number, &count, why, sizeof why);
+    add_certificate_form(r, number, number > 0 ? count : 1);
+    return error != 0 ? ek_refuse(r, error, "%s", why) : ek_take_rsa(r, &certificate.key.rsa);
 }
 
-/* RSAPublicKey [RFC 8017 A.1.1]: what Windows' Get-TpmEndorsementKeyInfo shows. */
-static bool der_rsa(struct bytes der, struct crypto_rsa_public *key)
+static int read_public_key(struct ek_reading *r, const struct crypto_public_key *key)
 {
-    struct bytes_reader r = der_open(der);
-    struct bytes modulus = der_next(&r, DER_INTEGER);
-    struct bytes exponent = der_next(&r, DER_INTEGER);
-    if (bytes_reader_end(&r) != 0 || exponent.len == 0 || exponent.len > 4 || modulus.len == 0)
-        return false;
-    if (modulus.p[0] == 0) /* the sign of a number whose first bit is set */
-        modulus = bytes_of(modulus.p + 1, modulus.len - 1);
-    *key = (struct crypto_rsa_public){.modulus = modulus};
-    for (size_t i = 0; i < exponent.len; i++)
-        key->exponent = key->exponent << 8 | exponent.p[i];
-    return true;
-}
-
-static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
-static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
-
-struct key_info {
-    struct bytes oid;   /* of the algorithm */
-    struct bytes curve; /* its parameters, if they are an OID */
-    struct bytes bits;  /* the key */
-};
-
-/* SubjectPublicKeyInfo [RFC 5280 4.1]. */
-static bool der_public_key_info(struct bytes der, struct key_info *info)
-{
-    struct bytes_reader r = der_open(der);
-    struct bytes_reader algorithm = bytes_reader_over(der_next(&r, DER_SEQUENCE));
-    struct bytes content = der_next(&r, DER_BIT_STRING);
-    info->oid = der_next(&algorithm, DER_OID);
-    if (bytes_reader_end(&r) != 0 || algorithm.error != 0 || content.len == 0 || content.p[0] != 0) {
-        return false;
+    ek_add_form(r, "public key (SubjectPublicKeyInfo)");
+    switch (key->kind) {
+    case CRYPTO_KEY_P256:
+        return ek_refuse_kind(r, "an elliptic-curve key (NIST P-256)");
+    case CRYPTO_KEY_P384:
+        return ek_refuse_kind(r, "an elliptic-curve key (NIST P-384)");
+    case CRYPTO_KEY_P521:
+        return ek_refuse_kind(r, "an elliptic-curve key (NIST P-521)");
+    default:
+        break;
     }
-    info->curve = der_next(&algorithm, DER_OID); /* empty if it is none */
-    info->bits = bytes_of(content.p + 1, content.len - 1);
-    return true;
-}
-
-/* Named curves [RFC 5480 2.1.1.1]; their parameters stand in AlgorithmIdentifier behind oid_ec. */
-static const struct {
-    uint8_t oid[8];
-    size_t len;
-    const char *kind;
-} curves[] = {
-    {{0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, 8, "an elliptic-curve key (NIST P-256)"},
-    {{0x2b, 0x81, 0x04, 0x00, 0x22}, 5, "an elliptic-curve key (NIST P-384)"},
-    {{0x2b, 0x81, 0x04, 0x00, 0x23}, 5, "an elliptic-curve key (NIST P-521)"},
-};
-
-static int refuse_curve(struct ek_reading *r, struct bytes curve)
-{
-    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
-        if (bytes_equal_public(curve, bytes_of(curves[i].oid, curves[i].len))) {
-            return ek_refuse_kind(r, curves[i].kind);
-        }
+    if (crypto_key_is_rsa(key->kind)) {
+        return ek_take_rsa(r, &key->rsa);
     }
-    return ek_refuse_kind(r, "an elliptic-curve key");
-}
-
-static int take_key_info(struct ek_reading *r, const struct key_info *info)
-{
-    struct crypto_rsa_public key;
-    if (bytes_equal_public(info->oid, bytes_of(oid_ec, sizeof oid_ec))) {
-        return refuse_curve(r, info->curve);
-    }
-    if (!bytes_equal_public(info->oid, bytes_of(oid_rsa, sizeof oid_rsa)) || !der_rsa(info->bits, &key)) {
-        return ek_refuse_kind(r, "no RSA key");
-    }
-    return ek_take_rsa(r, &key);
-}
-
-/* The key of a Certificate [RFC 5280 4.1], which is taken apart here only to name what is of no use. */
-static bool der_certificate_key(struct bytes der, struct key_info *info)
-{
-    enum { VERSION = 0xA0, BEFORE_KEY = 4 }; /* signature, issuer, validity, subject */
-    struct bytes_reader outer = bytes_reader_over(der);
-    struct bytes_reader certificate = bytes_reader_over(der_next(&outer, DER_SEQUENCE));
-    struct bytes_reader tbs = bytes_reader_over(der_next(&certificate, DER_SEQUENCE));
-    if (tbs.left > 0 && tbs.p[0] == VERSION) {
-        (void)der_next(&tbs, VERSION);
-    }
-    (void)der_next(&tbs, DER_INTEGER);
-    for (size_t i = 0; i < BEFORE_KEY; i++) {
-        (void)der_next(&tbs, DER_SEQUENCE);
-    }
-    const uint8_t *begin = tbs.p;
-    (void)der_next(&tbs, DER_SEQUENCE);
-    return tbs.error == 0 && der_public_key_info(bytes_of(begin, (size_t)(tbs.p - begin)), info);
-}
-
-static int read_certificate(struct ek_reading *r, struct bytes der)
-{
-    struct crypto_rsa_public key;
-    struct key_info info;
-    uint8_t storage[CRYPTO_RSA_MAX];
-    int error = crypto_certificate_rsa_public(der, &key, storage, sizeof storage);
-    if (error == BYTES_E_FORMAT) {
-        return ek_refuse(r, error, "it is DER, but neither a public key nor a certificate");
-    }
-    ek_add_form(r, "certificate");
-    if (error == 0) {
-        return ek_take_rsa(r, &key);
-    }
-    return der_certificate_key(der, &info) ? take_key_info(r, &info) : ek_refuse_kind(r, "no RSA key");
+    return ek_refuse_kind(r, crypto_key_is_ec(key->kind) ? "an elliptic-curve key" : "no RSA key");
 }
 
 int ek_read_der(struct ek_reading *r, struct bytes der)
 {
-    struct key_info info;
-    struct crypto_rsa_public key;
-    if (der_rsa(der, &key)) {
-        ek_add_form(r, "RSA public key (PKCS#1)");
-        return ek_take_rsa(r, &key);
+    struct crypto_public_key key;
+    struct crypto_certificate certificate;
+    if (crypto_rsa_public_parse(der, &key.rsa) == 0) {
+        ek_add_form(r, "RSA public key (PKCS#1)"); /* what Windows' Get-TpmEndorsementKeyInfo shows */
+        return ek_take_rsa(r, &key.rsa);
     }
-    if (der_public_key_info(der, &info)) {
-        ek_add_form(r, "public key (SubjectPublicKeyInfo)");
-        return take_key_info(r, &info);
+    if (crypto_public_key_parse(der, &key) == 0) {
+        return read_public_key(r, &key);
     }
-    return read_certificate(r, der);
+    if (crypto_certificate_parse(der, &certificate) == 0) {
+        return read_certificates(r, der);
+    }
+    const char *label = posix_der_label(der);
+    const char *what = label != NULL && strcmp(label, "CERTIFICATE") != 0 ? posix_pem_what(label) : NULL;
+    return what != NULL
+               ? ek_refuse(r, BYTES_E_FORMAT, "it is %s", what)
+               : ek_refuse(r, BYTES_E_FORMAT, "it is DER, but neither a public key nor a certificate");
 }
 
 /* What a TPM keeps around an EK certificate: TCG_PCCLIENT_STORED_CERT, perhaps TCG_FULL_CERT, and padding
@@ -173,40 +83,66 @@ struct bytes posix_stored_certificate(struct bytes stored)
             r = header;
         }
     }
-    const uint8_t *begin = r.p;
-    (void)der_next(&r, DER_SEQUENCE);
-    return r.error == 0 ? bytes_of(begin, (size_t)(r.p - begin)) : stored;
+    struct crypto_der inside = crypto_der_over(bytes_of(r.p, r.left));
+    const struct bytes certificate = crypto_der_take_whole(&inside, CRYPTO_DER_SEQUENCE);
+    return inside.failed ? stored : certificate;
 }
 
 /* ---- PEM [RFC 7468] ---- */
 
-/* The object that begins at text.p, "-----BEGIN LABEL-----". */
+static bool is_certificate(const struct posix_pem *object)
+{
+    return crypto_pem_is_certificate(object->label) || strcmp(object->label, "TRUSTED CERTIFICATE") == 0;
+}
+
+/* A whole chain: its certificates as DER, one after the other. */
+static int read_pem_certificates(struct ek_reading *r, struct bytes text)
+{
+    uint8_t ders[POSIX_EK_INPUT_MAX];
+    struct posix_pem object;
+    size_t used = 0;
+    int found;
+    while ((found = posix_pem_next(&text, &object)) == 0) {
+        size_t len;
+        struct crypto_certificate c;
+        if (!is_certificate(&object)) {
+            continue;
+        }
+        if (posix_pem_decode(&object, ders + used, sizeof ders - used, &len) != 0) {
+            return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", object.label);
+        }
+        if (crypto_certificate_parse(bytes_of(ders + used, len), &c) != 0) {
+            return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is no certificate, or a damaged one",
+                             object.label);
+        }
+        used += c.der.len; /* without what OpenSSL adds to a TRUSTED CERTIFICATE */
+    }
+    return found == BYTES_E_FORMAT ? ek_refuse(r, BYTES_E_FORMAT, "it is cut off: there is no -----END line")
+                                   : read_certificates(r, bytes_of(ders, used));
+}
+
 int ek_read_pem(struct ek_reading *r, struct bytes text)
 {
-    static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
-    char label[40];
+    struct posix_pem object;
+    struct bytes rest = text;
+    uint8_t der[POSIX_EK_INPUT_MAX];
+    size_t len;
     ek_add_form(r, "PEM");
-    const size_t skip = strlen(begin) < text.len ? strlen(begin) : text.len;
-    struct bytes rest = bytes_of(text.p + skip, text.len - skip);
-    const uint8_t *label_end = memmem(rest.p, rest.len, dashes, strlen(dashes));
-    const uint8_t *body = label_end != NULL ? label_end + strlen(dashes) : rest.p + rest.len;
-    /* Behind the label: the dashes of -----END also look like those that end a label. */
-    const uint8_t *body_end = memmem(body, rest.len - (size_t)(body - rest.p), end, strlen(end));
-    if (body_end == NULL)
+    if (posix_pem_next(&rest, &object) != 0) {
         return ek_refuse(r, BYTES_E_FORMAT, "it is cut off: there is no -----END line");
-    snprintf(label, sizeof label, "%.*s", (int)(label_end - rest.p), (const char *)rest.p);
-    if (strstr(label, "PRIVATE KEY") != NULL)
+    }
+    if (strstr(object.label, "PRIVATE KEY") != NULL) {
         return ek_refuse(
             r, BYTES_E_FORMAT,
             "it is a %s: keep it to yourself. What is enrolled is the public endorsement key, whose "
             "private part never leaves the TPM",
-            label);
-    uint8_t der[POSIX_EK_INPUT_MAX];
-    const char *form;
-    size_t len;
-    const struct bytes base64 = bytes_of(body, (size_t)(body_end - body));
-    if (posix_paste_bytes(base64, der, sizeof der, &len, &form) != 0 || strcmp(form, "base64") != 0) {
-        return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", label);
+            object.label);
+    }
+    if (is_certificate(&object)) {
+        return read_pem_certificates(r, text);
+    }
+    if (posix_pem_decode(&object, der, sizeof der, &len) != 0) {
+        return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", object.label);
     }
     return ek_read_der(r, bytes_of(der, len));
 }

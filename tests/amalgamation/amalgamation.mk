@@ -2,7 +2,8 @@
 # The device side in two files, for projects that rather add two files than a library.
 AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
 # In this order; what nothing here needs (the service, explanations) is not in it.
-AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c crypto/tls_dates.c crypto/tls_pem.c crypto/tls.c \
+AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c \
+    crypto/tls_dates.c crypto/tls_pem.c crypto/tls_trust.c crypto/tls_chain.c crypto/tls.c \
     tpm/public.c tpm/auth.c tpm/frame.c tpm/command.c tpm/rc.c tpm/seed.c tpm/protect.c \
     $(addprefix dps/protocol/,text.c json.c http.c http_parts.c registration_id.c sas.c activation.c) \
     dps/device/record.c dps/device/engine.c dps/device/ownership.c dps/device/device.c port/drive.c

@@ -166,7 +166,7 @@ static int serve_tpm(void)
 
 static int choose_and_run(struct run *r, const struct posix_option_list *ids)
 {
-    char why[256];
+    char why[1024];
     if (o.list == NULL && !any_wanted())
         return usage(
             "say what to check: --tpm TPM, --service URL or --device-listen ADDR:PORT; --help tells more");
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
 {
     static struct run run;
     struct posix_option_list ids = {0};
-    char why[256];
+    char why[1024];
     int code = 0;
     if (parse(argc, argv, &ids, why, sizeof why) != 0)
         code = usage(why);

@@ -3,6 +3,7 @@
  * SRK), an administrator who enrolls it, and an attacker. What it has made, it deletes. */
 #include "tests/conformance/service.h"
 #include "dps/protocol/text.h"
+#include "port/posix/pem.h"
 #include <errno.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static const struct posix_option options[] = {
     {.name = "ca",
      .argument = "FILE",
      .text = &service_given.ca,
-     .help = "who may have issued its certificate: PEM"},
+     .help = "who may have issued its certificate: PEM or DER"},
     {.name = "scope",
      .argument = "ID",
      .text = &service_given.scope,
@@ -55,30 +56,18 @@ static bool wanted(void)
 
 /* ---- Beginning ----------------------------------------------------------------------------------------- */
 
+static void note(const char *sentence)
+{
+    fprintf(stderr, "dps-conformance: %s\n", sentence);
+}
+
 static int read_trust(struct service *s, char *why, size_t why_size)
 {
-    static uint8_t pem[65536];
-    size_t len;
-    const char *path = service_given.ca;
-    if (path == NULL) {
+    if (service_given.ca == NULL) {
         snprintf(why, why_size, "who may have issued the service's certificate? Give --ca FILE");
         return POSIX_EXIT_USAGE;
     }
-    errno = 0;
-    if (posix_file_read(path, pem, sizeof pem, &len) != 0) {
-        snprintf(why, why_size, "%s cannot be read: %s", path,
-                 errno != 0 ? strerror(errno) : "it is too large");
-        return POSIX_EXIT_STORE;
-    }
-    const int error = crypto_trust_load(&s->trust, bytes_of(pem, len));
-    if (error != 0) {
-        snprintf(why, why_size,
-                 error == BYTES_E_LIMIT ? "%s holds too many certificates: give only that of the service's CA"
-                                        : "%s holds no certificate that can be used: it must be PEM",
-                 path);
-        return POSIX_EXIT_STORE;
-    }
-    return 0;
+    return posix_trust_read(service_given.ca, &s->trust, note, why, why_size) == 0 ? 0 : POSIX_EXIT_STORE;
 }
 
 /* HostName is not asked for: --service says where it is, and whom tokens are for. */

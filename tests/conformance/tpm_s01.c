@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 1: the endorsement key. */
+#include "crypto/certificate.h"
 #include "tests/conformance/tpm.h"
 
 #define CERTIFICATE_MAX 4096
@@ -210,9 +211,9 @@ static void certificate_there(struct conformance *c)
 
 static void certificate_matches(struct conformance *c)
 {
-    uint8_t der[CERTIFICATE_MAX], storage[CRYPTO_RSA_MAX];
+    uint8_t der[CERTIFICATE_MAX];
     size_t len;
-    struct crypto_rsa_public key;
+    struct crypto_certificate certificate;
     const struct tpm_key *ek = tpm_ek(c);
     if (ek == NULL || !read_certificate(c, der, &len))
         return;
@@ -220,9 +221,9 @@ static void certificate_matches(struct conformance *c)
         conformance_skip(c, "there is no EK certificate for an RSA-2048 key");
         return;
     }
-    int error = crypto_certificate_rsa_public(bytes_of(der, len), &key, storage, sizeof storage);
+    int error = crypto_certificate_parse(bytes_of(der, len), &certificate);
     conformance_check(c, error == 0, "the EK certificate cannot be read: %s", posix_error_text(error));
-    conformance_check(c, error != 0 || bytes_equal_public(key.modulus, ek->area.unique),
+    conformance_check(c, error != 0 || bytes_equal_public(certificate.key.rsa.modulus, ek->area.unique),
                       "the EK certificate is about another key than the EK of template L-1");
 }
 

@@ -256,7 +256,7 @@ def test_usage():
         for arguments, code, words in (
                 (whole[:3], 2, "--scope"), (whole[:3] + whole[5:], 2, "--ca"), (whole[:5], 2, "--scope"),
                 (command(service.dir, service.tls_port, ca="none.pem"), 5, "none.pem"),
-                (command(service.dir, service.tls_port, ca="key.pem"), 5, "PEM"),
+                (command(service.dir, service.tls_port, ca="key.pem"), 5, "it is a private key"),
                 (command(other, service.tls_port), 4, "cannot be reached"),
                 (command(service.dir, port), 4, "cannot be reached"),
                 ([*whole, "--connection-string-file", service.path("open")], 5, "open"),

@@ -1,7 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Writes the C source of what an image is for: the FIRMWARE_ variables, and the trust anchor. Usage: image.sh CA.pem
+# Writes the C source of what an image is for: the FIRMWARE_ variables, and the trust anchors. Usage: image.sh CA
+# The file may be PEM, with whatever stands around it, or DER.
 set -eu
+if grep -q -e '-----BEGIN ' "$1"; then
+    certificates=$(sed -n '/-----BEGIN \(X509 \)*CERTIFICATE-----/,/-----END /p' "$1" | tr -d '\r')
+else
+    certificates=$(openssl x509 -inform DER -in "$1" 2>/dev/null) || certificates=
+fi
+if [ -z "$certificates" ]; then
+    echo "$1 holds no certificate: FIRMWARE_CA must be the CA of the service, in PEM or DER" >&2
+    exit 1
+fi
 # As a C string; what C reads differently is escaped.
 string() {
     printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"
@@ -22,6 +32,6 @@ const struct port_bare_image port_bare_image = {
     .registration_id = $id,
     .message = $(string "$FIRMWARE_MESSAGE"),
     .trust_pem =
-$(sed -n '/-BEGIN CERT/,/-END CERT/{s/\r$//;s/.*/        "&\\n"/;p}' "$1"),
+$(printf '%s\n' "$certificates" | sed 's/.*/        "&\\n"/'),
 };
 END

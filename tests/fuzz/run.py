@@ -25,7 +25,8 @@ FOUND_MAX = 100
 FOUND_BYTES = 20000
 LIMITS = ["-timeout=25", "-rss_limit_mb=2048", "-close_fd_mask=0"]
 # Longer inputs say nothing new, and cost time.
-MAX_LEN = {"service": 16384, "device": 16384, "http": 8192, "pem": 8192, "ek": 8192, "json": 4096, "enrollment": 8192}
+MAX_LEN = {"service": 16384, "device": 16384, "http": 8192, "pem": 8192, "tls": 8192, "chain": 4096, "ek": 8192,
+           "json": 4096, "enrollment": 8192}
 
 
 def seed(build, names):

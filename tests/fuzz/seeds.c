@@ -2,6 +2,8 @@
 /* Writes the test vectors as inputs of the fuzz harnesses, and each TPM response in the ways in which a TPM, a bus or
   * an attacker spoils it: DIRECTORY/HARNESS/NUMBER. What is written by hand stands in corpus/. */
 #include "dps/protocol/text.h"
+#include "port/posix/pem.h"
+#include "tests/fuzz/fuzz_tls.h"
 #include "tests/fuzz/responses.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
@@ -218,6 +220,93 @@ static void seed_pem(void)
     seed_as("pem", 4, bytes_of(vector_ek_private_der, sizeof vector_ek_private_der));
 }
 
+/* ---- TLS ---- */
+
+/* Certificates of the vectors, as fuzz_chain reads them. */
+static void seed_chain(const char *const *certificates, size_t count)
+{
+    static uint8_t der[4096], text[8192];
+    struct bytes_writer w = bytes_writer_over(text, sizeof text);
+    for (size_t i = 0; i < count; i++) {
+        struct posix_pem object;
+        struct bytes pem = bytes_of_text(certificates[i]);
+        size_t len;
+        if (posix_pem_next(&pem, &object) != 0 || posix_pem_decode(&object, der, sizeof der, &len) != 0) {
+            exit(1);
+        }
+        bytes_write_2b(&w, bytes_of(der, len));
+    }
+    seed_as("chain", 0, bytes_written(&w));
+    seed_as("chain", 96, bytes_written(&w));
+}
+
+/* Records from one side to the other, kept on the way; null: not kept. */
+static bool carry(br_ssl_engine_context *from, br_ssl_engine_context *to, struct bytes_writer *kept)
+{
+    size_t len, room;
+    const uint8_t *out = crypto_tls_record_out(from, &len);
+    uint8_t *in = crypto_tls_record_in(to, &room);
+    if (out == NULL || in == NULL) {
+        return false;
+    }
+    len = len < room ? len : room;
+    memcpy(in, out, len);
+    if (kept != NULL) {
+        bytes_write_bytes(kept, bytes_of(out, len));
+    }
+    crypto_tls_record_sent(from, len);
+    crypto_tls_record_received(to, len);
+    return true;
+}
+
+/* All that a server sends to the client of fuzz_tls: the handshake, an answer, the end. */
+static void seed_flight(uint8_t flags, const char *chain, const char *key)
+{
+    static const uint8_t entropy[32] = "the server's, always the same...";
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    static struct crypto_tls_client client;
+    static struct crypto_tls_server server;
+    static struct crypto_identity identity;
+    static struct crypto_trust trust;
+    static uint8_t client_io[PORT_TLS_BUFFER], server_io[PORT_TLS_BUFFER], sent[16384];
+    struct bytes_writer kept = bytes_writer_over(sent, sizeof sent);
+    if (crypto_identity_load(&identity, bytes_of_text(chain), bytes_of_text(key)) != 0 ||
+        fuzz_tls_start(&client, &trust, flags, client_io) != 0 ||
+        crypto_tls_server_start(&server, &identity, NULL, entropy, server_io, sizeof server_io) != 0) {
+        exit(1);
+    }
+    br_ssl_engine_context *ours = crypto_tls_client_engine(&client),
+                          *theirs = crypto_tls_server_engine(&server);
+    while (carry(ours, theirs, NULL) || carry(theirs, ours, &kept)) {
+    }
+    size_t room;
+    uint8_t *out = crypto_tls_app_out(theirs, &room);
+    if (out == NULL || (crypto_tls_want(ours) & CRYPTO_TLS_APP_OUT) == 0) {
+        exit(1);
+    }
+    memcpy(out, answer, strlen(answer));
+    crypto_tls_app_sent(theirs, strlen(answer));
+    crypto_tls_close(theirs);
+    while (carry(theirs, ours, &kept)) {
+    }
+    seed_as("tls", flags, bytes_written(&kept));
+    seed_as("tls", flags | TLS_SMALL_PIECES, bytes_written(&kept));
+}
+
+static void seed_tls(void)
+{
+    static const char *const ec[] = {vector_tls_ec_leaf, vector_tls_ca}, *const rsa[] = {vector_tls_rsa_leaf};
+    static const char *const odd[] = {vector_tls_ed25519_leaf}, *const self[] = {vector_tls_ca};
+    seed_chain(ec, 2);
+    seed_chain(rsa, 1);
+    seed_chain(odd, 1);
+    seed_chain(self, 1);
+    for (uint8_t clock = 0; clock <= TLS_NO_CLOCK; clock++) {
+        seed_flight(clock, vector_tls_ec_leaf, vector_tls_ec_key_sec1);
+        seed_flight(clock | TLS_RSA, vector_tls_rsa_leaf, vector_tls_rsa_key_pkcs1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -231,6 +320,7 @@ int main(int argc, char **argv)
     seed("public", bytes_of(vector_public, sizeof vector_public));
     seed_blobs();
     seed_pem();
+    seed_tls();
     printf("%u seeds\n", number);
     return 0;
 }

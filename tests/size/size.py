@@ -61,7 +61,7 @@ STRUCTURES = [
     ("crypto/bytes/bytes.h", "struct bytes_writer", "writer"),
     ("tpm/public.h", "struct tpm2_public", "a public area"),
     ("crypto/crypto.h", "struct crypto_drbg", "random numbers"),
-    ("crypto/tls.h", "struct crypto_trust", "trust anchors"),
+    ("crypto/tls.h", "struct crypto_trust", "whom to trust: a view of a text"),
     ("crypto/tls.h", "struct crypto_tls_client", "one TLS connection"),
     ("port/port.h", "struct port", "the platform's functions"),
     ("port/drive.h", "struct port_drive", "the blocking loop, with TLS connection and record buffer"),
@@ -74,7 +74,7 @@ PARTS = [
      "keys, names, token, state of the run", "in the engine"),
     ("port/drive.h", "sizeof(struct crypto_tls_client)", "TLS connection and certificate check", "in port_drive"),
     ("port/drive.h", "PORT_TLS_BUFFER", "TLS records", "in port_drive"),
-    ("crypto/tls.h", "sizeof(struct crypto_trust)", "trust anchors", "the caller's"),
+    ("crypto/tls.h", "sizeof(struct crypto_anchors)", "trust anchors of the chain at hand", "in the TLS connection"),
 ]
 
 
@@ -86,8 +86,8 @@ def sizes_of(expressions, options=()):
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
     target = source.with_suffix(".o")
     measure.run(measure.CC, *measure.CFLAGS, "-fno-common", *options, "-c", source, "-o", target)
-    sizes = dict(re.findall(r"^\w+ (\w+) \w size_(\d+)$", measure.run("arm-none-eabi-nm", "-S", target), flags=re.M))
-    by_index = {int(i): int(size, 16) for size, i in sizes.items()}
+    sizes = re.findall(r"^\w+ (\w+) \w size_(\d+)$", measure.run("arm-none-eabi-nm", "-S", target), flags=re.M)
+    by_index = {int(i): int(size, 16) for size, i in sizes}
     return [by_index[i] for i in range(len(expressions))]
 
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Known answers for crypto.h. Each vector says where it was published, or how it was computed elsewhere. */
+#include "crypto/certificate.h"
 #include "crypto/crypto.h"
 #include "crypto/tls.h"
 #include "tests/unit/test.h"
@@ -455,8 +456,8 @@ static int test_equal_and_wipe(void)
 static int test_certificate(void)
 {
     static struct crypto_identity rsa, ec;
-    static uint8_t der[1024], modulus[CRYPTO_RSA_MAX];
-    struct crypto_rsa_public key;
+    static uint8_t der[1024];
+    struct crypto_certificate c;
     uint8_t digest[32];
     CHECK(crypto_identity_load(&rsa, text(vector_tls_rsa_leaf), text(vector_tls_rsa_key_pkcs8)) == 0);
     CHECK(crypto_identity_load(&ec, text(vector_tls_ec_leaf), text(vector_tls_ec_key_pkcs8)) == 0);
@@ -465,20 +466,19 @@ static int test_certificate(void)
     /* NV areas are longer than the certificate in them and end in 0xff. */
     memset(der, 0xff, sizeof der);
     memcpy(der, rsa.chain[0].data, len);
-    CHECK(crypto_certificate_rsa_public((struct bytes){der, sizeof der}, &key, modulus, sizeof modulus) == 0);
-    CHECK(key.exponent == 65537 && key.modulus.p == modulus && key.modulus.len == 256);
-    crypto_sha256(&key.modulus, 1, digest);
+    CHECK(crypto_certificate_parse((struct bytes){der, sizeof der}, &c) == 0);
+    CHECK(c.der.p == der && c.der.len == len && !c.ca && !c.self_signed);
+    CHECK(c.key.kind == CRYPTO_KEY_RSA && c.key.rsa.exponent == 65537 && c.key.rsa.modulus.len == 256);
+    crypto_sha256(&c.key.rsa.modulus, 1, digest);
     CHECK(is_hex(digest, 32, "9a95b65ad4297cddd3d1daad53b08ffc3eb8b07553caf732fa8cb95014512b32"));
 
     for (size_t cut = 0; cut < len; cut++)
-        CHECK(crypto_certificate_rsa_public((struct bytes){der, cut}, &key, modulus, sizeof modulus) ==
-              BYTES_E_FORMAT);
-    CHECK(crypto_certificate_rsa_public((struct bytes){der, len}, &key, modulus, 255) == BYTES_E_SPACE);
-    CHECK(crypto_certificate_rsa_public((struct bytes){ec.chain[0].data, ec.chain[0].data_len}, &key, modulus,
-                                        sizeof modulus) == BYTES_E_ALGORITHM);
+        CHECK(crypto_certificate_parse((struct bytes){der, cut}, &c) == BYTES_E_FORMAT && c.der.len == 0);
+    CHECK(crypto_certificate_parse((struct bytes){ec.chain[0].data, ec.chain[0].data_len}, &c) == 0);
+    CHECK(c.key.kind == CRYPTO_KEY_P256 && c.key.rsa.modulus.len == 0);
     for (size_t i = 0; i < len; i++) {
         der[i] ^= 0x80;
-        (void)crypto_certificate_rsa_public((struct bytes){der, sizeof der}, &key, modulus, sizeof modulus);
+        (void)crypto_certificate_parse((struct bytes){der, sizeof der}, &c);
         der[i] ^= 0x80;
     }
     return 0;

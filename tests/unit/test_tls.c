@@ -2,6 +2,7 @@
 /* TLS without a network: a client and a server engine joined by copying bytes, in pieces of any size, with every kind
  * of damage on the way. Certificates: tests/vectors/tls_pem.c. */
 #include "crypto/tls.h"
+#include "crypto/tls_pem.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/tls_pem.h"
 #include <string.h>
@@ -652,27 +653,110 @@ static struct bytes join(const char *const *parts, size_t count)
 static int test_trust(void)
 {
     CHECK(crypto_trust_load(&trust, text(vector_tls_ca)) == 0 && trust.count == 1);
-    CHECK(trust.anchors[0].flags == BR_X509_TA_CA);
 
-    /* A bundle: comments, a key that is skipped, CRLF, no newline at the end. */
+    /* A bundle: comments, a key that is passed over, CRLF, no newline at the end. */
     const char *const bundle[] = {"# a comment\n", vector_tls_ca,       vector_tls_ec_key_pkcs8,
                                   "\nanother\r\n", vector_tls_other_ca, vector_tls_rsa_leaf};
     struct bytes all = join(bundle, 6);
     CHECK(crypto_trust_load(&trust, (struct bytes){all.p, all.len - 1}) == 0 && trust.count == 3);
-    CHECK(trust.anchors[2].flags == 0 && trust.anchors[2].pkey.key_type == BR_KEYTYPE_RSA);
-    CHECK(trust.used <= sizeof trust.storage);
+
+    /* One that cannot be used does not spoil the others. */
+    const char *const mixed[] = {vector_tls_ed25519_leaf, vector_tls_ca, vector_tls_ed25519_leaf};
+    CHECK(crypto_trust_load(&trust, join(mixed, 3)) == 0 && trust.count == 1 && trust.skipped == 2);
+    CHECK(crypto_trust_load(&trust, text(vector_tls_ed25519_leaf)) == BYTES_E_ALGORITHM && trust.count == 0);
+    CHECK(crypto_trust_load(&trust, text(vector_tls_ec_key_sec1)) == BYTES_E_FORMAT);
+    CHECK(crypto_trust_load(&trust, (struct bytes){NULL, 0}) == BYTES_E_FORMAT);
+    return 0;
+}
+
+struct subject_reader {
+    br_x509_decoder_context decoder;
+    br_sha256_context digest;
+};
+
+static void read_subject(void *context, const void *p, size_t len)
+{
+    br_sha256_update(&((struct subject_reader *)context)->digest, p, len);
+}
+
+static void read_der(void *context, const void *p, size_t len)
+{
+    br_x509_decoder_push(&((struct subject_reader *)context)->decoder, p, len);
+}
+
+static void subject_of(const char *certificate, uint8_t digest[32])
+{
+    struct crypto_pem objects;
+    struct subject_reader reader;
+    br_sha256_init(&reader.digest);
+    br_x509_decoder_init(&reader.decoder, read_subject, &reader);
+    crypto_pem_open(&objects, text(certificate));
+    (void)crypto_pem_next(&objects, crypto_pem_is_certificate, read_der, &reader);
+    br_sha256_out(&reader.digest, digest);
+}
+
+/* Only those that a chain names are taken out of a bundle, and no more of one name than fit. */
+static int test_trust_find(void)
+{
+    struct crypto_chain_names of_ca, of_leaf;
+    static struct crypto_anchors found;
+    subject_of(vector_tls_ca, of_ca.subject);
+    memcpy(of_ca.issuer, of_ca.subject, sizeof of_ca.issuer); /* self-signed */
+    subject_of(vector_tls_rsa_leaf, of_leaf.subject);
+    memcpy(of_leaf.issuer, of_ca.subject, sizeof of_leaf.issuer);
+    const char *const bundle[] = {vector_tls_other_ca, vector_tls_ed25519_leaf, vector_tls_ca,
+                                  vector_tls_rsa_leaf};
+    CHECK(crypto_trust_load(&trust, join(bundle, 4)) == 0);
+    CHECK(crypto_trust_find(&trust, &of_ca, &found) == 0 && found.count == 1);
+    CHECK(found.slots[0].flags == BR_X509_TA_CA && found.slots[0].pkey.key_type == BR_KEYTYPE_EC);
+    /* The leaf is trusted itself, and so is the CA that it names. */
+    CHECK(crypto_trust_find(&trust, &of_leaf, &found) == 0 && found.count == 2);
+    CHECK(found.slots[1].flags == 0 && found.slots[1].pkey.key_type == BR_KEYTYPE_RSA);
 
     const char *many[CRYPTO_TRUST_ANCHORS_MAX + 1];
     for (size_t i = 0; i <= CRYPTO_TRUST_ANCHORS_MAX; i++)
         many[i] = vector_tls_ca;
     CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX)) == 0);
-    CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)) == BYTES_E_LIMIT);
-    CHECK(trust.count == 0);
+    CHECK(crypto_trust_find(&trust, &of_ca, &found) == 0 && found.count == CRYPTO_TRUST_ANCHORS_MAX);
+    CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)) == 0);
+    CHECK(crypto_trust_find(&trust, &of_ca, &found) == BYTES_E_LIMIT && found.count == 0);
+    return 0;
+}
 
-    const char *const bad[] = {vector_tls_ca, vector_tls_ed25519_leaf};
-    CHECK(crypto_trust_load(&trust, join(bad, 2)) == BYTES_E_ALGORITHM && trust.count == 0);
-    CHECK(crypto_trust_load(&trust, text(vector_tls_ec_key_sec1)) == BYTES_E_FORMAT);
-    CHECK(crypto_trust_load(&trust, (struct bytes){NULL, 0}) == BYTES_E_FORMAT);
+/* What editors and other systems leave in a PEM text. */
+static int test_pem_dress(void)
+{
+    static const struct {
+        const char *before, *line_begin, *line_end;
+    } dresses[] = {
+        {"", "", "\r\n"},
+        {"", "", "\r"},
+        {"", "", " \t\n"},
+        {"", "  ", "\n"},
+        {"\xef\xbb\xbf", "", "\n"},
+        {"Bag Attributes\n    friendlyName: ca\nsubject=CN = x\n", "", "\n"},
+        {"Certificate:\n    Data:\n        Version: 3 (0x2)\n", "", "\r\n"},
+    };
+    static char dressed[4000];
+    for (size_t i = 0; i < sizeof dresses / sizeof dresses[0]; i++) {
+        const char *const texts[] = {vector_tls_ca, vector_tls_ec_leaf, vector_tls_ec_key_pkcs8};
+        static struct bytes views[3];
+        static char copies[3][4000];
+        for (size_t k = 0; k < 3; k++) {
+            strcpy(dressed, dresses[i].before);
+            strcat(dressed, dresses[i].line_begin);
+            for (const char *p = texts[k]; *p != '\0'; p++) {
+                const char one[2] = {*p, '\0'};
+                strcat(dressed, *p == '\n' ? dresses[i].line_end : one);
+                if (*p == '\n')
+                    strcat(dressed, dresses[i].line_begin);
+            }
+            strcpy(copies[k], dressed);
+            views[k] = text(copies[k]);
+        }
+        CHECK(crypto_trust_load(&trust, views[0]) == 0 && trust.count == 1);
+        CHECK(crypto_identity_load(&ec_identity, views[1], views[2]) == 0);
+    }
     return 0;
 }
 
@@ -797,6 +881,8 @@ static const struct test tests[] = {
     {"the server closes first", test_server_closes},
     {"error texts", test_error_text},
     {"trust anchors from PEM", test_trust},
+    {"trust anchors: only those that a chain names", test_trust_find},
+    {"PEM with what editors leave around it", test_pem_dress},
     {"PEM cut at every byte", test_pem_cut},
     {"PEM with every byte changed", test_pem_changed},
     {"identities from PEM", test_identity},

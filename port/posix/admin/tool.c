@@ -5,6 +5,7 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "port/posix/pem.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -95,24 +96,22 @@ static int read_string(struct admin_tool *t)
     return take_string(t, bytes_of_text(text));
 }
 
+static void note(const char *sentence)
+{
+    admin_say("%s", sentence);
+}
+
 static int read_trust(struct admin_tool *t)
 {
-    struct bytes pem;
+    char why[1024];
     if (t->options.ca == NULL) {
         admin_say("who may have issued the service's certificate? Give --ca FILE");
         return POSIX_EXIT_USAGE;
     }
-    int exit_code = admin_input(t, t->options.ca, &pem);
-    if (exit_code != 0)
-        return exit_code;
-    int error = crypto_trust_load(&t->trust, pem);
-    if (error == BYTES_E_LIMIT)
-        admin_say("%s holds more than %d certificates: give only that of your CA", t->options.ca,
-                  CRYPTO_TRUST_ANCHORS_MAX);
-    else if (error != 0)
-        admin_say("%s holds no certificates that can be used, or one of them is broken: it must be PEM",
-                  t->options.ca);
-    return error != 0 ? POSIX_EXIT_STORE : 0;
+    if (posix_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+        return 0;
+    admin_say("%s", why);
+    return POSIX_EXIT_STORE;
 }
 
 static int read_proxy(struct admin_tool *t)

@@ -72,7 +72,7 @@ static const struct posix_option options_tests[] = {
 #define OPTION_CA                                                                                            \
     {                                                                                                        \
         .name = "ca", .argument = "FILE", .text = &tool.options.ca,                                          \
-        .help = "PEM: who may have issued the server's certificate"                                          \
+        .help = "who may have issued the server's certificate: PEM or DER"                                   \
     }
 #define OPTION_STATE(text_)                                                                                  \
     {                                                                                                        \

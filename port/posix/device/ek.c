@@ -4,6 +4,7 @@
 #include "dps/protocol/text.h"
 #include "port/posix/device/tool.h"
 #include "port/posix/ek_forms.h"
+#include "port/posix/pem.h"
 #include <string.h>
 
 /* An EK certificate has 800 to 1800 bytes; NV areas are sometimes padded. */
@@ -13,9 +14,7 @@ struct certificate {
     uint32_t index; /* where it was found; 0: nowhere */
     uint8_t der[CERTIFICATE_MAX];
     size_t len;
-    int parse_error; /* BYTES_E_FORMAT, BYTES_E_ALGORITHM: found, and not to be compared */
-    struct crypto_rsa_public key;
-    uint8_t key_storage[CRYPTO_RSA_MAX];
+    struct crypto_certificate read; /* views der; empty if it is no X.509 */
 };
 
 /* ---- Forms ---- */
@@ -110,21 +109,19 @@ static int read_certificate(struct device_tool *t, struct certificate *c)
         memmove(c->der, der.p, der.len);
         c->len = der.len;
     }
-    if (c->index != 0)
-        c->parse_error = crypto_certificate_rsa_public(bytes_of(c->der, c->len), &c->key, c->key_storage,
-                                                       sizeof c->key_storage);
+    (void)crypto_certificate_parse(bytes_of(c->der, c->index != 0 ? c->len : 0), &c->read);
     return 0;
 }
 
-/* Trailing padding of the NV area is no part of the certificate: DER says how long that is. */
+static bool is_for_rsa(const struct certificate *c)
+{
+    return crypto_key_is_rsa(c->read.key.kind);
+}
+
+/* Trailing padding of the NV area is no part of the certificate. */
 static struct bytes certificate_der(const struct certificate *c)
 {
-    struct bytes_reader r = bytes_reader_over(bytes_of(c->der, c->len));
-    (void)bytes_read_u8(&r);
-    if (bytes_read_u8(&r) != 0x82)
-        return bytes_of(c->der, c->len);
-    size_t len = (size_t)bytes_read_u16(&r) + 4;
-    return bytes_of(c->der, len < c->len ? len : c->len);
+    return c->read.der.len > 0 ? c->read.der : bytes_of(c->der, c->len);
 }
 
 static bool is_key_of(struct bytes ek_2b, const struct certificate *c)
@@ -133,7 +130,8 @@ static bool is_key_of(struct bytes ek_2b, const struct certificate *c)
     if (tpm2_public_parse_2b(ek_2b, &area) != 0)
         return false;
     const struct crypto_rsa_public key = tpm2_public_rsa(&area);
-    return bytes_equal_public(key.modulus, c->key.modulus) && key.exponent == c->key.exponent;
+    return bytes_equal_public(key.modulus, c->read.key.rsa.modulus) &&
+           key.exponent == c->read.key.rsa.exponent;
 }
 
 /* Someone has made another EK persistent. By whom is found out by making both and comparing. */
@@ -193,17 +191,18 @@ static void explain_mismatch(struct device_tool *t, const struct certificate *c,
 static void describe_certificate(struct device_tool *t, const struct certificate *c, bool text)
 {
     FILE *out = text ? stdout : stderr;
-    const bool comparable = c->index != 0 && c->parse_error == 0;
-    if (comparable && !is_key_of(bytes_of(t->engine.ek, t->engine.ek_len), c)) {
+    if (is_for_rsa(c) && !is_key_of(bytes_of(t->engine.ek, t->engine.ek_len), c)) {
         explain_mismatch(t, c, out);
     } else if (!text) {
         return; /* the other forms are for programs; only a contradiction is worth a line beside them */
     } else if (c->index == 0) {
         puts("EK certificate    none in this TPM: whether its vendor made it must be known from elsewhere");
-    } else if (c->parse_error == BYTES_E_ALGORITHM) {
-        printf("EK certificate    at NV 0x%08X, not for an RSA key\n", (unsigned)c->index);
-    } else if (c->parse_error != 0) {
+    } else if (c->read.der.len == 0) {
         printf("EK certificate    at NV 0x%08X, but it cannot be read as X.509\n", (unsigned)c->index);
+    } else if (!is_for_rsa(c)) {
+        char key[POSIX_KEY_TEXT_MAX];
+        posix_key_text(&c->read.key, key);
+        printf("EK certificate    at NV 0x%08X, for a key that is %s, not RSA\n", (unsigned)c->index, key);
     } else {
         printf("EK certificate    at NV 0x%08X, %zu bytes, for this EK\n", (unsigned)c->index,
                certificate_der(c).len);

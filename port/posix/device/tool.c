@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/device/tool.h"
-#include "crypto/tls_dates.h"
+#include "port/posix/pem.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Room for a system's whole CA bundle, so that "too many CAs" can be said instead of "file too long". */
-#define CA_FILE_MAX (512 * 1024)
 
 /* The environment of a process can be read by its user for as long as it runs, so the value does not stay there. */
 static int auth_from_environment(struct device_tool *t, enum device_auth which, const char *variable)
@@ -199,31 +196,18 @@ int device_run(struct device_tool *t, int begin_error)
     return error != 0 ? device_report(t, error) : 0;
 }
 
+static void note(const char *sentence)
+{
+    device_say("%s", sentence);
+}
+
 int device_trust(struct device_tool *t)
 {
-    static uint8_t pem[CA_FILE_MAX];
-    const char *path = t->options.ca;
-    char reason[POSIX_FILE_ERROR_MAX];
-    size_t len;
-    int error = posix_file_read(path, pem, sizeof pem, &len);
-    if (error != 0) {
-        device_say("the CA file %s: %s", path,
-                   error == BYTES_E_SPACE ? "it is too long: give only the CA of the service"
-                                          : posix_file_error(errno, reason, sizeof reason));
-        return POSIX_EXIT_STORE;
-    }
-    error = crypto_trust_load(&t->trust, bytes_of(pem, len));
-    if (error == BYTES_E_LIMIT)
-        device_say(
-            "the CA file %s has more certificates than the %d that fit: give only the CA of the service",
-            path, CRYPTO_TRUST_ANCHORS_MAX);
-    else if (error == BYTES_E_ALGORITHM)
-        device_say("the CA file %s: only RSA and EC certificates are supported", path);
-    else if (error != 0)
-        device_say(
-            "the CA file %s holds no readable certificate: it must be PEM (-----BEGIN CERTIFICATE-----)",
-            path);
-    return error != 0 ? POSIX_EXIT_STORE : 0;
+    char why[1024];
+    if (posix_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+        return 0;
+    device_say("%s", why);
+    return POSIX_EXIT_STORE;
 }
 
 int device_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content)

@@ -4,6 +4,7 @@
  * mistake. */
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "port/posix/pem.h"
 #include "port/posix/service/server.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -214,26 +215,12 @@ int server_secrets_load(const char *path, struct dps_service_config *config, boo
 
 /* ---- Certificate and key ---- */
 
-static const char *identity_fault(int error)
-{
-    switch (error) {
-    case BYTES_E_FORMAT:
-        return "a PEM text is malformed, lacks its certificate or key, or the key is encrypted";
-    case BYTES_E_LIMIT:
-        return "the certificate chain is too long; leave the root out";
-    case BYTES_E_ALGORITHM:
-        return "the key is neither RSA (2048 bits or more) nor EC on P-256 or P-384";
-    case BYTES_E_USAGE:
-        return "the key is not that of the first certificate";
-    default:
-        return posix_error_text(error);
-    }
-}
-
 static int read_pem(const char *path, uint8_t content[FILE_MAX], size_t *len, char *why, size_t why_size)
 {
     char reason[POSIX_FILE_ERROR_MAX];
     int error = posix_file_read(path, content, FILE_MAX, len);
+    if (error == 0)
+        error = posix_pem_make(content, len, FILE_MAX);
     if (error == BYTES_E_SPACE)
         snprintf(why, why_size, "%s is too large for a certificate or key", path);
     else if (error != 0)
@@ -252,9 +239,11 @@ int server_identity_load(const char *certificate, const char *key, struct crypto
     if (error == 0)
         error = read_pem(key, key_pem, &key_len, why, why_size);
     if (error == 0) {
-        error = crypto_identity_load(identity, bytes_of(chain_pem, chain_len), bytes_of(key_pem, key_len));
+        const struct bytes chain_text = bytes_of(chain_pem, chain_len);
+        const struct bytes key_text = bytes_of(key_pem, key_len);
+        error = crypto_identity_load(identity, chain_text, key_text);
         if (error != 0)
-            snprintf(why, why_size, "%s and %s: %s", certificate, key, identity_fault(error));
+            posix_identity_fault(error, certificate, chain_text, key, key_text, why, why_size);
     }
     bytes_wipe(chain_pem, sizeof chain_pem);
     bytes_wipe(key_pem, sizeof key_pem);

@@ -179,7 +179,8 @@ struct server_connection {
     bool keep_alive; /* after this answer */
     int unreadable;  /* why the request cannot be read, or 0 */
     struct dps_http http;
-    size_t request_len; /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t request_len;  /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t request_peak; /* the most that was ever there */
     size_t head_len, body_len, sent; /* of the answer */
     uint64_t complete_us;            /* when the request was complete */
     char peer[SERVER_PEER_MAX];

@@ -161,6 +161,7 @@ static void refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal
     a->status = text->status;
     a->error_code = text->code;
     a->wrote = false;
+    a->content_type = NULL;
     a->item_type = NULL;
     a->etag_header.len = 0;
     a->continuation_len = 0;

@@ -241,7 +241,7 @@ def test_import_json():
                     "attestation": {"type": "tpm", "tpm": {"endorsementKey": key(i)}}} for i in range(25)]
         x509 = {"registrationId": "jx", "attestation": {"type": "x509"}}
         big = dict(objects[0], registrationId="big", payload="x" * 9000)
-        huge = dict(objects[0], registrationId="huge", payload="x" * 200000)
+        huge = dict(objects[0], registrationId="huge", payload="x" * 20000)
         lines = [json.dumps(o) for o in objects]
         text = "\n".join(lines[:5] + ["7", "{", json.dumps(x509), json.dumps(big), json.dumps(huge), "",
                                       lines[0].replace("j0", "J0")] + lines[5:])

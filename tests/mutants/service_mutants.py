@@ -235,7 +235,7 @@ mutant("look-up-anyone", "a registration is shown to any well-formed token", "dp
          "no = is_registered(r) ? DPS_ACCEPTED : DPS_REFUSED_UNKNOWN;")], "SVC-S09-041")
 mutant("hubs-ignored", "the hubs that the enrollment allows are ignored", "dps/service/allocation.c",
        [("        if (!is_candidate(e, config->hubs[i].name)) {", "        (void)is_candidate;\n        if (false) {")],
-       "SVC-S09-013")
+       "SVC-S09-012")
 mutant("device-id", "the enrollment's deviceId is ignored", "dps/service/service.c",
        [("if (r->enrollment.device_id.len == 0) {", "if (true) {")], "SVC-S09-011")
 mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/service/request.c",

@@ -199,7 +199,9 @@ static void unlinked_hub(struct conformance *c)
     struct service_device d;
     char token[1024];
     char status[32];
-    if (!service_device_enroll(c, &d, ",\"iotHubs\":[\"conf-not-linked.example\"]")) {
+    /* Without that hub it is enrolled: so it is the hub that is refused. */
+    if (!service_device_new(c, &d, "") ||
+        !service_device_enroll(c, &d, ",\"iotHubs\":[\"conf-not-linked.example\"]")) {
         return;
     }
     if (s->status != 200) {

@@ -114,8 +114,8 @@ static enum dps_refusal read_condition(struct bytes *query, struct conditions *c
     return DPS_ACCEPTED;
 }
 
-/* "SELECT *", which is what Microsoft's command line sends; "*" or nothing, which their samples in C and Node.js send; or
- * more of what `offered` says. */
+/* "SELECT *", which is what Microsoft's command line sends; "*" or nothing, which their samples in C and Node.js
+ * send; or more of what `offered` says. */
 static enum dps_refusal parse_query(struct bytes query, struct conditions *c, struct dps_answer *a)
 {
     enum dps_refusal why = DPS_ACCEPTED;

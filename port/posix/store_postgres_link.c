@@ -73,8 +73,8 @@ static uint64_t deadline_of(const struct posix_postgres *s)
 }
 
 /* Has the server refused because of its own state, and not because of the statement? It was told to stop (class 57),
- * or the statement took too long (57014), or its locks did (55P03), or it only reads (25006): it was the primary before a
- * failover, and a new connection may lead to the one that is it now. */
+ * or the statement took too long (57014), or its locks did (55P03), or it only reads (25006): it was the primary
+ * before a failover, and a new connection may lead to the one that is it now. */
 static bool server_gave_up(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);

@@ -5,7 +5,8 @@ not; the log has the database's own words once; and when it is mended all goes o
 
     python3 tests/faults/health_test.py BUILD_DIR
 
-TAP on standard output; needs openssl, python3-cryptography, PostgreSQL, and root or user namespaces for the full disk."""
+TAP on standard output; needs openssl, python3-cryptography, PostgreSQL, and root or user namespaces for the full disk.
+"""
 import contextlib
 import json
 import os

@@ -49,7 +49,7 @@ class Unit(Service):
                 "/etc/dps-service/": self.path("etc/"), "/run/dps-service/": self.path("run/"),
                 "/usr/local/bin/": Programs.build + "/", "sqlite:/var/lib/dps-service/dps.db": f"'{self.store}'",
                 "/var/lib/dps-service/": self.path("lib/"), "0.0.0.0:443": f"127.0.0.1:{tls}",
-                "--host dps.example": f"--host localhost --proxy-listen 127.0.0.1:{plain} --port-file {self.path('port')}",
+                "--host dps.example": f"--host localhost --proxy-listen 127.0.0.1:{plain} --port-file port",
                 "127.0.0.1:9090": f"127.0.0.1:{metrics}", "--workers 4": "--workers 2",
                 "-o dps-service": "-o " + pwd.getpwuid(os.getuid()).pw_name,
                 "-g dps-service": "-g " + grp.getgrgid(os.getgid()).gr_name}.items():

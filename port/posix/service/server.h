@@ -352,12 +352,12 @@ extern const char *const server_route_names[SERVER_ROUTES];
 
 /* ---- server_store_health.c ---- */
 
-/* Each of all processes says how its uses of the store end; what it means for the node is said once in the log, with the
- * store's own words, when it changes. worked: a write was made durable. */
+/* Each of all processes says how its uses of the store end; what it means for the node is said once in the log, with
+ * the store's own words, when it changes. worked: a write was made durable. */
 void server_store_failed(struct server *s);
 void server_store_worked(struct server *s);
-/* Does the store take a write? One is made and taken back in each table; it is durable, and the proof complete, with the
- * commit of this turn. */
+/* Does the store take a write? One is made and taken back in each table; it is durable, and the proof complete, with
+ * the commit of this turn. */
 bool server_store_takes_writes(struct server *s);
 /* Of its last failure in this process; empty: none. */
 const char *server_store_reason(const struct server *s);

@@ -63,7 +63,8 @@ static bool try_table(struct server *s, enum dps_table table, struct bytes key, 
            store->remove(store->context, table, key, version) == 0;
 }
 
-/* The buffers are the service's, which holds nothing in them between requests. A key that no request can name, and that no other process writes: nobody waits for anybody. */
+/* A key that no request can name, and that no other process writes: nobody waits for anybody. The buffers are the
+ * service's, which holds nothing in them between requests. */
 static bool try_all(struct server *s)
 {
     uint8_t random[RANDOM_SIZE];

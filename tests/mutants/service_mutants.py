@@ -233,7 +233,7 @@ mutant("disabled-assigned", "a device that was disabled meanwhile still gets its
 mutant("look-up-anyone", "a registration is shown to any well-formed token", "dps/service/service.c",
        [("no = is_registered(r) ? check_proof(s, r) : DPS_REFUSED_UNKNOWN;",
          "no = is_registered(r) ? DPS_ACCEPTED : DPS_REFUSED_UNKNOWN;")], "SVC-S09-041")
-mutant("hubs-ignored", "any hub may be enrolled, and the hubs that the enrollment allows are ignored", "dps/service/allocation.c",
+mutant("hubs-ignored", "any hub may be enrolled, and the enrollment's hubs are ignored", "dps/service/allocation.c",
        [("        if (!is_candidate(e, config->hubs[i].name)) {", "        (void)is_candidate;\n        if (false) {"),
         ("    return i;\n", "    return i % config->hub_count;\n")], "SVC-S09-013")
 mutant("device-id", "the enrollment's deviceId is ignored", "dps/service/service.c",

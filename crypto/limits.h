@@ -169,12 +169,13 @@
 #define DPS_RECORD_MAX 8192
 #endif
 
-/* One HTTP request or response body, and the head of either. The head's bound is also the device's. */
+/* One HTTP request or response body, and the head of either. The head's bound is also the device's. A body holds ten
+ * records, which is a bulk operation, or a page of a query. */
 #ifndef DPS_HTTP_HEAD_MAX
 #define DPS_HTTP_HEAD_MAX 4096
 #endif
 #ifndef DPS_HTTP_BODY_MAX
-#define DPS_HTTP_BODY_MAX 16384
+#define DPS_HTTP_BODY_MAX 131072
 #endif
 
 /* Hubs that can be linked, and management policies. */

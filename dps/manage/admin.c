@@ -13,6 +13,27 @@ enum dps_refusal dps_admin_refuse(struct dps_answer *a, enum dps_refusal refusal
     return refusal;
 }
 
+/* What does not look like a name is not repeated. */
+static bool is_name(struct bytes name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.p[i] <= ' ' || name.p[i] > '~') {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= 80;
+}
+
+enum dps_refusal dps_admin_refuse_named(struct dps_answer *a, enum dps_refusal refusal, struct bytes name,
+                                        const char *detail)
+{
+    struct bytes_writer w = bytes_writer_over((uint8_t *)a->detail, sizeof a->detail - 1);
+    bytes_write_bytes(&w, is_name(name) ? name : bytes_of_text("this name"));
+    dps_write_text(&w, detail);
+    a->detail[bytes_written(&w).len] = '\0';
+    return refusal;
+}
+
 void dps_admin_subject(struct dps_answer *a, struct bytes id)
 {
     size_t len = id.len < sizeof a->registration_id ? id.len : sizeof a->registration_id - 1;
@@ -253,12 +274,26 @@ static const char no_groups[] =
     "enrollment groups are for certificates and symmetric keys: this service attests by TPM, "
     "with one enrollment a device";
 
-/* Registrations are asked for by the enrollment group that they belong to, and there are none. */
+/* Nobody can make an enrollment group here. Registrations are asked for by the group that they belong to. */
 static enum dps_refusal refuse_group(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     (void)s;
     (void)q;
     return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION, no_groups);
+}
+
+/* Whoever lists the groups, as management tools do, learns that there are none. */
+static enum dps_refusal query_groups(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
+{
+    struct bytes object;
+    (void)s;
+    if (dps_json_check(q->body, &object) != 0 || dps_json_kind(object) != DPS_JSON_OBJECT) {
+        return DPS_REFUSED_BODY;
+    }
+    dps_write_text(&a->body, "[]");
+    a->status = 200;
+    a->item_type = "EnrollmentGroup";
+    return DPS_ACCEPTED;
 }
 
 /* ---- Routes ------------------------------------------------------------------------------------------- */
@@ -282,6 +317,12 @@ static const struct route {
     {"GET", {"registrations", ID}, DPS_RIGHT_REGISTRATION_READ, get_registration},
     {"DELETE", {"registrations", ID}, DPS_RIGHT_REGISTRATION_WRITE, delete_registration},
     {"POST", {"registrations", ID, "query"}, DPS_RIGHT_REGISTRATION_READ, refuse_group},
+    {"POST", {"enrollmentGroups", "query"}, DPS_RIGHT_ENROLLMENT_READ, query_groups},
+    {"GET", {"enrollmentGroups", ID}, DPS_RIGHT_ENROLLMENT_READ, refuse_group},
+    {"PUT", {"enrollmentGroups", ID}, DPS_RIGHT_ENROLLMENT_WRITE, refuse_group},
+    {"DELETE", {"enrollmentGroups", ID}, DPS_RIGHT_ENROLLMENT_WRITE, refuse_group},
+    {"POST", {"enrollmentGroups"}, DPS_RIGHT_ENROLLMENT_WRITE, refuse_group},
+    {"POST", {"enrollmentGroups", ID, "attestationmechanism"}, DPS_RIGHT_ENROLLMENT_WRITE, refuse_group},
 };
 
 static bool path_is(const struct dps_request *q, const struct route *route)
@@ -300,9 +341,6 @@ static bool path_is(const struct dps_request *q, const struct route *route)
 
 enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
-    if (q->segment_count > 0 && dps_text_equal_nocase(q->segments[0], bytes_of_text("enrollmentGroups"))) {
-        return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION, no_groups);
-    }
     enum dps_refusal why = dps_request_version(q);
     if (why != DPS_ACCEPTED) {
         return why;

@@ -19,6 +19,10 @@ enum dps_refusal dps_admin_authorize(const struct dps_service *s, const struct d
 /* Refuse and say why: a->detail becomes the constant text. Returns refusal. */
 enum dps_refusal dps_admin_refuse(struct dps_answer *a, enum dps_refusal refusal, const char *detail);
 
+/* The same with a detail that begins with what the client wrote: a member's name, a hub. */
+enum dps_refusal dps_admin_refuse_named(struct dps_answer *a, enum dps_refusal refusal, struct bytes name,
+                                        const char *detail);
+
 /* What a store function's error means to the client. */
 enum dps_refusal dps_admin_store_refusal(int error);
 

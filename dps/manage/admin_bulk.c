@@ -15,6 +15,10 @@
 
 #define ITEMS_MAX 10
 
+/* A kilobyte for what stands around and between them. */
+_Static_assert(DPS_HTTP_BODY_MAX >= ITEMS_MAX * DPS_RECORD_MAX + 1024,
+               "ten full enrollments fit one request");
+
 enum mode { MODE_CREATE, MODE_UPDATE, MODE_UPDATE_IF_MATCH, MODE_DELETE, MODE_COUNT };
 
 /* Compared without case: the SDKs do not agree on that of the last letters of updateIfMatchETag. */
@@ -65,7 +69,8 @@ static enum dps_refusal read_bulk(const struct dps_request *q, enum mode *mode, 
     }
     const size_t count = count_items(*list);
     if (count == 0 || count > ITEMS_MAX) {
-        return dps_admin_refuse(a, DPS_REFUSED_BODY, "enrollments must hold 1 to 10 enrollments");
+        return dps_admin_refuse(a, DPS_REFUSED_BODY,
+                                "enrollments must hold 1 to " DPS_LIMIT_TEXT(ITEMS_MAX) " enrollments");
     }
     return DPS_ACCEPTED;
 }

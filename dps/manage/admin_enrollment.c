@@ -16,6 +16,7 @@ static bool is_object_or_absent(struct bytes object, const char *name, struct by
     return error == BYTES_E_NOT_FOUND || (error == 0 && (kind == DPS_JSON_OBJECT || kind == DPS_JSON_NULL));
 }
 
+/* What is null says nothing, whatever its name. */
 static bool has_only(struct bytes object, const char *first, const char *second)
 {
     struct bytes name;
@@ -23,7 +24,7 @@ static bool has_only(struct bytes object, const char *first, const char *second)
     size_t cursor = 0;
     while (dps_json_next(object, &cursor, &name, &value)) {
         if (!bytes_equal_public(name, bytes_of_text(first)) &&
-            !bytes_equal_public(name, bytes_of_text(second))) {
+            !bytes_equal_public(name, bytes_of_text(second)) && dps_json_kind(value) != DPS_JSON_NULL) {
             return false;
         }
     }
@@ -53,7 +54,7 @@ static bool is_object(struct bytes value)
 static bool is_capabilities(struct bytes value)
 {
     struct bytes edge;
-    if (!is_object(value)) {
+    if (!is_object(value) || !has_only(value, "iotEdge", "iotEdge")) {
         return false;
     }
     const int error = dps_json_member(value, "iotEdge", &edge);
@@ -62,28 +63,73 @@ static bool is_capabilities(struct bytes value)
            (error == 0 && (kind == DPS_JSON_TRUE || kind == DPS_JSON_FALSE || kind == DPS_JSON_NULL));
 }
 
+static bool is_reprovisioning(struct bytes value)
+{
+    return is_object(value) && has_only(value, "updateHubAssignment", "migrateDeviceData");
+}
+
 /* ---- The record --------------------------------------------------------------------------------------- */
 
-/* Members of an enrollment that are kept as they were given. Others are dropped without a word: clients send
- * back what they have read, read-only members included. */
+/* Members of an enrollment that are kept as they were given. */
 static const struct {
     const char *name;
     bool (*is_valid)(struct bytes value); /* null: dps_enrollment_parse has judged it */
     const char *wrong;
+    const char *(*word)(struct bytes value); /* its one spelling; null: it is kept as it was written */
 } kept_members[] = {
-    {"deviceId", NULL, ""},
-    {"iotHubHostName", NULL, ""},
-    {"iotHubs", NULL, ""},
-    {"allocationPolicy", NULL, ""},
-    {"reprovisionPolicy", NULL, ""},
+    {"deviceId", NULL, "", NULL},
+    {"iotHubHostName", NULL, "", NULL},
+    {"iotHubs", NULL, "", NULL},
+    {"allocationPolicy", NULL, "", dps_allocation_word},
+    {"reprovisionPolicy", is_reprovisioning,
+     "reprovisionPolicy has the members updateHubAssignment and migrateDeviceData, and no other", NULL},
     {"initialTwin", is_twin,
      "initialTwin must be {\"tags\":{...},\"properties\":{\"desired\":{...}}}, with nothing else beside "
-     "them"},
-    {"payload", NULL, ""},
+     "them",
+     NULL},
+    {"payload", NULL, "", NULL},
     {"capabilities", is_capabilities,
-     "capabilities must be one object, and its iotEdge true or false: {\"iotEdge\":false}"},
-    {"optionalDeviceInformation", is_object, "optionalDeviceInformation must be one object"},
+     "capabilities must be one object with iotEdge true or false, and nothing else: {\"iotEdge\":false}",
+     NULL},
+    {"optionalDeviceInformation", is_object, "optionalDeviceInformation must be one object", NULL},
 };
+
+/* Members that are read elsewhere, and those that the service writes and clients send back as they have read them. */
+static const char *const other_members[] = {
+    "registrationId",    "attestation",        "provisioningStatus",     "etag",
+    "registrationState", "createdDateTimeUtc", "lastUpdatedDateTimeUtc",
+};
+
+static bool is_known_member(struct bytes name)
+{
+    for (size_t i = 0; i < sizeof kept_members / sizeof kept_members[0]; i++) {
+        if (bytes_equal_public(name, bytes_of_text(kept_members[i].name))) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof other_members / sizeof other_members[0]; i++) {
+        if (bytes_equal_public(name, bytes_of_text(other_members[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A member that is not understood is refused, not dropped: whoever wrote it expects it to work, be it a custom
+ * allocation or a misspelt provisioningStatus. */
+static enum dps_refusal refuse_unknown_members(struct bytes json, struct dps_answer *a)
+{
+    struct bytes name;
+    struct bytes value;
+    size_t cursor = 0;
+    while (dps_json_next(json, &cursor, &name, &value)) {
+        if (dps_json_kind(value) != DPS_JSON_NULL && !is_known_member(name)) {
+            return dps_admin_refuse_named(a, DPS_REFUSED_ENROLLMENT, name,
+                                          " is not offered here: leave it out, or send null");
+        }
+    }
+    return DPS_ACCEPTED;
+}
 
 /* A member that is absent or null is not kept. */
 static enum dps_refusal write_kept_members(struct bytes_writer *w, struct bytes json, struct dps_answer *a)
@@ -100,13 +146,17 @@ static enum dps_refusal write_kept_members(struct bytes_writer *w, struct bytes 
         dps_write_text(w, ",\"");
         dps_write_text(w, kept_members[i].name);
         dps_write_text(w, "\":");
-        bytes_write_bytes(w, value);
+        if (kept_members[i].word != NULL) {
+            dps_write_json_string(w, bytes_of_text(kept_members[i].word(value)));
+        } else {
+            bytes_write_bytes(w, value);
+        }
     }
     return DPS_ACCEPTED;
 }
 
 /* An enrolled SRK is shown again and otherwise not used: the owner may change it, and step 5 looks at the
- * one that the device presents. */
+ * one that the device presents. One that step 5 would refuse is a mistake, and often the EK. */
 static enum dps_refusal write_srk(struct bytes_writer *w, struct bytes tpm)
 {
     struct bytes srk;
@@ -123,6 +173,10 @@ static enum dps_refusal write_srk(struct bytes_writer *w, struct bytes tpm)
         tpm2_public_parse_2b(bytes_of(bytes, len), &area) != 0) {
         return DPS_REFUSED_SRK_FORM;
     }
+    const enum dps_refusal why = dps_srk_check(&area);
+    if (why != DPS_ACCEPTED) {
+        return why;
+    }
     dps_write_text(w, ",\"storageRootKey\":\"");
     dps_write_base64(w, bytes_of(bytes, len));
     dps_write_text(w, "\"");
@@ -130,13 +184,18 @@ static enum dps_refusal write_srk(struct bytes_writer *w, struct bytes tpm)
 }
 
 static enum dps_refusal write_attestation(struct bytes_writer *w, struct bytes json,
-                                          const struct dps_enrollment *e)
+                                          const struct dps_enrollment *e, struct dps_answer *a)
 {
     struct bytes attestation;
     struct bytes tpm;
     if (dps_json_member(json, "attestation", &attestation) != 0 ||
         dps_json_member(attestation, "tpm", &tpm) != 0) {
         return DPS_REFUSED_INTERNAL; /* dps_enrollment_parse has seen both */
+    }
+    if (!has_only(attestation, "type", "tpm") || !has_only(tpm, "endorsementKey", "storageRootKey")) {
+        return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION,
+                                "attestation has the members type and tpm, and tpm has endorsementKey and "
+                                "storageRootKey; every other must be null");
     }
     dps_write_text(w, ",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(w, bytes_of(e->ek, e->ek_len));
@@ -172,12 +231,73 @@ static enum dps_refusal write_record(struct bytes_writer *w, struct bytes key, s
 {
     dps_write_text(w, "{\"registrationId\":");
     dps_write_json_string(w, key);
-    enum dps_refusal why = write_attestation(w, json, e);
+    enum dps_refusal why = write_attestation(w, json, e, a);
     if (why == DPS_ACCEPTED) {
         why = write_kept_members(w, json, a);
     }
     dps_write_text(w, ",\"provisioningStatus\":");
     dps_write_text(w, e->enabled ? "\"enabled\"" : "\"disabled\"");
+    return why;
+}
+
+/* ---- Hubs --------------------------------------------------------------------------------------------- */
+
+/* Does this enrollment, which may be an empty text, name the hub? */
+static bool names_hub(struct bytes record, struct bytes hub)
+{
+    struct bytes object;
+    struct bytes list;
+    struct bytes name;
+    struct bytes value;
+    uint8_t text[DPS_HOST_MAX];
+    size_t len;
+    size_t cursor = 0;
+    if (dps_json_check(record, &object) != 0) {
+        return false;
+    }
+    if (dps_json_member(object, "iotHubHostName", &value) == 0 &&
+        dps_json_string(value, text, sizeof text, &len) == 0 &&
+        dps_text_equal_nocase(bytes_of(text, len), hub)) {
+        return true;
+    }
+    (void)dps_json_member(object, "iotHubs", &list);
+    while (dps_json_kind(list) == DPS_JSON_ARRAY && dps_json_next(list, &cursor, &name, &value)) {
+        if (dps_json_string(value, text, sizeof text, &len) == 0 &&
+            dps_text_equal_nocase(bytes_of(text, len), hub)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A hub that is not linked would be noticed only when the device asks. One that the enrollment has named before it was
+ * unlinked may stay: whoever disables a device must not have to move it first. */
+static enum dps_refusal check_hub(const struct dps_service *s, struct bytes value, struct bytes old,
+                                  struct dps_answer *a)
+{
+    uint8_t text[DPS_HOST_MAX];
+    size_t len;
+    if (dps_json_string(value, text, sizeof text, &len) != 0) {
+        return DPS_REFUSED_INTERNAL; /* dps_enrollment_parse has seen it */
+    }
+    const struct bytes hub = bytes_of(text, len);
+    if (dps_hub_index(s->config, hub) < s->config->hub_count || names_hub(old, hub)) {
+        return DPS_ACCEPTED;
+    }
+    return dps_admin_refuse_named(a, DPS_REFUSED_ENROLLMENT, hub,
+                                  " is no hub that is linked to this service");
+}
+
+static enum dps_refusal check_hubs(const struct dps_service *s, const struct dps_enrollment *e,
+                                   struct bytes old, struct dps_answer *a)
+{
+    struct bytes name;
+    struct bytes hub;
+    size_t cursor = 0;
+    enum dps_refusal why = e->single_hub.len > 0 ? check_hub(s, e->single_hub, old, a) : DPS_ACCEPTED;
+    while (why == DPS_ACCEPTED && e->hubs.len > 0 && dps_json_next(e->hubs, &cursor, &name, &hub)) {
+        why = check_hub(s, hub, old, a);
+    }
     return why;
 }
 
@@ -192,6 +312,10 @@ static enum dps_refusal read_enrollment(struct bytes json, struct bytes key, str
     const enum dps_refusal why = dps_enrollment_parse(json, e, &detail);
     if (why != DPS_ACCEPTED) {
         return dps_admin_refuse(a, why, detail);
+    }
+    const enum dps_refusal unknown = refuse_unknown_members(json, a);
+    if (unknown != DPS_ACCEPTED) {
+        return unknown;
     }
     if (dps_json_string(e->registration_id, id, sizeof id, &len) != 0 ||
         !dps_text_equal_nocase(bytes_of(id, len), key)) {
@@ -221,7 +345,8 @@ static enum dps_refusal store_enrollment(struct dps_service *s, struct bytes key
 {
     uint64_t written;
     if (w->error != 0) {
-        return dps_admin_refuse(a, DPS_REFUSED_TOO_LARGE, "the enrollment is larger than a record may be");
+        return dps_admin_refuse(a, DPS_REFUSED_TOO_LARGE,
+                                "an enrollment may have " DPS_LIMIT_TEXT(DPS_RECORD_MAX) " bytes");
     }
     const int error =
         s->store.put(s->store.context, DPS_TABLE_ENROLLMENTS, key, bytes_written(w), version, &written);
@@ -247,6 +372,9 @@ enum dps_refusal dps_admin_put(struct dps_service *s, struct bytes key, struct b
     why = dps_admin_load(s, key, &old, &version);
     if (why == DPS_ACCEPTED || why == DPS_REFUSED_UNKNOWN) {
         why = check_precondition(if_match, version);
+    }
+    if (why == DPS_ACCEPTED) {
+        why = check_hubs(s, &e, old, a);
     }
     if (why != DPS_ACCEPTED) {
         return why;

@@ -7,6 +7,7 @@
 #include "dps/protocol/text.h"
 #include <string.h>
 
+/* As many as the client asks for, and at most these; fewer if they do not fit DPS_HTTP_BODY_MAX. */
 #define PAGE_MAX 100
 
 /* The first item of a page always fits, or a query would never come past it: beside the record the etag and
@@ -26,6 +27,7 @@ static const char offered[] =
 enum column { COLUMN_REGISTRATION_ID, COLUMN_DEVICE_ID, COLUMN_STATUS, COLUMN_COUNT };
 
 static const char column_names[COLUMN_COUNT][20] = {"registrationId", "deviceId", "provisioningStatus"};
+static const char table_name[] = "enrollments";
 
 /* What an enrollment must say to be shown. A column that is not compared has no pointer; the others view the
  * query. */
@@ -76,10 +78,22 @@ static bool token_is(struct bytes token, const char *text)
     return dps_text_equal_nocase(token, bytes_of_text(text));
 }
 
+/* COLUMN or enrollments.COLUMN */
+static struct bytes next_column(struct bytes *query)
+{
+    const struct bytes name = next_token(query);
+    struct bytes rest = *query;
+    if (!token_is(name, table_name) || !token_is(next_token(&rest), ".")) {
+        return name;
+    }
+    *query = rest;
+    return next_token(query);
+}
+
 /* COLUMN = 'VALUE' */
 static enum dps_refusal read_condition(struct bytes *query, struct conditions *c, struct dps_answer *a)
 {
-    const struct bytes name = next_token(query);
+    const struct bytes name = next_column(query);
     const bool equals = token_is(next_token(query), "=");
     const struct bytes value = next_token(query);
     size_t column = 0;
@@ -93,23 +107,25 @@ static enum dps_refusal read_condition(struct bytes *query, struct conditions *c
         return dps_admin_refuse(a, DPS_REFUSED_QUERY, "WHERE may name each column once");
     }
     c->wanted[column] = bytes_of(value.p + 1, value.len - 2);
-    if (column == COLUMN_STATUS && !bytes_equal_public(c->wanted[column], bytes_of_text("enabled")) &&
-        !bytes_equal_public(c->wanted[column], bytes_of_text("disabled"))) {
+    if (column == COLUMN_STATUS && !token_is(c->wanted[column], "enabled") &&
+        !token_is(c->wanted[column], "disabled")) {
         return dps_admin_refuse(a, DPS_REFUSED_QUERY, "provisioningStatus is 'enabled' or 'disabled'");
     }
     return DPS_ACCEPTED;
 }
 
-/* "SELECT *", which is what Microsoft's command line sends, or more of what `offered` says. */
+/* "SELECT *", which is what Microsoft's command line sends; "*" or nothing, which their samples in C and Node.js
+ * send; or more of what `offered` says. */
 static enum dps_refusal parse_query(struct bytes query, struct conditions *c, struct dps_answer *a)
 {
-    const bool select = token_is(next_token(&query), "SELECT");
-    const bool all = token_is(next_token(&query), "*");
     enum dps_refusal why = DPS_ACCEPTED;
     struct bytes token = next_token(&query);
-    bool known = select && all;
+    const bool select = token_is(token, "SELECT");
+    token = select ? next_token(&query) : token;
+    bool known = token_is(token, "*") || (token.len == 0 && !select);
+    token = next_token(&query);
     if (known && token_is(token, "FROM")) {
-        known = token_is(next_token(&query), "enrollments");
+        known = token_is(next_token(&query), table_name);
         token = next_token(&query);
     }
     if (known && token_is(token, "WHERE")) {
@@ -141,7 +157,7 @@ static enum dps_refusal read_query(const struct dps_request *q, uint8_t *text, s
     return parse_query(bytes_of(text, len), c, a);
 }
 
-/* registrationIds have no case, deviceIds have. What an enrollment does not say is equal to nothing: its
+/* registrationIds and words have no case, deviceIds have. What an enrollment does not say is equal to nothing: its
  * deviceId is then chosen when its device registers. A record that cannot be read matches, so that it is
  * told of. */
 static bool matches(struct bytes record, const struct conditions *c)
@@ -162,8 +178,8 @@ static bool matches(struct bytes record, const struct conditions *c)
             return false;
         }
         const struct bytes has = bytes_of(text, len);
-        if (i == COLUMN_REGISTRATION_ID ? !dps_text_equal_nocase(has, c->wanted[i])
-                                        : !bytes_equal_public(has, c->wanted[i])) {
+        if (i == COLUMN_DEVICE_ID ? !bytes_equal_public(has, c->wanted[i])
+                                  : !dps_text_equal_nocase(has, c->wanted[i])) {
             return false;
         }
     }
@@ -172,7 +188,7 @@ static bool matches(struct bytes record, const struct conditions *c)
 
 /* ---- Pages -------------------------------------------------------------------------------------------- */
 
-/* A client may ask for more than we give: it named a maximum. */
+/* A client may ask for more than PAGE_MAX: it named a maximum. */
 static enum dps_refusal read_page_size(const struct dps_request *q, uint64_t *size, struct dps_answer *a)
 {
     *size = PAGE_MAX;

@@ -84,17 +84,6 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
-/* Without the optional white space around it [RFC 9110 5.6.3]. */
-static struct bytes trim(struct bytes text)
-{
-    size_t from = 0, to = text.len;
-    while (from < to && is_space(text.p[from]))
-        from++;
-    while (to > from && is_space(text.p[to - 1]))
-        to--;
-    return from == to ? (struct bytes){NULL, 0} : bytes_of(&text.p[from], to - from);
-}
-
 static bool is_text(struct bytes a, const char *text)
 {
     return dps_text_equal_nocase(a, bytes_of_text(text));
@@ -106,7 +95,7 @@ static bool list_has(struct bytes list, const char *option)
     while (list.len > 0) {
         struct bytes element;
         list = dps_split(list, ',', &element);
-        if (is_text(trim(element), option))
+        if (is_text(dps_trim(element), option))
             return true;
     }
     return false;
@@ -120,7 +109,7 @@ static bool parse_field(struct bytes line, struct field *f)
     if (name_len == 0 || name_len == line.len || line.p[name_len] != ':')
         return false;
     f->name = bytes_of(line.p, name_len);
-    f->value = trim(bytes_of(&line.p[name_len + 1], line.len - name_len - 1));
+    f->value = dps_trim(bytes_of(&line.p[name_len + 1], line.len - name_len - 1));
     return true;
 }
 

@@ -404,6 +404,14 @@ bool dps_json_string_is(struct bytes value, const char *text)
     return string_raw(value, &raw) && raw_is(raw, text);
 }
 
+bool dps_json_word_is(struct bytes value, const char *word)
+{
+    uint8_t text[DPS_JSON_WORD_MAX];
+    size_t len;
+    return dps_json_string(value, text, sizeof text, &len) == 0 &&
+           dps_text_equal_nocase(bytes_of(text, len), bytes_of_text(word));
+}
+
 int dps_json_uint(struct bytes value, uint64_t maximum, uint64_t *number)
 {
     *number = 0;

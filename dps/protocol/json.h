@@ -40,6 +40,9 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
 int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *len);
 /* True if value is the string text (after decoding escapes). */
 bool dps_json_string_is(struct bytes value, const char *text);
+/* The same for a word out of a fixed list (at most DPS_JSON_WORD_MAX letters): clients do not agree on its case. */
+#define DPS_JSON_WORD_MAX 40
+bool dps_json_word_is(struct bytes value, const char *word);
 /* A non-negative integer without fraction or exponent, at most maximum. Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */
 int dps_json_uint(struct bytes value, uint64_t maximum, uint64_t *number);
 

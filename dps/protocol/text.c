@@ -466,3 +466,18 @@ struct bytes dps_split(struct bytes text, uint8_t separator, struct bytes *head)
     *head = text;
     return (struct bytes){NULL, 0};
 }
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct bytes dps_trim(struct bytes text)
+{
+    size_t from = 0, to = text.len;
+    while (from < to && is_blank(text.p[from]))
+        from++;
+    while (to > from && is_blank(text.p[to - 1]))
+        to--;
+    return from == to ? (struct bytes){NULL, 0} : bytes_of(&text.p[from], to - from);
+}

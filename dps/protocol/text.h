@@ -52,5 +52,7 @@ bool dps_utf8_valid(struct bytes text);
 /* Split at the first separator: *head before it, the return value after it; the whole text and an empty rest if
  * there is none. */
 struct bytes dps_split(struct bytes text, uint8_t separator, struct bytes *head);
+/* Without the optional white space around it [RFC 9110 5.6.3]. */
+struct bytes dps_trim(struct bytes text);
 
 #endif

@@ -117,7 +117,7 @@ static enum dps_refusal parse_attestation(struct bytes root, struct dps_enrollme
     if (dps_json_member(root, "attestation", &attestation) != 0) {
         return wrong(detail, "attestation is missing");
     }
-    if (dps_json_member(attestation, "type", &type) != 0 || !dps_json_string_is(type, "tpm")) {
+    if (dps_json_member(attestation, "type", &type) != 0 || !dps_json_word_is(type, "tpm")) {
         *detail = "certificates, symmetric keys and others are not offered";
         return DPS_REFUSED_ATTESTATION;
     }
@@ -166,12 +166,38 @@ static enum dps_refusal parse_status(struct bytes root, struct dps_enrollment *e
         return wrong(detail, "provisioningStatus occurs twice");
     }
     if (status.len > 0) {
-        e->enabled = dps_json_string_is(status, "enabled");
-        if (!e->enabled && !dps_json_string_is(status, "disabled")) {
+        e->enabled = dps_json_word_is(status, "enabled");
+        if (!e->enabled && !dps_json_word_is(status, "disabled")) {
             return wrong(detail, "provisioningStatus must be \"enabled\" or \"disabled\"");
         }
     }
     return DPS_ACCEPTED;
+}
+
+/* Latencies are not known here: geoLatency is treated as hashed. */
+static const struct {
+    const char *word;
+    enum dps_allocation_policy policy;
+} allocation_words[] = {
+    {"static", DPS_ALLOCATION_STATIC},
+    {"hashed", DPS_ALLOCATION_HASHED},
+    {"geoLatency", DPS_ALLOCATION_HASHED},
+};
+#define ALLOCATION_WORDS (sizeof allocation_words / sizeof allocation_words[0])
+
+static size_t find_allocation_word(struct bytes value)
+{
+    size_t i = 0;
+    while (i < ALLOCATION_WORDS && !dps_json_word_is(value, allocation_words[i].word)) {
+        i++;
+    }
+    return i;
+}
+
+const char *dps_allocation_word(struct bytes value)
+{
+    const size_t i = find_allocation_word(value);
+    return i < ALLOCATION_WORDS ? allocation_words[i].word : NULL;
 }
 
 static enum dps_refusal parse_policy(struct bytes root, struct dps_enrollment *e, const char **detail)
@@ -184,14 +210,12 @@ static enum dps_refusal parse_policy(struct bytes root, struct dps_enrollment *e
     if (policy.len == 0) {
         return DPS_ACCEPTED;
     }
-    if (dps_json_string_is(policy, "static")) {
-        e->policy = DPS_ALLOCATION_STATIC;
-    } else if (dps_json_string_is(policy, "hashed") || dps_json_string_is(policy, "geoLatency")) {
-        e->policy = DPS_ALLOCATION_HASHED; /* latencies are not known here: treated as hashed */
-    } else {
+    const size_t i = find_allocation_word(policy);
+    if (i == ALLOCATION_WORDS) {
         return wrong(detail, "allocationPolicy must be \"hashed\", \"static\" or \"geoLatency\"; custom "
                              "allocation is not offered");
     }
+    e->policy = allocation_words[i].policy;
     return DPS_ACCEPTED;
 }
 

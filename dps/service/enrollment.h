@@ -9,6 +9,9 @@
 
 enum dps_allocation_policy { DPS_ALLOCATION_DEFAULT, DPS_ALLOCATION_HASHED, DPS_ALLOCATION_STATIC };
 
+/* The one spelling of an allocationPolicy, which clients write in any case. Null: none that is offered. */
+const char *dps_allocation_word(struct bytes value);
+
 /* Views the JSON text that it was parsed from, apart from ek. The text must have passed dps_json_check. */
 struct dps_enrollment {
     struct bytes registration_id; /* as in the JSON, quotes and escapes included; see dps_json_string */

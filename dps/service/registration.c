@@ -100,7 +100,7 @@ static int read_substatus(struct bytes root, enum dps_substatus *substatus)
     struct bytes value;
     if (dps_json_member(root, "substatus", &value) == 0) {
         for (size_t i = 0; i < DPS_SUBSTATUS_COUNT; i++) {
-            if (dps_json_string_is(value, substatus_texts[i])) {
+            if (dps_json_word_is(value, substatus_texts[i])) {
                 *substatus = (enum dps_substatus)i;
                 return 0;
             }
@@ -113,7 +113,7 @@ static int read_status(struct bytes root, bool *deleted)
 {
     struct bytes value;
     const int error = dps_json_member(root, "status", &value);
-    *deleted = error == 0 && dps_json_string_is(value, "unassigned");
+    *deleted = error == 0 && dps_json_word_is(value, "unassigned");
     return error == 0 && !*deleted && !dps_json_string_is(value, "assigned") ? BYTES_E_FORMAT : error;
 }
 
@@ -199,19 +199,30 @@ static struct bytes bare_etag(struct bytes text)
     return text;
 }
 
-bool dps_etag_matches(struct bytes if_match, uint64_t version, bool *any)
+static bool etag_is(struct bytes given, uint64_t version)
 {
     uint8_t decoded[32];
     uint8_t etag[24];
     struct bytes_writer wanted = bytes_writer_over(etag, sizeof etag);
-    struct bytes given = bare_etag(if_match);
     size_t len;
-    *any = bytes_equal_public(given, bytes_of_text("*"));
+    given = bare_etag(given);
     dps_etag_write(&wanted, version);
     if (dps_base64_decode(given, decoded, sizeof decoded, &len) == 0 && len == wanted.len) {
         given = bare_etag(bytes_of(decoded, len));
     }
-    return *any || bytes_equal_public(given, bare_etag(bytes_written(&wanted)));
+    return bytes_equal_public(given, bare_etag(bytes_written(&wanted)));
+}
+
+bool dps_etag_matches(struct bytes if_match, uint64_t version, bool *any)
+{
+    struct bytes element;
+    *any = bytes_equal_public(bare_etag(if_match), bytes_of_text("*"));
+    bool matches = *any;
+    while (!matches && if_match.len > 0) {
+        if_match = dps_split(if_match, ',', &element);
+        matches = etag_is(dps_trim(element), version);
+    }
+    return matches;
 }
 
 void dps_hub_device_write(struct bytes_writer *w, const struct dps_hub_device *device, struct bytes device_id,

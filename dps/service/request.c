@@ -173,6 +173,7 @@ static void refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal
     a->status = text->status;
     a->error_code = text->code;
     a->wrote = false;
+    a->content_type = NULL;
     a->item_type = NULL;
     a->etag_header.len = 0;
     a->continuation_len = 0;
@@ -244,6 +245,11 @@ void dps_service_answer_unreadable(struct dps_service *s, int error, uint8_t *bo
                                    size_t body_capacity, struct dps_answer *a)
 {
     begin_answer(s, body_buffer, body_capacity, a);
+    if (error == BYTES_E_LIMIT) {
+        dps_answer_detail(
+            a, "a request may have " DPS_LIMIT_TEXT(DPS_HTTP_HEAD_MAX) " bytes of head and " DPS_LIMIT_TEXT(
+                   DPS_HTTP_BODY_MAX) " of body");
+    }
     refuse(s, a, error == BYTES_E_LIMIT ? DPS_REFUSED_TOO_LARGE : DPS_REFUSED_REQUEST);
 }
 

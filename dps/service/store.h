@@ -59,6 +59,10 @@ struct dps_store {
     int (*commit)(void *context);
     /* Undo all writes since the last commit. Called by the driver. */
     void (*rollback)(void *context);
+
+    /* What the last BYTES_E_STORE was about, in the store's own words, for the log; empty if it has not failed yet.
+     * Called by the driver. May be null. */
+    const char *(*reason)(void *context);
 };
 
 #endif

@@ -175,6 +175,7 @@ struct posix_sqlite {
     int state;        /* of the turn: nothing written, written, lost */
     bool marked;      /* a savepoint is set */
     uint64_t version; /* the counter, while a transaction is open */
+    char reason[256]; /* of the last failure, for people */
 };
 /* Returns: 0; BYTES_E_STORE with a sentence in why. s may be opened again after close or failure. */
 int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size);

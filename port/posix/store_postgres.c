@@ -197,6 +197,12 @@ static void postgres_rollback(void *context)
     s->marked = false;
 }
 
+static const char *postgres_reason(void *context)
+{
+    const struct posix_postgres *s = context;
+    return s->reason;
+}
+
 int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size)
 {
     *s = (struct posix_postgres){.retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
@@ -229,5 +235,6 @@ struct dps_store posix_postgres_store(struct posix_postgres *s)
                               .mark = postgres_mark,
                               .undo = postgres_undo,
                               .commit = postgres_commit,
-                              .rollback = postgres_rollback};
+                              .rollback = postgres_rollback,
+                              .reason = postgres_reason};
 }

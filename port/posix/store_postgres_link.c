@@ -73,11 +73,13 @@ static uint64_t deadline_of(const struct posix_postgres *s)
 }
 
 /* Has the server refused because of its own state, and not because of the statement? It was told to stop (class 57),
- * or the statement took too long (57014), or its locks did (55P03). */
+ * or the statement took too long (57014), or its locks did (55P03), or it only reads (25006): it was the primary
+ * before a failover, and a new connection may lead to the one that is it now. */
 static bool server_gave_up(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return state != NULL && (strncmp(state, "57", 2) == 0 || strcmp(state, "55P03") == 0);
+    return state != NULL &&
+           (strncmp(state, "57", 2) == 0 || strcmp(state, "55P03") == 0 || strcmp(state, "25006") == 0);
 }
 
 /* Judge what came back. A statement that the server refused leaves the connection usable, but not the turn. */

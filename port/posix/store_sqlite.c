@@ -57,24 +57,55 @@ static bool run(sqlite3_stmt *statement)
     return rc == SQLITE_DONE;
 }
 
-/* After an SQLite error. Writes that the service took for done are gone with the transaction, so nothing of
- * this turn may be committed any more, not even what comes later. */
-static int fail(struct posix_sqlite *s)
+/* SQLite's words for its last error, and those of the system, if it was one of its calls. */
+static int keep_reason(struct posix_sqlite *s)
+{
+    const int number = sqlite3_system_errno(s->db);
+    const int code = sqlite3_errcode(s->db) & 0xFF;
+    const bool of_system = number != 0 && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN);
+    snprintf(s->reason, sizeof s->reason, "%s%s%s", sqlite3_errmsg(s->db), of_system ? ": " : "",
+             of_system ? strerror(number) : "");
+    return BYTES_E_STORE;
+}
+
+/* Writes that the service took for done are gone with the transaction, so nothing of this turn may be committed any
+ * more, not even what comes later. */
+static void lose_turn(struct posix_sqlite *s)
 {
     if (s->state == TURN_WRITTEN) {
         (void)run(s->turn[ROLLBACK]); /* fails if SQLite has rolled back by itself */
         s->state = TURN_LOST;
         s->marked = false;
     }
+}
+
+/* After an SQLite error. */
+static int fail(struct posix_sqlite *s)
+{
+    (void)keep_reason(s);
+    lose_turn(s);
     return BYTES_E_STORE;
+}
+
+/* A file that was deleted or replaced under us takes every write, and none of them is ever found again. */
+static bool is_in_place(struct posix_sqlite *s)
+{
+    int moved = 0;
+    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0)
+        return true;
+    snprintf(s->reason, sizeof s->reason, "%s was moved, deleted or replaced: put it back, or start anew",
+             sqlite3_db_filename(s->db, "main"));
+    return false;
 }
 
 static int begin_turn(struct posix_sqlite *s)
 {
     if (s->state == TURN_WRITTEN)
         return 0;
-    if (s->state == TURN_LOST || !run(s->turn[BEGIN]))
+    if (s->state == TURN_LOST || !is_in_place(s))
         return BYTES_E_STORE;
+    if (!run(s->turn[BEGIN]))
+        return keep_reason(s);
     s->state = TURN_WRITTEN;
     sqlite3_stmt *counter = s->turn[COUNTER_GET];
     bool found = sqlite3_step(counter) == SQLITE_ROW;
@@ -237,7 +268,7 @@ static void sqlite_undo(void *context)
         if (!run(s->turn[UNDO]))
             (void)fail(s);
     } else {
-        (void)fail(s);
+        lose_turn(s);
         s->state = TURN_CLEAN;
     }
 }
@@ -257,9 +288,15 @@ static int sqlite_commit(void *context)
 static void sqlite_rollback(void *context)
 {
     struct posix_sqlite *s = context;
-    (void)fail(s);
+    lose_turn(s);
     s->state = TURN_CLEAN;
     s->marked = false;
+}
+
+static const char *sqlite_reason(void *context)
+{
+    const struct posix_sqlite *s = context;
+    return s->reason;
 }
 
 /* The first column of the first row as a number, or -1. */
@@ -440,5 +477,6 @@ struct dps_store posix_sqlite_store(struct posix_sqlite *s)
                               .mark = sqlite_mark,
                               .undo = sqlite_undo,
                               .commit = sqlite_commit,
-                              .rollback = sqlite_rollback};
+                              .rollback = sqlite_rollback,
+                              .reason = sqlite_reason};
 }

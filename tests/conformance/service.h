@@ -168,8 +168,9 @@ void service_base64(struct bytes bytes, char *text, size_t size);
 /* Write {"registrationId":..,"tpm":{..}} for a device. */
 void service_body(const struct service_device *d, char *text, size_t size);
 /* A new registrationId, enrolled with the first TPM's EK; `more` (",...") is appended to the enrollment. Skips
- * the case if there is no administrator. */
+ * the case if there is no administrator. enroll leaves it to the case what the answer must be. */
 bool service_device_new(struct conformance *c, struct service_device *d, const char *more);
+bool service_device_enroll(struct conformance *c, struct service_device *d, const char *more);
 void service_device_name(struct conformance *c, struct service_device *d);
 /* The target of the device API: suffix "/register", "/operations/..", or "". */
 void service_target(const struct service_device *d, const char *suffix, char *target, size_t size);

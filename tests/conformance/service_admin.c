@@ -99,7 +99,7 @@ void service_device_name(struct conformance *c, struct service_device *d)
     dps_write_hex(&w, bytes_of(bytes, sizeof bytes));
 }
 
-bool service_device_new(struct conformance *c, struct service_device *d, const char *more)
+bool service_device_enroll(struct conformance *c, struct service_device *d, const char *more)
 {
     const struct service *s = service_of(c);
     char body[SERVICE_TEXT_MAX];
@@ -115,11 +115,13 @@ bool service_device_new(struct conformance *c, struct service_device *d, const c
         return false;
     }
     /* The same seed gives the same name again: what an earlier run left behind goes first. */
-    if (s->status == 409 &&
-        (!service_manage(c, "DELETE", target, "", NULL) || !service_manage(c, "PUT", target, "", body))) {
-        return false;
-    }
-    return service_status(c, "enrolling a device", 200);
+    return s->status != 409 ||
+           (service_manage(c, "DELETE", target, "", NULL) && service_manage(c, "PUT", target, "", body));
+}
+
+bool service_device_new(struct conformance *c, struct service_device *d, const char *more)
+{
+    return service_device_enroll(c, d, more) && service_status(c, "enrolling a device", 200);
 }
 
 /* ---- What the service keeps ---------------------------------------------------------------------------- */

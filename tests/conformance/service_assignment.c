@@ -192,15 +192,23 @@ static void only_that_hub(struct conformance *c)
     }
 }
 
-/* Refused at once or at the end of the operation: but not sent elsewhere. */
+/* Refused when it is enrolled, at once, or at the end of the operation: but not sent elsewhere. */
 static void unlinked_hub(struct conformance *c)
 {
     const struct service *s = service_of(c);
     struct service_device d;
     char token[1024];
     char status[32];
-    if (!service_device_new(c, &d, ",\"iotHubs\":[\"conf-not-linked.example\"]") ||
-        !service_challenge(c, &d)) {
+    /* Without that hub it is enrolled: so it is the hub that is refused. */
+    if (!service_device_new(c, &d, "") ||
+        !service_device_enroll(c, &d, ",\"iotHubs\":[\"conf-not-linked.example\"]")) {
+        return;
+    }
+    if (s->status != 200) {
+        service_refused(c, "a hub that is not linked", 0);
+        return;
+    }
+    if (!service_challenge(c, &d)) {
         return;
     }
     service_device_token(&d, d.nonce, token, sizeof token);

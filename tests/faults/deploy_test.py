@@ -7,12 +7,13 @@ unit's options are real.
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 
 sys.path.insert(0, "tests/e2e")
-from harness import Programs, run_tap  # noqa: E402
+from harness import Programs, run_tap, write_file  # noqa: E402
 from server_harness import Client, Service, check, same  # noqa: E402
 
 DEPLOY = "port/posix/deploy"
@@ -59,7 +60,7 @@ def test_options():
         text = subprocess.run([Programs.path(program), "--help"], capture_output=True, text=True, check=True).stdout
         known |= set(re.findall(r"--[a-z][a-z-]+", text))
     for name in ("dps-service.service", "OPERATIONS.md"):
-        options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(name))) - {"--system"}
+        options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(name))) - {"--if-exists", "--system"}
         same(options - known, set(), name)
 
 
@@ -70,6 +71,12 @@ def test_unit():
     same(sections, ["Unit", "Service", "Install"], "sections")
     for line in unit.splitlines():
         check(re.match(r"^($|#|\[|\s|[A-Z][A-Za-z]+=)", line), f"not a line of a unit: {line}")
+    if shutil.which("systemd-analyze"):
+        path = os.path.join(Programs.directory(), "dps-service.service")
+        write_file(path, unit.replace("/usr/local/bin/dps-service", "/bin/true"))  # it looks for the program
+        said = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True,
+                              check=False)
+        same((said.returncode, said.stderr), (0, ""), "systemd-analyze verify")
 
 
 def test_roles():

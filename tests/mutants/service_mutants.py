@@ -209,7 +209,7 @@ mutant("admin-signature", "the signature of a management token is not looked at"
 mutant("admin-rights", "every policy may do everything", "dps/manage/admin_auth.c",
        [("if ((policy->rights & right) == right) {", "if (true) {")], "SVC-S02-042")
 mutant("etag-ignored", "PUT and DELETE with an old etag succeed", "dps/service/registration.c",
-       [("return *any || bytes_equal_public(given, bare_etag(bytes_written(&wanted)));", "return true;")], "SVC-S02-006")
+       [("return bytes_equal_public(given, bare_etag(bytes_written(&wanted)));", "return true;")], "SVC-S02-006")
 mutant("put-replaces", "PUT without If-Match replaces an enrollment", "dps/manage/admin_enrollment.c",
        [("return version == 0 ? DPS_ACCEPTED : DPS_REFUSED_EXISTS;", "return DPS_ACCEPTED;")], "SVC-S02-004")
 mutant("put-creates", "PUT with If-Match creates an enrollment", "dps/manage/admin_enrollment.c",
@@ -236,9 +236,9 @@ mutant("disabled-assigned", "a device that was disabled meanwhile still gets its
 mutant("look-up-anyone", "a registration is shown to any well-formed token", "dps/service/service.c",
        [("no = is_registered(r) ? check_proof(s, r) : DPS_REFUSED_UNKNOWN;",
          "no = is_registered(r) ? DPS_ACCEPTED : DPS_REFUSED_UNKNOWN;")], "SVC-S09-041")
-mutant("hubs-ignored", "the hubs that the enrollment allows are ignored", "dps/service/allocation.c",
-       [("        if (!is_candidate(e, config->hubs[i].name)) {", "        (void)is_candidate;\n        if (false) {")],
-       "SVC-S09-013")
+mutant("hubs-ignored", "any hub may be enrolled, and the enrollment's hubs are ignored", "dps/service/allocation.c",
+       [("        if (!is_candidate(e, config->hubs[i].name)) {", "        (void)is_candidate;\n        if (false) {"),
+        ("    return i;\n", "    return i % config->hub_count;\n")], "SVC-S09-013")
 mutant("device-id", "the enrollment's deviceId is ignored", "dps/service/service.c",
        [("if (r->enrollment.device_id.len == 0) {", "if (true) {")], "SVC-S09-011")
 mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/service/request.c",

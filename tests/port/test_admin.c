@@ -104,6 +104,12 @@ static int s02_rights(void)
         {"POST", "/enrollments/" VERSION, "{}", DPS_RIGHT_ENROLLMENT_WRITE, 400, 400002},
         {"GET", "/registrations/dev1" VERSION, "", DPS_RIGHT_REGISTRATION_READ, 404, 404201},
         {"DELETE", "/registrations/dev1" VERSION, "", DPS_RIGHT_REGISTRATION_WRITE, 404, 404201},
+        {"POST", "/registrations/group/query" VERSION, "", DPS_RIGHT_REGISTRATION_READ, 400, 400007},
+        {"POST", "/enrollmentGroups/query" VERSION, "{\"query\":\"*\"}", DPS_RIGHT_ENROLLMENT_READ, 200, 0},
+        {"GET", "/enrollmentGroups/g" VERSION, "", DPS_RIGHT_ENROLLMENT_READ, 400, 400007},
+        {"PUT", "/enrollmentGroups/g" VERSION, "{}", DPS_RIGHT_ENROLLMENT_WRITE, 400, 400007},
+        {"DELETE", "/enrollmentGroups/g" VERSION, "", DPS_RIGHT_ENROLLMENT_WRITE, 400, 400007},
+        {"POST", "/enrollmentGroups" VERSION, "{}", DPS_RIGHT_ENROLLMENT_WRITE, 400, 400007},
     };
     CHECK(bench_setup() == 0);
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
@@ -273,8 +279,12 @@ static int s02_routes_refused(void)
         {"POST", "/enrollments/dev1/" VERSION, 405, 405001},
         {"GET", "/enrollmentGroups/g" VERSION, 400, 400007},
         {"PUT", "/enrollmentgroups/g" VERSION, 400, 400007},
-        {"POST", "/enrollmentGroups/query" VERSION, 400, 400007},
+        {"GET", "/enrollmentGroups/query" VERSION, 400, 400007},
         {"POST", "/enrollmentGroups" VERSION, 400, 400007},
+        {"POST", "/enrollmentGroups/g/attestationmechanism" VERSION, 400, 400007},
+        {"PATCH", "/enrollmentGroups/g" VERSION, 405, 405001},
+        {"POST", "/enrollmentGroups/g/other" VERSION, 404, 404001},
+        {"GET", "/enrollmentGroups/g", 400, 400003},
         {"GET", "/enrollments/dev1", 400, 400003},
         {"GET", "/enrollments/dev1?api-version=", 400, 400003},
         {"GET", "/enrollments/dev1?api-version=2016-01-01", 400, 400003},
@@ -361,7 +371,7 @@ static int s02_members_kept(void)
     snprintf(text, sizeof text, "%s%s", more,
              ",\"provisioningStatus\":\"disabled\",\"etag\":\"\\\"7\\\"\",\"createdDateTimeUtc\":\"1999\","
              "\"lastUpdatedDateTimeUtc\":\"1999\",\"registrationState\":{\"status\":\"assigned\"},"
-             "\"unheard\":{\"of\":1}");
+             "\"unheard\":null");
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", text), 200, 0));
     CHECK(bench_answered(more) && bench_answered("\"provisioningStatus\":\"disabled\""));
     CHECK(!bench_answered("unheard") && !bench_answered("1999") && !bench_answered("registrationState") &&
@@ -442,7 +452,7 @@ static int s02_bodies_refused(void)
         {",\"deviceId\":\"a b\"", 400006},
         {",\"deviceId\":7", 400006},
         {",\"deviceId\":\"a\",\"deviceId\":\"b\"", 400006},
-        {",\"provisioningStatus\":\"Enabled\"", 400006},
+        {",\"provisioningStatus\":\"enabled \"", 400006},
         {",\"provisioningStatus\":true", 400006},
         {",\"allocationPolicy\":\"custom\"", 400006},
         {",\"allocationPolicy\":1", 400006},
@@ -476,7 +486,7 @@ static int s02_bodies_refused(void)
         {"{\"registrationId\":\"dev1\",\"attestation\":1}", 400007},
         {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"x509\",\"x509\":{}}}", 400007},
         {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"symmetricKey\"}}", 400007},
-        {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"TPM\"}}", 400007},
+        {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"TPM2\"}}", 400007},
         {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"tpm\"}}", 400006},
         {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":null}}", 400006},
         {"{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":7}}}",
@@ -574,11 +584,26 @@ static int s02_etag_forms(void)
         const char *form;
         bool good;
     } forms[] = {
-        {"\"%s\"", true},         {"%s", true},         {"\"%s", true},
-        {"W/\"%s\"", true},       {"\\\"%s\\\"", true}, {"\"\\\"%s\\\"\"", true},
-        {"\"\"%s\"\"", true},     {"*%.0s", true},      {"\"*\"%.0s", true},
-        {"\"1\"%.0s", false},     {"\"1%s\"", false},   {"\"%.15s\"", false},
-        {"\"%s\", \"7\"", false}, {"\"\"%.0s", false},  {"**%.0s", false},
+        {"\"%s\"", true},
+        {"%s", true},
+        {"\"%s", true},
+        {"W/\"%s\"", true},
+        {"\\\"%s\\\"", true},
+        {"\"\\\"%s\\\"\"", true},
+        {"\"\"%s\"\"", true},
+        {"*%.0s", true},
+        {"\"*\"%.0s", true},
+        {"\"1\"%.0s", false},
+        {"\"1%s\"", false},
+        {"\"%.15s\"", false},
+        {"\"%s\", \"7\"", true},
+        {"\"7\",\"%s\"", true},
+        {"\"7\" ,\t W/\"%s\",", true},
+        {"\"7\", \"8\"%.0s", false},
+        {"\"7\", *%.0s", false},
+        {"\"\"%.0s", false},
+        {",%.0s", false},
+        {"**%.0s", false},
     };
     CHECK(bench_setup() == 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0));
@@ -667,7 +692,12 @@ static int s02_queries(void)
         {"\"SELECT *\"", 400002},
         {"{}", 400008},
         {"{\"query\":null}", 400008},
-        {"{\"query\":\"\"}", 400008},
+        {"{\"query\":\"\"}", 0},
+        {"{\"query\":\" \"}", 0},
+        {"{\"query\":\"*\"}", 0},
+        {"{\"query\":\"**\"}", 400008},
+        {"{\"query\":\"* x\"}", 400008},
+        {"{\"query\":\"FROM enrollments\"}", 400008},
         {"{\"query\":\"SELECT\"}", 400008},
         {"{\"query\":\"SELECT*FROM enrollments\"}", 0},
         {"{\"query\":\"SELECT registrationId FROM enrollments\"}", 400008},
@@ -770,9 +800,9 @@ static int s02_paging(void)
     }
     CHECK(read_all(1, 250) == 250);
     CHECK(read_all(7, 250) == 36);
-    CHECK(read_all(25, 250) > 9); /* or as many as the body holds */
-    CHECK(read_all(100, 250) == read_all(0, 250) && read_all(0, 250) > 2);
-    CHECK(read_all(1000, 250) > 2);
+    CHECK(read_all(25, 250) == 10);
+    CHECK(read_all(99, 250) == 3 && read_all(0, 250) == 3);
+    CHECK(read_all(1000, 250) == 3); /* a hundred at the most */
     /* What was deleted meanwhile does not matter to a continuation. */
     CHECK(bench_ok("POST", QUERY, "x-ms-max-item-count: 3\r\n", ALL, 200, 0));
     char header[256];
@@ -795,7 +825,7 @@ static int s02_paging_large(void)
         snprintf(more, sizeof more, ",\"payload\":\"%0*u\"", (int)(1 + i * i * 2), i);
         CHECK(bench_ok("PUT", target, "", bench_enrollment(id, more), 200, 0));
     }
-    CHECK(read_all(0, 60) > 10);
+    CHECK(read_all(0, 60) > 1);
     CHECK(read_all(1, 60) == 60);
     return 0;
 }

@@ -194,7 +194,7 @@ struct import {
     uint64_t begun_ms, told_ms, saved_ms;
     uint64_t line_at_begin;
     unsigned told_refusals;
-    uint8_t converted[DPS_HTTP_BODY_MAX];
+    uint8_t converted[2 * DPS_RECORD_MAX]; /* with what the service does not keep */
     uint8_t copy[65536];
 };
 

@@ -73,6 +73,14 @@ static void make_slim(struct server *s, struct server_connection *c)
                       MADV_DONTNEED);
 }
 
+/* The next connection in this slot finds the memory of an ordinary one, even if this one was large: clients whom nobody
+ * knows could otherwise make a node large for good. */
+static void give_back(const struct server_connection *c)
+{
+    if (c->request_peak > DPS_HTTP_HEAD_MAX + DPS_RECORD_MAX || c->body_len > DPS_RECORD_MAX)
+        (void)madvise(c->buffers, sizeof *c->buffers / SERVER_PAGE * SERVER_PAGE, MADV_DONTNEED);
+}
+
 /* Tell epoll only what has changed: for most requests, nothing. */
 static void watch(struct server *s, struct server_connection *c)
 {
@@ -127,7 +135,8 @@ void server_connection_abort(struct server *s, struct server_connection *c)
         crypto_tls_server_wipe(&c->buffers->tls);
         explicit_bzero(c->buffers->io, sizeof c->buffers->io);
     }
-    explicit_bzero(c->buffers->request, sizeof c->buffers->request);
+    explicit_bzero(c->buffers->request, c->request_peak); /* pages that nothing has touched stay untouched */
+    give_back(c);
     enter(s, c, SERVER_FREE);
     s->counters->connections--;
     s->free[s->free_count++] = index_of(s, c);
@@ -265,6 +274,8 @@ static void receive(struct server *s, struct server_connection *c)
             return;
         }
         c->request_len += (size_t)n;
+        if (c->request_len > c->request_peak)
+            c->request_peak = c->request_len;
     }
 }
 

@@ -70,7 +70,8 @@ static const struct posix_option network[] = {
      .argument = "N",
      .number = &given.connections,
      .maximum = CONNECTIONS_MAX,
-     .help = "at the same time; each takes up to 80 KiB (default 1024)"},
+     .help = "at the same time; each takes up to 80 KiB, and 300 KiB while it carries\nthe largest requests "
+             "and answers (default 1024)"},
     {.name = "workers",
      .argument = "N",
      .number = &given.workers,

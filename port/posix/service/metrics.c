@@ -30,7 +30,7 @@ void server_count_answer(struct server *s, const struct server_connection *c)
     k->assignments += route == SERVER_ROUTE_REGISTER && a->status == 202;
     if (a->refusal == DPS_REFUSED_STORE) {
         k->store_failures++;
-        k->store_down = true;
+        server_store_failed(s);
     }
     observe(&k->answer[route], server_now_us() - c->complete_us);
 }
@@ -39,7 +39,10 @@ void server_count_commit(struct server *s, uint64_t us, bool failed)
 {
     observe(&s->counters->commit, us);
     s->counters->store_failures += failed;
-    s->counters->store_down = failed;
+    if (failed)
+        server_store_failed(s);
+    else
+        server_store_worked(s);
 }
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */
@@ -192,21 +195,16 @@ static void write_latencies(struct bytes_writer *w, const struct server *s)
     write_histogram(w, "dps_store_commit_seconds", NULL, count, sum_us);
 }
 
-static void count_flags(const struct server *s, uint64_t *ready, uint64_t *store_down)
+static uint64_t count_ready(const struct server *s)
 {
-    *ready = 0;
-    *store_down = 0;
-    for (size_t k = 0; k < s->shared->workers; k++) {
-        *ready += s->shared->counters[k].ready;
-        *store_down += s->shared->counters[k].store_down;
-    }
+    uint64_t ready = 0;
+    for (size_t k = 0; k < s->shared->workers; k++)
+        ready += s->shared->counters[k].ready;
+    return ready;
 }
 
 static void write_state(struct bytes_writer *w, const struct server *s)
 {
-    uint64_t ready;
-    uint64_t store_down;
-    count_flags(s, &ready, &store_down);
     write_one(w, "dps_tls_handshakes_total", "counter", "TLS handshakes that succeeded.", SUM(s, handshakes));
     write_one(w, "dps_tls_failures_total", "counter", "TLS handshakes that did not.",
               SUM(s, handshakes_failed));
@@ -218,26 +216,14 @@ static void write_state(struct bytes_writer *w, const struct server *s)
               "Requests answered in them: divided by the turns, the queue.", SUM(s, turn_requests));
     write_one(w, "dps_store_failures_total", "counter", "Requests and commits that the store failed.",
               SUM(s, store_failures));
-    write_one(w, "dps_store_up", "gauge", "1 if the last use of the store by every process succeeded.",
-              store_down == 0);
-    write_one(w, "dps_workers_ready", "gauge", "Processes that serve.", ready);
+    write_one(w, "dps_store_up", "gauge", "0 from a failure of the store on until it takes a write again.",
+              !s->shared->store_down);
+    write_one(w, "dps_workers_ready", "gauge", "Processes that serve.", count_ready(s));
     write_one(w, "dps_workers_restarted_total", "counter", "Processes that had to be begun again.",
               s->shared->restarts);
 }
 
 /* ---- Answering --------------------------------------------------------------------------------------------------- */
-
-/* Asked now: a node that nobody sends requests to would not notice that its store is back. */
-static bool store_answers(const struct server *s)
-{
-    uint8_t value[1];
-    size_t len;
-    uint64_t version;
-    const int error = s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("readyz"), value,
-                                   sizeof value, &len, &version);
-    s->counters->store_down = error == BYTES_E_STORE;
-    return error != BYTES_E_STORE;
-}
 
 static void plain(struct dps_answer *a, uint16_t status, const char *text)
 {
@@ -246,7 +232,15 @@ static void plain(struct dps_answer *a, uint16_t status, const char *text)
     dps_write_text(&a->body, text);
 }
 
-void server_metrics_answer(const struct server *s, struct server_connection *c)
+/* Who watches may read what the database says: it is their own. */
+static void not_writable(const struct server *s, struct dps_answer *a)
+{
+    plain(a, 503, "the store takes no writes: ");
+    dps_write_text(&a->body, server_store_reason(s));
+    dps_write_text(&a->body, "\n");
+}
+
+void server_metrics_answer(struct server *s, struct server_connection *c)
 {
     struct server_buffers *b = c->buffers;
     struct dps_answer *a = &b->answer;
@@ -266,8 +260,8 @@ void server_metrics_answer(const struct server *s, struct server_connection *c)
     } else if (bytes_equal_public(path, bytes_of_text("/readyz"))) {
         if (s->draining)
             plain(a, 503, "stopping\n");
-        else if (!store_answers(s))
-            plain(a, 503, "the store does not answer\n");
+        else if (!(a->wrote = server_store_takes_writes(s)))
+            not_writable(s, a);
         else
             plain(a, 200, "ready\n");
     } else {

@@ -293,7 +293,6 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
     if (!failed)
         return;
     s->store.rollback(s->store.context);
-    server_log_event(s, "error", NULL, "the store did not commit", NULL);
     for (size_t i = first; i < count; i++)
         dps_service_uncommitted(&s->service, &s->connections[turn[i]].buffers->answer);
 }

@@ -3,6 +3,7 @@
  *
  *   server_config.c      what is read from files: policies, secrets, certificate
  *   server_store.c       which store
+ *   server_store_health.c  whether it works
  *   server_transport.c   bytes through one socket, with or without TLS
  *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
  *   server_client.c      whose request it is
@@ -180,7 +181,8 @@ struct server_connection {
     bool keep_alive; /* after this answer */
     int unreadable;  /* why the request cannot be read, or 0 */
     struct dps_http http;
-    size_t request_len; /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t request_len;  /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t request_peak; /* the most that was ever there */
     size_t head_len, body_len, sent; /* of the answer */
     uint64_t complete_us;            /* when the request was complete */
     char peer[SERVER_PEER_MAX];
@@ -252,7 +254,6 @@ struct server_counters {
     _Atomic uint64_t handshakes, handshakes_failed, connections_opened;
     _Atomic uint64_t connections; /* now */
     _Atomic uint64_t store_failures;
-    _Atomic bool store_down; /* at its last use */
     _Atomic bool ready;
 };
 
@@ -264,6 +265,8 @@ struct server_shared {
     uint8_t cache_storage[SERVER_CACHED_SESSIONS * SERVER_SESSION_SIZE];
     size_t workers;
     _Atomic uint64_t restarts;
+    _Atomic bool store_down;          /* it has failed somebody, and taken no write since it is calm again */
+    _Atomic uint64_t store_failed_ms; /* when it did so last, by the monotonic clock */
     struct server_counters counters[SERVER_WORKERS_MAX];
 };
 /* Null if there is no memory. Processes that are forked afterwards share it. */
@@ -360,13 +363,25 @@ uint64_t server_now_us(void);
 enum server_route server_route_of(struct bytes path);
 extern const char *const server_route_names[SERVER_ROUTES];
 
+/* ---- server_store_health.c ---- */
+
+/* Each of all processes says how its uses of the store end; what it means for the node is said once in the log, with
+ * the store's own words, when it changes. worked: a write was made durable. */
+void server_store_failed(struct server *s);
+void server_store_worked(struct server *s);
+/* Does the store take a write? One is made and taken back in each table; it is durable, and the proof complete, with
+ * the commit of this turn. */
+bool server_store_takes_writes(struct server *s);
+/* Of its last failure in this process; empty: none. */
+const char *server_store_reason(const struct server *s);
+
 /* ---- server_metrics.c ---- */
 
 /* One answered request. */
 void server_count_answer(struct server *s, const struct server_connection *c);
 void server_count_commit(struct server *s, uint64_t us, bool failed);
 /* The answer to a request on the metrics listener. */
-void server_metrics_answer(const struct server *s, struct server_connection *c);
+void server_metrics_answer(struct server *s, struct server_connection *c);
 
 /* ---- server_workers.c ---- */
 

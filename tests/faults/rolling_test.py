@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""Two nodes behind nginx and HAProxy, as port/posix/deploy offers them, while devices register and send: a node is
+killed and stays away, hangs, comes back, and all are restarted one after the other. No request fails.
+
+    python3 tests/faults/rolling_test.py BUILD_DIR
+
+TAP on standard output; needs nginx, haproxy, PostgreSQL, openssl and python3-cryptography."""
+import os
+import shutil
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+
+sys.path.insert(0, "tests/e2e")
+from fleet import (FREE, Assignment, Keys, enroll, get_operation, is_challenge, operation_of,  # noqa: E402
+                   put_registration, token_for)
+from front import PROXIES, Node, need_programs  # noqa: E402
+from harness import Programs, run_tap, wait_until  # noqa: E402
+from server_harness import Client, Failed, check, make_certificate, same  # noqa: E402
+from stores import Postgres  # noqa: E402
+
+WORKERS = 6
+WHILE_AWAY = 120  # requests
+PAUSE = 0.02      # of a device between two requests: the load that a test machine carries, not a time that counts
+
+
+class Nodes:
+    """Two services that share a database, a secret and policies, and always have the same ports."""
+
+    def __init__(self):
+        self.keys, postgres = Keys(), Postgres()
+        self.dir = Programs.directory()
+        make_certificate(self.dir, "localhost")
+        self.certificate, self.key = (os.path.join(self.dir, name) for name in ("cert.pem", "key.pem"))
+        self.both = [Node(*FREE, start=False, store=postgres.name) for _ in range(2)]
+        for node in self.both:
+            if node is not self.both[0]:
+                for name in ("secret", "policies.json"):
+                    shutil.copy(self.both[0].path(name), node.dir)
+            Programs.cleanup.callback(node.stop, signal.SIGKILL)
+            node.start()
+
+    def ready(self, node):
+        try:
+            client = Client(socket.create_connection(("127.0.0.1", node.metrics_port), 60))
+            status = client.get("/readyz")[0]
+            client.close()
+        except (OSError, Failed):
+            return False
+        return status == 200
+
+
+class Load:
+    """Devices that register and send, and what became of each request."""
+
+    def __init__(self, nodes, front, prefix):
+        self.nodes, self.front, self.prefix = nodes, front, prefix
+        self.lock, self.stop = threading.Lock(), threading.Event()
+        self.done, self.failed = 0, []
+        self.context = ssl.create_default_context(cafile=nodes.certificate)
+        self.threads = [threading.Thread(target=self.work, args=(i,), daemon=True) for i in range(WORKERS)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(60)
+
+    def connect(self):
+        raw = socket.create_connection(("127.0.0.1", self.front.port), 60)
+        return Client(self.context.wrap_socket(raw, server_hostname="localhost"))
+
+    def ask(self, client, what, wanted, function, *arguments):
+        begin = time.monotonic()
+        try:
+            answer = function(client, *arguments)
+            said = None if wanted(answer) else repr(answer)
+        except (OSError, Failed) as error:
+            answer, said = None, repr(error)
+        with self.lock:
+            self.done += 1
+            if said is not None:
+                self.failed.append((begin, time.monotonic(), what, said))
+        if said is not None:
+            raise Failed(said)
+        time.sleep(PAUSE)
+        return answer
+
+    def register(self, client, name):
+        keys = self.nodes.keys
+        answer = self.ask(client, "challenge", is_challenge, put_registration, keys, name)
+        token = token_for(keys, name, answer)
+        answer = self.ask(client, "proof", lambda a: a[0] == 202, put_registration, keys, name, token)
+        operation = operation_of(answer)
+        answer = self.ask(client, "operation", lambda a: a[0] == 200, get_operation, name, operation, token)
+        assignment = Assignment(keys, name, answer)
+        self.ask(client, "message", lambda status: status == 204, lambda c: assignment.send(c))
+
+    def work(self, number):
+        count = 0
+        while not self.stop.is_set():
+            count += 1
+            name, client = f"{self.prefix}-{number}-{count}", None
+            try:
+                client = self.connect()
+                self.ask(client, "enrollment", lambda a: a[0] == 200,
+                         lambda c: enroll(self.nodes.both[0], c, self.nodes.keys, name))
+                for _ in range(3):
+                    self.register(client, name)
+            except (OSError, Failed) as error:
+                with self.lock:
+                    if not self.failed:
+                        self.failed.append((0, 0, "connection", repr(error)))
+            finally:
+                if client:
+                    client.close()
+
+    def after(self, requests):
+        wanted = self.done + requests
+        while self.done < wanted:
+            check(any(t.is_alive() for t in self.threads), "nobody is at work any more")
+            time.sleep(0.01)
+
+    def none_failed(self):
+        check(not self.failed, f"{len(self.failed)} of {self.done} requests failed: {self.failed[:5]}")
+        print(f"# {type(self.front).__name__}: {self.done} requests, none failed")
+
+
+def test_killed(n, front):
+    """one node after the other is killed, stays away, and comes back"""
+    with Load(n, front, f"killed-{type(front).__name__}".lower()) as load:
+        for node in n.both:
+            load.after(WHILE_AWAY)
+            # What the node was just answering cannot be saved: such requests are told apart, all others count.
+            begin = time.monotonic()
+            node.stop(signal.SIGKILL)
+            end = time.monotonic()
+            load.after(WHILE_AWAY)
+            with load.lock:
+                cut = [f for f in load.failed if f[0] <= end and f[1] >= begin]
+                load.failed = [f for f in load.failed if f not in cut]
+            same([f for f in cut if f[2] not in ("proof", "message", "enrollment")], [], "cut and not sent again")
+            check(len(cut) <= WORKERS, cut)
+            print(f"# cut while the node was killed: {[f[2] for f in cut]}")
+            node.start()
+            wait_until(lambda node=node: n.ready(node), "the node is ready")
+        load.after(WHILE_AWAY)
+    load.none_failed()
+
+
+def test_rolled(n, front):
+    """both are restarted, one after the other, twice"""
+    with Load(n, front, f"rolled-{type(front).__name__}".lower()) as load:
+        for node in [*n.both, *n.both]:
+            load.after(WHILE_AWAY)
+            same(node.stop(), 0, "exit code")
+            node.start()
+            wait_until(lambda node=node: n.ready(node), "the node is ready")
+        load.after(WHILE_AWAY)
+    load.none_failed()
+
+
+def main():
+    need_programs()
+    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "rolling-test-"):
+        shared = []
+
+        def at(kind):
+            if not shared:
+                shared.append(Nodes())
+            return shared[0], kind(shared[0].certificate, shared[0].key, *shared[0].both)
+        return run_tap([(f"{kind.__name__}: {test.__doc__}", lambda test=test, kind=kind: test(*at(kind)))
+                        for kind in PROXIES for test in (test_killed, test_rolled)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -30,6 +30,10 @@ const struct conformance_case client_cases_register[] = {
      "The first request of a registration must have no token, since every token is for one challenge.",
      CLIENTS, MUST, client_run_shape},
 
+    {"DEV-S04-009",
+     "A client must leave its files as they were if it is refused: what it has may still be good.", CLIENTS,
+     MUST, client_run_script},
+
     {"DEV-S06-001", "A client must read a challenge that comes in chunks which cut the base64 in two.",
      CAPTURE, MUST, client_run_script},
     {"DEV-S06-002",
@@ -153,6 +157,8 @@ const struct conformance_case client_cases_register[] = {
 
 /* clang-format off */
 const struct client_script client_scripts_register[] = {
+    {"DEV-S04-009", CLIENT_CHALLENGE, .expected = CLIENT_GIVES_UP, .answer = {.status = "404 Not Found"}},
+
     {"DEV-S06-001", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED}},
     {"DEV-S06-002", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED_ODDLY}},
     {"DEV-S06-003", CLIENT_CHALLENGE, .answer = {.piece = 1}},

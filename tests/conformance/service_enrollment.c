@@ -369,7 +369,7 @@ static void bad_ids(struct conformance *c)
 static void long_id(struct conformance *c)
 {
     struct service_device d;
-    if (!service_has_admin(c)) {
+    if (!service_device_new(c, &d, "") || !service_register(c, &d)) {
         return;
     }
     service_device_name(c, &d);
@@ -380,6 +380,7 @@ static void long_id(struct conformance *c)
     d.id[DPS_REGISTRATION_ID_MAX - 1] = 'a';
     service_created(c, d.id);
     if (put(c, &d, NULL, "") && service_status(c, "128 characters", 200)) {
+        conformance_judge(c);
         service_register(c, &d);
     }
 }

@@ -150,7 +150,7 @@ class Client:
         return answer.status, self.read(answer), answer.getheader("Retry-After")
 
     def read(self, answer):
-        if self.fault == "no chunks":
+        if self.fault == "no chunks" and answer.chunked:
             answer.chunked, answer.length = False, 1
         if self.fault == "half answers":
             return self.read_half(answer)

@@ -46,22 +46,28 @@ static int read_auth(const char *path, uint8_t bytes[TPM_AUTH_MAX], struct bytes
     return error == 0 ? 0 : error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
-/* Is this what the TPM takes? Only its word that it is wrong counts here: what else may be wrong, cases find. It is
- * asked in a way that is not counted as an attempt. */
-static bool is_wrong(struct conformance *c, uint32_t hierarchy, struct bytes value)
+/* Is this what the TPM takes? Only its word that it is wrong counts here: what else may be wrong, cases find. These two
+ * are never locked out by it. */
+static bool is_wrong(struct conformance *c, uint32_t hierarchy, uint32_t session, struct bytes value)
 {
     struct tpm2_auth auth = tpm2_auth_password(value);
+    tpm2_policy_secret_build(tpm_begin(c), hierarchy, session, &auth);
+    int error = tpm2_policy_secret_parse(tpm_send(c), &suite.rc);
+    return error == BYTES_E_TPM_RC && tpm2_rc_decode(suite.rc).code == TPM2_RC_BAD_AUTH;
+}
+
+static void ask_authorizations(struct conformance *c, bool *owner_wrong, bool *endorsement_wrong)
+{
     uint8_t nonce[32] = {0};
     uint32_t session = 0;
     struct bytes nonce_tpm;
+    *owner_wrong = *endorsement_wrong = false;
     tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
     if (tpm2_start_auth_session_parse(tpm_send(c), &suite.rc, &session, &nonce_tpm) != 0)
-        return false;
-    tpm2_policy_secret_build(tpm_begin(c), hierarchy, session, &auth);
-    int error = tpm2_policy_secret_parse(tpm_send(c), &suite.rc);
-    bool wrong = error == BYTES_E_TPM_RC && tpm2_rc_decode(suite.rc).code == TPM2_RC_BAD_AUTH;
+        return;
+    *owner_wrong = is_wrong(c, TPM2_RH_OWNER, session, suite.owner);
+    *endorsement_wrong = is_wrong(c, TPM2_RH_ENDORSEMENT, session, suite.endorsement);
     (void)tpm_flush_raw(c, session);
-    return wrong;
 }
 
 static int blame(const char *hierarchy, const char *option, const char *path, char *why, size_t why_size)
@@ -82,9 +88,11 @@ static int check_authorizations(struct conformance *c, char *why, size_t why_siz
     uint32_t permanent = 0;
     bool told = tpm_property(c, TPM2_PT_PERMANENT, &permanent);
     bool lockout_set = told && (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) != 0;
-    if (is_wrong(c, TPM2_RH_OWNER, suite.owner))
+    bool owner_wrong, endorsement_wrong;
+    ask_authorizations(c, &owner_wrong, &endorsement_wrong);
+    if (owner_wrong)
         return blame("owner", "owner-auth-file", o.owner_auth_file, why, why_size);
-    if (is_wrong(c, TPM2_RH_ENDORSEMENT, suite.endorsement))
+    if (endorsement_wrong)
         return blame("endorsement", "endorsement-auth-file", o.endorsement_auth_file, why, why_size);
     /* One wrong attempt locks this one: it is not tried. */
     if (c->destructive && lockout_set && suite.lockout.len == 0)

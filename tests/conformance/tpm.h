@@ -85,7 +85,8 @@ struct tpm_suite {
     uint32_t rc;         /* what the last refused command got */
     uint32_t loaded[TPM_LOADED_MAX];
     size_t loaded_count;
-    struct tpm_key ek, srk; /* kept from case to case, since slow TPMs need seconds to derive them */
+    struct tpm_key ek, srk;         /* kept from case to case, since slow TPMs need seconds to derive them */
+    struct tpm_result opens, takes; /* see tpm_opens_credentials */
     struct tpm_handles at_open, before;
     char left[160]; /* after which case something was left, first; empty: after none */
     struct tpm_cleared cleared;
@@ -154,8 +155,9 @@ int tpm_import(struct conformance *c, struct tpm_wrapped *k);
 int tpm_load(struct conformance *c, struct tpm_wrapped *k);
 /* All of them, which must work: k->handle is loaded. */
 bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k);
-/* A key of the flow, and it is flushed again: what cases with another kind of key stand on. */
-bool tpm_bring_in_one(struct conformance *c);
+/* What refusals stand on, tried once: a credential is opened, a key of the flow is brought in, if nothing is wrong. */
+bool tpm_opens_credentials(struct conformance *c);
+bool tpm_takes_keys(struct conformance *c);
 int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac);
 /* With empty authorization; *mac must be the HMAC of data under k's key. */
 bool tpm_hmac_is_right(struct conformance *c, const struct tpm_wrapped *k, struct bytes data);

@@ -56,11 +56,16 @@ static const char *outcome(struct conformance *c, int error)
                                      : posix_error_text(error);
 }
 
+/* How much a TPM holds at a time is a case of its own, wherever it shows. */
+static const char *stand_on_memory(struct conformance *c, int error)
+{
+    const bool full = error == BYTES_E_TPM_RC && tpm_of(c)->rc == TPM2_RC_OBJECT_MEMORY;
+    return full ? conformance_stand_on(c, "TPM-S00-008") : c->stands_on;
+}
+
 bool tpm_ok(struct conformance *c, int error, const char *what)
 {
-    /* How much a TPM holds at a time is a case of its own. */
-    const bool full = error == BYTES_E_TPM_RC && tpm_of(c)->rc == TPM2_RC_OBJECT_MEMORY;
-    const char *before = full ? conformance_stand_on(c, "TPM-S00-008") : c->stands_on;
+    const char *before = stand_on_memory(c, error);
     (void)conformance_check(c, error == 0, "%s: the TPM answered %s", what, outcome(c, error));
     conformance_stand_back(c, before);
     return error == 0;
@@ -79,8 +84,12 @@ bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const 
         len = len + (size_t)n < sizeof wanted ? len + (size_t)n : sizeof wanted - 1;
         one = one || *codes == code;
     }
-    return conformance_check(c, error == BYTES_E_TPM_RC && one, "%s: the TPM answered %s instead of %s", what,
-                             outcome(c, error), wanted);
+    const bool refused = error == BYTES_E_TPM_RC && one;
+    const char *before = stand_on_memory(c, error);
+    (void)conformance_check(c, refused, "%s: the TPM answered %s instead of %s", what, outcome(c, error),
+                            wanted);
+    conformance_stand_back(c, before);
+    return refused;
 }
 
 /* ---- Handles ---- */

@@ -237,7 +237,7 @@ static bool open_flow(struct conformance *c, struct tpm_flow_counts *counts)
     flow.config.registration_id = "device-1";
     flow.config.owner_auth = t->owner;
     flow.config.endorsement_auth = t->endorsement;
-    return tpm_srk(c) != NULL && open_service(c) && enroll(c);
+    return tpm_takes_keys(c) && tpm_opens_credentials(c) && open_service(c) && enroll(c);
 }
 
 bool tpm_register(struct conformance *c, unsigned times, struct tpm_flow_counts *counts)

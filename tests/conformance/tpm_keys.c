@@ -259,11 +259,47 @@ bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k)
     return loaded;
 }
 
-bool tpm_bring_in_one(struct conformance *c)
+/* What came of something that was tried once, for each case that stands on it. */
+static bool worked(struct conformance *c, const struct tpm_result *once, const char *owner, const char *what)
 {
+    tpm_of(c)->rc = once->rc;
+    const char *before = conformance_stand_on(c, owner);
+    (void)tpm_ok(c, once->error, what);
+    conformance_stand_back(c, before);
+    return once->error == 0;
+}
+
+bool tpm_opens_credentials(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm_credential made;
+    struct bytes opened;
+    uint8_t credential[16] = {1};
+    const struct tpm_key *srk = t->opens.tried ? NULL : tpm_srk(c);
+    if (srk != NULL && tpm_make_credential(c, &made, bytes_of(credential, sizeof credential),
+                                           bytes_of(srk->name, sizeof srk->name))) {
+        int error = tpm_activate_simply(c, srk->handle, &made, &opened);
+        if (error != BYTES_E_STATE)
+            t->opens = (struct tpm_result){.tried = true, .error = error, .rc = t->rc};
+    }
+    return t->opens.tried &&
+           worked(c, &t->opens, "TPM-S07-010", "TPM2_ActivateCredential with nothing wrong");
+}
+
+bool tpm_takes_keys(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    return tpm_bring_in(c, &k) && tpm_flush(c, k.handle);
+    if (!t->takes.tried && tpm_wrap(c, &k, false)) {
+        int error = tpm_import(c, &k);
+        error = error == 0 ? tpm_load(c, &k) : error;
+        t->takes = (struct tpm_result){.tried = true, .error = error, .rc = t->rc};
+        if (error == 0 && !tpm_flush(c, k.handle))
+            return false;
+    }
+    return t->takes.tried &&
+           worked(c, &t->takes, "TPM-S07-040", "TPM2_Import and TPM2_Load with nothing wrong");
 }
 
 int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac)

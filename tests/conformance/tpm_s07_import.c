@@ -39,7 +39,7 @@ static void attribute_variations(struct conformance *c)
 {
     static const uint32_t more[] = {TPM2_OBJECT_NO_DA, TPM2_OBJECT_ENCRYPTED_DUPLICATION,
                                     TPM2_OBJECT_ADMIN_WITH_POLICY, TPM2_OBJECT_ST_CLEAR};
-    if (!tpm_bring_in_one(c))
+    if (!tpm_takes_keys(c))
         return;
     conformance_judge(c);
     for (size_t i = 0; i < COUNT(more) && !c->failed; i++) {
@@ -55,7 +55,7 @@ static void attribute_variations(struct conformance *c)
 static void key_sizes(struct conformance *c)
 {
     static const size_t sizes[] = {16, 31, 33, 64};
-    if (!tpm_bring_in_one(c))
+    if (!tpm_takes_keys(c))
         return;
     conformance_judge(c);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
@@ -168,6 +168,12 @@ const struct conformance_case tpm_cases_import[] = {
 
 /* ---- What must be refused, because of what the key claims to be ---- */
 
+/* A key on its way into a TPM that takes keys. */
+static bool wrapped(struct conformance *c, struct tpm_wrapped *k, bool keep_unique)
+{
+    return tpm_takes_keys(c) && tpm_wrap(c, k, keep_unique);
+}
+
 static void attributes_refused(struct conformance *c, const uint32_t *attributes, size_t count,
                                const uint32_t *codes, const char *what)
 {
@@ -175,7 +181,7 @@ static void attributes_refused(struct conformance *c, const uint32_t *attributes
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.area.attributes = attributes[i];
-        if (tpm_wrap(c, &k, false))
+        if (wrapped(c, &k, false))
             tpm_refused(c, tpm_import(c, &k), codes, what);
     }
 }
@@ -209,7 +215,7 @@ static void hmac_needs(struct conformance *c, uint32_t attributes, const uint32_
     struct bytes mac;
     tpm_new_key(c, &k);
     k.area.attributes = attributes;
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     int error = tpm_import(c, &k);
     if (error == 0)
@@ -243,7 +249,7 @@ static void unique_wrong(struct conformance *c)
             const struct bytes pieces[] = {bytes_of(k.key, 32), bytes_of(k.seed_value, 32)};
             crypto_sha256(pieces, 2, k.unique);
         }
-        if (tpm_wrap(c, &k, true))
+        if (wrapped(c, &k, true))
             tpm_refused(c, tpm_import(c, &k), TPM_CODES(TPM2_RC_BINDING, TPM2_RC_KEY),
                         i == 0   ? "unique of zeros"
                         : i == 1 ? "an empty unique"
@@ -258,7 +264,7 @@ static void seed_value_sizes(struct conformance *c)
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.seed_value_len = sizes[i];
-        if (tpm_wrap(c, &k, false))
+        if (wrapped(c, &k, false))
             tpm_refused(c, tpm_import(c, &k),
                         TPM_CODES(TPM2_RC_KEY_SIZE, TPM2_RC_SIZE, TPM2_RC_BINDING, TPM2_RC_KEY),
                         "a seedValue that is shorter than a digest");
@@ -272,7 +278,7 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     uint8_t *bytes = of_secret ? k.secret : k.duplicate;
     for (size_t i = from; i < to && !c->failed; i += step) {
@@ -303,7 +309,7 @@ static void inner_key_wrong(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     for (size_t i = 0; i < sizeof k.inner_key && !c->failed; i += 5) {
         k.inner_key[i] ^= 0x80;
@@ -321,7 +327,7 @@ static void inner_key_sizes(struct conformance *c)
     struct tpm_wrapped k;
     struct bytes private_2b;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     memcpy(inner, k.inner_key, sizeof k.inner_key);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
@@ -338,7 +344,7 @@ static void cut_off(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     const size_t whole = k.duplicate_len;
     for (size_t len = 0; len < whole && !c->failed; len += len < 40 ? 1 : 17) {
@@ -356,12 +362,12 @@ static void public_changed(struct conformance *c)
     struct tpm_wrapped k, other;
     tpm_new_key(c, &k);
     tpm_new_key(c, &other);
-    if (!tpm_wrap(c, &k, false) || !tpm_wrap(c, &other, false))
+    if (!wrapped(c, &k, false) || !wrapped(c, &other, false))
         return;
     memcpy(k.public_2b, other.public_2b, other.public_len);
     tpm_refused(c, tpm_import(c, &k), integrity, "the public area of another key");
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     k.public_2b[8] ^= 0x04; /* noDA */
     tpm_refused(c, tpm_import(c, &k), integrity, "attributes changed on the way");
@@ -374,7 +380,7 @@ static void wrong_label(struct conformance *c)
     uint8_t seed[32], oaep[32];
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     struct crypto_rsa_public srk = tpm2_public_rsa(&t->srk.area);
     tpm_random(c, seed, sizeof seed);

@@ -89,8 +89,9 @@ struct conformance {
  * sense. */
 bool conformance_check(struct conformance *c, bool holds, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* From here until conformance_stand_back, what is checked is what the case with the id owner is about. In any other case
- * a check that does not hold skips that case. Calls nest; the innermost counts. Returns: for conformance_stand_back. */
+/* From here until conformance_stand_back, what is checked is what the case with the id owner is about. In any other
+ * case a check that does not hold skips that case. Calls nest; the innermost counts. Returns: what
+ * conformance_stand_back needs. */
 const char *conformance_stand_on(struct conformance *c, const char *owner);
 void conformance_stand_back(struct conformance *c, const char *before);
 /* From here to its end everything is what this case is about, whatever helpers say that they stand on: the same has

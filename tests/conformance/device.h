@@ -33,7 +33,7 @@ enum client_blob_fault {
     CLIENT_BLOB_EMPTY,         /* the field has no content */
     CLIENT_BLOB_SWAPPED,       /* this field and the next one have changed places */
     CLIENT_BLOB_FLIPPED,       /* one bit of the content is another; variants: where */
-    CLIENT_BLOB_TRAILING,      /* value bytes behind the sixth field */
+    CLIENT_BLOB_TRAILING,      /* value bytes after the sixth field */
     CLIENT_BLOB_OTHER_NAME,    /* the credential is for the Name of another SRK */
     CLIENT_BLOB_OTHER_KEYS,    /* wrapped to the SRK where the EK is due, and the other way round */
     CLIENT_BLOB_OTHER_INNER,   /* field 3 is wrapped with another inner key than field 1 gives */
@@ -58,7 +58,7 @@ enum client_framing {
     CLIENT_CHUNK_SIZE_BAD,    /* "12z" */
     CLIENT_CHUNK_SIZE_HUGE,   /* does not fit 64 bits: modulo 2^64 it is right */
     CLIENT_CHUNK_SIZE_SIGNED, /* "-5" */
-    CLIENT_CHUNK_NO_LINE_END, /* behind the data */
+    CLIENT_CHUNK_NO_LINE_END, /* after the data */
     CLIENT_CHUNK_NO_LAST,     /* the connection ends where the last chunk is due */
     CLIENT_UNTIL_CLOSE,       /* neither length nor chunks */
     CLIENT_ENDLESS_HEAD,      /* header lines without end */
@@ -104,7 +104,7 @@ struct client_answer {
     const char *head;    /* the whole head, without its empty line */
     const char *body;
     const char *before; /* bytes in front of the answer */
-    const char *behind; /* bytes behind it, in a record of their own */
+    const char *after;  /* bytes after it, in a record of their own */
     enum client_framing framing;
     enum client_ending ending;
     size_t piece; /* at most so many bytes in a TLS record */
@@ -187,7 +187,7 @@ struct client_seen {
     unsigned polls;
     unsigned telemetry;
     unsigned too_large; /* requests that this suite does not read */
-    unsigned after;     /* requests behind the assignment */
+    unsigned after;     /* requests after the assignment */
     unsigned special;   /* wrong answers given */
     unsigned elsewhere; /* requests at the other origin */
     unsigned elsewhere_tokens;
@@ -205,8 +205,8 @@ struct client_seen {
     char said[256]; /* the last line of its standard error */
 };
 
-/* What a client does where nothing is wrong, or where it is simply refused: that is for the cases about it, and no other
- * case judges it once more. */
+/* What a client does where nothing is wrong, or where it is simply refused: that is for the cases about it, and no
+ * other case judges it once more. */
 struct client_usual {
     bool tried, works;  /* the right path */
     char told[512];     /* how it went, if it does not work */

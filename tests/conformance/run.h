@@ -19,9 +19,8 @@ struct run_case {
     const struct conformance_suite *suite;
     const struct conformance_case *test;
     enum run_result result;
-    const char *
-        missing; /* skipped: the case that is about what it stands on; null: it was skipped for another reason */
-    char text[1024]; /* why, unless it passed */
+    const char *missing; /* skipped: the case about what it stands on; null: skipped for another reason */
+    char text[1024];     /* why, unless it passed */
     char notes[2048];
     uint64_t milliseconds;
 };

@@ -2,7 +2,8 @@
 /* What the cases on a service share: the connection, an administrator, and devices whose TPM is software.
  *
  * Functions that return bool have recorded why they return false (conformance_check or conformance_skip): the case then
- * just ends. Enrolling, a challenge, its blob, its answer, the operation: each stands on the case that is about it. `what` begins the sentence that says which variant failed. */
+ * just ends. Enrolling, a challenge, its blob, its answer, the operation: each stands on the case that is about it.
+ * `what` begins the sentence that says which variant failed. */
 #ifndef TESTS_CONFORMANCE_SERVICE_H
 #define TESTS_CONFORMANCE_SERVICE_H
 
@@ -14,8 +15,8 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 #define SERVICE_API "api-version=2021-06-01"
-/* Nonce and hub key may have 16 to 64 bytes; the others here are zeros, with which HMAC fills up a shorter key itself, so
- * that no length is needed to sign [RFC 2104 2]. */
+/* Nonce and hub key may have 16 to 64 bytes; the others here are zeros, with which HMAC fills up a shorter key itself,
+ * so that no length is needed to sign (RFC 2104 section 2). */
 #define SERVICE_SECRET_SIZE 64
 #define SERVICE_SECRET_MIN 16
 #define SERVICE_TEXT_MAX 2048 /* one target, one token, one body that a case writes itself */

@@ -259,7 +259,7 @@ static void not_json(struct conformance *c)
     static const struct text_vector vectors[] = {
         {"an empty body", ""},
         {"a byte order mark", "\xef\xbb\xbf" BEGIN "}"},
-        {"something behind it", BEGIN "} x"},
+        {"something after it", BEGIN "} x"},
         {"a missing brace", BEGIN},
         {"a comma too many", BEGIN ",}"},
         {"a comment", BEGIN "/* */}"},

@@ -40,7 +40,7 @@ static bool says_malformed(unsigned status)
     return false;
 }
 
-/* Never a second answer: what stands behind a malformed request is not another request. */
+/* Never a second answer: what stands after a malformed request is not another request. */
 static bool is_stopped(struct conformance *c, const struct vector *v, size_t len, const char *request,
                        bool answered)
 {
@@ -79,7 +79,7 @@ static void try_stopped(struct conformance *c, const struct vector *vectors, siz
 
 static void smuggling(struct conformance *c)
 {
-    /* These may be answered as chunks say, if nothing is read behind them. */
+    /* These may be answered as chunks say, if nothing is read after them. */
     static const struct vector ambiguous[] = {
         {"Content-Length beside Transfer-Encoding",
          START "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SECOND},
@@ -119,7 +119,7 @@ static void chunk_sizes(struct conformance *c)
         {"with 0x", START "Transfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n"},
         {"empty", START "Transfer-Encoding: chunked\r\n\r\n\r\n{}\r\n0\r\n\r\n"},
         {"2^64 and more", START "Transfer-Encoding: chunked\r\n\r\n10000000000000002\r\n{}\r\n0\r\n\r\n"},
-        {"no line end behind the chunk", START "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n" SECOND},
+        {"no line end after the chunk", START "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n" SECOND},
     };
     try_stopped(c, vectors, COUNT(vectors), false);
 }
@@ -424,7 +424,7 @@ static void rate(struct conformance *c)
 
 const struct conformance_case service_cases_http[] = {
     {"SVC-S00-020",
-     "A request whose length is ambiguous must be refused, and nothing behind it be taken for a request.",
+     "A request whose length is ambiguous must be refused, and nothing after it be taken for a request.",
      "RFC 9112 §6.1, §6.3, §11.2, §5.1", CONFORMANCE_MUST, 0, smuggling},
     {"SVC-S00-021", "An impossible Content-Length must be refused.", "RFC 9112 §6.3", CONFORMANCE_MUST, 0,
      lengths},

@@ -104,7 +104,7 @@ static void not_json(struct conformance *c)
     static const struct vector vectors[] = {
         {"an empty body", ""},
         {"a byte order mark", "\xef\xbb\xbf" BEGIN "}"},
-        {"something behind it", BEGIN "}}"},
+        {"something after it", BEGIN "}}"},
         {"a missing brace", BEGIN},
         {"no UTF-8", BEGIN ",\"payload\":\"\xc3\x28\"}"},
         {"a control character in a string", BEGIN ",\"payload\":\"\x01\"}"},
@@ -231,7 +231,7 @@ static void bad_ids(struct conformance *c)
          "c0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
          "0000000000000000000000000000000000000000000000"},
         {"a zero byte", "conf%00"},
-        {"a zero byte behind the id", "$I%00x"},
+        {"a zero byte after the id", "$I%00x"},
         {"a slash", "conf%2Fx"},
         {"two dots", "%2e%2e"},
         {"two dots on the way", "conf/../conf"},

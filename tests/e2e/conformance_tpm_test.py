@@ -564,7 +564,8 @@ def others_are_not_blamed():
 # ---- All of them -----------------------------------------------------------------------------------------------------
 
 # Cases of keys and credentials with nothing odd in them but one thing each.
-CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03", *(f"TPM-S07-0{i}" for i in (10, 13, 14, 22, 40, 43, 44, 45, 46, 80, 81)),
+CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03",
+                          *(f"TPM-S07-0{i}" for i in (10, 13, 14, 22, 40, 43, 44, 45, 46, 80, 81)),
                           *(f"TPM-S08-00{i}" for i in (1, 2, 5, 8)), "TPM-S07-001", "TPM-S09-001", "TPM-S09-002")
 
 TESTS = [good_libtpms, good_swtpm_with_owner, ek_certificate, usage, exit_codes, strict, lists, reproducible,

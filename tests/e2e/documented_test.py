@@ -145,7 +145,8 @@ class Place:
         line = re.sub(r"/usr/local/bin/", "", line)
         line = re.sub(r"(?:/etc|/var/lib)/dps-service", self.dir, line)
         line = re.sub(r"/tmp/tpm\b", self.path("tpm"), line)
-        return re.sub(r"(?<=:)(%s)\b" % "|".join(PORTS), lambda m: self.ports[m.group(1)], line.removesuffix("&").strip())
+        line = line.removesuffix("&").strip()
+        return re.sub(r"(?<=:)(%s)\b" % "|".join(PORTS), lambda m: self.ports[m.group(1)], line)
 
     def run(self, line):
         """Exit code and output. Who has not ended but listens is ended."""

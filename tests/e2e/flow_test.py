@@ -433,7 +433,7 @@ def trace_of(result):
 
 
 def test_commands(bench):
-    """a registration with persistent keys: only the necessary TPM commands, as many as it says, and no byte of NV written"""
+    """a registration with persistent keys: only the necessary commands, as many as it says, no byte of NV written"""
     device = Device("swtpm-tcp")
     bench.enroll(device, "device-counted")
     device.run("own", "--persist")

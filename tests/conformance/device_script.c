@@ -156,12 +156,13 @@ static const char *token_fault(const struct client_seen *s)
 static bool registers(struct conformance *c, const struct client_bench *b, const char *told)
 {
     const struct client_seen *s = &b->seen;
+    const bool asks_on = b->usual.asks_on && strcmp(c->now->id, RIGHT_PATH) != 0;
     return conformance_check(c, s->challenges >= 1, "it did not register: %s", told) &&
            conformance_check(c, s->wrong_tokens == 0, "a wrong token: %s: %s", token_fault(s), told) &&
            conformance_check(c, s->tokens >= 1, "the challenge was not answered with a token: %s", told) &&
            conformance_check(c, s->assigned, "it did not fetch its assignment: %s", told) &&
-           conformance_check(c, b->usual.asks_on || s->after == 0, "%u requests after the assignment: %s",
-                             s->after, told) &&
+           conformance_check(c, asks_on || s->after == 0, "%u requests after the assignment: %s", s->after,
+                             told) &&
            conformance_check(c, !s->ran || s->exit_code == 0, "it was assigned, and failed: %s", told);
 }
 
@@ -389,6 +390,9 @@ void client_run_shape(struct conformance *c)
     const char *fault = b->seen.faults[rows[i].shape];
     if (!came(c, b) || !stands(c, requests_of(&b->seen, rows[i].shape) > 0, "it did not come so far", told))
         return;
+    if (rows[i].shape == CLIENT_SHAPE_ROUTE)
+        conformance_check(c, b->seen.faults[CLIENT_SHAPE_HTTP][0] == 0, "%s: %s",
+                          b->seen.faults[CLIENT_SHAPE_HTTP], told);
     conformance_check(c, fault[0] == 0, "%s: %s", fault, told);
     conformance_note(c, "%s", told);
 }

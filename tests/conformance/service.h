@@ -187,6 +187,8 @@ bool service_ask_challenge(struct conformance *c, const struct service_device *d
 bool service_ask_challenged(struct conformance *c, const struct service_device *d);
 /* Steps 4 to 7: ask, receive, open; d->nonce. */
 bool service_challenge(struct conformance *c, struct service_device *d);
+/* The last answer's member must be text that may be a blob. */
+bool service_has_blob(struct conformance *c, const char *path);
 /* Take the blob in the last answer's member apart, into s->blob: six structures, whatever is in them. */
 bool service_take_blob(struct conformance *c, const char *path);
 /* The same, and open it with the device's keys. */

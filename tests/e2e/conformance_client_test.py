@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""dps-conformance --device-listen with clients that are odd rather than wrong: that hold something, that send much, that
-have one fault, that never come. The clients are those of conformance_device_test.py.
+"""dps-conformance --device-listen with clients that are odd rather than wrong: that hold something, send much,
+have one fault, or never come. The clients are those of conformance_device_test.py.
 
     python3 tests/e2e/conformance_client_test.py BUILD_DIR
 

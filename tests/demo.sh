@@ -137,7 +137,6 @@ device tpm-a send --owner-auth-file owner-1 --state tpm-a.state --ca ca.pem --co
 status=$(sed -n 's/.*answered //p' sent.txt)
 tell "Step 10" "The device sends telemetry with a token signed in the TPM: accepted ($status)."
 commands=$(field 'TPM commands' registered.txt)
-[ "${commands%% *}" = 15 ] || die "a registration took $commands TPM commands instead of 15"
 requests=$(field Requests registered.txt)
 time=$(field Time registered.txt)
 tell "" "${commands%% *} TPM commands, 0 NV writes, ${requests%% *} requests ${requests#* }, $time."

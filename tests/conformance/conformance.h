@@ -6,7 +6,12 @@
  * requirements in spec-notes.md; so nothing is claimed that is not run.
  *
  * A case function calls conformance_check for each thing that must hold; the first that does not fails the case. It
- * must leave its subject as it found it, also when it fails. */
+ * must leave its subject as it found it, also when it fails.
+ *
+ * A case judges its own requirement and nothing else. What it only stands on (an enrollment, a key in the TPM, a blob
+ * that opens) another case is about: between conformance_stand_on and conformance_stand_back a check that does not hold
+ * skips the case, with the reason and the id of that other case. So one fault fails one case, and no run in which
+ * something could not be tried ends with 0. */
 #ifndef TESTS_CONFORMANCE_CONFORMANCE_H
 #define TESTS_CONFORMANCE_CONFORMANCE_H
 
@@ -51,8 +56,8 @@ struct conformance_suite {
     int (*open)(struct conformance *c, char *why, size_t why_size);
     void (*close)(struct conformance *c);
     /* Around each case, or null: note the state of the subject before, and check afterwards that it is as it was; what
-     * is left over is removed. after runs however the case ended; its checks count as the case's failures, but not as
-     * something that the case has checked. */
+     * is left over is removed. after runs however the case ended. What it finds is not what the case has checked: it
+     * stands on another case. */
     void (*before)(struct conformance *c);
     void (*after)(struct conformance *c);
 };
@@ -69,9 +74,13 @@ struct conformance {
     const struct conformance_case *now;
     /* the outcome of the case that runs; only the functions below write it */
     bool failed, skipped;
-    int gave_up;      /* exit code, once the subject is lost: no further case of its suite is run */
-    char text[1024];  /* why it failed or was skipped */
-    char notes[2048]; /* lines, each ended by '\n': what was seen */
+    const char
+        *missing; /* the case that is about what this one stands on, and which does not hold; or null */
+    const char *stands_on; /* the case that is about what is checked now, or null: this one */
+    bool judges;           /* conformance_judge was called */
+    int gave_up;           /* exit code, once the subject is lost: no further case of its suite is run */
+    char text[1024];       /* why it failed or was skipped */
+    char notes[2048];      /* lines, each ended by '\n': what was seen */
     unsigned checks;
 };
 
@@ -80,6 +89,14 @@ struct conformance {
  * sense. */
 bool conformance_check(struct conformance *c, bool holds, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* From here until conformance_stand_back, what is checked is what the case with the id owner is about. In any other
+ * case a check that does not hold skips that case. Calls nest; the innermost counts. Returns: what
+ * conformance_stand_back needs. */
+const char *conformance_stand_on(struct conformance *c, const char *owner);
+void conformance_stand_back(struct conformance *c, const char *before);
+/* From here to its end everything is what this case is about, whatever helpers say that they stand on: the same has
+ * worked before in its ordinary form. */
+void conformance_judge(struct conformance *c);
 /* This case cannot be tried here, and why. A case that neither checks nor skips anything fails. */
 void conformance_skip(struct conformance *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Something worth reading in the report, pass or fail. */

@@ -33,7 +33,7 @@ enum client_blob_fault {
     CLIENT_BLOB_EMPTY,         /* the field has no content */
     CLIENT_BLOB_SWAPPED,       /* this field and the next one have changed places */
     CLIENT_BLOB_FLIPPED,       /* one bit of the content is another; variants: where */
-    CLIENT_BLOB_TRAILING,      /* value bytes behind the sixth field */
+    CLIENT_BLOB_TRAILING,      /* value bytes after the sixth field */
     CLIENT_BLOB_OTHER_NAME,    /* the credential is for the Name of another SRK */
     CLIENT_BLOB_OTHER_KEYS,    /* wrapped to the SRK where the EK is due, and the other way round */
     CLIENT_BLOB_OTHER_INNER,   /* field 3 is wrapped with another inner key than field 1 gives */
@@ -58,7 +58,7 @@ enum client_framing {
     CLIENT_CHUNK_SIZE_BAD,    /* "12z" */
     CLIENT_CHUNK_SIZE_HUGE,   /* does not fit 64 bits: modulo 2^64 it is right */
     CLIENT_CHUNK_SIZE_SIGNED, /* "-5" */
-    CLIENT_CHUNK_NO_LINE_END, /* behind the data */
+    CLIENT_CHUNK_NO_LINE_END, /* after the data */
     CLIENT_CHUNK_NO_LAST,     /* the connection ends where the last chunk is due */
     CLIENT_UNTIL_CLOSE,       /* neither length nor chunks */
     CLIENT_ENDLESS_HEAD,      /* header lines without end */
@@ -104,7 +104,7 @@ struct client_answer {
     const char *head;    /* the whole head, without its empty line */
     const char *body;
     const char *before; /* bytes in front of the answer */
-    const char *behind; /* bytes behind it, in a record of their own */
+    const char *after;  /* bytes after it, in a record of their own */
     enum client_framing framing;
     enum client_ending ending;
     size_t piece; /* at most so many bytes in a TLS record */
@@ -186,7 +186,8 @@ struct client_seen {
     unsigned wrong_tokens;
     unsigned polls;
     unsigned telemetry;
-    unsigned after;     /* requests behind the assignment */
+    unsigned too_large; /* requests that this suite does not read */
+    unsigned after;     /* requests after the assignment */
     unsigned special;   /* wrong answers given */
     unsigned elsewhere; /* requests at the other origin */
     unsigned elsewhere_tokens;
@@ -204,13 +205,27 @@ struct client_seen {
     char said[256]; /* the last line of its standard error */
 };
 
+/* What a client does where nothing is wrong, or where it is simply refused: that is for the cases about it, and no
+ * other case judges it once more. */
+struct client_usual {
+    bool tried, works;  /* the right path */
+    char told[512];     /* how it went, if it does not work */
+    bool misroutes;     /* it asks for what nobody asks for */
+    bool no_http;       /* it sends what is no HTTP */
+    bool asks_on;       /* it goes on after it was assigned */
+    bool refusal_tried; /* a plain refusal */
+    bool writes;        /* then it changes its files */
+};
+
 /* ---- The bench: everything that lives as long as the suite ---- */
 
 #define CLIENT_CONNECTIONS 8
 #define CLIENT_ANSWER_MAX (512 * 1024)
 
 struct client_connection {
-    bool used, elsewhere, ready; /* ready: the handshake is over */
+    bool used, elsewhere;
+    bool ready;   /* the handshake is over */
+    bool refused; /* a request was too large: nothing more is read from it */
     struct server_transport transport;
     struct crypto_tls_server tls;
     struct dps_http http;
@@ -243,10 +258,11 @@ struct client_bench {
     uint8_t old_challenge[DPS_ACTIVATION_BLOB_MAX];
     size_t old_challenge_len;
     char operation[160];
-    bool quiet; /* without a command: the client has come to an end */
-    pid_t pid;  /* 0: no process */
+    bool quiet;  /* without a command: the client has come to an end */
+    pid_t pid;   /* of the command; 0: it has ended, or there is none */
+    pid_t group; /* its process group, which may outlive it; 0: none */
     struct client_seen seen;
-    bool registered_once;
+    struct client_usual usual;
     uint8_t blob[128 * 1024];
     size_t blob_len;
     uint8_t text[CLIENT_ANSWER_MAX]; /* the body as text */
@@ -261,6 +277,8 @@ void client_play(struct client_bench *b, const struct client_script *script, uns
 void client_tell(const struct client_bench *b, char *text, size_t size);
 /* The right path must still work. Returns: it does. */
 bool client_recovers(struct client_bench *b);
+/* The files must be as they were, unless the client changes them whenever it is refused. told: see client_tell. */
+bool client_kept_files(struct client_bench *b, const uint8_t before[CRYPTO_SHA256_SIZE], const char *told);
 
 /* ---- device_service.c ---- */
 
@@ -301,7 +319,7 @@ bool client_send(struct client_connection *k, const uint8_t *bytes, size_t len, 
 int client_start(struct client_bench *b, const char *command);
 /* Has it ended? Then seen has how. */
 bool client_ended(struct client_bench *b);
-/* End it with its process group. */
+/* End it with its process group, and wait until all of them are gone: a client that is killed still has its TPM. */
 void client_stop(struct client_bench *b);
 /* The last line that it has written. */
 void client_last_words(struct client_bench *b);

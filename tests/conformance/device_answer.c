@@ -250,7 +250,7 @@ static bool send_all(struct client_bench *b, struct client_connection *k, const 
         send_endless(b, k, a->framing);
         return false;
     }
-    if (a->behind != NULL && !client_send(k, bytes_of_text(a->behind).p, strlen(a->behind), 0))
+    if (a->after != NULL && !client_send(k, bytes_of_text(a->after).p, strlen(a->after), 0))
         return false;
     if (a->ending == CLIENT_HANG_UP || a->framing == CLIENT_CHUNK_NO_LAST)
         return false;

@@ -145,7 +145,7 @@ const struct conformance_case client_cases_blob[] = {
      "TPM 2.0 Part 1 r1.59 section 27.5.3", MUST, client_run_script},
     {"DEV-S07-101", "A client that gets an old challenge must take the refusal of its token and stop.",
      CLIENTS, MUST, client_run_script},
-    {"DEV-S07-102", "A client must end cleanly, either way, if 64 KiB stand behind the blob.", CLIENTS, MUST,
+    {"DEV-S07-102", "A client must end cleanly, either way, if 64 KiB stand after the blob.", CLIENTS, MUST,
      client_run_script},
     {"DEV-S07-103", "A client must refuse a challenge whose authenticationKey is empty.", "RFC 8259", MUST,
      client_run_script},

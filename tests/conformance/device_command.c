@@ -8,11 +8,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STOP_PATIENCE_MS 2000 /* between SIGTERM and SIGKILL */
+#define STOP_PATIENCE_MS 5000  /* between SIGTERM and SIGKILL */
+#define KILL_PATIENCE_MS 60000 /* between SIGKILL and going on all the same */
 
 static void path_of(const struct client_bench *b, const char *name, char *path, size_t size)
 {
@@ -53,24 +55,21 @@ static void become(const struct client_bench *b, const char *command)
 
 int client_start(struct client_bench *b, const char *command)
 {
+    /* Whom its parent leaves is ours: so that the end of all of them can be seen. */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t pid = fork();
     if (pid < 0)
         return BYTES_E_USAGE;
     if (pid == 0)
         become(b, command);
     (void)setpgid(pid, pid); /* both do it: whoever comes first */
-    b->pid = pid;
+    b->pid = b->group = pid;
     return 0;
 }
 
-bool client_ended(struct client_bench *b)
+/* How the command ended. */
+static void take_status(struct client_bench *b, pid_t done, int status)
 {
-    int status = 0;
-    if (b->pid == 0)
-        return true;
-    pid_t done = waitpid(b->pid, &status, WNOHANG);
-    if (done == 0 || (done < 0 && errno == EINTR))
-        return false;
     if (done == b->pid && WIFEXITED(status)) {
         /* A shell tells the signal that has ended its command as 128 and the signal. */
         int code = WEXITSTATUS(status);
@@ -81,22 +80,58 @@ bool client_ended(struct client_bench *b)
     }
     if (b->seen.stopped) /* our own */
         b->seen.signal = 0;
-    (void)kill(-b->pid, SIGKILL); /* what it has left behind */
     b->pid = 0;
+}
+
+bool client_ended(struct client_bench *b)
+{
+    int status = 0;
+    if (b->pid == 0)
+        return true;
+    pid_t done = waitpid(b->pid, &status, WNOHANG);
+    if (done == 0 || (done < 0 && errno == EINTR))
+        return false;
+    take_status(b, done, status);
     return true;
+}
+
+/* Is nobody left of the client's process group? A process that was killed has what it had until it is gone: its TPM,
+ * its files. */
+static bool group_is_gone(const struct client_bench *b)
+{
+    while (b->pid == 0 && waitpid(-b->group, NULL, WNOHANG) > 0) {
+    }
+    return kill(-b->group, 0) != 0 && errno == ESRCH;
+}
+
+/* Serve on until the group is gone or the time is over. Returns: it is gone. */
+static bool await_group(struct client_bench *b, uint32_t patience_ms)
+{
+    uint64_t deadline = posix_deadline(patience_ms);
+    for (;;) {
+        bool ended = client_ended(b);
+        if (ended && group_is_gone(b))
+            return true;
+        if (posix_monotonic_ms() > deadline)
+            return false;
+        client_serve(b, 5);
+    }
 }
 
 void client_stop(struct client_bench *b)
 {
-    uint64_t deadline = posix_deadline(STOP_PATIENCE_MS);
-    if (b->pid == 0)
+    if (b->group == 0)
         return;
-    (void)kill(-b->pid, SIGTERM);
-    while (!client_ended(b)) {
-        if (posix_monotonic_ms() > deadline)
-            (void)kill(-b->pid, SIGKILL);
-        client_serve(b, 5);
+    /* Who has ended by itself has had its time; what it left running has not. */
+    bool gone =
+        b->pid == 0 ? group_is_gone(b) : kill(-b->group, SIGTERM) == 0 && await_group(b, STOP_PATIENCE_MS);
+    if (!gone) {
+        (void)kill(-b->group, SIGKILL);
+        if (!await_group(b, KILL_PATIENCE_MS))
+            conformance_note(b->c, "a process of the client is still there %d s after it was killed",
+                             KILL_PATIENCE_MS / 1000);
     }
+    b->pid = b->group = 0;
 }
 
 void client_last_words(struct client_bench *b)

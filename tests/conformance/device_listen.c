@@ -132,11 +132,22 @@ static void accept_one(struct client_bench *b, int listener)
     int on = 1; /* every piece is to arrive by itself */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     k->used = true;
-    k->ready = false;
+    k->ready = k->refused = false;
     k->elsewhere = listener == b->other_listener;
     k->len = 0;
     k->transport = (struct server_transport){.fd = fd, .tls = crypto_tls_server_engine(&k->tls)};
     dps_http_init(&k->http, DPS_HTTP_REQUEST);
+}
+
+/* A request may be larger than what this suite reads: that is its limit, and no fault of the client. It is refused as
+ * such, and what else comes is thrown away until the client closes. */
+static bool refuse_large(struct client_bench *b, struct client_connection *k)
+{
+    b->seen.too_large++;
+    k->refused = true;
+    k->len = 0;
+    return client_answer_text(b, k, "431 Request Header Fields Too Large", "Connection: close\r\n",
+                              "{\"errorCode\":431001,\"trackingId\":\"0\",\"message\":\"too large\"}");
 }
 
 /* Requests that have arrived whole. Returns: false if the connection has to end. */
@@ -146,6 +157,8 @@ static bool take_requests(struct client_bench *b, struct client_connection *k)
         int error = dps_http_advance(&k->http, k->request, &k->len, sizeof k->request, false);
         if (error == BYTES_E_MORE)
             return true;
+        if (error == BYTES_E_LIMIT)
+            return refuse_large(b, k);
         if (error != 0) {
             snprintf(b->seen.faults[CLIENT_SHAPE_HTTP], sizeof b->seen.faults[0],
                      "a request is no HTTP/1.1: %s", posix_error_text(error));
@@ -180,6 +193,8 @@ static bool step(struct client_bench *b, struct client_connection *k)
         int n = server_transport_read(&k->transport, k->request + k->len, sizeof k->request - k->len);
         if (n <= 0)
             return n == 0;
+        if (k->refused)
+            continue;
         k->len += (size_t)n;
         if (!take_requests(b, k))
             return false;

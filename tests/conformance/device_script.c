@@ -9,7 +9,9 @@
 #define LATE_MS 30        /* after the client's end: what has arrived is still read */
 #define RECOVERY_SAMPLE 8 /* after one case of so many, by the seed, the right path is tried again */
 #define QUIET_MS 3000 /* without a command: a client that says nothing for so long is done with this case */
-#define DONE_MS 500   /* ... one that was assigned or has hung up, when it adds nothing for so long */
+#define RIGHT_PATH "DEV-S09-002" /* the case that is about it */
+#define REFUSAL "DEV-S04-009" /* the case that is about what a client does with its files if it is refused */
+#define DONE_MS 500           /* ... one that was assigned or has hung up, when it adds nothing for so long */
 
 /* ---- One run ---- */
 
@@ -95,15 +97,26 @@ void client_tell(const struct client_bench *b, char *text, size_t size)
         snprintf(end, sizeof end, ", ended by signal %d", s->signal);
     else if (s->ran)
         snprintf(end, sizeof end, ", exit code %d after %llu ms", s->exit_code, (unsigned long long)s->ms);
-    snprintf(text, size, "%u requests on %u connections (%u unsigned, %u with a token, %u polls)%s%s%s",
-             s->requests, s->connections, s->challenges, s->tokens, s->polls, end,
+    char large[64] = "";
+    if (s->too_large > 0)
+        snprintf(large, sizeof large, ", %u larger than this suite reads", s->too_large);
+    snprintf(text, size, "%u requests on %u connections (%u unsigned, %u with a token, %u polls%s)%s%s%s",
+             s->requests, s->connections, s->challenges, s->tokens, s->polls, large, end,
              s->said[0] != 0 ? ": " : "", s->said);
 }
 
 /* ---- The verdict ---- */
 
-/* What holds for every client in every case. */
-static bool behaves(struct conformance *c, struct client_bench *b, const char *told)
+/* What the case stands on must hold: the right path, up to where its wrong answer comes. */
+static bool stands(struct conformance *c, bool holds, const char *what, const char *told)
+{
+    const char *before = conformance_stand_on(c, RIGHT_PATH);
+    (void)conformance_check(c, holds, "%s: %s", what, told);
+    conformance_stand_back(c, before);
+    return holds;
+}
+
+static bool came(struct conformance *c, const struct client_bench *b)
 {
     const struct client_seen *s = &b->seen;
     if (!s->ran && s->requests == 0 && s->connections == 0 && s->refused == 0) {
@@ -112,12 +125,19 @@ static bool behaves(struct conformance *c, struct client_bench *b, const char *t
             (unsigned long long)client_options.timeout_seconds);
         return false;
     }
-    return conformance_check(c, s->signal == 0, "the client crashed: %s", told) &&
+    return true;
+}
+
+/* What holds for every client in every case. */
+static bool behaves(struct conformance *c, struct client_bench *b, const char *told)
+{
+    const struct client_seen *s = &b->seen;
+    return came(c, b) && conformance_check(c, s->signal == 0, "the client crashed: %s", told) &&
            conformance_check(c, !s->timed_out, "the client did not stop: %s", told) &&
-           conformance_check(c, s->faults[CLIENT_SHAPE_HTTP][0] == 0, "%s: %s", s->faults[CLIENT_SHAPE_HTTP],
-                             told) &&
-           conformance_check(c, s->faults[CLIENT_SHAPE_ROUTE][0] == 0, "a wrong request: %s: %s",
-                             s->faults[CLIENT_SHAPE_ROUTE], told) &&
+           conformance_check(c, b->usual.no_http || s->faults[CLIENT_SHAPE_HTTP][0] == 0, "%s: %s",
+                             s->faults[CLIENT_SHAPE_HTTP], told) &&
+           conformance_check(c, b->usual.misroutes || s->faults[CLIENT_SHAPE_ROUTE][0] == 0,
+                             "a wrong request: %s: %s", s->faults[CLIENT_SHAPE_ROUTE], told) &&
            conformance_check(c, s->elsewhere_tokens == 0, "its token went to another origin: %s", told) &&
            conformance_check(c, !s->injected, "the service could add a header of its own to a request: %s",
                              told) &&
@@ -136,11 +156,13 @@ static const char *token_fault(const struct client_seen *s)
 static bool registers(struct conformance *c, const struct client_bench *b, const char *told)
 {
     const struct client_seen *s = &b->seen;
+    const bool asks_on = b->usual.asks_on && strcmp(c->now->id, RIGHT_PATH) != 0;
     return conformance_check(c, s->challenges >= 1, "it did not register: %s", told) &&
            conformance_check(c, s->wrong_tokens == 0, "a wrong token: %s: %s", token_fault(s), told) &&
            conformance_check(c, s->tokens >= 1, "the challenge was not answered with a token: %s", told) &&
            conformance_check(c, s->assigned, "it did not fetch its assignment: %s", told) &&
-           conformance_check(c, s->after == 0, "%u requests after the assignment: %s", s->after, told) &&
+           conformance_check(c, asks_on || s->after == 0, "%u requests after the assignment: %s", s->after,
+                             told) &&
            conformance_check(c, !s->ran || s->exit_code == 0, "it was assigned, and failed: %s", told);
 }
 
@@ -148,23 +170,20 @@ static bool gives_up(struct conformance *c, struct client_bench *b, const uint8_
                      const char *told)
 {
     const struct client_seen *s = &b->seen;
-    uint8_t after[CRYPTO_SHA256_SIZE];
     bool refused_challenge = b->script->stage == CLIENT_CHALLENGE;
     /* Nothing in an old challenge is wrong: what matters is that the client takes the refusal of its token. */
     unsigned tokens = b->script->blob.fault == CLIENT_BLOB_REPLAYED ? CHALLENGES_MAX : 0;
-    client_files(b, after);
-    return conformance_check(c, s->special > 0, "the client did not come so far: %s", told) &&
+    return stands(c, s->special > 0, "the client did not come so far", told) &&
            conformance_check(c, !refused_challenge || s->tokens <= tokens, "it answered with a token: %s",
                              told) &&
            conformance_check(c, !s->ran || s->exit_code != 0, "it takes this for success: %s", told) &&
-           conformance_check(c, memcmp(before, after, sizeof after) == 0,
-                             "it failed and changed its files: %s", told);
+           client_kept_files(b, before, told);
 }
 
 static bool waits(struct conformance *c, const struct client_bench *b, const char *told)
 {
     const struct client_seen *s = &b->seen;
-    return conformance_check(c, s->special > 0, "the client did not come so far: %s", told) &&
+    return stands(c, s->special > 0, "the client did not come so far", told) &&
            conformance_check(c, s->pause_ms == 0 || s->pause_ms >= b->script->wait_ms,
                              "it came again after %llu ms: %s", (unsigned long long)s->pause_ms, told);
 }
@@ -175,6 +194,15 @@ static bool sends(struct conformance *c, const struct client_bench *b, const cha
     return conformance_check(c, s->telemetry >= 1, "no telemetry came: %s", told) &&
            conformance_check(c, s->wrong_tokens == 0, "a wrong token: %s: %s", token_fault(s), told) &&
            conformance_check(c, s->exit_code == 0, "it failed: %s", told);
+}
+
+/* Its message was taken for right, and got the wrong answer. */
+static bool came_to_hub(struct conformance *c, bool came, const char *told)
+{
+    const char *before = conformance_stand_on(c, "DEV-S10-001");
+    (void)conformance_check(c, came, "no right message came to the hub: %s", told);
+    conformance_stand_back(c, before);
+    return came;
 }
 
 static bool judge(struct conformance *c, struct client_bench *b, const uint8_t before[CRYPTO_SHA256_SIZE],
@@ -189,7 +217,7 @@ static bool judge(struct conformance *c, struct client_bench *b, const uint8_t b
         return gives_up(c, b, before, told);
     case CLIENT_SURVIVES:
         return success ? registers(c, b, told)
-                       : conformance_check(c, s->special > 0, "it came not so far: %s", told);
+                       : stands(c, s->special > 0, "the client did not come so far", told);
     case CLIENT_WAITS:
         return waits(c, b, told);
     case CLIENT_PAUSES:
@@ -197,8 +225,8 @@ static bool judge(struct conformance *c, struct client_bench *b, const uint8_t b
     case CLIENT_SENDS:
         return sends(c, b, told);
     case CLIENT_KEEPS:
-        return conformance_check(c, s->telemetry >= 1 && s->exit_code != 0, "it takes this for success: %s",
-                                 told);
+        return came_to_hub(c, s->special > 0, told) &&
+               conformance_check(c, s->exit_code != 0, "it takes this for success: %s", told);
     }
     return false;
 }
@@ -219,23 +247,71 @@ static const struct client_script *find_script(const char *id)
     return NULL;
 }
 
+static bool succeeded(const struct client_bench *b)
+{
+    return b->seen.assigned && b->seen.wrong_tokens == 0 && (!b->seen.ran || b->seen.exit_code == 0);
+}
+
+/* What was seen where nothing was wrong. */
+static void note_usual(struct client_bench *b)
+{
+    struct client_usual *u = &b->usual;
+    u->misroutes |= b->seen.faults[CLIENT_SHAPE_ROUTE][0] != 0;
+    u->no_http |= b->seen.faults[CLIENT_SHAPE_HTTP][0] != 0;
+    u->asks_on |= b->seen.after > 0;
+    u->works |= succeeded(b);
+    u->tried = true;
+    client_tell(b, u->told, sizeof u->told);
+}
+
 bool client_recovers(struct client_bench *b)
 {
     char told[512];
     client_play(b, NULL, 0);
     client_tell(b, told, sizeof told);
-    bool good = b->seen.assigned && b->seen.wrong_tokens == 0 && (!b->seen.ran || b->seen.exit_code == 0);
-    b->registered_once |= good;
-    return conformance_check(b->c, good, "a registration with nothing wrong in it fails: %s", told);
+    note_usual(b);
+    return conformance_check(b->c, succeeded(b), "a registration with nothing wrong in it fails: %s", told);
 }
 
-/* Some cases need a registration before them: there must be files that can be changed, a challenge that can be
- * replayed, a hub key that telemetry can be signed with. */
+/* Every script changes one thing in a registration in which everything else is right. So that must work; it also makes
+ * files that can be changed, a challenge that can be replayed, a hub key that telemetry can be signed with. */
 static bool prepare(struct client_bench *b, const struct client_script *script)
 {
-    bool needs = script->expected != CLIENT_REGISTERS && script->expected != CLIENT_PAUSES;
+    if (strcmp(script->id, RIGHT_PATH) == 0)
+        return true;
+    if (b->usual.tried && !b->usual.works)
+        return stands(b->c, false, "a registration with nothing wrong in it fails", b->usual.told);
     bool replay = script->blob.fault == CLIENT_BLOB_REPLAYED && b->challenge_len == 0;
-    return !needs || (b->registered_once && !replay && script->stage != CLIENT_HUB) || client_recovers(b);
+    const char *before = conformance_stand_on(b->c, RIGHT_PATH);
+    bool ready = (b->usual.works && !replay && script->stage != CLIENT_HUB) || client_recovers(b);
+    conformance_stand_back(b->c, before);
+    return ready && b->c->missing == NULL;
+}
+
+/* Does the client change its files whenever it is refused? It is refused once more to find out. */
+static bool usually_writes(struct client_bench *b)
+{
+    uint8_t before[CRYPTO_SHA256_SIZE], after[CRYPTO_SHA256_SIZE];
+    if (!b->usual.refusal_tried) {
+        client_files(b, before);
+        client_play(b, find_script(REFUSAL), 0);
+        client_files(b, after);
+        b->usual.writes = memcmp(before, after, sizeof after) != 0;
+        b->usual.refusal_tried = true;
+    }
+    return b->usual.writes;
+}
+
+bool client_kept_files(struct client_bench *b, const uint8_t before[CRYPTO_SHA256_SIZE], const char *told)
+{
+    uint8_t after[CRYPTO_SHA256_SIZE];
+    client_files(b, after);
+    bool kept = memcmp(before, after, sizeof after) == 0;
+    if (!kept && strcmp(b->c->now->id, REFUSAL) != 0 && usually_writes(b)) {
+        conformance_note(b->c, "it changes its files whenever it is refused: " REFUSAL " is about that");
+        return true;
+    }
+    return conformance_check(b->c, kept, "it failed and changed its files: %s", told);
 }
 
 static bool lacks_command(struct conformance *c, const struct client_script *script)
@@ -266,9 +342,12 @@ void client_run_script(struct conformance *c)
             size_t len = strlen(told);
             snprintf(told + len, sizeof told - len, " [variant %u of %u]", variant + 1, variants);
         }
-        if (!behaves(c, b, told) || !judge(c, b, before, told))
+        bool right_path = strcmp(script->id, RIGHT_PATH) == 0;
+        bool good = behaves(c, b, told) && judge(c, b, before, told);
+        if (right_path)
+            note_usual(b);
+        if (!good)
             return;
-        b->registered_once |= b->seen.assigned && (!b->seen.ran || b->seen.exit_code == 0);
     }
     conformance_note(c, "%s", told);
     uint8_t dice = 1;
@@ -276,6 +355,12 @@ void client_run_script(struct conformance *c)
     bool went_wrong = script->expected == CLIENT_GIVES_UP || script->expected == CLIENT_SURVIVES;
     if (went_wrong && client_options.command != NULL && dice % RECOVERY_SAMPLE == 0)
         (void)client_recovers(b);
+}
+
+/* How many requests there were that can have this shape. */
+static unsigned requests_of(const struct client_seen *s, enum client_shape shape)
+{
+    return shape == CLIENT_SHAPE_POLL ? s->polls : shape >= CLIENT_SHAPE_SAME ? s->tokens : s->requests;
 }
 
 /* The shape of the requests on the right path: each kind has a case. */
@@ -298,14 +383,16 @@ void client_run_shape(struct conformance *c)
     char told[512];
     client_play(b, NULL, 0);
     client_tell(b, told, sizeof told);
+    note_usual(b);
     size_t i = 0;
     while (i + 1 < sizeof rows / sizeof rows[0] && strcmp(rows[i].id, c->now->id) != 0)
         i++;
     const char *fault = b->seen.faults[rows[i].shape];
-    unsigned needed = rows[i].shape >= CLIENT_SHAPE_SAME ? b->seen.tokens : b->seen.requests;
-    if (behaves(c, b, told)) {
-        conformance_check(c, needed > 0, "it did not come so far: %s", told);
-        conformance_check(c, fault[0] == 0, "%s: %s", fault, told);
-        conformance_note(c, "%s", told);
-    }
+    if (!came(c, b) || !stands(c, requests_of(&b->seen, rows[i].shape) > 0, "it did not come so far", told))
+        return;
+    if (rows[i].shape == CLIENT_SHAPE_ROUTE)
+        conformance_check(c, b->seen.faults[CLIENT_SHAPE_HTTP][0] == 0, "%s: %s",
+                          b->seen.faults[CLIENT_SHAPE_HTTP], told);
+    conformance_check(c, fault[0] == 0, "%s: %s", fault, told);
+    conformance_note(c, "%s", told);
 }

@@ -70,6 +70,14 @@ static bool is_registration_path(const struct path *p)
 
 /* ---- What every request must have ---- */
 
+/* The service's name, alone or with a port. */
+static bool is_host(struct bytes value)
+{
+    struct bytes name;
+    (void)dps_split(value, ':', &name);
+    return dps_text_equal_nocase(name, bytes_of_text(client_options.host));
+}
+
 static void check_common(struct client_bench *b, const struct client_connection *k, struct bytes target)
 {
     struct bytes value;
@@ -79,10 +87,7 @@ static void check_common(struct client_bench *b, const struct client_connection 
         blame(b, CLIENT_SHAPE_VERSION, "it is \"%.*s\"", (int)value.len, (const char *)value.p);
     if (dps_http_header(&k->http, k->request, "Host", &value) != 0)
         blame(b, CLIENT_SHAPE_HOST, "there is none, or several");
-    else if (!dps_text_equal_nocase(bytes_of(value.p, value.len < strlen(client_options.host)
-                                                          ? value.len
-                                                          : strlen(client_options.host)),
-                                    bytes_of_text(client_options.host)))
+    else if (!is_host(value))
         blame(b, CLIENT_SHAPE_HOST, "it is \"%.*s\"", (int)value.len, (const char *)value.p);
 }
 

@@ -69,9 +69,9 @@ static void help(void)
         "  dps-conformance --tpm hostile:42,log/libtpms:tpm-state --serve-tpm 127.0.0.1:2321\n"
         "  dps-conformance --list");
     posix_options_help(stdout, groups, sizeof groups / sizeof groups[0]);
-    puts("\nStandard output is TAP. Exit code: 0 if at least one case ran and none failed; 1 if one failed,\n"
-         "none ran, or a signal came; 2 usage; 3 the TPM cannot be used; 4 network; 5 a report cannot be "
-         "written.");
+    puts("\nStandard output is TAP. Exit code: 0 if at least one case ran and none failed; 1 if one failed\n"
+         "or could not be tried, because what it stands on does not hold, or if none ran, or a signal came;\n"
+         "2 usage; 3 the TPM cannot be used; 4 network; 5 a report cannot be written.");
 }
 
 static int usage(const char *why)

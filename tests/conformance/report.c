@@ -99,6 +99,23 @@ void report_tap_end(FILE *out, const struct run *r)
 
 /* ---- For people ---- */
 
+/* Cases that could not be judged, one line for each case that they stand on, with the first one's reason. */
+static void summarize_missing(FILE *out, const struct run *r)
+{
+    for (size_t i = 0; i < r->case_count; i++) {
+        const char *missing = r->cases[i].missing;
+        unsigned before = 0, count = 0;
+        for (size_t k = 0; k < r->case_count && missing != NULL; k++) {
+            bool same = r->cases[k].missing != NULL && strcmp(r->cases[k].missing, missing) == 0;
+            before += same && k < i;
+            count += same;
+        }
+        if (missing != NULL && before == 0)
+            fprintf(out, "%u skipped because of %s (%s: %s)\n", count, missing, r->cases[i].test->id,
+                    r->cases[i].text);
+    }
+}
+
 void report_summary(FILE *out, const struct run *r)
 {
     for (size_t i = 0; i < r->case_count; i++) {
@@ -106,6 +123,7 @@ void report_summary(FILE *out, const struct run *r)
         if (c->result == RUN_FAILED || c->result == RUN_UNMET)
             fprintf(out, "%s %s: %s\n", c->test->id, report_result_name(c->result), c->text);
     }
+    summarize_missing(out, r);
     if (r->ended != NULL)
         fprintf(out, "dps-conformance: %s\n", r->ended);
     fprintf(out,

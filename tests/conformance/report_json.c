@@ -31,6 +31,8 @@ static void write_case(FILE *out, const struct run_case *c)
     member(out, "result", report_result_name(c->result));
     if (c->text[0] != 0)
         member(out, "message", c->text);
+    if (c->missing != NULL)
+        member(out, "stands_on", c->missing);
     write_notes(out, c->notes);
     fprintf(out, ",\n     \"milliseconds\": %" PRIu64 "}", c->milliseconds);
 }

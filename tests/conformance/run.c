@@ -10,24 +10,55 @@ const struct conformance_suite *const run_suites[3] = {&conformance_tpm, &confor
 
 /* ---- What cases call ---- */
 
+/* The case cannot be judged: what it stands on does not hold. */
+static void miss(struct conformance *c, const char *format, va_list arguments)
+{
+    c->skipped = true;
+    c->missing = c->stands_on;
+    int len = snprintf(c->text, sizeof c->text, "it stands on %s, which does not hold: ", c->missing);
+    (void)vsnprintf(c->text + len, sizeof c->text - (size_t)len, format, arguments);
+}
+
 bool conformance_check(struct conformance *c, bool holds, const char *format, ...)
 {
     va_list arguments;
-    c->checks++;
-    if (!holds && !c->failed) {
-        c->failed = true;
+    c->checks += c->stands_on == NULL;
+    if (!holds && !c->failed && c->missing == NULL) {
         va_start(arguments, format);
-        vsnprintf(c->text, sizeof c->text, format, arguments);
+        if (c->stands_on != NULL) {
+            miss(c, format, arguments);
+        } else {
+            c->failed = true;
+            (void)vsnprintf(c->text, sizeof c->text, format, arguments);
+        }
         va_end(arguments);
     }
     return holds;
+}
+
+const char *conformance_stand_on(struct conformance *c, const char *owner)
+{
+    const char *before = c->stands_on;
+    const bool own = c->judges || (c->now != NULL && strcmp(owner, c->now->id) == 0);
+    c->stands_on = own ? NULL : owner;
+    return before;
+}
+
+void conformance_stand_back(struct conformance *c, const char *before)
+{
+    c->stands_on = before;
+}
+
+void conformance_judge(struct conformance *c)
+{
+    c->judges = true;
 }
 
 void conformance_skip(struct conformance *c, const char *format, ...)
 {
     va_list arguments;
     c->skipped = true;
-    if (!c->failed) {
+    if (!c->failed && c->missing == NULL) {
         va_start(arguments, format);
         vsnprintf(c->text, sizeof c->text, format, arguments);
         va_end(arguments);
@@ -173,6 +204,8 @@ static void run_between(struct run *r, struct run_case *run_case)
     run_case->test->run(c);
     if (c->checks == before && !c->skipped && !c->failed)
         conformance_check(c, false, "this case has checked nothing: a fault of the suite itself");
+    c->stands_on = NULL;
+    c->judges = false;
     if (run_case->suite->after != NULL)
         run_case->suite->after(c);
 }
@@ -183,7 +216,8 @@ static void run_one(struct run *r, struct run_case *run_case)
     struct port_clock clock = posix_clock();
     uint64_t begun = clock.monotonic_ms(clock.context);
     c->now = run_case->test;
-    c->failed = c->skipped = false;
+    c->failed = c->skipped = c->judges = false;
+    c->missing = c->stands_on = NULL;
     c->text[0] = c->notes[0] = 0;
     c->checks = 0;
     seed_case(c);
@@ -195,6 +229,7 @@ static void run_one(struct run *r, struct run_case *run_case)
     else
         run_between(r, run_case);
     run_case->result = judge(r, c);
+    run_case->missing = run_case->result == RUN_SKIPPED ? c->missing : NULL;
     run_case->milliseconds = clock.monotonic_ms(clock.context) - begun;
     memcpy(run_case->text, c->text, sizeof run_case->text);
     memcpy(run_case->notes, c->notes, sizeof run_case->notes);
@@ -236,11 +271,13 @@ int run_all(struct run *r, FILE *out)
     report_tap_begin(out, r);
     for (size_t at = 0; at < r->case_count && code == 0;)
         code = run_suite(r, at, &at, out);
-    for (size_t i = 0; i < r->case_count; i++)
+    for (size_t i = 0; i < r->case_count; i++) {
         r->counts[r->cases[i].result]++;
+        r->missing += r->cases[i].missing != NULL;
+    }
     report_tap_end(out, r);
     if (code != 0)
         return code;
     unsigned checked = r->counts[RUN_PASSED] + r->counts[RUN_FAILED] + r->counts[RUN_UNMET];
-    return checked > 0 && r->counts[RUN_FAILED] == 0 ? POSIX_EXIT_OK : POSIX_EXIT_REFUSED;
+    return checked > 0 && r->counts[RUN_FAILED] == 0 && r->missing == 0 ? POSIX_EXIT_OK : POSIX_EXIT_REFUSED;
 }

@@ -19,7 +19,8 @@ struct run_case {
     const struct conformance_suite *suite;
     const struct conformance_case *test;
     enum run_result result;
-    char text[1024]; /* why, unless it passed */
+    const char *missing; /* skipped: the case about what it stands on; null: skipped for another reason */
+    char text[1024];     /* why, unless it passed */
     char notes[2048];
     uint64_t milliseconds;
 };
@@ -33,6 +34,8 @@ struct run {
     struct run_case *cases;
     size_t case_count;
     unsigned counts[RUN_RESULT_COUNT];
+    unsigned
+        missing; /* of those that were skipped: what they stand on does not hold, so that the run is no success */
 };
 
 extern const struct conformance_suite *const run_suites[3];

@@ -89,9 +89,9 @@ static int execute(struct serve *s, const struct link *l, struct bytes command, 
         return error != 0 || len < 6 || u32_at(response + 2) > len ? CLOSE : 0;
     }
     struct bytes_writer before = bytes_writer_over(framed, 4);
-    struct bytes_writer behind = bytes_writer_over(framed + 4 + len, 4);
+    struct bytes_writer after = bytes_writer_over(framed + 4 + len, 4);
     bytes_write_u32(&before, (uint32_t)len);
-    bytes_write_u32(&behind, 0);
+    bytes_write_u32(&after, 0);
     return send_all(l->fd, bytes_of(framed, 4 + len + 4));
 }
 
@@ -140,15 +140,14 @@ static int take_data(struct serve *s, const struct link *l)
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
 
 /* Two protocols meet here, the simulator's platform port and swtpm's control channel, and their numbers overlap. What
- * both mean by a number is done; where the answers differ in length, the longer is sent, with zeros, which the other
- * reads as "success" once more, or not at all, because it closes. Numbers that one of them follows by more bytes are
- * told apart by these. */
+ * both mean by a number is done; where only the length of the answers differs, it is the simulator's, whose clients
+ * need it to connect: a status. Numbers that one of them follows by more bytes are told apart by these. */
 enum {
-    BOTH_ON = 1,       /* simulator: power on; swtpm: GET_CAPABILITY, a status and a set: none */
-    BOTH_RESET = 2,    /* power off; INIT, and flags: 0, which is no number of either protocol */
-    INIT_FLAGS = 0,    /* */
+    POWER_ON = 1,   /* the simulator's; swtpm's GET_CAPABILITY has an answer of 8 bytes, which is not given */
+    BOTH_RESET = 2, /* power off; INIT, and flags: 0, which is no number of either protocol */
+    INIT_FLAGS = 0, /* */
     BOTH_SHUTDOWN = 3, /* physical presence on; SHUTDOWN: this server ends by a signal */
-    ESTABLISHED = 4,   /* physical presence off; GET_TPMESTABLISHED: a status and a bit: no */
+    PRESENCE_OFF = 4,  /* the simulator's; swtpm's GET_TPMESTABLISHED likewise */
     SET_LOCALITY = 5,  /* swtpm's, followed by a byte */
     BOTH_CANCEL = 9,   /* cancel on; CANCEL_TPM_CMD */
     STORE_VOLATILE = 10,
@@ -161,10 +160,9 @@ enum {
 #define BAD_PARAMETER 3 /* TPM 1.2's code, which swtpm's control channel speaks */
 #define BAD_LOCALITY 61
 
-static int answer_control(const struct link *l, uint32_t first, size_t numbers, int used)
+static int answer_control(const struct link *l, uint32_t status, int used)
 {
-    const uint32_t answer[] = {first, 0};
-    return send_numbers(l->fd, answer, numbers) == 0 ? used : CLOSE;
+    return send_numbers(l->fd, &status, 1) == 0 ? used : CLOSE;
 }
 
 static int take_control(struct serve *s, const struct link *l)
@@ -175,26 +173,25 @@ static int take_control(struct serve *s, const struct link *l)
     case INIT_FLAGS:
         return 4;
     case BOTH_RESET:
-        return posix_tpm_reset(&s->tpm) == 0 ? answer_control(l, 0, 1, 4) : CLOSE;
-    case BOTH_ON:
-    case ESTABLISHED:
-        return answer_control(l, 0, 2, 4);
+        return posix_tpm_reset(&s->tpm) == 0 ? answer_control(l, 0, 4) : CLOSE;
     case SET_LOCALITY:
         if (l->len < 5)
             return MORE;
-        return answer_control(l, l->in[4] == 0 ? 0 : BAD_LOCALITY, 1, 5);
+        return answer_control(l, l->in[4] == 0 ? 0 : BAD_LOCALITY, 5);
+    case POWER_ON:
+    case PRESENCE_OFF:
     case BOTH_SHUTDOWN:
     case BOTH_CANCEL:
     case STORE_VOLATILE:
     case BOTH_NV_ON:
     case NV_OFF:
     case STOP:
-        return answer_control(l, 0, 1, 4);
+        return answer_control(l, 0, 4);
     case SESSION_END:
     case MSSIM_STOP:
         return CLOSE;
     default:
-        (void)answer_control(l, BAD_PARAMETER, 1, 4);
+        (void)answer_control(l, BAD_PARAMETER, 4);
         return CLOSE;
     }
 }
@@ -334,7 +331,7 @@ static int split_address(const char *text, char *host, size_t host_size, uint16_
     return error;
 }
 
-/* The control port is the one behind. If any free port will do, its neighbour may be taken: then another. */
+/* The control port is the next one. If any free port will do, its neighbour may be taken: then another. */
 static int listen_pair(struct serve *s, const char *address, char *why, size_t why_size)
 {
     char host[NI_MAXHOST];
@@ -360,7 +357,7 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
     }
     if (error != 0) {
         char reason[POSIX_FILE_ERROR_MAX];
-        snprintf(why, why_size, "cannot listen on %s and the port behind it: %s", address,
+        snprintf(why, why_size, "cannot listen on %s and the port after it: %s", address,
                  posix_listen_error(errno, reason, sizeof reason));
         return error;
     }

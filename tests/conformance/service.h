@@ -2,7 +2,8 @@
 /* What the cases on a service share: the connection, an administrator, and devices whose TPM is software.
  *
  * Functions that return bool have recorded why they return false (conformance_check or conformance_skip): the case then
- * just ends. `what` begins the sentence that says which variant failed. */
+ * just ends. Enrolling, a challenge, its blob, its answer, the operation: each stands on the case that is about it.
+ * `what` begins the sentence that says which variant failed. */
 #ifndef TESTS_CONFORMANCE_SERVICE_H
 #define TESTS_CONFORMANCE_SERVICE_H
 
@@ -14,6 +15,10 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 #define SERVICE_API "api-version=2021-06-01"
+/* Nonce and hub key may have 16 to 64 bytes; the others here are zeros, with which HMAC fills up a shorter key itself,
+ * so that no length is needed to sign (RFC 2104 section 2). */
+#define SERVICE_SECRET_SIZE 64
+#define SERVICE_SECRET_MIN 16
 #define SERVICE_TEXT_MAX 2048 /* one target, one token, one body that a case writes itself */
 
 /* A connection to the service. It holds interior pointers: not to be moved. */
@@ -57,9 +62,9 @@ struct service_policy {
 struct service_device {
     char id[DPS_REGISTRATION_ID_MAX + 1];
     const struct service_key *ek, *srk;
-    uint8_t nonce[DPS_KEY_SIZE];
+    uint8_t nonce[SERVICE_SECRET_SIZE];
     char operation[256];
-    uint8_t hub_key[DPS_KEY_SIZE];
+    uint8_t hub_key[SERVICE_SECRET_SIZE];
     char hub[DPS_HOST_MAX + 1];
     char device_id[DPS_DEVICE_ID_MAX + 1];
     char substatus[64];
@@ -67,10 +72,10 @@ struct service_device {
 
 /* An activation blob, opened. */
 struct service_blob {
-    uint8_t bytes[2048];
+    uint8_t bytes[8192];
     size_t len;
     struct dps_activation fields;
-    size_t trailing; /* bytes behind the sixth field */
+    size_t trailing; /* bytes after the sixth field */
     uint8_t inner_key[32];
     size_t inner_len;
     uint8_t storage[256];
@@ -124,6 +129,8 @@ int service_link_flush(struct service_link *l);
 /* The next whole answer, within the given time. Returns 0; BYTES_E_TIMEOUT; BYTES_E_STREAM if it was closed without
  * one. */
 int service_link_receive(struct service_link *l, uint32_t timeout_ms);
+/* The same, with s->status and the rest. */
+int service_next(struct service *s, struct service_link *l, uint32_t timeout_ms);
 /* Wait until the service closes, at most so long. Returns true if it did; link->orderly says how. */
 bool service_link_ended(struct service_link *l, uint32_t timeout_ms);
 /* Close; abruptly: without close_notify. */
@@ -152,8 +159,10 @@ struct bytes service_header(const struct service *s, const char *name); /* empty
 struct bytes service_member(const struct service *s, const char *path);
 /* The same, as text; empty if it is no string. */
 const char *service_text(const struct service *s, const char *path, char *text, size_t size);
-/* A refusal: 4xx (or exactly status, unless 0), no challenge, and the error JSON that clients rely on. */
+/* A refusal: 4xx (or exactly status, unless 0), and no challenge. */
 bool service_refused(struct conformance *c, const char *what, unsigned status);
+/* The same, with the error JSON that clients rely on: only for the cases that are about it. */
+bool service_refused_in_form(struct conformance *c, const char *what, unsigned status);
 /* The refusal's errorCode. */
 unsigned service_error_code(const struct service *s);
 /* The answer's body, or its beginning, to be shown; until the next call. */
@@ -176,9 +185,15 @@ void service_device_name(struct conformance *c, struct service_device *d);
 void service_target(const struct service_device *d, const char *suffix, char *target, size_t size);
 /* Ask for a challenge with any keys and judge nothing. */
 bool service_ask_challenge(struct conformance *c, const struct service_device *d, const char *body);
+/* Step 4: ask; a challenge must come. */
+bool service_ask_challenged(struct conformance *c, const struct service_device *d);
 /* Steps 4 to 7: ask, receive, open; d->nonce. */
 bool service_challenge(struct conformance *c, struct service_device *d);
-/* Open the blob in the last answer's member into s->blob. */
+/* The last answer's member must be text that may be a blob. */
+bool service_has_blob(struct conformance *c, const char *path);
+/* Take the blob in the last answer's member apart, into s->blob: six structures, whatever is in them. */
+bool service_take_blob(struct conformance *c, const char *path);
+/* The same, and open it with the device's keys. */
 bool service_open_blob(struct conformance *c, const struct service_device *d, const char *path);
 /* Steps 8 and 9. */
 bool service_send_proof(struct conformance *c, const struct service_device *d, const char *token);
@@ -226,7 +241,7 @@ struct service_token {
 };
 void service_sign(struct bytes key, const struct service_token *t, char *text, size_t size);
 /* The usual token of a device: good for an hour. */
-void service_device_token(const struct service_device *d, const uint8_t key[DPS_KEY_SIZE], char *text,
+void service_device_token(const struct service_device *d, const uint8_t key[SERVICE_SECRET_SIZE], char *text,
                           size_t size);
 uint64_t service_now(void);
 /* se: now and so many seconds. */
@@ -253,6 +268,7 @@ struct service_snapshot {
     uint8_t digest[CRYPTO_SHA256_SIZE];
 };
 bool service_look(struct conformance *c, const char *id, struct service_snapshot *now);
+/* what: what has happened, and must have changed nothing. */
 bool service_unchanged(struct conformance *c, const char *id, const struct service_snapshot *before,
                        const char *what);
 

@@ -71,6 +71,7 @@ void service_clean(struct conformance *c)
 {
     struct service *s = service_of(c);
     char target[512];
+    const char *before = conformance_stand_on(c, "SVC-S02-009");
     for (size_t i = 0; i < s->created_count; i++) {
         service_enrollment_path(s->created[i], target, sizeof target);
         if (!service_manage(c, "DELETE", target, "", NULL)) {
@@ -83,6 +84,7 @@ void service_clean(struct conformance *c)
         (void)service_manage(c, "DELETE", target, "", NULL);
     }
     s->created_count = 0;
+    conformance_stand_back(c, before);
 }
 
 void service_device_name(struct conformance *c, struct service_device *d)
@@ -114,14 +116,18 @@ bool service_device_enroll(struct conformance *c, struct service_device *d, cons
     if (!service_manage(c, "PUT", target, "", body)) {
         return false;
     }
-    /* The same seed gives the same name again: what an earlier run left behind goes first. */
+    /* The same seed gives the same name again: what an earlier run has left goes first. */
     return s->status != 409 ||
            (service_manage(c, "DELETE", target, "", NULL) && service_manage(c, "PUT", target, "", body));
 }
 
 bool service_device_new(struct conformance *c, struct service_device *d, const char *more)
 {
-    return service_device_enroll(c, d, more) && service_status(c, "enrolling a device", 200);
+    /* With more in it the enrollment is what the case is about. */
+    const char *before = more[0] == 0 ? conformance_stand_on(c, "SVC-S02-001") : c->stands_on;
+    const bool enrolled = service_device_enroll(c, d, more) && service_status(c, "enrolling a device", 200);
+    conformance_stand_back(c, before);
+    return enrolled;
 }
 
 /* ---- What the service keeps ---------------------------------------------------------------------------- */
@@ -152,5 +158,5 @@ bool service_unchanged(struct conformance *c, const char *id, const struct servi
     struct service_snapshot now;
     return service_look(c, id, &now) &&
            conformance_check(c, memcmp(&now, before, sizeof now) == 0,
-                             "%s: it was refused, and yet the enrollment or registration has changed", what);
+                             "%s: the enrollment or registration has changed, and must not", what);
 }

@@ -31,6 +31,47 @@ bool service_ask_challenge(struct conformance *c, const struct service_device *d
 
 /* ---- The blob, opened as a TPM does, step by step ------------------------------------------------------ */
 
+/* The case that is about a blob: `challenge` for a challenge's; the assignment has one case for all of its own. */
+static const char *owner_of(const char *path, const char *challenge)
+{
+    return strcmp(path, "authenticationKey") == 0 ? challenge : "SVC-S09-001";
+}
+
+static bool split_blob(struct conformance *c, struct service_blob *b)
+{
+    static const char *const names[] = {"TPM2B_ID_OBJECT",        "TPM2B_ENCRYPTED_SECRET", "TPM2B_PRIVATE",
+                                        "TPM2B_ENCRYPTED_SECRET", "TPM2B_PUBLIC",           "TPM2B_DATA"};
+    struct bytes *const fields[] = {&b->fields.id_object,     &b->fields.encrypted_secret,
+                                    &b->fields.duplicate,     &b->fields.duplicate_secret,
+                                    &b->fields.key_public_2b, &b->fields.enc_uri};
+    struct bytes_reader r = bytes_reader_over(bytes_of(b->bytes, b->len));
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        const struct bytes_reader field = r;
+        *fields[i] = fields[i] == &b->fields.key_public_2b ? bytes_read_2b_whole(&r) : bytes_read_2b(&r);
+        const unsigned announced = field.left >= 2 ? (unsigned)(field.p[0] << 8 | field.p[1]) : 0;
+        if (!conformance_check(
+                c, r.error == 0,
+                "field %zu of the blob, %s, is cut off: it announces %u bytes, and %zu follow (%s)", i + 1,
+                names[i], announced, field.left >= 2 ? field.left - 2 : 0, posix_error_text(r.error))) {
+            return false;
+        }
+    }
+    b->trailing = r.left;
+    return true;
+}
+
+bool service_has_blob(struct conformance *c, const char *path)
+{
+    const struct service *s = service_of(c);
+    const struct bytes value = service_member(s, path);
+    const char *before = conformance_stand_on(c, owner_of(path, "SVC-S06-001"));
+    /* With more than its two quotes. */
+    const bool has = conformance_check(c, dps_json_kind(value) == DPS_JSON_STRING && value.len > 2,
+                                       "the answer has no text in \"%s\": %.200s", path, service_shown(s));
+    conformance_stand_back(c, before);
+    return has;
+}
+
 static bool read_blob(struct conformance *c, const char *path)
 {
     struct service *s = service_of(c);
@@ -38,27 +79,19 @@ static bool read_blob(struct conformance *c, const char *path)
     char text[(sizeof b->bytes + 2) / 3 * 4 + 1];
     memset(b, 0, sizeof *b);
     (void)service_text(s, path, text, sizeof text);
-    if (!conformance_check(c, text[0] != 0, "the answer has no \"%s\": %.200s", path, service_shown(s)) ||
+    if (!service_has_blob(c, path) ||
         !conformance_check(c, dps_base64_decode(bytes_of_text(text), b->bytes, sizeof b->bytes, &b->len) == 0,
-                           "\"%s\" is not base64", path) ||
-        !conformance_check(c, dps_activation_parse(bytes_of(b->bytes, b->len), &b->fields) == 0,
-                           "\"%s\" is not six TPM structures, the fifth an HMAC-SHA-256 key of 0x00040440",
-                           path)) {
+                           "\"%s\" is not base64", path)) {
         return false;
     }
-    const uint8_t *end = b->fields.enc_uri.p + b->fields.enc_uri.len;
-    b->trailing = (size_t)(b->bytes + b->len - end);
-    return true;
+    return split_blob(c, b);
 }
 
-bool service_open_blob(struct conformance *c, const struct service_device *d, const char *path)
+static bool open_fields(struct conformance *c, const struct service_device *d)
 {
     struct service_blob *b = &service_of(c)->blob;
     uint8_t name[TPM2_NAME_SIZE];
     size_t len;
-    if (!read_blob(c, path)) {
-        return false;
-    }
     int error = tpm2_credential_open(b->fields.id_object, b->fields.encrypted_secret, &d->ek->rsa,
                                      bytes_of(d->srk->name, sizeof d->srk->name), b->inner_key,
                                      sizeof b->inner_key, &b->inner_len);
@@ -75,8 +108,9 @@ bool service_open_blob(struct conformance *c, const struct service_device *d, co
     if (!conformance_check(c, error == 0,
                            "fields 3, 4 and 5 do not open with the SRK and the inner key, as Import does: %s",
                            posix_error_text(error)) ||
-        !conformance_check(c, b->sensitive.key.len == DPS_KEY_SIZE,
-                           "the key in the blob has %zu bytes, not 32", b->sensitive.key.len)) {
+        !conformance_check(
+            c, b->sensitive.key.len >= SERVICE_SECRET_MIN && b->sensitive.key.len <= SERVICE_SECRET_SIZE,
+            "the key in the blob has %zu bytes, not 16 to 64", b->sensitive.key.len)) {
         return false;
     }
     if (dps_activation_uri(bytes_of(b->inner_key, b->inner_len), b->fields.enc_uri, (uint8_t *)b->uri,
@@ -86,18 +120,51 @@ bool service_open_blob(struct conformance *c, const struct service_device *d, co
     return true;
 }
 
+bool service_take_blob(struct conformance *c, const char *path)
+{
+    const char *before = conformance_stand_on(c, owner_of(path, "SVC-S06-003"));
+    const bool taken = read_blob(c, path);
+    conformance_stand_back(c, before);
+    return taken;
+}
+
+bool service_open_blob(struct conformance *c, const struct service_device *d, const char *path)
+{
+    if (!service_take_blob(c, path)) {
+        return false;
+    }
+    const char *before = conformance_stand_on(c, owner_of(path, "SVC-S06-005"));
+    const bool opened = open_fields(c, d);
+    conformance_stand_back(c, before);
+    return opened;
+}
+
 /* ---- The conversation ---------------------------------------------------------------------------------- */
+
+/* The key in the blob that was opened last. */
+static void take_secret(const struct service *s, uint8_t secret[SERVICE_SECRET_SIZE])
+{
+    memset(secret, 0, SERVICE_SECRET_SIZE);
+    memcpy(secret, s->blob.sensitive.key.p, s->blob.sensitive.key.len);
+}
+
+bool service_ask_challenged(struct conformance *c, const struct service_device *d)
+{
+    char body[SERVICE_TEXT_MAX];
+    service_body(d, body, sizeof body);
+    const char *before = conformance_stand_on(c, "SVC-S06-001");
+    const bool challenged =
+        service_ask_challenge(c, d, body) && service_status(c, "asking for a challenge", 401);
+    conformance_stand_back(c, before);
+    return challenged;
+}
 
 bool service_challenge(struct conformance *c, struct service_device *d)
 {
-    struct service *s = service_of(c);
-    char body[SERVICE_TEXT_MAX];
-    service_body(d, body, sizeof body);
-    if (!service_ask_challenge(c, d, body) || !service_status(c, "asking for a challenge", 401) ||
-        !service_open_blob(c, d, "authenticationKey")) {
+    if (!service_ask_challenged(c, d) || !service_open_blob(c, d, "authenticationKey")) {
         return false;
     }
-    memcpy(d->nonce, s->blob.sensitive.key.p, DPS_KEY_SIZE);
+    take_secret(service_of(c), d->nonce);
     return true;
 }
 
@@ -151,8 +218,11 @@ bool service_prove(struct conformance *c, struct service_device *d)
 {
     char token[1024];
     service_device_token(d, d->nonce, token, sizeof token);
-    return service_send_proof(c, d, token) && service_status(c, "answering the challenge", 202) &&
-           service_take_operation(c, d);
+    const char *before = conformance_stand_on(c, "SVC-S09-002");
+    const bool proved = service_send_proof(c, d, token) &&
+                        service_status(c, "answering the challenge", 202) && service_take_operation(c, d);
+    conformance_stand_back(c, before);
+    return proved;
 }
 
 bool service_ask_operation(struct conformance *c, const struct service_device *d, const char *token)
@@ -180,11 +250,11 @@ static bool take_assignment(struct conformance *c, struct service_device *d)
         !service_open_blob(c, d, "registrationState.tpm.authenticationKey")) {
         return false;
     }
-    memcpy(d->hub_key, s->blob.sensitive.key.p, DPS_KEY_SIZE);
+    take_secret(s, d->hub_key);
     return true;
 }
 
-bool service_poll(struct conformance *c, struct service_device *d)
+static bool poll_until_assigned(struct conformance *c, struct service_device *d)
 {
     const struct service *s = service_of(c);
     const struct port_clock clock = posix_clock();
@@ -212,6 +282,14 @@ bool service_poll(struct conformance *c, struct service_device *d)
         (void)clock.sleep_ms(clock.context, (uint32_t)(seconds > 0 ? seconds : 1) * 1000);
     } while (clock.monotonic_ms(clock.context) < deadline && posix_interrupted == 0);
     return conformance_check(c, false, "the operation is still \"assigning\" after 60 seconds");
+}
+
+bool service_poll(struct conformance *c, struct service_device *d)
+{
+    const char *before = conformance_stand_on(c, "SVC-S09-001");
+    const bool assigned = poll_until_assigned(c, d);
+    conformance_stand_back(c, before);
+    return assigned;
 }
 
 bool service_register(struct conformance *c, struct service_device *d)

@@ -13,8 +13,8 @@ static bool has_hub(struct conformance *c)
 }
 
 /* Send telemetry with a token of this key. */
-static bool send_with(struct conformance *c, const struct service_device *d, const uint8_t key[32],
-                      int64_t age)
+static bool send_with(struct conformance *c, const struct service_device *d,
+                      const uint8_t key[SERVICE_SECRET_SIZE], int64_t age)
 {
     struct service *s = service_of(c);
     char target[300];
@@ -25,7 +25,7 @@ static bool send_with(struct conformance *c, const struct service_device *d, con
     snprintf(sr, sizeof sr, "%s%%2Fdevices%%2F%s", d->hub, d->device_id);
     service_expiry(age, se, sizeof se);
     const struct service_token t = {.sr = sr, .se = se};
-    service_sign(bytes_of(key, DPS_KEY_SIZE), &t, token, sizeof token);
+    service_sign(bytes_of(key, SERVICE_SECRET_SIZE), &t, token, sizeof token);
     snprintf(headers, sizeof headers, "Authorization: %s\r\nContent-Type: application/json\r\n", token);
     snprintf(target, sizeof target, "/devices/%s/messages/events?api-version=2020-09-30", d->device_id);
     if (strcmp(s->hub_host, d->hub) != 0) {
@@ -55,6 +55,15 @@ static bool hub_takes(struct conformance *c)
                              service_shown(service_of(c)));
 }
 
+/* The hub is there and takes the device's own key. */
+static bool hub_works(struct conformance *c, const struct service_device *d)
+{
+    const char *before = conformance_stand_on(c, "SVC-S10-001");
+    const bool works = send_with(c, d, d->hub_key, 3600) && hub_takes(c);
+    conformance_stand_back(c, before);
+    return works;
+}
+
 /* A deviceId may have a plus sign, which stands for itself in a path. */
 static void telemetry(struct conformance *c)
 {
@@ -77,7 +86,7 @@ static void wrong_keys(struct conformance *c)
     struct service_device d;
     struct service_device other;
     char more[512];
-    if (!registered(c, &d)) {
+    if (!registered(c, &d) || !hub_works(c, &d)) {
         return;
     }
     snprintf(more, sizeof more, ",\"allocationPolicy\":\"static\",\"iotHubs\":[\"%s\"]", d.hub);
@@ -91,7 +100,7 @@ static void wrong_keys(struct conformance *c)
 static void expired(struct conformance *c)
 {
     struct service_device d;
-    if (registered(c, &d) && send_with(c, &d, d.hub_key, -7200)) {
+    if (registered(c, &d) && hub_works(c, &d) && send_with(c, &d, d.hub_key, -7200)) {
         hub_refuses(c, "a token that expired two hours ago");
     }
 }
@@ -99,13 +108,12 @@ static void expired(struct conformance *c)
 static void old_key(struct conformance *c)
 {
     struct service_device d;
-    uint8_t first[DPS_KEY_SIZE];
+    uint8_t first[SERVICE_SECRET_SIZE];
     if (!registered(c, &d)) {
         return;
     }
     memcpy(first, d.hub_key, sizeof first);
-    if (service_register(c, &d) && send_with(c, &d, d.hub_key, 3600) && hub_takes(c) &&
-        send_with(c, &d, first, 3600)) {
+    if (service_register(c, &d) && hub_works(c, &d) && send_with(c, &d, first, 3600)) {
         hub_refuses(c, "the hub key of the registration before");
     }
 }

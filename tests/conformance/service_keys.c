@@ -159,7 +159,7 @@ void service_sign(struct bytes key, const struct service_token *t, char *text, s
     text[bytes_written(&w).len] = 0;
 }
 
-void service_device_token(const struct service_device *d, const uint8_t key[DPS_KEY_SIZE], char *text,
+void service_device_token(const struct service_device *d, const uint8_t key[SERVICE_SECRET_SIZE], char *text,
                           size_t size)
 {
     char sr[256];
@@ -167,5 +167,5 @@ void service_device_token(const struct service_device *d, const uint8_t key[DPS_
     snprintf(sr, sizeof sr, "%s%%2Fregistrations%%2F%s", service_given.scope, d->id);
     service_expiry(3600, se, sizeof se);
     const struct service_token t = {.sr = sr, .se = se, .skn = "registration"};
-    service_sign(bytes_of(key, DPS_KEY_SIZE), &t, text, size);
+    service_sign(bytes_of(key, SERVICE_SECRET_SIZE), &t, text, size);
 }

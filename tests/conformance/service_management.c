@@ -393,11 +393,11 @@ static void no_secrets(struct conformance *c)
     struct service *s = service_of(c);
     struct service_device d;
     static const char *const paths[] = {"enrollments", "registrations"};
-    char key[64];
+    char key[96];
     if (!service_device_new(c, &d, "") || !service_register(c, &d)) {
         return;
     }
-    service_base64(bytes_of(d.hub_key, sizeof d.hub_key), key, sizeof key);
+    service_base64(s->blob.sensitive.key, key, sizeof key);
     for (size_t i = 0; i < COUNT(paths); i++) {
         char target[512];
         snprintf(target, sizeof target, "/%s/%s?%s", paths[i], d.id, SERVICE_API);

@@ -61,7 +61,7 @@ static void try_refused(struct conformance *c, const struct vector *vectors, siz
             return;
         }
     }
-    service_unchanged(c, d.id, &before, "all of these");
+    service_unchanged(c, d.id, &before, "all of these were refused");
 }
 
 static void try_challenged(struct conformance *c, const struct vector *vectors, size_t count)
@@ -104,7 +104,7 @@ static void not_json(struct conformance *c)
     static const struct vector vectors[] = {
         {"an empty body", ""},
         {"a byte order mark", "\xef\xbb\xbf" BEGIN "}"},
-        {"something behind it", BEGIN "}}"},
+        {"something after it", BEGIN "}}"},
         {"a missing brace", BEGIN},
         {"no UTF-8", BEGIN ",\"payload\":\"\xc3\x28\"}"},
         {"a control character in a string", BEGIN ",\"payload\":\"\x01\"}"},
@@ -172,9 +172,10 @@ static void deep(struct conformance *c)
     struct service_device d;
     struct bytes_writer w = bytes_writer_over((uint8_t *)body, sizeof body - 1);
     char begin[SERVICE_TEXT_MAX];
-    if (!service_device_new(c, &d, "")) {
+    if (!service_device_new(c, &d, "") || !service_challenge(c, &d)) {
         return;
     }
+    conformance_judge(c);
     fill(&d, BEGIN ",\"payload\":", begin, sizeof begin);
     dps_write_text(&w, begin);
     for (unsigned i = 0; i < 10000; i++) {
@@ -203,9 +204,10 @@ static void other_id_in_body(struct conformance *c)
 static void id_in_any_case(struct conformance *c)
 {
     struct service_device d;
-    if (!service_device_new(c, &d, "")) {
+    if (!service_device_new(c, &d, "") || !service_register(c, &d)) {
         return;
     }
+    conformance_judge(c);
     for (char *p = d.id; *p != 0; p++) {
         *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
     }
@@ -229,7 +231,7 @@ static void bad_ids(struct conformance *c)
          "c0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
          "0000000000000000000000000000000000000000000000"},
         {"a zero byte", "conf%00"},
-        {"a zero byte behind the id", "$I%00x"},
+        {"a zero byte after the id", "$I%00x"},
         {"a slash", "conf%2Fx"},
         {"two dots", "%2e%2e"},
         {"two dots on the way", "conf/../conf"},
@@ -390,7 +392,8 @@ static void disabled(struct conformance *c)
     service_enrollment(&d, ",\"provisioningStatus\":\"enabled\"", body, sizeof body);
     service_enrollment_path(d.id, target, sizeof target);
     if (service_manage(c, "PUT", target, "If-Match: *\r\n", body) && service_status(c, "enabling it", 200)) {
-        service_register(c, &d);
+        service_body(&d, body, sizeof body);
+        (void)(service_ask_challenge(c, &d, body) && service_status(c, "enabled again", 401));
     }
 }
 

@@ -45,7 +45,7 @@ static void try_variants(struct conformance *c, const struct service_variant *ve
             return;
         }
     }
-    service_unchanged(c, d.id, &before, "all of these");
+    service_unchanged(c, d.id, &before, "all of these were refused");
 }
 
 static const struct service_variant software[] = {
@@ -284,9 +284,10 @@ static void both_forms(struct conformance *c)
     };
     const struct tpm2_public area = tpm2_template_srk();
     struct service_device d;
-    if (!service_device_new(c, &d, "")) {
+    if (!service_device_new(c, &d, "") || !service_challenge(c, &d)) {
         return;
     }
+    conformance_judge(c);
     for (size_t i = 0; i < COUNT(vectors); i++) {
         struct service_key key = *service_key(c, SERVICE_SRK);
         const struct bytes made =
@@ -304,6 +305,7 @@ static void new_owner(struct conformance *c)
 {
     struct service_device d;
     if (service_device_new(c, &d, "") && service_register(c, &d)) {
+        conformance_judge(c);
         d.srk = service_key(c, SERVICE_OTHER_SRK);
         service_register(c, &d);
     }

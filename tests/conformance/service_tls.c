@@ -74,46 +74,58 @@ static void one_byte_records(struct conformance *c)
                       posix_error_text(error));
 }
 
-/* What came before the end must not be taken for the whole. */
-static void cut_off(struct conformance *c)
+/* An enrollment of which the end is missing: the last byte, a blank; or the end of the chunks. */
+static size_t write_cut_off(const struct service *s, const struct service_device *d, bool chunked, char *text,
+                            size_t size)
+{
+    char body[SERVICE_TEXT_MAX];
+    char token[1024];
+    service_enrollment(d, "", body, sizeof body);
+    service_policy_token(s, &s->owner, token, sizeof token);
+    int n = snprintf(text, size, "PUT /enrollments/%s?%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n",
+                     d->id, SERVICE_API, s->host, token);
+    if (chunked) {
+        n += snprintf(text + n, size - (size_t)n, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n",
+                      strlen(body), body);
+    } else {
+        n += snprintf(text + n, size - (size_t)n, "Content-Length: %zu\r\n\r\n%s", strlen(body) + 1, body);
+    }
+    return (size_t)n;
+}
+
+/* What came before the end must not be taken for the whole, now or later. */
+static bool is_without_effect(struct conformance *c, bool chunked, bool abruptly)
 {
     const struct port_clock clock = posix_clock();
-    static const char *const kinds[] = {"Content-Length", "chunked"};
     struct service *s = service_of(c);
     struct service_device d;
-    for (size_t i = 0; i < COUNT(kinds); i++) {
-        char body[SERVICE_TEXT_MAX];
-        char token[1024];
-        char request[4096];
-        struct service_snapshot before;
-        service_device_name(c, &d);
-        if (!service_has_admin(c) || !service_look(c, d.id, &before)) {
-            return;
-        }
-        service_created(c, d.id);
-        service_enrollment(&d, "", body, sizeof body);
-        service_policy_token(s, &s->owner, token, sizeof token);
-        int n = snprintf(request, sizeof request,
-                         "PUT /enrollments/%s?%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n", d.id,
-                         SERVICE_API, s->host, token);
-        if (i == 0) { /* the last byte, a blank, is missing */
-            n += snprintf(request + n, sizeof request - (size_t)n, "Content-Length: %zu\r\n\r\n%s",
-                          strlen(body) + 1, body);
-        } else { /* the chunk is whole, the end of the chunks is missing */
-            n += snprintf(request + n, sizeof request - (size_t)n,
-                          "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n", strlen(body), body);
-        }
-        const int error = service_link_open(s, &s->other, s->host);
-        if (!conformance_check(c, error == 0, "no connection") ||
-            !conformance_check(c,
-                               service_link_send(&s->other, bytes_of(request, (size_t)n)) == 0 &&
-                                   service_link_flush(&s->other) == 0,
-                               "the request could not be sent")) {
-            return;
-        }
-        service_link_close(&s->other, i == 1);    /* once with close_notify, once without */
-        (void)clock.sleep_ms(clock.context, 100); /* it is not to be processed later either */
-        if (!service_unchanged(c, d.id, &before, kinds[i])) {
+    struct service_snapshot before;
+    char request[4096];
+    char what[128];
+    service_device_name(c, &d);
+    service_created(c, d.id);
+    if (!service_look(c, d.id, &before)) {
+        return false;
+    }
+    const size_t len = write_cut_off(s, &d, chunked, request, sizeof request);
+    if (!conformance_check(c, service_link_open(s, &s->other, s->host) == 0, "no connection") ||
+        !conformance_check(c,
+                           service_link_send(&s->other, bytes_of(request, len)) == 0 &&
+                               service_link_flush(&s->other) == 0,
+                           "the request could not be sent")) {
+        return false;
+    }
+    service_link_close(&s->other, abruptly);
+    (void)clock.sleep_ms(clock.context, 100);
+    snprintf(what, sizeof what, "a request with %s was cut off %s close_notify",
+             chunked ? "chunks" : "Content-Length", abruptly ? "without" : "with");
+    return service_unchanged(c, d.id, &before, what);
+}
+
+static void cut_off(struct conformance *c)
+{
+    for (unsigned i = 0; i < 4 && service_has_admin(c); i++) {
+        if (!is_without_effect(c, (i & 1) != 0, (i & 2) != 0)) {
             return;
         }
     }
@@ -188,16 +200,31 @@ static void pipelined(struct conformance *c)
 {
     struct service *s = service_of(c);
     char request[2048];
-    snprintf(request, sizeof request,
-             "GET /conf-no-such-thing HTTP/1.1\r\nHost: %s\r\n\r\n"
-             "GET /%s/registrations/conf-nobody/operations/1?%s HTTP/1.1\r\nHost: %s\r\n\r\n",
-             s->host, service_given.scope, SERVICE_API, s->host);
-    if (!conformance_check(c, service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED,
-                           "the first of two requests got no answer")) {
-        return;
+    char targets[2][512] = {"/conf-no-such-thing", ""};
+    unsigned codes[2];
+    snprintf(targets[1], sizeof targets[1], "/%s/registrations/conf-nobody/operations/1?%s",
+             service_given.scope, SERVICE_API);
+    for (size_t i = 0; i < 2; i++) { /* each alone: what tells its answer from the other's */
+        if (!service_ask(c, "GET", targets[i], "", NULL)) {
+            return;
+        }
+        codes[i] = service_error_code(s);
     }
-    conformance_check(c, service_link_receive(&s->other, 10000) == 0,
-                      "two requests were sent at once, and only one was answered");
+    snprintf(request, sizeof request,
+             "GET %s HTTP/1.1\r\nHost: %s\r\n\r\nGET %s HTTP/1.1\r\nHost: %s\r\n\r\n", targets[0], s->host,
+             targets[1], s->host);
+    for (size_t i = 0; i < 2; i++) {
+        const bool answered = i == 0 ? service_raw(c, bytes_of_text(request), 10000) == SERVICE_ANSWERED
+                                     : service_next(s, &s->other, 10000) == 0;
+        if (!conformance_check(c, answered, "two requests were sent at once, and number %zu got no answer",
+                               i + 1) ||
+            !conformance_check(
+                c, service_error_code(s) == codes[i],
+                "two requests were sent at once: answer %zu has errorCode %u, and alone it has %u", i + 1,
+                service_error_code(s), codes[i])) {
+            return;
+        }
+    }
 }
 
 #define SDK "Azure IoT device SDKs: "

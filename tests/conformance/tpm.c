@@ -3,6 +3,8 @@
  * file for each step of the flow. */
 #include "tests/conformance/tpm.h"
 
+#define LEFT_AS_FOUND "TPM-S00-900" /* the case that is about what is left in the TPM */
+
 static struct tpm_suite suite = {.tpm = {.fd = -1}};
 static struct {
     const char *tpm, *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
@@ -44,6 +46,60 @@ static int read_auth(const char *path, uint8_t bytes[TPM_AUTH_MAX], struct bytes
     return error == 0 ? 0 : error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
+/* Is this what the TPM takes? Only its word that it is wrong counts here: what else may be wrong, cases find. These two
+ * are never locked out by it. */
+static bool is_wrong(struct conformance *c, uint32_t hierarchy, uint32_t session, struct bytes value)
+{
+    struct tpm2_auth auth = tpm2_auth_password(value);
+    tpm2_policy_secret_build(tpm_begin(c), hierarchy, session, &auth);
+    int error = tpm2_policy_secret_parse(tpm_send(c), &suite.rc);
+    return error == BYTES_E_TPM_RC && tpm2_rc_decode(suite.rc).code == TPM2_RC_BAD_AUTH;
+}
+
+static void ask_authorizations(struct conformance *c, bool *owner_wrong, bool *endorsement_wrong)
+{
+    uint8_t nonce[32] = {0};
+    uint32_t session = 0;
+    struct bytes nonce_tpm;
+    *owner_wrong = *endorsement_wrong = false;
+    tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
+    if (tpm2_start_auth_session_parse(tpm_send(c), &suite.rc, &session, &nonce_tpm) != 0)
+        return;
+    *owner_wrong = is_wrong(c, TPM2_RH_OWNER, session, suite.owner);
+    *endorsement_wrong = is_wrong(c, TPM2_RH_ENDORSEMENT, session, suite.endorsement);
+    (void)tpm_flush_raw(c, session);
+}
+
+static int blame(const char *hierarchy, const char *option, const char *path, char *why, size_t why_size)
+{
+    if (path == NULL)
+        snprintf(why, why_size, "the %s hierarchy of this TPM has an authorization: give --%s FILE",
+                 hierarchy, option);
+    else
+        snprintf(why, why_size,
+                 "%s does not hold the authorization of this TPM's %s hierarchy: give another --%s", path,
+                 hierarchy, option);
+    return POSIX_EXIT_USAGE;
+}
+
+/* An owner whose word is missing would fail nearly every case, and say nothing about the TPM. */
+static int check_authorizations(struct conformance *c, char *why, size_t why_size)
+{
+    uint32_t permanent = 0;
+    bool told = tpm_property(c, TPM2_PT_PERMANENT, &permanent);
+    bool lockout_set = told && (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) != 0;
+    bool owner_wrong, endorsement_wrong;
+    ask_authorizations(c, &owner_wrong, &endorsement_wrong);
+    if (owner_wrong)
+        return blame("owner", "owner-auth-file", o.owner_auth_file, why, why_size);
+    if (endorsement_wrong)
+        return blame("endorsement", "endorsement-auth-file", o.endorsement_auth_file, why, why_size);
+    /* One wrong attempt locks this one: it is not tried. */
+    if (c->destructive && lockout_set && suite.lockout.len == 0)
+        return blame("lockout", "lockout-auth-file", NULL, why, why_size);
+    return 0;
+}
+
 static int open_tpm(struct conformance *c, char *why, size_t why_size)
 {
     c->suite_state = &suite;
@@ -59,10 +115,11 @@ static int open_tpm(struct conformance *c, char *why, size_t why_size)
         return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM;
     suite.port.tpm = posix_tpm_port(&suite.tpm);
     suite.port.clock = posix_clock();
-    if (tpm_list_handles(c, &suite.at_open))
-        return 0;
-    snprintf(why, why_size, "%.400s", c->text);
-    return POSIX_EXIT_TPM;
+    if (!tpm_list_handles(c, &suite.at_open)) {
+        snprintf(why, why_size, "%.400s", c->text);
+        return POSIX_EXIT_TPM;
+    }
+    return check_authorizations(c, why, why_size);
 }
 
 static void close_tpm(struct conformance *c)
@@ -81,22 +138,26 @@ static void before(struct conformance *c)
     (void)tpm_list_handles(c, &suite.before);
 }
 
-static void flush_remembered(struct conformance *c)
+static bool flush_remembered(struct conformance *c)
 {
+    bool flushed = true;
     while (suite.loaded_count > 0 && c->gave_up == 0) {
         uint32_t handle = suite.loaded[--suite.loaded_count];
         int error = tpm_flush_raw(c, handle);
-        conformance_check(c, error == 0,
-                          "TPM2_FlushContext of 0x%08x, which the case has loaded, was refused: %s", handle,
-                          tpm_rc_text(suite.rc));
+        flushed &= conformance_check(
+            c, error == 0, "TPM2_FlushContext of 0x%08x, which the case has loaded, was refused: %s", handle,
+            tpm_rc_text(suite.rc));
     }
+    return flushed;
 }
 
 static void after(struct conformance *c)
 {
-    flush_remembered(c);
-    if (c->gave_up == 0)
-        (void)tpm_as_found(c, &suite.before);
+    const char *stands_on = conformance_stand_on(c, LEFT_AS_FOUND);
+    bool clean = flush_remembered(c) && (c->gave_up != 0 || tpm_as_found(c, &suite.before));
+    if (!clean && suite.left[0] == 0)
+        snprintf(suite.left, sizeof suite.left, "after %s something was left in the TPM", c->now->id);
+    conformance_stand_back(c, stands_on);
 }
 
 static const struct conformance_case *const groups[] = {

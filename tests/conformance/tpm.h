@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the cases on a TPM share: one command and its answer, the keys of the flow, and what must be flushed.
  *
- * Functions that return bool have recorded why they return false (conformance_check): the case then just ends. Every
- * handle that a function here has got from the TPM is flushed behind the case, so that no case needs to. */
+ * Functions that return bool have recorded why they return false (conformance_check): the case then just ends. Making
+ * the keys, a session, bringing a key in: each stands on the case that is about it. Every handle that a function here
+ * has got from the TPM is flushed after the case, so that no case needs to. */
 #ifndef TESTS_CONFORMANCE_TPM_H
 #define TESTS_CONFORMANCE_TPM_H
 
@@ -44,6 +45,7 @@ struct tpm_wrapped {
     uint8_t private_2b[256];     /* as TPM2_Import returned it */
     size_t private_len;
     uint32_t handle;
+    bool named_rightly; /* TPM2_Load returned its Name */
 };
 
 struct tpm_credential {
@@ -57,12 +59,18 @@ struct tpm_handles {
     size_t count;
 };
 
-/* What one TPM2_Clear has shown. */
+/* What came of one command. */
+struct tpm_result {
+    bool tried;
+    int error;   /* of the parse function */
+    uint32_t rc; /* if it was refused */
+};
+
+/* What one TPM2_Clear has shown: each case looks at its own part. */
 struct tpm_cleared {
-    bool done, worked;
+    struct tpm_result clear, ek, srk, load; /* TPM2_Clear, then what was derived and loaded after it */
+    bool ek_before, srk_before, key_before; /* what there was to compare with */
     bool ek_same, srk_same;
-    int load_error;
-    uint32_t load_rc;
     bool auths_empty, objects_gone;
 };
 
@@ -77,8 +85,10 @@ struct tpm_suite {
     uint32_t rc;         /* what the last refused command got */
     uint32_t loaded[TPM_LOADED_MAX];
     size_t loaded_count;
-    struct tpm_key ek, srk; /* kept from case to case, since slow TPMs need seconds to derive them */
+    struct tpm_key ek, srk;         /* kept from case to case, since slow TPMs need seconds to derive them */
+    struct tpm_result opens, takes; /* see tpm_opens_credentials */
     struct tpm_handles at_open, before;
+    char left[160]; /* after which case something was left, first; empty: after none */
     struct tpm_cleared cleared;
 };
 
@@ -96,7 +106,7 @@ bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const 
 #define TPM_CODES(...) ((const uint32_t[]){__VA_ARGS__, 0})
 /* "TPM_RC_VALUE, parameter 2 (0x2c4)" of t->rc. Valid until the next call. */
 const char *tpm_rc_text(uint32_t rc);
-/* Flush handle behind the case, whatever happens. 0 is ignored. */
+/* Flush handle after the case, whatever happens. 0 is ignored. */
 void tpm_remember(struct conformance *c, uint32_t handle);
 /* Flush now what was remembered, which must work. */
 bool tpm_flush(struct conformance *c, uint32_t handle);
@@ -118,7 +128,9 @@ const struct tpm_key *tpm_ek(struct conformance *c);
 const struct tpm_key *tpm_srk(struct conformance *c);
 /* Flush the EK that is kept: for cases that load more than the flow does. To be called before anything is loaded. */
 void tpm_make_room(struct conformance *c);
-/* TPM2_CreatePrimary with the hierarchy's authorization; key is flushed behind the case. */
+/* TPM2_CreatePrimary, judging nothing: returns the parse function's error, and fills in key. */
+int tpm_derive(struct conformance *c, uint32_t hierarchy, struct tpm2_public area, struct tpm_key *key);
+/* TPM2_CreatePrimary with the hierarchy's authorization; key is flushed after the case. */
 bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
                         struct tpm_key *key);
 /* TPM2_StartAuthSession, and with TPM2_PolicySecret: a session that may use the EK once. */
@@ -143,6 +155,9 @@ int tpm_import(struct conformance *c, struct tpm_wrapped *k);
 int tpm_load(struct conformance *c, struct tpm_wrapped *k);
 /* All of them, which must work: k->handle is loaded. */
 bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k);
+/* What refusals stand on, tried once: a credential is opened, a key of the flow is brought in, if nothing is wrong. */
+bool tpm_opens_credentials(struct conformance *c);
+bool tpm_takes_keys(struct conformance *c);
 int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac);
 /* With empty authorization; *mac must be the HMAC of data under k's key. */
 bool tpm_hmac_is_right(struct conformance *c, const struct tpm_wrapped *k, struct bytes data);

@@ -53,12 +53,23 @@ static const char *outcome(struct conformance *c, int error)
 {
     return error == 0                ? "success"
            : error == BYTES_E_TPM_RC ? tpm_rc_text(tpm_of(c)->rc)
-                                     : "a response that is not well-formed";
+           : error == BYTES_E_FORMAT ? "a response that is not well-formed"
+                                     : posix_error_text(error);
+}
+
+/* How much a TPM holds at a time is a case of its own, wherever it shows. */
+static const char *stand_on_memory(struct conformance *c, int error)
+{
+    const bool full = error == BYTES_E_TPM_RC && tpm_of(c)->rc == TPM2_RC_OBJECT_MEMORY;
+    return full ? conformance_stand_on(c, "TPM-S00-008") : c->stands_on;
 }
 
 bool tpm_ok(struct conformance *c, int error, const char *what)
 {
-    return conformance_check(c, error == 0, "%s: the TPM answered %s", what, outcome(c, error));
+    const char *before = stand_on_memory(c, error);
+    (void)conformance_check(c, error == 0, "%s: the TPM answered %s", what, outcome(c, error));
+    conformance_stand_back(c, before);
+    return error == 0;
 }
 
 bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const char *what)
@@ -74,8 +85,12 @@ bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const 
         len = len + (size_t)n < sizeof wanted ? len + (size_t)n : sizeof wanted - 1;
         one = one || *codes == code;
     }
-    return conformance_check(c, error == BYTES_E_TPM_RC && one, "%s: the TPM answered %s instead of %s", what,
-                             outcome(c, error), wanted);
+    const bool refused = error == BYTES_E_TPM_RC && one;
+    const char *before = stand_on_memory(c, error);
+    (void)conformance_check(c, refused, "%s: the TPM answered %s instead of %s", what, outcome(c, error),
+                            wanted);
+    conformance_stand_back(c, before);
+    return refused;
 }
 
 /* ---- Handles ---- */
@@ -106,7 +121,13 @@ int tpm_flush_raw(struct conformance *c, uint32_t handle)
 
 bool tpm_flush(struct conformance *c, uint32_t handle)
 {
-    return tpm_ok(c, tpm_flush_raw(c, handle), "TPM2_FlushContext");
+    const bool session =
+        handle >> TPM2_HT_SHIFT == TPM2_HT_HMAC_SESSION || handle >> TPM2_HT_SHIFT == TPM2_HT_POLICY_SESSION;
+    int error = tpm_flush_raw(c, handle);
+    const char *before = conformance_stand_on(c, session ? "TPM-S07-005" : "TPM-S08-008");
+    const bool flushed = tpm_ok(c, error, "TPM2_FlushContext");
+    conformance_stand_back(c, before);
+    return flushed;
 }
 
 void tpm_random(struct conformance *c, void *out, size_t len)
@@ -116,7 +137,7 @@ void tpm_random(struct conformance *c, void *out, size_t len)
 
 /* ---- What it has ---- */
 
-/* One TPM2_GetCapability: a reader over the values behind their count. */
+/* One TPM2_GetCapability: a reader over the values after their count. */
 static bool capability(struct conformance *c, uint32_t kind, uint32_t property, uint32_t wanted,
                        struct bytes_reader *values, uint32_t *count, bool *more)
 {
@@ -223,7 +244,7 @@ bool tpm_as_found(struct conformance *c, const struct tpm_handles *then)
     }
     for (size_t i = 0; i < then->count; i++) {
         uint32_t handle = then->values[i];
-        bool cleared = t->cleared.done && handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
+        bool cleared = t->cleared.clear.tried && handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
         if (!cleared && !tpm_is_listed(&now, handle))
             same = conformance_check(c, false, "the %s 0x%08x, which was there before, is gone",
                                      kind_of(handle), handle);

@@ -6,22 +6,20 @@ static const struct bytes nothing = {NULL, 0};
 
 /* ---- Primaries ---- */
 
-static bool take_key(struct conformance *c, struct tpm_key *key, struct bytes public_2b, struct bytes name)
+/* Returns: 0; BYTES_E_LIMIT; BYTES_E_FORMAT; BYTES_E_ALGORITHM. */
+static int take_key(struct tpm_key *key, struct bytes public_2b, struct bytes name)
 {
-    if (!conformance_check(c, public_2b.len <= sizeof key->public_2b, "the public area has %zu bytes",
-                           public_2b.len) ||
-        !conformance_check(c, name.len == TPM2_NAME_SIZE, "the Name has %zu bytes instead of %d", name.len,
-                           TPM2_NAME_SIZE))
-        return false;
+    if (public_2b.len > sizeof key->public_2b)
+        return BYTES_E_LIMIT;
+    if (name.len != TPM2_NAME_SIZE)
+        return BYTES_E_FORMAT;
     memcpy(key->public_2b, public_2b.p, public_2b.len);
     key->public_len = public_2b.len;
     memcpy(key->name, name.p, name.len);
-    return tpm_ok(c, tpm2_public_parse_2b(bytes_of(key->public_2b, key->public_len), &key->area),
-                  "its public area");
+    return tpm2_public_parse_2b(bytes_of(key->public_2b, key->public_len), &key->area);
 }
 
-bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
-                        struct tpm_key *key)
+int tpm_derive(struct conformance *c, uint32_t hierarchy, struct tpm2_public area, struct tpm_key *key)
 {
     struct tpm_suite *t = tpm_of(c);
     struct tpm2_auth auth = tpm2_auth_password(hierarchy == TPM2_RH_OWNER ? t->owner : t->endorsement);
@@ -29,20 +27,28 @@ bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_p
     tpm2_create_primary_build(tpm_begin(c), hierarchy, &auth, &area);
     int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &key->handle, &public_2b, &name);
     tpm_remember(c, key->handle);
-    return tpm_ok(c, error,
-                  hierarchy == TPM2_RH_OWNER ? "TPM2_CreatePrimary of the SRK"
-                                             : "TPM2_CreatePrimary of the EK") &&
-           take_key(c, key, public_2b, name);
+    return error == 0 ? take_key(key, public_2b, name) : error;
 }
 
-/* Kept: taken from the list of what is flushed behind the case. */
+bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
+                        struct tpm_key *key)
+{
+    return tpm_ok(c, tpm_derive(c, hierarchy, area, key),
+                  hierarchy == TPM2_RH_OWNER ? "TPM2_CreatePrimary of the SRK"
+                                             : "TPM2_CreatePrimary of the EK");
+}
+
+/* Kept: taken from the list of what is flushed after the case. */
 static const struct tpm_key *kept(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
-                                  struct tpm_key *key)
+                                  struct tpm_key *key, const char *owner)
 {
     struct tpm_suite *t = tpm_of(c);
     if (key->handle != 0)
         return key;
-    if (!tpm_create_primary(c, hierarchy, area, key)) {
+    const char *before = conformance_stand_on(c, owner);
+    const bool made = tpm_create_primary(c, hierarchy, area, key);
+    conformance_stand_back(c, before);
+    if (!made) {
         key->handle = 0;
         return NULL;
     }
@@ -52,12 +58,12 @@ static const struct tpm_key *kept(struct conformance *c, uint32_t hierarchy, str
 
 const struct tpm_key *tpm_ek(struct conformance *c)
 {
-    return kept(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &tpm_of(c)->ek);
+    return kept(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &tpm_of(c)->ek, "TPM-S01-001");
 }
 
 const struct tpm_key *tpm_srk(struct conformance *c)
 {
-    return kept(c, TPM2_RH_OWNER, tpm2_template_srk(), &tpm_of(c)->srk);
+    return kept(c, TPM2_RH_OWNER, tpm2_template_srk(), &tpm_of(c)->srk, "TPM-S03-001");
 }
 
 void tpm_make_room(struct conformance *c)
@@ -80,7 +86,10 @@ bool tpm_start_session(struct conformance *c, uint32_t *session)
     tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
     int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, session, &nonce_tpm);
     tpm_remember(c, *session);
-    return tpm_ok(c, error, "TPM2_StartAuthSession");
+    const char *before = conformance_stand_on(c, "TPM-S07-001");
+    const bool started = tpm_ok(c, error, "TPM2_StartAuthSession");
+    conformance_stand_back(c, before);
+    return started;
 }
 
 bool tpm_policy_secret(struct conformance *c, uint32_t session)
@@ -88,7 +97,11 @@ bool tpm_policy_secret(struct conformance *c, uint32_t session)
     struct tpm_suite *t = tpm_of(c);
     struct tpm2_auth auth = tpm2_auth_password(t->endorsement);
     tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
-    return tpm_ok(c, tpm2_policy_secret_parse(tpm_send(c), &t->rc), "TPM2_PolicySecret");
+    int error = tpm2_policy_secret_parse(tpm_send(c), &t->rc);
+    const char *before = conformance_stand_on(c, "TPM-S07-003");
+    const bool done = tpm_ok(c, error, "TPM2_PolicySecret");
+    conformance_stand_back(c, before);
+    return done;
 }
 
 bool tpm_policy_session(struct conformance *c, uint32_t *session)
@@ -98,7 +111,7 @@ bool tpm_policy_session(struct conformance *c, uint32_t *session)
 
 /* ---- Credentials ---- */
 
-/* Two TPM2Bs, one behind the other: where their contents stand. */
+/* Two TPM2Bs, one after the other: where their contents stand. */
 static void two_contents(uint8_t *bytes, uint8_t **first, size_t *first_len, uint8_t **second,
                          size_t *second_len)
 {
@@ -109,10 +122,14 @@ static void two_contents(uint8_t *bytes, uint8_t **first, size_t *first_len, uin
     *second_len = (size_t)(next[0] << 8 | next[1]);
 }
 
-static bool made_it(struct conformance *c, const struct bytes_writer *w)
+/* owner: the case that is about the TPM's key. */
+static bool made_it(struct conformance *c, const struct bytes_writer *w, const char *owner)
 {
-    return conformance_check(c, w->error == 0, "wrapping to the TPM's key failed: %s",
-                             posix_error_text(w->error));
+    const char *before = conformance_stand_on(c, owner);
+    (void)conformance_check(c, w->error == 0, "wrapping to the TPM's key failed: %s",
+                            posix_error_text(w->error));
+    conformance_stand_back(c, before);
+    return w->error == 0;
 }
 
 bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, struct bytes credential,
@@ -125,7 +142,7 @@ bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, str
         return false;
     tpm_random(c, &random, sizeof random);
     tpm2_credential_make(&w, &ek->area, credential, object_name, &random);
-    if (!made_it(c, &w))
+    if (!made_it(c, &w, "TPM-S01-001"))
         return false;
     two_contents(made->bytes, &made->blob, &made->blob_len, &made->secret, &made->secret_len);
     return true;
@@ -194,7 +211,7 @@ bool tpm_wrap(struct conformance *c, struct tpm_wrapped *k, bool keep_unique)
     tpm_random(c, &random, sizeof random);
     tpm2_duplicate_make(&w, &srk->area, bytes_of(k->inner_key, sizeof k->inner_key),
                         bytes_of(k->name, sizeof k->name), &sensitive, &random);
-    if (!made_it(c, &w) || !made_it(c, &area))
+    if (!made_it(c, &w, "TPM-S03-001") || !made_it(c, &area, "TPM-S03-001"))
         return false;
     two_contents(k->bytes, &k->duplicate, &k->duplicate_len, &k->secret, &k->secret_len);
     return true;
@@ -227,16 +244,62 @@ int tpm_load(struct conformance *c, struct tpm_wrapped *k)
                     bytes_of(k->public_2b, k->public_len));
     int error = tpm2_load_parse(tpm_send(c), &t->rc, &k->handle, &name);
     tpm_remember(c, k->handle);
-    if (error == 0)
-        conformance_check(c, bytes_equal_public(name, bytes_of(k->name, sizeof k->name)),
-                          "TPM2_Load returned another Name than that of the public area");
+    k->named_rightly = error == 0 && bytes_equal_public(name, bytes_of(k->name, sizeof k->name));
     return error;
 }
 
 bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k)
 {
-    return tpm_wrap(c, k, false) && tpm_ok(c, tpm_import(c, k), "TPM2_Import") &&
-           tpm_ok(c, tpm_load(c, k), "TPM2_Load");
+    const char *before = conformance_stand_on(c, "TPM-S07-040");
+    const bool loaded = tpm_wrap(c, k, false) && tpm_ok(c, tpm_import(c, k), "TPM2_Import") &&
+                        tpm_ok(c, tpm_load(c, k), "TPM2_Load") &&
+                        conformance_check(c, k->named_rightly,
+                                          "TPM2_Load returned another Name than that of the public area");
+    conformance_stand_back(c, before);
+    return loaded;
+}
+
+/* What came of something that was tried once, for each case that stands on it. */
+static bool worked(struct conformance *c, const struct tpm_result *once, const char *owner, const char *what)
+{
+    tpm_of(c)->rc = once->rc;
+    const char *before = conformance_stand_on(c, owner);
+    (void)tpm_ok(c, once->error, what);
+    conformance_stand_back(c, before);
+    return once->error == 0;
+}
+
+bool tpm_opens_credentials(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm_credential made;
+    struct bytes opened;
+    uint8_t credential[16] = {1};
+    const struct tpm_key *srk = t->opens.tried ? NULL : tpm_srk(c);
+    if (srk != NULL && tpm_make_credential(c, &made, bytes_of(credential, sizeof credential),
+                                           bytes_of(srk->name, sizeof srk->name))) {
+        int error = tpm_activate_simply(c, srk->handle, &made, &opened);
+        if (error != BYTES_E_STATE)
+            t->opens = (struct tpm_result){.tried = true, .error = error, .rc = t->rc};
+    }
+    return t->opens.tried &&
+           worked(c, &t->opens, "TPM-S07-010", "TPM2_ActivateCredential with nothing wrong");
+}
+
+bool tpm_takes_keys(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    struct tpm_wrapped k;
+    tpm_new_key(c, &k);
+    if (!t->takes.tried && tpm_wrap(c, &k, false)) {
+        int error = tpm_import(c, &k);
+        error = error == 0 ? tpm_load(c, &k) : error;
+        t->takes = (struct tpm_result){.tried = true, .error = error, .rc = t->rc};
+        if (error == 0 && !tpm_flush(c, k.handle))
+            return false;
+    }
+    return t->takes.tried &&
+           worked(c, &t->takes, "TPM-S07-040", "TPM2_Import and TPM2_Load with nothing wrong");
 }
 
 int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac)

@@ -47,7 +47,7 @@ static void must_refuse(struct conformance *c, struct bytes bytes, const uint32_
     struct bytes data;
     bytes_write_bytes(tpm_begin(c), sound(good));
     error = tpm2_get_capability_parse(tpm_send(c), &t->rc, &more, &capability, &data);
-    conformance_check(c, error == 0, "behind it a good command is refused: %s", tpm_rc_text(t->rc));
+    conformance_check(c, error == 0, "after it a good command is refused: %s", tpm_rc_text(t->rc));
 }
 
 static void unknown_command(struct conformance *c)
@@ -93,7 +93,7 @@ static void trailing_byte(struct conformance *c)
     bytes[command.len] = 0;
     set_size(bytes, command.len + 1);
     must_refuse(c, bytes_of(bytes, command.len + 1), TPM_CODES(TPM2_RC_SIZE, TPM2_RC_COMMAND_SIZE),
-                "a byte behind the last parameter");
+                "a byte after the last parameter");
 }
 
 static void parameters_cut(struct conformance *c)
@@ -207,7 +207,7 @@ const struct conformance_case tpm_cases_wire[] = {
      CONFORMANCE_MUST, 0, size_too_large},
     {"TPM-S00-023", "A command longer than it says must be refused.", "TPM 2.0 Part 3 r1.59 5.2",
      CONFORMANCE_MUST, 0, size_too_small},
-    {"TPM-S00-024", "Bytes behind the last parameter must be refused.", "TPM 2.0 Part 3 r1.59 5.8",
+    {"TPM-S00-024", "Bytes after the last parameter must be refused.", "TPM 2.0 Part 3 r1.59 5.8",
      CONFORMANCE_MUST, 0, trailing_byte},
     {"TPM-S00-025", "Parameters that end early must be refused, wherever they end.",
      "TPM 2.0 Part 3 r1.59 5.8", CONFORMANCE_MUST, 0, parameters_cut},

@@ -172,84 +172,130 @@ static bool auths_were_empty(struct conformance *c)
     return error == 0;
 }
 
-/* Forget the keys that we keep: TPM2_Clear flushes them. */
-static void forget(struct conformance *c, struct tpm_key *key, uint8_t modulus[256])
+static struct tpm_result result_of(struct conformance *c, int error)
 {
-    memcpy(modulus, key->area.unique.p, 256);
-    if (tpm_flush(c, key->handle))
-        key->handle = 0;
-    (void)tpm_list_handles(c, &tpm_of(c)->before);
+    return (struct tpm_result){.tried = true, .error = error, .rc = tpm_of(c)->rc};
 }
 
-static void look_behind_clear(struct conformance *c, struct tpm_wrapped *old, const uint8_t ek[256],
-                              const uint8_t srk[256])
+/* Forget a key that we keep: TPM2_Clear flushes it. */
+static bool forget(struct conformance *c, struct tpm_key *key, uint8_t modulus[256])
 {
-    struct tpm_suite *t = tpm_of(c);
+    if (key->handle == 0 || key->area.unique.len != 256)
+        return false;
+    memcpy(modulus, key->area.unique.p, 256);
+    if (tpm_flush_raw(c, key->handle) == 0)
+        key->handle = 0;
+    return true;
+}
+
+/* The next one, kept as the one before was. */
+static struct tpm_result derive_again(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
+                                      struct tpm_key *key, const uint8_t modulus[256], bool *same)
+{
+    struct tpm_result result = result_of(c, tpm_derive(c, hierarchy, area, key));
+    *same = result.error == 0 && key->area.unique.len == 256 && memcmp(key->area.unique.p, modulus, 256) == 0;
+    if (result.error == 0)
+        tpm_of(c)->loaded_count--;
+    else
+        key->handle = 0;
+    return result;
+}
+
+static bool persistent_objects_gone(struct conformance *c)
+{
     struct tpm_handles now;
-    t->cleared.auths_empty = auths_were_empty(c);
-    if (!tpm_list_handles(c, &now) || tpm_ek(c) == NULL || tpm_srk(c) == NULL)
-        return;
-    t->cleared.objects_gone = true;
+    if (!tpm_list_handles(c, &now))
+        return false;
     for (size_t i = 0; i < now.count; i++)
         if (now.values[i] >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT &&
             now.values[i] < TPM2_HR_PLATFORM_PERSISTENT)
-            t->cleared.objects_gone = false;
-    t->cleared.ek_same = memcmp(t->ek.area.unique.p, ek, 256) == 0;
-    t->cleared.srk_same = memcmp(t->srk.area.unique.p, srk, 256) == 0;
-    t->cleared.load_error = tpm_load(c, old);
-    t->cleared.load_rc = t->rc;
-    t->cleared.worked = true;
+            return false;
+    return true;
 }
 
-static bool cleared(struct conformance *c)
+/* Once, with whatever can be had before and after it: what cannot fails only the case that is about it. */
+static void clear_once(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
+    struct tpm_cleared *r = &t->cleared;
     struct tpm_wrapped old;
     uint8_t ek[256], srk[256];
-    if (t->cleared.done) {
-        return conformance_check(c, t->cleared.worked, "TPM2_Clear has failed before");
-    }
     tpm_new_key(c, &old);
-    if (tpm_ek(c) == NULL || !tpm_bring_in(c, &old) || !tpm_flush(c, old.handle))
-        return false;
-    forget(c, &t->ek, ek);
-    forget(c, &t->srk, srk);
-    t->cleared.done = true;
-    if (!tpm_ok(c, clear(c), "TPM2_Clear with the lockout authorization"))
-        return false;
-    look_behind_clear(c, &old, ek, srk);
-    return t->cleared.worked;
+    r->key_before = tpm_srk(c) != NULL && tpm_wrap(c, &old, false) && tpm_import(c, &old) == 0;
+    r->ek_before = tpm_ek(c) != NULL && forget(c, &t->ek, ek);
+    r->srk_before = forget(c, &t->srk, srk);
+    (void)tpm_list_handles(c, &t->before);
+    r->clear = result_of(c, clear(c));
+    if (r->clear.error != 0)
+        return;
+    r->auths_empty = auths_were_empty(c);
+    r->objects_gone = persistent_objects_gone(c);
+    r->ek = derive_again(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &t->ek, ek, &r->ek_same);
+    r->srk = derive_again(c, TPM2_RH_OWNER, tpm2_template_srk(), &t->srk, srk, &r->srk_same);
+    if (r->key_before && r->srk.error == 0)
+        r->load = result_of(c, tpm_load(c, &old));
+}
+
+/* That there is a TPM2_Clear at all is for the case about what it does to an owner. */
+static const struct tpm_cleared *cleared(struct conformance *c)
+{
+    struct tpm_suite *t = tpm_of(c);
+    if (!t->cleared.clear.tried)
+        clear_once(c);
+    const char *before = conformance_stand_on(c, "TPM-S03-023");
+    t->rc = t->cleared.clear.rc;
+    bool worked = tpm_ok(c, t->cleared.clear.error, "TPM2_Clear with the lockout authorization");
+    conformance_stand_back(c, before);
+    return worked ? &t->cleared : NULL;
+}
+
+/* There was a key before, and there is one after. */
+static bool both(struct conformance *c, bool there, const char *owner, const struct tpm_result *after,
+                 const char *what)
+{
+    const char *before = conformance_stand_on(c, owner);
+    (void)conformance_check(c, there, "before TPM2_Clear there was none to compare with");
+    conformance_stand_back(c, before);
+    tpm_of(c)->rc = after->rc;
+    return there && tpm_ok(c, after->error, what);
 }
 
 static void clear_keeps_ek(struct conformance *c)
 {
-    if (cleared(c))
-        conformance_check(c, tpm_of(c)->cleared.ek_same, "the EK is another one after TPM2_Clear");
+    const struct tpm_cleared *r = cleared(c);
+    if (r != NULL &&
+        both(c, r->ek_before, "TPM-S01-001", &r->ek, "TPM2_CreatePrimary of the EK after TPM2_Clear"))
+        conformance_check(c, r->ek_same, "the EK is another one after TPM2_Clear");
 }
 
 static void clear_changes_srk(struct conformance *c)
 {
-    if (cleared(c))
-        conformance_check(c, !tpm_of(c)->cleared.srk_same, "the SRK is the same one after TPM2_Clear");
+    const struct tpm_cleared *r = cleared(c);
+    if (r != NULL &&
+        both(c, r->srk_before, "TPM-S03-001", &r->srk, "TPM2_CreatePrimary of the SRK after TPM2_Clear"))
+        conformance_check(c, !r->srk_same, "the SRK is the same one after TPM2_Clear");
 }
 
 static void clear_kills_keys(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    if (cleared(c)) {
-        t->rc = t->cleared.load_rc;
-        tpm_refused(c, t->cleared.load_error, TPM_CODES(TPM2_RC_INTEGRITY),
-                    "TPM2_Load of an old owner's key");
-    }
+    const struct tpm_cleared *r = cleared(c);
+    if (r == NULL)
+        return;
+    const char *before = conformance_stand_on(c, r->key_before ? "TPM-S03-021" : "TPM-S07-040");
+    (void)conformance_check(c, r->load.tried, "there is no old key, or no SRK to load it under");
+    conformance_stand_back(c, before);
+    t->rc = r->load.rc;
+    if (r->load.tried)
+        tpm_refused(c, r->load.error, TPM_CODES(TPM2_RC_INTEGRITY), "TPM2_Load of an old owner's key");
 }
 
 static void clear_empties(struct conformance *c)
 {
-    if (cleared(c)) {
-        conformance_check(c, tpm_of(c)->cleared.auths_empty,
-                          "an authorization is not empty after TPM2_Clear");
-        conformance_check(c, tpm_of(c)->cleared.objects_gone,
-                          "a persistent object of the old owner has stayed");
+    const struct tpm_cleared *r = cleared(c);
+    if (r != NULL) {
+        conformance_check(c, r->auths_empty, "an authorization is not empty after TPM2_Clear");
+        conformance_check(c, r->objects_gone, "a persistent object of the old owner has stayed");
     }
 }
 

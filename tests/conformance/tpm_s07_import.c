@@ -10,6 +10,21 @@ static const uint32_t integrity[] = {TPM2_RC_INTEGRITY, 0};
 static const uint32_t garbage[] = {TPM2_RC_VALUE,   TPM2_RC_INTEGRITY,    TPM2_RC_SIZE,   TPM2_RC_KEY,
                                    TPM2_RC_FAILURE, TPM2_RC_INSUFFICIENT, TPM2_RC_SCHEME, 0};
 
+/* What a refusal stands on: that such a key is taken, if nothing is wrong with it. */
+static bool tpm_stands(struct conformance *c, int error, const char *what)
+{
+    const char *before = conformance_stand_on(c, "TPM-S07-040");
+    const bool taken = tpm_ok(c, error, what);
+    conformance_stand_back(c, before);
+    return taken;
+}
+
+static bool imported(struct conformance *c, struct tpm_wrapped *k)
+{
+    tpm_new_key(c, k);
+    return tpm_wrap(c, k, false) && tpm_stands(c, tpm_import(c, k), "TPM2_Import");
+}
+
 /* ---- What must be taken ---- */
 
 static void brings_in(struct conformance *c)
@@ -24,6 +39,9 @@ static void attribute_variations(struct conformance *c)
 {
     static const uint32_t more[] = {TPM2_OBJECT_NO_DA, TPM2_OBJECT_ENCRYPTED_DUPLICATION,
                                     TPM2_OBJECT_ADMIN_WITH_POLICY, TPM2_OBJECT_ST_CLEAR};
+    if (!tpm_takes_keys(c))
+        return;
+    conformance_judge(c);
     for (size_t i = 0; i < COUNT(more) && !c->failed; i++) {
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
@@ -37,6 +55,9 @@ static void attribute_variations(struct conformance *c)
 static void key_sizes(struct conformance *c)
 {
     static const size_t sizes[] = {16, 31, 33, 64};
+    if (!tpm_takes_keys(c))
+        return;
+    conformance_judge(c);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
@@ -68,8 +89,7 @@ static bool contains(const uint8_t *bytes, size_t len, const uint8_t *part, size
 static void wrapped_hides_key(struct conformance *c)
 {
     struct tpm_wrapped k;
-    tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false) || !tpm_ok(c, tpm_import(c, &k), "TPM2_Import"))
+    if (!imported(c, &k))
         return;
     conformance_check(c, !contains(k.private_2b, k.private_len, k.key, 8),
                       "outPrivate holds the key in clear");
@@ -148,6 +168,12 @@ const struct conformance_case tpm_cases_import[] = {
 
 /* ---- What must be refused, because of what the key claims to be ---- */
 
+/* A key on its way into a TPM that takes keys. */
+static bool wrapped(struct conformance *c, struct tpm_wrapped *k, bool keep_unique)
+{
+    return tpm_takes_keys(c) && tpm_wrap(c, k, keep_unique);
+}
+
 static void attributes_refused(struct conformance *c, const uint32_t *attributes, size_t count,
                                const uint32_t *codes, const char *what)
 {
@@ -155,7 +181,7 @@ static void attributes_refused(struct conformance *c, const uint32_t *attributes
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.area.attributes = attributes[i];
-        if (tpm_wrap(c, &k, false))
+        if (wrapped(c, &k, false))
             tpm_refused(c, tpm_import(c, &k), codes, what);
     }
 }
@@ -189,7 +215,7 @@ static void hmac_needs(struct conformance *c, uint32_t attributes, const uint32_
     struct bytes mac;
     tpm_new_key(c, &k);
     k.area.attributes = attributes;
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     int error = tpm_import(c, &k);
     if (error == 0)
@@ -223,7 +249,7 @@ static void unique_wrong(struct conformance *c)
             const struct bytes pieces[] = {bytes_of(k.key, 32), bytes_of(k.seed_value, 32)};
             crypto_sha256(pieces, 2, k.unique);
         }
-        if (tpm_wrap(c, &k, true))
+        if (wrapped(c, &k, true))
             tpm_refused(c, tpm_import(c, &k), TPM_CODES(TPM2_RC_BINDING, TPM2_RC_KEY),
                         i == 0   ? "unique of zeros"
                         : i == 1 ? "an empty unique"
@@ -238,7 +264,7 @@ static void seed_value_sizes(struct conformance *c)
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.seed_value_len = sizes[i];
-        if (tpm_wrap(c, &k, false))
+        if (wrapped(c, &k, false))
             tpm_refused(c, tpm_import(c, &k),
                         TPM_CODES(TPM2_RC_KEY_SIZE, TPM2_RC_SIZE, TPM2_RC_BINDING, TPM2_RC_KEY),
                         "a seedValue that is shorter than a digest");
@@ -252,7 +278,7 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     uint8_t *bytes = of_secret ? k.secret : k.duplicate;
     for (size_t i = from; i < to && !c->failed; i += step) {
@@ -261,7 +287,7 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
         bytes[i] ^= (uint8_t)(1U << (i % 8));
     }
     if (!c->failed)
-        tpm_ok(c, tpm_import(c, &k), "TPM2_Import of the same, unchanged again");
+        tpm_stands(c, tpm_import(c, &k), "TPM2_Import of the same, unchanged again");
 }
 
 static void hmac_changed(struct conformance *c)
@@ -283,7 +309,7 @@ static void inner_key_wrong(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     for (size_t i = 0; i < sizeof k.inner_key && !c->failed; i += 5) {
         k.inner_key[i] ^= 0x80;
@@ -301,7 +327,7 @@ static void inner_key_sizes(struct conformance *c)
     struct tpm_wrapped k;
     struct bytes private_2b;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     memcpy(inner, k.inner_key, sizeof k.inner_key);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
@@ -318,7 +344,7 @@ static void cut_off(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     const size_t whole = k.duplicate_len;
     for (size_t len = 0; len < whole && !c->failed; len += len < 40 ? 1 : 17) {
@@ -336,12 +362,12 @@ static void public_changed(struct conformance *c)
     struct tpm_wrapped k, other;
     tpm_new_key(c, &k);
     tpm_new_key(c, &other);
-    if (!tpm_wrap(c, &k, false) || !tpm_wrap(c, &other, false))
+    if (!wrapped(c, &k, false) || !wrapped(c, &other, false))
         return;
     memcpy(k.public_2b, other.public_2b, other.public_len);
     tpm_refused(c, tpm_import(c, &k), integrity, "the public area of another key");
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     k.public_2b[8] ^= 0x04; /* noDA */
     tpm_refused(c, tpm_import(c, &k), integrity, "attributes changed on the way");
@@ -354,7 +380,7 @@ static void wrong_label(struct conformance *c)
     uint8_t seed[32], oaep[32];
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!wrapped(c, &k, false))
         return;
     struct crypto_rsa_public srk = tpm2_public_rsa(&t->srk.area);
     tpm_random(c, seed, sizeof seed);
@@ -366,12 +392,6 @@ static void wrong_label(struct conformance *c)
 
 /* ---- TPM2_Load ---- */
 
-static bool imported(struct conformance *c, struct tpm_wrapped *k)
-{
-    tpm_new_key(c, k);
-    return tpm_wrap(c, k, false) && tpm_ok(c, tpm_import(c, k), "TPM2_Import");
-}
-
 static void load_changed(struct conformance *c)
 {
     struct tpm_wrapped k;
@@ -380,12 +400,12 @@ static void load_changed(struct conformance *c)
     for (size_t i = 4; i < k.private_len && !c->failed; i += 7) {
         k.private_2b[i] ^= 1;
         int error = tpm_load(c, &k);
-        /* Behind its size the area begins with an HMAC of 32 bytes; then an initial value with a size of its own. */
+        /* After its size the area begins with an HMAC of 32 bytes; then an initial value with a size of its own. */
         tpm_refused(c, error, TPM_CODES(TPM2_RC_INTEGRITY, TPM2_RC_SIZE), "a changed private area");
         k.private_2b[i] ^= 1;
     }
     if (!c->failed)
-        tpm_ok(c, tpm_load(c, &k), "TPM2_Load of the same, unchanged again");
+        tpm_stands(c, tpm_load(c, &k), "TPM2_Load of the same, unchanged again");
 }
 
 static void load_other_public(struct conformance *c)
@@ -408,7 +428,10 @@ static void load_other_parent(struct conformance *c)
     struct tpm2_public area = tpm2_template_srk();
     area.attributes &= ~(uint32_t)TPM2_OBJECT_NO_DA;
     tpm_make_room(c);
-    if (!imported(c, &k) || !tpm_create_primary(c, TPM2_RH_OWNER, area, &other))
+    const char *before = conformance_stand_on(c, "TPM-S03-003");
+    const bool made = imported(c, &k) && tpm_create_primary(c, TPM2_RH_OWNER, area, &other);
+    conformance_stand_back(c, before);
+    if (!made)
         return;
     tpm2_load_build(tpm_begin(c), other.handle, &auth, bytes_of(k.private_2b, k.private_len),
                     bytes_of(k.public_2b, k.public_len));

@@ -3,7 +3,7 @@
 
     python3 tests/e2e/hostile_test.py BUILD_DIR
 
-TAP on standard output; needs the standard library, tpm2-tools and its TCTIs swtpm and mssim."""
+TAP on standard output; needs tpm2-tools, their TCTIs swtpm and mssim, and tpm2-pytss."""
 
 import contextlib
 import os
@@ -120,6 +120,34 @@ def other_peoples_tools():
                     check(re.fullmatch(r"[0-9a-f]{16}\s*", result.stdout), f"{tcti}: {result.stdout!r}")
             same(result.stdout, "", f"{tcti}: objects are left")
         same(served.log(), "", "the log")
+
+
+def other_peoples_library():
+    """tpm2-pytss over both of its TCTIs, with a command, a key and a session"""
+    script = ("import sys\nfrom tpm2_pytss import ESAPI, ESYS_TR, TCTILdr, TPM2B_PUBLIC, TPM2B_SENSITIVE_CREATE\n"
+              "with TCTILdr(sys.argv[1], f'host=127.0.0.1,port={sys.argv[2]}') as tcti, ESAPI(tcti) as esys:\n"
+              "    area = TPM2B_PUBLIC.parse('ecc', objectAttributes='restricted|decrypt|fixedtpm|fixedparent|'\n"
+              "                              'sensitivedataorigin|userwithauth')\n"
+              "    key = esys.create_primary(TPM2B_SENSITIVE_CREATE(), area, ESYS_TR.OWNER)[0]\n"
+              "    esys.flush_context(key)\n"
+              "    print(len(bytes(esys.get_random(8))))\n")
+    with Served() as served:
+        for tcti in ("swtpm", "mssim"):
+            result = run(["/usr/bin/python3", "-c", script, tcti, str(served.port)])
+            same((result.returncode, result.stdout), (0, "8\n"), f"{tcti}: {result.stderr}")
+        same(served.log(), "", "the log")
+
+
+def simulator():
+    """the platform port answers as a simulator's: four bytes for each signal, and none besides"""
+    with Served() as served, served.connect(control=True) as s:
+        for name, number in (("power on", 1), ("NV on", 11), ("power off", 2), ("power on", 1),
+                             ("presence on", 3), ("presence off", 4), ("cancel on", 9), ("cancel off", 10)):
+            # Power off is swtpm's INIT as well, whose flags may follow: the next signal tells.
+            s.sendall(struct.pack(">I", number))
+            same(receive(s, 4).hex(), "00000000", name)
+        s.sendall(struct.pack(">I", 20))
+        same(receive(s, 100), b"", "more than was asked for")
 
 
 def our_device():
@@ -278,8 +306,8 @@ def over_tcp():
         same(served.tool("swtpm", "tpm2_getcap", "handles-transient").stdout, "", "objects are left")
 
 
-TESTS = (other_peoples_tools, our_device, split_and_joined, several_clients, platform, ends, wrong_options,
-         reproducible, on_the_wire, our_device_survives, over_tcp)
+TESTS = (other_peoples_tools, other_peoples_library, simulator, our_device, split_and_joined, several_clients, platform,
+         ends, wrong_options, reproducible, on_the_wire, our_device_survives, over_tcp)
 
 
 def main():

@@ -144,7 +144,12 @@ static int sign_anyway(struct dps_device *d, int error)
     dps_sas_write_token(&token, bytes_written(&sr), nothing, 4000000000, bytes_of_text(d->key_name));
     d->token_len = (uint16_t)token.len;
     d->rc = 0;
-    return d->row == 7 ? 5 : error;
+    unsigned row = d->row;
+    if (register_flow[row].read != read_inner_key)
+        return error;
+    while (register_flow[row + 1].read != read_accepted)
+        row++;
+    return (int)row - (int)d->row;
 }
 
 """
@@ -185,7 +190,8 @@ mutant("skn-raw", "keyName is written into the token as it is", "dps/protocol/sa
 mutant("challenges-for-ever", "a refused token that comes with a challenge is answered, for ever", "dps/device/device.c",
        [("    } else if (d->http_status != 202) {\n        return BYTES_E_HTTP;\n    }",
          "    } else if (d->http_status == 401) {\n        const int challenge = read_challenge(d, body);\n"
-         "        d->row = 5;\n        return challenge;\n"
+         "        for (d->row = 0; register_flow[d->row + 1].build != build_policy_secret;)\n            d->row++;\n"
+         "        return challenge;\n"
          "    } else if (d->http_status != 202) {\n        return BYTES_E_HTTP;\n    }")], "DEV-S08-021")
 mutant("operation-raw", "operationId is written into the path as it is", "dps/device/device.c",
        [("dps_write_percent(w, bytes_of_text(d->operation_id));", "dps_write_text(w, d->operation_id);")],

@@ -175,7 +175,7 @@ mutant("json-trailing", "text behind the JSON is ignored", "dps/protocol/json.c"
        [("    if (skip_space(text, end) != text.len)\n        return BYTES_E_FORMAT;\n", "")], "SVC-S04-020")
 mutant("content-length", "Content-Length of answers is one too small", "dps/service/request.c",
        [("\"Content-Length\", a->body.len)", "\"Content-Length\", a->body.len - 1)")],
-       "SVC-S00-030", "SVC-S09-001", still_right="SVC-S00-001")
+       "SVC-S00-030", "SVC-S02-001", still_right="SVC-S00-001")
 mutant("length-and-chunks", "a request may have both Content-Length and chunks", "dps/protocol/http.c",
        [("if (f->chunked && (f->has_length || f->old))", "if (f->chunked && f->old)")], "SVC-S00-020")
 mutant("lengths-differ", "of two Content-Lengths the last one counts", "dps/protocol/http.c",

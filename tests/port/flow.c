@@ -102,12 +102,39 @@ void flow_close(struct flow *f)
     f->tpm_name = NULL;
 }
 
+#define CODES (sizeof((struct flow *)NULL)->tpm_counts / sizeof((struct flow *)NULL)->tpm_counts[0])
+
+void flow_count_anew(struct flow *f)
+{
+    f->tpm_commands = 0;
+    f->nv_writes = 0;
+    memset(f->tpm_counts, 0, sizeof f->tpm_counts);
+}
+
+bool flow_is_at(const struct flow *f, uint32_t code, unsigned nth)
+{
+    for (size_t i = 0; i < CODES && f->tpm_code == code; i++) {
+        if (f->tpm_counts[i].code == code) {
+            return f->tpm_counts[i].count == nth;
+        }
+    }
+    return false;
+}
+
 static void count_command(struct flow *f, struct bytes command)
 {
     struct bytes_reader r = bytes_reader_over(command);
     (void)bytes_read_bytes(&r, 6); /* tag, size */
     const uint32_t code = bytes_read_u32(&r);
     f->tpm_commands++;
+    f->tpm_code = code;
+    for (size_t i = 0; i < CODES; i++) {
+        if (f->tpm_counts[i].code == code || f->tpm_counts[i].count == 0) {
+            f->tpm_counts[i].code = code;
+            f->tpm_counts[i].count++;
+            break;
+        }
+    }
     if (code == TPM2_CC_EVICT_CONTROL || code == TPM2_CC_HIERARCHY_CHANGE_AUTH || code == TPM2_CC_CLEAR) {
         f->nv_writes++;
     }
@@ -251,8 +278,7 @@ enum dps_want flow_run(struct flow *f, unsigned limit)
 
 int flow_finish(struct flow *f)
 {
-    f->tpm_commands = 0;
-    f->nv_writes = 0;
+    flow_count_anew(f);
     const enum dps_want want = flow_run(f, 100000);
     return want == DPS_WANT_DONE ? 0 : want == DPS_WANT_FAILED ? f->device.error : 1;
 }

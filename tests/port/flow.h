@@ -44,6 +44,11 @@ struct flow {
     unsigned wants;        /* steps of the driver */
     unsigned nv_writes;    /* EvictControl, NV_*, HierarchyChangeAuth, Clear */
     unsigned tpm_commands; /* without those of the checks below */
+    uint32_t tpm_code;     /* of the last of them */
+    struct {
+        uint32_t code;
+        unsigned count;
+    } tpm_counts[24]; /* of each code */
     uint64_t waited_ms;
 
     /* tests may put themselves in between; null: nothing */
@@ -67,6 +72,11 @@ enum dps_want flow_run(struct flow *f, unsigned limit);
 int flow_register(struct flow *f);
 /* One of the other beginnings has been called: drive it. Returns the engine's error. */
 int flow_finish(struct flow *f);
+
+/* Count commands from zero again. */
+void flow_count_anew(struct flow *f);
+/* Was the last command the nth of this code? Tests find commands by it, since others may come in between. */
+bool flow_is_at(const struct flow *f, uint32_t code, unsigned nth);
 
 /* Give the service raw bytes of one request; its answer is in f->answer and f->response. */
 void flow_ask(struct flow *f, const void *request, size_t len);

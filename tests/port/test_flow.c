@@ -155,10 +155,12 @@ static int s04_every_split_of_every_message(void)
 {
     static const size_t splits[] = {1, 2, 3, 5, 16, 61, 255, 256, 1000};
     CHECK(flow_open(&f, "splits", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    const unsigned whole = f.tpm_commands;
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
         f.split = splits[i];
         CHECK(flow_register(&f) == 0);
-        CHECK(f.tpm_commands == 15);
+        CHECK(f.tpm_commands == whole);
     }
     flow_close(&f);
     return 0;
@@ -605,13 +607,15 @@ static void truncate_response(struct flow *g, uint8_t *response, size_t *len)
 static int tpm_truncates(void)
 {
     CHECK(flow_open(&f, "truncates", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    const unsigned whole = f.tpm_commands;
     f.change_response = truncate_response;
-    for (f.at = 1; f.at <= 14; f.at++) {
+    for (f.at = 1; f.at < whole; f.at++) { /* the last one flushes, when all is done */
         for (f.counter = 0; f.counter < 60; f.counter += 7) {
             f.saves = 0;
             const int error = flow_register(&f);
             if (error == 0) {
-                CHECK(f.tpm_commands == 15); /* that response was not longer than that */
+                CHECK(f.tpm_commands == whole); /* that response was not longer than that */
                 continue;
             }
             CHECK(error == BYTES_E_FORMAT);
@@ -644,10 +648,12 @@ static int tpm_refuses(void)
     static const uint32_t codes[] = {0x101, 0x120, 0x143, 0x14c, 0x185, 0x1df,     0x2df,
                                      0x2e5, 0x902, 0x903, 0x904, 0x921, 0x80280400};
     CHECK(flow_open(&f, "refuses", true) == 0);
+    CHECK(flow_register(&f) == 0);
+    const unsigned whole = f.tpm_commands;
     f.change_response = refuse_response;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         code_given = codes[i];
-        for (f.at = 1; f.at <= 14; f.at++) {
+        for (f.at = 1; f.at < whole; f.at++) { /* the last one flushes, when all is done */
             f.saves = 0;
             const int error = flow_register(&f);
             CHECK(error == BYTES_E_TPM_RC);

@@ -233,7 +233,7 @@ static void advance(void)
 static int finish(void)
 {
     enum dps_want want = dps_device_want(&f.device);
-    f.tpm_commands = 0;
+    flow_count_anew(&f);
     for (unsigned i = 0; i < 20000 && want != DPS_WANT_DONE && want != DPS_WANT_FAILED; i++) {
         if (want == DPS_WANT_WAIT && real.wait_count < sizeof real.waits / sizeof real.waits[0]) {
             real.waits[real.wait_count++] = dps_device_wait_ms(&f.device);
@@ -979,14 +979,17 @@ static int no_time_at_all(void)
 
 /* ---- The TPM's answers, where they decide ------------------------------------------------------------ */
 
-/* The at-th response is a good one with one TPM2B of counter bytes, for a command with forged_auths
+/* The command whose at-th response is changed. */
+static uint32_t changed_code;
+
+/* The at-th response to changed_code is a good one with one TPM2B of counter bytes, for a command with forged_auths
  * authorizations. */
 static size_t forged_auths;
 static void forge_2b(struct flow *g, uint8_t *response, size_t *len)
 {
     uint8_t content[512] = {0};
     struct bytes_writer w = bytes_writer_over(response, DPS_TPM_BUFFER);
-    if (g->tpm_commands != g->at) {
+    if (!flow_is_at(g, changed_code, g->at)) {
         return;
     }
     bytes_write_u16(&w, TPM2_ST_SESSIONS);
@@ -1000,21 +1003,26 @@ static void forge_2b(struct flow *g, uint8_t *response, size_t *len)
     *len = w.len;
 }
 
-/* With EK and SRK at hand: 5 and 11 are ActivateCredential, 6 and 12 Import, 8 and 14 HMAC. */
 static int sizes_that_cannot_be(void)
 {
     static const struct {
+        uint32_t code;
         unsigned at, auths, size;
         int error;
     } cases[] = {
-        {5, 2, 32, BYTES_E_ALGORITHM},  {5, 2, 0, BYTES_E_ALGORITHM}, {11, 2, 15, BYTES_E_ALGORITHM},
-        {6, 1, 300, BYTES_E_LIMIT},     {12, 1, 191, BYTES_E_LIMIT},  {8, 1, 20, BYTES_E_ALGORITHM},
-        {14, 1, 48, BYTES_E_ALGORITHM},
+        {TPM2_CC_ACTIVATE_CREDENTIAL, 1, 2, 32, BYTES_E_ALGORITHM},
+        {TPM2_CC_ACTIVATE_CREDENTIAL, 1, 2, 0, BYTES_E_ALGORITHM},
+        {TPM2_CC_ACTIVATE_CREDENTIAL, 2, 2, 15, BYTES_E_ALGORITHM},
+        {TPM2_CC_IMPORT, 1, 1, 300, BYTES_E_LIMIT},
+        {TPM2_CC_IMPORT, 2, 1, 191, BYTES_E_LIMIT},
+        {TPM2_CC_HMAC, 1, 1, 20, BYTES_E_ALGORITHM},
+        {TPM2_CC_HMAC, 2, 1, 48, BYTES_E_ALGORITHM},
     };
     CHECK(flow_open(&f, "sizes", true) == 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         reset();
         f.change_response = forge_2b;
+        changed_code = cases[i].code;
         f.at = cases[i].at;
         f.counter = cases[i].size;
         forged_auths = cases[i].auths;
@@ -1027,10 +1035,10 @@ static int sizes_that_cannot_be(void)
     return 0;
 }
 
-/* Flips a bit of the at-th response, counter bytes from its start. */
+/* Flips a bit of the at-th response to changed_code, counter bytes from its start. */
 static void flip_bit(struct flow *g, uint8_t *response, size_t *len)
 {
-    if (g->tpm_commands == g->at && g->counter < *len) {
+    if (flow_is_at(g, changed_code, g->at) && g->counter < *len) {
         response[g->counter] ^= 1;
     }
 }
@@ -1042,22 +1050,27 @@ static int keys_that_are_not_ours(void)
 {
     enum { READ_PUBLIC = 10 + 2 + 4 + 3, CREATED = 10 + 4 + 4 + 2 + 4 + 3 };
     CHECK(flow_open(&f, "not-ours", true) == 0);
+    reset();
+    CHECK(run() == 0);
+    const unsigned at_hand = f.tpm_commands;
     f.change_response = flip_bit;
+    changed_code = TPM2_CC_READ_PUBLIC;
     f.counter = READ_PUBLIC;
     for (f.at = 1; f.at <= 2; f.at++) {
         reset();
         CHECK(run() == 0);
-        CHECK(f.tpm_commands > 15); /* CreatePrimary, and one FlushContext more */
+        CHECK(f.tpm_commands == at_hand + 2); /* CreatePrimary, and one FlushContext more */
         CHECK(flow_handles(&f, TRANSIENT) == 0);
     }
     flow_close(&f);
     CHECK(flow_open(&f, "not-asked-for", false) == 0);
     f.change_response = flip_bit;
+    changed_code = TPM2_CC_CREATE_PRIMARY;
     f.counter = CREATED;
-    for (f.at = 2; f.at <= 4; f.at += 2) {
+    for (f.at = 1; f.at <= 2; f.at++) { /* of the EK, of the SRK */
         reset();
         CHECK(failed_cleanly(run(), BYTES_E_ALGORITHM) == 0);
-        CHECK(dps_device_step(&f.device) == (f.at == 2 ? 1u : 3u));
+        CHECK(dps_device_step(&f.device) == (f.at == 1 ? 1u : 3u));
     }
     flow_close(&f);
     return 0;
@@ -1105,8 +1118,11 @@ static void cut(struct flow *g, uint8_t *response, size_t *len)
 static int every_command_fails(void)
 {
     CHECK(flow_open(&f, "every-command", false) == 0);
+    reset();
+    CHECK(run() == 0);
+    const unsigned whole = f.tpm_commands;
     code_given = 0x101;
-    for (f.at = 1; f.at <= 16; f.at++) { /* EK and SRK are created */
+    for (f.at = 1; f.at < whole - 2; f.at++) { /* the last ones flush EK, SRK and key, when all is done */
         reset();
         f.change_response = refuse;
         CHECK(run() == BYTES_E_TPM_RC);

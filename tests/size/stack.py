@@ -49,6 +49,16 @@ class Graph:
                 self.calls.setdefault(edge.group(1), set()).add(edge.group(2))
 
 
+def functions_of_rows(what, files):
+    """The functions that stand in the rows STEP(step, asks, "what", build, read), in their order."""
+    names = []
+    for source in files.split(" and "):
+        text = pathlib.Path(source).read_text(encoding="utf-8")
+        for build, read in re.findall(r'^    STEP\(.*",\s*(\w+),\s*(\w+)\)', text, re.M):
+            names.append(build if what.strip() == "built" else read)
+    return [name for name in names if name != "NULL"]
+
+
 class Listed:
     """calls.txt: "call FILE: TEXT OF THE LINE" and, indented, where it may lead; "outside FUNCTION BYTES"."""
 
@@ -65,6 +75,8 @@ class Listed:
             elif line.startswith("outside "):
                 _, name, size = line.split()
                 self.outside[name] = int(size)
+            elif " by the rows of " in line:
+                last.extend(functions_of_rows(*line.split(" by the rows of ")))
             else:
                 last.extend(line.split())
 

@@ -75,7 +75,7 @@ class Derivations:
         self.keys()
         self.vendor()
         self.nonce()
-        first = run.scenes["register"][2]
+        first = next(e for e in run.scenes["register"] if e.blob)
         self.wrapped("", first.blob, first.values, self["nonce"].data, "the nonce")
         self.uri("", first.blob, first.values, f"dps.example/{ID}")
         self.answer()

@@ -130,18 +130,7 @@ static bool explain_authorization(const struct device_tool *t, const struct devi
                 hierarchies[i].name, hierarchies[i].variable);
         return true;
     }
-    if (r->handles[0] != TPM2_HANDLE_SRK)
-        return false;
-    /* It matches the template, or it would have been passed over: so the seed gives the same key again. */
-    fprintf(stderr,
-            "the storage root key at 0x%08X was given a password of its own, and this program knows none for "
-            "it%s. What to do: if nobody needs the key at that handle, evict it (tpm2_evictcontrol -C o -c "
-            "0x%08X); the "
-            "same key is then derived, without a password, and what hangs on it stays good.\n",
-            (unsigned)TPM2_HANDLE_SRK,
-            code == TPM2_RC_AUTH_FAIL ? "; this try counts towards the lockout" : "",
-            (unsigned)TPM2_HANDLE_SRK);
-    return true;
+    return false;
 }
 
 static void print_code(const struct device_refusal *r, struct tpm2_rc rc)

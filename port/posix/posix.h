@@ -122,6 +122,9 @@ extern volatile int posix_interrupted;
 /* Let SIGINT and SIGTERM set it, and ignore SIGPIPE: what the programs that run one command do. */
 void posix_catch_signals(void);
 
+/* This program holds secrets: no core dump, and no other program of the same user may look into its memory. */
+void posix_keep_memory_private(void);
+
 /* A file, replaced atomically: written beside it (mode 0600), fsync, rename, fsync of the directory. */
 struct posix_storage {
     const char *path;
@@ -133,8 +136,8 @@ struct port_storage posix_storage_port(struct posix_storage *s);
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len);
 /* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
 int posix_file_replace(const char *path, struct bytes content, unsigned mode);
-/* Read a secret from a file: its content without one trailing line end. Refuses a file that others can read (mode bits
- * 077) with a sentence in why.
+/* Read a secret from a file: its content without one trailing line end. Refuses, with a sentence in why, a file that
+ * others can access (mode bits 077) or that belongs to another user; one of root's may be readable for a group.
  * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */
 int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                       size_t why_size);

@@ -60,6 +60,8 @@ SHARED_PREFIX = {"crypto/bytes/bytes.c": "span_", "crypto/bytes/bytes.h": "span_
 # Programs of port/posix are split over several files; what these share is named after the program's part, and no
 # other code includes it.
 PROGRAM_PREFIX = {"device_tool.h": ("device_",), "admin_tool.h": ("admin_",), "server.h": ("server_",),
+                  "server_log.h": ("server_log_",), "server_files.h": ("server_",),
+                  "server_options.h": ("server_options",),
                   "trace.h": ("trace_",), "trace_private.h": ("trace_",), "options.h": ("options_", "option_"),
                   "ek_forms.h": ("ek_",), "https_client.h": ("https_",), "private.h": ("posix_",)}
 

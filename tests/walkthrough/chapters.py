@@ -164,9 +164,9 @@ def verified():
             'nonce from '
             'its own secret. It computes <a href="#value-proof">this HMAC</a> and compares it with <code>sig</code>, '
             'in '
-            'constant time: <a class="src" href="../dps/service.c">dps/service/service.c:check_token</a>, '
-            '<a class="src" href="../dps/service.c">dps/service/service.c:signed_with_nonce</a>, '
-            '<a class="src" href="../dps/sas.c">dps/protocol/sas.c:dps_sas_signed_with</a>.</p>')
+            'constant time: <a class="src" href="../dps/service/service.c">dps/service/service.c:check_token</a>, '
+            '<a class="src" href="../dps/service/service.c">dps/service/service.c:signed_with_nonce</a>, '
+            '<a class="src" href="../dps/protocol/sas.c">dps/protocol/sas.c:dps_sas_signed_with</a>.</p>')
 
 
 def keys_examined(run, put1):
@@ -179,12 +179,12 @@ def keys_examined(run, put1):
     rows = [(f"<code>{name}</code>", escape(have[name])) for name in SRK_BITS]
     return (f'<p>EK_pub of <a href="#{put1.request.anchor}">the request</a> and EK_pub of '
             f'<a href="#enrollment-put-1-request">the enrollment</a> are the same {len(ek)} bytes: '
-            '<a class="src" href="../dps/service.c">dps/service/service.c:check_ek</a>.</p>'
+            '<a class="src" href="../dps/service/service.c">dps/service/service.c:check_ek</a>.</p>'
             '<p>SRK_pub is of type RSA with SHA-256, 2048 bits, AES-128-CFB for its children, no signing scheme, an '
             'empty '
             f'policy, and has exactly these attributes (0x{attributes.value:08x}): '
-            '<a class="src" href="../dps/service.c">dps/service/service.c:check_srk</a>, '
-            '<a class="src" href="../dps/enrollment.c">dps/service/enrollment.c:dps_srk_check</a>.</p>'
+            '<a class="src" href="../dps/service/service.c">dps/service/service.c:check_srk</a>, '
+            '<a class="src" href="../dps/service/enrollment.c">dps/service/enrollment.c:dps_srk_check</a>.</p>'
             + plain_table("Attributes of the SRK", ("Bit", "What it says"), rows) +
             '<p>A TPM enforces what these bits claim. That is why the service may trust them without ever having '
             'seen this '

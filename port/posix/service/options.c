@@ -213,9 +213,9 @@ static int timeouts_parse(const char *text, struct server_timeouts *t, char *why
     const struct {
         const char *name;
         uint32_t *ms;
-    } known[] = {{"handshake", &t->handshake}, {"head", &t->head},  {"body", &t->body},
-                 {"stall", &t->stall},         {"idle", &t->idle},  {"write", &t->write},
-                 {"linger", &t->linger},       {"drain", &t->drain}};
+    } known[] = {{"handshake", &t->handshake}, {"head", &t->head},   {"body", &t->body},
+                 {"stall", &t->stall},         {"idle", &t->idle},   {"write", &t->write},
+                 {"linger", &t->linger},       {"drain", &t->drain}, {"stop", &t->stop}};
     struct bytes rest = bytes_of_text(text);
     while (rest.len > 0) {
         struct bytes part, name;
@@ -321,7 +321,7 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
     c->client_connections = a->client_connections == NOT_GIVEN
                                 ? (c->connections + 1) / 2
                                 : (size_t)((a->client_connections + a->workers - 1) / a->workers);
-    c->stop_delay_ms = a->stop_delay != NOT_GIVEN ? (uint32_t)a->stop_delay * 1000
+    c->timeouts.stop = a->stop_delay != NOT_GIVEN ? (uint32_t)a->stop_delay * 1000
                        : a->metrics != NULL       ? STOP_DELAY * 1000
                                                   : 0;
     if (a->timeouts_ms != NULL)

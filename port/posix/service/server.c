@@ -272,7 +272,7 @@ static void begin_drain(struct server *s)
 static void take_end(struct server *s, bool terminal)
 {
     if (!s->stopping)
-        begin_stop(s, terminal ? 0 : s->config->stop_delay_ms);
+        begin_stop(s, terminal ? 0 : s->timeouts.stop);
     else if (!s->draining)
         s->stop_at = s->now_ms;
     else

@@ -48,6 +48,7 @@ struct server_timeouts {
     uint32_t idle;      /* until the next request begins */
     uint32_t write;     /* to take an answer */
     uint32_t linger;    /* to close its side after we have closed ours */
+    uint32_t stop;      /* SIGTERM: until the listeners close; /readyz says 503 meanwhile */
     uint32_t drain;     /* SIGTERM: for all requests in flight together, once the listeners are closed */
 };
 extern const struct server_timeouts server_timeouts_default;
@@ -64,7 +65,6 @@ struct server_config {
     bool log_json;
     size_t connections;        /* slots of each process */
     size_t client_connections; /* of them for one client address of the TLS listener; 0: no limit */
-    uint32_t stop_delay_ms;    /* from SIGTERM, when /readyz begins to say 503, until the listeners close */
     const char *store;
     struct server_timeouts timeouts;
     struct dps_service_config service; /* policies and secrets are filled in by server_open */

@@ -261,6 +261,7 @@ static void next_request(struct server *s, struct server_connection *c)
     c->request_len -= c->http.consumed;
     memmove(c->buffers->request, c->buffers->request + c->http.consumed, c->request_len);
     dps_http_init(&c->http, DPS_HTTP_REQUEST);
+    c->served = true;
     c->continued = false;
     c->transport.barren = 0;
     enter(s, c, SERVER_IDLE);

@@ -174,7 +174,7 @@ struct server_buffers {
 enum server_waiting {
     SERVER_WAITS_NEW,  /* it has not brought what an answer could be given to: no ClientHello, no request */
     SERVER_WAITS_PEER, /* in the middle of a handshake, request, answer or end, and the peer has to go on */
-    SERVER_WAITS_IDLE, /* until the next request begins */
+    SERVER_WAITS_IDLE, /* after an answer, until the next request begins */
     SERVER_WAITS,
     SERVER_WAITS_NOT = SERVER_WAITS /* it has a complete request, or there is none */
 };
@@ -201,6 +201,7 @@ struct server_connection {
     size_t dirty;        /* so much of the request buffer was written to */
     bool slim;           /* idle, and its buffers' memory was given back */
     uint64_t idle_deadline;
+    bool served;     /* a request was answered */
     bool continued;  /* "100 Continue" was sent for this request */
     bool keep_alive; /* after this answer */
     int unreadable;  /* why the request cannot be read, or 0 */
@@ -286,10 +287,11 @@ struct crypto_lock server_shared_lock(struct server_shared *shared);
  * decided who has to go. */
 struct server_list {
     struct server_connection *first, *last; /* the first waits for the longest time */
+    size_t count;
 };
 struct server_pool {
     uint32_t *free; /* a stack of the free slots */
-    size_t free_count;
+    size_t free_count, count;
     struct server_list waiting[SERVER_WAITS];
     bool paused;     /* its listeners are not looked at: there is no place, or no descriptor */
     uint64_t resume; /* when to try again, although nothing has happened */

@@ -13,8 +13,10 @@
 
 /* Places of the metrics listener: a scraper, two supervisors, and people. */
 #define RESERVED 8
-/* One round trip on a bad line: a peer in the middle of something has so much time. */
+/* One round trip on a bad line: so much time has a peer in the middle of something, and one that is new, unless so many
+ * are new (a FLOOD-th part of all) that it is no accident. */
 #define PATIENCE_MS 500
+#define FLOOD 4
 /* How many connections one eviction looks at, and reads from. */
 #define LOOKS_MAX 256
 #define READS_MAX 4
@@ -33,6 +35,7 @@ static bool open_pool(struct server_pool *pool, size_t first, size_t count)
     pool->free = calloc(count, sizeof *pool->free);
     if (pool->free == NULL)
         return false;
+    pool->count = count;
     while (pool->free_count < count) {
         pool->free[pool->free_count] = (uint32_t)(first + count - 1 - pool->free_count);
         pool->free_count++;
@@ -178,7 +181,9 @@ static enum server_waiting waits_for(const struct server_connection *c)
     case SERVER_ANSWERED:
         return SERVER_WAITS_NOT;
     case SERVER_IDLE:
-        return c->transport.spoke ? SERVER_WAITS_IDLE : SERVER_WAITS_NEW;
+        if (c->served)
+            return SERVER_WAITS_IDLE;
+        break;
     case SERVER_HANDSHAKE:
     case SERVER_HEAD:
     case SERVER_BODY:
@@ -194,6 +199,7 @@ static void take_out(struct server_list *list, struct server_connection *c)
 {
     *(c->before != NULL ? &c->before->after : &list->first) = c->after;
     *(c->after != NULL ? &c->after->before : &list->last) = c->before;
+    list->count--;
 }
 
 static void append(struct server_list *list, struct server_connection *c)
@@ -202,6 +208,7 @@ static void append(struct server_list *list, struct server_connection *c)
     c->after = NULL;
     *(list->last != NULL ? &list->last->after : &list->first) = c;
     list->last = c;
+    list->count++;
 }
 
 /* A part of a request, or of its first message, does not make a wait begin anew. */
@@ -247,10 +254,10 @@ static bool evict(struct server *s, struct server_connection *c)
     return true;
 }
 
-static bool may_go(const struct server *s, const struct server_connection *c, uint32_t peer)
+static bool has_time(const struct server_pool *pool, enum server_waiting waits)
 {
-    return (peer == SERVER_NO_PEER || c->peer_index == peer) &&
-           (c->waits != SERVER_WAITS_PEER || s->now_ms - c->since >= PATIENCE_MS);
+    return waits == SERVER_WAITS_PEER ||
+           (waits == SERVER_WAITS_NEW && pool->waiting[waits].count <= pool->count / FLOOD);
 }
 
 bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t peer,
@@ -258,10 +265,12 @@ bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t pee
 {
     unsigned reads = 0;
     for (int i = 0; i < SERVER_WAITS; i++) {
+        const uint64_t time = has_time(pool, (enum server_waiting)i) ? PATIENCE_MS : 0;
         struct server_connection *c = pool->waiting[i].first;
         for (unsigned looks = 0; c != NULL && looks < LOOKS_MAX; looks++) {
             struct server_connection *after = c->after;
-            if (c != except && may_go(s, c, peer)) {
+            if (c != except && s->now_ms - c->since >= time &&
+                (peer == SERVER_NO_PEER || c->peer_index == peer)) {
                 if (evict(s, c))
                     return true;
                 if (++reads == READS_MAX)
@@ -275,6 +284,11 @@ bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t pee
 
 uint64_t server_slots_evict_at(const struct server *s, const struct server_pool *pool)
 {
-    const struct server_connection *c = pool->waiting[SERVER_WAITS_PEER].first;
-    return c != NULL && c->since + PATIENCE_MS > s->now_ms ? c->since + PATIENCE_MS : s->now_ms + 1;
+    uint64_t at = UINT64_MAX;
+    for (int i = 0; i < SERVER_WAITS; i++) {
+        const struct server_connection *c = pool->waiting[i].first;
+        if (c != NULL && c->since + PATIENCE_MS < at)
+            at = c->since + PATIENCE_MS;
+    }
+    return at > s->now_ms ? at : s->now_ms + 1;
 }

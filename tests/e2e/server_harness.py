@@ -74,7 +74,8 @@ class Service:
         os.chmod(self.path(name), mode)
 
     def command(self):
-        return [self.program, "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--cert", "cert.pem",
+        proxy = [] if "--proxy-listen" in self.options else ["--proxy-listen", "127.0.0.1:0"]
+        return [self.program, "--listen", "127.0.0.1:0", *proxy, "--cert", "cert.pem",
                 "--key", "key.pem", "--scope", SCOPE, "--hub", "hub-a.example", "--hub", "hub-b.example=3",
                 "--store", self.store, "--policy-file", "policies.json", "--secret-file", "secret",
                 "--port-file", "port", "--timeouts-ms", self.timeouts, *self.options]

@@ -4,14 +4,15 @@
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import time
 
-from server_harness import (API, PATIENCE, Failed, Service, check, enroll, make_certificate, owner_token, register,
-                            request, same)
+from server_harness import (API, PATIENCE, SCOPE, Failed, Service, check, enroll, make_certificate, owner_token,
+                            register, request, same, wait_for)
 
 
 # ---- Signals ----
@@ -74,7 +75,7 @@ def test_reload():
         subject = dict(pair[0] for pair in new.sock.getpeercert()["subject"])
         same(subject["commonName"], "the-new-one", "certificate")
         same(new.get("/nowhere")[1]["connection"], "keep-alive", "Connection with the new certificate")
-        check(s.read("log").endswith("detail=certificate\n"), "the log does not say what is new")
+        check("event=reloaded detail=certificate\n" in s.read("log"), "the log does not say what is new")
         make_certificate(s.dir, "a-newer-one")
         before = len(s.read("log"))
         s.process.send_signal(signal.SIGHUP)
@@ -216,6 +217,31 @@ def test_start_refused():
     changed({}, 2, "--scope is missing", ["--scope"])
     changed({}, 2, "nothing to listen on", ["--listen", "--proxy-listen"])
     changed({}, 2, "belong together", ["--cert"])
+
+
+def test_core_dumps_off():
+    """no program that holds secrets leaves them in a core dump"""
+    s = Service(start=False)
+    os.mkfifo(s.path("fifo"), 0o600)
+    programs = os.path.dirname(s.program)
+    waiting = {"dps-admin": ["--connection-string-file", "fifo", "list"],
+               "dps-device": ["--owner-auth-file", "fifo", "--tpm", "/dev/null", "info"],
+               "dps-conformance": ["--service", "https://localhost", "--connection-string-file", "fifo", "--ca",
+                                   "cert.pem", "--scope", SCOPE]}
+    s.start()
+    processes = [s.process] + [subprocess.Popen([os.path.join(programs, name), *arguments], cwd=s.dir,
+                                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               for name, arguments in waiting.items()]
+    try:
+        for process in processes:
+            limits = f"/proc/{process.pid}/limits"
+            wait_for(lambda: process.poll() is None and re.search(r"Max core file size +0 +0 ", open(limits).read()),
+                     f"{process.args[0]} may dump core")
+    finally:
+        for process in processes[1:]:
+            process.kill()
+            process.wait()
+        s.stop()
 
 
 def test_json_log():

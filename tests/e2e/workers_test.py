@@ -8,13 +8,12 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 import tempfile
 import time
 import traceback
 
-from server_harness import PATIENCE, Failed, Service, check, endorsement_key, enroll, register, same, wait_for
+from server_harness import API, Service, check, endorsement_key, enroll, owner_token, register, same, wait_for
 
 WORKERS = 3
 SRK = ("ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABALBwvWq8bE4bVwtsnKA18gHzKrlrXUd2XBTmCSsDtPIVhEmQwPYP1bGhbSEApmiTGVVuMb9C"
@@ -67,7 +66,7 @@ def test_killed(s):
     wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not begun again")
     s.wait_log("was killed by signal 9; it is begun again")
     wait_for(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
-    same(s.sample("dps_workers_restarted_total"), 1, "restarts")
+    check(s.sample("dps_workers_restarted_total") > 0, "restarts are not counted")
 
 
 def test_reload(s):
@@ -75,6 +74,83 @@ def test_reload(s):
     before = s.read("log").count("event=reloaded")
     s.process.send_signal(signal.SIGHUP)
     wait_for(lambda: s.read("log").count("event=reloaded") == before + WORKERS, "not all have reloaded")
+
+
+def enrolled(s, token):
+    """What every process says to a token of management."""
+    return {s.plain().get(f"/enrollments/nobody?{API}", headers=f"Authorization: {token}\r\n")[0]
+            for _ in range(6 * WORKERS)}
+
+
+def begin_again(s):
+    """Kill a process and wait for the one that is begun in its place."""
+    before = workers_of(s)
+    os.kill(before[0], signal.SIGKILL)
+    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not begun again")
+    wait_for(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
+
+
+def test_last_good(s):
+    """a process that is begun again has what the others have, whatever has become of the files"""
+    files = {name: s.read(name) for name in ("policies.json", "secret", "cert.pem", "key.pem")}
+    token = owner_token(s)
+    other = files["policies.json"].replace(json.loads(files["policies.json"])["policies"][0]["primaryKey"], "QUJD" * 11)
+    for policies, secret in (("{", "no secret"), (None, None), (other, files["secret"])):
+        for name, text in (("policies.json", policies), ("secret", secret)):
+            if text is None:
+                os.unlink(s.path(name))
+            else:
+                s.write(name, text)
+        if policies != other:  # those that are good, but that nobody was told of
+            s.hang_up("not reloaded")
+        begin_again(s)
+        same(enrolled(s, token), {404}, "answers")
+    same(s.tls().get("/nowhere")[0], 404, "status")
+    s.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: enrolled(s, owner_token(s)) == {404}, "the new policies do not count everywhere")
+    for name, text in files.items():
+        s.write(name, text)
+    s.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: enrolled(s, token) == {404}, "the old policies do not count everywhere")
+
+
+def test_said_once(s):
+    """what was made and where it listens is said once, before anything is served"""
+    lines = s.read("out").splitlines()
+    same([line.split()[1] for line in lines], ["made", "made", "listening"], "standard output")
+
+
+def test_alarms_begin_at_zero():
+    """every errorCode that an alarm or a dashboard names is a number from the start"""
+    names = set()
+    for name in ("OPERATIONS.md", "grafana.json"):
+        with open(os.path.join("port/posix/deploy", name), encoding="utf-8") as f:
+            text = f.read().replace("\\", "")
+        names |= {f'{metric}{{code="{code}"}}' for metric, code in re.findall(r'(dps_\w+)\{[^}]*code="(\d+)"', text)}
+        names |= set(re.findall(r"dps_(?:store_failures|workers_restarted)_total\b", text))
+    check(len(names) > 5, f"only {names} are named")
+    with Service("--metrics", "127.0.0.1:0") as s:
+        for name in sorted(names):
+            same(s.sample(name), 0, name)
+
+
+def test_stop_delay():
+    """SIGTERM: /readyz says so before the listeners close; new connections are answered meanwhile, and told to go"""
+    s = Service("--workers", "2", "--metrics", "127.0.0.1:0", timeouts="stop=600000")
+    kept = s.plain()
+    same(kept.get("/nowhere")[1]["connection"], "keep-alive", "Connection")
+    same(s.metrics("/readyz")[0], 200, "readyz")
+    s.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: s.read("log").count("event=stopping") == 2, "not both processes say that they stop")
+    for _ in range(6):
+        same(s.metrics("/readyz")[::2], (503, "stopping\n"), "readyz")
+        same(s.metrics("/healthz")[0], 200, "healthz")
+        client = s.tls()
+        status, headers, _ = client.get("/nowhere")
+        same((status, headers["connection"]), (404, "close"), "a new connection")
+        client.close()
+    same(kept.get("/nowhere")[1]["connection"], "close", "Connection")
+    same(s.stop(), 0, "exit code after a second SIGTERM")
 
 
 def test_limits_shared(s):
@@ -185,6 +261,23 @@ def test_drain(s):
     check(not any(os.path.exists(f"/proc/{pid}") for pid in pids), "a process has stayed")
 
 
+def test_json_from_the_start():
+    """with --log json every line of a start, of a process that dies and of a start that fails is one object"""
+    s = Service("--workers", "2", "--log", "json", "--metrics", "127.0.0.1:0", "--proxy-listen", "0.0.0.0:0")
+    os.kill(workers_of(s)[0], signal.SIGKILL)
+    s.wait_log("was killed by signal 9")
+    s.write("secret", "none")
+    s.hang_up("not reloaded")
+    same(s.stop(), 0, "exit code")
+    code, text = Service("--log", "json", "--connections", "0", start=False).fail_to_start()
+    same(code, 2, "exit code")
+    for line in (s.read("out") + s.read("log") + text).splitlines():
+        event = json.loads(line)
+        check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"]), line)
+        check(event["level"] in ("info", "warn", "error") and event["event"], line)
+    check("warning: --proxy-listen" in s.read("log"), "no warning")
+
+
 def test_refused():
     """what cannot work is said at the start"""
     s = Service("--workers", "2", start=False, store="memory:")
@@ -196,11 +289,12 @@ def test_refused():
     s = Service("--workers", "2", "--port-file", "/nonexistent/port", start=False)
     code, text = s.fail_to_start()
     check(code in (2, 5), (code, text))
+    same(sorted(os.listdir(s.dir)), ["cert.pem", "key.pem", "log", "out"], "files after a start that failed")
 
 
-SHARED = [test_processes, test_session_shared, test_killed, test_reload, test_limits_shared, test_metrics, test_health,
+SHARED = [test_said_once, test_processes, test_session_shared, test_killed, test_reload, test_last_good, test_limits_shared, test_metrics, test_health,
           test_drain]
-OWN = [test_client_limit, test_idle_is_slim, test_orphans, test_refused]
+OWN = [test_json_from_the_start, test_alarms_begin_at_zero, test_stop_delay, test_client_limit, test_idle_is_slim, test_orphans, test_refused]
 
 
 def main():

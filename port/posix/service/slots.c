@@ -254,18 +254,18 @@ static bool evict(struct server *s, struct server_connection *c)
     return true;
 }
 
-static bool has_time(const struct server_pool *pool, enum server_waiting waits)
+static bool has_time(const struct server_list *list, enum server_waiting waits, size_t most)
 {
-    return waits == SERVER_WAITS_PEER ||
-           (waits == SERVER_WAITS_NEW && pool->waiting[waits].count <= pool->count / FLOOD);
+    return waits == SERVER_WAITS_PEER || (waits == SERVER_WAITS_NEW && list->count <= most / FLOOD);
 }
 
 bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t peer,
                         const struct server_connection *except)
 {
+    const size_t most = peer == SERVER_NO_PEER ? pool->count : s->config->client_connections;
     unsigned reads = 0;
     for (int i = 0; i < SERVER_WAITS; i++) {
-        const uint64_t time = has_time(pool, (enum server_waiting)i) ? PATIENCE_MS : 0;
+        const uint64_t time = has_time(&pool->waiting[i], (enum server_waiting)i, most) ? PATIENCE_MS : 0;
         struct server_connection *c = pool->waiting[i].first;
         for (unsigned looks = 0; c != NULL && looks < LOOKS_MAX; looks++) {
             struct server_connection *after = c->after;

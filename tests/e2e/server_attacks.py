@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import socket
+import ssl
 import threading
 
-from server_harness import (PATIENCE, Client, Failed, Service, check, enroll, make_certificate, owner_token, register,
+from server_harness import (Client, Failed, Service, check, enroll, make_certificate, owner_token, register,
                             request, same, wait_for)
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
 
@@ -93,7 +94,8 @@ def test_barren_records():
 def test_handshake_fragments():
     """a ClientHello in very many records, or one that announces 16 MB, ends the connection"""
     with Service() as s:
-        ends(s.raw(), b"".join(plain(HANDSHAKE, CLIENT_HELLO[i:i + 1]) for i in range(40)) + plain(HANDSHAKE, b"x" * 40))
+        bytewise = b"".join(plain(HANDSHAKE, CLIENT_HELLO[i:i + 1]) for i in range(40))
+        ends(s.raw(), bytewise + plain(HANDSHAKE, b"x" * 40))
         huge = plain(HANDSHAKE, b"\x01\xff\xff\xff\x03\x03" + bytes(16000))
         ends(s.raw(), huge + plain(HANDSHAKE, bytes(16000)) * 40)
         same(s.tls().get("/nowhere")[0], 404, "the next client")
@@ -105,15 +107,18 @@ def floods(s):
         sock = s.raw(s.plain_port)
         sock.sendall(request("/nowhere", headers="Connection: close\r\n").encode())
         return sock
+    chunked = request(register(), "PUT", headers="Transfer-Encoding: chunked\r\n").encode()
+    expecting = request("/x", "PUT", headers="Expect: 100-continue\r\nContent-Length: 1\r\n").encode()
+
+    def to_proxy():
+        return s.raw(s.plain_port)
     return {"alerts": (s.raw, plain(ALERT, WARNING) * 5000),
             "no TLS": (s.raw, b"GET / HTTP/1.1\r\n" * 5000),
             "handshake fragments": (s.raw, plain(HANDSHAKE, b"\x01\xff\xff\xff\x03\x03" + bytes(16000))),
             "after the last answer": (closing, b"x" * 65536),
-            "small requests": (lambda: s.raw(s.plain_port), request("/nowhere").encode() * 500),
-            "chunks": (lambda: s.raw(s.plain_port),
-                       request(register(), "PUT", headers="Transfer-Encoding: chunked\r\n").encode() + b"1\r\nx\r\n" * 8000),
-            "100-continue": (lambda: s.raw(s.plain_port),
-                             request("/x", "PUT", headers="Expect: 100-continue\r\nContent-Length: 1\r\n").encode() * 500)}
+            "small requests": (to_proxy, request("/nowhere").encode() * 500),
+            "chunks": (to_proxy, chunked + b"1\r\nx\r\n" * 8000),
+            "100-continue": (to_proxy, expecting * 500)}
 
 
 def test_floods():
@@ -299,7 +304,8 @@ def test_log_flood_of_many():
     with Service("--log", "json") as s:
         client = s.plain()
         for n in range(20):
-            client.send("".join(request("/nowhere", headers=f"X-Forwarded-For: 192.0.2.{i}\r\n") for i in range(1, 101)))
+            for i in range(1, 101):
+                client.send(request("/nowhere", headers=f"X-Forwarded-For: 192.0.2.{i}\r\n"))
             for _ in range(100):
                 same(client.answer()[0], 404, f"status in round {n}")
         for _ in range(200):
@@ -356,8 +362,11 @@ def test_revoked_at_once():
         s.hang_up("detail=certificate")
         taken = owner_token(s)
         policies = json.loads(s.read("policies.json"))
-        for n, certificate in ((1, lambda: make_certificate(s.dir, "third")), (2, lambda: s.write("cert.pem", "no PEM"))):
-            certificate()
+        for n in (1, 2):
+            if n == 1:
+                make_certificate(s.dir, "third")
+            else:
+                s.write("cert.pem", "no PEM")
             policies["policies"][0]["primaryKey"] = "QUJD" * 10 + "QUI" + str(n)
             s.write("policies.json", json.dumps(policies))
             s.hang_up("detail=policies")
@@ -376,11 +385,10 @@ def test_revoked_at_once():
 
 def third(s):
     """A connection that sees the certificate that had to wait; the file has a broken one by now."""
-    import ssl
     with contextlib.suppress(Failed):
         s.wait_log("event=reloaded detail=certificate", s.read("log").rindex("policies"))
     check("event=reloaded detail=certificate" in s.read("log")[s.read("log").rindex("policies"):], "it still waits")
     pem = ssl.get_server_certificate(("127.0.0.1", s.tls_port))
     context = ssl.create_default_context(cadata=pem)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", s.tls_port), PATIENCE), server_hostname="localhost")
+    return context.wrap_socket(s.raw(), server_hostname="localhost")

@@ -292,9 +292,10 @@ def test_refused():
     same(sorted(os.listdir(s.dir)), ["cert.pem", "key.pem", "log", "out"], "files after a start that failed")
 
 
-SHARED = [test_said_once, test_processes, test_session_shared, test_killed, test_reload, test_last_good, test_limits_shared, test_metrics, test_health,
-          test_drain]
-OWN = [test_json_from_the_start, test_alarms_begin_at_zero, test_stop_delay, test_client_limit, test_idle_is_slim, test_orphans, test_refused]
+SHARED = [test_said_once, test_processes, test_session_shared, test_killed, test_reload, test_last_good,
+          test_limits_shared, test_metrics, test_health, test_drain]
+OWN = [test_json_from_the_start, test_alarms_begin_at_zero, test_stop_delay, test_client_limit, test_idle_is_slim,
+       test_orphans, test_refused]
 
 
 def main():

@@ -14,9 +14,9 @@
 #define VALUE_MAX 160    /* of what a client has chosen */
 #define SENTENCE_MAX 512 /* of what this program says */
 
-/* Lines that clients can cause at will: a second's. A flood, like a port scan, should neither fill the disk nor push the
- * other lines out of the log; so one address has a part of them only, and the first refusal of each kind is written
- * however many of another kind there are. */
+/* Lines that clients can cause at will, in a second. A flood, like a port scan, should neither fill the disk nor push
+ * the other lines out of the log; so one address has a part of them only, and the first refusal of each kind is
+ * written however many of another kind there are. */
 #define REFUSALS_PER_SECOND 100
 #define REFUSALS_PER_CLIENT 20
 #define EVENTS_PER_SECOND 20
@@ -145,7 +145,8 @@ static size_t portion(const struct server_log *log)
     return len;
 }
 
-/* The descriptor is shared with others, so it is not for us to make it non-blocking: poll says whether it would block. */
+/* The descriptor is shared with others, so it is not for us to make it non-blocking: poll says whether it would
+ * block. */
 static void write_out(struct server_log *log, int patience_ms)
 {
     struct pollfd out = {.fd = log->fd, .events = POLLOUT};

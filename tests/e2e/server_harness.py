@@ -90,7 +90,7 @@ class Service:
     def start(self, log=None):
         if os.path.exists(self.path("port")):
             os.unlink(self.path("port"))
-        self.process = self.spawn(log)
+        self.process = self.spawn(log) if log is not None else self.spawn()
         deadline = time.monotonic() + PATIENCE
         while not os.path.exists(self.path("port")):
             check(self.process.poll() is None, "it ended at once: " + self.read("log"))

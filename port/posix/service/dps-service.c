@@ -48,9 +48,9 @@ static void say_ready(struct start *start)
     dps_write_decimal(&w, c->service.hub_count);
     dps_write_text(&w, c->service.hub_count == 1 ? " hub, store " : " hubs, store ");
     dps_write_text(&w, server_store_name(c->store));
-    if (start->shared->workers > 1) {
+    if (start->options.workers > 1) {
         dps_write_text(&w, ", ");
-        dps_write_decimal(&w, start->shared->workers);
+        dps_write_decimal(&w, start->options.workers);
         dps_write_text(&w, " workers");
     }
     text[bytes_written(&w).len] = 0;
@@ -155,7 +155,7 @@ static int serve_from(struct start *start, size_t worker, const struct dps_store
                             why, sizeof why);
     if (error == 0) {
         server_worker_ready(start->shared, worker);
-        if (start->shared->workers == 1)
+        if (start->options.workers == 1)
             code = be_ready(start);
         server_listen_close(start->listeners); /* the server has its own */
         error = code == POSIX_EXIT_OK ? server_run(&server) : 0;
@@ -218,7 +218,7 @@ static void end_start(struct start *start, int code)
 
 static int run(struct start *start)
 {
-    const size_t workers = start->shared->workers;
+    const size_t workers = start->options.workers;
     const struct server_work work = {start, serve, be_ready, read_again, be_ending, &start->log};
     return workers == 1 ? serve(start, 0) : server_workers_run(start->shared, workers, &work);
 }

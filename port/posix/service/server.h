@@ -343,13 +343,13 @@ struct server {
     int epoll_fd, signal_fd;
     struct server_listener listeners[SERVER_LISTENERS];
     uint64_t say_descriptors_at;           /* that there are too few, if there still are */
-    bool reload;                           /* SIGHUP has come */
     uint64_t policies, secrets, certified; /* versions of the files in use */
+    uint64_t stop_at;                      /* while stopping: when the listeners close */
+    uint64_t drain_deadline;               /* while draining */
+    bool reload;                           /* SIGHUP has come */
     bool certificate_waits;                /* a new one, for the last one's users; it was said */
-    bool stopping;                         /* SIGTERM has come; the listeners are still open ... */
-    uint64_t stop_at;                      /* ... until then */
+    bool stopping;                         /* SIGTERM has come; at first the listeners are still open */
     bool draining;
-    uint64_t drain_deadline;
 };
 
 /* Take the files' content from shared, and take all memory.

@@ -168,24 +168,34 @@ int posix_file_replaceable(const char *path)
     return error;
 }
 
-/* On the open file, not on its name: nobody can exchange it between the look and the reading. */
-static bool others_can_read(int fd, const char *path, char *why, size_t why_size)
+/* On the open file, not on its name: nobody can exchange it between the look and the reading. Whoever owns a file can
+ * change it and its mode, so the owner must be this user or root. Root may let a group read what it owns: that is how
+ * a service gets a key that it cannot change. */
+static bool others_can_access(int fd, const char *path, char *why, size_t why_size)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
         snprintf(why, why_size, "%s: %s", path, strerror(errno));
         return true;
     }
-    if ((st.st_mode & 077) == 0)
+    const bool own = st.st_uid == geteuid();
+    const mode_t open_to = st.st_mode & (own ? 077 : 037);
+    if ((own || st.st_uid == 0) && open_to == 0)
         return false;
-    snprintf(why, why_size, "%s holds a secret, but others may access it (mode %04o): chmod 600 %s", path,
-             (unsigned)st.st_mode & 07777U, path);
+    if (own || st.st_uid == 0)
+        snprintf(why, why_size, "%s holds a secret, but others may access it (mode %04o): chmod 600 %s", path,
+                 (unsigned)st.st_mode & 07777U, path);
+    else
+        snprintf(why, why_size,
+                 "%s holds a secret, but belongs to another user (uid %lu), who can change it: chown it to "
+                 "uid %lu",
+                 path, (unsigned long)st.st_uid, (unsigned long)geteuid());
     errno = EPERM;
     return true;
 }
 
-int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
-                      size_t why_size)
+int posix_secret_read_whole(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
+                            size_t why_size)
 {
     char reason[POSIX_FILE_ERROR_MAX];
     *len = 0;
@@ -195,7 +205,7 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
         snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
         return error;
     }
-    if (others_can_read(fd, path, why, why_size)) {
+    if (others_can_access(fd, path, why, why_size)) {
         close_quietly(fd);
         return BYTES_E_FILE;
     }
@@ -207,8 +217,16 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
     close_quietly(fd);
     if (error != 0) {
         bytes_wipe(out, capacity);
-        return error;
     }
+    return error;
+}
+
+int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
+                      size_t why_size)
+{
+    const int error = posix_secret_read_whole(path, out, capacity, len, why, why_size);
+    if (error != 0)
+        return error;
     if (*len > 0 && out[*len - 1] == '\n')
         (*len)--;
     if (*len > 0 && out[*len - 1] == '\r')

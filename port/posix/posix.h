@@ -135,6 +135,9 @@ extern volatile int posix_interrupted;
 /* Let SIGINT and SIGTERM set it, and ignore SIGPIPE: what the programs that run one command do. */
 void posix_catch_signals(void);
 
+/* This program holds secrets: no core dump, and no other program of the same user may look into its memory. */
+void posix_keep_memory_private(void);
+
 /* A file, replaced atomically: written beside it (mode 0600), fsync, rename, fsync of the directory. */
 struct posix_storage {
     const char *path;
@@ -155,11 +158,14 @@ int posix_file_replaceable(const char *path);
  * BYTES_E_FILE (errno says why). */
 int posix_lock(const char *path, uint32_t wait_ms, int *fd);
 void posix_unlock(const char *path, int fd);
-/* Read a secret from a file: its content without one trailing line end. Refuses a file that others can read (mode bits
- * 077) with a sentence in why.
+/* Read a secret from a file: its content without one trailing line end. Refuses, with a sentence in why, a file that
+ * others can access (mode bits 077) or that belongs to another user; one of root's may be readable for a group.
  * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */
 int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                       size_t why_size);
+/* The same with every byte of it: a DER key may end with what looks like a line end. */
+int posix_secret_read_whole(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
+                            size_t why_size);
 
 /* The stores. sqlite: WAL, synchronous=FULL, one transaction per turn; prepared statements; the schema is made
  * if missing and its version checked. Several processes may share the file: the transaction begins at the first

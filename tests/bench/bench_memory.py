@@ -19,7 +19,7 @@ def part_memory():
     count = min(IDLE, hard - 200)
     if count < IDLE:
         note(f"memory: only {count} connections, since the hard limit of open files is {hard} here")
-    service = BenchService("bearssl", "--connections", str(count + 100))
+    service = BenchService("bearssl", "--connections", str(count + 100), "--client-connections", "0")
     before = resident_kib(service.pid)
     say(f"  {count} idle TLS connections")
     client = subprocess.Popen(generator("--service", service.tls_url, "--ca", service.path("cert.pem"), "--idle",

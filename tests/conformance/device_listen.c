@@ -178,6 +178,7 @@ static bool take_requests(struct client_bench *b, struct client_connection *k)
 /* Whatever this connection can do now. Returns: false if it has ended. */
 static bool step(struct client_bench *b, struct client_connection *k)
 {
+    server_transport_event(&k->transport);
     if (!k->ready) {
         int n = server_transport_handshake(&k->transport);
         if (n < 0) {

@@ -191,6 +191,7 @@ int main(int argc, char **argv)
     struct posix_option_list ids = {0};
     char why[1024];
     int code = 0;
+    posix_keep_memory_private();
     if (parse(argc, argv, &ids, why, sizeof why) != 0)
         code = usage(why);
     else if (o.help)

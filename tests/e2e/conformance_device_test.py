@@ -329,7 +329,7 @@ class Lab:
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", name + ".key")
 
     def join(self, name):
-        with open(self.path(name + ".both"), "wb") as both:
+        with open(self.path(name + ".both"), "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as both:
             for part in (".pem", ".key"):
                 with open(self.path(name + part), "rb") as f:
                     both.write(f.read())

@@ -14,6 +14,8 @@ import threading
 from harness import HUBS, Bench, Device, Programs, run_tap, write_file
 from server_harness import PATIENCE, check, same
 
+SILENCE = 15  # seconds after which the proxy hangs up: before the device does
+
 NETWORK = 4  # the exit code of a network that fails
 USAGE = 2
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n"
@@ -53,7 +55,7 @@ class Proxy:
 
     def serve(self, client):
         with client:
-            client.settimeout(PATIENCE)
+            client.settimeout(SILENCE)
             try:
                 self.tunnel(client)
             except OSError as error:
@@ -78,12 +80,12 @@ class Proxy:
         if final[8:10] != b" 2" or target not in self.names:
             return
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with socket.create_connection(("127.0.0.1", self.names[target]), PATIENCE) as server:
+        with socket.create_connection(("127.0.0.1", self.names[target]), SILENCE) as server:
             stop = threading.Event()
             backward = threading.Thread(target=self.backward, args=(server, client, cut, stop), daemon=True)
             backward.start()
             self.forward(client, server, stop)
-            backward.join(PATIENCE)
+            backward.join(SILENCE)
 
     def forward(self, client, server, stop):
         try:

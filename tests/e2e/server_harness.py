@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -17,9 +18,10 @@ import urllib.parse
 
 SCOPE = "0ne00000A0A"
 API = "api-version=2021-06-01"
-# Short enough for a test, long enough that a busy machine does not run into them by itself.
-TIMEOUTS = "handshake=700,head=700,body=1500,stall=700,idle=4000,write=1500,linger=400,drain=5000"
-PATIENCE = 15  # seconds after which something that must happen has not happened
+# So long that even a busy machine does not run into them: who tests one of them sets that one.
+TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=400,drain=10000,"
+            "stop=0")
+PATIENCE = 90  # seconds after which something that must happen has not happened
 
 
 class Failed(Exception):
@@ -43,12 +45,21 @@ class Service:
 
     def __init__(self, *options, start=True, limit=None, timeouts=TIMEOUTS, store="sqlite:dps.db"):
         self.dir = tempfile.mkdtemp(dir=self.root)
+        if timeouts != TIMEOUTS:
+            timeouts = f"{TIMEOUTS},{timeouts}"  # the last one counts
         self.options, self.limit, self.timeouts, self.store = options, limit, timeouts, store
         self.process = None
         if not os.path.exists(self.path("cert.pem")):
             make_certificate(self.dir, "localhost")
         if start:
             self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        code = self.stop()
+        check(kind or code == 0, f"exit code {code}: {self.read('log')}")
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -63,22 +74,23 @@ class Service:
         os.chmod(self.path(name), mode)
 
     def command(self):
-        return [self.program, "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--cert", "cert.pem",
+        proxy = [] if "--proxy-listen" in self.options else ["--proxy-listen", "127.0.0.1:0"]
+        return [self.program, "--listen", "127.0.0.1:0", *proxy, "--cert", "cert.pem",
                 "--key", "key.pem", "--scope", SCOPE, "--hub", "hub-a.example", "--hub", "hub-b.example=3",
                 "--store", self.store, "--policy-file", "policies.json", "--secret-file", "secret",
                 "--port-file", "port", "--timeouts-ms", self.timeouts, *self.options]
 
-    def spawn(self):
+    def spawn(self, log=None):
         def limits():
             if self.limit:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.limit, self.limit))
         return subprocess.Popen(self.command(), cwd=self.dir, stdout=open(self.path("out"), "w"),
-                                stderr=open(self.path("log"), "w"), preexec_fn=limits)
+                                stderr=log or open(self.path("log"), "w"), preexec_fn=limits)
 
-    def start(self):
+    def start(self, log=None):
         if os.path.exists(self.path("port")):
             os.unlink(self.path("port"))
-        self.process = self.spawn()
+        self.process = self.spawn(log) if log is not None else self.spawn()
         deadline = time.monotonic() + PATIENCE
         while not os.path.exists(self.path("port")):
             check(self.process.poll() is None, "it ended at once: " + self.read("log"))
@@ -118,11 +130,28 @@ class Service:
             check(time.monotonic() < deadline, f"the log never said {expected!r}")
             time.sleep(0.01)
 
-    def plain(self):
-        return Client(socket.create_connection(("127.0.0.1", self.plain_port), PATIENCE))
+    def raw(self, port=None, source="127.0.0.1"):
+        """A connection without TLS or a request, to the TLS listener."""
+        return socket.create_connection(("127.0.0.1", port or self.tls_port), PATIENCE, (source, 0))
 
-    def tls(self, session=None):
-        raw = socket.create_connection(("127.0.0.1", self.tls_port), PATIENCE)
+    def plain(self):
+        return Client(self.raw(self.plain_port))
+
+    def metrics(self, path="/metrics"):
+        """Status, headers and text of an answer of the metrics listener."""
+        client = Client(self.raw(self.metrics_port))
+        status, headers, body = client.get(path)
+        client.close()
+        return status, headers, body.decode()
+
+    def sample(self, name):
+        """One number of /metrics, by its full name with labels."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.metrics()[2], re.M)
+        check(found, f"{name} is not among the metrics")
+        return float(found.group(1))
+
+    def tls(self, session=None, source="127.0.0.1"):
+        raw = self.raw(source=source)
         # A context for each certificate: a session can only be offered by the context that made it.
         self.contexts = getattr(self, "contexts", {})
         pem = self.read("cert.pem")
@@ -166,6 +195,18 @@ class Client:
         self.send(request(path, method, body, headers))
         return self.answer()
 
+    def reset(self):
+        """Is the connection closed, or reset? Does not wait."""
+        self.sock.setblocking(False)
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionError:
+            return True
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        finally:
+            self.sock.settimeout(PATIENCE)
+
     def closed(self, orderly=True):
         """Wait for the end. Returns the seconds that it took."""
         begin = time.monotonic()
@@ -180,6 +221,13 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        check(time.monotonic() < deadline, what)
+        time.sleep(0.02)
 
 
 def request(path="/", method="GET", body="", headers=""):

@@ -5,7 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,6 +121,57 @@ static int secret_refuses_what_others_can_read(void)
     return 0;
 }
 
+/* As another user: only root can try it. */
+static int secret_of_another_owner(void)
+{
+    enum { ME = 65534, OTHER = 65533 };
+    static const struct {
+        uid_t owner;
+        mode_t mode;
+        int result;
+        const char *why;
+    } cases[] = {{ME, 0600, 0, ""},
+                 {ME, 0640, BYTES_E_FILE, "chmod 600"},
+                 {OTHER, 0640, BYTES_E_FILE, "belongs to another user (uid 65533)"},
+                 {0, 0640, 0, ""},
+                 {0, 0660, BYTES_E_FILE, "chmod 600"},
+                 {0, 0644, BYTES_E_FILE, "chmod 600"}};
+    const char *path = support_path("owned");
+    if (geteuid() != 0) {
+        printf("# who is not root cannot make files of others\n");
+        return 0;
+    }
+    CHECK(posix_file_replace(path, bytes_of_text("key"), 0600) == 0);
+    CHECK(chmod(support_path("."), 0755) == 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t secret[16];
+        char why[256] = "";
+        size_t len;
+        CHECK(chown(path, cases[i].owner, ME) == 0 && chmod(path, cases[i].mode) == 0);
+        CHECK(setegid(ME) == 0 && seteuid(ME) == 0);
+        const int result = posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why);
+        CHECK(seteuid(0) == 0 && setegid(0) == 0);
+        CHECK(result == cases[i].result && strstr(why, cases[i].why) != NULL);
+        CHECK(len == (result == 0 ? 3 : 0));
+    }
+    CHECK(chown(path, OTHER, OTHER) == 0 && chmod(path, 0600) == 0);
+    uint8_t secret[16];
+    char why[256] = "";
+    size_t len;
+    CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == BYTES_E_FILE);
+    CHECK(strstr(why, "chown it to uid 0") != NULL);
+    return 0;
+}
+
+static int memory_is_private(void)
+{
+    struct rlimit limit;
+    posix_keep_memory_private();
+    CHECK(getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0 && limit.rlim_max == 0);
+    CHECK(prctl(PR_GET_DUMPABLE) == 0);
+    return 0;
+}
+
 static int secret_reports(void)
 {
     uint8_t secret[4] = {1, 1, 1, 1};
@@ -160,8 +214,10 @@ int main(void)
         {"file: missing, too large, no file", read_reports},
         {"secret: one line end is no part of it", secret_trims_one_line_end},
         {"secret: refused if others can access it", secret_refuses_what_others_can_read},
+        {"secret: of this user, or of root and readable for a group", secret_of_another_owner},
         {"secret: missing and too long", secret_reports},
         {"storage: save replaces, load finds", storage_keeps_one_record},
+        {"memory: no core dump", memory_is_private},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

@@ -257,6 +257,7 @@ static int parse(int argc, char *const *argv, const struct command **command)
 int main(int argc, char **argv)
 {
     const struct command *command;
+    posix_keep_memory_private();
     int exit_code = parse(argc, argv, &command);
     if (exit_code == 0 && command == NULL) {
         program_help(stdout);

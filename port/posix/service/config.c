@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX 65536
-
 int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size)
 {
     struct bytes name;
@@ -62,7 +60,7 @@ static int sync_directory(const char *path)
 
 /* Make a file that must not exist yet: of two services that start together on one directory one makes it, and the other
  * reads that one. */
-static int make_file(const char *path, struct bytes content)
+static int make_file(const char *path, struct bytes content, bool *made)
 {
     char beside[PATH_MAX];
     int n = snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
@@ -72,7 +70,8 @@ static int make_file(const char *path, struct bytes content)
     }
     if (posix_file_replace(beside, content, 0600) != 0)
         return BYTES_E_FILE;
-    int error = link(beside, path) == 0 || errno == EEXIST ? 0 : BYTES_E_FILE;
+    *made = link(beside, path) == 0;
+    int error = *made || errno == EEXIST ? 0 : BYTES_E_FILE;
     int saved = errno;
     (void)unlink(beside);
     errno = saved;
@@ -80,24 +79,23 @@ static int make_file(const char *path, struct bytes content)
 }
 
 /* Read a file with secrets, which make writes if it is missing and may be made. */
-static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w), uint8_t content[FILE_MAX],
-                size_t *len, char *why, size_t why_size)
+static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w),
+                uint8_t content[SERVER_FILE_MAX], size_t *len, char *why, size_t why_size)
 {
     char reason[POSIX_FILE_ERROR_MAX];
-    int error = posix_secret_read(path, content, FILE_MAX, len, why, why_size);
+    int error = posix_secret_read(path, content, SERVER_FILE_MAX, len, why, why_size);
     if (error != BYTES_E_NOT_FOUND || made == NULL)
         return error == 0 ? 0 : BYTES_E_FILE;
-    struct bytes_writer w = bytes_writer_over(content, FILE_MAX);
+    struct bytes_writer w = bytes_writer_over(content, SERVER_FILE_MAX);
     error = make(&w);
     if (error != 0)
         snprintf(why, why_size, "%s cannot be made: %s", path, posix_error_text(error));
-    else if ((error = make_file(path, bytes_written(&w))) != 0)
+    else if ((error = make_file(path, bytes_written(&w), made)) != 0)
         snprintf(why, why_size, "%s cannot be made: %s", path,
                  posix_file_error(errno, reason, sizeof reason));
     if (error != 0)
         return BYTES_E_FILE;
-    *made = true;
-    return posix_secret_read(path, content, FILE_MAX, len, why, why_size) == 0 ? 0 : BYTES_E_FILE;
+    return posix_secret_read(path, content, SERVER_FILE_MAX, len, why, why_size) == 0 ? 0 : BYTES_E_FILE;
 }
 
 /* ---- Policies ---- */
@@ -114,25 +112,24 @@ static int make_policies(struct bytes_writer *w)
     return error;
 }
 
-int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why,
-                         size_t why_size)
+int server_policies_read(const char *path, bool *made, uint8_t content[SERVER_FILE_MAX], size_t *len,
+                         char *why, size_t why_size)
 {
-    uint8_t content[FILE_MAX];
-    size_t len;
+    return load(path, made, make_policies, content, len, why, why_size);
+}
+
+int server_policies_parse(const char *path, struct bytes content, struct dps_service_config *config,
+                          char *why, size_t why_size)
+{
     struct dps_service_config fresh = *config;
-    int error = load(path, made, make_policies, content, &len, why, why_size);
-    if (error == 0) {
-        error = dps_policies_parse(bytes_of(content, len), &fresh);
-        if (error == 0)
-            *config = fresh;
-        else
-            snprintf(why, why_size,
-                     "%s is not of the form {\"policies\":[{\"name\":...,\"primaryKey\":...}]}, or has more "
-                     "than %d "
-                     "policies or a key that is not the base64 of 16 to 64 bytes",
-                     path, DPS_POLICIES_MAX);
-    }
-    bytes_wipe(content, sizeof content);
+    int error = dps_policies_parse(content, &fresh);
+    if (error == 0)
+        *config = fresh;
+    else
+        snprintf(why, why_size,
+                 "%s is not of the form {\"policies\":[{\"name\":...,\"primaryKey\":...}]}, or has more "
+                 "than %d policies or a key that is not the base64 of 16 to 64 bytes",
+                 path, DPS_POLICIES_MAX);
     bytes_wipe(&fresh, sizeof fresh);
     return error == 0 ? 0 : BYTES_E_FILE;
 }
@@ -197,55 +194,72 @@ static int parse_secrets(const char *path, struct bytes text, struct dps_service
     return wrong != NULL || config->secret_count == 0 ? BYTES_E_FILE : 0;
 }
 
-int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why,
-                        size_t why_size)
+int server_secrets_read(const char *path, bool *made, uint8_t content[SERVER_FILE_MAX], size_t *len,
+                        char *why, size_t why_size)
 {
-    uint8_t content[FILE_MAX];
-    size_t len;
+    return load(path, made, make_secrets, content, len, why, why_size);
+}
+
+int server_secrets_parse(const char *path, struct bytes content, struct dps_service_config *config, char *why,
+                         size_t why_size)
+{
     struct dps_service_config fresh = *config;
-    int error = load(path, made, make_secrets, content, &len, why, why_size);
-    if (error == 0)
-        error = parse_secrets(path, bytes_of(content, len), &fresh, why, why_size);
+    int error = parse_secrets(path, content, &fresh, why, why_size);
     if (error == 0)
         *config = fresh;
-    bytes_wipe(content, sizeof content);
     bytes_wipe(&fresh, sizeof fresh);
     return error;
 }
 
 /* ---- Certificate and key ---- */
 
-static int read_pem(const char *path, uint8_t content[FILE_MAX], size_t *len, char *why, size_t why_size)
+int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
+                      size_t why_size)
 {
     char reason[POSIX_FILE_ERROR_MAX];
-    int error = posix_file_read(path, content, FILE_MAX, len);
+    int error = posix_file_read(path, content, SERVER_FILE_MAX, len);
     if (error == 0)
-        error = posix_pem_make(content, len, FILE_MAX);
+        error = posix_pem_make(content, len, SERVER_FILE_MAX);
     if (error == BYTES_E_SPACE)
-        snprintf(why, why_size, "%s is too large for a certificate or key", path);
+        snprintf(why, why_size, "%s is too large for a certificate", path);
     else if (error != 0)
         snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
-    return error;
+    return error == 0 ? 0 : BYTES_E_TLS;
+}
+
+int server_key_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
+                    size_t why_size)
+{
+    if (posix_secret_read_whole(path, content, SERVER_FILE_MAX, len, why, why_size) != 0)
+        return BYTES_E_TLS;
+    if (posix_pem_make(content, len, SERVER_FILE_MAX) == 0)
+        return 0;
+    snprintf(why, why_size, "%s is too large for a key", path);
+    return BYTES_E_TLS;
+}
+
+int server_identity_parse(const char *certificate, const char *key, struct bytes chain_pem,
+                          struct bytes key_pem, struct crypto_identity *identity, char *why, size_t why_size)
+{
+    const int error = crypto_identity_load(identity, chain_pem, key_pem);
+    if (error != 0)
+        posix_identity_fault(error, certificate, chain_pem, key, key_pem, why, why_size);
+    return error == 0 ? 0 : BYTES_E_TLS;
 }
 
 int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
                          char *why, size_t why_size)
 {
-    uint8_t chain_pem[FILE_MAX];
-    uint8_t key_pem[FILE_MAX];
+    uint8_t chain_pem[SERVER_FILE_MAX];
+    uint8_t key_pem[SERVER_FILE_MAX];
     size_t chain_len;
     size_t key_len;
-    int error = read_pem(certificate, chain_pem, &chain_len, why, why_size);
+    int error = server_chain_read(certificate, chain_pem, &chain_len, why, why_size);
     if (error == 0)
-        error = read_pem(key, key_pem, &key_len, why, why_size);
-    if (error == 0) {
-        const struct bytes chain_text = bytes_of(chain_pem, chain_len);
-        const struct bytes key_text = bytes_of(key_pem, key_len);
-        error = crypto_identity_load(identity, chain_text, key_text);
-        if (error != 0)
-            posix_identity_fault(error, certificate, chain_text, key, key_text, why, why_size);
-    }
-    bytes_wipe(chain_pem, sizeof chain_pem);
+        error = server_key_read(key, key_pem, &key_len, why, why_size);
+    if (error == 0)
+        error = server_identity_parse(certificate, key, bytes_of(chain_pem, chain_len),
+                                      bytes_of(key_pem, key_len), identity, why, why_size);
     bytes_wipe(key_pem, sizeof key_pem);
-    return error == 0 ? 0 : BYTES_E_TLS;
+    return error;
 }

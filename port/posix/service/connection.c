@@ -49,9 +49,9 @@ static void set_deadline(struct server *s, struct server_connection *c, uint64_t
 
 static void enter(struct server *s, struct server_connection *c, enum server_state state)
 {
-    s->idle_count -= c->state == SERVER_IDLE;
-    s->idle_count += state == SERVER_IDLE;
+    const enum server_state before = c->state;
     c->state = state;
+    server_slot_note(s, c, before);
     if (state != SERVER_FREE)
         set_deadline(s, c, s->now_ms + time_for(&s->timeouts, state));
     if (state == SERVER_IDLE) {
@@ -97,31 +97,13 @@ static void watch(struct server *s, struct server_connection *c)
     c->events = events;
 }
 
-void server_connection_open(struct server *s, uint32_t index)
+void server_connection_open(struct server *s, struct server_connection *c)
 {
-    struct server_connection *c = &s->connections[index];
-    const bool tls = c->kind == SERVER_TLS;
-    c->buffers = server_buffers_of(s, index);
+    c->buffers = server_buffers_of(s, index_of(s, c));
     s->counters->connections++;
     s->counters->connections_opened++;
     dps_http_init(&c->http, DPS_HTTP_REQUEST);
-    enter(s, c, tls ? SERVER_HANDSHAKE : SERVER_IDLE);
-    if (tls) {
-        uint8_t seed[32];
-        c->identity = s->identity;
-        c->identity->users++;
-        int error = s->entropy.fill(s->entropy.context, seed, sizeof seed);
-        if (error == 0)
-            error = crypto_tls_server_start(&c->buffers->tls, &s->identity->identity, &s->shared->cache, seed,
-                                            c->buffers->io, sizeof c->buffers->io);
-        bytes_wipe(seed, sizeof seed);
-        if (error != 0) {
-            server_log_event(s, "error", c, "TLS cannot be started", posix_error_text(error));
-            server_connection_abort(s, c);
-            return;
-        }
-        c->transport.tls = crypto_tls_server_engine(&c->buffers->tls);
-    }
+    enter(s, c, c->kind == SERVER_TLS ? SERVER_HANDSHAKE : SERVER_IDLE);
     watch(s, c);
 }
 
@@ -139,7 +121,7 @@ void server_connection_abort(struct server *s, struct server_connection *c)
     give_back(c);
     enter(s, c, SERVER_FREE);
     s->counters->connections--;
-    s->free[s->free_count++] = index_of(s, c);
+    server_slot_give(s, c);
 }
 
 static void go_on_closing(struct server *s, struct server_connection *c)
@@ -201,6 +183,11 @@ void server_connection_expire(struct server *s, struct server_connection *c)
 static void broken(struct server *s, struct server_connection *c, int error)
 {
     s->counters->handshakes_failed += c->state == SERVER_HANDSHAKE;
+    if (error == BYTES_E_LIMIT) {
+        server_log_event(s, "warn", c, "closed", "too many TLS records that bring nothing");
+        server_connection_abort(s, c);
+        return;
+    }
     if (error == BYTES_E_TLS) {
         int number = crypto_tls_error(c->transport.tls);
         server_log_event(s, "info", c, "TLS failed", crypto_tls_error_text(number));
@@ -284,7 +271,9 @@ static void next_request(struct server *s, struct server_connection *c)
     c->request_len -= c->http.consumed;
     memmove(c->buffers->request, c->buffers->request + c->http.consumed, c->request_len);
     dps_http_init(&c->http, DPS_HTTP_REQUEST);
+    c->served = true;
     c->continued = false;
+    c->transport.barren = 0;
     enter(s, c, SERVER_IDLE);
     /* Most clients wait for their answer, so there is nothing to be asked for; epoll tells when there is. */
     if (c->request_len > 0 || server_transport_holds(&c->transport))
@@ -316,19 +305,51 @@ static void send_answer(struct server *s, struct server_connection *c)
         server_connection_finish(s, c);
 }
 
-void server_connection_io(struct server *s, struct server_connection *c)
+/* Not before the first byte: a connection that says nothing costs a slot and no more. */
+static bool begin_tls(struct server *s, struct server_connection *c)
 {
-    int n;
-    switch (c->state) {
-    case SERVER_HANDSHAKE:
+    uint8_t seed[32];
+    c->identity = s->identity;
+    c->identity->users++;
+    int error = s->entropy.fill(s->entropy.context, seed, sizeof seed);
+    if (error == 0)
+        error = crypto_tls_server_start(&c->buffers->tls, &s->identity->identity, &s->shared->cache, seed,
+                                        c->buffers->io, sizeof c->buffers->io);
+    bytes_wipe(seed, sizeof seed);
+    if (error != 0) {
+        server_log_event(s, "error", c, "TLS cannot be started", posix_error_text(error));
+        server_connection_abort(s, c);
+        return false;
+    }
+    c->transport.tls = crypto_tls_server_engine(&c->buffers->tls);
+    return true;
+}
+
+static void shake_hands(struct server *s, struct server_connection *c)
+{
+    const bool spoke = c->transport.spoke;
+    int n = c->transport.tls == NULL ? server_transport_peek(&c->transport) : 1;
+    if (n > 0 && c->transport.tls == NULL && !begin_tls(s, c))
+        return;
+    if (n > 0)
         n = server_transport_handshake(&c->transport);
-        if (n < 0)
-            broken(s, c, n);
-        if (n <= 0)
-            break;
+    if (n < 0) {
+        broken(s, c, n);
+    } else if (n > 0) {
         s->counters->handshakes++;
         enter(s, c, SERVER_IDLE);
         receive(s, c);
+    } else if (c->transport.spoke != spoke) {
+        server_slot_note(s, c, SERVER_HANDSHAKE);
+    }
+}
+
+void server_connection_io(struct server *s, struct server_connection *c)
+{
+    server_transport_event(&c->transport);
+    switch (c->state) {
+    case SERVER_HANDSHAKE:
+        shake_hands(s, c);
         break;
     case SERVER_IDLE:
     case SERVER_HEAD:
@@ -374,7 +395,7 @@ void server_connection_answer(struct server *s, struct server_connection *c)
  * memory for as long as its client likes. */
 static bool may_stay(const struct server *s, const struct server_connection *c)
 {
-    return c->unreadable == 0 && c->http.keep_alive && !s->draining &&
+    return c->unreadable == 0 && c->http.keep_alive && !s->stopping &&
            (c->identity == NULL || c->identity == s->identity);
 }
 
@@ -403,6 +424,7 @@ void server_connection_release(struct server *s, struct server_connection *c)
         return;
     }
     enter(s, c, SERVER_SENDING);
+    server_transport_event(&c->transport);
     send_answer(s, c);
     watch(s, c);
 }

@@ -1,367 +1,91 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-service: the provisioning service as a program. Here are its options and its start; the event loop is
- * server.c, the decisions are dps/service/service.c. */
-#include "dps/protocol/registration_id.h"
+/* dps-service: the provisioning service as a program. Here is its start; its options are server_options.c, the event
+ * loop is server.c, the decisions are dps/service/service.c. */
 #include "dps/protocol/text.h"
 #include "port/posix/options.h"
-#include "port/posix/service/server.h"
+#include "port/posix/service/options.h"
 #include <errno.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <netdb.h>
+#include <signal.h>
 #include <string.h>
-
-#define CONNECTIONS_MAX 100000
-
-/* What stands on the command line, as text and numbers. */
-struct arguments {
-    const char *listen, *proxy_listen, *cert, *key, *scope, *host, *allocation, *store, *policy_file,
-        *secret_file;
-    const char *port_file, *log;
-    const char *timeouts_ms, *metrics;
-    struct posix_option_list hubs;
-    uint64_t connections, workers, challenge_rate, client_rate, total_rate, management_rate, token_lifetime;
-    bool help;
-};
-
-static const char help_head[] =
-    "usage: dps-service --listen ADDR:PORT --cert PEM --key PEM --scope ID --hub NAME ... --store STORE\n"
-    "                   --policy-file FILE --secret-file FILE [option ...]\n"
-    "\n"
-    "A device provisioning service with TPM 2.0 attestation: device and management API, and a small hub.\n";
-
-static const char help_tail[] =
-    "\n"
-    "Signals: SIGTERM and SIGINT finish the requests in flight and end; SIGHUP reads certificate, key,\n"
-    "policies and secrets again.\n"
-    "Exit codes: 0 ok, 2 usage, 4 network or certificate, 5 store or another file.\n"
-    "\n"
-    "Example, with a certificate made for trying it out:\n"
-    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\\n"
-    "      -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem\n"
-    "  dps-service --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --scope 0ne00000A0A \\\n"
-    "      --hub hub-a.example --store sqlite:dps.db --policy-file policies.json --secret-file secret\n";
-
-/* The tables point into this one, which is why it is not inside of main. */
-static struct arguments given = {.connections = 1024,
-                                 .workers = 1,
-                                 .challenge_rate = 30,
-                                 .client_rate = 6000,
-                                 .total_rate = 1000,
-                                 .management_rate = 15000,
-                                 .token_lifetime = 172800};
-
-static const struct posix_option network[] = {
-    {.name = "listen",
-     .argument = "ADDR:PORT",
-     .text = &given.listen,
-     .help = "listen with TLS; port 0: any free port"},
-    {.name = "cert",
-     .argument = "PEM",
-     .text = &given.cert,
-     .help = "certificate chain, leaf first; PEM or DER"},
-    {.name = "key",
-     .argument = "PEM",
-     .text = &given.key,
-     .help = "its private key, RSA or EC, not encrypted"},
-    {.name = "proxy-listen",
-     .argument = "ADDR:PORT",
-     .text = &given.proxy_listen,
-     .help = "listen with plain HTTP, for a proxy that terminates TLS;\nwith --listen or instead of it"},
-    {.name = "connections",
-     .argument = "N",
-     .number = &given.connections,
-     .maximum = CONNECTIONS_MAX,
-     .help = "at the same time; each takes up to 80 KiB, and 300 KiB while it carries\nthe largest requests "
-             "and answers (default 1024)"},
-    {.name = "workers",
-     .argument = "N",
-     .number = &given.workers,
-     .maximum = SERVER_WORKERS_MAX,
-     .help = "processes that serve, one for each core at most (default 1); the\nconnections are divided "
-             "among them"},
-    {.name = "metrics",
-     .argument = "ADDR:PORT",
-     .text = &given.metrics,
-     .help = "listen with plain HTTP for GET /metrics (Prometheus), /healthz\nand /readyz"},
-    {.name = "port-file",
-     .argument = "FILE",
-     .text = &given.port_file,
-     .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen, then one "
-             "for --metrics"},
-};
-static const struct posix_option service[] = {
-    {.name = "scope",
-     .argument = "ID",
-     .text = &given.scope,
-     .help = "the ID scope that devices have to name"},
-    {.name = "host",
-     .argument = "NAME",
-     .text = &given.host,
-     .help = "the name that clients know the service by, which management\ntokens are made for (default "
-             "localhost)"},
-    {.name = "hub",
-     .argument = "NAME[=WEIGHT]",
-     .list = &given.hubs,
-     .help = "a hub that devices may be assigned to; may be repeated.\nWeight 1..1000 (default 1)"},
-    {.name = "allocation",
-     .argument = "hashed|static",
-     .text = &given.allocation,
-     .help = "for enrollments that do not say: by hash and weight\n(default), or the first hub"},
-    {.name = "challenge-rate",
-     .argument = "N",
-     .number = &given.challenge_rate,
-     .maximum = 1000000,
-     .help = "challenges a minute for one registration ID from one client\naddress, and ten times as many "
-             "from all (default 30;\n0: no limit)"},
-    {.name = "client-rate",
-     .argument = "N",
-     .number = &given.client_rate,
-     .maximum = 1000000,
-     .help = "challenges a minute for one client address, which is for IPv6\nits /64, and behind a proxy the "
-             "last of X-Forwarded-For\n(default 6000; 0: client addresses are not counted)"},
-    {.name = "total-rate",
-     .argument = "N",
-     .number = &given.total_rate,
-     .maximum = 1000000,
-     .help = "challenges a second for all together (default 1000;\n0: no limit). The answers with the hub's "
-             "key are counted\nlikewise, apart from these; requests to the hub too, twenty\nfor one; "
-             "management requests by --management-rate"},
-    {.name = "management-rate",
-     .argument = "N",
-     .number = &given.management_rate,
-     .maximum = 1000000,
-     .help = "management requests a minute for one client address\n(default 15000, which an import does not "
-             "reach; 0: no limit)"},
-    {.name = "token-lifetime",
-     .argument = "SECONDS",
-     .number = &given.token_lifetime,
-     .maximum = UINT32_MAX,
-     .help = "tokens that expire later than this from now are refused\n(default 172800, two days; 0: none)"},
-};
-static const struct posix_option files[] = {
-    {.name = "store",
-     .argument = "STORE",
-     .text = &given.store,
-     .help = "sqlite:FILE, or postgres:CONNINFO, which several services may share,\n"
-             "such as \"postgres:host=db user=dps dbname=dps\" (its password in ~/.pgpass), or\n"
-             "memory: (lost when the service ends)"},
-    {.name = "policy-file",
-     .argument = "FILE",
-     .text = &given.policy_file,
-     .help = "management policies with their keys; made if missing"},
-    {.name = "secret-file",
-     .argument = "FILE",
-     .text = &given.secret_file,
-     .help = "the service secret; made if missing. Keep a copy: device\nkeys are derived from it"},
-    {.name = "log",
-     .argument = "json|logfmt",
-     .text = &given.log,
-     .help = "form of the log on standard error (default logfmt)"},
-    {.name = "help", .flag = &given.help, .help = "this text"},
-};
-/* For tests, which cannot wait for a minute. */
-static const struct posix_option hidden[] = {
-    {.name = "timeouts-ms", .argument = "NAME=MS[,...]", .text = &given.timeouts_ms, .help = ""},
-};
-
-/* The last group is not for --help. */
-static const struct posix_option_group groups[] = {
-    {"Network", network, sizeof network / sizeof network[0]},
-    {"Service", service, sizeof service / sizeof service[0]},
-    {"Files and output", files, sizeof files / sizeof files[0]},
-    {"", hidden, sizeof hidden / sizeof hidden[0]},
-};
-
-#define GROUPS (sizeof groups / sizeof groups[0])
-
-static void print_help(void)
-{
-    fputs(help_head, stdout);
-    posix_options_help(stdout, groups, GROUPS - 1);
-    fputs(help_tail, stdout);
-}
-
-static int read_options(int argc, char *const *argv, char *why, size_t why_size)
-{
-    int at = 1;
-    int error = posix_options_parse(groups, GROUPS, argc, argv, &at, why, why_size);
-    if (error == 0 && at < argc) {
-        snprintf(why, why_size, "%s: nothing is named here but options", argv[at]);
-        error = BYTES_E_USAGE;
-    }
-    return error;
-}
-
-/* One of two words; null is the first. Returns: its number, or -1. */
-static int choice(const char *option, const char *word, const char *const words[2], char *why,
-                  size_t why_size)
-{
-    for (int i = 0; i < 2; i++) {
-        if (word == NULL || strcmp(word, words[i]) == 0)
-            return i;
-    }
-    snprintf(why, why_size, "--%s is %s or %s, not \"%s\"", option, words[0], words[1], word);
-    return -1;
-}
-
-static int timeouts_parse(const char *text, struct server_timeouts *t, char *why, size_t why_size)
-{
-    const struct {
-        const char *name;
-        uint32_t *ms;
-    } known[] = {{"handshake", &t->handshake}, {"head", &t->head},  {"body", &t->body},
-                 {"stall", &t->stall},         {"idle", &t->idle},  {"write", &t->write},
-                 {"linger", &t->linger},       {"drain", &t->drain}};
-    struct bytes rest = bytes_of_text(text);
-    while (rest.len > 0) {
-        struct bytes part, name;
-        uint64_t ms = 0;
-        bool found = false;
-        rest = dps_split(rest, ',', &part);
-        struct bytes value = dps_split(part, '=', &name);
-        for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++) {
-            found = bytes_equal_public(name, bytes_of_text(known[i].name)) &&
-                    dps_decimal_parse(value, 3600000, &ms) == 0;
-            if (found)
-                *known[i].ms = (uint32_t)ms;
-        }
-        if (!found) {
-            snprintf(why, why_size, "--timeouts-ms: \"%.*s\" is no time-out", (int)part.len,
-                     (const char *)part.p);
-            return BYTES_E_USAGE;
-        }
-    }
-    return 0;
-}
-
-static int check_required(const struct arguments *a, char *why, size_t why_size)
-{
-    const struct {
-        const char *name, *value;
-    } required[] = {{"scope", a->scope},
-                    {"store", a->store},
-                    {"policy-file", a->policy_file},
-                    {"secret-file", a->secret_file},
-                    {"hub", a->hubs.count > 0 ? a->hubs.values[0] : NULL}};
-    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
-        if (required[i].value == NULL) {
-            snprintf(why, why_size, "--%s is missing; --help has an example", required[i].name);
-            return BYTES_E_USAGE;
-        }
-    }
-    if (a->listen == NULL && a->proxy_listen == NULL)
-        snprintf(why, why_size, "nothing to listen on: give --listen, --proxy-listen or both");
-    else if ((a->listen != NULL) != (a->cert != NULL) || (a->listen != NULL) != (a->key != NULL))
-        snprintf(why, why_size, "--listen, --cert and --key belong together");
-    else if (a->connections == 0)
-        snprintf(why, why_size, "--connections must be at least 1");
-    else if (a->workers == 0)
-        snprintf(why, why_size, "--workers must be at least 1");
-    else if (a->workers > 1 && strcmp(a->store, "memory:") == 0)
-        snprintf(why, why_size, "--store memory: belongs to one process; give --workers 1 or another store");
-    else
-        return 0;
-    return BYTES_E_USAGE;
-}
-
-static int configure_service(const struct arguments *a, struct dps_service_config *c, char *why,
-                             size_t why_size)
-{
-    static const char *const allocations[2] = {"hashed", "static"};
-    const char *host = a->host != NULL ? a->host : "localhost";
-    if (!dps_host_valid(bytes_of_text(host))) {
-        snprintf(why, why_size, "--host %s: this is no host name", host);
-        return BYTES_E_USAGE;
-    }
-    size_t scope_len = strlen(a->scope);
-    if (scope_len > DPS_ID_SCOPE_MAX || !dps_registration_id_valid(bytes_of_text(a->scope))) {
-        snprintf(why, why_size, "--scope is up to %d letters and digits", DPS_ID_SCOPE_MAX);
-        return BYTES_E_USAGE;
-    }
-    snprintf(c->host, sizeof c->host, "%s", host);
-    snprintf(c->id_scope, sizeof c->id_scope, "%s", a->scope);
-    c->challenges_per_minute = (uint32_t)a->challenge_rate;
-    c->challenges_per_second = (uint32_t)a->total_rate;
-    c->challenges_per_client = (uint32_t)a->client_rate;
-    c->management_per_client = a->client_rate == 0 ? 0 : (uint32_t)a->management_rate;
-    c->token_lifetime_max = (uint32_t)a->token_lifetime;
-    int allocation = choice("allocation", a->allocation, allocations, why, why_size);
-    if (allocation < 0)
-        return BYTES_E_USAGE;
-    c->allocation = allocation == 0 ? DPS_DEFAULT_HASHED : DPS_DEFAULT_STATIC;
-    int error = 0;
-    for (size_t i = 0; i < a->hubs.count && error == 0; i++)
-        error = server_hub_add(c, a->hubs.values[i], why, why_size);
-    return error;
-}
-
-static int configure(const struct arguments *a, struct server_config *c, char *why, size_t why_size)
-{
-    static const char *const forms[2] = {"logfmt", "json"};
-    int error = check_required(a, why, why_size);
-    if (error != 0)
-        return error;
-    *c = (struct server_config){.listen = a->listen,
-                                .proxy_listen = a->proxy_listen,
-                                .metrics = a->metrics,
-                                .store = a->store,
-                                .certificate = a->cert,
-                                .key = a->key,
-                                .policy_file = a->policy_file,
-                                .secret_file = a->secret_file,
-                                .connections = (size_t)((a->connections + a->workers - 1) / a->workers),
-                                .timeouts = server_timeouts_default};
-    int form = choice("log", a->log, forms, why, why_size);
-    if (form < 0)
-        return BYTES_E_USAGE;
-    c->log_json = form == 1;
-    if (a->timeouts_ms != NULL)
-        error = timeouts_parse(a->timeouts_ms, &c->timeouts, why, why_size);
-    return error == 0 ? configure_service(a, &c->service, why, why_size) : error;
-}
-
-/* ---- Start ---- */
+#include <unistd.h>
 
 /* All that the processes of this program have in common. */
 struct start {
-    const struct arguments *arguments;
-    struct server_config config;
+    struct server_options options;
     struct server_listener listeners[SERVER_LISTENERS];
     struct server_shared *shared;
+    struct server_log out, log; /* standard output and error */
+    struct server_made made;
+    bool made_store, ready;
 };
 
-static void print_ready(const struct start *start)
+static void say_ready(struct start *start)
 {
+    uint8_t text[1024];
+    char address[NI_MAXHOST + 32];
+    struct bytes_writer w = bytes_writer_over(text, sizeof text - 1);
     static const char *const kinds[SERVER_LISTENERS] = {"TLS", "plain HTTP", "metrics"};
-    const struct server_config *c = &start->config;
+    const struct server_config *c = &start->options.config;
     const char *const addresses[SERVER_LISTENERS] = {c->listen, c->proxy_listen, c->metrics};
-    const char *before = "dps-service: listening on";
+    const char *before = "listening on ";
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         if (addresses[i] == NULL)
             continue;
         /* Not the port that was asked for but the one that it has become. */
         int host_len = (int)(strrchr(addresses[i], ':') - addresses[i]);
-        printf("%s %.*s:%u (%s)", before, host_len, addresses[i], (unsigned)start->listeners[i].port,
-               kinds[i]);
-        before = " and";
+        snprintf(address, sizeof address, "%s%.*s:%u (%s)", before, host_len, addresses[i],
+                 (unsigned)start->listeners[i].port, kinds[i]);
+        dps_write_text(&w, address);
+        before = " and ";
     }
-    printf(", scope %s, host %s, %zu hub%s, store %s", c->service.id_scope, c->service.host,
-           c->service.hub_count, c->service.hub_count == 1 ? "" : "s", server_store_name(c->store));
-    printf(start->shared->workers > 1 ? ", %zu workers\n" : "\n", start->shared->workers);
-    (void)fflush(stdout);
+    dps_write_text(&w, ", scope ");
+    dps_write_text(&w, c->service.id_scope);
+    dps_write_text(&w, ", host ");
+    dps_write_text(&w, c->service.host);
+    dps_write_text(&w, ", ");
+    dps_write_decimal(&w, c->service.hub_count);
+    dps_write_text(&w, c->service.hub_count == 1 ? " hub, store " : " hubs, store ");
+    dps_write_text(&w, server_store_name(c->store));
+    if (start->options.workers > 1) {
+        dps_write_text(&w, ", ");
+        dps_write_decimal(&w, start->options.workers);
+        dps_write_text(&w, " workers");
+    }
+    text[bytes_written(&w).len] = 0;
+    server_log_sentence(&start->out, "info", (const char *)text);
 }
 
 /* Plain HTTP that others can reach shows them challenges, tokens and what is managed: it is allowed, because a
  * proxy may well be on another machine, but not silently. */
-static void warn_about_proxy(const char *address)
+static void warn_about_proxy(struct start *start)
 {
+    const char *address = start->options.config.proxy_listen;
+    char text[400];
     if (address == NULL || strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
         strncmp(address, "localhost:", 10) == 0)
         return;
-    fprintf(stderr,
-            "dps-service: warning: --proxy-listen %s is plain HTTP and not a loopback address; make sure "
-            "that only "
-            "the proxy can reach it\n",
-            address);
+    snprintf(text, sizeof text,
+             "warning: --proxy-listen %.200s is plain HTTP and not a loopback address; make sure that only "
+             "the proxy "
+             "can reach it",
+             address);
+    server_log_sentence(&start->log, "warn", text);
+}
+
+static void say_made(struct start *start)
+{
+    char text[PATH_MAX + 120];
+    snprintf(text, sizeof text, "made %s with the policy provisioningserviceowner and a new key",
+             start->options.config.policy_file);
+    if (start->made.policies)
+        server_log_sentence(&start->out, "info", text);
+    snprintf(text, sizeof text,
+             "made %s with a new service secret; devices must register again if it is lost",
+             start->options.config.secret_file);
+    if (start->made.secrets)
+        server_log_sentence(&start->out, "info", text);
 }
 
 static int write_port_file(const struct start *start, const char *path)
@@ -394,16 +118,25 @@ static int exit_code(int error)
 
 static int be_ready(void *context)
 {
-    const struct start *start = context;
-    const char *path = start->arguments->port_file;
-    print_ready(start);
+    struct start *start = context;
+    const char *path = start->options.port_file;
+    char why[PATH_MAX + 40];
+    say_ready(start);
     if (path != NULL && write_port_file(start, path) != 0) {
         char reason[POSIX_FILE_ERROR_MAX];
-        fprintf(stderr, "dps-service: %s cannot be written: %s\n", path,
-                posix_file_error(errno, reason, sizeof reason));
+        snprintf(why, sizeof why, "%s cannot be written: %s", path,
+                 posix_file_error(errno, reason, sizeof reason));
+        server_log_sentence(&start->log, "error", why);
         return POSIX_EXIT_STORE;
     }
+    start->ready = true;
     return POSIX_EXIT_OK;
+}
+
+static void read_again(void *context)
+{
+    struct start *start = context;
+    server_files_reload(start->shared, &start->options.config, &start->log);
 }
 
 /* Who watches the processes keeps the sockets for those that it may have to begin again; when that is over, clients
@@ -420,11 +153,11 @@ static int serve_from(struct start *start, size_t worker, const struct dps_store
     static struct server server;
     char why[512] = "";
     int code = POSIX_EXIT_OK;
-    int error = server_open(&server, &start->config, start->listeners, start->shared, worker, store, stdout,
+    int error = server_open(&server, &start->options.config, start->listeners, start->shared, worker, store,
                             why, sizeof why);
     if (error == 0) {
         server_worker_ready(start->shared, worker);
-        if (start->shared->workers == 1)
+        if (start->options.workers == 1)
             code = be_ready(start);
         server_listen_close(start->listeners); /* the server has its own */
         error = code == POSIX_EXIT_OK ? server_run(&server) : 0;
@@ -432,7 +165,7 @@ static int serve_from(struct start *start, size_t worker, const struct dps_store
         server_close(&server);
     }
     if (error != 0)
-        fprintf(stderr, "dps-service: %s\n", why);
+        server_log_sentence(&start->log, "error", why);
     return error != 0 ? exit_code(error) : code;
 }
 
@@ -442,9 +175,9 @@ static int serve(void *context, size_t worker)
     static struct server_store store;
     struct start *start = context;
     char why[512] = "";
-    const int error = server_store_open(&store, start->config.store, why, sizeof why);
+    const int error = server_store_open(&store, start->options.config.store, why, sizeof why);
     if (error != 0) {
-        fprintf(stderr, "dps-service: %s\n", why);
+        server_log_sentence(&start->log, "error", why);
         return exit_code(error);
     }
     const int code = serve_from(start, worker, &store.interface);
@@ -452,42 +185,65 @@ static int serve(void *context, size_t worker)
     return code;
 }
 
+/* Nothing is made before all that can be looked at is right. */
 static int start_service(struct start *start, char *why, size_t why_size)
 {
-    const size_t workers = (size_t)start->arguments->workers;
-    int error = server_listen(start->listeners, &start->config, why, why_size);
+    int error = server_listen(start->listeners, &start->options.config, why, why_size);
     if (error != 0)
         return error;
-    start->shared = server_shared_open(workers);
+    warn_about_proxy(start);
+    start->shared = server_shared_open(start->options.workers);
     if (start->shared == NULL) {
         snprintf(why, why_size, "there is no memory to share: %s", strerror(errno));
-        error = BYTES_E_FILE;
+        return BYTES_E_FILE;
     }
-    warn_about_proxy(start->arguments->proxy_listen);
+    start->made_store = !server_store_exists(start->options.config.store);
+    error = server_files_open(start->shared, &start->options.config, &start->made, why, why_size);
+    if (error == 0)
+        say_made(start);
     return error;
+}
+
+/* A start that failed leaves nothing that it has made. */
+static void end_start(struct start *start, int code)
+{
+    if (code != POSIX_EXIT_OK && !start->ready) {
+        server_made_remove(&start->options.config, &start->made);
+        if (start->made_store)
+            server_store_remove(start->options.config.store);
+    }
+    server_listen_close(start->listeners);
+    server_shared_close(start->shared);
+    server_log_close(&start->out);
+    server_log_close(&start->log);
+}
+
+static int run(struct start *start)
+{
+    const size_t workers = start->options.workers;
+    const struct server_work work = {start, serve, be_ready, read_again, be_ending, &start->log};
+    return workers == 1 ? serve(start, 0) : server_workers_run(start->shared, workers, &work);
 }
 
 int main(int argc, char **argv)
 {
-    static struct start start = {.arguments = &given};
+    static struct start start = {.out = {.fd = STDOUT_FILENO}, .log = {.fd = STDERR_FILENO}};
     char why[512] = "";
-    int error = read_options(argc, argv, why, sizeof why);
-    if (error == 0 && given.help) {
-        print_help();
+    posix_keep_memory_private();
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SERVER_LISTENERS; i++)
+        start.listeners[i].fd = -1;
+    int error = server_options_read(argc, argv, &start.options, why, sizeof why);
+    start.out.json = start.log.json = start.options.log_json;
+    if (error == 0 && start.options.help) {
+        server_options_help();
         return POSIX_EXIT_OK;
     }
     if (error == 0)
-        error = configure(&given, &start.config, why, sizeof why);
-    if (error == 0)
         error = start_service(&start, why, sizeof why);
-    if (error != 0) {
-        fprintf(stderr, "dps-service: %s\n", why);
-        return exit_code(error);
-    }
-    const struct server_work work = {&start, serve, be_ready, be_ending};
-    const size_t workers = start.shared->workers;
-    const int code = workers == 1 ? serve(&start, 0) : server_workers_run(start.shared, workers, &work);
-    server_listen_close(start.listeners);
-    server_shared_close(start.shared);
+    if (error != 0)
+        server_log_sentence(&start.log, "error", why);
+    const int code = error != 0 ? exit_code(error) : run(&start);
+    end_start(&start, code);
     return code;
 }

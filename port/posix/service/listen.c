@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* New connections. Who is waiting in the kernel's queue costs nothing here, so when there is no room, that is
- * where they stay: the listening sockets are not looked at until there is. */
+/* New connections. Who is waiting in the kernel's queue costs nothing here, so when there is no room, and none can be
+ * made, that is where they stay: the listening sockets are not looked at until there is. */
 #include "port/posix/private.h"
 #include "port/posix/service/server.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -15,7 +14,8 @@
 
 #define ACCEPTS_PER_TURN                                                                                     \
     8 /* those who are already connected have their turn, too, and other processes their share */
-#define DESCRIPTORS_SHORT_MS 1000
+#define LOOK_AGAIN_MS 50
+#define SAY_AGAIN_MS 60000
 
 /* posix_host_port refuses port 0, which here means "any free port". */
 static int split_address(const char *text, char *host, size_t host_size, uint16_t *port)
@@ -137,113 +137,107 @@ static void peer_text(const struct sockaddr_storage *address, struct server_conn
 
 /* EPOLLEXCLUSIVE: a new connection wakes one process, not all. Such an entry cannot be changed, only made and
  * removed. */
-int server_listen_watch(struct server *s)
+int server_listen_watch(struct server *s, const struct server_pool *pool)
 {
     int error = 0;
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
+        const struct server_listener *l = &s->listeners[i];
         struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = SERVER_ID_LISTENER(i)};
-        if (s->listeners[i].fd >= 0 && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listeners[i].fd, &event) != 0)
+        if (l->fd >= 0 && server_pool_of(s, l->kind) == pool &&
+            epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, l->fd, &event) != 0)
             error = BYTES_E_STREAM;
     }
     return error;
 }
 
-static void pause_accepting(struct server *s, uint32_t ms)
+static void pause_accepting(struct server *s, struct server_pool *pool, uint64_t resume)
 {
-    s->accept_paused = true;
-    s->accept_resume = s->now_ms + ms;
+    pool->paused = true;
+    pool->resume = resume;
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
-        if (s->listeners[i].fd >= 0)
-            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listeners[i].fd, NULL);
+        const struct server_listener *l = &s->listeners[i];
+        if (l->fd >= 0 && server_pool_of(s, l->kind) == pool)
+            (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, l->fd, NULL);
     }
 }
 
 void server_accept_resume(struct server *s)
 {
-    if (!s->accept_paused || s->now_ms < s->accept_resume || s->free_count + s->idle_count == 0)
-        return;
-    s->accept_paused = false;
-    (void)server_listen_watch(s);
-}
-
-/* Close the connection that has been idle for the longest time, so that a new one finds a place: its client
- * will connect again, and with TLS resumption cheaply. Nothing of it is unread, so closing at once does not
- * reset it. */
-static bool evict_idle(struct server *s)
-{
-    while (s->idle_count > 0) {
-        struct server_connection *oldest = NULL;
-        for (size_t i = 0; i < s->connection_count; i++) {
-            struct server_connection *c = &s->connections[i];
-            if (c->state == SERVER_IDLE && (oldest == NULL || c->idle_deadline < oldest->idle_deadline))
-                oldest = c;
+    for (size_t i = 0; i < 2 && !s->draining; i++) {
+        struct server_pool *pool = &s->pools[i];
+        if (!pool->paused || (pool->free_count > 0 && s->now_ms < pool->resume))
+            continue;
+        if (pool->free_count > 0 || server_slots_evict(s, pool, SERVER_NO_PEER, NULL)) {
+            pool->paused = false;
+            (void)server_listen_watch(s, pool);
+        } else if (s->now_ms >= pool->resume) {
+            pool->resume = s->now_ms + LOOK_AGAIN_MS;
         }
-        if (oldest == NULL)
-            return false;
-        if (!server_transport_pending(&oldest->transport)) {
-            server_log_event(s, "info", oldest, "closed",
-                             "idle, and its place is needed for a new connection");
-            (void)server_transport_finish(&oldest->transport);
-            server_connection_abort(s, oldest);
-            return true;
-        }
-        /* Its next request has arrived a moment ago. */
-        server_connection_io(s, oldest);
-        if (oldest->state == SERVER_IDLE)
-            return false;
     }
-    return false;
 }
 
-/* Is there a place for a new connection of l, and, where that costs another one its place, really a new connection? */
-static bool make_room(struct server *s, const struct server_listener *l)
-{
-    if (s->free_count > 0)
-        return true;
-    struct pollfd waiting = {.fd = l->fd, .events = POLLIN};
-    if (s->idle_count > 0 && poll(&waiting, 1, 0) <= 0)
-        return false;
-    if (evict_idle(s))
-        return true;
-    pause_accepting(s, 0);
-    return false;
-}
-
-/* accept4 has failed. Returns: whether to try again at once. */
-static bool accept_again(struct server *s)
+/* accept4 has failed. Returns: whether to try again at once. Who waits longest gives up a descriptor as he would give
+ * up a place, also to the metrics listener. */
+static bool accept_again(struct server *s, struct server_pool *pool)
 {
     if (errno == EAGAIN)
         return false;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        if (!s->descriptors_short)
-            server_log_event(s, "error", NULL, "new connections have to wait", strerror(errno));
-        s->descriptors_short = true;
-        pause_accepting(s, DESCRIPTORS_SHORT_MS);
-        return false;
-    }
-    return true; /* that client has gone already */
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+        return true; /* that client has gone already */
+    if (s->now_ms >= s->say_descriptors_at)
+        server_log_event(s, "error", NULL, "there are fewer descriptors than --connections", strerror(errno));
+    s->say_descriptors_at = s->now_ms + SAY_AGAIN_MS;
+    if (server_slots_evict(s, &s->pools[0], SERVER_NO_PEER, NULL))
+        return true;
+    pause_accepting(s, pool, s->now_ms + LOOK_AGAIN_MS);
+    return false;
+}
+
+/* One address may not have everything, unless it is that of the proxy. Who has too much loses what he has left waiting,
+ * or else the new connection. Returns: false if that is so. */
+static bool keep_share(struct server *s, struct server_connection *c, const struct sockaddr_storage *address)
+{
+    if (c->kind != SERVER_TLS)
+        return true;
+    server_peer_note(s, c, address);
+    const size_t most = s->config->client_connections;
+    if (most == 0 || s->peers.all[c->peer_index].connections <= most ||
+        server_slots_evict(s, server_pool_of(s, c->kind), c->peer_index, c))
+        return true;
+    s->counters->turned_away++;
+    server_log_event(s, "warn", c, "closed",
+                     "this address has as many connections as --client-connections allows");
+    server_connection_abort(s, c);
+    return false;
+}
+
+static void open_connection(struct server *s, const struct server_listener *l, int fd,
+                            const struct sockaddr_storage *address)
+{
+    struct server_pool *pool = server_pool_of(s, l->kind);
+    struct server_connection *c = &s->connections[server_slot_take(pool)];
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    *c = (struct server_connection){
+        .transport = {.fd = fd}, .kind = l->kind, .waits = SERVER_WAITS_NOT, .peer_index = SERVER_NO_PEER};
+    peer_text(address, c);
+    server_connection_open(s, c);
+    if (c->state != SERVER_FREE && keep_share(s, c, address) && pool->free_count == 0 &&
+        !server_slots_evict(s, pool, SERVER_NO_PEER, c))
+        pause_accepting(s, pool, server_slots_evict_at(s, pool));
 }
 
 static void accept_up_to(struct server *s, const struct server_listener *l, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (!make_room(s, l))
-            return;
+    struct server_pool *pool = server_pool_of(s, l->kind);
+    for (size_t i = 0; i < count && pool->free_count > 0; i++) {
         struct sockaddr_storage address = {0};
         socklen_t len = sizeof address;
         int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (accept_again(s))
-                continue;
+        if (fd >= 0)
+            open_connection(s, l, fd, &address);
+        else if (!accept_again(s, pool))
             return;
-        }
-        s->descriptors_short = false;
-        int on = 1;
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        const uint32_t index = s->free[--s->free_count];
-        s->connections[index] = (struct server_connection){.transport = {.fd = fd}, .kind = l->kind};
-        peer_text(&address, &s->connections[index]);
-        server_connection_open(s, index);
     }
 }
 
@@ -257,7 +251,7 @@ void server_listen_end(struct server *s)
 {
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         if (s->listeners[i].fd >= 0)
-            accept_up_to(s, &s->listeners[i], s->free_count);
+            accept_up_to(s, &s->listeners[i], server_pool_of(s, s->listeners[i].kind)->free_count);
     }
     server_listen_close(s->listeners);
 }

@@ -4,11 +4,28 @@
  * with one. */
 #include "dps/protocol/text.h"
 #include "port/posix/service/server.h"
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define VALUE_MAX 160
-#define EVENTS_PER_SECOND 20 /* a port scan should not push the decisions out of the log */
+#define VALUE_MAX 160    /* of what a client has chosen */
+#define SENTENCE_MAX 512 /* of what this program says */
+
+/* Lines that clients can cause at will, in a second. A flood, like a port scan, should neither fill the disk nor push
+ * the other lines out of the log; so one address has a part of them only, and the first refusal of each kind is
+ * written however many of another kind there are. */
+#define REFUSALS_PER_SECOND 100
+#define REFUSALS_PER_CLIENT 20
+#define EVENTS_PER_SECOND 20
+#define EVENTS_PER_CLIENT 10
+
+/* So much is written at once: a pipe takes it whole, or says before that it does not [POSIX write()]. */
+#define WRITE_MAX PIPE_BUF
+#define LOOK_AGAIN_MS 100
+#define CLOSE_MS 1000
 
 struct line {
     struct bytes_writer w;
@@ -33,11 +50,11 @@ static void put_key(struct line *l, const char *key)
 }
 
 /* Empty values are left out. A logfmt value needs quotes unless it is one plain word; the quoted form is JSON's. */
-static void put_text(struct line *l, const char *key, struct bytes value)
+static void put_cut(struct line *l, const char *key, struct bytes value, size_t most)
 {
-    uint8_t clean[VALUE_MAX];
+    uint8_t clean[SENTENCE_MAX];
     bool plain = !l->json;
-    size_t len = value.len < sizeof clean ? value.len : sizeof clean;
+    size_t len = value.len < most ? value.len : most;
     if (len == 0)
         return;
     for (size_t i = 0; i < len; i++) {
@@ -50,6 +67,11 @@ static void put_text(struct line *l, const char *key, struct bytes value)
         bytes_write_bytes(&l->w, bytes_of(clean, len));
     else
         dps_write_json_string(&l->w, bytes_of(clean, len));
+}
+
+static void put_text(struct line *l, const char *key, struct bytes value)
+{
+    put_cut(l, key, value, VALUE_MAX);
 }
 
 static void put_number(struct line *l, const char *key, uint64_t value)
@@ -67,24 +89,180 @@ static void put_digest(struct line *l, const char *key, const uint8_t digest[32]
     put_text(l, key, bytes_written(&w));
 }
 
-static void begin(struct line *l, const struct server *s, const char *level, const char *event)
+/* [RFC 3339 5.6], to the millisecond: what happened first? */
+static void put_time(struct line *l)
 {
+    enum { FRACTION = 7 }; /* digits, as dps_write_time writes them, before the Z */
     uint8_t text[40];
-    struct bytes_writer when = bytes_writer_over(text, sizeof text);
-    dps_write_time(&when, s->service.now);
-    l->json = s->log.json;
-    l->w = bytes_writer_over(l->text, sizeof l->text);
-    put_text(l, "time", bytes_written(&when));
-    put_text(l, "level", bytes_of_text(level));
-    put_text(l, "event", bytes_of_text(event));
+    struct timespec now = {0};
+    struct bytes_writer w = bytes_writer_over(text, sizeof text);
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail on Linux */
+    dps_write_time(&w, (uint64_t)now.tv_sec);
+    const size_t len = bytes_written(&w).len - FRACTION - 1;
+    char fraction[8];
+    snprintf(fraction, sizeof fraction, "%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
+    memcpy(text + len, fraction, strlen(fraction));
+    put_text(l, "time", bytes_of(text, len + strlen(fraction)));
 }
 
-/* The server flushes once a turn. */
-static void end(const struct line *l, FILE *out)
+static void begin(struct line *l, const struct server_log *log, const char *level, const char *event)
 {
-    struct bytes text = bytes_written(&l->w);
-    fprintf(out, l->json ? "{%.*s}\n" : "%.*s\n", (int)text.len, (const char *)text.p);
+    l->json = log->json;
+    l->w = bytes_writer_over(l->text, sizeof l->text);
+    put_time(l);
+    put_text(l, "level", bytes_of_text(level));
+    put_cut(l, "event", bytes_of_text(event), SENTENCE_MAX);
 }
+
+static void gather(struct server_log *log, const char *before, struct bytes text, const char *after)
+{
+    const struct bytes parts[] = {bytes_of_text(before), text, bytes_of_text(after)};
+    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len)
+        server_log_flush(log);
+    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
+        log->left_out_full++;
+        return;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(log->buffer + log->len, parts[i].p, parts[i].len);
+        log->len += parts[i].len;
+    }
+}
+
+static void end(const struct line *l, struct server_log *log)
+{
+    gather(log, l->json ? "{" : "", bytes_written(&l->w), l->json ? "}\n" : "\n");
+}
+
+/* ---- Writing ---- */
+
+/* Whole lines, so that those of other processes do not get between. */
+static size_t portion(const struct server_log *log)
+{
+    size_t len = log->len < WRITE_MAX ? log->len : WRITE_MAX;
+    while (len > 0 && log->buffer[len - 1] != '\n')
+        len--;
+    return len;
+}
+
+/* The descriptor is shared with others, so it is not for us to make it non-blocking: poll says whether it would
+ * block. */
+static void write_out(struct server_log *log, int patience_ms)
+{
+    struct pollfd out = {.fd = log->fd, .events = POLLOUT};
+    while (log->len > 0 && poll(&out, 1, patience_ms) == 1) {
+        const ssize_t n = write(log->fd, log->buffer, portion(log));
+        if (n < 0 && errno == EINTR)
+            continue;
+        /* A full disk, or nobody at the other end any more: these lines are lost. */
+        const size_t gone = n > 0 ? (size_t)n : log->len;
+        log->len -= gone;
+        memmove(log->buffer, log->buffer + gone, log->len);
+    }
+}
+
+void server_log_flush(struct server_log *log)
+{
+    write_out(log, 0);
+}
+
+void server_log_close(struct server_log *log)
+{
+    write_out(log, CLOSE_MS);
+}
+
+static void say_left_out(struct server_log *log)
+{
+    struct line l;
+    begin(&l, log, "warn", "lines were left out of the log");
+    put_number(&l, "refusals", log->left_out_refusals);
+    put_number(&l, "events", log->left_out_events);
+    put_number(&l, "unread", log->left_out_full);
+    log->left_out_refusals = log->left_out_events = log->left_out_full = 0;
+    end(&l, log);
+}
+
+static bool something_left_out(const struct server_log *log)
+{
+    return log->left_out_refusals + log->left_out_events + log->left_out_full > 0;
+}
+
+/* A second begins. */
+static void begin_second(struct server_log *log, uint64_t second)
+{
+    if (second == log->second)
+        return;
+    if (something_left_out(log))
+        say_left_out(log);
+    log->second = second;
+    log->refusals = log->events = 0;
+    log->kinds = 0;
+    memset(log->refusals_of, 0, sizeof log->refusals_of);
+    memset(log->events_of, 0, sizeof log->events_of);
+}
+
+void server_log_turn(struct server *s)
+{
+    begin_second(&s->log, s->now_ms / 1000);
+    server_log_flush(&s->log);
+}
+
+uint64_t server_log_turn_at(const struct server_log *log)
+{
+    if (log->len > 0)
+        return server_now_us() / 1000 + LOOK_AGAIN_MS;
+    return something_left_out(log) ? (log->second + 1) * 1000 : UINT64_MAX;
+}
+
+/* ---- What may be written ---- */
+
+static size_t client_of(const struct server *s, const struct server_connection *c)
+{
+    uint8_t digest[32];
+    const struct bytes pieces[] = {{s->peers.key, sizeof s->peers.key}, bytes_of_text(c->client)};
+    crypto_sha256(pieces, 2, digest);
+    return digest[0];
+}
+
+_Static_assert(SERVER_LOG_CLIENTS == 256, "client_of is a byte");
+_Static_assert(DPS_REFUSAL_COUNT <= 64, "a bit of kinds for each");
+
+static bool count(unsigned *all, unsigned most, uint8_t *of_client, unsigned most_of_client)
+{
+    if (*all >= most || *of_client >= most_of_client)
+        return false;
+    ++*all;
+    ++*of_client;
+    return true;
+}
+
+static bool may_log_refusal(struct server *s, const struct server_connection *c, enum dps_refusal kind)
+{
+    struct server_log *log = &s->log;
+    const uint64_t bit = (uint64_t)1 << kind;
+    const bool first = (log->kinds & bit) == 0;
+    begin_second(log, s->now_ms / 1000);
+    log->kinds |= bit;
+    if (count(&log->refusals, REFUSALS_PER_SECOND, &log->refusals_of[client_of(s, c)], REFUSALS_PER_CLIENT) ||
+        first)
+        return true;
+    log->left_out_refusals++;
+    s->counters->log_left_out++;
+    return false;
+}
+
+static bool may_log_event(struct server *s, const struct server_connection *c)
+{
+    struct server_log *log = &s->log;
+    begin_second(log, s->now_ms / 1000);
+    if (count(&log->events, EVENTS_PER_SECOND, &log->events_of[client_of(s, c)], EVENTS_PER_CLIENT))
+        return true;
+    log->left_out_events++;
+    s->counters->log_left_out++;
+    return false;
+}
+
+/* ---- Lines ---- */
 
 const char *const server_route_names[SERVER_ROUTES] = {
     [SERVER_ROUTE_REGISTER] = "register",
@@ -126,7 +304,13 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     const struct dps_answer *a = &b->answer;
     struct line l;
     bool refused = a->refusal != DPS_ACCEPTED;
-    begin(&l, s, a->status >= 500 ? "error" : refused ? "warn" : "info", refused ? "refused" : "answered");
+    if (refused && !may_log_refusal(s, c, a->refusal))
+        return;
+    begin(&l, &s->log,
+          a->status >= 500 ? "error"
+          : refused        ? "warn"
+                           : "info",
+          refused ? "refused" : "answered");
     if (c->unreadable == 0) {
         struct bytes method = dps_http_method(&c->http, b->request);
         put_text(&l, "method", bytes_of(method.p, method.len < 16 ? method.len : 16));
@@ -149,29 +333,39 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     if (c->kind == SERVER_PROXY)
         put_text(&l, "client", bytes_of_text(c->client));
     put_number(&l, "us", server_now_us() - c->complete_us);
-    end(&l, s->log.out);
+    end(&l, &s->log);
 }
 
 void server_log_event(struct server *s, const char *level, const struct server_connection *c,
                       const char *event, const char *detail)
 {
     struct line l;
-    if (s->log.second != s->service.now) {
-        s->log.second = s->service.now;
-        s->log.events = 0;
-    }
     /* What concerns the whole server is always said. */
-    if (c != NULL && ++s->log.events > EVENTS_PER_SECOND) {
-        s->log.suppressed++;
+    if (c != NULL && !may_log_event(s, c))
         return;
-    }
-    begin(&l, s, level, event);
+    begin(&l, &s->log, level, event);
     if (detail != NULL)
-        put_text(&l, "detail", bytes_of_text(detail));
+        put_cut(&l, "detail", bytes_of_text(detail), SENTENCE_MAX);
     if (c != NULL)
         put_text(&l, "peer", bytes_of_text(c->peer));
-    if (s->log.suppressed > 0)
-        put_number(&l, "suppressed", s->log.suppressed);
-    s->log.suppressed = 0;
-    end(&l, s->log.out);
+    end(&l, &s->log);
+}
+
+void server_log_line(struct server_log *log, const char *level, const char *event, const char *detail)
+{
+    struct line l;
+    begin(&l, log, level, event);
+    if (detail != NULL)
+        put_cut(&l, "detail", bytes_of_text(detail), SENTENCE_MAX);
+    end(&l, log);
+    server_log_flush(log);
+}
+
+void server_log_sentence(struct server_log *log, const char *level, const char *sentence)
+{
+    if (log->json)
+        server_log_line(log, level, sentence, NULL);
+    else
+        gather(log, "dps-service: ", bytes_of_text(sentence), "\n");
+    server_log_flush(log);
 }

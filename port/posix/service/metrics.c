@@ -164,6 +164,7 @@ static uint64_t sum(const struct server *s, size_t offset)
 
 static void write_outcomes(struct bytes_writer *w, const struct server *s)
 {
+    /* All codes from the start: an alarm on a rate does not see a counter that appears with 1. */
     write_head(w, "dps_answers_total", "counter",
                "Answers by errorCode; 0 for those that were not refusals.");
     for (size_t i = 0; i < DPS_REFUSAL_COUNT; i++) {
@@ -171,8 +172,7 @@ static void write_outcomes(struct bytes_writer *w, const struct server *s)
         const uint64_t number =
             sum(s, offsetof(struct server_counters, accepted) + i * sizeof(_Atomic uint64_t));
         snprintf(code, sizeof code, "%u", (unsigned)dps_refusal_text((enum dps_refusal)i)->code);
-        if (number > 0 || i == 0 || i == DPS_REFUSED_RATE || i == DPS_REFUSED_STORE)
-            write_sample(w, "dps_answers_total", "code", code, number);
+        write_sample(w, "dps_answers_total", "code", code, number);
     }
     write_one(w, "dps_challenges_total", "counter", "Step 6: challenges made.", SUM(s, challenges));
     write_one(w, "dps_assignments_total", "counter", "Step 9: registrations that succeeded.",
@@ -210,6 +210,13 @@ static void write_state(struct bytes_writer *w, const struct server *s)
               SUM(s, handshakes_failed));
     write_one(w, "dps_connections_total", "counter", "Connections accepted.", SUM(s, connections_opened));
     write_one(w, "dps_connections", "gauge", "Connections that are open.", SUM(s, connections));
+    write_one(w, "dps_connections_evicted_total", "counter",
+              "Connections that were closed because their place was needed.", SUM(s, evicted));
+    write_one(w, "dps_connections_turned_away_total", "counter",
+              "New connections of an address that has all that --client-connections allows.",
+              SUM(s, turned_away));
+    write_one(w, "dps_log_left_out_total", "counter", "Lines that are not in the log: there were too many.",
+              SUM(s, log_left_out));
     write_one(w, "dps_turns_total", "counter", "Turns of the event loops that answered something.",
               SUM(s, turns));
     write_one(w, "dps_turn_requests_total", "counter",
@@ -258,7 +265,7 @@ void server_metrics_answer(struct server *s, struct server_connection *c)
     } else if (bytes_equal_public(path, bytes_of_text("/healthz"))) {
         plain(a, 200, "alive\n");
     } else if (bytes_equal_public(path, bytes_of_text("/readyz"))) {
-        if (s->draining)
+        if (s->stopping)
             plain(a, 503, "stopping\n");
         else if (!(a->wrote = server_store_takes_writes(s)))
             not_writable(s, a);

@@ -5,10 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -31,38 +29,6 @@ const struct server_timeouts server_timeouts_default = {
 
 /* ---- Start ---- */
 
-#define BUFFERS_STRIDE ((sizeof(struct server_buffers) + SERVER_PAGE - 1) / SERVER_PAGE * SERVER_PAGE)
-
-struct server_buffers *server_buffers_of(const struct server *s, uint32_t index)
-{
-    return (struct server_buffers *)(void *)(s->buffers + index * BUFFERS_STRIDE);
-}
-
-static int take_memory(struct server *s, size_t n, char *why, size_t why_size)
-{
-    s->connections = calloc(n, sizeof *s->connections);
-    s->free = calloc(n, sizeof *s->free);
-    for (size_t i = 0; i < 2; i++)
-        s->complete[i] = calloc(n, sizeof *s->complete[i]);
-    /* Not from malloc: whole pages, which the system gives when they are touched and takes back when it is told to. */
-    void *buffers = mmap(NULL, n * BUFFERS_STRIDE, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    s->buffers = buffers == MAP_FAILED ? NULL : buffers;
-    s->buffers_len = n * BUFFERS_STRIDE;
-    if (s->connections == NULL || s->buffers == NULL || s->free == NULL || s->complete[0] == NULL ||
-        s->complete[1] == NULL) {
-        snprintf(why, why_size, "there is no memory for %zu connections of %zu KiB; lower --connections", n,
-                 BUFFERS_STRIDE / 1024);
-        return BYTES_E_USAGE;
-    }
-    s->connection_count = n;
-    while (s->free_count < n) {
-        s->free[s->free_count] = (uint32_t)(n - 1 - s->free_count);
-        s->free_count++;
-    }
-    return 0;
-}
-
 /* A descriptor for each connection, if the system allows. If not, new connections will have to wait, which is
  * said then. */
 static void raise_descriptor_limit(size_t connections)
@@ -75,25 +41,100 @@ static void raise_descriptor_limit(size_t connections)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int read_files(struct server *s, FILE *notes, char *why, size_t why_size)
+/* ---- The files' content ---- */
+
+static struct bytes content_of(const struct server_files *f, enum server_file file)
 {
-    const struct server_config *config = s->config;
-    bool made = false;
-    int error = server_policies_load(config->policy_file, &s->service_config, &made, why, why_size);
-    if (error == 0 && made)
-        fprintf(notes, "dps-service: made %s with the policy provisioningserviceowner and a new key\n",
-                config->policy_file);
-    made = false;
-    if (error == 0)
-        error = server_secrets_load(config->secret_file, &s->service_config, &made, why, why_size);
-    if (error == 0 && made)
-        fprintf(notes,
-                "dps-service: made %s with a new service secret; devices must register again if it is lost\n",
-                config->secret_file);
-    if (error == 0 && config->listen != NULL)
-        error =
-            server_identity_load(config->certificate, config->key, &s->identities[0].identity, why, why_size);
+    return bytes_of(f->content[file], f->len[file]);
+}
+
+/* Where the texts of what has changed are put together for the log. */
+static void add_name(char *names, size_t size, const char *name)
+{
+    const size_t len = strlen(names);
+    snprintf(names + len, size - len, "%s%s", len > 0 ? ", " : "", name);
+}
+
+/* There is room for two certificates: the current one and the last. While connections still use the last one, a
+ * new one has to wait; they end with their next answer, or with the time that they have. */
+static int take_identity(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
+{
+    const struct server_files *f = &s->shared->files;
+    struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
+    if (s->config->listen == NULL || s->certified == f->identity)
+        return 0;
+    s->certificate_waits = other->users > 0;
+    if (s->certificate_waits)
+        return 0;
+    const int error =
+        server_identity_parse(s->config->certificate, s->config->key, content_of(f, SERVER_CHAIN),
+                              content_of(f, SERVER_KEY), &other->identity, why, why_size);
+    if (error != 0)
+        return error;
+    s->identity = other;
+    s->certified = f->identity;
+    add_name(names, names_size, "certificate");
+    return 0;
+}
+
+/* Policies and secrets count from now on, whoever is connected. */
+static int take_policies(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
+{
+    const struct server_files *f = &s->shared->files;
+    int error = 0;
+    if (s->policies != f->policies) {
+        error = server_policies_parse(s->config->policy_file, content_of(f, SERVER_POLICIES),
+                                      &s->service_config, why, why_size);
+        s->policies = error == 0 ? f->policies : s->policies;
+        add_name(names, names_size, "policies");
+    }
+    if (error == 0 && s->secrets != f->secrets) {
+        error = server_secrets_parse(s->config->secret_file, content_of(f, SERVER_SECRETS),
+                                     &s->service_config, why, why_size);
+        s->secrets = error == 0 ? f->secrets : s->secrets;
+        add_name(names, names_size, "secrets");
+    }
     return error;
+}
+
+/* What is in shared memory was found good by whoever has put it there. */
+static int take_files(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
+{
+    const struct crypto_lock lock = server_shared_lock(s->shared);
+    names[0] = 0;
+    crypto_lock_take(&lock);
+    int error = take_policies(s, names, names_size, why, why_size);
+    if (error == 0)
+        error = take_identity(s, names, names_size, why, why_size);
+    crypto_lock_leave(&lock);
+    return error;
+}
+
+static void reload(struct server *s)
+{
+    char names[64];
+    char why[512] = "";
+    const bool alone = s->shared->workers == 1;
+    if (s->reload && alone)
+        server_files_reload(s->shared, s->config, &s->log);
+    if (take_files(s, names, sizeof names, why, sizeof why) != 0)
+        server_log_event(s, "error", NULL, "not reloaded; what was read before stays in use", why);
+    else if (names[0] != 0)
+        server_log_event(s, "info", NULL, "reloaded", names);
+    else if (s->reload && !s->certificate_waits && s->shared->files.refused == 0)
+        server_log_event(s, "info", NULL, "reloaded", "nothing has changed");
+    if (s->reload && s->certificate_waits)
+        server_log_event(s, "info", NULL,
+                         "the new certificate waits for connections that still use the last one", NULL);
+    s->reload = false;
+}
+
+/* In every turn. */
+static void reload_if_possible(struct server *s)
+{
+    const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
+    if (s->reload || (s->certificate_waits && other->users == 0))
+        reload(s);
 }
 
 /* Signals are read like everything else, between turns, so that no handler runs in the middle of one. */
@@ -126,8 +167,8 @@ static int open_network(struct server *s, const struct server_listener listeners
         if (s->listeners[i].fd < 0 && listeners[i].fd >= 0)
             error = BYTES_E_STREAM;
     }
-    if (error == 0)
-        error = server_listen_watch(s);
+    for (size_t i = 0; i < 2 && error == 0; i++)
+        error = server_listen_watch(s, &s->pools[i]);
     if (error != 0)
         snprintf(why, why_size, "cannot start: %s", strerror(errno));
     return error;
@@ -152,14 +193,16 @@ static int open_service(struct server *s, const struct dps_store *store, char *w
 
 int server_open(struct server *s, const struct server_config *config,
                 const struct server_listener listeners[SERVER_LISTENERS], struct server_shared *shared,
-                size_t worker, const struct dps_store *store, FILE *notes, char *why, size_t why_size)
+                size_t worker, const struct dps_store *store, char *why, size_t why_size)
 {
+    char names[64];
     memset(s, 0, sizeof *s);
     s->config = config;
     s->service_config = config->service;
     s->store = *store;
     s->entropy = posix_entropy();
-    s->log = (struct server_log){.out = stderr, .json = config->log_json};
+    s->log.fd = STDERR_FILENO;
+    s->log.json = config->log_json;
     s->timeouts = config->timeouts;
     s->next_expiry = UINT64_MAX;
     s->identity = &s->identities[0];
@@ -170,11 +213,11 @@ int server_open(struct server *s, const struct server_config *config,
         s->listeners[i].fd = -1;
     raise_descriptor_limit(config->connections);
 
-    int error = read_files(s, notes, why, why_size);
+    int error = take_files(s, names, sizeof names, why, why_size);
     if (error == 0)
         error = open_service(s, store, why, why_size);
     if (error == 0)
-        error = take_memory(s, config->connections, why, why_size);
+        error = server_slots_open(s, why, why_size);
     if (error == 0)
         error = open_network(s, listeners, why, why_size);
     set_time(s);
@@ -194,55 +237,20 @@ void server_close(struct server *s)
         (void)close(s->epoll_fd);
     if (s->signal_fd >= 0)
         (void)close(s->signal_fd);
-    free(s->connections);
-    if (s->buffers != NULL)
-        (void)munmap(s->buffers, s->buffers_len);
-    free(s->free);
-    free(s->complete[0]);
-    free(s->complete[1]);
+    server_slots_close(s);
+    server_log_close(&s->log);
     bytes_wipe(s, sizeof *s);
 }
 
 /* ---- Signals ---- */
 
-/* Everything is read before anything is replaced, so that what runs on after an error is what ran before. */
-static void reload(struct server *s)
+/* Whoever balances load looks at /readyz before clients find a closed port. */
+static void begin_stop(struct server *s, uint32_t delay_ms)
 {
-    char why[512];
-    struct dps_service_config fresh = s->service_config;
-    struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    int error = server_policies_load(s->config->policy_file, &fresh, NULL, why, sizeof why);
-    if (error == 0)
-        error = server_secrets_load(s->config->secret_file, &fresh, NULL, why, sizeof why);
-    if (error == 0 && s->config->listen != NULL)
-        error =
-            server_identity_load(s->config->certificate, s->config->key, &other->identity, why, sizeof why);
-    if (error == 0) {
-        s->service_config = fresh;
-        if (s->config->listen != NULL)
-            s->identity = other;
-        server_log_event(s, "info", NULL, "reloaded", NULL);
-    } else {
-        server_log_event(s, "error", NULL, "not reloaded; what was read before stays in use", why);
-    }
-    bytes_wipe(&fresh, sizeof fresh);
-}
-
-/* There is room for two certificates: the current one and the last. While connections still use the last one, a
- * new one has to wait; they end with their next answer, or when they have been idle for too long. */
-static void reload_if_possible(struct server *s)
-{
-    const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    if (s->reload == SERVER_RELOAD_NONE)
-        return;
-    if (other->users == 0) {
-        s->reload = SERVER_RELOAD_NONE;
-        reload(s);
-    } else if (s->reload == SERVER_RELOAD_WANTED) {
-        s->reload = SERVER_RELOAD_WAITS;
-        server_log_event(s, "info", NULL, "reload waits for connections that still use the last certificate",
-                         NULL);
-    }
+    s->stopping = true;
+    s->stop_at = s->now_ms + delay_ms;
+    if (delay_ms > 0)
+        server_log_event(s, "info", NULL, "stopping", "/readyz says so; new connections are still taken");
 }
 
 static void begin_drain(struct server *s)
@@ -260,16 +268,25 @@ static void begin_drain(struct server *s)
     }
 }
 
+/* A person at a terminal does not wait for those who balance load; and whoever asks twice means at once. */
+static void take_end(struct server *s, bool terminal)
+{
+    if (!s->stopping)
+        begin_stop(s, terminal ? 0 : s->timeouts.stop);
+    else if (!s->draining)
+        s->stop_at = s->now_ms;
+    else
+        s->drain_deadline = s->now_ms;
+}
+
 static void take_signals(struct server *s)
 {
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            s->reload = SERVER_RELOAD_WANTED;
-        else if (!s->draining)
-            begin_drain(s);
+            s->reload = true;
         else
-            s->drain_deadline = s->now_ms; /* asked twice: at once */
+            take_end(s, info.ssi_signo == SIGINT);
     }
 }
 
@@ -333,15 +350,22 @@ static void expire(struct server *s, bool all_read)
     }
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int wait_ms(const struct server *s)
 {
-    uint64_t until = s->next_expiry;
     if (s->complete_count > 0)
         return 0;
-    if (s->accept_paused && s->accept_resume > s->now_ms && s->accept_resume < until)
-        until = s->accept_resume;
-    if (s->draining && s->drain_deadline < until)
-        until = s->drain_deadline;
+    uint64_t until = earlier(s->next_expiry, server_log_turn_at(&s->log));
+    for (size_t i = 0; i < 2; i++) {
+        if (s->pools[i].paused && !s->draining)
+            until = earlier(until, s->pools[i].resume);
+    }
+    if (s->stopping)
+        until = earlier(until, s->draining ? s->drain_deadline : s->stop_at);
     if (until == UINT64_MAX)
         return -1;
     /* The clock's milliseconds are cut off, so the one that has begun does not count. */
@@ -359,23 +383,33 @@ static void handle(struct server *s, uint32_t id)
         server_accept(s, &s->listeners[SERVER_ID_LISTENER(0) - id]);
 }
 
+static void turn(struct server *s, const struct epoll_event *events, int n)
+{
+    set_time(s);
+    for (int i = 0; i < n; i++)
+        handle(s, events[i].data.u32);
+    /* There may be more events than one turn takes: a signal does not wait for them. */
+    if (n == EVENTS_PER_TURN)
+        take_signals(s);
+    answer_all(s);
+    expire(s, n < EVENTS_PER_TURN);
+    if (s->stopping && !s->draining && s->now_ms >= s->stop_at)
+        begin_drain(s);
+    server_accept_resume(s);
+    reload_if_possible(s);
+    server_log_turn(s);
+}
+
 int server_run(struct server *s)
 {
-    while (!s->draining || (s->free_count < s->connection_count && s->now_ms < s->drain_deadline)) {
+    while (!s->draining || (!server_slots_all_free(s) && s->now_ms < s->drain_deadline)) {
         struct epoll_event events[EVENTS_PER_TURN];
-        int n = epoll_wait(s->epoll_fd, events, EVENTS_PER_TURN, wait_ms(s));
-        set_time(s);
+        const int n = epoll_wait(s->epoll_fd, events, EVENTS_PER_TURN, wait_ms(s));
         if (n < 0 && errno != EINTR) {
             server_log_event(s, "error", NULL, "epoll failed", strerror(errno));
             return BYTES_E_STREAM;
         }
-        for (int i = 0; i < n; i++)
-            handle(s, events[i].data.u32);
-        answer_all(s);
-        expire(s, n < EVENTS_PER_TURN);
-        server_accept_resume(s);
-        reload_if_possible(s);
-        (void)fflush(s->log.out);
+        turn(s, events, n);
     }
     return 0;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The network side of dps-service: an event loop around dps_service_answer.
  *
+ *   server_options.c     the command line
  *   server_config.c      what is read from files: policies, secrets, certificate
+ *   server_files.c       who reads them, and how all processes come to the same
  *   server_store.c       which store
  *   server_store_health.c  whether it works
  *   server_transport.c   bytes through one socket, with or without TLS
  *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
  *   server_client.c      whose request it is
  *   server_listen.c      new connections, and when to wait with them
+ *   server_slots.c       who has a place, and who has to give it up
  *   server_log.c         one line per decision
  *   server_shared.c      the memory that the processes of this node share
  *   server_workers.c     several of these loops, each in a process of its own
@@ -18,6 +21,9 @@
  * then the answers go out. An answer that leaves this process is therefore durable, at the cost of one fsync
  * for all that came together.
  *
+ * Every event has a budget (server_transport.c), and a connection one request a turn: nobody keeps the loop from the
+ * others, from deadlines or from signals, whatever he sends.
+ *
  * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and
  * large buffers that are touched only when it has something to do. Functions return 0 or a value of enum
  * dps_error unless they say otherwise; a why buffer receives a sentence for the user. */
@@ -27,6 +33,8 @@
 #include "crypto/tls.h"
 #include "dps/service/service.h"
 #include "port/posix/posix.h"
+#include "port/posix/service/files.h"
+#include "port/posix/service/log.h"
 #include "port/posix/store_postgres.h"
 #include <netinet/in.h>
 #include <pthread.h>
@@ -42,7 +50,8 @@ struct server_timeouts {
     uint32_t idle;      /* until the next request begins */
     uint32_t write;     /* to take an answer */
     uint32_t linger;    /* to close its side after we have closed ours */
-    uint32_t drain;     /* SIGTERM: for all requests in flight together */
+    uint32_t stop;      /* SIGTERM: until the listeners close; /readyz says 503 meanwhile */
+    uint32_t drain;     /* SIGTERM: for all requests in flight together, once the listeners are closed */
 };
 extern const struct server_timeouts server_timeouts_default;
 
@@ -56,28 +65,12 @@ struct server_config {
     const char *policy_file;
     const char *secret_file;
     bool log_json;
-    size_t connections; /* slots of each process */
+    size_t connections;        /* slots of each process */
+    size_t client_connections; /* of them for one client address of the TLS listener; 0: no limit */
     const char *store;
     struct server_timeouts timeouts;
     struct dps_service_config service; /* policies and secrets are filled in by server_open */
 };
-
-/* ---- server_config.c ---- */
-
-/* Add "NAME" or "NAME=WEIGHT". Returns: 0; BYTES_E_USAGE. */
-int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size);
-
-/* Read a file into config. A file that others may read is refused. made (may be null: then a missing file is an error)
- * becomes true if there was none and one was made from fresh random numbers.
- * Returns: 0; BYTES_E_FILE, and then config is unchanged. */
-int server_policies_load(const char *path, struct dps_service_config *config, bool *made, char *why,
-                         size_t why_size);
-int server_secrets_load(const char *path, struct dps_service_config *config, bool *made, char *why,
-                        size_t why_size);
-
-/* Returns: 0; BYTES_E_TLS. */
-int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
-                         char *why, size_t why_size);
 
 /* ---- server_store.c ---- */
 
@@ -92,23 +85,39 @@ struct server_store {
  * opens its own. */
 int server_store_open(struct server_store *s, const char *name, char *why, size_t why_size);
 void server_store_close(struct server_store *s);
+/* Is there something of that name already that server_store_remove would remove? */
+bool server_store_exists(const char *name);
+/* What a start that failed has made: a database of SQLite. The others have nothing of their own. */
+void server_store_remove(const char *name);
 /* What may be shown of a name: a connection string may have a password in it. */
 const char *server_store_name(const char *name);
 
 /* ---- server_transport.c ---- */
 
 /* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready
- * first (server_transport_events says for what), or a negative error: BYTES_E_STREAM if the connection failed or
- * the peer closed it, BYTES_E_TLS if TLS refused it. */
+ * first (server_transport_events says for what) or this event has had its share, or a negative error: BYTES_E_STREAM if
+ * the connection failed or the peer closed it, BYTES_E_TLS if TLS refused it, BYTES_E_LIMIT if the peer sent too many
+ * records that bring nothing. */
 struct server_transport {
     int fd;
-    br_ssl_engine_context *tls; /* null: plain HTTP */
-    bool out_blocked;           /* the socket did not take all: wait until it does */
-    bool closing;               /* close_notify was given to the engine */
-    bool ended;  /* nothing will come from the peer any more, and perhaps nothing can be sent */
-    bool midway; /* a part of a TLS record has arrived */
+    br_ssl_engine_context *tls; /* null: plain HTTP, or not begun */
+    size_t bytes_left;          /* of this event's budget */
+    unsigned reads_left;
+    bool spoke;        /* the peer was sent something */
+    bool established;  /* the handshake is over */
+    uint8_t header[5]; /* of the TLS record that arrives */
+    uint8_t header_len;
+    size_t record_left; /* what is missing of the record after its header */
+    unsigned barren;    /* records without content, of this handshake or request */
+    unsigned handshake_records;
+    bool out_blocked; /* the socket did not take all: wait until it does */
+    bool closing;     /* close_notify was given to the engine */
+    bool ended;       /* nothing will come from the peer any more, and perhaps nothing can be sent */
+    bool midway;      /* a part of a TLS record has arrived */
 };
 
+/* An event begins: it has its budget. */
+void server_transport_event(struct server_transport *t);
 /* Returns: 1 when the handshake is over; 0; a negative error. */
 int server_transport_handshake(struct server_transport *t);
 int server_transport_read(struct server_transport *t, uint8_t *out, size_t room);
@@ -122,8 +131,10 @@ int server_transport_flush(struct server_transport *t);
 int server_transport_finish(struct server_transport *t);
 /* Throw away what arrives. Returns: true if the peer has closed. */
 bool server_transport_discard(struct server_transport *t);
+/* Is there a byte to be read from the socket? Returns: 1; 0; BYTES_E_STREAM. */
+int server_transport_peek(struct server_transport *t);
 /* Has anything arrived that was not read yet? */
-bool server_transport_pending(const struct server_transport *t);
+bool server_transport_pending(struct server_transport *t);
 /* Were bytes received that only have to be read from the TLS engine? Then no event will tell. */
 bool server_transport_holds(const struct server_transport *t);
 uint32_t server_transport_events(const struct server_transport *t);
@@ -161,6 +172,15 @@ struct server_buffers {
 /* Pages that hold nothing while a connection is idle are given back to the system. */
 #define SERVER_PAGE 4096
 
+/* Whom a connection without a place to spare has to give way to, in this order (server_slots.c). */
+enum server_waiting {
+    SERVER_WAITS_NEW,  /* it has not brought what an answer could be given to: no ClientHello, no request */
+    SERVER_WAITS_PEER, /* in the middle of a handshake, request, answer or end, and the peer has to go on */
+    SERVER_WAITS_IDLE, /* after an answer, until the next request begins */
+    SERVER_WAITS,
+    SERVER_WAITS_NOT = SERVER_WAITS /* it has a complete request, or there is none */
+};
+
 /* A certificate with its key. Connections keep the one that they began with, so a new one is read beside it. */
 struct server_identity {
     struct crypto_identity identity;
@@ -175,8 +195,14 @@ struct server_connection {
     struct server_identity *identity; /* null: plain HTTP */
     enum server_listener_kind kind;   /* where it came in */
     uint32_t events;                  /* that epoll was told */
-    bool slim;                        /* idle, and its buffers' memory was given back */
+    enum server_waiting waits;
+    uint64_t since; /* in monotonic milliseconds: since when it is the peer's turn */
+    struct server_connection *before,
+        *after;          /* of those that wait for the same, the one that waits longer, shorter */
+    uint32_t peer_index; /* among the server's peers; SERVER_NO_PEER: not counted */
+    bool slim;           /* idle, and its buffers' memory was given back */
     uint64_t idle_deadline;
+    bool served;     /* a request was answered */
     bool continued;  /* "100 Continue" was sent for this request */
     bool keep_alive; /* after this answer */
     int unreadable;  /* why the request cannot be read, or 0 */
@@ -199,13 +225,6 @@ struct server_listener {
     int fd; /* -1: none */
     enum server_listener_kind kind;
     uint16_t port;
-};
-
-struct server_log {
-    FILE *out;
-    bool json;
-    uint64_t second; /* events, not answers, are limited per second */
-    unsigned events, suppressed;
 };
 
 /* ---- server_client.c ---- */
@@ -253,6 +272,8 @@ struct server_counters {
     _Atomic uint64_t turns, turn_requests; /* requests answered in one turn: their queue */
     _Atomic uint64_t handshakes, handshakes_failed, connections_opened;
     _Atomic uint64_t connections; /* now */
+    _Atomic uint64_t evicted, turned_away;
+    _Atomic uint64_t log_left_out;
     _Atomic uint64_t store_failures;
     _Atomic bool ready;
 };
@@ -267,12 +288,43 @@ struct server_shared {
     _Atomic uint64_t restarts;
     _Atomic bool store_down;          /* it has failed somebody, and taken no write since it is calm again */
     _Atomic uint64_t store_failed_ms; /* when it did so last, by the monotonic clock */
+    struct server_files files;        /* guarded by the mutex */
     struct server_counters counters[SERVER_WORKERS_MAX];
 };
 /* Null if there is no memory. Processes that are forked afterwards share it. */
 struct server_shared *server_shared_open(size_t workers);
 void server_shared_close(struct server_shared *shared);
 struct crypto_lock server_shared_lock(struct server_shared *shared);
+
+/* ---- server_slots.c ---- */
+
+/* Places for connections. The last one is always kept free, so that a new connection can be looked at before it is
+ * decided who has to go. */
+struct server_list {
+    struct server_connection *first, *last; /* the first waits for the longest time */
+    size_t count;
+};
+struct server_pool {
+    uint32_t *free; /* a stack of the free slots */
+    size_t free_count, count;
+    struct server_list waiting[SERVER_WAITS];
+    bool paused;     /* its listeners are not looked at: there is no place, or no descriptor */
+    uint64_t resume; /* when to try again, although nothing has happened */
+};
+
+/* Connections by client address: an IPv4 address, or the /64 of an IPv6 one, of which a client has all. */
+#define SERVER_NO_PEER UINT32_MAX
+struct server_peer {
+    uint8_t address[16];
+    uint32_t next; /* with the same hash, or free */
+    uint32_t connections;
+};
+struct server_peers {
+    uint8_t key[16]; /* of the hash, random: addresses cannot be chosen to collide */
+    struct server_peer *all;
+    uint32_t *heads; /* by hash */
+    uint32_t head_count, free;
+};
 
 /* ---- server.c ---- */
 
@@ -289,10 +341,11 @@ struct server {
     struct server_connection *connections;
     uint8_t *buffers; /* a struct server_buffers on pages of its own for each */
     size_t buffers_len;
-    uint32_t *free; /* a stack of the free slots */
+    struct server_pool pools[2]; /* of clients; of the metrics listener, which clients cannot fill */
+    struct server_peers peers;
     uint32_t
         *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
-    size_t connection_count, free_count, idle_count;
+    size_t connection_count;
     size_t complete_count;
     unsigned complete_now;
     uint64_t next_expiry; /* no deadline is earlier */
@@ -304,22 +357,24 @@ struct server {
 
     int epoll_fd, signal_fd;
     struct server_listener listeners[SERVER_LISTENERS];
-    bool accept_paused;
-    bool descriptors_short;
-    uint64_t accept_resume; /* not earlier than this */
-    enum { SERVER_RELOAD_NONE, SERVER_RELOAD_WANTED, SERVER_RELOAD_WAITS } reload;
+    uint64_t say_descriptors_at;           /* that there are too few, if there still are */
+    uint64_t policies, secrets, certified; /* versions of the files in use */
+    uint64_t stop_at;                      /* while stopping: when the listeners close */
+    uint64_t drain_deadline;               /* while draining */
+    bool reload;                           /* SIGHUP has come */
+    bool certificate_waits;                /* a new one, for the last one's users; it was said */
+    bool stopping;                         /* SIGTERM has come; at first the listeners are still open */
     bool draining;
-    uint64_t drain_deadline;
 };
 
-/* Read the files and take all memory.
+/* Take the files' content from shared, and take all memory.
  *   listeners   open sockets; the server gets copies of their descriptors, which it closes
  *   worker      which of shared's counters are its own
- * Says on notes which files it made. s may be uninitialised, and is closed again unless 0 is returned; it must not be
- * moved. Returns: 0; BYTES_E_USAGE; BYTES_E_FILE; BYTES_E_TLS (certificate or key); BYTES_E_STREAM. */
+ * s may be uninitialised, and is closed again unless 0 is returned; it must not be moved.
+ * Returns: 0; BYTES_E_USAGE; BYTES_E_ENTROPY; BYTES_E_FILE; BYTES_E_TLS; BYTES_E_STREAM. */
 int server_open(struct server *s, const struct server_config *config,
                 const struct server_listener listeners[SERVER_LISTENERS], struct server_shared *shared,
-                size_t worker, const struct dps_store *store, FILE *notes, char *why, size_t why_size);
+                size_t worker, const struct dps_store *store, char *why, size_t why_size);
 /* Serve until SIGTERM or SIGINT, then finish what is in flight. Returns: 0; BYTES_E_STREAM if epoll fails. */
 int server_run(struct server *s);
 void server_close(struct server *s);
@@ -327,8 +382,26 @@ void server_close(struct server *s);
 /* ---- between these files ---- */
 
 struct server_buffers *server_buffers_of(const struct server *s, uint32_t index);
-/* A connection begins in slot index, whose socket, kind and addresses are set; it owns the socket from now on. */
-void server_connection_open(struct server *s, uint32_t index);
+
+/* Take memory for the configured connections. Returns: 0; BYTES_E_USAGE; BYTES_E_ENTROPY. */
+int server_slots_open(struct server *s, char *why, size_t why_size);
+void server_slots_close(struct server *s);
+struct server_pool *server_pool_of(struct server *s, enum server_listener_kind kind);
+bool server_slots_all_free(const struct server *s);
+uint32_t server_slot_take(struct server_pool *pool);
+void server_slot_give(struct server *s, struct server_connection *c);
+/* Its state, or what it has been sent, has changed. */
+void server_slot_note(struct server *s, struct server_connection *c, enum server_state before);
+/* Count a new connection at its client's address. */
+void server_peer_note(struct server *s, struct server_connection *c, const struct sockaddr_storage *address);
+/* Close the connection (of peer, or SERVER_NO_PEER) that may be closed with the least harm. Returns: false if none may
+ * be closed now. */
+bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t peer,
+                        const struct server_connection *except);
+/* When it is worth trying again, although nothing has happened. */
+uint64_t server_slots_evict_at(const struct server *s, const struct server_pool *pool);
+/* A connection begins in its slot, where socket, kind and addresses are set; it owns the socket from now on. */
+void server_connection_open(struct server *s, struct server_connection *c);
 /* Go on as far as possible without waiting. */
 void server_connection_io(struct server *s, struct server_connection *c);
 /* Answer the complete request; then let the answer go. */
@@ -344,10 +417,10 @@ void server_connection_abort(struct server *s, struct server_connection *c);
 int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
                   char *why, size_t why_size);
 void server_listen_close(struct server_listener listeners[SERVER_LISTENERS]);
-/* Begin, or begin again, to look at them. Returns: 0; BYTES_E_STREAM. */
-int server_listen_watch(struct server *s);
+/* Begin, or begin again, to look at those of a pool. Returns: 0; BYTES_E_STREAM. */
+int server_listen_watch(struct server *s, const struct server_pool *pool);
 void server_accept(struct server *s, const struct server_listener *l);
-/* After a pause: is there room again? */
+/* In every turn: is there room again? */
 void server_accept_resume(struct server *s);
 /* Let in who waits already, and nobody any more. */
 void server_listen_end(struct server *s);
@@ -358,6 +431,8 @@ void server_log_answer(struct server *s, const struct server_connection *c);
  * be null. */
 void server_log_event(struct server *s, const char *level, const struct server_connection *c,
                       const char *event, const char *detail);
+/* In every turn: write what can be written, and say what was left out in the second that has ended. */
+void server_log_turn(struct server *s);
 uint64_t server_now_us(void);
 /* Which kind of thing a path is about; paths themselves contain what clients choose. */
 enum server_route server_route_of(struct bytes path);
@@ -389,7 +464,9 @@ struct server_work {
     void *context;
     int (*serve)(void *context, size_t worker); /* in a process of its own; returns its exit code */
     int (*ready)(void *context);                /* once, when all serve; not 0: an exit code, end at once */
+    void (*reload)(void *context);              /* SIGHUP, before the processes get it */
     void (*ending)(void *context);              /* once: nobody will be begun again */
+    struct server_log *log;
 };
 /* Run serve in as many processes until SIGTERM or SIGINT, which they get as well, as they get SIGHUP. One that ends by
  * itself is begun again, unless it failed before all were ready.

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Which store: by its name on the command line. */
 #include "port/posix/service/server.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SQLITE "sqlite:"
 #define POSTGRES "postgres:"
@@ -78,6 +80,24 @@ void server_store_close(struct server_store *s)
     free(s->memory.records);
     free(s->memory.undo);
     memset(s, 0, sizeof *s);
+}
+
+bool server_store_exists(const char *name)
+{
+    const char *path = behind(name, SQLITE);
+    return path == NULL || access(path, F_OK) == 0;
+}
+
+/* The main file last: without it nobody would look at the others. */
+void server_store_remove(const char *name)
+{
+    static const char *const parts[] = {"-wal", "-shm", ""};
+    const char *path = behind(name, SQLITE);
+    char file[PATH_MAX];
+    for (size_t i = 0; path != NULL && i < sizeof parts / sizeof parts[0]; i++) {
+        if ((size_t)snprintf(file, sizeof file, "%s%s", path, parts[i]) < sizeof file)
+            (void)unlink(file);
+    }
 }
 
 const char *server_store_name(const char *name)

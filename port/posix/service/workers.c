@@ -52,7 +52,6 @@ static void begin(struct watch *w, size_t i)
 {
     struct worker *worker = &w->workers[i];
     const pid_t watcher = getpid();
-    (void)fflush(NULL); /* what is buffered belongs to this process */
     const pid_t pid = fork();
     if (pid == 0)
         run_worker(w, i, watcher);
@@ -91,10 +90,12 @@ static void ended(struct watch *w, size_t i, int status)
                                                                : RESTART_MAX_MS;
     worker->again_ms = now + worker->pause_ms;
     w->shared->restarts++;
-    fprintf(stderr,
-            WIFSIGNALED(status) ? "dps-service: worker %zu was killed by signal %d; it is begun again\n"
-                                : "dps-service: worker %zu ended with %d; it is begun again\n",
-            i, WIFSIGNALED(status) ? WTERMSIG(status) : code);
+    char what[80];
+    snprintf(what, sizeof what,
+             WIFSIGNALED(status) ? "worker %zu was killed by signal %d; it is begun again"
+                                 : "worker %zu ended with %d; it is begun again",
+             i, WIFSIGNALED(status) ? WTERMSIG(status) : code);
+    server_log_sentence(w->work->log, "error", what);
 }
 
 static void look_after_workers(struct watch *w)
@@ -137,7 +138,9 @@ static void take_signal(struct watch *w)
     const int number = sigtimedwait(&w->signals, NULL, &patience);
     if (number != SIGHUP && number != SIGTERM && number != SIGINT)
         return;
-    if (number != SIGHUP && !w->ending) {
+    if (number == SIGHUP)
+        w->work->reload(w->work->context);
+    else if (!w->ending) {
         w->ending = true;
         w->work->ending(w->work->context);
     }

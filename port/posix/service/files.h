@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of dps-service: policies, secrets, certificate and key. Functions return 0 or a value of enum bytes_error;
+ * a why buffer receives a sentence for the user. */
+#ifndef PORT_POSIX_SERVICE_FILES_H
+#define PORT_POSIX_SERVICE_FILES_H
+
+#include "crypto/tls.h"
+#include "dps/service/service.h"
+#include "port/posix/service/log.h"
+
+struct server_config;
+struct server_shared;
+
+/* ---- server_config.c ---- */
+
+/* Add "NAME" or "NAME=WEIGHT". Returns: 0; BYTES_E_USAGE. */
+int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size);
+
+#define SERVER_FILE_MAX 65536
+
+/* Read a file that holds secrets. made (may be null: then a missing file is an error) becomes true if there was none
+ * and one was made from fresh random numbers. The caller wipes content.
+ * Returns: 0; BYTES_E_FILE. */
+int server_policies_read(const char *path, bool *made, uint8_t content[SERVER_FILE_MAX], size_t *len,
+                         char *why, size_t why_size);
+int server_secrets_read(const char *path, bool *made, uint8_t content[SERVER_FILE_MAX], size_t *len,
+                        char *why, size_t why_size);
+
+/* Take what such a file holds; path is for why. Returns: 0; BYTES_E_FILE, and then config is unchanged. */
+int server_policies_parse(const char *path, struct bytes content, struct dps_service_config *config,
+                          char *why, size_t why_size);
+int server_secrets_parse(const char *path, struct bytes content, struct dps_service_config *config, char *why,
+                         size_t why_size);
+
+/* The key's file is as secret as the others; the chain's is not. */
+int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
+                      size_t why_size);
+int server_key_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
+                    size_t why_size);
+/* Returns: 0; BYTES_E_TLS. */
+int server_identity_parse(const char *certificate, const char *key, struct bytes chain_pem,
+                          struct bytes key_pem, struct crypto_identity *identity, char *why, size_t why_size);
+/* All of that. */
+int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
+                         char *why, size_t why_size);
+
+/* ---- server_files.c ---- */
+
+/* The files' last good content, as one process has read it for all: those that run and those that are begun again.
+ * Versions begin with 1 and grow with each change. */
+enum server_file { SERVER_POLICIES, SERVER_SECRETS, SERVER_CHAIN, SERVER_KEY, SERVER_FILES };
+struct server_files {
+    uint64_t policies, secrets, identity; /* versions */
+    unsigned refused;                     /* of the last reload: how many of the three stay as they were */
+    size_t len[SERVER_FILES];
+    uint8_t content[SERVER_FILES][SERVER_FILE_MAX];
+};
+
+/* Which files a start has made: if it fails, they go again. */
+struct server_made {
+    bool policies, secrets;
+};
+/* Read all files; made what is missing. Returns: 0; BYTES_E_FILE; BYTES_E_TLS (certificate or key). */
+int server_files_open(struct server_shared *shared, const struct server_config *config,
+                      struct server_made *made, char *why, size_t why_size);
+void server_made_remove(const struct server_config *config, const struct server_made *made);
+/* Read them again. Each that is not good stays as it was, which the log says. Certificate and key are one. */
+void server_files_reload(struct server_shared *shared, const struct server_config *config,
+                         struct server_log *log);
+
+#endif

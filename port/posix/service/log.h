@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The log of dps-service: lines in logfmt or JSON, with the time in milliseconds.
+ *
+ * Lines are gathered and written once a turn, without waiting: if nobody reads the log, it costs lines, not the
+ * service. Lines that clients can cause at will are bounded per second and per client address; what was left out is
+ * counted in a line of its own. */
+#ifndef PORT_POSIX_SERVICE_LOG_H
+#define PORT_POSIX_SERVICE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVER_LOG_BUFFER 65536
+#define SERVER_LOG_CLIENTS 256 /* addresses that fall together share */
+struct server_log {
+    int fd;
+    bool json;
+    uint64_t second;           /* of the monotonic clock, that the following are about */
+    unsigned refusals, events; /* lines */
+    uint64_t kinds;            /* 1 << enum dps_refusal: those that have a line */
+    uint8_t refusals_of[SERVER_LOG_CLIENTS], events_of[SERVER_LOG_CLIENTS];
+    uint64_t left_out_refusals, left_out_events, left_out_full;
+    size_t len;
+    uint8_t buffer[SERVER_LOG_BUFFER];
+};
+
+/* What happened to the program as a whole. level is "info", "warn" or "error". detail may be null. */
+void server_log_line(struct server_log *log, const char *level, const char *event, const char *detail);
+/* A sentence for whoever starts the program: as it is, or with --log json an object. */
+void server_log_sentence(struct server_log *log, const char *level, const char *sentence);
+/* Write what can be written without waiting. */
+void server_log_flush(struct server_log *log);
+/* When there is something to do for the log, though nothing happens, in monotonic milliseconds; UINT64_MAX: never. */
+uint64_t server_log_turn_at(const struct server_log *log);
+/* Wait a little for a slow reader, but not for ever. */
+void server_log_close(struct server_log *log);
+
+#endif

@@ -48,7 +48,7 @@ struct crypto_tls_client {
 };
 
 /* Start a client connection.
- *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, 1..DPS_HOST_MAX
+ *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, 1..CRYPTO_HOST_MAX
  *                characters, kept by reference until this function returns. Only a certificate's dNSName
  *                entries count, neither its common name nor its iPAddress entries: a certificate that is to serve for
  *                an IP address carries it as a dNSName.

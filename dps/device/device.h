@@ -24,7 +24,7 @@
 #ifndef DPS_DEVICE_DEVICE_H
 #define DPS_DEVICE_DEVICE_H
 
-#include "crypto/limits.h"
+#include "dps/device/limits.h"
 #include "dps/protocol/http.h"
 #include "tpm/public.h"
 

@@ -4,6 +4,7 @@
  * The invariant: while the flow runs, the message of row `row` stands built in tpm or net, unless a wait comes first;
  * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. Then the flow
  * has ended, or, if `restarting` is set, begins again. */
+#include "crypto/limits.h"
 #include "dps/device/step.h"
 #include "dps/protocol/text.h"
 #include "tpm/command.h"

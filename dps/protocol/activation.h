@@ -6,7 +6,7 @@
 #define DPS_PROTOCOL_ACTIVATION_H
 
 #include "crypto/crypto.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 #include "tpm/protect.h"
 
 #define DPS_KEY_SIZE 32       /* nonce and hub device key */

@@ -13,7 +13,7 @@
 #define DPS_PROTOCOL_HTTP_H
 
 #include "crypto/bytes/bytes.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 
 /* Interim responses before a final one: those that are known (100, 102, 103) come once or a few times. */
 #define DPS_HTTP_INTERIM_MAX 16

@@ -3,7 +3,7 @@
 #ifndef DPS_SERVICE_ENROLLMENT_H
 #define DPS_SERVICE_ENROLLMENT_H
 
-#include "crypto/limits.h"
+#include "dps/service/limits.h"
 #include "dps/service/refusal.h"
 #include "tpm/public.h"
 

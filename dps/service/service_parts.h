@@ -99,7 +99,7 @@ enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *
 /* The hub (/devices/{deviceId}/messages/events), hub.c. */
 enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);
 
-/* A limit of crypto/limits.h as text, for what tells it to the client. */
+/* A limit as text, for what tells it to the client. */
 #define DPS_LIMIT_TEXT(limit) DPS_LIMIT_TEXT_OF(limit)
 #define DPS_LIMIT_TEXT_OF(number) #number
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The service that the client meets: it reads requests, says what is wrong with them, and gives the answer that is
  * due, right or as the script wants it. */
+#include "dps/device/limits.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"

@@ -3,6 +3,7 @@
  * engine asks for EK and SRK at their persistent handles; it gets the keys that the suite keeps loaded, so that no key
  * is derived and nothing is made persistent. */
 #include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service.h"
 #include "tests/conformance/tpm.h"

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole device engine against a TPM and a service that say anything. fuzz_device.h says what the inputs are. */
 #include "tests/fuzz/fuzz_device.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/device/record.h"
 #include "dps/protocol/sas.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/flow.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/protocol/text.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"

@@ -4,7 +4,7 @@
 #ifndef TESTS_PORT_FLOW_H
 #define TESTS_PORT_FLOW_H
 
-#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/service/service.h"
 #include "port/posix/posix.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which hub a device is given, and what becomes of it and its data when it comes again. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service_parts.h"

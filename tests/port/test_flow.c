@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The flow as a whole: the device engine, a real TPM (libtpms) and the service, joined in memory. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/device/record.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/sas.h"

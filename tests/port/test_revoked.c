@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What ends: a device that is disabled or deleted, a token that is good for too long, a key that came back with a
  * back-up. And what others cannot end: registering, for a device whose EK_pub and registrationId they know. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service_parts.h"
 #include "tests/port/flow.h"

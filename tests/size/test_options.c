@@ -3,6 +3,7 @@
  * switched on works, and what is switched off is refused and not missing in silence. */
 #include "crypto/tls.h"
 #include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/tls_pem.h"

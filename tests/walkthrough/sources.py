@@ -5,7 +5,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROW = re.compile(r'STEP\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
+ROW = re.compile(r'(?:STEP|REDO)\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
 
 COMMAND = "tpm/command.c"
 NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_external_rsa"}

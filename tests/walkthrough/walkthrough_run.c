@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"

@@ -7,6 +7,7 @@
 #include "dps/device/engine.h"
 #include "crypto/limits.h"
 #include "dps/device/step.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "tpm/command.h"
 #include "tpm/rc.h"

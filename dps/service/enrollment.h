@@ -39,9 +39,6 @@ enum dps_refusal dps_enrollment_parse(struct bytes json, struct dps_enrollment *
  * DER, a tpm2-tools file) or what is wrong; it may be null. */
 int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *len, const char **detail);
 
-/* What a text that is no such base64 looks like, as a sentence for who has pasted it. Never null. */
-const char *dps_ek_form(struct bytes text);
-
 /* Step 5, the rule that makes the flow safe: may a nonce be wrapped to this storage key? (spec-notes.md, "Which
  * SRK may be trusted"). */
 enum dps_refusal dps_srk_check(const struct tpm2_public *srk);

@@ -4,8 +4,11 @@
  * is derived and nothing is made persistent. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
+#include "dps/protocol/http.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service.h"
+#include "dps/service/answer.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "tests/conformance/tpm.h"
 
 #define NOW UINT64_C(1800000000)

@@ -5,6 +5,8 @@
 #include "dps/device/engine.h"
 #include "dps/device/ownership.h"
 #include "dps/device/record.h"
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/sas.h"
 #include "tests/fuzz/fuzz.h"
 #include "tpm/command.h"

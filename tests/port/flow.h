@@ -5,7 +5,9 @@
 #define TESTS_PORT_FLOW_H
 
 #include "dps/device/engine.h"
-#include "dps/service/service.h"
+#include "dps/protocol/http.h"
+#include "dps/service/answer.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 
 #define FLOW_NOW UINT64_C(1800000000)

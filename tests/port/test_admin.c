@@ -2,10 +2,12 @@
 /* The management API (step 2) as its clients see it: requests as bytes, through dps_service_answer, over the
  * memory store. It stands with the tests of the port because that store does. test_admin_bulk.c goes on with
  * bulk operations and queries. */
+#include "dps/manage/admin_auth.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
+#include "dps/service/records.h"
 #include "dps/service/registration.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/state.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"

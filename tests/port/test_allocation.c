@@ -4,7 +4,10 @@
 #include "dps/device/engine.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/allocation.h"
+#include "dps/service/enrollment.h"
+#include "dps/service/registration.h"
+#include "dps/service/state.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include <stdio.h>

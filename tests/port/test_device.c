@@ -12,6 +12,7 @@
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tpm/command.h"
+#include "tpm/protect.h"
 #include "tpm/rc.h"
 #include <stdio.h>
 #include <string.h>

@@ -4,12 +4,15 @@
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
 #include "dps/device/record.h"
+#include "dps/manage/admin_auth.h"
+#include "dps/protocol/activation.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "dps/service/registration.h"
-#include "dps/service/service.h"
+#include "dps/service/state.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
+#include "tpm/protect.h"
 #include <string.h>
 
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

@@ -6,7 +6,9 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "dps/service/activation_make.h"
 #include "dps/service/registration.h"
+#include "dps/service/state.h"
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/tools/explain.h"
 #include <stdlib.h>

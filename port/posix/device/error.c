@@ -3,6 +3,7 @@
  * this program, so each situation that is known gets its own; the general texts are for the rest. */
 #include "dps/device/engine.h"
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "port/posix/device/tool.h"
 #include "tpm/rc.h"
 #include "tpm/tools/explain.h"

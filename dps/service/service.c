@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The service side of the flow: steps 5, 6 and 9, top to bottom. Every request comes in through front_door.c; the hub of
- * step 10 stands in hub.c. */
+/* The service side of the flow: steps 5, 6 and 9, top to bottom. Every request comes in through front_door.c; the hub
+ * of step 10 stands in hub.c. */
 #include "dps/service/service.h"
 #include "crypto/crypto.h"
 #include "dps/protocol/http_message.h"

@@ -898,6 +898,19 @@ static int s09_registration_is_deleted(void)
     return 0;
 }
 
+/* Nobody has joined dps/manage to it: its paths lead nowhere, whoever asks. */
+static int s02_service_without_management(void)
+{
+    static const char *const paths[] = {DEV1, "/registrations/dev1?api-version=2021-10-01",
+                                        "/enrollmentGroups/a?api-version=2021-10-01"};
+    CHECK(bench_setup() == 0);
+    bench.service.manage = NULL;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        CHECK(bench_ask("GET", paths[i], "", "") == 404);
+    }
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -909,6 +922,7 @@ int main(void)
         {"s02_token_audience", s02_token_audience},
         {"s02_token_expiry", s02_token_expiry},
         {"s02_routes_refused", s02_routes_refused},
+        {"s02_service_without_management", s02_service_without_management},
         {"s02_enroll_get_delete", s02_enroll_get_delete},
         {"s02_id_without_case", s02_id_without_case},
         {"s02_members_kept", s02_members_kept},

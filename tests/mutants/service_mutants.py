@@ -89,20 +89,18 @@ mutant("seed-reused", "every credential has the same seed", "dps/service/service
        [("    dps_activation_make(&w, &r->ek,",
          "    memset(&random.credential, 7, sizeof random.credential);\n    dps_activation_make(&w, &r->ek,")],
        "SVC-S06-008")
-mutant("oaep-label", "the OAEP label of the credential lacks its zero byte", "tpm/protect.c",
-       [("outer_end(w, &outer, key, bytes_of(label_identity, sizeof label_identity)",
-         "outer_end(w, &outer, key, bytes_of(label_identity, sizeof label_identity - 1)")],
+mutant("oaep-label", "the OAEP label of the credential lacks its zero byte", "tpm/seed.c",
+       [("bytes_of(identity, sizeof identity)", "bytes_of(identity, sizeof identity - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
-mutant("oaep-label-duplicate", "the OAEP label of the wrapped key lacks its zero byte", "tpm/protect.c",
-       [("outer_end(w, &outer, parent, bytes_of(label_duplicate, sizeof label_duplicate)",
-         "outer_end(w, &outer, parent, bytes_of(label_duplicate, sizeof label_duplicate - 1)")],
+mutant("oaep-label-duplicate", "the OAEP label of the wrapped key lacks its zero byte", "tpm/seed.c",
+       [("bytes_of(duplicate, sizeof duplicate)", "bytes_of(duplicate, sizeof duplicate - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's", "dps/service/activation_make.c",
        [("inner_key, bytes_of(srk_name, TPM2_NAME_SIZE), &random->credential",
          "inner_key, bytes_of(name, TPM2_NAME_SIZE), &random->credential")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("no-inner-wrap", "the wrapped key has no inner wrap", "tpm/protect.c",
-       [("    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, outer.content, outer.content_len));\n", "")],
+       [("    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, NULL, outer.content, outer.content_len));\n", "")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("key-decrypts", "the key may decrypt as well as sign", "tpm/public.c",
        [("TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA | TPM2_OBJECT_SIGN_ENCRYPT,",

@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROW = re.compile(r'(?:STEP|REDO)\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
 
 COMMAND = "tpm/command.c"
+COMMAND_OF_TOOLS = "tpm/tools/command_more.c"
 NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_external_rsa"}
 
 # Structures in TPM messages: (structure, function that writes it, function that reads it).
@@ -85,8 +86,9 @@ class Sources:
         if name == "tpm2_load_external_rsa" and not command:
             name = "tpm2_load_external"
         flush = message.what == "to forget what was loaded"
+        file = COMMAND_OF_TOOLS if message.name == "TPM2_LoadExternal" else COMMAND
         step = "dps/device/engine.c:build_flush" if flush and command else None if flush else build if command else read
-        return step, f"{COMMAND}:{name}_{'build' if command else 'parse'}"
+        return step, f"{file}:{name}_{'build' if command else 'parse'}"
 
     @staticmethod
     def requester(message, build):

@@ -130,7 +130,8 @@ static void engine_configure(br_ssl_engine_context *e)
     br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
 }
 
-_Static_assert(PORT_TLS_BUFFER != 16709 || BR_SSL_BUFSIZE_MONO == 16709, "limits.h repeats BearSSL's number");
+_Static_assert(CRYPTO_TLS_BUFFER_MIN != 16709 || BR_SSL_BUFSIZE_MONO == 16709,
+               "limits.h repeats BearSSL's number");
 
 /* Give the engine its buffer and its only source of randomness. */
 static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)
@@ -181,7 +182,7 @@ int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_tru
 {
     /* BearSSL takes an empty name as "do not compare names". */
     size_t host_len = strlen(host);
-    if (host_len == 0 || host_len > DPS_HOST_MAX || now / 86400 > UINT32_MAX - CRYPTO_TLS_DAYS_TO_1970) {
+    if (host_len == 0 || host_len > CRYPTO_HOST_MAX || now / 86400 > UINT32_MAX - CRYPTO_TLS_DAYS_TO_1970) {
         return BYTES_E_USAGE;
     }
 

@@ -29,14 +29,6 @@ struct crypto_identity {
     size_t used;
 };
 
-/* Read a chain (leaf first) and its private key (RSA from 2048 bits or P-256/P-384; PKCS#1, SEC1 or PKCS#8, not
- * encrypted). Both may stand in one text; other PEM objects are ignored.
- * Returns: 0; BYTES_E_FORMAT if a text is malformed or lacks its object, or there is more than one key, or it is
- * encrypted; BYTES_E_LIMIT if the chain does not fit; BYTES_E_ALGORITHM for another kind of key; BYTES_E_USAGE if the
- * key is not that of the leaf. identity is wiped unless 0 is returned. It must not be moved afterwards and must outlive
- * every connection that uses it; the caller wipes it. */
-int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pem, struct bytes key_pem);
-
 /* One connection, client side. The receive and the send buffer are the caller's, so that a board can choose:
  * io_len of at least BR_SSL_BUFSIZE_MONO (16 709, half duplex) or BR_SSL_BUFSIZE_BIDI (33 178); less, where
  * CRYPTO_TLS_BUFFER_MIN allows it, asks the server for shorter records [RFC 6066 4]. */
@@ -48,7 +40,7 @@ struct crypto_tls_client {
 };
 
 /* Start a client connection.
- *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, 1..DPS_HOST_MAX
+ *   host         name that the certificate must carry, and that is sent as SNI; zero-terminated, 1..CRYPTO_HOST_MAX
  *                characters, kept by reference until this function returns. Only a certificate's dNSName
  *                entries count, neither its common name nor its iPAddress entries: a certificate that is to serve for
  *                an IP address carries it as a dNSName.

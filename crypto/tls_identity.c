@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A server's identity: its certificate chain and private key. */
-#include "crypto/tls.h"
+#include "crypto/tls_identity.h"
 #include "crypto/tls_pem.h"
 #include <string.h>
 

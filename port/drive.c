@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/drive.h"
 #include "crypto/bytes/bytes.h"
+#include "dps/device/engine.h"
 #include "tpm/rc.h"
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #define PORT_DRIVE_H
 
 #include "crypto/tls.h"
-#include "dps/device/device.h"
+#include "dps/device/state.h"
 #include "port/port.h"
 
 /* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it

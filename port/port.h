@@ -9,7 +9,7 @@
 
 #include "crypto/bytes/bytes.h"
 #include "crypto/entropy.h"
-#include "crypto/limits.h"
+#include "port/limits.h"
 
 /* The TPM: one command in, one response out. */
 struct port_tpm {

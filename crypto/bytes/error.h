@@ -11,7 +11,7 @@ enum bytes_error {
     BYTES_OK = 0,
     BYTES_E_SPACE = -1,     /* the output does not fit into the caller's buffer */
     BYTES_E_FORMAT = -2,    /* bytes are missing, left over or inconsistent */
-    BYTES_E_LIMIT = -3,     /* well-formed, but larger than this build accepts (crypto/limits.h) */
+    BYTES_E_LIMIT = -3,     /* well-formed, but larger than this build accepts (limits.h) */
     BYTES_E_ALGORITHM = -4, /* well-formed, but an algorithm, size or attribute that is not allowed here */
     BYTES_E_INTEGRITY = -5, /* an HMAC, digest or padding does not match */
     BYTES_E_TPM_RC = -6,    /* the TPM answered with a response code other than success */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The device side of the flow, top to bottom in the order in which it happens. */
 #include "dps/device/device.h"
+#include "dps/device/authorization.h"
+#include "dps/device/engine.h"
 #include "dps/device/record.h"
 #include "dps/device/step.h"
 #include "dps/protocol/activation.h"
@@ -397,6 +399,32 @@ static struct dps_activation blob_parts(const struct dps_device *d)
     return parts;
 }
 
+/* errorCode and the first of the texts that is there, for the user. */
+static void keep_failure(struct dps_device *d, struct bytes object, const char *text, const char *other_text)
+{
+    struct bytes value;
+    uint64_t number;
+    size_t len;
+    if (dps_json_member(object, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
+        d->service_error = (uint32_t)number;
+    }
+    const bool found =
+        dps_json_member(object, text, &value) == 0 || dps_json_member(object, other_text, &value) == 0;
+    if (found && dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
+        d->message_len = (uint8_t)len;
+    }
+}
+
+/* The error JSON [DPS "ProvisioningServiceErrorDetails"]. A hub writes the message with a capital. */
+static int refused(struct dps_device *d, struct bytes body)
+{
+    struct bytes root;
+    if (dps_json_check(body, &root) == 0) {
+        keep_failure(d, root, "message", "Message");
+    }
+    return BYTES_E_HTTP;
+}
+
 /* Step 6 arrives: a 401 whose body is no error but a challenge. */
 static int read_challenge(struct dps_device *d, struct bytes body)
 {
@@ -405,7 +433,7 @@ static int read_challenge(struct dps_device *d, struct bytes body)
     struct bytes name;
     size_t len = 0;
     if (d->http_status != 401) {
-        return BYTES_E_HTTP;
+        return refused(d, body);
     }
     int error = dps_json_check(body, &root);
     if (error != 0) {
@@ -413,7 +441,7 @@ static int read_challenge(struct dps_device *d, struct bytes body)
     }
     error = dps_json_member(root, "authenticationKey", &key);
     if (error != 0) {
-        return error == BYTES_E_NOT_FOUND ? BYTES_E_HTTP : error;
+        return error == BYTES_E_NOT_FOUND ? refused(d, body) : error;
     }
     /* The key's name goes into the token's skn; the real service always says "registration", and means it if it
      * says nothing. */
@@ -679,35 +707,10 @@ static int take_assignment(struct dps_device *d, struct bytes state)
     return take_blob(d, key);
 }
 
-/* errorCode and the first of the texts that is there, for the user. */
-static void keep_failure(struct dps_device *d, struct bytes object, const char *text, const char *other_text)
-{
-    struct bytes value;
-    uint64_t number;
-    size_t len;
-    if (dps_json_member(object, "errorCode", &value) == 0 && dps_json_uint(value, UINT32_MAX, &number) == 0) {
-        d->service_error = (uint32_t)number;
-    }
-    const bool found =
-        dps_json_member(object, text, &value) == 0 || dps_json_member(object, other_text, &value) == 0;
-    if (found && dps_json_string(value, d->message, sizeof d->message, &len) == 0) {
-        d->message_len = (uint8_t)len;
-    }
-}
-
 /* Why a registration failed stands inside registrationState. */
 static void take_failure(struct dps_device *d, struct bytes state)
 {
     keep_failure(d, state, "errorMessage", "message");
-}
-
-/* The error JSON [DPS "ProvisioningServiceErrorDetails"]. A hub writes the message with a capital. */
-void dps_keep_service_error(struct dps_device *d, struct bytes body)
-{
-    struct bytes root;
-    if (dps_json_check(body, &root) == 0) {
-        keep_failure(d, root, "message", "Message");
-    }
 }
 
 /* Services and their versions differ in the case of a status. */
@@ -755,7 +758,7 @@ static int read_accepted(struct dps_device *d, struct bytes body)
             return error != 0 ? error : ROW_AFTER_NEXT;
         }
     } else if (d->http_status != 202) {
-        return BYTES_E_HTTP;
+        return refused(d, body);
     }
     int error = dps_json_check(body, &root);
     if (error == 0) {
@@ -780,7 +783,7 @@ static void build_poll(struct dps_device *d, struct bytes_writer *w)
 static int read_assigned(struct dps_device *d, struct bytes body)
 {
     if (d->http_status != 200 && d->http_status != 202) {
-        return BYTES_E_HTTP;
+        return refused(d, body);
     }
     const int error = read_registration(d, body);
     if (error == BYTES_E_MORE) {
@@ -840,8 +843,7 @@ static void build_telemetry(struct dps_device *d, struct bytes_writer *w)
 
 static int read_telemetry_accepted(struct dps_device *d, struct bytes body)
 {
-    (void)body;
-    return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : BYTES_E_HTTP;
+    return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : refused(d, body);
 }
 
 /* ---- The beginnings of a run --------------------------------------------------------------------------- */

@@ -4,7 +4,10 @@
  * The invariant: while the flow runs, the message of row `row` stands built in tpm or net, unless a wait comes first;
  * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. Then the flow
  * has ended, or, if `restarting` is set, begins again. */
+#include "dps/device/engine.h"
+#include "crypto/limits.h"
 #include "dps/device/step.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "tpm/command.h"
 #include "tpm/rc.h"
@@ -113,14 +116,14 @@ static void enter(struct dps_device *d, int row)
     }
 }
 
-/* The row from which on everything that is ever loaded is loaded: what stands above it is not done twice. */
-static int row_of_first_key(const struct dps_device *d)
+/* What stands above this row is not done twice: from it on everything that is ever loaded is loaded. */
+static int row_to_begin_again(const struct dps_device *d)
 {
     int row = 0;
-    while (d->flow[row].build != dps_build_read_ek && d->flow[row].build != dps_build_read_srk) {
+    while (!d->flow[row].redo && d->flow[row].asks != NOBODY) {
         row++;
     }
-    return row;
+    return d->flow[row].redo ? row : 0;
 }
 
 /* What was loaded is flushed, if anything was: a flow that was to begin again does. */
@@ -131,7 +134,7 @@ static void restart_when_flushed(struct dps_device *d)
         d->closing = false;
         d->wait_ms = 0;
         d->attempts = 0;
-        enter(d, row_of_first_key(d));
+        enter(d, row_to_begin_again(d));
     }
 }
 
@@ -140,7 +143,7 @@ static void restart_when_flushed(struct dps_device *d)
  * has an authValue of its own, which the same key without a place of its own has not. */
 static bool restart(struct dps_device *d)
 {
-    const int first = row_of_first_key(d);
+    const int first = row_to_begin_again(d);
     const struct tpm2_rc rc = tpm2_rc_decode(d->rc);
     const bool lost =
         rc.code == TPM2_RC_HANDLE || (rc.code >= TPM2_RC_REFERENCE_H0 && rc.code <= TPM2_RC_REFERENCE_S6);
@@ -371,9 +374,6 @@ static void http_answered(struct dps_device *d)
     }
     d->attempts = 0;
     answered(d, body);
-    if (d->error == BYTES_E_HTTP) {
-        dps_keep_service_error(d, body);
-    }
 }
 
 void dps_device_net_received(struct dps_device *d, size_t len)

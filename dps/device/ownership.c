@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 3: taking ownership, and giving it up. What an owner sets, derives and seals dies with TPM2_Clear; the
  * EK does not. */
+#include "dps/device/ownership.h"
+#include "dps/device/authorization.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/device/step.h"
 #include "tpm/command.h"
 #include <string.h>
@@ -29,7 +33,7 @@ static const struct dps_step own_flow[] = {
     STEP( 3, TPM,    "a lockout authorization of the new owner's",  build_lockout_auth,     read_lockout_auth),
     STEP( 3, TPM,    "an endorsement authorization",                build_endorsement_auth, read_endorsement_auth),
     STEP( 3, TPM,    "an owner authorization",                      build_owner_auth,       read_owner_auth),
-    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      dps_read_ek),
+    REDO( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      dps_read_ek),
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,    dps_read_created_ek),
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,     dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,   dps_read_created_srk),
@@ -40,7 +44,7 @@ static const struct dps_step own_flow[] = {
 
 static const struct dps_step clear_flow[] = {
     STEP( 3, TPM,    "to forget its owner",                             build_clear,          read_cleared),
-    STEP( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    dps_read_ek),
+    REDO( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    dps_read_ek),
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",        dps_build_create_ek,  dps_read_created_ek),
     STEP( 3, TPM,    "the public storage root key",                     dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the new owner's seed", dps_build_create_srk, dps_read_created_srk),
@@ -62,22 +66,6 @@ static const struct dps_step unseal_flow[] = {
     STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 /* clang-format on */
-
-struct bytes dps_owner_auth(const struct dps_device *d)
-{
-    if (d->cleared) {
-        return bytes_of(NULL, 0);
-    }
-    return d->owner_changed ? d->config->new_owner_auth : d->config->owner_auth;
-}
-
-struct bytes dps_endorsement_auth(const struct dps_device *d)
-{
-    if (d->cleared) {
-        return bytes_of(NULL, 0);
-    }
-    return d->endorsement_changed ? d->config->new_endorsement_auth : d->config->endorsement_auth;
-}
 
 /* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. What was not given is not changed: the row is passed over. The old value of
  * the lockout authorization is the configured one; it is set first, because it alone can undo the others. */
@@ -241,19 +229,6 @@ int dps_device_seal(struct dps_device *d, const struct dps_device_config *config
 int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
 {
     return dps_engine_begin(d, config, nonce, unseal_flow);
-}
-
-#else
-
-/* Nobody but the configuration says what they are. */
-struct bytes dps_owner_auth(const struct dps_device *d)
-{
-    return d->config->owner_auth;
-}
-
-struct bytes dps_endorsement_auth(const struct dps_device *d)
-{
-    return d->config->endorsement_auth;
 }
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/device/record.h"
-#include "dps/device/step.h"
 #include <string.h>
 
 static const uint8_t magic[4] = {'D', 'P', 'S', '1'};

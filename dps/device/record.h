@@ -8,7 +8,7 @@
 #ifndef DPS_DEVICE_RECORD_H
 #define DPS_DEVICE_RECORD_H
 
-#include "dps/device/device.h"
+#include "dps/device/state.h"
 
 #define DPS_RECORD_FILE_MAX 1024
 
@@ -17,5 +17,8 @@ void dps_record_write(struct bytes_writer *w, const struct dps_device *d);
 /* Take a record into an engine that is about to make hub tokens.
  * Returns: 0; BYTES_E_STATE if it is torn, foreign or of another version. */
 int dps_record_read(struct bytes record, struct dps_device *d);
+
+/* Copy text into a zero-terminated field. Returns: 0; BYTES_E_LIMIT; BYTES_E_FORMAT for an embedded zero. */
+int dps_keep_text(char *field, size_t size, struct bytes text);
 
 #endif

@@ -2,44 +2,21 @@
 /* The management API: step 2, in which a vendor enrolls EK_pub under a registrationId, and what belongs to
  * it. */
 #include "dps/manage/admin.h"
+#include "dps/manage/admin_answer.h"
+#include "dps/manage/admin_auth.h"
+#include "dps/manage/admin_bulk.h"
+#include "dps/manage/admin_enrollment.h"
+#include "dps/manage/admin_query.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/memory.h"
+#include "dps/service/records.h"
+#include "dps/service/registration.h"
+#include "dps/service/request.h"
+#include "dps/service/state.h"
 #include <string.h>
-
-enum dps_refusal dps_admin_refuse(struct dps_answer *a, enum dps_refusal refusal, const char *detail)
-{
-    dps_answer_detail(a, detail);
-    return refusal;
-}
-
-/* What does not look like a name is not repeated. */
-static bool is_name(struct bytes name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.p[i] <= ' ' || name.p[i] > '~') {
-            return false;
-        }
-    }
-    return name.len > 0 && name.len <= 80;
-}
-
-enum dps_refusal dps_admin_refuse_named(struct dps_answer *a, enum dps_refusal refusal, struct bytes name,
-                                        const char *detail)
-{
-    struct bytes_writer w = bytes_writer_over((uint8_t *)a->detail, sizeof a->detail - 1);
-    bytes_write_bytes(&w, is_name(name) ? name : bytes_of_text("this name"));
-    dps_write_text(&w, detail);
-    a->detail[bytes_written(&w).len] = '\0';
-    return refusal;
-}
-
-void dps_admin_subject(struct dps_answer *a, struct bytes id)
-{
-    size_t len = id.len < sizeof a->registration_id ? id.len : sizeof a->registration_id - 1;
-    memcpy(a->registration_id, id.p, len);
-    a->registration_id[len] = 0;
-}
 
 /* The store's key of what a request is about. */
 struct key {
@@ -61,73 +38,11 @@ static enum dps_refusal read_key(const struct dps_request *q, struct key *key, s
     return DPS_ACCEPTED;
 }
 
-enum dps_refusal dps_admin_store_refusal(int error)
-{
-    switch (error) {
-    case 0:
-        return DPS_ACCEPTED;
-    case BYTES_E_NOT_FOUND:
-        return DPS_REFUSED_UNKNOWN;
-    case BYTES_E_CONFLICT:
-        return DPS_REFUSED_ETAG;
-    case BYTES_E_STORE:
-        return DPS_REFUSED_STORE;
-    default:
-        return DPS_REFUSED_INTERNAL;
-    }
-}
-
-enum dps_refusal dps_admin_load(struct dps_service *s, struct bytes key, struct bytes *record,
-                                uint64_t *version)
-{
-    size_t len = 0;
-    const int error = s->store.get(s->store.context, DPS_TABLE_ENROLLMENTS, key, s->record, sizeof s->record,
-                                   &len, version);
-    *record = bytes_of(s->record, error == 0 ? len : 0);
-    return dps_admin_store_refusal(error);
-}
-
-/* The etag in JSON is a string with quotes inside: "\"1a\"". Clients send it back as it is. */
-static void write_etag_member(struct bytes_writer *w, uint64_t version)
-{
-    uint8_t text[24];
-    struct bytes_writer etag = bytes_writer_over(text, sizeof text);
-    dps_etag_write(&etag, version);
-    dps_write_text(w, ",\"etag\":");
-    dps_write_json_string(w, bytes_written(&etag));
-}
-
 static void set_etag_header(struct dps_answer *a, uint64_t version)
 {
     struct bytes_writer w = bytes_writer_over(a->etag_text, sizeof a->etag_text);
     dps_etag_write(&w, version);
     a->etag_header = bytes_written(&w);
-}
-
-enum dps_refusal dps_admin_write_enrollment(struct dps_service *s, struct bytes_writer *w, struct bytes key,
-                                            struct bytes record, uint64_t version)
-{
-    struct dps_registration registration;
-    uint64_t registered;
-    struct bytes object;
-    struct bytes member;
-    /* Operators can reach the records by SQL: what is not an enrollment any more must not break the answer's JSON. */
-    if (dps_json_check(record, &object) != 0 || dps_json_member(object, "registrationId", &member) != 0) {
-        return DPS_REFUSED_INTERNAL;
-    }
-    bytes_write_bytes(w, bytes_of(object.p, object.len - 1));
-    write_etag_member(w, version);
-    const enum dps_refusal why = dps_load_registration(s, key, &registration, &registered);
-    if (why != DPS_ACCEPTED) {
-        return why;
-    }
-    if (registered != 0 && !registration.deleted) {
-        dps_write_text(w, ",\"registrationState\":{");
-        dps_registration_write_state(w, &registration, registered);
-        dps_write_text(w, "}");
-    }
-    dps_write_text(w, "}");
-    return DPS_ACCEPTED;
 }
 
 /* ---- Enrollments -------------------------------------------------------------------------------------- */
@@ -251,7 +166,7 @@ static enum dps_refusal delete_registration(struct dps_service *s, const struct 
 {
     struct key key;
     struct dps_registration registration;
-    struct bytes_writer w = bytes_writer_over(s->record2, sizeof s->record2);
+    struct bytes_writer w = bytes_writer_over(s->draft, sizeof s->draft);
     uint64_t version = 0;
     bool any;
     enum dps_refusal why = load_registration(s, q, &key, &registration, &version, a);
@@ -339,7 +254,7 @@ static bool path_is(const struct dps_request *q, const struct route *route)
     return q->segment_count == 3;
 }
 
-enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
+static enum dps_refusal answer(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     enum dps_refusal why = dps_request_version(q);
     if (why != DPS_ACCEPTED) {
@@ -360,4 +275,9 @@ enum dps_refusal dps_admin_api(struct dps_service *s, const struct dps_request *
         why = DPS_REFUSED_METHOD;
     }
     return why;
+}
+
+void dps_manage_init(struct dps_service *s)
+{
+    s->manage = answer;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Who may manage: policies, each with keys and rights, and tokens that are signed with such a key. */
-#include "dps/manage/admin.h"
+#include "dps/manage/admin_auth.h"
+#include "dps/manage/admin_answer.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/request.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 #define POLICY_KEY_MIN 16

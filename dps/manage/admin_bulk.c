@@ -8,10 +8,15 @@
  *
  * The store has one mark, which stands before the request and must not be undone here. It need not be: each
  * enrollment is judged to the end before its one write, so a refused one has never written. */
-#include "dps/manage/admin.h"
+#include "dps/manage/admin_bulk.h"
+#include "dps/manage/admin_answer.h"
+#include "dps/manage/admin_enrollment.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/request.h"
+#include "dps/service/state.h"
 
 #define ITEMS_MAX 10
 

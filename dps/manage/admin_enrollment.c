@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 2 in the store: an enrollment is judged, brought into its one form, and written under its
  * preconditions. */
-#include "dps/manage/admin.h"
+#include "dps/manage/admin_enrollment.h"
+#include "dps/manage/admin_answer.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/allocation.h"
+#include "dps/service/answer.h"
+#include "dps/service/enrollment.h"
+#include "dps/service/registration.h"
+#include "dps/service/state.h"
 
 /* ---- What dps_enrollment_parse does not judge, since no registration needs it ------------------------- */
 
@@ -379,7 +385,7 @@ enum dps_refusal dps_admin_put(struct dps_service *s, struct bytes key, struct b
     if (why != DPS_ACCEPTED) {
         return why;
     }
-    struct bytes_writer w = bytes_writer_over(s->record2, sizeof s->record2);
+    struct bytes_writer w = bytes_writer_over(s->draft, sizeof s->draft);
     why = write_record(&w, key, json, &e, a);
     write_times(&w, old, s->now);
     dps_write_text(&w, "}");

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* POST /enrollments/query: all enrollments or those that a simple condition names, a page at a time, in the
  * order of their registrationIds. */
-#include "dps/manage/admin.h"
+#include "dps/manage/admin_query.h"
+#include "dps/manage/admin_answer.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/request.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 /* As many as the client asks for, and at most these; fewer if they do not fit DPS_HTTP_BODY_MAX. */

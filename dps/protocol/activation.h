@@ -6,8 +6,8 @@
 #define DPS_PROTOCOL_ACTIVATION_H
 
 #include "crypto/crypto.h"
-#include "crypto/limits.h"
-#include "tpm/protect.h"
+#include "dps/protocol/limits.h"
+#include "tpm/public.h"
 
 #define DPS_KEY_SIZE 32       /* nonce and hub device key */
 #define DPS_INNER_KEY_SIZE 16 /* AES-128: the largest that all clients take */
@@ -29,24 +29,6 @@ struct dps_activation {
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_ALGORITHM; BYTES_E_POLICY if that is all that is wrong: userWithAuth is not set,
  * so the key may be used under its policy only. Its spans are empty unless 0 is returned. */
 int dps_activation_parse(struct bytes blob, struct dps_activation *a);
-
-/* All random bytes of one blob. */
-struct dps_activation_random {
-    uint8_t inner_key[DPS_INNER_KEY_SIZE];
-    uint8_t seed_value[32];
-    struct tpm2_wrap_random credential;
-    struct tpm2_wrap_random duplicate;
-};
-
-/* Make a blob: append it to w.
- *   ek, srk    public areas of the two keys, both checked by the caller
- *   srk_name   Name of the SRK
- *   key        the HMAC key that goes in
- *   host, id   ASCII; the encUriData names them as host/id; cut off if longer than DPS_ENC_URI_MAX allows
- * Failure is w->error. */
-void dps_activation_make(struct bytes_writer *w, const struct tpm2_public *ek, const struct tpm2_public *srk,
-                         const uint8_t srk_name[TPM2_NAME_SIZE], const uint8_t key[DPS_KEY_SIZE],
-                         struct bytes host, struct bytes id, const struct dps_activation_random *random);
 
 /* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; BYTES_E_FORMAT;
  * BYTES_E_SPACE. */

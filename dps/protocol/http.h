@@ -13,7 +13,7 @@
 #define DPS_PROTOCOL_HTTP_H
 
 #include "crypto/bytes/bytes.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 
 /* Interim responses before a final one: those that are known (100, 102, 103) come once or a few times. */
 #define DPS_HTTP_INTERIM_MAX 16
@@ -57,23 +57,8 @@ void dps_http_init(struct dps_http *h, enum dps_http_role role);
  * no interim response is the last one. An error stays. */
 int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed);
 
-/* Once the head is there (head_len > 0): the value of a header, name compared without case, trimmed.
- * Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_FORMAT if the header occurs more than once. */
-int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value);
-/* How many headers have that name; *last is the value of the last one, or empty. */
+/* Once the head is there (head_len > 0): how many headers have that name, compared without case; *last is the value of
+ * the last one, trimmed, or empty. dps/protocol/http_message.h has what most want. */
 size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
                             struct bytes *last);
-struct bytes dps_http_method(const struct dps_http *h, const uint8_t *buffer);
-struct bytes dps_http_target(const struct dps_http *h, const uint8_t *buffer);
-struct bytes dps_http_body(const struct dps_http *h, const uint8_t *buffer);
-
-/* The parameter called name in the query of a target ("/a?b=c" -> "c" for "b"), not decoded. Name without case.
- * Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_FORMAT if it occurs twice. */
-int dps_http_query(struct bytes target, const char *name, struct bytes *value);
-/* The path of a target: what is before the query, without scheme and authority if the client sent an absolute URI. */
-struct bytes dps_http_path(struct bytes target);
-
-/* The reason phrase of a status code; "Unknown" for others. */
-const char *dps_http_reason(unsigned status);
-
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/protocol/json.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 #include "dps/protocol/text.h"
 #include <string.h>
 

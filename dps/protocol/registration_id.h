@@ -4,7 +4,7 @@
 #define DPS_PROTOCOL_REGISTRATION_ID_H
 
 #include "crypto/bytes/bytes.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 
 /* registrationId that Microsoft's C, Node and Java SDKs give a device without a name: base32 (lower case, no
  * padding) of SHA-256 of EK_pub as TPM2B_PUBLIC, size field included. 52 characters and a zero are written. */

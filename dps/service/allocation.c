@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Which hub a device is assigned to [DPS "Allocation policy"]: static (the first that the enrollment or the
  * service names) or hashed by weight. */
+#include "dps/service/allocation.h"
+#include "crypto/crypto.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/enrollment.h"
+#include "dps/service/state.h"
 
 size_t dps_hub_index(const struct dps_service_config *config, struct bytes name)
 {

@@ -3,6 +3,7 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/ek_mistake.h"
 #include <string.h>
 
 static enum dps_refusal wrong(const char **detail, const char *what)
@@ -34,14 +35,14 @@ int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t 
     size_t decoded_len;
     *len = 0;
     if (dps_base64_decode(text, decoded, sizeof decoded, &decoded_len) != 0) {
-        *why = dps_ek_form(text);
+        *why = dps_ek_mistake(text);
         return BYTES_E_FORMAT;
     }
     const int error = tpm2_public_parse_2b(bytes_of(decoded, decoded_len), &area);
     if (error != 0) {
         *why = error == BYTES_E_ALGORITHM
                    ? "endorsementKey is no RSA-2048 key: only RSA endorsement keys are offered"
-                   : dps_ek_form(text);
+                   : dps_ek_mistake(text);
         return error;
     }
     if (dps_srk_check(&area) == DPS_ACCEPTED) {
@@ -126,7 +127,7 @@ static enum dps_refusal parse_attestation(struct bytes root, struct dps_enrollme
         return wrong(detail, "attestation.tpm.endorsementKey is missing");
     }
     if (dps_json_string(key, text, sizeof text, &len) != 0) {
-        *detail = dps_ek_form(bytes_of(key.p + 1, key.len - 2));
+        *detail = dps_ek_mistake(bytes_of(key.p + 1, key.len - 2));
         return DPS_REFUSED_EK_FORM;
     }
     if (dps_ek_from_base64(bytes_of(text, len), e->ek, &e->ek_len, detail) != 0) {

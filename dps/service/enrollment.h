@@ -3,7 +3,7 @@
 #ifndef DPS_SERVICE_ENROLLMENT_H
 #define DPS_SERVICE_ENROLLMENT_H
 
-#include "crypto/limits.h"
+#include "dps/service/limits.h"
 #include "dps/service/refusal.h"
 #include "tpm/public.h"
 
@@ -38,9 +38,6 @@ enum dps_refusal dps_enrollment_parse(struct bytes json, struct dps_enrollment *
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_ALGORITHM. *detail then says in words which other form it looks like (PEM,
  * DER, a tpm2-tools file) or what is wrong; it may be null. */
 int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *len, const char **detail);
-
-/* What a text that is no such base64 looks like, as a sentence for who has pasted it. Never null. */
-const char *dps_ek_form(struct bytes text);
 
 /* Step 5, the rule that makes the flow safe: may a nonce be wrapped to this storage key? (spec-notes.md, "Which
  * SRK may be trusted"). */

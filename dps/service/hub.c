@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 10 at the other end: a small hub, so that the flow can be seen to its end. It accepts telemetry from
  * devices whose token is signed with the key that step 9 delivered; it keeps no messages. */
+#include "dps/service/hub.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/allocation.h"
+#include "dps/service/answer.h"
+#include "dps/service/enrollment.h"
+#include "dps/service/memory.h"
+#include "dps/service/records.h"
+#include "dps/service/registration.h"
+#include "dps/service/request.h"
+#include "dps/service/service.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 /* The hub that the client means: the Host header without its port. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 9 at the hub: its identity registry. In the real service this is another service's; here it is a table. */
+#include "dps/service/hub_registry.h"
 #include "dps/protocol/json.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/registration.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 /* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one that it has,
@@ -38,15 +40,15 @@ static enum dps_refusal register_at_hub(struct dps_service *s, const struct dps_
 {
     uint8_t key[DPS_KEY_MAX];
     struct bytes_writer name = bytes_writer_over(key, sizeof key);
-    struct bytes_writer value = bytes_writer_over(s->record2, sizeof s->record2);
+    struct bytes_writer value = bytes_writer_over(s->draft, sizeof s->draft);
     struct dps_hub_device device = {.generation = made->generation, .secret_epoch = made->secret_epoch};
     struct dps_hub_device old;
     size_t len;
     uint64_t version = 0;
     dps_hub_device_key(&name, bytes_of_text(made->hub), bytes_of_text(made->device_id));
-    int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, bytes_written(&name), s->record2,
-                             sizeof s->record2, &len, &version);
-    if (error == 0 && dps_hub_device_parse(bytes_of(s->record2, len), &old) == 0 &&
+    int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, bytes_written(&name), s->draft,
+                             sizeof s->draft, &len, &version);
+    if (error == 0 && dps_hub_device_parse(bytes_of(s->draft, len), &old) == 0 &&
         strcmp(old.registration_id, made->registration_id) != 0) {
         return DPS_REFUSED_DEVICE_ID_TAKEN;
     }

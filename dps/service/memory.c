@@ -2,7 +2,10 @@
 /* What the service remembers of requests that prove nothing: how many there were, and which SRK they named. Attackers
  * write here as much as devices do, so names are hashed with a key that nobody knows, a place that is taken gives way
  * to whoever loses least by it, and to forget is never to refuse. */
-#include "dps/service/service_parts.h"
+#include "dps/service/memory.h"
+#include "crypto/crypto.h"
+#include "dps/service/answer.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 #define SECOND UINT64_C(1000000000) /* in nanoseconds */
@@ -24,16 +27,13 @@ static struct dps_memory *memory_of(struct dps_service *s)
     return begun ? m : NULL;
 }
 
-enum dps_refusal dps_run_own(struct dps_service *s, struct dps_runs *runs)
+bool dps_memory_run(struct dps_service *s, uint8_t name[DPS_RUN_SIZE])
 {
     const struct dps_memory *m = memory_of(s);
-    if (m == NULL) {
-        return DPS_REFUSED_INTERNAL;
+    if (m != NULL) {
+        memcpy(name, m->random.run, DPS_RUN_SIZE);
     }
-    memcpy(runs->run[0].name, m->random.run, DPS_RUN_SIZE);
-    runs->run[0].window = dps_window(s);
-    runs->count = 1;
-    return DPS_ACCEPTED;
+    return m != NULL;
 }
 
 /* ---- Names ---------------------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #define DPS_SERVICE_REGISTRATION_H
 
 #include "crypto/crypto.h"
-#include "crypto/limits.h"
+#include "dps/service/limits.h"
 #include "dps/service/store.h"
 
 enum dps_substatus {

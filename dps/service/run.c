@@ -3,9 +3,12 @@
  * they are derived from comes back when a store is put back from a back-up (spec-notes.md, "A store that was put
  * back"). The store has a list of runs, so that a challenge of one node can be answered at another one, or after a
  * restart: each with the last time window in which it has given challenges. */
+#include "dps/service/run.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/answer.h"
+#include "dps/service/memory.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 #define ATTEMPTS 8 /* several nodes may write at once */
@@ -16,6 +19,16 @@ static const char list_key[] = "/runs";
 uint64_t dps_window(const struct dps_service *s)
 {
     return s->now / DPS_WINDOW_SECONDS;
+}
+
+enum dps_refusal dps_run_own(struct dps_service *s, struct dps_runs *runs)
+{
+    if (!dps_memory_run(s, runs->run[0].name)) {
+        return DPS_REFUSED_INTERNAL;
+    }
+    runs->run[0].window = dps_window(s);
+    runs->count = 1;
+    return DPS_ACCEPTED;
 }
 
 static bool same_run(const struct dps_run *a, const struct dps_run *b)
@@ -79,16 +92,16 @@ static enum dps_refusal load(struct dps_service *s, struct dps_runs *runs, uint6
     if (no != DPS_ACCEPTED) {
         return no;
     }
-    const int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, bytes_of_text(list_key), s->record2,
-                                   sizeof s->record2, &len, version);
+    const int error = s->store.get(s->store.context, DPS_TABLE_DEVICES, bytes_of_text(list_key), s->draft,
+                                   sizeof s->draft, &len, version);
     if (error == BYTES_E_NOT_FOUND) {
         return DPS_ACCEPTED;
     }
     if (error != 0) {
         return DPS_REFUSED_STORE;
     }
-    return read_list(bytes_of(s->record2, len), dps_window(s), runs, there) ? DPS_ACCEPTED
-                                                                            : DPS_REFUSED_INTERNAL;
+    return read_list(bytes_of(s->draft, len), dps_window(s), runs, there) ? DPS_ACCEPTED
+                                                                          : DPS_REFUSED_INTERNAL;
 }
 
 enum dps_refusal dps_runs_load(struct dps_service *s, struct dps_runs *runs)
@@ -115,7 +128,7 @@ enum dps_refusal dps_run_announce(struct dps_service *s, const struct dps_run *o
             return no;
         }
         if (!is_announced(&s->announced, own)) {
-            struct bytes_writer w = bytes_writer_over(s->record2, sizeof s->record2);
+            struct bytes_writer w = bytes_writer_over(s->draft, sizeof s->draft);
             write_list(&w, &runs);
             error = s->store.put(s->store.context, DPS_TABLE_DEVICES, bytes_of_text(list_key),
                                  bytes_written(&w), version, &version);

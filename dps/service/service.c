@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The service side of the flow: steps 5, 6 and 9, top to bottom. Routing and answers stand in request.c, management in
- * admin.c, the hub of step 10 in hub.c. */
+/* The service side of the flow: steps 5, 6 and 9, top to bottom. Every request comes in through front_door.c; the hub
+ * of step 10 stands in hub.c. */
+#include "dps/service/service.h"
+#include "crypto/crypto.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/activation_make.h"
+#include "dps/service/allocation.h"
+#include "dps/service/answer.h"
+#include "dps/service/enrollment.h"
+#include "dps/service/hub_registry.h"
+#include "dps/service/memory.h"
+#include "dps/service/records.h"
+#include "dps/service/registration.h"
+#include "dps/service/request.h"
+#include "dps/service/run.h"
+#include "dps/service/state.h"
 #include <string.h>
 
 #define POLL_GRACE 300 /* a token may be this much later when the operation is asked for, seconds */
@@ -517,7 +530,7 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
 static enum dps_refusal store_assignment(struct dps_service *s, struct registering *r,
                                          const struct dps_registration *made)
 {
-    struct bytes_writer value = bytes_writer_over(s->record2, sizeof s->record2);
+    struct bytes_writer value = bytes_writer_over(s->draft, sizeof s->draft);
     uint64_t version;
     dps_registration_write(&value, made);
     if (value.error != 0) {

@@ -13,7 +13,7 @@
 #define DPS_SERVICE_STORE_H
 
 #include "crypto/bytes/bytes.h"
-#include "crypto/limits.h"
+#include "dps/service/limits.h"
 
 enum dps_table {
     DPS_TABLE_ENROLLMENTS,   /* key: registrationId, lower case */

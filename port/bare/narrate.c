@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/bare/narrate.h"
+#include "dps/device/engine.h"
 
 enum { STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_TPM = 3, STATUS_NETWORK = 4, STATUS_STORAGE = 5 };
 

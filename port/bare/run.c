@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One boot of a board: what it does in which order, and when it tries again. What it says stands in narrate.c. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "port/bare/narrate.h"
 #include "tpm/rc.h"
 

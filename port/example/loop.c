@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/example/loop.h"
+#include "dps/device/engine.h"
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A device on the smallest port. The first run registers and keeps the record; every further run makes a hub token with
  * it. That is all that firmware does at boot, but for what it sends to the hub then. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/device/record.h"
 #include "port/drive.h"
 #include "port/example/loop.h"

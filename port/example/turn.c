@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/example/turn.h"
+#include "dps/device/engine.h"
 #include <string.h>
 
 static uint64_t now_ms(const struct example_turn *t)

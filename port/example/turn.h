@@ -16,7 +16,7 @@
 #define PORT_EXAMPLE_TURN_H
 
 #include "crypto/tls.h"
-#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "port/port.h"
 
 enum example_next { EXAMPLE_WORK, EXAMPLE_READABLE, EXAMPLE_WRITABLE, EXAMPLE_LATER, EXAMPLE_ENDED };

@@ -4,7 +4,7 @@
 #define PORT_POSIX_EK_FORMS_H
 
 #include "crypto/bytes/bytes.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 
 /* More than any form of one RSA-2048 key takes, also in UTF-16; the largest are certificates with their text. */
 #define POSIX_EK_INPUT_MAX 32768

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Why a server's certificate and key were refused: which file, what is wrong with it, what to do. */
+#include "crypto/tls_identity.h"
 #include "port/posix/pem.h"
 #include "port/posix/posix.h"
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/options.h"
-#include "crypto/limits.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "port/limits.h"
 #include "port/posix/private.h"
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #define PORT_POSIX_PROXY_H
 
 #include "crypto/crypto.h"
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 
 #define POSIX_PROXY_CREDENTIALS_MAX 512
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 # Headers that sources share and users do not need.
-PRIVATE = {"dps/device/step.h"}
+PRIVATE = {"dps/device/step.h", "dps/device/authorization.h"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)[^\n]*\n', re.M)
 TOKEN = re.compile(r"""(?P<blank>\s+|/\*.*?\*/|//[^\n]*)|(?P<directive>^[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])*)
     |(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<number>\.?[0-9](?:[eEpP][+-]|[\w.])*)|(?P<name>[A-Za-z_]\w*)
@@ -204,7 +204,7 @@ def head(what):
     licence = pathlib.Path("LICENSE").read_text(encoding="utf-8").strip()
     return (f"/* SPDX-License-Identifier: MIT */\n/* tpm-dps {version()}: {what}\n *\n"
             " * Made of the project's sources by make amalgamation; change those instead. Compile tpm-dps.c as C11\n"
-            " * with BearSSL's headers; every setting of crypto/limits.h below can be given with -D, to all that\n"
+            " * with BearSSL's headers; every setting of the limits.h below can be given with -D, to all that\n"
             " * includes this.\n"
             " *\n" + "".join(f" * {line}".rstrip() + "\n" for line in licence.splitlines()) + " */\n")
 

@@ -5,8 +5,8 @@ AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
 AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c \
     crypto/tls_dates.c crypto/tls_pem.c crypto/tls_trust.c crypto/tls_chain.c crypto/tls.c \
     tpm/public.c tpm/auth.c tpm/frame.c tpm/command.c tpm/rc.c tpm/seed.c tpm/protect.c \
-    $(addprefix dps/protocol/,text.c json.c http.c http_parts.c registration_id.c sas.c activation.c) \
-    dps/device/record.c dps/device/engine.c dps/device/ownership.c dps/device/device.c port/drive.c
+    $(addprefix dps/protocol/,text.c json.c http.c http_message.c registration_id.c sas.c activation.c) \
+    $(addprefix dps/device/,authorization.c record.c engine.c device.c ownership.c) port/drive.c
 
 #: make amalgamation     the device side as one file: build/tpm-dps.c and .h, to be compiled with BearSSL's headers
 .PHONY: amalgamation

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The primitives of a blob by BearSSL's own functions: the fastest that it has for this machine. */
+#include "dps/service/activation_make.h"
 #include "tests/bench/micro.h"
+#include "tpm/protect.h"
 #include <bearssl.h>
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/protocol/activation.h"
+#include "dps/service/activation_make.h"
 #include "tests/bench/micro.h"
+#include "tpm/protect.h"
 #include "tpm/public.h"
 #include <string.h>
 

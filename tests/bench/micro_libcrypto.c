@@ -3,7 +3,9 @@
  * is Montgomery arithmetic without the layers above it. Only the keys are new for each blob, as they are for each
  * device. */
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include "dps/service/activation_make.h"
 #include "tests/bench/micro.h"
+#include "tpm/protect.h"
 #include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A device of the load generator and the service, joined in memory: this file's load_link_ask is in the place of
  * load_link.c's. */
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service.h"
+#include "dps/service/answer.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "tests/bench/micro.h"
 #include <stdio.h>
 #include <stdlib.h>

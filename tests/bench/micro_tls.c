@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* TLS by crypto/tls.h on the server's side and OpenSSL on the client's, in memory; only the server's part counts. */
 #include "crypto/tls.h"
+#include "crypto/tls_identity.h"
 #include "tests/bench/micro.h"
 #include <openssl/pem.h>
 #include <openssl/ssl.h>

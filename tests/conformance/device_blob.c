@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/protocol/activation.h"
 #include "dps/protocol/text.h"
 #include "tests/conformance/device.h"
+#include "tpm/protect.h"
 #include <string.h>
 
 #define FIELDS 6

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The service that the client meets: it reads requests, says what is wrong with them, and gives the answer that is
  * due, right or as the script wants it. */
+#include "dps/device/limits.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"

@@ -11,6 +11,7 @@
 #include "dps/protocol/activation.h"
 #include "dps/protocol/http.h"
 #include "tests/conformance/conformance.h"
+#include "tpm/protect.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What an answer must look like, whatever it says. */
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"

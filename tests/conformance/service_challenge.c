@@ -2,6 +2,7 @@
 /* SVC-S06: the challenge, field by field. */
 #include "dps/protocol/json.h"
 #include "tests/conformance/service.h"
+#include "tpm/protect.h"
 #include <string.h>
 
 static bool challenged(struct conformance *c, struct service_device *d)

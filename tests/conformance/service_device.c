@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The device: steps 4 to 9 with its keys in software. */
+#include "dps/protocol/activation.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection to the service: TLS whose settings a case may spoil, and HTTP that may be broken on purpose. */
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "port/posix/private.h"

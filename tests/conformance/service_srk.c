@@ -3,6 +3,7 @@
  * a key that cannot leave a TPM, or the nonce, and later the hub key, can be had in clear. */
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
+#include "tpm/protect.h"
 #include "tpm/tools/open.h"
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S08: the token that answers a challenge. */
 #include "tests/conformance/service.h"
+#include "tpm/protect.h"
 #include <string.h>
 
 /* $s: the ID scope, $i: the registrationId. */

@@ -3,8 +3,12 @@
  * engine asks for EK and SRK at their persistent handles; it gets the keys that the suite keeps loaded, so that no key
  * is derived and nothing is made persistent. */
 #include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/protocol/http.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service.h"
+#include "dps/service/answer.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "tests/conformance/tpm.h"
 
 #define NOW UINT64_C(1800000000)

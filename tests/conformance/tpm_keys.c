@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys of the flow, as device and service make them. */
 #include "tests/conformance/tpm.h"
+#include "tpm/protect.h"
 
 static const struct bytes nothing = {NULL, 0};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 7, first half: the policy session of the EK, and TPM2_ActivateCredential. */
 #include "tests/conformance/tpm.h"
+#include "tpm/protect.h"
 #include "tpm/tools/command_more.h"
 
 static const struct bytes nothing = {NULL, 0};

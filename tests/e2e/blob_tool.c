@@ -4,8 +4,10 @@
  * bytes follow from SEED, and private keys come as arguments: this is for tests and nothing else. */
 #include "dps/protocol/activation.h"
 #include "dps/protocol/text.h"
+#include "dps/service/activation_make.h"
 #include "dps/service/enrollment.h"
 #include "tests/support/activation_open.h"
+#include "tpm/protect.h"
 #include "tpm/tools/open.h"
 #include <stdio.h>
 #include <string.h>

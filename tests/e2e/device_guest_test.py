@@ -181,9 +181,9 @@ def test_first_error(_bench):
 
 
 def test_help(_bench):
-    """--help says the defaults that crypto/limits.h has"""
+    """--help says the defaults that port/limits.h has"""
     shown = run(Programs.path("dps-device"), "register", "--help").out
-    limits = read_file("crypto/limits.h").decode()
+    limits = read_file("port/limits.h").decode()
     for name, words in (("FLOW", "default {}."), ("TPM", "command has {},"), ("NET", "handshake {}, a request")):
         seconds = int(re.search(rf"PORT_{name}_TIMEOUT_MS (\d+)", limits)[1]) // 1000
         check(words.format(seconds) in " ".join(shown.split()), shown)

@@ -6,6 +6,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/activation_open.h"
 #include "tests/vectors/activation_blob.h"
+#include "tpm/protect.h"
 #include "tpm/tools/open.h"
 #include <string.h>
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole device engine against a TPM and a service that say anything. fuzz_device.h says what the inputs are. */
 #include "tests/fuzz/fuzz_device.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/device/record.h"
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/sas.h"
 #include "tests/fuzz/fuzz.h"
 #include "tpm/command.h"

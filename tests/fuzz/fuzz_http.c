@@ -2,6 +2,8 @@
 /* HTTP, both roles: a message that comes in pieces is the same message as one that comes whole.
  * Input: one byte of flags, one from which the sizes of the pieces follow; the bytes of the peer. */
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
+#include "dps/service/limits.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON: every value of a text that has been accepted can be walked and named, and what is decoded is encoded to the
  * same. */
-#include "crypto/limits.h"
 #include "dps/protocol/json.h"
+#include "dps/protocol/limits.h"
 #include "dps/protocol/text.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>

@@ -3,6 +3,7 @@
  * a DER certificate with an EK, a DER private key; the text or bytes. */
 #include "crypto/certificate.h"
 #include "crypto/tls.h"
+#include "crypto/tls_identity.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/vectors/tls_pem.h"
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The policy file: all policies of a text or none. */
-#include "dps/service/service.h"
+#include "dps/manage/admin_auth.h"
+#include "dps/service/state.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 

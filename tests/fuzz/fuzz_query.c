@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The query language of the management API, on a store with three enrollments. Input: the text of the query. */
-#include "dps/manage/admin.h"
+#include "dps/manage/admin_query.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/request.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>

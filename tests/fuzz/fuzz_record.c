@@ -2,7 +2,6 @@
 /* What service and device keep between runs. Input: one byte, which record; the record. One that is read is written and
  * read again to the same. A device's record gets its digest here, or no change would ever come behind it. */
 #include "dps/device/record.h"
-#include "dps/device/step.h"
 #include "dps/service/registration.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>

@@ -9,10 +9,16 @@
  *    07 a minute passes                         08 the last etag
  *    0b a hub token with the last hub key       0c how many bytes follow the empty line, to the end of the connection
  *    0e the next commit fails                   0f the byte behind this one stands for itself */
+#include "dps/manage/admin.h"
+#include "dps/protocol/activation.h"
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service.h"
+#include "dps/service/answer.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/activation_open.h"
@@ -124,6 +130,7 @@ static void begin(void)
     const struct dps_store store = posix_memory_store(&memory);
     const struct crypto_entropy entropy = posix_entropy_seeded(&drbg, "fuzz");
     HOLDS(dps_service_init(&service, &config, &store, &entropy) == 0);
+    dps_manage_init(&service);
     service.now = NOW;
     enroll("device-1", "");
     enroll("device-2", ",\"provisioningStatus\":\"disabled\"");

@@ -5,6 +5,7 @@
 #define TESTS_FUZZ_FUZZ_TLS_H
 
 #include "crypto/tls.h"
+#include "port/limits.h"
 #include "tests/vectors/tls_pem.h"
 
 enum { TLS_NO_CLOCK = 1, TLS_SMALL_PIECES = 2, TLS_RSA = 4 };

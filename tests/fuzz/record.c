@@ -2,6 +2,9 @@
 /* Runs of the device engine with a real TPM (libtpms) and the real service, written as inputs of fuzz_device: one file
  * a flow into the directory named. Keys and nonces differ from run to run. */
 #include "dps/device/record.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "tests/fuzz/fuzz_device.h"
 #include "tests/port/flow.h"
 #include <stdio.h>

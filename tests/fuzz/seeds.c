@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes the test vectors as inputs of the fuzz harnesses, and each TPM response in the ways in which a TPM, a bus or
   * an attacker spoils it: DIRECTORY/HARNESS/NUMBER. What is written by hand stands in corpus/. */
+#include "crypto/tls_identity.h"
 #include "dps/protocol/text.h"
 #include "port/posix/pem.h"
 #include "tests/fuzz/fuzz_tls.h"

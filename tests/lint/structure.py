@@ -47,7 +47,7 @@ MAY_USE = {
     "port/posix/explain": POSIX + ("tpm/tools",) + SERVICE + DEVICE,
     "port/posix/device": POSIX + ("port/posix/explain", "tpm/tools") + DEVICE,
     "port/posix/service": POSIX + ("dps/manage",) + SERVICE,
-    "port/posix/admin": POSIX + ("port/posix/explain",) + SERVICE,
+    "port/posix/admin": POSIX + ("port/posix/explain", "dps/manage") + SERVICE,
 }
 LOWER = {folder: (folder,) + others for folder, others in MAY_USE.items()}
 CORE = ("crypto/bytes", "crypto", "tpm", "tpm/tools", "dps/protocol", "dps/device", "dps/service", "dps/manage")

@@ -66,10 +66,10 @@ mutant("json-trailing", "text behind the JSON is ignored", "dps/protocol/json.c"
 mutant("json-doubled", "of two members with one name the last one counts", "dps/protocol/json.c",
        [("        if (found.len != 0)\n            return BYTES_E_FORMAT;\n", "")], "DEV-S07-114", "DEV-S09-140")
 mutant("status-ignored", "a refusal is read like an acceptance", "dps/device/device.c",
-       [("    } else if (d->http_status != 202) {\n        return BYTES_E_HTTP;\n    }", "    }")],
+       [("    } else if (d->http_status != 202) {\n        return refused(d, body);\n    }", "    }")],
        "DEV-S08-030")
 mutant("poll-status-ignored", "a refused poll is read like an assignment", "dps/device/device.c",
-       [("    if (d->http_status != 200 && d->http_status != 202) {\n        return BYTES_E_HTTP;\n    }\n"
+       [("    if (d->http_status != 200 && d->http_status != 202) {\n        return refused(d, body);\n    }\n"
          "    const int error = read_registration", "    const int error = read_registration")], "DEV-S09-137")
 
 # ---- Whom to speak to ------------------------------------------------------------------------------------------------
@@ -188,11 +188,11 @@ mutant("skn", "skn is not the challenge's keyName", "dps/device/device.c",
 mutant("skn-raw", "keyName is written into the token as it is", "dps/protocol/sas.c",
        [("        dps_write_percent(w, key_name);", "        bytes_write_bytes(w, key_name);")], "DEV-S07-115")
 mutant("challenges-for-ever", "a refused token that comes with a challenge is answered, for ever", "dps/device/device.c",
-       [("    } else if (d->http_status != 202) {\n        return BYTES_E_HTTP;\n    }",
+       [("    } else if (d->http_status != 202) {\n        return refused(d, body);\n    }",
          "    } else if (d->http_status == 401) {\n        const int challenge = read_challenge(d, body);\n"
          "        for (d->row = 0; register_flow[d->row + 1].build != build_policy_secret;)\n            d->row++;\n"
          "        return challenge;\n"
-         "    } else if (d->http_status != 202) {\n        return BYTES_E_HTTP;\n    }")], "DEV-S08-021")
+         "    } else if (d->http_status != 202) {\n        return refused(d, body);\n    }")], "DEV-S08-021")
 mutant("operation-raw", "operationId is written into the path as it is", "dps/device/device.c",
        [("dps_write_percent(w, bytes_of_text(d->operation_id));", "dps_write_text(w, d->operation_id);")],
        "DEV-S08-024", "DEV-S08-025", "DEV-S08-026")
@@ -241,7 +241,7 @@ mutant("hub-audience", "the hub token is for the service", "dps/device/device.c"
          "    dps_write_percent(w, bytes_of_text(hub ? d->config->service_host : d->config->id_scope));")],
        "DEV-S10-001")
 mutant("hub-refused", "a refused message counts as sent", "dps/device/device.c",
-       [("return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : BYTES_E_HTTP;", "return ROW_BELOW;")],
+       [("return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : refused(d, body);", "(void)body;\n    return ROW_BELOW;")],
        "DEV-S10-002")
 
 # ---- What stays in the TPM -------------------------------------------------------------------------------------------

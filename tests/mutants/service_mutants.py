@@ -89,31 +89,29 @@ mutant("seed-reused", "every credential has the same seed", "dps/service/service
        [("    dps_activation_make(&w, &r->ek,",
          "    memset(&random.credential, 7, sizeof random.credential);\n    dps_activation_make(&w, &r->ek,")],
        "SVC-S06-008")
-mutant("oaep-label", "the OAEP label of the credential lacks its zero byte", "tpm/protect.c",
-       [("outer_end(w, &outer, key, bytes_of(label_identity, sizeof label_identity)",
-         "outer_end(w, &outer, key, bytes_of(label_identity, sizeof label_identity - 1)")],
+mutant("oaep-label", "the OAEP label of the credential lacks its zero byte", "tpm/seed.c",
+       [("bytes_of(identity, sizeof identity)", "bytes_of(identity, sizeof identity - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
-mutant("oaep-label-duplicate", "the OAEP label of the wrapped key lacks its zero byte", "tpm/protect.c",
-       [("outer_end(w, &outer, parent, bytes_of(label_duplicate, sizeof label_duplicate)",
-         "outer_end(w, &outer, parent, bytes_of(label_duplicate, sizeof label_duplicate - 1)")],
+mutant("oaep-label-duplicate", "the OAEP label of the wrapped key lacks its zero byte", "tpm/seed.c",
+       [("bytes_of(duplicate, sizeof duplicate)", "bytes_of(duplicate, sizeof duplicate - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
-mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's", "dps/protocol/activation.c",
+mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's", "dps/service/activation_make.c",
        [("inner_key, bytes_of(srk_name, TPM2_NAME_SIZE), &random->credential",
          "inner_key, bytes_of(name, TPM2_NAME_SIZE), &random->credential")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("no-inner-wrap", "the wrapped key has no inner wrap", "tpm/protect.c",
-       [("    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, outer.content, outer.content_len));\n", "")],
+       [("    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, NULL, outer.content, outer.content_len));\n", "")],
        "SVC-S06-005", still_right="SVC-S04-001")
 mutant("key-decrypts", "the key may decrypt as well as sign", "tpm/public.c",
        [("TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA | TPM2_OBJECT_SIGN_ENCRYPT,",
          "TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_NO_DA | TPM2_OBJECT_SIGN_ENCRYPT | TPM2_OBJECT_DECRYPT,")],
        "SVC-S06-006", still_right="SVC-S04-001")
-mutant("uri-byte-order", "encUriData is UTF-16 in the other byte order", "dps/protocol/activation.c",
+mutant("uri-byte-order", "encUriData is UTF-16 in the other byte order", "dps/service/activation_make.c",
        [("            bytes_write_u8(w, parts[part].p[i]);\n            bytes_write_u8(w, 0);",
          "            bytes_write_u8(w, 0);\n            bytes_write_u8(w, parts[part].p[i]);")],
        "SVC-S06-007", "SVC-S09-005")
-mutant("uri-clear", "encUriData is not encrypted", "dps/protocol/activation.c",
-       [("crypto_aes_cfb_encrypt(inner_key, w->p + begin, w->len - begin)", "0")], "SVC-S06-007")
+mutant("uri-clear", "encUriData is not encrypted", "dps/service/activation_make.c",
+       [("crypto_aes_cfb_encrypt(inner_key, NULL, w->p + begin, w->len - begin)", "0")], "SVC-S06-007")
 mutant("rate", "challenges are not limited", "dps/service/service.c",
        [("no = ration_challenge(s, r, a);", "(void)ration_challenge;")], "SVC-S00-037")
 mutant("retry-after", "429 comes without Retry-After", "dps/service/memory.c",
@@ -145,7 +143,7 @@ mutant("token-doubled", "a member of the token may occur twice", "dps/protocol/s
 mutant("token-challenged", "a bad token is answered with another challenge", "dps/service/service.c",
        [("return no != DPS_ACCEPTED ? no : assign(s, r, a);",
          "return no != DPS_ACCEPTED ? challenge(s, r, a) : assign(s, r, a);")], "SVC-S08-010", "SVC-S08-024")
-mutant("two-authorizations", "of two Authorization headers the last one counts", "dps/protocol/http_parts.c",
+mutant("two-authorizations", "of two Authorization headers the last one counts", "dps/protocol/http_message.c",
        [("    if (count > 1)\n        *value = (struct bytes){NULL, 0};\n"
          "    return count == 0 ? BYTES_E_NOT_FOUND : count == 1 ? BYTES_OK : BYTES_E_FORMAT;",
          "    return count == 0 ? BYTES_E_NOT_FOUND : BYTES_OK;")], "SVC-S08-015")
@@ -173,7 +171,7 @@ mutant("json-doubled", "of two members with one name the last one counts", "dps/
        [("        if (found.len != 0)\n            return BYTES_E_FORMAT;\n", "")], "SVC-S02-022", "SVC-S04-023")
 mutant("json-trailing", "text behind the JSON is ignored", "dps/protocol/json.c",
        [("    if (skip_space(text, end) != text.len)\n        return BYTES_E_FORMAT;\n", "")], "SVC-S04-020")
-mutant("content-length", "Content-Length of answers is one too small", "dps/service/request.c",
+mutant("content-length", "Content-Length of answers is one too small", "dps/service/answer.c",
        [("\"Content-Length\", a->body.len)", "\"Content-Length\", a->body.len - 1)")],
        "SVC-S00-030", "SVC-S02-001", still_right="SVC-S00-001")
 mutant("length-and-chunks", "a request may have both Content-Length and chunks", "dps/protocol/http.c",
@@ -185,12 +183,12 @@ mutant("host-missing", "a request needs no Host", "dps/protocol/http.c",
        "SVC-S00-023")
 mutant("path-plus", "a plus sign in a path is read as a space", "dps/service/request.c",
        [("dps_percent_decode(segment, false,", "dps_percent_decode(segment, true,")], "SVC-S10-001")
-mutant("error-code-text", "errorCode is text", "dps/service/request.c",
+mutant("error-code-text", "errorCode is text", "dps/service/answer.c",
        [("    dps_write_text(w, \"{\\\"errorCode\\\":\");\n    dps_write_decimal(w, text->code);\n"
          "    dps_write_text(w, \",\\\"trackingId\\\":\\\"\");",
          "    dps_write_text(w, \"{\\\"errorCode\\\":\\\"\");\n    dps_write_decimal(w, text->code);\n"
          "    dps_write_text(w, \"\\\",\\\"trackingId\\\":\\\"\");")], "SVC-S00-032")
-mutant("tracking-id", "x-ms-request-id is another one than trackingId", "dps/service/request.c",
+mutant("tracking-id", "x-ms-request-id is another one than trackingId", "dps/service/answer.c",
        [("    bytes_write_bytes(w, bytes_of(a->tracking_id, sizeof a->tracking_id));\n"
          "    dps_write_text(w, \"\\\",\\\"message",
          "    a->tracking_id[0] ^= 1;\n    bytes_write_bytes(w, bytes_of(a->tracking_id, sizeof a->tracking_id));\n"
@@ -241,9 +239,9 @@ mutant("hubs-ignored", "any hub may be enrolled, and the enrollment's hubs are i
         ("    return i;\n", "    return i % config->hub_count;\n")], "SVC-S09-013")
 mutant("device-id", "the enrollment's deviceId is ignored", "dps/service/service.c",
        [("if (r->enrollment.device_id.len == 0) {", "if (true) {")], "SVC-S09-011")
-mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/service/request.c",
-       [("return dps_registration_parse(bytes_of(s->record2, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;",
-         "const int error2 = dps_registration_parse(bytes_of(s->record2, len), r);\n"
+mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/service/records.c",
+       [("return dps_registration_parse(bytes_of(s->draft, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;",
+         "const int error2 = dps_registration_parse(bytes_of(s->draft, len), r);\n"
          "    r->generation = r->deleted ? 0 : r->generation;\n"
          "    r->random_len = r->deleted ? 0 : r->random_len;\n"
          "    return error2 == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;")], "SVC-S09-034")

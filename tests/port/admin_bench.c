@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/admin_bench.h"
+#include "dps/manage/admin.h"
+#include "dps/manage/admin_auth.h"
+#include "dps/protocol/http.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
 #include <stdio.h>
@@ -98,6 +103,7 @@ int bench_setup(void)
     store.next = failing_next;
     struct crypto_entropy entropy = posix_entropy_seeded(&drbg, "test_admin");
     CHECK(dps_service_init(&bench.service, &bench.config, &store, &entropy) == 0);
+    dps_manage_init(&bench.service);
     bench.service.now = NOW;
     return 0;
 }

@@ -4,7 +4,8 @@
 #ifndef TESTS_PORT_ADMIN_BENCH_H
 #define TESTS_PORT_ADMIN_BENCH_H
 
-#include "dps/service/service.h"
+#include "dps/service/answer.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 
 #define NOW UINT64_C(1767323045) /* 2026-01-02T03:04:05Z */

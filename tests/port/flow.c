@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/flow.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
+#include "dps/manage/admin.h"
+#include "dps/protocol/http.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"
@@ -89,6 +97,7 @@ int flow_open(struct flow *f, const char *directory, bool persist)
     const struct crypto_entropy entropy = posix_entropy_seeded(&f->drbg, directory);
     configure_service(&f->service_config);
     CHECK(dps_service_init(&f->service, &f->service_config, &store, &entropy) == 0);
+    dps_manage_init(&f->service);
     configure_device(f);
     f->config.persist = persist;
     CHECK(dps_device_own(&f->device, &f->config, flow_nonce) == 0);

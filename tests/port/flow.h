@@ -4,8 +4,10 @@
 #ifndef TESTS_PORT_FLOW_H
 #define TESTS_PORT_FLOW_H
 
-#include "dps/device/device.h"
-#include "dps/service/service.h"
+#include "dps/device/engine.h"
+#include "dps/protocol/http.h"
+#include "dps/service/answer.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 
 #define FLOW_NOW UINT64_C(1800000000)

@@ -2,10 +2,12 @@
 /* The management API (step 2) as its clients see it: requests as bytes, through dps_service_answer, over the
  * memory store. It stands with the tests of the port because that store does. test_admin_bulk.c goes on with
  * bulk operations and queries. */
+#include "dps/manage/admin_auth.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
+#include "dps/service/records.h"
 #include "dps/service/registration.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/state.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
@@ -896,6 +898,19 @@ static int s09_registration_is_deleted(void)
     return 0;
 }
 
+/* Nobody has joined dps/manage to it: its paths lead nowhere, whoever asks. */
+static int s02_service_without_management(void)
+{
+    static const char *const paths[] = {DEV1, "/registrations/dev1?api-version=2021-10-01",
+                                        "/enrollmentGroups/a?api-version=2021-10-01"};
+    CHECK(bench_setup() == 0);
+    bench.service.manage = NULL;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        CHECK(bench_ask("GET", paths[i], "", "") == 404);
+    }
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -907,6 +922,7 @@ int main(void)
         {"s02_token_audience", s02_token_audience},
         {"s02_token_expiry", s02_token_expiry},
         {"s02_routes_refused", s02_routes_refused},
+        {"s02_service_without_management", s02_service_without_management},
         {"s02_enroll_get_delete", s02_enroll_get_delete},
         {"s02_id_without_case", s02_id_without_case},
         {"s02_members_kept", s02_members_kept},

@@ -2,6 +2,7 @@
 /* The management API (step 2) with what clients and their users really send: bulk operations and pages of full size,
  * keys in the wrong place, words in any case, hubs that have gone. */
 #include "dps/protocol/text.h"
+#include "dps/service/front_door.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Which hub a device is given, and what becomes of it and its data when it comes again. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/allocation.h"
+#include "dps/service/enrollment.h"
+#include "dps/service/registration.h"
+#include "dps/service/state.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include <stdio.h>

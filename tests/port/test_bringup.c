@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The order in which port/PORTING.md fills port_none, and what each step shows. The TPM is a real one. What needs a
  * network besides is seen by tests/e2e/example_test.py. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "port/drive.h"
 #include "port/none/none.h"
 #include "port/posix/posix.h"

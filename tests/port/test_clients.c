@@ -7,7 +7,6 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
 #include "tests/port/flow.h"
 #include "tests/support/activation_open.h"
 #include "tests/unit/test.h"

@@ -2,6 +2,9 @@
 /* The device side where others have been before it: keys of theirs at the fixed handles, keys with a policy in a blob,
  * and a clock that the service tells wrong. The TPM is a real one (libtpms). */
 #include "crypto/crypto.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
@@ -9,6 +12,7 @@
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tpm/command.h"
+#include "tpm/protect.h"
 #include "tpm/rc.h"
 #include <stdio.h>
 #include <string.h>

@@ -2,6 +2,9 @@
 /* port_drive, and the loop of port/example beside it, against a service that means to hold them: a TLS server in memory
  * that answers without end, or not at all, and a clock that moves only when something is waited for or read. The TPM is
  * a real one (libtpms in this process). */
+#include "crypto/tls_identity.h"
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "port/drive.h"
 #include "port/example/turn.h"
 #include "port/posix/posix.h"

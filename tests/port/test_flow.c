@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The flow as a whole: the device engine, a real TPM (libtpms) and the service, joined in memory. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/device/record.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/records.h"
+#include "dps/service/registration.h"
+#include "dps/service/service.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

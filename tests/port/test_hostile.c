@@ -4,6 +4,9 @@
  * run succeeds.
  *
  * HOSTILE_SEEDS=n runs n seeds of each flow instead of SEEDS_DEFAULT. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/protocol/text.h"
 #include "tests/port/flow.h"
 #include "tests/port/tpm_calls.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the service remembers of requests that prove nothing: limits and hints, and whom a request is counted for. */
-#include "dps/service/service_parts.h"
+#include "dps/service/answer.h"
+#include "dps/service/memory.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 #include "port/posix/service/server.h"
 #include "tests/unit/test.h"

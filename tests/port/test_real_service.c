@@ -3,7 +3,11 @@
  * Microsoft's own sources and documents, its errors, its old versions, and its bad days. The double in
  * between passes a request on to our service and puts the answer into the real one's words, or answers
  * from a script; the TPM is libtpms, the clock is virtual. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/device/record.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "tests/port/flow.h"

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What ends: a device that is disabled or deleted, a token that is good for too long, a key that came back with a
  * back-up. And what others cannot end: registering, for a device whose EK_pub and registrationId they know. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/protocol/activation.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service_parts.h"
+#include "dps/service/records.h"
+#include "dps/service/registration.h"
+#include "dps/service/request.h"
+#include "dps/service/run.h"
+#include "dps/service/service.h"
+#include "dps/service/state.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Salted sessions against a real TPM (libtpms): it agrees with every key, hash and HMAC of tpm/session.c, and refuses
  * what was changed on the way. */
+#include "dps/protocol/activation.h"
+#include "dps/service/activation_make.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/support/activation_open.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"
+#include "tpm/protect.h"
 #include "tpm/session.h"
 #include <stdio.h>
 #include <string.h>

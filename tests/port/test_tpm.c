@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The TPM transports, each against a real TPM. Peers that misbehave: test_tpm_peers.c. */
+#include "dps/device/limits.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/tis_case.h"
+#include "dps/device/limits.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"

@@ -63,6 +63,14 @@ def prototypes(header):
     return re.findall(r"^(?!typedef|static|#)[A-Za-z_][\w ]*?[\s*]+(\w+)\(", text, flags=re.M)
 
 
+DEVICE_HEADERS = ["dps/device/engine.h", "dps/device/device.h", "dps/device/ownership.h"]
+
+
+def device_functions():
+    """What a driver calls. The rest of these headers is what flows are made of."""
+    return [name for header in DEVICE_HEADERS for name in prototypes(header) if name.startswith("dps_device_")]
+
+
 # ---- The tables in port/PORTING.md ----
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Every option of crypto/limits.h switched, and every contradiction refused. Usage: tests/size/options_test.sh BUILD
+# Every option of every limits.h switched, and every contradiction refused. Usage: tests/size/options_test.sh BUILD
 # What an option changes is compiled anew; all the rest comes from the libraries in BUILD, so `make all tests` first.
 set -u
 build=${1:-build}
@@ -9,6 +9,7 @@ rm -rf "$out"
 mkdir -p "$out"
 failed=0
 count=0
+limits='crypto/limits.h dps/protocol/limits.h dps/device/limits.h dps/service/limits.h port/limits.h'
 
 report() { # status, name, file with details
     count=$((count + 1))
@@ -24,7 +25,7 @@ report() { # status, name, file with details
 # ---- Each option: it compiles, and what remains works --------------------------------------------------------------
 
 changed='crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c dps/device/engine.c
-         dps/device/ownership.c dps/device/record.c dps/protocol/http.c dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
+         dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/protocol/http.c dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 
 build_and_run() { # directory of its own, options
@@ -77,13 +78,14 @@ END
 while read -r options; do
     case $options in '' | '#'*) continue ;; esac
     # shellcheck disable=SC2086 # a list of options
-    ${CC:-cc} -I. $options -E -P crypto/limits.h >/dev/null 2>"$out/refusal"
+    printf '#include "%s"\n' $limits | ${CC:-cc} -I. $options -E -P -x c - >/dev/null 2>"$out/refusal"
     refused=$?
     sed -n 's/.*error: #error "\([^"]*\)".*/\1/p' "$out/refusal" | sort -u >>"$out/words"
     [ "$refused" != 0 ] && [ "$(grep -c 'error: #error' "$out/refusal")" = 1 ]
     report $? "refused: $options" "$out/refusal"
 done <<'END'
 -DDPS_WITH_OWNERSHIP=2
+-DDPS_WITH_SERVICE=2
 -DCRYPTO_TLS_EC=2
 -DCRYPTO_PROFILE_SMALL_TLS=2 -DCRYPTO_TLS_CHACHA20=0 -DCRYPTO_TLS_COMPACT=0
 -DCRYPTO_TLS_RSA=0 -DCRYPTO_TLS_EC=0
@@ -101,13 +103,14 @@ done <<'END'
 -DDPS_HTTP_BODY_MAX=4096
 END
 sort -u "$out/words" >"$out/seen"
-sed -n 's/^#error "\([^"]*\)".*/\1/p' crypto/limits.h | sort -u >"$out/all"
+# shellcheck disable=SC2086 # a list of files
+sed -n 's/^#error "\([^"]*\)".*/\1/p' $limits | sort -u >"$out/all"
 diff "$out/all" "$out/seen" >"$out/unseen"
-report $? "every #error of crypto/limits.h was seen" "$out/unseen"
+report $? "every #error was seen" "$out/unseen"
 
 # ---- Each option is in the list above ------------------------------------------------------------------------------
 
-for option in $(sed -n 's/^#ifndef \(\(DPS\|CRYPTO\)_\(WITH\|TLS\|PROFILE\)_\w*\)$/\1/p' crypto/limits.h); do
+for option in $(sed -n 's/^#ifndef \(\(DPS\|CRYPTO\)_\(WITH\|TLS\|PROFILE\)_\w*\)$/\1/p' $limits); do
     grep -q "^-D.*$option=" "$0"
     report $? "$option is tried"
 done

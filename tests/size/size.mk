@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the device side needs on a Cortex-M3: tables in port/PORTING.md, and the settings of crypto/limits.h.
+# What the device side needs on a Cortex-M3: tables in port/PORTING.md, and the settings of the limits.h.
 CHECK += tests/size/options_test.sh
 
 #: make size             text, data, bss and structures on a Cortex-M3 (arm-none-eabi-gcc; board images if built)

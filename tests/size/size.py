@@ -27,13 +27,13 @@ TPM = [f"tpm2_{command}_{half}" for command in COMMANDS for half in ("build", "p
 TPM += ["tpm2_template_ek_l1", "tpm2_template_srk", "tpm2_template_hmac_key", "tpm2_auth_password", "tpm2_auth_policy",
         "tpm2_public_parse_2b", "tpm2_public_matches", "tpm2_name_of", "tpm2_rc_decode", "tpm2_response_size"]
 
-DEVICE_H = measure.prototypes("dps/device/device.h")
+DEVICE_H = measure.device_functions()
 # The beginnings of a run that registering and talking to the hub do not need.
 BESIDES = ["dps_device_read_ek", "dps_device_read_keys", "dps_device_own", "dps_device_clear", "dps_device_seal",
            "dps_device_unseal"]
 DEVICE = [name for name in DEVICE_H if name not in BESIDES]
 
-# The smallest build: no ownership, no texts for people, no server in the same image (crypto/limits.h, "small device").
+# The smallest build: no ownership, no texts for people, no server in the same image (dps/protocol/limits.h, "small device").
 SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
 
 KIB = 1024
@@ -46,7 +46,7 @@ USES = [
     (f"TPM commands: {len(COMMANDS)} of a device's life", TPM, [], 6.5 * KIB),
     ("device: register, token, send; small profile", DEVICE, SMALL, 12 * KIB),
     ("device: register, token, send", DEVICE, [], None),
-    ("device: everything of dps/device/device.h", DEVICE_H, [], None),
+    ("device: everything of dps/device/", DEVICE_H, [], None),
 ]
 WHY = pathlib.Path("tests/size/why.txt")
 SPLIT = 1  # the use whose parts are shown
@@ -54,8 +54,8 @@ SPLIT = 1  # the use whose parts are shown
 # ---- Memory ----
 
 STRUCTURES = [
-    ("dps/device/device.h", "struct dps_device", "the engine: one run, all its messages and keys"),
-    ("dps/device/device.h", "struct dps_device_config", "what the owner decides"),
+    ("dps/device/state.h", "struct dps_device", "the engine: one run, all its messages and keys"),
+    ("dps/device/state.h", "struct dps_device_config", "what the owner decides"),
     ("dps/protocol/http.h", "struct dps_http", "one HTTP message being received (in the engine)"),
     ("crypto/bytes/bytes.h", "struct bytes_reader", "reader"),
     ("crypto/bytes/bytes.h", "struct bytes_writer", "writer"),
@@ -68,9 +68,9 @@ STRUCTURES = [
 ]
 # Parts of larger structures: (header, expression, purpose).
 PARTS = [
-    ("dps/device/device.h", "DPS_TPM_BUFFER", "one TPM command or response", "in the engine"),
-    ("dps/device/device.h", "DPS_NET_BUFFER", "one HTTP request or response", "in the engine"),
-    ("dps/device/device.h", "sizeof(struct dps_device) - DPS_TPM_BUFFER - DPS_NET_BUFFER",
+    ("dps/device/state.h", "DPS_TPM_BUFFER", "one TPM command or response", "in the engine"),
+    ("dps/device/state.h", "DPS_NET_BUFFER", "one HTTP request or response", "in the engine"),
+    ("dps/device/state.h", "sizeof(struct dps_device) - DPS_TPM_BUFFER - DPS_NET_BUFFER",
      "keys, names, token, state of the run", "in the engine"),
     ("port/drive.h", "sizeof(struct crypto_tls_client)", "TLS connection and certificate check", "in port_drive"),
     ("port/drive.h", "PORT_TLS_BUFFER", "TLS records", "in port_drive"),

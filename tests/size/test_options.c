@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What must hold in every build that crypto/limits.h allows: options_test.sh compiles this with each of them. What is
+/* What must hold in every build that the limits.h of the folders allow: options_test.sh compiles this with each of them. What is
  * switched on works, and what is switched off is refused and not missing in silence. */
 #include "crypto/tls.h"
+#include "crypto/tls_identity.h"
 #include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/protocol/http.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/tls_pem.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/activation_open.h"
+#include "dps/protocol/activation.h"
+#include "tpm/protect.h"
 #include "tpm/tools/open.h"
 
 int activation_open(struct bytes blob, const struct crypto_rsa_private *ek,

@@ -2,6 +2,7 @@
 /* The activation blob, against activation_blob.h (made with Node, accepted by swtpm) and against the sizes of blobs
  * that the real service has sent: 920, 946 and 956 bytes, all with the same public area but for unique. */
 #include "dps/protocol/activation.h"
+#include "dps/service/activation_make.h"
 #include "tests/support/activation_open.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

@@ -2,7 +2,7 @@
 /* Every command against what tpm2-tss sent and a TPM answered (vectors/commands.c), and every response
  * parser against damaged answers: cut, lengthened, and with each byte changed. Copies are made with malloc
  * so that the address sanitizer sees a read of one byte too many. */
-#include "crypto/limits.h"
+#include "dps/device/limits.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"

@@ -3,6 +3,7 @@
 #include "crypto/certificate.h"
 #include "crypto/crypto.h"
 #include "crypto/tls.h"
+#include "crypto/tls_identity.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/tls_pem.h"

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What fuzzing has found, and what the coverage report has shown to be tested nowhere else: records that are damaged,
  * configurations that break a limit, keys that nothing may be wrapped to. */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
 #include "dps/device/record.h"
-#include "dps/device/step.h"
+#include "dps/manage/admin_auth.h"
+#include "dps/protocol/activation.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "dps/service/registration.h"
-#include "dps/service/service.h"
+#include "dps/service/state.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
+#include "tpm/protect.h"
 #include <string.h>
 
 #define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

@@ -4,6 +4,7 @@
  * 9110 section 4.2.3 and 15; the headers of the real service and of the Node SDK as captured (shortened); the rest is
  * ours. */
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* dps/protocol/http.h: sizes and limits, what moves in the buffer, headers, targets. Origin: the 401 of the real
  * service, whose first chunk of 0x400 bytes cuts the base64 (headers as captured, values ours); the rest is ours. */
+#include "dps/device/limits.h"
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* dps/protocol/json.h. Origin: the examples of RFC 8259 section 13, RFC 8259 section 7 (surrogate pair); the negative
  * corpus is written for this project, one case for each way to leave the grammar, in the manner of JSONTestSuite. */
-#include "crypto/limits.h"
 #include "dps/protocol/json.h"
+#include "dps/protocol/limits.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Public areas against those that a TPM made (vectors/commands.c) and the keys of
  * vectors/activation_blob.h. */
-#include "crypto/limits.h"
+#include "dps/protocol/limits.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"

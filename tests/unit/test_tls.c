@@ -2,6 +2,7 @@
 /* TLS without a network: a client and a server engine joined by copying bytes, in pieces of any size, with every kind
  * of damage on the way. Certificates: tests/vectors/tls_pem.c. */
 #include "crypto/tls.h"
+#include "crypto/tls_identity.h"
 #include "crypto/tls_pem.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/tls_pem.h"

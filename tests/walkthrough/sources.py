@@ -5,9 +5,10 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROW = re.compile(r'STEP\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
+ROW = re.compile(r'(?:STEP|REDO)\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
 
 COMMAND = "tpm/command.c"
+COMMAND_OF_TOOLS = "tpm/tools/command_more.c"
 NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_external_rsa"}
 
 # Structures in TPM messages: (structure, function that writes it, function that reads it).
@@ -20,13 +21,13 @@ TPM_PARTS = [
 BLOB_PARTS = {
     "credentialBlob": "tpm/protect.c:tpm2_credential_make", "secret": "tpm/protect.c:tpm2_credential_make",
     "duplicate": "tpm/protect.c:tpm2_duplicate_make", "inSymSeed": "tpm/protect.c:tpm2_duplicate_make",
-    "objectPublic": "tpm/public.c:tpm2_public_write_2b", "encUriData": "dps/protocol/activation.c:write_uri",
+    "objectPublic": "tpm/public.c:tpm2_public_write_2b", "encUriData": "dps/service/activation_make.c:write_uri",
 }
 DEVICE_HEAD = {"Authorization": "dps/protocol/sas.c:dps_sas_write_token",
                "Content-Length": "dps/device/device.c:fill_in_length", "start line": None}
 SERVICE_BODY = {"authenticationKey": "dps/service/service.c:write_blob",
                 "operationId": "dps/service/service.c:write_operation_id",
-                "errorCode": "dps/service/request.c:write_error", "trackingId": "dps/service/request.c:write_error"}
+                "errorCode": "dps/service/answer.c:write_error", "trackingId": "dps/service/answer.c:write_error"}
 STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpdatedDateTimeUtc", "etag"}
 
 
@@ -71,11 +72,11 @@ class Sources:
         if message.kind in ("tpm-command", "tpm-response"):
             return self.note(*self.tpm(message, build, read))
         if message.kind == "activation-blob":
-            return self.note("dps/service/service.c:write_blob", "dps/protocol/activation.c:dps_activation_make")
+            return self.note("dps/service/service.c:write_blob", "dps/service/activation_make.c:dps_activation_make")
         if message.kind == "sas-token":
             return self.note("dps/protocol/sas.c:dps_sas_write_token", "dps/protocol/sas.c:dps_sas_parse")
         if message.kind == "http-request":
-            return self.note(self.requester(message, build), "dps/service/request.c:read_request")
+            return self.note(self.requester(message, build), "dps/service/request.c:dps_request_read")
         return self.note(self.answerer(message, exchange), read)
 
     @staticmethod
@@ -85,8 +86,9 @@ class Sources:
         if name == "tpm2_load_external_rsa" and not command:
             name = "tpm2_load_external"
         flush = message.what == "to forget what was loaded"
+        file = COMMAND_OF_TOOLS if message.name == "TPM2_LoadExternal" else COMMAND
         step = "dps/device/engine.c:build_flush" if flush and command else None if flush else build if command else read
-        return step, f"{COMMAND}:{name}_{'build' if command else 'parse'}"
+        return step, f"{file}:{name}_{'build' if command else 'parse'}"
 
     @staticmethod
     def requester(message, build):
@@ -100,7 +102,7 @@ class Sources:
     @staticmethod
     def answerer(message, exchange):
         if message.status >= 400 and not exchange.blob:
-            return "dps/service/request.c:refuse"
+            return "dps/service/answer.c:dps_answer_refuse"
         return {2: "dps/manage/admin_enrollment.c:dps_admin_put", 4: "dps/service/service.c:challenge",
                 8: "dps/service/service.c:assign", 9: "dps/service/service.c:operation_status", 10: "dps/service/hub.c:dps_hub_api"}[message.step]
 
@@ -125,7 +127,7 @@ class Sources:
         head = field.type == "text"
         if message.kind == "http-response":
             if head:
-                return "dps/service/request.c:dps_answer_write_head"
+                return "dps/service/answer.c:dps_answer_write_head"
             if field.name in STATE and message.step == 9:
                 return "dps/service/registration.c:dps_registration_write_state"
             return SERVICE_BODY.get(field.name) or self.answerer(message, exchange)

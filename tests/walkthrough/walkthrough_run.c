@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "dps/device/ownership.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "dps/service/activation_make.h"
 #include "dps/service/registration.h"
+#include "dps/service/state.h"
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/tools/explain.h"
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes wrong, and who notices. Every answer here is the real TPM's or the real service's. */
+#include "dps/device/ownership.h"
+#include "dps/protocol/activation.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/command.h"

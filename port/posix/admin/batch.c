@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dps-admin: up to ten enrollments in one bulk operation, and what becomes of each. */
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "dps/service/enrollment.h"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* dps-admin: the commands beside enroll. */
+#include "dps/manage/admin_auth.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
-#include "dps/service/service.h"
+#include "dps/service/state.h"
 #include "port/posix/admin/tool.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `ek`: the endorsement key in every form in which somebody asks for it, held against the vendor's certificate. */
+#include "dps/device/device.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "port/posix/device/tool.h"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of
  * this program, so each situation that is known gets its own; the general texts are for the rest. */
+#include "dps/device/engine.h"
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "port/posix/device/tool.h"
 #include "tpm/rc.h"
 #include "tpm/tools/explain.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a service, a hub or the way to them did not do, in words. */
+#include "dps/device/engine.h"
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "port/posix/device/tool.h"
 #include "port/posix/private.h"
 #include <string.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 3 and what hangs on it: own, clear, seal, unseal. */
+#include "dps/device/device.h"
+#include "dps/device/ownership.h"
 #include "port/posix/device/tool.h"
 #include <string.h>
 

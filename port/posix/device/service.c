@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* register, token, send: the device and the services. */
+#include "dps/device/device.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "port/posix/device/tool.h"

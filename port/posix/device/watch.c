@@ -2,6 +2,7 @@
 /* Between the engine and the wire: what an error sentence will need later is seen here and nowhere else, because the
  * engine's buffers are reused by the commands that flush. Those commands are narrated, but no sentence is about them:
  * they come after the error. */
+#include "dps/device/engine.h"
 #include "port/posix/device/tool.h"
 #include "port/posix/private.h"
 #include "tpm/rc.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts of the protocol: SAS tokens, JSON, HTTP messages, also as curl -v shows them. What a text carries in base64 is
  * shown after it. */
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"

@@ -36,6 +36,7 @@
 #ifndef PORT_POSIX_EXPLAIN_TRACE_H
 #define PORT_POSIX_EXPLAIN_TRACE_H
 
+#include "dps/device/limits.h"
 #include "dps/protocol/http.h"
 #include "port/port.h"
 #include <stdio.h>

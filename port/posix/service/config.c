@@ -2,8 +2,11 @@
 /* The files of dps-service. The two that hold secrets are made by the first start, because a key that a person
  * has to make up is a weak one; they are never made by a reload, because a file that is suddenly missing is a
  * mistake. */
+#include "crypto/tls_identity.h"
+#include "dps/manage/admin_auth.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/state.h"
 #include "port/posix/pem.h"
 #include "port/posix/service/server.h"
 #include <errno.h>

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection. Requests are taken one after the other: while one is being answered nothing more is read, so a client
  * that does not wait for answers is slowed down by TCP and never makes the server keep more than one buffer for it. */
+#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
+#include "dps/service/front_door.h"
 #include "port/posix/service/server.h"
 #include <stddef.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 /* Who reads the files. One process does: the only one, or the one that watches the others. What was good is kept in
  * shared memory, where running processes and those that are begun again find it: they never differ, and a file that is
  * being changed, or has gone, keeps nobody from serving. */
+#include "dps/service/state.h"
 #include "port/posix/service/server.h"
 #include <string.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
 #define PORT_POSIX_SERVICE_FILES_H
 
 #include "crypto/tls.h"
-#include "dps/service/service.h"
+#include "dps/service/state.h"
 #include "port/posix/service/log.h"
 
 struct server_config;

@@ -2,7 +2,9 @@
 /* The log: one line per decision, in logfmt or JSON. It names who was refused and why; tokens, keys and bodies
  * never get here. What a client chose is quoted and cut, so that it can neither forge a line nor fill the disk
  * with one. */
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
 #include "port/posix/service/server.h"
 #include <errno.h>
 #include <limits.h>

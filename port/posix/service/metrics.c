@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Counters of all processes of this node, in the text format of Prometheus
  * [prometheus.io/docs/instrumenting/exposition_formats], and two questions that a supervisor asks. */
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
+#include "dps/service/answer.h"
 #include "port/posix/service/server.h"
 
 static const uint32_t bounds_us[SERVER_BOUNDS] = {250,   500,   1000,   2500,   5000,    10000,

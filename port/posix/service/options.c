@@ -3,6 +3,7 @@
 #include "port/posix/service/options.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/service/state.h"
 #include "port/posix/options.h"
 #include <string.h>
 

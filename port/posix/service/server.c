@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/service/server.h"
+#include "dps/manage/admin.h"
+#include "dps/service/front_door.h"
+#include "dps/service/state.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -186,6 +189,7 @@ static int open_service(struct server *s, const struct dps_store *store, char *w
     int error = dps_service_init(&s->service, &s->service_config, store, &s->entropy);
     if (error != 0)
         snprintf(why, why_size, "the configuration is not usable: %s", posix_error_text(error));
+    dps_manage_init(&s->service);
     s->service.shared = &s->shared->memory;
     s->service.lock = server_shared_lock(s->shared);
     return error;

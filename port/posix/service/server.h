@@ -31,7 +31,9 @@
 #define PORT_POSIX_SERVICE_SERVER_H
 
 #include "crypto/tls.h"
-#include "dps/service/service.h"
+#include "dps/protocol/http.h"
+#include "dps/service/answer.h"
+#include "dps/service/state.h"
 #include "port/posix/posix.h"
 #include "port/posix/service/files.h"
 #include "port/posix/service/log.h"

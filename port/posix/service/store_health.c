@@ -2,6 +2,7 @@
 /* Whether the store works, as all processes of this node have found it. A store that answers and does not take a write
  * (a standby, a full disk, a right that is missing) lets nobody register, so only a write proves that it works. */
 #include "dps/protocol/text.h"
+#include "dps/service/store.h"
 #include "port/posix/service/server.h"
 
 /* A success so shortly after a failure proves nothing: it was of another table, or another process's. */
@@ -39,7 +40,7 @@ void server_store_worked(struct server *s)
  * be stored in less. */
 static struct bytes write_value(struct server *s)
 {
-    uint8_t *random = s->service.record2;
+    uint8_t *random = s->service.draft;
     struct bytes_writer w = bytes_writer_over(s->service.record, sizeof s->service.record);
     const size_t size = s->shared->store_down ? (DPS_RECORD_MAX - 2) / 2 : SMALL_SIZE;
     if (s->entropy.fill(s->entropy.context, random, size) != 0)
@@ -58,7 +59,7 @@ static bool try_table(struct server *s, enum dps_table table, struct bytes key, 
     uint64_t version;
     return store->put(store->context, table, key, value, 0, &version) == 0 &&
            store->put(store->context, table, key, value, version, &version) == 0 &&
-           store->get(store->context, table, key, s->service.record2, sizeof s->service.record2, &len,
+           store->get(store->context, table, key, s->service.draft, sizeof s->service.draft, &len,
                       &version) == 0 &&
            store->remove(store->context, table, key, version) == 0;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of dps/protocol/http.h that parses no message: views of what was found, the inside of a request target, and
- * reason phrases. */
-#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Endorsement keys as people paste them, told apart by how they begin: "it is a certificate" helps where "it
  * is wrong" does not. Nothing is converted here; dps-admin does that. */
-#include "dps/service/enrollment.h"
+#include "dps/service/ek_mistake.h"
 
 #define GIVE "; give base64 of the TPM2B_PUBLIC (dps-admin enroll converts)"
 
-const char *dps_ek_form(struct bytes text)
+const char *dps_ek_mistake(struct bytes text)
 {
     /* The first that fits counts. */
     static const struct {

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The options and buffers of a device: default, meaning and cost. How to set them: crypto/limits.h. */
+#ifndef DPS_DEVICE_LIMITS_H
+#define DPS_DEVICE_LIMITS_H
+
+#include "dps/protocol/limits.h"
+
+/* ---- Options ----------------------------------------------------------------------------------------------------- */
+
+/* What each step asks for, in words: dps_device_what, for traces and errors. Without: an empty text. Flash: 1.0 KB. */
+#ifndef DPS_WITH_STEP_TEXTS
+#define DPS_WITH_STEP_TEXTS (!DPS_PROFILE_SMALL_DEVICE)
+#endif
+
+/* dps_device_own, _clear, _seal and _unseal (dps/device/ownership.c): step 3 and what an owner can do besides.
+ * Without, they do not exist, and the SRK is that of an owner whom someone else has set. Flash: 2.2 KB if used. */
+#ifndef DPS_WITH_OWNERSHIP
+#define DPS_WITH_OWNERSHIP (!DPS_PROFILE_SMALL_DEVICE)
+#endif
+
+/* ---- Buffers: RAM, in struct dps_device -------------------------------------------------------------------------- */
+
+/* One TPM command or response. The largest of the flow is the response to CreatePrimary of an RSA-2048
+ * EK, 538 bytes; seal, unseal and NV_Read stay below the same bound. In struct dps_device. */
+#ifndef DPS_TPM_BUFFER
+#define DPS_TPM_BUFFER 1024
+#endif
+
+/* One HTTP message of the device, request or response, headers included. Holds an assigned answer with a
+ * 972-byte activation blob (1296 characters) and a full set of headers. In struct dps_device. */
+#ifndef DPS_NET_BUFFER
+#define DPS_NET_BUFFER 4096
+#endif
+
+/* A SAS token, which is also the longest text that the TPM signs; what an error said. In struct dps_device; a token is
+ * also the largest thing on the device's stack. */
+#define DPS_TOKEN_MAX 640
+#define DPS_MESSAGE_MAX 160
+
+/* ---- What the protocol fixes: not to be set ---------------------------------------------------------------------- */
+
+/* operationId as the device keeps it between polls. */
+#define DPS_OPERATION_ID_MAX 128
+
+/* TPM2B_PUBLIC of the key in a blob, size field included: 50 bytes, and a policy digest of the largest hash. */
+#define DPS_KEY_PUBLIC_MAX (50 + 64)
+
+/* The wrapped hub key as TPM2_Import returns it (TPM2B_PRIVATE, size field included). libtpms: 160; the
+ * specification allows more for larger integrity hashes. */
+#define DPS_WRAPPED_KEY_MAX 192
+
+/* A sealed blob of `seal`: TPM2B_PUBLIC and TPM2B_PRIVATE of a KEYEDHASH object with at most this much data
+ * [P2 r1.59 11.1.13, MAX_SYM_DATA]. */
+#define DPS_SEAL_DATA_MAX 128
+
+/* ---- Contradictions ---------------------------------------------------------------------------------------------- */
+
+#if (DPS_WITH_STEP_TEXTS | DPS_WITH_OWNERSHIP) & ~1
+#error "dps/device/limits.h: DPS_WITH_STEP_TEXTS or DPS_WITH_OWNERSHIP is neither 0 nor 1"
+#endif
+#if DPS_TPM_BUFFER < 640
+#error "dps/device/limits.h: DPS_TPM_BUFFER is too small for Import or CreatePrimary"
+#endif
+#if DPS_NET_BUFFER < 2048
+#error "dps/device/limits.h: DPS_NET_BUFFER is too small for a registration or an assignment"
+#endif
+#if DPS_TPM_BUFFER > 65535 || DPS_NET_BUFFER > 65535
+#error "dps/device/limits.h: DPS_TPM_BUFFER or DPS_NET_BUFFER is larger than 16-bit lengths can count"
+#endif
+
+#endif

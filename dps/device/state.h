@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* A device's run: what its owner decides, and all that the run remembers.
+ *
+ * All memory is in struct dps_device, which holds no pointer into itself: it may be copied, compared and kept. The
+ * configuration, and the texts and secrets that it views, stay the caller's and must outlive the engine's run. */
+#ifndef DPS_DEVICE_STATE_H
+#define DPS_DEVICE_STATE_H
+
+#include "dps/device/limits.h"
+#include "dps/protocol/http.h"
+#include "tpm/public.h"
+
+enum dps_ek_template {
+    DPS_EK_L1,       /* TCG EK Credential Profile: matches the EK certificate and other tools */
+    DPS_EK_AZURE_SDK /* unique empty, as Microsoft's C, Node and Java SDKs create it */
+};
+
+/* What the owner of the device decides. Zero-terminated texts; a null pointer or an empty span means "not given". */
+struct dps_device_config {
+    const char *service_host; /* as in the certificate, without port */
+    uint16_t service_port;
+    uint16_t hub_port;
+    const char *id_scope;
+    const char
+        *registration_id; /* null: base32 of SHA-256 of EK_pub, as Microsoft's C, Node and Java SDKs do */
+    struct bytes payload; /* JSON for custom allocation, or empty */
+    enum dps_ek_template ek_template;
+    struct bytes owner_auth;       /* authValue of the owner hierarchy */
+    struct bytes endorsement_auth; /* authValue of the endorsement hierarchy */
+    struct bytes lockout_auth;     /* authValue that allows TPM2_Clear */
+    struct bytes new_owner_auth;   /* dps_device_own: what they become */
+    struct bytes new_endorsement_auth;
+    struct bytes new_lockout_auth;
+    bool persist;      /* dps_device_own: keep EK and SRK at 0x81010001 and 0x81000001 */
+    struct bytes data; /* send: the message; seal: the secret; unseal: the sealed blob */
+};
+
+/* Objects and sessions that the engine has loaded and must flush. */
+enum dps_loaded { DPS_LOADED_SESSION, DPS_LOADED_EK, DPS_LOADED_SRK, DPS_LOADED_KEY, DPS_LOADED_COUNT };
+
+struct dps_step;
+
+/* What is small and often used stands first: a Cortex-M reaches the beginning of a structure with shorter
+ * instructions. */
+struct dps_device {
+    const struct dps_device_config *config;
+    const struct dps_step *flow; /* the table being walked; ends with a row that asks nothing */
+    uint8_t row;
+    uint8_t attempts;   /* of the current row */
+    uint8_t connected;  /* which host the open connection leads to, 0: none */
+    uint8_t failed_row; /* where the error happened */
+    bool closing;       /* the flow has ended, well or badly; what remains is flushing */
+    bool restarting;    /* ... and then it begins again, */
+    bool restarted;     /* which it does once for lost handles, */
+    bool srk_locked;    /* and once because the persistent SRK has an authValue: it is passed over */
+    bool reused;        /* the connection has already carried an exchange */
+    bool answering;     /* the request is out, its answer is being received */
+    bool late;          /* BYTES_E_TIMEOUT: of the whole run, not of one answer */
+    bool retry_after_given;
+    bool owner_changed, endorsement_changed, cleared; /* which authorizations are in force by now */
+    uint8_t message_len, inner_key_len;               /* of the arrays below, as the next ones */
+    uint16_t tpm_len, net_len, net_sent;
+    uint16_t ek_len, srk_len, wrapped_key_len, key_public_len, token_len;
+    uint16_t blob_at, blob_len; /* the activation blob inside net */
+    uint16_t polls;
+
+    /* what went wrong, and what the TPM or the service said beside it */
+    uint16_t http_status;
+    int error; /* 0 or the first error */
+    uint32_t rc;
+    uint32_t service_error; /* errorCode of the error JSON, 0 if none */
+
+    uint32_t wait_ms;
+    uint32_t retry_after_ms;           /* of the last answer, if retry_after_given */
+    uint32_t loaded[DPS_LOADED_COUNT]; /* handles to flush; 0: none */
+    uint32_t ek_handle, srk_handle;    /* handles in use, persistent or loaded */
+    uint32_t asked_handle; /* the first one of the last command, whose authorization comes first */
+    uint64_t now;          /* seconds since 1970; 0: unknown */
+    uint64_t server_date;  /* from the last Date header that can be right; 0: none */
+    uint64_t date_max;     /* no Date of this connection can be later; 0: unknown */
+    uint64_t expiry;       /* of the token */
+
+    /* counters that tools print */
+    uint16_t tpm_commands, http_requests, connections;
+
+    struct dps_http http;                   /* the answer being received */
+    uint8_t nonce[32];                      /* from the driver's entropy: nonceCaller, and jitter */
+    uint8_t inner_key[32];                  /* of the activation blob that is being opened */
+    uint8_t key_public[DPS_KEY_PUBLIC_MAX]; /* TPM2B_PUBLIC of the key that travels in it */
+    uint8_t srk_name[TPM2_NAME_SIZE];
+    char key_name[32]; /* skn of the next token */
+    char substatus[40];
+    uint8_t message[DPS_MESSAGE_MAX];
+    uint8_t wrapped_key[DPS_WRAPPED_KEY_MAX]; /* the hub key: TPM2B_PRIVATE under the SRK */
+    char registration_id[DPS_REGISTRATION_ID_MAX + 1];
+    char operation_id[DPS_OPERATION_ID_MAX + 1];
+    char assigned_hub[DPS_HOST_MAX + 1];
+    char device_id[DPS_DEVICE_ID_MAX + 1];
+    uint8_t ek[DPS_EK_PUBLIC_MAX]; /* TPM2B_PUBLIC with size field */
+    uint8_t srk[DPS_SRK_PUBLIC_MAX];
+    uint8_t token[DPS_TOKEN_MAX]; /* string to sign, then the whole token */
+    uint8_t tpm[DPS_TPM_BUFFER];
+    uint8_t net[DPS_NET_BUFFER]; /* request, then response; also results of seal and unseal */
+};
+
+#endif

@@ -37,6 +37,7 @@ TEST_OBJ = $(BUILD)/obj/tests/unit/test.o \
            $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c tests/support/*.c))
 PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
                 $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
+HOSTILE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/*.c))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
 CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
@@ -92,7 +93,7 @@ $(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)
 $(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)

@@ -13,8 +13,7 @@ static const struct posix_option options_all[] = {
      .argument = "TPM",
      .text = &tool.options.tpm,
      .help = "/dev/tpmrm0 (the kernel's resource manager), /dev/tpm0, libtpms:DIR (a software\n"
-             "TPM in this process), swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT,\n"
-             "hostile:SEED/TPM (one of these that misbehaves, for tests: port/posix/posix.h);\n"
+             "TPM in this process), swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT;\n"
              "default: the environment variable DPS_TPM"},
     {.name = "owner-auth-file",
      .argument = "FILE",

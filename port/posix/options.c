@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/options.h"
+#include "crypto/bytes/version.h"
 #include "crypto/limits.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
@@ -208,6 +209,11 @@ void posix_options_help(FILE *out, const struct posix_option_group *groups, size
         for (size_t i = 0; i < groups[g].count; i++)
             help_one(out, &groups[g].options[i]);
     }
+}
+
+void options_version(const char *program)
+{
+    printf("%s " TPM_DPS_VERSION "\n", program);
 }
 
 int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,

@@ -52,6 +52,9 @@ int posix_options_parse(const struct posix_option_group *groups, size_t group_co
                         char *const *argv, int *at, char *why, size_t why_size);
 void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
 
+/* --version: which program, which version. */
+void options_version(const char *program);
+
 /* What did the user mean? Offer candidates one after the other; best is null if none is near. */
 struct posix_nearest {
     const char *word;

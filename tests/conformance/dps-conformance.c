@@ -9,7 +9,7 @@
 #include <string.h>
 
 static struct {
-    bool strict, destructive, quick, help;
+    bool strict, destructive, quick, help, version;
     const char *list, *seed, *junit, *json, *serve_tpm;
 } o;
 
@@ -38,6 +38,7 @@ static const struct posix_option options[] = {
              "swtpm's and the simulator's protocol, the control or platform port at PORT + 1,\n"
              "until a signal; PORT 0: any free pair"},
     {.name = "help", .flag = &o.help, .help = "this"},
+    {.name = "version", .flag = &o.version, .help = "which version this is"},
 };
 
 #define SUITE_COUNT (sizeof run_suites / sizeof run_suites[0])
@@ -194,6 +195,8 @@ int main(int argc, char **argv)
     posix_keep_memory_private();
     if (parse(argc, argv, &ids, why, sizeof why) != 0)
         code = usage(why);
+    else if (o.version)
+        options_version("dps-conformance");
     else if (o.help)
         help();
     else if (o.serve_tpm != NULL)

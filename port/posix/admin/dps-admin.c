@@ -11,6 +11,7 @@ static struct admin_options *const o = &tool.options;
 static const struct posix_option options_all[] = {
     {.name = "format", .argument = "FORMAT", .text = &tool.options.format, .help = "text (default) or json"},
     {.name = "help", .flag = &tool.options.help, .help = "this, or the help of a command"},
+    {.name = "version", .flag = &tool.options.version, .help = "which version this is"},
 };
 static const struct posix_option options_connection[] = {
     {.name = "connection-string-file",
@@ -203,7 +204,7 @@ static int parse_behind(const struct command *c, int argc, char *const *argv, in
             return POSIX_EXIT_USAGE;
         }
         if (at == argc) {
-            if (count == c->argument_count || o->help)
+            if (count == c->argument_count || o->help || o->version)
                 return 0;
             admin_say("%s: it needs%s; dps-admin %s --help explains it", c->name, c->arguments, c->name);
             return POSIX_EXIT_USAGE;
@@ -243,9 +244,9 @@ static int parse(int argc, char *const *argv, const struct command **command)
         return POSIX_EXIT_USAGE;
     }
     if (at == argc) {
-        if (!o->help)
+        if (!o->help && !o->version)
             admin_say("no command given; dps-admin --help lists them");
-        return o->help ? 0 : POSIX_EXIT_USAGE;
+        return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
     }
     *command = find_command(argv[at]);
     if (*command == NULL)
@@ -259,7 +260,9 @@ int main(int argc, char **argv)
     const struct command *command;
     posix_keep_memory_private();
     int exit_code = parse(argc, argv, &command);
-    if (exit_code == 0 && command == NULL) {
+    if (exit_code == 0 && o->version) {
+        options_version("dps-admin");
+    } else if (exit_code == 0 && command == NULL) {
         program_help(stdout);
     } else if (exit_code == 0 && o->help) {
         command_help(stdout, command);

@@ -12,7 +12,7 @@
 /* What the user asked for; zero and null mean "not given". */
 struct admin_options {
     const char *connection_string_file, *ca, *connect_to, *proxy, *proxy_auth_file, *format;
-    bool help;
+    bool help, version;
     const char *arguments[2]; /* what stands behind the command and is no option */
     const char *ek, *device_id, *if_match, *json;
     struct posix_option_list hubs;

@@ -43,6 +43,7 @@ static const struct posix_option options_all[] = {
      .help = "explain every TPM and HTTP message on standard error, or as JSON lines, or\n"
              "write them to a file for Wireshark; passwords are masked, tokens are not"},
     {.name = "help", .flag = &tool.options.help, .help = "this, or the help of a command"},
+    {.name = "version", .flag = &tool.options.version, .help = "which version this is"},
 };
 
 static const struct posix_option options_tests[] = {
@@ -302,9 +303,9 @@ static int parse(int argc, char *const *argv, const struct command **command)
         return POSIX_EXIT_USAGE;
     }
     if (at == argc) {
-        if (!o->help)
+        if (!o->help && !o->version)
             device_say("no command given; dps-device --help lists them");
-        return o->help ? 0 : POSIX_EXIT_USAGE;
+        return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
     }
     *command = find_command(argv[at++]);
     if (*command == NULL)
@@ -338,7 +339,9 @@ int main(int argc, char **argv)
     const struct command *command;
     posix_keep_memory_private();
     int exit_code = parse(argc, argv, &command);
-    if (exit_code == 0 && command == NULL) {
+    if (exit_code == 0 && o->version) {
+        options_version("dps-device");
+    } else if (exit_code == 0 && command == NULL) {
         program_help(stdout);
     } else if (exit_code == 0 && o->help) {
         command_help(stdout, command);

@@ -20,7 +20,7 @@ struct arguments {
     struct posix_option_list hubs;
     uint64_t connections, client_connections, workers, stop_delay, challenge_rate, client_rate, total_rate,
         management_rate, token_lifetime;
-    bool help;
+    bool help, version;
 };
 
 static const char help_head[] =
@@ -180,6 +180,7 @@ static const struct posix_option files[] = {
          "form of the log on standard error (default logfmt); with json\nalso of what is said on standard "
          "output"},
     {.name = "help", .flag = &given.help, .help = "this text"},
+    {.name = "version", .flag = &given.version, .help = "which version this is"},
 };
 /* For tests, which cannot wait for a minute. */
 static const struct posix_option hidden[] = {
@@ -353,10 +354,11 @@ int server_options_read(int argc, char *const *argv, struct server_options *o, c
 {
     int error = read_options(argc, argv, why, why_size);
     *o = (struct server_options){.help = given.help,
+                                 .version = given.version,
                                  .log_json = given.log != NULL && strcmp(given.log, log_forms[1]) == 0,
                                  .workers = (size_t)given.workers,
                                  .port_file = given.port_file};
-    if (error == 0 && !given.help)
+    if (error == 0 && !given.help && !given.version)
         error = configure(&given, &o->config, why, why_size);
     return error;
 }

@@ -22,7 +22,7 @@ CRYPTO_LIBS_bearssl = -lbearssl
 CRYPTO_LIBS_openssl = -lbearssl -lcrypto
 # The core from the ground up, and the rooms of the POSIX port.
 CORE_DIRS = crypto/bytes crypto tpm tpm/tools dps/protocol dps/device dps/service dps/manage
-POSIX_ROOMS = port/posix/explain port/posix/device port/posix/service port/posix/admin
+POSIX_ROOMS = port/posix/pki port/posix/paste port/posix/explain port/posix/device port/posix/service port/posix/admin
 CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out crypto/crypto_bearssl.c,$(wildcard $(CORE_DIRS:%=%/*.c)))
 PROGRAM_SRC = $(wildcard port/posix/*/dps-*.c)
 PORT_SRC = port/drive.c $(filter-out $(PROGRAM_SRC),$(wildcard $(patsubst %,%/*.c,port/posix $(POSIX_ROOMS))))

@@ -39,7 +39,7 @@ static size_t edit_distance(const char *a, const char *b)
 }
 
 /* A third of the word may be wrong: beyond that a guess confuses more than it helps. */
-void posix_nearest_try(struct posix_nearest *n, const char *candidate)
+void options_nearest(struct posix_nearest *n, const char *candidate)
 {
     size_t distance = edit_distance(n->word, candidate);
     bool near = distance <= strlen(candidate) / 3 + 1 && distance < strlen(candidate);
@@ -71,7 +71,7 @@ static int unknown_option(const struct posix_option_group *groups, size_t group_
     struct posix_nearest nearest = {.word = name};
     for (size_t g = 0; g < group_count; g++)
         for (size_t i = 0; i < groups[g].count; i++)
-            posix_nearest_try(&nearest, groups[g].options[i].name);
+            options_nearest(&nearest, groups[g].options[i].name);
     if (nearest.best != NULL)
         snprintf(why, why_size, "there is no option --%s here; did you mean --%s?", name, nearest.best);
     else
@@ -140,8 +140,8 @@ static bool given_before(const struct posix_option *o, char *const *argv, int at
     return false;
 }
 
-int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
-                        char *const *argv, int *at, char *why, size_t why_size)
+int options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
+                  int *at, char *why, size_t why_size)
 {
     while (*at < argc) {
         const char *argument = argv[*at];
@@ -200,7 +200,7 @@ static void help_one(FILE *out, const struct posix_option *o)
     }
 }
 
-void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count)
+void options_help(FILE *out, const struct posix_option_group *groups, size_t group_count)
 {
     for (size_t g = 0; g < group_count; g++) {
         if (groups[g].count == 0)
@@ -216,8 +216,8 @@ void options_version(const char *program)
     printf("%s " TPM_DPS_VERSION "\n", program);
 }
 
-int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
-                      size_t why_size)
+int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
+                        size_t why_size)
 {
     static const char scheme[] = "https://";
     char text[DPS_HOST_MAX + 16];

@@ -48,9 +48,9 @@ struct posix_option_group {
  * "--" ends them and is skipped. What stands before *at was read earlier, and counts as given. Texts view argv.
  * why receives a sentence for the user when it fails.
  * Returns: 0; BYTES_E_USAGE. */
-int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
-                        char *const *argv, int *at, char *why, size_t why_size);
-void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
+int options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
+                  int *at, char *why, size_t why_size);
+void options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
 
 /* --version: which program, which version. */
 void options_version(const char *program);
@@ -61,11 +61,11 @@ struct posix_nearest {
     const char *best;
     size_t distance;
 };
-void posix_nearest_try(struct posix_nearest *n, const char *candidate);
+void options_nearest(struct posix_nearest *n, const char *candidate);
 
 /* "https://HOST[:PORT]", with nothing behind it but one '/'. host is zero-terminated; the port is 443 unless given.
  * Returns: 0; BYTES_E_USAGE with a sentence in why. */
-int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
-                      size_t why_size);
+int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
+                        size_t why_size);
 
 #endif

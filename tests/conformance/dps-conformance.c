@@ -69,7 +69,7 @@ static void help(void)
         "  dps-conformance --tpm libtpms:tpm-state --destructive TPM-S07\n"
         "  dps-conformance --tpm hostile:42,log/libtpms:tpm-state --serve-tpm 127.0.0.1:2321\n"
         "  dps-conformance --list");
-    posix_options_help(stdout, groups, sizeof groups / sizeof groups[0]);
+    options_help(stdout, groups, sizeof groups / sizeof groups[0]);
     puts("\nStandard output is TAP. Exit code: 0 if at least one case ran and none failed; 1 if one failed\n"
          "or could not be tried, because what it stands on does not hold, or if none ran, or a signal came;\n"
          "2 usage; 3 the TPM cannot be used; 4 network; 5 a report cannot be written.");
@@ -87,8 +87,7 @@ static int parse(int argc, char **argv, struct posix_option_list *ids, char *why
     for (size_t s = 0; s < SUITE_COUNT; s++)
         groups[1 + s] = run_suites[s]->options;
     for (int at = 1; at < argc;) {
-        int error =
-            posix_options_parse(groups, sizeof groups / sizeof groups[0], argc, argv, &at, why, why_size);
+        int error = options_parse(groups, sizeof groups / sizeof groups[0], argc, argv, &at, why, why_size);
         if (error != 0)
             return error;
         if (at < argc && ids->count == POSIX_OPTION_LIST_MAX) {

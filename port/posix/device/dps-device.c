@@ -257,7 +257,7 @@ static void program_help(FILE *out)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
-    posix_options_help(out, groups, 2);
+    options_help(out, groups, 2);
     fputs(
         "\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
         "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network, TLS or clock, 5 state or "
@@ -273,7 +273,7 @@ static void command_help(FILE *out, const struct command *c)
     fprintf(out, "Usage: dps-device %s%s%s%s%s\n\n%s.\n\nExample:\n  %s\n", c->no_tpm ? "" : "--tpm TPM ",
             c->name, c->option_count > 0 ? " [options]" : "", c->operand != NULL ? " " : "",
             c->operand != NULL ? c->operand : "", c->summary, c->example);
-    posix_options_help(out, groups, 3);
+    options_help(out, groups, 3);
 }
 
 static const struct command *find_command(const char *name)
@@ -282,7 +282,7 @@ static const struct command *find_command(const char *name)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
-        posix_nearest_try(&nearest, commands[i].name);
+        options_nearest(&nearest, commands[i].name);
     }
     if (nearest.best != NULL)
         device_say("there is no command \"%s\"; did you mean %s?", name, nearest.best);
@@ -298,7 +298,7 @@ static int parse(int argc, char *const *argv, const struct command **command)
     int at = 1;
     *command = NULL;
     const struct posix_option_group before[] = {group_all, group_tests};
-    if (posix_options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
+    if (options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
         device_say("%s", why);
         return POSIX_EXIT_USAGE;
     }
@@ -312,7 +312,7 @@ static int parse(int argc, char *const *argv, const struct command **command)
         return POSIX_EXIT_USAGE;
     const struct posix_option_group behind[] = {
         {"", (*command)->options, (*command)->option_count}, group_all, group_tests};
-    if (posix_options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
+    if (options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
         device_say("%s: %s", (*command)->name, why);
         return POSIX_EXIT_USAGE;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/device/tool.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -204,7 +204,7 @@ static void note(const char *sentence)
 int device_trust(struct device_tool *t)
 {
     char why[1024];
-    if (posix_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
         return 0;
     device_say("%s", why);
     return POSIX_EXIT_STORE;

@@ -93,8 +93,8 @@ struct device_tool {
     int state_lock; /* of register, while state_locked */
     bool state_locked;
     struct crypto_drbg drbg;
-    struct posix_trace trace;
-    struct posix_pcapng pcapng;
+    struct trace trace;
+    struct trace_pcapng pcapng;
     FILE *pcapng_file; /* null: none */
     struct port port;
     struct crypto_trust trust;

@@ -4,16 +4,15 @@
 #include "port/posix/explain/explain.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include "tpm/tools/explain.h"
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
-void explain_show(struct explain_paste *p, enum posix_trace_subject subject, const char *what,
-                  struct bytes bytes)
+void explain_show(struct explain_paste *p, enum trace_subject subject, const char *what, struct bytes bytes)
 {
-    const int error = posix_trace_explain(&p->trace, subject, p->command_code, what, bytes);
+    const int error = trace_explain(&p->trace, subject, p->command_code, what, bytes);
     if (error != 0 && !(error == BYTES_E_ALGORITHM && p->many)) {
         p->broken = true;
     }
@@ -36,7 +35,7 @@ void explain_remark(struct explain_paste *p, const char *format, ...)
 
 static bool is_pem(struct explain_paste *p, struct bytes text)
 {
-    return posix_find(text, "-----BEGIN") < text.len && explain_ek(p, NULL, text);
+    return paste_find(text, "-----BEGIN") < text.len && explain_ek(p, NULL, text);
 }
 
 static bool is_byte_array(struct bytes text)
@@ -63,7 +62,7 @@ static bool is_form(struct explain_paste *p, struct bytes text)
 {
     const char *form;
     size_t len;
-    return posix_paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form) == 0 &&
+    return paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form) == 0 &&
            explain_bytes(p, NULL, bytes_of(p->bytes, len));
 }
 
@@ -92,7 +91,7 @@ static const struct {
 
 static bool explain_text(struct explain_paste *p, struct bytes text)
 {
-    text = posix_trimmed(text);
+    text = paste_trimmed(text);
     for (size_t i = 0; i < sizeof kinds_of_text / sizeof kinds_of_text[0]; i++) {
         if (kinds_of_text[i].explain(p, text)) {
             return true;
@@ -103,7 +102,7 @@ static bool explain_text(struct explain_paste *p, struct bytes text)
 
 static bool explain_whole(struct explain_paste *p, struct bytes input, struct bytes text)
 {
-    if (posix_is_text(text)) {
+    if (paste_is_text(text)) {
         return explain_text(p, text);
     }
     return explain_capture(p, input) || explain_bytes(p, NULL, input);
@@ -113,30 +112,30 @@ static bool explain_whole(struct explain_paste *p, struct bytes input, struct by
 
 static const struct {
     const char *name;
-    enum posix_trace_subject subject;
+    enum trace_subject subject;
     bool binary;
 } kinds[] = {
-    {"command", POSIX_TRACE_COMMAND, true},       {"response", POSIX_TRACE_RESPONSE, true},
-    {"public", POSIX_TRACE_PUBLIC, true},         {"blob", POSIX_TRACE_ACTIVATION_BLOB, true},
-    {"token", POSIX_TRACE_SAS_TOKEN, false},      {"json", POSIX_TRACE_JSON, false},
-    {"request", POSIX_TRACE_HTTP_REQUEST, false}, {"answer", POSIX_TRACE_HTTP_RESPONSE, false},
+    {"command", TRACE_COMMAND, true},       {"response", TRACE_RESPONSE, true},
+    {"public", TRACE_PUBLIC, true},         {"blob", TRACE_ACTIVATION_BLOB, true},
+    {"token", TRACE_SAS_TOKEN, false},      {"json", TRACE_JSON, false},
+    {"request", TRACE_HTTP_REQUEST, false}, {"answer", TRACE_HTTP_RESPONSE, false},
 };
 
 static int show_as(struct explain_paste *p, const char *kind, struct bytes input, struct bytes text)
 {
-    const bool is_text = posix_is_text(text);
+    const bool is_text = paste_is_text(text);
     const char *form;
     size_t len = 0;
-    text = is_text ? posix_trimmed(text) : input;
+    text = is_text ? paste_trimmed(text) : input;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kind, kinds[i].name) != 0) {
             continue;
         }
         if (kinds[i].binary && is_text) {
-            (void)posix_paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form);
+            (void)paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form);
             text = bytes_of(p->bytes, len);
         }
-        if (kinds[i].subject == POSIX_TRACE_COMMAND) {
+        if (kinds[i].subject == TRACE_COMMAND) {
             p->command_code = tpm2_explain_command_code(text);
         }
         explain_show(p, kinds[i].subject, NULL, text);
@@ -184,7 +183,7 @@ int device_explain(struct device_tool *t)
     const struct device_options *o = &t->options;
     const char *path = o->operand != NULL ? o->operand : "-";
     struct bytes input;
-    enum posix_encoding encoding;
+    enum paste_encoding encoding;
     int exit_code = read_options(&paste, o);
     if (exit_code == 0 && strcmp(path, "-") == 0 && isatty(STDIN_FILENO) == 1) {
         device_say("paste it here, and end with Ctrl-D on a line of its own");
@@ -195,13 +194,13 @@ int device_explain(struct device_tool *t)
     if (exit_code != 0) {
         return exit_code;
     }
-    posix_trace_open(&paste.trace, stdout, o->format != NULL && strcmp(o->format, "json") == 0);
-    const struct bytes text = posix_paste_utf8(input, paste.utf8, sizeof paste.utf8, &encoding);
+    trace_open(&paste.trace, stdout, o->format != NULL && strcmp(o->format, "json") == 0);
+    const struct bytes text = paste_utf8(input, paste.utf8, sizeof paste.utf8, &encoding);
     if (o->as != NULL) {
         exit_code = show_as(&paste, o->as, input, text);
     } else if (!explain_whole(&paste, input, text)) {
         exit_code = unknown(input);
     }
-    posix_trace_close(&paste.trace);
+    trace_close(&paste.trace);
     return exit_code == 0 && paste.broken ? POSIX_EXIT_REFUSED : exit_code;
 }

@@ -13,7 +13,7 @@
 #define EXPLAIN_DECODED_MAX 16384
 
 struct explain_paste {
-    struct posix_trace trace;
+    struct trace trace;
     uint32_t command_code; /* of the last command seen, or what the user has said; 0: unknown */
     unsigned shown;
     bool broken;
@@ -24,8 +24,7 @@ struct explain_paste {
 };
 
 /* Take it apart on standard output; what is malformed in it makes the exit code that of a refusal. */
-void explain_show(struct explain_paste *p, enum posix_trace_subject subject, const char *what,
-                  struct bytes bytes);
+void explain_show(struct explain_paste *p, enum trace_subject subject, const char *what, struct bytes bytes);
 /* A remark below what was shown, for people. */
 void explain_remark(struct explain_paste *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

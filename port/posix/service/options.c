@@ -200,14 +200,14 @@ static const struct posix_option_group groups[] = {
 void server_options_help(void)
 {
     fputs(help_head, stdout);
-    posix_options_help(stdout, groups, GROUPS - 1);
+    options_help(stdout, groups, GROUPS - 1);
     fputs(help_tail, stdout);
 }
 
 static int read_options(int argc, char *const *argv, char *why, size_t why_size)
 {
     int at = 1;
-    int error = posix_options_parse(groups, GROUPS, argc, argv, &at, why, why_size);
+    int error = options_parse(groups, GROUPS, argc, argv, &at, why, why_size);
     if (error == 0 && at < argc) {
         snprintf(why, why_size, "%s: nothing is named here but options", argv[at]);
         error = BYTES_E_USAGE;

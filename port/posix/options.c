@@ -5,7 +5,9 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "port/posix/private.h"
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HELP_COLUMN 30
 
@@ -209,6 +211,34 @@ void options_help(FILE *out, const struct posix_option_group *groups, size_t gro
         for (size_t i = 0; i < groups[g].count; i++)
             help_one(out, &groups[g].options[i]);
     }
+}
+
+void options_say(const char *program, const char *format, va_list arguments)
+{
+    fprintf(stderr, "%s: ", program);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+int options_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content, char *why,
+                  size_t why_size)
+{
+    bool standard = strcmp(path, "-") == 0;
+    const char *name = standard ? "standard input" : path;
+    char reason[POSIX_FILE_ERROR_MAX];
+    size_t len;
+    int error = standard ? posix_read_all(STDIN_FILENO, buffer, capacity, &len)
+                         : posix_file_read(path, buffer, capacity, &len);
+    *content = bytes_of(buffer, len);
+    if (error == BYTES_E_SPACE) {
+        snprintf(why, why_size, "%s is longer than the %zu bytes that this command takes", name, capacity);
+        return POSIX_EXIT_USAGE;
+    }
+    if (error != 0) {
+        snprintf(why, why_size, "%s: %s", name, posix_file_error(errno, reason, sizeof reason));
+        return POSIX_EXIT_STORE;
+    }
+    return 0;
 }
 
 void options_version(const char *program)

@@ -6,6 +6,7 @@
 #define PORT_POSIX_OPTIONS_H
 
 #include "crypto/bytes/bytes.h"
+#include <stdarg.h>
 #include <stdio.h>
 
 /* What the programs answer to the shell. */
@@ -51,6 +52,14 @@ struct posix_option_group {
 int options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
                   int *at, char *why, size_t why_size);
 void options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
+
+/* "PROGRAM: SENTENCE" on standard error. */
+void options_say(const char *program, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+/* The content of a file or, for "-", of standard input; *content views buffer.
+ * Returns: 0, or an exit code with a sentence in why. */
+int options_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content, char *why,
+                  size_t why_size);
 
 /* --version: which program, which version. */
 void options_version(const char *program);

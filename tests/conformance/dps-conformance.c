@@ -51,9 +51,7 @@ static void say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("dps-conformance: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    options_say("dps-conformance", format, arguments);
     va_end(arguments);
 }
 

@@ -22,9 +22,7 @@ void admin_say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("dps-admin: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    options_say("dps-admin", format, arguments);
     va_end(arguments);
 }
 

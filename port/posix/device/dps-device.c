@@ -2,6 +2,7 @@
 /* dps-device: the device side of the flow on a command line. This file describes its commands and options; what
  * a command does stands in device_*.c. */
 #include "port/posix/device/tool.h"
+#include "port/posix/explain/explain.h"
 #include <string.h>
 
 /* Everything that this program remembers, in one place, so that one wipe at the end forgets it. */
@@ -204,6 +205,13 @@ struct command {
 };
 #define OPTIONS(array) (array), sizeof(array) / sizeof(array)[0]
 
+static int run_explain(struct device_tool *t)
+{
+    const struct device_options *given = &t->options;
+    const struct explain_options options = {given->operand, given->as, given->response_to, given->format};
+    return explain_run(&options);
+}
+
 static const struct command commands[] = {
     {"ek", "Step 1: the endorsement key, for enrolling this device (step 2)",
      "dps-device --tpm /dev/tpmrm0 ek --format json > enrollment.json", device_ek, OPTIONS(options_ek), NULL,
@@ -240,8 +248,8 @@ static const struct command commands[] = {
      "What is this? A TPM command or response, response code, key, activation blob, SAS token,\n"
      "enrollment or HTTP message, explained field by field: raw, in hex or base64, as a hexdump,\n"
      "out of a log (dmesg, tpm2-tss, swtpm, curl -v) or a capture (pcap, pcapng)",
-     "echo 80010000000c0000017b0020 | dps-device explain", device_explain, OPTIONS(options_explain),
-     "[FILE|-]", true},
+     "echo 80010000000c0000017b0020 | dps-device explain", run_explain, OPTIONS(options_explain), "[FILE|-]",
+     true},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

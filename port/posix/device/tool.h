@@ -108,7 +108,7 @@ struct device_tool {
     uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
 };
 
-/* ---- device_tool.c: the surroundings of a command ---- */
+/* ---- tool.c: the surroundings of a command ---- */
 
 /* Authorizations, EK template, TPM, ports. Returns 0 or an exit code, then the user has been told. */
 int device_open(struct device_tool *t);
@@ -195,8 +195,7 @@ int device_unseal(struct device_tool *t);
 int device_register(struct device_tool *t); /* device_service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
-int device_info(struct device_tool *t);    /* device_info.c */
-int device_flush(struct device_tool *t);   /* device_query.c */
-int device_explain(struct device_tool *t); /* device_explain.c */
+int device_info(struct device_tool *t);  /* device_info.c */
+int device_flush(struct device_tool *t); /* device_query.c */
 
 #endif

@@ -4,11 +4,20 @@
 #include "port/posix/explain/explain.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
+#include "port/posix/options.h"
 #include "port/posix/paste/paste.h"
 #include "tpm/tools/explain.h"
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
+
+void explain_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    options_say("dps-device", format, arguments);
+    va_end(arguments);
+}
 
 void explain_show(struct explain_paste *p, enum trace_subject subject, const char *what, struct bytes bytes)
 {
@@ -141,23 +150,23 @@ static int show_as(struct explain_paste *p, const char *kind, struct bytes input
         explain_show(p, kinds[i].subject, NULL, text);
         return 0;
     }
-    device_say("--as is command, response, public, blob, token, json, request or answer, not \"%s\"", kind);
+    explain_say("--as is command, response, public, blob, token, json, request or answer, not \"%s\"", kind);
     return POSIX_EXIT_USAGE;
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------- */
 
-static int read_options(struct explain_paste *p, const struct device_options *o)
+static int read_options(struct explain_paste *p, const struct explain_options *o)
 {
     if (o->response_to != NULL) {
         p->command_code = explain_command_named(o->response_to);
     }
     if (o->response_to != NULL && p->command_code == 0) {
-        device_say("--response-to: no command \"%s\" is known here", o->response_to);
+        explain_say("--response-to: no command \"%s\" is known here", o->response_to);
         return POSIX_EXIT_USAGE;
     }
     if (o->format != NULL && strcmp(o->format, "json") != 0 && strcmp(o->format, "text") != 0) {
-        device_say("--format is text or json, not \"%s\"", o->format);
+        explain_say("--format is text or json, not \"%s\"", o->format);
         return POSIX_EXIT_USAGE;
     }
     return 0;
@@ -168,7 +177,7 @@ static int unknown(struct bytes bytes)
     uint8_t text[2 * 16];
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     dps_write_hex(&w, bytes_of(bytes.p, bytes.len < 16 ? bytes.len : 16));
-    device_say(
+    explain_say(
         "what is this? %zu bytes that begin with %.*s are, as raw bytes, hex, base64, a hexdump or a log, no "
         "TPM "
         "command or response, response code, key, activation blob, SAS token, enrollment, HTTP message or "
@@ -177,19 +186,22 @@ static int unknown(struct bytes bytes)
     return POSIX_EXIT_REFUSED;
 }
 
-int device_explain(struct device_tool *t)
+int explain_run(const struct explain_options *o)
 {
     static struct explain_paste paste;
-    const struct device_options *o = &t->options;
-    const char *path = o->operand != NULL ? o->operand : "-";
+    const char *path = o->path != NULL ? o->path : "-";
+    char why[512];
     struct bytes input;
     enum paste_encoding encoding;
     int exit_code = read_options(&paste, o);
     if (exit_code == 0 && strcmp(path, "-") == 0 && isatty(STDIN_FILENO) == 1) {
-        device_say("paste it here, and end with Ctrl-D on a line of its own");
+        explain_say("paste it here, and end with Ctrl-D on a line of its own");
     }
     if (exit_code == 0) {
-        exit_code = device_input(path, paste.input, sizeof paste.input, &input);
+        exit_code = options_input(path, paste.input, sizeof paste.input, &input, why, sizeof why);
+        if (exit_code != 0) {
+            explain_say("%s", why);
+        }
     }
     if (exit_code != 0) {
         return exit_code;

@@ -137,11 +137,11 @@ static void guess_command(struct explain_paste *p, struct bytes response)
         snprintf(others + len, sizeof others - len, "%s%s", len > 0 ? ", " : "", name);
     }
     if (p->command_code == 0) {
-        device_say(
+        explain_say(
             "this response fits no command that is known here; --response-to NAME says what it answers");
     } else {
-        device_say("a response does not say what it answers; this one fits %s. --response-to NAME chooses",
-                   others);
+        explain_say("a response does not say what it answers; this one fits %s. --response-to NAME chooses",
+                    others);
     }
 }
 
@@ -165,7 +165,7 @@ static void show_messages(struct explain_paste *p, struct bytes bytes)
     while (bytes.len > 0) {
         const uint32_t len = message_len(bytes);
         if (len == 0) {
-            device_say("%zu bytes behind the last whole message are not shown", bytes.len);
+            explain_say("%zu bytes behind the last whole message are not shown", bytes.len);
             p->broken = true;
             return;
         }
@@ -211,7 +211,7 @@ bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
     char why[512];
     const int error = ek_read(text, &ek, why, sizeof why);
     if (error == BYTES_E_ALGORITHM) { /* it is a key */
-        device_say("%s", why);
+        explain_say("%s", why);
         p->broken = true;
         p->shown++;
         return true;
@@ -301,16 +301,16 @@ bool explain_capture(struct explain_paste *p, struct bytes file)
         }
     }
     if (error != BYTES_E_NOT_FOUND) {
-        device_say("this capture is cut off: %zu bytes at its end are not shown", c.rest.len);
+        explain_say("this capture is cut off: %zu bytes at its end are not shown", c.rest.len);
         p->broken = true;
     }
     if (others > 0) {
-        device_say(
+        explain_say(
             "%u of %u packets with data are neither a whole TPM message nor HTTP in clear, and are not shown",
             others, packets);
     }
     if (p->shown == 0) {
-        device_say("there is no TPM message and no HTTP in clear in this capture");
+        explain_say("there is no TPM message and no HTTP in clear in this capture");
         p->broken = true;
     }
     return true;

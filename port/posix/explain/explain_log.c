@@ -267,7 +267,7 @@ bool explain_dumps(struct explain_paste *p, struct bytes text)
     while ((error = paste_dump_next(&d, p->bytes, sizeof p->bytes, &len)) != BYTES_E_NOT_FOUND) {
         const enum label label = label_of(d.label);
         if (error != 0) {
-            device_say("a hexdump in it has lines that are missing or cut off, and is not shown");
+            explain_say("a hexdump in it has lines that are missing or cut off, and is not shown");
             p->broken = true;
             any = true;
         } else if (label != LABEL_CONTROL && len >= HEADER &&
@@ -278,7 +278,7 @@ bool explain_dumps(struct explain_paste *p, struct bytes text)
         }
     }
     if (any && others > 0) {
-        device_say("%u blocks of bytes in it are nothing that is known here, and are not shown", others);
+        explain_say("%u blocks of bytes in it are nothing that is known here, and are not shown", others);
     }
     return any;
 }

@@ -75,7 +75,7 @@ static void show_member(struct explain_paste *p, struct bytes name, struct bytes
         if (dps_json_string(value, text, sizeof text, &len) != 0 ||
             paste_bytes(bytes_of(text, len), bytes, sizeof bytes, &len, &form) != 0 ||
             !explain_bytes(p, carriers[i], bytes_of(bytes, len))) {
-            device_say("%s is no base64 of something that is known here", carriers[i]);
+            explain_say("%s is no base64 of something that is known here", carriers[i]);
             p->broken = true;
         }
     }
@@ -197,7 +197,7 @@ static void show_copied(struct explain_paste *p, struct copied *c, struct bytes 
     dps_write_text(&c->w, "\r\n");
     bytes_write_bytes(&c->w, body);
     if (c->w.error != 0) {
-        device_say("an HTTP message of more than %d bytes is not shown", EXPLAIN_DECODED_MAX);
+        explain_say("an HTTP message of more than %d bytes is not shown", EXPLAIN_DECODED_MAX);
         p->broken = true;
     } else {
         show_http(p, bytes_written(&c->w));

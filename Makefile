@@ -22,7 +22,7 @@ CRYPTO_LIBS_bearssl = -lbearssl
 CRYPTO_LIBS_openssl = -lbearssl -lcrypto
 # The core from the ground up, and the rooms of the POSIX port.
 CORE_DIRS = crypto/bytes crypto tpm tpm/tools dps/protocol dps/device dps/service dps/manage
-POSIX_ROOMS = port/posix/explain port/posix/device port/posix/service port/posix/admin
+POSIX_ROOMS = port/posix/pki port/posix/paste port/posix/explain port/posix/device port/posix/service port/posix/admin
 CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out crypto/crypto_bearssl.c,$(wildcard $(CORE_DIRS:%=%/*.c)))
 PROGRAM_SRC = $(wildcard port/posix/*/dps-*.c)
 PORT_SRC = port/drive.c $(filter-out $(PROGRAM_SRC),$(wildcard $(patsubst %,%/*.c,port/posix $(POSIX_ROOMS))))
@@ -37,6 +37,7 @@ TEST_OBJ = $(BUILD)/obj/tests/unit/test.o \
            $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/vectors/*.c tests/support/*.c))
 PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
                 $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/port/test_%,$(wildcard tests/port/*.c)))
+HOSTILE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/*.c))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
 CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
@@ -92,7 +93,7 @@ $(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)
 $(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)

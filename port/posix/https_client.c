@@ -3,18 +3,17 @@
 #include "port/posix/private.h"
 #include <string.h>
 
-void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
-                      const struct crypto_trust *trust)
+void https_init(struct https *c, const char *host, uint16_t port, const struct crypto_trust *trust)
 {
     memset(c, 0, sizeof *c);
     c->trust = trust;
     c->port = port;
-    c->timeout_ms = POSIX_HTTPS_TIMEOUT_MS;
+    c->timeout_ms = HTTPS_TIMEOUT_MS;
     strncpy(c->host, host, sizeof c->host - 1);
     c->io = posix_stream_port(&c->stream);
 }
 
-static void close_stream(struct posix_https *c)
+static void close_stream(struct https *c)
 {
     if (c->open)
         c->io.close(c->io.context);
@@ -23,7 +22,7 @@ static void close_stream(struct posix_https *c)
 
 /* Move records until the engine wants one of `wanted`, or the deadline of the connection or request has come, whatever
  * arrives meanwhile: nobody who sends a byte now and then holds us. */
-static int move_records(struct posix_https *c, unsigned wanted)
+static int move_records(struct https *c, unsigned wanted)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
     for (;;) {
@@ -56,7 +55,7 @@ static int move_records(struct posix_https *c, unsigned wanted)
     }
 }
 
-static int open_connection(struct posix_https *c)
+static int open_connection(struct https *c)
 {
     struct crypto_entropy source = posix_entropy();
     struct port_clock clock = posix_clock();
@@ -75,7 +74,7 @@ static int open_connection(struct posix_https *c)
     return error != 0 ? error : move_records(c, CRYPTO_TLS_APP_OUT);
 }
 
-static int send_request(struct posix_https *c, struct bytes request)
+static int send_request(struct https *c, struct bytes request)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
     while (request.len > 0) {
@@ -93,7 +92,7 @@ static int send_request(struct posix_https *c, struct bytes request)
     return 0;
 }
 
-static int receive_response(struct posix_https *c)
+static int receive_response(struct https *c)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
     int state = BYTES_E_MORE;
@@ -114,7 +113,7 @@ static int receive_response(struct posix_https *c)
     return state;
 }
 
-static int exchange(struct posix_https *c, struct bytes request)
+static int exchange(struct https *c, struct bytes request)
 {
     dps_http_init(&c->http, DPS_HTTP_RESPONSE);
     c->len = 0;
@@ -129,7 +128,7 @@ static int exchange(struct posix_https *c, struct bytes request)
     return error;
 }
 
-int posix_https_request(struct posix_https *c, struct bytes request)
+int https_request(struct https *c, struct bytes request)
 {
     bool kept = c->open;
     int error = exchange(c, request);
@@ -139,7 +138,7 @@ int posix_https_request(struct posix_https *c, struct bytes request)
     return error;
 }
 
-void posix_https_end(struct posix_https *c)
+void https_end(struct https *c)
 {
     close_stream(c);
     crypto_tls_client_wipe(&c->tls);

@@ -9,9 +9,9 @@
 #include "port/posix/posix.h"
 
 /* One connection, until TLS stands; and one request, until its answer is complete. */
-#define POSIX_HTTPS_TIMEOUT_MS 60000
+#define HTTPS_TIMEOUT_MS 60000
 
-struct posix_https {
+struct https {
     const struct crypto_trust *trust;
     char host[DPS_HOST_MAX + 1];
     uint16_t port;
@@ -19,7 +19,7 @@ struct posix_https {
     struct port_stream io;
     struct crypto_tls_client tls;
     uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
-    uint32_t timeout_ms; /* POSIX_HTTPS_TIMEOUT_MS, or what stands here before the first request */
+    uint32_t timeout_ms; /* HTTPS_TIMEOUT_MS, or what stands here before the first request */
     uint64_t deadline;   /* of the connection or request under way */
     bool open;
     bool reached;  /* the last connection came as far as TLS: otherwise posix_stream_explain says why not */
@@ -31,8 +31,7 @@ struct posix_https {
 };
 
 /* Take host and port; nothing is sent yet. trust must outlive c, and c must not be moved. */
-void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
-                      const struct crypto_trust *trust);
+void https_init(struct https *c, const char *host, uint16_t port, const struct crypto_trust *trust);
 
 /* Send a whole request, head and body, and receive the whole response into c->http and c->buffer, which then
  * hold it until the next request. A connection that was kept and turns out to be closed before any answer came
@@ -40,9 +39,9 @@ void posix_https_init(struct posix_https *c, const char *host, uint16_t port,
  * Returns: 0; BYTES_E_TLS,
  * BYTES_E_STREAM, BYTES_E_TIMEOUT, BYTES_E_USAGE, BYTES_E_ENTROPY; BYTES_E_FORMAT or BYTES_E_LIMIT if the response is
  * malformed or too large. After an error the connection is closed. */
-int posix_https_request(struct posix_https *c, struct bytes request);
+int https_request(struct https *c, struct bytes request);
 
 /* Close and wipe everything. */
-void posix_https_end(struct posix_https *c);
+void https_end(struct https *c);
 
 #endif

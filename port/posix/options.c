@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/options.h"
+#include "crypto/bytes/version.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "port/limits.h"
 #include "port/posix/private.h"
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HELP_COLUMN 30
 
@@ -38,7 +41,7 @@ static size_t edit_distance(const char *a, const char *b)
 }
 
 /* A third of the word may be wrong: beyond that a guess confuses more than it helps. */
-void posix_nearest_try(struct posix_nearest *n, const char *candidate)
+void options_nearest(struct posix_nearest *n, const char *candidate)
 {
     size_t distance = edit_distance(n->word, candidate);
     bool near = distance <= strlen(candidate) / 3 + 1 && distance < strlen(candidate);
@@ -70,7 +73,7 @@ static int unknown_option(const struct posix_option_group *groups, size_t group_
     struct posix_nearest nearest = {.word = name};
     for (size_t g = 0; g < group_count; g++)
         for (size_t i = 0; i < groups[g].count; i++)
-            posix_nearest_try(&nearest, groups[g].options[i].name);
+            options_nearest(&nearest, groups[g].options[i].name);
     if (nearest.best != NULL)
         snprintf(why, why_size, "there is no option --%s here; did you mean --%s?", name, nearest.best);
     else
@@ -139,8 +142,8 @@ static bool given_before(const struct posix_option *o, char *const *argv, int at
     return false;
 }
 
-int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
-                        char *const *argv, int *at, char *why, size_t why_size)
+int options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
+                  int *at, char *why, size_t why_size)
 {
     while (*at < argc) {
         const char *argument = argv[*at];
@@ -199,7 +202,7 @@ static void help_one(FILE *out, const struct posix_option *o)
     }
 }
 
-void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count)
+void options_help(FILE *out, const struct posix_option_group *groups, size_t group_count)
 {
     for (size_t g = 0; g < group_count; g++) {
         if (groups[g].count == 0)
@@ -210,8 +213,41 @@ void posix_options_help(FILE *out, const struct posix_option_group *groups, size
     }
 }
 
-int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
-                      size_t why_size)
+void options_say(const char *program, const char *format, va_list arguments)
+{
+    fprintf(stderr, "%s: ", program);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+int options_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content, char *why,
+                  size_t why_size)
+{
+    bool standard = strcmp(path, "-") == 0;
+    const char *name = standard ? "standard input" : path;
+    char reason[POSIX_FILE_ERROR_MAX];
+    size_t len;
+    int error = standard ? posix_read_all(STDIN_FILENO, buffer, capacity, &len)
+                         : posix_file_read(path, buffer, capacity, &len);
+    *content = bytes_of(buffer, len);
+    if (error == BYTES_E_SPACE) {
+        snprintf(why, why_size, "%s is longer than the %zu bytes that this command takes", name, capacity);
+        return POSIX_EXIT_USAGE;
+    }
+    if (error != 0) {
+        snprintf(why, why_size, "%s: %s", name, posix_file_error(errno, reason, sizeof reason));
+        return POSIX_EXIT_STORE;
+    }
+    return 0;
+}
+
+void options_version(const char *program)
+{
+    printf("%s " TPM_DPS_VERSION "\n", program);
+}
+
+int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
+                        size_t why_size)
 {
     static const char scheme[] = "https://";
     char text[DPS_HOST_MAX + 16];

@@ -6,6 +6,7 @@
 #define PORT_POSIX_OPTIONS_H
 
 #include "crypto/bytes/bytes.h"
+#include <stdarg.h>
 #include <stdio.h>
 
 /* What the programs answer to the shell. */
@@ -48,9 +49,20 @@ struct posix_option_group {
  * "--" ends them and is skipped. What stands before *at was read earlier, and counts as given. Texts view argv.
  * why receives a sentence for the user when it fails.
  * Returns: 0; BYTES_E_USAGE. */
-int posix_options_parse(const struct posix_option_group *groups, size_t group_count, int argc,
-                        char *const *argv, int *at, char *why, size_t why_size);
-void posix_options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
+int options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,
+                  int *at, char *why, size_t why_size);
+void options_help(FILE *out, const struct posix_option_group *groups, size_t group_count);
+
+/* "PROGRAM: SENTENCE" on standard error. */
+void options_say(const char *program, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+/* The content of a file or, for "-", of standard input; *content views buffer.
+ * Returns: 0, or an exit code with a sentence in why. */
+int options_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content, char *why,
+                  size_t why_size);
+
+/* --version: which program, which version. */
+void options_version(const char *program);
 
 /* What did the user mean? Offer candidates one after the other; best is null if none is near. */
 struct posix_nearest {
@@ -58,11 +70,11 @@ struct posix_nearest {
     const char *best;
     size_t distance;
 };
-void posix_nearest_try(struct posix_nearest *n, const char *candidate);
+void options_nearest(struct posix_nearest *n, const char *candidate);
 
 /* "https://HOST[:PORT]", with nothing behind it but one '/'. host is zero-terminated; the port is 443 unless given.
  * Returns: 0; BYTES_E_USAGE with a sentence in why. */
-int posix_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
-                      size_t why_size);
+int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
+                        size_t why_size);
 
 #endif

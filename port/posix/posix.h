@@ -13,7 +13,6 @@
  *   swtpm:HOST:PORT    swtpm's data channel over TCP        swtpm:/SOCKET   over a unix socket
  *   mssim:HOST:PORT    the TPM simulator's protocol; the platform port is PORT + 1: powered on at open
  *   /dev/tpmrm0        a character device (anything that begins with '/')
- *   hostile:SEED[,OPTION...]/TPM   one of the above that misbehaves, reproducibly; for tests only, see below
  * open sends TPM2_Startup(CLEAR) where nobody else does (libtpms, swtpm, mssim) and takes "already started" as
  * success. why receives a sentence for the user when it fails.
  * Returns: 0; BYTES_E_USAGE if name is none of
@@ -28,75 +27,28 @@ enum posix_tpm_kind {
     POSIX_TPM_DEVICE
 };
 
-/* The hostile TPM: hostile:SEED[,OPTION...]/TPM, as in hostile:42/libtpms:DIR or hostile:42,log//dev/tpm0. The same
- * SEED (any text without comma and slash) and the same commands give the same faults. Options:
- *   faults=NAME+NAME...  only these; without it all of them
- *   rate=N               one command in N, on average (default 8)
- *   at=N                 instead: exactly command N after open, counted from 1
- *   log                  each fault in a line on standard error
- * The TPM must not be used by others: the fault "reset" takes away the objects and sessions of everybody.
- *
- * The faults; the name of each is the constant's end in lower case. RETRY to LOCKOUT last for one command, for some,
- * for 100 or for ever. */
-enum posix_fault {
-    /* The command is not executed: */
-    POSIX_FAULT_RETRY,
-    POSIX_FAULT_TESTING,
-    POSIX_FAULT_NVRATE,
-    POSIX_FAULT_YIELDED,
-    POSIX_FAULT_LOCKOUT,  /* a command with authorizations */
-    POSIX_FAULT_SESSIONS, /* no room for a session; the next: for an object */
-    POSIX_FAULT_OBJECTS,
-    POSIX_FAULT_VENDOR, /* a code of the TPM's vendor; the next: of a resource manager */
-    POSIX_FAULT_LAYER,
-    POSIX_FAULT_LOST, /* the transport breaks off before the TPM has the command */
-    /* Or it is executed, */
-    POSIX_FAULT_RESET,  /* after all objects and sessions have gone; or its answer ... */
-    POSIX_FAULT_BROKEN, /* ... does not come: the transport breaks off */
-    POSIX_FAULT_DELAY,  /* ... comes some milliseconds later, and is right */
-    POSIX_FAULT_TRUNCATE,
-    POSIX_FAULT_CORRUPT, /* ... has one wrong bit */
-    POSIX_FAULT_LONGER,  /* ... announces more than there is; the next: less; impossible sizes */
-    POSIX_FAULT_SHORTER,
-    POSIX_FAULT_SIZE,
-    POSIX_FAULT_TAG,        /* ... has the other tag, or one that does not exist */
-    POSIX_FAULT_PARAMETERS, /* ... has another parameterSize */
-    POSIX_FAULT_TRAILING,   /* ... has more at its end, and a header that says so */
-    POSIX_FAULT_PREVIOUS,   /* ... is that to the command before */
-    POSIX_FAULT_NONCE,      /* ... has another nonceTPM, or one where none belongs */
-    POSIX_FAULT_AUTH,       /* ... lacks its authorization area */
-    POSIX_FAULT_HANDLE,     /* ... names handle 0, one of another kind or of nobody */
-    POSIX_FAULT_COUNT
+struct posix_tpm;
+/* A TPM around another one: PREFIX, its own arguments, and the name of the one inside. Our programs have none
+ * (tpm_wrappers.c); a test program brings a table of its own, and the library's is not linked. */
+struct posix_tpm_wrapper {
+    const char *prefix; /* with its colon; null ends the table */
+    /* Take the arguments from the front of name, which begins after the prefix.
+     * Returns: the name of the TPM inside; null with a sentence in why. */
+    const char *(*open)(const char *name, char *why, size_t why_size);
+    /* As transact of port_tpm. posix_tpm_transact asks the TPM inside. */
+    int (*transact)(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
+                    size_t *response_len, uint32_t timeout_ms);
 };
-
-/* How it stands with a hostile TPM. Tests may look, and clear `on` to have an honest one. */
-struct posix_hostile {
-    bool on;
-    bool log;
-    uint32_t faults; /* 1 << enum posix_fault: those that may happen */
-    uint32_t rate, at;
-    char seed[32];
-    struct crypto_drbg drbg;
-    uint32_t commands;  /* that came, since open */
-    uint32_t injected;  /* 1 << enum posix_fault: those that have happened */
-    uint32_t last_code; /* of the command that the last fault hit */
-    unsigned untold;    /* objects and sessions that the TPM holds and no answer has told of */
-    unsigned unflushed; /* flushes that were refused with a code that nobody tries again, or did not arrive */
-    uint32_t storm_rc;  /* a fault that lasts: its code, and for how many commands more */
-    uint32_t storm_left;    /* UINT32_MAX: for ever */
-    uint8_t previous[4096]; /* the last honest answer */
-    size_t previous_len;
-};
-const char *posix_fault_name(enum posix_fault fault);
+extern const struct posix_tpm_wrapper posix_tpm_wrappers[];
 
 struct posix_tpm {
     enum posix_tpm_kind kind;
     int fd; /* -1: not connected. libtpms: its state directory */
     uint16_t port;
-    uint16_t tried_port; /* of the last connection that was tried, */
-    int cause;           /* and errno if it could not be made, else 0 */
-    char address[512];   /* host, path of the socket or device, or libtpms' directory */
-    struct posix_hostile hostile;
+    uint16_t tried_port;                     /* of the last connection that was tried, */
+    int cause;                               /* and errno if it could not be made, else 0 */
+    char address[512];                       /* host, path of the socket or device, or libtpms' directory */
+    const struct posix_tpm_wrapper *wrapper; /* null: none */
 };
 int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size);
 void posix_tpm_close(struct posix_tpm *t);

@@ -41,11 +41,14 @@ int posix_libtpms_open(const char *directory, int *fd, char *why, size_t why_siz
 int posix_libtpms_transact(struct bytes command, uint8_t *response, size_t capacity, size_t *response_len);
 void posix_libtpms_close(int fd);
 
-/* The transports without the hostile one around them (tpm.c). */
+/* The TPM inside of its wrapper, if it has one (tpm.c). */
 int posix_tpm_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                        size_t *response_len, uint32_t timeout_ms);
 /* Does what listens at the same place answer a command in the protocol of another kind, mssim or swtpm over TCP? */
 bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind);
+/* Which TPM is meant (tpm_name.c): sets kind, address, port and wrapper; *name becomes that of the TPM inside.
+ * Returns: 0; BYTES_E_USAGE with a sentence in why. */
+int posix_tpm_named(struct posix_tpm *t, const char **name, char *why, size_t why_size);
 /* Why the TPM that the user called name could not be opened, and what to do (tpm_error.c). rc: of TPM2_Startup, or
  * 0. */
 void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
@@ -56,26 +59,5 @@ void posix_tpm_break(struct posix_tpm *t);
  * but libtpms) they are flushed one by one.
  * Returns: 0; the transport's error. */
 int posix_tpm_reset(struct posix_tpm *t);
-
-/* The hostile TPM (tpm_hostile.c). Take SEED[,OPTION...]/ from the front of name.
- * Returns: the name of the TPM behind it, or null with a sentence in why. */
-const char *posix_hostile_parse(struct posix_hostile *h, const char *name, char *why, size_t why_size);
-int posix_hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
-                           size_t *response_len, uint32_t timeout_ms);
-
-/* One command on its way through it. */
-struct posix_passage {
-    struct posix_hostile *h;
-    uint16_t tag; /* of the command */
-    uint32_t code;
-    uint32_t detail[2]; /* random: how the fault looks */
-    uint8_t *response;
-    size_t capacity, len;
-    char done[80]; /* for the log; empty: nothing was changed */
-};
-/* Change the honest answer that stands in p->response (tpm_hostile_answer.c). */
-void posix_hostile_change(struct posix_passage *p, int fault);
-/* Does the answer to this command, as a success, tell of a new object or session? */
-bool posix_hostile_returns_handle(uint32_t command_code);
 
 #endif

@@ -378,46 +378,8 @@ static int tpm_transact(void *context, struct bytes command, uint8_t *response, 
                         size_t *response_len, uint32_t timeout_ms)
 {
     struct posix_tpm *t = context;
-    return t->hostile.on ? posix_hostile_transact(t, command, response, capacity, response_len, timeout_ms)
-                         : posix_tpm_transact(t, command, response, capacity, response_len, timeout_ms);
-}
-
-static int set_address(struct posix_tpm *t, enum posix_tpm_kind kind, const char *address)
-{
-    size_t len = strlen(address);
-    t->kind = kind;
-    if (len == 0 || len >= sizeof t->address)
-        return BYTES_E_USAGE;
-    memcpy(t->address, address, len + 1);
-    return 0;
-}
-
-/* The part of name behind prefix, or null. */
-static const char *behind(const char *name, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return strncmp(name, prefix, len) == 0 ? name + len : NULL;
-}
-
-static int parse_name(struct posix_tpm *t, const char *name)
-{
-    const char *rest;
-    if (name[0] == '/')
-        return set_address(t, POSIX_TPM_DEVICE, name);
-    if ((rest = behind(name, "libtpms:")) != NULL)
-        return set_address(t, POSIX_TPM_LIBTPMS, rest);
-    if ((rest = behind(name, "swtpm:")) != NULL) {
-        if (rest[0] == '/')
-            return set_address(t, POSIX_TPM_SWTPM_UNIX, rest);
-        t->kind = POSIX_TPM_SWTPM_TCP;
-        return posix_host_port(rest, t->address, sizeof t->address, &t->port);
-    }
-    if ((rest = behind(name, "mssim:")) != NULL) {
-        t->kind = POSIX_TPM_MSSIM;
-        int error = posix_host_port(rest, t->address, sizeof t->address, &t->port);
-        return error == 0 && t->port == 65535 ? BYTES_E_USAGE : error;
-    }
-    return BYTES_E_USAGE;
+    return t->wrapper != NULL ? t->wrapper->transact(t, command, response, capacity, response_len, timeout_ms)
+                              : posix_tpm_transact(t, command, response, capacity, response_len, timeout_ms);
 }
 
 bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind)
@@ -440,17 +402,10 @@ int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_
 {
     uint64_t deadline = posix_deadline(OPEN_TIMEOUT_MS);
     *t = (struct posix_tpm){.fd = -1};
-    const char *hostile = behind(name, "hostile:");
-    if (hostile != NULL && (name = posix_hostile_parse(&t->hostile, hostile, why, why_size)) == NULL)
-        return BYTES_E_USAGE;
-    if (parse_name(t, name) != 0) {
-        snprintf(why, why_size,
-                 "%s names no TPM: it must be libtpms:DIR, swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT, "
-                 "a device such as /dev/tpmrm0, or hostile:SEED/ and one of these",
-                 name);
-        return BYTES_E_USAGE;
+    int error = posix_tpm_named(t, &name, why, why_size);
+    if (error != 0) {
+        return error;
     }
-    int error;
     if (t->kind == POSIX_TPM_LIBTPMS) {
         error = posix_libtpms_open(t->address, &t->fd, why, why_size);
         if (error != 0)

@@ -310,7 +310,7 @@ static int read_arguments(struct load_link *l, enum load_mode *mode, char *why, 
     else if (!l->tls) {
         return posix_host_port(given.service + 7, l->host, sizeof l->host, &l->port);
     } else {
-        return posix_service_url(given.service, l->host, sizeof l->host, &l->port, why, why_size);
+        return options_service_url(given.service, l->host, sizeof l->host, &l->port, why, why_size);
     }
     return BYTES_E_USAGE;
 }
@@ -322,13 +322,13 @@ int main(int argc, char **argv)
     char why[512] = "";
     int at = 1;
     enum load_mode mode = LOAD_FULL;
-    int error = posix_options_parse(&group, 1, argc, argv, &at, why, sizeof why);
+    int error = options_parse(&group, 1, argc, argv, &at, why, sizeof why);
     if (error == 0 && given.help) {
         puts("usage: dps-bench --service https://HOST:PORT --ca FILE --scope ID --keys FILE [option ...]\n\n"
              "Simulated devices register as fast as they are answered. First enroll them all with the EK of\n"
              "dps-bench --keys FILE --print-ek; run the service with --challenge-rate 0 --client-rate 0 "
              "--total-rate 0.\n");
-        posix_options_help(stdout, &group, 1);
+        options_help(stdout, &group, 1);
         return POSIX_EXIT_OK;
     }
     posix_catch_signals();

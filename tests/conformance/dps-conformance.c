@@ -9,7 +9,7 @@
 #include <string.h>
 
 static struct {
-    bool strict, destructive, quick, help;
+    bool strict, destructive, quick, help, version;
     const char *list, *seed, *junit, *json, *serve_tpm;
 } o;
 
@@ -38,6 +38,7 @@ static const struct posix_option options[] = {
              "swtpm's and the simulator's protocol, the control or platform port at PORT + 1,\n"
              "until a signal; PORT 0: any free pair"},
     {.name = "help", .flag = &o.help, .help = "this"},
+    {.name = "version", .flag = &o.version, .help = "which version this is"},
 };
 
 #define SUITE_COUNT (sizeof run_suites / sizeof run_suites[0])
@@ -50,9 +51,7 @@ static void say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("dps-conformance: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    options_say("dps-conformance", format, arguments);
     va_end(arguments);
 }
 
@@ -68,7 +67,7 @@ static void help(void)
         "  dps-conformance --tpm libtpms:tpm-state --destructive TPM-S07\n"
         "  dps-conformance --tpm hostile:42,log/libtpms:tpm-state --serve-tpm 127.0.0.1:2321\n"
         "  dps-conformance --list");
-    posix_options_help(stdout, groups, sizeof groups / sizeof groups[0]);
+    options_help(stdout, groups, sizeof groups / sizeof groups[0]);
     puts("\nStandard output is TAP. Exit code: 0 if at least one case ran and none failed; 1 if one failed\n"
          "or could not be tried, because what it stands on does not hold, or if none ran, or a signal came;\n"
          "2 usage; 3 the TPM cannot be used; 4 network; 5 a report cannot be written.");
@@ -86,8 +85,7 @@ static int parse(int argc, char **argv, struct posix_option_list *ids, char *why
     for (size_t s = 0; s < SUITE_COUNT; s++)
         groups[1 + s] = run_suites[s]->options;
     for (int at = 1; at < argc;) {
-        int error =
-            posix_options_parse(groups, sizeof groups / sizeof groups[0], argc, argv, &at, why, why_size);
+        int error = options_parse(groups, sizeof groups / sizeof groups[0], argc, argv, &at, why, why_size);
         if (error != 0)
             return error;
         if (at < argc && ids->count == POSIX_OPTION_LIST_MAX) {
@@ -194,6 +192,8 @@ int main(int argc, char **argv)
     posix_keep_memory_private();
     if (parse(argc, argv, &ids, why, sizeof why) != 0)
         code = usage(why);
+    else if (o.version)
+        options_version("dps-conformance");
     else if (o.help)
         help();
     else if (o.serve_tpm != NULL)

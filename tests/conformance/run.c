@@ -110,7 +110,7 @@ static int unknown_name(const char *selected, char *why, size_t why_size)
     struct posix_nearest nearest = {.word = selected};
     for (size_t s = 0; s < SUITE_COUNT; s++) {
         const struct conformance_suite *suite = run_suites[s];
-        posix_nearest_try(&nearest, suite->name);
+        options_nearest(&nearest, suite->name);
         for (size_t g = 0; suite->groups[g] != NULL; g++) {
             for (const struct conformance_case *t = suite->groups[g]; t->id != NULL; t++) {
                 if (names(selected, t->id)) {
@@ -118,7 +118,7 @@ static int unknown_name(const char *selected, char *why, size_t why_size)
                              suite->options.count > 0 ? suite->options.options[0].name : "...");
                     return BYTES_E_USAGE;
                 }
-                posix_nearest_try(&nearest, t->id);
+                options_nearest(&nearest, t->id);
             }
         }
     }

@@ -3,7 +3,7 @@
  * SRK), an administrator who enrolls it, and an attacker. What it has made, it deletes. */
 #include "tests/conformance/service.h"
 #include "dps/protocol/text.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include <errno.h>
 #include <string.h>
 
@@ -67,7 +67,7 @@ static int read_trust(struct service *s, char *why, size_t why_size)
         snprintf(why, why_size, "who may have issued the service's certificate? Give --ca FILE");
         return POSIX_EXIT_USAGE;
     }
-    return posix_trust_read(service_given.ca, &s->trust, note, why, why_size) == 0 ? 0 : POSIX_EXIT_STORE;
+    return pki_trust_read(service_given.ca, &s->trust, note, why, why_size) == 0 ? 0 : POSIX_EXIT_STORE;
 }
 
 /* HostName is not asked for: --service says where it is, and whom tokens are for. */
@@ -131,7 +131,7 @@ static int open_service(struct conformance *c, char *why, size_t why_size)
         snprintf(why, why_size, "which ID scope do its devices name? Give --scope ID");
         return POSIX_EXIT_USAGE;
     }
-    if (posix_service_url(service_given.url, s->host, sizeof s->host, &s->port, why, why_size) != 0) {
+    if (options_service_url(service_given.url, s->host, sizeof s->host, &s->port, why, why_size) != 0) {
         return POSIX_EXIT_USAGE;
     }
     int code = read_trust(s, why, why_size);

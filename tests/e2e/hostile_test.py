@@ -24,6 +24,11 @@ TOOLS = (("tpm2_getrandom", "--hex", "8"), ("tpm2_createprimary", "-Q", "-C", "e
          ("tpm2_flushcontext", "-t"), ("tpm2_getcap", "handles-transient"))
 
 
+def hostile_device():
+    """A dps-device that has the hostile TPM; the one that is installed has not."""
+    return os.path.join(Programs.build, "tests", "dps-device-hostile")
+
+
 class Served:
     """A running dps-conformance --serve-tpm with a TPM of its own."""
 
@@ -74,7 +79,7 @@ class Served:
         return run([word.format(dir=self.dir) for word in command], env=environment)
 
     def device(self, kind, *command):
-        return run([os.path.join(Programs.build, "dps-device"), "--tpm", f"{kind}:127.0.0.1:{self.port}", *command])
+        return run([hostile_device(), "--tpm", f"{kind}:127.0.0.1:{self.port}", *command])
 
 
 def run(command, env=None):
@@ -275,7 +280,7 @@ def on_the_wire():
 def our_device_survives():
     """dps-device on hostile TPMs: an exit code of its own and a sentence, never a signal, never a wrong EK"""
     state = tempfile.mkdtemp(dir=Programs.root)
-    device = [os.path.join(Programs.build, "dps-device"), "--tpm"]
+    device = [hostile_device(), "--tpm"]
     honest = f"libtpms:{state}"
     same(run([*device, honest, "own", "--persist"]).returncode, 0, "own --persist")
     ek = run([*device, honest, "ek", "--format", "base64"]).stdout

@@ -259,6 +259,8 @@ def test_metrics(s):
         count = int(re.search(rf'dps_answer_seconds_count\{{route="{route}"\}} (\d+)', text).group(1))
         check(buckets == sorted(buckets) and len(buckets) == 13 and buckets[-1] == count, f"{route}: {buckets} {count}")
     check(s.sample("dps_challenges_total") == 6, "challenges of all processes")
+    with open("VERSION", encoding="utf-8") as f:
+        same(s.sample(f'dps_build_info{{version="{f.read().strip()}"}}'), 1, "the version")
 
 
 def test_health(s):

@@ -6,21 +6,21 @@
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
-static void check_again(const struct posix_csv *record)
+static void check_again(const struct csv *record)
 {
     char *line = NULL;
     size_t len = 0;
-    struct posix_csv again;
+    struct csv again;
     const char *why = NULL;
     FILE *out = open_memstream(&line, &len);
     HOLDS(out != NULL);
     for (size_t i = 0; i < record->count; i++) {
         if (i > 0)
             fputc(',', out);
-        posix_csv_write(out, record->fields[i]);
+        csv_write(out, record->fields[i]);
     }
     HOLDS(fclose(out) == 0);
-    HOLDS(posix_csv_read((uint8_t *)line, len, ',', &again, &why) == 0 && again.count == record->count);
+    HOLDS(csv_read((uint8_t *)line, len, ',', &again, &why) == 0 && again.count == record->count);
     for (size_t i = 0; i < record->count; i++) {
         const struct bytes field = record->fields[i];
         const bool harmless = dps_utf8_valid(field) && memchr(field.p, '\n', field.len) == NULL &&
@@ -33,15 +33,15 @@ static void check_again(const struct posix_csv *record)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char separators[] = ",;\t|";
-    struct posix_csv record;
+    struct csv record;
     const char *why = NULL;
     struct bytes input = bytes_of(data, size);
     const char separator = separators[fuzz_byte(&input) % 4];
     uint8_t *line = fuzz_copy(input);
     size = input.len;
-    const int error = posix_csv_read(line, size, separator, &record, &why);
+    const int error = csv_read(line, size, separator, &record, &why);
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT || error == BYTES_E_MORE);
-    HOLDS(error == 0 ? record.count > 0 && record.count <= POSIX_CSV_FIELDS_MAX : why != NULL && why[0] != 0);
+    HOLDS(error == 0 ? record.count > 0 && record.count <= CSV_FIELDS_MAX : why != NULL && why[0] != 0);
     for (size_t i = 0; error == 0 && i < record.count; i++)
         HOLDS(fuzz_views(record.fields[i], bytes_of(line, size)));
     if (error == 0)

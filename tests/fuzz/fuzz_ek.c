@@ -2,16 +2,16 @@
 /* What people paste for an EK: it is recognised as a whole or refused with a sentence. */
 #include "dps/service/ek_mistake.h"
 #include "dps/service/enrollment.h"
-#include "port/posix/ek_forms.h"
+#include "port/posix/paste/ek_forms.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct posix_ek ek;
+    struct ek ek;
     char why[512] = "";
     const struct bytes input = bytes_of(data, size);
-    const int error = posix_ek_read(input, &ek, why, sizeof why);
+    const int error = ek_read(input, &ek, why, sizeof why);
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM);
     HOLDS(memchr(ek.form, 0, sizeof ek.form) != NULL && memchr(why, 0, sizeof why) != NULL);
     HOLDS(error == 0 || why[0] != 0);

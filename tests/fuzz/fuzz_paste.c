@@ -2,8 +2,8 @@
 /* What people paste: text to bytes, block by block of a log, packet by packet of a capture. It ends, stays within its
  * buffers, and views nothing but its input.
  * Input: one byte, which of them; the bytes. */
-#include "port/posix/capture.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/capture.h"
+#include "port/posix/paste/paste.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
@@ -13,7 +13,7 @@ static void check_bytes(struct bytes text, size_t room)
     const char *form = NULL;
     size_t len = 1;
     HOLDS(out != NULL);
-    const int error = posix_paste_bytes(text, out, room, &len, &form);
+    const int error = paste_bytes(text, out, room, &len, &form);
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_SPACE);
     HOLDS(error == 0 ? len > 0 && len <= room && form[0] != 0 : len == 0);
     free(out);
@@ -22,11 +22,11 @@ static void check_bytes(struct bytes text, size_t room)
 static void check_dumps(struct bytes text, size_t room)
 {
     uint8_t *out = malloc(room + 1);
-    struct posix_dump d = {.rest = text};
+    struct paste_dump d = {.rest = text};
     size_t len, left = text.len + 1;
     int error;
     HOLDS(out != NULL);
-    while ((error = posix_dump_next(&d, out, room, &len)) != BYTES_E_NOT_FOUND) {
+    while ((error = paste_dump_next(&d, out, room, &len)) != BYTES_E_NOT_FOUND) {
         HOLDS(error == 0 ? len <= room : len == 0);
         HOLDS(d.rest.len < left && fuzz_views(d.rest, text) && fuzz_views(d.label, text));
         left = d.rest.len;
@@ -38,29 +38,29 @@ static void check_encoding(struct bytes input)
 {
     const size_t room = input.len / 2 * 3 + 1;
     uint8_t *out = malloc(room);
-    enum posix_encoding encoding;
+    enum paste_encoding encoding;
     HOLDS(out != NULL);
-    const struct bytes text = posix_paste_utf8(input, out, room, &encoding);
-    HOLDS(text.len <= room && posix_encoding_name(encoding) != NULL);
-    if (encoding == POSIX_UTF16_LE || encoding == POSIX_UTF16_BE) {
+    const struct bytes text = paste_utf8(input, out, room, &encoding);
+    HOLDS(text.len <= room && paste_encoding_name(encoding) != NULL);
+    if (encoding == PASTE_UTF16_LE || encoding == PASTE_UTF16_BE) {
         size_t mark;
-        (void)posix_encoding_of(input, &mark);
-        HOLDS(posix_utf16_len(text) <= input.len - mark && posix_utf16_len(text) + 4 > input.len - mark);
+        (void)paste_encoding_of(input, &mark);
+        HOLDS(paste_utf16_len(text) <= input.len - mark && paste_utf16_len(text) + 4 > input.len - mark);
     }
     free(out);
 }
 
 static void check_capture(struct bytes file)
 {
-    struct posix_capture c;
-    struct posix_packet packet;
+    struct capture c;
+    struct capture_packet packet;
     size_t left = file.len + 1;
-    (void)posix_packet_of(file, &packet);
+    (void)capture_packet_of(file, &packet);
     HOLDS(fuzz_views(packet.payload, file));
-    if (!posix_capture_open(&c, file)) {
+    if (!capture_open(&c, file)) {
         return;
     }
-    while (posix_capture_next(&c, &packet) == 0) {
+    while (capture_next(&c, &packet) == 0) {
         HOLDS(fuzz_views(packet.payload, file) && c.rest.len < left);
         left = c.rest.len;
     }

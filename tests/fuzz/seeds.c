@@ -3,7 +3,7 @@
   * an attacker spoils it: DIRECTORY/HARNESS/NUMBER. What is written by hand stands in corpus/. */
 #include "crypto/tls_identity.h"
 #include "dps/protocol/text.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "tests/fuzz/fuzz_tls.h"
 #include "tests/fuzz/responses.h"
 #include "tests/vectors/activation_blob.h"
@@ -229,10 +229,10 @@ static void seed_chain(const char *const *certificates, size_t count)
     static uint8_t der[4096], text[8192];
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     for (size_t i = 0; i < count; i++) {
-        struct posix_pem object;
+        struct pem object;
         struct bytes pem = bytes_of_text(certificates[i]);
         size_t len;
-        if (posix_pem_next(&pem, &object) != 0 || posix_pem_decode(&object, der, sizeof der, &len) != 0) {
+        if (pem_next(&pem, &object) != 0 || pem_decode(&object, der, sizeof der, &len) != 0) {
             exit(1);
         }
         bytes_write_2b(&w, bytes_of(der, len));

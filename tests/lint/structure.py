@@ -25,6 +25,7 @@ TPM = ("tpm", "crypto") + GROUND
 DEVICE = ("dps/device", "dps/protocol") + TPM
 SERVICE = ("dps/service", "dps/protocol") + TPM
 POSIX = ("port", "port/posix")
+PEOPLE = ("port/posix/pki", "port/posix/paste")  # the files and texts that people have
 MAY_USE = {
     "crypto/bytes": (),
     "crypto": GROUND,
@@ -44,10 +45,12 @@ MAY_USE = {
     "port/lm3s6965evb": ("port", "port/bare") + DEVICE,
     "port/virt-a15": ("port", "port/bare", "port/tis") + DEVICE,
     "port/posix": POSIX + SERVICE,
-    "port/posix/explain": POSIX + ("tpm/tools",) + SERVICE + DEVICE,
-    "port/posix/device": POSIX + ("port/posix/explain", "tpm/tools") + DEVICE,
-    "port/posix/service": POSIX + ("dps/manage",) + SERVICE,
-    "port/posix/admin": POSIX + ("port/posix/explain", "dps/manage") + SERVICE,
+    "port/posix/pki": POSIX + ("dps/protocol",) + TPM,
+    "port/posix/paste": POSIX + ("port/posix/pki", "tpm/tools") + SERVICE,
+    "port/posix/explain": POSIX + ("port/posix/paste", "tpm/tools") + SERVICE + DEVICE,
+    "port/posix/device": POSIX + PEOPLE + ("port/posix/explain", "tpm/tools") + DEVICE,
+    "port/posix/service": POSIX + ("port/posix/pki", "dps/manage") + SERVICE,
+    "port/posix/admin": POSIX + PEOPLE + ("dps/manage",) + SERVICE,
 }
 LOWER = {folder: (folder,) + others for folder, others in MAY_USE.items()}
 CORE = ("crypto/bytes", "crypto", "tpm", "tpm/tools", "dps/protocol", "dps/device", "dps/service", "dps/manage")
@@ -78,9 +81,10 @@ PREFIX = {
     "port/virt-a15": ("virt_a15_",),
 }
 # What the parts of a program share is named after its room; what several rooms use, after its own header.
-ROOM_PREFIX = {"port/posix/explain": ("trace_", "explain_"), "port/posix/device": ("device_",),
+ROOM_PREFIX = {"port/posix/pki": ("pki_", "pem_"), "port/posix/paste": ("paste_", "capture_", "ek_"),
+               "port/posix/explain": ("trace_", "explain_"), "port/posix/device": ("device_",),
                "port/posix/service": ("server_",), "port/posix/admin": ("admin_", "csv_")}
-HEADER_PREFIX = {"options.h": ("options_", "option_"), "ek_forms.h": ("ek_",), "https_client.h": ("https_",)}
+HEADER_PREFIX = {"port/posix/options.h": ("options_",), "port/posix/https_client.h": ("https_",)}
 
 FUNCTION_LINES = 60
 FILE_LINES = 500
@@ -390,7 +394,7 @@ def _():
     for path in PRODUCT:
         if path.suffix == ".h":
             folder = directory(path)
-            allowed = HEADER_PREFIX.get(path.name) or ROOM_PREFIX.get(folder) or PREFIX[folder]
+            allowed = HEADER_PREFIX.get(str(path)) or ROOM_PREFIX.get(folder) or PREFIX[folder]
             for number, name in prototypes(path):
                 if not name.startswith(allowed):
                     yield f"{path}:{number}: {name}"

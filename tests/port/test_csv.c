@@ -8,11 +8,11 @@ static const char *fields_with(char separator, const char *line)
 {
     static char joined[512];
     uint8_t copy[256];
-    struct posix_csv record;
+    struct csv record;
     const char *why = "no reason";
     size_t len = strlen(line);
     memcpy(copy, line, len);
-    if (posix_csv_read(copy, len, separator, &record, &why) != 0)
+    if (csv_read(copy, len, separator, &record, &why) != 0)
         return why;
     joined[0] = 0;
     for (size_t i = 0; i < record.count; i++) {
@@ -86,15 +86,15 @@ static int csv_bad(void)
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         CHECK(strstr(fields(lines[i][0]), lines[i][1]) != NULL);
     uint8_t zero[3] = {'a', 0, 'b'};
-    struct posix_csv record;
+    struct csv record;
     const char *why;
-    CHECK(posix_csv_read(zero, sizeof zero, ',', &record, &why) == BYTES_E_FORMAT);
-    uint8_t many[POSIX_CSV_FIELDS_MAX]; /* separators: one field more */
+    CHECK(csv_read(zero, sizeof zero, ',', &record, &why) == BYTES_E_FORMAT);
+    uint8_t many[CSV_FIELDS_MAX]; /* separators: one field more */
     memset(many, ',', sizeof many);
-    CHECK(posix_csv_read(many, sizeof many, ',', &record, &why) == BYTES_E_LIMIT);
-    CHECK(posix_csv_read(many, sizeof many - 1, ',', &record, &why) == 0);
+    CHECK(csv_read(many, sizeof many, ',', &record, &why) == BYTES_E_LIMIT);
+    CHECK(csv_read(many, sizeof many - 1, ',', &record, &why) == 0);
     uint8_t open[] = "a,\"b\nc";
-    CHECK(posix_csv_read(open, sizeof open - 1, ',', &record, &why) == BYTES_E_MORE);
+    CHECK(csv_read(open, sizeof open - 1, ',', &record, &why) == BYTES_E_MORE);
     return 0;
 }
 
@@ -114,23 +114,23 @@ static int csv_all_short(void)
     for (unsigned n = 0; n < 4096; n++) {
         for (size_t len = 0; len <= 6; len++) {
             uint8_t line[6], written[64];
-            struct posix_csv record, again;
+            struct csv record, again;
             const char *why;
             unsigned rest = n;
             for (size_t i = 0; i < len; i++, rest /= 4)
                 line[i] = (uint8_t)letters[rest % 4];
-            if (posix_csv_read(line, len, ',', &record, &why) != 0)
+            if (csv_read(line, len, ',', &record, &why) != 0)
                 continue;
             FILE *out = fmemopen(written, sizeof written, "w");
             CHECK(out != NULL && record.count > 0);
             for (size_t i = 0; i < record.count; i++) {
                 if (i > 0)
                     fputc(',', out);
-                posix_csv_write(out, record.fields[i]);
+                csv_write(out, record.fields[i]);
             }
             size_t size = (size_t)ftell(out);
             CHECK(fclose(out) == 0);
-            CHECK(posix_csv_read(written, size, ',', &again, &why) == 0 && again.count == record.count);
+            CHECK(csv_read(written, size, ',', &again, &why) == 0 && again.count == record.count);
             for (size_t i = 0; i < record.count; i++) {
                 const struct bytes field = record.fields[i];
                 CHECK(again.fields[i].len == field.len);
@@ -146,11 +146,11 @@ static int csv_write_harmless(void)
     char text[64] = "";
     FILE *out = fmemopen(text, sizeof text, "w");
     CHECK(out != NULL);
-    posix_csv_write(out, bytes_of("a\n\x1B[0m\x7F", 7));
+    csv_write(out, bytes_of("a\n\x1B[0m\x7F", 7));
     fputc('|', out);
-    posix_csv_write(out, bytes_of("\xFFx", 2));
+    csv_write(out, bytes_of("\xFFx", 2));
     fputc('|', out);
-    posix_csv_write(out, bytes_of("\xC3\xA4", 2));
+    csv_write(out, bytes_of("\xC3\xA4", 2));
     CHECK(fclose(out) == 0);
     CHECK(strcmp(text, "a??[0m?|?x|\xC3\xA4") == 0);
     return 0;

@@ -2,7 +2,7 @@
 /* Step 2, the vendor's end: every form in which people have an endorsement key leads to the same bytes, and
  * what is none is named. The DER is made here, byte by byte, from one modulus. */
 #include "dps/protocol/text.h"
-#include "port/posix/ek_forms.h"
+#include "port/posix/paste/ek_forms.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 static uint8_t modulus[256], expected[DPS_EK_PUBLIC_MAX];
 static size_t expected_len;
-static struct posix_ek ek;
+static struct ek ek;
 static char why[512];
 
 static void write_integer(struct bytes_writer *w, struct bytes number)
@@ -69,7 +69,7 @@ static void setup(void)
 
 static bool reads(struct bytes input, const char *form, bool from_modulus)
 {
-    bool good = posix_ek_read(input, &ek, why, sizeof why) == 0 && strcmp(ek.form, form) == 0 &&
+    bool good = ek_read(input, &ek, why, sizeof why) == 0 && strcmp(ek.form, form) == 0 &&
                 ek.from_modulus == from_modulus &&
                 bytes_equal_public(bytes_of(ek.public_2b, ek.len), bytes_of(expected, expected_len));
     if (!good)
@@ -80,7 +80,7 @@ static bool reads(struct bytes input, const char *form, bool from_modulus)
 /* Refused, and the sentence has this in it. */
 static bool refused(struct bytes input, const char *part)
 {
-    bool good = posix_ek_read(input, &ek, why, sizeof why) < 0 && strstr(why, part) != NULL;
+    bool good = ek_read(input, &ek, why, sizeof why) < 0 && strstr(why, part) != NULL;
     if (!good)
         printf("# %s: %s\n", ek.form, why);
     return good;
@@ -93,13 +93,13 @@ static int survives_damage(struct bytes input, size_t shortest)
     CHECK(input.len <= sizeof copy);
     for (size_t len = 0; len < input.len; len++) {
         memcpy(copy, input.p, len);
-        int error = posix_ek_read(bytes_of(copy, len), &ek, why, sizeof why);
+        int error = ek_read(bytes_of(copy, len), &ek, why, sizeof why);
         CHECK(len >= shortest || (error < 0 && why[0] != 0));
     }
     memcpy(copy, input.p, input.len);
     for (size_t i = 0; i < input.len; i++) {
         copy[i] ^= 0x41;
-        (void)posix_ek_read(bytes_of(copy, input.len), &ek, why, sizeof why);
+        (void)ek_read(bytes_of(copy, input.len), &ek, why, sizeof why);
         copy[i] ^= 0x41;
     }
     return 0;
@@ -192,7 +192,7 @@ static int s02_other_keys(void)
     static const uint8_t elliptic[] = {0x00, 0x06, 0x00, 0x23, 0x00, 0x0b, 0x00, 0x03};
     static const uint8_t elliptic_der[] = {0x30, 0x13, 0x30, 0x0d, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d,
                                            0x02, 0x01, 0x06, 0x02, 0x2a, 0x03, 0x03, 0x02, 0x00, 0x04};
-    static uint8_t large[POSIX_EK_INPUT_MAX + 1];
+    static uint8_t large[EK_INPUT_MAX + 1];
     uint8_t buffer[1024];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     setup();

@@ -8,6 +8,7 @@
 #include "dps/device/engine.h"
 #include "dps/device/ownership.h"
 #include "dps/protocol/text.h"
+#include "tests/hostile/hostile.h"
 #include "tests/port/flow.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
@@ -27,7 +28,7 @@ static char hostile_name[300];
 #define PATIENCE_MS 60000 /* 41 s for one command, 2.5 s for the flushing, and the service's polls */
 #define SEEDS_DEFAULT 40
 #define SEEDS_PATIENCE_MS 600000 /* several storms in one run, each shorter than what ends it */
-#define BIT(fault) (UINT32_C(1) << POSIX_FAULT_##fault)
+#define BIT(fault) (UINT32_C(1) << HOSTILE_##fault)
 
 /* ---- Flows ------------------------------------------------------------------------------------------------------- */
 
@@ -170,20 +171,20 @@ static int run(const struct flow_kind *kind)
     CHECK(want == DPS_WANT_DONE || want == DPS_WANT_FAILED);
     CHECK((want == DPS_WANT_DONE) == (f.device.error == 0));
     CHECK((f.device.error == BYTES_E_TPM_RC) == (f.device.rc != 0));
-    f.tpm.hostile.on = false; /* what follows are questions of the test */
+    hostile_state()->on = false; /* what follows are questions of the test */
     return 0;
 }
 
 static bool storm_still_on(void)
 {
-    return f.tpm.hostile.storm_left > 0;
+    return hostile_state()->storm_left > 0;
 }
 
 /* What the TPM still holds is what no answer has told of, or what could not be flushed. */
 static int nothing_known_is_left(void)
 {
     const size_t left = flow_handles(&f, TRANSIENT) + flow_handles(&f, SESSIONS);
-    const struct posix_hostile *h = &f.tpm.hostile;
+    const struct hostile *h = hostile_state();
     CHECK(left < 999);
     if (!storm_still_on()) {
         CHECK(left <= h->untold + h->unflushed);
@@ -194,7 +195,7 @@ static int nothing_known_is_left(void)
 /* TPM2_HMAC answers with 32 bytes, and who has not the key cannot see that they are wrong; likewise the others. */
 static bool changed_unseen(const struct flow_kind *kind, bool one_fault)
 {
-    const struct posix_hostile *h = &f.tpm.hostile;
+    const struct hostile *h = hostile_state();
     return (h->injected & (BIT(CORRUPT) | BIT(PREVIOUS))) != 0 && kind->carrier != 0 &&
            (!one_fault || h->last_code == kind->carrier);
 }
@@ -219,7 +220,7 @@ static int honest_run_succeeds(void)
 
 static int trouble(const char *kind, const char *options, int line)
 {
-    const struct posix_hostile *h = &f.tpm.hostile;
+    const struct hostile *h = hostile_state();
     printf("# %s on hostile:%s: line %d; error %d, rc 0x%X at \"%s\"; faults 0x%X, last at command 0x%X; "
            "untold %u, "
            "unflushed %u\n",
@@ -231,73 +232,73 @@ static int trouble(const char *kind, const char *options, int line)
 /* ---- One fault at each command ----------------------------------------------------------------------------------- */
 
 /* Does this end fit the one fault that was injected? */
-static bool fits(enum posix_fault fault, bool while_flushing)
+static bool fits(enum hostile_fault fault, bool while_flushing)
 {
     const int error = f.device.error;
     const uint32_t rc = f.device.rc;
-    const struct posix_hostile *h = &f.tpm.hostile;
+    const struct hostile *h = hostile_state();
     if (while_flushing) {
         return error == 0;
     }
     switch (fault) {
-    case POSIX_FAULT_DELAY:
-    case POSIX_FAULT_RESET: /* begun again */
+    case HOSTILE_DELAY:
+    case HOSTILE_RESET: /* begun again */
         return error == 0;
-    case POSIX_FAULT_RETRY:
-    case POSIX_FAULT_TESTING:
-    case POSIX_FAULT_NVRATE:
-    case POSIX_FAULT_YIELDED:
+    case HOSTILE_RETRY:
+    case HOSTILE_TESTING:
+    case HOSTILE_NVRATE:
+    case HOSTILE_YIELDED:
         return storm_still_on() ? error == BYTES_E_TPM_RC && rc == h->storm_rc : error == 0;
-    case POSIX_FAULT_LOCKOUT:
+    case HOSTILE_LOCKOUT:
         return error == BYTES_E_TPM_RC && rc == TPM2_RC_LOCKOUT;
-    case POSIX_FAULT_SESSIONS:
-    case POSIX_FAULT_OBJECTS:
+    case HOSTILE_SESSIONS:
+    case HOSTILE_OBJECTS:
         return error == BYTES_E_TPM_RC && rc >= TPM2_RC_OBJECT_MEMORY && rc <= TPM2_RC_OBJECT_HANDLES;
-    case POSIX_FAULT_VENDOR:
+    case HOSTILE_VENDOR:
         return error == BYTES_E_TPM_RC && tpm2_rc_decode(rc).kind == TPM2_RC_KIND_VENDOR;
-    case POSIX_FAULT_LAYER:
+    case HOSTILE_LAYER:
         return error == BYTES_E_TPM_RC && tpm2_rc_decode(rc).kind == TPM2_RC_KIND_LAYER;
-    case POSIX_FAULT_LOST:
-    case POSIX_FAULT_BROKEN:
+    case HOSTILE_LOST:
+    case HOSTILE_BROKEN:
         return error == BYTES_E_TPM_TRANSPORT;
-    case POSIX_FAULT_TRUNCATE:
-    case POSIX_FAULT_LONGER:
-    case POSIX_FAULT_SHORTER:
-    case POSIX_FAULT_SIZE:
-    case POSIX_FAULT_TAG:
-    case POSIX_FAULT_PARAMETERS:
-    case POSIX_FAULT_TRAILING:
-    case POSIX_FAULT_AUTH:
+    case HOSTILE_TRUNCATE:
+    case HOSTILE_LONGER:
+    case HOSTILE_SHORTER:
+    case HOSTILE_SIZE:
+    case HOSTILE_TAG:
+    case HOSTILE_PARAMETERS:
+    case HOSTILE_TRAILING:
+    case HOSTILE_AUTH:
         return error == BYTES_E_FORMAT;
-    case POSIX_FAULT_NONCE: /* not used, unless it stands where none belongs */
+    case HOSTILE_NONCE: /* not used, unless it stands where none belongs */
         return error == 0 || error == BYTES_E_FORMAT;
-    case POSIX_FAULT_HANDLE:
+    case HOSTILE_HANDLE:
         return error == 0 || error == BYTES_E_TPM_RC;
-    case POSIX_FAULT_CORRUPT:
-    case POSIX_FAULT_PREVIOUS: /* depends on the bit, and on what came before */
+    case HOSTILE_CORRUPT:
+    case HOSTILE_PREVIOUS: /* depends on the bit, and on what came before */
         return error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM ||
                error == BYTES_E_LIMIT || error == BYTES_E_TPM_RC || error == BYTES_E_HTTP;
-    case POSIX_FAULT_COUNT:
+    case HOSTILE_COUNT:
         break;
     }
     return false;
 }
 
 /* One fault at one command. *ended is set when the flow has no such command. */
-static int one_fault(const struct flow_kind *kind, enum posix_fault fault, unsigned at, const char *options,
+static int one_fault(const struct flow_kind *kind, enum hostile_fault fault, unsigned at, const char *options,
                      bool *ended)
 {
     CHECK(open_hostile(options) == 0);
     CHECK(run(kind) == 0);
-    *ended = f.tpm.hostile.commands < at;
+    *ended = hostile_state()->commands < at;
     CHECK(f.waited_ms <= PATIENCE_MS);
     CHECK(nothing_known_is_left() == 0);
-    if (f.tpm.hostile.injected == 0) { /* it did not fit this command */
+    if (hostile_state()->injected == 0) { /* it did not fit this command */
         CHECK(f.device.error == 0);
         return kind->right();
     }
-    CHECK(f.tpm.hostile.injected == UINT32_C(1) << fault);
-    CHECK(fits(fault, f.tpm.hostile.last_code == TPM2_CC_FLUSH_CONTEXT && f.device.error == 0));
+    CHECK(hostile_state()->injected == UINT32_C(1) << fault);
+    CHECK(fits(fault, hostile_state()->last_code == TPM2_CC_FLUSH_CONTEXT && f.device.error == 0));
     return right_if_done(kind, true);
 }
 
@@ -305,13 +306,13 @@ static int each_fault_at_each_command(const struct flow_kind *kind, bool persist
 {
     unsigned runs = 0;
     CHECK(prepare(kind->name, persist) == 0);
-    for (unsigned fault = 0; fault < POSIX_FAULT_COUNT; fault++) {
+    for (unsigned fault = 0; fault < HOSTILE_COUNT; fault++) {
         bool ended = false;
         for (unsigned at = 1; !ended; at++, runs++) {
             char options[80];
             snprintf(options, sizeof options, "%u-%u,at=%u,faults=%s", fault, at, at,
-                     posix_fault_name((enum posix_fault)fault));
-            const int line = one_fault(kind, (enum posix_fault)fault, at, options, &ended);
+                     hostile_fault_name((enum hostile_fault)fault));
+            const int line = one_fault(kind, (enum hostile_fault)fault, at, options, &ended);
             if (line != 0) {
                 return trouble(kind->name, options, line);
             }
@@ -353,7 +354,7 @@ static int one_seed(const struct flow_kind *kind, const char *options)
     CHECK(run(kind) == 0);
     CHECK(f.waited_ms <= SEEDS_PATIENCE_MS);
     CHECK(nothing_known_is_left() == 0);
-    if (f.tpm.hostile.injected == 0) {
+    if (hostile_state()->injected == 0) {
         CHECK(f.device.error == 0);
     }
     return right_if_done(kind, false);
@@ -426,7 +427,7 @@ static int ownership(void)
         CHECK(open_hostile(options) == 0);
         CHECK(own(auths[now], auths[1 - now]) == 0);
         const enum dps_want want = flow_run(&f, WANTS_MAX);
-        f.tpm.hostile.on = false;
+        hostile_state()->on = false;
         CHECK(want == DPS_WANT_DONE || want == DPS_WANT_FAILED);
         CHECK(nothing_known_is_left() == 0);
         const bool done = want == DPS_WANT_DONE;
@@ -450,8 +451,8 @@ static int busy_for_ever(void)
     CHECK(open_hostile("2,rate=1,faults=retry") == 0);
     CHECK(begin_token() == 0);
     f.waited_ms = 0;
-    f.tpm.hostile.storm_rc = TPM2_RC_RETRY;
-    f.tpm.hostile.storm_left = UINT32_MAX;
+    hostile_state()->storm_rc = TPM2_RC_RETRY;
+    hostile_state()->storm_left = UINT32_MAX;
     CHECK(flow_run(&f, WANTS_MAX) == DPS_WANT_FAILED);
     CHECK(f.device.error == BYTES_E_TPM_RC && f.device.rc == TPM2_RC_RETRY);
     CHECK(f.device.tpm_commands == 13 && f.waited_ms == 10 * 4095);
@@ -475,8 +476,8 @@ static int busy_when_flushing(void)
         while (!f.device.closing) {
             CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
         }
-        f.tpm.hostile.storm_rc = TPM2_RC_TESTING;
-        f.tpm.hostile.storm_left = cases[i].length;
+        hostile_state()->storm_rc = TPM2_RC_TESTING;
+        hostile_state()->storm_left = cases[i].length;
         CHECK(flow_run(&f, WANTS_MAX) == DPS_WANT_DONE);
         CHECK(f.wants == cases[i].wants);
         CHECK(flow_handles(&f, TRANSIENT) == cases[i].left);
@@ -558,8 +559,9 @@ static int names(void)
     snprintf(hostile_name, sizeof hostile_name, "hostile:any text,log,at=7,rate=3,faults=lost+nonce/%s",
              honest_name);
     CHECK(tpm_call_open(&t, hostile_name) == 0);
-    CHECK(t.hostile.on && t.hostile.log && t.hostile.at == 7 && t.hostile.rate == 3);
-    CHECK(t.hostile.faults == (BIT(LOST) | BIT(NONCE)));
+    CHECK(hostile_state()->on && hostile_state()->log && hostile_state()->at == 7 &&
+          hostile_state()->rate == 3);
+    CHECK(hostile_state()->faults == (BIT(LOST) | BIT(NONCE)));
     posix_tpm_close(&t);
     return 0;
 }
@@ -578,7 +580,7 @@ static int reproducible(void)
         snprintf(options, sizeof options, "%u,rate=5", seed);
         for (unsigned i = 0; i < 2; i++) {
             CHECK(open_hostile(options) == 0 && run(&kinds[0]) == 0);
-            const struct posix_hostile *h = &f.tpm.hostile;
+            const struct hostile *h = hostile_state();
             first = second;
             memset(&second, 0, sizeof second);
             second.injected = h->injected;

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct posix_https client;
+static struct https client;
 
 /* A peer that always has something to say, and never what is waited for. */
 static pid_t talker(int listener, const void *words, size_t len)
@@ -28,11 +28,11 @@ static int held_for_ever(void)
         uint16_t port;
         int listener = support_listen(0, &port);
         pid_t peer = i == 0 ? talker(listener, warning, sizeof warning) : 0;
-        posix_https_init(&client, "localhost", port, &nobody);
+        https_init(&client, "localhost", port, &nobody);
         client.timeout_ms = 300;
-        CHECK(posix_https_request(&client, bytes_of_text("GET / HTTP/1.1\r\n\r\n")) == BYTES_E_TIMEOUT);
+        CHECK(https_request(&client, bytes_of_text("GET / HTTP/1.1\r\n\r\n")) == BYTES_E_TIMEOUT);
         CHECK(client.reached && !client.open);
-        posix_https_end(&client);
+        https_end(&client);
         support_end(peer);
         (void)close(listener);
     }
@@ -44,12 +44,12 @@ static int reasons(void)
 {
     static const struct crypto_trust nobody;
     char text[POSIX_STREAM_ERROR_MAX];
-    posix_https_init(&client, "127.0.0.1", support_free_port(), &nobody);
-    CHECK(posix_https_request(&client, bytes_of_text("x")) == BYTES_E_STREAM && !client.reached);
+    https_init(&client, "127.0.0.1", support_free_port(), &nobody);
+    CHECK(https_request(&client, bytes_of_text("x")) == BYTES_E_STREAM && !client.reached);
     posix_stream_explain(&client.stream, BYTES_E_STREAM, text, sizeof text);
     CHECK(strstr(text, "Connection refused") != NULL && strstr(text, "What to do") != NULL);
     client.stream.connect_to = "nonsense";
-    CHECK(posix_https_request(&client, bytes_of_text("x")) == BYTES_E_USAGE);
+    CHECK(https_request(&client, bytes_of_text("x")) == BYTES_E_USAGE);
     posix_stream_explain(&client.stream, BYTES_E_USAGE, text, sizeof text);
     CHECK(strstr(text, "--connect-to takes HOST:PORT, not \"nonsense\"") != NULL);
     return 0;

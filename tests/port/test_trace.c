@@ -39,7 +39,7 @@ static const char chunked[] = "HTTP/1.1 202 Accepted\r\n"
 
 /* Everything that one run says goes here. */
 struct run {
-    struct posix_trace trace;
+    struct trace trace;
     struct port_trace port;
     char *text;
     size_t len;
@@ -49,8 +49,8 @@ struct run {
 static void begin(struct run *r, bool json)
 {
     r->out = open_memstream(&r->text, &r->len);
-    posix_trace_open(&r->trace, r->out, json);
-    r->port = posix_trace_port(&r->trace);
+    trace_open(&r->trace, r->out, json);
+    r->port = trace_port(&r->trace);
 }
 
 static void say(struct run *r, unsigned step, enum port_trace_kind kind, const void *bytes, size_t len)
@@ -60,7 +60,7 @@ static void say(struct run *r, unsigned step, enum port_trace_kind kind, const v
 
 static void end(struct run *r)
 {
-    posix_trace_close(&r->trace);
+    trace_close(&r->trace);
     (void)fclose(r->out);
 }
 
@@ -255,7 +255,7 @@ static int test_unfinished_responses(void)
 static bool coloured(void)
 {
     char text[4096];
-    struct posix_trace t;
+    struct trace t;
     bool found = false;
     const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) {
@@ -263,10 +263,10 @@ static bool coloured(void)
     }
     FILE *out = fopen(ptsname(terminal), "we");
     if (out != NULL) {
-        posix_trace_open(&t, out, false);
-        const struct port_trace port = posix_trace_port(&t);
+        trace_open(&t, out, false);
+        const struct port_trace port = trace_port(&t);
         port.message(port.context, 1, PORT_TRACE_TPM_COMMAND, "start", captured_commands[0].request);
-        posix_trace_close(&t);
+        trace_close(&t);
         (void)fclose(out);
         for (ssize_t len; (len = read(terminal, text, sizeof text)) > 0;) {
             found = found || memchr(text, '\033', (size_t)len) != NULL;

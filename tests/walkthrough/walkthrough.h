@@ -20,7 +20,7 @@
 
 struct walk {
     struct flow flow;
-    struct posix_trace trace;
+    struct trace trace;
     struct port_tpm tpm;                                    /* the real one, behind the one that listens */
     struct crypto_entropy entropy;                          /* likewise */
     uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX]; /* EK_pub and SRK_pub of the registration */

@@ -63,7 +63,7 @@ static void write_bits(void *context, const struct tpm2_field *field)
 
 static void show(struct walk *k, enum port_trace_kind kind, struct bytes bytes)
 {
-    const struct port_trace sink = posix_trace_port(&k->trace);
+    const struct port_trace sink = trace_port(&k->trace);
     if (!k->quiet) {
         sink.message(sink.context, k->what != NULL ? k->step : dps_device_step(&k->flow.device), kind,
                      k->what != NULL ? k->what : dps_device_what(&k->flow.device), bytes);
@@ -118,8 +118,8 @@ static void show_token(struct walk *k, const uint8_t *request, size_t request_le
     if (at != NULL) {
         at += sizeof name - 1;
         const uint8_t *end = memchr(at, '\r', request_len - (size_t)(at - request));
-        (void)posix_trace_explain(&k->trace, POSIX_TRACE_SAS_TOKEN, 0, "the SAS token in it",
-                                  bytes_of(at, (size_t)(end - at)));
+        (void)trace_explain(&k->trace, TRACE_SAS_TOKEN, 0, "the SAS token in it",
+                            bytes_of(at, (size_t)(end - at)));
     }
 }
 
@@ -134,8 +134,8 @@ static void show_exchange(struct walk *k, const uint8_t *request, size_t request
     show(k, PORT_TRACE_HTTP_RESPONSE, bytes_of(k->flow.response, k->flow.response_len));
     const size_t len = walk_blob(k, blob, sizeof blob);
     if (len > 0) {
-        (void)posix_trace_explain(&k->trace, POSIX_TRACE_ACTIVATION_BLOB, 0, "the activation blob in it",
-                                  bytes_of(blob, len));
+        (void)trace_explain(&k->trace, TRACE_ACTIVATION_BLOB, 0, "the activation blob in it",
+                            bytes_of(blob, len));
         (void)tpm2_explain_activation_blob(bytes_of(blob, len), write_bits, NULL);
     }
 }
@@ -303,7 +303,7 @@ static void begin(struct walk *k)
     k->entropy = f->service.entropy;
     f->service.entropy = (struct crypto_entropy){k, fill};
     f->change_answer = answered;
-    posix_trace_open(&k->trace, stdout, true);
+    trace_open(&k->trace, stdout, true);
     walk_value("serviceSecret", bytes_of(f->service_config.secrets[0].key, 32));
     walk_value("deviceNonce", bytes_of(flow_nonce, sizeof flow_nonce));
 }
@@ -313,7 +313,7 @@ int main(void)
     begin(&walk);
     ten_steps(&walk);
     walk_what_goes_wrong(&walk);
-    posix_trace_close(&walk.trace);
+    trace_close(&walk.trace);
     flow_close(&walk.flow);
     return 0;
 }

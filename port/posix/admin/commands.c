@@ -179,7 +179,7 @@ int admin_connection_string(struct admin_tool *t)
     }
     int n = snprintf(url, sizeof url, "https://%s", o->host);
     if (n < 0 || (size_t)n >= sizeof url ||
-        posix_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0) {
+        options_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0) {
         admin_say("connection-string: --host takes NAME or NAME:PORT, not \"%s\"", o->host);
         return POSIX_EXIT_USAGE;
     }

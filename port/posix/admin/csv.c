@@ -71,7 +71,7 @@ static int read_plain(const uint8_t *record, size_t len, char separator, size_t 
     return 0;
 }
 
-int posix_csv_read(uint8_t *record, size_t len, char separator, struct posix_csv *csv, const char **why)
+int csv_read(uint8_t *record, size_t len, char separator, struct csv *csv, const char **why)
 {
     csv->count = 0;
     if (len > 0 && record[len - 1] == '\r') {
@@ -79,7 +79,7 @@ int posix_csv_read(uint8_t *record, size_t len, char separator, struct posix_csv
     }
     for (size_t at = 0;; at++) {
         struct bytes field;
-        if (csv->count == POSIX_CSV_FIELDS_MAX) {
+        if (csv->count == CSV_FIELDS_MAX) {
             *why = "it has too many fields";
             return BYTES_E_LIMIT;
         }
@@ -98,7 +98,7 @@ int posix_csv_read(uint8_t *record, size_t len, char separator, struct posix_csv
     }
 }
 
-void posix_csv_write(FILE *out, struct bytes field)
+void csv_write(FILE *out, struct bytes field)
 {
     bool utf8 = dps_utf8_valid(field), quoted = false;
     for (size_t i = 0; i < field.len; i++)

@@ -7,10 +7,10 @@
 #include "crypto/bytes/bytes.h"
 #include <stdio.h>
 
-#define POSIX_CSV_FIELDS_MAX 128
+#define CSV_FIELDS_MAX 128
 
-struct posix_csv {
-    struct bytes fields[POSIX_CSV_FIELDS_MAX]; /* views of the record, without quotes */
+struct csv {
+    struct bytes fields[CSV_FIELDS_MAX]; /* views of the record, without quotes */
     size_t count;
 };
 
@@ -20,9 +20,9 @@ struct posix_csv {
  * fields are is not looked at.
  * Returns: 0; BYTES_E_MORE if a quoted field does not end, and perhaps goes on in the next line; BYTES_E_FORMAT or
  * BYTES_E_LIMIT; all with a sentence in *why. */
-int posix_csv_read(uint8_t *record, size_t len, char separator, struct posix_csv *csv, const char **why);
+int csv_read(uint8_t *record, size_t len, char separator, struct csv *csv, const char **why);
 
-/* One field as posix_csv_read would read it with a comma; what it would refuse becomes '?'. */
-void posix_csv_write(FILE *out, struct bytes field);
+/* One field as csv_read would read it with a comma; what it would refuse becomes '?'. */
+void csv_write(FILE *out, struct bytes field);
 
 #endif

@@ -11,6 +11,7 @@ static struct admin_options *const o = &tool.options;
 static const struct posix_option options_all[] = {
     {.name = "format", .argument = "FORMAT", .text = &tool.options.format, .help = "text (default) or json"},
     {.name = "help", .flag = &tool.options.help, .help = "this, or the help of a command"},
+    {.name = "version", .flag = &tool.options.version, .help = "which version this is"},
 };
 static const struct posix_option options_connection[] = {
     {.name = "connection-string-file",
@@ -159,7 +160,7 @@ static void program_help(FILE *out)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-18s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
-    posix_options_help(out, groups, 2);
+    options_help(out, groups, 2);
     fputs("\nExample: " CONNECT "list\n\n"
           "Exit codes: 0 ok, 1 refused by the service, 2 usage, 4 network or TLS, 5 file,\n"
           "128 + N stopped by signal N.\n",
@@ -173,7 +174,7 @@ static void command_help(FILE *out, const struct command *c)
     fprintf(out, "Usage: dps-admin %s%s%s%s\n\n%s.\n\nExample:\n  %s\n",
             c->connects ? "--connection-string-file FILE --ca FILE " : "", c->name, c->arguments,
             c->option_count > 0 ? " [options]" : "", c->summary, c->example);
-    posix_options_help(out, groups, c->connects ? 3 : 2);
+    options_help(out, groups, c->connects ? 3 : 2);
 }
 
 static const struct command *find_command(const char *name)
@@ -182,7 +183,7 @@ static const struct command *find_command(const char *name)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
-        posix_nearest_try(&nearest, commands[i].name);
+        options_nearest(&nearest, commands[i].name);
     }
     if (nearest.best != NULL)
         admin_say("there is no command \"%s\"; did you mean %s?", name, nearest.best);
@@ -198,12 +199,12 @@ static int parse_behind(const struct command *c, int argc, char *const *argv, in
         {"", c->options, c->option_count}, group_all, {"", OPTIONS(options_connection)}};
     char why[512];
     for (size_t count = 0;; count++) {
-        if (posix_options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
+        if (options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
             admin_say("%s: %s", c->name, why);
             return POSIX_EXIT_USAGE;
         }
         if (at == argc) {
-            if (count == c->argument_count || o->help)
+            if (count == c->argument_count || o->help || o->version)
                 return 0;
             admin_say("%s: it needs%s; dps-admin %s --help explains it", c->name, c->arguments, c->name);
             return POSIX_EXIT_USAGE;
@@ -238,14 +239,14 @@ static int parse(int argc, char *const *argv, const struct command **command)
     int at = 1;
     *command = NULL;
     const struct posix_option_group before[] = {group_all, group_connection};
-    if (posix_options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
+    if (options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
         admin_say("%s", why);
         return POSIX_EXIT_USAGE;
     }
     if (at == argc) {
-        if (!o->help)
+        if (!o->help && !o->version)
             admin_say("no command given; dps-admin --help lists them");
-        return o->help ? 0 : POSIX_EXIT_USAGE;
+        return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
     }
     *command = find_command(argv[at]);
     if (*command == NULL)
@@ -259,7 +260,9 @@ int main(int argc, char **argv)
     const struct command *command;
     posix_keep_memory_private();
     int exit_code = parse(argc, argv, &command);
-    if (exit_code == 0 && command == NULL) {
+    if (exit_code == 0 && o->version) {
+        options_version("dps-admin");
+    } else if (exit_code == 0 && command == NULL) {
         program_help(stdout);
     } else if (exit_code == 0 && o->help) {
         command_help(stdout, command);

@@ -3,7 +3,7 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "port/posix/admin/tool.h"
-#include "port/posix/ek_forms.h"
+#include "port/posix/paste/ek_forms.h"
 #include <string.h>
 
 /* Which members options replace in what --json brings. */
@@ -39,14 +39,14 @@ static int write_json_file(struct admin_tool *t, struct bytes_writer *w)
     return 0;
 }
 
-static int write_key(struct admin_tool *t, struct bytes_writer *w, struct posix_ek *ek)
+static int write_key(struct admin_tool *t, struct bytes_writer *w, struct ek *ek)
 {
     char why[512];
     struct bytes content;
     int exit_code = admin_input(t, t->options.ek, &content);
     if (exit_code != 0)
         return exit_code;
-    if (posix_ek_read(content, ek, why, sizeof why) != 0) {
+    if (ek_read(content, ek, why, sizeof why) != 0) {
         admin_say("%s is not an endorsement key that can be enrolled: %s", t->options.ek, why);
         return POSIX_EXIT_STORE;
     }
@@ -56,7 +56,7 @@ static int write_key(struct admin_tool *t, struct bytes_writer *w, struct posix_
     return 0;
 }
 
-static int write_body(struct admin_tool *t, struct bytes_writer *w, struct posix_ek *ek)
+static int write_body(struct admin_tool *t, struct bytes_writer *w, struct ek *ek)
 {
     const struct admin_options *o = &t->options;
     int exit_code = 0;
@@ -84,7 +84,7 @@ static int write_body(struct admin_tool *t, struct bytes_writer *w, struct posix
     return exit_code;
 }
 
-static void tell(const struct admin_tool *t, const struct posix_ek *ek, struct bytes answer)
+static void tell(const struct admin_tool *t, const struct ek *ek, struct bytes answer)
 {
     struct bytes root;
     if (admin_json(t)) {
@@ -107,7 +107,7 @@ static void tell(const struct admin_tool *t, const struct posix_ek *ek, struct b
 int admin_enroll(struct admin_tool *t)
 {
     const struct admin_options *o = &t->options;
-    struct posix_ek ek = {.len = 0};
+    struct ek ek = {.len = 0};
     struct bytes_writer w = bytes_writer_over(t->body, sizeof t->body);
     struct bytes answer;
     if (o->ek == NULL && o->json == NULL) {

@@ -10,7 +10,7 @@
 #include "dps/protocol/text.h"
 #include "port/posix/admin/csv.h"
 #include "port/posix/admin/tool.h"
-#include "port/posix/ek_forms.h"
+#include "port/posix/paste/ek_forms.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 
 static bool is_blank(struct bytes line)
 {
-    return posix_trimmed(line).len == 0;
+    return paste_trimmed(line).len == 0;
 }
 
 /* ---- What kind of file is it? ---- */
@@ -69,19 +69,19 @@ static const char *take_id(struct admin_item *item, struct bytes id)
     return NULL;
 }
 
-static struct bytes column(const struct import *m, const struct posix_csv *record, size_t which)
+static struct bytes column(const struct import *m, const struct csv *record, size_t which)
 {
-    return m->columns[which] == 0 ? bytes_of(NULL, 0) : posix_trimmed(record->fields[m->columns[which] - 1]);
+    return m->columns[which] == 0 ? bytes_of(NULL, 0) : paste_trimmed(record->fields[m->columns[which] - 1]);
 }
 
 static const char *write_key(struct import *m, struct bytes text, struct admin_item *item,
                              struct bytes_writer *w)
 {
-    struct posix_ek ek;
+    struct ek ek;
     char why[256];
     if (text.len == 0)
         return "it has no endorsementKey";
-    if (posix_ek_read(text, &ek, why, sizeof why) != 0) {
+    if (ek_read(text, &ek, why, sizeof why) != 0) {
         snprintf(item->message, sizeof item->message, "endorsementKey: %s", why);
         return item->message;
     }
@@ -92,8 +92,7 @@ static const char *write_key(struct import *m, struct bytes text, struct admin_i
     return NULL;
 }
 
-static const char *write_optional(const struct import *m, const struct posix_csv *record,
-                                  struct bytes_writer *w)
+static const char *write_optional(const struct import *m, const struct csv *record, struct bytes_writer *w)
 {
     struct bytes device = column(m, record, IMPORT_DEVICE), hub = column(m, record, IMPORT_HUB);
     struct bytes status = column(m, record, IMPORT_STATUS);
@@ -119,18 +118,17 @@ static const char *write_optional(const struct import *m, const struct posix_csv
 }
 
 /* Spreadsheets end short lines with separators of their own. */
-static size_t count_fields(const struct import *m, const struct posix_csv *record)
+static size_t count_fields(const struct import *m, const struct csv *record)
 {
     size_t count = record->count;
-    while (count > m->field_count && posix_trimmed(record->fields[count - 1]).len == 0) {
+    while (count > m->field_count && paste_trimmed(record->fields[count - 1]).len == 0) {
         count--;
     }
     return count;
 }
 
 /* Of the columns that are used. */
-static const char *check_encoding(const struct import *m, const struct posix_csv *record,
-                                  struct admin_item *item)
+static const char *check_encoding(const struct import *m, const struct csv *record, struct admin_item *item)
 {
     for (size_t i = 0; i < IMPORT_COLUMNS; i++) {
         if (!dps_utf8_valid(column(m, record, i))) {
@@ -146,10 +144,9 @@ static const char *check_encoding(const struct import *m, const struct posix_csv
 static const char *convert_csv(struct import *m, struct bytes line, struct admin_item *item,
                                struct bytes_writer *w)
 {
-    struct posix_csv record;
+    struct csv record;
     const char *why;
-    if (posix_csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, m->separator, &record, &why) !=
-        0)
+    if (csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, m->separator, &record, &why) != 0)
         return why;
     const size_t count = count_fields(m, &record);
     if (count != m->field_count) {

@@ -45,7 +45,7 @@ int admin_import_refuse_file(const struct import *m, const char *format, ...)
         "deviceId, iotHub, provisioningStatus and others, which are not used; or the file holds JSON "
         "enrollments, "
         "one a line or in an array",
-        m->t->options.arguments[0], posix_encoding_name(m->lines.encoding), what);
+        m->t->options.arguments[0], paste_encoding_name(m->lines.encoding), what);
     return POSIX_EXIT_STORE;
 }
 
@@ -55,7 +55,7 @@ bool admin_import_separator_line(struct bytes line, char *separator)
         line.len--;
     }
     const size_t quote = line.len > 0 && line.p[0] == '"' ? 1 : 0;
-    if (line.len != quote + 5 || posix_find(line, "sep=") != quote || line.p[quote + 4] == '"') {
+    if (line.len != quote + 5 || paste_find(line, "sep=") != quote || line.p[quote + 4] == '"') {
         return false;
     }
     *separator = (char)line.p[quote + 4];
@@ -100,14 +100,13 @@ static size_t column_of(struct bytes name)
 /* ---- The line ---- */
 
 /* Its fields with this separator, in a copy. False if it cannot be taken apart. */
-static bool split(struct import *m, struct bytes line, char separator, struct posix_csv *csv,
-                  const char **why)
+static bool split(struct import *m, struct bytes line, char separator, struct csv *csv, const char **why)
 {
     memcpy(m->copy, line.p, line.len);
-    return posix_csv_read(m->copy, line.len, separator, csv, why) == 0;
+    return csv_read(m->copy, line.len, separator, csv, why) == 0;
 }
 
-static size_t count_known(const struct posix_csv *csv)
+static size_t count_known(const struct csv *csv)
 {
     size_t count = 0;
     for (size_t i = 0; i < csv->count; i++) {
@@ -119,7 +118,7 @@ static size_t count_known(const struct posix_csv *csv)
 /* The separator that gives most of our columns, and of those that give none the one that gives most columns. */
 static char find_separator(struct import *m, struct bytes line)
 {
-    struct posix_csv csv;
+    struct csv csv;
     const char *why;
     char best = separators[0].separator;
     size_t best_known = 0, best_count = 1;
@@ -138,7 +137,7 @@ static char find_separator(struct import *m, struct bytes line)
 }
 
 /* "a", "b": what stands in the file is somebody else's, so that it is made harmless. */
-static void list_fields(const struct posix_csv *csv, bool unused_only, char *out, size_t capacity)
+static void list_fields(const struct csv *csv, bool unused_only, char *out, size_t capacity)
 {
     memset(out, 0, capacity);
     FILE *list = fmemopen(out, capacity - 1, "w");
@@ -149,7 +148,7 @@ static void list_fields(const struct posix_csv *csv, bool unused_only, char *out
     for (size_t i = 0; i < csv->count; i++) {
         if (!unused_only || column_of(csv->fields[i]) == IMPORT_COLUMNS) {
             fprintf(list, "%s\"", between);
-            posix_csv_write(list, posix_trimmed(csv->fields[i]));
+            csv_write(list, paste_trimmed(csv->fields[i]));
             fputc('"', list);
             between = ", ";
         }
@@ -157,7 +156,7 @@ static void list_fields(const struct posix_csv *csv, bool unused_only, char *out
     (void)fclose(list);
 }
 
-static void tell_unused(const struct posix_csv *csv)
+static void tell_unused(const struct csv *csv)
 {
     char list[256];
     list_fields(csv, true, list, sizeof list);
@@ -168,7 +167,7 @@ static void tell_unused(const struct posix_csv *csv)
 
 int admin_import_columns(struct import *m, struct bytes line)
 {
-    struct posix_csv csv;
+    struct csv csv;
     const char *why = "";
     char list[256];
     if (m->separator == 0) {

@@ -12,7 +12,7 @@
 
 static bool is_utf16(const struct import_lines *l)
 {
-    return l->encoding == POSIX_UTF16_LE || l->encoding == POSIX_UTF16_BE;
+    return l->encoding == PASTE_UTF16_LE || l->encoding == PASTE_UTF16_BE;
 }
 
 static ssize_t read_some(int fd, uint8_t *out, size_t capacity)
@@ -27,7 +27,7 @@ static ssize_t read_some(int fd, uint8_t *out, size_t capacity)
 static void convert(struct import_lines *l)
 {
     size_t taken;
-    l->end += posix_utf8_from_utf16(l->encoding, bytes_of(l->raw, l->raw_len), l->buffer + l->end,
+    l->end += paste_utf8_from_utf16(l->encoding, bytes_of(l->raw, l->raw_len), l->buffer + l->end,
                                     l->capacity - l->end, &taken);
     memmove(l->raw, l->raw + taken, l->raw_len - taken);
     l->raw_len -= taken;
@@ -60,7 +60,7 @@ static bool fill(struct import_lines *l, int *error)
 static void take(struct import_lines *l, size_t len)
 {
     const struct bytes taken = bytes_of(l->buffer + l->begin, len);
-    l->offset += is_utf16(l) ? posix_utf16_len(taken) : len;
+    l->offset += is_utf16(l) ? paste_utf16_len(taken) : len;
     l->begin += len;
 }
 
@@ -87,12 +87,12 @@ const char *admin_import_encoding(struct import_lines *l)
             return no_texts[i].says;
         }
     }
-    l->encoding = posix_encoding_of(bytes_of(l->raw, l->raw_len & ~(size_t)1), &mark);
-    if (l->encoding == POSIX_UTF32) {
+    l->encoding = paste_encoding_of(bytes_of(l->raw, l->raw_len & ~(size_t)1), &mark);
+    if (l->encoding == PASTE_UTF32) {
         return "UTF-32: save it as UTF-8";
     }
-    if (l->raw_len == 3 && l->encoding == POSIX_UTF8) { /* perhaps a mark alone */
-        l->encoding = posix_encoding_of(bytes_of(l->raw, l->raw_len), &mark);
+    if (l->raw_len == 3 && l->encoding == PASTE_UTF8) { /* perhaps a mark alone */
+        l->encoding = paste_encoding_of(bytes_of(l->raw, l->raw_len), &mark);
     }
     l->raw_len -= mark;
     memmove(l->raw, l->raw + mark, l->raw_len);
@@ -171,7 +171,7 @@ enum import_kind admin_import_kind(struct import_lines *l)
     }
     const struct bytes rest = bytes_of(l->buffer + l->begin, l->end - l->begin);
     struct bytes after = rest;
-    const bool alone = posix_trimmed(posix_next_line(&after)).len == 1;
+    const bool alone = paste_trimmed(paste_next_line(&after)).len == 1;
     if (rest.len == 0 || (rest.p[0] != '{' && rest.p[0] != '[')) {
         return IMPORT_CSV;
     }
@@ -195,7 +195,7 @@ static bool joined_len(struct import *m, size_t *joined)
 {
     enum { LONGEST = 32768 };
     struct import_lines *l = &m->lines;
-    struct posix_csv csv;
+    struct csv csv;
     const char *why;
     size_t end, from = 0;
     bool last = false;
@@ -207,7 +207,7 @@ static bool joined_len(struct import *m, size_t *joined)
             }
             memcpy(m->copy, text.p, text.len);
             *joined = end;
-            return posix_csv_read(m->copy, text.len, m->separator, &csv, &why) == 0;
+            return csv_read(m->copy, text.len, m->separator, &csv, &why) == 0;
         }
         from = end + 1;
     }

@@ -200,9 +200,9 @@ void admin_import_report(struct import *m, const struct admin_item *item)
 {
     if (m->report != NULL) {
         fprintf(m->report, "%llu,", n(item->line));
-        posix_csv_write(m->report, bytes_of_text(item->id));
+        csv_write(m->report, bytes_of_text(item->id));
         fprintf(m->report, ",%u,", (unsigned)item->code);
-        posix_csv_write(m->report, bytes_of_text(item->message));
+        csv_write(m->report, bytes_of_text(item->message));
         fputc('\n', m->report);
         return;
     }
@@ -211,9 +211,9 @@ void admin_import_report(struct import *m, const struct admin_item *item)
     if (m->told_refusals++ >= TOLD_REFUSALS)
         return;
     fprintf(stderr, "%sline %llu, ", isatty(STDERR_FILENO) ? "\r\033[K" : "", n(item->line));
-    posix_csv_write(stderr, bytes_of_text(item->id));
+    csv_write(stderr, bytes_of_text(item->id));
     fprintf(stderr, ": %u ", (unsigned)item->code);
-    posix_csv_write(stderr, bytes_of_text(item->message));
+    csv_write(stderr, bytes_of_text(item->message));
     fputc('\n', stderr);
 }
 

@@ -6,7 +6,7 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -23,9 +23,7 @@ void admin_say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("dps-admin: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    options_say("dps-admin", format, arguments);
     va_end(arguments);
 }
 
@@ -45,7 +43,7 @@ static int take_host(struct admin_tool *t, struct bytes value)
     char url[DPS_HOST_MAX + 32], why[512];
     int n = snprintf(url, sizeof url, "https://%.*s", (int)value.len, (const char *)value.p);
     if (n < 0 || (size_t)n >= sizeof url ||
-        posix_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0)
+        options_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0)
         return refuse_string("has a HostName that is no host name");
     return 0;
 }
@@ -109,7 +107,7 @@ static int read_trust(struct admin_tool *t)
         admin_say("who may have issued the service's certificate? Give --ca FILE");
         return POSIX_EXIT_USAGE;
     }
-    if (posix_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
         return 0;
     admin_say("%s", why);
     return POSIX_EXIT_STORE;
@@ -135,7 +133,7 @@ int admin_open(struct admin_tool *t)
         exit_code = read_proxy(t);
     if (exit_code != 0)
         return exit_code;
-    posix_https_init(&t->https, t->host, t->port, &t->trust);
+    https_init(&t->https, t->host, t->port, &t->trust);
     t->https.stream.connect_to = t->options.connect_to;
     t->https.stream.proxy = &t->proxy;
     return 0;
@@ -143,7 +141,7 @@ int admin_open(struct admin_tool *t)
 
 void admin_close(struct admin_tool *t)
 {
-    posix_https_end(&t->https);
+    https_end(&t->https);
     bytes_wipe(t, sizeof *t);
 }
 
@@ -284,7 +282,7 @@ int admin_exchange(struct admin_tool *t, const struct admin_request *request)
     struct bytes_writer w = bytes_writer_over(t->request, sizeof t->request);
     struct port_clock clock = posix_clock();
     write_request(&w, t, request, clock.unix_seconds(clock.context));
-    int error = w.error != 0 ? BYTES_E_SPACE : posix_https_request(&t->https, bytes_written(&w));
+    int error = w.error != 0 ? BYTES_E_SPACE : https_request(&t->https, bytes_written(&w));
     bytes_wipe(t->request, sizeof t->request);
     return error;
 }

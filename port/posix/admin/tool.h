@@ -6,13 +6,13 @@
 
 #include "port/posix/https_client.h"
 #include "port/posix/options.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include "port/posix/proxy.h"
 
 /* What the user asked for; zero and null mean "not given". */
 struct admin_options {
     const char *connection_string_file, *ca, *connect_to, *proxy, *proxy_auth_file, *format;
-    bool help;
+    bool help, version;
     const char *arguments[2]; /* what stands behind the command and is no option */
     const char *ek, *device_id, *if_match, *json;
     struct posix_option_list hubs;
@@ -33,7 +33,7 @@ struct admin_tool {
 
     struct crypto_trust trust;
     struct posix_proxy proxy;
-    struct posix_https https;
+    struct https https;
     uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
     uint8_t body[DPS_HTTP_BODY_MAX];
     uint8_t file[65536];
@@ -66,7 +66,7 @@ struct admin_request {
 int admin_ask(struct admin_tool *t, const struct admin_request *request, struct bytes *answer);
 /* The same in two halves, for who wants to try again instead of giving up. The answer stands in t->https.
  * Returns of the first: 0; BYTES_E_SPACE if the request is larger than the service accepts; as
- * posix_https_request. The second tells the user what went wrong: error if it is not 0, and otherwise the
+ * https_request. The second tells the user what went wrong: error if it is not 0, and otherwise the
  * service's refusal. Returns an exit code. */
 int admin_exchange(struct admin_tool *t, const struct admin_request *request);
 int admin_explain(const struct admin_tool *t, const struct admin_request *request, int error);
@@ -139,7 +139,7 @@ enum import_kind {
 
 struct import_lines {
     int fd;
-    enum posix_encoding encoding;
+    enum paste_encoding encoding;
     uint8_t *buffer; /* UTF-8 */
     size_t capacity, begin, end;
     uint64_t offset;   /* of buffer[begin] in the file */

@@ -2,6 +2,7 @@
 /* dps-device: the device side of the flow on a command line. This file describes its commands and options; what
  * a command does stands in device_*.c. */
 #include "port/posix/device/tool.h"
+#include "port/posix/explain/explain.h"
 #include <string.h>
 
 /* Everything that this program remembers, in one place, so that one wipe at the end forgets it. */
@@ -13,8 +14,7 @@ static const struct posix_option options_all[] = {
      .argument = "TPM",
      .text = &tool.options.tpm,
      .help = "/dev/tpmrm0 (the kernel's resource manager), /dev/tpm0, libtpms:DIR (a software\n"
-             "TPM in this process), swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT,\n"
-             "hostile:SEED/TPM (one of these that misbehaves, for tests: port/posix/posix.h);\n"
+             "TPM in this process), swtpm:HOST:PORT, swtpm:/SOCKET, mssim:HOST:PORT;\n"
              "default: the environment variable DPS_TPM"},
     {.name = "owner-auth-file",
      .argument = "FILE",
@@ -44,6 +44,7 @@ static const struct posix_option options_all[] = {
      .help = "explain every TPM and HTTP message on standard error, or as JSON lines, or\n"
              "write them to a file for Wireshark; passwords are masked, tokens are not"},
     {.name = "help", .flag = &tool.options.help, .help = "this, or the help of a command"},
+    {.name = "version", .flag = &tool.options.version, .help = "which version this is"},
 };
 
 static const struct posix_option options_tests[] = {
@@ -204,6 +205,13 @@ struct command {
 };
 #define OPTIONS(array) (array), sizeof(array) / sizeof(array)[0]
 
+static int run_explain(struct device_tool *t)
+{
+    const struct device_options *given = &t->options;
+    const struct explain_options options = {given->operand, given->as, given->response_to, given->format};
+    return explain_run(&options);
+}
+
 static const struct command commands[] = {
     {"ek", "Step 1: the endorsement key, for enrolling this device (step 2)",
      "dps-device --tpm /dev/tpmrm0 ek --format json > enrollment.json", device_ek, OPTIONS(options_ek), NULL,
@@ -240,8 +248,8 @@ static const struct command commands[] = {
      "What is this? A TPM command or response, response code, key, activation blob, SAS token,\n"
      "enrollment or HTTP message, explained field by field: raw, in hex or base64, as a hexdump,\n"
      "out of a log (dmesg, tpm2-tss, swtpm, curl -v) or a capture (pcap, pcapng)",
-     "echo 80010000000c0000017b0020 | dps-device explain", device_explain, OPTIONS(options_explain),
-     "[FILE|-]", true},
+     "echo 80010000000c0000017b0020 | dps-device explain", run_explain, OPTIONS(options_explain), "[FILE|-]",
+     true},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -257,7 +265,7 @@ static void program_help(FILE *out)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
-    posix_options_help(out, groups, 2);
+    options_help(out, groups, 2);
     fputs(
         "\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
         "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network, TLS or clock, 5 state or "
@@ -273,7 +281,7 @@ static void command_help(FILE *out, const struct command *c)
     fprintf(out, "Usage: dps-device %s%s%s%s%s\n\n%s.\n\nExample:\n  %s\n", c->no_tpm ? "" : "--tpm TPM ",
             c->name, c->option_count > 0 ? " [options]" : "", c->operand != NULL ? " " : "",
             c->operand != NULL ? c->operand : "", c->summary, c->example);
-    posix_options_help(out, groups, 3);
+    options_help(out, groups, 3);
 }
 
 static const struct command *find_command(const char *name)
@@ -282,7 +290,7 @@ static const struct command *find_command(const char *name)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
-        posix_nearest_try(&nearest, commands[i].name);
+        options_nearest(&nearest, commands[i].name);
     }
     if (nearest.best != NULL)
         device_say("there is no command \"%s\"; did you mean %s?", name, nearest.best);
@@ -298,21 +306,21 @@ static int parse(int argc, char *const *argv, const struct command **command)
     int at = 1;
     *command = NULL;
     const struct posix_option_group before[] = {group_all, group_tests};
-    if (posix_options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
+    if (options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
         device_say("%s", why);
         return POSIX_EXIT_USAGE;
     }
     if (at == argc) {
-        if (!o->help)
+        if (!o->help && !o->version)
             device_say("no command given; dps-device --help lists them");
-        return o->help ? 0 : POSIX_EXIT_USAGE;
+        return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
     }
     *command = find_command(argv[at++]);
     if (*command == NULL)
         return POSIX_EXIT_USAGE;
     const struct posix_option_group behind[] = {
         {"", (*command)->options, (*command)->option_count}, group_all, group_tests};
-    if (posix_options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
+    if (options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
         device_say("%s: %s", (*command)->name, why);
         return POSIX_EXIT_USAGE;
     }
@@ -339,7 +347,9 @@ int main(int argc, char **argv)
     const struct command *command;
     posix_keep_memory_private();
     int exit_code = parse(argc, argv, &command);
-    if (exit_code == 0 && command == NULL) {
+    if (exit_code == 0 && o->version) {
+        options_version("dps-device");
+    } else if (exit_code == 0 && command == NULL) {
         program_help(stdout);
     } else if (exit_code == 0 && o->help) {
         command_help(stdout, command);

@@ -4,8 +4,8 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "port/posix/device/tool.h"
-#include "port/posix/ek_forms.h"
-#include "port/posix/pem.h"
+#include "port/posix/paste/ek_forms.h"
+#include "port/posix/pki/pem.h"
 #include <string.h>
 
 /* An EK certificate has 800 to 1800 bytes; NV areas are sometimes padded. */
@@ -106,7 +106,7 @@ static int read_certificate(struct device_tool *t, struct certificate *c)
         if (error != 0)
             return error;
         c->index = indexes[i];
-        const struct bytes der = posix_stored_certificate(bytes_of(c->der, c->len));
+        const struct bytes der = ek_stored_certificate(bytes_of(c->der, c->len));
         memmove(c->der, der.p, der.len);
         c->len = der.len;
     }
@@ -201,8 +201,8 @@ static void describe_certificate(struct device_tool *t, const struct certificate
     } else if (c->read.der.len == 0) {
         printf("EK certificate    at NV 0x%08X, but it cannot be read as X.509\n", (unsigned)c->index);
     } else if (!is_for_rsa(c)) {
-        char key[POSIX_KEY_TEXT_MAX];
-        posix_key_text(&c->read.key, key);
+        char key[PKI_KEY_TEXT_MAX];
+        pki_key_text(&c->read.key, key);
         printf("EK certificate    at NV 0x%08X, for a key that is %s, not RSA\n", (unsigned)c->index, key);
     } else {
         printf("EK certificate    at NV 0x%08X, %zu bytes, for this EK\n", (unsigned)c->index,

@@ -14,9 +14,7 @@ void device_say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("dps-device: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    options_say("dps-device", format, arguments);
     va_end(arguments);
 }
 

@@ -30,8 +30,8 @@ static int take_service(struct device_tool *t)
 {
     char why[512];
     const struct device_options *o = &t->options;
-    if (posix_service_url(o->service, t->service_host, sizeof t->service_host, &t->config.service_port, why,
-                          sizeof why) != 0) {
+    if (options_service_url(o->service, t->service_host, sizeof t->service_host, &t->config.service_port, why,
+                            sizeof why) != 0) {
         device_say("%s", why);
         return POSIX_EXIT_USAGE;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/device/tool.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -204,7 +204,7 @@ static void note(const char *sentence)
 int device_trust(struct device_tool *t)
 {
     char why[1024];
-    if (posix_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
         return 0;
     device_say("%s", why);
     return POSIX_EXIT_STORE;
@@ -212,20 +212,12 @@ int device_trust(struct device_tool *t)
 
 int device_input(const char *path, uint8_t *buffer, size_t capacity, struct bytes *content)
 {
-    bool standard = strcmp(path, "-") == 0;
-    const char *name = standard ? "standard input" : path;
-    char reason[POSIX_FILE_ERROR_MAX];
-    size_t len;
-    int error = standard ? posix_read_all(STDIN_FILENO, buffer, capacity, &len)
-                         : posix_file_read(path, buffer, capacity, &len);
-    *content = bytes_of(buffer, len);
-    if (error == BYTES_E_SPACE)
-        device_say("%s is longer than the %zu bytes that this command takes", name, capacity);
-    else if (error != 0)
-        device_say("%s: %s", name, posix_file_error(errno, reason, sizeof reason));
-    if (error == BYTES_E_SPACE)
-        return POSIX_EXIT_USAGE;
-    return error != 0 ? POSIX_EXIT_STORE : 0;
+    char why[512];
+    int exit_code = options_input(path, buffer, capacity, content, why, sizeof why);
+    if (exit_code != 0) {
+        device_say("%s", why);
+    }
+    return exit_code;
 }
 
 int device_output(const char *path, struct bytes content)

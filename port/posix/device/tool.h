@@ -20,7 +20,7 @@ struct device_options {
     const char *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
     const char *trace, *seed;
     uint64_t now, timeout;
-    bool help, verbose, quiet;
+    bool help, version, verbose, quiet;
     /* ek, register */
     const char *ek_template, *format, *certificate, *id;
     /* own, clear */
@@ -93,8 +93,8 @@ struct device_tool {
     int state_lock; /* of register, while state_locked */
     bool state_locked;
     struct crypto_drbg drbg;
-    struct posix_trace trace;
-    struct posix_pcapng pcapng;
+    struct trace trace;
+    struct trace_pcapng pcapng;
     FILE *pcapng_file; /* null: none */
     struct port port;
     struct crypto_trust trust;
@@ -108,7 +108,7 @@ struct device_tool {
     uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
 };
 
-/* ---- device_tool.c: the surroundings of a command ---- */
+/* ---- tool.c: the surroundings of a command ---- */
 
 /* Authorizations, EK template, TPM, ports. Returns 0 or an exit code, then the user has been told. */
 int device_open(struct device_tool *t);
@@ -195,8 +195,7 @@ int device_unseal(struct device_tool *t);
 int device_register(struct device_tool *t); /* device_service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
-int device_info(struct device_tool *t);    /* device_info.c */
-int device_flush(struct device_tool *t);   /* device_query.c */
-int device_explain(struct device_tool *t); /* device_explain.c */
+int device_info(struct device_tool *t);  /* device_info.c */
+int device_flush(struct device_tool *t); /* device_query.c */
 
 #endif

@@ -158,8 +158,8 @@ static int open_pcapng(struct device_tool *t, const char *path)
         device_say("--trace: %s cannot be written: %s", path, posix_file_error(errno, reason, sizeof reason));
         return POSIX_EXIT_STORE;
     }
-    posix_pcapng_open(&t->pcapng, t->pcapng_file, t->options.now);
-    t->watch.next = posix_pcapng_port(&t->pcapng);
+    trace_pcapng_open(&t->pcapng, t->pcapng_file, t->options.now);
+    t->watch.next = trace_pcapng_port(&t->pcapng);
     return 0;
 }
 
@@ -170,8 +170,8 @@ int device_watch_begin(struct device_tool *t)
     if (form != NULL && strncmp(form, DEVICE_TRACE_PCAPNG, strlen(DEVICE_TRACE_PCAPNG)) == 0) {
         exit_code = open_pcapng(t, form + strlen(DEVICE_TRACE_PCAPNG));
     } else if (form != NULL) {
-        posix_trace_open(&t->trace, stderr, form[0] != 0);
-        t->watch.next = posix_trace_port(&t->trace);
+        trace_open(&t->trace, stderr, form[0] != 0);
+        t->watch.next = trace_port(&t->trace);
     }
     t->port.trace = (struct port_trace){t, saw};
     t->stream_port = posix_stream_port(&t->stream);
@@ -182,7 +182,7 @@ int device_watch_begin(struct device_tool *t)
 int device_watch_end(struct device_tool *t)
 {
     if (t->trace.out != NULL)
-        posix_trace_close(&t->trace);
+        trace_close(&t->trace);
     if (t->pcapng_file == NULL)
         return 0;
     const bool failed = ferror(t->pcapng_file) != 0;

@@ -4,16 +4,24 @@
 #include "port/posix/explain/explain.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "port/posix/paste.h"
+#include "port/posix/options.h"
+#include "port/posix/paste/paste.h"
 #include "tpm/tools/explain.h"
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
-void explain_show(struct explain_paste *p, enum posix_trace_subject subject, const char *what,
-                  struct bytes bytes)
+void explain_say(const char *format, ...)
 {
-    const int error = posix_trace_explain(&p->trace, subject, p->command_code, what, bytes);
+    va_list arguments;
+    va_start(arguments, format);
+    options_say("dps-device", format, arguments);
+    va_end(arguments);
+}
+
+void explain_show(struct explain_paste *p, enum trace_subject subject, const char *what, struct bytes bytes)
+{
+    const int error = trace_explain(&p->trace, subject, p->command_code, what, bytes);
     if (error != 0 && !(error == BYTES_E_ALGORITHM && p->many)) {
         p->broken = true;
     }
@@ -36,7 +44,7 @@ void explain_remark(struct explain_paste *p, const char *format, ...)
 
 static bool is_pem(struct explain_paste *p, struct bytes text)
 {
-    return posix_find(text, "-----BEGIN") < text.len && explain_ek(p, NULL, text);
+    return paste_find(text, "-----BEGIN") < text.len && explain_ek(p, NULL, text);
 }
 
 static bool is_byte_array(struct bytes text)
@@ -63,7 +71,7 @@ static bool is_form(struct explain_paste *p, struct bytes text)
 {
     const char *form;
     size_t len;
-    return posix_paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form) == 0 &&
+    return paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form) == 0 &&
            explain_bytes(p, NULL, bytes_of(p->bytes, len));
 }
 
@@ -92,7 +100,7 @@ static const struct {
 
 static bool explain_text(struct explain_paste *p, struct bytes text)
 {
-    text = posix_trimmed(text);
+    text = paste_trimmed(text);
     for (size_t i = 0; i < sizeof kinds_of_text / sizeof kinds_of_text[0]; i++) {
         if (kinds_of_text[i].explain(p, text)) {
             return true;
@@ -103,7 +111,7 @@ static bool explain_text(struct explain_paste *p, struct bytes text)
 
 static bool explain_whole(struct explain_paste *p, struct bytes input, struct bytes text)
 {
-    if (posix_is_text(text)) {
+    if (paste_is_text(text)) {
         return explain_text(p, text);
     }
     return explain_capture(p, input) || explain_bytes(p, NULL, input);
@@ -113,52 +121,52 @@ static bool explain_whole(struct explain_paste *p, struct bytes input, struct by
 
 static const struct {
     const char *name;
-    enum posix_trace_subject subject;
+    enum trace_subject subject;
     bool binary;
 } kinds[] = {
-    {"command", POSIX_TRACE_COMMAND, true},       {"response", POSIX_TRACE_RESPONSE, true},
-    {"public", POSIX_TRACE_PUBLIC, true},         {"blob", POSIX_TRACE_ACTIVATION_BLOB, true},
-    {"token", POSIX_TRACE_SAS_TOKEN, false},      {"json", POSIX_TRACE_JSON, false},
-    {"request", POSIX_TRACE_HTTP_REQUEST, false}, {"answer", POSIX_TRACE_HTTP_RESPONSE, false},
+    {"command", TRACE_COMMAND, true},       {"response", TRACE_RESPONSE, true},
+    {"public", TRACE_PUBLIC, true},         {"blob", TRACE_ACTIVATION_BLOB, true},
+    {"token", TRACE_SAS_TOKEN, false},      {"json", TRACE_JSON, false},
+    {"request", TRACE_HTTP_REQUEST, false}, {"answer", TRACE_HTTP_RESPONSE, false},
 };
 
 static int show_as(struct explain_paste *p, const char *kind, struct bytes input, struct bytes text)
 {
-    const bool is_text = posix_is_text(text);
+    const bool is_text = paste_is_text(text);
     const char *form;
     size_t len = 0;
-    text = is_text ? posix_trimmed(text) : input;
+    text = is_text ? paste_trimmed(text) : input;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kind, kinds[i].name) != 0) {
             continue;
         }
         if (kinds[i].binary && is_text) {
-            (void)posix_paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form);
+            (void)paste_bytes(text, p->bytes, sizeof p->bytes, &len, &form);
             text = bytes_of(p->bytes, len);
         }
-        if (kinds[i].subject == POSIX_TRACE_COMMAND) {
+        if (kinds[i].subject == TRACE_COMMAND) {
             p->command_code = tpm2_explain_command_code(text);
         }
         explain_show(p, kinds[i].subject, NULL, text);
         return 0;
     }
-    device_say("--as is command, response, public, blob, token, json, request or answer, not \"%s\"", kind);
+    explain_say("--as is command, response, public, blob, token, json, request or answer, not \"%s\"", kind);
     return POSIX_EXIT_USAGE;
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------- */
 
-static int read_options(struct explain_paste *p, const struct device_options *o)
+static int read_options(struct explain_paste *p, const struct explain_options *o)
 {
     if (o->response_to != NULL) {
         p->command_code = explain_command_named(o->response_to);
     }
     if (o->response_to != NULL && p->command_code == 0) {
-        device_say("--response-to: no command \"%s\" is known here", o->response_to);
+        explain_say("--response-to: no command \"%s\" is known here", o->response_to);
         return POSIX_EXIT_USAGE;
     }
     if (o->format != NULL && strcmp(o->format, "json") != 0 && strcmp(o->format, "text") != 0) {
-        device_say("--format is text or json, not \"%s\"", o->format);
+        explain_say("--format is text or json, not \"%s\"", o->format);
         return POSIX_EXIT_USAGE;
     }
     return 0;
@@ -169,7 +177,7 @@ static int unknown(struct bytes bytes)
     uint8_t text[2 * 16];
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     dps_write_hex(&w, bytes_of(bytes.p, bytes.len < 16 ? bytes.len : 16));
-    device_say(
+    explain_say(
         "what is this? %zu bytes that begin with %.*s are, as raw bytes, hex, base64, a hexdump or a log, no "
         "TPM "
         "command or response, response code, key, activation blob, SAS token, enrollment, HTTP message or "
@@ -178,30 +186,33 @@ static int unknown(struct bytes bytes)
     return POSIX_EXIT_REFUSED;
 }
 
-int device_explain(struct device_tool *t)
+int explain_run(const struct explain_options *o)
 {
     static struct explain_paste paste;
-    const struct device_options *o = &t->options;
-    const char *path = o->operand != NULL ? o->operand : "-";
+    const char *path = o->path != NULL ? o->path : "-";
+    char why[512];
     struct bytes input;
-    enum posix_encoding encoding;
+    enum paste_encoding encoding;
     int exit_code = read_options(&paste, o);
     if (exit_code == 0 && strcmp(path, "-") == 0 && isatty(STDIN_FILENO) == 1) {
-        device_say("paste it here, and end with Ctrl-D on a line of its own");
+        explain_say("paste it here, and end with Ctrl-D on a line of its own");
     }
     if (exit_code == 0) {
-        exit_code = device_input(path, paste.input, sizeof paste.input, &input);
+        exit_code = options_input(path, paste.input, sizeof paste.input, &input, why, sizeof why);
+        if (exit_code != 0) {
+            explain_say("%s", why);
+        }
     }
     if (exit_code != 0) {
         return exit_code;
     }
-    posix_trace_open(&paste.trace, stdout, o->format != NULL && strcmp(o->format, "json") == 0);
-    const struct bytes text = posix_paste_utf8(input, paste.utf8, sizeof paste.utf8, &encoding);
+    trace_open(&paste.trace, stdout, o->format != NULL && strcmp(o->format, "json") == 0);
+    const struct bytes text = paste_utf8(input, paste.utf8, sizeof paste.utf8, &encoding);
     if (o->as != NULL) {
         exit_code = show_as(&paste, o->as, input, text);
     } else if (!explain_whole(&paste, input, text)) {
         exit_code = unknown(input);
     }
-    posix_trace_close(&paste.trace);
+    trace_close(&paste.trace);
     return exit_code == 0 && paste.broken ? POSIX_EXIT_REFUSED : exit_code;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* `explain`, in the order in which a paste is taken apart: device_explain.c the whole and which kind of text it is;
- * device_explain_text.c tokens, JSON, HTTP; device_explain_log.c response codes and logs; device_explain_bytes.c TPM
- * messages, keys, blobs, captures. */
+/* `explain`, in the order in which a paste is taken apart: explain.c the whole and which kind of text it is; explain_text.c
+ * tokens, JSON, HTTP; explain_log.c response codes and logs; explain_bytes.c TPM messages, keys, blobs, captures. */
 #ifndef PORT_POSIX_EXPLAIN_EXPLAIN_H
 #define PORT_POSIX_EXPLAIN_EXPLAIN_H
 
-#include "port/posix/device/tool.h"
+#include "port/posix/explain/trace.h"
 
 /* What `explain` reads: a capture of many registrations, a log in UTF-16. */
 #define EXPLAIN_PASTE_MAX 1048576
@@ -13,7 +12,7 @@
 #define EXPLAIN_DECODED_MAX 16384
 
 struct explain_paste {
-    struct posix_trace trace;
+    struct trace trace;
     uint32_t command_code; /* of the last command seen, or what the user has said; 0: unknown */
     unsigned shown;
     bool broken;
@@ -23,26 +22,37 @@ struct explain_paste {
     uint8_t bytes[EXPLAIN_PASTE_MAX]; /* decoded */
 };
 
+/* What the user asked for; null means "not given". */
+struct explain_options {
+    const char *path;        /* "-" or null: standard input */
+    const char *as;          /* what it is */
+    const char *response_to; /* the command that a response answers */
+    const char *format;      /* text (default) or json */
+};
+/* The whole command. Returns: its exit code; the user has been told. */
+int explain_run(const struct explain_options *o);
+
+/* A sentence for the user, on standard error. */
+void explain_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Take it apart on standard output; what is malformed in it makes the exit code that of a refusal. */
-void explain_show(struct explain_paste *p, enum posix_trace_subject subject, const char *what,
-                  struct bytes bytes);
+void explain_show(struct explain_paste *p, enum trace_subject subject, const char *what, struct bytes bytes);
 /* A remark below what was shown, for people. */
 void explain_remark(struct explain_paste *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Each says whether it knew what that is, and then it was shown. */
-/* device_explain_bytes.c */
+/* explain_bytes.c */
 bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes);
 bool explain_capture(struct explain_paste *p, struct bytes file);
 /* A TPM message of which it is known what it is: without guessing. False if it is not one whole message. */
 bool explain_message(struct explain_paste *p, bool command, struct bytes bytes);
 /* A key in one of the forms of ek_forms.h. If it is a key that is no EK of DPS, the reason is the explanation. */
 bool explain_ek(struct explain_paste *p, const char *what, struct bytes text);
-/* device_explain_text.c */
+/* explain_text.c */
 bool explain_token(struct explain_paste *p, struct bytes text);
 bool explain_http(struct explain_paste *p, struct bytes text);
 bool explain_curl(struct explain_paste *p, struct bytes text);
 bool explain_json(struct explain_paste *p, struct bytes text);
-/* device_explain_log.c */
+/* explain_log.c */
 bool explain_code(struct explain_paste *p, struct bytes text);
 bool explain_codes_in_lines(struct explain_paste *p, struct bytes text);
 bool explain_dumps(struct explain_paste *p, struct bytes text);

@@ -4,10 +4,10 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "dps/service/enrollment.h"
-#include "port/posix/capture.h"
-#include "port/posix/ek_forms.h"
 #include "port/posix/explain/explain.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/capture.h"
+#include "port/posix/paste/ek_forms.h"
+#include "port/posix/paste/paste.h"
 #include "tpm/tools/explain.h"
 #include <string.h>
 
@@ -35,9 +35,9 @@ static bool is_public(struct bytes bytes)
 /* Why it is no EK, if it is a key at all. */
 static void remark_other_key(struct explain_paste *p, struct bytes public_2b)
 {
-    struct posix_ek ek;
+    struct ek ek;
     char why[256];
-    if (posix_ek_read(public_2b, &ek, why, sizeof why) == BYTES_E_ALGORITHM) {
+    if (ek_read(public_2b, &ek, why, sizeof why) == BYTES_E_ALGORITHM) {
         explain_remark(p, "%s.", why);
     }
 }
@@ -48,7 +48,7 @@ static void show_public(struct explain_paste *p, const char *what, struct bytes 
     const struct tpm2_public hmac = tpm2_template_hmac_key(bytes_of(NULL, 0));
     struct tpm2_public area;
     uint8_t name[TPM2_NAME_SIZE];
-    explain_show(p, POSIX_TRACE_PUBLIC, what, public_2b);
+    explain_show(p, TRACE_PUBLIC, what, public_2b);
     if (tpm2_public_parse_2b(public_2b, &area) != 0) {
         remark_other_key(p, public_2b);
         return;
@@ -74,7 +74,7 @@ static void show_public(struct explain_paste *p, const char *what, struct bytes 
 static void show_blob(struct explain_paste *p, const char *what, struct bytes blob)
 {
     struct dps_activation a;
-    explain_show(p, POSIX_TRACE_ACTIVATION_BLOB, what, blob);
+    explain_show(p, TRACE_ACTIVATION_BLOB, what, blob);
     if (dps_activation_parse(blob, &a) == 0) {
         explain_remark(
             p, "The EK opens the first two fields, the SRK the next two; both in one TPM (spec-notes.md).");
@@ -137,11 +137,11 @@ static void guess_command(struct explain_paste *p, struct bytes response)
         snprintf(others + len, sizeof others - len, "%s%s", len > 0 ? ", " : "", name);
     }
     if (p->command_code == 0) {
-        device_say(
+        explain_say(
             "this response fits no command that is known here; --response-to NAME says what it answers");
     } else {
-        device_say("a response does not say what it answers; this one fits %s. --response-to NAME chooses",
-                   others);
+        explain_say("a response does not say what it answers; this one fits %s. --response-to NAME chooses",
+                    others);
     }
 }
 
@@ -149,13 +149,13 @@ static void show_message(struct explain_paste *p, struct bytes message)
 {
     if (is_command(message)) {
         p->command_code = tpm2_explain_command_code(message);
-        explain_show(p, POSIX_TRACE_COMMAND, NULL, message);
+        explain_show(p, TRACE_COMMAND, NULL, message);
         return;
     }
     if (p->command_code == 0) {
         guess_command(p, message);
     }
-    explain_show(p, POSIX_TRACE_RESPONSE, NULL, message);
+    explain_show(p, TRACE_RESPONSE, NULL, message);
     p->command_code = 0;
 }
 
@@ -165,7 +165,7 @@ static void show_messages(struct explain_paste *p, struct bytes bytes)
     while (bytes.len > 0) {
         const uint32_t len = message_len(bytes);
         if (len == 0) {
-            device_say("%zu bytes behind the last whole message are not shown", bytes.len);
+            explain_say("%zu bytes behind the last whole message are not shown", bytes.len);
             p->broken = true;
             return;
         }
@@ -182,7 +182,7 @@ bool explain_message(struct explain_paste *p, bool command, struct bytes bytes)
     if (command) {
         p->command_code = tpm2_explain_command_code(bytes);
     }
-    explain_show(p, command ? POSIX_TRACE_COMMAND : POSIX_TRACE_RESPONSE, NULL, bytes);
+    explain_show(p, command ? TRACE_COMMAND : TRACE_RESPONSE, NULL, bytes);
     return true;
 }
 
@@ -207,11 +207,11 @@ static struct bytes without_simulator(struct bytes bytes)
 
 bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
 {
-    struct posix_ek ek;
+    struct ek ek;
     char why[512];
-    const int error = posix_ek_read(text, &ek, why, sizeof why);
+    const int error = ek_read(text, &ek, why, sizeof why);
     if (error == BYTES_E_ALGORITHM) { /* it is a key */
-        device_say("%s", why);
+        explain_say("%s", why);
         p->broken = true;
         p->shown++;
         return true;
@@ -243,7 +243,7 @@ static bool show_public_without_size(struct explain_paste *p, const char *what, 
 bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes)
 {
     struct dps_activation blob;
-    struct posix_packet packet;
+    struct capture_packet packet;
     const struct bytes message = without_simulator(bytes);
     if (message_len(message) > 0) {
         show_messages(p, message);
@@ -251,9 +251,9 @@ bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes
         show_public(p, what, bytes);
     } else if (dps_activation_parse(bytes, &blob) == 0) {
         show_blob(p, what, bytes);
-    } else if (posix_packet_of(bytes, &packet) && packet.payload.len > 0) {
+    } else if (capture_packet_of(bytes, &packet) && packet.payload.len > 0) {
         return explain_bytes(p, what, packet.payload); /* shorter each time */
-    } else if (posix_is_text(bytes)) {
+    } else if (paste_is_text(bytes)) {
         return explain_http(p, bytes) || explain_ek(p, what, bytes); /* base64 of a PEM file */
     } else if (!show_public_without_size(p, what, bytes)) {
         return explain_ek(p, what, bytes);
@@ -266,9 +266,9 @@ bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes
 #define PORT_HTTP 80 /* in clear: what trace_pcapng.c makes of HTTPS */
 
 /* TPM messages by their form, on any port; HTTP by its port, since an answer may come in pieces. */
-static bool show_packet(struct explain_paste *p, const struct posix_packet *packet)
+static bool show_packet(struct explain_paste *p, const struct capture_packet *packet)
 {
-    const struct port_trace http = posix_trace_port(&p->trace);
+    const struct port_trace http = trace_port(&p->trace);
     const bool request = packet->to_port == PORT_HTTP, answer = packet->from_port == PORT_HTTP;
     const struct bytes message = without_simulator(packet->payload);
     if (message_len(message) > 0) {
@@ -286,31 +286,31 @@ static bool show_packet(struct explain_paste *p, const struct posix_packet *pack
 
 bool explain_capture(struct explain_paste *p, struct bytes file)
 {
-    struct posix_capture c;
-    struct posix_packet packet;
+    struct capture c;
+    struct capture_packet packet;
     unsigned others = 0, packets = 0;
     int error;
-    if (!posix_capture_open(&c, file)) {
+    if (!capture_open(&c, file)) {
         return false;
     }
     p->many = true;
-    while ((error = posix_capture_next(&c, &packet)) == 0) {
+    while ((error = capture_next(&c, &packet)) == 0) {
         if (packet.payload.len > 0) {
             packets++;
             others += !show_packet(p, &packet);
         }
     }
     if (error != BYTES_E_NOT_FOUND) {
-        device_say("this capture is cut off: %zu bytes at its end are not shown", c.rest.len);
+        explain_say("this capture is cut off: %zu bytes at its end are not shown", c.rest.len);
         p->broken = true;
     }
     if (others > 0) {
-        device_say(
+        explain_say(
             "%u of %u packets with data are neither a whole TPM message nor HTTP in clear, and are not shown",
             others, packets);
     }
     if (p->shown == 0) {
-        device_say("there is no TPM message and no HTTP in clear in this capture");
+        explain_say("there is no TPM message and no HTTP in clear in this capture");
         p->broken = true;
     }
     return true;

@@ -9,7 +9,7 @@
  *   ibmtss     load: failed, rc 000001df */
 #include "dps/protocol/text.h"
 #include "port/posix/explain/explain.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include "tpm/rc.h"
 #include "tpm/tools/rc_text.h"
 #include <ctype.h>
@@ -33,7 +33,7 @@ static void show_code(struct explain_paste *p, uint32_t rc)
     uint8_t bytes[4];
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
     bytes_write_u32(&w, rc);
-    explain_show(p, POSIX_TRACE_RESPONSE_CODE, NULL, bytes_written(&w));
+    explain_show(p, TRACE_RESPONSE_CODE, NULL, bytes_written(&w));
 }
 
 /* Each once, however often it is logged. */
@@ -85,7 +85,7 @@ static bool has_prefix(struct bytes word)
 static bool read_name(struct bytes word, uint32_t *value)
 {
     char name[40];
-    const size_t at = posix_find(word, "RC_");
+    const size_t at = paste_find(word, "RC_");
     if (at > strlen("TPM2_") || at == word.len || word.len - at > 32) {
         return false;
     }
@@ -135,7 +135,7 @@ bool explain_code(struct explain_paste *p, struct bytes text)
     }
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
         const size_t len = strlen(labels[i]);
-        if (posix_begins(word, labels[i]) && word.len > len && !is_name(word.p[len])) {
+        if (paste_begins(word, labels[i]) && word.len > len && !is_name(word.p[len])) {
             word = behind(word, len);
         }
     }
@@ -163,7 +163,7 @@ static bool says_failure(struct bytes line)
     static const char *const words[] = {"error",  "fail",     "rc",     "code",
                                         "return", "response", "status", "TPM_E_"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (posix_find(line, words[i]) < line.len) {
+        if (paste_find(line, words[i]) < line.len) {
             return true;
         }
     }
@@ -217,7 +217,7 @@ bool explain_codes_in_lines(struct explain_paste *p, struct bytes text)
 {
     struct codes c = {.p = p};
     while (text.len > 0) {
-        const struct bytes line = posix_next_line(&text);
+        const struct bytes line = paste_next_line(&text);
         if (says_failure(line)) {
             show_codes_of(&c, line);
         }
@@ -241,7 +241,7 @@ static const struct {
 static enum label label_of(struct bytes line)
 {
     for (size_t i = 0; i < sizeof block_labels / sizeof block_labels[0]; i++) {
-        if (posix_find(line, block_labels[i].words) < line.len) {
+        if (paste_find(line, block_labels[i].words) < line.len) {
             return block_labels[i].label;
         }
     }
@@ -258,16 +258,16 @@ static bool explain_block(struct explain_paste *p, enum label label, struct byte
 bool explain_dumps(struct explain_paste *p, struct bytes text)
 {
     enum { HEADER = 10 }; /* of a TPM message */
-    struct posix_dump d = {.rest = text};
+    struct paste_dump d = {.rest = text};
     unsigned others = 0;
     size_t len;
     int error;
     bool any = false;
     p->many = true;
-    while ((error = posix_dump_next(&d, p->bytes, sizeof p->bytes, &len)) != BYTES_E_NOT_FOUND) {
+    while ((error = paste_dump_next(&d, p->bytes, sizeof p->bytes, &len)) != BYTES_E_NOT_FOUND) {
         const enum label label = label_of(d.label);
         if (error != 0) {
-            device_say("a hexdump in it has lines that are missing or cut off, and is not shown");
+            explain_say("a hexdump in it has lines that are missing or cut off, and is not shown");
             p->broken = true;
             any = true;
         } else if (label != LABEL_CONTROL && len >= HEADER &&
@@ -278,7 +278,7 @@ bool explain_dumps(struct explain_paste *p, struct bytes text)
         }
     }
     if (any && others > 0) {
-        device_say("%u blocks of bytes in it are nothing that is known here, and are not shown", others);
+        explain_say("%u blocks of bytes in it are nothing that is known here, and are not shown", others);
     }
     return any;
 }

@@ -7,7 +7,7 @@
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "port/posix/explain/explain.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include <string.h>
 
 static struct bytes behind(struct bytes text, size_t n)
@@ -22,7 +22,7 @@ static struct bytes behind(struct bytes text, size_t n)
 static void show_token(struct explain_paste *p, struct bytes token)
 {
     struct dps_sas sas;
-    explain_show(p, POSIX_TRACE_SAS_TOKEN, NULL, token);
+    explain_show(p, TRACE_SAS_TOKEN, NULL, token);
     if (dps_sas_parse(token, &sas) == 0) {
         explain_remark(p, "Signed text: printf '%%s\\n%%s' '%.*s' %.*s", (int)sas.sr.len, sas.sr.p,
                        (int)sas.se.len, sas.se.p);
@@ -45,7 +45,7 @@ bool explain_token(struct explain_paste *p, struct bytes text)
 {
     uint8_t whole[EXPLAIN_DECODED_MAX];
     struct bytes_writer w = bytes_writer_over(whole, sizeof whole);
-    const size_t at = posix_find(text, SCHEME "s");
+    const size_t at = paste_find(text, SCHEME "s");
     if (at < text.len) {
         show_token(p, token_at(behind(text, at), strlen(SCHEME)));
         return true;
@@ -53,7 +53,7 @@ bool explain_token(struct explain_paste *p, struct bytes text)
     while (text.len > 0 && strchr("\"'`&?", text.p[0]) != NULL && text.p[0] != 0) {
         text = behind(text, 1);
     }
-    if (!posix_begins(text, "sr=") && !posix_begins(text, "sig=") && !posix_begins(text, "se=")) {
+    if (!paste_begins(text, "sr=") && !paste_begins(text, "sig=") && !paste_begins(text, "se=")) {
         return false;
     }
     dps_write_text(&w, SCHEME);
@@ -75,9 +75,9 @@ static void show_member(struct explain_paste *p, struct bytes name, struct bytes
             continue;
         }
         if (dps_json_string(value, text, sizeof text, &len) != 0 ||
-            posix_paste_bytes(bytes_of(text, len), bytes, sizeof bytes, &len, &form) != 0 ||
+            paste_bytes(bytes_of(text, len), bytes, sizeof bytes, &len, &form) != 0 ||
             !explain_bytes(p, carriers[i], bytes_of(bytes, len))) {
-            device_say("%s is no base64 of something that is known here", carriers[i]);
+            explain_say("%s is no base64 of something that is known here", carriers[i]);
             p->broken = true;
         }
     }
@@ -102,7 +102,7 @@ static void show_members(struct explain_paste *p, struct bytes container)
 bool explain_json(struct explain_paste *p, struct bytes text)
 {
     struct bytes value;
-    explain_show(p, POSIX_TRACE_JSON, NULL, text);
+    explain_show(p, TRACE_JSON, NULL, text);
     const unsigned shown = p->shown;
     if (dps_json_check(text, &value) == 0) {
         show_members(p, value);
@@ -119,7 +119,7 @@ bool explain_is_request(struct bytes text)
 {
     static const char *const methods[] = {"GET /", "PUT /", "POST /", "DELETE /", "HEAD /", "PATCH /"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (posix_begins(text, methods[i])) {
+        if (paste_begins(text, methods[i])) {
             return true;
         }
     }
@@ -128,7 +128,7 @@ bool explain_is_request(struct bytes text)
 
 bool explain_is_answer(struct bytes text)
 {
-    return posix_begins(text, "HTTP/1.") || posix_begins(text, "HTTP/2 ") || posix_begins(text, "HTTP/3 ");
+    return paste_begins(text, "HTTP/1.") || paste_begins(text, "HTTP/2 ") || paste_begins(text, "HTTP/3 ");
 }
 
 static void show_http(struct explain_paste *p, struct bytes message)
@@ -138,7 +138,7 @@ static void show_http(struct explain_paste *p, struct bytes message)
     size_t len = message.len;
     struct bytes value;
     const bool request = explain_is_request(message);
-    explain_show(p, request ? POSIX_TRACE_HTTP_REQUEST : POSIX_TRACE_HTTP_RESPONSE, NULL, message);
+    explain_show(p, request ? TRACE_HTTP_REQUEST : TRACE_HTTP_RESPONSE, NULL, message);
     if (len > sizeof whole) {
         return;
     }
@@ -170,9 +170,9 @@ static void begin_copied(struct copied *c)
 /* "HTTP/2 401" has neither a reason nor our parser. */
 static void add_start_line(struct copied *c, struct bytes line)
 {
-    if (posix_begins(line, "HTTP/2 ") || posix_begins(line, "HTTP/3 ")) {
+    if (paste_begins(line, "HTTP/2 ") || paste_begins(line, "HTTP/3 ")) {
         dps_write_text(&c->w, "HTTP/1.1 ");
-        line = posix_trimmed(behind(line, strlen("HTTP/2 ")));
+        line = paste_trimmed(behind(line, strlen("HTTP/2 ")));
         bytes_write_bytes(&c->w, line);
         dps_write_text(&c->w, line.len == 3 ? " " : "");
     } else {
@@ -183,7 +183,7 @@ static void add_start_line(struct copied *c, struct bytes line)
 
 static void add_header_line(struct copied *c, struct bytes line)
 {
-    if (!posix_begins(line, "content-length:") && !posix_begins(line, "transfer-encoding:")) {
+    if (!paste_begins(line, "content-length:") && !paste_begins(line, "transfer-encoding:")) {
         bytes_write_bytes(&c->w, line);
         dps_write_text(&c->w, "\r\n");
     }
@@ -199,7 +199,7 @@ static void show_copied(struct explain_paste *p, struct copied *c, struct bytes 
     dps_write_text(&c->w, "\r\n");
     bytes_write_bytes(&c->w, body);
     if (c->w.error != 0) {
-        device_say("an HTTP message of more than %d bytes is not shown", EXPLAIN_DECODED_MAX);
+        explain_say("an HTTP message of more than %d bytes is not shown", EXPLAIN_DECODED_MAX);
         p->broken = true;
     } else {
         show_http(p, bytes_written(&c->w));
@@ -213,21 +213,21 @@ bool explain_http(struct explain_paste *p, struct bytes text)
     if (!explain_is_request(text) && !explain_is_answer(text)) {
         return false;
     }
-    if (posix_find(text, "\r\n\r\n") < text.len && !posix_begins(text, "HTTP/2") &&
-        !posix_begins(text, "HTTP/3")) {
+    if (paste_find(text, "\r\n\r\n") < text.len && !paste_begins(text, "HTTP/2") &&
+        !paste_begins(text, "HTTP/3")) {
         show_http(p, text);
         return true;
     }
     begin_copied(&c);
-    add_start_line(&c, posix_next_line(&text));
+    add_start_line(&c, paste_next_line(&text));
     while (text.len > 0) {
-        const struct bytes line = posix_next_line(&text);
+        const struct bytes line = paste_next_line(&text);
         if (line.len == 0) {
             break;
         }
         add_header_line(&c, line);
     }
-    show_copied(p, &c, posix_trimmed(text));
+    show_copied(p, &c, paste_trimmed(text));
     return true;
 }
 
@@ -241,7 +241,7 @@ static bool is_curl_line(struct bytes line)
 
 static bool is_remark(struct bytes line)
 {
-    return is_curl_line(line) && line.len > 1 && (line.p[0] == '*' || posix_find(line, "data]") < line.len);
+    return is_curl_line(line) && line.len > 1 && (line.p[0] == '*' || paste_find(line, "data]") < line.len);
 }
 
 /* The lines up to the next of curl's, whose remark may follow in the last of them; remarks before them are passed. */
@@ -250,7 +250,7 @@ static struct bytes copied_body(struct bytes *text)
     struct bytes body = bytes_of(text->p, 0);
     while (text->len > 0) {
         struct bytes after = *text;
-        const struct bytes line = posix_next_line(&after);
+        const struct bytes line = paste_next_line(&after);
         const bool head = is_curl_line(line) && (line.p[0] == '>' || line.p[0] == '<');
         if (head || (is_remark(line) && body.len > 0)) {
             break;
@@ -261,7 +261,7 @@ static struct bytes copied_body(struct bytes *text)
         }
         *text = after;
     }
-    return posix_trimmed(bytes_of(body.p, posix_find(body, "* Connection #")));
+    return paste_trimmed(bytes_of(body.p, paste_find(body, "* Connection #")));
 }
 
 bool explain_curl(struct explain_paste *p, struct bytes text)
@@ -271,9 +271,9 @@ bool explain_curl(struct explain_paste *p, struct bytes text)
     bool any = false;
     begin_copied(&c);
     while (text.len > 0) {
-        const struct bytes line = posix_next_line(&text);
+        const struct bytes line = paste_next_line(&text);
         const bool marked = line.len > 0 && (line.p[0] == '>' || line.p[0] == '<') && is_curl_line(line);
-        const struct bytes content = posix_trimmed(marked ? behind(line, 1) : bytes_of(line.p, 0));
+        const struct bytes content = paste_trimmed(marked ? behind(line, 1) : bytes_of(line.p, 0));
         if (!marked) {
             continue;
         }

@@ -12,7 +12,7 @@
  *
  * The JSON form: one object a line and message, in the order in which they were sent:
  *   step    number, 1..10; 0 outside of the flow
- *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what posix_trace_explain was
+ *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what trace_explain was
  *           given also "public", "activation-blob", "response-code", "sas-token" or "json"
  *   what    string: what the message is for
  *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
@@ -41,7 +41,7 @@
 #include "port/port.h"
 #include <stdio.h>
 
-struct posix_trace {
+struct trace {
     FILE *out;
     bool json;
     bool colour;
@@ -58,30 +58,30 @@ struct posix_trace {
     uint8_t unchunked[DPS_NET_BUFFER]; /* as dps_http_advance leaves it */
 };
 
-/* out stays the caller's, and open until posix_trace_close. */
-void posix_trace_open(struct posix_trace *t, FILE *out, bool json);
+/* out stays the caller's, and open until trace_close. */
+void trace_open(struct trace *t, FILE *out, bool json);
 /* Show what is left of an HTTP response that ended with its connection, and flush. */
-void posix_trace_close(struct posix_trace *t);
+void trace_close(struct trace *t);
 /* The sink for struct port. */
-struct port_trace posix_trace_port(struct posix_trace *t);
+struct port_trace trace_port(struct trace *t);
 
 /* One thing outside of any run, in the same form. */
-enum posix_trace_subject { /* the first four as in enum port_trace_kind */
-                           POSIX_TRACE_COMMAND,
-                           POSIX_TRACE_RESPONSE,
-                           POSIX_TRACE_HTTP_REQUEST,
-                           POSIX_TRACE_HTTP_RESPONSE,
-                           POSIX_TRACE_PUBLIC,          /* TPM2B_PUBLIC with its size field */
-                           POSIX_TRACE_ACTIVATION_BLOB, /* dps/protocol/activation.h */
-                           POSIX_TRACE_RESPONSE_CODE,   /* four bytes: TPM_RC, or a layer's */
-                           POSIX_TRACE_SAS_TOKEN,       /* "SharedAccessSignature sr=..." */
-                           POSIX_TRACE_JSON
+enum trace_subject { /* the first four as in enum port_trace_kind */
+                     TRACE_COMMAND,
+                     TRACE_RESPONSE,
+                     TRACE_HTTP_REQUEST,
+                     TRACE_HTTP_RESPONSE,
+                     TRACE_PUBLIC,          /* TPM2B_PUBLIC with its size field */
+                     TRACE_ACTIVATION_BLOB, /* dps/protocol/activation.h */
+                     TRACE_RESPONSE_CODE,   /* four bytes: TPM_RC, or a layer's */
+                     TRACE_SAS_TOKEN,       /* "SharedAccessSignature sr=..." */
+                     TRACE_JSON
 };
 /*   command_code  of a command and of what a response answers; else ignored
  *   what          for the heading; may be null
  * Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM or BYTES_E_MORE: it is malformed, of an unknown kind or cut off, and
  * was shown as far as it can be explained. */
-int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
-                        const char *what, struct bytes bytes);
+int trace_explain(struct trace *t, enum trace_subject subject, uint32_t command_code, const char *what,
+                  struct bytes bytes);
 
 #endif

@@ -45,7 +45,7 @@ static void end_of_options(struct bytes_writer *w)
 }
 
 /* A block is its type, its length, its body, and its length again. */
-static void write_block(struct posix_pcapng *p, uint32_t type, const struct bytes_writer *body)
+static void write_block(struct trace_pcapng *p, uint32_t type, const struct bytes_writer *body)
 {
     uint8_t frame[12];
     struct bytes_writer w = bytes_writer_over(frame, sizeof frame);
@@ -61,7 +61,7 @@ static void write_block(struct posix_pcapng *p, uint32_t type, const struct byte
     (void)fwrite(&frame[8], 1, 4, p->out);
 }
 
-static void write_interface(struct posix_pcapng *p, const char *name)
+static void write_interface(struct trace_pcapng *p, const char *name)
 {
     uint8_t body[64];
     struct bytes_writer w = bytes_writer_over(body, sizeof body);
@@ -73,11 +73,11 @@ static void write_interface(struct posix_pcapng *p, const char *name)
     write_block(p, BLOCK_INTERFACE, &w);
 }
 
-void posix_pcapng_open(struct posix_pcapng *p, FILE *out, uint64_t fixed_seconds)
+void trace_pcapng_open(struct trace_pcapng *p, FILE *out, uint64_t fixed_seconds)
 {
     uint8_t body[64];
     struct bytes_writer w = bytes_writer_over(body, sizeof body);
-    *p = (struct posix_pcapng){.out = out, .fixed_seconds = fixed_seconds};
+    *p = (struct trace_pcapng){.out = out, .fixed_seconds = fixed_seconds};
     bytes_write_u32(&w, BYTE_ORDER_MAGIC);
     bytes_write_u16(&w, 1); /* version 1.0 */
     bytes_write_u16(&w, 0);
@@ -135,7 +135,7 @@ static void write_ip(struct bytes_writer *w, const struct packet *p)
 }
 
 /* [RFC 9293 3.1]. The checksum stays zero: Wireshark does not look at it unless asked. */
-static void write_tcp(struct bytes_writer *w, const struct packet *p, const struct posix_pcapng_stream *s)
+static void write_tcp(struct bytes_writer *w, const struct packet *p, const struct trace_pcapng_stream *s)
 {
     const uint16_t peer = p->interface == INTERFACE_TPM ? 2321 : 80;
     const uint16_t device = (uint16_t)(PORT_DEVICE + p->stream);
@@ -147,7 +147,7 @@ static void write_tcp(struct bytes_writer *w, const struct packet *p, const stru
     bytes_write_u32(w, 0);
 }
 
-static uint64_t now_us(const struct posix_pcapng *p)
+static uint64_t now_us(const struct trace_pcapng *p)
 {
     struct timespec now;
     if (p->fixed_seconds != 0) {
@@ -157,11 +157,11 @@ static uint64_t now_us(const struct posix_pcapng *p)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void write_packet(struct posix_pcapng *p, const struct packet *packet, const char *comment)
+static void write_packet(struct trace_pcapng *p, const struct packet *packet, const char *comment)
 {
     uint8_t body[BLOCK_MAX];
     struct bytes_writer w = bytes_writer_over(body, sizeof body);
-    struct posix_pcapng_stream *stream = &p->streams[packet->stream];
+    struct trace_pcapng_stream *stream = &p->streams[packet->stream];
     const uint32_t len = (uint32_t)(IP_HEADER + TCP_HEADER + packet->message.len);
     bytes_write_u32(&w, packet->interface);
     bytes_write_u64(&w, now_us(p));
@@ -205,7 +205,7 @@ static struct bytes without_secrets(struct bytes command, uint8_t out[MESSAGE_MA
 
 static void saw(void *context, unsigned step, enum port_trace_kind kind, const char *what, struct bytes bytes)
 {
-    struct posix_pcapng *p = context;
+    struct trace_pcapng *p = context;
     uint8_t blanked[MESSAGE_MAX];
     char comment[160];
     const bool tpm = kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE;
@@ -228,7 +228,7 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
     write_packet(p, &packet, comment);
 }
 
-struct port_trace posix_pcapng_port(struct posix_pcapng *p)
+struct port_trace trace_pcapng_port(struct trace_pcapng *p)
 {
     return (struct port_trace){.context = p, .message = saw};
 }

@@ -14,21 +14,21 @@
 #include <stdio.h>
 
 /* Which connection: its next sequence numbers, from device and to device. */
-struct posix_pcapng_stream {
+struct trace_pcapng_stream {
     uint32_t sent, received;
 };
 
-struct posix_pcapng {
+struct trace_pcapng {
     FILE *out;
     uint64_t fixed_seconds; /* 0: the time of day */
     uint64_t count;         /* packets so far: with a fixed time, their microseconds */
-    struct posix_pcapng_stream streams[3];
+    struct trace_pcapng_stream streams[3];
 };
 
 /* Write the head of the file. out stays the caller's; whether all could be written is what ferror(out) says in the end.
  * fixed_seconds: the time that all packets carry, for reproducible files; 0: the time of day. */
-void posix_pcapng_open(struct posix_pcapng *p, FILE *out, uint64_t fixed_seconds);
+void trace_pcapng_open(struct trace_pcapng *p, FILE *out, uint64_t fixed_seconds);
 /* The sink for struct port. */
-struct port_trace posix_pcapng_port(struct posix_pcapng *p);
+struct port_trace trace_pcapng_port(struct trace_pcapng *p);
 
 #endif

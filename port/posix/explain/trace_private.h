@@ -14,26 +14,26 @@
 
 enum trace_style { TRACE_PLAIN, TRACE_HEADING, TRACE_BYTES, TRACE_NAME };
 /* Switch to a style, if colours are in use. */
-void trace_style(struct posix_trace *t, enum trace_style style);
+void trace_style(struct trace *t, enum trace_style style);
 /* Go to a column, on a new line if it has been passed. */
-void trace_column(struct posix_trace *t, size_t column);
-void trace_newline(struct posix_trace *t);
+void trace_column(struct trace *t, size_t column);
+void trace_newline(struct trace *t);
 /* Our own text: broken between words; further lines begin at indent. */
-void trace_words(struct posix_trace *t, const char *text, size_t indent);
+void trace_words(struct trace *t, const char *text, size_t indent);
 /* Text of a peer: unprintable characters are replaced, so that it cannot write to the terminal; long base64 is
  * shortened; broken anywhere. */
-void trace_peer_text(struct posix_trace *t, struct bytes text, size_t indent);
+void trace_peer_text(struct trace *t, struct bytes text, size_t indent);
 /* Hex in at most 22 columns: whole, or the first 8 and the last 2 bytes. */
-void trace_short_hex(struct posix_trace *t, struct bytes bytes);
+void trace_short_hex(struct trace *t, struct bytes bytes);
 
 /* " TPM_RC_INTEGRITY (0x1df), parameter 1"; who says it, if that is not the TPM. */
-void trace_response_code(struct posix_trace *t, uint32_t rc);
+void trace_response_code(struct trace *t, uint32_t rc);
 
 /* ---- JSON (trace_text.c) ---- */
 
-void trace_json_hex(struct posix_trace *t, struct bytes bytes);
+void trace_json_hex(struct trace *t, struct bytes bytes);
 /* A string with its quotes; bytes above ASCII become escapes of Latin-1. */
-void trace_json_string(struct posix_trace *t, struct bytes text);
+void trace_json_string(struct trace *t, struct bytes text);
 
 /* ---- HTTP messages (trace_http.c) ---- */
 

@@ -10,7 +10,7 @@
 #define BASE64_HEAD 24
 #define BASE64_TAIL 8
 
-void trace_style(struct posix_trace *t, enum trace_style style)
+void trace_style(struct trace *t, enum trace_style style)
 {
     static const char *const codes[] = {"\033[0m", "\033[1m", "\033[33m", "\033[36m"};
     if (t->colour) {
@@ -18,13 +18,13 @@ void trace_style(struct posix_trace *t, enum trace_style style)
     }
 }
 
-void trace_newline(struct posix_trace *t)
+void trace_newline(struct trace *t)
 {
     (void)fputc('\n', t->out);
     t->column = 0;
 }
 
-void trace_column(struct posix_trace *t, size_t column)
+void trace_column(struct trace *t, size_t column)
 {
     if (t->column > column) {
         trace_newline(t);
@@ -45,7 +45,7 @@ static size_t columns_of(const char *text, size_t len)
     return columns;
 }
 
-void trace_words(struct posix_trace *t, const char *text, size_t indent)
+void trace_words(struct trace *t, const char *text, size_t indent)
 {
     while (*text != 0) {
         const size_t blanks = strspn(text, " ");
@@ -63,7 +63,7 @@ void trace_words(struct posix_trace *t, const char *text, size_t indent)
     }
 }
 
-static void put_anywhere(struct posix_trace *t, const char *character, size_t len, size_t indent)
+static void put_anywhere(struct trace *t, const char *character, size_t len, size_t indent)
 {
     if (t->column >= TRACE_COLUMNS) {
         trace_newline(t);
@@ -83,7 +83,7 @@ static size_t columns_of_part(struct bytes text, size_t at)
     return part;
 }
 
-static void put_peer(struct posix_trace *t, struct bytes text, size_t indent)
+static void put_peer(struct trace *t, struct bytes text, size_t indent)
 {
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.p[i] >= 0x20 && text.p[i] < 0x7F ? (char)text.p[i] : '?';
@@ -113,7 +113,7 @@ static size_t base64_run(struct bytes text, size_t at)
     return run;
 }
 
-static void put_shortened(struct posix_trace *t, struct bytes base64, size_t indent)
+static void put_shortened(struct trace *t, struct bytes base64, size_t indent)
 {
     char count[40];
     const int len = snprintf(count, sizeof count, " (%zu characters)", base64.len);
@@ -123,7 +123,7 @@ static void put_shortened(struct posix_trace *t, struct bytes base64, size_t ind
     put_peer(t, bytes_of(count, (size_t)len), indent);
 }
 
-void trace_peer_text(struct posix_trace *t, struct bytes text, size_t indent)
+void trace_peer_text(struct trace *t, struct bytes text, size_t indent)
 {
     size_t shown = 0; /* what is behind it was looked at, and is to be shown as it is */
     for (size_t at = 0; at < text.len;) {
@@ -138,7 +138,7 @@ void trace_peer_text(struct posix_trace *t, struct bytes text, size_t indent)
     put_peer(t, bytes_of(&text.p[shown], text.len - shown), indent);
 }
 
-static void put_hex(struct posix_trace *t, struct bytes bytes)
+static void put_hex(struct trace *t, struct bytes bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
         (void)fprintf(t->out, "%02x", bytes.p[i]);
@@ -146,7 +146,7 @@ static void put_hex(struct posix_trace *t, struct bytes bytes)
     t->column += 2 * bytes.len;
 }
 
-void trace_short_hex(struct posix_trace *t, struct bytes bytes)
+void trace_short_hex(struct trace *t, struct bytes bytes)
 {
     if (bytes.len <= 11) {
         put_hex(t, bytes);
@@ -158,12 +158,12 @@ void trace_short_hex(struct posix_trace *t, struct bytes bytes)
     put_hex(t, bytes_of(&bytes.p[bytes.len - 2], 2));
 }
 
-void trace_json_hex(struct posix_trace *t, struct bytes bytes)
+void trace_json_hex(struct trace *t, struct bytes bytes)
 {
     put_hex(t, bytes);
 }
 
-void trace_json_string(struct posix_trace *t, struct bytes text)
+void trace_json_string(struct trace *t, struct bytes text)
 {
     (void)fputc('"', t->out);
     for (size_t i = 0; i < text.len; i++) {
@@ -179,7 +179,7 @@ void trace_json_string(struct posix_trace *t, struct bytes text)
     (void)fputc('"', t->out);
 }
 
-void trace_response_code(struct posix_trace *t, uint32_t rc)
+void trace_response_code(struct trace *t, uint32_t rc)
 {
     static const char *const numbered[] = {
         [TPM2_RC_KIND_HANDLE] = "handle",

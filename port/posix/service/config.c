@@ -7,7 +7,7 @@
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "dps/service/state.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "port/posix/service/server.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -222,7 +222,7 @@ int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t
     char reason[POSIX_FILE_ERROR_MAX];
     int error = posix_file_read(path, content, SERVER_FILE_MAX, len);
     if (error == 0)
-        error = posix_pem_make(content, len, SERVER_FILE_MAX);
+        error = pem_make(content, len, SERVER_FILE_MAX);
     if (error == BYTES_E_SPACE)
         snprintf(why, why_size, "%s is too large for a certificate", path);
     else if (error != 0)
@@ -235,7 +235,7 @@ int server_key_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *
 {
     if (posix_secret_read_whole(path, content, SERVER_FILE_MAX, len, why, why_size) != 0)
         return BYTES_E_TLS;
-    if (posix_pem_make(content, len, SERVER_FILE_MAX) == 0)
+    if (pem_make(content, len, SERVER_FILE_MAX) == 0)
         return 0;
     snprintf(why, why_size, "%s is too large for a key", path);
     return BYTES_E_TLS;
@@ -246,7 +246,7 @@ int server_identity_parse(const char *certificate, const char *key, struct bytes
 {
     const int error = crypto_identity_load(identity, chain_pem, key_pem);
     if (error != 0)
-        posix_identity_fault(error, certificate, chain_pem, key, key_pem, why, why_size);
+        pki_identity_fault(error, certificate, chain_pem, key, key_pem, why, why_size);
     return error == 0 ? 0 : BYTES_E_TLS;
 }
 

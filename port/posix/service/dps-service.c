@@ -235,8 +235,12 @@ int main(int argc, char **argv)
         start.listeners[i].fd = -1;
     int error = server_options_read(argc, argv, &start.options, why, sizeof why);
     start.out.json = start.log.json = start.options.log_json;
-    if (error == 0 && start.options.help) {
-        server_options_help();
+    if (error == 0 && (start.options.help || start.options.version)) {
+        if (start.options.version) {
+            options_version("dps-service");
+        } else {
+            server_options_help();
+        }
         return POSIX_EXIT_OK;
     }
     if (error == 0)

@@ -21,7 +21,7 @@ struct arguments {
     struct posix_option_list hubs;
     uint64_t connections, client_connections, workers, stop_delay, challenge_rate, client_rate, total_rate,
         management_rate, token_lifetime;
-    bool help;
+    bool help, version;
 };
 
 static const char help_head[] =
@@ -181,6 +181,7 @@ static const struct posix_option files[] = {
          "form of the log on standard error (default logfmt); with json\nalso of what is said on standard "
          "output"},
     {.name = "help", .flag = &given.help, .help = "this text"},
+    {.name = "version", .flag = &given.version, .help = "which version this is"},
 };
 /* For tests, which cannot wait for a minute. */
 static const struct posix_option hidden[] = {
@@ -200,14 +201,14 @@ static const struct posix_option_group groups[] = {
 void server_options_help(void)
 {
     fputs(help_head, stdout);
-    posix_options_help(stdout, groups, GROUPS - 1);
+    options_help(stdout, groups, GROUPS - 1);
     fputs(help_tail, stdout);
 }
 
 static int read_options(int argc, char *const *argv, char *why, size_t why_size)
 {
     int at = 1;
-    int error = posix_options_parse(groups, GROUPS, argc, argv, &at, why, why_size);
+    int error = options_parse(groups, GROUPS, argc, argv, &at, why, why_size);
     if (error == 0 && at < argc) {
         snprintf(why, why_size, "%s: nothing is named here but options", argv[at]);
         error = BYTES_E_USAGE;
@@ -354,10 +355,11 @@ int server_options_read(int argc, char *const *argv, struct server_options *o, c
 {
     int error = read_options(argc, argv, why, why_size);
     *o = (struct server_options){.help = given.help,
+                                 .version = given.version,
                                  .log_json = given.log != NULL && strcmp(given.log, log_forms[1]) == 0,
                                  .workers = (size_t)given.workers,
                                  .port_file = given.port_file};
-    if (error == 0 && !given.help)
+    if (error == 0 && !given.help && !given.version)
         error = configure(&given, &o->config, why, why_size);
     return error;
 }

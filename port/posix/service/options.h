@@ -7,12 +7,12 @@
 
 /* Texts view argv. */
 struct server_options {
-    bool help, log_json;
+    bool help, version, log_json;
     size_t workers;
     const char *port_file; /* or null */
     struct server_config config;
 };
-/* Once. help and log_json are right even if it fails. Returns: 0; BYTES_E_USAGE. */
+/* Once. help, version and log_json are right even if it fails. Returns: 0; BYTES_E_USAGE. */
 int server_options_read(int argc, char *const *argv, struct server_options *o, char *why, size_t why_size);
 void server_options_help(void);
 

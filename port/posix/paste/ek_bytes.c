@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/ek_forms.h"
 #include "dps/protocol/text.h"
 #include "dps/service/enrollment.h"
-#include "port/posix/ek_private.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/ek_forms.h"
+#include "port/posix/paste/ek_private.h"
+#include "port/posix/paste/paste.h"
 #include "tpm/tools/explain.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -159,7 +159,7 @@ static bool is_padding(struct bytes bytes)
 
 static int read_stored(struct ek_reading *r, struct bytes bytes)
 {
-    const struct bytes der = posix_stored_certificate(bytes);
+    const struct bytes der = ek_stored_certificate(bytes);
     if (der.p != bytes.p) {
         ek_add_form(r, "TCG header");
     }
@@ -275,7 +275,7 @@ int ek_read_bytes(struct ek_reading *r, struct bytes bytes)
     if (first == MAGIC_ECC) {
         return ek_refuse_kind(r, "an elliptic-curve key (a Windows ECC key blob)");
     }
-    return posix_stored_certificate(bytes).p != bytes.p || magic >> 24 == DER_SEQUENCE
+    return ek_stored_certificate(bytes).p != bytes.p || magic >> 24 == DER_SEQUENCE
                ? read_stored(r, bytes)
                : refuse_by_size(r, bytes);
 }

@@ -13,7 +13,7 @@
  *   od -b          0000000 200 001 000 000 000 014 000 000 001 173 000 040  octal bytes
  *   logs           80 01 00 00 00 0C 00 00 01 7B 00 20                      no offsets, perhaps words before it */
 #include "dps/protocol/text.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include <ctype.h>
 
 #define OFFSET_DIGITS_OD 7 /* od and hexdump without -C, which show words of the machine */
@@ -168,7 +168,7 @@ struct block {
 
 static bool is_repetition(struct bytes text)
 {
-    text = posix_trimmed(text);
+    text = paste_trimmed(text);
     return text.len == 1 && text.p[0] == '*';
 }
 
@@ -186,7 +186,7 @@ static bool starts_block(const struct line *line)
 static bool peek_offset(const struct block *b, uint64_t *offset)
 {
     struct bytes rest = b->rest;
-    const struct line next = split_line(posix_next_line(&rest));
+    const struct line next = split_line(paste_next_line(&rest));
     *offset = next.has_offset ? offset_of(&next, b->base) : 0;
     return *offset > b->offset;
 }
@@ -195,7 +195,7 @@ static bool peek_offset(const struct block *b, uint64_t *offset)
 static unsigned base_of(const struct line *first, struct bytes rest)
 {
     struct taken b;
-    const struct line second = split_line(posix_next_line(&rest));
+    const struct line second = split_line(paste_next_line(&rest));
     read_bytes(first, LINE_MAX_BYTES, &b);
     if (!first->machine || !second.has_offset) {
         return 16;
@@ -236,12 +236,12 @@ static void write_line(struct block *b, const struct line *line, struct bytes_wr
 }
 
 /* The lines from the one that starts a block to the one that does not go on. d->rest ends up behind them. */
-static int read_block(struct posix_dump *d, struct bytes_writer *w)
+static int read_block(struct paste_dump *d, struct bytes_writer *w)
 {
     struct block b = {.rest = d->rest, .usual = LINE_MAX_BYTES};
     while (b.rest.len > 0) {
         struct bytes after = b.rest;
-        const struct bytes text = posix_next_line(&after);
+        const struct bytes text = paste_next_line(&after);
         const struct line line = split_line(text);
         const bool first = b.base == 0;
         if (first) {
@@ -297,13 +297,13 @@ static bool read_log_line(struct bytes text, struct taken *b, bool *prefix)
 }
 
 /* With a prefix all of them, or none: "length: 12" is no first byte of the lines below it. */
-static int read_pair_lines(struct posix_dump *d, bool prefix, struct bytes_writer *w)
+static int read_pair_lines(struct paste_dump *d, bool prefix, struct bytes_writer *w)
 {
     while (d->rest.len > 0) {
         struct taken b;
         bool has_prefix;
         struct bytes after = d->rest;
-        const struct bytes text = posix_next_line(&after);
+        const struct bytes text = paste_next_line(&after);
         const struct line line = split_line(text);
         if (starts_block(&line) || !read_log_line(text, &b, &has_prefix) || has_prefix != prefix) {
             break;
@@ -316,7 +316,7 @@ static int read_pair_lines(struct posix_dump *d, bool prefix, struct bytes_write
 
 /* ---- Blocks ---- */
 
-int posix_dump_next(struct posix_dump *d, uint8_t *out, size_t capacity, size_t *len)
+int paste_dump_next(struct paste_dump *d, uint8_t *out, size_t capacity, size_t *len)
 {
     struct bytes_writer w = bytes_writer_over(out, capacity);
     struct taken b;
@@ -325,7 +325,7 @@ int posix_dump_next(struct posix_dump *d, uint8_t *out, size_t capacity, size_t 
     d->label = bytes_of(NULL, 0);
     while (d->rest.len > 0) {
         struct bytes after = d->rest;
-        const struct bytes text = posix_next_line(&after);
+        const struct bytes text = paste_next_line(&after);
         const struct line line = split_line(text);
         d->offsets = starts_block(&line);
         if (d->offsets || read_log_line(text, &b, &prefix)) {
@@ -333,7 +333,7 @@ int posix_dump_next(struct posix_dump *d, uint8_t *out, size_t capacity, size_t 
             *len = error == 0 ? w.len : 0;
             return error;
         }
-        d->label = posix_trimmed(text);
+        d->label = paste_trimmed(text);
         d->rest = after;
     }
     return BYTES_E_NOT_FOUND;

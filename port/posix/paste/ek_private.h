@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What ek_forms.c (bytes), ek_der.c (DER and PEM), ek_text.c (text) and ek_parts.c (keys told by their parts) share. */
-#ifndef PORT_POSIX_EK_PRIVATE_H
-#define PORT_POSIX_EK_PRIVATE_H
+/* What ek_bytes.c (bytes), ek_der.c (DER and PEM), ek_text.c (text) and ek_parts.c (keys told by their parts) share. */
+#ifndef PORT_POSIX_PASTE_EK_PRIVATE_H
+#define PORT_POSIX_PASTE_EK_PRIVATE_H
 
 #include "crypto/crypto.h"
-#include "port/posix/ek_forms.h"
+#include "port/posix/paste/ek_forms.h"
 
 /* Forms are found one inside the other ("PEM: public key", "JSON: base64: TPM2B_PUBLIC"): each reader adds its name,
  * decodes, and hands on what it found. */
 struct ek_reading {
-    struct posix_ek *ek;
+    struct ek *ek;
     char *why;
     size_t why_size;
     unsigned depth; /* texts inside texts: JSON, base64 of a PEM file */
@@ -24,7 +24,7 @@ int ek_refuse(struct ek_reading *r, int error, const char *format, ...) __attrib
 int ek_refuse_kind(struct ek_reading *r, const char *kind);
 
 /* All return 0, or BYTES_E_FORMAT or BYTES_E_ALGORITHM with why. */
-/* ek_forms.c */
+/* ek_bytes.c */
 int ek_read_bytes(struct ek_reading *r, struct bytes bytes);
 /* A TPMT_PUBLIC; form is the name to add. */
 int ek_read_tpmt(struct ek_reading *r, const char *form, struct bytes tpmt);

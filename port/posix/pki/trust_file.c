@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --ca: whom the programs trust. */
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "port/posix/private.h"
 #include <errno.h>
 #include <stdio.h>
@@ -11,18 +11,18 @@
 #define TRUST_FILE_MAX (1024 * 1024)
 
 /* "certificate 3, CN=Example CA (serial 01, Ed25519)", as far as it can be read. */
-static void describe(const struct posix_pem *object, size_t number, char *text, size_t size)
+static void describe(const struct pem *object, size_t number, char *text, size_t size)
 {
     uint8_t der[8192];
     size_t len;
     struct crypto_certificate c;
-    char name[POSIX_CERTIFICATE_TEXT_MAX];
-    if (posix_pem_decode(object, der, sizeof der, &len) != 0 ||
+    char name[PKI_CERTIFICATE_TEXT_MAX];
+    if (pem_decode(object, der, sizeof der, &len) != 0 ||
         crypto_certificate_parse(bytes_of(der, len), &c) != 0) {
         snprintf(text, size, "certificate %zu", number);
         return;
     }
-    posix_certificate_text(&c, name);
+    pki_certificate_text(&c, name);
     snprintf(text, size, "certificate %zu, %s", number, name);
 }
 
@@ -30,11 +30,11 @@ static void describe(const struct posix_pem *object, size_t number, char *text, 
 static int look_at_each(const char *path, struct bytes text, void (*note)(const char *sentence), char *why,
                         size_t why_size)
 {
-    struct posix_pem object;
+    struct pem object;
     size_t number = 0;
     int error;
-    while ((error = posix_pem_next(&text, &object)) == 0) {
-        char what[POSIX_CERTIFICATE_TEXT_MAX + 40], sentence[POSIX_CERTIFICATE_TEXT_MAX + 400];
+    while ((error = pem_next(&text, &object)) == 0) {
+        char what[PKI_CERTIFICATE_TEXT_MAX + 40], sentence[PKI_CERTIFICATE_TEXT_MAX + 400];
         struct crypto_trust one;
         if (!crypto_pem_is_certificate(object.label)) {
             continue;
@@ -65,8 +65,8 @@ static int look_at_each(const char *path, struct bytes text, void (*note)(const 
 /* There is no certificate that can be used. */
 static void say_what_instead(const char *path, struct bytes text, int error, char *why, size_t why_size)
 {
-    struct posix_pem object;
-    const char *what = posix_pem_next(&text, &object) == 0 ? posix_pem_what(object.label) : NULL;
+    struct pem object;
+    const char *what = pem_next(&text, &object) == 0 ? pem_what(object.label) : NULL;
     if (error == BYTES_E_ALGORITHM) {
         snprintf(why, why_size,
                  "%s holds no certificate that can be used: give that of the CA of the service", path);
@@ -80,15 +80,15 @@ static void say_what_instead(const char *path, struct bytes text, int error, cha
     }
 }
 
-int posix_trust_read(const char *path, struct crypto_trust *trust, void (*note)(const char *sentence),
-                     char *why, size_t why_size)
+int pki_trust_read(const char *path, struct crypto_trust *trust, void (*note)(const char *sentence),
+                   char *why, size_t why_size)
 {
     static uint8_t content[TRUST_FILE_MAX];
     size_t len;
     int error = strcmp(path, "-") == 0 ? posix_read_all(STDIN_FILENO, content, sizeof content, &len)
                                        : posix_file_read(path, content, sizeof content, &len);
     if (error == 0) {
-        error = posix_pem_make(content, &len, sizeof content);
+        error = pem_make(content, &len, sizeof content);
     }
     if (error != 0) {
         snprintf(why, why_size, "%s: %s", path,

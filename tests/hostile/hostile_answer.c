@@ -3,6 +3,7 @@
  * authorization area cannot lose it, and stays as it is. */
 #include "crypto/bytes/bytes.h"
 #include "port/posix/private.h"
+#include "tests/hostile/hostile.h"
 #include "tpm/tpm2.h"
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #define CC_CONTEXT_LOAD 0x00000161
 #define CC_HASH_SEQUENCE_START 0x00000186
 
-bool posix_hostile_returns_handle(uint32_t code)
+bool hostile_returns_handle(uint32_t code)
 {
     return code == TPM2_CC_CREATE_PRIMARY || code == TPM2_CC_LOAD || code == TPM2_CC_LOAD_EXTERNAL ||
            code == TPM2_CC_START_AUTH_SESSION || code == TPM2_CC_HMAC_START || code == CC_CONTEXT_LOAD ||
@@ -37,7 +38,7 @@ static void put_u32(uint8_t *p, uint32_t value)
 }
 
 /* Put n bytes at `at`, and let the header count them. */
-static bool insert(struct posix_passage *p, size_t at, const uint8_t *bytes, size_t n)
+static bool insert(struct hostile_passage *p, size_t at, const uint8_t *bytes, size_t n)
 {
     if (at > p->len || n > p->capacity - p->len)
         return false;
@@ -49,36 +50,36 @@ static bool insert(struct posix_passage *p, size_t at, const uint8_t *bytes, siz
 }
 
 /* Where the authorization area begins: behind the parameters. 0: there is none. */
-static size_t authorization_at(const struct posix_passage *p, size_t *parameter_size_at)
+static size_t authorization_at(const struct hostile_passage *p, size_t *parameter_size_at)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(p->response, p->len));
     bool with = bytes_read_u16(&r) == TPM2_ST_SESSIONS;
-    *parameter_size_at = posix_hostile_returns_handle(p->code) ? HANDLE_END : HEADER_SIZE;
+    *parameter_size_at = hostile_returns_handle(p->code) ? HANDLE_END : HEADER_SIZE;
     if (!with || p->len < *parameter_size_at + 4)
         return 0;
     size_t at = *parameter_size_at + 4 + get_u32(p->response + *parameter_size_at);
     return at < p->len ? at : 0;
 }
 
-static void resize(struct posix_passage *p, uint32_t announced)
+static void resize(struct hostile_passage *p, uint32_t announced)
 {
     snprintf(p->done, sizeof p->done, "announced %u of %u bytes", (unsigned)announced, (unsigned)p->len);
     put_u32(p->response + SIZE_AT, announced);
 }
 
-static void change_size(struct posix_passage *p, int fault)
+static void change_size(struct hostile_passage *p, int fault)
 {
     static const uint32_t impossible[] = {0, HEADER_SIZE - 1, UINT32_MAX, 0x80000000};
     uint32_t len = (uint32_t)p->len;
-    if (fault == POSIX_FAULT_LONGER)
+    if (fault == HOSTILE_LONGER)
         resize(p, len + 1 + p->detail[0] % 64);
-    else if (fault == POSIX_FAULT_SHORTER)
+    else if (fault == HOSTILE_SHORTER)
         resize(p, len - 1 - p->detail[0] % (len - 1));
     else
         resize(p, impossible[p->detail[0] % 4]);
 }
 
-static void change_parameter_size(struct posix_passage *p)
+static void change_parameter_size(struct hostile_passage *p)
 {
     static const uint32_t off[] = {1, 2, UINT32_MAX, UINT32_MAX - 1, 0x7FFFFFFF, 5};
     size_t at;
@@ -90,7 +91,7 @@ static void change_parameter_size(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "parameterSize %u for %u", (unsigned)wrong, (unsigned)right);
 }
 
-static void drop_authorization(struct posix_passage *p)
+static void drop_authorization(struct hostile_passage *p)
 {
     size_t ignored;
     size_t at = authorization_at(p, &ignored);
@@ -103,7 +104,7 @@ static void drop_authorization(struct posix_passage *p)
 
 /* The nonce of a session is its first field: behind the handle of TPM2_StartAuthSession, or in the authorization area.
  * A password authorization has none [P1 r1.59 19.4]: there one appears. */
-static void change_nonce(struct posix_passage *p)
+static void change_nonce(struct hostile_passage *p)
 {
     static const uint8_t unexpected[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
     size_t ignored;
@@ -122,7 +123,7 @@ static void change_nonce(struct posix_passage *p)
     }
 }
 
-static void change_handle(struct posix_passage *p)
+static void change_handle(struct hostile_passage *p)
 {
     static const uint32_t wrong[] = {0, 0x80FFFFFE, 0x81010001, 0x40000007, 0x02FFFFFE, UINT32_MAX};
     if (p->len < HANDLE_END)
@@ -133,7 +134,7 @@ static void change_handle(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "handle 0x%08X for 0x%08X", (unsigned)handle, (unsigned)right);
 }
 
-static void change_tag(struct posix_passage *p)
+static void change_tag(struct hostile_passage *p)
 {
     static const uint8_t tags[][2] = {{0x80, 0x01}, {0x80, 0x02}, {0x00, 0xC4}, {0x80, 0x00}, {0xFF, 0xFF}};
     const uint8_t *tag = tags[p->detail[0] % 5];
@@ -143,7 +144,7 @@ static void change_tag(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "with tag 0x%02X%02X", tag[0], tag[1]);
 }
 
-static void add_trailing(struct posix_passage *p)
+static void add_trailing(struct hostile_passage *p)
 {
     static const uint8_t zeros[TRAILING_MAX];
     size_t n = 1 + p->detail[0] % TRAILING_MAX;
@@ -151,7 +152,7 @@ static void add_trailing(struct posix_passage *p)
         snprintf(p->done, sizeof p->done, "with %u bytes more", (unsigned)n);
 }
 
-static void corrupt(struct posix_passage *p)
+static void corrupt(struct hostile_passage *p)
 {
     size_t at = p->detail[0] % p->len;
     unsigned bit = p->detail[1] % 8;
@@ -159,16 +160,16 @@ static void corrupt(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "bit %u of byte %u is wrong", bit, (unsigned)at);
 }
 
-static void truncate_answer(struct posix_passage *p)
+static void truncate_answer(struct hostile_passage *p)
 {
     size_t len = p->detail[0] % p->len;
     snprintf(p->done, sizeof p->done, "%u of %u bytes", (unsigned)len, (unsigned)p->len);
     p->len = len;
 }
 
-static void answer_previous(struct posix_passage *p)
+static void answer_previous(struct hostile_passage *p)
 {
-    const struct posix_hostile *before = p->h;
+    const struct hostile *before = p->h;
     if (before->previous_len > p->capacity)
         return;
     memcpy(p->response, before->previous, before->previous_len);
@@ -176,7 +177,7 @@ static void answer_previous(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "the answer to the command before");
 }
 
-static void delay(struct posix_passage *p)
+static void delay(struct hostile_passage *p)
 {
     uint32_t ms = 1 + p->detail[0] % DELAY_MAX_MS;
     const struct port_clock clock = posix_clock();
@@ -184,42 +185,42 @@ static void delay(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "%u ms later", (unsigned)ms);
 }
 
-void posix_hostile_change(struct posix_passage *p, int fault)
+void hostile_change(struct hostile_passage *p, int fault)
 {
     switch (fault) {
-    case POSIX_FAULT_DELAY:
+    case HOSTILE_DELAY:
         delay(p);
         break;
-    case POSIX_FAULT_TRUNCATE:
+    case HOSTILE_TRUNCATE:
         truncate_answer(p);
         break;
-    case POSIX_FAULT_CORRUPT:
+    case HOSTILE_CORRUPT:
         corrupt(p);
         break;
-    case POSIX_FAULT_LONGER:
-    case POSIX_FAULT_SHORTER:
-    case POSIX_FAULT_SIZE:
+    case HOSTILE_LONGER:
+    case HOSTILE_SHORTER:
+    case HOSTILE_SIZE:
         change_size(p, fault);
         break;
-    case POSIX_FAULT_TAG:
+    case HOSTILE_TAG:
         change_tag(p);
         break;
-    case POSIX_FAULT_PARAMETERS:
+    case HOSTILE_PARAMETERS:
         change_parameter_size(p);
         break;
-    case POSIX_FAULT_TRAILING:
+    case HOSTILE_TRAILING:
         add_trailing(p);
         break;
-    case POSIX_FAULT_PREVIOUS:
+    case HOSTILE_PREVIOUS:
         answer_previous(p);
         break;
-    case POSIX_FAULT_NONCE:
+    case HOSTILE_NONCE:
         change_nonce(p);
         break;
-    case POSIX_FAULT_AUTH:
+    case HOSTILE_AUTH:
         drop_authorization(p);
         break;
-    case POSIX_FAULT_HANDLE:
+    case HOSTILE_HANDLE:
         change_handle(p);
         break;
     default:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "crypto/der.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static void add_name(struct line *l, struct bytes name)
     }
 }
 
-void posix_key_text(const struct crypto_public_key *key, char text[POSIX_KEY_TEXT_MAX])
+void pki_key_text(const struct crypto_public_key *key, char text[PKI_KEY_TEXT_MAX])
 {
     static const char *const names[] = {
         [CRYPTO_KEY_OTHER] = "of an unknown kind",
@@ -85,25 +85,25 @@ void posix_key_text(const struct crypto_public_key *key, char text[POSIX_KEY_TEX
         [CRYPTO_KEY_ED448] = "Ed448",
     };
     if (crypto_key_is_rsa(key->kind)) {
-        snprintf(text, POSIX_KEY_TEXT_MAX, "%s-%zu", names[key->kind], 8 * key->rsa.modulus.len);
+        snprintf(text, PKI_KEY_TEXT_MAX, "%s-%zu", names[key->kind], 8 * key->rsa.modulus.len);
     } else {
-        snprintf(text, POSIX_KEY_TEXT_MAX, "%s", names[key->kind]);
+        snprintf(text, PKI_KEY_TEXT_MAX, "%s", names[key->kind]);
     }
 }
 
-void posix_certificate_text(const struct crypto_certificate *c, char text[POSIX_CERTIFICATE_TEXT_MAX])
+void pki_certificate_text(const struct crypto_certificate *c, char text[PKI_CERTIFICATE_TEXT_MAX])
 {
-    char key[POSIX_KEY_TEXT_MAX], byte[3];
-    struct line l = {text, POSIX_CERTIFICATE_TEXT_MAX - 80, 0}; /* room for what follows the name */
+    char key[PKI_KEY_TEXT_MAX], byte[3];
+    struct line l = {text, PKI_CERTIFICATE_TEXT_MAX - 80, 0}; /* room for what follows the name */
     text[0] = 0;
     add_name(&l, c->subject);
-    l.size = POSIX_CERTIFICATE_TEXT_MAX;
+    l.size = PKI_CERTIFICATE_TEXT_MAX;
     add(&l, " (serial ");
     for (size_t i = 0; i < c->serial.len && i < 20; i++) {
         snprintf(byte, sizeof byte, "%02X", c->serial.p[i]);
         add(&l, byte);
     }
-    posix_key_text(&c->key, key);
+    pki_key_text(&c->key, key);
     add(&l, ", ");
     add(&l, key);
     add(&l, ")");

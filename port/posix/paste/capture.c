@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/capture.h"
+#include "port/posix/paste/capture.h"
 
 enum { PCAPNG_SECTION = 0x0A0D0D0A, PCAPNG_BYTE_ORDER = 0x1A2B3C4D };
 enum { BLOCK_INTERFACE = 1, BLOCK_OLD_PACKET = 2, BLOCK_SIMPLE_PACKET = 3, BLOCK_PACKET = 6 };
 
 /* ---- Numbers in the file's byte order ---- */
 
-static uint32_t read_u32(const struct posix_capture *c, struct bytes_reader *r)
+static uint32_t read_u32(const struct capture *c, struct bytes_reader *r)
 {
     const uint32_t n = bytes_read_u32(r);
     return c->little_endian ? n >> 24 | (n >> 8 & 0xFF00) | (n << 8 & 0xFF0000) | n << 24 : n;
 }
 
-static uint32_t read_u16(const struct posix_capture *c, struct bytes_reader *r)
+static uint32_t read_u16(const struct capture *c, struct bytes_reader *r)
 {
     const uint32_t n = bytes_read_u16(r);
     return c->little_endian ? n >> 8 | (n << 8 & 0xFF00) : n;
@@ -73,7 +73,7 @@ static struct bytes_reader tcp_in_ip(struct bytes_reader *r)
 }
 
 /* bytes begin with an IP header. */
-static bool read_ip(struct bytes bytes, struct posix_packet *packet)
+static bool read_ip(struct bytes bytes, struct capture_packet *packet)
 {
     struct bytes_reader r = bytes_reader_over(bytes);
     struct bytes_reader tcp = tcp_in_ip(&r);
@@ -90,18 +90,18 @@ static bool read_ip(struct bytes bytes, struct posix_packet *packet)
     return true;
 }
 
-static bool read_link(uint32_t link, struct bytes bytes, struct posix_packet *packet)
+static bool read_link(uint32_t link, struct bytes bytes, struct capture_packet *packet)
 {
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
         if (links[i].link == link && bytes.len > links[i].header) {
             return read_ip(bytes_of(bytes.p + links[i].header, bytes.len - links[i].header), packet);
         }
     }
-    *packet = (struct posix_packet){.from_port = 0};
+    *packet = (struct capture_packet){.from_port = 0};
     return false;
 }
 
-bool posix_packet_of(struct bytes bytes, struct posix_packet *packet)
+bool capture_packet_of(struct bytes bytes, struct capture_packet *packet)
 {
     enum { RAW = 101, ETHERNET = 1 };
     return read_link(RAW, bytes, packet) || read_link(ETHERNET, bytes, packet);
@@ -109,15 +109,15 @@ bool posix_packet_of(struct bytes bytes, struct posix_packet *packet)
 
 /* ---- pcapng ---- */
 
-static void read_interface(struct posix_capture *c, struct bytes_reader *body)
+static void read_interface(struct capture *c, struct bytes_reader *body)
 {
-    if (c->link_count < POSIX_CAPTURE_INTERFACES) {
+    if (c->link_count < CAPTURE_INTERFACES) {
         c->links[c->link_count++] = read_u16(c, body);
     }
 }
 
-static void read_block_packet(const struct posix_capture *c, uint32_t type, struct bytes_reader *body,
-                              struct posix_packet *packet)
+static void read_block_packet(const struct capture *c, uint32_t type, struct bytes_reader *body,
+                              struct capture_packet *packet)
 {
     size_t interface = 0, len;
     if (type == BLOCK_PACKET) {
@@ -141,7 +141,7 @@ static void read_block_packet(const struct posix_capture *c, uint32_t type, stru
 }
 
 /* A section may have the other byte order. */
-static int begin_section(struct posix_capture *c)
+static int begin_section(struct capture *c)
 {
     struct bytes_reader r = bytes_reader_over(c->rest);
     (void)bytes_read_u64(&r);
@@ -153,7 +153,7 @@ static int begin_section(struct posix_capture *c)
     return read_u32(c, &order) == PCAPNG_BYTE_ORDER ? 0 : BYTES_E_FORMAT;
 }
 
-static int next_block(struct posix_capture *c, uint32_t *type, struct bytes_reader *body)
+static int next_block(struct capture *c, uint32_t *type, struct bytes_reader *body)
 {
     enum { AROUND = 12 };
     struct bytes_reader r = bytes_reader_over(c->rest);
@@ -179,7 +179,7 @@ static const struct {
     bool little_endian;
 } pcap_magics[] = {{0xA1B2C3D4, false}, {0xA1B23C4D, false}, {0xD4C3B2A1, true}, {0x4D3CB2A1, true}};
 
-static bool open_pcap(struct posix_capture *c, uint32_t magic, struct bytes_reader *r)
+static bool open_pcap(struct capture *c, uint32_t magic, struct bytes_reader *r)
 {
     for (size_t i = 0; i < sizeof pcap_magics / sizeof pcap_magics[0]; i++) {
         if (pcap_magics[i].magic == magic) {
@@ -194,7 +194,7 @@ static bool open_pcap(struct posix_capture *c, uint32_t magic, struct bytes_read
     return false;
 }
 
-static int next_record(struct posix_capture *c, struct posix_packet *packet)
+static int next_record(struct capture *c, struct capture_packet *packet)
 {
     struct bytes_reader r = bytes_reader_over(c->rest);
     (void)bytes_read_u64(&r); /* time */
@@ -211,17 +211,17 @@ static int next_record(struct posix_capture *c, struct posix_packet *packet)
 
 /* ---- Both ---- */
 
-bool posix_capture_open(struct posix_capture *c, struct bytes file)
+bool capture_open(struct capture *c, struct bytes file)
 {
     struct bytes_reader r = bytes_reader_over(file);
     const uint32_t magic = bytes_read_u32(&r);
-    *c = (struct posix_capture){.rest = file, .pcapng = r.error == 0 && magic == PCAPNG_SECTION};
+    *c = (struct capture){.rest = file, .pcapng = r.error == 0 && magic == PCAPNG_SECTION};
     return c->pcapng ? begin_section(c) == 0 : open_pcap(c, magic, &r);
 }
 
-int posix_capture_next(struct posix_capture *c, struct posix_packet *packet)
+int capture_next(struct capture *c, struct capture_packet *packet)
 {
-    *packet = (struct posix_packet){.from_port = 0};
+    *packet = (struct capture_packet){.from_port = 0};
     if (c->rest.len == 0) {
         return BYTES_E_NOT_FOUND;
     }

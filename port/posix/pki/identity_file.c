@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Why a server's certificate and key were refused: which file, what is wrong with it, what to do. */
 #include "crypto/tls_identity.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "port/posix/posix.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +12,14 @@ static bool is_key(const char *label)
 }
 
 /* Counts the objects of one kind; *first is the first of them, *other the first of another kind. */
-static size_t count(struct bytes text, bool (*wanted)(const char *label), struct posix_pem *first,
-                    struct posix_pem *other)
+static size_t count(struct bytes text, bool (*wanted)(const char *label), struct pem *first,
+                    struct pem *other)
 {
-    struct posix_pem object;
+    struct pem object;
     size_t found = 0;
     memset(first, 0, sizeof *first);
     memset(other, 0, sizeof *other);
-    while (posix_pem_next(&text, &object) == 0) {
+    while (pem_next(&text, &object) == 0) {
         if (wanted(object.label)) {
             *first = found++ == 0 ? object : *first;
         } else if (other->label[0] == 0) {
@@ -30,14 +30,14 @@ static size_t count(struct bytes text, bool (*wanted)(const char *label), struct
 }
 
 /* Returns: 0, or the length of a sentence about a file that lacks what it should hold. */
-static bool says_missing(const char *path, const char *wanted, struct bytes text,
-                         const struct posix_pem *other, char *why, size_t why_size)
+static bool says_missing(const char *path, const char *wanted, struct bytes text, const struct pem *other,
+                         char *why, size_t why_size)
 {
-    struct posix_pem object;
+    struct pem object;
     int error;
-    while ((error = posix_pem_next(&text, &object)) == 0) {
+    while ((error = pem_next(&text, &object)) == 0) {
     }
-    const char *what = posix_pem_what(other->label);
+    const char *what = pem_what(other->label);
     if (error == BYTES_E_FORMAT) {
         snprintf(why, why_size, "%s is cut off: there is no -----END %s----- line", path, object.label);
     } else if (what != NULL) {
@@ -52,9 +52,9 @@ static bool says_missing(const char *path, const char *wanted, struct bytes text
 static size_t which_fits(struct bytes chain, struct bytes key_text)
 {
     static struct crypto_identity identity;
-    struct posix_pem object;
+    struct pem object;
     size_t number = 0, fits = 0;
-    while (posix_pem_next(&chain, &object) == 0) {
+    while (pem_next(&chain, &object) == 0) {
         if (crypto_pem_is_certificate(object.label)) {
             number++;
             if (fits == 0 && crypto_identity_load(&identity, object.whole, key_text) == 0) {
@@ -66,10 +66,10 @@ static size_t which_fits(struct bytes chain, struct bytes key_text)
     return fits;
 }
 
-static bool parse(const struct posix_pem *object, struct crypto_certificate *c, uint8_t *der, size_t capacity)
+static bool parse(const struct pem *object, struct crypto_certificate *c, uint8_t *der, size_t capacity)
 {
     size_t len;
-    return posix_pem_decode(object, der, capacity, &len) == 0 &&
+    return pem_decode(object, der, capacity, &len) == 0 &&
            crypto_certificate_parse(bytes_of(der, len), c) == 0;
 }
 
@@ -77,12 +77,12 @@ static bool parse(const struct posix_pem *object, struct crypto_certificate *c, 
 static bool says_chain(const char *path, struct bytes chain, char *why, size_t why_size)
 {
     uint8_t der[CRYPTO_CHAIN_STORAGE];
-    struct posix_pem object;
+    struct pem object;
     size_t number = 0;
-    while (posix_pem_next(&chain, &object) == 0) {
+    while (pem_next(&chain, &object) == 0) {
         struct crypto_trust one;
         struct crypto_certificate c;
-        char text[POSIX_CERTIFICATE_TEXT_MAX];
+        char text[PKI_CERTIFICATE_TEXT_MAX];
         if (!crypto_pem_is_certificate(object.label)) {
             continue;
         }
@@ -97,7 +97,7 @@ static bool says_chain(const char *path, struct bytes chain, char *why, size_t w
                      number);
             return true;
         }
-        posix_certificate_text(&c, text);
+        pki_certificate_text(&c, text);
         snprintf(
             why, why_size,
             "%s: certificate %zu, %s, has a key that is not supported: RSA (2048 bits or more) and EC on "
@@ -108,15 +108,15 @@ static bool says_chain(const char *path, struct bytes chain, char *why, size_t w
     return false;
 }
 
-static bool says_key(const char *path, const struct posix_pem *key, int error, char *why, size_t why_size)
+static bool says_key(const char *path, const struct pem *key, int error, char *why, size_t why_size)
 {
     static const char proc_type[] = "ENCRYPTED"; /* Proc-Type: 4,ENCRYPTED [RFC 1421 4.6.1.1] */
     const bool plain = strcmp(key->label, "PRIVATE KEY") == 0 || strcmp(key->label, "RSA PRIVATE KEY") == 0 ||
                        strcmp(key->label, "EC PRIVATE KEY") == 0;
-    if (!plain && posix_pem_what(key->label) != NULL) {
-        snprintf(why, why_size, "%s holds %s", path, posix_pem_what(key->label));
+    if (!plain && pem_what(key->label) != NULL) {
+        snprintf(why, why_size, "%s holds %s", path, pem_what(key->label));
     } else if (memmem(key->body.p, key->body.len, proc_type, strlen(proc_type)) != NULL) {
-        snprintf(why, why_size, "%s holds %s", path, posix_pem_what("ENCRYPTED PRIVATE KEY"));
+        snprintf(why, why_size, "%s holds %s", path, pem_what("ENCRYPTED PRIVATE KEY"));
     } else if (error == BYTES_E_ALGORITHM || plain) {
         snprintf(
             why, why_size,
@@ -148,10 +148,10 @@ static void says_pair(int error, const char *certificate, struct bytes chain, co
     }
 }
 
-void posix_identity_fault(int error, const char *certificate, struct bytes chain, const char *key,
-                          struct bytes key_text, char *why, size_t why_size)
+void pki_identity_fault(int error, const char *certificate, struct bytes chain, const char *key,
+                        struct bytes key_text, char *why, size_t why_size)
 {
-    struct posix_pem first, other, key_object;
+    struct pem first, other, key_object;
     const size_t certificates = count(chain, crypto_pem_is_certificate, &first, &other);
     bool said = false;
     if (certificates == 0) {

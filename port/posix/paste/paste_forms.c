@@ -2,7 +2,7 @@
 /* The forms in which text stands for bytes: one reader each, tried in the order of the table at the end. A reader takes
  * the whole text or nothing. */
 #include "dps/protocol/text.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include <ctype.h>
 
 static bool is_one_of(uint8_t c, const char *set)
@@ -26,12 +26,12 @@ static bool complete(const struct bytes_writer *w)
 /* One block with offsets, and nothing that is one beside it: of several the caller must choose. */
 static bool read_hexdump(struct bytes text, struct bytes_writer *w)
 {
-    struct posix_dump d = {.rest = text};
+    struct paste_dump d = {.rest = text};
     uint8_t *room = w->p + w->len;
     size_t capacity = w->capacity - w->len, len = 0;
     int error;
     do {
-        error = posix_dump_next(&d, room, capacity, &len);
+        error = paste_dump_next(&d, room, capacity, &len);
     } while (error == 0 && !d.offsets);
     if (error != 0) {
         return error == BYTES_E_NOT_FOUND ? false : fail(w);
@@ -39,7 +39,7 @@ static bool read_hexdump(struct bytes text, struct bytes_writer *w)
     w->len += len;
     room += len;
     capacity -= len;
-    while ((error = posix_dump_next(&d, room, capacity, &len)) != BYTES_E_NOT_FOUND) {
+    while ((error = paste_dump_next(&d, room, capacity, &len)) != BYTES_E_NOT_FOUND) {
         if (error != 0 || d.offsets) {
             return fail(w);
         }
@@ -90,8 +90,8 @@ static void read_escape(struct bytes text, size_t *at, struct bytes_writer *w)
 /* Between quotes a blank is a byte; outside of them, or where there are none, it is not. */
 static bool read_escaped(struct bytes text, struct bytes_writer *w)
 {
-    const size_t first = posix_find(text, "\\");
-    if (first == text.len || (posix_find(text, "\\x") == text.len && posix_find(text, "\\u00") == text.len)) {
+    const size_t first = paste_find(text, "\\");
+    if (first == text.len || (paste_find(text, "\\x") == text.len && paste_find(text, "\\u00") == text.len)) {
         return false;
     }
     size_t at = 0;
@@ -141,8 +141,8 @@ static size_t remark_at(struct bytes text, size_t at)
     static const char *const remarks[][2] = {{"/*", "*/"}, {"//", "\n"}, {"(byte)", ""}};
     const struct bytes rest = bytes_of(text.p + at, text.len - at);
     for (size_t i = 0; i < sizeof remarks / sizeof remarks[0]; i++) {
-        if (posix_begins(rest, remarks[i][0])) {
-            const size_t end = posix_find(rest, remarks[i][1]) + strlen(remarks[i][1]);
+        if (paste_begins(rest, remarks[i][0])) {
+            const size_t end = paste_find(rest, remarks[i][1]) + strlen(remarks[i][1]);
             const size_t least = strlen(remarks[i][0]);
             return end > rest.len ? rest.len : end < least ? least : end;
         }
@@ -332,7 +332,7 @@ static const struct {
 
 static bool inside_of(struct bytes text, size_t i, struct bytes *inside)
 {
-    size_t begin = posix_find(text, around[i].open), end = text.len;
+    size_t begin = paste_find(text, around[i].open), end = text.len;
     if (begin == text.len) {
         return false;
     }
@@ -341,12 +341,12 @@ static bool inside_of(struct bytes text, size_t i, struct bytes *inside)
         end--;
     }
     end -= around[i].close[0] != 0 && end > begin ? 1 : 0;
-    *inside = posix_trimmed(bytes_of(text.p + begin, end - begin));
+    *inside = paste_trimmed(bytes_of(text.p + begin, end - begin));
     return around[i].close[0] == 0 ? inside->len > 0
                                    : inside->len > text.len / 2; /* else what is around matters */
 }
 
-int posix_paste_bytes(struct bytes text, uint8_t *out, size_t capacity, size_t *len, const char **form)
+int paste_bytes(struct bytes text, uint8_t *out, size_t capacity, size_t *len, const char **form)
 {
     int error = BYTES_E_FORMAT;
     *len = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/protocol/text.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/paste.h"
 #include <ctype.h>
 
 #define REPLACEMENT 0xFFFDU /* of what is no character [Unicode 3.9] */
@@ -24,15 +24,15 @@ static bool looks_utf16(struct bytes start, size_t zero_at)
     return true;
 }
 
-enum posix_encoding posix_encoding_of(struct bytes start, size_t *mark)
+enum paste_encoding paste_encoding_of(struct bytes start, size_t *mark)
 {
     static const struct {
         const char *mark;
         size_t len;
-        enum posix_encoding encoding;
+        enum paste_encoding encoding;
     } marks[] = {
-        {"\xFF\xFE\0\0", 4, POSIX_UTF32}, {"\0\0\xFE\xFF", 4, POSIX_UTF32}, {"\xEF\xBB\xBF", 3, POSIX_UTF8},
-        {"\xFF\xFE", 2, POSIX_UTF16_LE},  {"\xFE\xFF", 2, POSIX_UTF16_BE},
+        {"\xFF\xFE\0\0", 4, PASTE_UTF32}, {"\0\0\xFE\xFF", 4, PASTE_UTF32}, {"\xEF\xBB\xBF", 3, PASTE_UTF8},
+        {"\xFF\xFE", 2, PASTE_UTF16_LE},  {"\xFE\xFF", 2, PASTE_UTF16_BE},
     };
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
         if (start.len >= marks[i].len && memcmp(start.p, marks[i].mark, marks[i].len) == 0) {
@@ -41,18 +41,18 @@ enum posix_encoding posix_encoding_of(struct bytes start, size_t *mark)
         }
     }
     *mark = 0;
-    return looks_utf16(start, 1) ? POSIX_UTF16_LE : looks_utf16(start, 0) ? POSIX_UTF16_BE : POSIX_UTF8;
+    return looks_utf16(start, 1) ? PASTE_UTF16_LE : looks_utf16(start, 0) ? PASTE_UTF16_BE : PASTE_UTF8;
 }
 
-const char *posix_encoding_name(enum posix_encoding encoding)
+const char *paste_encoding_name(enum paste_encoding encoding)
 {
     static const char *const names[] = {"UTF-8", "UTF-16LE", "UTF-16BE", "UTF-32"};
     return names[encoding];
 }
 
-static uint32_t unit_at(enum posix_encoding encoding, const uint8_t *p)
+static uint32_t unit_at(enum paste_encoding encoding, const uint8_t *p)
 {
-    return encoding == POSIX_UTF16_LE ? (uint32_t)(p[1] << 8 | p[0]) : (uint32_t)(p[0] << 8 | p[1]);
+    return encoding == PASTE_UTF16_LE ? (uint32_t)(p[1] << 8 | p[0]) : (uint32_t)(p[0] << 8 | p[1]);
 }
 
 static bool is_high_surrogate(uint32_t unit)
@@ -81,7 +81,7 @@ static size_t write_utf8(uint32_t c, uint8_t out[4])
     return len;
 }
 
-size_t posix_utf8_from_utf16(enum posix_encoding encoding, struct bytes in, uint8_t *out, size_t capacity,
+size_t paste_utf8_from_utf16(enum paste_encoding encoding, struct bytes in, uint8_t *out, size_t capacity,
                              size_t *taken)
 {
     size_t at = 0, written = 0;
@@ -111,7 +111,7 @@ size_t posix_utf8_from_utf16(enum posix_encoding encoding, struct bytes in, uint
     return written;
 }
 
-size_t posix_utf16_len(struct bytes utf8)
+size_t paste_utf16_len(struct bytes utf8)
 {
     size_t len = 0;
     for (size_t i = 0; i < utf8.len; i++) {
@@ -121,26 +121,25 @@ size_t posix_utf16_len(struct bytes utf8)
     return len;
 }
 
-struct bytes posix_paste_utf8(struct bytes input, uint8_t *out, size_t capacity,
-                              enum posix_encoding *encoding)
+struct bytes paste_utf8(struct bytes input, uint8_t *out, size_t capacity, enum paste_encoding *encoding)
 {
     size_t mark, taken;
-    *encoding = posix_encoding_of(input, &mark);
+    *encoding = paste_encoding_of(input, &mark);
     struct bytes rest = bytes_of(input.p + mark, input.len - mark);
-    if (*encoding == POSIX_UTF8) {
+    if (*encoding == PASTE_UTF8) {
         return rest;
     }
-    if (*encoding == POSIX_UTF32) {
+    if (*encoding == PASTE_UTF32) {
         return bytes_of(out, 0);
     }
-    return bytes_of(out, posix_utf8_from_utf16(*encoding, rest, out, capacity, &taken));
+    return bytes_of(out, paste_utf8_from_utf16(*encoding, rest, out, capacity, &taken));
 }
 
 /* ---- Text ---- */
 
 #define ESCAPE 0x1B /* terminals colour logs with it */
 
-bool posix_is_text(struct bytes bytes)
+bool paste_is_text(struct bytes bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
         const uint8_t c = bytes.p[i];
@@ -151,7 +150,7 @@ bool posix_is_text(struct bytes bytes)
     return true;
 }
 
-struct bytes posix_trimmed(struct bytes text)
+struct bytes paste_trimmed(struct bytes text)
 {
     while (text.len > 0 && isspace(text.p[0])) {
         text = bytes_of(text.p + 1, text.len - 1);
@@ -162,7 +161,7 @@ struct bytes posix_trimmed(struct bytes text)
     return text;
 }
 
-struct bytes posix_next_line(struct bytes *text)
+struct bytes paste_next_line(struct bytes *text)
 {
     static const uint8_t none[1] = {0};
     const struct bytes whole = text->p != NULL ? *text : bytes_of(none, 0);
@@ -177,16 +176,16 @@ struct bytes posix_next_line(struct bytes *text)
     return line;
 }
 
-bool posix_begins(struct bytes text, const char *part)
+bool paste_begins(struct bytes text, const char *part)
 {
     const struct bytes wanted = bytes_of_text(part);
     return text.len >= wanted.len && dps_text_equal_nocase(bytes_of(text.p, wanted.len), wanted);
 }
 
-size_t posix_find(struct bytes text, const char *part)
+size_t paste_find(struct bytes text, const char *part)
 {
     size_t at = 0;
-    while (at < text.len && !posix_begins(bytes_of(text.p + at, text.len - at), part)) {
+    while (at < text.len && !paste_begins(bytes_of(text.p + at, text.len - at), part)) {
         at++;
     }
     return at;

@@ -3,8 +3,8 @@
  * found inside of a wrapping is read in the same way. */
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "port/posix/ek_private.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/ek_private.h"
+#include "port/posix/paste/paste.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 /* The key that was found, and of what was none the most telling refusal. */
 struct choice {
     struct ek_reading *r;
-    struct posix_ek found, refused;
+    struct ek found, refused;
     size_t count; /* different keys */
     int rank, error;
     char why[256];
@@ -32,7 +32,7 @@ enum { RANK_ANYTHING = 1, RANK_KEY = 2, RANK_NAMED = 3 };
 static void consider(struct choice *c, struct bytes candidate, int rank,
                      int (*read)(struct ek_reading *r, struct bytes candidate))
 {
-    struct posix_ek ek = *c->r->ek;
+    struct ek ek = *c->r->ek;
     char why[sizeof c->why] = "";
     struct ek_reading inner = {
         .ek = &ek, .why = why, .why_size = sizeof why, .depth = c->r->depth + 1, .bare = rank == RANK_NAMED};
@@ -83,11 +83,11 @@ static int chosen(struct choice *c, const char *what)
 
 static size_t pem_at(struct bytes text)
 {
-    return posix_find(text, "-----BEGIN");
+    return paste_find(text, "-----BEGIN");
 }
 
 /* As JSON, shells and environment files write line ends: \n is two characters. */
-static struct bytes without_escapes(struct bytes text, uint8_t out[POSIX_EK_INPUT_MAX])
+static struct bytes without_escapes(struct bytes text, uint8_t out[EK_INPUT_MAX])
 {
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -101,35 +101,35 @@ static struct bytes without_escapes(struct bytes text, uint8_t out[POSIX_EK_INPU
 
 static int read_pem(struct ek_reading *r, struct bytes text)
 {
-    uint8_t plain[POSIX_EK_INPUT_MAX];
+    uint8_t plain[EK_INPUT_MAX];
     const size_t at = pem_at(text); /* openssl x509 -text and others write comments before the object */
     if (at == text.len) {
         return BYTES_E_NOT_FOUND;
     }
     text = bytes_of(text.p + at, text.len - at);
-    return ek_read_pem(r, posix_find(text, "\\") < text.len ? without_escapes(text, plain) : text);
+    return ek_read_pem(r, paste_find(text, "\\") < text.len ? without_escapes(text, plain) : text);
 }
 
 /* ---- JSON ---- */
 
 static int read_modulus_member(struct ek_reading *r, struct bytes text)
 {
-    uint8_t bytes[POSIX_EK_INPUT_MAX];
+    uint8_t bytes[EK_INPUT_MAX];
     size_t len;
     const char *form;
-    const int error = posix_paste_bytes(text, bytes, sizeof bytes, &len, &form);
+    const int error = paste_bytes(text, bytes, sizeof bytes, &len, &form);
     return error != 0 ? BYTES_E_NOT_FOUND : ek_take_modulus(r, "RSA modulus", bytes_of(bytes, len));
 }
 
 /* [1,58,0,...] */
 static int read_numbers(struct ek_reading *r, struct bytes array)
 {
-    uint8_t bytes[POSIX_EK_INPUT_MAX];
+    uint8_t bytes[EK_INPUT_MAX];
     size_t len, cursor = 0;
     const char *form;
     struct bytes name, first;
     if (!dps_json_next(array, &cursor, &name, &first) || dps_json_kind(first) != DPS_JSON_NUMBER ||
-        posix_paste_bytes(array, bytes, sizeof bytes, &len, &form) != 0) {
+        paste_bytes(array, bytes, sizeof bytes, &len, &form) != 0) {
         return BYTES_E_NOT_FOUND;
     }
     ek_add_form(r, form);
@@ -163,7 +163,7 @@ static const struct {
 
 static void consider_member(struct choice *c, struct bytes name, struct bytes value)
 {
-    uint8_t text[POSIX_EK_INPUT_MAX];
+    uint8_t text[EK_INPUT_MAX];
     size_t len, i = 0;
     if (dps_json_kind(value) == DPS_JSON_ARRAY) {
         consider(c, value, RANK_ANYTHING, read_numbers);
@@ -215,14 +215,14 @@ static int read_json(struct ek_reading *r, struct bytes text)
 
 static int read_form(struct ek_reading *r, struct bytes text)
 {
-    uint8_t bytes[POSIX_EK_INPUT_MAX];
+    uint8_t bytes[EK_INPUT_MAX];
     size_t len;
     const char *form;
-    if (posix_paste_bytes(text, bytes, sizeof bytes, &len, &form) != 0) {
+    if (paste_bytes(text, bytes, sizeof bytes, &len, &form) != 0) {
         return BYTES_E_NOT_FOUND;
     }
     ek_add_form(r, form);
-    if (posix_is_text(bytes_of(bytes, len))) { /* base64 of a PEM file */
+    if (paste_is_text(bytes_of(bytes, len))) { /* base64 of a PEM file */
         r->depth++;
         return ek_read_text(r, bytes_of(bytes, len));
     }
@@ -233,13 +233,13 @@ static int read_form(struct ek_reading *r, struct bytes text)
 static int read_dumps(struct ek_reading *r, struct bytes text)
 {
     enum { SMALLEST = 64 };
-    uint8_t bytes[POSIX_EK_INPUT_MAX];
-    struct posix_dump d = {.rest = text};
+    uint8_t bytes[EK_INPUT_MAX];
+    struct paste_dump d = {.rest = text};
     struct choice c = choose(r);
     size_t len;
     int error;
     bool any = false;
-    while ((error = posix_dump_next(&d, bytes, sizeof bytes, &len)) != BYTES_E_NOT_FOUND) {
+    while ((error = paste_dump_next(&d, bytes, sizeof bytes, &len)) != BYTES_E_NOT_FOUND) {
         if (error == 0 && len >= SMALLEST) {
             any = true;
             consider(&c, bytes_of(bytes, len), RANK_ANYTHING, ek_read_bytes);
@@ -348,7 +348,7 @@ static int refuse_text(struct ek_reading *r, struct bytes text)
 static const char *mistake_in(struct bytes text)
 {
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
-        if (posix_find(text, mistakes[i].part) < text.len) {
+        if (paste_find(text, mistakes[i].part) < text.len) {
             return mistakes[i].says;
         }
     }
@@ -357,7 +357,7 @@ static const char *mistake_in(struct bytes text)
 
 int ek_read_text(struct ek_reading *r, struct bytes text)
 {
-    text = posix_trimmed(text);
+    text = paste_trimmed(text);
     if (text.len == 0) {
         return ek_refuse(r, BYTES_E_FORMAT, "it is empty");
     }
@@ -375,24 +375,24 @@ int ek_read_text(struct ek_reading *r, struct bytes text)
     return error == BYTES_E_NOT_FOUND ? refuse_text(r, text) : error;
 }
 
-int posix_ek_read(struct bytes input, struct posix_ek *ek, char *why, size_t why_size)
+int ek_read(struct bytes input, struct ek *ek, char *why, size_t why_size)
 {
-    uint8_t utf8[POSIX_EK_INPUT_MAX / 2 * 3];
+    uint8_t utf8[EK_INPUT_MAX / 2 * 3];
     struct ek_reading r = {.ek = ek, .why = why, .why_size = why_size, .bare = true};
-    enum posix_encoding encoding;
+    enum paste_encoding encoding;
     memset(ek, 0, sizeof *ek);
-    if (input.len > POSIX_EK_INPUT_MAX) {
+    if (input.len > EK_INPUT_MAX) {
         return ek_refuse(&r, BYTES_E_FORMAT, "it is larger than any form of an endorsement key");
     }
-    const struct bytes text = posix_paste_utf8(input, utf8, sizeof utf8, &encoding);
-    if (encoding == POSIX_UTF32) {
+    const struct bytes text = paste_utf8(input, utf8, sizeof utf8, &encoding);
+    if (encoding == PASTE_UTF32) {
         return ek_refuse(&r, BYTES_E_FORMAT, "it is UTF-32: save it as UTF-8");
     }
-    if (!posix_is_text(text)) {
+    if (!paste_is_text(text)) {
         return ek_read_bytes(&r, input);
     }
-    if (encoding != POSIX_UTF8) {
-        ek_add_form(&r, posix_encoding_name(encoding));
+    if (encoding != PASTE_UTF8) {
+        ek_add_form(&r, paste_encoding_name(encoding));
     }
     return ek_read_text(&r, text);
 }

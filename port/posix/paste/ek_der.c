@@ -2,9 +2,9 @@
 /* Endorsement keys in DER and in the PEM around it: public keys, certificates, chains of them. */
 #include "crypto/certificate.h"
 #include "crypto/der.h"
-#include "port/posix/ek_certificate.h"
-#include "port/posix/ek_private.h"
-#include "port/posix/pem.h"
+#include "port/posix/paste/ek_certificate.h"
+#include "port/posix/paste/ek_private.h"
+#include "port/posix/pki/pem.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ static int read_certificates(struct ek_reading *r, struct bytes ders)
     struct crypto_certificate certificate;
     size_t number, count;
     char why[512];
-    const int error = posix_ek_certificate(ders, &certificate, &number, &count, why, sizeof why);
+    const int error = ek_certificate(ders, &certificate, &number, &count, why, sizeof why);
     add_certificate_form(r, number, number > 0 ? count : 1);
     return error != 0 ? ek_refuse(r, error, "%s", why) : ek_take_rsa(r, &certificate.key.rsa);
 }
@@ -61,8 +61,8 @@ int ek_read_der(struct ek_reading *r, struct bytes der)
     if (crypto_certificate_parse(der, &certificate) == 0) {
         return read_certificates(r, der);
     }
-    const char *label = posix_der_label(der);
-    const char *what = label != NULL && strcmp(label, "CERTIFICATE") != 0 ? posix_pem_what(label) : NULL;
+    const char *label = pem_label_of_der(der);
+    const char *what = label != NULL && strcmp(label, "CERTIFICATE") != 0 ? pem_what(label) : NULL;
     return what != NULL
                ? ek_refuse(r, BYTES_E_FORMAT, "it is %s", what)
                : ek_refuse(r, BYTES_E_FORMAT, "it is DER, but neither a public key nor a certificate");
@@ -70,7 +70,7 @@ int ek_read_der(struct ek_reading *r, struct bytes der)
 
 /* What a TPM keeps around an EK certificate: TCG_PCCLIENT_STORED_CERT, perhaps TCG_FULL_CERT, and padding
  * [PC Client Specific Implementation Specification 7.3.2]. */
-struct bytes posix_stored_certificate(struct bytes stored)
+struct bytes ek_stored_certificate(struct bytes stored)
 {
     enum { STORED_CERT = 0x1001, FULL_CERT = 0x1002 };
     struct bytes_reader r = bytes_reader_over(stored);
@@ -90,7 +90,7 @@ struct bytes posix_stored_certificate(struct bytes stored)
 
 /* ---- PEM [RFC 7468] ---- */
 
-static bool is_certificate(const struct posix_pem *object)
+static bool is_certificate(const struct pem *object)
 {
     return crypto_pem_is_certificate(object->label) || strcmp(object->label, "TRUSTED CERTIFICATE") == 0;
 }
@@ -98,17 +98,17 @@ static bool is_certificate(const struct posix_pem *object)
 /* A whole chain: its certificates as DER, one after the other. */
 static int read_pem_certificates(struct ek_reading *r, struct bytes text)
 {
-    uint8_t ders[POSIX_EK_INPUT_MAX];
-    struct posix_pem object;
+    uint8_t ders[EK_INPUT_MAX];
+    struct pem object;
     size_t used = 0;
     int found;
-    while ((found = posix_pem_next(&text, &object)) == 0) {
+    while ((found = pem_next(&text, &object)) == 0) {
         size_t len;
         struct crypto_certificate c;
         if (!is_certificate(&object)) {
             continue;
         }
-        if (posix_pem_decode(&object, ders + used, sizeof ders - used, &len) != 0) {
+        if (pem_decode(&object, ders + used, sizeof ders - used, &len) != 0) {
             return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", object.label);
         }
         if (crypto_certificate_parse(bytes_of(ders + used, len), &c) != 0) {
@@ -123,12 +123,12 @@ static int read_pem_certificates(struct ek_reading *r, struct bytes text)
 
 int ek_read_pem(struct ek_reading *r, struct bytes text)
 {
-    struct posix_pem object;
+    struct pem object;
     struct bytes rest = text;
-    uint8_t der[POSIX_EK_INPUT_MAX];
+    uint8_t der[EK_INPUT_MAX];
     size_t len;
     ek_add_form(r, "PEM");
-    if (posix_pem_next(&rest, &object) != 0) {
+    if (pem_next(&rest, &object) != 0) {
         return ek_refuse(r, BYTES_E_FORMAT, "it is cut off: there is no -----END line");
     }
     if (strstr(object.label, "PRIVATE KEY") != NULL) {
@@ -141,7 +141,7 @@ int ek_read_pem(struct ek_reading *r, struct bytes text)
     if (is_certificate(&object)) {
         return read_pem_certificates(r, text);
     }
-    if (posix_pem_decode(&object, der, sizeof der, &len) != 0) {
+    if (pem_decode(&object, der, sizeof der, &len) != 0) {
         return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", object.label);
     }
     return ek_read_der(r, bytes_of(der, len));

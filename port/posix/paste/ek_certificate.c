@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/ek_certificate.h"
+#include "port/posix/paste/ek_certificate.h"
 #include "crypto/bytes/bytes.h"
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -44,9 +44,9 @@ static int refuse_several(struct bytes ders, const struct crypto_certificate *ek
     size_t len = (size_t)snprintf(why, why_size, "EK certificates for different keys:");
     const char *between = " ";
     while (next(&ders, &c)) {
-        char text[POSIX_CERTIFICATE_TEXT_MAX];
+        char text[PKI_CERTIFICATE_TEXT_MAX];
         if (is_candidate(&c) && is_rsa_2048(&c) == is_rsa_2048(ek) && len < why_size) {
-            posix_certificate_text(&c, text);
+            pki_certificate_text(&c, text);
             len += (size_t)snprintf(why + len, why_size - len, "%s%s", between, text);
             between = "; ";
         }
@@ -61,13 +61,13 @@ static int refuse_several(struct bytes ders, const struct crypto_certificate *ek
 static int refuse_none(struct bytes ders, char *why, size_t why_size)
 {
     struct crypto_certificate c, shown = {0};
-    char text[POSIX_CERTIFICATE_TEXT_MAX];
+    char text[PKI_CERTIFICATE_TEXT_MAX];
     while (next(&ders, &c)) {
         if (shown.der.len == 0 || (is_issuer(&shown) && !is_issuer(&c))) {
             shown = c;
         }
     }
-    posix_certificate_text(&shown, text);
+    pki_certificate_text(&shown, text);
     if (!is_issuer(&shown)) {
         snprintf(
             why, why_size,
@@ -83,8 +83,8 @@ static int refuse_none(struct bytes ders, char *why, size_t why_size)
     return BYTES_E_FORMAT;
 }
 
-int posix_ek_certificate(struct bytes ders, struct crypto_certificate *ek, size_t *number, size_t *count,
-                         char *why, size_t why_size)
+int ek_certificate(struct bytes ders, struct crypto_certificate *ek, size_t *number, size_t *count, char *why,
+                   size_t why_size)
 {
     struct crypto_certificate c;
     struct bytes rest = ders;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys that a tool has printed part by part: tpm2-tools' YAML, and moduli as OpenSSL and .NET show them. */
 #include "dps/protocol/text.h"
-#include "port/posix/ek_private.h"
-#include "port/posix/paste.h"
+#include "port/posix/paste/ek_private.h"
+#include "port/posix/paste/paste.h"
 #include "tpm/tpm2.h"
 #include <ctype.h>
 #include <string.h>
@@ -14,10 +14,10 @@ static bool yaml_line(struct bytes text, const char *key, struct bytes *value, s
 {
     const struct bytes wanted = bytes_of_text(key);
     while (text.len > 0) {
-        const struct bytes line = posix_trimmed(posix_next_line(&text));
+        const struct bytes line = paste_trimmed(paste_next_line(&text));
         if (line.len > wanted.len && bytes_equal_public(bytes_of(line.p, wanted.len), wanted) &&
             line.p[wanted.len] == ':') {
-            *value = posix_trimmed(bytes_of(line.p + wanted.len + 1, line.len - wanted.len - 1));
+            *value = paste_trimmed(bytes_of(line.p + wanted.len + 1, line.len - wanted.len - 1));
             *after = text;
             return true;
         }
@@ -52,10 +52,10 @@ static bool yaml_raw(struct bytes text, const char *key, uint32_t *number)
         return false;
     }
     if (value.len == 0) {
-        const struct bytes name = posix_trimmed(posix_next_line(&after));
-        const struct bytes raw = posix_trimmed(posix_next_line(&after));
-        return posix_begins(name, "value:") && posix_begins(raw, "raw:") &&
-               yaml_number(posix_trimmed(bytes_of(raw.p + 4, raw.len - 4)), number);
+        const struct bytes name = paste_trimmed(paste_next_line(&after));
+        const struct bytes raw = paste_trimmed(paste_next_line(&after));
+        return paste_begins(name, "value:") && paste_begins(raw, "raw:") &&
+               yaml_number(paste_trimmed(bytes_of(raw.p + 4, raw.len - 4)), number);
     }
     return yaml_number(value, number);
 }
@@ -76,8 +76,7 @@ static void write_yaml_2b(struct bytes_writer *w, struct bytes text, const char 
     size_t len = 0;
     const char *form;
     struct bytes value, after;
-    if (yaml_line(text, key, &value, &after) &&
-        posix_paste_bytes(value, bytes, sizeof bytes, &len, &form) != 0) {
+    if (yaml_line(text, key, &value, &after) && paste_bytes(value, bytes, sizeof bytes, &len, &form) != 0) {
         bytes_writer_fail(w, BYTES_E_FORMAT);
     }
     bytes_write_2b(w, bytes_of(bytes, len));
@@ -143,7 +142,7 @@ static struct bytes behind_name(struct bytes text)
         i++;
     }
     text = i < text.len ? bytes_of(text.p + i + 1, text.len - i - 1) : bytes_of(text.p, 0);
-    return posix_trimmed(text);
+    return paste_trimmed(text);
 }
 
 /* "00:99:14:..." over several lines; the first line that has something else in it is not part of it. */
@@ -173,12 +172,12 @@ int ek_read_modulus(struct ek_reading *r, struct bytes text)
     uint8_t bytes[1024];
     const char *form;
     size_t len;
-    for (size_t at; (at = posix_find(text, "modulus")) < text.len;) {
+    for (size_t at; (at = paste_find(text, "modulus")) < text.len;) {
         text = bytes_of(text.p + at + 7, text.len - at - 7);
         const struct bytes value = behind_name(text);
         const struct bytes candidates[] = {hex_lines(value), word(value)};
         for (size_t i = 0; i < 2; i++) {
-            if (posix_paste_bytes(candidates[i], bytes, sizeof bytes, &len, &form) == 0 && len >= SMALLEST) {
+            if (paste_bytes(candidates[i], bytes, sizeof bytes, &len, &form) == 0 && len >= SMALLEST) {
                 return ek_take_modulus(r, "RSA modulus", bytes_of(bytes, len));
             }
         }

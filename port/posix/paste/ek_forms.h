@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Endorsement keys as people have them: in the forms of TPM tools, of certificates and of the clipboard. */
-#ifndef PORT_POSIX_EK_FORMS_H
-#define PORT_POSIX_EK_FORMS_H
+#ifndef PORT_POSIX_PASTE_EK_FORMS_H
+#define PORT_POSIX_PASTE_EK_FORMS_H
 
 #include "crypto/bytes/bytes.h"
 #include "dps/protocol/limits.h"
 
 /* More than any form of one RSA-2048 key takes, also in UTF-16; the largest are certificates with their text. */
-#define POSIX_EK_INPUT_MAX 32768
+#define EK_INPUT_MAX 32768
 
-struct posix_ek {
+struct ek {
     uint8_t public_2b[DPS_EK_PUBLIC_MAX]; /* canonical TPM2B_PUBLIC, size field included */
     size_t len;
     char form[96]; /* what was seen: "PEM: public key" */
@@ -27,10 +27,10 @@ struct posix_ek {
  *              of NV indices; Windows' RSA key blob; a bare modulus of 256 bytes
  * Returns: 0; BYTES_E_FORMAT or BYTES_E_ALGORITHM with a sentence in why, which names the form if it is a known one
  * that is of no use here (another kind of key, a private key, a hash, a tpm2-tools context). */
-int posix_ek_read(struct bytes input, struct posix_ek *ek, char *why, size_t why_size);
+int ek_read(struct bytes input, struct ek *ek, char *why, size_t why_size);
 
 /* The certificate in an NV index or in a file of one: without the TCG's header and without padding. All of stored if
  * there is no DER in it. */
-struct bytes posix_stored_certificate(struct bytes stored);
+struct bytes ek_stored_certificate(struct bytes stored);
 
 #endif

@@ -3,6 +3,7 @@
  *
  * For each command the same number of random bytes is drawn, so that a fault that does not fit a command does not shift
  * the ones that follow. What is changed is the answer as it came: its own header decides what fits. */
+#include "tests/hostile/hostile.h"
 #include "crypto/bytes/bytes.h"
 #include "dps/protocol/text.h"
 #include "port/posix/private.h"
@@ -18,28 +19,31 @@
 #define HANDLE_AT 10
 #define HANDLE_END 14
 
-#define BIT(fault) (UINT32_C(1) << POSIX_FAULT_##fault)
-#define ALL_FAULTS ((UINT32_C(1) << POSIX_FAULT_COUNT) - 1)
+#define BIT(fault) (UINT32_C(1) << HOSTILE_##fault)
+#define ALL_FAULTS ((UINT32_C(1) << HOSTILE_COUNT) - 1)
 
-static const char *const names[POSIX_FAULT_COUNT] = {
-    [POSIX_FAULT_RETRY] = "retry",       [POSIX_FAULT_TESTING] = "testing",
-    [POSIX_FAULT_NVRATE] = "nvrate",     [POSIX_FAULT_YIELDED] = "yielded",
-    [POSIX_FAULT_LOCKOUT] = "lockout",   [POSIX_FAULT_SESSIONS] = "sessions",
-    [POSIX_FAULT_OBJECTS] = "objects",   [POSIX_FAULT_VENDOR] = "vendor",
-    [POSIX_FAULT_LAYER] = "layer",       [POSIX_FAULT_LOST] = "lost",
-    [POSIX_FAULT_RESET] = "reset",       [POSIX_FAULT_BROKEN] = "broken",
-    [POSIX_FAULT_DELAY] = "delay",       [POSIX_FAULT_TRUNCATE] = "truncate",
-    [POSIX_FAULT_CORRUPT] = "corrupt",   [POSIX_FAULT_LONGER] = "longer",
-    [POSIX_FAULT_SHORTER] = "shorter",   [POSIX_FAULT_SIZE] = "size",
-    [POSIX_FAULT_TAG] = "tag",           [POSIX_FAULT_PARAMETERS] = "parameters",
-    [POSIX_FAULT_TRAILING] = "trailing", [POSIX_FAULT_PREVIOUS] = "previous",
-    [POSIX_FAULT_NONCE] = "nonce",       [POSIX_FAULT_AUTH] = "auth",
-    [POSIX_FAULT_HANDLE] = "handle",
+static const char *const names[HOSTILE_COUNT] = {
+    [HOSTILE_RETRY] = "retry",       [HOSTILE_TESTING] = "testing",       [HOSTILE_NVRATE] = "nvrate",
+    [HOSTILE_YIELDED] = "yielded",   [HOSTILE_LOCKOUT] = "lockout",       [HOSTILE_SESSIONS] = "sessions",
+    [HOSTILE_OBJECTS] = "objects",   [HOSTILE_VENDOR] = "vendor",         [HOSTILE_LAYER] = "layer",
+    [HOSTILE_LOST] = "lost",         [HOSTILE_RESET] = "reset",           [HOSTILE_BROKEN] = "broken",
+    [HOSTILE_DELAY] = "delay",       [HOSTILE_TRUNCATE] = "truncate",     [HOSTILE_CORRUPT] = "corrupt",
+    [HOSTILE_LONGER] = "longer",     [HOSTILE_SHORTER] = "shorter",       [HOSTILE_SIZE] = "size",
+    [HOSTILE_TAG] = "tag",           [HOSTILE_PARAMETERS] = "parameters", [HOSTILE_TRAILING] = "trailing",
+    [HOSTILE_PREVIOUS] = "previous", [HOSTILE_NONCE] = "nonce",           [HOSTILE_AUTH] = "auth",
+    [HOSTILE_HANDLE] = "handle",
 };
 
-const char *posix_fault_name(enum posix_fault fault)
+static struct hostile state;
+
+const char *hostile_fault_name(enum hostile_fault fault)
 {
     return names[fault];
+}
+
+struct hostile *hostile_state(void)
+{
+    return &state;
 }
 
 /* ---- The name ---------------------------------------------------------------------------------------------------- */
@@ -60,15 +64,15 @@ static struct bytes take_until(struct bytes *rest, char stop)
     return taken;
 }
 
-static bool parse_faults(struct posix_hostile *h, struct bytes list)
+static bool parse_faults(struct hostile *h, struct bytes list)
 {
     h->faults = 0;
     while (list.len > 0) {
         struct bytes name = take_until(&list, '+');
         unsigned i = 0;
-        while (i < POSIX_FAULT_COUNT && !text_is(name, names[i]))
+        while (i < HOSTILE_COUNT && !text_is(name, names[i]))
             i++;
-        if (i == POSIX_FAULT_COUNT)
+        if (i == HOSTILE_COUNT)
             return false;
         h->faults |= UINT32_C(1) << i;
     }
@@ -83,7 +87,7 @@ static bool parse_number(struct bytes text, uint32_t *number)
     return ok;
 }
 
-static bool parse_option(struct posix_hostile *h, struct bytes option)
+static bool parse_option(struct hostile *h, struct bytes option)
 {
     struct bytes value = option;
     struct bytes key = take_until(&value, '=');
@@ -97,13 +101,14 @@ static bool parse_option(struct posix_hostile *h, struct bytes option)
     return h->log;
 }
 
-const char *posix_hostile_parse(struct posix_hostile *h, const char *name, char *why, size_t why_size)
+const char *hostile_open(const char *name, char *why, size_t why_size)
 {
+    struct hostile *h = &state;
     const char *end = strchr(name, '/');
     struct bytes rest = bytes_of(name, end != NULL ? (size_t)(end - name) : 0);
     struct bytes seed = take_until(&rest, ',');
     bool good = end != NULL && seed.len > 0 && seed.len < sizeof h->seed;
-    *h = (struct posix_hostile){.on = true, .faults = ALL_FAULTS, .rate = RATE_DEFAULT};
+    *h = (struct hostile){.on = true, .faults = ALL_FAULTS, .rate = RATE_DEFAULT};
     while (good && rest.len > 0)
         good = parse_option(h, take_until(&rest, ','));
     if (good) {
@@ -116,7 +121,7 @@ const char *posix_hostile_parse(struct posix_hostile *h, const char *name, char 
                          "hostile:%s is not hostile:SEED[,faults=NAME+NAME...][,rate=N][,at=N][,log]/TPM; "
                          "the names of faults:",
                          name);
-    for (unsigned i = 0; i < POSIX_FAULT_COUNT && used < why_size; i++)
+    for (unsigned i = 0; i < HOSTILE_COUNT && used < why_size; i++)
         used += (size_t)snprintf(why + used, why_size - used, " %s", names[i]);
     return NULL;
 }
@@ -124,7 +129,7 @@ const char *posix_hostile_parse(struct posix_hostile *h, const char *name, char 
 /* ---- Which fault ------------------------------------------------------------------------------------------------- */
 
 /* The faults that make sense for a command: a TPM that lacks room for a session says so when asked for one. */
-static uint32_t faults_for(const struct posix_passage *p)
+static uint32_t faults_for(const struct hostile_passage *p)
 {
     uint32_t faults = ALL_FAULTS;
     bool session = p->code == TPM2_CC_START_AUTH_SESSION;
@@ -134,9 +139,9 @@ static uint32_t faults_for(const struct posix_passage *p)
         faults &= ~BIT(NONCE);
     if (!session)
         faults &= ~BIT(SESSIONS);
-    if (session || (!posix_hostile_returns_handle(p->code) && p->code != TPM2_CC_IMPORT))
+    if (session || (!hostile_returns_handle(p->code) && p->code != TPM2_CC_IMPORT))
         faults &= ~BIT(OBJECTS);
-    if (!posix_hostile_returns_handle(p->code))
+    if (!hostile_returns_handle(p->code))
         faults &= ~BIT(HANDLE);
     if (p->h->previous_len == 0)
         faults &= ~BIT(PREVIOUS);
@@ -147,14 +152,14 @@ static int bit_number(uint32_t set, uint32_t choice)
 {
     int bits[32] = {0};
     uint32_t count = 0;
-    for (int i = 0; i < POSIX_FAULT_COUNT; i++)
+    for (int i = 0; i < HOSTILE_COUNT; i++)
         if (set & (UINT32_C(1) << i))
             bits[count++] = i;
     return count == 0 ? -1 : bits[choice % count];
 }
 
 /* Returns the fault that this command suffers, or -1. */
-static int draw(struct posix_passage *p, struct bytes command)
+static int draw(struct hostile_passage *p, struct bytes command)
 {
     uint8_t random[16];
     crypto_drbg_generate(&p->h->drbg, random, sizeof random);
@@ -174,7 +179,7 @@ static int draw(struct posix_passage *p, struct bytes command)
 
 /* ---- Instead of an answer ---------------------------------------------------------------------------------------- */
 
-static void refuse(struct posix_passage *p, uint32_t rc)
+static void refuse(struct hostile_passage *p, uint32_t rc)
 {
     struct bytes_writer w = bytes_writer_over(p->response, p->capacity);
     bytes_write_u16(&w, TPM2_ST_NO_SESSIONS);
@@ -184,14 +189,14 @@ static void refuse(struct posix_passage *p, uint32_t rc)
 }
 
 /* A flush that is refused with a code that nobody tries again leaves its object where it is. */
-static void refuse_for_good(struct posix_passage *p, uint32_t rc)
+static void refuse_for_good(struct hostile_passage *p, uint32_t rc)
 {
     refuse(p, rc);
     p->h->unflushed += p->code == TPM2_CC_FLUSH_CONTEXT;
     snprintf(p->done, sizeof p->done, "answered 0x%03X", (unsigned)rc);
 }
 
-static void storm(struct posix_passage *p, uint32_t rc)
+static void storm(struct hostile_passage *p, uint32_t rc)
 {
     static const uint32_t lengths[] = {1, 1, 1, 2, 5, 12, 100, UINT32_MAX};
     uint32_t length = lengths[p->detail[0] % (sizeof lengths / sizeof lengths[0])];
@@ -205,12 +210,12 @@ static void storm(struct posix_passage *p, uint32_t rc)
 }
 
 /* Returns false if the fault is one of those whose command is executed. */
-static bool answer_instead(struct posix_passage *p, int fault)
+static bool answer_instead(struct hostile_passage *p, int fault)
 {
     static const uint32_t storms[] = {
-        [POSIX_FAULT_RETRY] = TPM2_RC_RETRY,     [POSIX_FAULT_TESTING] = TPM2_RC_TESTING,
-        [POSIX_FAULT_NVRATE] = TPM2_RC_NV_RATE,  [POSIX_FAULT_YIELDED] = TPM2_RC_YIELDED,
-        [POSIX_FAULT_LOCKOUT] = TPM2_RC_LOCKOUT,
+        [HOSTILE_RETRY] = TPM2_RC_RETRY,     [HOSTILE_TESTING] = TPM2_RC_TESTING,
+        [HOSTILE_NVRATE] = TPM2_RC_NV_RATE,  [HOSTILE_YIELDED] = TPM2_RC_YIELDED,
+        [HOSTILE_LOCKOUT] = TPM2_RC_LOCKOUT,
     };
     /* Session and object memory and handles [P2 r1.59 6.6.3]; what the resource managers of Windows and of tpm2-tss
      * put into the upper half is more than a TPM's 12 bits. */
@@ -219,23 +224,23 @@ static bool answer_instead(struct posix_passage *p, int fault)
     static const uint32_t layers[] = {0x000B0143, 0x000C0902, 0x000A000A, 0x80280400};
     uint32_t detail = p->detail[0];
     switch (fault) {
-    case POSIX_FAULT_RETRY:
-    case POSIX_FAULT_TESTING:
-    case POSIX_FAULT_NVRATE:
-    case POSIX_FAULT_YIELDED:
-    case POSIX_FAULT_LOCKOUT:
+    case HOSTILE_RETRY:
+    case HOSTILE_TESTING:
+    case HOSTILE_NVRATE:
+    case HOSTILE_YIELDED:
+    case HOSTILE_LOCKOUT:
         storm(p, storms[fault]);
         return true;
-    case POSIX_FAULT_SESSIONS:
+    case HOSTILE_SESSIONS:
         refuse_for_good(p, no_session[detail % 3]);
         return true;
-    case POSIX_FAULT_OBJECTS:
+    case HOSTILE_OBJECTS:
         refuse_for_good(p, no_object[detail % 3]);
         return true;
-    case POSIX_FAULT_VENDOR:
+    case HOSTILE_VENDOR:
         refuse_for_good(p, 0x500 | (detail & 0x7F));
         return true;
-    case POSIX_FAULT_LAYER:
+    case HOSTILE_LAYER:
         refuse_for_good(p, layers[detail % 4]);
         return true;
     default:
@@ -245,9 +250,9 @@ static bool answer_instead(struct posix_passage *p, int fault)
 
 /* ---- One command ------------------------------------------------------------------------------------------------- */
 
-static void note(struct posix_passage *p, int fault)
+static void note(struct hostile_passage *p, int fault)
 {
-    struct posix_hostile *h = p->h;
+    struct hostile *h = p->h;
     h->injected |= UINT32_C(1) << fault;
     h->last_code = p->code;
     if (!h->log)
@@ -258,11 +263,11 @@ static void note(struct posix_passage *p, int fault)
 }
 
 /* What the TPM made, and whether the caller can know of it: only an answer that begins as the honest one does tells. */
-static void count_untold(struct posix_passage *p, const uint8_t begin[HANDLE_END], size_t honest_len,
+static void count_untold(struct hostile_passage *p, const uint8_t begin[HANDLE_END], size_t honest_len,
                          bool arrived)
 {
     static const uint8_t success[HANDLE_AT - RC_AT];
-    if (!posix_hostile_returns_handle(p->code) || honest_len < HANDLE_END ||
+    if (!hostile_returns_handle(p->code) || honest_len < HANDLE_END ||
         memcmp(begin + RC_AT, success, sizeof success) != 0)
         return;
     bool told = arrived && p->len >= HANDLE_END &&
@@ -270,11 +275,11 @@ static void count_untold(struct posix_passage *p, const uint8_t begin[HANDLE_END
     p->h->untold += !told;
 }
 
-static int execute(struct posix_tpm *t, struct posix_passage *p, struct bytes command, int fault,
+static int execute(struct posix_tpm *t, struct hostile_passage *p, struct bytes command, int fault,
                    uint32_t timeout_ms)
 {
     int error = 0;
-    if (fault == POSIX_FAULT_RESET) {
+    if (fault == HOSTILE_RESET) {
         error = posix_tpm_reset(t);
         snprintf(p->done, sizeof p->done, "objects and sessions are gone");
     }
@@ -283,38 +288,40 @@ static int execute(struct posix_tpm *t, struct posix_passage *p, struct bytes co
     if (error != 0)
         return error;
     uint8_t begin[HANDLE_END] = {0};
-    uint8_t honest[sizeof t->hostile.previous];
+    uint8_t honest[sizeof state.previous];
     size_t honest_len = p->len < sizeof honest ? p->len : 0;
     memcpy(honest, p->response, honest_len);
     memcpy(begin, p->response, p->len < sizeof begin ? p->len : sizeof begin);
     if (fault >= 0)
-        posix_hostile_change(p, fault);
-    count_untold(p, begin, honest_len, fault != POSIX_FAULT_BROKEN);
-    memcpy(t->hostile.previous, honest, honest_len);
-    t->hostile.previous_len = honest_len;
+        hostile_change(p, fault);
+    count_untold(p, begin, honest_len, fault != HOSTILE_BROKEN);
+    memcpy(state.previous, honest, honest_len);
+    state.previous_len = honest_len;
     bytes_wipe(honest, honest_len);
     return 0;
 }
 
 /* The transport breaks off, before or after the TPM did what was asked. */
-static int break_off(struct posix_tpm *t, struct posix_passage *p, struct bytes command, int fault,
+static int break_off(struct posix_tpm *t, struct hostile_passage *p, struct bytes command, int fault,
                      uint32_t timeout_ms)
 {
-    if (fault == POSIX_FAULT_BROKEN)
+    if (fault == HOSTILE_BROKEN)
         (void)execute(t, p, command, fault, timeout_ms);
     else
         p->h->unflushed += p->code == TPM2_CC_FLUSH_CONTEXT;
     posix_tpm_break(t);
     snprintf(p->done, sizeof p->done, "the connection breaks off %s the command is executed",
-             fault == POSIX_FAULT_BROKEN ? "after" : "before");
+             fault == HOSTILE_BROKEN ? "after" : "before");
     note(p, fault);
     return BYTES_E_TPM_TRANSPORT;
 }
 
-int posix_hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
-                           size_t *response_len, uint32_t timeout_ms)
+int hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
+                     size_t *response_len, uint32_t timeout_ms)
 {
-    struct posix_passage p = {.h = &t->hostile, .response = response, .capacity = capacity};
+    if (!state.on)
+        return posix_tpm_transact(t, command, response, capacity, response_len, timeout_ms);
+    struct hostile_passage p = {.h = &state, .response = response, .capacity = capacity};
     *response_len = 0;
     /* Drawn also during a storm, so that what comes after it does not depend on its length. */
     int fault = draw(&p, command);
@@ -325,7 +332,7 @@ int posix_hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *r
         *response_len = p.len;
         return 0;
     }
-    if (fault == POSIX_FAULT_LOST || fault == POSIX_FAULT_BROKEN)
+    if (fault == HOSTILE_LOST || fault == HOSTILE_BROKEN)
         return break_off(t, &p, command, fault, timeout_ms);
     if (fault >= 0 && answer_instead(&p, fault)) {
         note(&p, fault);

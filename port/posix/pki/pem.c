@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/pem.h"
+#include "port/posix/pki/pem.h"
 #include "crypto/der.h"
 #include "dps/protocol/text.h"
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 /* ---- Objects of a text ---- */
 
-int posix_pem_next(struct bytes *text, struct posix_pem *object)
+int pem_next(struct bytes *text, struct pem *object)
 {
     static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
     memset(object, 0, sizeof *object);
@@ -35,7 +35,7 @@ int posix_pem_next(struct bytes *text, struct posix_pem *object)
     return 0;
 }
 
-int posix_pem_decode(const struct posix_pem *object, uint8_t *out, size_t capacity, size_t *len)
+int pem_decode(const struct pem *object, uint8_t *out, size_t capacity, size_t *len)
 {
     size_t characters = 0;
     *len = 0;
@@ -54,7 +54,7 @@ int posix_pem_decode(const struct posix_pem *object, uint8_t *out, size_t capaci
     return error != 0 || *len == 0 ? BYTES_E_FORMAT : 0;
 }
 
-const char *posix_pem_what(const char *label)
+const char *pem_what(const char *label)
 {
     static const struct {
         const char *label, *says;
@@ -135,7 +135,7 @@ static const char *signed_label(struct bytes content)
     return "CERTIFICATE REQUEST";
 }
 
-const char *posix_der_label(struct bytes der)
+const char *pem_label_of_der(struct bytes der)
 {
     static const uint8_t signed_data[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02};
     struct crypto_der outer = crypto_der_over(der);
@@ -198,7 +198,7 @@ static int der_to_pem(uint8_t *content, size_t *len, size_t capacity)
     memmove(content + capacity - *len, content, *len);
     struct bytes_writer w = bytes_writer_over(content, capacity);
     const char *label;
-    while ((label = posix_der_label(d.rest)) != NULL) {
+    while ((label = pem_label_of_der(d.rest)) != NULL) {
         const struct bytes der = crypto_der_take_whole(&d, CRYPTO_DER_SEQUENCE);
         const size_t text_len = 4 * (der.len + 2) / 3 + der.len / 48 + 2 * strlen(label) + 64;
         if (w.len + text_len > (size_t)(d.rest.p - content)) {
@@ -210,12 +210,12 @@ static int der_to_pem(uint8_t *content, size_t *len, size_t capacity)
     return w.error;
 }
 
-int posix_pem_make(uint8_t *content, size_t *len, size_t capacity)
+int pem_make(uint8_t *content, size_t *len, size_t capacity)
 {
     if (*len >= 2 &&
         ((content[0] == 0xff && content[1] == 0xfe) || (content[0] == 0xfe && content[1] == 0xff))) {
         *len = narrow(content, *len);
         return 0;
     }
-    return posix_der_label(bytes_of(content, *len)) != NULL ? der_to_pem(content, len, capacity) : 0;
+    return pem_label_of_der(bytes_of(content, *len)) != NULL ? der_to_pem(content, len, capacity) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The transcript. A TPM message is explained twice: its bytes first, with passwords replaced, then its fields. */
-#include "port/posix/explain/trace.h"
 #include "crypto/bytes/bytes.h"
+#include "port/posix/explain/trace.h"
 #include "port/posix/explain/trace_private.h"
 #include "tpm/rc.h"
 #include "tpm/tools/explain.h"
@@ -12,11 +12,11 @@
 
 /* One message, on its way to the output. */
 struct message {
-    struct posix_trace *t;
+    struct trace *t;
     struct bytes bytes;
     size_t sent; /* readable form: how many bytes they were when chunked; 0: as many as they are */
     unsigned step;
-    enum posix_trace_subject kind; /* the first four are those of enum port_trace_kind */
+    enum trace_subject kind; /* the first four are those of enum port_trace_kind */
     const char *what;
     uint32_t code; /* TPM: of the command */
     bool masked;
@@ -30,27 +30,27 @@ struct message {
 static const struct {
     const char *kind, *title;
 } subjects[] = {
-    [POSIX_TRACE_COMMAND] = {"tpm-command", NULL},
-    [POSIX_TRACE_RESPONSE] = {"tpm-response", NULL},
-    [POSIX_TRACE_HTTP_REQUEST] = {"http-request", NULL},
-    [POSIX_TRACE_HTTP_RESPONSE] = {"http-response", NULL},
-    [POSIX_TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
-    [POSIX_TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
-    [POSIX_TRACE_RESPONSE_CODE] = {"response-code", "Response code"},
-    [POSIX_TRACE_SAS_TOKEN] = {"sas-token", "SAS token"},
-    [POSIX_TRACE_JSON] = {"json", "JSON"},
+    [TRACE_COMMAND] = {"tpm-command", NULL},
+    [TRACE_RESPONSE] = {"tpm-response", NULL},
+    [TRACE_HTTP_REQUEST] = {"http-request", NULL},
+    [TRACE_HTTP_RESPONSE] = {"http-response", NULL},
+    [TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
+    [TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
+    [TRACE_RESPONSE_CODE] = {"response-code", "Response code"},
+    [TRACE_SAS_TOKEN] = {"sas-token", "SAS token"},
+    [TRACE_JSON] = {"json", "JSON"},
 };
 
 static int explain(struct message *m, tpm2_explain_sink *sink)
 {
     switch (m->kind) {
-    case POSIX_TRACE_COMMAND:
+    case TRACE_COMMAND:
         return tpm2_explain_command(m->bytes, sink, m);
-    case POSIX_TRACE_RESPONSE:
+    case TRACE_RESPONSE:
         return tpm2_explain_response(m->code, m->bytes, sink, m);
-    case POSIX_TRACE_PUBLIC:
+    case TRACE_PUBLIC:
         return tpm2_explain_public(m->bytes, sink, m);
-    case POSIX_TRACE_RESPONSE_CODE:
+    case TRACE_RESPONSE_CODE:
         return tpm2_explain_response_code(m->bytes, sink, m);
     default:
         return tpm2_explain_activation_blob(m->bytes, sink, m);
@@ -59,13 +59,13 @@ static int explain(struct message *m, tpm2_explain_sink *sink)
 
 static bool is_tpm(const struct message *m)
 {
-    return m->kind == POSIX_TRACE_COMMAND || m->kind == POSIX_TRACE_RESPONSE;
+    return m->kind == TRACE_COMMAND || m->kind == TRACE_RESPONSE;
 }
 
 /* ---- The readable form ------------------------------------------------------------------------------------------- */
 
 /* What comes in a field without a sentence of its own, in digits or names. */
-static void write_value(struct posix_trace *t, const struct tpm2_field *f)
+static void write_value(struct trace *t, const struct tpm2_field *f)
 {
     char text[64] = "";
     if (f->kind == TPM2_FIELD_INTEGER && f->value_name != NULL) {
@@ -87,7 +87,7 @@ static void write_value(struct posix_trace *t, const struct tpm2_field *f)
     }
 }
 
-static void write_bits(struct posix_trace *t, const struct tpm2_field *f)
+static void write_bits(struct trace *t, const struct tpm2_field *f)
 {
     for (const struct tpm2_bit *bit = f->bits; bit != NULL && bit->name != NULL; bit++) {
         if ((f->value & bit->mask) == 0) {
@@ -108,7 +108,7 @@ static void write_bits(struct posix_trace *t, const struct tpm2_field *f)
 static void write_field(void *context, const struct tpm2_field *f)
 {
     struct message *m = context;
-    struct posix_trace *t = m->t;
+    struct trace *t = m->t;
     if (m->in_buffer && f->depth > m->buffer_depth && f->kind != TPM2_FIELD_UNPARSED) {
         return;
     }
@@ -136,7 +136,7 @@ static void write_field(void *context, const struct tpm2_field *f)
 
 static void write_text_field(void *context, const struct trace_http_field *f)
 {
-    struct posix_trace *t = ((struct message *)context)->t;
+    struct trace *t = ((struct message *)context)->t;
     const size_t indent = TRACE_HEX_AT + 2 * (size_t)f->depth;
     if (f->shown.len == 0) {
         return;
@@ -159,16 +159,15 @@ static void write_text_field(void *context, const struct trace_http_field *f)
 static uint32_t response_code_of(const struct message *m)
 {
     struct bytes_reader r = bytes_reader_over(m->bytes);
-    return m->kind == POSIX_TRACE_RESPONSE
-               ? tpm2_explain_command_code(m->bytes) /* it stands at the same place */
-               : bytes_read_u32(&r);
+    return m->kind == TRACE_RESPONSE ? tpm2_explain_command_code(m->bytes) /* it stands at the same place */
+                                     : bytes_read_u32(&r);
 }
 
 static void write_addressee(const struct message *m)
 {
     static const char *const arrows[] = {" → TPM", " ← TPM", " → service", " ← service", " → hub", " ← hub"};
     const bool hub = !is_tpm(m) && m->step == 10; /* the last step is between the device and its hub */
-    struct posix_trace *t = m->t;
+    struct trace *t = m->t;
     char code[32];
     const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : "HTTP";
     name = name != NULL ? name : tpm2_explain_code_name(m->code);
@@ -179,7 +178,7 @@ static void write_addressee(const struct message *m)
 
 static void write_heading(const struct message *m)
 {
-    struct posix_trace *t = m->t;
+    struct trace *t = m->t;
     char text[64];
     trace_newline(t);
     trace_style(t, TRACE_HEADING);
@@ -187,14 +186,14 @@ static void write_heading(const struct message *m)
         (void)snprintf(text, sizeof text, "Step %u  ", m->step);
         trace_words(t, text, TRACE_HEX_AT);
     }
-    if (m->kind <= POSIX_TRACE_HTTP_RESPONSE) {
+    if (m->kind <= TRACE_HTTP_RESPONSE) {
         write_addressee(m);
     } else {
         trace_words(t, subjects[m->kind].title, TRACE_HEX_AT);
     }
     (void)snprintf(text, sizeof text, ", %zu bytes:", m->sent > 0 ? m->sent : m->bytes.len);
     trace_words(t, text, TRACE_HEX_AT);
-    if (m->kind == POSIX_TRACE_RESPONSE || m->kind == POSIX_TRACE_RESPONSE_CODE) {
+    if (m->kind == TRACE_RESPONSE || m->kind == TRACE_RESPONSE_CODE) {
         trace_response_code(t, response_code_of(m));
     } else if (m->what != NULL) {
         trace_words(t, " ", TRACE_HEX_AT);
@@ -242,7 +241,7 @@ static void json_hex(void *context, const struct tpm2_field *f)
     }
 }
 
-static void json_text(struct posix_trace *t, const char *member, const char *text)
+static void json_text(struct trace *t, const char *member, const char *text)
 {
     if (text != NULL) {
         (void)fprintf(t->out, ",\"%s\":", member);
@@ -292,7 +291,7 @@ static void json_begin(const struct message *m)
         const char *name = tpm2_explain_command_name(m->code);
         (void)snprintf(code, sizeof code, "0x%08x", (unsigned)m->code);
         trace_json_string(m->t, bytes_of_text(name != NULL ? name : code));
-    } else if (m->kind <= POSIX_TRACE_HTTP_RESPONSE) {
+    } else if (m->kind <= TRACE_HTTP_RESPONSE) {
         trace_json_string(m->t, trace_http_start(m->bytes));
     } else {
         trace_json_string(m->t, bytes_of_text(subjects[m->kind].title));
@@ -330,7 +329,7 @@ static void show_structure(struct message *m)
 
 static void show_tpm(struct message *m)
 {
-    if (m->kind == POSIX_TRACE_COMMAND) {
+    if (m->kind == TRACE_COMMAND) {
         m->t->command_code = tpm2_explain_command_code(m->bytes);
     }
     m->code = m->t->command_code;
@@ -339,11 +338,11 @@ static void show_tpm(struct message *m)
 
 static int explain_text(const struct message *m, bool opaque_body, trace_http_sink *sink, void *context)
 {
-    if (m->kind == POSIX_TRACE_SAS_TOKEN) {
+    if (m->kind == TRACE_SAS_TOKEN) {
         return trace_sas_explain(m->bytes, sink, context);
     }
-    return m->kind == POSIX_TRACE_JSON ? trace_json_explain(m->bytes, sink, context)
-                                       : trace_http_explain(m->bytes, opaque_body, sink, context);
+    return m->kind == TRACE_JSON ? trace_json_explain(m->bytes, sink, context)
+                                 : trace_http_explain(m->bytes, opaque_body, sink, context);
 }
 
 static void show_text(struct message *m, bool chunked)
@@ -373,13 +372,13 @@ static void show_http(struct message *m, struct bytes unchunked)
 }
 
 /* Show the response that was collected. */
-static void finish_response(struct posix_trace *t, int error)
+static void finish_response(struct trace *t, int error)
 {
     struct message m = {
         .t = t,
         .bytes = bytes_of(t->raw, t->raw_len),
         .step = t->http_step,
-        .kind = POSIX_TRACE_HTTP_RESPONSE,
+        .kind = TRACE_HTTP_RESPONSE,
         .what = t->http_what,
         .first = true,
         .error = error,
@@ -393,14 +392,14 @@ static void finish_response(struct posix_trace *t, int error)
 }
 
 /* Nothing more comes: without a length, a response ends with its connection [RFC 9112 6.3]. */
-static void end_response(struct posix_trace *t)
+static void end_response(struct trace *t)
 {
     if (t->raw_len > 0) {
         finish_response(t, dps_http_advance(&t->http, t->unchunked, &t->http_len, sizeof t->unchunked, true));
     }
 }
 
-static void collect_response(struct posix_trace *t, const struct message *m)
+static void collect_response(struct trace *t, const struct message *m)
 {
     if (t->raw_len == 0) {
         dps_http_init(&t->http, DPS_HTTP_RESPONSE);
@@ -430,13 +429,9 @@ static void collect_response(struct posix_trace *t, const struct message *m)
 static void show(void *context, unsigned step, enum port_trace_kind kind, const char *what,
                  struct bytes bytes)
 {
-    struct posix_trace *t = context;
-    struct message m = {.t = t,
-                        .bytes = bytes,
-                        .step = step,
-                        .kind = (enum posix_trace_subject)kind,
-                        .what = what,
-                        .first = true};
+    struct trace *t = context;
+    struct message m = {
+        .t = t, .bytes = bytes, .step = step, .kind = (enum trace_subject)kind, .what = what, .first = true};
     if (bytes.len == 0) {
         return;
     }
@@ -457,13 +452,13 @@ static void show(void *context, unsigned step, enum port_trace_kind kind, const 
     (void)fflush(t->out);
 }
 
-int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject, uint32_t command_code,
-                        const char *what, struct bytes bytes)
+int trace_explain(struct trace *t, enum trace_subject subject, uint32_t command_code, const char *what,
+                  struct bytes bytes)
 {
     struct message m = {
         .t = t, .bytes = bytes, .kind = subject, .what = what, .code = command_code, .first = true};
-    const bool text = subject >= POSIX_TRACE_SAS_TOKEN || subject == POSIX_TRACE_HTTP_REQUEST ||
-                      subject == POSIX_TRACE_HTTP_RESPONSE;
+    const bool text =
+        subject >= TRACE_SAS_TOKEN || subject == TRACE_HTTP_REQUEST || subject == TRACE_HTTP_RESPONSE;
     if (text) {
         m.error = explain_text(&m, false, ignore_text_field, NULL);
         show_text(&m, false);
@@ -474,7 +469,7 @@ int posix_trace_explain(struct posix_trace *t, enum posix_trace_subject subject,
     return m.error;
 }
 
-void posix_trace_open(struct posix_trace *t, FILE *out, bool json)
+void trace_open(struct trace *t, FILE *out, bool json)
 {
     const char *no_colour = getenv("NO_COLOR");
     memset(t, 0, sizeof *t);
@@ -483,13 +478,13 @@ void posix_trace_open(struct posix_trace *t, FILE *out, bool json)
     t->colour = !json && isatty(fileno(out)) == 1 && (no_colour == NULL || no_colour[0] == 0);
 }
 
-void posix_trace_close(struct posix_trace *t)
+void trace_close(struct trace *t)
 {
     end_response(t);
     (void)fflush(t->out);
 }
 
-struct port_trace posix_trace_port(struct posix_trace *t)
+struct port_trace trace_port(struct trace *t)
 {
     return (struct port_trace){.context = t, .message = show};
 }

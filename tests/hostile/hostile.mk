@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+# Who has the TPM that misbehaves: dps-conformance, test_hostile, and a dps-device of the tests.
+SYSTEM_DIRS += tests/hostile
+DEVICE_HOSTILE = $(BUILD)/tests/dps-device-hostile
+
+$(BUILD)/port-tests/test_hostile $(CONFORMANCE): $(HOSTILE_OBJ)
+
+tests: $(DEVICE_HOSTILE)
+$(DEVICE_HOSTILE): $(BUILD)/obj/port/posix/device/dps-device.o $(HOSTILE_OBJ) $(PORT_LIBS)
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
+
+CHECK += tests/hostile/production_test.sh

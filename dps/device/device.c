@@ -445,7 +445,7 @@ static int read_policy_session(struct dps_device *d, struct bytes response)
 }
 
 /* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK
- * [TCG EK Credential Profile v2.3 B.6.2]. */
+ * [TCG EK Credential Profile v2.5 B.6.2]. */
 static void build_policy_secret(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));

@@ -282,7 +282,7 @@ static void print_ownership(struct device_tool *t, struct facts *f)
            number_of(t, f, TPM2_PT_LOCKOUT_INTERVAL).text, number_of(t, f, TPM2_PT_LOCKOUT_RECOVERY).text);
 }
 
-/* ---- NV [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5] ---- */
+/* ---- NV [TCG EK Credential Profile v2.5 2.2.1.4 and 2.2.1.5] ---- */
 
 /* The EKs that have indexes: the certificate's, and whether the low range's form is meant, where nonce and template are
  * the next two; in the high range the template is the next one. */

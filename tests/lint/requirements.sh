@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The table of tests/conformance/REQUIREMENTS.md is what dps-conformance runs: made from the same data. What it names as a
-# source in spec-notes.md stands there.
+# The table of tests/conformance/REQUIREMENTS.md is what dps-conformance runs: made from the same data. The sections of
+# spec-notes.md that it names exist.
 # Usage: tests/lint/requirements.sh BUILD            compare; TAP
 #        tests/lint/requirements.sh BUILD --write    write the table anew (make requirements)
 set -u

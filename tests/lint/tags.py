@@ -6,8 +6,8 @@ A tag is a comment's bracket that begins with a document:
     [P3 r1.59 12.5]   [P2 r1.59 6.5.2, Table 12]   [RFC 9112 2.2, 11.2]   [P1 r1.59 24.3 and 23.3.2.3]
     [RFC 3629]   [FIPS 180-4]   [TCG EK Credential Profile v2.5 B.3.3, Template L-1]   [DPS "Register device"]
 It may name several sections; what follows a further comma is a remark. Several documents are separated by semicolons.
-Its lines in the table are one for each document and section. TCG documents carry their revision, the same one everywhere:
-that of REVISIONS, also in the sources of dps-conformance's requirements and in spec-notes.md.
+Its lines in the table are one for each document and section. TCG documents carry their revision, the same one
+everywhere (REVISIONS), also in documents and in the sources of dps-conformance's requirements.
 
 Usage: tests/lint/tags.py [BUILD]     from the root of the tree
        tests/lint/tags.py --list      the tags and where they stand, to help in writing the table
@@ -31,8 +31,8 @@ REVISIONS = {
     "Provisioning Guidance": ("1.0", r"Provisioning Guidance v?(\d+\.\d+)"),
     "PC Client Platform TPM Profile": ("1.05", r"PC Client Platform TPM Profile v(\d+\.\d+)\b(?! 8\.1)"),
 }
-REVISED = ("*.md", "crypto/**/*.[ch]", "tpm/**/*.[ch]", "dps/**/*.[ch]", "port/**/*.[ch]", "port/**/*.md", "tests/**/*.[ch]",
-           "tests/**/*.md", "tests/**/*.py")
+REVISED = ("*.md", "crypto/**/*.[ch]", "tpm/**/*.[ch]", "dps/**/*.[ch]", "port/**/*.[ch]", "port/**/*.md",
+           "tests/**/*.[ch]", "tests/**/*.md", "tests/**/*.py")
 
 LOOKS_LIKE_A_TAG = re.compile(r'P\d\b|RFC|FIPS|SP ?800|NIST|X\.\d|ISO|SEC |PKCS|TCG |TPM 2|EK |DPS ["A-Za-z]|IoT Hub')
 DOCUMENT = re.compile(r'P[123] r1\.59|RFC \d+|FIPS \d+-\d+|SP 800-\d+\w?|X\.\d+|'
@@ -149,7 +149,8 @@ def test_exists(name):
 def tests_of_the_notes():
     """What spec-notes.md calls a test and is none: a file, a file and its function, the title of a case; and whatever
     stands in the last column of a table, if that is called test."""
-    tests = {path: path.read_text(encoding="utf-8") for path in pathlib.Path("tests").rglob("*") if path.suffix in TESTS}
+    tests = {path: path.read_text(encoding="utf-8") for path in pathlib.Path("tests").rglob("*")
+             if path.suffix in TESTS}
 
     def known(name):
         file, _, function = name.rpartition("/")[2].partition(":")

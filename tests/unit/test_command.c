@@ -850,7 +850,7 @@ static int test_response_size(void)
     return 0;
 }
 
-/* Commands that only owners with a stricter SRK need. tpm2-tss did not send them: bytes by hand, from Part 3's tables. */
+/* Commands that no recording has: bytes by hand, from Part 3's tables. */
 static int test_not_recorded(void)
 {
     static const uint8_t policy_or[] = {0x80, 0x01, 0, 0, 0, 26, 0, 0, 0x01, 0x71, 3, 0, 0,

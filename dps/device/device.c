@@ -51,8 +51,8 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
 /* clang-format off */
 /* The device's whole flow, in the order in which it happens. Each row is one message and its answer: who is asked, what
  * for, which function builds the question, which reads the answer. A row's reader returns the next row: normally the
- * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed behind the last row, and
- * behind a row that fails. */
+ * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed after the last row, and
+ * after a row that fails. */
 static const struct dps_step register_flow[] = {
     /*   step, asks, for what,                                             built by,              read by */
     STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),

@@ -706,7 +706,7 @@ static bool word_is(struct bytes segment, const char *word)
     return dps_text_equal_nocase(segment, bytes_of_text(word));
 }
 
-/* /{idScope}/registrations/{registrationId} with nothing behind it, /register, or /operations/{operationId}; and
+/* /{idScope}/registrations/{registrationId} with nothing after it, /register, or /operations/{operationId}; and
  * the method that belongs to it. */
 enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {

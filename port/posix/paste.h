@@ -41,7 +41,7 @@ struct bytes posix_paste_utf8(struct bytes input, uint8_t *out, size_t capacity,
 bool posix_is_text(struct bytes bytes);
 /* Without white space at both ends. */
 struct bytes posix_trimmed(struct bytes text);
-/* The next line without its line end; text moves behind it. */
+/* The next line without its line end; text moves past it. */
 struct bytes posix_next_line(struct bytes *text);
 /* Where part first stands in text, ASCII letters of either case; text.len if nowhere. Does text begin with it? */
 size_t posix_find(struct bytes text, const char *part);
@@ -63,7 +63,7 @@ struct posix_dump {
 };
 /* The next block of such lines. out may not overlap the text.
  * Returns: 0; BYTES_E_NOT_FOUND if there is no more; BYTES_E_FORMAT if lines of this block are missing or cut off: the
- * next call goes on behind it; BYTES_E_SPACE. */
+ * next call goes on after it; BYTES_E_SPACE. */
 int posix_dump_next(struct posix_dump *d, uint8_t *out, size_t capacity, size_t *len);
 
 #endif

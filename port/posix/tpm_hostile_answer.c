@@ -48,7 +48,7 @@ static bool insert(struct posix_passage *p, size_t at, const uint8_t *bytes, siz
     return true;
 }
 
-/* Where the authorization area begins: behind the parameters. 0: there is none. */
+/* Where the authorization area begins: after the parameters. 0: there is none. */
 static size_t authorization_at(const struct posix_passage *p, size_t *parameter_size_at)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(p->response, p->len));
@@ -101,7 +101,7 @@ static void drop_authorization(struct posix_passage *p)
     snprintf(p->done, sizeof p->done, "without its authorization area");
 }
 
-/* The nonce of a session is its first field: behind the handle of TPM2_StartAuthSession, or in the authorization area.
+/* The nonce of a session is its first field: after the handle of TPM2_StartAuthSession, or in the authorization area.
  * A password authorization has none [P1 r1.59 19.4]: there one appears. */
 static void change_nonce(struct posix_passage *p)
 {

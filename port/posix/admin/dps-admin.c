@@ -191,7 +191,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* What stands behind the command: options and arguments in any order. */
+/* What stands after the command: options and arguments in any order. */
 static int parse_behind(const struct command *c, int argc, char *const *argv, int at)
 {
     const struct posix_option_group behind[] = {

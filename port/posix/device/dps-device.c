@@ -199,7 +199,7 @@ struct command {
     int (*run)(struct device_tool *t);
     const struct posix_option *options;
     size_t option_count;
-    const char *operand; /* what may stand behind the command without an option; null: nothing */
+    const char *operand; /* what may stand after the command without an option; null: nothing */
     bool no_tpm;
 };
 #define OPTIONS(array) (array), sizeof(array) / sizeof(array)[0]
@@ -291,7 +291,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* Options of every command may stand before or behind the command. */
+/* Options of every command may stand before or after the command. */
 static int parse(int argc, char *const *argv, const struct command **command)
 {
     char why[512];
@@ -319,7 +319,7 @@ static int parse(int argc, char *const *argv, const struct command **command)
     if (at < argc && (*command)->operand != NULL)
         o->operand = argv[at++];
     if (at < argc) {
-        device_say("%s: what is \"%s\"? Values stand behind an option; --help lists them", (*command)->name,
+        device_say("%s: what is \"%s\"? Values stand after an option; --help lists them", (*command)->name,
                    argv[at]);
         return POSIX_EXIT_USAGE;
     }

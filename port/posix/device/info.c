@@ -189,7 +189,7 @@ static bool contains(const uint32_t *values, size_t count, uint32_t value)
     return false;
 }
 
-/* In the order in which the flow needs them; behind them what only some commands of this program use. */
+/* In the order in which the flow needs them; after them what only some commands of this program use. */
 static int print_commands(struct device_tool *t, struct facts *f)
 {
     static const uint32_t needed[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole service: bytes of connections in, answers out, on a store with three enrollments, with the clock and the
- * entropy fixed. The harness is also the device and the administrator, so that inputs come behind the proofs: control
+ * entropy fixed. The harness is also the device and the administrator, so that inputs get past the proofs: control
  * bytes of the input, which stand in no good request, are replaced by what only these can make.
  *
  *    01 EK_pub   02 SRK_pub                     03 a management token
@@ -8,7 +8,7 @@
  *    05 the last operationId                    06 the end of a connection
  *    07 a minute passes                         08 the last etag
  *    0b a hub token with the last hub key       0c how many bytes follow the empty line, to the end of the connection
- *    0e the next commit fails                   0f the byte behind this one stands for itself */
+ *    0e the next commit fails                   0f the byte after this one stands for itself */
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"

@@ -100,7 +100,7 @@ class Derivations:
             data = b"\0\x0b" + sha256(area[2:])
             same(data, message.get("name")[2:], f"Name of the {key}")
             self.add(name, f"Name of the {key}", data, f"printf 000b; {sh_sha256(area[2:])}",
-                     "A Name is the hash of the public area, behind the number of the hash (000b: SHA-256). Change "
+                     "A Name is the hash of the public area, after the number of the hash (000b: SHA-256). Change "
                      "one bit of "
                      "what the key is or may do, and its Name is another.",
                      "tpm/public.c:tpm2_name_of", "P1 r1.59 16", [("public area, without its size field", area[2:])])
@@ -167,7 +167,7 @@ class Derivations:
         self.add("nonce", "The nonce", hmac(self.secret, text), sh_hmac(self.secret, text),
                  "It is not stored anywhere: the service derives it from its secret and from what it knows of this "
                  "device, and "
-                 "derives it again to check the answer. Each text stands behind its length, so that no two lists "
+                 "derives it again to check the answer. Each text stands after its length, so that no two lists "
                  "collide.",
                  "dps/service/service.c:derive_nonce", "", parts + [("key: the service secret", self.secret)], nonce=True)
 
@@ -204,7 +204,7 @@ class Derivations:
                  "KDFa of a random seed; the SRK's Name in it makes the credential good for this SRK only.",
                  protect + "outer_symmetric_key", "P1 r1.59 24.4", [("seed, random", seed), ("Name of the SRK", name)])
         self.add(prefix + "credential", "Field 1: encIdentity", cipher, sh_cfb(storage, plain),
-                 "The inner key behind its size, encrypted.", protect + "outer_end", "P1 r1.59 24.4",
+                 "The inner key after its size, encrypted.", protect + "outer_end", "P1 r1.59 24.4",
                  [("size and inner key, random", plain), ("symmetric key", storage)])
         self.add(prefix + "credential-hmac-key", "Field 1: the HMAC key", integrity,
                  sh_kdfa(seed, "INTEGRITY", b"", 32),

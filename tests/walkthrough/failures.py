@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong: the chapters behind the ten steps. Every answer is the one that this run got."""
+"""What goes wrong: the chapters after the ten steps. Every answer is the one that this run got."""
 from html import escape
 
 from chapters import Chapter, part, plain_table, whole

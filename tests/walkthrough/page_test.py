@@ -118,7 +118,7 @@ def every_byte_has_one_leaf():
 
 @case
 def page_has_every_byte():
-    """and on the page: its leaves, one behind the other, are the message, and each leads to its explanation"""
+    """and on the page: its leaves, one after the other, are the message, and each leads to its explanation"""
     sent = {bytes.fromhex(m["hex"]) for m in MESSAGES}
     for message, leaves in READER.hexes.items():
         whole = b"".join(data for _, data in leaves)

@@ -463,7 +463,7 @@ static int test_unusable_keys(void)
 }
 
 /* An even modulus passes the look at the public area and fails in OAEP: the plain text must not stay
- * after. */
+ * behind. */
 static int test_bad_modulus(void)
 {
     struct tpm2_wrap_random random = random_with(vector_dup_seed);

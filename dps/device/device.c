@@ -181,7 +181,7 @@ static int read_primary(struct dps_device *d, struct bytes response, const struc
     return 0;
 }
 
-/* Two templates are in the world, and they give two EKs from one seed (spec-notes.md, "The right EK"). */
+/* Two templates are in use, and they give two EKs from one seed (spec-notes.md, "The right EK"). */
 static struct tpm2_public ek_template(const struct dps_device *d)
 {
     return d->config->ek_template == DPS_EK_AZURE_SDK ? tpm2_template_ek_azure_sdk() : tpm2_template_ek_l1();

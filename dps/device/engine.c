@@ -34,7 +34,7 @@ static void build_flush(struct dps_device *d)
     }
 }
 
-/* The first handle has been dealt with, or nobody can. */
+/* The first handle was flushed, or cannot be. */
 static void flush_next(struct dps_device *d)
 {
     for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
@@ -113,7 +113,7 @@ static void enter(struct dps_device *d, int row)
     }
 }
 
-/* The row from which on everything that is ever loaded is loaded: what stands above it is not done twice. */
+/* The first row that loads a key. A flow that begins again begins here: the rows above it are not done twice. */
 static int row_of_first_key(const struct dps_device *d)
 {
     int row = 0;

@@ -245,7 +245,7 @@ int dps_device_unseal(struct dps_device *d, const struct dps_device_config *conf
 
 #else
 
-/* Nobody but the configuration says what they are. */
+/* Without these commands they never change. */
 struct bytes dps_owner_auth(const struct dps_device *d)
 {
     return d->config->owner_auth;

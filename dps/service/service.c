@@ -474,8 +474,8 @@ static enum dps_refusal choose_device_id(const struct registering *r, struct dps
     return DPS_ACCEPTED;
 }
 
-/* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something
- * about it [DPS "Reprovisioning"]. */
+/* Clients with an api-version older than reprovisioning do not expect to move: they stay, unless the enrollment
+ * has a reprovisionPolicy [DPS "Reprovisioning"]. */
 static bool expects_to_stay(const struct registering *r)
 {
     struct bytes version;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a service, a hub or the way to them did not do, in words. */
+/* Errors of a service, of a hub and of the network, in words. */
 #include "dps/protocol/http.h"
 #include "port/posix/device/tool.h"
 #include "port/posix/private.h"

@@ -48,7 +48,10 @@ struct dps_service_config {
     char id_scope[DPS_ID_SCOPE_MAX + 1];
     struct dps_hub_config hubs[DPS_HUBS_MAX];
     size_t hub_count;
-    enum { DPS_DEFAULT_HASHED, DPS_DEFAULT_STATIC } allocation; /* for enrollments that do not say */
+    enum {
+        DPS_DEFAULT_HASHED,
+        DPS_DEFAULT_STATIC
+    } allocation; /* for enrollments without a policy of their own */
     struct dps_policy policies[DPS_POLICIES_MAX];
     size_t policy_count;
     struct dps_secret secrets[DPS_SECRETS_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 3 and what hangs on it: own, clear, seal, unseal. */
+/* Step 3 and what depends on it: own, clear, seal, unseal. */
 #include "port/posix/device/tool.h"
 #include <string.h>
 

@@ -155,7 +155,7 @@ class Derivations:
                      ("time window", struct.pack(">Q", NOW // 300))]
         text = b"".join(data for _, data in challenge)
         self.add("challenge", "The challenge", sha256(text), sh_sha256(text),
-                 "What makes this nonce another one than all before. A store that is put back from a back-up brings "
+                 "It makes this nonce different from all before. A store that is put back from a back-up brings "
                  "the generation back, but neither the random bytes of a registration nor the run.",
                  "dps/service/service.c:derive_challenge", "", challenge)
         fields = [("label", b"tpm-dps registration nonce"), ("ID scope", SCOPE.encode()),

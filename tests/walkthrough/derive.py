@@ -202,17 +202,17 @@ class Derivations:
         protect = "tpm/protect.c:"
         self.add(prefix + "credential-key", "Field 1: the symmetric key", storage, sh_kdfa(seed, "STORAGE", name, 16),
                  "KDFa of a random seed; the SRK's Name in it makes the credential good for this SRK only.",
-                 protect + "outer_symmetric_key", "P1 r1.59 24.4", [("seed, random", seed), ("Name of the SRK", name)])
+                 "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 24.4", [("seed, random", seed), ("Name of the SRK", name)])
         self.add(prefix + "credential", "Field 1: encIdentity", cipher, sh_cfb(storage, plain),
                  "The inner key after its size, encrypted.", protect + "outer_end", "P1 r1.59 24.4",
                  [("size and inner key, random", plain), ("symmetric key", storage)])
         self.add(prefix + "credential-hmac-key", "Field 1: the HMAC key", integrity,
                  sh_kdfa(seed, "INTEGRITY", b"", 32),
-                 "The other key of the same seed.", protect + "outer_hmac", "P1 r1.59 24.5", [("seed", seed)])
+                 "The other key of the same seed.", "tpm/seed.c:tpm2_seed_hmac", "P1 r1.59 24.5", [("seed", seed)])
         self.add(prefix + "credential-hmac", "Field 1: integrityHMAC", mac, sh_hmac(integrity, cipher + name),
                  "Over the ciphertext and the SRK's Name: the TPM computes it with the Name of the key that is "
                  "loaded, so "
-                 "another SRK does not pass.", protect + "outer_hmac", "P1 r1.59 24.5",
+                 "another SRK does not pass.", "tpm/seed.c:tpm2_seed_hmac", "P1 r1.59 24.5",
                  [("encIdentity", cipher), ("Name of the SRK", name), ("HMAC key", integrity)])
         self.add(prefix + "credential-secret", "Field 2: the seed, encrypted to the EK", sent,
                  sh_oaep(modulus, b"IDENTITY\0", seed, values["credentialOaep"]),
@@ -246,16 +246,16 @@ class Derivations:
                                        ("inner key", inner)], nonce=mark)
         self.add(prefix + "outer-key", "Field 3: the symmetric key of the outer wrap", storage,
                  sh_kdfa(seed, "STORAGE", name, 16), "KDFa of a second random seed, which only the SRK opens.",
-                 protect + "outer_symmetric_key", "P1 r1.59 23.3.2.3", [("seed, random", seed), ("Name", name)])
+                 "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 23.3.2.3", [("seed, random", seed), ("Name", name)])
         self.add(prefix + "outer-wrap", "Field 3: dupSensitive, after the outer wrap", cipher,
                  sh_cfb(storage, enc_inner),
                  f"Second encryption. This is how {what} travels.", protect + "outer_end", "P1 r1.59 23.3.2.3",
                  [("after the inner wrap", enc_inner), ("symmetric key", storage)], nonce=mark)
         self.add(prefix + "outer-hmac-key", "Field 3: the HMAC key of the outer wrap", integrity,
-                 sh_kdfa(seed, "INTEGRITY", b"", 32), "The other key of the second seed.", protect + "outer_hmac",
+                 sh_kdfa(seed, "INTEGRITY", b"", 32), "The other key of the second seed.", "tpm/seed.c:tpm2_seed_hmac",
                  "P1 r1.59 23.3.2.3", [("seed", seed)])
         self.add(prefix + "outer-hmac", "Field 3: integrityOuter", mac, sh_hmac(integrity, cipher + name),
-                 "Over the ciphertext and the Name.", protect + "outer_hmac", "P1 r1.59 23.3.2.3",
+                 "Over the ciphertext and the Name.", "tpm/seed.c:tpm2_seed_hmac", "P1 r1.59 23.3.2.3",
                  [("dupSensitive", cipher), ("Name", name), ("HMAC key", integrity)])
         self.add(prefix + "duplicate-secret", "Field 4: the second seed, encrypted to the SRK", sent,
                  sh_oaep(modulus, b"DUPLICATE\0", seed, values["duplicateOaep"]),
@@ -346,7 +346,7 @@ def sniffed(run):
                    f"-c 2 | xxd -p",
                    "It should begin with 0020, the size of the inner integrity. It does not: the outer wrap is still "
                    "on, and its "
-                   "seed is only ever in clear inside the TPM.", "tpm/protect.c:read_inner",
+                   "seed is only ever in clear inside the TPM.", "tpm/tools/open.c:read_inner",
                    parts=[("dupSensitive", duplicate), ("certInfo: the inner key", inner)])
     assert garbage != b"\0\x20"
     return [opened, closed]

@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROW = re.compile(r'STEP\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
 
 COMMAND = "tpm/command.c"
+COMMAND_MORE = "tpm/tools/command_more.c"  # what the flow itself does not need
 NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_external_rsa"}
 
 # Structures in TPM messages: (structure, function that writes it, function that reads it).
@@ -86,7 +87,8 @@ class Sources:
             name = "tpm2_load_external"
         flush = message.what == "to forget what was loaded"
         step = "dps/device/engine.c:build_flush" if flush and command else None if flush else build if command else read
-        return step, f"{COMMAND}:{name}_{'build' if command else 'parse'}"
+        file = COMMAND_MORE if name.startswith("tpm2_load_external") else COMMAND
+        return step, f"{file}:{name}_{'build' if command else 'parse'}"
 
     @staticmethod
     def requester(message, build):

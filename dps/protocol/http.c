@@ -293,7 +293,7 @@ static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200)
         return rc;
     /* Interim responses may precede the final one, asked for or not, and be ignored [RFC 9110 15.2], but not without
-     * end; and 101 would mean another protocol from here on, which nobody asked for. */
+     * end; and 101 would mean another protocol from here on, which was not asked for. */
     if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX)
         return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;
     remove_bytes(buffer, len, 0, h->head_len);

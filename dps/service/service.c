@@ -267,7 +267,7 @@ static void derive_nonce(const struct dps_service *s, const struct dps_secret *s
     derive(secret, &w, nonce);
 }
 
-/* A registration of before there were random bytes keeps the key that it has. */
+/* A registration that an earlier version stored has no random bytes, and keeps the key that it has. */
 bool dps_hub_key(const struct dps_service *s, const struct dps_registration *r, uint8_t key[DPS_KEY_SIZE])
 {
     uint8_t buffer[768];
@@ -430,7 +430,7 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
     if (no == DPS_ACCEPTED) {
         no = check_signature(s, r);
     }
-    /* It helps a device whose first answer was lost, and nobody else, to hear that its nonce has done its work. */
+    /* That its nonce was used already helps a device whose first answer was lost, and nobody else. */
     return no == DPS_REFUSED_TOKEN_SIGNATURE && signed_with_nonce(s, r, r->registration.challenge)
                ? DPS_REFUSED_TOKEN_REPLAYED
                : no;
@@ -438,7 +438,7 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
 
 /* ---- Step 9: the assignment ---------------------------------------------------------------------------- */
 
-/* An operation is named after what it made: nobody else's name for it, and nothing to store. */
+/* An operation's name is derived from what it made: unique, and nothing to store. */
 static void write_operation_id(struct bytes_writer *w, const struct dps_service *s,
                                const struct dps_registration *made)
 {

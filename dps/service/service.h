@@ -68,7 +68,7 @@ struct dps_service_config {
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */
 int dps_policies_parse(struct bytes json, struct dps_service_config *config);
 
-/* Hints and buckets are found by a keyed hash, in one of DPS_WAYS places: nobody can choose names that meet there. */
+/* Hints and buckets are found by a keyed hash, in one of DPS_WAYS places: nobody can choose names that collide. */
 #define DPS_WAYS 8
 
 /* Clients that leave the keys out of their second request are served from this bounded memory of SRK_pub per
@@ -154,7 +154,7 @@ struct dps_answer {
     const char *item_type;                 /* x-ms-item-type of a query's answer, or null */
     uint8_t continuation[2 * DPS_KEY_MAX]; /* x-ms-continuation, or empty */
     uint16_t continuation_len;
-    char registration_id[DPS_REGISTRATION_ID_MAX + 1]; /* for logs: whom it was about; empty if nobody */
+    char registration_id[DPS_REGISTRATION_ID_MAX + 1]; /* for logs: which device; empty if none */
     uint8_t ek_digest[32]; /* for logs: SHA-256 of the EK_pub that was shown ... */
     bool has_ek;           /* ... if there was one */
     char detail[160];      /* for logs and error bodies: more about a refusal */

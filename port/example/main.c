@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A device on the smallest port. The first run registers and keeps the record; every further run makes a hub token with
- * it. That is all that firmware does at boot, but for what it sends to the hub then. */
+ * it. Firmware does no more at boot, besides what it then sends to the hub. */
 #include "dps/device/record.h"
 #include "port/drive.h"
 #include "port/example/loop.h"

@@ -14,7 +14,7 @@
  *   mssim:HOST:PORT    the TPM simulator's protocol; the platform port is PORT + 1: powered on at open
  *   /dev/tpmrm0        a character device (anything that begins with '/')
  *   hostile:SEED[,OPTION...]/TPM   one of the above that misbehaves, reproducibly; for tests only, see below
- * open sends TPM2_Startup(CLEAR) where nobody else does (libtpms, swtpm, mssim) and takes "already started" as
+ * open sends TPM2_Startup(CLEAR) where no other program does (libtpms, swtpm, mssim) and takes "already started" as
  * success. why receives a sentence for the user when it fails.
  * Returns: 0; BYTES_E_USAGE if name is none of
  * these; BYTES_E_FILE if the state of libtpms cannot be used; BYTES_E_TPM_TRANSPORT or BYTES_E_TIMEOUT if the TPM

@@ -137,7 +137,7 @@ static char find_separator(struct import *m, struct bytes line)
     return best;
 }
 
-/* "a", "b": what stands in the file is somebody else's, so that it is made harmless. */
+/* "a", "b": names from the file, made harmless for a terminal. */
 static void list_fields(const struct posix_csv *csv, bool unused_only, char *out, size_t capacity)
 {
     memset(out, 0, capacity);

@@ -228,7 +228,8 @@ def others_run_or_have_a_reason():
         reasons.add(reason)
         if reason is None:
             check(line.split()[0] in HARMLESS, f"{where}: this line is run by no test, and no reason is listed: {line}")
-            done = subprocess.run(["sh", "-c", line], cwd=place.dir, capture_output=True, text=True, timeout=LINE_PATIENCE, check=False,
+            done = subprocess.run(["sh", "-c", line], cwd=place.dir, capture_output=True, text=True,
+                                  timeout=LINE_PATIENCE, check=False,
                                   env=dict(place.env, TPM_DPS=os.getcwd(), TMPDIR=place.dir))
             same(done.returncode, 0, f"{where}: {line}\n{done.stderr}")
     same(set(NOT_RUN) - reasons, set(), "reasons for lines that no page has")

@@ -34,13 +34,12 @@ LINE_PATIENCE = 200  # seconds for a line; one of them runs a part of the suite
 # Lines that are not run here: how they begin, and why not. One that no page has any more is an error.
 NOT_RUN = {
     "swtpm socket": "the block of README.md is run whole by readme_test.sh; all it needs is swtpm's own options",
-    "service=$!": "it belongs to the block of README.md, which readme_test.sh runs whole",
-    "kill": "it belongs to the block of README.md, which readme_test.sh runs whole",
+    "service=$!": "it belongs to blocks that are run whole, by readme_test.sh and make check-peers",
+    "kill": "it belongs to blocks that are run whole, by readme_test.sh and make check-peers",
     "npm ci": "it loads packages: make check-peers runs the page whole",
     "node enroll.js": "it needs these packages: make check-peers runs the page whole",
     "node device.js": "it needs these packages: make check-peers runs the page whole",
     "cp \"$TPM_DPS": "it is about these packages: make check-peers runs the page whole",
-    "PATH=$TPM_DPS": "it sets a variable for the lines after it: make check-peers runs the page whole",
     "python3 tests/firmware/relay.py": "it waits for an emulated board: make check-firmware runs it",
     "qemu-system-arm": "it needs the image of a board: make check-firmware runs it",
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Certificate dates for a device that does not know the time.
  *
- * A chain says itself how late it is at least: nobody issues certificates in the future. So the time that the dates are
+ * A chain gives a lower bound of the time: no certificate is issued in the future. So the time that the dates are
  * compared with is the later one of CRYPTO_TLS_TIME_FLOOR and of the beginnings of validity of the certificates seen so
  * far, leaf first. A certificate that had expired when this code was released, or before its leaf was issued, is still
  * refused; one that expired since then is not, which no device without a clock can know. */

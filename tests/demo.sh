@@ -21,7 +21,7 @@ id=boiler-7
 say() {
     printf '%s\n' "$*"
 }
-# A paragraph of the story, indented behind its heading.
+# A paragraph of the story, indented after its heading.
 tell() {
     printf '%-9s%s\n' "$1" "$2"
     shift 2
@@ -50,7 +50,7 @@ device() {
 short() {
     printf '%s' "$1" | sed 's/^\(........\).*\(....\)$/\1…\2/'
 }
-field() { # field NAME FILE: the value behind a label of the programs' output
+field() { # field NAME FILE: the value after a label of the programs' output
     sed -n "s/^$1  *//p" "$2" | head -n 1
 }
 time_of() { # time_of COMMAND WHICH FILE: milliseconds of the WHICH-th such command in a --verbose log

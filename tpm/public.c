@@ -24,7 +24,7 @@ static struct tpm2_public storage_key(uint32_t attributes, struct bytes policy, 
     };
 }
 
-/* [TCG EK Credential Profile v2.3 B.3.3, Template L-1]: 0x000300B2 */
+/* [TCG EK Credential Profile v2.5 B.3.3, Template L-1]: 0x000300B2 */
 struct tpm2_public tpm2_template_ek_l1(void)
 {
     return storage_key(TPM2_OBJECT_ADMIN_WITH_POLICY, bytes_of(ek_policy, sizeof ek_policy),

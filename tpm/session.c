@@ -213,7 +213,7 @@ static void hash_command(const struct bytes_writer *w, const struct tpm2_protect
     crypto_sha256(pieces, sizeof pieces / sizeof pieces[0], hash);
 }
 
-/* The first session speaks for those that decrypt or encrypt in its stead, so that nobody can take them away. */
+/* The HMAC of the first session covers the sessions that decrypt or encrypt for it, so that none can be removed. */
 static void nonces_of_others(const struct tpm2_protection *p, size_t index, struct bytes others[2])
 {
     const struct tpm2_use *decrypt = use_with(p, TPM2_SESSION_DECRYPT);

@@ -253,7 +253,7 @@
 #define TPM2_HANDLE_EK 0x81010001
 #define TPM2_HANDLE_SRK 0x81000001
 
-/* NV indexes of the EK [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5]: certificate, nonce and
+/* NV indexes of the EK [TCG EK Credential Profile v2.5 2.2.1.4 and 2.2.1.5]: certificate, nonce and
  * template of the RSA-2048 EK in the low range, and the certificates of the high range. */
 #define TPM2_NV_EK_CERTIFICATE_RSA2048 0x01C00002
 #define TPM2_NV_EK_NONCE_RSA2048 0x01C00003
@@ -262,7 +262,7 @@
 #define TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH 0x01C00012
 
 /* PolicyA of the EK: the digest of TPM2_PolicySecret(TPM_RH_ENDORSEMENT) alone
- * [TCG EK Credential Profile v2.3 B.6.2]. An initializer for 32 bytes. */
+ * [TCG EK Credential Profile v2.5 B.6.2]. An initializer for 32 bytes. */
 #define TPM2_EK_POLICY_SHA256                                                                                \
     {                                                                                                        \
         0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,      \

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A view of somebody else's bytes: valid as long as their buffer is. An empty one has len 0 and any p. */
+/* A view of bytes that belong to another buffer: valid as long as that buffer is. An empty one has len 0 and any p. */
 struct bytes {
     const uint8_t *p;
     size_t len;

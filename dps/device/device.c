@@ -53,8 +53,8 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
 /* clang-format off */
 /* The device's whole flow, in the order in which it happens. Each row is one message and its answer: who is asked, what
  * for, which function builds the question, which reads the answer. A row's reader returns the next row: normally the
- * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed behind the last row, and
- * behind a row that fails. */
+ * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed after the last row, and
+ * after a row that fails. */
 static const struct dps_step register_flow[] = {
     /*   step, asks, for what,                                             built by,              read by */
     STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
@@ -183,7 +183,7 @@ static int read_primary(struct dps_device *d, struct bytes response, const struc
     return 0;
 }
 
-/* Two templates are in the world, and they give two EKs from one seed (spec-notes.md, "The right EK"). */
+/* Two templates are in use, and they give two EKs from one seed (spec-notes.md, "The right EK"). */
 static struct tpm2_public ek_template(const struct dps_device *d)
 {
     return d->config->ek_template == DPS_EK_AZURE_SDK ? tpm2_template_ek_azure_sdk() : tpm2_template_ek_l1();
@@ -473,7 +473,7 @@ static int read_policy_session(struct dps_device *d, struct bytes response)
 }
 
 /* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK
- * [TCG EK Credential Profile v2.3 B.6.2]. */
+ * [TCG EK Credential Profile v2.5 B.6.2]. */
 static void build_policy_secret(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));

@@ -37,7 +37,7 @@ static void build_flush(struct dps_device *d)
     }
 }
 
-/* The first handle has been dealt with, or nobody can. */
+/* The first handle was flushed, or cannot be. */
 static void flush_next(struct dps_device *d)
 {
     for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {

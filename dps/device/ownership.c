@@ -157,7 +157,7 @@ static void build_seal(struct dps_device *d, struct bytes_writer *w)
     tpm2_create_build(w, d->srk_handle, &auth, bytes_of(NULL, 0), d->config->data, &area);
 }
 
-/* The sealed blob is the two structures that TPM2_Load takes, one behind the other. */
+/* The sealed blob is the two structures that TPM2_Load takes, one after the other. */
 static int read_sealed(struct dps_device *d, struct bytes response)
 {
     struct bytes private_2b;

@@ -345,7 +345,7 @@ static enum dps_refusal check_precondition(struct bytes if_match, uint64_t versi
     return dps_etag_matches(if_match, version, &any) ? DPS_ACCEPTED : DPS_REFUSED_ETAG;
 }
 
-/* Replace the record of the given version. Who comes too late is refused as if it had come in order. */
+/* Replace the record of the given version. If another write came first, the answer is that for an old etag. */
 static enum dps_refusal store_enrollment(struct dps_service *s, struct bytes key,
                                          const struct bytes_writer *w, uint64_t version, struct dps_answer *a)
 {

@@ -254,7 +254,7 @@ static enum dps_refusal refuse_unreadable(struct bytes id, enum dps_refusal why,
     return dps_admin_refuse(a, why, "one of the enrollments cannot be read");
 }
 
-/* From the first enrollment behind `last` on. That another one follows is seen by reading it, so the
+/* From the first enrollment after `last` on. That another one follows is seen by reading it, so the
  * continuation of a query without conditions never leads to an empty page. */
 static enum dps_refusal write_page(struct dps_service *s, const struct conditions *c, struct bytes last,
                                    uint64_t size, struct dps_answer *a)

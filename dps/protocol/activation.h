@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The activation blob ("authenticationKey"): six marshalled TPM structures, one behind the other, that carry an
+/* The activation blob ("authenticationKey"): six marshalled TPM structures, one after the other, that carry an
  * HMAC key from the service into one TPM under one SRK. In a challenge the key is the nonce, in an assignment
  * the hub's device key. See spec-notes.md, "The activation blob". */
 #ifndef DPS_PROTOCOL_ACTIVATION_H

@@ -53,7 +53,7 @@ static void remove_bytes(uint8_t *buffer, size_t *len, size_t at, size_t count)
     *len -= count;
 }
 
-/* May c stand in a line, behind the byte before it (a line feed for the first byte of all)? Lines end with CR LF and
+/* May c stand in a line, after the byte before it (a line feed for the first byte of all)? Lines end with CR LF and
  * with nothing else: a bare CR or LF that one reader takes for a line end and the next one does not is how messages
  * are smuggled [RFC 9112 2.2, 11.2]. Neither may other control characters occur [RFC 9110 5.5]. */
 static bool may_follow(uint8_t before, uint8_t c)
@@ -176,7 +176,7 @@ static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
 }
 #endif
 
-/* [RFC 9112 4]. The space behind the code is required even without a reason, but often forgotten, and then nothing is
+/* [RFC 9112 4]. The space after the code is required even without a reason, but often forgotten, and then nothing is
  * ambiguous: both are accepted. */
 static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
 {
@@ -293,7 +293,7 @@ static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200)
         return rc;
     /* Interim responses may precede the final one, asked for or not, and be ignored [RFC 9110 15.2], but not without
-     * end; and 101 would mean another protocol from here on, which nobody asked for. */
+     * end; and 101 would mean another protocol from here on, which was not asked for. */
     if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX)
         return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;
     remove_bytes(buffer, len, 0, h->head_len);

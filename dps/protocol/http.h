@@ -35,7 +35,7 @@ struct dps_http {
     size_t line_len;      /* start line without its line end */
     size_t target_at, target_len; /* request: offset and length of the target in the buffer */
     size_t method_len;            /* request: the method is the first method_len bytes */
-    size_t body_len;              /* bytes of body so far, unchunked, right behind the head */
+    size_t body_len;              /* bytes of body so far, unchunked, right after the head */
     size_t raw_at;                /* chunked: first byte not yet unchunked */
     size_t remaining;             /* bytes of the body or chunk still to come */
     size_t consumed; /* once complete: bytes of the buffer that belong to this message; a pipelined

@@ -48,7 +48,7 @@ int dps_http_query(struct bytes target, const char *name, struct bytes *value)
     return found ? BYTES_OK : BYTES_E_NOT_FOUND;
 }
 
-/* What is behind prefix, if text begins with it in any case. */
+/* What follows prefix, if text begins with it in any case. */
 static bool strip_prefix(struct bytes *text, const char *prefix)
 {
     size_t len = strlen(prefix);

@@ -4,7 +4,7 @@
 #include "dps/protocol/text.h"
 #include <string.h>
 
-/* Every function below moves an index through the text and asks byte_at, which answers 0 behind the end. Since no
+/* Every function below moves an index through the text and asks byte_at, which answers 0 after the end. Since no
  * grammar rule accepts a zero byte, running out of text needs no rule of its own: it is the wrong character. */
 static uint8_t byte_at(struct bytes text, size_t at)
 {
@@ -26,7 +26,7 @@ static size_t skip_space(struct bytes text, size_t at)
     }
 }
 
-/* The scanners: each gets the index where its rule of the grammar begins and returns the index behind it, or 0 if
+/* The scanners: each gets the index where its rule of the grammar begins and returns the index after it, or 0 if
  * the text does not follow the rule. */
 
 static size_t digits_end(struct bytes text, size_t at)
@@ -177,7 +177,7 @@ static size_t close_containers(struct bytes text, size_t at, struct nesting *n)
     return at;
 }
 
-/* The one value that begins at *at, moved behind it. A loop and not a recursion, so that the stack does not depend on
+/* The one value that begins at *at, moved past it. A loop and not a recursion, so that the stack does not depend on
  * the sender. Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */
 static int skip_value(struct bytes text, size_t *at)
 {
@@ -259,7 +259,7 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
     enum dps_json_kind kind = dps_json_kind(container);
     if (kind != DPS_JSON_OBJECT && kind != DPS_JSON_ARRAY)
         return false;
-    /* *cursor stands on the opening bracket, or behind the value before: there must be a comma then. */
+    /* *cursor stands on the opening bracket, or after the value before: there must be a comma then. */
     size_t at = *cursor;
     if (at != 0) {
         at = skip_space(container, at);
@@ -313,7 +313,7 @@ static size_t decode_unicode(struct bytes raw, size_t *at, uint8_t out[4])
     return code > 0 ? utf8_encode((uint32_t)code, out) : 0;
 }
 
-/* The bytes that the escape or the plain byte at raw.p[*at] stands for; *at is moved behind it. Returns how many they
+/* The bytes that the escape or the plain byte at raw.p[*at] stands for; *at is moved past it. Returns how many they
  * are, 0 if it cannot be decoded. */
 static size_t decode_next(struct bytes raw, size_t *at, uint8_t out[4])
 {

@@ -10,7 +10,7 @@
 enum dps_refusal {
     DPS_ACCEPTED = 0,
     DPS_REFUSED_REQUEST,         /* the request's form */
-    DPS_REFUSED_BODY,            /* the body is not the JSON that is due here */
+    DPS_REFUSED_BODY,            /* the body is not the expected JSON */
     DPS_REFUSED_API_VERSION,     /* api-version missing or unknown */
     DPS_REFUSED_REGISTRATION_ID, /* not a registrationId, or not the one of the path */
     DPS_REFUSED_EK_FORM,         /* endorsementKey is not base64 of a TPM2B_PUBLIC of an EK */
@@ -31,7 +31,7 @@ enum dps_refusal {
     DPS_REFUSED_TOKEN_SIGNATURE, /* not signed with a nonce that is still good */
     DPS_REFUSED_TOKEN_REPLAYED,  /* signed with the nonce of the registration before */
     DPS_REFUSED_OPERATION,       /* no such operation of this device */
-    DPS_REFUSED_CONCURRENT,      /* somebody registered this device at the same moment */
+    DPS_REFUSED_CONCURRENT,      /* another request registered this device at the same moment */
     DPS_REFUSED_DEVICE_ID_TAKEN,
     DPS_REFUSED_NO_HUB,
     DPS_REFUSED_RATE,
@@ -39,7 +39,7 @@ enum dps_refusal {
     DPS_REFUSED_METHOD,
     DPS_REFUSED_ADMIN_TOKEN, /* management: no or bad authorization */
     DPS_REFUSED_ADMIN_RIGHT, /* management: the policy lacks the right */
-    DPS_REFUSED_ENROLLMENT,  /* management: a member of the enrollment is not right; detail says which */
+    DPS_REFUSED_ENROLLMENT,  /* management: a member of the enrollment is invalid; detail says which */
     DPS_REFUSED_ATTESTATION, /* management: only TPM attestation is offered */
     DPS_REFUSED_EXISTS,      /* PUT without If-Match on an existing enrollment */
     DPS_REFUSED_ETAG,        /* If-Match names another version */

@@ -280,7 +280,7 @@ static void derive_nonce(const struct dps_service *s, const struct dps_secret *s
     derive(secret, &w, nonce);
 }
 
-/* A registration of before there were random bytes keeps the key that it has. */
+/* A registration that an earlier version stored has no random bytes, and keeps the key that it has. */
 bool dps_hub_key(const struct dps_service *s, const struct dps_registration *r, uint8_t key[DPS_KEY_SIZE])
 {
     uint8_t buffer[768];
@@ -443,7 +443,7 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
     if (no == DPS_ACCEPTED) {
         no = check_signature(s, r);
     }
-    /* It helps a device whose first answer was lost, and nobody else, to hear that its nonce has done its work. */
+    /* That its nonce was used already helps a device whose first answer was lost, and nobody else. */
     return no == DPS_REFUSED_TOKEN_SIGNATURE && signed_with_nonce(s, r, r->registration.challenge)
                ? DPS_REFUSED_TOKEN_REPLAYED
                : no;
@@ -451,7 +451,7 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
 
 /* ---- Step 9: the assignment ---------------------------------------------------------------------------- */
 
-/* An operation is named after what it made: nobody else's name for it, and nothing to store. */
+/* An operation's name is derived from what it made: unique, and nothing to store. */
 static void write_operation_id(struct bytes_writer *w, const struct dps_service *s,
                                const struct dps_registration *made)
 {
@@ -487,8 +487,8 @@ static enum dps_refusal choose_device_id(const struct registering *r, struct dps
     return DPS_ACCEPTED;
 }
 
-/* Clients of before reprovisioning did not expect to move: they stay, unless the enrollment says something
- * about it [DPS "Reprovisioning"]. */
+/* Clients with an api-version older than reprovisioning do not expect to move: they stay, unless the enrollment
+ * has a reprovisionPolicy [DPS "Reprovisioning"]. */
 static bool expects_to_stay(const struct registering *r)
 {
     struct bytes version;
@@ -719,7 +719,7 @@ static bool word_is(struct bytes segment, const char *word)
     return dps_text_equal_nocase(segment, bytes_of_text(word));
 }
 
-/* /{idScope}/registrations/{registrationId} with nothing behind it, /register, or /operations/{operationId}; and
+/* /{idScope}/registrations/{registrationId} with nothing after it, /register, or /operations/{operationId}; and
  * the method that belongs to it. */
 enum dps_refusal dps_device_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {

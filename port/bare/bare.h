@@ -49,7 +49,7 @@ struct port_bare_tpm {
 };
 struct port_tpm port_bare_tpm(struct port_bare_tpm *context);
 
-/* TPM2_Startup, which on a board is nobody else's business. A TPM that has been started already is fine.
+/* TPM2_Startup, which nobody else sends on a board. A TPM that has been started already is fine.
  * Returns: 0; BYTES_E_TPM_RC and *rc; the transport's error. */
 int port_bare_tpm_startup(struct port *port, uint32_t *rc);
 

@@ -13,7 +13,7 @@
 enum { CONNECT = 'C', WRITE = 'W', READ = 'R', CLOSE = 'X' };
 enum { DONE = 0, NO_CONNECTION = 1, TIMED_OUT = 2 };
 
-/* The parameters of a question, and the bytes behind them. */
+/* The parameters of a question, and the bytes after them. */
 static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes parameters, struct bytes bytes)
 {
     uint8_t head[HEAD_SIZE];

@@ -21,7 +21,7 @@ static int lock_name(const char *path, char name[PATH_MAX])
     return 0;
 }
 
-/* Whoever held it before may have removed the file since it was opened here: then this is the lock of nobody. */
+/* Whoever held it before may have removed the file since it was opened here: then this lock guards nothing. */
 static bool is_named(int fd, const char *name)
 {
     struct stat held;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* What happened, in one sentence without a capital or a stop, so that programs can put the step before it and
- * what to do behind it. No default: the compiler names a code that was forgotten here. */
+ * what to do after it. No default: the compiler names a code that was forgotten here. */
 const char *posix_error_text(int error)
 {
     switch ((enum bytes_error)error) {

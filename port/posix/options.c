@@ -267,7 +267,7 @@ int options_service_url(const char *url, char *host, size_t host_size, uint16_t 
     if (written < 0 || (size_t)written >= sizeof text || posix_host_port(text, host, host_size, port) != 0 ||
         !dps_host_valid(bytes_of_text(host))) {
         snprintf(why, why_size,
-                 "\"%s\" is no address of a service: behind https:// stands a host name and perhaps "
+                 "\"%s\" is no address of a service: after https:// stands a host name and perhaps "
                  ":PORT, and nothing else",
                  url);
         return BYTES_E_USAGE;

@@ -72,7 +72,7 @@ struct posix_nearest {
 };
 void options_nearest(struct posix_nearest *n, const char *candidate);
 
-/* "https://HOST[:PORT]", with nothing behind it but one '/'. host is zero-terminated; the port is 443 unless given.
+/* "https://HOST[:PORT]", with nothing after it but one '/'. host is zero-terminated; the port is 443 unless given.
  * Returns: 0; BYTES_E_USAGE with a sentence in why. */
 int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
                         size_t why_size);

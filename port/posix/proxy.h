@@ -20,7 +20,7 @@ struct posix_proxy {
 /* Choose, and take it apart.
  *   url        of --proxy: [http://][USER[:PASSWORD]@]HOST:PORT, where USER and PASSWORD are percent-encoded; or
  *              "none"; or null: then the environment says it, https_proxy, HTTPS_PROXY, all_proxy and ALL_PROXY in this
- *              order, and no_proxy or NO_PROXY for whom not. A password is wiped from the environment.
+ *              order, and no_proxy or NO_PROXY for the hosts without one. A password is wiped from the environment.
  *   auth_file  of --proxy-auth-file, or null: a secret file with USER:PASSWORD as it is, instead of what the URL says
  * p views the environment. why receives a sentence for the user when it fails; no password ever stands in it.
  * Returns: 0; BYTES_E_USAGE; BYTES_E_FILE, BYTES_E_NOT_FOUND or BYTES_E_SPACE for the file. */
@@ -36,11 +36,11 @@ bool posix_proxy_leads_to(const struct posix_proxy *p, const char *host, uint16_
      .argument = "http://HOST:PORT",                                                                         \
      .text = (url_),                                                                                         \
      .help = "connect through an HTTP proxy; none: directly. Default: the environment\n"                     \
-             "variables https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY; NO_PROXY: for whom not"},            \
+             "variables https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY; NO_PROXY: hosts without one"},       \
     {                                                                                                        \
         .name = "proxy-auth-file", .argument = "FILE", .text = (auth_file_),                                 \
         .help = "USER:PASSWORD for the proxy (mode 0600). They may stand in the URL as well,\n"              \
-                "http://USER:PASSWORD@HOST:PORT, percent-encoded, but others see a command line"             \
+                "http://USER:PASSWORD@HOST:PORT, percent-encoded, but other users see a command line"        \
     }
 
 #endif

@@ -7,7 +7,7 @@
  * it fails; until then everything answers BYTES_E_STORE at once, so that a database that is away does not stop the
  * event loop. Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is
  * given up, and its transaction with it. So is one whose server has given up on a statement: requests of the same turn
- * would only wait for the same again, one behind the other. */
+ * would only wait for the same again, one after the other. */
 #ifndef PORT_POSIX_STORE_POSTGRES_H
 #define PORT_POSIX_STORE_POSTGRES_H
 

@@ -121,7 +121,7 @@ static const char schema_1[] =
     "CREATE TABLE schema_version (version INTEGER NOT NULL);"
     "INSERT INTO schema_version (version) VALUES (1);";
 
-/* From version n - 1 to n. A further one goes behind. */
+/* From version n - 1 to n. A further one is added at the end. */
 static const char *const migrations[SCHEMA_VERSION] = {schema_1};
 
 /* The first column of the first row as a number; -1 if there is no such row. */

@@ -127,7 +127,7 @@ static int exchange_socket(int fd, struct bytes command, uint8_t *response, size
     return error != 0 ? error : receive_response(fd, response, capacity, len, deadline);
 }
 
-/* The simulator puts code, locality and length before a command; length before and a zero behind the response. */
+/* The simulator puts code, locality and length before a command; length before and a zero after the response. */
 static int exchange_mssim(int fd, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
                           uint64_t deadline)
 {

@@ -87,7 +87,7 @@ static void explain_answer(const char *name, int error, uint32_t rc, char *why, 
 void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
                        size_t why_size)
 {
-    /* Who accepts and is silent may be at work for somebody else: it is left alone. */
+    /* A server that accepts and is silent may be working for another client: it is left alone. */
     const bool silent = t->kind == POSIX_TPM_SWTPM_TCP && error == BYTES_E_TIMEOUT;
     const bool nobody = t->cause != 0 && t->tried_port == t->port;
     if (rc == 0 && !silent && !nobody && explain_mistaken(t, name, why, why_size))

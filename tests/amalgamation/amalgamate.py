@@ -144,7 +144,7 @@ class Source:
 
 
 def load(sources):
-    """Every source, and every header in an order in which each stands behind what it includes."""
+    """Every source, and every header in an order in which each stands after what it includes."""
     headers, files = {}, [Source(path) for path in sources]
 
     def visit(path):

@@ -26,7 +26,7 @@ static const struct posix_option options[] = {
      .argument = "URL",
      .text = &given.service,
      .help = "https://HOST:PORT, or http:// for a --proxy-listen"},
-    {.name = "ca", .argument = "FILE", .text = &given.ca, .help = "PEM: who may have issued its certificate"},
+    {.name = "ca", .argument = "FILE", .text = &given.ca, .help = "PEM: trusted issuers of its certificate"},
     {.name = "scope", .argument = "ID", .text = &given.scope, .help = "the ID scope"},
     {.name = "keys",
      .argument = "FILE",

@@ -3,7 +3,7 @@
  *
  * A case is one requirement on a TPM, a service or a device client: an id, a sentence, where it comes from, and a
  * function that tries it against the real thing. The same data makes --list, the reports, and the table of
- * requirements in spec-notes.md; so nothing is claimed that is not run.
+ * requirements in tests/conformance/REQUIREMENTS.md; so nothing is claimed that is not run.
  *
  * A case function calls conformance_check for each thing that must hold; the first that does not fails the case. It
  * must leave its subject as it found it, also when it fails.

@@ -18,7 +18,7 @@ conformance: $(CONFORMANCE)
 	$(Q)$(CONFORMANCE) $(if $(TPM),--tpm '$(TPM)') $(if $(SERVICE),--service '$(SERVICE)') $(if $(CA),--ca '$(CA)') \
 	    $(if $(DEVICE_LISTEN),--device-listen '$(DEVICE_LISTEN)') $(ARGS)
 
-#: make requirements     write the table of requirements in spec-notes.md anew
+#: make requirements     write tests/conformance/REQUIREMENTS.md anew
 .PHONY: requirements
 requirements: $(CONFORMANCE)
 	$(Q)sh tests/lint/requirements.sh $(BUILD) --write

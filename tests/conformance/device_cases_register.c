@@ -23,7 +23,7 @@ const struct conformance_case client_cases_register[] = {
      "The body must be JSON with the path's registrationId and tpm {endorsementKey, storageRootKey}.", REST,
      MUST, client_run_shape},
     {"DEV-S04-006", "EndorsementKey must be the TPM2B_PUBLIC of a key by the EK template.",
-     "EK Profile 2.3 B.3.3", MUST, client_run_shape},
+     "EK Profile 2.5 B.3.3", MUST, client_run_shape},
     {"DEV-S04-007", "StorageRootKey must be the TPM2B_PUBLIC of a storage key that cannot leave its TPM.",
      "spec-notes: Which SRK may be trusted", MUST, client_run_shape},
     {"DEV-S04-008",

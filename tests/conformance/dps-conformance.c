@@ -69,7 +69,7 @@ static void help(void)
         "  dps-conformance --list");
     options_help(stdout, groups, sizeof groups / sizeof groups[0]);
     puts("\nStandard output is TAP. Exit code: 0 if at least one case ran and none failed; 1 if one failed\n"
-         "or could not be tried, because what it stands on does not hold, or if none ran, or a signal came;\n"
+         "or could not be tried, because a precondition does not hold, or if none ran, or a signal came;\n"
          "2 usage; 3 the TPM cannot be used; 4 network; 5 a report cannot be written.");
 }
 

@@ -10,7 +10,7 @@ const struct conformance_suite *const run_suites[3] = {&conformance_tpm, &confor
 
 /* ---- What cases call ---- */
 
-/* The case cannot be judged: what it stands on does not hold. */
+/* The case cannot be judged: a precondition does not hold. */
 static void miss(struct conformance *c, const char *format, va_list arguments)
 {
     c->skipped = true;

@@ -19,7 +19,7 @@ struct run_case {
     const struct conformance_suite *suite;
     const struct conformance_case *test;
     enum run_result result;
-    const char *missing; /* skipped: the case about what it stands on; null: skipped for another reason */
+    const char *missing; /* skipped: the case that tries the precondition; null: skipped for another reason */
     char text[1024];     /* why, unless it passed */
     char notes[2048];
     uint64_t milliseconds;

@@ -17,7 +17,7 @@ static const struct posix_option options[] = {
     {.name = "ca",
      .argument = "FILE",
      .text = &service_given.ca,
-     .help = "who may have issued its certificate: PEM or DER"},
+     .help = "trusted issuers of its certificate: PEM or DER"},
     {.name = "scope",
      .argument = "ID",
      .text = &service_given.scope,
@@ -64,7 +64,7 @@ static void note(const char *sentence)
 static int read_trust(struct service *s, char *why, size_t why_size)
 {
     if (service_given.ca == NULL) {
-        snprintf(why, why_size, "who may have issued the service's certificate? Give --ca FILE");
+        snprintf(why, why_size, "--ca FILE is missing: the trusted issuers of the service's certificate");
         return POSIX_EXIT_USAGE;
     }
     return pki_trust_read(service_given.ca, &s->trust, note, why, why_size) == 0 ? 0 : POSIX_EXIT_STORE;

@@ -421,7 +421,7 @@ const struct conformance_case service_cases_enrollment[] = {
     {"SVC-S02-021", "Members of a wrong type or value must be refused, and nothing be enrolled.",
      "DPS \"Individual enrollment\"", CONFORMANCE_MUST, 0, wrong_members},
     {"SVC-S02-022", "Members that occur twice should be refused: two readers may take different ones.",
-     "RFC 8259 §4; spec-notes", CONFORMANCE_SHOULD, 0, doubled_members},
+     "RFC 8259 §4; spec-notes: Management", CONFORMANCE_SHOULD, 0, doubled_members},
     {"SVC-S02-023", "Deep nesting must be refused, and harm nobody.", "RFC 8259 §9", CONFORMANCE_MUST, 0,
      deep},
     {"SVC-S02-024", "A registrationId of other characters or of more than 128 must be refused.",

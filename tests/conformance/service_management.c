@@ -435,6 +435,7 @@ const struct conformance_case service_cases_management[] = {
      "etag only.",
      "DPS \"DeviceRegistrationState\"", CONFORMANCE_MUST, 0, registration},
     {"SVC-S02-071", "Management must never show a device's key.",
-     "DPS \"DeviceRegistrationState\"; spec-notes", CONFORMANCE_MUST, 0, no_secrets},
+     "DPS \"DeviceRegistrationState\"; spec-notes: The store holds no secret", CONFORMANCE_MUST, 0,
+     no_secrets},
     {0},
 };

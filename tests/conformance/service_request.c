@@ -427,7 +427,7 @@ const struct conformance_case service_cases_request[] = {
     {"SVC-S04-022", "A first request without both keys must be refused: no challenge can be made.",
      "DPS \"Register device\"", CONFORMANCE_MUST, 0, keys_missing},
     {"SVC-S04-023", "Members that occur twice should be refused: two readers may take different ones.",
-     "RFC 8259 §4; spec-notes", CONFORMANCE_SHOULD, 0, doubled},
+     "RFC 8259 §4; spec-notes: Error codes", CONFORMANCE_SHOULD, 0, doubled},
     {"SVC-S04-024", "Deep nesting must harm nobody.", "RFC 8259 §9", CONFORMANCE_MUST, 0, deep},
     {"SVC-S04-025", "A registrationId in the body that is not the path's must be refused.",
      "DPS \"Register device\"", CONFORMANCE_MUST, 0, other_id_in_body},

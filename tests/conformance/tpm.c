@@ -24,11 +24,11 @@ static const struct posix_option options[] = {
     {.name = "endorsement-auth-file",
      .argument = "FILE",
      .text = &o.endorsement_auth_file,
-     .help = "that of the endorsement hierarchy"},
+     .help = "authorization of the endorsement hierarchy"},
     {.name = "lockout-auth-file",
      .argument = "FILE",
      .text = &o.lockout_auth_file,
-     .help = "that which allows TPM2_Clear; with --destructive"},
+     .help = "authorization that allows TPM2_Clear; with --destructive"},
 };
 
 static bool wanted(void)

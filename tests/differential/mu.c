@@ -41,7 +41,7 @@ static bool too_long_for_them(const struct comparison *c)
            number(c->theirs.refused_at, 0, 2) > marshalled_room(c->theirs.refused);
 }
 
-/* Their reader gives up inside, says that all is well, and goes on behind the size. */
+/* Their reader gives up inside, says that all is well, and goes on after the size. */
 static bool creation_data_unread(const struct comparison *c)
 {
     bool skipped = false;
@@ -53,7 +53,7 @@ static bool creation_data_unread(const struct comparison *c)
     return c->ours.error == 0 && skipped;
 }
 
-/* Behind tag and hierarchy. */
+/* After tag and hierarchy. */
 static bool ticket_digest_unread(const struct comparison *c)
 {
     return c->ours.error == 0 && c->theirs.refused >= FIELD_TK_CREATION &&
@@ -124,7 +124,7 @@ static struct difference {
     unsigned long count;
 } differences[] = {
     {"they go on at the beginning of creationData whose PCR list is too long",
-     "we go on behind it, by its size: nothing in it is used", creation_data_unread, 0},
+     "we go on after it, by its size: nothing in it is used", creation_data_unread, 0},
     {"they ignore the declared size of TPM2B_PUBLIC, TPM2B_NV_PUBLIC and TPM2B_CREATION_DATA",
      "a declared size is exact: otherwise two readers see two structures", declared_size_ignored, 0},
     {"they take an empty TPM2B_PUBLIC and TPM2B_NV_PUBLIC", "there is no such object [P2 r1.59 12.2.5]",

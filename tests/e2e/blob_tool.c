@@ -52,7 +52,7 @@ static int print_fields(struct bytes blob)
     return 0;
 }
 
-/* TPM2Bs one behind the other, as tpm2_credential_make and tpm2_duplicate_make append them. */
+/* TPM2Bs one after the other, as tpm2_credential_make and tpm2_duplicate_make append them. */
 static int print_pair(const struct bytes_writer *w, const char *first, const char *second)
 {
     struct bytes_reader r = bytes_reader_over(bytes_written(w));

@@ -41,7 +41,7 @@ def take_2b(data):
 def whole_2b(data):
     content, rest = take_2b(data)
     if rest:
-        raise ValueError("bytes behind a TPM2B")
+        raise ValueError("bytes after a TPM2B")
     return content
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dps-conformance --service: green against dps-service, red against services that are wrong, and clean behind itself.
+"""dps-conformance --service: green against dps-service, red against wrong services, and it cleans up after itself.
 
     python3 tests/e2e/conformance_service_test.py BUILD_DIR [test_NAME ...]
 

@@ -447,7 +447,7 @@ def external_taken(command, ask):
     response = ask(command)
     if code(command) == LOAD_EXTERNAL and code(response) == 0x2C2:
         private = struct.unpack(">H", command[10:12])[0]
-        at = 12 + private + 6  # behind its size field, type and nameAlg: the attributes
+        at = 12 + private + 6  # after its size field, type and nameAlg: the attributes
         attributes = struct.unpack(">I", command[at:at + 4])[0] & ~0x32
         response = ask(command[:at] + struct.pack(">I", attributes) + command[at + 4:])
     return response

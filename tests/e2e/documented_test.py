@@ -34,16 +34,17 @@ LINE_PATIENCE = 200  # seconds for a line; one of them runs a part of the suite
 # Lines that are not run here: how they begin, and why not. One that no page has any more is an error.
 NOT_RUN = {
     "swtpm socket": "the block of README.md is run whole by readme_test.sh; all it needs is swtpm's own options",
+    "service=$!": "it belongs to blocks that are run whole, by readme_test.sh and make check-peers",
+    "kill": "it belongs to blocks that are run whole, by readme_test.sh and make check-peers",
     "npm ci": "it loads packages: make check-peers runs the page whole",
     "node enroll.js": "it needs these packages: make check-peers runs the page whole",
     "node device.js": "it needs these packages: make check-peers runs the page whole",
     "cp \"$TPM_DPS": "it is about these packages: make check-peers runs the page whole",
-    "PATH=$TPM_DPS": "it sets a variable for the lines after it: make check-peers runs the page whole",
     "python3 tests/firmware/relay.py": "it waits for an emulated board: make check-firmware runs it",
     "qemu-system-arm": "it needs the image of a board: make check-firmware runs it",
 }
 # Other programs whose lines do no harm in a directory of their own.
-HARMLESS = ("openssl", "mkdir", "sleep", "export", "chmod", "printf", "truncate", ":")
+HARMLESS = ("openssl", "mkdir", "cd", "sleep", "export", "chmod", "printf", "truncate", ":")
 
 
 # ---- What stands where -----------------------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ def try_line(place, line):
 # ---- The tests -------------------------------------------------------------------------------------------------------
 
 def all_lines():
-    """But for the blocks of OPERATIONS.md, which need systemd and PostgreSQL: tests/faults/operations_test.py runs them."""
+    """All but those of OPERATIONS.md, which need systemd and PostgreSQL: tests/faults/operations_test.py runs them."""
     for page in (page for page in PAGES if page != OPERATIONS):
         yield from ((page, line) for line in blocks(page))
     yield from ((DEPLOY, line) for line in deployed())
@@ -226,8 +227,9 @@ def others_run_or_have_a_reason():
         reasons.add(reason)
         if reason is None:
             check(line.split()[0] in HARMLESS, f"{where}: this line is run by no test, and no reason is listed: {line}")
-            done = subprocess.run(["sh", "-c", line], cwd=place.dir, env=dict(place.env, TPM_DPS=os.getcwd()),
-                                  capture_output=True, text=True, timeout=LINE_PATIENCE, check=False)
+            done = subprocess.run(["sh", "-c", line], cwd=place.dir, capture_output=True, text=True,
+                                  timeout=LINE_PATIENCE, check=False,
+                                  env=dict(place.env, TPM_DPS=os.getcwd(), TMPDIR=place.dir))
             same(done.returncode, 0, f"{where}: {line}\n{done.stderr}")
     same(set(NOT_RUN) - reasons, set(), "reasons for lines that no page has")
 
@@ -293,7 +295,29 @@ def finish_line():
     same(sent.returncode, 0, f"telemetry: {sent.stdout}{sent.stderr}")
 
 
-TESTS = (ours_run, others_run_or_have_a_reason, make_targets, words_known, finish_line)
+MAIN = """
+#include "port/none/none.h"
+int main(void)
+{
+    struct port port = port_none();
+    return -register_device(&port, NULL);
+}
+"""
+NOT_PROVIDED = 19  # what port/none answers to everything
+
+
+def lines_of_c():
+    """README's lines of C compile without a warning, link, and run as far as a port goes that supplies nothing"""
+    place = Place()
+    source, = re.findall(r"^<!-- compiled -->\n```c\n(.*?)^```", read("README.md"), re.M | re.S)
+    write_file(place.path("firmware.c"), source.replace("int register_device(", "static int register_device(") + MAIN)
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-I.",
+                    "-o", place.path("firmware"), place.path("firmware.c"), "port/none/none.c", "port/drive.c",
+                    os.path.join(Programs.build, "libtpmdps.a"), "-lbearssl"], check=True)
+    run(place.path("firmware"), status=NOT_PROVIDED)
+
+
+TESTS = (ours_run, others_run_or_have_a_reason, make_targets, words_known, lines_of_c, finish_line)
 
 
 def main():

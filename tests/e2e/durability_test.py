@@ -312,7 +312,7 @@ class Run:
 def main():
     build, seed, kills = [*sys.argv[1:], *[None] * 3][:3]
     seed = seed or base64.b32encode(os.urandom(5)).decode()
-    print(f"# seed {seed}: to choose the same load and moments again, give it behind the build directory", flush=True)
+    print(f"# seed {seed}: to choose the same load and moments again, give it after the build directory", flush=True)
     with Programs.use(build or "build", "durability-test-"):
         return run_tap(Run(seed, int(kills or KILLS)).tests())
 

@@ -39,7 +39,7 @@ def captured(name):
 
 
 def with_attributes(public_2b, attributes):
-    """objectAttributes stand behind size, type and nameAlg [P2 r1.59 12.2.4]."""
+    """objectAttributes stand after size, type and nameAlg [P2 r1.59 12.2.4]."""
     return public_2b[:6] + attributes.to_bytes(4, "big") + public_2b[10:]
 
 
@@ -215,7 +215,7 @@ def main():
     response = captured("load_response")
     check_forms("command", command, "TPM2_Load → TPM")
     code, out, err = explain(command.hex().encode() + b"\n" + response.hex().encode())
-    test("a response behind its command is read as that command's",
+    test("a response after its command is read as that command's",
          code == 0 and "TPM2_Load ← TPM" in out and "TPM_RC_SUCCESS" in out and err == "", (out, err))
     code, out, err = explain(response)
     test("a response alone: what it may answer is said", code == 0 and "--response-to" in err, err)
@@ -224,7 +224,7 @@ def main():
     code, out, _ = explain(bytes.fromhex("80010000000a000001df"))
     test("a refusal is decoded", code == 0 and "TPM_RC_INTEGRITY" in out and "parameter 1" in out, out)
     code, out, err = explain(command + command[:20])
-    test("what is cut off behind a message is said", code == 1 and "20 bytes behind" in err, err)
+    test("what is cut off after a message is said", code == 1 and "20 bytes after" in err, err)
 
     check_response_codes()
     check_logs()

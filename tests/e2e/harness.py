@@ -62,7 +62,7 @@ class Result:
         self.out, self.err = self.bytes.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def field(self, name):
-        """What stands behind a label of the output."""
+        """What stands after a label of the output."""
         found = re.search(rf"^{name} +(.*)$", self.out, re.M)
         check(found, f"no {name} in {self.out!r}")
         return found.group(1).strip()

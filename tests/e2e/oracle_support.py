@@ -155,7 +155,7 @@ class Swtpm:
         raise Failed("swtpm does not start: " + self.log())
 
     def start(self):
-        """tpm2-tools need the control channel at the port behind the TPM's. Somebody else may be faster to take one."""
+        """tpm2-tools need the control channel at the port after the TPM's. Somebody else may be faster to take one."""
         self.process = subprocess.Popen(
             [program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={self.dir}",
              "--server", f"type=tcp,port={self.port}", "--ctrl", f"type=tcp,port={self.port + 1}",

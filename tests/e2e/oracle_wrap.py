@@ -62,7 +62,7 @@ def as_2b(data):
 
 def whole_2b(data):
     content, rest = take_2b(data)
-    same(rest, b"", "bytes behind a TPM2B")
+    same(rest, b"", "bytes after a TPM2B")
     return content
 
 

@@ -99,7 +99,7 @@ class Proxy:
 
     @staticmethod
     def backward(server, client, cut, stop):
-        """Records are counted: application data (23) is the first answer, behind the handshake."""
+        """Records are counted: application data (23) is the first answer, after the handshake."""
         data = b""
         try:
             while got := server.recv(4096):

@@ -1,13 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The README's own words, run as they stand: the block behind "<!-- run -->" in an empty directory, with the ports
-# exchanged for free ones.
+# The README's own words, run as they stand: the block after "<!-- run -->", in a tree that holds nothing but build/,
+# with the ports exchanged for free ones.
 set -u
 build=$(cd "$1" && pwd)
 readme=$(pwd)/README.md
 dir=$(mktemp -d)
+mkdir "$dir/tree" "$dir/tmp"
+ln -s "$build" "$dir/tree/build"
 finish() {
-    [ -f "$dir/pids" ] && xargs -r kill < "$dir/pids" 2>/dev/null
+    # What the block has not stopped itself.
+    xargs -r kill < "$dir/pids" 2>/dev/null
     rm -rf "$dir"
 }
 trap finish EXIT
@@ -18,21 +21,22 @@ free_port() {
 service=$(free_port)
 tpm=$(free_port)
 control=$(free_port)
+running() { # the processes of the block: each has one of its ports in its arguments
+    pgrep -f "dps-service --listen 127.0.0.1:$service|type=tcp,port=$tpm"
+}
 
-echo 1..3
-cd "$dir" || exit 1
+echo 1..4
+cd "$dir/tree" || exit 1
 awk '/<!-- run -->/ {wanted = 1; next} wanted && /^```sh/ {inside = 1; next} inside && /^```/ {exit} inside' "$readme" |
-    sed "s/8443/$service/g; s/2321/$tpm/g; s/2322/$control/g; s/--daemon/--daemon --pid file=swtpm.pid/" > block.sh
+    sed "s/8443/$service/g; s/2321/$tpm/g; s/2322/$control/g" > block.sh
 lines=$(grep -c dps-device block.sh)
 verdict=ok
 [ "$lines" -ge 4 ] || verdict="not ok"
 echo "$verdict 1 - the README has a block to run"
 
-# Background programs of the block are ended when it is done.
 { echo 'set -e'; cat block.sh; } > run.sh
-PATH="$build:$PATH" timeout 120 sh run.sh > out.txt 2> err.txt
+TMPDIR="$dir/tmp" timeout 120 sh run.sh > out.txt 2> err.txt
 status=$?
-{ cat swtpm.pid 2>/dev/null; pgrep -f "dps-service --listen 127.0.0.1:$service" || true; } > pids
 if [ $status = 0 ]; then
     echo "ok 2 - it runs to its end"
 else
@@ -44,4 +48,15 @@ if grep -q 'hub-a.example' out.txt && grep -q 204 out.txt; then
 else
     echo "not ok 3 - the device was assigned to its hub, and its message accepted"
     sed 's/^/# /' out.txt
+fi
+# They were asked to end; that takes a moment.
+tries=600
+while running > "$dir/pids" && [ $tries -gt 0 ]; do
+    sleep 0.1
+    tries=$((tries - 1))
+done
+if [ ! -s "$dir/pids" ]; then
+    echo "ok 4 - it has stopped what it started"
+else
+    echo "not ok 4 - it has stopped what it started"
 fi

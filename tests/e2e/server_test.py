@@ -84,7 +84,7 @@ def test_chunked(s):
 
 
 def test_smuggling(s):
-    """Content-Length beside Transfer-Encoding: 400, and nothing behind it is read"""
+    """Content-Length beside Transfer-Encoding: 400, and nothing after it is read"""
     for client in (s.tls(), s.plain()):
         client.send(request(register(), "PUT", headers="Transfer-Encoding: chunked\r\nContent-Length: 5\r\n")
                     + "0\r\n\r\n" + request("/nowhere"))
@@ -135,7 +135,7 @@ def test_expect(s):
 
 
 def test_half_closed(s):
-    """a client that closes its side behind its request still gets the answer"""
+    """a client that closes its side after its request still gets the answer"""
     client = s.plain()
     client.send(request("/nowhere"))
     client.sock.shutdown(socket.SHUT_WR)

@@ -142,7 +142,7 @@ def main():
     build, seed, kills = [*sys.argv[1:], *[None] * 3][:3]
     seed = seed or base64.b32encode(os.urandom(5)).decode()
     kills = int(kills or KILLS)
-    print(f"# seed {seed}: to choose the same moments again, give it behind the build directory", flush=True)
+    print(f"# seed {seed}: to choose the same moments again, give it after the build directory", flush=True)
     with Programs.use(build or "build", "kill-test-"):
         keys = Keys()
         runs = Run(Sqlite, keys, seed, kills - kills // 2), Run(Postgres, keys, seed, kills // 2)

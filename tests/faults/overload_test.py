@@ -205,7 +205,7 @@ def test_descriptors(p):
 # ---- Certificates ----------------------------------------------------------------------------------------------------
 
 class Handshaker:
-    """Full handshakes, one after the other, each with a request behind it."""
+    """Full handshakes, one after the other, each with a request after it."""
 
     def __init__(self, s, ca):
         self.s, self.done, self.failures, self.serials = s, 0, [], set()

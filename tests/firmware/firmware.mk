@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Images for boards without an operating system, and their tests in QEMU. A board's own file (port/BOARD/BOARD.mk) adds
-# it to FIRMWARE_BOARDS and sets, with _BOARD behind the name: FIRMWARE_CPU (a NAME of bearssl.mk), FIRMWARE_CFLAGS,
+# it to FIRMWARE_BOARDS and sets, with _BOARD after the name: FIRMWARE_CPU (a NAME of bearssl.mk), FIRMWARE_CFLAGS,
 # FIRMWARE_SRC and FIRMWARE_LD.
 FIRMWARE = $(BUILD)/firmware
 FIRMWARE_CC = arm-none-eabi-gcc

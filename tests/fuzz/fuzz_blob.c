@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The activation blob, and what is inside its encryption.
  * Input: one byte, what the rest is: a blob; or the sensitive area that stands decrypted in a duplicate, wrapped here
- * with the keys of the vector, so that its parser is reached behind two integrity checks; or an encUriData. */
+ * with the keys of the vector, so that its parser is reached after two integrity checks; or an encUriData. */
 #include "dps/protocol/activation.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/activation_open.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What service and device keep between runs. Input: one byte, which record; the record. One that is read is written and
- * read again to the same. A device's record gets its digest here, or no change would ever come behind it. */
+ * read again to the same. A device's record gets its digest here, or no change would ever get past it. */
 #include "dps/device/record.h"
 #include "dps/service/registration.h"
 #include "tests/fuzz/fuzz.h"
@@ -27,7 +27,7 @@ static void check_registration(struct bytes json)
     HOLDS(bytes_equal_public(bytes_of(r.srk, r.srk_len), bytes_of(again.srk, again.srk_len)));
     w = bytes_writer_over(text, sizeof text);
     dps_registration_write_state(&w, &r, r.generation);
-    HOLDS(w.error == 0 || w.error == BYTES_E_LIMIT); /* a time behind the year 9999 */
+    HOLDS(w.error == 0 || w.error == BYTES_E_LIMIT); /* a time after the year 9999 */
 }
 
 static void check_hub_device(struct bytes json)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole service: bytes of connections in, answers out, on a store with three enrollments, with the clock and the
- * entropy fixed. The harness is also the device and the administrator, so that inputs come behind the proofs: control
+ * entropy fixed. The harness is also the device and the administrator, so that inputs get past the proofs: control
  * bytes of the input, which stand in no good request, are replaced by what only these can make.
  *
  *    01 EK_pub   02 SRK_pub                     03 a management token

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every parse function of tpm/command.h behind one call, for tests that try the same bytes on all of them. */
+/* Every parse function of tpm/command.h in one call, for tests that try the same bytes on all of them. */
 #ifndef TESTS_FUZZ_RESPONSES_H
 #define TESTS_FUZZ_RESPONSES_H
 

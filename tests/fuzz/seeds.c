@@ -167,7 +167,7 @@ static void seed_blobs(void)
     seed_as("blob", 0, blob);
     seed_as("explain", 3, blob);
     memcpy(longer, blob.p, blob.len);
-    seed_as("blob", 0, bytes_of(longer, sizeof longer)); /* bytes behind it, which clients ignore */
+    seed_as("blob", 0, bytes_of(longer, sizeof longer)); /* bytes after it, which clients ignore */
     seed_as("blob", 1, bytes_of(vector_object_sensitive_2b, sizeof vector_object_sensitive_2b));
     seed_as("blob", 2, bytes_of(vector_message, sizeof vector_message));
     /* Each field's size off by one, and cut off in front of each. */

@@ -102,7 +102,7 @@ static void drop_authorization(struct hostile_passage *p)
     snprintf(p->done, sizeof p->done, "without its authorization area");
 }
 
-/* The nonce of a session is its first field: behind the handle of TPM2_StartAuthSession, or in the authorization area.
+/* The nonce of a session is its first field: after the handle of TPM2_StartAuthSession, or in the authorization area.
  * A password authorization has none [P1 r1.59 19.4]: there one appears. */
 static void change_nonce(struct hostile_passage *p)
 {

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The table of requirements in spec-notes.md is what dps-conformance runs: made from the same data.
+# The table of tests/conformance/REQUIREMENTS.md is what dps-conformance runs: made from the same data. The sections of
+# spec-notes.md that it names exist.
 # Usage: tests/lint/requirements.sh BUILD            compare; TAP
 #        tests/lint/requirements.sh BUILD --write    write the table anew (make requirements)
 set -u
 build=${1:-build}
-notes=spec-notes.md
+notes=tests/conformance/REQUIREMENTS.md
 program=$build/dps-conformance
 [ -x "$program" ] || make --no-print-directory -s BUILD="$build" "$program" >&2 || exit 1
 tmp=$(mktemp -d) || exit 1
@@ -28,7 +29,7 @@ failed=0
 result() { # STATUS NUMBER NAME
     [ "$1" = 0 ] && echo "ok $2 - $3" || { echo "not ok $2 - $3"; failed=1; }
 }
-echo "1..3"
+echo "1..4"
 result "$marked" 1 "$notes has a place for the table"
 cmp -s "$tmp/notes" "$notes"
 same=$?
@@ -48,4 +49,11 @@ awk -F' [|] ' '
 [ ! -s "$tmp/wrong" ]
 result $? 3 "ids are unique, requirements say their level"
 cat "$tmp/wrong"
+# A source "spec-notes: X" is a section of spec-notes.md; what follows a comma there may be left out
+grep -o 'spec-notes: [^|;(]*' "$tmp/table" | sed 's/spec-notes: //; s/ *$//' | sort -u | while read -r section; do
+    grep -qxE "##+ $section(, .*)?" spec-notes.md || echo "# spec-notes.md has no section \"$section\""
+done >"$tmp/nowhere"
+[ ! -s "$tmp/nowhere" ]
+result $? 4 "sections of spec-notes.md that are named as a source exist"
+cat "$tmp/nowhere"
 exit $failed

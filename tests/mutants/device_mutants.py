@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a device can do wrong: mistakes in ours, and the cases of dps-conformance --device-listen that find them. The
-case TPM-EMPTY is run.py's own: is anything left loaded in the TPM behind all others?"""
+case TPM-EMPTY is run.py's own: is anything left loaded in the TPM after all others?"""
 
 from mutant import Mutant
 
@@ -34,7 +34,7 @@ mutant("srk-without-size", "the SRK is sent without its size field", "dps/device
        still_right=NOTHING_REGISTERS)
 mutant("chunk-overflow", "the size of a chunk may overflow", "dps/protocol/http.c",
        [("        too_large = too_large || size > SIZE_MAX >> 4;\n", "")], "DEV-S00-006")
-mutant("chunk-end", "what stands behind a chunk is not looked at", "dps/protocol/http.c",
+mutant("chunk-end", "what stands after a chunk is not looked at", "dps/protocol/http.c",
        [("    if (memcmp(&buffer[h->raw_at], line_end, have) != 0)\n        return BYTES_E_FORMAT;\n",
          "    (void)line_end;\n")], "DEV-S00-008")
 mutant("chunks-and-length", "an answer may have both Content-Length and chunks", "dps/protocol/http.c",
@@ -61,7 +61,7 @@ mutant("chunked-length", "chunks are not understood: the body is what follows", 
 mutant("header-case", "header names are compared with their case", "dps/protocol/http.c",
        [("is_text(field->name, \"content-length\")", "bytes_equal_public(field->name, bytes_of_text(\"Content-Length\"))")],
        "DEV-S06-006")
-mutant("json-trailing", "text behind the JSON is ignored", "dps/protocol/json.c",
+mutant("json-trailing", "text after the JSON is ignored", "dps/protocol/json.c",
        [("    if (skip_space(text, end) != text.len)\n        return BYTES_E_FORMAT;\n", "")], "DEV-S00-039")
 mutant("json-doubled", "of two members with one name the last one counts", "dps/protocol/json.c",
        [("        if (found.len != 0)\n            return BYTES_E_FORMAT;\n", "")], "DEV-S07-114", "DEV-S09-140")
@@ -126,7 +126,7 @@ SIZES = [(f"    a->{name} = bytes_read_2b(&r);\n",
                             ("duplicate_secret", 256))]
 mutant("blob-sizes", "the sizes of the blob's fields are taken for granted", "dps/protocol/activation.c", SIZES,
        "DEV-S07-011", "DEV-S07-012", "DEV-S07-013", "DEV-S07-014", "DEV-S07-021", "DEV-S07-024")
-mutant("blob-trailing", "bytes behind the sixth field are refused", "dps/protocol/activation.c",
+mutant("blob-trailing", "bytes after the sixth field are refused", "dps/protocol/activation.c",
        [("const int error = r.error != 0 ? r.error : check_key",
          "const int error = bytes_reader_end(&r) != 0 ? BYTES_E_FORMAT : check_key")], "DEV-S06-011", "DEV-S06-012")
 mutant("key-no-da", "a key without noDA is refused", "dps/protocol/activation.c",

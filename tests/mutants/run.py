@@ -33,7 +33,7 @@ CAUGHT = ("failed", "not met")
 MUTANTS_MIN = 120  # of all tables: a mutant that disappears is noticed
 IDS_MAX = 30  # that dps-conformance takes at a time, less those that are not its own
 BUILD_PATIENCE, RUN_PATIENCE = 60, 150
-# No case of the suite but a look into the TPM behind it: what did the device leave there?
+# No case of the suite but a look into the TPM after it: what did the device leave there?
 NOTHING_LOADED = "TPM-EMPTY"
 
 

@@ -169,7 +169,7 @@ mutant("api-version", "no api-version is needed", "dps/service/request.c",
          "    if (version.len < 10) {")], "SVC-S00-036")
 mutant("json-doubled", "of two members with one name the last one counts", "dps/protocol/json.c",
        [("        if (found.len != 0)\n            return BYTES_E_FORMAT;\n", "")], "SVC-S02-022", "SVC-S04-023")
-mutant("json-trailing", "text behind the JSON is ignored", "dps/protocol/json.c",
+mutant("json-trailing", "text after the JSON is ignored", "dps/protocol/json.c",
        [("    if (skip_space(text, end) != text.len)\n        return BYTES_E_FORMAT;\n", "")], "SVC-S04-020")
 mutant("content-length", "Content-Length of answers is one too small", "dps/service/answer.c",
        [("\"Content-Length\", a->body.len)", "\"Content-Length\", a->body.len - 1)")],

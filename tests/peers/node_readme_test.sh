@@ -7,7 +7,8 @@ build=$(cd "$1" && pwd)
 root=$(pwd)
 dir=$(mktemp -d)
 finish() {
-    [ -f "$dir/swtpm.pid" ] && kill "$(cat "$dir/swtpm.pid")" 2>/dev/null
+    # What the page has not stopped itself.
+    [ -f "$dir/work/swtpm.pid" ] && kill "$(cat "$dir/work/swtpm.pid")" 2>/dev/null
     rm -rf "$dir"
 }
 trap finish EXIT
@@ -22,7 +23,7 @@ ln -s "$root/tests/peers" "$dir/repository/tests/peers"
 set -- $(node -e '
     const servers = [0, 0, 0].map(() => require("net").createServer().listen(0, "127.0.0.1"));
     setTimeout(() => { console.log(servers.map((s) => s.address().port).join(" ")); process.exit(0); }, 100);')
-sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g; s|--daemon|--daemon --pid file=$dir/swtpm.pid|" tests/peers/node/README.md |
+sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g" tests/peers/node/README.md |
     awk -v dir="$dir/work" '
         /^<!-- file: / { file = $3; next }
         /^```sh/ { out = dir "/../block.sh"; next }
@@ -30,8 +31,8 @@ sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g; s|--daemon|--daemon --pid file=$dir/
         /^```/ { out = ""; next }
         out { print >> out }'
 
-# The service is the only job in the background.
-{ echo 'set -e'; echo 'trap "kill \$!" EXIT'; cat "$dir/block.sh"; } > "$dir/run.sh"
+# The service is the only job in the background; if the page breaks off, it is ended here.
+{ echo 'set -e'; echo 'trap "kill \$! 2>/dev/null" EXIT'; cat "$dir/block.sh"; } > "$dir/run.sh"
 echo 1..2
 cd "$dir/work" || exit 1
 # The packages were installed from the same lock file before, so that npm has them at hand.

@@ -182,7 +182,7 @@ bool bench_ok(const char *method, const char *target, const char *headers, const
     return bench_gives(bench_token_of(0), method, target, headers, body, status, code);
 }
 
-/* The body of an enrollment: id, then more members behind the attestation. */
+/* The body of an enrollment: id, then more members after the attestation. */
 const char *bench_enrollment(const char *id, const char *more)
 {
     static char text[16000];

@@ -45,7 +45,7 @@ bool bench_gives(const char *authorization, const char *method, const char *targ
                  const char *body, unsigned status, uint32_t code);
 bool bench_ok(const char *method, const char *target, const char *headers, const char *body, unsigned status,
               uint32_t code);
-/* The body of an enrollment: id, then more members behind the attestation. */
+/* The body of an enrollment: id, then more members after the attestation. */
 const char *bench_enrollment(const char *id, const char *more);
 /* Is this part of the answer? */
 bool bench_answered(const char *part);

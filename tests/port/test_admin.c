@@ -446,7 +446,7 @@ static int s02_storage_root_key(void)
 static int s02_bodies_refused(void)
 {
     static const struct {
-        const char *more; /* behind a good attestation */
+        const char *more; /* after a good attestation */
         uint32_t code;
     } members[] = {
         {",\"registrationId\":\"dev1\"", 400006},

@@ -139,7 +139,7 @@ static int s02_bulk_in_order(void)
     CHECK(do_bulk("delete", "a b a", "") && bench_answered("404201") && !exists("a", "") && !exists("b", ""));
     /* Nothing done is nothing written. */
     CHECK(do_bulk("delete", "a b", "") && !bench.answer.wrote);
-    /* A failure behind a success does not take back that something was written. */
+    /* A failure after a success does not take back that something was written. */
     CHECK(do_bulk("create", "a a", "") && bench.answer.wrote);
     return 0;
 }

@@ -386,7 +386,7 @@ static int old_record_is_gone_or_damaged(void)
     return 0;
 }
 
-/* ---- Clients of before reprovisioning ---------------------------------------------------------------- */
+/* ---- Clients older than reprovisioning --------------------------------------------------------------- */
 
 /* Our engine in the role of an old client: the version in its requests is replaced on the way. The loop is
  * flow_run's. */

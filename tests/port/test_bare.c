@@ -367,7 +367,7 @@ int main(void)
         {"TPM on a line: start-up, also a second one", tpm_is_started},
         {"entropy: none if the TPM gives none", no_entropy},
         {"modem: connect, and what it may answer", modem_connects},
-        {"modem: read, behind noise and late answers, cut at every byte", modem_reads},
+        {"modem: read, after noise and late answers, cut at every byte", modem_reads},
         {"modem: silent, stuck, or babbling", modem_is_gone},
         {"modem: a byte now and then", modem_drips},
         {"record: power cut at every byte of every write", record_survives},

@@ -109,7 +109,7 @@ struct client {
     bool hub_id_twice;           /* encodes the deviceId before it encodes the audience */
     uint32_t lifetime;           /* of its tokens, seconds */
     uint32_t poll_delay;         /* seconds between two of its requests */
-    const char *skn;             /* behind "&skn=", or null */
+    const char *skn;             /* after "&skn=", or null */
     const char *slash, *padding; /* how its JSON writes '/' and '=' */
     const char *payload;         /* member, or empty */
     const char *second_body;     /* null: the first one again */
@@ -177,7 +177,7 @@ static struct {
     char hub[DPS_HOST_MAX + 1];
 } held;
 
-/* One request of the device API; tail is what stands behind the registrationId in the path. */
+/* One request of the device API; tail is what stands after the registrationId in the path. */
 static void ask(const struct client *c, const char *method, const char *tail, struct bytes body)
 {
     static uint8_t request[8192];

@@ -47,7 +47,7 @@ static struct {
     const char *headers;       /* more of them, in answers of our service */
     enum framing framing;
     bool assigns_at_once;
-    uint8_t blob_tail; /* bytes behind each blob */
+    uint8_t blob_tail; /* bytes after each blob */
     unsigned requests;
     uint8_t sent[SCRIPT_MAX][DPS_NET_BUFFER]; /* what the device has sent */
     uint32_t waits[64];
@@ -108,7 +108,7 @@ static void write_answer(unsigned status, const char *headers)
     f.response_sent = 0;
 }
 
-/* Bytes behind the sixth field of a blob. */
+/* Bytes after the sixth field of a blob. */
 static void lengthen_blob(void)
 {
     static uint8_t blob[DPS_ACTIVATION_BLOB_MAX + 255];
@@ -1317,7 +1317,7 @@ int main(void)
         {"s09 assigning for ever", never_assigned},
         {"s09 words of 2017 and of tomorrow, statuses in odd case", old_and_new_words},
         {"s09 assigned at once, without polling", assigned_at_once},
-        {"s06 bytes behind the blob", blob_with_trailing_bytes},
+        {"s06 bytes after the blob", blob_with_trailing_bytes},
         {"s06 keyName absent, null, another one, none", names_of_keys},
         {"other framings: a length, until close, HTTP/1.0", other_framings},
         {"interim answers", interim_answers},

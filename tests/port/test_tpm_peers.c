@@ -64,7 +64,7 @@ static int fakes_over_tcp(void)
     return 0;
 }
 
-/* Bytes behind a response are not the answer to the next command. */
+/* Bytes after a response are not the answer to the next command. */
 static int unasked_bytes_are_dropped(void)
 {
     uint16_t port;

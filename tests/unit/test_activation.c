@@ -415,7 +415,7 @@ int main(void)
         {"making needs its room", make_needs_its_room},
         {"making refuses other kinds of keys", make_refuses_other_keys},
         {"every truncation", every_truncation},
-        {"bytes behind the last field are allowed", bytes_behind_the_last_field},
+        {"bytes after the last field are allowed", bytes_behind_the_last_field},
         {"every byte changed", every_byte_changed},
         {"sizes off by one", sizes_off_by_one},
         {"fields exchanged", fields_exchanged},

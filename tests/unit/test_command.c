@@ -850,6 +850,39 @@ static int test_response_size(void)
     return 0;
 }
 
+/* Commands that no recording has: bytes by hand, from Part 3's tables. */
+static int test_not_recorded(void)
+{
+    static const uint8_t policy_or[] = {0x80, 0x01, 0, 0, 0, 26, 0, 0, 0x01, 0x71, 3, 0, 0,
+                                        1,    0,    0, 0, 2, 0,  2, 1, 2,    0,    2, 3, 4};
+    static const uint8_t policy_command_code[] = {0x80, 0x01, 0, 0, 0, 18, 0, 0, 0x01,
+                                                  0x6C, 3,    0, 0, 1, 0,  0, 1, 0x53};
+    static const uint8_t rewrap[] = {0x80, 0x02, 0, 0, 0, 40,   0, 0, 0x01, 0x52, 0x80, 0,   0, 1,
+                                     0x40, 0,    0, 7, 0, 0,    0, 9, 0x40, 0,    0,    9,   0, 0,
+                                     1,    0,    0, 0, 1, 0xDD, 0, 1, 0xAA, 0,    1,    0x5E};
+    static const uint8_t answer[] = {0x80, 0x02, 0, 0, 0, 25, 0, 0, 0, 0, 0, 0, 0,
+                                     6,    0,    1, 9, 0, 1,  8, 0, 0, 1, 0, 0};
+    const struct bytes digests[] = {bytes_of(policy_or + 20, 2), bytes_of(policy_or + 24, 2)};
+    const struct tpm2_auth auth = tpm2_auth_password((struct bytes){0});
+    uint8_t buffer[64];
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_policy_or_build(&w, 0x03000001, digests, 2);
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of(policy_or, sizeof policy_or)));
+    w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_policy_command_code_build(&w, 0x03000001, TPM2_CC_CREATE);
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of(policy_command_code, sizeof policy_command_code)));
+    w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_rewrap_build(&w, SRK, TPM2_RH_NULL, &auth, bytes_of("\xDD", 1), bytes_of("\xAA", 1),
+                      bytes_of("\x5E", 1));
+    CHECK(bytes_equal_public(bytes_written(&w), bytes_of(rewrap, sizeof rewrap)));
+    uint32_t rc;
+    struct bytes duplicate, secret;
+    CHECK(tpm2_rewrap_parse(bytes_of(answer, sizeof answer), &rc, &duplicate, &secret) == 0);
+    CHECK(bytes_equal_public(duplicate, bytes_of("\x09", 1)));
+    CHECK(bytes_equal_public(secret, bytes_of("\x08", 1)));
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -861,6 +894,7 @@ int main(void)
         {"responses with bytes left over", test_trailing},
         {"responses with one byte changed", test_every_byte_changed},
         {"refusals", test_refusals},
+        {"commands that were not recorded", test_not_recorded},
         {"a success with the wrong tag", test_wrong_tag},
         {"values: objects", test_object_values},
         {"values: the flow", test_flow_values},

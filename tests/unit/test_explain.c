@@ -94,7 +94,7 @@ static int as_blob(uint32_t code, struct bytes bytes, tpm2_explain_sink *sink, v
     return tpm2_explain_activation_blob(bytes, sink, context);
 }
 
-/* All subjects, one after the other; false behind the last. */
+/* All subjects, one after the other; false after the last. */
 static bool subject_at(size_t i, struct subject *s)
 {
     if (i < 2 * captured_commands_count) {

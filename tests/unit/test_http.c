@@ -85,7 +85,7 @@ static bool start_is(const struct dps_http *h, const uint8_t *buffer, const char
     return h->status == (start[0] - '0') * 100 + (start[1] - '0') * 10 + (start[2] - '0');
 }
 
-/* Append and advance. Bytes behind *len are garbage on purpose: nothing may depend on them. */
+/* Append and advance. Bytes after *len are garbage on purpose: nothing may depend on them. */
 static int feed(struct dps_http *h, uint8_t *buffer, size_t *len, const char *text, size_t count, bool closed)
 {
     memset(buffer + *len, '\n', CAPACITY - *len);
@@ -183,7 +183,7 @@ static bool sane(const struct dps_http *h, const uint8_t *buffer, size_t len, si
     return h->head_len + h->body_len <= len && h->target_at + h->target_len <= len && value.len <= len;
 }
 
-/* In an allocation of the message's size, so that a sanitizer sees any byte read or written behind it. */
+/* In an allocation of the message's size, so that a sanitizer sees any byte read or written after it. */
 static int test_every_byte_changed(void)
 {
     static const uint8_t values[] = {0, '\t', '\n', '\r', ' ', '0', '9', ':', ';', 'F', 'x', 0x7F, 0xFF};

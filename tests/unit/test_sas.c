@@ -207,7 +207,7 @@ static int signatures_that_are_none(void)
         WITH_SIGNATURE("AAAA"),
         WITH_SIGNATURE("cKXhH-ZAWFB-wQrULAWqIpCfTABLWmYUg4eJbEvMaik%3D"),          /* URL alphabet */
         WITH_SIGNATURE("cKXhH%2BZAWFB%2BwQrULAWqIpCfTABLWmYUg4eJbEvMaik"),         /* no padding */
-        WITH_SIGNATURE("cKXhH%2BZAWFB%2BwQrULAWqIpCfTABLWmYUg4eJbEvMail%3D"),      /* bits behind the end */
+        WITH_SIGNATURE("cKXhH%2BZAWFB%2BwQrULAWqIpCfTABLWmYUg4eJbEvMail%3D"),      /* bits after the end */
         WITH_SIGNATURE("cKXhH%2BZAWFB%2BwQrULAWqIpCfTABLWmYUg4eJbEvMaik%3D%3D"),   /* too much padding */
         WITH_SIGNATURE("cKXhH%2BZAWFB%2BwQrULAWqIpCfTABLWmYUg4eJbEvMaikA%3D%3D"),  /* 33 bytes */
         WITH_SIGNATURE("cKXhH%2BZAWFB%2BwQrULAWqIpCfTABLWmYUg4eJbEvMag%3D%3D"),    /* 31 bytes */

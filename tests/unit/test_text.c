@@ -8,7 +8,7 @@
 
 typedef void writer_function(struct bytes_writer *w, struct bytes bytes);
 
-/* write gives exactly expected; with every smaller buffer it fails with BYTES_E_SPACE and touches nothing behind it. */
+/* write gives exactly expected; with every smaller buffer it fails with BYTES_E_SPACE and touches nothing after it. */
 static bool writes(writer_function *write, struct bytes input, const char *expected)
 {
     uint8_t buffer[256];
@@ -40,7 +40,7 @@ static int percent_form(struct bytes text, uint8_t *out, size_t capacity, size_t
     return dps_percent_decode(text, true, out, capacity, len);
 }
 
-/* decode gives expected from an allocation of the text's own size (so that a sanitizer sees a read behind it), both
+/* decode gives expected from an allocation of the text's own size (so that a sanitizer sees a read after it), both
  * into another buffer and in place; with less capacity it refuses. */
 static bool decodes(decoder_function *decode, const char *text, struct bytes expected)
 {

@@ -264,7 +264,7 @@ static int test_resumption(void)
     return 0;
 }
 
-/* The length of the session ID in the ClientHello that waits to be sent, behind record header 5, handshake header 4,
+/* The length of the session ID in the ClientHello that waits to be sent, after record header 5, handshake header 4,
  * version 2, random 32 [RFC 5246 7.4.1.2]. */
 static int offered_id_len(void)
 {

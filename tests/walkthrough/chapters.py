@@ -28,7 +28,7 @@ COMMANDS = {
     "TPM2_Load": "The wrapped key goes in, a handle comes out. From here on the TPM can use the key, and nobody can "
                  "read it.",
     "TPM2_HMAC": "The TPM signs a text with the loaded key.",
-    "TPM2_Clear": "The owner goes: passwords and the storage seed are replaced. The endorsement seed stays.",
+    "TPM2_Clear": "The owner leaves: passwords and the storage seed are replaced. The endorsement seed stays.",
     "TPM2_LoadExternal": "Loads a key from outside of the TPM, private half included.",
 }
 
@@ -93,7 +93,7 @@ def ten_steps(run, values):
         Chapter("step-8", 8, "The device proves itself", "device → service",
                 "The TPM signs a text with the nonce. The signature goes into a token, and the token into the same "
                 "request as "
-                "before. The nonce has then done its work and is forgotten.",
+                "before. The nonce has then served its purpose and is flushed.",
                 whole(register[at(put1) + 6:at(put2)]) + [part(put2, "http-request", "sas-token"),
                 ("values", "The signature, computed without the TPM", "", ["string-to-sign", "proof", "token-sig"])]),
         assignment(register, put2, get),

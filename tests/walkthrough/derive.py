@@ -100,7 +100,7 @@ class Derivations:
             data = b"\0\x0b" + sha256(area[2:])
             same(data, message.get("name")[2:], f"Name of the {key}")
             self.add(name, f"Name of the {key}", data, f"printf 000b; {sh_sha256(area[2:])}",
-                     "A Name is the hash of the public area, behind the number of the hash (000b: SHA-256). Change "
+                     "A Name is the hash of the public area, after the number of the hash (000b: SHA-256). Change "
                      "one bit of "
                      "what the key is or may do, and its Name is another.",
                      "tpm/public.c:tpm2_name_of", "P1 r1.59 16", [("public area, without its size field", area[2:])])
@@ -121,7 +121,8 @@ class Derivations:
                  "Microsoft's SDKs call a device without a name after its EK: the hash of EK_pub, in base32. This "
                  "device is "
                  "called boiler-7 instead.",
-                 "dps/protocol/registration_id.c:dps_registration_id_default", "", [("EK_pub, with its size field", self.ek)])
+                 "dps/protocol/registration_id.c:dps_registration_id_default", "",
+                 [("EK_pub, with its size field", self.ek)])
 
     def vendor(self):
         token = self.message("enrollment-put-1-token")
@@ -155,7 +156,7 @@ class Derivations:
                      ("time window", struct.pack(">Q", NOW // 300))]
         text = b"".join(data for _, data in challenge)
         self.add("challenge", "The challenge", sha256(text), sh_sha256(text),
-                 "What makes this nonce another one than all before. A store that is put back from a back-up brings "
+                 "It makes this nonce different from all before. A store that is put back from a back-up brings "
                  "the generation back, but neither the random bytes of a registration nor the run.",
                  "dps/service/service.c:derive_challenge", "", challenge)
         fields = [("label", b"tpm-dps registration nonce"), ("ID scope", SCOPE.encode()),
@@ -167,9 +168,10 @@ class Derivations:
         self.add("nonce", "The nonce", hmac(self.secret, text), sh_hmac(self.secret, text),
                  "It is not stored anywhere: the service derives it from its secret and from what it knows of this "
                  "device, and "
-                 "derives it again to check the answer. Each text stands behind its length, so that no two lists "
+                 "derives it again to check the answer. Each text stands after its length, so that no two lists "
                  "collide.",
-                 "dps/service/service.c:derive_nonce", "", parts + [("key: the service secret", self.secret)], nonce=True)
+                 "dps/service/service.c:derive_nonce", "", parts + [("key: the service secret", self.secret)],
+                 nonce=True)
 
     def wrapped(self, prefix, blob, values, key, what):
         """Fields 1 to 5 of an activation blob, from the random bytes that the service drew for it."""
@@ -202,9 +204,10 @@ class Derivations:
         protect = "tpm/protect.c:"
         self.add(prefix + "credential-key", "Field 1: the symmetric key", storage, sh_kdfa(seed, "STORAGE", name, 16),
                  "KDFa of a random seed; the SRK's Name in it makes the credential good for this SRK only.",
-                 "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 24.4", [("seed, random", seed), ("Name of the SRK", name)])
+                 "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 24.4",
+                 [("seed, random", seed), ("Name of the SRK", name)])
         self.add(prefix + "credential", "Field 1: encIdentity", cipher, sh_cfb(storage, plain),
-                 "The inner key behind its size, encrypted.", protect + "outer_end", "P1 r1.59 24.4",
+                 "The inner key after its size, encrypted.", protect + "outer_end", "P1 r1.59 24.4",
                  [("size and inner key, random", plain), ("symmetric key", storage)])
         self.add(prefix + "credential-hmac-key", "Field 1: the HMAC key", integrity,
                  sh_kdfa(seed, "INTEGRITY", b"", 32),
@@ -288,7 +291,8 @@ class Derivations:
                  "DPS “Security tokens”", [("audience", text.split(b"\n")[0]), ("expiry", text.split(b"\n")[1])])
         self.add("proof", "outHMAC, computed outside of the TPM", mac, sh_hmac(nonce, text),
                  "The TPM has never been told the nonce in clear and gives the same value: it has opened both wraps.",
-                 "dps/protocol/sas.c:dps_sas_signed_with", "RFC 2104", [("string to sign", text), ("key: the nonce", nonce)],
+                 "dps/protocol/sas.c:dps_sas_signed_with", "RFC 2104",
+                 [("string to sign", text), ("key: the nonce", nonce)],
                  nonce=True)
         self.add("token-sig", "sig, in the token", self.signature(self.message("register-put-2-token"), mac),
                  self.sh_sig(nonce, text), "The same bytes in base64, percent-encoded.",

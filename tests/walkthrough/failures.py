@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong: the chapters behind the ten steps. Every answer is the one that this run got."""
+"""What goes wrong: the chapters after the ten steps. Every answer is the one that this run got."""
 from html import escape
 
 from chapters import Chapter, part, plain_table, whole
@@ -21,9 +21,9 @@ WHY = {
     "integrityOuter": "The outer HMAC no longer agrees.",
     "dupSensitive": "The outer HMAC is checked before anything is decrypted.",
     "inSymSeed": "The SRK decrypts, but the OAEP padding is wrong.",
-    "unique": "The Name is another one, and both wraps name it.",
-    "encryptionKey": "The outer wrap opens; what the wrong inner key makes of the rest has no sensible size.",
-    "inPrivate": "The TPM has put an HMAC over what it gives out, too.",
+    "unique": "The key has another Name then, and both wraps contain the Name.",
+    "encryptionKey": "The outer wrap opens; decrypted with the wrong inner key, the rest has no sensible size.",
+    "inPrivate": "The TPM also protects with an HMAC what it gives out.",
     "sig": "The service computes another HMAC. It refuses, and does not offer a new challenge: clients would go "
            "round in circles.",
 }

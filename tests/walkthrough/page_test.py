@@ -118,7 +118,7 @@ def every_byte_has_one_leaf():
 
 @case
 def page_has_every_byte():
-    """and on the page: its leaves, one behind the other, are the message, and each leads to its explanation"""
+    """and on the page: its leaves, one after the other, are the message, and each leads to its explanation"""
     sent = {bytes.fromhex(m["hex"]) for m in MESSAGES}
     for message, leaves in READER.hexes.items():
         whole = b"".join(data for _, data in leaves)
@@ -175,11 +175,11 @@ def every_function_exists():
 
 
 @case
-def sections_are_in_the_notes():
-    """every section of Part 1 that a value names is in spec-notes.md"""
-    notes = (ROOT / "spec-notes.md").read_text(encoding="utf-8")
+def sections_are_in_the_table():
+    """every section of Part 1 that a value names is in tests/lint/SECTIONS.md"""
+    notes = (ROOT / "tests/lint/SECTIONS.md").read_text(encoding="utf-8")
     named = set(re.findall(r'<span class="spec">(P1 r[^<]+)</span>', TEXT.split('id="how"')[1]))
-    differ("not in spec-notes.md", sorted(n for n in named if f"| {n} |" not in notes))
+    differ("not in tests/lint/SECTIONS.md", sorted(n for n in named if f"| {n} |" not in notes))
 
 
 @case

@@ -104,7 +104,8 @@ class Sources:
         if message.status >= 400 and not exchange.blob:
             return "dps/service/answer.c:dps_answer_refuse"
         return {2: "dps/manage/admin_enrollment.c:dps_admin_put", 4: "dps/service/service.c:challenge",
-                8: "dps/service/service.c:assign", 9: "dps/service/service.c:operation_status", 10: "dps/service/hub.c:dps_hub_api"}[message.step]
+                8: "dps/service/service.c:assign", 9: "dps/service/service.c:operation_status",
+                10: "dps/service/hub.c:dps_hub_api"}[message.step]
 
     def field(self, message, exchange, field):
         """The one function closest to this field."""

@@ -47,7 +47,7 @@ SECRET_NAMES = {"certInfo", "encryptionKey", "newAuth", "inSensitive"}
 
 
 class Field:
-    """One field of a message. path: its name behind those of the structures it is in."""
+    """One field of a message. path: its name after those of the structures it is in."""
 
     def __init__(self, data, parents, number):
         self.name, self.type = data["name"], data["type"]

@@ -65,7 +65,7 @@ Somewhere a service waits for it. The device has no password and no certificate,
 device it is. This page shows how, in ten steps, with everything that was sent.</p>
 <p>Three words are enough to begin. The <dfn>EK</dfn> is the key that the chip has for life. The <dfn>SRK</dfn> is
 the key of
-its present owner. The <dfn>nonce</dfn> is a number that the service makes up, good once: it is wrapped so that only
+its present owner. The <dfn>nonce</dfn> is a number that the service makes, valid once: it is wrapped so that only
 a TPM with
 both keys can use it. <a href="../spec-notes.md">spec-notes.md</a> has the other words, and the reasons.</p>
 <p>Each message is shown as it was sent, in hex. Its fields are coloured and underlined by what they are, and

@@ -139,7 +139,7 @@ static void say_flip(const char *field, const char *what)
     (void)printf("{\"kind\":\"flip\",\"field\":\"%s\",\"what\":\"%s\"}\n", field, what);
 }
 
-/* Where a part of the blob stands: behind its size field. */
+/* Where a part of the blob stands: after its size field. */
 static size_t offset_in(const struct challenge *c, struct bytes part)
 {
     return (size_t)(part.p - c->blob);

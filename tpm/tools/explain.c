@@ -323,7 +323,7 @@ static uint64_t explain_header(struct walk *w, const char *size_name, const stru
     return value;
 }
 
-/* Behind the size that the header declares nothing may follow. */
+/* After the size that the header declares nothing may follow. */
 static int finish_message(struct walk *w)
 {
     finish(w);
@@ -334,7 +334,7 @@ static int finish_message(struct walk *w)
     return finish(w);
 }
 
-/* Sessions stand one behind the other up to the end of their area; the first ones authorize the handles in order. */
+/* Sessions stand one after the other up to the end of their area; the first ones authorize the handles in order. */
 static void explain_sessions(struct walk *w, const struct tpm2_shape *shape,
                              const struct tpm2_command_table *command)
 {
@@ -405,7 +405,7 @@ int tpm2_explain_command(struct bytes command, tpm2_explain_sink *sink, void *co
     return finish_message(&w);
 }
 
-/* A response with sessions: its parameters have a size of their own, since the sessions stand behind them. */
+/* A response with sessions: its parameters have a size of their own, since the sessions stand after them. */
 static void explain_response_area(struct walk *w, const struct tpm2_command_table *c)
 {
     static const struct tpm2_member size_member = {

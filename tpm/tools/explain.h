@@ -3,7 +3,7 @@
  * walk-through and "what is this?". Tools only; device firmware does not link it.
  *
  * The fields come in the order of the bytes, a container before what it contains. The leaves cover the input exactly:
- * every byte belongs to one leaf, whatever the input is. What cannot be read is one leaf called "unparsed"; behind a
+ * every byte belongs to one leaf, whatever the input is. What cannot be read is one leaf called "unparsed"; after a
  * structure that declares its size, reading goes on. */
 #ifndef TPM_TOOLS_EXPLAIN_H
 #define TPM_TOOLS_EXPLAIN_H
@@ -56,7 +56,7 @@ int tpm2_explain_response(uint32_t command_code, struct bytes response, tpm2_exp
 int tpm2_explain_response_code(struct bytes code, tpm2_explain_sink *sink, void *context);
 /* A TPM2B_PUBLIC with its size field. */
 int tpm2_explain_public(struct bytes public_2b, tpm2_explain_sink *sink, void *context);
-/* An activation blob: six structures, one behind the other (dps/protocol/activation.h), and perhaps bytes that clients
+/* An activation blob: six structures, one after the other (dps/protocol/activation.h), and perhaps bytes that clients
  * ignore. */
 int tpm2_explain_activation_blob(struct bytes blob, tpm2_explain_sink *sink, void *context);
 

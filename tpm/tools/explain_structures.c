@@ -288,7 +288,7 @@ const struct tpm2_member tpm2_activation_blob_members[] = {
      "4: the seed that protects 3, encrypted by RSA-OAEP to the SRK."},
     {"objectPublic", &tpm2_shape_public, "5: the public area of the HMAC key."},
     {"encUriData", &tpm2_shape_data, "6: host and device ID in UTF-16LE, encrypted under the inner key."},
-    {"trailing", &tpm2_shape_rest, "Bytes behind the six structures: clients ignore them."},
+    {"trailing", &tpm2_shape_rest, "Bytes after the six structures: clients ignore them."},
     {0}};
 
 /* ---- Capabilities ------------------------------------------------------------------------------------------ */

@@ -315,7 +315,7 @@ const struct tpm2_shape tpm2_shape_encrypted_parameter = {
 
 /* ---- Names, registers, tickets ----------------------------------------------------------------------------- */
 
-/* A hash of the public area behind the algorithm that made it; of a hierarchy or register its handle alone. */
+/* A hash of the public area after the algorithm that made it; of a hierarchy or register its handle alone. */
 const struct tpm2_shape tpm2_shape_rest = {.layout = TPM2_REST, .type = "BYTE"};
 const struct tpm2_shape tpm2_shape_name = {
     .layout = TPM2_SIZED_TRY,

@@ -159,7 +159,7 @@ static int exchange_patiently(struct admin_tool *t, struct admin_batch *b,
     }
 }
 
-/* Who has interrupted knows why there is no answer. */
+/* After an interruption the user knows why there is no answer. */
 static int explain(const struct admin_tool *t, const struct admin_request *request, int error)
 {
     return error != 0 && posix_interrupted != 0 ? POSIX_EXIT_NETWORK : admin_explain(t, request, error);

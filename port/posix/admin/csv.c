@@ -27,7 +27,7 @@ static size_t behind_blanks(struct bytes record, size_t at, char separator)
     return at;
 }
 
-/* From the quote at record[*at] to behind the closing one and its blanks; doubled quotes become one. */
+/* From the quote at record[*at] to after the closing one and its blanks; doubled quotes become one. */
 static int read_quoted(uint8_t *record, size_t len, char separator, size_t *at, struct bytes *field,
                        const char **why)
 {
@@ -51,7 +51,7 @@ static int read_quoted(uint8_t *record, size_t len, char separator, size_t *at, 
     *at = behind_blanks(bytes_of(record, len), from + 1, separator);
     return *at == len || record[*at] == (uint8_t)separator
                ? 0
-               : refuse(why, "behind a closing quote there is more than a separator");
+               : refuse(why, "after a closing quote there is more than a separator");
 }
 
 static int read_plain(const uint8_t *record, size_t len, char separator, size_t *at, struct bytes *field,

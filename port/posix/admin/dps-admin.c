@@ -22,7 +22,7 @@ static const struct posix_option options_connection[] = {
     {.name = "ca",
      .argument = "FILE",
      .text = &tool.options.ca,
-     .help = "who may have issued the service's certificate: PEM or DER"},
+     .help = "trusted issuers of the service's certificate: PEM or DER"},
     {.name = "connect-to",
      .argument = "HOST:PORT",
      .text = &tool.options.connect_to,
@@ -192,7 +192,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* What stands behind the command: options and arguments in any order. */
+/* What stands after the command: options and arguments in any order. */
 static int parse_behind(const struct command *c, int argc, char *const *argv, int at)
 {
     const struct posix_option_group behind[] = {

@@ -2,9 +2,9 @@
 /* dps-admin import: many enrollments from a file.
  *
  * Lines are read, judged and put into a batch; a full batch is sent, and what became of each line is counted
- * and reported in the order of the file. Only then the place behind its last line becomes the place to go on
+ * and reported in the order of the file. Only then the place after its last line becomes the place to go on
  * from. So an import that is ended at any moment has done everything before that place, and perhaps the
- * batch behind it: that one is sent again, and what exists and is the same counts as there already. */
+ * batch after it: that one is sent again, and what exists and is the same counts as there already. */
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
@@ -178,7 +178,7 @@ static const char *convert_json(struct bytes line, struct admin_item *item, stru
     return take_id(item, bytes_of(id, len));
 }
 
-/* Judge a line and write its enrollment behind those of the batch, if it fits. A line that cannot be sent
+/* Judge a line and write its enrollment after those of the batch, if it fits. A line that cannot be sent
  * becomes a refused item, so that the report stays in the order of the file. Returns false if it does not
  * fit. */
 static bool add_record(struct import *m, const struct import_record *record)

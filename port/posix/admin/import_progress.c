@@ -48,7 +48,7 @@ static const struct {
 };
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
 
-/* The report is on the disk before the place behind its lines is. */
+/* The report is on the disk before the place after its lines is. */
 static int save(struct import *m)
 {
     uint8_t text[1024], before[DIGEST_HEX];
@@ -104,7 +104,7 @@ static int read_saved(const char *path, struct import_progress *p, char before[D
 
 /* ---- Beginning ---- */
 
-/* The report replaces what stood there, or goes on behind what belongs to the place where the import goes
+/* The report replaces what stood there, or goes on after what belongs to the place where the import goes
  * on. */
 static int open_report(struct import *m)
 {
@@ -155,7 +155,7 @@ static int seek(struct import *m, const struct import_progress *saved, const cha
             m->t->options.arguments[0], m->t->options.resume);
         return POSIX_EXIT_STORE;
     }
-    /* Nothing was done yet, not even the header line: stay behind it. */
+    /* Nothing was done yet, not even the header line: stay after it. */
     if (saved->offset <= m->lines.offset)
         return 0;
     if (lseek(m->lines.fd, (off_t)saved->offset, SEEK_SET) < 0)

@@ -7,7 +7,7 @@
 
 /* ---- enable and disable ---- */
 
-/* What the service writes itself stays behind. */
+/* What the service writes itself is left out. */
 static bool is_sent_back(struct bytes name)
 {
     static const char *const not_sent[] = {"provisioningStatus", "etag", "createdDateTimeUtc",

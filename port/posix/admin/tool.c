@@ -104,7 +104,7 @@ static int read_trust(struct admin_tool *t)
 {
     char why[1024];
     if (t->options.ca == NULL) {
-        admin_say("who may have issued the service's certificate? Give --ca FILE");
+        admin_say("--ca FILE is missing: the trusted issuers of the service's certificate");
         return POSIX_EXIT_USAGE;
     }
     if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)

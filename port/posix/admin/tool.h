@@ -55,7 +55,7 @@ int admin_file_error(const char *path);
 struct admin_request {
     const char *method;
     const char *collection;    /* "enrollments" */
-    const char *name;          /* the segment behind it */
+    const char *name;          /* the segment after it */
     const char *if_match;      /* or null */
     struct bytes continuation; /* or empty */
     uint64_t page;             /* 0: as many as the service likes */
@@ -182,7 +182,7 @@ struct import {
     size_t columns[IMPORT_COLUMNS]; /* 1 and on: the number of the field; 0: there is no such column */
     size_t field_count;
     struct admin_batch batch;
-    uint64_t pending_offset, pending_line; /* behind the last line of the batch */
+    uint64_t pending_offset, pending_line; /* after the last line of the batch */
     struct import_progress progress;
     bool begun; /* something may have been sent */
     bool complete;

@@ -24,18 +24,20 @@ static const struct posix_option options_all[] = {
     {.name = "endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.endorsement_auth_file,
-     .help = "of the endorsement hierarchy; default: DPS_ENDORSEMENT_AUTH, else empty"},
+     .help = "authorization of the endorsement hierarchy; default: DPS_ENDORSEMENT_AUTH, else empty"},
     {.name = "lockout-auth-file",
      .argument = "FILE",
      .text = &tool.options.lockout_auth_file,
-     .help = "that which allows clear; default: DPS_LOCKOUT_AUTH, else empty"},
+     .help = "authorization that allows clear; default: DPS_LOCKOUT_AUTH, else empty"},
     {.name = "timeout",
      .argument = "SECONDS",
      .number = &tool.options.timeout,
      .maximum = UINT32_MAX / 1000,
      .help = "how long the whole flow may take; default 900. Within that a TPM command has\n"
              "120, a connection with its TLS handshake 60, a request with its answer 60"},
-    {.name = "verbose", .flag = &tool.options.verbose, .help = "tell each step on standard error"},
+    {.name = "verbose",
+     .flag = &tool.options.verbose,
+     .help = "print a line for each step on standard error"},
     {.name = "quiet", .flag = &tool.options.quiet, .help = "do not remark that a TPM is software"},
     {.name = "trace",
      .argument = "json|pcapng:FILE",
@@ -73,7 +75,7 @@ static const struct posix_option options_tests[] = {
 #define OPTION_CA                                                                                            \
     {                                                                                                        \
         .name = "ca", .argument = "FILE", .text = &tool.options.ca,                                          \
-        .help = "who may have issued the server's certificate: PEM or DER"                                   \
+        .help = "trusted issuers of the server's certificate: PEM or DER"                                    \
     }
 #define OPTION_STATE(text_)                                                                                  \
     {                                                                                                        \
@@ -200,7 +202,7 @@ struct command {
     int (*run)(struct device_tool *t);
     const struct posix_option *options;
     size_t option_count;
-    const char *operand; /* what may stand behind the command without an option; null: nothing */
+    const char *operand; /* what may stand after the command without an option; null: nothing */
     bool no_tpm;
 };
 #define OPTIONS(array) (array), sizeof(array) / sizeof(array)[0]
@@ -219,7 +221,7 @@ static const struct command commands[] = {
     {"own", "Step 3: take ownership: authorizations, storage root key",
      "dps-device --tpm /dev/tpmrm0 own --new-owner-auth-file owner.auth --persist", device_own,
      OPTIONS(options_own), NULL, false},
-    {"clear", "End the ownership: destroys the storage root key and all that hangs on it",
+    {"clear", "End the ownership: destroys the storage root key and all keys under it",
      "dps-device --tpm /dev/tpmrm0 --lockout-auth-file lockout.auth clear --yes", device_clear,
      OPTIONS(options_clear), NULL, false},
     {"register", "Steps 4 to 9: prove EK and SRK to the service, be assigned to a hub",
@@ -299,7 +301,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* Options of every command may stand before or behind the command. */
+/* Options of every command may stand before or after the command. */
 static int parse(int argc, char *const *argv, const struct command **command)
 {
     char why[512];
@@ -327,7 +329,7 @@ static int parse(int argc, char *const *argv, const struct command **command)
     if (at < argc && (*command)->operand != NULL)
         o->operand = argv[at++];
     if (at < argc) {
-        device_say("%s: what is \"%s\"? Values stand behind an option; --help lists them", (*command)->name,
+        device_say("%s: what is \"%s\"? Values stand after an option; --help lists them", (*command)->name,
                    argv[at]);
         return POSIX_EXIT_USAGE;
     }

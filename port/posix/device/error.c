@@ -183,7 +183,7 @@ static void explain(const struct device_tool *t, int error)
     }
 }
 
-/* A service that fails is told of at once, other waiting before it becomes a riddle. */
+/* A failing service is reported at once, other waiting after a while. */
 void device_tell_wait(struct device_tool *t, uint32_t ms)
 {
     struct device_watch *w = &t->watch;

@@ -189,7 +189,7 @@ static bool contains(const uint32_t *values, size_t count, uint32_t value)
     return false;
 }
 
-/* In the order in which the flow needs them; behind them what only some commands of this program use. */
+/* In the order in which the flow needs them; after them what only some commands of this program use. */
 static int print_commands(struct device_tool *t, struct facts *f)
 {
     static const uint32_t needed[] = {
@@ -282,7 +282,7 @@ static void print_ownership(struct device_tool *t, struct facts *f)
            number_of(t, f, TPM2_PT_LOCKOUT_INTERVAL).text, number_of(t, f, TPM2_PT_LOCKOUT_RECOVERY).text);
 }
 
-/* ---- NV [TCG EK Credential Profile v2.3 2.2.1.4 and 2.2.1.5] ---- */
+/* ---- NV [TCG EK Credential Profile v2.5 2.2.1.4 and 2.2.1.5] ---- */
 
 /* The EKs that have indexes: the certificate's, and whether the low range's form is meant, where nonce and template are
  * the next two; in the high range the template is the next one. */

@@ -18,7 +18,7 @@ static int ask(struct device_tool *t, const char *what, const struct bytes_write
     return port_tpm_ask(&t->port, 0, what, bytes_written(w), t->answer, sizeof t->answer, answer);
 }
 
-/* One GetCapability: a reader over the values behind their count. */
+/* One GetCapability: a reader over the values after their count. */
 static int capability(struct device_tool *t, uint32_t kind, uint32_t property, uint32_t wanted,
                       struct bytes_reader *values, uint32_t *count, bool *more)
 {

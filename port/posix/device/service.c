@@ -183,7 +183,7 @@ static int load_state(struct device_tool *t, struct bytes *record)
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 
-/* A token is made without the network, so nobody else can say what time it is. */
+/* A token is made without the network, so only this clock can give the time. */
 static int check_clock(const struct device_tool *t)
 {
     if (t->port.clock.unix_seconds(t->port.clock.context) != 0)

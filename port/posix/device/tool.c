@@ -100,7 +100,7 @@ static uint64_t known_seconds(void *context)
     return now < CRYPTO_TLS_TIME_FLOOR ? 0 : now;
 }
 
-/* Nobody should look for long at a program that says nothing. */
+/* A program that works for long says what it is doing. */
 static int told_sleep_ms(void *context, uint32_t ms)
 {
     struct device_tool *t = context;

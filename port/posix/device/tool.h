@@ -147,7 +147,7 @@ void device_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int device_report(struct device_tool *t, int error);
 /* The same for a command outside of the engine: error as port_tpm_ask or a parse function returned it. */
 int device_report_tpm(struct device_tool *t, const char *what, int error);
-/* Text of somebody else's, made harmless for a terminal. */
+/* Foreign text, made harmless for a terminal. */
 void device_print_text(FILE *out, struct bytes text);
 /* For what the program is about to wait, if it is time to say so. */
 void device_tell_wait(struct device_tool *t, uint32_t ms);

@@ -179,7 +179,7 @@ static size_t word_len(struct bytes text)
     return len;
 }
 
-/* A number without 0x is a code only where one is due: "TPM error (2446)", "rc 000001df", "failed 479". */
+/* A number without 0x is a code only where one is expected: "TPM error (2446)", "rc 000001df", "failed 479". */
 static bool is_due(struct bytes before)
 {
     static const char *const words[] = {"error", "rc", "failed", "code", "failure"};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP messages of the flow, taken apart for the transcript. Unlike dps/protocol/http.c, which serves the protocol and
- * refuses what is not right, this shows whatever was sent. */
+ * refuses what is invalid, this shows whatever was sent. */
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
@@ -21,7 +21,7 @@ static const struct {
     {"Host", "The server that is meant."},
     {"Authorization", "The SAS token: what it opens, until when, and the HMAC that proves the key."},
     {"Content-Length", "Bytes of the body."},
-    {"Transfer-Encoding", "The body comes in chunks, each behind its size."},
+    {"Transfer-Encoding", "The body comes in chunks, each after its size."},
     {"Date", "The server's clock: what a device without one goes by."},
     {"Retry-After", "Seconds to wait before asking again."},
     {"Location", "Where to ask for the result."},
@@ -178,7 +178,7 @@ int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context)
     return dps_sas_parse(token, &sas);
 }
 
-/* Behind the next line end, or 0 if there is none. */
+/* After the next line end, or 0 if there is none. */
 static size_t line_end(struct bytes message, size_t at)
 {
     for (; at + 1 < message.len; at++) {

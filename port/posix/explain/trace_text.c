@@ -125,7 +125,7 @@ static void put_shortened(struct trace *t, struct bytes base64, size_t indent)
 
 void trace_peer_text(struct trace *t, struct bytes text, size_t indent)
 {
-    size_t shown = 0; /* what is behind it was looked at, and is to be shown as it is */
+    size_t shown = 0; /* what is after it was looked at, and is to be shown as it is */
     for (size_t at = 0; at < text.len;) {
         const size_t run = base64_run(text, at);
         if (run >= BASE64_LONG) {

@@ -105,7 +105,7 @@ static void note_kind(void *context, const struct tpm2_field *field)
     } else if (strcmp(field->name, "nameAlg") == 0) {
         kind->name_alg = field->value_name;
     } else if (strcmp(field->name, "keyBits") == 0) {
-        kind->bits = field->value; /* the key's own stand behind those of its symmetric cipher */
+        kind->bits = field->value; /* the key's own stand after those of its symmetric cipher */
     } else if (strcmp(field->name, "curveID") == 0) {
         kind->curve = field->value_name;
     }

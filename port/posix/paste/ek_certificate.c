@@ -57,7 +57,7 @@ static int refuse_several(struct bytes ders, const struct crypto_certificate *ek
     return BYTES_E_FORMAT;
 }
 
-/* Nothing but CAs and keys of other kinds: the first that is no CA is told. */
+/* Nothing but CAs and keys of other kinds: name the first that is no CA. */
 static int refuse_none(struct bytes ders, char *why, size_t why_size)
 {
     struct crypto_certificate c, shown = {0};

@@ -23,7 +23,7 @@ struct ek {
  *              what tpm2_readpublic prints; Modulus= and "Modulus:" of openssl; a name before it ("Endorsement Key:")
  *   text       the forms of paste.h: base64, base64url, hex, hexdumps, escapes, decimal
  *   binary     TPM2B_PUBLIC (tpm2_createek -u, tpm2_readpublic -o), TPMT_PUBLIC (the same with -f tpmt),
- *              DER of a SubjectPublicKeyInfo, of an RSAPublicKey or of an X.509 certificate, also behind the TCG header
+ *              DER of a SubjectPublicKeyInfo, of an RSAPublicKey or of an X.509 certificate, also after the TCG header
  *              of NV indices; Windows' RSA key blob; a bare modulus of 256 bytes
  * Returns: 0; BYTES_E_FORMAT or BYTES_E_ALGORITHM with a sentence in why, which names the form if it is a known one
  * that is of no use here (another kind of key, a private key, a hash, a tpm2-tools context). */

@@ -26,7 +26,7 @@ struct line {
     bool machine; /* of od and hexdump: groups are words, and there are no characters beside them */
     size_t offset_digits;
     struct bytes digits; /* of the offset */
-    struct bytes rest;   /* behind the offset, or all */
+    struct bytes rest;   /* after the offset, or all */
 };
 
 struct taken {
@@ -159,7 +159,7 @@ static void read_bytes(const struct line *line, size_t limit, struct taken *b)
 /* ---- A block with offsets ---- */
 
 struct block {
-    struct bytes rest; /* behind the lines taken */
+    struct bytes rest; /* after the lines taken */
     unsigned base;     /* of the offsets */
     size_t usual;      /* how many bytes a line has; LINE_MAX_BYTES: not known yet */
     uint64_t offset;   /* where the next line has to begin */
@@ -262,7 +262,7 @@ static int read_block(struct paste_dump *d, struct bytes_writer *w)
 
 /* ---- Lines without offsets ---- */
 
-/* Pairs of digits, and perhaps the characters behind a bar. */
+/* Pairs of digits, and perhaps the characters after a bar. */
 static bool read_pairs(struct bytes text, struct taken *b)
 {
     struct bytes rest = text;

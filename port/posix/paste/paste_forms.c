@@ -59,7 +59,7 @@ static unsigned escaped_number(struct bytes text, size_t *at, size_t count, unsi
     return value;
 }
 
-/* *at is behind the backslash. */
+/* *at is after the backslash. */
 static void read_escape(struct bytes text, size_t *at, struct bytes_writer *w)
 {
     static const char names[] = "abtnvfr", values[] = "\a\b\t\n\v\f\r";

@@ -171,7 +171,7 @@ static const char *parse_secret(struct bytes line, struct dps_service_config *co
     if (config->secret_count > 0 && number <= secret[-1].epoch)
         return "its epoch must be greater than the one before";
     if (key.len != 2 * sizeof secret->key || dps_hex_decode(key, secret->key, sizeof secret->key, &len) != 0)
-        return "behind the epoch and one space there must be 64 hex digits";
+        return "after the epoch and one space there must be 64 hex digits";
     secret->epoch = (uint32_t)number;
     config->secret_count++;
     return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who reads the files. One process does: the only one, or the one that watches the others. What was good is kept in
+/* One process reads the files: the only one, or the one that watches the others. What was good is kept in
  * shared memory, where running processes and those that are begun again find it: they never differ, and a file that is
  * being changed, or has gone, keeps nobody from serving. */
 #include "dps/service/state.h"

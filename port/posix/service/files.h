@@ -64,7 +64,7 @@ struct server_made {
 int server_files_open(struct server_shared *shared, const struct server_config *config,
                       struct server_made *made, char *why, size_t why_size);
 void server_made_remove(const struct server_config *config, const struct server_made *made);
-/* Read them again. Each that is not good stays as it was, which the log says. Certificate and key are one. */
+/* Read them again. What is unusable stays as it was, and the log says so. Certificate and key are one. */
 void server_files_reload(struct server_shared *shared, const struct server_config *config,
                          struct server_log *log);
 

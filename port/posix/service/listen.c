@@ -246,7 +246,7 @@ void server_accept(struct server *s, const struct server_listener *l)
     accept_up_to(s, l, ACCEPTS_PER_TURN);
 }
 
-/* Who has connected and was not looked at yet may have sent a request, and closing the socket would reset him. */
+/* A client that has connected and was not looked at yet may have sent a request; closing the socket would reset it. */
 void server_listen_end(struct server *s)
 {
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {

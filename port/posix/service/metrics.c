@@ -244,7 +244,7 @@ static void plain(struct dps_answer *a, uint16_t status, const char *text)
     dps_write_text(&a->body, text);
 }
 
-/* Who watches may read what the database says: it is their own. */
+/* Those who watch may read what the database says: it is theirs. */
 static void not_writable(const struct server *s, struct dps_answer *a)
 {
     plain(a, 503, "the store takes no writes: ");

@@ -34,7 +34,7 @@ static const char help_tail[] =
     "\n"
     "Signals: SIGTERM and SIGINT finish the requests in flight and end, SIGTERM after --stop-delay; a second "
     "one\n"
-    "does not wait. SIGHUP reads certificate, key, policies and secrets again; of these, what is not good "
+    "does not wait. SIGHUP reads certificate, key, policies and secrets again; what is unusable "
     "stays\n"
     "as it was.\n"
     "Exit codes: 0 ok, 2 usage, 4 network or certificate, 5 store or another file.\n"
@@ -77,8 +77,9 @@ static const struct posix_option network[] = {
      .argument = "N",
      .number = &given.connections,
      .maximum = CONNECTIONS_MAX,
-     .help = "at the same time; each takes up to 80 KiB, and 300 KiB while it carries\nthe largest requests "
-             "and answers (default 1024). If there are\nmore, who keeps us waiting longest has to go"},
+     .help =
+         "at the same time; each takes up to 80 KiB, and 300 KiB while it carries\nthe largest requests "
+         "and answers (default 1024). If there are\nmore, the one that keeps us waiting longest is closed"},
     {.name = "client-connections",
      .argument = "N",
      .number = &given.client_connections,
@@ -127,7 +128,8 @@ static const struct posix_option service[] = {
     {.name = "allocation",
      .argument = "hashed|static",
      .text = &given.allocation,
-     .help = "for enrollments that do not say: by hash and weight\n(default), or the first hub"},
+     .help =
+         "for enrollments without a policy of their own: by hash\nand weight (default), or the first hub"},
     {.name = "challenge-rate",
      .argument = "N",
      .number = &given.challenge_rate,
@@ -138,7 +140,7 @@ static const struct posix_option service[] = {
      .argument = "N",
      .number = &given.client_rate,
      .maximum = 1000000,
-     .help = "challenges a minute for one client address, which is for IPv6\nits /64, and behind a proxy the "
+     .help = "challenges a minute for one client address, for IPv6\nits /64, and behind a proxy the "
              "last of X-Forwarded-For\n(default 6000; 0: client addresses are not counted)"},
     {.name = "total-rate",
      .argument = "N",
@@ -177,9 +179,8 @@ static const struct posix_option files[] = {
     {.name = "log",
      .argument = "json|logfmt",
      .text = &given.log,
-     .help =
-         "form of the log on standard error (default logfmt); with json\nalso of what is said on standard "
-         "output"},
+     .help = "form of the log on standard error (default logfmt); with json\nalso of the lines on standard "
+             "output"},
     {.name = "help", .flag = &given.help, .help = "this text"},
     {.name = "version", .flag = &given.version, .help = "which version this is"},
 };

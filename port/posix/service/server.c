@@ -322,7 +322,7 @@ static void answer_all(struct server *s)
 {
     const uint32_t *turn = s->complete[s->complete_now];
     size_t count = s->complete_count;
-    /* What becomes complete from here on (a pipelined request, behind the one that is answered now) is for the
+    /* What becomes complete from here on (a pipelined request, after the one that is answered now) is for the
      * next turn. */
     s->complete_now ^= 1U;
     s->complete_count = 0;

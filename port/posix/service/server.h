@@ -288,7 +288,7 @@ struct server_shared {
     uint8_t cache_storage[SERVER_CACHED_SESSIONS * SERVER_SESSION_SIZE];
     size_t workers;
     _Atomic uint64_t restarts;
-    _Atomic bool store_down;          /* it has failed somebody, and taken no write since it is calm again */
+    _Atomic bool store_down;          /* it failed a request, and no write has succeeded since */
     _Atomic uint64_t store_failed_ms; /* when it did so last, by the monotonic clock */
     struct server_files files;        /* guarded by the mutex */
     struct server_counters counters[SERVER_WORKERS_MAX];
@@ -424,7 +424,7 @@ int server_listen_watch(struct server *s, const struct server_pool *pool);
 void server_accept(struct server *s, const struct server_listener *l);
 /* In every turn: is there room again? */
 void server_accept_resume(struct server *s);
-/* Let in who waits already, and nobody any more. */
+/* Accept the clients that wait already, and no others. */
 void server_listen_end(struct server *s);
 
 /* One line for one answered request. */

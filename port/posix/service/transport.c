@@ -5,7 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-/* How much one event may read. What is left over is told by the next event, after all others had their turn. */
+/* How much one event may read. The next event reports what is left over, after all others had their turn. */
 #define EVENT_BYTES 32768
 #define EVENT_READS 64 /* of a socket: a TLS record takes two, its header and the rest */
 

@@ -15,7 +15,7 @@ class ForgingDevice extends SwtpmDevice {
     dispatchCommand(command, done) {
         super.dispatchCommand(command, (error, response) => {
             if (command.readUInt32BE(6) === TPM_CC_HMAC) {
-                response[16] ^= 1; // behind the header, parameterSize and the digest's size
+                response[16] ^= 1; // after the header, parameterSize and the digest's size
             }
             done(error, response);
         });

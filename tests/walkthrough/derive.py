@@ -202,7 +202,8 @@ class Derivations:
         protect = "tpm/protect.c:"
         self.add(prefix + "credential-key", "Field 1: the symmetric key", storage, sh_kdfa(seed, "STORAGE", name, 16),
                  "KDFa of a random seed; the SRK's Name in it makes the credential good for this SRK only.",
-                 "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 24.4", [("seed, random", seed), ("Name of the SRK", name)])
+                 "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 24.4",
+                 [("seed, random", seed), ("Name of the SRK", name)])
         self.add(prefix + "credential", "Field 1: encIdentity", cipher, sh_cfb(storage, plain),
                  "The inner key behind its size, encrypted.", protect + "outer_end", "P1 r1.59 24.4",
                  [("size and inner key, random", plain), ("symmetric key", storage)])
@@ -269,8 +270,8 @@ class Derivations:
         cipher = cfb_encrypt(values["innerKey"], plain)
         same(cipher, blob.get("encUriData.buffer"), "field 6")
         self.add(prefix + "uri", "Field 6: encUriData", cipher, sh_cfb(values["innerKey"], plain),
-                 f"Whose key this is: {text} in UTF-16, under the inner key.", "dps/service/activation_make.c:write_uri",
-                 "spec-notes.md", [("text", plain), ("inner key", values["innerKey"])])
+                 f"Whose key this is: {text} in UTF-16, under the inner key.",
+                 "dps/service/activation_make.c:write_uri", "spec-notes.md", [("text", plain), ("inner key", values["innerKey"])])
 
     def answer(self):
         """Step 8: what the TPM signs with the nonce, and what the service compares."""

@@ -195,6 +195,13 @@ bool tpm2_public_matches(const struct tpm2_public *area, const struct tpm2_publi
            area->scheme == template_area->scheme && area->scheme_hash == template_area->scheme_hash;
 }
 
+bool tpm2_public_modulus_is_sane(const struct tpm2_public *area)
+{
+    const struct bytes modulus = area->unique;
+    return area->key_bits > 0 && 8 * modulus.len == area->key_bits && (modulus.p[0] & 0x80) != 0 &&
+           (modulus.p[modulus.len - 1] & 1) != 0;
+}
+
 void tpm2_name_of(struct bytes whole, uint8_t name[TPM2_NAME_SIZE])
 {
     struct bytes_reader r = bytes_reader_over(whole);

@@ -52,6 +52,9 @@ int tpm2_public_parse_2b(struct bytes whole, struct tpm2_public *area);
 /* True if area is the template with another unique: same type, attributes, policy, parameters. */
 bool tpm2_public_matches(const struct tpm2_public *area, const struct tpm2_public *template_area);
 
+/* Is unique a number that the modulus of an RSA key of key_bits can be: of that length, and odd? */
+bool tpm2_public_modulus_is_sane(const struct tpm2_public *area);
+
 /* Name = nameAlg || SHA-256(TPMT_PUBLIC) [P1 r1.59 16]. whole is a TPM2B_PUBLIC, size field included, whose
  * nameAlg is SHA-256. */
 #define TPM2_NAME_SIZE 34

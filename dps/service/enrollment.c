@@ -14,11 +14,6 @@ static enum dps_refusal wrong(const char **detail, const char *what)
 
 /* ---- The endorsement key ------------------------------------------------------------------------------- */
 
-static bool modulus_is_sane(struct bytes modulus)
-{
-    return modulus.len == 256 && (modulus.p[0] & 0x80) != 0 && (modulus.p[255] & 1) != 0;
-}
-
 static bool exponent_is_default(uint32_t exponent)
 {
     return exponent == 0 || exponent == 65537;
@@ -56,7 +51,7 @@ int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t 
                "AES-128-CFB)";
         return BYTES_E_ALGORITHM;
     }
-    if (!modulus_is_sane(area.unique)) {
+    if (!tpm2_public_modulus_is_sane(&area)) {
         *why = "endorsementKey has a modulus that is no RSA-2048 modulus";
         return BYTES_E_ALGORITHM;
     }
@@ -89,7 +84,7 @@ enum dps_refusal dps_srk_check(const struct tpm2_public *srk)
         srk->key_bits != wanted.key_bits) {
         return DPS_REFUSED_SRK_PARAMETERS;
     }
-    if (!modulus_is_sane(srk->unique) || !exponent_is_default(srk->exponent)) {
+    if (!tpm2_public_modulus_is_sane(srk) || !exponent_is_default(srk->exponent)) {
         return DPS_REFUSED_SRK_MODULUS;
     }
     return DPS_ACCEPTED;

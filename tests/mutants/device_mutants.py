@@ -241,7 +241,8 @@ mutant("hub-audience", "the hub token is for the service", "dps/device/device.c"
          "    dps_write_percent(w, bytes_of_text(hub ? d->config->service_host : d->config->id_scope));")],
        "DEV-S10-001")
 mutant("hub-refused", "a refused message counts as sent", "dps/device/device.c",
-       [("return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : refused(d, body);", "(void)body;\n    return ROW_BELOW;")],
+       [("return d->http_status == 200 || d->http_status == 204 ? ROW_BELOW : refused(d, body);",
+         "(void)body;\n    return ROW_BELOW;")],
        "DEV-S10-002")
 
 # ---- What stays in the TPM -------------------------------------------------------------------------------------------

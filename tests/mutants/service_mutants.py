@@ -30,7 +30,7 @@ mutant("srk-algorithms", "the SRK's symmetric algorithm and size are not looked 
          "        srk->symmetric_mode != wanted.symmetric_mode || srk->scheme != wanted.scheme ||",
          "    if (")], "SVC-S05-033")
 mutant("srk-modulus", "the SRK's modulus may be anything", "dps/service/enrollment.c",
-       [("if (!modulus_is_sane(srk->unique) || !exponent_is_default(srk->exponent)) {", "if (false) {")],
+       [("if (!tpm2_public_modulus_is_sane(srk) || !exponent_is_default(srk->exponent)) {", "if (false) {")],
        "SVC-S05-034", "SVC-S05-035")
 mutant("ek-any", "the EK is not compared with the enrolled one", "dps/service/service.c",
        [("if (r->ek_len > 0 && !bytes_equal_public(bytes_of(r->ek_bytes, r->ek_len), enrolled)) {", "if (false) {")],
@@ -47,7 +47,7 @@ mutant("ek-template", "a key of any attributes can be enrolled as EK", "dps/serv
        [("if (!tpm2_public_matches(&area, &wanted) || !exponent_is_default(exponent)) {",
          "if (!exponent_is_default(exponent)) {")], "SVC-S05-011", "SVC-S05-012")
 mutant("ek-modulus", "a key with an impossible modulus can be enrolled", "dps/service/enrollment.c",
-       [("if (!modulus_is_sane(area.unique)) {", "if (false) {")], "SVC-S05-013")
+       [("if (!tpm2_public_modulus_is_sane(&area)) {", "if (false) {")], "SVC-S05-013")
 
 # ---- Step 6: the challenge -------------------------------------------------------------------------------------------
 
@@ -95,7 +95,8 @@ mutant("oaep-label", "the OAEP label of the credential lacks its zero byte", "tp
 mutant("oaep-label-duplicate", "the OAEP label of the wrapped key lacks its zero byte", "tpm/seed.c",
        [("bytes_of(duplicate, sizeof duplicate)", "bytes_of(duplicate, sizeof duplicate - 1)")],
        "SVC-S06-005", still_right="SVC-S04-001")
-mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's", "dps/service/activation_make.c",
+mutant("credential-name", "the credential is for the Name of the HMAC key instead of the SRK's",
+       "dps/service/activation_make.c",
        [("inner_key, bytes_of(srk_name, TPM2_NAME_SIZE), &random->credential",
          "inner_key, bytes_of(name, TPM2_NAME_SIZE), &random->credential")],
        "SVC-S06-005", still_right="SVC-S04-001")

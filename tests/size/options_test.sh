@@ -25,7 +25,8 @@ report() { # status, name, file with details
 # ---- Each option: it compiles, and what remains works --------------------------------------------------------------
 
 changed='crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c dps/device/engine.c
-         dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/protocol/http.c dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
+         dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/protocol/http.c
+         dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 
 build_and_run() { # directory of its own, options

@@ -33,7 +33,7 @@ BESIDES = ["dps_device_read_ek", "dps_device_read_keys", "dps_device_own", "dps_
            "dps_device_unseal"]
 DEVICE = [name for name in DEVICE_H if name not in BESIDES]
 
-# The smallest build: no ownership, no texts for people, no server in the same image (dps/protocol/limits.h, "small device").
+# The smallest build: no ownership, no texts for people, no server in the same image.
 SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
 
 KIB = 1024

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What must hold in every build that the limits.h of the folders allow: options_test.sh compiles this with each of them. What is
+/* What must hold in every build that a limits.h allows: options_test.sh compiles this with each of them. What is
  * switched on works, and what is switched off is refused and not missing in silence. */
 #include "crypto/tls.h"
 #include "crypto/tls_identity.h"

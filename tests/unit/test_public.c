@@ -260,6 +260,25 @@ static int test_hardened_srk(void)
     return 0;
 }
 
+static int test_modulus(void)
+{
+    struct tpm2_public area;
+    uint8_t modulus[256];
+    CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &area) == 0);
+    CHECK(tpm2_public_modulus_is_sane(&area));
+    memcpy(modulus, area.unique.p, sizeof modulus);
+    area.unique.p = modulus;
+    area.unique.len = sizeof modulus - 1;
+    CHECK(!tpm2_public_modulus_is_sane(&area));
+    area.unique.len = sizeof modulus;
+    modulus[0] ^= 0x80;
+    CHECK(!tpm2_public_modulus_is_sane(&area));
+    modulus[0] ^= 0x80;
+    modulus[sizeof modulus - 1] ^= 1;
+    CHECK(!tpm2_public_modulus_is_sane(&area));
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -271,6 +290,7 @@ int main(void)
         {"unknown algorithms", test_unknown_algorithms},
         {"matching a template", test_matches},
         {"the RSA key inside", test_rsa},
+        {"a modulus of the right size, odd", test_modulus},
         {"the hardened SRK's policy is Import or Load", test_hardened_srk},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);

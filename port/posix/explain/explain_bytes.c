@@ -8,6 +8,7 @@
 #include "port/posix/ek_forms.h"
 #include "port/posix/explain/explain.h"
 #include "port/posix/paste.h"
+#include "port/posix/pem.h"
 #include "tpm/tools/explain.h"
 #include <string.h>
 
@@ -208,7 +209,7 @@ static struct bytes without_simulator(struct bytes bytes)
 bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
 {
     struct posix_ek ek;
-    char why[512];
+    char why[sizeof p->refusal];
     const int error = posix_ek_read(text, &ek, why, sizeof why);
     if (error == BYTES_E_ALGORITHM) { /* it is a key */
         device_say("%s", why);
@@ -217,6 +218,9 @@ bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
         return true;
     }
     if (error != 0) {
+        if (posix_find(text, "-----BEGIN") < text.len || posix_der_label(text) != NULL) {
+            memcpy(p->refusal, why, sizeof why);
+        }
         return false;
     }
     if (!p->trace.json) {

@@ -162,6 +162,10 @@ def test_held(_bench):
                                  (interim, 50, "16 interim answers"), (busy, 50, ("longer than 50 s", "was asked last, and answered 429"))):
         peer = Peer(serve, tls=serve is not warnings)
         device.run("register", *peer.options(device), "--timeout", str(seconds), status=4, says=says)
+    silent = Peer(lambda connection: PAUSE.wait(60), tls=False)
+    proxy = f"http://127.0.0.1:{silent.listener.getsockname()[1]}"
+    device.run("register", *peer.options(device), "--timeout", "3", "--proxy", proxy, status=4,
+               says=("longer than 3 s", f"the proxy {proxy} (--proxy) did not answer in time"))
 
 
 def malformed(connection):

@@ -100,6 +100,10 @@ static void explain_late(const struct device_tool *t)
     uint16_t port;
     const char *host = dps_device_host(d, &port);
     fprintf(stderr, "all of it together would take longer than %u s", (unsigned)(ms / 1000));
+    if (dps_device_asks_network(d) && t->watch.reason[0] != 0) {
+        fprintf(stderr, ": %s.\n", t->watch.reason);
+        return;
+    }
     if (dps_device_asks_network(d)) {
         fprintf(stderr, "; %s:%u was asked last", host, (unsigned)port);
     }

@@ -159,7 +159,8 @@ def test_held(_bench):
     device = Device("libtpms")
     device.run("own", "--persist")  # so that all of the time is the network's
     for serve, seconds, says in ((warnings, 10, "longer than 10 s"), (drip, 10, "longer than 10 s"),
-                                 (interim, 50, "16 interim answers"), (busy, 50, ("longer than 50 s", "was asked last, and answered 429"))):
+                                 (interim, 50, "16 interim answers"),
+                                 (busy, 50, ("longer than 50 s", "was asked last, and answered 429"))):
         peer = Peer(serve, tls=serve is not warnings)
         device.run("register", *peer.options(device), "--timeout", str(seconds), status=4, says=says)
     silent = Peer(lambda connection: PAUSE.wait(60), tls=False)
@@ -180,7 +181,8 @@ def test_first_error(_bench):
     device = Device("swtpm-tcp")
     peer = Peer(malformed)
     for _ in range(2):
-        refused = device.run("register", *peer.options(device), status=4, says=("step 4", "the answer of localhost:", "malformed", "--service"))
+        refused = device.run("register", *peer.options(device), status=4,
+                             says=("step 4", "the answer of localhost:", "malformed", "--service"))
         check("TPM2_" not in refused.err, refused.err)
         device.run("own", "--persist")
 

@@ -219,7 +219,8 @@ def main():
     ca = Certificate("Explained CA", ca=True)
     for form, data in (("PEM", ca.pem), ("DER", ca.der), ("base64", base64.b64encode(ca.der))):
         code, out, err = explain(data)
-        test(f"a CA's certificate is one, and no EK's: {form}", code == 1 and "that of a CA, CN=Explained CA" in err, err)
+        test(f"a CA's certificate is one, and no EK's: {form}",
+             code == 1 and "that of a CA, CN=Explained CA" in err, err)
     code, out, err = explain(command.hex().encode() + b"\n" + response.hex().encode())
     test("a response behind its command is read as that command's",
          code == 0 and "TPM2_Load ← TPM" in out and "TPM_RC_SUCCESS" in out and err == "", (out, err))

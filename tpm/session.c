@@ -63,8 +63,11 @@ static void crypt(const struct tpm2_use *use, struct bytes auth_value, const uin
     crypto_kdfa_sha256(bytes_of(key.bytes, key.len), "CFB", bytes_of(newer, TPM2_NONCE_SIZE),
                        bytes_of(older, TPM2_NONCE_SIZE), symmetric, sizeof symmetric);
     const struct bytes aes = bytes_of(symmetric, 16);
-    (void)(encrypt ? crypto_aes_cfb_encrypt(aes, symmetric + 16, data, len)
-                   : crypto_aes_cfb_decrypt(aes, symmetric + 16, data, len));
+    if (encrypt) {
+        (void)crypto_aes_cfb_encrypt(aes, symmetric + 16, data, len);
+    } else {
+        (void)crypto_aes_cfb_decrypt(aes, symmetric + 16, data, len);
+    }
     bytes_wipe(symmetric, sizeof symmetric);
     bytes_wipe(&key, sizeof key);
 }

@@ -105,7 +105,8 @@ int main(int argc, char **argv)
     char **arg = argv + (loop ? 1 : 0);
     if (argc - (loop ? 1 : 0) != 8) {
         fputs("Usage: dps-example [--loop] HOST PORT CA-FILE ID-SCOPE REGISTRATION-ID TPM-PORT RECORD-FILE\n"
-              "TPM-PORT: where a swtpm listens on 127.0.0.1. --loop: in an event loop, without port_drive.\n",
+              "CA-FILE: PEM. TPM-PORT: where a swtpm listens on 127.0.0.1. --loop: in an event loop, without "
+              "port_drive.\n",
               stderr);
         return EXIT_USAGE;
     }
@@ -118,7 +119,10 @@ int main(int argc, char **argv)
     example.record = arg[7];
     struct port port = example_port(&example);
     if (load_trust(arg[3]) != 0) {
-        fprintf(stderr, "dps-example: %s holds no certificate that can be used\n", arg[3]);
+        fprintf(stderr,
+                "dps-example: %s holds no certificate in PEM that can be used; `openssl x509 -inform "
+                "DER` makes it of DER\n",
+                arg[3]);
         return EXIT_USAGE;
     }
     const struct sigaction action = {.sa_handler = on_signal};

@@ -168,14 +168,26 @@ int posix_file_replaceable(const char *path)
     return error;
 }
 
+/* A secret is in a file, or comes through a pipe. chmod, which the next look may ask for, would do harm to others. */
+static int look_at_secret(int fd, struct stat *st)
+{
+    if (fstat(fd, st) != 0)
+        return BYTES_E_FILE;
+    if (S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode))
+        return 0;
+    errno = S_ISDIR(st->st_mode) ? EISDIR : ENOTSUP;
+    return BYTES_E_FILE;
+}
+
 /* On the open file, not on its name: nobody can exchange it between the look and the reading. Whoever owns a file can
  * change it and its mode, so the owner must be this user or root. Root may let a group read what it owns: that is how
  * a service gets a key that it cannot change. */
 static bool others_can_access(int fd, const char *path, char *why, size_t why_size)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     struct stat st;
-    if (fstat(fd, &st) != 0) {
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    if (look_at_secret(fd, &st) != 0) {
+        snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
         return true;
     }
     const bool own = st.st_uid == geteuid();

@@ -274,18 +274,20 @@ static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
 }
 
 /* TPM2_Startup where no firmware or kernel has sent it. "Already started" is the normal answer of a TPM that outlived
- * our last connection. */
+ * our last connection. A device is only asked whether it is a TPM. */
 static int startup(struct posix_tpm *t, uint64_t deadline, uint32_t *rc)
 {
-    *rc = 0;
-    if (t->kind == POSIX_TPM_DEVICE)
-        return 0;
-    uint8_t command[16], response[64];
+    const bool device = t->kind == POSIX_TPM_DEVICE;
+    uint8_t command[32], response[256];
     size_t len;
     struct bytes_writer w = bytes_writer_over(command, sizeof command);
-    tpm2_startup_build(&w, TPM2_SU_CLEAR);
+    *rc = 0;
+    if (device)
+        tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1);
+    else
+        tpm2_startup_build(&w, TPM2_SU_CLEAR);
     int error = exchange(t, bytes_written(&w), response, sizeof response, &len, deadline);
-    if (error == 0)
+    if (error == 0 && !device)
         error = tpm2_startup_parse(bytes_of(response, len), rc);
     return error == BYTES_E_TPM_RC && *rc == TPM2_RC_INITIALIZE ? 0 : error;
 }
@@ -400,28 +402,29 @@ bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind)
 
 int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_size)
 {
-    uint64_t deadline = posix_deadline(OPEN_TIMEOUT_MS);
+    const uint64_t deadline = posix_deadline(OPEN_TIMEOUT_MS);
     *t = (struct posix_tpm){.fd = -1};
     int error = posix_tpm_named(t, &name, why, why_size);
     if (error != 0) {
         return error;
     }
-    if (t->kind == POSIX_TPM_LIBTPMS) {
-        error = posix_libtpms_open(t->address, &t->fd, why, why_size);
-        if (error != 0)
-            return error;
-    } else {
-        error = connect_to_tpm(t, deadline);
-        if (error != 0) {
-            posix_tpm_explain(t, name, error, 0, why, why_size);
-            return error;
-        }
+    uint32_t rc = 0;
+    const bool libtpms = t->kind == POSIX_TPM_LIBTPMS;
+    error = libtpms ? posix_libtpms_open(t->address, &t->fd, why, why_size) : connect_to_tpm(t, deadline);
+    if (error != 0 && !libtpms) {
+        posix_tpm_explain(t, name, error, rc, why, why_size);
     }
-    uint32_t rc;
+    if (error != 0) {
+        return error;
+    }
     error = startup(t, deadline, &rc);
+    if (t->kind == POSIX_TPM_DEVICE && error == BYTES_E_TIMEOUT) {
+        disconnect(t); /* it may be busy for another program: the first command waits longer */
+        error = 0;
+    }
     if (error != 0) {
         posix_tpm_explain(t, name, error, rc, why, why_size);
-        if (t->kind == POSIX_TPM_LIBTPMS)
+        if (libtpms)
             posix_libtpms_close(t->fd);
         else
             disconnect(t);

@@ -61,7 +61,8 @@ static void explain_unreached(const struct posix_tpm *t, const char *name, char 
              port, posix_connect_reason(t->cause));
 }
 
-static void explain_answer(const char *name, int error, uint32_t rc, char *why, size_t why_size)
+static void explain_answer(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
+                           size_t why_size)
 {
     if (rc == TPM2_RC_FAILURE)
         snprintf(why, why_size,
@@ -75,6 +76,11 @@ static void explain_answer(const char *name, int error, uint32_t rc, char *why, 
                  "%s does not answer. What to do: see whether another program is connected to it, which "
                  "swtpm lets one "
                  "be at a time; and whether this is the port for commands, not for control",
+                 name);
+    else if (t->kind == POSIX_TPM_DEVICE)
+        snprintf(why, why_size,
+                 "%s does not answer as a TPM does. What to do: name a TPM, such as /dev/tpmrm0; if this is "
+                 "one, restart the machine",
                  name);
     else
         snprintf(
@@ -95,5 +101,5 @@ void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, u
     if (t->cause != 0)
         explain_unreached(t, name, why, why_size);
     else
-        explain_answer(name, error, rc, why, why_size);
+        explain_answer(t, name, error, rc, why, why_size);
 }

@@ -337,6 +337,7 @@ def encoded_tables():
         "no line end at the end": table(",").encode().rstrip(),
         "empty columns at the end": table(",").replace(key(0), key(0) + ",,").encode(),
         "blank lines": ("\n\n" + table(",", "\n\n")).encode(),
+        "empty rows at the end": (table(";") + ';\r\n;;;\r\n"";""\r\n ; \r\n').encode(),
         "columns that are not used, in Windows-1252": "".join(",".join(row) + "\n" for row in (
             [*header, "Ger\xe4t"], ["t0", key(0), '"K\xe4lte, ""alt""\nzwei"'], ["t1", key(1), ""])).encode("cp1252"),
         "line ends in quotes": f'registrationId,endorsementKey\nt0,"{pem}"\nt1, "{key(1)}" \n'.encode(),

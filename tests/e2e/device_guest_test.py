@@ -7,6 +7,7 @@ The keys of others are made by tpm2-tools."""
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -158,9 +159,14 @@ def test_held(_bench):
     device = Device("libtpms")
     device.run("own", "--persist")  # so that all of the time is the network's
     for serve, seconds, says in ((warnings, 10, "longer than 10 s"), (drip, 10, "longer than 10 s"),
-                                 (interim, 50, "16 interim answers"), (busy, 50, "longer than 50 s")):
+                                 (interim, 50, "16 interim answers"),
+                                 (busy, 50, ("longer than 50 s", "was asked last, and answered 429"))):
         peer = Peer(serve, tls=serve is not warnings)
         device.run("register", *peer.options(device), "--timeout", str(seconds), status=4, says=says)
+    silent = Peer(lambda connection: PAUSE.wait(60), tls=False)
+    proxy = f"http://127.0.0.1:{silent.listener.getsockname()[1]}"
+    device.run("register", *peer.options(device), "--timeout", "3", "--proxy", proxy, status=4,
+               says=("longer than 3 s", f"the proxy {proxy} (--proxy) did not answer in time"))
 
 
 def malformed(connection):
@@ -175,9 +181,25 @@ def test_first_error(_bench):
     device = Device("swtpm-tcp")
     peer = Peer(malformed)
     for _ in range(2):
-        refused = device.run("register", *peer.options(device), status=4, says=("step 4", "malformed", "--service"))
+        refused = device.run("register", *peer.options(device), status=4,
+                             says=("step 4", "the answer of localhost:", "malformed", "--service"))
         check("TPM2_" not in refused.err, refused.err)
         device.run("own", "--persist")
+
+
+def undecryptable(connection):
+    blob = json.loads(read_file("tests/vectors/activation-blob.json"))["blobB64"]
+    body = json.dumps({"authenticationKey": blob, "keyName": "registration"}).encode()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 401 X\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    connection.recv(4096)
+
+
+def test_undecryptable(_bench):
+    """a challenge that the EK does not decrypt is one for another EK, whatever code the TPM has for it"""
+    device = Device("libtpms")
+    refused = device.run("register", *Peer(undecryptable).options(device), status=3, says="encrypted to another EK")
+    check("TPM2_ActivateCredential" in refused.err, refused.err)
 
 
 def test_help(_bench):

@@ -188,6 +188,10 @@ def unreachable():
         check("host name" not in told.err, told.err)
     told = device_program("swtpm:no-such-host.invalid:2321", "info", status=TPM, says="What to do: ").err
     check("the host name is not known" in told or "the name server does not answer" in told, told)
+    for name in ("/dev/null", "/dev/zero", "/dev/full"):
+        for command in (("info",), ("flush",), ("ek",)):
+            device_program(name, *command, status=TPM,
+                           says=f"{name} does not answer as a TPM does. What to do: name a TPM")
     for words in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00" * 64):
         with talker(words) as port:
             for kind in ("swtpm", "mssim"):

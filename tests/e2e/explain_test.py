@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from certificates import Certificate
+
 BUILD = pathlib.Path(sys.argv[1])
 VECTORS = json.loads(pathlib.Path("tests/vectors/activation-blob.json").read_text(encoding="utf-8"))
 CAPTURED = pathlib.Path("tests/vectors/commands.c").read_text(encoding="utf-8")
@@ -214,6 +216,11 @@ def main():
     command = captured("load_request")
     response = captured("load_response")
     check_forms("command", command, "TPM2_Load → TPM")
+    ca = Certificate("Explained CA", ca=True)
+    for form, data in (("PEM", ca.pem), ("DER", ca.der), ("base64", base64.b64encode(ca.der))):
+        code, out, err = explain(data)
+        test(f"a CA's certificate is one, and no EK's: {form}",
+             code == 1 and "that of a CA, CN=Explained CA" in err, err)
     code, out, err = explain(command.hex().encode() + b"\n" + response.hex().encode())
     test("a response after its command is read as that command's",
          code == 0 and "TPM2_Load ← TPM" in out and "TPM_RC_SUCCESS" in out and err == "", (out, err))

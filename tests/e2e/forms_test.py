@@ -162,6 +162,7 @@ def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
         "tpm2_readpublic, indented, UTF-16": re.sub("(?m)^", "    ", yaml).encode("utf-16"),
         "Microsoft's C tool": f"Registration Id:\n------------------------\nabc\n\n"
                               f"Endorsement Key:\n------------------\n{encoded}\n",
+        "a file of environment variables": f"ID=a\nEK={encoded}\n",
         "Microsoft's C# sample": f"ID = a\nEndorsement Key = {encoded}\nStorage Root Key = {encoded[:40]}\n",
         "folded in a mail": f"this is it:\n{base64.encodebytes(public_2b).decode()}\nregards",
         "Python's dict": f"{{'registrationId': 'a', 'endorsementKey': '{encoded}'}}",

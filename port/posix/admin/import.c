@@ -16,9 +16,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_blank(struct bytes line)
+/* Nothing, or what a spreadsheet makes of an empty row: only separators, and quotes with nothing between them. */
+static bool is_blank(const struct import *m, struct bytes line)
 {
-    return paste_trimmed(line).len == 0;
+    line = paste_trimmed(line);
+    for (size_t i = 0; i < line.len; i++) {
+        const uint8_t c = line.p[i];
+        if (m->kind != IMPORT_CSV || (c != (uint8_t)m->separator && c != '"' && c != ' ' && c != '\t')) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- What kind of file is it? ---- */
@@ -270,7 +278,7 @@ static int run(struct import *m)
             break;
         if (error != 0)
             return admin_file_error(m->t->options.arguments[0]);
-        if (record.cut || !is_blank(record.text)) {
+        if (record.cut || !is_blank(m, record.text)) {
             exit_code = take_record(m, &record);
         }
         m->pending_offset = m->lines.offset;

@@ -70,6 +70,8 @@ static void explain_tpm_silence(const struct device_tool *t, int error)
 /* The other side answered, and the answer is not what it should be. */
 static void explain_answer(const struct device_tool *t, int error)
 {
+    uint16_t port;
+    const char *host = dps_device_host(&t->engine, &port);
     if (error == BYTES_E_LIMIT && t->engine.http.interim == DPS_HTTP_INTERIM_MAX)
         fprintf(stderr,
                 "the service sent %d interim answers (100 Continue) and no other. What to do: see whether "
@@ -78,9 +80,9 @@ static void explain_answer(const struct device_tool *t, int error)
     else if (dps_device_asks_network(&t->engine))
         fprintf(
             stderr,
-            "%s. What to do: see whether --service leads to a provisioning service and not to a proxy or web "
-            "server; --trace shows the answer.\n",
-            posix_error_text(error));
+            "the answer of %s:%u: %s. What to do: see whether --service leads to a provisioning service and "
+            "not to a proxy or web server; --trace shows the answer.\n",
+            host, (unsigned)port, posix_error_text(error));
     else
         fprintf(stderr,
                 "the TPM's answer to %s: %s. What to do: --trace shows it; please report it with that.\n",
@@ -88,6 +90,29 @@ static void explain_answer(const struct device_tool *t, int error)
                     ? tpm2_explain_command_name(t->watch.asked.command)
                     : "a command",
                 posix_error_text(error));
+}
+
+/* The flow's time is over, whatever was going on. */
+static void explain_late(const struct device_tool *t)
+{
+    const struct dps_device *d = &t->engine;
+    const uint32_t ms = t->drive.flow_timeout_ms != 0 ? t->drive.flow_timeout_ms : PORT_FLOW_TIMEOUT_MS;
+    uint16_t port;
+    const char *host = dps_device_host(d, &port);
+    fprintf(stderr, "all of it together would take longer than %u s", (unsigned)(ms / 1000));
+    if (dps_device_asks_network(d) && t->watch.reason[0] != 0) {
+        fprintf(stderr, ": %s.\n", t->watch.reason);
+        return;
+    }
+    if (dps_device_asks_network(d)) {
+        fprintf(stderr, "; %s:%u was asked last", host, (unsigned)port);
+    }
+    if (dps_device_asks_network(d) && (d->http_status == 429 || d->http_status >= 500)) {
+        fprintf(stderr, ", and answered %u %s", (unsigned)d->http_status, dps_http_reason(d->http_status));
+    }
+    fputs(". What to do: try again later, or give it more time with --timeout; --verbose shows what takes "
+          "long.\n",
+          stderr);
 }
 
 /* Nobody answered in time, or the answer never came to its end. */
@@ -101,12 +126,7 @@ static void explain_timeout(const struct device_tool *t)
             "it what the allocation of this device waits for.\n",
             (unsigned)d->polls);
     else if (d->late)
-        fprintf(
-            stderr,
-            "all of it together would take longer than %u s. What to do: try again later, or give it more "
-            "time with --timeout; --verbose shows what takes long.\n",
-            (unsigned)((t->drive.flow_timeout_ms != 0 ? t->drive.flow_timeout_ms : PORT_FLOW_TIMEOUT_MS) /
-                       1000));
+        explain_late(t);
     else if (dps_device_asks_network(d))
         device_explain_network(t, BYTES_E_TIMEOUT);
     else

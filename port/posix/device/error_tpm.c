@@ -35,6 +35,11 @@ static const struct situation situations[] = {
      "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, "
      "enroll this "
      "EK, or try --ek-template"},
+    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_FAILURE,
+     "the challenge does not decrypt: it was encrypted to another EK or changed on the way; or the TPM has "
+     "failed",
+     "register again; compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if "
+     "`dps-device info` is refused as well, power the machine down and up again"},
     {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_POLICY_FAIL,
      "this EK demands another policy than that of the TCG's template",
      "evict the key at 0x81010001 if it is not the vendor's; the EK is then derived from the template"},

@@ -172,8 +172,12 @@ static int read_options(struct explain_paste *p, const struct explain_options *o
     return 0;
 }
 
-static int unknown(struct bytes bytes)
+static int unknown(const struct explain_paste *p, struct bytes bytes)
 {
+    if (p->refusal[0] != 0) {
+        explain_say("%s", p->refusal);
+        return POSIX_EXIT_REFUSED;
+    }
     uint8_t text[2 * 16];
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     dps_write_hex(&w, bytes_of(bytes.p, bytes.len < 16 ? bytes.len : 16));
@@ -211,7 +215,7 @@ int explain_run(const struct explain_options *o)
     if (o->as != NULL) {
         exit_code = show_as(&paste, o->as, input, text);
     } else if (!explain_whole(&paste, input, text)) {
-        exit_code = unknown(input);
+        exit_code = unknown(&paste, input);
     }
     trace_close(&paste.trace);
     return exit_code == 0 && paste.broken ? POSIX_EXIT_REFUSED : exit_code;

@@ -16,7 +16,8 @@ struct explain_paste {
     uint32_t command_code; /* of the last command seen, or what the user has said; 0: unknown */
     unsigned shown;
     bool broken;
-    bool many; /* out of a log or a capture, which may hold commands that are not explained here */
+    char refusal[512]; /* why the certificate or key in it, a CA's for one, is no EK; "": there is none */
+    bool many;         /* out of a log or a capture, which may hold commands that are not explained here */
     uint8_t input[EXPLAIN_PASTE_MAX];
     uint8_t utf8[EXPLAIN_PASTE_MAX / 2 * 3];
     uint8_t bytes[EXPLAIN_PASTE_MAX]; /* decoded */

@@ -8,6 +8,7 @@
 #include "port/posix/paste/capture.h"
 #include "port/posix/paste/ek_forms.h"
 #include "port/posix/paste/paste.h"
+#include "port/posix/pki/pem.h"
 #include "tpm/tools/explain.h"
 #include <string.h>
 
@@ -208,7 +209,7 @@ static struct bytes without_simulator(struct bytes bytes)
 bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
 {
     struct ek ek;
-    char why[512];
+    char why[sizeof p->refusal];
     const int error = ek_read(text, &ek, why, sizeof why);
     if (error == BYTES_E_ALGORITHM) { /* it is a key */
         explain_say("%s", why);
@@ -217,6 +218,9 @@ bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
         return true;
     }
     if (error != 0) {
+        if (paste_find(text, "-----BEGIN") < text.len || pem_label_of_der(text) != NULL) {
+            memcpy(p->refusal, why, sizeof why);
+        }
         return false;
     }
     if (!p->trace.json) {

@@ -259,10 +259,12 @@ static bool is_word(uint8_t c)
            (c != 0 && strchr("+/=-_%", c) != NULL);
 }
 
+/* '=' ends a word, as padding or as that of EK=AToA... */
 static size_t word_at(struct bytes text, size_t at)
 {
     size_t len = 0;
-    while (at + len < text.len && is_word(text.p[at + len])) {
+    while (at + len < text.len && is_word(text.p[at + len]) &&
+           (len == 0 || text.p[at + len - 1] != '=' || text.p[at + len] == '=')) {
         len++;
     }
     return len;

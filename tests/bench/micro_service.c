@@ -5,6 +5,7 @@
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service.h"
+#include "port/posix/store_memory.h"
 #include "tests/bench/micro.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #include "dps/device/device.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service.h"
+#include "port/posix/store_memory.h"
 #include "tests/conformance/tpm.h"
 
 #define NOW UINT64_C(1800000000)

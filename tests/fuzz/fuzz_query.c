@@ -4,6 +4,7 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 

@@ -14,6 +14,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/service.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/activation_open.h"
 #include "tests/vectors/activation_blob.h"

@@ -3,6 +3,7 @@
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
+#include "port/posix/store_memory.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
 #include <stdio.h>

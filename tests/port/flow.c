@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/port/flow.h"
 #include "dps/protocol/text.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"

@@ -7,6 +7,7 @@
 #include "dps/device/device.h"
 #include "dps/service/service.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 
 #define FLOW_NOW UINT64_C(1800000000)
 #define FLOW_SCOPE "0ne00000A0A"

@@ -6,6 +6,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/registration.h"
 #include "dps/service/service_parts.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"

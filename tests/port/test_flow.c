@@ -5,6 +5,7 @@
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "dps/service/service_parts.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

@@ -3,6 +3,7 @@
  * back-up. And what others cannot end: registering, for a device whose EK_pub and registrationId they know. */
 #include "dps/protocol/text.h"
 #include "dps/service/service_parts.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

@@ -7,7 +7,7 @@
 #include "dps/service/store.h"
 #include "port/port.h"
 
-/* A kind of store, as the command line names it: the prefix, and behind it what open takes. */
+/* A kind of store, as the command line names it: the prefix, and after it what open takes. */
 struct posix_store_kind {
     const char *prefix;   /* with its colon */
     const char *argument; /* what follows it, for people; empty: nothing may follow */

@@ -208,7 +208,7 @@ def test_start_refused():
     changed({"--listen": "192.0.2.1:0"}, 4, "cannot listen")
     changed({"--cert": "missing.pem"}, 4, "missing.pem")
     changed({"--key": "cert.pem"}, 4, "others may access it (mode 0644): chmod 600 cert.pem")
-    changed({"--key": "secret-cert.pem"}, 4, "lacks its certificate or key")
+    changed({"--key": "secret-cert.pem"}, 4, "holds no private key")
     changed({"--store": "sqlite:/nowhere/dps.db"}, 5, "nowhere")
     changed({"--store": "redis:"}, 2, "sqlite:FILE")
     changed({"--scope": "x" * 33}, 2, "--scope")

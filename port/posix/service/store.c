@@ -26,7 +26,7 @@ static const struct posix_store_kind *find(const char *name, const char **argume
     return NULL;
 }
 
-/* A file has a name, and a kind without an argument takes none; what a database is called may be left to its library. */
+/* A file needs a name; a kind without an argument takes none; a database may be named by its library. */
 static bool may_follow(const struct posix_store_kind *kind, const char *argument)
 {
     if (kind->argument[0] == 0) {

@@ -28,4 +28,10 @@ void posix_sqlite_close(struct posix_sqlite *s);
 struct dps_store posix_sqlite_store(struct posix_sqlite *s);
 extern const struct posix_store_kind posix_sqlite_kind;
 
+/* ---- Between the files of this store ---- */
+
+/* Open the database into s->db, and make or check its tables. After a failure s->db is to be closed.
+ * Returns: 0; BYTES_E_STORE with a sentence in why. */
+int posix_sqlite_connect(struct posix_sqlite *s, const char *path, char *why, size_t why_size);
+
 #endif

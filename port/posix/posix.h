@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The POSIX port: TPM transports of Linux, sockets, files, clocks, entropy and the two embedded stores. */
+/* The POSIX port: TPM transports of Linux, sockets, files, clocks and entropy. Each store has a header of its own. */
 #ifndef PORT_POSIX_POSIX_H
 #define PORT_POSIX_POSIX_H
 
 #include "crypto/crypto.h"
-#include "dps/service/store.h"
 #include "port/port.h"
-#include <sqlite3.h>
 
 /* A TPM named on the command line:
  *   libtpms:DIR        in this process, its state in DIR (made if missing, locked); one per process
@@ -118,50 +116,6 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
 /* The same with every byte of it: a DER key may end with what looks like a line end. */
 int posix_secret_read_whole(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                             size_t why_size);
-
-/* The stores. sqlite: WAL, synchronous=FULL, one transaction per turn; prepared statements; the schema is made
- * if missing and its version checked. Several processes may share the file: the transaction begins at the first
- * write of a turn, so a write waits up to 5 s for another process's turn to end, and put compares versions
- * inside it. An SQLite error after the first write loses the whole turn: everything answers BYTES_E_STORE until
- * commit has said so or rollback was called. A process that forks opens its own. */
-#define POSIX_SQLITE_PER_TABLE 5
-#define POSIX_SQLITE_PER_TURN 8
-struct posix_sqlite {
-    sqlite3 *db;
-    sqlite3_stmt *record[DPS_TABLE_COUNT][POSIX_SQLITE_PER_TABLE];
-    sqlite3_stmt *turn[POSIX_SQLITE_PER_TURN];
-    int state;        /* of the turn: nothing written, written, lost */
-    bool marked;      /* a savepoint is set */
-    uint64_t version; /* the counter, while a transaction is open */
-    char reason[256]; /* of the last failure, for people */
-};
-/* Returns: 0; BYTES_E_STORE with a sentence in why. s may be opened again after close or failure. */
-int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size);
-void posix_sqlite_close(struct posix_sqlite *s);
-struct dps_store posix_sqlite_store(struct posix_sqlite *s);
-
-/* memory: a fixed number of records in storage of the caller (tests, gateways). A put that finds no free record
- * or no room in the undo log answers BYTES_E_STORE and changes nothing; the turn goes on. */
-struct posix_memory_record {
-    uint8_t table; /* enum dps_table + 1; 0: free */
-    uint16_t key_len;
-    uint16_t len;
-    uint64_t version; /* in the undo log 0: there was no such record before */
-    uint8_t key[DPS_KEY_MAX];
-    uint8_t value[DPS_RECORD_MAX];
-};
-struct posix_memory {
-    struct posix_memory_record *records; /* capacity of them, given by the caller */
-    size_t capacity;
-    uint64_t version;
-    struct posix_memory_record *undo; /* what each write of this turn replaced, oldest first */
-    size_t undo_capacity;
-    size_t undo_count;
-    size_t mark; /* undo_count when the mark was set */
-};
-void posix_memory_init(struct posix_memory *m, struct posix_memory_record *records, size_t capacity,
-                       struct posix_memory_record *undo, size_t undo_capacity);
-struct dps_store posix_memory_store(struct posix_memory *m);
 
 /* A sentence for the user about an error of this project: what happened. Never null. */
 const char *posix_error_text(int error);

@@ -55,9 +55,5 @@ void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, u
                        size_t why_size);
 /* The transport breaks off: the next command connects anew. libtpms has nothing to break. */
 void posix_tpm_break(struct posix_tpm *t);
-/* What a power cut does: objects and sessions are gone, and the TPM is started up again. Where there is no switch (all
- * but libtpms) they are flushed one by one.
- * Returns: 0; the transport's error. */
-int posix_tpm_reset(struct posix_tpm *t);
 
 #endif

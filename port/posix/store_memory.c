@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* Of dps-service. */
+#define RECORDS 4096
+#define UNDO 1024
 
 static struct bytes key_of(const struct posix_memory_record *r)
 {
@@ -210,3 +216,38 @@ struct dps_store posix_memory_store(struct posix_memory *m)
                               .commit = memory_commit,
                               .rollback = memory_rollback};
 }
+
+static int kind_open(void *state, const char *nothing, char *why, size_t why_size)
+{
+    struct posix_memory_record *records = calloc(RECORDS, sizeof *records);
+    struct posix_memory_record *undo = calloc(UNDO, sizeof *undo);
+    (void)nothing;
+    if (records == NULL || undo == NULL) {
+        snprintf(why, why_size, "there is no memory for the store");
+        free(records);
+        free(undo);
+        return BYTES_E_STORE;
+    }
+    posix_memory_init(state, records, RECORDS, undo, UNDO);
+    return 0;
+}
+
+static void kind_close(void *state)
+{
+    struct posix_memory *m = state;
+    free(m->records);
+    free(m->undo);
+}
+
+static struct dps_store kind_store(void *state)
+{
+    return posix_memory_store(state);
+}
+
+const struct posix_store_kind posix_memory_kind = {.prefix = "memory:",
+                                                   .argument = "",
+                                                   .size = sizeof(struct posix_memory),
+                                                   .one_process = true,
+                                                   .open = kind_open,
+                                                   .close = kind_close,
+                                                   .store = kind_store};

@@ -8,11 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char table_letter[DPS_TABLE_COUNT] = {'e', 'r', 'd'};
-
 static void statement(char name[POSIX_POSTGRES_NAME_MAX], const char *what, enum dps_table table)
 {
-    snprintf(name, POSIX_POSTGRES_NAME_MAX, "%s%c", what, table_letter[table]);
+    snprintf(name, POSIX_POSTGRES_NAME_MAX, "%s%c", what, posix_store_table(table)[0]);
 }
 
 static uint64_t number_of(const PGresult *result, int row, int column)
@@ -32,23 +30,13 @@ static int copy(const PGresult *result, int column, uint8_t *out, size_t capacit
     return 0;
 }
 
-/* Where one record goes. key may be null. */
-struct record {
-    uint8_t *key;
-    size_t *key_len;
-    uint8_t *value;
-    size_t capacity;
-    size_t *len;
-    uint64_t *version;
-};
-
 static int read_one(struct posix_postgres *s, const char *what, enum dps_table table, struct bytes key,
-                    struct record to)
+                    struct posix_store_record to)
 {
     char name[POSIX_POSTGRES_NAME_MAX];
     *to.len = 0;
     *to.version = 0;
-    if (s->turn == POSIX_POSTGRES_LOST)
+    if (s->turn == POSIX_TURN_LOST)
         return BYTES_E_STORE;
     statement(name, what, table);
     PGresult *result = posix_postgres_run(s, name, key, NULL, NULL);
@@ -68,15 +56,16 @@ static int read_one(struct posix_postgres *s, const char *what, enum dps_table t
 static int postgres_get(void *context, enum dps_table table, struct bytes key, uint8_t *value,
                         size_t capacity, size_t *len, uint64_t *version)
 {
-    return read_one(context, "get", table, key,
-                    (struct record){.value = value, .capacity = capacity, .len = len, .version = version});
+    return read_one(
+        context, "get", table, key,
+        (struct posix_store_record){.value = value, .capacity = capacity, .len = len, .version = version});
 }
 
 static int postgres_next(void *context, enum dps_table table, struct bytes after, uint8_t *key,
                          size_t *key_len, uint8_t *value, size_t capacity, size_t *len, uint64_t *version)
 {
-    const int error =
-        read_one(context, "next", table, after, (struct record){key, key_len, value, capacity, len, version});
+    const int error = read_one(context, "next", table, after,
+                               (struct posix_store_record){key, key_len, value, capacity, len, version});
     if (error != 0)
         *key_len = 0;
     return error;
@@ -84,11 +73,11 @@ static int postgres_next(void *context, enum dps_table table, struct bytes after
 
 static int begin_turn(struct posix_postgres *s)
 {
-    if (s->turn == POSIX_POSTGRES_WRITTEN)
+    if (s->turn == POSIX_TURN_WRITTEN)
         return 0;
-    if (s->turn == POSIX_POSTGRES_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN"))
+    if (s->turn == POSIX_TURN_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN"))
         return BYTES_E_STORE;
-    s->turn = POSIX_POSTGRES_WRITTEN;
+    s->turn = POSIX_TURN_WRITTEN;
     return 0;
 }
 
@@ -98,7 +87,7 @@ static int postgres_put(void *context, enum dps_table table, struct bytes key, s
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
     *version = 0;
-    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX || begin_turn(s) != 0)
+    if (!posix_store_fits(key, value) || begin_turn(s) != 0)
         return BYTES_E_STORE;
     statement(name, expected == 0 ? "insert" : "update", table);
     PGresult *result = posix_postgres_run(s, name, key, &value, expected == 0 ? NULL : &expected);
@@ -138,11 +127,11 @@ static int postgres_remove(void *context, enum dps_table table, struct bytes key
 /* Whatever the transaction holds is gone: nothing of this turn may be committed any more. */
 static void lose_turn(struct posix_postgres *s)
 {
-    if (s->turn != POSIX_POSTGRES_WRITTEN)
+    if (s->turn != POSIX_TURN_WRITTEN)
         return;
     if (s->link != NULL)
         (void)posix_postgres_execute(s, "ROLLBACK");
-    s->turn = POSIX_POSTGRES_LOST;
+    s->turn = POSIX_TURN_LOST;
     s->marked = false;
 }
 
@@ -150,9 +139,9 @@ static void lose_turn(struct posix_postgres *s)
 static int postgres_mark(void *context)
 {
     struct posix_postgres *s = context;
-    if (s->turn == POSIX_POSTGRES_LOST)
+    if (s->turn == POSIX_TURN_LOST)
         return BYTES_E_STORE;
-    if (s->turn == POSIX_POSTGRES_CLEAN)
+    if (s->turn == POSIX_TURN_CLEAN)
         return 0;
     if (!posix_postgres_execute(s, s->marked ? "RELEASE SAVEPOINT request; SAVEPOINT request"
                                              : "SAVEPOINT request")) {
@@ -166,11 +155,11 @@ static int postgres_mark(void *context)
 static void postgres_undo(void *context)
 {
     struct posix_postgres *s = context;
-    if (s->turn != POSIX_POSTGRES_WRITTEN)
+    if (s->turn != POSIX_TURN_WRITTEN)
         return;
     if (!s->marked) {
         lose_turn(s);
-        s->turn = POSIX_POSTGRES_CLEAN;
+        s->turn = POSIX_TURN_CLEAN;
     } else if (!posix_postgres_execute(s, "ROLLBACK TO SAVEPOINT request")) {
         lose_turn(s);
     }
@@ -181,10 +170,10 @@ static void postgres_undo(void *context)
 static int postgres_commit(void *context)
 {
     struct posix_postgres *s = context;
-    if (s->turn == POSIX_POSTGRES_WRITTEN && !posix_postgres_execute(s, "COMMIT"))
+    if (s->turn == POSIX_TURN_WRITTEN && !posix_postgres_execute(s, "COMMIT"))
         lose_turn(s);
-    const int error = s->turn == POSIX_POSTGRES_LOST ? BYTES_E_STORE : 0;
-    s->turn = POSIX_POSTGRES_CLEAN;
+    const int error = s->turn == POSIX_TURN_LOST ? BYTES_E_STORE : 0;
+    s->turn = POSIX_TURN_CLEAN;
     s->marked = false;
     return error;
 }
@@ -193,7 +182,7 @@ static void postgres_rollback(void *context)
 {
     struct posix_postgres *s = context;
     lose_turn(s);
-    s->turn = POSIX_POSTGRES_CLEAN;
+    s->turn = POSIX_TURN_CLEAN;
     s->marked = false;
 }
 
@@ -238,3 +227,26 @@ struct dps_store posix_postgres_store(struct posix_postgres *s)
                               .rollback = postgres_rollback,
                               .reason = postgres_reason};
 }
+
+static int kind_open(void *state, const char *conninfo, char *why, size_t why_size)
+{
+    return posix_postgres_open(state, conninfo, why, why_size);
+}
+
+static void kind_close(void *state)
+{
+    posix_postgres_close(state);
+}
+
+static struct dps_store kind_store(void *state)
+{
+    return posix_postgres_store(state);
+}
+
+const struct posix_store_kind posix_postgres_kind = {.prefix = "postgres:",
+                                                     .argument = "CONNINFO",
+                                                     .size = sizeof(struct posix_postgres),
+                                                     .secret = true,
+                                                     .open = kind_open,
+                                                     .close = kind_close,
+                                                     .store = kind_store};

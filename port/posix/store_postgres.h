@@ -11,7 +11,7 @@
 #ifndef PORT_POSIX_STORE_POSTGRES_H
 #define PORT_POSIX_STORE_POSTGRES_H
 
-#include "dps/service/store.h"
+#include "port/posix/store.h"
 #include <libpq-fe.h>
 
 /* For one statement, or for connecting with all that belongs to it. */
@@ -22,11 +22,9 @@
 #define POSIX_POSTGRES_RETRY_MAX_MS 5000
 #define POSIX_POSTGRES_CONNINFO_MAX 1024
 
-enum posix_postgres_turn { POSIX_POSTGRES_CLEAN, POSIX_POSTGRES_WRITTEN, POSIX_POSTGRES_LOST };
-
 struct posix_postgres {
     PGconn *link; /* null: not connected */
-    enum posix_postgres_turn turn;
+    enum posix_store_turn turn;
     bool marked; /* a savepoint is set */
     uint32_t retry_ms;
     uint64_t retry_at_ms; /* monotonic: not connected again before */
@@ -45,6 +43,7 @@ struct posix_postgres {
 int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size);
 void posix_postgres_close(struct posix_postgres *s);
 struct dps_store posix_postgres_store(struct posix_postgres *s);
+extern const struct posix_store_kind posix_postgres_kind;
 
 /* ---- Between the files of this store ---- */
 

@@ -60,8 +60,8 @@ void posix_postgres_lose(struct posix_postgres *s)
     PQfinish(s->link);
     s->link = NULL;
     s->marked = false;
-    if (s->turn == POSIX_POSTGRES_WRITTEN)
-        s->turn = POSIX_POSTGRES_LOST;
+    if (s->turn == POSIX_TURN_WRITTEN)
+        s->turn = POSIX_TURN_LOST;
     s->retry_at_ms = posix_monotonic_ms() + s->retry_ms;
     s->retry_ms =
         s->retry_ms * 2 < POSIX_POSTGRES_RETRY_MAX_MS ? s->retry_ms * 2 : POSIX_POSTGRES_RETRY_MAX_MS;
@@ -183,8 +183,6 @@ bool posix_postgres_schema(struct posix_postgres *s)
 
 /* ---- Connecting -------------------------------------------------------------------------------------------------- */
 
-static const char *const table_names[DPS_TABLE_COUNT] = {"enrollments", "registrations", "devices"};
-
 static const struct {
     const char *name;
     const char *sql;
@@ -214,9 +212,9 @@ static bool prepare_all(struct posix_postgres *s)
             char name[POSIX_POSTGRES_NAME_MAX];
             char sql[256];
             const char *table_at = strstr(per_table[i].sql, "%s");
-            snprintf(name, sizeof name, "%s%c", per_table[i].name, table_names[t][0]);
+            snprintf(name, sizeof name, "%s%c", per_table[i].name, posix_store_table((enum dps_table)t)[0]);
             snprintf(sql, sizeof sql, "%.*s%s%s", (int)(table_at - per_table[i].sql), per_table[i].sql,
-                     table_names[t], table_at + 2);
+                     posix_store_table((enum dps_table)t), table_at + 2);
             if (!prepare(s, name, sql))
                 return false;
         }
@@ -262,7 +260,7 @@ bool posix_postgres_connected(struct posix_postgres *s)
 {
     if (s->link != NULL)
         return true;
-    if (s->turn == POSIX_POSTGRES_LOST || posix_monotonic_ms() < s->retry_at_ms)
+    if (s->turn == POSIX_TURN_LOST || posix_monotonic_ms() < s->retry_at_ms)
         return false;
     s->connect_until_ms = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
     const bool connected = connect_and_prepare(s);
@@ -304,9 +302,9 @@ PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct 
         return NULL;
     PGresult *result = send_and_receive(s, name, key, value, version);
     /* The server has refused a statement: its transaction is dead, whatever else was in it. */
-    if (result == NULL && s->turn == POSIX_POSTGRES_WRITTEN) {
+    if (result == NULL && s->turn == POSIX_TURN_WRITTEN) {
         (void)posix_postgres_execute(s, "ROLLBACK");
-        s->turn = POSIX_POSTGRES_LOST;
+        s->turn = POSIX_TURN_LOST;
         s->marked = false;
     }
     return result;

@@ -8,21 +8,9 @@
  * A turn is nothing, then one transaction, then nothing. It begins with the first write and at once as a writer
  * (BEGIN IMMEDIATE): a transaction that began by reading could be refused at its first write, with no way to go
  * on. So what was read before that write may be old, and only the version check inside the transaction counts. */
-#include "port/posix/posix.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "port/posix/store_sqlite.h"
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#define SCHEMA_VERSION 1
-#define BUSY_TIMEOUT_MS 5000
-
-static const char *const table_name[DPS_TABLE_COUNT] = {
-    [DPS_TABLE_ENROLLMENTS] = "enrollments",
-    [DPS_TABLE_REGISTRATIONS] = "registrations",
-    [DPS_TABLE_DEVICES] = "devices",
-};
 
 /* Statements for each table, in the order of POSIX_SQLITE_PER_TABLE. */
 enum { GET, INSERT, UPDATE, REMOVE, NEXT };
@@ -47,8 +35,6 @@ static const char *const turn_sql[POSIX_SQLITE_PER_TURN] = {
     [ROLLBACK] = "ROLLBACK",
 };
 
-enum { TURN_CLEAN, TURN_WRITTEN, TURN_LOST };
-
 /* Run a statement that returns no row. Returns: whether it worked. */
 static bool run(sqlite3_stmt *statement)
 {
@@ -72,9 +58,9 @@ static int keep_reason(struct posix_sqlite *s)
  * more, not even what comes later. */
 static void lose_turn(struct posix_sqlite *s)
 {
-    if (s->state == TURN_WRITTEN) {
+    if (s->turn_state == POSIX_TURN_WRITTEN) {
         (void)run(s->turn[ROLLBACK]); /* fails if SQLite has rolled back by itself */
-        s->state = TURN_LOST;
+        s->turn_state = POSIX_TURN_LOST;
         s->marked = false;
     }
 }
@@ -100,13 +86,13 @@ static bool is_in_place(struct posix_sqlite *s)
 
 static int begin_turn(struct posix_sqlite *s)
 {
-    if (s->state == TURN_WRITTEN)
+    if (s->turn_state == POSIX_TURN_WRITTEN)
         return 0;
-    if (s->state == TURN_LOST || !is_in_place(s))
+    if (s->turn_state == POSIX_TURN_LOST || !is_in_place(s))
         return BYTES_E_STORE;
     if (!run(s->turn[BEGIN]))
         return keep_reason(s);
-    s->state = TURN_WRITTEN;
+    s->turn_state = POSIX_TURN_WRITTEN;
     sqlite3_stmt *counter = s->turn[COUNTER_GET];
     bool found = sqlite3_step(counter) == SQLITE_ROW;
     s->version = found ? (uint64_t)sqlite3_column_int64(counter, 0) : 0;
@@ -140,18 +126,8 @@ static int copy_text(sqlite3_stmt *statement, int column, uint8_t *out, size_t c
     return 0;
 }
 
-/* Where one record goes. key may be null. */
-struct record {
-    uint8_t *key;
-    size_t *key_len;
-    uint8_t *value;
-    size_t capacity;
-    size_t *len;
-    uint64_t *version;
-};
-
 /* One row of GET or NEXT, whose key is bound. */
-static int read_row(struct posix_sqlite *s, sqlite3_stmt *statement, struct record to)
+static int read_row(struct posix_sqlite *s, sqlite3_stmt *statement, struct posix_store_record to)
 {
     *to.len = 0;
     *to.version = 0;
@@ -176,12 +152,13 @@ static int sqlite_get(void *context, enum dps_table table, struct bytes key, uin
     sqlite3_stmt *statement = s->record[table][GET];
     *len = 0;
     *version = 0;
-    if (s->state == TURN_LOST)
+    if (s->turn_state == POSIX_TURN_LOST)
         return BYTES_E_STORE;
     if (!bind_text(statement, 1, key))
         return fail(s);
-    return read_row(s, statement,
-                    (struct record){.value = value, .capacity = capacity, .len = len, .version = version});
+    return read_row(
+        s, statement,
+        (struct posix_store_record){.value = value, .capacity = capacity, .len = len, .version = version});
 }
 
 static int sqlite_next(void *context, enum dps_table table, struct bytes after, uint8_t *key, size_t *key_len,
@@ -192,11 +169,11 @@ static int sqlite_next(void *context, enum dps_table table, struct bytes after, 
     *key_len = 0;
     *len = 0;
     *version = 0;
-    if (s->state == TURN_LOST)
+    if (s->turn_state == POSIX_TURN_LOST)
         return BYTES_E_STORE;
     if (!bind_text(statement, 1, after))
         return fail(s);
-    return read_row(s, statement, (struct record){key, key_len, value, capacity, len, version});
+    return read_row(s, statement, (struct posix_store_record){key, key_len, value, capacity, len, version});
 }
 
 static int sqlite_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
@@ -204,7 +181,7 @@ static int sqlite_put(void *context, enum dps_table table, struct bytes key, str
 {
     struct posix_sqlite *s = context;
     *version = 0;
-    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX)
+    if (!posix_store_fits(key, value))
         return BYTES_E_STORE;
     int error = begin_turn(s);
     if (error != 0)
@@ -246,12 +223,12 @@ static int sqlite_remove(void *context, enum dps_table table, struct bytes key, 
 static int sqlite_mark(void *context)
 {
     struct posix_sqlite *s = context;
-    if (s->state == TURN_LOST)
+    if (s->turn_state == POSIX_TURN_LOST)
         return BYTES_E_STORE;
     if (s->marked && !run(s->turn[FORGET_MARK]))
         return fail(s);
     s->marked = false;
-    if (s->state == TURN_WRITTEN) {
+    if (s->turn_state == POSIX_TURN_WRITTEN) {
         if (!run(s->turn[MARK]))
             return fail(s);
         s->marked = true;
@@ -262,25 +239,25 @@ static int sqlite_mark(void *context)
 static void sqlite_undo(void *context)
 {
     struct posix_sqlite *s = context;
-    if (s->state != TURN_WRITTEN)
+    if (s->turn_state != POSIX_TURN_WRITTEN)
         return;
     if (s->marked) {
         if (!run(s->turn[UNDO]))
             (void)fail(s);
     } else {
         lose_turn(s);
-        s->state = TURN_CLEAN;
+        s->turn_state = POSIX_TURN_CLEAN;
     }
 }
 
 static int sqlite_commit(void *context)
 {
     struct posix_sqlite *s = context;
-    if (s->state == TURN_WRITTEN && (!bind_number(s->turn[COUNTER_SET], 1, s->version) ||
-                                     !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT])))
+    if (s->turn_state == POSIX_TURN_WRITTEN && (!bind_number(s->turn[COUNTER_SET], 1, s->version) ||
+                                                !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT])))
         (void)fail(s);
-    int error = s->state == TURN_LOST ? BYTES_E_STORE : 0;
-    s->state = TURN_CLEAN;
+    int error = s->turn_state == POSIX_TURN_LOST ? BYTES_E_STORE : 0;
+    s->turn_state = POSIX_TURN_CLEAN;
     s->marked = false;
     return error;
 }
@@ -289,7 +266,7 @@ static void sqlite_rollback(void *context)
 {
     struct posix_sqlite *s = context;
     lose_turn(s);
-    s->state = TURN_CLEAN;
+    s->turn_state = POSIX_TURN_CLEAN;
     s->marked = false;
 }
 
@@ -297,69 +274,6 @@ static const char *sqlite_reason(void *context)
 {
     const struct posix_sqlite *s = context;
     return s->reason;
-}
-
-/* The first column of the first row as a number, or -1. */
-static sqlite3_int64 query_number(sqlite3 *db, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-    sqlite3_int64 number = -1;
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        number = sqlite3_column_int64(statement, 0);
-    (void)sqlite3_finalize(statement);
-    return number;
-}
-
-static bool execute(sqlite3 *db, const char *sql)
-{
-    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-/* The key is text with binary collation, so that ORDER BY is byte order. */
-static bool create_tables(sqlite3 *db)
-{
-    char sql[256];
-    for (size_t i = 0; i < DPS_TABLE_COUNT; i++) {
-        snprintf(sql, sizeof sql,
-                 "CREATE TABLE %s (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL, "
-                 "version INTEGER NOT NULL) STRICT",
-                 table_name[i]);
-        if (!execute(db, sql))
-            return false;
-    }
-    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA_VERSION);
-    return execute(db, "CREATE TABLE version (last INTEGER NOT NULL) STRICT") &&
-           execute(db, "INSERT INTO version VALUES (0)") && execute(db, sql);
-}
-
-/* In a transaction: of several processes that start together one makes the schema and the others find it. */
-static int check_schema(sqlite3 *db, const char *path, char *why, size_t why_size)
-{
-    if (!execute(db, "BEGIN IMMEDIATE")) {
-        snprintf(why, why_size, "cannot use %s as a store: %s", path, sqlite3_errmsg(db));
-        return BYTES_E_STORE;
-    }
-    sqlite3_int64 found = query_number(db, "PRAGMA user_version");
-    bool made = found == SCHEMA_VERSION;
-    if (found > SCHEMA_VERSION)
-        snprintf(
-            why, why_size,
-            "%s was written by a newer version of this program: its schema is %lld, this program knows %d. "
-            "Use that version, or a backup from before the upgrade",
-            path, (long long)found, SCHEMA_VERSION);
-    else if (found == 0 && query_number(db, "SELECT count(*) FROM sqlite_schema") != 0)
-        snprintf(why, why_size, "%s is an SQLite database of another program", path);
-    else if (found == 0 && !(made = create_tables(db)))
-        snprintf(why, why_size, "cannot make the tables in %s: %s", path, sqlite3_errmsg(db));
-    else if (found < 0)
-        snprintf(why, why_size, "cannot read %s: %s", path, sqlite3_errmsg(db));
-    if (made && execute(db, "COMMIT"))
-        return 0;
-    if (made)
-        snprintf(why, why_size, "cannot write %s: %s", path, sqlite3_errmsg(db));
-    (void)execute(db, "ROLLBACK");
-    return BYTES_E_STORE;
 }
 
 static bool prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement)
@@ -374,7 +288,7 @@ static bool prepare_all(struct posix_sqlite *s)
     for (size_t t = 0; t < DPS_TABLE_COUNT; t++) {
         for (size_t i = 0; i < POSIX_SQLITE_PER_TABLE; i++) {
             /* sqlite3_snprintf: the format is not a literal, and the C library's would be warned about. */
-            sqlite3_snprintf(sizeof sql, sql, table_sql[i], table_name[t]);
+            sqlite3_snprintf(sizeof sql, sql, table_sql[i], posix_store_table((enum dps_table)t));
             ok = ok && prepare(s->db, sql, &s->record[t][i]);
         }
     }
@@ -383,68 +297,10 @@ static bool prepare_all(struct posix_sqlite *s)
     return ok;
 }
 
-/* The result of PRAGMA journal_mode is the mode that is in force, which need not be the one that was asked for. */
-static bool set_wal(sqlite3 *db)
-{
-    sqlite3_stmt *statement = NULL;
-    bool wal = false;
-    if (prepare(db, "PRAGMA journal_mode = WAL", &statement) && sqlite3_step(statement) == SQLITE_ROW) {
-        const char *mode = (const char *)sqlite3_column_text(statement, 0);
-        wal = mode != NULL && strcmp(mode, "wal") == 0;
-    }
-    (void)sqlite3_finalize(statement);
-    return wal;
-}
-
-/* Processes that open a new file at the same time all try to change its mode, and SQLite does not apply the
- * busy timeout to that: two that wait for each other's read lock would wait forever. So the waiting is done
- * here, without a lock. */
-static bool use_wal(sqlite3 *db)
-{
-    const int pause_ms = 10;
-    for (int waited = 0;; waited += pause_ms) {
-        if (set_wal(db))
-            return true;
-        if (sqlite3_errcode(db) != SQLITE_BUSY || waited >= BUSY_TIMEOUT_MS)
-            return false;
-        (void)sqlite3_sleep(pause_ms);
-    }
-}
-
-static int open_database(struct posix_sqlite *s, const char *path, char *why, size_t why_size)
-{
-    char reason[POSIX_FILE_ERROR_MAX];
-    /* SQLite would make the file readable for everyone. Its journals get the mode of the file. */
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        (void)close(fd);
-    } else if (errno != EEXIST) {
-        snprintf(why, why_size, "cannot make the store %s: %s", path,
-                 posix_file_error(errno, reason, sizeof reason));
-        return BYTES_E_STORE;
-    }
-    if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        snprintf(why, why_size, "cannot open the store %s: %s", path,
-                 s->db == NULL ? "out of memory" : sqlite3_errmsg(s->db));
-        return BYTES_E_STORE;
-    }
-    (void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
-    /* FULL: in WAL mode the default does not wait for the disk at commit, and a power cut would take back answers that
-     * were given. */
-    if (!use_wal(s->db) || !execute(s->db, "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF")) {
-        snprintf(why, why_size, "cannot use %s as a store with a write-ahead log: %s", path,
-                 sqlite3_errmsg(s->db));
-        return BYTES_E_STORE;
-    }
-    return 0;
-}
-
 int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size)
 {
-    *s = (struct posix_sqlite){.state = TURN_CLEAN};
-    int error = open_database(s, path, why, why_size);
-    if (error == 0)
-        error = check_schema(s->db, path, why, why_size);
+    *s = (struct posix_sqlite){.turn_state = POSIX_TURN_CLEAN};
+    int error = posix_sqlite_connect(s, path, why, why_size);
     if (error == 0 && !prepare_all(s)) {
         snprintf(why, why_size, "%s does not have the tables of this program: %s", path,
                  sqlite3_errmsg(s->db));
@@ -464,7 +320,7 @@ void posix_sqlite_close(struct posix_sqlite *s)
     for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++)
         (void)sqlite3_finalize(s->turn[i]);
     (void)sqlite3_close(s->db);
-    *s = (struct posix_sqlite){.state = TURN_CLEAN};
+    *s = (struct posix_sqlite){.turn_state = POSIX_TURN_CLEAN};
 }
 
 struct dps_store posix_sqlite_store(struct posix_sqlite *s)
@@ -480,3 +336,29 @@ struct dps_store posix_sqlite_store(struct posix_sqlite *s)
                               .rollback = sqlite_rollback,
                               .reason = sqlite_reason};
 }
+
+static int kind_open(void *state, const char *path, char *why, size_t why_size)
+{
+    return posix_sqlite_open(state, path, why, why_size);
+}
+
+static void kind_close(void *state)
+{
+    posix_sqlite_close(state);
+}
+
+static struct dps_store kind_store(void *state)
+{
+    return posix_sqlite_store(state);
+}
+
+/* The main file last: without it nobody would look at the others. */
+static const char *const files[] = {"-wal", "-shm", "", NULL};
+
+const struct posix_store_kind posix_sqlite_kind = {.prefix = "sqlite:",
+                                                   .argument = "FILE",
+                                                   .size = sizeof(struct posix_sqlite),
+                                                   .open = kind_open,
+                                                   .close = kind_close,
+                                                   .store = kind_store,
+                                                   .files = files};

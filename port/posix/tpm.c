@@ -329,53 +329,6 @@ void posix_tpm_break(struct posix_tpm *t)
         disconnect(t);
 }
 
-/* Flush all handles of one kind. What does not fit into one answer is asked for when the first are gone. */
-#define FLUSH_ROUNDS_MAX 16
-static int flush_all(struct posix_tpm *t, uint32_t first)
-{
-    for (unsigned round = 0; round < FLUSH_ROUNDS_MAX; round++) {
-        uint8_t list[1024], command[32], response[64];
-        size_t len;
-        uint32_t rc, capability;
-        bool more;
-        struct bytes data;
-        struct bytes_writer w = bytes_writer_over(command, sizeof command);
-        tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 64);
-        int error = posix_tpm_transact(t, bytes_written(&w), list, sizeof list, &len, OPEN_TIMEOUT_MS);
-        if (error == 0)
-            error = tpm2_get_capability_parse(bytes_of(list, len), &rc, &more, &capability, &data);
-        if (error != 0)
-            return error;
-        struct bytes_reader r = bytes_reader_over(data);
-        for (uint32_t count = bytes_read_u32(&r); count > 0 && error == 0; count--) {
-            w = bytes_writer_over(command, sizeof command);
-            tpm2_flush_context_build(&w, bytes_read_u32(&r));
-            error =
-                posix_tpm_transact(t, bytes_written(&w), response, sizeof response, &len, OPEN_TIMEOUT_MS);
-        }
-        if (error != 0 || !more)
-            return error;
-    }
-    return 0;
-}
-
-int posix_tpm_reset(struct posix_tpm *t)
-{
-    static const uint32_t kinds[] = {TPM2_HR_TRANSIENT, (uint32_t)TPM2_HT_LOADED_SESSION << TPM2_HT_SHIFT,
-                                     (uint32_t)TPM2_HT_SAVED_SESSION << TPM2_HT_SHIFT};
-    int error = 0;
-    if (t->kind != POSIX_TPM_LIBTPMS) {
-        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
-            error = flush_all(t, kinds[i]);
-        return error;
-    }
-    char why[128];
-    uint32_t rc;
-    posix_tpm_close(t);
-    error = posix_libtpms_open(t->address, &t->fd, why, sizeof why);
-    return error != 0 ? error : startup(t, posix_deadline(OPEN_TIMEOUT_MS), &rc);
-}
-
 static int tpm_transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                         size_t *response_len, uint32_t timeout_ms)
 {

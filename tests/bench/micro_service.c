@@ -10,6 +10,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/front_door.h"
 #include "dps/service/state.h"
+#include "port/posix/store_memory.h"
 #include "tests/bench/micro.h"
 #include <stdio.h>
 #include <stdlib.h>

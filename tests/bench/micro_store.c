@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "port/posix/store_sqlite.h"
 #include "tests/bench/micro.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 #include "crypto/bytes/bytes.h"
 #include "port/posix/options.h"
 #include "port/posix/private.h"
+#include "tests/hostile/hostile.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -173,7 +174,7 @@ static int take_control(struct serve *s, const struct link *l)
     case INIT_FLAGS:
         return 4;
     case BOTH_RESET:
-        return posix_tpm_reset(&s->tpm) == 0 ? answer_control(l, 0, 4) : CLOSE;
+        return hostile_reset(&s->tpm) == 0 ? answer_control(l, 0, 4) : CLOSE;
     case SET_LOCALITY:
         if (l->len < 5)
             return MORE;

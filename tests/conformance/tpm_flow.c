@@ -9,6 +9,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/front_door.h"
 #include "dps/service/state.h"
+#include "port/posix/store_memory.h"
 #include "tests/conformance/tpm.h"
 
 #define NOW UINT64_C(1800000000)

@@ -9,14 +9,14 @@ CROSS_ARCHES = s390x-linux-gnu powerpc-linux-gnu arm-linux-gnueabihf riscv64-lin
 # this machine (tpm_process.c). Left out are the tests of what is not there, and test_hostile, which takes long and
 # mostly asks the TPM.
 CROSS_PORT_SRC = tests/cross/tpm_process.c \
-    $(filter-out $(PROGRAM_SRC) port/posix/service/% port/posix/store_sqlite.c port/posix/store_postgres% \
+    $(filter-out $(PROGRAM_SRC) port/posix/service/% port/posix/store_sqlite% port/posix/store_postgres% \
                  port/posix/tpm_libtpms.c, $(PORT_SRC))
 CROSS_PORT_TESTS = $(filter-out %/test_store %/test_store_sqlite %/test_store_failures %/test_tpm %/test_hostile, \
                      $(PORT_TESTS))
 # Names are looked up as far as a static program can; the linker need not say so for each.
 # With 32 bits, glibc's own off_t and time_t are too short for today's file systems and for 2038.
 CROSS_CFLAGS = -O1 -static -Wl,--no-warnings -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
-               -isystem tests/cross/include -isystem $(BEARSSL_INC)
+               -isystem $(BEARSSL_INC)
 
 # Emulated, RSA takes most of the tests' time.
 $(foreach arch,$(CROSS_ARCHES),$(eval BEARSSL_CFLAGS_$(arch) = -O2 -ffunction-sections -DBR_USE_UNIX_TIME=0))

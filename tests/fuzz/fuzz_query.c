@@ -7,6 +7,7 @@
 #include "dps/service/request.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 

@@ -20,6 +20,7 @@
 #include "dps/service/front_door.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/activation_open.h"
 #include "tests/vectors/activation_blob.h"

@@ -280,7 +280,7 @@ static int execute(struct posix_tpm *t, struct hostile_passage *p, struct bytes 
 {
     int error = 0;
     if (fault == HOSTILE_RESET) {
-        error = posix_tpm_reset(t);
+        error = hostile_reset(t);
         snprintf(p->done, sizeof p->done, "objects and sessions are gone");
     }
     if (error == 0)

@@ -47,7 +47,8 @@ enum hostile_fault {
     HOSTILE_COUNT
 };
 
-/* How it stands with the hostile TPM; there is one in a process. Tests may look, and clear `on` to have an honest one. */
+/* How it stands with the hostile TPM, of which a process has one. Tests may look, and clear `on` to have an honest
+ * one. */
 struct hostile {
     bool on;
     bool log;
@@ -72,6 +73,13 @@ const char *hostile_fault_name(enum hostile_fault fault);
 const char *hostile_open(const char *name, char *why, size_t why_size);
 int hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                      size_t *response_len, uint32_t timeout_ms);
+
+/* ---- Also for an honest one ---- */
+
+/* What a power cut does: objects and sessions are gone, and the TPM is started up again. Where there is no switch (all
+ * but libtpms) they are flushed one by one.
+ * Returns: 0; the transport's error. */
+int hostile_reset(struct posix_tpm *t);
 
 /* ---- Between its files ---- */
 

@@ -8,6 +8,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/front_door.h"
 #include "dps/service/state.h"
+#include "port/posix/store_memory.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 
 #define NOW UINT64_C(1767323045) /* 2026-01-02T03:04:05Z */
 #define HOST "dps.example"

@@ -9,6 +9,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/front_door.h"
 #include "dps/service/state.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"

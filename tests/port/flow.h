@@ -9,6 +9,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
 
 #define FLOW_NOW UINT64_C(1800000000)
 #define FLOW_SCOPE "0ne00000A0A"

@@ -8,6 +8,7 @@
 #include "dps/service/records.h"
 #include "dps/service/registration.h"
 #include "dps/service/state.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include "tpm/public.h"

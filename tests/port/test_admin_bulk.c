@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The management API (step 2) where it is about many enrollments: bulk operations and queries with conditions;
  * and what an enrollment may say, member by member. */
+#include "port/posix/store_memory.h"
 #include "tests/port/admin_bench.h"
 #include "tests/unit/test.h"
 #include <stdio.h>

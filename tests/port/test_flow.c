@@ -10,6 +10,7 @@
 #include "dps/service/records.h"
 #include "dps/service/registration.h"
 #include "dps/service/service.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

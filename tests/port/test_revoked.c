@@ -11,6 +11,7 @@
 #include "dps/service/run.h"
 #include "dps/service/service.h"
 #include "dps/service/state.h"
+#include "port/posix/store_memory.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/activation_blob.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The cases of store_cases.h over every store of this port. */
 #include "port/posix/posix.h"
+#include "port/posix/store_memory.h"
+#include "port/posix/store_sqlite.h"
 #include "tests/port/store_cases.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What only a store that outlives its process, and is shared by processes, can show. */
 #include "port/posix/posix.h"
+#include "port/posix/store_sqlite.h"
 #include "tests/port/store_cases.h"
 #include "tests/port/support.h"
 #include "tests/unit/test.h"

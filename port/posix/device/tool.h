@@ -198,4 +198,11 @@ int device_send(struct device_tool *t);
 int device_info(struct device_tool *t);  /* device_info.c */
 int device_flush(struct device_tool *t); /* device_query.c */
 
+/* ---- Between the files of `info` ---- */
+
+/* No line of it is longer. */
+#define DEVICE_LINE_END 100
+/* Returns: as device_list. */
+int device_print_algorithms(struct device_tool *t);
+
 #endif

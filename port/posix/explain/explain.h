@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* `explain`, in the order in which a paste is taken apart: explain.c the whole and which kind of text it is; explain_text.c
- * tokens, JSON, HTTP; explain_log.c response codes and logs; explain_bytes.c TPM messages, keys, blobs, captures. */
+/* `explain`, in the order in which a paste is taken apart: explain.c the whole and which kind of text it is;
+ * explain_text.c tokens, JSON, HTTP; explain_log.c response codes and logs; explain_bytes.c TPM messages, keys, blobs,
+ * captures. */
 #ifndef PORT_POSIX_EXPLAIN_EXPLAIN_H
 #define PORT_POSIX_EXPLAIN_EXPLAIN_H
 

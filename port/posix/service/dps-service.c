@@ -47,7 +47,7 @@ static void say_ready(struct start *start)
     dps_write_text(&w, ", ");
     dps_write_decimal(&w, c->service.hub_count);
     dps_write_text(&w, c->service.hub_count == 1 ? " hub, store " : " hubs, store ");
-    dps_write_text(&w, server_store_name(c->store));
+    server_store_write_name(&w, c->store);
     if (start->options.workers > 1) {
         dps_write_text(&w, ", ");
         dps_write_decimal(&w, start->options.workers);

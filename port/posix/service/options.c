@@ -282,8 +282,9 @@ static int check_required(const struct arguments *a, char *why, size_t why_size)
         snprintf(why, why_size, "--connections must be at least 1");
     else if (a->workers == 0)
         snprintf(why, why_size, "--workers must be at least 1");
-    else if (a->workers > 1 && strcmp(a->store, "memory:") == 0)
-        snprintf(why, why_size, "--store memory: belongs to one process; give --workers 1 or another store");
+    else if (a->workers > 1 && server_store_is_of_one_process(a->store))
+        snprintf(why, why_size, "--store %s belongs to one process; give --workers 1 or another store",
+                 a->store);
     else
         return 0;
     return BYTES_E_USAGE;

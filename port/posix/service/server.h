@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* The network side of dps-service: an event loop around dps_service_answer.
  *
- *   server_options.c     the command line
- *   server_config.c      what is read from files: policies, secrets, certificate
- *   server_files.c       who reads them, and how all processes come to the same
- *   server_store.c       which store
- *   server_store_health.c  whether it works
- *   server_transport.c   bytes through one socket, with or without TLS
- *   server_connection.c  one connection: bytes become a request, an answer becomes bytes
- *   server_client.c      whose request it is
- *   server_listen.c      new connections, and when to wait with them
- *   server_slots.c       who has a place, and who has to give it up
- *   server_log.c         one line per decision
- *   server_shared.c      the memory that the processes of this node share
- *   server_workers.c     several of these loops, each in a process of its own
- *   server_metrics.c     counters, and the answers of the metrics listener
+ *   options.c     the command line
+ *   config.c      what is read from files: policies, secrets, certificate
+ *   files.c       who reads them, and how all processes come to the same
+ *   store.c       which store
+ *   store_health.c  whether it works
+ *   transport.c   bytes through one socket, with or without TLS
+ *   connection.c  one connection: bytes become a request, an answer becomes bytes
+ *   client.c      whose request it is
+ *   listen.c      new connections, and when to wait with them
+ *   slots.c       who has a place, and who has to give it up
+ *   log.c         one line per decision
+ *   shared.c      the memory that the processes of this node share
+ *   workers.c     several of these loops, each in a process of its own
+ *   metrics.c     counters, and the answers of the metrics listener
  *   server.c             the loop: turns, time-outs, signals
  *
  * One turn: everything that has arrived is read; each complete request is answered; the store commits once;
  * then the answers go out. An answer that leaves this process is therefore durable, at the cost of one fsync
  * for all that came together.
  *
- * Every event has a budget (server_transport.c), and a connection one request a turn: nobody keeps the loop from the
+ * Every event has a budget (transport.c), and a connection one request a turn: nobody keeps the loop from the
  * others, from deadlines or from signals, whatever he sends.
  *
  * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and
@@ -37,7 +37,7 @@
 #include "port/posix/posix.h"
 #include "port/posix/service/files.h"
 #include "port/posix/service/log.h"
-#include "port/posix/store_postgres.h"
+#include "port/posix/store.h"
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -74,13 +74,11 @@ struct server_config {
     struct dps_service_config service; /* policies and secrets are filled in by server_open */
 };
 
-/* ---- server_store.c ---- */
+/* ---- store.c ---- */
 
 struct server_store {
-    enum { SERVER_STORE_NONE, SERVER_STORE_SQLITE, SERVER_STORE_POSTGRES, SERVER_STORE_MEMORY } kind;
-    struct posix_sqlite sqlite;
-    struct posix_postgres postgres;
-    struct posix_memory memory;
+    const struct posix_store_kind *kind; /* null: not open */
+    void *state;
     struct dps_store interface;
 };
 /* "sqlite:FILE", "postgres:CONNINFO" or "memory:". Returns: 0; BYTES_E_USAGE; BYTES_E_STORE. A process that forks
@@ -92,9 +90,11 @@ bool server_store_exists(const char *name);
 /* What a start that failed has made: a database of SQLite. The others have nothing of their own. */
 void server_store_remove(const char *name);
 /* What may be shown of a name: a connection string may have a password in it. */
-const char *server_store_name(const char *name);
+void server_store_write_name(struct bytes_writer *w, const char *name);
+/* Can only one process open it? */
+bool server_store_is_of_one_process(const char *name);
 
-/* ---- server_transport.c ---- */
+/* ---- transport.c ---- */
 
 /* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready
  * first (server_transport_events says for what) or this event has had its share, or a negative error: BYTES_E_STREAM if
@@ -141,7 +141,7 @@ bool server_transport_pending(struct server_transport *t);
 bool server_transport_holds(const struct server_transport *t);
 uint32_t server_transport_events(const struct server_transport *t);
 
-/* ---- server_connection.c ---- */
+/* ---- connection.c ---- */
 
 enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_LISTENERS };
 
@@ -174,7 +174,7 @@ struct server_buffers {
 /* Pages that hold nothing while a connection is idle are given back to the system. */
 #define SERVER_PAGE 4096
 
-/* Whom a connection without a place to spare has to give way to, in this order (server_slots.c). */
+/* Whom a connection without a place to spare has to give way to, in this order (slots.c). */
 enum server_waiting {
     SERVER_WAITS_NEW,  /* it has not brought what an answer could be given to: no ClientHello, no request */
     SERVER_WAITS_PEER, /* in the middle of a handshake, request, answer or end, and the peer has to go on */
@@ -229,7 +229,7 @@ struct server_listener {
     uint16_t port;
 };
 
-/* ---- server_client.c ---- */
+/* ---- client.c ---- */
 
 /* Of an address as proxies write it, the address alone in its usual form: without port, brackets, quotes and zone, and
  * IPv4 where it is mapped into IPv6. Returns: false if it is no address, and then out is unchanged. */
@@ -240,7 +240,7 @@ void server_client_share(const char *address, char share[SERVER_PEER_MAX]);
 /* Who has sent this request? Sets c->client. */
 void server_client_note(struct server_connection *c);
 
-/* ---- server_shared.c ---- */
+/* ---- shared.c ---- */
 
 #define SERVER_CACHED_SESSIONS 16384
 #define SERVER_SESSION_SIZE 100 /* as crypto/tls.h says */
@@ -298,7 +298,7 @@ struct server_shared *server_shared_open(size_t workers);
 void server_shared_close(struct server_shared *shared);
 struct crypto_lock server_shared_lock(struct server_shared *shared);
 
-/* ---- server_slots.c ---- */
+/* ---- slots.c ---- */
 
 /* Places for connections. The last one is always kept free, so that a new connection can be looked at before it is
  * decided who has to go. */
@@ -440,7 +440,7 @@ uint64_t server_now_us(void);
 enum server_route server_route_of(struct bytes path);
 extern const char *const server_route_names[SERVER_ROUTES];
 
-/* ---- server_store_health.c ---- */
+/* ---- store_health.c ---- */
 
 /* Each of all processes says how its uses of the store end; what it means for the node is said once in the log, with
  * the store's own words, when it changes. worked: a write was made durable. */
@@ -452,7 +452,7 @@ bool server_store_takes_writes(struct server *s);
 /* Of its last failure in this process; empty: none. */
 const char *server_store_reason(const struct server *s);
 
-/* ---- server_metrics.c ---- */
+/* ---- metrics.c ---- */
 
 /* One answered request. */
 void server_count_answer(struct server *s, const struct server_connection *c);
@@ -460,7 +460,7 @@ void server_count_commit(struct server *s, uint64_t us, bool failed);
 /* The answer to a request on the metrics listener. */
 void server_metrics_answer(struct server *s, struct server_connection *c);
 
-/* ---- server_workers.c ---- */
+/* ---- workers.c ---- */
 
 struct server_work {
     void *context;

@@ -1,106 +1,117 @@
 /* SPDX-License-Identifier: MIT */
 /* Which store: by its name on the command line. */
 #include "port/posix/service/server.h"
+#include "port/posix/store_memory.h"
+#include "port/posix/store_postgres.h"
+#include "port/posix/store_sqlite.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SQLITE "sqlite:"
-#define POSTGRES "postgres:"
-#define MEMORY "memory:"
+static const struct posix_store_kind *const kinds[] = {&posix_sqlite_kind, &posix_postgres_kind,
+                                                       &posix_memory_kind};
+#define KINDS (sizeof kinds / sizeof kinds[0])
 
-#define MEMORY_RECORDS 4096
-#define MEMORY_UNDO 1024
-
-/* What follows the prefix, or null if name does not begin with it. */
-static const char *behind(const char *name, const char *prefix)
+/* Returns: null if there is none of that name. *argument is what follows its prefix. */
+static const struct posix_store_kind *find(const char *name, const char **argument)
 {
-    const size_t len = strlen(prefix);
-    return strncmp(name, prefix, len) == 0 ? name + len : NULL;
+    for (size_t i = 0; i < KINDS; i++) {
+        const size_t len = strlen(kinds[i]->prefix);
+        if (strncmp(name, kinds[i]->prefix, len) == 0) {
+            *argument = name + len;
+            return kinds[i];
+        }
+    }
+    return NULL;
 }
 
-static int open_memory(struct server_store *s, char *why, size_t why_size)
+/* A file needs a name; a kind without an argument takes none; a database may be named by its library. */
+static bool may_follow(const struct posix_store_kind *kind, const char *argument)
 {
-    struct posix_memory_record *records = calloc(MEMORY_RECORDS, sizeof *records);
-    struct posix_memory_record *undo = calloc(MEMORY_UNDO, sizeof *undo);
-    if (records == NULL || undo == NULL) {
-        snprintf(why, why_size, "there is no memory for the store");
-        free(records);
-        free(undo);
-        return BYTES_E_STORE;
+    if (kind->argument[0] == 0) {
+        return argument[0] == 0;
     }
-    s->kind = SERVER_STORE_MEMORY;
-    posix_memory_init(&s->memory, records, MEMORY_RECORDS, undo, MEMORY_UNDO);
-    s->interface = posix_memory_store(&s->memory);
-    return 0;
+    return kind->files == NULL || argument[0] != 0;
 }
 
-static int open_sqlite(struct server_store *s, const char *path, char *why, size_t why_size)
+static int refuse(const char *name, char *why, size_t why_size)
 {
-    const int error = posix_sqlite_open(&s->sqlite, path, why, why_size);
-    if (error == 0) {
-        s->kind = SERVER_STORE_SQLITE;
-        s->interface = posix_sqlite_store(&s->sqlite);
+    size_t used = (size_t)snprintf(why, why_size, "--store %s: it must be ", name);
+    for (size_t i = 0; i < KINDS && used < why_size; i++) {
+        const char *separator = i == 0 ? "" : i + 1 < KINDS ? ", " : " or ";
+        used += (size_t)snprintf(why + used, why_size - used, "%s%s%s", separator, kinds[i]->prefix,
+                                 kinds[i]->argument);
     }
-    return error;
-}
-
-static int open_postgres(struct server_store *s, const char *conninfo, char *why, size_t why_size)
-{
-    const int error = posix_postgres_open(&s->postgres, conninfo, why, why_size);
-    if (error == 0) {
-        s->kind = SERVER_STORE_POSTGRES;
-        s->interface = posix_postgres_store(&s->postgres);
-    }
-    return error;
+    return BYTES_E_USAGE;
 }
 
 int server_store_open(struct server_store *s, const char *name, char *why, size_t why_size)
 {
-    const char *path = behind(name, SQLITE);
-    const char *conninfo = behind(name, POSTGRES);
+    const char *argument;
+    const struct posix_store_kind *kind = find(name, &argument);
     memset(s, 0, sizeof *s);
-    if (path != NULL && path[0] != 0)
-        return open_sqlite(s, path, why, why_size);
-    if (conninfo != NULL)
-        return open_postgres(s, conninfo, why, why_size);
-    if (strcmp(name, MEMORY) == 0)
-        return open_memory(s, why, why_size);
-    snprintf(why, why_size, "--store %s: it must be sqlite:FILE, postgres:CONNINFO or memory:", name);
-    return BYTES_E_USAGE;
+    if (kind == NULL || !may_follow(kind, argument)) {
+        return refuse(name, why, why_size);
+    }
+    s->state = calloc(1, kind->size);
+    if (s->state == NULL) {
+        snprintf(why, why_size, "there is no memory for the store");
+        return BYTES_E_STORE;
+    }
+    const int error = kind->open(s->state, argument, why, why_size);
+    if (error != 0) {
+        free(s->state);
+        memset(s, 0, sizeof *s);
+        return error;
+    }
+    s->kind = kind;
+    s->interface = kind->store(s->state);
+    return 0;
 }
 
 void server_store_close(struct server_store *s)
 {
-    if (s->kind == SERVER_STORE_SQLITE)
-        posix_sqlite_close(&s->sqlite);
-    if (s->kind == SERVER_STORE_POSTGRES)
-        posix_postgres_close(&s->postgres);
-    free(s->memory.records);
-    free(s->memory.undo);
+    if (s->kind != NULL) {
+        s->kind->close(s->state);
+    }
+    free(s->state);
     memset(s, 0, sizeof *s);
+}
+
+bool server_store_is_of_one_process(const char *name)
+{
+    const char *argument;
+    const struct posix_store_kind *kind = find(name, &argument);
+    return kind != NULL && kind->one_process;
 }
 
 bool server_store_exists(const char *name)
 {
-    const char *path = behind(name, SQLITE);
-    return path == NULL || access(path, F_OK) == 0;
+    const char *path;
+    const struct posix_store_kind *kind = find(name, &path);
+    return kind == NULL || kind->files == NULL || access(path, F_OK) == 0;
 }
 
-/* The main file last: without it nobody would look at the others. */
 void server_store_remove(const char *name)
 {
-    static const char *const parts[] = {"-wal", "-shm", ""};
-    const char *path = behind(name, SQLITE);
+    const char *path;
+    const struct posix_store_kind *kind = find(name, &path);
     char file[PATH_MAX];
-    for (size_t i = 0; path != NULL && i < sizeof parts / sizeof parts[0]; i++) {
-        if ((size_t)snprintf(file, sizeof file, "%s%s", path, parts[i]) < sizeof file)
+    for (size_t i = 0; kind != NULL && kind->files != NULL && kind->files[i] != NULL; i++) {
+        if ((size_t)snprintf(file, sizeof file, "%s%s", path, kind->files[i]) < sizeof file) {
             (void)unlink(file);
+        }
     }
 }
 
-const char *server_store_name(const char *name)
+void server_store_write_name(struct bytes_writer *w, const char *name)
 {
-    return behind(name, POSTGRES) != NULL ? "postgres" : name;
+    const char *argument;
+    const struct posix_store_kind *kind = find(name, &argument);
+    if (kind != NULL && kind->secret) {
+        bytes_write_bytes(w, bytes_of(kind->prefix, strlen(kind->prefix) - 1));
+    } else {
+        bytes_write_bytes(w, bytes_of_text(name));
+    }
 }

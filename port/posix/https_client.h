@@ -6,6 +6,7 @@
 
 #include "crypto/tls.h"
 #include "dps/protocol/http.h"
+#include "dps/service/limits.h"
 #include "port/posix/posix.h"
 
 /* One connection, until TLS stands; and one request, until its answer is complete. */

@@ -4,6 +4,7 @@
 #define PORT_POSIX_POSIX_H
 
 #include "crypto/crypto.h"
+#include "dps/protocol/limits.h"
 #include "port/port.h"
 
 /* A TPM named on the command line:

@@ -10,6 +10,7 @@
 #include "crypto/tls.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/http.h"
+#include "dps/service/limits.h"
 #include "tests/conformance/conformance.h"
 #include "tpm/protect.h"
 

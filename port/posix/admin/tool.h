@@ -4,6 +4,7 @@
 #ifndef PORT_POSIX_ADMIN_TOOL_H
 #define PORT_POSIX_ADMIN_TOOL_H
 
+#include "dps/service/limits.h"
 #include "port/posix/https_client.h"
 #include "port/posix/options.h"
 #include "port/posix/paste/paste.h"

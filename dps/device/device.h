@@ -48,7 +48,7 @@ enum dps_ek_template {
 /* Under which key of the owner's the nonce and the hub key come into the TPM. */
 enum dps_srk {
     DPS_SRK_STANDARD, /* TCG's template: on a TPM that has TPM2_Rewrap, software beside it takes these keys out */
-    DPS_SRK_HARDENED  /* good for TPM2_Import and TPM2_Load only; derived anew in each run, and 8 commands more in a
+    DPS_SRK_HARDENED /* good for TPM2_Import and TPM2_Load only; derived anew in each run, and 8 commands more in a
                          registration, 3 in a later run with the kept key */
 };
 

@@ -66,7 +66,8 @@ static bool is_capabilities(struct bytes value)
 
 static bool is_reprovisioning(struct bytes value)
 {
-    return is_object(value) && has_only(value, "updateHubAssignment", "migrateDeviceData", "migrateDeviceData");
+    return is_object(value) &&
+           has_only(value, "updateHubAssignment", "migrateDeviceData", "migrateDeviceData");
 }
 
 /* ---- The record --------------------------------------------------------------------------------------- */
@@ -193,7 +194,8 @@ static enum dps_refusal write_attestation(struct bytes_writer *w, struct bytes j
         dps_json_member(attestation, "tpm", &tpm) != 0) {
         return DPS_REFUSED_INTERNAL; /* dps_enrollment_parse has seen both */
     }
-    if (!has_only(attestation, "type", "tpm", "tpm") || !has_only(tpm, "endorsementKey", "storageRootKey", "srk")) {
+    if (!has_only(attestation, "type", "tpm", "tpm") ||
+        !has_only(tpm, "endorsementKey", "storageRootKey", "srk")) {
         return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION,
                                 "attestation has the members type and tpm, and tpm has endorsementKey, "
                                 "storageRootKey and srk; every other must be null");

@@ -20,8 +20,8 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
         {400, 400012,
          "The storage root key is not bound to a TPM: its attributes must be those of an "
          "SRK (fixedTPM, fixedParent, restricted, decrypt: 0x00030472)."},
-    [DPS_REFUSED_SRK_POLICY] = {400, 400013,
-                                "The storage root key must have an empty authPolicy, or be the hardened one."},
+    [DPS_REFUSED_SRK_POLICY] =
+        {400, 400013, "The storage root key must have an empty authPolicy, or be the hardened one."},
     [DPS_REFUSED_SRK_PARAMETERS] =
         {400, 400014,
          "The storage root key must be RSA-2048 with AES-128-CFB, null scheme and nameAlg "

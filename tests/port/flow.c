@@ -105,7 +105,7 @@ void flow_close(struct flow *f)
 #define CODES (sizeof((struct flow *)NULL)->tpm_counts / sizeof((struct flow *)NULL)->tpm_counts[0])
 
 size_t flow_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
-                                 const char *token)
+                               const char *token)
 {
     uint8_t body[2048];
     struct bytes_writer b = bytes_writer_over(body, sizeof body);

@@ -85,7 +85,8 @@ void flow_ask(struct flow *f, const void *request, size_t len);
 int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, const char *more);
 
 /* A registration request with any keys; token null: none. Returns its length. */
-size_t flow_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk, const char *token);
+size_t flow_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
+                               const char *token);
 
 /* Handles of one kind that the TPM has: TPM2_HT of transient objects, loaded sessions, persistent objects. */
 size_t flow_handles(struct flow *f, uint32_t first);

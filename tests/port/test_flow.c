@@ -405,8 +405,9 @@ static int s05_software_srk(void)
     flow_ask(&f, request, flow_write_registration(request, sizeof request, ek, bytes_written(&w), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_POLICY);
     /* EK and SRK exchanged. */
-    flow_ask(&f, request,
-             flow_write_registration(request, sizeof request, bytes_of(f.device.srk, f.device.srk_len), ek, NULL));
+    flow_ask(
+        &f, request,
+        flow_write_registration(request, sizeof request, bytes_of(f.device.srk, f.device.srk_len), ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
     flow_ask(&f, request, flow_write_registration(request, sizeof request, ek, ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);

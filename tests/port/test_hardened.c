@@ -158,7 +158,8 @@ static int s07_registers(void)
     f.config.srk = DPS_SRK_STANDARD;
     CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0 && f.device.token_len > 0);
-    CHECK(f.tpm_commands == 3 + 4 + 1); /* Create SRK, Load, HMAC, flush the key; the session; flush the SRK */
+    CHECK(f.tpm_commands ==
+          3 + 4 + 1); /* Create SRK, Load, HMAC, flush the key; the session; flush the SRK */
     f.config.data = bytes_of_text("21");
     CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
     CHECK(flow_finish(&f) == 0 && f.answer.status == 204);

@@ -230,8 +230,8 @@ static int print_commands(struct device_tool *t, struct facts *f)
     const bool rewrap = contains(commands, count < COMMANDS_MAX ? count : COMMANDS_MAX, TPM2_CC_REWRAP);
     printf("TPM2_Rewrap   %s\n",
            rewrap ? "listed: software on this machine can take nonce and hub key out of the standard SRK "
-                       "(register --srk hardened)"
-                     : "not listed: nobody takes keys out of either SRK with it");
+                    "(register --srk hardened)"
+                  : "not listed: nobody takes keys out of either SRK with it");
     return 0;
 }
 

@@ -98,8 +98,9 @@ static int choose_srk(struct device_tool *t)
     } else if (strcmp(name, "hardened") == 0) {
         t->config.srk = DPS_SRK_HARDENED;
     } else {
-        device_say("--srk is standard (TCG's template) or hardened (which TPM2_Rewrap cannot use), not \"%s\"",
-                   name);
+        device_say(
+            "--srk is standard (TCG's template) or hardened (which TPM2_Rewrap cannot use), not \"%s\"",
+            name);
         return POSIX_EXIT_USAGE;
     }
     return 0;

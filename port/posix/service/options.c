@@ -159,8 +159,9 @@ static const struct posix_option service[] = {
      .help = "tokens that expire later than this from now are refused\n(default 172800, two days; 0: none)"},
     {.name = "require-hardened-srk",
      .flag = &given.require_hardened_srk,
-     .help = "refuse the standard SRK (400016), whatever the enrollments say:\nTPM2_Rewrap takes the keys out "
-             "of it, where a TPM has that command"},
+     .help =
+         "refuse the standard SRK (400016), whatever the enrollments say:\nTPM2_Rewrap takes the keys out "
+         "of it, where a TPM has that command"},
 };
 static const struct posix_option files[] = {
     {.name = "store",

@@ -213,9 +213,10 @@ static bool lists_rewrap(struct conformance *c)
 
 static void not_listed(struct conformance *c)
 {
-    conformance_check(c, !lists_rewrap(c),
-                      "it is listed: software on the host takes nonce and hub key out of the standard SRK with "
-                      "it, so use the hardened one (dps-device register --srk hardened)");
+    conformance_check(
+        c, !lists_rewrap(c),
+        "it is listed: software on the host takes nonce and hub key out of the standard SRK with "
+        "it, so use the hardened one (dps-device register --srk hardened)");
 }
 
 static int rewrap(struct conformance *c, uint32_t parent, const struct tpm2_auth *auth,
@@ -246,9 +247,9 @@ static void attack(struct conformance *c)
     }
     if (!tpm_ok(c, error, "TPM2_Rewrap from the standard SRK to nobody"))
         return;
-    const int opened = tpm2_duplicate_open_inner(duplicate, bytes_of(k.inner_key, sizeof k.inner_key),
-                                                 bytes_of(k.name, sizeof k.name), &sensitive, storage,
-                                                 sizeof storage);
+    const int opened =
+        tpm2_duplicate_open_inner(duplicate, bytes_of(k.inner_key, sizeof k.inner_key),
+                                  bytes_of(k.name, sizeof k.name), &sensitive, storage, sizeof storage);
     conformance_check(c, opened == 0 && bytes_equal_public(sensitive.key, bytes_of(k.key, k.key_len)),
                       "it gave something else than the key in its inner layer");
     bytes_wipe(storage, sizeof storage);

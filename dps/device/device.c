@@ -37,8 +37,8 @@ static void build_load(struct dps_device *d, struct bytes_writer *w);
 static void build_last_load(struct dps_device *d, struct bytes_writer *w);
 static int read_last_loaded_key(struct dps_device *d, struct bytes response);
 static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w);
-static void build_create_hardened_srk(struct dps_device *d, struct bytes_writer *w);
-static int read_created_hardened_srk(struct dps_device *d, struct bytes response);
+static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w);
+static int read_hardened_srk(struct dps_device *d, struct bytes response);
 static int read_time(struct dps_device *d, struct bytes nothing);
 static void build_hmac(struct dps_device *d, struct bytes_writer *w);
 static int read_signature(struct dps_device *d, struct bytes response);
@@ -66,25 +66,25 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
  * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed behind the last row, and
  * behind a row that fails.
  *
- * Rows marked "hardened" are those of the hardened SRK, which has a policy instead of an empty password: they are passed
- * over with the standard one, and "the public storage root key" and the row after it with the hardened one. */
+ * Rows marked "hardened" are those of the hardened SRK, which has a policy instead of an empty password: they are
+ * passed over with the standard one, and "the public storage root key" and the row after it with the hardened one. */
 static const struct dps_step register_flow[] = {
     /*   step, asks, for what,                                             built by,              read by */
     STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
     STEP( 1, TPM,     "the endorsement key, from the TPM's seed",          dps_build_create_ek,   dps_read_created_ek),
     STEP( 3, TPM,     "the public storage root key",                       dps_build_read_srk,    dps_read_srk),
     STEP( 3, TPM,     "the storage root key, from the owner's seed",       dps_build_create_srk,  dps_read_created_srk),
-    STEP( 3, TPM,     HARDENED_KEY,                                        build_create_hardened_srk, read_created_hardened_srk),
+    STEP( 3, TPM,     HARDENED_KEY,                                        build_hardened_srk,    read_hardened_srk),
 
     STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
 
     STEP( 7, TPM,     "a policy session, the way into the EK",             build_policy_session,  read_policy_session),
     STEP( 7, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
     STEP( 7, TPM,     "the inner key: only this EK opens it",              build_activate,        read_inner_key),
-    STEP( 7, TPM,     "hardened: the session is for TPM2_Import",           build_policy_import,   read_policy),
+    STEP( 7, TPM,     "hardened: the session is for TPM2_Import",          build_policy_import,   read_policy),
     STEP( 7, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 7, TPM,     "the nonce, imported under this SRK as an HMAC key", build_import,          read_wrapped_key),
-    STEP( 7, TPM,     "hardened: the session is for TPM2_Load",             build_policy_load,     read_policy),
+    STEP( 7, TPM,     "hardened: the session is for TPM2_Load",            build_policy_load,     read_policy),
     STEP( 7, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 7, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
 
@@ -96,10 +96,10 @@ static const struct dps_step register_flow[] = {
     STEP( 9, SERVICE, "the hub that was assigned, and its device key",     build_poll,            read_assigned),
     STEP( 9, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
     STEP( 9, TPM,     "the inner key of the hub's device key",             build_last_activate,   read_last_inner_key),
-    STEP( 9, TPM,     "hardened: the session is for TPM2_Import",           build_policy_import,   read_policy),
+    STEP( 9, TPM,     "hardened: the session is for TPM2_Import",          build_policy_import,   read_policy),
     STEP( 9, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 9, TPM,     "the hub's device key, imported under this SRK",     build_import,          read_wrapped_key),
-    STEP( 9, TPM,     "hardened: the session is for TPM2_Load",             build_policy_load,     read_policy),
+    STEP( 9, TPM,     "hardened: the session is for TPM2_Load",            build_policy_load,     read_policy),
     STEP( 9, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 9, TPM,     "that key, loaded",                                  build_last_load,       read_last_loaded_key),
 
@@ -113,7 +113,7 @@ static const struct dps_step register_flow[] = {
 static const struct dps_step token_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_create_hardened_srk, read_created_hardened_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
     STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_policy_session),
     STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
     STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
@@ -127,7 +127,7 @@ static const struct dps_step token_flow[] = {
 static const struct dps_step send_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_create_hardened_srk, read_created_hardened_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
     STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_policy_session),
     STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
     STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
@@ -150,7 +150,7 @@ static const struct dps_step keys_flow[] = {
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek),
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_create_hardened_srk, read_created_hardened_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
     STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 /* clang-format on */
@@ -330,7 +330,7 @@ int dps_read_created_srk(struct dps_device *d, struct bytes response)
 /* The hardened SRK has no place of its own in the TPM: the same seed and template give the same key each time. Nobody
  * can use it for anything but TPM2_Import and TPM2_Load, so no other key is affected, and seal takes the standard one.
  */
-static void build_create_hardened_srk(struct dps_device *d, struct bytes_writer *w)
+static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_public wanted = tpm2_template_srk_hardened();
     if (d->hardened) {
@@ -338,7 +338,7 @@ static void build_create_hardened_srk(struct dps_device *d, struct bytes_writer 
     }
 }
 
-static int read_created_hardened_srk(struct dps_device *d, struct bytes response)
+static int read_hardened_srk(struct dps_device *d, struct bytes response)
 {
     const struct tpm2_public wanted = tpm2_template_srk_hardened();
     return read_created(d, response, &wanted);

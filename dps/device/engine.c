@@ -196,13 +196,6 @@ int dps_engine_start(struct dps_device *d)
     return d->error;
 }
 
-int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
-                     const struct dps_step *flow)
-{
-    dps_engine_prepare(d, config, nonce, flow);
-    return dps_engine_start(d);
-}
-
 /* ---- The public face --------------------------------------------------------------------------------------------- */
 
 enum dps_want dps_device_want(const struct dps_device *d)

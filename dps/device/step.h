@@ -40,12 +40,17 @@ static inline int row_again(struct dps_device *d, uint32_t wait_ms)
     return ROW_AGAIN;
 }
 
-/* Begin a flow; or prepare it, set what its first row depends on, and start it. */
-int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
-                     const struct dps_step *flow);
+/* Prepare a flow, set what its first row depends on, and start it. */
 void dps_engine_prepare(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
                         const struct dps_step *flow);
 int dps_engine_start(struct dps_device *d);
+static inline int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config,
+                                   const uint8_t nonce[32], const struct dps_step *flow)
+{
+    dps_engine_prepare(d, config, nonce, flow);
+    return dps_engine_start(d);
+}
+
 /* Copy text into a zero-terminated field. Returns: 0; BYTES_E_LIMIT; BYTES_E_FORMAT for an embedded zero. */
 int dps_keep_text(char *field, size_t size, struct bytes text);
 

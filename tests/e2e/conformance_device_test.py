@@ -406,12 +406,13 @@ def our_device(lab):
 
 
 def our_device_hardened(lab):
-    """with --srk hardened it names this SRK alone, opens what is wrapped to it, and sends later; without, it is caught"""
+    """with --srk hardened it names this SRK alone, opens what is wrapped to it, and sends; without, it is caught"""
     from harness import Device
     from server_harness import same
     device = Device("swtpm-unix")
     device.run("own", "--persist")
-    some = ("--device-srk", "hardened", "DEV-S04", "DEV-S06-001", "DEV-S07-063", "DEV-S08", "DEV-S09-002", "DEV-S10")
+    some = ("--device-srk", "hardened", "DEV-S04", "DEV-S06-001", "DEV-S07-063", "DEV-S08", "DEV-S09-002",
+            "DEV-S10")
     code, cases, err = lab.ours(device, *some, options="--srk hardened")
     same(told(cases, "passed"), "", "cases that did not pass")
     same(code, 0, "exit code: " + err)

@@ -31,7 +31,16 @@ static int read_inner_key(struct dps_device *d, struct bytes response);
 static int read_last_inner_key(struct dps_device *d, struct bytes response);
 static void build_import(struct dps_device *d, struct bytes_writer *w);
 static int read_wrapped_key(struct dps_device *d, struct bytes response);
+static void build_policy_import(struct dps_device *d, struct bytes_writer *w);
+static void build_policy_load(struct dps_device *d, struct bytes_writer *w);
+static void build_policy_or(struct dps_device *d, struct bytes_writer *w);
+static int read_policy(struct dps_device *d, struct bytes response);
 static void build_load(struct dps_device *d, struct bytes_writer *w);
+static void build_last_load(struct dps_device *d, struct bytes_writer *w);
+static int read_last_loaded_key(struct dps_device *d, struct bytes response);
+static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w);
+static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w);
+static int read_hardened_srk(struct dps_device *d, struct bytes response);
 static int read_time(struct dps_device *d, struct bytes nothing);
 static void build_hmac(struct dps_device *d, struct bytes_writer *w);
 static int read_signature(struct dps_device *d, struct bytes response);
@@ -50,24 +59,35 @@ static int read_asked_time(struct dps_device *d, struct bytes body);
 static void build_telemetry(struct dps_device *d, struct bytes_writer *w);
 static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
 
+#define HARDENED_KEY "hardened: that storage root key, from the owner's seed"
+#define HARDENED_OR "hardened: which is one of the two uses of the SRK"
+
 /* clang-format off */
 /* The device's whole flow, in the order in which it happens. Each row is one message and its answer: who is asked, what
  * for, which function builds the question, which reads the answer. A row's reader returns the next row: normally the
  * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed after the last row, and
- * after a row that fails. */
+ * after a row that fails.
+ *
+ * Rows marked "hardened" are those of the hardened SRK, which has a policy instead of an empty password: they are
+ * passed over with the standard one, and "the public storage root key" and the row after it with the hardened one. */
 static const struct dps_step register_flow[] = {
     /*   step, asks, for what,                                             built by,              read by */
     STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
     STEP( 1, TPM,     "the endorsement key, from the TPM's seed",          dps_build_create_ek,   dps_read_created_ek),
     STEP( 3, TPM,     "the public storage root key",                       dps_build_read_srk,    dps_read_srk),
     STEP( 3, TPM,     "the storage root key, from the owner's seed",       dps_build_create_srk,  dps_read_created_srk),
+    STEP( 3, TPM,     HARDENED_KEY,                                        build_hardened_srk,    read_hardened_srk),
 
     STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
 
     STEP( 7, TPM,     "a policy session, the way into the EK",             build_policy_session,  read_policy_session),
     STEP( 7, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
     STEP( 7, TPM,     "the inner key: only this EK opens it",              build_activate,        read_inner_key),
+    STEP( 7, TPM,     "hardened: the session is for TPM2_Import",          build_policy_import,   read_policy),
+    STEP( 7, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 7, TPM,     "the nonce, imported under this SRK as an HMAC key", build_import,          read_wrapped_key),
+    STEP( 7, TPM,     "hardened: the session is for TPM2_Load",            build_policy_load,     read_policy),
+    STEP( 7, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 7, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
 
     STEP( 8, CLOCK,   "the time, for the token's expiry",                  NULL,                  read_time),
@@ -78,8 +98,12 @@ static const struct dps_step register_flow[] = {
     STEP( 9, SERVICE, "the hub that was assigned, and its device key",     build_poll,            read_assigned),
     STEP( 9, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
     STEP( 9, TPM,     "the inner key of the hub's device key",             build_last_activate,   read_last_inner_key),
+    STEP( 9, TPM,     "hardened: the session is for TPM2_Import",          build_policy_import,   read_policy),
+    STEP( 9, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 9, TPM,     "the hub's device key, imported under this SRK",     build_import,          read_wrapped_key),
-    STEP( 9, TPM,     "that key, loaded",                                  build_load,            dps_read_loaded_key),
+    STEP( 9, TPM,     "hardened: the session is for TPM2_Load",            build_policy_load,     read_policy),
+    STEP( 9, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
+    STEP( 9, TPM,     "that key, loaded",                                  build_last_load,       read_last_loaded_key),
 
     /* The old key is replaced only now that the new one has signed. */
     STEP(10, TPM,     "the signature of a hub token",                      build_hub_hmac,        read_hub_signature),
@@ -91,7 +115,11 @@ static const struct dps_step register_flow[] = {
 static const struct dps_step token_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP(10, TPM,    "the kept hub key, loaded",                    build_load,           dps_read_loaded_key),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
+    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_policy_session),
+    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
+    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,      read_last_loaded_key),
     STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
     STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
     STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
@@ -101,7 +129,11 @@ static const struct dps_step token_flow[] = {
 static const struct dps_step send_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP(10, TPM,    "the kept hub key, loaded",                    build_load,           dps_read_loaded_key),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
+    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_policy_session),
+    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
+    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,      read_last_loaded_key),
     STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
     STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
     STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
@@ -120,6 +152,7 @@ static const struct dps_step keys_flow[] = {
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek),
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
     STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 /* clang-format on */
@@ -245,7 +278,7 @@ int dps_read_created_ek(struct dps_device *d, struct bytes response)
  * likewise: the authValue is no part of what a key is derived from [P1 r1.59 14]. */
 void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
 {
-    if (!d->srk_locked) {
+    if (!d->srk_locked && !d->hardened) {
         tpm2_read_public_build(w, TPM2_HANDLE_SRK);
     }
 }
@@ -265,23 +298,52 @@ int dps_read_srk(struct dps_device *d, struct bytes response)
     return ROW_AFTER_NEXT;
 }
 
-void dps_build_create_srk(struct dps_device *d, struct bytes_writer *w)
+static void create_srk(struct dps_device *d, struct bytes_writer *w, const struct tpm2_public *wanted)
 {
-    const struct tpm2_public wanted = tpm2_template_srk();
     const struct tpm2_auth auth = tpm2_auth_password(dps_owner_auth(d));
-    tpm2_create_primary_build(w, TPM2_RH_OWNER, &auth, &wanted);
+    tpm2_create_primary_build(w, TPM2_RH_OWNER, &auth, wanted);
 }
 
-int dps_read_created_srk(struct dps_device *d, struct bytes response)
+static int read_created(struct dps_device *d, struct bytes response, const struct tpm2_public *wanted)
 {
-    const struct tpm2_public wanted = tpm2_template_srk();
-    int error = read_primary(d, response, &wanted, DPS_LOADED_SRK, d->srk, sizeof d->srk, &d->srk_len);
+    const int error = read_primary(d, response, wanted, DPS_LOADED_SRK, d->srk, sizeof d->srk, &d->srk_len);
     if (error != 0) {
         return error;
     }
     d->srk_handle = d->loaded[DPS_LOADED_SRK];
     tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
     return ROW_BELOW;
+}
+
+void dps_build_create_srk(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_public wanted = tpm2_template_srk();
+    if (!d->hardened) {
+        create_srk(d, w, &wanted);
+    }
+}
+
+int dps_read_created_srk(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = tpm2_template_srk();
+    return read_created(d, response, &wanted);
+}
+
+/* The hardened SRK has no place of its own in the TPM: the same seed and template give the same key each time. Nobody
+ * can use it for anything but TPM2_Import and TPM2_Load, so no other key is affected, and seal takes the standard one.
+ */
+static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w)
+{
+    const struct tpm2_public wanted = tpm2_template_srk_hardened();
+    if (d->hardened) {
+        create_srk(d, w, &wanted);
+    }
+}
+
+static int read_hardened_srk(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = tpm2_template_srk_hardened();
+    return read_created(d, response, &wanted);
 }
 
 /* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------ */
@@ -503,9 +565,10 @@ static void build_activate(struct dps_device *d, struct bytes_writer *w)
     activate(d, w, true);
 }
 
+/* Nothing needs the session afterwards, unless the SRK does. */
 static void build_last_activate(struct dps_device *d, struct bytes_writer *w)
 {
-    activate(d, w, false);
+    activate(d, w, d->hardened);
 }
 
 static int read_inner_key(struct dps_device *d, struct bytes response)
@@ -524,13 +587,59 @@ static int read_inner_key(struct dps_device *d, struct bytes response)
 }
 
 /* The TPM has closed the session with this command, so there is nothing left to flush. */
-static int read_last_inner_key(struct dps_device *d, struct bytes response)
+static int session_closed(struct dps_device *d, int next)
 {
-    const int next = read_inner_key(d, response);
     if (next >= 0) {
         d->loaded[DPS_LOADED_SESSION] = 0;
     }
     return next;
+}
+
+static int read_last_inner_key(struct dps_device *d, struct bytes response)
+{
+    const int next = read_inner_key(d, response);
+    return d->hardened ? next : session_closed(d, next);
+}
+
+/* Before each use of the hardened SRK: TPM2_PolicyCommandCode [P3 r1.59 23.11] for this use, and TPM2_PolicyOR
+ * [P3 r1.59 23.6] to the digest of both. The session is the one that served the EK: each use has reset its policy
+ * [P1 r1.59 19.7]. TPM2_Rewrap has no branch, so nobody gets it authorized. */
+static void allow(struct dps_device *d, struct bytes_writer *w, uint32_t command)
+{
+    if (d->hardened) {
+        tpm2_policy_command_code_build(w, d->loaded[DPS_LOADED_SESSION], command);
+    }
+}
+
+static void build_policy_import(struct dps_device *d, struct bytes_writer *w)
+{
+    allow(d, w, TPM2_CC_IMPORT);
+}
+
+static void build_policy_load(struct dps_device *d, struct bytes_writer *w)
+{
+    allow(d, w, TPM2_CC_LOAD);
+}
+
+static void build_policy_or(struct dps_device *d, struct bytes_writer *w)
+{
+    static const uint8_t import[] = TPM2_POLICY_IMPORT_SHA256, load[] = TPM2_POLICY_LOAD_SHA256;
+    const struct bytes either[] = {bytes_of(import, sizeof import), bytes_of(load, sizeof load)};
+    if (d->hardened) {
+        tpm2_policy_or_build(w, d->loaded[DPS_LOADED_SESSION], either, 2);
+    }
+}
+
+/* PolicyCommandCode and PolicyOR answer alike: with nothing. */
+static int read_policy(struct dps_device *d, struct bytes response)
+{
+    return tpm2_policy_or_parse(response, &d->rc);
+}
+
+static struct tpm2_auth srk_auth(const struct dps_device *d, bool keep_session)
+{
+    return d->hardened ? tpm2_auth_policy(d->loaded[DPS_LOADED_SESSION], keep_session)
+                       : tpm2_auth_password(bytes_of(NULL, 0));
 }
 
 /* TPM2_Import [P3 r1.59 13.3]: the SRK opens the outer wrap, the inner key the inner one. The HMAC key itself
@@ -538,7 +647,7 @@ static int read_last_inner_key(struct dps_device *d, struct bytes response)
 static void build_import(struct dps_device *d, struct bytes_writer *w)
 {
     const struct dps_activation parts = blob_parts(d);
-    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    const struct tpm2_auth auth = srk_auth(d, true);
     tpm2_import_build(w, d->srk_handle, &auth, bytes_of(d->inner_key, d->inner_key_len), parts.key_public_2b,
                       parts.duplicate, parts.duplicate_secret);
 }
@@ -561,17 +670,33 @@ static int read_wrapped_key(struct dps_device *d, struct bytes response)
 
 /* TPM2_Load [P3 r1.59 12.2]. After TPM2_Clear the SRK is another one, and the TPM refuses a key that was wrapped under
  * the old one with TPM_RC_INTEGRITY: the old owner's keys are dead. */
-static void build_load(struct dps_device *d, struct bytes_writer *w)
+static void load(struct dps_device *d, struct bytes_writer *w, bool keep_session)
 {
-    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    const struct tpm2_auth auth = srk_auth(d, keep_session);
     tpm2_load_build(w, d->srk_handle, &auth, bytes_of(d->wrapped_key, d->wrapped_key_len),
                     bytes_of(d->key_public, d->key_public_len));
+}
+
+static void build_load(struct dps_device *d, struct bytes_writer *w)
+{
+    load(d, w, true);
+}
+
+static void build_last_load(struct dps_device *d, struct bytes_writer *w)
+{
+    load(d, w, false);
 }
 
 int dps_read_loaded_key(struct dps_device *d, struct bytes response)
 {
     struct bytes name;
     return tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
+}
+
+static int read_last_loaded_key(struct dps_device *d, struct bytes response)
+{
+    const int next = dps_read_loaded_key(d, response);
+    return d->hardened ? session_closed(d, next) : next;
 }
 
 /* ---- Step 8: the token that proves both keys ----------------------------------------------------------- */
@@ -794,6 +919,14 @@ static int read_assigned(struct dps_device *d, struct bytes body)
 
 /* ---- Step 10: the hub ---------------------------------------------------------------------------------- */
 
+/* A kept key needs a session only under the hardened SRK. */
+static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (d->hardened) {
+        build_policy_session(d, w);
+    }
+}
+
 static void build_hub_hmac(struct dps_device *d, struct bytes_writer *w)
 {
     ask_signature(d, w, true);
@@ -848,6 +981,14 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body)
 
 /* ---- The beginnings of a run --------------------------------------------------------------------------- */
 
+static int begin_with_keys(struct dps_device *d, const struct dps_device_config *config,
+                           const uint8_t nonce[32], const struct dps_step *flow)
+{
+    dps_engine_prepare(d, config, nonce, flow);
+    d->hardened = config->srk == DPS_SRK_HARDENED;
+    return dps_engine_start(d);
+}
+
 int dps_device_register(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
 {
     const bool complete = config->service_host != NULL && config->service_port != 0 &&
@@ -862,14 +1003,15 @@ int dps_device_register(struct dps_device *d, const struct dps_device_config *co
     if (config->payload.len > 0 && dps_json_check(config->payload, &payload) != 0) {
         return BYTES_E_USAGE;
     }
-    return dps_engine_begin(d, config, nonce, register_flow);
+    return begin_with_keys(d, config, nonce, register_flow);
 }
 
 static int begin_with_record(struct dps_device *d, const struct dps_device_config *config,
                              const uint8_t nonce[32], const struct dps_step *flow, struct bytes record)
 {
-    const int error = dps_engine_begin(d, config, nonce, flow);
-    return error != 0 ? error : dps_record_read(record, d);
+    dps_engine_prepare(d, config, nonce, flow);
+    const int error = dps_record_read(record, d);
+    return error != 0 ? error : dps_engine_start(d);
 }
 
 int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
@@ -895,7 +1037,7 @@ int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *con
 int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config,
                          const uint8_t nonce[32])
 {
-    return dps_engine_begin(d, config, nonce, keys_flow);
+    return begin_with_keys(d, config, nonce, keys_flow);
 }
 
 /* ---- Its results ---------------------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
  *   register   steps 1, 3, 4-9 and the first hub token; ends with token, assigned_hub, device_id, and one SAVE
  *   token      a fresh hub token with the saved key (step 10)
  *   send       the same, and one telemetry message config->data to the hub
- *   read_ek    step 1 only: ek, registration_id; read_keys: step 3 as well: srk */
+ *   read_ek    step 1 only: ek, registration_id; read_keys: step 3 as well: srk (config->srk says which) */
 int dps_device_register(struct dps_device *d, const struct dps_device_config *config,
                         const uint8_t nonce[32]);
 int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],

@@ -184,13 +184,17 @@ static void answered(struct dps_device *d, struct bytes answer)
     enter(d, d->row + 1 + next);
 }
 
-int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
-                     const struct dps_step *flow)
+void dps_engine_prepare(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+                        const struct dps_step *flow)
 {
     memset(d, 0, sizeof *d);
     d->config = config;
     d->flow = flow;
     memcpy(d->nonce, nonce, sizeof d->nonce);
+}
+
+int dps_engine_start(struct dps_device *d)
+{
     enter(d, 0);
     return d->error;
 }

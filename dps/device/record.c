@@ -2,7 +2,13 @@
 #include "dps/device/record.h"
 #include <string.h>
 
-static const uint8_t magic[4] = {'D', 'P', 'S', '1'};
+#define MARK_SIZE 4
+static const uint8_t marks[2][MARK_SIZE] = {{'D', 'P', 'S', '1'}, {'D', 'P', 'S', '2'}};
+
+static struct bytes mark_of(bool hardened)
+{
+    return bytes_of(marks[hardened], MARK_SIZE);
+}
 
 int dps_keep_text(char *field, size_t size, struct bytes text)
 {
@@ -25,7 +31,7 @@ void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
 {
     const size_t begin = w->len;
     uint8_t digest[CRYPTO_SHA256_SIZE];
-    bytes_write_bytes(w, bytes_of(magic, sizeof magic));
+    bytes_write_bytes(w, mark_of(d->hardened));
     bytes_write_2b(w, bytes_of_text(d->config->id_scope));
     bytes_write_2b(w, bytes_of_text(d->registration_id));
     bytes_write_2b(w, bytes_of_text(d->assigned_hub));
@@ -55,7 +61,7 @@ static int keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes b
 int dps_record_read(struct bytes record, struct dps_device *d)
 {
     uint8_t digest[CRYPTO_SHA256_SIZE];
-    if (record.len < sizeof magic + sizeof digest) {
+    if (record.len < MARK_SIZE + sizeof digest) {
         return BYTES_E_STATE;
     }
     const struct bytes content = {record.p, record.len - sizeof digest};
@@ -64,7 +70,8 @@ int dps_record_read(struct bytes record, struct dps_device *d)
         return BYTES_E_STATE;
     }
     struct bytes_reader r = bytes_reader_over(content);
-    const struct bytes mark = bytes_read_bytes(&r, sizeof magic);
+    const struct bytes mark = bytes_read_bytes(&r, MARK_SIZE);
+    d->hardened = bytes_equal_public(mark, mark_of(true));
     (void)bytes_read_2b(&r); /* idScope: for people and for a later registration, not for tokens */
     const struct bytes registration_id = bytes_read_2b(&r);
     const struct bytes hub = bytes_read_2b(&r);
@@ -72,7 +79,7 @@ int dps_record_read(struct bytes record, struct dps_device *d)
     (void)bytes_read_2b(&r); /* Name of the SRK: the TPM itself refuses the key under another one */
     const struct bytes wrapped = bytes_read_2b(&r);
     const struct bytes public_2b = bytes_read_2b(&r);
-    if (bytes_reader_end(&r) != 0 || !bytes_equal_public(mark, bytes_of(magic, sizeof magic)) ||
+    if (bytes_reader_end(&r) != 0 || !bytes_equal_public(mark, mark_of(d->hardened)) ||
         dps_keep_text(d->registration_id, sizeof d->registration_id, registration_id) != 0 ||
         dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) != 0 ||
         dps_keep_text(d->device_id, sizeof d->device_id, device_id) != 0 ||

@@ -2,9 +2,9 @@
 /* What a device keeps between boots: where it was assigned, and its hub key as the TPM wrapped it. Nothing in
  * it is secret without the TPM that made it.
  *
- * Layout: "DPS1", then as TPM2Bs: idScope, registrationId, assigned hub, deviceId, Name of the SRK, the wrapped key
- * (TPM2B_PRIVATE), its public area (TPM2B_PUBLIC); then SHA-256 over all before it, which tells a torn or foreign
- * record from a whole one. At most DPS_RECORD_FILE_MAX bytes. */
+ * Layout: "DPS1", or "DPS2" if the SRK is the hardened one, then as TPM2Bs: idScope, registrationId, assigned hub,
+ * deviceId, Name of the SRK, the wrapped key (TPM2B_PRIVATE), its public area (TPM2B_PUBLIC); then SHA-256 over all
+ * before it, which tells a torn or foreign record from a whole one. At most DPS_RECORD_FILE_MAX bytes. */
 #ifndef DPS_DEVICE_RECORD_H
 #define DPS_DEVICE_RECORD_H
 

@@ -15,6 +15,12 @@ enum dps_ek_template {
     DPS_EK_AZURE_SDK /* unique empty, as Microsoft's C, Node and Java SDKs create it */
 };
 
+/* Under which key of the owner's the nonce and the hub key come into the TPM. */
+enum dps_srk {
+    DPS_SRK_STANDARD, /* TCG's template: on a TPM that has TPM2_Rewrap, software beside it takes these keys out */
+    DPS_SRK_HARDENED /* good for TPM2_Import and TPM2_Load only; derived anew in each run: more commands */
+};
+
 /* What the owner of the device decides. Zero-terminated texts; a null pointer or an empty span means "not given". */
 struct dps_device_config {
     const char *service_host; /* as in the certificate, without port */
@@ -25,6 +31,7 @@ struct dps_device_config {
         *registration_id; /* null: base32 of SHA-256 of EK_pub, as Microsoft's C, Node and Java SDKs do */
     struct bytes payload; /* JSON for custom allocation, or empty */
     enum dps_ek_template ek_template;
+    enum dps_srk srk; /* register, read_keys; a kept key knows its own, all else takes the standard one */
     struct bytes owner_auth;       /* authValue of the owner hierarchy */
     struct bytes endorsement_auth; /* authValue of the endorsement hierarchy */
     struct bytes lockout_auth;     /* authValue that allows TPM2_Clear */
@@ -52,6 +59,7 @@ struct dps_device {
     bool closing;       /* the flow has ended, well or badly; what remains is flushing */
     bool restarting;    /* ... and then it begins again, */
     bool restarted;     /* which it does once for lost handles, */
+    bool hardened;      /* the SRK in use is the hardened one */
     bool srk_locked;    /* and once because the persistent SRK has an authValue: it is passed over */
     bool reused;        /* the connection has already carried an exchange */
     bool answering;     /* the request is out, its answer is being received */

@@ -23,14 +23,15 @@ static bool is_object_or_absent(struct bytes object, const char *name, struct by
 }
 
 /* What is null says nothing, whatever its name. */
-static bool has_only(struct bytes object, const char *first, const char *second)
+static bool has_only(struct bytes object, const char *first, const char *second, const char *third)
 {
     struct bytes name;
     struct bytes value;
     size_t cursor = 0;
     while (dps_json_next(object, &cursor, &name, &value)) {
         if (!bytes_equal_public(name, bytes_of_text(first)) &&
-            !bytes_equal_public(name, bytes_of_text(second)) && dps_json_kind(value) != DPS_JSON_NULL) {
+            !bytes_equal_public(name, bytes_of_text(second)) &&
+            !bytes_equal_public(name, bytes_of_text(third)) && dps_json_kind(value) != DPS_JSON_NULL) {
             return false;
         }
     }
@@ -43,13 +44,13 @@ static bool is_twin(struct bytes twin)
     struct bytes tags;
     struct bytes properties;
     struct bytes desired;
-    if (!is_object_or_absent(twin, "tags", &tags) || !has_only(twin, "tags", "properties") ||
+    if (!is_object_or_absent(twin, "tags", &tags) || !has_only(twin, "tags", "properties", "properties") ||
         !is_object_or_absent(twin, "properties", &properties)) {
         return false;
     }
     return dps_json_kind(properties) != DPS_JSON_OBJECT ||
            (is_object_or_absent(properties, "desired", &desired) &&
-            has_only(properties, "desired", "desired"));
+            has_only(properties, "desired", "desired", "desired"));
 }
 
 static bool is_object(struct bytes value)
@@ -60,7 +61,7 @@ static bool is_object(struct bytes value)
 static bool is_capabilities(struct bytes value)
 {
     struct bytes edge;
-    if (!is_object(value) || !has_only(value, "iotEdge", "iotEdge")) {
+    if (!is_object(value) || !has_only(value, "iotEdge", "iotEdge", "iotEdge")) {
         return false;
     }
     const int error = dps_json_member(value, "iotEdge", &edge);
@@ -71,7 +72,8 @@ static bool is_capabilities(struct bytes value)
 
 static bool is_reprovisioning(struct bytes value)
 {
-    return is_object(value) && has_only(value, "updateHubAssignment", "migrateDeviceData");
+    return is_object(value) &&
+           has_only(value, "updateHubAssignment", "migrateDeviceData", "migrateDeviceData");
 }
 
 /* ---- The record --------------------------------------------------------------------------------------- */
@@ -198,16 +200,17 @@ static enum dps_refusal write_attestation(struct bytes_writer *w, struct bytes j
         dps_json_member(attestation, "tpm", &tpm) != 0) {
         return DPS_REFUSED_INTERNAL; /* dps_enrollment_parse has seen both */
     }
-    if (!has_only(attestation, "type", "tpm") || !has_only(tpm, "endorsementKey", "storageRootKey")) {
+    if (!has_only(attestation, "type", "tpm", "tpm") ||
+        !has_only(tpm, "endorsementKey", "storageRootKey", "srk")) {
         return dps_admin_refuse(a, DPS_REFUSED_ATTESTATION,
-                                "attestation has the members type and tpm, and tpm has endorsementKey and "
-                                "storageRootKey; every other must be null");
+                                "attestation has the members type and tpm, and tpm has endorsementKey, "
+                                "storageRootKey and srk; every other must be null");
     }
     dps_write_text(w, ",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(w, bytes_of(e->ek, e->ek_len));
     dps_write_text(w, "\"");
     const enum dps_refusal why = write_srk(w, tpm);
-    dps_write_text(w, "}}");
+    dps_write_text(w, e->hardened_srk ? ",\"srk\":\"hardened\"}}" : "}}");
     return why;
 }
 

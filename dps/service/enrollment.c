@@ -65,18 +65,25 @@ int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t 
 /* A TPM lets anybody load the public half of any key, and LoadExternal lets a software key pass for an SRK, if
  * it does not claim to be fixedTPM. A key that does claim it, the TPM refuses to load from outside [P3 r1.59
  * 12.3] and ActivateCredential does not accept a public half alone. So the attributes below are what keeps the
- * nonce inside the TPM. noDA is free: both forms are in use. */
+ * nonce inside the TPM, but for TPM2_Rewrap, which only the hardened SRK refuses. */
+bool dps_srk_is_hardened(const struct tpm2_public *srk)
+{
+    return (srk->attributes & TPM2_OBJECT_USER_WITH_AUTH) == 0 && srk->auth_policy.len > 0;
+}
+
+/* noDA is free in the standard SRK: both forms are in use. */
 enum dps_refusal dps_srk_check(const struct tpm2_public *srk)
 {
-    const struct tpm2_public wanted = tpm2_template_srk();
-    const uint32_t no_da = TPM2_OBJECT_NO_DA;
+    const bool hardened = dps_srk_is_hardened(srk);
+    const struct tpm2_public wanted = hardened ? tpm2_template_srk_hardened() : tpm2_template_srk();
+    const uint32_t no_da = hardened ? 0 : TPM2_OBJECT_NO_DA;
     if (srk->type != wanted.type || srk->name_alg != wanted.name_alg) {
         return DPS_REFUSED_SRK_PARAMETERS;
     }
     if ((srk->attributes | no_da) != (wanted.attributes | no_da)) {
         return DPS_REFUSED_SRK_ATTRIBUTES;
     }
-    if (srk->auth_policy.len != 0) {
+    if (!bytes_equal_public(srk->auth_policy, wanted.auth_policy)) {
         return DPS_REFUSED_SRK_POLICY;
     }
     if (srk->symmetric != wanted.symmetric || srk->symmetric_key_bits != wanted.symmetric_key_bits ||
@@ -100,6 +107,17 @@ static int optional(struct bytes object, const char *name, struct bytes *value)
         *value = bytes_of(NULL, 0);
     }
     return error == BYTES_E_NOT_FOUND ? 0 : error;
+}
+
+/* A member of our own: without it either SRK is taken. A demand that is misspelt must not be none. */
+static enum dps_refusal parse_demand(struct bytes tpm, struct dps_enrollment *e, const char **detail)
+{
+    struct bytes srk;
+    const int error = optional(tpm, "srk", &srk);
+    e->hardened_srk = srk.len > 0;
+    return error != 0 || (e->hardened_srk && !dps_json_word_is(srk, "hardened"))
+               ? wrong(detail, "attestation.tpm.srk must be \"hardened\", or be left out")
+               : DPS_ACCEPTED;
 }
 
 static enum dps_refusal parse_attestation(struct bytes root, struct dps_enrollment *e, const char **detail)
@@ -128,7 +146,7 @@ static enum dps_refusal parse_attestation(struct bytes root, struct dps_enrollme
     if (dps_ek_from_base64(bytes_of(text, len), e->ek, &e->ek_len, detail) != 0) {
         return DPS_REFUSED_EK_FORM;
     }
-    return DPS_ACCEPTED;
+    return parse_demand(tpm, e, detail);
 }
 
 static enum dps_refusal parse_names(struct bytes root, struct dps_enrollment *e, const char **detail)

@@ -27,6 +27,7 @@ struct dps_enrollment {
     bool migrate_device_data;
     uint8_t ek[DPS_EK_PUBLIC_MAX]; /* canonical TPM2B_PUBLIC, size field included */
     size_t ek_len;
+    bool hardened_srk; /* only the hardened SRK is taken: attestation.tpm.srk is "hardened" */
 };
 
 /* Read and validate an enrollment as a client sends it or the store holds it.
@@ -40,7 +41,10 @@ enum dps_refusal dps_enrollment_parse(struct bytes json, struct dps_enrollment *
 int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *len, const char **detail);
 
 /* Step 5, the rule that makes the flow safe: may a nonce be wrapped to this storage key? (spec-notes.md, "Which
- * SRK may be trusted"). */
+ * SRK may be trusted"). It is the standard SRK or the hardened one, in every byte but the modulus (noDA is free in the
+ * standard one). */
 enum dps_refusal dps_srk_check(const struct tpm2_public *srk);
+/* Which of the two is an SRK that has passed it? */
+bool dps_srk_is_hardened(const struct tpm2_public *srk);
 
 #endif

@@ -20,13 +20,18 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
         {400, 400012,
          "The storage root key is not bound to a TPM: its attributes must be those of an "
          "SRK (fixedTPM, fixedParent, restricted, decrypt: 0x00030472)."},
-    [DPS_REFUSED_SRK_POLICY] = {400, 400013, "The storage root key must have an empty authPolicy."},
+    [DPS_REFUSED_SRK_POLICY] =
+        {400, 400013, "The storage root key must have an empty authPolicy, or be the hardened one."},
     [DPS_REFUSED_SRK_PARAMETERS] =
         {400, 400014,
          "The storage root key must be RSA-2048 with AES-128-CFB, null scheme and nameAlg "
          "SHA-256."},
     [DPS_REFUSED_SRK_MODULUS] = {400, 400015,
                                  "The storage root key's modulus or exponent cannot be an RSA-2048 key."},
+    [DPS_REFUSED_SRK_STANDARD] =
+        {400, 400016,
+         "The standard storage root key is not enough here: the hardened one is demanded "
+         "(0x00030432, policy of TPM2_Import and TPM2_Load)."},
     [DPS_REFUSED_SCOPE] = {404, 404202, "No such ID scope at this service."},
     [DPS_REFUSED_UNKNOWN] = {404, 404201, "No enrollment or registration with this registrationId."},
     [DPS_REFUSED_DISABLED] = {403, 403201, "The enrollment is disabled."},

@@ -20,8 +20,9 @@ enum dps_refusal {
     DPS_REFUSED_SRK_POLICY,
     DPS_REFUSED_SRK_PARAMETERS,
     DPS_REFUSED_SRK_MODULUS,
-    DPS_REFUSED_SCOPE,   /* another idScope */
-    DPS_REFUSED_UNKNOWN, /* no such enrollment or registration */
+    DPS_REFUSED_SRK_STANDARD, /* the hardened one is demanded */
+    DPS_REFUSED_SCOPE,        /* another idScope */
+    DPS_REFUSED_UNKNOWN,      /* no such enrollment or registration */
     DPS_REFUSED_DISABLED,
     DPS_REFUSED_EK, /* not the enrolled EK */
     DPS_REFUSED_TOKEN_FORM,

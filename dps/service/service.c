@@ -48,7 +48,7 @@ struct registering {
 static enum dps_refusal register_device(struct dps_service *s, struct registering *r, struct dps_answer *a);
 static enum dps_refusal read_keys(struct registering *r);
 static enum dps_refusal check_ek(struct registering *r);
-static enum dps_refusal check_srk(struct registering *r);
+static enum dps_refusal check_srk(const struct dps_service *s, struct registering *r);
 static void recall_srk(struct dps_service *s, struct registering *r);
 static enum dps_refusal ration_challenge(struct dps_service *s, const struct registering *r,
                                          struct dps_answer *a);
@@ -87,8 +87,8 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
     uint64_t version;
     note_ek(r, a);
 
-    /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM. Which SRK it is, and who
-     * owns the TPM, is the device's own affair. */
+    /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM, hardened if that is demanded. Whose
+     * SRK it is, and who owns the TPM, is the device's own affair. */
     if (no == DPS_ACCEPTED) {
         no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
     }
@@ -105,7 +105,7 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
         recall_srk(s, r);
     }
     if (no == DPS_ACCEPTED) {
-        no = check_srk(r);
+        no = check_srk(s, r);
     }
     if (no != DPS_ACCEPTED) {
         return no;
@@ -226,7 +226,15 @@ static enum dps_refusal check_ek(struct registering *r)
     return DPS_ACCEPTED;
 }
 
-static enum dps_refusal check_srk(struct registering *r)
+/* The device says which SRK it has, unauthenticated: without a demand, software beside the TPM would name the standard
+ * one and take the keys out by TPM2_Rewrap. */
+static enum dps_refusal check_demand(const struct dps_service *s, const struct registering *r)
+{
+    const bool demanded = s->config->hardened_srk || r->enrollment.hardened_srk;
+    return demanded && !dps_srk_is_hardened(&r->srk) ? DPS_REFUSED_SRK_STANDARD : DPS_ACCEPTED;
+}
+
+static enum dps_refusal check_srk(const struct dps_service *s, struct registering *r)
 {
     const struct bytes whole = bytes_of(r->srk_bytes, r->srk_len);
     if (r->srk_len == 0) {
@@ -236,7 +244,8 @@ static enum dps_refusal check_srk(struct registering *r)
         return DPS_REFUSED_SRK_FORM;
     }
     tpm2_name_of(whole, r->srk_name);
-    return dps_srk_check(&r->srk);
+    const enum dps_refusal no = dps_srk_check(&r->srk);
+    return no == DPS_ACCEPTED ? check_demand(s, r) : no;
 }
 
 /* ---- Step 6: the challenge ----------------------------------------------------------------------------- */
@@ -423,7 +432,7 @@ static void recall_srk(struct dps_service *s, struct registering *r)
 {
     const struct dps_registration *last = &r->registration;
     for (size_t n = 0; dps_hint_recall(s, id_of(r), n, r->srk_bytes, &r->srk_len); n++) {
-        if (check_srk(r) == DPS_ACCEPTED && check_signature(s, r) == DPS_ACCEPTED) {
+        if (check_srk(s, r) == DPS_ACCEPTED && check_signature(s, r) == DPS_ACCEPTED) {
             return;
         }
     }
@@ -619,7 +628,7 @@ static enum dps_refusal check_proof(struct dps_service *s, struct registering *r
     const struct dps_registration *made = &r->registration;
     memcpy(r->srk_bytes, made->srk, made->srk_len);
     r->srk_len = made->srk_len;
-    const enum dps_refusal no = check_srk(r);
+    const enum dps_refusal no = check_srk(s, r);
     if (no != DPS_ACCEPTED) {
         return no;
     }

@@ -53,6 +53,7 @@ struct dps_service_config {
     uint32_t challenges_per_client; /* a minute, of one client address; 0: no limit */
     uint32_t management_per_client; /* management requests, likewise */
     uint32_t token_lifetime_max;    /* seconds that a token may still be good for; 0: no limit */
+    bool hardened_srk; /* the hardened SRK is demanded of all, and not only where the enrollment does */
 };
 
 /* Hints and buckets are found by a keyed hash, in one of DPS_WAYS places: nobody can choose names that meet there. */

@@ -36,6 +36,10 @@ static const struct posix_option options[] = {
      .argument = "NAME",
      .text = &client_options.hub,
      .help = "the hub that the client is assigned to; default: the service's name"},
+    {.name = "device-srk",
+     .argument = "standard|hardened",
+     .text = &client_options.srk,
+     .help = "which SRK the client was told to use; default: either is right"},
     {.name = "device-command",
      .argument = "COMMAND",
      .text = &client_options.command,
@@ -100,6 +104,11 @@ static int open_bench(struct client_bench *b, char *why, size_t why_size)
 {
     if (client_options.certificate == NULL || client_options.key == NULL) {
         snprintf(why, why_size, "--device-listen needs --device-cert and --device-key");
+        return POSIX_EXIT_USAGE;
+    }
+    const char *srk = client_options.srk;
+    if (srk != NULL && strcmp(srk, client_srks[0]) != 0 && strcmp(srk, client_srks[1]) != 0) {
+        snprintf(why, why_size, "--device-srk is %s or %s, not \"%s\"", client_srks[0], client_srks[1], srk);
         return POSIX_EXIT_USAGE;
     }
     take_defaults();

@@ -147,12 +147,14 @@ void client_run_certificate(struct conformance *c);
 /* ---- The options ---- */
 
 struct client_options {
-    const char *listen, *certificate, *key, *ca, *host, *scope, *id, *hub;
+    const char *listen, *certificate, *key, *ca, *host, *scope, *id, *hub, *srk;
     const char *command, *send_command;
     const char *other_name, *expired, *untrusted; /* certificates that a client must refuse */
     uint64_t timeout_seconds;
 };
 extern struct client_options client_options;
+/* What --device-srk may say. */
+extern const char *const client_srks[2];
 
 /* ---- What a client did ---- */
 
@@ -166,6 +168,7 @@ enum client_shape {
     CLIENT_SHAPE_BODY,
     CLIENT_SHAPE_EK,
     CLIENT_SHAPE_SRK,
+    CLIENT_SHAPE_SRK_CHOICE,
     CLIENT_SHAPE_FIRST,
     CLIENT_SHAPE_SAME,
     CLIENT_SHAPE_POLL,

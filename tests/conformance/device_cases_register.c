@@ -34,6 +34,11 @@ const struct conformance_case client_cases_register[] = {
      "A client must leave its files as they were if it is refused: what it has may still be good.", CLIENTS,
      MUST, client_run_script},
 
+    {"DEV-S04-010", "A client must name the SRK that it was told to use, in each request.",
+     "spec-notes: Which SRK may be trusted", MUST, client_run_shape},
+    {"DEV-S04-011", "A client must not go on with another SRK if the one that it named is refused (400016).",
+     "spec-notes: Which SRK may be trusted", MUST, client_run_script},
+
     {"DEV-S06-001", "A client must read a challenge that comes in chunks which cut the base64 in two.",
      CAPTURE, MUST, client_run_script},
     {"DEV-S06-002",
@@ -158,6 +163,9 @@ const struct conformance_case client_cases_register[] = {
 /* clang-format off */
 const struct client_script client_scripts_register[] = {
     {"DEV-S04-009", CLIENT_CHALLENGE, .expected = CLIENT_GIVES_UP, .answer = {.status = "404 Not Found"}},
+
+    {"DEV-S04-011", CLIENT_CHALLENGE, .expected = CLIENT_GIVES_UP, .answer = {.status = "400 Bad Request", .body =
+        "{\"errorCode\":400016,\"trackingId\":\"0\",\"message\":\"The hardened SRK is demanded\"}"}},
 
     {"DEV-S06-001", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED}},
     {"DEV-S06-002", CLIENT_CHALLENGE, .answer = {.framing = CLIENT_CHUNKED_ODDLY}},

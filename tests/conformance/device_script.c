@@ -377,7 +377,7 @@ void client_run_shape(struct conformance *c)
         {"DEV-S08-001", CLIENT_SHAPE_TOKEN},     {"DEV-S08-002", CLIENT_SHAPE_AUDIENCE},
         {"DEV-S08-003", CLIENT_SHAPE_SIGNATURE}, {"DEV-S08-004", CLIENT_SHAPE_EXPIRY},
         {"DEV-S08-005", CLIENT_SHAPE_KEY_NAME},  {"DEV-S08-006", CLIENT_SHAPE_SAME},
-        {"DEV-S09-001", CLIENT_SHAPE_POLL},
+        {"DEV-S09-001", CLIENT_SHAPE_POLL},      {"DEV-S04-010", CLIENT_SHAPE_SRK_CHOICE},
     };
     struct client_bench *b = c->suite_state;
     char told[512];

@@ -115,6 +115,14 @@ static bool take_key(struct bytes tpm, const char *name, uint8_t *out, size_t ca
            dps_base64_decode(bytes_of(text, text_len), out, capacity, len) == 0;
 }
 
+const char *const client_srks[2] = {"standard", "hardened"};
+
+static void check_choice(struct client_bench *b, const char *named)
+{
+    if (client_options.srk != NULL && strcmp(client_options.srk, named) != 0)
+        blame(b, CLIENT_SHAPE_SRK_CHOICE, "it is the %s one", named);
+}
+
 static void check_keys(struct client_bench *b)
 {
     struct tpm2_public srk;
@@ -128,6 +136,8 @@ static void check_keys(struct client_bench *b)
         blame(b, CLIENT_SHAPE_EK, "it is none: %s", detail != NULL ? detail : "malformed");
     if (tpm2_public_parse_2b(bytes_of(b->srk, b->srk_len), &srk) != 0 || dps_srk_check(&srk) != DPS_ACCEPTED)
         blame(b, CLIENT_SHAPE_SRK, "it is no storage key that is bound to a TPM");
+    else
+        check_choice(b, dps_srk_is_hardened(&srk) ? client_srks[1] : client_srks[0]);
 }
 
 /* Returns: both keys are known. */

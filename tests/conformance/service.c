@@ -173,9 +173,19 @@ static void close_service(struct conformance *c)
 }
 
 static const struct conformance_case *const groups[] = {
-    service_cases_tls,     service_cases_http,       service_cases_enrollment, service_cases_management,
-    service_cases_request, service_cases_ek,         service_cases_srk,        service_cases_challenge,
-    service_cases_token,   service_cases_assignment, service_cases_hub,        NULL,
+    service_cases_tls,
+    service_cases_http,
+    service_cases_enrollment,
+    service_cases_management,
+    service_cases_request,
+    service_cases_ek,
+    service_cases_srk,
+    service_cases_srk_hardened,
+    service_cases_challenge,
+    service_cases_token,
+    service_cases_assignment,
+    service_cases_hub,
+    NULL,
 };
 
 const struct conformance_suite conformance_service = {

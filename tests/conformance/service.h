@@ -278,6 +278,7 @@ bool service_unchanged(struct conformance *c, const char *id, const struct servi
 
 extern const struct conformance_case service_cases_tls[], service_cases_http[], service_cases_enrollment[],
     service_cases_management[], service_cases_request[], service_cases_ek[], service_cases_srk[],
-    service_cases_challenge[], service_cases_token[], service_cases_assignment[], service_cases_hub[];
+    service_cases_srk_hardened[], service_cases_challenge[], service_cases_token[],
+    service_cases_assignment[], service_cases_hub[];
 
 #endif

@@ -161,13 +161,10 @@ static void after(struct conformance *c)
 }
 
 static const struct conformance_case *const groups[] = {
-    tpm_cases_about,    tpm_cases_wire,
-    tpm_cases_ek,       tpm_cases_owner,
-    tpm_cases_software, tpm_cases_session,
-    tpm_cases_activate, tpm_cases_import,
-    tpm_cases_refuse,   tpm_cases_hmac,
-    tpm_cases_flow,     tpm_cases_clear,
-    tpm_cases_last,     NULL,
+    tpm_cases_about,    tpm_cases_wire,    tpm_cases_ek,       tpm_cases_owner,
+    tpm_cases_software, tpm_cases_session, tpm_cases_activate, tpm_cases_import,
+    tpm_cases_refuse,   tpm_cases_hmac,    tpm_cases_flow,     tpm_cases_hardened,
+    tpm_cases_rewrap,   tpm_cases_clear,   tpm_cases_last,     NULL,
 };
 
 const struct conformance_suite conformance_tpm = {

@@ -128,6 +128,8 @@ const struct tpm_key *tpm_ek(struct conformance *c);
 const struct tpm_key *tpm_srk(struct conformance *c);
 /* Flush the EK that is kept: for cases that load more than the flow does. To be called before anything is loaded. */
 void tpm_make_room(struct conformance *c);
+/* The same with the SRK: for a flow that has another one. */
+void tpm_let_go_of_srk(struct conformance *c);
 /* TPM2_CreatePrimary, judging nothing: returns the parse function's error, and fills in key. */
 int tpm_derive(struct conformance *c, uint32_t hierarchy, struct tpm2_public area, struct tpm_key *key);
 /* TPM2_CreatePrimary with the hierarchy's authorization; key is flushed after the case. */
@@ -150,6 +152,8 @@ int tpm_activate_simply(struct conformance *c, uint32_t object, const struct tpm
 void tpm_new_key(struct conformance *c, struct tpm_wrapped *k);
 /* Wrap it to the SRK; unique follows from key and seedValue unless keep_unique. */
 bool tpm_wrap(struct conformance *c, struct tpm_wrapped *k, bool keep_unique);
+/* The same to another storage key; null: it could not be had. */
+bool tpm_wrap_to(struct conformance *c, struct tpm_wrapped *k, const struct tpm_key *srk, bool keep_unique);
 /* Each returns the parse function's error and fills in k. */
 int tpm_import(struct conformance *c, struct tpm_wrapped *k);
 int tpm_load(struct conformance *c, struct tpm_wrapped *k);
@@ -171,14 +175,16 @@ struct tpm_flow_counts {
     unsigned of[TPM_FLOW_COMMANDS];
 };
 /* Enroll the TPM's EK, register, sign a hub token. EK and SRK are those of tpm_ek and tpm_srk, which the engine finds
- * as if they were persistent. times: how often. */
+ * as if they were persistent; the hardened SRK it derives. times: how often. */
 bool tpm_register(struct conformance *c, unsigned times, struct tpm_flow_counts *counts);
+bool tpm_register_hardened(struct conformance *c, struct tpm_flow_counts *counts);
 
 /* ---- The groups, one for each step ---- */
 
 extern const struct conformance_case tpm_cases_about[], tpm_cases_wire[], tpm_cases_ek[], tpm_cases_owner[],
     tpm_cases_clear[], tpm_cases_software[], tpm_cases_session[], tpm_cases_activate[], tpm_cases_import[],
-    tpm_cases_refuse[], tpm_cases_hmac[], tpm_cases_flow[], tpm_cases_last[];
+    tpm_cases_refuse[], tpm_cases_hmac[], tpm_cases_flow[], tpm_cases_hardened[], tpm_cases_rewrap[],
+    tpm_cases_last[];
 /* Is anything there that the suite has not found when it began? It is flushed, if it can be. */
 bool tpm_as_found(struct conformance *c, const struct tpm_handles *then);
 

@@ -245,10 +245,14 @@ static bool open_flow(struct conformance *c, struct tpm_flow_counts *counts)
     return tpm_takes_keys(c) && tpm_opens_credentials(c) && open_service(c) && enroll(c);
 }
 
-bool tpm_register(struct conformance *c, unsigned times, struct tpm_flow_counts *counts)
+static bool register_under(struct conformance *c, enum dps_srk srk, unsigned times,
+                           struct tpm_flow_counts *counts)
 {
     uint8_t nonce[32];
     bool worked = open_flow(c, counts);
+    flow.config.srk = srk;
+    if (srk == DPS_SRK_HARDENED)
+        tpm_let_go_of_srk(c);
     for (unsigned i = 0; i < times && worked && !posix_interrupted; i++) {
         tpm_random(c, nonce, sizeof nonce);
         worked = drive(c, dps_device_register(&flow.device, &flow.config, nonce), "the registration");
@@ -260,4 +264,14 @@ bool tpm_register(struct conformance *c, unsigned times, struct tpm_flow_counts 
     }
     bytes_wipe(&flow, sizeof flow);
     return worked;
+}
+
+bool tpm_register(struct conformance *c, unsigned times, struct tpm_flow_counts *counts)
+{
+    return register_under(c, DPS_SRK_STANDARD, times, counts);
+}
+
+bool tpm_register_hardened(struct conformance *c, struct tpm_flow_counts *counts)
+{
+    return register_under(c, DPS_SRK_HARDENED, 1, counts);
 }

@@ -67,13 +67,22 @@ const struct tpm_key *tpm_srk(struct conformance *c)
     return kept(c, TPM2_RH_OWNER, tpm2_template_srk(), &tpm_of(c)->srk, "TPM-S03-001");
 }
 
+static void let_go(struct conformance *c, struct tpm_key *key)
+{
+    if (key->handle == 0 || !tpm_flush(c, key->handle))
+        return;
+    key->handle = 0;
+    (void)tpm_list_handles(c, &tpm_of(c)->before);
+}
+
 void tpm_make_room(struct conformance *c)
 {
-    struct tpm_suite *t = tpm_of(c);
-    if (t->ek.handle == 0 || !tpm_flush(c, t->ek.handle))
-        return;
-    t->ek.handle = 0;
-    (void)tpm_list_handles(c, &t->before);
+    let_go(c, &tpm_of(c)->ek);
+}
+
+void tpm_let_go_of_srk(struct conformance *c)
+{
+    let_go(c, &tpm_of(c)->srk);
 }
 
 /* ---- The policy session ---- */
@@ -196,7 +205,11 @@ void tpm_new_key(struct conformance *c, struct tpm_wrapped *k)
 
 bool tpm_wrap(struct conformance *c, struct tpm_wrapped *k, bool keep_unique)
 {
-    const struct tpm_key *srk = tpm_srk(c);
+    return tpm_wrap_to(c, k, tpm_srk(c), keep_unique);
+}
+
+bool tpm_wrap_to(struct conformance *c, struct tpm_wrapped *k, const struct tpm_key *srk, bool keep_unique)
+{
     const struct tpm2_sensitive sensitive = {bytes_of(k->seed_value, k->seed_value_len),
                                              bytes_of(k->key, k->key_len)};
     struct tpm2_wrap_random random;

@@ -379,12 +379,12 @@ class Lab:
         command = f"exec /usr/bin/python3 '{os.path.abspath(__file__)}' --client '{self.dir}' '{fault}'"
         return self.conformance(command, "--strict", *arguments)
 
-    def ours(self, device, *arguments):
+    def ours(self, device, *arguments, options=""):
         from harness import Programs
         tool = f"exec '{Programs.path('dps-device')}' --quiet --tpm '{device.tpm.name}'"
         state = '--state "$CONFORMANCE_STATE/state" --ca "$CONFORMANCE_CA"'
         register = (f'{tool} register --service "$CONFORMANCE_URL" --scope "$CONFORMANCE_SCOPE" '
-                    f'--id "$CONFORMANCE_ID" {state}')
+                    f'--id "$CONFORMANCE_ID" {state} {options}')
         send = f'{tool} send --connect-to "localhost:$CONFORMANCE_PORT" --message x {state}'
         return self.conformance(register, "--strict", "--device-send-command", send, *arguments)
 
@@ -403,6 +403,23 @@ def our_device(lab):
     same(told(cases, "passed"), "", "cases that did not pass")
     check(len(cases) >= CASES_MIN, f"only {len(cases)} cases")
     same(code, 0, "exit code: " + err)
+
+
+def our_device_hardened(lab):
+    """with --srk hardened it names this SRK alone, opens what is wrapped to it, and sends; without, it is caught"""
+    from harness import Device
+    from server_harness import same
+    device = Device("swtpm-unix")
+    device.run("own", "--persist")
+    some = ("--device-srk", "hardened", "DEV-S04", "DEV-S06-001", "DEV-S07-063", "DEV-S08", "DEV-S09-002",
+            "DEV-S10")
+    code, cases, err = lab.ours(device, *some, options="--srk hardened")
+    same(told(cases, "passed"), "", "cases that did not pass")
+    same(code, 0, "exit code: " + err)
+    same(device.tpm.loaded(), [], "loaded in the TPM")
+    code, cases, err = lab.ours(device, "--device-srk", "hardened", "DEV-S04")
+    same([i for i, c in cases.items() if c["result"] != "passed"], ["DEV-S04-010"], "cases that did not pass")
+    same(code, 1, "exit code: " + err)
 
 
 def our_device_leaves_nothing(lab):
@@ -444,7 +461,7 @@ def wrong_client(fault):
 def main():
     from harness import Programs, run_tap
     faults = list(FAULTS) if os.environ.get("CONFORMANCE_CLIENTS") == "all" else list(FAULTS)[::6]
-    tests = [our_device, our_device_leaves_nothing, right_client, *map(wrong_client, faults)]
+    tests = [our_device, our_device_hardened, our_device_leaves_nothing, right_client, *map(wrong_client, faults)]
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "conformance-device-"):
         lab = Lab()
         return run_tap([(test.__doc__, lambda test=test: test(lab)) for test in tests])

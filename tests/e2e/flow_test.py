@@ -485,6 +485,25 @@ def test_commands(bench):
     same(read_file(nv), before, "NV of the TPM")
 
 
+def test_hardened_srk(bench):
+    """the hardened SRK: demanded, the standard one is refused; with it registers, and the state file knows it"""
+    device = Device("swtpm-tcp")
+    told = device.run("info").field("TPM2_Rewrap")
+    check(told.startswith("listed: "), told)
+    bench.enroll(device, "device-hardened", "--srk", "hardened")
+    demand = bench.table("enrollments")["device-hardened"]["attestation"]["tpm"]["srk"]
+    same(demand, "hardened", "the demand as it is kept")
+    refused = bench.register(device, "device-hardened", status=1)
+    check("400016" in refused.err and "--srk hardened" in refused.err, refused.err)
+    done = bench.register(device, "device-hardened", "--srk", "hardened", "--trace=json")
+    names = [m["name"] for m in trace_of(done) if m["kind"] == "tpm-command"]
+    for name, count in (("TPM2_PolicyCommandCode", 4), ("TPM2_PolicyOR", 4), ("TPM2_Import", 2), ("TPM2_Load", 2)):
+        same(names.count(name), count, name)
+    sent = bench.send(device)
+    check("answered 204" in sent.field("Message"), sent.out)
+    check(device.run("info").field("Loaded").startswith("0 objects, 0 sessions"), "something is left in the TPM")
+
+
 def hub_key(bench, name, hub):
     """The device key as the service derives it from its secret file: HMAC of a label and length-prefixed fields."""
     record = bench.table("registrations")[bench.table("devices")[f"{hub}/{name}"]["registrationId"]]

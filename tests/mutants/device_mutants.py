@@ -256,4 +256,4 @@ mutant("leak-after-failure", "after a failure nothing is flushed", "dps/device/e
          "    d->restarting = false;\n    if (!d->closing) {\n        memset(d->loaded, 0, sizeof d->loaded);\n"
          "        close_flow(d);")], "TPM-EMPTY", still_right="DEV-S07-073")
 mutant("leak-session", "the policy session stays open", "dps/device/device.c",
-       [("    activate(d, w, false);", "    activate(d, w, true);")], "TPM-EMPTY")
+       [("    activate(d, w, d->hardened);", "    activate(d, w, true);")], "TPM-EMPTY")

@@ -20,10 +20,16 @@ mutant("srk-fixed-tpm", "of an SRK's attributes only fixedTPM counts", "dps/serv
        [(SRK_ATTRIBUTES, "if ((srk->attributes & TPM2_OBJECT_FIXED_TPM) == 0) {")], "SVC-S05-031",
        still_right="SVC-S05-030")
 mutant("srk-no-fixed-tpm", "fixedTPM alone does not count", "dps/service/enrollment.c",
-       [("const uint32_t no_da = TPM2_OBJECT_NO_DA;",
-         "const uint32_t no_da = TPM2_OBJECT_NO_DA | TPM2_OBJECT_FIXED_TPM;")], "SVC-S05-030")
+       [("hardened ? 0 : TPM2_OBJECT_NO_DA;", "hardened ? 0 : TPM2_OBJECT_NO_DA | TPM2_OBJECT_FIXED_TPM;")], "SVC-S05-030")
 mutant("srk-policy", "an SRK may have a policy", "dps/service/enrollment.c",
-       [("if (srk->auth_policy.len != 0) {", "if (false) {")], "SVC-S05-032", still_right="SVC-S05-031")
+       [("if (!bytes_equal_public(srk->auth_policy, wanted.auth_policy)) {", "if (false) {")], "SVC-S05-032",
+       still_right="SVC-S05-031")
+mutant("srk-hardened", "of the hardened SRK only the attributes count", "dps/service/enrollment.c",
+       [("if (!bytes_equal_public(srk->auth_policy, wanted.auth_policy)) {",
+         "if (!hardened && srk->auth_policy.len != 0) {")], "SVC-S05-037", still_right="SVC-S05-032")
+mutant("srk-demand", "the demand for the hardened SRK is kept and not met", "dps/service/service.c",
+       [("return demanded && !dps_srk_is_hardened(&r->srk) ?", "return demanded && r->srk_len == 0 ?")],
+       "SVC-S05-054")
 mutant("srk-algorithms", "the SRK's symmetric algorithm and size are not looked at", "dps/service/enrollment.c",
        [("        srk->key_bits != wanted.key_bits) {", "        false) {"),
         ("    if (srk->symmetric != wanted.symmetric || srk->symmetric_key_bits != wanted.symmetric_key_bits ||\n"

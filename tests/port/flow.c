@@ -52,7 +52,7 @@ int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, co
     dps_write_json_string(&w, key);
     dps_write_text(&w, ",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(&w, ek);
-    dps_write_text(&w, "\"}}");
+    dps_write_text(&w, f->hardened_srk ? "\",\"srk\":\"hardened\"}}" : "\"}}");
     dps_write_text(&w, more);
     dps_write_text(&w, "}");
     CHECK(w.error == 0);
@@ -113,6 +113,32 @@ void flow_close(struct flow *f)
 }
 
 #define CODES (sizeof((struct flow *)NULL)->tpm_counts / sizeof((struct flow *)NULL)->tpm_counts[0])
+
+size_t flow_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
+                               const char *token)
+{
+    uint8_t body[2048];
+    struct bytes_writer b = bytes_writer_over(body, sizeof body);
+    struct bytes_writer w = bytes_writer_over(out, size);
+    dps_write_text(&b, "{\"registrationId\":\"device-1\",\"tpm\":{\"endorsementKey\":\"");
+    dps_write_base64(&b, ek);
+    dps_write_text(&b, "\",\"storageRootKey\":\"");
+    dps_write_base64(&b, srk);
+    dps_write_text(&b, "\"}}");
+    dps_write_text(&w,
+                   "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2019-03-31 HTTP/1.1\r\n"
+                   "Host: " FLOW_HOST "\r\n");
+    if (token != NULL) {
+        dps_write_text(&w, "Authorization: ");
+        dps_write_text(&w, token);
+        dps_write_text(&w, "\r\n");
+    }
+    dps_write_text(&w, "Content-Length: ");
+    dps_write_decimal(&w, b.len);
+    dps_write_text(&w, "\r\n\r\n");
+    bytes_write_bytes(&w, bytes_written(&b));
+    return w.len;
+}
 
 void flow_count_anew(struct flow *f)
 {

@@ -30,6 +30,7 @@ struct flow {
     unsigned saves;
     uint64_t now;
     bool no_clock;
+    bool hardened_srk; /* flow_enroll demands it */
     uint64_t date_max; /* of the service's certificate; 0: not known */
     size_t split;      /* bytes that travel at a time; 0: all */
 
@@ -85,6 +86,10 @@ bool flow_is_at(const struct flow *f, uint32_t code, unsigned nth);
 void flow_ask(struct flow *f, const void *request, size_t len);
 /* Put an enrollment (JSON) into the store. */
 int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, const char *more);
+
+/* A registration request with any keys; token null: none. Returns its length. */
+size_t flow_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
+                               const char *token);
 
 /* Handles of one kind that the TPM has: TPM2_HT of transient objects, loaded sessions, persistent objects. */
 size_t flow_handles(struct flow *f, uint32_t first);

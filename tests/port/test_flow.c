@@ -365,32 +365,6 @@ static int s05_unknown_wrong_and_disabled(void)
     return 0;
 }
 
-static size_t write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
-                                 const char *token)
-{
-    uint8_t body[2048];
-    struct bytes_writer b = bytes_writer_over(body, sizeof body);
-    struct bytes_writer w = bytes_writer_over(out, size);
-    dps_write_text(&b, "{\"registrationId\":\"device-1\",\"tpm\":{\"endorsementKey\":\"");
-    dps_write_base64(&b, ek);
-    dps_write_text(&b, "\",\"storageRootKey\":\"");
-    dps_write_base64(&b, srk);
-    dps_write_text(&b, "\"}}");
-    dps_write_text(&w,
-                   "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2019-03-31 HTTP/1.1\r\n"
-                   "Host: " FLOW_HOST "\r\n");
-    if (token != NULL) {
-        dps_write_text(&w, "Authorization: ");
-        dps_write_text(&w, token);
-        dps_write_text(&w, "\r\n");
-    }
-    dps_write_text(&w, "Content-Length: ");
-    dps_write_decimal(&w, b.len);
-    dps_write_text(&w, "\r\n\r\n");
-    bytes_write_bytes(&w, bytes_written(&b));
-    return w.len;
-}
-
 /* Software that runs beside the TPM names a key of its own as SRK. Each attribute that would let the nonce leave is
  * refused before any RSA work. The key is a real one, whose private half is known. */
 static int s05_software_srk(void)
@@ -419,13 +393,13 @@ static int s05_software_srk(void)
         memcpy(srk + 6, "\x00\x03\x04\x72", 4);
         memcpy(srk + cases[i].at, cases[i].value, 4);
         flow_ask(&f, request,
-                 write_registration(request, sizeof request, ek, bytes_of(srk, sizeof srk), NULL));
+                 flow_write_registration(request, sizeof request, ek, bytes_of(srk, sizeof srk), NULL));
         CHECK(f.answer.refusal == cases[i].why);
         CHECK(f.answer.status == 400);
     }
     /* As the vector has it: a software key that says so. */
     flow_ask(&f, request,
-             write_registration(request, sizeof request, ek, bytes_of(vector_srk_public_2b, 284), NULL));
+             flow_write_registration(request, sizeof request, ek, bytes_of(vector_srk_public_2b, 284), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
     /* A storage key with a policy of its own. */
     uint8_t with_policy[320];
@@ -434,13 +408,14 @@ static int s05_software_srk(void)
     area.unique = bytes_of(vector_srk_public_2b + 28, 256);
     area.auth_policy = bytes_of(vector_unique, 32);
     tpm2_public_write_2b(&w, &area);
-    flow_ask(&f, request, write_registration(request, sizeof request, ek, bytes_written(&w), NULL));
+    flow_ask(&f, request, flow_write_registration(request, sizeof request, ek, bytes_written(&w), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_POLICY);
     /* EK and SRK exchanged. */
-    flow_ask(&f, request,
-             write_registration(request, sizeof request, bytes_of(f.device.srk, f.device.srk_len), ek, NULL));
+    flow_ask(
+        &f, request,
+        flow_write_registration(request, sizeof request, bytes_of(f.device.srk, f.device.srk_len), ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_EK_FORM);
-    flow_ask(&f, request, write_registration(request, sizeof request, ek, ek, NULL));
+    flow_ask(&f, request, flow_write_registration(request, sizeof request, ek, ek, NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_ATTRIBUTES);
     flow_close(&f);
     return 0;
@@ -492,7 +467,7 @@ static int s08_replayed_and_foreign_tokens(void)
         {"Bearer x", DPS_REFUSED_TOKEN_FORM},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        flow_ask(&f, request, write_registration(request, sizeof request, ek, srk, bad[i].token));
+        flow_ask(&f, request, flow_write_registration(request, sizeof request, ek, srk, bad[i].token));
         CHECK(f.answer.refusal == bad[i].why);
         CHECK(f.answer.status == 401);
     }

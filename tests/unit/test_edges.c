@@ -211,7 +211,8 @@ static int device_record_damaged(void)
     static const size_t limits[7] = {65535, DPS_REGISTRATION_ID_MAX, DPS_HOST_MAX,      DPS_DEVICE_ID_MAX,
                                      65535, DPS_WRAPPED_KEY_MAX,     DPS_KEY_PUBLIC_MAX};
     CHECK(read_record("DPS1", 0, 1, false) == 0);
-    CHECK(read_record("DPS2", 0, 1, false) == BYTES_E_STATE);
+    CHECK(read_record("DPS2", 0, 1, false) == 0);
+    CHECK(read_record("DPS3", 0, 1, false) == BYTES_E_STATE);
     CHECK(read_record("DPS1", 0, 1, true) == BYTES_E_STATE);
     for (size_t i = 0; i < 7; i++) {
         CHECK(read_record("DPS1", i, 0, false) == 0);

@@ -139,6 +139,23 @@ const struct tpm2_command_table tpm2_command_tables[] = {
             TPM2_MEMBERS({"outData", &tpm2_shape_sensitive_data, "The data that was sealed, in clear."}),
     },
     {
+        .name = "TPM2_Rewrap",
+        .code = TPM2_CC_REWRAP,
+        .spec = "P3 r1.59 13.2",
+        .auths = 1,
+        .handles = TPM2_MEMBERS(
+            {"oldParent", &tpm2_shape_handle, "The key that opens the outer layer."},
+            {"newParent", &tpm2_shape_handle, "The key for another outer layer; none: it stays off."}),
+        .parameters = TPM2_MEMBERS(
+            {"inDuplicate", &tpm2_shape_duplicate,
+             "The private part of a key that travels, encrypted twice."},
+            {"name", &tpm2_shape_name, "The Name of that key."},
+            {"inSymSeed", &tpm2_shape_encrypted_secret, "The seed of the outer layer, for oldParent."}),
+        .response = TPM2_MEMBERS(
+            {"outDuplicate", &tpm2_shape_duplicate, "The private part, with another outer layer or none."},
+            {"outSymSeed", &tpm2_shape_encrypted_secret, "The seed of the outer layer, for newParent."}),
+    },
+    {
         .name = "TPM2_Import",
         .code = TPM2_CC_IMPORT,
         .spec = "P3 r1.59 13.3",
@@ -221,6 +238,21 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .response =
             TPM2_MEMBERS({"timeout", &tpm2_shape_timeout, "When the ticket expires; empty: there is none."},
                          {"policyTicket", &tpm2_shape_tk_auth, "Proof to use later, if one was asked for."}),
+    },
+    {
+        .name = "TPM2_PolicyOR",
+        .code = TPM2_CC_POLICY_OR,
+        .spec = "P3 r1.59 23.6",
+        .handles = TPM2_MEMBERS({"policySession", &tpm2_shape_handle, "The policy session."}),
+        .parameters = TPM2_MEMBERS({"pHashList", &tpm2_shape_digests,
+                                    "What may have been proven: the session's digest is one of these."}),
+    },
+    {
+        .name = "TPM2_PolicyCommandCode",
+        .code = TPM2_CC_POLICY_COMMAND_CODE,
+        .spec = "P3 r1.59 23.11",
+        .handles = TPM2_MEMBERS({"policySession", &tpm2_shape_handle, "The policy session."}),
+        .parameters = TPM2_MEMBERS({"code", &tpm2_shape_cc, "The one command that it may authorize."}),
     },
     {
         .name = "TPM2_PolicyGetDigest",

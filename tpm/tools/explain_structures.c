@@ -393,6 +393,8 @@ static const struct tpm2_shape capabilities = {
                                             {EXACT, 7, &pcr_properties, NULL, false},
                                             {EXACT, 8, &curve_list, NULL, false},
                                             {.last = true}}};
+const struct tpm2_shape tpm2_shape_digests =
+    LIST("TPML_DIGEST", "P2 r1.59 10.9.3", {"digests", &tpm2_shape_digest, NULL});
 const struct tpm2_shape tpm2_shape_capability_data = {
     .layout = TPM2_STRUCT,
     .type = "TPMS_CAPABILITY_DATA",

@@ -133,6 +133,7 @@ extern const struct tpm2_shape tpm2_shape_sensitive_create;
 extern const struct tpm2_shape tpm2_shape_creation_data;
 extern const struct tpm2_shape tpm2_shape_id_object;
 extern const struct tpm2_shape tpm2_shape_capability_data;
+extern const struct tpm2_shape tpm2_shape_digests;
 extern const struct tpm2_shape tpm2_shape_nv_public;
 extern const struct tpm2_member tpm2_activation_blob_members[];
 

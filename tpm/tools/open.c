@@ -116,21 +116,43 @@ static int read_inner(struct bytes content, struct bytes name, struct tpm2_sensi
     return read_sensitive_2b(sensitive_2b, sensitive);
 }
 
+/* The inner wrap is taken off where it stands. */
+static int inner_open(struct bytes inner_key, struct bytes name, struct tpm2_sensitive *sensitive,
+                      uint8_t *storage, size_t len)
+{
+    int error = crypto_aes_cfb_decrypt(inner_key, NULL, storage, len);
+    if (error == 0) {
+        error = read_inner(bytes_of(storage, len), name, sensitive);
+    }
+    if (error != 0) {
+        *sensitive = (struct tpm2_sensitive){0};
+        bytes_wipe(storage, len);
+    }
+    return error;
+}
+
 int tpm2_duplicate_open(struct bytes duplicate, struct bytes secret, const struct crypto_rsa_private *parent,
                         struct bytes inner_key, struct bytes name, struct tpm2_sensitive *sensitive,
                         uint8_t *storage, size_t capacity)
 {
     struct bytes content = {0};
-    int error = outer_open(duplicate, secret, parent, TPM2_SEED_DUPLICATE, name, storage, capacity, &content);
-    if (error == 0) {
-        error = crypto_aes_cfb_decrypt(inner_key, NULL, storage, content.len);
-    }
-    if (error == 0) {
-        error = read_inner(content, name, sensitive);
-    }
+    const int error =
+        outer_open(duplicate, secret, parent, TPM2_SEED_DUPLICATE, name, storage, capacity, &content);
     if (error != 0) {
         *sensitive = (struct tpm2_sensitive){0};
         bytes_wipe(storage, content.len);
+        return error;
     }
-    return error;
+    return inner_open(inner_key, name, sensitive, storage, content.len);
+}
+
+int tpm2_duplicate_open_inner(struct bytes duplicate, struct bytes inner_key, struct bytes name,
+                              struct tpm2_sensitive *sensitive, uint8_t *storage, size_t capacity)
+{
+    *sensitive = (struct tpm2_sensitive){0};
+    if (duplicate.len == 0 || duplicate.len > capacity) {
+        return duplicate.len == 0 ? BYTES_E_FORMAT : BYTES_E_SPACE;
+    }
+    memcpy(storage, duplicate.p, duplicate.len);
+    return inner_open(inner_key, name, sensitive, storage, duplicate.len);
 }

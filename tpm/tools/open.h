@@ -19,4 +19,8 @@ int tpm2_duplicate_open(struct bytes duplicate, struct bytes secret, const struc
                         struct bytes inner_key, struct bytes name, struct tpm2_sensitive *sensitive,
                         uint8_t *storage, size_t capacity);
 
+/* The same for a duplicate that has only its inner wrap: what TPM2_Rewrap to TPM_RH_NULL leaves of it. */
+int tpm2_duplicate_open_inner(struct bytes duplicate, struct bytes inner_key, struct bytes name,
+                              struct tpm2_sensitive *sensitive, uint8_t *storage, size_t capacity);
+
 #endif

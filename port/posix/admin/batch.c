@@ -97,6 +97,14 @@ static bool same_member(struct bytes asked, struct bytes existing, const char *n
     return !has_a && (!has_b || !decides);
 }
 
+static bool demands_hardened_srk(struct bytes enrollment)
+{
+    struct bytes attestation, tpm, srk;
+    return dps_json_member(enrollment, "attestation", &attestation) == 0 &&
+           dps_json_member(attestation, "tpm", &tpm) == 0 && dps_json_member(tpm, "srk", &srk) == 0 &&
+           dps_json_kind(srk) != DPS_JSON_NULL;
+}
+
 static bool is_disabled(struct bytes enrollment)
 {
     struct bytes value;
@@ -118,7 +126,8 @@ bool admin_same_enrollment(struct bytes asked, struct bytes existing)
         if (!same_member(asked, existing, members[i].name, members[i].decides))
             return false;
     }
-    return same_key(asked, existing) && is_disabled(asked) == is_disabled(existing);
+    return same_key(asked, existing) && is_disabled(asked) == is_disabled(existing) &&
+           demands_hardened_srk(asked) == demands_hardened_srk(existing);
 }
 
 /* ---- Asking with patience ---- */

@@ -51,6 +51,11 @@ static const struct posix_option options_enroll[] = {
      .argument = "H",
      .list = &tool.options.hubs,
      .help = "to this hub only, or to one of several: may be given repeatedly; default: all"},
+    {.name = "srk",
+     .argument = "hardened",
+     .text = &tool.options.srk,
+     .help = "take only the hardened SRK (dps-device register --srk hardened), from which\nTPM2_Rewrap gets "
+             "nothing; needs --ek. Azure's own service has no such demand:\nthere it is left out"},
     {.name = "disabled", .flag = &tool.options.disabled, .help = "known, but not allowed to register"},
     {.name = "update", .flag = &tool.options.update, .help = "replace the enrollment that exists"},
     {.name = "if-match",

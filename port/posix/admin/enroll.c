@@ -39,6 +39,16 @@ static int write_json_file(struct admin_tool *t, struct bytes_writer *w)
     return 0;
 }
 
+/* The service whose API this is: it may refuse a member that it does not know, and would not act on it. */
+static bool is_foreign(const struct admin_tool *t)
+{
+    static const char domain[] = ".azure-devices-provisioning.net";
+    const struct bytes host = bytes_of_text(t->host);
+    const size_t len = sizeof domain - 1;
+    return host.len > len &&
+           dps_text_equal_nocase(bytes_of(host.p + host.len - len, len), bytes_of_text(domain));
+}
+
 static int write_key(struct admin_tool *t, struct bytes_writer *w, struct ek *ek)
 {
     char why[512];
@@ -52,7 +62,10 @@ static int write_key(struct admin_tool *t, struct bytes_writer *w, struct ek *ek
     }
     dps_write_text(w, ",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(w, bytes_of(ek->public_2b, ek->len));
-    dps_write_text(w, "\"}}");
+    dps_write_text(w, "\"");
+    if (t->options.srk != NULL && !is_foreign(t))
+        dps_write_text(w, ",\"srk\":\"hardened\"");
+    dps_write_text(w, "}}");
     return 0;
 }
 
@@ -123,13 +136,20 @@ int admin_enroll(struct admin_tool *t)
         admin_say("enroll: standard input can be only one of --ek and --json");
         return POSIX_EXIT_USAGE;
     }
+    if (o->srk != NULL && (strcmp(o->srk, "hardened") != 0 || o->ek == NULL)) {
+        admin_say("enroll: --srk hardened is the only demand there is, and belongs to --ek; with --json the "
+                  "attestation says it itself");
+        return POSIX_EXIT_USAGE;
+    }
     int exit_code = admin_check_id(o->arguments[0]);
     if (exit_code == 0)
-        exit_code = write_body(t, &w, &ek);
-    if (exit_code == 0)
         exit_code = admin_open(t);
+    if (exit_code == 0)
+        exit_code = write_body(t, &w, &ek);
     if (exit_code != 0)
         return exit_code;
+    if (o->srk != NULL && is_foreign(t))
+        admin_say("note: %s takes any SRK, so --srk is left out there", t->host);
     const struct admin_request request = {.method = "PUT",
                                           .collection = "enrollments",
                                           .name = o->arguments[0],

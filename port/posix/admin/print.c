@@ -57,6 +57,7 @@ static void print_key(FILE *out, struct bytes enrollment)
     crypto_sha256(&bytes, 1, digest);
     dps_write_hex(&w, bytes_of(digest, sizeof digest));
     fprintf(out, "%-18sSHA-256 %.*s\n", "endorsement key", (int)w.len, (const char *)hex);
+    print_member(out, "", "SRK demanded", tpm, "srk");
 }
 
 void admin_print_registration(FILE *out, struct bytes state, const char *indent)

@@ -15,7 +15,7 @@ struct admin_options {
     const char *connection_string_file, *ca, *connect_to, *proxy, *proxy_auth_file, *format;
     bool help, version;
     const char *arguments[2]; /* what stands behind the command and is no option */
-    const char *ek, *device_id, *if_match, *json;
+    const char *ek, *device_id, *if_match, *json, *srk;
     struct posix_option_list hubs;
     bool disabled, update;
     uint64_t page;

@@ -145,6 +145,13 @@ static const struct posix_option options_register[] = {
      .maximum = DEVICE_PAYLOAD_MAX,
      .help = "for custom allocation"},
     OPTION_EK_TEMPLATE,
+    {.name = "srk",
+     .argument = "standard|hardened",
+     .text = &tool.options.srk,
+     .help =
+         "the key that nonce and hub key come in under: standard (default) is TCG's;\nhardened is good for "
+         "TPM2_Import and TPM2_Load only, so that nobody gets\nthem out with TPM2_Rewrap (`info` says "
+         "whether the TPM has it): one key more to\nderive, 9 commands more. --state remembers which"},
     POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
     OPTION_HUB_PORT,

@@ -16,6 +16,7 @@ static const struct {
     {400004, "the enrolled endorsement key is malformed or not this one: compare it with `dps-device ek "
              "--format base64`; "
              "if this TPM was enrolled by an Azure SDK, try --ek-template azure-sdk"},
+    {400016, "register with --srk hardened: this enrollment, or this service, demands it"},
     {401003,
      "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
      "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},

@@ -117,6 +117,8 @@ static int print_commands(struct device_tool *t, struct facts *f)
         TPM2_CC_LOAD,
         TPM2_CC_HMAC,
         TPM2_CC_FLUSH_CONTEXT,
+        TPM2_CC_POLICY_COMMAND_CODE, /* both for --srk hardened */
+        TPM2_CC_POLICY_OR,
         TPM2_CC_EVICT_CONTROL,
         TPM2_CC_HIERARCHY_CHANGE_AUTH,
         TPM2_CC_CLEAR,
@@ -140,6 +142,11 @@ static int print_commands(struct device_tool *t, struct facts *f)
         f->commands_missing += i < FLOW;
     }
     puts(missing == 0 ? "; none of the flow's is missing" : "");
+    const bool rewrap = contains(commands, count < COMMANDS_MAX ? count : COMMANDS_MAX, TPM2_CC_REWRAP);
+    printf("TPM2_Rewrap   %s\n",
+           rewrap ? "listed: software on this machine can take nonce and hub key out of the standard SRK "
+                    "(register --srk hardened)"
+                  : "not listed: nobody takes keys out of either SRK with it");
     return 0;
 }
 

@@ -90,6 +90,22 @@ static int choose_template(struct device_tool *t)
     return 0;
 }
 
+static int choose_srk(struct device_tool *t)
+{
+    const char *name = t->options.srk;
+    if (name == NULL || strcmp(name, "standard") == 0) {
+        t->config.srk = DPS_SRK_STANDARD;
+    } else if (strcmp(name, "hardened") == 0) {
+        t->config.srk = DPS_SRK_HARDENED;
+    } else {
+        device_say(
+            "--srk is standard (TCG's template) or hardened (which TPM2_Rewrap cannot use), not \"%s\"",
+            name);
+        return POSIX_EXIT_USAGE;
+    }
+    return 0;
+}
+
 /* A clock that stands before this program's release was never set: that is no time to sign, and none to judge
  * certificates by. */
 static uint64_t known_seconds(void *context)
@@ -141,6 +157,8 @@ int device_open(struct device_tool *t)
 {
     char why[640];
     int exit_code = choose_template(t);
+    if (exit_code == 0)
+        exit_code = choose_srk(t);
     if (exit_code == 0)
         exit_code = read_auths(t);
     if (exit_code != 0)

@@ -22,7 +22,7 @@ struct device_options {
     uint64_t now, timeout;
     bool help, version, verbose, quiet;
     /* ek, register */
-    const char *ek_template, *format, *certificate, *id;
+    const char *ek_template, *srk, *format, *certificate, *id;
     /* own, clear */
     const char *new_owner_auth_file, *new_endorsement_auth_file, *new_lockout_auth_file;
     bool persist, yes;

@@ -64,6 +64,10 @@ static void show_public(struct explain_paste *p, const char *what, struct bytes 
         explain_remark(p, "%s", id);
     } else if (area.type == TPM2_ALG_RSA && dps_srk_check(&area) == DPS_ACCEPTED) {
         explain_remark(p, "It is a storage root key that a service may trust: it cannot leave its TPM.");
+        explain_remark(
+            p, dps_srk_is_hardened(&area)
+                   ? "It is the hardened one: good for TPM2_Import and TPM2_Load only."
+                   : "It is the standard one: TPM2_Rewrap, where a TPM has it, takes keys out of it.");
     } else if (tpm2_public_matches(&area, &hmac)) {
         explain_remark(p, "It is an HMAC key as activation blobs carry it.");
     } else if (area.type == TPM2_ALG_RSA) {

@@ -21,7 +21,7 @@ struct arguments {
     struct posix_option_list hubs;
     uint64_t connections, client_connections, workers, stop_delay, challenge_rate, client_rate, total_rate,
         management_rate, token_lifetime;
-    bool help, version;
+    bool require_hardened_srk, help, version;
 };
 
 static const char help_head[] =
@@ -160,6 +160,11 @@ static const struct posix_option service[] = {
      .number = &given.token_lifetime,
      .maximum = UINT32_MAX,
      .help = "tokens that expire later than this from now are refused\n(default 172800, two days; 0: none)"},
+    {.name = "require-hardened-srk",
+     .flag = &given.require_hardened_srk,
+     .help =
+         "refuse the standard SRK (400016), whatever the enrollments say:\nTPM2_Rewrap takes the keys out "
+         "of it, where a TPM has that command"},
 };
 static const struct posix_option files[] = {
     {.name = "store",
@@ -311,6 +316,7 @@ static int configure_service(const struct arguments *a, struct dps_service_confi
     c->challenges_per_client = (uint32_t)a->client_rate;
     c->management_per_client = a->client_rate == 0 ? 0 : (uint32_t)a->management_rate;
     c->token_lifetime_max = (uint32_t)a->token_lifetime;
+    c->hardened_srk = a->require_hardened_srk;
     int allocation = choice("allocation", a->allocation, allocations, why, why_size);
     if (allocation < 0)
         return BYTES_E_USAGE;

@@ -375,7 +375,8 @@ def main():
     print(f"1..{len(SHARED) + len(OWN)}")
     with tempfile.TemporaryDirectory(prefix="workers-") as root:
         Service.root = root
-        shared = Service("--workers", str(WORKERS), "--metrics", "127.0.0.1:0", "--challenge-rate", "6")
+        shared = Service("--workers", str(WORKERS), "--metrics", "127.0.0.1:0", "--challenge-rate", "6",
+                         timeouts="drain=600000")
         try:
             for number, test in enumerate(SHARED + OWN, 1):
                 try:

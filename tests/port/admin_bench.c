@@ -97,7 +97,7 @@ int bench_setup(void)
     store.remove = failing_remove;
     store.next = failing_next;
     struct crypto_entropy entropy = posix_entropy_seeded(&drbg, "test_admin");
-    CHECK(dps_service_init(&bench.service, &bench.config, &store, &entropy) == 0);
+    CHECK_EQUAL(dps_service_init(&bench.service, &bench.config, &store, &entropy), 0);
     bench.service.now = NOW;
     return 0;
 }

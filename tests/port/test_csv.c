@@ -58,7 +58,7 @@ static int csv_good(void)
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (strcmp(fields(lines[i][0]), lines[i][1]) != 0)
             printf("# %s: %s\n", lines[i][0], fields(lines[i][0]));
-        CHECK(strcmp(fields(lines[i][0]), lines[i][1]) == 0);
+        CHECK_EQUAL(fields(lines[i][0]), lines[i][1]);
     }
     return 0;
 }
@@ -88,13 +88,13 @@ static int csv_bad(void)
     uint8_t zero[3] = {'a', 0, 'b'};
     struct posix_csv record;
     const char *why;
-    CHECK(posix_csv_read(zero, sizeof zero, ',', &record, &why) == BYTES_E_FORMAT);
+    CHECK_EQUAL(posix_csv_read(zero, sizeof zero, ',', &record, &why), BYTES_E_FORMAT);
     uint8_t many[POSIX_CSV_FIELDS_MAX]; /* separators: one field more */
     memset(many, ',', sizeof many);
-    CHECK(posix_csv_read(many, sizeof many, ',', &record, &why) == BYTES_E_LIMIT);
-    CHECK(posix_csv_read(many, sizeof many - 1, ',', &record, &why) == 0);
+    CHECK_EQUAL(posix_csv_read(many, sizeof many, ',', &record, &why), BYTES_E_LIMIT);
+    CHECK_EQUAL(posix_csv_read(many, sizeof many - 1, ',', &record, &why), 0);
     uint8_t open[] = "a,\"b\nc";
-    CHECK(posix_csv_read(open, sizeof open - 1, ',', &record, &why) == BYTES_E_MORE);
+    CHECK_EQUAL(posix_csv_read(open, sizeof open - 1, ',', &record, &why), BYTES_E_MORE);
     return 0;
 }
 
@@ -102,7 +102,7 @@ static int csv_separators(void)
 {
     CHECK(strcmp(fields_with(';', "a;b,c;\"d;e\""), "a|b,c|d;e") == 0);
     CHECK(strcmp(fields_with('\t', "a\tb c\t\"d\te\"\t"), "a|b c|d\te|") == 0);
-    CHECK(strcmp(fields_with('|', "a;b"), "a;b") == 0);
+    CHECK_EQUAL(fields_with('|', "a;b"), "a;b");
     return 0;
 }
 
@@ -129,11 +129,11 @@ static int csv_all_short(void)
                 posix_csv_write(out, record.fields[i]);
             }
             size_t size = (size_t)ftell(out);
-            CHECK(fclose(out) == 0);
+            CHECK_EQUAL(fclose(out), 0);
             CHECK(posix_csv_read(written, size, ',', &again, &why) == 0 && again.count == record.count);
             for (size_t i = 0; i < record.count; i++) {
                 const struct bytes field = record.fields[i];
-                CHECK(again.fields[i].len == field.len);
+                CHECK_EQUAL(again.fields[i].len, field.len);
                 CHECK(memchr(field.p, '\r', field.len) != NULL || bytes_equal_public(again.fields[i], field));
             }
         }
@@ -151,7 +151,7 @@ static int csv_write_harmless(void)
     posix_csv_write(out, bytes_of("\xFFx", 2));
     fputc('|', out);
     posix_csv_write(out, bytes_of("\xC3\xA4", 2));
-    CHECK(fclose(out) == 0);
+    CHECK_EQUAL(fclose(out), 0);
     CHECK(strcmp(text, "a??[0m?|?x|\xC3\xA4") == 0);
     return 0;
 }

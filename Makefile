@@ -151,7 +151,7 @@ CHECK_MORE += lint-tests
 .PHONY: lint-tests
 lint-tests:
 	@DEPS=$(DEPS) tests/setup.sh build check
-	@BUILD=$(BUILD) TIDY=tests TEST_TIMEOUT=900 $(PROVE) --exec tests/run.sh tests/lint/clang_tidy.sh
+	@BUILD=$(BUILD) TIDY=tests $(PROVE) --exec tests/run.sh tests/lint/clang_tidy.sh
 
 #: make check-stress     make check-all STRESS_RUNS=5 times while 8 processes keep the machine busy: no test depends on time
 STRESS_RUNS ?= 5

@@ -153,7 +153,7 @@ lint-tests:
 	@DEPS=$(DEPS) tests/setup.sh build check
 	@BUILD=$(BUILD) TIDY=tests $(PROVE) --exec tests/run.sh tests/lint/clang_tidy.sh
 
-#: make check-stress     make check-all STRESS_RUNS=5 times while 8 processes keep the machine busy: no test depends on time
+#: make check-stress     make check-all STRESS_RUNS=5 times while 8 processes keep the machine busy
 STRESS_RUNS ?= 5
 .PHONY: check-stress
 check-stress:

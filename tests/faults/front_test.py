@@ -42,7 +42,8 @@ def part_register(s):
     same(done.field("Registered"), s.name, "registered")
     s.bench.send(s.device, "--connect-to", f"localhost:{s.front.port}")
     def lines():
-        return [line for line in s.bench.service.read("log").splitlines() if f"id={s.name}" in line and "register" in line]
+        return [line for line in s.bench.service.read("log").splitlines()
+                if f"id={s.name}" in line and "register" in line]
     wait_until(lambda: len(lines()) >= 2, "the log has both requests")
     check(all("client=127.0.0.1" in line for line in lines()), "\n".join(lines()))
 

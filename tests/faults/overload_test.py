@@ -114,7 +114,7 @@ def end_quietly(clients):
 
 
 def test_slow(p):
-    """1000 clients that send a byte now and then: others are served meanwhile, and in the end the slow ones are cut off"""
+    """1000 clients that send a byte now and then: others are served, and the slow ones cut off in the end"""
     s = p.serve("--workers", "2", "--connections", "4000", "--client-connections", "0", "--metrics", "127.0.0.1:0")
     registrars = p.registrars(s, s.plain, s.tls)
     text = request("/nowhere").encode()

@@ -38,12 +38,20 @@ struct test_value {
 /* clang-format off */
 #define TEST_VALUE(x)                                                                                        \
     _Generic((x),                                                                                            \
-        bool: test_value_bool,                                                                                     \
-        char: test_value_signed, signed char: test_value_signed, short: test_value_signed, int: test_value_signed, long: test_value_signed, \
-        long long: test_value_signed,                                                                              \
-        unsigned char: test_value_unsigned, unsigned short: test_value_unsigned, unsigned: test_value_unsigned,                \
-        unsigned long: test_value_unsigned, unsigned long long: test_value_unsigned,                                     \
-        char *: test_value_text, const char *: test_value_text,                                                          \
+        bool: test_value_bool,                                                                               \
+        char: test_value_signed,                                                                             \
+        signed char: test_value_signed,                                                                      \
+        short: test_value_signed,                                                                            \
+        int: test_value_signed,                                                                              \
+        long: test_value_signed,                                                                             \
+        long long: test_value_signed,                                                                        \
+        unsigned char: test_value_unsigned,                                                                  \
+        unsigned short: test_value_unsigned,                                                                 \
+        unsigned: test_value_unsigned,                                                                       \
+        unsigned long: test_value_unsigned,                                                                  \
+        unsigned long long: test_value_unsigned,                                                             \
+        char *: test_value_text,                                                                             \
+        const char *: test_value_text,                                                                       \
         default: test_value_pointer)(x)
 /* clang-format on */
 

@@ -19,7 +19,7 @@ import urllib.parse
 SCOPE = "0ne00000A0A"
 API = "api-version=2021-06-01"
 # So long that even a busy machine does not run into them: who tests one of them sets that one.
-TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=5000,drain=10000,"
+TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=1000,drain=10000,"
             "stop=0")
 PATIENCE = 90  # seconds after which something that must happen has not happened
 

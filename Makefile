@@ -128,6 +128,9 @@ PORT_NAMES = $(notdir $(PORT_TESTS))
 E2E = $(wildcard tests/e2e/*_test.py tests/e2e/*_test.sh)
 LINT = $(wildcard tests/lint/*.sh tests/lint/*.py)
 
+# A test that fails shows what it got and what it wanted.
+PROVE = prove --timer --failures --comments
+
 #: make check            install what is missing, build, and run the tests (under 10 minutes)
 .PHONY: check
 check: setup
@@ -135,21 +138,28 @@ check: setup
 	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
 	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
 	@$(if $(CHECK_DEPENDS),$(MAKE) --no-print-directory $(CHECK_DEPENDS))
-	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/run.sh \
+	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh \
 	    $(UNIT_TESTS) $(PORT_TESTS) \
 	    $(UNIT_NAMES:%=$(BUILD)/asan/unit/%) $(PORT_NAMES:%=$(BUILD)/asan/port-tests/%) $(E2E) $(CHECK) $(LINT)
 
 #: make lint             format, static analysis and structure rules
 .PHONY: lint
 lint:
-	@BUILD=$(BUILD) prove --timer --exec tests/run.sh $(LINT)
+	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(LINT)
 
 #: make lint-tests       static analysis of the tests themselves
 CHECK_MORE += lint-tests
 .PHONY: lint-tests
 lint-tests:
 	@DEPS=$(DEPS) tests/setup.sh build check
-	@BUILD=$(BUILD) TIDY=tests TEST_TIMEOUT=900 prove --timer --exec tests/run.sh tests/lint/clang_tidy.sh
+	@BUILD=$(BUILD) TIDY=tests $(PROVE) --exec tests/run.sh tests/lint/clang_tidy.sh
+
+#: make check-stress     make check-all STRESS_RUNS=5 times while 8 processes keep the machine busy
+STRESS_RUNS ?= 5
+.PHONY: check-stress
+check-stress:
+	@DEPS=$(DEPS) tests/setup.sh build check stress
+	@/usr/bin/python3 tests/stress.py $(STRESS_RUNS) $(MAKE) --no-print-directory check-all
 
 # Other people's clients against our service. What npm installs stays in $(BUILD).
 NODE_PEERS = $(BUILD)/peers/node
@@ -161,7 +171,7 @@ CHECK_MORE += check-peers
 check-peers:
 	@DEPS=$(DEPS) tests/setup.sh build peers
 	@$(MAKE) --no-print-directory all $(NODE_PEERS)/installed
-	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules prove --timer --exec tests/run.sh $(PEERS)
+	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules $(PROVE) --exec tests/run.sh $(PEERS)
 
 $(NODE_PEERS)/installed: $(addprefix tests/peers/node/,package.json package-lock.json .npmrc)
 	@mkdir -p $(@D)

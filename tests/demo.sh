@@ -73,7 +73,7 @@ service_pid=$!
 tries=0
 until [ -s port ]; do
     tries=$((tries + 1))
-    [ $tries -lt 100 ] && kill -0 $service_pid 2>/dev/null || die "the service did not start"
+    [ $tries -lt 2400 ] && kill -0 $service_pid 2>/dev/null || die "the service did not start"
     sleep 0.05
 done
 port=$(head -n 1 port)

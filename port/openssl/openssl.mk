@@ -9,5 +9,5 @@ CHECK_MORE += check-openssl
 check-openssl:
 	@DEPS=$(DEPS) tests/setup.sh build check
 	@$(MAKE) --no-print-directory all tests BUILD=$(OPENSSL_BUILD) CRYPTO=openssl
-	@BUILD=$(OPENSSL_BUILD) prove --timer --jobs 2 --exec tests/run.sh $(UNIT_NAMES:%=$(OPENSSL_BUILD)/unit/%) \
+	@BUILD=$(OPENSSL_BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(UNIT_NAMES:%=$(OPENSSL_BUILD)/unit/%) \
 	    $(PORT_NAMES:%=$(OPENSSL_BUILD)/port-tests/%)

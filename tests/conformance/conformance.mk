@@ -29,4 +29,4 @@ CHECK_MORE += check-clients
 check-clients:
 	@DEPS=$(DEPS) tests/setup.sh build check
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) CONFORMANCE_CLIENTS=all prove --timer --exec tests/run.sh tests/e2e/conformance_device_test.py
+	@BUILD=$(BUILD) CONFORMANCE_CLIENTS=all $(PROVE) --exec tests/run.sh tests/e2e/conformance_device_test.py

@@ -43,5 +43,5 @@ check-cross:
 	@DEPS=$(DEPS) tests/setup.sh build check cross
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory cross-build
-	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/cross/run.sh \
+	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/cross/run.sh \
 	    tests/cross/size_test.sh $(CROSS_PROGRAMS)

@@ -10,8 +10,8 @@ case $1 in
 */cross/riscv64-linux-gnu/*) qemu="qemu-riscv64-static" ;;
 *) exec tests/run.sh "$1" ;;
 esac
-limit=${TEST_TIMEOUT:-300}
+watch="/usr/bin/python3 tests/watch.py ${TEST_TIMEOUT:-1800}"
 case $1 in
-*/dps-device) exec timeout "$limit" /usr/bin/python3 -B tests/cross/device.py "$BUILD" swtpm-tcp "$qemu" "$1" ;;
-*) exec timeout "$limit" "$qemu" "$1" ;;
+*/dps-device) exec $watch /usr/bin/python3 -B tests/cross/device.py "$BUILD" swtpm-tcp "$qemu" "$1" ;;
+*) exec $watch "$qemu" "$1" ;;
 esac

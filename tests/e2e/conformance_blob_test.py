@@ -89,7 +89,7 @@ def judge(nonce_size=32, spoil=lambda blob: blob, cases=OWN):
         done = subprocess.run(
             [Programs.path("dps-conformance"), "--service", f"https://localhost:{port}", "--ca",
              os.path.join(directory, "cert.pem"), "--scope", SCOPE, "--connection-string-file", owner, "--strict",
-             "--json", report, *cases], capture_output=True, text=True, timeout=200, check=False)
+             "--json", report, *cases], capture_output=True, text=True, timeout=1500, check=False)
         with open(report, encoding="utf-8") as f:
             found = {case["id"]: case for case in json.load(f)["cases"]}
         failed = [i for i, case in found.items() if case["result"] == "failed"]

@@ -130,7 +130,7 @@ class Client:
         self.token = "SharedAccessSignature sr=a&sig=b&se=1" if fault == "a token at once" else None
 
     def connect(self, host, port):
-        self.connection = http.client.HTTPSConnection(host, port, context=self.context, timeout=10)
+        self.connection = http.client.HTTPSConnection(host, port, context=self.context, timeout=60)
 
     def ask(self, method, path, body=None):
         version = "" if self.fault == "no api-version" else "?api-version=2021-06-01"
@@ -368,7 +368,7 @@ class Lab:
              "--device-ca", self.path("ca.pem"), "--device-hub", "hub-a.example", "--device-cert-other-name",
              "other.both", "--device-cert-expired", "expired.both", "--device-cert-untrusted", "self.both",
              "--json", report, "--device-command", command, *arguments],
-            cwd=self.dir, capture_output=True, timeout=250, check=False)
+            cwd=self.dir, capture_output=True, timeout=1500, check=False)
         if not os.path.exists(report):
             raise RuntimeError(done.stderr.decode(errors="replace"))
         with open(report, encoding="utf-8") as f:

@@ -29,7 +29,7 @@ PROGRAMS = ("dps-device", "dps-admin", "dps-service", "dps-conformance")
 HOSTS = "DNS:localhost,DNS:hub-a.example,DNS:dps.example"
 PORTS = ("8443", "2321", "2322", "9090", "443")  # of the examples: exchanged for free ones
 
-LINE_PATIENCE = 200  # seconds for a line; one of them runs a part of the suite
+LINE_PATIENCE = 1500  # seconds for a line; one of them runs a part of the suite
 
 # Lines that are not run here: how they begin, and why not. One that no page has any more is an error.
 NOT_RUN = {

@@ -81,7 +81,7 @@ def conformance(example, ids, *options):
     done = subprocess.run(
         [Programs.path("dps-conformance"), "--device-listen", "127.0.0.1:0", "--device-cert", cert, "--device-key", key,
          "--device-ca", example.bench.path("ca.pem"), "--device-hub", HUBS[0], "--device-command", command, *ids],
-        capture_output=True, text=True, timeout=280, check=False)
+        capture_output=True, text=True, timeout=1500, check=False)
     same(re.findall("^not ok .*", done.stdout, re.M), [], "cases that failed")
     same(done.returncode, 0, "exit code: " + done.stderr)
     check(len(re.findall(r"^ok (?!.*# SKIP)", done.stdout, re.M)) >= len(ids or range(200)), "too few cases ran")

@@ -24,7 +24,7 @@ for _name in ("https_proxy", "all_proxy", "no_proxy"):
     os.environ.pop(_name, None)
     os.environ.pop(_name.upper(), None)
 
-PROGRAM_PATIENCE = 60  # seconds; a device repeats its tries at a network that fails
+PROGRAM_PATIENCE = 600  # seconds; a device repeats its tries at a network that fails
 HUBS = ("hub-a.example", "hub-b.example")
 
 

@@ -83,7 +83,7 @@ class Served:
 
 
 def run(command, env=None):
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
 
 
 def receive(s, size):

@@ -20,7 +20,7 @@ from tpm2_pytss.types import (TPM2B_ENCRYPTED_SECRET, TPM2B_ID_OBJECT, TPM2B_PRI
                               TPMT_SYM_DEF, TPMT_SYM_DEF_OBJECT, TPMU_PUBLIC_ID, TPMU_PUBLIC_PARMS, TPMU_SYM_KEY_BITS,
                               TPMU_SYM_MODE)
 
-PATIENCE = 20  # seconds after which something that must happen has not happened
+PATIENCE = 120  # seconds after which something that must happen has not happened
 
 FIELDS = ("id_object", "encrypted_secret", "duplicate", "duplicate_secret", "key_public", "enc_uri")
 

@@ -186,7 +186,7 @@ def test_crowds():
             stay = served if name in ("silent", "half a ClientHello", "half a head", "half a body") else ()
             for client in (s.tls(), s.plain(), *stay):
                 same(client.get("/nowhere")[0], 404, name)
-            for client in kept:
+            for client in (*kept, *served):
                 client.close()
 
 

@@ -19,7 +19,7 @@ import urllib.parse
 SCOPE = "0ne00000A0A"
 API = "api-version=2021-06-01"
 # So long that even a busy machine does not run into them: who tests one of them sets that one.
-TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=400,drain=10000,"
+TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=1000,drain=10000,"
             "stop=0")
 PATIENCE = 90  # seconds after which something that must happen has not happened
 
@@ -208,8 +208,7 @@ class Client:
             self.sock.settimeout(PATIENCE)
 
     def closed(self, orderly=True):
-        """Wait for the end. Returns the seconds that it took."""
-        begin = time.monotonic()
+        """Wait for the end, and close as well: until then the service waits for us."""
         try:
             rest = self.data
             while self.more():
@@ -217,7 +216,7 @@ class Client:
             same(self.data[len(rest):], b"", "after the answer, before the end")
         except (ConnectionResetError, ssl.SSLError) as error:
             check(not orderly, f"the connection was not closed in good order: {error}")
-        return time.monotonic() - begin
+        self.close()
 
     def close(self):
         self.sock.close()

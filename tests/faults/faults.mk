@@ -22,7 +22,7 @@ CHECK_MORE += check-faults
 check-faults: setup-faults
 	@$(MAKE) --no-print-directory all fault-tests
 	@$(MAKE) --no-print-directory all fault-tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
-	@BUILD=$(BUILD) prove --timer --comments --exec tests/run.sh $(FAULT_TESTS) $(FAULT_NAMES:%=$(BUILD)/asan/faults/%) \
+	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(FAULT_TESTS) $(FAULT_NAMES:%=$(BUILD)/asan/faults/%) \
 	    $(FAULT_SCRIPTS)
 
 # Each kill prints its line when it has been survived; a failed one names the seed at the top.

@@ -258,10 +258,10 @@ class Load:
     def __exit__(self, *_):
         self.stop.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(300)
         check(not any(t.is_alive() for t in self.threads), "somebody still waits for an answer")
 
-    def after(self, answers, seconds=20):
+    def after(self, answers, seconds=300):
         """Wait for so many more answers."""
         wanted, deadline = self.ledger.answers + answers, time.monotonic() + seconds
         while self.ledger.answers < wanted:

@@ -44,7 +44,7 @@ class Sqlite:
 
     @staticmethod
     def read(path):
-        with contextlib.closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as db:
+        with contextlib.closing(sqlite3.connect(path, timeout=120, isolation_level=None)) as db:
             db.execute("BEGIN")
             same(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity_check")
             versions = [v for t in TABLES for v, in db.execute(f"SELECT version FROM {t}")]
@@ -68,7 +68,7 @@ class Postgres:
         # Into a file and not a pipe: the server would keep the pipe open.
         with open(os.path.join(os.path.dirname(self.dir), "said"), "w+b") as out:
             done = subprocess.run(["tests/faults/postgres.sh", what, self.dir, *arguments], stdout=out, stderr=out,
-                                  input=text, timeout=60, check=False)
+                                  input=text, timeout=300, check=False)
             out.seek(0)
             said = out.read().decode()
         check(done.returncode == 0 or not check_status, f"postgres.sh {what}: {said}")

@@ -70,14 +70,14 @@ static int two_nodes_one_wins(void)
     const enum dps_table t = DPS_TABLE_REGISTRATIONS;
     uint64_t version = 0, of_a, of_b;
     char value[64];
-    CHECK(store_put(&a, t, "r", "0", &version) == 0);
-    CHECK(strcmp(store_value_of(&b, t, "r"), "-") == 0); /* not visible before it is durable */
-    CHECK(a.commit(a.context) == 0);
+    CHECK_EQUAL(store_put(&a, t, "r", "0", &version), 0);
+    CHECK_EQUAL(store_value_of(&b, t, "r"), "-"); /* not visible before it is durable */
+    CHECK_EQUAL(a.commit(a.context), 0);
     CHECK(store_get(&a, t, "r", value, &of_a) == 0 && store_get(&b, t, "r", value, &of_b) == 0 &&
           of_a == of_b);
     CHECK(store_put(&a, t, "r", "of a", &of_a) == 0 && a.commit(a.context) == 0);
     CHECK(store_put(&b, t, "r", "of b", &of_b) == BYTES_E_CONFLICT && b.commit(b.context) == 0);
-    CHECK(strcmp(store_value_of(&b, t, "r"), "of a") == 0);
+    CHECK_EQUAL(store_value_of(&b, t, "r"), "of a");
     posix_postgres_close(&x);
     posix_postgres_close(&y);
     return 0;
@@ -91,17 +91,17 @@ static int a_lock_is_not_waited_for_long(void)
     struct dps_store a = posix_postgres_store(&x), b = posix_postgres_store(&y);
     const enum dps_table t = DPS_TABLE_DEVICES;
     uint64_t of_a = 0, of_b = 0, other = 0, next = 0;
-    CHECK(store_put(&b, t, "other", "1", &other) == 0);
-    CHECK(store_put(&a, t, "d", "of a", &of_a) == 0);
-    CHECK(store_put(&b, t, "d", "of b", &of_b) == BYTES_E_STORE);
+    CHECK_EQUAL(store_put(&b, t, "other", "1", &other), 0);
+    CHECK_EQUAL(store_put(&a, t, "d", "of a", &of_a), 0);
+    CHECK_EQUAL(store_put(&b, t, "d", "of b", &of_b), BYTES_E_STORE);
     CHECK(strstr(y.reason, "lock timeout") != NULL);
-    CHECK(b.commit(b.context) == BYTES_E_STORE); /* with all that it wrote */
+    CHECK_EQUAL(b.commit(b.context), BYTES_E_STORE); /* with all that it wrote */
     const uint64_t begin = posix_monotonic_ms();
-    CHECK(store_put(&b, t, "d", "of b", &next) == BYTES_E_STORE);
+    CHECK_EQUAL(store_put(&b, t, "d", "of b", &next), BYTES_E_STORE);
     CHECK(posix_monotonic_ms() - begin < POSIX_POSTGRES_RETRY_MIN_MS); /* not the same wait once more */
     CHECK(b.commit(b.context) == 0 && a.commit(a.context) == 0);
     (void)usleep(2 * POSIX_POSTGRES_RETRY_MIN_MS * 1000);
-    CHECK(strcmp(store_keys_of(&b, t), "d ") == 0);
+    CHECK_EQUAL(store_keys_of(&b, t), "d ");
     posix_postgres_close(&x);
     posix_postgres_close(&y);
     return 0;
@@ -149,7 +149,7 @@ static int race_of_processes(void)
     struct posix_postgres db;
     CHECK(open_store(&db));
     struct dps_store s = posix_postgres_store(&db);
-    CHECK(strcmp(store_value_of(&s, DPS_TABLE_REGISTRATIONS, "n"), "100") == 0);
+    CHECK_EQUAL(store_value_of(&s, DPS_TABLE_REGISTRATIONS, "n"), "100");
     posix_postgres_close(&db);
     return 0;
 }
@@ -175,12 +175,12 @@ static int connection_cut(void)
     struct dps_store s = posix_postgres_store(&db);
     uint64_t d = 0, e = 0;
     CHECK(store_put(&s, DPS_TABLE_DEVICES, "d", "1", &d) == 0 && s.commit(s.context) == 0);
-    CHECK(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e) == 0);
+    CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e), 0);
     CHECK(
         sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dps-service'"));
-    CHECK(s.commit(s.context) == BYTES_E_STORE);
+    CHECK_EQUAL(s.commit(s.context), BYTES_E_STORE);
     CHECK(comes_back(&s));
-    CHECK(strcmp(store_keys_of(&s, DPS_TABLE_DEVICES), "d ") == 0);
+    CHECK_EQUAL(store_keys_of(&s, DPS_TABLE_DEVICES), "d ");
     e = 0;
     CHECK(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e) == 0 && s.commit(s.context) == 0);
     posix_postgres_close(&db);
@@ -195,11 +195,11 @@ static int stopped_and_started(void)
     CHECK(open_store(&db));
     struct dps_store s = posix_postgres_store(&db);
     CHECK(server("stop", "immediate", NULL, 0));
-    CHECK(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version) == BYTES_E_STORE);
+    CHECK_EQUAL(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version), BYTES_E_STORE);
     /* While it is away, nobody waits for it. */
     const uint64_t begin = posix_monotonic_ms();
     for (int i = 0; i < 1000; i++)
-        CHECK(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version) == BYTES_E_STORE);
+        CHECK_EQUAL(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version), BYTES_E_STORE);
     CHECK(posix_monotonic_ms() - begin < POSIX_POSTGRES_TIMEOUT_MS);
     CHECK(server("start", "", NULL, 0));
     CHECK(comes_back(&s)); /* what was committed survived the crash */
@@ -231,7 +231,7 @@ static int hangs(void)
     CHECK(signal_server("CONT"));
     CHECK(error == BYTES_E_STORE && waited >= POSIX_POSTGRES_TIMEOUT_MS - 1 &&
           waited < 2 * POSIX_POSTGRES_TIMEOUT_MS);
-    CHECK(strcmp(db.reason, "the database does not answer") == 0);
+    CHECK_EQUAL(db.reason, "the database does not answer");
     CHECK(comes_back(&s));
     posix_postgres_close(&db);
     return 0;
@@ -241,7 +241,7 @@ static int newer_schema(void)
 {
     struct posix_postgres db;
     CHECK(sql("UPDATE schema_version SET version = 99"));
-    CHECK(posix_postgres_open(&db, conninfo, why, sizeof why) == BYTES_E_STORE);
+    CHECK_EQUAL(posix_postgres_open(&db, conninfo, why, sizeof why), BYTES_E_STORE);
     CHECK(strstr(why, "newer version of this program") != NULL);
     CHECK(sql("UPDATE schema_version SET version = 1"));
     CHECK(open_store(&db));
@@ -259,7 +259,7 @@ static int least_rights(void)
               "TO service; GRANT USAGE ON SEQUENCE record_version TO service; GRANT SELECT ON schema_version "
               "TO service"));
     snprintf(limited, sizeof limited, "host=%s user=service dbname=postgres", support_path("pg"));
-    CHECK(posix_postgres_open(&db, limited, why, sizeof why) == 0);
+    CHECK_EQUAL(posix_postgres_open(&db, limited, why, sizeof why), 0);
     struct dps_store s = posix_postgres_store(&db);
     uint64_t version = 0;
     CHECK(store_put(&s, DPS_TABLE_ENROLLMENTS, "least", "1", &version) == 0 && s.commit(s.context) == 0);
@@ -273,9 +273,9 @@ static int least_rights(void)
 static int errors_at_open(void)
 {
     struct posix_postgres db;
-    CHECK(posix_postgres_open(&db, "host=/nonexistent dbname=x", why, sizeof why) == BYTES_E_STORE);
+    CHECK_EQUAL(posix_postgres_open(&db, "host=/nonexistent dbname=x", why, sizeof why), BYTES_E_STORE);
     CHECK(strstr(why, "/nonexistent") != NULL);
-    CHECK(posix_postgres_open(&db, "this is no connection string", why, sizeof why) == BYTES_E_STORE);
+    CHECK_EQUAL(posix_postgres_open(&db, "this is no connection string", why, sizeof why), BYTES_E_STORE);
     CHECK(strstr(why, "cannot use the PostgreSQL store: ") != NULL);
     return 0;
 }

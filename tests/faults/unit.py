@@ -120,6 +120,6 @@ class Unit(Service):
         """Run lines of the page on this node. Returns: what they print."""
         environment = {**os.environ, **variables, "PATH": f"{self.path('bin')}:{Programs.build}:{os.environ['PATH']}"}
         done = subprocess.run(["sh", "-ec", self.mapped(lines)], cwd=self.dir, env=environment, capture_output=True,
-                              text=True, timeout=250, check=False)
+                              text=True, timeout=1500, check=False)
         check(done.returncode == 0, f"{lines}\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -30,7 +30,7 @@ from tpm_emulator import TpmEmulator
 
 SERVICE, PORT = "dps.example", 443
 NAMES = (SERVICE, "hub-a.example", "hub-b.example")
-BOOT_PATIENCE = 40  # seconds
+BOOT_PATIENCE = 600  # seconds
 OFF = None          # exit status of a board whose power was cut
 
 SLOTS, SLOT_SIZE = 2, 1024
@@ -371,7 +371,9 @@ class Field:
         board.boot()
         usual = 2 * (time.monotonic() - begin)
         cut_in_time = 0
-        for turn in range(times):
+        for turn in range(10 * times):  # on a busy machine a boot can be over before it is looked at
+            if turn >= times and cut_in_time >= times // 2:
+                break
             before = board.records()
             slots = [board.slot(i) for i in range(SLOTS)]
             board.device.run("clear", "--yes")  # so that it registers, and saves
@@ -387,8 +389,8 @@ class Field:
             check(after.get(newest) == before[newest] or max(after) > newest,
                   f"seed {seed}, turn {turn}: neither the old nor a new record is there: {list(before)}, {list(after)}")
             board.says(board.boot(), ACCEPTED)
-        check(cut_in_time >= times // 2, f"only {cut_in_time} boots of {times} were cut off")
-        print(f"# seed {seed}: {cut_in_time} boots of {times} were cut off")
+        check(cut_in_time >= times // 2, f"{cut_in_time} boots of {turn} were cut off, wanted {times // 2}")
+        print(f"# seed {seed}: {cut_in_time} boots of {turn} were cut off")
 
     # (7)
     def straight_from_swtpm(self):

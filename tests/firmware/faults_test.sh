@@ -12,7 +12,7 @@ failed=0
 # Exit status 70, and these words on the console.
 fault() {
     count=$((count + 1))
-    timeout 20 qemu-system-arm -M lm3s6965evb -nic none -display none -monitor none -serial "file:$console" \
+    timeout 600 qemu-system-arm -M lm3s6965evb -nic none -display none -monitor none -serial "file:$console" \
         -serial null -serial null -semihosting-config "enable=on,target=native,arg=fault,arg=$1" \
         -kernel "$build/firmware/lm3s6965evb-faults.elf" </dev/null 2>/dev/null
     status=$?

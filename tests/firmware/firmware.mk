@@ -74,7 +74,7 @@ check-firmware:
 	@DEPS=$(DEPS) tests/setup.sh build check firmware
 	@$(MAKE) --no-print-directory all firmware-images $(FIRMWARE)/lm3s6965evb-faults.elf \
 	    $(FIRMWARE)/virt-a15-faults.elf
-	@BUILD=$(BUILD) prove --timer --jobs 2 --exec tests/run.sh $(wildcard tests/firmware/*_test.sh)
+	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(wildcard tests/firmware/*_test.sh)
 	@echo "The tables of PORTING.md, with these images:"
 	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.sh
 

@@ -15,7 +15,7 @@ import threading
 MARK = 0x7e
 DONE, NO_CONNECTION, TIMED_OUT, NOT_UNDERSTOOD = range(4)
 LARGEST = 1024
-HALF_A_MESSAGE = 1.0  # seconds, after which the rest is not waited for
+HALF_A_MESSAGE = 10.0  # seconds, after which the rest is not waited for
 
 
 class Gone(Exception):

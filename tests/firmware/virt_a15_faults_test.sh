@@ -12,7 +12,7 @@ failed=0
 # Exit status 70, and these words on the console.
 fault() {
     count=$((count + 1))
-    timeout 20 qemu-system-arm -M virt,secure=on -cpu cortex-a15 -nic none -display none -monitor none \
+    timeout 600 qemu-system-arm -M virt,secure=on -cpu cortex-a15 -nic none -display none -monitor none \
         -serial "file:$console" -serial null -semihosting-config "enable=on,target=native,arg=fault,arg=$1" \
         -kernel "$build/firmware/virt-a15-faults.elf" </dev/null 2>/dev/null
     status=$?

@@ -32,7 +32,7 @@ from server_harness import Service  # noqa: E402
 CAUGHT = ("failed", "not met")
 MUTANTS_MIN = 120  # of all tables: a mutant that disappears is noticed
 IDS_MAX = 30  # that dps-conformance takes at a time, less those that are not its own
-BUILD_PATIENCE, RUN_PATIENCE = 60, 150
+BUILD_PATIENCE, RUN_PATIENCE = 600, 1500
 # No case of the suite but a look into the TPM after it: what did the device leave there?
 NOTHING_LOADED = "TPM-EMPTY"
 
@@ -58,7 +58,7 @@ class ServiceSuite:
         service = conformance_service_test.start("memory:")
         try:
             command = conformance_service_test.command(
-                service.dir, service.tls_port, "--strict", "--timeout", "3", "--json", service.path("report.json"),
+                service.dir, service.tls_port, "--strict", "--timeout", "20", "--json", service.path("report.json"),
                 *ids, *conformance_service_test.everything(service))
             done = subprocess.run(command, capture_output=True, timeout=RUN_PATIENCE, check=False)
             if not os.path.exists(service.path("report.json")):
@@ -85,7 +85,7 @@ class DeviceSuite:
             device.run("own", "--persist")
             Programs.build, right = programs, Programs.build
             try:
-                code, cases, _ = lab.ours(device, "--device-timeout", "8", *(i for i in ids if i != NOTHING_LOADED))
+                code, cases, _ = lab.ours(device, "--device-timeout", "30", *(i for i in ids if i != NOTHING_LOADED))
             finally:
                 Programs.build = right
             results = {i: case["result"] for i, case in cases.items()}

@@ -36,7 +36,7 @@ sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g" tests/peers/node/README.md |
 echo 1..2
 cd "$dir/work" || exit 1
 # The packages were installed from the same lock file before, so that npm has them at hand.
-if TPM_DPS=$dir/repository npm_config_prefer_offline=true timeout 200 sh "$dir/run.sh" > ../out.txt 2> ../err.txt; then
+if TPM_DPS=$dir/repository npm_config_prefer_offline=true timeout 1500 sh "$dir/run.sh" > ../out.txt 2> ../err.txt; then
     echo "ok 1 - the page runs to its end"
 else
     echo "not ok 1 - the page runs to its end (exit $?)"

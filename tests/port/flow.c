@@ -55,7 +55,7 @@ int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, co
     dps_write_text(&w, f->hardened_srk ? "\",\"srk\":\"hardened\"}}" : "\"}}");
     dps_write_text(&w, more);
     dps_write_text(&w, "}");
-    CHECK(w.error == 0);
+    CHECK_EQUAL(w.error, 0);
     CHECK(f->service.store.put(f->service.store.context, DPS_TABLE_ENROLLMENTS, key, bytes_written(&w), old,
                                &version) == 0);
     CHECK(f->service.store.commit(f->service.store.context) == 0);
@@ -66,7 +66,7 @@ int flow_reset_tpm(struct flow *f)
 {
     char why[256];
     posix_tpm_close(&f->tpm);
-    CHECK(posix_tpm_open(&f->tpm, f->tpm_name, why, sizeof why) == 0);
+    CHECK_EQUAL(posix_tpm_open(&f->tpm, f->tpm_name, why, sizeof why), 0);
     f->tpm_port = posix_tpm_port(&f->tpm);
     return 0;
 }
@@ -91,7 +91,7 @@ int flow_open(struct flow *f, const char *directory, bool persist)
     snprintf(name, sizeof name, "libtpms:%s", support_path(directory));
     f->tpm_name = name;
     f->now = FLOW_NOW;
-    CHECK(posix_tpm_open(&f->tpm, name, why, sizeof why) == 0);
+    CHECK_EQUAL(posix_tpm_open(&f->tpm, name, why, sizeof why), 0);
     f->tpm_port = posix_tpm_port(&f->tpm);
     posix_memory_init(&f->memory, records, RECORDS, undo, RECORDS);
     const struct dps_store store = posix_memory_store(&f->memory);
@@ -101,8 +101,8 @@ int flow_open(struct flow *f, const char *directory, bool persist)
     dps_manage_init(&f->service);
     configure_device(f);
     f->config.persist = persist;
-    CHECK(dps_device_own(&f->device, &f->config, flow_nonce) == 0);
-    CHECK(flow_finish(f) == 0);
+    CHECK_EQUAL(dps_device_own(&f->device, &f->config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(f), 0);
     return flow_enroll(f, "device-1", bytes_of(f->device.ek, f->device.ek_len), "");
 }
 

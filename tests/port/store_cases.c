@@ -49,13 +49,13 @@ static int create_and_read(struct dps_store *s)
 {
     uint64_t version = 0, read_version;
     char value[64];
-    CHECK(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version) == BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version), BYTES_E_NOT_FOUND);
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "{\"one\":1}", &version) == 0 && version > 0);
     /* Visible at once, and in its own table only. */
-    CHECK(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version) == 0);
+    CHECK_EQUAL(store_get(s, DPS_TABLE_ENROLLMENTS, "a", value, &read_version), 0);
     CHECK(strcmp(value, "{\"one\":1}") == 0 && read_version == version);
-    CHECK(strcmp(store_value_of(s, DPS_TABLE_REGISTRATIONS, "a"), "-") == 0);
-    CHECK(strcmp(store_value_of(s, DPS_TABLE_DEVICES, "a"), "-") == 0);
+    CHECK_EQUAL(store_value_of(s, DPS_TABLE_REGISTRATIONS, "a"), "-");
+    CHECK_EQUAL(store_value_of(s, DPS_TABLE_DEVICES, "a"), "-");
     CHECK(s->commit(s->context) == 0);
     CHECK(s->commit(s->context) == 0); /* an empty turn */
     CHECK(strcmp(store_value_of(s, DPS_TABLE_ENROLLMENTS, "a"), "{\"one\":1}") == 0);
@@ -65,40 +65,40 @@ static int create_and_read(struct dps_store *s)
 static int create_conflicts(struct dps_store *s)
 {
     uint64_t first = 0, second = 0;
-    CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "1", &first) == 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_DEVICES, "hub/a", "1", &first), 0);
     CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "2", &second) == BYTES_E_CONFLICT && second == 0);
-    CHECK(strcmp(store_value_of(s, DPS_TABLE_DEVICES, "hub/a"), "1") == 0);
+    CHECK_EQUAL(store_value_of(s, DPS_TABLE_DEVICES, "hub/a"), "1");
     return 0;
 }
 
 static int compare_and_set(struct dps_store *s)
 {
     uint64_t v1 = 0;
-    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "1", &v1) == 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "1", &v1), 0);
     uint64_t v2 = v1, stale = v1, none = v1 + 1000, absent = v1;
     CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "2", &v2) == 0 && v2 > v1);
     CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &stale) == BYTES_E_CONFLICT && stale == 0);
-    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &none) == BYTES_E_CONFLICT);
-    CHECK(store_put(s, DPS_TABLE_REGISTRATIONS, "b", "3", &absent) == BYTES_E_CONFLICT);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_REGISTRATIONS, "a", "3", &none), BYTES_E_CONFLICT);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_REGISTRATIONS, "b", "3", &absent), BYTES_E_CONFLICT);
     CHECK(s->commit(s->context) == 0);
-    CHECK(strcmp(store_value_of(s, DPS_TABLE_REGISTRATIONS, "a"), "2") == 0);
-    CHECK(strcmp(store_keys_of(s, DPS_TABLE_REGISTRATIONS), "a ") == 0);
+    CHECK_EQUAL(store_value_of(s, DPS_TABLE_REGISTRATIONS, "a"), "2");
+    CHECK_EQUAL(store_keys_of(s, DPS_TABLE_REGISTRATIONS), "a ");
     return 0;
 }
 
 static int remove_checks_version(struct dps_store *s)
 {
     uint64_t a = 0, b = 0;
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "1", &a) == 0);
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "b", "1", &b) == 0);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", 0) == BYTES_E_NOT_FOUND);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", a) == BYTES_E_NOT_FOUND);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", b) == BYTES_E_CONFLICT);
-    CHECK(store_remove(s, DPS_TABLE_REGISTRATIONS, "a", a) == BYTES_E_NOT_FOUND);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", a) == 0);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "b", 0) == 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "1", &a), 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_ENROLLMENTS, "b", "1", &b), 0);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", 0), BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_ENROLLMENTS, "c", a), BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", b), BYTES_E_CONFLICT);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_REGISTRATIONS, "a", a), BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", a), 0);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_ENROLLMENTS, "b", 0), 0);
     CHECK(s->commit(s->context) == 0);
-    CHECK(strcmp(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "") == 0);
+    CHECK_EQUAL(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "");
     return 0;
 }
 
@@ -109,8 +109,8 @@ static int versions_are_never_given_twice(struct dps_store *s)
     CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", old) == 0 && s->commit(s->context) == 0);
     CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "2", &made_again) == 0 && s->commit(s->context) == 0);
     CHECK(made_again > old);
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "3", &old) == BYTES_E_CONFLICT);
-    CHECK(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", made_again - 1) == BYTES_E_CONFLICT);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "3", &old), BYTES_E_CONFLICT);
+    CHECK_EQUAL(store_remove(s, DPS_TABLE_ENROLLMENTS, "a", made_again - 1), BYTES_E_CONFLICT);
     uint64_t other = 0; /* one counter for all tables */
     CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/a", "1", &other) == 0 && other > made_again);
     return 0;
@@ -121,10 +121,10 @@ static int lists_in_byte_order(struct dps_store *s)
     static const char *const keys[] = {"b", "a", "ab", "a-1", "\xc3\xa4", "A", "a0", "_"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         uint64_t version = 0;
-        CHECK(store_put(s, DPS_TABLE_DEVICES, keys[i], keys[i], &version) == 0);
+        CHECK_EQUAL(store_put(s, DPS_TABLE_DEVICES, keys[i], keys[i], &version), 0);
     }
     CHECK(strcmp(store_keys_of(s, DPS_TABLE_DEVICES), "A _ a a-1 a0 ab b \xc3\xa4 ") == 0);
-    CHECK(strcmp(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "") == 0);
+    CHECK_EQUAL(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "");
     /* From a key that is not there, with its value and version. */
     uint8_t key[DPS_KEY_MAX], value[8];
     size_t key_len, len;
@@ -135,7 +135,7 @@ static int lists_in_byte_order(struct dps_store *s)
           version > 0);
     CHECK(s->next(s->context, DPS_TABLE_DEVICES, bytes_of_text("ab"), key, &key_len, value, 0, &len,
                   &version) == BYTES_E_SPACE);
-    CHECK(len == 0);
+    CHECK_EQUAL(len, 0);
     return 0;
 }
 
@@ -169,13 +169,13 @@ static int rollback_undoes_all(struct dps_store *s)
           s->commit(s->context) == 0);
     const uint64_t a1 = a, b1 = b;
     CHECK(store_put(s, t, "a", "2", &a) == 0 && store_put(s, t, "a", "3", &a) == 0); /* written twice */
-    CHECK(store_remove(s, t, "b", 0) == 0);
+    CHECK_EQUAL(store_remove(s, t, "b", 0), 0);
     CHECK(store_put(s, t, "c", "1", &c) == 0 && store_remove(s, t, "c", 0) == 0); /* made and removed */
     b = 0;
-    CHECK(store_put(s, t, "b", "2", &b) == 0); /* removed and made again */
+    CHECK_EQUAL(store_put(s, t, "b", "2", &b), 0); /* removed and made again */
     c = 0;
-    CHECK(store_put(s, DPS_TABLE_DEVICES, "hub/c", "1", &c) == 0);
-    CHECK(strcmp(store_keys_of(s, t), "a b ") == 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_DEVICES, "hub/c", "1", &c), 0);
+    CHECK_EQUAL(store_keys_of(s, t), "a b ");
     s->rollback(s->context);
     char value[64];
     uint64_t version;
@@ -183,11 +183,11 @@ static int rollback_undoes_all(struct dps_store *s)
     CHECK(store_get(s, t, "b", value, &version) == 0 && strcmp(value, "1") == 0 && version == b1);
     CHECK(strcmp(store_keys_of(s, t), "a b ") == 0 && strcmp(store_keys_of(s, DPS_TABLE_DEVICES), "") == 0);
     s->rollback(s->context); /* an empty turn */
-    CHECK(strcmp(store_keys_of(s, t), "a b ") == 0);
+    CHECK_EQUAL(store_keys_of(s, t), "a b ");
     /* And the store goes on. */
     version = a1;
     CHECK(store_put(s, t, "a", "4", &version) == 0 && s->commit(s->context) == 0);
-    CHECK(strcmp(store_value_of(s, t, "a"), "4") == 0);
+    CHECK_EQUAL(store_value_of(s, t, "a"), "4");
     return 0;
 }
 
@@ -195,11 +195,11 @@ static int rollback_undoes_all(struct dps_store *s)
 static int conflict_keeps_the_turn(struct dps_store *s)
 {
     uint64_t a = 0, again = 0, b = 0;
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "1", &a) == 0);
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "2", &again) == BYTES_E_CONFLICT);
-    CHECK(store_put(s, DPS_TABLE_ENROLLMENTS, "b", "1", &b) == 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "1", &a), 0);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_ENROLLMENTS, "a", "2", &again), BYTES_E_CONFLICT);
+    CHECK_EQUAL(store_put(s, DPS_TABLE_ENROLLMENTS, "b", "1", &b), 0);
     CHECK(s->commit(s->context) == 0);
-    CHECK(strcmp(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "a b ") == 0);
+    CHECK_EQUAL(store_keys_of(s, DPS_TABLE_ENROLLMENTS), "a b ");
     return 0;
 }
 
@@ -209,19 +209,19 @@ static int undo_goes_back_to_the_mark(struct dps_store *s)
     uint64_t a = 0, b = 0, c = 0;
     const enum dps_table t = DPS_TABLE_DEVICES;
     CHECK(s->mark(s->context) == 0);
-    CHECK(store_put(s, t, "a", "1", &a) == 0);
+    CHECK_EQUAL(store_put(s, t, "a", "1", &a), 0);
     s->undo(s->context); /* the first request of the turn: nothing is left */
-    CHECK(strcmp(store_keys_of(s, t), "") == 0);
+    CHECK_EQUAL(store_keys_of(s, t), "");
     a = 0;
     CHECK(s->mark(s->context) == 0);
-    CHECK(store_put(s, t, "a", "2", &a) == 0);
+    CHECK_EQUAL(store_put(s, t, "a", "2", &a), 0);
     CHECK(s->mark(s->context) == 0);
     CHECK(store_put(s, t, "b", "1", &b) == 0 && store_put(s, t, "a", "3", &a) == 0);
     s->undo(s->context);
     CHECK(strcmp(store_keys_of(s, t), "a ") == 0 && strcmp(store_value_of(s, t, "a"), "2") == 0);
     s->undo(s->context); /* nothing was written since */
     CHECK(s->mark(s->context) == 0);
-    CHECK(store_put(s, t, "c", "1", &c) == 0);
+    CHECK_EQUAL(store_put(s, t, "c", "1", &c), 0);
     CHECK(s->commit(s->context) == 0);
     s->undo(s->context); /* the commit has ended the mark */
     CHECK(strcmp(store_keys_of(s, t), "a c ") == 0 && strcmp(store_value_of(s, t, "a"), "2") == 0);

@@ -28,13 +28,13 @@ static const char *attested(const char *attestation)
 
 static int s02_policies(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(strcmp(bench.config.policies[0].name, "owner") == 0 &&
           bench.config.policies[0].rights == DPS_RIGHT_ALL);
     CHECK(bench.config.policies[0].primary_key_len == 20 && bench.config.policies[0].secondary_key_len == 22);
     CHECK(bench.config.policies[1].rights == DPS_RIGHT_ENROLLMENT_READ &&
           bench.config.policies[1].secondary_key_len == 0);
-    CHECK(bench.config.policies[5].rights == 0);
+    CHECK_EQUAL(bench.config.policies[5].rights, 0);
     return 0;
 }
 
@@ -67,24 +67,24 @@ static int s02_policies_refused(void)
         "{\"policies\":[{\"name\":\"a\"," KEY "},{\"name\":\"a\"," KEY "}]}",
         "{\"policies\":[{\"name\":\"a\"," KEY "}]} x",
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     static struct dps_service_config before;
     before = bench.config;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (dps_policies_parse(bytes_of_text(bad[i]), &bench.config) != BYTES_E_FORMAT)
             printf("# accepted: %s\n", bad[i]);
-        CHECK(dps_policies_parse(bytes_of_text(bad[i]), &bench.config) == BYTES_E_FORMAT);
+        CHECK_EQUAL(dps_policies_parse(bytes_of_text(bad[i]), &bench.config), BYTES_E_FORMAT);
     }
     for (size_t len = 0; len < strlen(bench_policy_file); len++)
-        CHECK(dps_policies_parse(bytes_of(bench_policy_file, len), &bench.config) == BYTES_E_FORMAT);
+        CHECK_EQUAL(dps_policies_parse(bytes_of(bench_policy_file, len), &bench.config), BYTES_E_FORMAT);
     char many[1024] = "{\"policies\":[";
     for (int i = 0; i <= DPS_POLICIES_MAX; i++)
         snprintf(many + strlen(many), sizeof many - strlen(many), "%s{\"name\":\"p%d\"," KEY "}",
                  i > 0 ? "," : "", i);
     strcat(many, "]}");
-    CHECK(dps_policies_parse(bytes_of_text(many), &bench.config) == BYTES_E_LIMIT);
+    CHECK_EQUAL(dps_policies_parse(bytes_of_text(many), &bench.config), BYTES_E_LIMIT);
     CHECK(memcmp(bench.config.policies, before.policies, sizeof before.policies) == 0);
-    CHECK(bench.config.policy_count == before.policy_count);
+    CHECK_EQUAL(bench.config.policy_count, before.policy_count);
     return 0;
 }
 
@@ -114,7 +114,7 @@ static int s02_rights(void)
         {"DELETE", "/enrollmentGroups/g" VERSION, "", DPS_RIGHT_ENROLLMENT_WRITE, 400, 400007},
         {"POST", "/enrollmentGroups" VERSION, "{}", DPS_RIGHT_ENROLLMENT_WRITE, 400, 400007},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
         for (size_t p = 0; p < bench.config.policy_count; p++) {
             bool may = (bench.config.policies[p].rights & operations[i].right) != 0;
@@ -133,7 +133,7 @@ static int s02_rights(void)
 /* Keys are exchanged one at a time while the other works. */
 static int s02_both_keys(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     const struct dps_policy *owner = &bench.config.policies[0], *reader = &bench.config.policies[1];
     CHECK(bench_gives(bench_token(HOST, NOW + 60, owner->primary_key, owner->primary_key_len, "owner"), "GET",
                       DEV1, "", "", 404, 404201));
@@ -163,7 +163,7 @@ static int s02_token_refused(void)
         "Basic b3duZXI6b3duZXI=",
     };
     char text[512];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(bench_gives(bad[i], "GET", DEV1, "", "", 401, 401000));
     /* A good token with one character changed, left out, or doubled members. */
@@ -177,7 +177,7 @@ static int s02_token_refused(void)
         snprintf(text, sizeof text, "%.*s", (int)i, bench_token_of(0));
         CHECK(bench_gives(i > 0 ? text : NULL, "GET", DEV1, "", "", 401, 401000));
     }
-    CHECK(accepted == 0);
+    CHECK_EQUAL(accepted, 0);
     static const char *const doubled[] = {"&sr=dps.example", "&se=1867323105", "&skn=owner", "&sig=AAAA"};
     for (size_t i = 0; i < sizeof doubled / sizeof doubled[0]; i++) {
         snprintf(text, sizeof text, "%s%s", bench_token_of(0), doubled[i]);
@@ -193,7 +193,7 @@ static int s02_token_refused(void)
     strcpy(first, bench.answer.detail);
     CHECK(bench_gives(bench_token(HOST, NOW + 60, p->primary_key, 3, "owner"), "GET", DEV1, "", "", 401,
                       401000));
-    CHECK(strcmp(first, bench.answer.detail) == 0);
+    CHECK_EQUAL(first, bench.answer.detail);
     return 0;
 }
 
@@ -226,7 +226,7 @@ static int s02_token_audience(void)
         {"dps.example%00", false},
         {"0ne000TEST%2Fregistrations%2Fdev1", false},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     const struct dps_policy *p = &bench.config.policies[0];
     for (size_t i = 0; i < sizeof audiences / sizeof audiences[0]; i++)
         CHECK(bench_gives(bench_token(audiences[i].sr, NOW + 60, p->primary_key, p->primary_key_len, "owner"),
@@ -242,7 +242,7 @@ static int s02_token_audience(void)
 
 static int s02_token_expiry(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     const struct dps_policy *p = &bench.config.policies[0];
     static const struct {
         uint64_t expiry;
@@ -303,7 +303,7 @@ static int s02_routes_refused(void)
         {"DELETE", "/registrations/d*v" VERSION, 400, 400005},
         {"POST", "/enrollments/d*v/attestationmechanism" VERSION, 400, 400005},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         CHECK(bench_ok(wrong[i].method, wrong[i].target, "", "{}", wrong[i].status, wrong[i].code));
     CHECK(bench_ok("POST", "/registrations/group/query" VERSION, "", "{}", 400, 400007) &&
@@ -322,7 +322,7 @@ static int s02_routes_refused(void)
 static int s02_enroll_get_delete(void)
 {
     char expected[2048];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0));
     snprintf(
         expected, sizeof expected,
@@ -332,13 +332,13 @@ static int s02_enroll_get_delete(void)
         bench.ek);
     CHECK(strcmp((char *)bench.body, expected) == 0 && bench.answer.wrote);
     CHECK(bytes_equal_public(bench.answer.etag_header, bytes_of_text("\"0000000000000001\"")));
-    CHECK(strcmp(bench.answer.registration_id, "dev1") == 0);
+    CHECK_EQUAL(bench.answer.registration_id, "dev1");
     bench.service.now = NOW + 1;
     CHECK(bench_ok("GET", DEV1, "", "", 200, 0) && strcmp((char *)bench.body, expected) == 0 &&
           !bench.answer.wrote);
     CHECK(bench_ok("POST", "/enrollments/dev1/attestationmechanism" VERSION, "", "", 200, 0));
     snprintf(expected, sizeof expected, "{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"%s\"}}", bench.ek);
-    CHECK(strcmp((char *)bench.body, expected) == 0);
+    CHECK_EQUAL((char *)bench.body, expected);
     CHECK(bench_ok("DELETE", DEV1, "", "", 204, 0) && bench.answer.wrote && bench.answer.body.len == 0);
     CHECK(bench_ok("GET", DEV1, "", "", 404, 404201));
     CHECK(bench_ok("DELETE", DEV1, "", "", 404, 404201));
@@ -348,7 +348,7 @@ static int s02_enroll_get_delete(void)
 /* The registrationId has no case, neither in the path nor in the body, and neither has the path. */
 static int s02_id_without_case(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", "/Enrollments/Dev-A.b%3ac" VERSION, "", bench_enrollment("dEV-a.B:C", ""), 200, 0));
     CHECK(bench_answered("\"registrationId\":\"dev-a.b:c\""));
     CHECK(bench_ok("GET", "/ENROLLMENTS/DEV-A.B:C/" VERSION, "", "", 200, 0));
@@ -370,7 +370,7 @@ static int s02_members_kept(void)
         "\"initialTwin\":{\"tags\":{\"\\u00e4\":null}},\"payload\":[1],\"capabilities\":{\"iotEdge\":false},"
         "\"optionalDeviceInformation\":{\"a\":1}";
     char text[2048];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     snprintf(text, sizeof text, "%s%s", more,
              ",\"provisioningStatus\":\"disabled\",\"etag\":\"\\\"7\\\"\",\"createdDateTimeUtc\":\"1999\","
              "\"lastUpdatedDateTimeUtc\":\"1999\",\"registrationState\":{\"status\":\"assigned\"},"
@@ -399,7 +399,7 @@ static int s02_members_kept(void)
 /* TPMs say 65537 or 0; what is stored and compared in step 5 is one form. */
 static int s02_key_is_canonical(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     char canonical[512];
     strcpy(canonical, bench.ek);
     bench_make_ek(65537);
@@ -413,7 +413,7 @@ static int s02_storage_root_key(void)
 {
     uint8_t modulus[256], bytes[DPS_SRK_PUBLIC_MAX];
     char base64[512], text[2048];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     struct tpm2_public area = tpm2_template_srk();
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
     struct bytes_writer b = bytes_writer_over((uint8_t *)base64, sizeof base64 - 1);
@@ -504,7 +504,7 @@ static int s02_bodies_refused(void)
          "KEY-----\\nMIIBIjANBg\"}}}",
          400004},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", members[i].more), 400, members[i].code));
         CHECK(bench.answer.detail[0] != 0 || strstr(members[i].more, "capabilities\":{},") != NULL);
@@ -520,7 +520,7 @@ static int s02_bodies_refused(void)
         snprintf(body, sizeof body, "%.*s", (int)i, bench_enrollment("dev1", ""));
         CHECK(bench_ok("PUT", DEV1, "", body, 400, 400002));
     }
-    CHECK(bench.memory.version == 0);
+    CHECK_EQUAL(bench.memory.version, 0);
     return 0;
 }
 
@@ -529,7 +529,7 @@ static int s02_large_enrollment(void)
 {
     static char more[DPS_RECORD_MAX + 64];
     size_t refused = 0;
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t pad = DPS_RECORD_MAX - 800; pad < DPS_RECORD_MAX; pad += 1) {
         snprintf(more, sizeof more, ",\"payload\":\"%0*d\"", (int)pad, 0);
         unsigned status = bench_ask("PUT", DEV1, bench.memory.version > 0 ? "If-Match: *\r\n" : "",
@@ -550,7 +550,7 @@ static int s02_large_enrollment(void)
 static int s02_preconditions(void)
 {
     char header[128], first[32], second[32];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "If-Match: *\r\n", bench_enrollment("dev1", ""), 404, 404201));
     CHECK(bench_ok("PUT", DEV1, "If-Match: \"0000000000000001\"\r\n", bench_enrollment("dev1", ""), 404,
                    404201));
@@ -608,7 +608,7 @@ static int s02_etag_forms(void)
         {",%.0s", false},
         {"**%.0s", false},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0));
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         char number[24], form[64], header[96];
@@ -628,7 +628,7 @@ static int s02_etag_forms(void)
 /* Somebody else comes in between reading and writing: the store sees it, and the answer is that of who came later. */
 static int s02_races(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     bench.fail_put = BYTES_E_CONFLICT;
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 409, 409201));
     bench.fail_put = 0;
@@ -641,7 +641,7 @@ static int s02_races(void)
 
 static int s02_store_fails(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0));
     bench.fail_get = bench.fail_put = bench.fail_remove = bench.fail_next = BYTES_E_STORE;
     CHECK(bench_ok("GET", DEV1, "", "", 503, 503001) && bench.answer.has_retry_after);
@@ -661,16 +661,17 @@ static int s02_damaged_record(void)
 {
     static const char *const damaged[] = {
         "", "{", "[]", "{}", "7", "{\"registrationId\":1,\"registrationId\":2}", "\xFF"};
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     struct dps_store store = posix_memory_store(&bench.memory);
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         uint64_t version = 0;
-        CHECK(store.put(store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("dev1"),
-                        bytes_of_text(damaged[i]), 0, &version) == 0);
+        CHECK_EQUAL(store.put(store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("dev1"),
+                              bytes_of_text(damaged[i]), 0, &version),
+                    0);
         CHECK(bench_ok("GET", DEV1, "", "", 500, 500001));
         CHECK(bench_ok("POST", "/enrollments/dev1/attestationmechanism" VERSION, "", "", 500, 500001));
         CHECK(bench_ok("POST", "/enrollments/query" VERSION, "", "{\"query\":\"SELECT *\"}", 500, 500001));
-        CHECK(strcmp(bench.answer.registration_id, "dev1") == 0);
+        CHECK_EQUAL(bench.answer.registration_id, "dev1");
         CHECK(bench_ok("DELETE", DEV1, "", "", 204, 0));
     }
     return 0;
@@ -731,7 +732,7 @@ static int s02_queries(void)
         {"x-ms-continuation: ZGV2IDE=\r\n", 400008}, /* "dev 1" */
     };
     char text[1024];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
         CHECK(
             bench_ok("POST", QUERY, "", queries[i].body, queries[i].code == 0 ? 200 : 400, queries[i].code));
@@ -795,17 +796,17 @@ static unsigned read_all(unsigned size, unsigned expected)
 static int s02_paging(void)
 {
     char target[96], id[32];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (unsigned i = 0; i < 250; i++) {
         snprintf(id, sizeof id, "dev-%03u", i * 77 % 250);
         snprintf(target, sizeof target, "/enrollments/%s" VERSION, id);
         CHECK(bench_ok("PUT", target, "", bench_enrollment(id, ""), 200, 0));
     }
-    CHECK(read_all(1, 250) == 250);
-    CHECK(read_all(7, 250) == 36);
-    CHECK(read_all(25, 250) == 10);
+    CHECK_EQUAL(read_all(1, 250), 250);
+    CHECK_EQUAL(read_all(7, 250), 36);
+    CHECK_EQUAL(read_all(25, 250), 10);
     CHECK(read_all(99, 250) == 3 && read_all(0, 250) == 3);
-    CHECK(read_all(1000, 250) == 3); /* a hundred at the most */
+    CHECK_EQUAL(read_all(1000, 250), 3); /* a hundred at the most */
     /* What was deleted meanwhile does not matter to a continuation. */
     CHECK(bench_ok("POST", QUERY, "x-ms-max-item-count: 3\r\n", ALL, 200, 0));
     char header[256];
@@ -821,7 +822,7 @@ static int s02_paging_large(void)
 {
     static char more[8192];
     char target[96], id[32];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (unsigned i = 0; i < 60; i++) {
         snprintf(id, sizeof id, "dev-%02u", i);
         snprintf(target, sizeof target, "/enrollments/%s" VERSION, id);
@@ -829,7 +830,7 @@ static int s02_paging_large(void)
         CHECK(bench_ok("PUT", target, "", bench_enrollment(id, more), 200, 0));
     }
     CHECK(read_all(0, 60) > 1);
-    CHECK(read_all(1, 60) == 60);
+    CHECK_EQUAL(read_all(1, 60), 60);
     return 0;
 }
 
@@ -849,17 +850,18 @@ static int register_dev1(void)
     struct bytes_writer w = bytes_writer_over(value, sizeof value);
     struct dps_store store = posix_memory_store(&bench.memory);
     dps_registration_write(&w, &r);
-    CHECK(store.put(store.context, DPS_TABLE_REGISTRATIONS, bytes_of_text("dev1"), bytes_written(&w), 0,
-                    &version) == 0);
+    CHECK_EQUAL(store.put(store.context, DPS_TABLE_REGISTRATIONS, bytes_of_text("dev1"), bytes_written(&w), 0,
+                          &version),
+                0);
     return 0;
 }
 
 static int s09_registration_is_shown(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0) &&
           !bench_answered("registrationState"));
-    CHECK(register_dev1() == 0);
+    CHECK_EQUAL(register_dev1(), 0);
     CHECK(bench_ok("GET", DEV1, "", "", 200, 0));
     CHECK(bench_answered("\"registrationState\":{\"registrationId\":\"dev1\"") &&
           bench_answered("\"deviceId\":\"Device-1\""));
@@ -879,7 +881,7 @@ static int s09_registration_is_shown(void)
 static int s09_registration_is_deleted(void)
 {
     char stale[] = "If-Match: \"00000000000000ff\"\r\n", fresh[64];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ""), 200, 0) && register_dev1() == 0);
     /* Deleting an enrollment leaves the registration. */
     CHECK(bench_ok("DELETE", DEV1, "", "", 204, 0));
@@ -894,7 +896,7 @@ static int s09_registration_is_deleted(void)
     /* What stays in the store is the generation, so that no nonce and no hub key comes back. */
     struct dps_registration kept;
     uint64_t version;
-    CHECK(dps_load_registration(&bench.service, bytes_of_text("dev1"), &kept, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(dps_load_registration(&bench.service, bytes_of_text("dev1"), &kept, &version), DPS_ACCEPTED);
     CHECK(version != 0 && kept.deleted && kept.generation > 0);
     return 0;
 }

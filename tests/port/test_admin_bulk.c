@@ -63,7 +63,7 @@ static unsigned count(const char *part)
 
 static int s02_bulk_modes(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(do_bulk("create", "dev1 DEV2 dev3", "") && succeeded() && bench.answer.wrote);
     CHECK(bench.answer.detail[0] == 0 && bench.answer.error_code == 0);
     CHECK(exists("dev1", "") && exists("dev2", "\"dev2\"") && exists("dev3", ""));
@@ -111,7 +111,7 @@ static int s02_bulk_item_errors(void)
     };
     for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
         char code[64];
-        CHECK(bench_setup() == 0);
+        CHECK_EQUAL(bench_setup(), 0);
         CHECK(do_bulk("create", "there good", ""));
         begin(items[i].mode);
         add(items[i].item != NULL ? items[i].item : bench_enrollment("there", ""));
@@ -134,7 +134,7 @@ static int s02_bulk_item_errors(void)
 /* Enrollments of one request meet what those before them have made. */
 static int s02_bulk_in_order(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(do_bulk("create", "a A b", "") && bench_answered("\"registrationId\":\"A\",\"errorCode\":409201"));
     CHECK(exists("a", "") && exists("b", ""));
     CHECK(do_bulk("delete", "a b a", "") && bench_answered("404201") && !exists("a", "") && !exists("b", ""));
@@ -164,7 +164,7 @@ static int s02_bulk_refused(void)
         {"{\"mode\":\"create\",\"enrollments\":[{},{},{},{},{},{},{},{},{},{},{}]}", "1 to 10"},
         {"{\"mode\":\"create\",\"enrollments\":[{}]", ""},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
         CHECK(bench_ok("POST", BULK, "", bodies[i].body, 400, 400002) && bench_answered(bodies[i].says));
     CHECK(do_bulk("create", "d0 d1 d2 d3 d4 d5 d6 d7 d8 d9", "") && succeeded());
@@ -189,7 +189,7 @@ static int s02_bulk_refused(void)
 static int s02_bulk_store_fails(void)
 {
     for (unsigned working = 0; working < 3; working++) {
-        CHECK(bench_setup() == 0);
+        CHECK_EQUAL(bench_setup(), 0);
         CHECK(do_bulk("create", "old", ""));
         bench.fail_put = BYTES_E_STORE;
         bench.put_before_failing = working;
@@ -281,7 +281,7 @@ static int s02_where(void)
         "enrollments.enrollments.registrationId = 'dev1'",
         "groups.registrationId = 'dev1'",
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(do_bulk("create", "dev1", "") && do_bulk("create", "dev2", ",\"provisioningStatus\":\"disabled\""));
     CHECK(do_bulk("create", "dev3", ",\"deviceId\":\"Pump\""));
     CHECK(do_bulk("create", "dev4", ",\"deviceId\":\"Pump\",\"provisioningStatus\":\"disabled\""));
@@ -290,7 +290,7 @@ static int s02_where(void)
         if (!finds(good[i].where, good[i].found))
             printf("# %s\n", good[i].where);
         CHECK(finds(good[i].where, good[i].found));
-        CHECK(bench.answer.continuation_len == 0);
+        CHECK_EQUAL(bench.answer.continuation_len, 0);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char body[512];
@@ -309,7 +309,7 @@ static int s02_where_pages(void)
     char id[32], header[512] = "x-ms-max-item-count: 2\r\n";
     unsigned found = 0, pages = 0;
     static const char query[] = "{\"query\":\"SELECT * WHERE deviceId = 'rare'\"}";
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (unsigned i = 0; i < 1200; i++) {
         snprintf(id, sizeof id, "dev-%04u", i);
         CHECK(do_bulk("create", id, i % 240 == 239 ? ",\"deviceId\":\"rare\"" : "") && succeeded());
@@ -337,13 +337,14 @@ static int s02_where_damaged(void)
 {
     struct dps_store store;
     uint64_t version;
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     store = posix_memory_store(&bench.memory);
-    CHECK(store.put(store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("dev1"), bytes_of_text("{"), 0,
-                    &version) == 0);
+    CHECK_EQUAL(store.put(store.context, DPS_TABLE_ENROLLMENTS, bytes_of_text("dev1"), bytes_of_text("{"), 0,
+                          &version),
+                0);
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * WHERE deviceId = 'x'\"}", 500, 500001));
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * WHERE registrationId = 'dev1'\"}", 500, 500001));
-    CHECK(strcmp(bench.answer.registration_id, "dev1") == 0);
+    CHECK_EQUAL(bench.answer.registration_id, "dev1");
     bench.fail_get = BYTES_E_STORE;
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * WHERE registrationId = 'dev1'\"}", 503, 503001));
     return 0;
@@ -404,7 +405,7 @@ static int s02_members_judged(void)
          "\"never\"",
          NULL},
     };
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         const char *body = bench_enrollment("dev1", members[i].more);
         if (members[i].says == NULL) {
@@ -445,7 +446,7 @@ static int s02_key_forms_named(void)
         {"hello", "is not base64"},
     };
     char body[512];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         snprintf(body, sizeof body,
                  "{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":"
@@ -462,7 +463,7 @@ static int s02_key_forms_named(void)
 
 static int s02_offered_fits(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"DELETE\"}", 400, 400008));
     CHECK(bench_answered("provisioningStatus = 'enabled']"));
     return 0;

@@ -45,9 +45,9 @@ static unsigned ask_bulk(unsigned items, unsigned payload)
 /* Ten enrollments that each fill a record. What is larger says which limit it met. */
 static int s02_bulk_full(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(ask_bulk(10, DPS_RECORD_MAX - 700) == 200 && bench_answered("\"isSuccessful\":true"));
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(ask_bulk(1, DPS_RECORD_MAX) == 200 && bench_answered("413001") &&
           bench_answered("an enrollment may have 8192 bytes"));
     CHECK(ask_bulk(11, 10) == 400 && bench_answered("1 to 10 enrollments"));
@@ -56,7 +56,7 @@ static int s02_bulk_full(void)
 
 static int s02_request_limit_named(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     dps_service_answer_unreadable(&bench.service, BYTES_E_LIMIT, bench.body, sizeof bench.body - 1,
                                   &bench.answer);
     bench.body[bench.answer.body.len] = 0;
@@ -79,7 +79,7 @@ static int s02_pages_as_asked(void)
                  {"x-ms-max-item-count: 73\r\n", 73},
                  {"x-ms-max-item-count: 100\r\n", 100},
                  {"x-ms-max-item-count: 101\r\n", 100}};
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (unsigned i = 0; i < 120; i++) {
         char target[96];
         char id[32];
@@ -108,7 +108,7 @@ static int s02_words_without_case(void)
                                            {"geolatency", "geoLatency"}};
     char more[128];
     char expected[64];
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         snprintf(more, sizeof more, ",\"allocationPolicy\":\"%s\",\"provisioningStatus\":\"%s\"", words[i][0],
                  i % 2 == 0 ? "Disabled" : "ENABLED");
@@ -133,7 +133,7 @@ static int s02_words_without_case(void)
 /* Tools list groups beside enrollments; C's and Node.js's samples ask for "*". */
 static int s02_no_groups(void)
 {
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("POST", "/enrollmentGroups/query" VERSION, "", "{\"query\":\"*\"}", 200, 0));
     CHECK(strcmp((char *)bench.body, "[]") == 0 && bench.answer.continuation_len == 0);
     CHECK(bench.answer.item_type != NULL && strcmp(bench.answer.item_type, "EnrollmentGroup") == 0);
@@ -172,7 +172,7 @@ static bool put_srk(struct tpm2_public area, unsigned status, uint32_t code)
 static int s02_wrong_srk(void)
 {
     struct tpm2_public loose = tpm2_template_srk();
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(put_srk(tpm2_template_ek_l1(), 400, 400012));
     loose.attributes &= ~(uint32_t)TPM2_OBJECT_FIXED_TPM;
     CHECK(put_srk(loose, 400, 400012));
@@ -186,7 +186,7 @@ static int s02_attestation_members(void)
     static const char *const more[][2] = {{",\"x509\":{\"clientCertificates\":{}}", ""},
                                           {",\"symmetricKey\":{\"primaryKey\":\"AAAA\"}", ""},
                                           {"", ",\"ekCertificate\":\"AAAA\""}};
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
         snprintf(body, sizeof body,
                  "{\"registrationId\":\"dev1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":"
@@ -203,7 +203,7 @@ static int s02_attestation_members(void)
 static int s02_unlinked_hub_stays(void)
 {
     static const char named[] = ",\"iotHubs\":[\"hub-a.example\"],\"provisioningStatus\":\"disabled\"";
-    CHECK(bench_setup() == 0);
+    CHECK_EQUAL(bench_setup(), 0);
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", ",\"iotHubs\":[\"hub-a.example\"]"), 200, 0));
     strcpy(bench.config.hubs[0].name, "hub-b.example");
     CHECK(bench_ok("PUT", DEV1, "If-Match: *\r\n", bench_enrollment("dev1", named), 200, 0));

@@ -97,8 +97,9 @@ static int tpm_drips(void)
         line_script(sizeof command, begun, sizeof begun);
         line.every = 900;
         line.endless = true;
-        CHECK(tpm.transact(tpm.context, bytes_of(command, sizeof command), response, sizeof response, &len,
-                           timeout_ms) == BYTES_E_TIMEOUT);
+        CHECK_EQUAL(tpm.transact(tpm.context, bytes_of(command, sizeof command), response, sizeof response,
+                                 &len, timeout_ms),
+                    BYTES_E_TIMEOUT);
         CHECK(len == 0 && line.now < 12000);
     }
     return 0;
@@ -129,11 +130,11 @@ static int no_entropy(void)
     /* A TPM that gives fewer bytes than were asked for. */
     static const uint8_t four[] = {0x80, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};
     line_script(12, four, sizeof four);
-    CHECK(entropy.fill(entropy.context, bytes, sizeof bytes) == BYTES_E_ENTROPY);
+    CHECK_EQUAL(entropy.fill(entropy.context, bytes, sizeof bytes), BYTES_E_ENTROPY);
     line_script(12, NULL, 0);
-    CHECK(entropy.fill(entropy.context, bytes, sizeof bytes) == BYTES_E_ENTROPY);
+    CHECK_EQUAL(entropy.fill(entropy.context, bytes, sizeof bytes), BYTES_E_ENTROPY);
     for (size_t i = 0; i < sizeof bytes; i++)
-        CHECK(bytes[i] == 0);
+        CHECK_EQUAL(bytes[i], 0);
     return 0;
 }
 
@@ -157,7 +158,7 @@ static int modem_connects(void)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         modem.sequence = 0;
         line_script(sizeof question, cases[i].answer, sizeof done);
-        CHECK(stream.connect(stream.context, "h", 443, 5000) == cases[i].error);
+        CHECK_EQUAL(stream.connect(stream.context, "h", 443, 5000), cases[i].error);
         CHECK(line.sent_len == sizeof question && memcmp(line.sent, question, sizeof question) == 0);
     }
     return 0;
@@ -177,17 +178,17 @@ static int modem_reads(void)
     CHECK(stream.read(stream.context, in, sizeof in, 100) == 2 && memcmp(in, "ok", 2) == 0);
     modem.sequence = 1;
     line_script(11, nothing, sizeof nothing);
-    CHECK(stream.read(stream.context, in, sizeof in, 100) == 0);
+    CHECK_EQUAL(stream.read(stream.context, in, sizeof in, 100), 0);
     modem.sequence = 1;
     line_script(11, closed, sizeof closed);
-    CHECK(stream.read(stream.context, in, sizeof in, 100) == BYTES_E_STREAM);
+    CHECK_EQUAL(stream.read(stream.context, in, sizeof in, 100), BYTES_E_STREAM);
     modem.sequence = 1;
     line_script(11, too_much, sizeof too_much);
-    CHECK(stream.read(stream.context, in, sizeof in, 100) == BYTES_E_STREAM);
+    CHECK_EQUAL(stream.read(stream.context, in, sizeof in, 100), BYTES_E_STREAM);
     for (size_t cut = 0; cut < sizeof answer; cut++) {
         modem.sequence = 1;
         line_script(11, answer, cut);
-        CHECK(stream.read(stream.context, in, sizeof in, 100) == BYTES_E_TIMEOUT);
+        CHECK_EQUAL(stream.read(stream.context, in, sizeof in, 100), BYTES_E_TIMEOUT);
     }
     return 0;
 }
@@ -197,23 +198,23 @@ static int modem_is_gone(void)
     uint8_t bytes[2000] = {0};
     const struct port_stream stream = port_bare_modem(&modem);
     line_script(0, NULL, 0);
-    CHECK(stream.connect(stream.context, "h", 443, 5000) == BYTES_E_TIMEOUT);
+    CHECK_EQUAL(stream.connect(stream.context, "h", 443, 5000), BYTES_E_TIMEOUT);
     CHECK(line.now > 5000 && line.now < 9000);
-    CHECK(stream.write(stream.context, bytes, sizeof bytes, 5000) == BYTES_E_TIMEOUT);
+    CHECK_EQUAL(stream.write(stream.context, bytes, sizeof bytes, 5000), BYTES_E_TIMEOUT);
     line_script(0, NULL, 0);
     line.stuck = true;
-    CHECK(stream.write(stream.context, bytes, sizeof bytes, 5000) == BYTES_E_TIMEOUT);
-    CHECK(stream.read(stream.context, bytes, sizeof bytes, 5000) == BYTES_E_TIMEOUT);
+    CHECK_EQUAL(stream.write(stream.context, bytes, sizeof bytes, 5000), BYTES_E_TIMEOUT);
+    CHECK_EQUAL(stream.read(stream.context, bytes, sizeof bytes, 5000), BYTES_E_TIMEOUT);
     stream.close(stream.context);
     CHECK(line.now < 9000);
     /* An end that talks without end. */
     memset(bytes, 0x55, sizeof bytes);
     line_script(11, bytes, sizeof bytes);
-    CHECK(stream.read(stream.context, bytes, 16, 100) == BYTES_E_TIMEOUT);
+    CHECK_EQUAL(stream.read(stream.context, bytes, 16, 100), BYTES_E_TIMEOUT);
     /* The same from the start on, also while what is left over is thrown away. */
     line_script(0, NULL, 0);
     line.endless = true;
-    CHECK(stream.read(stream.context, bytes, 16, 100) == BYTES_E_TIMEOUT);
+    CHECK_EQUAL(stream.read(stream.context, bytes, 16, 100), BYTES_E_TIMEOUT);
     return 0;
 }
 
@@ -228,7 +229,7 @@ static int modem_drips(void)
         line_script(11, answers[i], sizeof answers[i]);
         line.every = 900;
         line.endless = true;
-        CHECK(stream.read(stream.context, in, sizeof in, 5000) == BYTES_E_TIMEOUT);
+        CHECK_EQUAL(stream.read(stream.context, in, sizeof in, 5000), BYTES_E_TIMEOUT);
         CHECK(line.now < 9000);
     }
     return 0;
@@ -288,7 +289,7 @@ static int record_survives(void)
         bool old = true;
         for (size_t until = 0; until <= 2 * sizeof flash[0]; until++) {
             memcpy(flash, before, sizeof flash);
-            CHECK(save(records[i], until) == BYTES_E_FILE);
+            CHECK_EQUAL(save(records[i], until), BYTES_E_FILE);
             /* The old record first, the new one from some byte on, and nothing else ever. */
             old = old && !holds(records[i]);
             CHECK(!old || i == 0 || holds(records[i - 1]));
@@ -322,8 +323,8 @@ static int record_is_checked(void)
         CHECK(holds("newer"));
     }
     power = SIZE_MAX;
-    CHECK(storage.save(storage.context, bytes_of(zeros, PORT_BARE_SLOT_SIZE - 16)) == 0);
-    CHECK(storage.save(storage.context, bytes_of(zeros, PORT_BARE_SLOT_SIZE - 15)) == BYTES_E_SPACE);
+    CHECK_EQUAL(storage.save(storage.context, bytes_of(zeros, PORT_BARE_SLOT_SIZE - 16)), 0);
+    CHECK_EQUAL(storage.save(storage.context, bytes_of(zeros, PORT_BARE_SLOT_SIZE - 15)), BYTES_E_SPACE);
     return 0;
 }
 
@@ -331,11 +332,11 @@ static int stack_is_measured(void)
 {
     uint8_t stack[64];
     memset(stack, PORT_BARE_STACK_FILL, sizeof stack);
-    CHECK(port_bare_stack_used(stack, stack + sizeof stack) == 0);
+    CHECK_EQUAL(port_bare_stack_used(stack, stack + sizeof stack), 0);
     stack[40] = 0;
-    CHECK(port_bare_stack_used(stack, stack + sizeof stack) == 24);
+    CHECK_EQUAL(port_bare_stack_used(stack, stack + sizeof stack), 24);
     stack[0] = 0;
-    CHECK(port_bare_stack_used(stack, stack + sizeof stack) == 64);
+    CHECK_EQUAL(port_bare_stack_used(stack, stack + sizeof stack), 64);
     return 0;
 }
 

@@ -28,7 +28,7 @@ static int run(struct port *port, int begun)
 static int nothing(void)
 {
     struct port port = port_none();
-    CHECK(run(&port, dps_device_read_ek(&d, &config, nonce)) == BYTES_E_NOT_PROVIDED);
+    CHECK_EQUAL(run(&port, dps_device_read_ek(&d, &config, nonce)), BYTES_E_NOT_PROVIDED);
     CHECK(dps_device_step(&d) == 1 && d.tpm_commands == 0 && d.ek_len == 0);
     return 0;
 }
@@ -38,10 +38,10 @@ static int tpm_alone(void)
 {
     struct port port = port_none();
     port.tpm = posix_tpm_port(&tpm);
-    CHECK(run(&port, dps_device_read_ek(&d, &config, nonce)) == 0);
+    CHECK_EQUAL(run(&port, dps_device_read_ek(&d, &config, nonce)), 0);
     CHECK(d.ek_len == 316 && strlen(d.registration_id) == 52);
-    CHECK(run(&port, dps_device_read_keys(&d, &config, nonce)) == 0);
-    CHECK(d.srk_len == 284);
+    CHECK_EQUAL(run(&port, dps_device_read_keys(&d, &config, nonce)), 0);
+    CHECK_EQUAL(d.srk_len, 284);
     return 0;
 }
 
@@ -51,10 +51,10 @@ static int network(void)
     port.tpm = posix_tpm_port(&tpm);
     port.clock = posix_clock();
     /* Entropy is asked before the network is. */
-    CHECK(run(&port, dps_device_register(&d, &config, nonce)) == BYTES_E_NOT_PROVIDED);
-    CHECK(dps_device_step(&d) == 4);
+    CHECK_EQUAL(run(&port, dps_device_register(&d, &config, nonce)), BYTES_E_NOT_PROVIDED);
+    CHECK_EQUAL(dps_device_step(&d), 4);
     port.entropy = posix_entropy();
-    CHECK(run(&port, dps_device_register(&d, &config, nonce)) == BYTES_E_NOT_PROVIDED);
+    CHECK_EQUAL(run(&port, dps_device_register(&d, &config, nonce)), BYTES_E_NOT_PROVIDED);
     CHECK(dps_device_step(&d) == 4 && d.connections == 0);
     return 0;
 }

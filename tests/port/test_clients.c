@@ -42,9 +42,9 @@ static int make_device(const char *directory, const char *more)
     const struct bytes srk_der = bytes_of(vector_srk_private_der, sizeof vector_srk_private_der);
     const struct bytes ek_modulus = bytes_of(vector_ek_public_2b + sizeof vector_ek_public_2b - 256, 256);
     const struct bytes srk_modulus = bytes_of(vector_srk_public_2b + sizeof vector_srk_public_2b - 256, 256);
-    CHECK(flow_open(&f, directory, true) == 0);
-    CHECK(crypto_rsa_private_decode(ek_der, &ek_private, ek_storage, sizeof ek_storage) == 0);
-    CHECK(crypto_rsa_private_decode(srk_der, &srk_private, srk_storage, sizeof srk_storage) == 0);
+    CHECK_EQUAL(flow_open(&f, directory, true), 0);
+    CHECK_EQUAL(crypto_rsa_private_decode(ek_der, &ek_private, ek_storage, sizeof ek_storage), 0);
+    CHECK_EQUAL(crypto_rsa_private_decode(srk_der, &srk_private, srk_storage, sizeof srk_storage), 0);
     ek_len = write_public(ek, sizeof ek, tpm2_template_ek_l1(), ek_modulus);
     srk_len = write_public(srk, sizeof srk, tpm2_template_srk(), srk_modulus);
     tpm2_name_of(bytes_of(srk, srk_len), srk_name);
@@ -56,10 +56,11 @@ static int open_key(struct bytes json, uint8_t key[DPS_KEY_SIZE])
 {
     uint8_t blob[DPS_ACTIVATION_BLOB_MAX / 3 * 4 + 8];
     size_t len;
-    CHECK(dps_json_string(json, blob, sizeof blob, &len) == 0);
-    CHECK(dps_base64_decode(bytes_of(blob, len), blob, sizeof blob, &len) == 0);
-    CHECK(activation_open(bytes_of(blob, len), &ek_private, &srk_private, bytes_of(srk_name, sizeof srk_name),
-                          key) == 0);
+    CHECK_EQUAL(dps_json_string(json, blob, sizeof blob, &len), 0);
+    CHECK_EQUAL(dps_base64_decode(bytes_of(blob, len), blob, sizeof blob, &len), 0);
+    CHECK_EQUAL(activation_open(bytes_of(blob, len), &ek_private, &srk_private,
+                                bytes_of(srk_name, sizeof srk_name), key),
+                0);
     return 0;
 }
 
@@ -234,7 +235,7 @@ static int check_form(unsigned status)
 {
     char line[64];
     f.response[f.response_len] = 0;
-    CHECK(f.answer.status == status);
+    CHECK_EQUAL(f.answer.status, status);
     snprintf(line, sizeof line, "HTTP/1.1 %u ", status);
     CHECK(memcmp(f.response, line, strlen(line)) == 0);
     CHECK(head_has("\r\nConnection: keep-alive"));
@@ -243,7 +244,7 @@ static int check_form(unsigned status)
         CHECK(head_has("\r\nContent-Type: application/json; charset=utf-8\r\n"));
         snprintf(line, sizeof line, "\r\nContent-Length: %zu\r\n", f.answer.body.len);
         CHECK(head_has(line));
-        CHECK(dps_json_kind(answer_json()) == DPS_JSON_OBJECT);
+        CHECK_EQUAL(dps_json_kind(answer_json()), DPS_JSON_OBJECT);
     }
     return 0;
 }
@@ -252,10 +253,10 @@ static int check_form(unsigned status)
  * authenticationKey alone. */
 static int read_challenge(void)
 {
-    CHECK(check_form(401) == 0);
+    CHECK_EQUAL(check_form(401), 0);
     CHECK(member(answer_json(), "status").len == 0 && member(answer_json(), "errorCode").len == 0);
     CHECK(dps_json_string_is(member(answer_json(), "keyName"), "registration"));
-    CHECK(dps_json_kind(member(answer_json(), "unencryptedAuthenticationKey")) == DPS_JSON_NULL);
+    CHECK_EQUAL(dps_json_kind(member(answer_json(), "unencryptedAuthenticationKey")), DPS_JSON_NULL);
     return open_key(member(answer_json(), "authenticationKey"), held.key);
 }
 
@@ -264,15 +265,16 @@ static int read_challenge(void)
 static int read_assigning(void)
 {
     const char *plain = "0123456789abcdefghijklmnopqrstuvwxyz.-";
-    CHECK(check_form(202) == 0);
+    CHECK_EQUAL(check_form(202), 0);
     CHECK(head_has("\r\nRetry-After: 0\r\n")); /* digits only: c and cs read nothing else */
     const struct bytes root = answer_json();
     const struct bytes state = member(root, "registrationState");
     CHECK(dps_json_string_is(member(root, "status"), "assigning"));
     CHECK(dps_json_string_is(member(state, "status"), "assigning"));
     CHECK(dps_json_string_is(member(state, "registrationId"), ID));
-    CHECK(dps_json_string(member(root, "operationId"), held.operation, sizeof held.operation,
-                          &held.operation_len) == 0);
+    CHECK_EQUAL(dps_json_string(member(root, "operationId"), held.operation, sizeof held.operation,
+                                &held.operation_len),
+                0);
     for (size_t i = 0; i < held.operation_len; i++) {
         CHECK(strchr(plain, held.operation[i]) != NULL);
     }
@@ -282,26 +284,26 @@ static int read_assigning(void)
 static int read_text(struct bytes json, char *out, size_t size)
 {
     size_t len;
-    CHECK(dps_json_string(json, (uint8_t *)out, size - 1, &len) == 0);
+    CHECK_EQUAL(dps_json_string(json, (uint8_t *)out, size - 1, &len), 0);
     out[len] = '\0';
     return 0;
 }
 
 static int read_assigned(void)
 {
-    CHECK(check_form(200) == 0);
+    CHECK_EQUAL(check_form(200), 0);
     const struct bytes root = answer_json();
     const struct bytes state = member(root, "registrationState");
     CHECK(dps_json_string_is(member(root, "status"), "assigned"));
     CHECK(member(root, "operationId").len > 0);
     CHECK(dps_json_string_is(member(state, "status"), "assigned")); /* lower case: cs and iis */
     CHECK(dps_json_string_is(member(state, "registrationId"), ID));
-    CHECK(dps_json_kind(member(state, "createdDateTimeUtc")) == DPS_JSON_STRING);
-    CHECK(dps_json_kind(member(state, "lastUpdatedDateTimeUtc")) == DPS_JSON_STRING);
-    CHECK(dps_json_kind(member(state, "etag")) == DPS_JSON_STRING);
-    CHECK(dps_json_kind(member(state, "substatus")) == DPS_JSON_STRING);
-    CHECK(read_text(member(state, "deviceId"), held.device_id, sizeof held.device_id) == 0);
-    CHECK(read_text(member(state, "assignedHub"), held.hub, sizeof held.hub) == 0);
+    CHECK_EQUAL(dps_json_kind(member(state, "createdDateTimeUtc")), DPS_JSON_STRING);
+    CHECK_EQUAL(dps_json_kind(member(state, "lastUpdatedDateTimeUtc")), DPS_JSON_STRING);
+    CHECK_EQUAL(dps_json_kind(member(state, "etag")), DPS_JSON_STRING);
+    CHECK_EQUAL(dps_json_kind(member(state, "substatus")), DPS_JSON_STRING);
+    CHECK_EQUAL(read_text(member(state, "deviceId"), held.device_id, sizeof held.device_id), 0);
+    CHECK_EQUAL(read_text(member(state, "assignedHub"), held.hub, sizeof held.hub), 0);
     return open_key(member(member(state, "tpm"), "authenticationKey"), held.key);
 }
 
@@ -310,15 +312,15 @@ static int read_error(unsigned status, unsigned code)
 {
     uint64_t number;
     char line[64];
-    CHECK(check_form(status) == 0);
+    CHECK_EQUAL(check_form(status), 0);
     const struct bytes root = answer_json();
-    CHECK(dps_json_uint(member(root, "errorCode"), 999999, &number) == 0);
+    CHECK_EQUAL(dps_json_uint(member(root, "errorCode"), 999999, &number), 0);
     CHECK(number == code && number / 1000 == status);
-    CHECK(dps_json_kind(member(root, "message")) == DPS_JSON_STRING);
-    CHECK(dps_json_kind(member(root, "timestampUtc")) == DPS_JSON_STRING);
+    CHECK_EQUAL(dps_json_kind(member(root, "message")), DPS_JSON_STRING);
+    CHECK_EQUAL(dps_json_kind(member(root, "timestampUtc")), DPS_JSON_STRING);
     snprintf(line, sizeof line, "\r\nx-ms-error-code: %u\r\n", code);
     CHECK(head_has(line));
-    CHECK(read_text(member(root, "trackingId"), line, sizeof line) == 0);
+    CHECK_EQUAL(read_text(member(root, "trackingId"), line, sizeof line), 0);
     CHECK(strlen(line) == 36 && memcmp(line, f.answer.tracking_id, 36) == 0);
     char header[96];
     snprintf(header, sizeof header, "\r\nx-ms-request-id: %s\r\n", line);
@@ -369,14 +371,14 @@ static void poll(const struct client *c)
 static int provision(const struct client *c)
 {
     put_first(c);
-    CHECK(read_challenge() == 0);
+    CHECK_EQUAL(read_challenge(), 0);
     sign_registration(c);
     f.now += c->poll_delay;
     put_signed(c);
-    CHECK(read_assigning() == 0);
+    CHECK_EQUAL(read_assigning(), 0);
     f.now += c->poll_delay;
     poll(c);
-    CHECK(read_assigned() == 0);
+    CHECK_EQUAL(read_assigned(), 0);
     return 0;
 }
 
@@ -420,12 +422,12 @@ static int whole_conversation(const struct client *c)
 {
     char more[128];
     snprintf(more, sizeof more, ",\"deviceId\":\"%s\",\"iotHubs\":[\"" HUB "\"]", c->device_id);
-    CHECK(make_device(c->directory, more) == 0);
-    CHECK(provision(c) == 0);
+    CHECK_EQUAL(make_device(c->directory, more), 0);
+    CHECK_EQUAL(provision(c), 0);
     CHECK(strcmp(held.device_id, c->device_id) == 0 && strcmp(held.hub, HUB) == 0);
-    CHECK(send_telemetry(c) == 0);
-    CHECK(provision(c) == 0);
-    CHECK(send_telemetry(c) == 0);
+    CHECK_EQUAL(send_telemetry(c), 0);
+    CHECK_EQUAL(provision(c), 0);
+    CHECK_EQUAL(send_telemetry(c), 0);
     flow_close(&f);
     return 0;
 }
@@ -579,8 +581,8 @@ static int iis_whole(void)
 
 static int c_lower_case_hex(void)
 {
-    CHECK(make_device("c-hex", "") == 0);
-    CHECK(provision(&client_c) == 0);
+    CHECK_EQUAL(make_device("c-hex", ""), 0);
+    CHECK_EQUAL(provision(&client_c), 0);
     held.token[held.token_len] = 0;
     CHECK(strstr((const char *)held.token, "%2fregistrations%2flab%3adev-1&sig=") != NULL);
     CHECK(strstr((const char *)held.token, "%3d&se=") != NULL);
@@ -591,14 +593,14 @@ static int c_lower_case_hex(void)
 /* c asks again for ever if a challenge answers a bad token. */
 static int c_bad_token_is_no_challenge(void)
 {
-    CHECK(make_device("c-bad", "") == 0);
+    CHECK_EQUAL(make_device("c-bad", ""), 0);
     put_first(&client_c);
-    CHECK(read_challenge() == 0);
+    CHECK_EQUAL(read_challenge(), 0);
     held.key[0] ^= 1;
     sign_registration(&client_c);
     put_signed(&client_c);
-    CHECK(read_error(401, 401002) == 0);
-    CHECK(member(answer_json(), "authenticationKey").len == 0);
+    CHECK_EQUAL(read_error(401, 401002), 0);
+    CHECK_EQUAL(member(answer_json(), "authenticationKey").len, 0);
     flow_close(&f);
     return 0;
 }
@@ -607,8 +609,8 @@ static int iis_second_put_with_null(void)
 {
     struct client c = client_iis;
     c.second_body = "{\"registrationId\":null,\"tpm\":null}";
-    CHECK(make_device("iis-null", "") == 0);
-    CHECK(provision(&c) == 0);
+    CHECK_EQUAL(make_device("iis-null", ""), 0);
+    CHECK_EQUAL(provision(&c), 0);
     flow_close(&f);
     return 0;
 }
@@ -616,14 +618,14 @@ static int iis_second_put_with_null(void)
 /* The grace has an end: ten minutes. */
 static int iis_token_grace(void)
 {
-    CHECK(make_device("iis-grace", "") == 0);
-    CHECK(provision(&client_iis) == 0);
+    CHECK_EQUAL(make_device("iis-grace", ""), 0);
+    CHECK_EQUAL(provision(&client_iis), 0);
     f.now += 500;
     poll(&client_iis);
-    CHECK(check_form(200) == 0);
+    CHECK_EQUAL(check_form(200), 0);
     f.now += 200;
     poll(&client_iis);
-    CHECK(read_error(401, 401006) == 0);
+    CHECK_EQUAL(read_error(401, 401006), 0);
     flow_close(&f);
     return 0;
 }
@@ -632,21 +634,21 @@ static int iis_token_grace(void)
 static int c_begins_again(void)
 {
     uint8_t first[DPS_KEY_SIZE];
-    CHECK(make_device("c-again", "") == 0);
+    CHECK_EQUAL(make_device("c-again", ""), 0);
     put_first(&client_c);
-    CHECK(read_challenge() == 0);
+    CHECK_EQUAL(read_challenge(), 0);
     memcpy(first, held.key, sizeof first);
     put_first(&client_c);
-    CHECK(read_challenge() == 0);
+    CHECK_EQUAL(read_challenge(), 0);
     memcpy(held.key, first, sizeof first);
     sign_registration(&client_c);
     put_signed(&client_c);
-    CHECK(read_assigning() == 0);
+    CHECK_EQUAL(read_assigning(), 0);
     poll(&client_c);
-    CHECK(read_assigned() == 0);
+    CHECK_EQUAL(read_assigned(), 0);
     poll(&client_c); /* the answer was lost */
-    CHECK(read_assigned() == 0);
-    CHECK(strcmp(held.device_id, ID) == 0);
+    CHECK_EQUAL(read_assigned(), 0);
+    CHECK_EQUAL(held.device_id, ID);
     flow_close(&f);
     return 0;
 }
@@ -659,15 +661,15 @@ static int api_versions(void)
     };
     static const char *const bad[] = {"", "2017-08-31-preview", "2019-03-31x", "2019/03/31", "1.0", "latest"};
     struct client c = client_node;
-    CHECK(make_device("versions", "") == 0);
+    CHECK_EQUAL(make_device("versions", ""), 0);
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         c.api_version = good[i];
-        CHECK(provision(&c) == 0);
+        CHECK_EQUAL(provision(&c), 0);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         c.api_version = bad[i];
         put_first(&c);
-        CHECK(read_error(400, 400003) == 0);
+        CHECK_EQUAL(read_error(400, 400003), 0);
     }
     flow_close(&f);
     return 0;
@@ -687,7 +689,7 @@ static int routes(void)
         "https://" FLOW_HOST ":443/" FLOW_SCOPE "/registrations/" ID "/register?api-version=2019-03-31",
     };
     static uint8_t request[4096];
-    CHECK(make_device("routes", "") == 0);
+    CHECK_EQUAL(make_device("routes", ""), 0);
     const struct bytes body = first_body(&client_node);
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         struct bytes_writer w = bytes_writer_over(request, sizeof request);
@@ -698,7 +700,7 @@ static int routes(void)
         dps_write_text(&w, "\r\n\r\n");
         bytes_write_bytes(&w, body);
         flow_ask(&f, request, w.len);
-        CHECK(read_challenge() == 0);
+        CHECK_EQUAL(read_challenge(), 0);
     }
     flow_close(&f);
     return 0;
@@ -711,11 +713,11 @@ static int encoded_slash(void)
                                   "%2fregister?api-version=2019-03-31 HTTP/1.1\r\nHost: x\r\n\r\n";
     static const char inside[] = "PUT /" FLOW_SCOPE "/registrations/a%2Fb/register?api-version=2019-03-31"
                                  " HTTP/1.1\r\nHost: x\r\n\r\n";
-    CHECK(make_device("slash", "") == 0);
+    CHECK_EQUAL(make_device("slash", ""), 0);
     flow_ask(&f, request, sizeof request - 1);
-    CHECK(read_error(404, 404001) == 0);
+    CHECK_EQUAL(read_error(404, 404001), 0);
     flow_ask(&f, inside, sizeof inside - 1);
-    CHECK(read_error(400, 400005) == 0);
+    CHECK_EQUAL(read_error(400, 400005), 0);
     flow_close(&f);
     return 0;
 }
@@ -724,17 +726,17 @@ static int registration_id_in_any_case(void)
 {
     struct client c = client_node;
     c.id = "LAB:Dev-1";
-    CHECK(make_device("case", "") == 0);
-    CHECK(provision(&c) == 0);
+    CHECK_EQUAL(make_device("case", ""), 0);
+    CHECK_EQUAL(provision(&c), 0);
     c.id = "lab:DEV-1";
-    CHECK(provision(&c) == 0);
+    CHECK_EQUAL(provision(&c), 0);
     CHECK(dps_json_string_is(member(member(answer_json(), "registrationState"), "substatus"),
                              "reprovisionedToInitialAssignment"));
     c.payload = ",\"RegistrationId\":\"other\""; /* members, unlike their values, have one case */
-    CHECK(provision(&c) == 0);
+    CHECK_EQUAL(provision(&c), 0);
     c.id = "other:dev";
     put_first(&c);
-    CHECK(read_error(404, 404201) == 0);
+    CHECK_EQUAL(read_error(404, 404201), 0);
     flow_close(&f);
     return 0;
 }
@@ -754,7 +756,7 @@ static int any_payload(void)
     CHECK(make_device("payload", ",\"payload\":{\"from\":\"the enrollment\"}") == 0);
     for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
         c.payload = payloads[i];
-        CHECK(provision(&c) == 0);
+        CHECK_EQUAL(provision(&c), 0);
         const struct bytes back = member(member(answer_json(), "registrationState"), "payload");
         CHECK(bytes_equal_public(back, bytes_of_text("{\"from\":\"the enrollment\"}")));
     }
@@ -770,15 +772,15 @@ static int token_in_any_order(void)
         "sharedaccesssignature se=%s&sig=%s&sr=%s&skn=",
         "SharedAccessSignature se=%s&x=y&sig=%s&&sr=%s",
     };
-    CHECK(make_device("order", "") == 0);
+    CHECK_EQUAL(make_device("order", ""), 0);
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         struct dps_sas sas;
         char pieces[3][256];
         char token[1024];
         put_first(&client_c);
-        CHECK(read_challenge() == 0);
+        CHECK_EQUAL(read_challenge(), 0);
         sign_registration(&client_c);
-        CHECK(dps_sas_parse(bytes_of(held.token, held.token_len), &sas) == 0);
+        CHECK_EQUAL(dps_sas_parse(bytes_of(held.token, held.token_len), &sas), 0);
         const char *sig = strstr((const char *)held.token, "sig=") + 4;
         snprintf(pieces[0], sizeof pieces[0], "%.*s", (int)sas.se.len, (const char *)sas.se.p);
         snprintf(pieces[1], sizeof pieces[1], "%.*s", (int)strcspn(sig, "&"), sig);
@@ -787,7 +789,7 @@ static int token_in_any_order(void)
         memcpy(held.token, token, strlen(token));
         held.token_len = strlen(token);
         put_signed(&client_c);
-        CHECK(read_assigning() == 0);
+        CHECK_EQUAL(read_assigning(), 0);
     }
     flow_close(&f);
     return 0;
@@ -797,27 +799,27 @@ static int token_in_any_order(void)
 static int every_refusal_has_one_form(void)
 {
     struct client c = client_node;
-    CHECK(make_device("refusals", "") == 0);
+    CHECK_EQUAL(make_device("refusals", ""), 0);
     c.id = "nobody";
     put_first(&c);
-    CHECK(read_error(404, 404201) == 0);
+    CHECK_EQUAL(read_error(404, 404201), 0);
     c.id = "bad id";
     c.path = &node;
     put_first(&c);
-    CHECK(read_error(400, 400005) == 0);
+    CHECK_EQUAL(read_error(400, 400005), 0);
     ask(&client_node, "POST", "/register", first_body(&client_node));
-    CHECK(read_error(405, 405001) == 0);
+    CHECK_EQUAL(read_error(405, 405001), 0);
     ask(&client_node, "PUT", "/register", bytes_of_text("no json"));
-    CHECK(read_error(400, 400002) == 0);
+    CHECK_EQUAL(read_error(400, 400002), 0);
     ask(&client_node, "PUT", "/register", bytes_of_text("{\"registrationId\":\"" ID "\"}"));
-    CHECK(read_error(400, 400004) == 0);
+    CHECK_EQUAL(read_error(400, 400004), 0);
     ask(&client_node, "GET", "/operations/1.00", bytes_of_text("{}"));
-    CHECK(read_error(401, 401004) == 0);
+    CHECK_EQUAL(read_error(401, 401004), 0);
     ask(&client_node, "GET", "/elsewhere", bytes_of_text(""));
-    CHECK(read_error(404, 404001) == 0);
+    CHECK_EQUAL(read_error(404, 404001), 0);
     CHECK(flow_enroll(&f, ID, bytes_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
     put_first(&client_node);
-    CHECK(read_error(403, 403201) == 0);
+    CHECK_EQUAL(read_error(403, 403201), 0);
     flow_close(&f);
     return 0;
 }
@@ -830,50 +832,50 @@ static int cli_looks_up(void)
     CHECK(make_device("lookup", ",\"payload\":{\"a\":1}") == 0);
     memset(&held, 0, sizeof held);
     ask(&client_node, "POST", "", bytes_of_text("{\"registrationId\":\"LAB:dev-1\"}"));
-    CHECK(read_error(401, 401004) == 0);
-    CHECK(provision(&client_node) == 0);
+    CHECK_EQUAL(read_error(401, 401004), 0);
+    CHECK_EQUAL(provision(&client_node), 0);
     for (int with_body = 0; with_body < 2; with_body++) {
         ask(&client_node, "POST", with_body ? "/" : "",
             bytes_of_text(with_body ? "{\"registrationId\":\"LAB:dev-1\"}" : ""));
-        CHECK(check_form(200) == 0);
+        CHECK_EQUAL(check_form(200), 0);
         const struct bytes root = answer_json();
         CHECK(dps_json_string_is(member(root, "registrationId"), ID));
         CHECK(dps_json_string_is(member(root, "status"), "assigned"));
         CHECK(dps_json_string_is(member(root, "substatus"), "initialAssignment"));
         CHECK(member(root, "payload").len > 0 && member(root, "etag").len > 0);
-        CHECK(member(root, "tpm").len == 0);
+        CHECK_EQUAL(member(root, "tpm").len, 0);
     }
     ask(&client_node, "POST", "", bytes_of_text("{\"registrationId\":\"other\"}"));
-    CHECK(read_error(400, 400005) == 0);
+    CHECK_EQUAL(read_error(400, 400005), 0);
     ask(&client_node, "POST", "", bytes_of_text("[]"));
-    CHECK(read_error(400, 400002) == 0);
+    CHECK_EQUAL(read_error(400, 400002), 0);
     ask(&client_node, "GET", "", bytes_of_text(""));
-    CHECK(read_error(405, 405001) == 0);
+    CHECK_EQUAL(read_error(405, 405001), 0);
     flow_close(&f);
     return 0;
 }
 
 static int lookup_is_for_the_token_that_made_it(void)
 {
-    CHECK(make_device("lookup-token", "") == 0);
+    CHECK_EQUAL(make_device("lookup-token", ""), 0);
     put_first(&client_node);
-    CHECK(read_challenge() == 0);
+    CHECK_EQUAL(read_challenge(), 0);
     sign_registration(&client_node);
     ask(&client_node, "POST", "", bytes_of_text("")); /* not registered yet */
-    CHECK(read_error(404, 404201) == 0);
+    CHECK_EQUAL(read_error(404, 404201), 0);
     put_signed(&client_node);
-    CHECK(read_assigning() == 0);
+    CHECK_EQUAL(read_assigning(), 0);
     ask(&client_node, "POST", "", bytes_of_text(""));
-    CHECK(check_form(200) == 0);
+    CHECK_EQUAL(check_form(200), 0);
     held.key[31] ^= 1;
     sign_registration(&client_node);
     ask(&client_node, "POST", "", bytes_of_text(""));
-    CHECK(read_error(401, 401002) == 0);
+    CHECK_EQUAL(read_error(401, 401002), 0);
     held.key[31] ^= 1;
     sign_registration(&client_node);
     CHECK(flow_enroll(&f, ID, bytes_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
     ask(&client_node, "POST", "", bytes_of_text(""));
-    CHECK(read_error(403, 403201) == 0);
+    CHECK_EQUAL(read_error(403, 403201), 0);
     flow_close(&f);
     return 0;
 }
@@ -882,18 +884,18 @@ static int lookup_is_for_the_token_that_made_it(void)
 
 static int node_hub_headers_and_chunks(void)
 {
-    CHECK(make_device("hub-node", "") == 0);
-    CHECK(provision(&client_node) == 0);
+    CHECK_EQUAL(make_device("hub-node", ""), 0);
+    CHECK_EQUAL(provision(&client_node), 0);
     ask_hub(&client_node, "POST", "/messages/events",
             "iothub-to: /devices/x/messages/events\r\niothub-app-k: v\r\nIoTHub-MessageId: m1\r\n"
             "User-Agent: azure-iot-device/1.18.4 (node v20.20.2; Debian 12; x64)\r\n"
             "Transfer-Encoding: chunked\r\n",
             bytes_of_text("5\r\nhello\r\n0\r\n\r\n"));
-    CHECK(check_form(204) == 0);
+    CHECK_EQUAL(check_form(204), 0);
     ask_hub(&client_node, "POST", "/messages/events",
             "Content-Type: application/vnd.microsoft.iothub.json\r\nContent-Length: 16\r\n",
             bytes_of_text("[{\"body\":\"YQ==\"}]"));
-    CHECK(check_form(204) == 0);
+    CHECK_EQUAL(check_form(204), 0);
     flow_close(&f);
     return 0;
 }
@@ -901,19 +903,19 @@ static int node_hub_headers_and_chunks(void)
 /* A client that also listens asks now and then whether there is a message for it. */
 static int node_hub_poll(void)
 {
-    CHECK(make_device("hub-poll", "") == 0);
-    CHECK(provision(&client_node) == 0);
+    CHECK_EQUAL(make_device("hub-poll", ""), 0);
+    CHECK_EQUAL(provision(&client_node), 0);
     ask_hub(&client_node, "GET", "/messages/devicebound", "", bytes_of_text(""));
-    CHECK(check_form(204) == 0);
+    CHECK_EQUAL(check_form(204), 0);
     held.key[0] ^= 1;
     ask_hub(&client_node, "GET", "/messages/devicebound", "", bytes_of_text(""));
-    CHECK(read_error(401, 401001) == 0);
+    CHECK_EQUAL(read_error(401, 401001), 0);
     ask_hub(&client_node, "POST", "/messages/devicebound", "", bytes_of_text(""));
-    CHECK(read_error(405, 405001) == 0);
+    CHECK_EQUAL(read_error(405, 405001), 0);
     ask_hub(&client_node, "GET", "/messages/events", "", bytes_of_text(""));
-    CHECK(read_error(405, 405001) == 0);
+    CHECK_EQUAL(read_error(405, 405001), 0);
     ask_hub(&client_node, "GET", "/messages", "", bytes_of_text(""));
-    CHECK(read_error(404, 404001) == 0);
+    CHECK_EQUAL(read_error(404, 404001), 0);
     flow_close(&f);
     return 0;
 }
@@ -921,14 +923,14 @@ static int node_hub_poll(void)
 static int hub_with_port_and_case(void)
 {
     CHECK(make_device("hub-port", ",\"iotHubs\":[\"Hub-A.example\"]") == 0);
-    CHECK(provision(&client_node) == 0);
-    CHECK(strcmp(held.hub, HUB) == 0);
+    CHECK_EQUAL(provision(&client_node), 0);
+    CHECK_EQUAL(held.hub, HUB);
     strcpy(held.hub,
            "HUB-A.Example:443"); /* as Host; and then the audience has the port, which no client does */
     CHECK(send_telemetry(&client_node) != 0);
-    CHECK(read_error(401, 401001) == 0);
+    CHECK_EQUAL(read_error(401, 401001), 0);
     strcpy(held.hub, "HUB-A.Example");
-    CHECK(send_telemetry(&client_node) == 0);
+    CHECK_EQUAL(send_telemetry(&client_node), 0);
     flow_close(&f);
     return 0;
 }
@@ -938,11 +940,11 @@ static int hub_token_of_another_device(void)
 {
     static const char *const others[] = {"Boiler+7%#(b)", "Boiler 7%#(a)", "boiler%2B7%25#(a)", "lab:dev-1"};
     CHECK(make_device("hub-other", ",\"deviceId\":\"" DEVICE_ID "\"") == 0);
-    CHECK(provision(&client_cs) == 0);
+    CHECK_EQUAL(provision(&client_cs), 0);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         strcpy(held.device_id, others[i]);
         ask_hub(&client_cs, "POST", "/messages/events", "", bytes_of_text(""));
-        CHECK(read_error(401, 401001) == 0);
+        CHECK_EQUAL(read_error(401, 401001), 0);
     }
     flow_close(&f);
     return 0;

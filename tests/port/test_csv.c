@@ -58,7 +58,7 @@ static int csv_good(void)
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (strcmp(fields(lines[i][0]), lines[i][1]) != 0)
             printf("# %s: %s\n", lines[i][0], fields(lines[i][0]));
-        CHECK(strcmp(fields(lines[i][0]), lines[i][1]) == 0);
+        CHECK_EQUAL(fields(lines[i][0]), lines[i][1]);
     }
     return 0;
 }
@@ -102,7 +102,7 @@ static int csv_separators(void)
 {
     CHECK(strcmp(fields_with(';', "a;b,c;\"d;e\""), "a|b,c|d;e") == 0);
     CHECK(strcmp(fields_with('\t', "a\tb c\t\"d\te\"\t"), "a|b c|d\te|") == 0);
-    CHECK(strcmp(fields_with('|', "a;b"), "a;b") == 0);
+    CHECK_EQUAL(fields_with('|', "a;b"), "a;b");
     return 0;
 }
 
@@ -133,7 +133,7 @@ static int csv_all_short(void)
             CHECK(csv_read(written, size, ',', &again, &why) == 0 && again.count == record.count);
             for (size_t i = 0; i < record.count; i++) {
                 const struct bytes field = record.fields[i];
-                CHECK(again.fields[i].len == field.len);
+                CHECK_EQUAL(again.fields[i].len, field.len);
                 CHECK(memchr(field.p, '\r', field.len) != NULL || bytes_equal_public(again.fields[i], field));
             }
         }

@@ -33,7 +33,8 @@ static int execute(struct bytes_writer *w, struct bytes *response)
     static uint8_t answer[DPS_TPM_BUFFER];
     size_t len = 0;
     CHECK(w->error == 0);
-    CHECK(f.tpm_port.transact(f.tpm_port.context, bytes_written(w), answer, sizeof answer, &len, 60000) == 0);
+    CHECK_EQUAL(f.tpm_port.transact(f.tpm_port.context, bytes_written(w), answer, sizeof answer, &len, 60000),
+                0);
     *response = bytes_of(answer, len);
     return 0;
 }
@@ -58,10 +59,10 @@ static int create_primary(struct bytes area, const char *auth, uint32_t *handle)
     bytes_write_u32(&w, 0);                /* creationPCR */
     command[4] = (uint8_t)(w.len >> 8);
     command[5] = (uint8_t)w.len;
-    CHECK(execute(&w, &response) == 0);
+    CHECK_EQUAL(execute(&w, &response), 0);
     struct bytes_reader r = bytes_reader_over(response);
     (void)bytes_read_bytes(&r, 6);
-    CHECK(bytes_read_u32(&r) == 0);
+    CHECK_EQUAL(bytes_read_u32(&r), 0);
     *handle = bytes_read_u32(&r);
     return 0;
 }
@@ -70,11 +71,11 @@ static int create_primary(struct bytes area, const char *auth, uint32_t *handle)
 static int occupy(uint32_t place, struct bytes area, const char *auth)
 {
     uint8_t command[128];
-    uint32_t handle;
+    uint32_t handle = 0;
     uint32_t rc;
     struct bytes response;
     const struct tpm2_auth owner = tpm2_auth_password(bytes_of(NULL, 0));
-    CHECK(create_primary(area, auth, &handle) == 0);
+    CHECK_EQUAL(create_primary(area, auth, &handle), 0);
     struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_evict_control_build(&w, TPM2_RH_OWNER, &owner, handle, place);
     CHECK(execute(&w, &response) == 0 && tpm2_evict_control_parse(response, &rc) == 0);
@@ -87,22 +88,22 @@ static int occupy(uint32_t place, struct bytes area, const char *auth)
 /* Everything that needs EK or SRK. sealed: by the same SRK, before it was kept or its place taken. */
 static int all_flows(struct bytes sealed)
 {
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     f.config.data = bytes_of_text("{}");
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
+    CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     f.config.persist = false;
-    CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_own(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     f.config.data = sealed;
-    CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_unseal(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(bytes_equal_public(dps_device_result(&f.device), bytes_of_text("secret")));
     f.config.data = bytes_of_text("secret");
-    CHECK(dps_device_seal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_seal(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(flow_handles(&f, TPM2_HR_TRANSIENT) == 0 && flow_handles(&f, 0x02000000) == 0);
     return 0;
 }
@@ -110,8 +111,8 @@ static int all_flows(struct bytes sealed)
 static int seal(uint8_t *sealed, size_t *len)
 {
     f.config.data = bytes_of_text("secret");
-    CHECK(dps_device_seal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_seal(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     const struct bytes result = dps_device_result(&f.device);
     memcpy(sealed, result.p, result.len);
     *len = result.len;
@@ -133,11 +134,11 @@ static int s03_foreign_keys_are_passed_over(void)
                                     bytes_of(sha384_area, sizeof sha384_area), bytes_written(&w)};
     static const char *const names[] = {"foreign-ecc", "foreign-sha384", "foreign-signing"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
-        CHECK(flow_open(&f, names[i], false) == 0);
-        CHECK(seal(sealed, &len) == 0);
-        CHECK(occupy(TPM2_HANDLE_SRK, foreign[i], "") == 0);
-        CHECK(occupy(TPM2_HANDLE_EK, foreign[i], "") == 0);
-        CHECK(all_flows(bytes_of(sealed, len)) == 0);
+        CHECK_EQUAL(flow_open(&f, names[i], false), 0);
+        CHECK_EQUAL(seal(sealed, &len), 0);
+        CHECK_EQUAL(occupy(TPM2_HANDLE_SRK, foreign[i], ""), 0);
+        CHECK_EQUAL(occupy(TPM2_HANDLE_EK, foreign[i], ""), 0);
+        CHECK_EQUAL(all_flows(bytes_of(sealed, len)), 0);
         flow_close(&f);
     }
     return 0;
@@ -152,10 +153,10 @@ static int s03_an_srk_with_a_password_is_passed_over(void)
     const struct tpm2_public area = tpm2_template_srk();
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
     tpm2_public_write(&w, &area);
-    CHECK(flow_open(&f, "srk-password", false) == 0);
-    CHECK(seal(sealed, &len) == 0);
-    CHECK(occupy(TPM2_HANDLE_SRK, bytes_written(&w), "of the owner") == 0);
-    CHECK(all_flows(bytes_of(sealed, len)) == 0);
+    CHECK_EQUAL(flow_open(&f, "srk-password", false), 0);
+    CHECK_EQUAL(seal(sealed, &len), 0);
+    CHECK_EQUAL(occupy(TPM2_HANDLE_SRK, bytes_written(&w), "of the owner"), 0);
+    CHECK_EQUAL(all_flows(bytes_of(sealed, len)), 0);
     CHECK(f.device.srk_locked);
     flow_close(&f);
     return 0;
@@ -245,20 +246,20 @@ static int token_is_right(void)
 
 static int s07_a_key_with_a_policy(void)
 {
-    CHECK(flow_open(&f, "policy", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "policy", true), 0);
     /* It is loaded and signs; our service has sent another nonce, and says so. */
     CHECK(register_with(32, 0) == BYTES_E_HTTP && dps_device_step(&f.device) == 8);
-    CHECK(token_is_right() == 0);
+    CHECK_EQUAL(token_is_right(), 0);
     CHECK(register_with(32, TPM2_OBJECT_ADMIN_WITH_POLICY) == BYTES_E_HTTP && token_is_right() == 0);
     /* Of another hash: that is for the TPM to judge. */
     static const size_t others[] = {20, 48, 64};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         CHECK(register_with(others[i], 0) == BYTES_E_TPM_RC && dps_device_step(&f.device) == 7);
-        CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_SIZE);
+        CHECK_EQUAL(tpm2_rc_decode(f.device.rc).code, TPM2_RC_SIZE);
     }
     /* Under its policy only. */
     CHECK(register_with(32, TPM2_OBJECT_USER_WITH_AUTH) == BYTES_E_POLICY && dps_device_step(&f.device) == 4);
-    CHECK(register_with(0, TPM2_OBJECT_USER_WITH_AUTH) == BYTES_E_POLICY);
+    CHECK_EQUAL(register_with(0, TPM2_OBJECT_USER_WITH_AUTH), BYTES_E_POLICY);
     CHECK(dps_device_asks_network(&f.device));
     flow_close(&f);
     return 0;
@@ -278,17 +279,17 @@ static int s08_impossible_dates(void)
         {FLOW_NOW, FLOW_NOW, 0},
         {FLOW_NOW, FLOW_NOW - 1, BYTES_E_CLOCK},
     };
-    CHECK(flow_open(&f, "dates", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "dates", true), 0);
     f.no_clock = true;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         f.now = cases[i].now;
         f.date_max = cases[i].date_max;
-        CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+        CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
         enum dps_want want = dps_device_want(&f.device);
         while (f.device.now == 0 && want != DPS_WANT_FAILED) {
             want = flow_run(&f, 1);
         }
-        CHECK(f.device.error == cases[i].error);
+        CHECK_EQUAL(f.device.error, cases[i].error);
         CHECK(f.device.now == (cases[i].error == 0 ? cases[i].now : 0));
         CHECK(cases[i].error == 0 || dps_device_step(&f.device) == 8);
         dps_device_fail(&f.device, BYTES_E_USAGE); /* enough is known */

@@ -266,7 +266,7 @@ static int each_part_ends(void)
 {
     static const enum behaviour all[] = {UNREACHABLE, WARNINGS, SILENT, DRIPS, EMPTY_RECORDS, UNREAD};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        CHECK(run(all[i]) == BYTES_E_TIMEOUT);
+        CHECK_EQUAL(run(all[i]), BYTES_E_TIMEOUT);
         CHECK(dps_device_step(&d) == 4 && dps_device_asks_network(&d) && !d.late);
         CHECK(peer.now >= PORT_NET_TIMEOUT_MS && peer.now < PORT_NET_TIMEOUT_MS + 5010);
         CHECK(peer.most <= PORT_NET_TIMEOUT_MS);
@@ -276,7 +276,7 @@ static int each_part_ends(void)
 
 static int interim_answers_are_counted(void)
 {
-    CHECK(run(INTERIM) == BYTES_E_LIMIT);
+    CHECK_EQUAL(run(INTERIM), BYTES_E_LIMIT);
     CHECK(d.http.interim == DPS_HTTP_INTERIM_MAX && dps_device_asks_network(&d));
     CHECK(peer.now < 1000);
     return 0;
@@ -300,11 +300,11 @@ static int the_flow_ends(void)
 static int so_does_it_without_port_drive(void)
 {
     with_turns = true;
-    CHECK(each_part_ends() == 0);
-    CHECK(interim_answers_are_counted() == 0);
+    CHECK_EQUAL(each_part_ends(), 0);
+    CHECK_EQUAL(interim_answers_are_counted(), 0);
     CHECK(run(BUSY) == BYTES_E_TIMEOUT && d.late && peer.asleep > 0 && peer.now < PORT_FLOW_TIMEOUT_MS);
     CHECK(run(BUSY_FLOODS) == BYTES_E_TIMEOUT && peer.now <= PORT_FLOW_TIMEOUT_MS + 10);
-    CHECK(run(TOLD) == BYTES_E_HTTP);
+    CHECK_EQUAL(run(TOLD), BYTES_E_HTTP);
     with_turns = false;
     return 0;
 }
@@ -313,7 +313,7 @@ static int a_silent_tpm_ends(void)
 {
     for (tpm_silent_from = 1; tpm_silent_from <= 4; tpm_silent_from++) {
         CHECK(run(SILENT) == BYTES_E_TIMEOUT && !dps_device_asks_network(&d) && !d.late);
-        CHECK(peer.now == PORT_TPM_TIMEOUT_MS); /* and nothing is asked of it any more */
+        CHECK_EQUAL(peer.now, PORT_TPM_TIMEOUT_MS); /* and nothing is asked of it any more */
     }
     tpm_silent_from = 0;
     return 0;

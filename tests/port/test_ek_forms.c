@@ -113,15 +113,15 @@ static int s02_binary_forms(void)
     CHECK(reads(bytes_of(expected, expected_len), "TPM2B_PUBLIC", false));
     CHECK(reads(bytes_of(expected + 2, expected_len - 2), "TPMT_PUBLIC", false));
     CHECK(reads(bytes_of(modulus, sizeof modulus), "RSA modulus", true));
-    CHECK(survives_damage(bytes_of(expected, expected_len), expected_len) == 0);
-    CHECK(survives_damage(bytes_of(expected + 2, expected_len - 2), expected_len - 2) == 0);
+    CHECK_EQUAL(survives_damage(bytes_of(expected, expected_len), expected_len), 0);
+    CHECK_EQUAL(survives_damage(bytes_of(expected + 2, expected_len - 2), expected_len - 2), 0);
     write_pkcs1(&w, 1);
     CHECK(reads(bytes_written(&w), "DER: RSA public key (PKCS#1)", true));
-    CHECK(survives_damage(bytes_written(&w), w.len) == 0);
+    CHECK_EQUAL(survives_damage(bytes_written(&w), w.len), 0);
     w = bytes_writer_over(buffer, sizeof buffer);
     write_spki(&w);
     CHECK(reads(bytes_written(&w), "DER: public key (SubjectPublicKeyInfo)", true));
-    CHECK(survives_damage(bytes_written(&w), w.len) == 0);
+    CHECK_EQUAL(survives_damage(bytes_written(&w), w.len), 0);
     return 0;
 }
 
@@ -135,7 +135,7 @@ static int s02_text_forms(void)
     dps_write_base64(&w, bytes_of(expected, expected_len));
     dps_write_text(&w, "\r\n");
     CHECK(reads(bytes_written(&w), "base64: TPM2B_PUBLIC", false));
-    CHECK(survives_damage(bytes_written(&w), w.len - 4) == 0); /* without its padding it is whole */
+    CHECK_EQUAL(survives_damage(bytes_written(&w), w.len - 4), 0); /* without its padding it is whole */
     w = bytes_writer_over(text, sizeof text);
     for (size_t i = 0; i < expected_len; i += 30) { /* as xxd -p prints it */
         dps_write_hex(&w, bytes_of(expected + i, expected_len - i < 30 ? expected_len - i : 30));
@@ -158,7 +158,7 @@ static int s02_text_forms(void)
     w = bytes_writer_over(text, sizeof text);
     write_pem(&w, "RSA PUBLIC KEY", bytes_written(&d));
     CHECK(reads(bytes_written(&w), "PEM: RSA public key (PKCS#1)", true));
-    CHECK(survives_damage(bytes_written(&w), w.len - 30) == 0);
+    CHECK_EQUAL(survives_damage(bytes_written(&w), w.len - 30), 0);
     return 0;
 }
 
@@ -178,7 +178,8 @@ static int s02_json_forms(void)
         dps_write_base64(&w, bytes_of(expected, expected_len));
         dps_write_text(&w, around[i][1]);
         CHECK(reads(bytes_written(&w), "JSON: base64: TPM2B_PUBLIC", false));
-        CHECK(survives_damage(bytes_written(&w), w.len - strlen(around[i][1]) - 2) == 0); /* a whole key */
+        CHECK_EQUAL(survives_damage(bytes_written(&w), w.len - strlen(around[i][1]) - 2),
+                    0); /* a whole key */
     }
     CHECK(refused(bytes_of_text("{}"), "endorsementKey"));
     CHECK(refused(bytes_of_text("{\"endorsementKey\":7}"), "endorsementKey"));

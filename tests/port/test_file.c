@@ -35,11 +35,11 @@ static int replace_is_atomic(void)
 {
     const char *directory = support_path("replace");
     const char *path = support_path("replace/state");
-    CHECK(mkdir(directory, 0700) == 0);
-    CHECK(posix_file_replace(path, bytes_of_text("old"), 0600) == 0);
+    CHECK_EQUAL(mkdir(directory, 0700), 0);
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text("old"), 0600), 0);
     int old = open(path, O_RDONLY | O_CLOEXEC);
     CHECK(old >= 0);
-    CHECK(posix_file_replace(path, bytes_of_text("newer"), 0600) == 0);
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text("newer"), 0600), 0);
     CHECK(holds(path, "newer"));
     /* Who has the old file open still reads the old content: it was replaced, not overwritten. */
     char content[8];
@@ -47,8 +47,8 @@ static int replace_is_atomic(void)
     (void)close(old);
     struct stat st;
     CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600);
-    CHECK(entries(directory) == 1);
-    CHECK(posix_file_replace(path, bytes_of(NULL, 0), 0644) == 0);
+    CHECK_EQUAL(entries(directory), 1);
+    CHECK_EQUAL(posix_file_replace(path, bytes_of(NULL, 0), 0644), 0);
     CHECK(holds(path, ""));
     return 0;
 }
@@ -57,13 +57,13 @@ static int replace_is_atomic(void)
 static int failed_replace_leaves_nothing(void)
 {
     const char *directory = support_path("failed");
-    CHECK(mkdir(directory, 0700) == 0);
-    CHECK(mkdir(support_path("failed/target"), 0700) == 0);
-    CHECK(posix_file_replace(support_path("failed/target"), bytes_of_text("x"), 0600) == BYTES_E_FILE);
-    CHECK(errno == EISDIR);
-    CHECK(entries(directory) == 1);
-    CHECK(posix_file_replace(support_path("nowhere/file"), bytes_of_text("x"), 0600) == BYTES_E_FILE);
-    CHECK(errno == ENOENT);
+    CHECK_EQUAL(mkdir(directory, 0700), 0);
+    CHECK_EQUAL(mkdir(support_path("failed/target"), 0700), 0);
+    CHECK_EQUAL(posix_file_replace(support_path("failed/target"), bytes_of_text("x"), 0600), BYTES_E_FILE);
+    CHECK_EQUAL(errno, EISDIR);
+    CHECK_EQUAL(entries(directory), 1);
+    CHECK_EQUAL(posix_file_replace(support_path("nowhere/file"), bytes_of_text("x"), 0600), BYTES_E_FILE);
+    CHECK_EQUAL(errno, ENOENT);
     return 0;
 }
 
@@ -73,9 +73,9 @@ static int read_reports(void)
     size_t len = 9;
     CHECK(posix_file_read(support_path("missing"), content, sizeof content, &len) == BYTES_E_NOT_FOUND &&
           len == 0);
-    CHECK(posix_file_replace(support_path("four"), bytes_of_text("1234"), 0600) == 0);
+    CHECK_EQUAL(posix_file_replace(support_path("four"), bytes_of_text("1234"), 0600), 0);
     CHECK(posix_file_read(support_path("four"), content, sizeof content, &len) == 0 && len == 4);
-    CHECK(posix_file_replace(support_path("five"), bytes_of_text("12345"), 0600) == 0);
+    CHECK_EQUAL(posix_file_replace(support_path("five"), bytes_of_text("12345"), 0600), 0);
     CHECK(posix_file_read(support_path("five"), content, sizeof content, &len) == BYTES_E_SPACE && len == 0);
     CHECK(posix_file_read(support_path("."), content, sizeof content, &len) == BYTES_E_FILE &&
           errno == EISDIR);
@@ -94,8 +94,8 @@ static int secret_trims_one_line_end(void)
         uint8_t secret[16];
         char why[256];
         size_t len;
-        CHECK(posix_file_replace(path, bytes_of_text(cases[i].content), 0600) == 0);
-        CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == 0);
+        CHECK_EQUAL(posix_file_replace(path, bytes_of_text(cases[i].content), 0600), 0);
+        CHECK_EQUAL(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why), 0);
         CHECK(bytes_equal_public(bytes_of(secret, len), bytes_of_text(cases[i].secret)));
     }
     return 0;
@@ -108,15 +108,15 @@ static int secret_refuses_what_others_can_read(void)
     uint8_t secret[16];
     char why[256];
     size_t len;
-    CHECK(posix_file_replace(path, bytes_of_text("key"), 0600) == 0);
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text("key"), 0600), 0);
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-        CHECK(chmod(path, modes[i]) == 0);
+        CHECK_EQUAL(chmod(path, modes[i]), 0);
         why[0] = 0;
         CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == BYTES_E_FILE &&
               len == 0);
         CHECK(strstr(why, "chmod 600") != NULL);
     }
-    CHECK(chmod(path, 0400) == 0);
+    CHECK_EQUAL(chmod(path, 0400), 0);
     CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == 0 && len == 3);
     return 0;
 }
@@ -141,8 +141,8 @@ static int secret_of_another_owner(void)
         printf("# who is not root cannot make files of others\n");
         return 0;
     }
-    CHECK(posix_file_replace(path, bytes_of_text("key"), 0600) == 0);
-    CHECK(chmod(support_path("."), 0755) == 0);
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text("key"), 0600), 0);
+    CHECK_EQUAL(chmod(support_path("."), 0755), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t secret[16];
         char why[256] = "";
@@ -158,7 +158,7 @@ static int secret_of_another_owner(void)
     uint8_t secret[16];
     char why[256] = "";
     size_t len;
-    CHECK(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why) == BYTES_E_FILE);
+    CHECK_EQUAL(posix_secret_read(path, secret, sizeof secret, &len, why, sizeof why), BYTES_E_FILE);
     CHECK(strstr(why, "chown it to uid 0") != NULL);
     return 0;
 }
@@ -168,7 +168,7 @@ static int memory_is_private(void)
     struct rlimit limit;
     posix_keep_memory_private();
     CHECK(getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0 && limit.rlim_max == 0);
-    CHECK(prctl(PR_GET_DUMPABLE) == 0);
+    CHECK_EQUAL(prctl(PR_GET_DUMPABLE), 0);
     return 0;
 }
 
@@ -178,8 +178,8 @@ static int secret_reports(void)
     const uint8_t zeros[4] = {0};
     char why[256];
     size_t len;
-    CHECK(posix_secret_read(support_path("none"), secret, 4, &len, why, sizeof why) == BYTES_E_NOT_FOUND);
-    CHECK(posix_file_replace(support_path("long"), bytes_of_text("12345"), 0600) == 0);
+    CHECK_EQUAL(posix_secret_read(support_path("none"), secret, 4, &len, why, sizeof why), BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(posix_file_replace(support_path("long"), bytes_of_text("12345"), 0600), 0);
     why[0] = 0;
     CHECK(posix_secret_read(support_path("long"), secret, 4, &len, why, sizeof why) == BYTES_E_SPACE &&
           len == 0);
@@ -195,12 +195,12 @@ static int storage_keeps_one_record(void)
     struct port_storage port = posix_storage_port(&s);
     uint8_t record[8];
     size_t len;
-    CHECK(port.load(port.context, record, sizeof record, &len) == BYTES_E_NOT_FOUND);
-    CHECK(port.save(port.context, bytes_of_text("one")) == 0);
-    CHECK(port.save(port.context, bytes_of_text("three")) == 0);
-    CHECK(port.load(port.context, record, sizeof record, &len) == 0);
+    CHECK_EQUAL(port.load(port.context, record, sizeof record, &len), BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(port.save(port.context, bytes_of_text("one")), 0);
+    CHECK_EQUAL(port.save(port.context, bytes_of_text("three")), 0);
+    CHECK_EQUAL(port.load(port.context, record, sizeof record, &len), 0);
     CHECK(bytes_equal_public(bytes_of(record, len), bytes_of_text("three")));
-    CHECK(port.load(port.context, record, 4, &len) == BYTES_E_SPACE);
+    CHECK_EQUAL(port.load(port.context, record, 4, &len), BYTES_E_SPACE);
     struct stat st;
     CHECK(stat(s.path, &st) == 0 && (st.st_mode & 07777) == 0600);
     return 0;

@@ -26,8 +26,8 @@ static struct flow f;
 
 static int nothing_is_left(void)
 {
-    CHECK(flow_handles(&f, TRANSIENT) == 0);
-    CHECK(flow_handles(&f, SESSIONS) == 0);
+    CHECK_EQUAL(flow_handles(&f, TRANSIENT), 0);
+    CHECK_EQUAL(flow_handles(&f, SESSIONS), 0);
     return 0;
 }
 
@@ -35,76 +35,76 @@ static int nothing_is_left(void)
 
 static int s01_to_s10_register(void)
 {
-    CHECK(flow_open(&f, "register", false) == 0);
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.device_id, "device-1") == 0);
+    CHECK_EQUAL(flow_open(&f, "register", false), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.device_id, "device-1");
     CHECK(strncmp(f.device.assigned_hub, "hub-", 4) == 0);
-    CHECK(strcmp(f.device.substatus, "initialAssignment") == 0);
+    CHECK_EQUAL(f.device.substatus, "initialAssignment");
     CHECK(f.saves == 1 && f.device.connections == 1 && f.device.http_requests == 3);
-    CHECK(f.nv_writes == 0);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(f.nv_writes, 0);
+    CHECK_EQUAL(nothing_is_left(), 0);
     flow_close(&f);
     return 0;
 }
 
 static int s07_fifteen_commands_with_keys_at_hand(void)
 {
-    CHECK(flow_open(&f, "fifteen", true) == 0);
-    CHECK(flow_register(&f) == 0);
-    CHECK(f.tpm_commands == 15);
-    CHECK(f.nv_writes == 0);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(flow_open(&f, "fifteen", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.tpm_commands, 15);
+    CHECK_EQUAL(f.nv_writes, 0);
+    CHECK_EQUAL(nothing_is_left(), 0);
     flow_close(&f);
     return 0;
 }
 
 static int s10_hub_accepts_the_device(void)
 {
-    CHECK(flow_open(&f, "hub", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "hub", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     f.config.data = bytes_of_text("{\"temperature\":21}");
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
-    CHECK(f.answer.status == 204);
-    CHECK(f.tpm_commands == 4); /* ReadPublic, Load, HMAC, FlushContext */
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
+    CHECK_EQUAL(f.answer.status, 204);
+    CHECK_EQUAL(f.tpm_commands, 4); /* ReadPublic, Load, HMAC, FlushContext */
+    CHECK_EQUAL(nothing_is_left(), 0);
 
     /* Another registration makes the first key useless: the hub refuses its tokens. */
     uint8_t old[1024];
     const size_t old_len = f.record_len;
     memcpy(old, f.record, old_len);
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.substatus, "reprovisionedToInitialAssignment") == 0);
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(old, old_len)) == 0);
-    CHECK(flow_finish(&f) == BYTES_E_HTTP);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.substatus, "reprovisionedToInitialAssignment");
+    CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(old, old_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_HUB_TOKEN && f.device.http_status == 401);
-    CHECK(f.device.service_error == 401001);
+    CHECK_EQUAL(f.device.service_error, 401001);
     flow_close(&f);
     return 0;
 }
 
 static int s08_time_from_the_service(void)
 {
-    CHECK(flow_open(&f, "noclock", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "noclock", true), 0);
     f.no_clock = true;
-    CHECK(flow_register(&f) == 0);
-    CHECK(f.device.now == FLOW_NOW);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.now, FLOW_NOW);
     flow_close(&f);
     return 0;
 }
 
 static int s10_time_from_the_hub(void)
 {
-    CHECK(flow_open(&f, "noclock-later", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "noclock-later", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     /* It comes up again, with its record and without the time. */
     f.no_clock = true;
     f.config.data = bytes_of_text("{}");
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(f.device.now == FLOW_NOW && f.device.http_requests == 2 && f.device.connections == 1);
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(f.device.now == FLOW_NOW && f.device.http_requests == 1);
     flow_close(&f);
     return 0;
@@ -112,34 +112,34 @@ static int s10_time_from_the_hub(void)
 
 static int s04_default_registration_id(void)
 {
-    CHECK(flow_open(&f, "default-id", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "default-id", true), 0);
     f.config.registration_id = NULL;
-    CHECK(dps_device_read_keys(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
-    CHECK(strlen(f.device.registration_id) == 52);
+    CHECK_EQUAL(dps_device_read_keys(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
+    CHECK_EQUAL(strlen(f.device.registration_id), 52);
     char id[64];
     strcpy(id, f.device.registration_id);
-    CHECK(flow_enroll(&f, id, bytes_of(f.device.ek, f.device.ek_len), "") == 0);
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.device_id, id) == 0);
+    CHECK_EQUAL(flow_enroll(&f, id, bytes_of(f.device.ek, f.device.ek_len), ""), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.device_id, id);
     flow_close(&f);
     return 0;
 }
 
 static int s09_device_id_of_the_enrollment(void)
 {
-    CHECK(flow_open(&f, "device-id", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "device-id", true), 0);
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     const size_t ek_len = f.device.ek_len;
     memcpy(ek, f.device.ek, ek_len);
     CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len),
                       ",\"deviceId\":\"Boiler#7\",\"iotHubs\":[\"hub-b.example\"]") == 0);
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.device_id, "Boiler#7") == 0);
-    CHECK(strcmp(f.device.assigned_hub, "hub-b.example") == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.device_id, "Boiler#7");
+    CHECK_EQUAL(f.device.assigned_hub, "hub-b.example");
     f.config.data = bytes_of_text("x");
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
 
     /* Moved to another hub: the old one forgets it. */
     CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len),
@@ -147,12 +147,12 @@ static int s09_device_id_of_the_enrollment(void)
     uint8_t old[1024];
     const size_t old_len = f.record_len;
     memcpy(old, f.record, old_len);
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.substatus, "deviceDataMigrated") == 0);
-    CHECK(strcmp(f.device.assigned_hub, "hub-a.example") == 0);
-    CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(old, old_len)) == 0);
-    CHECK(flow_finish(&f) == BYTES_E_HTTP);
-    CHECK(f.answer.refusal == DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.substatus, "deviceDataMigrated");
+    CHECK_EQUAL(f.device.assigned_hub, "hub-a.example");
+    CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(old, old_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_HUB_TOKEN);
     flow_close(&f);
     return 0;
 }
@@ -160,13 +160,13 @@ static int s09_device_id_of_the_enrollment(void)
 static int s04_every_split_of_every_message(void)
 {
     static const size_t splits[] = {1, 2, 3, 5, 16, 61, 255, 256, 1000};
-    CHECK(flow_open(&f, "splits", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "splits", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     const unsigned whole = f.tpm_commands;
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
         f.split = splits[i];
-        CHECK(flow_register(&f) == 0);
-        CHECK(f.tpm_commands == whole);
+        CHECK_EQUAL(flow_register(&f), 0);
+        CHECK_EQUAL(f.tpm_commands, whole);
     }
     flow_close(&f);
     return 0;
@@ -176,22 +176,22 @@ static int s04_every_split_of_every_message(void)
 static int restart_after_every_step(const char *directory, bool persist, unsigned least)
 {
     unsigned total = 0;
-    CHECK(flow_open(&f, directory, persist) == 0);
+    CHECK_EQUAL(flow_open(&f, directory, persist), 0);
     for (unsigned limit = 0;; limit++) {
-        CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+        CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
         const enum dps_want want = flow_run(&f, limit);
         if (want == DPS_WANT_DONE) {
             total = limit;
             break;
         }
-        CHECK(flow_reset_tpm(&f) == 0);
-        CHECK(flow_register(&f) == 0);
+        CHECK_EQUAL(flow_reset_tpm(&f), 0);
+        CHECK_EQUAL(flow_register(&f), 0);
         f.config.data = bytes_of_text("alive");
-        CHECK(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-        CHECK(flow_finish(&f) == 0);
+        CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+        CHECK_EQUAL(flow_finish(&f), 0);
     }
     CHECK(total >= least);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(nothing_is_left(), 0);
     flow_close(&f);
     return 0;
 }
@@ -210,10 +210,10 @@ static int restarted_after_every_step_without_persistent_keys(void)
 static int engine_may_be_copied(void)
 {
     static struct dps_device copy;
-    CHECK(flow_open(&f, "copy", true) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "copy", true), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (flow_run(&f, 1) != DPS_WANT_DONE) {
-        CHECK(f.device.error == 0);
+        CHECK_EQUAL(f.device.error, 0);
         memcpy(&copy, &f.device, sizeof copy);
         memset(&f.device, 0xee, sizeof f.device);
         memcpy(&f.device, &copy, sizeof copy);
@@ -226,11 +226,11 @@ static int engine_may_be_copied(void)
 
 static int s03_owner_sets_authorizations(void)
 {
-    CHECK(flow_open(&f, "own", false) == 0);
+    CHECK_EQUAL(flow_open(&f, "own", false), 0);
     f.config.new_owner_auth = bytes_of_text("owner secret");
     f.config.new_endorsement_auth = bytes_of_text("endorsement secret");
-    CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_own(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
 
     /* They have gone to the TPM and stay nowhere else. */
     for (size_t at = 0; at + 12 <= sizeof f.device.tpm; at++) {
@@ -238,15 +238,15 @@ static int s03_owner_sets_authorizations(void)
     }
 
     /* Without them nothing goes any more, and the TPM says why. */
-    CHECK(flow_register(&f) == BYTES_E_TPM_RC);
-    CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_BAD_AUTH);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_TPM_RC);
+    CHECK_EQUAL(tpm2_rc_decode(f.device.rc).code, TPM2_RC_BAD_AUTH);
+    CHECK_EQUAL(nothing_is_left(), 0);
     f.config.endorsement_auth = bytes_of_text("endorsement secret");
-    CHECK(flow_register(&f) == BYTES_E_TPM_RC); /* the owner's is still missing */
-    CHECK(dps_device_step(&f.device) == 3);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_TPM_RC); /* the owner's is still missing */
+    CHECK_EQUAL(dps_device_step(&f.device), 3);
     f.config.owner_auth = bytes_of_text("owner secret");
-    CHECK(flow_register(&f) == 0);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(nothing_is_left(), 0);
     flow_close(&f);
     return 0;
 }
@@ -257,39 +257,39 @@ static int s03_clear_kills_the_old_owners_keys(void)
     uint8_t srk[DPS_SRK_PUBLIC_MAX];
     static uint8_t sealed[512]; /* f's configuration views it */
     size_t sealed_len;
-    CHECK(flow_open(&f, "clear", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "clear", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     memcpy(ek, f.device.ek, sizeof ek);
     memcpy(srk, f.device.srk, sizeof srk);
 
     f.config.data = bytes_of_text("the old owner's secret");
-    CHECK(dps_device_seal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_seal(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     sealed_len = dps_device_result(&f.device).len;
     CHECK(sealed_len > 0 && sealed_len <= sizeof sealed);
     memcpy(sealed, dps_device_result(&f.device).p, sealed_len);
     f.config.data = bytes_of(sealed, sealed_len);
-    CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_unseal(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(bytes_equal_public(dps_device_result(&f.device), bytes_of_text("the old owner's secret")));
 
-    CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_clear(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(memcmp(ek, f.device.ek, sizeof ek) == 0);
     CHECK(memcmp(srk, f.device.srk, sizeof srk) != 0);
 
     /* The old hub key does not load, the old seal does not open. */
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == BYTES_E_TPM_RC);
-    CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_INTEGRITY);
-    CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == BYTES_E_TPM_RC);
-    CHECK(tpm2_rc_decode(f.device.rc).code == TPM2_RC_INTEGRITY);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_TPM_RC);
+    CHECK_EQUAL(tpm2_rc_decode(f.device.rc).code, TPM2_RC_INTEGRITY);
+    CHECK_EQUAL(dps_device_unseal(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_TPM_RC);
+    CHECK_EQUAL(tpm2_rc_decode(f.device.rc).code, TPM2_RC_INTEGRITY);
+    CHECK_EQUAL(nothing_is_left(), 0);
 
     /* And yet the device is recognised. */
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.substatus, "reprovisionedToInitialAssignment") == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.substatus, "reprovisionedToInitialAssignment");
     flow_close(&f);
     return 0;
 }
@@ -298,25 +298,25 @@ static int s03_clear_kills_the_old_owners_keys(void)
  * The device asks for another with the new SRK, but not for a third. */
 static int s07_cleared_between_challenge_and_answer(void)
 {
-    CHECK(flow_open(&f, "cleared-between", false) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "cleared-between", false), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (dps_device_step(&f.device) < 7) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     static struct dps_device interrupted;
     memcpy(&interrupted, &f.device, sizeof interrupted);
-    CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_clear(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     memcpy(&f.device, &interrupted, sizeof interrupted);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(f.device.restarted && f.device.http_requests == interrupted.http_requests + 3);
     CHECK(memcmp(f.device.srk, interrupted.srk, sizeof f.device.srk) != 0);
-    CHECK(nothing_is_left() == 0);
+    CHECK_EQUAL(nothing_is_left(), 0);
     memcpy(&f.device, &interrupted, sizeof interrupted);
     f.device.restarted = true;
-    CHECK(flow_finish(&f) == BYTES_E_TPM_RC);
-    CHECK(dps_device_step(&f.device) == 7);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_TPM_RC);
+    CHECK_EQUAL(dps_device_step(&f.device), 7);
+    CHECK_EQUAL(flow_register(&f), 0);
     flow_close(&f);
     return 0;
 }
@@ -325,25 +325,25 @@ static int s07_cleared_between_challenge_and_answer(void)
 
 static int refused(enum dps_refusal why, unsigned status)
 {
-    CHECK(f.answer.refusal == why);
-    CHECK(f.answer.status == status);
-    CHECK(f.saves == 0);
+    CHECK_EQUAL(f.answer.refusal, why);
+    CHECK_EQUAL(f.answer.status, status);
+    CHECK_EQUAL(f.saves, 0);
     return 0;
 }
 
 static int s05_unknown_wrong_and_disabled(void)
 {
     uint8_t other[316];
-    CHECK(flow_open(&f, "refused", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "refused", true), 0);
     f.config.registration_id = "nobody";
-    CHECK(flow_register(&f) == BYTES_E_HTTP);
-    CHECK(refused(DPS_REFUSED_UNKNOWN, 404) == 0);
-    CHECK(f.device.service_error == 404201);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(refused(DPS_REFUSED_UNKNOWN, 404), 0);
+    CHECK_EQUAL(f.device.service_error, 404201);
 
     f.config.registration_id = "device-1";
     f.config.id_scope = "0ne000WRONG";
-    CHECK(flow_register(&f) == BYTES_E_HTTP);
-    CHECK(refused(DPS_REFUSED_SCOPE, 404) == 0);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(refused(DPS_REFUSED_SCOPE, 404), 0);
     f.config.id_scope = FLOW_SCOPE;
 
     /* An impostor: another TPM's EK is enrolled under this ID. */
@@ -352,15 +352,15 @@ static int s05_unknown_wrong_and_disabled(void)
     const struct bytes own_ek = bytes_of(f.device.ek, f.device.ek_len);
     uint8_t own[316];
     memcpy(own, own_ek.p, sizeof own);
-    CHECK(flow_enroll(&f, "device-1", bytes_of(other, sizeof other), "") == 0);
-    CHECK(flow_register(&f) == BYTES_E_HTTP);
-    CHECK(refused(DPS_REFUSED_EK, 401) == 0);
-    CHECK(f.device.service_error == 401003);
+    CHECK_EQUAL(flow_enroll(&f, "device-1", bytes_of(other, sizeof other), ""), 0);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(refused(DPS_REFUSED_EK, 401), 0);
+    CHECK_EQUAL(f.device.service_error, 401003);
 
     CHECK(flow_enroll(&f, "device-1", bytes_of(own, sizeof own), ",\"provisioningStatus\":\"disabled\"") ==
           0);
-    CHECK(flow_register(&f) == BYTES_E_HTTP);
-    CHECK(refused(DPS_REFUSED_DISABLED, 403) == 0);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(refused(DPS_REFUSED_DISABLED, 403), 0);
     flow_close(&f);
     return 0;
 }
@@ -386,7 +386,7 @@ static int s05_software_srk(void)
     };
     uint8_t request[4096];
     uint8_t srk[284];
-    CHECK(flow_open(&f, "software-srk", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "software-srk", true), 0);
     const struct bytes ek = bytes_of(f.device.ek, f.device.ek_len);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         memcpy(srk, vector_srk_public_2b, sizeof srk);
@@ -424,15 +424,15 @@ static int s05_software_srk(void)
 static int s08_replayed_and_foreign_tokens(void)
 {
     uint8_t signed_request[DPS_HTTP_HEAD_MAX];
-    CHECK(flow_open(&f, "tokens", true) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "tokens", true), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (f.device.http_requests < 2) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     memcpy(signed_request, f.last_request, f.last_request_len);
     const size_t len = f.last_request_len;
-    CHECK(f.answer.status == 202);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(f.answer.status, 202);
+    CHECK_EQUAL(flow_finish(&f), 0);
 
     /* The same request once more: its nonce has done its work. */
     flow_ask(&f, signed_request, len);
@@ -441,7 +441,7 @@ static int s08_replayed_and_foreign_tokens(void)
     /* Much later the nonce is dead as well as the token. */
     f.now += 4 * 3600;
     flow_ask(&f, signed_request, len);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_EXPIRED);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_EXPIRED);
 
     uint8_t request[4096];
     const struct bytes ek = bytes_of(f.device.ek, f.device.ek_len);
@@ -478,16 +478,16 @@ static int s08_replayed_and_foreign_tokens(void)
 /* A challenge that was not answered in time is not accepted; a fresh one is. */
 static int s08_nonce_expires(void)
 {
-    CHECK(flow_open(&f, "expires", true) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "expires", true), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (dps_device_step(&f.device) < 8) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     f.now += 700;
-    CHECK(flow_finish(&f) == BYTES_E_HTTP);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
-    CHECK(nothing_is_left() == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK_EQUAL(nothing_is_left(), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     flow_close(&f);
     return 0;
 }
@@ -496,17 +496,17 @@ static int s08_nonce_expires(void)
 static int s09_a_nonce_succeeds_once(void)
 {
     static uint8_t first[DPS_HTTP_HEAD_MAX];
-    CHECK(flow_open(&f, "once", true) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "once", true), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     const struct bytes out = dps_device_net_out(&f.device);
     memcpy(first, out.p, out.len);
     flow_ask(&f, first, out.len);
-    CHECK(f.answer.status == 202);
-    CHECK(flow_finish(&f) == BYTES_E_HTTP); /* the engine's own copy comes second */
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED);
+    CHECK_EQUAL(f.answer.status, 202);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP); /* the engine's own copy comes second */
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_REPLAYED);
     flow_close(&f);
     return 0;
 }
@@ -514,41 +514,41 @@ static int s09_a_nonce_succeeds_once(void)
 static int s09_polling_needs_the_right_token(void)
 {
     uint8_t poll[DPS_HTTP_HEAD_MAX] = {0};
-    CHECK(flow_open(&f, "poll", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "poll", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     memcpy(poll, f.last_request, f.last_request_len); /* the GET */
     const size_t len = f.last_request_len;
     CHECK(memcmp(poll, "GET ", 4) == 0);
     flow_ask(&f, poll, len);
-    CHECK(f.answer.status == 200);
+    CHECK_EQUAL(f.answer.status, 200);
     char *expiry = strstr((char *)poll, "&se=1");
     CHECK(expiry != NULL);
     expiry[5] ^= 1; /* another time than was signed */
     flow_ask(&f, poll, len);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_SIGNATURE);
     /* After the next registration the old operation is no more. */
     expiry[5] ^= 1;
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     flow_ask(&f, poll, len);
-    CHECK(f.answer.refusal == DPS_REFUSED_OPERATION);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_OPERATION);
     flow_close(&f);
     return 0;
 }
 
 static int s06_rate_is_limited(void)
 {
-    CHECK(flow_open(&f, "rate", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "rate", true), 0);
     f.service_config.challenges_per_minute = 3;
     for (int i = 0; i < 3; i++) {
-        CHECK(flow_register(&f) == 0);
+        CHECK_EQUAL(flow_register(&f), 0);
     }
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (f.device.attempts == 0) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     CHECK(f.answer.refusal == DPS_REFUSED_RATE && f.answer.status == 429 && f.answer.has_retry_after);
-    CHECK(dps_device_want(&f.device) == DPS_WANT_WAIT);
-    CHECK(flow_finish(&f) == 0); /* it waits as it was told, and is served */
+    CHECK_EQUAL(dps_device_want(&f.device), DPS_WANT_WAIT);
+    CHECK_EQUAL(flow_finish(&f), 0); /* it waits as it was told, and is served */
     CHECK(f.waited_ms >= 20000);
     flow_close(&f);
     return 0;
@@ -557,8 +557,8 @@ static int s06_rate_is_limited(void)
 static int s08_second_request_without_keys(void)
 {
     uint8_t request[DPS_HTTP_HEAD_MAX];
-    CHECK(flow_open(&f, "hint", true) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "hint", true), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
@@ -569,7 +569,7 @@ static int s08_second_request_without_keys(void)
     bytes_write_bytes(&w, dps_device_token_text(&f.device));
     dps_write_text(&w, "\r\nContent-Length: 29\r\n\r\n{\"registrationId\":\"device-1\"}");
     flow_ask(&f, request, w.len);
-    CHECK(f.answer.status == 202);
+    CHECK_EQUAL(f.answer.status, 202);
     flow_close(&f);
     return 0;
 }
@@ -587,8 +587,8 @@ static void truncate_response(struct flow *g, uint8_t *response, size_t *len)
 
 static int tpm_truncates(void)
 {
-    CHECK(flow_open(&f, "truncates", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "truncates", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     const unsigned whole = f.tpm_commands;
     f.change_response = truncate_response;
     for (f.at = 1; f.at < whole; f.at++) { /* the last one flushes, when all is done */
@@ -596,15 +596,15 @@ static int tpm_truncates(void)
             f.saves = 0;
             const int error = flow_register(&f);
             if (error == 0) {
-                CHECK(f.tpm_commands == whole); /* that response was not longer than that */
+                CHECK_EQUAL(f.tpm_commands, whole); /* that response was not longer than that */
                 continue;
             }
-            CHECK(error == BYTES_E_FORMAT);
-            CHECK(f.saves == 0);
+            CHECK_EQUAL(error, BYTES_E_FORMAT);
+            CHECK_EQUAL(f.saves, 0);
             if (f.counter >= 14) {
-                CHECK(nothing_is_left() == 0); /* the handle had arrived */
+                CHECK_EQUAL(nothing_is_left(), 0); /* the handle had arrived */
             }
-            CHECK(flow_reset_tpm(&f) == 0); /* one that had not cannot be flushed */
+            CHECK_EQUAL(flow_reset_tpm(&f), 0); /* one that had not cannot be flushed */
         }
     }
     flow_close(&f);
@@ -628,8 +628,8 @@ static int tpm_refuses(void)
 {
     static const uint32_t codes[] = {0x101, 0x120, 0x143, 0x14c, 0x185, 0x1df,     0x2df,
                                      0x2e5, 0x902, 0x903, 0x904, 0x921, 0x80280400};
-    CHECK(flow_open(&f, "refuses", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "refuses", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     const unsigned whole = f.tpm_commands;
     f.change_response = refuse_response;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -637,10 +637,10 @@ static int tpm_refuses(void)
         for (f.at = 1; f.at < whole; f.at++) { /* the last one flushes, when all is done */
             f.saves = 0;
             const int error = flow_register(&f);
-            CHECK(error == BYTES_E_TPM_RC);
-            CHECK(f.device.rc == code_given);
-            CHECK(f.saves == 0);
-            CHECK(flow_reset_tpm(&f) == 0); /* the test has swallowed handles */
+            CHECK_EQUAL(error, BYTES_E_TPM_RC);
+            CHECK_EQUAL(f.device.rc, code_given);
+            CHECK_EQUAL(f.saves, 0);
+            CHECK_EQUAL(flow_reset_tpm(&f), 0); /* the test has swallowed handles */
         }
     }
     flow_close(&f);
@@ -662,10 +662,10 @@ static void later_response(struct flow *g, uint8_t *response, size_t *len)
 
 static int tpm_is_busy(void)
 {
-    CHECK(flow_open(&f, "busy", true) == 0);
-    CHECK(dps_device_read_keys(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "busy", true), 0);
+    CHECK_EQUAL(dps_device_read_keys(&f.device, &f.config, flow_nonce), 0);
     f.change_response = later_response;
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     CHECK(f.tpm_commands == 5 && f.waited_ms >= 70);
     flow_close(&f);
     return 0;
@@ -682,15 +682,15 @@ static void cut_answer(struct flow *g)
 
 static int service_breaks_off(void)
 {
-    CHECK(flow_open(&f, "breaks-off", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "breaks-off", true), 0);
     f.change_answer = cut_answer;
     for (f.at = 1; f.at <= 3; f.at++) {
         for (f.counter = 1; f.counter < 2000; f.counter += 97) {
             f.saves = 0;
             f.touched = false;
             const int error = flow_register(&f);
-            CHECK(error == (f.touched ? BYTES_E_STREAM : 0));
-            CHECK(nothing_is_left() == 0);
+            CHECK_EQUAL(error, (f.touched ? BYTES_E_STREAM : 0));
+            CHECK_EQUAL(nothing_is_left(), 0);
             CHECK(error == 0 || f.saves == 0);
         }
     }
@@ -709,13 +709,13 @@ static void change_byte(struct flow *g)
 
 static int service_sends_nonsense(void)
 {
-    CHECK(flow_open(&f, "nonsense", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "nonsense", true), 0);
     f.change_answer = change_byte;
     for (f.at = 1; f.at <= 3; f.at++) {
         for (f.counter = 0; f.counter < 1300; f.counter += 37) {
             (void)flow_register(&f);
             CHECK(dps_device_want(&f.device) == DPS_WANT_DONE || f.device.error < 0);
-            CHECK(nothing_is_left() == 0);
+            CHECK_EQUAL(nothing_is_left(), 0);
         }
     }
     flow_close(&f);
@@ -725,19 +725,20 @@ static int service_sends_nonsense(void)
 /* Whatever is wrong with a kept record is said before the TPM is asked. */
 static int torn_records(void)
 {
-    CHECK(flow_open(&f, "torn", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "torn", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     for (size_t len = 0; len < f.record_len; len++) {
-        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, len)) == BYTES_E_STATE);
+        CHECK_EQUAL(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, len)),
+                    BYTES_E_STATE);
     }
     for (size_t i = 0; i < f.record_len; i++) {
         f.record[i] ^= 0x20;
-        CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) ==
-              BYTES_E_STATE);
+        CHECK_EQUAL(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)),
+                    BYTES_E_STATE);
         f.record[i] ^= 0x20;
     }
-    CHECK(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)) == 0);
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(dps_device_token(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     flow_close(&f);
     return 0;
 }
@@ -750,26 +751,27 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
     uint64_t version;
     uint8_t json[1024];
     struct bytes_writer w = bytes_writer_over(json, sizeof json);
-    CHECK(flow_open(&f, "deleted", true) == 0);
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(flow_open(&f, "deleted", true), 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (f.device.http_requests < 2) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     memcpy(signed_request, f.last_request, f.last_request_len);
     const size_t len = f.last_request_len;
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
 
-    CHECK(dps_load_registration(&f.service, bytes_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(dps_load_registration(&f.service, bytes_of_text("device-1"), &r, &version), DPS_ACCEPTED);
     CHECK(r.generation == 1 && !r.deleted);
     r.deleted = true;
     dps_registration_write(&w, &r);
-    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, bytes_of_text("device-1"),
-                              bytes_written(&w), version, &version) == 0);
+    CHECK_EQUAL(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS,
+                                    bytes_of_text("device-1"), bytes_written(&w), version, &version),
+                0);
     flow_ask(&f, signed_request, len);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED);
-    CHECK(flow_register(&f) == 0);
-    CHECK(strcmp(f.device.substatus, "initialAssignment") == 0);
-    CHECK(dps_load_registration(&f.service, bytes_of_text("device-1"), &r, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_REPLAYED);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(f.device.substatus, "initialAssignment");
+    CHECK_EQUAL(dps_load_registration(&f.service, bytes_of_text("device-1"), &r, &version), DPS_ACCEPTED);
     CHECK(r.generation == 2 && !r.deleted);
     flow_close(&f);
     return 0;
@@ -778,10 +780,10 @@ static int s09_a_deleted_registration_keeps_its_generation(void)
 /* What the enrollment has for the device as payload is handed over with the assignment. */
 static int s09_payload_is_returned(void)
 {
-    CHECK(flow_open(&f, "payload", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "payload", true), 0);
     CHECK(flow_enroll(&f, "device-1", bytes_of(f.device.ek, f.device.ek_len),
                       ",\"payload\":{\"site\":\"north\"}") == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     f.response[f.response_len] = 0;
     CHECK(strstr((char *)f.response, ",\"payload\":{\"site\":\"north\"}}}") != NULL);
     flow_close(&f);
@@ -793,17 +795,17 @@ static int s09_device_id_is_taken(void)
 {
     struct dps_registration r;
     uint64_t version;
-    CHECK(flow_open(&f, "taken", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "taken", true), 0);
     const struct bytes ek = bytes_of(f.device.ek, f.device.ek_len);
     CHECK(flow_enroll(&f, "device-2", ek, ",\"deviceId\":\"device-1\",\"iotHubs\":[\"hub-a.example\"]") == 0);
     CHECK(flow_enroll(&f, "device-1", ek, ",\"iotHubs\":[\"hub-a.example\"]") == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     f.config.registration_id = "device-2";
     f.saves = 0;
-    CHECK(flow_register(&f) == BYTES_E_HTTP);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_DEVICE_ID_TAKEN && f.saves == 0);
-    CHECK(dps_load_registration(&f.service, bytes_of_text("device-2"), &r, &version) == DPS_ACCEPTED);
-    CHECK(version == 0);
+    CHECK_EQUAL(dps_load_registration(&f.service, bytes_of_text("device-2"), &r, &version), DPS_ACCEPTED);
+    CHECK_EQUAL(version, 0);
     flow_close(&f);
     return 0;
 }
@@ -812,12 +814,12 @@ static int s09_device_id_is_taken(void)
 static int the_store_holds_no_secret(void)
 {
     uint8_t token[DPS_TOKEN_MAX];
-    CHECK(flow_open(&f, "no-secret", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "no-secret", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     const struct bytes made = dps_device_token_text(&f.device);
     memcpy(token, made.p, made.len);
     struct dps_sas sas;
-    CHECK(dps_sas_parse(bytes_of(token, made.len), &sas) == 0);
+    CHECK_EQUAL(dps_sas_parse(bytes_of(token, made.len), &sas), 0);
     uint8_t key[32];
     char hub_key[80];
     CHECK(f.memory.capacity > 0);
@@ -829,10 +831,11 @@ static int the_store_holds_no_secret(void)
             found++;
         }
     }
-    CHECK(found == 4); /* enrollment, registration, device, runs */
+    CHECK_EQUAL(found, 4); /* enrollment, registration, device, runs */
     struct dps_registration made_now;
     uint64_t version;
-    CHECK(dps_load_registration(&f.service, bytes_of_text("device-1"), &made_now, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(dps_load_registration(&f.service, bytes_of_text("device-1"), &made_now, &version),
+                DPS_ACCEPTED);
     CHECK(dps_hub_key(&f.service, &made_now, key));
     CHECK(dps_sas_signed_with(&sas, bytes_of(key, sizeof key)));
     /* ... and is in no record, neither raw nor as hex or base64. */

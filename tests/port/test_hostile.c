@@ -89,15 +89,15 @@ static int right_token(void)
     dps_write_text(&w, "\r\nAuthorization: ");
     bytes_write_bytes(&w, dps_device_token_text(&f.device));
     dps_write_text(&w, "\r\nContent-Length: 2\r\n\r\n{}");
-    CHECK(w.error == 0);
+    CHECK_EQUAL(w.error, 0);
     flow_ask(&f, request, w.len);
-    CHECK(f.answer.status == 204);
+    CHECK_EQUAL(f.answer.status, 204);
     return 0;
 }
 
 static int right_telemetry(void)
 {
-    CHECK(f.answer.status == 204);
+    CHECK_EQUAL(f.answer.status, 204);
     return 0;
 }
 
@@ -149,9 +149,9 @@ static int open_hostile(const char *options)
 /* A registered device with a sealed secret, on an honest TPM. */
 static int prepare(const char *directory, bool persist)
 {
-    CHECK(flow_open(&f, directory, persist) == 0);
+    CHECK_EQUAL(flow_open(&f, directory, persist), 0);
     snprintf(honest_name, sizeof honest_name, "%s", f.tpm_name);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     memcpy(the_ek, f.device.ek, sizeof the_ek);
     memcpy(the_srk, f.device.srk, sizeof the_srk);
     CHECK(begin_seal() == 0 && flow_finish(&f) == 0);
@@ -208,12 +208,12 @@ static int right_if_done(const struct flow_kind *kind, bool one_fault)
 /* Nothing that the device keeps is worse than before. */
 static int honest_run_succeeds(void)
 {
-    CHECK(open_honest() == 0);
+    CHECK_EQUAL(open_honest(), 0);
     CHECK(begin_register() == 0 && flow_finish(&f) == 0);
     CHECK(begin_send() == 0 && flow_finish(&f) == 0);
-    CHECK(f.answer.status == 204);
+    CHECK_EQUAL(f.answer.status, 204);
     CHECK(begin_unseal() == 0 && flow_finish(&f) == 0);
-    CHECK(right_secret() == 0);
+    CHECK_EQUAL(right_secret(), 0);
     CHECK(flow_handles(&f, TRANSIENT) == 0 && flow_handles(&f, SESSIONS) == 0);
     return 0;
 }
@@ -317,7 +317,7 @@ static int each_fault_at_each_command(const struct flow_kind *kind, bool persist
                 return trouble(kind->name, options, line);
             }
         }
-        CHECK(honest_run_succeeds() == 0);
+        CHECK_EQUAL(honest_run_succeeds(), 0);
     }
     printf("# %s: %u runs\n", kind->name, runs);
     flow_close(&f);
@@ -350,8 +350,8 @@ static unsigned seeds_wanted(void)
 
 static int one_seed(const struct flow_kind *kind, const char *options)
 {
-    CHECK(open_hostile(options) == 0);
-    CHECK(run(kind) == 0);
+    CHECK_EQUAL(open_hostile(options), 0);
+    CHECK_EQUAL(run(kind), 0);
     CHECK(f.waited_ms <= SEEDS_PATIENCE_MS);
     CHECK(nothing_known_is_left() == 0);
     if (hostile_state()->injected == 0) {
@@ -364,7 +364,7 @@ static int many_seeds(bool persist, unsigned seeds)
 {
     unsigned done = 0;
     unsigned failed = 0;
-    CHECK(prepare(persist ? "seeds" : "seeds-bare", persist) == 0);
+    CHECK_EQUAL(prepare(persist ? "seeds" : "seeds-bare", persist), 0);
     for (unsigned seed = 0; seed < seeds; seed++) {
         for (size_t k = 0; k < KIND_COUNT; k++) {
             char options[80];
@@ -377,11 +377,11 @@ static int many_seeds(bool persist, unsigned seeds)
             failed += f.device.error != 0;
             /* A registration that failed may have got as far as a new hub key: then the kept one is worth nothing. */
             if (f.device.error != 0 && kinds[k].begin == begin_register) {
-                CHECK(honest_run_succeeds() == 0);
+                CHECK_EQUAL(honest_run_succeeds(), 0);
             }
         }
     }
-    CHECK(honest_run_succeeds() == 0);
+    CHECK_EQUAL(honest_run_succeeds(), 0);
     printf("# %u runs ended with the right result, %u with an error\n", done, failed);
     CHECK(done > 0 && failed > 0);
     flow_close(&f);
@@ -419,19 +419,19 @@ static int ownership(void)
     static const char *const auths[2] = {"owner authorization A", "owner authorization B"};
     unsigned now = 0;
     unsigned changed = 0;
-    CHECK(prepare("own", true) == 0);
+    CHECK_EQUAL(prepare("own", true), 0);
     CHECK(own("", auths[now]) == 0 && flow_finish(&f) == 0);
     for (unsigned seed = 0; seed < seeds_wanted(); seed++) {
         char options[80];
         snprintf(options, sizeof options, "own-%u,rate=2", seed);
-        CHECK(open_hostile(options) == 0);
-        CHECK(own(auths[now], auths[1 - now]) == 0);
+        CHECK_EQUAL(open_hostile(options), 0);
+        CHECK_EQUAL(own(auths[now], auths[1 - now]), 0);
         const enum dps_want want = flow_run(&f, WANTS_MAX);
         hostile_state()->on = false;
         CHECK(want == DPS_WANT_DONE || want == DPS_WANT_FAILED);
-        CHECK(nothing_known_is_left() == 0);
+        CHECK_EQUAL(nothing_known_is_left(), 0);
         const bool done = want == DPS_WANT_DONE;
-        CHECK(open_honest() == 0);
+        CHECK_EQUAL(open_honest(), 0);
         const bool is_new = owner_is(auths[1 - now]);
         CHECK(is_new || (!done && owner_is(auths[now])));
         now = is_new ? 1 - now : now;
@@ -447,9 +447,9 @@ static int ownership(void)
 
 static int busy_for_ever(void)
 {
-    CHECK(prepare("busy", true) == 0);
-    CHECK(open_hostile("2,rate=1,faults=retry") == 0);
-    CHECK(begin_token() == 0);
+    CHECK_EQUAL(prepare("busy", true), 0);
+    CHECK_EQUAL(open_hostile("2,rate=1,faults=retry"), 0);
+    CHECK_EQUAL(begin_token(), 0);
     f.waited_ms = 0;
     hostile_state()->storm_rc = TPM2_RC_RETRY;
     hostile_state()->storm_left = UINT32_MAX;
@@ -469,10 +469,10 @@ static int busy_when_flushing(void)
         size_t left;
         unsigned wants;
     } cases[] = {{1, 0, 3}, {8, 0, 17}, {9, 1, 17}};
-    CHECK(prepare("busy-flush", true) == 0);
+    CHECK_EQUAL(prepare("busy-flush", true), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        CHECK(open_hostile("1,rate=1000000000") == 0);
-        CHECK(begin_token() == 0);
+        CHECK_EQUAL(open_hostile("1,rate=1000000000"), 0);
+        CHECK_EQUAL(begin_token(), 0);
         while (!f.device.closing) {
             CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
         }
@@ -490,13 +490,13 @@ static int busy_when_flushing(void)
 /* A reset before each command: begun again once, then the error that says so. */
 static int reset_again_and_again(void)
 {
-    CHECK(prepare("resets", true) == 0);
-    CHECK(open_hostile("1,rate=1,faults=reset") == 0);
-    CHECK(run(&kinds[0]) == 0);
+    CHECK_EQUAL(prepare("resets", true), 0);
+    CHECK_EQUAL(open_hostile("1,rate=1,faults=reset"), 0);
+    CHECK_EQUAL(run(&kinds[0]), 0);
     CHECK(f.device.error == BYTES_E_TPM_RC && f.device.restarted);
     const uint32_t code = tpm2_rc_decode(f.device.rc).code;
     CHECK(code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
-    CHECK(honest_run_succeeds() == 0);
+    CHECK_EQUAL(honest_run_succeeds(), 0);
     flow_close(&f);
     return 0;
 }
@@ -513,9 +513,9 @@ static void answer_handle(struct flow *flow, uint8_t *response, size_t *len)
 
 static int no_restart_above_the_keys(void)
 {
-    CHECK(prepare("above", true) == 0);
+    CHECK_EQUAL(prepare("above", true), 0);
     f.change_response = answer_handle;
-    CHECK(own("", "new owner") == 0);
+    CHECK_EQUAL(own("", "new owner"), 0);
     CHECK(flow_finish(&f) == BYTES_E_TPM_RC && f.device.rc == 0x18B && !f.device.restarted);
     CHECK(begin_register() == 0 && flow_finish(&f) == 0); /* ReadPublic: no EK is kept, so it is derived */
     CHECK(!f.device.restarted);
@@ -547,7 +547,7 @@ static int names(void)
         "hostile:a-seed-of-more-than-thirty-one-characters/%s",
     };
     struct posix_tpm t;
-    CHECK(prepare("names", true) == 0);
+    CHECK_EQUAL(prepare("names", true), 0);
     flow_close(&f);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char name[400];
@@ -574,7 +574,7 @@ static int reproducible(void)
         int error;
     } first = {0}, second = {0};
     uint32_t seen = 0;
-    CHECK(prepare("again", true) == 0);
+    CHECK_EQUAL(prepare("again", true), 0);
     for (unsigned seed = 0; seed < 10; seed++) {
         char options[80];
         snprintf(options, sizeof options, "%u,rate=5", seed);

@@ -49,12 +49,12 @@ static int the_client_comes_first(void)
     config.challenges_per_minute = 30;
     config.challenges_per_client = 2;
     config.challenges_per_second = 1;
-    CHECK(challenges("boiler", "attacker", 1000) == 2);
+    CHECK_EQUAL(challenges("boiler", "attacker", 1000), 2);
     CHECK(answer.has_retry_after && answer.retry_after == 30);
-    CHECK(challenges("boiler", "device", 3) == 2);
+    CHECK_EQUAL(challenges("boiler", "device", 3), 2);
     /* The refused ones were charged to nobody: of 60 for all together 56 are left. */
     config.challenges_per_client = config.challenges_per_minute = 0;
-    CHECK(challenges("boiler", "device", 100) == 56);
+    CHECK_EQUAL(challenges("boiler", "device", 100), 56);
     return 0;
 }
 
@@ -66,11 +66,11 @@ static int a_device_counts_for_each_client(void)
     config.challenges_per_minute = 3;
     for (unsigned i = 0; i < 12; i++) {
         snprintf(client, sizeof client, "client-%u", i);
-        CHECK(challenges("boiler", client, 50) == (i < 10 ? 3 : 0));
-        CHECK(challenges("pump", client, 1) == 1);
+        CHECK_EQUAL(challenges("boiler", client, 50), (i < 10 ? 3 : 0));
+        CHECK_EQUAL(challenges("pump", client, 1), 1);
     }
-    CHECK(ask(&s, DPS_RATION_CHALLENGE, "boiler", true, "client-0", 50) == 3);
-    CHECK(ask(&s, DPS_RATION_CHALLENGE, "boiler", true, "client-11", 50) == 3);
+    CHECK_EQUAL(ask(&s, DPS_RATION_CHALLENGE, "boiler", true, "client-0", 50), 3);
+    CHECK_EQUAL(ask(&s, DPS_RATION_CHALLENGE, "boiler", true, "client-11", 50), 3);
     return 0;
 }
 
@@ -80,18 +80,18 @@ static int each_kind_for_itself(void)
     config.challenges_per_minute = 2;
     config.challenges_per_client = 5;
     config.management_per_client = 7;
-    CHECK(challenges("boiler", "a", 50) == 2);
-    CHECK(ask(&s, DPS_RATION_HUB_KEY, "boiler", true, "a", 50) == 2);
-    CHECK(ask(&s, DPS_RATION_HUB, "boiler", true, "a", 200) == 40);
-    CHECK(ask(&s, DPS_RATION_MANAGEMENT, "", true, "a", 50) == 7);
-    CHECK(ask(&s, DPS_RATION_MANAGEMENT, "", true, "b", 50) == 7);
+    CHECK_EQUAL(challenges("boiler", "a", 50), 2);
+    CHECK_EQUAL(ask(&s, DPS_RATION_HUB_KEY, "boiler", true, "a", 50), 2);
+    CHECK_EQUAL(ask(&s, DPS_RATION_HUB, "boiler", true, "a", 200), 40);
+    CHECK_EQUAL(ask(&s, DPS_RATION_MANAGEMENT, "", true, "a", 50), 7);
+    CHECK_EQUAL(ask(&s, DPS_RATION_MANAGEMENT, "", true, "b", 50), 7);
     config.challenges_per_second = 1;
-    CHECK(ask(&s, DPS_RATION_MANAGEMENT, "", true, "c", 50) == 7);
+    CHECK_EQUAL(ask(&s, DPS_RATION_MANAGEMENT, "", true, "c", 50), 7);
     config.management_per_client = 0;
-    CHECK(ask(&s, DPS_RATION_MANAGEMENT, "", true, "c", 100) == 53);
+    CHECK_EQUAL(ask(&s, DPS_RATION_MANAGEMENT, "", true, "c", 100), 53);
     /* An unknown client is not counted as one. */
     config.challenges_per_second = 0;
-    CHECK(ask(&s, DPS_RATION_CHALLENGE, "pump", false, "", 50) == 2);
+    CHECK_EQUAL(ask(&s, DPS_RATION_CHALLENGE, "pump", false, "", 50), 2);
     return 0;
 }
 
@@ -101,13 +101,13 @@ static int retry_after_is_true(void)
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
         begin("retry");
         config.challenges_per_minute = rates[i];
-        CHECK(challenges("boiler", "a", rates[i]) == rates[i]);
-        CHECK(challenges("boiler", "a", 1) == 0);
-        CHECK(answer.retry_after == (rates[i] < 60 ? (60 + rates[i] - 1) / rates[i] : 1));
+        CHECK_EQUAL(challenges("boiler", "a", rates[i]), rates[i]);
+        CHECK_EQUAL(challenges("boiler", "a", 1), 0);
+        CHECK_EQUAL(answer.retry_after, (rates[i] < 60 ? (60 + rates[i] - 1) / rates[i] : 1));
         s.now += answer.retry_after;
-        CHECK(challenges("boiler", "a", 1) == 1);
+        CHECK_EQUAL(challenges("boiler", "a", 1), 1);
         s.now += 60;
-        CHECK(challenges("boiler", "a", rates[i] + 5) == rates[i]);
+        CHECK_EQUAL(challenges("boiler", "a", rates[i] + 5), rates[i]);
     }
     return 0;
 }
@@ -125,7 +125,7 @@ static int clocks_that_differ(void)
         worker.now = s.now - 1 - i % 3;
         admitted += ask(i % 2 == 0 ? &s : &worker, DPS_RATION_CHALLENGE, "boiler", false, "a", 1);
     }
-    CHECK(admitted == 30 + 19 / 2);
+    CHECK_EQUAL(admitted, 30 + 19 / 2);
     return 0;
 }
 
@@ -137,11 +137,11 @@ static int clocks_that_step(void)
     config.challenges_per_minute = 4;
     config.challenges_per_client = 100;
     config.challenges_per_second = 100;
-    CHECK(challenges("boiler", "a", 9) == 4);
+    CHECK_EQUAL(challenges("boiler", "a", 9), 4);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         s.now += (uint64_t)steps[i];
-        CHECK(challenges("boiler", "a", 9) == 4);
-        CHECK(answer.retry_after == 15);
+        CHECK_EQUAL(challenges("boiler", "a", 9), 4);
+        CHECK_EQUAL(answer.retry_after, 15);
     }
     s.now -= 30; /* too little to be told from processes that differ: nothing is gained, and little lost */
     CHECK(challenges("boiler", "a", 9) == 0 && answer.retry_after == 45);
@@ -156,14 +156,14 @@ static int large_rates(void)
         begin("large");
         config.challenges_per_second = rates[i];
         s.memory.all[DPS_RATION_CHALLENGE] = (struct dps_bucket){0, (NOW + 60) * 1000000000};
-        CHECK(challenges("", "", 10) == 0);
+        CHECK_EQUAL(challenges("", "", 10), 0);
         s.now++;
         const unsigned admitted = challenges("", "", 2 * rates[i]);
         CHECK(admitted >= rates[i] && admitted - rates[i] <= rates[i] / 500);
     }
     begin("largest");
     config.challenges_per_second = config.challenges_per_minute = config.challenges_per_client = UINT32_MAX;
-    CHECK(ask(&s, DPS_RATION_HUB, "boiler", true, "a", 1000) == 1000);
+    CHECK_EQUAL(ask(&s, DPS_RATION_HUB, "boiler", true, "a", 1000), 1000);
     return 0;
 }
 
@@ -174,21 +174,21 @@ static int a_full_table(void)
     char name[16];
     begin("flood");
     config.challenges_per_client = 10;
-    CHECK(challenges("", "attacker", 50) == 10);
+    CHECK_EQUAL(challenges("", "attacker", 50), 10);
     for (unsigned i = 0; i < 4 * DPS_BUCKETS; i++) {
         snprintf(name, sizeof name, "flood-%u", i);
-        CHECK(challenges("", name, 1) == 1);
+        CHECK_EQUAL(challenges("", name, 1), 1);
     }
-    CHECK(challenges("", "attacker", 50) == 0);
-    CHECK(challenges("", "honest", 50) == 10);
+    CHECK_EQUAL(challenges("", "attacker", 50), 0);
+    CHECK_EQUAL(challenges("", "honest", 50), 10);
     /* After a step of the clock what is there counts as empty. */
     s.now -= 3600;
-    CHECK(challenges("", "attacker", 50) == 10);
+    CHECK_EQUAL(challenges("", "attacker", 50), 10);
     for (unsigned i = 0; i < 4 * DPS_BUCKETS; i++) {
         snprintf(name, sizeof name, "again-%u", i);
-        CHECK(challenges("", name, 1) == 1);
+        CHECK_EQUAL(challenges("", name, 1), 1);
     }
-    CHECK(challenges("", "attacker", 50) == 0);
+    CHECK_EQUAL(challenges("", "attacker", 50), 0);
     return 0;
 }
 
@@ -210,7 +210,7 @@ static int names_cannot_be_chosen(void)
         snprintf(seed, sizeof seed, "seed-%u", i);
         begin(seed);
         config.challenges_per_client = 10;
-        CHECK(challenges("", "192.0.2.1", 1) == 1);
+        CHECK_EQUAL(challenges("", "192.0.2.1", 1), 1);
         places[i] = place_in_use();
         CHECK(i == 0 || places[i] != places[i - 1]);
     }
@@ -233,7 +233,7 @@ static int without_entropy(void)
     size_t len;
     begin("none");
     s.entropy = (struct crypto_entropy){NULL, no_fill};
-    CHECK(dps_ration(&s, DPS_RATION_HUB, bytes_of_text("a"), true, &answer) == DPS_REFUSED_INTERNAL);
+    CHECK_EQUAL(dps_ration(&s, DPS_RATION_HUB, bytes_of_text("a"), true, &answer), DPS_REFUSED_INTERNAL);
     dps_hint_remember(&s, bytes_of_text("a"), bytes_of_text("srk"));
     CHECK(!dps_hint_recall(&s, bytes_of_text("a"), 0, srk, &len));
     return 0;
@@ -320,10 +320,10 @@ static int addresses(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char address[SERVER_PEER_MAX] = "as it was", share[SERVER_PEER_MAX];
-        CHECK(server_address_read(bytes_of_text(cases[i].text), address) == (cases[i].address != NULL));
-        CHECK(strcmp(address, cases[i].address != NULL ? cases[i].address : "as it was") == 0);
+        CHECK_EQUAL(server_address_read(bytes_of_text(cases[i].text), address), (cases[i].address != NULL));
+        CHECK_EQUAL(address, cases[i].address != NULL ? cases[i].address : "as it was");
         server_client_share(address, share);
-        CHECK(strcmp(share, cases[i].share != NULL ? cases[i].share : "as it was") == 0);
+        CHECK_EQUAL(share, cases[i].share != NULL ? cases[i].share : "as it was");
     }
     return 0;
 }

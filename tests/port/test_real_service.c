@@ -277,8 +277,8 @@ static int run_with(unsigned request, const struct reply *r)
 /* It failed like this, nothing was saved, and nothing is left in the TPM. */
 static int failed_cleanly(int got, int wanted)
 {
-    CHECK(got == wanted);
-    CHECK(f.saves == 0);
+    CHECK_EQUAL(got, wanted);
+    CHECK_EQUAL(f.saves, 0);
     CHECK(flow_handles(&f, TRANSIENT) == 0 && flow_handles(&f, SESSIONS) == 0);
     return 0;
 }
@@ -302,11 +302,11 @@ static bool was_sent(unsigned request, const char *text)
 static int challenge_in_chunks(void)
 {
     static const size_t splits[] = {0, 1, 7, 256, 1024, 1031};
-    CHECK(flow_open(&f, "chunks", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "chunks", true), 0);
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
         reset();
         f.split = splits[i];
-        CHECK(run() == 0);
+        CHECK_EQUAL(run(), 0);
         CHECK(f.device.http_requests == 3 && f.device.connections == 1);
     }
     flow_close(&f);
@@ -322,22 +322,22 @@ static int assigning_for_a_while(void)
                                        false};
     static const struct reply in_200 = {
         200, "", "{\"operationId\":\"" OPERATION "\",\"status\":\"assigning\"}", NULL, false};
-    CHECK(flow_open(&f, "assigning", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "assigning", true), 0);
     reset();
     real.operation_id = OPERATION;
     real.script[POLL] = &still;
     real.script[POLL + 1] = &in_200;
     real.script[POLL + 2] = &still;
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     CHECK(f.device.http_requests == 6 && f.device.polls == 3);
-    CHECK(strcmp(f.device.operation_id, OPERATION) == 0);
+    CHECK_EQUAL(f.device.operation_id, OPERATION);
     for (unsigned i = POLL; i < 6; i++) {
         CHECK(
             was_sent(i, "GET /" FLOW_SCOPE "/registrations/device-1/operations/" OPERATION "?api-version="));
     }
-    CHECK(real.wait_count == 4);
+    CHECK_EQUAL(real.wait_count, 4);
     CHECK(real.waits[0] == 3000 && real.waits[1] == 3000 && real.waits[3] == 3000);
-    CHECK(real.waits[2] == 2000); /* nothing said: our own measure */
+    CHECK_EQUAL(real.waits[2], 2000); /* nothing said: our own measure */
     flow_close(&f);
     return 0;
 }
@@ -346,14 +346,14 @@ static int never_assigned(void)
 {
     static const struct reply still = {202, "Retry-After: 3\r\n",
                                        "{\"operationId\":\"1\",\"status\":\"assigning\"}", NULL, false};
-    CHECK(flow_open(&f, "never", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "never", true), 0);
     reset();
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (f.device.http_requests < 2) {
         advance();
     }
     real.always = &still;
-    CHECK(failed_cleanly(finish(), BYTES_E_TIMEOUT) == 0);
+    CHECK_EQUAL(failed_cleanly(finish(), BYTES_E_TIMEOUT), 0);
     CHECK(f.device.polls == 150 && f.waited_ms >= 149 * 3000);
     flow_close(&f);
     return 0;
@@ -375,12 +375,12 @@ static int old_and_new_words(void)
         {{"\"substatus\":\"", "\"substatus\":\"aSubstatusOfALaterVersionThatNobodyKnowsToday"}},
         {{"\"operationId\":", " \"operationId\" :\r\n\t"}},
     };
-    CHECK(flow_open(&f, "words", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "words", true), 0);
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         reset();
         memcpy(real.edits, edits[i], sizeof real.edits);
-        CHECK(run() == 0);
-        CHECK(strcmp(f.device.device_id, "device-1") == 0);
+        CHECK_EQUAL(run(), 0);
+        CHECK_EQUAL(f.device.device_id, "device-1");
         CHECK((f.device.substatus[0] == 0) == (i == 5 || i == 6));
     }
     flow_close(&f);
@@ -389,10 +389,10 @@ static int old_and_new_words(void)
 
 static int assigned_at_once(void)
 {
-    CHECK(flow_open(&f, "at-once", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "at-once", true), 0);
     reset();
     real.assigns_at_once = true;
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     CHECK(f.device.http_requests == 2 && real.wait_count == 0);
     flow_close(&f);
     return 0;
@@ -400,11 +400,11 @@ static int assigned_at_once(void)
 
 static int blob_with_trailing_bytes(void)
 {
-    CHECK(flow_open(&f, "tail", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "tail", true), 0);
     for (uint8_t tail = 1; tail < 16; tail += 7) {
         reset();
         real.blob_tail = tail;
-        CHECK(run() == 0);
+        CHECK_EQUAL(run(), 0);
     }
     flow_close(&f);
     return 0;
@@ -423,13 +423,13 @@ static int names_of_keys(void)
         {",\"keyName\":17", NULL, BYTES_E_FORMAT},
         {",\"keyName\":\"a name that is longer than any name of a key\"", NULL, BYTES_E_SPACE},
     };
-    CHECK(flow_open(&f, "key-name", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "key-name", true), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         reset();
         f.now = FLOW_NOW;
         f.waited_ms = 0;
         real.edits[0] = (struct edit){",\"keyName\":\"registration\"", cases[i].to};
-        CHECK(run() == cases[i].error);
+        CHECK_EQUAL(run(), cases[i].error);
         CHECK(cases[i].skn == NULL || was_sent(SECOND_PUT, cases[i].skn));
     }
     flow_close(&f);
@@ -452,12 +452,12 @@ static int other_framings(void)
         {OLD, "", 3},
         {OLD, "Connection: keep-alive\r\n", 1},
     };
-    CHECK(flow_open(&f, "framings", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "framings", true), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         reset();
         real.framing = cases[i].framing;
         real.headers = cases[i].headers;
-        CHECK(run() == 0);
+        CHECK_EQUAL(run(), 0);
         CHECK(f.device.connections == cases[i].connections && f.device.http_requests == 3);
     }
     flow_close(&f);
@@ -469,8 +469,8 @@ static int interim_answers(void)
     static const struct reply early = {
         .raw = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
                "HTTP/1.1 404 Not Found\r\nContent-Length: 20\r\n\r\n{\"errorCode\":404201}"};
-    CHECK(flow_open(&f, "interim", true) == 0);
-    CHECK(failed_cleanly(run_with(FIRST_PUT, &early), BYTES_E_HTTP) == 0);
+    CHECK_EQUAL(flow_open(&f, "interim", true), 0);
+    CHECK_EQUAL(failed_cleanly(run_with(FIRST_PUT, &early), BYTES_E_HTTP), 0);
     CHECK(f.device.http_status == 404 && f.device.service_error == 404201);
     flow_close(&f);
     return 0;
@@ -481,18 +481,18 @@ static int interim_answers(void)
 static int closed_between_requests(void)
 {
     static const struct reply gone = {.closes = true};
-    CHECK(flow_open(&f, "closed", true) == 0);
-    CHECK(failed_cleanly(run_with(FIRST_PUT, &gone), BYTES_E_STREAM) == 0);
-    CHECK(f.device.connections == 1);
-    CHECK(run_with(SECOND_PUT, &gone) == 0);
+    CHECK_EQUAL(flow_open(&f, "closed", true), 0);
+    CHECK_EQUAL(failed_cleanly(run_with(FIRST_PUT, &gone), BYTES_E_STREAM), 0);
+    CHECK_EQUAL(f.device.connections, 1);
+    CHECK_EQUAL(run_with(SECOND_PUT, &gone), 0);
     CHECK(f.device.connections == 2 && real.requests == 4);
-    CHECK(strcmp((char *)real.sent[SECOND_PUT], (char *)real.sent[SECOND_PUT + 1]) == 0);
-    CHECK(run_with(POLL, &gone) == 0);
+    CHECK_EQUAL((char *)real.sent[SECOND_PUT], (char *)real.sent[SECOND_PUT + 1]);
+    CHECK_EQUAL(run_with(POLL, &gone), 0);
     CHECK(f.device.connections == 2 && real.requests == 4);
     reset();
     real.script[POLL] = real.script[POLL + 1] = &gone;
-    CHECK(failed_cleanly(run(), BYTES_E_STREAM) == 0);
-    CHECK(f.device.connections == 2);
+    CHECK_EQUAL(failed_cleanly(run(), BYTES_E_STREAM), 0);
+    CHECK_EQUAL(f.device.connections, 2);
     flow_close(&f);
     return 0;
 }
@@ -501,18 +501,18 @@ static int closed_between_requests(void)
  * request goes again. */
 static int closed_within_a_request(void)
 {
-    CHECK(flow_open(&f, "half-sent", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "half-sent", true), 0);
     reset();
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (f.device.http_requests < 1 || dps_device_want(&f.device) != DPS_WANT_SEND) {
         advance();
     }
     const size_t whole = dps_device_net_out(&f.device).len;
     dps_device_net_sent(&f.device, 100);
-    CHECK(dps_device_net_out(&f.device).len == whole - 100);
+    CHECK_EQUAL(dps_device_net_out(&f.device).len, whole - 100);
     f.device.connected = 0; /* as port/drive.c does */
-    CHECK(finish() == 0);
-    CHECK(strlen((char *)real.sent[SECOND_PUT]) == whole);
+    CHECK_EQUAL(finish(), 0);
+    CHECK_EQUAL(strlen((char *)real.sent[SECOND_PUT]), whole);
     flow_close(&f);
     return 0;
 }
@@ -532,12 +532,12 @@ static int answers_that_are_none(void)
         {"HTTP/2 401\r\n\r\n", BYTES_E_FORMAT},
         {long_line, BYTES_E_LIMIT},
     };
-    CHECK(flow_open(&f, "no-http", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "no-http", true), 0);
     snprintf(long_line, sizeof long_line, "HTTP/1.1 401 Unauthorized\r\nX: %0*d", DPS_NET_BUFFER + 100, 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct reply r = {.raw = cases[i].raw};
-        CHECK(failed_cleanly(run_with(FIRST_PUT, &r), cases[i].error) == 0);
-        CHECK(failed_cleanly(run_with(POLL, &r), cases[i].error) == 0);
+        CHECK_EQUAL(failed_cleanly(run_with(FIRST_PUT, &r), cases[i].error), 0);
+        CHECK_EQUAL(failed_cleanly(run_with(POLL, &r), cases[i].error), 0);
     }
     flow_close(&f);
     return 0;
@@ -572,11 +572,11 @@ static int error_json(void)
         {{404, "", "{\"errorCode\":99999999999,\"message\":{}}", NULL, false}, 0, ""},
         {{404, "", "{\"errorCode\":404202,\"message\":\"a\\u0000b\"}", NULL, false}, 404202, ""},
     };
-    CHECK(flow_open(&f, "errors", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "errors", true), 0);
     for (unsigned request = FIRST_PUT; request <= POLL; request++) {
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-            CHECK(failed_cleanly(run_with(request, &cases[i].reply), BYTES_E_HTTP) == 0);
-            CHECK(f.device.http_status == cases[i].reply.status);
+            CHECK_EQUAL(failed_cleanly(run_with(request, &cases[i].reply), BYTES_E_HTTP), 0);
+            CHECK_EQUAL(f.device.http_status, cases[i].reply.status);
             CHECK(f.device.service_error == cases[i].code && message_is(cases[i].message));
             CHECK(dps_device_step(&f.device) == (request == FIRST_PUT    ? 4u
                                                  : request == SECOND_PUT ? 8u
@@ -596,14 +596,14 @@ static int redirects_and_false_success(void)
     static const struct reply done = {200, "", "{\"status\":\"assigned\"}", NULL, false};
     static const struct reply created = {201, "", "{}", NULL, false};
     static const struct reply nothing = {.raw = "HTTP/1.1 204 No Content\r\n\r\n"};
-    CHECK(flow_open(&f, "redirects", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "redirects", true), 0);
     for (unsigned request = FIRST_PUT; request <= POLL; request++) {
-        CHECK(failed_cleanly(run_with(request, &moved), BYTES_E_HTTP) == 0);
-        CHECK(f.device.http_status == 307);
-        CHECK(failed_cleanly(run_with(request, &created), BYTES_E_HTTP) == 0);
-        CHECK(failed_cleanly(run_with(request, &nothing), BYTES_E_HTTP) == 0);
+        CHECK_EQUAL(failed_cleanly(run_with(request, &moved), BYTES_E_HTTP), 0);
+        CHECK_EQUAL(f.device.http_status, 307);
+        CHECK_EQUAL(failed_cleanly(run_with(request, &created), BYTES_E_HTTP), 0);
+        CHECK_EQUAL(failed_cleanly(run_with(request, &nothing), BYTES_E_HTTP), 0);
     }
-    CHECK(failed_cleanly(run_with(FIRST_PUT, &done), BYTES_E_HTTP) == 0);
+    CHECK_EQUAL(failed_cleanly(run_with(FIRST_PUT, &done), BYTES_E_HTTP), 0);
     CHECK(f.device.http_status == 200 && real.requests == 1);
     flow_close(&f);
     return 0;
@@ -614,8 +614,8 @@ static int challenged_twice(void)
 {
     static const struct reply again = {
         401, "", "{\"authenticationKey\":\"ADQA\",\"keyName\":\"registration\"}", NULL, false};
-    CHECK(flow_open(&f, "twice", true) == 0);
-    CHECK(failed_cleanly(run_with(SECOND_PUT, &again), BYTES_E_HTTP) == 0);
+    CHECK_EQUAL(flow_open(&f, "twice", true), 0);
+    CHECK_EQUAL(failed_cleanly(run_with(SECOND_PUT, &again), BYTES_E_HTTP), 0);
     CHECK(real.requests == 2 && f.device.http_status == 401);
     flow_close(&f);
     return 0;
@@ -645,11 +645,11 @@ static int registration_ends_badly(void)
         {"{\"status\":\"a status that nobody has ever heard of\"}", 0, ""},
         {"{\"status\":17}", 0, ""},
     };
-    CHECK(flow_open(&f, "ends-badly", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "ends-badly", true), 0);
     for (unsigned request = SECOND_PUT; request <= POLL; request++) {
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
             const struct reply r = {200, "", cases[i].body, NULL, false};
-            CHECK(failed_cleanly(run_with(request, &r), BYTES_E_REFUSED) == 0);
+            CHECK_EQUAL(failed_cleanly(run_with(request, &r), BYTES_E_REFUSED), 0);
             CHECK(f.device.service_error == cases[i].code && message_is(cases[i].message));
         }
     }
@@ -705,10 +705,10 @@ static int answers_that_lack_something(void)
          BYTES_E_FORMAT},
         {POLL, 200, STATE("assigned", ",\"assignedHub\":\"h\",\"deviceId\":\"d\"" KEY), BYTES_E_FORMAT},
     };
-    CHECK(flow_open(&f, "lacks", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "lacks", true), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct reply r = {cases[i].status, "", cases[i].body, NULL, false};
-        CHECK(failed_cleanly(run_with(cases[i].request, &r), cases[i].error) == 0);
+        CHECK_EQUAL(failed_cleanly(run_with(cases[i].request, &r), cases[i].error), 0);
         CHECK(dps_device_step(&f.device) == (cases[i].request == FIRST_PUT    ? 4u
                                              : cases[i].request == SECOND_PUT ? 8u
                                                                               : 9u));
@@ -721,10 +721,10 @@ static int answers_that_lack_something(void)
  * known size. */
 static int blob_with_a_large_public_area(void)
 {
-    CHECK(flow_open(&f, "large-public", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "large-public", true), 0);
     reset();
     real.edits[0] = (struct edit){"\"authenticationKey\":\"AD", "\"authenticationKey\":\"BD"};
-    CHECK(failed_cleanly(run(), BYTES_E_FORMAT) == 0);
+    CHECK_EQUAL(failed_cleanly(run(), BYTES_E_FORMAT), 0);
     flow_close(&f);
     return 0;
 }
@@ -739,7 +739,7 @@ static const struct reply away = {503, "Retry-After: 1\r\n", "<html>", NULL, fal
 /* Each of the three requests meets a service that is busy, and is repeated unchanged. */
 static int recovers(void)
 {
-    CHECK(flow_open(&f, "recovers", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "recovers", true), 0);
     for (unsigned request = FIRST_PUT; request <= POLL; request++) {
         const unsigned own = request == POLL ? 1 : 0; /* the wait before the first poll */
         reset();
@@ -747,10 +747,10 @@ static int recovers(void)
         real.script[request + 1] = &throttled_7;
         real.script[request + 2] = &down;
         real.script[request + 3] = &away;
-        CHECK(run() == 0);
+        CHECK_EQUAL(run(), 0);
         CHECK(real.requests == 7 && f.device.http_requests == 7 && f.device.service_error == 0);
         for (unsigned i = 1; i < 5; i++) {
-            CHECK(strcmp((char *)real.sent[request], (char *)real.sent[request + i]) == 0);
+            CHECK_EQUAL((char *)real.sent[request], (char *)real.sent[request + i]);
         }
         CHECK(real.waits[own] >= 1000 && real.waits[own] <= 1501);
         CHECK(real.waits[own + 1] >= 7000 && real.waits[own + 1] <= 10501); /* at least what it says */
@@ -766,10 +766,10 @@ static int gives_up(void)
 {
     uint8_t other[32];
     uint32_t waits[6];
-    CHECK(flow_open(&f, "gives-up", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "gives-up", true), 0);
     reset();
     real.always = &throttled;
-    CHECK(failed_cleanly(run(), BYTES_E_HTTP) == 0);
+    CHECK_EQUAL(failed_cleanly(run(), BYTES_E_HTTP), 0);
     CHECK(f.device.http_status == 429 && f.device.service_error == 429001 && message_is("Throttled"));
     CHECK(real.wait_count == 6 && real.requests == 7);
     for (unsigned i = 0; i < 6; i++) {
@@ -779,8 +779,8 @@ static int gives_up(void)
 
     memset(other, 0xff, sizeof other);
     real.wait_count = real.requests = 0;
-    CHECK(dps_device_register(&f.device, &f.config, other) == 0);
-    CHECK(finish() == BYTES_E_HTTP);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, other), 0);
+    CHECK_EQUAL(finish(), BYTES_E_HTTP);
     for (unsigned i = 0; i < 6; i++) {
         CHECK(real.waits[i] > waits[i] && real.waits[i] <= (1500u << i) + 1);
     }
@@ -793,13 +793,13 @@ static int busy_between_polls(void)
 {
     static const struct reply still = {202, "Retry-After: 3\r\n",
                                        "{\"operationId\":\"1\",\"status\":\"assigning\"}", NULL, false};
-    CHECK(flow_open(&f, "between", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "between", true), 0);
     reset();
     for (unsigned i = POLL; i < SCRIPT_MAX; i++) {
         real.script[i] = i % 2 == 0 ? &down : &still;
     }
-    CHECK(run() == 0);
-    CHECK(f.device.http_requests == SCRIPT_MAX + 1);
+    CHECK_EQUAL(run(), 0);
+    CHECK_EQUAL(f.device.http_requests, SCRIPT_MAX + 1);
     flow_close(&f);
     return 0;
 }
@@ -821,10 +821,10 @@ static int odd_retry_after(void)
         {"Retry-After: Fri, 31 Dec 2027 23:59:59 GMT\r\n", 1000, 1501},
         {"Retry-After: 3\r\nretry-after: 4\r\n", 1000, 1501},
     };
-    CHECK(flow_open(&f, "retry-after", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "retry-after", true), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct reply r = {429, cases[i].header, "", NULL, false};
-        CHECK(run_with(FIRST_PUT, &r) == 0);
+        CHECK_EQUAL(run_with(FIRST_PUT, &r), 0);
         CHECK(real.waits[0] >= cases[i].least && real.waits[0] <= cases[i].most);
     }
     flow_close(&f);
@@ -851,22 +851,22 @@ static int hub_answers(void)
                                          "{\"Message\":\"ErrorCode:IotHubUnauthorizedAccess;Unauthorized\","
                                          "\"ExceptionMessage\":\"Tracking ID:x\"}",
                                          NULL, false};
-    CHECK(flow_open(&f, "hub", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "hub", true), 0);
     reset();
-    CHECK(run() == 0);
-    CHECK(send_with(&ok) == 0);
+    CHECK_EQUAL(run(), 0);
+    CHECK_EQUAL(send_with(&ok), 0);
     CHECK(was_sent(0, "POST /devices/device-1/messages/events?api-version="));
     CHECK(was_sent(0, "\r\nContent-Length:     5\r\n\r\nhello"));
-    CHECK(send_with(&no_content) == 0);
-    CHECK(send_with(&refused) == BYTES_E_HTTP);
-    CHECK(f.device.http_status == 401);
+    CHECK_EQUAL(send_with(&no_content), 0);
+    CHECK_EQUAL(send_with(&refused), BYTES_E_HTTP);
+    CHECK_EQUAL(f.device.http_status, 401);
     CHECK(message_is("ErrorCode:IotHubUnauthorizedAccess;Unauthorized"));
-    CHECK(send_with(&throttled_7) == 0);
-    CHECK(real.requests == 2);
+    CHECK_EQUAL(send_with(&throttled_7), 0);
+    CHECK_EQUAL(real.requests, 2);
     f.config.hub_port = 0;
-    CHECK(send_with(&ok) == BYTES_E_USAGE);
+    CHECK_EQUAL(send_with(&ok), BYTES_E_USAGE);
     f.config.hub_port = 8443;
-    CHECK(send_with(&ok) == 0);
+    CHECK_EQUAL(send_with(&ok), 0);
     CHECK(was_sent(0, ".example:8443\r\n"));
     flow_close(&f);
     return 0;
@@ -876,11 +876,11 @@ static int hub_answers(void)
 
 static int requests_of_the_device(void)
 {
-    CHECK(flow_open(&f, "requests", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "requests", true), 0);
     reset();
     f.config.payload = bytes_of_text("{\"model\":\"x\"}");
     f.config.service_port = 8443;
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     CHECK(was_sent(FIRST_PUT,
                    "PUT /" FLOW_SCOPE "/registrations/device-1/register?api-version=2021-06-01 HTTP/1.1\r\n"
                    "Host: " FLOW_HOST ":8443\r\n"));
@@ -891,7 +891,7 @@ static int requests_of_the_device(void)
     CHECK(was_sent(SECOND_PUT, "\"storageRootKey\":\"ARoAAQALAAMEcgAA"));
     CHECK(was_sent(POLL, "Authorization: SharedAccessSignature sr="));
     f.config.payload = bytes_of_text("{");
-    CHECK(run() == BYTES_E_USAGE);
+    CHECK_EQUAL(run(), BYTES_E_USAGE);
     flow_close(&f);
     return 0;
 }
@@ -900,12 +900,12 @@ static int requests_of_the_device(void)
 static int request_without_room(void)
 {
     static char payload[DPS_NET_BUFFER];
-    CHECK(flow_open(&f, "no-room", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "no-room", true), 0);
     reset();
     snprintf(payload, sizeof payload, "\"%0*d\"", DPS_NET_BUFFER - 3, 0);
     f.config.payload = bytes_of_text(payload);
-    CHECK(failed_cleanly(run(), BYTES_E_SPACE) == 0);
-    CHECK(real.requests == 0);
+    CHECK_EQUAL(failed_cleanly(run(), BYTES_E_SPACE), 0);
+    CHECK_EQUAL(real.requests, 0);
     flow_close(&f);
     return 0;
 }
@@ -916,7 +916,7 @@ static int configurations(void)
     const struct dps_device_config good = {
         .service_host = FLOW_HOST, .service_port = 443, .id_scope = FLOW_SCOPE};
     memset(long_name, 'a', sizeof long_name - 1);
-    CHECK(flow_open(&f, "config", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "config", true), 0);
     for (int i = 0; i < 7; i++) {
         struct dps_device_config bad = good;
         switch (i) {
@@ -942,9 +942,9 @@ static int configurations(void)
             bad.registration_id = "no/id";
             break;
         }
-        CHECK(dps_device_register(&f.device, &bad, flow_nonce) == BYTES_E_USAGE);
+        CHECK_EQUAL(dps_device_register(&f.device, &bad, flow_nonce), BYTES_E_USAGE);
     }
-    CHECK(dps_device_register(&f.device, &good, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &good, flow_nonce), 0);
     flow_close(&f);
     return 0;
 }
@@ -963,20 +963,20 @@ static int no_time_at_all(void)
     static const struct reply silent = {.raw = "HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n"};
     static const struct reply tells = {
         .raw = "HTTP/1.1 404 X\r\nDate: Fri, 15 Jan 2027 08:00:00 GMT\r\nContent-Length: 0\r\n\r\n"};
-    CHECK(flow_open(&f, "no-time", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "no-time", true), 0);
     reset();
     f.no_clock = true;
-    CHECK(run() == 0);
-    CHECK(token_again(&silent) == 0);
-    CHECK(failed_cleanly(finish(), BYTES_E_CLOCK) == 0);
-    CHECK(dps_device_step(&f.device) == 10);
-    CHECK(token_again(&tells) == 0);
+    CHECK_EQUAL(run(), 0);
+    CHECK_EQUAL(token_again(&silent), 0);
+    CHECK_EQUAL(failed_cleanly(finish(), BYTES_E_CLOCK), 0);
+    CHECK_EQUAL(dps_device_step(&f.device), 10);
+    CHECK_EQUAL(token_again(&tells), 0);
     CHECK(finish() == 0 && f.device.now == UINT64_C(1800000000) && f.device.token_len > 0);
     /* A date that cannot be read is none. */
     reset();
     static const struct reply odd = {.raw = "HTTP/1.1 503 X\r\nDate: yesterday\r\nContent-Length: 0\r\n\r\n"};
     real.script[FIRST_PUT] = &odd;
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     flow_close(&f);
     return 0;
 }
@@ -1022,7 +1022,7 @@ static int sizes_that_cannot_be(void)
         {TPM2_CC_HMAC, 1, 1, 20, BYTES_E_ALGORITHM},
         {TPM2_CC_HMAC, 2, 1, 48, BYTES_E_ALGORITHM},
     };
-    CHECK(flow_open(&f, "sizes", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "sizes", true), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         reset();
         f.change_response = forge_2b;
@@ -1030,10 +1030,10 @@ static int sizes_that_cannot_be(void)
         f.at = cases[i].at;
         f.counter = cases[i].size;
         forged_auths = cases[i].auths;
-        CHECK(run() == cases[i].error);
-        CHECK(f.saves == 0);
+        CHECK_EQUAL(run(), cases[i].error);
+        CHECK_EQUAL(f.saves, 0);
         f.change_response = NULL;
-        CHECK(flow_reset_tpm(&f) == 0);
+        CHECK_EQUAL(flow_reset_tpm(&f), 0);
     }
     flow_close(&f);
     return 0;
@@ -1053,27 +1053,27 @@ static void flip_bit(struct flow *g, uint8_t *response, size_t *len)
 static int keys_that_are_not_ours(void)
 {
     enum { READ_PUBLIC = 10 + 2 + 4 + 3, CREATED = 10 + 4 + 4 + 2 + 4 + 3 };
-    CHECK(flow_open(&f, "not-ours", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "not-ours", true), 0);
     reset();
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     const unsigned at_hand = f.tpm_commands;
     f.change_response = flip_bit;
     changed_code = TPM2_CC_READ_PUBLIC;
     f.counter = READ_PUBLIC;
     for (f.at = 1; f.at <= 2; f.at++) {
         reset();
-        CHECK(run() == 0);
-        CHECK(f.tpm_commands == at_hand + 2); /* CreatePrimary, and one FlushContext more */
-        CHECK(flow_handles(&f, TRANSIENT) == 0);
+        CHECK_EQUAL(run(), 0);
+        CHECK_EQUAL(f.tpm_commands, at_hand + 2); /* CreatePrimary, and one FlushContext more */
+        CHECK_EQUAL(flow_handles(&f, TRANSIENT), 0);
     }
     flow_close(&f);
-    CHECK(flow_open(&f, "not-asked-for", false) == 0);
+    CHECK_EQUAL(flow_open(&f, "not-asked-for", false), 0);
     f.change_response = flip_bit;
     changed_code = TPM2_CC_CREATE_PRIMARY;
     f.counter = CREATED;
     for (f.at = 1; f.at <= 2; f.at++) { /* of the EK, of the SRK */
         reset();
-        CHECK(failed_cleanly(run(), BYTES_E_ALGORITHM) == 0);
+        CHECK_EQUAL(failed_cleanly(run(), BYTES_E_ALGORITHM), 0);
         CHECK(dps_device_step(&f.device) == (f.at == 1 ? 1u : 3u));
     }
     flow_close(&f);
@@ -1082,16 +1082,16 @@ static int keys_that_are_not_ours(void)
 
 static int azure_sdk_template(void)
 {
-    CHECK(flow_open(&f, "azure-template", false) == 0);
+    CHECK_EQUAL(flow_open(&f, "azure-template", false), 0);
     f.config.ek_template = DPS_EK_AZURE_SDK;
-    CHECK(dps_device_read_keys(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(finish() == 0);
+    CHECK_EQUAL(dps_device_read_keys(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(finish(), 0);
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     const size_t len = f.device.ek_len;
     memcpy(ek, f.device.ek, len);
-    CHECK(flow_enroll(&f, "device-1", bytes_of(ek, len), "") == 0);
+    CHECK_EQUAL(flow_enroll(&f, "device-1", bytes_of(ek, len), ""), 0);
     reset();
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     CHECK(memcmp(ek, f.device.ek, len) == 0);
     flow_close(&f);
     return 0;
@@ -1121,23 +1121,23 @@ static void cut(struct flow *g, uint8_t *response, size_t *len)
 
 static int every_command_fails(void)
 {
-    CHECK(flow_open(&f, "every-command", false) == 0);
+    CHECK_EQUAL(flow_open(&f, "every-command", false), 0);
     reset();
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     const unsigned whole = f.tpm_commands;
     code_given = 0x101;
     for (f.at = 1; f.at < whole - 2; f.at++) { /* the last ones flush EK, SRK and key, when all is done */
         reset();
         f.change_response = refuse;
-        CHECK(run() == BYTES_E_TPM_RC);
+        CHECK_EQUAL(run(), BYTES_E_TPM_RC);
         CHECK(f.device.rc == 0x101 && f.saves == 0);
         f.change_response = NULL;
-        CHECK(flow_reset_tpm(&f) == 0);
+        CHECK_EQUAL(flow_reset_tpm(&f), 0);
         f.change_response = cut;
-        CHECK(run() == BYTES_E_FORMAT);
-        CHECK(f.saves == 0);
+        CHECK_EQUAL(run(), BYTES_E_FORMAT);
+        CHECK_EQUAL(f.saves, 0);
         f.change_response = NULL;
-        CHECK(flow_reset_tpm(&f) == 0);
+        CHECK_EQUAL(flow_reset_tpm(&f), 0);
     }
     flow_close(&f);
     return 0;
@@ -1146,16 +1146,16 @@ static int every_command_fails(void)
 /* "Later", a few times and for ever. */
 static int busy_tpm(void)
 {
-    CHECK(flow_open(&f, "busy-tpm", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "busy-tpm", true), 0);
     f.change_response = refuse;
     code_given = 0x922;
     f.at = 1;
     f.counter = 4;
     reset();
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     CHECK(real.waits[0] == 10 && real.waits[1] == 20 && real.waits[2] == 40 && real.waits[3] == 80);
     f.counter = 1000;
-    CHECK(run() == BYTES_E_TPM_RC);
+    CHECK_EQUAL(run(), BYTES_E_TPM_RC);
     CHECK(f.device.rc == 0x922 && real.wait_count == 12 && real.waits[11] == 20480);
     flow_close(&f);
     return 0;
@@ -1164,15 +1164,15 @@ static int busy_tpm(void)
 static int named_after_its_ek(void)
 {
     char id[64];
-    CHECK(flow_open(&f, "named", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "named", true), 0);
     f.config.registration_id = NULL;
-    CHECK(dps_device_read_ek(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(finish() == 0);
+    CHECK_EQUAL(dps_device_read_ek(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(finish(), 0);
     strcpy(id, f.device.registration_id);
-    CHECK(flow_enroll(&f, id, bytes_of(f.device.ek, f.device.ek_len), "") == 0);
+    CHECK_EQUAL(flow_enroll(&f, id, bytes_of(f.device.ek, f.device.ek_len), ""), 0);
     reset();
-    CHECK(run() == 0);
-    CHECK(strcmp(f.device.device_id, id) == 0);
+    CHECK_EQUAL(run(), 0);
+    CHECK_EQUAL(f.device.device_id, id);
     flow_close(&f);
     return 0;
 }
@@ -1180,21 +1180,21 @@ static int named_after_its_ek(void)
 /* The owner's secrets, from the moment they are set to the moment they are cleared. */
 static int authorizations(void)
 {
-    CHECK(flow_open(&f, "authorizations", false) == 0);
+    CHECK_EQUAL(flow_open(&f, "authorizations", false), 0);
     f.config.new_owner_auth = bytes_of_text("owner");
     f.config.new_endorsement_auth = bytes_of_text("endorsement");
     f.config.persist = true;
-    CHECK(dps_device_own(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(finish() == 0);
+    CHECK_EQUAL(dps_device_own(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(finish(), 0);
     f.config.owner_auth = bytes_of_text("owner");
     f.config.endorsement_auth = bytes_of_text("endorsement");
     reset();
-    CHECK(run() == 0);
-    CHECK(dps_device_clear(&f.device, &f.config, flow_nonce) == 0);
-    CHECK(finish() == 0);
+    CHECK_EQUAL(run(), 0);
+    CHECK_EQUAL(dps_device_clear(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(finish(), 0);
     f.config.owner_auth = f.config.endorsement_auth = bytes_of(NULL, 0);
     reset();
-    CHECK(run() == 0);
+    CHECK_EQUAL(run(), 0);
     flow_close(&f);
     return 0;
 }
@@ -1205,7 +1205,7 @@ static int records_of_others(void)
     static char long_name[DPS_HOST_MAX + 2];
     static struct dps_device other;
     uint8_t record[DPS_RECORD_FILE_MAX];
-    CHECK(flow_open(&f, "records", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "records", true), 0);
     memset(long_name, 'a', sizeof long_name - 1);
     for (int zero = 0; zero < 2; zero++) {
         struct bytes_writer w = bytes_writer_over(record, sizeof record - 32);
@@ -1218,7 +1218,8 @@ static int records_of_others(void)
         }
         const struct bytes all = bytes_written(&w);
         crypto_sha256(&all, 1, record + w.len);
-        CHECK(dps_device_token(&other, &f.config, flow_nonce, bytes_of(record, w.len + 32)) == BYTES_E_STATE);
+        CHECK_EQUAL(dps_device_token(&other, &f.config, flow_nonce, bytes_of(record, w.len + 32)),
+                    BYTES_E_STATE);
     }
     flow_close(&f);
     return 0;
@@ -1231,21 +1232,21 @@ static int out_of_turn(void)
 {
     static struct dps_device before;
     size_t room;
-    CHECK(flow_open(&f, "out-of-turn", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "out-of-turn", true), 0);
     reset();
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     for (;;) {
         const enum dps_want want = dps_device_want(&f.device);
         memcpy(&before, &f.device, sizeof before);
         if (want != DPS_WANT_TPM) {
-            CHECK(dps_device_tpm_command(&f.device).len == 0);
+            CHECK_EQUAL(dps_device_tpm_command(&f.device).len, 0);
             dps_device_tpm_response(&f.device, bytes_of("", 0));
         }
         if (want != DPS_WANT_CONNECT) {
             dps_device_connected(&f.device, 0);
         }
         if (want != DPS_WANT_SEND) {
-            CHECK(dps_device_net_out(&f.device).len == 0);
+            CHECK_EQUAL(dps_device_net_out(&f.device).len, 0);
             dps_device_net_sent(&f.device, 1);
         }
         dps_device_net_sent(&f.device, sizeof f.device.net);
@@ -1260,10 +1261,10 @@ static int out_of_turn(void)
         }
         if (want != DPS_WANT_WAIT) {
             dps_device_waited(&f.device);
-            CHECK(dps_device_wait_ms(&f.device) == 0);
+            CHECK_EQUAL(dps_device_wait_ms(&f.device), 0);
         }
         if (want != DPS_WANT_SAVE) {
-            CHECK(dps_device_record(&f.device).len == 0);
+            CHECK_EQUAL(dps_device_record(&f.device).len, 0);
             dps_device_saved(&f.device);
         }
         CHECK(bytes_equal_public(bytes_of(&before, sizeof before), bytes_of(&f.device, sizeof f.device)));
@@ -1281,10 +1282,10 @@ static int out_of_turn(void)
 /* The driver gives up at every possible moment: the first error stays, and the TPM is cleaned up. */
 static int driver_gives_up(void)
 {
-    CHECK(flow_open(&f, "gives-up-everywhere", false) == 0);
+    CHECK_EQUAL(flow_open(&f, "gives-up-everywhere", false), 0);
     for (unsigned steps = 0;; steps++) {
         reset();
-        CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+        CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
         for (unsigned i = 0; i < steps && dps_device_want(&f.device) != DPS_WANT_DONE; i++) {
             advance();
         }
@@ -1296,13 +1297,13 @@ static int driver_gives_up(void)
         const int expected = flushing ? 0 : BYTES_E_TPM_TRANSPORT;
         const unsigned step = dps_device_step(&f.device);
         dps_device_fail(&f.device, BYTES_E_TPM_TRANSPORT);
-        CHECK(finish() == expected);
+        CHECK_EQUAL(finish(), expected);
         dps_device_fail(&f.device, BYTES_E_FILE);
-        CHECK(f.device.error == expected);
-        CHECK(dps_device_step(&f.device) == step);
+        CHECK_EQUAL(f.device.error, expected);
+        CHECK_EQUAL(dps_device_step(&f.device), step);
         CHECK(f.saves == 0 || step == 10);
-        CHECK(flow_handles(&f, TRANSIENT) + flow_handles(&f, SESSIONS) == flushing);
-        CHECK(flow_reset_tpm(&f) == 0);
+        CHECK_EQUAL(flow_handles(&f, TRANSIENT) + flow_handles(&f, SESSIONS), flushing);
+        CHECK_EQUAL(flow_reset_tpm(&f), 0);
     }
     flow_close(&f);
     return 0;

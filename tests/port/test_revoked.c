@@ -42,7 +42,7 @@ static int change_registration(bool deleted, uint64_t generation)
     struct bytes_writer w = bytes_writer_over(json, sizeof json);
     struct dps_registration r;
     uint64_t version;
-    CHECK(dps_load_registration(&f.service, device_1, &r, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(dps_load_registration(&f.service, device_1, &r, &version), DPS_ACCEPTED);
     r.deleted = deleted;
     r.generation = generation;
     dps_registration_write(&w, &r);
@@ -55,47 +55,47 @@ static int change_registration(bool deleted, uint64_t generation)
 static int s10_revoked(void)
 {
     uint8_t ek[DPS_EK_PUBLIC_MAX];
-    CHECK(flow_open(&f, "revoked", true) == 0);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_open(&f, "revoked", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     const size_t ek_len = f.device.ek_len;
     memcpy(ek, f.device.ek, ek_len);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
 
     CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len), ",\"provisioningStatus\":\"disabled\"") == 0);
     CHECK(send_now() == DPS_REFUSED_HUB_TOKEN && f.answer.status == 401 && f.answer.error_code == 401001);
     CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len), ",\"provisioningStatus\":\"enabled\"") == 0);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
 
-    CHECK(change_registration(true, 1) == 0);
-    CHECK(send_now() == DPS_REFUSED_HUB_TOKEN);
-    CHECK(change_registration(false, 1) == 0);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(change_registration(true, 1), 0);
+    CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(change_registration(false, 1), 0);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
     /* Of a device's record and its registration that do not belong together, none counts. */
-    CHECK(change_registration(false, 2) == 0);
-    CHECK(send_now() == DPS_REFUSED_HUB_TOKEN);
-    CHECK(change_registration(false, 1) == 0);
+    CHECK_EQUAL(change_registration(false, 2), 0);
+    CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(change_registration(false, 1), 0);
 
-    CHECK(f.service.store.remove(f.service.store.context, DPS_TABLE_ENROLLMENTS, device_1, 0) == 0);
-    CHECK(send_now() == DPS_REFUSED_HUB_TOKEN);
-    CHECK(flow_enroll(&f, "device-1", bytes_of(ek, ek_len), "") == 0);
-    CHECK(send_now() == DPS_ACCEPTED);
-    CHECK(f.service.store.remove(f.service.store.context, DPS_TABLE_REGISTRATIONS, device_1, 0) == 0);
-    CHECK(send_now() == DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(f.service.store.remove(f.service.store.context, DPS_TABLE_ENROLLMENTS, device_1, 0), 0);
+    CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(flow_enroll(&f, "device-1", bytes_of(ek, ek_len), ""), 0);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
+    CHECK_EQUAL(f.service.store.remove(f.service.store.context, DPS_TABLE_REGISTRATIONS, device_1, 0), 0);
+    CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
     flow_close(&f);
     return 0;
 }
 
 static int s08_token_lifetime(void)
 {
-    CHECK(flow_open(&f, "lifetime", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "lifetime", true), 0);
     f.service_config.token_lifetime_max = 3600; /* what the device asks for */
-    CHECK(flow_register(&f) == 0);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
     f.service_config.token_lifetime_max = 3600 - DPS_CLOCK_SKEW;
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     f.service_config.token_lifetime_max--;
-    CHECK(send_now() == DPS_REFUSED_TOKEN_LIFETIME);
-    CHECK(flow_register(&f) == BYTES_E_HTTP);
+    CHECK_EQUAL(send_now(), DPS_REFUSED_TOKEN_LIFETIME);
+    CHECK_EQUAL(flow_register(&f), BYTES_E_HTTP);
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_LIFETIME && f.answer.error_code == 401008);
     flow_close(&f);
     return 0;
@@ -135,8 +135,8 @@ static int issue(struct issued *i)
 {
     uint64_t version;
     memset(i, 0, sizeof *i);
-    CHECK(flow_register(&f) == 0);
-    CHECK(dps_load_registration(&f.service, device_1, &i->registration, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(dps_load_registration(&f.service, device_1, &i->registration, &version), DPS_ACCEPTED);
     CHECK(dps_hub_key(&f.service, &i->registration, i->hub_key));
     memcpy(i->operation, f.device.operation_id, strlen(f.device.operation_id));
     return 0;
@@ -158,28 +158,28 @@ static int s09_restored(void)
 {
     static struct issued before, after;
     uint8_t stolen[1024], kept[1024];
-    CHECK(flow_open(&f, "restored", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "restored", true), 0);
     /* From before the first registration. */
-    CHECK(back_up() == 0);
-    CHECK(issue(&before) == 0);
+    CHECK_EQUAL(back_up(), 0);
+    CHECK_EQUAL(issue(&before), 0);
     restore();
-    CHECK(issue(&after) == 0);
+    CHECK_EQUAL(issue(&after), 0);
     CHECK(after.registration.generation == 1 && nothing_is_the_same(&before, &after) == 0);
     /* And from a later time. What the back-up itself has is good, what came after it is dead for good. */
     const size_t kept_len = f.record_len;
     memcpy(kept, f.record, kept_len);
-    CHECK(back_up() == 0);
-    CHECK(issue(&before) == 0);
+    CHECK_EQUAL(back_up(), 0);
+    CHECK_EQUAL(issue(&before), 0);
     const size_t stolen_len = f.record_len;
     memcpy(stolen, f.record, stolen_len);
     restore();
-    CHECK(send_with(stolen, stolen_len) == DPS_REFUSED_HUB_TOKEN);
-    CHECK(send_with(kept, kept_len) == DPS_ACCEPTED);
-    CHECK(issue(&after) == 0);
+    CHECK_EQUAL(send_with(stolen, stolen_len), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(send_with(kept, kept_len), DPS_ACCEPTED);
+    CHECK_EQUAL(issue(&after), 0);
     CHECK(after.registration.generation == 2 && nothing_is_the_same(&before, &after) == 0);
-    CHECK(send_with(stolen, stolen_len) == DPS_REFUSED_HUB_TOKEN);
-    CHECK(send_with(kept, kept_len) == DPS_REFUSED_HUB_TOKEN);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(send_with(stolen, stolen_len), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(send_with(kept, kept_len), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
     flow_close(&f);
     return 0;
 }
@@ -191,19 +191,20 @@ static int s10_registration_of_before(void)
     uint8_t json[DPS_RECORD_MAX], old_key[DPS_KEY_SIZE];
     struct bytes_writer w = bytes_writer_over(json, sizeof json);
     uint64_t version;
-    CHECK(flow_open(&f, "of-before", true) == 0);
-    CHECK(issue(&made) == 0);
+    CHECK_EQUAL(flow_open(&f, "of-before", true), 0);
+    CHECK_EQUAL(issue(&made), 0);
     made.registration.random_len = 0;
     dps_registration_write(&w, &made.registration);
-    CHECK(dps_load_registration(&f.service, device_1, &made.registration, &version) == DPS_ACCEPTED);
-    CHECK(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, device_1, bytes_written(&w),
-                              version, &version) == 0);
-    CHECK(dps_load_registration(&f.service, device_1, &made.registration, &version) == DPS_ACCEPTED);
+    CHECK_EQUAL(dps_load_registration(&f.service, device_1, &made.registration, &version), DPS_ACCEPTED);
+    CHECK_EQUAL(f.service.store.put(f.service.store.context, DPS_TABLE_REGISTRATIONS, device_1,
+                                    bytes_written(&w), version, &version),
+                0);
+    CHECK_EQUAL(dps_load_registration(&f.service, device_1, &made.registration, &version), DPS_ACCEPTED);
     CHECK(made.registration.random_len == 0 && dps_hub_key(&f.service, &made.registration, old_key));
     CHECK(memcmp(old_key, made.hub_key, sizeof old_key) != 0);
-    CHECK(issue(&made) == 0);
+    CHECK_EQUAL(issue(&made), 0);
     CHECK(made.registration.generation == 2 && made.registration.random_len == 32);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
     flow_close(&f);
     return 0;
 }
@@ -212,7 +213,7 @@ static int s10_registration_of_before(void)
 
 static int until_the_proof(void)
 {
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (!(dps_device_want(&f.device) == DPS_WANT_SEND && f.device.http_requests == 1)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
@@ -222,15 +223,15 @@ static int until_the_proof(void)
 /* What was begun long after the back-up cannot be ended after it was put back. */
 static int s09_restored_from_long_ago(void)
 {
-    CHECK(flow_open(&f, "long-ago", true) == 0);
-    CHECK(flow_register(&f) == 0);
-    CHECK(back_up() == 0);
+    CHECK_EQUAL(flow_open(&f, "long-ago", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(back_up(), 0);
     f.now += DPS_WINDOW_SECONDS;
-    CHECK(until_the_proof() == 0);
+    CHECK_EQUAL(until_the_proof(), 0);
     restore();
-    CHECK(flow_finish(&f) == BYTES_E_HTTP);
-    CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK_EQUAL(flow_register(&f), 0);
     flow_close(&f);
     return 0;
 }
@@ -263,20 +264,20 @@ static enum dps_refusal stranger_asks(uint8_t number)
 static int s08_another_run(void)
 {
     static uint8_t proof[DPS_HTTP_HEAD_MAX];
-    CHECK(flow_open(&f, "run", true) == 0);
-    CHECK(until_the_proof() == 0);
+    CHECK_EQUAL(flow_open(&f, "run", true), 0);
+    CHECK_EQUAL(until_the_proof(), 0);
     const struct bytes out = dps_device_net_out(&f.device);
     memcpy(proof, out.p, out.len);
-    CHECK(back_up() == 0);
+    CHECK_EQUAL(back_up(), 0);
     for (uint8_t starts = 0; starts <= DPS_RUNS; starts++) {
         memcpy(f.memory.records, backup, f.memory.capacity * sizeof backup[0]);
         for (uint8_t i = 0; i < starts; i++) {
             restart();
-            CHECK(stranger_asks(i) == DPS_ACCEPTED); /* the first challenge names the run */
+            CHECK_EQUAL(stranger_asks(i), DPS_ACCEPTED); /* the first challenge names the run */
             CHECK(stranger_asks(i) == DPS_ACCEPTED && !f.answer.wrote);
         }
         flow_ask(&f, proof, out.len);
-        CHECK(f.answer.refusal == (starts < DPS_RUNS ? DPS_ACCEPTED : DPS_REFUSED_TOKEN_SIGNATURE));
+        CHECK_EQUAL(f.answer.refusal, (starts < DPS_RUNS ? DPS_ACCEPTED : DPS_REFUSED_TOKEN_SIGNATURE));
     }
     /* In the next window the node says that it is still there, and a run that does not is forgotten. */
     memcpy(f.memory.records, backup, f.memory.capacity * sizeof backup[0]);
@@ -286,7 +287,7 @@ static int s08_another_run(void)
         CHECK(stranger_asks(i) == DPS_ACCEPTED && f.answer.wrote == (i == 0));
     }
     flow_ask(&f, proof, out.len);
-    CHECK(f.answer.status == 202);
+    CHECK_EQUAL(f.answer.status, 202);
     f.now += DPS_WINDOW_SECONDS;
     CHECK(stranger_asks(1) == DPS_ACCEPTED && f.answer.wrote);
     struct dps_runs runs;
@@ -304,17 +305,17 @@ static int failing_commit(void *context)
 /* The commit that would have named the run fails: then the next challenge names it. */
 static int s06_run_is_named_again(void)
 {
-    CHECK(flow_open(&f, "named", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "named", true), 0);
     f.service.store.commit = failing_commit;
-    CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
     while (f.device.attempts == 0) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
-    CHECK(f.answer.status == 503);
+    CHECK_EQUAL(f.answer.status, 503);
     f.service.store.commit = posix_memory_store(&f.memory).commit;
-    CHECK(until_the_proof() == 0);
+    CHECK_EQUAL(until_the_proof(), 0);
     restart();
-    CHECK(flow_finish(&f) == 0);
+    CHECK_EQUAL(flow_finish(&f), 0);
     flow_close(&f);
     return 0;
 }
@@ -323,14 +324,14 @@ static int s06_run_is_named_again(void)
 
 static int s06_a_known_device_is_not_locked_out(void)
 {
-    CHECK(flow_open(&f, "stranger", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "stranger", true), 0);
     f.service_config.challenges_per_minute = 3;
     f.service_config.challenges_per_client = 6;
     f.service.client = bytes_of_text("127.0.0.1"); /* of all of them */
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     for (unsigned i = 0; i < 50; i++) {
         /* The device's first request was a stranger's, too. */
-        CHECK(stranger_asks((uint8_t)i) == (i < 2 ? DPS_ACCEPTED : DPS_REFUSED_RATE));
+        CHECK_EQUAL(stranger_asks((uint8_t)i), (i < 2 ? DPS_ACCEPTED : DPS_REFUSED_RATE));
     }
     CHECK(flow_register(&f) == 0 && f.waited_ms == 0);
     flow_close(&f);
@@ -352,26 +353,26 @@ static enum dps_refusal prove_without_keys(void)
 
 static int s08_foreign_requests_in_between(void)
 {
-    CHECK(flow_open(&f, "in-between", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "in-between", true), 0);
     f.service.client = bytes_of_text("192.0.2.1");
-    CHECK(until_the_proof() == 0);
+    CHECK_EQUAL(until_the_proof(), 0);
     for (uint8_t i = 0; i < DPS_WAYS - 1; i++) {
-        CHECK(stranger_asks(i) == DPS_ACCEPTED);
+        CHECK_EQUAL(stranger_asks(i), DPS_ACCEPTED);
     }
     f.service.client = bytes_of_text("192.0.2.2");
     for (uint8_t i = 0; i < 200; i++) {
-        CHECK(stranger_asks(i) == DPS_ACCEPTED);
+        CHECK_EQUAL(stranger_asks(i), DPS_ACCEPTED);
     }
     CHECK(prove_without_keys() == DPS_REFUSED_SRK_MISSING || f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
     f.service.client = bytes_of_text("192.0.2.1");
-    CHECK(prove_without_keys() == DPS_ACCEPTED);
-    CHECK(prove_without_keys() == DPS_REFUSED_TOKEN_REPLAYED);
+    CHECK_EQUAL(prove_without_keys(), DPS_ACCEPTED);
+    CHECK_EQUAL(prove_without_keys(), DPS_REFUSED_TOKEN_REPLAYED);
 
     /* The SRK of the last registration needs no hint. */
-    CHECK(flow_reset_tpm(&f) == 0);
-    CHECK(until_the_proof() == 0);
+    CHECK_EQUAL(flow_reset_tpm(&f), 0);
+    CHECK_EQUAL(until_the_proof(), 0);
     memset(f.service.memory.hints, 0, sizeof f.service.memory.hints);
-    CHECK(prove_without_keys() == DPS_ACCEPTED);
+    CHECK_EQUAL(prove_without_keys(), DPS_ACCEPTED);
     flow_close(&f);
     return 0;
 }
@@ -380,41 +381,41 @@ static int s08_foreign_requests_in_between(void)
 static int s09_polls_are_rationed(void)
 {
     uint8_t poll[DPS_HTTP_HEAD_MAX] = {0}, forged[DPS_HTTP_HEAD_MAX];
-    CHECK(flow_open(&f, "polls", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "polls", true), 0);
     f.service_config.challenges_per_minute = 3;
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     const size_t len = f.last_request_len;
     memcpy(poll, f.last_request, len);
     memcpy(forged, poll, sizeof forged);
     *(strstr((char *)forged, "&se=1") + 5) ^= 1;
     for (unsigned i = 0; i < 50; i++) {
         flow_ask(&f, forged, len);
-        CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_SIGNATURE);
+        CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_SIGNATURE);
     }
     for (unsigned i = 1; i < 50; i++) {
         flow_ask(&f, poll, len);
         CHECK(f.answer.status == (i < 3 ? 200 : 429) && f.answer.has_retry_after == (i >= 3));
     }
-    CHECK(f.answer.retry_after == 20);
+    CHECK_EQUAL(f.answer.retry_after, 20);
     f.now += 20;
     flow_ask(&f, poll, len);
-    CHECK(f.answer.status == 200);
+    CHECK_EQUAL(f.answer.status, 200);
     flow_close(&f);
     return 0;
 }
 
 static int s10_telemetry_is_rationed(void)
 {
-    CHECK(flow_open(&f, "telemetry", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "telemetry", true), 0);
     f.service_config.challenges_per_minute = 1;
-    CHECK(flow_register(&f) == 0);
-    CHECK(send_now() == DPS_ACCEPTED);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
     uint8_t message[DPS_HTTP_HEAD_MAX];
     const size_t len = f.last_request_len;
     memcpy(message, f.last_request, len);
     for (unsigned i = 1; i < 50; i++) {
         flow_ask(&f, message, len);
-        CHECK(f.answer.status == (i < 20 ? 204 : 429));
+        CHECK_EQUAL(f.answer.status, (i < 20 ? 204 : 429));
     }
     CHECK(f.answer.has_retry_after && f.answer.retry_after == 3);
     flow_close(&f);

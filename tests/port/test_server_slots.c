@@ -45,16 +45,16 @@ static int addresses(void)
     };
     s.config = &config;
     s.entropy = posix_entropy();
-    CHECK(server_slots_open(&s, why, sizeof why) == 0);
+    CHECK_EQUAL(server_slots_open(&s, why, sizeof why), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         note(&s, 0, cases[i].one);
         note(&s, 1, cases[i].other);
         CHECK((s.connections[0].peer_index == s.connections[1].peer_index) == cases[i].together);
-        CHECK(connections_of(&s, 0) == (cases[i].together ? 2 : 1));
+        CHECK_EQUAL(connections_of(&s, 0), (cases[i].together ? 2 : 1));
         (void)server_slot_take(&s.pools[0]);
         (void)server_slot_take(&s.pools[0]);
         server_slot_give(&s, &s.connections[0]);
-        CHECK(connections_of(&s, 1) == 1);
+        CHECK_EQUAL(connections_of(&s, 1), 1);
         server_slot_give(&s, &s.connections[1]);
     }
     server_slots_close(&s);
@@ -68,14 +68,14 @@ static int many_addresses(void)
     char why[128] = "";
     s.config = &config;
     s.entropy = posix_entropy();
-    CHECK(server_slots_open(&s, why, sizeof why) == 0);
+    CHECK_EQUAL(server_slots_open(&s, why, sizeof why), 0);
     for (unsigned round = 0; round < 1000; round++) {
         for (unsigned i = 0; i <= PLACES; i++) {
             char text[32];
             snprintf(text, sizeof text, "10.0.%u.%u", round % 256, i);
             note(&s, i, text);
             (void)server_slot_take(&s.pools[0]);
-            CHECK(connections_of(&s, i) == 1);
+            CHECK_EQUAL(connections_of(&s, i), 1);
         }
         for (unsigned i = 0; i <= PLACES; i++)
             server_slot_give(&s, &s.connections[(i + round) % (PLACES + 1)]);

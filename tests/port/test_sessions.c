@@ -63,11 +63,11 @@ static int make(struct key *key, uint32_t hierarchy, struct tpm2_public area, st
     struct bytes_writer w = fresh();
     const struct tpm2_auth auth = tpm2_auth_password(password);
     tpm2_create_primary_build(&w, hierarchy, &auth, &area);
-    CHECK(transact(&w) == 0);
-    CHECK(tpm2_create_primary_parse(answer(), &rc, &key->handle, &public_2b, &name) == 0);
+    CHECK_EQUAL(transact(&w), 0);
+    CHECK_EQUAL(tpm2_create_primary_parse(answer(), &rc, &key->handle, &public_2b, &name), 0);
     memcpy(key->bytes, public_2b.p, public_2b.len);
     key->len = public_2b.len;
-    CHECK(tpm2_public_parse_2b(bytes_of(key->bytes, key->len), &key->area) == 0);
+    CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(key->bytes, key->len), &key->area), 0);
     memcpy(key->name, name.p, TPM2_NAME_SIZE);
     return 0;
 }
@@ -76,7 +76,7 @@ static int flush(uint32_t handle)
 {
     struct bytes_writer w = fresh();
     tpm2_flush_context_build(&w, handle);
-    CHECK(transact(&w) == 0);
+    CHECK_EQUAL(transact(&w), 0);
     return tpm2_flush_context_parse(answer(), &rc);
 }
 
@@ -89,14 +89,14 @@ static int start(struct tpm2_session *s, uint8_t type)
     memset(&random, 0x5a, sizeof random);
     struct bytes_writer secret = bytes_writer_over(encrypted, sizeof encrypted);
     tpm2_seed_wrap(&secret, &ek.area, TPM2_SEED_SECRET, &random, salt);
-    CHECK(secret.error == 0);
+    CHECK_EQUAL(secret.error, 0);
     fresh_nonce(nonce);
     struct bytes_writer w = fresh();
     tpm2_start_keyed_session_build(&w, type, bytes_of(nonce, sizeof nonce),
                                    &(struct tpm2_salt){ek.handle, bytes_of(encrypted + 2, 256)});
-    CHECK(transact(&w) == 0);
-    CHECK(tpm2_start_auth_session_parse(answer(), &rc, &handle, &nonce_tpm) == 0);
-    CHECK(tpm2_session_begin(s, handle, salt, nonce, nonce_tpm) == 0);
+    CHECK_EQUAL(transact(&w), 0);
+    CHECK_EQUAL(tpm2_start_auth_session_parse(answer(), &rc, &handle, &nonce_tpm), 0);
+    CHECK_EQUAL(tpm2_session_begin(s, handle, salt, nonce, nonce_tpm), 0);
     return 0;
 }
 
@@ -139,7 +139,7 @@ static int prove_endorsement(const struct tpm2_session *policy)
     struct bytes_writer w = fresh();
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, policy->handle, &auth);
-    CHECK(transact(&w) == 0);
+    CHECK_EQUAL(transact(&w), 0);
     return tpm2_policy_secret_parse(answer(), &rc);
 }
 
@@ -157,8 +157,8 @@ static int test_inner_key(void)
                         &random);
     CHECK(made.error == 0 && dps_activation_parse(bytes_written(&made), &fields) == 0);
 
-    CHECK(start(&policy, TPM2_SE_POLICY) == 0);
-    CHECK(prove_endorsement(&policy) == 0);
+    CHECK_EQUAL(start(&policy, TPM2_SE_POLICY), 0);
+    CHECK_EQUAL(prove_endorsement(&policy), 0);
     const struct tpm2_auth auths[] = {tpm2_auth_password(bytes_of(NULL, 0)),
                                       tpm2_auth_policy(policy.handle, true)};
     struct bytes_writer w = fresh();
@@ -173,8 +173,8 @@ static int test_inner_key(void)
         .built = 2,
     };
     struct bytes inner;
-    CHECK(send(&w, &activate) == 0);
-    CHECK(tpm2_activate_credential_parse(answer(), &rc, &inner) == 0);
+    CHECK_EQUAL(send(&w, &activate), 0);
+    CHECK_EQUAL(tpm2_activate_credential_parse(answer(), &rc, &inner), 0);
     CHECK(inner.len == DPS_INNER_KEY_SIZE && memcmp(inner.p, random.inner_key, inner.len) == 0);
 
     const struct tpm2_auth srk_auth = tpm2_auth_password(bytes_of(NULL, 0));
@@ -190,9 +190,9 @@ static int test_inner_key(void)
         .built = 1,
     };
     struct bytes private_2b;
-    CHECK(send(&w, &import) == 0);
+    CHECK_EQUAL(send(&w, &import), 0);
     CHECK(tpm2_import_parse(answer(), &rc, &private_2b) == 0 && private_2b.len > 34);
-    CHECK(flush(policy.handle) == 0);
+    CHECK_EQUAL(flush(policy.handle), 0);
     return 0;
 }
 
@@ -203,7 +203,7 @@ static int test_passwords(void)
     uint8_t owner[4];
     struct bytes_writer w = fresh();
     const struct tpm2_auth none = tpm2_auth_password(bytes_of(NULL, 0));
-    CHECK(start(&s, TPM2_SE_HMAC) == 0);
+    CHECK_EQUAL(start(&s, TPM2_SE_HMAC), 0);
     struct tpm2_protection p = {
         .command_code = TPM2_CC_HIERARCHY_CHANGE_AUTH,
         .names = {handle_name(owner, TPM2_RH_OWNER)},
@@ -216,22 +216,22 @@ static int test_passwords(void)
     };
     w = fresh();
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, PASSWORD);
-    CHECK(send(&w, &p) == 0);
-    CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == 0);
+    CHECK_EQUAL(send(&w, &p), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), 0);
 
     /* The old password: refused, and the session lives on. */
     w = fresh();
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of(NULL, 0));
     p.uses[0].auth_value_then = bytes_of(NULL, 0);
-    CHECK(send(&w, &p) == 0);
-    CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == BYTES_E_TPM_RC);
+    CHECK_EQUAL(send(&w, &p), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), BYTES_E_TPM_RC);
 
     w = fresh();
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of(NULL, 0));
     p.uses[0].auth_value = PASSWORD;
-    CHECK(send(&w, &p) == 0);
-    CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == 0);
-    CHECK(flush(s.handle) == 0);
+    CHECK_EQUAL(send(&w, &p), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), 0);
+    CHECK_EQUAL(flush(s.handle), 0);
     return 0;
 }
 
@@ -249,14 +249,14 @@ static int test_changed_on_the_way(void)
         .use_count = 1,
         .built = 1,
     };
-    CHECK(start(&s, TPM2_SE_HMAC) == 0);
+    CHECK_EQUAL(start(&s, TPM2_SE_HMAC), 0);
     for (size_t bit = 8 * (10 + 4 + 4 + 4 + 2); bit < 8 * (10 + 4 + 4 + 73 + 2 + 3); bit += 5) {
         struct bytes_writer w = fresh();
         tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of_text("abc"));
         (void)send_changed(&w, &p, bit);
-        CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == BYTES_E_TPM_RC);
+        CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), BYTES_E_TPM_RC);
     }
-    CHECK(flush(s.handle) == 0);
+    CHECK_EQUAL(flush(s.handle), 0);
     return 0;
 }
 
@@ -267,7 +267,7 @@ static int test_replayed(void)
     uint8_t owner[4], recorded[256];
     struct bytes_writer w = fresh();
     const struct tpm2_auth none = tpm2_auth_password(bytes_of(NULL, 0));
-    CHECK(start(&s, TPM2_SE_HMAC) == 0);
+    CHECK_EQUAL(start(&s, TPM2_SE_HMAC), 0);
     const struct tpm2_protection p = {
         .command_code = TPM2_CC_HIERARCHY_CHANGE_AUTH,
         .names = {handle_name(owner, TPM2_RH_OWNER)},
@@ -278,11 +278,11 @@ static int test_replayed(void)
     };
     w = bytes_writer_over(recorded, sizeof recorded);
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of(NULL, 0));
-    CHECK(send(&w, &p) == 0);
-    CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == 0);
-    CHECK(transact(&w) == 0);
+    CHECK_EQUAL(send(&w, &p), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), 0);
+    CHECK_EQUAL(transact(&w), 0);
     CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == BYTES_E_TPM_RC && (rc & 0x3f) == 0x22);
-    CHECK(flush(s.handle) == 0);
+    CHECK_EQUAL(flush(s.handle), 0);
     return 0;
 }
 

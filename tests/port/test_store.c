@@ -74,20 +74,20 @@ static int memory_is_bounded(void)
     for (unsigned i = 0; i < MEMORY_RECORDS; i++) {
         snprintf(key, sizeof key, "k%u", i);
         version = 0;
-        CHECK(store_put(&s, DPS_TABLE_DEVICES, key, "1", &version) == 0);
+        CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, key, "1", &version), 0);
     }
     version = 0;
-    CHECK(store_put(&s, DPS_TABLE_DEVICES, "one-more", "1", &version) == BYTES_E_STORE);
-    CHECK(s.commit(s.context) == 0);
+    CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, "one-more", "1", &version), BYTES_E_STORE);
+    CHECK_EQUAL(s.commit(s.context), 0);
     for (unsigned i = 0; i < MEMORY_UNDO; i++) {
         char value[64];
-        CHECK(store_get(&s, DPS_TABLE_DEVICES, "k0", value, &version) == 0);
-        CHECK(store_put(&s, DPS_TABLE_DEVICES, "k0", "2", &version) == 0);
+        CHECK_EQUAL(store_get(&s, DPS_TABLE_DEVICES, "k0", value, &version), 0);
+        CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, "k0", "2", &version), 0);
     }
-    CHECK(store_put(&s, DPS_TABLE_DEVICES, "k0", "3", &version) == BYTES_E_STORE);
-    CHECK(store_remove(&s, DPS_TABLE_DEVICES, "k1", 0) == BYTES_E_STORE);
+    CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, "k0", "3", &version), BYTES_E_STORE);
+    CHECK_EQUAL(store_remove(&s, DPS_TABLE_DEVICES, "k1", 0), BYTES_E_STORE);
     s.rollback(s.context);
-    CHECK(strcmp(store_value_of(&s, DPS_TABLE_DEVICES, "k0"), "1") == 0);
+    CHECK_EQUAL(store_value_of(&s, DPS_TABLE_DEVICES, "k0"), "1");
     return 0;
 }
 

@@ -71,7 +71,7 @@ static void reset(unsigned fail_at, int error)
 
 static int open_with_failing_store(const char *directory)
 {
-    CHECK(flow_open(&f, directory, true) == 0);
+    CHECK_EQUAL(flow_open(&f, directory, true), 0);
     between.store = f.service.store;
     f.service.store.get = failing_get;
     f.service.store.put = failing_put;
@@ -97,15 +97,15 @@ static int store_fails_once(void)
 {
     struct dps_registration r;
     unsigned fail_at = 1;
-    CHECK(open_with_failing_store("store-fails") == 0);
+    CHECK_EQUAL(open_with_failing_store("store-fails"), 0);
     for (;; fail_at++) {
         reset(fail_at, BYTES_E_STORE);
-        CHECK(flow_register(&f) == 0);
+        CHECK_EQUAL(flow_register(&f), 0);
         if (!between.failed)
             break;
         /* Each registration counts once, whatever had to be asked twice. */
         CHECK(read_registration(&r) == 0 && r.generation == fail_at);
-        CHECK(strcmp(r.hub, f.device.assigned_hub) == 0);
+        CHECK_EQUAL(r.hub, f.device.assigned_hub);
     }
     CHECK(fail_at > 8);
     flow_close(&f);
@@ -118,18 +118,18 @@ static int store_conflicts(void)
     struct dps_registration before;
     struct dps_registration after;
     unsigned conflicts = 0;
-    CHECK(open_with_failing_store("store-conflicts") == 0);
+    CHECK_EQUAL(open_with_failing_store("store-conflicts"), 0);
     CHECK(flow_register(&f) == 0 && read_registration(&before) == 0);
     for (unsigned fail_at = 1;; fail_at++) {
         reset(fail_at, BYTES_E_CONFLICT);
         const int error = flow_register(&f);
-        CHECK(read_registration(&after) == 0);
+        CHECK_EQUAL(read_registration(&after), 0);
         if (error != 0) {
             CHECK(error == BYTES_E_HTTP && f.device.http_status == 409);
-            CHECK(after.generation == before.generation);
+            CHECK_EQUAL(after.generation, before.generation);
             conflicts++;
         } else {
-            CHECK(after.generation == before.generation + 1);
+            CHECK_EQUAL(after.generation, before.generation + 1);
         }
         before = after;
         if (!between.failed)
@@ -143,12 +143,12 @@ static int store_conflicts(void)
 static int entropy_fails_once(void)
 {
     unsigned fail_at = 1;
-    CHECK(flow_open(&f, "entropy-fails", true) == 0);
+    CHECK_EQUAL(flow_open(&f, "entropy-fails", true), 0);
     between.entropy = f.service.entropy;
     f.service.entropy.fill = failing_fill;
     for (;; fail_at++) {
         reset(fail_at, 0);
-        CHECK(flow_register(&f) == 0);
+        CHECK_EQUAL(flow_register(&f), 0);
         if (!between.failed)
             break;
     }

@@ -29,13 +29,13 @@ static int survives_reopen(void)
     struct dps_store s = posix_sqlite_store(&db);
     uint64_t committed = 0, lost = 0;
     CHECK(store_put(&s, DPS_TABLE_ENROLLMENTS, "a", "1", &committed) == 0 && s.commit(s.context) == 0);
-    CHECK(store_put(&s, DPS_TABLE_ENROLLMENTS, "b", "1", &lost) == 0);
+    CHECK_EQUAL(store_put(&s, DPS_TABLE_ENROLLMENTS, "b", "1", &lost), 0);
     posix_sqlite_close(&db);
     struct stat st;
     CHECK(stat(support_path("reopen.db"), &st) == 0 && (st.st_mode & 077) == 0);
     CHECK(open_file(&db, "reopen.db"));
     s = posix_sqlite_store(&db);
-    CHECK(strcmp(store_keys_of(&s, DPS_TABLE_ENROLLMENTS), "a ") == 0);
+    CHECK_EQUAL(store_keys_of(&s, DPS_TABLE_ENROLLMENTS), "a ");
     CHECK(store_remove(&s, DPS_TABLE_ENROLLMENTS, "a", committed) == 0 && s.commit(s.context) == 0);
     posix_sqlite_close(&db);
     /* The counter is kept even when no record is left. */
@@ -58,12 +58,12 @@ static int two_handles_one_wins(void)
     CHECK(store_put(&a, t, "r", "0", &version) == 0 && a.commit(a.context) == 0);
     CHECK(store_get(&a, t, "r", value, &of_a) == 0 && store_get(&b, t, "r", value, &of_b) == 0 &&
           of_a == of_b);
-    CHECK(store_put(&a, t, "r", "of a", &of_a) == 0);
-    CHECK(strcmp(store_value_of(&b, t, "r"), "0") == 0); /* not visible before it is durable */
-    CHECK(a.commit(a.context) == 0);
-    CHECK(store_put(&b, t, "r", "of b", &of_b) == BYTES_E_CONFLICT);
-    CHECK(b.commit(b.context) == 0);
-    CHECK(strcmp(store_value_of(&b, t, "r"), "of a") == 0);
+    CHECK_EQUAL(store_put(&a, t, "r", "of a", &of_a), 0);
+    CHECK_EQUAL(store_value_of(&b, t, "r"), "0"); /* not visible before it is durable */
+    CHECK_EQUAL(a.commit(a.context), 0);
+    CHECK_EQUAL(store_put(&b, t, "r", "of b", &of_b), BYTES_E_CONFLICT);
+    CHECK_EQUAL(b.commit(b.context), 0);
+    CHECK_EQUAL(store_value_of(&b, t, "r"), "of a");
     posix_sqlite_close(&x);
     posix_sqlite_close(&y);
     return 0;
@@ -76,15 +76,15 @@ static int busy_is_no_loss(void)
     CHECK(open_file(&x, "busy.db") && open_file(&y, "busy.db"));
     struct dps_store a = posix_sqlite_store(&x), b = posix_sqlite_store(&y);
     uint64_t of_a = 0, of_b = 0;
-    CHECK(sqlite3_busy_timeout(y.db, 0) == SQLITE_OK);
-    CHECK(store_put(&a, DPS_TABLE_DEVICES, "hub/a", "1", &of_a) == 0);
-    CHECK(store_put(&b, DPS_TABLE_DEVICES, "hub/b", "1", &of_b) == BYTES_E_STORE);
-    CHECK(strcmp(store_keys_of(&b, DPS_TABLE_DEVICES), "") == 0);
-    CHECK(a.commit(a.context) == 0);
+    CHECK_EQUAL(sqlite3_busy_timeout(y.db, 0), SQLITE_OK);
+    CHECK_EQUAL(store_put(&a, DPS_TABLE_DEVICES, "hub/a", "1", &of_a), 0);
+    CHECK_EQUAL(store_put(&b, DPS_TABLE_DEVICES, "hub/b", "1", &of_b), BYTES_E_STORE);
+    CHECK_EQUAL(store_keys_of(&b, DPS_TABLE_DEVICES), "");
+    CHECK_EQUAL(a.commit(a.context), 0);
     of_b = 0;
     CHECK(store_put(&b, DPS_TABLE_DEVICES, "hub/b", "1", &of_b) == 0 && of_b > of_a &&
           b.commit(b.context) == 0);
-    CHECK(strcmp(store_keys_of(&a, DPS_TABLE_DEVICES), "hub/a hub/b ") == 0);
+    CHECK_EQUAL(store_keys_of(&a, DPS_TABLE_DEVICES), "hub/a hub/b ");
     posix_sqlite_close(&x);
     posix_sqlite_close(&y);
     return 0;
@@ -129,14 +129,14 @@ static int race_of_processes(void)
     }
     int status, failed = 0;
     for (int i = 0; i < PROCESSES; i++) {
-        CHECK(waitpid(child[i], &status, 0) == child[i]);
+        CHECK_EQUAL(waitpid(child[i], &status, 0), child[i]);
         failed |= status;
     }
-    CHECK(failed == 0);
+    CHECK_EQUAL(failed, 0);
     struct posix_sqlite db;
     CHECK(open_file(&db, "race.db"));
     struct dps_store s = posix_sqlite_store(&db);
-    CHECK(strcmp(store_value_of(&s, DPS_TABLE_REGISTRATIONS, "n"), "100") == 0);
+    CHECK_EQUAL(store_value_of(&s, DPS_TABLE_REGISTRATIONS, "n"), "100");
     posix_sqlite_close(&db);
     return 0;
 }
@@ -164,8 +164,8 @@ static int killed(const char *name, bool after_commit)
     struct posix_sqlite db;
     CHECK(open_file(&db, name));
     struct dps_store s = posix_sqlite_store(&db);
-    CHECK(strcmp(store_keys_of(&s, DPS_TABLE_ENROLLMENTS), after_commit ? "a " : "") == 0);
-    CHECK(strcmp(store_keys_of(&s, DPS_TABLE_DEVICES), after_commit ? "hub/a " : "") == 0);
+    CHECK_EQUAL(store_keys_of(&s, DPS_TABLE_ENROLLMENTS), after_commit ? "a " : "");
+    CHECK_EQUAL(store_keys_of(&s, DPS_TABLE_DEVICES), after_commit ? "hub/a " : "");
     uint64_t again = 0;
     CHECK(store_put(&s, DPS_TABLE_ENROLLMENTS, "b", "1", &again) == 0 && again == (after_commit ? 3 : 1));
     posix_sqlite_close(&db);
@@ -191,21 +191,22 @@ static int error_loses_the_turn(void)
     const enum dps_table t = DPS_TABLE_ENROLLMENTS;
     uint64_t version = 0;
     char value[64];
-    CHECK(sqlite3_exec(db.db,
-                       "CREATE TRIGGER broken BEFORE INSERT ON enrollments WHEN NEW.key = 'bad' "
-                       "BEGIN SELECT RAISE(ROLLBACK, 'broken'); END",
-                       NULL, NULL, NULL) == SQLITE_OK);
-    CHECK(store_put(&s, t, "a", "1", &version) == 0);
+    CHECK_EQUAL(sqlite3_exec(db.db,
+                             "CREATE TRIGGER broken BEFORE INSERT ON enrollments WHEN NEW.key = 'bad' "
+                             "BEGIN SELECT RAISE(ROLLBACK, 'broken'); END",
+                             NULL, NULL, NULL),
+                SQLITE_OK);
+    CHECK_EQUAL(store_put(&s, t, "a", "1", &version), 0);
     version = 0;
-    CHECK(store_put(&s, t, "bad", "1", &version) == BYTES_E_STORE);
+    CHECK_EQUAL(store_put(&s, t, "bad", "1", &version), BYTES_E_STORE);
     version = 0;
-    CHECK(store_put(&s, t, "c", "1", &version) == BYTES_E_STORE);
-    CHECK(store_get(&s, t, "a", value, &version) == BYTES_E_STORE);
-    CHECK(s.commit(s.context) == BYTES_E_STORE);
-    CHECK(strcmp(store_keys_of(&s, t), "") == 0);
+    CHECK_EQUAL(store_put(&s, t, "c", "1", &version), BYTES_E_STORE);
+    CHECK_EQUAL(store_get(&s, t, "a", value, &version), BYTES_E_STORE);
+    CHECK_EQUAL(s.commit(s.context), BYTES_E_STORE);
+    CHECK_EQUAL(store_keys_of(&s, t), "");
     version = 0;
     CHECK(store_put(&s, t, "d", "1", &version) == 0 && s.commit(s.context) == 0);
-    CHECK(strcmp(store_keys_of(&s, t), "d ") == 0);
+    CHECK_EQUAL(store_keys_of(&s, t), "d ");
     posix_sqlite_close(&db);
     return 0;
 }
@@ -230,13 +231,13 @@ static int refuses_what_is_not_its_file(void)
     struct posix_sqlite db;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         CHECK(prepare_file(files[i].name, files[i].sql));
-        CHECK(posix_sqlite_open(&db, support_path(files[i].name), why, sizeof why) == BYTES_E_STORE);
+        CHECK_EQUAL(posix_sqlite_open(&db, support_path(files[i].name), why, sizeof why), BYTES_E_STORE);
         CHECK(strstr(why, files[i].sentence) != NULL);
     }
     CHECK(posix_file_replace(support_path("text.db"), bytes_of_text("this is a text, not a database\n"),
                              0600) == 0);
-    CHECK(posix_sqlite_open(&db, support_path("text.db"), why, sizeof why) == BYTES_E_STORE);
-    CHECK(posix_sqlite_open(&db, support_path("no/such/directory.db"), why, sizeof why) == BYTES_E_STORE);
+    CHECK_EQUAL(posix_sqlite_open(&db, support_path("text.db"), why, sizeof why), BYTES_E_STORE);
+    CHECK_EQUAL(posix_sqlite_open(&db, support_path("no/such/directory.db"), why, sizeof why), BYTES_E_STORE);
     return 0;
 }
 

@@ -25,11 +25,11 @@ static int commands(void)
 {
     OPEN();
     CHECK(t.tis.vendor == 0x15D1 && t.tis.device == 0x001D);
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     CHECK(t.chip.executed == 1 && t.chip.state == CHIP_IDLE && t.chip.active == 0);
-    CHECK(tis_case_create_ek(&t) == 0);
+    CHECK_EQUAL(tis_case_create_ek(&t), 0);
     CHECK(t.chip.executed == 3 && t.chip.aborted == 0 && t.chip.retried == 0 && t.chip.relinquished == 0);
-    CHECK(t.chip.requested == 1);
+    CHECK_EQUAL(t.chip.requested, 1);
     /* Of all localities, the one that was asked for. */
     for (uint8_t locality = 0; locality <= 4; locality++) {
         tis_case_reset(&t, TIS_CASE_NONE);
@@ -38,7 +38,7 @@ static int commands(void)
         CLEAN();
     }
     t.tis.locality = 5;
-    CHECK(tis_case_find(&t) == BYTES_E_USAGE);
+    CHECK_EQUAL(tis_case_find(&t), BYTES_E_USAGE);
     tis_case_close(&t);
     return 0;
 }
@@ -48,12 +48,12 @@ static int arguments(void)
     uint8_t command[10] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 1, 0x7B}, response[64];
     size_t len = 1;
     OPEN();
-    CHECK(t.tpm.transact(t.tpm.context, bytes_of(command, 9), response, sizeof response, &len, 100) ==
-          BYTES_E_USAGE);
+    CHECK_EQUAL(t.tpm.transact(t.tpm.context, bytes_of(command, 9), response, sizeof response, &len, 100),
+                BYTES_E_USAGE);
     CHECK(len == 0 && t.chip.transfers == 3); /* those of port_tis_open */
     CHECK(tis_case_ask_within(&t, 100, 9) == BYTES_E_SPACE && t.chip.executed == 0);
-    CHECK(tis_case_ask_within(&t, 100, t.expected_len - 1) == BYTES_E_SPACE);
-    CHECK(tis_case_ask_within(&t, 100, 10) == BYTES_E_SPACE);
+    CHECK_EQUAL(tis_case_ask_within(&t, 100, t.expected_len - 1), BYTES_E_SPACE);
+    CHECK_EQUAL(tis_case_ask_within(&t, 100, 10), BYTES_E_SPACE);
     CHECK(tis_case_ask_within(&t, 100, t.expected_len) == 0 && t.chip.executed == 3);
     CLEAN();
     tis_case_close(&t);
@@ -66,14 +66,14 @@ static int every_burst(void)
     for (unsigned burst = 1; burst <= 600; burst += burst < 66 ? 1 : 97) {
         t.chip.burst = burst;
         t.chip.room_us = burst % 3 * 700;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
     }
     t.chip.vary = true;
     t.chip.burst = 64;
     for (int i = 0; i < 200; i++)
-        CHECK(tis_case_ask(&t) == 0);
-    CHECK(tis_case_create_ek(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
+    CHECK_EQUAL(tis_case_create_ek(&t), 0);
     CHECK(t.chip.aborted == 0 && t.chip.retried == 0);
     CLEAN();
     tis_case_close(&t);
@@ -94,14 +94,14 @@ static int absent(void)
         CHECK(tis_case_find(&t) == 0 && tis_case_ask(&t) == 0);
     }
     t.chip.crb = true;
-    CHECK(tis_case_find(&t) == BYTES_E_NOT_PROVIDED);
+    CHECK_EQUAL(tis_case_find(&t), BYTES_E_NOT_PROVIDED);
     for (t.chip.crb = false, t.chip.did_vid = 0; t.chip.did_vid != 0xFFFFFFFE; t.chip.did_vid--)
-        CHECK(tis_case_find(&t) == BYTES_E_TPM_TRANSPORT);
+        CHECK_EQUAL(tis_case_find(&t), BYTES_E_TPM_TRANSPORT);
     /* A chip that loses its power between two commands, and one that comes back. */
     t.chip.presence = CHIP_FLOATS_HIGH;
-    CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT);
+    CHECK_EQUAL(tis_case_ask(&t), BYTES_E_TPM_TRANSPORT);
     tis_case_reset(&t, TIS_CASE_NONE);
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     CLEAN();
     tis_case_close(&t);
     return 0;
@@ -120,7 +120,7 @@ static int timeout_a(void)
     CHECK(tis_case_find(&t) == 0 && t.chip.now_us >= t.chip.reset_us);
     /* The locality. */
     t.chip.grant_us = (PORT_TIS_TIMEOUT_A_MS - 5) * 1000;
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     CHECK(port_tis_relinquish(&t.tis) == 0 && t.chip.active == -1);
     t.chip.grant_us = (PORT_TIS_TIMEOUT_A_MS + 20) * 1000;
     uint64_t since = now_ms();
@@ -139,7 +139,7 @@ static int timeout_b(void)
     CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 2);
     t.chip.ready_us = TIS_CHIP_FOREVER;
     uint64_t since = now_ms();
-    CHECK(tis_case_ask_within(&t, 100 * TIS_CASE_TIMEOUT_MS, 600) == BYTES_E_TIMEOUT);
+    CHECK_EQUAL(tis_case_ask_within(&t, 100 * TIS_CASE_TIMEOUT_MS, 600), BYTES_E_TIMEOUT);
     CHECK(took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_B_MS) && t.chip.executed == 2);
     /* Nor longer than the caller is willing to wait. */
     since = now_ms();
@@ -165,7 +165,7 @@ static int timeout_c_and_d(void)
     t.chip.room_us = TIS_CHIP_FOREVER;
     since = now_ms();
     CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && took(since, PORT_TIS_TRIES * PORT_TIS_TIMEOUT_D_MS));
-    CHECK(t.chip.executed == 2);
+    CHECK_EQUAL(t.chip.executed, 2);
     /* The same with a response: the command is short enough for one burst. */
     t.chip.burst = 30;
     since = now_ms();
@@ -188,11 +188,11 @@ static int execution(void)
         uint64_t since = now_ms();
         unsigned aborted = t.chip.aborted;
         CHECK(tis_case_ask_within(&t, 500, 600) == BYTES_E_TIMEOUT && took(since, 500));
-        CHECK(t.chip.aborted == aborted + 1);
+        CHECK_EQUAL(t.chip.aborted, aborted + 1);
         t.chip.execute_us = 0;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
     }
-    CHECK(t.chip.executed == 5);
+    CHECK_EQUAL(t.chip.executed, 5);
     CLEAN();
     tis_case_close(&t);
     return 0;
@@ -223,7 +223,7 @@ static int left_behind(void)
             tis_chip_read(&t.chip, 0, 0x018, some, 4);
             tis_chip_read(&t.chip, 0, 0x024, some, sizeof some);
         }
-        CHECK(t.chip.state == (state > CHIP_COMPLETION ? CHIP_COMPLETION : (enum tis_chip_state)state));
+        CHECK_EQUAL(t.chip.state, (state > CHIP_COMPLETION ? CHIP_COMPLETION : (enum tis_chip_state)state));
         t.chip.execute_us = 0;
         /* Nothing tells Execution from Idle: there a second commandReady comes after a part of time-out B. */
         uint64_t since = now_ms();
@@ -242,7 +242,7 @@ static int other_localities(void)
     t.chip.other = 2;
     t.chip.other_until_us = t.chip.now_us + 300000;
     CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 1);
-    CHECK(port_tis_relinquish(&t.tis) == 0);
+    CHECK_EQUAL(port_tis_relinquish(&t.tis), 0);
     t.chip.other = 2;
     t.chip.other_until_us = TIS_CHIP_FOREVER;
     CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && t.chip.executed == 1);
@@ -286,19 +286,19 @@ static int lost_bytes(void)
             t.chip.drop = times;
             CHECK(tis_case_ask(&t) == expected && t.chip.executed == (expected == 0));
             CHECK(t.chip.aborted == times && t.chip.state == CHIP_IDLE);
-            CHECK(tis_case_ask(&t) == 0);
+            CHECK_EQUAL(tis_case_ask(&t), 0);
             CLEAN();
         }
         /* One that the chip takes for the command's size, and would run. */
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.twice = times;
         CHECK(tis_case_ask(&t) == expected && t.chip.executed == (expected == 0));
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         /* The status never becomes valid: some chips need to be sent the command again. */
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.invalid = times;
         CHECK(tis_case_ask(&t) == (expected == 0 ? 0 : BYTES_E_TIMEOUT) && t.chip.aborted == times);
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
     }
     tis_case_close(&t);
@@ -315,13 +315,13 @@ static int bad_responses(void)
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.truncate = times;
         CHECK(tis_case_ask(&t) == (ok ? 0 : BYTES_E_TIMEOUT) && t.chip.executed == 1);
-        CHECK(t.chip.retried == (ok ? times : times - 1));
+        CHECK_EQUAL(t.chip.retried, (ok ? times : times - 1));
         t.chip.truncate = 0;
         CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 2);
         t.chip.surplus = times;
         CHECK(tis_case_ask(&t) == (ok ? 0 : BYTES_E_FORMAT) && t.chip.executed == 3);
         t.chip.surplus = 0;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             tis_case_reset(&t, TIS_CASE_NONE);
@@ -330,9 +330,9 @@ static int bad_responses(void)
             int error = tis_case_ask(&t);
             int expected = sizes[i] == 0xFFFF ? BYTES_E_SPACE : BYTES_E_FORMAT;
             CHECK(ok ? error == 0 : error == expected);
-            CHECK(t.chip.executed == 1);
+            CHECK_EQUAL(t.chip.executed, 1);
             t.chip.lie = 0;
-            CHECK(tis_case_ask(&t) == 0);
+            CHECK_EQUAL(tis_case_ask(&t), 0);
             CLEAN();
         }
     }
@@ -346,7 +346,7 @@ static int bus_fails_anywhere(void)
 {
     unsigned right = 0;
     OPEN();
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     unsigned transfers = t.chip.transfers;
     for (unsigned after = 0; after < transfers; after++) {
         for (unsigned fail = 1; fail <= 1000; fail = fail == 2 ? 1000 : fail + 1) {
@@ -385,7 +385,7 @@ static int interrupted(void)
     uint64_t since = now_ms();
     CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && now_ms() - since < 5);
     t.tis.clock = tis_chip_clock(&t.chip);
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     CLEAN();
     tis_case_close(&t);
     return 0;

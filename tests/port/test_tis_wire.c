@@ -12,11 +12,11 @@ static struct tis_case t;
 
 static int spi_wait_states(void)
 {
-    CHECK(tis_case_open(&t, TIS_CASE_SPI) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_SPI), 0);
     CHECK(t.tis.vendor == 0x15D1 && tis_case_ask(&t) == 0 && tis_case_create_ek(&t) == 0);
     for (unsigned waits = 0; waits <= 9; waits++) {
         t.spi_wire.waits = waits;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
     }
     t.spi_wire.waits = PORT_TIS_SPI_WAIT_STATES;
@@ -28,7 +28,7 @@ static int spi_wait_states(void)
     t.chip.vary = true;
     t.chip.burst = 64;
     for (int i = 0; i < 100; i++)
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
     CHECK(tis_case_create_ek(&t) == 0 && t.chip.aborted == 0 && t.chip.retried == 0);
     CLEAN();
     tis_case_close(&t);
@@ -37,11 +37,11 @@ static int spi_wait_states(void)
 
 static int spi_waits_too_long(void)
 {
-    CHECK(tis_case_open(&t, TIS_CASE_SPI) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_SPI), 0);
     t.spi_wire.waits = PORT_TIS_SPI_WAIT_STATES + 1;
     CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT && !t.spi_wire.selected);
     t.spi_wire.waits = 0;
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     CLEAN();
     for (int i = 0; i < 2; i++) {
         tis_case_reset(&t, TIS_CASE_SPI);
@@ -58,7 +58,7 @@ static int spi_waits_too_long(void)
 /* A FIFO with more room than a transfer has bytes: several transfers, none longer than 64 bytes. */
 static int spi_long_bursts(void)
 {
-    CHECK(tis_case_open(&t, TIS_CASE_SPI) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_SPI), 0);
     static const unsigned bursts[] = {63, 64, 65, 128, 129, 1000};
     for (size_t i = 0; i < sizeof bursts / sizeof bursts[0]; i++) {
         tis_case_reset(&t, TIS_CASE_SPI);
@@ -72,10 +72,10 @@ static int spi_long_bursts(void)
 
 static int spi_controller_fails(void)
 {
-    CHECK(tis_case_open(&t, TIS_CASE_SPI) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_SPI), 0);
     t.spi_wire.waits = 1;
     unsigned before = t.chip.transfers, right = 0;
-    CHECK(tis_case_ask(&t) == 0);
+    CHECK_EQUAL(tis_case_ask(&t), 0);
     unsigned transfers = t.chip.transfers - before;
     for (unsigned after = 0; after < transfers; after++) {
         tis_case_reset(&t, TIS_CASE_SPI);
@@ -86,7 +86,7 @@ static int spi_controller_fails(void)
         CHECK(error == 0 || error == BYTES_E_TPM_TRANSPORT);
         CHECK(!t.spi_wire.selected && t.chip.executed <= 1);
         right += error == 0;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
     }
     CHECK(right > 0);
@@ -98,7 +98,7 @@ static int i2c_guard_times(void)
 {
     static const uint32_t flags[] = {0,          0x00020000, 0x00040000, 0x00080000,
                                      0x00100000, 0x00060000, 0x00180000, 0x001E0000};
-    CHECK(tis_case_open(&t, TIS_CASE_I2C) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_I2C), 0);
     CHECK(t.tis.vendor == 0x15D1 && t.i2c_wire.sums && t.i2c_wire.locality == 0);
     CHECK(tis_case_ask(&t) == 0 && tis_case_create_ek(&t) == 0);
     CLEAN();
@@ -111,8 +111,8 @@ static int i2c_guard_times(void)
             CLEAN();
             uint64_t busy = t.chip.now_us - since;
             CHECK(guard == 0 || flags[i] == 0 || busy > t.i2c_wire.transfers / 2 * guard);
-            CHECK(t.i2c.after_read_us == (flags[i] & 0x00180000 ? guard : 0));
-            CHECK(t.i2c.after_write_us == (flags[i] & 0x00060000 ? guard : 0));
+            CHECK_EQUAL(t.i2c.after_read_us, (flags[i] & 0x00180000 ? guard : 0));
+            CHECK_EQUAL(t.i2c.after_write_us, (flags[i] & 0x00060000 ? guard : 0));
         }
     }
     tis_case_close(&t);
@@ -122,7 +122,7 @@ static int i2c_guard_times(void)
 static int i2c_other_chips(void)
 {
     static const uint32_t capabilities[] = {0, 0xFFFFFFFF, 0x80, 0x81, 0x80000082};
-    CHECK(tis_case_open(&t, TIS_CASE_I2C) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_I2C), 0);
     for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
         tis_case_reset(&t, TIS_CASE_I2C);
         t.i2c_wire.capability = capabilities[i];
@@ -139,7 +139,7 @@ static int i2c_other_chips(void)
 
 static int i2c_localities(void)
 {
-    CHECK(tis_case_open(&t, TIS_CASE_I2C) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_I2C), 0);
     for (uint8_t locality = 0; locality <= 4; locality++) {
         tis_case_reset(&t, TIS_CASE_I2C);
         t.tis.locality = locality;
@@ -153,7 +153,7 @@ static int i2c_localities(void)
 
 static int i2c_refusals(void)
 {
-    CHECK(tis_case_open(&t, TIS_CASE_I2C) == 0);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_I2C), 0);
     for (unsigned every = 2; every <= 9; every++) {
         t.i2c_wire.nack_every = every;
         CHECK(tis_case_ask(&t) == 0 && t.chip.aborted == 0 && t.chip.retried == 0);
@@ -171,10 +171,10 @@ static int i2c_refusals(void)
     for (unsigned after = 0; after < 40; after++) {
         t.chip.fail_after = after;
         t.chip.fail = 1000000;
-        CHECK(tis_case_ask(&t) == BYTES_E_TPM_TRANSPORT);
+        CHECK_EQUAL(tis_case_ask(&t), BYTES_E_TPM_TRANSPORT);
         t.chip.fail_after = 0;
         t.chip.fail = 0;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
     }
     tis_case_close(&t);
@@ -184,12 +184,12 @@ static int i2c_refusals(void)
 /* CRC-16/KERMIT of "123456789" is 0x2189; the driver and the chip compute it in different ways. */
 static int i2c_checksums(void)
 {
-    CHECK(tis_wire_sum(bytes_of("123456789", 9)) == 0x2189);
-    CHECK(tis_case_open(&t, TIS_CASE_I2C) == 0);
+    CHECK_EQUAL(tis_wire_sum(bytes_of("123456789", 9)), 0x2189);
+    CHECK_EQUAL(tis_case_open(&t, TIS_CASE_I2C), 0);
     for (unsigned times = 1; times <= PORT_TIS_TRIES; times++) {
         int expected = times < PORT_TIS_TRIES ? 0 : BYTES_E_INTEGRITY;
         tis_case_reset(&t, TIS_CASE_I2C);
-        CHECK(tis_case_find(&t) == 0);
+        CHECK_EQUAL(tis_case_find(&t), 0);
         t.i2c_wire.bad_sums = times;
         CHECK(tis_case_ask(&t) == expected && t.chip.aborted == times);
         CHECK(t.chip.executed == (expected == 0));
@@ -197,7 +197,7 @@ static int i2c_checksums(void)
         t.chip.flip = times;
         CHECK(tis_case_ask(&t) == expected && t.chip.executed == (expected == 0 ? 2U : 1U));
         t.chip.flip = 0;
-        CHECK(tis_case_ask(&t) == 0);
+        CHECK_EQUAL(tis_case_ask(&t), 0);
         CLEAN();
     }
     /* Without them nobody notices. */
@@ -216,7 +216,7 @@ static int registration(enum tis_case_bus bus)
     CHECK(flow_open(&f, bus == TIS_CASE_SPI ? "flow-spi" : "flow-i2c", false) == 0);
     t.real = f.tpm;
     tis_case_reset(&t, bus);
-    CHECK(tis_case_find(&t) == 0);
+    CHECK_EQUAL(tis_case_find(&t), 0);
     t.chip.random = 12345;
     t.chip.vary = true;
     t.chip.burst = 64;
@@ -231,7 +231,7 @@ static int registration(enum tis_case_bus bus)
     t.i2c_wire.nack_every = 7;
     t.i2c_wire.bad_sums = 1;
     f.tpm_port = t.tpm;
-    CHECK(flow_register(&f) == 0);
+    CHECK_EQUAL(flow_register(&f), 0);
     CHECK(t.chip.executed == f.tpm_commands && f.tpm_commands > 14);
     CHECK(t.chip.drop == 0 && t.chip.truncate == 0 && t.chip.aborted >= 1 && t.chip.retried >= 1);
     CLEAN();

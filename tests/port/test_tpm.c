@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OPEN_TRIES 3000 /* each 20 ms after the other: a machine that does something else is waited for */
+
 /* TPMA_STARTUP_CLEAR, orderly [P2 r1.59 8.7, Table 39] */
 #define ORDERLY 0x80000000U
 
@@ -78,10 +80,10 @@ static int names(void)
     CHECK(tpm_call_open(&t, "/dev/no-such-tpm") == BYTES_E_TPM_TRANSPORT && tpm_call_why[0] != 0);
     CHECK(tpm_call_open(&t, tpm_call_name("swtpm", support_free_port())) == BYTES_E_TPM_TRANSPORT &&
           tpm_call_why[0] != 0);
-    CHECK(tpm_call_open(&t, "swtpm:/no/such/socket") == BYTES_E_TPM_TRANSPORT);
+    CHECK_EQUAL(tpm_call_open(&t, "swtpm:/no/such/socket"), BYTES_E_TPM_TRANSPORT);
     CHECK(tpm_call_open(&t, "swtpm:no-such-host.invalid:2321") == BYTES_E_TPM_TRANSPORT &&
           strstr(tpm_call_why, "name") != NULL);
-    CHECK(tpm_call_random(&t) == BYTES_E_TPM_TRANSPORT);
+    CHECK_EQUAL(tpm_call_random(&t), BYTES_E_TPM_TRANSPORT);
     posix_tpm_close(&t);
     return 0;
 }
@@ -94,23 +96,23 @@ static int libtpms_keeps_its_state(void)
     struct stat st;
     char name[300];
     snprintf(name, sizeof name, "%s", name_of("libtpms", support_path("tpm")));
-    CHECK(tpm_call_open(&t, name) == 0);
-    CHECK(tpm_call_random(&t) == 0);
-    CHECK(read_ek(&t, first, &first_len) == 0);
+    CHECK_EQUAL(tpm_call_open(&t, name), 0);
+    CHECK_EQUAL(tpm_call_random(&t), 0);
+    CHECK_EQUAL(read_ek(&t, first, &first_len), 0);
     posix_tpm_close(&t);
-    CHECK(tpm_call_random(&t) == BYTES_E_TPM_TRANSPORT); /* closed is closed */
+    CHECK_EQUAL(tpm_call_random(&t), BYTES_E_TPM_TRANSPORT); /* closed is closed */
     posix_tpm_close(&t);
     CHECK(stat(support_path("tpm"), &st) == 0 && (st.st_mode & 0777) == 0700);
     CHECK(stat(support_path("tpm/permall"), &st) == 0 && (st.st_mode & 0777) == 0600);
 
-    CHECK(tpm_call_open(&t, name) == 0);
+    CHECK_EQUAL(tpm_call_open(&t, name), 0);
     CHECK(started_orderly(&t));
-    CHECK(read_ek(&t, again, &again_len) == 0);
+    CHECK_EQUAL(read_ek(&t, again, &again_len), 0);
     posix_tpm_close(&t);
     CHECK(bytes_equal_public(bytes_of(first, first_len), bytes_of(again, again_len)));
 
-    CHECK(tpm_call_open(&t, name_of("libtpms", support_path("other-tpm"))) == 0);
-    CHECK(read_ek(&t, other, &other_len) == 0);
+    CHECK_EQUAL(tpm_call_open(&t, name_of("libtpms", support_path("other-tpm"))), 0);
+    CHECK_EQUAL(read_ek(&t, other, &other_len), 0);
     posix_tpm_close(&t);
     CHECK(!bytes_equal_public(bytes_of(first, first_len), bytes_of(other, other_len)));
     return 0;
@@ -121,15 +123,15 @@ static int libtpms_refuses(void)
     struct posix_tpm t, second;
     char name[300];
     snprintf(name, sizeof name, "%s", name_of("libtpms", support_path("refusing")));
-    CHECK(tpm_call_open(&t, name) == 0);
+    CHECK_EQUAL(tpm_call_open(&t, name), 0);
     CHECK(tpm_call_open(&second, name) == BYTES_E_TPM_TRANSPORT &&
           strstr(tpm_call_why, "open already") != NULL);
-    CHECK(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12) == BYTES_E_SPACE);
-    CHECK(tpm_call_random(&t) == 0); /* and is not disturbed by either */
+    CHECK_EQUAL(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12), BYTES_E_SPACE);
+    CHECK_EQUAL(tpm_call_random(&t), 0); /* and is not disturbed by either */
     posix_tpm_close(&t);
     CHECK(tpm_call_open(&t, name_of("libtpms", "/no/such/directory")) == BYTES_E_FILE &&
           tpm_call_why[0] != 0);
-    CHECK(posix_file_replace(support_path("refusing/permall"), bytes_of_text("garbage"), 0600) == 0);
+    CHECK_EQUAL(posix_file_replace(support_path("refusing/permall"), bytes_of_text("garbage"), 0600), 0);
     CHECK(tpm_call_open(&t, name) == BYTES_E_FILE && strstr(tpm_call_why, "state") != NULL);
     return 0;
 }
@@ -140,7 +142,7 @@ static int libtpms_is_locked(void)
     char name[300];
     int ready[2];
     snprintf(name, sizeof name, "%s", name_of("libtpms", support_path("locked")));
-    CHECK(pipe(ready) == 0);
+    CHECK_EQUAL(pipe(ready), 0);
     pid_t child = support_fork();
     CHECK(child >= 0);
     struct posix_tpm t;
@@ -182,7 +184,7 @@ static pid_t start_swtpm(const char *server, const char *directory, const char *
 static int open_retry(struct posix_tpm *t, const char *name)
 {
     int error = BYTES_E_TPM_TRANSPORT;
-    for (int i = 0; i < 250 && error == BYTES_E_TPM_TRANSPORT; i++) {
+    for (int i = 0; i < OPEN_TRIES && error == BYTES_E_TPM_TRANSPORT; i++) {
         error = tpm_call_open(t, name);
         if (error == BYTES_E_TPM_TRANSPORT)
             (void)usleep(20000);
@@ -203,24 +205,24 @@ static int swtpm_tcp(void)
     uint8_t first[DPS_EK_PUBLIC_MAX], again[DPS_EK_PUBLIC_MAX];
     size_t first_len, again_len;
     struct posix_tpm t;
-    CHECK(open_retry(&t, tpm_call_name("swtpm", port)) == 0);
+    CHECK_EQUAL(open_retry(&t, tpm_call_name("swtpm", port)), 0);
     CHECK(tpm_call_random(&t) == 0 && read_ek(&t, first, &first_len) == 0);
     /* A command that failed for lack of room is over; the next one works. */
-    CHECK(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12) == BYTES_E_SPACE);
-    CHECK(tpm_call_random(&t) == 0);
+    CHECK_EQUAL(tpm_call_random_within(&t, TPM_CALL_TIMEOUT_MS, 12), BYTES_E_SPACE);
+    CHECK_EQUAL(tpm_call_random(&t), 0);
     support_end(swtpm);
-    CHECK(tpm_call_random(&t) == BYTES_E_TPM_TRANSPORT);
+    CHECK_EQUAL(tpm_call_random(&t), BYTES_E_TPM_TRANSPORT);
     /* A new swtpm on the same state: found, started up, and the same TPM. */
     swtpm = start_swtpm(server, directory, "not-need-init");
     int error = BYTES_E_TPM_TRANSPORT;
-    for (int i = 0; i < 250 && error != 0; i++) {
+    for (int i = 0; i < OPEN_TRIES && error != 0; i++) {
         (void)usleep(20000);
         error = tpm_call_random(&t);
     }
     CHECK(error == 0 && read_ek(&t, again, &again_len) == 0);
     CHECK(bytes_equal_public(bytes_of(first, first_len), bytes_of(again, again_len)));
     posix_tpm_close(&t);
-    CHECK(tpm_call_open(&t, tpm_call_name("swtpm", port)) == 0); /* started already */
+    CHECK_EQUAL(tpm_call_open(&t, tpm_call_name("swtpm", port)), 0); /* started already */
     posix_tpm_close(&t);
     support_end(swtpm);
     return 0;
@@ -235,7 +237,7 @@ static int swtpm_unix(void)
     struct posix_tpm t;
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     size_t len;
-    CHECK(open_retry(&t, name) == 0);
+    CHECK_EQUAL(open_retry(&t, name), 0);
     CHECK(tpm_call_random(&t) == 0 && read_ek(&t, ek, &len) == 0);
     posix_tpm_close(&t);
     CHECK(tpm_call_open(&t, name) == 0 && tpm_call_random(&t) == 0);
@@ -252,7 +254,7 @@ static int swtpm_not_initialized(void)
     pid_t swtpm = start_swtpm(server, support_path("swtpm-raw"), NULL);
     struct posix_tpm t;
     int error = BYTES_E_TPM_TRANSPORT;
-    for (int i = 0; i < 250 && error == BYTES_E_TPM_TRANSPORT; i++) {
+    for (int i = 0; i < OPEN_TRIES && error == BYTES_E_TPM_TRANSPORT; i++) {
         (void)usleep(20000);
         error = tpm_call_open(&t, name_of("swtpm", support_path("raw.sock")));
     }
@@ -267,7 +269,7 @@ static int mssim(void)
 {
     uint16_t port;
     int tpm, platform;
-    CHECK(tpm_call_listen_pair(&port, &tpm, &platform) == 0);
+    CHECK_EQUAL(tpm_call_listen_pair(&port, &tpm, &platform), 0);
     (void)close(tpm);
     char server[64];
     snprintf(server, sizeof server, "type=tcp,port=%u", (unsigned)port);
@@ -276,14 +278,14 @@ static int mssim(void)
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     size_t len;
     int error = BYTES_E_TPM_TRANSPORT;
-    for (int i = 0; i < 100 && error != 0; i++) { /* until swtpm listens */
+    for (int i = 0; i < OPEN_TRIES && error != 0; i++) { /* until swtpm listens */
         pid_t peer = support_peer(platform, tpm_call_platform, TPM_CALL_PLATFORM_STEPS, false);
         error = tpm_call_open(&t, tpm_call_name("mssim", port));
         support_end(peer);
         if (error != 0)
             (void)usleep(20000);
     }
-    CHECK(error == 0);
+    CHECK_EQUAL(error, 0);
     CHECK(tpm_call_random(&t) == 0 && read_ek(&t, ek, &len) == 0);
     posix_tpm_close(&t);
     support_end(swtpm);

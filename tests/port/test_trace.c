@@ -138,24 +138,24 @@ static int check_line(struct bytes line, size_t *chunks)
     uint64_t len;
     size_t cursor = 0;
     uint64_t next = 0;
-    CHECK(dps_json_check(line, &object) == 0);
+    CHECK_EQUAL(dps_json_check(line, &object), 0);
     CHECK(dps_json_member(object, "len", &value) == 0 && dps_json_uint(value, 100000, &len) == 0);
     CHECK(dps_json_member(object, "hex", &value) == 0 && value.len == 2 * len + 2);
     CHECK(dps_json_member(object, "step", &value) == 0 && dps_json_kind(value) == DPS_JSON_NUMBER);
-    CHECK(dps_json_member(object, "masked", &value) == 0);
-    CHECK(dps_json_member(object, "fields", &fields) == 0);
+    CHECK_EQUAL(dps_json_member(object, "masked", &value), 0);
+    CHECK_EQUAL(dps_json_member(object, "fields", &fields), 0);
     while (dps_json_next(fields, &cursor, &name, &field)) {
         uint64_t offset;
         uint64_t field_len;
         CHECK(dps_json_member(field, "offset", &value) == 0 && dps_json_uint(value, len, &offset) == 0);
         CHECK(dps_json_member(field, "len", &value) == 0 && dps_json_uint(value, len, &field_len) == 0);
-        CHECK(offset == next);
-        CHECK(dps_json_member(field, "leaf", &value) == 0);
+        CHECK_EQUAL(offset, next);
+        CHECK_EQUAL(dps_json_member(field, "leaf", &value), 0);
         next += dps_json_kind(value) == DPS_JSON_TRUE ? field_len : 0;
-        CHECK(dps_json_member(field, "name", &value) == 0);
+        CHECK_EQUAL(dps_json_member(field, "name", &value), 0);
         *chunks += dps_json_string_is(value, "body in chunks");
     }
-    CHECK(next == len);
+    CHECK_EQUAL(next, len);
     return 0;
 }
 
@@ -166,10 +166,10 @@ static int check_lines(const struct run *r, size_t *lines, size_t *chunks)
     *chunks = 0;
     for (const char *line_end; (line_end = strchr(at, '\n')) != NULL; at = line_end + 1) {
         const int failed = check_line(bytes_of(at, (size_t)(line_end - at)), chunks);
-        CHECK(failed == 0);
+        CHECK_EQUAL(failed, 0);
         ++*lines;
     }
-    CHECK(*at == 0);
+    CHECK_EQUAL(*at, 0);
     return 0;
 }
 
@@ -182,9 +182,9 @@ static int test_json(void)
     say_captured(&r);
     say_http(&r);
     end(&r);
-    CHECK(check_lines(&r, &lines, &chunks) == 0);
-    CHECK(lines == 2 * captured_commands_count + 4);
-    CHECK(chunks == 1);
+    CHECK_EQUAL(check_lines(&r, &lines, &chunks), 0);
+    CHECK_EQUAL(lines, 2 * captured_commands_count + 4);
+    CHECK_EQUAL(chunks, 1);
     CHECK(has(&r, "\"kind\":\"tpm-command\",\"what\":\"what it is for\",\"name\":\"TPM2_Load\""));
     CHECK(has(&r, "\"name\":\"HTTP/1.1 202 Accepted\""));
     free(r.text);
@@ -237,8 +237,8 @@ static int test_unfinished_responses(void)
     say(&r, 4, PORT_TRACE_HTTP_REQUEST, request, sizeof request - 1);
     say(&r, 4, PORT_TRACE_HTTP_RESPONSE, response, 30);
     end(&r);
-    CHECK(check_lines(&r, &lines, &chunks) == 0);
-    CHECK(lines == 9);
+    CHECK_EQUAL(check_lines(&r, &lines, &chunks), 0);
+    CHECK_EQUAL(lines, 9);
     CHECK(has(&r, "\"error\":-2") && has(&r, "\"error\":-3"));
     free(r.text);
 
@@ -278,9 +278,9 @@ static bool coloured(void)
 
 static int test_colours_only_on_a_terminal(void)
 {
-    CHECK(unsetenv("NO_COLOR") == 0);
+    CHECK_EQUAL(unsetenv("NO_COLOR"), 0);
     CHECK(coloured());
-    CHECK(setenv("NO_COLOR", "1", 1) == 0);
+    CHECK_EQUAL(setenv("NO_COLOR", "1", 1), 0);
     CHECK(!coloured());
     return 0;
 }

@@ -41,13 +41,14 @@ int tis_case_open(struct tis_case *t, enum tis_case_bus bus)
     uint8_t command[32];
     snprintf(directory, sizeof directory, "tis-%u", number++);
     snprintf(name, sizeof name, "libtpms:%s", support_path(directory));
-    CHECK(tpm_call_open(&t->real, name) == 0);
+    CHECK_EQUAL(tpm_call_open(&t->real, name), 0);
     struct port_tpm real = posix_tpm_port(&t->real);
-    CHECK(real.transact(real.context, question(command), t->expected, sizeof t->expected, &t->expected_len,
-                        TPM_CALL_TIMEOUT_MS) == 0);
+    CHECK_EQUAL(real.transact(real.context, question(command), t->expected, sizeof t->expected,
+                              &t->expected_len, TPM_CALL_TIMEOUT_MS),
+                0);
     CHECK(t->expected_len > 100);
     tis_case_reset(t, bus);
-    CHECK(tis_case_find(t) == 0);
+    CHECK_EQUAL(tis_case_find(t), 0);
     return 0;
 }
 

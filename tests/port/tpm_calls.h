@@ -6,7 +6,7 @@
 #include "port/posix/posix.h"
 #include "tests/port/support.h"
 
-#define TPM_CALL_TIMEOUT_MS 20000
+#define TPM_CALL_TIMEOUT_MS 120000
 
 /* The sentence of the last tpm_call_open that failed; empty after one that did not. */
 extern char tpm_call_why[512];

@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_TEST_H
 #define TESTS_UNIT_TEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct test {
@@ -20,5 +21,47 @@ int test_run(const struct test *tests, size_t count);
         if (!(condition))                                                                                    \
             return __LINE__;                                                                                 \
     } while (0)
+
+/* Likewise when the two are not equal, which are then printed: numbers, bool, pointers, and texts by what they say. */
+#define CHECK_EQUAL(got, wanted)                                                                             \
+    do {                                                                                                     \
+        if (!test_equal(__FILE__, __LINE__, TEST_VALUE(got), TEST_VALUE(wanted)))                            \
+            return __LINE__;                                                                                 \
+    } while (0)
+
+struct test_value {
+    enum test_kind { TEST_SIGNED, TEST_UNSIGNED, TEST_BOOL, TEST_TEXT, TEST_POINTER } kind;
+    unsigned long long number;
+    const void *pointer;
+};
+
+/* clang-format off */
+#define TEST_VALUE(x)                                                                                        \
+    _Generic((x),                                                                                            \
+        bool: test_value_bool,                                                                               \
+        char: test_value_signed,                                                                             \
+        signed char: test_value_signed,                                                                      \
+        short: test_value_signed,                                                                            \
+        int: test_value_signed,                                                                              \
+        long: test_value_signed,                                                                             \
+        long long: test_value_signed,                                                                        \
+        unsigned char: test_value_unsigned,                                                                  \
+        unsigned short: test_value_unsigned,                                                                 \
+        unsigned: test_value_unsigned,                                                                       \
+        unsigned long: test_value_unsigned,                                                                  \
+        unsigned long long: test_value_unsigned,                                                             \
+        char *: test_value_text,                                                                             \
+        const char *: test_value_text,                                                                       \
+        default: test_value_pointer)(x)
+/* clang-format on */
+
+struct test_value test_value_bool(bool value);
+struct test_value test_value_signed(long long value);
+struct test_value test_value_unsigned(unsigned long long value);
+struct test_value test_value_text(const char *value);
+struct test_value test_value_pointer(const void *value);
+
+/* Are they equal? If not, it prints where, and both. */
+bool test_equal(const char *file, int line, struct test_value got, struct test_value wanted);
 
 #endif

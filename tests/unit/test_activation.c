@@ -100,20 +100,20 @@ static bool is_content(struct bytes content, const unsigned char *whole, size_t 
 static int s07_parse_vector(void)
 {
     struct dps_activation a;
-    CHECK(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob), &a) == 0);
+    CHECK_EQUAL(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob), &a), 0);
     CHECK(is_content(a.id_object, vector_id_object, sizeof vector_id_object));
     CHECK(is_content(a.encrypted_secret, vector_enc_secret, sizeof vector_enc_secret));
     CHECK(is_content(a.duplicate, vector_private, sizeof vector_private));
     CHECK(is_content(a.duplicate_secret, vector_dup_secret, sizeof vector_dup_secret));
     CHECK(bytes_equal_public(a.key_public_2b, bytes_of(vector_public, sizeof vector_public)));
-    CHECK(a.enc_uri.len == 0);
+    CHECK_EQUAL(a.enc_uri.len, 0);
     return 0;
 }
 
 static int s07_open_vector(void)
 {
     uint8_t key[DPS_KEY_SIZE];
-    CHECK(open_key(bytes_of(vector_blob, sizeof vector_blob), key) == 0);
+    CHECK_EQUAL(open_key(bytes_of(vector_blob, sizeof vector_blob), key), 0);
     CHECK(is_vector_key(key));
     return 0;
 }
@@ -124,9 +124,9 @@ static int s07_open_with_other_keys(void)
     uint8_t key[DPS_KEY_SIZE];
     const struct bytes blob = bytes_of(vector_blob, sizeof vector_blob);
     const struct bytes other_name = bytes_of(vector_ek_name, sizeof vector_ek_name);
-    CHECK(activation_open(blob, &srk, &ek, srk_name(), key) == BYTES_E_INTEGRITY);
-    CHECK(activation_open(blob, &ek, &ek, srk_name(), key) == BYTES_E_INTEGRITY);
-    CHECK(activation_open(blob, &ek, &srk, other_name, key) == BYTES_E_INTEGRITY);
+    CHECK_EQUAL(activation_open(blob, &srk, &ek, srk_name(), key), BYTES_E_INTEGRITY);
+    CHECK_EQUAL(activation_open(blob, &ek, &ek, srk_name(), key), BYTES_E_INTEGRITY);
+    CHECK_EQUAL(activation_open(blob, &ek, &srk, other_name, key), BYTES_E_INTEGRITY);
     return 0;
 }
 
@@ -136,7 +136,7 @@ static int s06_make_vector(void)
 {
     uint8_t key[DPS_KEY_SIZE];
     const struct bytes blob = blob_for("h", "d");
-    CHECK(blob.len == FIXED_SIZE + 6);
+    CHECK_EQUAL(blob.len, FIXED_SIZE + 6);
     CHECK(memcmp(blob.p, vector_id_object, sizeof vector_id_object) == 0);
     CHECK(memcmp(blob.p + 54 + 258, vector_private, sizeof vector_private) == 0);
     CHECK(memcmp(blob.p + FIELD5, vector_public, sizeof vector_public) == 0);
@@ -156,9 +156,10 @@ static int s06_enc_uri_vector(void)
     struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
     for (size_t i = 0; i < sizeof random.inner_key; i++)
         random.inner_key[i] = (uint8_t)(0x40 + i);
-    CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public) == 0);
-    CHECK(tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) ==
-          0);
+    CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public),
+                0);
+    CHECK_EQUAL(
+        tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public), 0);
     dps_activation_make(&w, &ek_public, &srk_public, vector_srk_name, vector_hmac_key, bytes_of_text("h"),
                         bytes_of_text("d"), &random);
     CHECK(w.error == 0 && w.len == FIXED_SIZE + 6);
@@ -180,7 +181,7 @@ static int s06_shape_of_the_real_service(void)
         memset(id, 'a', captured[i].text_len - 2);
         id[captured[i].text_len - 2] = 0;
         const struct bytes blob = blob_for("h", id);
-        CHECK(blob.len == captured[i].blob_len);
+        CHECK_EQUAL(blob.len, captured[i].blob_len);
         CHECK(memcmp(blob.p, "\0\x34\0\x20", 4) == 0 && memcmp(blob.p + 54, "\x01\0", 2) == 0);
         CHECK(memcmp(blob.p + 312, "\0\x8e\0\x20", 4) == 0 && memcmp(blob.p + 456, "\x01\0", 2) == 0);
         CHECK(memcmp(blob.p + 714, head5, sizeof head5) == 0);
@@ -197,7 +198,7 @@ static int s06_long_names_are_cut(void)
     host[sizeof host - 1] = 0;
     memset(expected, 'h', sizeof expected - 1);
     expected[sizeof expected - 1] = 0;
-    CHECK(blob_for(host, "d").len == DPS_ACTIVATION_BLOB_MAX);
+    CHECK_EQUAL(blob_for(host, "d").len, DPS_ACTIVATION_BLOB_MAX);
     CHECK(uri_is(blob_for(host, "d"), expected));
     host[DPS_ENC_URI_MAX / 2 - 1] = 0; /* host and '/' fit just so */
     expected[DPS_ENC_URI_MAX / 2 - 1] = '/';
@@ -222,7 +223,7 @@ static int make_refuses_other_keys(void)
     const struct dps_activation_random random = vector_random();
     const struct tpm2_public hmac_key = tpm2_template_hmac_key(bytes_of(vector_unique, sizeof vector_unique));
     struct tpm2_public good;
-    CHECK(tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &good) == 0);
+    CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &good), 0);
     struct tpm2_public other[3] = {hmac_key, good, good};
     other[1].symmetric_key_bits = 256;
     other[2].symmetric = TPM2_ALG_NULL;
@@ -230,11 +231,11 @@ static int make_refuses_other_keys(void)
         struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
         dps_activation_make(&w, &other[i], &good, vector_srk_name, vector_hmac_key, bytes_of_text("h"),
                             bytes_of_text("d"), &random);
-        CHECK(w.error == BYTES_E_ALGORITHM);
+        CHECK_EQUAL(w.error, BYTES_E_ALGORITHM);
         w = bytes_writer_over(blob, sizeof blob);
         dps_activation_make(&w, &good, &other[i], vector_srk_name, vector_hmac_key, bytes_of_text("h"),
                             bytes_of_text("d"), &random);
-        CHECK(w.error == BYTES_E_ALGORITHM);
+        CHECK_EQUAL(w.error, BYTES_E_ALGORITHM);
     }
     return 0;
 }
@@ -246,10 +247,10 @@ static int every_truncation(void)
     const struct bytes blob = blob_for("global.example", "device-1");
     struct dps_activation a;
     uint8_t key[DPS_KEY_SIZE];
-    CHECK(dps_activation_parse(blob, &a) == 0);
+    CHECK_EQUAL(dps_activation_parse(blob, &a), 0);
     for (size_t len = 0; len < blob.len; len++) {
-        CHECK(dps_activation_parse(bytes_of(blob.p, len), &a) == BYTES_E_FORMAT);
-        CHECK(open_key(bytes_of(blob.p, len), key) == BYTES_E_FORMAT);
+        CHECK_EQUAL(dps_activation_parse(bytes_of(blob.p, len), &a), BYTES_E_FORMAT);
+        CHECK_EQUAL(open_key(bytes_of(blob.p, len), key), BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -261,8 +262,8 @@ static int bytes_behind_the_last_field(void)
     struct dps_activation a;
     memset(longer, 0xA5, sizeof longer);
     memcpy(longer, blob.p, blob.len);
-    CHECK(dps_activation_parse(bytes_of(longer, blob.len + 100), &a) == 0);
-    CHECK(a.enc_uri.len == 6);
+    CHECK_EQUAL(dps_activation_parse(bytes_of(longer, blob.len + 100), &a), 0);
+    CHECK_EQUAL(a.enc_uri.len, 6);
     return 0;
 }
 
@@ -312,7 +313,7 @@ static int fields_exchanged(void)
     memcpy(changed, vector_blob, sizeof changed);
     memcpy(changed + 54, vector_dup_secret, sizeof vector_dup_secret);
     memcpy(changed + 456, vector_enc_secret, sizeof vector_enc_secret);
-    CHECK(open_key(bytes_of(changed, sizeof changed), key) == BYTES_E_INTEGRITY);
+    CHECK_EQUAL(open_key(bytes_of(changed, sizeof changed), key), BYTES_E_INTEGRITY);
     return 0;
 }
 
@@ -340,27 +341,27 @@ static int s07_only_hmac_keys(void)
     struct tpm2_public area = good;
     for (size_t i = 0; i < sizeof free_bits / sizeof free_bits[0]; i++) {
         area.attributes = good.attributes ^ free_bits[i];
-        CHECK(parse_with_public(&area) == 0);
+        CHECK_EQUAL(parse_with_public(&area), 0);
     }
     for (size_t i = 0; i < sizeof bound_bits / sizeof bound_bits[0]; i++) {
         area.attributes = good.attributes ^ bound_bits[i];
-        CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
+        CHECK_EQUAL(parse_with_public(&area), BYTES_E_ALGORITHM);
     }
     /* A policy beside the authValue is nobody's business here; a policy alone cannot be met. */
     static const uint8_t policy[64] = {0};
     area = good;
     area.auth_policy = bytes_of(policy, sizeof policy);
-    CHECK(parse_with_public(&area) == 0);
+    CHECK_EQUAL(parse_with_public(&area), 0);
     area.attributes ^= TPM2_OBJECT_USER_WITH_AUTH;
-    CHECK(parse_with_public(&area) == BYTES_E_POLICY);
+    CHECK_EQUAL(parse_with_public(&area), BYTES_E_POLICY);
     area.attributes ^= TPM2_OBJECT_DECRYPT;
-    CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
+    CHECK_EQUAL(parse_with_public(&area), BYTES_E_ALGORITHM);
     area = good;
     area.scheme = TPM2_ALG_NULL; /* sealed data */
     area.scheme_hash = 0;
-    CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
+    CHECK_EQUAL(parse_with_public(&area), BYTES_E_ALGORITHM);
     area = tpm2_template_srk();
-    CHECK(parse_with_public(&area) == BYTES_E_ALGORITHM);
+    CHECK_EQUAL(parse_with_public(&area), BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -382,7 +383,7 @@ static int uri_is_ascii(void)
     static const uint8_t utf16[] = {'a', 0, 0xe9, 0, 'b', 1, 0x0a, 0, 0x7f, 0, 'z', 0, 0, 0};
     uint8_t text[sizeof utf16 / 2];
     size_t len;
-    CHECK(uri_of(utf16, sizeof utf16, text, sizeof text, &len) == 0);
+    CHECK_EQUAL(uri_of(utf16, sizeof utf16, text, sizeof text, &len), 0);
     CHECK(bytes_equal_public(bytes_of(text, len), bytes_of_text("a????z?")));
     CHECK(uri_of(utf16, 0, text, sizeof text, &len) == 0 && len == 0);
     return 0;
@@ -394,11 +395,11 @@ static int uri_limits(void)
     uint8_t text[DPS_ENC_URI_MAX];
     size_t len = 1;
     CHECK(uri_of(utf16, 7, text, sizeof text, &len) == BYTES_E_FORMAT && len == 0);
-    CHECK(uri_of(utf16, DPS_ENC_URI_MAX + 2, text, sizeof text, &len) == BYTES_E_FORMAT);
+    CHECK_EQUAL(uri_of(utf16, DPS_ENC_URI_MAX + 2, text, sizeof text, &len), BYTES_E_FORMAT);
     CHECK(uri_of(utf16, DPS_ENC_URI_MAX, text, sizeof text, &len) == 0 && len == DPS_ENC_URI_MAX / 2);
     CHECK(uri_of(utf16, DPS_ENC_URI_MAX, text, DPS_ENC_URI_MAX / 2 - 1, &len) == BYTES_E_SPACE && len == 0);
-    CHECK(dps_activation_uri(bytes_of(utf16, 15), bytes_of(utf16, 2), text, sizeof text, &len) ==
-          BYTES_E_ALGORITHM);
+    CHECK_EQUAL(dps_activation_uri(bytes_of(utf16, 15), bytes_of(utf16, 2), text, sizeof text, &len),
+                BYTES_E_ALGORITHM);
     return 0;
 }
 

@@ -453,7 +453,7 @@ static int test_requests(void)
         uint8_t buffer[DPS_TPM_BUFFER];
         struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
         commands[i].build(&w);
-        CHECK(w.error == 0);
+        CHECK_EQUAL(w.error, 0);
         CHECK(bytes_equal_public(bytes_written(&w), captured(commands[i].name)->request));
     }
     return 0;
@@ -483,7 +483,7 @@ static int test_request_misuse(void)
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     bytes_write_u8(&w, 0);
     startup(&w);
-    CHECK(w.error == BYTES_E_USAGE);
+    CHECK_EQUAL(w.error, BYTES_E_USAGE);
     w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_hmac_build(&w, EK, &empty_password, bytes_of(buffer, 0x10000));
     CHECK(w.error == BYTES_E_LIMIT && bytes_written(&w).len == 0);
@@ -551,8 +551,8 @@ static int test_responses(void)
         int error;
         CHECK(parse_copy(&commands[i], response.p, response.len, &error));
         CHECK(error == (commands[i].rc == 0 ? 0 : BYTES_E_TPM_RC));
-        CHECK(commands[i].parse(response, &rc, &o) == error);
-        CHECK(rc == commands[i].rc);
+        CHECK_EQUAL(commands[i].parse(response, &rc, &o), error);
+        CHECK_EQUAL(rc, commands[i].rc);
     }
     return 0;
 }
@@ -567,12 +567,12 @@ static int test_truncated(void)
             int error;
             memcpy(buffer, response.p, len);
             CHECK(parse_copy(&commands[i], buffer, len, &error));
-            CHECK(error == BYTES_E_FORMAT);
+            CHECK_EQUAL(error, BYTES_E_FORMAT);
             if (len < 10 || (commands[i].open_end != 0 && len >= commands[i].open_end))
                 continue;
             set_size(buffer, len);
             CHECK(parse_copy(&commands[i], buffer, len, &error));
-            CHECK(error == BYTES_E_FORMAT);
+            CHECK_EQUAL(error, BYTES_E_FORMAT);
         }
     }
     return 0;
@@ -587,12 +587,12 @@ static int test_trailing(void)
             int error;
             memcpy(buffer, response.p, response.len);
             CHECK(parse_copy(&commands[i], buffer, response.len + more, &error));
-            CHECK(error == BYTES_E_FORMAT);
+            CHECK_EQUAL(error, BYTES_E_FORMAT);
             if (commands[i].open_end != 0)
                 continue;
             set_size(buffer, response.len + more);
             CHECK(parse_copy(&commands[i], buffer, response.len + more, &error));
-            CHECK(error == BYTES_E_FORMAT);
+            CHECK_EQUAL(error, BYTES_E_FORMAT);
         }
     }
     return 0;
@@ -647,9 +647,9 @@ static int test_refusals(void)
             uint32_t rc = 1;
             int error;
             CHECK(parse_copy(&commands[i], refusals[k].bytes, refusals[k].len, &error));
-            CHECK(error == refusals[k].error);
-            CHECK(commands[i].parse(bytes_of(refusals[k].bytes, refusals[k].len), &rc, &o) == error);
-            CHECK(rc == refusals[k].rc);
+            CHECK_EQUAL(error, refusals[k].error);
+            CHECK_EQUAL(commands[i].parse(bytes_of(refusals[k].bytes, refusals[k].len), &rc, &o), error);
+            CHECK_EQUAL(rc, refusals[k].rc);
         }
     }
     return 0;
@@ -667,7 +667,7 @@ static int test_wrong_tag(void)
         memcpy(buffer, response.p, response.len);
         buffer[1] ^= 0x01 ^ 0x02;
         CHECK(parse_copy(&commands[i], buffer, response.len, &error));
-        CHECK(error == BYTES_E_FORMAT);
+        CHECK_EQUAL(error, BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -681,36 +681,38 @@ static int test_object_values(void)
     struct tpm2_public area, ek = tpm2_template_ek_l1(), srk = tpm2_template_srk();
     uint8_t computed[TPM2_NAME_SIZE];
 
-    CHECK(tpm2_create_primary_parse(captured("create_primary_ek")->response, &rc, &handle, &public_2b,
-                                    &name) == 0);
+    CHECK_EQUAL(
+        tpm2_create_primary_parse(captured("create_primary_ek")->response, &rc, &handle, &public_2b, &name),
+        0);
     CHECK(handle == EK && public_2b.len == 316);
     CHECK(tpm2_public_parse_2b(public_2b, &area) == 0 && tpm2_public_matches(&area, &ek));
     CHECK(!tpm2_public_matches(&area, &srk));
     tpm2_name_of(public_2b, computed);
     CHECK(bytes_equal_public(name, bytes_of(computed, sizeof computed)));
 
-    CHECK(tpm2_create_primary_parse(captured("create_primary_srk")->response, &rc, &handle, &public_2b,
-                                    &name) == 0);
+    CHECK_EQUAL(
+        tpm2_create_primary_parse(captured("create_primary_srk")->response, &rc, &handle, &public_2b, &name),
+        0);
     CHECK(handle == SRK && public_2b.len == 284);
-    CHECK(tpm2_read_public_parse(captured("read_public")->response, &rc, &again, &name) == 0);
+    CHECK_EQUAL(tpm2_read_public_parse(captured("read_public")->response, &rc, &again, &name), 0);
     CHECK(bytes_equal_public(public_2b, again));
     CHECK(tpm2_public_parse_2b(public_2b, &area) == 0 && tpm2_public_matches(&area, &srk));
     tpm2_name_of(public_2b, computed);
     CHECK(bytes_equal_public(name, bytes_of(computed, sizeof computed)));
 
-    CHECK(tpm2_import_parse(captured("import")->response, &rc, &private_2b) == 0);
+    CHECK_EQUAL(tpm2_import_parse(captured("import")->response, &rc, &private_2b), 0);
     CHECK(private_2b.len == 160 && private_2b.len <= DPS_WRAPPED_KEY_MAX);
     CHECK(bytes_equal_public(private_2b, field(captured("load")->request, AFTER_HANDLE_PASSWORD, 0, true)));
     CHECK(tpm2_load_parse(captured("load")->response, &rc, &handle, &name) == 0 && handle == 0x80000000);
     tpm2_name_of(field(captured("load")->request, AFTER_HANDLE_PASSWORD, 1, true), computed);
     CHECK(bytes_equal_public(name, bytes_of(computed, sizeof computed)));
 
-    CHECK(tpm2_load_external_parse(captured("load_external")->response, &rc, &handle, &name) == 0);
+    CHECK_EQUAL(tpm2_load_external_parse(captured("load_external")->response, &rc, &handle, &name), 0);
     CHECK(handle == 0x80000000 && bytes_equal_public(name, bytes_of(vector_ek_name, sizeof vector_ek_name)));
 
-    CHECK(tpm2_create_parse(captured("create")->response, &rc, &private_2b, &public_2b) == 0);
+    CHECK_EQUAL(tpm2_create_parse(captured("create")->response, &rc, &private_2b, &public_2b), 0);
     CHECK(bytes_equal_public(private_2b, field(captured("create")->response, AFTER_PARAMETER_SIZE, 0, true)));
-    CHECK(tpm2_public_parse_2b(public_2b, &area) == 0);
+    CHECK_EQUAL(tpm2_public_parse_2b(public_2b, &area), 0);
     struct tpm2_public sealed = tpm2_template_sealed_data();
     CHECK(tpm2_public_matches(&area, &sealed) && area.unique.len == 32);
     return 0;
@@ -722,16 +724,16 @@ static int test_flow_values(void)
     uint32_t rc, handle;
     struct bytes a, b;
 
-    CHECK(tpm2_start_auth_session_parse(captured("start_auth_session")->response, &rc, &handle, &a) == 0);
+    CHECK_EQUAL(tpm2_start_auth_session_parse(captured("start_auth_session")->response, &rc, &handle, &a), 0);
     CHECK(handle == 0x03000000 && a.len == 16);
     CHECK(bytes_equal_public(a, field(captured("start_auth_session")->response, AFTER_HANDLE, 0, false)));
-    CHECK(tpm2_policy_get_digest_parse(captured("policy_get_digest")->response, &rc, &a) == 0);
+    CHECK_EQUAL(tpm2_policy_get_digest_parse(captured("policy_get_digest")->response, &rc, &a), 0);
     CHECK(bytes_equal_public(a, bytes_of(ek_policy, sizeof ek_policy)));
-    CHECK(tpm2_make_credential_parse(captured("make_credential")->response, &rc, &a, &b) == 0);
+    CHECK_EQUAL(tpm2_make_credential_parse(captured("make_credential")->response, &rc, &a, &b), 0);
     CHECK(a.len == 52 && b.len == 256);
     CHECK(bytes_equal_public(
         a, field(captured("activate_credential")->request, AFTER_2_HANDLES_2_AUTHS, 0, false)));
-    CHECK(tpm2_activate_credential_parse(captured("activate_credential")->response, &rc, &a) == 0);
+    CHECK_EQUAL(tpm2_activate_credential_parse(captured("activate_credential")->response, &rc, &a), 0);
     CHECK(bytes_equal_public(a, inner_key()));
     CHECK(tpm2_hmac_parse(captured("hmac")->response, &rc, &a) == 0 && a.len == 32);
     CHECK(bytes_equal_public(a, field(captured("hmac")->response, AFTER_PARAMETER_SIZE, 0, false)));
@@ -748,23 +750,23 @@ static int test_other_values(void)
     bool more;
     uint16_t size;
 
-    CHECK(tpm2_get_random_parse(captured("get_random")->response, &rc, &a) == 0);
+    CHECK_EQUAL(tpm2_get_random_parse(captured("get_random")->response, &rc, &a), 0);
     CHECK(bytes_equal_public(a, field(captured("get_random")->response, 10, 0, false)) && a.len == 16);
-    CHECK(tpm2_unseal_parse(captured("unseal")->response, &rc, &a) == 0);
+    CHECK_EQUAL(tpm2_unseal_parse(captured("unseal")->response, &rc, &a), 0);
     CHECK(bytes_equal_public(a, bytes_of_text("sealed data")));
-    CHECK(tpm2_nv_read_public_parse(captured("nv_read_public")->response, &rc, &number, &size) == 0);
+    CHECK_EQUAL(tpm2_nv_read_public_parse(captured("nv_read_public")->response, &rc, &number, &size), 0);
     CHECK(size == 20 && number == (TPM2_NV_WRITTEN | TPM2_NV_AUTH_READ | TPM2_NV_OWNER_READ | 0x02000002));
-    CHECK(tpm2_nv_read_parse(captured("nv_read")->response, &rc, &a) == 0);
+    CHECK_EQUAL(tpm2_nv_read_parse(captured("nv_read")->response, &rc, &a), 0);
     CHECK(bytes_equal_public(a, bytes_of_text("certificate")));
 
-    CHECK(tpm2_get_capability_parse(captured("get_capability")->response, &rc, &more, &number, &a) == 0);
+    CHECK_EQUAL(tpm2_get_capability_parse(captured("get_capability")->response, &rc, &more, &number, &a), 0);
     CHECK(more && number == TPM2_CAP_TPM_PROPERTIES);
     struct bytes_reader r = bytes_reader_over(a);
-    CHECK(bytes_read_u32(&r) == 3);
+    CHECK_EQUAL(bytes_read_u32(&r), 3);
     CHECK(bytes_read_u32(&r) == TPM2_PT_FAMILY_INDICATOR && bytes_read_u32(&r) == 0x322E3000); /* "2.0" */
     CHECK(bytes_read_u32(&r) == TPM2_PT_LEVEL && bytes_read_u32(&r) == 0);
     CHECK(bytes_read_u32(&r) == TPM2_PT_REVISION && bytes_read_u32(&r) >= 138);
-    CHECK(bytes_reader_end(&r) == 0);
+    CHECK_EQUAL(bytes_reader_end(&r), 0);
     return 0;
 }
 
@@ -785,10 +787,10 @@ static int parse_with(const char *name, size_t at, uint8_t value)
  * elsewhere. */
 static int test_unread_fields(void)
 {
-    CHECK(parse_with("get_capability", 10, 0) == 0);
-    CHECK(parse_with("get_capability", 10, 2) == BYTES_E_FORMAT);   /* TPMI_YES_NO */
-    CHECK(parse_with("policy_secret", 17, 0x25) == BYTES_E_FORMAT); /* the ticket's tag */
-    CHECK(parse_with("sequence_complete", 14 + 34 + 1, 0x23) == BYTES_E_FORMAT);
+    CHECK_EQUAL(parse_with("get_capability", 10, 0), 0);
+    CHECK_EQUAL(parse_with("get_capability", 10, 2), BYTES_E_FORMAT);   /* TPMI_YES_NO */
+    CHECK_EQUAL(parse_with("policy_secret", 17, 0x25), BYTES_E_FORMAT); /* the ticket's tag */
+    CHECK_EQUAL(parse_with("sequence_complete", 14 + 34 + 1, 0x23), BYTES_E_FORMAT);
     return 0;
 }
 
@@ -808,7 +810,7 @@ static int test_long_auth(void)
             bytes_write_u8(&w, 1);
             bytes_write_2b(&w, bytes_of(zeros, which == 1 ? len : 0));
             set_size(buffer, w.len);
-            CHECK(tpm2_clear_parse(bytes_written(&w), &rc) == (len <= 64 ? 0 : BYTES_E_FORMAT));
+            CHECK_EQUAL(tpm2_clear_parse(bytes_written(&w), &rc), (len <= 64 ? 0 : BYTES_E_FORMAT));
         }
     }
     return 0;
@@ -824,8 +826,8 @@ static int test_unknown_kind(void)
     uint32_t rc;
     memcpy(buffer, response.p, response.len);
     buffer[13] = TPM2_ALG_ECC;
-    CHECK(tpm2_read_public_parse(bytes_of(buffer, response.len), &rc, &public_2b, &name) ==
-          BYTES_E_ALGORITHM);
+    CHECK_EQUAL(tpm2_read_public_parse(bytes_of(buffer, response.len), &rc, &public_2b, &name),
+                BYTES_E_ALGORITHM);
     CHECK(public_2b.len == 0 && name.len == 0 && rc == 0);
     return 0;
 }
@@ -844,8 +846,8 @@ static int test_response_size(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool bad = !cases[i].bad;
-        CHECK(tpm2_response_size(bytes_of(cases[i].bytes, cases[i].len), 1024, &bad) == cases[i].size);
-        CHECK(bad == cases[i].bad);
+        CHECK_EQUAL(tpm2_response_size(bytes_of(cases[i].bytes, cases[i].len), 1024, &bad), cases[i].size);
+        CHECK_EQUAL(bad, cases[i].bad);
     }
     return 0;
 }

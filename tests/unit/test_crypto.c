@@ -136,11 +136,11 @@ static int test_cfb_published(void)
         uint8_t key_bytes[32], data[80], cipher[80];
         struct bytes key = {key_bytes, unhex(cases[i].key, key_bytes)};
         unhex("000102030405060708090a0b0c0d0e0f", cipher);
-        CHECK(unhex(cases[i].cipher, cipher + 16) == 64);
+        CHECK_EQUAL(unhex(cases[i].cipher, cipher + 16), 64);
         memcpy(data, cipher, sizeof data);
-        CHECK(crypto_aes_cfb_decrypt(key, NULL, data, sizeof data) == 0);
+        CHECK_EQUAL(crypto_aes_cfb_decrypt(key, NULL, data, sizeof data), 0);
         CHECK(is_hex(data + 16, 64, plain));
-        CHECK(crypto_aes_cfb_encrypt(key, NULL, data, sizeof data) == 0);
+        CHECK_EQUAL(crypto_aes_cfb_encrypt(key, NULL, data, sizeof data), 0);
         CHECK(memcmp(data, cipher, sizeof data) == 0);
     }
     return 0;
@@ -170,17 +170,17 @@ static int test_cfb_zero_iv(void)
         unhex(cases[i].cipher, cipher);
         for (size_t len = 0; len <= sizeof data; len++) {
             memcpy(data, plain, sizeof data);
-            CHECK(crypto_aes_cfb_encrypt(key, NULL, data, len) == 0);
+            CHECK_EQUAL(crypto_aes_cfb_encrypt(key, NULL, data, len), 0);
             CHECK(memcmp(data, cipher, len) == 0);
             CHECK(memcmp(data + len, plain + len, sizeof data - len) == 0);
-            CHECK(crypto_aes_cfb_decrypt(key, NULL, data, len) == 0);
+            CHECK_EQUAL(crypto_aes_cfb_decrypt(key, NULL, data, len), 0);
             CHECK(memcmp(data, plain, sizeof data) == 0);
         }
     }
     for (size_t len = 0; len <= sizeof key_bytes; len++) {
         if (len == 16 || len == 32)
             continue;
-        CHECK(crypto_aes_cfb_encrypt((struct bytes){key_bytes, len}, NULL, data, 5) == BYTES_E_ALGORITHM);
+        CHECK_EQUAL(crypto_aes_cfb_encrypt((struct bytes){key_bytes, len}, NULL, data, 5), BYTES_E_ALGORITHM);
         CHECK(memcmp(data, plain, sizeof data) == 0);
     }
     return 0;
@@ -214,7 +214,7 @@ static int test_kdfa(void)
     for (size_t len = 1; len < sizeof out; len++) {
         memset(shorter, 0xa5, sizeof shorter);
         crypto_kdfa_sha256(seed, "ATH", seed, seed, shorter, len);
-        CHECK(shorter[len] == 0xa5);
+        CHECK_EQUAL(shorter[len], 0xa5);
         CHECK(len < 8 || memcmp(shorter, out, len) != 0);
     }
     return 0;
@@ -274,21 +274,24 @@ static int test_oaep_decrypt(void)
     const struct bytes cred = {vector_enc_secret + 2, MODULUS};
     const struct bytes dup = {vector_dup_secret + 2, MODULUS};
 
-    CHECK(crypto_rsa_private_decode(ek, &key, storage, sizeof storage) == 0);
-    CHECK(key.modulus_bits == 2048);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, sizeof out, &len) == 0);
+    CHECK_EQUAL(crypto_rsa_private_decode(ek, &key, storage, sizeof storage), 0);
+    CHECK_EQUAL(key.modulus_bits, 2048);
+    CHECK_EQUAL(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, sizeof out, &len), 0);
     CHECK(len == sizeof vector_cred_seed && memcmp(out, vector_cred_seed, len) == 0);
     CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, 31, &len) == BYTES_E_SPACE && len == 0);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, 32, &len) == 0);
+    CHECK_EQUAL(crypto_rsa_oaep_decrypt(&key, identity_label, cred, out, 32, &len), 0);
     /* another label, another key, a label without its zero byte, another length */
-    CHECK(crypto_rsa_oaep_decrypt(&key, duplicate_label, cred, out, sizeof out, &len) == BYTES_E_INTEGRITY);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, dup, out, sizeof out, &len) == BYTES_E_INTEGRITY);
-    CHECK(crypto_rsa_oaep_decrypt(&key, text("IDENTITY"), cred, out, sizeof out, &len) == BYTES_E_INTEGRITY);
-    CHECK(crypto_rsa_oaep_decrypt(&key, identity_label, (struct bytes){cred.p, 255}, out, sizeof out, &len) ==
-          BYTES_E_INTEGRITY);
+    CHECK_EQUAL(crypto_rsa_oaep_decrypt(&key, duplicate_label, cred, out, sizeof out, &len),
+                BYTES_E_INTEGRITY);
+    CHECK_EQUAL(crypto_rsa_oaep_decrypt(&key, identity_label, dup, out, sizeof out, &len), BYTES_E_INTEGRITY);
+    CHECK_EQUAL(crypto_rsa_oaep_decrypt(&key, text("IDENTITY"), cred, out, sizeof out, &len),
+                BYTES_E_INTEGRITY);
+    CHECK_EQUAL(
+        crypto_rsa_oaep_decrypt(&key, identity_label, (struct bytes){cred.p, 255}, out, sizeof out, &len),
+        BYTES_E_INTEGRITY);
 
-    CHECK(crypto_rsa_private_decode(srk, &key, storage, sizeof storage) == 0);
-    CHECK(crypto_rsa_oaep_decrypt(&key, duplicate_label, dup, out, sizeof out, &len) == 0);
+    CHECK_EQUAL(crypto_rsa_private_decode(srk, &key, storage, sizeof storage), 0);
+    CHECK_EQUAL(crypto_rsa_oaep_decrypt(&key, duplicate_label, dup, out, sizeof out, &len), 0);
     CHECK(len == sizeof vector_dup_seed && memcmp(out, vector_dup_seed, len) == 0);
     return 0;
 }
@@ -305,7 +308,7 @@ static int test_oaep_encrypt(void)
     const struct crypto_rsa_public key = public_key(vector_ek_public_2b, sizeof vector_ek_public_2b);
     const struct bytes message = {vector_cred_seed, sizeof vector_cred_seed};
     const struct bytes result = {out, sizeof out};
-    CHECK(crypto_rsa_oaep_encrypt(&key, identity_label, seed, message, out) == 0);
+    CHECK_EQUAL(crypto_rsa_oaep_encrypt(&key, identity_label, seed, message, out), 0);
     crypto_sha256(&result, 1, digest);
     CHECK(is_hex(digest, 32, "8045c70c3a76282de9d0424d88692844d7b77a95e2053719291a9bf144b6f3c9"));
     return 0;
@@ -318,18 +321,19 @@ static int test_oaep_lengths(void)
     struct crypto_rsa_private private;
     const struct crypto_rsa_public key = public_key(vector_ek_public_2b, sizeof vector_ek_public_2b);
     const struct bytes der = {vector_ek_private_der, sizeof vector_ek_private_der};
-    CHECK(crypto_rsa_private_decode(der, &private, storage, sizeof storage) == 0);
+    CHECK_EQUAL(crypto_rsa_private_decode(der, &private, storage, sizeof storage), 0);
     for (size_t len = 0; len <= MODULUS - 66; len += len < 2 ? 1 : 47) {
         size_t out_len;
         const struct bytes message = {len > 0 ? vector_blob : NULL, len};
-        CHECK(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, message, cipher) == 0);
-        CHECK(crypto_rsa_oaep_decrypt(&private, empty, (struct bytes){cipher, MODULUS}, out, sizeof out,
-                                      &out_len) == 0);
+        CHECK_EQUAL(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, message, cipher), 0);
+        CHECK_EQUAL(crypto_rsa_oaep_decrypt(&private, empty, (struct bytes){cipher, MODULUS}, out, sizeof out,
+                                            &out_len),
+                    0);
         CHECK(out_len == len && memcmp(out, vector_blob, len) == 0);
     }
     const struct bytes too_long = {vector_blob, MODULUS - 65};
     memset(cipher, 0xa5, sizeof cipher);
-    CHECK(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, too_long, cipher) == BYTES_E_LIMIT);
+    CHECK_EQUAL(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, too_long, cipher), BYTES_E_LIMIT);
     CHECK(is_zero(cipher, sizeof cipher));
     return 0;
 }
@@ -360,7 +364,7 @@ static int test_oaep_bad_keys(void)
         n[len > 0 ? len - 1 : 0] = cases[i].last;
         const struct crypto_rsa_public key = {{n, len}, cases[i].exponent};
         memset(out, 0xa5, sizeof out);
-        CHECK(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, empty, out) == cases[i].result);
+        CHECK_EQUAL(crypto_rsa_oaep_encrypt(&key, empty, vector_dup_seed, empty, out), cases[i].result);
         CHECK(is_zero(out, len));
         memset(n, 0xff, sizeof n);
     }
@@ -368,8 +372,8 @@ static int test_oaep_bad_keys(void)
     static const uint32_t exponents[] = {3, 257, 65537, 0x1000001, 0xffffffff};
     for (size_t i = 0; i < sizeof exponents / sizeof exponents[0]; i++) {
         const struct crypto_rsa_public small = {{n, 128}, exponents[i]}, large = {{n, 512}, exponents[i]};
-        CHECK(crypto_rsa_oaep_encrypt(&small, empty, vector_dup_seed, empty, out) == 0);
-        CHECK(crypto_rsa_oaep_encrypt(&large, empty, vector_dup_seed, empty, out) == 0);
+        CHECK_EQUAL(crypto_rsa_oaep_encrypt(&small, empty, vector_dup_seed, empty, out), 0);
+        CHECK_EQUAL(crypto_rsa_oaep_encrypt(&large, empty, vector_dup_seed, empty, out), 0);
     }
     return 0;
 }
@@ -382,18 +386,19 @@ static int test_private_decode(void)
     size_t len = sizeof vector_ek_private_der;
     memcpy(der, vector_ek_private_der, len);
     for (size_t cut = 0; cut < len; cut++)
-        CHECK(crypto_rsa_private_decode((struct bytes){der, cut}, &key, storage, sizeof storage) ==
-              BYTES_E_FORMAT);
-    CHECK(crypto_rsa_private_decode((struct bytes){der, len + 1}, &key, storage, sizeof storage) ==
-          BYTES_E_FORMAT);
+        CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, cut}, &key, storage, sizeof storage),
+                    BYTES_E_FORMAT);
+    CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, len + 1}, &key, storage, sizeof storage),
+                BYTES_E_FORMAT);
     for (size_t i = 0; i < len; i++) {
         der[i] ^= 0x41;
         (void)crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, sizeof storage);
         der[i] ^= 0x41;
     }
     for (size_t capacity = 0; capacity < 5 * 128; capacity++)
-        CHECK(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, capacity) == BYTES_E_SPACE);
-    CHECK(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, 5 * 128) == 0);
+        CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, capacity),
+                    BYTES_E_SPACE);
+    CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, 5 * 128), 0);
     return 0;
 }
 
@@ -460,14 +465,14 @@ static int test_certificate(void)
     static uint8_t der[1024];
     struct crypto_certificate c;
     uint8_t digest[32];
-    CHECK(crypto_identity_load(&rsa, text(vector_tls_rsa_leaf), text(vector_tls_rsa_key_pkcs8)) == 0);
-    CHECK(crypto_identity_load(&ec, text(vector_tls_ec_leaf), text(vector_tls_ec_key_pkcs8)) == 0);
+    CHECK_EQUAL(crypto_identity_load(&rsa, text(vector_tls_rsa_leaf), text(vector_tls_rsa_key_pkcs8)), 0);
+    CHECK_EQUAL(crypto_identity_load(&ec, text(vector_tls_ec_leaf), text(vector_tls_ec_key_pkcs8)), 0);
     size_t len = rsa.chain[0].data_len;
 
     /* NV areas are longer than the certificate in them and end in 0xff. */
     memset(der, 0xff, sizeof der);
     memcpy(der, rsa.chain[0].data, len);
-    CHECK(crypto_certificate_parse((struct bytes){der, sizeof der}, &c) == 0);
+    CHECK_EQUAL(crypto_certificate_parse((struct bytes){der, sizeof der}, &c), 0);
     CHECK(c.der.p == der && c.der.len == len && !c.ca && !c.self_signed);
     CHECK(c.key.kind == CRYPTO_KEY_RSA && c.key.rsa.exponent == 65537 && c.key.rsa.modulus.len == 256);
     crypto_sha256(&c.key.rsa.modulus, 1, digest);
@@ -475,7 +480,7 @@ static int test_certificate(void)
 
     for (size_t cut = 0; cut < len; cut++)
         CHECK(crypto_certificate_parse((struct bytes){der, cut}, &c) == BYTES_E_FORMAT && c.der.len == 0);
-    CHECK(crypto_certificate_parse((struct bytes){ec.chain[0].data, ec.chain[0].data_len}, &c) == 0);
+    CHECK_EQUAL(crypto_certificate_parse((struct bytes){ec.chain[0].data, ec.chain[0].data_len}, &c), 0);
     CHECK(c.key.kind == CRYPTO_KEY_P256 && c.key.rsa.modulus.len == 0);
     for (size_t i = 0; i < len; i++) {
         der[i] ^= 0x80;

@@ -33,12 +33,12 @@ static const uint8_t *find(const uint8_t *p, size_t len, const char *text, size_
 static int token_with_bare_name(void)
 {
     struct dps_sas sas;
-    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1"), &sas) == 0);
-    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr&sr=a&sig=" SIG "&se=1"), &sas) ==
-          BYTES_E_FORMAT);
-    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&skn"), &sas) ==
-          BYTES_E_FORMAT);
-    CHECK(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&x"), &sas) == 0);
+    CHECK_EQUAL(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1"), &sas), 0);
+    CHECK_EQUAL(dps_sas_parse(bytes_of_text("SharedAccessSignature sr&sr=a&sig=" SIG "&se=1"), &sas),
+                BYTES_E_FORMAT);
+    CHECK_EQUAL(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&skn"), &sas),
+                BYTES_E_FORMAT);
+    CHECK_EQUAL(dps_sas_parse(bytes_of_text("SharedAccessSignature sr=a&sig=" SIG "&se=1&x"), &sas), 0);
     return 0;
 }
 
@@ -56,7 +56,7 @@ static int broken_blob_gives_nothing(void)
 {
     struct dps_activation a;
     CHECK(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob), &a) == 0 && a.duplicate.len > 0);
-    CHECK(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob - 1), &a) == BYTES_E_FORMAT);
+    CHECK_EQUAL(dps_activation_parse(bytes_of(vector_blob, sizeof vector_blob - 1), &a), BYTES_E_FORMAT);
     CHECK(a.id_object.len == 0 && a.duplicate.len == 0 && a.key_public_2b.len == 0);
     return 0;
 }
@@ -69,10 +69,10 @@ static int broken_off_leaves_no_secret(void)
     static const uint8_t nonce[32] = {1};
     static const uint8_t refusal[] = {0x80, 0x01, 0, 0, 0, 0x0a, 0, 0, 0x01, 0x8b};
     const struct dps_device_config config = {.owner_auth = bytes_of_text(secret)};
-    CHECK(dps_device_read_keys(&d, &config, nonce) == 0);
+    CHECK_EQUAL(dps_device_read_keys(&d, &config, nonce), 0);
     /* No persistent key: each is derived, the second one with the owner's authorization. */
     for (unsigned i = 0; i < 8 && find(d.tpm, d.tpm_len, secret, strlen(secret)) == NULL; i++) {
-        CHECK(dps_device_want(&d) == DPS_WANT_TPM);
+        CHECK_EQUAL(dps_device_want(&d), DPS_WANT_TPM);
         if (d.row != 1) {
             dps_device_tpm_response(&d, bytes_of(refusal, sizeof refusal));
             continue;
@@ -82,7 +82,8 @@ static int broken_off_leaves_no_secret(void)
         uint8_t response[DPS_TPM_BUFFER];
         struct tpm2_public source;
         struct tpm2_public area = tpm2_template_ek_l1();
-        CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &source) == 0);
+        CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &source),
+                    0);
         area.unique = source.unique;
         struct bytes_writer p = bytes_writer_over(area_2b, sizeof area_2b);
         tpm2_public_write_2b(&p, &area);
@@ -107,8 +108,8 @@ static int broken_off_leaves_no_secret(void)
     }
     CHECK(find(d.tpm, d.tpm_len, secret, strlen(secret)) != NULL);
     dps_device_fail(&d, BYTES_E_TPM_TRANSPORT);
-    CHECK(d.error == BYTES_E_TPM_TRANSPORT);
-    CHECK(find(d.tpm, sizeof d.tpm, secret, strlen(secret)) == NULL);
+    CHECK_EQUAL(d.error, BYTES_E_TPM_TRANSPORT);
+    CHECK_EQUAL(find(d.tpm, sizeof d.tpm, secret, strlen(secret)), NULL);
     return 0;
 }
 
@@ -158,13 +159,14 @@ static int registration_damaged(void)
             &w, bytes_of(registration[i], (size_t)(strchr(registration[i], ':') - registration[i])));
         dps_write_text(&w, ":[]");
         bytes_write_u8(&w, 0);
-        CHECK(w.error == 0);
-        CHECK(dps_registration_parse(registration_with(text, i, (const char *)wrong), &r) == BYTES_E_FORMAT);
+        CHECK_EQUAL(w.error, 0);
+        CHECK_EQUAL(dps_registration_parse(registration_with(text, i, (const char *)wrong), &r),
+                    BYTES_E_FORMAT);
         CHECK(dps_registration_parse(registration_with(text, i, "\"a\":1"), &r) ==
               (i < OPTIONAL_FROM ? BYTES_E_FORMAT : 0));
     }
     CHECK(dps_registration_parse(registration_with(text, 11, "\"window\":6000000"), &r) == 0);
-    CHECK(r.random_len == 0);
+    CHECK_EQUAL(r.random_len, 0);
     CHECK(dps_registration_parse(registration_with(text, 11, "\"random\":\"0001\""), &r) == BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 12, "\"challenge\":\"xx\""), &r) == BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 4, "\"status\":\"gone\""), &r) == BYTES_E_FORMAT);
@@ -174,13 +176,13 @@ static int registration_damaged(void)
           BYTES_E_FORMAT);
     CHECK(dps_registration_parse(registration_with(text, 10, "\"storageRootKey\":\"AAE\""), &r) ==
           BYTES_E_FORMAT);
-    CHECK(dps_registration_parse(bytes_of_text("[]"), &r) == BYTES_E_FORMAT);
+    CHECK_EQUAL(dps_registration_parse(bytes_of_text("[]"), &r), BYTES_E_FORMAT);
     /* The hub's record has three of these members. */
-    CHECK(dps_hub_device_parse(registration_with(text, 0, ""), &device) == 0);
+    CHECK_EQUAL(dps_hub_device_parse(registration_with(text, 0, ""), &device), 0);
     CHECK(dps_hub_device_parse(registration_with(text, 1, "\"a\":1"), &device) == BYTES_E_FORMAT);
     CHECK(dps_hub_device_parse(registration_with(text, 8, "\"a\":1"), &device) == BYTES_E_FORMAT);
     CHECK(dps_hub_device_parse(registration_with(text, 9, "\"a\":1"), &device) == BYTES_E_FORMAT);
-    CHECK(dps_hub_device_parse(bytes_of_text("{"), &device) == BYTES_E_FORMAT);
+    CHECK_EQUAL(dps_hub_device_parse(bytes_of_text("{"), &device), BYTES_E_FORMAT);
     return 0;
 }
 
@@ -215,12 +217,12 @@ static int device_record_damaged(void)
     CHECK(read_record("DPS3", 0, 1, false) == BYTES_E_STATE);
     CHECK(read_record("DPS1", 0, 1, true) == BYTES_E_STATE);
     for (size_t i = 0; i < 7; i++) {
-        CHECK(read_record("DPS1", i, 0, false) == 0);
+        CHECK_EQUAL(read_record("DPS1", i, 0, false), 0);
         if (limits[i] < 65535) {
-            CHECK(read_record("DPS1", i, limits[i] + 1, false) == BYTES_E_STATE);
+            CHECK_EQUAL(read_record("DPS1", i, limits[i] + 1, false), BYTES_E_STATE);
         }
     }
-    CHECK(read_record("DPS1", 1, 2, false) == BYTES_E_STATE); /* a zero inside */
+    CHECK_EQUAL(read_record("DPS1", 1, 2, false), BYTES_E_STATE); /* a zero inside */
     return 0;
 }
 
@@ -237,7 +239,7 @@ static int configuration_limits(void)
     strcpy(good.id_scope, "0ne");
     good.hub_count = 1;
     good.secret_count = 1;
-    CHECK(dps_service_init(&service, &good, &store, &entropy) == 0);
+    CHECK_EQUAL(dps_service_init(&service, &good, &store, &entropy), 0);
     for (unsigned i = 0; i < 6; i++) {
         bad = good;
         switch (i) {
@@ -260,7 +262,7 @@ static int configuration_limits(void)
             bad.secret_count = DPS_SECRETS_MAX + 1;
             break;
         }
-        CHECK(dps_service_init(&service, &bad, &store, &entropy) == BYTES_E_USAGE);
+        CHECK_EQUAL(dps_service_init(&service, &bad, &store, &entropy), BYTES_E_USAGE);
     }
     return 0;
 }
@@ -271,7 +273,7 @@ static int keys_not_to_wrap_to(void)
     struct tpm2_public good;
     const struct tpm2_wrap_random random = {.seed = {1}, .oaep = {2}};
     uint8_t out[1024];
-    CHECK(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &good) == 0);
+    CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &good), 0);
     for (unsigned i = 0; i < 9; i++) {
         struct tpm2_public key = good;
         struct bytes_writer w = bytes_writer_over(out, sizeof out);
@@ -307,7 +309,7 @@ static int keys_not_to_wrap_to(void)
         }
         tpm2_credential_make(&w, &key, bytes_of(vector_inner_key, 16),
                              bytes_of(vector_srk_name, TPM2_NAME_SIZE), &random);
-        CHECK(w.error == BYTES_E_ALGORITHM);
+        CHECK_EQUAL(w.error, BYTES_E_ALGORITHM);
     }
     return 0;
 }

@@ -183,8 +183,8 @@ static int test_bytes_left_over(void)
         const int error = s.explain(s.code, bytes_of(bytes, s.bytes.len + 3), look, &seen);
         CHECK(covered(&seen, s.bytes.len + 3));
         if (known(&s) && s.explain != as_blob) {
-            CHECK(error == BYTES_E_FORMAT);
-            CHECK(seen.unparsed == 3);
+            CHECK_EQUAL(error, BYTES_E_FORMAT);
+            CHECK_EQUAL(seen.unparsed, 3);
         }
     }
     return 0;
@@ -217,8 +217,8 @@ static struct seen find_in_response(const char *message, const char *field)
 static int test_names_and_values(void)
 {
     struct seen s = find_in_command("activate_credential", "commandCode");
-    CHECK(s.found.value == TPM2_CC_ACTIVATE_CREDENTIAL);
-    CHECK(strcmp(s.found.value_name, "TPM_CC_ActivateCredential") == 0);
+    CHECK_EQUAL(s.found.value, TPM2_CC_ACTIVATE_CREDENTIAL);
+    CHECK_EQUAL(s.found.value_name, "TPM_CC_ActivateCredential");
     s = find_in_command("activate_credential", "sessionHandle");
     CHECK(s.found_count == 2 && strcmp(s.found.value_name, "TPM_RS_PW") == 0);
     s = find_in_command("activate_credential", "encIdentity");
@@ -231,7 +231,7 @@ static int test_names_and_values(void)
     s = find_in_response("create_primary_srk", "parentName");
     CHECK(s.found_count == 1 && s.found.kind == TPM2_FIELD_BUFFER && s.found.len == 6);
     s = find_in_response("get_capability", "tpmProperty");
-    CHECK(s.found_count == 3);
+    CHECK_EQUAL(s.found_count, 3);
     s = find_in_response("activate_credential_changed", "responseCode");
     CHECK(s.found.value == 0x1DF && strcmp(s.found.value_name, "TPM_RC_INTEGRITY") == 0);
     CHECK(s.found.meaning != NULL);
@@ -243,12 +243,12 @@ static int test_names_and_values(void)
 /* Passwords: in authorizations, as a new one, and in what a TPM2_Create carries. */
 static int test_secrets_are_marked(void)
 {
-    CHECK(find_in_command("hierarchy_change_auth", "newAuth").secret == strlen("owner"));
-    CHECK(find_in_command("hierarchy_change_auth_back", "hmac").secret == strlen("owner"));
-    CHECK(find_in_command("create", "userAuth").secret == strlen("auth"));
-    CHECK(find_in_command("unseal", "hmac").secret == strlen("auth"));
-    CHECK(find_in_command("policy_secret_bad_auth", "hmac").secret == strlen("wrong"));
-    CHECK(find_in_command("hmac", "hmac").secret == 0);
+    CHECK_EQUAL(find_in_command("hierarchy_change_auth", "newAuth").secret, strlen("owner"));
+    CHECK_EQUAL(find_in_command("hierarchy_change_auth_back", "hmac").secret, strlen("owner"));
+    CHECK_EQUAL(find_in_command("create", "userAuth").secret, strlen("auth"));
+    CHECK_EQUAL(find_in_command("unseal", "hmac").secret, strlen("auth"));
+    CHECK_EQUAL(find_in_command("policy_secret_bad_auth", "hmac").secret, strlen("wrong"));
+    CHECK_EQUAL(find_in_command("hmac", "hmac").secret, 0);
     struct seen s = find_in_response("unseal", "outData");
     CHECK(s.secret == 0 && !s.found.secret);
     return 0;
@@ -276,15 +276,15 @@ static int test_encrypted_parameter(void)
     bytes[10 + 4 + 4 + 4 + 2] |= 0x20;
     memset(&bytes[10 + 4 + 4 + 9 + 2], 0x5A, 4 + 11 + 4);
     struct seen seen = {.wanted = "inSensitive"};
-    CHECK(tpm2_explain_command(bytes_of(bytes, c->request.len), look, &seen) == 0);
+    CHECK_EQUAL(tpm2_explain_command(bytes_of(bytes, c->request.len), look, &seen), 0);
     CHECK(covered(&seen, c->request.len));
     CHECK(seen.found.kind == TPM2_FIELD_BUFFER && seen.unparsed == 0);
 
     memcpy(bytes, c->response.p, c->response.len);
     bytes[c->response.len - 3] |= 0x40; /* sessionAttributes, before an empty hmac */
     seen = (struct seen){.wanted = "outPrivate"};
-    CHECK(tpm2_explain_response(TPM2_CC_CREATE, bytes_of(bytes, c->response.len), look, &seen) == 0);
-    CHECK(strcmp(seen.found.type, "TPM2B") == 0);
+    CHECK_EQUAL(tpm2_explain_response(TPM2_CC_CREATE, bytes_of(bytes, c->response.len), look, &seen), 0);
+    CHECK_EQUAL(seen.found.type, "TPM2B");
     return 0;
 }
 
@@ -293,10 +293,10 @@ static int test_blob(void)
     struct seen seen = {.wanted = "trailing"};
     uint8_t bytes[sizeof vector_blob + 1] = {0};
     memcpy(bytes, vector_blob, sizeof vector_blob);
-    CHECK(tpm2_explain_activation_blob(bytes_of(bytes, sizeof bytes), look, &seen) == 0);
+    CHECK_EQUAL(tpm2_explain_activation_blob(bytes_of(bytes, sizeof bytes), look, &seen), 0);
     CHECK(seen.found_count == 1 && seen.found.len == 1 && covered(&seen, sizeof bytes));
     seen = (struct seen){.wanted = "integrityOuter"};
-    CHECK(tpm2_explain_activation_blob(bytes_of(bytes, sizeof vector_blob), look, &seen) == 0);
+    CHECK_EQUAL(tpm2_explain_activation_blob(bytes_of(bytes, sizeof vector_blob), look, &seen), 0);
     CHECK(seen.found_count == 1 &&
           seen.found.offset == sizeof vector_id_object + sizeof vector_enc_secret + 2);
     return 0;

@@ -137,10 +137,10 @@ static int test_single_bytes(void)
         dps_http_init(&h, (enum dps_http_role)m->role);
         for (size_t at = 0; at < total; at++) {
             bool last = at + 1 == total && !m->until_close;
-            CHECK(feed(&h, buffer, &len, m->text + at, 1, false) == (last ? 0 : BYTES_E_MORE));
+            CHECK_EQUAL(feed(&h, buffer, &len, m->text + at, 1, false), (last ? 0 : BYTES_E_MORE));
         }
         if (m->until_close)
-            CHECK(feed(&h, buffer, &len, "", 0, true) == 0);
+            CHECK_EQUAL(feed(&h, buffer, &len, "", 0, true), 0);
         CHECK(received(&h, buffer, len, m));
     }
     return 0;
@@ -157,11 +157,11 @@ static int test_truncated(void)
             struct dps_http h;
             size_t len = 0;
             dps_http_init(&h, (enum dps_http_role)m->role);
-            CHECK(feed(&h, buffer, &len, m->text, cut, false) == BYTES_E_MORE);
+            CHECK_EQUAL(feed(&h, buffer, &len, m->text, cut, false), BYTES_E_MORE);
             if (m->until_close && h.head_len > 0)
                 continue;
             CHECK(feed(&h, buffer, &len, "", 0, true) == BYTES_E_FORMAT && !h.keep_alive);
-            CHECK(feed(&h, buffer, &len, m->text + cut, total - cut, false) == BYTES_E_FORMAT);
+            CHECK_EQUAL(feed(&h, buffer, &len, m->text + cut, total - cut, false), BYTES_E_FORMAT);
         }
     }
     return 0;
@@ -306,7 +306,7 @@ static const char *const refused_requests[] = {
 static int test_refused_requests(void)
 {
     for (size_t i = 0; i < sizeof refused_requests / sizeof refused_requests[0]; i++)
-        CHECK(outcome(REQ, refused_requests[i], strlen(refused_requests[i])) == BYTES_E_FORMAT);
+        CHECK_EQUAL(outcome(REQ, refused_requests[i], strlen(refused_requests[i])), BYTES_E_FORMAT);
     CHECK(outcome(REQ, GET "X: a\0b\r\n\r\n", sizeof(GET "X: a\0b\r\n\r\n") - 1) == BYTES_E_FORMAT);
     CHECK(outcome(REQ, "GET /\0 HTTP/1.1\r\n", 17) ==
           BYTES_E_FORMAT); /* at once, without the end of the head */
@@ -331,7 +331,7 @@ static int test_refused_responses(void)
                                           "HTTP/1.0 200 OK\r\n" CHUNKED "\r\n",
                                           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 x\r\n\r\n"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        CHECK(outcome(RES, refused[i], strlen(refused[i])) == BYTES_E_FORMAT);
+        CHECK_EQUAL(outcome(RES, refused[i], strlen(refused[i])), BYTES_E_FORMAT);
     return 0;
 }
 

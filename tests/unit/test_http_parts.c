@@ -53,13 +53,13 @@ static int test_capacity(void)
     for (size_t piece = 1; piece < 100; piece++) {
         size_t head = strlen(GET "Content-Length: 10\r\n\r\n");
         for (size_t capacity = 1; capacity < head + 10; capacity++)
-            CHECK(receive_text(with_length, capacity, piece) == BYTES_E_LIMIT);
-        CHECK(receive_text(with_length, head + 10, piece) == 0);
+            CHECK_EQUAL(receive_text(with_length, capacity, piece), BYTES_E_LIMIT);
+        CHECK_EQUAL(receive_text(with_length, head + 10, piece), 0);
         /* Chunk framing is removed as it is parsed, but one of its lines has to fit beside the body so far. */
         head = strlen(GET CHUNKED "\r\n");
         for (size_t capacity = 1; capacity < head + 11; capacity++)
-            CHECK(receive_text(with_chunks, capacity, piece) == BYTES_E_LIMIT);
-        CHECK(receive_text(with_chunks, head + 10 + 6, piece) == 0);
+            CHECK_EQUAL(receive_text(with_chunks, capacity, piece), BYTES_E_LIMIT);
+        CHECK_EQUAL(receive_text(with_chunks, head + 10 + 6, piece), 0);
     }
     return 0;
 }
@@ -102,20 +102,20 @@ static int test_endless(void)
     size_t room = sizeof buffer;
     struct bytes text = padded(buffer, GET "X: ", "a", DPS_HTTP_HEAD_MAX);
     memcpy(buffer + DPS_HTTP_HEAD_MAX - 4, "\r\n\r\n", 4);
-    CHECK(receive(DPS_HTTP_REQUEST, text, room, 1000) == 0);
+    CHECK_EQUAL(receive(DPS_HTTP_REQUEST, text, room, 1000), 0);
     text = padded(buffer, GET "X: ", "a", DPS_HTTP_HEAD_MAX + 1);
     memcpy(buffer + DPS_HTTP_HEAD_MAX - 3, "\r\n\r\n", 4);
-    CHECK(receive(DPS_HTTP_REQUEST, text, room, 1000) == BYTES_E_LIMIT);
+    CHECK_EQUAL(receive(DPS_HTTP_REQUEST, text, room, 1000), BYTES_E_LIMIT);
     CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET, "A: b\r\n", room), room, 77) == BYTES_E_LIMIT);
-    CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, "G", "E", room), room, 77) == BYTES_E_LIMIT);
+    CHECK_EQUAL(receive(DPS_HTTP_REQUEST, padded(buffer, "G", "E", room), room, 77), BYTES_E_LIMIT);
 
     size_t head = strlen(GET CHUNKED "\r\n");
     text = padded(buffer, GET CHUNKED "\r\n1;", "x", head + 128 + 8);
     memcpy(buffer + head + 126, "\r\na\r\n0\r\n\r\n", 10); /* a line of 128 bytes with its end */
-    CHECK(receive(DPS_HTTP_REQUEST, text, room, 7) == 0);
+    CHECK_EQUAL(receive(DPS_HTTP_REQUEST, text, room, 7), 0);
     text = padded(buffer, GET CHUNKED "\r\n1;", "x", head + 129 + 8);
     memcpy(buffer + head + 127, "\r\na\r\n0\r\n\r\n", 10);
-    CHECK(receive(DPS_HTTP_REQUEST, text, room, 7) == BYTES_E_LIMIT);
+    CHECK_EQUAL(receive(DPS_HTTP_REQUEST, text, room, 7), BYTES_E_LIMIT);
     CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET CHUNKED "\r\n", "0", room), room, 77) ==
           BYTES_E_LIMIT);
     CHECK(receive(DPS_HTTP_REQUEST, padded(buffer, GET CHUNKED "\r\n0\r\n", "A: b\r\n", room), room, 77) ==
@@ -151,7 +151,7 @@ static int test_real_401(void)
     dps_write_text(&w, "\r\n");
     bytes_write_bytes(&w, bytes_of(body + 0x400, body_len - 0x400));
     dps_write_text(&w, "\r\n0\r\n\r\n");
-    CHECK(w.error == 0);
+    CHECK_EQUAL(w.error, 0);
 
     for (size_t piece = 1; piece <= w.len; piece += piece < 20 ? 1 : 97) {
         uint8_t buffer[DPS_NET_BUFFER];
@@ -162,7 +162,7 @@ static int test_real_401(void)
         dps_http_init(&h, DPS_HTTP_RESPONSE);
         for (size_t at = 0; at < w.len; at += piece) {
             size_t count = w.len - at < piece ? w.len - at : piece;
-            CHECK(rc == BYTES_E_MORE);
+            CHECK_EQUAL(rc, BYTES_E_MORE);
             memcpy(buffer + len, wire + at, count);
             len += count;
             rc = dps_http_advance(&h, buffer, &len, sizeof buffer, false);
@@ -270,9 +270,9 @@ static int test_header(void)
     CHECK(dps_http_header(&h, b, "twice", &v) == BYTES_E_FORMAT && v.len == 0);
     CHECK(dps_http_header(&h, b, "hos", &v) == BYTES_E_NOT_FOUND &&
           dps_http_header(&h, b, "hostt", &v) == BYTES_E_NOT_FOUND);
-    CHECK(dps_http_header(&h, b, "", &v) == BYTES_E_NOT_FOUND);
-    CHECK(dps_http_header(&h, b, "last", &v) == BYTES_E_NOT_FOUND); /* the body is no header */
-    CHECK(dps_http_header(&h, b, "GET /", &v) == BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(dps_http_header(&h, b, "", &v), BYTES_E_NOT_FOUND);
+    CHECK_EQUAL(dps_http_header(&h, b, "last", &v), BYTES_E_NOT_FOUND); /* the body is no header */
+    CHECK_EQUAL(dps_http_header(&h, b, "GET /", &v), BYTES_E_NOT_FOUND);
     return 0;
 }
 
@@ -312,7 +312,7 @@ static int test_target(void)
 static int test_reason(void)
 {
     CHECK(strcmp(dps_http_reason(200), "OK") == 0 && strcmp(dps_http_reason(401), "Unauthorized") == 0);
-    CHECK(strcmp(dps_http_reason(431), "Request Header Fields Too Large") == 0);
+    CHECK_EQUAL(dps_http_reason(431), "Request Header Fields Too Large");
     CHECK(strcmp(dps_http_reason(0), "Unknown") == 0 && strcmp(dps_http_reason(65736), "Unknown") == 0);
     return 0;
 }

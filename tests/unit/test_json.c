@@ -218,14 +218,14 @@ static const struct sample bad[] = {
 static int test_good(void)
 {
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-        CHECK(check_sized(good[i].text, good[i].len) == 0);
+        CHECK_EQUAL(check_sized(good[i].text, good[i].len), 0);
     return 0;
 }
 
 static int test_bad(void)
 {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(check_sized(bad[i].text, bad[i].len) == BYTES_E_FORMAT);
+        CHECK_EQUAL(check_sized(bad[i].text, bad[i].len), BYTES_E_FORMAT);
     return 0;
 }
 
@@ -237,7 +237,7 @@ static int test_truncated(void)
         if (last != '}' && last != ']' && last != '"')
             continue;
         for (size_t len = 0; len < good[i].len; len++)
-            CHECK(check_sized(good[i].text, len) == BYTES_E_FORMAT);
+            CHECK_EQUAL(check_sized(good[i].text, len), BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -293,24 +293,24 @@ static int test_depth(void)
         int expected = depth <= DPS_JSON_DEPTH_MAX ? 0 : BYTES_E_LIMIT;
         memset(text, '[', depth);
         memset(text + depth, ']', depth);
-        CHECK(check_sized(text, 2 * depth) == expected);
+        CHECK_EQUAL(check_sized(text, 2 * depth), expected);
         text[depth] = '}';
-        CHECK(check_sized(text, 2 * depth) == (expected != 0 ? expected : BYTES_E_FORMAT));
+        CHECK_EQUAL(check_sized(text, 2 * depth), (expected != 0 ? expected : BYTES_E_FORMAT));
     }
     /* Objects and arrays in turn: each level remembers which it is. */
     static const char mixed[] = "{\"a\":[{\"a\":[{\"a\":[]}]}]}";
     static const char crossed[] = "{\"a\":[{\"a\":[{\"a\":[]}]]}}";
-    CHECK(check_sized(mixed, strlen(mixed)) == 0);
-    CHECK(check_sized(crossed, strlen(crossed)) == BYTES_E_FORMAT);
+    CHECK_EQUAL(check_sized(mixed, strlen(mixed)), 0);
+    CHECK_EQUAL(check_sized(crossed, strlen(crossed)), BYTES_E_FORMAT);
     /* Closing gives levels back: down to the limit, up three, down again, up. */
     memset(text, '[', sizeof text);
     memset(text + DPS_JSON_DEPTH_MAX, ']', 3);
     text[DPS_JSON_DEPTH_MAX + 3] = ',';
     memset(text + DPS_JSON_DEPTH_MAX + 7, ']', DPS_JSON_DEPTH_MAX);
-    CHECK(check_sized(text, 2 * DPS_JSON_DEPTH_MAX + 7) == 0);
+    CHECK_EQUAL(check_sized(text, 2 * DPS_JSON_DEPTH_MAX + 7), 0);
     static char many[200000];
     memset(many, '[', sizeof many);
-    CHECK(check_sized(many, sizeof many) == BYTES_E_LIMIT);
+    CHECK_EQUAL(check_sized(many, sizeof many), BYTES_E_LIMIT);
     return 0;
 }
 

@@ -136,12 +136,14 @@ static int test_credential_vector(void)
     CHECK(memcmp(buffer, vector_id_object, sizeof vector_id_object) == 0);
 
     struct crypto_rsa_private key = ek_private(storage);
-    CHECK(tpm2_credential_open(CONTENT(vector_id_object), CONTENT(vector_enc_secret), &key, srk_name(), out,
-                               sizeof out, &len) == 0);
+    CHECK_EQUAL(tpm2_credential_open(CONTENT(vector_id_object), CONTENT(vector_enc_secret), &key, srk_name(),
+                                     out, sizeof out, &len),
+                0);
     CHECK(bytes_equal_public(bytes_of(out, len), inner_key()));
     /* ... and what was made above, whose OAEP has another seed */
-    CHECK(tpm2_credential_open(bytes_of(buffer + 2, 52), bytes_of(buffer + 56, 256), &key, srk_name(), out,
-                               sizeof out, &len) == 0);
+    CHECK_EQUAL(tpm2_credential_open(bytes_of(buffer + 2, 52), bytes_of(buffer + 56, 256), &key, srk_name(),
+                                     out, sizeof out, &len),
+                0);
     CHECK(bytes_equal_public(bytes_of(out, len), inner_key()));
     return 0;
 }
@@ -154,8 +156,8 @@ static int test_credential_made_by_tpm(void)
     uint8_t out[32], storage[KEY_STORAGE];
     size_t len;
     struct crypto_rsa_private key = ek_private(storage);
-    CHECK(bytes_reader_end(&r) == 0);
-    CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, sizeof out, &len) == 0);
+    CHECK_EQUAL(bytes_reader_end(&r), 0);
+    CHECK_EQUAL(tpm2_credential_open(blob, secret, &key, srk_name(), out, sizeof out, &len), 0);
     CHECK(bytes_equal_public(bytes_of(out, len), bytes_of_text("@ABCDEFGHIJKLMNO")));
     return 0;
 }
@@ -174,18 +176,19 @@ static int test_credential_lengths(void)
         tpm2_credential_make(&w, &ek, bytes_of(credential, size), srk_name(), &random);
         struct bytes_reader r = bytes_reader_over(bytes_written(&w));
         struct bytes blob = bytes_read_2b(&r), secret = bytes_read_2b(&r);
-        CHECK(bytes_reader_end(&r) == 0);
-        CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, size, &len) == 0);
+        CHECK_EQUAL(bytes_reader_end(&r), 0);
+        CHECK_EQUAL(tpm2_credential_open(blob, secret, &key, srk_name(), out, size, &len), 0);
         CHECK(bytes_equal_public(bytes_of(out, len), bytes_of(credential, size)));
         if (size > 0) {
             memset(out, 0xAA, sizeof out);
-            CHECK(tpm2_credential_open(blob, secret, &key, srk_name(), out, size - 1, &len) == BYTES_E_SPACE);
+            CHECK_EQUAL(tpm2_credential_open(blob, secret, &key, srk_name(), out, size - 1, &len),
+                        BYTES_E_SPACE);
             CHECK(len == 0 && out[0] == 0xAA);
         }
     }
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_credential_make(&w, &ek, bytes_of(credential, 33), srk_name(), &random);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     return 0;
 }
 
@@ -206,16 +209,17 @@ static int test_credential_changed(void)
     memcpy(blob, vector_id_object + 2, sizeof blob);
     memcpy(name, vector_srk_name, sizeof name);
     name[33] ^= 1;
-    CHECK(tpm2_credential_open(b, s, &key, bytes_of(name, sizeof name), out, sizeof out, &len) ==
-          BYTES_E_INTEGRITY);
-    CHECK(tpm2_credential_open(b, s, &other, srk_name(), out, sizeof out, &len) == BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_credential_open(b, s, &key, bytes_of(name, sizeof name), out, sizeof out, &len),
+                BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_credential_open(b, s, &other, srk_name(), out, sizeof out, &len), BYTES_E_INTEGRITY);
     secret[255] ^= 1;
-    CHECK(tpm2_credential_open(b, s, &key, srk_name(), out, sizeof out, &len) == BYTES_E_INTEGRITY);
-    CHECK(tpm2_credential_open(b, bytes_of(secret, 255), &key, srk_name(), out, sizeof out, &len) ==
-          BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_credential_open(b, s, &key, srk_name(), out, sizeof out, &len), BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_credential_open(b, bytes_of(secret, 255), &key, srk_name(), out, sizeof out, &len),
+                BYTES_E_INTEGRITY);
     /* a duplicate's secret is not a credential's: the OAEP labels differ */
-    CHECK(tpm2_credential_open(b, CONTENT(vector_dup_secret), &other, srk_name(), out, sizeof out, &len) ==
-          BYTES_E_INTEGRITY);
+    CHECK_EQUAL(
+        tpm2_credential_open(b, CONTENT(vector_dup_secret), &other, srk_name(), out, sizeof out, &len),
+        BYTES_E_INTEGRITY);
     return 0;
 }
 
@@ -234,8 +238,9 @@ static int test_credential_truncated(void)
     }
     uint8_t longer[52 + 32] = {0}; /* more than any credential */
     memcpy(longer, vector_id_object + 2, 52);
-    CHECK(tpm2_credential_open(bytes_of(longer, sizeof longer), CONTENT(vector_enc_secret), &key, srk_name(),
-                               out, sizeof out, &len_out) == BYTES_E_FORMAT);
+    CHECK_EQUAL(tpm2_credential_open(bytes_of(longer, sizeof longer), CONTENT(vector_enc_secret), &key,
+                                     srk_name(), out, sizeof out, &len_out),
+                BYTES_E_FORMAT);
     return 0;
 }
 
@@ -301,11 +306,13 @@ static int test_duplicate_vector(void)
     CHECK(memcmp(buffer, vector_private, sizeof vector_private) == 0);
 
     struct crypto_rsa_private key = srk_private(storage);
-    CHECK(tpm2_duplicate_open(CONTENT(vector_private), CONTENT(vector_dup_secret), &key, inner_key(),
-                              object_name(), &out, opened, sizeof opened) == 0);
+    CHECK_EQUAL(tpm2_duplicate_open(CONTENT(vector_private), CONTENT(vector_dup_secret), &key, inner_key(),
+                                    object_name(), &out, opened, sizeof opened),
+                0);
     CHECK(bytes_equal_public(out.key, in.key) && bytes_equal_public(out.seed_value, in.seed_value));
-    CHECK(tpm2_duplicate_open(bytes_of(buffer + 2, 142), bytes_of(buffer + 146, 256), &key, inner_key(),
-                              object_name(), &out, opened, sizeof opened) == 0);
+    CHECK_EQUAL(tpm2_duplicate_open(bytes_of(buffer + 2, 142), bytes_of(buffer + 146, 256), &key, inner_key(),
+                                    object_name(), &out, opened, sizeof opened),
+                0);
     CHECK(bytes_equal_public(out.key, in.key));
     return 0;
 }
@@ -316,22 +323,23 @@ static int test_duplicate_made_by_tpm(void)
 {
     struct bytes_reader r = bytes_reader_over(captured("duplicate_to_vector")->response);
     bytes_read_bytes(&r, 14);
-    CHECK(bytes_read_2b(&r).len == 0); /* encryptionKeyOut: the key was given */
+    CHECK_EQUAL(bytes_read_2b(&r).len, 0); /* encryptionKeyOut: the key was given */
     struct bytes duplicate = bytes_read_2b(&r), secret = bytes_read_2b(&r);
     r = bytes_reader_over(captured("import")->request); /* the same key's public area */
     bytes_read_bytes(&r, 10 + 4 + 4 + 9);
     struct bytes inner = bytes_read_2b(&r), public_2b = bytes_read_2b_whole(&r);
-    CHECK(r.error == 0);
+    CHECK_EQUAL(r.error, 0);
 
     uint8_t name[TPM2_NAME_SIZE], storage[KEY_STORAGE], opened[256], unique[32];
     struct tpm2_sensitive sensitive;
     struct tpm2_public area;
     struct crypto_rsa_private key = srk_private(storage);
     tpm2_name_of(public_2b, name);
-    CHECK(tpm2_duplicate_open(duplicate, secret, &key, inner, bytes_of(name, sizeof name), &sensitive, opened,
-                              sizeof opened) == 0);
+    CHECK_EQUAL(tpm2_duplicate_open(duplicate, secret, &key, inner, bytes_of(name, sizeof name), &sensitive,
+                                    opened, sizeof opened),
+                0);
     tpm2_keyedhash_unique(&sensitive, unique);
-    CHECK(tpm2_public_parse_2b(public_2b, &area) == 0);
+    CHECK_EQUAL(tpm2_public_parse_2b(public_2b, &area), 0);
     CHECK(bytes_equal_public(area.unique, bytes_of(unique, sizeof unique)));
 
     /* That key signs "signed" as the TPM did. */
@@ -369,26 +377,30 @@ static int test_duplicate_changed(void)
         duplicate[at] ^= 0x80;
         out = vector_sensitive();
         int error = tpm2_duplicate_open(d, s, &key, inner_key(), object_name(), &out, opened, sizeof opened);
-        CHECK(error == (at < 2 ? BYTES_E_FORMAT : BYTES_E_INTEGRITY));
+        CHECK_EQUAL(error, (at < 2 ? BYTES_E_FORMAT : BYTES_E_INTEGRITY));
         CHECK(out.key.len == 0 && out.seed_value.len == 0);
     }
     memcpy(duplicate, vector_private + 2, sizeof duplicate);
     memcpy(name, vector_object_name, sizeof name);
     name[2] ^= 1;
-    CHECK(tpm2_duplicate_open(d, s, &key, inner_key(), bytes_of(name, sizeof name), &out, opened,
-                              sizeof opened) == BYTES_E_INTEGRITY);
-    CHECK(tpm2_duplicate_open(d, s, &other, inner_key(), object_name(), &out, opened, sizeof opened) ==
-          BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_duplicate_open(d, s, &key, inner_key(), bytes_of(name, sizeof name), &out, opened,
+                                    sizeof opened),
+                BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_duplicate_open(d, s, &other, inner_key(), object_name(), &out, opened, sizeof opened),
+                BYTES_E_INTEGRITY);
     /* The wrong inner key passes the outer HMAC and fails inside; nothing half decrypted stays behind. */
     memcpy(wrong_key, vector_inner_key, sizeof wrong_key);
     wrong_key[0] ^= 1;
     memset(opened, 0xAA, sizeof opened);
-    CHECK(tpm2_duplicate_open(d, s, &key, bytes_of(wrong_key, sizeof wrong_key), object_name(), &out, opened,
-                              sizeof opened) == BYTES_E_INTEGRITY);
+    CHECK_EQUAL(tpm2_duplicate_open(d, s, &key, bytes_of(wrong_key, sizeof wrong_key), object_name(), &out,
+                                    opened, sizeof opened),
+                BYTES_E_INTEGRITY);
     CHECK(is_zero(opened, 108));
-    CHECK(tpm2_duplicate_open(d, s, &key, bytes_of(wrong_key, 15), object_name(), &out, opened,
-                              sizeof opened) == BYTES_E_ALGORITHM);
-    CHECK(tpm2_duplicate_open(d, s, &key, inner_key(), object_name(), &out, opened, 107) == BYTES_E_SPACE);
+    CHECK_EQUAL(
+        tpm2_duplicate_open(d, s, &key, bytes_of(wrong_key, 15), object_name(), &out, opened, sizeof opened),
+        BYTES_E_ALGORITHM);
+    CHECK_EQUAL(tpm2_duplicate_open(d, s, &key, inner_key(), object_name(), &out, opened, 107),
+                BYTES_E_SPACE);
     return 0;
 }
 
@@ -403,14 +415,15 @@ static int test_duplicate_changed_inside(void)
         memcpy(duplicate, vector_private + 2, 34);
         memcpy(duplicate + 34, vector_enc_inner, sizeof vector_enc_inner);
         duplicate[141] ^= (uint8_t)change;
-        CHECK(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, sizeof vector_dup_sym_key), NULL,
-                                     duplicate + 34, 108) == 0);
+        CHECK_EQUAL(crypto_aes_cfb_encrypt(bytes_of(vector_dup_sym_key, sizeof vector_dup_sym_key), NULL,
+                                           duplicate + 34, 108),
+                    0);
         const struct bytes covered[] = {bytes_of(duplicate + 34, 108), object_name()};
         crypto_hmac_sha256(bytes_of(vector_dup_hmac_key, sizeof vector_dup_hmac_key), covered, 2,
                            duplicate + 2);
         int error = tpm2_duplicate_open(bytes_of(duplicate, sizeof duplicate), CONTENT(vector_dup_secret),
                                         &key, inner_key(), object_name(), &out, opened, sizeof opened);
-        CHECK(error == (change ? BYTES_E_INTEGRITY : 0));
+        CHECK_EQUAL(error, (change ? BYTES_E_INTEGRITY : 0));
     }
     return 0;
 }
@@ -509,19 +522,19 @@ static int test_duplicate_limits(void)
     struct tpm2_sensitive sensitive = {bytes_of(unused, 32), bytes_of(bytes, 64)};
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-    CHECK(w.error == 0);
+    CHECK_EQUAL(w.error, 0);
     sensitive.key.len = 65;
     w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     sensitive = (struct tpm2_sensitive){bytes_of(bytes, 33), bytes_of(bytes, 32)};
     w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     sensitive.seed_value.len = 32;
     w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, bytes_of(bytes, 32), object_name(), &sensitive, &random);
-    CHECK(w.error == BYTES_E_ALGORITHM);
+    CHECK_EQUAL(w.error, BYTES_E_ALGORITHM);
     return 0;
 }
 

@@ -55,7 +55,7 @@ static int test_templates(void)
     tpm2_public_write_2b(&w, &area);
     CHECK(bytes_equal_public(bytes_written(&w),
                              public_in("create_primary_srk", false, IN_CREATE_PRIMARY_REQUEST)));
-    CHECK(area.attributes == 0x00030472);
+    CHECK_EQUAL(area.attributes, 0x00030472);
 
     area = tpm2_template_hmac_key(bytes_of(vector_unique, sizeof vector_unique));
     w = bytes_writer_over(buffer, sizeof buffer);
@@ -82,7 +82,7 @@ static int test_round_trip(void)
         uint8_t buffer[DPS_EK_PUBLIC_MAX];
         struct tpm2_public area;
         struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
-        CHECK(tpm2_public_parse_2b(areas[i], &area) == 0);
+        CHECK_EQUAL(tpm2_public_parse_2b(areas[i], &area), 0);
         tpm2_public_write_2b(&w, &area);
         CHECK(bytes_equal_public(bytes_written(&w), areas[i]));
     }
@@ -122,19 +122,19 @@ static int test_broken(void)
         uint8_t buffer[DPS_EK_PUBLIC_MAX + 2];
         for (size_t len = 0; len < areas[i].len; len++) {
             memcpy(buffer, areas[i].p, len);
-            CHECK(parse_copy(bytes_of(buffer, len)) == BYTES_E_FORMAT);
+            CHECK_EQUAL(parse_copy(bytes_of(buffer, len)), BYTES_E_FORMAT);
             if (len < 2)
                 continue;
             buffer[0] = (uint8_t)((len - 2) >> 8); /* a size that fits what is left */
             buffer[1] = (uint8_t)(len - 2);
-            CHECK(parse_copy(bytes_of(buffer, len)) == BYTES_E_FORMAT);
+            CHECK_EQUAL(parse_copy(bytes_of(buffer, len)), BYTES_E_FORMAT);
         }
         /* one byte more, outside of the declared size and inside */
         memcpy(buffer, areas[i].p, areas[i].len);
         buffer[areas[i].len] = 0;
-        CHECK(parse_copy(bytes_of(buffer, areas[i].len + 1)) == BYTES_E_FORMAT);
+        CHECK_EQUAL(parse_copy(bytes_of(buffer, areas[i].len + 1)), BYTES_E_FORMAT);
         buffer[1]++;
-        CHECK(parse_copy(bytes_of(buffer, areas[i].len + 1)) == BYTES_E_FORMAT);
+        CHECK_EQUAL(parse_copy(bytes_of(buffer, areas[i].len + 1)), BYTES_E_FORMAT);
     }
     return 0;
 }
@@ -170,15 +170,15 @@ static int with_u16(struct bytes area, size_t at, uint16_t value)
  * at 12. */
 static int test_unknown_algorithms(void)
 {
-    CHECK(with_u16(ek_public(), 2, TPM2_ALG_ECC) == BYTES_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 2, 0x0025) == BYTES_E_ALGORITHM); /* TPM_ALG_SYMCIPHER */
-    CHECK(with_u16(ek_public(), 4, TPM2_ALG_SHA384) == BYTES_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 4, TPM2_ALG_NULL) == BYTES_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 44, 0x0026) == BYTES_E_ALGORITHM); /* Camellia */
-    CHECK(with_u16(ek_public(), 50, TPM2_ALG_HMAC) == BYTES_E_ALGORITHM);
-    CHECK(with_u16(ek_public(), 50, 0x0018) == BYTES_E_ALGORITHM); /* TPM_ALG_ECDSA */
-    CHECK(with_u16(hmac_public(), 12, TPM2_ALG_XOR) == BYTES_E_ALGORITHM);
-    CHECK(with_u16(hmac_public(), 12, TPM2_ALG_RSASSA) == BYTES_E_ALGORITHM);
+    CHECK_EQUAL(with_u16(ek_public(), 2, TPM2_ALG_ECC), BYTES_E_ALGORITHM);
+    CHECK_EQUAL(with_u16(ek_public(), 2, 0x0025), BYTES_E_ALGORITHM); /* TPM_ALG_SYMCIPHER */
+    CHECK_EQUAL(with_u16(ek_public(), 4, TPM2_ALG_SHA384), BYTES_E_ALGORITHM);
+    CHECK_EQUAL(with_u16(ek_public(), 4, TPM2_ALG_NULL), BYTES_E_ALGORITHM);
+    CHECK_EQUAL(with_u16(ek_public(), 44, 0x0026), BYTES_E_ALGORITHM); /* Camellia */
+    CHECK_EQUAL(with_u16(ek_public(), 50, TPM2_ALG_HMAC), BYTES_E_ALGORITHM);
+    CHECK_EQUAL(with_u16(ek_public(), 50, 0x0018), BYTES_E_ALGORITHM); /* TPM_ALG_ECDSA */
+    CHECK_EQUAL(with_u16(hmac_public(), 12, TPM2_ALG_XOR), BYTES_E_ALGORITHM);
+    CHECK_EQUAL(with_u16(hmac_public(), 12, TPM2_ALG_RSASSA), BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -216,12 +216,12 @@ static int test_matches(void)
 static int test_rsa(void)
 {
     struct tpm2_public area;
-    CHECK(tpm2_public_parse_2b(ek_public(), &area) == 0);
+    CHECK_EQUAL(tpm2_public_parse_2b(ek_public(), &area), 0);
     struct crypto_rsa_public key = tpm2_public_rsa(&area);
     CHECK(area.exponent == 0 && key.exponent == 65537);
     CHECK(key.modulus.len == 256 && key.modulus.p == vector_ek_public_2b + 60);
     area.exponent = 3;
-    CHECK(tpm2_public_rsa(&area).exponent == 3);
+    CHECK_EQUAL(tpm2_public_rsa(&area).exponent, 3);
     return 0;
 }
 
@@ -253,10 +253,10 @@ static int test_hardened_srk(void)
     extend(either, TPM2_CC_POLICY_OR, bytes_of(both, sizeof both));
     const struct tpm2_public area = tpm2_template_srk_hardened();
     CHECK(bytes_equal_public(area.auth_policy, bytes_of(either, sizeof either)));
-    CHECK(area.attributes == 0x00030432);
+    CHECK_EQUAL(area.attributes, 0x00030432);
     struct bytes_writer w = bytes_writer_over(written, sizeof written);
     tpm2_public_write(&w, &area);
-    CHECK(bytes_written(&w).len == 58);
+    CHECK_EQUAL(bytes_written(&w).len, 58);
     return 0;
 }
 

@@ -53,10 +53,10 @@ static int test_known(void)
 {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct tpm2_rc rc = tpm2_rc_decode(known[i].rc);
-        CHECK(rc.kind == known[i].kind);
-        CHECK(rc.code == known[i].code);
-        CHECK(rc.number == known[i].number);
-        CHECK(rc.retry == known[i].retry);
+        CHECK_EQUAL(rc.kind, known[i].kind);
+        CHECK_EQUAL(rc.code, known[i].code);
+        CHECK_EQUAL(rc.number, known[i].number);
+        CHECK_EQUAL(rc.retry, known[i].retry);
     }
     return 0;
 }
@@ -76,7 +76,7 @@ static int test_all(void)
         uint32_t kind_bits = rc.kind == TPM2_RC_KIND_PARAMETER ? 0x40
                              : rc.kind == TPM2_RC_KIND_SESSION ? 0x800
                                                                : 0;
-        CHECK((rc.code | rc.number << 8 | kind_bits) == raw);
+        CHECK_EQUAL((rc.code | rc.number << 8 | kind_bits), raw);
     }
     return 0;
 }
@@ -90,7 +90,7 @@ static int test_text(void)
         if (known[i].kind != TPM2_RC_KIND_VENDOR && known[i].kind != TPM2_RC_KIND_LAYER)
             CHECK(name != NULL && strncmp(name, "TPM_RC_", 7) == 0);
     }
-    CHECK(strcmp(tpm2_rc_name(TPM2_RC_INTEGRITY), "TPM_RC_INTEGRITY") == 0);
+    CHECK_EQUAL(tpm2_rc_name(TPM2_RC_INTEGRITY), "TPM_RC_INTEGRITY");
     CHECK(tpm2_rc_name(0x000B0143) != NULL && tpm2_rc_name(0x80280400) != NULL);
     CHECK(tpm2_rc_name(0x501) == NULL && tpm2_rc_meaning(0x501) == NULL);
     for (uint32_t code = 0; code < 0x1000; code++) {
@@ -123,7 +123,7 @@ static int test_layers(void)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t below;
         const char *layer = tpm2_rc_layer(cases[i].rc, &below), *name = tpm2_rc_name(cases[i].rc);
-        CHECK(below == cases[i].below);
+        CHECK_EQUAL(below, cases[i].below);
         CHECK((layer == NULL) == (cases[i].layer == NULL) &&
               (layer == NULL || strcmp(layer, cases[i].layer) == 0));
         CHECK((name == NULL) == (cases[i].name == NULL) &&

@@ -115,8 +115,8 @@ static int s08_tokens_of_every_client(void)
     uint8_t other[32] = {0x23};
     for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
         struct dps_sas sas;
-        CHECK(dps_sas_parse(bytes_of_text(clients[i].token), &sas) == 0);
-        CHECK(sas.expiry == EXPIRY);
+        CHECK_EQUAL(dps_sas_parse(bytes_of_text(clients[i].token), &sas), 0);
+        CHECK_EQUAL(sas.expiry, EXPIRY);
         CHECK(bytes_equal_public(sas.skn, bytes_of_text(clients[i].skn)));
         CHECK(dps_sas_signed_with(&sas, key()));
         CHECK(!dps_sas_signed_with(&sas, bytes_of(other, sizeof other)));
@@ -128,7 +128,7 @@ static int s08_tokens_of_every_client(void)
 static int audiences_are_whole(void)
 {
     struct dps_sas sas;
-    CHECK(dps_sas_parse(bytes_of_text(TOKEN), &sas) == 0);
+    CHECK_EQUAL(dps_sas_parse(bytes_of_text(TOKEN), &sas), 0);
     CHECK(dps_sas_audience_is(&sas, bytes_of_text("0NE000abcde/Registrations/DEV1")));
     CHECK(!dps_sas_audience_is(&sas, bytes_of_text("0ne000ABCDE/registrations/dev")));
     CHECK(!dps_sas_audience_is(&sas, bytes_of_text("0ne000ABCDE/registrations/dev10")));
@@ -172,9 +172,9 @@ static int members_missing_or_doubled(void)
         TOKEN "&skn=a&skn=b",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(parse_text(bad[i]) == BYTES_E_FORMAT);
-    CHECK(parse_text(TOKEN "&other=1&other=2") == 0);
-    CHECK(parse_text("sharedaccesssignature sr=a&sig=" DEVICE_SIG "&se=1") == 0);
+        CHECK_EQUAL(parse_text(bad[i]), BYTES_E_FORMAT);
+    CHECK_EQUAL(parse_text(TOKEN "&other=1&other=2"), 0);
+    CHECK_EQUAL(parse_text("sharedaccesssignature sr=a&sig=" DEVICE_SIG "&se=1"), 0);
     return 0;
 }
 
@@ -194,9 +194,9 @@ static int expiries_that_are_none(void)
         WITH_EXPIRY("18446744073709551616"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(parse_text(bad[i]) == BYTES_E_FORMAT);
-    CHECK(parse_text(WITH_EXPIRY("0")) == 0);
-    CHECK(parse_text(WITH_EXPIRY("9223372036854775807")) == 0);
+        CHECK_EQUAL(parse_text(bad[i]), BYTES_E_FORMAT);
+    CHECK_EQUAL(parse_text(WITH_EXPIRY("0")), 0);
+    CHECK_EQUAL(parse_text(WITH_EXPIRY("9223372036854775807")), 0);
     return 0;
 }
 
@@ -217,9 +217,9 @@ static int signatures_that_are_none(void)
         WITH_SIGNATURE("cKXhH%252BZAWFB%252BwQrULAWqIpCfTABLWmYUg4eJbEvMaik%253D") /* encoded twice */
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(parse_text(bad[i]) == BYTES_E_FORMAT);
+        CHECK_EQUAL(parse_text(bad[i]), BYTES_E_FORMAT);
     /* Only what base64 needs must be encoded: some clients leave '+', '/' and '=' as they are. */
-    CHECK(parse_text(WITH_SIGNATURE("cKXhH+ZAWFB+wQrULAWqIpCfTABLWmYUg4eJbEvMaik=")) == 0);
+    CHECK_EQUAL(parse_text(WITH_SIGNATURE("cKXhH+ZAWFB+wQrULAWqIpCfTABLWmYUg4eJbEvMaik=")), 0);
     return 0;
 }
 

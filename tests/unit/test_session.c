@@ -75,7 +75,7 @@ static void name_of_vector(uint8_t name[34])
 static int test_key(void)
 {
     struct tpm2_session s;
-    CHECK(begin(&s) == 0);
+    CHECK_EQUAL(begin(&s), 0);
     CHECK(s.key_len == 32 && memcmp(s.key, session_key, 32) == 0);
     return 0;
 }
@@ -85,14 +85,14 @@ static int test_command(void)
     struct tpm2_session s;
     uint8_t buffer[256], name[34];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
-    CHECK(begin(&s) == 0);
+    CHECK_EQUAL(begin(&s), 0);
     name_of_vector(name);
     const struct tpm2_protection p = protection(&s, name);
     build(&w);
     tpm2_session_protect(&w, &p);
-    CHECK(w.error == 0);
+    CHECK_EQUAL(w.error, 0);
     /* header, handle, size | handle, nonce, attributes, HMAC | parameter */
-    CHECK(w.len == 10 + 4 + 4 + 4 + 34 + 1 + 34 + 2 + sizeof encrypted);
+    CHECK_EQUAL(w.len, 10 + 4 + 4 + 4 + 34 + 1 + 34 + 2 + sizeof encrypted);
     CHECK(memcmp(buffer + 18 + 4 + 34 + 1 + 2, command_hmac, 32) == 0);
     CHECK(memcmp(buffer + w.len - sizeof encrypted, encrypted, sizeof encrypted) == 0);
     return 0;
@@ -120,7 +120,7 @@ static int test_response(void)
     struct tpm2_session s;
     uint8_t name[34], good[128], changed[128];
     name_of_vector(name);
-    CHECK(begin(&s) == 0);
+    CHECK_EQUAL(begin(&s), 0);
     const struct tpm2_protection p = protection(&s, name);
     const struct tpm2_session before = s;
     const size_t whole = respond(good);
@@ -142,7 +142,7 @@ static int test_response(void)
     }
     size_t len = whole;
     CHECK(tpm2_session_open(good, &len, &p) == 0 && len == whole);
-    CHECK(s.nonce_tpm[0] == 0xa1);
+    CHECK_EQUAL(s.nonce_tpm[0], 0xa1);
     return 0;
 }
 
@@ -151,7 +151,7 @@ static int test_limits(void)
     struct tpm2_session s;
     uint8_t buffer[256], name[34], value[34];
     name_of_vector(name);
-    CHECK(begin(&s) == 0);
+    CHECK_EQUAL(begin(&s), 0);
     struct tpm2_protection p = protection(&s, name);
     for (size_t room = 0; room < 18 + 73 + 21; room++) {
         struct bytes_writer w = bytes_writer_over(buffer, room);
@@ -165,7 +165,7 @@ static int test_limits(void)
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     build(&w);
     tpm2_session_protect(&w, &p);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     p.uses[0].auth_value = bytes_of("pw\0\0", 4);
     w = bytes_writer_over(buffer, sizeof buffer);
     build(&w);

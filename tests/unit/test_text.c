@@ -207,7 +207,7 @@ static int test_decimal(void)
     CHECK(decimal("18446744073709551616", UINT64_MAX, &v) == BYTES_E_LIMIT && v == 0);
     CHECK(decimal("99999999999999999999999", UINT64_MAX, &v) == BYTES_E_LIMIT && v == 0);
     CHECK(decimal("65535", 65535, &v) == 0 && v == 65535);
-    CHECK(decimal("65536", 65535, &v) == BYTES_E_LIMIT);
+    CHECK_EQUAL(decimal("65536", 65535, &v), BYTES_E_LIMIT);
     CHECK(decimal("7", 5, &v) == BYTES_E_LIMIT && decimal("1", 0, &v) == BYTES_E_LIMIT);
     CHECK(decimal("15", 9, &v) == BYTES_E_LIMIT && decimal("9", 9, &v) == 0 && v == 9);
     static const char *const bad[] = {"",    "00",  "01",  "+1",  "-1", " 1", "1 ",
@@ -246,10 +246,10 @@ static int test_time(void)
     uint8_t buffer[64];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_time(&w, 253402300800);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_http_date(&w, UINT64_MAX);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     return 0;
 }
 
@@ -265,7 +265,7 @@ static int test_time_every_day(void)
         CHECK(dps_http_date_parse(bytes_written(&w), &back) == 0 && back == day * 86400 + 86399);
         weekday_names_seen += memcmp(buffer, "Thu", 3) == 0 ? 1 : 0;
     }
-    CHECK(weekday_names_seen == 20871); /* 146097 / 7: the period is whole weeks */
+    CHECK_EQUAL(weekday_names_seen, 20871); /* 146097 / 7: the period is whole weeks */
     return 0;
 }
 

@@ -42,10 +42,11 @@ static uint8_t server_count;
 static int load(void)
 {
     server_count = 0;
-    CHECK(crypto_trust_load(&trust, text(vector_tls_ca)) == 0);
-    CHECK(crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), text(vector_tls_ec_key_sec1)) == 0);
-    CHECK(crypto_identity_load(&rsa_identity, text(vector_tls_rsa_leaf), text(vector_tls_rsa_key_pkcs1)) ==
-          0);
+    CHECK_EQUAL(crypto_trust_load(&trust, text(vector_tls_ca)), 0);
+    CHECK_EQUAL(crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), text(vector_tls_ec_key_sec1)),
+                0);
+    CHECK_EQUAL(
+        crypto_identity_load(&rsa_identity, text(vector_tls_rsa_leaf), text(vector_tls_rsa_key_pkcs1)), 0);
     crypto_tls_cache_init(&cache, cache_storage, sizeof cache_storage, NULL);
     return 0;
 }
@@ -65,9 +66,9 @@ static int start_server(const struct crypto_identity *identity)
 
 static int start(const char *host)
 {
-    CHECK(load() == 0);
-    CHECK(start_client(host, NOW, false) == 0);
-    CHECK(start_server(&ec_identity) == 0);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(start_client(host, NOW, false), 0);
+    CHECK_EQUAL(start_server(&ec_identity), 0);
     return 0;
 }
 
@@ -149,7 +150,7 @@ static int transfer(br_ssl_engine_context *from, br_ssl_engine_context *to, size
         len = get(to, data, sizeof data);
         CHECK(len > 0);
         for (size_t i = 0; i < len; i++)
-            CHECK(data[i] == (uint8_t)((received + i) * 7));
+            CHECK_EQUAL(data[i], (uint8_t)((received + i) * 7));
         received += len;
     }
     return 0;
@@ -167,40 +168,40 @@ static int close_both(size_t piece)
 
 static int session(const struct crypto_identity *identity, const char *host, bool resume, size_t piece)
 {
-    CHECK(start_client(host, NOW, resume) == 0);
-    CHECK(start_server(identity) == 0);
+    CHECK_EQUAL(start_client(host, NOW, resume), 0);
+    CHECK_EQUAL(start_server(identity), 0);
     pump(piece);
     CHECK(is_open(client_engine()) && is_open(server_engine()));
-    CHECK(transfer(client_engine(), server_engine(), 3000, piece) == 0);
-    CHECK(transfer(server_engine(), client_engine(), 3000, piece) == 0);
+    CHECK_EQUAL(transfer(client_engine(), server_engine(), 3000, piece), 0);
+    CHECK_EQUAL(transfer(server_engine(), client_engine(), 3000, piece), 0);
     return close_both(piece);
 }
 
 static int test_session(void)
 {
-    CHECK(load() == 0);
-    CHECK(session(&ec_identity, "dps.example", false, WHOLE) == 0);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", false, WHOLE), 0);
     CHECK(!crypto_tls_client_resumed(&client));
-    CHECK(session(&rsa_identity, "rsa.example", false, WHOLE) == 0);
-    CHECK(session(&ec_identity, "DPS.Example", false, WHOLE) == 0);
-    CHECK(session(&ec_identity, "any.fleet.example", false, WHOLE) == 0);
-    CHECK(session(&ec_identity, "192.0.2.7", false, WHOLE) == 0);
+    CHECK_EQUAL(session(&rsa_identity, "rsa.example", false, WHOLE), 0);
+    CHECK_EQUAL(session(&ec_identity, "DPS.Example", false, WHOLE), 0);
+    CHECK_EQUAL(session(&ec_identity, "any.fleet.example", false, WHOLE), 0);
+    CHECK_EQUAL(session(&ec_identity, "192.0.2.7", false, WHOLE), 0);
     return 0;
 }
 
 /* More than several records, both ways at once, through full windows. */
 static int test_long_data(void)
 {
-    CHECK(start("dps.example") == 0);
+    CHECK_EQUAL(start("dps.example"), 0);
     pump(WHOLE);
-    CHECK(transfer(client_engine(), server_engine(), 100000, WHOLE) == 0);
-    CHECK(transfer(server_engine(), client_engine(), 100000, WHOLE) == 0);
+    CHECK_EQUAL(transfer(client_engine(), server_engine(), 100000, WHOLE), 0);
+    CHECK_EQUAL(transfer(server_engine(), client_engine(), 100000, WHOLE), 0);
     return close_both(WHOLE);
 }
 
 static int test_every_piece(void)
 {
-    CHECK(load() == 0);
+    CHECK_EQUAL(load(), 0);
     for (size_t piece = 1; piece <= 100; piece++)
         CHECK(session(piece % 2 == 1 ? &ec_identity : &rsa_identity,
                       piece % 2 == 1 ? "dps.example" : "rsa.example", false, piece) == 0);
@@ -211,13 +212,15 @@ static int test_every_piece(void)
 static int test_small_buffer(void)
 {
     static const uint8_t entropy[32] = {1};
-    CHECK(load() == 0);
-    CHECK(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
-                                  BR_SSL_BUFSIZE_MONO, false) == 0);
-    CHECK(crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO) == 0);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
+                                        BR_SSL_BUFSIZE_MONO, false),
+                0);
+    CHECK_EQUAL(crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO),
+                0);
     pump(WHOLE);
-    CHECK(transfer(client_engine(), server_engine(), 40000, WHOLE) == 0);
-    CHECK(transfer(server_engine(), client_engine(), 40000, WHOLE) == 0);
+    CHECK_EQUAL(transfer(client_engine(), server_engine(), 40000, WHOLE), 0);
+    CHECK_EQUAL(transfer(server_engine(), client_engine(), 40000, WHOLE), 0);
     return close_both(WHOLE);
 }
 
@@ -225,41 +228,43 @@ static int test_usage(void)
 {
     static const uint8_t entropy[32] = {1};
     char host[300];
-    CHECK(load() == 0);
+    CHECK_EQUAL(load(), 0);
     memset(host, 'a', sizeof host);
     host[253] = '\0';
-    CHECK(start_client(host, NOW, false) == 0);
+    CHECK_EQUAL(start_client(host, NOW, false), 0);
     host[253] = 'a';
     host[254] = '\0';
-    CHECK(start_client(host, NOW, false) == BYTES_E_USAGE);
-    CHECK(start_client("", NOW, false) == BYTES_E_USAGE);
-    CHECK(start_client("dps.example", UINT64_MAX, false) == BYTES_E_USAGE);
-    CHECK(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
-                                  BR_SSL_BUFSIZE_MONO - 1, false) == BYTES_E_USAGE);
-    CHECK(crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO - 1) ==
-          BYTES_E_USAGE);
+    CHECK_EQUAL(start_client(host, NOW, false), BYTES_E_USAGE);
+    CHECK_EQUAL(start_client("", NOW, false), BYTES_E_USAGE);
+    CHECK_EQUAL(start_client("dps.example", UINT64_MAX, false), BYTES_E_USAGE);
+    CHECK_EQUAL(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
+                                        BR_SSL_BUFSIZE_MONO - 1, false),
+                BYTES_E_USAGE);
+    CHECK_EQUAL(
+        crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO - 1),
+        BYTES_E_USAGE);
     return 0;
 }
 
 static int test_resumption(void)
 {
-    CHECK(load() == 0);
-    CHECK(session(&ec_identity, "dps.example", false, WHOLE) == 0);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", false, WHOLE), 0);
     for (int i = 0; i < 3; i++) {
-        CHECK(session(&ec_identity, "dps.example", true, WHOLE) == 0);
+        CHECK_EQUAL(session(&ec_identity, "dps.example", true, WHOLE), 0);
         CHECK(crypto_tls_client_resumed(&client));
     }
     /* The server has forgotten: a full handshake, and the next one resumes again. */
     crypto_tls_cache_init(&cache, cache_storage, sizeof cache_storage, NULL);
-    CHECK(session(&ec_identity, "dps.example", true, WHOLE) == 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", true, WHOLE), 0);
     CHECK(!crypto_tls_client_resumed(&client));
-    CHECK(session(&ec_identity, "dps.example", true, 1) == 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", true, 1), 0);
     CHECK(crypto_tls_client_resumed(&client));
-    CHECK(session(&ec_identity, "dps.example", false, WHOLE) == 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", false, WHOLE), 0);
     CHECK(!crypto_tls_client_resumed(&client));
     /* Wiped is wiped. */
     crypto_tls_client_wipe(&client);
-    CHECK(session(&ec_identity, "dps.example", true, WHOLE) == 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", true, WHOLE), 0);
     CHECK(!crypto_tls_client_resumed(&client));
     return 0;
 }
@@ -276,36 +281,36 @@ static int offered_id_len(void)
 /* A session is offered to nobody but the verified host that it was made with. */
 static int test_resumption_refused(void)
 {
-    CHECK(load() == 0);
-    CHECK(session(&ec_identity, "dps.example", false, WHOLE) == 0);
-    CHECK(start_client("any.fleet.example", NOW, true) == 0);
-    CHECK(offered_id_len() == 0);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", false, WHOLE), 0);
+    CHECK_EQUAL(start_client("any.fleet.example", NOW, true), 0);
+    CHECK_EQUAL(offered_id_len(), 0);
 
     /* An impostor's session, whose certificate is not for this host. */
-    CHECK(start_client("other.example", NOW, false) == 0);
-    CHECK(start_server(&ec_identity) == 0);
+    CHECK_EQUAL(start_client("other.example", NOW, false), 0);
+    CHECK_EQUAL(start_server(&ec_identity), 0);
     pump(WHOLE);
     CHECK(is_closed(client_engine()));
-    CHECK(start_client("other.example", NOW, true) == 0);
-    CHECK(offered_id_len() == 0);
+    CHECK_EQUAL(start_client("other.example", NOW, true), 0);
+    CHECK_EQUAL(offered_id_len(), 0);
 
     /* The same, cut off at any point of the handshake, before or after the certificate. */
     for (size_t piece = 1; piece < 1200; piece += 13) {
-        CHECK(start_client("other.example", NOW, false) == 0);
-        CHECK(start_server(&ec_identity) == 0);
+        CHECK_EQUAL(start_client("other.example", NOW, false), 0);
+        CHECK_EQUAL(start_server(&ec_identity), 0);
         while (carry(client_engine(), server_engine(), WHOLE) > 0)
             ;
         for (size_t moved = 0, step = 1; moved < piece && step > 0; moved += step)
             step = carry(server_engine(), client_engine(), piece - moved);
-        CHECK(start_client("other.example", NOW, true) == 0);
-        CHECK(offered_id_len() == 0);
+        CHECK_EQUAL(start_client("other.example", NOW, true), 0);
+        CHECK_EQUAL(offered_id_len(), 0);
     }
 
     /* A connection that ended with an error [RFC 5246 7.2.2]. */
-    CHECK(session(&ec_identity, "dps.example", false, WHOLE) == 0);
-    CHECK(start_client("dps.example", NOW, true) == 0);
-    CHECK(offered_id_len() == 32);
-    CHECK(start_server(&ec_identity) == 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", false, WHOLE), 0);
+    CHECK_EQUAL(start_client("dps.example", NOW, true), 0);
+    CHECK_EQUAL(offered_id_len(), 32);
+    CHECK_EQUAL(start_server(&ec_identity), 0);
     pump(WHOLE);
     static const uint8_t junk[] = {23, 3,  3,  0,  32, 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
                                    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
@@ -316,9 +321,9 @@ static int test_resumption_refused(void)
         crypto_tls_record_received(client_engine(), len);
         at += len;
     }
-    CHECK(crypto_tls_error(client_engine()) == BR_ERR_BAD_MAC);
-    CHECK(start_client("dps.example", NOW, true) == 0);
-    CHECK(offered_id_len() == 0);
+    CHECK_EQUAL(crypto_tls_error(client_engine()), BR_ERR_BAD_MAC);
+    CHECK_EQUAL(start_client("dps.example", NOW, true), 0);
+    CHECK_EQUAL(offered_id_len(), 0);
     return 0;
 }
 
@@ -353,51 +358,51 @@ static int test_wrong_host(void)
         "any.fleet.example.x",
         "localhost",
     };
-    CHECK(load() == 0);
+    CHECK_EQUAL(load(), 0);
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
-        CHECK(refusal(&ec_identity, hosts[i], NOW) == BR_ERR_X509_BAD_SERVER_NAME);
+        CHECK_EQUAL(refusal(&ec_identity, hosts[i], NOW), BR_ERR_X509_BAD_SERVER_NAME);
     /* An address as iPAddress is not read; tls.h says so. */
-    CHECK(refusal(&rsa_identity, "192.0.2.7", NOW) == BR_ERR_X509_BAD_SERVER_NAME);
+    CHECK_EQUAL(refusal(&rsa_identity, "192.0.2.7", NOW), BR_ERR_X509_BAD_SERVER_NAME);
     return 0;
 }
 
 static int test_not_trusted(void)
 {
-    CHECK(load() == 0);
-    CHECK(crypto_trust_load(&trust, text(vector_tls_other_ca)) == 0);
-    CHECK(refusal(&ec_identity, "dps.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
-    CHECK(refusal(&rsa_identity, "rsa.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(crypto_trust_load(&trust, text(vector_tls_other_ca)), 0);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW), BR_ERR_X509_NOT_TRUSTED);
+    CHECK_EQUAL(refusal(&rsa_identity, "rsa.example", NOW), BR_ERR_X509_NOT_TRUSTED);
     /* A trust anchor that failed to load trusts nobody. */
-    CHECK(crypto_trust_load(&trust, text("nonsense")) == BYTES_E_FORMAT);
-    CHECK(refusal(&ec_identity, "dps.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
+    CHECK_EQUAL(crypto_trust_load(&trust, text("nonsense")), BYTES_E_FORMAT);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW), BR_ERR_X509_NOT_TRUSTED);
     /* The leaf itself as an anchor is trusted directly, and only it. */
-    CHECK(crypto_trust_load(&trust, text(vector_tls_ec_leaf)) == 0);
-    CHECK(session(&ec_identity, "dps.example", false, WHOLE) == 0);
-    CHECK(refusal(&ec_identity, "other.example", NOW) == BR_ERR_X509_BAD_SERVER_NAME);
-    CHECK(refusal(&ec_identity, "dps.example", NOW_AFTER) == BR_ERR_X509_EXPIRED);
-    CHECK(refusal(&rsa_identity, "rsa.example", NOW) == BR_ERR_X509_NOT_TRUSTED);
+    CHECK_EQUAL(crypto_trust_load(&trust, text(vector_tls_ec_leaf)), 0);
+    CHECK_EQUAL(session(&ec_identity, "dps.example", false, WHOLE), 0);
+    CHECK_EQUAL(refusal(&ec_identity, "other.example", NOW), BR_ERR_X509_BAD_SERVER_NAME);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW_AFTER), BR_ERR_X509_EXPIRED);
+    CHECK_EQUAL(refusal(&rsa_identity, "rsa.example", NOW), BR_ERR_X509_NOT_TRUSTED);
     return 0;
 }
 
 static int test_dates(void)
 {
-    CHECK(load() == 0);
-    CHECK(refusal(&ec_identity, "dps.example", NOW_AFTER) == BR_ERR_X509_EXPIRED);
+    CHECK_EQUAL(load(), 0);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW_AFTER), BR_ERR_X509_EXPIRED);
     /* Without a clock: the certificate itself says when it is. */
-    CHECK(start_client("dps.example", 0, false) == 0);
-    CHECK(start_server(&ec_identity) == 0);
+    CHECK_EQUAL(start_client("dps.example", 0, false), 0);
+    CHECK_EQUAL(start_server(&ec_identity), 0);
     pump(WHOLE);
     CHECK(is_open(client_engine()) && is_open(server_engine()));
-    CHECK(crypto_tls_client_not_after(&client) == 4948914610);
-    CHECK(refusal(&ec_identity, "dps.example", CRYPTO_TLS_TIME_FLOOR) == BR_ERR_X509_EXPIRED);
+    CHECK_EQUAL(crypto_tls_client_not_after(&client), 4948914610);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", CRYPTO_TLS_TIME_FLOOR), BR_ERR_X509_EXPIRED);
     /* To the second: openssl x509 -dates says Nov 22 02:30:10 2026 and Oct 29 02:30:10 2126; date -d ... +%s. */
     static const uint64_t not_before = 1795314610, not_after = 4948914610;
-    CHECK(refusal(&ec_identity, "dps.example", not_before - 1) == BR_ERR_X509_EXPIRED);
-    CHECK(refusal(&ec_identity, "dps.example", not_after + 1) == BR_ERR_X509_EXPIRED);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", not_before - 1), BR_ERR_X509_EXPIRED);
+    CHECK_EQUAL(refusal(&ec_identity, "dps.example", not_after + 1), BR_ERR_X509_EXPIRED);
     const uint64_t valid[] = {not_before, not_after};
     for (size_t i = 0; i < 2; i++) {
-        CHECK(start_client("dps.example", valid[i], false) == 0);
-        CHECK(start_server(&ec_identity) == 0);
+        CHECK_EQUAL(start_client("dps.example", valid[i], false), 0);
+        CHECK_EQUAL(start_server(&ec_identity), 0);
         pump(WHOLE);
         CHECK(is_open(client_engine()));
     }
@@ -441,17 +446,17 @@ static int test_tampered(void)
     size_t len = catch_record(record, sizeof record);
     CHECK(len > 40);
     feed_client(record, len);
-    CHECK(get(client_engine(), received, sizeof received) == sizeof "the secret of the server");
+    CHECK_EQUAL(get(client_engine(), received, sizeof received), sizeof "the secret of the server");
     for (size_t i = 0; i < len; i++) {
-        CHECK(catch_record(record, sizeof record) == len);
+        CHECK_EQUAL(catch_record(record, sizeof record), len);
         uint8_t whole[sizeof record];
         memcpy(whole, record, len);
         record[i] ^= 0x01;
         feed_client(record, len);
         feed_client(whole, len);
-        CHECK(get(client_engine(), received, sizeof received) == 0);
+        CHECK_EQUAL(get(client_engine(), received, sizeof received), 0);
         if (i >= 5)
-            CHECK(crypto_tls_error(client_engine()) == BR_ERR_BAD_MAC);
+            CHECK_EQUAL(crypto_tls_error(client_engine()), BR_ERR_BAD_MAC);
     }
     return 0;
 }
@@ -464,14 +469,14 @@ static int test_replayed(void)
     feed_client(record, len);
     CHECK(get(client_engine(), received, sizeof received) > 0);
     feed_client(record, len);
-    CHECK(crypto_tls_error(client_engine()) == BR_ERR_BAD_MAC);
+    CHECK_EQUAL(crypto_tls_error(client_engine()), BR_ERR_BAD_MAC);
 
     len = catch_record(record, sizeof record);
     crypto_tls_record_sent(server_engine(), len);
-    CHECK(put(server_engine(), received, 10) == 10);
+    CHECK_EQUAL(put(server_engine(), received, 10), 10);
     pump(WHOLE);
-    CHECK(crypto_tls_error(client_engine()) == BR_ERR_BAD_MAC);
-    CHECK(get(client_engine(), received, sizeof received) == 0);
+    CHECK_EQUAL(crypto_tls_error(client_engine()), BR_ERR_BAD_MAC);
+    CHECK_EQUAL(get(client_engine(), received, sizeof received), 0);
     return 0;
 }
 
@@ -481,7 +486,7 @@ static int test_tampered_handshake(void)
     size_t len = 1, changed = 0;
     for (size_t i = 0; i < len; i += 7) {
         uint8_t flight[2000];
-        CHECK(start("dps.example") == 0);
+        CHECK_EQUAL(start("dps.example"), 0);
         while (carry(client_engine(), server_engine(), WHOLE) > 0)
             ;
         len = 0;
@@ -507,13 +512,13 @@ static int test_truncated(void)
     uint8_t record[200], received[100];
     size_t len = catch_record(record, sizeof record);
     for (size_t cut = 0; cut < len; cut++) {
-        CHECK(catch_record(record, sizeof record) == len);
+        CHECK_EQUAL(catch_record(record, sizeof record), len);
         feed_client(record, cut);
-        CHECK(get(client_engine(), received, sizeof received) == 0);
+        CHECK_EQUAL(get(client_engine(), received, sizeof received), 0);
         CHECK(!is_closed(client_engine()));
     }
     for (size_t cut = 1; cut < 700; cut += 11) {
-        CHECK(start("dps.example") == 0);
+        CHECK_EQUAL(start("dps.example"), 0);
         while (carry(client_engine(), server_engine(), WHOLE) > 0)
             ;
         for (size_t moved = 0, step = 1; moved < cut && step > 0; moved += step)
@@ -527,14 +532,14 @@ static int test_truncated(void)
 static int test_not_tls(void)
 {
     static const char http[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-    CHECK(start("dps.example") == 0);
+    CHECK_EQUAL(start("dps.example"), 0);
     feed_client((const uint8_t *)http, sizeof http - 1);
     CHECK(is_closed(client_engine()) && crypto_tls_error(client_engine()) != 0);
 
     /* The versions of a ClientHello stand at 1 (record) and 9 (message). TLS 1.1 is refused with an alert. */
     uint8_t hello[600];
     size_t len, room;
-    CHECK(start("dps.example") == 0);
+    CHECK_EQUAL(start("dps.example"), 0);
     const uint8_t *out = crypto_tls_record_out(client_engine(), &len);
     CHECK(out != NULL && len <= sizeof hello);
     memcpy(hello, out, len);
@@ -552,7 +557,7 @@ static int test_not_tls(void)
     while (crypto_tls_record_out(server_engine(), &len) != NULL)
         crypto_tls_record_sent(server_engine(), len);
     CHECK(is_closed(server_engine()));
-    CHECK(crypto_tls_error(server_engine()) == BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION);
+    CHECK_EQUAL(crypto_tls_error(server_engine()), BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION);
     return 0;
 }
 
@@ -563,7 +568,7 @@ static int test_deterministic(void)
     uint8_t first[600], server_first[2000];
     size_t len = 0, len_again, server_len = 0, server_len_again;
     for (int round = 0; round < 2; round++) {
-        CHECK(start("dps.example") == 0);
+        CHECK_EQUAL(start("dps.example"), 0);
         const uint8_t *out = crypto_tls_record_out(client_engine(), &len_again);
         CHECK(out != NULL && len_again <= sizeof first);
         if (round == 0) {
@@ -583,8 +588,9 @@ static int test_deterministic(void)
             CHECK(server_len == server_len_again && memcmp(server_first, out, server_len) == 0);
         }
     }
-    CHECK(crypto_tls_client_start(&client, &trust, "dps.example", NOW, other, client_io, sizeof client_io,
-                                  false) == 0);
+    CHECK_EQUAL(crypto_tls_client_start(&client, &trust, "dps.example", NOW, other, client_io,
+                                        sizeof client_io, false),
+                0);
     const uint8_t *out = crypto_tls_record_out(client_engine(), &len_again);
     CHECK(out != NULL && memcmp(first + 11, out + 11, 32) != 0);
     return 0;
@@ -601,7 +607,7 @@ static bool is_zero(const void *p, size_t len)
 
 static int test_wipe(void)
 {
-    CHECK(start("dps.example") == 0);
+    CHECK_EQUAL(start("dps.example"), 0);
     pump(WHOLE);
     crypto_tls_client_wipe(&client);
     crypto_tls_server_wipe(&server);
@@ -613,13 +619,13 @@ static int test_wipe(void)
 static int test_server_closes(void)
 {
     uint8_t received[100];
-    CHECK(start("dps.example") == 0);
+    CHECK_EQUAL(start("dps.example"), 0);
     pump(WHOLE);
-    CHECK(put(server_engine(), (const uint8_t *)"bye", 3) == 3);
+    CHECK_EQUAL(put(server_engine(), (const uint8_t *)"bye", 3), 3);
     pump(WHOLE);
     crypto_tls_close(server_engine());
     pump(WHOLE);
-    CHECK(get(client_engine(), received, sizeof received) == 3);
+    CHECK_EQUAL(get(client_engine(), received, sizeof received), 3);
     pump(WHOLE);
     CHECK(is_closed(client_engine()) && crypto_tls_error(client_engine()) == 0);
     CHECK(is_closed(server_engine()) && crypto_tls_error(server_engine()) == 0);
@@ -633,8 +639,8 @@ static int test_error_text(void)
         known[error + 1] = crypto_tls_error_text(error);
         CHECK(known[error + 1] != NULL && strlen(known[error + 1]) > 5);
     }
-    CHECK(strcmp(crypto_tls_error_text(BR_ERR_X509_BAD_SERVER_NAME),
-                 "the certificate is for another host name") == 0);
+    CHECK_EQUAL(crypto_tls_error_text(BR_ERR_X509_BAD_SERVER_NAME),
+                "the certificate is for another host name");
     CHECK(strstr(crypto_tls_error_text(BR_ERR_X509_EXPIRED), "clock") != NULL);
     CHECK(crypto_tls_error_text(256 + 99) != crypto_tls_error_text(512 + 99));
     CHECK(crypto_tls_error_text(512 + 40) != crypto_tls_error_text(512 + 99));
@@ -665,8 +671,8 @@ static int test_trust(void)
     const char *const mixed[] = {vector_tls_ed25519_leaf, vector_tls_ca, vector_tls_ed25519_leaf};
     CHECK(crypto_trust_load(&trust, join(mixed, 3)) == 0 && trust.count == 1 && trust.skipped == 2);
     CHECK(crypto_trust_load(&trust, text(vector_tls_ed25519_leaf)) == BYTES_E_ALGORITHM && trust.count == 0);
-    CHECK(crypto_trust_load(&trust, text(vector_tls_ec_key_sec1)) == BYTES_E_FORMAT);
-    CHECK(crypto_trust_load(&trust, (struct bytes){NULL, 0}) == BYTES_E_FORMAT);
+    CHECK_EQUAL(crypto_trust_load(&trust, text(vector_tls_ec_key_sec1)), BYTES_E_FORMAT);
+    CHECK_EQUAL(crypto_trust_load(&trust, (struct bytes){NULL, 0}), BYTES_E_FORMAT);
     return 0;
 }
 
@@ -707,7 +713,7 @@ static int test_trust_find(void)
     memcpy(of_leaf.issuer, of_ca.subject, sizeof of_leaf.issuer);
     const char *const bundle[] = {vector_tls_other_ca, vector_tls_ed25519_leaf, vector_tls_ca,
                                   vector_tls_rsa_leaf};
-    CHECK(crypto_trust_load(&trust, join(bundle, 4)) == 0);
+    CHECK_EQUAL(crypto_trust_load(&trust, join(bundle, 4)), 0);
     CHECK(crypto_trust_find(&trust, &of_ca, &found) == 0 && found.count == 1);
     CHECK(found.slots[0].flags == BR_X509_TA_CA && found.slots[0].pkey.key_type == BR_KEYTYPE_EC);
     /* The leaf is trusted itself, and so is the CA that it names. */
@@ -717,9 +723,9 @@ static int test_trust_find(void)
     const char *many[CRYPTO_TRUST_ANCHORS_MAX + 1];
     for (size_t i = 0; i <= CRYPTO_TRUST_ANCHORS_MAX; i++)
         many[i] = vector_tls_ca;
-    CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX)) == 0);
+    CHECK_EQUAL(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX)), 0);
     CHECK(crypto_trust_find(&trust, &of_ca, &found) == 0 && found.count == CRYPTO_TRUST_ANCHORS_MAX);
-    CHECK(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)) == 0);
+    CHECK_EQUAL(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)), 0);
     CHECK(crypto_trust_find(&trust, &of_ca, &found) == BYTES_E_LIMIT && found.count == 0);
     return 0;
 }
@@ -756,7 +762,7 @@ static int test_pem_dress(void)
             views[k] = text(copies[k]);
         }
         CHECK(crypto_trust_load(&trust, views[0]) == 0 && trust.count == 1);
-        CHECK(crypto_identity_load(&ec_identity, views[1], views[2]) == 0);
+        CHECK_EQUAL(crypto_identity_load(&ec_identity, views[1], views[2]), 0);
     }
     return 0;
 }
@@ -772,11 +778,11 @@ static int test_pem_cut(void)
 {
     size_t whole = end_line(vector_tls_ca);
     for (size_t cut = 0; cut < whole; cut++)
-        CHECK(crypto_trust_load(&trust, (struct bytes){(const uint8_t *)vector_tls_ca, cut}) ==
-              BYTES_E_FORMAT);
+        CHECK_EQUAL(crypto_trust_load(&trust, (struct bytes){(const uint8_t *)vector_tls_ca, cut}),
+                    BYTES_E_FORMAT);
     for (size_t cut = 0; cut < end_line(vector_tls_ec_leaf); cut++) {
         const struct bytes chain = {(const uint8_t *)vector_tls_ec_leaf, cut};
-        CHECK(crypto_identity_load(&ec_identity, chain, text(vector_tls_ec_key_sec1)) == BYTES_E_FORMAT);
+        CHECK_EQUAL(crypto_identity_load(&ec_identity, chain, text(vector_tls_ec_key_sec1)), BYTES_E_FORMAT);
         CHECK(is_zero(&ec_identity, sizeof ec_identity));
     }
     static const char *const keys[] = {vector_tls_ec_key_sec1, vector_tls_ec_key_pkcs8,
@@ -784,8 +790,9 @@ static int test_pem_cut(void)
     for (size_t i = 0; i < 4; i++)
         for (size_t cut = 0; cut < end_line(keys[i]); cut++) {
             const struct bytes key = {(const uint8_t *)keys[i], cut};
-            CHECK(crypto_identity_load(&ec_identity, text(i < 2 ? vector_tls_ec_leaf : vector_tls_rsa_leaf),
-                                       key) == BYTES_E_FORMAT);
+            CHECK_EQUAL(crypto_identity_load(&ec_identity,
+                                             text(i < 2 ? vector_tls_ec_leaf : vector_tls_rsa_leaf), key),
+                        BYTES_E_FORMAT);
             CHECK(is_zero(&ec_identity, sizeof ec_identity));
         }
     return 0;
@@ -842,8 +849,8 @@ static int test_identity(void)
         {vector_tls_ca, vector_tls_ec_key_sec1, BYTES_E_USAGE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        CHECK(crypto_identity_load(&ec_identity, text(cases[i].chain), text(cases[i].key)) ==
-              cases[i].result);
+        CHECK_EQUAL(crypto_identity_load(&ec_identity, text(cases[i].chain), text(cases[i].key)),
+                    cases[i].result);
         CHECK((cases[i].result == 0) == (ec_identity.chain_len == 1));
         CHECK(cases[i].result == 0 || is_zero(&ec_identity, sizeof ec_identity));
     }
@@ -854,10 +861,11 @@ static int test_identity(void)
     struct bytes all = join(file, 5);
     CHECK(crypto_identity_load(&ec_identity, all, all) == 0 && ec_identity.chain_len == 4);
     CHECK(ec_identity.issuer_key_type == BR_KEYTYPE_EC && ec_identity.key_type == BR_KEYTYPE_EC);
-    CHECK(crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), join(file, 6)) == BYTES_E_FORMAT);
+    CHECK_EQUAL(crypto_identity_load(&ec_identity, text(vector_tls_ec_leaf), join(file, 6)), BYTES_E_FORMAT);
     const char *const five[] = {vector_tls_ec_leaf, vector_tls_ca, vector_tls_ca, vector_tls_ca,
                                 vector_tls_ca};
-    CHECK(crypto_identity_load(&ec_identity, join(five, 5), text(vector_tls_ec_key_sec1)) == BYTES_E_LIMIT);
+    CHECK_EQUAL(crypto_identity_load(&ec_identity, join(five, 5), text(vector_tls_ec_key_sec1)),
+                BYTES_E_LIMIT);
     return 0;
 }
 

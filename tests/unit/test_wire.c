@@ -9,12 +9,12 @@ static const uint8_t bytes[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
 static int test_read_integers(void)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(bytes, sizeof bytes));
-    CHECK(bytes_read_u8(&r) == 0x01);
-    CHECK(bytes_read_u16(&r) == 0x2345);
-    CHECK(bytes_read_u32(&r) == 0x6789abcd);
-    CHECK(bytes_reader_end(&r) == BYTES_E_FORMAT);
-    CHECK(bytes_read_u64(&r) == 0xef1032547698badc);
-    CHECK(bytes_reader_end(&r) == 0);
+    CHECK_EQUAL(bytes_read_u8(&r), 0x01);
+    CHECK_EQUAL(bytes_read_u16(&r), 0x2345);
+    CHECK_EQUAL(bytes_read_u32(&r), 0x6789abcd);
+    CHECK_EQUAL(bytes_reader_end(&r), BYTES_E_FORMAT);
+    CHECK_EQUAL(bytes_read_u64(&r), 0xef1032547698badc);
+    CHECK_EQUAL(bytes_reader_end(&r), 0);
     return 0;
 }
 
@@ -22,13 +22,13 @@ static int test_read_integers(void)
 static int test_reader_is_sticky(void)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(bytes, 3));
-    CHECK(bytes_read_u32(&r) == 0);
+    CHECK_EQUAL(bytes_read_u32(&r), 0);
     CHECK(r.error == BYTES_E_FORMAT && r.left == 3);
     bytes_reader_fail(&r, BYTES_E_ALGORITHM);
-    CHECK(bytes_read_u8(&r) == 0);
+    CHECK_EQUAL(bytes_read_u8(&r), 0);
     struct bytes s = bytes_read_bytes(&r, 1);
     CHECK(s.len == 0 && bytes_read_2b(&r).len == 0 && bytes_read_2b_whole(&r).len == 0);
-    CHECK(bytes_reader_end(&r) == BYTES_E_FORMAT);
+    CHECK_EQUAL(bytes_reader_end(&r), BYTES_E_FORMAT);
 
     r = bytes_reader_over(bytes_of(bytes, 4));
     bytes_reader_fail(&r, BYTES_E_ALGORITHM);
@@ -56,7 +56,7 @@ static int test_read_2b(void)
     CHECK(s.len == 0 && r.error == 0);
     s = bytes_read_2b_whole(&r);
     CHECK(s.p == input + 6 && s.len == 3);
-    CHECK(bytes_reader_end(&r) == 0);
+    CHECK_EQUAL(bytes_reader_end(&r), 0);
     for (size_t len = 0; len < 4; len++) {
         r = bytes_reader_over(bytes_of(input, len));
         CHECK(bytes_read_2b(&r).len == 0 && r.error == BYTES_E_FORMAT);
@@ -86,7 +86,7 @@ static int test_sized(void)
     inner = bytes_read_sized(&r);
     bytes_reader_fail(&inner, BYTES_E_ALGORITHM);
     bytes_read_sized_end(&r, &inner);
-    CHECK(r.error == BYTES_E_ALGORITHM);
+    CHECK_EQUAL(r.error, BYTES_E_ALGORITHM);
     return 0;
 }
 
@@ -131,15 +131,15 @@ static int test_write_without_space(void)
         bytes_write_size_end(&w, size);
         bytes_write_u8(&w, 2);
         CHECK(w.len <= capacity);
-        CHECK(w.error == (capacity < 12 ? BYTES_E_SPACE : 0));
-        CHECK(bytes_written(&w).len == (capacity < 12 ? 0 : 12));
+        CHECK_EQUAL(w.error, (capacity < 12 ? BYTES_E_SPACE : 0));
+        CHECK_EQUAL(bytes_written(&w).len, (capacity < 12 ? 0 : 12));
         for (size_t i = capacity; i < sizeof buffer; i++)
-            CHECK(buffer[i] == 0xAA);
+            CHECK_EQUAL(buffer[i], 0xAA);
     }
     struct bytes_writer w = bytes_writer_over(NULL, 0);
     CHECK(bytes_write_room(&w, 1) == NULL && w.error == BYTES_E_SPACE);
     bytes_writer_fail(&w, BYTES_E_LIMIT);
-    CHECK(w.error == BYTES_E_SPACE);
+    CHECK_EQUAL(w.error, BYTES_E_SPACE);
     return 0;
 }
 
@@ -161,13 +161,13 @@ static int test_write_limit(void)
     size = bytes_write_size_begin(&w);
     CHECK(bytes_write_room(&w, 0x10000) != NULL);
     bytes_write_size_end(&w, size);
-    CHECK(w.error == BYTES_E_LIMIT);
+    CHECK_EQUAL(w.error, BYTES_E_LIMIT);
     return 0;
 }
 
 static int test_spans(void)
 {
-    CHECK(bytes_of_text("abc").len == 3);
+    CHECK_EQUAL(bytes_of_text("abc").len, 3);
     CHECK(bytes_equal_public(bytes_of_text("abc"), bytes_of("abc", 3)));
     CHECK(!bytes_equal_public(bytes_of_text("abc"), bytes_of_text("abd")));
     CHECK(!bytes_equal_public(bytes_of_text("abc"), bytes_of_text("ab")));

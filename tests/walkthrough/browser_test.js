@@ -75,7 +75,7 @@ const cases = {
       await page.waitForFunction((name) => {
         const box = document.getElementById(name).getBoundingClientRect();
         return box.height > 0 && box.top >= 0 && box.top < innerHeight;
-      }, { timeout: 5000 }, anchor);
+      }, { timeout: 120000 }, anchor);
     }
     await page.close();
   },

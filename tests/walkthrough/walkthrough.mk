@@ -32,7 +32,7 @@ WALK_TESTS = tests/walkthrough/page_test.py tests/walkthrough/browser_test.js
 check-walkthrough:
 	@DEPS=$(DEPS) tests/setup.sh build walkthrough
 	@$(MAKE) --no-print-directory $(BUILD)/walkthrough.html $(WALK)/npm/installed
-	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules prove --timer --exec tests/run.sh $(WALK_TESTS)
+	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules $(PROVE) --exec tests/run.sh $(WALK_TESTS)
 
 $(WALK)/npm/installed: $(addprefix tests/walkthrough/,package.json package-lock.json .npmrc)
 	@mkdir -p $(@D)

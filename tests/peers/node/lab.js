@@ -9,7 +9,7 @@ const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { reach } = require('./reach');
 
 const build = path.resolve(process.env.BUILD || 'build');
-const PATIENCE = 15000; // ms for a program to start
+const PATIENCE = 120000; // ms for a program to start
 
 const scope = '0ne00000A0A';
 const hubs = ['hub-a.example', 'hub-b.example'];

@@ -30,6 +30,8 @@ walkthrough="chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#s
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography faketime util-linux'
 # What figures are compared with, and the devices that make them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
+# The protocol's model.
+model='maude python3'
 
 wanted=
 for what in "$@"; do
@@ -44,6 +46,7 @@ for what in "$@"; do
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     bench) wanted="$wanted $bench" ;;
+    model) wanted="$wanted $model" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the code says about public areas, for model.py: one line for each template, and for each SRK that dps_srk_check takes
- * among all attributes and policies that the flow knows. "KIND ATTRIBUTES POLICY". */
+/* What the code says about public areas, for model.py: a line for each template, and for each SRK that dps_srk_check takes,
+ * of all attributes and policies that the flow knows. "KIND ATTRIBUTES POLICY". */
 #include "dps/service/enrollment.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,9 +10,12 @@ static const uint8_t ek_policy[32] = TPM2_EK_POLICY_SHA256;
 static const uint8_t import_or_load[32] = TPM2_POLICY_IMPORT_OR_LOAD_SHA256;
 static const uint8_t odd_and_full[256] = {[0] = 0x80, [255] = 1};
 static const uint32_t bits[] = {
-    TPM2_OBJECT_FIXED_TPM, TPM2_OBJECT_ST_CLEAR,     TPM2_OBJECT_FIXED_PARENT,           TPM2_OBJECT_SENSITIVE_DATA_ORIGIN,
-    TPM2_OBJECT_USER_WITH_AUTH, TPM2_OBJECT_ADMIN_WITH_POLICY, TPM2_OBJECT_NO_DA, TPM2_OBJECT_ENCRYPTED_DUPLICATION,
-    TPM2_OBJECT_RESTRICTED, TPM2_OBJECT_DECRYPT, TPM2_OBJECT_SIGN_ENCRYPT,
+    TPM2_OBJECT_FIXED_TPM,      TPM2_OBJECT_ST_CLEAR,
+    TPM2_OBJECT_FIXED_PARENT,   TPM2_OBJECT_SENSITIVE_DATA_ORIGIN,
+    TPM2_OBJECT_USER_WITH_AUTH, TPM2_OBJECT_ADMIN_WITH_POLICY,
+    TPM2_OBJECT_NO_DA,          TPM2_OBJECT_ENCRYPTED_DUPLICATION,
+    TPM2_OBJECT_RESTRICTED,     TPM2_OBJECT_DECRYPT,
+    TPM2_OBJECT_SIGN_ENCRYPT,
 };
 #define BITS (sizeof bits / sizeof bits[0])
 
@@ -20,7 +23,9 @@ static const struct {
     const char *name;
     struct bytes digest;
 } policies[] = {
-    {"noPolicy", {NULL, 0}}, {"ekPolicy", {ek_policy, 32}}, {"importOrLoad", {import_or_load, 32}},
+    {"noPolicy", {NULL, 0}},
+    {"ekPolicy", {ek_policy, 32}},
+    {"importOrLoad", {import_or_load, 32}},
 };
 #define POLICIES (sizeof policies / sizeof policies[0])
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What is asked of the model, and the answer: an attack that must be found, or none that may be found.
 
-A query has a name, the flags that hold (dps.maude: "Who may do what"), what the attacker wants, and whether he gets it. Copies are
-the blobs that he may have of each key."""
+A query has a name, the flags that hold (dps.maude: "Who may do what"), what the attacker wants, and whether he gets it.
+Copies are the blobs that he may have of each key."""
 
 from collections import namedtuple
 
@@ -38,6 +38,7 @@ def accepted(generation):
 
 NETWORK = "otherTpm serviceLeg hubLeg busHears clockless"
 EVERYTHING = "root " + NETWORK
+REGISTERED_SINCE = hub_token("far", "cleared", "accepted(G, X, A)", condition="A == srk(1)")
 LEAVES = "root otherTpm standard registrations(2)"
 RESOLD = f"{LEAVES} clearTo(honest otherTpm standard registrations(2))"
 RESELLER = "serviceLeg busHears standard registrations(1) clearTo(root otherTpm standard registrations(1))"
@@ -71,21 +72,25 @@ QUERIES = [
     Query("nonce-hardened", f"{EVERYTHING} hardened rewrap registrations(2)", NONCE, False),
     Query("hub-key-hardened", f"{EVERYTHING} hardened rewrap registrations(2)", HUB_KEY, False),
     Query("nonce-hardened-beside-standard", "root standard hardened rewrap registrations(1)", NONCE, True),
+    Query("hub-key-hardened-beside-standard", "root standard hardened rewrap registrations(1)", HUB_KEY, True),
     Query("nonce-other-tpm", f"{NETWORK} standard rewrap registrations(2)", NONCE, False),
     # After TPM2_Clear: the old owner's tokens, the new owner with the old blobs.
     Query("sold-tokens-before-registration", "root standard registrations(1) clearTo(standard registrations(1))",
           hub_token("far", "cleared", leaves_first=True), True),
-    Query("sold-tokens-after-registration", RESOLD, hub_token("far", "cleared", "accepted(G, X, A)", condition="A == srk(1)"), False),
+    Query("sold-tokens-after-registration", RESOLD, REGISTERED_SINCE, False),
+    Query("sold-keys-after-registration", RESOLD.replace("root", "root rewrap"), REGISTERED_SINCE, False),
     Query("sold-is-registered", RESOLD, state("cleared", "accepted(G, X, A)", condition="A == srk(1)"), True),
     Query("bought-old-blobs", RESELLER, hub_token("far", "accepted(I, X, A)", "cleared", condition="A == srk(0)"), False),
     Query("bought-was-registered", RESELLER, state("accepted(I, X, A)", "cleared", condition="A == srk(0)"), True),
     Query("bought-old-blobs-endorsement-srk", RESELLER,
           hub_token("far", "accepted(I, X, A)", "cleared", condition="A == key(tpmD, endorsement, srkA, noPolicy)"), True),
     # Broken TLS, and a service that is not ours.
-    Query("rogue-service-secrets", "serviceLeg clockless otherTpm standard rewrap registrations(2)", NONCE, False, 2),
-    Query("rogue-service-hub-key", "serviceLeg clockless otherTpm standard rewrap registrations(2)", HUB_KEY, False),
+    Query("rogue-service-nonce", "serviceLeg clockless otherTpm standard rewrap registrations(2)", NONCE, False, 2),
+    Query("rogue-service-hub-key", "serviceLeg clockless otherTpm standard rewrap registrations(2)", HUB_KEY,
+          False),
     Query("rogue-service-own-key", "serviceLeg standard registrations(1)", OWN_KEY, True),
-    Query("rogue-service-real-hub", "serviceLeg clockless otherTpm standard registrations(2)", hub_token("soon"), False),
+    Query("rogue-service-real-hub", "serviceLeg clockless otherTpm standard registrations(2)", hub_token("soon"),
+          False),
     Query("tls-holds", "otherTpm honest standard registrations(2)", hub_token("soon"), False),
     Query("tls-holds-own-key", "otherTpm honest standard registrations(2)", OWN_KEY, False),
     Query("hub-leg-for-an-hour", "hubLeg honest standard registrations(1)", hub_token("soon"), True),
@@ -94,6 +99,7 @@ QUERIES = [
     # A back-up that was put back.
     Query("restored-hub-key-before-repair", bare(RESTORED), hub_token("far", "restored", leaves_first=True), True),
     Query("restored-hub-key", RESTORED, hub_token("far", "restored"), False),
+    Query("restored-hub-key-stolen", RESTORED.replace("root", "root rewrap"), hub_token("far", "restored"), False),
     Query("restored-nonce-before-repair", bare(REPLAYED), RESTORED_TWICE, True),
     Query("restored-nonce", REPLAYED, RESTORED_TWICE, False),
     Query("restored-registers", RESTORED, state("restored", "accepted(G, nonce(0, 0, 1, A), A)"), True),
@@ -110,3 +116,7 @@ QUERIES = [
     Query("works-hardened", f"{EVERYTHING} hardened rewrap registrations(2)", accepted(1), True),
     Query("works-relayed", "serviceLeg standard registrations(2)", accepted(1), True),
 ]
+
+# The same with larger bounds, where there is to be no attack: model.py BUILD larger.
+LARGER = [q._replace(name=f"{q.name}-larger", flags=q.flags.replace("registrations(2)", "registrations(3)"), copies=2)
+          for q in QUERIES if not q.found and "registrations(2)" in q.flags]

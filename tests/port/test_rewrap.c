@@ -83,8 +83,8 @@ static int flush(uint32_t handle)
 static int wrap_for(const struct key *srk)
 {
     struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
-    dps_activation_make(&w, &ek.area, &srk->area, srk->name, hmac_key, bytes_of_text("host"), bytes_of_text("id"),
-                        &random_bytes);
+    dps_activation_make(&w, &ek.area, &srk->area, srk->name, hmac_key, bytes_of_text("host"),
+                        bytes_of_text("id"), &random_bytes);
     CHECK(w.error == 0 && dps_activation_parse(bytes_written(&w), &fields) == 0);
     return 0;
 }
@@ -114,7 +114,8 @@ static int import(const struct key *srk, const struct tpm2_auth *auth)
 /* A policy session that is good for one command code; with_or: and then for the hardened SRK's policy. */
 static int policy_for(uint32_t code, bool with_or, uint32_t *session)
 {
-    static const uint8_t import_branch[32] = TPM2_POLICY_IMPORT_SHA256, load_branch[32] = TPM2_POLICY_LOAD_SHA256;
+    static const uint8_t import_branch[32] = TPM2_POLICY_IMPORT_SHA256,
+                         load_branch[32] = TPM2_POLICY_LOAD_SHA256;
     const struct bytes branches[] = {bytes_of(import_branch, 32), bytes_of(load_branch, 32)};
     static const uint8_t nonce[TPM2_NONCE_SIZE] = {5};
     struct bytes nonce_tpm;
@@ -151,7 +152,8 @@ static int s07_rewrap_standard(void)
     uint8_t plain[256];
     CHECK(content.len <= sizeof plain);
     memcpy(plain, content.p, content.len);
-    CHECK(crypto_aes_cfb_decrypt(bytes_of(random_bytes.inner_key, DPS_INNER_KEY_SIZE), iv, plain, content.len) == 0);
+    CHECK(crypto_aes_cfb_decrypt(bytes_of(random_bytes.inner_key, DPS_INNER_KEY_SIZE), iv, plain,
+                                 content.len) == 0);
     CHECK(memcmp(plain + content.len - DPS_KEY_SIZE, hmac_key, DPS_KEY_SIZE) == 0);
     return flush(srk.handle);
 }

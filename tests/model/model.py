@@ -90,23 +90,26 @@ def break_all(pool):
 
 
 def look_for_tests():
-    """Each equation and rule about a TPM command names a test, and the test exists."""
+    """Each equation and rule about a TPM command names tests, and the tests exist."""
     wrong = 0
     named = []
     with open(MODEL, encoding="ascii") as f:
         lines = f.read().splitlines()
     for line in lines:
         test = re.match(r"  \*\*\* Test: (\S+)((?: \"[^\"]+\")+)$", line)
-        label = re.match(r"  c?(?:eq|rl) \[([A-Z]\w+)\]", line)
+        command = re.match(r"  c?(?:eq|rl) \[([A-Z]\w+)\]", line)
         if test:
-            named.append(test)
-        elif label and not named:
-            print(f"NOT OK dps.maude: {label.group(1)} names no test")
+            names = re.findall(r'"([^"]+)"', test.group(2))
+            wrong += sum(not test_exists(test.group(1), name) for name in names)
+            named += names
+        elif "Test:" in line and line.startswith("  "):
+            print(f"NOT OK dps.maude: not understood: {line}")
             wrong += 1
-        for _ in named if label else []:
-            found = named.pop()
-            for name in re.findall(r'"([^"]+)"', found.group(2)):
-                wrong += not test_exists(found.group(1), name)
+        if command and not named:
+            print(f"NOT OK dps.maude: {command.group(1)} names no test")
+            wrong += 1
+        if re.match(r"  c?(?:eq|rl) ", line):
+            named = []
     print(f"{verdict(not wrong)} each TPM command of the model names tests that exist")
     return wrong
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a real TPM (libtpms) does for whoever may give it commands: the facts on which tests/model/dps.maude rests and that
- * no other test shows. */
+/* What a real TPM (libtpms) does for whoever may give it commands: facts on which tests/model/dps.maude rests and that no
+ * other test shows. */
 #include "dps/protocol/activation.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
@@ -136,7 +136,7 @@ static int policy_for(uint32_t code, bool with_or, uint32_t *session)
     return tpm2_policy_or_parse(answer(), &rc);
 }
 
-/* One command, and the inner wrap stands alone; its length is that of digest and TPMT_SENSITIVE, without the outer HMAC. */
+/* One command, and the inner wrap stands alone, without the HMAC of the outer one. */
 static int s07_rewrap_standard(void)
 {
     struct key srk;
@@ -202,8 +202,8 @@ static int s07_rsa_decrypt_restricted(void)
     return flush(srk.handle);
 }
 
-/* The next owner gets another SRK in the owner hierarchy. A storage key of the endorsement hierarchy is the same again: the
- * attributes do not say where a key stands. */
+/* The next owner gets another SRK in the owner hierarchy. A storage key of the endorsement hierarchy is the same again:
+ * the attributes do not say where a key stands. */
 static int s03_clear(void)
 {
     static const uint32_t hierarchies[] = {TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT};

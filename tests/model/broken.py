@@ -38,7 +38,7 @@ BROKEN = [
     ("the hub key does not name the random bytes", "else hubKey(G, N) fi", "else hubKey(G, 0) fi",
      ["restored-hub-key"]),
     ("the hub key is always the same", "else hubKey(G, N) fi", "else hubKey(0, 0) fi",
-     ["sold-tokens-after-registration"]),
+     ["sold-tokens-after-registration", "cleaned-after-registration"]),
     ("Clear keeps the storage seed", "= loaded(S) if not lasting(X)", "= loaded(S) if false", ["bought-old-blobs"]),
     ("Clear changes the endorsement seed", "eq lasting(primary(T, endorsement, AT, PO)) = true .", "",
      ["bought-old-blobs-endorsement-srk"]),

@@ -43,6 +43,7 @@ LEAVES = "root otherTpm standard registrations(2)"
 RESOLD = f"{LEAVES} clearTo(honest otherTpm standard registrations(2))"
 RESELLER = "serviceLeg busHears standard registrations(1) clearTo(root otherTpm standard registrations(1))"
 RESTORED = "root standard registrations(2) restoreTo(honest standard registrations(2))"
+CLEANED = "root rewrap standard registrations(2) cleanTo(honest standard registrations(2))"
 REPLAYED = "serviceLeg standard registrations(2) restoreTo(standard registrations(2))"
 
 
@@ -86,6 +87,11 @@ QUERIES = [
     Query("bought-old-blobs-endorsement-srk", RESELLER,
           hub_token("far", "accepted(I, X, A)", "cleared",
                     condition="A == key(tpmD, endorsement, srkA, noPolicy)"), True),
+    # The host is cleaned of the attacker, and the TPM not cleared.
+    Query("cleaned-before-registration", CLEANED,
+          hub_token("far", "cleaned(J)", condition="J == E'", leaves_first=True), True),
+    Query("cleaned-after-registration", CLEANED, hub_token("far", "cleaned(J)", condition="J < E'"), False),
+    Query("cleaned-is-registered", CLEANED, state("cleaned(1)", "accepted(1, X, A)"), True),
     # Broken TLS, and a service that is not ours.
     Query("rogue-service-nonce", "serviceLeg clockless otherTpm standard rewrap registrations(2)", NONCE, False, 2),
     Query("rogue-service-hub-key", "serviceLeg clockless otherTpm standard rewrap registrations(2)", HUB_KEY,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a real TPM (libtpms) does for whoever may give it commands: facts on which tests/model/dps.maude rests and that no
+/* What a real TPM (libtpms) does for whoever commands it: facts on which tests/model/dps.maude rests and that no
  * other test shows. */
 #include "dps/protocol/activation.h"
 #include "tests/port/tpm_calls.h"

@@ -79,7 +79,7 @@ QUERIES = [
     Query("sold-tokens-before-registration", "root standard registrations(1) clearTo(standard registrations(1))",
           hub_token("far", "cleared", leaves_first=True), True),
     Query("sold-tokens-after-registration", RESOLD, REGISTERED_SINCE, False),
-    Query("sold-keys-after-registration", RESOLD.replace("root", "root rewrap"), REGISTERED_SINCE, False),
+    Query("sold-keys-after-registration", RESOLD.replace("root otherTpm", "root rewrap"), REGISTERED_SINCE, False),
     Query("sold-is-registered", RESOLD, state("cleared", "accepted(G, X, A)", condition="A == srk(1)"), True),
     Query("bought-old-blobs", RESELLER,
           hub_token("far", "accepted(I, X, A)", "cleared", condition="A == srk(0)"), False),

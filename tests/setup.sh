@@ -32,6 +32,8 @@ faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss p
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.
 stress='stress'
+# The protocol's model.
+model='maude python3'
 
 wanted=
 for what in "$@"; do
@@ -47,6 +49,7 @@ for what in "$@"; do
     faults) wanted="$wanted $faults" ;;
     bench) wanted="$wanted $bench" ;;
     stress) wanted="$wanted $stress" ;;
+    model) wanted="$wanted $model" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done

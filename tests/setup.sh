@@ -30,6 +30,9 @@ walkthrough="chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#s
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography faketime util-linux'
 # What figures are compared with, and the devices that make them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
+# Proofs of the parsers, and constant time.
+prove='frama-c-base why3 cvc4 python3'
+ct=valgrind
 
 wanted=
 for what in "$@"; do
@@ -44,6 +47,8 @@ for what in "$@"; do
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     bench) wanted="$wanted $bench" ;;
+    prove) wanted="$wanted $prove" ;;
+    ct) wanted="$wanted $ct" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done

@@ -31,7 +31,7 @@ faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss p
 # What figures are compared with, and the devices that make them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # Proofs of the parsers, and constant time.
-prove='frama-c-base why3 cvc4 python3'
+prove='frama-c-base why3 cvc4 z3 python3'
 ct=valgrind
 
 wanted=

@@ -20,7 +20,8 @@
 #define SECRET(object) (void)VALGRIND_MAKE_MEM_UNDEFINED(&(object), sizeof(object))
 #define PUBLIC(object) (void)VALGRIND_MAKE_MEM_DEFINED(&(object), sizeof(object))
 
-bool __real_bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len); /* NOLINT: the linker's name */
+bool __real_bytes_equal_secret(const uint8_t *a, const uint8_t *b,
+                               size_t len); /* NOLINT: the linker's name */
 bool __wrap_bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len); /* NOLINT */
 
 bool __wrap_bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len) /* NOLINT */
@@ -66,7 +67,8 @@ static bool nonce(void)
 
 static bool token(void)
 {
-    struct dps_sas sas = {.sr = bytes_of_text("scope%2Fregistrations%2Fid"), .se = bytes_of_text("1700000000")};
+    struct dps_sas sas = {.sr = bytes_of_text("scope%2Fregistrations%2Fid"),
+                          .se = bytes_of_text("1700000000")};
     uint8_t key[32];
     memset(key, 7, sizeof key);
     SECRET(key);
@@ -133,8 +135,8 @@ static void answer(struct bytes_writer *w, const struct tpm2_session *s, const u
     memcpy(key, s->key, 32);
     memcpy(key + 32, auth_value, 2);
     crypto_sha256((const struct bytes[]){bytes_of(codes, 8), bytes_of(parameters, 3)}, 2, hash);
-    const struct bytes pieces[4] = {bytes_of(hash, 32), bytes_of(nonce_tpm, 32), bytes_of(s->nonce_caller, 32),
-                                    bytes_of(&attributes, 1)};
+    const struct bytes pieces[4] = {bytes_of(hash, 32), bytes_of(nonce_tpm, 32),
+                                    bytes_of(s->nonce_caller, 32), bytes_of(&attributes, 1)};
     crypto_hmac_sha256(bytes_of(key, sizeof key), pieces, 4, mac);
     PUBLIC(mac); /* it has been on the bus */
     bytes_write_u16(w, TPM2_ST_SESSIONS);
@@ -176,7 +178,8 @@ static bool credential(void)
     uint8_t buffer[512], inner_key[16] = {3}, name[34] = {4};
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     SECRET(inner_key);
-    tpm2_credential_make(&w, &key, bytes_of(inner_key, sizeof inner_key), bytes_of(name, sizeof name), &random);
+    tpm2_credential_make(&w, &key, bytes_of(inner_key, sizeof inner_key), bytes_of(name, sizeof name),
+                         &random);
     return w.error == 0;
 }
 
@@ -189,9 +192,10 @@ static bool duplicate(void)
     SECRET(inner_key);
     SECRET(seed_value);
     SECRET(key);
-    const struct tpm2_sensitive sensitive = {bytes_of(seed_value, sizeof seed_value), bytes_of(key, sizeof key)};
-    tpm2_duplicate_make(&w, &parent, bytes_of(inner_key, sizeof inner_key), bytes_of(name, sizeof name), &sensitive,
-                        &random);
+    const struct tpm2_sensitive sensitive = {bytes_of(seed_value, sizeof seed_value),
+                                             bytes_of(key, sizeof key)};
+    tpm2_duplicate_make(&w, &parent, bytes_of(inner_key, sizeof inner_key), bytes_of(name, sizeof name),
+                        &sensitive, &random);
     return w.error == 0;
 }
 

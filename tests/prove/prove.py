@@ -58,7 +58,8 @@ MUTANTS = (
 # Frama-C with every check of run-time errors that WP can follow: memory accesses, signed and unsigned overflow,
 # narrowing, shifts, division. Smoke tests prove that no precondition is a contradiction.
 WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=abort", "-warn-unsigned-overflow",
-      "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-smoke-tests", "-wp-smoke-timeout", "1", "-wp-model",
+      "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-smoke-tests",
+      "-wp-smoke-timeout", "1", "-wp-model",
       "Typed+Cast", "-wp-no-filter", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par",
       "6", "-wp-cache", "update"]
 

@@ -34,6 +34,9 @@ bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 stress='stress'
 # The protocol's model.
 model='maude python3'
+# Proofs of the parsers, and constant time.
+prove='frama-c-base why3 cvc4 z3 python3'
+ct=valgrind
 
 wanted=
 for what in "$@"; do
@@ -50,6 +53,8 @@ for what in "$@"; do
     bench) wanted="$wanted $bench" ;;
     stress) wanted="$wanted $stress" ;;
     model) wanted="$wanted $model" ;;
+    prove) wanted="$wanted $prove" ;;
+    ct) wanted="$wanted $ct" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done

@@ -19,20 +19,34 @@ struct tpm2_auth tpm2_auth_policy(uint32_t session_handle, bool keep_session)
 void tpm2_auth_area_write(struct bytes_writer *w, const struct tpm2_auth *auths, size_t count)
 {
     size_t size = 0;
+    /*@ loop invariant 0 <= i <= count && size <= 65545 * i;
+        loop assigns i, size;
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
         size += 4 + 2 + 1 + 2 + auths[i].value.len;
     }
     bytes_write_u32(w, (uint32_t)size); /* authorizationSize */
+    /*@ loop invariant 0 <= i <= count && writes(w) && auths_ok(w, auths, count) && w->len >= \at(w->len, Pre);
+        loop invariant sticky(\at(w->error, Pre), w->error);
+        loop invariant \at(w->error, Pre) != 0 ==> w->len == \at(w->len, Pre);
+        loop assigns i, w->len, w->error, w->p[0 .. w->capacity - 1];
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
-        bytes_write_u32(w, auths[i].handle);    /* sessionHandle */
-        bytes_write_u16(w, 0);                  /* nonce: empty */
-        bytes_write_u8(w, auths[i].attributes); /* sessionAttributes */
-        bytes_write_2b(w, auths[i].value);      /* hmac, or the authValue itself */
+        const struct tpm2_auth auth = auths[i];
+        bytes_write_u32(w, auth.handle);    /* sessionHandle */
+        bytes_write_u16(w, 0);              /* nonce: empty */
+        bytes_write_u8(w, auth.attributes); /* sessionAttributes */
+        bytes_write_2b(w, auth.value);      /* hmac, or the authValue itself */
     }
 }
 
 void tpm2_auth_area_read(struct bytes_reader *r, size_t count)
 {
+    /*@ loop invariant 0 <= i <= count && reads(r) && r->left <= \at(r->left, Pre);
+        loop invariant sticky(\at(r->error, Pre), r->error);
+        loop invariant within(r->p, r->left, \at(r->p, Pre), \at(r->left, Pre));
+        loop assigns i, r->p, r->left, r->error;
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
         struct bytes nonce = bytes_read_2b(r);
         bytes_read_u8(r); /* sessionAttributes: repeats what was asked */

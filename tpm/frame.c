@@ -32,6 +32,9 @@ void tpm2_command_begin_handle(struct bytes_writer *w, uint32_t command_code, ui
 
 void tpm2_command_end(struct bytes_writer *w)
 {
+    if (w->error != 0) {
+        return;
+    }
     struct bytes_writer size = *w;
     size.len = TAG_SIZE;
     bytes_write_u32(&size, (uint32_t)w->len);

@@ -29,8 +29,14 @@ static uint32_t read_big_endian(struct bytes_reader *r, size_t len)
 {
     const uint8_t *p = take(r, len);
     uint32_t value = 0;
+    /*@ loop invariant 0 <= i <= len;
+        loop invariant p != \null ==> value == big_endian(p, i);
+        loop invariant (p == \null || i == 0 ==> value == 0) && (i <= 1 ==> value <= 0xFF);
+        loop invariant (i <= 2 ==> value <= 0xFFFF) && (i <= 3 ==> value <= 0xFFFFFF);
+        loop assigns i, value;
+        loop variant len - i; */
     for (size_t i = 0; p != NULL && i < len; i++) {
-        value = (value << 8) | p[i];
+        value = (value << 8) + p[i];
     }
     return value;
 }
@@ -122,8 +128,11 @@ uint8_t *bytes_write_room(struct bytes_writer *w, size_t len)
 static void write_big_endian(struct bytes_writer *w, uint32_t value, size_t len)
 {
     uint8_t *p = bytes_write_room(w, len);
+    /*@ loop invariant 0 <= len <= \at(len, Pre);
+        loop assigns len, value, p[0 .. \at(len, Pre) - 1];
+        loop variant len; */
     while (p != NULL && len > 0) {
-        p[--len] = (uint8_t)value;
+        p[--len] = (uint8_t)(value & 0xFF);
         value >>= 8;
     }
 }
@@ -145,8 +154,8 @@ void bytes_write_u32(struct bytes_writer *w, uint32_t value)
 
 void bytes_write_u64(struct bytes_writer *w, uint64_t value)
 {
-    bytes_write_u32(w, (uint32_t)(value >> 32));
-    bytes_write_u32(w, (uint32_t)value);
+    bytes_write_u32(w, (uint32_t)(value >> 32 & 0xFFFFFFFF));
+    bytes_write_u32(w, (uint32_t)(value & 0xFFFFFFFF));
 }
 
 void bytes_write_bytes(struct bytes_writer *w, struct bytes bytes)
@@ -166,6 +175,7 @@ void bytes_write_2b(struct bytes_writer *w, struct bytes bytes)
 {
     if (bytes.len > UINT16_MAX) {
         bytes_writer_fail(w, BYTES_E_LIMIT);
+        return;
     }
     bytes_write_u16(w, (uint16_t)bytes.len);
     bytes_write_bytes(w, bytes);
@@ -207,6 +217,9 @@ bool bytes_equal_public(struct bytes a, struct bytes b)
 void bytes_wipe(void *p, size_t len)
 {
     volatile uint8_t *bytes = p;
+    /*@ loop invariant 0 <= i <= len && \forall integer j; 0 <= j < i ==> ((uint8_t *)p)[j] == 0;
+        loop assigns i, bytes[0 .. len - 1];
+        loop variant len - i; */
     for (size_t i = 0; i < len; i++) {
         bytes[i] = 0;
     }
@@ -216,6 +229,10 @@ bool bytes_equal_secret(const uint8_t *a, const uint8_t *b, size_t len)
 {
     /* volatile: the compiler must not see that one difference decides the result. */
     volatile uint8_t difference = 0;
+    /*@ loop invariant 0 <= i <= len;
+        loop invariant difference == 0 <==> \forall integer j; 0 <= j < i ==> a[j] == b[j];
+        loop assigns i, difference;
+        loop variant len - i; */
     for (size_t i = 0; i < len; i++) {
         difference = (uint8_t)(difference | (a[i] ^ b[i]));
     }

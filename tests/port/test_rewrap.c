@@ -2,6 +2,7 @@
 /* What a real TPM (libtpms) does for whoever commands it: facts on which tests/model/dps.maude rests and that no
  * other test shows. */
 #include "dps/protocol/activation.h"
+#include "dps/service/activation_make.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"

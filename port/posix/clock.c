@@ -14,8 +14,9 @@ static uint64_t unix_seconds(void *context)
 {
     (void)context;
     struct timespec now;
-    if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < 0)
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < 0) {
         return 0;
+    }
     return (uint64_t)now.tv_sec;
 }
 
@@ -45,11 +46,13 @@ static int sleep_ms(void *context, uint32_t ms)
     const uint64_t slice_ms = 100;
     uint64_t end = posix_deadline(ms);
     for (;;) {
-        if (posix_interrupted)
+        if (posix_interrupted) {
             return BYTES_E_TIMEOUT;
+        }
         uint64_t now = posix_monotonic_ms();
-        if (now >= end)
+        if (now >= end) {
             return 0;
+        }
         uint64_t part = end - now < slice_ms ? end - now : slice_ms;
         struct timespec wait = {.tv_nsec = (long)part * 1000000};
         (void)nanosleep(&wait, NULL);
@@ -67,8 +70,9 @@ static int system_fill(void *context, uint8_t *out, size_t len)
     size_t got = 0;
     while (got < len) {
         ssize_t n = getrandom(out + got, len - got, 0);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
+        }
         if (n <= 0) {
             bytes_wipe(out, len);
             return BYTES_E_ENTROPY;

@@ -25,14 +25,18 @@ int posix_read_all(int fd, uint8_t *out, size_t capacity, size_t *len)
         uint8_t beyond;
         bool full = got == capacity;
         ssize_t n = full ? read(fd, &beyond, 1) : read(fd, out + got, capacity - got);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n < 0)
+        }
+        if (n < 0) {
             return BYTES_E_FILE;
-        if (n == 0)
+        }
+        if (n == 0) {
             break;
-        if (full)
+        }
+        if (full) {
             return BYTES_E_SPACE;
+        }
         got += (size_t)n;
     }
     *len = got;
@@ -42,8 +46,9 @@ int posix_read_all(int fd, uint8_t *out, size_t capacity, size_t *len)
 static int open_to_read(const char *path, int *fd)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (*fd >= 0)
+    if (*fd >= 0) {
         return 0;
+    }
     return errno == ENOENT ? BYTES_E_NOT_FOUND : BYTES_E_FILE;
 }
 
@@ -52,8 +57,9 @@ int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len
     *len = 0;
     int fd;
     int error = open_to_read(path, &fd);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     error = posix_read_all(fd, out, capacity, len);
     close_quietly(fd);
     return error;
@@ -63,10 +69,12 @@ static int write_all(int fd, struct bytes content)
 {
     while (content.len > 0) {
         ssize_t n = write(fd, content.p, content.len);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n <= 0)
+        }
+        if (n <= 0) {
             return BYTES_E_FILE;
+        }
         content.p += n;
         content.len -= (size_t)n;
     }
@@ -78,8 +86,9 @@ static int write_all(int fd, struct bytes content)
 static int create_beside(int directory, const char *name, unsigned mode, char beside[NAME_MAX + 1])
 {
     unsigned random;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
         return -1;
+    }
     int n = snprintf(beside, NAME_MAX + 1, "%s.%08x.new", name, random);
     if (n < 0 || n > NAME_MAX) {
         errno = ENAMETOOLONG;
@@ -94,17 +103,21 @@ int posix_file_replace_at(int directory, const char *name, struct bytes content,
 {
     char beside[NAME_MAX + 1];
     int fd = create_beside(directory, name, mode, beside);
-    if (fd < 0)
+    if (fd < 0) {
         return BYTES_E_FILE;
+    }
     int error = write_all(fd, content);
-    if (error == 0 && fsync(fd) != 0)
+    if (error == 0 && fsync(fd) != 0) {
         error = BYTES_E_FILE;
-    if (error != 0)
+    }
+    if (error != 0) {
         close_quietly(fd);
-    else if (close(fd) != 0)
+    } else if (close(fd) != 0) {
         error = BYTES_E_FILE;
-    if (error == 0 && renameat(directory, beside, directory, name) != 0)
+    }
+    if (error == 0 && renameat(directory, beside, directory, name) != 0) {
         error = BYTES_E_FILE;
+    }
     if (error != 0) {
         int saved = errno;
         (void)unlinkat(directory, beside, 0);
@@ -134,8 +147,9 @@ int posix_file_replace(const char *path, struct bytes content, unsigned mode)
 {
     const char *name;
     int fd = open_directory_of(path, &name);
-    if (fd < 0)
+    if (fd < 0) {
         return BYTES_E_FILE;
+    }
     int error = posix_file_replace_at(fd, name, content, mode);
     close_quietly(fd);
     return error;
@@ -151,8 +165,9 @@ static int try_replace_at(int directory, const char *name)
         return BYTES_E_FILE;
     }
     int fd = create_beside(directory, name, 0600, beside);
-    if (fd < 0)
+    if (fd < 0) {
         return BYTES_E_FILE;
+    }
     (void)close(fd);
     return unlinkat(directory, beside, 0) == 0 ? 0 : BYTES_E_FILE;
 }
@@ -161,8 +176,9 @@ int posix_file_replaceable(const char *path)
 {
     const char *name;
     int fd = open_directory_of(path, &name);
-    if (fd < 0)
+    if (fd < 0) {
         return BYTES_E_FILE;
+    }
     int error = try_replace_at(fd, name);
     close_quietly(fd);
     return error;
@@ -171,10 +187,12 @@ int posix_file_replaceable(const char *path)
 /* A secret is in a file, or comes through a pipe. chmod, which the next look may ask for, would do harm to others. */
 static int look_at_secret(int fd, struct stat *st)
 {
-    if (fstat(fd, st) != 0)
+    if (fstat(fd, st) != 0) {
         return BYTES_E_FILE;
-    if (S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode))
+    }
+    if (S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode)) {
         return 0;
+    }
     errno = S_ISDIR(st->st_mode) ? EISDIR : ENOTSUP;
     return BYTES_E_FILE;
 }
@@ -192,16 +210,18 @@ static bool others_can_access(int fd, const char *path, char *why, size_t why_si
     }
     const bool own = st.st_uid == geteuid();
     const mode_t open_to = st.st_mode & (own ? 077 : 037);
-    if ((own || st.st_uid == 0) && open_to == 0)
+    if ((own || st.st_uid == 0) && open_to == 0) {
         return false;
-    if (own || st.st_uid == 0)
+    }
+    if (own || st.st_uid == 0) {
         snprintf(why, why_size, "%s holds a secret, but others may access it (mode %04o): chmod 600 %s", path,
                  (unsigned)st.st_mode & 07777U, path);
-    else
+    } else {
         snprintf(why, why_size,
                  "%s holds a secret, but belongs to another user (uid %lu), who can change it: chown it to "
                  "uid %lu",
                  path, (unsigned long)st.st_uid, (unsigned long)geteuid());
+    }
     errno = EPERM;
     return true;
 }
@@ -222,10 +242,11 @@ int posix_secret_read_whole(const char *path, uint8_t *out, size_t capacity, siz
         return BYTES_E_FILE;
     }
     error = posix_read_all(fd, out, capacity, len);
-    if (error == BYTES_E_SPACE)
+    if (error == BYTES_E_SPACE) {
         snprintf(why, why_size, "%s is longer than the %zu bytes that are allowed here", path, capacity);
-    else if (error != 0)
+    } else if (error != 0) {
         snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
+    }
     close_quietly(fd);
     if (error != 0) {
         bytes_wipe(out, capacity);
@@ -237,12 +258,15 @@ int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *l
                       size_t why_size)
 {
     const int error = posix_secret_read_whole(path, out, capacity, len, why, why_size);
-    if (error != 0)
+    if (error != 0) {
         return error;
-    if (*len > 0 && out[*len - 1] == '\n')
+    }
+    if (*len > 0 && out[*len - 1] == '\n') {
         (*len)--;
-    if (*len > 0 && out[*len - 1] == '\r')
+    }
+    if (*len > 0 && out[*len - 1] == '\r') {
         (*len)--;
+    }
     return 0;
 }
 

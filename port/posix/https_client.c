@@ -15,8 +15,9 @@ void https_init(struct https *c, const char *host, uint16_t port, const struct c
 
 static void close_stream(struct https *c)
 {
-    if (c->open)
+    if (c->open) {
         c->io.close(c->io.context);
+    }
     c->open = false;
 }
 
@@ -34,24 +35,29 @@ static int move_records(struct https *c, unsigned wanted)
             c->tls_error = crypto_tls_error(engine);
             return c->tls_error != 0 ? BYTES_E_TLS : BYTES_E_STREAM;
         }
-        if ((want & CRYPTO_TLS_RECORD_OUT) == 0 && (want & wanted))
+        if ((want & CRYPTO_TLS_RECORD_OUT) == 0 && (want & wanted)) {
             return 0;
-        if (posix_interrupted != 0 || now >= c->deadline)
+        }
+        if (posix_interrupted != 0 || now >= c->deadline) {
             return BYTES_E_TIMEOUT;
+        }
         const uint32_t left = (uint32_t)(c->deadline - now);
         if (want & CRYPTO_TLS_RECORD_OUT) {
             const uint8_t *out = crypto_tls_record_out(engine, &len);
             moved = c->io.write(c->io.context, out, len, left);
-            if (moved > 0)
+            if (moved > 0) {
                 crypto_tls_record_sent(engine, (size_t)moved);
+            }
         } else {
             uint8_t *in = crypto_tls_record_in(engine, &len);
             moved = c->io.read(c->io.context, in, len, left);
-            if (moved > 0)
+            if (moved > 0) {
                 crypto_tls_record_received(engine, (size_t)moved);
+            }
         }
-        if (moved < 0)
+        if (moved < 0) {
             return moved;
+        }
     }
 }
 
@@ -63,8 +69,9 @@ static int open_connection(struct https *c)
     c->reached = false;
     c->deadline = posix_deadline(c->timeout_ms);
     int error = source.fill(source.context, entropy, sizeof entropy);
-    if (error == 0)
+    if (error == 0) {
         error = c->io.connect(c->io.context, c->host, c->port, c->timeout_ms);
+    }
     if (error == 0) {
         c->open = c->reached = true;
         error = crypto_tls_client_start(&c->tls, c->trust, c->host, clock.unix_seconds(clock.context),
@@ -80,8 +87,9 @@ static int send_request(struct https *c, struct bytes request)
     while (request.len > 0) {
         size_t room;
         int error = move_records(c, CRYPTO_TLS_APP_OUT);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         uint8_t *out = crypto_tls_app_out(engine, &room);
         size_t part = request.len < room ? request.len : room;
         memcpy(out, request.p, part);
@@ -99,10 +107,13 @@ static int receive_response(struct https *c)
     while (state == BYTES_E_MORE) {
         size_t len;
         int error = move_records(c, CRYPTO_TLS_APP_IN);
-        if (error == BYTES_E_STREAM && c->len > 0) /* a response without a length ends with the connection */
+        if (error == BYTES_E_STREAM &&
+            c->len > 0) { /* a response without a length ends with the connection */
             return dps_http_advance(&c->http, c->buffer, &c->len, sizeof c->buffer, true);
-        if (error != 0)
+        }
+        if (error != 0) {
             return error;
+        }
         const uint8_t *in = crypto_tls_app_in(engine, &len);
         size_t part = sizeof c->buffer - c->len < len ? sizeof c->buffer - c->len : len;
         memcpy(c->buffer + c->len, in, part);
@@ -119,12 +130,15 @@ static int exchange(struct https *c, struct bytes request)
     c->len = 0;
     int error = c->open ? 0 : open_connection(c);
     c->deadline = posix_deadline(c->timeout_ms);
-    if (error == 0)
+    if (error == 0) {
         error = send_request(c, request);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = receive_response(c);
-    if (error != 0 || !c->http.keep_alive)
+    }
+    if (error != 0 || !c->http.keep_alive) {
         close_stream(c);
+    }
     return error;
 }
 
@@ -133,8 +147,9 @@ int https_request(struct https *c, struct bytes request)
     bool kept = c->open;
     int error = exchange(c, request);
     /* A server may close an idle connection at any time, and we learn it only now. */
-    if (error == BYTES_E_STREAM && kept && c->len == 0)
+    if (error == BYTES_E_STREAM && kept && c->len == 0) {
         error = exchange(c, request);
+    }
     return error;
 }
 

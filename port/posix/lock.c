@@ -33,14 +33,18 @@ static bool is_named(int fd, const char *name)
 /* *fd is the opened file, or negative. Returns: 0; BYTES_E_CONFLICT, and the file stays open; BYTES_E_FILE. */
 static int try_lock(const char *name, int *fd)
 {
-    if (*fd < 0)
+    if (*fd < 0) {
         *fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (*fd < 0)
+    }
+    if (*fd < 0) {
         return BYTES_E_FILE;
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+    }
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK || errno == EINTR ? BYTES_E_CONFLICT : BYTES_E_FILE;
-    if (is_named(*fd, name))
+    }
+    if (is_named(*fd, name)) {
         return 0;
+    }
     (void)close(*fd);
     *fd = -1;
     return BYTES_E_CONFLICT;
@@ -55,14 +59,17 @@ int posix_lock(const char *path, uint32_t wait_ms, int *fd)
     int error = lock_name(path, name);
     while (error == 0) {
         error = try_lock(name, fd);
-        if (error == 0)
+        if (error == 0) {
             return 0;
-        if (error == BYTES_E_CONFLICT && posix_monotonic_ms() < deadline)
+        }
+        if (error == BYTES_E_CONFLICT && posix_monotonic_ms() < deadline) {
             error = clock.sleep_ms(clock.context, TRY_EVERY_MS);
+        }
     }
     const int cause = errno;
-    if (*fd >= 0)
+    if (*fd >= 0) {
         (void)close(*fd);
+    }
     errno = cause;
     return error;
 }
@@ -70,7 +77,8 @@ int posix_lock(const char *path, uint32_t wait_ms, int *fd)
 void posix_unlock(const char *path, int fd)
 {
     char name[PATH_MAX];
-    if (lock_name(path, name) == 0)
+    if (lock_name(path, name) == 0) {
         (void)unlink(name);
+    }
     (void)close(fd);
 }

@@ -17,18 +17,22 @@
 int posix_wait(int fd, short events, uint64_t deadline, bool interruptible)
 {
     for (;;) {
-        if (interruptible && posix_interrupted)
+        if (interruptible && posix_interrupted) {
             return BYTES_E_TIMEOUT;
+        }
         uint64_t now = posix_monotonic_ms();
         uint64_t left = deadline > now ? deadline - now : 0;
         struct pollfd p = {.fd = fd, .events = events};
         int n = poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left);
-        if (n > 0)
+        if (n > 0) {
             return (p.revents & POLLNVAL) != 0 ? BYTES_E_STREAM : 0;
-        if (n < 0 && errno != EINTR)
+        }
+        if (n < 0 && errno != EINTR) {
             return BYTES_E_STREAM;
-        if (n == 0 && left <= INT_MAX)
+        }
+        if (n == 0 && left <= INT_MAX) {
             return BYTES_E_TIMEOUT;
+        }
     }
 }
 
@@ -37,8 +41,9 @@ static int connect_address(int family, const struct sockaddr *address, socklen_t
                            int *fd)
 {
     int s = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s < 0)
+    if (s < 0) {
         return BYTES_E_STREAM;
+    }
     int error = 0;
     if (connect(s, address, len) != 0) {
         /* An interrupted connect goes on by itself, like one in progress. A unix socket whose backlog is full says
@@ -47,8 +52,9 @@ static int connect_address(int family, const struct sockaddr *address, socklen_t
             errno == EINPROGRESS || errno == EINTR ? posix_wait(s, POLLOUT, deadline, true) : BYTES_E_STREAM;
         int cause = errno;
         socklen_t cause_len = sizeof cause;
-        if (error == 0 && (getsockopt(s, SOL_SOCKET, SO_ERROR, &cause, &cause_len) != 0 || cause != 0))
+        if (error == 0 && (getsockopt(s, SOL_SOCKET, SO_ERROR, &cause, &cause_len) != 0 || cause != 0)) {
             error = BYTES_E_STREAM;
+        }
         errno = error == BYTES_E_TIMEOUT ? ETIMEDOUT : cause;
     }
     if (error != 0) {
@@ -64,8 +70,9 @@ static int connect_address(int family, const struct sockaddr *address, socklen_t
 static size_t count_addresses(const struct addrinfo *a)
 {
     size_t n = 0;
-    for (; a != NULL; a = a->ai_next)
+    for (; a != NULL; a = a->ai_next) {
         n++;
+    }
     return n;
 }
 
@@ -78,8 +85,9 @@ int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *f
     errno = 0;
     int resolved = getaddrinfo(host, service, &hints, &list);
     if (resolved != 0) {
-        if (resolved != EAI_SYSTEM)
+        if (resolved != EAI_SYSTEM) {
             errno = resolved; /* these are negative, so posix_connect_reason knows them from an errno */
+        }
         return BYTES_E_STREAM;
     }
     int error = BYTES_E_STREAM;
@@ -116,16 +124,18 @@ int posix_connect_unix(const char *path, uint64_t deadline, int *fd)
 
 const char *posix_connect_reason(int cause)
 {
-    if (cause == EAI_AGAIN)
+    if (cause == EAI_AGAIN) {
         return "the name server does not answer";
+    }
     return cause < 0 ? "the host name is not known" : strerror(cause);
 }
 
 int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *port)
 {
     const char *colon = strrchr(text, ':');
-    if (colon == NULL)
+    if (colon == NULL) {
         return BYTES_E_USAGE;
+    }
     const char *begin = text;
     const char *end = colon;
     if (*begin == '[' && end - begin >= 2 && end[-1] == ']') {
@@ -137,8 +147,9 @@ int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *po
     size_t len = (size_t)(end - begin);
     uint64_t number;
     if (len == 0 || len >= host_size || dps_decimal_parse(bytes_of_text(colon + 1), 65535, &number) != 0 ||
-        number == 0)
+        number == 0) {
         return BYTES_E_USAGE;
+    }
     memcpy(host, begin, len);
     host[len] = 0;
     *port = (uint16_t)number;

@@ -24,10 +24,12 @@ static size_t edit_distance(const char *a, const char *b)
     enum { WORD_MAX = 32 };
     size_t row[WORD_MAX + 1];
     size_t b_len = strlen(b);
-    if (b_len > WORD_MAX || strlen(a) > WORD_MAX)
+    if (b_len > WORD_MAX || strlen(a) > WORD_MAX) {
         return WORD_MAX;
-    for (size_t j = 0; j <= b_len; j++)
+    }
+    for (size_t j = 0; j <= b_len; j++) {
         row[j] = j;
+    }
     for (size_t i = 0; a[i] != 0; i++) {
         size_t diagonal = row[0];
         row[0] = i + 1;
@@ -57,8 +59,9 @@ static const struct posix_option *find(const struct posix_option_group *groups, 
     for (size_t g = 0; g < group_count; g++) {
         for (size_t i = 0; i < groups[g].count; i++) {
             const struct posix_option *o = &groups[g].options[i];
-            if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+            if (strlen(o->name) == len && memcmp(o->name, name, len) == 0) {
                 return o;
+            }
         }
     }
     return NULL;
@@ -71,20 +74,24 @@ static int unknown_option(const struct posix_option_group *groups, size_t group_
     snprintf(name, sizeof name, "%.*s", (int)(name_len < sizeof name ? name_len : sizeof name - 1),
              argument + 2);
     struct posix_nearest nearest = {.word = name};
-    for (size_t g = 0; g < group_count; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
+    for (size_t g = 0; g < group_count; g++) {
+        for (size_t i = 0; i < groups[g].count; i++) {
             options_nearest(&nearest, groups[g].options[i].name);
-    if (nearest.best != NULL)
+        }
+    }
+    if (nearest.best != NULL) {
         snprintf(why, why_size, "there is no option --%s here; did you mean --%s?", name, nearest.best);
-    else
+    } else {
         snprintf(why, why_size, "there is no option --%s here; --help lists them", name);
+    }
     return BYTES_E_USAGE;
 }
 
 static int take_number(const struct posix_option *o, const char *value, char *why, size_t why_size)
 {
-    if (dps_decimal_parse(bytes_of_text(value), o->maximum, o->number) == 0)
+    if (dps_decimal_parse(bytes_of_text(value), o->maximum, o->number) == 0) {
         return 0;
+    }
     snprintf(why, why_size, "--%s takes a number from 0 to %llu, not \"%s\"", o->name,
              (unsigned long long)o->maximum, value);
     return BYTES_E_USAGE;
@@ -94,8 +101,9 @@ static int take_number(const struct posix_option *o, const char *value, char *wh
 static int take(const struct posix_option *o, const char *value, char *why, size_t why_size)
 {
     if (o->flag != NULL) {
-        if (value != NULL)
+        if (value != NULL) {
             snprintf(why, why_size, "--%s takes no value: leave \"=%s\" out", o->name, value);
+        }
         *o->flag = true;
         return value != NULL ? BYTES_E_USAGE : 0;
     }
@@ -103,8 +111,9 @@ static int take(const struct posix_option *o, const char *value, char *why, size
         snprintf(why, why_size, "--%s needs a value: --%s %s", o->name, o->name, o->argument);
         return BYTES_E_USAGE;
     }
-    if (o->number != NULL)
+    if (o->number != NULL) {
         return take_number(o, value, why, why_size);
+    }
     if (o->list != NULL) {
         if (o->list->count == POSIX_OPTION_LIST_MAX) {
             snprintf(why, why_size, "--%s may be given %d times at most", o->name, POSIX_OPTION_LIST_MAX);
@@ -133,11 +142,12 @@ static size_t name_length(const char *argument)
 static bool given_before(const struct posix_option *o, char *const *argv, int at)
 {
     for (int i = 0; i < at; i++) {
-        if (strcmp(argv[i], "--") == 0)
+        if (strcmp(argv[i], "--") == 0) {
             i++;
-        else if (strncmp(argv[i], "--", 2) == 0 && strlen(o->name) == name_length(argv[i]) &&
-                 memcmp(o->name, argv[i] + 2, name_length(argv[i])) == 0)
+        } else if (strncmp(argv[i], "--", 2) == 0 && strlen(o->name) == name_length(argv[i]) &&
+                   memcmp(o->name, argv[i] + 2, name_length(argv[i])) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -147,20 +157,23 @@ int options_parse(const struct posix_option_group *groups, size_t group_count, i
 {
     while (*at < argc) {
         const char *argument = argv[*at];
-        if (argument[0] != '-' || argument[1] == 0)
+        if (argument[0] != '-' || argument[1] == 0) {
             return 0;
+        }
         if (argument[1] != '-') {
             snprintf(why, why_size, "%s: options are written with two dashes and in full; --help lists them",
                      argument);
             return BYTES_E_USAGE;
         }
         ++*at;
-        if (argument[2] == 0)
+        if (argument[2] == 0) {
             return 0;
+        }
         const size_t name_len = name_length(argument);
         const struct posix_option *o = find(groups, group_count, argument + 2, name_len);
-        if (o == NULL)
+        if (o == NULL) {
             return unknown_option(groups, group_count, argument, name_len, why, why_size);
+        }
         if (o->list == NULL && given_before(o, argv, *at - 1)) {
             snprintf(why, why_size, "--%s is given twice; leave one of them out", o->name);
             return BYTES_E_USAGE;
@@ -168,14 +181,16 @@ int options_parse(const struct posix_option_group *groups, size_t group_count, i
         const char *value = argument[2 + name_len] == '=' ? argument + 3 + name_len : NULL;
         if (value == NULL && o->flag == NULL) {
             /* "--state --verbose" is a forgotten value, not a file of that name; '=' can say otherwise. */
-            if (o->value_optional)
+            if (o->value_optional) {
                 value = "";
-            else if (*at < argc && strncmp(argv[*at], "--", 2) != 0)
+            } else if (*at < argc && strncmp(argv[*at], "--", 2) != 0) {
                 value = argv[(*at)++];
+            }
         }
         int error = take(o, value, why, why_size);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
     }
     return 0;
 }
@@ -183,9 +198,10 @@ int options_parse(const struct posix_option_group *groups, size_t group_count, i
 static void help_one(FILE *out, const struct posix_option *o)
 {
     int column = fprintf(out, "  --%s", o->name);
-    if (o->argument != NULL)
+    if (o->argument != NULL) {
         column +=
             fprintf(out, "%s%s%s", o->value_optional ? "[=" : " ", o->argument, o->value_optional ? "]" : "");
+    }
     if (column > HELP_COLUMN - 2) {
         fputc('\n', out);
         column = 0;
@@ -196,8 +212,9 @@ static void help_one(FILE *out, const struct posix_option *o)
         fprintf(out, "%*s%.*s", HELP_COLUMN - column, "", (int)len, line);
         column = 0;
         line = end != NULL ? end + 1 : NULL;
-        if (line == NULL && o->maximum > 0)
+        if (line == NULL && o->maximum > 0) {
             fprintf(out, "; at most %llu%s", (unsigned long long)o->maximum, o->text != NULL ? " bytes" : "");
+        }
         fputc('\n', out);
     }
 }
@@ -205,11 +222,13 @@ static void help_one(FILE *out, const struct posix_option *o)
 void options_help(FILE *out, const struct posix_option_group *groups, size_t group_count)
 {
     for (size_t g = 0; g < group_count; g++) {
-        if (groups[g].count == 0)
+        if (groups[g].count == 0) {
             continue;
+        }
         fprintf(out, "\n%s\n", groups[g].title);
-        for (size_t i = 0; i < groups[g].count; i++)
+        for (size_t i = 0; i < groups[g].count; i++) {
             help_one(out, &groups[g].options[i]);
+        }
     }
 }
 
@@ -258,12 +277,14 @@ int options_service_url(const char *url, char *host, size_t host_size, uint16_t 
     }
     const char *authority = url + strlen(scheme);
     size_t len = strlen(authority);
-    if (len > 0 && authority[len - 1] == '/')
+    if (len > 0 && authority[len - 1] == '/') {
         len--;
+    }
     int written = -1;
-    if (len < sizeof text && memchr(authority, '/', len) == NULL)
+    if (len < sizeof text && memchr(authority, '/', len) == NULL) {
         written = snprintf(text, sizeof text, "%.*s%s", (int)len, authority,
                            memchr(authority, ':', len) != NULL ? "" : ":443");
+    }
     if (written < 0 || (size_t)written >= sizeof text || posix_host_port(text, host, host_size, port) != 0 ||
         !dps_host_valid(bytes_of_text(host))) {
         snprintf(why, why_size,

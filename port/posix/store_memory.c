@@ -18,8 +18,9 @@ static int compare(struct bytes a, struct bytes b)
 {
     size_t shorter = a.len < b.len ? a.len : b.len;
     int order = shorter == 0 ? 0 : memcmp(a.p, b.p, shorter);
-    if (order != 0)
+    if (order != 0) {
         return order;
+    }
     return (a.len > b.len) - (a.len < b.len);
 }
 
@@ -27,8 +28,9 @@ static struct posix_memory_record *find(struct posix_memory *m, unsigned table_n
 {
     for (size_t i = 0; i < m->capacity; i++) {
         struct posix_memory_record *r = &m->records[i];
-        if (r->table == table_number && bytes_equal_public(key_of(r), key))
+        if (r->table == table_number && bytes_equal_public(key_of(r), key)) {
             return r;
+        }
     }
     return NULL;
 }
@@ -36,8 +38,9 @@ static struct posix_memory_record *find(struct posix_memory *m, unsigned table_n
 static struct posix_memory_record *find_free(struct posix_memory *m)
 {
     for (size_t i = 0; i < m->capacity; i++) {
-        if (m->records[i].table == 0)
+        if (m->records[i].table == 0) {
             return &m->records[i];
+        }
     }
     return NULL;
 }
@@ -50,8 +53,9 @@ static unsigned number_of(enum dps_table table)
 static int copy_value(const struct posix_memory_record *r, uint8_t *value, size_t capacity, size_t *len,
                       uint64_t *version)
 {
-    if (r->len > capacity)
+    if (r->len > capacity) {
         return BYTES_E_SPACE;
+    }
     memcpy(value, r->value, r->len);
     *len = r->len;
     *version = r->version;
@@ -82,8 +86,9 @@ static struct posix_memory_record *undo_push(struct posix_memory *m, unsigned ta
 static void set_value(struct posix_memory_record *r, struct bytes value, uint64_t version)
 {
     r->len = (uint16_t)value.len;
-    if (value.len > 0)
+    if (value.len > 0) {
         memcpy(r->value, value.p, value.len);
+    }
     r->version = version;
 }
 
@@ -92,17 +97,21 @@ static int memory_put(void *context, enum dps_table table, struct bytes key, str
 {
     struct posix_memory *m = context;
     *version = 0;
-    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX)
+    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX) {
         return BYTES_E_STORE;
+    }
     struct posix_memory_record *r = find(m, number_of(table), key);
-    if ((r == NULL ? 0 : r->version) != expected)
+    if ((r == NULL ? 0 : r->version) != expected) {
         return BYTES_E_CONFLICT;
+    }
     struct posix_memory_record *to = r == NULL ? find_free(m) : r;
-    if (to == NULL || m->undo_count == m->undo_capacity)
+    if (to == NULL || m->undo_count == m->undo_capacity) {
         return BYTES_E_STORE;
+    }
     struct posix_memory_record *u = undo_push(m, number_of(table), key);
-    if (r != NULL)
+    if (r != NULL) {
         set_value(u, bytes_of(r->value, r->len), r->version);
+    }
     to->table = (uint8_t)number_of(table);
     to->key_len = (uint16_t)key.len;
     memcpy(to->key, key.p, key.len);
@@ -115,12 +124,15 @@ static int memory_remove(void *context, enum dps_table table, struct bytes key, 
 {
     struct posix_memory *m = context;
     struct posix_memory_record *r = find(m, number_of(table), key);
-    if (r == NULL)
+    if (r == NULL) {
         return BYTES_E_NOT_FOUND;
-    if (expected != 0 && r->version != expected)
+    }
+    if (expected != 0 && r->version != expected) {
         return BYTES_E_CONFLICT;
-    if (m->undo_count == m->undo_capacity)
+    }
+    if (m->undo_count == m->undo_capacity) {
         return BYTES_E_STORE;
+    }
     set_value(undo_push(m, number_of(table), key), bytes_of(r->value, r->len), r->version);
     r->table = 0;
     return 0;
@@ -136,15 +148,18 @@ static int memory_next(void *context, enum dps_table table, struct bytes after, 
     for (size_t i = 0; i < m->capacity; i++) {
         const struct posix_memory_record *r = &m->records[i];
         if (r->table == number_of(table) && compare(key_of(r), after) > 0 &&
-            (best == NULL || compare(key_of(r), key_of(best)) < 0))
+            (best == NULL || compare(key_of(r), key_of(best)) < 0)) {
             best = r;
+        }
     }
     *key_len = 0;
-    if (best == NULL)
+    if (best == NULL) {
         return BYTES_E_NOT_FOUND;
+    }
     int error = copy_value(best, value, capacity, len, version);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     memcpy(key, best->key, best->key_len);
     *key_len = best->key_len;
     return 0;
@@ -168,8 +183,9 @@ static void undo_to(struct posix_memory *m, size_t count)
             r->table = 0;
             continue;
         }
-        if (r == NULL)
+        if (r == NULL) {
             r = find_free(m);
+        }
         *r = *u;
     }
 }
@@ -200,8 +216,9 @@ void posix_memory_init(struct posix_memory *m, struct posix_memory_record *recor
 {
     *m = (struct posix_memory){
         .records = records, .capacity = capacity, .undo = undo, .undo_capacity = undo_capacity};
-    for (size_t i = 0; i < capacity; i++)
+    for (size_t i = 0; i < capacity; i++) {
         records[i].table = 0;
+    }
 }
 
 struct dps_store posix_memory_store(struct posix_memory *m)

@@ -23,8 +23,9 @@ static uint64_t number_of(const PGresult *result, int row, int column)
 static int copy(const PGresult *result, int column, uint8_t *out, size_t capacity, size_t *len)
 {
     const size_t size = (size_t)PQgetlength(result, 0, column);
-    if (size > capacity)
+    if (size > capacity) {
         return BYTES_E_SPACE;
+    }
     memcpy(out, PQgetvalue(result, 0, column), size);
     *len = size;
     return 0;
@@ -36,19 +37,23 @@ static int read_one(struct posix_postgres *s, const char *what, enum dps_table t
     char name[POSIX_POSTGRES_NAME_MAX];
     *to.len = 0;
     *to.version = 0;
-    if (s->turn == POSIX_TURN_LOST)
+    if (s->turn == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
+    }
     statement(name, what, table);
     PGresult *result = posix_postgres_run(s, name, key, NULL, NULL);
-    if (result == NULL)
+    if (result == NULL) {
         return BYTES_E_STORE;
+    }
     int error = PQntuples(result) == 0 ? BYTES_E_NOT_FOUND : copy(result, 1, to.value, to.capacity, to.len);
-    if (error == 0 && to.key != NULL)
+    if (error == 0 && to.key != NULL) {
         error = copy(result, 0, to.key, DPS_KEY_MAX, to.key_len);
-    if (error == 0)
+    }
+    if (error == 0) {
         *to.version = number_of(result, 0, 2);
-    else
+    } else {
         *to.len = 0;
+    }
     PQclear(result);
     return error;
 }
@@ -66,17 +71,20 @@ static int postgres_next(void *context, enum dps_table table, struct bytes after
 {
     const int error = read_one(context, "next", table, after,
                                (struct posix_store_record){key, key_len, value, capacity, len, version});
-    if (error != 0)
+    if (error != 0) {
         *key_len = 0;
+    }
     return error;
 }
 
 static int begin_turn(struct posix_postgres *s)
 {
-    if (s->turn == POSIX_TURN_WRITTEN)
+    if (s->turn == POSIX_TURN_WRITTEN) {
         return 0;
-    if (s->turn == POSIX_TURN_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN"))
+    }
+    if (s->turn == POSIX_TURN_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN")) {
         return BYTES_E_STORE;
+    }
     s->turn = POSIX_TURN_WRITTEN;
     return 0;
 }
@@ -87,15 +95,18 @@ static int postgres_put(void *context, enum dps_table table, struct bytes key, s
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
     *version = 0;
-    if (!posix_store_fits(key, value) || begin_turn(s) != 0)
+    if (!posix_store_fits(key, value) || begin_turn(s) != 0) {
         return BYTES_E_STORE;
+    }
     statement(name, expected == 0 ? "insert" : "update", table);
     PGresult *result = posix_postgres_run(s, name, key, &value, expected == 0 ? NULL : &expected);
-    if (result == NULL)
+    if (result == NULL) {
         return BYTES_E_STORE;
+    }
     const bool written = PQntuples(result) == 1;
-    if (written)
+    if (written) {
         *version = number_of(result, 0, 0);
+    }
     PQclear(result);
     return written ? 0 : BYTES_E_CONFLICT;
 }
@@ -104,21 +115,25 @@ static int postgres_remove(void *context, enum dps_table table, struct bytes key
 {
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
-    if (begin_turn(s) != 0)
+    if (begin_turn(s) != 0) {
         return BYTES_E_STORE;
+    }
     statement(name, "remove", table);
     PGresult *result = posix_postgres_run(s, name, key, NULL, &expected);
-    if (result == NULL)
+    if (result == NULL) {
         return BYTES_E_STORE;
+    }
     const bool removed = strcmp(PQcmdTuples(result), "1") == 0;
     PQclear(result);
-    if (removed)
+    if (removed) {
         return 0;
+    }
     /* Nothing deleted: is it not there, or is it another version? */
     statement(name, "get", table);
     result = posix_postgres_run(s, name, key, NULL, NULL);
-    if (result == NULL)
+    if (result == NULL) {
         return BYTES_E_STORE;
+    }
     const int error = PQntuples(result) == 0 ? BYTES_E_NOT_FOUND : BYTES_E_CONFLICT;
     PQclear(result);
     return error;
@@ -127,10 +142,12 @@ static int postgres_remove(void *context, enum dps_table table, struct bytes key
 /* Whatever the transaction holds is gone: nothing of this turn may be committed any more. */
 static void lose_turn(struct posix_postgres *s)
 {
-    if (s->turn != POSIX_TURN_WRITTEN)
+    if (s->turn != POSIX_TURN_WRITTEN) {
         return;
-    if (s->link != NULL)
+    }
+    if (s->link != NULL) {
         (void)posix_postgres_execute(s, "ROLLBACK");
+    }
     s->turn = POSIX_TURN_LOST;
     s->marked = false;
 }
@@ -139,10 +156,12 @@ static void lose_turn(struct posix_postgres *s)
 static int postgres_mark(void *context)
 {
     struct posix_postgres *s = context;
-    if (s->turn == POSIX_TURN_LOST)
+    if (s->turn == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
-    if (s->turn == POSIX_TURN_CLEAN)
+    }
+    if (s->turn == POSIX_TURN_CLEAN) {
         return 0;
+    }
     if (!posix_postgres_execute(s, s->marked ? "RELEASE SAVEPOINT request; SAVEPOINT request"
                                              : "SAVEPOINT request")) {
         lose_turn(s);
@@ -155,8 +174,9 @@ static int postgres_mark(void *context)
 static void postgres_undo(void *context)
 {
     struct posix_postgres *s = context;
-    if (s->turn != POSIX_TURN_WRITTEN)
+    if (s->turn != POSIX_TURN_WRITTEN) {
         return;
+    }
     if (!s->marked) {
         lose_turn(s);
         s->turn = POSIX_TURN_CLEAN;
@@ -170,8 +190,9 @@ static void postgres_undo(void *context)
 static int postgres_commit(void *context)
 {
     struct posix_postgres *s = context;
-    if (s->turn == POSIX_TURN_WRITTEN && !posix_postgres_execute(s, "COMMIT"))
+    if (s->turn == POSIX_TURN_WRITTEN && !posix_postgres_execute(s, "COMMIT")) {
         lose_turn(s);
+    }
     const int error = s->turn == POSIX_TURN_LOST ? BYTES_E_STORE : 0;
     s->turn = POSIX_TURN_CLEAN;
     s->marked = false;
@@ -201,8 +222,9 @@ int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *wh
         return BYTES_E_STORE;
     }
     snprintf(s->conninfo, sizeof s->conninfo, "%s", conninfo);
-    if (posix_postgres_connected(s))
+    if (posix_postgres_connected(s)) {
         return 0;
+    }
     snprintf(why, why_size, "cannot use the PostgreSQL store: %s", s->reason);
     posix_postgres_close(s);
     return BYTES_E_STORE;

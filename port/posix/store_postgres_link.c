@@ -28,8 +28,9 @@ static bool flush(PGconn *link, uint64_t deadline_ms)
 {
     int left;
     while ((left = PQflush(link)) == 1) {
-        if (!wait_socket(link, POLLIN | POLLOUT, deadline_ms) || PQconsumeInput(link) == 0)
+        if (!wait_socket(link, POLLIN | POLLOUT, deadline_ms) || PQconsumeInput(link) == 0) {
             return false;
+        }
     }
     return left == 0;
 }
@@ -38,8 +39,9 @@ static bool flush(PGconn *link, uint64_t deadline_ms)
 static PGresult *receive(PGconn *link, uint64_t deadline_ms)
 {
     PGresult *last = NULL;
-    if (!flush(link, deadline_ms))
+    if (!flush(link, deadline_ms)) {
         return NULL;
+    }
     for (;;) {
         while (PQisBusy(link) == 1) {
             if (!wait_socket(link, POLLIN, deadline_ms) || PQconsumeInput(link) == 0) {
@@ -48,8 +50,9 @@ static PGresult *receive(PGconn *link, uint64_t deadline_ms)
             }
         }
         PGresult *next = PQgetResult(link);
-        if (next == NULL)
+        if (next == NULL) {
             return last;
+        }
         PQclear(last);
         last = next;
     }
@@ -60,8 +63,9 @@ void posix_postgres_lose(struct posix_postgres *s)
     PQfinish(s->link);
     s->link = NULL;
     s->marked = false;
-    if (s->turn == POSIX_TURN_WRITTEN)
+    if (s->turn == POSIX_TURN_WRITTEN) {
         s->turn = POSIX_TURN_LOST;
+    }
     s->retry_at_ms = posix_monotonic_ms() + s->retry_ms;
     s->retry_ms =
         s->retry_ms * 2 < POSIX_POSTGRES_RETRY_MAX_MS ? s->retry_ms * 2 : POSIX_POSTGRES_RETRY_MAX_MS;
@@ -86,16 +90,18 @@ static bool server_gave_up(const PGresult *result)
 static PGresult *judged(struct posix_postgres *s, PGresult *result)
 {
     const ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
         return result;
+    }
     const bool answered = result != NULL && PQstatus(s->link) == CONNECTION_OK;
     keep_reason(s, answered                             ? PQresultErrorMessage(result)
                    : PQstatus(s->link) == CONNECTION_OK ? "the database does not answer"
                                                         : PQerrorMessage(s->link));
     const bool usable = answered && !server_gave_up(result);
     PQclear(result);
-    if (!usable)
+    if (!usable) {
         posix_postgres_lose(s);
+    }
     return NULL;
 }
 
@@ -139,8 +145,9 @@ static long query_number(struct posix_postgres *s, const char *sql)
 /* 0: there is no schema. to_regclass asks without failing, so that a transaction goes on. */
 static long schema_found(struct posix_postgres *s)
 {
-    if (query_number(s, "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL") != 1)
+    if (query_number(s, "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL") != 1) {
         return s->link == NULL ? -1 : 0;
+    }
     return query_number(s, "SELECT version FROM schema_version");
 }
 
@@ -149,8 +156,9 @@ static bool migrate(struct posix_postgres *s, long from)
     for (long version = from; version < SCHEMA_VERSION; version++) {
         char sql[96];
         snprintf(sql, sizeof sql, "UPDATE schema_version SET version = %ld", version + 1);
-        if (!posix_postgres_execute(s, migrations[version]) || !posix_postgres_execute(s, sql))
+        if (!posix_postgres_execute(s, migrations[version]) || !posix_postgres_execute(s, sql)) {
             return false;
+        }
     }
     return true;
 }
@@ -162,8 +170,9 @@ bool posix_postgres_schema(struct posix_postgres *s)
     enum { TRIES = 3 };
     for (int i = 0; i < TRIES && s->link != NULL; i++) {
         const long found = schema_found(s);
-        if (found == SCHEMA_VERSION)
+        if (found == SCHEMA_VERSION) {
             return true;
+        }
         if (found > SCHEMA_VERSION) {
             snprintf(
                 s->reason, sizeof s->reason,
@@ -171,12 +180,15 @@ bool posix_postgres_schema(struct posix_postgres *s)
                 found, SCHEMA_VERSION);
             return false;
         }
-        if (found < 0 || !posix_postgres_execute(s, "BEGIN"))
+        if (found < 0 || !posix_postgres_execute(s, "BEGIN")) {
             return false;
-        if (migrate(s, found) && posix_postgres_execute(s, "COMMIT"))
+        }
+        if (migrate(s, found) && posix_postgres_execute(s, "COMMIT")) {
             return true;
-        if (s->link != NULL)
+        }
+        if (s->link != NULL) {
             (void)posix_postgres_execute(s, "ROLLBACK");
+        }
     }
     return false;
 }
@@ -215,8 +227,9 @@ static bool prepare_all(struct posix_postgres *s)
             snprintf(name, sizeof name, "%s%c", per_table[i].name, posix_store_table((enum dps_table)t)[0]);
             snprintf(sql, sizeof sql, "%.*s%s%s", (int)(table_at - per_table[i].sql), per_table[i].sql,
                      posix_store_table((enum dps_table)t), table_at + 2);
-            if (!prepare(s, name, sql))
+            if (!prepare(s, name, sql)) {
                 return false;
+            }
         }
     }
     return true;
@@ -227,8 +240,9 @@ static bool finish_connecting(PGconn *link, uint64_t deadline_ms)
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
         if (status == PGRES_POLLING_FAILED ||
-            !wait_socket(link, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+            !wait_socket(link, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms)) {
             return false;
+        }
         status = PQconnectPoll(link);
     }
     return true;
@@ -258,17 +272,20 @@ static bool connect_and_prepare(struct posix_postgres *s)
 
 bool posix_postgres_connected(struct posix_postgres *s)
 {
-    if (s->link != NULL)
+    if (s->link != NULL) {
         return true;
-    if (s->turn == POSIX_TURN_LOST || posix_monotonic_ms() < s->retry_at_ms)
+    }
+    if (s->turn == POSIX_TURN_LOST || posix_monotonic_ms() < s->retry_at_ms) {
         return false;
+    }
     s->connect_until_ms = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
     const bool connected = connect_and_prepare(s);
     s->connect_until_ms = 0;
-    if (connected)
+    if (connected) {
         s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;
-    else
+    } else {
         posix_postgres_lose(s);
+    }
     return connected;
 }
 
@@ -298,8 +315,9 @@ static PGresult *send_and_receive(struct posix_postgres *s, const char *name, st
 PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct bytes key,
                              const struct bytes *value, const uint64_t *version)
 {
-    if (!posix_postgres_connected(s))
+    if (!posix_postgres_connected(s)) {
         return NULL;
+    }
     PGresult *result = send_and_receive(s, name, key, value, version);
     /* The server has refused a statement: its transaction is dead, whatever else was in it. */
     if (result == NULL && s->turn == POSIX_TURN_WRITTEN) {

@@ -77,8 +77,9 @@ static int fail(struct posix_sqlite *s)
 static bool is_in_place(struct posix_sqlite *s)
 {
     int moved = 0;
-    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0)
+    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0) {
         return true;
+    }
     snprintf(s->reason, sizeof s->reason, "%s was moved, deleted or replaced: put it back, or start anew",
              sqlite3_db_filename(s->db, "main"));
     return false;
@@ -86,12 +87,15 @@ static bool is_in_place(struct posix_sqlite *s)
 
 static int begin_turn(struct posix_sqlite *s)
 {
-    if (s->turn_state == POSIX_TURN_WRITTEN)
+    if (s->turn_state == POSIX_TURN_WRITTEN) {
         return 0;
-    if (s->turn_state == POSIX_TURN_LOST || !is_in_place(s))
+    }
+    if (s->turn_state == POSIX_TURN_LOST || !is_in_place(s)) {
         return BYTES_E_STORE;
-    if (!run(s->turn[BEGIN]))
+    }
+    if (!run(s->turn[BEGIN])) {
         return keep_reason(s);
+    }
     s->turn_state = POSIX_TURN_WRITTEN;
     sqlite3_stmt *counter = s->turn[COUNTER_GET];
     bool found = sqlite3_step(counter) == SQLITE_ROW;
@@ -117,10 +121,12 @@ static int copy_text(sqlite3_stmt *statement, int column, uint8_t *out, size_t c
 {
     const unsigned char *text = sqlite3_column_text(statement, column);
     size_t size = (size_t)sqlite3_column_bytes(statement, column);
-    if (text == NULL)
+    if (text == NULL) {
         return BYTES_E_STORE;
-    if (size > capacity)
+    }
+    if (size > capacity) {
         return BYTES_E_SPACE;
+    }
     memcpy(out, text, size);
     *len = size;
     return 0;
@@ -133,14 +139,17 @@ static int read_row(struct posix_sqlite *s, sqlite3_stmt *statement, struct posi
     *to.version = 0;
     int rc = sqlite3_step(statement);
     int error = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? BYTES_E_NOT_FOUND : BYTES_E_STORE;
-    if (error == 0)
+    if (error == 0) {
         error = copy_text(statement, 1, to.value, to.capacity, to.len);
-    if (error == 0 && to.key != NULL)
+    }
+    if (error == 0 && to.key != NULL) {
         error = copy_text(statement, 0, to.key, DPS_KEY_MAX, to.key_len);
-    if (error == 0)
+    }
+    if (error == 0) {
         *to.version = (uint64_t)sqlite3_column_int64(statement, 2);
-    else
+    } else {
         *to.len = 0;
+    }
     (void)sqlite3_reset(statement);
     return error == BYTES_E_STORE ? fail(s) : error;
 }
@@ -152,10 +161,12 @@ static int sqlite_get(void *context, enum dps_table table, struct bytes key, uin
     sqlite3_stmt *statement = s->record[table][GET];
     *len = 0;
     *version = 0;
-    if (s->turn_state == POSIX_TURN_LOST)
+    if (s->turn_state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
-    if (!bind_text(statement, 1, key))
+    }
+    if (!bind_text(statement, 1, key)) {
         return fail(s);
+    }
     return read_row(
         s, statement,
         (struct posix_store_record){.value = value, .capacity = capacity, .len = len, .version = version});
@@ -169,10 +180,12 @@ static int sqlite_next(void *context, enum dps_table table, struct bytes after, 
     *key_len = 0;
     *len = 0;
     *version = 0;
-    if (s->turn_state == POSIX_TURN_LOST)
+    if (s->turn_state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
-    if (!bind_text(statement, 1, after))
+    }
+    if (!bind_text(statement, 1, after)) {
         return fail(s);
+    }
     return read_row(s, statement, (struct posix_store_record){key, key_len, value, capacity, len, version});
 }
 
@@ -181,18 +194,22 @@ static int sqlite_put(void *context, enum dps_table table, struct bytes key, str
 {
     struct posix_sqlite *s = context;
     *version = 0;
-    if (!posix_store_fits(key, value))
+    if (!posix_store_fits(key, value)) {
         return BYTES_E_STORE;
+    }
     int error = begin_turn(s);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     sqlite3_stmt *statement = s->record[table][expected == 0 ? INSERT : UPDATE];
     if (!bind_text(statement, 1, key) || !bind_text(statement, 2, value) ||
         !bind_number(statement, 3, s->version + 1) ||
-        (expected != 0 && !bind_number(statement, 4, expected)) || !run(statement))
+        (expected != 0 && !bind_number(statement, 4, expected)) || !run(statement)) {
         return fail(s);
-    if (sqlite3_changes(s->db) == 0)
+    }
+    if (sqlite3_changes(s->db) == 0) {
         return BYTES_E_CONFLICT;
+    }
     *version = ++s->version;
     return 0;
 }
@@ -201,21 +218,26 @@ static int sqlite_remove(void *context, enum dps_table table, struct bytes key, 
 {
     struct posix_sqlite *s = context;
     int error = begin_turn(s);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     sqlite3_stmt *statement = s->record[table][REMOVE];
-    if (!bind_text(statement, 1, key) || !bind_number(statement, 4, expected) || !run(statement))
+    if (!bind_text(statement, 1, key) || !bind_number(statement, 4, expected) || !run(statement)) {
         return fail(s);
-    if (sqlite3_changes(s->db) > 0)
+    }
+    if (sqlite3_changes(s->db) > 0) {
         return 0;
+    }
     /* Nothing deleted: is it not there, or is it another version? */
     sqlite3_stmt *get = s->record[table][GET];
-    if (!bind_text(get, 1, key))
+    if (!bind_text(get, 1, key)) {
         return fail(s);
+    }
     int rc = sqlite3_step(get);
     (void)sqlite3_reset(get);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
         return fail(s);
+    }
     return rc == SQLITE_ROW ? BYTES_E_CONFLICT : BYTES_E_NOT_FOUND;
 }
 
@@ -223,14 +245,17 @@ static int sqlite_remove(void *context, enum dps_table table, struct bytes key, 
 static int sqlite_mark(void *context)
 {
     struct posix_sqlite *s = context;
-    if (s->turn_state == POSIX_TURN_LOST)
+    if (s->turn_state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
-    if (s->marked && !run(s->turn[FORGET_MARK]))
+    }
+    if (s->marked && !run(s->turn[FORGET_MARK])) {
         return fail(s);
+    }
     s->marked = false;
     if (s->turn_state == POSIX_TURN_WRITTEN) {
-        if (!run(s->turn[MARK]))
+        if (!run(s->turn[MARK])) {
             return fail(s);
+        }
         s->marked = true;
     }
     return 0;
@@ -239,11 +264,13 @@ static int sqlite_mark(void *context)
 static void sqlite_undo(void *context)
 {
     struct posix_sqlite *s = context;
-    if (s->turn_state != POSIX_TURN_WRITTEN)
+    if (s->turn_state != POSIX_TURN_WRITTEN) {
         return;
+    }
     if (s->marked) {
-        if (!run(s->turn[UNDO]))
+        if (!run(s->turn[UNDO])) {
             (void)fail(s);
+        }
     } else {
         lose_turn(s);
         s->turn_state = POSIX_TURN_CLEAN;
@@ -254,8 +281,9 @@ static int sqlite_commit(void *context)
 {
     struct posix_sqlite *s = context;
     if (s->turn_state == POSIX_TURN_WRITTEN && (!bind_number(s->turn[COUNTER_SET], 1, s->version) ||
-                                                !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT])))
+                                                !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT]))) {
         (void)fail(s);
+    }
     int error = s->turn_state == POSIX_TURN_LOST ? BYTES_E_STORE : 0;
     s->turn_state = POSIX_TURN_CLEAN;
     s->marked = false;
@@ -292,8 +320,9 @@ static bool prepare_all(struct posix_sqlite *s)
             ok = ok && prepare(s->db, sql, &s->record[t][i]);
         }
     }
-    for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++)
+    for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++) {
         ok = ok && prepare(s->db, turn_sql[i], &s->turn[i]);
+    }
     return ok;
 }
 
@@ -306,19 +335,22 @@ int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_
                  sqlite3_errmsg(s->db));
         error = BYTES_E_STORE;
     }
-    if (error != 0)
+    if (error != 0) {
         posix_sqlite_close(s);
+    }
     return error;
 }
 
 void posix_sqlite_close(struct posix_sqlite *s)
 {
     for (size_t t = 0; t < DPS_TABLE_COUNT; t++) {
-        for (size_t i = 0; i < POSIX_SQLITE_PER_TABLE; i++)
+        for (size_t i = 0; i < POSIX_SQLITE_PER_TABLE; i++) {
             (void)sqlite3_finalize(s->record[t][i]);
+        }
     }
-    for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++)
+    for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++) {
         (void)sqlite3_finalize(s->turn[i]);
+    }
     (void)sqlite3_close(s->db);
     *s = (struct posix_sqlite){.turn_state = POSIX_TURN_CLEAN};
 }

@@ -17,8 +17,9 @@ static sqlite3_int64 query_number(sqlite3 *db, const char *sql)
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 number = -1;
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
+        sqlite3_step(statement) == SQLITE_ROW) {
         number = sqlite3_column_int64(statement, 0);
+    }
     (void)sqlite3_finalize(statement);
     return number;
 }
@@ -37,8 +38,9 @@ static bool create_tables(sqlite3 *db)
                  "CREATE TABLE %s (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL, "
                  "version INTEGER NOT NULL) STRICT",
                  posix_store_table((enum dps_table)i));
-        if (!execute(db, sql))
+        if (!execute(db, sql)) {
             return false;
+        }
     }
     snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA_VERSION);
     return execute(db, "CREATE TABLE version (last INTEGER NOT NULL) STRICT") &&
@@ -54,22 +56,25 @@ static int check_schema(sqlite3 *db, const char *path, char *why, size_t why_siz
     }
     sqlite3_int64 found = query_number(db, "PRAGMA user_version");
     bool made = found == SCHEMA_VERSION;
-    if (found > SCHEMA_VERSION)
+    if (found > SCHEMA_VERSION) {
         snprintf(
             why, why_size,
             "%s was written by a newer version of this program: its schema is %lld, this program knows %d. "
             "Use that version, or a backup from before the upgrade",
             path, (long long)found, SCHEMA_VERSION);
-    else if (found == 0 && query_number(db, "SELECT count(*) FROM sqlite_schema") != 0)
+    } else if (found == 0 && query_number(db, "SELECT count(*) FROM sqlite_schema") != 0) {
         snprintf(why, why_size, "%s is an SQLite database of another program", path);
-    else if (found == 0 && !(made = create_tables(db)))
+    } else if (found == 0 && !(made = create_tables(db))) {
         snprintf(why, why_size, "cannot make the tables in %s: %s", path, sqlite3_errmsg(db));
-    else if (found < 0)
+    } else if (found < 0) {
         snprintf(why, why_size, "cannot read %s: %s", path, sqlite3_errmsg(db));
-    if (made && execute(db, "COMMIT"))
+    }
+    if (made && execute(db, "COMMIT")) {
         return 0;
-    if (made)
+    }
+    if (made) {
         snprintf(why, why_size, "cannot write %s: %s", path, sqlite3_errmsg(db));
+    }
     (void)execute(db, "ROLLBACK");
     return BYTES_E_STORE;
 }
@@ -95,10 +100,12 @@ static bool use_wal(sqlite3 *db)
 {
     const int pause_ms = 10;
     for (int waited = 0;; waited += pause_ms) {
-        if (set_wal(db))
+        if (set_wal(db)) {
             return true;
-        if (sqlite3_errcode(db) != SQLITE_BUSY || waited >= BUSY_TIMEOUT_MS)
+        }
+        if (sqlite3_errcode(db) != SQLITE_BUSY || waited >= BUSY_TIMEOUT_MS) {
             return false;
+        }
         (void)sqlite3_sleep(pause_ms);
     }
 }

@@ -15,8 +15,9 @@
 static void stream_close(void *context)
 {
     struct posix_stream *s = context;
-    if (s->fd >= 0)
+    if (s->fd >= 0) {
         (void)close(s->fd);
+    }
     s->fd = -1;
 }
 
@@ -28,17 +29,22 @@ static int stream_read(void *context, uint8_t *out, size_t capacity, uint32_t ti
     size_t room = capacity > INT_MAX ? INT_MAX : capacity;
     for (;;) {
         ssize_t n = recv(s->fd, out, room, 0);
-        if (n > 0)
+        if (n > 0) {
             return (int)n;
-        if (n == 0)
+        }
+        if (n == 0) {
             return BYTES_E_STREAM;
-        if (errno == EINTR)
+        }
+        if (errno == EINTR) {
             return 0;
-        if (errno != EAGAIN)
+        }
+        if (errno != EAGAIN) {
             return BYTES_E_STREAM;
+        }
         int error = posix_wait(s->fd, POLLIN, deadline, true);
-        if (error != 0)
+        if (error != 0) {
             return error == BYTES_E_TIMEOUT ? 0 : error;
+        }
     }
 }
 
@@ -49,15 +55,19 @@ static int stream_write(void *context, const uint8_t *bytes, size_t len, uint32_
     size_t part = len > INT_MAX ? INT_MAX : len;
     for (;;) {
         ssize_t n = send(s->fd, bytes, part, MSG_NOSIGNAL);
-        if (n >= 0)
+        if (n >= 0) {
             return (int)n;
-        if (errno == EINTR)
+        }
+        if (errno == EINTR) {
             return 0;
-        if (errno != EAGAIN)
+        }
+        if (errno != EAGAIN) {
             return BYTES_E_STREAM;
+        }
         int error = posix_wait(s->fd, POLLOUT, deadline, true);
-        if (error != 0)
+        if (error != 0) {
             return error == BYTES_E_TIMEOUT ? 0 : error;
+        }
     }
 }
 
@@ -77,8 +87,9 @@ static int write_all(struct posix_stream *s, struct bytes rest, uint64_t deadlin
 {
     while (rest.len > 0) {
         int n = given_up(deadline) ? BYTES_E_TIMEOUT : stream_write(s, rest.p, rest.len, left_ms(deadline));
-        if (n < 0)
+        if (n < 0) {
             return n;
+        }
         rest.p += n;
         rest.len -= (size_t)n;
     }
@@ -111,11 +122,13 @@ static int proxy_ask(struct posix_stream *s, uint64_t deadline)
 
 static struct bytes first_word(struct bytes text)
 {
-    while (text.len > 0 && (text.p[0] == ' ' || text.p[0] == '\t'))
+    while (text.len > 0 && (text.p[0] == ' ' || text.p[0] == '\t')) {
         text = bytes_of(text.p + 1, text.len - 1);
+    }
     size_t len = 0;
-    while (len < text.len && (isalnum(text.p[len]) || text.p[len] == '-'))
+    while (len < text.len && (isalnum(text.p[len]) || text.p[len] == '-')) {
         len++;
+    }
     return bytes_of(text.p, len);
 }
 
@@ -125,8 +138,9 @@ static bool offers_basic(struct bytes value)
     while (value.len > 0) {
         struct bytes part;
         value = dps_split(value, ',', &part);
-        if (dps_text_equal_nocase(first_word(part), bytes_of_text("Basic")))
+        if (dps_text_equal_nocase(first_word(part), bytes_of_text("Basic"))) {
             return true;
+        }
     }
     return false;
 }
@@ -141,8 +155,9 @@ static void keep_schemes(struct posix_stream *s, struct bytes head)
         struct bytes field;
         head = dps_split(head, '\n', &line);
         const struct bytes value = dps_split(line, ':', &field);
-        if (!dps_text_equal_nocase(field, name))
+        if (!dps_text_equal_nocase(field, name)) {
             continue;
+        }
         if (offers_basic(value)) {
             s->proxy_wants[0] = 0;
             return;
@@ -163,19 +178,23 @@ static int proxy_answer(struct posix_stream *s, uint64_t deadline)
     struct dps_http h;
     dps_http_init(&h, DPS_HTTP_RESPONSE);
     while (h.head_len == 0) {
-        if (len == sizeof head)
+        if (len == sizeof head) {
             return BYTES_E_STREAM;
+        }
         int n = given_up(deadline) ? BYTES_E_TIMEOUT : stream_read(s, head + len, 1, left_ms(deadline));
-        if (n < 0)
+        if (n < 0) {
             return n;
+        }
         len += (size_t)n;
         int error = dps_http_advance(&h, head, &len, sizeof head, false);
-        if (error != 0 && error != BYTES_E_MORE)
+        if (error != 0 && error != BYTES_E_MORE) {
             return BYTES_E_STREAM;
+        }
     }
     s->proxy_status = h.status;
-    if (h.status == 407)
+    if (h.status == 407) {
         keep_schemes(s, bytes_of(head, h.head_len));
+    }
     return h.status >= 200 && h.status <= 299 ? 0 : BYTES_E_STREAM;
 }
 
@@ -183,11 +202,13 @@ static int set_target(struct posix_stream *s, const char *host, uint16_t port)
 {
     s->port = port;
     s->host[0] = 0;
-    if (s->connect_to != NULL)
+    if (s->connect_to != NULL) {
         return posix_host_port(s->connect_to, s->host, sizeof s->host, &s->port);
+    }
     size_t len = strlen(host);
-    if (len >= sizeof s->host)
+    if (len >= sizeof s->host) {
         return BYTES_E_USAGE;
+    }
     memcpy(s->host, host, len + 1);
     return 0;
 }
@@ -202,10 +223,12 @@ static int stream_connect(void *context, const char *host, uint16_t port, uint32
     s->reached = false;
     s->through = NULL;
     int error = set_target(s, host, port);
-    if (error != 0)
+    if (error != 0) {
         return error;
-    if (s->proxy != NULL && posix_proxy_leads_to(s->proxy, s->host, s->port))
+    }
+    if (s->proxy != NULL && posix_proxy_leads_to(s->proxy, s->host, s->port)) {
         s->through = s->proxy;
+    }
     const bool direct = s->through == NULL;
     error = posix_connect_tcp(direct ? s->host : s->through->host, direct ? s->port : s->through->port,
                               deadline, &s->fd);
@@ -213,11 +236,13 @@ static int stream_connect(void *context, const char *host, uint16_t port, uint32
     s->cause = errno;
     if (error == 0 && !direct) {
         error = proxy_ask(s, deadline);
-        if (error == 0)
+        if (error == 0) {
             error = proxy_answer(s, deadline);
+        }
     }
-    if (error != 0)
+    if (error != 0) {
         stream_close(s);
+    }
     return error;
 }
 

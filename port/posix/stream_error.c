@@ -18,29 +18,32 @@ static const char *place(const char *host, uint16_t port, char text[PLACE_MAX])
 static void explain_directly(const struct posix_stream *s, int error, char *text, size_t text_size)
 {
     char there[PLACE_MAX];
-    if (error == BYTES_E_USAGE)
+    if (error == BYTES_E_USAGE) {
         snprintf(text, text_size, "--connect-to takes HOST:PORT, not \"%s\"",
                  s->connect_to != NULL ? s->connect_to : "");
-    else
+    } else {
         snprintf(text, text_size,
                  "cannot connect to %s%s: %s. What to do: see whether the service runs there and can be "
                  "reached from "
                  "here, perhaps only through a proxy (--proxy http://HOST:PORT)",
                  place(s->host, s->port, there), s->connect_to != NULL ? " (--connect-to)" : "",
                  posix_connect_reason(s->cause));
+    }
 }
 
 /* 407 [RFC 9110 11.7]. */
 static const char *credentials_advice(const struct posix_stream *s)
 {
-    if (s->proxy_wants[0] != 0)
+    if (s->proxy_wants[0] != 0) {
         return "and this program knows only Basic. What to do: ask who runs it for Basic, or to let this "
                "device "
                "through without a password; or go through a local proxy that speaks it";
-    if (s->through->credentials_len > 0)
+    }
+    if (s->through->credentials_len > 0) {
         return "and does not take the name and password that were given. What to do: correct them; who runs "
                "the proxy "
                "knows them";
+    }
     return "and wants a name and a password. What to do: write USER:PASSWORD into a file (mode 0600) and "
            "give it with "
            "--proxy-auth-file FILE";
@@ -75,17 +78,17 @@ void posix_stream_explain(const struct posix_stream *s, int error, char *text, s
     }
     place(p->host, p->port, proxy);
     place(s->host, s->port, there);
-    if (!s->reached)
+    if (!s->reached) {
         snprintf(
             text, text_size,
             "cannot connect to the proxy http://%s (%s): %s. What to do: see whether the proxy runs there; "
             "--proxy none goes without",
             proxy, p->source, posix_connect_reason(s->cause));
-    else if (s->proxy_status != 0)
+    } else if (s->proxy_status != 0) {
         snprintf(text, text_size, "asked for %s, the proxy http://%s (%s) answered %u%s%s, %s", there, proxy,
                  p->source, s->proxy_status, s->proxy_wants[0] != 0 ? ", takes only " : "", s->proxy_wants,
                  status_advice(s));
-    else
+    } else {
         snprintf(text, text_size,
                  "asked for %s, the proxy http://%s (%s) %s. What to do: see whether an HTTP proxy that "
                  "knows CONNECT "
@@ -93,6 +96,7 @@ void posix_stream_explain(const struct posix_stream *s, int error, char *text, s
                  there, proxy, p->source,
                  error == BYTES_E_TIMEOUT ? "did not answer in time"
                                           : "closed the connection, or its answer is not HTTP");
+    }
 }
 
 static const char *listen_advice(int cause)

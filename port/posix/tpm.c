@@ -37,8 +37,9 @@
 
 static void disconnect(struct posix_tpm *t)
 {
-    if (t->fd >= 0)
+    if (t->fd >= 0) {
         (void)close(t->fd);
+    }
     t->fd = -1;
 }
 
@@ -52,15 +53,19 @@ static int send_whole(int fd, struct bytes bytes, uint64_t deadline)
 {
     for (;;) {
         ssize_t n = send(fd, bytes.p, bytes.len, MSG_NOSIGNAL);
-        if (n >= 0)
+        if (n >= 0) {
             return (size_t)n == bytes.len ? 0 : BYTES_E_TPM_TRANSPORT;
-        if (errno == EINTR)
+        }
+        if (errno == EINTR) {
             continue;
-        if (errno != EAGAIN)
+        }
+        if (errno != EAGAIN) {
             return BYTES_E_TPM_TRANSPORT;
+        }
         int error = posix_wait(fd, POLLOUT, deadline, false);
-        if (error != 0)
+        if (error != 0) {
             return transport_error(error);
+        }
     }
 }
 
@@ -73,15 +78,19 @@ static int receive_exactly(int fd, uint8_t *out, size_t len, uint64_t deadline)
             len -= (size_t)n;
             continue;
         }
-        if (n == 0)
+        if (n == 0) {
             return BYTES_E_TPM_TRANSPORT;
-        if (errno == EINTR)
+        }
+        if (errno == EINTR) {
             continue;
-        if (errno != EAGAIN)
+        }
+        if (errno != EAGAIN) {
             return BYTES_E_TPM_TRANSPORT;
+        }
         int error = posix_wait(fd, POLLIN, deadline, false);
-        if (error != 0)
+        if (error != 0) {
             return transport_error(error);
+        }
     }
     return 0;
 }
@@ -100,23 +109,28 @@ static int check_size(const uint8_t *response, size_t received, size_t capacity,
 {
     bool bad;
     *size = tpm2_response_size(bytes_of(response, received), RESPONSE_SANE_MAX, &bad);
-    if (*size == 0)
+    if (*size == 0) {
         return BYTES_E_FORMAT;
+    }
     return *size > capacity ? BYTES_E_SPACE : 0;
 }
 
 static int receive_response(int fd, uint8_t *response, size_t capacity, size_t *len, uint64_t deadline)
 {
-    if (capacity < SIZE_END)
+    if (capacity < SIZE_END) {
         return BYTES_E_SPACE;
+    }
     size_t size = 0;
     int error = receive_exactly(fd, response, SIZE_END, deadline);
-    if (error == 0)
+    if (error == 0) {
         error = check_size(response, SIZE_END, capacity, &size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = receive_exactly(fd, response + SIZE_END, size - SIZE_END, deadline);
-    if (error == 0)
+    }
+    if (error == 0) {
         *len = size;
+    }
     return error;
 }
 
@@ -140,15 +154,19 @@ static int exchange_mssim(int fd, struct bytes command, uint8_t *response, size_
     int error = w.error != 0 ? BYTES_E_TPM_TRANSPORT : send_whole(fd, bytes_written(&w), deadline);
     bytes_wipe(frame, w.len); /* it may hold an authValue */
     uint32_t announced = 0;
-    if (error == 0)
+    if (error == 0) {
         error = receive_u32(fd, &announced, deadline);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = receive_response(fd, response, capacity, len, deadline);
-    if (error == 0 && announced != *len)
+    }
+    if (error == 0 && announced != *len) {
         error = BYTES_E_FORMAT;
+    }
     uint32_t status = 0;
-    if (error == 0)
+    if (error == 0) {
         error = receive_u32(fd, &status, deadline);
+    }
     return error == 0 && status != 0 ? BYTES_E_TPM_TRANSPORT : error;
 }
 
@@ -158,25 +176,30 @@ static int exchange_device(int fd, struct bytes command, uint8_t *response, size
                            uint64_t deadline)
 {
     ssize_t n;
-    do
+    do {
         n = write(fd, command.p, command.len);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 || (size_t)n != command.len)
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 || (size_t)n != command.len) {
         return BYTES_E_TPM_TRANSPORT;
+    }
     do {
         int error = posix_wait(fd, POLLIN, deadline, false);
-        if (error != 0)
+        if (error != 0) {
             return transport_error(error);
+        }
         n = read(fd, response, capacity);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-    if (n < SIZE_END)
+    if (n < SIZE_END) {
         return BYTES_E_TPM_TRANSPORT;
+    }
     size_t size;
     int error = check_size(response, (size_t)n, capacity, &size);
-    if (error != 0)
+    if (error != 0) {
         return error;
-    if (size != (size_t)n)
+    }
+    if (size != (size_t)n) {
         return size > (size_t)n ? BYTES_E_TPM_TRANSPORT : BYTES_E_FORMAT;
+    }
     *len = size;
     return 0;
 }
@@ -186,16 +209,18 @@ static int exchange(struct posix_tpm *t, struct bytes command, uint8_t *response
 {
     *len = 0;
     int error;
-    if (t->kind == POSIX_TPM_LIBTPMS)
+    if (t->kind == POSIX_TPM_LIBTPMS) {
         error = posix_libtpms_transact(command, response, capacity, len);
-    else if (t->kind == POSIX_TPM_DEVICE)
+    } else if (t->kind == POSIX_TPM_DEVICE) {
         error = exchange_device(t->fd, command, response, capacity, len, deadline);
-    else if (t->kind == POSIX_TPM_MSSIM)
+    } else if (t->kind == POSIX_TPM_MSSIM) {
         error = exchange_mssim(t->fd, command, response, capacity, len, deadline);
-    else
+    } else {
         error = exchange_socket(t->fd, command, response, capacity, len, deadline);
-    if (error != 0)
+    }
+    if (error != 0) {
         *len = 0;
+    }
     return error;
 }
 
@@ -214,16 +239,19 @@ static int mssim_power_on(struct posix_tpm *t, uint64_t deadline)
     static const uint8_t signals[] = {MSSIM_POWER_ON, MSSIM_NV_ON};
     int fd;
     int error = connect_tcp(t, t->port + 1U, deadline, &fd);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     for (size_t i = 0; i < sizeof signals && error == 0; i++) {
         const uint8_t message[4] = {0, 0, 0, signals[i]};
         uint32_t status = 0;
         error = send_whole(fd, bytes_of(message, sizeof message), deadline);
-        if (error == 0)
+        if (error == 0) {
             error = receive_u32(fd, &status, deadline);
-        if (error == 0 && status != 0)
+        }
+        if (error == 0 && status != 0) {
             error = BYTES_E_TPM_TRANSPORT;
+        }
     }
     (void)close(fd);
     return error;
@@ -236,10 +264,12 @@ static int open_device(const char *path, int *fd)
 {
     struct stat st;
     *fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (*fd < 0)
+    if (*fd < 0) {
         return BYTES_E_TPM_TRANSPORT;
-    if (fstat(*fd, &st) == 0 && S_ISCHR(st.st_mode))
+    }
+    if (fstat(*fd, &st) == 0 && S_ISCHR(st.st_mode)) {
         return 0;
+    }
     (void)close(*fd);
     *fd = -1;
     errno = ENODEV;
@@ -260,8 +290,9 @@ static int connect_to_tpm(struct posix_tpm *t, uint64_t deadline)
         break;
     case POSIX_TPM_MSSIM:
         error = mssim_power_on(t, deadline);
-        if (error != 0)
+        if (error != 0) {
             break;
+        }
         /* fall through */
     case POSIX_TPM_SWTPM_TCP:
         error = connect_tcp(t, t->port, deadline, &t->fd);
@@ -282,13 +313,15 @@ static int startup(struct posix_tpm *t, uint64_t deadline, uint32_t *rc)
     size_t len;
     struct bytes_writer w = bytes_writer_over(command, sizeof command);
     *rc = 0;
-    if (device)
+    if (device) {
         tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1);
-    else
+    } else {
         tpm2_startup_build(&w, TPM2_SU_CLEAR);
+    }
     int error = exchange(t, bytes_written(&w), response, sizeof response, &len, deadline);
-    if (error == 0 && !device)
+    if (error == 0 && !device) {
         error = tpm2_startup_parse(bytes_of(response, len), rc);
+    }
     return error == BYTES_E_TPM_RC && *rc == TPM2_RC_INITIALIZE ? 0 : error;
 }
 
@@ -296,16 +329,20 @@ static int startup(struct posix_tpm *t, uint64_t deadline, uint32_t *rc)
  * a response read from there would be taken for the answer to another command. */
 static int make_ready(struct posix_tpm *t, uint64_t deadline)
 {
-    if (t->kind == POSIX_TPM_LIBTPMS)
+    if (t->kind == POSIX_TPM_LIBTPMS) {
         return t->fd >= 0 ? 0 : BYTES_E_TPM_TRANSPORT;
-    if (t->fd >= 0 && posix_wait(t->fd, POLLIN, 0, false) != BYTES_E_TIMEOUT)
+    }
+    if (t->fd >= 0 && posix_wait(t->fd, POLLIN, 0, false) != BYTES_E_TIMEOUT) {
         disconnect(t);
-    if (t->fd >= 0)
+    }
+    if (t->fd >= 0) {
         return 0;
+    }
     uint32_t rc;
     int error = connect_to_tpm(t, deadline);
-    if (error == 0)
+    if (error == 0) {
         error = startup(t, deadline, &rc);
+    }
     return error == BYTES_E_TPM_RC ? BYTES_E_TPM_TRANSPORT : error;
 }
 
@@ -315,18 +352,21 @@ int posix_tpm_transact(struct posix_tpm *t, struct bytes command, uint8_t *respo
     uint64_t deadline = posix_deadline(timeout_ms);
     *response_len = 0;
     int error = make_ready(t, deadline);
-    if (error == 0)
+    if (error == 0) {
         error = exchange(t, command, response, capacity, response_len, deadline);
+    }
     /* libtpms has no connection that could be out of step, and closing it would end the TPM. */
-    if (error != 0 && t->kind != POSIX_TPM_LIBTPMS)
+    if (error != 0 && t->kind != POSIX_TPM_LIBTPMS) {
         disconnect(t);
+    }
     return error;
 }
 
 void posix_tpm_break(struct posix_tpm *t)
 {
-    if (t->kind != POSIX_TPM_LIBTPMS)
+    if (t->kind != POSIX_TPM_LIBTPMS) {
         disconnect(t);
+    }
 }
 
 static int tpm_transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
@@ -347,8 +387,9 @@ bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind)
     memcpy(other.address, t->address, sizeof other.address);
     tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1);
     int error = connect_to_tpm(&other, deadline);
-    if (error == 0)
+    if (error == 0) {
         error = exchange(&other, bytes_written(&w), response, sizeof response, &len, deadline);
+    }
     disconnect(&other);
     return error == 0;
 }
@@ -377,10 +418,11 @@ int posix_tpm_open(struct posix_tpm *t, const char *name, char *why, size_t why_
     }
     if (error != 0) {
         posix_tpm_explain(t, name, error, rc, why, why_size);
-        if (libtpms)
+        if (libtpms) {
             posix_libtpms_close(t->fd);
-        else
+        } else {
             disconnect(t);
+        }
         t->fd = -1;
     }
     return error;
@@ -392,8 +434,9 @@ void posix_tpm_close(struct posix_tpm *t)
         disconnect(t);
         return;
     }
-    if (t->fd < 0)
+    if (t->fd < 0) {
         return;
+    }
     /* This TPM loses its power now. Without TPM2_Shutdown it would take that for an attack and, after the use of a
      * key under dictionary-attack protection, count a failed authorization at the next start [P1 r1.59 19.8.6]. */
     uint8_t command[16], response[64];

@@ -35,8 +35,9 @@ static bool explain_mistaken(const struct posix_tpm *t, const char *name, char *
 {
     const bool mssim = t->kind == POSIX_TPM_MSSIM;
     if ((!mssim && t->kind != POSIX_TPM_SWTPM_TCP) ||
-        !posix_tpm_speaks(t, mssim ? POSIX_TPM_SWTPM_TCP : POSIX_TPM_MSSIM))
+        !posix_tpm_speaks(t, mssim ? POSIX_TPM_SWTPM_TCP : POSIX_TPM_MSSIM)) {
         return false;
+    }
     const bool ipv6 = strchr(t->address, ':') != NULL;
     snprintf(why, why_size, "%s: there is a TPM, but it speaks %s. What to do: call it %s:%s%s%s:%u", name,
              mssim ? "swtpm's protocol, not that of the TPM simulator"
@@ -53,9 +54,10 @@ static void explain_unreached(const struct posix_tpm *t, const char *name, char 
                  device_advice(t->cause));
         return;
     }
-    if (t->kind == POSIX_TPM_MSSIM)
+    if (t->kind == POSIX_TPM_MSSIM) {
         snprintf(port, sizeof port, "%s port %u%s", t->tried_port == t->port ? "its" : "its platform",
                  (unsigned)t->tried_port, t->tried_port == t->port ? ": " : " (PORT + 1): ");
+    }
     snprintf(why, why_size,
              "cannot reach the TPM %s: %s%s. What to do: start it, or name the place where it listens", name,
              port, posix_connect_reason(t->cause));
@@ -64,30 +66,31 @@ static void explain_unreached(const struct posix_tpm *t, const char *name, char 
 static void explain_answer(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
                            size_t why_size)
 {
-    if (rc == TPM2_RC_FAILURE)
+    if (rc == TPM2_RC_FAILURE) {
         snprintf(why, why_size,
                  "%s is in failure mode or not initialized (0x101). What to do: start swtpm with --flags "
                  "not-need-init,startup-clear, a real TPM with its machine",
                  name);
-    else if (rc != 0)
+    } else if (rc != 0) {
         snprintf(why, why_size, "%s refused TPM2_Startup (0x%x). What to do: restart it", name, (unsigned)rc);
-    else if (error == BYTES_E_TIMEOUT)
+    } else if (error == BYTES_E_TIMEOUT) {
         snprintf(why, why_size,
                  "%s does not answer. What to do: see whether another program is connected to it, which "
                  "swtpm lets one "
                  "be at a time; and whether this is the port for commands, not for control",
                  name);
-    else if (t->kind == POSIX_TPM_DEVICE)
+    } else if (t->kind == POSIX_TPM_DEVICE) {
         snprintf(why, why_size,
                  "%s does not answer as a TPM does. What to do: name a TPM, such as /dev/tpmrm0; if this is "
                  "one, restart the machine",
                  name);
-    else
+    } else {
         snprintf(
             why, why_size,
             "%s does not answer as a TPM does: %s. What to do: see whether a TPM listens there, and in which "
             "protocol: swtpm: or mssim:",
             name, posix_error_text(error));
+    }
 }
 
 void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,
@@ -96,10 +99,12 @@ void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, u
     /* A server that accepts and is silent may be working for another client: it is left alone. */
     const bool silent = t->kind == POSIX_TPM_SWTPM_TCP && error == BYTES_E_TIMEOUT;
     const bool nobody = t->cause != 0 && t->tried_port == t->port;
-    if (rc == 0 && !silent && !nobody && explain_mistaken(t, name, why, why_size))
+    if (rc == 0 && !silent && !nobody && explain_mistaken(t, name, why, why_size)) {
         return;
-    if (t->cause != 0)
+    }
+    if (t->cause != 0) {
         explain_unreached(t, name, why, why_size);
-    else
+    } else {
         explain_answer(t, name, error, rc, why, why_size);
+    }
 }

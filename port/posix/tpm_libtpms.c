@@ -37,12 +37,14 @@ static TPM_RESULT nvram_init(void)
 static TPM_RESULT load_from(int fd, unsigned char **data, uint32_t *length)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > STATE_MAX)
+    if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > STATE_MAX) {
         return TPM_FAIL;
+    }
     size_t size = (size_t)st.st_size;
     /* libtpms frees what it is given with its own allocator. */
-    if (TPM_Malloc(data, (uint32_t)size) != TPM_SUCCESS)
+    if (TPM_Malloc(data, (uint32_t)size) != TPM_SUCCESS) {
         return TPM_FAIL;
+    }
     size_t len;
     if (posix_read_all(fd, *data, size, &len) != 0 || len != size) {
         bytes_wipe(*data, size);
@@ -61,8 +63,9 @@ static TPM_RESULT nvram_load(unsigned char **data, uint32_t *length, uint32_t tp
     *length = 0;
     int fd = openat(state_directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     /* For libtpms TPM_RETRY means "there is none yet, make a new TPM"; anything else ends in failure mode. */
-    if (fd < 0)
+    if (fd < 0) {
         return errno == ENOENT ? TPM_RETRY : TPM_FAIL;
+    }
     TPM_RESULT result = load_from(fd, data, length);
     (void)close(fd);
     return result;
@@ -79,8 +82,9 @@ static TPM_RESULT nvram_store(const unsigned char *data, uint32_t length, uint32
 static TPM_RESULT nvram_delete(uint32_t tpm_number, const char *name, TPM_BOOL must_exist)
 {
     (void)tpm_number;
-    if (unlinkat(state_directory, name, 0) == 0)
+    if (unlinkat(state_directory, name, 0) == 0) {
         return TPM_SUCCESS;
+    }
     return errno == ENOENT && !must_exist ? TPM_SUCCESS : TPM_FAIL;
 }
 
@@ -116,10 +120,12 @@ static TPM_RESULT start_library(void)
         .tpm_io_getphysicalpresence = io_physical_presence,
     };
     TPM_RESULT result = TPMLIB_ChooseTPMVersion(TPMLIB_TPM_VERSION_2);
-    if (result == TPM_SUCCESS)
+    if (result == TPM_SUCCESS) {
         result = TPMLIB_RegisterCallbacks(&callbacks);
-    if (result == TPM_SUCCESS)
+    }
+    if (result == TPM_SUCCESS) {
         result = TPMLIB_MainInit();
+    }
     return result;
 }
 
@@ -157,8 +163,9 @@ int posix_libtpms_open(const char *directory, int *fd, char *why, size_t why_siz
         return BYTES_E_TPM_TRANSPORT;
     }
     state_directory = open_directory(directory, why, why_size);
-    if (state_directory < 0)
+    if (state_directory < 0) {
         return BYTES_E_FILE;
+    }
     TPM_RESULT result = start_library();
     if (result != TPM_SUCCESS) {
         snprintf(
@@ -177,27 +184,30 @@ int posix_libtpms_transact(struct bytes command, uint8_t *response, size_t capac
 {
     /* The library asks for a command that it may change. */
     uint8_t copy[COMMAND_MAX];
-    if (state_directory < 0 || command.len > sizeof copy)
+    if (state_directory < 0 || command.len > sizeof copy) {
         return BYTES_E_TPM_TRANSPORT;
+    }
     memcpy(copy, command.p, command.len);
     unsigned char *answer = NULL;
     uint32_t len = 0, allocated = 0;
     TPM_RESULT result = TPMLIB_Process(&answer, &len, &allocated, copy, (uint32_t)command.len);
     int error = 0;
     bool bad;
-    if (result != TPM_SUCCESS)
+    if (result != TPM_SUCCESS) {
         error = BYTES_E_TPM_TRANSPORT;
-    else if (len == 0 || tpm2_response_size(bytes_of(answer, len), len, &bad) != len)
+    } else if (len == 0 || tpm2_response_size(bytes_of(answer, len), len, &bad) != len) {
         error = BYTES_E_FORMAT;
-    else if (len > capacity)
+    } else if (len > capacity) {
         error = BYTES_E_SPACE;
+    }
     if (error == 0) {
         memcpy(response, answer, len);
         *response_len = len;
     }
     bytes_wipe(copy, command.len);
-    if (answer != NULL)
+    if (answer != NULL) {
         bytes_wipe(answer, allocated);
+    }
     free(answer);
     return error;
 }

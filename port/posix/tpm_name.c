@@ -8,8 +8,9 @@ static int set_address(struct posix_tpm *t, enum posix_tpm_kind kind, const char
 {
     size_t len = strlen(address);
     t->kind = kind;
-    if (len == 0 || len >= sizeof t->address)
+    if (len == 0 || len >= sizeof t->address) {
         return BYTES_E_USAGE;
+    }
     memcpy(t->address, address, len + 1);
     return 0;
 }
@@ -24,13 +25,16 @@ static const char *after(const char *name, const char *prefix)
 static int parse_name(struct posix_tpm *t, const char *name)
 {
     const char *rest;
-    if (name[0] == '/')
+    if (name[0] == '/') {
         return set_address(t, POSIX_TPM_DEVICE, name);
-    if ((rest = after(name, "libtpms:")) != NULL)
+    }
+    if ((rest = after(name, "libtpms:")) != NULL) {
         return set_address(t, POSIX_TPM_LIBTPMS, rest);
+    }
     if ((rest = after(name, "swtpm:")) != NULL) {
-        if (rest[0] == '/')
+        if (rest[0] == '/') {
             return set_address(t, POSIX_TPM_SWTPM_UNIX, rest);
+        }
         t->kind = POSIX_TPM_SWTPM_TCP;
         return posix_host_port(rest, t->address, sizeof t->address, &t->port);
     }

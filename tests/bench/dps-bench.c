@@ -85,10 +85,12 @@ static bool keys_load(struct load_keys *k, const char *path)
 {
     FILE *f = path != NULL ? fopen(path, "rb") : NULL;
     const bool whole = f != NULL && fread(k, sizeof *k, 1, f) == 1;
-    if (f != NULL)
+    if (f != NULL) {
         (void)fclose(f);
-    if (!whole)
+    }
+    if (!whole) {
         return false;
+    }
     /* The numbers stand in storage, wherever that is now. */
     struct bytes *const numbers[2][5] = {{&k->ek.p, &k->ek.q, &k->ek.dp, &k->ek.dq, &k->ek.iq},
                                          {&k->srk.p, &k->srk.q, &k->srk.dp, &k->srk.dq, &k->srk.iq}};
@@ -104,10 +106,12 @@ static bool keys_load(struct load_keys *k, const char *path)
 
 static bool keys_open(struct load_keys *k, const char *path)
 {
-    if (keys_load(k, path))
+    if (keys_load(k, path)) {
         return true;
-    if (!load_keys_make(k))
+    }
+    if (!load_keys_make(k)) {
         return false;
+    }
     FILE *f = path != NULL ? fopen(path, "wb") : NULL;
     const bool kept = path == NULL || (f != NULL && fwrite(k, sizeof *k, 1, f) == 1);
     return (f == NULL || fclose(f) == 0) && kept;
@@ -142,12 +146,14 @@ static void note_cpu(struct load_counters *k)
 
 static void pace(uint64_t begin_us, uint64_t number, size_t client)
 {
-    if (given.rate == 0)
+    if (given.rate == 0) {
         return;
+    }
     const uint64_t due = begin_us + (number * given.clients + client) * 1000000 / given.rate;
     const uint64_t now = now_us();
-    if (due > now)
+    if (due > now) {
         (void)usleep((useconds_t)(due - now));
+    }
 }
 
 static bool one_registration(struct load_device *d, struct load_link *l, enum load_mode mode, const char *id)
@@ -157,8 +163,9 @@ static bool one_registration(struct load_device *d, struct load_link *l, enum lo
         return false;
     }
     const bool done = given.get != NULL ? load_get(d, l, given.get) : load_register(d, l, id);
-    if (mode != LOAD_KEEP_ALIVE || !done)
+    if (mode != LOAD_KEEP_ALIVE || !done) {
         load_link_close(l);
+    }
     return done;
 }
 
@@ -190,8 +197,9 @@ static void run_client(const struct load_keys *keys, struct load_link *l, enum l
 static uint64_t sum_done(const struct load_counters *k)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < given.clients; i++)
+    for (size_t i = 0; i < given.clients; i++) {
         sum += k[i].done;
+    }
     return sum;
 }
 
@@ -200,10 +208,12 @@ static double percentile(const struct load_counters *k, double share)
     uint64_t seen = 0;
     const double wanted = share * (double)sum_done(k);
     for (size_t s = 0; s < LOAD_STEPS; s++) {
-        for (size_t i = 0; i < given.clients; i++)
+        for (size_t i = 0; i < given.clients; i++) {
             seen += k[i].latency[s];
-        if (seen > 0 && (double)seen >= wanted)
+        }
+        if (seen > 0 && (double)seen >= wanted) {
             return us_of(s) / 1000;
+        }
     }
     return 0;
 }
@@ -225,8 +235,9 @@ static int report(const struct load_counters *k, double seconds)
     printf("registration_p99 %.2f ms\n", percentile(k, 0.99));
     printf("generator_cpu %.3f cores\n", busy);
     printf("generator_idle %.1f percent_of_a_core\n", busy < 1 ? 100 * (1 - busy) : 0);
-    if (failed > 0)
+    if (failed > 0) {
         fprintf(stderr, "dps-bench: first failure: %s\n", why);
+    }
     return failed > 0 || sum_done(k) == 0 ? POSIX_EXIT_REFUSED : POSIX_EXIT_OK;
 }
 
@@ -241,8 +252,9 @@ static int run_all(const struct load_keys *keys, struct load_link *l, enum load_
     const uint64_t begin = now_us(), until = begin + given.seconds * 1000000;
     struct load_counters *k =
         mmap(NULL, given.clients * sizeof *k, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (k == MAP_FAILED)
+    if (k == MAP_FAILED) {
         return POSIX_EXIT_STORE;
+    }
     for (size_t i = 0; i < given.clients; i++) {
         if (fork() == 0) {
             (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -254,13 +266,15 @@ static int run_all(const struct load_keys *keys, struct load_link *l, enum load_
     while (now_us() + 1000000 < until && !posix_interrupted) {
         (void)usleep(1000000);
         const uint64_t done = sum_done(k);
-        if (!given.quiet)
+        if (!given.quiet) {
             fprintf(stderr, "%3llu s  %llu registrations/s\n",
                     (unsigned long long)((now_us() - begin) / 1000000), (unsigned long long)(done - before));
+        }
         before = done;
     }
-    while (wait(NULL) > 0)
+    while (wait(NULL) > 0) {
         continue;
+    }
     return report(k, (double)(now_us() - begin) / 1e6);
 }
 
@@ -283,8 +297,9 @@ static int hold_idle(const struct load_link *model)
     }
     printf("idle_connections %llu count\n", (unsigned long long)given.idle);
     (void)fflush(stdout);
-    while (!posix_interrupted)
+    while (!posix_interrupted) {
         (void)pause();
+    }
     return POSIX_EXIT_OK;
 }
 
@@ -301,13 +316,13 @@ static int read_arguments(struct load_link *l, enum load_mode *mode, char *why, 
         }
     }
     l->tls = given.service == NULL || strncmp(given.service, "http://", 7) != 0;
-    if (!known || given.clients == 0 || given.ids < given.clients)
+    if (!known || given.clients == 0 || given.ids < given.clients) {
         snprintf(why, why_size,
                  "--mode is full, resume or keep-alive; --clients at least 1 and at most --ids");
-    else if (given.service == NULL || (given.scope == NULL && given.get == NULL) ||
-             (l->tls && given.ca == NULL))
+    } else if (given.service == NULL || (given.scope == NULL && given.get == NULL) ||
+               (l->tls && given.ca == NULL)) {
         snprintf(why, why_size, "--service, --scope and, for https, --ca are needed; --help has an example");
-    else if (!l->tls) {
+    } else if (!l->tls) {
         return posix_host_port(given.service + 7, l->host, sizeof l->host, &l->port);
     } else {
         return options_service_url(given.service, l->host, sizeof l->host, &l->port, why, why_size);
@@ -340,8 +355,9 @@ int main(int argc, char **argv)
         puts(keys.ek_base64);
         return POSIX_EXIT_OK;
     }
-    if (error == 0)
+    if (error == 0) {
         error = read_arguments(&link, &mode, why, sizeof why);
+    }
     if (error != 0) {
         fprintf(stderr, "dps-bench: %s\n", why);
         return POSIX_EXIT_USAGE;

@@ -43,8 +43,9 @@ bool load_keys_make(struct load_keys *k)
     struct bytes_writer ek = bytes_writer_over(k->ek_2b, sizeof k->ek_2b);
     struct bytes_writer srk = bytes_writer_over(k->srk_2b, sizeof k->srk_2b);
     if (!make_key(&k->ek, k->storage[0], sizeof k->storage[0], tpm2_template_ek_l1(), &ek) ||
-        !make_key(&k->srk, k->storage[1], sizeof k->storage[1], tpm2_template_srk(), &srk))
+        !make_key(&k->srk, k->storage[1], sizeof k->storage[1], tpm2_template_srk(), &srk)) {
         return false;
+    }
     k->ek_len = ek.len;
     k->srk_len = srk.len;
     tpm2_name_of(bytes_written(&srk), k->srk_name);
@@ -77,8 +78,9 @@ static size_t member(const struct load_link *l, const char *name, uint8_t *out, 
     struct bytes value;
     size_t len;
     if (dps_json_check(dps_http_body(&l->http, l->in), &root) != 0 ||
-        dps_json_member(root, name, &value) != 0 || dps_json_string(value, out, size, &len) != 0)
+        dps_json_member(root, name, &value) != 0 || dps_json_string(value, out, size, &len) != 0) {
         return 0;
+    }
     return len;
 }
 
@@ -128,12 +130,14 @@ bool load_register(struct load_device *d, struct load_link *l, const char *id)
     const char *form = "PUT /%s/registrations/%s/register?" VERSION " HTTP/1.1\r\nHost: %s\r\n%s%s%s"
                        "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s";
     int len = snprintf(request, sizeof request, form, d->scope, id, d->host, "", "", "", body_len, body);
-    if (!ask(d, l, "challenge", request, len, 401) || !make_token(d, l, id, token, sizeof token))
+    if (!ask(d, l, "challenge", request, len, 401) || !make_token(d, l, id, token, sizeof token)) {
         return false;
+    }
     len = snprintf(request, sizeof request, form, d->scope, id, d->host, "Authorization: ", token, "\r\n",
                    body_len, body);
-    if (!ask(d, l, "registration", request, len, 202))
+    if (!ask(d, l, "registration", request, len, 202)) {
         return false;
+    }
     operation[member(l, "operationId", operation, sizeof operation - 1)] = 0;
     len = snprintf(request, sizeof request,
                    "GET /%s/registrations/%s/operations/%s?" VERSION

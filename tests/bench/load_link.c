@@ -11,11 +11,13 @@
 bool load_link_init(struct load_link *l, const char *ca)
 {
     l->fd = -1;
-    if (!l->tls)
+    if (!l->tls) {
         return true;
+    }
     l->context = SSL_CTX_new(TLS_client_method());
-    if (l->context == NULL || SSL_CTX_load_verify_locations(l->context, ca, NULL) != 1)
+    if (l->context == NULL || SSL_CTX_load_verify_locations(l->context, ca, NULL) != 1) {
         return false;
+    }
     SSL_CTX_set_verify(l->context, SSL_VERIFY_PEER, NULL);
     (void)SSL_CTX_set_mode(l->context, SSL_MODE_RELEASE_BUFFERS); /* thousands may be idle */
     /* What the service speaks, and the curve that costs it least. */
@@ -31,8 +33,9 @@ static int connect_to(const struct load_link *l)
     int fd = -1;
     const int on = 1;
     snprintf(port, sizeof port, "%u", (unsigned)l->port);
-    if (getaddrinfo(l->host, port, &hints, &list) != 0)
+    if (getaddrinfo(l->host, port, &hints, &list) != 0) {
         return -1;
+    }
     for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
         fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
@@ -41,8 +44,9 @@ static int connect_to(const struct load_link *l)
         }
     }
     freeaddrinfo(list);
-    if (fd >= 0)
+    if (fd >= 0) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     return fd;
 }
 
@@ -50,18 +54,22 @@ bool load_link_open(struct load_link *l, bool resume)
 {
     l->in_len = 0;
     l->fd = connect_to(l);
-    if (l->fd < 0 || !l->tls)
+    if (l->fd < 0 || !l->tls) {
         return l->fd >= 0;
+    }
     l->ssl = SSL_new(l->context);
     if (l->ssl == NULL || SSL_set_fd(l->ssl, l->fd) != 1 || SSL_set1_host(l->ssl, l->host) != 1 ||
         SSL_set_tlsext_host_name(l->ssl, l->host) != 1 ||
         (resume && l->session != NULL && SSL_set_session(l->ssl, l->session) != 1) ||
-        SSL_connect(l->ssl) != 1)
+        SSL_connect(l->ssl) != 1) {
         return false;
-    if (resume && l->session != NULL && SSL_session_reused(l->ssl) != 1)
+    }
+    if (resume && l->session != NULL && SSL_session_reused(l->ssl) != 1) {
         return false;
-    if (resume && l->session == NULL)
+    }
+    if (resume && l->session == NULL) {
         l->session = SSL_get1_session(l->ssl);
+    }
     return true;
 }
 
@@ -72,8 +80,9 @@ void load_link_close(struct load_link *l)
         SSL_free(l->ssl);
     }
     l->ssl = NULL;
-    if (l->fd >= 0)
+    if (l->fd >= 0) {
         (void)close(l->fd);
+    }
     l->fd = -1;
 }
 
@@ -81,8 +90,9 @@ static bool put(struct load_link *l, const char *bytes, size_t len)
 {
     while (len > 0) {
         const ssize_t n = l->tls ? SSL_write(l->ssl, bytes, (int)len) : send(l->fd, bytes, len, MSG_NOSIGNAL);
-        if (n <= 0)
+        if (n <= 0) {
             return false;
+        }
         bytes += n;
         len -= (size_t)n;
     }
@@ -94,17 +104,20 @@ bool load_link_ask(struct load_link *l, const char *request, size_t len)
     /* What is left belongs to this answer. */
     l->in_len -= l->http.consumed < l->in_len ? l->http.consumed : l->in_len;
     dps_http_init(&l->http, DPS_HTTP_RESPONSE);
-    if (!put(l, request, len))
+    if (!put(l, request, len)) {
         return false;
+    }
     for (;;) {
         const size_t room = sizeof l->in - l->in_len;
         const ssize_t n =
             l->tls ? SSL_read(l->ssl, l->in + l->in_len, (int)room) : recv(l->fd, l->in + l->in_len, room, 0);
-        if (n <= 0)
+        if (n <= 0) {
             return false;
+        }
         l->in_len += (size_t)n;
         const int error = dps_http_advance(&l->http, l->in, &l->in_len, sizeof l->in, false);
-        if (error != BYTES_E_MORE)
+        if (error != BYTES_E_MORE) {
             return error == 0;
+        }
     }
 }

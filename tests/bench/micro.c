@@ -34,13 +34,15 @@ static double measure(const struct micro *m)
     unsigned runs = 0;
     paused_us = 0;
     while (spent < ROUND_US) {
-        if (!m->run(m->context))
+        if (!m->run(m->context)) {
             return -1;
+        }
         runs++;
         spent = cpu_us() - begin - paused_us;
         /* What is left out takes time too. */
-        if (cpu_us() - begin > 8 * ROUND_US)
+        if (cpu_us() - begin > 8 * ROUND_US) {
             break;
+        }
     }
     return spent / runs;
 }
@@ -57,8 +59,9 @@ static int run(struct micro *all, size_t count, size_t rounds, const char *only)
 {
     for (size_t r = 0; r < rounds; r++) {
         for (size_t i = 0; i < count; i++) {
-            if (only != NULL && strcmp(only, all[i].name) != 0)
+            if (only != NULL && strcmp(only, all[i].name) != 0) {
                 continue;
+            }
             all[i].us[r] = measure(&all[i]);
             if (all[i].us[r] < 0) {
                 fprintf(stderr, "dps-micro: %s failed\n", all[i].name);
@@ -67,8 +70,9 @@ static int run(struct micro *all, size_t count, size_t rounds, const char *only)
         }
     }
     for (size_t i = 0; i < count; i++) {
-        if (only != NULL && strcmp(only, all[i].name) != 0)
+        if (only != NULL && strcmp(only, all[i].name) != 0) {
             continue;
+        }
         qsort(all[i].us, rounds, sizeof all[i].us[0], compare);
         printf("%s %.3f %.3f\n", all[i].name, all[i].us[0], all[i].us[rounds / 2]);
     }
@@ -89,8 +93,9 @@ int main(int argc, char **argv)
               stderr);
         return POSIX_EXIT_USAGE;
     }
-    if (!load_keys_make(&keys) || !micro_blob_init(&blob, &keys))
+    if (!load_keys_make(&keys) || !micro_blob_init(&blob, &keys)) {
         return POSIX_EXIT_STORE;
+    }
     struct micro_service *service = micro_service_open(&keys);
     struct micro_store *store_1 = micro_store_open("micro-1.db", &keys, 1);
     struct micro_store *store_16 = micro_store_open("micro-16.db", &keys, 16);

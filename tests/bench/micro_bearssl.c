@@ -81,8 +81,9 @@ bool micro_blob_bearssl(void *blob)
     struct dps_activation_random random;
     uint8_t content[MICRO_DUPLICATE_SIZE] = {0};
     uint8_t digest[32];
-    if (b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0)
+    if (b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0) {
         return false;
+    }
     sha256(content, 64, digest);
     sha256(content, 46, digest);
     sha256(content, sizeof content, digest);

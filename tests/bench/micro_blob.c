@@ -21,8 +21,9 @@ bool micro_blob_ours(void *blob)
     static const uint8_t key[DPS_KEY_SIZE] = {1};
     uint8_t out[DPS_ACTIVATION_BLOB_MAX];
     struct bytes_writer w = bytes_writer_over(out, sizeof out);
-    if (b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0)
+    if (b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0) {
         return false;
+    }
     dps_activation_make(&w, &b->ek, &b->srk, b->keys->srk_name, key, bytes_of_text("localhost"),
                         bytes_of_text("bench-0000001"), &random);
     return w.error == 0;
@@ -54,8 +55,9 @@ bool micro_blob_crypto(void *blob)
     struct dps_activation_random random;
     uint8_t content[MICRO_DUPLICATE_SIZE] = {0};
     uint8_t digest[32];
-    if (b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0)
+    if (b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0) {
         return false;
+    }
     const struct bytes inner = bytes_of(random.inner_key, sizeof random.inner_key);
     const struct bytes unique = bytes_of(content, 64);
     const struct bytes area = bytes_of(content, 46);

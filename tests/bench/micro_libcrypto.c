@@ -21,8 +21,9 @@ static struct {
 
 static bool begin(void)
 {
-    if (once.scratch != NULL)
+    if (once.scratch != NULL) {
         return true;
+    }
     once.scratch = BN_CTX_new();
     once.mont = BN_MONT_CTX_new();
     once.n = BN_new();
@@ -47,14 +48,16 @@ static void hmac(const uint8_t key[32], const uint8_t *bytes, size_t len, uint8_
     SHA256_CTX c;
     uint8_t pad[64];
     memset(pad, 0x36, sizeof pad);
-    for (size_t i = 0; i < 32; i++)
+    for (size_t i = 0; i < 32; i++) {
         pad[i] ^= key[i];
+    }
     (void)SHA256_Init(&c);
     (void)SHA256_Update(&c, pad, sizeof pad);
     (void)SHA256_Update(&c, bytes, len);
     (void)SHA256_Final(out, &c);
-    for (size_t i = 0; i < sizeof pad; i++)
+    for (size_t i = 0; i < sizeof pad; i++) {
         pad[i] ^= 0x36 ^ 0x5c;
+    }
     (void)SHA256_Init(&c);
     (void)SHA256_Update(&c, pad, sizeof pad);
     (void)SHA256_Update(&c, out, 32);
@@ -81,8 +84,9 @@ static void mgf(const uint8_t *seed, size_t seed_len, uint8_t *bytes, size_t len
         const uint8_t counter[4] = {0, 0, 0, (uint8_t)(at / 32)};
         (void)SHA256_Update(&c, counter, sizeof counter);
         (void)SHA256_Final(mask, &c);
-        for (size_t i = 0; i < 32 && at + i < len; i++)
+        for (size_t i = 0; i < 32 && at + i < len; i++) {
             bytes[at + i] ^= mask[i];
+        }
     }
 }
 
@@ -123,8 +127,9 @@ bool micro_blob_libcrypto(void *blob)
     struct dps_activation_random random;
     uint8_t content[MICRO_DUPLICATE_SIZE] = {0};
     uint8_t digest[32];
-    if (!begin() || b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0)
+    if (!begin() || b->entropy.fill(b->entropy.context, (uint8_t *)&random, sizeof random) != 0) {
         return false;
+    }
     sha256(content, 64, digest);
     sha256(content, 46, digest);
     sha256(content, sizeof content, digest);

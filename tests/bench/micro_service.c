@@ -46,8 +46,9 @@ static bool answer(struct micro_service *s, struct message *request, struct load
     struct dps_http http;
     struct bytes_writer w = bytes_writer_over(l->in, sizeof l->in);
     dps_http_init(&http, DPS_HTTP_REQUEST);
-    if (dps_http_advance(&http, request->bytes, &request->len, sizeof request->bytes, false) != 0)
+    if (dps_http_advance(&http, request->bytes, &request->len, sizeof request->bytes, false) != 0) {
         return false;
+    }
     dps_service_answer(&s->service, &http, request->bytes, s->body, sizeof s->body, &s->answer);
     (void)s->service.store.commit(s->service.store.context);
     dps_answer_write_head(&w, &s->answer, s->service.now, true);
@@ -89,8 +90,9 @@ static bool enroll(struct micro_service *s, const struct load_keys *keys)
 struct micro_service *micro_service_open(const struct load_keys *keys)
 {
     struct micro_service *s = calloc(1, sizeof *s);
-    if (s == NULL)
+    if (s == NULL) {
         return NULL;
+    }
     self = s;
     s->config = (struct dps_service_config){.host = "localhost",
                                             .id_scope = SCOPE,
@@ -140,8 +142,9 @@ static bool read_body(struct bytes body)
     struct bytes tpm;
     uint8_t ek[DPS_EK_PUBLIC_MAX];
     uint8_t srk[DPS_SRK_PUBLIC_MAX];
-    if (body.len == 0)
+    if (body.len == 0) {
         return true; /* the third request */
+    }
     return dps_json_check(body, &root) == 0 && dps_json_member(root, "registrationId", &id) == 0 &&
            dps_json_string_is(id, ID) && dps_json_member(root, "tpm", &tpm) == 0 &&
            decode(tpm, "endorsementKey", ek, sizeof ek) && decode(tpm, "storageRootKey", srk, sizeof srk);
@@ -160,8 +163,9 @@ bool micro_service_text(void *service)
         dps_http_init(&http, DPS_HTTP_REQUEST);
         if (dps_http_advance(&http, m->bytes, &m->len, sizeof m->bytes, false) != 0 ||
             (i > 0 && dps_http_header(&http, m->bytes, "Authorization", &header) != 0) ||
-            !read_body(dps_http_body(&http, m->bytes)))
+            !read_body(dps_http_body(&http, m->bytes))) {
             return false;
+        }
         dps_write_text(&a.body, "{\"registrationId\":");
         dps_write_json_string(&a.body, bytes_of_text(ID));
         dps_write_text(&a.body, ",\"authenticationKey\":\"");
@@ -170,8 +174,9 @@ bool micro_service_text(void *service)
         dps_write_text(&a.body, "\"}");
         dps_answer_write_head(&w, &a, s->service.now, true);
         bytes_write_bytes(&w, bytes_written(&a.body));
-        if (w.error != 0)
+        if (w.error != 0) {
             return false;
+        }
     }
     return true;
 }

@@ -67,8 +67,9 @@ struct micro_store *micro_store_open(const char *path, const struct load_keys *k
 {
     char why[256] = "a record was refused";
     struct micro_store *s = calloc(1, sizeof *s);
-    if (s == NULL)
+    if (s == NULL) {
         return NULL;
+    }
     s->batch = batch;
     write_values(s, keys);
     bool done = posix_sqlite_open(&s->sqlite, path, why, sizeof why) == 0;
@@ -95,8 +96,9 @@ bool micro_store_registration(void *store)
     for (size_t request = 0; request < 3 && done; request++) {
         done = s->store.mark(context) == 0 && get(s, DPS_TABLE_ENROLLMENTS, device) > 0;
         const uint64_t version = get(s, DPS_TABLE_REGISTRATIONS, device);
-        if (request != 1)
+        if (request != 1) {
             continue;
+        }
         done = done && put(s, DPS_TABLE_REGISTRATIONS, device, version) &&
                get(s, DPS_TABLE_DEVICES, device) > 0 &&
                put(s, DPS_TABLE_DEVICES, device, get(s, DPS_TABLE_DEVICES, device));

@@ -62,8 +62,9 @@ struct micro_tls *micro_tls_open(void)
     crypto_tls_cache_init(&t->cache, t->sessions, sizeof t->sessions, NULL);
     t->context = SSL_CTX_new(TLS_client_method());
     if (t->context == NULL || SSL_CTX_set_max_proto_version(t->context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set1_groups_list(t->context, "X25519:P-256") != 1)
+        SSL_CTX_set1_groups_list(t->context, "X25519:P-256") != 1) {
         return NULL;
+    }
     return t;
 }
 
@@ -87,8 +88,9 @@ static bool move_records(struct micro_tls *t, br_ssl_engine_context *e)
         uint8_t *in = crypto_tls_record_in(e, &room);
         const int n = BIO_read(t->wire, bytes, (int)(room < sizeof bytes ? room : sizeof bytes));
         micro_resume();
-        if (n <= 0)
+        if (n <= 0) {
             break;
+        }
         memcpy(in, bytes, (size_t)n);
         crypto_tls_record_received(e, (size_t)n);
         moved = true;
@@ -121,8 +123,9 @@ bool micro_tls_request(void *tls)
         uint8_t *out = crypto_tls_app_out(e, &room);
         done = out != NULL && room > 0;
         room = room < ANSWER_SIZE - at ? room : ANSWER_SIZE - at;
-        if (done)
+        if (done) {
             memcpy(out, bytes + at, room);
+        }
         crypto_tls_app_sent(e, room);
         at += room;
     }
@@ -138,13 +141,15 @@ bool micro_tls_request(void *tls)
 static bool new_client(struct micro_tls *t, bool resume)
 {
     BIO *inner;
-    if (t->client != NULL) /* or its session would count as broken off */
+    if (t->client != NULL) { /* or its session would count as broken off */
         SSL_set_shutdown(t->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(t->client);
     BIO_free(t->wire);
     t->client = SSL_new(t->context);
-    if (t->client == NULL || BIO_new_bio_pair(&inner, 65536, &t->wire, 65536) != 1)
+    if (t->client == NULL || BIO_new_bio_pair(&inner, 65536, &t->wire, 65536) != 1) {
         return false;
+    }
     SSL_set_bio(t->client, inner, inner);
     SSL_set_connect_state(t->client);
     return !resume || SSL_set_session(t->client, t->session) == 1;
@@ -160,8 +165,9 @@ static bool handshake(struct micro_tls *t, bool resume)
     bool done = new_client(t, resume);
     micro_resume();
     if (!done ||
-        crypto_tls_server_start(&t->server, &t->identity, &t->cache, entropy, t->io, sizeof t->io) != 0)
+        crypto_tls_server_start(&t->server, &t->identity, &t->cache, entropy, t->io, sizeof t->io) != 0) {
         return false;
+    }
     br_ssl_engine_context *e = crypto_tls_server_engine(&t->server);
     for (unsigned i = 0; i < 8; i++) {
         micro_pause();
@@ -175,8 +181,9 @@ static bool handshake(struct micro_tls *t, bool resume)
 bool micro_tls_full(void *tls)
 {
     struct micro_tls *t = tls;
-    if (!handshake(t, false) || !micro_tls_request(t))
+    if (!handshake(t, false) || !micro_tls_request(t)) {
         return false;
+    }
     micro_pause();
     SSL_SESSION_free(t->session);
     t->session = SSL_get1_session(t->client);

@@ -113,20 +113,24 @@ static int open_bench(struct client_bench *b, char *why, size_t why_size)
     }
     take_defaults();
     int exit_code = load(client_options.certificate, client_options.key, &b->identity, why, why_size);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
-    if (client_directory_make(b, why, why_size) != 0)
+    }
+    if (client_directory_make(b, why, why_size) != 0) {
         return POSIX_EXIT_STORE;
+    }
     int error = client_listen(b, why, why_size);
-    if (error != 0)
+    if (error != 0) {
         return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK;
-    if (client_options.command == NULL)
+    }
+    if (client_options.command == NULL) {
         fprintf(
             stderr,
             "dps-conformance: listening on port %u for https://%s:%u. Let the client register now, with ID "
             "scope %s,\nand again and again, each time 4 seconds after it has ended: each time is the next "
             "case.\n",
             (unsigned)b->port, client_options.host, (unsigned)b->port, client_options.scope);
+    }
     return 0;
 }
 
@@ -146,8 +150,9 @@ static int open_suite(struct conformance *c, char *why, size_t why_size)
 static void close_suite(struct conformance *c)
 {
     struct client_bench *b = c->suite_state;
-    if (b == NULL)
+    if (b == NULL) {
         return;
+    }
     client_stop(b);
     client_listen_end(b);
     client_directory_remove(b);
@@ -183,8 +188,9 @@ void client_run_certificate(struct conformance *c)
     char why[512], told[512];
     uint8_t before[CRYPTO_SHA256_SIZE];
     size_t i = 0;
-    while (i < 2 && strcmp(rows[i].id, c->now->id) != 0)
+    while (i < 2 && strcmp(rows[i].id, c->now->id) != 0) {
         i++;
+    }
     const char *file = *rows[i].file;
     if (file == NULL) {
         conformance_skip(c, "needs --%s", rows[i].option);

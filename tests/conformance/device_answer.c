@@ -24,8 +24,9 @@
 static void write_many(struct bytes_writer *w, uint8_t letter, size_t count)
 {
     uint8_t *room = bytes_write_room(w, count);
-    if (room != NULL)
+    if (room != NULL) {
         memset(room, letter, count);
+    }
 }
 
 static void write_blob(struct client_bench *b, struct bytes_writer *w, char form)
@@ -34,27 +35,32 @@ static void write_blob(struct client_bench *b, struct bytes_writer *w, char form
     struct bytes_writer encoded = bytes_writer_over(base64, sizeof base64);
     dps_write_base64(&encoded, bytes_of(b->blob, b->blob_len));
     size_t len = encoded.len;
-    while (form == 'P' && len > 0 && base64[len - 1] == '=')
+    while (form == 'P' && len > 0 && base64[len - 1] == '=') {
         len--;
+    }
     /* 856 bytes: two characters of the last four are padding, and four bits of the one before belong to nothing. */
-    if (form == 'Z' && len >= 3 && base64[len - 2] == '=')
+    if (form == 'Z' && len >= 3 && base64[len - 2] == '=') {
         base64[len - 3]++;
+    }
     for (size_t i = 0; i < len; i++) {
         uint8_t character = base64[i];
-        if (i == len / 2 && form == 'S')
+        if (i == len / 2 && form == 'S') {
             dps_write_text(w, " ");
-        if (i == len / 2 && form == 'N')
+        }
+        if (i == len / 2 && form == 'N') {
             dps_write_text(w, "\\n");
-        if (form == 'E' && character == '/')
+        }
+        if (form == 'E' && character == '/') {
             dps_write_text(w, "\\/");
-        else if (form == 'E' && character == '+')
+        } else if (form == 'E' && character == '+') {
             dps_write_text(w, "\\u002B");
-        else if (form == 'E' && character == '=')
+        } else if (form == 'E' && character == '=') {
             dps_write_text(w, "\\u003d");
-        else if (form == 'U' && (character == '+' || character == '/'))
+        } else if (form == 'U' && (character == '+' || character == '/')) {
             dps_write_text(w, character == '+' ? "-" : "_");
-        else
+        } else {
             bytes_write_u8(w, character);
+        }
     }
 }
 
@@ -64,8 +70,9 @@ static void write_escaped(struct bytes_writer *w, const char *text)
     uint8_t quoted[1024];
     struct bytes_writer q = bytes_writer_over(quoted, sizeof quoted);
     dps_write_json_string(&q, bytes_of_text(text));
-    if (q.error == 0)
+    if (q.error == 0) {
         bytes_write_bytes(w, bytes_of(quoted + 1, q.len - 2));
+    }
 }
 
 static void write_placeholder(struct client_bench *b, struct bytes_writer *w, char letter, size_t body_len,
@@ -117,10 +124,11 @@ static void fill_in(struct client_bench *b, struct bytes_writer *w, const char *
                     const char *status)
 {
     for (; *text != 0; text++) {
-        if (*text == '%' && text[1] != 0)
+        if (*text == '%' && text[1] != 0) {
             write_placeholder(b, w, *++text, body_len, status);
-        else
+        } else {
             bytes_write_u8(w, (uint8_t)*text);
+        }
     }
 }
 
@@ -137,14 +145,15 @@ static void write_chunk(struct bytes_writer *w, enum client_framing framing, str
                         unsigned number)
 {
     static const char *const odd[] = {"%zx\r\n", "%04zX\r\n", "%zx;a=b;c=\"d\"\r\n", "%zX ;x\r\n"};
-    if (framing == CLIENT_CHUNK_SIZE_BAD)
+    if (framing == CLIENT_CHUNK_SIZE_BAD) {
         dps_write_text(w, "12z\r\n");
-    else if (framing == CLIENT_CHUNK_SIZE_HUGE)
+    } else if (framing == CLIENT_CHUNK_SIZE_HUGE) {
         write_hex(w, "10000000000000%04zx\r\n", data.len);
-    else if (framing == CLIENT_CHUNK_SIZE_SIGNED)
+    } else if (framing == CLIENT_CHUNK_SIZE_SIGNED) {
         write_hex(w, "-%zx\r\n", data.len);
-    else
+    } else {
         write_hex(w, framing == CLIENT_CHUNKED_ODDLY ? odd[number % 3] : "%zx\r\n", data.len);
+    }
     bytes_write_bytes(w, data);
     dps_write_text(w, framing == CLIENT_CHUNK_NO_LINE_END ? "XX" : "\r\n");
 }
@@ -167,10 +176,11 @@ static void write_body(struct bytes_writer *w, enum client_framing framing, stru
         write_chunk(w, framing, bytes_of(body.p + at, part), number);
         at += part;
     }
-    if (framing == CLIENT_CHUNKED_ODDLY)
+    if (framing == CLIENT_CHUNKED_ODDLY) {
         dps_write_text(w, "000;end\r\nX-Trailer: 1\r\n\r\n");
-    else if (framing != CLIENT_CHUNK_NO_LAST)
+    } else if (framing != CLIENT_CHUNK_NO_LAST) {
         dps_write_text(w, "0\r\n\r\n");
+    }
 }
 
 static void write_head(struct client_bench *b, struct bytes_writer *w, const char *status,
@@ -179,16 +189,19 @@ static void write_head(struct client_bench *b, struct bytes_writer *w, const cha
     dps_write_text(w, "HTTP/1.1 ");
     dps_write_text(w, status);
     fill_in(b, w, "\r\nDate: %D\r\nContent-Type: application/json; charset=utf-8\r\n", 0, status);
-    if (headers != NULL)
+    if (headers != NULL) {
         fill_in(b, w, headers, body_len, status);
-    if (is_chunked(a->framing) || a->framing == CLIENT_ENDLESS_CHUNKS)
+    }
+    if (is_chunked(a->framing) || a->framing == CLIENT_ENDLESS_CHUNKS) {
         dps_write_text(w, "Transfer-Encoding: chunked\r\n");
-    else if (a->framing == CLIENT_ENDLESS_BODY)
+    } else if (a->framing == CLIENT_ENDLESS_BODY) {
         dps_write_text(w, "Content-Length: 99999999999\r\n");
-    else if (a->framing != CLIENT_UNTIL_CLOSE)
+    } else if (a->framing != CLIENT_UNTIL_CLOSE) {
         fill_in(b, w, "Content-Length: %L\r\n", body_len, status);
-    if (a->ending == CLIENT_CLOSE)
+    }
+    if (a->ending == CLIENT_CLOSE) {
         dps_write_text(w, "Connection: close\r\n");
+    }
 }
 
 /* ---- Sending ---- */
@@ -204,11 +217,13 @@ static void send_endless(struct client_bench *b, struct client_connection *k, en
         [CLIENT_ENDLESS_INTERIM] = "HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n",
     };
     struct bytes_writer w = bytes_writer_over(b->answer, 16000);
-    while (w.len + 100 < w.capacity)
+    while (w.len + 100 < w.capacity) {
         dps_write_text(&w, unit[framing]);
+    }
     for (size_t sent = 0; sent < ENDLESS; sent += w.len) {
-        if (!client_send(k, w.p, w.len, 0))
+        if (!client_send(k, w.p, w.len, 0)) {
             return;
+        }
     }
 }
 
@@ -244,16 +259,19 @@ static bool send_all(struct client_bench *b, struct client_connection *k, const 
     default:
         break;
     }
-    if (!client_send(k, whole.p, whole.len, a->piece))
+    if (!client_send(k, whole.p, whole.len, a->piece)) {
         return false;
+    }
     if (a->framing >= CLIENT_ENDLESS_HEAD) {
         send_endless(b, k, a->framing);
         return false;
     }
-    if (a->after != NULL && !client_send(k, bytes_of_text(a->after).p, strlen(a->after), 0))
+    if (a->after != NULL && !client_send(k, bytes_of_text(a->after).p, strlen(a->after), 0)) {
         return false;
-    if (a->ending == CLIENT_HANG_UP || a->framing == CLIENT_CHUNK_NO_LAST)
+    }
+    if (a->ending == CLIENT_HANG_UP || a->framing == CLIENT_CHUNK_NO_LAST) {
         return false;
+    }
     if (a->ending == CLIENT_CLOSE || a->framing == CLIENT_UNTIL_CLOSE) {
         (void)server_transport_finish(&k->transport);
         return false;
@@ -267,22 +285,27 @@ static bool send_answer(struct client_bench *b, struct client_connection *k, con
     struct bytes_writer text = bytes_writer_over(b->text, sizeof b->text);
     struct bytes_writer w = bytes_writer_over(b->answer, sizeof b->answer);
     fill_in(b, &text, body, 0, status);
-    if (a->before != NULL)
+    if (a->before != NULL) {
         fill_in(b, &w, a->before, 0, status);
-    if (a->head != NULL)
+    }
+    if (a->head != NULL) {
         fill_in(b, &w, a->head, text.len, status);
-    else
+    } else {
         write_head(b, &w, status, headers, a, text.len);
+    }
     bool head_goes_on = a->framing == CLIENT_ENDLESS_HEAD || a->framing == CLIENT_ENDLESS_LINE;
-    if (a->framing == CLIENT_ENDLESS_LINE)
+    if (a->framing == CLIENT_ENDLESS_LINE) {
         dps_write_text(&w, "X-Filler: ");
-    if (a->framing == CLIENT_ENDLESS_INTERIM)
+    }
+    if (a->framing == CLIENT_ENDLESS_INTERIM) {
         w.len = 0;
-    else if (!head_goes_on)
+    } else if (!head_goes_on) {
         dps_write_text(&w, "\r\n");
+    }
     size_t head_len = w.len;
-    if (a->framing < CLIENT_ENDLESS_HEAD)
+    if (a->framing < CLIENT_ENDLESS_HEAD) {
         write_body(&w, a->framing, bytes_written(&text));
+    }
     return send_all(b, k, a, bytes_written(&w), head_len);
 }
 
@@ -307,7 +330,8 @@ bool client_answer(struct client_bench *b, struct client_connection *k, enum cli
     const char *status = a->status != NULL ? a->status : statuses[stage];
     const char *body = a->status != NULL && a->body == NULL ? refusal : a->body;
     const char *headers = a->headers;
-    if (headers == NULL && (stage == CLIENT_ACCEPTED || stage == CLIENT_ASSIGNED))
+    if (headers == NULL && (stage == CLIENT_ACCEPTED || stage == CLIENT_ASSIGNED)) {
         headers = "Retry-After: 0\r\n";
+    }
     return send_answer(b, k, a, status, headers, body != NULL ? body : bodies[stage]);
 }

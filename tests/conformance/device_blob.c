@@ -37,12 +37,14 @@ static bool gather(struct client_bench *b, const uint8_t key[DPS_KEY_SIZE], stru
         random->fill(random->context, m->seed_value, sizeof m->seed_value) != 0 ||
         random->fill(random->context, m->key, sizeof m->key) != 0 ||
         random->fill(random->context, (uint8_t *)&m->credential, sizeof m->credential) != 0 ||
-        random->fill(random->context, (uint8_t *)&m->duplicate, sizeof m->duplicate) != 0)
+        random->fill(random->context, (uint8_t *)&m->duplicate, sizeof m->duplicate) != 0) {
         return false;
+    }
     memcpy(m->key, key, DPS_KEY_SIZE);
     if (tpm2_public_parse_2b(bytes_of(b->ek, b->ek_len), &m->ek) != 0 ||
-        tpm2_public_parse_2b(bytes_of(b->srk, b->srk_len), &m->srk) != 0)
+        tpm2_public_parse_2b(bytes_of(b->srk, b->srk_len), &m->srk) != 0) {
         return false;
+    }
     tpm2_name_of(bytes_of(b->srk, b->srk_len), m->srk_name);
     return true;
 }
@@ -63,14 +65,16 @@ static void make_public(struct field *f, const struct tpm2_sensitive *sensitive,
     const struct tpm2_public area = tpm2_template_hmac_key(bytes_of(unique, sizeof unique));
     tpm2_public_write_2b(&w, &area);
     f->len = w.len;
-    if (change->fault == CLIENT_BLOB_PUBLIC_16)
+    if (change->fault == CLIENT_BLOB_PUBLIC_16) {
         write_u16(f->bytes + change->field, change->value);
+    }
     if (change->fault == CLIENT_BLOB_ATTRIBUTES) {
         write_u16(f->bytes + PUBLIC_ATTRIBUTES_AT, change->value >> 16);
         write_u16(f->bytes + PUBLIC_ATTRIBUTES_AT + 2, change->value & 0xffff);
     }
-    if (change->fault == CLIENT_BLOB_PUBLIC_UNIQUE)
+    if (change->fault == CLIENT_BLOB_PUBLIC_UNIQUE) {
         f->bytes[PUBLIC_UNIQUE_AT] ^= 1;
+    }
 }
 
 /* Two TPM2Bs that are made together. */
@@ -81,8 +85,9 @@ static void split(const struct bytes_writer *w, struct field *first, struct fiel
     for (size_t i = 0; i < 2; i++) {
         struct bytes whole = bytes_read_2b_whole(&r);
         both[i]->len = whole.len <= sizeof both[i]->bytes ? whole.len : 0;
-        if (both[i]->len > 0)
+        if (both[i]->len > 0) {
             memcpy(both[i]->bytes, whole.p, whole.len);
+        }
     }
 }
 
@@ -96,8 +101,9 @@ static void make_credential(struct field fields[FIELDS], const struct material *
     bool exchanged = change->fault == CLIENT_BLOB_OTHER_KEYS;
     uint8_t name[TPM2_NAME_SIZE];
     memcpy(name, m->srk_name, sizeof name);
-    if (change->fault == CLIENT_BLOB_OTHER_NAME)
+    if (change->fault == CLIENT_BLOB_OTHER_NAME) {
         name[TPM2_NAME_SIZE - 1] ^= 1;
+    }
     tpm2_credential_make(&w, exchanged ? &m->srk : &m->ek, bytes_of(m->inner_key, size),
                          bytes_of(name, sizeof name), &m->credential);
     split(&w, &fields[0], &fields[1]);
@@ -184,12 +190,14 @@ static size_t join(struct client_bench *b, const struct field fields[FIELDS],
     for (unsigned i = 0; i < FIELDS; i++) {
         size_t part = fields[i].len;
         bool ends = change->fault == CLIENT_BLOB_ENDS_IN && change->field == i + 1;
-        if (ends)
+        if (ends) {
             part = sample(part, b->variant, b->script->variants);
+        }
         memcpy(b->blob + len, fields[i].bytes, part);
         len += part;
-        if (ends)
+        if (ends) {
             return len;
+        }
     }
     if (change->fault == CLIENT_BLOB_TRAILING && change->value <= sizeof b->blob - len) {
         memset(b->blob + len, 0xa5, change->value);
@@ -209,18 +217,22 @@ size_t client_blob_make(struct client_bench *b, const uint8_t key[DPS_KEY_SIZE],
 {
     struct material m;
     struct field fields[FIELDS];
-    if (change->fault == CLIENT_BLOB_REPLAYED)
+    if (change->fault == CLIENT_BLOB_REPLAYED) {
         return again(b, b->old_challenge, b->old_challenge_len);
-    if (change->fault == CLIENT_BLOB_NONCE)
+    }
+    if (change->fault == CLIENT_BLOB_NONCE) {
         return again(b, b->challenge, b->challenge_len);
-    if (!gather(b, key, &m))
+    }
+    if (!gather(b, key, &m)) {
         return 0;
+    }
     make_credential(fields, &m, change);
     make_duplicate(fields, &m, change);
     make_uri(&fields[5], &m);
     bool in_a_field = change->field >= 1 && change->field <= FIELDS && change->fault != CLIENT_BLOB_PUBLIC_16;
-    if (in_a_field)
+    if (in_a_field) {
         change_field(b, fields, change);
+    }
     bytes_wipe(&m, sizeof m);
     return join(b, fields, change);
 }

@@ -58,10 +58,12 @@ int client_start(struct client_bench *b, const char *command)
     /* Whom its parent leaves is ours: so that the end of all of them can be seen. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t pid = fork();
-    if (pid < 0)
+    if (pid < 0) {
         return BYTES_E_USAGE;
-    if (pid == 0)
+    }
+    if (pid == 0) {
         become(b, command);
+    }
     (void)setpgid(pid, pid); /* both do it: whoever comes first */
     b->pid = b->group = pid;
     return 0;
@@ -78,19 +80,22 @@ static void take_status(struct client_bench *b, pid_t done, int status)
     } else {
         b->seen.signal = done == b->pid && WIFSIGNALED(status) ? WTERMSIG(status) : SIGKILL;
     }
-    if (b->seen.stopped) /* our own */
+    if (b->seen.stopped) { /* our own */
         b->seen.signal = 0;
+    }
     b->pid = 0;
 }
 
 bool client_ended(struct client_bench *b)
 {
     int status = 0;
-    if (b->pid == 0)
+    if (b->pid == 0) {
         return true;
+    }
     pid_t done = waitpid(b->pid, &status, WNOHANG);
-    if (done == 0 || (done < 0 && errno == EINTR))
+    if (done == 0 || (done < 0 && errno == EINTR)) {
         return false;
+    }
     take_status(b, done, status);
     return true;
 }
@@ -110,26 +115,30 @@ static bool await_group(struct client_bench *b, uint32_t patience_ms)
     uint64_t deadline = posix_deadline(patience_ms);
     for (;;) {
         bool ended = client_ended(b);
-        if (ended && group_is_gone(b))
+        if (ended && group_is_gone(b)) {
             return true;
-        if (posix_monotonic_ms() > deadline)
+        }
+        if (posix_monotonic_ms() > deadline) {
             return false;
+        }
         client_serve(b, 5);
     }
 }
 
 void client_stop(struct client_bench *b)
 {
-    if (b->group == 0)
+    if (b->group == 0) {
         return;
+    }
     /* Who has ended by itself has had its time; what it left running has not. */
     bool gone =
         b->pid == 0 ? group_is_gone(b) : kill(-b->group, SIGTERM) == 0 && await_group(b, STOP_PATIENCE_MS);
     if (!gone) {
         (void)kill(-b->group, SIGKILL);
-        if (!await_group(b, KILL_PATIENCE_MS))
+        if (!await_group(b, KILL_PATIENCE_MS)) {
             conformance_note(b->c, "a process of the client is still there %d s after it was killed",
                              KILL_PATIENCE_MS / 1000);
+        }
     }
     b->pid = b->group = 0;
 }
@@ -141,21 +150,25 @@ void client_last_words(struct client_bench *b)
     b->seen.said[0] = 0;
     path_of(b, "log", path, sizeof path);
     FILE *f = fopen(path, "r");
-    if (f == NULL)
+    if (f == NULL) {
         return;
-    if (fseek(f, -(long)sizeof text + 1, SEEK_END) != 0)
+    }
+    if (fseek(f, -(long)sizeof text + 1, SEEK_END) != 0) {
         rewind(f);
+    }
     size_t len = fread(text, 1, sizeof text - 1, f);
     (void)fclose(f);
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' ')) {
         len--;
+    }
     text[len] = 0;
     char *line = strrchr(text, '\n');
     line = line == NULL ? text : line + 1;
     snprintf(b->seen.said, sizeof b->seen.said, "%.*s", (int)sizeof b->seen.said - 1, line);
     for (char *at = b->seen.said; *at != 0; at++) {
-        if (*at < 0x20 || *at > 0x7e)
+        if (*at < 0x20 || *at > 0x7e) {
             *at = '?';
+        }
     }
 }
 
@@ -165,8 +178,9 @@ static void add_file(const char *directory, const char *name, uint8_t digest[CRY
     char path[1024];
     size_t len = 0;
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    if (posix_file_read(path, content, sizeof content, &len) != 0)
+    if (posix_file_read(path, content, sizeof content, &len) != 0) {
         len = 0;
+    }
     const struct bytes pieces[] = {bytes_of(digest, CRYPTO_SHA256_SIZE), bytes_of(name, strlen(name) + 1),
                                    bytes_of(content, len)};
     uint8_t next[CRYPTO_SHA256_SIZE];
@@ -182,8 +196,9 @@ void client_files(struct client_bench *b, uint8_t digest[CRYPTO_SHA256_SIZE])
     path_of(b, "state", directory, sizeof directory);
     int count = scandir(directory, &entries, NULL, alphasort);
     for (int i = 0; i < count; i++) {
-        if (strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0)
+        if (strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0) {
             add_file(directory, entries[i]->d_name, digest);
+        }
         free(entries[i]);
     }
     free(entries);
@@ -197,8 +212,9 @@ int client_directory_make(struct client_bench *b, char *why, size_t why_size)
     if (mkdtemp(b->directory) != NULL) {
         char state[600];
         path_of(b, "state", state, sizeof state);
-        if (mkdir(state, 0700) == 0)
+        if (mkdir(state, 0700) == 0) {
             return 0;
+        }
     }
     snprintf(why, why_size, "no temporary directory %s: %s", b->directory, strerror(errno));
     b->directory[0] = 0;
@@ -213,8 +229,9 @@ static void remove_all(const char *directory)
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
         snprintf(path, sizeof path, "%s/%s", directory, name);
-        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && unlink(path) != 0 && errno == EISDIR)
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && unlink(path) != 0 && errno == EISDIR) {
             remove_all(path);
+        }
         free(entries[i]);
     }
     free(entries);
@@ -223,6 +240,7 @@ static void remove_all(const char *directory)
 
 void client_directory_remove(struct client_bench *b)
 {
-    if (b->directory[0] != 0)
+    if (b->directory[0] != 0) {
         remove_all(b->directory);
+    }
 }

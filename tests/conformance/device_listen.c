@@ -21,10 +21,13 @@ static uint16_t port_of(int fd)
     char service[16];
     uint64_t number = 0;
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&address, len, NULL, 0, service, sizeof service, NI_NUMERICSERV) != 0)
+        getnameinfo((struct sockaddr *)&address, len, NULL, 0, service, sizeof service, NI_NUMERICSERV) !=
+            0) {
         return 0;
-    for (const char *at = service; *at >= '0' && *at <= '9'; at++)
+    }
+    for (const char *at = service; *at >= '0' && *at <= '9'; at++) {
         number = 10 * number + (uint64_t)(*at - '0');
+    }
     return (uint16_t)number;
 }
 
@@ -34,12 +37,14 @@ static int listen_at(const char *host, const char *service)
     struct addrinfo *list = NULL;
     int fd = -1;
     int on = 1;
-    if (getaddrinfo(host, service, &hints, &list) != 0)
+    if (getaddrinfo(host, service, &hints, &list) != 0) {
         return -1;
+    }
     for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
         fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0)
+        if (fd < 0) {
             continue;
+        }
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, CLIENT_CONNECTIONS) != 0) {
             (void)close(fd);
@@ -85,25 +90,29 @@ static void drop(struct client_connection *k)
 
 void client_drop_all(struct client_bench *b)
 {
-    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++)
+    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++) {
         drop(&b->connections[i]);
+    }
 }
 
 bool client_is_connected(const struct client_bench *b)
 {
     bool any = false;
-    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++)
+    for (size_t i = 0; i < CLIENT_CONNECTIONS; i++) {
         any |= b->connections[i].used;
+    }
     return any;
 }
 
 void client_listen_end(struct client_bench *b)
 {
     client_drop_all(b);
-    if (b->listener >= 0)
+    if (b->listener >= 0) {
         (void)close(b->listener);
-    if (b->other_listener >= 0)
+    }
+    if (b->other_listener >= 0) {
         (void)close(b->other_listener);
+    }
     b->listener = b->other_listener = -1;
 }
 
@@ -114,15 +123,17 @@ static void accept_one(struct client_bench *b, int listener)
     uint8_t entropy[32];
     struct crypto_entropy system = posix_entropy();
     struct client_connection *k = NULL;
-    for (size_t i = 0; i < CLIENT_CONNECTIONS && k == NULL; i++)
+    for (size_t i = 0; i < CLIENT_CONNECTIONS && k == NULL; i++) {
         k = b->connections[i].used ? NULL : &b->connections[i];
+    }
     if (k == NULL) { /* more than any client needs: the oldest ones have been forgotten by it */
         client_drop_all(b);
         k = &b->connections[0];
     }
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     const struct crypto_identity *identity = b->use_wrong_identity ? &b->wrong_identity : &b->identity;
     if (system.fill(system.context, entropy, sizeof entropy) != 0 ||
         crypto_tls_server_start(&k->tls, identity, NULL, entropy, k->io, sizeof k->io) != 0) {
@@ -155,23 +166,27 @@ static bool take_requests(struct client_bench *b, struct client_connection *k)
 {
     for (;;) {
         int error = dps_http_advance(&k->http, k->request, &k->len, sizeof k->request, false);
-        if (error == BYTES_E_MORE)
+        if (error == BYTES_E_MORE) {
             return true;
-        if (error == BYTES_E_LIMIT)
+        }
+        if (error == BYTES_E_LIMIT) {
             return refuse_large(b, k);
+        }
         if (error != 0) {
             snprintf(b->seen.faults[CLIENT_SHAPE_HTTP], sizeof b->seen.faults[0],
                      "a request is no HTTP/1.1: %s", posix_error_text(error));
             return false;
         }
-        if (!client_request(b, k))
+        if (!client_request(b, k)) {
             return false;
+        }
         size_t rest = k->len - k->http.consumed;
         memmove(k->request, k->request + k->http.consumed, rest);
         k->len = rest;
         dps_http_init(&k->http, DPS_HTTP_REQUEST);
-        if (rest == 0)
+        if (rest == 0) {
             return true;
+        }
     }
 }
 
@@ -185,20 +200,24 @@ static bool step(struct client_bench *b, struct client_connection *k)
             b->seen.refused++;
             return false;
         }
-        if (n == 0)
+        if (n == 0) {
             return true;
+        }
         k->ready = true;
         b->seen.connections++;
     }
     for (;;) {
         int n = server_transport_read(&k->transport, k->request + k->len, sizeof k->request - k->len);
-        if (n <= 0)
+        if (n <= 0) {
             return n == 0;
-        if (k->refused)
+        }
+        if (k->refused) {
             continue;
+        }
         k->len += (size_t)n;
-        if (!take_requests(b, k))
+        if (!take_requests(b, k)) {
             return false;
+        }
     }
 }
 
@@ -212,17 +231,21 @@ void client_serve(struct client_bench *b, int ms)
         p[i] = (struct pollfd){.fd = k->used ? k->transport.fd : -1,
                                .events = k->used && k->transport.out_blocked ? POLLOUT : POLLIN};
     }
-    if (poll(p, CLIENT_CONNECTIONS + 2, ms) <= 0)
+    if (poll(p, CLIENT_CONNECTIONS + 2, ms) <= 0) {
         return;
+    }
     for (size_t i = 0; i < CLIENT_CONNECTIONS; i++) {
         struct client_connection *k = &b->connections[i];
-        if (k->used && p[i].revents != 0 && !step(b, k))
+        if (k->used && p[i].revents != 0 && !step(b, k)) {
             drop(k);
+        }
     }
-    if (p[CLIENT_CONNECTIONS].revents != 0)
+    if (p[CLIENT_CONNECTIONS].revents != 0) {
         accept_one(b, b->listener);
-    if (p[CLIENT_CONNECTIONS + 1].revents != 0)
+    }
+    if (p[CLIENT_CONNECTIONS + 1].revents != 0) {
         accept_one(b, b->other_listener);
+    }
 }
 
 /* ---- Sending ---- */
@@ -230,24 +253,29 @@ void client_serve(struct client_bench *b, int ms)
 bool client_send(struct client_connection *k, const uint8_t *bytes, size_t len, size_t piece)
 {
     uint64_t deadline = posix_deadline(SEND_PATIENCE_MS);
-    if (piece == 0)
+    if (piece == 0) {
         piece = len;
+    }
     while (len > 0) {
         size_t part = len < piece ? len : piece;
         int n = server_transport_write(&k->transport, bytes, part, false);
-        if (n > 0 && server_transport_flush(&k->transport) < 0)
+        if (n > 0 && server_transport_flush(&k->transport) < 0) {
             n = -1;
-        if (n < 0)
+        }
+        if (n < 0) {
             return false;
+        }
         bytes += n;
         len -= (size_t)n;
-        if (n == 0 && posix_wait(k->transport.fd, POLLOUT, deadline, true) != 0)
+        if (n == 0 && posix_wait(k->transport.fd, POLLOUT, deadline, true) != 0) {
             return false;
+        }
     }
     int n;
     while ((n = server_transport_flush(&k->transport)) == 0) {
-        if (posix_wait(k->transport.fd, POLLOUT, deadline, true) != 0)
+        if (posix_wait(k->transport.fd, POLLOUT, deadline, true) != 0) {
             return false;
+        }
     }
     return n > 0;
 }

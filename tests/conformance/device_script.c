@@ -19,16 +19,19 @@ static bool run_is_over(struct client_bench *b, uint64_t now, uint64_t deadline)
 {
     const struct client_script *s = b->script;
     bool watched = s != NULL && s->expected == CLIENT_WAITS;
-    if (watched && b->seen.special_at != 0 && now >= b->seen.special_at + s->wait_ms)
+    if (watched && b->seen.special_at != 0 && now >= b->seen.special_at + s->wait_ms) {
         return true;
+    }
     if (now >= deadline || b->seen.requests > REQUESTS_MAX) {
         b->seen.timed_out = true;
         return true;
     }
-    if (b->pid != 0)
+    if (b->pid != 0) {
         return client_ended(b);
-    if (b->seen.ran || posix_interrupted)
+    }
+    if (b->seen.ran || posix_interrupted) {
         return true;
+    }
     bool gave_up =
         s != NULL && s->expected == CLIENT_GIVES_UP && b->seen.special > 0 && !client_is_connected(b);
     uint64_t quiet = b->seen.assigned || gave_up ? DONE_MS : QUIET_MS;
@@ -40,12 +43,14 @@ static void run(struct client_bench *b, const char *command)
     uint64_t begin = posix_monotonic_ms();
     uint64_t deadline = begin + 1000 * client_options.timeout_seconds;
     if (command != NULL) {
-        if (client_start(b, command) != 0)
+        if (client_start(b, command) != 0) {
             return;
+        }
         b->seen.ran = true;
     }
-    while (!run_is_over(b, posix_monotonic_ms(), deadline))
+    while (!run_is_over(b, posix_monotonic_ms(), deadline)) {
         client_serve(b, 5);
+    }
     b->seen.ms = posix_monotonic_ms() - begin;
     b->seen.stopped = b->pid != 0;
     client_stop(b);
@@ -64,11 +69,12 @@ static void name_operation(struct client_bench *b, const struct client_script *s
     uint8_t random[6] = {0};
     struct crypto_entropy *source = &b->c->random;
     (void)source->fill(source->context, random, sizeof random);
-    if (script != NULL && script->operation != NULL)
+    if (script != NULL && script->operation != NULL) {
         snprintf(b->operation, sizeof b->operation, "%s", script->operation);
-    else
+    } else {
         snprintf(b->operation, sizeof b->operation, "4.6449577181abb116.%02x%02x%02x%02x-%02x%02x", random[0],
                  random[1], random[2], random[3], random[4], random[5]);
+    }
 }
 
 void client_play(struct client_bench *b, const struct client_script *script, unsigned variant)
@@ -91,15 +97,17 @@ void client_tell(const struct client_bench *b, char *text, size_t size)
 {
     const struct client_seen *s = &b->seen;
     char end[64] = "";
-    if (s->ran && s->stopped)
+    if (s->ran && s->stopped) {
         snprintf(end, sizeof end, ", had to be ended after %llu ms", (unsigned long long)s->ms);
-    else if (s->ran && s->signal != 0)
+    } else if (s->ran && s->signal != 0) {
         snprintf(end, sizeof end, ", ended by signal %d", s->signal);
-    else if (s->ran)
+    } else if (s->ran) {
         snprintf(end, sizeof end, ", exit code %d after %llu ms", s->exit_code, (unsigned long long)s->ms);
+    }
     char large[64] = "";
-    if (s->too_large > 0)
+    if (s->too_large > 0) {
         snprintf(large, sizeof large, ", %u larger than this suite reads", s->too_large);
+    }
     snprintf(text, size, "%u requests on %u connections (%u unsigned, %u with a token, %u polls%s)%s%s%s",
              s->requests, s->connections, s->challenges, s->tokens, s->polls, large, end,
              s->said[0] != 0 ? ": " : "", s->said);
@@ -147,8 +155,9 @@ static bool behaves(struct conformance *c, struct client_bench *b, const char *t
 static const char *token_fault(const struct client_seen *s)
 {
     for (int i = CLIENT_SHAPE_TOKEN; i < CLIENT_SHAPE_EXPIRY; i++) {
-        if (s->faults[i][0] != 0)
+        if (s->faults[i][0] != 0) {
             return s->faults[i];
+        }
     }
     return "";
 }
@@ -240,8 +249,9 @@ static const struct client_script *find_script(const char *id)
                                                          client_scripts_hub};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct client_script *s = tables[i]; s->id != NULL; s++) {
-            if (strcmp(s->id, id) == 0)
+            if (strcmp(s->id, id) == 0) {
                 return s;
+            }
         }
     }
     return NULL;
@@ -277,10 +287,12 @@ bool client_recovers(struct client_bench *b)
  * files that can be changed, a challenge that can be replayed, a hub key that telemetry can be signed with. */
 static bool prepare(struct client_bench *b, const struct client_script *script)
 {
-    if (strcmp(script->id, RIGHT_PATH) == 0)
+    if (strcmp(script->id, RIGHT_PATH) == 0) {
         return true;
-    if (b->usual.tried && !b->usual.works)
+    }
+    if (b->usual.tried && !b->usual.works) {
         return stands(b->c, false, "a registration with nothing wrong in it fails", b->usual.told);
+    }
     bool replay = script->blob.fault == CLIENT_BLOB_REPLAYED && b->challenge_len == 0;
     const char *before = conformance_stand_on(b->c, RIGHT_PATH);
     bool ready = (b->usual.works && !replay && script->stage != CLIENT_HUB) || client_recovers(b);
@@ -317,10 +329,11 @@ bool client_kept_files(struct client_bench *b, const uint8_t before[CRYPTO_SHA25
 static bool lacks_command(struct conformance *c, const struct client_script *script)
 {
     if (script->stage == CLIENT_HUB &&
-        (client_options.send_command == NULL || client_options.command == NULL))
+        (client_options.send_command == NULL || client_options.command == NULL)) {
         conformance_skip(c, "telemetry needs --device-command and --device-send-command");
-    else if (script->expected == CLIENT_WAITS && client_options.command == NULL)
+    } else if (script->expected == CLIENT_WAITS && client_options.command == NULL) {
         conformance_skip(c, "only with --device-command: the suite ends the client itself");
+    }
     return c->skipped;
 }
 
@@ -331,8 +344,9 @@ void client_run_script(struct conformance *c)
     uint8_t before[CRYPTO_SHA256_SIZE];
     char told[512];
     (void)conformance_check(c, script != NULL, "the suite has no script for this case");
-    if (script == NULL || lacks_command(c, script) || !prepare(b, script))
+    if (script == NULL || lacks_command(c, script) || !prepare(b, script)) {
         return;
+    }
     unsigned variants = script->variants == 0 ? 1 : script->variants;
     for (unsigned variant = 0; variant < variants; variant++) {
         client_files(b, before);
@@ -344,17 +358,20 @@ void client_run_script(struct conformance *c)
         }
         bool right_path = strcmp(script->id, RIGHT_PATH) == 0;
         bool good = behaves(c, b, told) && judge(c, b, before, told);
-        if (right_path)
+        if (right_path) {
             note_usual(b);
-        if (!good)
+        }
+        if (!good) {
             return;
+        }
     }
     conformance_note(c, "%s", told);
     uint8_t dice = 1;
     (void)c->random.fill(c->random.context, &dice, sizeof dice);
     bool went_wrong = script->expected == CLIENT_GIVES_UP || script->expected == CLIENT_SURVIVES;
-    if (went_wrong && client_options.command != NULL && dice % RECOVERY_SAMPLE == 0)
+    if (went_wrong && client_options.command != NULL && dice % RECOVERY_SAMPLE == 0) {
         (void)client_recovers(b);
+    }
 }
 
 /* How many requests there were that can have this shape. */
@@ -385,14 +402,17 @@ void client_run_shape(struct conformance *c)
     client_tell(b, told, sizeof told);
     note_usual(b);
     size_t i = 0;
-    while (i + 1 < sizeof rows / sizeof rows[0] && strcmp(rows[i].id, c->now->id) != 0)
+    while (i + 1 < sizeof rows / sizeof rows[0] && strcmp(rows[i].id, c->now->id) != 0) {
         i++;
+    }
     const char *fault = b->seen.faults[rows[i].shape];
-    if (!came(c, b) || !stands(c, requests_of(&b->seen, rows[i].shape) > 0, "it did not come so far", told))
+    if (!came(c, b) || !stands(c, requests_of(&b->seen, rows[i].shape) > 0, "it did not come so far", told)) {
         return;
-    if (rows[i].shape == CLIENT_SHAPE_ROUTE)
+    }
+    if (rows[i].shape == CLIENT_SHAPE_ROUTE) {
         conformance_check(c, b->seen.faults[CLIENT_SHAPE_HTTP][0] == 0, "%s: %s",
                           b->seen.faults[CLIENT_SHAPE_HTTP], told);
+    }
     conformance_check(c, fault[0] == 0, "%s: %s", fault, told);
     conformance_note(c, "%s", told);
 }

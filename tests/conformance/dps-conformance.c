@@ -82,18 +82,21 @@ static int usage(const char *why)
 /* Options and ids in any order. */
 static int parse(int argc, char **argv, struct posix_option_list *ids, char *why, size_t why_size)
 {
-    for (size_t s = 0; s < SUITE_COUNT; s++)
+    for (size_t s = 0; s < SUITE_COUNT; s++) {
         groups[1 + s] = run_suites[s]->options;
+    }
     for (int at = 1; at < argc;) {
         int error = options_parse(groups, sizeof groups / sizeof groups[0], argc, argv, &at, why, why_size);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         if (at < argc && ids->count == POSIX_OPTION_LIST_MAX) {
             snprintf(why, why_size, "at most %d ids can be named", POSIX_OPTION_LIST_MAX);
             return BYTES_E_USAGE;
         }
-        if (at < argc)
+        if (at < argc) {
             ids->values[ids->count++] = argv[at++];
+        }
     }
     return 0;
 }
@@ -103,25 +106,30 @@ static const char *random_seed(void)
     static char text[17];
     uint8_t bytes[8];
     struct crypto_entropy entropy = posix_entropy();
-    if (entropy.fill(entropy.context, bytes, sizeof bytes) != 0)
+    if (entropy.fill(entropy.context, bytes, sizeof bytes) != 0) {
         return NULL;
-    for (size_t i = 0; i < sizeof bytes; i++)
+    }
+    for (size_t i = 0; i < sizeof bytes; i++) {
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    }
     return text;
 }
 
 static bool any_wanted(void)
 {
-    for (size_t s = 0; s < SUITE_COUNT; s++)
-        if (run_suites[s]->wanted())
+    for (size_t s = 0; s < SUITE_COUNT; s++) {
+        if (run_suites[s]->wanted()) {
             return true;
+        }
+    }
     return false;
 }
 
 static int write_report(const struct run *r, const char *path, void (*report)(FILE *out, const struct run *r))
 {
-    if (path == NULL)
+    if (path == NULL) {
         return 0;
+    }
     FILE *out = fopen(path, "w");
     bool written = out != NULL;
     if (out != NULL) {
@@ -129,8 +137,9 @@ static int write_report(const struct run *r, const char *path, void (*report)(FI
         written = !ferror(out);
         written = fclose(out) == 0 && written;
     }
-    if (!written)
+    if (!written) {
         say("%s: %s", path, strerror(errno));
+    }
     return written ? 0 : POSIX_EXIT_STORE;
 }
 
@@ -141,18 +150,22 @@ static int run_and_report(struct run *r)
     report_summary(stderr, r);
     int junit = write_report(r, o.junit, report_junit);
     int json = write_report(r, o.json, report_json);
-    if (code == 0)
+    if (code == 0) {
         code = junit != 0 ? junit : json;
+    }
     return code;
 }
 
 /* What was given for the option of one of the suites. */
 static const char *given(const char *option)
 {
-    for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
-            if (strcmp(groups[g].options[i].name, option) == 0)
+    for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
+        for (size_t i = 0; i < groups[g].count; i++) {
+            if (strcmp(groups[g].options[i].name, option) == 0) {
                 return *groups[g].options[i].text;
+            }
+        }
+    }
     return NULL;
 }
 
@@ -165,13 +178,16 @@ static int serve_tpm(void)
 static int choose_and_run(struct run *r, const struct posix_option_list *ids)
 {
     char why[1024];
-    if (o.list == NULL && !any_wanted())
+    if (o.list == NULL && !any_wanted()) {
         return usage(
             "say what to check: --tpm TPM, --service URL or --device-listen ADDR:PORT; --help tells more");
-    if (run_select(r, ids, o.list != NULL, why, sizeof why) != 0)
+    }
+    if (run_select(r, ids, o.list != NULL, why, sizeof why) != 0) {
         return usage(why);
-    if (o.list != NULL)
+    }
+    if (o.list != NULL) {
         return list_cases(stdout, r, o.list) == 0 ? 0 : usage("--list is text, json or markdown");
+    }
     r->conformance.seed = o.seed != NULL ? o.seed : random_seed();
     if (r->conformance.seed == NULL) {
         say("no random numbers can be had from the system");
@@ -190,16 +206,17 @@ int main(int argc, char **argv)
     char why[1024];
     int code = 0;
     posix_keep_memory_private();
-    if (parse(argc, argv, &ids, why, sizeof why) != 0)
+    if (parse(argc, argv, &ids, why, sizeof why) != 0) {
         code = usage(why);
-    else if (o.version)
+    } else if (o.version) {
         options_version("dps-conformance");
-    else if (o.help)
+    } else if (o.help) {
         help();
-    else if (o.serve_tpm != NULL)
+    } else if (o.serve_tpm != NULL) {
         code = serve_tpm();
-    else
+    } else {
         code = choose_and_run(&run, &ids);
+    }
     free(run.cases);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0) {
         say("standard output cannot be written");

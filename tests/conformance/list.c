@@ -42,8 +42,9 @@ static void list_json(FILE *out, const struct run *r)
 /* '|' would end a cell. */
 static void markdown_cell(FILE *out, const char *text)
 {
-    for (; *text != 0; text++)
+    for (; *text != 0; text++) {
         fprintf(out, "%s%c", *text == '|' || *text == '<' ? "\\" : "", *text);
+    }
     fputs(" |", out);
 }
 
@@ -67,8 +68,9 @@ int list_cases(FILE *out, const struct run *r, const char *form)
     } else if (strcmp(form, "markdown") == 0) {
         list_markdown(out, r);
     } else if (form[0] == 0 || strcmp(form, "text") == 0) {
-        for (size_t i = 0; i < r->case_count; i++)
+        for (size_t i = 0; i < r->case_count; i++) {
             list_text(out, &r->cases[i]);
+        }
     } else {
         return BYTES_E_USAGE;
     }

@@ -25,14 +25,15 @@ void report_json_text(FILE *out, const char *text, size_t len)
     fputc('"', out);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\')
+        if (c == '"' || c == '\\') {
             fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7F)
+        } else if (c < 0x20 || c == 0x7F) {
             fprintf(out, "\\u%04x", c);
-        else if (c >= 0x80 && !utf8)
+        } else if (c >= 0x80 && !utf8) {
             fputs("\\ufffd", out);
-        else
+        } else {
             fputc(c, out);
+        }
     }
     fputc('"', out);
 }
@@ -49,8 +50,9 @@ void report_tap_begin(FILE *out, const struct run *r)
 static void tap_text(FILE *out, const char *text)
 {
     for (; *text != 0; text++) {
-        if (*text == '#')
+        if (*text == '#') {
             fputc('\\', out);
+        }
         fputc(*text == '\n' ? ' ' : *text, out);
     }
 }
@@ -80,8 +82,9 @@ void report_tap_case(FILE *out, const struct run_case *c, size_t number)
         tap_text(out, c->text);
     }
     fputc('\n', out);
-    if (failed)
+    if (failed) {
         tap_block(out, c);
+    }
     for (const char *line = c->notes; *line != 0;) {
         size_t len = strcspn(line, "\n");
         fprintf(out, "# %.*s\n", (int)len, line);
@@ -92,8 +95,9 @@ void report_tap_case(FILE *out, const struct run_case *c, size_t number)
 
 void report_tap_end(FILE *out, const struct run *r)
 {
-    if (r->ended != NULL)
+    if (r->ended != NULL) {
         fprintf(out, "Bail out! %s\n", r->ended);
+    }
     fflush(out);
 }
 
@@ -110,9 +114,10 @@ static void summarize_missing(FILE *out, const struct run *r)
             before += same && k < i;
             count += same;
         }
-        if (missing != NULL && before == 0)
+        if (missing != NULL && before == 0) {
             fprintf(out, "%u skipped because of %s (%s: %s)\n", count, missing, r->cases[i].test->id,
                     r->cases[i].text);
+        }
     }
 }
 
@@ -120,16 +125,19 @@ void report_summary(FILE *out, const struct run *r)
 {
     for (size_t i = 0; i < r->case_count; i++) {
         const struct run_case *c = &r->cases[i];
-        if (c->result == RUN_FAILED || c->result == RUN_UNMET)
+        if (c->result == RUN_FAILED || c->result == RUN_UNMET) {
             fprintf(out, "%s %s: %s\n", c->test->id, report_result_name(c->result), c->text);
+        }
     }
     summarize_missing(out, r);
-    if (r->ended != NULL)
+    if (r->ended != NULL) {
         fprintf(out, "dps-conformance: %s\n", r->ended);
+    }
     fprintf(out,
             "dps-conformance: %u passed, %u failed, %u SHOULD not met, %u skipped, %u not run (--seed %s)\n",
             r->counts[RUN_PASSED], r->counts[RUN_FAILED], r->counts[RUN_UNMET], r->counts[RUN_SKIPPED],
             r->counts[RUN_NOT_RUN], r->conformance.seed);
-    if (r->counts[RUN_PASSED] + r->counts[RUN_FAILED] + r->counts[RUN_UNMET] == 0)
+    if (r->counts[RUN_PASSED] + r->counts[RUN_FAILED] + r->counts[RUN_UNMET] == 0) {
         fprintf(out, "dps-conformance: no case has run, which proves nothing\n");
+    }
 }

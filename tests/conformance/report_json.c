@@ -29,10 +29,12 @@ static void write_case(FILE *out, const struct run_case *c)
     member(out, "source", c->test->source);
     member(out, "level", report_level_name(c->test));
     member(out, "result", report_result_name(c->result));
-    if (c->text[0] != 0)
+    if (c->text[0] != 0) {
         member(out, "message", c->text);
-    if (c->missing != NULL)
+    }
+    if (c->missing != NULL) {
         member(out, "stands_on", c->missing);
+    }
     write_notes(out, c->notes);
     fprintf(out, ",\n     \"milliseconds\": %" PRIu64 "}", c->milliseconds);
 }
@@ -42,13 +44,15 @@ void report_json(FILE *out, const struct run *r)
     fprintf(out, "{\"tool\": \"dps-conformance\",\n \"began\": %" PRIu64 ",\n \"seed\": ", r->unix_seconds);
     report_json_text(out, r->conformance.seed, strlen(r->conformance.seed));
     fprintf(out, ",\n \"strict\": %s,\n \"ended_early\": ", r->strict ? "true" : "false");
-    if (r->ended != NULL)
+    if (r->ended != NULL) {
         report_json_text(out, r->ended, strlen(r->ended));
-    else
+    } else {
         fputs("null", out);
+    }
     fputs(",\n \"counts\": {", out);
-    for (int i = 0; i < RUN_RESULT_COUNT; i++)
+    for (int i = 0; i < RUN_RESULT_COUNT; i++) {
         fprintf(out, "%s\"%s\": %u", i > 0 ? ", " : "", report_result_name((enum run_result)i), r->counts[i]);
+    }
     fputs("},\n \"cases\": [", out);
     for (size_t i = 0; i < r->case_count; i++) {
         fputs(i > 0 ? ",\n" : "\n", out);

@@ -13,20 +13,21 @@ static void xml_text(FILE *out, const char *text, size_t len)
     bool utf8 = dps_utf8_valid(bytes_of(text, len));
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c == '&')
+        if (c == '&') {
             fputs("&amp;", out);
-        else if (c == '<')
+        } else if (c == '<') {
             fputs("&lt;", out);
-        else if (c == '>')
+        } else if (c == '>') {
             fputs("&gt;", out);
-        else if (c == '"')
+        } else if (c == '"') {
             fputs("&quot;", out);
-        else if (c == '\n' || c == '\t')
+        } else if (c == '\n' || c == '\t') {
             fprintf(out, "&#%u;", c);
-        else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8))
+        } else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8)) {
             fputc('?', out);
-        else
+        } else {
             fputc(c, out);
+        }
     }
 }
 
@@ -73,8 +74,9 @@ static void write_case(FILE *out, const struct run *r, const struct run_case *c)
 static unsigned count(const struct run *r, const struct conformance_suite *suite, enum run_result result)
 {
     unsigned n = 0;
-    for (size_t i = 0; i < r->case_count; i++)
+    for (size_t i = 0; i < r->case_count; i++) {
         n += r->cases[i].suite == suite && r->cases[i].result == result;
+    }
     return n;
 }
 
@@ -82,12 +84,15 @@ static void write_suite(FILE *out, const struct run *r, const struct conformance
 {
     unsigned tests = 0;
     uint64_t milliseconds = 0;
-    for (int i = 0; i < RUN_RESULT_COUNT; i++)
+    for (int i = 0; i < RUN_RESULT_COUNT; i++) {
         tests += count(r, suite, (enum run_result)i);
-    for (size_t i = 0; i < r->case_count; i++)
+    }
+    for (size_t i = 0; i < r->case_count; i++) {
         milliseconds += r->cases[i].suite == suite ? r->cases[i].milliseconds : 0;
-    if (tests == 0)
+    }
+    if (tests == 0) {
         return;
+    }
     fputs("  <testsuite", out);
     attribute(out, "name", suite->name);
     fprintf(out, " tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\"", tests,
@@ -97,16 +102,19 @@ static void write_suite(FILE *out, const struct run *r, const struct conformance
     fputs(">\n    <properties><property name=\"seed\"", out);
     attribute(out, "value", r->conformance.seed);
     fputs("/></properties>\n", out);
-    for (size_t i = 0; i < r->case_count; i++)
-        if (r->cases[i].suite == suite)
+    for (size_t i = 0; i < r->case_count; i++) {
+        if (r->cases[i].suite == suite) {
             write_case(out, r, &r->cases[i]);
+        }
+    }
     fputs("  </testsuite>\n", out);
 }
 
 void report_junit(FILE *out, const struct run *r)
 {
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"dps-conformance\">\n", out);
-    for (size_t s = 0; s < sizeof run_suites / sizeof run_suites[0]; s++)
+    for (size_t s = 0; s < sizeof run_suites / sizeof run_suites[0]; s++) {
         write_suite(out, r, run_suites[s]);
+    }
     fputs("</testsuites>\n", out);
 }

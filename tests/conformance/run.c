@@ -78,12 +78,14 @@ void conformance_note(struct conformance *c, const char *format, ...)
 void conformance_give_up(struct conformance *c, int exit_code, const char *format, ...)
 {
     va_list arguments;
-    if (c->gave_up != 0)
+    if (c->gave_up != 0) {
         return;
+    }
     c->gave_up = exit_code;
     va_start(arguments, format);
-    if (!c->failed)
+    if (!c->failed) {
         vsnprintf(c->text, sizeof c->text, format, arguments);
+    }
     va_end(arguments);
     c->failed = true;
 }
@@ -99,9 +101,11 @@ static bool names(const char *selected, const char *id)
 
 static bool is_selected(const struct posix_option_list *selected, const char *id)
 {
-    for (size_t i = 0; i < selected->count; i++)
-        if (names(selected->values[i], id))
+    for (size_t i = 0; i < selected->count; i++) {
+        if (names(selected->values[i], id)) {
             return true;
+        }
+    }
     return selected->count == 0;
 }
 
@@ -130,10 +134,13 @@ static int unknown_name(const char *selected, char *why, size_t why_size)
 static size_t count_cases(void)
 {
     size_t count = 0;
-    for (size_t s = 0; s < SUITE_COUNT; s++)
-        for (size_t g = 0; run_suites[s]->groups[g] != NULL; g++)
-            for (const struct conformance_case *t = run_suites[s]->groups[g]; t->id != NULL; t++)
+    for (size_t s = 0; s < SUITE_COUNT; s++) {
+        for (size_t g = 0; run_suites[s]->groups[g] != NULL; g++) {
+            for (const struct conformance_case *t = run_suites[s]->groups[g]; t->id != NULL; t++) {
                 count++;
+            }
+        }
+    }
     return count;
 }
 
@@ -158,15 +165,19 @@ int run_select(struct run *r, const struct posix_option_list *selected, bool all
         snprintf(why, why_size, "out of memory");
         return BYTES_E_SPACE;
     }
-    for (size_t s = 0; s < SUITE_COUNT; s++)
-        if (all || run_suites[s]->wanted())
+    for (size_t s = 0; s < SUITE_COUNT; s++) {
+        if (all || run_suites[s]->wanted()) {
             take_suite(r, run_suites[s], selected);
+        }
+    }
     for (size_t i = 0; i < selected->count; i++) {
         bool found = false;
-        for (size_t k = 0; k < r->case_count; k++)
+        for (size_t k = 0; k < r->case_count; k++) {
             found = found || names(selected->values[i], r->cases[k].test->id);
-        if (!found)
+        }
+        if (!found) {
             return unknown_name(selected->values[i], why, why_size);
+        }
     }
     return 0;
 }
@@ -190,24 +201,28 @@ static int drbg_fill(void *context, uint8_t *out, size_t len)
 
 static enum run_result judge(const struct run *r, const struct conformance *c)
 {
-    if (c->failed)
+    if (c->failed) {
         return c->now->level == CONFORMANCE_SHOULD && !r->strict ? RUN_UNMET : RUN_FAILED;
+    }
     return c->skipped ? RUN_SKIPPED : RUN_PASSED;
 }
 
 static void run_between(struct run *r, struct run_case *run_case)
 {
     struct conformance *c = &r->conformance;
-    if (run_case->suite->before != NULL)
+    if (run_case->suite->before != NULL) {
         run_case->suite->before(c);
+    }
     unsigned before = c->checks;
     run_case->test->run(c);
-    if (c->checks == before && !c->skipped && !c->failed)
+    if (c->checks == before && !c->skipped && !c->failed) {
         conformance_check(c, false, "this case has checked nothing: a fault of the suite itself");
+    }
     c->stands_on = NULL;
     c->judges = false;
-    if (run_case->suite->after != NULL)
+    if (run_case->suite->after != NULL) {
         run_case->suite->after(c);
+    }
 }
 
 static void run_one(struct run *r, struct run_case *run_case)
@@ -222,12 +237,13 @@ static void run_one(struct run *r, struct run_case *run_case)
     c->checks = 0;
     seed_case(c);
     c->random = (struct crypto_entropy){.context = &c->drbg, .fill = drbg_fill};
-    if ((c->now->needs & CONFORMANCE_DESTRUCTIVE) != 0 && !c->destructive)
+    if ((c->now->needs & CONFORMANCE_DESTRUCTIVE) != 0 && !c->destructive) {
         conformance_skip(c, "it changes what %s keeps: only with --destructive", run_case->suite->title);
-    else if ((c->now->needs & CONFORMANCE_SLOW) != 0 && r->quick)
+    } else if ((c->now->needs & CONFORMANCE_SLOW) != 0 && r->quick) {
         conformance_skip(c, "it takes long, and --quick was given");
-    else
+    } else {
         run_between(r, run_case);
+    }
     run_case->result = judge(r, c);
     run_case->missing = run_case->result == RUN_SKIPPED ? c->missing : NULL;
     run_case->milliseconds = clock.monotonic_ms(clock.context) - begun;
@@ -245,8 +261,9 @@ static int run_suite(struct run *r, size_t first, size_t *end, FILE *out)
     c->gave_up = 0;
     int code = suite->open(c, r->why, sizeof r->why);
     for (; i < r->case_count && r->cases[i].suite == suite; i++) {
-        if (code != 0 || posix_interrupted)
+        if (code != 0 || posix_interrupted) {
             break;
+        }
         run_one(r, &r->cases[i]);
         report_tap_case(out, &r->cases[i], i + 1);
         if (c->gave_up != 0) {
@@ -256,10 +273,11 @@ static int run_suite(struct run *r, size_t first, size_t *end, FILE *out)
     }
     suite->close(c);
     *end = i;
-    if (code != 0)
+    if (code != 0) {
         r->ended = r->why;
-    else if (posix_interrupted)
+    } else if (posix_interrupted) {
         r->ended = "interrupted by a signal";
+    }
     return r->ended != NULL && code == 0 ? POSIX_EXIT_REFUSED : code;
 }
 
@@ -269,15 +287,17 @@ int run_all(struct run *r, FILE *out)
     int code = 0;
     r->unix_seconds = clock.unix_seconds(clock.context);
     report_tap_begin(out, r);
-    for (size_t at = 0; at < r->case_count && code == 0;)
+    for (size_t at = 0; at < r->case_count && code == 0;) {
         code = run_suite(r, at, &at, out);
+    }
     for (size_t i = 0; i < r->case_count; i++) {
         r->counts[r->cases[i].result]++;
         r->missing += r->cases[i].missing != NULL;
     }
     report_tap_end(out, r);
-    if (code != 0)
+    if (code != 0) {
         return code;
+    }
     unsigned checked = r->counts[RUN_PASSED] + r->counts[RUN_FAILED] + r->counts[RUN_UNMET];
     return checked > 0 && r->counts[RUN_FAILED] == 0 && r->missing == 0 ? POSIX_EXIT_OK : POSIX_EXIT_REFUSED;
 }

@@ -51,10 +51,11 @@ static int send_all(int fd, struct bytes bytes)
     uint64_t deadline = posix_deadline(SEND_TIMEOUT_MS);
     while (bytes.len > 0) {
         ssize_t n = send(fd, bytes.p, bytes.len, MSG_NOSIGNAL);
-        if (n >= 0)
+        if (n >= 0) {
             bytes = bytes_of(bytes.p + n, bytes.len - (size_t)n);
-        else if (errno != EINTR && (errno != EAGAIN || posix_wait(fd, POLLOUT, deadline, true) != 0))
+        } else if (errno != EINTR && (errno != EAGAIN || posix_wait(fd, POLLOUT, deadline, true) != 0)) {
             return CLOSE;
+        }
     }
     return 0;
 }
@@ -63,8 +64,9 @@ static int send_numbers(int fd, const uint32_t *numbers, size_t count)
 {
     uint8_t bytes[16];
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         bytes_write_u32(&w, numbers[i]);
+    }
     return send_all(fd, bytes_written(&w));
 }
 
@@ -83,8 +85,9 @@ static int execute(struct serve *s, const struct link *l, struct bytes command, 
     uint8_t framed[4 + MESSAGE_MAX + 4];
     size_t len = 0;
     uint8_t *response = framed + 4;
-    if (s->port.transact(s->port.context, command, response, MESSAGE_MAX, &len, TPM_TIMEOUT_MS) != 0)
+    if (s->port.transact(s->port.context, command, response, MESSAGE_MAX, &len, TPM_TIMEOUT_MS) != 0) {
         return CLOSE;
+    }
     if (!mssim) {
         int error = send_all(l->fd, bytes_of(response, len));
         return error != 0 || len < 6 || u32_at(response + 2) > len ? CLOSE : 0;
@@ -98,15 +101,19 @@ static int execute(struct serve *s, const struct link *l, struct bytes command, 
 
 static int take_command(struct serve *s, const struct link *l, size_t header, size_t size_at, size_t size_min)
 {
-    if (l->len < size_at + 4)
+    if (l->len < size_at + 4) {
         return MORE;
+    }
     uint32_t size = u32_at(l->in + size_at);
-    if (size < size_min || size > MESSAGE_MAX)
+    if (size < size_min || size > MESSAGE_MAX) {
         return CLOSE;
-    if (l->len < header + size)
+    }
+    if (l->len < header + size) {
         return MORE;
-    if (execute(s, l, bytes_of(l->in + header, size), header > 0) != 0)
+    }
+    if (execute(s, l, bytes_of(l->in + header, size), header > 0) != 0) {
         return CLOSE;
+    }
     return (int)(header + size);
 }
 
@@ -115,16 +122,18 @@ enum { MSSIM_SEND_COMMAND = 8, MSSIM_HANDSHAKE = 15, MSSIM_SESSION_END = 20 };
 
 static int take_mssim(struct serve *s, const struct link *l)
 {
-    if (l->len < 4)
+    if (l->len < 4) {
         return MORE;
+    }
     switch (u32_at(l->in)) {
     case MSSIM_SEND_COMMAND:
         return take_command(s, l, MSSIM_HEADER, 5, 0);
     case MSSIM_HANDSHAKE: {
         /* The client's version; then ours, "there is a platform port", and the status. */
         static const uint32_t answer[] = {1, 1, 0};
-        if (l->len < 8)
+        if (l->len < 8) {
             return MORE;
+        }
         return send_numbers(l->fd, answer, 3) == 0 ? 8 : CLOSE;
     }
     default: /* MSSIM_SESSION_END, and what is none of these */
@@ -168,16 +177,18 @@ static int answer_control(const struct link *l, uint32_t status, int used)
 
 static int take_control(struct serve *s, const struct link *l)
 {
-    if (l->len < 4)
+    if (l->len < 4) {
         return MORE;
+    }
     switch (u32_at(l->in)) {
     case INIT_FLAGS:
         return 4;
     case BOTH_RESET:
         return hostile_reset(&s->tpm) == 0 ? answer_control(l, 0, 4) : CLOSE;
     case SET_LOCALITY:
-        if (l->len < 5)
+        if (l->len < 5) {
             return MORE;
+        }
         return answer_control(l, l->in[4] == 0 ? 0 : BAD_LOCALITY, 5);
     case POWER_ON:
     case PRESENCE_OFF:
@@ -209,8 +220,9 @@ static void end_link(struct link *l)
 static void accept_client(struct serve *s, size_t which)
 {
     int fd = accept4(s->listeners[which], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return;
+    }
     for (size_t i = 0; i < LINKS_MAX; i++) {
         if (s->links[i].fd < 0) {
             s->links[i].fd = fd;
@@ -226,8 +238,9 @@ static void take_messages(struct serve *s, struct link *l)
 {
     while (l->len > 0) {
         int used = l->control ? take_control(s, l) : take_data(s, l);
-        if (used == MORE && l->len < sizeof l->in)
+        if (used == MORE && l->len < sizeof l->in) {
             return;
+        }
         if (used <= 0) {
             end_link(l);
             return;
@@ -240,8 +253,9 @@ static void take_messages(struct serve *s, struct link *l)
 static void receive(struct serve *s, struct link *l)
 {
     ssize_t n = recv(l->fd, l->in + l->len, sizeof l->in - l->len, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
+    }
     if (n <= 0) {
         end_link(l);
         return;
@@ -253,18 +267,25 @@ static void receive(struct serve *s, struct link *l)
 static void turn(struct serve *s)
 {
     struct pollfd fds[2 + LINKS_MAX];
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         fds[i] = (struct pollfd){.fd = s->listeners[i], .events = POLLIN};
-    for (size_t i = 0; i < LINKS_MAX; i++)
+    }
+    for (size_t i = 0; i < LINKS_MAX; i++) {
         fds[2 + i] = (struct pollfd){.fd = s->links[i].fd, .events = POLLIN}; /* -1 is passed over */
-    if (poll(fds, 2 + LINKS_MAX, TURN_MS) <= 0)
+    }
+    if (poll(fds, 2 + LINKS_MAX, TURN_MS) <= 0) {
         return;
-    for (size_t i = 0; i < LINKS_MAX; i++)
-        if (fds[2 + i].revents != 0)
+    }
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        if (fds[2 + i].revents != 0) {
             receive(s, &s->links[i]);
-    for (size_t i = 0; i < 2; i++)
-        if (fds[i].revents != 0)
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (fds[i].revents != 0) {
             accept_client(s, i);
+        }
+    }
 }
 
 /* ---- The beginning and the end ----------------------------------------------------------------------------------- */
@@ -273,11 +294,13 @@ static int bind_and_listen(const struct addrinfo *a)
 {
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
         return fd;
+    }
     int saved = errno;
     (void)close(fd);
     errno = saved;
@@ -302,12 +325,14 @@ static int listen_on(const char *host, uint16_t port, int *fd)
     struct addrinfo *list = NULL;
     const int resolved = getaddrinfo(host, service, &hints, &list);
     if (resolved != 0) {
-        if (resolved != EAI_SYSTEM)
+        if (resolved != EAI_SYSTEM) {
             errno = resolved;
+        }
         return BYTES_E_STREAM;
     }
-    for (const struct addrinfo *a = list; a != NULL && *fd < 0; a = a->ai_next)
+    for (const struct addrinfo *a = list; a != NULL && *fd < 0; a = a->ai_next) {
         *fd = bind_and_listen(a);
+    }
     int saved = errno;
     freeaddrinfo(list);
     errno = saved;
@@ -320,14 +345,17 @@ static int split_address(const char *text, char *host, size_t host_size, uint16_
     char other[NI_MAXHOST + 8];
     size_t len = strlen(text);
     bool any = len > 2 && strcmp(text + len - 2, ":0") == 0;
-    if (len >= sizeof other)
+    if (len >= sizeof other) {
         return BYTES_E_USAGE;
+    }
     memcpy(other, text, len + 1);
-    if (any)
+    if (any) {
         other[len - 1] = '1'; /* posix_host_port takes no 0 */
+    }
     int error = posix_host_port(other, host, host_size, port);
-    if (error == 0 && *port == 65535)
+    if (error == 0 && *port == 65535) {
         return BYTES_E_USAGE;
+    }
     *port = any ? 0 : *port;
     return error;
 }
@@ -346,8 +374,9 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
     for (unsigned tries = port == 0 ? PAIRS_MAX : 1; tries > 0 && error != 0; tries--) {
         error = listen_on(host, port, &s->listeners[0]);
         uint16_t bound = error == 0 ? bound_port(s->listeners[0]) : 0;
-        if (error == 0 && bound < 65535)
+        if (error == 0 && bound < 65535) {
             error = listen_on(host, (uint16_t)(bound + 1), &s->listeners[1]);
+        }
         if (s->listeners[1] < 0 && s->listeners[0] >= 0) {
             error = BYTES_E_STREAM;
             int saved = errno;
@@ -369,12 +398,16 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
 
 static void close_all(struct serve *s)
 {
-    for (size_t i = 0; i < LINKS_MAX; i++)
-        if (s->links[i].fd >= 0)
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        if (s->links[i].fd >= 0) {
             end_link(&s->links[i]);
-    for (size_t i = 0; i < 2; i++)
-        if (s->listeners[i] >= 0)
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (s->listeners[i] >= 0) {
             (void)close(s->listeners[i]);
+        }
+    }
     posix_tpm_close(&s->tpm);
 }
 
@@ -383,18 +416,22 @@ int conformance_serve_tpm(const char *listen, const char *tpm_name)
     static struct serve s;
     char why[512];
     int error = posix_tpm_open(&s.tpm, tpm_name, why, sizeof why);
-    if (error != 0)
+    if (error != 0) {
         return say("", why, error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM);
+    }
     s.port = posix_tpm_port(&s.tpm);
     s.listeners[0] = s.listeners[1] = -1;
-    for (size_t i = 0; i < LINKS_MAX; i++)
+    for (size_t i = 0; i < LINKS_MAX; i++) {
         s.links[i].fd = -1;
+    }
     posix_catch_signals();
     error = listen_pair(&s, listen, why, sizeof why);
-    while (error == 0 && !posix_interrupted)
+    while (error == 0 && !posix_interrupted) {
         turn(&s);
+    }
     close_all(&s);
-    if (error == BYTES_E_FILE)
+    if (error == BYTES_E_FILE) {
         return say("standard output cannot be written", "", POSIX_EXIT_STORE);
+    }
     return error == 0 ? 0 : say("", why, error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK);
 }

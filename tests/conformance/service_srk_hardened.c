@@ -16,8 +16,9 @@ static bool harden(struct conformance *c, struct service_device *d, struct servi
         service_variant_make(key, &area, &as_it_is, key->public_2b, sizeof key->public_2b);
     key->public_len = made.len;
     d->srk = key;
-    if (!conformance_check(c, made.len > 0, "the hardened SRK could not be made"))
+    if (!conformance_check(c, made.len > 0, "the hardened SRK could not be made")) {
         return false;
+    }
     tpm2_name_of(made, key->name);
     return true;
 }
@@ -33,8 +34,9 @@ static bool demand(struct conformance *c, const struct service_device *d)
         "\"srk\":\"hardened\"}}}",
         d->id, ek);
     service_enrollment_path(d->id, target, sizeof target);
-    if (!service_manage(c, "PUT", target, "If-Match: *\r\n", body))
+    if (!service_manage(c, "PUT", target, "If-Match: *\r\n", body)) {
         return false;
+    }
     if (service_of(c)->status != 200 ||
         strcmp(service_text(service_of(c), "attestation.tpm.srk", kept, sizeof kept), "hardened") != 0) {
         conformance_skip(c, "attestation.tpm.srk is not offered by this service: status %u",
@@ -69,15 +71,17 @@ static void not_quite(struct conformance *c)
     const struct tpm2_public area = tpm2_template_srk_hardened();
     struct service_device d;
     struct service_key key = {0};
-    if (!service_device_new(c, &d, ""))
+    if (!service_device_new(c, &d, "")) {
         return;
+    }
     for (size_t i = 0; i < COUNT(odd); i++) {
         key = *service_key(c, SERVICE_SRK);
         key.public_len = service_variant_make(d.srk, &area, &odd[i], key.public_2b, sizeof key.public_2b).len;
         struct service_device other = d;
         other.srk = &key;
-        if (!refused(c, &other, odd[i].name))
+        if (!refused(c, &other, odd[i].name)) {
             return;
+        }
     }
 }
 
@@ -85,11 +89,13 @@ static void taken(struct conformance *c)
 {
     struct service_device d;
     struct service_key key;
-    if (!service_device_new(c, &d, "") || !service_challenge(c, &d))
+    if (!service_device_new(c, &d, "") || !service_challenge(c, &d)) {
         return;
+    }
     conformance_judge(c);
-    if (harden(c, &d, &key))
+    if (harden(c, &d, &key)) {
         service_register(c, &d);
+    }
 }
 
 /* ---- The demand ---- */
@@ -98,8 +104,9 @@ static void demanded(struct conformance *c)
 {
     struct service_device d;
     struct service_key key;
-    if (!service_device_new(c, &d, "") || !demand(c, &d) || !refused(c, &d, "the standard SRK"))
+    if (!service_device_new(c, &d, "") || !demand(c, &d) || !refused(c, &d, "the standard SRK")) {
         return;
+    }
     conformance_judge(c);
     if (harden(c, &d, &key) && service_register(c, &d)) {
         d.srk = service_key(c, SERVICE_SRK);
@@ -110,9 +117,10 @@ static void demanded(struct conformance *c)
 static void code(struct conformance *c)
 {
     struct service_device d;
-    if (service_device_new(c, &d, "") && demand(c, &d) && refused(c, &d, "the standard SRK"))
+    if (service_device_new(c, &d, "") && demand(c, &d) && refused(c, &d, "the standard SRK")) {
         conformance_check(c, service_error_code(service_of(c)) == 400016, "expected errorCode 400016, got %u",
                           service_error_code(service_of(c)));
+    }
 }
 
 /* The demand comes when a standard SRK is already known: with a challenge, or with a registration. */
@@ -120,18 +128,22 @@ static void demanded_meanwhile(struct conformance *c)
 {
     char token[1024];
     struct service_device d;
-    if (!service_device_new(c, &d, "") || !service_challenge(c, &d) || !demand(c, &d))
+    if (!service_device_new(c, &d, "") || !service_challenge(c, &d) || !demand(c, &d)) {
         return;
+    }
     service_device_token(&d, d.nonce, token, sizeof token);
     if (!service_send_token(c, &d, token) || !service_refused(c, "a token without keys", 0) ||
-        !service_send_proof(c, &d, token) || !service_refused(c, "a token with keys", 0))
+        !service_send_proof(c, &d, token) || !service_refused(c, "a token with keys", 0)) {
         return;
+    }
     if (!service_device_new(c, &d, "") || !service_challenge(c, &d) || !service_prove(c, &d) ||
-        !demand(c, &d))
+        !demand(c, &d)) {
         return;
+    }
     service_device_token(&d, d.nonce, token, sizeof token);
-    if (service_ask_operation(c, &d, token))
+    if (service_ask_operation(c, &d, token)) {
         service_refused(c, "asking for the hub's key under the standard SRK", 0);
+    }
 }
 
 static void misspelt(struct conformance *c)
@@ -139,8 +151,9 @@ static void misspelt(struct conformance *c)
     static const char *const values[] = {"\"standard\"", "\"hard\"", "\"\"", "true", "1", "{}", "[]"};
     char ek[600], body[SERVICE_TEXT_MAX], target[512];
     struct service_device d;
-    if (!service_device_new(c, &d, "") || !demand(c, &d))
+    if (!service_device_new(c, &d, "") || !demand(c, &d)) {
         return;
+    }
     service_base64(bytes_of(d.ek->public_2b, d.ek->public_len), ek, sizeof ek);
     service_enrollment_path(d.id, target, sizeof target);
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -148,8 +161,9 @@ static void misspelt(struct conformance *c)
                  "{\"registrationId\":\"%s\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{"
                  "\"endorsementKey\":\"%s\",\"srk\":%s}}}",
                  d.id, ek, values[i]);
-        if (!service_manage(c, "PUT", target, "If-Match: *\r\n", body) || !service_refused(c, values[i], 0))
+        if (!service_manage(c, "PUT", target, "If-Match: *\r\n", body) || !service_refused(c, values[i], 0)) {
             return;
+        }
     }
 }
 

@@ -63,8 +63,9 @@ static void ask_authorizations(struct conformance *c, bool *owner_wrong, bool *e
     struct bytes nonce_tpm;
     *owner_wrong = *endorsement_wrong = false;
     tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
-    if (tpm2_start_auth_session_parse(tpm_send(c), &suite.rc, &session, &nonce_tpm) != 0)
+    if (tpm2_start_auth_session_parse(tpm_send(c), &suite.rc, &session, &nonce_tpm) != 0) {
         return;
+    }
     *owner_wrong = is_wrong(c, TPM2_RH_OWNER, session, suite.owner);
     *endorsement_wrong = is_wrong(c, TPM2_RH_ENDORSEMENT, session, suite.endorsement);
     (void)tpm_flush_raw(c, session);
@@ -72,13 +73,14 @@ static void ask_authorizations(struct conformance *c, bool *owner_wrong, bool *e
 
 static int blame(const char *hierarchy, const char *option, const char *path, char *why, size_t why_size)
 {
-    if (path == NULL)
+    if (path == NULL) {
         snprintf(why, why_size, "the %s hierarchy of this TPM has an authorization: give --%s FILE",
                  hierarchy, option);
-    else
+    } else {
         snprintf(why, why_size,
                  "%s does not hold the authorization of this TPM's %s hierarchy: give another --%s", path,
                  hierarchy, option);
+    }
     return POSIX_EXIT_USAGE;
 }
 
@@ -90,13 +92,16 @@ static int check_authorizations(struct conformance *c, char *why, size_t why_siz
     bool lockout_set = told && (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) != 0;
     bool owner_wrong, endorsement_wrong;
     ask_authorizations(c, &owner_wrong, &endorsement_wrong);
-    if (owner_wrong)
+    if (owner_wrong) {
         return blame("owner", "owner-auth-file", o.owner_auth_file, why, why_size);
-    if (endorsement_wrong)
+    }
+    if (endorsement_wrong) {
         return blame("endorsement", "endorsement-auth-file", o.endorsement_auth_file, why, why_size);
+    }
     /* One wrong attempt locks this one: it is not tried. */
-    if (c->destructive && lockout_set && suite.lockout.len == 0)
+    if (c->destructive && lockout_set && suite.lockout.len == 0) {
         return blame("lockout", "lockout-auth-file", NULL, why, why_size);
+    }
     return 0;
 }
 
@@ -104,15 +109,19 @@ static int open_tpm(struct conformance *c, char *why, size_t why_size)
 {
     c->suite_state = &suite;
     int code = read_auth(o.owner_auth_file, suite.owner_bytes, &suite.owner, why, why_size);
-    if (code == 0)
+    if (code == 0) {
         code = read_auth(o.endorsement_auth_file, suite.endorsement_bytes, &suite.endorsement, why, why_size);
-    if (code == 0)
+    }
+    if (code == 0) {
         code = read_auth(o.lockout_auth_file, suite.lockout_bytes, &suite.lockout, why, why_size);
-    if (code != 0)
+    }
+    if (code != 0) {
         return code;
+    }
     int error = posix_tpm_open(&suite.tpm, o.tpm, why, why_size);
-    if (error != 0)
+    if (error != 0) {
         return error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_TPM;
+    }
     suite.port.tpm = posix_tpm_port(&suite.tpm);
     suite.port.clock = posix_clock();
     if (!tpm_list_handles(c, &suite.at_open)) {
@@ -155,8 +164,9 @@ static void after(struct conformance *c)
 {
     const char *stands_on = conformance_stand_on(c, LEFT_AS_FOUND);
     bool clean = flush_remembered(c) && (c->gave_up != 0 || tpm_as_found(c, &suite.before));
-    if (!clean && suite.left[0] == 0)
+    if (!clean && suite.left[0] == 0) {
         snprintf(suite.left, sizeof suite.left, "after %s something was left in the TPM", c->now->id);
+    }
     conformance_stand_back(c, stands_on);
 }
 

@@ -20,14 +20,17 @@ struct bytes tpm_send(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     t->answer = bytes_of(NULL, 0);
-    if (!conformance_check(c, t->w.error == 0, "a command could not be built: a fault of the suite itself"))
+    if (!conformance_check(c, t->w.error == 0, "a command could not be built: a fault of the suite itself")) {
         return t->answer;
-    if (c->gave_up != 0)
+    }
+    if (c->gave_up != 0) {
         return t->answer;
+    }
     int error = port_tpm_ask(&t->port, 0, c->now != NULL ? c->now->id : "", bytes_written(&t->w), t->response,
                              sizeof t->response, &t->answer);
-    if (error != 0)
+    if (error != 0) {
         conformance_give_up(c, POSIX_EXIT_TPM, "the TPM did not answer: %s", posix_error_text(error));
+    }
     return t->answer;
 }
 
@@ -42,9 +45,10 @@ const char *tpm_rc_text(uint32_t rc)
     struct tpm2_rc decoded = tpm2_rc_decode(rc);
     const char *name = tpm2_rc_name(decoded.code);
     int len = snprintf(text, sizeof text, "%s", name != NULL ? name : "an unknown response code");
-    if (decoded.number != 0)
+    if (decoded.number != 0) {
         len +=
             snprintf(text + len, sizeof text - (size_t)len, " of %s %u", kinds[decoded.kind], decoded.number);
+    }
     snprintf(text + len, sizeof text - (size_t)len, " (0x%03x)", rc);
     return text;
 }
@@ -98,11 +102,13 @@ bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const 
 void tpm_remember(struct conformance *c, uint32_t handle)
 {
     struct tpm_suite *t = tpm_of(c);
-    if (handle == 0)
+    if (handle == 0) {
         return;
+    }
     if (conformance_check(c, t->loaded_count < TPM_LOADED_MAX,
-                          "a case loads too much: a fault of the suite itself"))
+                          "a case loads too much: a fault of the suite itself")) {
         t->loaded[t->loaded_count++] = handle;
+    }
 }
 
 int tpm_flush_raw(struct conformance *c, uint32_t handle)
@@ -148,8 +154,9 @@ static bool capability(struct conformance *c, uint32_t kind, uint32_t property, 
     tpm2_get_capability_build(tpm_begin(c), kind, property, wanted);
     int error = tpm2_get_capability_parse(tpm_send(c), &t->rc, more, &answered, &data);
     if (!tpm_ok(c, error, "TPM2_GetCapability") ||
-        !conformance_check(c, answered == kind, "TPM2_GetCapability answered for another capability"))
+        !conformance_check(c, answered == kind, "TPM2_GetCapability answered for another capability")) {
         return false;
+    }
     *values = bytes_reader_over(data);
     *count = bytes_read_u32(values);
     return conformance_check(c, values->error == 0, "TPM2_GetCapability: its answer is too short");
@@ -160,8 +167,9 @@ bool tpm_property(struct conformance *c, uint32_t property, uint32_t *value)
     struct bytes_reader r;
     uint32_t count;
     bool more;
-    if (!capability(c, TPM2_CAP_TPM_PROPERTIES, property, 1, &r, &count, &more))
+    if (!capability(c, TPM2_CAP_TPM_PROPERTIES, property, 1, &r, &count, &more)) {
         return false;
+    }
     /* Asked for one that it does not have, a TPM answers with the next. */
     uint32_t found = bytes_read_u32(&r);
     *value = bytes_read_u32(&r);
@@ -173,8 +181,9 @@ bool tpm_has(struct conformance *c, uint32_t kind, uint32_t value)
     struct bytes_reader r;
     uint32_t count;
     bool more;
-    if (!capability(c, kind, value, 1, &r, &count, &more) || count == 0)
+    if (!capability(c, kind, value, 1, &r, &count, &more) || count == 0) {
         return false;
+    }
     /* TPMA_CC: number and vendor bit are the command code. */
     uint32_t found = kind == TPM2_CAP_ALGS ? bytes_read_u16(&r) : bytes_read_u32(&r) & 0x2000FFFFU;
     return r.error == 0 && found == value;
@@ -187,14 +196,16 @@ static bool list_kind(struct conformance *c, uint32_t kind, struct tpm_handles *
     while (more) {
         struct bytes_reader r;
         uint32_t count;
-        if (!capability(c, TPM2_CAP_HANDLES, next, 64, &r, &count, &more))
+        if (!capability(c, TPM2_CAP_HANDLES, next, 64, &r, &count, &more)) {
             return false;
+        }
         for (uint32_t i = 0; i < count && r.error == 0 && out->count < TPM_HANDLES_MAX; i++) {
             out->values[out->count] = bytes_read_u32(&r);
             next = (next & 0xFF000000U) | ((out->values[out->count++] + 1) & 0x00FFFFFFU);
         }
-        if (count == 0 || r.error != 0 || out->count == TPM_HANDLES_MAX)
+        if (count == 0 || r.error != 0 || out->count == TPM_HANDLES_MAX) {
             return conformance_check(c, r.error == 0, "TPM2_GetCapability: its list of handles is too short");
+        }
     }
     return true;
 }
@@ -205,17 +216,21 @@ bool tpm_list_handles(struct conformance *c, struct tpm_handles *out)
     static const uint32_t kinds[] = {TPM2_HT_HMAC_SESSION, TPM2_HT_POLICY_SESSION, TPM2_HT_TRANSIENT,
                                      TPM2_HT_PERSISTENT};
     out->count = 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (!list_kind(c, kinds[i], out))
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!list_kind(c, kinds[i], out)) {
             return false;
+        }
+    }
     return true;
 }
 
 bool tpm_is_listed(const struct tpm_handles *list, uint32_t handle)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->values[i] == handle)
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->values[i] == handle) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -232,22 +247,26 @@ bool tpm_as_found(struct conformance *c, const struct tpm_handles *then)
     struct tpm_suite *t = tpm_of(c);
     struct tpm_handles now;
     bool same = true;
-    if (!tpm_list_handles(c, &now))
+    if (!tpm_list_handles(c, &now)) {
         return false;
+    }
     for (size_t i = 0; i < now.count; i++) {
         uint32_t handle = now.values[i];
-        if (handle == t->ek.handle || handle == t->srk.handle || tpm_is_listed(then, handle))
+        if (handle == t->ek.handle || handle == t->srk.handle || tpm_is_listed(then, handle)) {
             continue;
+        }
         same = conformance_check(c, false, "the %s 0x%08x was left in the TPM", kind_of(handle), handle);
-        if (handle >> TPM2_HT_SHIFT != TPM2_HT_PERSISTENT)
+        if (handle >> TPM2_HT_SHIFT != TPM2_HT_PERSISTENT) {
             (void)tpm_flush_raw(c, handle);
+        }
     }
     for (size_t i = 0; i < then->count; i++) {
         uint32_t handle = then->values[i];
         bool cleared = t->cleared.clear.tried && handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
-        if (!cleared && !tpm_is_listed(&now, handle))
+        if (!cleared && !tpm_is_listed(&now, handle)) {
             same = conformance_check(c, false, "the %s 0x%08x, which was there before, is gone",
                                      kind_of(handle), handle);
+        }
     }
     return same;
 }

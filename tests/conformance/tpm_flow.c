@@ -68,8 +68,9 @@ static bool enroll(struct conformance *c)
     uint8_t json[1024];
     uint64_t version;
     struct bytes_writer w = bytes_writer_over(json, sizeof json);
-    if (ek == NULL)
+    if (ek == NULL) {
         return false;
+    }
     dps_write_text(
         &w,
         "{\"registrationId\":\"device-1\",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
@@ -78,8 +79,9 @@ static bool enroll(struct conformance *c)
     struct dps_store *store = &flow.service.store;
     int error = store->put(store->context, DPS_TABLE_ENROLLMENTS, bytes_of_text("device-1"),
                            bytes_written(&w), 0, &version);
-    if (error == 0)
+    if (error == 0) {
         error = store->commit(store->context);
+    }
     return conformance_check(c, error == 0, "the EK cannot be enrolled: %s", posix_error_text(error));
 }
 
@@ -89,8 +91,9 @@ static void answer_request(void)
     struct bytes_writer w = bytes_writer_over(flow.response, sizeof flow.response);
     flow.service.now = flow.now;
     dps_service_answer(&flow.service, &flow.http, flow.request, flow.body, sizeof flow.body, &answer);
-    if (answer.wrote && flow.service.store.commit(flow.service.store.context) != 0)
+    if (answer.wrote && flow.service.store.commit(flow.service.store.context) != 0) {
         dps_service_uncommitted(&flow.service, &answer);
+    }
     dps_answer_write_head(&w, &answer, flow.now, flow.http.keep_alive);
     bytes_write_bytes(&w, bytes_written(&answer.body));
     flow.response_len = w.len;
@@ -108,8 +111,9 @@ static void send_request(struct dps_device *d)
     }
     memcpy(flow.request + flow.request_len, out.p, out.len);
     flow.request_len += out.len;
-    if (dps_http_advance(&flow.http, flow.request, &flow.request_len, sizeof flow.request, false) == 0)
+    if (dps_http_advance(&flow.http, flow.request, &flow.request_len, sizeof flow.request, false) == 0) {
         answer_request();
+    }
     dps_device_net_sent(d, out.len);
 }
 
@@ -136,8 +140,9 @@ static void count_command(uint32_t code)
             return;
         }
     }
-    if (n->other++ == 0)
+    if (n->other++ == 0) {
         n->first_other = code;
+    }
 }
 
 /* The first two places after the header, where every command of the flow has its handles. */
@@ -147,8 +152,9 @@ static void replace_handles(uint8_t *command, size_t len, const struct tpm_suite
         struct bytes_reader r = bytes_reader_over(bytes_of(command + at, 4));
         struct bytes_writer w = bytes_writer_over(command + at, 4);
         uint32_t handle = bytes_read_u32(&r);
-        if (handle == TPM2_HANDLE_EK || handle == TPM2_HANDLE_SRK)
+        if (handle == TPM2_HANDLE_EK || handle == TPM2_HANDLE_SRK) {
             bytes_write_u32(&w, handle == TPM2_HANDLE_EK ? t->ek.handle : t->srk.handle);
+        }
     }
 }
 
@@ -162,10 +168,11 @@ static void ask_tpm(struct conformance *c)
     count_command(bytes_read_u32(&r));
     replace_handles(t->command, w->len, t);
     struct bytes answer = tpm_send(c);
-    if (c->gave_up != 0)
+    if (c->gave_up != 0) {
         dps_device_fail(&flow.device, BYTES_E_TPM_TRANSPORT);
-    else
+    } else {
         dps_device_tpm_response(&flow.device, answer);
+    }
 }
 
 /* ---- Both ---- */
@@ -212,8 +219,9 @@ static void supply(struct conformance *c, enum dps_want want)
 static bool drive(struct conformance *c, int begun, const char *what)
 {
     struct dps_device *d = &flow.device;
-    if (!conformance_check(c, begun == 0, "%s does not begin: %s", what, posix_error_text(begun)))
+    if (!conformance_check(c, begun == 0, "%s does not begin: %s", what, posix_error_text(begun))) {
         return false;
+    }
     enum dps_want want = dps_device_want(d);
     for (unsigned i = 0; i < WANTS_MAX && want != DPS_WANT_DONE && want != DPS_WANT_FAILED; i++) {
         supply(c, want);
@@ -251,8 +259,9 @@ static bool register_under(struct conformance *c, enum dps_srk srk, unsigned tim
     uint8_t nonce[32];
     bool worked = open_flow(c, counts);
     flow.config.srk = srk;
-    if (srk == DPS_SRK_HARDENED)
+    if (srk == DPS_SRK_HARDENED) {
         tpm_let_go_of_srk(c);
+    }
     for (unsigned i = 0; i < times && worked && !posix_interrupted; i++) {
         tpm_random(c, nonce, sizeof nonce);
         worked = drive(c, dps_device_register(&flow.device, &flow.config, nonce), "the registration");

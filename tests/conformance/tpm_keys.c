@@ -10,10 +10,12 @@ static const struct bytes nothing = {NULL, 0};
 /* Returns: 0; BYTES_E_LIMIT; BYTES_E_FORMAT; BYTES_E_ALGORITHM. */
 static int take_key(struct tpm_key *key, struct bytes public_2b, struct bytes name)
 {
-    if (public_2b.len > sizeof key->public_2b)
+    if (public_2b.len > sizeof key->public_2b) {
         return BYTES_E_LIMIT;
-    if (name.len != TPM2_NAME_SIZE)
+    }
+    if (name.len != TPM2_NAME_SIZE) {
         return BYTES_E_FORMAT;
+    }
     memcpy(key->public_2b, public_2b.p, public_2b.len);
     key->public_len = public_2b.len;
     memcpy(key->name, name.p, name.len);
@@ -44,8 +46,9 @@ static const struct tpm_key *kept(struct conformance *c, uint32_t hierarchy, str
                                   struct tpm_key *key, const char *owner)
 {
     struct tpm_suite *t = tpm_of(c);
-    if (key->handle != 0)
+    if (key->handle != 0) {
         return key;
+    }
     const char *before = conformance_stand_on(c, owner);
     const bool made = tpm_create_primary(c, hierarchy, area, key);
     conformance_stand_back(c, before);
@@ -69,8 +72,9 @@ const struct tpm_key *tpm_srk(struct conformance *c)
 
 static void let_go(struct conformance *c, struct tpm_key *key)
 {
-    if (key->handle == 0 || !tpm_flush(c, key->handle))
+    if (key->handle == 0 || !tpm_flush(c, key->handle)) {
         return;
+    }
     key->handle = 0;
     (void)tpm_list_handles(c, &tpm_of(c)->before);
 }
@@ -148,12 +152,14 @@ bool tpm_make_credential(struct conformance *c, struct tpm_credential *made, str
     const struct tpm_key *ek = tpm_ek(c);
     struct tpm2_wrap_random random;
     struct bytes_writer w = bytes_writer_over(made->bytes, sizeof made->bytes);
-    if (ek == NULL)
+    if (ek == NULL) {
         return false;
+    }
     tpm_random(c, &random, sizeof random);
     tpm2_credential_make(&w, &ek->area, credential, object_name, &random);
-    if (!made_it(c, &w, "TPM-S01-001"))
+    if (!made_it(c, &w, "TPM-S01-001")) {
         return false;
+    }
     two_contents(made->bytes, &made->blob, &made->blob_len, &made->secret, &made->secret_len);
     return true;
 }
@@ -172,15 +178,17 @@ int tpm_activate_simply(struct conformance *c, uint32_t object, const struct tpm
                         struct bytes *opened)
 {
     uint32_t session = 0;
-    if (!tpm_policy_session(c, &session))
+    if (!tpm_policy_session(c, &session)) {
         return BYTES_E_STATE;
+    }
     const struct tpm2_auth auth[2] = {tpm2_auth_password(nothing), tpm2_auth_policy(session, true)};
     int error = tpm_activate(c, object, auth, made, opened);
     uint32_t rc = tpm_of(c)->rc;
     uint8_t copy[64];
     size_t len = opened->len < sizeof copy ? opened->len : sizeof copy;
-    if (error == 0)
+    if (error == 0) {
         memcpy(copy, opened->p, len);
+    }
     (void)tpm_flush_raw(c, session);
     tpm_of(c)->rc = rc;
     if (error == 0) {
@@ -215,18 +223,21 @@ bool tpm_wrap_to(struct conformance *c, struct tpm_wrapped *k, const struct tpm_
     struct tpm2_wrap_random random;
     struct bytes_writer area = bytes_writer_over(k->public_2b, sizeof k->public_2b);
     struct bytes_writer w = bytes_writer_over(k->bytes, sizeof k->bytes);
-    if (srk == NULL)
+    if (srk == NULL) {
         return false;
-    if (!keep_unique)
+    }
+    if (!keep_unique) {
         tpm2_keyedhash_unique(&sensitive, k->unique);
+    }
     tpm2_public_write_2b(&area, &k->area);
     k->public_len = area.len;
     tpm2_name_of(bytes_written(&area), k->name);
     tpm_random(c, &random, sizeof random);
     tpm2_duplicate_make(&w, &srk->area, bytes_of(k->inner_key, sizeof k->inner_key),
                         bytes_of(k->name, sizeof k->name), &sensitive, &random);
-    if (!made_it(c, &w, "TPM-S03-001") || !made_it(c, &area, "TPM-S03-001"))
+    if (!made_it(c, &w, "TPM-S03-001") || !made_it(c, &area, "TPM-S03-001")) {
         return false;
+    }
     two_contents(k->bytes, &k->duplicate, &k->duplicate_len, &k->secret, &k->secret_len);
     return true;
 }
@@ -240,8 +251,9 @@ int tpm_import(struct conformance *c, struct tpm_wrapped *k)
                       bytes_of(k->public_2b, k->public_len), bytes_of(k->duplicate, k->duplicate_len),
                       bytes_of(k->secret, k->secret_len));
     int error = tpm2_import_parse(tpm_send(c), &t->rc, &private_2b);
-    if (error == 0 && private_2b.len > sizeof k->private_2b)
+    if (error == 0 && private_2b.len > sizeof k->private_2b) {
         error = BYTES_E_SPACE;
+    }
     if (error == 0) {
         memcpy(k->private_2b, private_2b.p, private_2b.len);
         k->private_len = private_2b.len;
@@ -293,8 +305,9 @@ bool tpm_opens_credentials(struct conformance *c)
     if (srk != NULL && tpm_make_credential(c, &made, bytes_of(credential, sizeof credential),
                                            bytes_of(srk->name, sizeof srk->name))) {
         int error = tpm_activate_simply(c, srk->handle, &made, &opened);
-        if (error != BYTES_E_STATE)
+        if (error != BYTES_E_STATE) {
             t->opens = (struct tpm_result){.tried = true, .error = error, .rc = t->rc};
+        }
     }
     return t->opens.tried &&
            worked(c, &t->opens, "TPM-S07-010", "TPM2_ActivateCredential with nothing wrong");
@@ -309,8 +322,9 @@ bool tpm_takes_keys(struct conformance *c)
         int error = tpm_import(c, &k);
         error = error == 0 ? tpm_load(c, &k) : error;
         t->takes = (struct tpm_result){.tried = true, .error = error, .rc = t->rc};
-        if (error == 0 && !tpm_flush(c, k.handle))
+        if (error == 0 && !tpm_flush(c, k.handle)) {
             return false;
+        }
     }
     return t->takes.tried &&
            worked(c, &t->takes, "TPM-S07-040", "TPM2_Import and TPM2_Load with nothing wrong");

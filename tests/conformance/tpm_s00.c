@@ -14,8 +14,9 @@
 static void needs_all(struct conformance *c, uint32_t capability, const uint32_t *values,
                       const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < count && !c->failed; i++)
+    for (size_t i = 0; i < count && !c->failed; i++) {
         conformance_check(c, tpm_has(c, capability, values[i]), "%s is not implemented", names[i]);
+    }
 }
 
 static void family(struct conformance *c)
@@ -33,8 +34,9 @@ static void family(struct conformance *c)
         }
         conformance_note(c, "manufacturer %s, firmware %u.%u", name, version >> 16, version & 0xFFFF);
     }
-    if (tpm_property(c, TPM2_PT_REVISION, &value))
+    if (tpm_property(c, TPM2_PT_REVISION, &value)) {
         conformance_note(c, "specification revision %u.%02u", value / 100, value % 100);
+    }
 }
 
 static void flow_commands(struct conformance *c)
@@ -100,11 +102,13 @@ static void transient_slots(struct conformance *c)
     const struct tpm_key *ek = tpm_ek(c), *srk = tpm_srk(c);
     struct tpm_wrapped k;
     uint32_t slots = 0;
-    if (tpm_property(c, TPM2_PT_HR_TRANSIENT_MIN, &slots))
+    if (tpm_property(c, TPM2_PT_HR_TRANSIENT_MIN, &slots)) {
         conformance_note(c, "TPM_PT_HR_TRANSIENT_MIN: %u", slots);
+    }
     tpm_new_key(c, &k);
-    if (ek == NULL || srk == NULL || !tpm_bring_in(c, &k))
+    if (ek == NULL || srk == NULL || !tpm_bring_in(c, &k)) {
         return;
+    }
     const struct {
         const char *what;
         uint32_t handle;
@@ -152,15 +156,17 @@ static void capability_pages(struct conformance *c)
         tpm2_get_capability_build(tpm_begin(c), TPM2_CAP_COMMANDS, i == 1 ? (pages[0] & 0x2000FFFFU) + 1 : 0,
                                   i == 2 ? 2 : 1);
         if (!tpm_ok(c, tpm2_get_capability_parse(tpm_send(c), &t->rc, &more, &capability, &data),
-                    "TPM2_GetCapability"))
+                    "TPM2_GetCapability")) {
             return;
+        }
         struct bytes_reader r = bytes_reader_over(data);
         uint32_t count = bytes_read_u32(&r);
         conformance_check(c, count == (i == 2 ? 2U : 1U) && more, "the TPM gave %u values for %d, and %s",
                           count, i == 2 ? 2 : 1, more ? "more" : "no more");
         uint32_t *to = i == 2 ? whole : &pages[i];
-        for (uint32_t k = 0; k < count && k < 2 && (i == 2 || k == 0); k++)
+        for (uint32_t k = 0; k < count && k < 2 && (i == 2 || k == 0); k++) {
             to[k] = bytes_read_u32(&r);
+        }
     }
     conformance_check(c, memcmp(pages, whole, sizeof pages) == 0,
                       "two questions for one value and one for two differ");
@@ -202,8 +208,9 @@ static void as_found(struct conformance *c)
     conformance_check(c, t->left[0] == 0, "%s", t->left);
     for (int i = 0; i < 2; i++) {
         struct tpm_key *key = i == 0 ? &t->ek : &t->srk;
-        if (key->handle != 0 && tpm_flush(c, key->handle))
+        if (key->handle != 0 && tpm_flush(c, key->handle)) {
             key->handle = 0;
+        }
     }
     /* Now that they are flushed, nobody misses them after the case. */
     (void)tpm_list_handles(c, &t->before);

@@ -117,8 +117,9 @@ static bool policy_secret(struct conformance *c, uint8_t bytes[128], size_t *len
     struct bytes_writer w = bytes_writer_over(bytes, 128);
     struct tpm2_auth auth = tpm2_auth_password(t->endorsement);
     uint32_t session;
-    if (!tpm_start_session(c, &session))
+    if (!tpm_start_session(c, &session)) {
         return false;
+    }
     tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &auth);
     *len = bytes_written(&w).len;
     return true;
@@ -128,8 +129,9 @@ static void authorization_missing(struct conformance *c)
 {
     uint8_t bytes[128], without[128];
     size_t len;
-    if (!policy_secret(c, bytes, &len))
+    if (!policy_secret(c, bytes, &len)) {
         return;
+    }
     /* Header and two handles, then what follows the authorization area. */
     const size_t begin = 10 + 8, end = begin + 4 + 9 + tpm_of(c)->endorsement.len;
     memcpy(without, bytes, begin);
@@ -144,8 +146,9 @@ static void authorization_size(struct conformance *c)
 {
     uint8_t bytes[128];
     size_t len;
-    if (!policy_secret(c, bytes, &len))
+    if (!policy_secret(c, bytes, &len)) {
         return;
+    }
     static const uint32_t sizes[] = {0, 1, 8, 0xFFFF, 0xFFFFFFFF};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !c->failed; i++) {
         char what[64];
@@ -161,8 +164,9 @@ static void authorization_handle(struct conformance *c)
 {
     uint8_t bytes[128];
     size_t len;
-    if (!policy_secret(c, bytes, &len))
+    if (!policy_secret(c, bytes, &len)) {
         return;
+    }
     struct bytes_writer w = bytes_writer_over(bytes + 22, 4);
     bytes_write_u32(&w, TPM2_RH_OWNER);
     must_refuse(c, bytes_of(bytes, len), TPM_CODES(TPM2_RC_VALUE, TPM2_RC_HANDLE),
@@ -173,8 +177,9 @@ static void reserved_bits(struct conformance *c)
 {
     uint8_t bytes[128];
     size_t len;
-    if (!policy_secret(c, bytes, &len))
+    if (!policy_secret(c, bytes, &len)) {
         return;
+    }
     bytes[28] |= 0x10;
     must_refuse(c, bytes_of(bytes, len), TPM_CODES(TPM2_RC_RESERVED_BITS, TPM2_RC_ATTRIBUTES, TPM2_RC_VALUE),
                 "a reserved bit of sessionAttributes");

@@ -27,37 +27,42 @@ static bool same_public(const struct tpm_key *a, const struct tpm_key *b)
 static void l1_template(struct conformance *c)
 {
     const struct tpm_key *ek = tpm_ek(c);
-    if (ek != NULL)
+    if (ek != NULL) {
         looks_like(c, ek, tpm2_template_ek_l1());
+    }
 }
 
 static void l1_twice(struct conformance *c)
 {
     const struct tpm_key *ek = tpm_ek(c);
     struct tpm_key again;
-    if (ek != NULL && tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &again))
+    if (ek != NULL && tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &again)) {
         conformance_check(c, same_public(ek, &again), "the same template gave two different keys");
+    }
 }
 
 static void azure_template(struct conformance *c)
 {
     const struct tpm_key *ek = tpm_ek(c);
     struct tpm_key azure, again;
-    if (ek == NULL || !tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_azure_sdk(), &azure))
+    if (ek == NULL || !tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_azure_sdk(), &azure)) {
         return;
+    }
     looks_like(c, &azure, tpm2_template_ek_azure_sdk());
     conformance_check(c, !same_public(ek, &azure), "unique of zeros and an empty one gave the same key");
     if (tpm_flush(c, azure.handle) &&
-        tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_azure_sdk(), &again))
+        tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_azure_sdk(), &again)) {
         conformance_check(c, same_public(&azure, &again), "the same template gave two different keys");
+    }
 }
 
 static void names(struct conformance *c)
 {
     const struct tpm_key *ek = tpm_ek(c);
     uint8_t name[TPM2_NAME_SIZE];
-    if (ek == NULL)
+    if (ek == NULL) {
         return;
+    }
     tpm2_name_of(bytes_of(ek->public_2b, ek->public_len), name);
     conformance_check(c, memcmp(name, ek->name, sizeof name) == 0,
                       "TPM2_CreatePrimary returned a Name that is not the SHA-256 of the public area");
@@ -71,11 +76,13 @@ static void qualified_name(struct conformance *c)
     static const uint8_t endorsement[] = {0x40, 0x00, 0x00, 0x0B};
     uint8_t expected[TPM2_NAME_SIZE] = {0x00, 0x0B};
     struct bytes public_2b, name;
-    if (ek == NULL)
+    if (ek == NULL) {
         return;
+    }
     tpm2_read_public_build(tpm_begin(c), ek->handle);
-    if (!tpm_ok(c, tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name), "TPM2_ReadPublic"))
+    if (!tpm_ok(c, tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name), "TPM2_ReadPublic")) {
         return;
+    }
     conformance_check(c, bytes_equal_public(public_2b, bytes_of(ek->public_2b, ek->public_len)),
                       "TPM2_ReadPublic gave another public area than TPM2_CreatePrimary");
     conformance_check(c, bytes_equal_public(name, bytes_of(ek->name, sizeof ek->name)),
@@ -93,8 +100,9 @@ static void creation_data(struct conformance *c)
     struct tpm_suite *t = tpm_of(c);
     struct tpm_key key;
     uint8_t hash[CRYPTO_SHA256_SIZE];
-    if (!tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &key))
+    if (!tpm_create_primary(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &key)) {
         return;
+    }
     struct bytes_reader r = bytes_reader_over(t->answer);
     (void)bytes_read_bytes(&r, 10 + 4 + 4);
     (void)bytes_read_2b(&r); /* outPublic */
@@ -171,8 +179,9 @@ static bool nv_part(struct conformance *c, uint32_t authority, uint32_t index, u
         tpm_ok(c, error, "TPM2_NV_Read of the EK certificate") &&
         conformance_check(c, data.len == size, "TPM2_NV_Read gave %zu of %u bytes", data.len, size);
     conformance_stand_back(c, before);
-    if (read)
+    if (read) {
         memcpy(out, data.p, data.len);
+    }
     return read;
 }
 
@@ -187,13 +196,15 @@ static bool read_certificate(struct conformance *c, uint8_t *out, size_t *len)
         tpm2_nv_read_public_build(tpm_begin(c), indexes[i]);
         int error = tpm2_nv_read_public_parse(tpm_send(c), &t->rc, &attributes, &size);
         if (error != 0 || (attributes & TPM2_NV_WRITTEN) == 0 || size > CERTIFICATE_MAX ||
-            (attributes & (TPM2_NV_AUTH_READ | TPM2_NV_OWNER_READ)) == 0)
+            (attributes & (TPM2_NV_AUTH_READ | TPM2_NV_OWNER_READ)) == 0) {
             continue;
+        }
         uint32_t authority = (attributes & TPM2_NV_AUTH_READ) != 0 ? indexes[i] : TPM2_RH_OWNER;
         for (*len = 0; *len < size;) {
             uint16_t part = (uint16_t)(size - *len < NV_PART ? size - *len : NV_PART);
-            if (!nv_part(c, authority, indexes[i], part, (uint16_t)*len, out + *len))
+            if (!nv_part(c, authority, indexes[i], part, (uint16_t)*len, out + *len)) {
                 return false;
+            }
             *len += part;
         }
         conformance_note(c, "EK certificate at 0x%08x, %zu bytes", indexes[i], *len);
@@ -207,9 +218,10 @@ static void certificate_there(struct conformance *c)
 {
     uint8_t der[CERTIFICATE_MAX];
     size_t len;
-    if (read_certificate(c, der, &len))
+    if (read_certificate(c, der, &len)) {
         conformance_check(c, len > 0, "there is no EK certificate at 0x%08x or 0x%08x",
                           TPM2_NV_EK_CERTIFICATE_RSA2048, TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH);
+    }
 }
 
 static void certificate_matches(struct conformance *c)
@@ -218,8 +230,9 @@ static void certificate_matches(struct conformance *c)
     size_t len;
     struct crypto_certificate certificate;
     const struct tpm_key *ek = tpm_ek(c);
-    if (ek == NULL || !read_certificate(c, der, &len))
+    if (ek == NULL || !read_certificate(c, der, &len)) {
         return;
+    }
     if (len == 0) {
         conformance_skip(c, "there is no EK certificate for an RSA-2048 key");
         return;

@@ -7,8 +7,9 @@ static void srk_template(struct conformance *c)
     const struct tpm_key *srk = tpm_srk(c);
     struct tpm2_public wanted = tpm2_template_srk();
     uint8_t name[TPM2_NAME_SIZE];
-    if (srk == NULL)
+    if (srk == NULL) {
         return;
+    }
     conformance_check(c, srk->area.attributes == wanted.attributes,
                       "its attributes are 0x%08x instead of 0x%08x", srk->area.attributes, wanted.attributes);
     conformance_check(c, tpm2_public_matches(&srk->area, &wanted) && srk->area.unique.len == 256,
@@ -22,9 +23,10 @@ static void srk_twice(struct conformance *c)
 {
     const struct tpm_key *srk = tpm_srk(c);
     struct tpm_key again;
-    if (srk != NULL && tpm_create_primary(c, TPM2_RH_OWNER, tpm2_template_srk(), &again))
+    if (srk != NULL && tpm_create_primary(c, TPM2_RH_OWNER, tpm2_template_srk(), &again)) {
         conformance_check(c, bytes_equal_public(srk->area.unique, again.area.unique),
                           "the same template gave two different keys");
+    }
 }
 
 static void without_no_da(struct conformance *c)
@@ -33,8 +35,9 @@ static void without_no_da(struct conformance *c)
     struct tpm_key other;
     struct tpm2_public area = tpm2_template_srk();
     area.attributes &= ~(uint32_t)TPM2_OBJECT_NO_DA;
-    if (srk == NULL || !tpm_create_primary(c, TPM2_RH_OWNER, area, &other))
+    if (srk == NULL || !tpm_create_primary(c, TPM2_RH_OWNER, area, &other)) {
         return;
+    }
     conformance_check(c, other.area.attributes == area.attributes,
                       "its attributes are 0x%08x instead of 0x%08x", other.area.attributes, area.attributes);
     conformance_check(c, !bytes_equal_public(srk->area.unique, other.area.unique),
@@ -68,11 +71,13 @@ static void persistent(struct conformance *c)
     }
     tpm2_read_public_build(tpm_begin(c), TPM2_HANDLE_SRK);
     int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
-    if (error == 0)
+    if (error == 0) {
         error = tpm2_public_parse_2b(public_2b, &area);
-    if (error == 0)
+    }
+    if (error == 0) {
         wanted.attributes =
             (wanted.attributes & ~(uint32_t)TPM2_OBJECT_NO_DA) | (area.attributes & TPM2_OBJECT_NO_DA);
+    }
     conformance_check(c, error == 0 && tpm2_public_matches(&area, &wanted),
                       "the key at 0x%08x has not the form of an SRK", TPM2_HANDLE_SRK);
 }
@@ -94,8 +99,9 @@ static void new_authorization(struct conformance *c)
     tpm_random(c, fresh, sizeof fresh);
     fresh[sizeof fresh - 1] |= 1; /* trailing zeros would not count */
     struct bytes new = bytes_of(fresh, sizeof fresh);
-    if (!tpm_ok(c, change_auth(c, TPM2_RH_OWNER, t->owner, new), "TPM2_HierarchyChangeAuth of the owner"))
+    if (!tpm_ok(c, change_auth(c, TPM2_RH_OWNER, t->owner, new), "TPM2_HierarchyChangeAuth of the owner")) {
         return;
+    }
     int error = change_auth(c, TPM2_RH_OWNER, t->owner, new);
     tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH), "the old owner authorization");
     tpm_ok(c, change_auth(c, TPM2_RH_OWNER, new, t->owner), "the new owner authorization");
@@ -115,10 +121,13 @@ static void make_persistent(struct conformance *c)
     const struct tpm_key *srk = tpm_srk(c);
     struct bytes public_2b, name;
     uint32_t at = 0x81007D50U;
-    while (tpm_is_listed(&t->before, at))
+    while (tpm_is_listed(&t->before, at)) {
         at++;
-    if (srk == NULL || !tpm_ok(c, evict(c, srk->handle, at), "TPM2_EvictControl to a free persistent handle"))
+    }
+    if (srk == NULL ||
+        !tpm_ok(c, evict(c, srk->handle, at), "TPM2_EvictControl to a free persistent handle")) {
         return;
+    }
     tpm2_read_public_build(tpm_begin(c), at);
     int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
     tpm_ok(c, error, "TPM2_ReadPublic of the persistent key");
@@ -180,11 +189,13 @@ static struct tpm_result result_of(struct conformance *c, int error)
 /* Forget a key that we keep: TPM2_Clear flushes it. */
 static bool forget(struct conformance *c, struct tpm_key *key, uint8_t modulus[256])
 {
-    if (key->handle == 0 || key->area.unique.len != 256)
+    if (key->handle == 0 || key->area.unique.len != 256) {
         return false;
+    }
     memcpy(modulus, key->area.unique.p, 256);
-    if (tpm_flush_raw(c, key->handle) == 0)
+    if (tpm_flush_raw(c, key->handle) == 0) {
         key->handle = 0;
+    }
     return true;
 }
 
@@ -194,22 +205,26 @@ static struct tpm_result derive_again(struct conformance *c, uint32_t hierarchy,
 {
     struct tpm_result result = result_of(c, tpm_derive(c, hierarchy, area, key));
     *same = result.error == 0 && key->area.unique.len == 256 && memcmp(key->area.unique.p, modulus, 256) == 0;
-    if (result.error == 0)
+    if (result.error == 0) {
         tpm_of(c)->loaded_count--;
-    else
+    } else {
         key->handle = 0;
+    }
     return result;
 }
 
 static bool persistent_objects_gone(struct conformance *c)
 {
     struct tpm_handles now;
-    if (!tpm_list_handles(c, &now))
+    if (!tpm_list_handles(c, &now)) {
         return false;
-    for (size_t i = 0; i < now.count; i++)
+    }
+    for (size_t i = 0; i < now.count; i++) {
         if (now.values[i] >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT &&
-            now.values[i] < TPM2_HR_PLATFORM_PERSISTENT)
+            now.values[i] < TPM2_HR_PLATFORM_PERSISTENT) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -226,22 +241,25 @@ static void clear_once(struct conformance *c)
     r->srk_before = forget(c, &t->srk, srk);
     (void)tpm_list_handles(c, &t->before);
     r->clear = result_of(c, clear(c));
-    if (r->clear.error != 0)
+    if (r->clear.error != 0) {
         return;
+    }
     r->auths_empty = auths_were_empty(c);
     r->objects_gone = persistent_objects_gone(c);
     r->ek = derive_again(c, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), &t->ek, ek, &r->ek_same);
     r->srk = derive_again(c, TPM2_RH_OWNER, tpm2_template_srk(), &t->srk, srk, &r->srk_same);
-    if (r->key_before && r->srk.error == 0)
+    if (r->key_before && r->srk.error == 0) {
         r->load = result_of(c, tpm_load(c, &old));
+    }
 }
 
 /* That there is a TPM2_Clear at all is for the case about what it does to an owner. */
 static const struct tpm_cleared *cleared(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
-    if (!t->cleared.clear.tried)
+    if (!t->cleared.clear.tried) {
         clear_once(c);
+    }
     const char *before = conformance_stand_on(c, "TPM-S03-023");
     t->rc = t->cleared.clear.rc;
     bool worked = tpm_ok(c, t->cleared.clear.error, "TPM2_Clear with the lockout authorization");
@@ -264,30 +282,34 @@ static void clear_keeps_ek(struct conformance *c)
 {
     const struct tpm_cleared *r = cleared(c);
     if (r != NULL &&
-        both(c, r->ek_before, "TPM-S01-001", &r->ek, "TPM2_CreatePrimary of the EK after TPM2_Clear"))
+        both(c, r->ek_before, "TPM-S01-001", &r->ek, "TPM2_CreatePrimary of the EK after TPM2_Clear")) {
         conformance_check(c, r->ek_same, "the EK is another one after TPM2_Clear");
+    }
 }
 
 static void clear_changes_srk(struct conformance *c)
 {
     const struct tpm_cleared *r = cleared(c);
     if (r != NULL &&
-        both(c, r->srk_before, "TPM-S03-001", &r->srk, "TPM2_CreatePrimary of the SRK after TPM2_Clear"))
+        both(c, r->srk_before, "TPM-S03-001", &r->srk, "TPM2_CreatePrimary of the SRK after TPM2_Clear")) {
         conformance_check(c, !r->srk_same, "the SRK is the same one after TPM2_Clear");
+    }
 }
 
 static void clear_kills_keys(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     const struct tpm_cleared *r = cleared(c);
-    if (r == NULL)
+    if (r == NULL) {
         return;
+    }
     const char *before = conformance_stand_on(c, r->key_before ? "TPM-S03-021" : "TPM-S07-040");
     (void)conformance_check(c, r->load.tried, "there is no old key, or no SRK to load it under");
     conformance_stand_back(c, before);
     t->rc = r->load.rc;
-    if (r->load.tried)
+    if (r->load.tried) {
         tpm_refused(c, r->load.error, TPM_CODES(TPM2_RC_INTEGRITY), "TPM2_Load of an old owner's key");
+    }
 }
 
 static void clear_empties(struct conformance *c)

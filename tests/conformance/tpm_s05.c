@@ -25,15 +25,18 @@ static bool software_key(struct conformance *c, struct software_key *k, uint32_t
     struct bytes_writer w = bytes_writer_over(k->public_2b, sizeof k->public_2b);
     int error = crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der),
                                           &k->rsa, k->storage, sizeof k->storage);
-    if (error == 0)
+    if (error == 0) {
         error = tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &k->vector);
-    if (!conformance_check(c, error == 0, "the software key cannot be read: a fault of the suite itself"))
+    }
+    if (!conformance_check(c, error == 0, "the software key cannot be read: a fault of the suite itself")) {
         return false;
+    }
     k->area = tpm2_template_srk();
     k->area.attributes = attributes;
     k->area.unique = k->vector.unique;
-    if ((attributes & TPM2_OBJECT_RESTRICTED) == 0)
+    if ((attributes & TPM2_OBJECT_RESTRICTED) == 0) {
         k->area.symmetric = TPM2_ALG_NULL;
+    }
     tpm2_public_write_2b(&w, &k->area);
     k->public_len = w.len;
     tpm2_name_of(bytes_written(&w), k->name);
@@ -45,10 +48,11 @@ static int load_external(struct conformance *c, struct software_key *k, bool wit
     struct tpm_suite *t = tpm_of(c);
     const struct bytes public_2b = bytes_of(k->public_2b, k->public_len);
     struct bytes name;
-    if (with_private)
+    if (with_private) {
         tpm2_load_external_rsa_build(tpm_begin(c), k->rsa.p, public_2b, hierarchy);
-    else
+    } else {
         tpm2_load_external_build(tpm_begin(c), public_2b, hierarchy);
+    }
     int error = tpm2_load_external_parse(tpm_send(c), &t->rc, &k->handle, &name);
     tpm_remember(c, k->handle);
     return error;
@@ -96,19 +100,22 @@ static void attack_works(struct conformance *c)
     if (!software_key(c, &k, SOFTWARE_PLAIN) ||
         !tpm_ok(c, load_external(c, &k, true, TPM2_RH_NULL), "TPM2_LoadExternal of a software key") ||
         !tpm_make_credential(c, &made, bytes_of(inner_key, sizeof inner_key),
-                             bytes_of(k.name, sizeof k.name)))
+                             bytes_of(k.name, sizeof k.name))) {
         return;
+    }
     int error = tpm_activate_simply(c, k.handle, &made, &opened);
-    if (tpm_ok(c, error, "TPM2_ActivateCredential for the software key"))
+    if (tpm_ok(c, error, "TPM2_ActivateCredential for the software key")) {
         conformance_check(c, bytes_equal_public(opened, bytes_of(inner_key, sizeof inner_key)),
                           "it gave another credential");
+    }
 }
 
 static void plain_import_works(struct conformance *c)
 {
     struct software_key k = {0};
-    if (software_key(c, &k, SOFTWARE_STORAGE) && tpm_srk(c) != NULL)
+    if (software_key(c, &k, SOFTWARE_STORAGE) && tpm_srk(c) != NULL) {
         tpm_ok(c, import_in_clear(c, &k), "TPM2_Import of a software key without fixedTPM");
+    }
 }
 
 /* fixedTPM without fixedParent contradicts itself, so both may be why: each is tried, and both together. */
@@ -122,8 +129,9 @@ static void load_external_refuses(struct conformance *c)
 {
     for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
         struct software_key k = {0};
-        if (!software_key(c, &k, SOFTWARE_PLAIN | claims[i]))
+        if (!software_key(c, &k, SOFTWARE_PLAIN | claims[i])) {
             return;
+        }
         int error = load_external(c, &k, true, TPM2_RH_NULL);
         tpm_refused(c, error, TPM_CODES(TPM2_RC_ATTRIBUTES),
                     "TPM2_LoadExternal of a software key with fixedTPM");
@@ -143,8 +151,9 @@ static void import_refuses(struct conformance *c)
 {
     for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
         struct software_key k = {0};
-        if (!software_key(c, &k, SOFTWARE_STORAGE | claims[i]) || tpm_srk(c) == NULL)
+        if (!software_key(c, &k, SOFTWARE_STORAGE | claims[i]) || tpm_srk(c) == NULL) {
             return;
+        }
         int error = import_in_clear(c, &k);
         tpm_refused(c, error, TPM_CODES(TPM2_RC_ATTRIBUTES), "TPM2_Import of a software key with fixedTPM");
     }
@@ -160,8 +169,9 @@ static void public_half(struct conformance *c, bool by_policy)
     uint8_t inner_key[16];
     uint32_t session, other = 0;
     tpm_random(c, inner_key, sizeof inner_key);
-    if (!software_key(c, &k, tpm2_template_srk().attributes))
+    if (!software_key(c, &k, tpm2_template_srk().attributes)) {
         return;
+    }
     if (load_external(c, &k, false, TPM2_RH_OWNER) != 0) {
         conformance_check(c, true, "refused already by TPM2_LoadExternal");
         conformance_note(c, "TPM2_LoadExternal: %s", tpm_rc_text(t->rc));
@@ -169,8 +179,9 @@ static void public_half(struct conformance *c, bool by_policy)
     }
     if (!tpm_make_credential(c, &made, bytes_of(inner_key, sizeof inner_key),
                              bytes_of(k.name, sizeof k.name)) ||
-        !tpm_policy_session(c, &session) || (by_policy && !tpm_policy_session(c, &other)))
+        !tpm_policy_session(c, &session) || (by_policy && !tpm_policy_session(c, &other))) {
         return;
+    }
     const struct tpm2_auth auth[2] = {by_policy ? tpm2_auth_policy(other, true)
                                                 : tpm2_auth_password(bytes_of(NULL, 0)),
                                       tpm2_auth_policy(session, true)};

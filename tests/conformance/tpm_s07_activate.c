@@ -20,8 +20,9 @@ static void session_begins(struct conformance *c)
         tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
         int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, &session[i], &nonce_tpm);
         tpm_remember(c, session[i]);
-        if (!tpm_ok(c, error, "TPM2_StartAuthSession"))
+        if (!tpm_ok(c, error, "TPM2_StartAuthSession")) {
             return;
+        }
         conformance_check(c, session[i] >> TPM2_HT_SHIFT == TPM2_HT_POLICY_SESSION,
                           "0x%08x is no handle of a policy session", session[i]);
         conformance_check(c, nonce_tpm.len >= 16 && nonce_tpm.len <= sizeof first, "nonceTPM has %zu bytes",
@@ -70,8 +71,9 @@ static void policy_digest(struct conformance *c)
         return;
     }
     if (tpm_start_session(c, &session) && digest_is(c, session, zero, "in a new session") &&
-        tpm_policy_secret(c, session))
+        tpm_policy_secret(c, session)) {
         digest_is(c, session, policy_a, "after TPM2_PolicySecret: it is not PolicyA of the EK");
+    }
 }
 
 static void policy_secret_refused(struct conformance *c)
@@ -81,8 +83,9 @@ static void policy_secret_refused(struct conformance *c)
     uint32_t session;
     tpm_random(c, wrong, sizeof wrong);
     struct tpm2_auth auth = tpm2_auth_password(bytes_of(wrong, sizeof wrong));
-    if (!tpm_start_session(c, &session))
+    if (!tpm_start_session(c, &session)) {
         return;
+    }
     tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
     int error = tpm2_policy_secret_parse(tpm_send(c), &t->rc);
     tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH), "TPM2_PolicySecret with a wrong authorization");
@@ -93,8 +96,9 @@ static void session_flushed(struct conformance *c)
     struct tpm_suite *t = tpm_of(c);
     const struct tpm2_auth auth = tpm2_auth_password(t->endorsement);
     uint32_t session;
-    if (!tpm_start_session(c, &session) || !tpm_flush(c, session))
+    if (!tpm_start_session(c, &session) || !tpm_flush(c, session)) {
         return;
+    }
     tpm_refused(c, tpm_flush_raw(c, session), TPM_CODES(TPM2_RC_HANDLE),
                 "flushing the session a second time");
     tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
@@ -137,8 +141,9 @@ static bool ready(struct conformance *c, struct activation *a, size_t len)
     if (srk == NULL || (!own && !tpm_opens_credentials(c)) ||
         !tpm_make_credential(c, &a->made, bytes_of(a->credential, len),
                              bytes_of(srk->name, sizeof srk->name)) ||
-        !tpm_policy_session(c, &a->session))
+        !tpm_policy_session(c, &a->session)) {
         return false;
+    }
     a->auth[0] = tpm2_auth_password(nothing);
     a->auth[1] = tpm2_auth_policy(a->session, true);
     return true;
@@ -169,8 +174,9 @@ static bool stands(struct conformance *c, const struct activation *a, const char
 static void opens_credential(struct conformance *c)
 {
     struct activation a;
-    if (ready(c, &a, 16))
+    if (ready(c, &a, 16)) {
         opens(c, &a, 16, "TPM2_ActivateCredential");
+    }
 }
 
 static void credential_sizes(struct conformance *c)
@@ -178,8 +184,9 @@ static void credential_sizes(struct conformance *c)
     static const size_t sizes[] = {1, 15, 31, 32};
     for (size_t i = 0; i < 4 && !c->failed; i++) {
         struct activation a;
-        if (ready(c, &a, sizes[i]) && opens(c, &a, sizes[i], "TPM2_ActivateCredential of another size"))
+        if (ready(c, &a, sizes[i]) && opens(c, &a, sizes[i], "TPM2_ActivateCredential of another size")) {
             tpm_flush(c, a.session);
+        }
     }
 }
 
@@ -192,14 +199,16 @@ static void opens_own(struct conformance *c)
         conformance_skip(c, "this TPM has no TPM2_MakeCredential, which the flow does not need");
         return;
     }
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     tpm2_make_credential_build(tpm_begin(c), t->ek.handle, bytes_of(a.credential, 16),
                                bytes_of(t->srk.name, sizeof t->srk.name));
     if (!tpm_ok(c, tpm2_make_credential_parse(tpm_send(c), &t->rc, &blob, &secret), "TPM2_MakeCredential") ||
         !conformance_check(c, blob.len == a.made.blob_len && secret.len == a.made.secret_len,
-                           "TPM2_MakeCredential gave %zu and %zu bytes", blob.len, secret.len))
+                           "TPM2_MakeCredential gave %zu and %zu bytes", blob.len, secret.len)) {
         return;
+    }
     memcpy(a.made.blob, blob.p, blob.len);
     memcpy(a.made.secret, secret.p, secret.len);
     opens(c, &a, 16, "TPM2_ActivateCredential of what TPM2_MakeCredential made");
@@ -218,8 +227,9 @@ static void other_name(struct conformance *c)
     struct activation a;
     struct bytes opened;
     if (!ready(c, &a, 16) ||
-        !tpm_make_credential(c, &a.made, bytes_of(a.credential, 16), bytes_of(t->ek.name, TPM2_NAME_SIZE)))
+        !tpm_make_credential(c, &a.made, bytes_of(a.credential, 16), bytes_of(t->ek.name, TPM2_NAME_SIZE))) {
         return;
+    }
     tpm_refused(c, try_it(c, &a, &opened), integrity, "a credential for another Name");
 }
 
@@ -229,8 +239,9 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
 {
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     uint8_t *bytes = of_secret ? a.made.secret : a.made.blob;
     for (size_t i = from; i < to && !c->failed; i += step) {
         bytes[i] ^= (uint8_t)(1U << (i % 8));
@@ -238,8 +249,9 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
         bytes[i] ^= (uint8_t)(1U << (i % 8));
     }
     /* A refusal leaves the session as it was: what was refused before is taken now. */
-    if (!c->failed)
+    if (!c->failed) {
         stands(c, &a, "the same credential, unchanged again");
+    }
 }
 
 static void hmac_changed(struct conformance *c)
@@ -261,8 +273,9 @@ static void blob_sizes(struct conformance *c)
 {
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     const size_t whole = a.made.blob_len;
     for (size_t len = 0; len < whole && !c->failed; len++) {
         a.made.blob_len = len;
@@ -280,8 +293,9 @@ static void secret_sizes(struct conformance *c)
     static const size_t sizes[] = {0, 1, 128, 255};
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     for (size_t i = 0; i < 4 && !c->failed; i++) {
         a.made.secret_len = sizes[i];
         tpm_refused(c, try_it(c, &a, &opened), bad_secret, "a secret that was cut off");
@@ -296,8 +310,9 @@ static void other_label(struct conformance *c)
     struct tpm2_wrap_random random;
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     struct bytes_writer w = bytes_writer_over(a.made.bytes, sizeof a.made.bytes);
     struct crypto_rsa_public ek = tpm2_public_rsa(&t->ek.area);
     tpm_random(c, &random, sizeof random);
@@ -309,10 +324,11 @@ static void other_label(struct conformance *c)
                                    : i == 1 ? bytes_of(identity, sizeof identity - 1)
                                             : bytes_of(identity, sizeof identity);
         (void)crypto_rsa_oaep_encrypt(&ek, label, random.oaep, seed, a.made.secret);
-        if (i < 2)
+        if (i < 2) {
             tpm_refused(c, try_it(c, &a, &opened), bad_secret, "a secret with another OAEP label");
-        else
+        } else {
             stands(c, &a, "the same secret with the right label");
+        }
     }
 }
 
@@ -322,8 +338,9 @@ static void no_session(struct conformance *c)
 {
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     a.auth[1] = tpm2_auth_password(nothing);
     tpm_refused(c, try_it(c, &a, &opened), TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE, TPM2_RC_AUTH_TYPE),
                 "the EK by an empty password");
@@ -336,8 +353,9 @@ static void without_policy_secret(struct conformance *c)
 {
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16) || !tpm_flush(c, a.session) || !tpm_start_session(c, &a.session))
+    if (!ready(c, &a, 16) || !tpm_flush(c, a.session) || !tpm_start_session(c, &a.session)) {
         return;
+    }
     a.auth[1] = tpm2_auth_policy(a.session, true);
     tpm_refused(c, try_it(c, &a, &opened), TPM_CODES(TPM2_RC_POLICY_FAIL),
                 "a session without TPM2_PolicySecret");
@@ -347,31 +365,37 @@ static void used_once(struct conformance *c)
 {
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16) || !stands(c, &a, "TPM2_ActivateCredential"))
+    if (!ready(c, &a, 16) || !stands(c, &a, "TPM2_ActivateCredential")) {
         return;
+    }
     tpm_refused(c, try_it(c, &a, &opened), TPM_CODES(TPM2_RC_POLICY_FAIL), "the session a second time");
 }
 
 static void used_again(struct conformance *c)
 {
     struct activation a;
-    if (!ready(c, &a, 16) || !stands(c, &a, "TPM2_ActivateCredential"))
+    if (!ready(c, &a, 16) || !stands(c, &a, "TPM2_ActivateCredential")) {
         return;
+    }
     conformance_judge(c);
-    for (int i = 0; i < 3 && !c->failed; i++)
-        if (tpm_policy_secret(c, a.session))
+    for (int i = 0; i < 3 && !c->failed; i++) {
+        if (tpm_policy_secret(c, a.session)) {
             opens(c, &a, 16, "TPM2_ActivateCredential in the same session");
+        }
+    }
 }
 
 static void session_ends(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     struct activation a;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     a.auth[1] = tpm2_auth_policy(a.session, false);
-    if (!stands(c, &a, "TPM2_ActivateCredential"))
+    if (!stands(c, &a, "TPM2_ActivateCredential")) {
         return;
+    }
     t->loaded_count--; /* the session: the TPM itself should have flushed it */
     struct tpm_handles now;
     conformance_check(c, tpm_list_handles(c, &now) && !tpm_is_listed(&now, a.session),
@@ -385,14 +409,16 @@ static void trial_session(struct conformance *c)
     struct activation a;
     struct bytes opened, nonce_tpm;
     uint8_t nonce[32];
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     tpm_random(c, nonce, sizeof nonce);
     tpm2_start_auth_session_build(tpm_begin(c), TPM2_SE_TRIAL, bytes_of(nonce, sizeof nonce));
     int error = tpm2_start_auth_session_parse(tpm_send(c), &t->rc, &a.session, &nonce_tpm);
     tpm_remember(c, a.session);
-    if (!tpm_ok(c, error, "TPM2_StartAuthSession of a trial session") || !tpm_policy_secret(c, a.session))
+    if (!tpm_ok(c, error, "TPM2_StartAuthSession of a trial session") || !tpm_policy_secret(c, a.session)) {
         return;
+    }
     a.auth[1] = tpm2_auth_policy(a.session, true);
     tpm_refused(
         c, try_it(c, &a, &opened),
@@ -404,8 +430,9 @@ static void wrong_srk_password(struct conformance *c)
 {
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     a.auth[0] = tpm2_auth_password(bytes_of("wrong", 5));
     tpm_refused(c, try_it(c, &a, &opened), TPM_CODES(TPM2_RC_BAD_AUTH), "a wrong authorization of the SRK");
 }
@@ -415,8 +442,9 @@ static void keys_swapped(struct conformance *c)
     struct tpm_suite *t = tpm_of(c);
     struct activation a;
     struct bytes opened;
-    if (!ready(c, &a, 16))
+    if (!ready(c, &a, 16)) {
         return;
+    }
     const struct tpm2_auth swapped[2] = {a.auth[1], a.auth[0]};
     tpm2_activate_credential_build(tpm_begin(c), t->ek.handle, t->srk.handle, swapped,
                                    bytes_of(a.made.blob, a.made.blob_len),

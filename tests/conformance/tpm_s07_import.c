@@ -31,39 +31,44 @@ static void brings_in(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (tpm_bring_in(c, &k))
+    if (tpm_bring_in(c, &k)) {
         tpm_hmac_is_right(c, &k, bytes_of_text("step 7"));
+    }
 }
 
 static void attribute_variations(struct conformance *c)
 {
     static const uint32_t more[] = {TPM2_OBJECT_NO_DA, TPM2_OBJECT_ENCRYPTED_DUPLICATION,
                                     TPM2_OBJECT_ADMIN_WITH_POLICY, TPM2_OBJECT_ST_CLEAR};
-    if (!tpm_takes_keys(c))
+    if (!tpm_takes_keys(c)) {
         return;
+    }
     conformance_judge(c);
     for (size_t i = 0; i < COUNT(more) && !c->failed; i++) {
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.area.attributes ^= more[i];
         conformance_note(c, "attributes 0x%08x", k.area.attributes);
-        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, bytes_of_text("variation")))
+        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, bytes_of_text("variation"))) {
             tpm_flush(c, k.handle);
+        }
     }
 }
 
 static void key_sizes(struct conformance *c)
 {
     static const size_t sizes[] = {16, 31, 33, 64};
-    if (!tpm_takes_keys(c))
+    if (!tpm_takes_keys(c)) {
         return;
+    }
     conformance_judge(c);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.key_len = sizes[i];
-        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, bytes_of_text("size")))
+        if (tpm_bring_in(c, &k) && tpm_hmac_is_right(c, &k, bytes_of_text("size"))) {
             tpm_flush(c, k.handle);
+        }
     }
 }
 
@@ -73,24 +78,28 @@ static void imports_twice(struct conformance *c)
     tpm_new_key(c, &k);
     if (!tpm_bring_in(c, &k) || !tpm_flush(c, k.handle) ||
         !tpm_ok(c, tpm_import(c, &k), "TPM2_Import, once more") ||
-        !tpm_ok(c, tpm_load(c, &k), "TPM2_Load, once more"))
+        !tpm_ok(c, tpm_load(c, &k), "TPM2_Load, once more")) {
         return;
+    }
     tpm_hmac_is_right(c, &k, bytes_of_text("twice"));
 }
 
 static bool contains(const uint8_t *bytes, size_t len, const uint8_t *part, size_t part_len)
 {
-    for (size_t i = 0; i + part_len <= len; i++)
-        if (memcmp(bytes + i, part, part_len) == 0)
+    for (size_t i = 0; i + part_len <= len; i++) {
+        if (memcmp(bytes + i, part, part_len) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
 static void wrapped_hides_key(struct conformance *c)
 {
     struct tpm_wrapped k;
-    if (!imported(c, &k))
+    if (!imported(c, &k)) {
         return;
+    }
     conformance_check(c, !contains(k.private_2b, k.private_len, k.key, 8),
                       "outPrivate holds the key in clear");
     conformance_check(c, !contains(k.private_2b, k.private_len, k.seed_value, 8),
@@ -109,8 +118,9 @@ static void not_unsealed(struct conformance *c)
     struct tpm_wrapped k;
     struct bytes data;
     tpm_new_key(c, &k);
-    if (!tpm_bring_in(c, &k))
+    if (!tpm_bring_in(c, &k)) {
         return;
+    }
     if (!tpm_has(c, TPM2_CAP_COMMANDS, TPM2_CC_UNSEAL)) {
         conformance_note(c, "this TPM has no TPM2_Unseal");
         return;
@@ -128,8 +138,9 @@ static void not_duplicated(struct conformance *c)
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_bring_in(c, &k))
+    if (!tpm_bring_in(c, &k)) {
         return;
+    }
     struct bytes_writer *w = tpm_begin(c);
     bytes_write_u16(w, TPM2_ST_SESSIONS);
     bytes_write_u32(w, 10 + 4 + 4 + 13 + 2 + 2);
@@ -181,8 +192,9 @@ static void attributes_refused(struct conformance *c, const uint32_t *attributes
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.area.attributes = attributes[i];
-        if (wrapped(c, &k, false))
+        if (wrapped(c, &k, false)) {
             tpm_refused(c, tpm_import(c, &k), codes, what);
+        }
     }
 }
 
@@ -215,13 +227,16 @@ static void hmac_needs(struct conformance *c, uint32_t attributes, const uint32_
     struct bytes mac;
     tpm_new_key(c, &k);
     k.area.attributes = attributes;
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     int error = tpm_import(c, &k);
-    if (error == 0)
+    if (error == 0) {
         error = tpm_load(c, &k);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = tpm_hmac(c, k.handle, bytes_of_text("no"), &mac);
+    }
     tpm_refused(c, error, codes, what);
 }
 
@@ -243,17 +258,19 @@ static void unique_wrong(struct conformance *c)
     for (int i = 0; i < 3 && !c->failed; i++) {
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
-        if (i == 1)
+        if (i == 1) {
             k.area.unique.len = 0;
+        }
         if (i == 2) { /* the other way round: key and then seedValue */
             const struct bytes pieces[] = {bytes_of(k.key, 32), bytes_of(k.seed_value, 32)};
             crypto_sha256(pieces, 2, k.unique);
         }
-        if (wrapped(c, &k, true))
+        if (wrapped(c, &k, true)) {
             tpm_refused(c, tpm_import(c, &k), TPM_CODES(TPM2_RC_BINDING, TPM2_RC_KEY),
                         i == 0   ? "unique of zeros"
                         : i == 1 ? "an empty unique"
                                  : "unique of key and seedValue in the wrong order");
+        }
     }
 }
 
@@ -264,10 +281,11 @@ static void seed_value_sizes(struct conformance *c)
         struct tpm_wrapped k;
         tpm_new_key(c, &k);
         k.seed_value_len = sizes[i];
-        if (wrapped(c, &k, false))
+        if (wrapped(c, &k, false)) {
             tpm_refused(c, tpm_import(c, &k),
                         TPM_CODES(TPM2_RC_KEY_SIZE, TPM2_RC_SIZE, TPM2_RC_BINDING, TPM2_RC_KEY),
                         "a seedValue that is shorter than a digest");
+        }
     }
 }
 
@@ -278,16 +296,18 @@ static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     uint8_t *bytes = of_secret ? k.secret : k.duplicate;
     for (size_t i = from; i < to && !c->failed; i += step) {
         bytes[i] ^= (uint8_t)(1U << (i % 8));
         tpm_refused(c, tpm_import(c, &k), codes, what);
         bytes[i] ^= (uint8_t)(1U << (i % 8));
     }
-    if (!c->failed)
+    if (!c->failed) {
         tpm_stands(c, tpm_import(c, &k), "TPM2_Import of the same, unchanged again");
+    }
 }
 
 static void hmac_changed(struct conformance *c)
@@ -309,8 +329,9 @@ static void inner_key_wrong(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     for (size_t i = 0; i < sizeof k.inner_key && !c->failed; i += 5) {
         k.inner_key[i] ^= 0x80;
         tpm_refused(c, tpm_import(c, &k), garbage, "another inner key");
@@ -327,8 +348,9 @@ static void inner_key_sizes(struct conformance *c)
     struct tpm_wrapped k;
     struct bytes private_2b;
     tpm_new_key(c, &k);
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     memcpy(inner, k.inner_key, sizeof k.inner_key);
     for (size_t i = 0; i < COUNT(sizes) && !c->failed; i++) {
         tpm2_import_build(tpm_begin(c), t->srk.handle, &auth, bytes_of(inner, sizes[i]),
@@ -344,8 +366,9 @@ static void cut_off(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     const size_t whole = k.duplicate_len;
     for (size_t len = 0; len < whole && !c->failed; len += len < 40 ? 1 : 17) {
         k.duplicate_len = len;
@@ -362,13 +385,15 @@ static void public_changed(struct conformance *c)
     struct tpm_wrapped k, other;
     tpm_new_key(c, &k);
     tpm_new_key(c, &other);
-    if (!wrapped(c, &k, false) || !wrapped(c, &other, false))
+    if (!wrapped(c, &k, false) || !wrapped(c, &other, false)) {
         return;
+    }
     memcpy(k.public_2b, other.public_2b, other.public_len);
     tpm_refused(c, tpm_import(c, &k), integrity, "the public area of another key");
     tpm_new_key(c, &k);
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     k.public_2b[8] ^= 0x04; /* noDA */
     tpm_refused(c, tpm_import(c, &k), integrity, "attributes changed on the way");
 }
@@ -380,8 +405,9 @@ static void wrong_label(struct conformance *c)
     uint8_t seed[32], oaep[32];
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!wrapped(c, &k, false))
+    if (!wrapped(c, &k, false)) {
         return;
+    }
     struct crypto_rsa_public srk = tpm2_public_rsa(&t->srk.area);
     tpm_random(c, seed, sizeof seed);
     tpm_random(c, oaep, sizeof oaep);
@@ -395,8 +421,9 @@ static void wrong_label(struct conformance *c)
 static void load_changed(struct conformance *c)
 {
     struct tpm_wrapped k;
-    if (!imported(c, &k))
+    if (!imported(c, &k)) {
         return;
+    }
     for (size_t i = 4; i < k.private_len && !c->failed; i += 7) {
         k.private_2b[i] ^= 1;
         int error = tpm_load(c, &k);
@@ -404,15 +431,17 @@ static void load_changed(struct conformance *c)
         tpm_refused(c, error, TPM_CODES(TPM2_RC_INTEGRITY, TPM2_RC_SIZE), "a changed private area");
         k.private_2b[i] ^= 1;
     }
-    if (!c->failed)
+    if (!c->failed) {
         tpm_stands(c, tpm_load(c, &k), "TPM2_Load of the same, unchanged again");
+    }
 }
 
 static void load_other_public(struct conformance *c)
 {
     struct tpm_wrapped k, other;
-    if (!imported(c, &k) || !imported(c, &other))
+    if (!imported(c, &k) || !imported(c, &other)) {
         return;
+    }
     memcpy(k.public_2b, other.public_2b, other.public_len);
     tpm_refused(c, tpm_load(c, &k), integrity, "the private area of one key with the public area of another");
 }
@@ -431,8 +460,9 @@ static void load_other_parent(struct conformance *c)
     const char *before = conformance_stand_on(c, "TPM-S03-003");
     const bool made = imported(c, &k) && tpm_create_primary(c, TPM2_RH_OWNER, area, &other);
     conformance_stand_back(c, before);
-    if (!made)
+    if (!made) {
         return;
+    }
     tpm2_load_build(tpm_begin(c), other.handle, &auth, bytes_of(k.private_2b, k.private_len),
                     bytes_of(k.public_2b, k.public_len));
     int error = tpm2_load_parse(tpm_send(c), &t->rc, &handle, &name);

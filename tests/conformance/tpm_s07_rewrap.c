@@ -70,13 +70,15 @@ static void derived(struct conformance *c)
 {
     const struct tpm2_public wanted = tpm2_template_srk_hardened();
     struct tpm_key key, again;
-    if (!derive(c, &key))
+    if (!derive(c, &key)) {
         return;
+    }
     conformance_check(c, tpm2_public_matches(&key.area, &wanted) && key.area.unique.len == 256,
                       "its public area is not that of the template");
-    if (tpm_flush(c, key.handle) && tpm_create_primary(c, TPM2_RH_OWNER, wanted, &again))
+    if (tpm_flush(c, key.handle) && tpm_create_primary(c, TPM2_RH_OWNER, wanted, &again)) {
         conformance_check(c, memcmp(key.name, again.name, sizeof key.name) == 0,
                           "the same template gave two different keys");
+    }
 }
 
 static void digest(struct conformance *c)
@@ -85,12 +87,14 @@ static void digest(struct conformance *c)
     struct tpm_suite *t = tpm_of(c);
     struct bytes got;
     uint32_t session;
-    if (!tpm_start_session(c, &session))
+    if (!tpm_start_session(c, &session)) {
         return;
+    }
     for (size_t i = 0; i < COUNT(branches) && allowed(c, session, branches[i]); i++) {
         tpm2_policy_get_digest_build(tpm_begin(c), session);
-        if (!tpm_ok(c, tpm2_policy_get_digest_parse(tpm_send(c), &t->rc, &got), "TPM2_PolicyGetDigest"))
+        if (!tpm_ok(c, tpm2_policy_get_digest_parse(tpm_send(c), &t->rc, &got), "TPM2_PolicyGetDigest")) {
             return;
+        }
         conformance_check(c, bytes_equal_public(got, bytes_of(wanted, sizeof wanted)),
                           "PolicyCommandCode and PolicyOR give another digest than the template has");
         restart(c, session);
@@ -122,24 +126,28 @@ static void brings_in(struct conformance *c)
     uint32_t session;
     tpm_new_key(c, &k);
     if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false) || !tpm_start_session(c, &session) ||
-        !allowed(c, session, TPM2_CC_IMPORT))
+        !allowed(c, session, TPM2_CC_IMPORT)) {
         return;
+    }
     const struct tpm2_auth auth = tpm2_auth_policy(session, true);
-    if (!tpm_ok(c, import(c, &srk, &auth, &k), "TPM2_Import") || !allowed(c, session, TPM2_CC_LOAD))
+    if (!tpm_ok(c, import(c, &srk, &auth, &k), "TPM2_Import") || !allowed(c, session, TPM2_CC_LOAD)) {
         return;
+    }
     tpm2_load_build(tpm_begin(c), srk.handle, &auth, bytes_of(k.private_2b, k.private_len),
                     bytes_of(k.public_2b, k.public_len));
     const int error = tpm2_load_parse(tpm_send(c), &t->rc, &k.handle, &name);
     tpm_remember(c, k.handle);
-    if (tpm_ok(c, error, "TPM2_Load"))
+    if (tpm_ok(c, error, "TPM2_Load")) {
         tpm_hmac_is_right(c, &k, bytes_of_text("hardened"));
+    }
 }
 
 static void whole(struct conformance *c)
 {
     struct tpm_flow_counts counts;
-    if (tpm_register_hardened(c, &counts))
+    if (tpm_register_hardened(c, &counts)) {
         conformance_note(c, "%u commands for a registration and one more hub token", counts.commands);
+    }
 }
 
 /* ---- What it must refuse ---- */
@@ -153,15 +161,17 @@ static void other_uses(struct conformance *c)
     struct bytes private_2b, public_2b;
     uint32_t session;
     tpm_new_key(c, &k);
-    if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false))
+    if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false)) {
         return;
+    }
     tpm_refused(c, import(c, &srk, &empty, &k), TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE),
                 "TPM2_Import by the empty password");
     tpm2_create_build(tpm_begin(c), srk.handle, &empty, bytes_of(NULL, 0), bytes_of_text("x"), &data);
     int error = tpm2_create_parse(tpm_send(c), &t->rc, &private_2b, &public_2b);
     tpm_refused(c, error, TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE), "TPM2_Create by the empty password");
-    if (!tpm_start_session(c, &session) || !allowed(c, session, TPM2_CC_LOAD))
+    if (!tpm_start_session(c, &session) || !allowed(c, session, TPM2_CC_LOAD)) {
         return;
+    }
     const struct tpm2_auth auth = tpm2_auth_policy(session, true);
     tpm2_create_build(tpm_begin(c), srk.handle, &auth, bytes_of(NULL, 0), bytes_of_text("x"), &data);
     error = tpm2_create_parse(tpm_send(c), &t->rc, &private_2b, &public_2b);
@@ -172,8 +182,9 @@ static void other_uses(struct conformance *c)
 static void no_new_auth(struct conformance *c)
 {
     struct tpm_key srk;
-    if (!derive(c, &srk))
+    if (!derive(c, &srk)) {
         return;
+    }
     struct bytes_writer *w = tpm_begin(c);
     bytes_write_u16(w, TPM2_ST_SESSIONS);
     bytes_write_u32(w, 0);
@@ -238,15 +249,17 @@ static void attack(struct conformance *c)
     struct bytes duplicate;
     const bool listed = lists_rewrap(c);
     tpm_new_key(c, &k);
-    if (!tpm_wrap(c, &k, false))
+    if (!tpm_wrap(c, &k, false)) {
         return;
+    }
     const int error = rewrap(c, tpm_of(c)->srk.handle, &empty, &k, &duplicate);
     if (!listed) {
         tpm_refused(c, error, TPM_CODES(TPM2_RC_COMMAND_CODE), "TPM2_Rewrap, which is not listed");
         return;
     }
-    if (!tpm_ok(c, error, "TPM2_Rewrap from the standard SRK to nobody"))
+    if (!tpm_ok(c, error, "TPM2_Rewrap from the standard SRK to nobody")) {
         return;
+    }
     const int opened =
         tpm2_duplicate_open_inner(duplicate, bytes_of(k.inner_key, sizeof k.inner_key),
                                   bytes_of(k.name, sizeof k.name), &sensitive, storage, sizeof storage);
@@ -266,8 +279,9 @@ static void hardened_refuses(struct conformance *c)
         conformance_skip(c, "this TPM has no TPM2_Rewrap");
         return;
     }
-    if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false) || !tpm_start_session(c, &session))
+    if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false) || !tpm_start_session(c, &session)) {
         return;
+    }
     const struct tpm2_auth auth = tpm2_auth_policy(session, true);
     tpm_refused(c, rewrap(c, srk.handle, &empty, &k, &duplicate), TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE),
                 "TPM2_Rewrap by the empty password");
@@ -276,14 +290,16 @@ static void hardened_refuses(struct conformance *c)
                     "TPM2_Rewrap with the policy of another command");
         restart(c, session);
     }
-    if (!policy_code(c, session, TPM2_CC_REWRAP))
+    if (!policy_code(c, session, TPM2_CC_REWRAP)) {
         return;
+    }
     tpm_refused(c, rewrap(c, srk.handle, &auth, &k, &duplicate), TPM_CODES(TPM2_RC_POLICY_FAIL),
                 "TPM2_Rewrap with a policy of its own");
     restart(c, session);
-    if (policy_code(c, session, TPM2_CC_REWRAP))
+    if (policy_code(c, session, TPM2_CC_REWRAP)) {
         tpm_refused(c, policy_or(c, session), TPM_CODES(TPM2_RC_VALUE),
                     "TPM2_PolicyOR for a command that has no branch");
+    }
 }
 
 /* The public half says of itself what it likes, as long as it does not claim to be fixedTPM. */
@@ -301,8 +317,9 @@ static void public_half(struct conformance *c)
         conformance_skip(c, "this TPM has no TPM2_Rewrap");
         return;
     }
-    if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false) || !tpm_flush(c, srk.handle))
+    if (!derive(c, &srk) || !tpm_wrap_to(c, &k, &srk, false) || !tpm_flush(c, srk.handle)) {
         return;
+    }
     struct tpm2_public area = tpm2_template_srk();
     area.attributes &= ~(uint32_t)(TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_FIXED_PARENT);
     area.unique = srk.area.unique;
@@ -310,10 +327,11 @@ static void public_half(struct conformance *c)
     tpm2_load_external_build(tpm_begin(c), bytes_written(&w), TPM2_RH_OWNER);
     const int error = tpm2_load_external_parse(tpm_send(c), &t->rc, &half, &name);
     tpm_remember(c, half);
-    if (tpm_ok(c, error, "TPM2_LoadExternal of a public half"))
+    if (tpm_ok(c, error, "TPM2_LoadExternal of a public half")) {
         tpm_refused(c, rewrap(c, half, &empty, &k, &duplicate),
                     TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE, TPM2_RC_KEY, TPM2_RC_TYPE),
                     "TPM2_Rewrap by the public half of the hardened SRK");
+    }
 }
 
 const struct conformance_case tpm_cases_rewrap[] = {

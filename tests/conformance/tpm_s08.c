@@ -5,16 +5,18 @@
 
 static void fill_with_pattern(uint8_t *out, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         out[i] = (uint8_t)(i * 7 + len);
+    }
 }
 
 static void string_to_sign(struct conformance *c)
 {
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (tpm_bring_in(c, &k))
+    if (tpm_bring_in(c, &k)) {
         tpm_hmac_is_right(c, &k, bytes_of_text("0ne00000A0A%2fregistrations%2fdevice-1\n1800000000"));
+    }
 }
 
 static void lengths(struct conformance *c)
@@ -23,12 +25,14 @@ static void lengths(struct conformance *c)
     uint8_t data[1000];
     struct tpm_wrapped k;
     tpm_new_key(c, &k);
-    if (!tpm_bring_in(c, &k))
+    if (!tpm_bring_in(c, &k)) {
         return;
+    }
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !c->failed; i++) {
         uint32_t most = 0;
-        if (sizes[i] > DPS_TOKEN_MAX && (!tpm_property(c, TPM2_PT_INPUT_BUFFER, &most) || most < sizes[i]))
+        if (sizes[i] > DPS_TOKEN_MAX && (!tpm_property(c, TPM2_PT_INPUT_BUFFER, &most) || most < sizes[i])) {
             continue;
+        }
         fill_with_pattern(data, sizes[i]);
         tpm_hmac_is_right(c, &k, bytes_of(data, sizes[i]));
     }
@@ -46,8 +50,9 @@ static void longest(struct conformance *c)
     }
     tpm_new_key(c, &k);
     fill_with_pattern(data, most + 1);
-    if (!tpm_bring_in(c, &k) || !tpm_hmac_is_right(c, &k, bytes_of(data, most)))
+    if (!tpm_bring_in(c, &k) || !tpm_hmac_is_right(c, &k, bytes_of(data, most))) {
         return;
+    }
     tpm_refused(c, tpm_hmac(c, k.handle, bytes_of(data, most + 1), &mac),
                 TPM_CODES(TPM2_RC_SIZE, TPM2_RC_COMMAND_SIZE), "one byte more than TPM_PT_INPUT_BUFFER");
 }
@@ -67,13 +72,15 @@ static void sequence(struct conformance *c)
     tpm_new_key(c, &k);
     fill_with_pattern(data, sizeof data);
     tpm_make_room(c); /* a sequence is one object more than the flow has */
-    if (!tpm_bring_in(c, &k))
+    if (!tpm_bring_in(c, &k)) {
         return;
+    }
     tpm2_hmac_start_build(tpm_begin(c), k.handle, &auth);
     int error = tpm2_hmac_start_parse(tpm_send(c), &t->rc, &handle);
     tpm_remember(c, handle);
-    if (!tpm_ok(c, error, "TPM2_HMAC_Start"))
+    if (!tpm_ok(c, error, "TPM2_HMAC_Start")) {
         return;
+    }
     tpm2_sequence_update_build(tpm_begin(c), handle, &auth, bytes_of(data, 400));
     tpm_ok(c, tpm2_sequence_update_parse(tpm_send(c), &t->rc), "TPM2_SequenceUpdate");
     tpm2_sequence_complete_build(tpm_begin(c), handle, &auth, bytes_of(data + 400, 300));
@@ -95,8 +102,9 @@ static void wrong_authorization(struct conformance *c)
     struct tpm_wrapped k;
     struct bytes mac;
     tpm_new_key(c, &k);
-    if (!tpm_bring_in(c, &k))
+    if (!tpm_bring_in(c, &k)) {
         return;
+    }
     bool counted = tpm_property(c, TPM2_PT_LOCKOUT_COUNTER, &before);
     for (int i = 0; i < 3; i++) {
         tpm2_hmac_build(tpm_begin(c), k.handle, &auth, bytes_of_text("no"));
@@ -126,12 +134,14 @@ static void hash_of_key(struct conformance *c)
     uint8_t expected[CRYPTO_SHA256_SIZE];
     const struct bytes data = bytes_of_text("hash");
     tpm_new_key(c, &k);
-    if (!tpm_bring_in(c, &k))
+    if (!tpm_bring_in(c, &k)) {
         return;
+    }
     crypto_hmac_sha256(bytes_of(k.key, k.key_len), &data, 1, expected);
-    if (tpm_ok(c, hmac_with(c, k.handle, TPM2_ALG_SHA256, &mac), "TPM2_HMAC with SHA-256"))
+    if (tpm_ok(c, hmac_with(c, k.handle, TPM2_ALG_SHA256, &mac), "TPM2_HMAC with SHA-256")) {
         conformance_check(c, bytes_equal_public(mac, bytes_of(expected, sizeof expected)),
                           "TPM2_HMAC with SHA-256 is wrong");
+    }
     int error = hmac_with(c, k.handle, TPM2_ALG_RSA, &mac);
     tpm_refused(c, error, TPM_CODES(TPM2_RC_VALUE, TPM2_RC_HASH, TPM2_RC_SYMMETRIC),
                 "TPM2_HMAC with RSA as hash");
@@ -144,9 +154,10 @@ static void no_hmac_key(struct conformance *c)
 {
     const struct tpm_key *srk = tpm_srk(c);
     struct bytes mac;
-    if (srk != NULL)
+    if (srk != NULL) {
         tpm_refused(c, tpm_hmac(c, srk->handle, bytes_of_text("no"), &mac),
                     TPM_CODES(TPM2_RC_TYPE, TPM2_RC_KEY, TPM2_RC_ATTRIBUTES), "TPM2_HMAC with the SRK");
+    }
 }
 
 static void flushed(struct conformance *c)
@@ -155,8 +166,9 @@ static void flushed(struct conformance *c)
     struct tpm_wrapped k;
     struct bytes mac, public_2b, name;
     tpm_new_key(c, &k);
-    if (!tpm_bring_in(c, &k) || !tpm_flush(c, k.handle))
+    if (!tpm_bring_in(c, &k) || !tpm_flush(c, k.handle)) {
         return;
+    }
     const uint32_t *gone = TPM_CODES(TPM2_RC_HANDLE, TPM2_RC_REFERENCE_H0, TPM2_RC_VALUE);
     tpm_refused(c, tpm_flush_raw(c, k.handle), TPM_CODES(TPM2_RC_HANDLE, TPM2_RC_VALUE),
                 "flushing the key a second time");

@@ -7,8 +7,9 @@
 static void whole(struct conformance *c)
 {
     struct tpm_flow_counts counts;
-    if (!tpm_register(c, 1, &counts))
+    if (!tpm_register(c, 1, &counts)) {
         return;
+    }
     conformance_check(c, counts.other == 0, "the flow has used the command 0x%08x as well",
                       counts.first_other);
     conformance_note(c, "%u commands for a registration and one more hub token", counts.commands);
@@ -26,20 +27,24 @@ static bool registers_once(struct conformance *c)
 static void again(struct conformance *c)
 {
     struct tpm_flow_counts counts;
-    if (!registers_once(c))
+    if (!registers_once(c)) {
         return;
-    if (tpm_register(c, 3, &counts))
+    }
+    if (tpm_register(c, 3, &counts)) {
         conformance_check(c, tpm_as_found(c, &tpm_of(c)->before), "three registrations have left something");
+    }
 }
 
 static void many(struct conformance *c)
 {
     struct tpm_flow_counts counts;
-    if (!registers_once(c))
+    if (!registers_once(c)) {
         return;
-    if (tpm_register(c, MANY, &counts))
+    }
+    if (tpm_register(c, MANY, &counts)) {
         conformance_check(c, tpm_as_found(c, &tpm_of(c)->before), "%d registrations have left something",
                           MANY);
+    }
     conformance_note(c, "%u commands", counts.commands);
 }
 
@@ -47,12 +52,15 @@ static void many(struct conformance *c)
 static void many_sessions(struct conformance *c)
 {
     uint32_t session;
-    if (!tpm_start_session(c, &session) || !tpm_flush(c, session))
+    if (!tpm_start_session(c, &session) || !tpm_flush(c, session)) {
         return;
+    }
     conformance_judge(c);
-    for (int i = 0; i < MANY && !c->failed && !posix_interrupted; i++)
-        if (tpm_start_session(c, &session))
+    for (int i = 0; i < MANY && !c->failed && !posix_interrupted; i++) {
+        if (tpm_start_session(c, &session)) {
             tpm_flush(c, session);
+        }
+    }
 }
 
 const struct conformance_case tpm_cases_flow[] = {

@@ -62,11 +62,13 @@ static int receive(uint8_t *out, size_t len, uint64_t deadline)
 {
     while (len > 0) {
         const int error = posix_wait(connection, POLLIN, deadline, false);
-        if (error != 0)
+        if (error != 0) {
             return error == BYTES_E_TIMEOUT ? error : BYTES_E_TPM_TRANSPORT;
+        }
         const ssize_t n = read(connection, out, len);
-        if (n <= 0)
+        if (n <= 0) {
             return BYTES_E_TPM_TRANSPORT;
+        }
         out += n;
         len -= (size_t)n;
     }
@@ -77,16 +79,21 @@ int posix_libtpms_transact(struct bytes command, uint8_t *response, size_t capac
 {
     const uint64_t deadline = posix_deadline(TRANSACT_TIMEOUT_MS);
     bool bad;
-    if (send(connection, command.p, command.len, MSG_NOSIGNAL) != (ssize_t)command.len || capacity < SIZE_END)
+    if (send(connection, command.p, command.len, MSG_NOSIGNAL) != (ssize_t)command.len ||
+        capacity < SIZE_END) {
         return BYTES_E_TPM_TRANSPORT;
+    }
     int error = receive(response, SIZE_END, deadline);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     const size_t size = tpm2_response_size(bytes_of(response, SIZE_END), 4096, &bad);
-    if (size == 0)
+    if (size == 0) {
         return BYTES_E_FORMAT;
-    if (size > capacity)
+    }
+    if (size > capacity) {
         return BYTES_E_SPACE;
+    }
     error = receive(response + SIZE_END, size - SIZE_END, deadline);
     *response_len = error == 0 ? size : 0;
     return error;

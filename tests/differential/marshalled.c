@@ -45,8 +45,9 @@ static bool read_capability(const uint8_t *p, size_t len, size_t *used, bool *ca
     BYTE more_data;
     size_t offset = 0;
     if (Tss2_MU_BYTE_Unmarshal(p, len, &offset, &more_data) != 0 ||
-        !read_TPMS_CAPABILITY_DATA(p + offset, len - offset, used, canonical))
+        !read_TPMS_CAPABILITY_DATA(p + offset, len - offset, used, canonical)) {
         return false;
+    }
     *used += offset;
     return true;
 }
@@ -137,14 +138,17 @@ static bool split(const struct layout *layout, struct bytes r, struct bytes *par
     size_t at = 0;
     if (r.len < header || Tss2_MU_UINT16_Unmarshal(r.p, r.len, &at, &tag) != 0 || number(r, 2) != r.len ||
         number(r, 6) != TPM2_RC_SUCCESS ||
-        tag != (layout->auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS))
+        tag != (layout->auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS)) {
         return false;
+    }
     *parameters = (struct bytes){r.p + header, r.len - header};
     *sessions = (struct bytes){r.p + r.len, 0};
-    if (layout->auths == 0)
+    if (layout->auths == 0) {
         return true;
-    if (r.len < header + 4 || number(r, header) > r.len - header - 4)
+    }
+    if (r.len < header + 4 || number(r, header) > r.len - header - 4) {
         return false;
+    }
     *parameters = (struct bytes){r.p + header + 4, number(r, header)};
     *sessions = (struct bytes){parameters->p + parameters->len, r.len - header - 4 - parameters->len};
     return true;
@@ -155,8 +159,9 @@ static bool read_sessions(const struct layout *layout, struct bytes sessions, bo
     for (unsigned i = 0; i < layout->auths; i++) {
         size_t used = 0;
         bool same = false;
-        if (!read_TPMS_AUTH_RESPONSE(sessions.p, sessions.len, &used, &same))
+        if (!read_TPMS_AUTH_RESPONSE(sessions.p, sessions.len, &used, &same)) {
             return false;
+        }
         *canonical = *canonical && same;
         sessions = (struct bytes){sessions.p + used, sessions.len - used};
     }
@@ -169,8 +174,9 @@ void marshalled_read(const struct layout *layout, struct bytes response, struct 
     struct bytes sessions;
     memset(m, 0, sizeof *m);
     m->canonical = true;
-    if (!split(layout, response, &rest, &sessions) || !read_sessions(layout, sessions, &m->canonical))
+    if (!split(layout, response, &rest, &sessions) || !read_sessions(layout, sessions, &m->canonical)) {
         return;
+    }
     m->handle = layout->handle ? number(response, 10) : 0;
     for (size_t i = 0; layout->fields[i] != FIELD_END; i++) {
         size_t used = 0;

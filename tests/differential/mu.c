@@ -29,8 +29,9 @@ struct comparison {
 static uint32_t number(struct bytes bytes, size_t at, size_t width)
 {
     uint32_t value = 0;
-    for (size_t i = 0; i < width && at + i < bytes.len; i++)
+    for (size_t i = 0; i < width && at + i < bytes.len; i++) {
         value = value << 8 | bytes.p[at + i];
+    }
     return value;
 }
 
@@ -88,9 +89,10 @@ static bool declared_size_ignored(const struct comparison *c)
 static bool empty_structure_taken(const struct comparison *c)
 {
     bool empty = false;
-    for (size_t i = 0; c->layout->fields[i] != FIELD_END; i++)
+    for (size_t i = 0; c->layout->fields[i] != FIELD_END; i++) {
         empty = empty || ((c->layout->fields[i] == FIELD_PUBLIC || c->layout->fields[i] == FIELD_NV_PUBLIC) &&
                           c->theirs.fields[i].len == 2);
+    }
     return empty;
 }
 
@@ -110,9 +112,10 @@ static bool ticket_tag_unchecked(const struct comparison *c)
                 {FIELD_TK_AUTH, TPM2_ST_AUTH_SECRET}};
     bool other = false;
     for (size_t i = 0; c->layout->fields[i] != FIELD_END; i++) {
-        for (size_t k = 0; k < sizeof tags / sizeof tags[0]; k++)
+        for (size_t k = 0; k < sizeof tags / sizeof tags[0]; k++) {
             other = other || (c->layout->fields[i] == tags[k].kind &&
                               number(c->theirs.fields[i], 0, 2) != tags[k].tag);
+        }
     }
     return c->theirs.accepted && other;
 }
@@ -171,21 +174,24 @@ static bool same_values(const struct comparison *c)
     const struct bytes *fields = c->theirs.fields;
     bool whole[RESPONSE_SPANS] = {false, false};
     size_t at[RESPONSE_SPANS] = {0, 1};
-    if (!c->theirs.canonical || r->handle != c->theirs.handle)
+    if (!c->theirs.canonical || r->handle != c->theirs.handle) {
         return false;
+    }
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         for (size_t k = 0; k < RESPONSE_SPANS && places[i].command_code == c->kind->command_code; k++) {
             at[k] = places[i].spans[k].field;
             whole[k] = places[i].spans[k].whole;
         }
     }
-    if (c->kind->command_code == TPM2_CC_GET_CAPABILITY) /* YES_NO, capability, data */
+    if (c->kind->command_code == TPM2_CC_GET_CAPABILITY) { /* YES_NO, capability, data */
         return r->numbers[0] == number(fields[0], 0, 1) && r->numbers[1] == number(fields[0], 1, 4) &&
                r->spans[0].len == fields[0].len - 5;
+    }
     if (c->kind->command_code ==
-        TPM2_CC_NV_READ_PUBLIC) /* size, nvIndex, nameAlg, attributes, ..., dataSize */
+        TPM2_CC_NV_READ_PUBLIC) { /* size, nvIndex, nameAlg, attributes, ..., dataSize */
         return r->numbers[0] == number(fields[0], 8, 4) &&
                r->numbers[1] == number(fields[0], fields[0].len - 2, 2);
+    }
     return same_span(r->spans[0], fields[at[0]], whole[0]) && same_span(r->spans[1], fields[at[1]], whole[1]);
 }
 
@@ -193,15 +199,17 @@ static unsigned long compared, accepted, unlisted, unexplained;
 
 static void print_hex(struct bytes bytes)
 {
-    for (size_t i = 0; i < bytes.len && i < 400; i++)
+    for (size_t i = 0; i < bytes.len && i < 400; i++) {
         printf("%02x", bytes.p[i]);
+    }
     printf("\n");
 }
 
 static void report(const struct comparison *c)
 {
-    if (unlisted++ >= 5)
+    if (unlisted++ >= 5) {
         return;
+    }
     printf("# %s: we say %d, they %s, %s; refused structure %u, left over %d\n# ", c->kind->name,
            c->ours.error, c->theirs.accepted ? "accept" : "refuse",
            c->theirs.canonical ? "and would write the same" : "and would write other bytes",
@@ -228,12 +236,14 @@ static void compare(const struct response_kind *kind, struct bytes bytes)
 {
     struct comparison c = {.kind = kind, .bytes = bytes};
     for (size_t i = 0; i < layouts_count; i++) {
-        if (layouts[i].command_code == kind->command_code)
+        if (layouts[i].command_code == kind->command_code) {
             c.layout = &layouts[i];
+        }
     }
     /* A refusal has no structures: it is the header alone. */
-    if (c.layout == NULL || number(bytes, 6, 4) != TPM2_RC_SUCCESS)
+    if (c.layout == NULL || number(bytes, 6, 4) != TPM2_RC_SUCCESS) {
         return;
+    }
     kind->parse(bytes, &c.ours);
     marshalled_read(c.layout, bytes, &c.theirs);
     compared++;
@@ -241,8 +251,9 @@ static void compare(const struct response_kind *kind, struct bytes bytes)
         accepted++;
         check_explain(&c);
     }
-    if (c.ours.error == 0 ? c.theirs.accepted && same_values(&c) : !c.theirs.accepted)
+    if (c.ours.error == 0 ? c.theirs.accepted && same_values(&c) : !c.theirs.accepted) {
         return;
+    }
     for (size_t i = 0; i < DIFFERENCES; i++) {
         if (differences[i].is(&c)) {
             differences[i].count++;
@@ -266,8 +277,9 @@ static uint32_t draw(uint32_t below)
 
 static void put(uint8_t *p, size_t width, uint32_t value)
 {
-    for (size_t i = 0; i < width; i++)
+    for (size_t i = 0; i < width; i++) {
         p[i] = (uint8_t)(value >> 8 * (width - 1 - i));
+    }
 }
 
 static size_t change_once(uint8_t *p, size_t len)
@@ -282,8 +294,9 @@ static size_t change_once(uint8_t *p, size_t len)
         p[at] ^= (uint8_t)(1 << draw(8));
         break;
     case 1:
-        if (at + 2 <= len)
+        if (at + 2 <= len) {
             put(p + at, 2, words[draw(sizeof words / sizeof words[0])]);
+        }
         break;
     case 2: /* off by one */
         p[at] = (uint8_t)(p[at] + (draw(2) != 0 ? 1 : 255));
@@ -311,8 +324,9 @@ static size_t change_once(uint8_t *p, size_t len)
         }
         break;
     default: /* a count */
-        if (at + 4 <= len)
+        if (at + 4 <= len) {
             put(p + at, 4, 1U << draw(8));
+        }
         break;
     }
     return len;
@@ -323,16 +337,19 @@ static size_t change(const struct response_kind *kind, struct bytes bytes, uint8
 {
     size_t len = bytes.len;
     memcpy(p, bytes.p, bytes.len);
-    for (unsigned i = 0; i <= draw(3) && len > 0; i++)
+    for (unsigned i = 0; i <= draw(3) && len > 0; i++) {
         len = change_once(p, len);
-    if (len >= 10 && draw(8) != 0)
+    }
+    if (len >= 10 && draw(8) != 0) {
         put(p + 2, 4, (uint32_t)len);
+    }
     for (size_t i = 0; i < layouts_count; i++) {
         const size_t header = layouts[i].handle ? 14 : 10;
         const size_t sessions = (size_t)layouts[i].auths * 5; /* an empty nonce, attributes, an empty HMAC */
         if (layouts[i].command_code == kind->command_code && layouts[i].auths > 0 &&
-            len >= header + 4 + sessions && draw(4) != 0)
+            len >= header + 4 + sessions && draw(4) != 0) {
             put(p + header, 4, (uint32_t)(len - header - 4 - sessions));
+        }
     }
     return len;
 }
@@ -340,11 +357,13 @@ static size_t change(const struct response_kind *kind, struct bytes bytes, uint8
 static void compare_changes(const struct response_kind *kind, struct bytes bytes, unsigned changes)
 {
     uint8_t *p = malloc(BYTES_MAX);
-    if (p == NULL || bytes.len > BYTES_MAX - 64)
+    if (p == NULL || bytes.len > BYTES_MAX - 64) {
         exit(1);
+    }
     compare(kind, bytes);
-    for (unsigned i = 0; i < changes; i++)
+    for (unsigned i = 0; i < changes; i++) {
         compare(kind, bytes_of(p, change(kind, bytes, p)));
+    }
     free(p);
 }
 
@@ -358,11 +377,13 @@ static void compare_directory(const char *path)
         snprintf(name, sizeof name, "%s/%s", path, entries[i]->d_name);
         FILE *file = entries[i]->d_name[0] == '.' ? NULL : fopen(name, "rb");
         const size_t len = file == NULL ? 0 : fread(bytes, 1, sizeof bytes, file);
-        if (file != NULL)
+        if (file != NULL) {
             (void)fclose(file);
-        if (len > 1 && len < BYTES_MAX - 64)
+        }
+        if (len > 1 && len < BYTES_MAX - 64) {
             compare_changes(&response_kinds[bytes[0] % response_kinds_count], bytes_of(bytes + 1, len - 1),
                             CHANGES / 40);
+        }
         free(entries[i]);
     }
     if (count < 0) {
@@ -378,12 +399,14 @@ static void compare_creation_data(const struct response_kind *kind, struct bytes
     uint8_t p[BYTES_MAX];
     struct marshalled m;
     for (size_t i = 0; i < layouts_count; i++) {
-        if (layouts[i].command_code != kind->command_code)
+        if (layouts[i].command_code != kind->command_code) {
             continue;
+        }
         marshalled_read(&layouts[i], bytes, &m);
         for (size_t k = 0; m.accepted && layouts[i].fields[k] != FIELD_END; k++) {
-            if (layouts[i].fields[k] != FIELD_CREATION_DATA)
+            if (layouts[i].fields[k] != FIELD_CREATION_DATA) {
                 continue;
+            }
             memcpy(p, bytes.p, bytes.len);
             put(p + (m.fields[k].p - bytes.p) + 2, 4, 17); /* pcrSelect.count */
             compare(kind, bytes_of(p, bytes.len));
@@ -397,8 +420,9 @@ static void compare_vectors(void)
     for (size_t i = 0; i < captured_commands_count; i++) {
         const struct response_kind *kind =
             response_kind_of(tpm2_explain_command_code(captured_commands[i].request));
-        if (kind == NULL)
+        if (kind == NULL) {
             continue;
+        }
         compare_creation_data(kind, captured_commands[i].response);
         compare_changes(kind, captured_commands[i].response, CHANGES);
     }
@@ -421,8 +445,9 @@ static void compare_vectors(void)
 int main(int argc, char **argv)
 {
     compare_vectors();
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         compare_directory(argv[i]);
+    }
     printf("1..%zu\n", DIFFERENCES + 3);
     printf("%s 1 - both sides agree, but for what is listed (%lu inputs, %lu accepted by both)\n",
            unlisted == 0 ? "ok" : "not ok", compared, accepted);

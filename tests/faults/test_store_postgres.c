@@ -23,12 +23,15 @@ static bool server(const char *what, const char *more, char *line, size_t size)
     char printed[256] = "";
     snprintf(command, sizeof command, "tests/faults/postgres.sh %s '%s' %s", what, support_path("pg"), more);
     FILE *pipe = popen(command, "r");
-    if (pipe == NULL)
+    if (pipe == NULL) {
         return false;
-    while (fgets(printed, sizeof printed, pipe) != NULL)
+    }
+    while (fgets(printed, sizeof printed, pipe) != NULL) {
         printed[strcspn(printed, "\n")] = 0;
-    if (line != NULL)
+    }
+    if (line != NULL) {
         snprintf(line, size, "%s", printed);
+    }
     return pclose(pipe) == 0;
 }
 
@@ -41,8 +44,9 @@ static bool sql(const char *text)
 
 static bool open_store(struct posix_postgres *db)
 {
-    if (posix_postgres_open(db, conninfo, why, sizeof why) == 0)
+    if (posix_postgres_open(db, conninfo, why, sizeof why) == 0) {
         return true;
+    }
     printf("# %s\n", why);
     return false;
 }
@@ -110,20 +114,23 @@ static int a_lock_is_not_waited_for_long(void)
 static int add_in_a_race(unsigned count)
 {
     struct posix_postgres db;
-    if (!open_store(&db))
+    if (!open_store(&db)) {
         return 1;
+    }
     struct dps_store s = posix_postgres_store(&db);
     while (count > 0) {
         char value[64], next[16];
         unsigned number = 0;
         uint64_t version;
         const int error = store_get(&s, DPS_TABLE_REGISTRATIONS, "n", value, &version);
-        if (error == 0 && sscanf(value, "%u", &number) != 1)
+        if (error == 0 && sscanf(value, "%u", &number) != 1) {
             return 2;
+        }
         snprintf(next, sizeof next, "%u", number + 1);
         const int written = store_put(&s, DPS_TABLE_REGISTRATIONS, "n", next, &version);
-        if (s.commit(s.context) != 0 || (written != 0 && written != BYTES_E_CONFLICT))
+        if (s.commit(s.context) != 0 || (written != 0 && written != BYTES_E_CONFLICT)) {
             return 3;
+        }
         count -= written == 0;
     }
     posix_postgres_close(&db);
@@ -139,8 +146,9 @@ static int race_of_processes(void)
         sql("DROP TABLE enrollments, registrations, devices, schema_version; DROP SEQUENCE record_version"));
     for (size_t i = 0; i < PROCESSES; i++) {
         children[i] = support_fork();
-        if (children[i] == 0)
+        if (children[i] == 0) {
             _exit(add_in_a_race(EACH));
+        }
     }
     for (size_t i = 0; i < PROCESSES; i++) {
         int status;
@@ -160,8 +168,9 @@ static bool comes_back(struct dps_store *s)
     uint64_t version;
     for (int i = 0; i < 100; i++) {
         const int error = store_get(s, DPS_TABLE_DEVICES, "d", value, &version);
-        if (error != BYTES_E_STORE)
+        if (error != BYTES_E_STORE) {
             return error == 0;
+        }
         usleep(100000);
     }
     return false;
@@ -198,8 +207,9 @@ static int stopped_and_started(void)
     CHECK_EQUAL(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version), BYTES_E_STORE);
     /* While it is away, nobody waits for it. */
     const uint64_t begin = posix_monotonic_ms();
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         CHECK_EQUAL(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version), BYTES_E_STORE);
+    }
     CHECK(posix_monotonic_ms() - begin < POSIX_POSTGRES_TIMEOUT_MS);
     CHECK(server("start", "", NULL, 0));
     CHECK(comes_back(&s)); /* what was committed survived the crash */

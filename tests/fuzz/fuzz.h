@@ -22,8 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The next byte of an input that decides what the harness does with the rest; 0 at its end. */
 static inline uint8_t fuzz_byte(struct bytes *input)
 {
-    if (input->len == 0)
+    if (input->len == 0) {
         return 0;
+    }
     const uint8_t byte = input->p[0];
     *input = bytes_of(input->p + 1, input->len - 1);
     return byte;
@@ -41,8 +42,9 @@ static inline uint8_t *fuzz_copy(struct bytes bytes)
 {
     uint8_t *copy = malloc(bytes.len > 0 ? bytes.len : 1);
     HOLDS(copy != NULL);
-    for (size_t i = 0; i < bytes.len; i++)
+    for (size_t i = 0; i < bytes.len; i++) {
         copy[i] = bytes.p[i];
+    }
     return copy;
 }
 

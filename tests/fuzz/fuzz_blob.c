@@ -29,17 +29,20 @@ static void check_blob(struct bytes blob)
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM);
     const struct bytes fields[] = {a.id_object,        a.encrypted_secret, a.duplicate,
                                    a.duplicate_secret, a.key_public_2b,    a.enc_uri};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         HOLDS(fuzz_views(fields[i], blob) && (error == 0 || fields[i].len == 0));
-    if (error != 0)
+    }
+    if (error != 0) {
         return;
+    }
     const struct crypto_rsa_private ek =
         private_key(vector_ek_private_der, sizeof vector_ek_private_der, numbers[0]);
     const struct crypto_rsa_private srk =
         private_key(vector_srk_private_der, sizeof vector_srk_private_der, numbers[1]);
     /* Whatever still opens after a change must be the very key: everything but the sixth field is protected. */
-    if (activation_open(blob, &ek, &srk, bytes_of(vector_srk_name, sizeof vector_srk_name), key) == 0)
+    if (activation_open(blob, &ek, &srk, bytes_of(vector_srk_name, sizeof vector_srk_name), key) == 0) {
         HOLDS(memcmp(key, vector_hmac_key, sizeof key) == 0);
+    }
 }
 
 /* TPM2B_PRIVATE's content: outer HMAC, then integrity and sensitive area under two layers of AES
@@ -84,8 +87,9 @@ static void check_sensitive(struct bytes sensitive_2b)
     HOLDS(fuzz_views(s.key, bytes_of(storage, sensitive_2b.len + 128)));
     HOLDS(fuzz_views(s.seed_value, bytes_of(storage, sensitive_2b.len + 128)));
     if (sensitive_2b.len == sizeof vector_object_sensitive_2b &&
-        memcmp(sensitive_2b.p, vector_object_sensitive_2b, sensitive_2b.len) == 0)
+        memcmp(sensitive_2b.p, vector_object_sensitive_2b, sensitive_2b.len) == 0) {
         HOLDS(error == 0 && s.key.len == 32 && memcmp(s.key.p, vector_hmac_key, 32) == 0);
+    }
     free(duplicate);
     free(storage);
 }
@@ -96,8 +100,9 @@ static void check_uri(struct bytes enc_uri)
     size_t len = 1;
     const int error = dps_activation_uri(bytes_of(vector_inner_key, 16), enc_uri, text, sizeof text, &len);
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_SPACE);
-    for (size_t i = 0; error == 0 && i < len; i++)
+    for (size_t i = 0; error == 0 && i < len; i++) {
         HOLDS(text[i] < 0x80);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -108,8 +113,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_blob(input);
         break;
     case 1:
-        if (input.len <= 1024)
+        if (input.len <= 1024) {
             check_sensitive(input);
+        }
         break;
     default:
         check_uri(input);

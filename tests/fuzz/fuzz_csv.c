@@ -15,8 +15,9 @@ static void check_again(const struct csv *record)
     FILE *out = open_memstream(&line, &len);
     HOLDS(out != NULL);
     for (size_t i = 0; i < record->count; i++) {
-        if (i > 0)
+        if (i > 0) {
             fputc(',', out);
+        }
         csv_write(out, record->fields[i]);
     }
     HOLDS(fclose(out) == 0);
@@ -42,10 +43,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const int error = csv_read(line, size, separator, &record, &why);
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_LIMIT || error == BYTES_E_MORE);
     HOLDS(error == 0 ? record.count > 0 && record.count <= CSV_FIELDS_MAX : why != NULL && why[0] != 0);
-    for (size_t i = 0; error == 0 && i < record.count; i++)
+    for (size_t i = 0; error == 0 && i < record.count; i++) {
         HOLDS(fuzz_views(record.fields[i], bytes_of(line, size)));
-    if (error == 0)
+    }
+    if (error == 0) {
         check_again(&record);
+    }
     free(line);
     return 0;
 }

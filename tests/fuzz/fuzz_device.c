@@ -36,8 +36,9 @@ static bool next_chunk(struct run *r, struct bytes *chunk)
     struct bytes_reader reader = bytes_reader_over(r->input);
     size_t len = bytes_read_u16(&reader);
     const bool fails = reader.error != 0 || len == DEVICE_CHUNK_FAILS;
-    if (len > reader.left || fails)
+    if (len > reader.left || fails) {
         len = fails ? 0 : reader.left;
+    }
     *chunk = bytes_read_bytes(&reader, len);
     r->input = bytes_of(reader.p, reader.left);
     r->chunks++;
@@ -92,8 +93,9 @@ static int begin(struct run *r, enum device_flow flow)
     case DEVICE_SEAL:
         return dps_device_seal(&r->d, &r->config, nonce);
     case DEVICE_UNSEAL:
-        if (r->flags & DEVICE_DATA)
+        if (r->flags & DEVICE_DATA) {
             (void)next_chunk(r, &r->config.data);
+        }
         return dps_device_unseal(&r->d, &r->config, nonce);
     default:
         return dps_device_register(&r->d, &r->config, nonce);
@@ -230,8 +232,9 @@ static void check_end(struct run *r, enum dps_want want, enum device_flow flow)
 {
     static const uint8_t zero[sizeof r->d.inner_key];
     HOLDS((want == DPS_WANT_FAILED) == (r->d.error != 0));
-    for (size_t i = 0; i < DPS_LOADED_COUNT; i++)
+    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
         HOLDS(r->d.loaded[i] == 0);
+    }
     /* No secret is left behind: neither the inner key nor an authorization. */
     HOLDS(memcmp(r->d.inner_key, zero, sizeof zero) == 0);
     HOLDS(memmem(r->d.tpm, sizeof r->d.tpm, OWNER_AUTH, strlen(OWNER_AUTH)) == NULL);
@@ -253,8 +256,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const enum device_flow flow = (enum device_flow)(fuzz_byte(&r.input) % DEVICE_FLOWS);
     r.flags = fuzz_byte(&r.input);
     configure(&r);
-    if (begin(&r, flow) != 0)
+    if (begin(&r, flow) != 0) {
         return 0;
+    }
     enum dps_want want = dps_device_want(&r.d);
     for (; want != DPS_WANT_DONE && want != DPS_WANT_FAILED; want = dps_device_want(&r.d)) {
         supply(&r, want);

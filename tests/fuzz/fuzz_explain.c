@@ -40,8 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct coverage c;
     int error = 0;
     memset(&c, 0, sizeof c);
-    if (what == 1)
+    if (what == 1) {
         kind = &response_kinds[fuzz_byte(&input) % response_kinds_count];
+    }
     c.input_len = input.len;
     switch (what) {
     case 0:

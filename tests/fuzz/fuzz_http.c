@@ -26,8 +26,9 @@ static void check_promises(const struct reception *r, size_t before)
     HOLDS(r->len <= before && r->len <= r->capacity);
     HOLDS(r->result == 0 || r->result == BYTES_E_MORE || r->result == BYTES_E_FORMAT ||
           r->result == BYTES_E_LIMIT);
-    if (r->result == BYTES_E_MORE)
+    if (r->result == BYTES_E_MORE) {
         HOLDS(r->len < r->capacity);
+    }
     if (r->result == 0) {
         HOLDS(r->http.consumed <= r->len);
         HOLDS(r->http.head_len > 0 && r->http.head_len + r->http.body_len <= r->len);
@@ -61,16 +62,18 @@ static void receive(struct reception *r, struct bytes bytes, uint8_t flags, uint
         r->result = dps_http_advance(&r->http, r->buffer, &r->len, r->capacity, true);
         HOLDS(r->result != BYTES_E_MORE);
     }
-    if (r->result < 0 && r->result != BYTES_E_MORE)
+    if (r->result < 0 && r->result != BYTES_E_MORE) {
         HOLDS(dps_http_advance(&r->http, r->buffer, &r->len, r->capacity, false) ==
               r->result); /* an error stays */
+    }
 }
 
 static void check_same(const struct reception *a, const struct reception *b)
 {
     HOLDS(a->result == b->result);
-    if (a->result != 0)
+    if (a->result != 0) {
         return;
+    }
     HOLDS(a->http.status == b->http.status && a->http.keep_alive == b->http.keep_alive);
     HOLDS(a->http.expect_continue == b->http.expect_continue && a->http.head_len == b->http.head_len);
     HOLDS(memcmp(a->buffer, b->buffer, a->http.head_len) == 0);
@@ -95,8 +98,9 @@ static void look_around(const struct reception *r)
     }
     const struct bytes target = dps_http_target(&r->http, r->buffer);
     HOLDS(fuzz_views(target, head) && fuzz_views(dps_http_method(&r->http, r->buffer), head));
-    if (dps_http_query(target, "api-version", &value) == 0)
+    if (dps_http_query(target, "api-version", &value) == 0) {
         HOLDS(fuzz_views(value, target));
+    }
     (void)dps_http_path(target);
     (void)dps_http_reason(r->http.status);
 }
@@ -111,8 +115,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     receive(&whole, bytes, flags, 0);
     receive(&pieces, bytes, flags, step == 0 ? 1 : step);
     check_same(&whole, &pieces);
-    if (whole.http.head_len > 0 && whole.result == 0)
+    if (whole.http.head_len > 0 && whole.result == 0) {
         look_around(&whole);
+    }
     free(whole.buffer);
     free(pieces.buffer);
     return 0;

@@ -56,10 +56,12 @@ static void walk(struct bytes value, unsigned depth)
     HOLDS(dps_json_check(value, &found) == 0 && bytes_equal_public(found, value));
     const int error = dps_json_uint(value, UINT64_MAX, &number);
     HOLDS(error != 0 || kind == DPS_JSON_NUMBER);
-    if (kind == DPS_JSON_OBJECT || kind == DPS_JSON_ARRAY)
+    if (kind == DPS_JSON_OBJECT || kind == DPS_JSON_ARRAY) {
         walk_members(value, kind == DPS_JSON_OBJECT, depth);
-    if (kind == DPS_JSON_STRING)
+    }
+    if (kind == DPS_JSON_STRING) {
         check_string(value);
+    }
     const int member = dps_json_member(value, "a", &found);
     HOLDS(member == 0 ? kind == DPS_JSON_OBJECT && fuzz_views(found, value) : found.len == 0);
     HOLDS(member != BYTES_E_NOT_FOUND || kind == DPS_JSON_OBJECT);

@@ -12,8 +12,9 @@ static bool is_zero(const void *p, size_t len)
 {
     const uint8_t *bytes = p;
     for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != 0)
+        if (bytes[i] != 0) {
             return false;
+        }
     }
     return true;
 }

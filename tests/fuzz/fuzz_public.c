@@ -44,10 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM);
     HOLDS(fuzz_views(area.unique, bytes) && fuzz_views(area.auth_policy, bytes));
     HOLDS(error == 0 || area.type == 0);
-    if (size <= 3000)
+    if (size <= 3000) {
         check_ek(bytes);
-    if (error != 0)
+    }
+    if (error != 0) {
         return 0;
+    }
     check_round_trip(bytes, &area);
     tpm2_name_of(bytes, name);
     if (dps_srk_check(&area) == DPS_ACCEPTED) {

@@ -37,8 +37,9 @@ static void put(const char *id, const char *status)
 
 static void begin(void)
 {
-    if (memory.records != NULL)
+    if (memory.records != NULL) {
         return;
+    }
     posix_memory_init(&memory, records, RECORDS, undo, RECORDS);
     service.store = posix_memory_store(&memory);
     put("a", "enabled");
@@ -81,7 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(why == DPS_ACCEPTED || why == DPS_REFUSED_QUERY || why == DPS_REFUSED_BODY);
     HOLDS(why != DPS_REFUSED_QUERY || a.detail[0] != 0);
     HOLDS(!a.wrote);
-    if (why == DPS_ACCEPTED)
+    if (why == DPS_ACCEPTED) {
         check_page(bytes_written(&a.body));
+    }
     return 0;
 }

@@ -13,8 +13,9 @@ static void check_registration(struct bytes json)
     struct dps_registration again;
     const int error = dps_registration_parse(json, &r);
     HOLDS(error == 0 || error == BYTES_E_FORMAT);
-    if (error != 0)
+    if (error != 0) {
         return;
+    }
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     dps_registration_write(&w, &r);
     HOLDS(w.error == 0 && dps_registration_parse(bytes_written(&w), &again) == 0);
@@ -37,8 +38,9 @@ static void check_hub_device(struct bytes json)
     struct dps_hub_device again;
     const int error = dps_hub_device_parse(json, &device);
     HOLDS(error == 0 || error == BYTES_E_FORMAT);
-    if (error != 0)
+    if (error != 0) {
         return;
+    }
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     dps_hub_device_write(&w, &device, bytes_of_text("device"), bytes_of_text("{}"));
     HOLDS(w.error == 0 && dps_hub_device_parse(bytes_written(&w), &again) == 0);

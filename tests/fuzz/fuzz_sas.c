@@ -34,10 +34,11 @@ static void check_round_trip(const struct dps_sas *sas)
     HOLDS(bytes_equal_public(again.sr, sas->sr) && again.expiry == sas->expiry);
     HOLDS(memcmp(again.signature, sas->signature, sizeof again.signature) == 0);
     /* Writing encodes the name. A zero in it is what decoding refuses. */
-    if (dps_percent_decode(again.skn, false, name, capacity, &len) == 0)
+    if (dps_percent_decode(again.skn, false, name, capacity, &len) == 0) {
         HOLDS(bytes_equal_public(bytes_of(name, len), sas->skn));
-    else
+    } else {
         HOLDS(memchr(sas->skn.p, 0, sas->skn.len) != NULL);
+    }
     free(token);
     free(name);
 }
@@ -49,8 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dps_sas sas;
     const int error = dps_sas_parse(header, &sas);
     HOLDS(error == 0 || error == BYTES_E_FORMAT);
-    if (error != 0)
+    if (error != 0) {
         return 0;
+    }
     HOLDS(fuzz_views(sas.sr, header) && fuzz_views(sas.se, header) && fuzz_views(sas.skn, header));
     HOLDS(sas.sr.len > 0 && sas.se.len > 0);
     HOLDS(occurrences(header, "sr") == 1 && occurrences(header, "sig") == 1 &&

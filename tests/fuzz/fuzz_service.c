@@ -195,9 +195,10 @@ static bool open_last_blob(uint8_t key[DPS_KEY_SIZE])
 static void write_device_token(struct bytes_writer *w, bool hub)
 {
     uint8_t key[DPS_KEY_SIZE] = {0};
-    if (blob_len > 0 && open_last_blob(key))
+    if (blob_len > 0 && open_last_blob(key)) {
         write_token(w, hub ? "hub-b.example%2Fdevices%2FPump%203" : SCOPE "%2Fregistrations%2Fdevice-3",
                     bytes_of(key, sizeof key), hub ? "" : "registration");
+    }
 }
 
 /* 0c: the length, when all that follows is known. */
@@ -208,8 +209,9 @@ static void write_length(struct bytes_writer *w, size_t at)
     const uint8_t *body = memmem(w->p + at, w->len - at, "\r\n\r\n", 4);
     dps_write_decimal(&number, body == NULL ? 0 : (uint64_t)(w->p + w->len - body - 4));
     const size_t rest = w->len - at;
-    if (bytes_write_room(w, number.len) == NULL)
+    if (bytes_write_room(w, number.len) == NULL) {
         return;
+    }
     memmove(w->p + at + number.len, w->p + at, rest);
     memcpy(w->p + at, digits, number.len);
 }
@@ -261,13 +263,15 @@ static struct bytes expand(struct bytes input, struct bytes_writer *w)
     authenticated = false;
     while (input.len > 0 && input.p[0] != 6) {
         const uint8_t byte = fuzz_byte(&input);
-        if (byte == 0x0f)
+        if (byte == 0x0f) {
             bytes_write_u8(w, fuzz_byte(&input));
-        else
+        } else {
             write_one(w, byte, &length_at);
+        }
     }
-    if (length_at != SIZE_MAX && w->error == 0)
+    if (length_at != SIZE_MAX && w->error == 0) {
         write_length(w, length_at);
+    }
     (void)fuzz_byte(&input);
     return input;
 }
@@ -279,8 +283,9 @@ static void keep_text(struct bytes object, const char *name, char *field, size_t
     struct bytes value;
     size_t len;
     if (dps_json_member(object, name, &value) == 0 &&
-        dps_json_string(value, (uint8_t *)field, size - 1, &len) == 0)
+        dps_json_string(value, (uint8_t *)field, size - 1, &len) == 0) {
         field[len] = 0;
+    }
 }
 
 /* What the device keeps of a good answer. */
@@ -292,10 +297,12 @@ static void keep(struct bytes root)
     size_t len;
     keep_text(root, "operationId", operation, sizeof operation);
     keep_text(root, "etag", etag, sizeof etag);
-    if (dps_json_member(root, "registrationState", &value) == 0)
+    if (dps_json_member(root, "registrationState", &value) == 0) {
         state = value;
-    if (dps_json_member(state, "tpm", &value) == 0)
+    }
+    if (dps_json_member(state, "tpm", &value) == 0) {
         state = value;
+    }
     if (dps_json_member(state, "authenticationKey", &value) == 0) {
         HOLDS(dps_json_string(value, base64, sizeof base64, &len) == 0);
         HOLDS(dps_base64_decode(bytes_of(base64, len), blob, sizeof blob, &blob_len) == 0);
@@ -307,8 +314,9 @@ static bool is_known_status(unsigned status)
     static const uint16_t known[] = {200, 201, 202, 204, 400, 401, 403, 404,
                                      405, 409, 412, 413, 429, 500, 503};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (known[i] == status)
+        if (known[i] == status) {
             return true;
+        }
     }
     return false;
 }
@@ -331,14 +339,16 @@ static void check_form(const struct dps_answer *a, bool keep_alive)
     const struct bytes body = dps_http_body(&http, message);
     HOLDS(http.body_len == a->body.len);
     HOLDS(body.len > 0 || a->status == 204);
-    if (body.len == 0)
+    if (body.len == 0) {
         return;
+    }
     HOLDS(dps_json_check(body, &root) == 0);
     uint64_t code = 0;
     struct bytes value;
-    if (a->status >= 400 && dps_json_member(root, "authenticationKey", &value) != 0)
+    if (a->status >= 400 && dps_json_member(root, "authenticationKey", &value) != 0) {
         HOLDS(dps_json_member(root, "errorCode", &value) == 0 &&
               dps_json_uint(value, UINT32_MAX, &code) == 0 && code == a->error_code);
+    }
     keep(root);
 }
 
@@ -348,8 +358,9 @@ static void digest_store(uint8_t digest[CRYPTO_SHA256_SIZE])
     struct bytes pieces[3 * RECORDS];
     size_t count = 0;
     for (size_t i = 0; i < RECORDS; i++) {
-        if (records[i].table == 0)
+        if (records[i].table == 0) {
             continue;
+        }
         pieces[count++] = bytes_of(&records[i].version, sizeof records[i].version);
         pieces[count++] = bytes_of(records[i].key, records[i].key_len);
         pieces[count++] = bytes_of(records[i].value, records[i].len);
@@ -374,10 +385,11 @@ static void answer(const struct dps_http *http, struct bytes request, int error)
     uint8_t *copy = fuzz_copy(request);
     rsa_operations = 0;
     digest_store(before);
-    if (error == 0)
+    if (error == 0) {
         dps_service_answer(&service, http, copy, body, sizeof body, &a);
-    else
+    } else {
         dps_service_answer_unreadable(&service, error, body, sizeof body, &a);
+    }
     HOLDS(memcmp(copy, request.p, request.len) == 0);
     /* Without a proof nothing is written, and without an enrollment nothing is encrypted. */
     HOLDS(!a.wrote || authenticated);
@@ -404,11 +416,13 @@ static void serve(uint8_t *bytes, size_t len)
         struct dps_http http;
         dps_http_init(&http, DPS_HTTP_REQUEST);
         const int error = dps_http_advance(&http, bytes, &len, CONNECTION_MAX, true);
-        if (len == 0)
+        if (len == 0) {
             return;
+        }
         answer(&http, bytes_of(bytes, len), error);
-        if (error != 0 || !http.keep_alive)
+        if (error != 0 || !http.keep_alive) {
             return;
+        }
         len -= http.consumed;
         memmove(bytes, bytes + http.consumed, len);
     }
@@ -422,8 +436,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (input.len > 0) {
         struct bytes_writer w = bytes_writer_over(connection, sizeof connection);
         input = expand(input, &w);
-        if (w.error == 0)
+        if (w.error == 0) {
             serve(connection, w.len);
+        }
     }
     return 0;
 }

@@ -20,10 +20,11 @@ static int replay_file(const char *path)
     uint8_t *bytes = malloc(size > 0 ? size : 1); /* as long as the file, for the address sanitizer */
     const bool whole = bytes != NULL && fread(bytes, 1, size, file) == size;
     (void)fclose(file);
-    if (whole)
+    if (whole) {
         (void)LLVMFuzzerTestOneInput(bytes, size);
-    else
+    } else {
         fprintf(stderr, "%s: cannot be read\n", path);
+    }
     free(bytes);
     count++;
     return whole ? 0 : 1;
@@ -41,8 +42,9 @@ static int replay_directory(const char *path)
     for (int i = 0; i < found; i++) {
         char name[4096];
         snprintf(name, sizeof name, "%s/%s", path, entries[i]->d_name);
-        if (entries[i]->d_name[0] != '.')
+        if (entries[i]->d_name[0] != '.') {
             failed |= replay_file(name);
+        }
         free(entries[i]);
     }
     free(entries);

@@ -105,8 +105,9 @@ const size_t response_kinds_count = sizeof response_kinds / sizeof response_kind
 const struct response_kind *response_kind_of(uint32_t command_code)
 {
     for (size_t i = 0; i < response_kinds_count; i++) {
-        if (response_kinds[i].command_code == command_code)
+        if (response_kinds[i].command_code == command_code) {
             return &response_kinds[i];
+        }
     }
     return NULL;
 }

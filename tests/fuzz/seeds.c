@@ -60,11 +60,13 @@ static void seed_response(size_t kind, struct bytes response)
 static void seed_with(size_t kind, struct bytes response, size_t at, size_t width, uint32_t value)
 {
     uint8_t bytes[2048];
-    if (response.len > sizeof bytes || at + width > response.len)
+    if (response.len > sizeof bytes || at + width > response.len) {
         return;
+    }
     memcpy(bytes, response.p, response.len);
-    for (size_t i = 0; i < width; i++)
+    for (size_t i = 0; i < width; i++) {
         bytes[at + i] = (uint8_t)(value >> 8 * (width - 1 - i));
+    }
     seed_as("response", (uint8_t)kind, bytes_of(bytes, response.len));
 }
 
@@ -83,8 +85,9 @@ static void seed_spoiled(size_t kind, struct bytes response)
         seed_with(kind, response, SIZE_AT, 4, size - change);
         seed_with(kind, response, SIZE_AT, 4, size + change);
     }
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         seed_with(kind, response, CODE_AT, 4, codes[i]);
+    }
     seed_with(kind, response, TAG_AT, 2, TPM2_ST_SESSIONS);
     seed_with(kind, response, TAG_AT, 2, TPM2_ST_NO_SESSIONS);
     seed_with(kind, response, TAG_AT, 2, TPM2_ST_RSP_COMMAND);
@@ -92,8 +95,9 @@ static void seed_spoiled(size_t kind, struct bytes response)
         seed_with(kind, response, at, 2, 0);
         seed_with(kind, response, at, 2, 0xFFFF);
     }
-    for (size_t len = 0; len < response.len && len < 24; len++)
+    for (size_t len = 0; len < response.len && len < 24; len++) {
         seed_as("response", (uint8_t)kind, bytes_of(response.p, len));
+    }
     if (response.len < sizeof longer) {
         memcpy(longer, response.p, response.len);
         seed_with(kind, bytes_of(longer, response.len + 1), SIZE_AT, 4, size + 1);
@@ -110,8 +114,9 @@ static void seed_commands(void)
         const uint32_t code = bytes_read_u32(&r);
         seed_as("explain", 0, c->request);
         const struct response_kind *kind = response_kind_of(code);
-        if (kind == NULL)
+        if (kind == NULL) {
             continue;
+        }
         seed_response((size_t)(kind - response_kinds), c->response);
         seed_spoiled((size_t)(kind - response_kinds), c->response);
         /* The answer to another command. */
@@ -150,8 +155,9 @@ static void seed_public(struct tpm2_public area, const unsigned char *vector, si
     uint8_t bytes[512];
     struct tpm2_public source;
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
-    if (tpm2_public_parse_2b(bytes_of(vector, len), &source) != 0)
+    if (tpm2_public_parse_2b(bytes_of(vector, len), &source) != 0) {
         exit(1);
+    }
     area.unique = source.unique;
     tpm2_public_write_2b(&w, &area);
     seed("public", bytes_written(&w));

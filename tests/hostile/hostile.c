@@ -70,10 +70,12 @@ static bool parse_faults(struct hostile *h, struct bytes list)
     while (list.len > 0) {
         struct bytes name = take_until(&list, '+');
         unsigned i = 0;
-        while (i < HOSTILE_COUNT && !text_is(name, names[i]))
+        while (i < HOSTILE_COUNT && !text_is(name, names[i])) {
             i++;
-        if (i == HOSTILE_COUNT)
+        }
+        if (i == HOSTILE_COUNT) {
             return false;
+        }
         h->faults |= UINT32_C(1) << i;
     }
     return h->faults != 0;
@@ -91,12 +93,15 @@ static bool parse_option(struct hostile *h, struct bytes option)
 {
     struct bytes value = option;
     struct bytes key = take_until(&value, '=');
-    if (text_is(key, "faults"))
+    if (text_is(key, "faults")) {
         return parse_faults(h, value);
-    if (text_is(key, "rate"))
+    }
+    if (text_is(key, "rate")) {
         return parse_number(value, &h->rate);
-    if (text_is(key, "at"))
+    }
+    if (text_is(key, "at")) {
         return parse_number(value, &h->at);
+    }
     h->log = text_is(option, "log");
     return h->log;
 }
@@ -109,8 +114,9 @@ const char *hostile_open(const char *name, char *why, size_t why_size)
     struct bytes seed = take_until(&rest, ',');
     bool good = end != NULL && seed.len > 0 && seed.len < sizeof h->seed;
     *h = (struct hostile){.on = true, .faults = ALL_FAULTS, .rate = RATE_DEFAULT};
-    while (good && rest.len > 0)
+    while (good && rest.len > 0) {
         good = parse_option(h, take_until(&rest, ','));
+    }
     if (good) {
         memcpy(h->seed, seed.p, seed.len);
         crypto_drbg_init(&h->drbg, seed);
@@ -121,8 +127,9 @@ const char *hostile_open(const char *name, char *why, size_t why_size)
                          "hostile:%s is not hostile:SEED[,faults=NAME+NAME...][,rate=N][,at=N][,log]/TPM; "
                          "the names of faults:",
                          name);
-    for (unsigned i = 0; i < HOSTILE_COUNT && used < why_size; i++)
+    for (unsigned i = 0; i < HOSTILE_COUNT && used < why_size; i++) {
         used += (size_t)snprintf(why + used, why_size - used, " %s", names[i]);
+    }
     return NULL;
 }
 
@@ -133,18 +140,24 @@ static uint32_t faults_for(const struct hostile_passage *p)
 {
     uint32_t faults = ALL_FAULTS;
     bool session = p->code == TPM2_CC_START_AUTH_SESSION;
-    if (p->tag != TPM2_ST_SESSIONS)
+    if (p->tag != TPM2_ST_SESSIONS) {
         faults &= ~(BIT(LOCKOUT) | BIT(PARAMETERS) | BIT(AUTH));
-    if (p->tag != TPM2_ST_SESSIONS && !session)
+    }
+    if (p->tag != TPM2_ST_SESSIONS && !session) {
         faults &= ~BIT(NONCE);
-    if (!session)
+    }
+    if (!session) {
         faults &= ~BIT(SESSIONS);
-    if (session || (!hostile_returns_handle(p->code) && p->code != TPM2_CC_IMPORT))
+    }
+    if (session || (!hostile_returns_handle(p->code) && p->code != TPM2_CC_IMPORT)) {
         faults &= ~BIT(OBJECTS);
-    if (!hostile_returns_handle(p->code))
+    }
+    if (!hostile_returns_handle(p->code)) {
         faults &= ~BIT(HANDLE);
-    if (p->h->previous_len == 0)
+    }
+    if (p->h->previous_len == 0) {
         faults &= ~BIT(PREVIOUS);
+    }
     return faults & p->h->faults;
 }
 
@@ -152,9 +165,11 @@ static int bit_number(uint32_t set, uint32_t choice)
 {
     int bits[32] = {0};
     uint32_t count = 0;
-    for (int i = 0; i < HOSTILE_COUNT; i++)
-        if (set & (UINT32_C(1) << i))
+    for (int i = 0; i < HOSTILE_COUNT; i++) {
+        if (set & (UINT32_C(1) << i)) {
             bits[count++] = i;
+        }
+    }
     return count == 0 ? -1 : bits[choice % count];
 }
 
@@ -203,10 +218,11 @@ static void storm(struct hostile_passage *p, uint32_t rc)
     p->h->storm_rc = rc;
     p->h->storm_left = length == UINT32_MAX ? length : length - 1;
     refuse(p, rc);
-    if (length == UINT32_MAX)
+    if (length == UINT32_MAX) {
         snprintf(p->done, sizeof p->done, "answered 0x%03X from now on", (unsigned)rc);
-    else
+    } else {
         snprintf(p->done, sizeof p->done, "answered 0x%03X (%u in all)", (unsigned)rc, (unsigned)length);
+    }
 }
 
 /* Returns false if the fault is one of those whose command is executed. */
@@ -255,8 +271,9 @@ static void note(struct hostile_passage *p, int fault)
     struct hostile *h = p->h;
     h->injected |= UINT32_C(1) << fault;
     h->last_code = p->code;
-    if (!h->log)
+    if (!h->log) {
         return;
+    }
     const char *command = tpm2_explain_command_name(p->code);
     fprintf(stderr, "hostile:%s: command %u, %s: %s: %s\n", h->seed, (unsigned)h->commands,
             command != NULL ? command : "unknown", names[fault], p->done);
@@ -268,8 +285,9 @@ static void count_untold(struct hostile_passage *p, const uint8_t begin[HANDLE_E
 {
     static const uint8_t success[HANDLE_AT - RC_AT];
     if (!hostile_returns_handle(p->code) || honest_len < HANDLE_END ||
-        memcmp(begin + RC_AT, success, sizeof success) != 0)
+        memcmp(begin + RC_AT, success, sizeof success) != 0) {
         return;
+    }
     bool told = arrived && p->len >= HANDLE_END &&
                 memcmp(p->response + RC_AT, begin + RC_AT, HANDLE_END - RC_AT) == 0;
     p->h->untold += !told;
@@ -283,17 +301,20 @@ static int execute(struct posix_tpm *t, struct hostile_passage *p, struct bytes 
         error = hostile_reset(t);
         snprintf(p->done, sizeof p->done, "objects and sessions are gone");
     }
-    if (error == 0)
+    if (error == 0) {
         error = posix_tpm_transact(t, command, p->response, p->capacity, &p->len, timeout_ms);
-    if (error != 0)
+    }
+    if (error != 0) {
         return error;
+    }
     uint8_t begin[HANDLE_END] = {0};
     uint8_t honest[sizeof state.previous];
     size_t honest_len = p->len < sizeof honest ? p->len : 0;
     memcpy(honest, p->response, honest_len);
     memcpy(begin, p->response, p->len < sizeof begin ? p->len : sizeof begin);
-    if (fault >= 0)
+    if (fault >= 0) {
         hostile_change(p, fault);
+    }
     count_untold(p, begin, honest_len, fault != HOSTILE_BROKEN);
     memcpy(state.previous, honest, honest_len);
     state.previous_len = honest_len;
@@ -305,10 +326,11 @@ static int execute(struct posix_tpm *t, struct hostile_passage *p, struct bytes 
 static int break_off(struct posix_tpm *t, struct hostile_passage *p, struct bytes command, int fault,
                      uint32_t timeout_ms)
 {
-    if (fault == HOSTILE_BROKEN)
+    if (fault == HOSTILE_BROKEN) {
         (void)execute(t, p, command, fault, timeout_ms);
-    else
+    } else {
         p->h->unflushed += p->code == TPM2_CC_FLUSH_CONTEXT;
+    }
     posix_tpm_break(t);
     snprintf(p->done, sizeof p->done, "the connection breaks off %s the command is executed",
              fault == HOSTILE_BROKEN ? "after" : "before");
@@ -319,8 +341,9 @@ static int break_off(struct posix_tpm *t, struct hostile_passage *p, struct byte
 int hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                      size_t *response_len, uint32_t timeout_ms)
 {
-    if (!state.on)
+    if (!state.on) {
         return posix_tpm_transact(t, command, response, capacity, response_len, timeout_ms);
+    }
     struct hostile_passage p = {.h = &state, .response = response, .capacity = capacity};
     *response_len = 0;
     /* Drawn also during a storm, so that what comes after it does not depend on its length. */
@@ -332,16 +355,18 @@ int hostile_transact(struct posix_tpm *t, struct bytes command, uint8_t *respons
         *response_len = p.len;
         return 0;
     }
-    if (fault == HOSTILE_LOST || fault == HOSTILE_BROKEN)
+    if (fault == HOSTILE_LOST || fault == HOSTILE_BROKEN) {
         return break_off(t, &p, command, fault, timeout_ms);
+    }
     if (fault >= 0 && answer_instead(&p, fault)) {
         note(&p, fault);
         *response_len = p.len;
         return 0;
     }
     int error = execute(t, &p, command, fault, timeout_ms);
-    if (fault >= 0 && error == 0 && p.done[0] != 0)
+    if (fault >= 0 && error == 0 && p.done[0] != 0) {
         note(&p, fault);
+    }
     *response_len = error == 0 ? p.len : 0;
     return error;
 }

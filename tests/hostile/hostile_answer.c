@@ -40,8 +40,9 @@ static void put_u32(uint8_t *p, uint32_t value)
 /* Put n bytes at `at`, and let the header count them. */
 static bool insert(struct hostile_passage *p, size_t at, const uint8_t *bytes, size_t n)
 {
-    if (at > p->len || n > p->capacity - p->len)
+    if (at > p->len || n > p->capacity - p->len) {
         return false;
+    }
     memmove(p->response + at + n, p->response + at, p->len - at);
     memcpy(p->response + at, bytes, n);
     p->len += n;
@@ -55,8 +56,9 @@ static size_t authorization_at(const struct hostile_passage *p, size_t *paramete
     struct bytes_reader r = bytes_reader_over(bytes_of(p->response, p->len));
     bool with = bytes_read_u16(&r) == TPM2_ST_SESSIONS;
     *parameter_size_at = hostile_returns_handle(p->code) ? HANDLE_END : HEADER_SIZE;
-    if (!with || p->len < *parameter_size_at + 4)
+    if (!with || p->len < *parameter_size_at + 4) {
         return 0;
+    }
     size_t at = *parameter_size_at + 4 + get_u32(p->response + *parameter_size_at);
     return at < p->len ? at : 0;
 }
@@ -71,20 +73,22 @@ static void change_size(struct hostile_passage *p, int fault)
 {
     static const uint32_t impossible[] = {0, HEADER_SIZE - 1, UINT32_MAX, 0x80000000};
     uint32_t len = (uint32_t)p->len;
-    if (fault == HOSTILE_LONGER)
+    if (fault == HOSTILE_LONGER) {
         resize(p, len + 1 + p->detail[0] % 64);
-    else if (fault == HOSTILE_SHORTER)
+    } else if (fault == HOSTILE_SHORTER) {
         resize(p, len - 1 - p->detail[0] % (len - 1));
-    else
+    } else {
         resize(p, impossible[p->detail[0] % 4]);
+    }
 }
 
 static void change_parameter_size(struct hostile_passage *p)
 {
     static const uint32_t off[] = {1, 2, UINT32_MAX, UINT32_MAX - 1, 0x7FFFFFFF, 5};
     size_t at;
-    if (authorization_at(p, &at) == 0)
+    if (authorization_at(p, &at) == 0) {
         return;
+    }
     uint32_t right = get_u32(p->response + at);
     uint32_t wrong = right + off[p->detail[0] % 6];
     put_u32(p->response + at, wrong);
@@ -95,8 +99,9 @@ static void drop_authorization(struct hostile_passage *p)
 {
     size_t ignored;
     size_t at = authorization_at(p, &ignored);
-    if (at == 0)
+    if (at == 0) {
         return;
+    }
     p->len = at;
     put_u32(p->response + SIZE_AT, (uint32_t)at);
     snprintf(p->done, sizeof p->done, "without its authorization area");
@@ -111,8 +116,9 @@ static void change_nonce(struct hostile_passage *p)
     size_t at = p->code == TPM2_CC_START_AUTH_SESSION && p->len > HANDLE_END + 2
                     ? HANDLE_END
                     : authorization_at(p, &ignored);
-    if (at == 0 || p->len < at + 2)
+    if (at == 0 || p->len < at + 2) {
         return;
+    }
     size_t size = (size_t)(p->response[at] << 8 | p->response[at + 1]);
     if (size > 0 && at + 2 + size <= p->len) {
         p->response[at + 2 + p->detail[0] % size] ^= (uint8_t)(1U << p->detail[1] % 8);
@@ -126,8 +132,9 @@ static void change_nonce(struct hostile_passage *p)
 static void change_handle(struct hostile_passage *p)
 {
     static const uint32_t wrong[] = {0, 0x80FFFFFE, 0x81010001, 0x40000007, 0x02FFFFFE, UINT32_MAX};
-    if (p->len < HANDLE_END)
+    if (p->len < HANDLE_END) {
         return;
+    }
     uint32_t right = get_u32(p->response + HEADER_SIZE);
     uint32_t handle = wrong[p->detail[0] % 6];
     put_u32(p->response + HEADER_SIZE, handle);
@@ -138,8 +145,9 @@ static void change_tag(struct hostile_passage *p)
 {
     static const uint8_t tags[][2] = {{0x80, 0x01}, {0x80, 0x02}, {0x00, 0xC4}, {0x80, 0x00}, {0xFF, 0xFF}};
     const uint8_t *tag = tags[p->detail[0] % 5];
-    if (memcmp(tag, p->response, 2) == 0)
+    if (memcmp(tag, p->response, 2) == 0) {
         tag = tags[4];
+    }
     memcpy(p->response, tag, 2);
     snprintf(p->done, sizeof p->done, "with tag 0x%02X%02X", tag[0], tag[1]);
 }
@@ -148,8 +156,9 @@ static void add_trailing(struct hostile_passage *p)
 {
     static const uint8_t zeros[TRAILING_MAX];
     size_t n = 1 + p->detail[0] % TRAILING_MAX;
-    if (insert(p, p->len, zeros, n))
+    if (insert(p, p->len, zeros, n)) {
         snprintf(p->done, sizeof p->done, "with %u bytes more", (unsigned)n);
+    }
 }
 
 static void corrupt(struct hostile_passage *p)
@@ -170,8 +179,9 @@ static void truncate_answer(struct hostile_passage *p)
 static void answer_previous(struct hostile_passage *p)
 {
     const struct hostile *before = p->h;
-    if (before->previous_len > p->capacity)
+    if (before->previous_len > p->capacity) {
         return;
+    }
     memcpy(p->response, before->previous, before->previous_len);
     p->len = before->previous_len;
     snprintf(p->done, sizeof p->done, "the answer to the command before");

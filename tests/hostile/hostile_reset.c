@@ -21,18 +21,21 @@ static int flush_all(struct posix_tpm *t, uint32_t first)
         struct bytes_writer w = bytes_writer_over(command, sizeof command);
         tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 64);
         int error = posix_tpm_transact(t, bytes_written(&w), list, sizeof list, &len, TIMEOUT_MS);
-        if (error == 0)
+        if (error == 0) {
             error = tpm2_get_capability_parse(bytes_of(list, len), &rc, &more, &capability, &data);
-        if (error != 0)
+        }
+        if (error != 0) {
             return error;
+        }
         struct bytes_reader r = bytes_reader_over(data);
         for (uint32_t count = bytes_read_u32(&r); count > 0 && error == 0; count--) {
             w = bytes_writer_over(command, sizeof command);
             tpm2_flush_context_build(&w, bytes_read_u32(&r));
             error = posix_tpm_transact(t, bytes_written(&w), response, sizeof response, &len, TIMEOUT_MS);
         }
-        if (error != 0 || !more)
+        if (error != 0 || !more) {
             return error;
+        }
     }
     return 0;
 }
@@ -43,8 +46,9 @@ int hostile_reset(struct posix_tpm *t)
                                      (uint32_t)TPM2_HT_SAVED_SESSION << TPM2_HT_SHIFT};
     int error = 0;
     if (t->kind != POSIX_TPM_LIBTPMS) {
-        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++)
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && error == 0; i++) {
             error = flush_all(t, kinds[i]);
+        }
         return error;
     }
     const struct posix_tpm_wrapper *wrapper = t->wrapper;

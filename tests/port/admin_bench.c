@@ -46,8 +46,9 @@ static int failing_put(void *context, enum dps_table table, struct bytes key, st
                        uint64_t expected, uint64_t *version)
 {
     struct dps_store real = posix_memory_store(context);
-    if (bench.fail_put != 0 && bench.put_before_failing == 0)
+    if (bench.fail_put != 0 && bench.put_before_failing == 0) {
         return bench.fail_put;
+    }
     bench.put_before_failing -= bench.put_before_failing > 0;
     return real.put(real.context, table, key, value, expected, version);
 }
@@ -148,8 +149,10 @@ unsigned bench_ask_as(const char *authorization, const char *method, const char 
                  authorization != NULL ? "\r\n" : "", headers, strlen(body), body);
     size_t len = (size_t)n;
     dps_http_init(&http, DPS_HTTP_REQUEST);
-    if (n < 0 || len >= sizeof request || dps_http_advance(&http, request, &len, sizeof request, false) != 0)
+    if (n < 0 || len >= sizeof request ||
+        dps_http_advance(&http, request, &len, sizeof request, false) != 0) {
         return 0;
+    }
     dps_service_answer(&bench.service, &http, request, bench.body, sizeof bench.body - 1, &bench.answer);
     bench.body[bench.answer.body.len] = 0;
     commit();
@@ -171,9 +174,10 @@ bool bench_gives(const char *authorization, const char *method, const char *targ
     snprintf(text, sizeof text, "{\"errorCode\":%u,", (unsigned)code);
     bool held = got == status && bench.answer.error_code == code &&
                 (code == 0 || (strncmp((char *)bench.body, text, strlen(text)) == 0 && !bench.answer.wrote));
-    if (!held)
+    if (!held) {
         printf("# %s %s %s %s: %u %u %s\n", method, target, headers, body, got,
                (unsigned)bench.answer.error_code, (const char *)bench.body);
+    }
     return held;
 }
 
@@ -207,8 +211,9 @@ const char *bench_etag(void)
     size_t len = 0;
     if (dps_json_check(bytes_of(bench.body, bench.answer.body.len), &root) != 0 ||
         dps_json_member(root, "etag", &value) != 0 ||
-        dps_json_string(value, (uint8_t *)text, sizeof text - 1, &len) != 0)
+        dps_json_string(value, (uint8_t *)text, sizeof text - 1, &len) != 0) {
         return "";
+    }
     text[len] = 0;
     return text;
 }

@@ -39,8 +39,9 @@ const char *store_keys_of(struct dps_store *s, enum dps_table table)
     uint64_t version;
     int error;
     while ((error = s->next(s->context, table, bytes_of(key, key_len), key, &key_len, value, sizeof value,
-                            &len, &version)) == 0)
+                            &len, &version)) == 0) {
         at += (size_t)snprintf(list + at, sizeof list - at, "%.*s ", (int)key_len, (const char *)key);
+    }
     list[at] = 0;
     return error == BYTES_E_NOT_FOUND ? list : "error";
 }

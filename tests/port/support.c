@@ -21,8 +21,9 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 static void remove_directory(void)
 {
-    if (getpid() == owner) /* not in a child that calls exit */
+    if (getpid() == owner) { /* not in a child that calls exit */
         (void)nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    }
 }
 
 const char *support_path(const char *name)
@@ -69,35 +70,41 @@ pid_t support_fork(void)
 {
     fflush(stdout); /* or the child prints it again */
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
     return child;
 }
 
 static void play(int fd, const struct support_step *step)
 {
     uint8_t request[8192];
-    if (!step->unasked && recv(fd, request, sizeof request, 0) <= 0)
+    if (!step->unasked && recv(fd, request, sizeof request, 0) <= 0) {
         return;
+    }
     const uint8_t *answer = step->answer;
     size_t part = step->bytewise ? 1 : step->len;
     for (size_t at = 0; at < step->len; at += part) {
         (void)send(fd, answer + at, part, MSG_NOSIGNAL);
-        if (step->bytewise)
+        if (step->bytewise) {
             (void)usleep(500);
+        }
     }
 }
 
 pid_t support_peer(int listener, const struct support_step *steps, size_t count, bool then_silent)
 {
     pid_t child = support_fork();
-    if (child != 0)
+    if (child != 0) {
         return child;
+    }
     int fd = accept(listener, NULL, NULL);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         play(fd, &steps[i]);
-    if (then_silent)
+    }
+    if (then_silent) {
         (void)pause();
+    }
     /* What the other side sent last is read, so that close ends the stream instead of resetting it. */
     (void)shutdown(fd, SHUT_WR);
     uint8_t rest[256];
@@ -108,8 +115,9 @@ pid_t support_peer(int listener, const struct support_step *steps, size_t count,
 
 void support_end(pid_t child)
 {
-    if (child <= 0)
+    if (child <= 0) {
         return;
+    }
     (void)kill(child, SIGKILL);
     (void)waitpid(child, NULL, 0);
 }

@@ -71,16 +71,19 @@ static int s02_policies_refused(void)
     static struct dps_service_config before;
     before = bench.config;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (dps_policies_parse(bytes_of_text(bad[i]), &bench.config) != BYTES_E_FORMAT)
+        if (dps_policies_parse(bytes_of_text(bad[i]), &bench.config) != BYTES_E_FORMAT) {
             printf("# accepted: %s\n", bad[i]);
+        }
         CHECK_EQUAL(dps_policies_parse(bytes_of_text(bad[i]), &bench.config), BYTES_E_FORMAT);
     }
-    for (size_t len = 0; len < strlen(bench_policy_file); len++)
+    for (size_t len = 0; len < strlen(bench_policy_file); len++) {
         CHECK_EQUAL(dps_policies_parse(bytes_of(bench_policy_file, len), &bench.config), BYTES_E_FORMAT);
+    }
     char many[1024] = "{\"policies\":[";
-    for (int i = 0; i <= DPS_POLICIES_MAX; i++)
+    for (int i = 0; i <= DPS_POLICIES_MAX; i++) {
         snprintf(many + strlen(many), sizeof many - strlen(many), "%s{\"name\":\"p%d\"," KEY "}",
                  i > 0 ? "," : "", i);
+    }
     strcat(many, "]}");
     CHECK_EQUAL(dps_policies_parse(bytes_of_text(many), &bench.config), BYTES_E_LIMIT);
     CHECK(memcmp(bench.config.policies, before.policies, sizeof before.policies) == 0);
@@ -164,16 +167,18 @@ static int s02_token_refused(void)
     };
     char text[512];
     CHECK_EQUAL(bench_setup(), 0);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(bench_gives(bad[i], "GET", DEV1, "", "", 401, 401000));
+    }
     /* A good token with one character changed, left out, or doubled members. */
     const char *good = bench_token_of(0);
     size_t len = strlen(good), accepted = 0;
     for (size_t i = 0; i < len; i++) {
         snprintf(text, sizeof text, "%s", bench_token_of(0));
         text[i] = '!';
-        if (bench_ask_as(text, "GET", DEV1, "", "") != 401)
+        if (bench_ask_as(text, "GET", DEV1, "", "") != 401) {
             accepted++;
+        }
         snprintf(text, sizeof text, "%.*s", (int)i, bench_token_of(0));
         CHECK(bench_gives(i > 0 ? text : NULL, "GET", DEV1, "", "", 401, 401000));
     }
@@ -185,9 +190,10 @@ static int s02_token_refused(void)
     }
     const struct dps_policy *p = &bench.config.policies[0];
     static const char *const names[] = {"", "nobody-knows", "OWNER", "owner ", "ownerowner"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         CHECK(bench_gives(bench_token(HOST, NOW + 60, p->primary_key, p->primary_key_len, names[i]), "GET",
                           DEV1, "", "", 401, 401000));
+    }
     /* An unknown policy and a wrong key are not told apart. */
     char first[96];
     strcpy(first, bench.answer.detail);
@@ -228,10 +234,11 @@ static int s02_token_audience(void)
     };
     CHECK_EQUAL(bench_setup(), 0);
     const struct dps_policy *p = &bench.config.policies[0];
-    for (size_t i = 0; i < sizeof audiences / sizeof audiences[0]; i++)
+    for (size_t i = 0; i < sizeof audiences / sizeof audiences[0]; i++) {
         CHECK(bench_gives(bench_token(audiences[i].sr, NOW + 60, p->primary_key, p->primary_key_len, "owner"),
                           "GET", DEV1, "", "", audiences[i].good ? 404 : 401,
                           audiences[i].good ? 404201 : 401000));
+    }
     char longest[600];
     memset(longest, 'a', sizeof longest);
     longest[sizeof longest - 1] = 0;
@@ -249,9 +256,10 @@ static int s02_token_expiry(void)
         bool good;
     } times[] = {{0, false},  {NOW - 3600, false},    {NOW - 301, false}, {NOW - 300, true},
                  {NOW, true}, {NOW + 31536000, true}, {INT64_MAX, true},  {UINT64_MAX, false}};
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         CHECK(bench_gives(bench_token(HOST, times[i].expiry, p->primary_key, p->primary_key_len, "owner"),
                           "GET", DEV1, "", "", times[i].good ? 404 : 401, times[i].good ? 404201 : 401000));
+    }
     return 0;
 }
 
@@ -304,8 +312,9 @@ static int s02_routes_refused(void)
         {"POST", "/enrollments/d*v/attestationmechanism" VERSION, 400, 400005},
     };
     CHECK_EQUAL(bench_setup(), 0);
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         CHECK(bench_ok(wrong[i].method, wrong[i].target, "", "{}", wrong[i].status, wrong[i].code));
+    }
     CHECK(bench_ok("POST", "/registrations/group/query" VERSION, "", "{}", 400, 400007) &&
           bench_answered("groups"));
     CHECK(bench_ok("POST", "/enrollmentGroups" VERSION, "", "{}", 400, 400007) && bench_answered("groups"));
@@ -509,8 +518,9 @@ static int s02_bodies_refused(void)
         CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev1", members[i].more), 400, members[i].code));
         CHECK(bench.answer.detail[0] != 0 || strstr(members[i].more, "capabilities\":{},") != NULL);
     }
-    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         CHECK(bench_ok("PUT", DEV1, "", bodies[i].body, 400, bodies[i].code));
+    }
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev2", ""), 400, 400005));
     CHECK(bench_ok("PUT", DEV1, "", bench_enrollment("dev", ""), 400, 400005));
     /* Cut anywhere, it is never taken for a whole one. */
@@ -537,8 +547,9 @@ static int s02_large_enrollment(void)
         CHECK(status == 200 || (status == 413 && bench.answer.error_code == 413001 && !bench.answer.wrote));
         CHECK(status != 200 || refused == 0);
         refused += status == 413;
-        if (refused > 1)
+        if (refused > 1) {
             break;
+        }
     }
     CHECK(refused > 1);
     CHECK(bench_ok("GET", DEV1, "", "", 200, 0) && bench.answer.body.len > DPS_RECORD_MAX);
@@ -733,14 +744,16 @@ static int s02_queries(void)
     };
     char text[1024];
     CHECK_EQUAL(bench_setup(), 0);
-    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
+    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
         CHECK(
             bench_ok("POST", QUERY, "", queries[i].body, queries[i].code == 0 ? 200 : 400, queries[i].code));
+    }
     CHECK(bench_ok("POST", QUERY, "", "{\"query\":\"SELECT * FROM enrollments WHERE 1\"}", 400, 400008) &&
           bench_answered("WHERE"));
-    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         CHECK(bench_ok("POST", QUERY, headers[i].header, ALL, headers[i].code == 0 ? 200 : 400,
                        headers[i].code));
+    }
     snprintf(text, sizeof text, "{\"query\":\"SELECT * %600s\"}", "");
     CHECK(bench_ok("POST", QUERY, "", text, 400, 400008));
     snprintf(text, sizeof text, "x-ms-continuation: %0400d\r\n", 0);
@@ -764,29 +777,34 @@ static unsigned read_all(unsigned size, unsigned expected)
         struct bytes page, name, item, value;
         size_t cursor = 0;
         unsigned here = 0;
-        if (size > 0)
+        if (size > 0) {
             snprintf(header + strlen(header), sizeof header - strlen(header), "x-ms-max-item-count: %u\r\n",
                      size);
+        }
         if (!bench_ok("POST", QUERY, header, ALL, 200, 0) ||
-            dps_json_check(bytes_of(bench.body, bench.answer.body.len), &page) != 0)
+            dps_json_check(bytes_of(bench.body, bench.answer.body.len), &page) != 0) {
             return 0;
+        }
         while (dps_json_next(page, &cursor, &name, &item)) {
             char id[160];
             size_t len;
             if (dps_json_member(item, "registrationId", &value) != 0 ||
                 dps_json_string(value, (uint8_t *)id, sizeof id - 1, &len) != 0 ||
-                dps_json_member(item, "etag", &value) != 0)
+                dps_json_member(item, "etag", &value) != 0) {
                 return 0;
+            }
             id[len] = 0;
-            if (strcmp(id, last) <= 0)
+            if (strcmp(id, last) <= 0) {
                 return 0;
+            }
             strcpy(last, id);
             here++;
         }
         pages++;
         items += here;
-        if (here == 0 || (size > 0 && here > size) || here > 100)
+        if (here == 0 || (size > 0 && here > size) || here > 100) {
             return 0;
+        }
         snprintf(header, sizeof header, "x-ms-continuation: %.*s\r\n", (int)bench.answer.continuation_len,
                  (const char *)bench.answer.continuation);
     } while (bench.answer.continuation_len > 0);

@@ -34,8 +34,9 @@ static bool do_bulk(const char *mode, const char *ids, const char *more)
 {
     char id[200];
     begin(mode);
-    for (int used = 0; sscanf(ids, "%199s%n", id, &used) == 1; ids += used)
+    for (int used = 0; sscanf(ids, "%199s%n", id, &used) == 1; ids += used) {
         add(bench_enrollment(id, more));
+    }
     return send(BULK, 200, 0);
 }
 
@@ -54,8 +55,9 @@ static bool exists(const char *id, const char *part)
 static unsigned count(const char *part)
 {
     unsigned n = 0;
-    for (const char *at = (const char *)bench.body; (at = strstr(at, part)) != NULL; at++)
+    for (const char *at = (const char *)bench.body; (at = strstr(at, part)) != NULL; at++) {
         n++;
+    }
     return n;
 }
 
@@ -123,10 +125,11 @@ static int s02_bulk_item_errors(void)
               bench_answered(items[i].says));
         CHECK(count("\"errorCode\"") == 1);
         CHECK(exists("there", "") && !bench_answered("second"));
-        if (strcmp(items[i].mode, "delete") == 0)
+        if (strcmp(items[i].mode, "delete") == 0) {
             CHECK(!exists("good", ""));
-        else
+        } else {
             CHECK(exists(creates ? "new" : "good", "\"deviceId\":\"second\""));
+        }
     }
     return 0;
 }
@@ -165,12 +168,14 @@ static int s02_bulk_refused(void)
         {"{\"mode\":\"create\",\"enrollments\":[{}]", ""},
     };
     CHECK_EQUAL(bench_setup(), 0);
-    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         CHECK(bench_ok("POST", BULK, "", bodies[i].body, 400, 400002) && bench_answered(bodies[i].says));
+    }
     CHECK(do_bulk("create", "d0 d1 d2 d3 d4 d5 d6 d7 d8 d9", "") && succeeded());
     begin("delete");
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         add("{\"registrationId\":\"d*\"}");
+    }
     CHECK(send(BULK, 200, 0) && bench_answered("false"));
     /* Cut anywhere it is not done in part. */
     begin("update");
@@ -287,8 +292,9 @@ static int s02_where(void)
     CHECK(do_bulk("create", "dev4", ",\"deviceId\":\"Pump\",\"provisioningStatus\":\"disabled\""));
     CHECK(do_bulk("create", "dev5", ",\"deviceId\":\"it's\""));
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        if (!finds(good[i].where, good[i].found))
+        if (!finds(good[i].where, good[i].found)) {
             printf("# %s\n", good[i].where);
+        }
         CHECK(finds(good[i].where, good[i].found));
         CHECK_EQUAL(bench.answer.continuation_len, 0);
     }
@@ -453,8 +459,9 @@ static int s02_key_forms_named(void)
                  "\"%s\"}}}",
                  forms[i].key);
         CHECK(bench_ok("PUT", "/enrollments/dev1" VERSION, "", body, 400, 400004));
-        if (strstr(bench.answer.detail, forms[i].says) == NULL)
+        if (strstr(bench.answer.detail, forms[i].says) == NULL) {
             printf("# %s: %s\n", forms[i].key, bench.answer.detail);
+        }
         CHECK(strstr(bench.answer.detail, forms[i].says) != NULL);
         CHECK(strlen(bench.answer.detail) < sizeof bench.answer.detail - 1);
     }

@@ -21,8 +21,9 @@ static struct {
 static bool line_put(void *context, uint8_t byte)
 {
     (void)context;
-    if (line.stuck || line.sent_len == sizeof line.sent)
+    if (line.stuck || line.sent_len == sizeof line.sent) {
         return false;
+    }
     line.sent[line.sent_len++] = byte;
     return true;
 }
@@ -31,8 +32,9 @@ static bool line_get(void *context, uint8_t *byte)
 {
     (void)context;
     const bool over = line.given == line.answer_len;
-    if (line.sent_len < line.answer_at || (over && !line.endless) || line.now < line.due)
+    if (line.sent_len < line.answer_at || (over && !line.endless) || line.now < line.due) {
         return false;
+    }
     line.due = line.now + line.every;
     *byte = over ? 0 : line.answer[line.given++];
     return true;
@@ -79,8 +81,9 @@ static int tpm_answers(void)
     CHECK(tpm_exchange(shorter, sizeof shorter, 64, &len) == BYTES_E_FORMAT && len == 0);
     CHECK(tpm_exchange(larger, sizeof larger, 64, &len) == BYTES_E_SPACE && len == 0);
     CHECK(tpm_exchange(good, sizeof good, 9, &len) == BYTES_E_SPACE && len == 0);
-    for (size_t cut = 0; cut < sizeof good; cut++)
+    for (size_t cut = 0; cut < sizeof good; cut++) {
         CHECK(tpm_exchange(good, cut, 64, &len) == BYTES_E_TIMEOUT && len == 0);
+    }
     CHECK(line.now < 7000);
     return 0;
 }
@@ -133,8 +136,9 @@ static int no_entropy(void)
     CHECK_EQUAL(entropy.fill(entropy.context, bytes, sizeof bytes), BYTES_E_ENTROPY);
     line_script(12, NULL, 0);
     CHECK_EQUAL(entropy.fill(entropy.context, bytes, sizeof bytes), BYTES_E_ENTROPY);
-    for (size_t i = 0; i < sizeof bytes; i++)
+    for (size_t i = 0; i < sizeof bytes; i++) {
         CHECK_EQUAL(bytes[i], 0);
+    }
     return 0;
 }
 
@@ -251,10 +255,12 @@ static int flash_read(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT
 static int flash_write(void *context, unsigned slot, const uint8_t bytes[PORT_BARE_SLOT_SIZE])
 {
     (void)context;
-    for (size_t i = 0; i < PORT_BARE_SLOT_SIZE && power > 0; i++, power--)
+    for (size_t i = 0; i < PORT_BARE_SLOT_SIZE && power > 0; i++, power--) {
         flash[slot][i] = 0xff;
-    for (size_t i = 0; i < PORT_BARE_SLOT_SIZE && power > 0; i++, power--)
+    }
+    for (size_t i = 0; i < PORT_BARE_SLOT_SIZE && power > 0; i++, power--) {
         flash[slot][i] = bytes[i];
+    }
     return power > 0 ? 0 : BYTES_E_FILE;
 }
 

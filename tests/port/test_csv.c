@@ -12,12 +12,14 @@ static const char *fields_with(char separator, const char *line)
     const char *why = "no reason";
     size_t len = strlen(line);
     memcpy(copy, line, len);
-    if (csv_read(copy, len, separator, &record, &why) != 0)
+    if (csv_read(copy, len, separator, &record, &why) != 0) {
         return why;
+    }
     joined[0] = 0;
     for (size_t i = 0; i < record.count; i++) {
-        if (i > 0)
+        if (i > 0) {
             strcat(joined, "|");
+        }
         strncat(joined, (const char *)record.fields[i].p, record.fields[i].len);
     }
     return joined;
@@ -56,8 +58,9 @@ static int csv_good(void)
         {"\xFF,b", "\xFF|b"}, /* the encoding is for who knows the column */
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        if (strcmp(fields(lines[i][0]), lines[i][1]) != 0)
+        if (strcmp(fields(lines[i][0]), lines[i][1]) != 0) {
             printf("# %s: %s\n", lines[i][0], fields(lines[i][0]));
+        }
         CHECK_EQUAL(fields(lines[i][0]), lines[i][1]);
     }
     return 0;
@@ -83,8 +86,9 @@ static int csv_bad(void)
         {"a\x7F", "control"},
         {"\"\x01\"", "control"},
     };
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         CHECK(strstr(fields(lines[i][0]), lines[i][1]) != NULL);
+    }
     uint8_t zero[3] = {'a', 0, 'b'};
     struct csv record;
     const char *why;
@@ -117,15 +121,18 @@ static int csv_all_short(void)
             struct csv record, again;
             const char *why;
             unsigned rest = n;
-            for (size_t i = 0; i < len; i++, rest /= 4)
+            for (size_t i = 0; i < len; i++, rest /= 4) {
                 line[i] = (uint8_t)letters[rest % 4];
-            if (csv_read(line, len, ',', &record, &why) != 0)
+            }
+            if (csv_read(line, len, ',', &record, &why) != 0) {
                 continue;
+            }
             FILE *out = fmemopen(written, sizeof written, "w");
             CHECK(out != NULL && record.count > 0);
             for (size_t i = 0; i < record.count; i++) {
-                if (i > 0)
+                if (i > 0) {
                     fputc(',', out);
+                }
                 csv_write(out, record.fields[i]);
             }
             size_t size = (size_t)ftell(out);

@@ -58,8 +58,9 @@ static void setup(void)
 {
     struct tpm2_public area = tpm2_template_ek_l1();
     struct bytes_writer w = bytes_writer_over(expected, sizeof expected);
-    for (size_t i = 0; i < sizeof modulus; i++)
+    for (size_t i = 0; i < sizeof modulus; i++) {
         modulus[i] = (uint8_t)(0xC1 + 2 * i);
+    }
     modulus[0] |= 0x80;
     modulus[255] |= 1;
     area.unique = bytes_of(modulus, sizeof modulus);
@@ -72,8 +73,9 @@ static bool reads(struct bytes input, const char *form, bool from_modulus)
     bool good = ek_read(input, &ek, why, sizeof why) == 0 && strcmp(ek.form, form) == 0 &&
                 ek.from_modulus == from_modulus &&
                 bytes_equal_public(bytes_of(ek.public_2b, ek.len), bytes_of(expected, expected_len));
-    if (!good)
+    if (!good) {
         printf("# %s: %s\n", ek.form, why);
+    }
     return good;
 }
 
@@ -81,8 +83,9 @@ static bool reads(struct bytes input, const char *form, bool from_modulus)
 static bool refused(struct bytes input, const char *part)
 {
     bool good = ek_read(input, &ek, why, sizeof why) < 0 && strstr(why, part) != NULL;
-    if (!good)
+    if (!good) {
         printf("# %s: %s\n", ek.form, why);
+    }
     return good;
 }
 

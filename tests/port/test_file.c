@@ -16,10 +16,12 @@ static unsigned entries(const char *path)
 {
     DIR *d = opendir(path);
     unsigned n = 0;
-    while (d != NULL && readdir(d) != NULL)
+    while (d != NULL && readdir(d) != NULL) {
         n++;
-    if (d != NULL)
+    }
+    if (d != NULL) {
         (void)closedir(d);
+    }
     return n - 2; /* . and .. */
 }
 

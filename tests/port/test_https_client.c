@@ -11,11 +11,13 @@ static struct https client;
 static pid_t talker(int listener, const void *words, size_t len)
 {
     pid_t child = support_fork();
-    if (child != 0)
+    if (child != 0) {
         return child;
+    }
     int fd = accept(listener, NULL, NULL);
-    while (send(fd, words, len, MSG_NOSIGNAL) > 0)
+    while (send(fd, words, len, MSG_NOSIGNAL) > 0) {
         (void)usleep(5000);
+    }
     _exit(0);
 }
 

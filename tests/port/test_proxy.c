@@ -21,8 +21,9 @@ static int choose(const char *url, const char *file)
 
 static void clear_environment(void)
 {
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
         (void)unsetenv(variables[i]);
+    }
 }
 
 static bool credentials_are(const char *text)
@@ -54,8 +55,9 @@ static int urls(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const int error = choose(cases[i].url, NULL);
-        if (error != 0 || strcmp(proxy.host, cases[i].host) != 0)
+        if (error != 0 || strcmp(proxy.host, cases[i].host) != 0) {
             printf("# %s: %s\n", cases[i].url, why);
+        }
         CHECK(error == 0 && strcmp(proxy.host, cases[i].host) == 0 && proxy.port == cases[i].port);
         CHECK(credentials_are(cases[i].credentials) && strcmp(proxy.source, "--proxy") == 0);
     }
@@ -89,8 +91,9 @@ static int refused_urls(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const int error = choose(cases[i].url, NULL);
-        if (error != BYTES_E_USAGE || strstr(why, cases[i].says) == NULL)
+        if (error != BYTES_E_USAGE || strstr(why, cases[i].says) == NULL) {
             printf("# %s: %d, %s\n", cases[i].url, error, why);
+        }
         CHECK(error == BYTES_E_USAGE && strstr(why, cases[i].says) != NULL && strstr(why, "geheim") == NULL);
         CHECK(strstr(why, "--proxy") != NULL);
     }
@@ -181,8 +184,9 @@ static int exceptions(void)
         (void)setenv(i % 2 == 0 ? "no_proxy" : "NO_PROXY", cases[i].list, 1);
         (void)unsetenv(i % 2 == 0 ? "NO_PROXY" : "no_proxy");
         CHECK_EQUAL(choose(NULL, NULL), 0);
-        if (posix_proxy_leads_to(&proxy, cases[i].host, cases[i].port) == cases[i].direct)
+        if (posix_proxy_leads_to(&proxy, cases[i].host, cases[i].port) == cases[i].direct) {
             printf("# NO_PROXY=%s, %s\n", cases[i].list, cases[i].host);
+        }
         CHECK(posix_proxy_leads_to(&proxy, cases[i].host, cases[i].port) != cases[i].direct);
     }
     clear_environment();
@@ -193,8 +197,9 @@ static const char *secret(const char *content, mode_t mode)
 {
     const char *path = support_path("proxy-auth");
     FILE *f = fopen(path, "w");
-    if (f == NULL)
+    if (f == NULL) {
         return path;
+    }
     fputs(content, f);
     (void)fclose(f);
     (void)chmod(path, mode);

@@ -15,10 +15,11 @@ static void note(struct server *s, size_t slot, const char *text)
     struct sockaddr_storage address = {0};
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
         memcpy(&address, &v4, sizeof v4);
-    else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1)
+    } else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
         memcpy(&address, &v6, sizeof v6);
+    }
     server_peer_note(s, &s->connections[slot], &address);
 }
 
@@ -77,8 +78,9 @@ static int many_addresses(void)
             (void)server_slot_take(&s.pools[0]);
             CHECK_EQUAL(connections_of(&s, i), 1);
         }
-        for (unsigned i = 0; i <= PLACES; i++)
+        for (unsigned i = 0; i <= PLACES; i++) {
             server_slot_give(&s, &s.connections[(i + round) % (PLACES + 1)]);
+        }
     }
     CHECK(server_slots_all_free(&s));
     server_slots_close(&s);

@@ -101,8 +101,9 @@ static int store_fails_once(void)
     for (;; fail_at++) {
         reset(fail_at, BYTES_E_STORE);
         CHECK_EQUAL(flow_register(&f), 0);
-        if (!between.failed)
+        if (!between.failed) {
             break;
+        }
         /* Each registration counts once, whatever had to be asked twice. */
         CHECK(read_registration(&r) == 0 && r.generation == fail_at);
         CHECK_EQUAL(r.hub, f.device.assigned_hub);
@@ -132,8 +133,9 @@ static int store_conflicts(void)
             CHECK_EQUAL(after.generation, before.generation + 1);
         }
         before = after;
-        if (!between.failed)
+        if (!between.failed) {
             break;
+        }
     }
     CHECK(conflicts > 0);
     flow_close(&f);
@@ -149,8 +151,9 @@ static int entropy_fails_once(void)
     for (;; fail_at++) {
         reset(fail_at, 0);
         CHECK_EQUAL(flow_register(&f), 0);
-        if (!between.failed)
+        if (!between.failed) {
             break;
+        }
     }
     CHECK(fail_at > 4);
     flow_close(&f);

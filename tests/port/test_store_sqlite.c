@@ -16,8 +16,9 @@ static char why[512];
 
 static bool open_file(struct posix_sqlite *db, const char *name)
 {
-    if (posix_sqlite_open(db, support_path(name), why, sizeof why) == 0)
+    if (posix_sqlite_open(db, support_path(name), why, sizeof why) == 0) {
         return true;
+    }
     printf("# %s\n", why);
     return false;
 }
@@ -94,20 +95,23 @@ static int busy_is_no_loss(void)
 static int add_in_a_race(const char *name, unsigned count)
 {
     struct posix_sqlite db;
-    if (!open_file(&db, name))
+    if (!open_file(&db, name)) {
         return 1;
+    }
     struct dps_store s = posix_sqlite_store(&db);
     while (count > 0) {
         char value[64], next[16];
         unsigned number = 0;
         uint64_t version;
         int error = store_get(&s, DPS_TABLE_REGISTRATIONS, "n", value, &version);
-        if (error == 0 && sscanf(value, "%u", &number) != 1)
+        if (error == 0 && sscanf(value, "%u", &number) != 1) {
             return 2;
+        }
         snprintf(next, sizeof next, "%u", number + 1);
         int written = store_put(&s, DPS_TABLE_REGISTRATIONS, "n", next, &version);
-        if (s.commit(s.context) != 0 || (written != 0 && written != BYTES_E_CONFLICT))
+        if (s.commit(s.context) != 0 || (written != 0 && written != BYTES_E_CONFLICT)) {
             return 3;
+        }
         count -= written == 0;
     }
     posix_sqlite_close(&db);
@@ -124,8 +128,9 @@ static int race_of_processes(void)
     for (int i = 0; i < PROCESSES; i++) {
         child[i] = support_fork();
         CHECK(child[i] >= 0);
-        if (child[i] == 0)
+        if (child[i] == 0) {
             _exit(add_in_a_race("race.db", EACH));
+        }
     }
     int status, failed = 0;
     for (int i = 0; i < PROCESSES; i++) {
@@ -150,13 +155,15 @@ static int killed(const char *name, bool after_commit)
     if (child == 0) {
         struct posix_sqlite db;
         uint64_t a = 0, b = 0;
-        if (!open_file(&db, name))
+        if (!open_file(&db, name)) {
             _exit(1);
+        }
         struct dps_store s = posix_sqlite_store(&db);
         if (store_put(&s, DPS_TABLE_ENROLLMENTS, "a", "1", &a) != 0 ||
             store_put(&s, DPS_TABLE_DEVICES, "hub/a", "1", &b) != 0 ||
-            (after_commit && s.commit(s.context) != 0))
+            (after_commit && s.commit(s.context) != 0)) {
             _exit(2);
+        }
         (void)kill(getpid(), SIGKILL);
     }
     int status;

@@ -24,10 +24,12 @@ static int read_exactly(struct port_stream *p, uint8_t *out, size_t len)
     uint64_t end = now_ms() + TIMEOUT_MS;
     while (len > 0) {
         int n = p->read(p->context, out, len, 100);
-        if (n < 0)
+        if (n < 0) {
             return n;
-        if (n == 0 && now_ms() > end)
+        }
+        if (n == 0 && now_ms() > end) {
             return BYTES_E_TIMEOUT;
+        }
         out += n;
         len -= (size_t)n;
     }
@@ -83,8 +85,9 @@ static int write_to_a_closed_peer(void)
     CHECK_EQUAL(poll(&reset_came, 1, TIMEOUT_MS), 1);
     /* The first write learns of the reset; the second is the one that a signal would answer. */
     int n = 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         n = p.write(p.context, (const uint8_t *)"ping", 4, 100);
+    }
     CHECK_EQUAL(n, BYTES_E_STREAM);
     p.close(p.context);
     (void)close(listener);
@@ -130,8 +133,9 @@ static int connect_times_out(void)
     uint64_t took = now_ms() - begin;
     CHECK(took >= 190 && s.fd == -1);
     for (size_t i = 0; i < 4; i++) {
-        if (filler[i].fd >= 0)
+        if (filler[i].fd >= 0) {
             (void)close(filler[i].fd);
+        }
     }
     (void)close(listener);
     return 0;
@@ -175,8 +179,9 @@ static struct posix_proxy local_proxy(const char *userinfo, uint16_t port)
     char url[160];
     char why[512];
     snprintf(url, sizeof url, "http://%s127.0.0.1:%u/", userinfo, (unsigned)port);
-    if (posix_proxy_choose(&p, url, NULL, why, sizeof why) != 0)
+    if (posix_proxy_choose(&p, url, NULL, why, sizeof why) != 0) {
         printf("# %s\n", why);
+    }
     return p;
 }
 
@@ -246,12 +251,14 @@ static int proxy_answers(void)
         struct posix_stream s = {.proxy = &proxy};
         struct port_stream p = posix_stream_port(&s);
         int result = p.connect(p.context, "dps.example", 443, TIMEOUT_MS);
-        if (result != c->result || s.proxy_status != c->status)
+        if (result != c->result || s.proxy_status != c->status) {
             printf("# answer %zu: %d, status %u\n", i, result, s.proxy_status);
+        }
         CHECK(result == c->result && s.proxy_status == c->status);
         uint8_t first = 0;
-        if (result == 0)
+        if (result == 0) {
             CHECK(read_exactly(&p, &first, 1) == 0 && first == 'T');
+        }
         p.close(p.context);
         support_end(peer);
         (void)close(listener);
@@ -308,8 +315,9 @@ static int proxy_goes_on(void)
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
     static char all[40 * sizeof interim];
     size_t len = 0;
-    for (; len + sizeof interim < sizeof all; len += sizeof interim - 1)
+    for (; len + sizeof interim < sizeof all; len += sizeof interim - 1) {
         memcpy(all + len, interim, sizeof interim - 1);
+    }
     for (size_t bytewise = 0; bytewise < 2; bytewise++) {
         uint16_t port;
         int listener = support_listen(0, &port);

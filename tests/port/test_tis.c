@@ -71,8 +71,9 @@ static int every_burst(void)
     }
     t.chip.vary = true;
     t.chip.burst = 64;
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         CHECK_EQUAL(tis_case_ask(&t), 0);
+    }
     CHECK_EQUAL(tis_case_create_ek(&t), 0);
     CHECK(t.chip.aborted == 0 && t.chip.retried == 0);
     CLEAN();
@@ -95,8 +96,9 @@ static int absent(void)
     }
     t.chip.crb = true;
     CHECK_EQUAL(tis_case_find(&t), BYTES_E_NOT_PROVIDED);
-    for (t.chip.crb = false, t.chip.did_vid = 0; t.chip.did_vid != 0xFFFFFFFE; t.chip.did_vid--)
+    for (t.chip.crb = false, t.chip.did_vid = 0; t.chip.did_vid != 0xFFFFFFFE; t.chip.did_vid--) {
         CHECK_EQUAL(tis_case_find(&t), BYTES_E_TPM_TRANSPORT);
+    }
     /* A chip that loses its power between two commands, and one that comes back. */
     t.chip.presence = CHIP_FLOATS_HIGH;
     CHECK_EQUAL(tis_case_ask(&t), BYTES_E_TPM_TRANSPORT);
@@ -213,8 +215,9 @@ static int left_behind(void)
         tis_chip_read(&t.chip, 0, 0x018, some, 4);
         tis_chip_write(&t.chip, 0, 0x018, &ready, 1);
         tis_chip_read(&t.chip, 0, 0x018, some, 4);
-        if (state == CHIP_RECEPTION)
+        if (state == CHIP_RECEPTION) {
             tis_chip_write(&t.chip, 0, 0x024, begun, sizeof begun);
+        }
         if (state >= CHIP_EXECUTION) {
             tis_chip_write(&t.chip, 0, 0x024, random, sizeof random);
             tis_chip_write(&t.chip, 0, 0x018, &go, 1);
@@ -264,8 +267,9 @@ static int other_localities(void)
         int error = tis_case_ask(&t);
         CHECK(error == 0 || error == BYTES_E_TPM_TRANSPORT);
         CHECK(error == 0 || t.chip.seize_after == 0);
-        if (t.chip.state != CHIP_IDLE && t.chip.active != 0)
+        if (t.chip.state != CHIP_IDLE && t.chip.active != 0) {
             t.chip.state = CHIP_IDLE; /* he who took it has aborted what was going on */
+        }
         t.chip.seize_after = 0;
         CHECK(tis_case_ask(&t) == 0 && !t.chip.seized);
         CLEAN();

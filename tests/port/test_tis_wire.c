@@ -27,8 +27,9 @@ static int spi_wait_states(void)
     t.spi_wire.vary = true;
     t.chip.vary = true;
     t.chip.burst = 64;
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         CHECK_EQUAL(tis_case_ask(&t), 0);
+    }
     CHECK(tis_case_create_ek(&t) == 0 && t.chip.aborted == 0 && t.chip.retried == 0);
     CLEAN();
     tis_case_close(&t);

@@ -30,10 +30,12 @@ static int read_ek(struct posix_tpm *t, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t *e
     tpm2_create_primary_build(&w, TPM2_RH_ENDORSEMENT, &auth, &area);
     int error =
         p.transact(p.context, bytes_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS);
-    if (error == 0)
+    if (error == 0) {
         error = tpm2_create_primary_parse(bytes_of(response, len), &rc, &object, &public_2b, &name);
-    if (error != 0 || public_2b.len > DPS_EK_PUBLIC_MAX)
+    }
+    if (error != 0 || public_2b.len > DPS_EK_PUBLIC_MAX) {
         return error != 0 ? error : BYTES_E_SPACE;
+    }
     memcpy(ek, public_2b.p, public_2b.len);
     *ek_len = public_2b.len;
     w = bytes_writer_over(command, sizeof command);
@@ -54,8 +56,9 @@ static bool started_orderly(struct posix_tpm *t)
     struct bytes_writer w = bytes_writer_over(command, sizeof command);
     tpm2_get_capability_build(&w, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_STARTUP_CLEAR, 1);
     if (p.transact(p.context, bytes_written(&w), response, sizeof response, &len, TPM_CALL_TIMEOUT_MS) != 0 ||
-        tpm2_get_capability_parse(bytes_of(response, len), &rc, &more, &capability, &data) != 0)
+        tpm2_get_capability_parse(bytes_of(response, len), &rc, &more, &capability, &data) != 0) {
         return false;
+    }
     struct bytes_reader r = bytes_reader_over(data);
     uint32_t count = bytes_read_u32(&r), property = bytes_read_u32(&r), value = bytes_read_u32(&r);
     return count == 1 && property == TPM2_PT_STARTUP_CLEAR && (value & ORDERLY) != 0;
@@ -75,8 +78,9 @@ static int names(void)
         "mssim:", "mssim:host:65535", "tcp:host:2321", "swtpm:::1:2321",   "device",
         "TPM",    "libtpms",          "mssim:host:",   "swtpm:host:99999", "swtpm::1"};
     struct posix_tpm t;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(tpm_call_open(&t, bad[i]) == BYTES_E_USAGE && strstr(tpm_call_why, "names no TPM") != NULL);
+    }
     CHECK(tpm_call_open(&t, "/dev/no-such-tpm") == BYTES_E_TPM_TRANSPORT && tpm_call_why[0] != 0);
     CHECK(tpm_call_open(&t, tpm_call_name("swtpm", support_free_port())) == BYTES_E_TPM_TRANSPORT &&
           tpm_call_why[0] != 0);
@@ -170,8 +174,9 @@ static pid_t start_swtpm(const char *server, const char *directory, const char *
     snprintf(state, sizeof state, "dir=%s", directory);
     (void)mkdir(directory, 0700);
     pid_t child = support_fork();
-    if (child != 0)
+    if (child != 0) {
         return child;
+    }
     int null = open("/dev/null", O_RDWR);
     (void)dup2(null, 1);
     (void)dup2(null, 2);
@@ -186,11 +191,13 @@ static int open_retry(struct posix_tpm *t, const char *name)
     int error = BYTES_E_TPM_TRANSPORT;
     for (int i = 0; i < OPEN_TRIES && error == BYTES_E_TPM_TRANSPORT; i++) {
         error = tpm_call_open(t, name);
-        if (error == BYTES_E_TPM_TRANSPORT)
+        if (error == BYTES_E_TPM_TRANSPORT) {
             (void)usleep(20000);
+        }
     }
-    if (error != 0)
+    if (error != 0) {
         printf("# %s\n", tpm_call_why);
+    }
     return error;
 }
 
@@ -282,8 +289,9 @@ static int mssim(void)
         pid_t peer = support_peer(platform, tpm_call_platform, TPM_CALL_PLATFORM_STEPS, false);
         error = tpm_call_open(&t, tpm_call_name("mssim", port));
         support_end(peer);
-        if (error != 0)
+        if (error != 0) {
             (void)usleep(20000);
+        }
     }
     CHECK_EQUAL(error, 0);
     CHECK(tpm_call_random(&t) == 0 && read_ek(&t, ek, &len) == 0);

@@ -55,8 +55,9 @@ static int fakes_over_tcp(void)
         CHECK_EQUAL(tpm_call_open(&t, tpm_call_name("swtpm", port)), 0);
         int result = tpm_call_random_within(&t, patience(fakes[i].result), 64);
         support_end(peer);
-        if (result != fakes[i].result)
+        if (result != fakes[i].result) {
             printf("# %s: %d\n", fakes[i].name, result);
+        }
         CHECK_EQUAL(result, fakes[i].result);
         /* Whatever happened, the next call connects anew. */
         peer = support_peer(listener, good, 2, true);
@@ -115,8 +116,9 @@ static int fakes_over_mssim(void)
         struct posix_tpm t;
         CHECK_EQUAL(tpm_call_open(&t, tpm_call_name("mssim", port)), 0);
         int result = tpm_call_random_within(&t, patience(f->result), 64);
-        if (result != f->result)
+        if (result != f->result) {
             printf("# %s: %d\n", f->name, result);
+        }
         CHECK(result == f->result);
         posix_tpm_close(&t);
         support_end(peers[0]);
@@ -148,19 +150,23 @@ static pid_t start_device(const struct fake *f, char *path, size_t path_size)
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     struct termios raw;
     if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 ||
-        ptsname_r(master, path, path_size) != 0 || tcgetattr(master, &raw) != 0)
+        ptsname_r(master, path, path_size) != 0 || tcgetattr(master, &raw) != 0) {
         return -1;
+    }
     cfmakeraw(&raw);
     int slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (slave < 0 || tcsetattr(slave, TCSANOW, &raw) != 0)
+    if (slave < 0 || tcsetattr(slave, TCSANOW, &raw) != 0) {
         return -1;
+    }
     pid_t child = support_fork();
     if (child == 0) {
         uint8_t command[256];
-        if (read(master, command, sizeof command) > 0 && f->len > 0)
+        if (read(master, command, sizeof command) > 0 && f->len > 0) {
             (void)!write(master, f->answer, f->len);
-        if (f->silent)
+        }
+        if (f->silent) {
             (void)pause();
+        }
         _exit(0);
     }
     (void)close(master);
@@ -190,8 +196,9 @@ static int device(void)
         CHECK(driver > 0);
         CHECK_EQUAL(tpm_call_open(&t, path), 0);
         int result = tpm_call_random_within(&t, patience(f->result), 64);
-        if (result != f->result)
+        if (result != f->result) {
             printf("# %s: %d\n", f->name, result);
+        }
         CHECK(result == f->result);
         CHECK((t.fd == -1) == (f->result != 0));
         posix_tpm_close(&t);

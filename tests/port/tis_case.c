@@ -63,11 +63,14 @@ int tis_case_ask_within(struct tis_case *t, uint32_t timeout_ms, size_t capacity
     size_t len = 1;
     memset(response, 0xA5, sizeof response);
     int error = t->tpm.transact(t->tpm.context, question(command), response, capacity, &len, timeout_ms);
-    for (size_t i = capacity; i < sizeof response; i++)
-        if (response[i] != 0xA5)
+    for (size_t i = capacity; i < sizeof response; i++) {
+        if (response[i] != 0xA5) {
             return BYTES_E_SPACE - 100; /* no error of the project: written beyond the capacity */
-    if (error != 0)
+        }
+    }
+    if (error != 0) {
         return len == 0 ? error : BYTES_E_USAGE;
+    }
     return bytes_equal_public(bytes_of(response, len), bytes_of(t->expected, t->expected_len))
                ? 0
                : BYTES_E_INTEGRITY;
@@ -90,10 +93,12 @@ int tis_case_create_ek(struct tis_case *t)
     tpm2_create_primary_build(&w, TPM2_RH_ENDORSEMENT, &auth, &area);
     int error = t->tpm.transact(t->tpm.context, bytes_written(&w), response, sizeof response, &len,
                                 TIS_CASE_TIMEOUT_MS);
-    if (error == 0)
+    if (error == 0) {
         error = tpm2_create_primary_parse(bytes_of(response, len), &rc, &object, &public_2b, &name);
-    if (error != 0)
+    }
+    if (error != 0) {
         return error;
+    }
     w = bytes_writer_over(command, sizeof command);
     tpm2_flush_context_build(&w, object);
     error = t->tpm.transact(t->tpm.context, bytes_written(&w), response, sizeof response, &len,

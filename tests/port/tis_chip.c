@@ -32,8 +32,9 @@ static uint64_t after(struct tis_chip *c, uint64_t us)
 
 void tis_chip_blame(struct tis_chip *c, const char *violation)
 {
-    if (c->violation == NULL)
+    if (c->violation == NULL) {
         c->violation = violation;
+    }
 }
 
 void tis_chip_init(struct tis_chip *c, struct port_tpm tpm)
@@ -79,8 +80,9 @@ bool tis_chip_fails(struct tis_chip *c)
         c->fail_after--;
         return false;
     }
-    if (c->fail == 0)
+    if (c->fail == 0) {
         return false;
+    }
     c->fail--;
     return true;
 }
@@ -91,8 +93,9 @@ static void become(struct tis_chip *c, enum tis_chip_state state)
     c->next_us = TIS_CHIP_FOREVER;
     c->room = 0;
     c->room_at_us = c->now_us;
-    if (state == CHIP_READY)
+    if (state == CHIP_READY) {
         c->command_len = 0;
+    }
     if (state == CHIP_COMPLETION) {
         c->response_at = 0;
         c->valid_at_us = after(c, c->valid_us);
@@ -103,14 +106,16 @@ static void become(struct tis_chip *c, enum tis_chip_state state)
 static void settle(struct tis_chip *c)
 {
     c->now_us += ACCESS_TIME_US;
-    if (c->now_us >= c->next_us)
+    if (c->now_us >= c->next_us) {
         become(c, c->next);
+    }
     if (c->other >= 0 && c->now_us >= c->other_until_us) {
         c->other = -1;
         c->active = -1;
     }
-    if (c->other >= 0)
+    if (c->other >= 0) {
         c->active = c->other;
+    }
     if (c->active < 0 && c->wanted >= 0 && c->now_us >= c->wanted_us) {
         c->active = c->wanted;
         c->wanted = -1;
@@ -128,18 +133,21 @@ static void go_to(struct tis_chip *c, enum tis_chip_state next, uint64_t when_us
 
 static uint8_t read_access(const struct tis_chip *c, unsigned locality)
 {
-    if (c->now_us < c->reset_us)
+    if (c->now_us < c->reset_us) {
         return 0x01;
+    }
     return (uint8_t)(0x81 | (c->active == (int)locality ? 0x20 : 0) | (c->seized ? 0x10 : 0) |
                      (c->other_waits ? 0x04 : 0) | (c->wanted == (int)locality ? 0x02 : 0));
 }
 
 static bool expects(const struct tis_chip *c)
 {
-    if (c->state != CHIP_RECEPTION)
+    if (c->state != CHIP_RECEPTION) {
         return false;
-    if (c->command_len < 6)
+    }
+    if (c->command_len < 6) {
         return true;
+    }
     const uint8_t *p = c->command + 2;
     return c->command_len < ((size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]);
 }
@@ -153,12 +161,14 @@ static bool has_data(const struct tis_chip *c)
 static void refill(struct tis_chip *c)
 {
     bool moving = c->state == CHIP_READY || c->state == CHIP_RECEPTION || has_data(c);
-    if (!moving)
+    if (!moving) {
         c->room = 0;
-    else if (c->room == 0 && c->now_us >= c->room_at_us)
+    } else if (c->room == 0 && c->now_us >= c->room_at_us) {
         c->room = c->vary ? 1 + tis_chip_random(c, c->burst) : c->burst;
-    if (has_data(c) && c->room > c->response_len - c->response_at)
+    }
+    if (has_data(c) && c->room > c->response_len - c->response_at) {
         c->room = (unsigned)(c->response_len - c->response_at);
+    }
 }
 
 /* What is not valid is wrong on purpose. commandReady always holds. */
@@ -185,29 +195,35 @@ static uint8_t response_byte(struct tis_chip *c)
         tis_chip_blame(c, "read from an empty FIFO");
         return 0xFF;
     }
-    if (c->now_us < c->valid_at_us)
+    if (c->now_us < c->valid_at_us) {
         tis_chip_blame(c, "read from the FIFO before the status was valid");
-    if (--c->room == 0)
+    }
+    if (--c->room == 0) {
         c->room_at_us = after(c, c->room_us);
+    }
     uint8_t byte = c->response[c->response_at++];
-    if (c->lie > 0 && c->response_at >= 3 && c->response_at <= 6)
+    if (c->lie > 0 && c->response_at >= 3 && c->response_at <= 6) {
         byte = (uint8_t)(c->lie_size >> (8 * (6 - c->response_at)));
-    if (c->flip > 0 && c->response_at == 12)
+    }
+    if (c->flip > 0 && c->response_at == 12) {
         byte ^= 0x10;
+    }
     return byte;
 }
 
 static void read_fifo(struct tis_chip *c, uint8_t *out, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         out[i] = response_byte(c);
+    }
     c->valid_at_us = after(c, c->valid_us);
 }
 
 static void give_u32(uint8_t *out, size_t len, uint32_t value)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         out[i] = (uint8_t)(value >> (8 * i));
+    }
 }
 
 /* Who has not got the TPM reads ones. */
@@ -216,25 +232,27 @@ void tis_chip_read(struct tis_chip *c, unsigned locality, unsigned offset, uint8
     uint8_t sts[4];
     settle(c);
     memset(out, c->presence == CHIP_FLOATS_LOW ? 0 : 0xFF, len);
-    if (c->presence != CHIP_PRESENT)
+    if (c->presence != CHIP_PRESENT) {
         return;
-    if (offset != FIFO && len > (offset == ACCESS ? 1 : 4))
+    }
+    if (offset != FIFO && len > (offset == ACCESS ? 1 : 4)) {
         tis_chip_blame(c, "read beyond the end of a register");
-    else if (offset == ACCESS)
+    } else if (offset == ACCESS) {
         out[0] = read_access(c, locality);
-    else if (c->now_us < c->reset_us)
+    } else if (c->now_us < c->reset_us) {
         tis_chip_blame(c, "a register was read before the registers were valid");
-    else if (offset == DID_VID)
+    } else if (offset == DID_VID) {
         give_u32(out, len, c->did_vid);
-    else if (offset == INTERFACE)
+    } else if (offset == INTERFACE) {
         give_u32(out, len, c->crb ? 0x4001 : 0x2100);
-    else if (offset == STS && c->active == (int)locality) {
+    } else if (offset == STS && c->active == (int)locality) {
         read_status(c, sts);
         memcpy(out, sts, len);
-    } else if (offset == FIFO && c->active == (int)locality)
+    } else if (offset == FIFO && c->active == (int)locality) {
         read_fifo(c, out, len);
-    else if (offset != STS && offset != FIFO)
+    } else if (offset != STS && offset != FIFO) {
         tis_chip_blame(c, "an unknown register was read");
+    }
 }
 
 /* ---- What the driver writes ---- */
@@ -255,8 +273,9 @@ static void write_access(struct tis_chip *c, unsigned locality, uint8_t value)
         c->other = -1;
         c->active = (int)locality;
         c->wanted = -1;
-        if (c->state != CHIP_IDLE) /* what the former owner was doing is aborted */
+        if (c->state != CHIP_IDLE) { /* what the former owner was doing is aborted */
             become(c, CHIP_IDLE);
+        }
     } else if (value != 0x02 && value != 0x08 && value != 0x20) {
         tis_chip_blame(c, "more than one bit written to TPM_ACCESS");
     }
@@ -269,17 +288,21 @@ static void execute(struct tis_chip *c)
         return;
     }
     become(c, CHIP_EXECUTION);
-    if (c->execute_us == TIS_CHIP_FOREVER)
+    if (c->execute_us == TIS_CHIP_FOREVER) {
         return;
+    }
     struct bytes command = {c->command, c->command_len};
     if (c->tpm.transact(c->tpm.context, command, c->response, sizeof c->response - 3, &c->response_len,
-                        REAL_TPM_MS) != 0)
+                        REAL_TPM_MS) != 0) {
         tis_chip_blame(c, "the real TPM failed");
+    }
     c->executed++;
-    if (c->truncate > 0)
+    if (c->truncate > 0) {
         c->response_len -= 2;
-    if (c->surplus > 0)
+    }
+    if (c->surplus > 0) {
         c->response_len += 3;
+    }
     go_to(c, CHIP_COMPLETION, after(c, c->execute_us));
 }
 
@@ -288,16 +311,18 @@ static void command_ready(struct tis_chip *c)
     c->stuck = false;
     c->dropped = false;
     c->doubled = false;
-    if (c->state == CHIP_READY || (c->next_us != TIS_CHIP_FOREVER && c->state != CHIP_EXECUTION))
+    if (c->state == CHIP_READY || (c->next_us != TIS_CHIP_FOREVER && c->state != CHIP_EXECUTION)) {
         return;
+    }
     if (c->state == CHIP_IDLE) {
         go_to(c, CHIP_READY, after(c, c->ready_us));
     } else if (c->state == CHIP_COMPLETION) {
         become(c, CHIP_IDLE);
     } else {
         c->aborted++;
-        if (c->next_us == TIS_CHIP_FOREVER || c->next != CHIP_IDLE)
+        if (c->next_us == TIS_CHIP_FOREVER || c->next != CHIP_IDLE) {
             go_to(c, CHIP_IDLE, after(c, c->abort_us));
+        }
     }
 }
 
@@ -308,10 +333,12 @@ static void response_retry(struct tis_chip *c)
         tis_chip_blame(c, "responseRetry without a response");
         return;
     }
-    if (c->truncate > 0 && --c->truncate == 0)
+    if (c->truncate > 0 && --c->truncate == 0) {
         c->response_len += 2;
-    if (c->surplus > 0 && --c->surplus == 0)
+    }
+    if (c->surplus > 0 && --c->surplus == 0) {
         c->response_len -= 3;
+    }
     c->lie -= c->lie > 0;
     c->flip -= c->flip > 0;
     c->retried++;
@@ -327,16 +354,18 @@ static void write_fifo(struct tis_chip *c, const uint8_t *in, size_t len)
         }
         if (!expects(c)) {
             /* A byte that was doubled makes the rest of the command too long, which is not the driver's doing. */
-            if (!c->doubled)
+            if (!c->doubled) {
                 tis_chip_blame(c, "written to a FIFO that expects nothing");
+            }
             return;
         }
         if (c->room == 0) {
             tis_chip_blame(c, "written to a full FIFO");
             return;
         }
-        if (--c->room == 0)
+        if (--c->room == 0) {
             c->room_at_us = after(c, c->room_us);
+        }
         bool odd = c->command_len == 3 && !c->dropped;
         if (odd && c->drop > 0) {
             c->drop--;
@@ -360,33 +389,36 @@ static void write_fifo(struct tis_chip *c, const uint8_t *in, size_t len)
 void tis_chip_write(struct tis_chip *c, unsigned locality, unsigned offset, const uint8_t *in, size_t len)
 {
     settle(c);
-    if (c->presence != CHIP_PRESENT)
+    if (c->presence != CHIP_PRESENT) {
         return;
-    if (c->now_us < c->reset_us)
+    }
+    if (c->now_us < c->reset_us) {
         tis_chip_blame(c, "a register was written before the registers were valid");
-    else if (offset != FIFO && len != 1)
+    } else if (offset != FIFO && len != 1) {
         tis_chip_blame(c, "more than a byte written to a register");
-    else if (offset == ACCESS)
+    } else if (offset == ACCESS) {
         write_access(c, locality, in[0]);
-    else if (offset != STS && offset != FIFO)
+    } else if (offset != STS && offset != FIFO) {
         tis_chip_blame(c, "an unknown register was written");
-    else if (c->active != (int)locality)
+    } else if (c->active != (int)locality) {
         return;
-    else if (offset == FIFO)
+    } else if (offset == FIFO) {
         write_fifo(c, in, len);
-    else if (in[0] == 0x40)
+    } else if (in[0] == 0x40) {
         command_ready(c);
-    else if (in[0] == 0x20)
+    } else if (in[0] == 0x20) {
         execute(c);
-    else if (in[0] == 0x02)
+    } else if (in[0] == 0x02) {
         response_retry(c);
-    else
+    } else {
         tis_chip_blame(c, "more than one bit written to TPM_STS");
+    }
 }
 
 struct bytes tis_chip_moved(const struct tis_chip *c)
 {
-    if (c->state == CHIP_COMPLETION)
+    if (c->state == CHIP_COMPLETION) {
         return (struct bytes){c->response, c->response_at};
+    }
     return (struct bytes){c->command, c->command_len};
 }

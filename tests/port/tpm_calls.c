@@ -28,8 +28,9 @@ int tpm_call_random_within(struct posix_tpm *t, uint32_t timeout_ms, size_t capa
     struct bytes random;
     struct port_tpm p = posix_tpm_port(t);
     int error = p.transact(p.context, get_random(command), response, capacity, &len, timeout_ms);
-    if (error != 0)
+    if (error != 0) {
         return len == 0 ? error : BYTES_E_USAGE; /* no length beside an error */
+    }
     error = tpm2_get_random_parse(bytes_of(response, len), &rc, &random);
     return error == 0 && random.len != 8 ? BYTES_E_FORMAT : error;
 }
@@ -52,8 +53,9 @@ int tpm_call_listen_pair(uint16_t *port, int *tpm, int *platform)
     for (int i = 0; i < 100; i++) {
         *tpm = support_listen(0, port);
         *platform = *port < 65535 ? support_listen((uint16_t)(*port + 1), &ignored) : -1;
-        if (*platform >= 0)
+        if (*platform >= 0) {
             return 0;
+        }
         (void)close(*tpm);
     }
     return BYTES_E_STREAM;

@@ -28,8 +28,9 @@ static size_t carry(br_ssl_engine_context *from, br_ssl_engine_context *to)
     const uint8_t *out = crypto_tls_record_out(from, &have);
     uint8_t *in = crypto_tls_record_in(to, &room);
     size_t len = have < room ? have : room;
-    if (out == NULL || in == NULL)
+    if (out == NULL || in == NULL) {
         return 0;
+    }
     memcpy(in, out, len);
     crypto_tls_record_sent(from, len);
     crypto_tls_record_received(to, len);
@@ -48,8 +49,9 @@ static int handshake(const char *host, const char *leaf, const char *key, bool *
     CHECK(crypto_tls_client_start(&client, &trust, host, NOW, entropy, client_io, sizeof client_io, false) ==
           0);
     CHECK(crypto_tls_server_start(&server, &identity, NULL, entropy, server_io, sizeof server_io) == 0);
-    while (carry(c, s) + carry(s, c) > 0)
+    while (carry(c, s) + carry(s, c) > 0) {
         ;
+    }
     *open = (crypto_tls_want(c) & CRYPTO_TLS_APP_OUT) != 0;
     while (*open && received < 3000) {
         uint8_t *room = crypto_tls_app_out(s, &len);

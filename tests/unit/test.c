@@ -86,16 +86,18 @@ static bool is_number(const struct test_value *v)
 
 static bool equal(const struct test_value *a, const struct test_value *b)
 {
-    if (a->kind == TEST_TEXT && b->kind == TEST_TEXT)
+    if (a->kind == TEST_TEXT && b->kind == TEST_TEXT) {
         return strcmp(a->pointer, b->pointer) == 0;
+    }
     return (a->kind == b->kind || (is_number(a) && is_number(b))) && a->number == b->number &&
            a->pointer == b->pointer;
 }
 
 bool test_equal(const char *file, int line, struct test_value got, struct test_value wanted)
 {
-    if (equal(&got, &wanted))
+    if (equal(&got, &wanted)) {
         return true;
+    }
     printf("# %s:%d: got ", file, line);
     print(&got);
     printf(", wanted ");

@@ -26,8 +26,9 @@ static void load_keys(void)
     const struct bytes ek_der = bytes_of(vector_ek_private_der, sizeof vector_ek_private_der);
     const struct bytes srk_der = bytes_of(vector_srk_private_der, sizeof vector_srk_private_der);
     if (crypto_rsa_private_decode(ek_der, &ek, ek_storage, sizeof ek_storage) != 0 ||
-        crypto_rsa_private_decode(srk_der, &srk, srk_storage, sizeof srk_storage) != 0)
+        crypto_rsa_private_decode(srk_der, &srk, srk_storage, sizeof srk_storage) != 0) {
         abort();
+    }
 }
 
 static struct bytes srk_name(void)
@@ -53,8 +54,9 @@ static void make(struct bytes_writer *w, struct bytes host, struct bytes id)
     struct tpm2_public srk_public;
     const struct dps_activation_random random = vector_random();
     if (tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public) != 0 ||
-        tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) != 0)
+        tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &srk_public) != 0) {
         abort();
+    }
     dps_activation_make(w, &ek_public, &srk_public, vector_srk_name, vector_hmac_key, host, id, &random);
 }
 
@@ -64,8 +66,9 @@ static struct bytes blob_for(const char *host, const char *id)
     static uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
     struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
     make(&w, bytes_of_text(host), bytes_of_text(id));
-    if (w.error != 0)
+    if (w.error != 0) {
         abort();
+    }
     return bytes_written(&w);
 }
 
@@ -154,8 +157,9 @@ static int s06_enc_uri_vector(void)
     struct tpm2_public srk_public;
     uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
     struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
-    for (size_t i = 0; i < sizeof random.inner_key; i++)
+    for (size_t i = 0; i < sizeof random.inner_key; i++) {
         random.inner_key[i] = (uint8_t)(0x40 + i);
+    }
     CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(vector_ek_public_2b, sizeof vector_ek_public_2b), &ek_public),
                 0);
     CHECK_EQUAL(
@@ -277,10 +281,11 @@ static int every_byte_changed(void)
     for (size_t i = 0; i < blob.len; i++) {
         changed[i] ^= 0x15;
         const int error = open_key(bytes_of(changed, blob.len), key);
-        if (i < FIELD6 + 2)
+        if (i < FIELD6 + 2) {
             CHECK(error == BYTES_E_FORMAT || error == BYTES_E_INTEGRITY || error == BYTES_E_ALGORITHM);
-        else
+        } else {
             CHECK(error == 0 && is_vector_key(key));
+        }
         changed[i] ^= 0x15;
     }
     return 0;
@@ -373,8 +378,9 @@ static int uri_of(const uint8_t *utf16, size_t len, uint8_t *text, size_t capaci
     uint8_t encrypted[DPS_ENC_URI_MAX + 2];
     const struct bytes key = bytes_of(vector_inner_key, sizeof vector_inner_key);
     memcpy(encrypted, utf16, len);
-    if (crypto_aes_cfb_encrypt(key, NULL, encrypted, len) != 0)
+    if (crypto_aes_cfb_encrypt(key, NULL, encrypted, len) != 0) {
         abort();
+    }
     return dps_activation_uri(key, bytes_of(encrypted, len), text, capacity, text_len);
 }
 

@@ -19,9 +19,11 @@
 
 static const struct captured *captured(const char *name)
 {
-    for (size_t i = 0; i < captured_commands_count; i++)
-        if (strcmp(captured_commands[i].name, name) == 0)
+    for (size_t i = 0; i < captured_commands_count; i++) {
+        if (strcmp(captured_commands[i].name, name) == 0) {
             return &captured_commands[i];
+        }
+    }
     abort();
 }
 
@@ -30,8 +32,9 @@ static struct bytes field(struct bytes message, size_t offset, size_t n, bool wh
 {
     struct bytes_reader r = bytes_reader_over(message);
     bytes_read_bytes(&r, offset);
-    while (n-- > 0)
+    while (n-- > 0) {
         bytes_read_2b(&r);
+    }
     return whole ? bytes_read_2b_whole(&r) : bytes_read_2b(&r);
 }
 
@@ -522,14 +525,16 @@ static bool parse_copy(const struct command *c, const uint8_t *response, size_t 
     bool held;
     if (*error == 0) {
         held = rc == 0;
-        for (size_t i = 0; i < c->spans; i++)
+        for (size_t i = 0; i < c->spans; i++) {
             held = held && inside(o.span[i], s);
+        }
     } else {
         held = (*error == BYTES_E_TPM_RC) == (rc != 0);
         held = held && (*error == BYTES_E_FORMAT || *error == BYTES_E_TPM_RC || *error == BYTES_E_ALGORITHM);
         held = held && o.number[0] == handle_to_flush(c, s) && o.number[1] == 0;
-        for (size_t i = 0; i < c->spans; i++)
+        for (size_t i = 0; i < c->spans; i++) {
             held = held && o.span[i].len == 0;
+        }
     }
     free(copy);
     return held;
@@ -568,8 +573,9 @@ static int test_truncated(void)
             memcpy(buffer, response.p, len);
             CHECK(parse_copy(&commands[i], buffer, len, &error));
             CHECK_EQUAL(error, BYTES_E_FORMAT);
-            if (len < 10 || (commands[i].open_end != 0 && len >= commands[i].open_end))
+            if (len < 10 || (commands[i].open_end != 0 && len >= commands[i].open_end)) {
                 continue;
+            }
             set_size(buffer, len);
             CHECK(parse_copy(&commands[i], buffer, len, &error));
             CHECK_EQUAL(error, BYTES_E_FORMAT);
@@ -588,8 +594,9 @@ static int test_trailing(void)
             memcpy(buffer, response.p, response.len);
             CHECK(parse_copy(&commands[i], buffer, response.len + more, &error));
             CHECK_EQUAL(error, BYTES_E_FORMAT);
-            if (commands[i].open_end != 0)
+            if (commands[i].open_end != 0) {
                 continue;
+            }
             set_size(buffer, response.len + more);
             CHECK(parse_copy(&commands[i], buffer, response.len + more, &error));
             CHECK_EQUAL(error, BYTES_E_FORMAT);
@@ -608,15 +615,17 @@ static int test_every_byte_changed(void)
                 uint8_t buffer[DPS_TPM_BUFFER];
                 int error;
                 memcpy(buffer, response.p, response.len);
-                if (v < sizeof values)
+                if (v < sizeof values) {
                     buffer[at] = values[v];
-                else if (v < sizeof values + 8)
+                } else if (v < sizeof values + 8) {
                     buffer[at] ^= (uint8_t)(1U << (v - sizeof values));
-                else
+                } else {
                     buffer[at] = (uint8_t)(buffer[at] + (v == sizeof values + 8 ? 1 : 255));
+                }
                 CHECK(parse_copy(&commands[i], buffer, response.len, &error));
-                if (at < 6 && buffer[at] != response.p[at] && error != BYTES_E_FORMAT)
+                if (at < 6 && buffer[at] != response.p[at] && error != BYTES_E_FORMAT) {
                     CHECK(at < 2 && error == BYTES_E_TPM_RC); /* the tag of a refusal turned into TPM 1.2's */
+                }
             }
         }
     }
@@ -662,8 +671,9 @@ static int test_wrong_tag(void)
         struct bytes response = captured(commands[i].name)->response;
         uint8_t buffer[DPS_TPM_BUFFER];
         int error;
-        if (commands[i].rc != 0)
+        if (commands[i].rc != 0) {
             continue;
+        }
         memcpy(buffer, response.p, response.len);
         buffer[1] ^= 0x01 ^ 0x02;
         CHECK(parse_copy(&commands[i], buffer, response.len, &error));
@@ -777,9 +787,11 @@ static int parse_with(const char *name, size_t at, uint8_t value)
     int error = 0;
     memcpy(buffer, response.p, response.len);
     buffer[at] = value;
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i].name, name) == 0 && !parse_copy(&commands[i], buffer, response.len, &error))
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0 && !parse_copy(&commands[i], buffer, response.len, &error)) {
             return 1;
+        }
+    }
     return error;
 }
 

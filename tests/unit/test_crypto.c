@@ -30,9 +30,11 @@ static bool is_hex(const uint8_t *p, size_t len, const char *text)
 
 static bool is_zero(const uint8_t *p, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (p[i] != 0)
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != 0) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -178,8 +180,9 @@ static int test_cfb_zero_iv(void)
         }
     }
     for (size_t len = 0; len <= sizeof key_bytes; len++) {
-        if (len == 16 || len == 32)
+        if (len == 16 || len == 32) {
             continue;
+        }
         CHECK_EQUAL(crypto_aes_cfb_encrypt((struct bytes){key_bytes, len}, NULL, data, 5), BYTES_E_ALGORITHM);
         CHECK(memcmp(data, plain, sizeof data) == 0);
     }
@@ -303,8 +306,9 @@ static int test_oaep_decrypt(void)
 static int test_oaep_encrypt(void)
 {
     uint8_t seed[32], out[MODULUS], digest[32];
-    for (uint8_t i = 0; i < 32; i++)
+    for (uint8_t i = 0; i < 32; i++) {
         seed[i] = (uint8_t)(0xc0 + i);
+    }
     const struct crypto_rsa_public key = public_key(vector_ek_public_2b, sizeof vector_ek_public_2b);
     const struct bytes message = {vector_cred_seed, sizeof vector_cred_seed};
     const struct bytes result = {out, sizeof out};
@@ -385,9 +389,10 @@ static int test_private_decode(void)
     struct crypto_rsa_private key;
     size_t len = sizeof vector_ek_private_der;
     memcpy(der, vector_ek_private_der, len);
-    for (size_t cut = 0; cut < len; cut++)
+    for (size_t cut = 0; cut < len; cut++) {
         CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, cut}, &key, storage, sizeof storage),
                     BYTES_E_FORMAT);
+    }
     CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, len + 1}, &key, storage, sizeof storage),
                 BYTES_E_FORMAT);
     for (size_t i = 0; i < len; i++) {
@@ -395,9 +400,10 @@ static int test_private_decode(void)
         (void)crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, sizeof storage);
         der[i] ^= 0x41;
     }
-    for (size_t capacity = 0; capacity < 5 * 128; capacity++)
+    for (size_t capacity = 0; capacity < 5 * 128; capacity++) {
         CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, capacity),
                     BYTES_E_SPACE);
+    }
     CHECK_EQUAL(crypto_rsa_private_decode((struct bytes){der, len}, &key, storage, 5 * 128), 0);
     return 0;
 }
@@ -445,12 +451,13 @@ static int test_equal_and_wipe(void)
     memset(b, 0x5a, sizeof b);
     CHECK(bytes_equal_secret(a, b, sizeof a) && bytes_equal_secret(a, b, 0) &&
           bytes_equal_secret(NULL, NULL, 0));
-    for (size_t i = 0; i < sizeof a; i++)
+    for (size_t i = 0; i < sizeof a; i++) {
         for (unsigned bit = 1; bit < 256; bit <<= 1) {
             b[i] ^= (uint8_t)bit;
             CHECK(!bytes_equal_secret(a, b, sizeof a) && bytes_equal_secret(a, b, i));
             b[i] ^= (uint8_t)bit;
         }
+    }
     bytes_wipe(a + 1, sizeof a - 2);
     CHECK(a[0] == 0x5a && a[39] == 0x5a && is_zero(a + 1, 38));
     bytes_wipe(a, 0);
@@ -478,8 +485,9 @@ static int test_certificate(void)
     crypto_sha256(&c.key.rsa.modulus, 1, digest);
     CHECK(is_hex(digest, 32, "9a95b65ad4297cddd3d1daad53b08ffc3eb8b07553caf732fa8cb95014512b32"));
 
-    for (size_t cut = 0; cut < len; cut++)
+    for (size_t cut = 0; cut < len; cut++) {
         CHECK(crypto_certificate_parse((struct bytes){der, cut}, &c) == BYTES_E_FORMAT && c.der.len == 0);
+    }
     CHECK_EQUAL(crypto_certificate_parse((struct bytes){ec.chain[0].data, ec.chain[0].data_len}, &c), 0);
     CHECK(c.key.kind == CRYPTO_KEY_P256 && c.key.rsa.modulus.len == 0);
     for (size_t i = 0; i < len; i++) {

@@ -23,8 +23,9 @@
 static const uint8_t *find(const uint8_t *p, size_t len, const char *text, size_t text_len)
 {
     for (size_t i = 0; i + text_len <= len; i++) {
-        if (memcmp(p + i, text, text_len) == 0)
+        if (memcmp(p + i, text, text_len) == 0) {
             return p + i;
+        }
     }
     return NULL;
 }
@@ -196,10 +197,12 @@ static int read_record(const char *mark, size_t field, size_t len, bool more)
     uint8_t digest[CRYPTO_SHA256_SIZE];
     struct bytes_writer w = bytes_writer_over(record, sizeof record);
     dps_write_text(&w, mark);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 7; i++) {
         bytes_write_2b(&w, bytes_of(filler, i == field ? len : 1));
-    if (more)
+    }
+    if (more) {
         bytes_write_u8(&w, 0);
+    }
     const struct bytes all = bytes_written(&w);
     crypto_sha256(&all, 1, digest);
     bytes_write_bytes(&w, bytes_of(digest, sizeof digest));

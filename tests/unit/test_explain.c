@@ -29,8 +29,9 @@ struct seen {
 
 static bool texts_are_complete(const struct tpm2_field *f)
 {
-    if (f->kind == TPM2_FIELD_UNPARSED)
+    if (f->kind == TPM2_FIELD_UNPARSED) {
         return f->meaning != NULL;
+    }
     return f->name != NULL && f->name[0] != 0 && f->type != NULL && f->type[0] != 0 && f->spec != NULL &&
            f->spec[0] != 0 && (f->meaning != NULL || f->value_name != NULL || f->leaf);
 }
@@ -44,30 +45,37 @@ static void look(void *context, const struct tpm2_field *f)
         return;
     }
     /* Containers of this depth and deeper end here, exactly; the ones around reach at least as far. */
-    for (unsigned d = f->depth; d < s->depth; d++)
-        if (s->end[d] != f->offset)
+    for (unsigned d = f->depth; d < s->depth; d++) {
+        if (s->end[d] != f->offset) {
             s->wrong = true;
-    if (f->depth > 0 && f->offset + f->len > s->end[f->depth - 1])
+        }
+    }
+    if (f->depth > 0 && f->offset + f->len > s->end[f->depth - 1]) {
         s->wrong = true;
+    }
     s->depth = f->depth;
     if (!f->leaf) {
         s->end[s->depth++] = f->offset + f->len;
     } else {
-        if (f->len == 0)
+        if (f->len == 0) {
             s->wrong = true;
+        }
         s->next += f->len;
         s->unparsed += f->kind == TPM2_FIELD_UNPARSED ? f->len : 0;
         s->secret += f->secret ? f->len : 0;
     }
-    if (s->wanted != NULL && strcmp(f->name, s->wanted) == 0 && s->found_count++ == 0)
+    if (s->wanted != NULL && strcmp(f->name, s->wanted) == 0 && s->found_count++ == 0) {
         s->found = *f;
+    }
 }
 
 static bool covered(const struct seen *s, size_t len)
 {
-    for (unsigned d = 0; d < s->depth; d++)
-        if (s->end[d] != len)
+    for (unsigned d = 0; d < s->depth; d++) {
+        if (s->end[d] != len) {
             return false;
+        }
+    }
     return !s->wrong && s->next == len;
 }
 
@@ -110,8 +118,9 @@ static bool subject_at(size_t i, struct subject *s)
         {bytes_of(vector_public, sizeof vector_public), as_public, 0},
     };
     i -= 2 * captured_commands_count;
-    if (i >= sizeof others / sizeof others[0])
+    if (i >= sizeof others / sizeof others[0]) {
         return false;
+    }
     *s = others[i];
     return true;
 }
@@ -192,9 +201,11 @@ static int test_bytes_left_over(void)
 
 static const struct captured *captured(const char *name)
 {
-    for (size_t i = 0; i < captured_commands_count; i++)
-        if (strcmp(captured_commands[i].name, name) == 0)
+    for (size_t i = 0; i < captured_commands_count; i++) {
+        if (strcmp(captured_commands[i].name, name) == 0) {
             return &captured_commands[i];
+        }
+    }
     return NULL;
 }
 

@@ -80,8 +80,9 @@ static bool span_is(struct bytes s, const char *text)
 /* The start of a message as text: the method, or the three digits of the status. */
 static bool start_is(const struct dps_http *h, const uint8_t *buffer, const char *start)
 {
-    if (h->role == REQ)
+    if (h->role == REQ) {
         return span_is(dps_http_method(h, buffer), start);
+    }
     return h->status == (start[0] - '0') * 100 + (start[1] - '0') * 10 + (start[2] - '0');
 }
 
@@ -109,20 +110,23 @@ static bool receive_split(const struct message *m, size_t first)
     dps_http_init(&h, (enum dps_http_role)m->role);
     int rc = feed(&h, buffer, &len, m->text, first, false);
     if (first < total) {
-        if (rc != BYTES_E_MORE)
+        if (rc != BYTES_E_MORE) {
             return false;
+        }
         rc = feed(&h, buffer, &len, m->text + first, total - first, false);
     }
-    if (m->until_close && rc == BYTES_E_MORE)
+    if (m->until_close && rc == BYTES_E_MORE) {
         rc = feed(&h, buffer, &len, "", 0, true);
+    }
     return rc == 0 && received(&h, buffer, len, m) && feed(&h, buffer, &len, "", 0, true) == 0;
 }
 
 static int test_whole_and_split(void)
 {
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
-        for (size_t first = 0; first <= strlen(messages[i].text); first++)
+        for (size_t first = 0; first <= strlen(messages[i].text); first++) {
             CHECK(receive_split(&messages[i], first));
+        }
     }
     return 0;
 }
@@ -139,8 +143,9 @@ static int test_single_bytes(void)
             bool last = at + 1 == total && !m->until_close;
             CHECK_EQUAL(feed(&h, buffer, &len, m->text + at, 1, false), (last ? 0 : BYTES_E_MORE));
         }
-        if (m->until_close)
+        if (m->until_close) {
             CHECK_EQUAL(feed(&h, buffer, &len, "", 0, true), 0);
+        }
         CHECK(received(&h, buffer, len, m));
     }
     return 0;
@@ -158,8 +163,9 @@ static int test_truncated(void)
             size_t len = 0;
             dps_http_init(&h, (enum dps_http_role)m->role);
             CHECK_EQUAL(feed(&h, buffer, &len, m->text, cut, false), BYTES_E_MORE);
-            if (m->until_close && h.head_len > 0)
+            if (m->until_close && h.head_len > 0) {
                 continue;
+            }
             CHECK(feed(&h, buffer, &len, "", 0, true) == BYTES_E_FORMAT && !h.keep_alive);
             CHECK_EQUAL(feed(&h, buffer, &len, m->text + cut, total - cut, false), BYTES_E_FORMAT);
         }
@@ -171,14 +177,18 @@ static int test_truncated(void)
 static bool sane(const struct dps_http *h, const uint8_t *buffer, size_t len, size_t capacity, int rc)
 {
     struct bytes value;
-    if (rc == 0 && (h->consumed > len || h->consumed != h->head_len + h->body_len))
+    if (rc == 0 && (h->consumed > len || h->consumed != h->head_len + h->body_len)) {
         return false;
-    if (rc == BYTES_E_MORE && len >= capacity)
+    }
+    if (rc == BYTES_E_MORE && len >= capacity) {
         return false;
-    if (rc != 0 && rc != BYTES_E_MORE && rc != BYTES_E_FORMAT && rc != BYTES_E_LIMIT)
+    }
+    if (rc != 0 && rc != BYTES_E_MORE && rc != BYTES_E_FORMAT && rc != BYTES_E_LIMIT) {
         return false;
-    if (rc == 0 && h->role == REQ && (h->target_len == 0 || h->method_len == 0))
+    }
+    if (rc == 0 && h->role == REQ && (h->target_len == 0 || h->method_len == 0)) {
         return false;
+    }
     (void)dps_http_header(h, buffer, "host", &value);
     return h->head_len + h->body_len <= len && h->target_at + h->target_len <= len && value.len <= len;
 }
@@ -305,8 +315,9 @@ static const char *const refused_requests[] = {
 
 static int test_refused_requests(void)
 {
-    for (size_t i = 0; i < sizeof refused_requests / sizeof refused_requests[0]; i++)
+    for (size_t i = 0; i < sizeof refused_requests / sizeof refused_requests[0]; i++) {
         CHECK_EQUAL(outcome(REQ, refused_requests[i], strlen(refused_requests[i])), BYTES_E_FORMAT);
+    }
     CHECK(outcome(REQ, GET "X: a\0b\r\n\r\n", sizeof(GET "X: a\0b\r\n\r\n") - 1) == BYTES_E_FORMAT);
     CHECK(outcome(REQ, "GET /\0 HTTP/1.1\r\n", 17) ==
           BYTES_E_FORMAT); /* at once, without the end of the head */
@@ -330,8 +341,9 @@ static int test_refused_responses(void)
                                           "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n" CHUNKED "\r\n",
                                           "HTTP/1.0 200 OK\r\n" CHUNKED "\r\n",
                                           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 x\r\n\r\n"};
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         CHECK_EQUAL(outcome(RES, refused[i], strlen(refused[i])), BYTES_E_FORMAT);
+    }
     return 0;
 }
 

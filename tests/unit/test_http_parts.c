@@ -25,8 +25,9 @@ static int receive(enum dps_http_role role, struct bytes text, size_t capacity, 
     struct dps_http h;
     size_t len = 0, at = 0;
     int rc = BYTES_E_MORE;
-    if (buffer == NULL)
+    if (buffer == NULL) {
         return 1;
+    }
     dps_http_init(&h, role);
     while (rc == BYTES_E_MORE && at < text.len) {
         size_t count = text.len - at < piece ? text.len - at : piece;
@@ -52,13 +53,15 @@ static int test_capacity(void)
     static const char with_chunks[] = GET CHUNKED "\r\n5;ext\r\n01234\r\n5\r\n56789\r\n0\r\nX: y\r\n\r\n";
     for (size_t piece = 1; piece < 100; piece++) {
         size_t head = strlen(GET "Content-Length: 10\r\n\r\n");
-        for (size_t capacity = 1; capacity < head + 10; capacity++)
+        for (size_t capacity = 1; capacity < head + 10; capacity++) {
             CHECK_EQUAL(receive_text(with_length, capacity, piece), BYTES_E_LIMIT);
+        }
         CHECK_EQUAL(receive_text(with_length, head + 10, piece), 0);
         /* Chunk framing is removed as it is parsed, but one of its lines has to fit beside the body so far. */
         head = strlen(GET CHUNKED "\r\n");
-        for (size_t capacity = 1; capacity < head + 11; capacity++)
+        for (size_t capacity = 1; capacity < head + 11; capacity++) {
             CHECK_EQUAL(receive_text(with_chunks, capacity, piece), BYTES_E_LIMIT);
+        }
         CHECK_EQUAL(receive_text(with_chunks, head + 10 + 6, piece), 0);
     }
     return 0;
@@ -90,8 +93,9 @@ static struct bytes padded(uint8_t *buffer, const char *begin, const char *fille
 {
     size_t begin_len = strlen(begin), filler_len = strlen(filler);
     memcpy(buffer, begin, begin_len);
-    for (size_t i = begin_len; i < size; i++)
+    for (size_t i = begin_len; i < size; i++) {
         buffer[i] = (uint8_t)filler[(i - begin_len) % filler_len];
+    }
     return bytes_of(buffer, size);
 }
 
@@ -136,8 +140,9 @@ static int test_real_401(void)
     char body[1500];
     size_t base64_len = 1296, body_len = strlen(begin) + base64_len + strlen(end);
     memcpy(body, begin, strlen(begin));
-    for (size_t i = 0; i < base64_len; i++)
+    for (size_t i = 0; i < base64_len; i++) {
         body[strlen(begin) + i] = (char)('a' + i % 26);
+    }
     memcpy(body + strlen(begin) + base64_len, end, strlen(end));
 
     uint8_t wire[DPS_NET_BUFFER];

@@ -20,13 +20,15 @@ struct sample {
 static int check_sized(const void *text, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
-    if (copy == NULL)
+    if (copy == NULL) {
         return 1;
+    }
     memcpy(copy, text, len);
     struct bytes value;
     int rc = dps_json_check(bytes_of(copy, len), &value);
-    if (rc != 0 && value.len != 0)
+    if (rc != 0 && value.len != 0) {
         rc = 1;
+    }
     free(copy);
     return rc;
 }
@@ -217,15 +219,17 @@ static const struct sample bad[] = {
 
 static int test_good(void)
 {
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         CHECK_EQUAL(check_sized(good[i].text, good[i].len), 0);
+    }
     return 0;
 }
 
 static int test_bad(void)
 {
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQUAL(check_sized(bad[i].text, bad[i].len), BYTES_E_FORMAT);
+    }
     return 0;
 }
 
@@ -234,10 +238,12 @@ static int test_truncated(void)
 {
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         char last = good[i].text[good[i].len - 1];
-        if (last != '}' && last != ']' && last != '"')
+        if (last != '}' && last != ']' && last != '"') {
             continue;
-        for (size_t len = 0; len < good[i].len; len++)
+        }
+        for (size_t len = 0; len < good[i].len; len++) {
             CHECK_EQUAL(check_sized(good[i].text, len), BYTES_E_FORMAT);
+        }
     }
     return 0;
 }
@@ -253,10 +259,13 @@ static bool walk(struct bytes text, struct bytes value)
     (void)dps_json_uint(value, 1000, &number);
     (void)dps_json_member(value, "status", &item);
     while (dps_json_next(value, &cursor, &name, &item)) {
-        if (item.len == 0 || item.p < text.p || item.p + item.len > text.p + text.len || ++rounds > text.len)
+        if (item.len == 0 || item.p < text.p || item.p + item.len > text.p + text.len ||
+            ++rounds > text.len) {
             return false;
-        if (!walk(text, item))
+        }
+        if (!walk(text, item)) {
             return false;
+        }
     }
     return true;
 }
@@ -275,8 +284,9 @@ static int test_every_byte_changed(void)
                 struct bytes value;
                 memcpy(copy, good[i].text, text.len);
                 copy[at] = values[v];
-                if (dps_json_check(text, &value) == 0)
+                if (dps_json_check(text, &value) == 0) {
                     ok = ok && walk(text, value);
+                }
                 ok = ok && walk(text, text); /* a caller that forgot to check must not crash either */
             }
         }
@@ -400,11 +410,13 @@ static bool string_gives(const char *text, struct bytes expected)
     size_t len = 99;
     struct bytes value = value_of(text);
     if (value.len == 0 || dps_json_string(value, out, expected.len, &len) != 0 ||
-        !bytes_equal_public(bytes_of(out, len), expected))
+        !bytes_equal_public(bytes_of(out, len), expected)) {
         return false;
+    }
     if (expected.len > 0 &&
-        (dps_json_string(value, out, expected.len - 1, &len) != BYTES_E_SPACE || len != 0))
+        (dps_json_string(value, out, expected.len - 1, &len) != BYTES_E_SPACE || len != 0)) {
         return false;
+    }
     memcpy(buffer, value.p, value.len);
     return dps_json_string(bytes_of(buffer, value.len), buffer, value.len, &len) == 0 &&
            bytes_equal_public(bytes_of(buffer, len), expected);
@@ -433,8 +445,9 @@ static int test_string(void)
     CHECK(string_gives("\"\xC3\xBC\xE2\x82\xAC\"", bytes_of_text("\xC3\xBC\xE2\x82\xAC")));
     CHECK(string_gives("\"\\u00fcnul\"", bytes_of_text("\xC3\xBCnul")));
     static const char *const refused[] = {"\"\\u0000\"", "\"a\\u0000b\"", "1", "null", "{}", "[\"a\"]"};
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         CHECK(string_refused(refused[i]));
+    }
     return 0;
 }
 
@@ -463,8 +476,9 @@ static int test_uint(void)
     CHECK(dps_json_uint(value_of("18446744073709551616"), UINT64_MAX, &n) == BYTES_E_LIMIT && n == 0);
     static const char *const refused[] = {"-1",    "-0",   "1.0",  "1e2", "1E0", "0.5",
                                           "\"1\"", "true", "null", "[1]", "x"};
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         CHECK(dps_json_uint(value_of(refused[i]), 100, &n) == BYTES_E_FORMAT && n == 0);
+    }
     return 0;
 }
 

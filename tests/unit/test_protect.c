@@ -17,8 +17,9 @@
 static struct tpm2_public public_of(const unsigned char *whole, size_t len)
 {
     struct tpm2_public area;
-    if (tpm2_public_parse_2b(bytes_of(whole, len), &area) != 0)
+    if (tpm2_public_parse_2b(bytes_of(whole, len), &area) != 0) {
         abort();
+    }
     return area;
 }
 
@@ -36,8 +37,9 @@ static struct crypto_rsa_private ek_private(uint8_t storage[KEY_STORAGE])
 {
     struct crypto_rsa_private key;
     struct bytes der = bytes_of(vector_ek_private_der, sizeof vector_ek_private_der);
-    if (crypto_rsa_private_decode(der, &key, storage, KEY_STORAGE) != 0)
+    if (crypto_rsa_private_decode(der, &key, storage, KEY_STORAGE) != 0) {
         abort();
+    }
     return key;
 }
 
@@ -45,8 +47,9 @@ static struct crypto_rsa_private srk_private(uint8_t storage[KEY_STORAGE])
 {
     struct crypto_rsa_private key;
     struct bytes der = bytes_of(vector_srk_private_der, sizeof vector_srk_private_der);
-    if (crypto_rsa_private_decode(der, &key, storage, KEY_STORAGE) != 0)
+    if (crypto_rsa_private_decode(der, &key, storage, KEY_STORAGE) != 0) {
         abort();
+    }
     return key;
 }
 
@@ -59,8 +62,9 @@ static struct bytes without_size(struct bytes whole)
 
 static void counting(uint8_t *p, size_t len, uint8_t first)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         p[i] = (uint8_t)(first + i);
+    }
 }
 
 static struct tpm2_wrap_random random_with(const unsigned char seed[32])
@@ -94,9 +98,11 @@ static struct tpm2_sensitive vector_sensitive(void)
 
 static const struct captured *captured(const char *name)
 {
-    for (size_t i = 0; i < captured_commands_count; i++)
-        if (strcmp(captured_commands[i].name, name) == 0)
+    for (size_t i = 0; i < captured_commands_count; i++) {
+        if (strcmp(captured_commands[i].name, name) == 0) {
             return &captured_commands[i];
+        }
+    }
     abort();
 }
 
@@ -359,9 +365,11 @@ static int test_duplicate_made_by_tpm(void)
 
 static bool is_zero(const uint8_t *p, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (p[i] != 0)
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != 0) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -451,8 +459,9 @@ static int test_unusable_keys(void)
     struct tpm2_wrap_random random = random_with(vector_cred_seed);
     struct tpm2_sensitive sensitive = vector_sensitive();
     struct tpm2_public keys[10];
-    for (size_t i = 0; i < 10; i++)
+    for (size_t i = 0; i < 10; i++) {
         keys[i] = srk_public();
+    }
     keys[0].type = TPM2_ALG_KEYEDHASH;
     keys[1].attributes &= ~(uint32_t)TPM2_OBJECT_RESTRICTED;
     keys[2].attributes &= ~(uint32_t)TPM2_OBJECT_DECRYPT;
@@ -489,8 +498,9 @@ static int test_bad_modulus(void)
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
     CHECK(w.error == BYTES_E_ALGORITHM && bytes_written(&w).len == 0);
-    for (size_t i = 0; i + 32 <= sizeof buffer; i++)
+    for (size_t i = 0; i + 32 <= sizeof buffer; i++) {
         CHECK(memcmp(buffer + i, vector_hmac_key, 32) != 0);
+    }
     return 0;
 }
 
@@ -506,8 +516,9 @@ static int test_makers_without_space(void)
         memset(buffer, 0xAA, capacity + 1);
         tpm2_duplicate_make(&w, &srk, inner_key(), object_name(), &sensitive, &random);
         bool held = w.error == BYTES_E_SPACE && buffer[capacity] == 0xAA && bytes_written(&w).len == 0;
-        for (size_t i = 0; i + 32 <= capacity; i++)
+        for (size_t i = 0; i + 32 <= capacity; i++) {
             held = held && memcmp(buffer + i, vector_hmac_key, 32) != 0;
+        }
         free(buffer);
         CHECK(held);
     }

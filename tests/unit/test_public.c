@@ -106,11 +106,13 @@ static int parse_copy(struct bytes s)
 {
     uint8_t *copy = malloc(s.len > 0 ? s.len : 1);
     struct tpm2_public area, none = {0};
-    if (s.len > 0)
+    if (s.len > 0) {
         memcpy(copy, s.p, s.len);
+    }
     int error = tpm2_public_parse_2b(bytes_of(copy, s.len), &area);
-    if (error != 0 && (area.type != none.type || area.unique.len != 0 || area.auth_policy.len != 0))
+    if (error != 0 && (area.type != none.type || area.unique.len != 0 || area.auth_policy.len != 0)) {
         error = -1000;
+    }
     free(copy);
     return error;
 }
@@ -123,8 +125,9 @@ static int test_broken(void)
         for (size_t len = 0; len < areas[i].len; len++) {
             memcpy(buffer, areas[i].p, len);
             CHECK_EQUAL(parse_copy(bytes_of(buffer, len)), BYTES_E_FORMAT);
-            if (len < 2)
+            if (len < 2) {
                 continue;
+            }
             buffer[0] = (uint8_t)((len - 2) >> 8); /* a size that fits what is left */
             buffer[1] = (uint8_t)(len - 2);
             CHECK_EQUAL(parse_copy(bytes_of(buffer, len)), BYTES_E_FORMAT);
@@ -194,8 +197,9 @@ static int test_matches(void)
     CHECK(!tpm2_public_matches(&area, &ek));
 
     struct tpm2_public changed[9];
-    for (size_t i = 0; i < 9; i++)
+    for (size_t i = 0; i < 9; i++) {
         changed[i] = ek;
+    }
     changed[0].type = TPM2_ALG_KEYEDHASH;
     changed[1].name_alg = TPM2_ALG_SHA384;
     changed[2].attributes ^= TPM2_OBJECT_NO_DA;
@@ -205,8 +209,9 @@ static int test_matches(void)
     changed[6].symmetric_mode = 0x0042; /* CBC */
     changed[7].key_bits = 3072;
     changed[8].scheme = TPM2_ALG_OAEP;
-    for (size_t i = 0; i < 9; i++)
+    for (size_t i = 0; i < 9; i++) {
         CHECK(!tpm2_public_matches(&changed[i], &ek));
+    }
     struct tpm2_public hmac = tpm2_template_hmac_key((struct bytes){0}), other = hmac;
     other.scheme_hash = TPM2_ALG_SHA384;
     CHECK(tpm2_public_matches(&hmac, &hmac) && !tpm2_public_matches(&other, &hmac));

@@ -87,8 +87,9 @@ static int test_text(void)
         uint32_t code = tpm2_rc_decode(known[i].rc).code;
         const char *name = tpm2_rc_name(code);
         CHECK((name == NULL) == (tpm2_rc_meaning(code) == NULL));
-        if (known[i].kind != TPM2_RC_KIND_VENDOR && known[i].kind != TPM2_RC_KIND_LAYER)
+        if (known[i].kind != TPM2_RC_KIND_VENDOR && known[i].kind != TPM2_RC_KIND_LAYER) {
             CHECK(name != NULL && strncmp(name, "TPM_RC_", 7) == 0);
+        }
     }
     CHECK_EQUAL(tpm2_rc_name(TPM2_RC_INTEGRITY), "TPM_RC_INTEGRITY");
     CHECK(tpm2_rc_name(0x000B0143) != NULL && tpm2_rc_name(0x80280400) != NULL);

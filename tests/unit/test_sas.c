@@ -171,8 +171,9 @@ static int members_missing_or_doubled(void)
         TOKEN "&se=1700000000",
         TOKEN "&skn=a&skn=b",
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQUAL(parse_text(bad[i]), BYTES_E_FORMAT);
+    }
     CHECK_EQUAL(parse_text(TOKEN "&other=1&other=2"), 0);
     CHECK_EQUAL(parse_text("sharedaccesssignature sr=a&sig=" DEVICE_SIG "&se=1"), 0);
     return 0;
@@ -193,8 +194,9 @@ static int expiries_that_are_none(void)
         WITH_EXPIRY("9223372036854775808"), /* 2^63 */
         WITH_EXPIRY("18446744073709551616"),
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQUAL(parse_text(bad[i]), BYTES_E_FORMAT);
+    }
     CHECK_EQUAL(parse_text(WITH_EXPIRY("0")), 0);
     CHECK_EQUAL(parse_text(WITH_EXPIRY("9223372036854775807")), 0);
     return 0;
@@ -216,8 +218,9 @@ static int signatures_that_are_none(void)
         WITH_SIGNATURE("cKXhH%20ZAWFB%20wQrULAWqIpCfTABLWmYUg4eJbEvMaik%3D"),      /* blanks */
         WITH_SIGNATURE("cKXhH%252BZAWFB%252BwQrULAWqIpCfTABLWmYUg4eJbEvMaik%253D") /* encoded twice */
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQUAL(parse_text(bad[i]), BYTES_E_FORMAT);
+    }
     /* Only what base64 needs must be encoded: some clients leave '+', '/' and '=' as they are. */
     CHECK_EQUAL(parse_text(WITH_SIGNATURE("cKXhH+ZAWFB+wQrULAWqIpCfTABLWmYUg4eJbEvMaik=")), 0);
     return 0;
@@ -241,8 +244,9 @@ static int truncated_and_changed(void)
     memcpy(token, TOKEN, sizeof token);
     const size_t len = sizeof TOKEN - 1;
     CHECK(is_good(bytes_of(token, len)));
-    for (size_t cut = 0; cut < len; cut++)
+    for (size_t cut = 0; cut < len; cut++) {
         CHECK(!is_good(bytes_of(token, cut)));
+    }
     for (size_t i = 0; i < len; i++) {
         for (int change = 1; change < 256; change <<= 1) {
             token[i] = (char)(TOKEN[i] ^ change);

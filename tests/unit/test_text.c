@@ -17,13 +17,16 @@ static bool writes(writer_function *write, struct bytes input, const char *expec
         memset(buffer, 0xEE, sizeof buffer);
         struct bytes_writer w = bytes_writer_over(buffer, capacity);
         write(&w, input);
-        if (buffer[capacity] != 0xEE)
+        if (buffer[capacity] != 0xEE) {
             return false;
-        if (capacity < len && (w.error != BYTES_E_SPACE || bytes_written(&w).len != 0))
+        }
+        if (capacity < len && (w.error != BYTES_E_SPACE || bytes_written(&w).len != 0)) {
             return false;
+        }
         if (capacity == len &&
-            (w.error != 0 || !bytes_equal_public(bytes_written(&w), bytes_of_text(expected))))
+            (w.error != 0 || !bytes_equal_public(bytes_written(&w), bytes_of_text(expected)))) {
             return false;
+        }
     }
     return true;
 }
@@ -52,8 +55,9 @@ static bool decodes(decoder_function *decode, const char *text, struct bytes exp
         struct bytes input = bytes_of(copy + 1, text_len);
         memcpy(copy + 1, text, text_len);
         ok = decode(input, out, expected.len, &len) == 0 && bytes_equal_public(bytes_of(out, len), expected);
-        if (expected.len > 0)
+        if (expected.len > 0) {
             ok = ok && decode(input, out, expected.len - 1, &len) == BYTES_E_SPACE && len == 0;
+        }
         ok = ok && decode(input, copy + 1, text_len, &len) == 0 &&
              bytes_equal_public(bytes_of(copy + 1, len), expected);
     }
@@ -90,8 +94,9 @@ static int test_base64(void)
                                       "====",    "Zg==Zg==",   "Z===", "Zg=v", "Zm9v\n", "Zm9v Zm9v",
                                       "Zm9vZg=", "-_-_",       " Zg=", "Zg= ", "Zm9v=",  "Zm9vYg=v",
                                       "=Zm9",    "Z\xC3\xBCg", "Zm.v"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(refuses(dps_base64_decode, bad[i]));
+    }
     return 0;
 }
 
@@ -106,8 +111,9 @@ static int test_base64_canonical(void)
                 size_t len;
                 memcpy(text, seeds[s], 4);
                 text[at] = (uint8_t)c;
-                if (dps_base64_decode(bytes_of(text, 4), bytes, sizeof bytes, &len) != 0)
+                if (dps_base64_decode(bytes_of(text, 4), bytes, sizeof bytes, &len) != 0) {
                     continue;
+                }
                 struct bytes_writer w = bytes_writer_over(again, sizeof again);
                 dps_write_base64(&w, bytes_of(bytes, len));
                 CHECK(bytes_equal_public(bytes_written(&w), bytes_of(text, 4)));
@@ -127,8 +133,9 @@ static int test_base32(void)
                                              {"foob", "mzxw6yq"},
                                              {"fooba", "mzxw6ytb"},
                                              {"foobar", "mzxw6ytboi"}};
-    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         CHECK(writes(dps_write_base32, bytes_of_text(vectors[i][0]), vectors[i][1]));
+    }
     uint8_t ones[32]; /* a digest: 52 characters, the last with one bit of its own */
     memset(ones, 0xFF, sizeof ones);
     CHECK(writes(dps_write_base32, bytes_of(ones, sizeof ones),
@@ -143,8 +150,9 @@ static int test_hex(void)
     CHECK(decodes(dps_hex_decode, "", bytes_of_text("")));
     CHECK(decodes(dps_hex_decode, "00ffFFa9", bytes_of("\x00\xFF\xFF\xA9", 4)));
     static const char *const bad[] = {"0", "0g", "g0", "0x", " 0", "00 ", "0:", "@0", "0`"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(refuses(dps_hex_decode, bad[i]));
+    }
     return 0;
 }
 
@@ -159,8 +167,9 @@ static int test_percent(void)
     CHECK(decodes(percent_plain, "%FF", bytes_of_text("\xFF")));
     CHECK(decodes(percent_plain, "%252F", bytes_of_text("%2F"))); /* once only [RFC 3986 2.4] */
     static const char *const bad[] = {"%", "%2", "a%", "%2G", "%G2", "%%41", "%00", "a%00b", "% 1", "%+1"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(refuses(percent_plain, bad[i]));
+    }
     uint8_t out[4];
     size_t len;
     CHECK(dps_percent_decode(bytes_of("a\0b", 3), false, out, sizeof out, &len) == BYTES_E_FORMAT &&
@@ -212,8 +221,9 @@ static int test_decimal(void)
     CHECK(decimal("15", 9, &v) == BYTES_E_LIMIT && decimal("9", 9, &v) == 0 && v == 9);
     static const char *const bad[] = {"",    "00",  "01",  "+1",  "-1", " 1", "1 ",
                                       "1.0", "1e1", "0x1", "1,0", "/",  ":",  "99999999999999999999999x"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(decimal(bad[i], UINT64_MAX, &v) == BYTES_E_FORMAT && v == 0);
+    }
     return 0;
 }
 
@@ -224,8 +234,9 @@ static bool time_is(uint64_t seconds, const char *rfc3339, const char *http)
     uint64_t back = 1;
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_time(&w, seconds);
-    if (!bytes_equal_public(bytes_written(&w), bytes_of_text(rfc3339)))
+    if (!bytes_equal_public(bytes_written(&w), bytes_of_text(rfc3339))) {
         return false;
+    }
     w = bytes_writer_over(buffer, sizeof buffer);
     dps_write_http_date(&w, seconds);
     return bytes_equal_public(bytes_written(&w), bytes_of_text(http)) &&
@@ -353,8 +364,9 @@ static int test_utf8(void)
                                       "\xF8\x88\x80\x80\x80",
                                       "\xFE",
                                       "\xFF"};
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         CHECK(dps_utf8_valid(bytes_of_text(good[i])));
+    }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(!dps_utf8_valid(bytes_of_text(bad[i])));
         size_t len = strlen(bad[i]);
@@ -370,8 +382,9 @@ static int test_utf8(void)
 
 static int test_small(void)
 {
-    for (unsigned c = 0; c < 256; c++)
+    for (unsigned c = 0; c < 256; c++) {
         CHECK(dps_lower((uint8_t)c) == (c >= 'A' && c <= 'Z' ? c + 32 : c));
+    }
     CHECK(dps_hex_digit('0') == 0 && dps_hex_digit('9') == 9 && dps_hex_digit('a') == 10 &&
           dps_hex_digit('F') == 15);
     CHECK(dps_hex_digit('g') == 16 && dps_hex_digit('/') == 16 && dps_hex_digit(':') == 16 &&

@@ -78,11 +78,13 @@ static size_t carry(br_ssl_engine_context *from, br_ssl_engine_context *to, size
     size_t have = 0, room = 0;
     const uint8_t *out = crypto_tls_record_out(from, &have);
     uint8_t *in = crypto_tls_record_in(to, &room);
-    if (out == NULL || in == NULL)
+    if (out == NULL || in == NULL) {
         return 0;
+    }
     size_t len = have < room ? have : room;
-    if (len > limit)
+    if (len > limit) {
         len = limit;
+    }
     memcpy(in, out, len);
     crypto_tls_record_sent(from, len);
     crypto_tls_record_received(to, len);
@@ -93,8 +95,9 @@ static size_t carry(br_ssl_engine_context *from, br_ssl_engine_context *to, size
 static void pump(size_t piece)
 {
     while (carry(client_engine(), server_engine(), piece) + carry(server_engine(), client_engine(), piece) >
-           0)
+           0) {
         ;
+    }
 }
 
 static bool is_open(const br_ssl_engine_context *e)
@@ -112,10 +115,12 @@ static size_t put(br_ssl_engine_context *e, const uint8_t *p, size_t len)
 {
     size_t room;
     uint8_t *out = crypto_tls_app_out(e, &room);
-    if (out == NULL)
+    if (out == NULL) {
         return 0;
-    if (len > room)
+    }
+    if (len > room) {
         len = room;
+    }
     memcpy(out, p, len);
     crypto_tls_app_sent(e, len);
     crypto_tls_flush(e);
@@ -127,10 +132,12 @@ static size_t get(br_ssl_engine_context *e, uint8_t *p, size_t capacity)
 {
     size_t len;
     const uint8_t *in = crypto_tls_app_in(e, &len);
-    if (in == NULL)
+    if (in == NULL) {
         return 0;
-    if (len > capacity)
+    }
+    if (len > capacity) {
         len = capacity;
+    }
     memcpy(p, in, len);
     crypto_tls_app_received(e, len);
     return len;
@@ -143,14 +150,16 @@ static int transfer(br_ssl_engine_context *from, br_ssl_engine_context *to, size
     while (received < total) {
         uint8_t data[1500];
         size_t len = total - sent < sizeof data ? total - sent : sizeof data;
-        for (size_t i = 0; i < len; i++)
+        for (size_t i = 0; i < len; i++) {
             data[i] = (uint8_t)((sent + i) * 7);
+        }
         sent += put(from, data, len);
         pump(piece);
         len = get(to, data, sizeof data);
         CHECK(len > 0);
-        for (size_t i = 0; i < len; i++)
+        for (size_t i = 0; i < len; i++) {
             CHECK_EQUAL(data[i], (uint8_t)((received + i) * 7));
+        }
         received += len;
     }
     return 0;
@@ -202,9 +211,10 @@ static int test_long_data(void)
 static int test_every_piece(void)
 {
     CHECK_EQUAL(load(), 0);
-    for (size_t piece = 1; piece <= 100; piece++)
+    for (size_t piece = 1; piece <= 100; piece++) {
         CHECK(session(piece % 2 == 1 ? &ec_identity : &rsa_identity,
                       piece % 2 == 1 ? "dps.example" : "rsa.example", false, piece) == 0);
+    }
     return 0;
 }
 
@@ -298,10 +308,12 @@ static int test_resumption_refused(void)
     for (size_t piece = 1; piece < 1200; piece += 13) {
         CHECK_EQUAL(start_client("other.example", NOW, false), 0);
         CHECK_EQUAL(start_server(&ec_identity), 0);
-        while (carry(client_engine(), server_engine(), WHOLE) > 0)
+        while (carry(client_engine(), server_engine(), WHOLE) > 0) {
             ;
-        for (size_t moved = 0, step = 1; moved < piece && step > 0; moved += step)
+        }
+        for (size_t moved = 0, step = 1; moved < piece && step > 0; moved += step) {
             step = carry(server_engine(), client_engine(), piece - moved);
+        }
         CHECK_EQUAL(start_client("other.example", NOW, true), 0);
         CHECK_EQUAL(offered_id_len(), 0);
     }
@@ -330,11 +342,13 @@ static int test_resumption_refused(void)
 /* Run a handshake that the client must refuse. Returns its error. */
 static int refusal(const struct crypto_identity *identity, const char *host, uint64_t now)
 {
-    if (start_client(host, now, false) != 0 || start_server(identity) != 0)
+    if (start_client(host, now, false) != 0 || start_server(identity) != 0) {
         return -1;
+    }
     pump(WHOLE);
-    if (is_open(client_engine()) || is_open(server_engine()) || !is_closed(client_engine()))
+    if (is_open(client_engine()) || is_open(server_engine()) || !is_closed(client_engine())) {
         return -1;
+    }
     return crypto_tls_error(client_engine());
 }
 
@@ -359,8 +373,9 @@ static int test_wrong_host(void)
         "localhost",
     };
     CHECK_EQUAL(load(), 0);
-    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         CHECK_EQUAL(refusal(&ec_identity, hosts[i], NOW), BR_ERR_X509_BAD_SERVER_NAME);
+    }
     /* An address as iPAddress is not read; tls.h says so. */
     CHECK_EQUAL(refusal(&rsa_identity, "192.0.2.7", NOW), BR_ERR_X509_BAD_SERVER_NAME);
     return 0;
@@ -413,15 +428,18 @@ static int test_dates(void)
 static size_t catch_record(uint8_t *record, size_t capacity)
 {
     static const uint8_t message[] = "the secret of the server";
-    if (start("dps.example") != 0)
+    if (start("dps.example") != 0) {
         return 0;
+    }
     pump(WHOLE);
     size_t len = 0;
-    if (put(server_engine(), message, sizeof message) != sizeof message)
+    if (put(server_engine(), message, sizeof message) != sizeof message) {
         return 0;
+    }
     const uint8_t *out = crypto_tls_record_out(server_engine(), &len);
-    if (out == NULL || len > capacity)
+    if (out == NULL || len > capacity) {
         return 0;
+    }
     memcpy(record, out, len);
     return len;
 }
@@ -455,8 +473,9 @@ static int test_tampered(void)
         feed_client(record, len);
         feed_client(whole, len);
         CHECK_EQUAL(get(client_engine(), received, sizeof received), 0);
-        if (i >= 5)
+        if (i >= 5) {
             CHECK_EQUAL(crypto_tls_error(client_engine()), BR_ERR_BAD_MAC);
+        }
     }
     return 0;
 }
@@ -487,8 +506,9 @@ static int test_tampered_handshake(void)
     for (size_t i = 0; i < len; i += 7) {
         uint8_t flight[2000];
         CHECK_EQUAL(start("dps.example"), 0);
-        while (carry(client_engine(), server_engine(), WHOLE) > 0)
+        while (carry(client_engine(), server_engine(), WHOLE) > 0) {
             ;
+        }
         len = 0;
         size_t part;
         for (const uint8_t *out; (out = crypto_tls_record_out(server_engine(), &part)) != NULL; len += part) {
@@ -519,10 +539,12 @@ static int test_truncated(void)
     }
     for (size_t cut = 1; cut < 700; cut += 11) {
         CHECK_EQUAL(start("dps.example"), 0);
-        while (carry(client_engine(), server_engine(), WHOLE) > 0)
+        while (carry(client_engine(), server_engine(), WHOLE) > 0) {
             ;
-        for (size_t moved = 0, step = 1; moved < cut && step > 0; moved += step)
+        }
+        for (size_t moved = 0, step = 1; moved < cut && step > 0; moved += step) {
             step = carry(server_engine(), client_engine(), cut - moved);
+        }
         CHECK(!is_open(client_engine()) && !is_closed(client_engine()));
     }
     return 0;
@@ -554,8 +576,9 @@ static int test_not_tls(void)
         crypto_tls_record_received(server_engine(), take);
         at += take;
     }
-    while (crypto_tls_record_out(server_engine(), &len) != NULL)
+    while (crypto_tls_record_out(server_engine(), &len) != NULL) {
         crypto_tls_record_sent(server_engine(), len);
+    }
     CHECK(is_closed(server_engine()));
     CHECK_EQUAL(crypto_tls_error(server_engine()), BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION);
     return 0;
@@ -577,8 +600,9 @@ static int test_deterministic(void)
         } else {
             CHECK(len == len_again && memcmp(first, out, len) == 0);
         }
-        while (carry(client_engine(), server_engine(), WHOLE) > 0)
+        while (carry(client_engine(), server_engine(), WHOLE) > 0) {
             ;
+        }
         out = crypto_tls_record_out(server_engine(), &server_len_again);
         CHECK(out != NULL && server_len_again <= sizeof server_first);
         if (round == 0) {
@@ -599,9 +623,11 @@ static int test_deterministic(void)
 static bool is_zero(const void *p, size_t len)
 {
     const uint8_t *bytes = p;
-    for (size_t i = 0; i < len; i++)
-        if (bytes[i] != 0)
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != 0) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -652,8 +678,9 @@ static char pem[20000];
 static struct bytes join(const char *const *parts, size_t count)
 {
     pem[0] = '\0';
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         strcat(pem, parts[i]);
+    }
     return text(pem);
 }
 
@@ -721,8 +748,9 @@ static int test_trust_find(void)
     CHECK(found.slots[1].flags == 0 && found.slots[1].pkey.key_type == BR_KEYTYPE_RSA);
 
     const char *many[CRYPTO_TRUST_ANCHORS_MAX + 1];
-    for (size_t i = 0; i <= CRYPTO_TRUST_ANCHORS_MAX; i++)
+    for (size_t i = 0; i <= CRYPTO_TRUST_ANCHORS_MAX; i++) {
         many[i] = vector_tls_ca;
+    }
     CHECK_EQUAL(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX)), 0);
     CHECK(crypto_trust_find(&trust, &of_ca, &found) == 0 && found.count == CRYPTO_TRUST_ANCHORS_MAX);
     CHECK_EQUAL(crypto_trust_load(&trust, join(many, CRYPTO_TRUST_ANCHORS_MAX + 1)), 0);
@@ -755,8 +783,9 @@ static int test_pem_dress(void)
             for (const char *p = texts[k]; *p != '\0'; p++) {
                 const char one[2] = {*p, '\0'};
                 strcat(dressed, *p == '\n' ? dresses[i].line_end : one);
-                if (*p == '\n')
+                if (*p == '\n') {
                     strcat(dressed, dresses[i].line_begin);
+                }
             }
             strcpy(copies[k], dressed);
             views[k] = text(copies[k]);
@@ -777,9 +806,10 @@ static size_t end_line(const char *s)
 static int test_pem_cut(void)
 {
     size_t whole = end_line(vector_tls_ca);
-    for (size_t cut = 0; cut < whole; cut++)
+    for (size_t cut = 0; cut < whole; cut++) {
         CHECK_EQUAL(crypto_trust_load(&trust, (struct bytes){(const uint8_t *)vector_tls_ca, cut}),
                     BYTES_E_FORMAT);
+    }
     for (size_t cut = 0; cut < end_line(vector_tls_ec_leaf); cut++) {
         const struct bytes chain = {(const uint8_t *)vector_tls_ec_leaf, cut};
         CHECK_EQUAL(crypto_identity_load(&ec_identity, chain, text(vector_tls_ec_key_sec1)), BYTES_E_FORMAT);
@@ -787,7 +817,7 @@ static int test_pem_cut(void)
     }
     static const char *const keys[] = {vector_tls_ec_key_sec1, vector_tls_ec_key_pkcs8,
                                        vector_tls_rsa_key_pkcs1, vector_tls_rsa_key_pkcs8};
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         for (size_t cut = 0; cut < end_line(keys[i]); cut++) {
             const struct bytes key = {(const uint8_t *)keys[i], cut};
             CHECK_EQUAL(crypto_identity_load(&ec_identity,
@@ -795,6 +825,7 @@ static int test_pem_cut(void)
                         BYTES_E_FORMAT);
             CHECK(is_zero(&ec_identity, sizeof ec_identity));
         }
+    }
     return 0;
 }
 

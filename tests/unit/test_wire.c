@@ -73,8 +73,9 @@ static int test_sized(void)
     for (size_t taken = 0; taken <= 4; taken++) {
         struct bytes_reader r = bytes_reader_over(bytes_of(input, sizeof input));
         struct bytes_reader inner = bytes_read_sized(&r);
-        for (size_t i = 0; i < taken; i++)
+        for (size_t i = 0; i < taken; i++) {
             bytes_read_u8(&inner);
+        }
         bytes_read_sized_end(&r, &inner);
         CHECK(r.error == (taken == 3 ? 0 : BYTES_E_FORMAT));
         CHECK(bytes_read_u8(&r) == (taken == 3 ? 9 : 0));
@@ -133,8 +134,9 @@ static int test_write_without_space(void)
         CHECK(w.len <= capacity);
         CHECK_EQUAL(w.error, (capacity < 12 ? BYTES_E_SPACE : 0));
         CHECK_EQUAL(bytes_written(&w).len, (capacity < 12 ? 0 : 12));
-        for (size_t i = capacity; i < sizeof buffer; i++)
+        for (size_t i = capacity; i < sizeof buffer; i++) {
             CHECK_EQUAL(buffer[i], 0xAA);
+        }
     }
     struct bytes_writer w = bytes_writer_over(NULL, 0);
     CHECK(bytes_write_room(&w, 1) == NULL && w.error == BYTES_E_SPACE);

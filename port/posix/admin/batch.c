@@ -27,8 +27,9 @@ static size_t count_members(struct bytes container)
 {
     struct bytes name, value;
     size_t cursor = 0, count = 0;
-    while (dps_json_next(container, &cursor, &name, &value))
+    while (dps_json_next(container, &cursor, &name, &value)) {
         count++;
+    }
     return count;
 }
 
@@ -39,14 +40,18 @@ static bool same_value(struct bytes a, struct bytes b)
     struct bytes name, value, other;
     size_t cursor = 0, other_cursor = 0;
     enum dps_json_kind kind = dps_json_kind(a);
-    if (kind != dps_json_kind(b))
+    if (kind != dps_json_kind(b)) {
         return false;
-    if (kind == DPS_JSON_STRING)
+    }
+    if (kind == DPS_JSON_STRING) {
         return same_string(a, b);
-    if (kind != DPS_JSON_OBJECT && kind != DPS_JSON_ARRAY)
+    }
+    if (kind != DPS_JSON_OBJECT && kind != DPS_JSON_ARRAY) {
         return bytes_equal_public(a, b);
-    if (count_members(a) != count_members(b))
+    }
+    if (count_members(a) != count_members(b)) {
         return false;
+    }
     while (dps_json_next(a, &cursor, &name, &value)) {
         char text[256];
         bool found;
@@ -56,8 +61,9 @@ static bool same_value(struct bytes a, struct bytes b)
             snprintf(text, sizeof text, "%.*s", (int)name.len, (const char *)name.p);
             found = name.len < sizeof text && dps_json_member(b, text, &other) == 0;
         }
-        if (!found || !same_value(value, other))
+        if (!found || !same_value(value, other)) {
             return false;
+        }
     }
     return true;
 }
@@ -71,8 +77,9 @@ size_t admin_enrollment_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MA
         dps_json_member(attestation, "tpm", &tpm) != 0 ||
         dps_json_member(tpm, "endorsementKey", &value) != 0 ||
         dps_json_string(value, text, sizeof text, &len) != 0 ||
-        dps_ek_from_base64(bytes_of(text, len), ek, &len, NULL) != 0)
+        dps_ek_from_base64(bytes_of(text, len), ek, &len, NULL) != 0) {
         return 0;
+    }
     return len;
 }
 
@@ -92,8 +99,9 @@ static bool same_member(struct bytes asked, struct bytes existing, const char *n
                  (dps_json_kind(a) != DPS_JSON_ARRAY || count_members(a) > 0);
     bool has_b = dps_json_member(existing, name, &b) == 0 && dps_json_kind(b) != DPS_JSON_NULL &&
                  (dps_json_kind(b) != DPS_JSON_ARRAY || count_members(b) > 0);
-    if (has_a && has_b)
+    if (has_a && has_b) {
         return same_value(a, b);
+    }
     return !has_a && (!has_b || !decides);
 }
 
@@ -123,8 +131,9 @@ bool admin_same_enrollment(struct bytes asked, struct bytes existing)
                    {"capabilities", false},     {"optionalDeviceInformation", false},
                    {"reprovisionPolicy", false}};
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (!same_member(asked, existing, members[i].name, members[i].decides))
+        if (!same_member(asked, existing, members[i].name, members[i].decides)) {
             return false;
+        }
     }
     return same_key(asked, existing) && is_disabled(asked) == is_disabled(existing) &&
            demands_hardened_srk(asked) == demands_hardened_srk(existing);
@@ -137,16 +146,18 @@ static uint32_t wait_seconds(const struct admin_tool *t, int error, unsigned att
     struct bytes value;
     uint64_t seconds;
     if (error == 0 && dps_http_header(&t->https.http, t->https.buffer, "Retry-After", &value) == 0 &&
-        dps_decimal_parse(value, WAIT_MAX_SECONDS, &seconds) == 0)
+        dps_decimal_parse(value, WAIT_MAX_SECONDS, &seconds) == 0) {
         return (uint32_t)seconds;
+    }
     return UINT32_C(1) << attempt;
 }
 
 /* Waiting may help: the service is busy, or was there a moment ago. */
 static bool may_pass(const struct admin_tool *t, const struct admin_batch *b, int error)
 {
-    if (error != 0)
+    if (error != 0) {
         return b->answered && (error == BYTES_E_STREAM || error == BYTES_E_TIMEOUT);
+    }
     return t->https.http.status == 429 || t->https.http.status >= 500;
 }
 
@@ -158,13 +169,15 @@ static int exchange_patiently(struct admin_tool *t, struct admin_batch *b,
     for (unsigned attempt = 0;; attempt++) {
         int error = admin_exchange(t, request);
         b->answered = b->answered || error == 0;
-        if (posix_interrupted != 0 || attempt == RETRIES || !may_pass(t, b, error))
+        if (posix_interrupted != 0 || attempt == RETRIES || !may_pass(t, b, error)) {
             return error;
+        }
         uint32_t seconds = wait_seconds(t, error, attempt);
         admin_say("the service is %s; trying again in %u s", error != 0 ? "not to be reached" : "busy",
                   (unsigned)seconds);
-        if (clock.sleep_ms(clock.context, seconds * 1000) != 0)
+        if (clock.sleep_ms(clock.context, seconds * 1000) != 0) {
             return error;
+        }
     }
 }
 
@@ -181,10 +194,12 @@ static void refuse_item(struct admin_item *item, struct bytes error, const char 
     struct bytes value;
     uint64_t code = 0;
     size_t len = 0;
-    if (dps_json_member(error, "errorCode", &value) == 0)
+    if (dps_json_member(error, "errorCode", &value) == 0) {
         (void)dps_json_uint(value, UINT32_MAX, &code);
-    if (dps_json_member(error, text_member, &value) == 0)
+    }
+    if (dps_json_member(error, text_member, &value) == 0) {
         (void)dps_json_string(value, (uint8_t *)item->message, sizeof item->message - 1, &len);
+    }
     item->message[len] = 0;
     item->code = (uint32_t)code;
     item->outcome = ADMIN_REFUSED;
@@ -197,11 +212,13 @@ static struct admin_item *find_item(struct admin_batch *b, struct bytes error)
     uint8_t id[DPS_REGISTRATION_ID_MAX];
     size_t len;
     if (dps_json_member(error, "registrationId", &value) != 0 ||
-        dps_json_string(value, id, sizeof id, &len) != 0)
+        dps_json_string(value, id, sizeof id, &len) != 0) {
         return NULL;
+    }
     for (size_t i = 0; i < b->count; i++) {
-        if (dps_text_equal_nocase(bytes_of_text(b->items[i].id), bytes_of(id, len)))
+        if (dps_text_equal_nocase(bytes_of_text(b->items[i].id), bytes_of(id, len))) {
             return &b->items[i];
+        }
     }
     return NULL;
 }
@@ -210,22 +227,26 @@ static int read_result(struct admin_batch *b, size_t from, size_t to, struct byt
 {
     struct bytes root, errors, name, error, success;
     size_t cursor = 0, refused = 0;
-    if (dps_json_check(body, &root) != 0 || dps_json_member(root, "isSuccessful", &success) != 0)
+    if (dps_json_check(body, &root) != 0 || dps_json_member(root, "isSuccessful", &success) != 0) {
         return admin_explain_malformed();
+    }
     if (dps_json_member(root, "errors", &errors) == 0 && dps_json_kind(errors) == DPS_JSON_ARRAY) {
         while (dps_json_next(errors, &cursor, &name, &error)) {
             struct admin_item *item = find_item(b, error);
-            if (item == NULL)
+            if (item == NULL) {
                 return admin_explain_malformed();
+            }
             refuse_item(item, error, "errorStatus");
             refused++;
         }
     }
-    if ((dps_json_kind(success) == DPS_JSON_TRUE) != (refused == 0))
+    if ((dps_json_kind(success) == DPS_JSON_TRUE) != (refused == 0)) {
         return admin_explain_malformed();
+    }
     for (size_t i = from; i < to; i++) {
-        if (b->items[i].outcome == ADMIN_PENDING)
+        if (b->items[i].outcome == ADMIN_PENDING) {
             b->items[i].outcome = ADMIN_DONE;
+        }
     }
     return 0;
 }
@@ -237,12 +258,14 @@ static int look_at_existing(struct admin_tool *t, struct admin_batch *b, struct 
     const struct admin_request request = {.method = "GET", .collection = "enrollments", .name = item->id};
     struct bytes asked, existing;
     int error = exchange_patiently(t, b, &request);
-    if (error != 0 || t->https.http.status == 401 || t->https.http.status == 403)
+    if (error != 0 || t->https.http.status == 401 || t->https.http.status == 403) {
         return explain(t, &request, error);
+    }
     if (t->https.http.status == 200 && dps_json_check(item->json, &asked) == 0 &&
         dps_json_check(dps_http_body(&t->https.http, t->https.buffer), &existing) == 0 &&
-        admin_same_enrollment(asked, existing))
+        admin_same_enrollment(asked, existing)) {
         item->outcome = ADMIN_UNCHANGED;
+    }
     return 0;
 }
 
@@ -256,8 +279,9 @@ static struct bytes write_body(struct admin_tool *t, const struct admin_batch *b
     dps_write_text(&w, b->mode);
     dps_write_text(&w, "\",\"enrollments\":[");
     for (size_t i = from; i < to; i++) {
-        if (b->items[i].outcome != ADMIN_PENDING)
+        if (b->items[i].outcome != ADMIN_PENDING) {
             continue;
+        }
         dps_write_text(&w, separator);
         bytes_write_bytes(&w, b->items[i].json);
         separator = ",";
@@ -278,23 +302,27 @@ static int send_range(struct admin_tool *t, struct admin_batch *b, size_t from, 
     struct bytes root;
     struct admin_request request = {
         .method = "POST", .collection = "enrollments", .name = "", .body = write_body(t, b, from, to)};
-    if (request.body.len == 0)
+    if (request.body.len == 0) {
         return 0;
+    }
     int error = exchange_patiently(t, b, &request);
     unsigned status = error == 0 ? t->https.http.status : 0;
     struct bytes body = error == 0 ? dps_http_body(&t->https.http, t->https.buffer) : bytes_of(NULL, 0);
-    if (status >= 200 && status <= 299)
+    if (status >= 200 && status <= 299) {
         return read_result(b, from, to, body);
-    if (!is_about_content(status) || dps_json_check(body, &root) != 0)
+    }
+    if (!is_about_content(status) || dps_json_check(body, &root) != 0) {
         return explain(t, &request, error);
+    }
     if (to - from == 1) {
         refuse_item(&b->items[from], root, "message");
         return 0;
     }
     /* One of them spoils it for the others: which one shows when they go alone. */
     int exit_code = 0;
-    for (size_t i = from; i < to && exit_code == 0; i++)
+    for (size_t i = from; i < to && exit_code == 0; i++) {
         exit_code = send_range(t, b, i, i + 1);
+    }
     return exit_code;
 }
 
@@ -302,8 +330,9 @@ int admin_batch_send(struct admin_tool *t, struct admin_batch *b)
 {
     int exit_code = send_range(t, b, 0, b->count);
     for (size_t i = 0; i < b->count && exit_code == 0; i++) {
-        if (b->items[i].outcome == ADMIN_REFUSED && b->items[i].code / 1000 == 409)
+        if (b->items[i].outcome == ADMIN_REFUSED && b->items[i].code / 1000 == 409) {
             exit_code = look_at_existing(t, b, &b->items[i]);
+        }
     }
     return exit_code;
 }

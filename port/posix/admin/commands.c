@@ -16,8 +16,9 @@ bool admin_json(const struct admin_tool *t)
 
 int admin_check_id(const char *id)
 {
-    if (dps_registration_id_valid(bytes_of_text(id)))
+    if (dps_registration_id_valid(bytes_of_text(id))) {
         return 0;
+    }
     admin_say("\"%s\" is no registration ID: it has 1 to 128 letters, digits, '-', '.', '_' or ':', and ends "
               "with a letter, "
               "digit or '-'",
@@ -30,10 +31,12 @@ static int ask_named(struct admin_tool *t, const char *method, const char *colle
                      struct bytes *answer)
 {
     int exit_code = admin_check_id(name);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = admin_open(t);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     const struct admin_request request = {
         .method = method, .collection = collection, .name = name, .if_match = t->options.if_match};
     return admin_ask(t, &request, answer);
@@ -43,14 +46,17 @@ int admin_get(struct admin_tool *t)
 {
     struct bytes answer, root;
     int exit_code = ask_named(t, "GET", "enrollments", t->options.arguments[0], &answer);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
-    if (dps_json_check(answer, &root) != 0)
+    }
+    if (dps_json_check(answer, &root) != 0) {
         return admin_explain_malformed();
-    if (admin_json(t))
+    }
+    if (admin_json(t)) {
         printf("%.*s\n", (int)root.len, (const char *)root.p);
-    else
+    } else {
         admin_print_enrollment(stdout, root);
+    }
     return 0;
 }
 
@@ -58,8 +64,9 @@ int admin_delete(struct admin_tool *t)
 {
     struct bytes answer;
     int exit_code = ask_named(t, "DELETE", "enrollments", t->options.arguments[0], &answer);
-    if (exit_code == 0 && !admin_json(t))
+    if (exit_code == 0 && !admin_json(t)) {
         printf("deleted: %s\n", t->options.arguments[0]);
+    }
     return exit_code;
 }
 
@@ -75,18 +82,22 @@ int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct byte
     for (;;) {
         struct bytes answer, page, next;
         int exit_code = admin_ask(t, &request, &answer);
-        if (exit_code != 0)
+        if (exit_code != 0) {
             return exit_code;
-        if (dps_json_check(answer, &page) != 0 || dps_json_kind(page) != DPS_JSON_ARRAY)
+        }
+        if (dps_json_check(answer, &page) != 0 || dps_json_kind(page) != DPS_JSON_ARRAY) {
             return admin_explain_malformed();
+        }
         exit_code = take(context, page);
         if (exit_code != 0 ||
             dps_http_header(&t->https.http, t->https.buffer, "x-ms-continuation", &next) != 0 ||
-            next.len == 0)
+            next.len == 0) {
             return exit_code;
+        }
         /* The same place again would never end. */
-        if (next.len > sizeof continuation || bytes_equal_public(next, request.continuation))
+        if (next.len > sizeof continuation || bytes_equal_public(next, request.continuation)) {
             return admin_explain_malformed();
+        }
         memcpy(continuation, next.p, next.len);
         request.continuation = bytes_of(continuation, next.len);
     }
@@ -98,10 +109,11 @@ static int print_page(void *context, struct bytes page)
     struct bytes name, item;
     size_t cursor = 0;
     while (dps_json_next(page, &cursor, &name, &item)) {
-        if (admin_json(t))
+        if (admin_json(t)) {
             printf("%.*s\n", (int)item.len, (const char *)item.p);
-        else
+        } else {
             admin_print_line(stdout, item);
+        }
     }
     return 0;
 }
@@ -123,10 +135,12 @@ int admin_registration(struct admin_tool *t)
         return POSIX_EXIT_USAGE;
     }
     int exit_code = ask_named(t, get ? "GET" : "DELETE", "registrations", id, &answer);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
-    if (get && dps_json_check(answer, &root) != 0)
+    }
+    if (get && dps_json_check(answer, &root) != 0) {
         return admin_explain_malformed();
+    }
     if (get && admin_json(t)) {
         printf("%.*s\n", (int)root.len, (const char *)root.p);
     } else if (get) {
@@ -143,12 +157,14 @@ int admin_registration(struct admin_tool *t)
 static const struct dps_policy *choose(const struct dps_service_config *config, const char *name)
 {
     for (size_t i = 0; i < config->policy_count; i++) {
-        if (name == NULL || strcmp(config->policies[i].name, name) == 0)
+        if (name == NULL || strcmp(config->policies[i].name, name) == 0) {
             return &config->policies[i];
+        }
     }
     admin_say("connection-string: the file has no policy \"%s\"; it has:", name);
-    for (size_t i = 0; i < config->policy_count; i++)
+    for (size_t i = 0; i < config->policy_count; i++) {
         fprintf(stderr, "  %s\n", config->policies[i].name);
+    }
     return NULL;
 }
 
@@ -184,15 +200,17 @@ int admin_connection_string(struct admin_tool *t)
         return POSIX_EXIT_USAGE;
     }
     const int error = posix_secret_read(o->policy_file, t->file, sizeof t->file, &len, why, sizeof why);
-    if (error == BYTES_E_NOT_FOUND)
+    if (error == BYTES_E_NOT_FOUND) {
         admin_say("there is no policy file %s yet. What to do: start dps-service with --policy-file %s, "
                   "which makes "
                   "it; or name the one that it has",
                   o->policy_file, o->policy_file);
-    else if (error != 0)
+    } else if (error != 0) {
         admin_say("%s", why);
-    if (error != 0)
+    }
+    if (error != 0) {
         return POSIX_EXIT_STORE;
+    }
     if (dps_policies_parse(bytes_of(t->file, len), &config) != 0) {
         admin_say("%s is no policy file of dps-service", o->policy_file);
         return POSIX_EXIT_STORE;

@@ -101,16 +101,20 @@ int csv_read(uint8_t *record, size_t len, char separator, struct csv *csv, const
 void csv_write(FILE *out, struct bytes field)
 {
     bool utf8 = dps_utf8_valid(field), quoted = false;
-    for (size_t i = 0; i < field.len; i++)
+    for (size_t i = 0; i < field.len; i++) {
         quoted = quoted || field.p[i] == '"' || field.p[i] == ',';
-    if (quoted)
+    }
+    if (quoted) {
         fputc('"', out);
+    }
     for (size_t i = 0; i < field.len; i++) {
         uint8_t c = field.p[i];
-        if (c == '"')
+        if (c == '"') {
             fputc('"', out);
+        }
         fputc(is_control(c) || (c > 0x7F && !utf8) ? '?' : c, out);
     }
-    if (quoted)
+    if (quoted) {
         fputc('"', out);
+    }
 }

@@ -162,9 +162,10 @@ static void program_help(FILE *out)
     fputs("Usage: dps-admin --connection-string-file FILE --ca FILE COMMAND [options]\n\n"
           "Manages the enrollments of a provisioning service. Commands, each with its own --help:\n",
           out);
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  %-18s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
+    }
     options_help(out, groups, 2);
     fputs("\nExample: " CONNECT "list\n\n"
           "Exit codes: 0 ok, 1 refused by the service, 2 usage, 4 network or TLS, 5 file,\n"
@@ -186,14 +187,16 @@ static const struct command *find_command(const char *name)
 {
     struct posix_nearest nearest = {.word = name};
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0)
+        if (strcmp(commands[i].name, name) == 0) {
             return &commands[i];
+        }
         options_nearest(&nearest, commands[i].name);
     }
-    if (nearest.best != NULL)
+    if (nearest.best != NULL) {
         admin_say("there is no command \"%s\"; did you mean %s?", name, nearest.best);
-    else
+    } else {
         admin_say("there is no command \"%s\"; dps-admin --help lists them", name);
+    }
     return NULL;
 }
 
@@ -209,8 +212,9 @@ static int parse_behind(const struct command *c, int argc, char *const *argv, in
             return POSIX_EXIT_USAGE;
         }
         if (at == argc) {
-            if (count == c->argument_count || o->help || o->version)
+            if (count == c->argument_count || o->help || o->version) {
                 return 0;
+            }
             admin_say("%s: it needs%s; dps-admin %s --help explains it", c->name, c->arguments, c->name);
             return POSIX_EXIT_USAGE;
         }
@@ -249,13 +253,15 @@ static int parse(int argc, char *const *argv, const struct command **command)
         return POSIX_EXIT_USAGE;
     }
     if (at == argc) {
-        if (!o->help && !o->version)
+        if (!o->help && !o->version) {
             admin_say("no command given; dps-admin --help lists them");
+        }
         return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
     }
     *command = find_command(argv[at]);
-    if (*command == NULL)
+    if (*command == NULL) {
         return POSIX_EXIT_USAGE;
+    }
     int exit_code = parse_behind(*command, argc, argv, at + 1);
     return exit_code != 0 ? exit_code : check_values();
 }

@@ -22,15 +22,17 @@ static int write_json_file(struct admin_tool *t, struct bytes_writer *w)
     struct bytes content, root, name, value;
     size_t cursor = 0;
     int exit_code = admin_input(t, o->json, &content);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     if (dps_json_check(content, &root) != 0 || dps_json_kind(root) != DPS_JSON_OBJECT) {
         admin_say("%s is not one JSON object", o->json);
         return POSIX_EXIT_STORE;
     }
     while (dps_json_next(root, &cursor, &name, &value)) {
-        if (replaced(o, name))
+        if (replaced(o, name)) {
             continue;
+        }
         dps_write_text(w, ",\"");
         bytes_write_bytes(w, name);
         dps_write_text(w, "\":");
@@ -54,8 +56,9 @@ static int write_key(struct admin_tool *t, struct bytes_writer *w, struct ek *ek
     char why[512];
     struct bytes content;
     int exit_code = admin_input(t, t->options.ek, &content);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     if (ek_read(content, ek, why, sizeof why) != 0) {
         admin_say("%s is not an endorsement key that can be enrolled: %s", t->options.ek, why);
         return POSIX_EXIT_STORE;
@@ -63,8 +66,9 @@ static int write_key(struct admin_tool *t, struct bytes_writer *w, struct ek *ek
     dps_write_text(w, ",\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(w, bytes_of(ek->public_2b, ek->len));
     dps_write_text(w, "\"");
-    if (t->options.srk != NULL && !is_foreign(t))
+    if (t->options.srk != NULL && !is_foreign(t)) {
         dps_write_text(w, ",\"srk\":\"hardened\"");
+    }
     dps_write_text(w, "}}");
     return 0;
 }
@@ -75,10 +79,12 @@ static int write_body(struct admin_tool *t, struct bytes_writer *w, struct ek *e
     int exit_code = 0;
     dps_write_text(w, "{\"registrationId\":");
     dps_write_json_string(w, bytes_of_text(o->arguments[0]));
-    if (o->ek != NULL)
+    if (o->ek != NULL) {
         exit_code = write_key(t, w, ek);
-    if (exit_code == 0 && o->json != NULL)
+    }
+    if (exit_code == 0 && o->json != NULL) {
         exit_code = write_json_file(t, w);
+    }
     if (o->device_id != NULL) {
         dps_write_text(w, ",\"deviceId\":");
         dps_write_json_string(w, bytes_of_text(o->device_id));
@@ -103,18 +109,20 @@ static void tell(const struct admin_tool *t, const struct ek *ek, struct bytes a
     if (admin_json(t)) {
         printf("%.*s\n", (int)answer.len, (const char *)answer.p);
     } else if (dps_json_check(answer, &root) == 0) {
-        if (t->options.ek != NULL)
+        if (t->options.ek != NULL) {
             printf("%-18s%s\n", "key seen as", ek->form);
+        }
         admin_print_enrollment(stdout, root);
     }
     (void)fflush(stdout);
-    if (ek->from_modulus)
+    if (ek->from_modulus) {
         fputs(
             "\nNote: only the RSA key was given. It was taken for an EK of the TCG's template L-1, which is "
             "what EK\n"
             "certificates are for. If the device is refused because its key does not match, it uses another\n"
             "template: then enroll what \"dps-device ek\" prints on it.\n",
             stderr);
+    }
 }
 
 int admin_enroll(struct admin_tool *t)
@@ -142,21 +150,26 @@ int admin_enroll(struct admin_tool *t)
         return POSIX_EXIT_USAGE;
     }
     int exit_code = admin_check_id(o->arguments[0]);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = admin_open(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = write_body(t, &w, &ek);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
-    if (o->srk != NULL && is_foreign(t))
+    }
+    if (o->srk != NULL && is_foreign(t)) {
         admin_say("note: %s takes any SRK, so --srk is left out there", t->host);
+    }
     const struct admin_request request = {.method = "PUT",
                                           .collection = "enrollments",
                                           .name = o->arguments[0],
                                           .if_match = o->update ? "*" : o->if_match,
                                           .body = bytes_written(&w)};
     exit_code = admin_ask(t, &request, &answer);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         tell(t, &ek, answer);
+    }
     return exit_code;
 }

@@ -64,16 +64,18 @@ static int read_kind(struct import *m)
 /* Returns null or why not. */
 static const char *take_id(struct admin_item *item, struct bytes id)
 {
-    if (id.len == 0)
+    if (id.len == 0) {
         return "it has no registrationId";
+    }
     if (id.len < sizeof item->id) {
         memcpy(item->id, id.p, id.len);
         item->id[id.len] = 0;
     }
-    if (!dps_registration_id_valid(id))
+    if (!dps_registration_id_valid(id)) {
         return "registrationId must be 1 to 128 letters, digits, '-', '.', '_' or ':', and end with a "
                "letter, digit or "
                "'-'";
+    }
     return NULL;
 }
 
@@ -87,8 +89,9 @@ static const char *write_key(struct import *m, struct bytes text, struct admin_i
 {
     struct ek ek;
     char why[256];
-    if (text.len == 0)
+    if (text.len == 0) {
         return "it has no endorsementKey";
+    }
     if (ek_read(text, &ek, why, sizeof why) != 0) {
         snprintf(item->message, sizeof item->message, "endorsementKey: %s", why);
         return item->message;
@@ -105,12 +108,15 @@ static const char *write_optional(const struct import *m, const struct csv *reco
     struct bytes device = column(m, record, IMPORT_DEVICE), hub = column(m, record, IMPORT_HUB);
     struct bytes status = column(m, record, IMPORT_STATUS);
     bool disabled = dps_text_equal_nocase(status, bytes_of_text("disabled"));
-    if (device.len > 0 && !dps_device_id_valid(device))
+    if (device.len > 0 && !dps_device_id_valid(device)) {
         return "deviceId must be 1 to 128 characters out of A-Z a-z 0-9 - . + % _ # * ? ! ( ) , : = @ $ '";
-    if (hub.len > 0 && !dps_host_valid(hub))
+    }
+    if (hub.len > 0 && !dps_host_valid(hub)) {
         return "iotHub must be a host name";
-    if (status.len > 0 && !disabled && !dps_text_equal_nocase(status, bytes_of_text("enabled")))
+    }
+    if (status.len > 0 && !disabled && !dps_text_equal_nocase(status, bytes_of_text("enabled"))) {
         return "provisioningStatus must be enabled or disabled";
+    }
     if (device.len > 0) {
         dps_write_text(w, ",\"deviceId\":");
         dps_write_json_string(w, device);
@@ -154,8 +160,9 @@ static const char *convert_csv(struct import *m, struct bytes line, struct admin
 {
     struct csv record;
     const char *why;
-    if (csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, m->separator, &record, &why) != 0)
+    if (csv_read(m->lines.buffer + (line.p - m->lines.buffer), line.len, m->separator, &record, &why) != 0) {
         return why;
+    }
     const size_t count = count_fields(m, &record);
     if (count != m->field_count) {
         snprintf(item->message, sizeof item->message, "it has %zu fields, and the first line %zu columns",
@@ -164,8 +171,9 @@ static const char *convert_csv(struct import *m, struct bytes line, struct admin
     }
     why = check_encoding(m, &record, item);
     why = why != NULL ? why : take_id(item, column(m, &record, IMPORT_ID));
-    if (why != NULL)
+    if (why != NULL) {
         return why;
+    }
     dps_write_text(w, "{\"registrationId\":");
     dps_write_json_string(w, bytes_of_text(item->id));
     why = write_key(m, column(m, &record, IMPORT_KEY), item, w);
@@ -177,11 +185,13 @@ static const char *convert_json(struct bytes line, struct admin_item *item, stru
     struct bytes root, value;
     uint8_t id[1024];
     size_t len;
-    if (dps_json_check(line, &root) != 0 || dps_json_kind(root) != DPS_JSON_OBJECT)
+    if (dps_json_check(line, &root) != 0 || dps_json_kind(root) != DPS_JSON_OBJECT) {
         return "it is not one JSON object";
+    }
     if (dps_json_member(root, "registrationId", &value) != 0 ||
-        dps_json_string(value, id, sizeof id, &len) != 0)
+        dps_json_string(value, id, sizeof id, &len) != 0) {
         return "it has no registrationId, or one that is no text";
+    }
     bytes_write_bytes(w, root);
     return take_id(item, bytes_of(id, len));
 }
@@ -198,22 +208,26 @@ static bool add_record(struct import *m, const struct import_record *record)
     const uint64_t assumed_keys = m->assumed_keys;
     memset(item, 0, sizeof *item);
     item->line = record->line;
-    if (!record->cut)
+    if (!record->cut) {
         why = m->kind == IMPORT_CSV ? convert_csv(m, record->text, item, &w)
                                     : convert_json(record->text, item, &w);
-    if (why == NULL && w.error != 0)
+    }
+    if (why == NULL && w.error != 0) {
         why = "it is longer than any enrollment may be";
+    }
     b->count++;
     if (why != NULL) {
-        if (why != item->message)
+        if (why != item->message) {
             snprintf(item->message, sizeof item->message, "%s", why);
+        }
         item->outcome = ADMIN_REFUSED;
         return true;
     }
     bool fits = w.len <= sizeof b->text - b->used - b->count; /* commas */
-    for (size_t i = 0; i + 1 < b->count; i++)
+    for (size_t i = 0; i + 1 < b->count; i++) {
         fits = fits && (b->items[i].outcome != ADMIN_PENDING ||
                         !dps_text_equal_nocase(bytes_of_text(b->items[i].id), bytes_of_text(item->id)));
+    }
     if (!fits) {
         b->count--;
         m->assumed_keys = assumed_keys;
@@ -232,14 +246,16 @@ static int flush(struct import *m)
 {
     struct admin_batch *b = &m->batch;
     int exit_code = admin_batch_send(m->t, b);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     for (size_t i = 0; i < b->count; i++) {
         m->progress.counts[IMPORT_CREATED] += b->items[i].outcome == ADMIN_DONE;
         m->progress.counts[IMPORT_UNCHANGED] += b->items[i].outcome == ADMIN_UNCHANGED;
         m->progress.counts[IMPORT_REFUSED] += b->items[i].outcome == ADMIN_REFUSED;
-        if (b->items[i].outcome == ADMIN_REFUSED)
+        if (b->items[i].outcome == ADMIN_REFUSED) {
             admin_import_report(m, &b->items[i]);
+        }
     }
     m->progress.offset = m->pending_offset;
     m->progress.line = m->pending_line;
@@ -274,17 +290,20 @@ static int run(struct import *m)
             m->complete = exit_code == 0;
             return exit_code;
         }
-        if (error != 0 && posix_interrupted != 0)
+        if (error != 0 && posix_interrupted != 0) {
             break;
-        if (error != 0)
+        }
+        if (error != 0) {
             return admin_file_error(m->t->options.arguments[0]);
+        }
         if (record.cut || !is_blank(m, record.text)) {
             exit_code = take_record(m, &record);
         }
         m->pending_offset = m->lines.offset;
         m->pending_line = m->lines.number;
-        if (exit_code == 0 && m->batch.count == ADMIN_BATCH_MAX)
+        if (exit_code == 0 && m->batch.count == ADMIN_BATCH_MAX) {
             exit_code = flush(m);
+        }
     }
     return exit_code;
 }
@@ -293,18 +312,23 @@ static int open_and_run(struct import *m)
 {
     const char *path = m->t->options.arguments[0];
     m->lines.fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (m->lines.fd < 0)
+    if (m->lines.fd < 0) {
         return admin_file_error(path);
+    }
     int exit_code = admin_import_begin(m);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = read_kind(m);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = admin_import_go_on(m);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = run(m);
+    }
     exit_code = admin_import_end(m, exit_code);
-    if (m->lines.fd != STDIN_FILENO)
+    if (m->lines.fd != STDIN_FILENO) {
         (void)close(m->lines.fd);
+    }
     return exit_code;
 }
 
@@ -319,8 +343,9 @@ int admin_import(struct admin_tool *t)
         return POSIX_EXIT_USAGE;
     }
     int exit_code = admin_open(t);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     /* From here on t->file is free: the connection string and the CA have been read. */
     m.lines.buffer = t->file;
     m.lines.capacity = sizeof t->file;

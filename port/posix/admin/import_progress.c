@@ -27,8 +27,9 @@ static bool digest_before(const struct import *m, uint64_t offset, uint8_t hex[D
     uint8_t bytes[BEFORE_MAX], digest[CRYPTO_SHA256_SIZE];
     size_t len = offset < sizeof bytes ? (size_t)offset : sizeof bytes;
     struct bytes_writer w = bytes_writer_over(hex, DIGEST_HEX);
-    if (pread(m->lines.fd, bytes, len, (off_t)(offset - len)) != (ssize_t)len)
+    if (pread(m->lines.fd, bytes, len, (off_t)(offset - len)) != (ssize_t)len) {
         return false;
+    }
     const struct bytes piece = bytes_of(bytes, len);
     crypto_sha256(&piece, 1, digest);
     dps_write_hex(&w, bytes_of(digest, sizeof digest));
@@ -55,16 +56,19 @@ static int save(struct import *m)
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     const char *path = m->t->options.resume;
     if (m->report != NULL) {
-        if (fflush(m->report) != 0 || (path != NULL && fsync(fileno(m->report)) != 0 && errno != EINVAL))
+        if (fflush(m->report) != 0 || (path != NULL && fsync(fileno(m->report)) != 0 && errno != EINVAL)) {
             return admin_file_error(m->t->options.report);
+        }
         off_t len = ftello(m->report); /* -1 of a pipe, which cannot be cut either */
         m->progress.report_len = len > 0 ? (uint64_t)len : 0;
     }
     m->saved_ms = posix_monotonic_ms();
-    if (path == NULL)
+    if (path == NULL) {
         return 0;
-    if (!digest_before(m, m->progress.offset, before))
+    }
+    if (!digest_before(m, m->progress.offset, before)) {
         return admin_file_error(m->t->options.arguments[0]);
+    }
     dps_write_text(&w, "{");
     for (size_t i = 0; i < NUMBERS; i++) {
         uint64_t number;
@@ -87,8 +91,9 @@ static int read_saved(const char *path, struct import_progress *p, char before[D
     struct bytes root, value;
     size_t len, before_len = 0;
     int error = posix_file_read(path, text, sizeof text, &len);
-    if (error == BYTES_E_NOT_FOUND)
+    if (error == BYTES_E_NOT_FOUND) {
         return error;
+    }
     bool good = error == 0 && dps_json_check(bytes_of(text, len), &root) == 0;
     for (size_t i = 0; good && i < NUMBERS; i++) {
         uint64_t number = 0;
@@ -110,8 +115,9 @@ static int open_report(struct import *m)
 {
     const char *path = m->t->options.report;
     struct stat input, report;
-    if (path == NULL)
+    if (path == NULL) {
         return 0;
+    }
     if (fstat(m->lines.fd, &input) == 0 && stat(path, &report) == 0 && input.st_dev == report.st_dev &&
         input.st_ino == report.st_ino) {
         admin_say("the report would overwrite what is imported");
@@ -120,13 +126,15 @@ static int open_report(struct import *m)
     m->report = m->progress.report_len > 0 ? fopen(path, "r+") : NULL;
     if (m->report != NULL) {
         if (ftruncate(fileno(m->report), (off_t)m->progress.report_len) != 0 ||
-            fseeko(m->report, 0, SEEK_END) != 0)
+            fseeko(m->report, 0, SEEK_END) != 0) {
             return admin_file_error(path);
+        }
         return 0;
     }
     m->report = fopen(path, "w");
-    if (m->report == NULL)
+    if (m->report == NULL) {
         return admin_file_error(path);
+    }
     fputs("line,registrationId,errorCode,message\n", m->report);
     return 0;
 }
@@ -156,10 +164,12 @@ static int seek(struct import *m, const struct import_progress *saved, const cha
         return POSIX_EXIT_STORE;
     }
     /* Nothing was done yet, not even the header line: stay after it. */
-    if (saved->offset <= m->lines.offset)
+    if (saved->offset <= m->lines.offset) {
         return 0;
-    if (lseek(m->lines.fd, (off_t)saved->offset, SEEK_SET) < 0)
+    }
+    if (lseek(m->lines.fd, (off_t)saved->offset, SEEK_SET) < 0) {
         return admin_file_error(m->t->options.arguments[0]);
+    }
     m->progress = *saved;
     m->lines.begin = m->lines.end = m->lines.raw_len = 0;
     m->lines.offset = saved->offset;
@@ -179,12 +189,14 @@ int admin_import_go_on(struct import *m)
         admin_say("%s is not what import --resume keeps", path);
         return POSIX_EXIT_STORE;
     }
-    if (error != 0 && error != BYTES_E_NOT_FOUND)
+    if (error != 0 && error != BYTES_E_NOT_FOUND) {
         return admin_file_error(path);
+    }
     int exit_code = error == 0 ? seek(m, &saved, before) : 0;
     m->line_at_begin = m->progress.line;
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = open_report(m);
+    }
     m->begun = exit_code == 0;
     return exit_code;
 }
@@ -206,10 +218,12 @@ void admin_import_report(struct import *m, const struct admin_item *item)
         fputc('\n', m->report);
         return;
     }
-    if (m->told_refusals == TOLD_REFUSALS)
+    if (m->told_refusals == TOLD_REFUSALS) {
         admin_say("more lines are refused; --report FILE would keep all of them");
-    if (m->told_refusals++ >= TOLD_REFUSALS)
+    }
+    if (m->told_refusals++ >= TOLD_REFUSALS) {
         return;
+    }
     fprintf(stderr, "%sline %llu, ", isatty(STDERR_FILENO) ? "\r\033[K" : "", n(item->line));
     csv_write(stderr, bytes_of_text(item->id));
     fprintf(stderr, ": %u ", (unsigned)item->code);
@@ -222,17 +236,20 @@ static void tell(struct import *m)
     const struct import_progress *p = &m->progress;
     bool terminal = isatty(STDERR_FILENO) != 0;
     uint64_t now = posix_monotonic_ms(), ms = now - m->begun_ms;
-    if (now - m->told_ms < (terminal ? TERMINAL_MS : LOG_MS))
+    if (now - m->told_ms < (terminal ? TERMINAL_MS : LOG_MS)) {
         return;
+    }
     m->told_ms = now;
     fputs(terminal ? "\r\033[K" : "dps-admin: ", stderr);
-    if (m->size > 0)
+    if (m->size > 0) {
         fprintf(stderr, "%3llu %%  ", n(p->offset < m->size ? p->offset * 100 / m->size : 100));
+    }
     fprintf(stderr, "%llu lines: %llu enrolled, %llu there already, %llu refused; %llu lines/s", n(p->line),
             n(p->counts[IMPORT_CREATED]), n(p->counts[IMPORT_UNCHANGED]), n(p->counts[IMPORT_REFUSED]),
             n((p->line - m->line_at_begin) * 1000 / (ms + 1)));
-    if (!terminal)
+    if (!terminal) {
         fputc('\n', stderr);
+    }
     (void)fflush(stderr);
 }
 
@@ -265,7 +282,7 @@ static void print_result(const struct import *m)
 
 static void print_notes(const struct import *m)
 {
-    if (m->assumed_keys > 0)
+    if (m->assumed_keys > 0) {
         fprintf(
             stderr,
             "Note: of %llu keys only the RSA key was given. They were taken for EKs of the TCG's template "
@@ -273,11 +290,13 @@ static void print_notes(const struct import *m)
             "is what EK certificates are for. A device that is refused because its key does not match uses\n"
             "another template: then enroll what \"dps-device ek\" prints on it.\n",
             n(m->assumed_keys));
+    }
     admin_import_tell_keys(&m->keys);
-    if (!m->complete)
+    if (!m->complete) {
         admin_say(m->t->options.resume != NULL
                       ? "stopped; the same command goes on from there"
                       : "stopped; the same command begins anew and passes over what exists and is the same");
+    }
 }
 
 int admin_import_end(struct import *m, int exit_code)
@@ -286,17 +305,21 @@ int admin_import_end(struct import *m, int exit_code)
         int saved = save(m);
         exit_code = exit_code != 0 ? exit_code : saved;
     }
-    if (isatty(STDERR_FILENO))
+    if (isatty(STDERR_FILENO)) {
         fputs("\r\033[K", stderr);
-    if (m->report != NULL && fclose(m->report) != 0 && exit_code == 0)
+    }
+    if (m->report != NULL && fclose(m->report) != 0 && exit_code == 0) {
         exit_code = admin_file_error(m->t->options.report);
+    }
     if (m->begun) {
         print_result(m);
         print_notes(m);
     }
-    if (!m->complete && posix_interrupted != 0)
+    if (!m->complete && posix_interrupted != 0) {
         return 128 + posix_interrupted;
-    if (exit_code == 0 && m->progress.counts[IMPORT_REFUSED] > 0)
+    }
+    if (exit_code == 0 && m->progress.counts[IMPORT_REFUSED] > 0) {
         return POSIX_EXIT_REFUSED;
+    }
     return exit_code;
 }

@@ -10,10 +10,12 @@ static int print_value(FILE *out, struct bytes value)
 {
     uint8_t text[1024];
     size_t len;
-    if (dps_json_string(value, text, sizeof text, &len) != 0)
+    if (dps_json_string(value, text, sizeof text, &len) != 0) {
         return 0;
-    for (size_t i = 0; i < len; i++)
+    }
+    for (size_t i = 0; i < len; i++) {
         fputc(text[i] < 0x20 || text[i] == 0x7F ? '?' : text[i], out);
+    }
     return (int)len;
 }
 
@@ -27,8 +29,9 @@ static void print_member(FILE *out, const char *indent, const char *title, struc
                          const char *member)
 {
     struct bytes value;
-    if (dps_json_member(object, member, &value) != 0)
+    if (dps_json_member(object, member, &value) != 0) {
         return;
+    }
     fprintf(out, "%s%-18s", indent, title);
     switch (dps_json_kind(value)) {
     case DPS_JSON_STRING:
@@ -50,8 +53,9 @@ static void print_key(FILE *out, struct bytes enrollment)
         dps_json_member(attestation, "tpm", &tpm) != 0 ||
         dps_json_member(tpm, "endorsementKey", &value) != 0 ||
         dps_json_string(value, text, sizeof text, &len) != 0 ||
-        dps_base64_decode(bytes_of(text, len), text, sizeof text, &len) != 0)
+        dps_base64_decode(bytes_of(text, len), text, sizeof text, &len) != 0) {
         return;
+    }
     const struct bytes bytes = bytes_of(text, len);
     struct bytes_writer w = bytes_writer_over(hex, sizeof hex);
     crypto_sha256(&bytes, 1, digest);
@@ -90,8 +94,9 @@ void admin_print_enrollment(FILE *out, struct bytes enrollment)
     struct bytes state;
     print_member(out, "", "registration ID", enrollment, "registrationId");
     print_key(out, enrollment);
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         print_member(out, "", members[i].title, enrollment, members[i].member);
+    }
     if (dps_json_member(enrollment, "registrationState", &state) == 0) {
         fputs("registration\n", out);
         admin_print_registration(out, state, "  ");

@@ -43,8 +43,9 @@ static int take_host(struct admin_tool *t, struct bytes value)
     char url[DPS_HOST_MAX + 32], why[512];
     int n = snprintf(url, sizeof url, "https://%.*s", (int)value.len, (const char *)value.p);
     if (n < 0 || (size_t)n >= sizeof url ||
-        options_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0)
+        options_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0) {
         return refuse_string("has a HostName that is no host name");
+    }
     return 0;
 }
 
@@ -55,20 +56,24 @@ static int take_string(struct admin_tool *t, struct bytes text)
         struct bytes pair, word;
         text = dps_split(text, ';', &pair);
         struct bytes value = dps_split(pair, '=', &word); /* the rest may hold more '=' */
-        if (dps_text_equal_nocase(word, bytes_of_text("HostName")))
+        if (dps_text_equal_nocase(word, bytes_of_text("HostName"))) {
             host = value;
-        else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKeyName")))
+        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKeyName"))) {
             name = value;
-        else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKey")))
+        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKey"))) {
             key = value;
+        }
     }
-    if (host.len == 0 || name.len == 0 || key.len == 0)
+    if (host.len == 0 || name.len == 0 || key.len == 0) {
         return refuse_string("is not complete");
-    if (name.len >= sizeof t->key_name)
+    }
+    if (name.len >= sizeof t->key_name) {
         return refuse_string("has too long a SharedAccessKeyName");
+    }
     memcpy(t->key_name, name.p, name.len);
-    if (dps_base64_decode(key, t->key, sizeof t->key, &t->key_len) != 0 || t->key_len == 0)
+    if (dps_base64_decode(key, t->key, sizeof t->key, &t->key_len) != 0 || t->key_len == 0) {
         return refuse_string("has a SharedAccessKey that is not base64");
+    }
     return take_host(t, host);
 }
 
@@ -107,8 +112,9 @@ static int read_trust(struct admin_tool *t)
         admin_say("--ca FILE is missing: the trusted issuers of the service's certificate");
         return POSIX_EXIT_USAGE;
     }
-    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0) {
         return 0;
+    }
     admin_say("%s", why);
     return POSIX_EXIT_STORE;
 }
@@ -118,8 +124,9 @@ static int read_proxy(struct admin_tool *t)
     char why[640];
     const int error =
         posix_proxy_choose(&t->proxy, t->options.proxy, t->options.proxy_auth_file, why, sizeof why);
-    if (error == 0)
+    if (error == 0) {
         return 0;
+    }
     admin_say("%s", why);
     return error == BYTES_E_USAGE || error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
@@ -127,12 +134,15 @@ static int read_proxy(struct admin_tool *t)
 int admin_open(struct admin_tool *t)
 {
     int exit_code = read_string(t);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = read_trust(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = read_proxy(t);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     https_init(&t->https, t->host, t->port, &t->trust);
     t->https.stream.connect_to = t->options.connect_to;
     t->https.stream.proxy = &t->proxy;
@@ -158,10 +168,12 @@ int admin_input(struct admin_tool *t, const char *path, struct bytes *content)
     int error = strcmp(path, "-") == 0 ? posix_read_all(STDIN_FILENO, t->file, sizeof t->file, &len)
                                        : posix_file_read(path, t->file, sizeof t->file, &len);
     *content = bytes_of(t->file, len);
-    if (error == 0)
+    if (error == 0) {
         return 0;
-    if (error != BYTES_E_SPACE)
+    }
+    if (error != BYTES_E_SPACE) {
         return admin_file_error(path);
+    }
     admin_say("%s is longer than the %zu bytes that are allowed here", path, sizeof t->file);
     return POSIX_EXIT_STORE;
 }
@@ -234,8 +246,9 @@ bool admin_clock_difference(const struct admin_tool *t, int64_t *ahead)
     struct bytes date;
     uint64_t theirs;
     if (dps_http_header(&t->https.http, t->https.buffer, "Date", &date) != 0 ||
-        dps_http_date_parse(date, &theirs) != 0)
+        dps_http_date_parse(date, &theirs) != 0) {
         return false;
+    }
     *ahead = (int64_t)(clock.unix_seconds(clock.context) - theirs);
     return true;
 }
@@ -244,9 +257,10 @@ bool admin_clock_difference(const struct admin_tool *t, int64_t *ahead)
 static void report_clock(const struct admin_tool *t)
 {
     int64_t ahead;
-    if (admin_clock_difference(t, &ahead) && (ahead > CLOCK_SKEW || ahead < -CLOCK_SKEW))
+    if (admin_clock_difference(t, &ahead) && (ahead > CLOCK_SKEW || ahead < -CLOCK_SKEW)) {
         fprintf(stderr, "  the clock of this machine is %lld seconds %s that of the service\n",
                 (long long)(ahead > 0 ? ahead : -ahead), ahead > 0 ? "ahead of" : "behind");
+    }
 }
 
 static int report_refusal(const struct admin_tool *t, const struct admin_request *r)
@@ -270,10 +284,12 @@ static int report_refusal(const struct admin_tool *t, const struct admin_request
     fputs("\n  tracking id: ", stderr);
     admin_print_string(stderr, root, "trackingId");
     fputc('\n', stderr);
-    if (http->status == 401)
+    if (http->status == 401) {
         report_clock(t);
-    if (http->status == 409 && strcmp(r->method, "PUT") == 0)
+    }
+    if (http->status == 409 && strcmp(r->method, "PUT") == 0) {
         fputs("  --update replaces it, --if-match ETAG only if nobody else has changed it\n", stderr);
+    }
     return POSIX_EXIT_REFUSED;
 }
 
@@ -305,8 +321,9 @@ int admin_explain_malformed(void)
 int admin_ask(struct admin_tool *t, const struct admin_request *request, struct bytes *answer)
 {
     int error = admin_exchange(t, request);
-    if (error != 0 || t->https.http.status < 200 || t->https.http.status > 299)
+    if (error != 0 || t->https.http.status < 200 || t->https.http.status > 299) {
         return admin_explain(t, request, error);
+    }
     *answer = dps_http_body(&t->https.http, t->https.buffer);
     return 0;
 }

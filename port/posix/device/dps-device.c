@@ -271,9 +271,10 @@ static void program_help(FILE *out)
     fputs("Usage: dps-device --tpm TPM COMMAND [options]\n\n"
           "Provisions a device by TPM attestation. Commands, each with its own --help:\n",
           out);
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  %-10s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
                 commands[i].summary);
+    }
     options_help(out, groups, 2);
     fputs(
         "\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
@@ -297,14 +298,16 @@ static const struct command *find_command(const char *name)
 {
     struct posix_nearest nearest = {.word = name};
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0)
+        if (strcmp(commands[i].name, name) == 0) {
             return &commands[i];
+        }
         options_nearest(&nearest, commands[i].name);
     }
-    if (nearest.best != NULL)
+    if (nearest.best != NULL) {
         device_say("there is no command \"%s\"; did you mean %s?", name, nearest.best);
-    else
+    } else {
         device_say("there is no command \"%s\"; dps-device --help lists them", name);
+    }
     return NULL;
 }
 
@@ -320,21 +323,24 @@ static int parse(int argc, char *const *argv, const struct command **command)
         return POSIX_EXIT_USAGE;
     }
     if (at == argc) {
-        if (!o->help && !o->version)
+        if (!o->help && !o->version) {
             device_say("no command given; dps-device --help lists them");
+        }
         return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
     }
     *command = find_command(argv[at++]);
-    if (*command == NULL)
+    if (*command == NULL) {
         return POSIX_EXIT_USAGE;
+    }
     const struct posix_option_group behind[] = {
         {"", (*command)->options, (*command)->option_count}, group_all, group_tests};
     if (options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
         device_say("%s: %s", (*command)->name, why);
         return POSIX_EXIT_USAGE;
     }
-    if (at < argc && (*command)->operand != NULL)
+    if (at < argc && (*command)->operand != NULL) {
         o->operand = argv[at++];
+    }
     if (at < argc) {
         device_say("%s: what is \"%s\"? Values stand after an option; --help lists them", (*command)->name,
                    argv[at]);

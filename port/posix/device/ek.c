@@ -34,10 +34,12 @@ static void write_der(struct bytes_writer *w, const struct crypto_rsa_public *ke
         bytes_write_u8(w, containers[i]);
         bytes_write_u8(w, LENGTH_OF_2);
         begin[i] = bytes_write_size_begin(w);
-        if (i == 0)
+        if (i == 0) {
             bytes_write_bytes(w, bytes_of(rsa_encryption, sizeof rsa_encryption));
-        if (containers[i] == BIT_STRING)
+        }
+        if (containers[i] == BIT_STRING) {
             bytes_write_u8(w, 0); /* unused bits */
+        }
     }
     bytes_write_u8(w, 0); /* the modulus has its top bit set, and is not negative */
     bytes_write_bytes(w, key->modulus);
@@ -46,8 +48,9 @@ static void write_der(struct bytes_writer *w, const struct crypto_rsa_public *ke
     bytes_write_u8(w, 3);
     bytes_write_u8(w, (uint8_t)(key->exponent >> 16));
     bytes_write_u16(w, (uint16_t)key->exponent);
-    for (size_t i = 3; i-- > 0;)
+    for (size_t i = 3; i-- > 0;) {
         bytes_write_size_end(w, begin[i]);
+    }
 }
 
 static void print_base64(struct bytes bytes)
@@ -65,8 +68,9 @@ static void print_pem(const struct device_tool *t)
     uint8_t der[512];
     struct bytes_writer w = bytes_writer_over(der, sizeof der);
     struct tpm2_public area;
-    if (tpm2_public_parse_2b(bytes_of(d->ek, d->ek_len), &area) != 0)
+    if (tpm2_public_parse_2b(bytes_of(d->ek, d->ek_len), &area) != 0) {
         return;
+    }
     const struct crypto_rsa_public key = tpm2_public_rsa(&area);
     write_der(&w, &key);
     struct bytes rest = bytes_written(&w);
@@ -101,10 +105,12 @@ static int read_certificate(struct device_tool *t, struct certificate *c)
     c->index = 0;
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0] && c->index == 0; i++) {
         int error = device_nv_read(t, indexes[i], c->der, sizeof c->der, &c->len);
-        if (error == BYTES_E_NOT_FOUND)
+        if (error == BYTES_E_NOT_FOUND) {
             continue;
-        if (error != 0)
+        }
+        if (error != 0) {
             return error;
+        }
         c->index = indexes[i];
         const struct bytes der = ek_stored_certificate(bytes_of(c->der, c->len));
         memmove(c->der, der.p, der.len);
@@ -128,8 +134,9 @@ static struct bytes certificate_der(const struct certificate *c)
 static bool is_key_of(struct bytes ek_2b, const struct certificate *c)
 {
     struct tpm2_public area;
-    if (tpm2_public_parse_2b(ek_2b, &area) != 0)
+    if (tpm2_public_parse_2b(ek_2b, &area) != 0) {
         return false;
+    }
     const struct crypto_rsa_public key = tpm2_public_rsa(&area);
     return bytes_equal_public(key.modulus, c->read.key.rsa.modulus) &&
            key.exponent == c->read.key.rsa.exponent;
@@ -149,44 +156,49 @@ static void explain_persistent(struct device_tool *t, const struct certificate *
     for (size_t i = 0; i < 2; i++) {
         uint8_t ek[DPS_EK_PUBLIC_MAX];
         size_t len;
-        if (device_derive_ek(t, &templates[i], ek, &len) != 0)
+        if (device_derive_ek(t, &templates[i], ek, &len) != 0) {
             continue;
-        if (bytes_equal_public(bytes_of(ek, len), bytes_of(d->ek, d->ek_len)))
+        }
+        if (bytes_equal_public(bytes_of(ek, len), bytes_of(d->ek, d->ek_len))) {
             maker = makers[i];
-        if (is_key_of(bytes_of(ek, len), c))
+        }
+        if (is_key_of(bytes_of(ek, len), c)) {
             right = options[i];
+        }
     }
     fprintf(out,
             "the persistent EK at 0x%08X contradicts the EK certificate: probably created by %s. The service "
             "sees the "
             "persistent one. ",
             TPM2_HANDLE_EK, maker);
-    if (right != NULL)
+    if (right != NULL) {
         fprintf(out,
                 "For the certificate's key, evict it (tpm2_evictcontrol -C o -c 0x%08X) and use "
                 "--ek-template %s; "
                 "whoever enrolled the old key must then enroll the new one.\n",
                 TPM2_HANDLE_EK, right);
-    else
+    } else {
         fputs("Neither template gives the certificate's key: the vendor used one of its own.\n", out);
+    }
 }
 
 static void explain_mismatch(struct device_tool *t, const struct certificate *c, FILE *out)
 {
     fputs(out == stdout ? "EK certificate    " : "dps-device: EK certificate: ", out);
-    if (t->engine.ek_handle == TPM2_HANDLE_EK)
+    if (t->engine.ek_handle == TPM2_HANDLE_EK) {
         explain_persistent(t, c, out);
-    else if (t->config.ek_template == DPS_EK_AZURE_SDK)
+    } else if (t->config.ek_template == DPS_EK_AZURE_SDK) {
         fputs("is for another key, as is to be expected: --ek-template azure-sdk gives a key that no vendor "
               "certifies; "
               "--ek-template l1 gives the certified one\n",
               out);
-    else
+    } else {
         fprintf(out,
                 "is for another key than template L-1 gives: the vendor used a template or nonce of its own "
                 "(NV 0x%08X, "
                 "0x%08X); this program does not support that\n",
                 TPM2_NV_EK_NONCE_RSA2048, TPM2_NV_EK_TEMPLATE_RSA2048);
+    }
 }
 
 static void describe_certificate(struct device_tool *t, const struct certificate *c, bool text)
@@ -212,8 +224,9 @@ static void describe_certificate(struct device_tool *t, const struct certificate
 
 static int save_certificate(const char *path, const struct certificate *c)
 {
-    if (c->index != 0)
+    if (c->index != 0) {
         return device_output(path, certificate_der(c));
+    }
     device_say("there is no EK certificate in this TPM (NV 0x%08X, 0x%08X): some vendors publish it on the "
                "web instead",
                TPM2_NV_EK_CERTIFICATE_RSA2048, TPM2_NV_EK_CERTIFICATE_RSA2048_HIGH);
@@ -226,12 +239,13 @@ static void print_text(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
     printf("Registration ID   %s\n", d->registration_id);
-    if (d->ek_handle == TPM2_HANDLE_EK)
+    if (d->ek_handle == TPM2_HANDLE_EK) {
         printf("EK                persistent at 0x%08X%s\n", TPM2_HANDLE_EK,
                t->options.ek_template != NULL ? ": --ek-template would matter only without it" : "");
-    else
+    } else {
         printf("EK                derived from the TPM's seed by template %s\n",
                t->config.ek_template == DPS_EK_L1 ? "L-1 (TCG)" : "azure-sdk");
+    }
     puts("EK_pub            as TPM2B_PUBLIC, base64:");
     print_base64(bytes_of(d->ek, d->ek_len));
     puts("                  as PEM:");
@@ -261,9 +275,11 @@ static const struct form *form_called(const char *name)
         {"text", print_text}, {"base64", print_2b_base64}, {"pem", print_pem}, {"json", print_enrollment},
         {"2b", print_2b},
     };
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-        if (name == NULL || strcmp(name, forms[i].name) == 0)
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (name == NULL || strcmp(name, forms[i].name) == 0) {
             return &forms[i];
+        }
+    }
     device_say("--format is text, base64, pem, json or 2b (the bytes of TPM2B_PUBLIC), not \"%s\"", name);
     return NULL;
 }
@@ -272,11 +288,13 @@ static int read_ek(struct device_tool *t)
 {
     uint8_t nonce[32];
     int exit_code = device_nonce(t, nonce);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     int error = dps_device_read_ek(&t->engine, &t->config, nonce);
-    if (error == 0)
+    if (error == 0) {
         error = port_drive(&t->drive, &t->port, NULL, &t->engine);
+    }
     return error != 0 ? device_report(t, error) : 0;
 }
 
@@ -284,24 +302,30 @@ int device_ek(struct device_tool *t)
 {
     static struct certificate certificate;
     const struct form *form = form_called(t->options.format);
-    if (form == NULL)
+    if (form == NULL) {
         return POSIX_EXIT_USAGE;
+    }
     int exit_code = device_take_id(t);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = device_open(t);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     device_warn_software(t);
     exit_code = read_ek(t);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     const int error = read_certificate(t, &certificate);
-    if (error != 0 && t->options.certificate != NULL)
+    if (error != 0 && t->options.certificate != NULL) {
         return device_report_tpm(t, "the EK certificate", error);
+    }
     form->print(t);
-    if (error == 0)
+    if (error == 0) {
         describe_certificate(t, &certificate, form->print == print_text);
-    else
+    } else {
         (void)device_report_tpm(t, "the EK certificate", error);
+    }
     return t->options.certificate != NULL ? save_certificate(t->options.certificate, &certificate) : 0;
 }

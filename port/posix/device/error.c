@@ -21,8 +21,9 @@ void device_say(const char *format, ...)
 /* UTF-8 passes; control characters, with which a terminal could be made to do things, do not. */
 void device_print_text(FILE *out, struct bytes text)
 {
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; i < text.len; i++) {
         fputc(text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i], out);
+    }
 }
 
 static int exit_code_of(const struct device_tool *t, int error)
@@ -53,18 +54,19 @@ static int exit_code_of(const struct device_tool *t, int error)
 
 static void explain_tpm_silence(const struct device_tool *t, int error)
 {
-    if (error == BYTES_E_TIMEOUT)
+    if (error == BYTES_E_TIMEOUT) {
         fprintf(stderr,
                 "the TPM %s did not answer within %d s. What to do: see whether another program uses it; a "
                 "TPM that "
                 "stays silent needs a restart.\n",
                 t->options.tpm, PORT_TPM_TIMEOUT_MS / 1000);
-    else
+    } else {
         fprintf(
             stderr,
             "the TPM %s cannot be reached any more, or broke off in the middle of an answer. What to do: see "
             "whether it (or its simulator) still runs, then do the same again.\n",
             t->options.tpm);
+    }
 }
 
 /* The other side answered, and the answer is not what it should be. */
@@ -72,24 +74,25 @@ static void explain_answer(const struct device_tool *t, int error)
 {
     uint16_t port;
     const char *host = dps_device_host(&t->engine, &port);
-    if (error == BYTES_E_LIMIT && t->engine.http.interim == DPS_HTTP_INTERIM_MAX)
+    if (error == BYTES_E_LIMIT && t->engine.http.interim == DPS_HTTP_INTERIM_MAX) {
         fprintf(stderr,
                 "the service sent %d interim answers (100 Continue) and no other. What to do: see whether "
                 "--service leads to a provisioning service and not to a proxy or web server.\n",
                 DPS_HTTP_INTERIM_MAX);
-    else if (dps_device_asks_network(&t->engine))
+    } else if (dps_device_asks_network(&t->engine)) {
         fprintf(
             stderr,
             "the answer of %s:%u: %s. What to do: see whether --service leads to a provisioning service and "
             "not to a proxy or web server; --trace shows the answer.\n",
             host, (unsigned)port, posix_error_text(error));
-    else
+    } else {
         fprintf(stderr,
                 "the TPM's answer to %s: %s. What to do: --trace shows it; please report it with that.\n",
                 tpm2_explain_command_name(t->watch.asked.command) != NULL
                     ? tpm2_explain_command_name(t->watch.asked.command)
                     : "a command",
                 posix_error_text(error));
+    }
 }
 
 /* The flow's time is over, whatever was going on. */
@@ -119,32 +122,34 @@ static void explain_late(const struct device_tool *t)
 static void explain_timeout(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
-    if (d->polls > 0)
+    if (d->polls > 0) {
         fprintf(
             stderr,
             "the service is still at it after %u polls. What to do: register again later; ask those who run "
             "it what the allocation of this device waits for.\n",
             (unsigned)d->polls);
-    else if (d->late)
+    } else if (d->late) {
         explain_late(t);
-    else if (dps_device_asks_network(d))
+    } else if (dps_device_asks_network(d)) {
         device_explain_network(t, BYTES_E_TIMEOUT);
-    else
+    } else {
         explain_tpm_silence(t, BYTES_E_TIMEOUT);
+    }
 }
 
 static void explain_state(const struct device_tool *t)
 {
-    if (t->options.state != NULL)
+    if (t->options.state != NULL) {
         fprintf(
             stderr,
             "%s is no state file of this program, or only a part of one. What to do: register again, which "
             "writes it anew.\n",
             t->options.state);
-    else
+    } else {
         fprintf(stderr,
                 "%s is no sealed blob, or only a part of one. What to do: give the file that `seal` wrote.\n",
                 t->options.in != NULL ? t->options.in : "the input");
+    }
 }
 
 static void explain(const struct device_tool *t, int error)
@@ -212,8 +217,9 @@ void device_tell_wait(struct device_tool *t, uint32_t ms)
     const bool network = dps_device_asks_network(d);
     const bool failed = network && d->http_status >= 400;
     w->silent_ms += ms;
-    if (!failed && w->silent_ms < DEVICE_SILENCE_MAX_MS)
+    if (!failed && w->silent_ms < DEVICE_SILENCE_MAX_MS) {
         return;
+    }
     w->silent_ms = 0;
     if (network) {
         uint16_t port;
@@ -236,8 +242,9 @@ int device_report(struct device_tool *t, int error)
     }
     fputs("dps-device: ", stderr);
     /* Without a flow the run never began: there is no step to name. */
-    if (d->flow != NULL && error != BYTES_E_STATE)
+    if (d->flow != NULL && error != BYTES_E_STATE) {
         fprintf(stderr, "step %u, %s: ", dps_device_step(d), dps_device_what(d));
+    }
     explain(t, error);
     return exit_code_of(t, error);
 }

@@ -46,21 +46,27 @@ static const struct {
 
 static const char *advice_for(const struct dps_device *d)
 {
-    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++)
-        if (advice[i].code == d->service_error)
+    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++) {
+        if (advice[i].code == d->service_error) {
             return advice[i].to_do;
-    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++)
-        if (advice[i].code == d->http_status)
+        }
+    }
+    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++) {
+        if (advice[i].code == d->http_status) {
             return advice[i].to_do;
-    if (d->http_status >= 500)
+        }
+    }
+    if (d->http_status >= 500) {
         return "try again later: the service has a problem of its own, and tries were already repeated";
+    }
     return "see whether --service leads to a provisioning service; --trace shows the answer";
 }
 
 static void print_service_words(const struct dps_device *d)
 {
-    if (d->service_error != 0)
+    if (d->service_error != 0) {
         fprintf(stderr, ", error %u", (unsigned)d->service_error);
+    }
     if (d->message_len > 0) {
         /* Its full stop would meet ours. */
         bool stop = d->message[d->message_len - 1] == '.';
@@ -77,8 +83,9 @@ void device_explain_http(const struct device_tool *t)
     fprintf(stderr, "%s answered %u %s", dps_device_host(d, &port), (unsigned)d->http_status,
             dps_http_reason(d->http_status));
     print_service_words(d);
-    if (d->service_error == 404201)
+    if (d->service_error == 404201) {
         fprintf(stderr, " (registration ID %s)", d->registration_id);
+    }
     fprintf(stderr, ". What to do: %s.\n", advice_for(d));
 }
 

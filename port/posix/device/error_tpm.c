@@ -100,11 +100,14 @@ static struct situation key_does_not_load(const struct device_tool *t)
 
 static struct situation situation_of(const struct device_tool *t, uint32_t command, uint32_t code)
 {
-    if (command == TPM2_CC_LOAD && code == TPM2_RC_INTEGRITY)
+    if (command == TPM2_CC_LOAD && code == TPM2_RC_INTEGRITY) {
         return key_does_not_load(t);
-    for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++)
-        if (situations[i].code == code && (situations[i].command == 0 || situations[i].command == command))
+    }
+    for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++) {
+        if (situations[i].code == code && (situations[i].command == 0 || situations[i].command == command)) {
             return situations[i];
+        }
+    }
     return (struct situation){0};
 }
 
@@ -121,16 +124,19 @@ static bool explain_authorization(const struct device_tool *t, const struct devi
         [DEVICE_AUTH_ENDORSEMENT] = {TPM2_RH_ENDORSEMENT, "endorsement", "ENDORSEMENT"},
         [DEVICE_AUTH_LOCKOUT] = {TPM2_RH_LOCKOUT, "lockout", "LOCKOUT"},
     };
-    if (code != TPM2_RC_BAD_AUTH && code != TPM2_RC_AUTH_FAIL)
+    if (code != TPM2_RC_BAD_AUTH && code != TPM2_RC_AUTH_FAIL) {
         return false;
+    }
     for (size_t i = 0; i < sizeof hierarchies / sizeof hierarchies[0]; i++) {
-        if (hierarchies[i].handle != r->handles[0])
+        if (hierarchies[i].handle != r->handles[0]) {
             continue;
+        }
         bool given = t->auth_value[i].len > 0;
         fprintf(stderr, "the %s authorization %s", hierarchies[i].name,
                 given ? "that was given is wrong" : "is set and was not given");
-        if (code == TPM2_RC_AUTH_FAIL)
+        if (code == TPM2_RC_AUTH_FAIL) {
             fputs(", and this try counts towards the lockout", stderr);
+        }
         fprintf(stderr, ". What to do: give the right one with --%s-auth-file FILE or in DPS_%s_AUTH.\n",
                 hierarchies[i].name, hierarchies[i].variable);
         return true;
@@ -144,15 +150,17 @@ static void print_code(const struct device_refusal *r, struct tpm2_rc rc)
                                         [TPM2_RC_KIND_PARAMETER] = "parameter",
                                         [TPM2_RC_KIND_SESSION] = "session"};
     const char *name = tpm2_rc_name(rc.code);
-    if (name == NULL)
+    if (name == NULL) {
         name = rc.kind == TPM2_RC_KIND_LAYER    ? "a code of the layers between program and TPM"
                : rc.kind == TPM2_RC_KIND_VENDOR ? "a code of the TPM's vendor"
                                                 : "an unknown code";
+    }
     fprintf(stderr, "%s (0x%X", name, (unsigned)r->rc);
-    if (rc.kind == TPM2_RC_KIND_HANDLE && rc.number >= 1 && rc.number <= 3)
+    if (rc.kind == TPM2_RC_KIND_HANDLE && rc.number >= 1 && rc.number <= 3) {
         fprintf(stderr, ", handle %u: 0x%08X", rc.number, (unsigned)r->handles[rc.number - 1]);
-    else if (rc.number != 0)
+    } else if (rc.number != 0) {
         fprintf(stderr, ", %s %u", about[rc.kind], rc.number);
+    }
     fputs("): ", stderr);
 }
 
@@ -163,15 +171,18 @@ void device_explain_refusal(const struct device_tool *t)
     const char *command = tpm2_explain_command_name(r->command);
     fprintf(stderr, "%s answered ", command != NULL ? command : "a TPM command");
     print_code(r, rc);
-    if (explain_authorization(t, r, rc.code))
+    if (explain_authorization(t, r, rc.code)) {
         return;
+    }
     const struct situation s = situation_of(t, r->command, rc.code);
     const char *meaning = tpm2_rc_meaning(rc.code);
-    if (s.happened != NULL)
+    if (s.happened != NULL) {
         fprintf(stderr, "%s.", s.happened);
-    else
+    } else {
         fputs(meaning != NULL ? meaning : "the TPM's documentation may know it.", stderr);
-    if (s.to_do != NULL)
+    }
+    if (s.to_do != NULL) {
         fprintf(stderr, " What to do: %s.", s.to_do);
+    }
     fputc('\n', stderr);
 }

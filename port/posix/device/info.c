@@ -32,8 +32,9 @@ static struct number number_of(struct device_tool *t, struct facts *f, uint32_t 
 {
     struct number n = {"?"};
     uint32_t value;
-    if (property(t, f, which, &value))
+    if (property(t, f, which, &value)) {
         snprintf(n.text, sizeof n.text, "%u", (unsigned)value);
+    }
     return n;
 }
 
@@ -47,18 +48,20 @@ static void print_characters(struct device_tool *t, struct facts *f, uint32_t wh
     }
     for (int shift = 24; shift >= 0; shift -= 8) {
         char c = (char)((value >> shift) & 0xff);
-        if (c >= 0x20 && c < 0x7f)
+        if (c >= 0x20 && c < 0x7f) {
             putchar(c);
+        }
     }
 }
 
 static void print_version(struct device_tool *t, struct facts *f, uint32_t which)
 {
     uint32_t value;
-    if (property(t, f, which, &value))
+    if (property(t, f, which, &value)) {
         printf("%u.%u", (unsigned)(value >> 16), (unsigned)(value & 0xffff));
-    else
+    } else {
         putchar('?');
+    }
 }
 
 static void print_vendor(struct device_tool *t, struct facts *f)
@@ -67,18 +70,20 @@ static void print_vendor(struct device_tool *t, struct facts *f)
     printf("TPM           %s\nVendor        ", t->options.tpm);
     print_characters(t, f, TPM2_PT_MANUFACTURER);
     fputs(" \"", stdout);
-    for (uint32_t i = TPM2_PT_VENDOR_STRING_1; i <= TPM2_PT_VENDOR_STRING_4; i++)
+    for (uint32_t i = TPM2_PT_VENDOR_STRING_1; i <= TPM2_PT_VENDOR_STRING_4; i++) {
         print_characters(t, f, i);
+    }
     fputs("\"\nFirmware      ", stdout);
     print_version(t, f, TPM2_PT_FIRMWARE_VERSION_1);
     putchar('.');
     print_version(t, f, TPM2_PT_FIRMWARE_VERSION_2);
     fputs("\nSpecification TPM ", stdout);
     print_characters(t, f, TPM2_PT_FAMILY_INDICATOR);
-    if (property(t, f, TPM2_PT_REVISION, &revision))
+    if (property(t, f, TPM2_PT_REVISION, &revision)) {
         printf(" revision %u.%02u", (unsigned)(revision / 100), (unsigned)(revision % 100));
-    else
+    } else {
         fputs(" revision ?", stdout);
+    }
     printf(", day %s of %s\n", number_of(t, f, TPM2_PT_DAY_OF_YEAR).text, number_of(t, f, TPM2_PT_YEAR).text);
 }
 
@@ -98,9 +103,11 @@ static void print_buffers(struct device_tool *t, struct facts *f)
 
 static bool contains(const uint32_t *values, size_t count, uint32_t value)
 {
-    for (size_t i = 0; i < count; i++)
-        if (values[i] == value)
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] == value) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -130,13 +137,15 @@ static int print_commands(struct device_tool *t, struct facts *f)
     uint32_t commands[COMMANDS_MAX];
     size_t count;
     int error = device_list(t, TPM2_CAP_COMMANDS, 0, commands, COMMANDS_MAX, &count);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     printf("Commands      %zu", count);
     size_t missing = 0;
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (contains(commands, count < COMMANDS_MAX ? count : COMMANDS_MAX, needed[i]))
+        if (contains(commands, count < COMMANDS_MAX ? count : COMMANDS_MAX, needed[i])) {
             continue;
+        }
         printf("%s %s%s", missing++ == 0 ? "; missing:" : ",", tpm2_explain_command_name(needed[i]),
                i < FLOW ? "" : " (not of the flow)");
         f->commands_missing += i < FLOW;
@@ -155,18 +164,21 @@ static int print_persistent(struct device_tool *t)
     uint32_t handles[DEVICE_HANDLES_MAX];
     size_t count;
     int error = device_list(t, TPM2_CAP_HANDLES, TPM2_HR_PERSISTENT, handles, DEVICE_HANDLES_MAX, &count);
-    if (error != 0)
+    if (error != 0) {
         return error;
-    if (count == 0)
+    }
+    if (count == 0) {
         puts("Persistent    no keys: EK and SRK are derived when they are needed (own --persist would keep "
              "them)");
+    }
     for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX; i++) {
         char kind[DEVICE_KIND_MAX] = "a key that cannot be read";
         (void)device_key_kind(t, handles[i], kind, sizeof kind);
         printf("%s0x%08X %s\n", i == 0 ? "Persistent    " : "              ", (unsigned)handles[i], kind);
     }
-    if (count > DEVICE_HANDLES_MAX)
+    if (count > DEVICE_HANDLES_MAX) {
         printf("              and %zu more\n", count - DEVICE_HANDLES_MAX);
+    }
     return 0;
 }
 
@@ -235,16 +247,20 @@ static const char *ek_index_content(uint32_t index, const struct ek_index **ek)
     for (size_t i = 0; i < sizeof ek_indexes / sizeof ek_indexes[0]; i++) {
         const uint32_t at = index - ek_indexes[i].certificate;
         *ek = &ek_indexes[i];
-        if (at == 0)
+        if (at == 0) {
             return "EK certificate, ";
-        if (at == 1)
+        }
+        if (at == 1) {
             return ek_indexes[i].low ? "EK nonce, " : "EK template, ";
-        if (at == 2 && ek_indexes[i].low)
+        }
+        if (at == 2 && ek_indexes[i].low) {
             return "EK template, ";
+        }
     }
     *ek = NULL;
-    if (index >= EK_CHAIN_FIRST && index <= EK_CHAIN_LAST)
+    if (index >= EK_CHAIN_FIRST && index <= EK_CHAIN_LAST) {
         return "certificates of those who issued the EK certificates";
+    }
     return NULL;
 }
 
@@ -252,23 +268,26 @@ static const char *ek_index_content(uint32_t index, const struct ek_index **ek)
 static void note_certificate(struct facts *f, const struct ek_index *ek)
 {
     char *others = f->other_certificates;
-    if (strcmp(ek->kind, ek_indexes[0].kind) == 0)
+    if (strcmp(ek->kind, ek_indexes[0].kind) == 0) {
         f->certificate = true;
-    else if (strstr(others, ek->kind) == NULL)
+    } else if (strstr(others, ek->kind) == NULL) {
         snprintf(others + strlen(others), sizeof f->other_certificates - strlen(others), "%s%s",
                  others[0] != 0 ? ", " : "", ek->kind);
+    }
 }
 
 static bool print_index(struct facts *f, uint32_t index, bool first)
 {
     const struct ek_index *ek;
     const char *content = ek_index_content(index, &ek);
-    if (content == NULL)
+    if (content == NULL) {
         return false;
+    }
     printf("%s0x%08X %s%s%s\n", first ? "NV            " : "              ", (unsigned)index, content,
            ek != NULL ? ek->kind : "", ek == NULL || ek->low ? "" : ", high range");
-    if (ek != NULL && index == ek->certificate)
+    if (ek != NULL && index == ek->certificate) {
         note_certificate(f, ek);
+    }
     return true;
 }
 
@@ -279,12 +298,15 @@ static int print_nv(struct device_tool *t, struct facts *f)
     size_t all;
     bool first = true;
     int error = device_list(t, TPM2_CAP_HANDLES, EK_RANGE_FIRST, indexes, DEVICE_HANDLES_MAX, &count);
-    if (error == 0)
+    if (error == 0) {
         error = device_list(t, TPM2_CAP_HANDLES, (uint32_t)TPM2_HT_NV_INDEX << TPM2_HT_SHIFT, NULL, 0, &all);
-    if (error != 0)
+    }
+    if (error != 0) {
         return error;
-    for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX && indexes[i] <= EK_RANGE_LAST; i++)
+    }
+    for (size_t i = 0; i < count && i < DEVICE_HANDLES_MAX && indexes[i] <= EK_RANGE_LAST; i++) {
         first = !print_index(f, indexes[i], first) && first;
+    }
     printf("%s%zu indexes in all\n", first ? "NV            " : "              ", all);
     return 0;
 }
@@ -294,10 +316,12 @@ static int print_loaded(struct device_tool *t)
     static const uint32_t kinds[] = {TPM2_HR_TRANSIENT, DEVICE_LOADED_SESSIONS, DEVICE_SAVED_SESSIONS};
     size_t count[3] = {0};
     int error = 0;
-    for (size_t i = 0; i < 3 && error == 0; i++)
+    for (size_t i = 0; i < 3 && error == 0; i++) {
         error = device_list(t, TPM2_CAP_HANDLES, kinds[i], NULL, 0, &count[i]);
-    if (error != 0)
+    }
+    if (error != 0) {
         return error;
+    }
     printf("Loaded        %zu objects, %zu sessions; %zu sessions saved outside%s\n", count[0], count[1],
            count[2],
            count[0] + count[1] + count[2] == 0 ? ""
@@ -313,16 +337,18 @@ static int print_loaded(struct device_tool *t)
 /* An EK certificate of another kind proves the chip's origin, and not that of the EK with which it registers. */
 static void print_provenance(const struct facts *f, size_t *count)
 {
-    if (f->certificate)
+    if (f->certificate) {
         return;
+    }
     printf("%s", (*count)++ == 0 ? "Quirks        " : "              ");
-    if (f->other_certificates[0] != 0)
+    if (f->other_certificates[0] != 0) {
         printf("EK certificates only for %s: they say who made this TPM, but nothing in it proves that its "
                "RSA-2048 EK, "
                "with which it registers, is of the same chip\n",
                f->other_certificates);
-    else
+    } else {
         puts("no EK certificate: nothing in it proves who made it");
+    }
 }
 
 static void print_quirks(const struct device_tool *t, const struct facts *f)
@@ -348,12 +374,15 @@ static void print_quirks(const struct device_tool *t, const struct facts *f)
         {f->untold, "where a ? stands, this TPM does not tell"},
     };
     size_t count = 0;
-    for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++)
-        if (quirks[i].applies)
+    for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++) {
+        if (quirks[i].applies) {
             printf("%s%s\n", count++ == 0 ? "Quirks        " : "              ", quirks[i].text);
+        }
+    }
     print_provenance(f, &count);
-    if (count == 0)
+    if (count == 0) {
         puts("Quirks        none that matter here");
+    }
 }
 
 int device_info(struct device_tool *t)
@@ -361,30 +390,36 @@ int device_info(struct device_tool *t)
     struct facts facts = {0};
     uint32_t manufacturer;
     int exit_code = device_open(t);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     /* The first question tells whether there is a TPM that answers; a single value it may not tell. */
     int error = device_property(t, TPM2_PT_MANUFACTURER, &manufacturer);
-    if (error == BYTES_E_NOT_FOUND)
+    if (error == BYTES_E_NOT_FOUND) {
         error = 0;
+    }
     if (error == 0) {
         print_vendor(t, &facts);
         print_buffers(t, &facts);
         error = device_print_algorithms(t);
     }
-    if (error == 0)
+    if (error == 0) {
         error = print_commands(t, &facts);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = print_persistent(t);
+    }
     if (error == 0) {
         print_hierarchies(t, &facts);
         print_ownership(t, &facts);
         error = print_nv(t, &facts);
     }
-    if (error == 0)
+    if (error == 0) {
         error = print_loaded(t);
-    if (error != 0)
+    }
+    if (error != 0) {
         return device_report_tpm(t, "what this TPM is", error);
+    }
     print_quirks(t, &facts);
     return 0;
 }

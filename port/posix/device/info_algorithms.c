@@ -61,9 +61,11 @@ static const struct name algorithms[] = {
 
 static const char *algorithm_name(uint32_t algorithm)
 {
-    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++)
-        if (algorithms[i].number == algorithm)
+    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++) {
+        if (algorithms[i].number == algorithm) {
             return algorithms[i].text;
+        }
+    }
     return NULL;
 }
 
@@ -72,16 +74,18 @@ int device_print_algorithms(struct device_tool *t)
     uint32_t found[ALGORITHMS_MAX];
     size_t count;
     int error = device_list(t, TPM2_CAP_ALGS, 0, found, ALGORITHMS_MAX, &count);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     int column = printf("Algorithms   ");
     for (size_t i = 0; i < count && i < ALGORITHMS_MAX; i++) {
         char number[16];
         const char *name = algorithm_name(found[i]);
         snprintf(number, sizeof number, "0x%04X", (unsigned)found[i]);
         name = name != NULL ? name : number;
-        if (column + (int)strlen(name) + 1 > DEVICE_LINE_END)
+        if (column + (int)strlen(name) + 1 > DEVICE_LINE_END) {
             column = printf("\n             ") - 1;
+        }
         column += printf(" %s", name);
     }
     puts(count > ALGORITHMS_MAX ? " ..." : "");

@@ -23,10 +23,12 @@ static void print_name(const char *title, struct bytes public_2b, uint32_t handl
     uint8_t name[TPM2_NAME_SIZE];
     tpm2_name_of(public_2b, name);
     printf("%-9s ", title);
-    for (size_t i = 0; i < sizeof name; i++)
+    for (size_t i = 0; i < sizeof name; i++) {
         printf("%02x", name[i]);
-    if (handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT)
+    }
+    if (handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT) {
         printf("  persistent at 0x%08X", (unsigned)handle);
+    }
     putchar('\n');
 }
 
@@ -47,8 +49,9 @@ static void tell_what_was_set(const struct device_tool *t)
     const bool lockout = t->config.new_lockout_auth.len > 0 && (d->failed_row > 0 || d->error == 0);
     const bool endorsement = t->config.new_endorsement_auth.len > 0 && d->endorsement_changed;
     const bool owner = t->config.new_owner_auth.len > 0 && d->owner_changed;
-    if (!lockout && !endorsement && !owner)
+    if (!lockout && !endorsement && !owner) {
         return;
+    }
     fprintf(d->error != 0 ? stderr : stdout, "%s%s%s%s%s\n",
             d->error != 0 ? "dps-device: these authorizations have been changed before that and are in force:"
                           : "Set      ",
@@ -63,8 +66,9 @@ static int check_lockout_auth(struct device_tool *t)
 {
     uint32_t permanent;
     if (t->config.lockout_auth.len > 0 || device_property(t, TPM2_PT_PERMANENT, &permanent) != 0 ||
-        (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) == 0)
+        (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) == 0) {
         return 0;
+    }
     device_say("the lockout authorization is set and was not given. What to do: --lockout-auth-file FILE or "
                "DPS_LOCKOUT_AUTH. Nothing was tried, because a wrong try locks the lockout authority");
     return POSIX_EXIT_TPM;
@@ -75,10 +79,12 @@ static int check_place(struct device_tool *t, uint32_t handle, const char *key, 
 {
     char kind[DEVICE_KIND_MAX];
     int error = device_key_kind(t, handle, kind, sizeof kind);
-    if (error == BYTES_E_NOT_FOUND || (error == 0 && strcmp(kind, wanted) == 0))
+    if (error == BYTES_E_NOT_FOUND || (error == 0 && strcmp(kind, wanted) == 0)) {
         return 0;
-    if (error != 0)
+    }
+    if (error != 0) {
         return device_report_tpm(t, "what stands where the keys are to be kept", error);
+    }
     device_say(
         "--persist: 0x%08X, where the %s is to be kept, is occupied by %s. Nothing was changed. What to "
         "do: leave --persist out, and the %s is derived whenever it is needed; or, if nobody needs the "
@@ -96,8 +102,9 @@ static int check_places(struct device_tool *t)
 int device_own(struct device_tool *t)
 {
     int exit_code = device_open(t);
-    if (exit_code != 0)
+    if (exit_code != 0) {
         return exit_code;
+    }
     for (size_t i = DEVICE_AUTH_NEW_OWNER; i <= DEVICE_AUTH_NEW_LOCKOUT; i++) {
         if (t->auth_value[i].len > NEW_AUTH_MAX) {
             device_say("a new authorization may have %d bytes at most", NEW_AUTH_MAX);
@@ -105,16 +112,20 @@ int device_own(struct device_tool *t)
         }
     }
     t->config.persist = t->options.persist;
-    if (t->config.persist)
+    if (t->config.persist) {
         exit_code = check_places(t);
-    if (exit_code == 0 && t->config.new_lockout_auth.len > 0)
+    }
+    if (exit_code == 0 && t->config.new_lockout_auth.len > 0) {
         exit_code = check_lockout_auth(t);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     exit_code = run(t, dps_device_own);
     tell_what_was_set(t);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         print_names(t);
+    }
     return exit_code;
 }
 
@@ -131,10 +142,12 @@ int device_clear(struct device_tool *t)
         return POSIX_EXIT_USAGE;
     }
     int exit_code = device_open(t);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = check_lockout_auth(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = run(t, dps_device_clear);
+    }
     if (exit_code == 0) {
         puts("Cleared.  The authorizations are empty, the storage root key is a new one. Registered devices "
              "register "
@@ -155,10 +168,12 @@ static int convert(struct device_tool *t, size_t input_max, begin_run begin, con
         device_say("there is nothing in %s", t->options.in != NULL ? t->options.in : "standard input");
         exit_code = POSIX_EXIT_USAGE;
     }
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = device_open(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = run(t, begin);
+    }
     return exit_code != 0 ? exit_code : device_output(out, dps_device_result(&t->engine));
 }
 

@@ -41,13 +41,15 @@ static int take_service(struct device_tool *t)
     if (o->payload != NULL) {
         t->config.payload = bytes_of_text(o->payload);
         const int error = dps_json_check(t->config.payload, &root);
-        if (error == BYTES_E_LIMIT)
+        if (error == BYTES_E_LIMIT) {
             device_say("--payload is nested deeper than %d levels", DPS_JSON_DEPTH_MAX);
-        else if (error != 0)
+        } else if (error != 0) {
             device_say(
                 "--payload is no JSON; in a shell put it into single quotes: --payload '{\"model\":\"x\"}'");
-        if (error != 0)
+        }
+        if (error != 0) {
             return POSIX_EXIT_USAGE;
+        }
     }
     return 0;
 }
@@ -65,8 +67,9 @@ static int take_way(struct device_tool *t)
         return POSIX_EXIT_USAGE;
     }
     const int error = posix_proxy_choose(&t->proxy, o->proxy, o->proxy_auth_file, why, sizeof why);
-    if (error == 0)
+    if (error == 0) {
         return 0;
+    }
     device_say("%s", why);
     return error == BYTES_E_USAGE || error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
@@ -75,8 +78,9 @@ static int take_way(struct device_tool *t)
 static int check_state_writable(const char *path)
 {
     char reason[POSIX_FILE_ERROR_MAX];
-    if (posix_file_replaceable(path) == 0)
+    if (posix_file_replaceable(path) == 0) {
         return 0;
+    }
     device_say("the state file %s could not be written later: %s", path,
                posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;
@@ -89,17 +93,20 @@ static int lock_state(struct device_tool *t)
     const char *path = t->options.state;
     const int error = posix_lock(path, STATE_WAIT_MS, &t->state_lock);
     t->state_locked = error == 0;
-    if (error == 0)
+    if (error == 0) {
         return 0;
-    if (error == BYTES_E_TIMEOUT)
+    }
+    if (error == BYTES_E_TIMEOUT) {
         return 128 + posix_interrupted;
-    if (error == BYTES_E_CONFLICT)
+    }
+    if (error == BYTES_E_CONFLICT) {
         device_say(
             "another dps-device is registering with --state %s and did not end within %d s. What to do: wait "
             "for it, or give each device a state file of its own",
             path, STATE_WAIT_MS / 1000);
-    else
+    } else {
         device_say("the state file %s cannot be locked (%s.lock): %s", path, path, strerror(errno));
+    }
     return POSIX_EXIT_STORE;
 }
 
@@ -124,34 +131,47 @@ int device_register(struct device_tool *t)
     uint8_t nonce[32];
     const struct device_options *o = &t->options;
     int exit_code = device_require(o->service, "service https://HOST");
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = device_require(o->ca, "ca FILE");
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_require(o->scope, "scope ID");
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_require(o->state, "state FILE");
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_take_id(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = take_service(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = take_way(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = check_state_writable(o->state);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = lock_state(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_trust(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_open(t);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     device_warn_software(t);
     exit_code = device_nonce(t, nonce);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = device_run(t, dps_device_register(&t->engine, &t->config, nonce));
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     print_line("Registered", t->engine.registration_id);
     print_line("Device", t->engine.device_id);
     print_line("Hub", t->engine.assigned_hub);
@@ -168,26 +188,28 @@ static int load_state(struct device_tool *t, struct bytes *record)
     size_t len;
     int error = posix_file_read(path, t->record, sizeof t->record, &len);
     *record = bytes_of(t->record, len);
-    if (error == BYTES_E_NOT_FOUND)
+    if (error == BYTES_E_NOT_FOUND) {
         device_say(
             "there is no state file %s: this device has not been registered with it. What to do: dps-device "
             "register ... --state %s",
             path, path);
-    else if (error == BYTES_E_SPACE)
+    } else if (error == BYTES_E_SPACE) {
         device_say(
             "%s is no state file of this program: it is too long. What to do: name the file that register "
             "wrote, with --state",
             path);
-    else if (error != 0)
+    } else if (error != 0) {
         device_say("the state file %s: %s", path, posix_file_error(errno, reason, sizeof reason));
+    }
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 
 /* A token is made without the network, so only this clock can give the time. */
 static int check_clock(const struct device_tool *t)
 {
-    if (t->port.clock.unix_seconds(t->port.clock.context) != 0)
+    if (t->port.clock.unix_seconds(t->port.clock.context) != 0) {
         return 0;
+    }
     device_say("this system's clock stands before this program's release: the token would have expired "
                "already. What "
                "to do: set the clock (date; timedatectl), then do the same again");
@@ -199,18 +221,24 @@ int device_token(struct device_tool *t)
     uint8_t nonce[32];
     struct bytes record;
     int exit_code = device_require(t->options.state, "state FILE");
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = load_state(t, &record);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_open(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = check_clock(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_nonce(t, nonce);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_run(t, dps_device_token(&t->engine, &t->config, nonce, record));
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     const struct bytes token = dps_device_token_text(&t->engine);
     printf("%.*s\n", (int)token.len, (const char *)token.p);
     return 0;
@@ -223,8 +251,9 @@ static int take_message(struct device_tool *t)
         device_say("send takes --message TEXT or --message-file FILE, and one of the two");
         return POSIX_EXIT_USAGE;
     }
-    if (o->message_file != NULL)
+    if (o->message_file != NULL) {
         return device_input(o->message_file, t->data, DEVICE_MESSAGE_MAX, &t->config.data);
+    }
     t->config.data = bytes_of_text(o->message);
     return 0;
 }
@@ -234,24 +263,33 @@ int device_send(struct device_tool *t)
     uint8_t nonce[32];
     struct bytes record;
     int exit_code = device_require(t->options.state, "state FILE");
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = device_require(t->options.ca, "ca FILE");
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = take_way(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = take_message(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = load_state(t, &record);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_trust(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_open(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_nonce(t, nonce);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = device_run(t, dps_device_send(&t->engine, &t->config, nonce, record));
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     print_line("Accepted by", t->engine.assigned_hub);
     print_line("Device", t->engine.device_id);
     printf("Message       %zu bytes, answered %u\n", t->config.data.len, (unsigned)t->engine.http_status);

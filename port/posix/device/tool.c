@@ -11,17 +11,20 @@
 static int auth_from_environment(struct device_tool *t, enum device_auth which, const char *variable)
 {
     char *value = variable != NULL ? getenv(variable) : NULL;
-    if (value == NULL)
+    if (value == NULL) {
         return 0;
+    }
     size_t len = strlen(value);
     bool fits = len <= DEVICE_AUTH_MAX;
-    if (fits)
+    if (fits) {
         memcpy(t->auth[which], value, len);
+    }
     bytes_wipe(value, len);
     t->auth_value[which] = bytes_of(t->auth[which], fits ? len : 0);
-    if (!fits)
+    if (!fits) {
         device_say("%s is longer than the %d bytes that an authorization of a TPM may have", variable,
                    DEVICE_AUTH_MAX);
+    }
     return fits ? 0 : POSIX_EXIT_USAGE;
 }
 
@@ -29,8 +32,9 @@ static int read_auth(struct device_tool *t, enum device_auth which, const char *
 {
     char why[512];
     size_t len;
-    if (path == NULL)
+    if (path == NULL) {
         return auth_from_environment(t, which, variable);
+    }
     int error = posix_secret_read(path, t->auth[which], DEVICE_AUTH_MAX, &len, why, sizeof why);
     if (error != 0) {
         device_say("%s", why);
@@ -61,8 +65,9 @@ static int read_auths(struct device_tool *t)
     };
     for (size_t i = 0; i < DEVICE_AUTH_COUNT; i++) {
         int exit_code = read_auth(t, (enum device_auth)i, from[i].path, from[i].variable);
-        if (exit_code != 0)
+        if (exit_code != 0) {
             return exit_code;
+        }
     }
     t->config.owner_auth = t->auth_value[DEVICE_AUTH_OWNER];
     t->config.endorsement_auth = t->auth_value[DEVICE_AUTH_ENDORSEMENT];
@@ -129,8 +134,9 @@ static int watched_save(void *context, struct bytes record)
 {
     struct device_tool *t = context;
     int error = posix_file_replace(t->storage.path, record, 0600);
-    if (error != 0)
+    if (error != 0) {
         (void)posix_file_error(errno, t->watch.reason, sizeof t->watch.reason);
+    }
     return error;
 }
 
@@ -157,12 +163,15 @@ int device_open(struct device_tool *t)
 {
     char why[640];
     int exit_code = choose_template(t);
-    if (exit_code == 0)
+    if (exit_code == 0) {
         exit_code = choose_srk(t);
-    if (exit_code == 0)
+    }
+    if (exit_code == 0) {
         exit_code = read_auths(t);
-    if (exit_code != 0)
+    }
+    if (exit_code != 0) {
         return exit_code;
+    }
     const char *name = t->options.tpm != NULL ? t->options.tpm : getenv("DPS_TPM");
     if (name == NULL || name[0] == 0) {
         device_say(
@@ -182,23 +191,26 @@ int device_close(struct device_tool *t)
 {
     const int exit_code = device_watch_end(t);
     posix_tpm_close(&t->tpm);
-    if (t->state_locked)
+    if (t->state_locked) {
         posix_unlock(t->options.state, t->state_lock);
+    }
     bytes_wipe(t, sizeof *t);
     return exit_code;
 }
 
 void device_warn_software(const struct device_tool *t)
 {
-    if (t->tpm.kind != POSIX_TPM_DEVICE && !t->options.quiet)
+    if (t->tpm.kind != POSIX_TPM_DEVICE && !t->options.quiet) {
         fputs("dps-device: note: this TPM is software: its keys are files; for tests only\n", stderr);
+    }
 }
 
 int device_nonce(struct device_tool *t, uint8_t nonce[32])
 {
     int error = t->port.entropy.fill(t->port.entropy.context, nonce, 32);
-    if (error == 0)
+    if (error == 0) {
         return 0;
+    }
     device_say("%s", posix_error_text(error));
     return POSIX_EXIT_STORE;
 }
@@ -222,8 +234,9 @@ static void note(const char *sentence)
 int device_trust(struct device_tool *t)
 {
     char why[1024];
-    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0)
+    if (pki_trust_read(t->options.ca, &t->trust, note, why, sizeof why) == 0) {
         return 0;
+    }
     device_say("%s", why);
     return POSIX_EXIT_STORE;
 }
@@ -245,16 +258,18 @@ int device_output(const char *path, struct bytes content)
         return 0;
     }
     char reason[POSIX_FILE_ERROR_MAX];
-    if (posix_file_replace(path, content, 0600) == 0)
+    if (posix_file_replace(path, content, 0600) == 0) {
         return 0;
+    }
     device_say("%s could not be written: %s", path, posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;
 }
 
 int device_require(const char *value, const char *option)
 {
-    if (value != NULL)
+    if (value != NULL) {
         return 0;
+    }
     device_say("this command needs --%s; see its --help for an example", option);
     return POSIX_EXIT_USAGE;
 }

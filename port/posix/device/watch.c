@@ -32,8 +32,9 @@ static void saw_command(struct device_tool *t, struct device_refusal *asked, str
     (void)bytes_read_bytes(&r, 6); /* tag and size */
     asked->command = bytes_read_u32(&r);
     /* How many of these words are handles depends on the command; only those that the TPM names are used. */
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         asked->handles[i] = bytes_read_u32(&r);
+    }
     t->watch.asked_at_ms = posix_monotonic_ms();
 }
 
@@ -43,10 +44,12 @@ static void saw_response(struct device_tool *t, unsigned step, const char *what,
     struct bytes_reader r = bytes_reader_over(bytes);
     (void)bytes_read_bytes(&r, 6);
     asked->rc = bytes_read_u32(&r);
-    if (asked->rc != 0 && asked == &t->watch.asked)
+    if (asked->rc != 0 && asked == &t->watch.asked) {
         t->watch.refused = *asked;
-    if (!t->options.verbose)
+    }
+    if (!t->options.verbose) {
         return;
+    }
     fprintf(stderr, "step %2u  %-24s %5llu ms  %s", step, command_name(asked->command),
             (unsigned long long)(posix_monotonic_ms() - t->watch.asked_at_ms), what);
     if (asked->rc != 0) {
@@ -60,8 +63,9 @@ static void saw_response(struct device_tool *t, unsigned step, const char *what,
 static int part_len(struct bytes bytes, uint8_t end)
 {
     size_t len = 0;
-    while (len < bytes.len && len < 80 && bytes.p[len] != end && bytes.p[len] != '\r')
+    while (len < bytes.len && len < 80 && bytes.p[len] != end && bytes.p[len] != '\r') {
         len++;
+    }
     return (int)len;
 }
 
@@ -70,8 +74,9 @@ static void saw_http(struct device_tool *t, unsigned step, bool request, const c
     struct device_watch *w = &t->watch;
     bool first = request || !w->answer_begun;
     w->answer_begun = !request;
-    if (!t->options.verbose || !first || bytes.len == 0)
+    if (!t->options.verbose || !first || bytes.len == 0) {
         return;
+    }
     if (request) {
         fprintf(stderr, "step %2u  HTTP %-19.*s %5zu B   %s\n", step, part_len(bytes, ' '),
                 (const char *)bytes.p, bytes.len, what);
@@ -86,14 +91,16 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
 {
     struct device_tool *t = context;
     struct port_trace *next = &t->watch.next;
-    if (kind == PORT_TRACE_TPM_COMMAND)
+    if (kind == PORT_TRACE_TPM_COMMAND) {
         saw_command(t, command_at(t, step), bytes);
-    else if (kind == PORT_TRACE_TPM_RESPONSE)
+    } else if (kind == PORT_TRACE_TPM_RESPONSE) {
         saw_response(t, step, what, bytes);
-    else
+    } else {
         saw_http(t, step, kind == PORT_TRACE_HTTP_REQUEST, what, bytes);
-    if (next->message != NULL)
+    }
+    if (next->message != NULL) {
         next->message(next->context, step, kind, what, bytes);
+    }
 }
 
 /* A stream that gives up when a signal came. The one below answers "nothing yet" then, for callers that have more to do
@@ -107,17 +114,20 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
 {
     struct device_tool *t = context;
     struct device_watch *w = &t->watch;
-    if (t->options.verbose)
+    if (t->options.verbose) {
         fprintf(stderr, "         connecting to %s:%u%s%s\n", host, (unsigned)port,
                 t->options.connect_to != NULL ? " at " : "",
                 t->options.connect_to != NULL ? t->options.connect_to : "");
+    }
     int error = t->stream_port.connect(t->stream_port.context, host, port, timeout_ms);
     w->reason[0] = 0;
-    if (t->options.verbose && t->stream.through != NULL)
+    if (t->options.verbose && t->stream.through != NULL) {
         fprintf(stderr, "         through the proxy %s:%u (%s)\n", t->stream.through->host,
                 (unsigned)t->stream.through->port, t->stream.through->source);
-    if (error != 0)
+    }
+    if (error != 0) {
         posix_stream_explain(&t->stream, error, w->reason, sizeof w->reason);
+    }
     return error;
 }
 
@@ -181,13 +191,16 @@ int device_watch_begin(struct device_tool *t)
 
 int device_watch_end(struct device_tool *t)
 {
-    if (t->trace.out != NULL)
+    if (t->trace.out != NULL) {
         trace_close(&t->trace);
-    if (t->pcapng_file == NULL)
+    }
+    if (t->pcapng_file == NULL) {
         return 0;
+    }
     const bool failed = ferror(t->pcapng_file) != 0;
-    if (fclose(t->pcapng_file) == 0 && !failed)
+    if (fclose(t->pcapng_file) == 0 && !failed) {
         return 0;
+    }
     char reason[POSIX_FILE_ERROR_MAX];
     device_say("--trace: the file is not complete: %s", posix_file_error(errno, reason, sizeof reason));
     return POSIX_EXIT_STORE;

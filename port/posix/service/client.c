@@ -8,18 +8,21 @@
 
 static struct bytes without_ends(struct bytes text, const char *ends)
 {
-    while (text.len > 0 && strchr(ends, text.p[0]) != NULL)
+    while (text.len > 0 && strchr(ends, text.p[0]) != NULL) {
         text = bytes_of(text.p + 1, text.len - 1);
-    while (text.len > 0 && strchr(ends, text.p[text.len - 1]) != NULL)
+    }
+    while (text.len > 0 && strchr(ends, text.p[text.len - 1]) != NULL) {
         text = bytes_of(text.p, text.len - 1);
+    }
     return text;
 }
 
 static size_t count_of(struct bytes text, uint8_t c)
 {
     size_t count = 0;
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; i < text.len; i++) {
         count += text.p[i] == c;
+    }
     return count;
 }
 
@@ -27,10 +30,11 @@ static size_t count_of(struct bytes text, uint8_t c)
 static struct bytes without_port(struct bytes text)
 {
     struct bytes address = text;
-    if (text.len > 0 && text.p[0] == '[')
+    if (text.len > 0 && text.p[0] == '[') {
         (void)dps_split(bytes_of(text.p + 1, text.len - 1), ']', &address);
-    else if (count_of(text, ':') == 1)
+    } else if (count_of(text, ':') == 1) {
         (void)dps_split(text, ':', &address);
+    }
     return address;
 }
 
@@ -47,15 +51,19 @@ bool server_address_read(struct bytes text, char out[SERVER_PEER_MAX])
     struct in6_addr in6;
     struct bytes address;
     (void)dps_split(without_port(without_ends(text, " \t\"")), '%', &address);
-    if (address.len == 0 || address.len >= sizeof copy)
+    if (address.len == 0 || address.len >= sizeof copy) {
         return false;
+    }
     snprintf(copy, sizeof copy, "%.*s", (int)address.len, (const char *)address.p);
-    if (inet_pton(AF_INET, copy, &in) == 1)
+    if (inet_pton(AF_INET, copy, &in) == 1) {
         return inet_ntop(AF_INET, &in, out, SERVER_PEER_MAX) != NULL;
-    if (inet_pton(AF_INET6, copy, &in6) != 1)
+    }
+    if (inet_pton(AF_INET6, copy, &in6) != 1) {
         return false;
-    if (is_mapped(&in6))
+    }
+    if (is_mapped(&in6)) {
         return inet_ntop(AF_INET, &in6.s6_addr[12], out, SERVER_PEER_MAX) != NULL;
+    }
     return inet_ntop(AF_INET6, &in6, out, SERVER_PEER_MAX) != NULL;
 }
 
@@ -76,10 +84,12 @@ void server_client_note(struct server_connection *c)
     struct bytes list = {NULL, 0};
     struct bytes last = {NULL, 0};
     snprintf(c->client, sizeof c->client, "%s", c->peer_address);
-    if (c->kind != SERVER_PROXY || c->unreadable != 0)
+    if (c->kind != SERVER_PROXY || c->unreadable != 0) {
         return;
+    }
     (void)dps_http_header_last(&c->http, c->buffers->request, "X-Forwarded-For", &list);
-    while (list.len > 0)
+    while (list.len > 0) {
         list = dps_split(list, ',', &last);
+    }
     (void)server_address_read(last, c->client);
 }

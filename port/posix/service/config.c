@@ -34,8 +34,9 @@ int server_hub_add(struct dps_service_config *config, const char *text, char *wh
     }
     struct dps_hub_config *hub = &config->hubs[config->hub_count];
     *hub = (struct dps_hub_config){.weight = (uint16_t)number};
-    for (size_t i = 0; i < name.len; i++)
+    for (size_t i = 0; i < name.len; i++) {
         hub->name[i] = (char)dps_lower(name.p[i]);
+    }
     for (size_t i = 0; i < config->hub_count; i++) {
         if (strcmp(config->hubs[i].name, hub->name) == 0) {
             snprintf(why, why_size, "--hub %s is given twice", hub->name);
@@ -54,8 +55,9 @@ static int sync_directory(const char *path)
     snprintf(directory, sizeof directory, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
              slash == NULL ? "." : path);
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return BYTES_E_FILE;
+    }
     int error = fsync(fd) == 0 ? 0 : BYTES_E_FILE;
     (void)close(fd);
     return error;
@@ -71,8 +73,9 @@ static int make_file(const char *path, struct bytes content, bool *made)
         errno = ENAMETOOLONG;
         return BYTES_E_FILE;
     }
-    if (posix_file_replace(beside, content, 0600) != 0)
+    if (posix_file_replace(beside, content, 0600) != 0) {
         return BYTES_E_FILE;
+    }
     *made = link(beside, path) == 0;
     int error = *made || errno == EEXIST ? 0 : BYTES_E_FILE;
     int saved = errno;
@@ -87,17 +90,20 @@ static int load(const char *path, bool *made, int (*make)(struct bytes_writer *w
 {
     char reason[POSIX_FILE_ERROR_MAX];
     int error = posix_secret_read(path, content, SERVER_FILE_MAX, len, why, why_size);
-    if (error != BYTES_E_NOT_FOUND || made == NULL)
+    if (error != BYTES_E_NOT_FOUND || made == NULL) {
         return error == 0 ? 0 : BYTES_E_FILE;
+    }
     struct bytes_writer w = bytes_writer_over(content, SERVER_FILE_MAX);
     error = make(&w);
-    if (error != 0)
+    if (error != 0) {
         snprintf(why, why_size, "%s cannot be made: %s", path, posix_error_text(error));
-    else if ((error = make_file(path, bytes_written(&w), made)) != 0)
+    } else if ((error = make_file(path, bytes_written(&w), made)) != 0) {
         snprintf(why, why_size, "%s cannot be made: %s", path,
                  posix_file_error(errno, reason, sizeof reason));
-    if (error != 0)
+    }
+    if (error != 0) {
         return BYTES_E_FILE;
+    }
     return posix_secret_read(path, content, SERVER_FILE_MAX, len, why, why_size) == 0 ? 0 : BYTES_E_FILE;
 }
 
@@ -126,13 +132,14 @@ int server_policies_parse(const char *path, struct bytes content, struct dps_ser
 {
     struct dps_service_config fresh = *config;
     int error = dps_policies_parse(content, &fresh);
-    if (error == 0)
+    if (error == 0) {
         *config = fresh;
-    else
+    } else {
         snprintf(why, why_size,
                  "%s is not of the form {\"policies\":[{\"name\":...,\"primaryKey\":...}]}, or has more "
                  "than %d policies or a key that is not the base64 of 16 to 64 bytes",
                  path, DPS_POLICIES_MAX);
+    }
     bytes_wipe(&fresh, sizeof fresh);
     return error == 0 ? 0 : BYTES_E_FILE;
 }
@@ -163,15 +170,20 @@ static const char *parse_secret(struct bytes line, struct dps_service_config *co
     struct bytes key = dps_split(line, ' ', &epoch);
     uint64_t number;
     size_t len;
-    if (config->secret_count == DPS_SECRETS_MAX)
+    if (config->secret_count == DPS_SECRETS_MAX) {
         return "there are too many epochs; the oldest ones can go";
+    }
     struct dps_secret *secret = &config->secrets[config->secret_count];
-    if (dps_decimal_parse(epoch, UINT32_MAX, &number) != 0 || number == 0)
+    if (dps_decimal_parse(epoch, UINT32_MAX, &number) != 0 || number == 0) {
         return "it must begin with the number of an epoch: 1, 2, ...";
-    if (config->secret_count > 0 && number <= secret[-1].epoch)
+    }
+    if (config->secret_count > 0 && number <= secret[-1].epoch) {
         return "its epoch must be greater than the one before";
-    if (key.len != 2 * sizeof secret->key || dps_hex_decode(key, secret->key, sizeof secret->key, &len) != 0)
+    }
+    if (key.len != 2 * sizeof secret->key ||
+        dps_hex_decode(key, secret->key, sizeof secret->key, &len) != 0) {
         return "after the epoch and one space there must be 64 hex digits";
+    }
     secret->epoch = (uint32_t)number;
     config->secret_count++;
     return NULL;
@@ -187,13 +199,15 @@ static int parse_secrets(const char *path, struct bytes text, struct dps_service
         struct bytes line;
         text = dps_split(text, '\n', &line);
         number++;
-        if (line.len > 0 && line.p[0] != '#')
+        if (line.len > 0 && line.p[0] != '#') {
             wrong = parse_secret(line, config);
+        }
     }
-    if (wrong != NULL)
+    if (wrong != NULL) {
         snprintf(why, why_size, "%s, line %zu: %s", path, number, wrong);
-    else if (config->secret_count == 0)
+    } else if (config->secret_count == 0) {
         snprintf(why, why_size, "%s holds no secret; move it away and a new one is made", path);
+    }
     return wrong != NULL || config->secret_count == 0 ? BYTES_E_FILE : 0;
 }
 
@@ -208,8 +222,9 @@ int server_secrets_parse(const char *path, struct bytes content, struct dps_serv
 {
     struct dps_service_config fresh = *config;
     int error = parse_secrets(path, content, &fresh, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         *config = fresh;
+    }
     bytes_wipe(&fresh, sizeof fresh);
     return error;
 }
@@ -221,22 +236,26 @@ int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t
 {
     char reason[POSIX_FILE_ERROR_MAX];
     int error = posix_file_read(path, content, SERVER_FILE_MAX, len);
-    if (error == 0)
+    if (error == 0) {
         error = pem_make(content, len, SERVER_FILE_MAX);
-    if (error == BYTES_E_SPACE)
+    }
+    if (error == BYTES_E_SPACE) {
         snprintf(why, why_size, "%s is too large for a certificate", path);
-    else if (error != 0)
+    } else if (error != 0) {
         snprintf(why, why_size, "%s: %s", path, posix_file_error(errno, reason, sizeof reason));
+    }
     return error == 0 ? 0 : BYTES_E_TLS;
 }
 
 int server_key_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
                     size_t why_size)
 {
-    if (posix_secret_read_whole(path, content, SERVER_FILE_MAX, len, why, why_size) != 0)
+    if (posix_secret_read_whole(path, content, SERVER_FILE_MAX, len, why, why_size) != 0) {
         return BYTES_E_TLS;
-    if (pem_make(content, len, SERVER_FILE_MAX) == 0)
+    }
+    if (pem_make(content, len, SERVER_FILE_MAX) == 0) {
         return 0;
+    }
     snprintf(why, why_size, "%s is too large for a key", path);
     return BYTES_E_TLS;
 }
@@ -245,8 +264,9 @@ int server_identity_parse(const char *certificate, const char *key, struct bytes
                           struct bytes key_pem, struct crypto_identity *identity, char *why, size_t why_size)
 {
     const int error = crypto_identity_load(identity, chain_pem, key_pem);
-    if (error != 0)
+    if (error != 0) {
         pki_identity_fault(error, certificate, chain_pem, key, key_pem, why, why_size);
+    }
     return error == 0 ? 0 : BYTES_E_TLS;
 }
 
@@ -258,11 +278,13 @@ int server_identity_load(const char *certificate, const char *key, struct crypto
     size_t chain_len;
     size_t key_len;
     int error = server_chain_read(certificate, chain_pem, &chain_len, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         error = server_key_read(key, key_pem, &key_len, why, why_size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = server_identity_parse(certificate, key, bytes_of(chain_pem, chain_len),
                                       bytes_of(key_pem, key_len), identity, why, why_size);
+    }
     bytes_wipe(key_pem, sizeof key_pem);
     return error;
 }

@@ -47,8 +47,9 @@ static uint32_t time_for(const struct server_timeouts *t, enum server_state stat
 static void set_deadline(struct server *s, struct server_connection *c, uint64_t deadline)
 {
     c->deadline = deadline;
-    if (deadline < s->next_expiry)
+    if (deadline < s->next_expiry) {
         s->next_expiry = deadline;
+    }
 }
 
 static void enter(struct server *s, struct server_connection *c, enum server_state state)
@@ -56,13 +57,15 @@ static void enter(struct server *s, struct server_connection *c, enum server_sta
     const enum server_state before = c->state;
     c->state = state;
     server_slot_note(s, c, before);
-    if (state != SERVER_FREE)
+    if (state != SERVER_FREE) {
         set_deadline(s, c, s->now_ms + time_for(&s->timeouts, state));
+    }
     if (state == SERVER_IDLE) {
         c->slim = false;
         c->idle_deadline = c->deadline;
-        if (c->deadline > s->now_ms + SLIM_AFTER_MS)
+        if (c->deadline > s->now_ms + SLIM_AFTER_MS) {
             set_deadline(s, c, s->now_ms + SLIM_AFTER_MS);
+        }
     }
 }
 
@@ -72,25 +75,28 @@ static void make_slim(struct server *s, struct server_connection *c)
 {
     c->slim = true;
     set_deadline(s, c, c->idle_deadline);
-    if (c->request_len == 0 && !c->transport.midway && !c->transport.out_blocked)
+    if (c->request_len == 0 && !c->transport.midway && !c->transport.out_blocked) {
         (void)madvise(c->buffers, offsetof(struct server_buffers, tls) / SERVER_PAGE * SERVER_PAGE,
                       MADV_DONTNEED);
+    }
 }
 
 /* The next connection in this slot finds the memory of an ordinary one, even if this one was large: clients whom nobody
  * knows could otherwise make a node large for good. */
 static void give_back(const struct server_connection *c)
 {
-    if (c->request_peak > DPS_HTTP_HEAD_MAX + DPS_RECORD_MAX || c->body_len > DPS_RECORD_MAX)
+    if (c->request_peak > DPS_HTTP_HEAD_MAX + DPS_RECORD_MAX || c->body_len > DPS_RECORD_MAX) {
         (void)madvise(c->buffers, sizeof *c->buffers / SERVER_PAGE * SERVER_PAGE, MADV_DONTNEED);
+    }
 }
 
 /* Tell epoll only what has changed: for most requests, nothing. */
 static void watch(struct server *s, struct server_connection *c)
 {
     uint32_t events = server_transport_events(&c->transport);
-    if (c->state == SERVER_FREE || events == c->events)
+    if (c->state == SERVER_FREE || events == c->events) {
         return;
+    }
     struct epoll_event event = {.events = events, .data.u32 = index_of(s, c)};
     int operation = c->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     if (epoll_ctl(s->epoll_fd, operation, c->transport.fd, &event) != 0) {
@@ -131,10 +137,11 @@ void server_connection_abort(struct server *s, struct server_connection *c)
 static void go_on_closing(struct server *s, struct server_connection *c)
 {
     int done = server_transport_finish(&c->transport);
-    if (done < 0)
+    if (done < 0) {
         server_connection_abort(s, c);
-    else if (done > 0)
+    } else if (done > 0) {
         enter(s, c, SERVER_LINGERING);
+    }
 }
 
 /* Closing a socket while bytes of the peer are unread, or on their way, resets the connection, and a reset may overtake
@@ -163,10 +170,11 @@ void server_connection_expire(struct server *s, struct server_connection *c)
         server_connection_finish(s, c);
         break;
     case SERVER_IDLE:
-        if (c->deadline < c->idle_deadline)
+        if (c->deadline < c->idle_deadline) {
             make_slim(s, c);
-        else
+        } else {
             server_connection_finish(s, c);
+        }
         break;
     case SERVER_SENDING:
         server_log_event(s, "info", c, "closed", "the answer was read too slowly");
@@ -205,14 +213,17 @@ static void broken(struct server *s, struct server_connection *c, int error)
 static void note_progress(struct server *s, struct server_connection *c)
 {
     enum server_state state = SERVER_IDLE;
-    if (c->http.head_len > 0)
+    if (c->http.head_len > 0) {
         state = SERVER_BODY;
-    else if (c->request_len > 0 || c->transport.midway)
+    } else if (c->request_len > 0 || c->transport.midway) {
         state = SERVER_HEAD;
-    if (state == SERVER_BODY && c->state != SERVER_BODY)
+    }
+    if (state == SERVER_BODY && c->state != SERVER_BODY) {
         c->body_deadline = s->now_ms + s->timeouts.body;
-    if (state != c->state)
+    }
+    if (state != c->state) {
         enter(s, c, state);
+    }
     if (state == SERVER_BODY) {
         uint64_t stall = s->now_ms + s->timeouts.stall;
         set_deadline(s, c, stall < c->body_deadline ? stall : c->body_deadline);
@@ -225,8 +236,9 @@ static bool send_continue(struct server_connection *c)
 {
     static const uint8_t text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     const size_t len = sizeof text - 1;
-    if (c->continued || !c->http.expect_continue || c->request_len > c->http.head_len)
+    if (c->continued || !c->http.expect_continue || c->request_len > c->http.head_len) {
         return true;
+    }
     c->continued = true;
     return server_transport_write(&c->transport, text, len, false) == (int)len &&
            server_transport_flush(&c->transport) >= 0;
@@ -239,8 +251,9 @@ static bool advance(struct server *s, struct server_connection *c)
         dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
     if (error == BYTES_E_MORE) {
         note_progress(s, c);
-        if (send_continue(c))
+        if (send_continue(c)) {
             return true;
+        }
         server_connection_abort(s, c);
         return false;
     }
@@ -265,8 +278,9 @@ static void receive(struct server *s, struct server_connection *c)
             return;
         }
         c->request_len += (size_t)n;
-        if (c->request_len > c->request_peak)
+        if (c->request_len > c->request_peak) {
             c->request_peak = c->request_len;
+        }
     }
 }
 
@@ -280,8 +294,9 @@ static void next_request(struct server *s, struct server_connection *c)
     c->transport.barren = 0;
     enter(s, c, SERVER_IDLE);
     /* Most clients wait for their answer, so there is nothing to be asked for; epoll tells when there is. */
-    if (c->request_len > 0 || server_transport_holds(&c->transport))
+    if (c->request_len > 0 || server_transport_holds(&c->transport)) {
         receive(s, c);
+    }
 }
 
 static void send_answer(struct server *s, struct server_connection *c)
@@ -296,17 +311,19 @@ static void send_answer(struct server *s, struct server_connection *c)
             server_connection_abort(s, c);
             return;
         }
-        if (n == 0)
+        if (n == 0) {
             return;
+        }
         c->sent += (size_t)n;
     }
     int flushed = server_transport_flush(&c->transport);
-    if (flushed < 0)
+    if (flushed < 0) {
         server_connection_abort(s, c);
-    else if (flushed > 0 && c->keep_alive)
+    } else if (flushed > 0 && c->keep_alive) {
         next_request(s, c);
-    else if (flushed > 0)
+    } else if (flushed > 0) {
         server_connection_finish(s, c);
+    }
 }
 
 /* Not before the first byte: a connection that says nothing costs a slot and no more. */
@@ -316,9 +333,10 @@ static bool begin_tls(struct server *s, struct server_connection *c)
     c->identity = s->identity;
     c->identity->users++;
     int error = s->entropy.fill(s->entropy.context, seed, sizeof seed);
-    if (error == 0)
+    if (error == 0) {
         error = crypto_tls_server_start(&c->buffers->tls, &s->identity->identity, &s->shared->cache, seed,
                                         c->buffers->io, sizeof c->buffers->io);
+    }
     bytes_wipe(seed, sizeof seed);
     if (error != 0) {
         server_log_event(s, "error", c, "TLS cannot be started", posix_error_text(error));
@@ -333,10 +351,12 @@ static void shake_hands(struct server *s, struct server_connection *c)
 {
     const bool spoke = c->transport.spoke;
     int n = c->transport.tls == NULL ? server_transport_peek(&c->transport) : 1;
-    if (n > 0 && c->transport.tls == NULL && !begin_tls(s, c))
+    if (n > 0 && c->transport.tls == NULL && !begin_tls(s, c)) {
         return;
-    if (n > 0)
+    }
+    if (n > 0) {
         n = server_transport_handshake(&c->transport);
+    }
     if (n < 0) {
         broken(s, c, n);
     } else if (n > 0) {
@@ -367,8 +387,9 @@ void server_connection_io(struct server *s, struct server_connection *c)
         go_on_closing(s, c);
         break;
     case SERVER_LINGERING:
-        if (server_transport_discard(&c->transport))
+        if (server_transport_discard(&c->transport)) {
             server_connection_abort(s, c);
+        }
         break;
     case SERVER_FREE:
     case SERVER_COMPLETE:
@@ -386,12 +407,13 @@ void server_connection_answer(struct server *s, struct server_connection *c)
     server_client_note(c);
     server_client_share(c->client, share);
     s->service.client = bytes_of_text(share);
-    if (c->kind == SERVER_METRICS)
+    if (c->kind == SERVER_METRICS) {
         server_metrics_answer(s, c);
-    else if (c->unreadable != 0)
+    } else if (c->unreadable != 0) {
         dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
-    else
+    } else {
         dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
+    }
     s->service.client = bytes_of(NULL, 0);
 }
 

@@ -31,8 +31,9 @@ static void say_ready(struct start *start)
     const char *const addresses[SERVER_LISTENERS] = {c->listen, c->proxy_listen, c->metrics};
     const char *before = "listening on ";
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
-        if (addresses[i] == NULL)
+        if (addresses[i] == NULL) {
             continue;
+        }
         /* Not the port that was asked for but the one that it has become. */
         int host_len = (int)(strrchr(addresses[i], ':') - addresses[i]);
         snprintf(address, sizeof address, "%s%.*s:%u (%s)", before, host_len, addresses[i],
@@ -64,8 +65,9 @@ static void warn_about_proxy(struct start *start)
     const char *address = start->options.config.proxy_listen;
     char text[400];
     if (address == NULL || strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
-        strncmp(address, "localhost:", 10) == 0)
+        strncmp(address, "localhost:", 10) == 0) {
         return;
+    }
     snprintf(text, sizeof text,
              "warning: --proxy-listen %.200s is plain HTTP and not a loopback address; make sure that only "
              "the proxy "
@@ -79,13 +81,15 @@ static void say_made(struct start *start)
     char text[PATH_MAX + 120];
     snprintf(text, sizeof text, "made %s with the policy provisioningserviceowner and a new key",
              start->options.config.policy_file);
-    if (start->made.policies)
+    if (start->made.policies) {
         server_log_sentence(&start->out, "info", text);
+    }
     snprintf(text, sizeof text,
              "made %s with a new service secret; devices must register again if it is lost",
              start->options.config.secret_file);
-    if (start->made.secrets)
+    if (start->made.secrets) {
         server_log_sentence(&start->out, "info", text);
+    }
 }
 
 static int write_port_file(const struct start *start, const char *path)
@@ -93,8 +97,9 @@ static int write_port_file(const struct start *start, const char *path)
     uint8_t text[32];
     struct bytes_writer w = bytes_writer_over(text, sizeof text);
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
-        if (start->listeners[i].fd < 0)
+        if (start->listeners[i].fd < 0) {
             continue;
+        }
         dps_write_decimal(&w, start->listeners[i].port);
         dps_write_text(&w, "\n");
     }
@@ -157,15 +162,17 @@ static int serve_from(struct start *start, size_t worker, const struct dps_store
                             why, sizeof why);
     if (error == 0) {
         server_worker_ready(start->shared, worker);
-        if (start->options.workers == 1)
+        if (start->options.workers == 1) {
             code = be_ready(start);
+        }
         server_listen_close(start->listeners); /* the server has its own */
         error = code == POSIX_EXIT_OK ? server_run(&server) : 0;
         snprintf(why, sizeof why, "the event loop failed");
         server_close(&server);
     }
-    if (error != 0)
+    if (error != 0) {
         server_log_sentence(&start->log, "error", why);
+    }
     return error != 0 ? exit_code(error) : code;
 }
 
@@ -189,8 +196,9 @@ static int serve(void *context, size_t worker)
 static int start_service(struct start *start, char *why, size_t why_size)
 {
     int error = server_listen(start->listeners, &start->options.config, why, why_size);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     warn_about_proxy(start);
     start->shared = server_shared_open(start->options.workers);
     if (start->shared == NULL) {
@@ -199,8 +207,9 @@ static int start_service(struct start *start, char *why, size_t why_size)
     }
     start->made_store = !server_store_exists(start->options.config.store);
     error = server_files_open(start->shared, &start->options.config, &start->made, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         say_made(start);
+    }
     return error;
 }
 
@@ -209,8 +218,9 @@ static void end_start(struct start *start, int code)
 {
     if (code != POSIX_EXIT_OK && !start->ready) {
         server_made_remove(&start->options.config, &start->made);
-        if (start->made_store)
+        if (start->made_store) {
             server_store_remove(start->options.config.store);
+        }
     }
     server_listen_close(start->listeners);
     server_shared_close(start->shared);
@@ -231,8 +241,9 @@ int main(int argc, char **argv)
     char why[512] = "";
     posix_keep_memory_private();
     (void)signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < SERVER_LISTENERS; i++)
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         start.listeners[i].fd = -1;
+    }
     int error = server_options_read(argc, argv, &start.options, why, sizeof why);
     start.out.json = start.log.json = start.options.log_json;
     if (error == 0 && (start.options.help || start.options.version)) {
@@ -243,10 +254,12 @@ int main(int argc, char **argv)
         }
         return POSIX_EXIT_OK;
     }
-    if (error == 0)
+    if (error == 0) {
         error = start_service(&start, why, sizeof why);
-    if (error != 0)
+    }
+    if (error != 0) {
         server_log_sentence(&start.log, "error", why);
+    }
     const int code = error != 0 ? exit_code(error) : run(&start);
     end_start(&start, code);
     return code;

@@ -10,8 +10,9 @@
 /* Returns: whether it is another content than before. */
 static bool keep(struct server_files *f, enum server_file which, const uint8_t *content, size_t len)
 {
-    if (f->len[which] == len && bytes_equal_secret(f->content[which], content, len))
+    if (f->len[which] == len && bytes_equal_secret(f->content[which], content, len)) {
         return false;
+    }
     memcpy(f->content[which], content, len);
     f->len[which] = len;
     return true;
@@ -39,8 +40,9 @@ static int take(struct server_shared *shared, const struct server_config *config
     const struct crypto_lock lock = server_shared_lock(shared);
     struct dps_service_config fresh = config->service;
     int error = part->read(part->path, made, content, &len, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         error = part->parse(part->path, bytes_of(content, len), &fresh, why, why_size);
+    }
     if (error == 0) {
         crypto_lock_take(&lock);
         *part->version += keep(&shared->files, part->file, content, len);
@@ -78,14 +80,17 @@ static int take_identity(struct server_shared *shared, const struct server_confi
     struct crypto_identity identity;
     struct server_files *f = &shared->files;
     const struct crypto_lock lock = server_shared_lock(shared);
-    if (config->listen == NULL)
+    if (config->listen == NULL) {
         return 0;
+    }
     int error = server_chain_read(config->certificate, chain, &chain_len, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         error = server_key_read(config->key, key, &key_len, why, why_size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = server_identity_parse(config->certificate, config->key, bytes_of(chain, chain_len),
                                       bytes_of(key, key_len), &identity, why, why_size);
+    }
     if (error == 0) {
         bytes_wipe(&identity, sizeof identity);
         crypto_lock_take(&lock);
@@ -104,29 +109,36 @@ int server_files_open(struct server_shared *shared, const struct server_config *
 {
     *made = (struct server_made){false, false};
     int error = take_identity(shared, config, why, why_size);
-    if (error == 0 && access(config->secret_file, F_OK) == 0)
+    if (error == 0 && access(config->secret_file, F_OK) == 0) {
         error = take_secrets(shared, config, NULL, why, why_size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = take_policies(shared, config, &made->policies, why, why_size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = take_secrets(shared, config, &made->secrets, why, why_size);
-    if (error != 0)
+    }
+    if (error != 0) {
         server_made_remove(config, made);
+    }
     return error;
 }
 
 void server_made_remove(const struct server_config *config, const struct server_made *made)
 {
-    if (made->policies)
+    if (made->policies) {
         (void)unlink(config->policy_file);
-    if (made->secrets)
+    }
+    if (made->secrets) {
         (void)unlink(config->secret_file);
+    }
 }
 
 static unsigned refuse(struct server_log *log, int error, const char *why)
 {
-    if (error == 0)
+    if (error == 0) {
         return 0;
+    }
     server_log_line(log, "error", "not reloaded; what was read before stays in use", why);
     return 1;
 }

@@ -21,11 +21,13 @@
 static int split_address(const char *text, char *host, size_t host_size, uint16_t *port)
 {
     size_t len = strlen(text);
-    if (len < 3 || strcmp(text + len - 2, ":0") != 0)
+    if (len < 3 || strcmp(text + len - 2, ":0") != 0) {
         return posix_host_port(text, host, host_size, port);
+    }
     char other[NI_MAXHOST + 8];
-    if ((size_t)snprintf(other, sizeof other, "%.*s:1", (int)(len - 2), text) >= sizeof other)
+    if ((size_t)snprintf(other, sizeof other, "%.*s:1", (int)(len - 2), text) >= sizeof other) {
         return BYTES_E_USAGE;
+    }
     int error = posix_host_port(other, host, host_size, port);
     *port = 0;
     return error;
@@ -34,13 +36,15 @@ static int split_address(const char *text, char *host, size_t host_size, uint16_
 static int bind_address(const struct addrinfo *a)
 {
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     int on = 1;
     /* Without it a restarted server could not listen for a minute, until the last connections are forgotten. */
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
         return fd;
+    }
     int saved = errno;
     (void)close(fd);
     errno = saved;
@@ -79,14 +83,17 @@ static int listen_on(struct server_listener *l, const char *address, char *why, 
                  posix_listen_error(error == EAI_SYSTEM ? errno : error, reason, sizeof reason));
         return BYTES_E_STREAM;
     }
-    for (const struct addrinfo *a = list; a != NULL && l->fd < 0; a = a->ai_next)
+    for (const struct addrinfo *a = list; a != NULL && l->fd < 0; a = a->ai_next) {
         l->fd = bind_address(a);
-    if (l->fd < 0)
+    }
+    if (l->fd < 0) {
         snprintf(why, why_size, "cannot listen on %s: %s", address,
                  posix_listen_error(errno, reason, sizeof reason));
+    }
     freeaddrinfo(list);
-    if (l->fd < 0)
+    if (l->fd < 0) {
         return BYTES_E_STREAM;
+    }
     struct sockaddr_storage bound = {0};
     socklen_t bound_len = sizeof bound;
     (void)getsockname(l->fd, (struct sockaddr *)&bound, &bound_len); /* cannot fail: it is bound */
@@ -99,22 +106,26 @@ int server_listen(struct server_listener listeners[SERVER_LISTENERS], const stru
 {
     const char *const addresses[SERVER_LISTENERS] = {config->listen, config->proxy_listen, config->metrics};
     int error = 0;
-    for (size_t i = 0; i < SERVER_LISTENERS; i++)
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         listeners[i] = (struct server_listener){.fd = -1, .kind = (enum server_listener_kind)i};
-    for (size_t i = 0; i < SERVER_LISTENERS && error == 0; i++) {
-        if (addresses[i] != NULL)
-            error = listen_on(&listeners[i], addresses[i], why, why_size);
     }
-    if (error != 0)
+    for (size_t i = 0; i < SERVER_LISTENERS && error == 0; i++) {
+        if (addresses[i] != NULL) {
+            error = listen_on(&listeners[i], addresses[i], why, why_size);
+        }
+    }
+    if (error != 0) {
         server_listen_close(listeners);
+    }
     return error;
 }
 
 void server_listen_close(struct server_listener listeners[SERVER_LISTENERS])
 {
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
-        if (listeners[i].fd >= 0)
+        if (listeners[i].fd >= 0) {
             (void)close(listeners[i].fd);
+        }
         listeners[i].fd = -1;
     }
 }
@@ -144,8 +155,9 @@ int server_listen_watch(struct server *s, const struct server_pool *pool)
         const struct server_listener *l = &s->listeners[i];
         struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = SERVER_ID_LISTENER(i)};
         if (l->fd >= 0 && server_pool_of(s, l->kind) == pool &&
-            epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, l->fd, &event) != 0)
+            epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, l->fd, &event) != 0) {
             error = BYTES_E_STREAM;
+        }
     }
     return error;
 }
@@ -156,8 +168,9 @@ static void pause_accepting(struct server *s, struct server_pool *pool, uint64_t
     pool->resume = resume;
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         const struct server_listener *l = &s->listeners[i];
-        if (l->fd >= 0 && server_pool_of(s, l->kind) == pool)
+        if (l->fd >= 0 && server_pool_of(s, l->kind) == pool) {
             (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, l->fd, NULL);
+        }
     }
 }
 
@@ -165,8 +178,9 @@ void server_accept_resume(struct server *s)
 {
     for (size_t i = 0; i < 2 && !s->draining; i++) {
         struct server_pool *pool = &s->pools[i];
-        if (!pool->paused || (pool->free_count > 0 && s->now_ms < pool->resume))
+        if (!pool->paused || (pool->free_count > 0 && s->now_ms < pool->resume)) {
             continue;
+        }
         if (pool->free_count > 0 || server_slots_evict(s, pool, SERVER_NO_PEER, NULL)) {
             pool->paused = false;
             (void)server_listen_watch(s, pool);
@@ -180,15 +194,19 @@ void server_accept_resume(struct server *s)
  * up a place, also to the metrics listener. */
 static bool accept_again(struct server *s, struct server_pool *pool)
 {
-    if (errno == EAGAIN)
+    if (errno == EAGAIN) {
         return false;
-    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+    }
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) {
         return true; /* that client has gone already */
-    if (s->now_ms >= s->say_descriptors_at)
+    }
+    if (s->now_ms >= s->say_descriptors_at) {
         server_log_event(s, "error", NULL, "there are fewer descriptors than --connections", strerror(errno));
+    }
     s->say_descriptors_at = s->now_ms + SAY_AGAIN_MS;
-    if (server_slots_evict(s, &s->pools[0], SERVER_NO_PEER, NULL))
+    if (server_slots_evict(s, &s->pools[0], SERVER_NO_PEER, NULL)) {
         return true;
+    }
     pause_accepting(s, pool, s->now_ms + LOOK_AGAIN_MS);
     return false;
 }
@@ -197,13 +215,15 @@ static bool accept_again(struct server *s, struct server_pool *pool)
  * or else the new connection. Returns: false if that is so. */
 static bool keep_share(struct server *s, struct server_connection *c, const struct sockaddr_storage *address)
 {
-    if (c->kind != SERVER_TLS)
+    if (c->kind != SERVER_TLS) {
         return true;
+    }
     server_peer_note(s, c, address);
     const size_t most = s->config->client_connections;
     if (most == 0 || s->peers.all[c->peer_index].connections <= most ||
-        server_slots_evict(s, server_pool_of(s, c->kind), c->peer_index, c))
+        server_slots_evict(s, server_pool_of(s, c->kind), c->peer_index, c)) {
         return true;
+    }
     s->counters->turned_away++;
     server_log_event(s, "warn", c, "closed",
                      "this address has as many connections as --client-connections allows");
@@ -223,8 +243,9 @@ static void open_connection(struct server *s, const struct server_listener *l, i
     peer_text(address, c);
     server_connection_open(s, c);
     if (c->state != SERVER_FREE && keep_share(s, c, address) && pool->free_count == 0 &&
-        !server_slots_evict(s, pool, SERVER_NO_PEER, c))
+        !server_slots_evict(s, pool, SERVER_NO_PEER, c)) {
         pause_accepting(s, pool, server_slots_evict_at(s, pool));
+    }
 }
 
 static void accept_up_to(struct server *s, const struct server_listener *l, size_t count)
@@ -234,10 +255,11 @@ static void accept_up_to(struct server *s, const struct server_listener *l, size
         struct sockaddr_storage address = {0};
         socklen_t len = sizeof address;
         int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
             open_connection(s, l, fd, &address);
-        else if (!accept_again(s, pool))
+        } else if (!accept_again(s, pool)) {
             return;
+        }
     }
 }
 
@@ -250,8 +272,9 @@ void server_accept(struct server *s, const struct server_listener *l)
 void server_listen_end(struct server *s)
 {
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
-        if (s->listeners[i].fd >= 0)
+        if (s->listeners[i].fd >= 0) {
             accept_up_to(s, &s->listeners[i], server_pool_of(s, s->listeners[i].kind)->free_count);
+        }
     }
     server_listen_close(s->listeners);
 }

@@ -44,8 +44,9 @@ uint64_t server_now_us(void)
 
 static void put_key(struct line *l, const char *key)
 {
-    if (l->w.len > 0)
+    if (l->w.len > 0) {
         dps_write_text(&l->w, l->json ? "," : " ");
+    }
     dps_write_text(&l->w, l->json ? "\"" : "");
     dps_write_text(&l->w, key);
     dps_write_text(&l->w, l->json ? "\":" : "=");
@@ -57,18 +58,20 @@ static void put_cut(struct line *l, const char *key, struct bytes value, size_t 
     uint8_t clean[SENTENCE_MAX];
     bool plain = !l->json;
     size_t len = value.len < most ? value.len : most;
-    if (len == 0)
+    if (len == 0) {
         return;
+    }
     for (size_t i = 0; i < len; i++) {
         uint8_t c = value.p[i];
         clean[i] = c >= 0x20 && c < 0x7F ? c : '?';
         plain = plain && c > 0x20 && c < 0x7F && c != '"' && c != '=' && c != '\\';
     }
     put_key(l, key);
-    if (plain)
+    if (plain) {
         bytes_write_bytes(&l->w, bytes_of(clean, len));
-    else
+    } else {
         dps_write_json_string(&l->w, bytes_of(clean, len));
+    }
 }
 
 static void put_text(struct line *l, const char *key, struct bytes value)
@@ -119,8 +122,9 @@ static void begin(struct line *l, const struct server_log *log, const char *leve
 static void gather(struct server_log *log, const char *before, struct bytes text, const char *after)
 {
     const struct bytes parts[] = {bytes_of_text(before), text, bytes_of_text(after)};
-    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len)
+    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
         server_log_flush(log);
+    }
     if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
         log->left_out_full++;
         return;
@@ -142,8 +146,9 @@ static void end(const struct line *l, struct server_log *log)
 static size_t portion(const struct server_log *log)
 {
     size_t len = log->len < WRITE_MAX ? log->len : WRITE_MAX;
-    while (len > 0 && log->buffer[len - 1] != '\n')
+    while (len > 0 && log->buffer[len - 1] != '\n') {
         len--;
+    }
     return len;
 }
 
@@ -154,8 +159,9 @@ static void write_out(struct server_log *log, int patience_ms)
     struct pollfd out = {.fd = log->fd, .events = POLLOUT};
     while (log->len > 0 && poll(&out, 1, patience_ms) == 1) {
         const ssize_t n = write(log->fd, log->buffer, portion(log));
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
+        }
         /* A full disk, or nobody at the other end any more: these lines are lost. */
         const size_t gone = n > 0 ? (size_t)n : log->len;
         log->len -= gone;
@@ -192,10 +198,12 @@ static bool something_left_out(const struct server_log *log)
 /* A second begins. */
 static void begin_second(struct server_log *log, uint64_t second)
 {
-    if (second == log->second)
+    if (second == log->second) {
         return;
-    if (something_left_out(log))
+    }
+    if (something_left_out(log)) {
         say_left_out(log);
+    }
     log->second = second;
     log->refusals = log->events = 0;
     log->kinds = 0;
@@ -211,8 +219,9 @@ void server_log_turn(struct server *s)
 
 uint64_t server_log_turn_at(const struct server_log *log)
 {
-    if (log->len > 0)
+    if (log->len > 0) {
         return server_now_us() / 1000 + LOOK_AGAIN_MS;
+    }
     return something_left_out(log) ? (log->second + 1) * 1000 : UINT64_MAX;
 }
 
@@ -231,8 +240,9 @@ _Static_assert(DPS_REFUSAL_COUNT <= 64, "a bit of kinds for each");
 
 static bool count(unsigned *all, unsigned most, uint8_t *of_client, unsigned most_of_client)
 {
-    if (*all >= most || *of_client >= most_of_client)
+    if (*all >= most || *of_client >= most_of_client) {
         return false;
+    }
     ++*all;
     ++*of_client;
     return true;
@@ -246,8 +256,9 @@ static bool may_log_refusal(struct server *s, const struct server_connection *c,
     begin_second(log, s->now_ms / 1000);
     log->kinds |= bit;
     if (count(&log->refusals, REFUSALS_PER_SECOND, &log->refusals_of[client_of(s, c)], REFUSALS_PER_CLIENT) ||
-        first)
+        first) {
         return true;
+    }
     log->left_out_refusals++;
     s->counters->log_left_out++;
     return false;
@@ -257,8 +268,9 @@ static bool may_log_event(struct server *s, const struct server_connection *c)
 {
     struct server_log *log = &s->log;
     begin_second(log, s->now_ms / 1000);
-    if (count(&log->events, EVENTS_PER_SECOND, &log->events_of[client_of(s, c)], EVENTS_PER_CLIENT))
+    if (count(&log->events, EVENTS_PER_SECOND, &log->events_of[client_of(s, c)], EVENTS_PER_CLIENT)) {
         return true;
+    }
     log->left_out_events++;
     s->counters->log_left_out++;
     return false;
@@ -279,23 +291,30 @@ const char *const server_route_names[SERVER_ROUTES] = {
 enum server_route server_route_of(struct bytes path)
 {
     struct bytes segment[3] = {{NULL, 0}};
-    if (path.len > 0 && path.p[0] == '/')
+    if (path.len > 0 && path.p[0] == '/') {
         path = bytes_of(path.p + 1, path.len - 1);
-    for (size_t i = 0; i < 2; i++)
+    }
+    for (size_t i = 0; i < 2; i++) {
         path = dps_split(path, '/', &segment[i]);
+    }
     segment[2] = path;
-    if (bytes_equal_public(segment[0], bytes_of_text("enrollments")))
+    if (bytes_equal_public(segment[0], bytes_of_text("enrollments"))) {
         return SERVER_ROUTE_ENROLLMENTS;
-    if (bytes_equal_public(segment[0], bytes_of_text("registrations")))
+    }
+    if (bytes_equal_public(segment[0], bytes_of_text("registrations"))) {
         return SERVER_ROUTE_REGISTRATIONS;
-    if (bytes_equal_public(segment[0], bytes_of_text("devices")))
+    }
+    if (bytes_equal_public(segment[0], bytes_of_text("devices"))) {
         return SERVER_ROUTE_HUB;
-    if (!bytes_equal_public(segment[1], bytes_of_text("registrations")))
+    }
+    if (!bytes_equal_public(segment[1], bytes_of_text("registrations"))) {
         return SERVER_ROUTE_OTHER;
+    }
     (void)dps_split(segment[2], '/', &segment[0]);
     struct bytes rest = bytes_of(segment[2].p + segment[0].len, segment[2].len - segment[0].len);
-    if (bytes_equal_public(rest, bytes_of_text("/register")))
+    if (bytes_equal_public(rest, bytes_of_text("/register"))) {
         return SERVER_ROUTE_REGISTER;
+    }
     return rest.len > 12 && memcmp(rest.p, "/operations/", 12) == 0 ? SERVER_ROUTE_OPERATION
                                                                     : SERVER_ROUTE_REGISTRATION;
 }
@@ -306,8 +325,9 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     const struct dps_answer *a = &b->answer;
     struct line l;
     bool refused = a->refusal != DPS_ACCEPTED;
-    if (refused && !may_log_refusal(s, c, a->refusal))
+    if (refused && !may_log_refusal(s, c, a->refusal)) {
         return;
+    }
     begin(&l, &s->log,
           a->status >= 500 ? "error"
           : refused        ? "warn"
@@ -322,18 +342,22 @@ void server_log_answer(struct server *s, const struct server_connection *c)
                 server_route_names[server_route_of(dps_http_path(dps_http_target(&c->http, b->request)))]));
     }
     put_text(&l, "id", bytes_of_text(a->registration_id));
-    if (a->has_ek)
+    if (a->has_ek) {
         put_digest(&l, "ek", a->ek_digest);
+    }
     put_number(&l, "status", a->status);
-    if (a->error_code != 0)
+    if (a->error_code != 0) {
         put_number(&l, "errorCode", a->error_code);
-    if (refused)
+    }
+    if (refused) {
         put_text(&l, "reason", bytes_of_text(dps_refusal_text(a->refusal)->message));
+    }
     put_text(&l, "detail", bytes_of_text(a->detail));
     put_text(&l, "tracking", bytes_of(a->tracking_id, sizeof a->tracking_id));
     put_text(&l, "peer", bytes_of_text(c->peer));
-    if (c->kind == SERVER_PROXY)
+    if (c->kind == SERVER_PROXY) {
         put_text(&l, "client", bytes_of_text(c->client));
+    }
     put_number(&l, "us", server_now_us() - c->complete_us);
     end(&l, &s->log);
 }
@@ -343,13 +367,16 @@ void server_log_event(struct server *s, const char *level, const struct server_c
 {
     struct line l;
     /* What concerns the whole server is always said. */
-    if (c != NULL && !may_log_event(s, c))
+    if (c != NULL && !may_log_event(s, c)) {
         return;
+    }
     begin(&l, &s->log, level, event);
-    if (detail != NULL)
+    if (detail != NULL) {
         put_cut(&l, "detail", bytes_of_text(detail), SENTENCE_MAX);
-    if (c != NULL)
+    }
+    if (c != NULL) {
         put_text(&l, "peer", bytes_of_text(c->peer));
+    }
     end(&l, &s->log);
 }
 
@@ -357,17 +384,19 @@ void server_log_line(struct server_log *log, const char *level, const char *even
 {
     struct line l;
     begin(&l, log, level, event);
-    if (detail != NULL)
+    if (detail != NULL) {
         put_cut(&l, "detail", bytes_of_text(detail), SENTENCE_MAX);
+    }
     end(&l, log);
     server_log_flush(log);
 }
 
 void server_log_sentence(struct server_log *log, const char *level, const char *sentence)
 {
-    if (log->json)
+    if (log->json) {
         server_log_line(log, level, sentence, NULL);
-    else
+    } else {
         gather(log, "dps-service: ", bytes_of_text(sentence), "\n");
+    }
     server_log_flush(log);
 }

@@ -15,8 +15,9 @@ static const uint32_t bounds_us[SERVER_BOUNDS] = {250,   500,   1000,   2500,   
 static void observe(struct server_histogram *h, uint64_t us)
 {
     size_t i = 0;
-    while (i < SERVER_BOUNDS && us > bounds_us[i])
+    while (i < SERVER_BOUNDS && us > bounds_us[i]) {
         i++;
+    }
     h->count[i]++;
     h->sum_us += us;
 }
@@ -26,8 +27,9 @@ void server_count_answer(struct server *s, const struct server_connection *c)
     const struct dps_answer *a = &c->buffers->answer;
     struct server_counters *k = s->counters;
     enum server_route route = SERVER_ROUTE_OTHER;
-    if (c->unreadable == 0)
+    if (c->unreadable == 0) {
         route = server_route_of(dps_http_path(dps_http_target(&c->http, c->buffers->request)));
+    }
     k->accepted[a->refusal < DPS_REFUSAL_COUNT ? a->refusal : DPS_REFUSED_INTERNAL]++;
     k->challenges += route == SERVER_ROUTE_REGISTER && a->status == 401 && a->refusal == DPS_ACCEPTED;
     k->assignments += route == SERVER_ROUTE_REGISTER && a->status == 202;
@@ -42,10 +44,11 @@ void server_count_commit(struct server *s, uint64_t us, bool failed)
 {
     observe(&s->counters->commit, us);
     s->counters->store_failures += failed;
-    if (failed)
+    if (failed) {
         server_store_failed(s);
-    else
+    } else {
         server_store_worked(s);
+    }
 }
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */
@@ -92,8 +95,9 @@ static void write_seconds(struct bytes_writer *w, uint64_t us)
 {
     dps_write_decimal(w, us / 1000000);
     dps_write_text(w, ".");
-    for (uint64_t digit = 100000; digit > 0; digit /= 10)
+    for (uint64_t digit = 100000; digit > 0; digit /= 10) {
         dps_write_decimal(w, us / digit % 10);
+    }
 }
 
 static void write_series(struct bytes_writer *w, const char *name, const char *suffix, const char *label)
@@ -118,10 +122,11 @@ static void write_histogram(struct bytes_writer *w, const char *name, const char
         total += count[i];
         write_series(w, name, "_bucket", label);
         dps_write_text(w, label != NULL ? ",le=\"" : "le=\"");
-        if (i < SERVER_BOUNDS)
+        if (i < SERVER_BOUNDS) {
             write_seconds(w, bounds_us[i]);
-        else
+        } else {
             dps_write_text(w, "+Inf");
+        }
         dps_write_text(w, "\"} ");
         dps_write_decimal(w, total);
         dps_write_text(w, "\n");
@@ -142,13 +147,15 @@ static void sum_histogram(const struct server *s, size_t offset, uint64_t count[
                           uint64_t *sum_us)
 {
     *sum_us = 0;
-    for (size_t i = 0; i <= SERVER_BOUNDS; i++)
+    for (size_t i = 0; i <= SERVER_BOUNDS; i++) {
         count[i] = 0;
+    }
     for (size_t k = 0; k < s->shared->workers; k++) {
         const uint8_t *base = (const uint8_t *)&s->shared->counters[k];
         const struct server_histogram *h = (const struct server_histogram *)(const void *)(base + offset);
-        for (size_t i = 0; i <= SERVER_BOUNDS; i++)
+        for (size_t i = 0; i <= SERVER_BOUNDS; i++) {
             count[i] += h->count[i];
+        }
         *sum_us += h->sum_us;
     }
 }
@@ -201,8 +208,9 @@ static void write_latencies(struct bytes_writer *w, const struct server *s)
 static uint64_t count_ready(const struct server *s)
 {
     uint64_t ready = 0;
-    for (size_t k = 0; k < s->shared->workers; k++)
+    for (size_t k = 0; k < s->shared->workers; k++) {
         ready += s->shared->counters[k].ready;
+    }
     return ready;
 }
 
@@ -270,12 +278,13 @@ void server_metrics_answer(struct server *s, struct server_connection *c)
     } else if (bytes_equal_public(path, bytes_of_text("/healthz"))) {
         plain(a, 200, "alive\n");
     } else if (bytes_equal_public(path, bytes_of_text("/readyz"))) {
-        if (s->stopping)
+        if (s->stopping) {
             plain(a, 503, "stopping\n");
-        else if (!(a->wrote = server_store_takes_writes(s)))
+        } else if (!(a->wrote = server_store_takes_writes(s))) {
             not_writable(s, a);
-        else
+        } else {
             plain(a, 200, "ready\n");
+        }
     } else {
         plain(a, 404, "there is /metrics, /healthz and /readyz\n");
     }

@@ -227,8 +227,9 @@ static int choice(const char *option, const char *word, const char *const words[
                   size_t why_size)
 {
     for (int i = 0; i < 2; i++) {
-        if (word == NULL || strcmp(word, words[i]) == 0)
+        if (word == NULL || strcmp(word, words[i]) == 0) {
             return i;
+        }
     }
     snprintf(why, why_size, "--%s is %s or %s, not \"%s\"", option, words[0], words[1], word);
     return -1;
@@ -252,8 +253,9 @@ static int timeouts_parse(const char *text, struct server_timeouts *t, char *why
         for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++) {
             found = bytes_equal_public(name, bytes_of_text(known[i].name)) &&
                     dps_decimal_parse(value, 3600000, &ms) == 0;
-            if (found)
+            if (found) {
                 *known[i].ms = (uint32_t)ms;
+            }
         }
         if (!found) {
             snprintf(why, why_size, "--timeouts-ms: \"%.*s\" is no time-out", (int)part.len,
@@ -279,19 +281,20 @@ static int check_required(const struct arguments *a, char *why, size_t why_size)
             return BYTES_E_USAGE;
         }
     }
-    if (a->listen == NULL && a->proxy_listen == NULL)
+    if (a->listen == NULL && a->proxy_listen == NULL) {
         snprintf(why, why_size, "nothing to listen on: give --listen, --proxy-listen or both");
-    else if ((a->listen != NULL) != (a->cert != NULL) || (a->listen != NULL) != (a->key != NULL))
+    } else if ((a->listen != NULL) != (a->cert != NULL) || (a->listen != NULL) != (a->key != NULL)) {
         snprintf(why, why_size, "--listen, --cert and --key belong together");
-    else if (a->connections == 0)
+    } else if (a->connections == 0) {
         snprintf(why, why_size, "--connections must be at least 1");
-    else if (a->workers == 0)
+    } else if (a->workers == 0) {
         snprintf(why, why_size, "--workers must be at least 1");
-    else if (a->workers > 1 && server_store_is_of_one_process(a->store))
+    } else if (a->workers > 1 && server_store_is_of_one_process(a->store)) {
         snprintf(why, why_size, "--store %s belongs to one process; give --workers 1 or another store",
                  a->store);
-    else
+    } else {
         return 0;
+    }
     return BYTES_E_USAGE;
 }
 
@@ -318,12 +321,14 @@ static int configure_service(const struct arguments *a, struct dps_service_confi
     c->token_lifetime_max = (uint32_t)a->token_lifetime;
     c->hardened_srk = a->require_hardened_srk;
     int allocation = choice("allocation", a->allocation, allocations, why, why_size);
-    if (allocation < 0)
+    if (allocation < 0) {
         return BYTES_E_USAGE;
+    }
     c->allocation = allocation == 0 ? DPS_DEFAULT_HASHED : DPS_DEFAULT_STATIC;
     int error = 0;
-    for (size_t i = 0; i < a->hubs.count && error == 0; i++)
+    for (size_t i = 0; i < a->hubs.count && error == 0; i++) {
         error = server_hub_add(c, a->hubs.values[i], why, why_size);
+    }
     return error;
 }
 
@@ -332,8 +337,9 @@ static const char *const log_forms[2] = {"logfmt", "json"};
 static int configure(const struct arguments *a, struct server_config *c, char *why, size_t why_size)
 {
     int error = check_required(a, why, why_size);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     *c = (struct server_config){.listen = a->listen,
                                 .proxy_listen = a->proxy_listen,
                                 .metrics = a->metrics,
@@ -345,8 +351,9 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
                                 .connections = (size_t)((a->connections + a->workers - 1) / a->workers),
                                 .timeouts = server_timeouts_default};
     int form = choice("log", a->log, log_forms, why, why_size);
-    if (form < 0)
+    if (form < 0) {
         return BYTES_E_USAGE;
+    }
     c->log_json = form == 1;
     c->client_connections = a->client_connections == NOT_GIVEN
                                 ? (c->connections + 1) / 2
@@ -354,8 +361,9 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
     c->timeouts.stop = a->stop_delay != NOT_GIVEN ? (uint32_t)a->stop_delay * 1000
                        : a->metrics != NULL       ? STOP_DELAY * 1000
                                                   : 0;
-    if (a->timeouts_ms != NULL)
+    if (a->timeouts_ms != NULL) {
         error = timeouts_parse(a->timeouts_ms, &c->timeouts, why, why_size);
+    }
     return error == 0 ? configure_service(a, &c->service, why, why_size) : error;
 }
 
@@ -367,7 +375,8 @@ int server_options_read(int argc, char *const *argv, struct server_options *o, c
                                  .log_json = given.log != NULL && strcmp(given.log, log_forms[1]) == 0,
                                  .workers = (size_t)given.workers,
                                  .port_file = given.port_file};
-    if (error == 0 && !given.help && !given.version)
+    if (error == 0 && !given.help && !given.version) {
         error = configure(&given, &o->config, why, why_size);
+    }
     return error;
 }

@@ -38,8 +38,9 @@ static void raise_descriptor_limit(size_t connections)
 {
     struct rlimit limit;
     rlim_t wanted = (rlim_t)connections + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
+    }
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -64,16 +65,19 @@ static int take_identity(struct server *s, char *names, size_t names_size, char 
 {
     const struct server_files *f = &s->shared->files;
     struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    if (s->config->listen == NULL || s->certified == f->identity)
+    if (s->config->listen == NULL || s->certified == f->identity) {
         return 0;
+    }
     s->certificate_waits = other->users > 0;
-    if (s->certificate_waits)
+    if (s->certificate_waits) {
         return 0;
+    }
     const int error =
         server_identity_parse(s->config->certificate, s->config->key, content_of(f, SERVER_CHAIN),
                               content_of(f, SERVER_KEY), &other->identity, why, why_size);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     s->identity = other;
     s->certified = f->identity;
     add_name(names, names_size, "certificate");
@@ -107,8 +111,9 @@ static int take_files(struct server *s, char *names, size_t names_size, char *wh
     names[0] = 0;
     crypto_lock_take(&lock);
     int error = take_policies(s, names, names_size, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         error = take_identity(s, names, names_size, why, why_size);
+    }
     crypto_lock_leave(&lock);
     return error;
 }
@@ -118,17 +123,20 @@ static void reload(struct server *s)
     char names[64];
     char why[512] = "";
     const bool alone = s->shared->workers == 1;
-    if (s->reload && alone)
+    if (s->reload && alone) {
         server_files_reload(s->shared, s->config, &s->log);
-    if (take_files(s, names, sizeof names, why, sizeof why) != 0)
+    }
+    if (take_files(s, names, sizeof names, why, sizeof why) != 0) {
         server_log_event(s, "error", NULL, "not reloaded; what was read before stays in use", why);
-    else if (names[0] != 0)
+    } else if (names[0] != 0) {
         server_log_event(s, "info", NULL, "reloaded", names);
-    else if (s->reload && !s->certificate_waits && s->shared->files.refused == 0)
+    } else if (s->reload && !s->certificate_waits && s->shared->files.refused == 0) {
         server_log_event(s, "info", NULL, "reloaded", "nothing has changed");
-    if (s->reload && s->certificate_waits)
+    }
+    if (s->reload && s->certificate_waits) {
         server_log_event(s, "info", NULL,
                          "the new certificate waits for connections that still use the last one", NULL);
+    }
     s->reload = false;
 }
 
@@ -136,8 +144,9 @@ static void reload(struct server *s)
 static void reload_if_possible(struct server *s)
 {
     const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    if (s->reload || (s->certificate_waits && other->users == 0))
+    if (s->reload || (s->certificate_waits && other->users == 0)) {
         reload(s);
+    }
 }
 
 /* Signals are read like everything else, between turns, so that no handler runs in the middle of one. */
@@ -150,13 +159,15 @@ static int open_signals(struct server *s)
     sigaddset(&signals, SIGHUP);
     /* A peer that has gone and a file that may not grow are errors of one write, not the end of the service. */
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
-        sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        sigprocmask(SIG_BLOCK, &signals, NULL) != 0) {
         return BYTES_E_STREAM;
+    }
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = SERVER_ID_SIGNAL};
-    if (s->epoll_fd < 0 || s->signal_fd < 0)
+    if (s->epoll_fd < 0 || s->signal_fd < 0) {
         return BYTES_E_STREAM;
+    }
     return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->signal_fd, &event) == 0 ? 0 : BYTES_E_STREAM;
 }
 
@@ -167,13 +178,16 @@ static int open_network(struct server *s, const struct server_listener listeners
     for (size_t i = 0; i < SERVER_LISTENERS && error == 0; i++) {
         s->listeners[i] = listeners[i];
         s->listeners[i].fd = listeners[i].fd >= 0 ? fcntl(listeners[i].fd, F_DUPFD_CLOEXEC, 0) : -1;
-        if (s->listeners[i].fd < 0 && listeners[i].fd >= 0)
+        if (s->listeners[i].fd < 0 && listeners[i].fd >= 0) {
             error = BYTES_E_STREAM;
+        }
     }
-    for (size_t i = 0; i < 2 && error == 0; i++)
+    for (size_t i = 0; i < 2 && error == 0; i++) {
         error = server_listen_watch(s, &s->pools[i]);
-    if (error != 0)
+    }
+    if (error != 0) {
         snprintf(why, why_size, "cannot start: %s", strerror(errno));
+    }
     return error;
 }
 
@@ -187,8 +201,9 @@ static void set_time(struct server *s)
 static int open_service(struct server *s, const struct dps_store *store, char *why, size_t why_size)
 {
     int error = dps_service_init(&s->service, &s->service_config, store, &s->entropy);
-    if (error != 0)
+    if (error != 0) {
         snprintf(why, why_size, "the configuration is not usable: %s", posix_error_text(error));
+    }
     dps_manage_init(&s->service);
     s->service.shared = &s->shared->memory;
     s->service.lock = server_shared_lock(s->shared);
@@ -213,34 +228,42 @@ int server_open(struct server *s, const struct server_config *config,
     s->shared = shared;
     s->counters = &shared->counters[worker];
     s->epoll_fd = s->signal_fd = -1;
-    for (size_t i = 0; i < SERVER_LISTENERS; i++)
+    for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         s->listeners[i].fd = -1;
+    }
     raise_descriptor_limit(config->connections);
 
     int error = take_files(s, names, sizeof names, why, why_size);
-    if (error == 0)
+    if (error == 0) {
         error = open_service(s, store, why, why_size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = server_slots_open(s, why, why_size);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = open_network(s, listeners, why, why_size);
+    }
     set_time(s);
-    if (error != 0)
+    if (error != 0) {
         server_close(s);
+    }
     return error;
 }
 
 void server_close(struct server *s)
 {
     for (size_t i = 0; i < s->connection_count; i++) {
-        if (s->connections[i].state != SERVER_FREE)
+        if (s->connections[i].state != SERVER_FREE) {
             server_connection_abort(s, &s->connections[i]);
+        }
     }
     server_listen_close(s->listeners);
-    if (s->epoll_fd >= 0)
+    if (s->epoll_fd >= 0) {
         (void)close(s->epoll_fd);
-    if (s->signal_fd >= 0)
+    }
+    if (s->signal_fd >= 0) {
         (void)close(s->signal_fd);
+    }
     server_slots_close(s);
     server_log_close(&s->log);
     bytes_wipe(s, sizeof *s);
@@ -253,8 +276,9 @@ static void begin_stop(struct server *s, uint32_t delay_ms)
 {
     s->stopping = true;
     s->stop_at = s->now_ms + delay_ms;
-    if (delay_ms > 0)
+    if (delay_ms > 0) {
         server_log_event(s, "info", NULL, "stopping", "/readyz says so; new connections are still taken");
+    }
 }
 
 static void begin_drain(struct server *s)
@@ -265,32 +289,36 @@ static void begin_drain(struct server *s)
     server_listen_end(s);
     for (size_t i = 0; i < s->connection_count; i++) {
         struct server_connection *c = &s->connections[i];
-        if (c->state == SERVER_IDLE && server_transport_pending(&c->transport))
+        if (c->state == SERVER_IDLE && server_transport_pending(&c->transport)) {
             server_connection_io(s, c);
-        if (c->state == SERVER_IDLE || c->state == SERVER_HANDSHAKE)
+        }
+        if (c->state == SERVER_IDLE || c->state == SERVER_HANDSHAKE) {
             server_connection_finish(s, c);
+        }
     }
 }
 
 /* A person at a terminal does not wait for those who balance load; and whoever asks twice means at once. */
 static void take_end(struct server *s, bool terminal)
 {
-    if (!s->stopping)
+    if (!s->stopping) {
         begin_stop(s, terminal ? 0 : s->timeouts.stop);
-    else if (!s->draining)
+    } else if (!s->draining) {
         s->stop_at = s->now_ms;
-    else
+    } else {
         s->drain_deadline = s->now_ms;
+    }
 }
 
 static void take_signals(struct server *s)
 {
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGHUP)
+        if (info.ssi_signo == SIGHUP) {
             s->reload = true;
-        else
+        } else {
             take_end(s, info.ssi_signo == SIGINT);
+        }
     }
 }
 
@@ -302,8 +330,9 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
 {
     size_t first = 0;
     const uint64_t begin_us = server_now_us();
-    while (first < count && !s->connections[turn[first]].buffers->answer.wrote)
+    while (first < count && !s->connections[turn[first]].buffers->answer.wrote) {
         first++;
+    }
     if (first == count) {
         /* Nobody was promised anything, but a write that was refused may have left a transaction open. */
         s->store.rollback(s->store.context);
@@ -311,11 +340,13 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
     }
     const bool failed = s->store.commit(s->store.context) != 0;
     server_count_commit(s, server_now_us() - begin_us, failed);
-    if (!failed)
+    if (!failed) {
         return;
+    }
     s->store.rollback(s->store.context);
-    for (size_t i = first; i < count; i++)
+    for (size_t i = first; i < count; i++) {
         dps_service_uncommitted(&s->service, &s->connections[turn[i]].buffers->answer);
+    }
 }
 
 static void answer_all(struct server *s)
@@ -326,31 +357,38 @@ static void answer_all(struct server *s)
      * next turn. */
     s->complete_now ^= 1U;
     s->complete_count = 0;
-    if (count == 0)
+    if (count == 0) {
         return;
+    }
     s->counters->turns++;
     s->counters->turn_requests += count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         server_connection_answer(s, &s->connections[turn[i]]);
+    }
     commit(s, turn, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         server_connection_release(s, &s->connections[turn[i]]);
+    }
 }
 
 static void expire(struct server *s, bool all_read)
 {
-    if (s->now_ms < s->next_expiry)
+    if (s->now_ms < s->next_expiry) {
         return;
+    }
     /* What has arrived counts, even if we were too busy to look; but not for ever. */
-    if (!all_read && s->now_ms - s->next_expiry < EXPIRY_LATEST_MS)
+    if (!all_read && s->now_ms - s->next_expiry < EXPIRY_LATEST_MS) {
         return;
+    }
     s->next_expiry = UINT64_MAX;
     for (size_t i = 0; i < s->connection_count; i++) {
         struct server_connection *c = &s->connections[i];
-        if (c->state != SERVER_FREE && c->deadline <= s->now_ms)
+        if (c->state != SERVER_FREE && c->deadline <= s->now_ms) {
             server_connection_expire(s, c);
-        if (c->state != SERVER_FREE && c->deadline < s->next_expiry)
+        }
+        if (c->state != SERVER_FREE && c->deadline < s->next_expiry) {
             s->next_expiry = c->deadline;
+        }
     }
 }
 
@@ -361,17 +399,21 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static int wait_ms(const struct server *s)
 {
-    if (s->complete_count > 0)
+    if (s->complete_count > 0) {
         return 0;
+    }
     uint64_t until = earlier(s->next_expiry, server_log_turn_at(&s->log));
     for (size_t i = 0; i < 2; i++) {
-        if (s->pools[i].paused && !s->draining)
+        if (s->pools[i].paused && !s->draining) {
             until = earlier(until, s->pools[i].resume);
+        }
     }
-    if (s->stopping)
+    if (s->stopping) {
         until = earlier(until, s->draining ? s->drain_deadline : s->stop_at);
-    if (until == UINT64_MAX)
+    }
+    if (until == UINT64_MAX) {
         return -1;
+    }
     /* The clock's milliseconds are cut off, so the one that has begun does not count. */
     uint64_t left = until > s->now_ms ? until - s->now_ms + 1 : 0;
     return left > INT_MAX ? INT_MAX : (int)left;
@@ -379,26 +421,30 @@ static int wait_ms(const struct server *s)
 
 static void handle(struct server *s, uint32_t id)
 {
-    if (id == SERVER_ID_SIGNAL)
+    if (id == SERVER_ID_SIGNAL) {
         take_signals(s);
-    else if (id < s->connection_count)
+    } else if (id < s->connection_count) {
         server_connection_io(s, &s->connections[id]);
-    else if (!s->draining)
+    } else if (!s->draining) {
         server_accept(s, &s->listeners[SERVER_ID_LISTENER(0) - id]);
+    }
 }
 
 static void turn(struct server *s, const struct epoll_event *events, int n)
 {
     set_time(s);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         handle(s, events[i].data.u32);
+    }
     /* There may be more events than one turn takes: a signal does not wait for them. */
-    if (n == EVENTS_PER_TURN)
+    if (n == EVENTS_PER_TURN) {
         take_signals(s);
+    }
     answer_all(s);
     expire(s, n < EVENTS_PER_TURN);
-    if (s->stopping && !s->draining && s->now_ms >= s->stop_at)
+    if (s->stopping && !s->draining && s->now_ms >= s->stop_at) {
         begin_drain(s);
+    }
     server_accept_resume(s);
     reload_if_possible(s);
     server_log_turn(s);

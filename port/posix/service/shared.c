@@ -10,8 +10,9 @@
 static void take(void *context)
 {
     struct server_shared *shared = context;
-    if (pthread_mutex_lock(&shared->mutex) != EOWNERDEAD)
+    if (pthread_mutex_lock(&shared->mutex) != EOWNERDEAD) {
         return;
+    }
     const struct crypto_lock lock = server_shared_lock(shared);
     memset(&shared->memory, 0, sizeof shared->memory);
     crypto_tls_cache_init(&shared->cache, shared->cache_storage, sizeof shared->cache_storage, &lock);
@@ -32,8 +33,9 @@ struct crypto_lock server_shared_lock(struct server_shared *shared)
 static bool open_mutex(pthread_mutex_t *mutex)
 {
     pthread_mutexattr_t kind;
-    if (pthread_mutexattr_init(&kind) != 0)
+    if (pthread_mutexattr_init(&kind) != 0) {
         return false;
+    }
     const bool done = pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 &&
                       pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 &&
                       pthread_mutex_init(mutex, &kind) == 0;
@@ -45,8 +47,9 @@ struct server_shared *server_shared_open(size_t workers)
 {
     struct server_shared *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
+    if (shared == MAP_FAILED) {
         return NULL;
+    }
     if (!open_mutex(&shared->mutex)) {
         (void)munmap(shared, sizeof *shared);
         return NULL;
@@ -60,8 +63,9 @@ struct server_shared *server_shared_open(size_t workers)
 /* The session cache holds master secrets. */
 void server_shared_close(struct server_shared *shared)
 {
-    if (shared == NULL)
+    if (shared == NULL) {
         return;
+    }
     bytes_wipe(shared->cache_storage, sizeof shared->cache_storage);
     (void)munmap(shared, sizeof *shared);
 }

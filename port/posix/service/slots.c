@@ -33,8 +33,9 @@ struct server_buffers *server_buffers_of(const struct server *s, uint32_t index)
 static bool open_pool(struct server_pool *pool, size_t first, size_t count)
 {
     pool->free = calloc(count, sizeof *pool->free);
-    if (pool->free == NULL)
+    if (pool->free == NULL) {
         return false;
+    }
     pool->count = count;
     while (pool->free_count < count) {
         pool->free[pool->free_count] = (uint32_t)(first + count - 1 - pool->free_count);
@@ -46,15 +47,18 @@ static bool open_pool(struct server_pool *pool, size_t first, size_t count)
 static bool open_peers(struct server_peers *p, size_t count)
 {
     p->head_count = 1;
-    while (p->head_count < count)
+    while (p->head_count < count) {
         p->head_count *= 2;
+    }
     p->all = calloc(count, sizeof *p->all);
     p->heads = calloc(p->head_count, sizeof *p->heads);
-    if (p->all == NULL || p->heads == NULL)
+    if (p->all == NULL || p->heads == NULL) {
         return false;
+    }
     memset(p->heads, 0xFF, p->head_count * sizeof *p->heads); /* SERVER_NO_PEER */
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         p->all[i].next = i + 1 < count ? i + 1 : SERVER_NO_PEER;
+    }
     return true;
 }
 
@@ -63,8 +67,9 @@ int server_slots_open(struct server *s, char *why, size_t why_size)
     const size_t clients = s->config->connections + 1;
     const size_t n = clients + RESERVED;
     s->connections = calloc(n, sizeof *s->connections);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         s->complete[i] = calloc(n, sizeof *s->complete[i]);
+    }
     /* Not from malloc: whole pages, which the system gives when they are touched and takes back when it is told to. */
     void *buffers = mmap(NULL, n * BUFFERS_STRIDE, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -84,8 +89,9 @@ int server_slots_open(struct server *s, char *why, size_t why_size)
 void server_slots_close(struct server *s)
 {
     free(s->connections);
-    if (s->buffers != NULL)
+    if (s->buffers != NULL) {
         (void)munmap(s->buffers, s->buffers_len);
+    }
     for (size_t i = 0; i < 2; i++) {
         free(s->pools[i].free);
         free(s->complete[i]);
@@ -124,8 +130,9 @@ static void address_of(const struct sockaddr_storage *address, uint8_t out[16])
         return;
     }
     memcpy(out, &v6.sin6_addr, 16);
-    if (memcmp(out, mapped, sizeof mapped) != 0)
+    if (memcmp(out, mapped, sizeof mapped) != 0) {
         memset(out + 8, 0, 8);
+    }
 }
 
 static uint32_t *head_of(struct server_peers *p, const uint8_t address[16])
@@ -145,8 +152,9 @@ void server_peer_note(struct server *s, struct server_connection *c, const struc
     address_of(address, key);
     uint32_t *head = head_of(p, key);
     uint32_t i = *head;
-    while (i != SERVER_NO_PEER && memcmp(p->all[i].address, key, sizeof key) != 0)
+    while (i != SERVER_NO_PEER && memcmp(p->all[i].address, key, sizeof key) != 0) {
         i = p->all[i].next;
+    }
     if (i == SERVER_NO_PEER) {
         /* There are as many peers as connections. */
         i = p->free;
@@ -161,11 +169,13 @@ void server_peer_note(struct server *s, struct server_connection *c, const struc
 
 static void leave_peer(struct server_peers *p, uint32_t peer)
 {
-    if (peer == SERVER_NO_PEER || --p->all[peer].connections > 0)
+    if (peer == SERVER_NO_PEER || --p->all[peer].connections > 0) {
         return;
+    }
     uint32_t *link = head_of(p, p->all[peer].address);
-    while (*link != peer)
+    while (*link != peer) {
         link = &p->all[*link].next;
+    }
     *link = p->all[peer].next;
     p->all[peer].next = p->free;
     p->free = peer;
@@ -181,8 +191,9 @@ static enum server_waiting waits_for(const struct server_connection *c)
     case SERVER_ANSWERED:
         return SERVER_WAITS_NOT;
     case SERVER_IDLE:
-        if (c->served)
+        if (c->served) {
             return SERVER_WAITS_IDLE;
+        }
         break;
     case SERVER_HANDSHAKE:
     case SERVER_HEAD:
@@ -216,12 +227,15 @@ void server_slot_note(struct server *s, struct server_connection *c, enum server
 {
     struct server_pool *pool = server_pool_of(s, c->kind);
     const enum server_waiting now = waits_for(c);
-    if (now == c->waits && (now == SERVER_WAITS_NEW || (before == SERVER_HEAD && c->state == SERVER_BODY)))
+    if (now == c->waits && (now == SERVER_WAITS_NEW || (before == SERVER_HEAD && c->state == SERVER_BODY))) {
         return;
-    if (c->waits != SERVER_WAITS_NOT)
+    }
+    if (c->waits != SERVER_WAITS_NOT) {
         take_out(&pool->waiting[c->waits], c);
-    if (now != SERVER_WAITS_NOT)
+    }
+    if (now != SERVER_WAITS_NOT) {
         append(&pool->waiting[now], c);
+    }
     c->waits = now;
     c->since = s->now_ms;
 }
@@ -242,14 +256,17 @@ static bool evict(struct server *s, struct server_connection *c)
     const uint64_t since = c->since;
     const enum server_state state = c->state;
     server_connection_io(s, c);
-    if (c->state == SERVER_FREE)
+    if (c->state == SERVER_FREE) {
         return true;
-    if (c->waits != waits || c->since != since || (waits == SERVER_WAITS_IDLE && c->state != state))
+    }
+    if (c->waits != waits || c->since != since || (waits == SERVER_WAITS_IDLE && c->state != state)) {
         return false;
+    }
     s->counters->evicted++;
     server_log_event(s, "info", c, "closed", "its place is needed for a new connection");
-    if (waits == SERVER_WAITS_IDLE)
+    if (waits == SERVER_WAITS_IDLE) {
         (void)server_transport_finish(&c->transport);
+    }
     server_connection_abort(s, c);
     return true;
 }
@@ -271,10 +288,12 @@ bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t pee
             struct server_connection *after = c->after;
             if (c != except && s->now_ms - c->since >= time &&
                 (peer == SERVER_NO_PEER || c->peer_index == peer)) {
-                if (evict(s, c))
+                if (evict(s, c)) {
                     return true;
-                if (++reads == READS_MAX)
+                }
+                if (++reads == READS_MAX) {
                     return false;
+                }
             }
             c = after;
         }
@@ -287,8 +306,9 @@ uint64_t server_slots_evict_at(const struct server *s, const struct server_pool 
     uint64_t at = UINT64_MAX;
     for (int i = 0; i < SERVER_WAITS; i++) {
         const struct server_connection *c = pool->waiting[i].first;
-        if (c != NULL && c->since + PATIENCE_MS < at)
+        if (c != NULL && c->since + PATIENCE_MS < at) {
             at = c->since + PATIENCE_MS;
+        }
     }
     return at > s->now_ms ? at : s->now_ms + 1;
 }

@@ -21,14 +21,16 @@ static bool is_calm(const struct server *s)
 void server_store_failed(struct server *s)
 {
     s->shared->store_failed_ms = s->now_ms;
-    if (!atomic_exchange(&s->shared->store_down, true))
+    if (!atomic_exchange(&s->shared->store_down, true)) {
         server_log_event(s, "error", NULL, "the store fails", server_store_reason(s));
+    }
 }
 
 void server_store_worked(struct server *s)
 {
-    if (s->shared->store_down && is_calm(s) && atomic_exchange(&s->shared->store_down, false))
+    if (s->shared->store_down && is_calm(s) && atomic_exchange(&s->shared->store_down, false)) {
         server_log_event(s, "info", NULL, "the store works again", NULL);
+    }
 }
 
 /* ---- The proof --------------------------------------------------------------------------------------------------- */
@@ -43,8 +45,9 @@ static struct bytes write_value(struct server *s)
     uint8_t *random = s->service.draft;
     struct bytes_writer w = bytes_writer_over(s->service.record, sizeof s->service.record);
     const size_t size = s->shared->store_down ? (DPS_RECORD_MAX - 2) / 2 : SMALL_SIZE;
-    if (s->entropy.fill(s->entropy.context, random, size) != 0)
+    if (s->entropy.fill(s->entropy.context, random, size) != 0) {
         return bytes_of(NULL, 0);
+    }
     dps_write_text(&w, "\"");
     dps_write_hex(&w, bytes_of(random, size));
     dps_write_text(&w, "\"");
@@ -73,8 +76,9 @@ static bool try_all(struct server *s)
     struct bytes_writer key = bytes_writer_over(text, sizeof text);
     const struct bytes written = write_value(s);
     if (written.len == 0 || s->entropy.fill(s->entropy.context, random, sizeof random) != 0 ||
-        s->store.mark(s->store.context) != 0)
+        s->store.mark(s->store.context) != 0) {
         return false;
+    }
     dps_write_text(&key, "/readyz/");
     dps_write_hex(&key, bytes_of(random, sizeof random));
     for (size_t table = 0; table < DPS_TABLE_COUNT; table++) {
@@ -88,10 +92,12 @@ static bool try_all(struct server *s)
 
 bool server_store_takes_writes(struct server *s)
 {
-    if (s->shared->store_down && !is_calm(s))
+    if (s->shared->store_down && !is_calm(s)) {
         return false;
-    if (try_all(s))
+    }
+    if (try_all(s)) {
         return true;
+    }
     server_store_failed(s);
     return false;
 }

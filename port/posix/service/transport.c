@@ -21,8 +21,9 @@
 /* Whatever errno it is, apart from "not now", this connection is over. */
 static int failed(struct server_transport *t)
 {
-    if (errno == EAGAIN || errno == EINTR)
+    if (errno == EAGAIN || errno == EINTR) {
         return 0;
+    }
     t->ended = true;
     return BYTES_E_STREAM;
 }
@@ -42,16 +43,18 @@ static int socket_send(struct server_transport *t, const uint8_t *bytes, size_t 
 
 static int socket_receive(struct server_transport *t, uint8_t *out, size_t room)
 {
-    if (t->bytes_left == 0 || t->reads_left == 0)
+    if (t->bytes_left == 0 || t->reads_left == 0) {
         return 0;
+    }
     ssize_t n = recv(t->fd, out, room < t->bytes_left ? room : t->bytes_left, 0);
     t->reads_left--;
     if (n == 0) {
         t->ended = true;
         return BYTES_E_STREAM;
     }
-    if (n < 0)
+    if (n < 0) {
         return failed(t);
+    }
     t->bytes_left -= (size_t)n;
     return (int)n;
 }
@@ -68,8 +71,9 @@ static int send_records(struct server_transport *t)
         size_t len;
         const uint8_t *records = crypto_tls_record_out(t->tls, &len);
         int n = socket_send(t, records, len, 0);
-        if (n <= 0)
+        if (n <= 0) {
             return n;
+        }
         crypto_tls_record_sent(t->tls, (size_t)n);
     }
     return 1;
@@ -83,10 +87,12 @@ static bool ends_record(struct server_transport *t, const uint8_t *bytes, size_t
         t->record_left -= len < t->record_left ? len : t->record_left;
         return t->record_left == 0;
     }
-    for (size_t i = 0; i < len && t->header_len < RECORD_HEADER; i++)
+    for (size_t i = 0; i < len && t->header_len < RECORD_HEADER; i++) {
         t->header[t->header_len++] = bytes[i];
-    if (t->header_len < RECORD_HEADER)
+    }
+    if (t->header_len < RECORD_HEADER) {
         return false;
+    }
     t->header_len = 0;
     t->record_left = (size_t)t->header[3] << 8 | t->header[4];
     return t->record_left == 0;
@@ -95,10 +101,11 @@ static bool ends_record(struct server_transport *t, const uint8_t *bytes, size_t
 /* A record is complete, and the engine has looked at it. Returns: 0; BYTES_E_LIMIT if there were too many in vain. */
 static int count_record(struct server_transport *t)
 {
-    if (t->established || t->header[0] == RECORD_ALERT)
+    if (t->established || t->header[0] == RECORD_ALERT) {
         t->barren += (crypto_tls_want(t->tls) & CRYPTO_TLS_APP_IN) == 0;
-    else
+    } else {
         t->handshake_records++;
+    }
     return t->barren > BARREN_MAX || t->handshake_records > HANDSHAKE_RECORDS_MAX ? BYTES_E_LIMIT : 0;
 }
 
@@ -107,8 +114,9 @@ static int receive_record(struct server_transport *t)
     size_t room;
     uint8_t *record = crypto_tls_record_in(t->tls, &room);
     int n = socket_receive(t, record, room);
-    if (n <= 0)
+    if (n <= 0) {
         return n;
+    }
     const bool complete = ends_record(t, record, (size_t)n);
     t->midway = !complete;
     crypto_tls_record_received(t->tls, (size_t)n);
@@ -122,29 +130,34 @@ static int run_until(struct server_transport *t, unsigned wanted)
 {
     for (;;) {
         int n = send_records(t);
-        if (n <= 0)
+        if (n <= 0) {
             return n;
+        }
         unsigned want = crypto_tls_want(t->tls);
-        if (want & wanted)
+        if (want & wanted) {
             return 1;
+        }
         if (want & CRYPTO_TLS_CLOSED) {
             /* After an error there may be more to come, and closing before it was read would destroy our alert. */
             t->ended = crypto_tls_error(t->tls) == 0;
             return t->ended ? BYTES_E_STREAM : BYTES_E_TLS;
         }
-        if (!(want & CRYPTO_TLS_RECORD_IN))
+        if (!(want & CRYPTO_TLS_RECORD_IN)) {
             return BYTES_E_TLS;
+        }
         n = receive_record(t);
-        if (n <= 0)
+        if (n <= 0) {
             return n;
+        }
     }
 }
 
 int server_transport_handshake(struct server_transport *t)
 {
     int n = t->tls == NULL ? 1 : run_until(t, CRYPTO_TLS_APP_OUT);
-    if (n <= 0)
+    if (n <= 0) {
         return n;
+    }
     t->established = true;
     t->barren = 0;
     return n;
@@ -152,11 +165,13 @@ int server_transport_handshake(struct server_transport *t)
 
 int server_transport_read(struct server_transport *t, uint8_t *out, size_t room)
 {
-    if (t->tls == NULL)
+    if (t->tls == NULL) {
         return socket_receive(t, out, room);
+    }
     int n = run_until(t, CRYPTO_TLS_APP_IN);
-    if (n <= 0)
+    if (n <= 0) {
         return n;
+    }
     size_t len;
     const uint8_t *bytes = crypto_tls_app_in(t->tls, &len);
     len = len < room ? len : room;
@@ -167,15 +182,18 @@ int server_transport_read(struct server_transport *t, uint8_t *out, size_t room)
 
 int server_transport_write(struct server_transport *t, const uint8_t *bytes, size_t len, bool more)
 {
-    if (t->tls == NULL)
+    if (t->tls == NULL) {
         return socket_send(t, bytes, len, more ? MSG_MORE : 0);
+    }
     size_t done = 0;
     while (done < len) {
         int n = run_until(t, CRYPTO_TLS_APP_OUT);
-        if (n < 0)
+        if (n < 0) {
             return n;
-        if (n == 0)
+        }
+        if (n == 0) {
             break;
+        }
         size_t room;
         uint8_t *window = crypto_tls_app_out(t->tls, &room);
         room = room < len - done ? room : len - done;
@@ -183,8 +201,9 @@ int server_transport_write(struct server_transport *t, const uint8_t *bytes, siz
         crypto_tls_app_sent(t->tls, room);
         done += room;
     }
-    if (done == len && !more)
+    if (done == len && !more) {
         crypto_tls_flush(t->tls);
+    }
     return (int)done;
 }
 
@@ -193,8 +212,9 @@ int server_transport_write_both(struct server_transport *t, struct bytes first, 
 {
     if (t->tls != NULL) {
         const int n = server_transport_write(t, first.p, first.len, second.len > 0);
-        if (n < 0 || (size_t)n < first.len || second.len == 0)
+        if (n < 0 || (size_t)n < first.len || second.len == 0) {
             return n;
+        }
         const int m = server_transport_write(t, second.p, second.len, false);
         return m < 0 ? m : n + m;
     }
@@ -216,12 +236,14 @@ int server_transport_flush(struct server_transport *t)
 int server_transport_finish(struct server_transport *t)
 {
     if (t->tls != NULL) {
-        if (!t->closing)
+        if (!t->closing) {
             crypto_tls_close(t->tls);
+        }
         t->closing = true;
         int n = send_records(t);
-        if (n <= 0)
+        if (n <= 0) {
             return n;
+        }
     }
     return shutdown(t->fd, SHUT_WR) == 0 ? 1 : BYTES_E_STREAM;
 }

@@ -43,8 +43,9 @@ void server_worker_ready(struct server_shared *shared, size_t worker)
 static void run_worker(struct watch *w, size_t i, pid_t watcher)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != watcher)
+    if (getppid() != watcher) {
         _exit(POSIX_EXIT_OK);
+    }
     exit(w->work->serve(w->work->context, i));
 }
 
@@ -53,8 +54,9 @@ static void begin(struct watch *w, size_t i)
     struct worker *worker = &w->workers[i];
     const pid_t watcher = getpid();
     const pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
         run_worker(w, i, watcher);
+    }
     worker->pid = pid > 0 ? pid : 0;
     worker->begun_ms = posix_monotonic_ms();
     worker->again_ms = worker->begun_ms + RESTART_MAX_MS; /* if there was no process to be had */
@@ -63,8 +65,9 @@ static void begin(struct watch *w, size_t i)
 static void tell_all(const struct watch *w, int signal_number)
 {
     for (size_t i = 0; i < w->count; i++) {
-        if (w->workers[i].pid > 0)
+        if (w->workers[i].pid > 0) {
             (void)kill(w->workers[i].pid, signal_number);
+        }
     }
 }
 
@@ -80,8 +83,9 @@ static void ended(struct watch *w, size_t i, int status)
     counters->connections = 0;
     if (w->ending || (!w->ready && code != 0)) {
         w->result = w->result != 0 ? w->result : code;
-        if (!w->ending)
+        if (!w->ending) {
             tell_all(w, SIGTERM);
+        }
         w->ending = true;
         return;
     }
@@ -104,21 +108,24 @@ static void look_after_workers(struct watch *w)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         for (size_t i = 0; i < w->count; i++) {
-            if (w->workers[i].pid == pid)
+            if (w->workers[i].pid == pid) {
                 ended(w, i, status);
+            }
         }
     }
     for (size_t i = 0; i < w->count && !w->ending; i++) {
-        if (w->workers[i].pid == 0 && posix_monotonic_ms() >= w->workers[i].again_ms)
+        if (w->workers[i].pid == 0 && posix_monotonic_ms() >= w->workers[i].again_ms) {
             begin(w, i);
+        }
     }
 }
 
 static bool any_left(const struct watch *w)
 {
     for (size_t i = 0; i < w->count; i++) {
-        if (w->workers[i].pid > 0)
+        if (w->workers[i].pid > 0) {
             return true;
+        }
     }
     return false;
 }
@@ -126,8 +133,9 @@ static bool any_left(const struct watch *w)
 static bool all_ready(const struct watch *w)
 {
     for (size_t i = 0; i < w->count; i++) {
-        if (!w->shared->counters[i].ready)
+        if (!w->shared->counters[i].ready) {
             return false;
+        }
     }
     return true;
 }
@@ -136,11 +144,12 @@ static void take_signal(struct watch *w)
 {
     const struct timespec patience = {.tv_nsec = LOOK_MS * 1000000L / (w->ready ? 1 : 10)};
     const int number = sigtimedwait(&w->signals, NULL, &patience);
-    if (number != SIGHUP && number != SIGTERM && number != SIGINT)
+    if (number != SIGHUP && number != SIGTERM && number != SIGINT) {
         return;
-    if (number == SIGHUP)
+    }
+    if (number == SIGHUP) {
         w->work->reload(w->work->context);
-    else if (!w->ending) {
+    } else if (!w->ending) {
         w->ending = true;
         w->work->ending(w->work->context);
     }
@@ -149,8 +158,9 @@ static void take_signal(struct watch *w)
 
 static void end_if(struct watch *w, int code)
 {
-    if (code == 0)
+    if (code == 0) {
         return;
+    }
     w->result = code;
     w->ending = true;
     tell_all(w, SIGTERM);
@@ -165,8 +175,9 @@ int server_workers_run(struct server_shared *shared, size_t count, const struct 
     sigaddset(&w.signals, SIGHUP);
     sigaddset(&w.signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &w.signals, NULL);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         begin(&w, i);
+    }
     while (!w.ending || any_left(&w)) {
         if (!w.ready && !w.ending && all_ready(&w)) {
             w.ready = true;

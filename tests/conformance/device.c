@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The suite for device clients: is this client right, and what does it make of a service that is not? */
 #include "tests/conformance/device.h"
+#include "port/posix/service/files.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -59,7 +59,8 @@ mutant("chunked-length", "chunks are not understood: the body is what follows", 
          "        f->close = true;\n    } else if (is_text(field->name, \"connection\"))")],
        "DEV-S06-001", "DEV-S09-009")
 mutant("header-case", "header names are compared with their case", "dps/protocol/http.c",
-       [("is_text(field->name, \"content-length\")", "bytes_equal_public(field->name, bytes_of_text(\"Content-Length\"))")],
+       [("is_text(field->name, \"content-length\")",
+         "bytes_equal_public(field->name, bytes_of_text(\"Content-Length\"))")],
        "DEV-S06-006")
 mutant("json-trailing", "text after the JSON is ignored", "dps/protocol/json.c",
        [("    if (skip_space(text, end) != text.len)\n        return BYTES_E_FORMAT;\n", "")], "DEV-S00-039")
@@ -187,7 +188,8 @@ mutant("skn", "skn is not the challenge's keyName", "dps/device/device.c",
        [("bytes_of_text(hub ? \"\" : d->key_name)", "bytes_of_text(hub ? \"\" : \"primary\")")], "DEV-S08-005")
 mutant("skn-raw", "keyName is written into the token as it is", "dps/protocol/sas.c",
        [("        dps_write_percent(w, key_name);", "        bytes_write_bytes(w, key_name);")], "DEV-S07-115")
-mutant("challenges-for-ever", "a refused token that comes with a challenge is answered, for ever", "dps/device/device.c",
+mutant("challenges-for-ever", "a refused token that comes with a challenge is answered, for ever",
+       "dps/device/device.c",
        [("    } else if (d->http_status != 202) {\n        return refused(d, body);\n    }",
          "    } else if (d->http_status == 401) {\n        const int challenge = read_challenge(d, body);\n"
          "        for (d->row = 0; register_flow[d->row + 1].build != build_policy_secret;)\n            d->row++;\n"

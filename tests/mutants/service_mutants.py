@@ -20,7 +20,8 @@ mutant("srk-fixed-tpm", "of an SRK's attributes only fixedTPM counts", "dps/serv
        [(SRK_ATTRIBUTES, "if ((srk->attributes & TPM2_OBJECT_FIXED_TPM) == 0) {")], "SVC-S05-031",
        still_right="SVC-S05-030")
 mutant("srk-no-fixed-tpm", "fixedTPM alone does not count", "dps/service/enrollment.c",
-       [("hardened ? 0 : TPM2_OBJECT_NO_DA;", "hardened ? 0 : TPM2_OBJECT_NO_DA | TPM2_OBJECT_FIXED_TPM;")], "SVC-S05-030")
+       [("hardened ? 0 : TPM2_OBJECT_NO_DA;",
+         "hardened ? 0 : TPM2_OBJECT_NO_DA | TPM2_OBJECT_FIXED_TPM;")], "SVC-S05-030")
 mutant("srk-policy", "an SRK may have a policy", "dps/service/enrollment.c",
        [("if (!bytes_equal_public(srk->auth_policy, wanted.auth_policy)) {", "if (false) {")], "SVC-S05-032",
        still_right="SVC-S05-031")
@@ -137,7 +138,8 @@ mutant("token-no-skew", "a clock that is a minute late is too late", "dps/servic
        [("if (token->expiry + DPS_CLOCK_SKEW + grace < s->now) {", "if (token->expiry + grace < s->now) {")],
        "SVC-S08-004")
 mutant("token-signature", "the last byte of the token's signature does not count", "dps/protocol/sas.c",
-       [("bytes_equal_secret(mac, sas->signature, sizeof mac)", "bytes_equal_secret(mac, sas->signature, sizeof mac - 1)")],
+       [("bytes_equal_secret(mac, sas->signature, sizeof mac)",
+         "bytes_equal_secret(mac, sas->signature, sizeof mac - 1)")],
        "SVC-S08-013")
 mutant("token-decoded", "signed is the decoded audience instead of sr as it stands", "dps/protocol/sas.c",
        [("    const struct bytes text[3] = {sas->sr, bytes_of(\"\\n\", 1), sas->se};",
@@ -246,7 +248,8 @@ mutant("hubs-ignored", "any hub may be enrolled, and the enrollment's hubs are i
         ("    return i;\n", "    return i % config->hub_count;\n")], "SVC-S09-013")
 mutant("device-id", "the enrollment's deviceId is ignored", "dps/service/service.c",
        [("if (r->enrollment.device_id.len == 0) {", "if (true) {")], "SVC-S09-011")
-mutant("generation-restarts", "with its registration a device's count of registrations is deleted", "dps/service/records.c",
+mutant("generation-restarts", "with its registration a device's count of registrations is deleted",
+       "dps/service/records.c",
        [("return dps_registration_parse(bytes_of(s->draft, len), r) == 0 ? DPS_ACCEPTED : DPS_REFUSED_INTERNAL;",
          "const int error2 = dps_registration_parse(bytes_of(s->draft, len), r);\n"
          "    r->generation = r->deleted ? 0 : r->generation;\n"

@@ -86,7 +86,7 @@ def line_of(source, number):
 
 
 def full_name(graph, source, name):
-    """A static function is "dps/device/device.c:build_load" to gcc; calls.txt writes it so only where that is needed."""
+    """A static function is "FILE:NAME" to gcc; calls.txt writes it so only where that is needed."""
     if name in graph.frame or f":{name}" not in "".join(graph.frame):
         return name
     candidates = [f for f in graph.frame if re.sub(r"(\.(isra|constprop|part)\.\d+)+$", "", f).endswith(f":{name}")]

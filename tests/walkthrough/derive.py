@@ -273,7 +273,8 @@ class Derivations:
         same(cipher, blob.get("encUriData.buffer"), "field 6")
         self.add(prefix + "uri", "Field 6: encUriData", cipher, sh_cfb(values["innerKey"], plain),
                  f"Whose key this is: {text} in UTF-16, under the inner key.",
-                 "dps/service/activation_make.c:write_uri", "spec-notes.md", [("text", plain), ("inner key", values["innerKey"])])
+                     "dps/service/activation_make.c:write_uri", "spec-notes.md",
+                     [("text", plain), ("inner key", values["innerKey"])])
 
     def answer(self):
         """Step 8: what the TPM signs with the nonce, and what the service compares."""

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The walk over the tables. One function a layout; each takes its bytes from where the one before stopped. */
 #include "tpm/tools/explain.h"
-#include "crypto/bytes/bytes.h"
-#include "tpm/rc.h"
 #include "tpm/tools/explain_tables.h"
 #include "tpm/tools/rc_text.h"
 #include "tpm/tpm2.h"

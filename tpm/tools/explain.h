@@ -9,13 +9,7 @@
 #define TPM_TOOLS_EXPLAIN_H
 
 #include "crypto/bytes/bytes.h"
-
-/* One bit of an attribute word, and what it says when it is set. A list of them ends with mask 0. */
-struct tpm2_bit {
-    uint32_t mask;
-    const char *name;
-    const char *meaning;
-};
+#include "tpm/tools/explain_bit.h"
 
 enum tpm2_field_kind {
     TPM2_FIELD_STRUCTURE, /* contains the fields that follow with a larger depth */
@@ -64,7 +58,5 @@ int tpm2_explain_activation_blob(struct bytes blob, tpm2_explain_sink *sink, voi
 uint32_t tpm2_explain_command_code(struct bytes command);
 /* "TPM2_Load", or null for a command that is not in the table. */
 const char *tpm2_explain_command_name(uint32_t command_code);
-/* "TPM_CC_PCR_Extend", also of the commands that are not in the table; null for a code that Part 2 does not have. */
-const char *tpm2_explain_code_name(uint32_t command_code);
 
 #endif

@@ -6,7 +6,8 @@
 #ifndef TPM_TOOLS_EXPLAIN_TABLES_H
 #define TPM_TOOLS_EXPLAIN_TABLES_H
 
-#include "tpm/tools/explain.h"
+#include "crypto/bytes/bytes.h"
+#include "tpm/tools/explain_bit.h"
 
 /* A value with a name; it is meant if (value & mask) == wanted. A list of them ends with name null. */
 struct tpm2_value_name {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What explain.c knows of Part 2: constants with their names, and the basic types. */
+#include "tpm/tools/explain_types.h"
 #include "tpm/tools/explain_tables.h"
 #include "tpm/tpm2.h"
 

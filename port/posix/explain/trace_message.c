@@ -5,6 +5,7 @@
 #include "port/posix/explain/trace_private.h"
 #include "tpm/rc.h"
 #include "tpm/tools/explain.h"
+#include "tpm/tools/explain_types.h"
 #include "tpm/tools/rc_text.h"
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/state.h"
 #include "port/posix/pki/pem.h"
+#include "port/posix/service/files.h"
 #include "port/posix/service/server.h"
 #include <errno.h>
 #include <fcntl.h>

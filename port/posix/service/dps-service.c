@@ -3,6 +3,8 @@
  * loop is server.c, the decisions are dps/service/service.c. */
 #include "dps/protocol/text.h"
 #include "port/posix/options.h"
+#include "port/posix/service/files.h"
+#include "port/posix/service/log.h"
 #include "port/posix/service/options.h"
 #include <errno.h>
 #include <limits.h>

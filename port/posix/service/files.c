@@ -2,7 +2,9 @@
 /* One process reads the files: the only one, or the one that watches the others. What was good is kept in
  * shared memory, where running processes and those that are begun again find it: they never differ, and a file that is
  * being changed, or has gone, keeps nobody from serving. */
+#include "port/posix/service/files.h"
 #include "dps/service/state.h"
+#include "port/posix/service/log.h"
 #include "port/posix/service/server.h"
 #include <string.h>
 #include <unistd.h>

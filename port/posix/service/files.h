@@ -6,7 +6,7 @@
 
 #include "crypto/tls.h"
 #include "dps/service/state.h"
-#include "port/posix/service/log.h"
+#include "port/posix/service/types.h"
 
 struct server_config;
 struct server_shared;
@@ -15,8 +15,6 @@ struct server_shared;
 
 /* Add "NAME" or "NAME=WEIGHT". Returns: 0; BYTES_E_USAGE. */
 int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size);
-
-#define SERVER_FILE_MAX 65536
 
 /* Read a file that holds secrets. made (may be null: then a missing file is an error) becomes true if there was none
  * and one was made from fresh random numbers. The caller wipes content.
@@ -45,16 +43,6 @@ int server_identity_load(const char *certificate, const char *key, struct crypto
                          char *why, size_t why_size);
 
 /* ---- server_files.c ---- */
-
-/* The files' last good content, as one process has read it for all: those that run and those that are begun again.
- * Versions begin with 1 and grow with each change. */
-enum server_file { SERVER_POLICIES, SERVER_SECRETS, SERVER_CHAIN, SERVER_KEY, SERVER_FILES };
-struct server_files {
-    uint64_t policies, secrets, identity; /* versions */
-    unsigned refused;                     /* of the last reload: how many of the three stay as they were */
-    size_t len[SERVER_FILES];
-    uint8_t content[SERVER_FILES][SERVER_FILE_MAX];
-};
 
 /* Which files a start has made: if it fails, they go again. */
 struct server_made {

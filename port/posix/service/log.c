@@ -2,6 +2,7 @@
 /* The log: one line per decision, in logfmt or JSON. It names who was refused and why; tokens, keys and bodies
  * never get here. What a client chose is quoted and cut, so that it can neither forge a line nor fill the disk
  * with one. */
+#include "port/posix/service/log.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"

@@ -7,23 +7,7 @@
 #ifndef PORT_POSIX_SERVICE_LOG_H
 #define PORT_POSIX_SERVICE_LOG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#define SERVER_LOG_BUFFER 65536
-#define SERVER_LOG_CLIENTS 256 /* addresses that fall together share */
-struct server_log {
-    int fd;
-    bool json;
-    uint64_t second;           /* of the monotonic clock, that the following are about */
-    unsigned refusals, events; /* lines */
-    uint64_t kinds;            /* 1 << enum dps_refusal: those that have a line */
-    uint8_t refusals_of[SERVER_LOG_CLIENTS], events_of[SERVER_LOG_CLIENTS];
-    uint64_t left_out_refusals, left_out_events, left_out_full;
-    size_t len;
-    uint8_t buffer[SERVER_LOG_BUFFER];
-};
+#include "port/posix/service/types.h"
 
 /* What happened to the program as a whole. level is "info", "warn" or "error". detail may be null. */
 void server_log_line(struct server_log *log, const char *level, const char *event, const char *detail);

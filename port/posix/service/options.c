@@ -5,6 +5,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/state.h"
 #include "port/posix/options.h"
+#include "port/posix/service/files.h"
 #include <string.h>
 
 #define CONNECTIONS_MAX 100000

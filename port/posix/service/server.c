@@ -4,6 +4,8 @@
 #include "dps/service/front_door.h"
 #include "dps/service/state.h"
 #include "port/posix/private.h"
+#include "port/posix/service/files.h"
+#include "port/posix/service/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -35,8 +35,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
-#include "port/posix/service/files.h"
-#include "port/posix/service/log.h"
+#include "port/posix/service/types.h"
 #include "port/posix/store.h"
 #include <netinet/in.h>
 #include <pthread.h>

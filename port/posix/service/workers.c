@@ -2,6 +2,7 @@
 /* Several event loops, each in a process of its own, and one process that does nothing but watch them. */
 #include "port/posix/options.h"
 #include "port/posix/private.h"
+#include "port/posix/service/log.h"
 #include "port/posix/service/server.h"
 #include <errno.h>
 #include <signal.h>

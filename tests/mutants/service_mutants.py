@@ -203,7 +203,7 @@ mutant("tracking-id", "x-ms-request-id is another one than trackingId", "dps/ser
          "    a->tracking_id[0] ^= 1;\n    bytes_write_bytes(w, bytes_of(a->tracking_id, sizeof a->tracking_id));\n"
          "    a->tracking_id[0] ^= 1;\n    dps_write_text(w, \"\\\",\\\"message")], "SVC-S00-034")
 mutant("close-notify", "connections are closed without close_notify", "port/posix/service/transport.c",
-       [("        if (!t->closing)\n            crypto_tls_close(t->tls);\n", "")], "SVC-S00-004")
+       [("            crypto_tls_close(t->tls);\n", "")], "SVC-S00-004")
 
 # ---- Step 2: management ----------------------------------------------------------------------------------------------
 

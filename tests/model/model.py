@@ -139,10 +139,11 @@ def known(word):
 
 
 def areas_of_the_model():
-    """(kind, attributes, policy): the templates, and all areas that `takes` says yes to with the rule `standard`."""
+    """(kind, attributes, policy): the templates, and all areas that `takes` says yes to where both SRKs are taken, as
+    dps_srk_check does; what an enrollment demands is looked at after it (check_demand)."""
     subsets = [tuple(a for i, a in enumerate(BITS) if n >> i & 1) for n in range(1 << len(BITS))]
     areas = [(attributes, policy) for attributes in subsets for policy in POLICIES]
-    said = maude("\n".join(f"red takes(standard, area({' '.join(a) or 'none'}, {p}, unq(soft))) ." for a, p in areas))
+    said = maude("\n".join(f"red takes(standard hardened, area({' '.join(a) or 'none'}, {p}, unq(soft))) ." for a, p in areas))
     answers = re.findall(r"result Bool: (\w+)", said)
     if len(answers) != len(areas):
         raise SystemExit(f"Maude says too little about SRKs:\n{said[:3000]}")

@@ -160,7 +160,11 @@ static pid_t start_device(const struct fake *f, char *path, size_t path_size)
     }
     pid_t child = support_fork();
     if (child == 0) {
+        /* The first command only asks whether this is a TPM. */
         uint8_t command[256];
+        if (read(master, command, sizeof command) > 0) {
+            (void)!write(master, RANDOM, 20);
+        }
         if (read(master, command, sizeof command) > 0 && f->len > 0) {
             (void)!write(master, f->answer, f->len);
         }

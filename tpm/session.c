@@ -79,7 +79,7 @@ static void authorize(const struct tpm2_use *use, struct bytes auth_value, const
                       uint8_t attributes, uint8_t mac[CRYPTO_SHA256_SIZE])
 {
     struct key key;
-    join(&key, use->session, is_policy(use->session) ? (struct bytes){0} : auth_value);
+    join(&key, use->session, is_policy(use->session) ? bytes_of(NULL, 0) : auth_value);
     const struct bytes pieces[] = {bytes_of(hash, CRYPTO_SHA256_SIZE),
                                    bytes_of(newer, TPM2_NONCE_SIZE),
                                    bytes_of(older, TPM2_NONCE_SIZE),

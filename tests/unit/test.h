@@ -36,6 +36,9 @@ struct test_value {
 };
 
 /* clang-format off */
+#ifdef CPPCHECK /* which does not parse _Generic */
+#define TEST_VALUE(x) test_value_unsigned((unsigned long long)(x))
+#else
 #define TEST_VALUE(x)                                                                                        \
     _Generic((x),                                                                                            \
         bool: test_value_bool,                                                                               \
@@ -53,6 +56,7 @@ struct test_value {
         char *: test_value_text,                                                                             \
         const char *: test_value_text,                                                                       \
         default: test_value_pointer)(x)
+#endif
 /* clang-format on */
 
 struct test_value test_value_bool(bool value);

@@ -64,7 +64,7 @@ static int read_kind(struct import *m)
 /* Returns null or why not. */
 static const char *take_id(struct admin_item *item, struct bytes id)
 {
-    if (id.len == 0) {
+    if (id.p == NULL || id.len == 0) {
         return "it has no registrationId";
     }
     if (id.len < sizeof item->id) {
@@ -141,18 +141,18 @@ static size_t count_fields(const struct import *m, const struct csv *record)
     return count;
 }
 
-/* Of the columns that are used. */
-static const char *check_encoding(const struct import *m, const struct csv *record, struct admin_item *item)
+/* Of the columns that are used. If not, item->message says so. */
+static bool is_utf8(const struct import *m, const struct csv *record, struct admin_item *item)
 {
     for (size_t i = 0; i < IMPORT_COLUMNS; i++) {
         if (!dps_utf8_valid(column(m, record, i))) {
             snprintf(item->message, sizeof item->message,
                      "its %s is not UTF-8: save the file as \"CSV UTF-8\", not in an encoding of Windows",
                      admin_import_column_name(i));
-            return item->message;
+            return false;
         }
     }
-    return NULL;
+    return true;
 }
 
 static const char *convert_csv(struct import *m, struct bytes line, struct admin_item *item,
@@ -169,8 +169,10 @@ static const char *convert_csv(struct import *m, struct bytes line, struct admin
                  count, m->field_count);
         return item->message;
     }
-    why = check_encoding(m, &record, item);
-    why = why != NULL ? why : take_id(item, column(m, &record, IMPORT_ID));
+    if (!is_utf8(m, &record, item)) {
+        return item->message;
+    }
+    why = take_id(item, column(m, &record, IMPORT_ID));
     if (why != NULL) {
         return why;
     }

@@ -170,7 +170,7 @@ static void show_messages(struct explain_paste *p, struct bytes bytes)
     while (bytes.len > 0) {
         const uint32_t len = message_len(bytes);
         if (len == 0) {
-            explain_say("%zu bytes behind the last whole message are not shown", bytes.len);
+            explain_say("%zu bytes after the last whole message are not shown", bytes.len);
             p->broken = true;
             return;
         }

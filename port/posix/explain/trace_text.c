@@ -47,7 +47,8 @@ static size_t columns_of(const char *text, size_t len)
 
 void trace_words(struct trace *t, const char *text, size_t indent)
 {
-    while (*text != 0) {
+    const char *const end = text + strlen(text);
+    while (text < end) {
         const size_t blanks = strspn(text, " ");
         const size_t len = strcspn(text + blanks, " ");
         const size_t columns = columns_of(text + blanks, len);
@@ -186,8 +187,8 @@ void trace_response_code(struct trace *t, uint32_t rc)
         [TPM2_RC_KIND_PARAMETER] = "parameter",
         [TPM2_RC_KIND_SESSION] = "session",
     };
-    char text[80];
-    uint32_t below;
+    char text[80] = "";
+    uint32_t below = 0;
     const char *layer = tpm2_rc_layer(rc, &below);
     const struct tpm2_rc decoded = tpm2_rc_decode(below != 0 ? below : rc);
     const char *name = tpm2_rc_name(tpm2_rc_decode(rc).code);

@@ -337,7 +337,7 @@ static bool inside_of(struct bytes text, size_t i, struct bytes *inside)
         return false;
     }
     begin += strlen(around[i].open);
-    while (end > begin && around[i].close[0] != 0 && text.p[end - 1] != around[i].close[0]) {
+    while (end > begin && around[i].close[0] != 0 && text.p[end - 1] != (uint8_t)around[i].close[0]) {
         end--;
     }
     end -= around[i].close[0] != 0 && end > begin ? 1 : 0;

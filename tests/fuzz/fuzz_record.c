@@ -55,9 +55,8 @@ static void check_etag(struct bytes if_match)
     struct bytes_writer w = bytes_writer_over(etag, sizeof etag);
     dps_etag_write(&w, 7);
     HOLDS(w.error == 0 && dps_etag_matches(bytes_written(&w), 7, &any) && !any);
-    /* One text names one version at most, unless it names all. */
+    /* One etag names one version, unless it names all; a list of them may name both. */
     const bool seven = dps_etag_matches(if_match, 7, &any);
-    /* One etag is one version; a list of them may have both. */
     const bool list = if_match.len > 0 && memchr(if_match.p, ',', if_match.len) != NULL;
     HOLDS(any || !seven || list || !dps_etag_matches(if_match, 8, &any));
 }

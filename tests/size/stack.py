@@ -233,7 +233,7 @@ def main():
     graph = Graph()
     for target in objects.values():
         graph.read(target.with_suffix(".ci"))
-    roots = [name for header in HEADERS for name in measure.prototypes(header)]
+    roots = [*measure.device_functions(), *(name for header in HEADERS for name in measure.prototypes(header))]
     wrong = list(connect(graph, listed, roots)) + unlisted_in_tables(graph, listed, objects)
     wrong += [f"{function}: a frame that depends on its input" for function in graph.unbounded]
     worst = Worst(graph, listed)

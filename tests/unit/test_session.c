@@ -174,12 +174,88 @@ static int test_limits(void)
     return 0;
 }
 
+/* What is no command with authorizations, or not the one that is meant, is not protected. */
+static int test_other_commands(void)
+{
+    struct tpm2_session s;
+    uint8_t buffer[256], name[34];
+    name_of_vector(name);
+    CHECK_EQUAL(begin(&s), 0);
+    struct tpm2_protection p = protection(&s, name);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_read_public_build(&w, 0x80000001);
+    tpm2_session_protect(&w, &p);
+    CHECK_EQUAL(w.error, BYTES_E_FORMAT);
+    p.command_code = TPM2_CC_LOAD;
+    w = bytes_writer_over(buffer, sizeof buffer);
+    build(&w);
+    tpm2_session_protect(&w, &p);
+    CHECK_EQUAL(w.error, BYTES_E_FORMAT);
+    /* Nothing to encrypt: no first parameter. */
+    const struct tpm2_auth auth = tpm2_auth_policy(HANDLE, true);
+    p.command_code = TPM2_CC_CLEAR;
+    w = bytes_writer_over(buffer, sizeof buffer);
+    tpm2_clear_build(&w, TPM2_RH_LOCKOUT, &auth);
+    tpm2_session_protect(&w, &p);
+    CHECK_EQUAL(w.error, BYTES_E_FORMAT);
+    return 0;
+}
+
+/* A nonce of another size begins no session; without a salt the authValue alone is the key; the HMAC of a policy session
+ * leaves the authValue out, its encryption does not; and a first session speaks for those that work in its stead. */
+static int test_kinds(void)
+{
+    struct tpm2_session s, plain, policy;
+    uint8_t buffer[512], other[512], nonce[32], name[34];
+    fill(nonce, 0xb0);
+    name_of_vector(name);
+    CHECK_EQUAL(tpm2_session_begin(&s, HANDLE, NULL, nonce, bytes_of(nonce, 20)), BYTES_E_FORMAT);
+    CHECK_EQUAL(tpm2_session_begin(&plain, HANDLE, NULL, nonce, bytes_of(nonce, sizeof nonce)), 0);
+    CHECK_EQUAL(plain.key_len, 0);
+    CHECK_EQUAL(begin(&policy), 0);
+    policy.handle = 0x03000000;
+    CHECK_EQUAL(begin(&s), 0);
+
+    struct tpm2_protection p = protection(&policy, name);
+    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    build(&w);
+    tpm2_session_protect(&w, &p);
+    CHECK(w.error == 0 && memcmp(buffer + 18 + 4 + 34 + 1 + 2, command_hmac, 32) != 0);
+    CHECK_EQUAL(memcmp(buffer + w.len - sizeof encrypted, encrypted, sizeof encrypted), 0);
+
+    /* The first authorizes, the second decrypts, the third encrypts; then all is the first one's. */
+    p = protection(&s, name);
+    p.uses[0].attributes = TPM2_SESSION_CONTINUE;
+    p.uses[1] = (struct tpm2_use){.session = &policy, .attributes = TPM2_SESSION_DECRYPT};
+    p.uses[2] = (struct tpm2_use){.session = &plain, .attributes = TPM2_SESSION_ENCRYPT};
+    p.use_count = 3;
+    w = bytes_writer_over(buffer, sizeof buffer);
+    build(&w);
+    tpm2_session_protect(&w, &p);
+    CHECK(w.error == 0 && w.len == 18 + 3 * 73 + 2 + sizeof encrypted);
+    policy.nonce_tpm[0] ^= 1;
+    struct bytes_writer again = bytes_writer_over(other, sizeof other);
+    build(&again);
+    tpm2_session_protect(&again, &p);
+    CHECK(again.error == 0 && memcmp(buffer + 59, other + 59, 32) != 0);
+    /* One session that both decrypts and encrypts for the first counts once. */
+    p.uses[1].attributes = TPM2_SESSION_DECRYPT | TPM2_SESSION_ENCRYPT;
+    p.use_count = 2;
+    w = bytes_writer_over(buffer, sizeof buffer);
+    build(&w);
+    tpm2_session_protect(&w, &p);
+    CHECK_EQUAL(w.error, 0);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
         {"the session's key comes from salt and both nonces, the TPM's first", test_key},
         {"a command is encrypted, then authorized", test_command},
         {"a response is believed only if every bit is the TPM's", test_response},
+        {"other commands than the one that is meant", test_other_commands},
+        {"sessions without salt, of a policy, and several in a command", test_kinds},
         {"no room, authValues that are too long, zeros at their end", test_limits},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);

@@ -54,7 +54,7 @@ def functions_of_rows(what, files):
     names = []
     for source in files.split(" and "):
         text = pathlib.Path(source).read_text(encoding="utf-8")
-        for build, read in re.findall(r'^    (?:STEP|REDO)\(.*",\s*(\w+),\s*(\w+)\)', text, re.M):
+        for build, read in re.findall(r'^    (?:STEP|REDO)\(.*,\s*(\w+),\s*(\w+)\)', text, re.M):
             names.append(build if what.strip() == "built" else read)
     return [name for name in names if name != "NULL"]
 

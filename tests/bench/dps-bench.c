@@ -272,8 +272,7 @@ static int run_all(const struct load_keys *keys, struct load_link *l, enum load_
         }
         before = done;
     }
-    while (wait(NULL) > 0) {
-        continue;
+    while (wait(NULL) > 0) { /* until none is left */
     }
     return report(k, (double)(now_us() - begin) / 1e6);
 }

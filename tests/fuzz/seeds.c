@@ -308,7 +308,7 @@ static void seed_tls(void)
     seed_chain(rsa, 1);
     seed_chain(odd, 1);
     seed_chain(self, 1);
-    for (uint8_t clock = 0; clock <= TLS_NO_CLOCK; clock++) {
+    for (uint8_t clock = 0; clock <= (uint8_t)TLS_NO_CLOCK; clock++) {
         seed_flight(clock, vector_tls_ec_leaf, vector_tls_ec_key_sec1);
         seed_flight(clock | TLS_RSA, vector_tls_rsa_leaf, vector_tls_rsa_key_pkcs1);
     }

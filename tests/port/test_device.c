@@ -71,16 +71,16 @@ static int create_primary(struct bytes area, const char *auth, uint32_t *handle)
 static int occupy(uint32_t place, struct bytes area, const char *auth)
 {
     uint8_t command[128];
-    uint32_t handle = 0;
+    uint32_t object = 0;
     uint32_t rc;
     struct bytes response;
     const struct tpm2_auth owner = tpm2_auth_password(bytes_of(NULL, 0));
-    CHECK_EQUAL(create_primary(area, auth, &handle), 0);
+    CHECK_EQUAL(create_primary(area, auth, &object), 0);
     struct bytes_writer w = bytes_writer_over(command, sizeof command);
-    tpm2_evict_control_build(&w, TPM2_RH_OWNER, &owner, handle, place);
+    tpm2_evict_control_build(&w, TPM2_RH_OWNER, &owner, object, place);
     CHECK(execute(&w, &response) == 0 && tpm2_evict_control_parse(response, &rc) == 0);
     w = bytes_writer_over(command, sizeof command);
-    tpm2_flush_context_build(&w, handle);
+    tpm2_flush_context_build(&w, object);
     CHECK(execute(&w, &response) == 0 && tpm2_flush_context_parse(response, &rc) == 0);
     return 0;
 }
@@ -121,7 +121,7 @@ static int seal(uint8_t *sealed, size_t *len)
 
 static int s03_foreign_keys_are_passed_over(void)
 {
-    uint8_t sealed[512];
+    static uint8_t sealed[512]; /* the flow looks at it for as long as it lives */
     uint8_t signing[64];
     size_t len;
     struct tpm2_public area = tpm2_template_srk();

@@ -23,11 +23,15 @@ int test_run(const struct test *tests, size_t count);
     } while (0)
 
 /* Likewise when the two are not equal, which are then printed: numbers, bool, pointers, and texts by what they say. */
+#if defined CPPCHECK || defined __clang_analyzer__ /* they do not see through the function */
+#define CHECK_EQUAL(got, wanted) CHECK((got) == (wanted))
+#else
 #define CHECK_EQUAL(got, wanted)                                                                             \
     do {                                                                                                     \
         if (!test_equal(__FILE__, __LINE__, TEST_VALUE(got), TEST_VALUE(wanted)))                            \
             return __LINE__;                                                                                 \
     } while (0)
+#endif
 
 struct test_value {
     enum test_kind { TEST_SIGNED, TEST_UNSIGNED, TEST_BOOL, TEST_TEXT, TEST_POINTER } kind;

@@ -132,7 +132,7 @@ static int test_response(void)
         changed[bit / 8] ^= (uint8_t)(1U << bit % 8);
         const bool code = bit / 8 >= 6 && bit / 8 < 10;
         CHECK((tpm2_session_open(changed, &len, &p) == 0) == code);
-        CHECK(memcmp(&s, &before, sizeof s) == 0);
+        CHECK(memcmp(s.nonce_tpm, before.nonce_tpm, sizeof s.nonce_tpm) == 0);
     }
     /* Cut off anywhere. */
     for (size_t cut = 0; cut < whole; cut++) {

@@ -58,6 +58,9 @@ test('another ID scope', async () => {
 test("a TPM with an owner's password: the SDK does not get as far as the service", async () => {
     const owned = await SoftTpm.start();
     await service.enroll('owned', owned);
+    // The service writes its log after the answer.
+    for (let tries = 0; service.logOf('owned').length === 0 && tries < 6000; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 10));
     const before = service.logOf('owned').length;
     owned.own('my owner password');
     const outcome = await device(service, owned, { id: 'owned' });

@@ -56,8 +56,9 @@ def test_metrics():
 def test_options():
     """every option that the unit and the page name is one of dps-service or dps-admin"""
     known = set()
-    for program in ("dps-service", "dps-admin"):
-        text = subprocess.run([Programs.path(program), "--help"], capture_output=True, text=True, check=True).stdout
+    for call in (("dps-service",), ("dps-admin",), ("dps-admin", "enroll")):
+        text = subprocess.run([Programs.path(call[0]), *call[1:], "--help"], capture_output=True, text=True,
+                              check=True).stdout
         known |= set(re.findall(r"--[a-z][a-z-]+", text))
     for name in ("dps-service.service", "OPERATIONS.md"):
         options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(name))) - {"--if-exists", "--system"}

@@ -8,7 +8,7 @@ CROSS_ARCHES = s390x-linux-gnu powerpc-linux-gnu arm-linux-gnueabihf riscv64-lin
 # Foreign processors have no SQLite, PostgreSQL or libtpms: the store is the one in memory, and the TPM is a swtpm of
 # this machine (tpm_process.c). Left out are the tests of what is not there, and test_hostile, which takes long and
 # mostly asks the TPM.
-CROSS_PORT_SRC = tests/cross/tpm_process.c \
+CROSS_PORT_SRC = tests/cross/tpm_process.c port/posix/service/client.c \
     $(filter-out $(PROGRAM_SRC) port/posix/service/% port/posix/store_sqlite% port/posix/store_postgres% \
                  port/posix/tpm_libtpms.c, $(PORT_SRC))
 CROSS_PORT_TESTS = $(filter-out %/test_store %/test_store_sqlite %/test_store_failures %/test_tpm %/test_hostile, \

@@ -46,7 +46,7 @@ modules() {
     target=$1
     module bytes crypto/bytes/*.c
     module crypto crypto/crypto_bearssl.c crypto/kdf.c
-    module tls crypto/tls*.c
+    module tls crypto/tls*.c crypto/certificate.c crypto/der.c
     module tpm tpm/*.c
     module tools tpm/tools/*.c
     module protocol dps/protocol/*.c

@@ -45,7 +45,7 @@ static bool is_stopped(struct conformance *c, const struct vector *v, size_t len
                        bool answered)
 {
     struct service *s = service_of(c);
-    /* A proxy that collects the whole request first (tests/e2e/front.py) gives up after 10 s. */
+    /* A proxy that collects the whole request first (tests/faults/front.py) gives up after 10 s. */
     const enum service_outcome came = service_raw(c, bytes_of(request, len), 15000);
     if (!conformance_check(c, came != SERVICE_SILENT, "%s: neither an answer nor the end of the connection",
                            v->name)) {

@@ -164,7 +164,7 @@ def recover(n, load):
 def outage(n, what, away):
     """away: a context in which the database is."""
     with Load(n.new_load()) as load:
-        # A process whose connection the last outage has cut, and which nobody has asked since, still has to find it out.
+        # A process whose connection the last outage has cut finds it out when it is asked next.
         def calm():
             before = load.ledger.statuses[503]
             load.after(40)

@@ -143,7 +143,8 @@ def areas_of_the_model():
     dps_srk_check does; what an enrollment demands is looked at after it (check_demand)."""
     subsets = [tuple(a for i, a in enumerate(BITS) if n >> i & 1) for n in range(1 << len(BITS))]
     areas = [(attributes, policy) for attributes in subsets for policy in POLICIES]
-    said = maude("\n".join(f"red takes(standard hardened, area({' '.join(a) or 'none'}, {p}, unq(soft))) ." for a, p in areas))
+    queries = [f"red takes(standard hardened, area({' '.join(a) or 'none'}, {p}, unq(soft))) ." for a, p in areas]
+    said = maude("\n".join(queries))
     answers = re.findall(r"result Bool: (\w+)", said)
     if len(answers) != len(areas):
         raise SystemExit(f"Maude says too little about SRKs:\n{said[:3000]}")

@@ -201,8 +201,9 @@ static int test_other_commands(void)
     return 0;
 }
 
-/* A nonce of another size begins no session; without a salt the authValue alone is the key; the HMAC of a policy session
- * leaves the authValue out, its encryption does not; and a first session speaks for those that work in its stead. */
+/* A nonce of another size begins no session; without a salt the authValue alone is the key; the HMAC of a policy
+ * session leaves the authValue out, its encryption does not; and a first session speaks for those that work in its
+ * stead. */
 static int test_kinds(void)
 {
     struct tpm2_session s, plain, policy;

@@ -78,11 +78,4 @@ void crypto_drbg_init(struct crypto_drbg *d, struct bytes seed);
 void crypto_drbg_update(struct crypto_drbg *d, struct bytes seed);
 void crypto_drbg_generate(struct crypto_drbg *d, uint8_t *out, size_t len);
 
-/* The RSA public key of a DER X.509 certificate, decoded and not verified: for comparing an EK with its EK
- * certificate. Trailing bytes after the certificate are allowed (NV areas are padded).
- *   storage  receives the modulus; capacity at least CRYPTO_RSA_MAX
- * Returns: 0; BYTES_E_FORMAT if it is no certificate; BYTES_E_ALGORITHM if its key is not RSA; BYTES_E_SPACE. */
-int crypto_certificate_rsa_public(struct bytes der, struct crypto_rsa_public *key, uint8_t *storage,
-                                  size_t capacity);
-
 #endif

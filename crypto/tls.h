@@ -7,7 +7,8 @@
  *     app_in / app_received -> protocol           protocol -> app_out / app_sent, then crypto_tls_flush
  * Certificates are always verified by the client (crypto/tls_chain.h); there is no option
  * to switch that off. Contexts hold interior pointers (BearSSL's), so they must not be moved or copied while in use.
- * All memory is in these structures; they contain key material and are wiped by crypto_tls_wipe. */
+ * All memory is in these structures; they contain key material and are wiped by
+ * crypto_tls_client_wipe and crypto_tls_server_wipe. */
 #ifndef CRYPTO_TLS_H
 #define CRYPTO_TLS_H
 
@@ -26,7 +27,6 @@ struct crypto_identity {
     br_rsa_private_key rsa;
     br_ec_private_key ec;
     uint8_t storage[CRYPTO_CHAIN_STORAGE];
-    size_t used;
 };
 
 /* One connection, client side. The receive and the send buffer are the caller's, so that a board can choose:
@@ -126,7 +126,7 @@ int crypto_tls_error(const br_ssl_engine_context *e);
 const char *crypto_tls_error_text(int error);
 
 /* When the server's certificate ends, in seconds since 1970: a time that this server tells and that is later cannot be
- * right. 0 if the client was started with the time, or has not seen the certificate. */
+ * right. 0 if the client has not seen the certificate. */
 uint64_t crypto_tls_client_not_after(const struct crypto_tls_client *c);
 
 /* True when the current connection resumed an earlier session (valid once APP_OUT is wanted). Client only. */

@@ -147,7 +147,6 @@ int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pe
     if (error == BYTES_OK && !key_fits(identity)) {
         error = BYTES_E_USAGE;
     }
-    identity->used = a.used;
     if (error != BYTES_OK) {
         bytes_wipe(identity, sizeof *identity);
     }

@@ -6,7 +6,9 @@
  *
  * tpm/command.h builds and parses as if there were no sessions: each authorization of a command is a password or names
  * a session. tpm2_session_protect turns the built command into the one that is sent, tpm2_session_open turns the
- * response into the one that is parsed, after it was verified. All random numbers are arguments. */
+ * response into the one that is parsed, after it was verified. All random numbers are arguments.
+ *
+ * The device's flow does not use them: it sends passwords (spec-notes.md, "Why it is safe"). */
 #ifndef TPM_SESSION_H
 #define TPM_SESSION_H
 

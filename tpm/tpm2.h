@@ -193,7 +193,6 @@
 #define TPM2_HT_POLICY_SESSION 0x03
 #define TPM2_HT_LOADED_SESSION 0x02 /* of either kind, where handles are asked for; */
 #define TPM2_HT_SAVED_SESSION 0x03  /* likewise: whose context was saved outside */
-#define TPM2_HT_PERMANENT 0x40
 #define TPM2_HT_TRANSIENT 0x80
 #define TPM2_HT_PERSISTENT 0x81
 

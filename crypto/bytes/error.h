@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The errors of the whole project: 0 is success, every failure is one negative value of this enum.
  *
- * It stands in crypto/ because that is the lowest directory: port, dps and tpm all include it.
+ * It stands in crypto/bytes/, the lowest directory: all others include it.
  * What a peer answered (a TPM response code, an HTTP status) is never merged into these numbers; BYTES_E_TPM_RC
  * and BYTES_E_HTTP only say that there is one, and the value itself stands in an out-parameter beside it. */
 #ifndef CRYPTO_BYTES_ERROR_H

@@ -129,21 +129,27 @@ static char *variable(const char *const names[], size_t count, const char **foun
     return NULL;
 }
 
+static const char *const proxies[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+#define PROXIES (sizeof proxies / sizeof proxies[0])
+
+/* Also from those that were not asked: a password often stands in all of them. */
+static void wipe_environment(void)
+{
+    for (size_t i = 0; i < PROXIES; i++) {
+        char *url = getenv(proxies[i]);
+        if (url != NULL && strchr(url, '@') != NULL) {
+            bytes_wipe(url, strlen(url));
+        }
+    }
+}
+
 static int take_environment(struct posix_proxy *p, char *why, size_t why_size)
 {
-    static const char *const proxies[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
     static const char *const exceptions[] = {"no_proxy", "NO_PROXY"};
     const char *name;
-    char *url = variable(proxies, sizeof proxies / sizeof proxies[0], &p->source);
+    const char *url = variable(proxies, PROXIES, &p->source);
     p->except = variable(exceptions, sizeof exceptions / sizeof exceptions[0], &name);
-    if (url == NULL) {
-        return 0;
-    }
-    const int error = take_url(p, url, why, why_size);
-    if (strchr(url, '@') != NULL) {
-        bytes_wipe(url, strlen(url));
-    }
-    return error;
+    return url != NULL ? take_url(p, url, why, why_size) : 0;
 }
 
 static int take_file(struct posix_proxy *p, const char *path, char *why, size_t why_size)
@@ -177,6 +183,7 @@ int posix_proxy_choose(struct posix_proxy *p, const char *url, const char *auth_
         p->source = "--proxy";
         error = take_url(p, url, why, why_size);
     }
+    wipe_environment();
     if (error == 0 && auth_file != NULL) {
         error = take_file(p, auth_file, why, why_size);
     }

@@ -97,7 +97,7 @@ static int memory_put(void *context, enum dps_table table, struct bytes key, str
 {
     struct posix_memory *m = context;
     *version = 0;
-    if (key.len == 0 || key.len > DPS_KEY_MAX || value.len > DPS_RECORD_MAX) {
+    if (!posix_store_fits(key, value)) {
         return BYTES_E_STORE;
     }
     struct posix_memory_record *r = find(m, number_of(table), key);

@@ -52,10 +52,10 @@ def run_all(build):
     seeds.mkdir()
     subprocess.run([build / "fuzz-tools" / "seeds", seeds], check=True, stdout=subprocess.DEVNULL,
                    env=dict(os.environ, LLVM_PROFILE_FILE=os.devnull))
-    jobs = [([str(test)], profiles / f"{test.name}.profraw", 300) for test in tests]
+    jobs = [([str(test)], profiles / f"{test.name}.profraw", 1800) for test in tests]
     for fuzzer in sorted(build.glob("fuzzers/*")):
         corpus.unpack(fuzzer.name, seeds / fuzzer.name)
-        jobs.append(([str(fuzzer), str(seeds / fuzzer.name)], profiles / f"fuzz-{fuzzer.name}.profraw", 300))
+        jobs.append(([str(fuzzer), str(seeds / fuzzer.name)], profiles / f"fuzz-{fuzzer.name}.profraw", 1800))
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, run in pool.map(run_one, jobs):
@@ -115,7 +115,7 @@ def main():
                 print(f"    {path}:{line}:{column}: never {'true' if counts[0] == 0 else 'false'}")
     for name, (taken, count) in totals.items():
         limit = BRANCHES[name][0] if name in BRANCHES else 0
-        low = percent(taken, count) < limit
+        low = count == 0 or percent(taken, count) < limit
         failed += low
         print(f"{name:32} branches {taken:5}/{count:<5} {percent(taken, count):5.1f}%"
               + (f"  {'BELOW' if low else 'limit'} {limit} %" if limit else ""))

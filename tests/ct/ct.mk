@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Constant time: valgrind's memcheck follows secrets as if they were memory that nobody has set.
 CHECK_MORE += ct
-CT = valgrind -q --error-exitcode=99
+CT = timeout 1800 valgrind -q --error-exitcode=99
 CT_FAULTS = branch address
 
 #: make ct               no branch and no address depends on a secret (valgrind); two planted faults are noticed

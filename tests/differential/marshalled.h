@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TPM responses as tpm2-tss's marshalling library (libtss2-mu) reads them: the other side of test_mu.c. */
+/* TPM responses as tpm2-tss's marshalling library (libtss2-mu) reads them: the other side of mu.c. */
 #ifndef TESTS_DIFFERENTIAL_MARSHALLED_H
 #define TESTS_DIFFERENTIAL_MARSHALLED_H
 

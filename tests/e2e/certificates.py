@@ -80,7 +80,6 @@ def content_of(whole):
     return whole[2 + (whole[1] & 0x7F if whole[1] >= 0x80 else 0):]
 
 
-RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")
 RSAES_OAEP = bytes.fromhex("06092a864886f70d010107")
 # SHA-256, MGF1 with SHA-256, and the label "TCPA" as pSpecified [RFC 4055 4.1].
 OAEP_PARAMETERS = element(0x30, element(0xA0, bytes.fromhex("300b0609608648016503040201"))

@@ -247,7 +247,7 @@ def test_management_limit():
             status, headers, _ = client.get(f"/enrollments/query?{API}", "POST", '{"query":"SELECT *"}', auth)
             statuses.append(status)
         same(statuses, [200] * 4 + [429] * 3, "statuses")
-        same(headers["retry-after"], "15", "Retry-After")
+        check(0 < int(headers["retry-after"]) <= 15, headers)
         other = "X-Forwarded-For: 192.0.2.1\r\n"
         same(client.get(f"/enrollments/dev-1?{API}", "GET", "", other + auth)[0], 200, "another client")
         same(s.stop(), 0, "exit code")

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, "tests/e2e")
 from harness import Programs, wait_until, write_file  # noqa: E402
-from server_harness import Failed, Service, check  # noqa: E402
+from server_harness import PATIENCE, Failed, Service, check  # noqa: E402
 
 
 def need_programs():
@@ -67,7 +67,7 @@ class Front:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
 
 class Nginx(Front):

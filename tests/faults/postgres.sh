@@ -35,12 +35,12 @@ start)
         as_owner "$bin/initdb" -D "$dir/data" -U dps -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 ||
             { cat "$dir/initdb.log" >&2; exit 1; }
     fi
-    as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 30 -l "$dir/data/server.log" \
+    as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 240 -l "$dir/data/server.log" \
         -o "-c listen_addresses= -k $dir $settings" start >/dev/null || { cat "$dir/data/server.log" >&2; exit 1; }
     echo "host=$dir user=dps dbname=postgres"
     ;;
 stop)
-    as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 30 -m "${1:-fast}" stop >/dev/null
+    as_owner "$bin/pg_ctl" -D "$dir/data" -w -t 240 -m "${1:-fast}" stop >/dev/null
     ;;
 psql)
     as_owner "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h "$dir" -U dps -d postgres "$@"

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, "tests/e2e")
 from harness import Programs  # noqa: E402
-from server_harness import check, same  # noqa: E402
+from server_harness import PATIENCE, check, same  # noqa: E402
 
 TABLES = ("enrollments", "registrations", "devices")
 
@@ -123,7 +123,7 @@ class Postgres:
                 yield
             finally:
                 other.stdin.close()
-                other.wait(20)
+                other.wait(PATIENCE)
 
     def tables(self, _service=None):
         parts = ", ".join(f"(SELECT coalesce(json_object_agg(convert_from(key, 'UTF8'), value::json), '{{}}') FROM {t})"

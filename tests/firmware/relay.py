@@ -158,7 +158,7 @@ class Modem(Line):
         if self.tcp is None:
             return NO_CONNECTION, b""
         try:
-            self.tcp.settimeout(10)
+            self.tcp.settimeout(60)
             self.tcp.sendall(data)
         except OSError:
             return NO_CONNECTION, b""

@@ -27,7 +27,7 @@ WORKERS = os.cpu_count() or 1
 def maude(commands, model=MODEL):
     """What Maude says to these commands. A warning is an error: it means that an equation was skipped."""
     made = subprocess.run(["maude", "-no-banner", "-no-advise", "-no-wrap"], text=True, capture_output=True,
-                          input=f"load {model}\n{commands}\nquit\n", check=False)
+                          input=f"load {model}\n{commands}\nquit\n", check=False, timeout=1800)
     if "Warning" in made.stdout + made.stderr or made.returncode != 0:
         raise SystemExit(f"Maude does not understand the model:\n{made.stderr}{made.stdout}"[:3000])
     return made.stdout

@@ -8,8 +8,9 @@ MUTANTS_PROGRAMS = $(addprefix $(BUILD)/,dps-conformance dps-service dps-device)
 #: make check-mutants    build services and devices with one mistake each, and see dps-conformance find every one
 #:                       (MUTANTS=ID: only those whose id begins so)
 .PHONY: check-mutants
-check-mutants: $(MUTANTS_PROGRAMS)
+check-mutants:
 	@DEPS=$(DEPS) tests/setup.sh build check
+	@$(MAKE) --no-print-directory $(MUTANTS_PROGRAMS)
 	@python3 -B tests/mutants/run.py --build $(BUILD) $(MUTANTS)
 
 # One of them: MUTANT is the directory with its source, MUTANT_SOURCE's path in it is that in the tree.

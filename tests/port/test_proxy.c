@@ -127,9 +127,11 @@ static int environment(void)
     CHECK(posix_proxy_leads_to(&proxy, "x", 443));
     CHECK(choose("none", NULL) == 0 && !posix_proxy_leads_to(&proxy, "x", 443));
     /* A mistake is blamed on the variable; a password does not stay there. */
+    (void)setenv("all_proxy", "http://u:geheim@host:3128", 1);
     (void)setenv("HTTPS_PROXY", "http://u:geheim@host", 1);
     CHECK(choose(NULL, NULL) == BYTES_E_USAGE && strstr(why, "HTTPS_PROXY") != NULL);
     CHECK(strstr(why, "geheim") == NULL && strstr(getenv("HTTPS_PROXY"), "geheim") == NULL);
+    CHECK(strstr(getenv("all_proxy"), "geheim") == NULL); /* nor where nobody asked for it */
     clear_environment();
     return 0;
 }

@@ -209,8 +209,6 @@ static int s10_registration_of_before(void)
     return 0;
 }
 
-/* ---- Runs -------------------------------------------------------------------------------------------------------- */
-
 static int until_the_proof(void)
 {
     CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
@@ -219,6 +217,49 @@ static int until_the_proof(void)
     }
     return 0;
 }
+
+/* ---- The service secret is rotated ------------------------------------------------------------------------------- */
+
+static void use_secrets(uint32_t first, uint32_t last)
+{
+    f.service_config.secret_count = last - first + 1;
+    for (uint32_t epoch = first; epoch <= last; epoch++) {
+        struct dps_secret *secret = &f.service_config.secrets[epoch - first];
+        secret->epoch = epoch;
+        memset(secret->key, (int)(0x59 + epoch), sizeof secret->key);
+    }
+}
+
+static int s09_secret_is_rotated(void)
+{
+    static struct issued old, made;
+    CHECK_EQUAL(flow_open(&f, "rotated", true), 0);
+    use_secrets(1, 1);
+    CHECK_EQUAL(issue(&old), 0);
+    CHECK_EQUAL(old.registration.secret_epoch, 1);
+    /* A new epoch makes new values; those of the old one, a hub key and a nonce, are still good. */
+    CHECK_EQUAL(until_the_proof(), 0);
+    use_secrets(1, 2);
+    CHECK_EQUAL(flow_finish(&f), 0);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
+    CHECK_EQUAL(issue(&made), 0);
+    CHECK_EQUAL(made.registration.secret_epoch, 2);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
+    /* An epoch that is taken away takes its values with it. */
+    use_secrets(1, 1);
+    CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
+    CHECK_EQUAL(until_the_proof(), 0);
+    use_secrets(2, 2);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP);
+    CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_SIGNATURE);
+    CHECK_EQUAL(send_with(f.record, f.record_len), DPS_ACCEPTED);
+    CHECK_EQUAL(issue(&made), 0);
+    CHECK_EQUAL(send_now(), DPS_ACCEPTED);
+    flow_close(&f);
+    return 0;
+}
+
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
 /* What was begun long after the back-up cannot be ended after it was put back. */
 static int s09_restored_from_long_ago(void)
@@ -429,6 +470,7 @@ int main(void)
         {"s08 a token that is good for too long", s08_token_lifetime},
         {"s09 a store that was put back brings no nonce and no key back", s09_restored},
         {"s09 what was begun after a back-up ends with it", s09_restored_from_long_ago},
+        {"s09 the service secret is rotated, and an epoch taken away", s09_secret_is_rotated},
         {"s10 a registration of an earlier version", s10_registration_of_before},
         {"s08 a challenge of another run", s08_another_run},
         {"s06 a run that could not be named is named again", s06_run_is_named_again},

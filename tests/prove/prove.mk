@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 # Proofs of the parsers: contracts in tests/prove/*.acsl, loop annotations beside the loops.
 
-#: make prove            prove that the parsers have no run-time error (Frama-C; PROVE=FILE: only that source)
+#: make prove            prove that the parsers have no run-time error (Frama-C; PROVE_FILE=FILE: only that source)
 .PHONY: prove
 prove:
-	@DEPS=$(DEPS) tests/setup.sh prove
+	@DEPS=$(DEPS) tests/setup.sh build prove
 	@[ -f $${HOME}/.why3.conf ] || why3 config detect >/dev/null 2>&1
 	@$(MAKE) --no-print-directory $(BUILD)/prove/axioms && $(BUILD)/prove/axioms
-	@python3 -B tests/prove/prove.py $(BUILD) $(PROVE)
+	@python3 -B tests/prove/prove.py $(BUILD) $(PROVE_FILE)
 
 $(BUILD)/prove/axioms: $(BUILD)/obj/tests/prove/axioms.o
 	@mkdir -p $(@D)

@@ -66,7 +66,8 @@ WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=
 
 def run(command, log):
     with open(log, "w", encoding="utf-8") as out:
-        status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+        status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False,
+                                timeout=1800).returncode
     return status, pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
 
 
@@ -173,7 +174,7 @@ def main():
     print("\nMutants: each must lose a goal")
     good += [lose(m, build) for m in MUTANTS if m.path in {s.path for s in chosen}]
     print(f"\n{cpu_seconds():.0f} s of processor")
-    sys.exit(0 if all(good) else 1)
+    sys.exit(0 if chosen and all(good) else 1)
 
 
 if __name__ == "__main__":

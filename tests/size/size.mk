@@ -29,5 +29,7 @@ check-size:
 #: make check-stack      what tests/size/calls.txt says of BearSSL, measured again from its source
 CHECK_MORE += check-stack
 .PHONY: check-stack
-check-stack: $(BEARSSL_INC)/bearssl.h
+check-stack:
+	@DEPS=$(DEPS) tests/setup.sh build check firmware
+	@$(MAKE) --no-print-directory $(BEARSSL_INC)/bearssl.h
 	@BUILD=$(BUILD) prove --exec tests/run.sh tests/size/outside_test.sh

@@ -38,9 +38,9 @@ SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
 
 KIB = 1024
 # Of what a use consists: the grammars of the protocol, the TPM part, and the flow itself with the crypto glue.
-PARTS_OF_USE = [("HTTP, JSON, base64 and other text", re.compile(r"dps/(http\w*|json|text)\.c")),
+PARTS_OF_USE = [("HTTP, JSON, base64 and other text", re.compile(r"dps/protocol/(http\w*|json|text)\.c")),
                 ("TPM", re.compile(r"tpm/")),
-                ("the flow, SAS tokens, saved state, crypto glue", re.compile(r"dps/(?!http|json|text)|crypto/"))]
+                ("the flow, SAS tokens, saved state, crypto glue", re.compile(r"dps/(?!protocol/(http\w*|json|text)\.c)|crypto/"))]
 # What is reachable: title, functions, build options, target in bytes.
 USES = [
     (f"TPM commands: {len(COMMANDS)} of a device's life", TPM, [], 6.5 * KIB),
@@ -135,7 +135,10 @@ def table(header, rows):
 def use_rows(title, kept, target, index):
     yield title, *total(kept), target_text(total(kept)[0], target)
     for name, sources in PARTS_OF_USE if index == SPLIT else ():
-        yield f"– of it {name}", *total({s: row for s, row in kept.items() if sources.match(str(s))}), ""
+        part = {s: row for s, row in kept.items() if sources.match(str(s))}
+        if not part:
+            sys.exit(f"size.py: no file is in the part {name!r}")
+        yield f"– of it {name}", *total(part), ""
 
 
 def images():

@@ -70,6 +70,16 @@ int admin_delete(struct admin_tool *t)
     return exit_code;
 }
 
+/* So many pages in a row without an enrollment are no list any more. */
+#define EMPTY_PAGES_MAX 10000
+
+static bool is_empty(struct bytes page)
+{
+    struct bytes name, item;
+    size_t cursor = 0;
+    return !dps_json_next(page, &cursor, &name, &item);
+}
+
 int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct bytes page), void *context)
 {
     static const char query[] = "{\"query\":\"SELECT * FROM enrollments\"}";
@@ -79,6 +89,7 @@ int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct byte
                                     .name = "query",
                                     .page = t->options.page,
                                     .body = bytes_of_text(query)};
+    unsigned empty = 0;
     for (;;) {
         struct bytes answer, page, next;
         int exit_code = admin_ask(t, &request, &answer);
@@ -88,14 +99,15 @@ int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct byte
         if (dps_json_check(answer, &page) != 0 || dps_json_kind(page) != DPS_JSON_ARRAY) {
             return admin_explain_malformed();
         }
+        empty = is_empty(page) ? empty + 1 : 0;
         exit_code = take(context, page);
         if (exit_code != 0 ||
             dps_http_header(&t->https.http, t->https.buffer, "x-ms-continuation", &next) != 0 ||
             next.len == 0) {
             return exit_code;
         }
-        /* The same place again would never end. */
-        if (next.len > sizeof continuation || bytes_equal_public(next, request.continuation)) {
+        /* The same place again would never end, nor would empty pages. */
+        if (empty == EMPTY_PAGES_MAX || next.len > sizeof continuation || bytes_equal_public(next, request.continuation)) {
             return admin_explain_malformed();
         }
         memcpy(continuation, next.p, next.len);

@@ -40,7 +40,7 @@ struct admin_tool {
     uint8_t file[65536];
 };
 
-/* ---- admin_tool.c: connection and files ---- */
+/* ---- tool.c: connection and files ---- */
 
 /* "dps-admin: " and a sentence to standard error. */
 void admin_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -77,7 +77,7 @@ int admin_explain_malformed(void);
  * False if there is none. */
 bool admin_clock_difference(const struct admin_tool *t, int64_t *ahead);
 
-/* ---- admin_print.c: for people ---- */
+/* ---- print.c: for people ---- */
 
 /* A JSON string without its quotes, control characters made harmless; nothing if there is no such string.
  * Returns how many characters were printed. */
@@ -88,7 +88,7 @@ void admin_print_registration(FILE *out, struct bytes state, const char *indent)
 /* One enrollment in one line. */
 void admin_print_line(FILE *out, struct bytes enrollment);
 
-/* ---- admin_batch.c: enrollments, ten at a time ---- */
+/* ---- batch.c: enrollments, ten at a time ---- */
 
 #define ADMIN_BATCH_MAX 10
 
@@ -127,7 +127,7 @@ bool admin_same_enrollment(struct bytes asked, struct bytes existing);
 /* The key of an enrollment in its one form. Returns its length, 0 if there is none. */
 size_t admin_enrollment_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MAX]);
 
-/* ---- admin_import.c reads and sends, admin_import_progress.c keeps and tells how far it is ------------ */
+/* ---- import.c reads and sends, import_progress.c keeps and tells how far it is ------------ */
 
 enum { IMPORT_ID, IMPORT_KEY, IMPORT_DEVICE, IMPORT_HUB, IMPORT_STATUS, IMPORT_COLUMNS };
 enum { IMPORT_CREATED, IMPORT_UNCHANGED, IMPORT_REFUSED, IMPORT_COUNTS };
@@ -199,7 +199,7 @@ struct import {
     uint8_t copy[65536];
 };
 
-/* admin_import_lines.c: what is in the file, in which encoding, record by record. */
+/* import_lines.c: what is in the file, in which encoding, record by record. */
 /* Find out the encoding. Returns null, or what the file is that cannot be read. */
 const char *admin_import_encoding(struct import_lines *l);
 /* Then: what kind of file it is. Blank lines are passed. */
@@ -208,7 +208,7 @@ enum import_kind admin_import_kind(struct import_lines *l);
 int admin_import_line(struct import_lines *l, struct import_record *line);
 int admin_import_record(struct import *m, struct import_record *record);
 
-/* admin_import_columns.c: the header line, with the separator that it has. Returns 0 or an exit code, and then the user
+/* import_columns.c: the header line, with the separator that it has. Returns 0 or an exit code, and then the user
  * has been told. */
 int admin_import_columns(struct import *m, struct bytes line);
 const char *admin_import_column_name(size_t column);
@@ -217,11 +217,11 @@ bool admin_import_separator_line(struct bytes line, char *separator);
 int admin_import_refuse_file(const struct import *m, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* admin_import_keys.c: a key that a line brings, and in the end what there was more than once. */
+/* import_keys.c: a key that a line brings, and in the end what there was more than once. */
 void admin_import_note_key(struct import_keys *keys, const struct admin_item *item);
 void admin_import_tell_keys(const struct import_keys *keys);
 
-/* admin_import_progress.c. All that return an int return 0 or an exit code, and then the user has been told. */
+/* import_progress.c. All that return an int return 0 or an exit code, and then the user has been told. */
 
 /* The input is open: look at it, and open the report. */
 int admin_import_begin(struct import *m);
@@ -237,7 +237,7 @@ int admin_import_impossible(const struct import *m);
  * of the program. */
 int admin_import_end(struct import *m, int exit_code);
 
-/* ---- admin_*.c: the commands ---- */
+/* ---- The commands ---- */
 
 int admin_enroll(struct admin_tool *t);
 int admin_import(struct admin_tool *t);

@@ -132,14 +132,14 @@ int device_take_id(struct device_tool *t);
 /* Exit code POSIX_EXIT_USAGE unless value is given. */
 int device_require(const char *value, const char *option);
 
-/* ---- device_watch.c: what goes over the wire ---- */
+/* ---- watch.c: what goes over the wire ---- */
 
 /* Returns 0 or an exit code: the file of --trace=pcapng:FILE cannot be written. */
 int device_watch_begin(struct device_tool *t);
 /* End the trace. Returns 0 or an exit code: it could not all be written. */
 int device_watch_end(struct device_tool *t);
 
-/* ---- device_error.c: sentences ---- */
+/* ---- error.c: sentences ---- */
 
 /* "dps-device: " and a sentence to standard error. */
 void device_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -151,14 +151,14 @@ int device_report_tpm(struct device_tool *t, const char *what, int error);
 void device_print_text(FILE *out, struct bytes text);
 /* For what the program is about to wait, if it is time to say so. */
 void device_tell_wait(struct device_tool *t, uint32_t ms);
-/* device_error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
+/* error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
 void device_explain_refusal(const struct device_tool *t);
-/* device_error_service.c: likewise what the service or hub answered, and how the connection failed. */
+/* error_service.c: likewise what the service or hub answered, and how the connection failed. */
 void device_explain_http(const struct device_tool *t);
 void device_explain_refused(const struct device_tool *t);
 void device_explain_network(const struct device_tool *t, int error);
 
-/* ---- device_query.c: questions to the TPM outside of a flow ---- */
+/* ---- query.c: questions to the TPM outside of a flow ---- */
 
 /* Each returns 0 or an error as port_tpm_ask or a parse function returns it. */
 /* One TPM_PT; BYTES_E_NOT_FOUND if this TPM does not have it. */
@@ -187,16 +187,16 @@ int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
 
 /* ---- The commands ---- */
 
-int device_ek(struct device_tool *t);  /* device_ek.c */
-int device_own(struct device_tool *t); /* device_owner.c */
+int device_ek(struct device_tool *t);  /* ek.c */
+int device_own(struct device_tool *t); /* owner.c */
 int device_clear(struct device_tool *t);
 int device_seal(struct device_tool *t);
 int device_unseal(struct device_tool *t);
-int device_register(struct device_tool *t); /* device_service.c */
+int device_register(struct device_tool *t); /* service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
-int device_info(struct device_tool *t);  /* device_info.c */
-int device_flush(struct device_tool *t); /* device_query.c */
+int device_info(struct device_tool *t);  /* info.c */
+int device_flush(struct device_tool *t); /* query.c */
 
 /* ---- Between the files of `info` ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What trace.c, trace_text.c and trace_http.c share. */
+/* What trace_message.c, trace_text.c and trace_http.c share. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
 #define PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
 

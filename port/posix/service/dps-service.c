@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-service: the provisioning service as a program. Here is its start; its options are server_options.c, the event
+/* dps-service: the provisioning service as a program. Here is its start; its options are options.c, the event
  * loop is server.c, the decisions are dps/service/service.c. */
 #include "dps/protocol/text.h"
 #include "port/posix/options.h"

@@ -11,7 +11,7 @@
 struct server_config;
 struct server_shared;
 
-/* ---- server_config.c ---- */
+/* ---- config.c ---- */
 
 /* Add "NAME" or "NAME=WEIGHT". Returns: 0; BYTES_E_USAGE. */
 int server_hub_add(struct dps_service_config *config, const char *text, char *why, size_t why_size);
@@ -42,7 +42,7 @@ int server_identity_parse(const char *certificate, const char *key, struct bytes
 int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
                          char *why, size_t why_size);
 
-/* ---- server_files.c ---- */
+/* ---- files.c ---- */
 
 /* Which files a start has made: if it fails, they go again. */
 struct server_made {

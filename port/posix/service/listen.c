@@ -202,8 +202,8 @@ static bool accept_again(struct server *s, struct server_pool *pool)
     }
     if (s->now_ms >= s->say_descriptors_at) {
         server_log_event(s, "error", NULL, "there are fewer descriptors than --connections", strerror(errno));
+        s->say_descriptors_at = s->now_ms + SAY_AGAIN_MS;
     }
-    s->say_descriptors_at = s->now_ms + SAY_AGAIN_MS;
     if (server_slots_evict(s, &s->pools[0], SERVER_NO_PEER, NULL)) {
         return true;
     }

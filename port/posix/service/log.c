@@ -155,10 +155,12 @@ static size_t portion(const struct server_log *log)
 
 /* The descriptor is shared with others, so it is not for us to make it non-blocking: poll says whether it would
  * block. */
-static void write_out(struct server_log *log, int patience_ms)
+static void write_out(struct server_log *log, unsigned patience_ms)
 {
     struct pollfd out = {.fd = log->fd, .events = POLLOUT};
-    while (log->len > 0 && poll(&out, 1, patience_ms) == 1) {
+    const uint64_t begin = server_now_us() / 1000;
+    uint64_t spent = 0;
+    while (log->len > 0 && poll(&out, 1, spent < patience_ms ? (int)(patience_ms - spent) : 0) == 1) {
         const ssize_t n = write(log->fd, log->buffer, portion(log));
         if (n < 0 && errno == EINTR) {
             continue;
@@ -167,6 +169,7 @@ static void write_out(struct server_log *log, int patience_ms)
         const size_t gone = n > 0 ? (size_t)n : log->len;
         log->len -= gone;
         memmove(log->buffer, log->buffer + gone, log->len);
+        spent = server_now_us() / 1000 - begin;
     }
 }
 
@@ -187,8 +190,14 @@ static void say_left_out(struct server_log *log)
     put_number(&l, "refusals", log->left_out_refusals);
     put_number(&l, "events", log->left_out_events);
     put_number(&l, "unread", log->left_out_full);
-    log->left_out_refusals = log->left_out_events = log->left_out_full = 0;
+    const uint64_t full = log->left_out_full;
+    log->left_out_full = 0;
     end(&l, log);
+    if (log->left_out_full > 0) { /* nor has this line found room: it is said later */
+        log->left_out_full = full;
+        return;
+    }
+    log->left_out_refusals = log->left_out_events = 0;
 }
 
 static bool something_left_out(const struct server_log *log)

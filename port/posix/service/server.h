@@ -26,7 +26,7 @@
  *
  * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and
  * large buffers that are touched only when it has something to do. Functions return 0 or a value of enum
- * dps_error unless they say otherwise; a why buffer receives a sentence for the user. */
+ * bytes_error unless they say otherwise; a why buffer receives a sentence for the user. */
 #ifndef PORT_POSIX_SERVICE_SERVER_H
 #define PORT_POSIX_SERVICE_SERVER_H
 
@@ -331,7 +331,7 @@ struct server_peers {
 
 struct server {
     const struct server_config *config;
-    struct dps_service_config service_config; /* in use; replaced as a whole by SIGHUP */
+    struct dps_service_config service_config; /* in use; SIGHUP replaces policies and secrets */
     struct dps_service service;
     struct dps_store store;
     struct crypto_entropy entropy;

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 
 /* A process may be killed while it holds the lock. What it guards may then be half written: it is begun anew, which
- * costs some handshakes and limits their memory, and nothing else. */
+ * costs some handshakes and limits their memory, and nothing else. The files, which stand in it too, are written by one
+ * process, without which the others do not live on. */
 static void take(void *context)
 {
     struct server_shared *shared = context;

@@ -14,7 +14,7 @@
 /* Places of the metrics listener: a scraper, two supervisors, and people. */
 #define RESERVED 8
 /* One round trip on a bad line: so much time has a peer in the middle of something, and one that is new, unless so many
- * are new (a FLOOD-th part of all) that it is no accident. */
+ * are new (a FLOOD-th part of all places, or of those that one client may have) that it is no accident. */
 #define PATIENCE_MS 500
 #define FLOOD 4
 /* How many connections one eviction looks at, and reads from. */

@@ -15,7 +15,8 @@ const char *server_store_reason(const struct server *s)
 
 static bool is_calm(const struct server *s)
 {
-    return s->now_ms - s->shared->store_failed_ms >= CALM_MS;
+    /* Another process's failure may be later than the beginning of this one's turn. */
+    return s->now_ms >= s->shared->store_failed_ms + CALM_MS;
 }
 
 void server_store_failed(struct server *s)

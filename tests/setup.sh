@@ -27,7 +27,8 @@ page=python3
 walkthrough="chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
 # Databases to be stopped, cut off and filled, and proxies to be served through.
 # Their devices have no TPM; the clock that they live by can step.
-faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography faketime util-linux systemd'
+faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
+    faketime util-linux systemd'
 # What figures are compared with, and the devices that make them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.

@@ -107,7 +107,8 @@ int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct byte
             return exit_code;
         }
         /* The same place again would never end, nor would empty pages. */
-        if (empty == EMPTY_PAGES_MAX || next.len > sizeof continuation || bytes_equal_public(next, request.continuation)) {
+        if (empty == EMPTY_PAGES_MAX || next.len > sizeof continuation ||
+            bytes_equal_public(next, request.continuation)) {
             return admin_explain_malformed();
         }
         memcpy(continuation, next.p, next.len);

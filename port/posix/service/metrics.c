@@ -228,8 +228,8 @@ static void write_state(struct bytes_writer *w, const struct server *s)
     write_one(w, "dps_connections_turned_away_total", "counter",
               "New connections of an address that has all that --client-connections allows.",
               SUM(s, turned_away));
-    write_one(w, "dps_log_left_out_total", "counter", "Lines about clients that are not in the log: they were too many.",
-              SUM(s, log_left_out));
+    write_one(w, "dps_log_left_out_total", "counter",
+              "Lines about clients that are not in the log: they were too many.", SUM(s, log_left_out));
     write_one(w, "dps_turns_total", "counter", "Turns of the event loops that answered something.",
               SUM(s, turns));
     write_one(w, "dps_turn_requests_total", "counter",

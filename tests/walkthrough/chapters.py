@@ -30,6 +30,13 @@ COMMANDS = {
     "TPM2_HMAC": "The TPM signs a text with the loaded key.",
     "TPM2_Clear": "The owner leaves: passwords and the storage seed are replaced. The endorsement seed stays.",
     "TPM2_LoadExternal": "Loads a key from outside of the TPM, private half included.",
+    "TPM2_GetCapability": "Asks what the TPM is and has: here for the first command from this number on.",
+    "TPM2_Rewrap": "Takes the outer wrap of a key that travels off, with the private half of the parent that it was "
+                   "made for, and puts one for another parent on. It was made for moving keys between machines. The "
+                   "other parent may be nobody.",
+    "TPM2_PolicyCommandCode": "Says to the session: what I am going to ask for is this command and no other.",
+    "TPM2_PolicyOR": "Says to the session: what has been proved is one branch of this list. The digest becomes that "
+                     "of the whole list.",
 }
 
 # The values behind fields 1 and 2, and 3 and 4, of an activation blob.
@@ -88,7 +95,9 @@ def ten_steps(run, values):
         Chapter("step-7", 7, "The TPM opens it", "device ↔ TPM",
                 "The device cannot open the challenge, it can only carry it to the TPM. The EK gives out the inner "
                 "key; the SRK "
-                "takes the rest in. At the end the nonce is a key inside the TPM, usable and unreadable.",
+                "takes the rest in. At the end the nonce is a key inside the TPM, usable and unreadable. What "
+                "software on the device could do with the same bytes instead is shown in "
+                '<a href="#rewrap">One command too many</a>.',
                 whole(register[at(put1) + 1:at(put1) + 6])),
         Chapter("step-8", 8, "The device proves itself", "device → service",
                 "The TPM signs a text with the nonce. The signature goes into a token, and the token into the same "

@@ -2,17 +2,11 @@
 """What goes wrong: the chapters after the ten steps. Every answer is the one that this run got."""
 from html import escape
 
+from answers import link, rc_value, refusal, response_name
 from chapters import Chapter, part, plain_table, whole
-from derive import Value, sniffed
+from derive import sniffed
+from rewrap import hardened_srk, one_command_too_many
 
-# What tpm2_rc_decode of tpm2-tools says; the tests run it.
-DECODED = {
-    0x101: "tpm:error(2.0): commands not being accepted because of a TPM failure",
-    0x1df: "tpm:parameter(1):integrity check failed",
-    0x3df: "tpm:parameter(3):integrity check failed",
-    0x3d5: "tpm:parameter(3):structure is the wrong size",
-    0x2c2: "tpm:parameter(2):inconsistent attributes",
-}
 WHY = {
     "integrityHMAC": "The HMAC no longer agrees with the ciphertext and the SRK's Name.",
     "encIdentity": "The HMAC is checked before anything is decrypted.",
@@ -27,25 +21,6 @@ WHY = {
     "sig": "The service computes another HMAC. It refuses, and does not offer a new challenge: clients would go "
            "round in circles.",
 }
-
-
-def response_name(message):
-    return message.find("responseCode").value_name
-
-
-def rc_value(code):
-    return Value(f"rc-{code:x}", f"Response code 0x{code:03x}", DECODED[code], f"tpm2_rc_decode 0x{code:x}",
-                 "As tpm2-tools decodes it.", "tpm/rc.c:tpm2_rc_decode", "P1 r1.59 39")
-
-
-def refusal(message):
-    """The errorCode and the message of a refusal, from its bytes."""
-    code, text = (message.get(name).decode().strip(",").split(":", 1)[1] for name in ("errorCode", "body.message"))
-    return code, text
-
-
-def link(message, text):
-    return f'<a href="#{message.anchor}">{text}</a>'
 
 
 def wrong_template(run):
@@ -160,11 +135,12 @@ def sniffer(run):
         "Between the processor and a TPM chip there are often a few open wires. All TPM messages of this page pass "
         "over them. "
         "He sees much, and not what he wants: neither the nonce nor the hub's key is ever there in clear. "
-        "One who can also send commands of his own can use the TPM while he is connected, as the device's own "
-        "software can; "
-        "he cannot carry its keys away.",
+        "One who can also send commands of his own can do what the device's own software can: use the TPM while he is "
+        "connected, and, with the standard SRK on a TPM that has TPM2_Rewrap, "
+        '<a href="#rewrap">carry its keys away</a>.',
         [("html", table), ("values", "What the inner key opens, and what not", "", sniffed(run))])
 
 
 def what_goes_wrong(run):
-    return [make(run) for make in (wrong_template, one_bit, software_srk, replay, cleared, sniffer)]
+    return [make(run) for make in (wrong_template, one_bit, software_srk, one_command_too_many, hardened_srk, replay,
+                                   cleared, sniffer)]

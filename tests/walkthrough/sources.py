@@ -28,6 +28,8 @@ DEVICE_HEAD = {"Authorization": "dps/protocol/sas.c:dps_sas_write_token",
 SERVICE_BODY = {"authenticationKey": "dps/service/service.c:write_blob",
                 "operationId": "dps/service/service.c:write_operation_id",
                 "errorCode": "dps/service/answer.c:write_error", "trackingId": "dps/service/answer.c:write_error"}
+# Requests of chapter "One command too many".
+BY_ATTACKER = {9: "write_poll", 10: "write_telemetry"}
 STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpdatedDateTimeUtc", "etag"}
 
 
@@ -86,7 +88,7 @@ class Sources:
         if name == "tpm2_load_external_rsa" and not command:
             name = "tpm2_load_external"
         flush = message.what == "to forget what was loaded"
-        file = COMMAND_OF_TOOLS if message.name == "TPM2_LoadExternal" else COMMAND
+        file = COMMAND_OF_TOOLS if message.name in ("TPM2_LoadExternal", "TPM2_Rewrap") else COMMAND
         step = "dps/device/engine.c:build_flush" if flush and command else None if flush else build if command else read
         return step, f"{file}:{name}_{'build' if command else 'parse'}"
 
@@ -94,7 +96,9 @@ class Sources:
     def requester(message, build):
         if build:
             return build
-        if message.step == 8:  # a request of the device's, changed or sent again
+        if message.scene.startswith("rewrap") and message.step in BY_ATTACKER:
+            return "tests/walkthrough/walkthrough_rewrap.c:" + BY_ATTACKER[message.step]
+        if message.step == 8 and message.scene != "rewrap":  # a request of the device's, changed or sent again
             return "dps/device/device.c:build_register_signed"
         here = "tests/walkthrough/walkthrough_run.c:"
         return here + ("enroll" if message.step == 2 else "walk_write_registration")

@@ -102,3 +102,11 @@ def cfb_encrypt(key, data):
         previous = xor(data[at:at + 16], aes_block(key, previous))
         out += previous
     return out
+
+
+def cfb_decrypt(key, data):
+    out, previous = b"", bytes(16)
+    for at in range(0, len(data), 16):
+        out += xor(data[at:at + 16], aes_block(key, previous))
+        previous = data[at:at + 16]
+    return out

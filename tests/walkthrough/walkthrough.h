@@ -12,6 +12,7 @@
 #ifndef TESTS_WALKTHROUGH_WALKTHROUGH_H
 #define TESTS_WALKTHROUGH_WALKTHROUGH_H
 
+#include "dps/protocol/activation.h"
 #include "port/posix/explain/trace.h"
 #include "tests/port/flow.h"
 #include "tpm/auth.h"
@@ -47,5 +48,20 @@ size_t walk_write_registration(uint8_t *out, size_t size, struct bytes ek, struc
 size_t walk_blob(const struct walk *k, uint8_t *blob, size_t capacity);
 /* Everything that goes wrong, after a registration. */
 void walk_what_goes_wrong(struct walk *k);
+
+/* A challenge, and the SRK that it is for. */
+struct walk_challenge {
+    uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
+    size_t len;
+    uint32_t srk; /* handle */
+};
+/* Ask for one, without a word. */
+void walk_get_challenge(struct walk *k, struct walk_challenge *c, uint32_t srk_handle, struct bytes srk);
+/* Step 7's first half, of which ActivateCredential is shown. It must end as good says; then inner_key is set. */
+void walk_activate(struct walk *k, const struct walk_challenge *c, bool good, uint8_t inner_key[16]);
+/* Without a word. */
+void walk_flush(struct walk *k, uint32_t handle);
+/* TPM2_Rewrap with the standard SRK and with the hardened one. The device is registered again in the end. */
+void walk_one_command_too_many(struct walk *k);
 
 #endif

@@ -23,7 +23,7 @@ static struct tpm2_auth no_password(void)
     return tpm2_auth_password(bytes_of(NULL, 0));
 }
 
-static void flush(struct walk *k, uint32_t handle)
+void walk_flush(struct walk *k, uint32_t handle)
 {
     const bool quiet = k->quiet;
     struct bytes_writer w = command();
@@ -54,20 +54,12 @@ static void wrong_template(struct walk *k)
     k->what = "provisioning, with the other EK";
     walk_request(k, request, walk_write_registration(request, sizeof request, public_2b, srk, NULL));
     walk_must(k->flow.answer.refusal == DPS_REFUSED_EK, "the other EK is not refused");
-    flush(k, handle);
+    walk_flush(k, handle);
 }
 
 /* ---- One bit ----------------------------------------------------------------------------------------------------- */
 
-/* A challenge, and what the TPM makes of it. */
-struct challenge {
-    uint8_t blob[DPS_ACTIVATION_BLOB_MAX];
-    size_t len;
-    uint32_t srk; /* handle */
-};
-
-/* Step 7's first half. keep: return the inner key; else only show what the TPM says. */
-static void activate(struct walk *k, const struct challenge *c, bool keep, uint8_t inner_key[16])
+void walk_activate(struct walk *k, const struct walk_challenge *c, bool good, uint8_t inner_key[16])
 {
     struct dps_activation parts;
     uint32_t rc, session;
@@ -83,22 +75,21 @@ static void activate(struct walk *k, const struct challenge *c, bool keep, uint8
     w = command();
     tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &password);
     walk_must(tpm2_policy_secret_parse(walk_ask(k, &w, response), &rc) == 0, "no policy");
-    k->quiet = quiet || keep;
+    k->quiet = quiet;
     const struct tpm2_auth auth[2] = {password, tpm2_auth_policy(session, true)};
     w = command();
     tpm2_activate_credential_build(&w, c->srk, TPM2_HANDLE_EK, auth, parts.id_object, parts.encrypted_secret);
     const int error = tpm2_activate_credential_parse(walk_ask(k, &w, response), &rc, &cert_info);
-    k->quiet = quiet;
-    walk_must((error == 0) == keep, "ActivateCredential ends otherwise than it should");
-    if (keep) {
+    walk_must((error == 0) == good, "ActivateCredential ends otherwise than it should");
+    if (good) {
         walk_must(cert_info.len == 16, "the inner key is of another size");
         memcpy(inner_key, cert_info.p, 16);
     }
-    flush(k, session);
+    walk_flush(k, session);
 }
 
 /* Step 7's second half; the private area that comes back, and its length. */
-static size_t import(struct walk *k, const struct challenge *c, const uint8_t inner_key[16], bool good,
+static size_t import(struct walk *k, const struct walk_challenge *c, const uint8_t inner_key[16], bool good,
                      uint8_t wrapped[256])
 {
     struct dps_activation parts;
@@ -120,17 +111,16 @@ static size_t import(struct walk *k, const struct challenge *c, const uint8_t in
     return private_2b.len;
 }
 
-static void get_challenge(struct walk *k, struct challenge *c)
+void walk_get_challenge(struct walk *k, struct walk_challenge *c, uint32_t srk_handle, struct bytes srk)
 {
     uint8_t request[4096];
     const bool quiet = k->quiet;
     const struct bytes ek = bytes_of(k->ek, k->ek_len);
-    const struct bytes srk = bytes_of(k->srk, k->srk_len);
     k->quiet = true;
     walk_request(k, request, walk_write_registration(request, sizeof request, ek, srk, NULL));
     k->quiet = quiet;
     c->len = walk_blob(k, c->blob, sizeof c->blob);
-    c->srk = TPM2_HANDLE_SRK;
+    c->srk = srk_handle;
     walk_must(c->len > 0, "no challenge");
 }
 
@@ -140,26 +130,26 @@ static void say_flip(const char *field, const char *what)
 }
 
 /* Where a part of the blob stands: after its size field. */
-static size_t offset_in(const struct challenge *c, struct bytes part)
+static size_t offset_in(const struct walk_challenge *c, struct bytes part)
 {
     return (size_t)(part.p - c->blob);
 }
 
-static void flip_credential(struct walk *k, const struct challenge *good, size_t at, const char *field,
+static void flip_credential(struct walk *k, const struct walk_challenge *good, size_t at, const char *field,
                             const char *what)
 {
-    struct challenge bad = *good;
+    struct walk_challenge bad = *good;
     uint8_t unused[16];
     bad.blob[at] ^= 1;
     say_flip(field, what);
     k->what = "the inner key, from a challenge with one wrong bit";
-    activate(k, &bad, false, unused);
+    walk_activate(k, &bad, false, unused);
 }
 
-static void flip_duplicate(struct walk *k, const struct challenge *good, const uint8_t inner_key[16],
+static void flip_duplicate(struct walk *k, const struct walk_challenge *good, const uint8_t inner_key[16],
                            size_t at, const char *field, const char *what)
 {
-    struct challenge bad = *good;
+    struct walk_challenge bad = *good;
     uint8_t unused[256];
     bad.blob[at] ^= 1;
     say_flip(field, what);
@@ -167,7 +157,7 @@ static void flip_duplicate(struct walk *k, const struct challenge *good, const u
     (void)import(k, &bad, inner_key, false, unused);
 }
 
-static void flip_loaded(struct walk *k, const struct challenge *good, const uint8_t inner_key[16])
+static void flip_loaded(struct walk *k, const struct walk_challenge *good, const uint8_t inner_key[16])
 {
     uint8_t wrapped[256];
     struct dps_activation parts;
@@ -204,13 +194,13 @@ static void flip_token(struct walk *k)
 
 static void one_bit(struct walk *k)
 {
-    struct challenge c;
+    struct walk_challenge c;
     struct dps_activation parts;
     uint8_t inner_key[16];
     uint8_t wrong_key[16];
     uint8_t unused[256];
     walk_scene("one-bit");
-    get_challenge(k, &c);
+    walk_get_challenge(k, &c, TPM2_HANDLE_SRK, bytes_of(k->srk, k->srk_len));
     walk_must(dps_activation_parse(bytes_of(c.blob, c.len), &parts) == 0, "the blob has no form");
     k->step = 7;
     flip_credential(k, &c, offset_in(&c, parts.id_object) + 2, "integrityHMAC", "blob field 1: the HMAC");
@@ -218,7 +208,9 @@ static void one_bit(struct walk *k)
                     "blob field 1: the encrypted inner key");
     flip_credential(k, &c, offset_in(&c, parts.encrypted_secret) + 100, "secret",
                     "blob field 2: the encrypted seed");
-    activate(k, &c, true, inner_key);
+    k->quiet = true;
+    walk_activate(k, &c, true, inner_key);
+    k->quiet = false;
     flip_duplicate(k, &c, inner_key, offset_in(&c, parts.duplicate) + 2, "integrityOuter",
                    "blob field 3: the HMAC of the outer wrap");
     flip_duplicate(k, &c, inner_key, offset_in(&c, parts.duplicate) + 90, "dupSensitive",
@@ -283,10 +275,10 @@ static void replay(struct walk *k)
 static void cleared(struct walk *k)
 {
     struct flow *f = &k->flow;
-    struct challenge c;
+    struct walk_challenge c;
     uint8_t unused[16];
     walk_scene("cleared");
-    get_challenge(k, &c);
+    walk_get_challenge(k, &c, TPM2_HANDLE_SRK, bytes_of(k->srk, k->srk_len));
     k->what = NULL;
     walk_must(dps_device_clear(&f->device, &f->config, flow_nonce) == 0 && flow_finish(f) == 0, "no Clear");
     walk_must(memcmp(k->srk, f->device.srk, k->srk_len) != 0, "the SRK has stayed");
@@ -298,7 +290,7 @@ static void cleared(struct walk *k)
     k->quiet = false;
     k->step = 7;
     k->what = "the inner key of a challenge for the SRK that was";
-    activate(k, &c, false, unused);
+    walk_activate(k, &c, false, unused);
     k->what = NULL;
     k->quiet = true;
     walk_must(flow_register(f) == 0, "the device is not recognised");
@@ -312,5 +304,6 @@ void walk_what_goes_wrong(struct walk *k)
     one_bit(k);
     software_srk(k);
     replay(k);
+    walk_one_command_too_many(k);
     cleared(k);
 }

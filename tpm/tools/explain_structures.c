@@ -371,7 +371,8 @@ static const struct tpm2_shape algorithms =
 static const struct tpm2_shape handles =
     LIST("TPML_HANDLE", "P2 r1.59 10.9.4", {"handle", &tpm2_shape_handle, NULL});
 static const struct tpm2_shape commands =
-    LIST("TPML_CCA", "P2 r1.59 10.9.2", {"commandAttributes", &command_attributes, "One command."});
+    LIST("TPML_CCA", "P2 r1.59 10.9.2",
+         {"commandAttributes", &command_attributes, "One command: its number is in the last two bytes."});
 static const struct tpm2_shape command_codes =
     LIST("TPML_CC", "P2 r1.59 10.9.1", {"commandCodes", &tpm2_shape_cc, NULL});
 static const struct tpm2_shape properties =
@@ -394,7 +395,7 @@ static const struct tpm2_shape capabilities = {
                                             {EXACT, 8, &curve_list, NULL, false},
                                             {.last = true}}};
 const struct tpm2_shape tpm2_shape_digests =
-    LIST("TPML_DIGEST", "P2 r1.59 10.9.3", {"digests", &tpm2_shape_digest, NULL});
+    LIST("TPML_DIGEST", "P2 r1.59 10.9.3", {"digests", &tpm2_shape_digest, "The digest of one branch."});
 const struct tpm2_shape tpm2_shape_capability_data = {
     .layout = TPM2_STRUCT,
     .type = "TPMS_CAPABILITY_DATA",

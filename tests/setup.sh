@@ -23,7 +23,7 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
        gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
-page=python3
+page='python3 maude'
 walkthrough="chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
 # Databases to be stopped, cut off and filled, and proxies to be served through.
 # Their devices have no TPM; the clock that they live by can step.

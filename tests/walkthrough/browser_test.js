@@ -70,7 +70,8 @@ const cases = {
     const dead = await page.$$eval("a[href^='#']", (all) => all.map((a) => a.getAttribute("href").slice(1))
       .filter((id) => !document.getElementById(id)));
     none(dead, "no such anchor");
-    for (const anchor of ["nonce-6", "register-import-1-command-20", "value-rc-1df", "one-bit"]) {
+    for (const anchor of ["nonce-6", "register-import-1-command-20", "value-rc-1df", "one-bit", "rewrap",
+      "attack-nonce-standard-rewrap"]) {
       await page.evaluate((name) => { location.hash = name; }, anchor);
       await page.waitForFunction((name) => {
         const box = document.getElementById(name).getBoundingClientRect();
@@ -150,7 +151,8 @@ const cases = {
 // it all that is different: these have a field of every kind, a stop of the nonce, a wrong bit, a shell line.
 const SAMPLE = ["#vendor-readpublic-1-command", "#vendor-createprimary-1-response", "#enrollment-put-1-token",
   "#owner-hierarchychangeauth-1-command", "#register-put-1-blob", "#register-load-1-response",
-  "#register-put-2-response", "#one-bit-import-1-command", "#value-nonce", "#value-rc-1df"];
+  "#register-put-2-response", "#one-bit-import-1-command",
+  "#value-nonce", "#value-rc-1df", "#rewrap-rewrap-1-response"];
 
 async function axeFinds(page, rules) {
   await page.evaluate(axe.source);
@@ -186,7 +188,8 @@ for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
 
 cases["screenshots"] = async () => {
   const views = { top: "body", diagram: "#picture", step1: "#step-1", value: "#value-nonce",
-    message: "#register-import-1-command", request: "#register-put-2-request", failure: "#one-bit" };
+    message: "#register-import-1-command", request: "#register-put-2-request", failure: "#one-bit",
+    rewrap: "#rewrap", hardened: "#rewrap-hardened", attacks: "#attacks" };
   for (const [width, theme] of [[390, "light"], [390, "dark"], [1440, "light"], [1440, "dark"]]) {
     const page = await open({ width, theme });
     await page.setViewport({ width, height: 1400 });

@@ -15,6 +15,7 @@ import sys
 BUILD = pathlib.Path(sys.argv[1])
 PAGE = BUILD / "walkthrough.html"
 RUN = BUILD / "walkthrough" / "run.jsonl"
+ATTACKS = BUILD / "walkthrough" / "attacks.txt"
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LARGEST = 2_500_000
@@ -195,6 +196,35 @@ def shell_lines():
 
 
 @case
+def attacks_of_the_model():
+    """every attack that the model finds is on the page, step by step, in its words"""
+    told = {}
+    for name, cells in re.findall(r'<tr><th scope=row><span id="attack-([^"]+)">(.*?)</tr>', TEXT):
+        told[name] = [re.sub("<[^>]+>", "", step) for step in re.findall("<li>(.*?)</li>", cells)]
+    found = re.split(r"^ok +([\w-]+) +attack .*\n", ATTACKS.read_text(encoding="utf-8"), flags=re.M)
+    assert len(told) >= 18 and "nonce-standard-rewrap" in told, sorted(told)
+    for name, text in zip(found[1::2], found[2::2]):
+        alive = re.match("works-|restored-registers$|.*-registered$", name)
+        steps = re.findall(r"^ +\d+\. (.*)$", text, re.M)
+        assert steps and (alive or told.get(name) == steps), (name, told.get(name), steps)
+    differ("found by nobody", sorted(set(told) - set(found)))
+
+
+@case
+def rewrap_gives_the_key():
+    """the key that TPM2_Rewrap gives is the nonce, signs what the service takes, and the hardened SRK gives none"""
+    value = {v["id"]: v["codes"][-2] for v in READER.values}
+    assert value["value-rewrap-key"] == value["value-rewrap-derived"] != value["value-nonce"]
+    codes = {scene: [int(m["hex"][12:20], 16) for m in MESSAGES if m["scene"] == scene and m["kind"] == "tpm-response"
+                     and m["name"] == "TPM2_Rewrap"] for scene in ("rewrap", "rewrap-hardened")}
+    assert codes == {"rewrap": [0, 0], "rewrap-hardened": [0x12f, 0x9a4, 0x99d]}, codes
+    answers = [m["name"] for m in MESSAGES if m["scene"].startswith("rewrap") and m["kind"] == "http-response"]
+    assert [a.split(" ")[1] for a in answers] == ["202", "200", "204", "400", "401"], answers
+    for code in (0x12f, 0x9a4, 0x99d, 0x1c4, 0x143):
+        assert f"value-rc-{code:x}" in READER.ids, hex(code)
+
+
+@case
 def nothing_from_outside():
     """one file: nothing is loaded, no address of another machine stands in it, and it is not too large"""
     differ("loaded", READER.outside)
@@ -213,7 +243,7 @@ def same_page_again():
     again.with_suffix(".jsonl").write_bytes(run.stdout)
     assert run.stdout == RUN.read_bytes(), "the run differs"
     for seed in ("1", "2"):
-        subprocess.run([sys.executable, HERE / "walkthrough.py", again.with_suffix(".jsonl"),
+        subprocess.run([sys.executable, HERE / "walkthrough.py", again.with_suffix(".jsonl"), ATTACKS,
                         again.with_suffix(".html")],
                        check=True, env=dict(os.environ, PYTHONHASHSEED=seed, TZ="Asia/Tokyo"))
         assert again.with_suffix(".html").read_bytes() == PAGE.read_bytes(), "the page differs"

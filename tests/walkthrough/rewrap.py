@@ -9,7 +9,7 @@ from tpmcrypto import cfb_decrypt, hmac, sha256, two
 
 COMMAND_CODE, IMPORT, LOAD, REWRAP = (bytes.fromhex("00000" + code) for code in ("16c", "156", "157", "152"))
 OR = bytes.fromhex("00000171")
-DEVICE = "dps/device/device.c:"
+DEVICE, HERE = "dps/device/device.c:", "tests/walkthrough/walkthrough_rewrap.c:"
 
 
 def sh_open(key, data, rest):
@@ -30,9 +30,9 @@ def opened(prefix, activated, rewrapped, what):
     parts = [("outDuplicate, without its size field", left), ("certInfo: the inner key", inner)]
     return key, [
         Value(prefix + "opened", "outDuplicate, decrypted with the inner key", plain, sh_open(inner, left, ""),
-              "It begins with 0020: the inner integrity, a hash of 32 bytes over what follows and the key's Name. It is "
-              "right. In the listener's hands the same inner key gave "
-              '<a href="#value-sniff-closed">noise</a>, since the outer wrap was still on.',
+              "It begins with 0020: the inner integrity, a hash of 32 bytes over what follows and the key's Name. It "
+              'is right. The <a href="#value-sniff-closed">listener on the bus</a> gets noise with the same inner key, '
+              "since for him the outer wrap is still on.",
               "tpm/tools/open.c:read_inner", "P1 r1.59 23.3.2.2", parts),
         Value(prefix + "key", f"{what}, outside of the TPM", key, sh_open(inner, left, "\n  tail -c 32 |"),
               "The last 32 bytes are the key itself.", "tpm/tools/open.c:read_inner", "P1 r1.59 23.3.2.2", parts,
@@ -74,13 +74,13 @@ def one_command_too_many(run):
     return Chapter(
         "rewrap", None, "One command too many", "software as root ↔ TPM",
         "Software that rules the device can send the TPM commands of its own. Most give it nothing that it can carry "
-        "away. One does, where the TPM has it: TPM2_Rewrap. Whoever may import under a key may also rewrap from it, and "
-        "the standard SRK lets everybody who knows its password, which is empty. The outer wrap comes off; the inner "
-        "key is in the software's hands already, as it is in every device's. The nonce stands in clear, and after it "
-        "the hub's key. From then on the device can be played without its TPM, until it registers again.",
+        "away. One does, where the TPM has it: TPM2_Rewrap. Whoever may import under a key may also rewrap from it, "
+        "and the standard SRK lets everybody do so who knows its password, which is empty. The outer wrap comes off; "
+        "the inner key is in the software's hands already, as it is in every device's. The nonce stands in clear, and "
+        "after it the hub's key. From then on the device can be played without its TPM, until it registers again.",
         [("html", "<p>This page was made with libtpms, which has the command. About half of the chips have it: AMD's, "
-          "Nuvoton's, ST's and Microsoft's; Intel's and most of Infineon's have not. A TPM that does not list it "
-          f'answers <a href="#value-rc-143">0x143</a>, and this chapter ends with '
+          "Nuvoton's, ST's and Microsoft's; Intel's, and Infineon's SLB 9665 and 9670, have not. A TPM that does not "
+          f'list it answers <a href="#value-rc-143">0x143</a>, and this chapter ends with '
           f'{link(named(scene, "TPM2_GetCapability")[0].response, "its first answer")}. '
           "<code>dps-device info</code> says which kind yours is; the service cannot see it.</p>"),
          *whole(scene[:at(put)]),
@@ -115,8 +115,8 @@ def policies(made):
         "challenge is bound.", "tpm/public.c:tpm2_template_srk_hardened", "P3 r1.59 23.6",
         [("zeros", bytes(32)), ("TPM_CC_PolicyOR", OR), *((b.title, b.data) for b in branches)])
     return [*branches, whole_policy,
-            policy("policy-rewrap", "A policy for TPM2_Rewrap", REWRAP, "tests/walkthrough/walkthrough_rewrap.c:policy_command_code",
-                   "Anybody can have a session with this digest. It is neither of the two branches, and not the whole.")]
+            policy("policy-rewrap", "A policy for TPM2_Rewrap", REWRAP, HERE + "policy_command_code",
+                   "Anybody can have a session with this digest. It is neither of the two branches, nor the whole.")]
 
 
 def hardened_srk(run):
@@ -150,7 +150,7 @@ def hardened_srk(run):
           "device, <code>dps-service --require-hardened-srk</code> for all. Then it answers "
           f"{code}: {text}</p>"),
          *whole([demanded]),
-         ("html", "<p>The device then registers with the hardened SRK (<code>dps-device register --srk hardened</code>). "
-          "Each registration makes another hub key. The one that was stolen above is worth nothing any more: "
-          f"{hub_code}.</p>"),
+         ("html", "<p>The device then registers with the hardened SRK (<code>dps-device register --srk "
+          "hardened</code>). Each registration makes another hub key. The one that was stolen above is worth nothing "
+          f"any more: {hub_code}.</p>"),
          *whole([stolen])])

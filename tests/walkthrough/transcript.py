@@ -42,7 +42,8 @@ KINDS = {
 DIGEST_TYPES = {"TPM2B_DIGEST", "TPM2B_NONCE", "TPM2B_NAME", "TPM2B_AUTH"}
 FRAME_NAMES = {"tag", "commandSize", "responseSize", "commandCode", "responseCode", "authorizationSize",
                "parameterSize"}
-CIPHER_NAMES = {"encIdentity", "secret", "dupSensitive", "outDuplicate", "outPrivate", "inPrivate", "encUriData", "authenticationKey"}
+CIPHER_NAMES = {"encIdentity", "secret", "dupSensitive", "outDuplicate", "outPrivate", "inPrivate", "encUriData",
+                "authenticationKey"}
 SECRET_NAMES = {"certInfo", "encryptionKey", "newAuth", "inSensitive"}
 
 

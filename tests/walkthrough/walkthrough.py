@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The walk-through as one HTML file, from a run.
 
-Usage: tests/walkthrough/walkthrough.py RUN.jsonl OUT.html
+Usage: tests/walkthrough/walkthrough.py RUN.jsonl ATTACKS.txt OUT.html
 """
 import pathlib
 import sys
@@ -10,6 +10,7 @@ sys.dont_write_bytecode = True
 # The modules beside this file go before Python's own.
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from attacks import what_the_machine_found  # noqa: E402
 from chapters import THREAD, ten_steps  # noqa: E402
 from derive import Derivations  # noqa: E402
 from diagram import Diagram  # noqa: E402
@@ -36,9 +37,8 @@ TEMPLATE = """<!DOCTYPE html>
 <header class="top">
 <p class="kicker"><a href="../README.md">tpm-dps</a></p>
 <h1>The walk-through</h1>
-<p class="subtitle">How a device with a TPM proves who it is, and gets a key that never leaves the TPM. One run,
-every byte
-explained.</p>
+<p class="subtitle">How a device with a TPM proves who it is, and gets a key that works inside the TPM. One run, every
+byte explained; and what goes wrong.</p>
 </header>
 <div class="frame">
 <nav aria-label="Chapters"><details open class="toc"><summary>Chapters</summary>{toc}</details></nav>
@@ -81,8 +81,8 @@ copy one and compare.</p>
 <section class="chapter" id="thread" aria-labelledby="thread-h">
 <h2 id="thread-h">Follow the nonce</h2>
 <p class="lead">If you have ten minutes, follow this one number. It is made in the service, goes through the device
-into the
-TPM, and never comes out. These are its {count} stops; at each, ◂ and ▸ lead to the next.</p>
+into the TPM, and does not come out again, unless software on the device sends <a href="#rewrap">one command too
+many</a>. These are its {count} stops; at each, ◂ and ▸ lead to the next.</p>
 <ol class="stops">{thread}</ol>
 </section>
 <section class="chapter" id="picture" aria-labelledby="picture-h">
@@ -104,11 +104,12 @@ def contents(steps, failures):
             f'<p><a href="#wrong">What goes wrong</a></p><ul>{wrong}</ul>')
 
 
-def build(run_path):
+def build(run_path, attacks_path):
     run = Run(run_path)
     values, sources = Derivations(run), Sources()
     page = Page(sources, values.values)
     steps, failures = ten_steps(run, values), what_goes_wrong(run)
+    failures.append(what_the_machine_found(run, attacks_path))
     nonce = {where for where, _, _ in THREAD}
     front = FRONT.format(legend=legend(), thread=thread_list(), count=len(THREAD), diagram=Diagram(run, nonce))
     wrong = ('<section class="chapter" id="wrong" aria-labelledby="wrong-h"><h2 id="wrong-h">What goes wrong</h2><p '
@@ -127,4 +128,4 @@ def build(run_path):
 
 
 if __name__ == "__main__":
-    pathlib.Path(sys.argv[2]).write_text(build(sys.argv[1]), encoding="utf-8")
+    pathlib.Path(sys.argv[3]).write_text(build(sys.argv[1], sys.argv[2]), encoding="utf-8")

@@ -175,10 +175,38 @@ ask_with_srk() { # ask_with_srk ATTRIBUTES: the service's answer to a request th
         "https://localhost:$port/$scope/registrations/$id/register?api-version=2021-06-01" > out.txt 2> error.txt
 }
 ask_with_srk 00030440
-grep -q '"errorCode":400012' out.txt || die "a software key was taken for an SRK: $(cat out.txt)"
-tell "Malware" "A software key poses as the SRK: refused at step 5 (400012, not fixedTPM: a nonce wrapped to it" \
-    "could leave the TPM). If it claimed fixedTPM, the TPM would refuse to load it: spec-notes.md, \"Which SRK" \
-    "may be trusted\"."
+refused_srk=$(sed -n 's/.*"errorCode":\([0-9]*\).*/\1/p' out.txt)
+[ "$refused_srk" = 400012 ] || die "a software key was taken for an SRK: $(cat out.txt)"
+# What the TPM itself says to such keys, and to TPM2_Rewrap: the suite's cases try it, on a fresh TPM.
+try_on_tpm() { # try_on_tpm CASE...: the report is in tried.txt
+    dps-conformance --tpm "libtpms:$dir/tpm-c" "$@" > tried.txt 2> error.txt || die "the TPM does otherwise: $*"
+}
+passed() {
+    grep -q "^ok [0-9]* - $1:" tried.txt
+}
+try_on_tpm TPM-S05-001 TPM-S05-004
+passed TPM-S05-001 && passed TPM-S05-004 || die "the TPM treats software keys otherwise: $(cat tried.txt)"
+tell "Malware" "Software as root names an RSA key of its own as the SRK. The TPM would load it and give out the inner" \
+    "key, and the nonce would be open outside the TPM. Refused at step 5 ($refused_srk, not fixedTPM). If the key" \
+    "claims to be fixed to a TPM, the service believes it, but the TPM refuses to load it."
+say ""
+
+try_on_tpm TPM-S07-101 TPM-S07-102
+attack=$(sed -n 's/^# TPM2_Rewrap from the standard SRK: //p' tried.txt)
+answers=$(sed -n 's/^# TPM2_Rewrap by .*refused (\(0x[0-9a-f]*\))/\1/p' tried.txt | uniq | paste -sd, | sed 's/,/, /g')
+[ -n "$attack" ] && passed TPM-S07-101 || die "nothing is known of TPM2_Rewrap: $(cat tried.txt)"
+tell "Rewrap" "One command too many: TPM2_Rewrap, by software as root, with the standard SRK: $attack."
+if passed TPM-S07-102; then
+    tell "" "The hardened SRK admits only Import and Load: TPM2_Rewrap is refused ($answers)."
+fi
+id=boiler-8
+device tpm-c ek --format base64 > ek.txt 2> error.txt || die "no EK"
+admin enroll $id --ek ek.txt --srk hardened > out.txt 2> error.txt || die "not enrolled"
+must_be_refused 400016 register tpm-c
+register tpm-c --srk hardened > registered.txt 2> error.txt || die "not registered with the hardened SRK"
+commands=$(field 'TPM commands' registered.txt)
+tell "" "Where it is demanded, the standard SRK is refused (400016). With the hardened one $id registers, in" \
+    "${commands%% *} TPM commands: $(field Hub registered.txt)."
 say ""
 
 kill -TERM $service_pid
@@ -187,5 +215,5 @@ service_pid=
 say "All of it held. Where to go next:"
 say "  spec-notes.md                        the words, the decisions, the security argument"
 say "  dps/device/device.c, dps/service/service.c          the flow, top to bottom"
-say "  build/dps-device --tpm /dev/tpmrm0 info         your own TPM"
+say "  build/dps-device --tpm /dev/tpmrm0 info         your own TPM, and whether it has TPM2_Rewrap"
 say "  build/dps-device --tpm libtpms:/tmp/tpm --trace ek   every byte explained"

@@ -240,6 +240,14 @@ static int rewrap(struct conformance *c, uint32_t parent, const struct tpm2_auth
     return tpm2_rewrap_parse(tpm_send(c), &t->rc, duplicate, &secret);
 }
 
+/* A reader of the report sees what this TPM says to whom. */
+static void note_refused(struct conformance *c, int error, const char *by)
+{
+    if (error == BYTES_E_TPM_RC) {
+        conformance_note(c, "TPM2_Rewrap %s: refused (0x%03x)", by, (unsigned)tpm_of(c)->rc);
+    }
+}
+
 /* Whoever has the inner key, as the host does, has the HMAC key then. */
 static void attack(struct conformance *c)
 {
@@ -255,6 +263,7 @@ static void attack(struct conformance *c)
     const int error = rewrap(c, tpm_of(c)->srk.handle, &empty, &k, &duplicate);
     if (!listed) {
         tpm_refused(c, error, TPM_CODES(TPM2_RC_COMMAND_CODE), "TPM2_Rewrap, which is not listed");
+        note_refused(c, error, "from the standard SRK");
         return;
     }
     if (!tpm_ok(c, error, "TPM2_Rewrap from the standard SRK to nobody")) {
@@ -263,16 +272,29 @@ static void attack(struct conformance *c)
     const int opened =
         tpm2_duplicate_open_inner(duplicate, bytes_of(k.inner_key, sizeof k.inner_key),
                                   bytes_of(k.name, sizeof k.name), &sensitive, storage, sizeof storage);
-    conformance_check(c, opened == 0 && bytes_equal_public(sensitive.key, bytes_of(k.key, k.key_len)),
-                      "it gave something else than the key in its inner layer");
+    const bool taken = opened == 0 && bytes_equal_public(sensitive.key, bytes_of(k.key, k.key_len));
+    conformance_check(c, taken, "it gave something else than the key in its inner layer");
+    if (taken) {
+        conformance_note(c, "TPM2_Rewrap from the standard SRK: %zu bytes of key in clear", k.key_len);
+    }
     bytes_wipe(storage, sizeof storage);
+}
+
+static void must_refuse(struct conformance *c, const struct tpm_key *srk, const struct tpm2_auth *auth,
+                        const struct tpm_wrapped *k, uint32_t rc, const char *by)
+{
+    struct bytes duplicate;
+    char what[64];
+    const int error = rewrap(c, srk->handle, auth, k, &duplicate);
+    (void)snprintf(what, sizeof what, "TPM2_Rewrap %s", by);
+    tpm_refused(c, error, TPM_CODES(rc), what);
+    note_refused(c, error, by);
 }
 
 static void hardened_refuses(struct conformance *c)
 {
     struct tpm_key srk;
     struct tpm_wrapped k;
-    struct bytes duplicate;
     uint32_t session;
     tpm_new_key(c, &k);
     if (!lists_rewrap(c)) {
@@ -283,18 +305,16 @@ static void hardened_refuses(struct conformance *c)
         return;
     }
     const struct tpm2_auth auth = tpm2_auth_policy(session, true);
-    tpm_refused(c, rewrap(c, srk.handle, &empty, &k, &duplicate), TPM_CODES(TPM2_RC_AUTH_UNAVAILABLE),
-                "TPM2_Rewrap by the empty password");
+    must_refuse(c, &srk, &empty, &k, TPM2_RC_AUTH_UNAVAILABLE, "by the empty password");
+    static const char *const by[] = {"by the policy of Import", "by the policy of Load"};
     for (size_t i = 0; i < COUNT(branches) && allowed(c, session, branches[i]); i++) {
-        tpm_refused(c, rewrap(c, srk.handle, &auth, &k, &duplicate), TPM_CODES(TPM2_RC_POLICY_CC),
-                    "TPM2_Rewrap with the policy of another command");
+        must_refuse(c, &srk, &auth, &k, TPM2_RC_POLICY_CC, by[i]);
         restart(c, session);
     }
     if (!policy_code(c, session, TPM2_CC_REWRAP)) {
         return;
     }
-    tpm_refused(c, rewrap(c, srk.handle, &auth, &k, &duplicate), TPM_CODES(TPM2_RC_POLICY_FAIL),
-                "TPM2_Rewrap with a policy of its own");
+    must_refuse(c, &srk, &auth, &k, TPM2_RC_POLICY_FAIL, "by a policy of its own");
     restart(c, session);
     if (policy_code(c, session, TPM2_CC_REWRAP)) {
         tpm_refused(c, policy_or(c, session), TPM_CODES(TPM2_RC_VALUE),

@@ -26,6 +26,7 @@ import xml.etree.ElementTree
 PATIENCE = 1500
 READ_PUBLIC, FLUSH, ACTIVATE, IMPORT, LOAD, HMAC = 0x173, 0x165, 0x147, 0x156, 0x157, 0x155
 CREATE_PRIMARY, LOAD_EXTERNAL, GET_CAPABILITY, CLEAR, START_SESSION = 0x131, 0x167, 0x17A, 0x126, 0x176
+REWRAP = 0x152
 
 
 class Failed(Exception):
@@ -431,6 +432,28 @@ def command_missing(number):
     return change
 
 
+def unlisted(number):
+    """The TPM has this command, and does not say so in any list."""
+    def change(command, ask):
+        if code(command) != GET_CAPABILITY or command[10:14] != struct.pack(">I", 2):
+            return ask(command)
+        count = struct.unpack(">I", command[18:22])[0]
+        answer = ask(command[:18] + struct.pack(">I", count + 1))
+        commands = [answer[at:at + 4] for at in range(19, len(answer), 4)]
+        kept = [c for c in commands if c[2:] != struct.pack(">H", number)]
+        more = bytes([answer[10] or len(kept) > count])
+        kept = kept[:count]
+        return (answer[:2] + struct.pack(">I", 19 + 4 * len(kept)) + answer[6:10] + more + answer[11:15]
+                + struct.pack(">I", len(kept)) + b"".join(kept))
+    return change
+
+
+def without_rewrap(command, ask):
+    """One of the TPMs that do not have the command, as Intel's."""
+    no_such_command = bytes.fromhex("80010000000a00000143")
+    return no_such_command if code(command) == REWRAP else unlisted(REWRAP)(command, ask)
+
+
 def sessions_stay(command, ask):
     """continueSession is set in the last authorization, whatever the caller wants."""
     if code(command) == ACTIVATE:
@@ -522,6 +545,7 @@ MUTANTS = (
     ("unique is not checked", refusal_forgiven(IMPORT, BINDING), "TPM-S07-065", "TPM-S07-040"),
     ("a changed private area is loaded", refusal_forgiven(LOAD, INTEGRITY, SIZE), "TPM-S07-080", "TPM-S07-040"),
     ("a software key may claim fixedTPM", external_taken, "TPM-S05-003"),
+    ("the hardened SRK admits TPM2_Rewrap", refusal_forgiven(REWRAP, AUTH_UNAVAILABLE), "TPM-S07-102", "TPM-S07-101"),
     ("TPM2_Import is missing", command_missing(IMPORT), "TPM-S00-002"),
     ("TPM_PT_INPUT_BUFFER is 512", property_is(0x10D, 512), "TPM-S00-007"),
     ("the owner hierarchy is disabled", property_is(0x201, 0x80000009), "TPM-S00-010"),
@@ -542,6 +566,27 @@ def mutants_fail():
         proxy.close()
         check(run.ids("failed") == [wanted], f"{name}: {run.results}\n{run.err}")
         print(f"# {name}: {run.err.splitlines()[0]}")
+
+
+def rewrap():
+    """TPM2_Rewrap, listed or not: the suite tries it and tells what came of it, `info` says which TPM this is"""
+    swtpm, ids = Swtpm(), [f"TPM-S07-10{i}" for i in range(4)]
+    for name, change, results, notes, info in (
+            ("as it is", lambda c, ask: ask(c), ("not met", "passed", "passed", "passed"),
+             ("32 bytes of key in clear", "by the empty password: refused (0x12f)", "by the policy of Import: refused",
+              "by the policy of Load: refused", "by a policy of its own: refused (0x99d)"), "listed: "),
+            ("without it", without_rewrap, ("passed", "passed", "skipped", "skipped"),
+             ("from the standard SRK: refused (0x143)",), "not listed: "),
+            ("not listed, but there", unlisted(REWRAP), ("passed", "failed", "skipped", "skipped"), (), "not listed: "),
+            ("listed, but refused", refused(REWRAP), ("not met", "failed", "failed", "failed"), (), "listed: ")):
+        proxy = Proxy(swtpm, change)
+        run = Run("--tpm", proxy.name, *ids, status=1 if "failed" in results else 0)
+        shown = subprocess.run([World.program("dps-device"), "--tpm", proxy.name, "info"], text=True, check=True,
+                               capture_output=True).stdout
+        proxy.close()
+        check(run.results == dict(zip(ids, results)), f"{name}: {run.results}")
+        check(all(note in run.out for note in notes), f"{name}: {run.out}")
+        check(f"\nTPM2_Rewrap   {info}" in shown, f"{name}: {shown}")
 
 
 def others_are_not_blamed():
@@ -569,7 +614,7 @@ CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03",
                           *(f"TPM-S08-00{i}" for i in (1, 2, 5, 8)), "TPM-S07-001", "TPM-S09-001", "TPM-S09-002")
 
 TESTS = [good_libtpms, good_swtpm_with_owner, ek_certificate, usage, exit_codes, strict, lists, reproducible,
-         interrupted, tpm_goes_away, mutants_fail, others_are_not_blamed]
+         interrupted, tpm_goes_away, mutants_fail, rewrap, others_are_not_blamed]
 
 
 def main():

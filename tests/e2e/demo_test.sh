@@ -48,10 +48,10 @@ remains() {
 }
 # The headings of the story, each once, in their order.
 headings() {
-    grep -oE '^(Step [0-9]+|Resale|Impostor|Malware|All of it held)' "$top/out"
+    grep -oE '^(Step [0-9]+|Resale|Impostor|Malware|Rewrap|All of it held)' "$top/out"
 }
 
-echo 1..5
+echo 1..7
 begin=$(date +%s)
 (tell_story)
 status=$?
@@ -61,10 +61,28 @@ report $status "it ends with exit code 0 (got $status)" "$top/out"
 
 {
     for step in 1 2 3 4 5 6 7 8 9 10; do echo "Step $step"; done
-    printf 'Resale\nImpostor\nMalware\nAll of it held\n'
+    printf 'Resale\nImpostor\nMalware\nRewrap\nAll of it held\n'
 } >"$top/wanted"
 headings | diff "$top/wanted" - >"$top/difference"
-report $? "it tells all steps, the resale, the impostor and the malware, in this order" "$top/difference"
+report $? "it tells all steps, the resale, the impostor and two attacks by malware, in this order" "$top/difference"
+
+# paragraph HEADING: what stands under it, on one line.
+paragraph() {
+    awk -v heading="$1" '/^[^ ]/ {on = $1 == heading} /^$/ {on = 0} on' "$top/out" | tr -s ' \n' ' '
+}
+# tells HEADING WORDS...: all of them stand in its paragraph.
+tells() {
+    told=$(paragraph "$1")
+    shift
+    for words in "$@"; do
+        case $told in *"$words"*) ;; *) echo "no '$words' in: $told" && return 1 ;; esac
+    done >"$top/missing"
+}
+tells Malware "of its own as the SRK" "step 5 (400012, not fixedTPM)" "the TPM refuses to load it"
+report $? "malware: a software key as SRK; the rule for attributes and the TPM refuse it" "$top/missing"
+tells Rewrap "standard SRK: 32 bytes of key in clear." "is refused (0x12f, 0x9a4, 0x99d)" "is refused (400016)" \
+    "boiler-8 registers, in " " TPM commands: hub-"
+report $? "malware: TPM2_Rewrap takes the key out of the standard SRK, not out of the hardened one" "$top/missing"
 
 echo "# it took $took s"
 remains >"$top/remains"

@@ -156,6 +156,8 @@ static int s07_rewrap_standard(void)
     CHECK(crypto_aes_cfb_decrypt(bytes_of(random_bytes.inner_key, DPS_INNER_KEY_SIZE), iv, plain,
                                  content.len) == 0);
     CHECK(memcmp(plain + content.len - DPS_KEY_SIZE, hmac_key, DPS_KEY_SIZE) == 0);
+    /* The first block, whose key stream encUriData uses again, is a part of the inner integrity: no part of the key. */
+    CHECK(plain[0] == 0 && plain[1] == CRYPTO_SHA256_SIZE && content.len - DPS_KEY_SIZE > 16);
     return flush(srk.handle);
 }
 
@@ -203,14 +205,14 @@ static int s07_rsa_decrypt_restricted(void)
     return flush(srk.handle);
 }
 
-/* The next owner gets another SRK in the owner hierarchy. A storage key of the endorsement hierarchy is the same again:
- * the attributes do not say where a key stands. */
+/* The next owner gets another SRK in the owner hierarchy. A storage key of the endorsement or platform hierarchy is the
+ * same again: the attributes do not say where a key stands. */
 static int s03_clear(void)
 {
-    static const uint32_t hierarchies[] = {TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT};
-    struct key before[2], after;
+    static const uint32_t hierarchies[] = {TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT, TPM2_RH_PLATFORM};
+    struct key before[3], after;
     const struct tpm2_auth auth = empty();
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         CHECK(make(&before[i], hierarchies[i], tpm2_template_srk()) == 0);
         CHECK(flush(before[i].handle) == 0);
     }
@@ -220,8 +222,8 @@ static int s03_clear(void)
     CHECK(transact(&w) == 0);
     CHECK(tpm2_clear_parse(answer(), &rc) == 0);
     CHECK(make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1()) == 0);
-    for (size_t i = 0; i < 2; i++) {
-        const bool same = hierarchies[i] == TPM2_RH_ENDORSEMENT;
+    for (size_t i = 0; i < 3; i++) {
+        const bool same = hierarchies[i] != TPM2_RH_OWNER;
         CHECK(wrap_for(&before[i]) == 0);
         CHECK(make(&after, hierarchies[i], tpm2_template_srk()) == 0);
         CHECK((memcmp(after.name, before[i].name, TPM2_NAME_SIZE) == 0) == same);
@@ -238,7 +240,7 @@ int main(void)
         {"s07 Rewrap takes the outer wrap off, if the SRK is the standard one", s07_rewrap_standard},
         {"s07 Rewrap is refused for the hardened SRK", s07_rewrap_hardened},
         {"s07 a restricted key does not RSA_Decrypt", s07_rsa_decrypt_restricted},
-        {"s03 a storage key of the endorsement hierarchy survives TPM2_Clear", s03_clear},
+        {"s03 a storage key of the endorsement or platform hierarchy survives TPM2_Clear", s03_clear},
     };
     snprintf(name, sizeof name, "libtpms:%s", support_path("tpm"));
     if (tpm_call_open(&tpm, name) != 0 || make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1()) != 0) {

@@ -24,7 +24,7 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
-walkthrough="chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
+walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
 # Databases to be stopped, cut off and filled, and proxies to be served through.
 # Their devices have no TPM; the clock that they live by can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography

@@ -106,10 +106,9 @@ static void write_poll(struct walk *k, const char *token)
     uint8_t request[1024];
     struct bytes_writer w = bytes_writer_over(request, sizeof request);
     const uint8_t *at = memmem(k->flow.response, k->flow.response_len, member, sizeof member - 1);
-    walk_must(at != NULL, "no operation");
-    at += sizeof member - 1;
+    at = at != NULL ? at + sizeof member - 1 : k->flow.response;
     const uint8_t *end = memchr(at, '"', k->flow.response_len - (size_t)(at - k->flow.response));
-    walk_must(end != NULL, "an operation without end");
+    walk_must(at != k->flow.response && end != NULL, "no operation");
     dps_write_text(&w, "GET /" FLOW_SCOPE "/registrations/" WALK_ID "/operations/");
     bytes_write_bytes(&w, bytes_of(at, (size_t)(end - at)));
     dps_write_text(&w, "?api-version=2021-06-01 HTTP/1.1\r\nHost: " FLOW_HOST "\r\nAuthorization: ");

@@ -265,6 +265,15 @@ void options_version(const char *program)
     printf("%s " TPM_DPS_VERSION "\n", program);
 }
 
+int options_printed(const char *program, int exit_code)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || exit_code != 0) {
+        return exit_code;
+    }
+    fprintf(stderr, "%s: the result could not be written to standard output\n", program);
+    return POSIX_EXIT_STORE;
+}
+
 int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
                         size_t why_size)
 {

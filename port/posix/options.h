@@ -63,6 +63,9 @@ int options_input(const char *path, uint8_t *buffer, size_t capacity, struct byt
 
 /* --version: which program, which version. */
 void options_version(const char *program);
+/* At the end: was all of standard output written? Returns: exit_code; if that is 0 and it was not, another one, and the
+ * user has been told. */
+int options_printed(const char *program, int exit_code);
 
 /* What did the user mean? Offer candidates one after the other; best is null if none is near. */
 struct posix_nearest {

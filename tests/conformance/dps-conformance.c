@@ -218,9 +218,5 @@ int main(int argc, char **argv)
         code = choose_and_run(&run, &ids);
     }
     free(run.cases);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0) {
-        say("standard output cannot be written");
-        code = POSIX_EXIT_STORE;
-    }
-    return code;
+    return options_printed("dps-conformance", code);
 }

@@ -8,12 +8,13 @@ TAP on standard output; needs the standard library."""
 
 import os
 import re
+import subprocess
 import sys
 
 from harness import Programs, run, run_tap
 from server_harness import check
 
-USAGE = 2
+USAGE, STORE = 2, 5
 LISTS = {("dps-service", "--hub"), ("dps-admin enroll", "--hub")}
 VALUES = {"--trace": "json", "--format": "json", "--hub": "hub-a.example"}
 HIDDEN = {"dps-service": ["--timeouts-ms"]}
@@ -72,6 +73,22 @@ def value_is_no_option():
     run(Programs.path("dps-admin"), "enroll", "--ek=--ca", "--ca", "x", "--help")
 
 
+def arguments():
+    """options may stand between and after the arguments of a command; one argument too many is named"""
+    device, admin = Programs.path("dps-device"), Programs.path("dps-admin")
+    run(device, "explain", "-", "--format", "xml", stdin=subprocess.DEVNULL, status=USAGE, says="xml")
+    run(device, "explain", "-", "more", status=USAGE, says='what is "more"?')
+    run(admin, "registration", "--if-match", "\n", "get", "x", "--ca", "y", status=USAGE, says="--if-match takes")
+    run(admin, "registration", "get", "x", "more", status=USAGE, says='what is "more"?')
+    run(admin, "registration", "get", status=USAGE, says="it needs get|delete ID")
+
+
+def full_output(program):
+    """5, and a sentence, if the help cannot be written."""
+    with open("/dev/full", "wb") as full:
+        run(Programs.path(program), "--help", stdout=full, status=STORE, says="could not be written to standard output")
+
+
 def finish_line():
     """dps-conformance takes --device-host, --device-id and --device-scope, which have defaults"""
     result = run(Programs.path("dps-conformance"), "--device-listen", "127.0.0.1:0", "--device-host", "dps.example",
@@ -89,7 +106,8 @@ def main():
         of = [(p, *c) for p in programs for c in ((), *((name,) for name in commands(p)))]
         tests = [(" ".join(command) + ": each option once and twice", lambda command=command: options_of(*command))
                  for command in of]
-        tests += [(t.__doc__, t) for t in (value_is_no_option, finish_line)]
+        tests += [(t.__doc__, t) for t in (value_is_no_option, arguments, finish_line)]
+        tests += [(f"{p} --help: what cannot be written is no success", lambda p=p: full_output(p)) for p in programs]
         return run_tap(tests)
 
 

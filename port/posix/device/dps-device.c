@@ -3,11 +3,11 @@
  * a command does stands in device_*.c. */
 #include "port/posix/device/tool.h"
 #include "port/posix/explain/explain.h"
+#include "port/posix/program.h"
 #include <string.h>
 
 /* Everything that this program remembers, in one place, so that one wipe at the end forgets it. */
 static struct device_tool tool = {.tpm = {.fd = -1}};
-static struct device_options *const o = &tool.options;
 
 static const struct posix_option options_all[] = {
     {.name = "tpm",
@@ -45,8 +45,7 @@ static const struct posix_option options_all[] = {
      .value_optional = true,
      .help = "explain every TPM and HTTP message on standard error, or as JSON lines, or\n"
              "write them to a file for Wireshark; passwords are masked, tokens are not"},
-    {.name = "help", .flag = &tool.options.help, .help = "this, or the help of a command"},
-    {.name = "version", .flag = &tool.options.version, .help = "which version this is"},
+    POSIX_OPTIONS_PROGRAM(&tool.options.help, &tool.options.version),
 };
 
 static const struct posix_option options_tests[] = {
@@ -203,16 +202,10 @@ static const struct posix_option options_explain[] = {
 };
 
 struct command {
-    const char *name;
-    const char *summary;
-    const char *example;
     int (*run)(struct device_tool *t);
-    const struct posix_option *options;
-    size_t option_count;
-    const char *operand; /* what may stand after the command without an option; null: nothing */
-    bool no_tpm;
+    struct posix_command of_program;
 };
-#define OPTIONS(array) (array), sizeof(array) / sizeof(array)[0]
+#define OPTIONS(array) .options = (array), .count = sizeof(array) / sizeof(array)[0]
 
 static int run_explain(struct device_tool *t)
 {
@@ -222,160 +215,115 @@ static int run_explain(struct device_tool *t)
 }
 
 static const struct command commands[] = {
-    {"ek", "Step 1: the endorsement key, for enrolling this device (step 2)",
-     "dps-device --tpm /dev/tpmrm0 ek --format json > enrollment.json", device_ek, OPTIONS(options_ek), NULL,
-     false},
-    {"own", "Step 3: take ownership: authorizations, storage root key",
-     "dps-device --tpm /dev/tpmrm0 own --new-owner-auth-file owner.auth --persist", device_own,
-     OPTIONS(options_own), NULL, false},
-    {"clear", "End the ownership: destroys the storage root key and all keys under it",
-     "dps-device --tpm /dev/tpmrm0 --lockout-auth-file lockout.auth clear --yes", device_clear,
-     OPTIONS(options_clear), NULL, false},
-    {"register", "Steps 4 to 9: prove EK and SRK to the service, be assigned to a hub",
-     "dps-device --tpm /dev/tpmrm0 register --service https://dps.example --ca ca.pem \\\n"
-     "      --scope 0ne00000A0A --state device.state",
-     device_register, OPTIONS(options_register), NULL, false},
-    {"token", "Step 10: print a hub token, signed inside the TPM, good for an hour",
-     "dps-device --tpm /dev/tpmrm0 token --state device.state", device_token, OPTIONS(options_token), NULL,
-     false},
-    {"send", "Step 10: send one message to the hub",
-     "dps-device --tpm /dev/tpmrm0 send --state device.state --ca ca.pem --message '{\"t\":21.5}'",
-     device_send, OPTIONS(options_send), NULL, false},
-    {"seal", "Encrypt up to 128 bytes so that only this TPM, under this owner, gives them back",
-     "dps-device --tpm /dev/tpmrm0 seal --in secret.txt --out secret.sealed", device_seal,
-     OPTIONS(options_seal), NULL, false},
-    {"unseal", "Give back what seal has sealed", "dps-device --tpm /dev/tpmrm0 unseal --in secret.sealed",
-     device_unseal, OPTIONS(options_unseal), NULL, false},
-    {"info", "What this TPM is, can do and holds", "dps-device --tpm /dev/tpmrm0 info", device_info, NULL, 0,
-     NULL, false},
-    {"flush",
-     "Remove keys and sessions that a killed program left in the TPM, saved ones as well\n"
-     "(only without a resource manager, and only if no other program uses the TPM: it\n"
-     "removes theirs as well)",
-     "dps-device --tpm swtpm:localhost:2321 flush", device_flush, NULL, 0, NULL, false},
-    {"explain",
-     "What is this? A TPM command or response, response code, key, activation blob, SAS token,\n"
-     "enrollment or HTTP message, explained field by field: raw, in hex or base64, as a hexdump,\n"
-     "out of a log (dmesg, tpm2-tss, swtpm, curl -v) or a capture (pcap, pcapng)",
-     "echo 80010000000c0000017b0020 | dps-device explain", run_explain, OPTIONS(options_explain), "[FILE|-]",
-     true},
+    {.run = device_ek,
+     .of_program = {.name = "ek",
+                    .summary = "Step 1: the endorsement key, for enrolling this device (step 2)",
+                    .example = "dps-device --tpm /dev/tpmrm0 ek --format json > enrollment.json",
+                    OPTIONS(options_ek)}},
+    {.run = device_own,
+     .of_program = {.name = "own",
+                    .summary = "Step 3: take ownership: authorizations, storage root key",
+                    .example = "dps-device --tpm /dev/tpmrm0 own --new-owner-auth-file owner.auth --persist",
+                    OPTIONS(options_own)}},
+    {.run = device_clear,
+     .of_program = {.name = "clear",
+                    .summary = "End the ownership: destroys the storage root key and all keys under it",
+                    .example = "dps-device --tpm /dev/tpmrm0 --lockout-auth-file lockout.auth clear --yes",
+                    OPTIONS(options_clear)}},
+    {.run = device_register,
+     .of_program = {.name = "register",
+                    .summary = "Steps 4 to 9: prove EK and SRK to the service, be assigned to a hub",
+                    .example =
+                        "dps-device --tpm /dev/tpmrm0 register --service https://dps.example --ca ca.pem \\\n"
+                        "      --scope 0ne00000A0A --state device.state",
+                    OPTIONS(options_register)}},
+    {.run = device_token,
+     .of_program = {.name = "token",
+                    .summary = "Step 10: print a hub token, signed inside the TPM, good for an hour",
+                    .example = "dps-device --tpm /dev/tpmrm0 token --state device.state",
+                    OPTIONS(options_token)}},
+    {.run = device_send,
+     .of_program =
+         {.name = "send",
+          .summary = "Step 10: send one message to the hub",
+          .example =
+              "dps-device --tpm /dev/tpmrm0 send --state device.state --ca ca.pem --message '{\"t\":21.5}'",
+          OPTIONS(options_send)}},
+    {.run = device_seal,
+     .of_program = {.name = "seal",
+                    .summary =
+                        "Encrypt up to 128 bytes so that only this TPM, under this owner, gives them back",
+                    .example = "dps-device --tpm /dev/tpmrm0 seal --in secret.txt --out secret.sealed",
+                    OPTIONS(options_seal)}},
+    {.run = device_unseal,
+     .of_program = {.name = "unseal",
+                    .summary = "Give back what seal has sealed",
+                    .example = "dps-device --tpm /dev/tpmrm0 unseal --in secret.sealed",
+                    OPTIONS(options_unseal)}},
+    {.run = device_info,
+     .of_program = {.name = "info",
+                    .summary = "What this TPM is, can do and holds",
+                    .example = "dps-device --tpm /dev/tpmrm0 info"}},
+    {.run = device_flush,
+     .of_program = {.name = "flush",
+                    .summary =
+                        "Remove keys and sessions that a killed program left in the TPM, saved ones as well\n"
+                        "(only without a resource manager, and only if no other program uses the TPM: it\n"
+                        "removes theirs as well)",
+                    .example = "dps-device --tpm swtpm:localhost:2321 flush"}},
+    {.run = run_explain,
+     .of_program =
+         {.name = "explain",
+          .summary =
+              "What is this? A TPM command or response, response code, key, activation blob, SAS token,\n"
+              "enrollment or HTTP message, explained field by field: raw, in hex or base64, as a hexdump,\n"
+              "out of a log (dmesg, tpm2-tss, swtpm, curl -v) or a capture (pcap, pcapng)",
+          .example = "echo 80010000000c0000017b0020 | dps-device explain",
+          OPTIONS(options_explain),
+          .arguments = "[FILE|-]",
+          .arguments_max = 1,
+          .alone = true}},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
-static const struct posix_option_group group_all = {"Options of every command:", OPTIONS(options_all)};
-static const struct posix_option_group group_tests = {"For tests:", OPTIONS(options_tests)};
-
-static void program_help(FILE *out)
+static const struct posix_command *command(size_t i)
 {
-    const struct posix_option_group groups[] = {group_all, group_tests};
-    fputs("Usage: dps-device --tpm TPM COMMAND [options]\n\n"
-          "Provisions a device by TPM attestation. Commands, each with its own --help:\n",
-          out);
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(out, "  %-10s%.*s\n", commands[i].name, (int)strcspn(commands[i].summary, "\n"),
-                commands[i].summary);
-    }
-    options_help(out, groups, 2);
-    fputs(
-        "\nExample: dps-device --tpm libtpms:/tmp/tpm ek\n\n"
-        "Exit codes: 0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network, TLS or clock, 5 state or "
-        "other file,\n"
-        "130 or 143 interrupted.\n",
-        out);
+    return i < COMMAND_COUNT ? &commands[i].of_program : NULL;
 }
 
-static void command_help(FILE *out, const struct command *c)
+static int run(size_t i)
 {
-    const struct posix_option_group groups[] = {
-        {"Options:", c->options, c->option_count}, group_all, group_tests};
-    fprintf(out, "Usage: dps-device %s%s%s%s%s\n\n%s.\n\nExample:\n  %s\n", c->no_tpm ? "" : "--tpm TPM ",
-            c->name, c->option_count > 0 ? " [options]" : "", c->operand != NULL ? " " : "",
-            c->operand != NULL ? c->operand : "", c->summary, c->example);
-    options_help(out, groups, 3);
-}
-
-static const struct command *find_command(const char *name)
-{
-    struct posix_nearest nearest = {.word = name};
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
-        }
-        options_nearest(&nearest, commands[i].name);
-    }
-    if (nearest.best != NULL) {
-        device_say("there is no command \"%s\"; did you mean %s?", name, nearest.best);
-    } else {
-        device_say("there is no command \"%s\"; dps-device --help lists them", name);
-    }
-    return NULL;
-}
-
-/* Options of every command may stand before or after the command. */
-static int parse(int argc, char *const *argv, const struct command **command)
-{
-    char why[512];
-    int at = 1;
-    *command = NULL;
-    const struct posix_option_group before[] = {group_all, group_tests};
-    if (options_parse(before, 2, argc, argv, &at, why, sizeof why) != 0) {
-        device_say("%s", why);
-        return POSIX_EXIT_USAGE;
-    }
-    if (at == argc) {
-        if (!o->help && !o->version) {
-            device_say("no command given; dps-device --help lists them");
-        }
-        return o->help || o->version ? 0 : POSIX_EXIT_USAGE;
-    }
-    *command = find_command(argv[at++]);
-    if (*command == NULL) {
-        return POSIX_EXIT_USAGE;
-    }
-    const struct posix_option_group behind[] = {
-        {"", (*command)->options, (*command)->option_count}, group_all, group_tests};
-    if (options_parse(behind, 3, argc, argv, &at, why, sizeof why) != 0) {
-        device_say("%s: %s", (*command)->name, why);
-        return POSIX_EXIT_USAGE;
-    }
-    if (at < argc && (*command)->operand != NULL) {
-        o->operand = argv[at++];
-    }
-    if (at < argc) {
-        device_say("%s: what is \"%s\"? Values stand after an option; --help lists them", (*command)->name,
-                   argv[at]);
-        return POSIX_EXIT_USAGE;
-    }
-    if (o->trace != NULL && o->trace[0] != 0 && strcmp(o->trace, "json") != 0 &&
-        strncmp(o->trace, DEVICE_TRACE_PCAPNG, strlen(DEVICE_TRACE_PCAPNG)) != 0) {
+    const char *trace = tool.options.trace;
+    if (trace != NULL && trace[0] != 0 && strcmp(trace, "json") != 0 &&
+        strncmp(trace, DEVICE_TRACE_PCAPNG, strlen(DEVICE_TRACE_PCAPNG)) != 0) {
         device_say(
             "--trace alone is for people, --trace=json for programs, --trace=pcapng:FILE for Wireshark; "
             "there is no \"%s\"",
-            o->trace);
+            trace);
         return POSIX_EXIT_USAGE;
     }
-    return 0;
+    return commands[i].run(&tool);
 }
+
+static const struct posix_program program = {
+    .name = "dps-device",
+    .needs = "--tpm TPM",
+    .purpose = "Provisions a device by TPM attestation",
+    .example = "dps-device --tpm libtpms:/tmp/tpm ek",
+    .exit_codes = "0 ok, 1 refused by the other side, 2 usage, 3 TPM, 4 network, TLS or clock, 5 state or "
+                  "other file,\n130 or 143 interrupted",
+    .every = {.title = "Options of every command:", OPTIONS(options_all)},
+    .most = {.title = "For tests:", OPTIONS(options_tests)},
+    .help = &tool.options.help,
+    .version = &tool.options.version,
+    .arguments = &tool.options.operand,
+    .command = command,
+    .run = run,
+};
 
 int main(int argc, char **argv)
 {
-    const struct command *command;
-    posix_keep_memory_private();
-    int exit_code = parse(argc, argv, &command);
-    if (exit_code == 0 && o->version) {
-        options_version("dps-device");
-    } else if (exit_code == 0 && command == NULL) {
-        program_help(stdout);
-    } else if (exit_code == 0 && o->help) {
-        command_help(stdout, command);
-    } else if (exit_code == 0) {
-        posix_catch_signals();
-        exit_code = command->run(&tool);
-    }
-    if ((fflush(stdout) != 0 || ferror(stdout)) && exit_code == 0) {
-        device_say("the result could not be written to standard output");
-        exit_code = POSIX_EXIT_STORE;
-    }
+    const int exit_code = posix_program_run(&program, argc, argv);
     const int close_code = device_close(&tool);
     return exit_code != 0 ? exit_code : close_code;
 }

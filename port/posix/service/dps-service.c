@@ -254,7 +254,7 @@ int main(int argc, char **argv)
         } else {
             server_options_help();
         }
-        return POSIX_EXIT_OK;
+        return options_printed("dps-service", POSIX_EXIT_OK);
     }
     if (error == 0) {
         error = start_service(&start, why, sizeof why);

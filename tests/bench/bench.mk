@@ -5,10 +5,9 @@ SYSTEM_DIRS += tests/bench
 BENCH_PROGRAMS = $(BUILD)/dps-bench $(BUILD)/dps-micro
 BENCH_LIBS = -lssl -lcrypto -lbearssl -ltpms -lsqlite3 -lpq -lm
 
-$(BUILD)/dps-bench: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,dps-bench load_link load_device)
-$(BUILD)/dps-micro: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/micro*.c)) \
-                    $(BUILD)/obj/tests/bench/load_device.o
-$(BENCH_PROGRAMS): $(PORT_LIBS)
+$(BUILD)/dps-bench: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,dps-bench load_link)
+$(BUILD)/dps-micro: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/micro*.c))
+$(BENCH_PROGRAMS): $(BUILD)/obj/tests/bench/load_device.o $(BUILD)/obj/tests/support/activation_open.o $(PORT_LIBS)
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(BENCH_LIBS)
 

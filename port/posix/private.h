@@ -20,6 +20,9 @@ int posix_wait(int fd, short events, uint64_t deadline, bool interruptible);
  * Returns: 0 and *fd; BYTES_E_STREAM or BYTES_E_TIMEOUT, errno says why: below 0 an EAI_ of getaddrinfo. */
 int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *fd);
 int posix_connect_unix(const char *path, uint64_t deadline, int *fd);
+/* A listening socket of the same kind. *port becomes the real one: 0 asks for any that is free.
+ * Returns: 0 and *fd; BYTES_E_STREAM, errno likewise. */
+int posix_listen_tcp(const char *host, uint16_t *port, int *fd);
 /* errno after one of these has failed, and only then, in words. */
 const char *posix_connect_reason(int cause);
 /* The same of a listener, and what to do: a sentence without a stop. Returns text. */
@@ -27,7 +30,8 @@ const char *posix_listen_error(int cause, char *text, size_t text_size);
 /* What to do about BearSSL's error of a TLS client, without a stop. */
 const char *posix_tls_advice(int error);
 
-/* Take "HOST:PORT" or "[IPV6]:PORT" apart. Returns: 0; BYTES_E_USAGE. */
+/* Take "HOST:PORT" or "[IPV6]:PORT" apart. To listen, the port may be 0. Returns: 0; BYTES_E_USAGE. */
+int posix_listen_address(const char *text, char *host, size_t host_size, uint16_t *port);
 int posix_host_port(const char *text, char *host, size_t host_size, uint16_t *port);
 
 /* posix_file_replace for a name in an open directory. */

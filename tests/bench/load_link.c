@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include "port/posix/private.h"
 #include "tests/bench/load.h"
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define CONNECT_TIMEOUT_MS 30000
 
 bool load_link_init(struct load_link *l, const char *ca)
 {
@@ -25,28 +25,14 @@ bool load_link_init(struct load_link *l, const char *ca)
     return SSL_CTX_set1_groups_list(l->context, "X25519:P-256") == 1;
 }
 
+/* The programs' sockets do not block; SSL_connect here is to. */
 static int connect_to(const struct load_link *l)
 {
-    char port[8];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
     int fd = -1;
-    const int on = 1;
-    snprintf(port, sizeof port, "%u", (unsigned)l->port);
-    if (getaddrinfo(l->host, port, &hints, &list) != 0) {
+    if (posix_connect_tcp(l->host, l->port, posix_deadline(CONNECT_TIMEOUT_MS), &fd) != 0) {
         return -1;
     }
-    for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            (void)close(fd);
-            fd = -1;
-        }
-    }
-    freeaddrinfo(list);
-    if (fd >= 0) {
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
+    (void)fcntl(fd, F_SETFL, 0);
     return fd;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/private.h"
 #include "tests/conformance/device.h"
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
@@ -14,69 +13,27 @@
 
 /* ---- Listening ---- */
 
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    char service[16];
-    uint64_t number = 0;
-    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&address, len, NULL, 0, service, sizeof service, NI_NUMERICSERV) !=
-            0) {
-        return 0;
-    }
-    for (const char *at = service; *at >= '0' && *at <= '9'; at++) {
-        number = 10 * number + (uint64_t)(*at - '0');
-    }
-    return (uint16_t)number;
-}
-
-static int listen_at(const char *host, const char *service)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    int fd = -1;
-    int on = 1;
-    if (getaddrinfo(host, service, &hints, &list) != 0) {
-        return -1;
-    }
-    for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
-            continue;
-        }
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, CLIENT_CONNECTIONS) != 0) {
-            (void)close(fd);
-            fd = -1;
-        }
-    }
-    freeaddrinfo(list);
-    return fd;
-}
-
 int client_listen(struct client_bench *b, char *why, size_t why_size)
 {
     char host[DPS_HOST_MAX + 1];
-    const char *colon = strrchr(client_options.listen, ':');
-    size_t len = colon == NULL ? 0 : (size_t)(colon - client_options.listen);
+    char reason[POSIX_FILE_ERROR_MAX];
     b->listener = b->other_listener = -1;
-    if (len == 0 || len >= sizeof host) {
-        snprintf(why, why_size, "--device-listen takes ADDR:PORT (0: any free port), not \"%s\"",
+    b->other_port = 0;
+    if (posix_listen_address(client_options.listen, host, sizeof host, &b->port) != 0) {
+        snprintf(why, why_size,
+                 "--device-listen takes ADDR:PORT or [IPV6]:PORT (0: any free port), not \"%s\"",
                  client_options.listen);
         return BYTES_E_USAGE;
     }
-    memcpy(host, client_options.listen, len);
-    host[len] = 0;
-    b->listener = listen_at(host, colon + 1);
-    b->other_listener = b->listener < 0 ? -1 : listen_at(host, "0");
-    if (b->other_listener < 0) {
-        snprintf(why, why_size, "--device-listen %s: %s", client_options.listen, strerror(errno));
-        return BYTES_E_STREAM;
+    int error = posix_listen_tcp(host, &b->port, &b->listener);
+    if (error == 0) {
+        error = posix_listen_tcp(host, &b->other_port, &b->other_listener);
     }
-    b->port = port_of(b->listener);
-    b->other_port = port_of(b->other_listener);
-    return 0;
+    if (error != 0) {
+        snprintf(why, why_size, "--device-listen %s: %s", client_options.listen,
+                 posix_listen_error(errno, reason, sizeof reason));
+    }
+    return error;
 }
 
 static void drop(struct client_connection *k)

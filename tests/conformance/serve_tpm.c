@@ -7,7 +7,6 @@
 #include "tests/hostile/hostile.h"
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -290,95 +289,26 @@ static void turn(struct serve *s)
 
 /* ---- The beginning and the end ----------------------------------------------------------------------------------- */
 
-static int bind_and_listen(const struct addrinfo *a)
-{
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (fd < 0) {
-        return -1;
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
-        return fd;
-    }
-    int saved = errno;
-    (void)close(fd);
-    errno = saved;
-    return -1;
-}
-
-static uint16_t bound_port(int fd)
-{
-    /* IPv4 and IPv6 addresses have the port in the same place. */
-    struct sockaddr_in6 address = {0};
-    socklen_t len = sizeof address;
-    (void)getsockname(fd, (struct sockaddr *)&address, &len); /* cannot fail: it is bound */
-    return ntohs(address.sin6_port);
-}
-
-/* Returns: 0 and *fd; BYTES_E_STREAM, errno says why as in posix_connect_tcp. */
-static int listen_on(const char *host, uint16_t port, int *fd)
-{
-    char service[8];
-    snprintf(service, sizeof service, "%u", (unsigned)port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    const int resolved = getaddrinfo(host, service, &hints, &list);
-    if (resolved != 0) {
-        if (resolved != EAI_SYSTEM) {
-            errno = resolved;
-        }
-        return BYTES_E_STREAM;
-    }
-    for (const struct addrinfo *a = list; a != NULL && *fd < 0; a = a->ai_next) {
-        *fd = bind_and_listen(a);
-    }
-    int saved = errno;
-    freeaddrinfo(list);
-    errno = saved;
-    return *fd >= 0 ? 0 : BYTES_E_STREAM;
-}
-
-/* ADDR:PORT, where port 0 means "any". */
-static int split_address(const char *text, char *host, size_t host_size, uint16_t *port)
-{
-    char other[NI_MAXHOST + 8];
-    size_t len = strlen(text);
-    bool any = len > 2 && strcmp(text + len - 2, ":0") == 0;
-    if (len >= sizeof other) {
-        return BYTES_E_USAGE;
-    }
-    memcpy(other, text, len + 1);
-    if (any) {
-        other[len - 1] = '1'; /* posix_host_port takes no 0 */
-    }
-    int error = posix_host_port(other, host, host_size, port);
-    if (error == 0 && *port == 65535) {
-        return BYTES_E_USAGE;
-    }
-    *port = any ? 0 : *port;
-    return error;
-}
-
 /* The control port is the next one. If any free port will do, its neighbour may be taken: then another. */
 static int listen_pair(struct serve *s, const char *address, char *why, size_t why_size)
 {
     char host[NI_MAXHOST];
-    uint16_t port;
-    if (split_address(address, host, sizeof host, &port) != 0) {
+    uint16_t wanted, port = 0;
+    if (posix_listen_address(address, host, sizeof host, &wanted) != 0 || wanted == UINT16_MAX) {
         snprintf(why, why_size, "%s: --serve-tpm needs ADDR:PORT or [IPV6]:PORT, and PORT + 1 as well",
                  address);
         return BYTES_E_USAGE;
     }
     int error = BYTES_E_STREAM;
-    for (unsigned tries = port == 0 ? PAIRS_MAX : 1; tries > 0 && error != 0; tries--) {
-        error = listen_on(host, port, &s->listeners[0]);
-        uint16_t bound = error == 0 ? bound_port(s->listeners[0]) : 0;
-        if (error == 0 && bound < 65535) {
-            error = listen_on(host, (uint16_t)(bound + 1), &s->listeners[1]);
+    for (unsigned tries = wanted == 0 ? PAIRS_MAX : 1; tries > 0 && error != 0; tries--) {
+        port = wanted;
+        error = posix_listen_tcp(host, &port, &s->listeners[0]);
+        if (error != 0) {
+            continue;
         }
-        if (s->listeners[1] < 0 && s->listeners[0] >= 0) {
-            error = BYTES_E_STREAM;
+        uint16_t next = (uint16_t)(port + 1);
+        error = next != 0 ? posix_listen_tcp(host, &next, &s->listeners[1]) : BYTES_E_STREAM;
+        if (error != 0) {
             int saved = errno;
             (void)close(s->listeners[0]);
             errno = saved;
@@ -391,9 +321,8 @@ static int listen_pair(struct serve *s, const char *address, char *why, size_t w
                  posix_listen_error(errno, reason, sizeof reason));
         return error;
     }
-    unsigned bound = bound_port(s->listeners[0]);
-    printf("TPM at %s:%u, its platform at port %u\n", host, bound, bound + 1);
-    return fflush(stdout) == 0 ? 0 : BYTES_E_FILE;
+    printf("TPM at %s:%u, its platform at port %u\n", host, (unsigned)port, (unsigned)port + 1);
+    return options_printed("dps-conformance", 0) == 0 ? 0 : BYTES_E_FILE;
 }
 
 static void close_all(struct serve *s)
@@ -431,7 +360,7 @@ int conformance_serve_tpm(const char *listen, const char *tpm_name)
     }
     close_all(&s);
     if (error == BYTES_E_FILE) {
-        return say("standard output cannot be written", "", POSIX_EXIT_STORE);
+        return POSIX_EXIT_STORE;
     }
     return error == 0 ? 0 : say("", why, error == BYTES_E_USAGE ? POSIX_EXIT_USAGE : POSIX_EXIT_NETWORK);
 }

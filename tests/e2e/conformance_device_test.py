@@ -13,6 +13,7 @@ import hmac
 import http.client
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -446,6 +447,18 @@ def right_client(lab):
         same(code, 0, "exit code: " + err)
 
 
+def unusable_address(lab):
+    """an address that cannot be listened on: which, why, and what to do"""
+    from harness import run
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        used = f"127.0.0.1:{taken.getsockname()[1]}"
+        for code, address, *says in ((2, "127.0.0.1", "ADDR:PORT"), (2, "::1:0", "[IPV6]:PORT"),
+                                     (4, used, "in use", "What to do: end the program that listens there"),
+                                     (4, "192.0.2.1:0", "What to do: name an address that this machine has")):
+            run(lab.program, "--device-listen", address, "--device-cert", lab.path("good.pem"), "--device-key",
+                lab.path("good.key"), "--device-command", "true", status=code, says=(address, *says))
+
+
 def wrong_client(fault):
     def test(lab):
         from server_harness import check, same
@@ -461,7 +474,8 @@ def wrong_client(fault):
 def main():
     from harness import Programs, run_tap
     faults = list(FAULTS) if os.environ.get("CONFORMANCE_CLIENTS") == "all" else list(FAULTS)[::6]
-    tests = [our_device, our_device_hardened, our_device_leaves_nothing, right_client, *map(wrong_client, faults)]
+    tests = [our_device, our_device_hardened, our_device_leaves_nothing, unusable_address, right_client,
+             *map(wrong_client, faults)]
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "conformance-device-"):
         lab = Lab()
         return run_tap([(test.__doc__, lambda test=test: test(lab)) for test in tests])

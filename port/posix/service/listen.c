@@ -17,88 +17,21 @@
 #define LOOK_AGAIN_MS 50
 #define SAY_AGAIN_MS 60000
 
-/* posix_host_port refuses port 0, which here means "any free port". */
-static int split_address(const char *text, char *host, size_t host_size, uint16_t *port)
-{
-    size_t len = strlen(text);
-    if (len < 3 || strcmp(text + len - 2, ":0") != 0) {
-        return posix_host_port(text, host, host_size, port);
-    }
-    char other[NI_MAXHOST + 8];
-    if ((size_t)snprintf(other, sizeof other, "%.*s:1", (int)(len - 2), text) >= sizeof other) {
-        return BYTES_E_USAGE;
-    }
-    int error = posix_host_port(other, host, host_size, port);
-    *port = 0;
-    return error;
-}
-
-static int bind_address(const struct addrinfo *a)
-{
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return -1;
-    }
-    int on = 1;
-    /* Without it a restarted server could not listen for a minute, until the last connections are forgotten. */
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
-        return fd;
-    }
-    int saved = errno;
-    (void)close(fd);
-    errno = saved;
-    return -1;
-}
-
-static uint16_t port_of(const struct sockaddr_storage *address)
-{
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    if (address->ss_family == AF_INET6) {
-        memcpy(&v6, address, sizeof v6);
-        return ntohs(v6.sin6_port);
-    }
-    memcpy(&v4, address, sizeof v4);
-    return ntohs(v4.sin_port);
-}
-
 static int listen_on(struct server_listener *l, const char *address, char *why, size_t why_size)
 {
     char host[NI_MAXHOST];
-    char service[8];
     char reason[POSIX_FILE_ERROR_MAX];
-    uint16_t port;
-    if (split_address(address, host, sizeof host, &port) != 0) {
+    if (posix_listen_address(address, host, sizeof host, &l->port) != 0) {
         snprintf(why, why_size, "\"%s\" is no address to listen on: it must be ADDR:PORT or [IPV6]:PORT",
                  address);
         return BYTES_E_USAGE;
     }
-    snprintf(service, sizeof service, "%u", (unsigned)port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    int error = getaddrinfo(host, service, &hints, &list);
+    int error = posix_listen_tcp(host, &l->port, &l->fd);
     if (error != 0) {
-        snprintf(why, why_size, "cannot listen on %s: %s", address,
-                 posix_listen_error(error == EAI_SYSTEM ? errno : error, reason, sizeof reason));
-        return BYTES_E_STREAM;
-    }
-    for (const struct addrinfo *a = list; a != NULL && l->fd < 0; a = a->ai_next) {
-        l->fd = bind_address(a);
-    }
-    if (l->fd < 0) {
         snprintf(why, why_size, "cannot listen on %s: %s", address,
                  posix_listen_error(errno, reason, sizeof reason));
     }
-    freeaddrinfo(list);
-    if (l->fd < 0) {
-        return BYTES_E_STREAM;
-    }
-    struct sockaddr_storage bound = {0};
-    socklen_t bound_len = sizeof bound;
-    (void)getsockname(l->fd, (struct sockaddr *)&bound, &bound_len); /* cannot fail: it is bound */
-    l->port = port_of(&bound);
-    return 0;
+    return error;
 }
 
 int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
@@ -143,7 +76,8 @@ static void peer_text(const struct sockaddr_storage *address, struct server_conn
     snprintf(c->peer_address, sizeof c->peer_address, "%s", text);
     (void)server_address_read(bytes_of_text(text), c->peer_address);
     snprintf(c->client, sizeof c->client, "%s", c->peer_address);
-    snprintf(c->peer, sizeof c->peer, v6 ? "[%s]:%u" : "%s:%u", text, (unsigned)port_of(address));
+    snprintf(c->peer, sizeof c->peer, v6 ? "[%s]:%u" : "%s:%u", text,
+             (unsigned)ntohs(v6 ? in6.sin6_port : in.sin_port));
 }
 
 /* EPOLLEXCLUSIVE: a new connection wakes one process, not all. Such an entry cannot be changed, only made and

@@ -17,6 +17,7 @@ from server_harness import check
 USAGE, STORE = 2, 5
 LISTS = {("dps-service", "--hub"), ("dps-admin enroll", "--hub")}
 VALUES = {"--trace": "json", "--format": "json", "--hub": "hub-a.example"}
+OTHERS = ("dps-example", "dps-bench", "dps-micro")  # an example, and what `make bench` leaves: not for users
 HIDDEN = {"dps-service": ["--timeouts-ms"]}
 
 
@@ -101,7 +102,7 @@ def finish_line():
 def main():
     with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "options-test-"):
         programs = sorted(n for n in os.listdir(Programs.build)
-                          if n.startswith("dps-") and os.access(Programs.path(n), os.X_OK) and n != "dps-example")
+                          if n.startswith("dps-") and os.access(Programs.path(n), os.X_OK) and n not in OTHERS)
         check({"dps-admin", "dps-conformance", "dps-device", "dps-service"} <= set(programs), programs)
         of = [(p, *c) for p in programs for c in ((), *((name,) for name in commands(p)))]
         tests = [(" ".join(command) + ": each option once and twice", lambda command=command: options_of(*command))

@@ -88,7 +88,10 @@ static bool wanted(void)
 static int load(const char *certificate, const char *key, struct crypto_identity *identity, char *why,
                 size_t why_size)
 {
-    return server_identity_load(certificate, key, identity, why, why_size) == 0 ? 0 : POSIX_EXIT_NETWORK;
+    struct server_pem pem;
+    const int error = server_identity_read(certificate, key, &pem, identity, why, why_size);
+    bytes_wipe(&pem, sizeof pem);
+    return error == 0 ? 0 : POSIX_EXIT_NETWORK;
 }
 
 static void take_defaults(void)

@@ -232,7 +232,8 @@ int server_secrets_parse(const char *path, struct bytes content, struct dps_serv
 
 /* ---- Certificate and key ---- */
 
-int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
+/* The key's file is as secret as the others; the chain's is not. */
+static int read_chain(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
                       size_t why_size)
 {
     char reason[POSIX_FILE_ERROR_MAX];
@@ -248,7 +249,7 @@ int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t
     return error == 0 ? 0 : BYTES_E_TLS;
 }
 
-int server_key_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
+static int read_key(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
                     size_t why_size)
 {
     if (posix_secret_read_whole(path, content, SERVER_FILE_MAX, len, why, why_size) != 0) {
@@ -271,21 +272,16 @@ int server_identity_parse(const char *certificate, const char *key, struct bytes
     return error == 0 ? 0 : BYTES_E_TLS;
 }
 
-int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
-                         char *why, size_t why_size)
+int server_identity_read(const char *certificate, const char *key, struct server_pem *pem,
+                         struct crypto_identity *identity, char *why, size_t why_size)
 {
-    uint8_t chain_pem[SERVER_FILE_MAX];
-    uint8_t key_pem[SERVER_FILE_MAX];
-    size_t chain_len;
-    size_t key_len;
-    int error = server_chain_read(certificate, chain_pem, &chain_len, why, why_size);
+    int error = read_chain(certificate, pem->chain, &pem->chain_len, why, why_size);
     if (error == 0) {
-        error = server_key_read(key, key_pem, &key_len, why, why_size);
+        error = read_key(key, pem->key, &pem->key_len, why, why_size);
     }
     if (error == 0) {
-        error = server_identity_parse(certificate, key, bytes_of(chain_pem, chain_len),
-                                      bytes_of(key_pem, key_len), identity, why, why_size);
+        error = server_identity_parse(certificate, key, bytes_of(pem->chain, pem->chain_len),
+                                      bytes_of(pem->key, pem->key_len), identity, why, why_size);
     }
-    bytes_wipe(key_pem, sizeof key_pem);
     return error;
 }

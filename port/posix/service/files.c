@@ -71,37 +71,26 @@ static int take_secrets(struct server_shared *shared, const struct server_config
     return take(shared, config, &part, made, why, why_size);
 }
 
-/* Certificate and key, which are only good together. */
 static int take_identity(struct server_shared *shared, const struct server_config *config, char *why,
                          size_t why_size)
 {
-    uint8_t chain[SERVER_FILE_MAX];
-    uint8_t key[SERVER_FILE_MAX];
-    size_t chain_len = 0;
-    size_t key_len = 0;
+    struct server_pem pem;
     struct crypto_identity identity;
     struct server_files *f = &shared->files;
     const struct crypto_lock lock = server_shared_lock(shared);
     if (config->listen == NULL) {
         return 0;
     }
-    int error = server_chain_read(config->certificate, chain, &chain_len, why, why_size);
-    if (error == 0) {
-        error = server_key_read(config->key, key, &key_len, why, why_size);
-    }
-    if (error == 0) {
-        error = server_identity_parse(config->certificate, config->key, bytes_of(chain, chain_len),
-                                      bytes_of(key, key_len), &identity, why, why_size);
-    }
+    const int error = server_identity_read(config->certificate, config->key, &pem, &identity, why, why_size);
     if (error == 0) {
         bytes_wipe(&identity, sizeof identity);
         crypto_lock_take(&lock);
-        const bool other_chain = keep(f, SERVER_CHAIN, chain, chain_len);
-        const bool other_key = keep(f, SERVER_KEY, key, key_len);
+        const bool other_chain = keep(f, SERVER_CHAIN, pem.chain, pem.chain_len);
+        const bool other_key = keep(f, SERVER_KEY, pem.key, pem.key_len);
         f->identity += other_chain || other_key;
         crypto_lock_leave(&lock);
     }
-    bytes_wipe(key, sizeof key);
+    bytes_wipe(&pem, sizeof pem);
     return error;
 }
 

@@ -30,17 +30,16 @@ int server_policies_parse(const char *path, struct bytes content, struct dps_ser
 int server_secrets_parse(const char *path, struct bytes content, struct dps_service_config *config, char *why,
                          size_t why_size);
 
-/* The key's file is as secret as the others; the chain's is not. */
-int server_chain_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
-                      size_t why_size);
-int server_key_read(const char *path, uint8_t content[SERVER_FILE_MAX], size_t *len, char *why,
-                    size_t why_size);
-/* Returns: 0; BYTES_E_TLS. */
+/* Certificate and key, which are only good together; the names are for why. Returns: 0; BYTES_E_TLS. */
 int server_identity_parse(const char *certificate, const char *key, struct bytes chain_pem,
                           struct bytes key_pem, struct crypto_identity *identity, char *why, size_t why_size);
-/* All of that. */
-int server_identity_load(const char *certificate, const char *key, struct crypto_identity *identity,
-                         char *why, size_t why_size);
+/* The same from files, which may be DER. The caller wipes pem. */
+struct server_pem {
+    uint8_t chain[SERVER_FILE_MAX], key[SERVER_FILE_MAX];
+    size_t chain_len, key_len;
+};
+int server_identity_read(const char *certificate, const char *key, struct server_pem *pem,
+                         struct crypto_identity *identity, char *why, size_t why_size);
 
 /* ---- files.c ---- */
 

@@ -22,12 +22,44 @@ struct posix_store_kind {
     const char *const *files;
 };
 
-/* What the stores in SQL share. A turn is nothing, then one transaction, then nothing. */
-enum posix_store_turn {
+/* ---- What the stores in SQL share ---- */
+
+/* A turn is nothing, then one transaction, then nothing: it begins with the first write. */
+enum posix_turn_state {
     POSIX_TURN_CLEAN,   /* nothing written */
     POSIX_TURN_WRITTEN, /* a transaction is open */
     POSIX_TURN_LOST /* it is gone, and what was taken for written with it: nothing more may be committed */
 };
+/* What it asks of the database. */
+enum posix_turn_step {
+    POSIX_TURN_BEGIN,
+    POSIX_TURN_MARK,
+    POSIX_TURN_MARK_AGAIN, /* and forget the one before */
+    POSIX_TURN_UNDO,       /* to the mark */
+    POSIX_TURN_COMMIT,
+    POSIX_TURN_ROLLBACK,
+    POSIX_TURN_STEPS
+};
+/* The first member of such a store: these functions take the store as their context. */
+struct posix_turn {
+    enum posix_turn_state state;
+    bool marked;
+    char reason[256]; /* of the last failure, for people; empty: none */
+    /* Returns: whether it worked. If not, it has said why in reason, but for a rollback. */
+    bool (*step)(void *store, enum posix_turn_step step);
+};
+/* Before each write. Returns: 0; BYTES_E_STORE. */
+int posix_turn_begin(void *store);
+/* After a failure: writes that the service took for done are gone with the transaction, so nothing of this turn may be
+ * committed any more, not even what comes later. */
+void posix_turn_lose(void *store);
+/* Of struct dps_store. */
+int posix_turn_mark(void *store);
+void posix_turn_undo(void *store);
+int posix_turn_commit(void *store);
+void posix_turn_rollback(void *store);
+const char *posix_turn_reason(void *store);
+
 /* The table of records of this kind. */
 const char *posix_store_table(enum dps_table table);
 /* May such a record be stored? */

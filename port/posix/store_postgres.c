@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The PostgreSQL store: the functions of struct dps_store.
  *
- * A turn is nothing, then one transaction, then nothing, as in the SQLite store; it begins with the first write. Two
- * nodes that write the same record at the same time: the second waits for the first one's commit and then finds another
- * version, which is a conflict. Two that wait for each other: the server ends one, whose turn is lost. */
+ * Two nodes that write the same record at the same time: the second waits for the first one's commit and then finds
+ * another version, which is a conflict. Two that wait for each other: the server ends one, whose turn is lost. */
 #include "port/posix/store_postgres.h"
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+_Static_assert(offsetof(struct posix_postgres, turn) == 0, "a store is what posix_turn_... take");
 
 static void statement(char name[POSIX_POSTGRES_NAME_MAX], const char *what, enum dps_table table)
 {
@@ -37,7 +39,7 @@ static int read_one(struct posix_postgres *s, const char *what, enum dps_table t
     char name[POSIX_POSTGRES_NAME_MAX];
     *to.len = 0;
     *to.version = 0;
-    if (s->turn == POSIX_TURN_LOST) {
+    if (s->turn.state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
     }
     statement(name, what, table);
@@ -77,16 +79,21 @@ static int postgres_next(void *context, enum dps_table table, struct bytes after
     return error;
 }
 
-static int begin_turn(struct posix_postgres *s)
+static bool step(void *store, enum posix_turn_step step)
 {
-    if (s->turn == POSIX_TURN_WRITTEN) {
-        return 0;
+    static const char *const sql[POSIX_TURN_STEPS] = {
+        [POSIX_TURN_BEGIN] = "BEGIN",
+        [POSIX_TURN_MARK] = "SAVEPOINT request",
+        [POSIX_TURN_MARK_AGAIN] = "RELEASE SAVEPOINT request; SAVEPOINT request",
+        [POSIX_TURN_UNDO] = "ROLLBACK TO SAVEPOINT request",
+        [POSIX_TURN_COMMIT] = "COMMIT",
+        [POSIX_TURN_ROLLBACK] = "ROLLBACK",
+    };
+    struct posix_postgres *s = store;
+    if (step == POSIX_TURN_BEGIN ? !posix_postgres_connected(s) : s->link == NULL) {
+        return false;
     }
-    if (s->turn == POSIX_TURN_LOST || !posix_postgres_connected(s) || !posix_postgres_execute(s, "BEGIN")) {
-        return BYTES_E_STORE;
-    }
-    s->turn = POSIX_TURN_WRITTEN;
-    return 0;
+    return posix_postgres_execute(s, sql[step]);
 }
 
 static int postgres_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
@@ -95,7 +102,7 @@ static int postgres_put(void *context, enum dps_table table, struct bytes key, s
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
     *version = 0;
-    if (!posix_store_fits(key, value) || begin_turn(s) != 0) {
+    if (!posix_store_fits(key, value) || posix_turn_begin(s) != 0) {
         return BYTES_E_STORE;
     }
     statement(name, expected == 0 ? "insert" : "update", table);
@@ -115,7 +122,7 @@ static int postgres_remove(void *context, enum dps_table table, struct bytes key
 {
     struct posix_postgres *s = context;
     char name[POSIX_POSTGRES_NAME_MAX];
-    if (begin_turn(s) != 0) {
+    if (posix_turn_begin(s) != 0) {
         return BYTES_E_STORE;
     }
     statement(name, "remove", table);
@@ -139,83 +146,9 @@ static int postgres_remove(void *context, enum dps_table table, struct bytes key
     return error;
 }
 
-/* Whatever the transaction holds is gone: nothing of this turn may be committed any more. */
-static void lose_turn(struct posix_postgres *s)
-{
-    if (s->turn != POSIX_TURN_WRITTEN) {
-        return;
-    }
-    if (s->link != NULL) {
-        (void)posix_postgres_execute(s, "ROLLBACK");
-    }
-    s->turn = POSIX_TURN_LOST;
-    s->marked = false;
-}
-
-/* Before the first write of a turn there is no transaction to mark: undoing is then to end it. */
-static int postgres_mark(void *context)
-{
-    struct posix_postgres *s = context;
-    if (s->turn == POSIX_TURN_LOST) {
-        return BYTES_E_STORE;
-    }
-    if (s->turn == POSIX_TURN_CLEAN) {
-        return 0;
-    }
-    if (!posix_postgres_execute(s, s->marked ? "RELEASE SAVEPOINT request; SAVEPOINT request"
-                                             : "SAVEPOINT request")) {
-        lose_turn(s);
-        return BYTES_E_STORE;
-    }
-    s->marked = true;
-    return 0;
-}
-
-static void postgres_undo(void *context)
-{
-    struct posix_postgres *s = context;
-    if (s->turn != POSIX_TURN_WRITTEN) {
-        return;
-    }
-    if (!s->marked) {
-        lose_turn(s);
-        s->turn = POSIX_TURN_CLEAN;
-    } else if (!posix_postgres_execute(s, "ROLLBACK TO SAVEPOINT request")) {
-        lose_turn(s);
-    }
-}
-
-/* A COMMIT that is not answered may have happened. The answers are then 503, and what was written is what a device
- * finds that asks again: its registration, whose nonce has been used. */
-static int postgres_commit(void *context)
-{
-    struct posix_postgres *s = context;
-    if (s->turn == POSIX_TURN_WRITTEN && !posix_postgres_execute(s, "COMMIT")) {
-        lose_turn(s);
-    }
-    const int error = s->turn == POSIX_TURN_LOST ? BYTES_E_STORE : 0;
-    s->turn = POSIX_TURN_CLEAN;
-    s->marked = false;
-    return error;
-}
-
-static void postgres_rollback(void *context)
-{
-    struct posix_postgres *s = context;
-    lose_turn(s);
-    s->turn = POSIX_TURN_CLEAN;
-    s->marked = false;
-}
-
-static const char *postgres_reason(void *context)
-{
-    const struct posix_postgres *s = context;
-    return s->reason;
-}
-
 int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *why, size_t why_size)
 {
-    *s = (struct posix_postgres){.retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
+    *s = (struct posix_postgres){.turn = {.step = step}, .retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
     if (strlen(conninfo) >= sizeof s->conninfo) {
         snprintf(why, why_size, "the connection string of the store is longer than %zu characters",
                  sizeof s->conninfo - 1);
@@ -225,7 +158,7 @@ int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *wh
     if (posix_postgres_connected(s)) {
         return 0;
     }
-    snprintf(why, why_size, "cannot use the PostgreSQL store: %s", s->reason);
+    snprintf(why, why_size, "cannot use the PostgreSQL store: %s", s->turn.reason);
     posix_postgres_close(s);
     return BYTES_E_STORE;
 }
@@ -233,7 +166,7 @@ int posix_postgres_open(struct posix_postgres *s, const char *conninfo, char *wh
 void posix_postgres_close(struct posix_postgres *s)
 {
     PQfinish(s->link);
-    *s = (struct posix_postgres){.retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
+    *s = (struct posix_postgres){.turn = {.step = step}, .retry_ms = POSIX_POSTGRES_RETRY_MIN_MS};
 }
 
 struct dps_store posix_postgres_store(struct posix_postgres *s)
@@ -243,11 +176,11 @@ struct dps_store posix_postgres_store(struct posix_postgres *s)
                               .put = postgres_put,
                               .remove = postgres_remove,
                               .next = postgres_next,
-                              .mark = postgres_mark,
-                              .undo = postgres_undo,
-                              .commit = postgres_commit,
-                              .rollback = postgres_rollback,
-                              .reason = postgres_reason};
+                              .mark = posix_turn_mark,
+                              .undo = posix_turn_undo,
+                              .commit = posix_turn_commit,
+                              .rollback = posix_turn_rollback,
+                              .reason = posix_turn_reason};
 }
 
 static int kind_open(void *state, const char *conninfo, char *why, size_t why_size)

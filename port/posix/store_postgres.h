@@ -23,15 +23,13 @@
 #define POSIX_POSTGRES_CONNINFO_MAX 1024
 
 struct posix_postgres {
+    struct posix_turn turn;
     PGconn *link; /* null: not connected */
-    enum posix_store_turn turn;
-    bool marked; /* a savepoint is set */
     uint32_t retry_ms;
     uint64_t retry_at_ms; /* monotonic: not connected again before */
     uint64_t
         connect_until_ms; /* monotonic: while connecting, when all of it must be done; 0: not connecting */
     char conninfo[POSIX_POSTGRES_CONNINFO_MAX];
-    char reason[256]; /* of the last failure, for people; empty: none */
 };
 
 /* Connect, make the schema if there is none, and check its version.
@@ -61,8 +59,5 @@ bool posix_postgres_execute(struct posix_postgres *s, const char *sql);
 bool posix_postgres_connected(struct posix_postgres *s);
 /* Give up the connection and what the turn has written. */
 void posix_postgres_lose(struct posix_postgres *s);
-/* Make the schema if it is missing, in one transaction, and bring an older one up to date. Returns: whether it is the
- * one that this program knows; else s->reason. */
-bool posix_postgres_schema(struct posix_postgres *s);
 
 #endif

@@ -14,7 +14,7 @@
 /* Everything that libpq says is for people who run databases; one line of it is enough. */
 static void keep_reason(struct posix_postgres *s, const char *reason)
 {
-    snprintf(s->reason, sizeof s->reason, "%.*s", (int)strcspn(reason, "\n"), reason);
+    snprintf(s->turn.reason, sizeof s->turn.reason, "%.*s", (int)strcspn(reason, "\n"), reason);
 }
 
 static bool wait_socket(const PGconn *link, short events, uint64_t deadline_ms)
@@ -62,10 +62,7 @@ void posix_postgres_lose(struct posix_postgres *s)
 {
     PQfinish(s->link);
     s->link = NULL;
-    s->marked = false;
-    if (s->turn == POSIX_TURN_WRITTEN) {
-        s->turn = POSIX_TURN_LOST;
-    }
+    posix_turn_lose(s);
     s->retry_at_ms = posix_monotonic_ms() + s->retry_ms;
     s->retry_ms =
         s->retry_ms * 2 < POSIX_POSTGRES_RETRY_MAX_MS ? s->retry_ms * 2 : POSIX_POSTGRES_RETRY_MAX_MS;
@@ -163,9 +160,10 @@ static bool migrate(struct posix_postgres *s, long from)
     return true;
 }
 
-/* In a transaction: of several processes that start together one makes the schema, and the others, whose CREATE TABLE
- * waited for it and then failed, look again. */
-bool posix_postgres_schema(struct posix_postgres *s)
+/* Make the schema if it is missing, and bring an older one up to date, in a transaction: of several processes that start
+ * together one makes it, and the others, whose CREATE TABLE waited for it and then failed, look again. Returns: whether
+ * it is the one that this program knows. */
+static bool make_schema(struct posix_postgres *s)
 {
     enum { TRIES = 3 };
     for (int i = 0; i < TRIES && s->link != NULL; i++) {
@@ -175,7 +173,7 @@ bool posix_postgres_schema(struct posix_postgres *s)
         }
         if (found > SCHEMA_VERSION) {
             snprintf(
-                s->reason, sizeof s->reason,
+                s->turn.reason, sizeof s->turn.reason,
                 "its schema is %ld, of a newer version of this program, which knows %d; use that version",
                 found, SCHEMA_VERSION);
             return false;
@@ -266,8 +264,8 @@ static bool connect_and_prepare(struct posix_postgres *s)
                                                                           : "the database does not answer");
         return false;
     }
-    return PQsetnonblocking(s->link, 1) == 0 && posix_postgres_execute(s, OPTIONS) &&
-           posix_postgres_schema(s) && prepare_all(s);
+    return PQsetnonblocking(s->link, 1) == 0 && posix_postgres_execute(s, OPTIONS) && make_schema(s) &&
+           prepare_all(s);
 }
 
 bool posix_postgres_connected(struct posix_postgres *s)
@@ -275,7 +273,7 @@ bool posix_postgres_connected(struct posix_postgres *s)
     if (s->link != NULL) {
         return true;
     }
-    if (s->turn == POSIX_TURN_LOST || posix_monotonic_ms() < s->retry_at_ms) {
+    if (s->turn.state == POSIX_TURN_LOST || posix_monotonic_ms() < s->retry_at_ms) {
         return false;
     }
     s->connect_until_ms = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
@@ -320,10 +318,8 @@ PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct 
     }
     PGresult *result = send_and_receive(s, name, key, value, version);
     /* The server has refused a statement: its transaction is dead, whatever else was in it. */
-    if (result == NULL && s->turn == POSIX_TURN_WRITTEN) {
-        (void)posix_postgres_execute(s, "ROLLBACK");
-        s->turn = POSIX_TURN_LOST;
-        s->marked = false;
+    if (result == NULL) {
+        posix_turn_lose(s);
     }
     return result;
 }

@@ -5,10 +5,11 @@
  * version. The last version given out is in a table of one row: taking the greatest version present would give the
  * version of a deleted record again.
  *
- * A turn is nothing, then one transaction, then nothing. It begins with the first write and at once as a writer
- * (BEGIN IMMEDIATE): a transaction that began by reading could be refused at its first write, with no way to go
- * on. So what was read before that write may be old, and only the version check inside the transaction counts. */
+ * A turn's transaction begins at once as a writer (BEGIN IMMEDIATE): one that began by reading could be refused at its
+ * first write, with no way to go on. So what was read before that write may be old, and only the version check inside
+ * the transaction counts. */
 #include "port/posix/store_sqlite.h"
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ static const char *const table_sql[POSIX_SQLITE_PER_TABLE] = {
     [NEXT] = "SELECT key, value, version FROM %s WHERE key > ?1 ORDER BY key LIMIT 1",
 };
 
-/* Statements of a turn. */
+/* Statements of a turn, in the order of POSIX_SQLITE_PER_TURN. */
 enum { BEGIN, COUNTER_GET, COUNTER_SET, MARK, UNDO, FORGET_MARK, COMMIT, ROLLBACK };
 static const char *const turn_sql[POSIX_SQLITE_PER_TURN] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -35,6 +36,8 @@ static const char *const turn_sql[POSIX_SQLITE_PER_TURN] = {
     [ROLLBACK] = "ROLLBACK",
 };
 
+_Static_assert(offsetof(struct posix_sqlite, turn) == 0, "a store is what posix_turn_... take");
+
 /* Run a statement that returns no row. Returns: whether it worked. */
 static bool run(sqlite3_stmt *statement)
 {
@@ -44,32 +47,20 @@ static bool run(sqlite3_stmt *statement)
 }
 
 /* SQLite's words for its last error, and those of the system, if it was one of its calls. */
-static int keep_reason(struct posix_sqlite *s)
+static void keep_reason(struct posix_sqlite *s)
 {
     const int number = sqlite3_system_errno(s->db);
     const int code = sqlite3_errcode(s->db) & 0xFF;
     const bool of_system = number != 0 && (code == SQLITE_IOERR || code == SQLITE_CANTOPEN);
-    snprintf(s->reason, sizeof s->reason, "%s%s%s", sqlite3_errmsg(s->db), of_system ? ": " : "",
+    snprintf(s->turn.reason, sizeof s->turn.reason, "%s%s%s", sqlite3_errmsg(s->db), of_system ? ": " : "",
              of_system ? strerror(number) : "");
-    return BYTES_E_STORE;
-}
-
-/* Writes that the service took for done are gone with the transaction, so nothing of this turn may be committed any
- * more, not even what comes later. */
-static void lose_turn(struct posix_sqlite *s)
-{
-    if (s->turn_state == POSIX_TURN_WRITTEN) {
-        (void)run(s->turn[ROLLBACK]); /* fails if SQLite has rolled back by itself */
-        s->turn_state = POSIX_TURN_LOST;
-        s->marked = false;
-    }
 }
 
 /* After an SQLite error. */
 static int fail(struct posix_sqlite *s)
 {
-    (void)keep_reason(s);
-    lose_turn(s);
+    keep_reason(s);
+    posix_turn_lose(s);
     return BYTES_E_STORE;
 }
 
@@ -80,28 +71,10 @@ static bool is_in_place(struct posix_sqlite *s)
     if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0) {
         return true;
     }
-    snprintf(s->reason, sizeof s->reason, "%s was moved, deleted or replaced: put it back, or start anew",
+    snprintf(s->turn.reason, sizeof s->turn.reason,
+             "%s was moved, deleted or replaced: put it back, or start anew",
              sqlite3_db_filename(s->db, "main"));
     return false;
-}
-
-static int begin_turn(struct posix_sqlite *s)
-{
-    if (s->turn_state == POSIX_TURN_WRITTEN) {
-        return 0;
-    }
-    if (s->turn_state == POSIX_TURN_LOST || !is_in_place(s)) {
-        return BYTES_E_STORE;
-    }
-    if (!run(s->turn[BEGIN])) {
-        return keep_reason(s);
-    }
-    s->turn_state = POSIX_TURN_WRITTEN;
-    sqlite3_stmt *counter = s->turn[COUNTER_GET];
-    bool found = sqlite3_step(counter) == SQLITE_ROW;
-    s->version = found ? (uint64_t)sqlite3_column_int64(counter, 0) : 0;
-    (void)sqlite3_reset(counter);
-    return found ? 0 : fail(s);
 }
 
 /* The bytes need not be copied: every statement is reset before the function that bound them returns. An empty span may
@@ -115,6 +88,59 @@ static bool bind_text(sqlite3_stmt *statement, int index, struct bytes text)
 static bool bind_number(sqlite3_stmt *statement, int index, uint64_t number)
 {
     return sqlite3_bind_int64(statement, index, (sqlite3_int64)number) == SQLITE_OK;
+}
+
+/* Nothing is written yet: if the counter cannot be read, the transaction ends at once. */
+static bool begin(struct posix_sqlite *s)
+{
+    if (!is_in_place(s)) {
+        return false;
+    }
+    if (!run(s->of_turn[BEGIN])) {
+        keep_reason(s);
+        return false;
+    }
+    sqlite3_stmt *counter = s->of_turn[COUNTER_GET];
+    bool found = sqlite3_step(counter) == SQLITE_ROW;
+    s->version = found ? (uint64_t)sqlite3_column_int64(counter, 0) : 0;
+    (void)sqlite3_reset(counter);
+    if (!found) {
+        keep_reason(s);
+        (void)run(s->of_turn[ROLLBACK]);
+    }
+    return found;
+}
+
+static bool step(void *store, enum posix_turn_step step)
+{
+    struct posix_sqlite *s = store;
+    sqlite3_stmt *const *of_turn = s->of_turn;
+    bool done = false;
+    switch (step) {
+    case POSIX_TURN_BEGIN:
+        return begin(s);
+    case POSIX_TURN_ROLLBACK:
+        return run(of_turn[ROLLBACK]);
+    case POSIX_TURN_MARK:
+        done = run(of_turn[MARK]);
+        break;
+    case POSIX_TURN_MARK_AGAIN:
+        done = run(of_turn[FORGET_MARK]) && run(of_turn[MARK]);
+        break;
+    case POSIX_TURN_UNDO:
+        done = run(of_turn[UNDO]);
+        break;
+    case POSIX_TURN_COMMIT:
+        done = bind_number(of_turn[COUNTER_SET], 1, s->version) && run(of_turn[COUNTER_SET]) &&
+               run(of_turn[COMMIT]);
+        break;
+    case POSIX_TURN_STEPS:
+        break;
+    }
+    if (!done) {
+        keep_reason(s);
+    }
+    return done;
 }
 
 static int copy_text(sqlite3_stmt *statement, int column, uint8_t *out, size_t capacity, size_t *len)
@@ -161,7 +187,7 @@ static int sqlite_get(void *context, enum dps_table table, struct bytes key, uin
     sqlite3_stmt *statement = s->record[table][GET];
     *len = 0;
     *version = 0;
-    if (s->turn_state == POSIX_TURN_LOST) {
+    if (s->turn.state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
     }
     if (!bind_text(statement, 1, key)) {
@@ -180,7 +206,7 @@ static int sqlite_next(void *context, enum dps_table table, struct bytes after, 
     *key_len = 0;
     *len = 0;
     *version = 0;
-    if (s->turn_state == POSIX_TURN_LOST) {
+    if (s->turn.state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
     }
     if (!bind_text(statement, 1, after)) {
@@ -197,7 +223,7 @@ static int sqlite_put(void *context, enum dps_table table, struct bytes key, str
     if (!posix_store_fits(key, value)) {
         return BYTES_E_STORE;
     }
-    int error = begin_turn(s);
+    int error = posix_turn_begin(s);
     if (error != 0) {
         return error;
     }
@@ -217,7 +243,7 @@ static int sqlite_put(void *context, enum dps_table table, struct bytes key, str
 static int sqlite_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     struct posix_sqlite *s = context;
-    int error = begin_turn(s);
+    int error = posix_turn_begin(s);
     if (error != 0) {
         return error;
     }
@@ -241,69 +267,6 @@ static int sqlite_remove(void *context, enum dps_table table, struct bytes key, 
     return rc == SQLITE_ROW ? BYTES_E_CONFLICT : BYTES_E_NOT_FOUND;
 }
 
-/* Before the first write of a turn there is no transaction to mark: undoing is then to end it. */
-static int sqlite_mark(void *context)
-{
-    struct posix_sqlite *s = context;
-    if (s->turn_state == POSIX_TURN_LOST) {
-        return BYTES_E_STORE;
-    }
-    if (s->marked && !run(s->turn[FORGET_MARK])) {
-        return fail(s);
-    }
-    s->marked = false;
-    if (s->turn_state == POSIX_TURN_WRITTEN) {
-        if (!run(s->turn[MARK])) {
-            return fail(s);
-        }
-        s->marked = true;
-    }
-    return 0;
-}
-
-static void sqlite_undo(void *context)
-{
-    struct posix_sqlite *s = context;
-    if (s->turn_state != POSIX_TURN_WRITTEN) {
-        return;
-    }
-    if (s->marked) {
-        if (!run(s->turn[UNDO])) {
-            (void)fail(s);
-        }
-    } else {
-        lose_turn(s);
-        s->turn_state = POSIX_TURN_CLEAN;
-    }
-}
-
-static int sqlite_commit(void *context)
-{
-    struct posix_sqlite *s = context;
-    if (s->turn_state == POSIX_TURN_WRITTEN && (!bind_number(s->turn[COUNTER_SET], 1, s->version) ||
-                                                !run(s->turn[COUNTER_SET]) || !run(s->turn[COMMIT]))) {
-        (void)fail(s);
-    }
-    int error = s->turn_state == POSIX_TURN_LOST ? BYTES_E_STORE : 0;
-    s->turn_state = POSIX_TURN_CLEAN;
-    s->marked = false;
-    return error;
-}
-
-static void sqlite_rollback(void *context)
-{
-    struct posix_sqlite *s = context;
-    lose_turn(s);
-    s->turn_state = POSIX_TURN_CLEAN;
-    s->marked = false;
-}
-
-static const char *sqlite_reason(void *context)
-{
-    const struct posix_sqlite *s = context;
-    return s->reason;
-}
-
 static bool prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement)
 {
     return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) == SQLITE_OK;
@@ -321,14 +284,14 @@ static bool prepare_all(struct posix_sqlite *s)
         }
     }
     for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++) {
-        ok = ok && prepare(s->db, turn_sql[i], &s->turn[i]);
+        ok = ok && prepare(s->db, turn_sql[i], &s->of_turn[i]);
     }
     return ok;
 }
 
 int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size)
 {
-    *s = (struct posix_sqlite){.turn_state = POSIX_TURN_CLEAN};
+    *s = (struct posix_sqlite){.turn = {.step = step}};
     int error = posix_sqlite_connect(s, path, why, why_size);
     if (error == 0 && !prepare_all(s)) {
         snprintf(why, why_size, "%s does not have the tables of this program: %s", path,
@@ -349,10 +312,10 @@ void posix_sqlite_close(struct posix_sqlite *s)
         }
     }
     for (size_t i = 0; i < POSIX_SQLITE_PER_TURN; i++) {
-        (void)sqlite3_finalize(s->turn[i]);
+        (void)sqlite3_finalize(s->of_turn[i]);
     }
     (void)sqlite3_close(s->db);
-    *s = (struct posix_sqlite){.turn_state = POSIX_TURN_CLEAN};
+    *s = (struct posix_sqlite){.turn = {.step = step}};
 }
 
 struct dps_store posix_sqlite_store(struct posix_sqlite *s)
@@ -362,11 +325,11 @@ struct dps_store posix_sqlite_store(struct posix_sqlite *s)
                               .put = sqlite_put,
                               .remove = sqlite_remove,
                               .next = sqlite_next,
-                              .mark = sqlite_mark,
-                              .undo = sqlite_undo,
-                              .commit = sqlite_commit,
-                              .rollback = sqlite_rollback,
-                              .reason = sqlite_reason};
+                              .mark = posix_turn_mark,
+                              .undo = posix_turn_undo,
+                              .commit = posix_turn_commit,
+                              .rollback = posix_turn_rollback,
+                              .reason = posix_turn_reason};
 }
 
 static int kind_open(void *state, const char *path, char *why, size_t why_size)

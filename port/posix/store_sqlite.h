@@ -14,13 +14,11 @@
 #define POSIX_SQLITE_PER_TABLE 5
 #define POSIX_SQLITE_PER_TURN 8
 struct posix_sqlite {
+    struct posix_turn turn;
     sqlite3 *db;
     sqlite3_stmt *record[DPS_TABLE_COUNT][POSIX_SQLITE_PER_TABLE];
-    sqlite3_stmt *turn[POSIX_SQLITE_PER_TURN];
-    enum posix_store_turn turn_state;
-    bool marked;      /* a savepoint is set */
+    sqlite3_stmt *of_turn[POSIX_SQLITE_PER_TURN];
     uint64_t version; /* the counter, while a transaction is open */
-    char reason[256]; /* of the last failure, for people */
 };
 /* Returns: 0; BYTES_E_STORE with a sentence in why. s may be opened again after close or failure. */
 int posix_sqlite_open(struct posix_sqlite *s, const char *path, char *why, size_t why_size);

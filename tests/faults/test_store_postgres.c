@@ -112,7 +112,7 @@ static int a_lock_is_not_waited_for_long(void)
     CHECK_EQUAL(store_put(&b, t, "other", "1", &other), 0);
     CHECK_EQUAL(store_put(&a, t, "d", "of a", &of_a), 0);
     CHECK_EQUAL(store_put(&b, t, "d", "of b", &of_b), BYTES_E_STORE);
-    CHECK(strstr(y.reason, "lock timeout") != NULL);
+    CHECK(strstr(y.turn.reason, "lock timeout") != NULL);
     CHECK_EQUAL(b.commit(b.context), BYTES_E_STORE); /* with all that it wrote */
     CHECK_EQUAL(store_put(&b, t, "d", "of b", &next), BYTES_E_STORE);
     (void)b.commit(b.context);
@@ -239,7 +239,7 @@ static int hangs(void)
     const uint64_t waited = posix_monotonic_ms() - begin;
     CHECK(signal_server("CONT"));
     CHECK(error == BYTES_E_STORE && waited >= POSIX_POSTGRES_TIMEOUT_MS - 1);
-    CHECK_EQUAL(db.reason, "the database does not answer");
+    CHECK_EQUAL(db.turn.reason, "the database does not answer");
     CHECK(comes_back(&s));
     posix_postgres_close(&db);
     return 0;

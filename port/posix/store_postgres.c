@@ -10,11 +10,6 @@
 
 _Static_assert(offsetof(struct posix_postgres, turn) == 0, "a store is what posix_turn_... take");
 
-static void statement(char name[POSIX_POSTGRES_NAME_MAX], const char *what, enum dps_table table)
-{
-    snprintf(name, POSIX_POSTGRES_NAME_MAX, "%s%c", what, posix_store_table(table)[0]);
-}
-
 static uint64_t number_of(const PGresult *result, int row, int column)
 {
     struct bytes_reader r = bytes_reader_over(
@@ -36,14 +31,12 @@ static int copy(const PGresult *result, int column, uint8_t *out, size_t capacit
 static int read_one(struct posix_postgres *s, const char *what, enum dps_table table, struct bytes key,
                     struct posix_store_record to)
 {
-    char name[POSIX_POSTGRES_NAME_MAX];
     *to.len = 0;
     *to.version = 0;
     if (s->turn.state == POSIX_TURN_LOST) {
         return BYTES_E_STORE;
     }
-    statement(name, what, table);
-    PGresult *result = posix_postgres_run(s, name, key, NULL, NULL);
+    PGresult *result = posix_postgres_run(s, what, table, key, NULL, NULL);
     if (result == NULL) {
         return BYTES_E_STORE;
     }
@@ -100,13 +93,12 @@ static int postgres_put(void *context, enum dps_table table, struct bytes key, s
                         uint64_t expected, uint64_t *version)
 {
     struct posix_postgres *s = context;
-    char name[POSIX_POSTGRES_NAME_MAX];
     *version = 0;
     if (!posix_store_fits(key, value) || posix_turn_begin(s) != 0) {
         return BYTES_E_STORE;
     }
-    statement(name, expected == 0 ? "insert" : "update", table);
-    PGresult *result = posix_postgres_run(s, name, key, &value, expected == 0 ? NULL : &expected);
+    PGresult *result = posix_postgres_run(s, expected == 0 ? "insert" : "update", table, key, &value,
+                                          expected == 0 ? NULL : &expected);
     if (result == NULL) {
         return BYTES_E_STORE;
     }
@@ -121,12 +113,10 @@ static int postgres_put(void *context, enum dps_table table, struct bytes key, s
 static int postgres_remove(void *context, enum dps_table table, struct bytes key, uint64_t expected)
 {
     struct posix_postgres *s = context;
-    char name[POSIX_POSTGRES_NAME_MAX];
     if (posix_turn_begin(s) != 0) {
         return BYTES_E_STORE;
     }
-    statement(name, "remove", table);
-    PGresult *result = posix_postgres_run(s, name, key, NULL, &expected);
+    PGresult *result = posix_postgres_run(s, "remove", table, key, NULL, &expected);
     if (result == NULL) {
         return BYTES_E_STORE;
     }
@@ -136,8 +126,7 @@ static int postgres_remove(void *context, enum dps_table table, struct bytes key
         return 0;
     }
     /* Nothing deleted: is it not there, or is it another version? */
-    statement(name, "get", table);
-    result = posix_postgres_run(s, name, key, NULL, NULL);
+    result = posix_postgres_run(s, "get", table, key, NULL, NULL);
     if (result == NULL) {
         return BYTES_E_STORE;
     }

@@ -206,6 +206,13 @@ static const struct {
     {"remove", "DELETE FROM %s WHERE key = $1 AND ($2::BIGINT = 0 OR version = $2)"},
 };
 
+/* What it does, and the first letter of its table. */
+#define STATEMENT_MAX 16
+static void name_statement(char name[STATEMENT_MAX], const char *what, enum dps_table table)
+{
+    snprintf(name, STATEMENT_MAX, "%s%c", what, posix_store_table(table)[0]);
+}
+
 static bool prepare(struct posix_postgres *s, const char *name, const char *sql)
 {
     const uint64_t deadline = deadline_of(s);
@@ -219,10 +226,10 @@ static bool prepare_all(struct posix_postgres *s)
 {
     for (size_t t = 0; t < DPS_TABLE_COUNT; t++) {
         for (size_t i = 0; i < sizeof per_table / sizeof per_table[0]; i++) {
-            char name[POSIX_POSTGRES_NAME_MAX];
+            char name[STATEMENT_MAX];
             char sql[256];
             const char *table_at = strstr(per_table[i].sql, "%s");
-            snprintf(name, sizeof name, "%s%c", per_table[i].name, posix_store_table((enum dps_table)t)[0]);
+            name_statement(name, per_table[i].name, (enum dps_table)t);
             snprintf(sql, sizeof sql, "%.*s%s%s", (int)(table_at - per_table[i].sql), per_table[i].sql,
                      posix_store_table((enum dps_table)t), table_at + 2);
             if (!prepare(s, name, sql)) {
@@ -310,9 +317,11 @@ static PGresult *send_and_receive(struct posix_postgres *s, const char *name, st
     return judged(s, sent ? receive(s->link, deadline) : NULL);
 }
 
-PGresult *posix_postgres_run(struct posix_postgres *s, const char *name, struct bytes key,
-                             const struct bytes *value, const uint64_t *version)
+PGresult *posix_postgres_run(struct posix_postgres *s, const char *what, enum dps_table table,
+                             struct bytes key, const struct bytes *value, const uint64_t *version)
 {
+    char name[STATEMENT_MAX];
+    name_statement(name, what, table);
     if (!posix_postgres_connected(s)) {
         return NULL;
     }

@@ -153,11 +153,20 @@ struct port_bare_run {
     uint64_t tpm_ms;
 };
 
+/* Exit statuses: those of the programs, and one for what the processor refuses. */
+enum port_bare_status {
+    PORT_BARE_DONE = 0,
+    PORT_BARE_REFUSED = 1, /* by the other side */
+    PORT_BARE_USAGE = 2,   /* wrongly configured */
+    PORT_BARE_TPM = 3,
+    PORT_BARE_NETWORK = 4, /* or TLS */
+    PORT_BARE_STORAGE = 5,
+    PORT_BARE_FAULT = 70
+};
+
 /* One boot: with a record, a hub token and a telemetry message (step 10); without one, or if the TPM or the hub does
  * not know that key any more, the registration (steps 1 to 9) before it. Tells on the console what it does and why it
- * fails. Returns: 0; otherwise an exit status as the programs have it: 1 refused by the other side, 2 wrongly
- * configured, 3 TPM, 4 network or TLS, 5 storage. What to do then is the board's choice: usually wait a while and
- * reset. */
+ * fails. Returns: enum port_bare_status. What to do then is the board's choice: usually wait a while and reset. */
 int port_bare_run(struct port_bare_run *run, const struct port_bare_board *board);
 
 #endif

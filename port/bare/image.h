@@ -3,15 +3,12 @@
 #ifndef PORT_BARE_IMAGE_H
 #define PORT_BARE_IMAGE_H
 
-#include <stdint.h>
+#include "dps/device/state.h"
 
+/* Two members of port_bare_board. */
 struct port_bare_image {
-    const char *service_host;
-    uint16_t service_port, hub_port;
-    const char *id_scope;
-    const char *registration_id; /* null: made of the EK */
-    const char *message;         /* telemetry */
-    const char *trust_pem;
+    struct dps_device_config config;
+    struct bytes trust_pem;
 };
 extern const struct port_bare_image port_bare_image;
 

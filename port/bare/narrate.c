@@ -2,8 +2,6 @@
 #include "port/bare/narrate.h"
 #include "dps/device/engine.h"
 
-enum { STATUS_REFUSED = 1, STATUS_USAGE = 2, STATUS_TPM = 3, STATUS_NETWORK = 4, STATUS_STORAGE = 5 };
-
 static void text(const struct port_bare_run *run, const char *words)
 {
     port_bare_text(&run->board->console, words);
@@ -96,7 +94,7 @@ void port_bare_narrate_end(const struct port_bare_run *run)
 int port_bare_narrate_trust(const struct port_bare_run *run)
 {
     text(run, "Error: this image holds no usable trust anchor. Build it with a PEM certificate.\n");
-    return STATUS_USAGE;
+    return PORT_BARE_USAGE;
 }
 
 /* The peer's own words. */
@@ -108,7 +106,7 @@ static int refused(const struct port_bare_run *run)
     number(run, run->device.service_error);
     text(run, ": ");
     port_bare_bytes(&run->board->console, bytes_of(run->device.message, run->device.message_len));
-    return STATUS_REFUSED;
+    return PORT_BARE_REFUSED;
 }
 
 static int explain(const struct port_bare_run *run, int error)
@@ -121,40 +119,40 @@ static int explain(const struct port_bare_run *run, int error)
     case BYTES_E_TLS:
         text(run, crypto_tls_error_text(run->drive.tls_error));
         text(run, "\n  Nothing was sent. Is this the right service, and the right trust anchor?");
-        return STATUS_NETWORK;
+        return PORT_BARE_NETWORK;
     case BYTES_E_STREAM:
         text(run, "no connection, or it broke off.");
-        return STATUS_NETWORK;
+        return PORT_BARE_NETWORK;
     case BYTES_E_CLOCK:
         text(run, "the answer had no Date header that can be right, and this board has no clock.");
-        return STATUS_NETWORK;
+        return PORT_BARE_NETWORK;
     case BYTES_E_TIMEOUT:
         text(run, run->device.late ? "all of this together took too long."
                   : network        ? "the network does not answer, or never comes to an end."
                                    : "the TPM does not answer.");
-        return network ? STATUS_NETWORK : STATUS_TPM;
+        return network ? PORT_BARE_NETWORK : PORT_BARE_TPM;
     case BYTES_E_TPM_RC:
         text(run, "the TPM answered ");
         port_bare_hex(&run->board->console, run->device.rc);
         text(run, ".");
-        return STATUS_TPM;
+        return PORT_BARE_TPM;
     case BYTES_E_ENTROPY:
     case BYTES_E_TPM_TRANSPORT:
         text(run, "the TPM does not answer as it should.");
-        return STATUS_TPM;
+        return PORT_BARE_TPM;
     case BYTES_E_FILE:
     case BYTES_E_STATE:
     case BYTES_E_NOT_FOUND:
         text(run, "the record cannot be kept or read: is the flash in order?");
-        return STATUS_STORAGE;
+        return PORT_BARE_STORAGE;
     case BYTES_E_USAGE:
         text(run, "this image was built with a wrong configuration.");
-        return STATUS_USAGE;
+        return PORT_BARE_USAGE;
     default:
         text(run, "an answer that is not understood (");
         number(run, (uint64_t)-error);
         text(run, ").");
-        return network ? STATUS_NETWORK : STATUS_TPM;
+        return network ? PORT_BARE_NETWORK : PORT_BARE_TPM;
     }
 }
 

@@ -15,10 +15,9 @@
 
 /* The main program's stack, from the linker script. */
 extern uint8_t lm3s_stack_bottom[], lm3s_stack_top[];
-/* The program, called with memory, clock and faults set up. What it returns is lm3s_exit's. */
+/* The program, called with memory, clock and faults set up. The debugger or emulator gets what it returns; if there is
+ * none, the board waits five minutes and resets. */
 int lm3s_main(void);
-/* Give status to the debugger or emulator. If there is none: wait five minutes and reset. */
-_Noreturn void lm3s_exit(int status);
 
 /* ---- clock.c ----------------------------------------------------------------------------------------------------- */
 

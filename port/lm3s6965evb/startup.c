@@ -27,7 +27,6 @@
 #define AIRCR_RESET 0x05fa0004
 
 #define RESET_AFTER_MS 300000
-#define STATUS_FAULT 70
 
 extern uint8_t lm3s_data_load[], lm3s_data_begin[], lm3s_data_end[], lm3s_bss_begin[], lm3s_bss_end[];
 extern uint8_t lm3s_handler_stack_top[];
@@ -69,11 +68,30 @@ void lm3s_prepare(void)
     __asm__ volatile("dsb\nisb");
 }
 
+/* Semihosting's SYS_EXIT_EXTENDED. */
+static void tell_debugger(int status)
+{
+    const uint32_t block[2] = {0x20026, (uint32_t)status};
+    register uint32_t operation __asm__("r0") = 0x20;
+    register const uint32_t *parameters __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xab" : "+r"(operation) : "r"(parameters) : "memory");
+}
+
+static _Noreturn void end_program(int status)
+{
+    const struct port_clock clock = lm3s_clock();
+    tell_debugger(status);
+    (void)clock.sleep_ms(clock.context, RESET_AFTER_MS);
+    AIRCR = AIRCR_RESET;
+    for (;;) {
+    }
+}
+
 _Noreturn void lm3s_run(void)
 {
     lm3s_clock_start();
     lm3s_uart_start();
-    lm3s_exit(lm3s_main());
+    end_program(lm3s_main());
 }
 
 /* Prepare memory, then go on with the main program's stack (PSP). */
@@ -103,7 +121,7 @@ void lm3s_fault_report(uint32_t *frame)
     static const char *const names[] = {"r0", "r1", "r2", "r3", "r12", "lr", "pc", "psr"};
     const bool fits = (uintptr_t)frame >= (uintptr_t)lm3s_stack_bottom;
     if (fits && (*(const uint16_t *)(uintptr_t)frame[FRAME_PC] & BKPT_MASK) == BKPT) {
-        /* A breakpoint that no debugger takes, lm3s_exit's: go on after it. */
+        /* A breakpoint that no debugger takes, end_program's: go on after it. */
         HFSR = HFSR;
         frame[FRAME_PC] += 2;
         return;
@@ -117,7 +135,7 @@ void lm3s_fault_report(uint32_t *frame)
     port_bare_hex(&console, BFAR);
     if (!fits) {
         port_bare_text(&console, ": the stack is too small\n");
-        lm3s_exit(STATUS_FAULT);
+        end_program(PORT_BARE_FAULT);
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         port_bare_text(&console, i % 4 == 0 ? "\n" : " ");
@@ -126,24 +144,5 @@ void lm3s_fault_report(uint32_t *frame)
         port_bare_hex(&console, frame[i]);
     }
     port_bare_text(&console, "\n");
-    lm3s_exit(STATUS_FAULT);
-}
-
-/* Semihosting's SYS_EXIT_EXTENDED. */
-static void tell_debugger(int status)
-{
-    const uint32_t block[2] = {0x20026, (uint32_t)status};
-    register uint32_t operation __asm__("r0") = 0x20;
-    register const uint32_t *parameters __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xab" : "+r"(operation) : "r"(parameters) : "memory");
-}
-
-_Noreturn void lm3s_exit(int status)
-{
-    const struct port_clock clock = lm3s_clock();
-    tell_debugger(status);
-    (void)clock.sleep_ms(clock.context, RESET_AFTER_MS);
-    AIRCR = AIRCR_RESET;
-    for (;;) {
-    }
+    end_program(PORT_BARE_FAULT);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/virt-a15/board.h"
 
-#define STATUS_FAULT 70
-
 static const char *const names[] = {"undefined instruction", "instruction fetch", "data access"};
 
 /* On a stack of its own: the program's may be why. */
@@ -24,5 +22,5 @@ _Noreturn void virt_a15_fault(unsigned kind, uint32_t address)
         }
     }
     port_bare_text(&console, "\n");
-    virt_a15_exit(STATUS_FAULT);
+    virt_a15_exit(PORT_BARE_FAULT);
 }

@@ -4,8 +4,6 @@
 #include "port/bare/image.h"
 #include "port/virt-a15/board.h"
 
-#define STATUS_TPM 3 /* as port_bare_run has it */
-
 static struct port_bare_run run;
 static struct port_tis tis;
 static struct port_tis_mmio tis_registers;
@@ -23,7 +21,7 @@ int virt_a15_main(void)
     if (error != 0) {
         port_bare_text(&console, error == BYTES_E_NOT_PROVIDED ? "The TPM has another interface than FIFO.\n"
                                                                : "There is no TPM.\n");
-        return STATUS_TPM;
+        return PORT_BARE_TPM;
     }
     timer = virt_a15_clock();
     flash = virt_a15_flash();
@@ -37,13 +35,8 @@ int virt_a15_main(void)
         .clock = timer,
         .storage = port_bare_storage(&storage),
         .personality = bytes_of(&personality, sizeof personality),
-        .config = {.service_host = port_bare_image.service_host,
-                   .service_port = port_bare_image.service_port,
-                   .hub_port = port_bare_image.hub_port,
-                   .id_scope = port_bare_image.id_scope,
-                   .registration_id = port_bare_image.registration_id,
-                   .data = bytes_of_text(port_bare_image.message)},
-        .trust_pem = bytes_of_text(port_bare_image.trust_pem),
+        .config = port_bare_image.config,
+        .trust_pem = port_bare_image.trust_pem,
         .stack_bottom = virt_a15_stack_bottom,
         .stack_top = virt_a15_stack_top,
     };

@@ -208,7 +208,7 @@ def test_firmware_ca():
         if what in ("CR", "UTF-16", "UTF-16 big end"):
             continue  # refused by the next loop
         source = run("tests/firmware/image.sh", write_file(path, content), env=environment).bytes
-        trust = b"\n".join(re.findall(rb'^ +"(.*)\\n",?$', source, re.M))
+        trust = b"\n".join(re.findall(rb'^ +"(.*)\\n";?$', source, re.M))
         check(b"KEY" not in trust, f"{what}: {source}")
         spoke, said = ask(trust, [leaf])
         check(spoke, f"{what}: {said}")

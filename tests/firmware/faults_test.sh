@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The Cortex-M3 refuses unaligned access and a stack that is too small, and the image says so on the console.
-# Usage: tests/firmware/faults_test.sh BUILD
+# The processors of both boards refuse unaligned access, a stack that is too small, and instructions that do not exist,
+# and the image says so on the console. Usage: tests/firmware/faults_test.sh BUILD
 set -u
 build=${1:-build}
 console=$(mktemp)
@@ -9,25 +9,42 @@ trap 'rm -f "$console"' EXIT
 count=0
 failed=0
 
-# Exit status 70, and these words on the console.
+# Board, what it does, the words on the console, the machine; exit status 70.
 fault() {
     count=$((count + 1))
-    timeout 600 qemu-system-arm -M lm3s6965evb -nic none -display none -monitor none -serial "file:$console" \
-        -serial null -serial null -semihosting-config "enable=on,target=native,arg=fault,arg=$1" \
-        -kernel "$build/firmware/lm3s6965evb-faults.elf" </dev/null 2>/dev/null
+    board=$1 how=$2 words=$3
+    shift 3
+    timeout 600 qemu-system-arm "$@" -nic none -display none -monitor none -serial "file:$console" -serial null \
+        -serial null -semihosting-config "enable=on,target=native,arg=fault,arg=$how" \
+        -kernel "$build/firmware/$board-faults.elf" </dev/null 2>/dev/null
     status=$?
-    if [ $status = 70 ] && grep -q "$2" "$console"; then
-        echo "ok $count - $1"
+    if [ $status = 70 ] && grep -q "$words" "$console"; then
+        echo "ok $count - $board: $how"
     else
-        echo "not ok $count - $1: exit status $status"
+        echo "not ok $count - $board: $how: exit status $status"
         sed 's/^/# /' "$console"
         failed=1
     fi
 }
+m3() {
+    fault lm3s6965evb "$1" "$2" -M lm3s6965evb
+}
+a15() {
+    fault virt-a15 "$1" "$2" -M virt,secure=on -cpu cortex-a15
+}
 
-echo 1..3
-fault unaligned 'Fault: CFSR 0x01000000'
-grep -q ' pc 0x0000' "$console" && echo "ok 2 - registers" || { echo "not ok 2 - registers"; failed=1; }
-count=2
-fault stack 'the stack is too small'
+echo 1..7
+m3 unaligned 'Fault: CFSR 0x01000000'
+count=$((count + 1))
+if grep -q ' pc 0x0000' "$console"; then
+    echo "ok $count - lm3s6965evb: registers"
+else
+    echo "not ok $count - lm3s6965evb: registers"
+    failed=1
+fi
+m3 stack 'the stack is too small'
+m3 instruction 'Fault: CFSR 0x00010000'
+a15 unaligned 'Fault: data access at 0x402.*, status 0x00000001'
+a15 stack 'the stack is too small'
+a15 instruction 'Fault: undefined instruction at 0x402'
 exit $failed

@@ -57,23 +57,20 @@ $(FIRMWARE)/$(1).elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,
 	$$(SAY) LD $$@
 	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings,-Map=$$@.map \
 	    -o $$@ -T $$^ -lgcc
+# The processor's refusals.
+$(FIRMWARE)/$(1)-faults.elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,port/bare/serial.c \
+    port/bare/libc/memory.c tests/firmware/faults.c $$(filter-out %/main.c %/sd.c,$$(FIRMWARE_SRC_$(1))))
+	$$(SAY) LD $$@
+	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings -o $$@ -T $$^ -lgcc
 endef
 $(foreach board,$(FIRMWARE_BOARDS),$(eval $(call firmware_board,$(board))))
-
-# The processor's refusals.
-FAULTS_OBJ = $(patsubst %.c,$(FIRMWARE)/lm3s6965evb/%.o,port/bare/serial.c port/bare/libc/memory.c tests/firmware/faults.c \
-             $(filter-out %/main.c %/sd.c,$(FIRMWARE_SRC_lm3s6965evb)))
-$(FIRMWARE)/lm3s6965evb-faults.elf: $(FIRMWARE_LD_lm3s6965evb) $(FAULTS_OBJ)
-	$(SAY) LD $@
-	$(Q)$(FIRMWARE_CC) $(FIRMWARE_CFLAGS_lm3s6965evb) -nostdlib -Wl,--gc-sections,--fatal-warnings -o $@ -T $^ -lgcc
 
 #: make check-firmware   each image in QEMU: registers, reboots, wrong certificates, power cuts, a cleared TPM
 CHECK_MORE += check-firmware
 .PHONY: check-firmware
 check-firmware:
 	@DEPS=$(DEPS) tests/setup.sh build check firmware
-	@$(MAKE) --no-print-directory all firmware-images $(FIRMWARE)/lm3s6965evb-faults.elf \
-	    $(FIRMWARE)/virt-a15-faults.elf
+	@$(MAKE) --no-print-directory all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-faults.elf)
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(wildcard tests/firmware/*_test.sh)
 	@echo "The tables of PORTING.md, with these images:"
 	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.sh

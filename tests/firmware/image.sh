@@ -22,16 +22,18 @@ cat <<END
 /* SPDX-License-Identifier: MIT */
 /* Made by $0. */
 #include "port/bare/image.h"
-#include <stddef.h>
+
+static const char message[] = $(string "$FIRMWARE_MESSAGE");
+static const char trust_pem[] =
+$(printf '%s\n' "$certificates" | sed 's/.*/    "&\\n"/');
 
 const struct port_bare_image port_bare_image = {
-    .service_host = $(string "$FIRMWARE_SERVICE_HOST"),
-    .service_port = $FIRMWARE_SERVICE_PORT,
-    .hub_port = $FIRMWARE_HUB_PORT,
-    .id_scope = $(string "$FIRMWARE_SCOPE"),
-    .registration_id = $id,
-    .message = $(string "$FIRMWARE_MESSAGE"),
-    .trust_pem =
-$(printf '%s\n' "$certificates" | sed 's/.*/        "&\\n"/'),
+    .config = {.service_host = $(string "$FIRMWARE_SERVICE_HOST"),
+               .service_port = $FIRMWARE_SERVICE_PORT,
+               .hub_port = $FIRMWARE_HUB_PORT,
+               .id_scope = $(string "$FIRMWARE_SCOPE"),
+               .registration_id = $id,
+               .data = {(const uint8_t *)message, sizeof message - 1}},
+    .trust_pem = {(const uint8_t *)trust_pem, sizeof trust_pem - 1},
 };
 END

@@ -10,12 +10,10 @@
 #include "crypto/bytes/bytes.h"
 
 #define CRYPTO_SHA256_SIZE 32
-#define CRYPTO_SHA384_SIZE 48
 #define CRYPTO_RSA_MAX 512 /* the largest modulus: RSA-4096 */
 
-/* SHA-256 and SHA-384 [FIPS 180-4] of the concatenation of count pieces. Cannot fail. */
+/* SHA-256 [FIPS 180-4] of the concatenation of count pieces. Cannot fail. */
 void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE]);
-void crypto_sha384(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE]);
 
 /* HMAC-SHA-256 [RFC 2104] of the concatenation of count pieces. The key may have any length. Cannot fail. */
 void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,

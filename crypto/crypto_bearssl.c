@@ -45,17 +45,6 @@ void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYP
     bytes_wipe(&sha, sizeof sha);
 }
 
-void crypto_sha384(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE])
-{
-    br_sha384_context sha;
-    br_sha384_init(&sha);
-    for (size_t i = 0; i < count; i++) {
-        br_sha384_update(&sha, address_of(pieces[i]), pieces[i].len);
-    }
-    br_sha384_out(&sha, digest);
-    bytes_wipe(&sha, sizeof sha);
-}
-
 void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,
                         uint8_t mac[CRYPTO_SHA256_SIZE])
 {

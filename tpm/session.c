@@ -6,7 +6,8 @@
 #define PASSWORD_SIZE 9 /* of an authorization without nonce and value: handle, size, attributes, size */
 #define SYMMETRIC_SIZE (16 + 16) /* AES-128 key and initial value */
 
-struct bytes tpm2_auth_value(struct bytes value)
+/* Trailing zeros of an authValue do not count [P1 r1.59 19.6.4.3]. */
+static struct bytes without_zeros(struct bytes value)
 {
     while (value.len > 0 && value.p[value.len - 1] == 0) {
         value.len--;
@@ -48,7 +49,7 @@ static void join(struct key *key, const struct tpm2_session *s, struct bytes aut
 {
     struct bytes_writer w = bytes_writer_over(key->bytes, sizeof key->bytes);
     bytes_write_bytes(&w, bytes_of(s->key, s->key_len));
-    bytes_write_bytes(&w, tpm2_auth_value(auth_value));
+    bytes_write_bytes(&w, without_zeros(auth_value));
     key->len = bytes_written(&w).len;
 }
 
@@ -239,8 +240,8 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
     size_t hmacs[TPM2_SESSIONS_MAX] = {0};
     uint8_t hash[CRYPTO_SHA256_SIZE];
     for (size_t i = 0; i < p->use_count; i++) {
-        if (tpm2_auth_value(p->uses[i].auth_value).len > TPM2_AUTH_VALUE_MAX ||
-            tpm2_auth_value(p->uses[i].auth_value_then).len > TPM2_AUTH_VALUE_MAX) {
+        if (without_zeros(p->uses[i].auth_value).len > TPM2_AUTH_VALUE_MAX ||
+            without_zeros(p->uses[i].auth_value_then).len > TPM2_AUTH_VALUE_MAX) {
             bytes_writer_fail(w, BYTES_E_LIMIT);
         }
     }

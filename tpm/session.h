@@ -66,7 +66,4 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_INTEGRITY if the TPM that holds the keys did not send exactly this. */
 int tpm2_session_open(uint8_t *response, size_t *len, const struct tpm2_protection *p);
 
-/* Trailing zeros of an authValue do not count [P1 r1.59 19.6.4.3]. */
-struct bytes tpm2_auth_value(struct bytes value);
-
 #endif

@@ -49,19 +49,6 @@ void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYP
     bytes_wipe(&sha, sizeof sha);
 }
 
-void crypto_sha384(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA384_SIZE])
-{
-    SHA512_CTX sha;
-    (void)SHA384_Init(&sha);
-    for (size_t i = 0; i < count; i++) {
-        if (pieces[i].len > 0) {
-            (void)SHA384_Update(&sha, pieces[i].p, pieces[i].len);
-        }
-    }
-    (void)SHA384_Final(digest, &sha);
-    bytes_wipe(&sha, sizeof sha);
-}
-
 /* [RFC 2104 2]: the key, padded to a block, begins both hashes under another mask. */
 static void hmac_begin(SHA256_CTX *sha, const uint8_t key[HMAC_BLOCK], uint8_t mask)
 {

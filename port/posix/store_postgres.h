@@ -45,16 +45,14 @@ extern const struct posix_store_kind posix_postgres_kind;
 
 /* ---- Between the files of this store ---- */
 
-/* Run one prepared statement: get, next, insert, update or remove. Its arguments are a key (bytes), a value (text) and a version, in this order; what it
- * does not have is null. Results are binary. Null if it was not answered in time or failed; then the turn is lost.
- * PQclear what is returned. */
+/* Run one prepared statement: get, next, insert, update or remove. Its arguments are a key (bytes), a value (text) and a
+ * version, in this order; what it does not have is null. Results are binary. Null if it was not answered in time or
+ * failed; then the turn is lost. PQclear what is returned. */
 PGresult *posix_postgres_run(struct posix_postgres *s, const char *what, enum dps_table table,
                              struct bytes key, const struct bytes *value, const uint64_t *version);
 /* Run SQL without arguments, and without connecting first. Returns: whether it worked. */
 bool posix_postgres_execute(struct posix_postgres *s, const char *sql);
 /* Connect if there is no connection and it is time to try. Returns: whether there is one. */
 bool posix_postgres_connected(struct posix_postgres *s);
-/* Give up the connection and what the turn has written. */
-void posix_postgres_lose(struct posix_postgres *s);
 
 #endif

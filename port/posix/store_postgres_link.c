@@ -58,7 +58,8 @@ static PGresult *receive(PGconn *link, uint64_t deadline_ms)
     }
 }
 
-void posix_postgres_lose(struct posix_postgres *s)
+/* Give up the connection and what the turn has written. */
+static void lose(struct posix_postgres *s)
 {
     PQfinish(s->link);
     s->link = NULL;
@@ -97,7 +98,7 @@ static PGresult *judged(struct posix_postgres *s, PGresult *result)
     const bool usable = answered && !server_gave_up(result);
     PQclear(result);
     if (!usable) {
-        posix_postgres_lose(s);
+        lose(s);
     }
     return NULL;
 }
@@ -160,9 +161,9 @@ static bool migrate(struct posix_postgres *s, long from)
     return true;
 }
 
-/* Make the schema if it is missing, and bring an older one up to date, in a transaction: of several processes that start
- * together one makes it, and the others, whose CREATE TABLE waited for it and then failed, look again. Returns: whether
- * it is the one that this program knows. */
+/* Make the schema if it is missing, and bring an older one up to date, in a transaction: of several processes that
+ * start together one makes it, and the others, whose CREATE TABLE waited for it and then failed, look again. Returns:
+ * whether it is the one that this program knows. */
 static bool make_schema(struct posix_postgres *s)
 {
     enum { TRIES = 3 };
@@ -289,7 +290,7 @@ bool posix_postgres_connected(struct posix_postgres *s)
     if (connected) {
         s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;
     } else {
-        posix_postgres_lose(s);
+        lose(s);
     }
     return connected;
 }

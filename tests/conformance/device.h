@@ -278,8 +278,6 @@ struct client_bench {
 void client_play(struct client_bench *b, const struct client_script *script, unsigned variant);
 /* "3 requests on 1 connection, 1 token, exit code 4: ..." */
 void client_tell(const struct client_bench *b, char *text, size_t size);
-/* The right path must still work. Returns: it does. */
-bool client_recovers(struct client_bench *b);
 /* The files must be as they were, unless the client changes them whenever it is refused. told: see client_tell. */
 bool client_kept_files(struct client_bench *b, const uint8_t before[CRYPTO_SHA256_SIZE], const char *told);
 

@@ -274,7 +274,8 @@ static void note_usual(struct client_bench *b)
     client_tell(b, u->told, sizeof u->told);
 }
 
-bool client_recovers(struct client_bench *b)
+/* The right path must still work. Returns: it does. */
+static bool recovers(struct client_bench *b)
 {
     char told[512];
     client_play(b, NULL, 0);
@@ -295,7 +296,7 @@ static bool prepare(struct client_bench *b, const struct client_script *script)
     }
     bool replay = script->blob.fault == CLIENT_BLOB_REPLAYED && b->challenge_len == 0;
     const char *before = conformance_stand_on(b->c, RIGHT_PATH);
-    bool ready = (b->usual.works && !replay && script->stage != CLIENT_HUB) || client_recovers(b);
+    bool ready = (b->usual.works && !replay && script->stage != CLIENT_HUB) || recovers(b);
     conformance_stand_back(b->c, before);
     return ready && b->c->missing == NULL;
 }
@@ -370,7 +371,7 @@ void client_run_script(struct conformance *c)
     (void)c->random.fill(c->random.context, &dice, sizeof dice);
     bool went_wrong = script->expected == CLIENT_GIVES_UP || script->expected == CLIENT_SURVIVES;
     if (went_wrong && client_options.command != NULL && dice % RECOVERY_SAMPLE == 0) {
-        (void)client_recovers(b);
+        (void)recovers(b);
     }
 }
 

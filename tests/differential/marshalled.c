@@ -111,7 +111,7 @@ const struct layout layouts[] = {
 };
 const size_t layouts_count = sizeof layouts / sizeof layouts[0];
 
-bool marshalled_field(enum field_kind kind, struct bytes bytes, size_t *used, bool *canonical)
+static bool read_field(enum field_kind kind, struct bytes bytes, size_t *used, bool *canonical)
 {
     /* The library refuses null even where there is nothing to read. */
     return structures[kind].read(bytes.p != NULL ? bytes.p : (const uint8_t *)"", bytes.len, used, canonical);
@@ -181,7 +181,7 @@ void marshalled_read(const struct layout *layout, struct bytes response, struct 
     for (size_t i = 0; layout->fields[i] != FIELD_END; i++) {
         size_t used = 0;
         bool same = false;
-        if (!marshalled_field(layout->fields[i], rest, &used, &same)) {
+        if (!read_field(layout->fields[i], rest, &used, &same)) {
             m->refused = layout->fields[i];
             m->refused_at = rest;
             return;

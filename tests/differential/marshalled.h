@@ -51,9 +51,6 @@ struct marshalled {
 
 void marshalled_read(const struct layout *layout, struct bytes response, struct marshalled *m);
 
-/* One structure at the beginning of bytes. Returns false if the library refuses it; *used is how long it is, *canonical
- * as above. */
-bool marshalled_field(enum field_kind kind, struct bytes bytes, size_t *used, bool *canonical);
 /* The largest content of a TPM2B that the library has room for; SIZE_MAX for structures that are none. */
 size_t marshalled_room(enum field_kind kind);
 

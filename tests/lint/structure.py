@@ -390,6 +390,18 @@ def _():
                 yield f"{path}:{number}: {name} has no comment"
 
 
+@check("every function that a header offers is used by another file than its own")
+def _():
+    words = {p: set(re.findall(r"\w+", c)) for p, c in CODE.items() if p.suffix == ".c"}
+    words |= {p: set(re.findall(r"\w+", p.read_text(encoding="utf-8"))) for p in files("port/**/*.S")}
+    for path in PRODUCT + TESTS:
+        if path.suffix == ".h":
+            for number, name in prototypes(path):
+                by_macro = len(re.findall(rf"\b{name}\b", CODE[path])) > 1
+                if not by_macro and sum(name in w for w in words.values()) < 2:
+                    yield f"{path}:{number}: {name}"
+
+
 @check("every global function carries its directory's prefix")
 def _():
     for path, names in defined.items():

@@ -120,7 +120,8 @@ static bool is_disabled(struct bytes enrollment)
            dps_json_string_is(value, "disabled");
 }
 
-bool admin_same_enrollment(struct bytes asked, struct bytes existing)
+/* Does what exists say all that is asked for, and nothing else of weight? Both are JSON objects that were checked. */
+static bool same_enrollment(struct bytes asked, struct bytes existing)
 {
     static const struct {
         const char *name;
@@ -263,7 +264,7 @@ static int look_at_existing(struct admin_tool *t, struct admin_batch *b, struct 
     }
     if (t->https.http.status == 200 && dps_json_check(item->json, &asked) == 0 &&
         dps_json_check(dps_http_body(&t->https.http, t->https.buffer), &existing) == 0 &&
-        admin_same_enrollment(asked, existing)) {
+        same_enrollment(asked, existing)) {
         item->outcome = ADMIN_UNCHANGED;
     }
     return 0;

@@ -121,9 +121,6 @@ struct admin_batch {
  * Returns 0 and none is pending any more; or an exit code, and the user has been told: then nothing is known
  * about those that are still pending. */
 int admin_batch_send(struct admin_tool *t, struct admin_batch *b);
-/* Does what exists say all that is asked for, and nothing else of weight? Both are JSON objects that were
- * checked. */
-bool admin_same_enrollment(struct bytes asked, struct bytes existing);
 /* The key of an enrollment in its one form. Returns its length, 0 if there is none. */
 size_t admin_enrollment_key(struct bytes enrollment, uint8_t ek[DPS_EK_PUBLIC_MAX]);
 

@@ -59,10 +59,6 @@ bool explain_code(struct explain_paste *p, struct bytes text);
 bool explain_codes_in_lines(struct explain_paste *p, struct bytes text);
 bool explain_dumps(struct explain_paste *p, struct bytes text);
 
-/* "GET /", "PUT /" and so on; "HTTP/1.1 ". */
-bool explain_is_request(struct bytes text);
-bool explain_is_answer(struct bytes text);
-
 /* The command called so, with TPM2_ or without; 0 if none is. */
 uint32_t explain_command_named(const char *name);
 

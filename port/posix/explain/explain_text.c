@@ -115,7 +115,7 @@ bool explain_json(struct explain_paste *p, struct bytes text)
 
 /* ---- HTTP -------------------------------------------------------------------------------------------------------- */
 
-bool explain_is_request(struct bytes text)
+static bool is_request(struct bytes text)
 {
     static const char *const methods[] = {"GET /", "PUT /", "POST /", "DELETE /", "HEAD /", "PATCH /"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
@@ -126,7 +126,7 @@ bool explain_is_request(struct bytes text)
     return false;
 }
 
-bool explain_is_answer(struct bytes text)
+static bool is_answer(struct bytes text)
 {
     return paste_begins(text, "HTTP/1.") || paste_begins(text, "HTTP/2 ") || paste_begins(text, "HTTP/3 ");
 }
@@ -137,7 +137,7 @@ static void show_http(struct explain_paste *p, struct bytes message)
     uint8_t whole[EXPLAIN_DECODED_MAX];
     size_t len = message.len;
     struct bytes value;
-    const bool request = explain_is_request(message);
+    const bool request = is_request(message);
     explain_show(p, request ? TRACE_HTTP_REQUEST : TRACE_HTTP_RESPONSE, NULL, message);
     if (len > sizeof whole) {
         return;
@@ -210,7 +210,7 @@ static void show_copied(struct explain_paste *p, struct copied *c, struct bytes 
 bool explain_http(struct explain_paste *p, struct bytes text)
 {
     struct copied c;
-    if (!explain_is_request(text) && !explain_is_answer(text)) {
+    if (!is_request(text) && !is_answer(text)) {
         return false;
     }
     if (paste_find(text, "\r\n\r\n") < text.len && !paste_begins(text, "HTTP/2") &&
@@ -277,7 +277,7 @@ bool explain_curl(struct explain_paste *p, struct bytes text)
         if (!marked) {
             continue;
         }
-        if (explain_is_request(content) || explain_is_answer(content)) {
+        if (is_request(content) || is_answer(content)) {
             direction = (char)line.p[0];
             begin_copied(&c);
             add_start_line(&c, content);

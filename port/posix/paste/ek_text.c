@@ -10,6 +10,9 @@
 
 #define DEPTH_MAX 4 /* JSON, in it base64, in it PEM, and one to spare */
 
+/* The whole of it, which wrappings lead back to. */
+static int read_text(struct ek_reading *r, struct bytes text);
+
 /* ---- Several things, one of which should be the key ---- */
 
 /* The key that was found, and of what was none the most telling refusal. */
@@ -152,9 +155,9 @@ static const struct {
     int rank;
     int (*read)(struct ek_reading *r, struct bytes value);
 } members[] = {
-    {"endorsementKey", RANK_NAMED, ek_read_text},
-    {"ek", RANK_NAMED, ek_read_text},
-    {"ekPub", RANK_NAMED, ek_read_text},
+    {"endorsementKey", RANK_NAMED, read_text},
+    {"ek", RANK_NAMED, read_text},
+    {"ekPub", RANK_NAMED, read_text},
     {"n", RANK_ANYTHING, read_modulus_member}, /* [RFC 7518 6.3.1.1] */
     {"modulus", RANK_NAMED, read_modulus_member},
     {"rsa", RANK_ANYTHING, read_modulus_member},
@@ -178,7 +181,7 @@ static void consider_member(struct choice *c, struct bytes name, struct bytes va
     if (i < sizeof members / sizeof members[0]) {
         consider(c, bytes_of(text, len), members[i].rank, members[i].read);
     } else {
-        consider(c, bytes_of(text, len), 0, ek_read_text);
+        consider(c, bytes_of(text, len), 0, read_text);
     }
 }
 
@@ -224,7 +227,7 @@ static int read_form(struct ek_reading *r, struct bytes text)
     ek_add_form(r, form);
     if (paste_is_text(bytes_of(bytes, len))) { /* base64 of a PEM file */
         r->depth++;
-        return ek_read_text(r, bytes_of(bytes, len));
+        return read_text(r, bytes_of(bytes, len));
     }
     return ek_read_bytes(r, bytes_of(bytes, len));
 }
@@ -357,7 +360,7 @@ static const char *mistake_in(struct bytes text)
     return NULL;
 }
 
-int ek_read_text(struct ek_reading *r, struct bytes text)
+static int read_text(struct ek_reading *r, struct bytes text)
 {
     text = paste_trimmed(text);
     if (text.len == 0) {
@@ -396,5 +399,5 @@ int ek_read(struct bytes input, struct ek *ek, char *why, size_t why_size)
     if (encoding != PASTE_UTF8) {
         ek_add_form(&r, paste_encoding_name(encoding));
     }
-    return ek_read_text(&r, text);
+    return read_text(&r, text);
 }

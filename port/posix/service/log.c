@@ -120,29 +120,6 @@ static void begin(struct line *l, const struct server_log *log, const char *leve
     put_cut(l, "event", bytes_of_text(event), SENTENCE_MAX);
 }
 
-static void gather(struct server_log *log, const char *before, struct bytes text, const char *after)
-{
-    const struct bytes parts[] = {bytes_of_text(before), text, bytes_of_text(after)};
-    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
-        server_log_flush(log);
-    }
-    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
-        log->left_out_full++;
-        return;
-    }
-    for (size_t i = 0; i < 3; i++) {
-        memcpy(log->buffer + log->len, parts[i].p, parts[i].len);
-        log->len += parts[i].len;
-    }
-}
-
-static void end(const struct line *l, struct server_log *log)
-{
-    gather(log, l->json ? "{" : "", bytes_written(&l->w), l->json ? "}\n" : "\n");
-}
-
-/* ---- Writing ---- */
-
 /* Whole lines, so that those of other processes do not get between. */
 static size_t portion(const struct server_log *log)
 {
@@ -154,7 +131,7 @@ static size_t portion(const struct server_log *log)
 }
 
 /* The descriptor is shared with others, so it is not for us to make it non-blocking: poll says whether it would
- * block. */
+ * block. patience_ms is for all of it: 0 writes what can be written without waiting. */
 static void write_out(struct server_log *log, unsigned patience_ms)
 {
     struct pollfd out = {.fd = log->fd, .events = POLLOUT};
@@ -173,9 +150,25 @@ static void write_out(struct server_log *log, unsigned patience_ms)
     }
 }
 
-void server_log_flush(struct server_log *log)
+static void gather(struct server_log *log, const char *before, struct bytes text, const char *after)
 {
-    write_out(log, 0);
+    const struct bytes parts[] = {bytes_of_text(before), text, bytes_of_text(after)};
+    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
+        write_out(log, 0);
+    }
+    if (parts[0].len + parts[1].len + parts[2].len > sizeof log->buffer - log->len) {
+        log->left_out_full++;
+        return;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(log->buffer + log->len, parts[i].p, parts[i].len);
+        log->len += parts[i].len;
+    }
+}
+
+static void end(const struct line *l, struct server_log *log)
+{
+    gather(log, l->json ? "{" : "", bytes_written(&l->w), l->json ? "}\n" : "\n");
 }
 
 void server_log_close(struct server_log *log)
@@ -224,7 +217,7 @@ static void begin_second(struct server_log *log, uint64_t second)
 void server_log_turn(struct server *s)
 {
     begin_second(&s->log, s->now_ms / 1000);
-    server_log_flush(&s->log);
+    write_out(&s->log, 0);
 }
 
 uint64_t server_log_turn_at(const struct server_log *log)
@@ -398,7 +391,7 @@ void server_log_line(struct server_log *log, const char *level, const char *even
         put_cut(&l, "detail", bytes_of_text(detail), SENTENCE_MAX);
     }
     end(&l, log);
-    server_log_flush(log);
+    write_out(log, 0);
 }
 
 void server_log_sentence(struct server_log *log, const char *level, const char *sentence)
@@ -408,5 +401,5 @@ void server_log_sentence(struct server_log *log, const char *level, const char *
     } else {
         gather(log, "dps-service: ", bytes_of_text(sentence), "\n");
     }
-    server_log_flush(log);
+    write_out(log, 0);
 }

@@ -13,8 +13,6 @@
 void server_log_line(struct server_log *log, const char *level, const char *event, const char *detail);
 /* A sentence for whoever starts the program: as it is, or with --log json an object. */
 void server_log_sentence(struct server_log *log, const char *level, const char *sentence);
-/* Write what can be written without waiting. */
-void server_log_flush(struct server_log *log);
 /* When there is something to do for the log, though nothing happens, in monotonic milliseconds; UINT64_MAX: never. */
 uint64_t server_log_turn_at(const struct server_log *log);
 /* Wait a little for a slow reader, but not for ever. */

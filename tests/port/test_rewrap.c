@@ -14,18 +14,7 @@
 
 #define CC_RSA_DECRYPT 0x00000159
 
-static struct posix_tpm tpm;
-static uint8_t buffer[2048];
-static size_t answer_len;
-static uint32_t rc;
-
-struct key {
-    uint32_t handle;
-    uint8_t bytes[DPS_EK_PUBLIC_MAX];
-    struct tpm2_public area;
-    uint8_t name[TPM2_NAME_SIZE];
-};
-static struct key ek;
+static struct tpm_call_key ek;
 
 /* A blob for the key, as the service makes it. */
 static const uint8_t hmac_key[DPS_KEY_SIZE] = {9, 8, 7};
@@ -38,50 +27,7 @@ static struct tpm2_auth empty(void)
     return tpm2_auth_password(bytes_of(NULL, 0));
 }
 
-static struct bytes_writer fresh(void)
-{
-    return bytes_writer_over(buffer, sizeof buffer);
-}
-
-static struct bytes answer(void)
-{
-    return bytes_of(buffer, answer_len);
-}
-
-static int transact(struct bytes_writer *w)
-{
-    const struct port_tpm port = posix_tpm_port(&tpm);
-    if (w->error != 0) {
-        return w->error;
-    }
-    return port.transact(port.context, bytes_written(w), buffer, sizeof buffer, &answer_len,
-                         TPM_CALL_TIMEOUT_MS);
-}
-
-static int make(struct key *key, uint32_t hierarchy, struct tpm2_public area)
-{
-    struct bytes public_2b;
-    struct bytes name;
-    const struct tpm2_auth auth = empty();
-    struct bytes_writer w = fresh();
-    tpm2_create_primary_build(&w, hierarchy, &auth, &area);
-    CHECK(transact(&w) == 0);
-    CHECK(tpm2_create_primary_parse(answer(), &rc, &key->handle, &public_2b, &name) == 0);
-    memcpy(key->bytes, public_2b.p, public_2b.len);
-    memcpy(key->name, name.p, TPM2_NAME_SIZE);
-    CHECK(tpm2_public_parse_2b(bytes_of(key->bytes, public_2b.len), &key->area) == 0);
-    return 0;
-}
-
-static int flush(uint32_t handle)
-{
-    struct bytes_writer w = fresh();
-    tpm2_flush_context_build(&w, handle);
-    CHECK(transact(&w) == 0);
-    return tpm2_flush_context_parse(answer(), &rc);
-}
-
-static int wrap_for(const struct key *srk)
+static int wrap_for(const struct tpm_call_key *srk)
 {
     struct bytes_writer w = bytes_writer_over(blob, sizeof blob);
     dps_activation_make(&w, &ek.area, &srk->area, srk->name, hmac_key, bytes_of_text("host"),
@@ -90,26 +36,26 @@ static int wrap_for(const struct key *srk)
     return 0;
 }
 
-static int rewrap(const struct key *srk, const struct tpm2_auth *auth, struct bytes *content)
+static int rewrap(const struct tpm_call_key *srk, const struct tpm2_auth *auth, struct bytes *content)
 {
     struct bytes secret;
     uint8_t name[TPM2_NAME_SIZE];
     tpm2_name_of(fields.key_public_2b, name);
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     tpm2_rewrap_build(&w, srk->handle, TPM2_RH_NULL, auth, fields.duplicate, bytes_of(name, sizeof name),
                       fields.duplicate_secret);
-    CHECK(transact(&w) == 0);
-    return tpm2_rewrap_parse(answer(), &rc, content, &secret);
+    CHECK(tpm_call_send(&w) == 0);
+    return tpm2_rewrap_parse(tpm_call_answer(), &tpm_call.rc, content, &secret);
 }
 
-static int import(const struct key *srk, const struct tpm2_auth *auth)
+static int import(const struct tpm_call_key *srk, const struct tpm2_auth *auth)
 {
     struct bytes private_2b;
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     tpm2_import_build(&w, srk->handle, auth, bytes_of(random_bytes.inner_key, DPS_INNER_KEY_SIZE),
                       fields.key_public_2b, fields.duplicate, fields.duplicate_secret);
-    CHECK(transact(&w) == 0);
-    return tpm2_import_parse(answer(), &rc, &private_2b);
+    CHECK(tpm_call_send(&w) == 0);
+    return tpm2_import_parse(tpm_call_answer(), &tpm_call.rc, &private_2b);
 }
 
 /* A policy session that is good for one command code; with_or: and then for the hardened SRK's policy. */
@@ -120,30 +66,30 @@ static int policy_for(uint32_t code, bool with_or, uint32_t *session)
     const struct bytes branches[] = {bytes_of(import_branch, 32), bytes_of(load_branch, 32)};
     static const uint8_t nonce[TPM2_NONCE_SIZE] = {5};
     struct bytes nonce_tpm;
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     tpm2_start_auth_session_build(&w, TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
-    CHECK(transact(&w) == 0);
-    CHECK(tpm2_start_auth_session_parse(answer(), &rc, session, &nonce_tpm) == 0);
-    w = fresh();
+    CHECK(tpm_call_send(&w) == 0);
+    CHECK(tpm2_start_auth_session_parse(tpm_call_answer(), &tpm_call.rc, session, &nonce_tpm) == 0);
+    w = tpm_call_begin();
     tpm2_policy_command_code_build(&w, *session, code);
-    CHECK(transact(&w) == 0);
-    CHECK(tpm2_policy_command_code_parse(answer(), &rc) == 0);
+    CHECK(tpm_call_send(&w) == 0);
+    CHECK(tpm2_policy_command_code_parse(tpm_call_answer(), &tpm_call.rc) == 0);
     if (!with_or) {
         return 0;
     }
-    w = fresh();
+    w = tpm_call_begin();
     tpm2_policy_or_build(&w, *session, branches, 2);
-    CHECK(transact(&w) == 0);
-    return tpm2_policy_or_parse(answer(), &rc);
+    CHECK(tpm_call_send(&w) == 0);
+    return tpm2_policy_or_parse(tpm_call_answer(), &tpm_call.rc);
 }
 
 /* One command, and the inner wrap stands alone, without the HMAC of the outer one. */
 static int s07_rewrap_standard(void)
 {
-    struct key srk;
+    struct tpm_call_key srk;
     struct bytes content;
     const struct tpm2_auth auth = empty();
-    CHECK(make(&srk, TPM2_RH_OWNER, tpm2_template_srk()) == 0);
+    CHECK(tpm_call_make(&srk, TPM2_RH_OWNER, tpm2_template_srk(), bytes_of(NULL, 0)) == 0);
     CHECK(wrap_for(&srk) == 0);
     CHECK(rewrap(&srk, &auth, &content) == 0);
     const size_t outer_hmac = 2 + CRYPTO_SHA256_SIZE;
@@ -158,51 +104,51 @@ static int s07_rewrap_standard(void)
     CHECK(memcmp(plain + content.len - DPS_KEY_SIZE, hmac_key, DPS_KEY_SIZE) == 0);
     /* The first block, whose key stream encUriData uses again, is a part of the inner integrity: no part of the key. */
     CHECK(plain[0] == 0 && plain[1] == CRYPTO_SHA256_SIZE && content.len - DPS_KEY_SIZE > 16);
-    return flush(srk.handle);
+    return tpm_call_flush(srk.handle);
 }
 
 static int s07_rewrap_hardened(void)
 {
-    struct key srk;
+    struct tpm_call_key srk;
     struct bytes content;
     uint32_t session;
     const struct tpm2_auth password = empty();
-    CHECK(make(&srk, TPM2_RH_OWNER, tpm2_template_srk_hardened()) == 0);
+    CHECK(tpm_call_make(&srk, TPM2_RH_OWNER, tpm2_template_srk_hardened(), bytes_of(NULL, 0)) == 0);
     CHECK(wrap_for(&srk) == 0);
-    CHECK(rewrap(&srk, &password, &content) == BYTES_E_TPM_RC && rc == TPM2_RC_AUTH_UNAVAILABLE);
+    CHECK(rewrap(&srk, &password, &content) == BYTES_E_TPM_RC && tpm_call.rc == TPM2_RC_AUTH_UNAVAILABLE);
 
     CHECK(policy_for(TPM2_CC_REWRAP, false, &session) == 0);
     struct tpm2_auth auth = tpm2_auth_policy(session, true);
-    CHECK(rewrap(&srk, &auth, &content) == BYTES_E_TPM_RC && (rc & 0xBF) == TPM2_RC_POLICY_FAIL);
-    CHECK(flush(session) == 0);
+    CHECK(rewrap(&srk, &auth, &content) == BYTES_E_TPM_RC && (tpm_call.rc & 0xBF) == TPM2_RC_POLICY_FAIL);
+    CHECK(tpm_call_flush(session) == 0);
     CHECK(policy_for(TPM2_CC_REWRAP, true, &session) == BYTES_E_TPM_RC);
-    CHECK(flush(session) == 0);
+    CHECK(tpm_call_flush(session) == 0);
 
     CHECK(policy_for(TPM2_CC_IMPORT, true, &session) == 0);
     auth = tpm2_auth_policy(session, true);
-    CHECK(rewrap(&srk, &auth, &content) == BYTES_E_TPM_RC && (rc & 0xBF) == TPM2_RC_POLICY_CC);
+    CHECK(rewrap(&srk, &auth, &content) == BYTES_E_TPM_RC && (tpm_call.rc & 0xBF) == TPM2_RC_POLICY_CC);
     CHECK(import(&srk, &auth) == 0);
-    CHECK(flush(session) == 0);
-    return flush(srk.handle);
+    CHECK(tpm_call_flush(session) == 0);
+    return tpm_call_flush(srk.handle);
 }
 
 static int s07_rsa_decrypt_restricted(void)
 {
-    struct key srk;
+    struct tpm_call_key srk;
     const struct tpm2_auth auth = empty();
-    CHECK(make(&srk, TPM2_RH_OWNER, tpm2_template_srk()) == 0);
+    CHECK(tpm_call_make(&srk, TPM2_RH_OWNER, tpm2_template_srk(), bytes_of(NULL, 0)) == 0);
     CHECK(wrap_for(&srk) == 0);
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     tpm2_command_begin_authorized(&w, CC_RSA_DECRYPT, srk.handle, &auth);
     bytes_write_2b(&w, fields.duplicate_secret);
     bytes_write_u16(&w, TPM2_ALG_OAEP);
     bytes_write_u16(&w, TPM2_ALG_SHA256);
     bytes_write_2b(&w, bytes_of("DUPLICATE", sizeof "DUPLICATE"));
     tpm2_command_end(&w);
-    CHECK(transact(&w) == 0);
-    struct bytes_reader r = tpm2_response_begin(answer(), &rc, 1, NULL);
-    CHECK(r.error == BYTES_E_TPM_RC && (rc & 0xBF) == TPM2_RC_ATTRIBUTES);
-    return flush(srk.handle);
+    CHECK(tpm_call_send(&w) == 0);
+    struct bytes_reader r = tpm2_response_begin(tpm_call_answer(), &tpm_call.rc, 1, NULL);
+    CHECK(r.error == BYTES_E_TPM_RC && (tpm_call.rc & 0xBF) == TPM2_RC_ATTRIBUTES);
+    return tpm_call_flush(srk.handle);
 }
 
 /* The next owner gets another SRK in the owner hierarchy. A storage key of the endorsement or platform hierarchy is the
@@ -210,25 +156,25 @@ static int s07_rsa_decrypt_restricted(void)
 static int s03_clear(void)
 {
     static const uint32_t hierarchies[] = {TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT, TPM2_RH_PLATFORM};
-    struct key before[3], after;
+    struct tpm_call_key before[3], after;
     const struct tpm2_auth auth = empty();
     for (size_t i = 0; i < 3; i++) {
-        CHECK(make(&before[i], hierarchies[i], tpm2_template_srk()) == 0);
-        CHECK(flush(before[i].handle) == 0);
+        CHECK(tpm_call_make(&before[i], hierarchies[i], tpm2_template_srk(), bytes_of(NULL, 0)) == 0);
+        CHECK(tpm_call_flush(before[i].handle) == 0);
     }
-    CHECK(flush(ek.handle) == 0);
-    struct bytes_writer w = fresh();
+    CHECK(tpm_call_flush(ek.handle) == 0);
+    struct bytes_writer w = tpm_call_begin();
     tpm2_clear_build(&w, TPM2_RH_LOCKOUT, &auth);
-    CHECK(transact(&w) == 0);
-    CHECK(tpm2_clear_parse(answer(), &rc) == 0);
-    CHECK(make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1()) == 0);
+    CHECK(tpm_call_send(&w) == 0);
+    CHECK(tpm2_clear_parse(tpm_call_answer(), &tpm_call.rc) == 0);
+    CHECK(tpm_call_make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), bytes_of(NULL, 0)) == 0);
     for (size_t i = 0; i < 3; i++) {
         const bool same = hierarchies[i] != TPM2_RH_OWNER;
         CHECK(wrap_for(&before[i]) == 0);
-        CHECK(make(&after, hierarchies[i], tpm2_template_srk()) == 0);
+        CHECK(tpm_call_make(&after, hierarchies[i], tpm2_template_srk(), bytes_of(NULL, 0)) == 0);
         CHECK((memcmp(after.name, before[i].name, TPM2_NAME_SIZE) == 0) == same);
         CHECK((import(&after, &auth) == 0) == same);
-        CHECK(flush(after.handle) == 0);
+        CHECK(tpm_call_flush(after.handle) == 0);
     }
     return 0;
 }
@@ -243,11 +189,12 @@ int main(void)
         {"s03 a storage key of the endorsement or platform hierarchy survives TPM2_Clear", s03_clear},
     };
     snprintf(name, sizeof name, "libtpms:%s", support_path("tpm"));
-    if (tpm_call_open(&tpm, name) != 0 || make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1()) != 0) {
+    if (tpm_call_open(&tpm_call.tpm, name) != 0 ||
+        tpm_call_make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), bytes_of(NULL, 0)) != 0) {
         printf("1..1\nnot ok 1 - a TPM with its EK: %s\n", tpm_call_why);
         return 1;
     }
     const int status = test_run(tests, sizeof tests / sizeof tests[0]);
-    posix_tpm_close(&tpm);
+    posix_tpm_close(&tpm_call.tpm);
     return status;
 }

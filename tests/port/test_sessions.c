@@ -12,72 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct posix_tpm tpm;
-static uint8_t buffer[2048];
-static size_t answer_len;
-static uint32_t rc;
 static uint8_t counter;
 
 /* A password that has a zero at its end, which does not count. */
 #define PASSWORD bytes_of("owner password\0", 15)
 
-struct key {
-    uint32_t handle;
-    uint8_t bytes[DPS_EK_PUBLIC_MAX];
-    size_t len;
-    struct tpm2_public area;
-    uint8_t name[TPM2_NAME_SIZE];
-};
-static struct key ek, srk;
-
-static int transact(struct bytes_writer *w)
-{
-    const struct port_tpm port = posix_tpm_port(&tpm);
-    if (w->error != 0) {
-        return w->error;
-    }
-    return port.transact(port.context, bytes_written(w), buffer, sizeof buffer, &answer_len,
-                         TPM_CALL_TIMEOUT_MS);
-}
-
-static struct bytes answer(void)
-{
-    return bytes_of(buffer, answer_len);
-}
-
-static struct bytes_writer fresh(void)
-{
-    return bytes_writer_over(buffer, sizeof buffer);
-}
+static struct tpm_call_key ek, srk;
 
 /* A number that is used once, and the same in every run. */
 static void fresh_nonce(uint8_t nonce[TPM2_NONCE_SIZE])
 {
     memset(nonce, ++counter, TPM2_NONCE_SIZE);
-}
-
-static int make(struct key *key, uint32_t hierarchy, struct tpm2_public area, struct bytes password)
-{
-    struct bytes public_2b;
-    struct bytes name;
-    struct bytes_writer w = fresh();
-    const struct tpm2_auth auth = tpm2_auth_password(password);
-    tpm2_create_primary_build(&w, hierarchy, &auth, &area);
-    CHECK_EQUAL(transact(&w), 0);
-    CHECK_EQUAL(tpm2_create_primary_parse(answer(), &rc, &key->handle, &public_2b, &name), 0);
-    memcpy(key->bytes, public_2b.p, public_2b.len);
-    key->len = public_2b.len;
-    CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(key->bytes, key->len), &key->area), 0);
-    memcpy(key->name, name.p, TPM2_NAME_SIZE);
-    return 0;
-}
-
-static int flush(uint32_t handle)
-{
-    struct bytes_writer w = fresh();
-    tpm2_flush_context_build(&w, handle);
-    CHECK_EQUAL(transact(&w), 0);
-    return tpm2_flush_context_parse(answer(), &rc);
 }
 
 static int start(struct tpm2_session *s, uint8_t type)
@@ -91,11 +36,11 @@ static int start(struct tpm2_session *s, uint8_t type)
     tpm2_seed_wrap(&secret, &ek.area, TPM2_SEED_SECRET, &random, salt);
     CHECK_EQUAL(secret.error, 0);
     fresh_nonce(nonce);
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     tpm2_start_keyed_session_build(&w, type, bytes_of(nonce, sizeof nonce),
                                    &(struct tpm2_salt){ek.handle, bytes_of(encrypted + 2, 256)});
-    CHECK_EQUAL(transact(&w), 0);
-    CHECK_EQUAL(tpm2_start_auth_session_parse(answer(), &rc, &handle, &nonce_tpm), 0);
+    CHECK_EQUAL(tpm_call_send(&w), 0);
+    CHECK_EQUAL(tpm2_start_auth_session_parse(tpm_call_answer(), &tpm_call.rc, &handle, &nonce_tpm), 0);
     CHECK_EQUAL(tpm2_session_begin(s, handle, salt, nonce, nonce_tpm), 0);
     return 0;
 }
@@ -112,8 +57,8 @@ static int send_changed(struct bytes_writer *w, const struct tpm2_protection *p,
     if (w->error == 0 && change != 0) {
         w->p[change / 8] ^= (uint8_t)(1U << change % 8);
     }
-    const int error = transact(w);
-    return error != 0 ? error : tpm2_session_open(buffer, &answer_len, p);
+    const int error = tpm_call_send(w);
+    return error != 0 ? error : tpm2_session_open(tpm_call.buffer, &tpm_call.answer_len, p);
 }
 
 static int send(struct bytes_writer *w, const struct tpm2_protection *p)
@@ -121,7 +66,7 @@ static int send(struct bytes_writer *w, const struct tpm2_protection *p)
     return send_changed(w, p, 0);
 }
 
-static struct bytes name_of(const struct key *key)
+static struct bytes name_of(const struct tpm_call_key *key)
 {
     return bytes_of(key->name, TPM2_NAME_SIZE);
 }
@@ -136,11 +81,11 @@ static struct bytes handle_name(uint8_t storage[4], uint32_t handle)
 
 static int prove_endorsement(const struct tpm2_session *policy)
 {
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, policy->handle, &auth);
-    CHECK_EQUAL(transact(&w), 0);
-    return tpm2_policy_secret_parse(answer(), &rc);
+    CHECK_EQUAL(tpm_call_send(&w), 0);
+    return tpm2_policy_secret_parse(tpm_call_answer(), &tpm_call.rc);
 }
 
 /* The two commands that carry the inner key, in one salted policy session, as a registration without passwords sends
@@ -161,7 +106,7 @@ static int test_inner_key(void)
     CHECK_EQUAL(prove_endorsement(&policy), 0);
     const struct tpm2_auth auths[] = {tpm2_auth_password(bytes_of(NULL, 0)),
                                       tpm2_auth_policy(policy.handle, true)};
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     tpm2_activate_credential_build(&w, srk.handle, ek.handle, auths, fields.id_object,
                                    fields.encrypted_secret);
     const struct tpm2_protection activate = {
@@ -174,11 +119,11 @@ static int test_inner_key(void)
     };
     struct bytes inner;
     CHECK_EQUAL(send(&w, &activate), 0);
-    CHECK_EQUAL(tpm2_activate_credential_parse(answer(), &rc, &inner), 0);
+    CHECK_EQUAL(tpm2_activate_credential_parse(tpm_call_answer(), &tpm_call.rc, &inner), 0);
     CHECK(inner.len == DPS_INNER_KEY_SIZE && memcmp(inner.p, random.inner_key, inner.len) == 0);
 
     const struct tpm2_auth srk_auth = tpm2_auth_password(bytes_of(NULL, 0));
-    w = fresh();
+    w = tpm_call_begin();
     tpm2_import_build(&w, srk.handle, &srk_auth, bytes_of(random.inner_key, DPS_INNER_KEY_SIZE),
                       fields.key_public_2b, fields.duplicate, fields.duplicate_secret);
     const struct tpm2_protection import = {
@@ -191,8 +136,8 @@ static int test_inner_key(void)
     };
     struct bytes private_2b;
     CHECK_EQUAL(send(&w, &import), 0);
-    CHECK(tpm2_import_parse(answer(), &rc, &private_2b) == 0 && private_2b.len > 34);
-    CHECK_EQUAL(flush(policy.handle), 0);
+    CHECK(tpm2_import_parse(tpm_call_answer(), &tpm_call.rc, &private_2b) == 0 && private_2b.len > 34);
+    CHECK_EQUAL(tpm_call_flush(policy.handle), 0);
     return 0;
 }
 
@@ -201,7 +146,7 @@ static int test_passwords(void)
 {
     struct tpm2_session s;
     uint8_t owner[4];
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     const struct tpm2_auth none = tpm2_auth_password(bytes_of(NULL, 0));
     CHECK_EQUAL(start(&s, TPM2_SE_HMAC), 0);
     struct tpm2_protection p = {
@@ -214,24 +159,24 @@ static int test_passwords(void)
         .use_count = 1,
         .built = 1,
     };
-    w = fresh();
+    w = tpm_call_begin();
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, PASSWORD);
     CHECK_EQUAL(send(&w, &p), 0);
-    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(tpm_call_answer(), &tpm_call.rc), 0);
 
     /* The old password: refused, and the session lives on. */
-    w = fresh();
+    w = tpm_call_begin();
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of(NULL, 0));
     p.uses[0].auth_value_then = bytes_of(NULL, 0);
     CHECK_EQUAL(send(&w, &p), 0);
-    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), BYTES_E_TPM_RC);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(tpm_call_answer(), &tpm_call.rc), BYTES_E_TPM_RC);
 
-    w = fresh();
+    w = tpm_call_begin();
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of(NULL, 0));
     p.uses[0].auth_value = PASSWORD;
     CHECK_EQUAL(send(&w, &p), 0);
-    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), 0);
-    CHECK_EQUAL(flush(s.handle), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(tpm_call_answer(), &tpm_call.rc), 0);
+    CHECK_EQUAL(tpm_call_flush(s.handle), 0);
     return 0;
 }
 
@@ -251,12 +196,12 @@ static int test_changed_on_the_way(void)
     };
     CHECK_EQUAL(start(&s, TPM2_SE_HMAC), 0);
     for (size_t bit = 8 * (10 + 4 + 4 + 4 + 2); bit < 8 * (10 + 4 + 4 + 73 + 2 + 3); bit += 5) {
-        struct bytes_writer w = fresh();
+        struct bytes_writer w = tpm_call_begin();
         tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of_text("abc"));
         (void)send_changed(&w, &p, bit);
-        CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), BYTES_E_TPM_RC);
+        CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(tpm_call_answer(), &tpm_call.rc), BYTES_E_TPM_RC);
     }
-    CHECK_EQUAL(flush(s.handle), 0);
+    CHECK_EQUAL(tpm_call_flush(s.handle), 0);
     return 0;
 }
 
@@ -265,7 +210,7 @@ static int test_replayed(void)
 {
     struct tpm2_session s;
     uint8_t owner[4], recorded[256];
-    struct bytes_writer w = fresh();
+    struct bytes_writer w = tpm_call_begin();
     const struct tpm2_auth none = tpm2_auth_password(bytes_of(NULL, 0));
     CHECK_EQUAL(start(&s, TPM2_SE_HMAC), 0);
     const struct tpm2_protection p = {
@@ -279,10 +224,11 @@ static int test_replayed(void)
     w = bytes_writer_over(recorded, sizeof recorded);
     tpm2_hierarchy_change_auth_build(&w, TPM2_RH_OWNER, &none, bytes_of(NULL, 0));
     CHECK_EQUAL(send(&w, &p), 0);
-    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(answer(), &rc), 0);
-    CHECK_EQUAL(transact(&w), 0);
-    CHECK(tpm2_hierarchy_change_auth_parse(answer(), &rc) == BYTES_E_TPM_RC && (rc & 0x3f) == 0x22);
-    CHECK_EQUAL(flush(s.handle), 0);
+    CHECK_EQUAL(tpm2_hierarchy_change_auth_parse(tpm_call_answer(), &tpm_call.rc), 0);
+    CHECK_EQUAL(tpm_call_send(&w), 0);
+    CHECK(tpm2_hierarchy_change_auth_parse(tpm_call_answer(), &tpm_call.rc) == BYTES_E_TPM_RC &&
+          (tpm_call.rc & 0x3f) == 0x22);
+    CHECK_EQUAL(tpm_call_flush(s.handle), 0);
     return 0;
 }
 
@@ -296,13 +242,13 @@ int main(void)
         {"a command that was recorded is refused", test_replayed},
     };
     snprintf(name, sizeof name, "libtpms:%s", support_path("tpm"));
-    if (tpm_call_open(&tpm, name) != 0 ||
-        make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), bytes_of(NULL, 0)) != 0 ||
-        make(&srk, TPM2_RH_OWNER, tpm2_template_srk(), bytes_of(NULL, 0)) != 0) {
+    if (tpm_call_open(&tpm_call.tpm, name) != 0 ||
+        tpm_call_make(&ek, TPM2_RH_ENDORSEMENT, tpm2_template_ek_l1(), bytes_of(NULL, 0)) != 0 ||
+        tpm_call_make(&srk, TPM2_RH_OWNER, tpm2_template_srk(), bytes_of(NULL, 0)) != 0) {
         printf("1..1\nnot ok 1 - a TPM with its two keys: %s\n", tpm_call_why);
         return 1;
     }
     const int status = test_run(tests, sizeof tests / sizeof tests[0]);
-    posix_tpm_close(&tpm);
+    posix_tpm_close(&tpm_call.tpm);
     return status;
 }

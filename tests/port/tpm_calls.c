@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 #include "tpm/command.h"
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 char tpm_call_why[512];
@@ -64,3 +65,53 @@ int tpm_call_listen_pair(uint16_t *port, int *tpm, int *platform)
 static const uint8_t zero[4];
 const struct support_step tpm_call_platform[TPM_CALL_PLATFORM_STEPS] = {{zero, 4, false, false},
                                                                         {zero, 4, false, false}};
+
+/* ---- Commands, one after the other, to one TPM ---- */
+
+struct tpm_call tpm_call;
+
+struct bytes_writer tpm_call_begin(void)
+{
+    return bytes_writer_over(tpm_call.buffer, sizeof tpm_call.buffer);
+}
+
+int tpm_call_send(const struct bytes_writer *w)
+{
+    const struct port_tpm port = posix_tpm_port(&tpm_call.tpm);
+    if (w->error != 0) {
+        return w->error;
+    }
+    return port.transact(port.context, bytes_written(w), tpm_call.buffer, sizeof tpm_call.buffer,
+                         &tpm_call.answer_len, TPM_CALL_TIMEOUT_MS);
+}
+
+struct bytes tpm_call_answer(void)
+{
+    return bytes_of(tpm_call.buffer, tpm_call.answer_len);
+}
+
+int tpm_call_make(struct tpm_call_key *key, uint32_t hierarchy, struct tpm2_public area,
+                  struct bytes password)
+{
+    struct bytes public_2b;
+    struct bytes name;
+    struct bytes_writer w = tpm_call_begin();
+    const struct tpm2_auth auth = tpm2_auth_password(password);
+    tpm2_create_primary_build(&w, hierarchy, &auth, &area);
+    CHECK_EQUAL(tpm_call_send(&w), 0);
+    CHECK_EQUAL(tpm2_create_primary_parse(tpm_call_answer(), &tpm_call.rc, &key->handle, &public_2b, &name),
+                0);
+    memcpy(key->bytes, public_2b.p, public_2b.len);
+    key->len = public_2b.len;
+    CHECK_EQUAL(tpm2_public_parse_2b(bytes_of(key->bytes, key->len), &key->area), 0);
+    memcpy(key->name, name.p, TPM2_NAME_SIZE);
+    return 0;
+}
+
+int tpm_call_flush(uint32_t handle)
+{
+    struct bytes_writer w = tpm_call_begin();
+    tpm2_flush_context_build(&w, handle);
+    CHECK_EQUAL(tpm_call_send(&w), 0);
+    return tpm2_flush_context_parse(tpm_call_answer(), &tpm_call.rc);
+}

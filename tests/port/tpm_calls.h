@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the TPM transports share. */
+/* What the tests with a TPM share. */
 #ifndef TESTS_PORT_TPM_CALLS_H
 #define TESTS_PORT_TPM_CALLS_H
 
+#include "dps/protocol/limits.h"
 #include "port/posix/posix.h"
 #include "tests/port/support.h"
+#include "tpm/public.h"
 
 #define TPM_CALL_TIMEOUT_MS 120000
 
@@ -25,5 +27,29 @@ int tpm_call_listen_pair(uint16_t *port, int *tpm, int *platform);
 /* What the platform port answers to "power on" and "NV on". */
 #define TPM_CALL_PLATFORM_STEPS 2
 extern const struct support_step tpm_call_platform[TPM_CALL_PLATFORM_STEPS];
+
+/* ---- Commands, one after the other, to one TPM ---- */
+
+extern struct tpm_call {
+    struct posix_tpm tpm;
+    uint8_t buffer[2048]; /* the command, and then the response */
+    size_t answer_len;
+    uint32_t rc; /* for the parsers */
+} tpm_call;
+
+struct bytes_writer tpm_call_begin(void);
+int tpm_call_send(const struct bytes_writer *w);
+struct bytes tpm_call_answer(void);
+
+struct tpm_call_key {
+    uint32_t handle;
+    uint8_t bytes[DPS_EK_PUBLIC_MAX];
+    size_t len;
+    struct tpm2_public area; /* views bytes */
+    uint8_t name[TPM2_NAME_SIZE];
+};
+int tpm_call_make(struct tpm_call_key *key, uint32_t hierarchy, struct tpm2_public area,
+                  struct bytes password);
+int tpm_call_flush(uint32_t handle);
 
 #endif

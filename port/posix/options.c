@@ -274,6 +274,24 @@ int options_printed(const char *program, int exit_code)
     return POSIX_EXIT_STORE;
 }
 
+struct posix_connection_string options_connection_string(struct bytes text)
+{
+    struct posix_connection_string found = {.host = {NULL, 0}};
+    while (text.len > 0) {
+        struct bytes pair, word;
+        text = dps_split(text, ';', &pair);
+        const struct bytes value = dps_split(pair, '=', &word); /* the rest may hold more '=' */
+        if (dps_text_equal_nocase(word, bytes_of_text("HostName"))) {
+            found.host = value;
+        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKeyName"))) {
+            found.key_name = value;
+        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKey"))) {
+            found.key = value;
+        }
+    }
+    return found;
+}
+
 int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,
                         size_t why_size)
 {

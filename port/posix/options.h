@@ -75,6 +75,13 @@ struct posix_nearest {
 };
 void options_nearest(struct posix_nearest *n, const char *candidate);
 
+/* "HostName=HOST[:PORT];SharedAccessKeyName=NAME;SharedAccessKey=BASE64": names in any case, in any order; what is not
+ * there is empty. All view text. */
+struct posix_connection_string {
+    struct bytes host, key_name, key;
+};
+struct posix_connection_string options_connection_string(struct bytes text);
+
 /* "https://HOST[:PORT]", with nothing after it but one '/'. host is zero-terminated; the port is 443 unless given.
  * Returns: 0; BYTES_E_USAGE with a sentence in why. */
 int options_service_url(const char *url, char *host, size_t host_size, uint16_t *port, char *why,

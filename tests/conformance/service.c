@@ -73,17 +73,10 @@ static int read_trust(struct service *s, char *why, size_t why_size)
 /* HostName is not asked for: --service says where it is, and whom tokens are for. */
 static bool parse_policy(struct bytes text, struct service_policy *p)
 {
-    while (text.len > 0) {
-        struct bytes pair;
-        struct bytes word;
-        text = dps_split(text, ';', &pair);
-        const struct bytes value = dps_split(pair, '=', &word); /* the rest may hold more '=' */
-        if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKeyName"))) {
-            snprintf(p->name, sizeof p->name, "%.*s", (int)value.len, (const char *)value.p);
-        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKey")) &&
-                   dps_base64_decode(value, p->key, sizeof p->key, &p->key_len) != 0) {
-            return false;
-        }
+    const struct posix_connection_string given = options_connection_string(text);
+    snprintf(p->name, sizeof p->name, "%.*s", (int)given.key_name.len, (const char *)given.key_name.p);
+    if (dps_base64_decode(given.key, p->key, sizeof p->key, &p->key_len) != 0) {
+        return false;
     }
     return p->name[0] != 0 && p->key_len > 0;
 }

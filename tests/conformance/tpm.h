@@ -135,6 +135,9 @@ int tpm_derive(struct conformance *c, uint32_t hierarchy, struct tpm2_public are
 /* TPM2_CreatePrimary with the hierarchy's authorization; key is flushed after the case. */
 bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
                         struct tpm_key *key);
+/* TPM2_CreatePrimary with a wrong authorization must be refused with TPM_RC_BAD_AUTH. */
+void tpm_refuse_wrong_password(struct conformance *c, uint32_t hierarchy, const struct tpm2_public *area,
+                               const char *what);
 /* TPM2_StartAuthSession, and with TPM2_PolicySecret: a session that may use the EK once. */
 bool tpm_start_session(struct conformance *c, uint32_t *session);
 bool tpm_policy_secret(struct conformance *c, uint32_t session);

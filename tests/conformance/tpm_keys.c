@@ -41,6 +41,21 @@ bool tpm_create_primary(struct conformance *c, uint32_t hierarchy, struct tpm2_p
                                              : "TPM2_CreatePrimary of the EK");
 }
 
+void tpm_refuse_wrong_password(struct conformance *c, uint32_t hierarchy, const struct tpm2_public *area,
+                               const char *what)
+{
+    struct tpm_suite *t = tpm_of(c);
+    uint8_t wrong[16];
+    uint32_t handle;
+    struct bytes public_2b, name;
+    tpm_random(c, wrong, sizeof wrong);
+    const struct tpm2_auth auth = tpm2_auth_password(bytes_of(wrong, sizeof wrong));
+    tpm2_create_primary_build(tpm_begin(c), hierarchy, &auth, area);
+    const int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &handle, &public_2b, &name);
+    tpm_remember(c, handle);
+    tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH), what);
+}
+
 /* Kept: taken from the list of what is flushed after the case. */
 static const struct tpm_key *kept(struct conformance *c, uint32_t hierarchy, struct tpm2_public area,
                                   struct tpm_key *key, const char *owner)

@@ -132,18 +132,9 @@ static void creation_data(struct conformance *c)
 
 static void wrong_authorization(struct conformance *c)
 {
-    struct tpm_suite *t = tpm_of(c);
-    uint8_t wrong[16];
-    uint32_t handle;
-    struct bytes public_2b, name;
-    struct tpm2_public area = tpm2_template_ek_l1();
-    tpm_random(c, wrong, sizeof wrong);
-    struct tpm2_auth auth = tpm2_auth_password(bytes_of(wrong, sizeof wrong));
-    tpm2_create_primary_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, &auth, &area);
-    int error = tpm2_create_primary_parse(tpm_send(c), &t->rc, &handle, &public_2b, &name);
-    tpm_remember(c, handle);
-    tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH),
-                "TPM2_CreatePrimary with a wrong endorsement authorization");
+    const struct tpm2_public area = tpm2_template_ek_l1();
+    tpm_refuse_wrong_password(c, TPM2_RH_ENDORSEMENT, &area,
+                              "TPM2_CreatePrimary with a wrong endorsement authorization");
 }
 
 static void persistent(struct conformance *c)

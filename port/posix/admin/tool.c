@@ -12,7 +12,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A token is made for each request: it need not live longer than clocks may differ. */
 #define TOKEN_SECONDS 600
@@ -51,30 +50,18 @@ static int take_host(struct admin_tool *t, struct bytes value)
 
 static int take_string(struct admin_tool *t, struct bytes text)
 {
-    struct bytes host = {NULL, 0}, name = {NULL, 0}, key = {NULL, 0};
-    while (text.len > 0) {
-        struct bytes pair, word;
-        text = dps_split(text, ';', &pair);
-        struct bytes value = dps_split(pair, '=', &word); /* the rest may hold more '=' */
-        if (dps_text_equal_nocase(word, bytes_of_text("HostName"))) {
-            host = value;
-        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKeyName"))) {
-            name = value;
-        } else if (dps_text_equal_nocase(word, bytes_of_text("SharedAccessKey"))) {
-            key = value;
-        }
-    }
-    if (host.len == 0 || name.len == 0 || key.len == 0) {
+    const struct posix_connection_string given = options_connection_string(text);
+    if (given.host.len == 0 || given.key_name.len == 0 || given.key.len == 0) {
         return refuse_string("is not complete");
     }
-    if (name.len >= sizeof t->key_name) {
+    if (given.key_name.len >= sizeof t->key_name) {
         return refuse_string("has too long a SharedAccessKeyName");
     }
-    memcpy(t->key_name, name.p, name.len);
-    if (dps_base64_decode(key, t->key, sizeof t->key, &t->key_len) != 0 || t->key_len == 0) {
+    memcpy(t->key_name, given.key_name.p, given.key_name.len);
+    if (dps_base64_decode(given.key, t->key, sizeof t->key, &t->key_len) != 0 || t->key_len == 0) {
         return refuse_string("has a SharedAccessKey that is not base64");
     }
-    return take_host(t, host);
+    return take_host(t, given.host);
 }
 
 static int read_string(struct admin_tool *t)
@@ -164,18 +151,12 @@ int admin_file_error(const char *path)
 
 int admin_input(struct admin_tool *t, const char *path, struct bytes *content)
 {
-    size_t len = 0;
-    int error = strcmp(path, "-") == 0 ? posix_read_all(STDIN_FILENO, t->file, sizeof t->file, &len)
-                                       : posix_file_read(path, t->file, sizeof t->file, &len);
-    *content = bytes_of(t->file, len);
-    if (error == 0) {
-        return 0;
+    char why[512];
+    const int exit_code = options_input(path, t->file, sizeof t->file, content, why, sizeof why);
+    if (exit_code != 0) {
+        admin_say("%s", why);
     }
-    if (error != BYTES_E_SPACE) {
-        return admin_file_error(path);
-    }
-    admin_say("%s is longer than the %zu bytes that are allowed here", path, sizeof t->file);
-    return POSIX_EXIT_STORE;
+    return exit_code;
 }
 
 /* ---- One request ---- */

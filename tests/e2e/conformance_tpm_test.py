@@ -355,7 +355,8 @@ def interrupted():
     World.cleanup.callback(process.kill)
     out = "".join(process.stdout.readline() for _ in range(24))
     process.send_signal(signal.SIGINT)
-    rest, err = process.communicate(timeout=PATIENCE)
+    rest, err = process.stdout.read(), process.stderr.read()  # communicate would leave out what readline has read ahead
+    process.wait(PATIENCE)
     run = Run.__new__(Run)
     run.out, run.err, run.results = out + rest, err, tap(out + rest)
     check(process.returncode == 1 and "interrupted" in err, f"exit code {process.returncode}: {err}")

@@ -45,8 +45,8 @@ extern const struct posix_store_kind posix_postgres_kind;
 
 /* ---- Between the files of this store ---- */
 
-/* Run one prepared statement: get, next, insert, update or remove. Its arguments are a key (bytes), a value (text) and a
- * version, in this order; what it does not have is null. Results are binary. Null if it was not answered in time or
+/* Run one prepared statement: get, next, insert, update or remove. Its arguments are a key (bytes), a value (text) and
+ * a version, in this order; what it does not have is null. Results are binary. Null if it was not answered in time or
  * failed; then the turn is lost. PQclear what is returned. */
 PGresult *posix_postgres_run(struct posix_postgres *s, const char *what, enum dps_table table,
                              struct bytes key, const struct bytes *value, const uint64_t *version);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/private.h"
 #include "tests/conformance/device.h"
-#include <netinet/in.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>

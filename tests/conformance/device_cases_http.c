@@ -7,7 +7,7 @@
 #define INCOMPLETE "RFC 9112 section 8"
 #define CHUNKS "RFC 9112 section 7.1"
 #define LENGTHS "RFC 9112 section 6.3"
-#define BOUNDS "spec-notes: Nobody holds the device"
+#define BOUNDS "spec-notes: Nobody can stall the device"
 #define CLIENTS "spec-notes: Clients"
 #define LATER "RFC 9110 section 10.2.3"
 

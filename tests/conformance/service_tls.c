@@ -243,7 +243,7 @@ const struct conformance_case service_cases_tls[] = {
     {"SVC-S00-006", "A request that is cut off, with or without close_notify, must have no effect.",
      "RFC 9112 §8", CONFORMANCE_MUST, 0, cut_off},
     {"SVC-S00-007", "A client that sends its request in drops must not keep others waiting.",
-     "spec-notes: Nobody holds the service", CONFORMANCE_MUST, 0, slow_others},
+     "spec-notes: Nobody can stall the service", CONFORMANCE_MUST, 0, slow_others},
     {"SVC-S00-008", "A request that never ends should be given up after a time.",
      "RFC 9110 §15.5.9; CWE-400 (slowloris)", CONFORMANCE_SHOULD, CONFORMANCE_SLOW, slow_ended},
     {"SVC-S00-009", "A connection should carry more than one request.",

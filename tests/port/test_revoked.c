@@ -101,7 +101,7 @@ static int s08_token_lifetime(void)
     return 0;
 }
 
-/* ---- A store that was put back ----------------------------------------------------------------------------------- */
+/* ---- A store that was restored ----------------------------------------------------------------------------------- */
 
 static struct posix_memory_record backup[64];
 
@@ -468,7 +468,7 @@ int main(void)
     static const struct test tests[] = {
         {"s10 disabled or deleted since: the hub refuses", s10_revoked},
         {"s08 a token that is good for too long", s08_token_lifetime},
-        {"s09 a store that was put back brings no nonce and no key back", s09_restored},
+        {"s09 a restored store brings no nonce and no key back", s09_restored},
         {"s09 what was begun after a back-up ends with it", s09_restored_from_long_ago},
         {"s09 the service secret is rotated, and an epoch taken away", s09_secret_is_rotated},
         {"s10 a registration of an earlier version", s10_registration_of_before},

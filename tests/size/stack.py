@@ -184,11 +184,11 @@ def content(worst):
     spare = TARGET - size
     frames = {**worst.listed.outside, **worst.graph.frame}
     lines = ["Worst case on a Cortex-M3 without TLS, by the compiler's call graph; BearSSL's hash and the C library's",
-             "functions are counted, interrupts are not. Any function that moves the engine on may come to any step,",
+             "functions are counted, interrupts are not. Any function that advances the engine may reach any step,",
              "so they need much the same. Of tpm/ the three functions of each header that need most.", "",
              f"Largest: {size} bytes; target {TARGET}: "
              + (f"met, {spare} to spare." if spare >= 0 else f"missed by {-spare}."), "",
-             f"The way down: {', '.join(f'`{short(f)}` {frames[f]}' for f in path)}.",
+             f"The call chain: {', '.join(f'`{short(f)}` {frames[f]}' for f in path)}.",
              "", "| board | deepest stack of a whole registration, TLS included |", "|---|---:|"]
     lines += [*boards(), "", "| function | bytes |", "|---|---:|", *rows(worst)]
     return "\n".join(lines) + "\n"

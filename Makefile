@@ -4,7 +4,7 @@ CC ?= cc
 BUILD ?= build
 CFLAGS ?= -O2 -g
 DEPS ?= yes
-# Who computes for crypto.h: bearssl, or openssl (libcrypto, for large servers). Build each into a directory of its own.
+# What implements crypto.h: bearssl, or openssl (libcrypto, for large servers). Build each into a directory of its own.
 CRYPTO ?= bearssl
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
        -Wcast-qual -Wundef -Werror
@@ -20,7 +20,7 @@ CRYPTO_SRC_bearssl = crypto/crypto_bearssl.c
 CRYPTO_SRC_openssl = port/openssl/crypto_openssl.c
 CRYPTO_LIBS_bearssl = -lbearssl
 CRYPTO_LIBS_openssl = -lbearssl -lcrypto
-# The core from the ground up, and the rooms of the POSIX port.
+# The core from the lowest layer up, and the folders of the POSIX port.
 CORE_DIRS = crypto/bytes crypto tpm tpm/tools dps/protocol dps/device dps/service dps/manage
 POSIX_ROOMS = port/posix/pki port/posix/paste port/posix/explain port/posix/device port/posix/service port/posix/admin
 CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out crypto/crypto_bearssl.c,$(wildcard $(CORE_DIRS:%=%/*.c)))
@@ -41,11 +41,11 @@ HOSTILE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/*.c))
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
 CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
-# The core and the portable part of port/ are plain C11; what stands on a system may use it.
+# The core and the portable part of port/ are plain C11; what runs on a system may use it.
 SYSTEM_DIRS = port/posix $(POSIX_ROOMS) tests/port tests/e2e
 SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 
-# What needs more room than this file has stands beside its subject: tests/fuzz/fuzz.mk, port/tis/... These add to
+# Longer rules are beside their subject: tests/fuzz/fuzz.mk, port/tis/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
 # (further targets of `make check-all`).
 CHECK =
@@ -79,7 +79,7 @@ $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
 	    -MMD -MP -c -o $@ $<
 
-# A program's main stands in the room that it is named after.
+# A program's main is in the folder that it is named after.
 $(foreach main,$(PROGRAM_SRC),$(eval $(BUILD)/$(basename $(notdir $(main))): $(BUILD)/obj/$(main:.c=.o)))
 $(PROGRAMS): $(PORT_LIBS)
 	$(SAY) LD $@

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* X.509 certificates that are read and not verified [RFC 5280 4.1]: whose is it, and for which key? For comparing an EK
- * with its certificate, and for telling people what they have. TLS does not use this (crypto/tls_chain.h). */
+/* X.509 certificates, read but not verified [RFC 5280 4.1]: whose is it, and for which key? For comparing an EK with
+ * its certificate, and for telling people what they have. TLS does not use this (crypto/tls_chain.h). */
 #ifndef CRYPTO_CERTIFICATE_H
 #define CRYPTO_CERTIFICATE_H
 
@@ -28,7 +28,7 @@ struct crypto_public_key {
 int crypto_rsa_public_parse(struct bytes der, struct crypto_rsa_public *key);
 
 /* A SubjectPublicKeyInfo [RFC 5280 4.1.2.7; RFC 4055 1.2], and nothing after it. Its parameters are not looked at: that
- * a key is for OAEP says all. Returns: 0; BYTES_E_FORMAT. key views der. */
+ * a key is for OAEP is all we need. Returns: 0; BYTES_E_FORMAT. key views der. */
 int crypto_public_key_parse(struct bytes der, struct crypto_public_key *key);
 /* Is it one of the three RSA kinds? One of ECDSA or ECDH, on whatever curve? */
 bool crypto_key_is_rsa(enum crypto_key_kind kind);
@@ -44,7 +44,7 @@ struct crypto_certificate {
 
 /* The certificate at the beginning of input; what follows it (padding, the next one of a chain) is ignored, and begins
  * at der.p + der.len. Everything views input.
- * Returns: 0; BYTES_E_FORMAT if it is no certificate. */
+ * Returns: 0; BYTES_E_FORMAT if it is not a certificate. */
 int crypto_certificate_parse(struct bytes input, struct crypto_certificate *c);
 
 #endif

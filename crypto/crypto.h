@@ -40,7 +40,7 @@ struct crypto_rsa_public {
 };
 
 /* RSAES-OAEP encryption with SHA-256 and MGF1-SHA-256 [RFC 8017 7.1.1], with the seed given by the caller, so
- * that the construction has known answers.
+ * that the construction can have known-answer tests.
  *   label    the whole label, for a TPM with its terminating zero byte [P1 r1.59 B.4]
  *   message  at most modulus.len - 66 bytes
  *   out      modulus.len bytes are written

@@ -231,7 +231,7 @@ int crypto_rsa_private_decode(struct bytes der, struct crypto_rsa_private *key, 
     br_skey_decoder_init(&decoder);
     br_skey_decoder_push(&decoder, address_of(der), der.len);
     const br_rsa_private_key *sk = br_skey_decoder_get_rsa(&decoder);
-    /* BearSSL accepts any numbers; one without factors would be no key. */
+    /* BearSSL accepts any numbers, but without factors there is no key. */
     if (br_skey_decoder_last_error(&decoder) == 0 && sk != NULL && sk->plen > 0 && sk->qlen > 0 &&
         sk->n_bitlen <= 8 * CRYPTO_RSA_MAX) {
         bool fits = number_copy(&key->p, sk->p, sk->plen, storage, capacity, &used) &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options and buffers of TLS and of what stands under it: default, meaning and cost. Each can be set with -D.
+/* The options and buffers of TLS and of what it uses: default, meaning and cost. Each can be set with -D.
  * dps/protocol/limits.h, dps/device/limits.h, dps/service/limits.h and port/limits.h have those of their folders.
  *
  * Sizes are bytes unless the name says otherwise. RAM is that of the structures which the caller allocates; flash is
@@ -55,8 +55,8 @@
 #endif
 
 /* Trust anchors, in struct crypto_tls_client: how many may have one name (the keys of a CA that was renewed), 40 bytes
- * each, and room for their names and keys: 150 bytes for P-256, 700 for RSA-4096. Others of the text that is trusted
- * take no room. */
+ * each, and room for their names and keys: 150 bytes for P-256, 700 for RSA-4096. Other certificates of the trusted
+ * text take no room. */
 #ifndef CRYPTO_TRUST_ANCHORS_MAX
 #define CRYPTO_TRUST_ANCHORS_MAX 4
 #endif

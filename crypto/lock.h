@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* How memory that several processes share is guarded: an interface that a port implements. */
+/* How to guard memory that several processes share: an interface that a port implements. */
 #ifndef CRYPTO_LOCK_H
 #define CRYPTO_LOCK_H
 
 /* Null functions: nobody shares, so there is nothing to guard. What happens between take and leave is short and waits
- * for nothing. take cannot fail: a lock whose holder died is taken, and what it guards is begun anew. */
+ * for nothing. take cannot fail: if the holder of the lock died, take gets the lock and resets what it guards. */
 struct crypto_lock {
     void *context;
     void (*take)(void *context);

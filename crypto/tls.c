@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. Certificates stand in tls_chain.c
+/* TLS 1.2 connections: the settings of both sides, and the windows of the engine. Certificates are in tls_chain.c
  * (the client's judge), tls_trust.c and tls_identity.c.
  *
  * The engines are configured piece by piece instead of by BearSSL's profiles: the full profile also brings RSA key
@@ -118,7 +118,7 @@ static void engine_configure(br_ssl_engine_context *e)
 {
     br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
     br_ssl_engine_set_suites(e, suites, sizeof suites / sizeof suites[0]);
-    /* Signatures over SHA-1 and MD5 are refused, of the handshake here and of certificates below. */
+    /* Signatures over SHA-1 and MD5 are refused: those of the handshake here, those of certificates below. */
     br_ssl_engine_set_hash(e, br_sha256_ID, &br_sha256_vtable);
     br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable);
     br_ssl_engine_set_hash(e, br_sha512_ID, &br_sha512_vtable);
@@ -372,7 +372,7 @@ struct sentence {
  * sent (512 + number) [RFC 5246 7.2]. Only those that an operator can meet and act upon have their own sentence. */
 static const struct sentence sentences[] = {
     {BR_ERR_OK, "no TLS error"},
-    {BR_ERR_BAD_PARAM, "TLS was started with a wrong setting"},
+    {BR_ERR_BAD_PARAM, "TLS was started with an invalid setting"},
     {BR_ERR_UNSUPPORTED_VERSION, "the peer does not offer TLS 1.2"},
     {BR_ERR_BAD_VERSION, "the peer does not speak TLS, or not version 1.2"},
     {BR_ERR_TOO_LARGE, "the peer sent a record that is larger than our buffer"},
@@ -397,7 +397,7 @@ static const struct sentence sentences[] = {
     {BR_ERR_X509_DN_MISMATCH, "the certificates of the chain do not follow each other"},
     {BR_ERR_X509_BAD_SERVER_NAME, "the certificate is for another host name"},
     {BR_ERR_X509_CRITICAL_EXTENSION, "the certificate has a critical extension that is not supported"},
-    {BR_ERR_X509_NOT_CA, "the certificate chain contains an issuer that is no CA"},
+    {BR_ERR_X509_NOT_CA, "the certificate chain contains an issuer that is not a CA"},
     {BR_ERR_X509_FORBIDDEN_KEY_USAGE, "the certificate's key usage forbids TLS"},
     {BR_ERR_X509_WEAK_PUBLIC_KEY, "the certificate's RSA key is shorter than 2048 bits"},
     {BR_ERR_X509_NOT_TRUSTED, "the certificate chain does not end at a trusted CA"},

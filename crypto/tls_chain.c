@@ -36,7 +36,7 @@ enum { PART_TAG, PART_LENGTH, PART_CONTENT };
 enum { PURPOSE_FREE, PURPOSE_OTHER, PURPOSE_SERVER };
 
 /* What is done with an element: SKIP its content, KEEP it, or ENTER, so that the next element stands inside. One that
- * MAY be missing is followed by the next in the list. */
+ * MAY be missing may be passed over for the next in the list. */
 enum { SKIP = 0, KEEP = 1, ENTER = 2, MAY = 4 };
 static const struct {
     uint8_t tag; /* 0: any */
@@ -195,7 +195,7 @@ static void start_cert(const br_x509_class **context, uint32_t length)
     c->inner.vtable->start_cert(&c->inner.vtable, length);
 }
 
-/* When BearSSL has read the names, and before it looks for an anchor. Of what it knows then there is no function. */
+/* Called when BearSSL has read the names, and before it looks for an anchor. No function of it gives these names. */
 static void find_anchors(struct crypto_tls_chain *c)
 {
     struct crypto_chain_names names;
@@ -217,8 +217,8 @@ static void take_not_before(struct crypto_tls_chain *c)
     }
 }
 
-/* BearSSL compares a date as soon as it has all of it: it gets the last byte of notBefore only when the time has been
- * set. Of the names it has to have all. */
+/* BearSSL compares a date as soon as it has all of it, so it gets the last byte of notBefore only when the time has
+ * been set. The names it must get whole. */
 static void append(const br_x509_class **context, const unsigned char *bytes, size_t len)
 {
     struct crypto_tls_chain *c = from(context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The judge of a server's certificate chain: BearSSL's validator, and around it what that leaves out.
  *
- * BearSSL checks signatures, names in their order, basic constraints, key usage, dates, and the host name against the
+ * BearSSL checks signatures, the order of names, basic constraints, key usage, dates, and the host name against the
  * leaf's dNSName entries. This reads along [RFC 5280 4.1] and
  *   - gives it, certificate by certificate, those trust anchors that can end the chain (crypto/tls_trust.h);
  *   - gives it the time, where no clock does (crypto/tls_dates.h);

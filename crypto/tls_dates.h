@@ -22,8 +22,8 @@ struct crypto_tls_date {
 /* seconds since 1970; below the calendar's end, which the caller has checked. */
 struct crypto_tls_date crypto_tls_date_of(uint64_t seconds);
 
-/* Move date forward to a certificate's notBefore, if that is later [RFC 5280 4.1.2.5]. What is malformed gives a date
- * without sense, which the validator of the certificate refuses by itself.
+/* Move date forward to a certificate's notBefore, if that is later [RFC 5280 4.1.2.5]. Malformed text gives a
+ * meaningless date; the validator of the certificate refuses such text by itself.
  *   tag   of the DER element: UTCTime or GeneralizedTime
  *   text  its content */
 void crypto_tls_date_advance(struct crypto_tls_date *date, uint8_t tag, const uint8_t *text, size_t len);

@@ -93,7 +93,7 @@ static int key_load(struct crypto_identity *identity, struct bytes text, struct 
     crypto_pem_open(&pem, text);
     br_skey_decoder_init(&key);
     int error = BYTES_E_FORMAT;
-    /* Exactly one: with two it would be chance which is used. */
+    /* Exactly one: with two it would be chance which one is used. */
     const bool found = crypto_pem_next(&pem, is_private_key, key_sink, &key) == CRYPTO_PEM_FOUND;
     if (found && crypto_pem_next(&pem, is_private_key, key_sink, &key) == CRYPTO_PEM_NONE) {
         error = key_copy(identity, &key, a);

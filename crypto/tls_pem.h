@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* PEM texts [RFC 7468] as people have them, for the files of this directory: objects one after the other, between them
- * any text. Lines may end in LF, CR LF or CR, and have blanks or a byte order mark around them.
+/* PEM texts [RFC 7468] as people have them, for the files of this directory: one object after the other, with any text
+ * between them. Lines may end in LF, CR LF or CR, and have blanks or a byte order mark around them.
  *
  * A PEM text is cut off or garbled more often than it is forged, so every object in it must be complete, even those
  * that are skipped. Whether a decoded object is one certificate or one key, no byte more and no byte less, BearSSL's

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whom a client trusts: a PEM text of any length. Of its certificates only those are decoded and kept that the chain at
- * hand can end at, so that a whole system's bundle costs no more memory than one CA. */
+/* Whom a client trusts: a PEM text of any length. Only those of its certificates are decoded and kept at which the
+ * chain at hand can end, so that a whole system's bundle costs no more memory than one CA. */
 #ifndef CRYPTO_TLS_TRUST_H
 #define CRYPTO_TLS_TRUST_H
 

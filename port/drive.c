@@ -163,7 +163,7 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
     return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
 }
 
-/* A connection or a request has failed; the flow's time may be what was over. */
+/* A connection or a request has failed; the reason may be that the flow's time is over. */
 static void give_up(struct port_drive *drive, struct dps_device *d, int error)
 {
     if (error == BYTES_E_TIMEOUT && left_ms(drive->port, drive->flow_end) == 0) {
@@ -186,8 +186,8 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
     }
 }
 
-/* Has the service said anything since its last answer, be it only that it closes? Whatever that is, it is no answer to
- * the next request, and the connection is of no more use [RFC 9112 9.2]. */
+/* Has the service said anything since its last answer, even if only that it closes? Whatever that is, it is not an
+ * answer to the next request, and the connection is of no more use [RFC 9112 9.2]. */
 static bool spoke_unasked(struct port_drive *drive)
 {
     const br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
@@ -245,7 +245,7 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     if (error == BYTES_E_STREAM) {
         const bool orderly = (crypto_tls_want(engine) & CRYPTO_TLS_CLOSED) != 0;
         close_stream(drive);
-        /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
+        /* A body that ends with its connection is whole only if TLS was closed properly [RFC 9112 9.8]. */
         if (!orderly && d->net_len > 0) {
             give_up(drive, d, error);
         } else {

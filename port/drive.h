@@ -7,7 +7,7 @@
 #include "dps/device/state.h"
 #include "port/port.h"
 
-/* What a run needs beside the engine. All memory is the caller's; it must not move during the run. Wipe it
+/* What a run needs besides the engine. All memory is the caller's; it must not move during the run. Wipe it
  * afterwards. The caller sets flow_timeout_ms, port_drive the rest. */
 struct port_drive {
     uint32_t flow_timeout_ms; /* how long the whole run may take; 0: PORT_FLOW_TIMEOUT_MS */
@@ -26,7 +26,7 @@ struct port_drive {
  * always TLS with certificate and host name verified against trust; trust may be null if the flow uses no
  * network. Certificate dates are checked against the port's clock, or without one against what the chain itself says
  * (crypto/tls_dates.h); the token's time then comes from the service's Date header.
- * Nobody can hold it for ever: a TPM command has PORT_TPM_TIMEOUT_MS, a connection with its TLS handshake
+ * Nobody can stall it for ever: a TPM command has PORT_TPM_TIMEOUT_MS, a connection with its TLS handshake
  * PORT_NET_TIMEOUT_MS, a request until the end of its answer the same again, the whole run flow_timeout_ms; then it
  * fails with BYTES_E_TIMEOUT (d->late: it was the run's time that was over), after what was loaded is flushed. The
  * port's functions must keep to the times that they are given.
@@ -35,7 +35,7 @@ int port_drive(struct port_drive *drive, struct port *port, const struct crypto_
                struct dps_device *d);
 
 /* Send one command outside of any flow and receive its response (GetCapability, NV_Read, ... of tools), with the same
- * retries as the engine has. command must not stand in response.
+ * retries as the engine has. command must not be in the buffer response.
  * Returns: 0; the transport's error. */
 int port_tpm_ask(struct port *port, unsigned step, const char *what, struct bytes command, uint8_t *response,
                  size_t capacity, struct bytes *answer);

@@ -23,7 +23,7 @@
 #define PORT_NET_TIMEOUT_MS 60000
 #endif
 /* One flow, with all the waiting that the TPM and the service ask for. What was loaded is flushed after it, and a TPM
- * command that is under way is waited for: only who gets its answer can flush what it made. */
+ * command that is under way is waited for: only whoever gets its answer can flush what it made. */
 #ifndef PORT_FLOW_TIMEOUT_MS
 #define PORT_FLOW_TIMEOUT_MS 900000
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a platform supplies to the device side: six small interfaces, each a context and one or a few functions.
  * port/none answers "not provided" to all of them, so that it links everywhere and proves this list complete;
- * port/posix is the one to read next. The service's store stands in dps/service/store.h.
+ * port/posix is the one to read next. The service's store is in dps/service/store.h.
  *
  * Every function returns 0 or a negative value of enum bytes_error, except where it says that it returns a count. */
 #ifndef PORT_PORT_H
@@ -16,7 +16,7 @@ struct port_tpm {
     void *context;
     /* Send command with ONE write (swtpm and the kernel take what one write brought as the whole command), and receive
      * the whole response into the same or another buffer of the given capacity.
-     *   timeout_ms  for the whole exchange; CreatePrimary takes many seconds on a discrete TPM: 120 000 is sane
+     *   timeout_ms  for the whole exchange; CreatePrimary takes many seconds on a discrete TPM: 120 000 is reasonable
      * Returns: 0 and *response_len; BYTES_E_TPM_TRANSPORT if the TPM cannot be reached or broke off; BYTES_E_TIMEOUT;
      * BYTES_E_FORMAT if the header announces an impossible size; BYTES_E_SPACE if it is larger than capacity. After a
      * failure the next call may reconnect. */
@@ -54,7 +54,7 @@ struct port_storage {
     int (*save)(void *context, struct bytes record);
 };
 
-/* Who sees what: an optional sink of every message, with its step (1..10; 0: outside of a flow) and what it is
+/* A trace: an optional sink of every message, with its step (1..10; 0: outside of a flow) and what it is
  * for. TPM messages and HTTP requests come whole; an HTTP response comes in the pieces in which it arrived. TPM
  * commands may contain authorization values: a sink that writes to a file must say so. */
 enum port_trace_kind {

@@ -6,7 +6,7 @@
 
 struct tpm2_auth tpm2_auth_password(struct bytes auth_value)
 {
-    /* A password is no session, so nothing continues; TPMs report the attribute as set all the same. */
+    /* A password is not a session, so nothing continues; TPMs report the attribute as set all the same. */
     return (struct tpm2_auth){.handle = TPM2_RS_PW, .attributes = TPM2_SESSION_CONTINUE, .value = auth_value};
 }
 

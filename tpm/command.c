@@ -13,7 +13,7 @@ static struct bytes read_public(struct bytes_reader *r)
     return whole;
 }
 
-/* What TPM2_Create and TPM2_CreatePrimary take and return alike. */
+/* What TPM2_Create and TPM2_CreatePrimary have in common. */
 static void write_creation(struct bytes_writer *w, struct bytes user_auth, struct bytes sensitive_data,
                            const struct tpm2_public *area)
 {

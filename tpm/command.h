@@ -31,9 +31,8 @@ void tpm2_start_auth_session_build(struct bytes_writer *w, uint8_t session_type,
 /* The same of a session for tpm/session.h, which also encrypts with AES-128-CFB.
  *   session_type  TPM2_SE_HMAC or TPM2_SE_POLICY
  *   nonce_caller  TPM2_NONCE_SIZE random bytes
- *   salt          the loaded key and what tpm2_seed_wrap made for it; TPM2_RH_NULL and empty: the authValue alone is
- * the
- *                 session's key */
+ *   salt          the loaded key and what tpm2_seed_wrap made for it; TPM2_RH_NULL and empty: the authValue alone
+ *                 is the session's key */
 struct tpm2_salt {
     uint32_t key_handle;
     struct bytes encrypted; /* without its size field */
@@ -90,12 +89,12 @@ void tpm2_policy_secret_build(struct bytes_writer *w, uint32_t auth_handle, uint
                               const struct tpm2_auth *auth);
 int tpm2_policy_secret_parse(struct bytes response, uint32_t *rc);
 
-/* TPM2_PolicyOR [P3 r1.59 23.6]: the session's digest is one of digests (2 to 8 of them), and becomes that of all. */
+/* TPM2_PolicyOR [P3 r1.59 23.6]: the session's digest must be one of digests (2 to 8), and becomes that of all. */
 void tpm2_policy_or_build(struct bytes_writer *w, uint32_t session, const struct bytes *digests,
                           size_t count);
 int tpm2_policy_or_parse(struct bytes response, uint32_t *rc);
 
-/* TPM2_PolicyCommandCode [P3 r1.59 23.11]: the session is good for this command only. */
+/* TPM2_PolicyCommandCode [P3 r1.59 23.11]: the session authorizes this command only. */
 void tpm2_policy_command_code_build(struct bytes_writer *w, uint32_t session, uint32_t code);
 int tpm2_policy_command_code_parse(struct bytes response, uint32_t *rc);
 

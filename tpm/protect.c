@@ -9,8 +9,8 @@
  *     sized: { sized: HMAC, ciphertext }        TPM2B_ID_OBJECT or TPM2B_PRIVATE
  *     sized: OAEP(seed)                         TPM2B_ENCRYPTED_SECRET
  *
- * They differ in OAEP's label and in what the content is. */
-#define KEY_MAX 64 /* the block size of SHA-256: TPMs take no longer HMAC key */
+ * They differ in OAEP's label and in their content. */
+#define KEY_MAX 64 /* the block size of SHA-256: TPMs take no HMAC key longer than that */
 
 /* Where in the writer's buffer the parts of one outer wrap stand, and its seed. Null when there was no room. */
 struct outer {

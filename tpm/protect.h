@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Protected storage of Part 1, in software: what the service wraps and the TPM opens. It needs public keys only. All
- * random bytes are arguments, so that everything has known answers. Both keys are storage keys of the kind that
+ * random bytes are arguments, so that known-answer tests are possible. Both keys are storage keys of the kind that
  * tpm/seed.h takes. */
 #ifndef TPM_PROTECT_H
 #define TPM_PROTECT_H

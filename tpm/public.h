@@ -34,7 +34,7 @@ struct tpm2_public {
 struct tpm2_public tpm2_template_ek_l1(void);
 struct tpm2_public tpm2_template_ek_azure_sdk(void);
 struct tpm2_public tpm2_template_srk(void);
-/* The SRK from which TPM2_Rewrap gets nothing (spec-notes.md, "Which SRK may be trusted"). */
+/* The SRK that TPM2_Rewrap cannot use (spec-notes.md, "Which SRK may be trusted"). */
 struct tpm2_public tpm2_template_srk_hardened(void);
 struct tpm2_public tpm2_template_hmac_key(struct bytes unique);
 struct tpm2_public tpm2_template_sealed_data(void);
@@ -56,7 +56,7 @@ bool tpm2_public_matches(const struct tpm2_public *area, const struct tpm2_publi
 bool tpm2_public_modulus_is_sane(const struct tpm2_public *area);
 
 /* Name = nameAlg || SHA-256(TPMT_PUBLIC) [P1 r1.59 16]. whole is a TPM2B_PUBLIC, size field included, whose
- * nameAlg is SHA-256. */
+ * nameAlg must be SHA-256. */
 #define TPM2_NAME_SIZE 34
 void tpm2_name_of(struct bytes whole, uint8_t name[TPM2_NAME_SIZE]);
 

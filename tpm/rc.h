@@ -9,9 +9,9 @@ enum tpm2_rc_kind {
     TPM2_RC_KIND_SUCCESS,
     TPM2_RC_KIND_TPM12,     /* a TPM 1.2 answered */
     TPM2_RC_KIND_VENDOR,    /* the vendor's own code */
-    TPM2_RC_KIND_LAYER,     /* not the TPM: a resource manager or driver below it (bits 16-31) */
+    TPM2_RC_KIND_LAYER,     /* not the TPM: a resource manager or driver above it (bits 16-31) */
     TPM2_RC_KIND_ERROR,     /* format 0 error, about the command or the TPM */
-    TPM2_RC_KIND_WARNING,   /* format 0 warning: the TPM cannot now */
+    TPM2_RC_KIND_WARNING,   /* format 0 warning: the TPM cannot do it now */
     TPM2_RC_KIND_HANDLE,    /* format 1: handle number */
     TPM2_RC_KIND_PARAMETER, /* format 1: parameter number */
     TPM2_RC_KIND_SESSION    /* format 1: session number */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A seed: a secret that is wrapped to one key, and from which both sides derive the keys of one exchange. The
+/* A seed: a secret that is wrapped to one key, from which both sides derive the keys of one exchange. The
  * credential, the duplicate and the salt of a session begin with one; they differ in its label.
  *
  * This is the one place that knows how a seed reaches a key: RSA-OAEP for RSA keys [P1 r1.59 B.4 and B.10]. With an

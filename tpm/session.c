@@ -205,7 +205,7 @@ static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protecti
     crypt(use, use->auth_value, use->session->nonce_caller, use->session->nonce_tpm, true, content, len);
 }
 
-/* cpHash [P1 r1.59 18.7]: what the HMACs are about, with the parameters as they are sent. */
+/* cpHash [P1 r1.59 18.7]: what the HMACs cover, with the parameters as they are sent. */
 static void hash_command(const struct bytes_writer *w, const struct tpm2_protection *p,
                          const struct command *c, uint8_t hash[CRYPTO_SHA256_SIZE])
 {

@@ -6,7 +6,7 @@
  *
  * tpm/command.h builds and parses as if there were no sessions: each authorization of a command is a password or names
  * a session. tpm2_session_protect turns the built command into the one that is sent, tpm2_session_open turns the
- * response into the one that is parsed, after it was verified. All random numbers are arguments.
+ * response into the one that is parsed, once it is verified. All random numbers are arguments.
  *
  * The device's flow does not use them: it sends passwords (spec-notes.md, "Why it is safe"). */
 #ifndef TPM_SESSION_H
@@ -55,7 +55,7 @@ struct tpm2_protection {
     bool returns_handle;
 };
 
-/* Encrypt and authorize the command that stands in w. Each session takes a new nonceCaller, which its caller has set in
+/* Encrypt and authorize the command that is in w. Each session takes a new nonceCaller, which its caller has set in
  * s->nonce_caller and never uses again.
  * Failure is w->error: BYTES_E_SPACE (each session takes 64 bytes more); BYTES_E_FORMAT if w holds no command with
  * authorizations; BYTES_E_LIMIT if an authValue is too long. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ground floor: bytes, and nothing of what they mean. A view, a reader and a writer, and the two things that are
- * done with secrets. All directories stand on it; the only pointer arithmetic of tpm/ and dps/ is here.
+/* The lowest layer: bytes, whatever they mean. A view, a reader and a writer, and the two things that are done with
+ * secrets (compare, wipe). Every directory uses it; the only pointer arithmetic of tpm/ and dps/ is here.
  *
  * Reader and writer have a sticky error: the first failure is kept, every later call does nothing (reads give zeros and
  * empty views), and the caller lists the fields in the order of the specification's table and tests once, at the end.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The errors of the whole project: 0 is success, every failure is one negative value of this enum.
  *
- * It stands in crypto/bytes/, the lowest directory: all others include it.
+ * It is in crypto/bytes/, the lowest directory, because all others include it.
  * What a peer answered (a TPM response code, an HTTP status) is never merged into these numbers; BYTES_E_TPM_RC
  * and BYTES_E_HTTP only say that there is one, and the value itself stands in an out-parameter beside it. */
 #ifndef CRYPTO_BYTES_ERROR_H
@@ -17,7 +17,7 @@ enum bytes_error {
     BYTES_E_TPM_RC = -6,    /* the TPM answered with a response code other than success */
     BYTES_E_HTTP = -7,      /* the other side answered with an HTTP status that ends the flow */
     BYTES_E_REFUSED = -8,   /* the registration ended as failed, disabled or unassigned */
-    BYTES_E_ENTROPY = -9,   /* no entropy could be had; there is no weak fallback */
+    BYTES_E_ENTROPY = -9,   /* no entropy could be obtained; there is no weak fallback */
     BYTES_E_CLOCK = -10,    /* the time is needed and unknown */
     BYTES_E_STREAM = -11,   /* the connection failed, or closed before the message was complete */
     BYTES_E_TIMEOUT = -12,  /* the other side did not answer in time */

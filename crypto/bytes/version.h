@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The version, as the file VERSION says it (tests/lint/version.sh compares the two). */
+/* The version, as in the file VERSION (tests/lint/version.sh compares the two). */
 #ifndef CRYPTO_BYTES_VERSION_H
 #define CRYPTO_BYTES_VERSION_H
 

@@ -105,7 +105,7 @@ static const struct dps_step register_flow[] = {
     STEP( 9, TPM,     HARDENED_OR,                                         build_policy_or,       read_policy),
     STEP( 9, TPM,     "that key, loaded",                                  build_last_load,       read_last_loaded_key),
 
-    /* The old key is replaced only now that the new one has signed. */
+    /* Only after the new key has signed is the old one replaced. */
     STEP(10, TPM,     "the signature of a hub token",                      build_hub_hmac,        read_hub_signature),
     STEP(10, STORAGE, "the hub's device key, wrapped, for the next boot",  build_keep,            NULL),
     STEP(10, NOBODY,  "done",                                              NULL,                  NULL),
@@ -160,8 +160,8 @@ static const struct dps_step keys_flow[] = {
 /* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
 
 /* A key that someone has made persistent is used if it is what the template would give. Anything else that stands there
- * (an ECC key, another hash, another policy, sealed data) is somebody's and is passed over: the seed gives the key of
- * the template again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
+ * (an ECC key, another hash, another policy, sealed data) is somebody else's and is passed over: the seed gives the key
+ * of the template again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
 static int read_persistent_key(struct dps_device *d, struct bytes response,
                                const struct tpm2_public *template_area, uint8_t *area, size_t capacity,
                                uint16_t *len)
@@ -222,7 +222,7 @@ static struct tpm2_public ek_template(const struct dps_device *d)
     return d->config->ek_template == DPS_EK_AZURE_SDK ? tpm2_template_ek_azure_sdk() : tpm2_template_ek_l1();
 }
 
-/* Without a name of its own a device is called after its EK: base32 of SHA-256 of EK_pub. */
+/* A device without a configured name is named after its EK: base32 of SHA-256 of EK_pub. */
 static int name_device(struct dps_device *d)
 {
     const char *given = d->config->registration_id;
@@ -275,7 +275,7 @@ int dps_read_created_ek(struct dps_device *d, struct bytes response)
 }
 
 /* Step 3: the owner's storage root key. One with an authValue of its own, which shows when it is used, is passed over
- * likewise: the authValue is no part of what a key is derived from [P1 r1.59 14]. */
+ * likewise: the authValue is not part of what a key is derived from [P1 r1.59 14]. */
 void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
 {
     if (!d->srk_locked && !d->hardened) {
@@ -461,7 +461,7 @@ static struct dps_activation blob_parts(const struct dps_device *d)
     return parts;
 }
 
-/* errorCode and the first of the texts that is there, for the user. */
+/* errorCode, and the first of the texts that are there, for the user. */
 static void keep_failure(struct dps_device *d, struct bytes object, const char *text, const char *other_text)
 {
     struct bytes value;
@@ -487,7 +487,7 @@ static int refused(struct dps_device *d, struct bytes body)
     return BYTES_E_HTTP;
 }
 
-/* Step 6 arrives: a 401 whose body is no error but a challenge. */
+/* The answer of step 6: a 401 whose body is not an error but a challenge. */
 static int read_challenge(struct dps_device *d, struct bytes body)
 {
     struct bytes root;
@@ -521,8 +521,8 @@ static int read_challenge(struct dps_device *d, struct bytes body)
 
 /* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
 
-/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy each
- * time it was used [P1 r1.59 19.7]. */
+/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after each
+ * use [P1 r1.59 19.7]. */
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
     tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(d->nonce, sizeof d->nonce));
@@ -603,7 +603,7 @@ static int read_last_inner_key(struct dps_device *d, struct bytes response)
 
 /* Before each use of the hardened SRK: TPM2_PolicyCommandCode [P3 r1.59 23.11] for this use, and TPM2_PolicyOR
  * [P3 r1.59 23.6] to the digest of both. The session is the one that served the EK: each use has reset its policy
- * [P1 r1.59 19.7]. TPM2_Rewrap has no branch, so nobody gets it authorized. */
+ * [P1 r1.59 19.7]. The policy has no branch for TPM2_Rewrap, so nobody gets it authorized. */
 static void allow(struct dps_device *d, struct bytes_writer *w, uint32_t command)
 {
     if (d->hardened) {
@@ -630,7 +630,7 @@ static void build_policy_or(struct dps_device *d, struct bytes_writer *w)
     }
 }
 
-/* PolicyCommandCode and PolicyOR answer alike: with nothing. */
+/* The responses to PolicyCommandCode and PolicyOR have no parameters. */
 static int read_policy(struct dps_device *d, struct bytes response)
 {
     return tpm2_policy_or_parse(response, &d->rc);
@@ -778,7 +778,7 @@ static int read_dropped_key(struct dps_device *d, struct bytes response)
 
 /* ---- Step 9: the answer -------------------------------------------------------------------------------- */
 
-/* A real service assigns within seconds; one that still says "assigning" after this many polls is broken. */
+/* A working service assigns within seconds; one that still says "assigning" after this many polls is broken. */
 #define POLLS_MAX 150
 #define POLL_MS 2000
 
@@ -812,7 +812,7 @@ static int take_assignment(struct dps_device *d, struct bytes state)
     if (error == 0) {
         error = take_text(state, "deviceId", d->device_id, sizeof d->device_id);
     }
-    /* Both go into requests, files and terminals later on, so they must be what they say. */
+    /* Both go into requests, files and terminals later on, so they must be a host name and a device ID. */
     if (error == 0 && (!dps_host_valid(bytes_of_text(d->assigned_hub)) ||
                        !dps_device_id_valid(bytes_of_text(d->device_id)))) {
         error = BYTES_E_FORMAT;
@@ -832,7 +832,7 @@ static int take_assignment(struct dps_device *d, struct bytes state)
     return take_blob(d, key);
 }
 
-/* Why a registration failed stands inside registrationState. */
+/* The reason why a registration failed is inside registrationState. */
 static void take_failure(struct dps_device *d, struct bytes state)
 {
     keep_failure(d, state, "errorMessage", "message");
@@ -847,7 +847,7 @@ static bool status_is(struct bytes status, const char *word)
            dps_text_equal_nocase(bytes_of(text, len), bytes_of_text(word));
 }
 
-/* Returns 0: assigned, everything taken; BYTES_E_MORE: the service is still at it; or an error. */
+/* Returns 0: assigned, everything taken; BYTES_E_MORE: the service is still assigning; or an error. */
 static int read_registration(struct dps_device *d, struct bytes body)
 {
     struct bytes root;
@@ -942,7 +942,7 @@ static void build_keep(struct dps_device *d, struct bytes_writer *w)
     dps_record_write(w, d);
 }
 
-/* A device without a clock that comes up with a kept key has not yet heard a Date. Any answer of its hub brings one
+/* A device without a clock that starts with a kept key has not yet seen a Date. Any answer of its hub brings one
  * [RFC 9110 6.6.1], a refusal too; the connection then serves for the message. */
 static int read_time_if_known(struct dps_device *d, struct bytes nothing)
 {

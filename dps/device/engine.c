@@ -61,7 +61,7 @@ static void close_flow(struct dps_device *d)
 
 static void fail(struct dps_device *d, int error)
 {
-    /* What is done is done: a flow whose last flush goes wrong has not failed. */
+    /* A flow that has reached its end has not failed if only a flush goes wrong. */
     const bool done = d->closing && !d->restarting;
     if (d->error == 0 && !done) {
         d->error = error;
@@ -116,7 +116,7 @@ static void enter(struct dps_device *d, int row)
     }
 }
 
-/* What stands above this row is not done twice: from it on everything that is ever loaded is loaded. */
+/* The rows above this one are not repeated: everything that is ever loaded is loaded from this row on. */
 static int row_to_begin_again(const struct dps_device *d)
 {
     int row = 0;
@@ -126,7 +126,7 @@ static int row_to_begin_again(const struct dps_device *d)
     return d->flow[row].redo ? row : 0;
 }
 
-/* What was loaded is flushed, if anything was: a flow that was to begin again does. */
+/* Called when all that was loaded is flushed: a flow that was to begin again begins. */
 static void restart_when_flushed(struct dps_device *d)
 {
     if (d->restarting && d->tpm_len == 0) {
@@ -138,9 +138,9 @@ static void restart_when_flushed(struct dps_device *d)
     }
 }
 
-/* Two refusals mean that the keys have to be asked for again, from the same seeds, and the flow with them, each once:
+/* Two refusals mean that the flow begins again by asking for the keys, from the same seeds, once for each refusal:
  * the TPM does not know a handle that it gave us (it was reset, or someone else has flushed it); or the persistent SRK
- * has an authValue of its own, which the same key without a place of its own has not. */
+ * has an authValue of its own, which the same key, derived as a transient object, does not have. */
 static bool restart(struct dps_device *d)
 {
     const int first = row_to_begin_again(d);
@@ -259,7 +259,7 @@ void dps_device_tpm_response(struct dps_device *d, struct bytes response)
     }
     d->tpm_commands++;
     if (d->closing) {
-        /* Whatever else the TPM says: this handle has been dealt with. */
+        /* Whatever else the TPM answers, this handle is done with. */
         if (try_later(d, response)) {
             build_flush(d);
         } else {
@@ -286,7 +286,7 @@ void dps_device_connected(struct dps_device *d, uint64_t date_max)
         d->date_max = date_max;
         d->connected = row_of(d)->asks;
         d->reused = false;
-        d->net_sent = 0; /* what went out on a connection that has died is no part of this one */
+        d->net_sent = 0; /* what went out on a connection that has died is not part of this one */
         d->connections++;
     }
 }
@@ -318,8 +318,8 @@ uint8_t *dps_device_net_in(struct dps_device *d, size_t *room)
     return d->net + d->net_len;
 }
 
-/* Seconds to wait. A service that wants us gone for hours is asked again after RETRY_AFTER_MAX; what is no
- * number counts as absent. */
+/* Seconds to wait. A service that sends us away for hours is asked again after RETRY_AFTER_MAX; a value that
+ * is not a number counts as absent. */
 static bool read_retry_after(struct bytes value, uint32_t *ms)
 {
     uint64_t seconds = 0;
@@ -446,7 +446,7 @@ void dps_device_fail(struct dps_device *d, int error)
     fail(d, error);
     d->wait_ms = 0;
     if (asked_tpm && error == BYTES_E_TIMEOUT) {
-        /* It would be silent once more. One that broke off may be there again for the flushing. */
+        /* It would be silent again. A TPM whose transport broke off may be reachable again for the flushes. */
         memset(d->loaded, 0, sizeof d->loaded);
     }
     if (asked_tpm && flushing) {

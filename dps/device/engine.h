@@ -17,7 +17,8 @@
  *
  * The engine fails once: the first error is kept, and before FAILED it still wants the TPM commands that flush every
  * session and object it has loaded. A TPM that has forgotten what was loaded (it was reset, or someone else flushed it)
- * is no failure the first time: the flow begins again with its keys. Neither is a persistent SRK with an authValue.
+ * is not a failure the first time: the flow begins again with its keys; likewise with a persistent SRK that has an
+ * authValue.
  * Answers that do not fit what was wanted are ignored. */
 #ifndef DPS_DEVICE_ENGINE_H
 #define DPS_DEVICE_ENGINE_H
@@ -61,13 +62,13 @@ struct bytes dps_device_record(const struct dps_device *d);
 void dps_device_saved(struct dps_device *d);
 
 /* The driver could not do what was wanted (TPM gone, connection refused, nothing saved): give up with its error. What
- * is loaded is still to be flushed, once for each handle, also after a transport that broke off; it is forgotten when
- * the TPM did not answer in time (BYTES_E_TIMEOUT): nobody is there to flush it. A flow of which only the flushing is
- * left does not fail by it. */
+ * is loaded is still flushed, once for each handle, even after the transport broke off; but not if the TPM did not
+ * answer in time (BYTES_E_TIMEOUT): it would not answer the flush either. A flow that only has to flush does not fail
+ * by this. */
 void dps_device_fail(struct dps_device *d, int error);
 
 /* The run has taken longer than its driver allows: it fails with BYTES_E_TIMEOUT and d->late, and what is loaded is
- * flushed. A flow of which only the flushing is left goes on. */
+ * flushed. A flow that only has to flush goes on. */
 void dps_device_late(struct dps_device *d);
 
 /* Where the engine is: the step of the flow (1..10) and what is asked for there, for traces and errors (an

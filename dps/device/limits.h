@@ -13,7 +13,7 @@
 #endif
 
 /* dps_device_own, _clear, _seal and _unseal (dps/device/ownership.c): step 3 and what an owner can do besides.
- * Without, they do not exist, and the SRK is that of an owner whom someone else has set. Flash: 2.2 KB if used. */
+ * Without, they do not exist, and ownership must be taken by other means. Flash: 2.2 KB if used. */
 #ifndef DPS_WITH_OWNERSHIP
 #define DPS_WITH_OWNERSHIP (!DPS_PROFILE_SMALL_DEVICE)
 #endif
@@ -32,8 +32,8 @@
 #define DPS_NET_BUFFER 4096
 #endif
 
-/* A SAS token, which is also the longest text that the TPM signs; what an error said. In struct dps_device; a token is
- * also the largest thing on the device's stack. */
+/* A SAS token, and the text that the TPM signs for it; the text of an error. In struct dps_device; a token is also the
+ * largest object on the device's stack. */
 #define DPS_TOKEN_MAX 640
 #define DPS_MESSAGE_MAX 160
 

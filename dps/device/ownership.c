@@ -67,8 +67,9 @@ static const struct dps_step unseal_flow[] = {
 };
 /* clang-format on */
 
-/* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. What was not given is not changed: the row is passed over. The old value of
- * the lockout authorization is the configured one; it is set first, because it alone can undo the others. */
+/* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. An authorization that is not given is not changed: its row is passed over.
+ * The old value of the lockout authorization is the configured one; it is set first, because it alone can undo the
+ * others. */
 static void build_lockout_auth(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(d->config->lockout_auth);

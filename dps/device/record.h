@@ -4,7 +4,7 @@
  *
  * Layout: "DPS1", or "DPS2" if the SRK is the hardened one, then as TPM2Bs: idScope, registrationId, assigned hub,
  * deviceId, Name of the SRK, the wrapped key (TPM2B_PRIVATE), its public area (TPM2B_PUBLIC); then SHA-256 over all
- * before it, which tells a torn or foreign record from a whole one. At most DPS_RECORD_FILE_MAX bytes. */
+ * before it, which detects a torn or foreign record. At most DPS_RECORD_FILE_MAX bytes. */
 #ifndef DPS_DEVICE_RECORD_H
 #define DPS_DEVICE_RECORD_H
 

@@ -15,9 +15,9 @@ enum dps_ek_template {
     DPS_EK_AZURE_SDK /* unique empty, as Microsoft's C, Node and Java SDKs create it */
 };
 
-/* Under which key of the owner's the nonce and the hub key come into the TPM. */
+/* Which SRK imports the nonce and the hub key into the TPM. */
 enum dps_srk {
-    DPS_SRK_STANDARD, /* TCG's template: on a TPM that has TPM2_Rewrap, software beside it takes these keys out */
+    DPS_SRK_STANDARD, /* TCG's template: on a TPM that has TPM2_Rewrap, software beside it can take these keys out */
     DPS_SRK_HARDENED /* good for TPM2_Import and TPM2_Load only; derived anew in each run: more commands */
 };
 

@@ -14,7 +14,7 @@ enum dps_asks { NOBODY, TPM, SERVICE, HUB, CLOCK, STORAGE };
 struct dps_step {
     uint8_t step;
     uint8_t asks; /* enum dps_asks */
-    bool redo;    /* a flow whose handles are lost begins again here; if no row says so, at the first one */
+    bool redo;    /* a flow whose handles are lost begins again here; if no row is marked, at the first one */
 #if DPS_WITH_STEP_TEXTS
     const char *what;
 #endif
@@ -32,7 +32,7 @@ struct dps_step {
 #define REDO(step, asks, what, build, read) STEP_ROW(step, asks, true, what, build, read)
 /* clang-format on */
 
-/* Where the flow goes on, in rows from the one below, which is where success leads. */
+/* Where the flow goes on, counted in rows from the row below, which is where success leads. */
 #define ROW_BELOW 0
 #define ROW_AFTER_NEXT 1
 #define ROW_AGAIN 255 /* ask the same again, after d->wait_ms */

@@ -160,7 +160,7 @@ static enum dps_refusal get_registration(struct dps_service *s, const struct dps
     return DPS_ACCEPTED;
 }
 
-/* What stays is the generation: if it began anew, old nonces and hub keys would come back with it. */
+/* The generation stays: if it began anew, old nonces and hub keys would become valid again. */
 static enum dps_refusal delete_registration(struct dps_service *s, const struct dps_request *q,
                                             struct dps_answer *a)
 {
@@ -187,9 +187,9 @@ static enum dps_refusal delete_registration(struct dps_service *s, const struct 
 
 static const char no_groups[] =
     "enrollment groups are for certificates and symmetric keys: this service attests by TPM, "
-    "with one enrollment a device";
+    "with one enrollment for each device";
 
-/* Nobody can make an enrollment group here. Registrations are asked for by the group that they belong to. */
+/* No enrollment group can exist here, and so no registrations of one, which the API also asks for by group. */
 static enum dps_refusal refuse_group(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     (void)s;

@@ -85,7 +85,7 @@ enum dps_refusal dps_admin_write_enrollment(struct dps_service *s, struct bytes_
     uint64_t registered;
     struct bytes object;
     struct bytes member;
-    /* Operators can reach the records by SQL: what is not an enrollment any more must not break the answer's JSON. */
+    /* Operators can change records by SQL: one that is no longer an enrollment must not break the answer's JSON. */
     if (dps_json_check(record, &object) != 0 || dps_json_member(object, "registrationId", &member) != 0) {
         return DPS_REFUSED_INTERNAL;
     }

@@ -136,8 +136,7 @@ static int parse_policies(struct bytes list, struct dps_policy policies[DPS_POLI
     return *count > 0 ? 0 : BYTES_E_FORMAT;
 }
 
-/* Parsed aside and taken over as a whole: a service that reloads a broken file goes on with the policies it
- * had. */
+/* Parsed apart and taken over as a whole: a service that reloads a broken file keeps the policies it had. */
 int dps_policies_parse(struct bytes json, struct dps_service_config *config)
 {
     struct dps_policy policies[DPS_POLICIES_MAX] = {{.rights = 0}};
@@ -180,7 +179,7 @@ static const struct dps_policy *policy_of_token(const struct dps_service_config 
 }
 
 /* The audience is the service's host or a path below it that leads to what is asked for, compared segment by
- * segment: "host/enrollments/dev1" is no prefix of "host/enrollments/dev10". Some clients name the port,
+ * segment: "host/enrollments/dev1" is not a prefix of "host/enrollments/dev10". Some clients name the port,
  * which says nothing. */
 static bool audience_covers(struct bytes sr, const struct dps_service_config *config,
                             const struct dps_request *q)
@@ -212,8 +211,8 @@ static enum dps_refusal refuse_token(struct dps_answer *a, const char *detail)
     return dps_admin_refuse(a, DPS_REFUSED_ADMIN_TOKEN, detail);
 }
 
-/* The signature comes first: what the token says about itself is answered only to those who hold a key, and to
- * others an unknown policy looks like a wrong key. */
+/* The signature comes first: only those who hold a key learn what else is wrong with the token; to others an unknown
+ * policy looks like a wrong key. */
 enum dps_refusal dps_admin_authorize(const struct dps_service *s, const struct dps_request *q, uint8_t right,
                                      struct dps_answer *a)
 {

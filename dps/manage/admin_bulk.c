@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* POST /enrollments: up to ten enrollments in one request.
  *
- * Each enrollment stands for itself, as in the real service: what is wrong with one is answered under its
- * registrationId and leaves nothing of it, and the others are done. They are taken in order, so a second one
- * with the same registrationId meets what the first has made. Only if the store itself fails is the whole
- * request refused, and then nothing of it stays.
+ * Each enrollment is handled by itself, as in the real service: an error is answered under the enrollment's
+ * registrationId and nothing of that one is written; the others are done. They are taken in order, so a second one
+ * with the same registrationId finds what the first has made. Only if the store itself fails is the whole
+ * request refused, and then nothing of it is kept.
  *
- * The store has one mark, which stands before the request and must not be undone here. It need not be: each
- * enrollment is judged to the end before its one write, so a refused one has never written. */
+ * The store has one mark, which stands before the request, so a single enrollment cannot be undone here. It need not
+ * be: each enrollment is checked completely before its one write, so a refused one has never written. */
 #include "dps/manage/admin_bulk.h"
 #include "dps/manage/admin_answer.h"
 #include "dps/manage/admin_enrollment.h"
@@ -20,7 +20,7 @@
 
 #define ITEMS_MAX 10
 
-/* A kilobyte for what stands around and between them. */
+/* A kilobyte for what is around and between them. */
 _Static_assert(DPS_HTTP_BODY_MAX >= ITEMS_MAX * DPS_RECORD_MAX + 1024,
                "ten full enrollments fit one request");
 
@@ -80,8 +80,8 @@ static enum dps_refusal read_bulk(const struct dps_request *q, enum mode *mode, 
     return DPS_ACCEPTED;
 }
 
-/* The etag that this enrollment was read with. An empty one is refused like a missing one: as a precondition
- * it would be none. */
+/* The etag that this enrollment was read with. An empty one is refused like a missing one: it would be no
+ * precondition. */
 static enum dps_refusal read_etag(struct bytes item, uint8_t *text, size_t capacity, struct bytes *if_match,
                                   struct dps_answer *a)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 2 in the store: an enrollment is judged, brought into its one form, and written under its
+/* Step 2 in the store: an enrollment is checked, brought into one canonical form, and written under its
  * preconditions. */
 #include "dps/manage/admin_enrollment.h"
 #include "dps/manage/admin_answer.h"
@@ -12,7 +12,7 @@
 #include "dps/service/registration.h"
 #include "dps/service/state.h"
 
-/* ---- What dps_enrollment_parse does not judge, since no registration needs it ------------------------- */
+/* ---- What dps_enrollment_parse does not check, since no registration needs it ------------------------- */
 
 /* Absent and null are the same. */
 static bool is_object_or_absent(struct bytes object, const char *name, struct bytes *value)
@@ -22,7 +22,7 @@ static bool is_object_or_absent(struct bytes object, const char *name, struct by
     return error == BYTES_E_NOT_FOUND || (error == 0 && (kind == DPS_JSON_OBJECT || kind == DPS_JSON_NULL));
 }
 
-/* What is null says nothing, whatever its name. */
+/* A member that is null counts as absent, whatever its name. */
 static bool has_only(struct bytes object, const char *first, const char *second, const char *third)
 {
     struct bytes name;
@@ -38,7 +38,7 @@ static bool has_only(struct bytes object, const char *first, const char *second,
     return true;
 }
 
-/* What stands at another place would be kept and never reach a device, without anybody noticing. */
+/* A member elsewhere in the twin would be kept and never reach a device, without anybody noticing. */
 static bool is_twin(struct bytes twin)
 {
     struct bytes tags;
@@ -123,8 +123,8 @@ static bool is_known_member(struct bytes name)
     return false;
 }
 
-/* A member that is not understood is refused, not dropped: whoever wrote it expects it to work, be it a custom
- * allocation or a misspelt provisioningStatus. */
+/* An unknown member is refused, not dropped: whoever wrote it expects it to work, be it a custom allocation or a
+ * misspelt provisioningStatus. */
 static enum dps_refusal refuse_unknown_members(struct bytes json, struct dps_answer *a)
 {
     struct bytes name;
@@ -163,8 +163,8 @@ static enum dps_refusal write_kept_members(struct bytes_writer *w, struct bytes 
     return DPS_ACCEPTED;
 }
 
-/* An enrolled SRK is shown again and otherwise not used: the owner may change it, and step 5 looks at the
- * one that the device presents. One that step 5 would refuse is a mistake, and often the EK. */
+/* An enrolled SRK is only stored and shown: the owner may change it, and step 5 looks at the one that the device
+ * presents. One that step 5 would refuse is a mistake; often it is the EK. */
 static enum dps_refusal write_srk(struct bytes_writer *w, struct bytes tpm)
 {
     struct bytes srk;
@@ -251,7 +251,7 @@ static enum dps_refusal write_record(struct bytes_writer *w, struct bytes key, s
 
 /* ---- Hubs --------------------------------------------------------------------------------------------- */
 
-/* Does this enrollment, which may be an empty text, name the hub? */
+/* Does this enrollment (it may be empty) name the hub? */
 static bool names_hub(struct bytes record, struct bytes hub)
 {
     struct bytes object;
@@ -279,8 +279,8 @@ static bool names_hub(struct bytes record, struct bytes hub)
     return false;
 }
 
-/* A hub that is not linked would be noticed only when the device asks. One that the enrollment has named before it was
- * unlinked may stay: whoever disables a device must not have to move it first. */
+/* Without this check, a hub that is not linked would be noticed only when the device registers. A hub that the
+ * enrollment named before it was unlinked may stay: whoever disables a device must not have to move it first. */
 static enum dps_refusal check_hub(const struct dps_service *s, struct bytes value, struct bytes old,
                                   struct dps_answer *a)
 {
@@ -294,7 +294,7 @@ static enum dps_refusal check_hub(const struct dps_service *s, struct bytes valu
         return DPS_ACCEPTED;
     }
     return dps_admin_refuse_named(a, DPS_REFUSED_ENROLLMENT, hub,
-                                  " is no hub that is linked to this service");
+                                  " is not a hub that is linked to this service");
 }
 
 static enum dps_refusal check_hubs(const struct dps_service *s, const struct dps_enrollment *e,
@@ -333,8 +333,8 @@ static enum dps_refusal read_enrollment(struct bytes json, struct bytes key, str
     return DPS_ACCEPTED;
 }
 
-/* Without If-Match a PUT only creates and with it only updates, so that nobody replaces unseen what somebody
- * else has enrolled, and "update" never brings back what was deleted meanwhile. version is 0 if there is no
+/* Without If-Match a PUT only creates and with it only updates, so that nobody unknowingly replaces what somebody
+ * else has enrolled, and an update never brings back what was deleted meanwhile. version is 0 if there is no
  * enrollment. */
 static enum dps_refusal check_precondition(struct bytes if_match, uint64_t version)
 {
@@ -348,7 +348,7 @@ static enum dps_refusal check_precondition(struct bytes if_match, uint64_t versi
     return dps_etag_matches(if_match, version, &any) ? DPS_ACCEPTED : DPS_REFUSED_ETAG;
 }
 
-/* Replace the record of the given version. If another write came first, the answer is that for an old etag. */
+/* Replace the record of the given version. If another write came first, answer as for an old etag. */
 static enum dps_refusal store_enrollment(struct dps_service *s, struct bytes key,
                                          const struct bytes_writer *w, uint64_t version, struct dps_answer *a)
 {
@@ -402,7 +402,7 @@ enum dps_refusal dps_admin_remove(struct dps_service *s, struct bytes key, struc
     uint64_t version = 0;
     bool any = true;
     enum dps_refusal why = DPS_ACCEPTED;
-    /* Without If-Match any record goes, even a damaged one: it is how an operator gets rid of it. */
+    /* Without If-Match any record is deleted, even a damaged one: this is how an operator gets rid of it. */
     if (if_match.len > 0) {
         why = dps_admin_load(s, key, &record, &version);
         if (why == DPS_ACCEPTED && !dps_etag_matches(if_match, version, &any)) {

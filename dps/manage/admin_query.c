@@ -14,7 +14,7 @@
 /* As many as the client asks for, and at most these; fewer if they do not fit DPS_HTTP_BODY_MAX. */
 #define PAGE_MAX 100
 
-/* The first item of a page always fits, or a query would never come past it: beside the record the etag and
+/* The first item of a page always fits, or a query would never get past it: besides the record, the etag and
  * the registration state are written. */
 _Static_assert(DPS_HTTP_BODY_MAX >= DPS_RECORD_MAX + 2048, "a page holds at least one enrollment");
 
@@ -33,7 +33,7 @@ enum column { COLUMN_REGISTRATION_ID, COLUMN_DEVICE_ID, COLUMN_STATUS, COLUMN_CO
 static const char column_names[COLUMN_COUNT][20] = {"registrationId", "deviceId", "provisioningStatus"};
 static const char table_name[] = "enrollments";
 
-/* What an enrollment must say to be shown. A column that is not compared has no pointer; the others view the
+/* What an enrollment must have to be shown. A column that is not compared has no pointer; the others view the
  * query. */
 struct conditions {
     struct bytes wanted[COLUMN_COUNT];
@@ -163,7 +163,7 @@ static enum dps_refusal read_query(const struct dps_request *q, uint8_t *text, s
 
 /* registrationIds and words have no case, deviceIds have. What an enrollment does not say is equal to nothing: its
  * deviceId is then chosen when its device registers. A record that cannot be read matches, so that it is
- * told of. */
+ * reported. */
 static bool matches(struct bytes record, const struct conditions *c)
 {
     struct bytes object;
@@ -208,8 +208,8 @@ static enum dps_refusal read_page_size(const struct dps_request *q, uint64_t *si
     return DPS_ACCEPTED;
 }
 
-/* The continuation is the last registrationId that was shown. It needs no authentication: who may query may
- * see them all, and any other place to go on from is as good. */
+/* The continuation is the last registrationId that was shown. It needs no authentication: whoever may query may
+ * see them all, wherever the query goes on. */
 static enum dps_refusal read_continuation(const struct dps_request *q, uint8_t key[DPS_KEY_MAX],
                                           size_t *key_len, struct dps_answer *a)
 {
@@ -254,7 +254,7 @@ static enum dps_refusal refuse_unreadable(struct bytes id, enum dps_refusal why,
     return dps_admin_refuse(a, why, "one of the enrollments cannot be read");
 }
 
-/* From the first enrollment after `last` on. That another one follows is seen by reading it, so the
+/* From the first enrollment after `last`. Whether another one follows is found out by reading it, so the
  * continuation of a query without conditions never leads to an empty page. */
 static enum dps_refusal write_page(struct dps_service *s, const struct conditions *c, struct bytes last,
                                    uint64_t size, struct dps_answer *a)

@@ -25,9 +25,9 @@ struct dps_activation {
 /* Take a blob apart. Bytes after the sixth field are allowed, as in Microsoft's clients. Also checks that field
  * 5 is an HMAC-SHA-256 key that the TPM will use for signing only (0x00040440; the bits noDA, adminWithPolicy
  * and encryptedDuplication are free).
- * It may have an authPolicy, which then is for others: the flow uses the key by its authValue.
+ * The key may have an authPolicy, but the flow does not use it: it uses the key by its authValue.
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_ALGORITHM; BYTES_E_POLICY if that is all that is wrong: userWithAuth is not set,
- * so the key may be used under its policy only. Its spans are empty unless 0 is returned. */
+ * so the key may be used under its policy only. The spans of a are empty unless 0 is returned. */
 int dps_activation_parse(struct bytes blob, struct dps_activation *a);
 
 /* Decrypt encUriData into ASCII text; characters outside ASCII become '?'. Returns: 0; BYTES_E_FORMAT;

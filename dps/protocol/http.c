@@ -27,7 +27,7 @@ enum phase {
     PHASE_DONE
 };
 
-/* What the headers say about the extent of the message and the connection. */
+/* What the headers say about the length of the message and about the connection. */
 struct framing {
     size_t hosts;
     bool has_length, chunked;
@@ -176,8 +176,8 @@ static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
 }
 #endif
 
-/* [RFC 9112 4]. The space after the code is required even without a reason, but often forgotten, and then nothing is
- * ambiguous: both are accepted. */
+/* [RFC 9112 4]. The space after the code is required even without a reason, but often left out. That is not ambiguous,
+ * so both are accepted. */
 static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
 {
     struct bytes version, code;
@@ -216,7 +216,7 @@ static int note_field(struct framing *f, const struct field *field)
     return BYTES_OK;
 }
 
-/* The extent of the message [RFC 9112 6.3], its items in their order. */
+/* The length of the message [RFC 9112 6.3], by the items of that section in their order. */
 static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
 {
     bool request = h->role == DPS_HTTP_REQUEST;
@@ -292,8 +292,8 @@ static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     rc = parse_head(h, buffer, capacity);
     if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200)
         return rc;
-    /* Interim responses may precede the final one, asked for or not, and be ignored [RFC 9110 15.2], but not without
-     * end; and 101 would mean another protocol from here on, which was not asked for. */
+    /* Interim responses may precede the final one, asked for or not, and may be ignored [RFC 9110 15.2], but their
+     * number is limited; and 101 would mean another protocol from here on, which was not asked for. */
     if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX)
         return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;
     remove_bytes(buffer, len, 0, h->head_len);

@@ -15,7 +15,7 @@
 #include "crypto/bytes/bytes.h"
 #include "dps/protocol/limits.h"
 
-/* Interim responses before a final one: those that are known (100, 102, 103) come once or a few times. */
+/* Interim responses before a final one: the known ones (100, 102, 103) come once or a few times. */
 #define DPS_HTTP_INTERIM_MAX 16
 
 enum dps_http_role { DPS_HTTP_REQUEST, DPS_HTTP_RESPONSE };
@@ -54,11 +54,11 @@ void dps_http_init(struct dps_http *h, enum dps_http_role role);
  * Returns: 0 when the message is complete, and what follows it begins at h->consumed; BYTES_E_MORE, and then there is
  * room for more (*len < capacity); BYTES_E_FORMAT if it is malformed or closed too early (a response without length
  * ends at the close); BYTES_E_LIMIT if head or body is too large for the buffer or DPS_HTTP_HEAD_MAX, or
- * no interim response is the last one. An error stays. */
+ * there are more interim responses than that. An error stays. */
 int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed);
 
 /* Once the head is there (head_len > 0): how many headers have that name, compared without case; *last is the value of
- * the last one, trimmed, or empty. dps/protocol/http_message.h has what most want. */
+ * the last one, trimmed, or empty. Most callers want dps/protocol/http_message.h instead. */
 size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
                             struct bytes *last);
 #endif

@@ -52,7 +52,7 @@ static size_t number_end(struct bytes text, size_t at)
     return at;
 }
 
-/* What may follow a backslash beside 'u', and what it stands for then [RFC 8259 7]. */
+/* What may follow a backslash besides 'u', and what it stands for then [RFC 8259 7]. */
 static const char escape_letters[] = "\"\\/bfnrt";
 static const char escape_meanings[] = "\"\\/\b\f\n\r\t";
 
@@ -85,8 +85,8 @@ static bool is_high_surrogate(int32_t unit)
     return unit >= 0xD800 && unit <= 0xDBFF;
 }
 
-/* A backslash and what belongs to it. Surrogates come in pairs: one alone is no character, and readers differ in what
- * they make of it [RFC 8259 8.2]. */
+/* A backslash and what belongs to it. Surrogates come in pairs: one alone is not a character, and readers differ in
+ * what they make of it [RFC 8259 8.2]. */
 static size_t escape_end(struct bytes text, size_t at)
 {
     if (byte_at(text, at + 1) != 'u')
@@ -200,7 +200,7 @@ static int skip_value(struct bytes text, size_t *at)
         *at = close_containers(text, *at, &n);
         if (n.depth == 0)
             return BYTES_OK;
-        /* Only the first member of a container that was opened just now comes without a comma. */
+        /* Only the first member of a container that has just been opened has no comma before it. */
         if (!opened || n.depth < depth) {
             if (byte_at(text, *at) != ',')
                 return BYTES_E_FORMAT;
@@ -417,6 +417,6 @@ int dps_json_uint(struct bytes value, uint64_t maximum, uint64_t *number)
     *number = 0;
     if (dps_json_kind(value) != DPS_JSON_NUMBER)
         return BYTES_E_FORMAT;
-    /* A sign, a fraction and an exponent are what remains of the grammar beside plain digits. */
+    /* Besides plain digits, the grammar allows only a sign, a fraction and an exponent. */
     return dps_decimal_parse(value, maximum, number);
 }

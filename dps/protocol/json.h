@@ -27,8 +27,8 @@ enum dps_json_kind {
 enum dps_json_kind dps_json_kind(struct bytes value);
 
 /* The member called name (compared after decoding escapes) of an object.
- * Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_FORMAT if object is no object or the name occurs twice. *value is empty unless
- * 0 is returned. */
+ * Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_FORMAT if object is not an object or the name occurs twice. *value is empty
+ * unless 0 is returned. */
 int dps_json_member(struct bytes object, const char *name, struct bytes *value);
 
 /* Walk an object or array: start with *cursor = 0; each call gives the next member or element. name is the raw name
@@ -36,11 +36,12 @@ int dps_json_member(struct bytes object, const char *name, struct bytes *value);
 bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, struct bytes *value);
 
 /* Decode a string value into out as UTF-8. In place (out = value.p) is allowed: it never grows.
- * Returns: 0; BYTES_E_FORMAT if value is no string, or contains a zero character; BYTES_E_SPACE. */
+ * Returns: 0; BYTES_E_FORMAT if value is not a string, or contains a zero character; BYTES_E_SPACE. */
 int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *len);
 /* True if value is the string text (after decoding escapes). */
 bool dps_json_string_is(struct bytes value, const char *text);
-/* The same for a word out of a fixed list (at most DPS_JSON_WORD_MAX letters): clients do not agree on its case. */
+/* The same for a word from a fixed list (at most DPS_JSON_WORD_MAX letters), without case: clients write it in several.
+ * */
 #define DPS_JSON_WORD_MAX 40
 bool dps_json_word_is(struct bytes value, const char *word);
 /* A non-negative integer without fraction or exponent, at most maximum. Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */

@@ -121,8 +121,8 @@ static bool decodes_to(struct bytes sr, bool plus_is_space, struct bytes audienc
            dps_text_equal_nocase(bytes_of(decoded, len), audience);
 }
 
-/* The C hub client encodes nothing, and a deviceId may contain '+' and '%': what stands there may be meant as it
- * stands. To accept every reading gives nothing away, since the audience was signed with this one device's key. */
+/* The C hub client encodes nothing, and a deviceId may contain '+' and '%': so sr may also be meant literally.
+ * Accepting every reading gives nothing away, since the audience was signed with this one device's key. */
 bool dps_sas_audience_is(const struct dps_sas *sas, struct bytes audience)
 {
     const bool plain = sas->sr.len <= SR_MAX && dps_text_equal_nocase(sas->sr, audience);

@@ -35,13 +35,13 @@ int dps_base64_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *
 int dps_percent_decode(struct bytes text, bool plus_is_space, uint8_t *out, size_t capacity, size_t *len);
 /* Hex of either case. Returns: 0; BYTES_E_FORMAT; BYTES_E_SPACE. */
 int dps_hex_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len);
-/* Decimal digits only, no sign, no leading zeros but "0" itself, at most maximum.
+/* Decimal digits only, no sign, no leading zeros except "0" itself, at most maximum.
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT if larger. */
 int dps_decimal_parse(struct bytes text, uint64_t maximum, uint64_t *value);
 /* The Date header's IMF-fixdate as seconds since 1970. Returns: 0; BYTES_E_FORMAT. */
 int dps_http_date_parse(struct bytes text, uint64_t *unix_seconds);
 
-/* The value of a hex digit of either case; 16 if c is none. */
+/* The value of a hex digit of either case; 16 if c is not one. */
 uint8_t dps_hex_digit(uint8_t c);
 
 /* ASCII only: compare without case; lower-case one character. */

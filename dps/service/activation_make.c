@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* "host/id" in UTF-16LE under the inner key, as the real service does it. The inner key's first key stream block also
- * covers field 3's inner wrap; that is harmless, because field 3 travels only inside its outer wrap, but nothing else
+ * encrypts field 3's inner wrap; that is harmless, because field 3 travels only inside its outer wrap, but nothing else
  * may ever be encrypted with this key (spec-notes.md, "encUriData"). */
 static void write_uri(struct bytes_writer *w, struct bytes inner_key, struct bytes host, struct bytes id)
 {
@@ -42,7 +42,7 @@ void dps_activation_make(struct bytes_writer *w, const struct tpm2_public *ek, c
     tpm2_public_write_2b(&area, &key_public);
     tpm2_name_of(bytes_written(&area), name);
 
-    /* Fields 1 and 2: the inner key, for whoever holds this EK and has this SRK loaded. */
+    /* Fields 1 and 2: the inner key, for the TPM that holds this EK and has this SRK loaded. */
     tpm2_credential_make(w, ek, inner_key, bytes_of(srk_name, TPM2_NAME_SIZE), &random->credential);
     /* Fields 3 and 4: the key itself, under the inner key and then under the SRK. */
     tpm2_duplicate_make(w, srk, inner_key, bytes_of(name, sizeof name), &sensitive, &random->duplicate);

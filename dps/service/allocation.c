@@ -49,7 +49,7 @@ static uint64_t minus_log2(uint64_t u)
         u <<= 1;
         integer++;
     }
-    /* u / 2^63 is in [1, 2): its logarithm is what is taken off again. */
+    /* u / 2^63 is in [1, 2): its logarithm is subtracted again. */
     uint64_t x = u >> 32;
     for (int bit = 31; bit >= 12; bit--) {
         x = x * x >> 31;
@@ -62,7 +62,8 @@ static uint64_t minus_log2(uint64_t u)
 }
 
 /* Weighted rendezvous hashing: each hub draws a number for this device, -log(u) / weight, and the smallest
- * wins. A hub's share is its weight's, and when a hub comes or goes only the devices that gain or lose it move. */
+ * wins. A hub's share is proportional to its weight, and when a hub is added or removed, only the devices that it gains
+ * or loses move. */
 static uint64_t draw(struct bytes registration_id, const struct dps_hub_config *hub)
 {
     const struct bytes pieces[3] = {bytes_of_text(hub->name), bytes_of("\0", 1), registration_id};

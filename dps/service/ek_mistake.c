@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Endorsement keys as people paste them, told apart by how they begin: "it is a certificate" helps where "it
+/* Endorsement keys as people paste them, recognised by how they begin: "it is a certificate" helps where "it
  * is wrong" does not. Nothing is converted here; dps-admin does that. */
 #include "dps/service/ek_mistake.h"
 
@@ -14,7 +14,7 @@ const char *dps_ek_mistake(struct bytes text)
     } forms[] = {
         {"-----BEGIN CERT", "endorsementKey is an EK certificate in PEM" GIVE},
         {"-----BEGIN TSS2",
-         "endorsementKey is a TSS2 key file in PEM, and no endorsement key; give base64 of the "
+         "endorsementKey is a TSS2 key file in PEM, not an endorsement key; give base64 of the "
          "TPM2B_PUBLIC (dps-device ek)"},
         {"-----BEGIN ", "endorsementKey is PEM" GIVE},
         {"LS0tLS1CRUdJTi", "endorsementKey is base64 of a PEM file" GIVE},

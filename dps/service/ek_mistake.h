@@ -5,7 +5,7 @@
 
 #include "crypto/bytes/bytes.h"
 
-/* What a text that is no such base64 looks like, as a sentence for who has pasted it. Never null. */
+/* What a text that is not base64 of an EK looks like, as a sentence for whoever pasted it. Never null. */
 const char *dps_ek_mistake(struct bytes text);
 
 #endif

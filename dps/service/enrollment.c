@@ -36,7 +36,7 @@ int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t 
     const int error = tpm2_public_parse_2b(bytes_of(decoded, decoded_len), &area);
     if (error != 0) {
         *why = error == BYTES_E_ALGORITHM
-                   ? "endorsementKey is no RSA-2048 key: only RSA endorsement keys are offered"
+                   ? "endorsementKey is not an RSA-2048 key: only RSA endorsement keys are offered"
                    : dps_ek_mistake(text);
         return error;
     }
@@ -52,7 +52,7 @@ int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t 
         return BYTES_E_ALGORITHM;
     }
     if (!tpm2_public_modulus_is_sane(&area)) {
-        *why = "endorsementKey has a modulus that is no RSA-2048 modulus";
+        *why = "endorsementKey has a modulus that is not an RSA-2048 modulus";
         return BYTES_E_ALGORITHM;
     }
     tpm2_public_write_2b(&w, &area);
@@ -63,9 +63,9 @@ int dps_ek_from_base64(struct bytes text, uint8_t ek[DPS_EK_PUBLIC_MAX], size_t 
 /* ---- The storage root key ------------------------------------------------------------------------------ */
 
 /* A TPM lets anybody load the public half of any key, and LoadExternal lets a software key pass for an SRK, if
- * it does not claim to be fixedTPM. A key that does claim it, the TPM refuses to load from outside [P3 r1.59
- * 12.3] and ActivateCredential does not accept a public half alone. So the attributes below are what keeps the
- * nonce inside the TPM, but for TPM2_Rewrap, which only the hardened SRK refuses. */
+ * it does not claim to be fixedTPM. The TPM refuses to load from outside a key that does claim it [P3 r1.59
+ * 12.3], and ActivateCredential does not accept a public half alone. So the attributes below are what keeps the
+ * nonce inside the TPM, except for TPM2_Rewrap, which only the hardened SRK refuses. */
 bool dps_srk_is_hardened(const struct tpm2_public *srk)
 {
     return (srk->attributes & TPM2_OBJECT_USER_WITH_AUTH) == 0 && srk->auth_policy.len > 0;
@@ -109,7 +109,7 @@ static int optional(struct bytes object, const char *name, struct bytes *value)
     return error == BYTES_E_NOT_FOUND ? 0 : error;
 }
 
-/* A member of our own: without it either SRK is taken. A demand that is misspelt must not be none. */
+/* A member of our own: without it either SRK is taken. A misspelt demand must not count as none. */
 static enum dps_refusal parse_demand(struct bytes tpm, struct dps_enrollment *e, const char **detail)
 {
     struct bytes srk;

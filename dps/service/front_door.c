@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every request comes in here, and is sent to whom it concerns. */
+/* Every request comes in here, and is passed to the interface that it is for. */
 #include "dps/service/front_door.h"
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"
@@ -9,8 +9,8 @@
 #include "dps/service/state.h"
 #include <string.h>
 
-/* Whose request is it? The three interfaces have disjoint paths: /enrollments..., /registrations..., /devices/..., and
- * /{idScope}/registrations/... */
+/* Which interface is it for? The three interfaces have disjoint paths: /enrollments..., /registrations...,
+ * /devices/..., and /{idScope}/registrations/... */
 static enum dps_refusal route(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
 {
     const struct bytes first = q->segment_count > 0 ? q->segments[0] : bytes_of(NULL, 0);
@@ -43,7 +43,7 @@ void dps_service_answer(struct dps_service *s, const struct dps_http *http, cons
             no = DPS_REFUSED_INTERNAL;
         }
         if (no != DPS_ACCEPTED) {
-            s->store.undo(s->store.context); /* who is refused has written nothing */
+            s->store.undo(s->store.context); /* a refused request has written nothing */
         }
     }
     if (no != DPS_ACCEPTED) {

@@ -34,8 +34,8 @@ static bool audience_is_right(const struct dps_sas *token, struct bytes hub, str
     return w.error == 0 && dps_sas_audience_is(token, bytes_written(&w));
 }
 
-/* The registration that the hub's record of the device is of, if it still stands as it did when the device was made
- * known here. */
+/* The registration that the hub's record of the device belongs to, if it is still the one that made the device known
+ * here. */
 static enum dps_refusal find_registration(struct dps_service *s, size_t hub, struct bytes device_id,
                                           struct dps_registration *r)
 {
@@ -61,7 +61,8 @@ static enum dps_refusal find_registration(struct dps_service *s, size_t hub, str
     return no != DPS_ACCEPTED || stands ? no : DPS_REFUSED_HUB_TOKEN;
 }
 
-/* Disabled or deleted since: the hub looks at what stands now, so that a device can be stopped at any time. */
+/* Disabled or deleted since? The hub looks at the enrollment as it is now, so that a device can be stopped at any time.
+ * */
 static enum dps_refusal check_enrollment(struct dps_service *s, const struct dps_registration *r)
 {
     struct dps_enrollment enrollment;
@@ -86,7 +87,7 @@ static enum dps_refusal check_signature(const struct dps_service *s, const struc
     return good ? DPS_ACCEPTED : DPS_REFUSED_HUB_TOKEN;
 }
 
-/* The registration, its key derived anew from it, and the token checked with that key. */
+/* Find the registration, derive its key again, and check the token with that key. */
 static enum dps_refusal authenticate(struct dps_service *s, const struct dps_request *q, struct bytes hub,
                                      struct bytes device_id, struct dps_registration *r)
 {

@@ -6,8 +6,8 @@
 #include "dps/service/state.h"
 #include <string.h>
 
-/* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one that it has,
- * which goes with it. The latter is read over the enrollment, which has done its work by now. */
+/* The device's twin at the hub: the enrollment's for a new or a reset device; otherwise the one that it has, which
+ * moves with it. That one is read into the enrollment's buffer, which is no longer needed. */
 static enum dps_refusal choose_twin(struct dps_service *s, const struct dps_registration *old,
                                     const struct dps_registration *made, struct bytes *twin)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The buffers of the service, and how many of each thing it knows. How to set them: crypto/limits.h. */
+/* The buffers of the service, and how many hubs, policies and secrets it can have. How to set them: crypto/limits.h. */
 #ifndef DPS_SERVICE_LIMITS_H
 #define DPS_SERVICE_LIMITS_H
 

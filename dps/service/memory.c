@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the service remembers of requests that prove nothing: how many there were, and which SRK they named. Attackers
- * write here as much as devices do, so names are hashed with a key that nobody knows, a place that is taken gives way
- * to whoever loses least by it, and to forget is never to refuse. */
+ * write here as much as devices do, so names are hashed with a key that nobody knows, the entry that loses least makes
+ * room for a new one, and a request is never refused because something was forgotten. */
 #include "dps/service/memory.h"
 #include "crypto/crypto.h"
 #include "dps/service/answer.h"
@@ -12,7 +12,7 @@
 #define MINUTE (60 * SECOND)
 
 #define HUB_WEIGHT 20     /* requests to the hub that count as one challenge: they cost no RSA work */
-#define DEVICE_CLIENTS 10 /* a device may use up its limit from so many client addresses */
+#define DEVICE_CLIENTS 10 /* a device may use its whole limit from this many client addresses */
 
 /* Null if there is no entropy for its key. */
 static struct dps_memory *memory_of(struct dps_service *s)
@@ -78,8 +78,8 @@ static struct limit limit_of(const struct dps_memory *m, enum what what, uint8_t
     return l;
 }
 
-/* From when on it is empty, not before now: whose clock is behind that of the process that charged it finds no more
- * room in it. A time that no request can have led to means that the clock was set back since. */
+/* When it is or was empty, but not before now: a process with a slower clock than the one that charged it finds no
+ * more room in it. A time that no request can have led to means that the clock was set back since. */
 static uint64_t empty_from(const struct dps_bucket *b, uint64_t now)
 {
     return b->empty_at > now && b->empty_at <= now + 2 * MINUTE ? b->empty_at : now;

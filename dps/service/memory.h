@@ -7,9 +7,9 @@
 #include "dps/service/state.h"
 
 /* May this request be served? Nothing is charged unless all limits admit it: the client's, the device's from this
- * client, the device's, that of all.
+ * client, the device's, and the total.
  *   id     registrationId in lower case; empty: the request is about no device
- *   known  the device is counted apart from those who only know its EK_pub and registrationId
+ *   known  the client has shown more than the device's EK_pub and registrationId, and is counted apart
  * Returns DPS_ACCEPTED; DPS_REFUSED_RATE, with a's Retry-After; DPS_REFUSED_INTERNAL (no entropy). */
 enum dps_refusal dps_ration(struct dps_service *s, enum dps_ration kind, struct bytes id, bool known,
                             struct dps_answer *a);

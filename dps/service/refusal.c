@@ -41,10 +41,11 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
     [DPS_REFUSED_TOKEN_EXPIRED] = {401, 401006, "The token has expired."},
     [DPS_REFUSED_TOKEN_LIFETIME] =
         {401, 401008,
-         "The token expires too late: make one that is good for a shorter time, and look at the clock."},
+         "The token expires too late: make one that is valid for a shorter time, and check the clock."},
     [DPS_REFUSED_TOKEN_SIGNATURE] =
         {401, 401002, "Unauthorized: the token is not signed with the key of a current challenge."},
-    [DPS_REFUSED_TOKEN_REPLAYED] = {401, 401007, "The token's challenge was already answered: begin anew."},
+    [DPS_REFUSED_TOKEN_REPLAYED] = {401, 401007,
+                                    "The token's challenge was already answered: register again."},
     [DPS_REFUSED_OPERATION] = {404, 404203, "No such operation of this registration."},
     [DPS_REFUSED_CONCURRENT] = {409, 409203,
                                 "Precondition failed: this device was registered at the same moment."},
@@ -56,12 +57,12 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
     [DPS_REFUSED_METHOD] = {405, 405001, "This method is not offered here."},
     [DPS_REFUSED_ADMIN_TOKEN] = {401, 401000, "Unauthorized."},
     [DPS_REFUSED_ADMIN_RIGHT] = {403, 403001, "The policy does not have the right for this."},
-    [DPS_REFUSED_ENROLLMENT] = {400, 400006, "The enrollment is not right."},
+    [DPS_REFUSED_ENROLLMENT] = {400, 400006, "The enrollment is invalid."},
     [DPS_REFUSED_ATTESTATION] = {400, 400007,
                                  "This service attests by TPM only: attestation.type must be \"tpm\"."},
     [DPS_REFUSED_EXISTS] = {409, 409201, "The enrollment exists: give its etag in If-Match to update it."},
     [DPS_REFUSED_ETAG] = {412, 412001, "The etag in If-Match is not the current one."},
-    [DPS_REFUSED_QUERY] = {400, 400008, "The query is not one that this service answers."},
+    [DPS_REFUSED_QUERY] = {400, 400008, "This service does not answer such a query."},
     [DPS_REFUSED_HUB_TOKEN] = {401, 401001,
                                "The hub does not know this device, its enrollment is disabled, or the token "
                                "is not its own: register again."},

@@ -28,8 +28,8 @@ enum dps_refusal {
     DPS_REFUSED_TOKEN_FORM,
     DPS_REFUSED_TOKEN_AUDIENCE,
     DPS_REFUSED_TOKEN_EXPIRED,
-    DPS_REFUSED_TOKEN_LIFETIME,  /* good for longer than is allowed */
-    DPS_REFUSED_TOKEN_SIGNATURE, /* not signed with a nonce that is still good */
+    DPS_REFUSED_TOKEN_LIFETIME,  /* valid for longer than is allowed */
+    DPS_REFUSED_TOKEN_SIGNATURE, /* not signed with a nonce that is still valid */
     DPS_REFUSED_TOKEN_REPLAYED,  /* signed with the nonce of the registration before */
     DPS_REFUSED_OPERATION,       /* no such operation of this device */
     DPS_REFUSED_CONCURRENT,      /* another request registered this device at the same moment */

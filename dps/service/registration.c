@@ -78,7 +78,7 @@ static int read_number(struct bytes root, const char *name, uint64_t maximum, ui
     return error != 0 ? error : dps_json_uint(value, maximum, number);
 }
 
-/* All of size, or nothing, since earlier versions left it out: then bytes keep their zeros. */
+/* Exactly size bytes, or nothing, since earlier versions left the member out: then bytes stay zero. */
 static int read_hex(struct bytes root, const char *name, uint8_t *bytes, size_t size, size_t *len)
 {
     struct bytes value;

@@ -44,9 +44,9 @@ int dps_registration_parse(struct bytes json, struct dps_registration *r);
 /* The members that clients see [DPS "DeviceRegistrationState"], without braces: "registrationId":...,"etag":"..." */
 void dps_registration_write_state(struct bytes_writer *w, const struct dps_registration *r, uint64_t version);
 
-/* An etag as it stands in JSON and in the ETag header: a quoted hex number; and the check of If-Match, one etag or a
- * list of them [RFC 9110 13.1.1], tolerant of quotes, backslashes and W/: every form that clients send. any is set for
- * "*". */
+/* An etag as it is written in JSON and in the ETag header: a quoted hex number; and the check of If-Match, one etag or
+ * a list of them [RFC 9110 13.1.1], tolerant of quotes, backslashes and W/: every form that clients send. any is set
+ * for "*". */
 void dps_etag_write(struct bytes_writer *w, uint64_t version);
 bool dps_etag_matches(struct bytes if_match, uint64_t version, bool *any);
 

@@ -6,7 +6,7 @@
 #include "dps/service/state.h"
 #include <string.h>
 
-/* A header that may be absent; a doubled or an empty one is refused: an empty If-Match must not pass for none. */
+/* A header that may be absent; a doubled or empty one is refused: an empty If-Match must not count as absent. */
 static bool take_header(const struct dps_http *http, const uint8_t *buffer, const char *name,
                         struct bytes *value)
 {
@@ -58,8 +58,8 @@ bool dps_request_is(const struct dps_request *q, const char *method)
     return bytes_equal_public(q->method, bytes_of_text(method));
 }
 
-/* Versions are dates; what we use has been the same in all since 2017-11-15. A known form is enough, so that tomorrow's
- * client is served as well. */
+/* Versions are dates; what we use is the same in all of them since 2017-11-15. The form of a version is enough, so that
+ * future clients are served too. */
 enum dps_refusal dps_request_version(const struct dps_request *q)
 {
     struct bytes version;

@@ -27,7 +27,7 @@ struct dps_request {
 /* Take a complete request apart (http.phase done, in buffer, which q views). Returns DPS_ACCEPTED; _REQUEST, _ROUTE. */
 enum dps_refusal dps_request_read(const struct dps_http *http, const uint8_t *buffer, struct dps_request *q);
 
-/* Is that its method? Methods have one case. */
+/* Is that its method? Methods are case-sensitive. */
 bool dps_request_is(const struct dps_request *q, const char *method);
 /* Is the api-version one that we speak? */
 enum dps_refusal dps_request_version(const struct dps_request *q);
@@ -35,7 +35,7 @@ enum dps_refusal dps_request_version(const struct dps_request *q);
 /* How far the clocks of service and client may be apart, seconds. */
 #define DPS_CLOCK_SKEW 300
 
-/* Is it the time for this token? grace: seconds that it may be late, besides the skew.
+/* Is this token in time? grace: seconds that it may be late, besides the skew.
  * Returns DPS_ACCEPTED, _TOKEN_EXPIRED, _TOKEN_LIFETIME. */
 enum dps_refusal dps_token_time(const struct dps_service *s, const struct dps_sas *token, uint64_t grace);
 

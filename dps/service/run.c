@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A run: the time from a node's start to its end. Challenges name it, by random bytes, because everything else that
- * they are derived from comes back when a store is put back from a back-up (spec-notes.md, "A store that was put
- * back"). The store has a list of runs, so that a challenge of one node can be answered at another one, or after a
- * restart: each with the last time window in which it has given challenges. */
+/* A run: the time from a node's start to its end. Challenges depend on it, by random bytes, because everything else
+ * that they are derived from comes back when a store is restored from a back-up (spec-notes.md, "A store that was
+ * restored"). The store has a list of runs, each with the last time window in which it gave challenges, so that a
+ * challenge of one node can be answered at another one, or after a restart. */
 #include "dps/service/run.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
@@ -46,7 +46,8 @@ static int read_run(struct bytes hex, struct bytes number, struct dps_run *run)
     return dps_json_uint(number, UINT64_MAX, &run->window);
 }
 
-/* {"<hex>":window,...}, the latest first. What is too old for an answer is left out; *there is our own, if it is. */
+/* {"<hex>":window,...}, the latest first. Runs too old for an answer are left out; *there is our own, if it is in the
+ * list. */
 static bool read_list(struct bytes json, uint64_t window, struct dps_runs *runs, struct dps_run *there)
 {
     struct bytes list;
@@ -81,7 +82,7 @@ static void write_list(struct bytes_writer *w, const struct dps_runs *runs)
     dps_write_text(w, "}");
 }
 
-/* *version is 0 if there is no list yet; *there: our own run as it stands in it. */
+/* *version is 0 if there is no list yet; *there: our own run as the list has it. */
 static enum dps_refusal load(struct dps_service *s, struct dps_runs *runs, uint64_t *version,
                              struct dps_run *there)
 {
@@ -116,7 +117,7 @@ static bool is_announced(const struct dps_run *there, const struct dps_run *own)
     return same_run(there, own) && there->window == own->window;
 }
 
-/* Known to be there only when it has been read: a write may still fail with the turn's commit. */
+/* Our run is known to be there only when it has been read: a write may still fail with the turn's commit. */
 enum dps_refusal dps_run_announce(struct dps_service *s, const struct dps_run *own, struct dps_answer *a)
 {
     struct dps_runs runs;

@@ -6,7 +6,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/state.h"
 
-/* A nonce is good in the time window it was made in, and in the next one. */
+/* A nonce is valid in the time window it was made in, and in the next one. */
 #define DPS_WINDOW_SECONDS 300
 uint64_t dps_window(const struct dps_service *s);
 
@@ -20,8 +20,8 @@ struct dps_runs {
 enum dps_refusal dps_run_own(struct dps_service *s, struct dps_runs *runs);
 /* All of them, through s->draft. Returns: DPS_ACCEPTED, _INTERNAL, _STORE. */
 enum dps_refusal dps_runs_load(struct dps_service *s, struct dps_runs *runs);
-/* Before this node's first challenge of a time window: write into the store that it gives some. Uses s->draft; sets
- * a->wrote if it wrote. Returns as above. */
+/* Before this node's first challenge of a time window: record in the store that it gives challenges. Uses s->draft;
+ * sets a->wrote if it wrote. Returns as above. */
 enum dps_refusal dps_run_announce(struct dps_service *s, const struct dps_run *own, struct dps_answer *a);
 
 #endif

@@ -24,7 +24,7 @@
 #define POLL_GRACE 300 /* a token may be this much later when the operation is asked for, seconds */
 #define RETRY_AFTER 0  /* the assignment is complete when we say "assigning": it may be fetched at once */
 
-/* One request of a device, as far as it has been understood. */
+/* One request of a device, and what has been learned from it so far. */
 struct registering {
     const struct dps_request *request;
     uint8_t id[DPS_REGISTRATION_ID_MAX]; /* registrationId, lower case */
@@ -32,7 +32,7 @@ struct registering {
     struct dps_sas token;
     bool has_token;
     bool keys_left_out;
-    uint8_t ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device says it; empty: not said */
+    uint8_t ek_bytes[DPS_EK_PUBLIC_MAX]; /* EK_pub as the device gives it; empty: not given */
     size_t ek_len;
     uint8_t srk_bytes[DPS_SRK_PUBLIC_MAX]; /* SRK_pub, likewise */
     size_t srk_len;
@@ -69,7 +69,7 @@ static bool is_registered(const struct registering *r)
     return r->registration_version != 0 && !r->registration.deleted;
 }
 
-/* For the log: which EK was shown, whatever becomes of it. */
+/* For the log: which EK was shown, whatever the answer is. */
 static void note_ek(const struct registering *r, struct dps_answer *a)
 {
     const struct bytes ek = bytes_of(r->ek_bytes, r->ek_len);
@@ -88,7 +88,7 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
     note_ek(r, a);
 
     /* Step 5: known, enabled, the enrolled EK, and an SRK that cannot leave a TPM, hardened if that is demanded. Whose
-     * SRK it is, and who owns the TPM, is the device's own affair. */
+     * SRK it is, and who owns the TPM, is not checked. */
     if (no == DPS_ACCEPTED) {
         no = dps_load_enrollment(s, id_of(r), &r->enrollment, &version);
     }
@@ -123,16 +123,16 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
     return no != DPS_ACCEPTED ? no : assign(s, r, a);
 }
 
-/* ---- Step 4 arrives ------------------------------------------------------------------------------------ */
+/* ---- The request of step 4 ----------------------------------------------------------------------------- */
 
-/* Some clients write a member that they have nothing for as null: absent and null are the same. */
+/* Some clients send null for a member that they leave out: absent and null are the same. */
 static int optional(struct bytes object, const char *name, struct bytes *value)
 {
     const int error = dps_json_member(object, name, value);
     return error == 0 && dps_json_kind(*value) == DPS_JSON_NULL ? BYTES_E_NOT_FOUND : error;
 }
 
-/* The body's registrationId, if it has one, is the path's. */
+/* The body's registrationId, if it has one, must be the path's. */
 static enum dps_refusal check_body_id(const struct registering *r, struct bytes root)
 {
     struct bytes value;
@@ -226,8 +226,8 @@ static enum dps_refusal check_ek(struct registering *r)
     return DPS_ACCEPTED;
 }
 
-/* The device says which SRK it has, unauthenticated: without a demand, software beside the TPM would name the standard
- * one and take the keys out by TPM2_Rewrap. */
+/* The device names its SRK, unauthenticated: unless the hardened one is demanded, software beside the TPM would name
+ * the standard one and take the keys out by TPM2_Rewrap. */
 static enum dps_refusal check_demand(const struct dps_service *s, const struct registering *r)
 {
     const bool demanded = s->config->hardened_srk || r->enrollment.hardened_srk;
@@ -257,8 +257,8 @@ static void derive(const struct dps_secret *secret, struct bytes_writer *fields,
     crypto_hmac_sha256(bytes_of(secret->key, sizeof secret->key), &text, 1, out);
 }
 
-/* What makes a challenge a new one: how often the device has registered, with the random bytes of the last time; in
- * which run it is given, and when. */
+/* What makes each challenge new: how often the device has registered, with the random bytes of the last time; in
+ * which run the challenge is given, and when. */
 static void derive_challenge(const struct dps_registration *last, const struct dps_run *run, uint64_t window,
                              uint8_t challenge[CRYPTO_SHA256_SIZE])
 {
@@ -272,8 +272,8 @@ static void derive_challenge(const struct dps_registration *last, const struct d
     crypto_sha256(&text, 1, challenge);
 }
 
-/* The nonce. It names the device, both of its keys, and the challenge: so it is good for this TPM under this owner,
- * once, and soon. */
+/* The nonce. It depends on the device, both of its keys, and the challenge: so it is valid for this TPM under this
+ * owner, once, and for a short time. */
 static void derive_nonce(const struct dps_service *s, const struct dps_secret *secret,
                          const struct registering *r, const uint8_t challenge[CRYPTO_SHA256_SIZE],
                          uint8_t nonce[32])
@@ -329,8 +329,8 @@ static enum dps_refusal write_blob(struct dps_service *s, const struct registeri
     return w.error != 0 ? DPS_REFUSED_INTERNAL : DPS_ACCEPTED;
 }
 
-/* Challenges cost RSA work. EK_pub and registrationId are no secrets: who knows no more than these is counted apart
- * from who names the SRK of the last registration, and cannot keep the device from coming back. */
+/* Challenges cost RSA work. EK_pub and registrationId are not secret: whoever knows only these is counted apart from
+ * whoever names the SRK of the last registration, and cannot keep the device from coming back. */
 static enum dps_refusal ration_challenge(struct dps_service *s, const struct registering *r,
                                          struct dps_answer *a)
 {
@@ -379,7 +379,7 @@ static bool audience_is_right(const struct dps_service *s, const struct register
     return dps_sas_audience_is(&r->token, bytes_written(&w));
 }
 
-/* Is the token signed with the nonce of this challenge, under any secret that still counts? */
+/* Is the token signed with the nonce of this challenge, under any secret that is still configured? */
 static bool signed_with_nonce(const struct dps_service *s, struct registering *r,
                               const uint8_t challenge[CRYPTO_SHA256_SIZE])
 {
@@ -395,8 +395,8 @@ static bool signed_with_nonce(const struct dps_service *s, struct registering *r
     return found;
 }
 
-/* A nonce is good in its own window and in the next one. A run has given none in a window that the store does not know
- * of. */
+/* A nonce is valid in its own window and in the next one. A run has given none in a window that the store does not
+ * know of. */
 static bool signed_in_run(const struct dps_service *s, struct registering *r, const struct dps_run *run)
 {
     bool found = false;
@@ -442,7 +442,7 @@ static void recall_srk(struct dps_service *s, struct registering *r)
     }
 }
 
-/* A bad token gets an error, never a new challenge: clients would go round in circles. */
+/* A bad token gets an error, never a new challenge, which clients would answer again, for ever. */
 static enum dps_refusal check_token(struct dps_service *s, struct registering *r)
 {
     if (!audience_is_right(s, r)) {
@@ -452,7 +452,7 @@ static enum dps_refusal check_token(struct dps_service *s, struct registering *r
     if (no == DPS_ACCEPTED) {
         no = check_signature(s, r);
     }
-    /* That its nonce was used already helps a device whose first answer was lost, and nobody else. */
+    /* To hear that its nonce was used already helps a device whose first answer was lost, and nobody else. */
     return no == DPS_REFUSED_TOKEN_SIGNATURE && signed_with_nonce(s, r, r->registration.challenge)
                ? DPS_REFUSED_TOKEN_REPLAYED
                : no;
@@ -482,7 +482,7 @@ static void write_operation_id(struct bytes_writer *w, const struct dps_service 
     dps_write_hex(w, bytes_of(mac, 16));
 }
 
-/* The device's name at the hub: the enrollment's, or its registrationId. */
+/* The deviceId: the enrollment's, or else the registrationId. */
 static enum dps_refusal choose_device_id(const struct registering *r, struct dps_registration *made)
 {
     size_t len = r->id_len;
@@ -534,8 +534,8 @@ static enum dps_refusal choose_hub(struct dps_service *s, const struct registeri
     return DPS_ACCEPTED;
 }
 
-/* The registration moves to its next generation by compare-and-set: of two that hold the same nonce, one wins, and the
- * nonce is dead. All writes of one request are committed together. */
+/* The registration moves to its next generation by compare-and-set: of two requests with the same nonce one wins, and
+ * the nonce is dead. All writes of one request are committed together. */
 static enum dps_refusal store_assignment(struct dps_service *s, struct registering *r,
                                          const struct dps_registration *made)
 {
@@ -591,7 +591,7 @@ static enum dps_refusal assign(struct dps_service *s, struct registering *r, str
     if (no != DPS_ACCEPTED) {
         return no;
     }
-    /* 202 and a state that says "assigning" is the one answer that every client understands. */
+    /* 202 with a state that says "assigning" is the one answer that every client understands. */
     a->status = 202;
     a->wrote = true;
     a->has_retry_after = true;
@@ -605,7 +605,7 @@ static enum dps_refusal assign(struct dps_service *s, struct registering *r, str
 
 /* ---- Step 9: the answer that carries the hub's device key ---------------------------------------------- */
 
-/* Whoever asks for a registration: known, enabled, and with a token. */
+/* The registration that is asked for, if the device is known and enabled and the request has a token. */
 static enum dps_refusal find_registration(struct dps_service *s, struct registering *r)
 {
     uint64_t version;
@@ -694,8 +694,8 @@ static enum dps_refusal operation_status(struct dps_service *s, struct registeri
     return no;
 }
 
-/* The registration as it stands [DPS "Device Registration Status Lookup"], for the token that made it. No key
- * comes with it: that is what the operation is for. */
+/* The registration as it is now [DPS "Device Registration Status Lookup"], for the token that made it. It comes without
+ * the key: the operation delivers that. */
 static enum dps_refusal look_up(struct dps_service *s, struct registering *r, struct dps_answer *a)
 {
     struct bytes root;

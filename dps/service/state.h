@@ -52,11 +52,11 @@ struct dps_service_config {
     uint32_t challenges_per_second; /* of all together; 0: no limit */
     uint32_t challenges_per_client; /* a minute, of one client address; 0: no limit */
     uint32_t management_per_client; /* management requests, likewise */
-    uint32_t token_lifetime_max;    /* seconds that a token may still be good for; 0: no limit */
+    uint32_t token_lifetime_max;    /* seconds that a token may still be valid for; 0: no limit */
     bool hardened_srk; /* the hardened SRK is demanded of all, and not only where the enrollment does */
 };
 
-/* Hints and buckets are found by a keyed hash, in one of DPS_WAYS places: nobody can choose names that meet there. */
+/* Hints and buckets are found by a keyed hash, in one of DPS_WAYS places: nobody can choose names that collide. */
 #define DPS_WAYS 8
 
 /* Clients that leave the keys out of their second request are served from this bounded memory of SRK_pub per
@@ -82,10 +82,10 @@ struct dps_bucket {
 
 /* What is rationed, each by itself. */
 enum dps_ration {
-    DPS_RATION_CHALLENGE,  /* step 6: an activation blob for whoever knows EK_pub and registrationId */
-    DPS_RATION_HUB_KEY,    /* step 9: another one, for who has proved itself */
+    DPS_RATION_CHALLENGE,  /* step 6: an activation blob for anybody who knows EK_pub and registrationId */
+    DPS_RATION_HUB_KEY,    /* step 9: another one, for a device that has proved itself */
     DPS_RATION_HUB,        /* step 10 */
-    DPS_RATION_MANAGEMENT, /* step 2 and its relatives */
+    DPS_RATION_MANAGEMENT, /* step 2 and the rest of management */
     DPS_RATIONS
 };
 
@@ -120,7 +120,7 @@ struct dps_service {
     struct crypto_entropy entropy;
     uint64_t now; /* seconds since 1970; the driver sets it before each turn */
     struct bytes
-        client; /* whose request is answered next: equal bytes are one client, with one ration; empty: unknown,
+        client; /* whose request is answered next: equal bytes are one client, with one limit; empty: unknown,
                           * and then not rationed as a client */
     struct dps_memory *shared; /* the driver sets it after dps_service_init; null: memory below is used */
     struct crypto_lock lock;   /* of shared */

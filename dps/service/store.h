@@ -7,8 +7,8 @@
  * not mistaken for the old one. No value holds a secret (spec-notes.md, "The store holds no secret").
  *
  * Writes of one turn are made durable together: the driver calls commit after the service has answered the requests
- * of that turn and before it lets any of the answers go (group commit). A write is visible to get, list and
- * put at once. */
+ * of that turn and before it sends any of the answers (group commit). A write is visible to get, next
+ * and put at once. */
 #ifndef DPS_SERVICE_STORE_H
 #define DPS_SERVICE_STORE_H
 

@@ -18,8 +18,8 @@ struct port_bare_uart {
     bool (*get)(void *context, uint8_t *byte); /* false: nothing has arrived */
 };
 
-/* Send all bytes, or receive exactly len bytes, until the moment `end` of the clock's monotonic_ms: an end that moves,
- * but hardly, does not hold the device.
+/* Send all bytes, or receive exactly len bytes, until the moment `end` of the clock's monotonic_ms: a peer that moves
+ * hardly anything cannot stall the device.
  * Returns: 0; BYTES_E_TIMEOUT. */
 int port_bare_send(const struct port_bare_uart *uart, const struct port_clock *clock, struct bytes bytes,
                    uint64_t end);
@@ -27,15 +27,15 @@ int port_bare_receive(const struct port_bare_uart *uart, const struct port_clock
                       size_t len, uint64_t end);
 /* The moment timeout_ms from now, or `latest` if that is earlier. */
 uint64_t port_bare_moment(const struct port_clock *clock, uint32_t timeout_ms, uint64_t latest);
-/* Throw away what has arrived so far: the rest of an answer that came too late. At most 64 KiB: a line that talks
- * without end does not hold the device either. */
+/* Throw away what has arrived so far: the rest of an answer that came too late. At most 64 KiB: a line that never
+ * falls silent cannot stall the device either. */
 void port_bare_drain(const struct port_bare_uart *uart);
 
 /* ---- Text for people --------------------------------------------------------------------------------------------- */
 
 /* These wait for the line, but only while it moves: a console that is not read costs no more than 100 000 attempts. */
 void port_bare_text(const struct port_bare_uart *console, const char *text);
-void port_bare_bytes(const struct port_bare_uart *console, struct bytes text); /* others than ASCII as '?' */
+void port_bare_bytes(const struct port_bare_uart *console, struct bytes text); /* anything but ASCII as '?' */
 void port_bare_number(const struct port_bare_uart *console, uint64_t number);
 void port_bare_hex(const struct port_bare_uart *console, uint32_t number); /* 0x and eight digits */
 
@@ -55,8 +55,8 @@ int port_bare_tpm_startup(struct port *port, uint32_t *rc);
 
 /* ---- A modem: one connection at a time behind a serial line ------------------------------------------------------ */
 
-/* The device asks, the modem answers, never the other way round: so nothing arrives that nobody waits for, and a device
- * needs no receive buffer of its own. Numbers are big-endian.
+/* The device asks, the modem answers, never the other way round: so nothing arrives that the device does not wait for,
+ * and it needs no receive buffer of its own. Numbers are big-endian.
  *
  *   question   0x7E  sequence(1)  operation(1)  size(2)  payload
  *   answer     0x7E  sequence(1)  status(1)     size(2)  payload
@@ -81,7 +81,8 @@ struct port_stream port_bare_modem(struct port_bare_modem *context);
 
 /* ---- Randomness from the TPM ------------------------------------------------------------------------------------- */
 
-/* An HMAC-DRBG that takes 32 bytes of TPM2_GetRandom before each use, and whatever else the board knows of itself. */
+/* An HMAC-DRBG that takes 32 bytes of TPM2_GetRandom before each use, and whatever else the board knows about itself.
+ * */
 struct port_bare_entropy {
     struct port *port; /* its TPM and clock are used */
     struct crypto_drbg drbg;
@@ -94,7 +95,7 @@ struct crypto_entropy port_bare_entropy(struct port_bare_entropy *context, struc
 
 /* ---- The record in flash ----------------------------------------------------------------------------------------- */
 
-/* Two slots of flash that are written by turns. A slot holds a sequence number, a length, the record and a CRC over
+/* Two slots of flash that are written alternately. A slot holds a sequence number, a length, the record and a CRC over
  * these; the valid one with the higher number counts. So a write that is cut off leaves the older slot as it was. */
 #define PORT_BARE_SLOT_SIZE 1024
 struct port_bare_flash {
@@ -113,7 +114,7 @@ struct port_storage port_bare_storage(struct port_bare_storage *context);
 
 /* ---- Stack ------------------------------------------------------------------------------------------------------- */
 
-/* Start-up code fills the unused stack with this byte; how much of [bottom, top) was ever used. */
+/* Start-up code fills the unused stack with this byte. Returns how much of [bottom, top) was ever used. */
 #define PORT_BARE_STACK_FILL 0xa5
 size_t port_bare_stack_used(const uint8_t *bottom, const uint8_t *top);
 
@@ -129,12 +130,12 @@ struct port_bare_board {
     struct port_storage storage;
     struct bytes personality;        /* see port_bare_entropy */
     struct dps_device_config config; /* data: the telemetry message */
-    struct bytes trust_pem;          /* the certificates that the service and the hub are trusted by */
+    struct bytes trust_pem;          /* the certificates by which the service and the hub are trusted */
     const uint8_t *stack_bottom, *stack_top;
 };
 
-/* How often it is tried in all what fails for a reason outside of the device (network, busy service, slow TPM): again
- * after 1, 2, 4, ... seconds, at most 64, with jitter. */
+/* How many attempts there are in all if the reason lies outside the device (network, busy service, slow TPM): the next
+ * one after 1, 2, 4, ... seconds, at most 64, with jitter. */
 #ifndef PORT_BARE_ATTEMPTS
 #define PORT_BARE_ATTEMPTS 8
 #endif

@@ -4,8 +4,8 @@
 
 #define FRESH 32
 
-/* What the TPM gives goes into the generator's state beside all that was there, so that neither a TPM with a weak
- * generator nor a repeated boot alone decides what comes out. */
+/* What the TPM gives is mixed into the generator's state, so that neither a TPM with a weak generator nor a repeated
+ * boot alone decides what comes out. */
 static int fill(void *context, uint8_t *out, size_t len)
 {
     struct port_bare_entropy *entropy = context;

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #define HEAD_SIZE 5
-/* For one message on the line, and what the modem may take beyond a time that it was given: 1 KiB at 9600 baud, and
- * as much again. */
+/* For one message on the line, and how much longer the modem may take than it was told: the time of 1 KiB at 9600 baud,
+ * doubled. */
 #define MESSAGE_TIMEOUT_MS 2000
-/* The device does not leave a question open for longer, however patient the caller is. */
+/* The device never waits longer for one answer, however patient the caller is. */
 #define WAIT_MAX_MS 10000
 
 enum { CONNECT = 'C', WRITE = 'W', READ = 'R', CLOSE = 'X' };

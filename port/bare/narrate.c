@@ -128,7 +128,7 @@ static int explain(const struct port_bare_run *run, int error)
         return PORT_BARE_NETWORK;
     case BYTES_E_TIMEOUT:
         text(run, run->device.late ? "all of this together took too long."
-                  : network        ? "the network does not answer, or never comes to an end."
+                  : network        ? "the network does not answer, or an answer never ends."
                                    : "the TPM does not answer.");
         return network ? PORT_BARE_NETWORK : PORT_BARE_TPM;
     case BYTES_E_TPM_RC:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a board says on its console, for run.c. */
+/* What a board prints on its console, for run.c. */
 #ifndef PORT_BARE_NARRATE_H
 #define PORT_BARE_NARRATE_H
 

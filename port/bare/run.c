@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One boot of a board: what it does in which order, and when it tries again. What it says stands in narrate.c. */
+/* One boot of a board: what it does in which order, and when it tries again. What it prints is in narrate.c. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
 #include "port/bare/narrate.h"
@@ -13,14 +13,14 @@ static void traced(void *context, unsigned step, enum port_trace_kind kind, cons
 {
     struct port_bare_run *run = context;
     (void)bytes;
-    /* What goes into the TPM or out to the network. Not told: random bytes, start-up and tidying up. */
+    /* What goes into the TPM or out to the network. Not reported: random bytes, start-up and clean-up. */
     const bool asked = kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_HTTP_REQUEST;
     if (asked && step != 0 && !run->device.closing) {
         port_bare_narrate_step(run, step, what);
     }
 }
 
-/* The board's clock, or else the last Date that was heard and the milliseconds since then. */
+/* The board's clock, or else the last Date that was received and the milliseconds since then. */
 static uint64_t unix_seconds(void *context)
 {
     const struct port_bare_run *run = context;
@@ -56,7 +56,7 @@ static void set_up(struct port_bare_run *run, const struct port_bare_board *boar
     run->port.entropy = port_bare_entropy(&run->entropy, &run->port, board->personality);
 }
 
-/* Run the flow that has begun, and keep what it teaches. */
+/* Run the flow that has begun, and keep the date and what else it brings. */
 static int drive(struct port_bare_run *run, int begun)
 {
     int error = begun;
@@ -74,7 +74,7 @@ static int drive(struct port_bare_run *run, int begun)
     return error;
 }
 
-/* Random bytes for a flow. That before has ended: what fails now does not fail at a step of it. */
+/* Random bytes for a new flow. The flow before has ended, so a failure here must not be reported at a step of it. */
 static int fresh_nonce(struct port_bare_run *run, uint8_t nonce[32])
 {
     dps_device_wipe(&run->device);
@@ -143,7 +143,7 @@ static int boot(struct port_bare_run *run)
     return error;
 }
 
-/* Nothing that this device does can help; but the same may well succeed later. */
+/* This device cannot help it, but the same attempt may succeed later. */
 static bool passes(const struct port_bare_run *run, int error)
 {
     const uint16_t status = run->device.http_status;
@@ -163,7 +163,7 @@ static bool passes(const struct port_bare_run *run, int error)
     }
 }
 
-/* Longer and longer, and not in step with the other boards that the same event has struck. */
+/* Longer each time, and not in step with the other boards that the same event has hit. */
 static void back_off(struct port_bare_run *run, unsigned attempt)
 {
     uint8_t jitter[2];

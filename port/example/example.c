@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* None of the sockets ever waits by itself: waiting is done here, and ends.
- * Returns: 1; 0 if it is not ready within timeout_ms; BYTES_E_TIMEOUT if a signal came: the program is to end. */
+/* The sockets never block: all waiting is done here, and has an end.
+ * Returns: 1; 0 if it is not ready within timeout_ms; BYTES_E_TIMEOUT if a signal came: the program must end. */
 static int wait_for(int fd, short events, uint32_t timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};
@@ -106,7 +106,7 @@ static int tpm_exchange(struct example *e, struct bytes command, uint8_t *respon
         if (got < 0 && got != BYTES_E_TIMEOUT) {
             return BYTES_E_TPM_TRANSPORT;
         }
-        /* A signal is not for the TPM: what it has begun is waited for, so that it can be flushed. */
+        /* A signal does not concern the TPM: wait for what it has begun, so that it can be flushed. */
         len += got > 0 ? (size_t)got : 0;
         size = tpm2_response_size(bytes_of(response, len), capacity, &bad);
         if (bad || (size != 0 && len > size)) {
@@ -129,7 +129,7 @@ static int tpm_transact(void *context, struct bytes command, uint8_t *response, 
         error = BYTES_E_TPM_TRANSPORT;
     }
     if (error != 0) {
-        /* A late response would be taken for that of the next command. */
+        /* A late response would be taken for the response to the next command. */
         hang_up(&e->tpm);
     }
     return error;

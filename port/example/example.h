@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The smallest port that works: port/none/none.c with each function filled in, one after the other, for a machine that
+/* The smallest port that works: port/none/none.c with every function filled in, for a machine that
  * has sockets, a file system and a clock. The TPM is a swtpm at a TCP port of the same machine.
  *
  * It is there to be read beside none.c (port/PORTING.md shows the difference) and to be copied. What a product needs

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A device on the smallest port. The first run registers and keeps the record; every further run makes a hub token with
- * it. That is all that firmware does at boot, but for what it sends to the hub then. */
+ * it. That is all that firmware does at boot, apart from what it then sends to the hub. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
 #include "dps/device/record.h"
@@ -20,8 +20,8 @@ static struct dps_device device;
 static struct port_drive drive;
 static struct example_turn turn;
 
-/* That a signal came is all that is needed: waiting ends, and the run with it, after the TPM's sessions and objects are
- * flushed. On a board it is a reset that ends a run, and flushes them. */
+/* That a signal came is enough: waiting ends, and the run with it, after the TPM's sessions and objects are
+ * flushed. On a board a reset ends the run and flushes them. */
 static void on_signal(int number)
 {
     (void)number;

@@ -112,7 +112,7 @@ static int move_records(struct example_turn *t, unsigned wanted)
     }
 }
 
-/* The peer may close an idle connection at any time. Whatever else it says on one before it was asked is no answer
+/* The peer may close an idle connection at any time. Whatever else it says on one before it was asked is not an answer
  * [RFC 9112 9.2]. Either way a new one is needed. */
 static bool is_stale(struct example_turn *t)
 {
@@ -157,7 +157,7 @@ static int receive_some(struct example_turn *t)
     if (error == BYTES_E_STREAM) {
         const bool orderly = (crypto_tls_want(tls) & CRYPTO_TLS_CLOSED) != 0;
         close_stream(t);
-        /* A body that ends with its connection is whole only if TLS ended in good order [RFC 9112 9.8]. */
+        /* A body that ends with its connection is whole only if TLS was closed properly [RFC 9112 9.8]. */
         if (!orderly && d->net_len > 0) {
             return error;
         }

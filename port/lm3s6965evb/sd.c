@@ -180,7 +180,7 @@ static void ssi_start(void)
     SSICR1 = SSICR1_ON;
 }
 
-/* The card is brought up for each use: a card that was taken out, or has hung, is found again. */
+/* The card is brought up for each use, so that one that was taken out or has hung works again. */
 static int slot_read(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_SIZE])
 {
     (void)context;

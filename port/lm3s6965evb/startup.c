@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From reset to lm3s_main, and what happens when the processor gives up.
  *
- * The main program's stack stands at the very bottom of RAM: what overflows it faults instead of overwriting variables
+ * The main program's stack is at the very bottom of RAM, so that an overflow faults instead of overwriting variables
  * (by itself on the chip; QEMU needs the memory protection unit for that). Exceptions have a stack of their own, so
  * that such a fault can still be reported. */
 #include "port/lm3s6965evb/board.h"
@@ -106,7 +106,7 @@ __attribute__((naked, noreturn)) void lm3s_reset(void)
             "b lm3s_run\n");
 }
 
-/* Whose stack holds the registers of the moment of the fault, says bit 2 of the link register. */
+/* Bit 2 of the link register says on which stack the registers of the moment of the fault are. */
 __attribute__((naked)) void lm3s_fault(void)
 {
     __asm__("tst lr, #4\n"

@@ -105,7 +105,7 @@ static void on_signal(int number)
     posix_interrupted = number;
 }
 
-/* Without SA_RESTART: what waits is to notice. A reader that went away shows in the end as a failed write. */
+/* Without SA_RESTART, so that waiting calls notice. A reader that went away shows as a failed write in the end. */
 void posix_catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};

@@ -81,8 +81,8 @@ static int write_all(int fd, struct bytes content)
     return 0;
 }
 
-/* A new file beside the one to be replaced. Its name is random, not merely ".new": two writers of one file then never
- * write into, or rename, each other's half. */
+/* A new file beside the one to be replaced. Its name is random, not merely ".new", so that two writers of one file
+ * never write into, or rename, each other's unfinished file. */
 static int create_beside(int directory, const char *name, unsigned mode, char beside[NAME_MAX + 1])
 {
     unsigned random;
@@ -155,7 +155,7 @@ int posix_file_replace(const char *path, struct bytes content, unsigned mode)
     return error;
 }
 
-/* Only the try itself knows of quotas, read-only mounts, immutable directories and names that are too long. */
+/* Only an actual attempt reveals quotas, read-only mounts, immutable directories and names that are too long. */
 static int try_replace_at(int directory, const char *name)
 {
     char beside[NAME_MAX + 1];
@@ -184,7 +184,7 @@ int posix_file_replaceable(const char *path)
     return error;
 }
 
-/* A secret is in a file, or comes through a pipe. chmod, which the next look may ask for, would do harm to others. */
+/* A secret comes from a file or a pipe. For anything else, the chmod that the next check might advise would do harm. */
 static int look_at_secret(int fd, struct stat *st)
 {
     if (fstat(fd, st) != 0) {

@@ -22,7 +22,7 @@ static void close_stream(struct https *c)
 }
 
 /* Move records until the engine wants one of `wanted`, or the deadline of the connection or request has come, whatever
- * arrives meanwhile: nobody who sends a byte now and then holds us. */
+ * arrives meanwhile: a peer that sends a byte now and then cannot stall us. */
 static int move_records(struct https *c, unsigned wanted)
 {
     br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);

@@ -9,7 +9,7 @@
 #include "dps/service/limits.h"
 #include "port/posix/posix.h"
 
-/* One connection, until TLS stands; and one request, until its answer is complete. */
+/* One connection, until TLS is established; and one request, until its answer is complete. */
 #define HTTPS_TIMEOUT_MS 60000
 
 struct https {
@@ -20,10 +20,10 @@ struct https {
     struct port_stream io;
     struct crypto_tls_client tls;
     uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
-    uint32_t timeout_ms; /* HTTPS_TIMEOUT_MS, or what stands here before the first request */
+    uint32_t timeout_ms; /* HTTPS_TIMEOUT_MS, unless it is set before the first request */
     uint64_t deadline;   /* of the connection or request under way */
     bool open;
-    bool reached;  /* the last connection came as far as TLS: otherwise posix_stream_explain says why not */
+    bool reached;  /* the last connection got as far as TLS; otherwise posix_stream_explain says why not */
     int tls_error; /* after BYTES_E_TLS: for crypto_tls_error_text */
     /* the response */
     struct dps_http http;

@@ -5,14 +5,14 @@
 #include <string.h>
 
 /* What happened, in one sentence without a capital or a stop, so that programs can put the step before it and
- * what to do after it. No default: the compiler names a code that was forgotten here. */
+ * what to do after it. No default, so that the compiler reports a code that is missing here. */
 const char *posix_error_text(int error)
 {
     switch ((enum bytes_error)error) {
     case BYTES_OK:
         return "success";
     case BYTES_E_SPACE:
-        return "the data is larger than the room that was set aside for it";
+        return "the data is larger than the buffer for it";
     case BYTES_E_FORMAT:
         return "a message is malformed: bytes are missing, left over or contradict each other";
     case BYTES_E_LIMIT:
@@ -75,7 +75,7 @@ static const char *file_advice(int cause)
         return "name another file";
     case EACCES:
     case EPERM:
-        return "let this user at it (chmod, chown), or be another user";
+        return "give this user access to it (chmod, chown), or run as another user";
     case EROFS:
         return "name a file where this system can write";
     case ENOSPC:
@@ -93,6 +93,6 @@ static const char *file_advice(int cause)
 const char *posix_file_error(int cause, char *text, size_t text_size)
 {
     snprintf(text, text_size, "%s. What to do: %s",
-             cause == ENOTSUP ? "it is no regular file" : strerror(cause), file_advice(cause));
+             cause == ENOTSUP ? "it is not a regular file" : strerror(cause), file_advice(cause));
     return text;
 }

@@ -110,7 +110,7 @@ int posix_connect_tcp(const char *host, uint16_t port, uint64_t deadline, int *f
     int error = BYTES_E_STREAM;
     size_t untried = count_addresses(list);
     for (const struct addrinfo *a = list; a != NULL && error != 0; a = a->ai_next, untried--) {
-        /* Each address gets its share of the time: one that swallows packets must not use up that of the others. */
+        /* Each address gets its share of the time: one that drops packets must not use up the time of the others. */
         uint64_t now = posix_monotonic_ms();
         uint64_t share = deadline > now ? now + (deadline - now) / untried : now;
         error = connect_address(a->ai_family, a->ai_addr, a->ai_addrlen, share, fd);

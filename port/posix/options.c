@@ -17,8 +17,8 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/* How many characters must be inserted, removed or changed to make b of a (Levenshtein), row by row. Words beyond the
- * size of a row are like nothing. */
+/* How many characters must be inserted, removed or changed to make b of a (Levenshtein), row by row. Words longer than
+ * a row are never similar to anything. */
 static size_t edit_distance(const char *a, const char *b)
 {
     enum { WORD_MAX = 32 };
@@ -137,8 +137,8 @@ static size_t name_length(const char *argument)
     return strcspn(argument + 2, "=");
 }
 
-/* Looked up in what stands before, and not in the option's target: that may hold a default. No value begins with two
- * dashes, and what follows a lone "--" is no option. */
+/* Searched in the arguments before it, not in the option's target, which may hold a default. No value begins with two
+ * dashes, and what follows a lone "--" is not an option. */
 static bool given_before(const struct posix_option *o, char *const *argv, int at)
 {
     for (int i = 0; i < at; i++) {
@@ -180,7 +180,7 @@ int options_parse(const struct posix_option_group *groups, size_t group_count, i
         }
         const char *value = argument[2 + name_len] == '=' ? argument + 3 + name_len : NULL;
         if (value == NULL && o->flag == NULL) {
-            /* "--state --verbose" is a forgotten value, not a file of that name; '=' can say otherwise. */
+            /* "--state --verbose" is a missing value, not a file of that name; for such a file, write '='. */
             if (o->value_optional) {
                 value = "";
             } else if (*at < argc && strncmp(argv[*at], "--", 2) != 0) {
@@ -299,7 +299,7 @@ int options_service_url(const char *url, char *host, size_t host_size, uint16_t 
     char text[DPS_HOST_MAX + 16];
     if (strncmp(url, scheme, strlen(scheme)) != 0) {
         snprintf(why, why_size,
-                 "\"%s\" is no address of a service: it must be https://HOST or https://HOST:PORT", url);
+                 "\"%s\" is not an address of a service: it must be https://HOST or https://HOST:PORT", url);
         return BYTES_E_USAGE;
     }
     const char *authority = url + strlen(scheme);
@@ -315,7 +315,7 @@ int options_service_url(const char *url, char *host, size_t host_size, uint16_t 
     if (written < 0 || (size_t)written >= sizeof text || posix_host_port(text, host, host_size, port) != 0 ||
         !dps_host_valid(bytes_of_text(host))) {
         snprintf(why, why_size,
-                 "\"%s\" is no address of a service: after https:// stands a host name and perhaps "
+                 "\"%s\" is not an address of a service: after https:// comes a host name and perhaps "
                  ":PORT, and nothing else",
                  url);
         return BYTES_E_USAGE;

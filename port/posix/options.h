@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* What the programs answer to the shell. */
+/* The programs' exit codes. */
 enum posix_exit {
     POSIX_EXIT_OK = 0,
     POSIX_EXIT_REFUSED = 1, /* the other side said no */
@@ -26,7 +26,7 @@ struct posix_option_list {
 };
 
 /* One option, "--name", "--name VALUE" or "--name=VALUE". Where its value goes says what kind it is: exactly one of the
- * four pointers is set. What stands there before is the default; each but a list may be given once. */
+ * four pointers is set. The value there beforehand is the default; each but a list may be given once. */
 struct posix_option {
     const char *name;     /* without its two dashes */
     const char *argument; /* what --help calls its value; null for a flag */
@@ -46,7 +46,7 @@ struct posix_option_group {
 };
 
 /* Read options from argv[*at] on, until the first argument that is none; *at then points to it, or is argc.
- * "--" ends them and is skipped. What stands before *at was read earlier, and counts as given. Texts view argv.
+ * "--" ends them and is skipped. What is before *at was read earlier, and counts as given. Texts view argv.
  * why receives a sentence for the user when it fails.
  * Returns: 0; BYTES_E_USAGE. */
 int options_parse(const struct posix_option_group *groups, size_t group_count, int argc, char *const *argv,

@@ -27,7 +27,7 @@ enum posix_tpm_kind {
 };
 
 struct posix_tpm;
-/* A TPM around another one: PREFIX, its own arguments, and the name of the one inside. Our programs have none
+/* A TPM that wraps another one: PREFIX, its own arguments, and the name of the one inside. Our programs have none
  * (tpm_wrappers.c); a test program brings a table of its own, and the library's is not linked. */
 struct posix_tpm_wrapper {
     const char *prefix; /* with its colon; null ends the table */
@@ -55,15 +55,15 @@ struct port_tpm posix_tpm_port(struct posix_tpm *t);
 
 /* A TCP stream; connect_to (null or "HOST:PORT") overrides where every connection goes, as curl's --connect-to
  * does; the certificate is still checked for the name asked for. proxy (port/posix/proxy.h; or null) makes it an
- * HTTP CONNECT where it leads there. connect answers BYTES_E_USAGE if connect_to is not of that form. An IPv6 HOST
- * stands in brackets. */
+ * HTTP CONNECT for the places that it leads to. connect answers BYTES_E_USAGE if connect_to is not of that form. An
+ * IPv6 HOST is written in brackets. */
 struct posix_stream {
     int fd; /* set by posix_stream_port */
     const char *connect_to;
     const struct posix_proxy *proxy;
     /* How the last connect went, for posix_stream_explain. */
     const struct posix_proxy *through; /* null: it went directly */
-    char host[DPS_HOST_MAX + 1];       /* where it was to lead */
+    char host[DPS_HOST_MAX + 1];       /* where it should lead */
     uint16_t port;
     bool reached;          /* the first host has taken the connection: the proxy, if there is one */
     int cause;             /* errno, if not */
@@ -100,11 +100,11 @@ struct port_storage posix_storage_port(struct posix_storage *s);
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len);
 /* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
 int posix_file_replace(const char *path, struct bytes content, unsigned mode);
-/* Could it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why: EISDIR for a directory,
- * ENOTSUP for something else that is no regular file and must not be replaced by one. */
+/* Could posix_file_replace do it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why:
+ * EISDIR for a directory, ENOTSUP for something else that is not a regular file and must not be replaced by one. */
 int posix_file_replaceable(const char *path);
-/* Among processes: hold path, which need not exist, by a lock on PATH.lock. It ends with the process, however that
- * ends; a PATH.lock that is left over locks nothing. Wait at most wait_ms for it.
+/* Lock path, which need not exist, against other processes, by a lock on PATH.lock. The lock ends with the process,
+ * however that ends; a PATH.lock file that is left over locks nothing. Wait at most wait_ms for it.
  * Returns: 0 and *fd, which unlock takes; BYTES_E_CONFLICT: another process holds it; BYTES_E_TIMEOUT: a signal came;
  * BYTES_E_FILE (errno says why). */
 int posix_lock(const char *path, uint32_t wait_ms, int *fd);
@@ -114,7 +114,7 @@ void posix_unlock(const char *path, int fd);
  * Returns: 0; BYTES_E_FILE; BYTES_E_NOT_FOUND; BYTES_E_SPACE. */
 int posix_secret_read(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                       size_t why_size);
-/* The same with every byte of it: a DER key may end with what looks like a line end. */
+/* The same, but keep every byte: a DER key may end with what looks like a line end. */
 int posix_secret_read_whole(const char *path, uint8_t *out, size_t capacity, size_t *len, char *why,
                             size_t why_size);
 

@@ -6,13 +6,13 @@
 #include "port/posix/posix.h"
 
 /* Deadlines are moments of posix_monotonic_ms, so that a wait that is continued after a signal or a partial read does
- * not begin anew. */
+ * not start from zero. */
 uint64_t posix_monotonic_ms(void);
 uint64_t posix_deadline(uint32_t timeout_ms);
 
 /* Wait until fd is ready for events (POLLIN, POLLOUT) or has failed, which the next call on it will tell.
- *   interruptible  posix_interrupted ends it early, as if the time were over. Not for an answer of the TPM: only who
- *                  waits for that can flush what the command made.
+ *   interruptible  posix_interrupted ends it early, as if the time were over. Not for an answer of the TPM: only a
+ *                  caller that waits for it can flush what the command made.
  * Returns: 0; BYTES_E_TIMEOUT; BYTES_E_STREAM. */
 int posix_wait(int fd, short events, uint64_t deadline, bool interruptible);
 

@@ -11,7 +11,7 @@
 
 static int refuse(const struct posix_proxy *p, const char *url, const char *what, char *why, size_t why_size)
 {
-    /* Where a password may stand, nothing of it is repeated. */
+    /* A URL that may contain a password is never repeated. */
     const bool secret = strchr(url, '@') != NULL;
     snprintf(why, why_size, "%s%s%s%s %s", p->source, secret ? "" : " \"", secret ? "" : url,
              secret ? "" : "\"", what);
@@ -71,7 +71,7 @@ static int take_place(struct posix_proxy *p, const char *url, struct bytes place
         place.len--;
     }
     if (place.len >= sizeof text || memchr(place.p, '/', place.len) != NULL) {
-        return refuse(p, url, "is no address of a proxy: it must be http://HOST:PORT", why, why_size);
+        return refuse(p, url, "is not an address of a proxy: it must be http://HOST:PORT", why, why_size);
     }
     memcpy(text, place.p, place.len);
     text[place.len] = 0;
@@ -83,8 +83,8 @@ static int take_place(struct posix_proxy *p, const char *url, struct bytes place
         return refuse(p, url, "names no port: write http://HOST:PORT; many proxies have 3128 or 8080", why,
                       why_size);
     }
-    return refuse(p, url, "is no address of a proxy: it must be http://HOST:PORT, or http://[IPV6]:PORT", why,
-                  why_size);
+    return refuse(p, url, "is not an address of a proxy: it must be http://HOST:PORT, or http://[IPV6]:PORT",
+                  why, why_size);
 }
 
 static int take_url(struct posix_proxy *p, const char *url, char *why, size_t why_size)
@@ -132,7 +132,7 @@ static char *variable(const char *const names[], size_t count, const char **foun
 static const char *const proxies[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
 #define PROXIES (sizeof proxies / sizeof proxies[0])
 
-/* Also from those that were not asked: a password often stands in all of them. */
+/* Also from the variables that were not used: often all of them contain the password. */
 static void wipe_environment(void)
 {
     for (size_t i = 0; i < PROXIES; i++) {
@@ -193,7 +193,7 @@ int posix_proxy_choose(struct posix_proxy *p, const char *url, const char *auth_
     return error;
 }
 
-/* ---- NO_PROXY: names, which stand for what is below them as well, and addresses, perhaps with the length of a prefix;
+/* ---- NO_PROXY: names, which include their subdomains, and addresses, perhaps with the length of a prefix;
  * each perhaps with a port; or '*' ---- */
 
 struct address {

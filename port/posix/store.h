@@ -28,7 +28,7 @@ struct posix_store_kind {
 enum posix_turn_state {
     POSIX_TURN_CLEAN,   /* nothing written */
     POSIX_TURN_WRITTEN, /* a transaction is open */
-    POSIX_TURN_LOST /* it is gone, and what was taken for written with it: nothing more may be committed */
+    POSIX_TURN_LOST     /* it is gone, with what seemed to be written: nothing more may be committed */
 };
 /* What it asks of the database. */
 enum posix_turn_step {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of dps-service. */
+/* The capacity in dps-service. */
 #define RECORDS 4096
 #define UNDO 1024
 
@@ -172,8 +172,8 @@ static int memory_mark(void *context)
     return 0;
 }
 
-/* Backwards, so that a record written twice ends as it was before the first write, and a removed one finds the place
- * free that a later one took. The version counter is not turned back. */
+/* Backwards, so that a record written twice ends as it was before the first write, and a removed one finds its place
+ * free again even if a later one took it. The version counter is not turned back. */
 static void undo_to(struct posix_memory *m, size_t count)
 {
     while (m->undo_count > count) {

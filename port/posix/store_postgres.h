@@ -34,7 +34,7 @@ struct posix_postgres {
 
 /* Connect, make the schema if there is none, and check its version.
  *   conninfo  as libpq takes it: "host=db user=dps dbname=dps", "postgresql://...", or empty for the environment
- *             (PGHOST ...). A password belongs into ~/.pgpass or PGPASSFILE, not here, where every user of the
+ *             (PGHOST ...). A password belongs in ~/.pgpass or PGPASSFILE, not here, where every user of the
  *             machine sees it
  * Returns: 0; BYTES_E_STORE with a sentence in why. s may be opened again after close or failure. A process that forks
  * opens its own. */

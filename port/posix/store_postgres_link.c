@@ -11,7 +11,7 @@
 
 /* ---- Waiting ----------------------------------------------------------------------------------------------------- */
 
-/* Everything that libpq says is for people who run databases; one line of it is enough. */
+/* The first line of libpq's message is enough for an operator. */
 static void keep_reason(struct posix_postgres *s, const char *reason)
 {
     snprintf(s->turn.reason, sizeof s->turn.reason, "%.*s", (int)strcspn(reason, "\n"), reason);
@@ -84,7 +84,7 @@ static bool server_gave_up(const PGresult *result)
            (strncmp(state, "57", 2) == 0 || strcmp(state, "55P03") == 0 || strcmp(state, "25006") == 0);
 }
 
-/* Judge what came back. A statement that the server refused leaves the connection usable, but not the turn. */
+/* Examine a result. A statement that the server refused leaves the connection usable, but not the turn. */
 static PGresult *judged(struct posix_postgres *s, PGresult *result)
 {
     const ExecStatusType status = PQresultStatus(result);

@@ -21,7 +21,7 @@ static void stream_close(void *context)
     s->fd = -1;
 }
 
-/* The try comes first and the waiting after it: as a rule there is something to move, and that saves a system call. */
+/* Try first, then wait: usually there is something to move, and that saves a system call. */
 static int stream_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
 {
     const struct posix_stream *s = context;
@@ -169,8 +169,8 @@ static void keep_schemes(struct posix_stream *s, struct bytes head)
     }
 }
 
-/* Read one byte at a time: what follows the empty line belongs to the tunnel, and here is nowhere to keep it. There is
- * no body after a 2xx, whatever the headers say; after anything else the connection ends. */
+/* Read one byte at a time: what follows the empty line belongs to the tunnel, and there is no place to keep it here.
+ * There is no body after a 2xx, whatever the headers say; after anything else the connection ends. */
 static int proxy_answer(struct posix_stream *s, uint64_t deadline)
 {
     uint8_t head[DPS_HTTP_HEAD_MAX];

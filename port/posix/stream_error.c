@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why no connection came about, and what to do. No password stands in it. */
+/* Why a connection failed, and what to do. The text contains no password. */
 #include "crypto/tls.h"
 #include "port/posix/private.h"
 #include "port/posix/proxy.h"
@@ -35,12 +35,13 @@ static void explain_directly(const struct posix_stream *s, int error, char *text
 static const char *credentials_advice(const struct posix_stream *s)
 {
     if (s->proxy_wants[0] != 0) {
-        return "and this program knows only Basic. What to do: ask who runs it for Basic, or to let this "
+        return "and this program knows only Basic. What to do: ask whoever runs it for Basic, or to let this "
                "device "
                "through without a password; or go through a local proxy that speaks it";
     }
     if (s->through->credentials_len > 0) {
-        return "and does not take the name and password that were given. What to do: correct them; who runs "
+        return "and does not take the name and password that were given. What to do: correct them; whoever "
+               "runs "
                "the proxy "
                "knows them";
     }
@@ -55,13 +56,13 @@ static const char *status_advice(const struct posix_stream *s)
     case 407:
         return credentials_advice(s);
     case 403:
-        return "and does not let us there. What to do: ask who runs it to allow CONNECT to that place";
+        return "and does not let us there. What to do: ask whoever runs it to allow CONNECT to that place";
     case 502:
     case 503:
     case 504:
         return "and cannot reach that place itself. What to do: see whether its name is right and the "
                "service runs; "
-               "else ask who runs the proxy";
+               "else ask whoever runs the proxy";
     default:
         return "and not 200. What to do: see whether an HTTP proxy that knows CONNECT listens there";
     }
@@ -129,7 +130,7 @@ const char *posix_tls_advice(int error)
     case BR_ERR_X509_BAD_SIGNATURE:
         return "give the CA that issued the service's certificate with --ca";
     case BR_ERR_X509_BAD_SERVER_NAME:
-        return "that name must stand in the certificate as a DNS name; use the name that stands there, and "
+        return "the certificate must contain that name as a DNS name; use the name that it contains, and "
                "--connect-to "
                "HOST:PORT if that one leads elsewhere";
     case BR_ERR_X509_EXPIRED:

@@ -20,12 +20,12 @@
 
 /* Connecting and Startup; only the first command of a discrete TPM after a reset comes near it. */
 #define OPEN_TIMEOUT_MS 10000
-/* Finding out which protocol a TPM speaks that did not answer in the one asked for. */
+/* For finding out which protocol is spoken by a TPM that did not answer in the expected one. */
 #define PROBE_TIMEOUT_MS 3000
-/* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE]; 4096 as a rule: beyond it a size is not too large
- * but nonsense. */
+/* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE]; 4096 as a rule: a size above it is not
+ * too large but nonsense. */
 #define RESPONSE_SANE_MAX 65535
-/* The larger of any command of this project, and room for tests that send more. */
+/* Larger than any command of this project, with room for tests that send more. */
 #define COMMAND_MAX 4096
 /* Up to and with the size field: tag and responseSize [P1 r1.59 18]. */
 #define SIZE_END 6
@@ -224,7 +224,7 @@ static int exchange(struct posix_tpm *t, struct bytes command, uint8_t *response
     return error;
 }
 
-/* Which port was tried last, and why in vain, is kept for the user's sentence. */
+/* The port tried last, and why it failed, are kept for the user's sentence. */
 static int connect_tcp(struct posix_tpm *t, unsigned port, uint64_t deadline, int *fd)
 {
     const int error = posix_connect_tcp(t->address, (uint16_t)port, deadline, fd);
@@ -258,7 +258,7 @@ static int mssim_power_on(struct posix_tpm *t, uint64_t deadline)
 }
 
 /* Non-blocking, so that the kernel works on the command after write has returned and poll can time out. Only a
- * character device is written to: a name that was mistyped as that of a file would otherwise have a command
+ * character device is written to: otherwise a mistyped name that is a file would have a command
  * written over its beginning. */
 static int open_device(const char *path, int *fd)
 {

@@ -7,7 +7,7 @@
 
 static const char *device_reason(int cause)
 {
-    return cause == ENODEV ? "this is no TPM device" : posix_connect_reason(cause);
+    return cause == ENODEV ? "this is not a TPM device" : posix_connect_reason(cause);
 }
 
 static const char *device_advice(int cause)
@@ -20,7 +20,8 @@ static const char *device_advice(int cause)
                "see whether the kernel has its driver";
     case EACCES:
     case EPERM:
-        return "let this user at it: `ls -l` shows its group, often tss, and `usermod -aG tss USER` makes a "
+        return "give this user access: `ls -l` shows its group, often tss, and `usermod -aG tss USER` makes "
+               "a "
                "member from "
                "the next login on; or run this as root";
     case EBUSY:

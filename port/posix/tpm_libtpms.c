@@ -129,7 +129,7 @@ static TPM_RESULT start_library(void)
     return result;
 }
 
-/* Two processes writing one state would each undo what the other did: a key made by one would be gone. The lock ends
+/* Two processes with one state would undo each other's changes: a key made by one would be gone. The lock ends
  * with the process, however it ends. */
 static int open_directory(const char *directory, char *why, size_t why_size)
 {

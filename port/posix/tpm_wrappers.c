@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* No wrappers. This file stands alone, so that a program that brings a table of its own does not link it. */
+/* No wrappers. A file of its own, so that a program that brings its own table does not link this one. */
 #include "port/posix/posix.h"
 
 const struct posix_tpm_wrapper posix_tpm_wrappers[] = {{NULL, NULL, NULL}};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The states of the interface, as seen by the one who drives it [TCG PC Client Platform TPM Profile v1.05 6.5.2]:
+/* The states of the interface, as seen by its driver [TCG PC Client Platform TPM Profile v1.05 6.5.2]:
  *
  *   Idle --commandReady--> Ready --bytes--> Reception --tpmGo--> Execution --> Completion --commandReady--> Idle
  *
@@ -16,7 +16,7 @@
 #define ACCESS_SEIZE 0x08
 #define ACCESS_PENDING 0x04 /* another locality waits */
 #define ACCESS_REQUEST 0x02
-#define ACCESS_ZERO 0x48 /* always read as 0: a bus without a TPM does not */
+#define ACCESS_ZERO 0x48 /* always read as 0 from a TPM; a bus without a TPM gives ones */
 
 /* TPM_STS; its two middle bytes are the burst count */
 #define STS_VALID 0x80 /* dataAvail and Expect are meaningful */
@@ -31,7 +31,7 @@
 #define INTERFACE_TYPE 0x0F
 #define INTERFACE_FIFO 0x00
 #define INTERFACE_FIFO_I2C 0x02
-#define INTERFACE_FIFO_TIS 0x0F /* as before there was this register */
+#define INTERFACE_FIFO_TIS 0x0F /* as before this register existed */
 
 #define HEADER 10
 /* No TPM announces more [P2 r1.59 6.13, TPM_PT_MAX_RESPONSE_SIZE]. */
@@ -280,7 +280,7 @@ static int receive_response(struct exchange *x, uint8_t *response, size_t capaci
 
 /* ---- The exchange ---- */
 
-/* Until tpmGo nothing has happened, so a transfer that went wrong can be aborted and repeated. */
+/* Before tpmGo the TPM has executed nothing, so a failed transfer can be aborted and repeated. */
 static int send_command(struct exchange *x, struct bytes command)
 {
     int error = 0;
@@ -297,7 +297,7 @@ static int send_command(struct exchange *x, struct bytes command)
     return error;
 }
 
-/* A response can be read again from its beginning as long as it was not given up. */
+/* A response can be read again from its beginning until commandReady discards it. */
 static int read_response(struct exchange *x, uint8_t *response, size_t capacity, size_t *len)
 {
     int error = 0;

@@ -4,7 +4,7 @@
  *
  * One command at a time goes byte by byte into a FIFO, is started, and its response comes out of the same FIFO. The
  * registers exist once for each locality; a locality is requested before use. This file knows the registers and their
- * order; how a register is reached is the bus's business. No heap, no variables: all state is in struct port_tis.
+ * order; how a register is reached is the bus's business. No heap, no globals: all state is in struct port_tis.
  *
  * The TPM must have been reset, and whoever boots the device must have sent TPM2_Startup once since then: on boards
  * without other firmware that is the caller. */
@@ -31,7 +31,7 @@
 #ifndef PORT_TIS_TIMEOUT_D_MS
 #define PORT_TIS_TIMEOUT_D_MS 750
 #endif
-/* Between two looks at a register that has not changed yet. */
+/* Between two reads of a register that has not changed yet. */
 #ifndef PORT_TIS_POLL_MS
 #define PORT_TIS_POLL_MS 1
 #endif

@@ -2,7 +2,7 @@
 #include "port/tis/tis_i2c.h"
 #include <string.h>
 
-/* Registers that stand elsewhere than on other buses, or do not exist there. */
+/* Registers at other addresses than on other buses, or that exist only here. */
 #define LOC_SEL 0x00
 #define ACCESS 0x04
 #define INTERFACE_CAPABILITY 0x30

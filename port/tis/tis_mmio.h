@@ -6,7 +6,7 @@
 #include "port/tis/tis.h"
 
 struct port_tis_mmio {
-    /* Where locality 0's registers stand (0xFED40000 on PCs); mapped as device memory, uncached. */
+    /* Where locality 0's registers are (0xFED40000 on PCs); mapped as device memory, uncached. */
     volatile uint8_t *base;
 };
 

@@ -21,7 +21,7 @@ static int send_header(struct port_tis_spi *s, uint8_t first, uint8_t locality, 
     return error == 0 && !(state & READY) ? BYTES_E_TIMEOUT : error;
 }
 
-/* Longer accesses than one transfer holds are those to the FIFO, whose address stays the same. */
+/* Only accesses to the FIFO are longer than one transfer holds, and its address stays the same. */
 static int transfer(struct port_tis_spi *s, uint8_t locality, uint16_t offset, const uint8_t *out,
                     uint8_t *in, size_t len)
 {

@@ -34,7 +34,7 @@ _Noreturn void virt_a15_fault(unsigned kind, uint32_t address);
 /* The generic timer's counter, and how often it counts in a second. */
 uint64_t virt_a15_counter(void);
 uint32_t virt_a15_counter_frequency(void);
-/* What the processor says of a data access that failed: DFSR and DFAR. */
+/* What the processor says about a data access that failed: DFSR and DFAR. */
 uint32_t virt_a15_fault_status(void);
 uint32_t virt_a15_fault_address(void);
 /* End the emulator with this exit status. */

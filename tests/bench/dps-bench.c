@@ -362,7 +362,7 @@ int main(int argc, char **argv)
         return POSIX_EXIT_USAGE;
     }
     if (!load_link_init(&link, given.ca)) {
-        fprintf(stderr, "dps-bench: %s is no CA file\n", given.ca);
+        fprintf(stderr, "dps-bench: %s is not a CA file\n", given.ca);
         return POSIX_EXIT_STORE;
     }
     return given.idle > 0 ? hold_idle(&link) : run_all(&keys, &link, mode);

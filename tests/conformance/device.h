@@ -140,7 +140,7 @@ extern const struct client_script client_scripts_register[], client_scripts_blob
     client_scripts_assign[], client_scripts_hub[];
 extern const struct conformance_case client_cases_register[], client_cases_blob[], client_cases_http[],
     client_cases_assign[], client_cases_hub[], client_cases_tls[];
-/* The cases that are no script. */
+/* The cases that are not script. */
 void client_run_shape(struct conformance *c);
 void client_run_certificate(struct conformance *c);
 
@@ -214,7 +214,7 @@ struct client_usual {
     bool tried, works;  /* the right path */
     char told[512];     /* how it went, if it does not work */
     bool misroutes;     /* it asks for what nobody asks for */
-    bool no_http;       /* it sends what is no HTTP */
+    bool no_http;       /* it sends what is not HTTP */
     bool asks_on;       /* it goes on after it was assigned */
     bool refusal_tried; /* a plain refusal */
     bool writes;        /* then it changes its files */

@@ -155,7 +155,7 @@ const struct conformance_case client_cases_blob[] = {
      client_run_script},
     {"DEV-S07-106", "A client must refuse a challenge whose authenticationKey is an object.", "RFC 8259",
      MUST, client_run_script},
-    {"DEV-S07-107", "A client must refuse a challenge whose authenticationKey is no base64.",
+    {"DEV-S07-107", "A client must refuse a challenge whose authenticationKey is not base64.",
      "RFC 4648 section 3", MUST, client_run_script},
     {"DEV-S07-108", "A client must stop if 401 comes with an error and without a challenge.",
      "DPS \"ProvisioningServiceErrorDetails\"", MUST, client_run_script},
@@ -175,7 +175,7 @@ const struct conformance_case client_cases_blob[] = {
      "RFC 9110 section 5.5", MUST, client_run_script},
     {"DEV-S07-116", "A client must end cleanly, either way, if keyName has 65536 letters.",
      "spec-notes: Clients", MUST, client_run_script},
-    {"DEV-S07-117", "A client must end cleanly, either way, if keyName is no text.", "RFC 8259", MUST,
+    {"DEV-S07-117", "A client must end cleanly, either way, if keyName is not text.", "RFC 8259", MUST,
      client_run_script},
     {0},
 };

@@ -131,7 +131,7 @@ static bool take_requests(struct client_bench *b, struct client_connection *k)
         }
         if (error != 0) {
             snprintf(b->seen.faults[CLIENT_SHAPE_HTTP], sizeof b->seen.faults[0],
-                     "a request is no HTTP/1.1: %s", posix_error_text(error));
+                     "a request is not HTTP/1.1: %s", posix_error_text(error));
             return false;
         }
         if (!client_request(b, k)) {

@@ -144,7 +144,7 @@ static void check_keys(struct client_bench *b)
     }
     if (tpm2_public_parse_2b(bytes_of(b->srk, b->srk_len), &srk) != 0 ||
         dps_srk_check(&srk) != DPS_ACCEPTED) {
-        blame(b, CLIENT_SHAPE_SRK, "it is no storage key that is bound to a TPM");
+        blame(b, CLIENT_SHAPE_SRK, "it is not a storage key that is bound to a TPM");
     } else {
         check_choice(b, dps_srk_is_hardened(&srk) ? client_srks[1] : client_srks[0]);
     }
@@ -160,7 +160,7 @@ static bool take_body(struct client_bench *b, const struct client_connection *k,
     uint8_t body_id[DPS_REGISTRATION_ID_MAX + 1];
     size_t len = 0;
     if (dps_json_check(dps_http_body(&k->http, k->request), &root) != 0) {
-        blame(b, CLIENT_SHAPE_BODY, "it is no JSON");
+        blame(b, CLIENT_SHAPE_BODY, "it is not JSON");
         return false;
     }
     if (dps_json_member(root, "registrationId", &value) != 0 ||
@@ -190,7 +190,7 @@ static bool token_is_right(struct client_bench *b, struct bytes header, const ch
     struct dps_sas sas;
     uint64_t now = (uint64_t)time(NULL);
     if (dps_sas_parse(header, &sas) != 0) {
-        blame(b, CLIENT_SHAPE_TOKEN, "it is no SharedAccessSignature with sr, sig and se");
+        blame(b, CLIENT_SHAPE_TOKEN, "it is not a SharedAccessSignature with sr, sig and se");
     } else if (!dps_sas_audience_is(&sas, bytes_of_text(audience))) {
         blame(b, CLIENT_SHAPE_AUDIENCE, "sr is \"%.*s\" and not %s", (int)sas.sr.len, (const char *)sas.sr.p,
               audience);

@@ -38,7 +38,7 @@ static const struct posix_option options[] = {
              "swtpm's and the simulator's protocol, the control or platform port at PORT + 1,\n"
              "until a signal; PORT 0: any free pair"},
     {.name = "help", .flag = &o.help, .help = "this"},
-    {.name = "version", .flag = &o.version, .help = "which version this is"},
+    {.name = "version", .flag = &o.version, .help = "print the version"},
 };
 
 #define SUITE_COUNT (sizeof run_suites / sizeof run_suites[0])

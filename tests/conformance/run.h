@@ -35,7 +35,7 @@ struct run {
     size_t case_count;
     unsigned counts[RUN_RESULT_COUNT];
     unsigned
-        missing; /* of those that were skipped: what they stand on does not hold, so that the run is no success */
+        missing; /* of those that were skipped: what they stand on does not hold, so that the run is not a success */
 };
 
 extern const struct conformance_suite *const run_suites[3];

@@ -153,7 +153,7 @@ static int take_data(struct serve *s, const struct link *l)
  * need it to connect: a status. Numbers that one of them follows by more bytes are told apart by these. */
 enum {
     POWER_ON = 1,   /* the simulator's; swtpm's GET_CAPABILITY has an answer of 8 bytes, which is not given */
-    BOTH_RESET = 2, /* power off; INIT, and flags: 0, which is no number of either protocol */
+    BOTH_RESET = 2, /* power off; INIT, and flags: 0, which is not a number of either protocol */
     INIT_FLAGS = 0, /* */
     BOTH_SHUTDOWN = 3, /* physical presence on; SHUTDOWN: this server ends by a signal */
     PRESENCE_OFF = 4,  /* the simulator's; swtpm's GET_TPMESTABLISHED likewise */

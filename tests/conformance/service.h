@@ -100,7 +100,7 @@ struct service {
     /* the last answer */
     unsigned status;
     struct bytes body; /* views the link's buffer, until the next request */
-    struct bytes json; /* its root; empty if it is no JSON */
+    struct bytes json; /* its root; empty if it is not JSON */
     const struct dps_http *head;
     const uint8_t *head_bytes;
     /* what must be deleted again */
@@ -159,7 +159,7 @@ enum service_outcome service_raw(struct conformance *c, struct bytes bytes, uint
 struct bytes service_header(const struct service *s, const char *name); /* empty if absent */
 /* A member of the answer, by a path of names separated by '.'; empty if there is none. */
 struct bytes service_member(const struct service *s, const char *path);
-/* The same, as text; empty if it is no string. */
+/* The same, as text; empty if it is not a string. */
 const char *service_text(const struct service *s, const char *path, char *text, size_t size);
 /* A refusal: 4xx (or exactly status, unless 0), and no challenge. */
 bool service_refused(struct conformance *c, const char *what, unsigned status);

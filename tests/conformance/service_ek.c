@@ -208,7 +208,7 @@ static void bad_forms(struct conformance *c)
         return;
     }
     service_base64(bytes_of(key->modulus, sizeof key->modulus), ek, sizeof ek);
-    if (!form_refused(c, "the modulus alone", ek) || !form_refused(c, "no base64", "this is no key") ||
+    if (!form_refused(c, "the modulus alone", ek) || !form_refused(c, "no base64", "this is not a key") ||
         !form_refused(c, "empty", "") ||
         !form_refused(
             c, "PEM",
@@ -230,8 +230,8 @@ const struct conformance_case service_cases_ek[] = {
      "spec-notes: The right EK", CONFORMANCE_MUST, 0, nearly},
     {"SVC-S05-005", "Exponent 0 and 65537 should count as the same EK: it is the same key.",
      "TPM 2.0 Part 2 r1.59 §12.2.3.5", CONFORMANCE_SHOULD, 0, exponent_written_out},
-    {"SVC-S05-010", "What is no TPM2B_PUBLIC of an EK must not be enrolled: 400004.", "azure-iot-sdk-c#1502",
-     CONFORMANCE_MUST, 0, bad_forms},
+    {"SVC-S05-010", "What is not a TPM2B_PUBLIC of an EK must not be enrolled: 400004.",
+     "azure-iot-sdk-c#1502", CONFORMANCE_MUST, 0, bad_forms},
     {"SVC-S05-011", "A key that may leave its TPM, or do more than an EK, must not be enrolled.",
      "EK Profile 2.5 §B.3.3", CONFORMANCE_MUST, 0, bad_attributes},
     {"SVC-S05-012",

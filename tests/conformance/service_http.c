@@ -150,7 +150,7 @@ static void request_lines(struct conformance *c)
         {"no target", "GET HTTP/1.1\r\nHost: $H\r\n\r\n"},
         {"no version", "GET /conf-no-such-thing\r\nHost: $H\r\n\r\n"},
         {"HTTP/3.7", "GET /conf-no-such-thing HTTP/3.7\r\nHost: $H\r\n\r\n"},
-        {"a method that is no token", "G(T /conf-no-such-thing HTTP/1.1\r\nHost: $H\r\n\r\n"},
+        {"a method that is not a token", "G(T /conf-no-such-thing HTTP/1.1\r\nHost: $H\r\n\r\n"},
         {"not HTTP at all", "\x16\x03\x01 hello, is this a service?\r\n\r\n"},
     };
     try_stopped(c, vectors, COUNT(vectors), false);
@@ -433,7 +433,8 @@ const struct conformance_case service_cases_http[] = {
      chunk_sizes},
     {"SVC-S00-023", "A request of HTTP/1.1 without Host or with two must be refused.", "RFC 9112 §3.2",
      CONFORMANCE_MUST, 0, hosts},
-    {"SVC-S00-024", "What is no request must be refused.", "RFC 9112 §3", CONFORMANCE_MUST, 0, request_lines},
+    {"SVC-S00-024", "What is not a request must be refused.", "RFC 9112 §3", CONFORMANCE_MUST, 0,
+     request_lines},
     {"SVC-S00-025",
      "A head of any size must not harm the service: it is answered or cut off, and others are answered.",
      "RFC 6585 §5; RFC 9112 §3, §5", CONFORMANCE_MUST, 0, many_headers},

@@ -62,7 +62,7 @@ static void bad_tokens(struct conformance *c)
         {.name = "with an empty expiry", .se = ""},
         {.name = "with a negative expiry", .se = "-1"},
         {.name = "with an expiry of 2^64", .se = "18446744073709551616"},
-        {.name = "with an expiry that is no number", .se = "never"},
+        {.name = "with an expiry that is not a number", .se = "never"},
         {.name = "without audience", .age = 600, .pattern = "SharedAccessSignature sig=$g&se=$e&skn=$n"},
         {.name = "without signature", .age = 600, .pattern = "SharedAccessSignature sr=$r&se=$e&skn=$n"},
         {.name = "with an empty signature",

@@ -420,7 +420,7 @@ const struct conformance_case service_cases_request[] = {
      "RFC 3986 §2.1; C SDK: encodes it", CONFORMANCE_MUST, 0, encoded_id},
     {"SVC-S04-015", "A registrationId must have no case, in path, body and token.", "DPS \"Limits\"",
      CONFORMANCE_MUST, 0, id_in_any_case},
-    {"SVC-S04-020", "A body that is no JSON object must be refused.", "RFC 8259", CONFORMANCE_MUST, 0,
+    {"SVC-S04-020", "A body that is not a JSON object must be refused.", "RFC 8259", CONFORMANCE_MUST, 0,
      not_json},
     {"SVC-S04-021", "Members of a wrong type must be refused.", "DPS \"Register device\"", CONFORMANCE_MUST,
      0, wrong_types},

@@ -178,7 +178,7 @@ static size_t write_ecc(const uint8_t *x, const uint8_t *y, size_t len, uint8_t 
 
 static void curves(struct conformance *c)
 {
-    /* The base point of P-256, and what is no point of it. */
+    /* The base point of P-256, and what is not a point of it. */
     static const uint8_t gx[32] = {0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6,
                                    0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb,
                                    0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96};
@@ -244,7 +244,7 @@ static void sizes(struct conformance *c)
             return;
         }
     }
-    ask_with(c, &d, "this is no key");
+    ask_with(c, &d, "this is not a key");
     service_refused(c, "no base64", 0);
 }
 
@@ -349,7 +349,7 @@ const struct conformance_case service_cases_srk[] = {
     {"SVC-S05-030",
      "An SRK that could be a software key (no fixedTPM) must be refused: it would open the nonce in clear.",
      "TPM 2.0 Part 3 r1.59 §12.3, §12.5; " RULE, CONFORMANCE_MUST, 0, no_fixed_tpm},
-    {"SVC-S05-031", "An SRK that is no storage key of its TPM's own making must be refused.",
+    {"SVC-S05-031", "An SRK that is not a storage key of its TPM's own making must be refused.",
      "TPM 2.0 Part 1 r1.59 §27; " RULE, CONFORMANCE_MUST, 0, other_roles},
     {"SVC-S05-032", "An SRK with attributes or a policy that no SRK has should be refused.",
      "TCG Provisioning Guidance 1.0 §7.5.1; " RULE, CONFORMANCE_SHOULD, 0, odd_attributes},
@@ -365,7 +365,7 @@ const struct conformance_case service_cases_srk[] = {
     {"SVC-S05-036", "The refusal of an SRK should say what is wrong: 400011 to 400015.",
      "spec-notes: Error codes", CONFORMANCE_SHOULD, 0, codes},
     {"SVC-S05-040",
-     "An SRK that is no point of its curve must be refused; one that is must not be an internal error.",
+     "An SRK that is not a point of its curve must be refused; one that is must not be an internal error.",
      "TPM 2.0 Part 2 r1.59 §12.2.3.6", CONFORMANCE_MUST, 0, curves},
     {"SVC-S05-041", "An SRK that is not exactly one TPM2B_PUBLIC in base64 must be refused.",
      "TPM 2.0 Part 2 r1.59 §12.2.5", CONFORMANCE_MUST, 0, sizes},

@@ -221,7 +221,7 @@ const struct conformance_case tpm_cases_wire[] = {
      "TPM 2.0 Part 3 r1.59 5.6", CONFORMANCE_MUST, 0, authorization_missing},
     {"TPM-S00-027", "An authorizationSize that is too small or goes past the command must be refused.",
      "TPM 2.0 Part 3 r1.59 5.5", CONFORMANCE_MUST, 0, authorization_size},
-    {"TPM-S00-028", "A handle that is no session must be refused as one.", "TPM 2.0 Part 3 r1.59 5.5",
+    {"TPM-S00-028", "A handle that is not a session must be refused as one.", "TPM 2.0 Part 3 r1.59 5.5",
      CONFORMANCE_MUST, 0, authorization_handle},
     {"TPM-S00-029", "Reserved bits of sessionAttributes should be refused.", "TPM 2.0 Part 2 r1.59 8.4",
      CONFORMANCE_SHOULD, 0, reserved_bits},

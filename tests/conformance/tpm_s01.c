@@ -149,7 +149,7 @@ static void persistent(struct conformance *c)
     tpm2_read_public_build(tpm_begin(c), TPM2_HANDLE_EK);
     int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
     struct tpm2_public wanted = tpm2_template_ek_l1();
-    conformance_check(c, error == 0, "the key at 0x%08x is no RSA key with SHA-256", TPM2_HANDLE_EK);
+    conformance_check(c, error == 0, "the key at 0x%08x is not an RSA key with SHA-256", TPM2_HANDLE_EK);
     conformance_check(
         c, error != 0 || (tpm2_public_parse_2b(public_2b, &area) == 0 && tpm2_public_matches(&area, &wanted)),
         "the key at 0x%08x has not the form of an EK", TPM2_HANDLE_EK);

@@ -24,7 +24,7 @@ static void session_begins(struct conformance *c)
             return;
         }
         conformance_check(c, session[i] >> TPM2_HT_SHIFT == TPM2_HT_POLICY_SESSION,
-                          "0x%08x is no handle of a policy session", session[i]);
+                          "0x%08x is not a handle of a policy session", session[i]);
         conformance_check(c, nonce_tpm.len >= 16 && nonce_tpm.len <= sizeof first, "nonceTPM has %zu bytes",
                           nonce_tpm.len);
         conformance_check(

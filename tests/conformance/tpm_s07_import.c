@@ -493,7 +493,7 @@ const struct conformance_case tpm_cases_refuse[] = {
      CONFORMANCE_MUST, 0, seed_changed},
     {"TPM-S07-073", "Another inner key than that of the inner wrap must be refused.",
      "TPM 2.0 Part 1 r1.59 23.3.2.2", CONFORMANCE_MUST, 0, inner_key_wrong},
-    {"TPM-S07-074", "An inner key that is no AES-128 key must be refused.", "TPM 2.0 Part 3 r1.59 13.3",
+    {"TPM-S07-074", "An inner key that is not an AES-128 key must be refused.", "TPM 2.0 Part 3 r1.59 13.3",
      CONFORMANCE_MUST, 0, inner_key_sizes},
     {"TPM-S07-075", "A duplicate or seed that was cut off must be refused.", "TPM 2.0 Part 3 r1.59 13.3",
      CONFORMANCE_MUST, 0, cut_off},

@@ -200,7 +200,7 @@ const struct conformance_case tpm_cases_hmac[] = {
      "TPM 2.0 Part 1 r1.59 19.8", CONFORMANCE_MUST, 0, wrong_authorization},
     {"TPM-S08-006", "The hash of TPM2_HMAC must be the key's own.", "TPM 2.0 Part 3 r1.59 15.5",
      CONFORMANCE_MUST, 0, hash_of_key},
-    {"TPM-S08-007", "TPM2_HMAC with a key that is no keyed hash must be refused.",
+    {"TPM-S08-007", "TPM2_HMAC with a key that is not a keyed hash must be refused.",
      "TPM 2.0 Part 3 r1.59 15.5", CONFORMANCE_MUST, 0, no_hmac_key},
     {"TPM-S08-008", "A key that was flushed must be gone.", "TPM 2.0 Part 3 r1.59 28.4", CONFORMANCE_MUST, 0,
      flushed},

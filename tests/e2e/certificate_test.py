@@ -231,7 +231,7 @@ def test_ca_bundle():
 
 
 def test_ca_refused():
-    """--ca: what is no certificate is named, with what to do"""
+    """--ca: what is not a certificate is named, with what to do"""
     root, odd = Certificate("Test CA", ca=True), Certificate("Odd CA", ca=True, key="ed25519")
     request = x509.CertificateSigningRequestBuilder().subject_name(root.x509.subject).sign(
         root.key, root.x509.signature_hash_algorithm)

@@ -126,10 +126,10 @@ SPOILT = (
      "field 3 of the blob, TPM2B_PRIVATE, is cut off: it announces 142 bytes, and 80 follow"),
     ("field 1 is for another Name", fields_changed(1, lambda f: f[:-1] + bytes([f[-1] ^ 1])), ["SVC-S06-005"],
      "fields 1 and 2 do not open"),
-    ("field 5 is no key", fields_changed(5, lambda f: as_2b(b"\0\0" + f[4:])), ["SVC-S06-005", "SVC-S06-006"], ""),
+    ("field 5 is not a key", fields_changed(5, lambda f: as_2b(b"\0\0" + f[4:])), ["SVC-S06-005", "SVC-S06-006"], ""),
     ("field 6 is empty", fields_changed(6, lambda f: b"\0\0"), ["SVC-S06-007"], "encUriData"),
     ("something follows field 6", lambda blob: blob + b"more", ["SVC-S06-004"], "4 bytes after the sixth field"),
-    ("the blob is no base64 of anything", lambda blob: b"", ["SVC-S06-001"], "authenticationKey"),
+    ("the blob is not base64 of anything", lambda blob: b"", ["SVC-S06-001"], "authenticationKey"),
 )
 
 

@@ -59,7 +59,7 @@ def only_its_own(lab):
 
 
 def no_client(lab):
-    """a client that never comes: nothing passes, and it is no success"""
+    """a client that never comes: nothing passes, and it is not a success"""
     code, cases, _ = lab.conformance("exit 0", "DEV-S04-001", "DEV-S07-003", "DEV-S00-050")
     check(code != 0 and all(c["result"] != "passed" for c in cases.values()), f"{code}: {cases}")
 

@@ -183,7 +183,7 @@ def unreachable():
                        (f"mssim:127.0.0.1:{port}", (f"its platform port {port + 1} (PORT + 1): Connection refused",)),
                        ("swtpm:/nowhere/socket", ("No such file or directory", "start it")),
                        ("/dev/tpm-nowhere", ("No such file or directory", "ls /dev/tpm*", "BIOS")),
-                       (os.path.abspath(__file__), ("this is no TPM device", "/dev/tpmrm0"))):
+                       (os.path.abspath(__file__), ("this is not a TPM device", "/dev/tpmrm0"))):
         told = device_program(name, "info", status=TPM, says=(f"cannot reach the TPM {name}: ", "What to do: ", *says))
         check("host name" not in told.err, told.err)
     told = device_program("swtpm:no-such-host.invalid:2321", "info", status=TPM, says="What to do: ").err

@@ -439,7 +439,7 @@ def fail_other_files(f):
     f.register(5, "nothing", "--ca", f.device.path("nothing"))
     f.register(5, "loose", "--ca", loose)
     f.run(5, "nothing", "unseal", "--in", f.device.path("nothing"))
-    f.run(5, "is no sealed blob", "unseal", "--in", loose)
+    f.run(5, "is not a sealed blob", "unseal", "--in", loose)
     f.run(5, "could not be written", "seal", "--in", loose, "--out", f.device.path("nowhere/sealed"))
     with open("/dev/full", "wb") as full:
         f.run(5, "standard output", "ek", stdout=full)

@@ -68,7 +68,7 @@ def options_of(*command):
 
 
 def value_is_no_option():
-    """what follows a lone -- is no option, and does not count as one"""
+    """what follows a lone -- is not an option, and does not count as one"""
     run(Programs.path("dps-admin"), "get", "--", "--ca", "--ca", "x", "--help")
     run(Programs.path("dps-admin"), "get", "--ca=--ca", "--ca", "x", status=USAGE, says="--ca is given twice")
     run(Programs.path("dps-admin"), "enroll", "--ek=--ca", "--ca", "x", "--help")

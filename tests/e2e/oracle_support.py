@@ -96,7 +96,7 @@ EK_POLICY = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1d
 
 
 def rsa_key(attributes, policy=b"", unique=b""):
-    """An RSA-2048 key. Without restricted it is no storage key, and may have no algorithm for children."""
+    """An RSA-2048 key. Without restricted it is not a storage key, and may have no algorithm for children."""
     restricted = attributes & TPMA_OBJECT.RESTRICTED
     symmetric = aes_128_cfb() if restricted else TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.NULL)
     return TPM2B_PUBLIC(publicArea=TPMT_PUBLIC(

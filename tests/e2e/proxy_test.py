@@ -219,7 +219,7 @@ def without_password(lab):
 
 
 def no_proxy_at_all(lab):
-    """something that is no proxy, hangs up, or is not there"""
+    """something that is not a proxy, hangs up, or is not there"""
     for answer in (b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\0" * 5000):
         with Proxy(lab.names, answer) as proxy:
             lab.register(proxy, status=NETWORK, says=proxy.url)

@@ -14,7 +14,7 @@ from server_harness import (Client, Failed, Service, check, enroll, make_certifi
                             request, same, wait_for)
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
 
-BARREN = "too many TLS records that bring nothing"
+BARREN = "too many TLS records without content"
 KEEP_OPEN = 1000  # rounds of a flood, should the service never end it
 
 

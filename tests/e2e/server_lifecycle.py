@@ -214,7 +214,7 @@ def test_start_refused():
     changed({"--store": "redis:"}, 2, "sqlite:FILE")
     changed({"--scope": "x" * 33}, 2, "--scope")
     changed({"--secret-file": "/nowhere/secret"}, 5, "/nowhere/secret")
-    changed({"--secret-file": "/dev/null"}, 5, "/dev/null: it is no regular file")
+    changed({"--secret-file": "/dev/null"}, 5, "/dev/null: it is not a regular file")
     changed({"--policy-file": "/"}, 5, "/: Is a directory")
     changed({"--port-file": "/nowhere/port"}, 5, "/nowhere/port")
     changed({}, 2, "--scope is missing", ["--scope"])

@@ -283,7 +283,7 @@ static int errors_at_open(void)
     struct posix_postgres db;
     CHECK_EQUAL(posix_postgres_open(&db, "host=/nonexistent dbname=x", why, sizeof why), BYTES_E_STORE);
     CHECK(strstr(why, "/nonexistent") != NULL);
-    CHECK_EQUAL(posix_postgres_open(&db, "this is no connection string", why, sizeof why), BYTES_E_STORE);
+    CHECK_EQUAL(posix_postgres_open(&db, "this is not a connection string", why, sizeof why), BYTES_E_STORE);
     CHECK(strstr(why, "cannot use the PostgreSQL store: ") != NULL);
     return 0;
 }

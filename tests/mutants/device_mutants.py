@@ -204,7 +204,7 @@ mutant("operation-raw", "operationId is written into the path as it is", "dps/de
 RETRY_AFTER = "d->retry_after_given = dps_http_header(&d->http, d->net, \"Retry-After\", &value) == 0 &&"
 mutant("retry-after", "Retry-After is not looked at", "dps/device/engine.c",
        [(RETRY_AFTER, "d->retry_after_given = true ||")], "DEV-S06-027", "DEV-S09-003")
-mutant("retry-at-once", "what is no number counts as Retry-After: 0", "dps/device/engine.c",
+mutant("retry-at-once", "what is not a number counts as Retry-After: 0", "dps/device/engine.c",
        [("return error == 0 || error == BYTES_E_LIMIT;", "return true;")], "DEV-S00-044", "DEV-S00-045")
 mutant("retry-for-ever", "an unavailable service is asked for ever", "dps/device/engine.c",
        [("if (!busy || d->attempts >= NET_ATTEMPTS_MAX) {", "d->attempts = 0;\n    if (!busy) {")],

@@ -120,11 +120,11 @@ def try_mutant(suite, mutant):
         shutil.rmtree(directory)
     except (Stale, Failed, subprocess.TimeoutExpired) as error:
         return False, str(error)
-    survived = [f"{i} {results.get(i, 'is no case')}" for i in mutant.caught_by if results.get(i) not in CAUGHT]
+    survived = [f"{i} {results.get(i, 'is not a case')}" for i in mutant.caught_by if results.get(i) not in CAUGHT]
     if survived:
         return False, "it survives: " + ", ".join(survived)
     if results.get(right) != "passed":
-        return False, f"{right} has nothing to do with it, and {results.get(right, 'is no case')}"
+        return False, f"{right} has nothing to do with it, and {results.get(right, 'is not a case')}"
     if code == 0 and NOTHING_LOADED not in mutant.caught_by:
         return False, "dps-conformance ends with 0 although a case failed"
     return True, f"built in {built - begin:.1f} s, found in {time.monotonic() - built:.1f} s"
@@ -137,7 +137,7 @@ def try_right(suite, mutants):
     for at in range(0, len(ids), IDS_MAX):
         some = ids[at:at + IDS_MAX]
         code, results = suite.judge(Programs.build, some)
-        bad += [f"{i} {results.get(i, 'is no case')}" for i in some if results.get(i) != "passed"]
+        bad += [f"{i} {results.get(i, 'is not a case')}" for i in some if results.get(i) != "passed"]
         bad += [f"exit code {code}"] if code != 0 else []
     return not bad, ", ".join(bad) or f"{len(ids)} cases pass"
 

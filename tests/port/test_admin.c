@@ -761,7 +761,7 @@ static int s02_queries(void)
     /* Nothing enrolled: an empty page, and no other one. */
     CHECK(bench_ok("POST", QUERY, "", ALL, 200, 0) && strcmp((char *)bench.body, "[]") == 0);
     CHECK(strcmp(bench.answer.item_type, "Enrollment") == 0 && bench.answer.continuation_len == 0);
-    /* A query is no enrollment, but an enrollment may be called like one. */
+    /* A query is not an enrollment, but an enrollment may be called like one. */
     CHECK(bench_ok("PUT", QUERY, "", bench_enrollment("query", ""), 200, 0));
     CHECK(bench_ok("GET", QUERY, "", "", 200, 0) && bench_answered("\"registrationId\":\"query\""));
     return 0;

@@ -168,7 +168,7 @@ static bool put_srk(struct tpm2_public area, unsigned status, uint32_t code)
     return bench_ok("PUT", DEV1, "", body, status, code);
 }
 
-/* An EK, or a key that can leave its TPM, is no SRK, and is refused as step 5 would refuse it. */
+/* An EK, or a key that can leave its TPM, is not an SRK, and is refused as step 5 would refuse it. */
 static int s02_wrong_srk(void)
 {
     struct tpm2_public loose = tpm2_template_srk();
@@ -211,11 +211,11 @@ static int s02_unlinked_hub_stays(void)
                    bench_enrollment("dev1", ",\"iotHubHostName\":\"HUB-A.example\""), 200, 0));
     CHECK(bench_ok("PUT", DEV1, "If-Match: *\r\n", bench_enrollment("dev1", named), 200, 0));
     CHECK(bench_ok("PUT", "/enrollments/dev2" VERSION, "", bench_enrollment("dev2", named), 400, 400006));
-    CHECK(bench_answered("hub-a.example is no hub that is linked"));
+    CHECK(bench_answered("hub-a.example is not a hub that is linked"));
     CHECK(bench_ok("PUT", DEV1, "If-Match: *\r\n",
                    bench_enrollment("dev1", ",\"iotHubs\":[\"hub-b.example\",\"hub-c.example\"]"), 400,
                    400006));
-    CHECK(bench_answered("hub-c.example is no hub that is linked"));
+    CHECK(bench_answered("hub-c.example is not a hub that is linked"));
     return 0;
 }
 

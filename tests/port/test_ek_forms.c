@@ -89,7 +89,7 @@ static bool refused(struct bytes input, const char *part)
     return good;
 }
 
-/* Cut anywhere it is no key, and with any byte changed nothing worse happens than another key or none. */
+/* Cut anywhere it is not a key, and with any byte changed nothing worse happens than another key or none. */
 static int survives_damage(struct bytes input, size_t shortest)
 {
     uint8_t copy[2048];

@@ -214,7 +214,7 @@ int main(void)
         {"file: replace is atomic and leaves one file", replace_is_atomic},
         {"file: a failed replace leaves nothing behind", failed_replace_leaves_nothing},
         {"file: missing, too large, no file", read_reports},
-        {"secret: one line end is no part of it", secret_trims_one_line_end},
+        {"secret: one line end is not part of it", secret_trims_one_line_end},
         {"secret: refused if others can access it", secret_refuses_what_others_can_read},
         {"secret: of this user, or of root and readable for a group", secret_of_another_owner},
         {"secret: missing and too long", secret_reports},

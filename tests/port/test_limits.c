@@ -290,7 +290,7 @@ static int hints_are_kept_apart(void)
 static int addresses(void)
 {
     static const struct {
-        const char *text, *address, *share; /* null: it is no address */
+        const char *text, *address, *share; /* null: it is not an address */
     } cases[] = {
         {"192.0.2.1", "192.0.2.1", "192.0.2.1"},
         {" \t192.0.2.1\t ", "192.0.2.1", "192.0.2.1"},

@@ -1324,7 +1324,7 @@ int main(void)
         {"interim answers", interim_answers},
         {"the connection is closed between requests", closed_between_requests},
         {"the connection is closed within a request", closed_within_a_request},
-        {"answers that are no HTTP, break off, or are too large", answers_that_are_none},
+        {"answers that are not HTTP, break off, or are too large", answers_that_are_none},
         {"error JSON at each request", error_json},
         {"redirects, and success that cannot be one", redirects_and_false_success},
         {"s08 challenged twice", challenged_twice},

@@ -141,7 +141,7 @@ static int test_inner_key(void)
     return 0;
 }
 
-/* New passwords cross encrypted, and the answer is signed with the new one; then the old one is no key any more. */
+/* New passwords cross encrypted, and the answer is signed with the new one; then the old one is not a key any more. */
 static int test_passwords(void)
 {
     struct tpm2_session s;

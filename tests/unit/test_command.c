@@ -914,7 +914,7 @@ int main(void)
         {"values: the flow", test_flow_values},
         {"values: random, NV, capabilities", test_other_values},
         {"fields that are not passed on", test_unread_fields},
-        {"nonces and HMACs that are no digests", test_long_auth},
+        {"nonces and HMACs that are not digests", test_long_auth},
         {"a key of an unknown kind", test_unknown_kind},
         {"the size that a header announces", test_response_size},
     };

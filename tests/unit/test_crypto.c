@@ -202,7 +202,7 @@ static int test_kdfa(void)
                        out, 16);
     CHECK(is_hex(out, 16, "13b2a2436494f6ad4e58a882fc588b75"));
 
-    /* The length is hashed, so a shorter result is no prefix; nothing is written past it. */
+    /* The length is hashed, so a shorter result is not a prefix; nothing is written past it. */
     crypto_kdfa_sha256(seed, "ATH", seed, seed, out, sizeof out);
     for (size_t len = 1; len < sizeof out; len++) {
         memset(shorter, 0xa5, sizeof shorter);

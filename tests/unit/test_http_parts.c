@@ -276,7 +276,7 @@ static int test_header(void)
     CHECK(dps_http_header(&h, b, "hos", &v) == BYTES_E_NOT_FOUND &&
           dps_http_header(&h, b, "hostt", &v) == BYTES_E_NOT_FOUND);
     CHECK_EQUAL(dps_http_header(&h, b, "", &v), BYTES_E_NOT_FOUND);
-    CHECK_EQUAL(dps_http_header(&h, b, "last", &v), BYTES_E_NOT_FOUND); /* the body is no header */
+    CHECK_EQUAL(dps_http_header(&h, b, "last", &v), BYTES_E_NOT_FOUND); /* the body is not a header */
     CHECK_EQUAL(dps_http_header(&h, b, "GET /", &v), BYTES_E_NOT_FOUND);
     return 0;
 }

@@ -56,7 +56,7 @@ static const struct sample good[] = {
     SAMPLE("{\"a\":1,\"a\":2}"), /* names SHOULD be unique, so this is JSON [RFC 8259 4] */
     SAMPLE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uD834\\uDD1E\""),
     SAMPLE("\"\\u0000\""), /* JSON, but no text: dps_json_string refuses it */
-    SAMPLE("\"\x7F\""),    /* DEL is no control character to JSON */
+    SAMPLE("\"\x7F\""),    /* DEL is not a control character to JSON */
     SAMPLE("\"\xC3\xBC\xE2\x82\xAC\xF0\x9D\x84\x9E\""),
     SAMPLE("[1 , 2\n,\t3]"),
     SAMPLE("{ \"a\" : [ true , null ] , \"b\" : \"}\" }"),

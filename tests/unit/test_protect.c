@@ -564,7 +564,7 @@ int main(void)
         {"s06 duplicate: anything changed", test_duplicate_changed},
         {"s06 duplicate: changed under a valid outer wrap", test_duplicate_changed_inside},
         {"s06 duplicate: truncated", test_duplicate_truncated},
-        {"s06 keys that are no storage keys", test_unusable_keys},
+        {"s06 keys that are not storage keys", test_unusable_keys},
         {"s06 a modulus that RSA refuses", test_bad_modulus},
         {"s06 no space", test_makers_without_space},
         {"s06 limits of a duplicate", test_duplicate_limits},

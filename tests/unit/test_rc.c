@@ -113,7 +113,7 @@ static int test_layers(void)
          "TSS2_RESMGR_TPM_RC_COMMAND_CODE"},
         {0x000C01DF, 0x1DF, "the resource manager, from the TPM", "TPM_RC_INTEGRITY"},
         {0x000B000B, 0, "the resource manager (/dev/tpmrm0, tpm2-abrmd)", "TSS2_BASE_RC_BAD_VALUE"},
-        {0x000A000A, 0, "TCTI (tpm2-tss): the way to the TPM", "TSS2_BASE_RC_IO_ERROR"},
+        {0x000A000A, 0, "TCTI (tpm2-tss): the transport to the TPM", "TSS2_BASE_RC_IO_ERROR"},
         {0x0007001B, 0, "ESAPI (tpm2-tss)", "TSS2_BASE_RC_RSP_AUTH_FAILED"},
         {0x0007001C, 0, "ESAPI (tpm2-tss)", NULL},
         {0x00070000, 0, "ESAPI (tpm2-tss)", NULL},

@@ -138,7 +138,7 @@ static int audiences_are_whole(void)
     return 0;
 }
 
-/* An encoded zero byte, a broken escape and an audience longer than any are no audience. */
+/* An encoded zero byte, a broken escape and an audience longer than any are not audience. */
 static int audiences_that_are_none(void)
 {
     static const char *const bad[] = {"dev%00", "dev%", "dev%2", "dev%2G", "dev%2500", "%"};

@@ -174,7 +174,7 @@ static int test_limits(void)
     return 0;
 }
 
-/* What is no command with authorizations, or not the one that is meant, is not protected. */
+/* What is not a command with authorizations, or not the one that is meant, is not protected. */
 static int test_other_commands(void)
 {
     struct tpm2_session s;

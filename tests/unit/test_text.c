@@ -391,7 +391,7 @@ static int test_small(void)
           dps_hex_digit(0) == 16);
     CHECK(dps_text_equal_nocase(bytes_of_text("Content-LENGTH"), bytes_of_text("content-length")));
     CHECK(!dps_text_equal_nocase(bytes_of_text("["),
-                                 bytes_of_text("{"))); /* differ by the case bit, are no letters */
+                                 bytes_of_text("{"))); /* differ by the case bit, are not letters */
     CHECK(!dps_text_equal_nocase(bytes_of_text("a"), bytes_of_text("ab")));
 
     struct bytes head, rest;

@@ -125,7 +125,7 @@ def before_the_challenge(run):
         Chapter("step-2", 2, "The vendor enrolls it", "vendor → service",
                 "The vendor tells the service: this EK may register, under this name. No secret of the device is "
                 "involved, so a "
-                "stolen list of enrollments is no key to anything.",
+                "stolen list of enrollments is not a key to anything.",
                 whole(run.scenes["enrollment"])
                 + [("values", "Computed from these bytes", "", ["registration-id", "vendor-token"])]),
         Chapter("step-3", 3, "An owner takes the TPM", "device ↔ TPM",

@@ -26,7 +26,7 @@ struct walk {
     struct crypto_entropy entropy;                          /* likewise */
     uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX]; /* EK_pub and SRK_pub of the registration */
     size_t ek_len, srk_len;
-    bool quiet;                   /* what is sent now is no part of the story */
+    bool quiet;                   /* what is sent now is not part of the story */
     unsigned step;                /* of what is sent by hand; 0: as the device says */
     const char *what;             /* likewise */
     uint8_t signed_request[4096]; /* step 8, for the replay */

@@ -107,7 +107,7 @@ size_t walk_blob(const struct walk *k, uint8_t *blob, size_t capacity)
     const uint8_t *end = memchr(at, '"', k->flow.response_len - (size_t)(at - k->flow.response));
     size_t len = 0;
     walk_must(end != NULL && dps_base64_decode(bytes_of(at, (size_t)(end - at)), blob, capacity, &len) == 0,
-              "the blob is no base64");
+              "the blob is not base64");
     return len;
 }
 

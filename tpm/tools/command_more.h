@@ -12,13 +12,13 @@ int tpm2_load_external_parse(struct bytes response, uint32_t *rc, uint32_t *obje
 void tpm2_load_external_rsa_build(struct bytes_writer *w, struct bytes prime, struct bytes public_2b,
                                   uint32_t hierarchy);
 
-/* TPM2_MakeCredential [P3 r1.59 12.6]: the TPM's own making of what tpm/protect makes. Outputs without sizes. */
+/* TPM2_MakeCredential [P3 r1.59 12.6]: the TPM makes what tpm/protect makes in software. Outputs without sizes. */
 void tpm2_make_credential_build(struct bytes_writer *w, uint32_t key_handle, struct bytes credential,
                                 struct bytes object_name);
 int tpm2_make_credential_parse(struct bytes response, uint32_t *rc, struct bytes *blob, struct bytes *secret);
 
-/* TPM2_Rewrap [P3 r1.59 13.2]: takes the outer wrap of a duplicate off with old_parent's private half and puts one for
- * new_parent on, or none if that is TPM2_RH_NULL. auth authorizes old_parent. Contents without sizes. */
+/* TPM2_Rewrap [P3 r1.59 13.2]: removes the outer wrap of a duplicate with old_parent's private half and adds one for
+ * new_parent, or none if that is TPM2_RH_NULL. auth authorizes old_parent. Contents without sizes. */
 void tpm2_rewrap_build(struct bytes_writer *w, uint32_t old_parent, uint32_t new_parent,
                        const struct tpm2_auth *auth, struct bytes duplicate, struct bytes name,
                        struct bytes secret);

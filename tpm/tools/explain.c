@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The walk over the tables. One function a layout; each takes its bytes from where the one before stopped. */
+/* The walk over the tables. One function for each layout; each takes its bytes from where the one before stopped. */
 #include "tpm/tools/explain.h"
 #include "tpm/tools/explain_tables.h"
 #include "tpm/tools/rc_text.h"
@@ -59,8 +59,8 @@ static void give_up(struct walk *w, int error)
                     .name = "unparsed",
                     .type = "",
                     .spec = "",
-                    .meaning = error == BYTES_E_ALGORITHM ? "Bytes of a kind that this tool does not know."
-                                                          : "Bytes that do not fit what should stand here.",
+                    .meaning = error == BYTES_E_ALGORITHM ? "Bytes that this tool does not understand."
+                                                          : "Bytes that do not fit what should be here.",
                 });
     }
     w->at = w->end;
@@ -321,7 +321,7 @@ static uint64_t explain_header(struct walk *w, const char *size_name, const stru
     return value;
 }
 
-/* After the size that the header declares nothing may follow. */
+/* Nothing may follow after the size that the header declares. */
 static int finish_message(struct walk *w)
 {
     finish(w);
@@ -362,7 +362,7 @@ static void explain_parameters(struct walk *w, const struct tpm2_member *members
         return;
     }
     const struct tpm2_member first = {members->name, &tpm2_shape_encrypted_parameter,
-                                      "Encrypted by a session: only who knows its key can read it."};
+                                      "Encrypted by a session: only someone with its key can read it."};
     explain(w, &first, spec, 0, &value);
     explain_members(w, members + 1, spec);
 }

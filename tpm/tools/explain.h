@@ -36,7 +36,7 @@ struct tpm2_field {
     const struct tpm2_bit *bits; /* what the bits of value mean */
 };
 
-/* Called once a field. field is valid during the call only. */
+/* Called once for each field. field is valid during the call only. */
 typedef void tpm2_explain_sink(void *context, const struct tpm2_field *field);
 
 /* All return: 0; BYTES_E_FORMAT if bytes are missing, left over or inconsistent; BYTES_E_ALGORITHM if something is

@@ -3,17 +3,17 @@
 #include "tpm/tools/explain_tables.h"
 #include "tpm/tpm2.h"
 
-/* What TPM2_Create and TPM2_CreatePrimary take and return alike. */
+/* What TPM2_Create and TPM2_CreatePrimary have in common. */
 #define CREATION_PARAMETERS                                                                                  \
     TPM2_MEMBERS({"inSensitive", &tpm2_shape_sensitive_create, "What is secret about the new object."},      \
-                 {"inPublic", &tpm2_shape_public, "The template: what the object shall be."},                \
+                 {"inPublic", &tpm2_shape_public, "The template: what kind of object to make."},             \
                  {"outsideInfo", &tpm2_shape_data, "Recorded with the object; nothing as a rule."},          \
                  {"creationPCR", &tpm2_shape_pcr_selections, "Registers to record; none as a rule."})
 #define CREATION_RESULTS                                                                                     \
     {"creationData", &tpm2_shape_creation_data, "How and where the object was made."},                       \
         {"creationHash", &tpm2_shape_digest, "The hash of creationData."},                                   \
     {                                                                                                        \
-        "creationTicket", &tpm2_shape_tk_creation, "Proof of this TPM that it made the object."              \
+        "creationTicket", &tpm2_shape_tk_creation, "This TPM's proof that it made the object."               \
     }
 #define LOADED_NAME                                                                                          \
     {                                                                                                        \
@@ -21,7 +21,7 @@
     }
 #define MAC                                                                                                  \
     {                                                                                                        \
-        "outHMAC", &tpm2_shape_digest, "The HMAC: a signature by who has this key."                          \
+        "outHMAC", &tpm2_shape_digest, "The HMAC: a signature by whoever has this key."                      \
     }
 
 const struct tpm2_command_table tpm2_command_tables[] = {
@@ -87,7 +87,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .parameters =
             TPM2_MEMBERS({"inPrivate", &tpm2_shape_sensitive, "The private part, in clear, or nothing."},
                          {"inPublic", &tpm2_shape_public, "The public area."},
-                         {"hierarchy", &tpm2_shape_handle, "Where the object shall belong."}),
+                         {"hierarchy", &tpm2_shape_handle, "The hierarchy of the new object."}),
         .response_handle =
             TPM2_MEMBERS({"objectHandle", &tpm2_shape_handle, "The loaded object; must be flushed."}),
         .response = TPM2_MEMBERS(LOADED_NAME),
@@ -123,7 +123,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .spec = "P3 r1.59 12.6",
         .handles = TPM2_MEMBERS({"handle", &tpm2_shape_handle, "The public key that the credential is for."}),
         .parameters = TPM2_MEMBERS(
-            {"credential", &tpm2_shape_digest, "What shall be protected."},
+            {"credential", &tpm2_shape_digest, "What to protect."},
             {"objectName", &tpm2_shape_name, "The Name of the object that must be loaded beside it."}),
         .response =
             TPM2_MEMBERS({"credentialBlob", &tpm2_shape_id_object, "The credential, bound to objectName."},
@@ -161,7 +161,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .spec = "P3 r1.59 13.3",
         .auths = 1,
         .handles =
-            TPM2_MEMBERS({"parentHandle", &tpm2_shape_handle, "The storage key that shall protect it."}),
+            TPM2_MEMBERS({"parentHandle", &tpm2_shape_handle, "The storage key that will protect it."}),
         .parameters = TPM2_MEMBERS(
             {"encryptionKey", &tpm2_shape_data, "The inner key, which TPM2_ActivateCredential has given."},
             {"objectPublic", &tpm2_shape_public, "The public area of the imported key."},
@@ -178,9 +178,8 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .spec = "P3 r1.59 15.5",
         .auths = 1,
         .handles = TPM2_MEMBERS({"handle", &tpm2_shape_handle, "The HMAC key."}),
-        .parameters =
-            TPM2_MEMBERS({"buffer", &tpm2_shape_max_buffer, "The bytes to sign."},
-                         {"hashAlg", &tpm2_shape_alg_hash, "The hash; none: the one that the key has."}),
+        .parameters = TPM2_MEMBERS({"buffer", &tpm2_shape_max_buffer, "The bytes to sign."},
+                                   {"hashAlg", &tpm2_shape_alg_hash, "The hash; none: the key's own."}),
         .response = TPM2_MEMBERS(MAC),
     },
     {
@@ -196,9 +195,8 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .spec = "P3 r1.59 17.2",
         .auths = 1,
         .handles = TPM2_MEMBERS({"handle", &tpm2_shape_handle, "The HMAC key."}),
-        .parameters =
-            TPM2_MEMBERS({"auth", &tpm2_shape_auth, "The password of the sequence, or none."},
-                         {"hashAlg", &tpm2_shape_alg_hash, "The hash; none: the one that the key has."}),
+        .parameters = TPM2_MEMBERS({"auth", &tpm2_shape_auth, "The password of the sequence, or none."},
+                                   {"hashAlg", &tpm2_shape_alg_hash, "The hash; none: the key's own."}),
         .response_handle = TPM2_MEMBERS({"sequenceHandle", &tpm2_shape_handle, "The HMAC that was begun."}),
     },
     {
@@ -220,7 +218,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
             TPM2_MEMBERS({"buffer", &tpm2_shape_max_buffer, "The last bytes to sign."},
                          {"hierarchy", &tpm2_shape_handle, "Of a ticket, which an HMAC does not have."}),
         .response =
-            TPM2_MEMBERS({"result", &tpm2_shape_digest, "The HMAC: a signature by who has this key."},
+            TPM2_MEMBERS({"result", &tpm2_shape_digest, "The HMAC: a signature by whoever has this key."},
                          {"validation", &tpm2_shape_tk_hashcheck, "A ticket; of an HMAC it is empty."}),
     },
     {
@@ -228,7 +226,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .code = TPM2_CC_POLICY_SECRET,
         .spec = "P3 r1.59 23.4",
         .auths = 1,
-        .handles = TPM2_MEMBERS({"authHandle", &tpm2_shape_handle, "Whose password is proven."},
+        .handles = TPM2_MEMBERS({"authHandle", &tpm2_shape_handle, "Whose password proves it."},
                                 {"policySession", &tpm2_shape_handle, "The session that records the proof."}),
         .parameters = TPM2_MEMBERS(
             {"nonceTPM", &tpm2_shape_nonce, "Limits the proof to one use of the session, unless empty."},
@@ -245,7 +243,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .spec = "P3 r1.59 23.6",
         .handles = TPM2_MEMBERS({"policySession", &tpm2_shape_handle, "The policy session."}),
         .parameters = TPM2_MEMBERS({"pHashList", &tpm2_shape_digests,
-                                    "What may have been proven: the session's digest is one of these."}),
+                                    "What may have been proven: the session's digest must be one of these."}),
     },
     {
         .name = "TPM2_PolicyCommandCode",
@@ -268,7 +266,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .spec = "P3 r1.59 24.1",
         .auths = 1,
         .handles = TPM2_MEMBERS({"primaryHandle", &tpm2_shape_handle,
-                                 "The hierarchy: its seed and the template give the same key always."}),
+                                 "The hierarchy: its seed and the template always give the same key."}),
         .parameters = CREATION_PARAMETERS,
         .response_handle =
             TPM2_MEMBERS({"objectHandle", &tpm2_shape_handle, "The loaded key; must be flushed."}),
@@ -301,18 +299,18 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .code = TPM2_CC_EVICT_CONTROL,
         .spec = "P3 r1.59 28.5",
         .auths = 1,
-        .handles = TPM2_MEMBERS(
-            {"auth", &tpm2_shape_handle, "Who allows it: the owner."},
-            {"objectHandle", &tpm2_shape_handle, "What to make persistent, or to evict if it is."}),
-        .parameters =
-            TPM2_MEMBERS({"persistentHandle", &tpm2_shape_handle, "Where it stands afterwards, or stood."}),
+        .handles = TPM2_MEMBERS({"auth", &tpm2_shape_handle, "Who allows it: the owner."},
+                                {"objectHandle", &tpm2_shape_handle,
+                                 "What to make persistent, or to evict if it is persistent."}),
+        .parameters = TPM2_MEMBERS(
+            {"persistentHandle", &tpm2_shape_handle, "The persistent handle that it gets, or had."}),
     },
     {
         .name = "TPM2_GetCapability",
         .code = TPM2_CC_GET_CAPABILITY,
         .spec = "P3 r1.59 30.2",
         .parameters = TPM2_MEMBERS({"capability", &tpm2_shape_cap, NULL},
-                                   {"property", &tpm2_shape_u32, "Where the list shall begin."},
+                                   {"property", &tpm2_shape_u32, "Where the list begins."},
                                    {"propertyCount", &tpm2_shape_u32, "How many values are wanted."}),
         .response = TPM2_MEMBERS({"moreData", &tpm2_shape_yes_no, NULL},
                                  {"capabilityData", &tpm2_shape_capability_data, "What was asked for."}),
@@ -322,7 +320,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
         .code = TPM2_CC_NV_READ_PUBLIC,
         .spec = "P3 r1.59 31.6",
         .handles = TPM2_MEMBERS({"nvIndex", &tpm2_shape_handle, "The index."}),
-        .response = TPM2_MEMBERS({"nvPublic", &tpm2_shape_nv_public, "What the index is."},
+        .response = TPM2_MEMBERS({"nvPublic", &tpm2_shape_nv_public, "The public area of the index."},
                                  {"nvName", &tpm2_shape_name, "Its Name: a hash of its public area."}),
     },
     {
@@ -334,7 +332,7 @@ const struct tpm2_command_table tpm2_command_tables[] = {
             TPM2_MEMBERS({"authHandle", &tpm2_shape_handle, "Who allows it: the owner, or the index itself."},
                          {"nvIndex", &tpm2_shape_handle, "The index."}),
         .parameters = TPM2_MEMBERS({"size", &tpm2_shape_u16, "Bytes to read."},
-                                   {"offset", &tpm2_shape_u16, "The first of them."}),
+                                   {"offset", &tpm2_shape_u16, "Where to begin."}),
         .response = TPM2_MEMBERS({"data", &tpm2_shape_max_nv_buffer, "The bytes."}),
     },
     {0}};

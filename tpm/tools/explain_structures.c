@@ -63,7 +63,7 @@ static const struct tpm2_shape keyedhash_details = {
                                             {.last = true}}};
 #define SCHEME(DETAILS)                                                                                      \
     TPM2_MEMBERS(                                                                                            \
-        {"scheme", &tpm2_shape_alg, "How the key is used; none: each use says so, or a storage key."},       \
+        {"scheme", &tpm2_shape_alg, "How the key is used; none: each use says so, or it is a storage key."}, \
         {"details", &DETAILS, "What the scheme needs to know."})
 static const struct tpm2_shape rsa_scheme = {.layout = TPM2_STRUCT,
                                              .type = "TPMT_RSA_SCHEME",
@@ -91,10 +91,10 @@ static const struct tpm2_bit object_bits[] = {
     {TPM2_OBJECT_FIXED_PARENT, "fixedParent", "It can never get another parent."},
     {TPM2_OBJECT_SENSITIVE_DATA_ORIGIN, "sensitiveDataOrigin", "The TPM made its private part itself."},
     {TPM2_OBJECT_USER_WITH_AUTH, "userWithAuth", "Its authValue is enough to use it."},
-    {TPM2_OBJECT_ADMIN_WITH_POLICY, "adminWithPolicy", "Only its policy allows to administer it."},
+    {TPM2_OBJECT_ADMIN_WITH_POLICY, "adminWithPolicy", "Only its policy authorizes administering it."},
     {TPM2_OBJECT_NO_DA, "noDA", "Wrong passwords do not count towards lockout."},
     {TPM2_OBJECT_ENCRYPTED_DUPLICATION, "encryptedDuplication", "It may be duplicated only encrypted."},
-    {TPM2_OBJECT_RESTRICTED, "restricted", "It touches only what has the TPM's own formats."},
+    {TPM2_OBJECT_RESTRICTED, "restricted", "It works only on structures in the TPM's own formats."},
     {TPM2_OBJECT_DECRYPT, "decrypt", "It decrypts."},
     {TPM2_OBJECT_SIGN_ENCRYPT, "sign", "It signs."},
     {0}};
@@ -159,7 +159,7 @@ static const struct tpm2_shape public_id = {
     .layout = TPM2_UNION,
     .choices = (const struct tpm2_choice[]){
         {EXACT, TPM2_ALG_RSA, &public_key_rsa,
-         "The modulus: the public key. In a template instead bytes that choose among keys.", false},
+         "The modulus: the public key. In a template, bytes that choose among keys.", false},
         {EXACT, TPM2_ALG_KEYEDHASH, &tpm2_shape_digest,
          "A hash of the private part and a blinding seed: names the key, betrays nothing.", false},
         {EXACT, TPM2_ALG_ECC, &ecc_point, "A point: the public key.", false},
@@ -194,7 +194,7 @@ const struct tpm2_shape tpm2_shape_duplicate = {
     .type = "TPM2B_PRIVATE",
     .spec = "P2 r1.59 12.3.7",
     .members = TPM2_MEMBERS({"integrityOuter", &tpm2_shape_digest,
-                             "HMAC over what follows and the Name: nobody has changed either."},
+                             "HMAC over what follows and the Name: shows that nobody changed either."},
                             {"dupSensitive", &tpm2_shape_rest,
                              "The key, encrypted twice: under the inner key, and again under the seed."})};
 
@@ -256,7 +256,7 @@ static const struct tpm2_shape creation_data = {
     .members =
         TPM2_MEMBERS({"pcrSelect", &tpm2_shape_pcr_selections, "Registers that were recorded."},
                      {"pcrDigest", &tpm2_shape_digest, "The hash of their values at creation."},
-                     {"locality", &locality, "Who has sent the command."},
+                     {"locality", &locality, "Where the command came from: its locality."},
                      {"parentNameAlg", &tpm2_shape_alg, "The parent's hash; none: it is a hierarchy."},
                      {"parentName", &parent_name, "The parent's Name; of a hierarchy its handle."},
                      {"parentQualifiedName", &parent_name, "The Names of all ancestors, hashed in order."},
@@ -444,4 +444,4 @@ const struct tpm2_shape tpm2_shape_nv_public = {
     .width = 2,
     .type = "TPM2B_NV_PUBLIC",
     .spec = "P2 r1.59 13.6",
-    .members = TPM2_MEMBERS({"nvPublic", &nv_public, "What the index is."})};
+    .members = TPM2_MEMBERS({"nvPublic", &nv_public, "The public area of the index."})};

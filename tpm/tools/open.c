@@ -23,7 +23,7 @@ static int outer_open(struct bytes wrapped, struct bytes secret, const struct cr
     uint8_t seed[TPM2_SEED_SIZE], expected[CRYPTO_SHA256_SIZE], symmetric_key[TPM2_SEED_SYMMETRIC_SIZE];
     size_t seed_len = 0;
     int error = crypto_rsa_oaep_decrypt(key, tpm2_seed_label(use), secret, seed, sizeof seed, &seed_len);
-    if (error == BYTES_E_SPACE) { /* longer than any seed can be: whatever it is, it is none */
+    if (error == BYTES_E_SPACE) { /* longer than any seed can be, so it is not one */
         error = BYTES_E_INTEGRITY;
     }
     if (error == 0) {

@@ -8,7 +8,7 @@
 /* The specification's name for code ("TPM_RC_INTEGRITY"), or null if it is not known here; of a layer above the TPM its
  * own name for it, or the name of the TPM's code that it passes on. */
 const char *tpm2_rc_name(uint32_t code);
-/* Who has made a code with more than a TPM's 12 bits: "ESAPI (tpm2-tss)"; null: nobody known. *below is the TPM's own
+/* Which layer made a code with more than a TPM's 12 bits: "ESAPI (tpm2-tss)"; null: not known. *below is the TPM's own
  * code that it passes on, or 0. */
 const char *tpm2_rc_layer(uint32_t rc, uint32_t *below);
 /* The code of a name: "TPM_RC_INTEGRITY". */

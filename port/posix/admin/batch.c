@@ -33,7 +33,7 @@ static size_t count_members(struct bytes container)
     return count;
 }
 
-/* Members in any order, white space and escapes in strings do not count; numbers are compared as they are
+/* The order of members, white space and escapes in strings do not matter; numbers are compared as they are
  * written. Nesting is bounded by dps_json_check. */
 static bool same_value(struct bytes a, struct bytes b)
 {
@@ -90,8 +90,8 @@ static bool same_key(struct bytes asked, struct bytes existing)
     return len > 0 && admin_enrollment_key(existing, key[1]) == len && memcmp(key[0], key[1], len) == 0;
 }
 
-/* Absent, null and an empty array are the same. Of a member that was not asked for, what the service fills
- * in does not count, unless it decides where a device goes or how it is called there. */
+/* Absent, null and an empty array are the same. A member that was not asked for and that the service filled
+ * in is ignored, unless it decides where a device goes or what it is called there. */
 static bool same_member(struct bytes asked, struct bytes existing, const char *name, bool decides)
 {
     struct bytes a, b;
@@ -140,7 +140,7 @@ static bool same_enrollment(struct bytes asked, struct bytes existing)
            demands_hardened_srk(asked) == demands_hardened_srk(existing);
 }
 
-/* ---- Asking with patience ---- */
+/* ---- Asking, with retries ---- */
 
 static uint32_t wait_seconds(const struct admin_tool *t, int error, unsigned attempt)
 {
@@ -182,7 +182,7 @@ static int exchange_patiently(struct admin_tool *t, struct admin_batch *b,
     }
 }
 
-/* After an interruption the user knows why there is no answer. */
+/* After an interruption there is nothing to explain: the user knows why there is no answer. */
 static int explain(const struct admin_tool *t, const struct admin_request *request, int error)
 {
     return error != 0 && posix_interrupted != 0 ? POSIX_EXIT_NETWORK : admin_explain(t, request, error);
@@ -252,8 +252,8 @@ static int read_result(struct admin_batch *b, size_t from, size_t to, struct byt
     return 0;
 }
 
-/* It was to be created and exists: that is no error if somebody, perhaps this program before it was stopped,
- * has created just the same. */
+/* It was to be created and exists: that is not an error if somebody, perhaps this program before it was stopped,
+ * has created exactly the same. */
 static int look_at_existing(struct admin_tool *t, struct admin_batch *b, struct admin_item *item)
 {
     const struct admin_request request = {.method = "GET", .collection = "enrollments", .name = item->id};
@@ -291,7 +291,7 @@ static struct bytes write_body(struct admin_tool *t, const struct admin_batch *b
     return separator[0] != 0 ? bytes_written(&w) : bytes_of(NULL, 0);
 }
 
-/* A refusal of the whole request because of what stands in it, not of who sends it or where to. */
+/* Is the whole request refused because of its content, and not because of who sends it or where to? */
 static bool is_about_content(unsigned status)
 {
     return status >= 400 && status < 500 && status != 401 && status != 403 && status != 404 &&
@@ -319,7 +319,7 @@ static int send_range(struct admin_tool *t, struct admin_batch *b, size_t from, 
         refuse_item(&b->items[from], root, "message");
         return 0;
     }
-    /* One of them spoils it for the others: which one shows when they go alone. */
+    /* One of them makes the whole request fail: sending each alone shows which one. */
     int exit_code = 0;
     for (size_t i = from; i < to && exit_code == 0; i++) {
         exit_code = send_range(t, b, i, i + 1);

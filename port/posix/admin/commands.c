@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-admin: the commands beside enroll. */
+/* dps-admin: the commands besides enroll and import. */
 #include "dps/manage/admin_auth.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
@@ -19,10 +19,11 @@ int admin_check_id(const char *id)
     if (dps_registration_id_valid(bytes_of_text(id))) {
         return 0;
     }
-    admin_say("\"%s\" is no registration ID: it has 1 to 128 letters, digits, '-', '.', '_' or ':', and ends "
-              "with a letter, "
-              "digit or '-'",
-              id);
+    admin_say(
+        "\"%s\" is not a registration ID: it has 1 to 128 letters, digits, '-', '.', '_' or ':', and ends "
+        "with a letter, "
+        "digit or '-'",
+        id);
     return POSIX_EXIT_USAGE;
 }
 
@@ -70,7 +71,7 @@ int admin_delete(struct admin_tool *t)
     return exit_code;
 }
 
-/* So many pages in a row without an enrollment are no list any more. */
+/* After this many pages in a row without an enrollment, something is wrong. */
 #define EMPTY_PAGES_MAX 10000
 
 static bool is_empty(struct bytes page)
@@ -106,7 +107,7 @@ int admin_each_page(struct admin_tool *t, int (*take)(void *context, struct byte
             next.len == 0) {
             return exit_code;
         }
-        /* The same place again would never end, nor would empty pages. */
+        /* A continuation that leads to the same place, or empty pages, would never end. */
         if (empty == EMPTY_PAGES_MAX || next.len > sizeof continuation ||
             bytes_equal_public(next, request.continuation)) {
             return admin_explain_malformed();
@@ -144,7 +145,7 @@ int admin_registration(struct admin_tool *t)
     const char *what = t->options.arguments[0], *id = t->options.arguments[1];
     bool get = strcmp(what, "get") == 0;
     if (!get && strcmp(what, "delete") != 0) {
-        admin_say("registration: it can be got or deleted: registration get ID, registration delete ID");
+        admin_say("registration: give get or delete: registration get ID, registration delete ID");
         return POSIX_EXIT_USAGE;
     }
     int exit_code = ask_named(t, get ? "GET" : "DELETE", "registrations", id, &answer);
@@ -186,7 +187,8 @@ static int print_string(const struct admin_tool *t, const struct dps_policy *pol
     uint8_t key[(sizeof policy->primary_key + 2) / 3 * 4];
     struct bytes_writer w = bytes_writer_over(key, sizeof key);
     if (strpbrk(policy->name, ";\r\n") != NULL) {
-        admin_say("connection-string: the policy's name \"%s\" cannot stand in one", policy->name);
+        admin_say("connection-string: a connection string cannot contain the policy's name \"%s\"",
+                  policy->name);
         return POSIX_EXIT_STORE;
     }
     dps_write_base64(&w, bytes_of(policy->primary_key, policy->primary_key_len));
@@ -225,7 +227,7 @@ int admin_connection_string(struct admin_tool *t)
         return POSIX_EXIT_STORE;
     }
     if (dps_policies_parse(bytes_of(t->file, len), &config) != 0) {
-        admin_say("%s is no policy file of dps-service", o->policy_file);
+        admin_say("%s is not a policy file of dps-service", o->policy_file);
         return POSIX_EXIT_STORE;
     }
     const struct dps_policy *policy = choose(&config, o->policy);

@@ -16,8 +16,8 @@ struct csv {
 
 /* Take one record apart, in place: it is changed, and holds the fields for as long as it stays. It comes
  * without its line feed; one carriage return at its end belongs to the line end. Line ends inside of quotes belong to
- * the field, blanks outside of them do not; there is no other control character but the tab. In which encoding the
- * fields are is not looked at.
+ * the field, blanks outside of them do not; there is no other control character but the tab. The encoding of the
+ * fields is not checked.
  * Returns: 0; BYTES_E_MORE if a quoted field does not end, and perhaps goes on in the next line; BYTES_E_FORMAT or
  * BYTES_E_LIMIT; all with a sentence in *why. */
 int csv_read(uint8_t *record, size_t len, char separator, struct csv *csv, const char **why);

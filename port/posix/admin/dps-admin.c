@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dps-admin: the management API on a command line. This file describes its commands and options; what a
- * command does stands in admin_*.c. */
+ * command does is in the other files of this directory. */
 #include "port/posix/admin/tool.h"
 #include "port/posix/program.h"
 #include <string.h>
@@ -54,18 +54,20 @@ static const struct posix_option options_enroll[] = {
      .argument = "hardened",
      .text = &tool.options.srk,
      .help = "take only the hardened SRK (dps-device register --srk hardened), from which\nTPM2_Rewrap gets "
-             "nothing; needs --ek. Azure's own service has no such demand:\nthere it is left out"},
-    {.name = "disabled", .flag = &tool.options.disabled, .help = "known, but not allowed to register"},
+             "nothing; needs --ek. Azure's own service does not know this:\nthere it is left out"},
+    {.name = "disabled",
+     .flag = &tool.options.disabled,
+     .help = "enroll it, but do not allow it to register yet"},
     {.name = "update", .flag = &tool.options.update, .help = "replace the enrollment that exists"},
     {.name = "if-match",
      .argument = "ETAG",
      .text = &tool.options.if_match,
-     .help = "the same, but only if it is still the one with this etag"},
+     .help = "likewise, but only if it is still the one with this etag"},
     {.name = "json",
      .argument = "FILE",
      .text = &tool.options.json,
-     .help =
-         "an enrollment as the API speaks it, for what there is no option for; the\noptions and the ID win"},
+     .help = "an enrollment in the API's JSON, for members that have no option; options\nand the ID take "
+             "precedence"},
 };
 static const struct posix_option options_list[] = {
     {.name = "page",
@@ -78,12 +80,12 @@ static const struct posix_option options_import[] = {
     {.name = "mode",
      .argument = "MODE",
      .text = &tool.options.mode,
-     .help = "create (default): what exists and is the same is passed over, what\ndiffers refused; update: "
+     .help = "create (default): skip what exists and is the same, refuse what\ndiffers; update: "
              "replace what exists"},
     {.name = "resume",
      .argument = "FILE",
      .text = &tool.options.resume,
-     .help = "keep in FILE how far it is, and go on from there if it was stopped"},
+     .help = "record the progress in FILE, and continue from there if it was stopped"},
     {.name = "report",
      .argument = "FILE",
      .text = &tool.options.report,
@@ -99,8 +101,8 @@ static const struct posix_option options_string[] = {
     {.name = "host",
      .argument = "NAME[:PORT]",
      .text = &tool.options.host,
-     .help = "under which name it is reached"},
-    {.name = "policy", .argument = "NAME", .text = &tool.options.policy, .help = "default: the first one"},
+     .help = "the name under which the service is reached"},
+    {.name = "policy", .argument = "NAME", .text = &tool.options.policy, .help = "default: the first policy"},
 };
 
 struct command {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-admin enroll: step 2, EK_pub goes to the service. */
+/* dps-admin enroll: step 2, in which EK_pub goes to the service. */
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "port/posix/admin/tool.h"
 #include "port/posix/paste/ek_forms.h"
 #include <string.h>
 
-/* Which members options replace in what --json brings. */
+/* Which members of --json the options replace. */
 static bool replaced(const struct admin_options *o, struct bytes name)
 {
     return bytes_equal_public(name, bytes_of_text("registrationId")) ||
@@ -136,7 +136,8 @@ int admin_enroll(struct admin_tool *t)
         return POSIX_EXIT_USAGE;
     }
     if (o->update && o->if_match != NULL) {
-        admin_say("enroll: --update replaces whatever is there, --if-match only what you have seen: give one "
+        admin_say("enroll: --update replaces whatever is there, --if-match only the version that you have "
+                  "seen: give one "
                   "of them");
         return POSIX_EXIT_USAGE;
     }

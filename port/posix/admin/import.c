@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* dps-admin import: many enrollments from a file.
  *
- * Lines are read, judged and put into a batch; a full batch is sent, and what became of each line is counted
- * and reported in the order of the file. Only then the place after its last line becomes the place to go on
- * from. So an import that is ended at any moment has done everything before that place, and perhaps the
- * batch after it: that one is sent again, and what exists and is the same counts as there already. */
+ * Lines are read, checked and put into a batch; a full batch is sent, and the outcome of each line is counted
+ * and reported in the order of the file. Only then does the place after its last line become the place to
+ * continue from. So an import that is stopped at any moment has done everything before that place, and perhaps
+ * the batch after it: that one is sent again, and what exists and is the same counts as already enrolled. */
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
@@ -192,7 +192,7 @@ static const char *convert_json(struct bytes line, struct admin_item *item, stru
     }
     if (dps_json_member(root, "registrationId", &value) != 0 ||
         dps_json_string(value, id, sizeof id, &len) != 0) {
-        return "it has no registrationId, or one that is no text";
+        return "it has no registrationId, or one that is not text";
     }
     bytes_write_bytes(w, root);
     return take_id(item, bytes_of(id, len));

@@ -115,7 +115,7 @@ static size_t count_known(const struct csv *csv)
     return count;
 }
 
-/* The separator that gives most of our columns, and of those that give none the one that gives most columns. */
+/* The separator that gives most of our columns; if none gives any of them, the one that gives most columns. */
 static char find_separator(struct import *m, struct bytes line)
 {
     struct csv csv;
@@ -136,7 +136,7 @@ static char find_separator(struct import *m, struct bytes line)
     return best;
 }
 
-/* "a", "b": what stands in the file is somebody else's, so that it is made harmless. */
+/* "a", "b": the file is somebody else's, so its text is made harmless. */
 static void list_fields(const struct csv *csv, bool unused_only, char *out, size_t capacity)
 {
     memset(out, 0, capacity);
@@ -174,7 +174,7 @@ int admin_import_columns(struct import *m, struct bytes line)
         m->separator = find_separator(m, line);
     }
     if (!split(m, line, m->separator, &csv, &why)) {
-        return admin_import_refuse_file(m, "the first line is no line of column names: %s", why);
+        return admin_import_refuse_file(m, "the first line is not a line of column names: %s", why);
     }
     m->field_count = csv.count;
     list_fields(&csv, false, list, sizeof list);

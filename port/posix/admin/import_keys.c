@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-admin import: one key under several registration IDs. It is allowed, and mostly a mistake of a spreadsheet. */
+/* dps-admin import: one key under several registration IDs. That is allowed, but usually a mistake in a spreadsheet. */
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include "port/posix/admin/tool.h"

@@ -64,7 +64,7 @@ static void take(struct import_lines *l, size_t len)
     l->begin += len;
 }
 
-/* Files that are no text, by how they begin. */
+/* Files that are not text, by how they begin. */
 static const struct {
     uint8_t begin[4];
     const char *says;
@@ -156,7 +156,7 @@ int admin_import_line(struct import_lines *l, struct import_record *line)
     return 0;
 }
 
-/* What comes next, without taking more than blank lines: the first character says it, and of JSON whether an object
+/* What comes next, without taking more than blank lines: the first character tells, and for JSON whether an object
  * ends in its line. */
 enum import_kind admin_import_kind(struct import_lines *l)
 {
@@ -189,8 +189,8 @@ static size_t count_of(struct bytes text, uint8_t c)
     return count;
 }
 
-/* One forgotten quote must spoil one line and not those that follow: the lines are joined only if they give a record,
- * and not more of them than one enrollment can have. */
+/* A missing quote must spoil only its own line: lines are joined only if they then make a record, and no more of them
+ * than one enrollment can have. */
 static bool joined_len(struct import *m, size_t *joined)
 {
     enum { LONGEST = 32768 };
@@ -257,7 +257,7 @@ static bool object_ends(struct object *o, struct bytes text)
     return false;
 }
 
-/* What stands between objects: blanks, commas, the brackets of the array. */
+/* What is between objects: blanks, commas, the brackets of the array. */
 static int pass_between(struct import_lines *l)
 {
     int error = 0;

@@ -12,11 +12,11 @@
 
 #define TERMINAL_MS 200  /* between two looks of a person */
 #define LOG_MS 10000     /* between two lines of a log */
-#define SAVE_MS 200      /* what a kill costs: so much is sent again */
-#define TOLD_REFUSALS 20 /* without a report, then there are only numbers */
+#define SAVE_MS 200      /* what a kill costs: the work of this time is sent again */
+#define TOLD_REFUSALS 20 /* without a report; after these only numbers are printed */
 
-/* The file is known again by what stands before the place to go on from: a changed or exchanged one must not
- * be continued in the middle. */
+/* The file is recognised by the bytes before the place to continue from: a changed or exchanged file must not be
+ * continued in the middle. */
 #define BEFORE_MAX 1024
 #define DIGEST_HEX ((size_t)2 * CRYPTO_SHA256_SIZE)
 
@@ -109,8 +109,8 @@ static int read_saved(const char *path, struct import_progress *p, char before[D
 
 /* ---- Beginning ---- */
 
-/* The report replaces what stood there, or goes on after what belongs to the place where the import goes
- * on. */
+/* The report replaces an old one, or continues after the part that belongs to the place where the import
+ * continues. */
 static int open_report(struct import *m)
 {
     const char *path = m->t->options.report;
@@ -145,7 +145,7 @@ int admin_import_begin(struct import *m)
     m->regular = fstat(m->lines.fd, &st) == 0 && S_ISREG(st.st_mode);
     m->size = m->regular ? (uint64_t)st.st_size : 0;
     if (m->t->options.resume != NULL && !m->regular) {
-        admin_say("import: --resume needs a file, which can be gone on with in the middle");
+        admin_say("import: --resume needs a file: only a file can be continued in the middle");
         return POSIX_EXIT_USAGE;
     }
     m->begun_ms = m->told_ms = m->saved_ms = posix_monotonic_ms();
@@ -158,7 +158,7 @@ static int seek(struct import *m, const struct import_progress *saved, const cha
     if (saved->offset > m->size || !digest_before(m, saved->offset, (uint8_t *)hex) ||
         strcmp(hex, before) != 0) {
         admin_say(
-            "%s is not, or not any more, the file of which %s says how far it was imported; to begin anew, "
+            "%s is not, or is no longer, the file whose progress is in %s; to start from the beginning, "
             "delete the latter",
             m->t->options.arguments[0], m->t->options.resume);
         return POSIX_EXIT_STORE;
@@ -293,9 +293,9 @@ static void print_notes(const struct import *m)
     }
     admin_import_tell_keys(&m->keys);
     if (!m->complete) {
-        admin_say(m->t->options.resume != NULL
-                      ? "stopped; the same command goes on from there"
-                      : "stopped; the same command begins anew and passes over what exists and is the same");
+        admin_say(m->t->options.resume != NULL ? "stopped; the same command continues from there"
+                                               : "stopped; the same command starts from the beginning and "
+                                                 "skips what exists and is the same");
     }
 }
 

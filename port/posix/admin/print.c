@@ -4,7 +4,7 @@
 #include "dps/protocol/text.h"
 #include "port/posix/admin/tool.h"
 
-/* What the service sends may have been chosen by a device or another administrator: nothing in it may steer the
+/* What the service sends may have been chosen by a device or another administrator: nothing in it may control the
  * terminal. */
 static int print_value(FILE *out, struct bytes value)
 {

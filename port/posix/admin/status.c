@@ -57,8 +57,8 @@ static bool read_etag(struct bytes enrollment, char *etag, size_t size)
     return true;
 }
 
-/* Read and write back, with the etag: what somebody else changes in between is not lost, the service refuses
- * then. */
+/* Read and write back, with the etag: if somebody else changes it in between, the service refuses and nothing is
+ * lost. */
 static int set_status(struct admin_tool *t, const char *status)
 {
     char etag[256];

@@ -43,7 +43,7 @@ static int take_host(struct admin_tool *t, struct bytes value)
     int n = snprintf(url, sizeof url, "https://%.*s", (int)value.len, (const char *)value.p);
     if (n < 0 || (size_t)n >= sizeof url ||
         options_service_url(url, t->host, sizeof t->host, &t->port, why, sizeof why) != 0) {
-        return refuse_string("has a HostName that is no host name");
+        return refuse_string("has a HostName that is not a host name");
     }
     return 0;
 }

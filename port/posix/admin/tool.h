@@ -14,7 +14,7 @@
 struct admin_options {
     const char *connection_string_file, *ca, *connect_to, *proxy, *proxy_auth_file, *format;
     bool help, version;
-    const char *arguments[2]; /* what stands behind the command and is no option */
+    const char *arguments[2]; /* what follows the command and is not an option */
     const char *ek, *device_id, *if_match, *json, *srk;
     struct posix_option_list hubs;
     bool disabled, update;
@@ -46,7 +46,7 @@ struct admin_tool {
 void admin_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Connection string and CA. Returns 0 or an exit code, then the user has been told. */
 int admin_open(struct admin_tool *t);
-/* Wipes everything, so it is also right after a failed open. */
+/* Wipes everything, so it may also be called after a failed open. */
 void admin_close(struct admin_tool *t);
 /* A whole file or, for "-", standard input, into t->file. Returns 0 or an exit code. */
 int admin_input(struct admin_tool *t, const char *path, struct bytes *content);
@@ -65,13 +65,13 @@ struct admin_request {
 /* Ask the service. Returns 0 if it did what was asked, and then *answer is the body of its answer; or an
  * exit code, and the user has been told. */
 int admin_ask(struct admin_tool *t, const struct admin_request *request, struct bytes *answer);
-/* The same in two halves, for who wants to try again instead of giving up. The answer stands in t->https.
- * Returns of the first: 0; BYTES_E_SPACE if the request is larger than the service accepts; as
+/* The same in two halves, for callers that try again instead of giving up. The answer is in t->https.
+ * The first returns: 0; BYTES_E_SPACE if the request is larger than the service accepts; as
  * https_request. The second tells the user what went wrong: error if it is not 0, and otherwise the
  * service's refusal. Returns an exit code. */
 int admin_exchange(struct admin_tool *t, const struct admin_request *request);
 int admin_explain(const struct admin_tool *t, const struct admin_request *request, int error);
-/* That an answer of the service makes no sense. Returns an exit code. */
+/* Say that an answer of the service makes no sense. Returns an exit code. */
 int admin_explain_malformed(void);
 /* How many seconds the clock of this machine is ahead of the service's, by the Date of its last answer.
  * False if there is none. */
@@ -82,7 +82,7 @@ bool admin_clock_difference(const struct admin_tool *t, int64_t *ahead);
 /* A JSON string without its quotes, control characters made harmless; nothing if there is no such string.
  * Returns how many characters were printed. */
 int admin_print_string(FILE *out, struct bytes object, const char *member);
-/* One enrollment, or one registration state, a line a member. */
+/* One enrollment, or one registration state, one line for each member. */
 void admin_print_enrollment(FILE *out, struct bytes enrollment);
 void admin_print_registration(FILE *out, struct bytes state, const char *indent);
 /* One enrollment in one line. */
@@ -113,11 +113,11 @@ struct admin_batch {
     bool answered; /* the service is known to be there: it is worth waiting for */
     struct admin_item items[ADMIN_BATCH_MAX];
     size_t count;
-    uint8_t text[DPS_HTTP_BODY_MAX - 128]; /* leaves room for what stands around the enrollments */
+    uint8_t text[DPS_HTTP_BODY_MAX - 128]; /* leaves room for what is around the enrollments */
     size_t used;
 };
 
-/* Send the pending ones, with patience where waiting may help, and learn what became of each.
+/* Send the pending ones, with retries where waiting may help, and learn what became of each.
  * Returns 0 and none is pending any more; or an exit code, and the user has been told: then nothing is known
  * about those that are still pending. */
 int admin_batch_send(struct admin_tool *t, struct admin_batch *b);
@@ -131,7 +131,7 @@ enum { IMPORT_CREATED, IMPORT_UNCHANGED, IMPORT_REFUSED, IMPORT_COUNTS };
 
 enum import_kind {
     IMPORT_CSV,
-    IMPORT_JSON_LINES,  /* an object a line */
+    IMPORT_JSON_LINES,  /* one object in each line */
     IMPORT_JSON_OBJECTS /* an array, or objects over several lines */
 };
 
@@ -148,7 +148,7 @@ struct import_lines {
 
 /* One enrollment of the file. */
 struct import_record {
-    struct bytes text; /* in the buffer of the lines, until the next is read */
+    struct bytes text; /* in the buffer of the lines, until the next one is read */
     uint64_t line;     /* where it begins */
     bool cut;          /* it is longer than the buffer; its rest was passed over */
 };
@@ -214,7 +214,7 @@ bool admin_import_separator_line(struct bytes line, char *separator);
 int admin_import_refuse_file(const struct import *m, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* import_keys.c: a key that a line brings, and in the end what there was more than once. */
+/* import_keys.c: note the key of a line, and at the end tell which keys occurred more than once. */
 void admin_import_note_key(struct import_keys *keys, const struct admin_item *item);
 void admin_import_tell_keys(const struct import_keys *keys);
 
@@ -224,7 +224,7 @@ void admin_import_tell_keys(const struct import_keys *keys);
 int admin_import_begin(struct import *m);
 /* The header line is read: if an earlier import was stopped, go to where it was. */
 int admin_import_go_on(struct import *m);
-/* One refused line. That it cannot be written shows at the next tick. */
+/* One refused line. If it cannot be written, the next tick reports that. */
 void admin_import_report(struct import *m, const struct admin_item *item);
 /* A batch is done: tell and keep how far it is, if it is time. */
 int admin_import_tick(struct import *m);

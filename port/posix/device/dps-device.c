@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dps-device: the device side of the flow on a command line. This file describes its commands and options; what
- * a command does stands in device_*.c. */
+ * a command does is in the other files of this directory. */
 #include "port/posix/device/tool.h"
 #include "port/posix/explain/explain.h"
 #include "port/posix/program.h"
@@ -38,7 +38,7 @@ static const struct posix_option options_all[] = {
     {.name = "verbose",
      .flag = &tool.options.verbose,
      .help = "print a line for each step on standard error"},
-    {.name = "quiet", .flag = &tool.options.quiet, .help = "do not remark that a TPM is software"},
+    {.name = "quiet", .flag = &tool.options.quiet, .help = "do not print the note that a TPM is software"},
     {.name = "trace",
      .argument = "json|pcapng:FILE",
      .text = &tool.options.trace,
@@ -136,7 +136,7 @@ static const struct posix_option options_register[] = {
      .text = &tool.options.scope,
      .maximum = DPS_ID_SCOPE_MAX,
      .help = "its ID scope, such as 0ne00000A0A"},
-    OPTION_STATE("where the hub and the wrapped hub key are kept; no secret without this TPM"),
+    OPTION_STATE("where the hub and the wrapped hub key are kept; not a secret without this TPM"),
     OPTION_ID,
     {.name = "payload",
      .argument = "JSON",
@@ -147,19 +147,18 @@ static const struct posix_option options_register[] = {
     {.name = "srk",
      .argument = "standard|hardened",
      .text = &tool.options.srk,
-     .help =
-         "the key that nonce and hub key come in under: standard (default) is TCG's;\nhardened is good for "
-         "TPM2_Import and TPM2_Load only, so that nobody gets\nthem out with TPM2_Rewrap (`info` says "
-         "whether the TPM has it): one key more to\nderive, 9 commands more. --state remembers which"},
+     .help = "the SRK that imports nonce and hub key: standard (default) is TCG's;\nhardened is good for "
+             "TPM2_Import and TPM2_Load only, so that nobody gets\nthem out with TPM2_Rewrap (`info` says "
+             "whether the TPM has it): one more key to\nderive, 9 more commands. --state remembers which"},
     POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
     OPTION_HUB_PORT,
 };
 static const struct posix_option options_token[] = {
-    OPTION_STATE("what register kept"),
+    OPTION_STATE("the file that register wrote"),
 };
 static const struct posix_option options_send[] = {
-    OPTION_STATE("what register kept"),
+    OPTION_STATE("the file that register wrote"),
     OPTION_CA,
     {.name = "message",
      .argument = "TEXT",
@@ -169,7 +168,7 @@ static const struct posix_option options_send[] = {
     {.name = "message-file",
      .argument = "FILE",
      .text = &tool.options.message_file,
-     .help = "the same from a file, or - for standard input; no longer either"},
+     .help = "the same from a file, or - for standard input; at most as long"},
     OPTION_HUB_PORT,
     POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
@@ -186,7 +185,7 @@ static const struct posix_option options_unseal[] = {
     {.name = "out",
      .argument = "FILE",
      .text = &tool.options.out,
-     .help = "where the secret goes (mode 0600); default: standard output"},
+     .help = "where to write the secret (mode 0600); default: standard output"},
 };
 
 static const struct posix_option options_explain[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `ek`: the endorsement key in every form in which somebody asks for it, held against the vendor's certificate. */
+/* `ek`: the endorsement key in every form that people need, compared with the vendor's certificate. */
 #include "dps/device/device.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
@@ -15,7 +15,7 @@ struct certificate {
     uint32_t index; /* where it was found; 0: nowhere */
     uint8_t der[CERTIFICATE_MAX];
     size_t len;
-    struct crypto_certificate read; /* views der; empty if it is no X.509 */
+    struct crypto_certificate read; /* views der; empty if it is not X.509 */
 };
 
 /* ---- Forms ---- */
@@ -125,7 +125,7 @@ static bool is_for_rsa(const struct certificate *c)
     return crypto_key_is_rsa(c->read.key.kind);
 }
 
-/* Trailing padding of the NV area is no part of the certificate. */
+/* Trailing padding of the NV area is not part of the certificate. */
 static struct bytes certificate_der(const struct certificate *c)
 {
     return c->read.der.len > 0 ? c->read.der : bytes_of(c->der, c->len);
@@ -142,7 +142,7 @@ static bool is_key_of(struct bytes ek_2b, const struct certificate *c)
            key.exponent == c->read.key.rsa.exponent;
 }
 
-/* Someone has made another EK persistent. By whom is found out by making both and comparing. */
+/* Someone has made another EK persistent. To find out which tool did, make both EKs and compare. */
 static void explain_persistent(struct device_tool *t, const struct certificate *c, FILE *out)
 {
     const struct dps_device *d = &t->engine;
@@ -188,7 +188,7 @@ static void explain_mismatch(struct device_tool *t, const struct certificate *c,
     if (t->engine.ek_handle == TPM2_HANDLE_EK) {
         explain_persistent(t, c, out);
     } else if (t->config.ek_template == DPS_EK_AZURE_SDK) {
-        fputs("is for another key, as is to be expected: --ek-template azure-sdk gives a key that no vendor "
+        fputs("is for another key, as expected: --ek-template azure-sdk gives a key that no vendor "
               "certifies; "
               "--ek-template l1 gives the certified one\n",
               out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors as sentences: at which step, what happened, what to do. They are what most people will ever read of
- * this program, so each situation that is known gets its own; the general texts are for the rest. */
+/* Errors as sentences: at which step, what happened, what to do. Most people read nothing else of
+ * this program, so each known situation has a sentence of its own; the general texts are for the rest. */
 #include "dps/device/engine.h"
 #include "dps/protocol/http.h"
 #include "dps/protocol/http_message.h"
@@ -18,7 +18,7 @@ void device_say(const char *format, ...)
     va_end(arguments);
 }
 
-/* UTF-8 passes; control characters, with which a terminal could be made to do things, do not. */
+/* UTF-8 passes; control characters, which could control a terminal, do not. */
 void device_print_text(FILE *out, struct bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -123,11 +123,11 @@ static void explain_timeout(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
     if (d->polls > 0) {
-        fprintf(
-            stderr,
-            "the service is still at it after %u polls. What to do: register again later; ask those who run "
-            "it what the allocation of this device waits for.\n",
-            (unsigned)d->polls);
+        fprintf(stderr,
+                "the service is still assigning after %u polls. What to do: register again later; ask those "
+                "who run "
+                "it what the allocation of this device waits for.\n",
+                (unsigned)d->polls);
     } else if (d->late) {
         explain_late(t);
     } else if (dps_device_asks_network(d)) {
@@ -146,9 +146,10 @@ static void explain_state(const struct device_tool *t)
             "writes it anew.\n",
             t->options.state);
     } else {
-        fprintf(stderr,
-                "%s is no sealed blob, or only a part of one. What to do: give the file that `seal` wrote.\n",
-                t->options.in != NULL ? t->options.in : "the input");
+        fprintf(
+            stderr,
+            "%s is not a sealed blob, or only a part of one. What to do: give the file that `seal` wrote.\n",
+            t->options.in != NULL ? t->options.in : "the input");
     }
 }
 
@@ -208,7 +209,7 @@ static void explain(const struct device_tool *t, int error)
     }
 }
 
-/* A failing service is reported at once, other waiting after a while. */
+/* A failing service is reported at once, any other wait only after a while. */
 void device_tell_wait(struct device_tool *t, uint32_t ms)
 {
     struct device_watch *w = &t->watch;
@@ -224,8 +225,8 @@ void device_tell_wait(struct device_tool *t, uint32_t ms)
     if (network) {
         uint16_t port;
         device_say("%s answered %u %s; asking again in %u s", dps_device_host(d, &port),
-                   (unsigned)d->http_status, failed ? dps_http_reason(d->http_status) : "and is still at it",
-                   seconds);
+                   (unsigned)d->http_status,
+                   failed ? dps_http_reason(d->http_status) : "and is still assigning", seconds);
     } else {
         const char *name = tpm2_rc_name(tpm2_rc_decode(w->asked.rc).code);
         device_say("the TPM is busy (%s); asking again in %u s", name != NULL ? name : "it says", seconds);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a service, a hub or the way to them did not do, in words. */
+/* What went wrong with a service, a hub or the connection to them, in words. */
 #include "dps/device/engine.h"
 #include "dps/protocol/http.h"
 #include "dps/protocol/http_message.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Error codes of the service [DPS "ProvisioningServiceErrorDetails"], then statuses, both in one column: their numbers
- * do not meet. First match. */
+ * do not overlap. First match. */
 static const struct {
     uint32_t code;
     const char *to_do;
@@ -16,7 +16,7 @@ static const struct {
     {400004, "the enrolled endorsement key is malformed or not this one: compare it with `dps-device ek "
              "--format base64`; "
              "if this TPM was enrolled by an Azure SDK, try --ek-template azure-sdk"},
-    {400016, "register with --srk hardened: this enrollment, or this service, demands it"},
+    {400016, "register with --srk hardened: this enrollment, or this service, requires it"},
     {401003,
      "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
      "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},
@@ -25,7 +25,7 @@ static const struct {
              "secret shared by "
              "all its nodes?"},
     {401007, "register again: the answer to an earlier request with this token was lost"},
-    {401006, "set this system's clock: the token was already over when it arrived"},
+    {401006, "set this system's clock: the token had already expired when it arrived"},
     {403201, "ask whoever enrolled this device to enable it (dps-admin or the portal)"},
     {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name "
              "with --id"},
@@ -34,14 +34,14 @@ static const struct {
     {409204, "give the enrollment another deviceId: one device of this name is at that hub already"},
     {409, "register again: something changed while this device was registering"},
     {400208, "the service needs a linked hub that can take this device"},
-    {400, "the service did not like the request; --trace shows it"},
+    {400, "the service rejected the request; --trace shows it"},
     {401, "the service did not accept who this device says it is: compare the enrolled endorsement key with "
           "`dps-device "
           "ek --format base64`"},
     {403, "ask whoever enrolled this device whether it is disabled"},
     {404, "see whether --service and --scope are right and this device is enrolled"},
     {413, "send less"},
-    {429, "wait a while: the service has too much to do, and tries were already repeated"},
+    {429, "wait a while: the service has too much to do, and the request was already repeated"},
 };
 
 static const char *advice_for(const struct dps_device *d)
@@ -57,7 +57,7 @@ static const char *advice_for(const struct dps_device *d)
         }
     }
     if (d->http_status >= 500) {
-        return "try again later: the service has a problem of its own, and tries were already repeated";
+        return "try again later: the service has a problem of its own, and the request was already repeated";
     }
     return "see whether --service leads to a provisioning service; --trace shows the answer";
 }
@@ -68,7 +68,7 @@ static void print_service_words(const struct dps_device *d)
         fprintf(stderr, ", error %u", (unsigned)d->service_error);
     }
     if (d->message_len > 0) {
-        /* Its full stop would meet ours. */
+        /* Otherwise its full stop would be followed by ours. */
         bool stop = d->message[d->message_len - 1] == '.';
         fputs(", \"", stderr);
         device_print_text(stderr, bytes_of(d->message, (size_t)d->message_len - stop));
@@ -89,7 +89,7 @@ void device_explain_http(const struct device_tool *t)
     fprintf(stderr, ". What to do: %s.\n", advice_for(d));
 }
 
-/* The status is 200: the conversation went well, the registration did not. */
+/* The status is 200: the exchange succeeded, the registration did not. */
 void device_explain_refused(const struct device_tool *t)
 {
     fputs("the service proved this device genuine and then did not assign it to a hub", stderr);

@@ -19,7 +19,7 @@ struct situation {
     "`dps-device flush`, "                                                                                   \
     "which removes what a killed program left behind"
 
-/* The lockout authority does not get several tries, as the keys do: one that was wrong, and it is locked. */
+/* Unlike keys, the lockout authority allows no second try: a single wrong one locks it. */
 #define LOCKOUT_HAPPENED "a wrong lockout authorization was given before, and the lockout authority is locked"
 #define LOCKOUT_TO_DO                                                                                        \
     "wait, with the TPM powered: `dps-device info` says how many seconds; or clear the TPM in the "          \
@@ -41,7 +41,7 @@ static const struct situation situations[] = {
      "register again; compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if "
      "`dps-device info` is refused as well, power the machine down and up again"},
     {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_POLICY_FAIL,
-     "this EK demands another policy than that of the TCG's template",
+     "this EK requires a different policy than that of the TCG's template",
      "evict the key at 0x81010001 if it is not the vendor's; the EK is then derived from the template"},
     {TPM2_CC_IMPORT, TPM2_RC_INTEGRITY,
      "the key that the service sent was made for another SRK, or changed on the way",
@@ -77,7 +77,7 @@ static const struct situation situations[] = {
     {0, TPM2_RC_REBOOT, NULL, "restart the machine"},
 };
 
-/* TPM2_Load has one code and three stories. */
+/* One code of TPM2_Load has three possible causes. */
 static struct situation key_does_not_load(const struct device_tool *t)
 {
     struct situation s = {TPM2_CC_LOAD, TPM2_RC_INTEGRITY, NULL, NULL};
@@ -111,7 +111,7 @@ static struct situation situation_of(const struct device_tool *t, uint32_t comma
     return (struct situation){0};
 }
 
-/* A hierarchy that did not take its authorization: which option to give. Returns false if it is about something
+/* A hierarchy's authorization was refused: say which option to give. Returns false if the refusal is about something
  * else. */
 static bool explain_authorization(const struct device_tool *t, const struct device_refusal *r, uint32_t code)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `info`: what this TPM is, what it can do, and what of that matters for the flow. */
+/* `info`: what this TPM is, what it can do, and which of that matters for the flow. */
 #include "port/posix/device/tool.h"
 #include "tpm/tools/explain.h"
 #include <string.h>
@@ -38,7 +38,7 @@ static struct number number_of(struct device_tool *t, struct facts *f, uint32_t 
     return n;
 }
 
-/* Four characters of the vendor's, which need not be characters. */
+/* Four bytes that should be characters, but the vendor may have put in anything. */
 static void print_characters(struct device_tool *t, struct facts *f, uint32_t which)
 {
     uint32_t value;
@@ -240,7 +240,7 @@ static const struct ek_index {
 #define EK_CHAIN_FIRST 0x01C00100U
 #define EK_CHAIN_LAST 0x01C001FFU
 
-/* What stands at an index of the EK range; null: the profile leaves it open. */
+/* What is at an index of the EK range; null: the profile leaves it open. */
 static const char *ek_index_content(uint32_t index, const struct ek_index **ek)
 {
     *ek = NULL;
@@ -334,7 +334,7 @@ static int print_loaded(struct device_tool *t)
 /* At once in the TPM: EK, SRK and the nonce key; those that are persistent take no slot. */
 #define SLOTS_NEEDED 3
 
-/* An EK certificate of another kind proves the chip's origin, and not that of the EK with which it registers. */
+/* An EK certificate of another kind proves the chip's origin, but not that of the EK with which it registers. */
 static void print_provenance(const struct facts *f, size_t *count)
 {
     if (f->certificate) {

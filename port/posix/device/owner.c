@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 3 and what hangs on it: own, clear, seal, unseal. */
+/* Step 3 and what depends on it: own, clear, seal, unseal. */
 #include "dps/device/device.h"
 #include "dps/device/ownership.h"
 #include "port/posix/device/tool.h"
@@ -41,8 +41,8 @@ static void print_names(const struct device_tool *t)
     print_name("SRK Name", bytes_of(d->srk, d->srk_len), kept ? TPM2_HANDLE_SRK : d->srk_handle);
 }
 
-/* Half a change of ownership must not be a secret: the user would lock himself out by trying again with the old
- * values. */
+/* The user must learn of a half-done change of ownership: trying again with the old values would lock him
+ * out. */
 static void tell_what_was_set(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
@@ -60,8 +60,8 @@ static void tell_what_was_set(const struct device_tool *t)
                           : " authorization");
 }
 
-/* An empty try at a lockout authorization that is set would lock its authority, by default for a day. So the
- * TPM is asked first; one that does not tell is taken at the user's word. */
+/* Trying the empty value when a lockout authorization is set would lock its authority, by default for a day. So the
+ * TPM is asked first; if it does not tell, the user is trusted. */
 static int check_lockout_auth(struct device_tool *t)
 {
     uint32_t permanent;
@@ -83,10 +83,10 @@ static int check_place(struct device_tool *t, uint32_t handle, const char *key, 
         return 0;
     }
     if (error != 0) {
-        return device_report_tpm(t, "what stands where the keys are to be kept", error);
+        return device_report_tpm(t, "what is where the keys would be kept", error);
     }
     device_say(
-        "--persist: 0x%08X, where the %s is to be kept, is occupied by %s. Nothing was changed. What to "
+        "--persist: 0x%08X, where the %s would be kept, is occupied by %s. Nothing was changed. What to "
         "do: leave --persist out, and the %s is derived whenever it is needed; or, if nobody needs the "
         "key there, evict it (tpm2_evictcontrol -C o -c 0x%08X)",
         (unsigned)handle, key, kind, key, (unsigned)handle);

@@ -54,7 +54,7 @@ int device_property(struct device_tool *t, uint32_t property, uint32_t *value)
     }
     uint32_t found = bytes_read_u32(&r);
     uint32_t found_value = bytes_read_u32(&r);
-    /* Asked for one that it does not have, a TPM answers with the next. */
+    /* Asked for a property that it does not have, a TPM answers with the next one. */
     if (count == 0 || r.error != 0 || found != property) {
         return BYTES_E_NOT_FOUND;
     }
@@ -72,8 +72,8 @@ static uint32_t read_value(struct bytes_reader *r, uint32_t kind)
     return kind == TPM2_CAP_COMMANDS ? value & 0x2000FFFFU : value;
 }
 
-/* From which value on to ask for the rest. Among sessions both kinds of handles stand, and the question keeps its own
- * kind. */
+/* The value from which to ask for the rest. Lists of sessions contain both kinds of handles, but the question keeps
+ * its own kind. */
 static uint32_t following(uint32_t kind, uint32_t first, uint32_t value)
 {
     const uint32_t next = value + 1;
@@ -100,7 +100,7 @@ int device_list(struct device_tool *t, uint32_t kind, uint32_t first, uint32_t *
         if (error != 0 || r.error != 0 || part == 0) {
             return error != 0 ? error : r.error;
         }
-        /* A TPM that does not get on would be asked for ever. */
+        /* A TPM that repeats itself would be asked for ever. */
         const uint32_t next = following(kind, first, value);
         if (more && next <= first) {
             return BYTES_E_FORMAT;
@@ -340,7 +340,7 @@ int device_flush(struct device_tool *t)
         return exit_code;
     }
     if (device_is_shared(t)) {
-        puts("Nothing flushed: this TPM stands after the kernel's resource manager, which cleans up by "
+        puts("Nothing flushed: this TPM is behind the kernel's resource manager, which cleans up by "
              "itself. The "
              "saved sessions there are those of running programs.");
         return 0;
@@ -357,7 +357,7 @@ int device_flush(struct device_tool *t)
     }
     printf("%zu objects and %zu sessions flushed\n", objects, sessions + saved);
     if (t->tpm.kind == POSIX_TPM_LIBTPMS) {
-        puts("Nothing else was to be expected: this TPM lives in this process and starts empty.");
+        puts("That is as expected: this TPM lives in this process and starts empty.");
     }
     return 0;
 }

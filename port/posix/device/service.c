@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define HTTPS_PORT 443
-/* For another dps-device to end its registration. */
+/* How long to wait for another dps-device to end its registration. */
 #define STATE_WAIT_MS 10000
 
 int device_take_id(struct device_tool *t)
@@ -45,7 +45,7 @@ static int take_service(struct device_tool *t)
             device_say("--payload is nested deeper than %d levels", DPS_JSON_DEPTH_MAX);
         } else if (error != 0) {
             device_say(
-                "--payload is no JSON; in a shell put it into single quotes: --payload '{\"model\":\"x\"}'");
+                "--payload is not JSON; in a shell put it into single quotes: --payload '{\"model\":\"x\"}'");
         }
         if (error != 0) {
             return POSIX_EXIT_USAGE;
@@ -54,7 +54,7 @@ static int take_service(struct device_tool *t)
     return 0;
 }
 
-/* Found out before the TPM has worked in vain. */
+/* Checked first, so that the TPM does not work in vain. */
 static int take_way(struct device_tool *t)
 {
     const struct device_options *o = &t->options;
@@ -74,7 +74,7 @@ static int take_way(struct device_tool *t)
     return error == BYTES_E_USAGE || error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
-/* Found out before the service has assigned the device: a registration whose result cannot be kept is worth nothing. */
+/* Checked before the service assigns the device: a registration whose result cannot be saved is useless. */
 static int check_state_writable(const char *path)
 {
     char reason[POSIX_FILE_ERROR_MAX];
@@ -210,9 +210,10 @@ static int check_clock(const struct device_tool *t)
     if (t->port.clock.unix_seconds(t->port.clock.context) != 0) {
         return 0;
     }
-    device_say("this system's clock stands before this program's release: the token would have expired "
-               "already. What "
-               "to do: set the clock (date; timedatectl), then do the same again");
+    device_say(
+        "this system's clock is set to a time before this program's release: the token would have expired "
+        "already. What "
+        "to do: set the clock (date; timedatectl), then do the same again");
     return POSIX_EXIT_NETWORK;
 }
 
@@ -248,7 +249,7 @@ static int take_message(struct device_tool *t)
 {
     const struct device_options *o = &t->options;
     if ((o->message == NULL) == (o->message_file == NULL)) {
-        device_say("send takes --message TEXT or --message-file FILE, and one of the two");
+        device_say("send takes either --message TEXT or --message-file FILE");
         return POSIX_EXIT_USAGE;
     }
     if (o->message_file != NULL) {

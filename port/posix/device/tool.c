@@ -111,8 +111,8 @@ static int choose_srk(struct device_tool *t)
     return 0;
 }
 
-/* A clock that stands before this program's release was never set: that is no time to sign, and none to judge
- * certificates by. */
+/* A clock that shows a time before this program's release was never set: no token can be signed with that time, and no
+ * certificate checked. */
 static uint64_t known_seconds(void *context)
 {
     const struct device_tool *t = context;
@@ -121,7 +121,7 @@ static uint64_t known_seconds(void *context)
     return now < CRYPTO_TLS_TIME_FLOOR ? 0 : now;
 }
 
-/* A program that works for long says what it is doing. */
+/* A program that takes long says what it is doing. */
 static int told_sleep_ms(void *context, uint32_t ms)
 {
     struct device_tool *t = context;

@@ -47,11 +47,11 @@ enum device_auth {
 };
 /* An authValue may be as long as the largest digest of the TPM. */
 #define DEVICE_AUTH_MAX 64
-/* A message of `send` beside its headers in the engine's buffer. */
+/* A message of `send`, with its headers beside it in the engine's buffer. */
 #define DEVICE_MESSAGE_MAX (DPS_NET_BUFFER - 1536)
-/* For how long nothing is said of what is waited for. */
+/* How long to wait before saying what is waited for. */
 #define DEVICE_SILENCE_MAX_MS 5000
-/* A --payload beside the longest names, keys and token. */
+/* A --payload, with the longest names, keys and token beside it. */
 #define DEVICE_PAYLOAD_MAX (DPS_NET_BUFFER - 2696)
 /* What `unseal` reads: a sealed blob, as TPM2_Load takes it. */
 #define DEVICE_SEALED_MAX 1024
@@ -68,7 +68,7 @@ struct device_refusal {
 /* Sees every message: keeps what an error sentence needs, narrates, and passes on to the trace. */
 struct device_watch {
     struct port_trace next;
-    struct device_refusal asked; /* the last TPM command, but for those that flush */
+    struct device_refusal asked; /* the last TPM command, except those that flush */
     struct device_refusal refused;
     struct device_refusal flushing; /* the last one of those */
     uint64_t asked_at_ms;
@@ -112,14 +112,15 @@ struct device_tool {
 
 /* Authorizations, EK template, TPM, ports. Returns 0 or an exit code, then the user has been told. */
 int device_open(struct device_tool *t);
-/* Wipes everything, so it is also right after a failed open. Returns 0, or an exit code if the trace is not
+/* Wipes everything, so it may also be called after a failed open. Returns 0, or an exit code if the trace is not
  * complete. */
 int device_close(struct device_tool *t);
-/* Once per command that uses the EK for what a real TPM is for. */
+/* Called once by each command that relies on the EK as if the TPM were real. */
 void device_warn_software(const struct device_tool *t);
 /* 32 fresh random bytes for the engine. Returns 0 or an exit code. */
 int device_nonce(struct device_tool *t, uint8_t nonce[32]);
-/* Run the engine, whose beginning gave begin_error. Returns 0 or an exit code, then the user has been told. */
+/* Run the engine; begin_error is what its beginning returned. Returns 0 or an exit code, then the user has been told.
+ * */
 int device_run(struct device_tool *t, int begin_error);
 /* Read the CA file into t->trust. Returns 0 or an exit code. */
 int device_trust(struct device_tool *t);
@@ -149,7 +150,7 @@ int device_report(struct device_tool *t, int error);
 int device_report_tpm(struct device_tool *t, const char *what, int error);
 /* Foreign text, made harmless for a terminal. */
 void device_print_text(FILE *out, struct bytes text);
-/* For what the program is about to wait, if it is time to say so. */
+/* Say what the program is about to wait for, if it is time to. */
 void device_tell_wait(struct device_tool *t, uint32_t ms);
 /* error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
 void device_explain_refusal(const struct device_tool *t);
@@ -200,7 +201,7 @@ int device_flush(struct device_tool *t); /* query.c */
 
 /* ---- Between the files of `info` ---- */
 
-/* No line of it is longer. */
+/* The longest line. */
 #define DEVICE_LINE_END 100
 /* Returns: as device_list. */
 int device_print_algorithms(struct device_tool *t);

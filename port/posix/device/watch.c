@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the engine and the wire: what an error sentence will need later is seen here and nowhere else, because the
- * engine's buffers are reused by the commands that flush. Those commands are narrated, but no sentence is about them:
- * they come after the error. */
+ * engine's buffers are reused by the commands that flush. Those commands are printed, but no error sentence is about
+ * them: they come after the error. */
 #include "dps/device/engine.h"
 #include "port/posix/device/tool.h"
 #include "port/posix/private.h"
@@ -103,8 +103,8 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
     }
 }
 
-/* A stream that gives up when a signal came. The one below answers "nothing yet" then, for callers that have more to do
- * than this one connection. */
+/* A stream that gives up when a signal came. The one below it answers "nothing yet" in that case, for callers that
+ * serve more than this one connection. */
 static int interruptible(int moved)
 {
     return moved == 0 && posix_interrupted ? BYTES_E_TIMEOUT : moved;
@@ -131,7 +131,7 @@ static int watched_connect(void *context, const char *host, uint16_t port, uint3
     return error;
 }
 
-/* In two parts if it takes long: in between it is said what is waited for. */
+/* In two parts if it takes long: in between the user is told what is waited for. */
 static int watched_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
 {
     struct device_tool *t = context;
@@ -158,7 +158,7 @@ static void watched_close(void *context)
     t->stream_port.close(t->stream_port.context);
 }
 
-/* Tokens stand in it: nobody else may read it. */
+/* It contains tokens: nobody else may read it. */
 static int open_pcapng(struct device_tool *t, const char *path)
 {
     char reason[POSIX_FILE_ERROR_MAX];

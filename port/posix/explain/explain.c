@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* explain: what is this? Takes what people have captured or copied, in the forms in which it is copied, finds out
+/* explain: what is this? Takes what people have captured or copied, in whatever form, finds out
  * what it is, and shows it field by field. Nothing here needs a TPM. */
 #include "port/posix/explain/explain.h"
 #include "dps/protocol/json.h"
@@ -117,7 +117,7 @@ static bool explain_whole(struct explain_paste *p, struct bytes input, struct by
     return explain_capture(p, input) || explain_bytes(p, NULL, input);
 }
 
-/* ---- The user knows what it is: then it is shown as that, also if it is broken ----------------------------------- */
+/* ---- The user knows what it is: then it is shown as that, even if it is broken ----------------------------------- */
 
 static const struct {
     const char *name;

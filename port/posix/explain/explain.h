@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `explain`, in the order in which a paste is taken apart: explain.c the whole and which kind of text it is;
+/* `explain`, in the order in which a paste is taken apart: explain.c decides which kind of text it is;
  * explain_text.c tokens, JSON, HTTP; explain_log.c response codes and logs; explain_bytes.c TPM messages, keys, blobs,
  * captures. */
 #ifndef PORT_POSIX_EXPLAIN_EXPLAIN_H
@@ -17,7 +17,7 @@ struct explain_paste {
     uint32_t command_code; /* of the last command seen, or what the user has said; 0: unknown */
     unsigned shown;
     bool broken;
-    char refusal[512]; /* why the certificate or key in it, a CA's for one, is no EK; "": there is none */
+    char refusal[512]; /* why the certificate or key in it, a CA's for one, is not an EK; "": there is none */
     bool many;         /* out of a log or a capture, which may hold commands that are not explained here */
     uint8_t input[EXPLAIN_PASTE_MAX];
     uint8_t utf8[EXPLAIN_PASTE_MAX / 2 * 3];
@@ -36,18 +36,18 @@ int explain_run(const struct explain_options *o);
 
 /* A sentence for the user, on standard error. */
 void explain_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Take it apart on standard output; what is malformed in it makes the exit code that of a refusal. */
+/* Take it apart on standard output; if something in it is malformed, the exit code is that of a refusal. */
 void explain_show(struct explain_paste *p, enum trace_subject subject, const char *what, struct bytes bytes);
 /* A remark below what was shown, for people. */
 void explain_remark(struct explain_paste *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Each says whether it knew what that is, and then it was shown. */
+/* Each returns whether it knew what that is; if so, it has shown it. */
 /* explain_bytes.c */
 bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes);
 bool explain_capture(struct explain_paste *p, struct bytes file);
-/* A TPM message of which it is known what it is: without guessing. False if it is not one whole message. */
+/* A TPM message whose kind is known: nothing is guessed. False if it is not one whole message. */
 bool explain_message(struct explain_paste *p, bool command, struct bytes bytes);
-/* A key in one of the forms of ek_forms.h. If it is a key that is no EK of DPS, the reason is the explanation. */
+/* A key in one of the forms of ek_forms.h. If it is a key that is not an EK of DPS, the reason is the explanation. */
 bool explain_ek(struct explain_paste *p, const char *what, struct bytes text);
 /* explain_text.c */
 bool explain_token(struct explain_paste *p, struct bytes text);

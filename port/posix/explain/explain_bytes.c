@@ -33,7 +33,7 @@ static bool is_public(struct bytes bytes)
     return tpm2_explain_public(bytes, ignore_field, NULL) == 0;
 }
 
-/* Why it is no EK, if it is a key at all. */
+/* Why it is not an EK, if it is a key at all. */
 static void remark_other_key(struct explain_paste *p, struct bytes public_2b)
 {
     struct ek ek;
@@ -122,7 +122,7 @@ uint32_t explain_command_named(const char *name)
     return 0;
 }
 
-/* A response does not say what it answers: the first command that it fits. */
+/* A response does not say what it answers: take the first command that it fits. */
 static void guess_command(struct explain_paste *p, struct bytes response)
 {
     char others[160] = "";
@@ -191,7 +191,7 @@ bool explain_message(struct explain_paste *p, bool command, struct bytes bytes)
     return true;
 }
 
-/* What the protocol of the TPM simulator puts around a message (port/posix/tpm.c), if it is that. */
+/* Remove what the TPM simulator's protocol (port/posix/tpm.c) puts around a message, if it is there. */
 static struct bytes without_simulator(struct bytes bytes)
 {
     enum { SEND_COMMAND = 8, COMMAND_HEADER = 9, ANSWER_HEADER = 4, ANSWER_END = 4 };
@@ -273,7 +273,7 @@ bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes
 
 #define PORT_HTTP 80 /* in clear: what trace_pcapng.c makes of HTTPS */
 
-/* TPM messages by their form, on any port; HTTP by its port, since an answer may come in pieces. */
+/* TPM messages are recognised by their form, on any port; HTTP by its port, since an answer may come in pieces. */
 static bool show_packet(struct explain_paste *p, const struct capture_packet *packet)
 {
     const struct port_trace http = trace_port(&p->trace);

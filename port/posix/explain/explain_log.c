@@ -93,8 +93,8 @@ static bool read_name(struct bytes word, uint32_t *value)
     return tpm2_rc_named(bytes_of_text(name), value);
 }
 
-/* A word that stands where a code is expected. Decimal before hex: Linux prints decimal, and who prints hex says so, or
- * writes all eight digits. */
+/* A word that stands where a code is expected. Decimal before hex: Linux prints decimal, and whatever prints hex adds
+ * 0x or writes all eight digits. */
 static bool read_code(struct bytes word, uint32_t *value)
 {
     enum { ALL_DIGITS = 8, FEWEST_DIGITS = 3 };
@@ -151,7 +151,7 @@ bool explain_code(struct explain_paste *p, struct bytes text)
     }
     show_code(p, rc);
     if (!has_prefix(word) && word.len > 0 && isdigit(word.p[0]) && word.len != 8) {
-        explain_remark(p, "Read as 0x%x; hexadecimal digits are told by 0x in front of them.", (unsigned)rc);
+        explain_remark(p, "Read as 0x%x; put 0x in front of hexadecimal digits.", (unsigned)rc);
     }
     return true;
 }

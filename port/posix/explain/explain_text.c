@@ -77,7 +77,7 @@ static void show_member(struct explain_paste *p, struct bytes name, struct bytes
         if (dps_json_string(value, text, sizeof text, &len) != 0 ||
             paste_bytes(bytes_of(text, len), bytes, sizeof bytes, &len, &form) != 0 ||
             !explain_bytes(p, carriers[i], bytes_of(bytes, len))) {
-            explain_say("%s is no base64 of something that is known here", carriers[i]);
+            explain_say("%s is not base64 of something that is known here", carriers[i]);
             p->broken = true;
         }
     }
@@ -167,7 +167,7 @@ static void begin_copied(struct copied *c)
     c->w = bytes_writer_over(c->message, sizeof c->message);
 }
 
-/* "HTTP/2 401" has neither a reason nor our parser. */
+/* "HTTP/2 401" has no reason phrase, and our parser does not take it. */
 static void add_start_line(struct copied *c, struct bytes line)
 {
     if (paste_begins(line, "HTTP/2 ") || paste_begins(line, "HTTP/3 ")) {

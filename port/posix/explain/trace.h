@@ -4,13 +4,13 @@
  * authValues (passwords) never reach the output: their bytes are replaced before anything is written.
  * Everything else is shown as it was sent, the Authorization header included: whoever reads a transcript can
  * use that token until it expires. So are keys and data that a command or response carries in clear, as on the
- * bus: the inner key, what is sealed or unsealed. A command that this program does not know is hidden behind
- * its header, since it may hold an authValue.
+ * bus: the inner key, what is sealed or unsealed. Of a command that this program does not know only the header is
+ * shown, since the rest may hold an authValue.
  *
- * The readable form: per message a heading and one indented line a field, at most 100 columns, with colours if out is a
- * terminal and NO_COLOR is not set [no-color.org].
+ * The readable form: for each message a heading and one indented line per field, at most 100 columns, with colours if
+ * out is a terminal and NO_COLOR is not set [no-color.org].
  *
- * The JSON form: one object a line and message, in the order in which they were sent:
+ * The JSON form: one object per message, each on a line, in the order in which the messages were sent:
  *   step    number, 1..10; 0 outside of the flow
  *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what trace_explain was
  *           given also "public", "activation-blob", "response-code", "sas-token" or "json"
@@ -19,9 +19,8 @@
  *   len     number: its bytes
  *   hex     string, 2 * len lower-case digits; passwords are zeros
  *   masked  true if bytes of hex were replaced, else false
- *   error   number: 0, or a negative value of enum bytes_error: the message is malformed or incomplete and fields says
- *   how far
- *           it could be explained
+ *   error   number: 0, or a negative value of enum bytes_error: the message is malformed or incomplete, and fields
+ *           says how far it could be explained
  *   fields  array, in the order of the bytes, containers before what they contain:
  *     name    string, as the specification writes it
  *     type    string: "UINT32", "TPM2B_PUBLIC" ...; in HTTP messages "text", "JSON" or "bytes"
@@ -51,7 +50,7 @@ struct trace {
     struct dps_http http;
     unsigned http_step;
     const char *http_what;
-    bool http_broken; /* its rest is passed on unexplained, until the next request */
+    bool http_broken; /* the rest is passed on unexplained, until the next request */
     size_t raw_len;
     size_t http_len;
     uint8_t raw[DPS_NET_BUFFER];       /* as it was sent */

@@ -18,11 +18,11 @@ static const struct {
     const char *name;
     const char *meaning;
 } meanings[] = {
-    {"Host", "The server that is meant."},
+    {"Host", "The server that the request is for."},
     {"Authorization", "The SAS token: what it opens, until when, and the HMAC that proves the key."},
     {"Content-Length", "Bytes of the body."},
     {"Transfer-Encoding", "The body comes in chunks, each after its size."},
-    {"Date", "The server's clock: what a device without one goes by."},
+    {"Date", "The server's clock: a device without a clock uses it."},
     {"Retry-After", "Seconds to wait before asking again."},
     {"Location", "Where to ask for the result."},
     {"registrationId", "The name under which the device is enrolled."},
@@ -30,22 +30,22 @@ static const struct {
     {"endorsementKey", "EK_pub: a TPM2B_PUBLIC in base64. It says which TPM this is."},
     {"storageRootKey", "SRK_pub: a TPM2B_PUBLIC in base64. The challenge is wrapped for it."},
     {"authenticationKey", "The activation blob in base64: an HMAC key that only this TPM can unwrap."},
-    {"keyName", "What the SAS token has to call this key."},
-    {"operationId", "What to ask for, to learn how the registration ended."},
-    {"status", "How far the registration is."},
-    {"substatus", "How it came to this."},
+    {"keyName", "The name of this key in the SAS token."},
+    {"operationId", "The operation to ask for, to learn how the registration ended."},
+    {"status", "How far the registration has come."},
+    {"substatus", "How the assignment came about."},
     {"registrationState", "The result of the registration."},
     {"assignedHub", "The hub that the device belongs to from now on."},
     {"deviceId", "The device's name at that hub."},
     {"payload", "What the enrollment or the allocation passes on to the device."},
     {"etag", "Changes whenever the record changes."},
     {"errorCode", "Why the service refused, as a number."},
-    {"trackingId", "Where the service's log has this request."},
+    {"trackingId", "The number under which the service's log has this request."},
     {"message", "Why, in words."},
     {"scheme", "What kind of Authorization header this is."},
     {"sr", "The audience, percent-encoded: what the token opens."},
     {"sig", "HMAC-SHA-256 over the audience as it stands here, a line feed, and the expiry."},
-    {"skn", "The name of the key that has signed."},
+    {"skn", "The name of the key that signed."},
 };
 
 static const char *meaning_of(struct bytes name)
@@ -58,7 +58,7 @@ static const char *meaning_of(struct bytes name)
     return NULL;
 }
 
-/* What stands between two values says nothing. */
+/* Without the white space around it, which means nothing. */
 static struct bytes trimmed(struct bytes text)
 {
     while (text.len > 0 && memchr(", \t\r\n", text.p[0], 5) != NULL) {
@@ -151,7 +151,7 @@ static void emit_expiry(struct splitter *s, struct bytes name, struct bytes valu
         dps_write_http_date(&w, seconds);
     }
     const struct bytes text = bytes_written(&w);
-    (void)snprintf(meaning, sizeof meaning, text.len > 0 ? "The expiry: %.*s." : "The expiry: no time.",
+    (void)snprintf(meaning, sizeof meaning, text.len > 0 ? "The expiry: %.*s." : "The expiry: not a time.",
                    (int)text.len, (const char *)text.p);
     emit_meaning(s, name, "text", 1, end, meaning);
 }

@@ -65,7 +65,7 @@ static bool is_tpm(const struct message *m)
 
 /* ---- The readable form ------------------------------------------------------------------------------------------- */
 
-/* What comes in a field without a sentence of its own, in digits or names. */
+/* The value of a field without a sentence of its own, in digits or as a name. */
 static void write_value(struct trace *t, const struct tpm2_field *f)
 {
     char text[64] = "";
@@ -160,7 +160,7 @@ static void write_text_field(void *context, const struct trace_http_field *f)
 static uint32_t response_code_of(const struct message *m)
 {
     struct bytes_reader r = bytes_reader_over(m->bytes);
-    return m->kind == TRACE_RESPONSE ? tpm2_explain_command_code(m->bytes) /* it stands at the same place */
+    return m->kind == TRACE_RESPONSE ? tpm2_explain_command_code(m->bytes) /* it is at the same place */
                                      : bytes_read_u32(&r);
 }
 
@@ -212,7 +212,7 @@ static void write_error(const struct message *m)
     trace_column(m->t, TRACE_HEX_AT);
     trace_words(m->t,
                 m->error == BYTES_E_ALGORITHM
-                    ? "Of a kind that this program does not explain."
+                    ? "This program does not explain messages of this kind."
                     : "Malformed or incomplete: this is how far it can be explained.",
                 TRACE_HEX_AT);
     trace_newline(m->t);

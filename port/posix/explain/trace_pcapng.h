@@ -2,11 +2,12 @@
 /* The transcript for Wireshark (`--trace=pcapng:FILE`): a pcapng file [draft-ietf-opsawg-pcapng] of two interfaces.
  *
  *   tpm    every TPM command and response, as swtpm speaks it on TCP port 2321: Wireshark takes them apart by itself
- *   http   every HTTP message in clear, as it stood inside of TLS, on TCP port 80: to 127.0.0.2, the service, or to
+ *   http   every HTTP message in clear, as it was inside TLS, on TCP port 80: to 127.0.0.2, the service, or to
  *          127.0.0.3, the hub
  *
- * The IP and TCP headers are made up, since there were none or others. Each packet has a comment: the step and what the
- * message is for. Passwords are zeros, as in the other forms (trace.h); tokens and HTTP bodies are shown. */
+ * The IP and TCP headers are invented, since the real ones are different or do not exist. Each packet has a comment:
+ * the step and what the message is for. Passwords are zeros, as in the other forms (trace.h); tokens and HTTP bodies
+ * are shown. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_PCAPNG_H
 #define PORT_POSIX_EXPLAIN_TRACE_PCAPNG_H
 

@@ -44,7 +44,7 @@ struct trace_http_field {
     size_t offset;
     size_t len;
     unsigned depth;
-    struct bytes shown; /* of the bytes, what is worth reading */
+    struct bytes shown; /* the part of the bytes that is worth reading */
 };
 typedef void trace_http_sink(void *context, const struct trace_http_field *field);
 /* Take a message apart: start line, headers, and a body of JSON member by member. All fields are leaves and they cover

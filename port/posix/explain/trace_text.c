@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the transcript is set: columns, words, colours, and the strings of JSON. */
+/* The layout of the transcript: columns, words, colours, and the strings of JSON. */
 #include "port/posix/explain/trace_private.h"
 #include "tpm/rc.h"
 #include "tpm/tools/rc_text.h"

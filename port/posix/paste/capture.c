@@ -25,7 +25,7 @@ static struct bytes rest_of(const struct bytes_reader *r)
 
 /* ---- Packets ---- */
 
-/* What stands before the IP header, by link type [draft-ietf-opsawg-pcaplinktype]. */
+/* What precedes the IP header, by link type [draft-ietf-opsawg-pcaplinktype]. */
 static const struct {
     uint32_t link;
     size_t header;

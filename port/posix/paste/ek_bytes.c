@@ -32,11 +32,11 @@ int ek_refuse_kind(struct ek_reading *r, const char *kind)
     return ek_refuse(
         r, BYTES_E_ALGORITHM,
         "it is %s, and DPS works with RSA-2048 endorsement keys only (tpm2_createek -G rsa; the RSA "
-        "EK certificate stands in NV 0x01c00002)",
+        "EK certificate is in NV 0x01c00002)",
         kind);
 }
 
-/* The one judge of what an EK is stands in dps/service/enrollment.c; here are only sentences for frequent mistakes. */
+/* Only dps/service/enrollment.c decides what is an EK; here are only sentences for frequent mistakes. */
 static int take_public(struct ek_reading *r, const struct tpm2_public *area)
 {
     uint8_t bytes[1024];
@@ -105,7 +105,7 @@ static void note_kind(void *context, const struct tpm2_field *field)
     } else if (strcmp(field->name, "nameAlg") == 0) {
         kind->name_alg = field->value_name;
     } else if (strcmp(field->name, "keyBits") == 0) {
-        kind->bits = field->value; /* the key's own stand after those of its symmetric cipher */
+        kind->bits = field->value; /* the key's own come after those of its symmetric cipher */
     } else if (strcmp(field->name, "curveID") == 0) {
         kind->curve = field->value_name;
     }
@@ -119,11 +119,11 @@ static int refuse_public(struct ek_reading *r, struct bytes tpmt)
     struct bytes_writer w = bytes_writer_over(whole, sizeof whole);
     bytes_write_2b(&w, tpmt);
     const int error = tpm2_explain_public(bytes_written(&w), note_kind, &kind);
-    if (kind.type == TPM2_ALG_ECC) { /* also if it is cut off: no piece of it is of use */
+    if (kind.type == TPM2_ALG_ECC) { /* even if it is cut off: no part of it is of use */
         snprintf(text, sizeof text, "an elliptic-curve key%s%s", kind.curve != NULL ? ": " : "",
                  kind.curve != NULL ? kind.curve : "");
     } else if (error != 0) {
-        return ek_refuse(r, error, "it is cut off, or of a kind that no EK is");
+        return ek_refuse(r, error, "it is cut off, or no EK is of this kind");
     } else if (kind.type == TPM2_ALG_RSA) {
         snprintf(text, sizeof text, "an RSA-%llu key (nameAlg %s)", (unsigned long long)kind.bits,
                  kind.name_alg != NULL ? kind.name_alg : "unknown");
@@ -196,7 +196,7 @@ static int read_windows_rsa(struct ek_reading *r, struct bytes bytes)
     return ek_take_rsa(r, &key);
 }
 
-/* Bytes without a form of their own, by their number: what they are likely to be. */
+/* Bytes without a recognisable form: what they are likely to be, by their number. */
 static int refuse_by_size(struct ek_reading *r, struct bytes bytes)
 {
     static const struct {
@@ -225,7 +225,7 @@ static int refuse_by_size(struct ek_reading *r, struct bytes bytes)
     }
     return ek_refuse(
         r, BYTES_E_FORMAT,
-        "it is none of the forms of an endorsement key: TPM2B_PUBLIC, TPMT_PUBLIC, DER, PEM, base64, hex");
+        "it is not in any form of an endorsement key: TPM2B_PUBLIC, TPMT_PUBLIC, DER, PEM, base64, hex");
 }
 
 #define MAGIC_CONTEXT 0xBADCC0DEU /* of tpm2-tools */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The TPM's own: an EK decrypts and signs nothing, not even its own certificate. */
+/* An EK decrypts and signs nothing, not even its own certificate: whatever signs is not the TPM's. */
 static bool is_issuer(const struct crypto_certificate *c)
 {
     return c->ca || c->self_signed;
@@ -57,7 +57,7 @@ static int refuse_several(struct bytes ders, const struct crypto_certificate *ek
     return BYTES_E_FORMAT;
 }
 
-/* Nothing but CAs and keys of other kinds: name the first that is no CA. */
+/* Nothing but CAs and keys of other kinds: name the first that is not a CA. */
 static int refuse_none(struct bytes ders, char *why, size_t why_size)
 {
     struct crypto_certificate c, shown = {0};
@@ -72,7 +72,7 @@ static int refuse_none(struct bytes ders, char *why, size_t why_size)
         snprintf(
             why, why_size,
             "it is for %s key, %s, and DPS works with RSA-2048 endorsement keys only (tpm2_createek -G rsa; "
-            "the RSA EK certificate stands in NV 0x01c00002)",
+            "the RSA EK certificate is in NV 0x01c00002)",
             crypto_key_is_ec(shown.key.kind) ? "an elliptic-curve" : "another kind of", text);
         return BYTES_E_ALGORITHM;
     }

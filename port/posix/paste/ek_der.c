@@ -109,10 +109,10 @@ static int read_pem_certificates(struct ek_reading *r, struct bytes text)
             continue;
         }
         if (pem_decode(&object, ders + used, sizeof ders - used, &len) != 0) {
-            return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", object.label);
+            return ek_refuse(r, BYTES_E_FORMAT, "the content of %s is not base64", object.label);
         }
         if (crypto_certificate_parse(bytes_of(ders + used, len), &c) != 0) {
-            return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is no certificate, or a damaged one",
+            return ek_refuse(r, BYTES_E_FORMAT, "the content of %s is not a certificate, or is a damaged one",
                              object.label);
         }
         used += c.der.len; /* without what OpenSSL adds to a TRUSTED CERTIFICATE */
@@ -142,7 +142,7 @@ int ek_read_pem(struct ek_reading *r, struct bytes text)
         return read_pem_certificates(r, text);
     }
     if (pem_decode(&object, der, sizeof der, &len) != 0) {
-        return ek_refuse(r, BYTES_E_FORMAT, "what stands in %s is not base64", object.label);
+        return ek_refuse(r, BYTES_E_FORMAT, "the content of %s is not base64", object.label);
     }
     return ek_read_der(r, bytes_of(der, len));
 }

@@ -134,7 +134,7 @@ int ek_read_tpm2_tools(struct ek_reading *r, struct bytes text)
 
 /* ---- Modulus ---- */
 
-/* Behind the name: "=", ":", " (2048 bit):", ">", "\": \"". */
+/* After the name: "=", ":", " (2048 bit):", ">", "\": \"". */
 static struct bytes behind_name(struct bytes text)
 {
     size_t i = 0;
@@ -145,7 +145,7 @@ static struct bytes behind_name(struct bytes text)
     return paste_trimmed(text);
 }
 
-/* "00:99:14:..." over several lines; the first line that has something else in it is not part of it. */
+/* "00:99:14:..." over several lines; it ends before the first line that has anything else in it. */
 static struct bytes hex_lines(struct bytes text)
 {
     size_t i = 0, whole = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What ek_bytes.c (bytes), ek_der.c (DER and PEM), ek_text.c (text) and ek_parts.c (keys told by their parts) share. */
+/* What ek_bytes.c (bytes), ek_der.c (DER and PEM), ek_text.c (text) and ek_parts.c (keys given part by part) share. */
 #ifndef PORT_POSIX_PASTE_EK_PRIVATE_H
 #define PORT_POSIX_PASTE_EK_PRIVATE_H
 
@@ -20,7 +20,7 @@ struct ek_reading {
 void ek_add_form(struct ek_reading *r, const char *name);
 /* "JSON: base64: " and the sentence become why. Returns error. */
 int ek_refuse(struct ek_reading *r, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* It is a key, of a kind that is no EK of DPS: "an RSA-3072 key". */
+/* It is a key, of a kind that is not an EK of DPS: "an RSA-3072 key". */
 int ek_refuse_kind(struct ek_reading *r, const char *kind);
 
 /* All return 0, or BYTES_E_FORMAT or BYTES_E_ALGORITHM with why. */

@@ -15,7 +15,7 @@ static int read_text(struct ek_reading *r, struct bytes text);
 
 /* ---- Several things, one of which should be the key ---- */
 
-/* The key that was found, and of what was none the most telling refusal. */
+/* The key that was found; or the most telling refusal of what was not one. */
 struct choice {
     struct ek_reading *r;
     struct ek found, refused;
@@ -29,7 +29,7 @@ static struct choice choose(struct ek_reading *r)
     return (struct choice){.r = r, .error = BYTES_E_FORMAT};
 }
 
-/* How telling it is that something is no key: much if it is called one, more than that it is another kind of key. */
+/* How telling it is that something is not a key: much if it is called one, more than that it is another kind of key. */
 enum { RANK_ANYTHING = 1, RANK_KEY = 2, RANK_NAMED = 3 };
 
 static void consider(struct choice *c, struct bytes candidate, int rank,
@@ -149,7 +149,7 @@ static int read_jwk_curve(struct ek_reading *r, struct bytes curve)
     return ek_refuse_kind(r, kind);
 }
 
-/* What a member of this name is read as; of any other name as whatever it turns out to be. */
+/* How a member of this name is read; a member of any other name is read as whatever it turns out to be. */
 static const struct {
     const char *name;
     int rank;
@@ -328,7 +328,7 @@ static const struct {
     {"Endorsement Key: AToA...", read_words},
 };
 
-/* What people give in place of a key. */
+/* What people give instead of a key. */
 static const struct {
     const char *part, *says;
 } mistakes[] = {

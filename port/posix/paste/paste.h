@@ -15,7 +15,7 @@
 /* ---- Encoding (paste_encoding.c) ---- */
 
 enum paste_encoding {
-    PASTE_UTF8, /* or any that begins with ASCII: what is wrong shows later */
+    PASTE_UTF8, /* or any encoding that begins with ASCII: what is wrong with it shows later */
     PASTE_UTF16_LE,
     PASTE_UTF16_BE,
     PASTE_UTF32 /* named, not read */
@@ -40,9 +40,9 @@ struct bytes paste_utf8(struct bytes input, uint8_t *out, size_t capacity, enum 
 bool paste_is_text(struct bytes bytes);
 /* Without white space at both ends. */
 struct bytes paste_trimmed(struct bytes text);
-/* The next line without its line end; text moves behind it. */
+/* The next line without its line end; text moves past it. */
 struct bytes paste_next_line(struct bytes *text);
-/* Where part first stands in text, ASCII letters of either case; text.len if nowhere. Does text begin with it? */
+/* Where part first occurs in text, ASCII letters of either case; text.len if nowhere. Does text begin with it? */
 size_t paste_find(struct bytes text, const char *part);
 bool paste_begins(struct bytes text, const char *part);
 
@@ -62,7 +62,7 @@ struct paste_dump {
 };
 /* The next block of such lines. out may not overlap the text.
  * Returns: 0; BYTES_E_NOT_FOUND if there is no more; BYTES_E_FORMAT if lines of this block are missing or cut off: the
- * next call goes on behind it; BYTES_E_SPACE. */
+ * next call goes on after it; BYTES_E_SPACE. */
 int paste_dump_next(struct paste_dump *d, uint8_t *out, size_t capacity, size_t *len);
 
 #endif

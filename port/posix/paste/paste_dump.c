@@ -97,7 +97,7 @@ static uint32_t number_of(struct bytes digits, unsigned base)
     return value;
 }
 
-/* A group of digits as bytes. Returns how many; 0 if it is no group. */
+/* A group of digits as bytes. Returns how many; 0 if it is not a group. */
 static size_t read_group(const struct line *line, struct bytes digits, uint8_t *out)
 {
     static const struct {
@@ -235,7 +235,7 @@ static void write_line(struct block *b, const struct line *line, struct bytes_wr
     b->usual = known ? b->last.len : b->usual;
 }
 
-/* The lines from the one that starts a block to the one that does not go on. d->rest ends up behind them. */
+/* The lines from the one that starts a block to the one that does not go on. d->rest ends up after them. */
 static int read_block(struct paste_dump *d, struct bytes_writer *w)
 {
     struct block b = {.rest = d->rest, .usual = LINE_MAX_BYTES};
@@ -280,7 +280,7 @@ static bool read_pairs(struct bytes text, struct taken *b)
     }
 }
 
-/* In a log, the time and the program's name may stand in front: then *prefix is set. */
+/* In a log, the time and the program's name may come first: then *prefix is set. */
 static bool read_log_line(struct bytes text, struct taken *b, bool *prefix)
 {
     *prefix = false;
@@ -296,7 +296,7 @@ static bool read_log_line(struct bytes text, struct taken *b, bool *prefix)
     return false;
 }
 
-/* With a prefix all of them, or none: "length: 12" is no first byte of the lines below it. */
+/* All lines have a prefix, or none: "length: 12" is not the first byte of the lines below it. */
 static int read_pair_lines(struct paste_dump *d, bool prefix, struct bytes_writer *w)
 {
     while (d->rest.len > 0) {

@@ -3,7 +3,7 @@
 #include "port/posix/paste/paste.h"
 #include <ctype.h>
 
-#define REPLACEMENT 0xFFFDU /* of what is no character [Unicode 3.9] */
+#define REPLACEMENT 0xFFFDU /* of what is not a character [Unicode 3.9] */
 
 /* ---- Encoding ---- */
 

@@ -23,7 +23,7 @@ static bool complete(const struct bytes_writer *w)
 
 /* ---- Hexdump ---- */
 
-/* One block with offsets, and nothing that is one beside it: of several the caller must choose. */
+/* Exactly one block with offsets: of several the caller must choose. */
 static bool read_hexdump(struct bytes text, struct bytes_writer *w)
 {
     struct paste_dump d = {.rest = text};
@@ -206,7 +206,7 @@ static bool read_folded_hex(struct bytes text, struct bytes_writer *w)
 /* What Go, Python, PowerShell and Java print of a byte array; Java's bytes have a sign. */
 static bool read_decimal(struct bytes text, struct bytes_writer *w)
 {
-    enum { FEWEST = 8 }; /* fewer numbers are no bytes of a TPM */
+    enum { FEWEST = 8 }; /* fewer numbers are not bytes of a TPM */
     for (size_t at = 0; at < text.len;) {
         const bool minus = text.p[at] == '-' && digits_at(text, at + 1, 10) > 0;
         if (!minus && is_one_of(text.p[at], " \t\r\n,;{}[]()")) {
@@ -230,7 +230,7 @@ static bool read_decimal(struct bytes text, struct bytes_writer *w)
 
 /* ---- Base64 ---- */
 
-/* Four characters at a time, whatever stands between them. */
+/* Four characters at a time, whatever is between them. */
 struct base64 {
     struct bytes_writer *w;
     bool url;
@@ -318,7 +318,7 @@ static const struct {
     {"base64url", "AToA_-8", read_base64url},
 };
 
-/* What stands around the numbers in a program or a file: the text from the first open to the last close. */
+/* What is around the numbers in a program or a file: the text is taken from the first open to the last close. */
 static const struct {
     const char *open, *close;
 } around[] = {

@@ -25,7 +25,7 @@ static void add(struct line *l, const char *text)
     }
 }
 
-/* Names come from whoever made the certificate: nothing in them may act on a terminal. */
+/* Names come from whoever made the certificate: nothing in them may control a terminal. */
 static void add_value(struct line *l, struct bytes value)
 {
     for (size_t i = 0; i < value.len; i++) {

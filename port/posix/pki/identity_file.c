@@ -93,7 +93,7 @@ static bool says_chain(const char *path, struct bytes chain, char *why, size_t w
         }
         const bool readable = parse(&object, &c, der, sizeof der);
         if (error == BYTES_E_FORMAT || !readable) {
-            snprintf(why, why_size, "%s: certificate %zu is damaged: get it anew from where it comes", path,
+            snprintf(why, why_size, "%s: certificate %zu is damaged: get it again from its source", path,
                      number);
             return true;
         }
@@ -128,7 +128,7 @@ static bool says_key(const char *path, const struct pem *key, int error, char *w
     return true;
 }
 
-/* The rest: each text is in order by itself. */
+/* What remains: each text is correct by itself. */
 static void says_pair(int error, const char *certificate, struct bytes chain, const char *key,
                       struct bytes key_text, char *why, size_t why_size)
 {

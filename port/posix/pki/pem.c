@@ -18,7 +18,7 @@ int pem_next(struct bytes *text, struct pem *object)
     const uint8_t *stop = text->p + text->len;
     const uint8_t *label = start + strlen(begin);
     const uint8_t *label_end = memmem(label, (size_t)(stop - label), dashes, strlen(dashes));
-    /* After the label: the dashes of -----END also look like those that end a label. */
+    /* Searched after the label, because the dashes of -----END look like those that end a label. */
     const uint8_t *body = label_end != NULL ? label_end + strlen(dashes) : stop;
     const uint8_t *body_end = memmem(body, (size_t)(stop - body), end, strlen(end));
     snprintf(object->label, sizeof object->label, "%.*s", label_end != NULL ? (int)(label_end - label) : 0,
@@ -64,7 +64,7 @@ const char *pem_what(const char *label)
         {"X509 CRL", "a revocation list, and no certificate"},
         {"PKCS7",
          "a PKCS#7 bundle; take the certificates out: openssl pkcs7 -print_certs -in FILE -out certs.pem "
-         "(with -inform DER if it is no text)"},
+         "(with -inform DER if it is not text)"},
         {"CMS", "a CMS (PKCS#7) bundle; take the certificates out: openssl pkcs7 -print_certs -in FILE -out "
                 "certs.pem"},
         {"PKCS12", "a PKCS#12 file; take it apart: openssl pkcs12 -in FILE -nodes -out all.pem"},

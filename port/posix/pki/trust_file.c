@@ -26,7 +26,7 @@ static void describe(const struct pem *object, size_t number, char *text, size_t
     snprintf(text, size, "certificate %zu, %s", number, name);
 }
 
-/* One by one, for what the whole does not tell: which one it is. */
+/* One by one, to find out which of them is bad. */
 static int look_at_each(const char *path, struct bytes text, void (*note)(const char *sentence), char *why,
                         size_t why_size)
 {
@@ -46,7 +46,7 @@ static int look_at_each(const char *path, struct bytes text, void (*note)(const 
         }
         describe(&object, number, what, sizeof what);
         if (error == BYTES_E_FORMAT) {
-            snprintf(why, why_size, "%s: %s is damaged: get it anew from where it comes", path, what);
+            snprintf(why, why_size, "%s: %s is damaged: get it again from its source", path, what);
             return BYTES_E_FILE;
         }
         snprintf(sentence, sizeof sentence,

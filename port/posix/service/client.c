@@ -77,8 +77,8 @@ void server_client_share(const char *address, char share[SERVER_PEER_MAX])
     }
 }
 
-/* Behind a proxy the client is whom the proxy has seen: the last of the addresses in the last X-Forwarded-For, since
- * those before it were written by others. Where that is no address, the proxy answers for it itself. */
+/* Behind a proxy the client is the one that the proxy has seen: the last address in the last X-Forwarded-For, since
+ * those before it were written by others. If that is not an address, the request counts as the proxy's own. */
 void server_client_note(struct server_connection *c)
 {
     struct bytes list = {NULL, 0};

@@ -26,7 +26,7 @@ int server_hub_add(struct dps_service_config *config, const char *text, char *wh
         return BYTES_E_USAGE;
     }
     if (!dps_host_valid(name)) {
-        snprintf(why, why_size, "--hub %s: this is no host name", text);
+        snprintf(why, why_size, "--hub %s: this is not a host name", text);
         return BYTES_E_USAGE;
     }
     if (name.len < strlen(text) && (dps_decimal_parse(weight, 1000, &number) != 0 || number == 0)) {
@@ -65,7 +65,7 @@ static int sync_directory(const char *path)
 }
 
 /* Make a file that must not exist yet: of two services that start together on one directory one makes it, and the other
- * reads that one. */
+ * reads it. */
 static int make_file(const char *path, struct bytes content, bool *made)
 {
     char beside[PATH_MAX];
@@ -164,7 +164,8 @@ static int make_secrets(struct bytes_writer *w)
     return error;
 }
 
-/* Ascending epochs are never equal, and leave no doubt which one is the newest. Returns null, or what is wrong. */
+/* Epochs must ascend: then none is given twice, and there is no doubt which one is the newest. Returns null, or what is
+ * wrong. */
 static const char *parse_secret(struct bytes line, struct dps_service_config *config)
 {
     struct bytes epoch;

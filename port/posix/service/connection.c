@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* A connection that pauses this long between two requests is likely to pause longer. */
+/* A connection that has paused this long between two requests is likely to pause longer. */
 #define SLIM_AFTER_MS 1000
 
 static uint32_t index_of(const struct server *s, const struct server_connection *c)
@@ -81,8 +81,8 @@ static void make_slim(struct server *s, struct server_connection *c)
     }
 }
 
-/* The next connection in this slot finds the memory of an ordinary one, even if this one was large: clients whom nobody
- * knows could otherwise make a node large for good. */
+/* The next connection in this slot gets ordinary memory, even if this one was large: otherwise unknown clients could
+ * make a node large for good. */
 static void give_back(const struct server_connection *c)
 {
     if (c->request_peak > DPS_HTTP_HEAD_MAX + DPS_RECORD_MAX || c->body_len > DPS_RECORD_MAX) {
@@ -196,7 +196,7 @@ static void broken(struct server *s, struct server_connection *c, int error)
 {
     s->counters->handshakes_failed += c->state == SERVER_HANDSHAKE;
     if (error == BYTES_E_LIMIT) {
-        server_log_event(s, "warn", c, "closed", "too many TLS records that bring nothing");
+        server_log_event(s, "warn", c, "closed", "too many TLS records without content");
         server_connection_abort(s, c);
         return;
     }
@@ -230,8 +230,8 @@ static void note_progress(struct server *s, struct server_connection *c)
     }
 }
 
-/* "100 Continue" [RFC 9110 10.1.1], unless the body is coming already. It is the first thing in an empty socket
- * buffer, so that it is taken only in part means that something is wrong. */
+/* "100 Continue" [RFC 9110 10.1.1], unless the body is coming already. The socket buffer is empty, so if it
+ * is taken only in part, something is wrong. */
 static bool send_continue(struct server_connection *c)
 {
     static const uint8_t text[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -293,7 +293,7 @@ static void next_request(struct server *s, struct server_connection *c)
     c->continued = false;
     c->transport.barren = 0;
     enter(s, c, SERVER_IDLE);
-    /* Most clients wait for their answer, so there is nothing to be asked for; epoll tells when there is. */
+    /* Most clients wait for their answer, so there is nothing more to read now; epoll tells when there is. */
     if (c->request_len > 0 || server_transport_holds(&c->transport)) {
         receive(s, c);
     }
@@ -326,7 +326,7 @@ static void send_answer(struct server *s, struct server_connection *c)
     }
 }
 
-/* Not before the first byte: a connection that says nothing costs a slot and no more. */
+/* Not before the first byte: a silent connection costs a slot and no more. */
 static bool begin_tls(struct server *s, struct server_connection *c)
 {
     uint8_t seed[32];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-service: the provisioning service as a program. Here is its start; its options are options.c, the event
- * loop is server.c, the decisions are dps/service/service.c. */
+/* dps-service: the provisioning service as a program. Its start is here, its options are in options.c, the event
+ * loop in server.c, the decisions in dps/service/service.c. */
 #include "dps/protocol/text.h"
 #include "port/posix/options.h"
 #include "port/posix/service/files.h"
@@ -36,7 +36,7 @@ static void say_ready(struct start *start)
         if (addresses[i] == NULL) {
             continue;
         }
-        /* Not the port that was asked for but the one that it has become. */
+        /* Not the port that was asked for, which may be 0, but the actual one. */
         int host_len = (int)(strrchr(addresses[i], ':') - addresses[i]);
         snprintf(address, sizeof address, "%s%.*s:%u (%s)", before, host_len, addresses[i],
                  (unsigned)start->listeners[i].port, kinds[i]);
@@ -146,8 +146,8 @@ static void read_again(void *context)
     server_files_reload(start->shared, &start->options.config, &start->log);
 }
 
-/* Who watches the processes keeps the sockets for those that it may have to begin again; when that is over, clients
- * should find nobody rather than a queue that nobody looks at. */
+/* The watching process keeps the sockets open for workers that it may have to restart. When that is over it closes
+ * them, so that clients are refused instead of waiting in a queue that nobody serves. */
 static void be_ending(void *context)
 {
     struct start *start = context;
@@ -194,7 +194,7 @@ static int serve(void *context, size_t worker)
     return code;
 }
 
-/* Nothing is made before all that can be looked at is right. */
+/* Check everything that can be checked before making anything. */
 static int start_service(struct start *start, char *why, size_t why_size)
 {
     int error = server_listen(start->listeners, &start->options.config, why, why_size);
@@ -215,7 +215,7 @@ static int start_service(struct start *start, char *why, size_t why_size)
     return error;
 }
 
-/* A start that failed leaves nothing that it has made. */
+/* A failed start removes everything that it made. */
 static void end_start(struct start *start, int code)
 {
     if (code != POSIX_EXIT_OK && !start->ready) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One process reads the files: the only one, or the one that watches the others. What was good is kept in
- * shared memory, where running processes and those that are begun again find it: they never differ, and a file that is
- * being changed, or has gone, keeps nobody from serving. */
+/* One process reads the files: the only one, or the one that watches the others. The last good content is kept in
+ * shared memory, where running processes and restarted ones find it: they never differ, and a file that is
+ * being changed, or is gone, keeps no process from serving. */
 #include "port/posix/service/files.h"
 #include "dps/service/state.h"
 #include "port/posix/service/log.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Returns: whether it is another content than before. */
+/* Returns: whether the content differs from before. */
 static bool keep(struct server_files *f, enum server_file which, const uint8_t *content, size_t len)
 {
     if (f->len[which] == len && bytes_equal_secret(f->content[which], content, len)) {
@@ -94,7 +94,7 @@ static int take_identity(struct server_shared *shared, const struct server_confi
     return error;
 }
 
-/* First what can only be read: if that is not good, nothing was made. */
+/* First the files that are only read: if one is bad, nothing has been made yet. */
 int server_files_open(struct server_shared *shared, const struct server_config *config,
                       struct server_made *made, char *why, size_t why_size)
 {

@@ -43,7 +43,7 @@ int server_identity_read(const char *certificate, const char *key, struct server
 
 /* ---- files.c ---- */
 
-/* Which files a start has made: if it fails, they go again. */
+/* Which files a start has made: if it fails, they are removed. */
 struct server_made {
     bool policies, secrets;
 };

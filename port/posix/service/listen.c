@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* New connections. Who is waiting in the kernel's queue costs nothing here, so when there is no room, and none can be
- * made, that is where they stay: the listening sockets are not looked at until there is. */
+/* New connections. Waiting in the kernel's queue costs us nothing, so when there is no room, and none can be made, that
+ * is where they stay: the listening sockets are not read until there is. */
 #include "port/posix/private.h"
 #include "port/posix/service/server.h"
 #include <arpa/inet.h>
@@ -12,8 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_TURN                                                                                     \
-    8 /* those who are already connected have their turn, too, and other processes their share */
+#define ACCEPTS_PER_TURN 8 /* connected clients get their turn too, and other processes their share */
 #define LOOK_AGAIN_MS 50
 #define SAY_AGAIN_MS 60000
 
@@ -124,8 +123,8 @@ void server_accept_resume(struct server *s)
     }
 }
 
-/* accept4 has failed. Returns: whether to try again at once. Who waits longest gives up a descriptor as he would give
- * up a place, also to the metrics listener. */
+/* accept4 has failed. Returns: whether to try again at once. The connection that has waited longest gives up its
+ * descriptor as it would give up its place, also for the metrics listener. */
 static bool accept_again(struct server *s, struct server_pool *pool)
 {
     if (errno == EAGAIN) {
@@ -145,8 +144,8 @@ static bool accept_again(struct server *s, struct server_pool *pool)
     return false;
 }
 
-/* One address may not have everything, unless it is that of the proxy. Who has too much loses what he has left waiting,
- * or else the new connection. Returns: false if that is so. */
+/* One address may not have everything, unless it is that of the proxy. An address over its share loses a connection
+ * that keeps us waiting, or else the new one. Returns: false if the new one. */
 static bool keep_share(struct server *s, struct server_connection *c, const struct sockaddr_storage *address)
 {
     if (c->kind != SERVER_TLS) {

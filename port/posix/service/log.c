@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The log: one line per decision, in logfmt or JSON. It names who was refused and why; tokens, keys and bodies
- * never get here. What a client chose is quoted and cut, so that it can neither forge a line nor fill the disk
- * with one. */
+ * never get here. What a client chose is quoted and cut, so that it can neither forge a line nor make one
+ * that fills the disk. */
 #include "port/posix/service/log.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
@@ -25,7 +25,7 @@
 #define EVENTS_PER_SECOND 20
 #define EVENTS_PER_CLIENT 10
 
-/* So much is written at once: a pipe takes it whole, or says before that it does not [POSIX write()]. */
+/* How much is written at once: a pipe takes that whole or not at all [POSIX write()]. */
 #define WRITE_MAX PIPE_BUF
 #define LOOK_AGAIN_MS 100
 #define CLOSE_MS 1000
@@ -95,7 +95,7 @@ static void put_digest(struct line *l, const char *key, const uint8_t digest[32]
     put_text(l, key, bytes_written(&w));
 }
 
-/* [RFC 3339 5.6], to the millisecond: what happened first? */
+/* [RFC 3339 5.6], to the millisecond, to see what happened first. */
 static void put_time(struct line *l)
 {
     enum { FRACTION = 7 }; /* digits, as dps_write_time writes them, before the Z */
@@ -186,7 +186,7 @@ static void say_left_out(struct server_log *log)
     const uint64_t full = log->left_out_full;
     log->left_out_full = 0;
     end(&l, log);
-    if (log->left_out_full > 0) { /* nor has this line found room: it is said later */
+    if (log->left_out_full > 0) { /* this line found no room either: say it later */
         log->left_out_full = full;
         return;
     }
@@ -369,7 +369,7 @@ void server_log_event(struct server *s, const char *level, const struct server_c
                       const char *event, const char *detail)
 {
     struct line l;
-    /* What concerns the whole server is always said. */
+    /* Events of the whole server are always logged. */
     if (c != NULL && !may_log_event(s, c)) {
         return;
     }

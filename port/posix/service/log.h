@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The log of dps-service: lines in logfmt or JSON, with the time in milliseconds.
  *
- * Lines are gathered and written once a turn, without waiting: if nobody reads the log, it costs lines, not the
- * service. Lines that clients can cause at will are bounded per second and per client address; what was left out is
+ * Lines are gathered and written once a turn, without waiting: if nobody reads the log, lines are lost but the service
+ * goes on. Lines that clients can cause at will are bounded per second and per client address; what was left out is
  * counted in a line of its own. */
 #ifndef PORT_POSIX_SERVICE_LOG_H
 #define PORT_POSIX_SERVICE_LOG_H

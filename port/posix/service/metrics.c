@@ -174,7 +174,7 @@ static uint64_t sum(const struct server *s, size_t offset)
 
 static void write_outcomes(struct bytes_writer *w, const struct server *s)
 {
-    /* All codes from the start: an alarm on a rate does not see a counter that appears with 1. */
+    /* All codes from the start: an alarm on a rate misses a counter whose first value is 1. */
     write_head(w, "dps_answers_total", "counter",
                "Answers by errorCode; 0 for those that were not refusals.");
     for (size_t i = 0; i < DPS_REFUSAL_COUNT; i++) {
@@ -233,13 +233,13 @@ static void write_state(struct bytes_writer *w, const struct server *s)
     write_one(w, "dps_turns_total", "counter", "Turns of the event loops that answered something.",
               SUM(s, turns));
     write_one(w, "dps_turn_requests_total", "counter",
-              "Requests answered in them: divided by the turns, the queue.", SUM(s, turn_requests));
-    write_one(w, "dps_store_failures_total", "counter", "Requests and commits that the store failed.",
-              SUM(s, store_failures));
+              "Requests answered in them; divided by the turns: the queue length.", SUM(s, turn_requests));
+    write_one(w, "dps_store_failures_total", "counter",
+              "Requests and commits that failed because of the store.", SUM(s, store_failures));
     write_one(w, "dps_store_up", "gauge", "0 from a failure of the store on until it takes a write again.",
               !s->shared->store_down);
     write_one(w, "dps_workers_ready", "gauge", "Processes that serve.", count_ready(s));
-    write_one(w, "dps_workers_restarted_total", "counter", "Processes that had to be begun again.",
+    write_one(w, "dps_workers_restarted_total", "counter", "Processes that had to be restarted.",
               s->shared->restarts);
 }
 
@@ -252,7 +252,7 @@ static void plain(struct dps_answer *a, uint16_t status, const char *text)
     dps_write_text(&a->body, text);
 }
 
-/* Those who watch may read what the database says: it is theirs. */
+/* The metrics listener is for operators, who may read what the database says. */
 static void not_writable(const struct server *s, struct dps_answer *a)
 {
     plain(a, 503, "the store takes no writes: ");

@@ -13,7 +13,7 @@
 #define STOP_DELAY 5 /* seconds */
 #define NOT_GIVEN UINT64_MAX
 
-/* What stands on the command line, as text and numbers. */
+/* What is on the command line, as text and numbers. */
 struct arguments {
     const char *listen, *proxy_listen, *cert, *key, *scope, *host, *allocation, *store, *policy_file,
         *secret_file;
@@ -46,7 +46,7 @@ static const char help_tail[] =
     "  dps-service --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --scope 0ne00000A0A \\\n"
     "      --hub hub-a.example --store sqlite:dps.db --policy-file policies.json --secret-file secret\n";
 
-/* The tables point into this one, which is why it is not inside of main. */
+/* The tables point into it, which is why it is not inside main. */
 static struct arguments given = {.connections = 1024,
                                  .client_connections = NOT_GIVEN,
                                  .workers = 1,
@@ -120,7 +120,7 @@ static const struct posix_option service[] = {
     {.name = "host",
      .argument = "NAME",
      .text = &given.host,
-     .help = "the name that clients know the service by, which management\ntokens are made for (default "
+     .help = "the name by which clients know the service; management tokens\nare made for it (default "
              "localhost)"},
     {.name = "hub",
      .argument = "NAME[=WEIGHT]",
@@ -147,7 +147,7 @@ static const struct posix_option service[] = {
      .argument = "N",
      .number = &given.total_rate,
      .maximum = 1000000,
-     .help = "challenges a second for all together (default 1000;\n0: no limit). The answers with the hub's "
+     .help = "challenges a second in total (default 1000;\n0: no limit). The answers with the hub's "
              "key are counted\nlikewise, apart from these; requests to the hub too, twenty\nfor one; "
              "management requests by --management-rate"},
     {.name = "management-rate",
@@ -160,7 +160,8 @@ static const struct posix_option service[] = {
      .argument = "SECONDS",
      .number = &given.token_lifetime,
      .maximum = UINT32_MAX,
-     .help = "tokens that expire later than this from now are refused\n(default 172800, two days; 0: none)"},
+     .help = "refuse tokens that expire more than this many seconds\nfrom now (default 172800, two days; 0: "
+             "none)"},
     {.name = "require-hardened-srk",
      .flag = &given.require_hardened_srk,
      .help =
@@ -188,7 +189,7 @@ static const struct posix_option files[] = {
      .help = "form of the log on standard error (default logfmt); with json\nalso of the lines on standard "
              "output"},
     {.name = "help", .flag = &given.help, .help = "this text"},
-    {.name = "version", .flag = &given.version, .help = "which version this is"},
+    {.name = "version", .flag = &given.version, .help = "print the version"},
 };
 /* For tests, which cannot wait for a minute. */
 static const struct posix_option hidden[] = {
@@ -259,7 +260,7 @@ static int timeouts_parse(const char *text, struct server_timeouts *t, char *why
             }
         }
         if (!found) {
-            snprintf(why, why_size, "--timeouts-ms: \"%.*s\" is no time-out", (int)part.len,
+            snprintf(why, why_size, "--timeouts-ms: \"%.*s\" is not a time-out", (int)part.len,
                      (const char *)part.p);
             return BYTES_E_USAGE;
         }
@@ -305,7 +306,7 @@ static int configure_service(const struct arguments *a, struct dps_service_confi
     static const char *const allocations[2] = {"hashed", "static"};
     const char *host = a->host != NULL ? a->host : "localhost";
     if (!dps_host_valid(bytes_of_text(host))) {
-        snprintf(why, why_size, "--host %s: this is no host name", host);
+        snprintf(why, why_size, "--host %s: this is not a host name", host);
         return BYTES_E_USAGE;
     }
     size_t scope_len = strlen(a->scope);

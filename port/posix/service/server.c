@@ -18,7 +18,7 @@
 
 /* Bounds a turn, and with it how long an answer waits for the others: 64 handshakes are about 0.1 s. */
 #define EVENTS_PER_TURN 64
-/* Slow peers are thrown out at the latest so long after their time, however busy we are. */
+/* Slow peers are disconnected at most this long after their deadline, however busy we are. */
 #define EXPIRY_LATEST_MS 1000
 
 const struct server_timeouts server_timeouts_default = {
@@ -34,8 +34,8 @@ const struct server_timeouts server_timeouts_default = {
 
 /* ---- Start ---- */
 
-/* A descriptor for each connection, if the system allows. If not, new connections will have to wait, which is
- * said then. */
+/* A descriptor for each connection, if the system allows. If not, new connections will have to wait, and the log
+ * says so then. */
 static void raise_descriptor_limit(size_t connections)
 {
     struct rlimit limit;
@@ -54,7 +54,7 @@ static struct bytes content_of(const struct server_files *f, enum server_file fi
     return bytes_of(f->content[file], f->len[file]);
 }
 
-/* Where the texts of what has changed are put together for the log. */
+/* Append the name of a part that has changed, for the log. */
 static void add_name(char *names, size_t size, const char *name)
 {
     const size_t len = strlen(names);
@@ -62,7 +62,7 @@ static void add_name(char *names, size_t size, const char *name)
 }
 
 /* There is room for two certificates: the current one and the last. While connections still use the last one, a
- * new one has to wait; they end with their next answer, or with the time that they have. */
+ * new one has to wait; they end with their next answer, or when their time is over. */
 static int take_identity(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
 {
     const struct server_files *f = &s->shared->files;
@@ -106,7 +106,7 @@ static int take_policies(struct server *s, char *names, size_t names_size, char 
     return error;
 }
 
-/* What is in shared memory was found good by whoever has put it there. */
+/* The process that put it into shared memory has checked it. */
 static int take_files(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
 {
     const struct crypto_lock lock = server_shared_lock(s->shared);
@@ -273,7 +273,7 @@ void server_close(struct server *s)
 
 /* ---- Signals ---- */
 
-/* Whoever balances load looks at /readyz before clients find a closed port. */
+/* Load balancers must see /readyz before clients find a closed port. */
 static void begin_stop(struct server *s, uint32_t delay_ms)
 {
     s->stopping = true;
@@ -300,7 +300,7 @@ static void begin_drain(struct server *s)
     }
 }
 
-/* A person at a terminal does not wait for those who balance load; and whoever asks twice means at once. */
+/* At a terminal there is no load balancer to wait for; and a second signal means "at once". */
 static void take_end(struct server *s, bool terminal)
 {
     if (!s->stopping) {
@@ -326,8 +326,8 @@ static void take_signals(struct server *s)
 
 /* ---- The loop ---- */
 
-/* Nothing that was answered in this turn may leave if the store did not keep what it says. That holds from the
- * first answer on that wrote: those after it may have read what was written. */
+/* If the store did not keep the writes, no answer of this turn that relies on them may be sent. That begins with the
+ * first answer that wrote: later ones may have read what was written. */
 static void commit(struct server *s, const uint32_t *turn, size_t count)
 {
     size_t first = 0;
@@ -336,7 +336,7 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
         first++;
     }
     if (first == count) {
-        /* Nobody was promised anything, but a write that was refused may have left a transaction open. */
+        /* No answer promises a write, but a refused one may have left a transaction open. */
         s->store.rollback(s->store.context);
         return;
     }
@@ -378,7 +378,7 @@ static void expire(struct server *s, bool all_read)
     if (s->now_ms < s->next_expiry) {
         return;
     }
-    /* What has arrived counts, even if we were too busy to look; but not for ever. */
+    /* Data that has arrived counts, even if we were too busy to read it; but not for ever. */
     if (!all_read && s->now_ms - s->next_expiry < EXPIRY_LATEST_MS) {
         return;
     }
@@ -438,7 +438,7 @@ static void turn(struct server *s, const struct epoll_event *events, int n)
     for (int i = 0; i < n; i++) {
         handle(s, events[i].data.u32);
     }
-    /* There may be more events than one turn takes: a signal does not wait for them. */
+    /* There may be more events than one turn takes; a signal must not wait for them. */
     if (n == EVENTS_PER_TURN) {
         take_signals(s);
     }

@@ -3,26 +3,26 @@
  *
  *   options.c     the command line
  *   config.c      what is read from files: policies, secrets, certificate
- *   files.c       who reads them, and how all processes come to the same
+ *   files.c       which process reads them, and how all processes get the same content
  *   store.c       which store
  *   store_health.c  whether it works
  *   transport.c   bytes through one socket, with or without TLS
  *   connection.c  one connection: bytes become a request, an answer becomes bytes
  *   client.c      whose request it is
- *   listen.c      new connections, and when to wait with them
- *   slots.c       who has a place, and who has to give it up
+ *   listen.c      new connections, and when to let them wait
+ *   slots.c       which connection has a place, and which has to give it up
  *   log.c         one line per decision
  *   shared.c      the memory that the processes of this node share
  *   workers.c     several of these loops, each in a process of its own
  *   metrics.c     counters, and the answers of the metrics listener
- *   server.c             the loop: turns, time-outs, signals
+ *   server.c      the loop: turns, time-outs, signals
  *
  * One turn: everything that has arrived is read; each complete request is answered; the store commits once;
  * then the answers go out. An answer that leaves this process is therefore durable, at the cost of one fsync
  * for all that came together.
  *
- * Every event has a budget (transport.c), and a connection one request a turn: nobody keeps the loop from the
- * others, from deadlines or from signals, whatever he sends.
+ * Every event has a budget (transport.c), and a connection one request in each turn: whatever a client
+ * sends, it cannot keep the loop from the others, from deadlines or from signals.
  *
  * All memory is taken when the server starts. A connection is a small part that is looked at in every turn, and
  * large buffers that are touched only when it has something to do. Functions return 0 or a value of enum
@@ -86,9 +86,9 @@ int server_store_open(struct server_store *s, const char *name, char *why, size_
 void server_store_close(struct server_store *s);
 /* Is there something of that name already that server_store_remove would remove? */
 bool server_store_exists(const char *name);
-/* What a start that failed has made: a database of SQLite. The others have nothing of their own. */
+/* Remove what a failed start has made: a database of SQLite. The other stores make no files. */
 void server_store_remove(const char *name);
-/* What may be shown of a name: a connection string may have a password in it. */
+/* The part of a name that may be shown: a connection string may have a password in it. */
 void server_store_write_name(struct bytes_writer *w, const char *name);
 /* Can only one process open it? */
 bool server_store_is_of_one_process(const char *name);
@@ -173,7 +173,7 @@ struct server_buffers {
 /* Pages that hold nothing while a connection is idle are given back to the system. */
 #define SERVER_PAGE 4096
 
-/* Whom a connection without a place to spare has to give way to, in this order (slots.c). */
+/* In which order connections have to give up their places to new ones (slots.c). */
 enum server_waiting {
     SERVER_WAITS_NEW,  /* it has not brought what an answer could be given to: no ClientHello, no request */
     SERVER_WAITS_PEER, /* in the middle of a handshake, request, answer or end, and the peer has to go on */
@@ -194,7 +194,7 @@ struct server_connection {
     uint64_t body_deadline;
     struct server_transport transport;
     struct server_identity *identity; /* null: plain HTTP */
-    enum server_listener_kind kind;   /* where it came in */
+    enum server_listener_kind kind;   /* the listener that it came through */
     uint32_t events;                  /* that epoll was told */
     enum server_waiting waits;
     uint64_t since; /* in monotonic milliseconds: since when it is the peer's turn */
@@ -231,10 +231,10 @@ struct server_listener {
 /* ---- client.c ---- */
 
 /* Of an address as proxies write it, the address alone in its usual form: without port, brackets, quotes and zone, and
- * IPv4 where it is mapped into IPv6. Returns: false if it is no address, and then out is unchanged. */
+ * IPv4 where it is mapped into IPv6. Returns: false if it is not an address, and then out is unchanged. */
 bool server_address_read(struct bytes text, char out[SERVER_PEER_MAX]);
-/* Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of that. What is no
- * address stands for itself. */
+/* What limits count as one client: an IPv4 address, or the /64 of an IPv6 address, since one client has all of that.
+ * Text that is not an address counts as it is. */
 void server_client_share(const char *address, char share[SERVER_PEER_MAX]);
 /* Who has sent this request? Sets c->client. */
 void server_client_note(struct server_connection *c);
@@ -342,7 +342,7 @@ struct server {
     struct server_connection *connections;
     uint8_t *buffers; /* a struct server_buffers on pages of its own for each */
     size_t buffers_len;
-    struct server_pool pools[2]; /* of clients; of the metrics listener, which clients cannot fill */
+    struct server_pool pools[2]; /* of clients; and of the metrics listener, which clients cannot fill */
     struct server_peers peers;
     uint32_t
         *complete[2]; /* slots with a complete request: of this turn, and what the next one begins with */
@@ -358,13 +358,13 @@ struct server {
 
     int epoll_fd, signal_fd;
     struct server_listener listeners[SERVER_LISTENERS];
-    uint64_t say_descriptors_at;           /* that there are too few, if there still are */
+    uint64_t say_descriptors_at;           /* when to say that there are too few, if there still are */
     uint64_t policies, secrets, certified; /* versions of the files in use */
     uint64_t stop_at;                      /* while stopping: when the listeners close */
     uint64_t drain_deadline;               /* while draining */
     bool reload;                           /* SIGHUP has come */
-    bool certificate_waits;                /* a new one, for the last one's users; it was said */
-    bool stopping;                         /* SIGTERM has come; at first the listeners are still open */
+    bool certificate_waits; /* a new one waits for the users of the last one; the log has said so */
+    bool stopping;          /* SIGTERM has come; at first the listeners are still open */
     bool draining;
 };
 
@@ -391,7 +391,7 @@ struct server_pool *server_pool_of(struct server *s, enum server_listener_kind k
 bool server_slots_all_free(const struct server *s);
 uint32_t server_slot_take(struct server_pool *pool);
 void server_slot_give(struct server *s, struct server_connection *c);
-/* Its state, or what it has been sent, has changed. */
+/* To be called when the state of a connection, or what it was sent, has changed. */
 void server_slot_note(struct server *s, struct server_connection *c, enum server_state before);
 /* Count a new connection at its client's address. */
 void server_peer_note(struct server *s, struct server_connection *c, const struct sockaddr_storage *address);
@@ -410,7 +410,7 @@ void server_connection_answer(struct server *s, struct server_connection *c);
 void server_connection_release(struct server *s, struct server_connection *c);
 /* The deadline has passed. */
 void server_connection_expire(struct server *s, struct server_connection *c);
-/* Close in good order, or at once. */
+/* Close properly, or at once. */
 void server_connection_finish(struct server *s, struct server_connection *c);
 void server_connection_abort(struct server *s, struct server_connection *c);
 
@@ -418,7 +418,7 @@ void server_connection_abort(struct server *s, struct server_connection *c);
 int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
                   char *why, size_t why_size);
 void server_listen_close(struct server_listener listeners[SERVER_LISTENERS]);
-/* Begin, or begin again, to look at those of a pool. Returns: 0; BYTES_E_STREAM. */
+/* Begin, or begin again, to watch the listeners of a pool. Returns: 0; BYTES_E_STREAM. */
 int server_listen_watch(struct server *s, const struct server_pool *pool);
 void server_accept(struct server *s, const struct server_listener *l);
 /* In every turn: is there room again? */
@@ -441,8 +441,8 @@ extern const char *const server_route_names[SERVER_ROUTES];
 
 /* ---- store_health.c ---- */
 
-/* Each of all processes says how its uses of the store end; what it means for the node is said once in the log, with
- * the store's own words, when it changes. worked: a write was made durable. */
+/* Every process reports how its uses of the store end; when that changes the state of the node, the log says so once,
+ * in the store's own words. worked: a write was made durable. */
 void server_store_failed(struct server *s);
 void server_store_worked(struct server *s);
 /* Does the store take a write? One is made and taken back in each table; it is durable, and the proof complete, with
@@ -466,11 +466,11 @@ struct server_work {
     int (*serve)(void *context, size_t worker); /* in a process of its own; returns its exit code */
     int (*ready)(void *context);                /* once, when all serve; not 0: an exit code, end at once */
     void (*reload)(void *context);              /* SIGHUP, before the processes get it */
-    void (*ending)(void *context);              /* once: nobody will be begun again */
+    void (*ending)(void *context);              /* once: no process will be restarted any more */
     struct server_log *log;
 };
-/* Run serve in as many processes until SIGTERM or SIGINT, which they get as well, as they get SIGHUP. One that ends by
- * itself is begun again, unless it failed before all were ready.
+/* Run serve in count processes until SIGTERM or SIGINT, which is passed on to them, as SIGHUP is. One that ends by
+ * itself is restarted, unless it failed before all were ready.
  * Returns: the first exit code that was not 0 before all were ready or after the end had begun; else 0. */
 int server_workers_run(struct server_shared *shared, size_t count, const struct server_work *work);
 /* Called by a process when it serves. */

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* A process may be killed while it holds the lock. What it guards may then be half written: it is begun anew, which
- * costs some handshakes and limits their memory, and nothing else. The files, which stand in it too, are written by one
- * process, without which the others do not live on. */
+/* A process may be killed while it holds the lock. What the lock guards may then be half written, so it is reset:
+ * sessions that could be resumed and the counts of the limits are lost, and nothing else. The files' content, which the
+ * lock guards too, is not reset: only the watching process writes it, and without that process the others end. */
 static void take(void *context)
 {
     struct server_shared *shared = context;

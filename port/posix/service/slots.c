@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Places for connections, and who has to give his up when there are no more.
+/* Places for connections, and which connection has to give its place up when there are no more.
  *
- * A place is worth most to whoever is being served, and nothing to whoever says nothing. So, when one is needed, the
- * longest wait decides, first among those that have not brought what an answer could be given to, then among those who
- * keep us waiting in the middle of something, then among the idle ones. What has already arrived is read before: nobody
- * has to go because we were slow. */
+ * A place is worth most to a client that is being served, and nothing to a silent one. So, when one is needed, the
+ * longest wait decides, first among those that have not sent a complete request, then among those that keep us waiting
+ * in the middle of something, then among the idle ones. What has already arrived is read before: no client loses its
+ * place because we were slow. */
 #include "port/posix/service/server.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* Places of the metrics listener: a scraper, two supervisors, and people. */
+/* Places of the metrics listener: for a scraper, two supervisors, and people. */
 #define RESERVED 8
-/* One round trip on a bad line: so much time has a peer in the middle of something, and one that is new, unless so many
- * are new (a FLOOD-th part of all places, or of those that one client may have) that it is no accident. */
+/* One round trip on a bad line. A peer in the middle of something has this much time, and so has a new one, unless so
+ * many are new (a FLOOD-th part of all places, or of those that one client may have) that it cannot be chance. */
 #define PATIENCE_MS 500
 #define FLOOD 4
 /* How many connections one eviction looks at, and reads from. */
@@ -222,7 +222,7 @@ static void append(struct server_list *list, struct server_connection *c)
     list->count++;
 }
 
-/* A part of a request, or of its first message, does not make a wait begin anew. */
+/* A part of a request, or of its first message, does not restart a wait. */
 void server_slot_note(struct server *s, struct server_connection *c, enum server_state before)
 {
     struct server_pool *pool = server_pool_of(s, c->kind);

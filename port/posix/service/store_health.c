@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether the store works, as all processes of this node have found it. A store that answers and does not take a write
- * (a standby, a full disk, a right that is missing) lets nobody register, so only a write proves that it works. */
+/* Does the store work, by what all processes of this node have seen? With a store that answers but takes no write (a
+ * standby, a full disk, a missing right) nobody can register, so only a write proves that it works. */
 #include "dps/protocol/text.h"
 #include "dps/service/store.h"
 #include "port/posix/service/server.h"
@@ -39,8 +39,8 @@ void server_store_worked(struct server *s)
 #define RANDOM_SIZE 8
 #define SMALL_SIZE 64
 
-/* What has failed for want of room works again only when as much fits as a request may write. Random, so that it cannot
- * be stored in less. */
+/* After a failure for lack of space the store works again only when the largest record of a request fits. Random, so
+ * that it cannot be compressed. */
 static struct bytes write_value(struct server *s)
 {
     uint8_t *random = s->service.draft;
@@ -68,8 +68,8 @@ static bool try_table(struct server *s, enum dps_table table, struct bytes key, 
            store->remove(store->context, table, key, version) == 0;
 }
 
-/* A key that no request can name, and that no other process writes: nobody waits for anybody. The buffers are the
- * service's, which holds nothing in them between requests. */
+/* A key that no request can name, and that no other process writes, so that no process waits for another. The buffers
+ * are the service's, which are unused between requests. */
 static bool try_all(struct server *s)
 {
     uint8_t random[RANDOM_SIZE];

@@ -9,7 +9,7 @@
 #define EVENT_BYTES 32768
 #define EVENT_READS 64 /* of a socket: a TLS record takes two, its header and the rest */
 
-/* Records that bring nothing [RFC 5246 7.2.2, 6.2.1]: an honest peer sends an alert or two, or splits a request with an
+/* Records without content [RFC 5246 7.2.2, 6.2.1]: an honest peer sends an alert or two, or splits a request with an
  * empty record. */
 #define BARREN_MAX 5
 /* Of a handshake: ClientHello, ClientKeyExchange, ChangeCipherSpec and Finished, and room for fragments. */
@@ -124,8 +124,8 @@ static int receive_record(struct server_transport *t)
     return error != 0 ? error : n;
 }
 
-/* Move records until the engine wants application bytes in the given direction. What it has to say goes first:
- * a peer that waits for it would send nothing. Returns: 1; 0; a negative error. */
+/* Move records until the engine wants application bytes in the given direction. What it has to send goes first:
+ * a peer that waits for that would send nothing. Returns: 1; 0; a negative error. */
 static int run_until(struct server_transport *t, unsigned wanted)
 {
     for (;;) {

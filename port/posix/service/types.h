@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the server holds of its files and its log; what can be done with them stands in files.h and log.h. */
+/* What the server keeps of its files and its log; the functions for them are in files.h and log.h. */
 #ifndef PORT_POSIX_SERVICE_TYPES_H
 #define PORT_POSIX_SERVICE_TYPES_H
 
@@ -9,7 +9,7 @@
 
 #define SERVER_FILE_MAX 65536
 
-/* The files' last good content, as one process has read it for all: those that run and those that are begun again.
+/* The files' last good content, as one process has read it for all: those that run and those that are restarted.
  * Versions begin with 1 and grow with each change. */
 enum server_file { SERVER_POLICIES, SERVER_SECRETS, SERVER_CHAIN, SERVER_KEY, SERVER_FILES };
 struct server_files {

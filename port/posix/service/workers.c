@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A process that ends at once again and again is not begun again at once. */
+/* A process that keeps ending at once is not restarted at once. */
 #define RESTART_MIN_MS 100
 #define RESTART_MAX_MS 5000
-#define RESTART_CALM_MS 10000 /* one that has lived so long was well */
+#define RESTART_CALM_MS 10000 /* one that has lived this long was healthy */
 #define LOOK_MS 100
 
 struct worker {
@@ -40,7 +40,7 @@ void server_worker_ready(struct server_shared *shared, size_t worker)
     shared->counters[worker].ready = true;
 }
 
-/* A process whose watcher was killed must not go on alone: nobody could stop it any more. */
+/* A process whose watcher was killed must not go on alone: nothing would stop it any more. */
 static void run_worker(struct watch *w, size_t i, pid_t watcher)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -72,7 +72,7 @@ static void tell_all(const struct watch *w, int signal_number)
     }
 }
 
-/* Its part of the shared counters stays: they only grow. What is true now, and not counted, it cannot say any more. */
+/* Its share of the shared counters stays: they only grow. Its gauges, such as open connections, are reset. */
 static void ended(struct watch *w, size_t i, int status)
 {
     struct worker *worker = &w->workers[i];
@@ -97,8 +97,8 @@ static void ended(struct watch *w, size_t i, int status)
     w->shared->restarts++;
     char what[80];
     snprintf(what, sizeof what,
-             WIFSIGNALED(status) ? "worker %zu was killed by signal %d; it is begun again"
-                                 : "worker %zu ended with %d; it is begun again",
+             WIFSIGNALED(status) ? "worker %zu was killed by signal %d; it is restarted"
+                                 : "worker %zu ended with %d; it is restarted",
              i, WIFSIGNALED(status) ? WTERMSIG(status) : code);
     server_log_sentence(w->work->log, "error", what);
 }

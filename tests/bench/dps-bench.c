@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-bench: load for a provisioning service, and what it answered how fast. */
+/* dps-bench: load for a provisioning service, and how fast it answers. */
 #include "port/posix/private.h"
 #include "tests/bench/load.h"
 #include <math.h>
@@ -91,7 +91,7 @@ static bool keys_load(struct load_keys *k, const char *path)
     if (!whole) {
         return false;
     }
-    /* The numbers stand in storage, wherever that is now. */
+    /* The numbers are in storage, wherever that is now. */
     struct bytes *const numbers[2][5] = {{&k->ek.p, &k->ek.q, &k->ek.dp, &k->ek.dq, &k->ek.iq},
                                          {&k->srk.p, &k->srk.q, &k->srk.dp, &k->srk.dq, &k->srk.iq}};
     for (size_t i = 0; i < 2; i++) {

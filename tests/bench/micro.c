@@ -39,7 +39,7 @@ static double measure(const struct micro *m)
         }
         runs++;
         spent = cpu_us() - begin - paused_us;
-        /* What is left out takes time too. */
+        /* The part that is not measured takes time too. */
         if (cpu_us() - begin > 8 * ROUND_US) {
             break;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-micro: what the parts of a registration cost, one after the other in short rounds, so that a noisy minute hits
- * all of them alike. CPU time of this process; the best round and the median. */
+/* dps-micro: what the parts of a registration cost, one after the other in short rounds, so that a noisy minute affects
+ * all of them equally. CPU time of this process; the best round and the median. */
 #ifndef TESTS_BENCH_MICRO_H
 #define TESTS_BENCH_MICRO_H
 
@@ -19,7 +19,7 @@ struct micro {
 
 /* ---- micro.c ---- */
 
-/* Until the other is called, what runs is somebody else's part (a peer's), and does not count. */
+/* Between these two calls the peer's part runs, which is not measured. */
 void micro_pause(void);
 void micro_resume(void);
 

@@ -74,8 +74,7 @@ struct conformance {
     const struct conformance_case *now;
     /* the outcome of the case that runs; only the functions below write it */
     bool failed, skipped;
-    const char
-        *missing; /* the case that is about what this one stands on, and which does not hold; or null */
+    const char *missing; /* the case that tests what this one depends on, and which does not hold; or null */
     const char *stands_on; /* the case that is about what is checked now, or null: this one */
     bool judges;           /* conformance_judge was called */
     int gave_up;           /* exit code, once the subject is lost: no further case of its suite is run */

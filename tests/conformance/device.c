@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The suite for device clients: is this client right, and what does it make of a service that is not? */
+/* The suite for device clients: is this client correct, and how does it react to a service that is not? */
 #include "tests/conformance/device.h"
 #include "port/posix/service/files.h"
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static const struct posix_option options[] = {
     {.name = "device-ca",
      .argument = "PEM",
      .text = &client_options.ca,
-     .help = "who has issued it: for the client; default: the certificate itself"},
+     .help = "its issuer, for the client to trust; default: the certificate itself"},
     {.name = "device-host",
      .argument = "NAME",
      .text = &client_options.host,
@@ -40,13 +40,13 @@ static const struct posix_option options[] = {
     {.name = "device-srk",
      .argument = "standard|hardened",
      .text = &client_options.srk,
-     .help = "which SRK the client was told to use; default: either is right"},
+     .help = "which SRK the client was told to use; default: either is accepted"},
     {.name = "device-command",
      .argument = "COMMAND",
      .text = &client_options.command,
      .help = "lets the client register once; run by sh, for each case at least once, with\n"
              "CONFORMANCE_URL, _HOST, _PORT, _CA (a file), _SCOPE, _ID, _HUB and _STATE (a\n"
-             "directory for its files) in its environment; it ends with 0 if it was\n"
+             "directory for its files) in its environment; it exits with 0 if it was\n"
              "assigned. Without: start the client yourself, again and again"},
     {.name = "device-send-command",
      .argument = "COMMAND",
@@ -62,14 +62,11 @@ static const struct posix_option options[] = {
      .text = &client_options.other_name,
      .help = "certificates that the client must refuse, each with its key in the same file:\n"
              "for another name,"},
-    {.name = "device-cert-expired",
-     .argument = "PEM",
-     .text = &client_options.expired,
-     .help = "out of date,"},
+    {.name = "device-cert-expired", .argument = "PEM", .text = &client_options.expired, .help = "expired,"},
     {.name = "device-cert-untrusted",
      .argument = "PEM",
      .text = &client_options.untrusted,
-     .help = "by somebody else"},
+     .help = "from an untrusted issuer"},
 };
 
 static const struct conformance_case *const groups[] = {client_cases_register,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The suite for device clients: a service whose answers are right but for one, and what the client makes of it.
+/* The suite for device clients: a service whose answers are right except for one, and how the client reacts.
  *
  *   device.c             the suite: options, open, close
  *   device_script.c      a case as data: which answer is wrong, and what must follow; and the verdict
- *   device_service.c     the service that plays a script: reads requests, judges them, gives the answer that is due
+ *   device_service.c     the service that plays a script: reads requests, checks them, gives the next answer
  *   device_answer.c      one answer: text, framing, pieces, how it ends
  *   device_blob.c        the activation blob, right or wrong in one thing
  *   device_listen.c      TLS connections
@@ -23,7 +23,7 @@
 /* Whose answer: in the order in which a client gets them. */
 enum client_stage { CLIENT_CHALLENGE, CLIENT_ACCEPTED, CLIENT_ASSIGNED, CLIENT_HUB };
 
-/* What is wrong with a blob, if anything. Everything else in it is right: the layers around a change are made anew. */
+/* What is wrong with a blob, if anything. Everything else in it is right: the layers around a change are made again. */
 enum client_blob_fault {
     CLIENT_BLOB_RIGHT,
     CLIENT_BLOB_ENDS_IN,       /* the blob ends within this field; variants: where */
@@ -32,7 +32,7 @@ enum client_blob_fault {
     CLIENT_BLOB_SIZE_PAST,     /* ... 0xFFFF */
     CLIENT_BLOB_EMPTY,         /* the field has no content */
     CLIENT_BLOB_SWAPPED,       /* this field and the next one have changed places */
-    CLIENT_BLOB_FLIPPED,       /* one bit of the content is another; variants: where */
+    CLIENT_BLOB_FLIPPED,       /* one bit of the content is flipped; variants: where */
     CLIENT_BLOB_TRAILING,      /* value bytes after the sixth field */
     CLIENT_BLOB_OTHER_NAME,    /* the credential is for the Name of another SRK */
     CLIENT_BLOB_OTHER_KEYS,    /* wrapped to the SRK where the EK is due, and the other way round */
@@ -42,8 +42,8 @@ enum client_blob_fault {
     CLIENT_BLOB_PUBLIC_16,     /* the 16 bits at offset `field` of field 5 are value, and its Name follows */
     CLIENT_BLOB_ATTRIBUTES,    /* the HMAC key's attributes are value */
     CLIENT_BLOB_PUBLIC_UNIQUE, /* unique is not that of the key, and the Name follows */
-    CLIENT_BLOB_REPLAYED,      /* the challenge of the registration before this one */
-    CLIENT_BLOB_NONCE          /* as the hub's key: the blob of this registration's challenge once more */
+    CLIENT_BLOB_REPLAYED,      /* the challenge of the previous registration */
+    CLIENT_BLOB_NONCE          /* as the hub's key: the blob of this registration's challenge again */
 };
 struct client_blob {
     enum client_blob_fault fault;
@@ -78,7 +78,7 @@ enum client_ending {
     CLIENT_RESET       /* TCP reset before the first byte */
 };
 
-/* The right bodies; other templates are made of the same parts (device_answer.c says what they mean). */
+/* The right bodies; other templates consist of the same parts (device_answer.c says what they mean). */
 #define CLIENT_BODY_CHALLENGE                                                                                \
     "{\"message\":\"Authorization required, resend request using supplied "                                  \
     "key\",\"authenticationKey\":\"%K\","                                                                    \
@@ -96,7 +96,7 @@ enum client_ending {
 #define CLIENT_BODY_ASSIGNED                                                                                 \
     CLIENT_BODY_STATE(",\"assignedHub\":\"%H\",\"deviceId\":\"%I\",\"tpm\":{\"authenticationKey\":\"%K\"}")
 
-/* How one answer differs from the right one: what is null or zero is as it should be. Templates are those of
+/* How one answer differs from the right one; null or zero: it does not. Templates are those of
  * device_answer.c. */
 struct client_answer {
     const char *status;  /* "503 Service Unavailable" */
@@ -140,7 +140,7 @@ extern const struct client_script client_scripts_register[], client_scripts_blob
     client_scripts_assign[], client_scripts_hub[];
 extern const struct conformance_case client_cases_register[], client_cases_blob[], client_cases_http[],
     client_cases_assign[], client_cases_hub[], client_cases_tls[];
-/* The cases that are not script. */
+/* The cases that have no script. */
 void client_run_shape(struct conformance *c);
 void client_run_certificate(struct conformance *c);
 
@@ -208,12 +208,12 @@ struct client_seen {
     char said[256]; /* the last line of its standard error */
 };
 
-/* What a client does where nothing is wrong, or where it is simply refused: that is for the cases about it, and no
- * other case judges it once more. */
+/* What a client does when nothing is wrong, or when it is simply refused: the cases about that judge it, and no other
+ * case does so again. */
 struct client_usual {
     bool tried, works;  /* the right path */
     char told[512];     /* how it went, if it does not work */
-    bool misroutes;     /* it asks for what nobody asks for */
+    bool misroutes;     /* it asks for something that is not in the API */
     bool no_http;       /* it sends what is not HTTP */
     bool asks_on;       /* it goes on after it was assigned */
     bool refusal_tried; /* a plain refusal */
@@ -318,11 +318,11 @@ bool client_send(struct client_connection *k, const uint8_t *bytes, size_t len, 
 
 /* Start a shell command with the variables of the suite. Returns: 0; BYTES_E_USAGE with errno. */
 int client_start(struct client_bench *b, const char *command);
-/* Has it ended? Then seen has how. */
+/* Has it ended? If so, `seen` says how. */
 bool client_ended(struct client_bench *b);
 /* End it with its process group, and wait until all of them are gone: a client that is killed still has its TPM. */
 void client_stop(struct client_bench *b);
-/* The last line that it has written. */
+/* The last line that it wrote. */
 void client_last_words(struct client_bench *b);
 /* One digest over the names and contents of the client's files. */
 void client_files(struct client_bench *b, uint8_t digest[CRYPTO_SHA256_SIZE]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One answer of the service: a template filled in, framed, cut into pieces, ended.
  *
- * In a template stands % and a letter for
+ * In a template, % and a letter stand for
  *   K  the blob in base64             E  the same, with what JSON may escape escaped
  *   U  in the alphabet for URLs       P  without padding       S  with a space in its middle
  *   N  with an escaped line feed there                         Z  with pad bits that are not zero
@@ -206,7 +206,7 @@ static void write_head(struct client_bench *b, struct bytes_writer *w, const cha
 
 /* ---- Sending ---- */
 
-/* The beginning has gone out; now more and more, until the client ends the connection. */
+/* The beginning has been sent; now go on sending until the client ends the connection. */
 static void send_endless(struct client_bench *b, struct client_connection *k, enum client_framing framing)
 {
     static const char *const unit[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults of the transport: HTTP that is none, answers that are cut off, that never end, that say "later" or "there". */
+/* Faults of the transport: what is not HTTP; answers that are cut off, never end, or say "later" or "elsewhere". */
 #include "tests/conformance/device.h"
 
 #define MUST CONFORMANCE_MUST, 0
@@ -42,16 +42,18 @@ const struct conformance_case client_cases_http[] = {
      SHOULD, client_run_script},
     {"DEV-S00-016", "A client must not use a body that is shorter than its Content-Length.", INCOMPLETE, MUST,
      client_run_script},
-    {"DEV-S00-020", "A client must give up on a head without end.", BOUNDS, MUST, client_run_script},
-    {"DEV-S00-021", "A client must give up on a header line without end.", BOUNDS, MUST, client_run_script},
-    {"DEV-S00-022", "A client must give up on a body without end.", BOUNDS, MUST, client_run_script},
-    {"DEV-S00-023", "A client must give up on chunks without end.", BOUNDS, MUST, client_run_script},
-    {"DEV-S00-024", "A client must give up on interim responses without end.", BOUNDS, MUST,
+    {"DEV-S00-020", "A client must give up on a head that never ends.", BOUNDS, MUST, client_run_script},
+    {"DEV-S00-021", "A client must give up on a header line that never ends.", BOUNDS, MUST,
      client_run_script},
-    {"DEV-S00-025", "A client must refuse what is not HTTP.", "RFC 9112 section 4", MUST, client_run_script},
+    {"DEV-S00-022", "A client must give up on a body that never ends.", BOUNDS, MUST, client_run_script},
+    {"DEV-S00-023", "A client must give up on chunks that never end.", BOUNDS, MUST, client_run_script},
+    {"DEV-S00-024", "A client must give up on interim responses that never end.", BOUNDS, MUST,
+     client_run_script},
+    {"DEV-S00-025", "A client must refuse an answer that is not HTTP.", "RFC 9112 section 4", MUST,
+     client_run_script},
     {"DEV-S00-026", "A client must refuse a status that is not a number.", "RFC 9112 section 4", MUST,
      client_run_script},
-    {"DEV-S00-027", "A client must not take 101 for an answer: it has not asked for another protocol.",
+    {"DEV-S00-027", "A client must not accept 101 as an answer: it has not asked for another protocol.",
      "RFC 9110 section 15.2.2", MUST, client_run_script},
     {"DEV-S00-028", "A client must end cleanly, either way, on a folded header line.", "RFC 9112 section 5.2",
      MUST, client_run_script},
@@ -59,9 +61,9 @@ const struct conformance_case client_cases_http[] = {
      "RFC 9112 section 2.2", MUST, client_run_script},
     {"DEV-S00-030", "A client should refuse a control character in a header.", "RFC 9110 section 5.5", SHOULD,
      client_run_script},
-    {"DEV-S00-031", "A client must not take an answer that nobody has asked for as that to its next request.",
+    {"DEV-S00-031", "A client must not use an unsolicited answer as the answer to its next request.",
      "RFC 9112 section 9.2", MUST, client_run_script},
-    {"DEV-S00-032", "A client should not believe a body without length if TLS was cut off after it.",
+    {"DEV-S00-032", "A client should not trust a body without length if TLS was cut off after it.",
      "RFC 9112 section 9.8", SHOULD, client_run_script},
 
     {"DEV-S00-033", "A client must refuse a challenge that is not JSON.", "RFC 8259", MUST,
@@ -82,14 +84,14 @@ const struct conformance_case client_cases_http[] = {
      client_run_script},
     {"DEV-S00-041", "A client should stop asking a service that always has too many requests.", CLIENTS,
      SHOULD, client_run_script},
-    {"DEV-S00-042", "A client should not come again at once after 500.", LATER, SHOULD, client_run_script},
-    {"DEV-S00-043", "A client should not come again early if Retry-After is larger than its timer.", LATER,
+    {"DEV-S00-042", "A client should not try again at once after 500.", LATER, SHOULD, client_run_script},
+    {"DEV-S00-043", "A client should not try again early if Retry-After is larger than its timer.", LATER,
      SHOULD, client_run_script},
-    {"DEV-S00-044", "A client should not come again at once if Retry-After is negative.", CLIENTS, SHOULD,
+    {"DEV-S00-044", "A client should not try again at once if Retry-After is negative.", CLIENTS, SHOULD,
      client_run_script},
-    {"DEV-S00-045", "A client should not come again at once if Retry-After is not a number.", CLIENTS, SHOULD,
+    {"DEV-S00-045", "A client should not try again at once if Retry-After is not a number.", CLIENTS, SHOULD,
      client_run_script},
-    {"DEV-S00-046", "A client should not come again at once if Retry-After is a date.", LATER, SHOULD,
+    {"DEV-S00-046", "A client should not try again at once if Retry-After is a date.", LATER, SHOULD,
      client_run_script},
     {"DEV-S00-047", "A client must not carry its token to another origin after 307.", "RFC 9110 section 15.4",
      MUST, client_run_script},
@@ -103,9 +105,9 @@ const struct conformance_case client_cases_http[] = {
 const struct conformance_case client_cases_tls[] = {
     {"DEV-S00-050", "A client must not speak to a service whose certificate is for another name.",
      "RFC 9110 section 4.3.4", MUST, client_run_certificate},
-    {"DEV-S00-051", "A client must not speak to a service whose certificate is out of date.",
+    {"DEV-S00-051", "A client must not speak to a service whose certificate has expired.",
      "RFC 5280 section 6.1.3", MUST, client_run_certificate},
-    {"DEV-S00-052", "A client must not speak to a service whose certificate is by somebody else.",
+    {"DEV-S00-052", "A client must not speak to a service whose certificate is from an untrusted issuer.",
      "RFC 5280 section 6.1", MUST, client_run_certificate},
     {0},
 };
@@ -154,7 +156,7 @@ const struct client_script client_scripts_http[] = {
     EITHER("DEV-S00-029",
            .answer = {.head = "HTTP/1.1 401 Unauthorized\nContent-Length: %L\n", .ending = CLIENT_CLOSE}),
     REFUSED("DEV-S00-030", .answer = {.headers = "X-Control: a\001b\r\n"}),
-    EITHER("DEV-S00-031", .answer = {.after = UNASKED}), /* who takes it polls another operation than it was given */
+    EITHER("DEV-S00-031", .answer = {.after = UNASKED}), /* a client that uses it polls a wrong operation */
     REFUSED("DEV-S00-032", .answer = {.framing = CLIENT_UNTIL_CLOSE, .ending = CLIENT_HANG_UP}),
 
     REFUSED("DEV-S00-033", .answer = {.body = "<html>authenticationKey</html>"}),

@@ -55,7 +55,7 @@ static void become(const struct client_bench *b, const char *command)
 
 int client_start(struct client_bench *b, const char *command)
 {
-    /* Whom its parent leaves is ours: so that the end of all of them can be seen. */
+    /* Orphans of the client become our children, so that we can see all of them end. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t pid = fork();
     if (pid < 0) {
@@ -64,7 +64,7 @@ int client_start(struct client_bench *b, const char *command)
     if (pid == 0) {
         become(b, command);
     }
-    (void)setpgid(pid, pid); /* both do it: whoever comes first */
+    (void)setpgid(pid, pid); /* both processes do it: either may come first */
     b->pid = b->group = pid;
     return 0;
 }
@@ -100,7 +100,7 @@ bool client_ended(struct client_bench *b)
     return true;
 }
 
-/* Is nobody left of the client's process group? A process that was killed has what it had until it is gone: its TPM,
+/* Has all of the client's process group ended? A killed process keeps what it had until it is gone: its TPM,
  * its files. */
 static bool group_is_gone(const struct client_bench *b)
 {
@@ -130,7 +130,7 @@ void client_stop(struct client_bench *b)
     if (b->group == 0) {
         return;
     }
-    /* Who has ended by itself has had its time; what it left running has not. */
+    /* A client that has ended by itself has had its time; what it left running has not. */
     bool gone =
         b->pid == 0 ? group_is_gone(b) : kill(-b->group, SIGTERM) == 0 && await_group(b, STOP_PATIENCE_MS);
     if (!gone) {

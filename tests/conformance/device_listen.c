@@ -107,8 +107,8 @@ static void accept_one(struct client_bench *b, int listener)
     dps_http_init(&k->http, DPS_HTTP_REQUEST);
 }
 
-/* A request may be larger than what this suite reads: that is its limit, and no fault of the client. It is refused as
- * such, and what else comes is thrown away until the client closes. */
+/* A request may be larger than what this suite reads: that is the suite's limit, not the client's fault. It is refused
+ * with 431, and whatever else comes is thrown away until the client closes. */
 static bool refuse_large(struct client_bench *b, struct client_connection *k)
 {
     b->seen.too_large++;

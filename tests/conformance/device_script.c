@@ -4,7 +4,7 @@
 #include "tests/conformance/device.h"
 #include <string.h>
 
-#define CHALLENGES_MAX 10 /* more unsigned requests than that in one case: it will never stop */
+#define CHALLENGES_MAX 10 /* with more unsigned requests than this in one case, it will never stop */
 #define REQUESTS_MAX 400  /* a client that polls without a pause */
 #define LATE_MS 30        /* after the client's end: what has arrived is still read */
 #define RECOVERY_SAMPLE 8 /* after one case of so many, by the seed, the right path is tried again */
@@ -115,7 +115,7 @@ void client_tell(const struct client_bench *b, char *text, size_t size)
 
 /* ---- The verdict ---- */
 
-/* What the case stands on must hold: the right path, up to where its wrong answer comes. */
+/* What the case depends on must hold: the right path, up to where its wrong answer comes. */
 static bool stands(struct conformance *c, bool holds, const char *what, const char *told)
 {
     const char *before = conformance_stand_on(c, RIGHT_PATH);
@@ -182,7 +182,7 @@ static bool gives_up(struct conformance *c, struct client_bench *b, const uint8_
     bool refused_challenge = b->script->stage == CLIENT_CHALLENGE;
     /* Nothing in an old challenge is wrong: what matters is that the client takes the refusal of its token. */
     unsigned tokens = b->script->blob.fault == CLIENT_BLOB_REPLAYED ? CHALLENGES_MAX : 0;
-    return stands(c, s->special > 0, "the client did not come so far", told) &&
+    return stands(c, s->special > 0, "the client did not get that far", told) &&
            conformance_check(c, !refused_challenge || s->tokens <= tokens, "it answered with a token: %s",
                              told) &&
            conformance_check(c, !s->ran || s->exit_code != 0, "it takes this for success: %s", told) &&
@@ -192,9 +192,9 @@ static bool gives_up(struct conformance *c, struct client_bench *b, const uint8_
 static bool waits(struct conformance *c, const struct client_bench *b, const char *told)
 {
     const struct client_seen *s = &b->seen;
-    return stands(c, s->special > 0, "the client did not come so far", told) &&
+    return stands(c, s->special > 0, "the client did not get that far", told) &&
            conformance_check(c, s->pause_ms == 0 || s->pause_ms >= b->script->wait_ms,
-                             "it came again after %llu ms: %s", (unsigned long long)s->pause_ms, told);
+                             "it tried again after %llu ms: %s", (unsigned long long)s->pause_ms, told);
 }
 
 static bool sends(struct conformance *c, const struct client_bench *b, const char *told)
@@ -205,7 +205,7 @@ static bool sends(struct conformance *c, const struct client_bench *b, const cha
            conformance_check(c, s->exit_code == 0, "it failed: %s", told);
 }
 
-/* Its message was taken for right, and got the wrong answer. */
+/* Its message counted as right, and got the wrong answer. */
 static bool came_to_hub(struct conformance *c, bool came, const char *told)
 {
     const char *before = conformance_stand_on(c, "DEV-S10-001");
@@ -226,7 +226,7 @@ static bool judge(struct conformance *c, struct client_bench *b, const uint8_t b
         return gives_up(c, b, before, told);
     case CLIENT_SURVIVES:
         return success ? registers(c, b, told)
-                       : stands(c, s->special > 0, "the client did not come so far", told);
+                       : stands(c, s->special > 0, "the client did not get that far", told);
     case CLIENT_WAITS:
         return waits(c, b, told);
     case CLIENT_PAUSES:
@@ -262,7 +262,7 @@ static bool succeeded(const struct client_bench *b)
     return b->seen.assigned && b->seen.wrong_tokens == 0 && (!b->seen.ran || b->seen.exit_code == 0);
 }
 
-/* What was seen where nothing was wrong. */
+/* Record what was seen when nothing was wrong. */
 static void note_usual(struct client_bench *b)
 {
     struct client_usual *u = &b->usual;
@@ -407,7 +407,8 @@ void client_run_shape(struct conformance *c)
         i++;
     }
     const char *fault = b->seen.faults[rows[i].shape];
-    if (!came(c, b) || !stands(c, requests_of(&b->seen, rows[i].shape) > 0, "it did not come so far", told)) {
+    if (!came(c, b) ||
+        !stands(c, requests_of(&b->seen, rows[i].shape) > 0, "it did not get that far", told)) {
         return;
     }
     if (rows[i].shape == CLIENT_SHAPE_ROUTE) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The service that the client meets: it reads requests, says what is wrong with them, and gives the answer that is
- * due, right or as the script wants it. */
+/* The service that the client meets: it reads requests, says what is wrong with them, and gives the next
+ * answer, right or as the script wants it. */
 #include "dps/device/limits.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/http_message.h"
@@ -218,7 +218,7 @@ static bool check_token(struct client_bench *b, struct bytes header, const char 
     return right;
 }
 
-/* ---- The answers that are due ---- */
+/* ---- The next answer ---- */
 
 static const struct client_answer *special_answer(struct client_bench *b, enum client_stage stage,
                                                   unsigned given)
@@ -232,7 +232,7 @@ static const struct client_answer *special_answer(struct client_bench *b, enum c
     return &s->answer;
 }
 
-/* A challenge that comes instead of the acceptance is one, so that a client that answers it is heard. */
+/* A challenge sent instead of the acceptance also counts as one, so that an answer to it is accepted. */
 static bool is_challenge(enum client_stage stage, const struct client_answer *special)
 {
     return stage == CLIENT_CHALLENGE ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-conformance: is this TPM, this service, this device client right? One program, three subjects, every
+/* dps-conformance: is this TPM, this service, this device client correct? One program, three subjects, every
  * requirement a case with an id. This file reads the command line and writes the reports; run.c runs the cases. */
 #include "tests/conformance/run.h"
 #include "tests/conformance/serve_tpm.h"
@@ -57,19 +57,19 @@ static void say(const char *format, ...)
 
 static void help(void)
 {
-    puts(
-        "Usage: dps-conformance [OPTION]... [ID]...\n\n"
-        "Checks a TPM, a service or a device client against the requirements of TPM 2.0 attestation\n"
-        "for device provisioning. Each requirement is a case with an id such as TPM-S07-012 (suite,\n"
-        "step of the flow, number); an ID chooses one case, or with its beginning (TPM-S07, TPM) several.\n\n"
-        "Examples\n"
-        "  dps-conformance --tpm /dev/tpmrm0\n"
-        "  dps-conformance --tpm libtpms:tpm-state --destructive TPM-S07\n"
-        "  dps-conformance --tpm hostile:42,log/libtpms:tpm-state --serve-tpm 127.0.0.1:2321\n"
-        "  dps-conformance --list");
+    puts("Usage: dps-conformance [OPTION]... [ID]...\n\n"
+         "Checks a TPM, a service or a device client against the requirements of TPM 2.0 attestation\n"
+         "for device provisioning. Each requirement is a case with an id such as TPM-S07-012 (suite,\n"
+         "step of the flow, number); an ID chooses one case, the beginning of an ID (TPM-S07, TPM) "
+         "several.\n\n"
+         "Examples\n"
+         "  dps-conformance --tpm /dev/tpmrm0\n"
+         "  dps-conformance --tpm libtpms:tpm-state --destructive TPM-S07\n"
+         "  dps-conformance --tpm hostile:42,log/libtpms:tpm-state --serve-tpm 127.0.0.1:2321\n"
+         "  dps-conformance --list");
     options_help(stdout, groups, sizeof groups / sizeof groups[0]);
     puts("\nStandard output is TAP. Exit code: 0 if at least one case ran and none failed; 1 if one failed\n"
-         "or could not be tried, because a precondition does not hold, or if none ran, or a signal came;\n"
+         "or could not be tested, because a precondition does not hold, or if none ran, or a signal came;\n"
          "2 usage; 3 the TPM cannot be used; 4 network; 5 a report cannot be written.");
 }
 

@@ -103,7 +103,7 @@ void report_tap_end(FILE *out, const struct run *r)
 
 /* ---- For people ---- */
 
-/* Cases that could not be judged, one line for each case that they stand on, with the first one's reason. */
+/* Cases that could not be judged, one line for each case that they depend on, with the first one's reason. */
 static void summarize_missing(FILE *out, const struct run *r)
 {
     for (size_t i = 0; i < r->case_count; i++) {

@@ -15,7 +15,7 @@ static void miss(struct conformance *c, const char *format, va_list arguments)
 {
     c->skipped = true;
     c->missing = c->stands_on;
-    int len = snprintf(c->text, sizeof c->text, "it stands on %s, which does not hold: ", c->missing);
+    int len = snprintf(c->text, sizeof c->text, "it depends on %s, which does not hold: ", c->missing);
     (void)vsnprintf(c->text + len, sizeof c->text - (size_t)len, format, arguments);
 }
 

@@ -19,7 +19,7 @@ struct run_case {
     const struct conformance_suite *suite;
     const struct conformance_case *test;
     enum run_result result;
-    const char *missing; /* skipped: the case that tries the precondition; null: skipped for another reason */
+    const char *missing; /* skipped: the case that tests the precondition; null: skipped for another reason */
     char text[1024];     /* why, unless it passed */
     char notes[2048];
     uint64_t milliseconds;
@@ -35,13 +35,13 @@ struct run {
     size_t case_count;
     unsigned counts[RUN_RESULT_COUNT];
     unsigned
-        missing; /* of those that were skipped: what they stand on does not hold, so that the run is not a success */
+        missing; /* of those that were skipped: what they depend on does not hold, so that the run is not a success */
 };
 
 extern const struct conformance_suite *const run_suites[3];
 
-/* The cases of all suites that are named by selected (ids or their beginnings; none: all), of wanted suites only unless
- * all. Allocates r->cases. Returns: 0; BYTES_E_USAGE with a sentence in why. */
+/* The cases of all suites that are named by selected (ids or their beginnings; none: all), of wanted suites only,
+ * unless all. Allocates r->cases. Returns: 0; BYTES_E_USAGE with a sentence in why. */
 int run_select(struct run *r, const struct posix_option_list *selected, bool all, char *why, size_t why_size);
 /* Run them; TAP goes to out as it comes. Returns an exit code. */
 int run_all(struct run *r, FILE *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A TPM over TCP. Each connection is a buffer that grows until a whole message stands in it, however it was split. */
+/* A TPM over TCP. Each connection has a buffer that fills until it holds a whole message, however that was split. */
 #include "tests/conformance/serve_tpm.h"
 #include "crypto/bytes/bytes.h"
 #include "port/posix/options.h"
@@ -36,7 +36,7 @@ struct serve {
     struct link links[LINKS_MAX];
 };
 
-/* What has become of the bytes at the front of a connection. */
+/* What became of the bytes at the front of a connection. */
 enum { MORE = 0, CLOSE = -1 }; /* or: how many were used */
 
 static int say(const char *what, const char *why, int code)
@@ -149,8 +149,8 @@ static int take_data(struct serve *s, const struct link *l)
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
 
 /* Two protocols meet here, the simulator's platform port and swtpm's control channel, and their numbers overlap. What
- * both mean by a number is done; where only the length of the answers differs, it is the simulator's, whose clients
- * need it to connect: a status. Numbers that one of them follows by more bytes are told apart by these. */
+ * both mean by a number is done. Where only the length of the answers differs, the simulator's is sent, a status, which
+ * its clients need to connect. Where one of them sends more bytes after a number, these tell the two apart. */
 enum {
     POWER_ON = 1,   /* the simulator's; swtpm's GET_CAPABILITY has an answer of 8 bytes, which is not given */
     BOTH_RESET = 2, /* power off; INIT, and flags: 0, which is not a number of either protocol */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Is this service correct? The suite is a device whose TPM is software (RSA keys with the public areas of an EK and an
- * SRK), an administrator who enrolls it, and an attacker. What it has made, it deletes. */
+ * SRK), an administrator who enrolls it, and an attacker. It deletes everything that it makes. */
 #include "tests/conformance/service.h"
 #include "dps/protocol/text.h"
 #include "port/posix/pki/pem.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the cases on a service share: the connection, an administrator, and devices whose TPM is software.
+/* What the cases for a service share: the connection, an administrator, and devices whose TPM is software.
  *
  * Functions that return bool have recorded why they return false (conformance_check or conformance_skip): the case then
- * just ends. Enrolling, a challenge, its blob, its answer, the operation: each stands on the case that is about it.
+ * just ends. Enrolling, a challenge, its blob, its answer, the operation: each depends on the case that is about it.
  * `what` begins the sentence that says which variant failed. */
 #ifndef TESTS_CONFORMANCE_SERVICE_H
 #define TESTS_CONFORMANCE_SERVICE_H
@@ -238,11 +238,11 @@ struct service_token {
     const char *se;
     const char *skn; /* null: none */
     bool lower_hex;
-    bool last_bit;       /* of the signature is another one */
+    bool last_bit;       /* of the signature is flipped */
     const char *pattern; /* null: "SharedAccessSignature sr=$r&sig=$g&se=$e&skn=$n" */
 };
 void service_sign(struct bytes key, const struct service_token *t, char *text, size_t size);
-/* The usual token of a device: good for an hour. */
+/* The usual token of a device: valid for an hour. */
 void service_device_token(const struct service_device *d, const uint8_t key[SERVICE_SECRET_SIZE], char *text,
                           size_t size);
 uint64_t service_now(void);

@@ -210,7 +210,7 @@ static void unlinked_hub(struct conformance *c)
     struct service_device d;
     char token[1024];
     char status[32];
-    /* Without that hub it is enrolled: so it is the hub that is refused. */
+    /* Without that hub the device can be enrolled: so it is the hub that is refused. */
     if (!service_device_new(c, &d, "") ||
         !service_device_enroll(c, &d, ",\"iotHubs\":[\"conf-not-linked.example\"]")) {
         return;
@@ -270,7 +270,7 @@ static void polled_by_others(struct conformance *c)
     mixed = other;
     memcpy(mixed.operation, d.operation, sizeof mixed.operation);
     service_device_token(&other, other.nonce, token, sizeof token);
-    if (poll_refused(c, &mixed, token, "another device's operation under the own registrationId")) {
+    if (poll_refused(c, &mixed, token, "another device's operation under one's own registrationId")) {
         service_policy_token(service_of(c), &service_of(c)->owner, token, sizeof token);
         poll_refused(c, &d, token, "with the token of an administrator");
     }
@@ -448,7 +448,7 @@ const struct conformance_case service_cases_assignment[] = {
      "its registrationId.",
      STATE "; C SDK: needs hub, deviceId and key", CONFORMANCE_MUST, 0, whole},
     {"SVC-S09-002",
-     "The right token must be answered with 202, operationId and assigning; Retry-After is digits.",
+     "The right token must be answered with 202, operationId and assigning; Retry-After must be digits.",
      "C# SDK, iot-identity-service: take 202 only; C SDK: digits; Node SDK: operationId as it is",
      CONFORMANCE_MUST, 0, accepted},
     {"SVC-S09-003", "202 should have a registrationState and Retry-After.",
@@ -481,22 +481,23 @@ const struct conformance_case service_cases_assignment[] = {
      CONFORMANCE_MUST, 0, unknown_operations},
     {"SVC-S09-022", "Polling with a token that expired long ago must be refused.", "DPS \"Security tokens\"",
      CONFORMANCE_MUST, 0, expired_poll},
-    {"SVC-S09-030", "Disabled between challenge and proof: the device must not register.",
+    {"SVC-S09-030", "A device that is disabled between challenge and proof must not register.",
      "DPS \"Individual enrollment\"", CONFORMANCE_MUST, 0, disabled_before_proof},
-    {"SVC-S09-031", "Deleted between challenge and proof: the device must not register.",
+    {"SVC-S09-031", "A device that is deleted between challenge and proof must not register.",
      "DPS \"Individual enrollment\"", CONFORMANCE_MUST, 0, deleted_before_proof},
-    {"SVC-S09-032", "Another EK enrolled between challenge and proof: the old one must not register.",
+    {"SVC-S09-032", "If another EK is enrolled between challenge and proof, the old one must not register.",
      "spec-notes: The right EK", CONFORMANCE_MUST, 0, other_ek_before_proof},
-    {"SVC-S09-033", "Disabled between proof and assignment: the hub key should not be given out.",
+    {"SVC-S09-033",
+     "If a device is disabled between proof and assignment, its hub key should not be given out.",
      "DPS \"Individual enrollment\"", CONFORMANCE_SHOULD, 0, disabled_before_poll},
     {"SVC-S09-034",
-     "After its registration was deleted a device must not go on with what it had, and be able to register "
+     "After its registration is deleted, a device's token must be refused, and it must be able to register "
      "again.",
      "spec-notes: A registration that is deleted keeps its generation", CONFORMANCE_MUST, 0,
      registration_deleted},
-    {"SVC-S09-040", "The device itself should be able to look its registration up.",
+    {"SVC-S09-040", "A device should be able to look up its own registration.",
      "DPS \"Device Registration Status Lookup\"; Azure CLI", CONFORMANCE_SHOULD, 0, looked_up},
-    {"SVC-S09-041", "Nobody else must be able to look a registration up.",
+    {"SVC-S09-041", "Nobody else must be able to look up a registration.",
      "DPS \"Device Registration Status Lookup\"", CONFORMANCE_MUST, 0, looked_up_by_others},
     {0},
 };

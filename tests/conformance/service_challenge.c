@@ -202,7 +202,7 @@ static void next_nonce(struct conformance *c)
     memcpy(first, d.nonce, sizeof first);
     if (service_prove(c, &d) && service_poll(c, &d) && service_challenge(c, &d)) {
         conformance_check(c, memcmp(d.nonce, first, sizeof first) != 0,
-                          "a nonce that has done its work is given out again");
+                          "a nonce that was used is given out again");
     }
 }
 
@@ -225,12 +225,12 @@ static void not_empty(struct conformance *c)
 
 const struct conformance_case service_cases_challenge[] = {
     {"SVC-S06-001", "A challenge must be 401 with authenticationKey and keyName and without status.",
-     "C SDK: tells it by that", CONFORMANCE_MUST, 0, form},
+     "C SDK: recognises it by that", CONFORMANCE_MUST, 0, form},
     {"SVC-S06-002", "A challenge must not give the nonce in clear.",
-     "captures of the real service, 2017: once it did", CONFORMANCE_MUST, 0, no_clear_key},
+     "captures of the real service, 2017: it did then", CONFORMANCE_MUST, 0, no_clear_key},
     {"SVC-S06-003", "The blob must be six TPM structures of 52, 256, 110 and the key's, 256, 48 and n bytes.",
      "captures of the real service; " SDKS, CONFORMANCE_MUST, 0, field_sizes},
-    {"SVC-S06-004", "Nothing should stand after the sixth field.", "captures of the real service",
+    {"SVC-S06-004", "Nothing should follow the sixth field.", "captures of the real service",
      CONFORMANCE_SHOULD, 0, nothing_after},
     {"SVC-S06-005", "The blob must open with EK and SRK together, by way of an inner key of 16 bytes.",
      "TPM 2.0 Part 1 r1.59 §24, §23.3; Java SDK: takes no other size", CONFORMANCE_MUST, 0, opens},
@@ -245,8 +245,8 @@ const struct conformance_case service_cases_challenge[] = {
      "TPM 2.0 Part 1 r1.59 §24.3", CONFORMANCE_MUST, 0, fresh},
     {"SVC-S06-009", "Each device must have a nonce of its own.", "spec-notes: No state before proof",
      CONFORMANCE_MUST, 0, own_nonce},
-    {"SVC-S06-010", "After a registration the nonce must be another one.",
-     "spec-notes: No state before proof", CONFORMANCE_MUST, 0, next_nonce},
+    {"SVC-S06-010", "After a registration the nonce must be a new one.", "spec-notes: No state before proof",
+     CONFORMANCE_MUST, 0, next_nonce},
     {"SVC-S06-011", "The nonce must look random.", "spec-notes: No state before proof", CONFORMANCE_MUST, 0,
      not_empty},
     {0},

@@ -219,7 +219,8 @@ struct text_vector {
     const char *text;
 };
 
-/* PUT a body as it is, under a new name: refused, and nothing is enrolled. $I: the registrationId, $K: the EK. */
+/* PUT a body as it is, under a new name: it must be refused, and nothing be enrolled. $I: the registrationId, $K: the
+ * EK. */
 static bool put_refused(struct conformance *c, const struct text_vector *v)
 {
     struct service_device d;
@@ -261,7 +262,7 @@ static void not_json(struct conformance *c)
         {"a byte order mark", "\xef\xbb\xbf" BEGIN "}"},
         {"something after it", BEGIN "} x"},
         {"a missing brace", BEGIN},
-        {"a comma too many", BEGIN ",}"},
+        {"one comma too many", BEGIN ",}"},
         {"a comment", BEGIN "/* */}"},
         {"single quotes", "{'registrationId':'$I'}"},
         {"a string that is not UTF-8", BEGIN ",\"deviceId\":\"\xff\xfe\"}"},
@@ -332,7 +333,7 @@ static void deep(struct conformance *c)
     }
 }
 
-/* Ids as they stand in the path. */
+/* Ids as they are in the path. */
 static void bad_ids(struct conformance *c)
 {
     static const struct text_vector ids[] = {
@@ -344,7 +345,7 @@ static void bad_ids(struct conformance *c)
         {"an overlong dot", "conf-%C0%AEa"},
         {"a dot at the end", "conf-a."},
         {"a broken escape", "conf-a%4"},
-        {"an escape that is none", "conf-a%zz"},
+        {"an escape that is not one", "conf-a%zz"},
         {"an escape of an escape", "conf-%2561"},
         {"a wildcard", "conf-*"},
     };
@@ -387,7 +388,7 @@ static void long_id(struct conformance *c)
 
 const struct conformance_case service_cases_enrollment[] = {
     {"SVC-S02-001",
-     "An enrollment with registrationId and EK alone must be taken, and answered with these, "
+     "An enrollment with registrationId and EK alone must be accepted, and answered with these, "
      "provisioningStatus and etag.",
      "DPS \"Individual enrollment\"; C SDK: refuses an answer without provisioningStatus", CONFORMANCE_MUST,
      0, created},
@@ -406,28 +407,28 @@ const struct conformance_case service_cases_enrollment[] = {
      "RFC 9110 §13.1.1; C# service client: adds quotes", CONFORMANCE_MUST, 0, any_etag},
     {"SVC-S02-008", "PUT with If-Match must not create.", "RFC 9110 §13.1.1", CONFORMANCE_MUST, 0,
      update_needs_one},
-    {"SVC-S02-009", "DELETE with the current etag must be answered with 204, and the enrollment be gone.",
+    {"SVC-S02-009", "DELETE with the current etag must be answered with 204 and remove the enrollment.",
      "DPS \"Individual enrollment\"", CONFORMANCE_MUST, 0, removed},
-    {"SVC-S02-010", "A registrationId must have no case.", "DPS \"Limits\"", CONFORMANCE_MUST, 0,
+    {"SVC-S02-010", "The case of a registrationId must not matter.", "DPS \"Limits\"", CONFORMANCE_MUST, 0,
      without_case},
     {"SVC-S02-011",
      "deviceId, provisioningStatus, initialTwin and reprovisionPolicy must be kept: above all, disabled "
      "stays disabled.",
      "azure-iot-sdk-csharp#1604", CONFORMANCE_MUST, 0, kept_members},
-    {"SVC-S02-012", "attestationmechanism must give the EK.", "DPS \"Individual enrollment\"",
+    {"SVC-S02-012", "attestationmechanism must return the EK.", "DPS \"Individual enrollment\"",
      CONFORMANCE_MUST, 0, mechanism},
     {"SVC-S02-020", "A body that is not a JSON object must be refused.", "RFC 8259", CONFORMANCE_MUST, 0,
      not_json},
-    {"SVC-S02-021", "Members of a wrong type or value must be refused, and nothing be enrolled.",
+    {"SVC-S02-021", "Members of a wrong type or value must be refused, and nothing enrolled.",
      "DPS \"Individual enrollment\"", CONFORMANCE_MUST, 0, wrong_members},
     {"SVC-S02-022", "Members that occur twice should be refused: two readers may take different ones.",
      "RFC 8259 §4; spec-notes: Management", CONFORMANCE_SHOULD, 0, doubled_members},
     {"SVC-S02-023", "Deep nesting must be refused, and harm nobody.", "RFC 8259 §9", CONFORMANCE_MUST, 0,
      deep},
-    {"SVC-S02-024", "A registrationId of other characters or of more than 128 must be refused.",
+    {"SVC-S02-024", "A registrationId with other characters, or with more than 128, must be refused.",
      "DPS \"Limits\"", CONFORMANCE_MUST, 0, bad_ids},
     {"SVC-S02-025",
-     "A registrationId of 128 characters with all that are allowed must be taken, and its device register.",
+     "A registrationId of 128 characters, with all allowed ones, must be accepted and its device register.",
      "DPS \"Limits\"", CONFORMANCE_MUST, 0, long_id},
     {0},
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SVC-S00-020 to 049: HTTP. A malformed request may be answered with 4xx or with the end of the connection: what counts
- * is that it is not understood as another one. */
+/* SVC-S00-020 to 049: HTTP. A malformed request may be answered with 4xx or with the end of the connection: what
+ * matters is that it is not taken for a different request. */
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>
@@ -28,7 +28,7 @@ static size_t fill(const struct service *s, const char *pattern, char *text, siz
     return bytes_written(&w).len;
 }
 
-/* An answer that says that the request is none, and not one that a request with this target would have got anyway. */
+/* An answer that says that the request is malformed, and not one that a request with this target would get anyway. */
 static bool says_malformed(unsigned status)
 {
     static const unsigned statuses[] = {400, 408, 411, 413, 414, 431, 501, 505};
@@ -40,7 +40,7 @@ static bool says_malformed(unsigned status)
     return false;
 }
 
-/* Never a second answer: what stands after a malformed request is not another request. */
+/* Never a second answer: what follows a malformed request is not another request. */
 static bool is_stopped(struct conformance *c, const struct vector *v, size_t len, const char *request,
                        bool answered)
 {
@@ -125,7 +125,7 @@ static void chunk_sizes(struct conformance *c)
     try_stopped(c, vectors, COUNT(vectors), false);
 }
 
-/* Whoever waits for all of it can be made to wait. */
+/* A service that waits for all of it can be made to wait for ever. */
 static void gigabytes(struct conformance *c)
 {
     static const struct vector vectors[] = {
@@ -194,7 +194,7 @@ static void chunked(struct conformance *c)
         char target[512];
         service_device_name(c, &d);
         service_target(&d, "/register", target, sizeof target);
-        /* The body lacks the keys, or the device is not known: either is said likewise, however the body comes. */
+        /* The body lacks the keys, or the device is not known: the answer must be the same however the body comes. */
         if (!service_ask(c, "PUT", target, "Content-Type: application/json\r\n", "{}")) {
             return;
         }
@@ -425,15 +425,15 @@ static void rate(struct conformance *c)
 
 const struct conformance_case service_cases_http[] = {
     {"SVC-S00-020",
-     "A request whose length is ambiguous must be refused, and nothing after it be taken for a request.",
+     "A request whose length is ambiguous must be refused, and nothing after it may count as a request.",
      "RFC 9112 §6.1, §6.3, §11.2, §5.1", CONFORMANCE_MUST, 0, smuggling},
     {"SVC-S00-021", "An impossible Content-Length must be refused.", "RFC 9112 §6.3", CONFORMANCE_MUST, 0,
      lengths},
     {"SVC-S00-022", "An impossible chunk must be refused.", "RFC 9112 §7.1", CONFORMANCE_MUST, 0,
      chunk_sizes},
-    {"SVC-S00-023", "A request of HTTP/1.1 without Host or with two must be refused.", "RFC 9112 §3.2",
+    {"SVC-S00-023", "An HTTP/1.1 request without Host or with two must be refused.", "RFC 9112 §3.2",
      CONFORMANCE_MUST, 0, hosts},
-    {"SVC-S00-024", "What is not a request must be refused.", "RFC 9112 §3", CONFORMANCE_MUST, 0,
+    {"SVC-S00-024", "Anything that is not a request must be refused.", "RFC 9112 §3", CONFORMANCE_MUST, 0,
      request_lines},
     {"SVC-S00-025",
      "A head of any size must not harm the service: it is answered or cut off, and others are answered.",
@@ -441,11 +441,11 @@ const struct conformance_case service_cases_http[] = {
     {"SVC-S00-026", "A chunked body must be understood, with extensions and trailers.",
      "RFC 9112 §7.1; Node SDK: sends chunks", CONFORMANCE_MUST, 0, chunked},
     {"SVC-S00-027",
-     "A client that waits for 100 (Continue), and one that does not get it, must get an answer.",
+     "A client that expects 100 (Continue) must get an answer, whether or not it gets the 100.",
      "RFC 9110 §10.1.1", CONFORMANCE_MUST, 0, expect_continue},
     {"SVC-S00-028", "A target in absolute form must be understood.", "RFC 9112 §3.2.2", CONFORMANCE_MUST, 0,
      absolute_form},
-    {"SVC-S00-029", "A request of HTTP/1.0 should be answered, and the connection then be closed.",
+    {"SVC-S00-029", "An HTTP/1.0 request should be answered, and the connection closed after it.",
      "RFC 9112 §9.3", CONFORMANCE_SHOULD, 0, http_1_0},
     {"SVC-S00-030", "A path that means nothing must be answered with 404 or 400 and the error JSON.",
      "DPS ProvisioningServiceErrorDetails", CONFORMANCE_MUST, 0, unknown_route},
@@ -467,7 +467,7 @@ const struct conformance_case service_cases_http[] = {
      "spec-notes: Error codes", CONFORMANCE_SHOULD, 0, no_api_version},
     {"SVC-S00-037", "Challenges for one device should be limited, with 429 and Retry-After in seconds.",
      "RFC 6585 §4; C SDK: reads digits only; spec-notes: Error codes", CONFORMANCE_SHOULD, 0, rate},
-    {"SVC-S00-038", "A body of a gigabyte should be refused before it comes.", "RFC 9110 §15.5.14; CWE-400",
+    {"SVC-S00-038", "A body of a gigabyte should be refused before it arrives.", "RFC 9110 §15.5.14; CWE-400",
      CONFORMANCE_SHOULD, 0, gigabytes},
     {0},
 };

@@ -125,7 +125,7 @@ const struct conformance_case service_cases_hub[] = {
      "IoT Hub \"Security tokens\"", CONFORMANCE_MUST, 0, wrong_keys},
     {"SVC-S10-003", "The hub must refuse a token that has expired.", "IoT Hub \"Security tokens\"",
      CONFORMANCE_MUST, 0, expired},
-    {"SVC-S10-004", "After registering again the old hub key should be refused.",
+    {"SVC-S10-004", "After the device registers again, its old hub key should be refused.",
      "spec-notes: The store holds no secret", CONFORMANCE_SHOULD, 0, old_key},
     {0},
 };

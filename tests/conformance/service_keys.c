@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* RSA keys in software, with the public areas that a TPM would give them. The service cannot tell the difference: that
- * a key stands in a TPM is the vendor's word (the EK) and what ActivateCredential enforces (the SRK). */
+ * a key is in a TPM is guaranteed by the vendor (the EK) and enforced by ActivateCredential (the SRK). */
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include <string.h>

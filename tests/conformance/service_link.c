@@ -52,8 +52,8 @@ static int move_records(struct service_link *l, unsigned wanted, uint64_t deadli
     }
 }
 
-/* What a client of long ago would offer: the engine has been started with today's settings, so it is spoiled and
- * started again. */
+/* Offer what an old client would offer: the engine has been started with today's settings, so these are changed and it
+ * is started again. */
 static int spoil(struct service_link *l, const char *host)
 {
     static const uint16_t static_rsa[] = {BR_TLS_RSA_WITH_AES_128_GCM_SHA256,
@@ -312,7 +312,7 @@ enum service_outcome service_raw(struct conformance *c, struct bytes bytes, uint
         conformance_check(c, false, "no connection: %s", posix_error_text(error));
         return SERVICE_SILENT;
     }
-    /* Who refuses early may close before all is sent: that is an answer too, if it said why. */
+    /* A service that refuses early may close before all is sent: that is an answer too, if it said why. */
     if (service_link_send(l, bytes) == 0) {
         crypto_tls_flush(engine_of(l));
     }

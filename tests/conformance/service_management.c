@@ -5,7 +5,7 @@
 #include "tests/conformance/service.h"
 #include <string.h>
 
-/* ---- Who may ------------------------------------------------------------------------------------------- */
+/* ---- Who may manage ------------------------------------------------------------------------------------ */
 
 static bool with_token(struct conformance *c, const char *method, const char *target,
                        const char *authorization)
@@ -132,7 +132,7 @@ static void reader(struct conformance *c)
     char target[512];
     char token[1024];
     if (s->reader.key_len == 0) {
-        conformance_skip(c, "needs a policy with less rights: --reader-connection-string-file FILE");
+        conformance_skip(c, "needs a policy with fewer rights: --reader-connection-string-file FILE");
         return;
     }
     if (!service_device_new(c, &d, "") || !service_look(c, d.id, &before)) {
@@ -234,7 +234,8 @@ static void bad_queries(struct conformance *c)
         {"a query that is a number", "", "{\"query\":7}"},
         {"another statement", "", "{\"query\":\"DELETE FROM enrollments\"}"},
         {"two statements", "", "{\"query\":\"SELECT * FROM enrollments; DROP TABLE enrollments\"}"},
-        {"a quote without an end", "", "{\"query\":\"SELECT * FROM enrollments WHERE registrationId = 'a\"}"},
+        {"a quote that does not end", "",
+         "{\"query\":\"SELECT * FROM enrollments WHERE registrationId = 'a\"}"},
         {"no JSON", "", "SELECT * FROM enrollments"},
         {"a page of 0", "x-ms-max-item-count: 0\r\n", QUERY_ALL},
         {"a page of -1", "x-ms-max-item-count: -1\r\n", QUERY_ALL},
@@ -413,7 +414,7 @@ static void no_secrets(struct conformance *c)
 
 const struct conformance_case service_cases_management[] = {
     {"SVC-S02-040",
-     "Management without a token, or with one that is not right in every part, must be refused with 401.",
+     "Management without a token, or with one that is wrong in any part, must be refused with 401.",
      "DPS \"Security tokens\"", CONFORMANCE_MUST, 0, bad_tokens},
     {"SVC-S02-041", "Tokens as the service clients write them must be accepted.",
      "C, Node and C# service clients", CONFORMANCE_MUST, 0, good_tokens},
@@ -422,17 +423,17 @@ const struct conformance_case service_cases_management[] = {
     {"SVC-S02-050",
      "A query must show every enrollment once, in pages of at most the size asked for, with the item type.",
      "DPS \"Query\"; C service client: switches on x-ms-item-type", CONFORMANCE_MUST, 0, pages},
-    {"SVC-S02-051", "A query, page size or continuation that is not right should be refused.",
+    {"SVC-S02-051", "An invalid query, page size or continuation should be refused.",
      "spec-notes: Management", CONFORMANCE_SHOULD, 0, bad_queries},
     {"SVC-S02-060", "Up to ten enrollments must be created, updated and deleted with one request.",
      "DPS \"Bulk\"", CONFORMANCE_MUST, 0, bulk},
-    {"SVC-S02-061", "What fails of a bulk operation must be named, with an errorCode.", "DPS \"Bulk\"",
+    {"SVC-S02-061", "Each failed item of a bulk operation must be named, with an errorCode.", "DPS \"Bulk\"",
      CONFORMANCE_MUST, 0, bulk_in_part},
     {"SVC-S02-062", "More than ten, or an unknown mode, should be refused as a whole.", "DPS \"Bulk\"",
      CONFORMANCE_SHOULD, 0, bad_bulk},
     {"SVC-S02-070",
-     "A registration must be shown with hub and deviceId once there is one, and be deleted with the right "
-     "etag only.",
+     "A registration must be shown with hub and deviceId once there is one, and be deleted only with the "
+     "right etag.",
      "DPS \"DeviceRegistrationState\"", CONFORMANCE_MUST, 0, registration},
     {"SVC-S02-071", "Management must never show a device's key.",
      "DPS \"DeviceRegistrationState\"; spec-notes: The store holds no secret", CONFORMANCE_MUST, 0,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SVC-S05-030 to 059: the SRK. It comes from the device unauthenticated, and the nonce is wrapped to it: so it must be
- * a key that cannot leave a TPM, or the nonce, and later the hub key, can be had in clear. */
+ * a key that cannot leave a TPM; otherwise the nonce, and later the hub key, can be obtained in clear. */
 #include "dps/protocol/text.h"
 #include "tests/conformance/service.h"
 #include "tpm/protect.h"
@@ -19,7 +19,7 @@ static bool ask_with(struct conformance *c, const struct service_device *d, cons
     return service_ask_challenge(c, d, body);
 }
 
-/* All of them refused; with codes: as this project's service does. */
+/* All of them must be refused; codes: with the errorCodes of this project's service. */
 static void try_variants(struct conformance *c, const struct service_variant *vectors, size_t count,
                          bool codes)
 {
@@ -349,7 +349,7 @@ const struct conformance_case service_cases_srk[] = {
     {"SVC-S05-030",
      "An SRK that could be a software key (no fixedTPM) must be refused: it would open the nonce in clear.",
      "TPM 2.0 Part 3 r1.59 §12.3, §12.5; " RULE, CONFORMANCE_MUST, 0, no_fixed_tpm},
-    {"SVC-S05-031", "An SRK that is not a storage key of its TPM's own making must be refused.",
+    {"SVC-S05-031", "An SRK that is not a storage key made in its TPM must be refused.",
      "TPM 2.0 Part 1 r1.59 §27; " RULE, CONFORMANCE_MUST, 0, other_roles},
     {"SVC-S05-032", "An SRK with attributes or a policy that no SRK has should be refused.",
      "TCG Provisioning Guidance 1.0 §7.5.1; " RULE, CONFORMANCE_SHOULD, 0, odd_attributes},
@@ -365,7 +365,7 @@ const struct conformance_case service_cases_srk[] = {
     {"SVC-S05-036", "The refusal of an SRK should say what is wrong: 400011 to 400015.",
      "spec-notes: Error codes", CONFORMANCE_SHOULD, 0, codes},
     {"SVC-S05-040",
-     "An SRK that is not a point of its curve must be refused; one that is must not be an internal error.",
+     "An ECC SRK off its curve must be refused; one on its curve must not cause an internal error.",
      "TPM 2.0 Part 2 r1.59 §12.2.3.6", CONFORMANCE_MUST, 0, curves},
     {"SVC-S05-041", "An SRK that is not exactly one TPM2B_PUBLIC in base64 must be refused.",
      "TPM 2.0 Part 2 r1.59 §12.2.5", CONFORMANCE_MUST, 0, sizes},

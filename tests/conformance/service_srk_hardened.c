@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* SVC-S05-037 and 053 to 057: the hardened SRK, from which TPM2_Rewrap gets nothing. The service cannot see which TPMs
- * have that command, so an enrollment may demand this SRK; and a demand is worth something only if nobody gets round
- * it. */
+/* SVC-S05-037 and 053 to 057: the hardened SRK, which TPM2_Rewrap cannot use. The service cannot see which TPMs
+ * have that command, so an enrollment may demand this SRK; and a demand is worth something only if nobody can get
+ * around it. */
 #include "tests/conformance/service.h"
 #include <string.h>
 
@@ -174,12 +174,12 @@ const struct conformance_case service_cases_srk_hardened[] = {
      CONFORMANCE_SHOULD, 0, taken},
     {"SVC-S05-054", "Where the enrollment demands the hardened SRK, the standard one must be refused.", RULE,
      CONFORMANCE_MUST, 0, demanded},
-    {"SVC-S05-055", "Its refusal should say so: 400016.", "spec-notes: Error codes", CONFORMANCE_SHOULD, 0,
-     code},
+    {"SVC-S05-055", "The refusal of a standard SRK where the hardened one is demanded should say so: 400016.",
+     "spec-notes: Error codes", CONFORMANCE_SHOULD, 0, code},
     {"SVC-S05-056",
-     "A standard SRK that the service knows already must be refused where the other is demanded.", RULE,
-     CONFORMANCE_MUST, 0, demanded_meanwhile},
-    {"SVC-S05-057", "A demand that is not understood must be refused, not dropped.", RULE, CONFORMANCE_MUST,
-     0, misspelt},
+     "A standard SRK that the service knows already must be refused where the hardened one is demanded.",
+     RULE, CONFORMANCE_MUST, 0, demanded_meanwhile},
+    {"SVC-S05-057", "A demand that the service does not understand must be refused, not ignored.", RULE,
+     CONFORMANCE_MUST, 0, misspelt},
     {0},
 };

@@ -74,7 +74,7 @@ static void one_byte_records(struct conformance *c)
                       posix_error_text(error));
 }
 
-/* An enrollment of which the end is missing: the last byte, a blank; or the end of the chunks. */
+/* An enrollment whose end is missing: the last byte, a blank; or the end of the chunks. */
 static size_t write_cut_off(const struct service *s, const struct service_device *d, bool chunked, char *text,
                             size_t size)
 {
@@ -131,7 +131,7 @@ static void cut_off(struct conformance *c)
     }
 }
 
-/* A head that comes in drops: others are served meanwhile. */
+/* A head that arrives byte by byte: others must be served meanwhile. */
 static bool drip(struct conformance *c, unsigned seconds, bool *ended)
 {
     struct service *s = service_of(c);
@@ -242,9 +242,9 @@ const struct conformance_case service_cases_tls[] = {
      CONFORMANCE_MUST, 0, one_byte_records},
     {"SVC-S00-006", "A request that is cut off, with or without close_notify, must have no effect.",
      "RFC 9112 §8", CONFORMANCE_MUST, 0, cut_off},
-    {"SVC-S00-007", "A client that sends its request in drops must not keep others waiting.",
+    {"SVC-S00-007", "A client that sends its request very slowly must not keep others waiting.",
      "spec-notes: Nobody can stall the service", CONFORMANCE_MUST, 0, slow_others},
-    {"SVC-S00-008", "A request that never ends should be given up after a time.",
+    {"SVC-S00-008", "The service should give up on a request that never ends.",
      "RFC 9110 §15.5.9; CWE-400 (slowloris)", CONFORMANCE_SHOULD, CONFORMANCE_SLOW, slow_ended},
     {"SVC-S00-009", "A connection should carry more than one request.",
      "RFC 9112 §9.3; " SDK "they keep theirs", CONFORMANCE_SHOULD, 0, keep_alive},

@@ -181,7 +181,7 @@ static void bad_signatures(struct conformance *c)
 {
     static const struct vector vectors[] = {
         {.name = "signed with another key", .age = 600, .other_key = true},
-        {.name = "another last bit of the signature", .age = 600, .last_bit = true},
+        {.name = "the last bit of the signature flipped", .age = 600, .last_bit = true},
         {.name = "a longer se than was signed",
          .age = 600,
          .pattern = "SharedAccessSignature sr=$r&sig=$g&se=9$e&skn=$n"},
@@ -197,7 +197,7 @@ static void bad_signatures(struct conformance *c)
     try_refused(c, vectors, COUNT(vectors), 401);
 }
 
-/* Accepted or not is the service's decision; that it decides is ours. */
+/* The service may accept them or not, but it must decide. */
 static void odd_forms(struct conformance *c)
 {
     static const struct vector vectors[] = {
@@ -214,7 +214,7 @@ static void odd_forms(struct conformance *c)
         {.name = "the scheme in lower case",
          .age = 600,
          .pattern = "sharedaccesssignature sr=$r&sig=$g&se=$e&skn=$n"},
-        {.name = "a blank more", .age = 600, .pattern = "SharedAccessSignature  sr=$r&sig=$g&se=$e&skn=$n"},
+        {.name = "one more blank", .age = 600, .pattern = "SharedAccessSignature  sr=$r&sig=$g&se=$e&skn=$n"},
     };
     struct service *s = service_of(c);
     struct service_device d;
@@ -458,30 +458,31 @@ static void two_headers(struct conformance *c)
 #define TOKENS "DPS \"Security tokens\""
 
 const struct conformance_case service_cases_token[] = {
-    {"SVC-S08-001", "Tokens as all SDKs write them must be accepted: signed is sr as it stands in the token.",
+    {"SVC-S08-001",
+     "Tokens must be accepted as all SDKs write them: sr is signed exactly as it is in the token.",
      "C, Node, C#, Java SDKs, iot-identity-service", CONFORMANCE_MUST, 0, of_clients},
     {"SVC-S08-002", "A second request without the keys must be accepted: the token proves them.",
      "iot-identity-service: leaves them out", CONFORMANCE_MUST, 0, keys_left_out},
     {"SVC-S08-003", "A second request with tpm null should be accepted likewise.", "spec-notes: Clients",
      CONFORMANCE_SHOULD, 0, keys_null},
-    {"SVC-S08-004", "A token that expired a minute ago should be accepted: clocks of devices are late.",
+    {"SVC-S08-004", "A token that expired a minute ago should be accepted: devices' clocks may be slow.",
      "iot-identity-service: 30 seconds; spec-notes: Clients", CONFORMANCE_SHOULD, 0, slow_clock},
     {"SVC-S08-010", "A token for another audience must be refused with 401, an error, and no new challenge.",
      TOKENS "; C SDK: answers every challenge, for ever", CONFORMANCE_MUST, 0, bad_audiences},
-    {"SVC-S08-011", "A token whose expiry is past or no number must be refused.", TOKENS, CONFORMANCE_MUST, 0,
-     bad_expiries},
+    {"SVC-S08-011", "A token whose expiry is past or is not a number must be refused.", TOKENS,
+     CONFORMANCE_MUST, 0, bad_expiries},
     {"SVC-S08-012", "A token with a member missing, doubled or malformed must be refused.", TOKENS,
      CONFORMANCE_MUST, 0, bad_forms},
     {"SVC-S08-013", "A token whose signature does not cover what it says must be refused.", TOKENS,
      CONFORMANCE_MUST, 0, bad_signatures},
-    {"SVC-S08-014", "Odd tokens must be accepted or refused, and never be an internal error.", TOKENS,
+    {"SVC-S08-014", "Odd tokens must be accepted or refused, and never cause an internal error.", TOKENS,
      CONFORMANCE_MUST, 0, odd_forms},
     {"SVC-S08-015", "Two Authorization headers must be refused.", "RFC 9110 §5.3", CONFORMANCE_MUST, 0,
      two_headers},
     {"SVC-S08-020",
-     "What an observer of the TPM's bus sees must sign no token: inner key, seedValue, unique.",
+     "Nothing that an observer of the TPM's bus sees must sign a token: inner key, seedValue, unique.",
      "TPM 2.0 Part 1 r1.59 §23.3; spec-notes: Why it is safe", CONFORMANCE_MUST, 0, other_keys},
-    {"SVC-S08-021", "The nonce of another device must not sign.", NONCE, CONFORMANCE_MUST, 0,
+    {"SVC-S08-021", "A token signed with another device's nonce must be refused.", NONCE, CONFORMANCE_MUST, 0,
      nonce_of_another},
     {"SVC-S08-022", "A nonce must prove only the SRK that it was wrapped to.", NONCE, CONFORMANCE_MUST, 0,
      nonce_of_another_srk},
@@ -489,11 +490,11 @@ const struct conformance_case service_cases_token[] = {
      CONFORMANCE_MUST, 0, other_ek_with_proof},
     {"SVC-S08-024", "A nonce must register once: the same request again must be refused and change nothing.",
      NONCE, CONFORMANCE_MUST, 0, replay},
-    {"SVC-S08-025", "The hub key must not register.", "spec-notes: The store holds no secret",
-     CONFORMANCE_MUST, 0, hub_key},
+    {"SVC-S08-025", "A token signed with the hub key must not register the device.",
+     "spec-notes: The store holds no secret", CONFORMANCE_MUST, 0, hub_key},
     {"SVC-S08-026", "A device's token must not manage, and an administrator's must not register.", TOKENS,
      CONFORMANCE_MUST, 0, not_for_management},
-    {"SVC-S08-030", "A challenge should survive that others ask for one in the device's name.", NONCE,
+    {"SVC-S08-030", "A challenge should stay valid when others ask for one in the device's name.", NONCE,
      CONFORMANCE_SHOULD, 0, others_ask},
     {"SVC-S08-031", "Of two challenges in flight only one should register.", NONCE, CONFORMANCE_SHOULD, 0,
      two_in_flight},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The TPM suite: its options, how it reaches the TPM, and what it does around each case. The cases stand in tpm_s*.c, a
+/* The TPM suite: its options, how it reaches the TPM, and what it does around each case. The cases are in tpm_s*.c, a
  * file for each step of the flow. */
 #include "tests/conformance/tpm.h"
 
@@ -46,8 +46,8 @@ static int read_auth(const char *path, uint8_t bytes[TPM_AUTH_MAX], struct bytes
     return error == 0 ? 0 : error == BYTES_E_SPACE ? POSIX_EXIT_USAGE : POSIX_EXIT_STORE;
 }
 
-/* Is this what the TPM takes? Only its word that it is wrong counts here: what else may be wrong, cases find. These two
- * are never locked out by it. */
+/* Is this what the TPM takes? Only an answer that says that it is wrong counts here: cases find whatever else is wrong.
+ * A wrong attempt never locks these two. */
 static bool is_wrong(struct conformance *c, uint32_t hierarchy, uint32_t session, struct bytes value)
 {
     struct tpm2_auth auth = tpm2_auth_password(value);
@@ -84,7 +84,7 @@ static int blame(const char *hierarchy, const char *option, const char *path, ch
     return POSIX_EXIT_USAGE;
 }
 
-/* An owner whose word is missing would fail nearly every case, and say nothing about the TPM. */
+/* A missing authorization would make nearly every case fail, and say nothing about the TPM. */
 static int check_authorizations(struct conformance *c, char *why, size_t why_size)
 {
     uint32_t permanent = 0;

@@ -2,8 +2,8 @@
 /* What the cases on a TPM share: one command and its answer, the keys of the flow, and what must be flushed.
  *
  * Functions that return bool have recorded why they return false (conformance_check): the case then just ends. Making
- * the keys, a session, bringing a key in: each stands on the case that is about it. Every handle that a function here
- * has got from the TPM is flushed after the case, so that no case needs to. */
+ * the keys, a session, bringing a key in: each depends on the case that is about it. Every handle that a function here
+ * gets from the TPM is flushed after the case, so that no case needs to. */
 #ifndef TESTS_CONFORMANCE_TPM_H
 #define TESTS_CONFORMANCE_TPM_H
 
@@ -155,14 +155,14 @@ int tpm_activate_simply(struct conformance *c, uint32_t object, const struct tpm
 void tpm_new_key(struct conformance *c, struct tpm_wrapped *k);
 /* Wrap it to the SRK; unique follows from key and seedValue unless keep_unique. */
 bool tpm_wrap(struct conformance *c, struct tpm_wrapped *k, bool keep_unique);
-/* The same to another storage key; null: it could not be had. */
+/* The same to another storage key; null: it could not be made. */
 bool tpm_wrap_to(struct conformance *c, struct tpm_wrapped *k, const struct tpm_key *srk, bool keep_unique);
 /* Each returns the parse function's error and fills in k. */
 int tpm_import(struct conformance *c, struct tpm_wrapped *k);
 int tpm_load(struct conformance *c, struct tpm_wrapped *k);
 /* All of them, which must work: k->handle is loaded. */
 bool tpm_bring_in(struct conformance *c, struct tpm_wrapped *k);
-/* What refusals stand on, tried once: a credential is opened, a key of the flow is brought in, if nothing is wrong. */
+/* What refusals depend on, tried once: a credential is opened, a key of the flow is brought in, if nothing is wrong. */
 bool tpm_opens_credentials(struct conformance *c);
 bool tpm_takes_keys(struct conformance *c);
 int tpm_hmac(struct conformance *c, uint32_t key, struct bytes data, struct bytes *mac);
@@ -188,7 +188,7 @@ extern const struct conformance_case tpm_cases_about[], tpm_cases_wire[], tpm_ca
     tpm_cases_clear[], tpm_cases_software[], tpm_cases_session[], tpm_cases_activate[], tpm_cases_import[],
     tpm_cases_refuse[], tpm_cases_hmac[], tpm_cases_flow[], tpm_cases_hardened[], tpm_cases_rewrap[],
     tpm_cases_last[];
-/* Is anything there that the suite has not found when it began? It is flushed, if it can be. */
+/* Is anything there that was not there when the suite began? It is flushed, if it can be. */
 bool tpm_as_found(struct conformance *c, const struct tpm_handles *then);
 
 #endif

@@ -61,7 +61,7 @@ static const char *outcome(struct conformance *c, int error)
                                      : posix_error_text(error);
 }
 
-/* How much a TPM holds at a time is a case of its own, wherever it shows. */
+/* How much a TPM holds at a time is judged by one case, wherever it shows. */
 static const char *stand_on_memory(struct conformance *c, int error)
 {
     const bool full = error == BYTES_E_TPM_RC && tpm_of(c)->rc == TPM2_RC_OBJECT_MEMORY;
@@ -170,7 +170,7 @@ bool tpm_property(struct conformance *c, uint32_t property, uint32_t *value)
     if (!capability(c, TPM2_CAP_TPM_PROPERTIES, property, 1, &r, &count, &more)) {
         return false;
     }
-    /* Asked for one that it does not have, a TPM answers with the next. */
+    /* Asked for a property that it does not have, a TPM answers with the next one. */
     uint32_t found = bytes_read_u32(&r);
     *value = bytes_read_u32(&r);
     return count > 0 && r.error == 0 && found == property;

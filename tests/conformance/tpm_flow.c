@@ -215,7 +215,7 @@ static void supply(struct conformance *c, enum dps_want want)
     }
 }
 
-/* Until the engine is done. A beginning that failed is passed on. */
+/* Until the engine is done. If the beginning failed, that error is reported. */
 static bool drive(struct conformance *c, int begun, const char *what)
 {
     struct dps_device *d = &flow.device;
@@ -227,7 +227,7 @@ static bool drive(struct conformance *c, int begun, const char *what)
         supply(c, want);
         want = dps_device_want(d);
     }
-    /* A TPM that fills up is for the case about what is left in it. */
+    /* If the TPM fills up, the case about what is left in it judges that. */
     const bool full = d->rc == TPM2_RC_OBJECT_MEMORY;
     const char *before = full ? conformance_stand_on(c, "TPM-S09-002") : c->stands_on;
     (void)conformance_check(c, want == DPS_WANT_DONE, "%s ended in step %u, %s: %s%s%s", what,

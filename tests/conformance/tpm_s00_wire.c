@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands that are broken: a TPM that takes one of these may take a forged one as well. */
+/* Broken commands: a TPM that accepts one of these may accept a forged one as well. */
 #include "tests/conformance/tpm.h"
 
-/* Whoever waits for more bytes than came, waits in vain. */
+/* A TPM that waits for more bytes than it got will never answer. */
 #define RAW_TIMEOUT_MS 20000
 
 /* TPM2_GetCapability for one property, as bytes to be broken. */
@@ -206,7 +206,7 @@ static void no_such_object(struct conformance *c)
 const struct conformance_case tpm_cases_wire[] = {
     {"TPM-S00-020", "A command code that no TPM has must be refused with TPM_RC_COMMAND_CODE.",
      "TPM 2.0 Part 3 r1.59 5.2", CONFORMANCE_MUST, 0, unknown_command},
-    {"TPM-S00-021", "A command tag that is none of the two must be refused.", "TPM 2.0 Part 3 r1.59 5.2",
+    {"TPM-S00-021", "A command tag that is neither of the two must be refused.", "TPM 2.0 Part 3 r1.59 5.2",
      CONFORMANCE_MUST, 0, wrong_tag},
     {"TPM-S00-022", "A command shorter than it says must be refused.", "TPM 2.0 Part 3 r1.59 5.2",
      CONFORMANCE_MUST, 0, size_too_large},
@@ -221,8 +221,8 @@ const struct conformance_case tpm_cases_wire[] = {
      "TPM 2.0 Part 3 r1.59 5.6", CONFORMANCE_MUST, 0, authorization_missing},
     {"TPM-S00-027", "An authorizationSize that is too small or goes past the command must be refused.",
      "TPM 2.0 Part 3 r1.59 5.5", CONFORMANCE_MUST, 0, authorization_size},
-    {"TPM-S00-028", "A handle that is not a session must be refused as one.", "TPM 2.0 Part 3 r1.59 5.5",
-     CONFORMANCE_MUST, 0, authorization_handle},
+    {"TPM-S00-028", "Where a session is due, a handle that is not one must be refused.",
+     "TPM 2.0 Part 3 r1.59 5.5", CONFORMANCE_MUST, 0, authorization_handle},
     {"TPM-S00-029", "Reserved bits of sessionAttributes should be refused.", "TPM 2.0 Part 2 r1.59 8.4",
      CONFORMANCE_SHOULD, 0, reserved_bits},
     {"TPM-S00-030", "A handle that names nothing must be refused by a code that says so.",

@@ -236,12 +236,12 @@ static void certificate_matches(struct conformance *c)
 
 const struct conformance_case tpm_cases_ek[] = {
     {"TPM-S01-001",
-     "TPM2_CreatePrimary must give an EK that is as template L-1 says, with a modulus of 2048 bits.",
+     "TPM2_CreatePrimary must give an EK that follows template L-1, with a modulus of 2048 bits.",
      "EK Profile 2.5 B.3.3", CONFORMANCE_MUST, 0, l1_template},
     {"TPM-S01-002", "The EK must be the same each time it is derived.", "TPM 2.0 Part 1 r1.59 27.6.4",
      CONFORMANCE_MUST, 0, l1_twice},
     {"TPM-S01-003",
-     "With an empty unique, as Microsoft's SDKs ask, the EK must be another one, the same each time.",
+     "An empty unique, as Microsoft's SDKs ask for, must give a different EK, the same each time.",
      "spec-notes: The right EK", CONFORMANCE_MUST, 0, azure_template},
     {"TPM-S01-004", "The EK's Name must be the SHA-256 of its public area.", "TPM 2.0 Part 1 r1.59 16",
      CONFORMANCE_MUST, 0, names},

@@ -133,7 +133,7 @@ static void make_persistent(struct conformance *c)
 
 const struct conformance_case tpm_cases_owner[] = {
     {"TPM-S03-001",
-     "TPM2_CreatePrimary must give an SRK that is as its template says, with the Name of its area.",
+     "TPM2_CreatePrimary must give an SRK that follows its template, with the Name of its area.",
      "TCG Provisioning Guidance 1.0 r1.0 7.5.1", CONFORMANCE_MUST, 0, srk_template},
     {"TPM-S03-002", "The SRK must be the same each time it is derived under the same owner.",
      "TPM 2.0 Part 1 r1.59 27.6.4", CONFORMANCE_MUST, 0, srk_twice},
@@ -146,12 +146,12 @@ const struct conformance_case tpm_cases_owner[] = {
     {"TPM-S03-006", "A new owner authorization must replace the old one.", "TPM 2.0 Part 3 r1.59 24.8",
      CONFORMANCE_MUST, CONFORMANCE_DESTRUCTIVE, new_authorization},
     {"TPM-S03-007",
-     "A key must become persistent at a free handle only, keep its Name, and be evicted again.",
+     "A key must become persistent only at a free handle, keep its Name, and be evicted again.",
      "TPM 2.0 Part 3 r1.59 28.5", CONFORMANCE_MUST, CONFORMANCE_DESTRUCTIVE, make_persistent},
     {0},
 };
 
-/* ---- TPM2_Clear: the next owner. Once, for all cases that ask what it has done ---- */
+/* ---- TPM2_Clear: the next owner. Done once, for all cases about its effects ---- */
 
 static int clear(struct conformance *c)
 {
@@ -219,7 +219,7 @@ static bool persistent_objects_gone(struct conformance *c)
     return true;
 }
 
-/* Once, with whatever can be had before and after it: what cannot fails only the case that is about it. */
+/* Once, with whatever exists before and after it: what is missing fails only the case that is about it. */
 static void clear_once(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
@@ -244,7 +244,7 @@ static void clear_once(struct conformance *c)
     }
 }
 
-/* That there is a TPM2_Clear at all is for the case about what it does to an owner. */
+/* Whether there is a TPM2_Clear at all is judged by the case about what it does to an owner. */
 static const struct tpm_cleared *cleared(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);

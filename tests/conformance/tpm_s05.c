@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 5: what the service's rule about SRKs stands on. Software beside the TPM has an RSA key of its own and would
+/* Step 5: what the service's rule about SRKs depends on. Software beside the TPM has an RSA key of its own and would
  * pass it off as the SRK. */
 #include "tests/conformance/tpm.h"
 #include "tests/vectors/activation_blob.h"
@@ -58,7 +58,7 @@ static int load_external(struct conformance *c, struct software_key *k, bool wit
     return error;
 }
 
-/* TPM2_Import with neither wrap, which it takes: then nobody but the attributes can refuse. */
+/* TPM2_Import with neither wrap, which the TPM allows: then only the attributes can be the reason of a refusal. */
 static int import_in_clear(struct conformance *c, struct software_key *k)
 {
     struct tpm_suite *t = tpm_of(c);
@@ -159,7 +159,7 @@ static void import_refuses(struct conformance *c)
     }
 }
 
-/* Its public half alone may be loaded with any attributes: then it must be of no use. */
+/* Its public half alone may be loaded with any attributes: then it must be useless. */
 static void public_half(struct conformance *c, bool by_policy)
 {
     struct tpm_suite *t = tpm_of(c);
@@ -203,10 +203,10 @@ static void public_half_by_policy(struct conformance *c)
 
 const struct conformance_case tpm_cases_software[] = {
     {"TPM-S05-001",
-     "A software key without fixedTPM should be loaded and get credentials: so a service must refuse it.",
+     "A software key without fixedTPM should load and get credentials, so a service must refuse it.",
      "spec-notes: Which SRK may be trusted", CONFORMANCE_SHOULD, 0, attack_works},
     {"TPM-S05-002",
-     "A software storage key without fixedTPM should be imported: so a service must refuse it.",
+     "A software storage key without fixedTPM should be imported, so a service must refuse it.",
      "spec-notes: Which SRK may be trusted", CONFORMANCE_SHOULD, 0, plain_import_works},
     {"TPM-S05-003", "TPM2_LoadExternal must refuse a private key that claims fixedTPM.",
      "TPM 2.0 Part 3 r1.59 12.3", CONFORMANCE_MUST, 0, load_external_refuses},
@@ -214,9 +214,9 @@ const struct conformance_case tpm_cases_software[] = {
      "TPM 2.0 Part 3 r1.59 12.3", CONFORMANCE_MUST, 0, load_external_refuses_srk},
     {"TPM-S05-005", "TPM2_Import must refuse a key that claims fixedTPM.", "TPM 2.0 Part 3 r1.59 13.3",
      CONFORMANCE_MUST, 0, import_refuses},
-    {"TPM-S05-006", "A public half with the attributes of an SRK must get no credential by a password.",
+    {"TPM-S05-006", "A public half with the attributes of an SRK must get no credential with a password.",
      "spec-notes: Which SRK may be trusted", CONFORMANCE_MUST, 0, public_half_by_password},
-    {"TPM-S05-007", "A public half with the attributes of an SRK must get no credential by a policy.",
+    {"TPM-S05-007", "A public half with the attributes of an SRK must get no credential with a policy.",
      "spec-notes: Which SRK may be trusted", CONFORMANCE_MUST, 0, public_half_by_policy},
     {0},
 };

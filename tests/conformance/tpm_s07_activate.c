@@ -162,7 +162,7 @@ static bool opens(struct conformance *c, const struct activation *a, size_t len,
                              "%s: another credential came out", what);
 }
 
-/* What every refusal stands on: that such a credential is opened, if nothing is wrong with it. */
+/* What every refusal depends on: that such a credential is opened, if nothing is wrong with it. */
 static bool stands(struct conformance *c, const struct activation *a, const char *what)
 {
     const char *before = conformance_stand_on(c, "TPM-S07-010");
@@ -233,7 +233,7 @@ static void other_name(struct conformance *c)
     tpm_refused(c, try_it(c, &a, &opened), integrity, "a credential for another Name");
 }
 
-/* Every byte of what stands at from..to is changed once, by one bit. */
+/* Every byte at from..to is changed once, by one bit. */
 static void each_byte(struct conformance *c, bool of_secret, size_t from, size_t to, size_t step,
                       const uint32_t *codes, const char *what)
 {
@@ -332,7 +332,7 @@ static void other_label(struct conformance *c)
     }
 }
 
-/* ---- Who may ---- */
+/* ---- Who may use the EK ---- */
 
 static void no_session(struct conformance *c)
 {
@@ -464,10 +464,10 @@ const struct conformance_case tpm_cases_activate[] = {
      "TPM 2.0 Part 3 r1.59 12.6", CONFORMANCE_MUST, 0, opens_own},
     {"TPM-S07-013", "A credential for the Name of another object must be refused with TPM_RC_INTEGRITY.",
      "TPM 2.0 Part 1 r1.59 24", CONFORMANCE_MUST, 0, other_name},
-    {"TPM-S07-014", "Each byte of the integrity HMAC must count.", "TPM 2.0 Part 1 r1.59 24.5",
-     CONFORMANCE_MUST, 0, hmac_changed},
-    {"TPM-S07-015", "Each byte of the encrypted identity must count.", "TPM 2.0 Part 1 r1.59 24.5",
-     CONFORMANCE_MUST, 0, identity_changed},
+    {"TPM-S07-014", "A change of any byte of the integrity HMAC must be noticed.",
+     "TPM 2.0 Part 1 r1.59 24.5", CONFORMANCE_MUST, 0, hmac_changed},
+    {"TPM-S07-015", "A change of any byte of the encrypted identity must be noticed.",
+     "TPM 2.0 Part 1 r1.59 24.5", CONFORMANCE_MUST, 0, identity_changed},
     {"TPM-S07-016", "A secret that was changed must be refused.", "TPM 2.0 Part 1 r1.59 24.3",
      CONFORMANCE_MUST, 0, secret_changed},
     {"TPM-S07-017", "A credential that was cut off at any byte, or lies about its HMAC, must be refused.",
@@ -476,7 +476,7 @@ const struct conformance_case tpm_cases_activate[] = {
      CONFORMANCE_MUST, 0, secret_sizes},
     {"TPM-S07-019", "A secret must have the OAEP label IDENTITY, with its terminating zero.",
      "TPM 2.0 Part 1 r1.59 24.3 and B.4", CONFORMANCE_MUST, 0, other_label},
-    {"TPM-S07-020", "The EK must not be used by a password.", "EK Profile 2.5 B.3.3", CONFORMANCE_MUST, 0,
+    {"TPM-S07-020", "The EK must not be usable with a password.", "EK Profile 2.5 B.3.3", CONFORMANCE_MUST, 0,
      no_session},
     {"TPM-S07-021", "A session without TPM2_PolicySecret must be refused with TPM_RC_POLICY_FAIL.",
      "EK Profile 2.5 B.6.2", CONFORMANCE_MUST, 0, without_policy_secret},
@@ -491,7 +491,7 @@ const struct conformance_case tpm_cases_activate[] = {
     {"TPM-S07-026",
      "A wrong authorization of the SRK must be refused with TPM_RC_BAD_AUTH, since it has noDA.",
      "TPM 2.0 Part 3 r1.59 12.5", CONFORMANCE_MUST, 0, wrong_srk_password},
-    {"TPM-S07-027", "With EK and SRK in each other's place nothing must be opened.",
-     "TPM 2.0 Part 3 r1.59 12.5", CONFORMANCE_MUST, 0, keys_swapped},
+    {"TPM-S07-027", "With EK and SRK swapped, no credential must be opened.", "TPM 2.0 Part 3 r1.59 12.5",
+     CONFORMANCE_MUST, 0, keys_swapped},
     {0},
 };

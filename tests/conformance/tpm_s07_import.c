@@ -10,7 +10,7 @@ static const uint32_t integrity[] = {TPM2_RC_INTEGRITY, 0};
 static const uint32_t garbage[] = {TPM2_RC_VALUE,   TPM2_RC_INTEGRITY,    TPM2_RC_SIZE,   TPM2_RC_KEY,
                                    TPM2_RC_FAILURE, TPM2_RC_INSUFFICIENT, TPM2_RC_SCHEME, 0};
 
-/* What a refusal stands on: that such a key is taken, if nothing is wrong with it. */
+/* What a refusal depends on: that such a key is accepted, if nothing is wrong with it. */
 static bool tpm_stands(struct conformance *c, int error, const char *what)
 {
     const char *before = conformance_stand_on(c, "TPM-S07-040");
@@ -25,7 +25,7 @@ static bool imported(struct conformance *c, struct tpm_wrapped *k)
     return tpm_wrap(c, k, false) && tpm_stands(c, tpm_import(c, k), "TPM2_Import");
 }
 
-/* ---- What must be taken ---- */
+/* ---- What must be accepted ---- */
 
 static void brings_in(struct conformance *c)
 {
@@ -164,9 +164,9 @@ const struct conformance_case tpm_cases_import[] = {
      "spec-notes: The activation blob", CONFORMANCE_MUST, 0, brings_in},
     {"TPM-S07-041", "noDA, encryptedDuplication, adminWithPolicy and stClear should make no difference.",
      "TPM 2.0 Part 3 r1.59 13.3", CONFORMANCE_SHOULD, 0, attribute_variations},
-    {"TPM-S07-042", "Keys of up to 64 bytes, the block size of SHA-256, should be taken.",
+    {"TPM-S07-042", "Keys of up to 64 bytes, the block size of SHA-256, should be accepted.",
      "TPM 2.0 Part 1 r1.59 27.5.3", CONFORMANCE_SHOULD, 0, key_sizes},
-    {"TPM-S07-043", "The same duplicate must be imported as often as one likes.", "TPM 2.0 Part 3 r1.59 13.3",
+    {"TPM-S07-043", "The same duplicate must be importable any number of times.", "TPM 2.0 Part 3 r1.59 13.3",
      CONFORMANCE_MUST, 0, imports_twice},
     {"TPM-S07-044", "What TPM2_Import returns must not show the key, and must fit into the device's record.",
      "spec-notes: A guest in the TPM", CONFORMANCE_MUST, 0, wrapped_hides_key},
@@ -179,7 +179,7 @@ const struct conformance_case tpm_cases_import[] = {
 
 /* ---- What must be refused, because of what the key claims to be ---- */
 
-/* A key on its way into a TPM that takes keys. */
+/* A key on its way into a TPM that accepts keys. */
 static bool wrapped(struct conformance *c, struct tpm_wrapped *k, bool keep_unique)
 {
     return tpm_takes_keys(c) && tpm_wrap(c, k, keep_unique);
@@ -477,33 +477,33 @@ const struct conformance_case tpm_cases_refuse[] = {
      "TPM 2.0 Part 2 r1.59 12.2.3.4", CONFORMANCE_MUST, 0, no_signing},
     {"TPM-S07-062", "A key with scheme HMAC that may also decrypt must be refused.",
      "TPM 2.0 Part 2 r1.59 12.2.3.4", CONFORMANCE_MUST, 0, sign_and_decrypt},
-    {"TPM-S07-063", "A key without userWithAuth must not be used by a password.",
+    {"TPM-S07-063", "A key without userWithAuth must not be usable with a password.",
      "TPM 2.0 Part 2 r1.59 8.3.3.5", CONFORMANCE_MUST, 0, no_user},
-    {"TPM-S07-064", "A restricted key must not sign what somebody gives it by TPM2_HMAC.",
-     "TPM 2.0 Part 3 r1.59 15.5", CONFORMANCE_MUST, 0, restricted},
-    {"TPM-S07-065", "unique must be SHA-256 of seedValue and key, or the duplicate be refused.",
+    {"TPM-S07-064", "A restricted key must not sign data given to TPM2_HMAC.", "TPM 2.0 Part 3 r1.59 15.5",
+     CONFORMANCE_MUST, 0, restricted},
+    {"TPM-S07-065", "A duplicate whose unique is not SHA-256 of seedValue and key must be refused.",
      "TPM 2.0 Part 1 r1.59 27.5.3", CONFORMANCE_MUST, 0, unique_wrong},
     {"TPM-S07-066", "A seedValue shorter than a digest should be refused.", "TPM 2.0 Part 1 r1.59 27.5.3",
      CONFORMANCE_SHOULD, 0, seed_value_sizes},
-    {"TPM-S07-070", "Each byte of the outer HMAC must count.", "TPM 2.0 Part 1 r1.59 23.3.2.3",
-     CONFORMANCE_MUST, 0, hmac_changed},
-    {"TPM-S07-071", "Each byte of the encrypted duplicate must count.", "TPM 2.0 Part 1 r1.59 23.3.2.3",
-     CONFORMANCE_MUST, 0, content_changed},
+    {"TPM-S07-070", "A change of any byte of the outer HMAC must be noticed.",
+     "TPM 2.0 Part 1 r1.59 23.3.2.3", CONFORMANCE_MUST, 0, hmac_changed},
+    {"TPM-S07-071", "A change of any byte of the encrypted duplicate must be noticed.",
+     "TPM 2.0 Part 1 r1.59 23.3.2.3", CONFORMANCE_MUST, 0, content_changed},
     {"TPM-S07-072", "A seed that was changed must be refused.", "TPM 2.0 Part 1 r1.59 23.3.2.3",
      CONFORMANCE_MUST, 0, seed_changed},
-    {"TPM-S07-073", "Another inner key than that of the inner wrap must be refused.",
+    {"TPM-S07-073", "An inner key other than that of the inner wrap must be refused.",
      "TPM 2.0 Part 1 r1.59 23.3.2.2", CONFORMANCE_MUST, 0, inner_key_wrong},
     {"TPM-S07-074", "An inner key that is not an AES-128 key must be refused.", "TPM 2.0 Part 3 r1.59 13.3",
      CONFORMANCE_MUST, 0, inner_key_sizes},
     {"TPM-S07-075", "A duplicate or seed that was cut off must be refused.", "TPM 2.0 Part 3 r1.59 13.3",
      CONFORMANCE_MUST, 0, cut_off},
-    {"TPM-S07-076", "Another public area than that which was wrapped must be refused with TPM_RC_INTEGRITY.",
+    {"TPM-S07-076", "A public area other than the wrapped one must be refused with TPM_RC_INTEGRITY.",
      "TPM 2.0 Part 1 r1.59 23.3.2.3", CONFORMANCE_MUST, 0, public_changed},
     {"TPM-S07-077", "A seed must have the OAEP label DUPLICATE.", "TPM 2.0 Part 1 r1.59 23.3.2.3 and B.4",
      CONFORMANCE_MUST, 0, wrong_label},
     {"TPM-S07-080", "TPM2_Load must refuse a private area that was changed.", "TPM 2.0 Part 3 r1.59 12.2",
      CONFORMANCE_MUST, 0, load_changed},
-    {"TPM-S07-081", "TPM2_Load must refuse a public area that is not that of the private one.",
+    {"TPM-S07-081", "TPM2_Load must refuse a public area that does not belong to the private one.",
      "TPM 2.0 Part 3 r1.59 12.2", CONFORMANCE_MUST, 0, load_other_public},
     {"TPM-S07-082", "TPM2_Load must refuse a key under another parent than its own.",
      "TPM 2.0 Part 3 r1.59 12.2", CONFORMANCE_MUST, 0, load_other_parent},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Steps 3 and 7 with the hardened SRK, and TPM2_Rewrap: what it takes out of the standard SRK, and not out of the
+/* Steps 3 and 7 with the hardened SRK, and TPM2_Rewrap: what it takes out of the standard SRK, but not out of the
  * hardened one. */
 #include "tests/conformance/tpm.h"
 #include "tpm/tools/command_more.h"
@@ -208,7 +208,7 @@ const struct conformance_case tpm_cases_hardened[] = {
      CONFORMANCE_SHOULD, 0, brings_in},
     {"TPM-S07-091", "The hardened SRK must refuse TPM2_Import by password and all uses of TPM2_Create.", RULE,
      CONFORMANCE_MUST, 0, other_uses},
-    {"TPM-S07-092", "TPM2_ObjectChangeAuth must not open a primary.", "TPM 2.0 Part 3 r1.59 12.8",
+    {"TPM-S07-092", "TPM2_ObjectChangeAuth must be refused for a primary.", "TPM 2.0 Part 3 r1.59 12.8",
      CONFORMANCE_MUST, 0, no_new_auth},
     {"TPM-S09-005", "A whole registration and a hub token should work with the hardened SRK.", RULE,
      CONFORMANCE_SHOULD, 0, whole},
@@ -240,7 +240,7 @@ static int rewrap(struct conformance *c, uint32_t parent, const struct tpm2_auth
     return tpm2_rewrap_parse(tpm_send(c), &t->rc, duplicate, &secret);
 }
 
-/* A reader of the report sees what this TPM says to whom. */
+/* The report shows what this TPM answers to whom. */
 static void note_refused(struct conformance *c, int error, const char *by)
 {
     if (error == BYTES_E_TPM_RC) {
@@ -248,7 +248,7 @@ static void note_refused(struct conformance *c, int error, const char *by)
     }
 }
 
-/* Whoever has the inner key, as the host does, has the HMAC key then. */
+/* Then whoever has the inner key, as the host does, has the HMAC key. */
 static void attack(struct conformance *c)
 {
     uint8_t storage[256];
@@ -358,7 +358,7 @@ const struct conformance_case tpm_cases_rewrap[] = {
     {"TPM-S07-100", "TPM2_Rewrap should not be listed: it takes keys out of the standard SRK in clear.", RULE,
      CONFORMANCE_SHOULD, 0, not_listed},
     {"TPM-S07-101",
-     "TPM2_Rewrap from the standard SRK must end as it is known: if listed, with the key in its inner layer.",
+     "TPM2_Rewrap from the standard SRK must do as is known: if listed, give the key in its inner layer.",
      "TPM 2.0 Part 3 r1.59 13.2; " RULE, CONFORMANCE_MUST, 0, attack},
     {"TPM-S07-102", "TPM2_Rewrap from the hardened SRK must be refused, whatever authorizes it.",
      "TPM 2.0 Part 1 r1.59 19.7; " RULE, CONFORMANCE_MUST, 0, hardened_refuses},

@@ -189,9 +189,9 @@ static void flush_others(struct conformance *c)
 const struct conformance_case tpm_cases_hmac[] = {
     {"TPM-S08-001", "TPM2_HMAC of a string to sign must be HMAC-SHA-256 with the key that was imported.",
      "TPM 2.0 Part 3 r1.59 15.5", CONFORMANCE_MUST, 0, string_to_sign},
-    {"TPM-S08-002", "TPM2_HMAC must be right for data of any length, 0 bytes too.",
+    {"TPM-S08-002", "TPM2_HMAC must be right for data of any length, 0 bytes included.",
      "TPM 2.0 Part 3 r1.59 15.5", CONFORMANCE_MUST, 0, lengths},
-    {"TPM-S08-003", "TPM2_HMAC must take as many bytes as TPM_PT_INPUT_BUFFER says, and refuse more.",
+    {"TPM-S08-003", "TPM2_HMAC must accept as many bytes as TPM_PT_INPUT_BUFFER says, and refuse more.",
      "TPM 2.0 Part 2 r1.59 6.13", CONFORMANCE_MUST, 0, longest},
     {"TPM-S08-004", "A sequence of TPM2_HMAC_Start should give the same HMAC.", "TPM 2.0 Part 3 r1.59 17.2",
      CONFORMANCE_SHOULD, 0, sequence},

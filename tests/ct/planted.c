@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two faults that make ct must see: a comparison that stops at the first difference, and a table that a secret indexes.
- * Usage: planted branch|address */
+/* Two faults that make ct must find: a comparison that stops at the first difference, and a table that a secret
+ * indexes. Usage: planted branch|address */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

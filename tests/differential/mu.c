@@ -24,7 +24,7 @@ struct comparison {
     struct marshalled theirs;
 };
 
-/* ---- The differences that are meant to be ---- */
+/* ---- The intended differences ---- */
 
 static uint32_t number(struct bytes bytes, size_t at, size_t width)
 {

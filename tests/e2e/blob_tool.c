@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* blob_tool: the wire formats of this project on a command line, so that programs that share no code with it can
  * check them (oracle_test.py). Arguments and results are hexadecimal; a result is one line "name value". All random
- * bytes follow from SEED, and private keys come as arguments: this is for tests and nothing else. */
+ * bytes follow from SEED, and private keys come as arguments: for tests only. */
 #include "dps/protocol/activation.h"
 #include "dps/protocol/text.h"
 #include "dps/service/activation_make.h"

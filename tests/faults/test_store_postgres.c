@@ -65,7 +65,7 @@ static int run_next(void)
     return line;
 }
 
-/* Two nodes that use the same version: one wins, whoever it is, and the other learns it. */
+/* Two nodes that use the same version: one of them wins, and the other learns of it. */
 static int two_nodes_one_wins(void)
 {
     struct posix_postgres x, y;
@@ -257,7 +257,7 @@ static int newer_schema(void)
     return 0;
 }
 
-/* What the notes say that the service's role needs, and no more. */
+/* The rights that OPERATIONS.md gives the service's role, and no more. */
 static int least_rights(void)
 {
     struct posix_postgres db;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The activation blob, and what is inside its encryption.
- * Input: one byte, what the rest is: a blob; or the sensitive area that stands decrypted in a duplicate, wrapped here
+ * Input: one byte, what the rest is: a blob; or the sensitive area of a duplicate, wrapped here
  * with the keys of the vector, so that its parser is reached after two integrity checks; or an encUriData. */
 #include "dps/protocol/activation.h"
 #include "tests/fuzz/fuzz.h"

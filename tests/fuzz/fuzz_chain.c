@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Certificate chains, to the client's judge. Input: one byte, in pieces of how many bytes they arrive; then each
+/* Certificate chains, to the client's judge. Input: one byte, the size of the pieces in which they arrive; then each
  * certificate, with a size of two bytes before it. What the judge reads along must be what two other readers find: of
  * dates BearSSL's decoder, of extensions the reader of certificates that lie in memory. */
 #include "crypto/der.h"

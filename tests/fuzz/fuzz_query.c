@@ -18,7 +18,7 @@ static struct posix_memory_record undo[RECORDS];
 static struct posix_memory memory;
 static struct dps_service service;
 
-/* Only what a query looks at: the rest of an enrollment is of no interest to it. */
+/* Only what a query looks at: it ignores the rest of an enrollment. */
 static void put(const char *id, const char *status)
 {
     uint8_t json[256];

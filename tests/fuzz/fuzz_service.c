@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole service: bytes of connections in, answers out, on a store with three enrollments, with the clock and the
  * entropy fixed. The harness is also the device and the administrator, so that inputs get past the proofs: control
- * bytes of the input, which stand in no good request, are replaced by what only these can make.
+ * bytes of the input, which no good request contains, are replaced by what only these can make.
  *
  *    01 EK_pub   02 SRK_pub                     03 a management token
  *    04 a device's token, signed with the nonce of the last challenge
  *    05 the last operationId                    06 the end of a connection
  *    07 a minute passes                         08 the last etag
  *    0b a hub token with the last hub key       0c how many bytes follow the empty line, to the end of the connection
- *    0e the next commit fails                   0f the byte behind this one stands for itself */
+ *    0e the next commit fails                   0f the next byte stands for itself */
 #include "dps/manage/admin.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/http.h"
@@ -352,8 +352,8 @@ static void check_form(const struct dps_answer *a, bool keep_alive)
     keep(root);
 }
 
-/* A digest of all that the store holds. */
-/* All but the list of runs, which a challenge may write once in five minutes (dps/service/run.c). */
+/* A digest of all that the store holds, except the list of runs, which a challenge may write once in five minutes
+ * (dps/service/run.c). */
 static void digest_store(uint8_t digest[CRYPTO_SHA256_SIZE])
 {
     struct bytes pieces[3 * RECORDS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A TPM that misbehaves, for tests. It stands around an honest one, and only programs that link tests/hostile/ have it:
+/* A TPM that misbehaves, for tests. It wraps an honest one, and only programs that link tests/hostile/ have it:
  * dps-conformance, which serves it to all others (--serve-tpm), and the tests. */
 #ifndef TESTS_HOSTILE_HOSTILE_H
 #define TESTS_HOSTILE_HOSTILE_H
@@ -47,7 +47,7 @@ enum hostile_fault {
     HOSTILE_COUNT
 };
 
-/* How it stands with the hostile TPM, of which a process has one. Tests may look, and clear `on` to have an honest
+/* The state of the hostile TPM, of which a process has one. Tests may read it, and clear `on` to get an honest
  * one. */
 struct hostile {
     bool on;
@@ -59,9 +59,10 @@ struct hostile {
     uint32_t commands;  /* that came, since open */
     uint32_t injected;  /* 1 << enum hostile_fault: those that have happened */
     uint32_t last_code; /* of the command that the last fault hit */
-    unsigned untold;    /* objects and sessions that the TPM holds and no answer has told of */
-    unsigned unflushed; /* flushes that were refused with a code that nobody tries again, or did not arrive */
-    uint32_t storm_rc;  /* a fault that lasts: its code, and for how many commands more */
+    unsigned untold;    /* objects and sessions that the TPM holds and no answer has reported */
+    unsigned
+        unflushed; /* flushes that were refused with a code that forbids trying again, or did not arrive */
+    uint32_t storm_rc;      /* a fault that lasts: its code, and for how many commands more */
     uint32_t storm_left;    /* UINT32_MAX: for ever */
     uint8_t previous[4096]; /* the last honest answer */
     size_t previous_len;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the hostile TPM makes of an answer. What its own header says decides what fits: an answer that has no
- * authorization area cannot lose it, and stays as it is. */
+/* How the hostile TPM changes an answer. The answer's own header decides which changes are possible: an answer without
+ * an authorization area cannot lose it, and stays as it is. */
 #include "crypto/bytes/bytes.h"
 #include "port/posix/private.h"
 #include "tests/hostile/hostile.h"
@@ -50,7 +50,7 @@ static bool insert(struct hostile_passage *p, size_t at, const uint8_t *bytes, s
     return true;
 }
 
-/* Where the authorization area begins: behind the parameters. 0: there is none. */
+/* Where the authorization area begins: after the parameters. 0: there is none. */
 static size_t authorization_at(const struct hostile_passage *p, size_t *parameter_size_at)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(p->response, p->len));

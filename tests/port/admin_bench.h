@@ -25,11 +25,11 @@ struct admin_bench {
     char ek[512];                        /* base64 */
     /* A failure that a store function answers instead of working; 0: none. */
     int fail_get, fail_put, fail_remove, fail_next;
-    unsigned put_before_failing; /* so many writes still work */
+    unsigned put_before_failing; /* this many writes still work */
 };
 extern struct admin_bench bench;
 
-/* Begin anew. */
+/* Start afresh. */
 int bench_setup(void);
 /* bench.ek becomes a key with this exponent. */
 void bench_make_ek(uint32_t exponent);

@@ -30,7 +30,7 @@ struct flow {
     unsigned saves;
     uint64_t now;
     bool no_clock;
-    bool hardened_srk; /* flow_enroll demands it */
+    bool hardened_srk; /* flow_enroll then demands it */
     uint64_t date_max; /* of the service's certificate; 0: not known */
     size_t split;      /* bytes that travel at a time; 0: all */
 
@@ -55,7 +55,7 @@ struct flow {
     } tpm_counts[24]; /* of each code */
     uint64_t waited_ms;
 
-    /* tests may put themselves in between; null: nothing */
+    /* tests may intervene here; null: they do not */
     void (*change_response)(struct flow *f, uint8_t *response, size_t *len); /* of the TPM */
     void (*change_answer)(struct flow *f); /* of the service: response, response_len */
     unsigned counter;                      /* theirs */
@@ -74,7 +74,7 @@ int flow_reset_tpm(struct flow *f);
 enum dps_want flow_run(struct flow *f, unsigned limit);
 /* Register from the start and drive to the end. Returns the engine's error. */
 int flow_register(struct flow *f);
-/* One of the other beginnings has been called: drive it. Returns the engine's error. */
+/* After one of the other beginnings: drive it to its end. Returns the engine's error. */
 int flow_finish(struct flow *f);
 
 /* Count commands from zero again. */
@@ -87,7 +87,7 @@ void flow_ask(struct flow *f, const void *request, size_t len);
 /* Put an enrollment (JSON) into the store. */
 int flow_enroll(struct flow *f, const char *registration_id, struct bytes ek, const char *more);
 
-/* A registration request with any keys; token null: none. Returns its length. */
+/* A registration request with the given keys; token null: none. Returns its length. */
 size_t flow_write_registration(uint8_t *out, size_t size, struct bytes ek, struct bytes srk,
                                const char *token);
 

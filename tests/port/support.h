@@ -14,7 +14,7 @@ int support_listen(uint16_t wanted, uint16_t *port);
 /* A port of 127.0.0.1 on which nobody listens. */
 uint16_t support_free_port(void);
 
-/* fork, with a child that does not outlive a test that fails or dies. */
+/* fork; the child is killed when the test fails or dies. */
 pid_t support_fork(void);
 
 /* A process that serves one connection of listener: for each step it waits until it has received something (unless

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The management API (step 2) as its clients see it: requests as bytes, through dps_service_answer, over the
- * memory store. It stands with the tests of the port because that store does. test_admin_bulk.c goes on with
+ * memory store. It is among the tests of the port because that store is. test_admin_bulk.c continues with
  * bulk operations and queries. */
 #include "dps/manage/admin_auth.h"
 #include "dps/protocol/json.h"
@@ -393,7 +393,7 @@ static int s02_members_kept(void)
     memcpy(back, bench.body, bench.answer.body.len + 1);
     snprintf(header, sizeof header, "If-Match: %s\r\n", bench_etag());
     CHECK(bench_ok("PUT", DEV1, header, back, 200, 0) && bench_answered(more));
-    /* null is as good as absent; an update replaces everything. */
+    /* null counts as absent; an update replaces everything. */
     CHECK(bench_ok(
         "PUT", DEV1, "If-Match: *\r\n",
         bench_enrollment(
@@ -534,7 +534,7 @@ static int s02_bodies_refused(void)
     return 0;
 }
 
-/* A record has a limit, which is met exactly. */
+/* A record may be exactly as large as its limit, and no larger. */
 static int s02_large_enrollment(void)
 {
     static char more[DPS_RECORD_MAX + 64];
@@ -636,7 +636,7 @@ static int s02_etag_forms(void)
     return 0;
 }
 
-/* Somebody else comes in between reading and writing: the store sees it, and the answer is that of who came later. */
+/* Somebody else writes between our reading and writing: the store notices, and the later one gets the refusal. */
 static int s02_races(void)
 {
     CHECK_EQUAL(bench_setup(), 0);
@@ -737,7 +737,7 @@ static int s02_queries(void)
         {"x-ms-max-item-count: 99999999999999999999\r\n", 400008},
         {"x-ms-max-item-count: 1\r\nx-ms-max-item-count: 1\r\n", 400001},
         {"x-ms-continuation: ZGV2MQ==\r\n", 0},
-        {"x-ms-continuation: dev1\r\n", 400008},     /* base64, of bytes that are no id */
+        {"x-ms-continuation: dev1\r\n", 400008},     /* base64, of bytes that are not an id */
         {"x-ms-continuation: REVWMQ==\r\n", 400008}, /* DEV1 */
         {"x-ms-continuation: ZGV2MQ\r\n", 400008},
         {"x-ms-continuation: ZGV2IDE=\r\n", 400008}, /* "dev 1" */
@@ -825,7 +825,7 @@ static int s02_paging(void)
     CHECK_EQUAL(read_all(25, 250), 10);
     CHECK(read_all(99, 250) == 3 && read_all(0, 250) == 3);
     CHECK_EQUAL(read_all(1000, 250), 3); /* a hundred at the most */
-    /* What was deleted meanwhile does not matter to a continuation. */
+    /* A continuation works even if its enrollment was deleted meanwhile. */
     CHECK(bench_ok("POST", QUERY, "x-ms-max-item-count: 3\r\n", ALL, 200, 0));
     char header[256];
     snprintf(header, sizeof header, "x-ms-continuation: %.*s\r\nx-ms-max-item-count: 1\r\n",
@@ -911,7 +911,7 @@ static int s09_registration_is_deleted(void)
     CHECK(bench_ok("DELETE", "/registrations/dev1" VERSION, "", "", 404, 404201));
     CHECK(bench_ok("GET", "/registrations/dev1" VERSION, "", "", 404, 404201) &&
           bench_answered("no registration"));
-    /* What stays in the store is the generation, so that no nonce and no hub key comes back. */
+    /* The generation stays in the store, so that no nonce and no hub key comes back. */
     struct dps_registration kept;
     uint64_t version;
     CHECK_EQUAL(dps_load_registration(&bench.service, bytes_of_text("dev1"), &kept, &version), DPS_ACCEPTED);
@@ -919,7 +919,7 @@ static int s09_registration_is_deleted(void)
     return 0;
 }
 
-/* Nobody has joined dps/manage to it: its paths lead nowhere, whoever asks. */
+/* Without dps_manage_init its paths do not exist, whoever asks. */
 static int s02_service_without_management(void)
 {
     static const char *const paths[] = {DEV1, "/registrations/dev1?api-version=2021-10-01",

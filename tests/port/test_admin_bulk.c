@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The management API (step 2) where it is about many enrollments: bulk operations and queries with conditions;
+/* The management API (step 2) for many enrollments: bulk operations and queries with conditions;
  * and what an enrollment may say, member by member. */
 #include "port/posix/store_memory.h"
 #include "tests/port/admin_bench.h"
@@ -141,9 +141,9 @@ static int s02_bulk_in_order(void)
     CHECK(do_bulk("create", "a A b", "") && bench_answered("\"registrationId\":\"A\",\"errorCode\":409201"));
     CHECK(exists("a", "") && exists("b", ""));
     CHECK(do_bulk("delete", "a b a", "") && bench_answered("404201") && !exists("a", "") && !exists("b", ""));
-    /* Nothing done is nothing written. */
+    /* If nothing was done, nothing was written. */
     CHECK(do_bulk("delete", "a b", "") && !bench.answer.wrote);
-    /* A failure after a success does not take back that something was written. */
+    /* After a success, a failure does not hide that something was written. */
     CHECK(do_bulk("create", "a a", "") && bench.answer.wrote);
     return 0;
 }
@@ -328,7 +328,8 @@ static int s02_where_pages(void)
                  (int)bench.answer.continuation_len, (const char *)bench.answer.continuation);
     } while (++pages < 10 && bench.answer.continuation_len > 0);
     CHECK(found == 5 && pages == 3);
-    /* No request reads for ever: where nothing is found among the first thousand, the page is empty and leads on. */
+    /* No request reads for ever: if nothing is found among the first thousand, the page is empty and has a
+     * continuation. */
     static const char none[] = "{\"query\":\"SELECT * WHERE deviceId = 'none'\"}";
     CHECK(bench_ok("POST", QUERY, "", none, 200, 0) && strcmp((char *)bench.body, "[]") == 0);
     CHECK(bench.answer.continuation_len > 0);
@@ -338,7 +339,7 @@ static int s02_where_pages(void)
     return 0;
 }
 
-/* A record that cannot be read is told of, not passed over. */
+/* A record that cannot be read is reported, not skipped. */
 static int s02_where_damaged(void)
 {
     struct dps_store store;

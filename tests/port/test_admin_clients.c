@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The management API (step 2) with what clients and their users really send: bulk operations and pages of full size,
- * keys in the wrong place, words in any case, hubs that have gone. */
+ * keys in the wrong place, words in any case, hubs that are gone. */
 #include "dps/protocol/text.h"
 #include "dps/service/front_door.h"
 #include "tests/port/admin_bench.h"
@@ -180,7 +180,7 @@ static int s02_wrong_srk(void)
     return 0;
 }
 
-/* Nothing that is given beside the TPM's keys gets lost: it is refused. */
+/* Nothing besides the TPM's keys is dropped silently: it is refused. */
 static int s02_attestation_members(void)
 {
     static const char *const more[][2] = {{",\"x509\":{\"clientCertificates\":{}}", ""},
@@ -199,7 +199,8 @@ static int s02_attestation_members(void)
 
 /* ---- Hubs ---- */
 
-/* A hub that is unlinked after the enrollment: it may stay, and the device can be disabled; nobody new goes there. */
+/* A hub that is unlinked after the enrollment: it may stay, and the device can be disabled; no new enrollment may name
+ * it. */
 static int s02_unlinked_hub_stays(void)
 {
     static const char named[] = ",\"iotHubs\":[\"hub-a.example\"],\"provisioningStatus\":\"disabled\"";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which hub a device is given, and what becomes of it and its data when it comes again. */
+/* Which hub a device is given, and what becomes of it and its data when it registers again. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
 #include "dps/protocol/json.h"
@@ -66,7 +66,7 @@ static int hashed_by_weight(void)
     return 0;
 }
 
-/* A hub that comes takes its share and moves nobody else; when it goes, everybody is where he was. */
+/* A new hub takes its share and moves no other device; when it goes, every device is where it was. */
 static int hashed_is_stable(void)
 {
     static const uint16_t weights[] = {3, 5, 2, 4, 6};
@@ -86,7 +86,7 @@ static int hashed_is_stable(void)
     }
     CHECK(moved > 2500 && moved < 3500); /* 6 of 20 */
 
-    /* The order in which hubs are linked does not matter; nor does one that goes to who was elsewhere. */
+    /* The order in which hubs are linked does not matter; nor does removing one for the devices of the others. */
     link_hubs(4, weights);
     const struct dps_hub_config first = config.hubs[0];
     memmove(config.hubs, config.hubs + 1, 3 * sizeof config.hubs[0]);
@@ -139,7 +139,7 @@ static int static_takes_the_first(void)
     for (unsigned i = 0; i < 100; i++) {
         CHECK_EQUAL(hub_of(&e, i), 2);
     }
-    /* The service's own default speaks for an enrollment that says nothing. */
+    /* The service's own default applies to an enrollment that names no policy. */
     e.policy = DPS_ALLOCATION_DEFAULT;
     e.hubs = bytes_of(NULL, 0);
     config.allocation = DPS_DEFAULT_STATIC;
@@ -261,7 +261,7 @@ static int device_ids(void)
     return 0;
 }
 
-/* ---- Coming again ------------------------------------------------------------------------------------ */
+/* ---- Registering again ------------------------------------------------------------------------------- */
 
 /* The device's record at a hub contains this text; null: it has no record there. */
 static bool hub_holds(const char *hub, const char *text)
@@ -352,7 +352,7 @@ static int never(void)
     CHECK_EQUAL(enroll(AT_B TWIN_2 NEVER), 0);
     CHECK_EQUAL(registered_as("hub-a.example", "reprovisionedToInitialAssignment"), 0);
     CHECK(hub_holds("hub-a.example", ONE) && hub_holds("hub-b.example", NULL));
-    /* Unless its hub is no longer linked: it cannot stay where nobody is. */
+    /* Unless its hub is no longer linked: then it cannot stay. */
     f.service_config.hubs[0] = f.service_config.hubs[1];
     f.service_config.hub_count = 1;
     CHECK_EQUAL(registered_as("hub-b.example", "deviceDataReset"), 0);
@@ -361,8 +361,8 @@ static int never(void)
     return 0;
 }
 
-/* The device's record at the old hub has vanished or is damaged: it is served in the first case, in the
- * second somebody has to look. */
+/* The device's record at the old hub has vanished or is damaged: in the first case it is served, in the
+ * second an operator has to look. */
 static int old_record_is_gone_or_damaged(void)
 {
     static const char damaged[] = "{\"twin\":1,\"twin\":2}";
@@ -440,7 +440,7 @@ int main(void)
         {"deviceId: which characters, how many, and the registrationId by default", device_ids},
         {"initialTwin goes to the hub's record, once", initial_twin},
         {"reprovisionPolicy migrate: deviceDataMigrated, the twin moves", migrate},
-        {"reprovisionPolicy reset: deviceDataReset, the twin begins anew", reset},
+        {"reprovisionPolicy reset: deviceDataReset, the twin is the initial one again", reset},
         {"reprovisionPolicy never: reprovisionedToInitialAssignment", never},
         {"the old hub's record is gone, or damaged", old_record_is_gone_or_damaged},
         {"api-version up to 2018-04-01 and no reprovisionPolicy: never moved", old_versions_stay},

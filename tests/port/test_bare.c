@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What boards share, with lines, flash and clock that this file plays: power cuts at every byte, and other ends that
+/* What boards share, with lines, flash and clock simulated by this file: power cuts at every byte, and peers that
  * are silent, late or wrong. The same code on boards: tests/firmware. */
 #include "port/bare/bare.h"
 #include "tests/unit/test.h"
 #include <string.h>
 
-/* ---- A serial line whose other end is a script, and a clock that only moves when it is looked at ---------------- */
+/* ---- A serial line whose other end is a script, and a clock that moves only when it is read ---------------- */
 
 static struct {
     uint8_t sent[4096];
@@ -211,11 +211,11 @@ static int modem_is_gone(void)
     CHECK_EQUAL(stream.read(stream.context, bytes, sizeof bytes, 5000), BYTES_E_TIMEOUT);
     stream.close(stream.context);
     CHECK(line.now < 9000);
-    /* An end that talks without end. */
+    /* A peer that never stops talking. */
     memset(bytes, 0x55, sizeof bytes);
     line_script(11, bytes, sizeof bytes);
     CHECK_EQUAL(stream.read(stream.context, bytes, 16, 100), BYTES_E_TIMEOUT);
-    /* The same from the start on, also while what is left over is thrown away. */
+    /* The same from the start, even while leftover bytes are thrown away. */
     line_script(0, NULL, 0);
     line.endless = true;
     CHECK_EQUAL(stream.read(stream.context, bytes, 16, 100), BYTES_E_TIMEOUT);
@@ -360,7 +360,7 @@ static int console_text(void)
     port_bare_text(&uart, " ");
     port_bare_bytes(&uart, bytes_of(foreign, sizeof foreign));
     CHECK(line.sent_len == strlen(wanted) && memcmp(line.sent, wanted, line.sent_len) == 0);
-    /* Nobody reads: it is given up. */
+    /* Nobody reads: the output is given up. */
     line.stuck = true;
     port_bare_text(&uart, "lost");
     return 0;
@@ -371,7 +371,7 @@ int main(void)
     static const struct test tests[] = {
         {"TPM on a line: whole, wrong, cut at every byte", tpm_answers},
         {"TPM on a line: a byte now and then", tpm_drips},
-        {"TPM on a line: start-up, also a second one", tpm_is_started},
+        {"TPM on a line: start-up, once and twice", tpm_is_started},
         {"entropy: none if the TPM gives none", no_entropy},
         {"modem: connect, and what it may answer", modem_connects},
         {"modem: read, after noise and late answers, cut at every byte", modem_reads},

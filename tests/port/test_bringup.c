@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The order in which port/PORTING.md fills port_none, and what each step shows. The TPM is a real one. What needs a
- * network besides is seen by tests/e2e/example_test.py. */
+/* The order in which port/PORTING.md fills port_none, and what each step shows. The TPM is a real one. What also needs
+ * a network is tested by tests/e2e/example_test.py. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
 #include "port/drive.h"
@@ -33,7 +33,7 @@ static int nothing(void)
     return 0;
 }
 
-/* No clock is needed for these: none's stands still. */
+/* These need no clock: that of port_none stands still. */
 static int tpm_alone(void)
 {
     struct port port = port_none();

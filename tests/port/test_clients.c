@@ -167,7 +167,7 @@ static void write_first_body(struct bytes_writer *w, const struct client *c)
     dps_write_text(w, "}");
 }
 
-/* What a client holds during its conversation. */
+/* What a client remembers during its conversation. */
 static struct {
     uint8_t key[DPS_KEY_SIZE];
     uint8_t token[1024];
@@ -178,7 +178,7 @@ static struct {
     char hub[DPS_HOST_MAX + 1];
 } held;
 
-/* One request of the device API; tail is what stands after the registrationId in the path. */
+/* One request of the device API; tail follows the registrationId in the path. */
 static void ask(const struct client *c, const char *method, const char *tail, struct bytes body)
 {
     static uint8_t request[8192];
@@ -249,7 +249,7 @@ static int check_form(unsigned status)
     return 0;
 }
 
-/* c tells a challenge from an error by the missing "status" and wants keyName; the others want
+/* c recognises a challenge by the missing "status" and wants keyName; the others want
  * authenticationKey alone. */
 static int read_challenge(void)
 {
@@ -545,7 +545,7 @@ static const struct client client_iis = {
     .sr = &iis,
     .sig = &iis_sig,
     .hub_sr = &iis,
-    .device_id = "Boiler+7#(a)", /* it leaves '%' as it is, which nobody could read */
+    .device_id = "Boiler+7#(a)", /* it leaves '%' as it is, which no service could decode */
     .lifetime = 30,
     .poll_delay = 40,
     .skn = "registration",
@@ -615,7 +615,7 @@ static int iis_second_put_with_null(void)
     return 0;
 }
 
-/* The grace has an end: ten minutes. */
+/* The grace ends after ten minutes. */
 static int iis_token_grace(void)
 {
     CHECK_EQUAL(make_device("iis-grace", ""), 0);
@@ -630,7 +630,7 @@ static int iis_token_grace(void)
     return 0;
 }
 
-/* c after its network failed: it begins again, and again, and each challenge is good. */
+/* c after its network failed: it begins again, and again, and each challenge is valid. */
 static int c_begins_again(void)
 {
     uint8_t first[DPS_KEY_SIZE];
@@ -732,7 +732,8 @@ static int registration_id_in_any_case(void)
     CHECK_EQUAL(provision(&c), 0);
     CHECK(dps_json_string_is(member(member(answer_json(), "registrationState"), "substatus"),
                              "reprovisionedToInitialAssignment"));
-    c.payload = ",\"RegistrationId\":\"other\""; /* members, unlike their values, have one case */
+    c.payload =
+        ",\"RegistrationId\":\"other\""; /* names of members, unlike their values, are case-sensitive */
     CHECK_EQUAL(provision(&c), 0);
     c.id = "other:dev";
     put_first(&c);
@@ -935,7 +936,7 @@ static int hub_with_port_and_case(void)
     return 0;
 }
 
-/* A token for one device opens no other device's door, however it is encoded. */
+/* A token for one device is refused for any other, however it is encoded. */
 static int hub_token_of_another_device(void)
 {
     static const char *const others[] = {"Boiler+7%#(b)", "Boiler 7%#(a)", "boiler%2B7%25#(a)", "lab:dev-1"};
@@ -962,7 +963,7 @@ int main(void)
         {"java: sr not encoded, skn empty, lower-case headers, payload as a string, \\u003d in base64",
          java_whole},
         {"iis: sr lower-cased, 30 s token reused for polling, second PUT without tpm object", iis_whole},
-        {"iis: a token that is over is good for polling, but not for long", iis_token_grace},
+        {"iis: an expired token may still poll, but not for long", iis_token_grace},
         {"second PUT with null for what is left out", iis_second_put_with_null},
         {"api-versions from 2017-11-15 to the newest, preview or not", api_versions},
         {"routes: trailing and doubled slashes, cases, escapes, absolute form, odd header names", routes},

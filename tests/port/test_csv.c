@@ -55,7 +55,7 @@ static int csv_good(void)
         {"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16", "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16"},
         {" \"a\" ,\t\"b\"", "a|b"}, /* blanks around quotes */
         {"\"a\r\nb\",c", "a\r\nb|c"},
-        {"\xFF,b", "\xFF|b"}, /* the encoding is for who knows the column */
+        {"\xFF,b", "\xFF|b"}, /* whoever knows the column checks the encoding */
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (strcmp(fields(lines[i][0]), lines[i][1]) != 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The device side where others have been before it: keys of theirs at the fixed handles, keys with a policy in a blob,
- * and a clock that the service tells wrong. The TPM is a real one (libtpms). */
+/* The device side on a TPM that others have used: their keys at the fixed handles; keys with a policy in a blob; and a
+ * service that tells a wrong time. The TPM is a real one (libtpms). */
 #include "crypto/crypto.h"
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
@@ -85,7 +85,7 @@ static int occupy(uint32_t place, struct bytes area, const char *auth)
     return 0;
 }
 
-/* Everything that needs EK or SRK. sealed: by the same SRK, before it was kept or its place taken. */
+/* Every flow that needs EK or SRK. sealed: by the same SRK, before it was made persistent or its handle was taken. */
 static int all_flows(struct bytes sealed)
 {
     CHECK_EQUAL(flow_register(&f), 0);
@@ -144,7 +144,7 @@ static int s03_foreign_keys_are_passed_over(void)
     return 0;
 }
 
-/* It is the same key as the derived one, but for its authValue. */
+/* It is the same key as the derived one, except for its authValue. */
 static int s03_an_srk_with_a_password_is_passed_over(void)
 {
     uint8_t sealed[512];
@@ -205,7 +205,7 @@ static void challenge_with_policy(struct flow *g)
     struct bytes_writer body = bytes_writer_over(text, sizeof text);
     struct bytes_writer answer = bytes_writer_over(g->response, sizeof g->response);
     if (g->counter++ > 0) {
-        return; /* the token is judged by the test */
+        return; /* the test checks the token */
     }
     write_blob(&w);
     dps_write_text(&body, "{\"authenticationKey\":\"");

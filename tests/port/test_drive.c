@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* port_drive, and the loop of port/example beside it, against a service that means to hold them: a TLS server in memory
- * that answers without end, or not at all, and a clock that moves only when something is waited for or read. The TPM is
- * a real one (libtpms in this process). */
+/* port_drive, and the loop of port/example beside it, against a service that tries to stall them: a TLS server in
+ * memory that answers without end, or not at all, and a clock that moves only when something is waited for or read. The
+ * TPM is a real one (libtpms in this process). */
 #include "crypto/tls_identity.h"
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
@@ -17,7 +17,7 @@
 #define NOW UINT64_C(1800000000) /* within the validity of the test certificates */
 
 enum behaviour {
-    UNREACHABLE,   /* packets are swallowed */
+    UNREACHABLE,   /* packets are dropped */
     WARNINGS,      /* a TLS warning alert instead of a ServerHello, every 5 s, for ever */
     SILENT,        /* accepts a request and says nothing */
     DRIPS,         /* a byte of a head that does not end, every 5 s */
@@ -101,7 +101,7 @@ static void say(const char *text)
     }
 }
 
-/* What it says when it has nothing more to send: the clock moves with everything that is said. */
+/* What it sends when it has nothing more to say: the clock moves with everything that it sends. */
 static void go_on(uint32_t timeout_ms)
 {
     switch (peer.how) {
@@ -221,7 +221,7 @@ static int storage_save(void *context, struct bytes record)
 static const struct dps_device_config config = {
     .service_host = "dps.example", .service_port = 443, .hub_port = 443, .id_scope = "0ne00000A0A"};
 
-/* What a loop does between two turns: it waits, as long as it may, unless there is something. */
+/* What a loop does between two turns: it waits, for as long as it may, unless something has arrived. */
 static int run_turns(struct port *port)
 {
     turn = (struct example_turn){.port = port, .trust = &trust, .device = &d};

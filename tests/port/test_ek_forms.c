@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Step 2, the vendor's end: every form in which people have an endorsement key leads to the same bytes, and
- * what is none is named. The DER is made here, byte by byte, from one modulus. */
+ * anything else is named. The DER is made here, byte by byte, from one modulus. */
 #include "dps/protocol/text.h"
 #include "port/posix/paste/ek_forms.h"
 #include "tests/unit/test.h"

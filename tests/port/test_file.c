@@ -43,7 +43,7 @@ static int replace_is_atomic(void)
     CHECK(old >= 0);
     CHECK_EQUAL(posix_file_replace(path, bytes_of_text("newer"), 0600), 0);
     CHECK(holds(path, "newer"));
-    /* Who has the old file open still reads the old content: it was replaced, not overwritten. */
+    /* A process that has the old file open still reads the old content: it was replaced, not overwritten. */
     char content[8];
     CHECK(read(old, content, sizeof content) == 3 && memcmp(content, "old", 3) == 0);
     (void)close(old);
@@ -55,7 +55,7 @@ static int replace_is_atomic(void)
     return 0;
 }
 
-/* A directory where the file should go: rename fails after the new file was written. Nothing stays behind. */
+/* A directory where the file should go: rename fails after the new file was written. Nothing is left. */
 static int failed_replace_leaves_nothing(void)
 {
     const char *directory = support_path("failed");
@@ -213,7 +213,7 @@ int main(void)
     static const struct test tests[] = {
         {"file: replace is atomic and leaves one file", replace_is_atomic},
         {"file: a failed replace leaves nothing behind", failed_replace_leaves_nothing},
-        {"file: missing, too large, no file", read_reports},
+        {"file: missing, too large, not a file", read_reports},
         {"secret: one line end is not part of it", secret_trims_one_line_end},
         {"secret: refused if others can access it", secret_refuses_what_others_can_read},
         {"secret: of this user, or of root and readable for a group", secret_of_another_owner},

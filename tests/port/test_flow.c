@@ -97,7 +97,7 @@ static int s10_time_from_the_hub(void)
 {
     CHECK_EQUAL(flow_open(&f, "noclock-later", true), 0);
     CHECK_EQUAL(flow_register(&f), 0);
-    /* It comes up again, with its record and without the time. */
+    /* It starts again, with its record and without the time. */
     f.no_clock = true;
     f.config.data = bytes_of_text("{}");
     CHECK_EQUAL(dps_device_send(&f.device, &f.config, flow_nonce, bytes_of(f.record, f.record_len)), 0);
@@ -237,7 +237,7 @@ static int s03_owner_sets_authorizations(void)
         CHECK(memcmp(f.device.tpm + at, "owner secret", 12) != 0);
     }
 
-    /* Without them nothing goes any more, and the TPM says why. */
+    /* Without them nothing works any more, and the TPM says why. */
     CHECK_EQUAL(flow_register(&f), BYTES_E_TPM_RC);
     CHECK_EQUAL(tpm2_rc_decode(f.device.rc).code, TPM2_RC_BAD_AUTH);
     CHECK_EQUAL(nothing_is_left(), 0);
@@ -294,7 +294,7 @@ static int s03_clear_kills_the_old_owners_keys(void)
     return 0;
 }
 
-/* The TPM is cleared after the challenge was made: the SRK that it names is gone, and the challenge is worth nothing.
+/* The TPM is cleared after the challenge was made: the SRK that it names is gone, and the challenge is useless.
  * The device asks for another with the new SRK, but not for a third. */
 static int s07_cleared_between_challenge_and_answer(void)
 {
@@ -410,7 +410,7 @@ static int s05_software_srk(void)
     tpm2_public_write_2b(&w, &area);
     flow_ask(&f, request, flow_write_registration(request, sizeof request, ek, bytes_written(&w), NULL));
     CHECK(f.answer.refusal == DPS_REFUSED_SRK_POLICY);
-    /* EK and SRK exchanged. */
+    /* EK and SRK swapped. */
     flow_ask(
         &f, request,
         flow_write_registration(request, sizeof request, bytes_of(f.device.srk, f.device.srk_len), ek, NULL));
@@ -434,7 +434,7 @@ static int s08_replayed_and_foreign_tokens(void)
     CHECK_EQUAL(f.answer.status, 202);
     CHECK_EQUAL(flow_finish(&f), 0);
 
-    /* The same request once more: its nonce has done its work. */
+    /* The same request again: its nonce has been used. */
     flow_ask(&f, signed_request, len);
     CHECK(f.answer.refusal == DPS_REFUSED_TOKEN_REPLAYED && f.answer.error_code == 401007);
 
@@ -526,7 +526,7 @@ static int s09_polling_needs_the_right_token(void)
     expiry[5] ^= 1; /* another time than was signed */
     flow_ask(&f, poll, len);
     CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_SIGNATURE);
-    /* After the next registration the old operation is no more. */
+    /* After the next registration the old operation no longer exists. */
     expiry[5] ^= 1;
     CHECK_EQUAL(flow_register(&f), 0);
     flow_ask(&f, poll, len);
@@ -722,7 +722,7 @@ static int service_sends_nonsense(void)
     return 0;
 }
 
-/* Whatever is wrong with a kept record is said before the TPM is asked. */
+/* A mistake in a kept record is reported before the TPM is asked. */
 static int torn_records(void)
 {
     CHECK_EQUAL(flow_open(&f, "torn", true), 0);
@@ -810,7 +810,7 @@ static int s09_device_id_is_taken(void)
     return 0;
 }
 
-/* A stolen store gives nobody a key: neither nonce nor hub key nor the secret stands in any record. */
+/* A stolen store gives nobody a key: neither nonce nor hub key nor the secret is in any record. */
 static int the_store_holds_no_secret(void)
 {
     uint8_t token[DPS_TOKEN_MAX];

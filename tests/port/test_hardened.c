@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hardened SRK: what the service takes for one, that its demand cannot be got round, what a registration with it
- * costs, and what TPM2_Rewrap gets. */
+/* The hardened SRK: what the service accepts as one; that nobody gets around the demand for it; what a registration
+ * with it costs; and what TPM2_Rewrap gets. */
 #include "dps/device/device.h"
 #include "dps/device/ownership.h"
 #include "dps/protocol/activation.h"
@@ -53,7 +53,7 @@ static int s05_every_bit_but_the_modulus(void)
     return 0;
 }
 
-/* What looks like one of the two and is neither. */
+/* Areas that look like one of the two and are neither. */
 static int s05_neither(void)
 {
     static const uint8_t three[32] = {0x96, 0x6c, 0x7a, 0x32, 0x09, 0x4f, 0xd7, 0x65, 0x7d, 0x14, 0x42,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The device engine against a TPM that misbehaves: it ends with the right result or with an error that names the fault,
- * waits only so long, leaves nothing in the TPM that it could know of, and nothing half-written; and the next honest
- * run succeeds.
+ * waits for a limited time, leaves nothing in the TPM that it could know of, and nothing half-written; and the next
+ * honest run succeeds.
  *
  * HOSTILE_SEEDS=n runs n seeds of each flow instead of SEEDS_DEFAULT. */
 #include "dps/device/device.h"
@@ -180,7 +180,7 @@ static bool storm_still_on(void)
     return hostile_state()->storm_left > 0;
 }
 
-/* What the TPM still holds is what no answer has told of, or what could not be flushed. */
+/* The TPM holds only what no answer has reported, or what could not be flushed. */
 static int nothing_known_is_left(void)
 {
     const size_t left = flow_handles(&f, TRANSIENT) + flow_handles(&f, SESSIONS);
@@ -192,7 +192,7 @@ static int nothing_known_is_left(void)
     return 0;
 }
 
-/* TPM2_HMAC answers with 32 bytes, and who has not the key cannot see that they are wrong; likewise the others. */
+/* TPM2_HMAC answers with 32 bytes, and without the key nobody can see that they are wrong; likewise the others. */
 static bool changed_unseen(const struct flow_kind *kind, bool one_fault)
 {
     const struct hostile *h = hostile_state();
@@ -399,7 +399,7 @@ static int seeds_without_persistent_keys(void)
     return many_seeds(false, (seeds_wanted() + 19) / 20);
 }
 
-/* ---- Ownership: what was changed is changed, once ---------------------------------------------------------------- */
+/* ---- Ownership: each change is made once ------------------------------------------------------------------------- */
 
 static int own(const char *old_auth, const char *new_auth)
 {
@@ -460,7 +460,7 @@ static int busy_for_ever(void)
     return 0;
 }
 
-/* The TPM is busy when everything is done and is to be flushed: it is asked again, but the end is not put off for
+/* The TPM is busy when everything is done and is to be flushed: it is asked again, but the end is not delayed for
  * ever. */
 static int busy_when_flushing(void)
 {
@@ -501,7 +501,7 @@ static int reset_again_and_again(void)
     return 0;
 }
 
-/* What stands above the keys in a flow is not done twice and not passed over: there a lost handle is an error. */
+/* The rows of a flow above the keys are neither repeated nor skipped: there a lost handle is an error. */
 static void answer_handle(struct flow *flow, uint8_t *response, size_t *len)
 {
     static const uint8_t lost[] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x8B};

@@ -21,7 +21,7 @@ static pid_t talker(int listener, const void *words, size_t len)
     _exit(0);
 }
 
-/* TLS warnings before a handshake, or silence: the time of a connection is over all the same. */
+/* TLS warnings before a handshake, or silence: either way the connection's time ends. */
 static int held_for_ever(void)
 {
     static const uint8_t warning[] = {21, 3, 3, 0, 2, 1, 90};
@@ -41,7 +41,7 @@ static int held_for_ever(void)
     return 0;
 }
 
-/* Why a connection did not come about is that connection's own reason. */
+/* The reason given for a failed connection is that connection's own. */
 static int reasons(void)
 {
     static const struct crypto_trust nobody;
@@ -60,8 +60,8 @@ static int reasons(void)
 int main(void)
 {
     static const struct test tests[] = {
-        {"a server that talks without end is given up", held_for_ever},
-        {"reasons of a connection that does not come about", reasons},
+        {"a server that never stops talking is given up", held_for_ever},
+        {"reasons why a connection fails", reasons},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service remembers of requests that prove nothing: limits and hints, and whom a request is counted for. */
+/* What the service remembers of requests that prove nothing: limits and hints, and to whom a request is charged. */
 #include "dps/service/answer.h"
 #include "dps/service/memory.h"
 #include "dps/service/state.h"
@@ -52,13 +52,14 @@ static int the_client_comes_first(void)
     CHECK_EQUAL(challenges("boiler", "attacker", 1000), 2);
     CHECK(answer.has_retry_after && answer.retry_after == 30);
     CHECK_EQUAL(challenges("boiler", "device", 3), 2);
-    /* The refused ones were charged to nobody: of 60 for all together 56 are left. */
+    /* The refused ones were not charged: of 60 in total 56 are left. */
     config.challenges_per_client = config.challenges_per_minute = 0;
     CHECK_EQUAL(challenges("boiler", "device", 100), 56);
     return 0;
 }
 
-/* Who knows EK_pub and registrationId uses up what is his: from one address, and from many the device's other share. */
+/* Whoever knows EK_pub and registrationId uses up only his own limit: from one address, and from many the device's
+ * other share. */
 static int a_device_counts_for_each_client(void)
 {
     char client[16];
@@ -112,7 +113,7 @@ static int retry_after_is_true(void)
     return 0;
 }
 
-/* One process has begun its turn in the second before: that gives nobody more. */
+/* One process began its turn in the previous second: that gives nobody more. */
 static int clocks_that_differ(void)
 {
     unsigned admitted = 0;
@@ -129,7 +130,7 @@ static int clocks_that_differ(void)
     return 0;
 }
 
-/* A clock that is set gives everybody a new start, and locks nobody out. */
+/* When a clock is set, everybody starts afresh, and nobody is locked out. */
 static int clocks_that_step(void)
 {
     static const int64_t steps[] = {-3600, 7200, -86400 * 365, 86400 * 365, 121, -121};
@@ -167,8 +168,8 @@ static int large_rates(void)
     return 0;
 }
 
-/* More names than there is room for: nobody who asks for the first time is refused, and who has used up his share does
- * not get it back. */
+/* More names than there is room for: no first request is refused, and a client that has used up its share does not get
+ * it back. */
 static int a_full_table(void)
 {
     char name[16];
@@ -201,7 +202,7 @@ static size_t place_in_use(void)
     return i / DPS_WAYS;
 }
 
-/* Where a name goes, only the node knows: its key is drawn at the start. */
+/* Only the node knows where a name goes: its key is drawn at the start. */
 static int names_cannot_be_chosen(void)
 {
     char seed[16];
@@ -214,7 +215,7 @@ static int names_cannot_be_chosen(void)
         places[i] = place_in_use();
         CHECK(i == 0 || places[i] != places[i - 1]);
     }
-    /* What ends one name does not begin the next one. */
+    /* Moving a character from the end of one name to the beginning of the next gives other names. */
     begin("fields");
     config.challenges_per_minute = 1;
     CHECK(challenges("ab", "c", 2) == 1 && challenges("a", "bc", 2) == 1);
@@ -278,14 +279,14 @@ static int hints_are_kept_apart(void)
         remember("boiler", "device", srk);
     }
     CHECK(remembered("boiler", "device", "its SRK"));
-    /* What is named again is young again; the oldest makes room. */
+    /* A hint that is named again becomes the youngest; the oldest makes room. */
     remember("boiler", "device", "its SRK");
     remember("boiler", "device", "one more");
     CHECK(remembered("boiler", "device", "its SRK") && !remembered("boiler", "device", "no-1"));
     return 0;
 }
 
-/* ---- Whose request it is ----------------------------------------------------------------------------------------- */
+/* ---- Which client sent a request --------------------------------------------------------------------------------- */
 
 static int addresses(void)
 {
@@ -340,7 +341,7 @@ int main(void)
         {"a clock that is set locks nobody out", clocks_that_step},
         {"rates of a million a second", large_rates},
         {"a table full of an attacker's names", a_full_table},
-        {"names cannot be made to meet", names_cannot_be_chosen},
+        {"nobody can choose names that collide", names_cannot_be_chosen},
         {"no entropy, no limits, no service", without_entropy},
         {"s08 several hints for each registrationId and client address", hints_are_kept_apart},
         {"addresses as proxies write them", addresses},

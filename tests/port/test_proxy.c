@@ -65,7 +65,7 @@ static int urls(void)
     return 0;
 }
 
-/* Each with what the sentence has to say; and no password in any of them. */
+/* Each with what the sentence must contain; and none contains a password. */
 static int refused_urls(void)
 {
     static const struct {
@@ -109,7 +109,7 @@ static int environment(void)
 {
     clear_environment();
     CHECK(choose(NULL, NULL) == 0 && proxy.source == NULL && !posix_proxy_leads_to(&proxy, "x", 443));
-    /* From the last in rank to the first: each wins over those before. */
+    /* In ascending order: each wins over those before. */
     static const char *const order[] = {"ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         char url[32];
@@ -126,12 +126,12 @@ static int environment(void)
     CHECK(choose("http://mine:1", NULL) == 0 && strcmp(proxy.host, "mine") == 0);
     CHECK(posix_proxy_leads_to(&proxy, "x", 443));
     CHECK(choose("none", NULL) == 0 && !posix_proxy_leads_to(&proxy, "x", 443));
-    /* A mistake is blamed on the variable; a password does not stay there. */
+    /* A mistake is blamed on the variable; and its password does not stay there. */
     (void)setenv("all_proxy", "http://u:geheim@host:3128", 1);
     (void)setenv("HTTPS_PROXY", "http://u:geheim@host", 1);
     CHECK(choose(NULL, NULL) == BYTES_E_USAGE && strstr(why, "HTTPS_PROXY") != NULL);
     CHECK(strstr(why, "geheim") == NULL && strstr(getenv("HTTPS_PROXY"), "geheim") == NULL);
-    CHECK(strstr(getenv("all_proxy"), "geheim") == NULL); /* nor where nobody asked for it */
+    CHECK(strstr(getenv("all_proxy"), "geheim") == NULL); /* nor in a variable that was not used */
     clear_environment();
     return 0;
 }
@@ -232,7 +232,7 @@ int main(void)
     static const struct test tests[] = {
         {"URLs, with and without a name and password", urls},
         {"URLs that are refused, without a password in the sentence", refused_urls},
-        {"the environment, and who wins", environment},
+        {"the environment, and which variable wins", environment},
         {"NO_PROXY: names, addresses, prefixes, ports", exceptions},
         {"--proxy-auth-file", file},
     };

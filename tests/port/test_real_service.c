@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Our device against what the real service is known to answer: the captures that are quoted in
  * Microsoft's own sources and documents, its errors, its old versions, and its bad days. The double in
- * between passes a request on to our service and puts the answer into the real one's words, or answers
+ * between passes a request on to our service and rewrites the answer in the real one's form, or answers
  * from a script; the TPM is libtpms, the clock is virtual. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
@@ -248,7 +248,7 @@ static int finish(void)
     return want == DPS_WANT_DONE ? 0 : want == DPS_WANT_FAILED ? f.device.error : 1;
 }
 
-/* The double is told anew what to do before each run. */
+/* Before each run the double is told again what to do. */
 static void reset(void)
 {
     memset(&real, 0, sizeof real);
@@ -588,8 +588,8 @@ static int error_json(void)
     return 0;
 }
 
-/* Redirects are not followed: whoever may send us elsewhere must first be in our configuration. Nor is a
- * success that cannot be one taken for it. */
+/* Redirects are not followed: whoever may send us elsewhere must first be in our configuration. Nor is an
+ * impossible success accepted. */
 static int redirects_and_false_success(void)
 {
     static const struct reply moved = {307, "Location: https://elsewhere.example/\r\n", "", NULL, false};
@@ -609,7 +609,7 @@ static int redirects_and_false_success(void)
     return 0;
 }
 
-/* A second challenge is an answer to a bad token: to sign again would go round for ever. */
+/* A second challenge is the answer to a bad token: signing again would loop for ever. */
 static int challenged_twice(void)
 {
     static const struct reply again = {
@@ -662,7 +662,7 @@ static int registration_ends_badly(void)
     "0123456789012345678901234567890123456789"
 #define KEY ",\"tpm\":{\"authenticationKey\":\"AAAA\"}"
 
-/* What is not there, of the wrong kind, or too long: an error at the step that it came in. */
+/* A member that is missing, of the wrong kind, or too long: an error at its step. */
 static int answers_that_lack_something(void)
 {
     static const struct {
@@ -896,7 +896,7 @@ static int requests_of_the_device(void)
     return 0;
 }
 
-/* A payload that leaves no room is said before anything is sent. */
+/* A payload that leaves no room is reported before anything is sent. */
 static int request_without_room(void)
 {
     static char payload[DPS_NET_BUFFER];
@@ -972,7 +972,7 @@ static int no_time_at_all(void)
     CHECK_EQUAL(dps_device_step(&f.device), 10);
     CHECK_EQUAL(token_again(&tells), 0);
     CHECK(finish() == 0 && f.device.now == UINT64_C(1800000000) && f.device.token_len > 0);
-    /* A date that cannot be read is none. */
+    /* A date that cannot be read counts as none. */
     reset();
     static const struct reply odd = {.raw = "HTTP/1.1 503 X\r\nDate: yesterday\r\nContent-Length: 0\r\n\r\n"};
     real.script[FIRST_PUT] = &odd;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What ends: a device that is disabled or deleted, a token that is good for too long, a key that came back with a
- * back-up. And what others cannot end: registering, for a device whose EK_pub and registrationId they know. */
+/* What stops working: a device that is disabled or deleted, a token that is valid for too long, a key that came back
+ * with a back-up. And what others cannot stop: a device whose EK_pub and registrationId they know from registering. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
 #include "dps/protocol/activation.h"
@@ -50,7 +50,8 @@ static int change_registration(bool deleted, uint64_t generation)
                                version, &version);
 }
 
-/* ---- The hub looks at what stands now ---------------------------------------------------------------------------- */
+/* ---- The hub looks at the present state ----------------------------------------------------------------------------
+ * */
 
 static int s10_revoked(void)
 {
@@ -70,7 +71,7 @@ static int s10_revoked(void)
     CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
     CHECK_EQUAL(change_registration(false, 1), 0);
     CHECK_EQUAL(send_now(), DPS_ACCEPTED);
-    /* Of a device's record and its registration that do not belong together, none counts. */
+    /* If a device's record and its registration do not belong together, neither counts. */
     CHECK_EQUAL(change_registration(false, 2), 0);
     CHECK_EQUAL(send_now(), DPS_REFUSED_HUB_TOKEN);
     CHECK_EQUAL(change_registration(false, 1), 0);
@@ -165,7 +166,7 @@ static int s09_restored(void)
     restore();
     CHECK_EQUAL(issue(&after), 0);
     CHECK(after.registration.generation == 1 && nothing_is_the_same(&before, &after) == 0);
-    /* And from a later time. What the back-up itself has is good, what came after it is dead for good. */
+    /* And from a later time. What the back-up contains is valid, what came after it is invalid for ever. */
     const size_t kept_len = f.record_len;
     memcpy(kept, f.record, kept_len);
     CHECK_EQUAL(back_up(), 0);
@@ -184,7 +185,7 @@ static int s09_restored(void)
     return 0;
 }
 
-/* A registration without random bytes, as versions of before wrote it, is good until the next one. */
+/* A registration without random bytes, as earlier versions wrote it, is valid until the next one. */
 static int s10_registration_of_before(void)
 {
     static struct issued made;
@@ -237,7 +238,7 @@ static int s09_secret_is_rotated(void)
     use_secrets(1, 1);
     CHECK_EQUAL(issue(&old), 0);
     CHECK_EQUAL(old.registration.secret_epoch, 1);
-    /* A new epoch makes new values; those of the old one, a hub key and a nonce, are still good. */
+    /* A new epoch makes new values; those of the old one, a hub key and a nonce, are still valid. */
     CHECK_EQUAL(until_the_proof(), 0);
     use_secrets(1, 2);
     CHECK_EQUAL(flow_finish(&f), 0);
@@ -261,7 +262,7 @@ static int s09_secret_is_rotated(void)
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
-/* What was begun long after the back-up cannot be ended after it was put back. */
+/* What was begun long after the back-up cannot be ended after the restore. */
 static int s09_restored_from_long_ago(void)
 {
     CHECK_EQUAL(flow_open(&f, "long-ago", true), 0);
@@ -467,10 +468,10 @@ int main(void)
 {
     static const struct test tests[] = {
         {"s10 disabled or deleted since: the hub refuses", s10_revoked},
-        {"s08 a token that is good for too long", s08_token_lifetime},
+        {"s08 a token that is valid for too long", s08_token_lifetime},
         {"s09 a restored store brings no nonce and no key back", s09_restored},
-        {"s09 what was begun after a back-up ends with it", s09_restored_from_long_ago},
-        {"s09 the service secret is rotated, and an epoch taken away", s09_secret_is_rotated},
+        {"s09 a restore ends what began after the back-up", s09_restored_from_long_ago},
+        {"s09 the service secret is rotated, and an epoch removed", s09_secret_is_rotated},
         {"s10 a registration of an earlier version", s10_registration_of_before},
         {"s08 a challenge of another run", s08_another_run},
         {"s06 a run that could not be named is named again", s06_run_is_named_again},

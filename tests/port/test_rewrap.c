@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a real TPM (libtpms) does for whoever commands it: facts on which tests/model/dps.maude rests and that no
+/* What a real TPM (libtpms) does for whoever commands it: facts that tests/model/dps.maude depends on and no
  * other test shows. */
 #include "dps/protocol/activation.h"
 #include "dps/service/activation_make.h"
@@ -58,7 +58,7 @@ static int import(const struct tpm_call_key *srk, const struct tpm2_auth *auth)
     return tpm2_import_parse(tpm_call_answer(), &tpm_call.rc, &private_2b);
 }
 
-/* A policy session that is good for one command code; with_or: and then for the hardened SRK's policy. */
+/* A policy session that is valid for one command code; with_or: and then for the hardened SRK's policy. */
 static int policy_for(uint32_t code, bool with_or, uint32_t *session)
 {
     static const uint8_t import_branch[32] = TPM2_POLICY_IMPORT_SHA256,
@@ -83,7 +83,7 @@ static int policy_for(uint32_t code, bool with_or, uint32_t *session)
     return tpm2_policy_or_parse(tpm_call_answer(), &tpm_call.rc);
 }
 
-/* One command, and the inner wrap stands alone, without the HMAC of the outer one. */
+/* One command, and only the inner wrap is left, without the HMAC of the outer one. */
 static int s07_rewrap_standard(void)
 {
     struct tpm_call_key srk;
@@ -152,7 +152,7 @@ static int s07_rsa_decrypt_restricted(void)
 }
 
 /* The next owner gets another SRK in the owner hierarchy. A storage key of the endorsement or platform hierarchy is the
- * same again: the attributes do not say where a key stands. */
+ * same again: the attributes do not say in which hierarchy a key is. */
 static int s03_clear(void)
 {
     static const uint32_t hierarchies[] = {TPM2_RH_OWNER, TPM2_RH_ENDORSEMENT, TPM2_RH_PLATFORM};

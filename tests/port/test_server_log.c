@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What clients can cause in the log: bounded for each second and client, and the lines that are left out are counted in
- * a line of their own, also when nobody has read the log for a while. */
+ * a line of their own, even when nobody has read the log for a while. */
 #include "port/posix/service/log.h"
 #include "port/posix/service/server.h"
 #include "tests/unit/test.h"
@@ -123,7 +123,7 @@ static int nobody_reads(void)
         s.now_ms += SECOND_MS;
         server_log_turn(&s);
     }
-    /* What had no room before is said as soon as there is some. */
+    /* What had no room is reported as soon as there is room. */
     for (int i = 0; i < 100; i++) {
         read_all(&len);
         s.now_ms += SECOND_MS;
@@ -142,7 +142,7 @@ int main(void)
 {
     static const struct test tests[] = {
         {"a flood of refusals and events is bounded, and counted", a_flood},
-        {"so is what nobody has read", nobody_reads},
+        {"lines that nobody reads are counted too", nobody_reads},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

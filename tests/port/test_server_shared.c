@@ -41,7 +41,7 @@ static int a_holder_dies(void)
 int main(void)
 {
     static const struct test tests[] = {
-        {"the holder of the lock dies: what it guards begins anew, and nobody waits", a_holder_dies},
+        {"the holder of the lock dies: what it guards is reset, and nobody waits", a_holder_dies},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

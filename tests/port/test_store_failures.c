@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The flow with a store or an entropy source that fails at each moment once, and with records that are damaged: the
- * device comes to its end by asking again, or is told; nothing is half written. */
+ * device succeeds by asking again, or gets an error; nothing is half written. */
 #include "dps/service/registration.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
@@ -113,7 +113,7 @@ static int store_fails_once(void)
     return 0;
 }
 
-/* Someone else has written in between: 409 or 503, and the next registration is as good as ever. */
+/* Someone else has written in between: 409 or 503, and the next registration succeeds. */
 static int store_conflicts(void)
 {
     struct dps_registration before;

@@ -268,7 +268,7 @@ static int other_localities(void)
         CHECK(error == 0 || error == BYTES_E_TPM_TRANSPORT);
         CHECK(error == 0 || t.chip.seize_after == 0);
         if (t.chip.state != CHIP_IDLE && t.chip.active != 0) {
-            t.chip.state = CHIP_IDLE; /* he who took it has aborted what was going on */
+            t.chip.state = CHIP_IDLE; /* the locality that took it has aborted what was going on */
         }
         t.chip.seize_after = 0;
         CHECK(tis_case_ask(&t) == 0 && !t.chip.seized);
@@ -293,7 +293,7 @@ static int lost_bytes(void)
             CHECK_EQUAL(tis_case_ask(&t), 0);
             CLEAN();
         }
-        /* One that the chip takes for the command's size, and would run. */
+        /* Lost so that the chip would run what it got: it takes other bytes for the size. */
         tis_case_reset(&t, TIS_CASE_NONE);
         t.chip.twice = times;
         CHECK(tis_case_ask(&t) == expected && t.chip.executed == (expected == 0));
@@ -309,7 +309,7 @@ static int lost_bytes(void)
     return 0;
 }
 
-/* A response that came wrong is read again, and the command is not run again. */
+/* A response that arrived damaged is read again; the command is not run again. */
 static int bad_responses(void)
 {
     static const uint32_t sizes[] = {0, 1, 9, 10, 11, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
@@ -380,7 +380,7 @@ static int interrupted_sleep(void *context, uint32_t ms)
     return BYTES_E_TIMEOUT;
 }
 
-/* A clock that wants to stop is obeyed. */
+/* When the clock says to stop, the driver stops. */
 static int interrupted(void)
 {
     OPEN();

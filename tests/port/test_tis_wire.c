@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SPI and I2C: framing, wait states, guard times, refusals, checksums; and whole registrations over either. */
+/* SPI and I2C: framing, wait states, guard times, refusals, checksums; and whole registrations over both. */
 #include "tests/port/flow.h"
 #include "tests/port/support.h"
 #include "tests/port/tis_case.h"

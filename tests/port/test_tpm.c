@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OPEN_TRIES 3000 /* each 20 ms after the other: a machine that does something else is waited for */
+#define OPEN_TRIES 3000 /* 20 ms apart: enough even on a busy machine */
 
 /* TPMA_STARTUP_CLEAR, orderly [P2 r1.59 8.7, Table 39] */
 #define ORDERLY 0x80000000U

@@ -216,7 +216,7 @@ static int test_passwords_never_appear(void)
     return 0;
 }
 
-/* A response without a length, one that never ends, one that is too large: shown all the same. */
+/* A response without a length, one that never ends, one that is too large: all are shown. */
 static int test_unfinished_responses(void)
 {
     static const char open_end[] = "HTTP/1.1 200 OK\r\n\r\n{}";

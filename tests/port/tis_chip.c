@@ -226,7 +226,7 @@ static void give_u32(uint8_t *out, size_t len, uint32_t value)
     }
 }
 
-/* Who has not got the TPM reads ones. */
+/* A locality that does not have the TPM reads ones. */
 void tis_chip_read(struct tis_chip *c, unsigned locality, unsigned offset, uint8_t *out, size_t len)
 {
     uint8_t sts[4];
@@ -326,7 +326,7 @@ static void command_ready(struct tis_chip *c)
     }
 }
 
-/* What went wrong with a response on the way does not go wrong again for ever. */
+/* A fault of the transfer does not repeat for ever. */
 static void response_retry(struct tis_chip *c)
 {
     if (c->state != CHIP_COMPLETION) {

@@ -20,7 +20,7 @@ struct tis_chip {
     /* Behaviour. Times are microseconds; counts say for how many commands, responses or transfers. */
     enum tis_chip_presence presence;
     bool crb;             /* says that its interface is another one */
-    uint32_t did_vid;     /* who made it */
+    uint32_t did_vid;     /* its vendor */
     uint64_t reset_us;    /* registers are valid from then on */
     uint64_t grant_us;    /* until a locality is granted */
     uint64_t ready_us;    /* from Idle to Ready */

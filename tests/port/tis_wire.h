@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The other ends of the wires: what a TPM's SPI and I2C interfaces make of the bytes that come, in front of the
+/* The other ends of the wires: how a TPM's SPI and I2C interfaces turn the bytes that arrive into accesses to the
  * registers of tis_chip.h; and a bus without wires. */
 #ifndef TESTS_PORT_TIS_WIRE_H
 #define TESTS_PORT_TIS_WIRE_H
@@ -31,7 +31,7 @@ void tis_wire_spi_init(struct tis_wire_spi *w, struct tis_chip *c, struct port_t
 struct tis_wire_i2c {
     struct tis_chip *chip;
     uint32_t capability; /* what TPM_I2C_INTERFACE_CAPABILITY says */
-    unsigned nack_every; /* refuse each so-many-th transfer; 0: none */
+    unsigned nack_every; /* refuse one transfer in this many; 0: none */
     unsigned bad_sums;   /* checksums that come out wrong */
 
     uint8_t address; /* of the register that a read is from */

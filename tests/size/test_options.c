@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What must hold in every build that a limits.h allows: options_test.sh compiles this with each of them. What is
- * switched on works, and what is switched off is refused and not missing in silence. */
+ * switched on works, and what is switched off is refused with an error, not silently missing. */
 #include "crypto/tls.h"
 #include "crypto/tls_identity.h"
 #include "dps/device/device.h"

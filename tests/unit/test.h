@@ -15,7 +15,7 @@ struct test {
 /* Run them all, print TAP to standard output. Returns the exit status: 0 if all held and there was at least one. */
 int test_run(const struct test *tests, size_t count);
 
-/* In a test function: leave with the line number when the condition does not hold. */
+/* In a test function: return the line number if the condition does not hold. */
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition))                                                                                    \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The activation blob, against activation_blob.h (made with Node, accepted by swtpm) and against the sizes of blobs
- * that the real service has sent: 920, 946 and 956 bytes, all with the same public area but for unique. */
+ * that the real service has sent: 920, 946 and 956 bytes, all with the same public area except for unique. */
 #include "dps/protocol/activation.h"
 #include "dps/service/activation_make.h"
 #include "tests/support/activation_open.h"
@@ -121,7 +121,7 @@ static int s07_open_vector(void)
     return 0;
 }
 
-/* The keys exchanged, and another SRK's Name beside the right keys. */
+/* The keys swapped, and another SRK's Name with the right keys. */
 static int s07_open_with_other_keys(void)
 {
     uint8_t key[DPS_KEY_SIZE];
@@ -171,7 +171,8 @@ static int s06_enc_uri_vector(void)
     return 0;
 }
 
-/* Public area, sizes and places of the fields are those of captured blobs; with texts as long as theirs, all is. */
+/* Public area, sizes and places of the fields are those of captured blobs; with texts as long as theirs, all sizes are.
+ * */
 static int s06_shape_of_the_real_service(void)
 {
     static const struct {
@@ -352,7 +353,7 @@ static int s07_only_hmac_keys(void)
         area.attributes = good.attributes ^ bound_bits[i];
         CHECK_EQUAL(parse_with_public(&area), BYTES_E_ALGORITHM);
     }
-    /* A policy beside the authValue is nobody's business here; a policy alone cannot be met. */
+    /* A policy besides the authValue does not matter here; a policy alone cannot be satisfied. */
     static const uint8_t policy[64] = {0};
     area = good;
     area.auth_policy = bytes_of(policy, sizeof policy);
@@ -372,7 +373,7 @@ static int s07_only_hmac_keys(void)
 
 /* ---- encUriData --------------------------------------------------------------------------------------- */
 
-/* Text is encrypted as it is decrypted, but for the direction; the key stream of the first block is the same. */
+/* Encryption and decryption differ only in direction; the key stream of the first block is the same. */
 static int uri_of(const uint8_t *utf16, size_t len, uint8_t *text, size_t capacity, size_t *text_len)
 {
     uint8_t encrypted[DPS_ENC_URI_MAX + 2];
@@ -419,14 +420,14 @@ int main(void)
         {"s06 encUriData has a known answer", s06_enc_uri_vector},
         {"s06 the shape of the real service's blobs", s06_shape_of_the_real_service},
         {"s06 long names are cut to what a blob may have", s06_long_names_are_cut},
-        {"making needs its room", make_needs_its_room},
+        {"making a blob needs room", make_needs_its_room},
         {"making refuses other kinds of keys", make_refuses_other_keys},
         {"every truncation", every_truncation},
         {"bytes after the last field are allowed", bytes_behind_the_last_field},
         {"every byte changed", every_byte_changed},
         {"sizes off by one", sizes_off_by_one},
-        {"fields exchanged", fields_exchanged},
-        {"s07 a device loads HMAC keys only", s07_only_hmac_keys},
+        {"fields swapped", fields_exchanged},
+        {"s07 a device loads only HMAC keys", s07_only_hmac_keys},
         {"encUriData as ASCII", uri_is_ascii},
         {"encUriData too long, odd, or under another kind of key", uri_limits},
     };

@@ -138,7 +138,7 @@ static int test_cfb_published(void)
     return 0;
 }
 
-/* Initial value zero, and lengths that are no multiple of a block: the same keys and plaintext through
+/* Initial value zero, and lengths that are not a multiple of a block: the same keys and plaintext through
  *   openssl enc -aes-128-cfb -K 2b7e... -iv 00000000000000000000000000000000 (and -aes-256-cfb),
  * which Python's cryptography 48 confirms. CFB output is a prefix of longer output. */
 static int test_cfb_zero_iv(void)
@@ -247,7 +247,7 @@ static int test_kdfa_activation(void)
 
 #define MODULUS 256
 
-/* The modulus stands at the end of a TPM2B_PUBLIC. */
+/* The modulus is at the end of a TPM2B_PUBLIC. */
 static struct crypto_rsa_public public_key(const uint8_t *public_2b, size_t len)
 {
     return (struct crypto_rsa_public){{public_2b + len - MODULUS, MODULUS}, 65537};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What fuzzing has found, and what the coverage report has shown to be tested nowhere else: records that are damaged,
+/* What fuzzing has found, and what no other test reaches, as the coverage report showed: records that are damaged,
  * configurations that break a limit, keys that nothing may be wrapped to. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
@@ -30,7 +30,7 @@ static const uint8_t *find(const uint8_t *p, size_t len, const char *text, size_
     return NULL;
 }
 
-/* A name that stands there without its '=' was taken for one that does not stand there. */
+/* A name without its '=' was taken for an absent one. */
 static int token_with_bare_name(void)
 {
     struct dps_sas sas;
@@ -270,7 +270,7 @@ static int configuration_limits(void)
     return 0;
 }
 
-/* Nothing is wrapped to a key that could not keep it. */
+/* Nothing is wrapped to a key that could not protect it. */
 static int keys_not_to_wrap_to(void)
 {
     struct tpm2_public good;

@@ -138,7 +138,7 @@ static int audiences_are_whole(void)
     return 0;
 }
 
-/* An encoded zero byte, a broken escape and an audience longer than any are not audience. */
+/* An encoded zero byte, a broken escape and a text longer than any audience. */
 static int audiences_that_are_none(void)
 {
     static const char *const bad[] = {"dev%00", "dev%", "dev%2", "dev%2G", "dev%2500", "%"};
@@ -226,7 +226,7 @@ static int signatures_that_are_none(void)
     return 0;
 }
 
-/* Neither the scheme's name nor the hex digits of an encoded signature have a case. */
+/* The case of the scheme's name and of the hex digits of an encoded signature does not matter. */
 static bool has_no_case(size_t i)
 {
     const size_t sig = sizeof SCHEME "sr=" DEVICE_SR "&sig=" - 1;

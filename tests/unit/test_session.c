@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Salted sessions: the fixed vector (computed by a script that is not this code, and agreed to by libtpms), and what a
- * listener or a changed bit gets. */
+/* Salted sessions: the fixed vector (computed by an independent script, and confirmed by libtpms), and what a
+ * listener or a changed bit achieves. */
 #include "tests/unit/test.h"
 #include "tpm/command.h"
 #include "tpm/session.h"
@@ -125,7 +125,7 @@ static int test_response(void)
     const struct tpm2_session before = s;
     const size_t whole = respond(good);
 
-    /* Any bit that counts, and the session has not moved. The response code alone makes it a refusal. */
+    /* Flip any bit that matters: the session must not advance. A flip of the response code makes it a refusal. */
     for (size_t bit = 0; bit < 8 * whole; bit++) {
         size_t len = whole;
         memcpy(changed, good, sizeof changed);
@@ -202,8 +202,8 @@ static int test_other_commands(void)
 }
 
 /* A nonce of another size begins no session; without a salt the authValue alone is the key; the HMAC of a policy
- * session leaves the authValue out, its encryption does not; and a first session speaks for those that work in its
- * stead. */
+ * session leaves the authValue out, its encryption does not; and a first session's HMAC covers the sessions that
+ * decrypt or encrypt for it. */
 static int test_kinds(void)
 {
     struct tpm2_session s, plain, policy;
@@ -254,8 +254,8 @@ int main(void)
     static const struct test tests[] = {
         {"the session's key comes from salt and both nonces, the TPM's first", test_key},
         {"a command is encrypted, then authorized", test_command},
-        {"a response is believed only if every bit is the TPM's", test_response},
-        {"other commands than the one that is meant", test_other_commands},
+        {"a response is accepted only if every bit is the TPM's", test_response},
+        {"commands other than the expected one", test_other_commands},
         {"sessions without salt, of a policy, and several in a command", test_kinds},
         {"no room, authValues that are too long, zeros at their end", test_limits},
     };

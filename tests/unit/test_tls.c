@@ -198,7 +198,7 @@ static int test_session(void)
     return 0;
 }
 
-/* More than several records, both ways at once, through full windows. */
+/* Many records, both ways at once, through full windows. */
 static int test_long_data(void)
 {
     CHECK_EQUAL(start("dps.example"), 0);
@@ -264,7 +264,7 @@ static int test_resumption(void)
         CHECK_EQUAL(session(&ec_identity, "dps.example", true, WHOLE), 0);
         CHECK(crypto_tls_client_resumed(&client));
     }
-    /* The server has forgotten: a full handshake, and the next one resumes again. */
+    /* The server has forgotten the session: a full handshake, and the next one resumes again. */
     crypto_tls_cache_init(&cache, cache_storage, sizeof cache_storage, NULL);
     CHECK_EQUAL(session(&ec_identity, "dps.example", true, WHOLE), 0);
     CHECK(!crypto_tls_client_resumed(&client));
@@ -387,7 +387,7 @@ static int test_not_trusted(void)
     CHECK_EQUAL(crypto_trust_load(&trust, text(vector_tls_other_ca)), 0);
     CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW), BR_ERR_X509_NOT_TRUSTED);
     CHECK_EQUAL(refusal(&rsa_identity, "rsa.example", NOW), BR_ERR_X509_NOT_TRUSTED);
-    /* A trust anchor that failed to load trusts nobody. */
+    /* If trust anchors fail to load, nobody is trusted. */
     CHECK_EQUAL(crypto_trust_load(&trust, text("nonsense")), BYTES_E_FORMAT);
     CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW), BR_ERR_X509_NOT_TRUSTED);
     /* The leaf itself as an anchor is trusted directly, and only it. */
@@ -403,7 +403,7 @@ static int test_dates(void)
 {
     CHECK_EQUAL(load(), 0);
     CHECK_EQUAL(refusal(&ec_identity, "dps.example", NOW_AFTER), BR_ERR_X509_EXPIRED);
-    /* Without a clock: the certificate itself says when it is. */
+    /* Without a clock: the certificate itself gives the time. */
     CHECK_EQUAL(start_client("dps.example", 0, false), 0);
     CHECK_EQUAL(start_server(&ec_identity), 0);
     pump(WHOLE);
@@ -558,7 +558,7 @@ static int test_not_tls(void)
     feed_client((const uint8_t *)http, sizeof http - 1);
     CHECK(is_closed(client_engine()) && crypto_tls_error(client_engine()) != 0);
 
-    /* The versions of a ClientHello stand at 1 (record) and 9 (message). TLS 1.1 is refused with an alert. */
+    /* The versions of a ClientHello are at 1 (record) and 9 (message). TLS 1.1 is refused with an alert. */
     uint8_t hello[600];
     size_t len, room;
     CHECK_EQUAL(start("dps.example"), 0);
@@ -694,7 +694,7 @@ static int test_trust(void)
     struct bytes all = join(bundle, 6);
     CHECK(crypto_trust_load(&trust, (struct bytes){all.p, all.len - 1}) == 0 && trust.count == 3);
 
-    /* One that cannot be used does not spoil the others. */
+    /* One that cannot be used does not affect the others. */
     const char *const mixed[] = {vector_tls_ed25519_leaf, vector_tls_ca, vector_tls_ed25519_leaf};
     CHECK(crypto_trust_load(&trust, join(mixed, 3)) == 0 && trust.count == 1 && trust.skipped == 2);
     CHECK(crypto_trust_load(&trust, text(vector_tls_ed25519_leaf)) == BYTES_E_ALGORITHM && trust.count == 0);

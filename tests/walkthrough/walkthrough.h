@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The run behind the walk-through: device, TPM, service and hub in one process, everything that is sent written to
- * standard output, one JSON object a line.
+ * standard output, one JSON object per line.
  *
  * Messages have the form of port/posix/explain/trace.h, and so do the activation blobs and SAS tokens inside them,
  * which follow the message that carried them. Besides:
@@ -22,7 +22,7 @@
 struct walk {
     struct flow flow;
     struct trace trace;
-    struct port_tpm tpm;                                    /* the real one, behind the one that listens */
+    struct port_tpm tpm;                                    /* the real one, inside the one that listens */
     struct crypto_entropy entropy;                          /* likewise */
     uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX]; /* EK_pub and SRK_pub of the registration */
     size_t ek_len, srk_len;
@@ -33,7 +33,7 @@ struct walk {
     size_t signed_request_len;
 };
 
-/* Leave with a sentence unless it holds. */
+/* Exit with a sentence unless it holds. */
 void walk_must(bool holds, const char *what);
 void walk_scene(const char *name);
 void walk_value(const char *name, struct bytes bytes);

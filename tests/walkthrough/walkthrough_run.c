@@ -159,7 +159,7 @@ void walk_request(struct walk *k, const void *request, size_t len)
     show_exchange(k, request, len);
 }
 
-/* What is drawn is told apart by its size: the random bytes of an activation blob, for example, are drawn at once. */
+/* What is drawn is recognised by its size: the random bytes of an activation blob, for example, are drawn at once. */
 static int fill(void *context, uint8_t *out, size_t len)
 {
     struct walk *k = context;
@@ -211,7 +211,7 @@ size_t walk_write_registration(uint8_t *out, size_t size, struct bytes ek, struc
     return w.len;
 }
 
-/* A token of the vendor's, who may write enrollments. */
+/* A token of the vendor, who may write enrollments. */
 static void write_vendor_token(struct bytes_writer *w, const struct dps_policy *policy, uint64_t expiry)
 {
     uint8_t text[128];

@@ -79,7 +79,7 @@ static const struct posix_option network[] = {
      .number = &given.connections,
      .maximum = CONNECTIONS_MAX,
      .help =
-         "at the same time; each takes up to 80 KiB, and 300 KiB while it carries\nthe largest requests "
+         "open connections; each takes up to 80 KiB, and 300 KiB while it carries\nthe largest requests "
          "and answers (default 1024). If there are\nmore, the one that keeps us waiting longest is closed"},
     {.name = "client-connections",
      .argument = "N",

@@ -15,7 +15,7 @@ ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections $(CFLAGS)
 Q = $(if $(V),,@)
 SAY = $(if $(V),@:,@printf '  %-4s %s\n')
 
-# Every .c of a directory is built; nothing can lie in the tree unbuilt.
+# Every .c of a directory is built; no source can stay in the tree unbuilt.
 CRYPTO_SRC_bearssl = crypto/crypto_bearssl.c
 CRYPTO_SRC_openssl = port/openssl/crypto_openssl.c
 CRYPTO_LIBS_bearssl = -lbearssl
@@ -79,7 +79,7 @@ $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
 	    -MMD -MP -c -o $@ $<
 
-# A program's main is in the folder that it is named after.
+# A program's main is in the folder of the program's name.
 $(foreach main,$(PROGRAM_SRC),$(eval $(BUILD)/$(basename $(notdir $(main))): $(BUILD)/obj/$(main:.c=.o)))
 $(PROGRAMS): $(PORT_LIBS)
 	$(SAY) LD $@

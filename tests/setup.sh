@@ -4,14 +4,14 @@
 # Usage: tests/setup.sh build|check|peers ...    DEPS=no only says what is missing (exit 1 if anything is).
 set -eu
 
-# What the programs need, and what the tests need besides.
+# What the programs need, and what the tests need in addition.
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0 libtss2-dev
        python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark bsdextrautils gcc-arm-none-eabi'
 # Which lines and branches the tests reach.
 coverage='clang llvm libclang-rt-14-dev'
-# Other people's clients. Any Node.js from 18 on will do, and those that are not Debian's bring npm along.
+# Other people's clients. Any Node.js from 18 on will do; those that are not Debian's include npm.
 peers='swtpm openssl perl'
 node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
 command -v npm >/dev/null || peers="$peers npm"
@@ -25,11 +25,11 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
 walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
-# Databases to be stopped, cut off and filled, and proxies to be served through.
-# Their devices have no TPM; the clock that they live by can step.
+# Databases to stop, cut off and fill, and proxies in front of the service.
+# Devices of these tests, which have no TPM; and a clock that can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
     faketime util-linux systemd'
-# What figures are compared with, and the devices that make them.
+# What figures are compared with, and the devices that produce them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.
 stress='stress'

@@ -10,7 +10,7 @@ import sys
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
-ENDING = 60  # seconds for what the test has told to end, and has not waited for
+ENDING = 60  # seconds for processes that the test has told to end, and has not waited for
 
 
 def children():
@@ -44,7 +44,7 @@ def wait_for_end(seconds):
 
 
 def end_all(pids):
-    """Also what they leave: it becomes ours in its turn."""
+    """Also their own children, which then become ours."""
     while pids:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -70,7 +70,7 @@ def run(seconds, command):
 
 
 def main():
-    # What loses its parent, as daemons do, becomes a child of this process.
+    # A process that loses its parent, such as a daemon, becomes a child of this process.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     status = run(float(sys.argv[1]), sys.argv[2:])
     left = wait_for_end(ENDING)

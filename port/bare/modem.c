@@ -4,8 +4,8 @@
 #include <string.h>
 
 #define HEAD_SIZE 5
-/* For one message on the line, and how much longer the modem may take than it was told: the time of 1 KiB at 9600 baud,
- * doubled. */
+/* For one message on the line, and how much longer than its time limit the modem may take: the time of 1 KiB at 9600
+ * baud, doubled. */
 #define MESSAGE_TIMEOUT_MS 2000
 /* The device never waits longer for one answer, however patient the caller is. */
 #define WAIT_MAX_MS 10000

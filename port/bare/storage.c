@@ -24,7 +24,7 @@ static uint32_t crc32(struct bytes bytes)
     return ~crc;
 }
 
-/* The record in the slot that stands in s->bytes. Returns its sequence number; 0: not valid. */
+/* The record in the slot whose bytes are in s->bytes. Returns its sequence number; 0: not valid. */
 static uint32_t examine(const struct port_bare_storage *s, struct bytes *record)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(s->bytes, sizeof s->bytes));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# dps-example: the smallest port, built by make as the programs are, so that it keeps compiling; nothing of port/posix
+# dps-example: the smallest port, built by make like the programs, so that it keeps compiling; nothing of port/posix
 # is in it. tests/e2e/example_test.py runs it.
 SYSTEM_DIRS += port/example
 EXAMPLE = $(BUILD)/dps-example
@@ -14,7 +14,7 @@ $(EXAMPLE): $(EXAMPLE_OBJ) $(BUILD)/libtpmdps.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO)) -pthread
 
-#: make porting-update   write the code that port/PORTING.md shows into it anew
+#: make porting-update   write the code that port/PORTING.md shows into it again
 .PHONY: porting-update
 porting-update:
 	@python3 -B tests/lint/porting.py $(BUILD) --update

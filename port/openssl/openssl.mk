@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The same tests and vectors with libcrypto behind crypto.h: that interface is complete.
+# The same tests and vectors with libcrypto behind crypto.h, which shows that this interface is complete.
 
 OPENSSL_BUILD = $(BUILD)/openssl
 

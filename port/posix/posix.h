@@ -101,7 +101,7 @@ int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len
 /* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
 int posix_file_replace(const char *path, struct bytes content, unsigned mode);
 /* Could posix_file_replace do it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why:
- * EISDIR for a directory, ENOTSUP for something else that is not a regular file and must not be replaced by one. */
+ * EISDIR for a directory, ENOTSUP for something else that is not a regular file and must not become one. */
 int posix_file_replaceable(const char *path);
 /* Lock path, which need not exist, against other processes, by a lock on PATH.lock. The lock ends with the process,
  * however that ends; a PATH.lock file that is left over locks nothing. Wait at most wait_ms for it.

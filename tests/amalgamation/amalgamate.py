@@ -3,9 +3,9 @@
 
     python3 tests/amalgamation/amalgamate.py DIRECTORY SOURCE...      from the root of the tree
 
-Names that are one file's own (static functions and tables, macros, tags, enumerators) may stand in two files. In one
-translation unit they may not: the later file's name is written with the file's name before it, and macros end with
-their file. What cannot be told apart this way is an error, not a guess."""
+Names that are one file's own (static functions and tables, macros, tags, enumerators) may occur in two files. In one
+translation unit they may not: the later file's name gets the file's name as a prefix, and macros end with their file.
+What cannot be told apart this way is an error, not a guess."""
 
 import os
 import pathlib
@@ -144,7 +144,7 @@ class Source:
 
 
 def load(sources):
-    """Every source, and every header in an order in which each stands after what it includes."""
+    """Every source, and every header in an order in which each comes after what it includes."""
     headers, files = {}, [Source(path) for path in sources]
 
     def visit(path):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The device side in two files, for projects that rather add two files than a library.
+# The device side in two files, for projects that prefer two files to a library.
 AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
-# In this order; what nothing here needs (the service, explanations) is not in it.
+# In this order; without what nothing here needs (the service, explanations).
 AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c \
     crypto/tls_dates.c crypto/tls_pem.c crypto/tls_trust.c crypto/tls_chain.c crypto/tls.c \
     tpm/public.c tpm/auth.c tpm/frame.c tpm/command.c tpm/rc.c tpm/seed.c tpm/protect.c \

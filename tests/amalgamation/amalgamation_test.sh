@@ -119,7 +119,7 @@ report "C++ can include tpm-dps.h" is_cpp
 forward_headers
 report "dps-device compiles with tpm-dps.h in place of the headers" compile_device
 report "gcc compiles tpm-dps.c as position-independent code" compile "${CC:-gcc}" -O1 -fPIC -ffunction-sections
-report "dps-device links, and no function stands in both" link_device
+report "dps-device links, and no function is in both" link_device
 grep -oE '^[^ ]*libtpmdps\.a\(\w+\.o\)' "$here/map" | sed 's/.*(//; s/)//' | sort -u | tr '\n' ' ' |
     sed 's/^/# from the library, for the tool: /; s/ *$/\n/'
 report "names that two files have are kept apart" keeps_names_apart

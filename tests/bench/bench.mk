@@ -14,7 +14,7 @@ $(BENCH_PROGRAMS): $(BUILD)/obj/tests/bench/load_device.o $(BUILD)/obj/tests/sup
 .PHONY: bench-programs
 bench-programs: all $(BENCH_PROGRAMS)
 
-#: make bench            figures, one a line, in about five minutes; BENCH="PART ..." only these, BENCH_SECONDS=2 for
+#: make bench            figures, one per line, in about five minutes; BENCH="PART ..." only these, BENCH_SECONDS=2 for
 #:                       each load, BENCH_FULL=1 also a million enrollments (how: tests/bench/bench.py --help)
 .PHONY: bench
 bench:

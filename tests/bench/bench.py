@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""Figures of tpm-dps, one a line: name value unit. Lines that begin with # are remarks; progress is on standard error.
+"""Figures of tpm-dps, one per line: name value unit. Lines with # are remarks; progress goes to standard error.
 
 How it measures:
   * CPU time, not wall time: of processes by /proc/PID/task/*/schedstat, of parts in memory by
-    CLOCK_PROCESS_CPUTIME_ID. So "per_core_second" is what a core does that does nothing else. A load's wall time
-    matters for latencies and workers only.
-  * What is compared runs in the same run, in turns, several rounds. "quiet" is the best round, "noisy" the median: on
+    CLOCK_PROCESS_CPUTIME_ID. So "per_core_second" is what a core achieves that does nothing else. A load's wall time
+    matters only for latencies and workers.
+  * Things to compare take turns in one run, for several rounds. "quiet" is the best round, "noisy" the median: on
     a machine with neighbours the truth lies between them, and ratios are better than either.
   * dps-service, nginx and dps-micro run on the first core, the generator on the last one. The generator (dps-bench)
     simulates devices: it holds the private halves of an EK and an SRK, and its TLS is OpenSSL's. Each load says how
     idle its core was, and how busy the servers were.
   * Parts: dps-micro runs each part of a registration by itself, in memory, in rounds of 5 ms. Both libraries are in
-    both builds; "blob_crypto_h" are the primitives of a blob called through crypto.h, on as many bytes.
+    both builds; "blob_crypto_h" is the primitives of a blob called through crypto.h, on as many bytes.
   * Sum of parts: TLS in memory (handshake and three requests) + nginx's cost of a plain connection and three requests
     with pages of three bytes (TCP, HTTP) + 2 blobs + token + store (with as many registrations in a commit as there
     were). For nginx: its own TLS and HTTP instead, and OpenSSL's fastest blobs. What dps-service does besides (reading
-    and writing JSON, checks, log, event loop) is in no sum: it is what a share lacks to 100.
+    and writing JSON, checks, log, event loop) is in no sum: it is what a share needs to reach 100.
   * Growth: the stores are filled by SQL with devices that have registered once; the load takes them in a scattered
-    order. PostgreSQL's own CPU time counts besides.
+    order. PostgreSQL's own CPU time counts as well.
 
 Parts: micro load memory workers tpm growth (all of them if none is named)
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a registration costs when many devices are enrolled, and how long a start takes then."""
+"""What a registration costs when many devices are enrolled, and how long a start then takes."""
 import os
 import subprocess
 import time

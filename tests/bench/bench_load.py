@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Registrations through the real dps-service, nginx beside it and before it, and what the parts of all that cost."""
+"""Registrations through the real dps-service, nginx beside it and in front of it, and the cost of each part."""
 import os
 import statistics
 import subprocess
@@ -34,7 +34,7 @@ class Micro:
         return min(v[0] for v in values), statistics.median(v[1] for v in values)
 
     def store(self, crypto, batch):
-        """A registration's part of SQLite, when so many are committed together: a + b / batch."""
+        """A registration's share of SQLite's time, when so many are committed together: a + b / batch."""
         one, many = self.part(crypto, "store_1"), self.part(crypto, "store_16")
         shared = [(x - y) / (1 - 1 / 16) for x, y in zip(one, many)]
         return tuple(x - s + s / batch for x, s in zip(one, shared))
@@ -216,7 +216,7 @@ def part_load():
 
 
 def latency(service, crypto, case):
-    """At half of what the core can do."""
+    """At half the rate that the core can do."""
     rate = int(PLENTY / case.cost()[1] / 2)
     say(f"  latency of {crypto} at {rate} registrations/s")
     load = Load(service.tls_url, service.path("cert.pem"), "full", {"service": service.pid}, "--rate", str(rate),

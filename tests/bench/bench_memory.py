@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Memory of connections, several workers, and what a device asks of its TPM."""
+"""Memory per connection, several workers, and what a device asks of its TPM."""
 import hashlib
 import os
 import resource

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the parts of the bench share: figures, CPU time, a service with a fleet enrolled, and load on it."""
+"""What the parts of the benchmark share: figures, CPU time, a service with a fleet enrolled, and load on it."""
 import contextlib
 import json
 import os
@@ -153,7 +153,7 @@ def endorsement_key():
 
 
 class Load:
-    """What one run of the generator told."""
+    """What one run of the generator reported."""
 
     def __init__(self, url, ca, mode, watched, *options, seconds=None, cores=(GENERATOR_CORE,)):
         before = {name: cpu_us(pid) for name, pid in watched.items()}
@@ -192,14 +192,14 @@ def enrollment(name, ek):
 
 
 def fill_sqlite(path, count, ek, rows=None):
-    """Enroll bench-0, bench-1, ...; rows: all three tables as they are for bench-0, for those who have registered."""
+    """Enroll bench-0, bench-1, ...; rows: all three tables as for bench-0, for devices that have registered."""
     tables = {"enrollments": ("bench-0", enrollment("bench-0", ek)), **(rows or {})}
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA synchronous = OFF")
         version = db.execute("SELECT last FROM version").fetchone()[0]
         for table, (key, value) in tables.items():
             db.execute(f"DELETE FROM {table}")
-            # In the order of keys, as a store that was filled over time is not, but which costs the least time here.
+            # In the order of keys: a store that was filled over time is not, but here it takes the least time.
             db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)",
                            ((key.replace("bench-0", f"bench-{i}"), value.replace('"bench-0"', f'"bench-{i}"'),
                              version + i + 1) for i in range(count)))

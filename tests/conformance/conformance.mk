@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# dps-conformance: built by make as the other programs are.
+# dps-conformance: built by make like the other programs.
 SYSTEM_DIRS += tests/conformance
 CONFORMANCE = $(BUILD)/dps-conformance
 CONFORMANCE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/conformance/*.c)) \
@@ -18,7 +18,7 @@ conformance: $(CONFORMANCE)
 	$(Q)$(CONFORMANCE) $(if $(TPM),--tpm '$(TPM)') $(if $(SERVICE),--service '$(SERVICE)') $(if $(CA),--ca '$(CA)') \
 	    $(if $(DEVICE_LISTEN),--device-listen '$(DEVICE_LISTEN)') $(ARGS)
 
-#: make requirements     write tests/conformance/REQUIREMENTS.md anew
+#: make requirements     write tests/conformance/REQUIREMENTS.md again
 .PHONY: requirements
 requirements: $(CONFORMANCE)
 	$(Q)sh tests/lint/requirements.sh $(BUILD) --write

@@ -18,7 +18,7 @@ import sys
 sys.path.insert(0, "tests/fuzz")
 import corpus  # noqa: E402
 
-# Percent of branches, of all these files together: what reads bytes of strangers.
+# Percent of branches, of all these files together: those that read strangers' bytes.
 BRANCHES = {
     "all of tpm/": (95, lambda path: path.startswith("tpm/")),
     "all of crypto/bytes/ and dps/protocol/": (95, lambda path: path.startswith(("crypto/bytes/", "dps/protocol/"))),

@@ -6,7 +6,7 @@ CROSS = $(BUILD)/cross
 CROSS_ARCHES = s390x-linux-gnu powerpc-linux-gnu arm-linux-gnueabihf riscv64-linux-gnu
 
 # Foreign processors have no SQLite, PostgreSQL or libtpms: the store is the one in memory, and the TPM is a swtpm of
-# this machine (tpm_process.c). Left out are the tests of what is not there, and test_hostile, which takes long and
+# this machine (tpm_process.c). Tests of what is not there are left out, and so is test_hostile, which takes long and
 # mostly asks the TPM.
 CROSS_PORT_SRC = tests/cross/tpm_process.c port/posix/service/client.c \
     $(filter-out $(PROGRAM_SRC) port/posix/service/% port/posix/store_sqlite% port/posix/store_postgres% \
@@ -21,7 +21,7 @@ CROSS_CFLAGS = -O1 -static -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 # Emulated, RSA takes most of the tests' time.
 $(foreach arch,$(CROSS_ARCHES),$(eval BEARSSL_CFLAGS_$(arch) = -O2 -ffunction-sections -DBR_USE_UNIX_TIME=0))
 
-# For the make that is called below, with BUILD, CC and the rest set for one processor.
+# For the recursive make below, with BUILD, CC and the rest set for one processor.
 .PHONY: cross-programs
 cross-programs: $(UNIT_TESTS) $(CROSS_PORT_TESTS) $(BUILD)/dps-device
 

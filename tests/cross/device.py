@@ -3,7 +3,7 @@
 
     python3 tests/cross/device.py BUILD KIND COMMAND...
 
-KIND is of which TPM (libtpms, swtpm-tcp, swtpm-unix); COMMAND runs that dps-device: a path, or an emulator and a path.
+KIND: the kind of TPM (libtpms, swtpm-tcp, swtpm-unix); COMMAND runs that dps-device: a path, or an emulator and a path.
 TAP on standard output."""
 
 import os
@@ -15,7 +15,7 @@ from flow_test import Bench, Programs, Story, functions, run_tap, write_file  # 
 
 
 def tests(kind, command):
-    """Pairs of a line and a function: each part of the story stands on those before it."""
+    """Pairs of a line and a function: each part of the story needs those before it."""
     shared = {}
 
     def tell(part):

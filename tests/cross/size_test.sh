@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What the portable sources come to on the smallest processors, without a C library: text of each module, and no
-# variables. Compiled only: no board of these is here to run them. A program links less than a module has; tests/size
-# says what, for the Cortex-M3.
+# How large the portable sources are on the smallest processors, without a C library: text of each module, and no global
+# variables. Compiled only: there is no such board here to run them. A program links less than a whole module;
+# tests/size says how much, for the Cortex-M3.
 # Usage: tests/cross/size_test.sh BUILD    from the root of the tree; needs BearSSL's source in BUILD/bearssl
 set -u
 build=${1:-build}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Constant time: valgrind's memcheck follows secrets as if they were memory that nobody has set.
+# Constant time: valgrind's memcheck follows secrets as if they were uninitialized memory.
 CHECK_MORE += ct
 CT = timeout 1800 valgrind -q --error-exitcode=99
 CT_FAULTS = branch address

@@ -16,7 +16,7 @@ def main():
     build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "differential"
     inputs = build / "inputs"
     corpus.unpack("response", inputs)
-    # The library tells its own log of each structure that it refuses.
+    # The library logs each structure that it refuses.
     environment = dict(os.environ, TSS2_LOG="all+NONE")
     return subprocess.run([build / "mu", inputs], env=environment, check=False).returncode
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """dps-admin against dps-service: imports of ten thousand enrollments that are killed, interrupted and resumed, and the
-commands beside it; and against a service that is busy and particular.
+other commands; and against a service that is busy and particular.
 
     python3 tests/e2e/admin_test.py BUILD_DIR [NAME...]
 
@@ -74,7 +74,7 @@ def new_service():
 
 
 def listed(admin):
-    """What the service has, without what it adds itself."""
+    """What the service has stored, without the members that it adds itself."""
     lines = [json.loads(line) for line in admin.run("list", "--format", "json").stdout.splitlines()]
     found = {}
     for e in lines:
@@ -150,7 +150,7 @@ def same_report(path, bad):
 
 
 def wait_progress(admin, process, at_least):
-    """Until the file of --resume says that so many lines are done. False if the import was faster."""
+    """Waits until the file of --resume says that so many lines are done. False if the import was faster."""
     while process.poll() is None:
         try:
             with open(os.path.join(admin.dir, "state")) as f:
@@ -171,7 +171,7 @@ def test_import_killed():
         stops, line = 0, 0
         for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM):
             process = admin.start(*arguments)
-            # Each time a bit further: past the next save, and then into the middle of something.
+            # Each time a bit further: past the next save, and then in the middle of something.
             if wait_progress(admin, process, line + 1):
                 time.sleep(random.random() / 10)
                 process.send_signal(number)
@@ -193,15 +193,15 @@ def test_import_killed():
         found = listed(admin)
         same(len(found), COUNT, "listed")
         same(found, good, "what is enrolled")
-        # Once more: it is done, and says the same.
+        # Once more: it has nothing left to do, and says the same.
         same(json.loads(admin.run(*arguments, "--format", "json", code=1).stdout), result, "at the end")
         same_report(os.path.join(admin.dir, "refused.csv"), bad)
-        # Another file is not gone on with in the middle.
+        # Another file is not continued in the middle.
         with open(os.path.join(admin.dir, "table.csv"), "r+b") as f:
             f.seek(-5, os.SEEK_END)
             f.write(b"x")
         before = service.read("state")
-        check("is not, or not any more" in admin.run(*arguments, code=5).stderr, "a changed file was accepted")
+        check("or is no longer, the file" in admin.run(*arguments, code=5).stderr, "a changed file was accepted")
         same(service.read("state"), before, "the kept state after that")
     finally:
         service.stop()
@@ -277,7 +277,7 @@ def test_import_json():
 
 
 def test_import_usage():
-    """mistakes are told before anything is sent"""
+    """mistakes are reported before anything is sent"""
     service, admin = new_service()
     try:
         for text, says in (("", "missing"), ("\n", "missing"), ("id,key\n",
@@ -303,7 +303,7 @@ def test_import_usage():
         os.unlink(service.path("s"))
         same(admin.run("import", "t.csv", "--resume", "s").stdout,
              "all 1 lines: 0 enrolled, 0 there already, 0 refused\n", "an empty table")
-        # What is appended later is found by going on.
+        # Lines that are appended later are found by resuming.
         with open(service.path("t.csv"), "a") as f:
             f.write(f"late,{key(1)}\n")
         same(admin.run("import", "t.csv", "--resume", "s").stdout,
@@ -315,7 +315,7 @@ def test_import_usage():
 
 
 def encoded_tables():
-    """Tables of two enrollments as spreadsheets and exports write them."""
+    """Tables of two enrollments, as spreadsheets and exports write them."""
     header, rows = ["registrationId", "endorsementKey"], [["t0", key(0)], ["t1", key(1)]]
 
     def table(separator, end="\r\n", names=header, first=""):
@@ -377,7 +377,7 @@ def test_import_tables():
 
 
 def test_import_arrays():
-    """the JSON array that `az iot dps enrollment list` prints; one key under several IDs is said once"""
+    """the JSON array that `az iot dps enrollment list` prints; one key under several IDs is reported once"""
     service, admin = new_service()
     try:
         def listed_by_az(name, number):
@@ -394,7 +394,7 @@ def test_import_arrays():
             same(run.stderr.count("key of another registrationId"), 1, "one note")
             check("2 enrollments have the key of another" in run.stderr, run.stderr)
         check("0 enrolled, 14 there already" in run.stdout, run.stdout)
-        # Over pieces of the buffer, in UTF-16, stopped and gone on with.
+        # Longer than the buffer, in UTF-16, stopped and resumed.
         many = json.dumps([listed_by_az(f"many{i}", 100 + i) for i in range(300)], indent=2)
         with open(service.path("many.json"), "wb") as f:
             f.write(many.encode("utf-16"))
@@ -438,7 +438,7 @@ def test_commands():
 
 
 class Particular(http.server.BaseHTTPRequestHandler):
-    """A service that is busy at first, takes no request that holds one enrollment it dislikes, and has none twice."""
+    """A service that is busy at first, refuses a whole request for one bad enrollment, and stores none twice."""
 
     protocol_version = "HTTP/1.1"
     existing = {}
@@ -474,7 +474,7 @@ class Particular(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         name = self.path.split("/")[2].split("?")[0]
-        # As the real service: with members that nobody asked for.
+        # Like the real service: with members that nobody asked for.
         self.answer(200, dict(self.existing[name], capabilities={"iotEdge": False}, iotHubs=[],
                               provisioningStatus="enabled", etag="\"1\""))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Certificates and keys as people have them, through the programs: whose certificate a client accepts, what may stand
-in the files of --ca, --cert, --key and --ek, and what is said about the rest.
+"""Certificates and keys as people have them, through the programs: whose certificate a client accepts, what the files
+of --ca, --cert, --key and --ek may contain, and what is said about the rest.
 
     python3 tests/e2e/certificate_test.py BUILD_DIR [WORD...]
 
@@ -28,7 +28,7 @@ from server_harness import PATIENCE
 HOST = "dps.example"
 
 
-# ---- Whom does a client believe? -------------------------------------------------------------------------------------
+# ---- Whom does a client trust? ---------------------------------------------------------------------------------------
 
 def san(*names):
     return x509.SubjectAlternativeName(names), False
@@ -84,7 +84,7 @@ def connection(port, host=HOST):
 
 
 def ask(trust, chain, key=None):
-    """Whether dps-admin, which trusts this PEM, spoke to a server that has this chain; and what it said."""
+    """Whether dps-admin, which trusts this PEM, talked to a server that has this chain; and what it said."""
     peer = Peer(chain, key or chain[0].key_bytes())
     ca = write_file(os.path.join(Programs.directory(), "ca"), trust)
     done = subprocess.run([Programs.path("dps-admin"), "--connection-string-file", connection(peer.port), "--ca", ca,
@@ -128,7 +128,7 @@ def chains(root):
         ("* alone", [leaf(dns("*"))], "another host name"),
         ("name constraints", below(authority((constraint, False))), "name constraints"),
         ("critical name constraints", below(authority((constraint, True))), "critical extension"),
-        ("issued by a leaf", below(authority(ca=False)), "no CA"),
+        ("issued by a leaf", below(authority(ca=False)), "not a CA"),
         ("issued by a CA that may not", below(authority(signs_certificates(False))), "key usage"),
         ("by a CA of the same name", [leaf(dns(HOST), issuer=Certificate("Test CA", ca=True))], "trusted CA"),
     ]
@@ -144,7 +144,7 @@ def test_judge():
 
 
 def test_renewed_ca():
-    """a CA that was renewed: the same name, other keys, of which any may have signed"""
+    """a CA that was renewed: the same name with several keys, any of which may have signed"""
     roots = [Certificate("Test CA", ca=True) for _ in range(5)]
     trust = b"".join(r.pem for r in roots[:4])
     for root in roots:
@@ -155,7 +155,7 @@ def test_renewed_ca():
 
 
 def test_trusted_leaf():
-    """a server's own certificate may be trusted instead of a CA, but nothing that it has signed"""
+    """a server's own certificate may be trusted instead of a CA, but nothing that its key has signed"""
     root = Certificate("Test CA", ca=True)
     leaf = Certificate("x", root, extensions=[dns(HOST)])
     same(ask(leaf.pem, [leaf])[0], True, "the leaf itself")
@@ -198,7 +198,7 @@ def test_ca_dress():
 
 
 def test_firmware_ca():
-    """FIRMWARE_CA: what the image is given is that certificate, whatever the file looks like; nothing else passes"""
+    """FIRMWARE_CA: the image gets that certificate, in whatever form the file has it; nothing else passes"""
     root = Certificate("Test CA", ca=True)
     leaf = Certificate("x", root, extensions=[dns(HOST)])
     environment = dict(os.environ, FIRMWARE_SERVICE_HOST=HOST, FIRMWARE_SERVICE_PORT="1", FIRMWARE_HUB_PORT="1",
@@ -231,7 +231,7 @@ def test_ca_bundle():
 
 
 def test_ca_refused():
-    """--ca: what is not a certificate is named, with what to do"""
+    """--ca: a file that is not a certificate is called what it is, with what to do"""
     root, odd = Certificate("Test CA", ca=True), Certificate("Odd CA", ca=True, key="ed25519")
     request = x509.CertificateSigningRequestBuilder().subject_name(root.x509.subject).sign(
         root.key, root.x509.signature_hash_algorithm)
@@ -330,7 +330,7 @@ def test_identity_refused():
 # ---- EK certificates -------------------------------------------------------------------------------------------------
 
 def enrolled(bench, content, number=itertools.count()):
-    """The modulus that is enrolled for a file; or what is said of it."""
+    """The modulus that is enrolled for a file; or what is said about it."""
     name = f"device-{next(number)}"
     ek = write_file(os.path.join(Programs.directory(), "ek"), content)
     done = subprocess.run([Programs.path("dps-admin"), "--connection-string-file", bench.connection, "--ca",
@@ -412,7 +412,7 @@ def nv_undefine(tpm):
 
 
 def test_ek_certificate_in_nv():
-    """ek: a certificate in NV is held against the EK, with an OAEP key, too; the file holds it alone"""
+    """ek: a certificate in NV is compared with the EK, also one with an OAEP key; the file holds nothing else"""
     device = Device("swtpm-unix")
     public = serialization.load_pem_public_key(device.run("ek", "--format", "pem").bytes)
     root = Certificate("EK CA", ca=True)

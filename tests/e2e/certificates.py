@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Certificates for tests, by python3-cryptography; and what that does not make: EK certificates with an OAEP key."""
+"""Certificates for tests, by python3-cryptography; and what it cannot make: EK certificates with an OAEP key."""
 
 import datetime
 
@@ -25,7 +25,7 @@ def new_key(kind):
 
 
 class Certificate:
-    """A certificate and its key. issuer: another one; None: signed by itself. public: of a key that is elsewhere."""
+    """A certificate and its key. issuer: another one; None: self-signed. public: of a key that is elsewhere."""
 
     def __init__(self, subject, issuer=None, key=None, ca=None, extensions=(), public=None):
         self.key = None if public else new_key(key)

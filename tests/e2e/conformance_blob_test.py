@@ -22,13 +22,13 @@ from oracle_support import split_blob
 from oracle_wrap import as_2b, make_blob
 from server_harness import SCOPE, check, same
 
-# What is about a challenge and needs no registration.
+# The cases that are about a challenge and need no registration.
 CASES = [f"SVC-S06-{i:03}" for i in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11)] + ["SVC-S05-050", "SVC-S08-020", "SVC-S09-004"]
 OWN = CASES[:11]  # those that a service passes which never answers a token
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Enrolls everybody, and challenges everybody: with a blob that `spoil` has had in hand."""
+    """Enrolls everybody and challenges everybody: with a blob that `spoil` may have changed."""
 
     protocol_version = "HTTP/1.1"
 
@@ -98,7 +98,7 @@ def judge(nonce_size=32, spoil=lambda blob: blob, cases=OWN):
 
 
 def fields_changed(number, change):
-    """Field number (from 1) of the blob, without its size, is changed."""
+    """Changes field number (from 1) of the blob, without its size."""
     def spoil(blob):
         fields = list(split_blob(blob).values())
         fields[number - 1] = change(fields[number - 1])
@@ -134,7 +134,7 @@ SPOILT = (
 
 
 def spoilt():
-    """a blob with one thing wrong fails the case about it; what only stands on it is skipped, and says on what"""
+    """a blob with one thing wrong fails the case about it; a case that only depends on it is skipped, and says why"""
     for name, spoil, wanted, words in SPOILT:
         failed, found, err = judge(spoil=spoil, cases=CASES)
         blamed = set(failed) - {"SVC-S09-002"}  # this service never takes a token

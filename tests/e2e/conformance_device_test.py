@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""dps-conformance --device-listen: our own device is right, and clients that are wrong in one thing are caught in the
-case that is about it. Those clients are this file, too: a device in Python whose TPM is software.
+"""dps-conformance --device-listen: our own device is right, and clients that are wrong in one thing are caught by the
+case about it. Those clients are in this file, too: a device in Python whose TPM is software.
 
     python3 tests/e2e/conformance_device_test.py BUILD_DIR
     python3 tests/e2e/conformance_device_test.py --client DIRECTORY [FAULT]     what the suite starts
@@ -267,7 +267,7 @@ def client(directory, fault):
 
 # ---- The tests -------------------------------------------------------------------------------------------------------
 
-# What a client does wrong → the cases that must fail for it, and some that must not.
+# What a client does wrong → the cases that must fail because of it, and some that must not.
 FAULTS = {
     "no api-version": ("DEV-S04-002",),
     "other type": ("DEV-S04-004",),
@@ -407,7 +407,7 @@ def our_device(lab):
 
 
 def our_device_hardened(lab):
-    """with --srk hardened it names this SRK alone, opens what is wrapped to it, and sends; without, it is caught"""
+    """with --srk hardened it sends only this SRK, opens what is wrapped to it, and sends; without, it is caught"""
     from harness import Device
     from server_harness import same
     device = Device("swtpm-unix")
@@ -424,7 +424,7 @@ def our_device_hardened(lab):
 
 
 def our_device_leaves_nothing(lab):
-    """nor does it leave anything in a TPM that keeps what is loaded, whatever the service does"""
+    """it leaves nothing in a TPM that keeps what is loaded, whatever the service does"""
     from harness import Device
     from server_harness import same
     device = Device("swtpm-unix")
@@ -438,7 +438,7 @@ def our_device_leaves_nothing(lab):
 
 
 def right_client(lab):
-    """a client that is not ours and right passes every case that the wrong ones fail"""
+    """a right client that is not ours passes every case that the wrong ones fail"""
     from server_harness import same
     ids = sorted({i for ids in FAULTS.values() for i in ids})
     for some in (ids[:20], ids[20:]):

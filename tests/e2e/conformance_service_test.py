@@ -82,7 +82,7 @@ def enrollments(service):
 
 
 def test_sqlite():
-    """our service with sqlite passes everything, SHOULD included, and nothing is left behind"""
+    """our service with SQLite passes everything, SHOULD included, and nothing is left behind"""
     service = start("sqlite:dps.db")
     try:
         result = Result(command(service.dir, service.tls_port, "--strict", *everything(service)))
@@ -94,7 +94,7 @@ def test_sqlite():
 
 
 def test_memory():
-    """our service with memory passes everything but what was left out, and the same seed can be run again"""
+    """our service with its store in memory passes all but what was left out, and the same seed can be run again"""
     service = start("memory:")
     try:
         result = Result(command(service.dir, service.tls_port, "--quick", "--seed", "again", "SVC-S02", "SVC-S05",
@@ -108,7 +108,7 @@ def test_memory():
 
 
 def test_without_administrator():
-    """without a connection string what needs no enrollment is checked, and the rest says why it is not"""
+    """without a connection string only the cases that need no enrollment run; the others say why they do not"""
     service = start("memory:")
     try:
         result = Result(command(service.dir, service.tls_port, "--quick"))
@@ -215,7 +215,7 @@ def test_always_200():
 
 
 def test_always_refusing():
-    """a service that refuses everything in the right form fails where it should have said yes"""
+    """a service that refuses everything, in the right form, fails where it should have accepted"""
     with tempfile.TemporaryDirectory(dir=Service.root) as directory:
         service = Yes(directory, answer(404, '{"errorCode":404201,"message":"no","trackingId":"x"}'))
         owner = os.path.join(directory, "owner")
@@ -226,7 +226,7 @@ def test_always_refusing():
                                 "SVC-S02-001", "SVC-S02-040", "SVC-S05-030", "SVC-S06", "SVC-S08", "SVC-S09"))
         same(result.code, 1, "exit code")
         check("SVC-S00-030" in result.passed, "an unknown path is 404")
-        # A case whose preparations fail has failed: none may pass because nothing could be tried.
+        # A case whose preparations fail has failed: none may pass because it could try nothing.
         same({name for name in result.passed if name != "SVC-S00-030"}, set(), "passed")
 
 
@@ -242,7 +242,7 @@ def test_weak_tls():
 
 
 def test_usage():
-    """what is missing or cannot be reached has its exit code and a sentence"""
+    """each thing that is missing or cannot be reached has its own exit code and a sentence"""
     service = start("memory:")
     try:
         whole = command(service.dir, service.tls_port)

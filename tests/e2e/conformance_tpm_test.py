@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """dps-conformance on TPMs: it passes on good ones (libtpms, swtpm; with an owner and without), its reports are valid,
 its exit codes are right, and it fails on bad ones: each mutant is a swtpm behind a proxy that breaks one rule, and must
-fail the case that is about this rule.
+fail the case about that rule.
 
     python3 tests/e2e/conformance_tpm_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
 
@@ -193,7 +193,7 @@ class Proxy:
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
-        """Until the TPM is gone, or close."""
+        """Serves until the TPM is gone, or until close."""
         with self.listener, contextlib.suppress(OSError):
             while True:
                 sock, _ = self.listener.accept()
@@ -230,7 +230,7 @@ def good_libtpms():
 
 
 def good_swtpm_with_owner():
-    """swtpm with an owner and persistent keys passes everything but TPM2_Clear (sanitizers), and is left as it was"""
+    """an owned swtpm with persistent keys passes everything but TPM2_Clear (sanitizers), and is left as it was"""
     tpm = Swtpm()
     auth = {name: World.file(name + " password\n") for name in ("owner", "endorsement", "lockout")}
     subprocess.run([World.program("dps-device"), "--quiet", "--tpm", tpm.name, "own", "--persist",
@@ -246,7 +246,7 @@ def good_swtpm_with_owner():
     check(destructive and destructive <= set(run.ids("skipped")) and "only with --destructive" in run.out,
           f"without --destructive: {run.results}")
     check(tpm.loaded() == [], f"left in the TPM: {tpm.loaded()}")
-    # The same TPM, without the owner's word: the cases that need it say so.
+    # The same TPM, without the owner's authorization: the cases that need it say so.
     run = Run("--tpm", tpm.name, "TPM-S03-001", "TPM-S01-001", status=2, says="give --owner-auth-file FILE")
     check(not run.results, f"{run.results}")
     run = Run("--tpm", tpm.name, *options, "--destructive", "TPM-S03")
@@ -254,7 +254,7 @@ def good_swtpm_with_owner():
 
 
 def ek_certificate():
-    """the EK certificate in NV is read and held against the EK: one that is right, one about another key"""
+    """the EK certificate in NV is read and compared with the EK: one that is right, one about another key"""
     tpm, directory = Swtpm(), World.directory()
 
     def run(*command):
@@ -281,7 +281,7 @@ def ek_certificate():
 # ---- What the program does -------------------------------------------------------------------------------------------
 
 def usage():
-    """wrong command lines are refused with 2, and say what is meant"""
+    """wrong command lines are refused with 2, and the message says what is meant"""
     name = "libtpms:" + os.path.join(World.directory(), "tpm")
     for arguments, says in (
             ((), "say what to check"),
@@ -366,7 +366,7 @@ def interrupted():
 
 
 def tpm_goes_away():
-    """a TPM that breaks off in the middle: 3, and the reports say what has not run"""
+    """a TPM that disappears in the middle: 3, and the reports say what has not run"""
     swtpm, commands = Swtpm(), []
 
     def break_off(command, ask):
@@ -389,7 +389,7 @@ def flipped(message, at):
 
 
 def refusal_forgiven(command_code, *codes):
-    """The last success of this command is given again, where the TPM refuses with one of these codes."""
+    """Repeats the last success of this command where the TPM refuses with one of these codes."""
     last = {}
 
     def change(command, ask):
@@ -456,7 +456,7 @@ def without_rewrap(command, ask):
 
 
 def sessions_stay(command, ask):
-    """continueSession is set in the last authorization, whatever the caller wants."""
+    """Sets continueSession in the last authorization, whatever the caller wants."""
     if code(command) == ACTIVATE:
         command = command[:37] + b"\1" + command[38:]
     return ask(command)
@@ -478,7 +478,7 @@ def external_taken(command, ask):
 
 
 def flush_forgotten(command, ask):
-    """What is flushed stays."""
+    """A flushed object stays loaded."""
     return bytes.fromhex("80010000000a00000000") if code(command) == FLUSH else ask(command)
 
 
@@ -507,7 +507,7 @@ def clear_changes_ek(command, ask):
 
 
 def ek_refused_after_clear():
-    """TPM2_Clear is the last that one hears of the EK."""
+    """After TPM2_Clear there is no EK any more."""
     cleared = []
 
     def change(command, ask):
@@ -560,7 +560,7 @@ def mutants_fail():
     """each of the mutants fails the case that is about it, and only by what it breaks"""
     swtpm = None
     for name, change, wanted, *before in MUTANTS:
-        swtpm = Swtpm() if swtpm is None or swtpm.loaded() else swtpm  # what one has left is not the next one's
+        swtpm = Swtpm() if swtpm is None or swtpm.loaded() else swtpm  # the next mutant begins afresh
         Run("--tpm", swtpm.name, "--destructive", *before, wanted)  # without the mutation it passes
         proxy = Proxy(swtpm, change)
         run = Run("--tpm", proxy.name, "--destructive", *before, wanted, status=1)
@@ -591,7 +591,7 @@ def rewrap():
 
 
 def others_are_not_blamed():
-    """one fault fails the cases about it; what only stands on it is skipped, with the reason"""
+    """one fault fails the cases about it; those that only depend on it are skipped, with the reason"""
     swtpm = Swtpm()
     for name, change, failed, words in (
             ("no key can be imported", refused(IMPORT), ["TPM-S07-040"], "TPM2_Import: the TPM answered"),
@@ -609,7 +609,7 @@ def others_are_not_blamed():
 
 # ---- All of them -----------------------------------------------------------------------------------------------------
 
-# Cases of keys and credentials with nothing odd in them but one thing each.
+# Cases about keys and credentials, each with one odd thing in them.
 CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03",
                           *(f"TPM-S07-0{i}" for i in (10, 13, 14, 22, 40, 43, 44, 45, 46, 80, 81)),
                           *(f"TPM-S08-00{i}" for i in (1, 2, 5, 8)), "TPM-S07-001", "TPM-S09-001", "TPM-S09-002")

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The demonstration tells its whole story in time, and leaves no file and no process behind, also if it is interrupted.
+# The demonstration tells its whole story in time, and leaves no file and no process behind, even if it is interrupted.
 # Usage: tests/e2e/demo_test.sh BUILD    from the root of the tree
 set -u
 build=${1:-build}
 top=$(mktemp -d)
-# Everything that the demonstration starts inherits a mark; these are the processes that bear it.
+# Everything that the demonstration starts inherits a mark; these are the processes that have it.
 marked() {
     for process in /proc/[0-9]*; do
         if tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qxF "DEMO_TEST_MARK=$top"; then
@@ -38,7 +38,7 @@ tell_story() {
     mkdir -p "$top/tmp"
     exec env TMPDIR="$top/tmp" DEMO_TEST_MARK="$top" sh tests/demo.sh "$build" >"$top/out" 2>"$top/err"
 }
-# What is left behind, one a line.
+# What is left behind, one per line.
 remains() {
     find "$top/tmp" -mindepth 1
     for process in $(marked); do

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dps-device where others have been before it, and against services that mean to hold or to mislead it.
+"""dps-device on TPMs that others have used before, and against services that stall or mislead it.
 
     python3 tests/e2e/device_guest_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
 
@@ -27,7 +27,7 @@ EK, SRK = "0x81010001", "0x81000001"
 # ---- Keys of others --------------------------------------------------------------------------------------------------
 
 class Occupied:
-    """A TPM at whose fixed handles something stands that is not the flow's."""
+    """A TPM whose fixed handles hold something that is not the flow's."""
 
     def __init__(self, *create):
         tpm = SwtpmForTools()
@@ -65,7 +65,7 @@ OTHERS = {
 
 
 def test_keys(bench):
-    """what stands at the fixed handles and is not of the templates is passed over, in every command"""
+    """a key at a fixed handle that is not of the templates is passed over, in every command"""
     for number, (kind, create) in enumerate(OTHERS.items()):
         occupied = Occupied(*create)
         occupied.works(bench, f"device-other-{number}")
@@ -97,7 +97,7 @@ def test_persist(_bench):
 # ---- Services that do not mean well ----------------------------------------------------------------------------------
 
 class Peer:
-    """A TLS server for one connection after the other: serve(connection) in a thread, until the device has gone."""
+    """A TLS server for one connection at a time: serve(connection) in a thread, until the device has gone."""
 
     def __init__(self, serve, tls=True):
         self.dir = Programs.directory()
@@ -155,9 +155,9 @@ PAUSE = threading.Event()  # never set: what is between two bytes
 
 
 def test_held(_bench):
-    """nobody holds it: --timeout is kept, interim answers are counted, a wait that does not fit is not begun"""
+    """nobody can stall it: --timeout holds, interim answers are counted, and it begins no wait that is too long"""
     device = Device("libtpms")
-    device.run("own", "--persist")  # so that all of the time is the network's
+    device.run("own", "--persist")  # so that the network may use all of the time
     for serve, seconds, says in ((warnings, 10, "longer than 10 s"), (drip, 10, "longer than 10 s"),
                                  (interim, 240, "16 interim answers"),
                                  (busy, 240, ("longer than 240 s", "was asked last, and answered 429"))):
@@ -177,7 +177,7 @@ def malformed(connection):
 
 
 def test_first_error(_bench):
-    """a malformed answer is the service's, also if something has to be flushed after it"""
+    """a malformed answer is reported as the service's fault, even if something has to be flushed after it"""
     device = Device("swtpm-tcp")
     peer = Peer(malformed)
     for _ in range(2):
@@ -196,14 +196,14 @@ def undecryptable(connection):
 
 
 def test_undecryptable(_bench):
-    """a challenge that the EK does not decrypt is one for another EK, whatever code the TPM has for it"""
+    """a challenge that the EK does not decrypt is reported as one for another EK, whatever code the TPM gives"""
     device = Device("libtpms")
     refused = device.run("register", *Peer(undecryptable).options(device), status=3, says="encrypted to another EK")
     check("TPM2_ActivateCredential" in refused.err, refused.err)
 
 
 def test_help(_bench):
-    """--help says the defaults that port/limits.h has"""
+    """--help gives the defaults of port/limits.h"""
     shown = run(Programs.path("dps-device"), "register", "--help").out
     limits = read_file("port/limits.h").decode()
     for name, words in (("FLOW", "default {}."), ("TPM", "command has {},"), ("NET", "handshake {}, a request")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dps-device: what it says of a TPM, and what it says when something is in the way: one sentence, in time, with what to
+"""dps-device: what it says about a TPM, and what it says when something goes wrong: one sentence, in time, with what to
 do, and the exit code that --help names.
 
     python3 tests/e2e/device_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
@@ -84,7 +84,7 @@ def define(tpm, index):
 
 
 def certificates():
-    """info: every index of the EK Credential Profile has its name, and other keys' certificates are no lack of any"""
+    """info: every index of the EK Credential Profile has its name; other keys' certificates are no fault"""
     tpm = Swtpm("swtpm-unix")
     check("no EK certificate: nothing in it proves who made it" in device_program(tpm.name, "info").out, "none")
     named = {0x01C0001C: "EK certificate, RSA-3072, high range", 0x01C0001D: "EK template, RSA-3072, high range",
@@ -112,7 +112,7 @@ def certificates():
 
 
 def untold():
-    """info: what a TPM does not tell is '?', not 0; TPM_ALG_NULL has a name"""
+    """info: a value that a TPM does not report is '?', not 0; TPM_ALG_NULL has a name"""
     tpm = Swtpm("swtpm-unix")
     whole = device_program(tpm.name, "info").out
     check("?" not in whole, whole)
@@ -126,7 +126,7 @@ def untold():
     same(told.field("Hierarchies"), "owner ?, endorsement ?, platform ?", "hierarchies")
     same(told.field("Authorization"), "owner ?, endorsement ?, lockout ?", "authorizations")
     check(told.field("Lockout").startswith("?; ? of ? wrong tries, one forgiven every ? s"), told.out)
-    check("where a ? stands, this TPM does not tell" in told.out, told.out)
+    check("a ? means that this TPM does not report it" in told.out, told.out)
     check(" NULL " in told.out and "0x0010" not in told.out, told.out)
 
 
@@ -149,7 +149,7 @@ def free_port():
 
 
 def mistaken():
-    """swtpm: and mssim: mistaken for each other: it is said which to use"""
+    """swtpm: and mssim: mistaken for each other: the message says which to use"""
     tpm, controlled = Swtpm("swtpm-tcp"), Controlled("swtpm-tcp")
     for swtpm in (tpm, controlled):
         device_program(swtpm.name.replace("swtpm:", "mssim:"), "info", status=TPM,
@@ -177,7 +177,7 @@ def talker(words):
 
 
 def unreachable():
-    """a TPM that cannot be reached: which place, why, and what to do; never a reason of something else"""
+    """a TPM that cannot be reached: which place, why, and what to do; never the reason of something else"""
     port = free_port()
     for name, says in ((f"swtpm:127.0.0.1:{port}", ("Connection refused", "start it")),
                        (f"mssim:127.0.0.1:{port}", (f"its platform port {port + 1} (PORT + 1): Connection refused",)),
@@ -252,7 +252,7 @@ def limits():
 
 
 def no_clock():
-    """a clock that was never set: no token, but registering and sending take the service's time"""
+    """a clock that was never set: no token, but register and send use the service's time"""
     device, bench = Device("libtpms"), Bench()
     bench.enroll(device, "timeless")
     bench.register(device, "timeless", "--now", "60")
@@ -265,7 +265,7 @@ def no_clock():
 
 
 class Busy:
-    """A service that says so, and then that it forbids."""
+    """A service that says that it is busy, and then refuses with 403."""
 
     def __init__(self, bench, answers):
         self.answers = list(answers)
@@ -288,7 +288,7 @@ class Busy:
 
 
 def waiting():
-    """a service that is busy: what is waited for, and how long, is said before the waiting"""
+    """a service that is busy: before it waits, the device says for what and how long"""
     device, bench = Device("libtpms"), Bench()
     busy = Busy(bench, [b"502 Bad Gateway\r\nRetry-After: 0", b"429 Slow\r\nRetry-After: 1", b"403 No"])
     told = bench.register(device, "waiting", "--service", busy.url, status=1, says="answered 403").err
@@ -299,7 +299,7 @@ def waiting():
 
 
 def silence():
-    """a service that does not answer: what is waited for, and how long, is said after some seconds"""
+    """a service that does not answer: after some seconds the device says what it waits for and how long"""
     device, bench = Device("libtpms"), Bench()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         process = subprocess.Popen(

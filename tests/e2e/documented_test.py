@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Every documented command line is run: those of the pages, of the files in deploy/, and of the examples in --help.
 
-A line of ours is run as it stands, in a directory that has the files it names. Nothing here has a TPM in /dev, nor the
-hosts of the examples; so a line may end with an error that names what is missing, but never with 2 (usage), and a
-server has to begin. Words of ours in running text must be known to --help. Other programs' lines are run too, or
-listed below with the reason why not.
+A line of ours is run as it is, in a directory that has the files it names. There is no TPM in /dev here, nor do the
+hosts of the examples exist; so a line may end with an error that names what is missing, but never with 2 (usage), and a
+server has to start. Our commands and options in running text must be known to --help. Other programs' lines are run
+too, or listed below with the reason why not.
 
     python3 tests/e2e/documented_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
 
@@ -31,7 +31,7 @@ PORTS = ("8443", "2321", "2322", "9090", "443")  # of the examples: exchanged fo
 
 LINE_PATIENCE = 1500  # seconds for a line; one of them runs a part of the suite
 
-# Lines that are not run here: how they begin, and why not. One that no page has any more is an error.
+# Lines that are not run here: how they begin, and why not. An entry that no page needs any more is an error.
 NOT_RUN = {
     "swtpm socket": "the block of README.md is run whole by readme_test.sh; all it needs is swtpm's own options",
     "service=$!": "it belongs to blocks that are run whole, by readme_test.sh and make check-peers",
@@ -43,11 +43,11 @@ NOT_RUN = {
     "python3 tests/firmware/relay.py": "it waits for an emulated board: make check-firmware runs it",
     "qemu-system-arm": "it needs the image of a board: make check-firmware runs it",
 }
-# Other programs whose lines do no harm in a directory of their own.
+# Other programs, whose lines do no harm in a directory of their own.
 HARMLESS = ("openssl", "mkdir", "cd", "sleep", "export", "chmod", "printf", "truncate", ":")
 
 
-# ---- What stands where -----------------------------------------------------------------------------------------------
+# ---- What the pages contain ------------------------------------------------------------------------------------------
 
 def read(path):
     with open(path, encoding="utf-8") as f:
@@ -67,7 +67,7 @@ def blocks(page):
 
 
 def words(page):
-    """What stands between backquotes in running text and begins with a program of ours."""
+    """Words between backquotes in running text that begin with a program of ours."""
     prose = re.sub(r"^```.*?^```", "", read(page), flags=re.M | re.S)
     return [text for text in re.findall(r"`([^`\n]+)`", prose)
             if re.match(r"(?:%s|make) " % "|".join(PROGRAMS), text)]
@@ -151,7 +151,7 @@ class Place:
         return re.sub(r"(?<=:)(%s)\b" % "|".join(PORTS), lambda m: self.ports[m.group(1)], line)
 
     def run(self, line):
-        """Exit code and output. Who has not ended but listens is ended."""
+        """Exit code and output. A server that listens is ended."""
         with open(self.path("out"), "w+", encoding="utf-8", errors="replace") as out:
             process = subprocess.Popen(["sh", "-c", "exec " + line if is_simple(line) else line], cwd=self.dir,
                                        env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
@@ -178,7 +178,7 @@ def is_simple(line):
 
 
 def missing(line):
-    """What a line names that is not here: devices, hosts and files."""
+    """The devices, hosts and files that a line names and that are not here."""
     hosts = re.findall(r"https://([\w.-]+)|\b(127\.0\.0\.1|localhost)\b", line)
     return {"localhost", *(name for pair in hosts for name in pair if name),
             *re.findall(r"/dev/\w+|[\w-]+\.(?:conn|state|sealed|pem|txt)\b", line)}
@@ -275,7 +275,7 @@ exec dps-device --quiet --tpm "libtpms:$PLACE/board" send --connect-to "127.0.0.
 
 
 def finish_line():
-    """PORTING.md's finish line, as it stands: our device passes its first cases, and sends"""
+    """PORTING.md's finish line, as it is: our device passes its first cases, and sends"""
     line, = (line for line in blocks("port/PORTING.md") if "./register.sh" in line)
     place = Place()
     place.env["PLACE"] = place.dir
@@ -307,7 +307,7 @@ NOT_PROVIDED = 19  # what port/none answers to everything
 
 
 def lines_of_c():
-    """README's lines of C compile without a warning, link, and run as far as a port goes that supplies nothing"""
+    """README's lines of C compile without a warning, link, and run as far as they can on port/none"""
     place = Place()
     source, = re.findall(r"^<!-- compiled -->\n```c\n(.*?)^```", read("README.md"), re.M | re.S)
     write_file(place.path("firmware.c"), source.replace("int register_device(", "static int register_device(") + MAIN)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """dps-service is killed with SIGKILL at random moments, while devices register and an administrator enrolls. What was
-answered before must be there after each restart, and nothing may be there by half.
+answered before must be there after each restart, and nothing may be half there.
 
     python3 tests/e2e/durability_test.py BUILD_DIR [SEED [KILLS]]     the seed chooses the moments and the load
 
@@ -25,11 +25,11 @@ from server_harness import API, Failed, check, owner_token, same
 KILLS = 40
 DEVICES = ("libtpms", "libtpms", "libtpms", "swtpm-unix")
 TABLES = ("enrollments", "registrations", "devices")
-OLD_ONES = 3  # beside what is new, so many older registrations of each device are looked at after each restart
+OLD_ONES = 3  # after each restart, so many older registrations of each device are looked at, besides the new ones
 
 
 class Facts:
-    """What the service has answered, and how much it left unanswered. Shared by all who put load on it."""
+    """What the service has answered, and how much it left unanswered. Shared by all that put load on it."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -167,16 +167,16 @@ class Registrar:
             check(self.register(name), f"{name} cannot be registered again: {self.facts.surprises}")
 
 
-# ---- What lies on the disk -------------------------------------------------------------------------------------------
+# ---- What is on the disk ---------------------------------------------------------------------------------------------
 
 def rows(db, table):
-    """Without the list of the service's runs, which lies among the devices (dps/service/run.c)."""
+    """Without the list of the service's runs, which is kept among the devices (dps/service/run.c)."""
     records = db.execute(f"SELECT key, value FROM {table} WHERE key != '/runs'")
     return {key: json.loads(value) for key, value in records}
 
 
 def check_database(path, facts):
-    """The database is whole, holds what was answered, and no registration by half."""
+    """The database is whole, holds what was answered, and no half registration."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         same(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity_check")
         enrollments, registrations, devices = (rows(db, t) for t in TABLES)
@@ -278,7 +278,7 @@ class Run:
         client.close()
 
     def round(self):
-        """what was answered is there, and nothing by half"""
+        """what was answered is there, and nothing is half there"""
         if self.bench.service.process.poll() is not None:
             self.bench.start()  # an earlier round has failed in between
         self.load_and_kill()

@@ -55,7 +55,7 @@ def story(example, *options):
 
 
 def failures(example, *options):
-    """Each of the interfaces fails, and the program says which: as the table of port/PORTING.md does."""
+    """Each of the interfaces fails, and the program says which, as the table of port/PORTING.md does."""
     def fresh(status, **what):
         example.run(*options, record="none", status=status, **what)
         check(not os.path.exists(example.device.path("none")), "a record of a registration that failed")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""dps-device explain: what people paste is recognised in each of its forms and shown field by field; what is none of
-it is refused with a sentence. The TPM bytes come from tpm2-tss and swtpm (tests/vectors), not from our own code.
+"""dps-device explain: what people paste is recognised in each of its forms and shown field by field; everything else
+is refused with a sentence. The TPM bytes come from tpm2-tss and swtpm (tests/vectors), not from our own code.
 
 Usage: tests/e2e/explain_test.py BUILD
 """
@@ -41,7 +41,7 @@ def captured(name):
 
 
 def with_attributes(public_2b, attributes):
-    """objectAttributes stand after size, type and nameAlg [P2 r1.59 12.2.4]."""
+    """objectAttributes follow size, type and nameAlg [P2 r1.59 12.2.4]."""
     return public_2b[:6] + attributes.to_bytes(4, "big") + public_2b[10:]
 
 
@@ -202,7 +202,7 @@ def check_captures(command, response):
 
 def main():
     blob = base64.b64decode(VECTORS["blobB64"])
-    # The keys of the vectors are software, and say so in their attributes; here they pose as what a TPM makes.
+    # The keys of the vectors are software, and say so in their attributes; here they pose as keys that a TPM has made.
     software = base64.b64decode(VECTORS["ekPub2B"])
     ek = with_attributes(software, 0x000300B2)
     srk = with_attributes(base64.b64decode(VECTORS["srkPub2B"]), 0x00030472)

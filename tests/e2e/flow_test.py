@@ -27,7 +27,7 @@ REGISTRATION = ("TPM2_ReadPublic", "TPM2_StartAuthSession", "TPM2_PolicySecret",
                 "TPM2_Import", "TPM2_Load", "TPM2_HMAC", "TPM2_FlushContext")
 
 
-# ---- The story, on each TPM: each part stands on those before it -----------------------------------------------------
+# ---- The story, on each TPM: each part needs those before it ---------------------------------------------------------
 
 class Story:
     def __init__(self, kind, bench):
@@ -57,7 +57,7 @@ def part_ek(s):
 
 
 def part_enroll(s):
-    """enroll: what ek prints is what the service keeps"""
+    """enroll: the service stores what ek prints"""
     s.bench.enroll(s.device, s.id)
     shown = json.loads(s.bench.admin("get", s.id, "--format", "json").out)
     same(base64.b64decode(shown["attestation"]["tpm"]["endorsementKey"]), s.ek, "enrolled key")
@@ -97,7 +97,7 @@ def part_register(s):
 
 
 def part_token(s):
-    """token: a shared access signature for the hub, good for an hour"""
+    """token: a shared access signature for the hub, valid for an hour"""
     text = s.tell("token", "--state", s.device.path("state")).out
     check(text.startswith("SharedAccessSignature "), text)
     fields = dict(pair.split("=", 1) for pair in text.strip().split(" ", 1)[1].split("&"))
@@ -215,7 +215,7 @@ class Failing:
 
 
 def fail_refused_registration(f):
-    """1: unknown ID, wrong scope, disabled enrollment, the EK of another TPM"""
+    """1: unknown ID, wrong scope, disabled enrollment, another TPM's EK"""
     f.register(1, ("404201", "nobody-knows-me", "What to do"), name="nobody-knows-me")
     f.register(1, ("404202", "--scope"), "--scope", "0ne0000FFFF")
     f.bench.enroll(f.device, "device-disabled", "--disabled")
@@ -234,7 +234,7 @@ def fail_refused_message(f):
 
 
 def fail_refused_admin(f):
-    """1: enrolled twice, not there, a wrong key in the connection string"""
+    """1: enrolled twice, not enrolled, a wrong key in the connection string"""
     ek = f.device.path("ek.txt")
     f.admin(1, "409201", "enroll", f.id, "--ek", ek)
     for command in (("get",), ("delete",), ("registration", "get")):
@@ -247,7 +247,7 @@ def fail_refused_admin(f):
 # ---- Usage: 2 --------------------------------------------------------------------------------------------------------
 
 def fail_usage_device(f):
-    """2: dps-device says what it did not understand"""
+    """2: dps-device says what it does not understand"""
     for says, *arguments in (("no command",), ("did you mean register", "regsiter"),
                              ("frobnicate", "--frobnicate", "ek"), ("extra", "ek", "extra"),
                              ("xml", "ek", "--format", "xml"), ("a b", "ek", "--id", "a b"),
@@ -262,7 +262,7 @@ def fail_usage_device(f):
 
 
 def fail_usage_admin(f):
-    """2: so does dps-admin"""
+    """2: dps-admin says what it does not understand"""
     for says, *arguments in (("no command",), ("did you mean enroll", "enrol", "x"),
                              ("frobnicate", "--frobnicate", "list"), ("it needs", "get"), ("a b", "get", "a b"),
                              ("which key", "enroll", "x"),
@@ -275,7 +275,7 @@ def fail_usage_admin(f):
 # ---- The TPM: 3 ------------------------------------------------------------------------------------------------------
 
 def fail_no_tpm(f):
-    """3: no TPM is there, or something else; a file that is named by mistake is not written to"""
+    """3: no TPM is there, or something else is; a file that is named by mistake is not written to"""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     victim = f.device.secret("victim", "a file that somebody needs")
@@ -288,7 +288,7 @@ def fail_no_tpm(f):
 
 
 def fail_state_of_a_tpm(f):
-    """3: a libtpms state that is torn is refused, and not replaced by a new TPM"""
+    """3: a truncated libtpms state is refused, and not replaced by a new TPM"""
     device = Device("libtpms")
     device.run("ek")
     path = device.path("tpm/permall")
@@ -298,7 +298,7 @@ def fail_state_of_a_tpm(f):
 
 
 def fail_authorization(f):
-    """3: a wrong or missing authorization is named, and costs no try at the lockout"""
+    """3: a wrong or missing authorization is named, and does not count towards the lockout"""
     device = Device("swtpm-tcp")
     f.bench.enroll(device, "device-owned")
     owner, wrong = device.secret("owner", "right"), device.secret("wrong", "wrong")
@@ -321,7 +321,7 @@ def fail_authorization(f):
 
 
 def fail_lockout(f):
-    """3: a missing lockout authorization is not tried out; a wrong one is named, and then the lock"""
+    """3: a missing lockout authorization is not tried; a wrong one is named, and then the lockout"""
     device = Device("swtpm-unix")
     lockout, wrong = device.secret("lockout", "right"), device.secret("wrong", "wrong")
     device.run("own", "--new-lockout-auth-file", lockout)
@@ -345,7 +345,7 @@ def fail_network_device(f):
     make_ca(f.device.dir)
     f.register(4, "refused", "--service", f"https://localhost:{free}")
     f.register(4, "give the CA", "--ca", f.device.path("ca.pem"))
-    f.register(4, ("other.example", "must stand in the certificate"), "--service", f"https://other.example:{port}",
+    f.register(4, ("other.example", "must contain that name"), "--service", f"https://other.example:{port}",
                "--connect-to", f"localhost:{port}")
     f.register(4, "TLS", "--service", f"https://localhost:{f.bench.service.plain_port}")
     f.register(4, "the dates of the certificate", "--now", "4000000000")
@@ -371,7 +371,7 @@ def fail_network_admin(f):
 
 
 def fail_network_service(f):
-    """4: dps-service: an address that is taken, not this machine's, or for the privileged"""
+    """4: dps-service: an address that is taken, not this machine's, or only for root"""
     def listen(address, *says, **options):
         run(Programs.path("dps-service"), "--listen", address, "--cert", "c", "--key", "k", "--scope", SCOPE, "--hub",
             HUBS[0], "--store", "memory:", "--policy-file", "p", "--secret-file", "s", status=4,
@@ -387,36 +387,36 @@ def fail_network_service(f):
 # ---- Files: 5 --------------------------------------------------------------------------------------------------------
 
 def fail_state_file(f):
-    """5: the state file is missing, torn at any place, changed, or somebody else's"""
+    """5: the state file is missing, truncated anywhere, changed, or somebody else's"""
     whole = read_file(f.state)
     torn = f.device.path("torn")
     changed = bytes([*whole[:-40], whole[-40] ^ 1, *whole[-39:]])
     for content in (b"", whole[:3], whole[:len(whole) // 2], whole[:-1], whole + b"x", changed, b"x" * 5000):
         write_file(torn, content)
         with unchanged(f.bench, torn):
-            f.device.run("token", "--state", torn, status=5, says="is no state file")
-            f.bench.send(f.device, "--state", torn, status=5, says="is no state file")
+            f.device.run("token", "--state", torn, status=5, says="is not a state file")
+            f.bench.send(f.device, "--state", torn, status=5, says="is not a state file")
     f.run(5, "dps-device register", "token", "--state", f.device.path("nothing"))
-    # Registering writes it anew.
+    # Registering writes it again.
     f.bench.register(f.device, f.id, "--state", torn)
     f.bench.register(f.device, f.id)
 
 
 def no_file_grows():
-    """Every write to a file fails from now on; the program that follows is to hear of it as an error, not a signal."""
+    """Every write to a file fails from now on, with an error for the program that follows, not with a signal."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def fail_unwritable_state(f):
-    """5: a state file that cannot be written: found out before, or told with what has happened already"""
+    """5: a state file that cannot be written: found before registering, or reported with what has happened already"""
     os.mkdir(f.device.path("occupied"))
     os.mkfifo(f.device.path("pipe"))
     for path, reason, advice in ((f.device.path("nowhere/state"), "No such file", "directory exists"),
                                  (f.device.path("occupied"), "Is a directory", "name a file in that directory"),
                                  (f.device.path("occupied/"), "Is a directory", "name a file in that directory"),
                                  (".", "Is a directory", "name a file in that directory"),
-                                 (f.device.path("pipe"), "no regular file", "name another file"),
+                                 (f.device.path("pipe"), "not a regular file", "name another file"),
                                  (f.state + "/state", "Not a directory", "is a file"),
                                  (f.device.path("x" * 250), "name too long", "shorter name")):
         f.register(5, ("could not be written later", reason, "What to do", advice), "--state", path)
@@ -431,7 +431,7 @@ def fail_unwritable_state(f):
 
 
 def fail_other_files(f):
-    """5: secrets that others may read, files that are missing or something else, an output that is full"""
+    """5: secrets that others may read, files that are missing or of another kind, an output that is full"""
     loose = f.device.secret("loose", "known to all", 0o640)
     f.register(5, ("loose", "chmod 600"), "--owner-auth-file", loose)
     f.run(5, "chmod 600", "own", "--new-owner-auth-file", loose)
@@ -468,7 +468,7 @@ def trace_of(result):
 
 
 def test_commands(bench):
-    """a registration with persistent keys: only the necessary commands, as many as it says, no byte of NV written"""
+    """a registration with persistent keys: only the necessary commands, as many as it reports, no byte of NV written"""
     device = Device("swtpm-tcp")
     bench.enroll(device, "device-counted")
     device.run("own", "--persist")
@@ -516,7 +516,7 @@ def hub_key(bench, name, hub):
 
 
 def test_hub_key(bench):
-    """the hub key: tokens are signed with it, and it stands in no file, store, trace or log"""
+    """the hub key: tokens are signed with it, and it is in no file, store, trace or log"""
     story = Story("swtpm-unix", bench)
     story.id = "device-key"
     bench.enroll(story.device, story.id)
@@ -537,7 +537,7 @@ def test_hub_key(bench):
 
 
 def test_service_ends(bench):
-    """after all of it the service ends in good order"""
+    """after all this the service ends cleanly"""
     same(bench.service.stop(), 0, "exit code of the service")
 
 
@@ -548,7 +548,7 @@ def functions(prefix):
 
 
 class Shared:
-    """Things that several tests stand on, made when the first of them needs one."""
+    """Things that several tests need, made when the first of them needs one."""
 
     def __init__(self):
         self.made = {}

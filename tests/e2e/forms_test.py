@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""One key and one command in every form in which tools print bytes: all are read as the same. Where the tool is on
+"""One key and one command in every form in which tools print bytes: all are read the same. Where the tool is on
 every machine (od, hexdump, openssl) it prints the form itself; the
 others are written here as their documentation shows them.
 
@@ -81,7 +81,7 @@ def format_hex(data, columns, offset, gap):
 
 
 def forms(data):
-    """Every form that is not particular to a kind of data."""
+    """Every form that is not specific to a kind of data."""
     text, encoded = data.hex(), base64.b64encode(data).decode()
     pairs = [f"{b:02x}" for b in data]
     ruler = "00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F"
@@ -125,7 +125,7 @@ def forms(data):
 
 
 def tpm2_readpublic(values):
-    """Its output: numbers have a name, which is not looked at, and stand below it."""
+    """Its output: numbers have a name, which is not looked at, on the line above them."""
     values = {**values, "authorization policy": POLICY.hex()}
     return "".join(f"{name}: {value}\n" if isinstance(value, str) else f"{name}:\n  value: x\n  raw: {value:#x}\n"
                    for name, value in values.items())

@@ -24,7 +24,7 @@ for _name in ("https_proxy", "all_proxy", "no_proxy"):
     os.environ.pop(_name, None)
     os.environ.pop(_name.upper(), None)
 
-PROGRAM_PATIENCE = 600  # seconds; a device repeats its tries at a network that fails
+PROGRAM_PATIENCE = 600  # seconds; a device tries again when the network fails
 HUBS = ("hub-a.example", "hub-b.example")
 
 
@@ -62,14 +62,14 @@ class Result:
         self.out, self.err = self.bytes.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def field(self, name):
-        """What stands after a label of the output."""
+        """The text after a label of the output."""
         found = re.search(rf"^{name} +(.*)$", self.out, re.M)
         check(found, f"no {name} in {self.out!r}")
         return found.group(1).strip()
 
 
 def run(*command, status=0, says=(), **options):
-    """The result of a program that has to end with this status (None: any) and to say these words on standard error."""
+    """The result of a program that has to end with this status (None: any) and say these words on standard error."""
     options.setdefault("stdout", subprocess.PIPE)
     result = Result(subprocess.run(command, stderr=subprocess.PIPE, timeout=PROGRAM_PATIENCE, check=False, **options))
     what = " ".join(command[1:])
@@ -121,7 +121,7 @@ class Libtpms:
 
 
 class Swtpm:
-    """A swtpm process. It keeps what is loaded when a client goes, so it shows what a program has left behind."""
+    """A swtpm process. What is loaded stays when a client goes, so it shows what a program has left behind."""
 
     def __init__(self, kind):
         check(shutil.which("swtpm"), "the program swtpm is missing")
@@ -136,7 +136,7 @@ class Swtpm:
         return os.path.join(self.dir, name)
 
     def control(self):
-        """Options for its control channel, which only SwtpmForTools has."""
+        """Options for the control channel, which only SwtpmForTools has."""
         return ()
 
     def start(self):
@@ -260,7 +260,7 @@ def make_ca(directory):
 
 
 def make_leaf(directory, days=2):
-    """cert.pem and key.pem by that CA, for localhost and the hubs; negative days: it is over already."""
+    """cert.pem and key.pem by that CA, for localhost and the hubs; negative days: it has expired already."""
     names = ",".join("DNS:" + name for name in ("localhost", *HUBS))
     write_file(os.path.join(directory, "ext"), f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem",
@@ -311,7 +311,7 @@ class Bench:
                                                  message='{"temperature":21}'), **expected)
 
     def table(self, name):
-        """Key → JSON of a table, as it lies on the disk."""
+        """Key → JSON of a table, as it is on the disk."""
         with contextlib.closing(sqlite3.connect(f"file:{self.path('dps.db')}?mode=ro", uri=True)) as db:
             return {key: json.loads(value) for key, value in db.execute(f"SELECT key, value FROM {name}")}
 
@@ -322,7 +322,7 @@ class Bench:
 
 @contextlib.contextmanager
 def unchanged(bench, *paths):
-    """What fails in here must leave the store and these files as they were, down to the byte."""
+    """Whatever fails in here must leave the store and these files as they were, down to the byte."""
     before = bench.dump(), [read_file(p) for p in paths], [sorted(os.listdir(os.path.dirname(p))) for p in paths]
     yield
     after = bench.dump(), [read_file(p) for p in paths], [sorted(os.listdir(os.path.dirname(p))) for p in paths]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dps-conformance --serve-tpm: other people's clients on a TPM that we serve, honest and hostile.
+"""dps-conformance --serve-tpm: other people's clients on a TPM that we serve, honest or hostile.
 
     python3 tests/e2e/hostile_test.py BUILD_DIR
 
@@ -25,7 +25,7 @@ TOOLS = (("tpm2_getrandom", "--hex", "8"), ("tpm2_createprimary", "-Q", "-C", "e
 
 
 def hostile_device():
-    """A dps-device that has the hostile TPM; the one that is installed has not."""
+    """A dps-device that has the hostile TPM; the one that is installed does not."""
     return os.path.join(Programs.build, "tests", "dps-device-hostile")
 
 
@@ -144,11 +144,11 @@ def other_peoples_library():
 
 
 def simulator():
-    """the platform port answers as a simulator's: four bytes for each signal, and none besides"""
+    """the platform port answers as a simulator's: four bytes for each signal, and nothing else"""
     with Served() as served, served.connect(control=True) as s:
         for name, number in (("power on", 1), ("NV on", 11), ("power off", 2), ("power on", 1),
                              ("presence on", 3), ("presence off", 4), ("cancel on", 9), ("cancel off", 10)):
-            # Power off is swtpm's INIT as well, whose flags may follow: the next signal tells.
+            # Power off is swtpm's INIT as well, whose flags may follow: the next signal shows which it was.
             s.sendall(struct.pack(">I", number))
             same(receive(s, 4).hex(), "00000000", name)
         s.sendall(struct.pack(">I", 20))
@@ -182,7 +182,7 @@ def split_and_joined():
 
 
 def several_clients():
-    """clients connected at the same time share the TPM; one that talks nonsense loses only its own connection"""
+    """clients connected at the same time share the TPM; one that sends nonsense loses only its own connection"""
     with Served() as served, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(served.connect()) for _ in range(5)]
         for nonsense in (b"\0\0\0\x63", struct.pack(">HII", NO_SESSIONS, 9, 0x17B),
@@ -239,7 +239,7 @@ def wrong_options():
 # ---- A hostile one ----
 
 def faults_of(seed, commands):
-    """The log of so many TPM2_GetRandom, and what came back."""
+    """The log of so many TPM2_GetRandom commands, and what came back."""
     with Served(hostile=f"hostile:{seed},rate=3,log/") as served:
         lengths = []
         for _ in range(commands):
@@ -258,7 +258,7 @@ def reproducible():
 
 
 def on_the_wire():
-    """what a fault is for a client: a connection that ends, an answer that lies about its size"""
+    """what a client sees of a fault: a connection that ends, an answer that lies about its size"""
     def answer(fault, command=GET_RANDOM):
         with Served(hostile=f"hostile:1,rate=1,faults={fault}/") as served, served.connect() as s:
             s.sendall(command)
@@ -299,7 +299,7 @@ def our_device_survives():
 
 
 def over_tcp():
-    """a hostile TPM around one over TCP: a connection that broke off is made anew, a reset flushes everything"""
+    """a hostile TPM around one over TCP: a broken connection is made again, a reset flushes everything"""
     with Served() as served:
         same(served.device("swtpm", "own", "--persist").returncode, 0, "own --persist")
         for kind in ("swtpm", "mssim"):

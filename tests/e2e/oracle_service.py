@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both ends of the protocol in Python: a service that our device registers with, and a client of our service."""
+"""Both ends of the protocol in Python: a service with which our device registers, and a client of our service."""
 
 import base64
 import http.client
@@ -31,8 +31,8 @@ def make_certificate(directory):
 # ---- A service ----------------------------------------------------------------------------------------
 
 class FakeService:
-    """Plays the service for one device: challenge, proof, assignment; both blobs made by pytss. What is not as it
-    should be stands in faults."""
+    """Plays the service for one device: challenge, proof, assignment; both blobs made by pytss. `faults` says what
+    it does wrong."""
 
     def __init__(self, certificate, key, ek, srk, registration_id, srk_name=None):
         self.ek, self.srk, self.srk_name, self.id = ek, srk, srk_name, registration_id

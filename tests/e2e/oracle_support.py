@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What oracle_test.py stands on: TAP, programs, a swtpm of its own, and other people's TPM software around it."""
+"""What oracle_test.py needs: TAP, programs, a swtpm of its own, and other people's TPM software around it."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 
-# The TPM's refusals are what some tests want; they need not be logged. Read once, when the library is loaded.
+# Some tests want the TPM to refuse; that need not be logged. Read once, when the library is loaded.
 os.environ.setdefault("TSS2_LOG", "all+none")
 
 from tpm2_pytss import ESAPI, TCTILdr
@@ -155,7 +155,7 @@ class Swtpm:
         raise Failed("swtpm does not start: " + self.log())
 
     def start(self):
-        """tpm2-tools need the control channel at the port after the TPM's. Somebody else may be faster to take one."""
+        """tpm2-tools need the control channel at the port after the TPM's. Somebody else may take one first."""
         self.process = subprocess.Popen(
             [program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={self.dir}",
              "--server", f"type=tcp,port={self.port}", "--ctrl", f"type=tcp,port={self.port + 1}",

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Others' code against ours: tpm2-tools, pytss, swtpm and python3-cryptography open what we wrap, make what we open.
+"""Others' code against ours: tpm2-tools, pytss, swtpm and python3-cryptography open what we wrap and make what we open.
 
 Usage: oracle_test.py BUILD. Speaks TAP. A program that is missing is a failed test."""
 
@@ -72,7 +72,7 @@ def service():
 
 @functools.lru_cache(None)
 def software_keys():
-    """An EK and an SRK outside of any TPM: private key, TPM2B_PUBLIC, PKCS#8."""
+    """An EK and an SRK outside any TPM: private key, TPM2B_PUBLIC, PKCS#8."""
     return software_key(EK_ATTRIBUTES, EK_POLICY), software_key(SRK_ATTRIBUTES)
 
 
@@ -355,13 +355,13 @@ def other_key_proves_nothing():
 # ---- The software-SRK attack --------------------------------------------------------------------------
 
 def load_external(e, key, attributes, with_private, hierarchy):
-    """A software key, as the TPM takes it. Returns handle and TPM2B_PUBLIC."""
+    """A software key, loaded into the TPM. Returns handle and TPM2B_PUBLIC."""
     area = rsa_key(attributes, unique=modulus_of(key))
     return e.load_external(area, sensitive_of(key) if with_private else None, hierarchy), area.marshal()
 
 
 def import_storage_key(e, key):
-    """A software key with AES for children: brought in under the SRK. Returns handle and TPM2B_PUBLIC."""
+    """A software key with AES for children, imported under the SRK. Returns handle and TPM2B_PUBLIC."""
     parent, parent_public = create_srk(e)
     area = rsa_key(SOFTWARE_STORAGE, unique=modulus_of(key))
     _, duplicate, secret = utils.wrap(parent_public.publicArea, area, sensitive_of(key, os.urandom(32)))

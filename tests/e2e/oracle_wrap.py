@@ -94,7 +94,7 @@ def open_duplicate(private_key, inner_key, key_public, duplicate, secret):
 
 
 def open_blob(blob, ek, srk, srk_public_2b):
-    """All that a blob tells who holds both private keys."""
+    """All that a blob tells whoever holds both private keys."""
     fields = split_blob(blob)
     srk_name = b"\0\x0b" + hashlib.sha256(whole_2b(srk_public_2b)).digest()
     inner_key = open_credential(ek, srk_name, fields["id_object"], fields["encrypted_secret"])
@@ -107,7 +107,7 @@ def open_blob(blob, ek, srk, srk_public_2b):
 # ---- Software keys ------------------------------------------------------------------------------------
 
 def software_key(attributes, policy=b""):
-    """An RSA key that stands outside of any TPM. Returns it, its TPM2B_PUBLIC and its PKCS#8."""
+    """An RSA key outside any TPM. Returns it, its TPM2B_PUBLIC and its PKCS#8."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                             serialization.NoEncryption())
@@ -119,7 +119,7 @@ def modulus_of(key):
 
 
 def sensitive_of(key, seed_value=b""):
-    """The private half as LoadExternal takes it: one prime. A storage key has a seedValue besides."""
+    """The private half as LoadExternal takes it: one prime. A storage key also has a seedValue."""
     prime = key.private_numbers().p.to_bytes(128, "big")
     return TPM2B_SENSITIVE(TPMT_SENSITIVE(sensitiveType=TPM2_ALG.RSA, authValue=b"", seedValue=seed_value,
                                           sensitive=TPMU_SENSITIVE_COMPOSITE(rsa=TPM2B_PRIVATE_KEY_RSA(buffer=prime))))
@@ -150,7 +150,7 @@ def make_blob(ek_2b, srk_2b, key, text, srk_name=None):
     id_object, encrypted_secret = utils.make_credential(ek, inner_key, name)
     public, sensitive = hmac_key(key, os.urandom(32))
     _, duplicate, secret = utils.wrap(srk.publicArea, public, sensitive, inner_key, aes_128_cfb())
-    uri = encrypt(inner_key, text.encode("utf-16-le"))  # longer than a TPM2B_DATA may be in pytss; it goes into no TPM
+    uri = encrypt(inner_key, text.encode("utf-16-le"))  # longer than a TPM2B_DATA may be in pytss; no TPM takes it
     return b"".join(part.marshal() for part in (id_object, encrypted_secret, duplicate, secret, public)) + as_2b(uri)
 
 
@@ -172,7 +172,7 @@ def sas_with_key(audience, key, key_name=None):
 
 
 def check_token(token, audience, key):
-    """Is it a token for this audience, signed with this key, and good for some time?"""
+    """Is it a token for this audience, signed with this key, and valid for some time?"""
     scheme, _, pairs = token.partition(" ")
     same(scheme, "SharedAccessSignature", "scheme of a token")
     values = dict(pair.split("=", 1) for pair in pairs.split("&"))

@@ -26,7 +26,7 @@ IN_URL = "CORP%5Cdev:p%40ss%3Aw%2Frd%25"
 class Proxy:
     """Answers CONNECT with `answer`, sent in pieces of `piece` bytes, and opens the tunnel if that says 2xx. Only
     it knows where names lead. cut_after: so many tunnels are cut when the first answer has come through, before
-    the next request. password: who does not show it gets a 407 instead, which offers these schemes."""
+    the next request. password: whoever does not send it gets a 407 instead, which offers these schemes."""
 
     def __init__(self, names, answer=ESTABLISHED + b"\r\n", piece=None, cut_after=0, password=None,
                  schemes=('Basic realm="corp"',)):
@@ -132,7 +132,7 @@ class Lab:
 
 
 def register_and_send(lab):
-    """register and send, to names that only the proxy knows; it sees nothing but TLS"""
+    """register and send, to names that only the proxy knows; the proxy sees nothing but TLS"""
     with Proxy(lab.names) as proxy:
         lab.register(proxy)
         same(proxy.requests, [f"CONNECT {lab.service} HTTP/1.1\r\nHost: {lab.service}\r\n\r\n"], "requests")
@@ -146,7 +146,7 @@ def register_and_send(lab):
 
 
 def odd_success(lab):
-    """other ways to say yes: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
+    """other ways to accept: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
     for answer in (b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 299 \r\nVia: 1.1 p\r\nContent-Length: 7\r\n\r\n",
                    ESTABLISHED + b"Transfer-Encoding: chunked\r\nProxy-Agent: x\r\n\r\n",
                    b"HTTP/1.1 100 Continue\r\n\r\n" + ESTABLISHED + b"\r\n"):
@@ -155,9 +155,9 @@ def odd_success(lab):
 
 
 def refusals(lab):
-    """the proxy says no: its status is told, and nothing changes"""
+    """the proxy refuses: its status is reported, and nothing changes"""
     before = lab.bench.dump()
-    for status, advice in ((407, "write USER:PASSWORD"), (403, "ask who runs it"), (502, "see whether its name"),
+    for status, advice in ((407, "write USER:PASSWORD"), (403, "ask whoever runs it"), (502, "see whether its name"),
                            (302, "see whether an HTTP proxy")):
         answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nno" % status
         with Proxy(lab.names, answer) as proxy:
@@ -173,7 +173,7 @@ def has_no_password(lab, result):
 
 
 def with_password(lab):
-    """a proxy that wants a password: from the URL, from a file, from the environment; for both programs, never told"""
+    """a proxy that wants a password: from the URL, a file or the environment; for both programs, and never shown"""
     file = write_file(lab.device.path("proxy-auth"), f"{USER}:{PASSWORD}\n")
     with Proxy(lab.names, password=f"{USER}:{PASSWORD}") as proxy:
         place = proxy.url[len("http://"):]
@@ -191,7 +191,7 @@ def with_password(lab):
         lab.bench.admin("list", env={**os.environ, "HTTPS_PROXY": url})
         same({r.split(" ")[1] for r in proxy.requests}, {lab.service}, "places")
         same(len(proxy.requests), 3 + 1 + 8 + 3, "requests")
-        # Not asked for whom it is not.
+        # Not used for hosts that are not meant for it.
         for exception in ("localhost", "*", "x,.localhost"):
             env = {**os.environ, "HTTPS_PROXY": url, "NO_PROXY": exception}
             lab.register(None, env=env)
@@ -201,7 +201,7 @@ def with_password(lab):
 
 
 def without_password(lab):
-    """a proxy that wants a password and gets none, a wrong one, or speaks no Basic: what to do is said"""
+    """a proxy that wants a password and gets none, a wrong one, or does not know Basic: the message says what to do"""
     wrong = write_file(lab.device.path("wrong-auth"), "u:wrong")
     for options, schemes, says in (
             ((), ('Basic realm="corp"',), "--proxy-auth-file FILE"),
@@ -230,7 +230,7 @@ def no_proxy_at_all(lab):
 
 
 def nowhere(lab):
-    """a proxy that says yes and has no way there"""
+    """a proxy that accepts and then cannot reach the service"""
     with Proxy({}) as proxy:
         lab.register(proxy, status=NETWORK)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The README's own words, run as they stand: the block after "<!-- run -->", in a tree that holds nothing but build/,
-# with the ports exchanged for free ones.
+# The README's commands, run as they are: the block after "<!-- run -->", in a tree that holds nothing but build/,
+# with free ports in place of its own.
 set -u
 build=$(cd "$1" && pwd)
 readme=$(pwd)/README.md
@@ -9,7 +9,7 @@ dir=$(mktemp -d)
 mkdir "$dir/tree" "$dir/tmp"
 ln -s "$build" "$dir/tree/build"
 finish() {
-    # What the block has not stopped itself.
+    # Processes that the block has not stopped itself.
     xargs -r kill < "$dir/pids" 2>/dev/null
     rm -rf "$dir"
 }
@@ -34,7 +34,7 @@ verdict=ok
 [ "$lines" -ge 4 ] || verdict="not ok"
 echo "$verdict 1 - the README has a block to run"
 
-# What the block gives a second to is waited for: a busy machine needs longer.
+# Where the block sleeps for a second, this waits: a busy machine needs longer.
 cat > wait.py <<END
 import socket, sys, time
 for port in sys.argv[1:]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What dps-service does with clients that want to keep it from serving others. Run by server_test.py."""
+"""What dps-service does about clients that try to keep it from serving others. Run by server_test.py."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from server_harness import (Client, Failed, Service, check, enroll, make_certifi
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
 
 BARREN = "too many TLS records without content"
-KEEP_OPEN = 1000  # rounds of a flood, should the service never end it
+KEEP_OPEN = 1000  # rounds of a flood, in case the service never ends it
 
 
 def ends(sock, piece):
@@ -32,7 +32,7 @@ def ends(sock, piece):
 
 
 class Flood:
-    """Connections that send without a pause, each in a thread, and are made anew when they are closed:
+    """Connections that send without a pause, each in a thread, and are made again when they are closed:
     with Flood(connect, piece)."""
 
     def __init__(self, connect, piece, count=2):
@@ -63,7 +63,7 @@ class Flood:
 # ---- One connection ----
 
 def test_alerts():
-    """warning alerts before the handshake: a few are nothing, many end the connection"""
+    """warning alerts before the handshake: a few are harmless, many end the connection"""
     with Service() as s:
         few = s.raw()
         few.sendall(plain(ALERT, WARNING, 0x0301) * 3)  # the version of a ClientHello's record
@@ -75,12 +75,12 @@ def test_alerts():
 
 
 def test_barren_records():
-    """after the handshake: a few alerts, empty records and new handshakes are nothing, many end the connection"""
+    """after the handshake: a few alerts, empty records and new handshakes are harmless, many end the connection"""
     for barren in ((ALERT, WARNING), (DATA, b""), (HANDSHAKE, CLIENT_HELLO)):
         with Service() as s:
             client = Records(s.raw())
             text = request("/nowhere").encode()
-            for _ in range(5):  # for each request anew
+            for _ in range(5):  # again for each request
                 client.send((DATA, text[:10]), barren, barren, (DATA, text[10:]))
                 check(client.read().startswith(b"HTTP/1.1 404"), "the answer between such records")
             sock = client.sock
@@ -102,7 +102,7 @@ def test_handshake_fragments():
 
 
 def floods(s):
-    """What can be sent without end, and where."""
+    """What can be sent endlessly, and where."""
     def closing():
         sock = s.raw(s.plain_port)
         sock.sendall(request("/nowhere", headers="Connection: close\r\n").encode())
@@ -122,7 +122,7 @@ def floods(s):
 
 
 def test_floods():
-    """whatever is sent without end, others are served meanwhile, also by the metrics listener"""
+    """whatever is sent endlessly, others are served meanwhile, also by the metrics listener"""
     with Service("--metrics", "127.0.0.1:0") as s:
         for name, (connect, piece) in floods(s).items():
             with Flood(connect, piece):
@@ -133,7 +133,7 @@ def test_floods():
 
 
 def test_signals_in_floods():
-    """SIGHUP and SIGTERM are seen meanwhile"""
+    """SIGHUP and SIGTERM are noticed meanwhile"""
     for name in ("alerts", "small requests"):
         s = Service(timeouts="drain=1000")
         try:
@@ -176,7 +176,7 @@ def crowds(s):
 
 
 def test_crowds():
-    """whatever many connections wait for, new clients are served, and those who came with a request stay"""
+    """whatever many connections wait for, new clients are served, and those with a request stay"""
     for name in crowds(Service(start=False)):
         with Service("--connections", str(SLOTS), "--client-connections", "0", timeouts="linger=600000") as s:
             served = s.tls(), s.plain()
@@ -191,7 +191,7 @@ def test_crowds():
 
 
 def test_slots():
-    """the oldest one that has not come to a request goes first, then the one that has been idle longest"""
+    """the oldest one without a request is closed first, then the one that has been idle longest"""
     with Service("--connections", "4") as s:
         idle = s.plain()
         idle.get("/nowhere")
@@ -211,7 +211,7 @@ def test_slots():
 
 
 def test_reserved():
-    """the metrics listener has places of its own: clients cannot fill them, and it cannot fill theirs"""
+    """the metrics listener has places of its own: clients cannot take them, and it cannot take theirs"""
     with Service("--connections", str(SLOTS), "--metrics", "127.0.0.1:0") as s:
         kept = crowd(s.plain, ["GET / HT", ""])
         for path in ("/healthz", "/readyz", "/metrics"):
@@ -242,7 +242,7 @@ def test_client_share():
         for client in (*mine[2:], other, *proxied):
             same(client.get("/nowhere")[0], 404, "a connection within its share")
         same(s.sample("dps_connections_evicted_total"), 2, "connections that had to go")
-        # In the middle of something nobody goes at once: then it is the new one.
+        # Nobody in the middle of something is closed at once: then it is the new one.
         for client in mine[2:]:
             client.send("GET /nowhere HTTP/1.1\r\n")
         wait_for(lambda: busy_turns_away(s, mine[2:]), "a client beyond its share was never turned away")
@@ -259,7 +259,7 @@ def busy_turns_away(s, busy):
 
 
 def test_descriptors():
-    """with fewer descriptors than connections new clients are served, and it is said once"""
+    """with fewer descriptors than connections new clients are served, and the log says so once"""
     with Service("--connections", "100", "--metrics", "127.0.0.1:0", limit=26) as s:
         kept = crowd(s.plain, [""], 60)
         for connect in (s.plain, s.tls):
@@ -277,7 +277,7 @@ def lines_of(s):
 
 
 def test_log_flood():
-    """refusals are bounded for each second and client; what was left out is counted; another kind still has a line"""
+    """refusals are limited for each second and client; those left out are counted; another kind still has its line"""
     with Service("--log", "json") as s:
         client, count = s.plain(), 3000
         for _ in range(count // 100):
@@ -295,12 +295,12 @@ def test_log_flood():
         for line in lines_of(s):
             if line["event"] == "refused":
                 seconds[line["time"][:19]] = seconds.get(line["time"][:19], 0) + 1
-        # A second of the log is not one of the clock, so a clock's second may have parts of two.
+        # A second of the log is not one of the clock, so a second of the clock may have parts of two.
         check(max(seconds.values()) <= 2 * 21 + 2, f"lines a second: {seconds}")
 
 
 def test_log_flood_of_many():
-    """refusals of many clients are bounded all together, and so are the events of connections"""
+    """refusals of many clients are limited in total, and so are the events of connections"""
     with Service("--log", "json") as s:
         client = s.plain()
         for n in range(20):
@@ -333,7 +333,7 @@ def test_log_unread():
         client = s.tls()
         same(enroll(s, client)[0], 200, "enrolling")
         auth = f"Authorization: {owner_token(s)}\r\n"
-        for _ in range(40):  # more than a pipe and the service's own buffer hold
+        for _ in range(40):  # more than a pipe and the service's own buffer can hold
             client.send(request("/enrollments/dev-1?api-version=2021-06-01", headers=auth) * 30)
             for _ in range(30):
                 same(client.answer()[0], 200, "status")
@@ -354,7 +354,7 @@ def test_log_unread():
 # ---- Keys that are taken away ----
 
 def test_revoked_at_once():
-    """a policy key that is taken away counts no more, though the certificate waits or is broken"""
+    """a policy key that is taken away no longer counts, even while the new certificate waits or is broken"""
     with Service() as s:
         old = s.tls()
         old.send("GET / HT")
@@ -384,7 +384,7 @@ def test_revoked_at_once():
 
 
 def third(s):
-    """A connection that sees the certificate that had to wait; the file has a broken one by now."""
+    """A connection that sees the certificate that had to wait; by now the file has a broken one."""
     with contextlib.suppress(Failed):
         s.wait_log("event=reloaded detail=certificate", s.read("log").rindex("policies"))
     check("event=reloaded detail=certificate" in s.read("log")[s.read("log").rindex("policies"):], "it still waits")

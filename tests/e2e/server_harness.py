@@ -18,7 +18,7 @@ import urllib.parse
 
 SCOPE = "0ne00000A0A"
 API = "api-version=2021-06-01"
-# So long that even a busy machine does not run into them: who tests one of them sets that one.
+# So long that even a busy machine does not exceed them: a test of one of them sets that one.
 TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=1000,drain=10000,"
             "stop=0")
 PATIENCE = 90  # seconds after which something that must happen has not happened
@@ -152,7 +152,7 @@ class Service:
 
     def tls(self, session=None, source="127.0.0.1"):
         raw = self.raw(source=source)
-        # A context for each certificate: a session can only be offered by the context that made it.
+        # A context for each certificate: only the context that made a session can offer it.
         self.contexts = getattr(self, "contexts", {})
         pem = self.read("cert.pem")
         if pem not in self.contexts:

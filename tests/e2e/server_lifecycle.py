@@ -18,7 +18,7 @@ from server_harness import (API, PATIENCE, SCOPE, Failed, Service, check, enroll
 # ---- Signals ----
 
 def test_drain():
-    """SIGTERM: what is in flight is answered, idle connections end, nobody new is let in"""
+    """SIGTERM: requests in flight are answered, idle connections end, nobody new is accepted"""
     s = Service(timeouts="drain=600000")
     try:
         half, idle, fresh = s.tls(), s.tls(), s.plain()
@@ -44,7 +44,7 @@ def test_drain():
 
 
 def test_drain_ends():
-    """SIGTERM: a request that never ends does not keep the service from ending; nor does SIGINT"""
+    """SIGTERM and SIGINT: a request that never ends does not keep the service from ending"""
     for number in (signal.SIGTERM, signal.SIGINT):
         s = Service(timeouts="drain=600")
         try:
@@ -59,7 +59,7 @@ def test_drain_ends():
 
 
 def test_reload():
-    """SIGHUP: a broken certificate changes nothing; a good one is for new connections"""
+    """SIGHUP: a broken certificate changes nothing; new connections see a good one"""
     s = Service()
     try:
         old = s.tls()
@@ -91,7 +91,7 @@ def test_reload():
 
 
 def test_reload_policies():
-    """SIGHUP: new policies and secrets count, broken ones do not"""
+    """SIGHUP: new policies and secrets apply, broken ones do not"""
     s = Service()
     try:
         client = s.plain()
@@ -119,7 +119,7 @@ def test_reload_policies():
 # ---- Files and start ----
 
 def test_restart():
-    """what was answered is there after kill -9, and the files are made once"""
+    """what was answered is there after kill -9, and the files are made only once"""
     s = Service()
     try:
         same(enroll(s, s.tls())[0], 200, "enrolling")
@@ -139,7 +139,7 @@ def test_restart():
 
 
 def test_store_busy():
-    """a store that cannot write: 503, nothing is kept, and it goes on when the store does"""
+    """a store that cannot write: 503, nothing is stored, and the service works again when the store does"""
     s = Service()
     try:
         other = sqlite3.connect(s.path("dps.db"), isolation_level=None)
@@ -156,7 +156,7 @@ def test_store_busy():
 
 
 def test_secret_refused():
-    """a secret file that others may read, or that is not right, is refused with the reason"""
+    """a secret file that others may read, or whose content is wrong, is refused with the reason"""
     key = "5a" * 32
     s = Service(start=False)
     for text, mode, complaint in ((f"1 {key}\n", 0o644, "chmod 600"), (f"1 {key}\n", 0o640, "chmod 600"),

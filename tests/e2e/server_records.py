@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A TLS 1.2 client that writes records of any kind [RFC 5246 6.2]: what a library would never send."""
+"""A TLS 1.2 client that writes any records [RFC 5246 6.2], also such as no library would send."""
 
 import hashlib
 import hmac

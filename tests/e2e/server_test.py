@@ -45,7 +45,7 @@ def test_keep_alive(s):
 
 
 def test_connection_close(s):
-    """'Connection: close' is answered and obeyed, in good order"""
+    """'Connection: close' is answered and obeyed, with a proper end"""
     for client in (s.tls(), s.plain()):
         status, headers, _ = client.get(headers="Connection: close\r\n")
         same((status, headers["connection"]), (404, "close"), "answer")
@@ -95,7 +95,7 @@ def test_smuggling(s):
 
 
 def test_too_large(s):
-    """too large a head or body: 413, which arrives although the client is still sending"""
+    """a head or body that is too large: 413, which arrives although the client is still sending"""
     for connect in (s.tls, s.plain):
         client = connect()
         client.send(request(register(), "PUT", headers="Content-Length: 1000000\r\n"))
@@ -108,7 +108,7 @@ def test_too_large(s):
             for _ in range(50):
                 client.send("1000\r\n" + "x" * 4096 + "\r\n")
         except (ConnectionError, ssl.SSLError):
-            pass  # it has stopped listening to us, as it may
+            pass  # it no longer listens to us, which it may do
         same(client.answer()[0], 413, "chunks")
         client = connect()
         client.send("GET / HTTP/1.1\r\nHost: x\r\nX: " + "a" * 5000)
@@ -166,7 +166,7 @@ def test_close_notify(s):
 
 
 def test_bad_tls(s):
-    """bytes that are not TLS are refused and hurt nobody else"""
+    """bytes that are not TLS are refused and disturb nobody else"""
     for garbage in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(3000),
                     b"\x16\x03\x03\xff\xff" + bytes(70000)):
         raw = socket.create_connection(("127.0.0.1", s.tls_port), PATIENCE)
@@ -177,7 +177,7 @@ def test_bad_tls(s):
         except ConnectionError:
             pass
         raw.close()
-    # A good handshake, and then a record that is not the peer's.
+    # A good handshake, and then a record that is not from the peer.
     client = s.tls()
     client.get()
     raw = socket.socket(fileno=os.dup(client.sock.fileno()))
@@ -201,11 +201,11 @@ def test_half_open_handshake():
 
 @contextlib.contextmanager
 def no_sooner_than(seconds):
-    """What happens in here takes so long, from before the connection is made: then no pause of ours can shorten it."""
+    """The body takes so long, counted from before the connection is made: no pause of ours can shorten it."""
     begin = time.monotonic()
     yield
     took = time.monotonic() - begin
-    check(took >= seconds - 0.05, f"it took {took:.2f} s, wanted {seconds} s")  # a turn's clock is a little older
+    check(took >= seconds - 0.05, f"it took {took:.2f} s, wanted {seconds} s")  # the clock of a turn is a little older
 
 
 def trickle(client, text):
@@ -233,7 +233,7 @@ def test_slow_head():
 
 
 def test_slow_body():
-    """so is a body, and a body that stops comes to its end earlier"""
+    """a body that trickles is cut off after its time, and one that stops, earlier"""
     text = request(register(), "PUT", headers="Content-Length: 5000\r\n")
     for timeouts, seconds, end in (("body=1500", 1.5, lambda client: trickle(client, b"x" * 4000)),
                                    ("stall=700", 0.7, Client.closed)):
@@ -246,7 +246,7 @@ def test_slow_body():
 
 
 def test_idle():
-    """an idle connection is closed in good order"""
+    """an idle connection is closed properly"""
     with Service(timeouts="idle=2000") as s:
         for connect in (s.tls, s.plain):
             with no_sooner_than(2):
@@ -254,7 +254,7 @@ def test_idle():
 
 
 def answered(connect):
-    """A connection that has had an answer. On a busy machine it may be idle for too long before it has asked."""
+    """A connection that has had an answer. On a busy machine it may be idle too long before it asks."""
     deadline = time.monotonic() + PATIENCE
     while True:
         client = connect()
@@ -278,7 +278,7 @@ def test_close_mid_request(s):
 
 
 def test_slow_reader():
-    """a client that sends and sends and never reads is closed, and costs one buffer"""
+    """a client that keeps sending and never reads is cut off, and costs one buffer"""
     with Service(timeouts="write=1500") as s:
         never_read(s)
         s.wait_log("read too slowly")

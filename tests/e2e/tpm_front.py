@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A front to a real swtpm, in either protocol over TCP, whose answers to TPM2_GetCapability can be made those of other
-TPMs: it does not tell some properties, or lists few values at a time."""
+"""A front to a real swtpm, in either protocol over TCP, whose answers to TPM2_GetCapability can look like other
+TPMs': it hides some properties, or lists few values at a time."""
 
 import socket
 import struct
@@ -38,7 +38,7 @@ class Front:
 
     @staticmethod
     def listen(count):
-        """Ports one after the other, of which any may be taken."""
+        """Ports one after the other, any of which may be taken."""
         while True:
             first = socket.create_server(("127.0.0.1", 0))
             try:
@@ -77,7 +77,7 @@ class Front:
         client.sendall(self.answer(head + receive(client, int.from_bytes(head[2:6], "big") - 10)))
 
     def simulator(self, client):
-        """TpmTcpProtocol: whoever does not speak it is cut off, as the simulator does."""
+        """TpmTcpProtocol: whoever does not speak it is cut off, as by the simulator."""
         if int.from_bytes(receive(client, 4), "big") != SEND_COMMAND:
             raise ConnectionError("no such interface command")
         size = struct.unpack(">BI", receive(client, 5))[1]
@@ -95,7 +95,7 @@ class Front:
             return self.ask(command)
         kind, first, count = struct.unpack(">III", command[10:22])
         while kind == CAP_PROPERTIES and first in self.untold:
-            first += 1  # a TPM goes on with the next that it has
+            first += 1  # a TPM continues with the next that it has
         response = bytearray(self.ask(command[:10] + struct.pack(">III", kind, first, min(count, self.page or count))))
         for at in range(19, len(response) if kind == CAP_ALGORITHMS else 0, 6):
             algorithm = int.from_bytes(response[at:at + 2], "big")

@@ -57,15 +57,15 @@ def test_session_shared(s):
 
 
 def test_killed(s):
-    """a process that is killed is begun again, and clients hardly notice"""
+    """a process that is killed is restarted, and clients hardly notice"""
     before = workers_of(s)
     os.kill(before[0], signal.SIGKILL)
     for _ in range(20):
         client = s.plain()
         same(client.get("/nowhere")[0], 404, "status")
         client.close()
-    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not begun again")
-    s.wait_log("was killed by signal 9; it is begun again")
+    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not restarted")
+    s.wait_log("was killed by signal 9; it is restarted")
     wait_for(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
     check(s.sample("dps_workers_restarted_total") > 0, "restarts are not counted")
 
@@ -78,21 +78,21 @@ def test_reload(s):
 
 
 def enrolled(s, token):
-    """What every process says to a token of management."""
+    """What every process answers to a management token."""
     return {s.plain().get(f"/enrollments/nobody?{API}", headers=f"Authorization: {token}\r\n")[0]
             for _ in range(6 * WORKERS)}
 
 
 def begin_again(s):
-    """Kill a process and wait for the one that is begun in its place."""
+    """Kill a process and wait for the one that is started in its place."""
     before = workers_of(s)
     os.kill(before[0], signal.SIGKILL)
-    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not begun again")
+    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not restarted")
     wait_for(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
 
 
 def test_last_good(s):
-    """a process that is begun again has what the others have, whatever has become of the files"""
+    """a process that is restarted has what the others have, whatever has become of the files"""
     files = {name: s.read(name) for name in ("policies.json", "secret", "cert.pem", "key.pem")}
     token = owner_token(s)
     other = files["policies.json"].replace(json.loads(files["policies.json"])["policies"][0]["primaryKey"], "QUJD" * 11)
@@ -102,7 +102,7 @@ def test_last_good(s):
                 os.unlink(s.path(name))
             else:
                 s.write(name, text)
-        if policies != other:  # those that are good, but that nobody was told of
+        if policies != other:  # those that are good, but were never announced by a SIGHUP
             s.hang_up("not reloaded")
         begin_again(s)
         same(enrolled(s, token), {404}, "answers")
@@ -116,13 +116,13 @@ def test_last_good(s):
 
 
 def test_said_once(s):
-    """what was made and where it listens is said once, before anything is served"""
+    """which files were made and where it listens is said once, before anything is served"""
     lines = s.read("out").splitlines()
     same([line.split()[1] for line in lines], ["made", "made", "listening"], "standard output")
 
 
 def test_alarms_begin_at_zero():
-    """every errorCode that an alarm or a dashboard names is a number from the start"""
+    """every errorCode that an alarm or a dashboard names has a number from the start"""
     names = set()
     for name in ("OPERATIONS.md", "grafana.json"):
         with open(os.path.join("port/posix/deploy", name), encoding="utf-8") as f:
@@ -136,7 +136,7 @@ def test_alarms_begin_at_zero():
 
 
 def test_stop_delay():
-    """SIGTERM: /readyz says so before the listeners close; new connections are answered meanwhile, and told to go"""
+    """SIGTERM: /readyz says so before the listeners close; new connections are answered meanwhile, and then closed"""
     s = Service("--workers", "2", "--metrics", "127.0.0.1:0", timeouts="stop=600000")
     kept = s.plain()
     same(kept.get("/nowhere")[1]["connection"], "keep-alive", "Connection")
@@ -186,7 +186,7 @@ def test_client_limit():
         s.stop()
 
 
-# What proxies write, and whom it is counted for, as the log names him. None: the proxy itself.
+# What proxies write, and for which client, as the log names it, the request counts. None: the proxy itself.
 FORWARDED = [
     (["198.51.100.7, 192.0.2.9"], "192.0.2.9"),
     (["198.51.100.7", "192.0.2.9"], "192.0.2.9"),     # HAProxy adds a header of its own
@@ -205,12 +205,12 @@ FORWARDED = [
 
 
 def clients_in(s, since):
-    """Of the log's lines, each of which is written as a whole."""
+    """From the lines of the log, each of which is written as a whole."""
     return re.findall(r"client=\"?([^\s\"]+)", s.read("log")[since:])
 
 
 def test_forwarded():
-    """each request is counted for its own client: a port, a zone, the end of an IPv6 address make nobody another one"""
+    """each request counts for its own client: a port, a zone, the end of an IPv6 address do not make another client"""
     s = Service("--client-rate", "3", "--challenge-rate", "0")
     try:
         client = s.plain()
@@ -237,7 +237,7 @@ def test_forwarded():
 
 
 def test_management_limit():
-    """management requests are limited for each client address, and only those that are authorized are counted"""
+    """management requests are limited for each client address, and only authorized ones count"""
     s = Service("--management-rate", "4", "--client-rate", "1000")
     try:
         client, auth = s.plain(), f"Authorization: {owner_token(s)}\r\n"
@@ -282,7 +282,7 @@ def test_health(s):
 
 
 def test_idle_is_slim():
-    """a connection that pauses gives its buffers back, and goes on where it was"""
+    """a connection that pauses gives its buffers back, and continues where it was"""
     s = Service("--connections", "400", timeouts="idle=60000")
     try:
         def resident():
@@ -302,7 +302,7 @@ def test_idle_is_slim():
 
 
 def is_alive(pid):
-    """A process that has ended, and whose parent has not asked yet, is none."""
+    """A process that has ended does not count, even if its parent has not asked yet."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
             return f.read().rsplit(")", 1)[1].split()[0] != "Z"
@@ -311,7 +311,7 @@ def is_alive(pid):
 
 
 def test_orphans():
-    """when the watching process is killed, nobody stays behind on the port"""
+    """when the watching process is killed, no other stays behind on the port"""
     s = Service("--workers", "2")
     pids = workers_of(s)
     s.process.kill()
@@ -360,7 +360,7 @@ def test_json_from_the_start():
 
 
 def test_refused():
-    """what cannot work is said at the start"""
+    """options that cannot work are refused at the start"""
     s = Service("--workers", "2", start=False, store="memory:")
     code, text = s.fail_to_start()
     check(code == 2 and "belongs to one process" in text, (code, text))

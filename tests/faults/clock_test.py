@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The clock of the machine under dps-service steps back and forward by an hour, by libfaketime; the monotonic clock
-goes on as ever, as on a real machine. What was begun before a step may be refused, but whoever begins anew is served at
-once.
+goes on as ever, as on a real machine. What was begun before a step may be refused, but whoever begins again is served
+at once.
 
     python3 tests/faults/clock_test.py BUILD_DIR [SEED]
 
@@ -39,7 +39,7 @@ def faketime_library():
 
 
 def with_clock(file):
-    """The begin of a command line whose program takes its offset of the clock from this file, again and again."""
+    """The start of a command line whose program keeps reading the offset of its clock from this file."""
     return ["env", f"LD_PRELOAD={faketime_library()}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_NO_CACHE=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]
 
@@ -53,7 +53,7 @@ class SteppedService(Service):
         return [*with_clock(self.path("clock")), *super().command()]
 
     def step(self, seconds):
-        """The clock is this much ahead of ours from now on."""
+        """From now on the clock is this much ahead of ours."""
         self.offset = seconds
         self.write("clock.new", f"{seconds:+d}\n")
         os.rename(self.path("clock.new"), self.path("clock"))
@@ -71,7 +71,7 @@ def code_of(answer):
 
 
 class Place:
-    """The service, and a device after the other."""
+    """The service, and one device after the other."""
 
     def __init__(self, seed):
         self.keys, self.random, self.count = Keys(), random.Random(seed), 0
@@ -86,7 +86,7 @@ class Place:
         return name
 
     def token(self, client, name, lifetime=600):
-        """As dps-device makes it on a machine whose clock has stepped, too."""
+        """A token as dps-device makes it on a machine whose clock has stepped as well."""
         challenged = put_registration(client, self.keys, name)
         return token_for(self.keys, name, challenged, self.service.now() + lifetime)
 
@@ -97,7 +97,7 @@ class Place:
 
 
 def enroll_at(service, client, keys, name):
-    """The administrator's clock is right; its tokens are good for ten minutes, which an hour ago is far away."""
+    """The administrator's clock is right; its tokens are valid for ten minutes: an hour off is much more."""
     offset = service.offset
     try:
         service.step(0)
@@ -112,7 +112,7 @@ def hub_token(assignment, expiry):
 
 
 def test_steps(p):
-    """what the service tells of the time steps with the clock, and connections do not mind"""
+    """the times that the service reports step with the clock, and connections do not mind"""
     client = p.service.tls()
     for step in (0, HOUR, -HOUR, 0):
         p.service.step(step)
@@ -135,17 +135,17 @@ def challenge_dies(p, step, code):
 
 
 def test_challenge_forward(p):
-    """forward: a challenge from before is worth nothing, and a new one works at once"""
+    """forward: a challenge from before the step is worthless, and a new one works at once"""
     challenge_dies(p, HOUR, EXPIRED)
 
 
 def test_challenge_back(p):
-    """back: so it is"""
+    """back: a challenge from before the step is worthless, and a new one works at once"""
     challenge_dies(p, -HOUR, SIGNATURE)
 
 
 def test_back_to_old_time(p):
-    """a token that was used cannot be used again, although the clock says that its time has come back"""
+    """a token that was used cannot be used again, although by the clock it is valid again"""
     client = p.service.plain()
     name = p.new(client)
     token = p.token(client, name, 100000)
@@ -157,7 +157,7 @@ def test_back_to_old_time(p):
 
 
 def test_operation(p):
-    """a registration that was begun before a step can be ended after it, unless its token has expired meanwhile"""
+    """a registration that was begun before a step can be finished after it, unless its token has expired meanwhile"""
     client = p.service.plain()
     for step, status in ((HOUR, 401), (-HOUR, 200)):
         name = p.new(client)
@@ -172,7 +172,7 @@ def test_operation(p):
 
 
 def test_hub(p):
-    """a hub token has expired an hour later, is good again when the clock is right, and a new one works at any time"""
+    """a hub token has expired an hour later, is valid again when the clock is right, and a new one always works"""
     client = p.service.plain()
     assignment, _, _ = p.register(client, p.new(client))
     token = hub_token(assignment, int(time.time()) + 600)
@@ -184,7 +184,7 @@ def test_hub(p):
 
 
 def test_limits(p):
-    """a step in either direction locks nobody out: whoever had used up his challenges has some again"""
+    """a step in either direction locks nobody out: a device that had used up its challenges has some again"""
     s = SteppedService("--challenge-rate", "6", "--client-rate", "10", "--total-rate", "1")
     try:
         s.start()
@@ -203,7 +203,7 @@ def test_limits(p):
 
 
 class Stepping(Registrar):
-    """A device on a machine with the same clock. Its challenge may die under its hands; the next one must not."""
+    """A device on a machine with the same clock. Its challenge may become worthless; the next one must not."""
 
     def __init__(self, place, ledger, connect, seed):
         super().__init__(place.service, place.keys, ledger, connect, seed)

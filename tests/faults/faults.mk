@@ -25,7 +25,7 @@ check-faults: setup-faults
 	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(FAULT_TESTS) $(FAULT_NAMES:%=$(BUILD)/asan/faults/%) \
 	    $(FAULT_SCRIPTS)
 
-# Each kill prints its line when it has been survived; a failed one names the seed at the top.
+# Each kill that is survived prints its line; a failed one names the seed at the top.
 SOAK_KILLS ?= 200
 SOAK_SEED ?= $(shell date +%s)
 #: make soak             dps-service killed SOAK_KILLS=200 times under load (SQLite, PostgreSQL); SOAK_SEED=N

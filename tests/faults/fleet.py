@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Devices by the hundred that register without a TPM, and a record of what the service has answered them. They hold the
+"""Hundreds of devices that register without a TPM, and a record of the service's answers to them. They hold the
 private halves of one EK and one SRK in software, which only a test may do; the blobs are opened by oracle_wrap.py,
 which shares no code with the service."""
 
@@ -19,7 +19,7 @@ from server_harness import API, SCOPE, Failed, check, owner_token, register, sam
 
 JSON = "Content-Type: application/json\r\n"
 UNAVAILABLE = 503
-FREE = ("--challenge-rate", "0", "--client-rate", "0", "--total-rate", "0")  # no limits, for those who make the load
+FREE = ("--challenge-rate", "0", "--client-rate", "0", "--total-rate", "0")  # no limits, for those that make the load
 
 
 class Keys:
@@ -54,7 +54,7 @@ def is_challenge(answer):
 
 
 def token_for(keys, name, answer, expiry=None):
-    """Step 8: the token for the challenge in this answer. expiry: of a device whose clock is another."""
+    """Step 8: the token for the challenge in this answer. expiry: of a device with another clock."""
     check(is_challenge(answer), f"no challenge: {answer}")
     nonce, audience = keys.open(json.loads(answer[2])["authenticationKey"]), f"{SCOPE}/registrations/{name}"
     expiry = int(time.time()) + 600 if expiry is None else expiry
@@ -105,14 +105,14 @@ def register_device(client, keys, name):
 # ---- What was answered -----------------------------------------------------------------------------------------------
 
 class Ledger:
-    """Everything that the service has promised, and what it left open. Shared by all who put load on it."""
+    """Everything that the service has promised, and what it left open. Shared by all that put load on it."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.enrolled = set()
         self.generation = {}                     # ID → of the last registration that was answered
-        self.open = collections.Counter()        # ID → registrations since then whose answer is unknown
-        self.assigned = {}                       # ID → the assignment that belongs to it, if nothing is open
+        self.open = collections.Counter()        # ID → registrations since then with an unknown answer
+        self.assigned = {}                       # ID → its assignment, if nothing is open
         self.statuses = collections.Counter()
         self.answers = self.lost = 0             # lost: the connection ended instead
         self.surprises = []
@@ -144,7 +144,7 @@ class Ledger:
             self.surprises.append(what)
 
     def check(self, registrations, enrollments):
-        """Against what is in the store."""
+        """Compares with what is in the store."""
         lost = [name for name in self.enrolled if name not in enrollments]
         check(not lost, f"{len(lost)} enrollments were answered and are lost: {lost[:5]}")
         wrong = [(name, generation, registrations.get(name, {}).get("generation"))
@@ -174,7 +174,7 @@ class Registrar:
         self.known, self.count, self.client = [], 0, None
 
     def ask(self, wanted, function, *arguments):
-        """An answer that is what was wanted. Everything else ends this device's work for now."""
+        """The answer that was wanted. Everything else ends this device's work for now."""
         begin = time.monotonic()
         try:
             self.client = self.client or self.connect()

@@ -38,7 +38,7 @@ class Node(Service):
 
 
 def configuration(name, replacements):
-    """The offered file, with this test's ports and paths in the place of those that an operator fills in."""
+    """The offered file, with this test's ports and paths in place of those that an operator fills in."""
     with open(f"port/posix/deploy/{name}", encoding="utf-8") as f:
         text = f.read()
     for old, new in replacements.items():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """dps-service behind nginx and HAProxy, with the configurations that port/posix/deploy offers: devices register and
-send through them, dps-conformance finds what it finds directly, and the log names the client, whatever that claims to
-be.
+send through them, dps-conformance gives the same results as directly, and the log names the client, whatever it claims
+to be.
 
     python3 tests/faults/front_test.py BUILD_DIR
 
@@ -49,7 +49,7 @@ def part_register(s):
 
 
 def part_client(s):
-    """who claims to be somebody else is still known by the address that he comes from"""
+    """a client that claims another address is still known by the one that it comes from"""
     client = s.client()
     before = len(s.bench.service.read("log"))
     status, headers, _ = client.get(f"/registrations/nobody?{API}", headers="X-Forwarded-For: 192.0.2.99\r\n")
@@ -62,14 +62,14 @@ def part_client(s):
 
 
 def part_refusals(s):
-    """refusals pass as they are"""
+    """refusals pass through unchanged"""
     other = Device("libtpms")
     result = s.bench.register(other, s.name, "--service", f"https://localhost:{s.front.port}", status=1)
     check("401003" in result.err, result.err)
 
 
 def part_large(s):
-    """a request of the largest size passes, and the answer to a larger one names the limit or is the proxy's"""
+    """a request of the largest size passes; the answer to a larger one names the limit or is the proxy's own"""
     client, headers = s.client(), f"Authorization: {owner_token(s.bench.service)}\r\n"
     for size, status, codes in ((BODY_MAX, 400, (400002,)), (BODY_MAX + 8192, 413, (413001,))):
         answer = client.get(f"/enrollments?{API}", "POST", "x" * size, headers)
@@ -80,7 +80,7 @@ def part_large(s):
     client.close()
 
 
-# What HAProxy cannot parse at all it answers in HTML, and nothing configures that (tried with 2.6).
+# HAProxy answers in HTML what it cannot parse at all, and no option changes that (tried with 2.6).
 UNREADABLE = {
     "a header without a colon": "GET / HTTP/1.1\r\nHost: localhost\r\nno header\r\n\r\n",
     "a head of 40 KB": request("/enrollments/a", headers="".join(f"X-{i}: {'x' * 1000}\r\n" for i in range(40))),
@@ -96,7 +96,7 @@ MALFORMED = {
 
 
 def check_refusal(what, answer):
-    """An errorCode, whoever gives it."""
+    """An errorCode, from the proxy or the service."""
     status, headers, body = answer
     check(status >= 400, f"{what}: {answer}")
     same(headers.get("content-type"), "application/json; charset=utf-8", f"{what}: {body} Content-Type")
@@ -106,7 +106,7 @@ def check_refusal(what, answer):
 
 
 def part_errors(s):
-    """what the proxy itself refuses has an errorCode, as what the service refuses"""
+    """the proxy's own refusals have an errorCode, like those of the service"""
     for what, text in MALFORMED.items():
         client = s.client()
         client.send(text)
@@ -118,7 +118,7 @@ def part_errors(s):
             client.send(text)
             answer = client.answer()
         except (OSError, Failed):
-            check(s.kind is Haproxy, f"{what}: no answer")  # it has closed while the rest was still on its way
+            check(s.kind is Haproxy, f"{what}: no answer")  # it closed while the rest was still on its way
             continue
         if s.kind is Haproxy:
             same(answer[0], 400, what)
@@ -146,7 +146,7 @@ def part_conformance(s):
 
 
 def part_secrecy(s):
-    """every suite that it negotiates has forward secrecy, and old versions of TLS are refused"""
+    """every cipher suite that it negotiates has forward secrecy, and old versions of TLS are refused"""
     directory = Programs.directory()
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                     "-keyout", "key.pem", "-out", "cert.pem"], cwd=directory, check=True, stderr=subprocess.DEVNULL)
@@ -170,7 +170,7 @@ def part_secrecy(s):
 
 
 def part_away(s):
-    """no node is there: an errorCode, and when to try again"""
+    """no node runs: an errorCode, and when to try again"""
     s.bench.service.stop()
     try:
         client = s.client()

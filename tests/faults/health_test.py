@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A store that answers and takes no writes: a right that is missing, a standby, a table that has gone, a full disk, a
-file that was moved, a lock that somebody holds. /readyz and dps_store_up say so, whether anybody asks for something or
-not; the log has the database's own words once; and when it is mended all goes on by itself.
+"""A store that answers but takes no writes: a right that is missing, a standby, a table that was dropped, a full disk,
+a file that was moved, a lock that somebody holds. /readyz and dps_store_up say so, whether or not there are requests;
+the log has the database's own words once; and when the store is repaired everything goes on by itself.
 
     python3 tests/faults/health_test.py BUILD_DIR
 
@@ -48,7 +48,7 @@ def changes(service, since=0):
 
 
 class Case:
-    """A service, and how its store is broken and mended."""
+    """A service, and how its store is broken and repaired."""
 
     count = 0
 
@@ -78,13 +78,13 @@ class Case:
         wait_until(lambda: changes(self.service, since)[-1][0] == "the store works again", f"logged after {what}")
 
     def unnoticed(self, what, since):
-        """Nobody asks for anything: readiness finds it out, and stays."""
+        """Without any request: readiness notices it, and keeps saying so."""
         wait_until(lambda: not self.is_ready(), f"{what} is noticed")
         same((ask(self.service, "/readyz")[0], metric(self.service, "dps_store_up")), (503, 0), "and stays so")
         self.one_line(since)
 
     def used(self, since):
-        """Requests are put off, are counted, and add no line."""
+        """Requests are refused for now, are counted, and add no line."""
         before = metric(self.service, "dps_store_failures_total")
         same([self.enroll() for _ in range(3)], [503] * 3, "enrolling")
         check(metric(self.service, "dps_store_failures_total") >= before + 3, "failures are not counted")
@@ -111,7 +111,7 @@ class Case:
 # ---- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 class Database:
-    """One for all cases: the owner makes the schema, the service has the rights that OPERATIONS.md gives it."""
+    """One database for all cases: the owner makes the schema, the service has the rights of OPERATIONS.md."""
 
     def __init__(self):
         self.postgres = Postgres()
@@ -130,7 +130,7 @@ class Database:
 def test_rights(d):
     """a right that is missing, on any table and of any kind"""
     for right, table in (("INSERT", "registrations"), ("UPDATE", "devices"), ("DELETE", "enrollments")):
-        # What only one kind of request needs, only that would notice; readiness notices all.
+        # Only one kind of request would notice that its right is missing; readiness notices all.
         case = d.case(f"permission denied for table {table}")
         with case.broken(right) as since:
             d.sql(f"REVOKE {right} ON {table} FROM service")
@@ -142,7 +142,7 @@ def test_rights(d):
 
 
 def test_read_only(d):
-    """a database that only reads, as a standby does after a failover"""
+    """a read-only database, such as a standby after a failover"""
     def switch(value):
         for line in (f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()"):
             d.sql(line)
@@ -150,17 +150,17 @@ def test_read_only(d):
 
 
 def test_failover(d):
-    """a connection that only reads is given up: only a new one can lead to the new primary after a failover"""
+    """a read-only connection is given up: only a new one can lead to the new primary after a failover"""
     case = d.case("")
     with case.broken("failover"):
-        d.sql("ALTER ROLE service SET default_transaction_read_only = on")  # for connections that begin from now on
+        d.sql("ALTER ROLE service SET default_transaction_read_only = on")  # for connections that start from now on
         d.postgres.cut()
         wait_until(lambda: "read-only transaction" in ask(d.service, "/readyz")[1], "readiness says why")
         d.sql("ALTER ROLE service RESET default_transaction_read_only")
 
 
 def test_table(d):
-    """a table that has gone"""
+    """a table that was dropped"""
     case = d.case("registrations")
     with case.broken("a table") as since:
         d.sql("ALTER TABLE registrations RENAME TO elsewhere")
@@ -219,7 +219,7 @@ def test_sqlite_disk(_):
 
 
 def test_sqlite_moved(_):
-    """SQLite: the file was moved away; no write goes where nobody finds it"""
+    """SQLite: the file was moved away; no write goes to a file that nobody would find"""
     service = started(Service(*OPTIONS, start=False))
     here, there = service.path("dps.db"), service.path("moved.db")
     Case(service, "was moved, deleted or replaced").run("a moved file", lambda: os.rename(here, there),
@@ -238,7 +238,7 @@ def test_sqlite_locked(_):
 
 
 def test_nothing_stays(d):
-    """what readiness writes is never seen"""
+    """what readiness writes is never visible"""
     tables = d.postgres.tables()
     check(all("/readyz" not in key for table in tables for key in table), tables)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Processes of dps-service are killed with SIGKILL at random moments, one worker or all of them, while devices enroll
 and register; with an SQLite and with a PostgreSQL store. What was answered must be there afterwards, nothing may be
-there by half, and the next request must work.
+half there, and the next request must work.
 
     python3 tests/faults/kill_test.py BUILD_DIR [SEED [KILLS]]     the seed chooses the moments and whom to kill
 
@@ -36,7 +36,7 @@ def workers_of(service):
 
 
 def is_running(pid):
-    """Who has ended may still be listed, until somebody asks how."""
+    """A process that has ended may still be listed until its parent asks how it ended."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
             return f.read().rpartition(")")[2].split()[0] not in "ZX"
@@ -45,7 +45,7 @@ def is_running(pid):
 
 
 class Run:
-    """One kind of store, and all that happens to its service."""
+    """One kind of store, and everything that happens to its service."""
 
     def __init__(self, make_store, keys, seed, kills):
         self.make_store, self.keys, self.kills, self.seed = make_store, keys, kills, f"{seed}-{make_store.__name__}"
@@ -65,7 +65,7 @@ class Run:
             load.after(10)
 
     def kill_worker(self, pids, load):
-        """Its clients lose their connections and come back; nobody else notices."""
+        """One worker: its clients lose their connections and come back; nobody else notices."""
         self.kinds["worker"] += 1
         os.kill(self.random.choice(pids), signal.SIGKILL)
         load.after(5)
@@ -82,7 +82,7 @@ class Run:
         wait_until(lambda: not any(is_running(pid) for pid in pids), "all have ended")
 
     def round(self):
-        """what was answered is there, nothing by half, and the next request works"""
+        """what was answered is there, nothing is half there, and the next request works"""
         lost = self.ledger.lost
         with Load(self.registrars) as load:
             load.after(self.random.randint(1, 40))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What OPERATIONS.md tells operators to do, run as it stands there, on two nodes with the unit's own lines and one
-PostgreSQL: begin, renew the key, restart all, add a hub, remove it, back up, restore.
+"""What OPERATIONS.md tells operators to do, run as it is written there, on two nodes with the unit's own lines and one
+PostgreSQL: start, renew the key, restart all, add a hub, remove it, back up, restore.
 
     python3 tests/faults/operations_test.py BUILD_DIR
 
@@ -21,7 +21,7 @@ from stores import Postgres  # noqa: E402
 from unit import Unit  # noqa: E402
 
 PAGE = "port/posix/deploy/OPERATIONS.md"
-DEVICES = 24  # so many that none of two hubs gets none of them
+DEVICES = 24  # so many that each of two hubs gets some of them
 
 
 def block(name):
@@ -86,7 +86,7 @@ def test_begin(s):
 
 
 def test_key(s):
-    """a new key and certificate are taken by a reload; the key on the disk is not the service's"""
+    """a reload takes a new key and certificate; the service reads a copy of the key, not the operator's file"""
     def shown():
         return ssl.get_server_certificate(("127.0.0.1", s.first.tls_port))
     before, key = shown(), s.first.read("run/key.pem")
@@ -100,7 +100,7 @@ def test_key(s):
 
 
 def test_key_missing(s):
-    """a reload while the key is missing still asks the service, which says what it took"""
+    """a reload while the key is missing still reaches the service, which says what it took"""
     log = len(s.first.read("log"))
     os.rename(s.first.path("etc/key.pem"), s.first.path("etc/away.pem"))
     s.first.shell("systemctl reload dps-service")
@@ -119,7 +119,7 @@ def test_roll(s):
 
 
 def test_hub_added(s):
-    """a hub is added: devices go there, each to the same whichever node it asks"""
+    """a hub is added: devices go there, each to the same hub whichever node it asks"""
     s.shell("hub-add", *s.nodes)
     s.shell("roll", *s.nodes)
     s.at = {name: s.register(name) for name in [s.enroll() for _ in range(DEVICES)]}
@@ -130,7 +130,7 @@ def test_hub_added(s):
 
 
 def test_hub_removed(s):
-    """it is removed: the list names whose enrollment names it, and its devices go elsewhere"""
+    """it is removed: the list names the enrollments that name it, and its devices go elsewhere"""
     lines = block("hub-remove").replace("--connection-string-file owner.txt",
                                         f"--connection-string-file owner.txt --ca {s.first.path('etc/cert.pem')}")
     listed = [json.loads(line)["registrationId"] for line in s.first.shell(lines).splitlines() if '"iotHubs"' in line]
@@ -141,7 +141,7 @@ def test_hub_removed(s):
 
 
 def test_backup(s):
-    """the back-up is restored: what stood then stands again, and what came later is gone"""
+    """the back-up is restored: what was there then is there again, and what came later is gone"""
     kept = s.enroll()
     s.register(kept)
     s.shell("backup", s.first)
@@ -160,7 +160,7 @@ def test_backup(s):
 
 
 def test_end(s):
-    """both stop in good order"""
+    """both stop cleanly"""
     same([node.stop() for node in s.nodes], [0, 0], "exit codes")
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""dps-service under more than it can take: slow clients and idle connections by the thousand, no descriptors left,
-certificates that are replaced all the time, and the end in the middle of work. Meanwhile devices register.
+"""dps-service with more load than it can take: thousands of slow clients and idle connections, no descriptors left,
+certificates that are replaced all the time, and SIGTERM in the middle of work. Meanwhile devices register.
 
     python3 tests/faults/overload_test.py BUILD_DIR [SEED [test_NAME ...]]
 
@@ -34,14 +34,14 @@ TIMEOUTS = "handshake=20000,head=6000,body=10000,stall=6000,idle=600000,write=60
 
 
 def raise_descriptor_limit():
-    """For this process, and by inheritance the most that the service may take."""
+    """For this process; the service inherits it as its limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     check(hard >= DESCRIPTORS, f"{DESCRIPTORS} file descriptors are needed; the hard limit is {hard} (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
 
 
 class Timed(Registrar):
-    """Also notes how long each answer took, and what has become of requests that had none."""
+    """Also records how long each answer took, and what became of requests that had none."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -114,7 +114,7 @@ def end_quietly(clients):
 
 
 def test_slow(p):
-    """1000 clients that send a byte now and then: others are served, and the slow ones cut off in the end"""
+    """1000 clients that send a byte now and then: others are served, and in the end the slow ones are cut off"""
     s = p.serve("--workers", "2", "--connections", "4000", "--client-connections", "0", "--metrics", "127.0.0.1:0")
     registrars = p.registrars(s, s.plain, s.tls)
     text = request("/nowhere").encode()
@@ -160,7 +160,7 @@ def resident(s):
 
 
 def test_idle(p):
-    """5000 idle TLS connections: others are served meanwhile, and the idle ones go on when they like"""
+    """5000 idle TLS connections: others are served meanwhile, and the idle ones can continue at any time"""
     s = p.serve("--workers", "2", "--connections", "8000", "--client-connections", "0")
     registrars = p.registrars(s, s.plain, s.tls)
     before = resident(s)
@@ -187,19 +187,19 @@ def each_answered(registrars):
 
 
 def test_descriptors(p):
-    """no descriptors left, in both processes: who says nothing makes room, and whoever comes is served"""
+    """no descriptors left, in both processes: silent clients make room, and new ones are served"""
     s = p.serve("--workers", "2", "--connections", "500", limit=48)
     registrars = p.registrars(s, s.plain, s.tls, s.plain, s.tls)
     with Load(registrars) as load:
         load.after(20)
         others = [s.plain() for _ in range(200)]
         s.wait_log("fewer descriptors than --connections")
-        for _ in range(20):  # so many that each process has come to the end of its queue
+        for _ in range(20):  # so many that each process has reached the end of its queue
             client = s.plain()
             same(client.get("/nowhere")[0], 404, "a new client")
             client.close()
         each_answered(registrars)
-        # Nobody comes any more, so nobody has to go: all of the silent ones that are left would be first.
+        # Nobody else comes, so nobody has to go: all silent ones that are left would go first.
         lost = registrars[0].ledger.lost
         load.after(200)
         same(registrars[0].ledger.lost, lost, "requests that were lost, also after the crowd had come")
@@ -301,7 +301,7 @@ def once(connect):
 
 
 def test_drain(p):
-    """SIGTERM in the middle of work: what was asked before is answered, and nothing answered is lost"""
+    """SIGTERM in the middle of work: earlier requests are answered, and nothing answered is lost"""
     late = answered = 0
     s = p.serve("--workers", "2", start=False)
     for n in range(ENDINGS):
@@ -321,7 +321,7 @@ def test_drain(p):
 
 
 def test_drain_queue(p):
-    """SIGTERM while requests wait that nobody has looked at yet: they are answered, and no connection is reset"""
+    """SIGTERM while requests wait that nobody has read yet: they are answered, and no connection is reset"""
     for workers in (1, 2):
         s = p.serve("--workers", str(workers))
         pids = processes_of(s)
@@ -333,7 +333,7 @@ def test_drain_queue(p):
                 client.send(request("/nowhere"))
             s.process.send_signal(signal.SIGTERM)
         finally:
-            for pid in reversed(pids):  # who watches the others is the last
+            for pid in reversed(pids):  # the process that watches the others ends last
                 os.kill(pid, signal.SIGCONT)
         for client in waiting:
             same(client.answer()[0], 404, "answer")

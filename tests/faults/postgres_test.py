@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two nodes of dps-service on one PostgreSQL: what one begins the other ends, and what becomes of both when the
+"""Two nodes of dps-service on one PostgreSQL: what one begins the other can finish, and what becomes of both when the
 database is stopped, hangs, is slow or cuts connections while devices register.
 
     python3 tests/faults/postgres_test.py BUILD_DIR [SEED]
@@ -77,7 +77,7 @@ class Nodes:
 # ---- One service on two machines -------------------------------------------------------------------------------------
 
 def test_shared(n):
-    """what is enrolled at one node registers at the other; each step may go to either of them"""
+    """a device that is enrolled at one node registers at the other; each step may go to either of them"""
     at_a, at_b = n.a.plain(), n.b.tls()
     same(enroll(n.a, at_a, n.keys, "shared")[0], 200, "enrolled at A")
     token = token_for(n.keys, "shared", put_registration(at_b, n.keys, "shared"))
@@ -110,7 +110,7 @@ def both_at_once(n, clients, name, token):
 
 
 def test_one_wins(n):
-    """both nodes are given the same token at the same moment: exactly one of them accepts it, each time"""
+    """both nodes get the same token at the same moment: exactly one of them accepts it, each time"""
     clients = n.a.plain(), n.b.plain()
     same(enroll(n.a, clients[0], n.keys, "twice")[0], 200, "enrolled")
     outcomes = collections.Counter()
@@ -138,7 +138,7 @@ def test_one_wins(n):
 # ---- The database goes, and comes back -------------------------------------------------------------------------------
 
 def watch(n, load):
-    """While the database is away: both nodes say so, and devices are put off."""
+    """While the database is away: both nodes say so, and devices are told to try later."""
     def put_off():
         same(n.ready(), [503, 503], "/readyz of both nodes")
         return load.ledger.statuses[503] >= PUT_OFF
@@ -164,14 +164,14 @@ def recover(n, load):
 def outage(n, what, away):
     """away: a context in which the database is."""
     with Load(n.new_load()) as load:
-        # A process whose connection the last outage has cut finds it out when it is asked next.
+        # A process whose connection the last outage has cut notices that with its next request.
         def calm():
             before = load.ledger.statuses[503]
             load.after(40)
             return load.ledger.statuses[503] == before
         wait_until(calm, "nobody is put off any more")
         with away():
-            # A request that was under way may still be waited for.
+            # A request that is under way may still wait.
             wait_until(lambda: n.ready() == [503, 503], "both nodes notice")
             watch(n, load)
         took = recover(n, load)
@@ -197,12 +197,12 @@ def test_stopped(n):
 
 
 def test_crashed(n):
-    """the same when it is ended as in a crash"""
+    """the same when it ends as in a crash"""
     outage(n, "crashed", stopped(n, "immediate"))
 
 
 def test_hanging(n):
-    """PostgreSQL hangs: nobody waits for longer than the store does, and all goes on by itself"""
+    """PostgreSQL hangs: nobody waits longer than the store does, and everything goes on by itself"""
     @contextlib.contextmanager
     def away():
         n.postgres.hang()
@@ -214,7 +214,7 @@ def test_hanging(n):
 
 
 def test_slow(n):
-    """a table that somebody else has locked: those who write to it are put off in time"""
+    """a table that somebody else has locked: requests that write to it are refused in time"""
     with Load(n.new_load()) as load:
         load.after(40)
         with n.postgres.locked("registrations IN EXCLUSIVE MODE"):
@@ -227,7 +227,7 @@ def test_slow(n):
 
 
 def test_cut(n):
-    """connections are cut again and again: what was under way is put off, and the next requests work"""
+    """connections are cut again and again: requests under way are refused for now, and the next ones work"""
     cut = 0
     with Load(n.new_load()) as load:
         for _ in range(CUTS):
@@ -265,7 +265,7 @@ def test_device(n):
 
 
 def test_started_without(n):
-    """a node started without its database says so and ends; a worker that is begun again meanwhile comes back"""
+    """a node started without its database says so and ends; a worker that is restarted meanwhile comes back"""
     n.postgres.stop("fast")
     try:
         s = Service("--workers", "2", start=False, store=n.postgres.name)
@@ -285,7 +285,7 @@ def test_started_without(n):
 
 
 def test_end(n):
-    """in the end both stop in good order"""
+    """in the end both stop cleanly"""
     for node in n.both:
         same(node.stop(), 0, "exit code")
 

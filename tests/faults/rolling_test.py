@@ -24,7 +24,7 @@ from stores import Postgres  # noqa: E402
 
 WORKERS = 6
 WHILE_AWAY = 120  # requests
-PAUSE = 0.02      # of a device between two requests: the load that a test machine carries, not a time that counts
+PAUSE = 0.02      # of a device between two requests: what a test machine can carry; the time itself does not matter
 
 
 class Nodes:
@@ -54,7 +54,7 @@ class Nodes:
 
 
 class Noted(Failed):
-    """Stands in the list of what failed."""
+    """For the list of what failed."""
 
 
 class Load:
@@ -146,7 +146,7 @@ def test_killed(n, front):
     with Load(n, front, f"killed-{type(front).__name__}".lower()) as load:
         for node in n.both:
             load.after(WHILE_AWAY)
-            # What the node was just answering cannot be saved: such requests are told apart, all others count.
+            # A request that the node was just answering is lost: such requests are told apart, all others count.
             begin = time.monotonic()
             node.stop(signal.SIGKILL)
             end = time.monotonic()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The disk is full under the SQLite store: what writes is put off with 503, what reads goes on, nothing that was
-answered is lost, and when there is room again all goes on by itself. Once as a full file system, once as a limit on the
-size of files, which cuts a write in the middle.
+"""The disk is full under the SQLite store: requests that write get 503, those that only read work, nothing that was
+answered is lost, and when there is room again everything goes on by itself. Once as a full file system, once as a limit
+on the size of files, which cuts a write in the middle.
 
     python3 tests/faults/store_full_test.py BUILD_DIR
 
@@ -28,8 +28,8 @@ ENOUGH = 4000   # enrollments: more than fit
 
 
 class FullDisk(Service):
-    """With a small file system of its own, which only its processes see; or everybody, where there are no user
-    namespaces (a chroot), and only root can mount one."""
+    """With a small file system of its own. Only its processes see it; without user namespaces (in a chroot)
+    everybody does, and only root can mount it."""
 
     what = "a full file system"
 
@@ -64,7 +64,7 @@ class FullDisk(Service):
         os.unlink(self.seen("ballast"))
 
     def tables(self):
-        """Of a copy: SQLite takes the path apart, and there is no other way in. Nobody writes meanwhile."""
+        """Of a copy: SQLite parses the path, and there is no other way in. Nobody writes meanwhile."""
         directory = Programs.directory()
         for name in ("dps.db", "dps.db-wal"):
             shutil.copy(self.seen(name), directory)
@@ -72,7 +72,7 @@ class FullDisk(Service):
 
 
 class LimitedFiles(Service):
-    """No file may grow any more, which is how a limit or a quota looks."""
+    """No file may grow any more, as with a limit or a quota."""
 
     what = "a limit on the size of files"
 
@@ -132,7 +132,7 @@ def part_begin(s):
 
 
 def part_full(s):
-    """then none is left: enrolling fails with 503 and Retry-After"""
+    """then no room is left: enrolling fails with 503 and Retry-After"""
     client = s.service.tls()
     s.service.fill()
     for _ in range(ENOUGH):
@@ -145,7 +145,7 @@ def part_full(s):
 
 
 def part_served(s):
-    """meanwhile what only reads is served: enrollments, challenges, the hub"""
+    """meanwhile requests that only read are served: enrollments, challenges, the hub"""
     client = s.service.tls()
     headers = f"Authorization: {owner_token(s.service)}\r\n"
     for name in sorted(s.ledger.enrolled):
@@ -161,7 +161,7 @@ def part_served(s):
 
 
 def part_room(s):
-    """there is room again: all goes on, with the token of before"""
+    """there is room again: everything goes on, with the earlier token"""
     s.service.make_room()
     client = s.service.tls()
     wait_until(lambda: s.enroll(client) == 200, "enrolling works again")
@@ -172,7 +172,7 @@ def part_room(s):
 
 
 def part_load(s):
-    """room comes and goes under load: nothing that was answered is lost, nothing is there by half"""
+    """room comes and goes under load: nothing that was answered is lost, nothing is half there"""
     connects = (s.service.plain, s.service.tls, s.service.plain)
     registrars = [Registrar(s.service, s.keys, s.ledger, c, f"load-{n}") for n, c in enumerate(connects)]
     with Load(registrars) as load:
@@ -190,8 +190,8 @@ def part_load(s):
 
 
 def part_end(s):
-    """no process had to be begun again, and in the end all stop in good order"""
-    check("begun again" not in s.service.read("log"), s.service.read("log")[-500:])
+    """no process had to be restarted, and in the end all stop cleanly"""
+    check("restarted" not in s.service.read("log"), s.service.read("log")[-500:])
     same(s.service.stop(), 0, "exit code")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stores behind dps-service as these tests see them: what lies in them, and how they are disturbed."""
+"""The stores behind dps-service as these tests see them: what is in them, and how they are disturbed."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ TABLES = ("enrollments", "registrations", "devices")
 
 
 def without_runs(table):
-    """The list of the service's runs lies among the devices (dps/service/run.c)."""
+    """The list of the service's runs is kept among the devices (dps/service/run.c)."""
     return {key: record for key, record in table.items() if key != "/runs"}
 
 
@@ -28,7 +28,7 @@ class Sqlite:
     name = "sqlite:dps.db"
 
     def tables(self, service):
-        """The records of each table, as of one moment. Also: is the file whole?"""
+        """The records of each table, all at one moment. Also: is the file whole?"""
         return self.read(service.path("dps.db"))
 
     def crashed(self, service):
@@ -102,7 +102,7 @@ class Postgres:
             return []
 
     def hang(self):
-        """The server accepts connections, and nothing is answered any more."""
+        """The server accepts connections but no longer answers."""
         for pid in self.processes():
             os.kill(pid, signal.SIGSTOP)
 
@@ -113,7 +113,7 @@ class Postgres:
 
     @contextlib.contextmanager
     def locked(self, table):
-        """Somebody else holds a lock that everybody has to wait for."""
+        """Somebody else holds a lock for which everybody has to wait."""
         with subprocess.Popen(["tests/faults/postgres.sh", "psql", self.dir], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True) as other:
             try:

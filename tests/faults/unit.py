@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""port/posix/deploy/dps-service.service without systemd: its own lines are run as they stand, in their order, with this
-test's ports and directories in the place of the system's; and a `systemctl` that does it, for lines of a shell."""
+"""port/posix/deploy/dps-service.service without systemd: its own lines are run unchanged, in their order, with this
+test's ports and directories in place of the system's; and a `systemctl` that does it, for lines of a shell."""
 import grp
 import os
 import pwd
@@ -25,7 +25,7 @@ exit "$(cat '{said}')"
 
 
 class Unit(Service):
-    """A node. Service's ways to look at it and to ask it are the same."""
+    """A node, which tests can inspect and ask like a Service."""
 
     def __init__(self, store):
         super().__init__(start=False, store=store)
@@ -43,7 +43,7 @@ class Unit(Service):
         self.write("etc/hubs.conf", f"HUBS={hubs}\n")
 
     def mapped(self, text):
-        """Of this test, whatever the system calls it. Also for the lines of a page."""
+        """A directory of this test, whatever the system calls it. Also for the lines of a page."""
         tls, plain, metrics = self.ports
         for old, new in {
                 "/etc/dps-service/": self.path("etc/"), "/run/dps-service/": self.path("run/"),
@@ -67,7 +67,7 @@ class Unit(Service):
         return found
 
     def words(self, line):
-        """A variable without braces becomes several words."""
+        """As systemd does it: a variable without braces becomes several words."""
         variables = {**self.environment(), "MAINPID": str(self.process.pid if self.process else 0)}
         return [part for word in shlex.split(line)
                 for part in (variables[word[1:]].split() if word.startswith("$") else [word])]

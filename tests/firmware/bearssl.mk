@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# BearSSL for machines that Debian has no binary of: $(BEARSSL)/NAME/libbearssl.a, headers in $(BEARSSL)/src/inc.
+# BearSSL for machines for which Debian has no binary: $(BEARSSL)/NAME/libbearssl.a, headers in $(BEARSSL)/src/inc.
 # NAME is the prefix of a gcc, like s390x-linux-gnu; or anything else, after setting BEARSSL_CC_NAME and
 # BEARSSL_CFLAGS_NAME (before the rule is used; default: NAME-gcc and BEARSSL_CFLAGS).
 BEARSSL = $(BUILD)/bearssl

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Fetches the source of BearSSL 0.6 from the machine's own Debian mirror, checks it against the pinned digest, and
-# unpacks it. Works unprivileged: apt gets lists, caches and sources of its own and the machine's stay as they are.
+# unpacks it. Needs no privileges: apt gets lists, caches and sources of its own; the machine's stay as they are.
 # Usage: tests/firmware/bearssl_source.sh DIR    makes DIR/src; DIR/bearssl.tar.xz is kept and used again.
 # BEARSSL_TARBALL=FILE: take that archive instead of asking a mirror.
 set -eu
@@ -37,7 +37,7 @@ fetch() {
         -o APT::Get::List-Cleanup=no -o Acquire::Languages=none -o Acquire::Retries=3
     # apt as root would give up its rights and then could not write here.
     [ "$(id -u)" != 0 ] || set -- "$@" -o APT::Sandbox::User=root
-    # One mirror of several may be out of order: whether the source came is what counts.
+    # One of several mirrors may be down: what matters is whether the source came.
     apt-get "$@" update >"$apt/log" 2>&1 || true
     (cd "$apt/download" && apt-get "$@" --download-only source bearssl >>"$apt/log" 2>&1) || true
     for file in "$apt"/download/*.orig.tar.xz; do

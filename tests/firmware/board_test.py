@@ -58,7 +58,7 @@ def make_leaf(directory, ca_directory, names=NAMES, begin=0, end=2, kind="ec"):
 
 
 class FieldBench(Bench):
-    """A service that the images trust, and that they know by other names than its administrator."""
+    """A service that the images trust, and that they know by other names than its administrator does."""
 
     def __init__(self, **leaf):  # pylint: disable=super-init-not-called
         self.service = Service(start=False)
@@ -84,7 +84,7 @@ class FieldBench(Bench):
 # ---- The board -------------------------------------------------------------------------------------------------------
 
 class Board:
-    """A machine in QEMU with its TPM, its modem and what keeps its record. It is off to begin with."""
+    """A machine in QEMU with its TPM, its modem and the storage for its record. It is off at first."""
 
     # What differs from board to board: here the TPM is behind a serial line, and the record on an SD card.
     kind, card_size, slots_at, slot_distance, tpm_side = "lm3s6965evb", 1 << 20, 1024 * 512, SLOT_SIZE, TpmLine
@@ -104,7 +104,7 @@ class Board:
         return os.path.join(self.dir, name)
 
     def reach(self, bench):
-        """The names that it dials lead to this service, or nowhere."""
+        """The names that it dials lead to this service, or to nothing."""
         port = bench and bench.service.tls_port
         self.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES} if bench else {}
 
@@ -156,7 +156,7 @@ class Board:
             self.qemu.wait()
 
     def boot(self, status=0):
-        """From power on to the end of the program, which must be this exit status. Returns what the console says."""
+        """From power on to the end of the program, with this exit status. Returns what the console says."""
         self.switch_on()
         got = self.wait_end()
         check(got == status, f"exit status {got}, wanted {status}:\n{self.console()}")
@@ -194,7 +194,7 @@ class Board:
 
 
 class VirtA15(Board):
-    """The TPM is one with registers, and the record in NOR flash."""
+    """The TPM is one with registers, and the record is in NOR flash."""
 
     kind, card_size, slots_at, slot_distance, tpm_side = "virt-a15", 64 << 20, 0, 256 << 10, TpmEmulator
 
@@ -214,7 +214,7 @@ ACCEPTED = "accepted the message"
 # ---- The tests -------------------------------------------------------------------------------------------------------
 
 class Field:
-    """One board and its service, of which the tests tell the story one after the other."""
+    """One board and its service: the tests tell their story, one after the other."""
 
     def __init__(self, kind):
         self.bench, self.board, self.id, self.deepest = FieldBench(), BOARDS[kind](), None, 0
@@ -236,7 +236,7 @@ class Field:
         return json.loads(self.bench.admin("registration", "get", self.id, "--format", "json").out)
 
     def stack_suffices(self, text):
-        """A quarter of it has never been used. The most that was goes into the table of stacks."""
+        """A quarter of it has never been used. The most that was used goes into the table of stacks."""
         last = text[text.index("Done:"):].strip()
         print("# " + last)
         used, size = map(int, re.search(r"stack (\d+) of (\d+) bytes", last).groups())
@@ -290,7 +290,7 @@ class Field:
                 # The same name as the CA that it trusts, and another key.
                 ({"ca": other}, "does not end at a trusted CA"),
                 ({"names": ("other.example",)}, "the certificate is for another host name"),
-                # Over before this code was released: that much is known without a clock.
+                # Expired before this code was released: that much is known without a clock.
                 ({"begin": -4000, "end": -2000}, "clock")):
             rogue.service.stop()
             rogue.leaf(**leaf)
@@ -344,7 +344,7 @@ class Field:
         while len(board.records()) < SLOTS:
             board.device.run("clear", "--yes")
             board.boot()
-        # The older one does not matter.
+        # A broken older record does not matter.
         slot, _ = board.records()[min(board.records())]
         whole, newest = board.slot(slot), max(board.records())
         board.write_slot(slot, whole[:64] + b"\xff" * (SLOT_SIZE - 64))
@@ -356,13 +356,13 @@ class Field:
         board.write_slot(slot, board.slot(slot)[:64] + bytes(SLOT_SIZE - 64))
         same(list(board.records()), [newest - 1], "valid records")
         board.says(board.boot(), "(0x000001df)", "Registered", ACCEPTED)
-        # Now the older record is a dead one, and both are lost.
+        # Now the older record is useless too, and both are lost.
         for number in range(SLOTS):
             board.write_slot(number, random.randbytes(SLOT_SIZE))
         board.says(board.boot(), "No record", "Registered", ACCEPTED)
 
     def power_cuts(self, times=6):
-        """The power fails at any moment, and just when the record is being written. Afterwards the old record is there
+        """The power fails at any moment, also while the record is being written. Afterwards the old record is there
         or the new one, and the device comes up with it."""
         board = self.registered()
         seed = random.randrange(1 << 32)
@@ -394,7 +394,7 @@ class Field:
 
     # (7)
     def straight_from_swtpm(self):
-        """With nothing of ours between QEMU and swtpm: the TPM comes out of its reset, and the board starts it."""
+        """With nothing of ours between QEMU and swtpm: the TPM comes out of reset, and the board starts it."""
         board = self.registered()
         board.swtpm.stop()
         control = board.path("control.sock")

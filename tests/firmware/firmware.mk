@@ -11,7 +11,7 @@ FIRMWARE_ALL_CFLAGS = -std=c11 $(WARN) -Os -g -ffunction-sections -fdata-section
 FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \
                port/bare/libc/memory.c
 
-# What the images are for. The names are looked up by whatever the modem is.
+# What the images are for. The modem, whatever it is, looks the names up.
 FIRMWARE_SERVICE_HOST = dps.example
 FIRMWARE_SERVICE_PORT = 443
 FIRMWARE_HUB_PORT = 443
@@ -35,7 +35,7 @@ $(FIRMWARE)/ca.pem:
 	$(Q)openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj '/CN=firmware test CA' \
 	    -keyout $(FIRMWARE)/ca.key -out $@ 2>/dev/null
 
-# Written anew only if it changes.
+# Written only if it changes.
 export FIRMWARE_SERVICE_HOST FIRMWARE_SERVICE_PORT FIRMWARE_HUB_PORT FIRMWARE_SCOPE FIRMWARE_ID FIRMWARE_MESSAGE
 .PHONY: FORCE
 $(FIRMWARE)/image.c: tests/firmware/image.sh $(FIRMWARE_CA) FORCE
@@ -50,7 +50,7 @@ $(FIRMWARE)/$(1)/%.o: %.c $(BEARSSL_INC)/bearssl.h
 $(FIRMWARE)/$(1)/image.o: $(FIRMWARE)/image.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -c -o $$@ $$<
-# Or gcc would make memcpy of the loop in memcpy.
+# Otherwise gcc would turn the loop in memcpy into a call of memcpy.
 $(FIRMWARE)/$(1)/port/bare/libc/memory.o: FIRMWARE_ALL_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
 $(FIRMWARE)/$(1).elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,$$(FIRMWARE_SRC) $$(FIRMWARE_SRC_$(1))) \
     $(FIRMWARE)/$(1)/image.o $$(BEARSSL)/$$(FIRMWARE_CPU_$(1))/libbearssl.a

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Writes the C source of what an image is for: the FIRMWARE_ variables, and the trust anchors. Usage: image.sh CA
-# The file may be PEM, with whatever stands around it, or DER.
+# The file may be PEM, with any text around it, or DER.
 set -eu
 if grep -q -e '-----BEGIN ' "$1"; then
     certificates=$(sed -n '/-----BEGIN \(X509 \)*CERTIFICATE-----/,/-----END /p' "$1" | tr -d '\r')
@@ -12,7 +12,7 @@ if [ -z "$certificates" ]; then
     echo "$1 holds no certificate: FIRMWARE_CA must be the CA of the service, in PEM or DER" >&2
     exit 1
 fi
-# As a C string; what C reads differently is escaped.
+# As a C string; characters that C reads differently are escaped.
 string() {
     printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"
 }

@@ -15,7 +15,7 @@ import threading
 MARK = 0x7e
 DONE, NO_CONNECTION, TIMED_OUT, NOT_UNDERSTOOD = range(4)
 LARGEST = 1024
-HALF_A_MESSAGE = 10.0  # seconds, after which the rest is not waited for
+HALF_A_MESSAGE = 10.0  # seconds to wait for the rest
 
 
 class Gone(Exception):
@@ -60,7 +60,7 @@ class Line:
                 self.hung_up()
 
     def message(self, line, head_size, size_of):
-        """One message: its first byte may come at any time, the others soon after. None: it stopped half-way."""
+        """One message: its first byte may come at any time, the others soon after. None: it stopped in the middle."""
         line.settimeout(None)
         data = read_exactly(line, 1)
         line.settimeout(HALF_A_MESSAGE)
@@ -80,7 +80,7 @@ class Line:
 
 
 class TpmLine(Line):
-    """Collects whole commands: swtpm takes what one read brought as the whole command."""
+    """Collects whole commands: swtpm takes the bytes of one read for the whole command."""
 
     HEAD = 10  # tag, size, command or response code
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """QEMU's TPM devices (-tpmdev emulator) in front of a swtpm that others use too: this end of the control channel of
-swtpm (its man page swtpm_ioctls) answers QEMU, takes the socket for TPM messages from it, and hands each to the swtpm.
+swtpm (its man page swtpm_ioctls) answers QEMU, takes the socket for TPM messages from it, and relays them to the swtpm.
 So the TPM stays as it is while the board is off, and shows what a boot has left in it."""
 import array
 import socket

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The corpora in the tree: corpus/NAME.txt, one input a line, so that they can be read, reviewed and compared.
+"""The corpora in the tree: corpus/NAME.txt, one input per line, so that they can be read, reviewed and compared.
 
     # a comment: why the next one is there
     t GET / HTTP/1.1\\r\\n      text, with \\r \\n \\t \\\\ \\xNN
     x 8001000000             hexadecimal
 
-What stands above MARK is written by hand; below it `make fuzz-merge` writes what fuzzing has found.
+The lines above MARK are written by hand; below it `make fuzz-merge` writes what fuzzing has found.
 """
 import hashlib
 import pathlib

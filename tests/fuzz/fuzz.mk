@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Fuzzing: tests/fuzz/README.md. The harnesses are built by clang, with libFuzzer and the sanitizers, in a build folder
-# of their own; what a run finds stays there until `make fuzz-merge` brings the useful part into the tree.
+# of their own; what a run finds stays there until `make fuzz-merge` copies the useful part into the tree.
 SYSTEM_DIRS += tests/fuzz
 FUZZ_NAMES = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
@@ -39,7 +39,7 @@ fuzz-programs:
 fuzz: fuzz-programs
 	@python3 tests/fuzz/run.py --build $(FUZZ_BUILD) --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(FUZZ)
 
-#: make fuzz-merge       bring what fuzzing has found into tests/fuzz/corpus, minimized
+#: make fuzz-merge       copy what fuzzing has found into tests/fuzz/corpus, minimized
 fuzz-merge: fuzz-programs
 	@python3 tests/fuzz/run.py --build $(FUZZ_BUILD) --merge --jobs $(FUZZ_JOBS) $(FUZZ)
 

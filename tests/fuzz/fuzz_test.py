@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every fuzz harness replays its corpus under the sanitizers, and then looks a moment further: 2 seconds each, two at
-a time. TAP, one test a harness.
+"""Every fuzz harness replays its corpus under the sanitizers, and then fuzzes for a moment: 2 seconds each, two at
+a time. TAP, one test per harness.
 
 Usage: tests/fuzz/fuzz_test.py BUILD     from the root of the tree, after make fuzz-programs
 """
@@ -22,7 +22,7 @@ def main():
     size = sum(path.stat().st_size for path in run.corpus.DIRECTORY.iterdir())
     failed = size > SIZE_MAX
     print(f"{'not ok' if failed else 'ok'} 1 - the corpora in the tree are small: {size} bytes")
-    # What earlier runs have found does not count: the test begins with the tree.
+    # What earlier runs have found does not count: the test starts from the tree.
     shutil.rmtree(build / "found-by-test", ignore_errors=True)
     for number, result in enumerate(run.fuzz_all(build, names, SECONDS, 2, build / "found-by-test"), 2):
         failed |= result.failed

@@ -3,7 +3,7 @@
 
 Usage: tests/fuzz/run.py --build DIR [--seconds N] [--jobs N] [--merge] [NAME ...]     from the root of the tree
 
-DIR/seeds/NAME    the inputs to begin with: the corpus of the tree and the test vectors, made anew each time
+DIR/seeds/NAME    the inputs to start from: the corpus of the tree and the test vectors, made again each time
 DIR/found/NAME    what libFuzzer has added; it stays, so that the next run goes on from there
 DIR/crashes       inputs that broke a harness, and its report beside each
 Exit: 0 nothing found; 1 something was found; 2 usage.
@@ -24,13 +24,13 @@ import corpus  # noqa: E402
 FOUND_MAX = 100
 FOUND_BYTES = 20000
 LIMITS = ["-timeout=25", "-rss_limit_mb=2048", "-close_fd_mask=0"]
-# Longer inputs say nothing new, and cost time.
+# Longer inputs find nothing new, and cost time.
 MAX_LEN = {"service": 16384, "device": 16384, "http": 8192, "pem": 8192, "tls": 8192, "chain": 4096, "ek": 8192,
            "json": 4096, "enrollment": 8192}
 
 
 def seed(build, names):
-    """The inputs to begin with."""
+    """The inputs to start from."""
     seeds = build / "seeds"
     shutil.rmtree(seeds, ignore_errors=True)
     seeds.mkdir(parents=True)
@@ -102,7 +102,7 @@ def tell(result):
 
 
 def merge(build, name):
-    """What adds to the seeds written by hand and to the vectors goes into the tree."""
+    """Inputs that reach more than the seeds written by hand and the vectors go into the tree."""
     work = build / "merge" / name
     seeds = build / "seeds" / name
     shutil.rmtree(work, ignore_errors=True)
@@ -118,12 +118,12 @@ def merge(build, name):
     for file in seeds.iterdir():
         shutil.copy(file, work)
     corpus.unpack(name, build / "found" / name)
-    # What counts is the code that is reached, not how often.
+    # Only the code that is reached counts, not how often.
     result = start(build, name, ["-merge=1", "-use_counters=0"], [work, build / "found" / name])
     if result.failed:
         return result, 0
     before = {file.name for file in seeds.iterdir()}
-    # The shortest first: one that is long for what it adds is not kept.
+    # The shortest first, so that a long one that adds little is not kept.
     added = sorted((f.read_bytes() for f in work.iterdir() if f.name not in before), key=len)
     kept, total = [], 0
     for data in added[:FOUND_MAX]:

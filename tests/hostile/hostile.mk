@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Who has the TPM that misbehaves: dps-conformance, test_hostile, and a dps-device of the tests.
+# What contains the TPM that misbehaves: dps-conformance, test_hostile, and a dps-device of the tests.
 SYSTEM_DIRS += tests/hostile
 DEVICE_HOSTILE = $(BUILD)/tests/dps-device-hostile
 

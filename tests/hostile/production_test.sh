@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The TPM that misbehaves stands in no program that is used for real. Usage: tests/hostile/production_test.sh BUILD
+# The TPM that misbehaves is in no program that is used for real. Usage: tests/hostile/production_test.sh BUILD
 set -u
 build=${1:-build}
 count=0

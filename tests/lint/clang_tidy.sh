@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# clang-tidy over every source of the product, one test a file; .clang-tidy says which checks and why.
+# clang-tidy over every source of the product, one test per file; .clang-tidy says which checks and why.
 # Usage: tests/lint/clang_tidy.sh BUILD    from the root of the tree
 set -u
 out=${1:-build}/lint/clang_tidy
@@ -21,7 +21,7 @@ tests=$tools,-misc-redundant-expression,-cert-err34-c,-bugprone-implicit-widenin
 tests=$tests,-readability-redundant-declaration,-clang-analyzer-security.insecureAPI.strcpy
 tests=$tests,-clang-analyzer-optin.performance.Padding,-clang-analyzer-core.uninitialized.Assign
 tests=$tests,-cert-env33-c
-# Where libpq's header stands.
+# Where libpq's header is.
 database=$(pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # A board's registers are numbers. Its compiler is not at hand here, but its headers are.
 boards=-performance-no-int-to-ptr

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""port/PORTING.md speaks of what exists: files, functions, macros, make's targets, options of programs; and the code
-that it shows is the tree's. TAP; on failure one line per offence, as file:line.
+"""What port/PORTING.md names exists: files, functions, macros, make's targets, options of programs; and the code that
+it shows is the tree's. TAP; on failure one line per offence, as file:line.
 
     <!-- diff OLD NEW -->            ... <!-- /diff -->    diff -u of the two files
-    <!-- code FILE FUNCTION -->      ... <!-- /code -->    a function as it stands in FILE
+    <!-- code FILE FUNCTION -->      ... <!-- /code -->    a function as it is in FILE
 
 Usage: tests/lint/porting.py [BUILD]              from the root of the tree
-       tests/lint/porting.py BUILD --update       write the code anew (make porting-update)
+       tests/lint/porting.py BUILD --update       write the code again (make porting-update)
 """
 import pathlib
 import re
@@ -18,11 +18,11 @@ SOURCES = sorted(p for d in ("crypto", "tpm", "dps", "port", "tests")
                  for s in ("*.[chS]", "*.ld", "*.mk", "*.py", "*.sh")
                  for p in pathlib.Path(d).rglob(s) if p != pathlib.Path("tests/lint/porting.py"))
 MAKEFILES = [pathlib.Path("Makefile")] + [p for p in SOURCES if p.suffix == ".mk"]
-# What the tree calls by such a name is meant; other words in code quotes are other people's.
+# Names of this form are the tree's; other words in code quotes are other people's.
 OURS = re.compile(r"\b(?:(?:dps|port|tpm2|crypto|posix|example|store|lm3s|virt_a15)_[a-z0-9_]+|"
                   r"(?:DPS|PORT|TPM2|CRYPTO|EXAMPLE|FIRMWARE)_[A-Z0-9_]+)\b")
 PATH = re.compile(r"(?:(?:crypto|tpm|dps|port|tests)/[\w./*-]*|\b[\w-]+\.(?:c|h|S|py|sh|mk|md|ld)\b)")
-# Libraries carry names that begin like ours.
+# Libraries that have names like ours.
 FOREIGN = {"TPM2_GetRandom", "TPM2_Startup", "TPM2_Clear"}
 THE_READERS = {"register.sh", "send.sh"}
 PORTABLE = {"stddef.h", "stdint.h", "stdbool.h", "string.h"}
@@ -47,7 +47,7 @@ def update(text):
 
 
 def quoted(text):
-    """(line number, words) of inline code and of shell blocks: not of what the blocks above show."""
+    """(line number, words) of inline code and of shell blocks, but not of the blocks above."""
     text = BLOCK.sub(lambda m: "\n" * m.group(0).count("\n"), text)
     for block in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
         if block.group(1) in ("sh", "c"):
@@ -87,7 +87,7 @@ def targets(text):
 
 
 def options(text):
-    """Options of our programs, of which each stands in a table of theirs."""
+    """Options of our programs: each is in a table of theirs."""
     known = set()
     for path in SOURCES:
         if path.suffix == ".c":
@@ -119,7 +119,7 @@ def blocks(text):
 
 
 def turn(_):
-    """turn.c is said to run anywhere."""
+    """PORTING.md says that turn.c runs anywhere."""
     for path in ("port/example/turn.c", "port/example/turn.h"):
         for header in re.findall(r"#include <(\S+)>", pathlib.Path(path).read_text(encoding="utf-8")):
             if header not in PORTABLE:

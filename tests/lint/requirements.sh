@@ -3,7 +3,7 @@
 # The table of tests/conformance/REQUIREMENTS.md is what dps-conformance runs: made from the same data. The sections of
 # spec-notes.md that it names exist.
 # Usage: tests/lint/requirements.sh BUILD            compare; TAP
-#        tests/lint/requirements.sh BUILD --write    write the table anew (make requirements)
+#        tests/lint/requirements.sh BUILD --write    write the table again (make requirements)
 set -u
 build=${1:-build}
 notes=tests/conformance/REQUIREMENTS.md
@@ -38,7 +38,7 @@ if [ $same != 0 ]; then
     diff "$notes" "$tmp/notes" | sed -n 's/^[<>]/# &/p' | head -20
     echo "# to change it: make requirements"
 fi
-# Ids are for good: unique, of the right form; and each requirement says must or should, as its level does.
+# Ids are permanent: unique, of the right form; and each requirement says must or should, as its level does.
 awk -F' [|] ' '
     NR <= 2 { next }
     { sub(/^[|] /, "", $1) }

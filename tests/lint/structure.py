@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rules of the tree that a compiler does not check: who includes whom, who calls whom, no heap, no variables,
+"""The rules of the tree that a compiler does not check: who includes whom, who calls whom, no heap, no globals,
 sizes, names and comments. TAP; on failure one line per offence, as file:line where there is a line.
 
 Usage: tests/lint/structure.py BUILD     from the root of the tree; CC chooses the compiler (gcc)
@@ -18,8 +18,8 @@ CC = os.environ.get("CC") or "gcc"
 # ---- What is allowed ----
 
 FREESTANDING = {"stddef.h", "stdint.h", "stdbool.h", "string.h"}
-# Folder → folders whose headers it may include, and whose functions it may call, beside its own. Arrows go one way:
-# device and service never meet, and nothing below knows what stands on it.
+# Folder → folders whose headers it may include, and whose functions it may call, besides its own. Arrows go one way:
+# device and service never meet, and no layer knows those above it.
 GROUND = ("crypto/bytes",)
 TPM = ("tpm", "crypto") + GROUND
 DEVICE = ("dps/device", "dps/protocol") + TPM
@@ -59,7 +59,7 @@ PORTABLE = CORE + ("port", "port/none", "port/tis", "port/bare", "port/bare/libc
 LIBC = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
 HEAP = {"malloc", "calloc", "realloc", "reallocarray", "free", "aligned_alloc", "posix_memalign", "strdup",
         "strndup", "alloca", "sbrk", "mmap"}
-# What only tools and tests need, texts and private keys; firmware must link without it.
+# What only tools and tests need: texts and private keys. Firmware must link without it.
 TOOLS_ONLY = "tpm/tools"
 PREFIX = {
     "crypto/bytes": ("bytes_",),
@@ -80,7 +80,7 @@ PREFIX = {
     "port/tis": ("port_tis_",),
     "port/virt-a15": ("virt_a15_",),
 }
-# What the parts of a program share is named after its room; what several rooms use, after its own header.
+# What the parts of a program share is named after its folder; what several folders use, after its own header.
 ROOM_PREFIX = {"port/posix/pki": ("pki_", "pem_"), "port/posix/paste": ("paste_", "capture_", "ek_"),
                "port/posix/explain": ("trace_", "explain_"), "port/posix/device": ("device_",),
                "port/posix/service": ("server_",), "port/posix/admin": ("admin_", "csv_")}
@@ -94,7 +94,7 @@ LONG_FILES = {
     "dps/service/service.c": "the service's flow reads top to bottom in one file",
 }
 
-# The minimal set that a newcomer reads and an auditor audits: the flow without management, tools and platform. Printed;
+# The least that a newcomer reads and an auditor audits: the flow without management, tools and platform. Printed;
 # no limit is enforced.
 MINIMAL = ("crypto/bytes", "crypto", "tpm", "dps/protocol", "dps/device", "dps/service")
 
@@ -299,7 +299,7 @@ def _():
 
 
 def circles(arrows):
-    """The sets of nodes each of which leads to all others of its set. (Tarjan's strongly connected components.)"""
+    """Sets of nodes that all lead to each other (Tarjan's strongly connected components)."""
     number, low, stack, found = {}, {}, [], []
 
     def visit(node):
@@ -322,7 +322,7 @@ def circles(arrows):
     return found
 
 
-# The event loop of dps-service is one thing in several files: server.h says what they share, and they call each other.
+# The event loop of dps-service is one module in several files: server.h says what they share; they call each other.
 ONE_THING = "port/posix/service"
 
 
@@ -351,7 +351,7 @@ def _():
         if path.suffix == ".h" and directory(path) in CORE and path.with_suffix(".c") in defined:
             missing = {n for _, n in prototypes(path)} - defined[path.with_suffix(".c")]
             for name in sorted(missing):
-                yield f"{path}: {name} stands elsewhere"
+                yield f"{path}: {name} is elsewhere"
 
 
 PROTOTYPE = re.compile(r"^(?!typedef|static|#|extern\b)(?:[A-Za-z_][\w ]*?[\s*]+)(\w+)\(", re.M)
@@ -378,7 +378,7 @@ def _():
         offered = list(prototypes(path))
         silent = set()
         for number, name in offered:
-            # Above it in its paragraph, or a heading over that, or by name in the head of the file, which is enough for
+            # Above it in its paragraph, in a heading over that, or by name in the head of the file, which is enough for
             # a file with one function.
             start = number - 1
             while start > 0 and lines[start - 1].strip():
@@ -418,7 +418,7 @@ def _():
 
 
 def definitions(path):
-    """(first line, name, lines) of each function definition. House style: both braces stand in column 0."""
+    """(first line, name, lines) of each function definition. House style: both braces are in column 0."""
     lines = CODE[path].splitlines()
     for number, line in enumerate(lines):
         if line != "{" or number == 0:
@@ -486,7 +486,7 @@ def bodies_without_braces(code):
             yield code.count("\n", 0, match.start()) + 1
 
 
-@check("every body of port/ and tests/ stands in braces")
+@check("every body of port/ and tests/ has braces")
 def _():
     for path, code in CODE.items():
         if path.parts[0] in ("port", "tests") and path.parts[1] != "vectors":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Spec tags: every one in the code has one line in the table of tests/lint/SECTIONS.md, every line there has a tag,
+"""Spec tags: each tag in the code has one line in the table of tests/lint/SECTIONS.md, each line there has a tag,
 code and a test that exist. TAP; on failure one line per offence, as file:line.
 
 A tag is a comment's bracket that begins with a document:
@@ -10,7 +10,7 @@ Its lines in the table are one for each document and section. TCG documents carr
 everywhere (REVISIONS), also in documents and in the sources of dps-conformance's requirements.
 
 Usage: tests/lint/tags.py [BUILD]     from the root of the tree
-       tests/lint/tags.py --list      the tags and where they stand, to help in writing the table
+       tests/lint/tags.py --list      the tags and where they are, to help in writing the table
 """
 import pathlib
 import re
@@ -23,7 +23,7 @@ TESTS = (".c", ".py", ".sh")
 NAMES_A_TEST = re.compile(r"tests/\S+$|\w*test\w*\.(?:c|py|sh)(?::\w+)?$|test_\w+$|s(?:0\d|10)[ _]\w")
 NOTES = pathlib.Path("tests/lint/SECTIONS.md")
 
-# The one revision of each document that facts were checked against. The chapter about I2C of the PC Client profile was
+# The one revision of each document that facts were checked against. The chapter on I2C of the PC Client profile was
 # read in 1.04 and not compared with 1.05.
 REVISIONS = {
     "TPM 2.0 Library": ("1.59", r"\b(?:P[123]|Part [123]|Library(?: Specification)?),? (?:r|revision )(\d+\.\d+)"),
@@ -130,7 +130,7 @@ def read_table():
 
 
 def files_of(name, sources):
-    """The files in which a function is defined or declared, or a macro or type stands; the file itself for a path."""
+    """The files that define or declare a function, a macro or a type; the file itself for a path."""
     if "/" in name:
         return {name} if name in sources else set()
     word = re.compile(rf"^(?:[A-Za-z_][^\n;={{}}()]*?\b{name}\(|#define {name}\b|(?:struct|enum) {name}\b)", re.M)
@@ -147,8 +147,8 @@ def test_exists(name):
 
 
 def tests_of_the_notes():
-    """What spec-notes.md calls a test and is none: a file, a file and its function, the title of a case; and whatever
-    stands in the last column of a table, if that is called test."""
+    """What spec-notes.md calls a test but is not one: a file, a file and its function, the title of a case; and all
+    is in the last column of a table that is called test."""
     tests = {path: path.read_text(encoding="utf-8") for path in pathlib.Path("tests").rglob("*")
              if path.suffix in TESTS}
 
@@ -206,7 +206,7 @@ def main():
         no_code += [f"{NOTES}:{number}: {name} is nowhere in the code" for name in names if not found[name]]
         if not names or (tag in tags and not places.intersection(*[set().union(*found.values())])):
             stands = ", ".join(sorted(places))
-            no_code.append(f"{NOTES}:{number}: [{tag}] stands in {stands}, not in what the line names")
+            no_code.append(f"{NOTES}:{number}: [{tag}] is in {stands}, not in what the line names")
         names = re.findall(r"`([^`]+)`", test)
         no_test += [f"{NOTES}:{number}: there is no test {name}" for name in names if not test_exists(name)]
         if not names:

@@ -7,14 +7,14 @@ build=${1:-build}
 version=$(cat VERSION)
 count=0
 failed=0
-same() { # what, where it stands
+same() { # what, the version there
     count=$((count + 1))
     if [ "$2" = "$version" ]; then
         echo "ok $count - $1"
     else
         failed=1
         echo "not ok $count - $1"
-        echo "# VERSION says $version, here stands '$2'"
+        echo "# VERSION says $version, here is '$2'"
     fi
 }
 header() { sed -n "s/^#define TPM_DPS_VERSION$1 \"\{0,1\}\([0-9.]*\)\"\{0,1\}\$/\1/p" crypto/bytes/version.h; }

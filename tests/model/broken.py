@@ -48,7 +48,7 @@ BROKEN = [
      ["rogue-service-real-hub"]),
     ("salted sessions hide nothing", "is(busHears, F) and not is(salted, F)", "is(busHears, F)",
      ["bus-hears-inner-key-salted", "bus-talks-passwords-salted"]),
-    # The other way round: an attack that is no longer found.
+    # The reverse: an attack that is no longer found.
     ("nobody can Rewrap", "is(rewrap, F) /\\ on", "false /\\ on", ["nonce-standard-rewrap"]),
     ("nobody opens an outer wrap in software", "if outer(D, NM, M) ; D ; R := S /\\ new(M, S) .",
      "if outer(D, NM, M) ; D ; R := S /\\ false .", ["nonce-any-srk"]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Asks the model every query, and compares with the code what the model says about it (README.md).
+"""Asks the model every query, and compares the code with what the model says about it (README.md).
 
 Usage: model.py BUILD [QUERY... | attacks | larger]. BUILD has the program tests/model-areas; attacks: the queries in
 which one is to be found; larger: with larger bounds, minutes.
@@ -73,7 +73,7 @@ def notices(broken):
     anywhere = r"\s+".join(re.escape(word) for word in old.split())
     text, count = re.subn(anywhere, lambda _: new, text)
     if count != 1:
-        raise SystemExit(f"broken.py, '{name}': its text stands {count} times in dps.maude")
+        raise SystemExit(f"broken.py, '{name}': its text occurs {count} times in dps.maude")
     with tempfile.NamedTemporaryFile("w", suffix=".maude", encoding="ascii") as f:
         f.write(text)
         f.flush()
@@ -118,7 +118,7 @@ def look_for_tests():
 def test_exists(path, name):
     try:
         with open(os.path.join(ROOT, path), encoding="utf-8") as f:
-            there = f'"{name}' in f.read()  # the beginning of a string
+            there = f'"{name}' in f.read()  # the start of a string
     except FileNotFoundError:
         there = False
     if not there:
@@ -141,7 +141,7 @@ def known(word):
 
 def areas_of_the_model():
     """(kind, attributes, policy): the templates, and all areas that `takes` says yes to where both SRKs are taken, as
-    dps_srk_check does; what an enrollment demands is looked at after it (check_demand)."""
+    dps_srk_check does; an enrollment's demand is checked after it (check_demand)."""
     subsets = [tuple(a for i, a in enumerate(BITS) if n >> i & 1) for n in range(1 << len(BITS))]
     areas = [(attributes, policy) for attributes in subsets for policy in POLICIES]
     queries = [f"red takes(standard hardened, area({' '.join(a) or 'none'}, {p}, unq(soft))) ." for a, p in areas]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What is asked of the model, and the answer: an attack that must be found, or none that may be found.
+"""The questions to the model and their answers: an attack that must be found, or that there is none.
 
 A query has a name, the flags that hold (dps.maude: "Who may do what"), what the attacker wants, and whether he gets it.
-Copies are the blobs that he may have of each key."""
+copies: how many blobs he may have of each key."""
 
 from collections import namedtuple
 
@@ -16,7 +16,7 @@ def state(*facts, condition="true"):
 
 
 def hub_token(expiry, *facts, condition="true", leaves_first=False):
-    """He comes by a token that the hub takes now, when these facts hold. leaves_first: he made it before them."""
+    """He gets a token that the hub takes now, when these facts hold. leaves_first: he made it before them."""
     told = ["L", *facts] if leaves_first else [*facts, "L"]
     return (f"< service(s G, N, U, E'), C, {{F | {' ; '.join([*facts, 'S'])} | W}} > such that {condition} "
             f"/\\ L := token(hubKeyOf(F, service(s G, N, U, E')), telemetry(hubA, {expiry}), S) /\\ L =/= nil "
@@ -104,14 +104,14 @@ QUERIES = [
     Query("hub-leg-for-an-hour", "hubLeg honest standard registrations(1)", hub_token("soon"), True),
     Query("both-legs-with-clock", "serviceLeg hubLeg otherTpm standard registrations(2)", hub_token("far"), False),
     Query("both-legs-without-clock", "serviceLeg hubLeg clockless standard registrations(1)", hub_token("far"), True),
-    # A back-up that was put back.
+    # A back-up that was restored.
     Query("restored-hub-key-before-repair", bare(RESTORED), hub_token("far", "restored", leaves_first=True), True),
     Query("restored-hub-key", RESTORED, hub_token("far", "restored"), False),
     Query("restored-hub-key-stolen", RESTORED.replace("root", "root rewrap"), hub_token("far", "restored"), False),
     Query("restored-nonce-before-repair", bare(REPLAYED), RESTORED_TWICE, True),
     Query("restored-nonce", REPLAYED, RESTORED_TWICE, False),
     Query("restored-registers", RESTORED, state("restored", "accepted(G, nonce(0, 0, 1, A), A)"), True),
-    # The bus: who listens, who talks; sessions in clear and salted.
+    # The bus: an attacker who listens, or talks; sessions in clear and salted.
     Query("bus-hears-inner-key", "busHears standard registrations(1)", INNER_KEY, True),
     Query("bus-hears-inner-key-salted", "busHears salted standard registrations(1)", INNER_KEY, False),
     Query("bus-hears-nonce", "busHears otherTpm standard rewrap registrations(2)", NONCE, False),
@@ -119,12 +119,12 @@ QUERIES = [
     Query("bus-talks-passwords", f"{BUS} standard passwords", NONCE, True),
     Query("bus-talks-passwords-salted", f"{BUS} standard passwords salted", NONCE, False),
     Query("bus-talks-hardened", f"{BUS} hardened", NONCE, False),
-    # The model is alive: what shall work does.
+    # The model is alive: what should work does.
     Query("works-standard", f"{EVERYTHING} standard registrations(2)", accepted(1), True),
     Query("works-hardened", f"{EVERYTHING} hardened rewrap registrations(2)", accepted(1), True),
     Query("works-relayed", "serviceLeg standard registrations(2)", accepted(1), True),
 ]
 
-# The same with larger bounds, where there is to be no attack: model.py BUILD larger.
+# The same with larger bounds, for queries without an attack: model.py BUILD larger.
 LARGER = [q._replace(name=f"{q.name}-larger", flags=q.flags.replace("registrations(2)", "registrations(3)"), copies=2)
           for q in QUERIES if not q.found and "registrations(2)" in q.flags]

@@ -5,7 +5,7 @@ case TPM-EMPTY is run.py's own: is anything left loaded in the TPM after all oth
 from mutant import Mutant
 
 MUTANTS = []
-# With which a device can do nothing right but refuse a service.
+# With this mistake a device can do nothing right but refuse a service.
 NOTHING_REGISTERS = "DEV-S00-052"
 
 
@@ -34,7 +34,7 @@ mutant("srk-without-size", "the SRK is sent without its size field", "dps/device
        still_right=NOTHING_REGISTERS)
 mutant("chunk-overflow", "the size of a chunk may overflow", "dps/protocol/http.c",
        [("        too_large = too_large || size > SIZE_MAX >> 4;\n", "")], "DEV-S00-006")
-mutant("chunk-end", "what stands after a chunk is not looked at", "dps/protocol/http.c",
+mutant("chunk-end", "what follows a chunk is not checked", "dps/protocol/http.c",
        [("    if (memcmp(&buffer[h->raw_at], line_end, have) != 0)\n        return BYTES_E_FORMAT;\n",
          "    (void)line_end;\n")], "DEV-S00-008")
 mutant("chunks-and-length", "an answer may have both Content-Length and chunks", "dps/protocol/http.c",
@@ -73,7 +73,7 @@ mutant("poll-status-ignored", "a refused poll is read like an assignment", "dps/
        [("    if (d->http_status != 200 && d->http_status != 202) {\n        return refused(d, body);\n    }\n"
          "    const int error = read_registration", "    const int error = read_registration")], "DEV-S09-137")
 
-# ---- Whom to speak to ------------------------------------------------------------------------------------------------
+# ---- Whom to talk to -------------------------------------------------------------------------------------------------
 
 FOLLOW = """    struct bytes place;
     if (d->http_status / 100 == 3 && dps_http_header(&d->http, d->net, "Location", &place) == 0) {
@@ -182,7 +182,7 @@ mutant("signs-decoded", "signed is the audience without its percent-encoding", "
          "size_t plain;\n    (void)dps_percent_decode(bytes_written(&sr), false, d->net, sizeof d->net, &plain);\n"
          "    dps_sas_write_string_to_sign(&text, bytes_of(d->net, plain), d->expiry);")],
        "DEV-S08-003", still_right=NOTHING_REGISTERS)
-mutant("expiry", "the token is good for twelve days", "dps/device/device.c",
+mutant("expiry", "the token is valid for twelve days", "dps/device/device.c",
        [("#define TOKEN_LIFETIME 3600", "#define TOKEN_LIFETIME 1000000")], "DEV-S08-004")
 mutant("skn", "skn is not the challenge's keyName", "dps/device/device.c",
        [("bytes_of_text(hub ? \"\" : d->key_name)", "bytes_of_text(hub ? \"\" : \"primary\")")], "DEV-S08-005")

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class Stale(Exception):
-    """The source has changed: the mutant has to be written anew."""
+    """The source has changed: the mutant has to be adapted."""
 
 
 class Mutant(NamedTuple):
     id: str
     breaks: str           # what it does wrong, in words
     file: str
-    edits: tuple          # pairs: text that stands exactly once in the file, and what it is replaced by
+    edits: tuple          # pairs: text that occurs exactly once in the file, and its replacement
     caught_by: tuple      # cases, each of which must fail
     still_right: str = ""  # a case that must pass all the same; empty: the suite's usual one
 

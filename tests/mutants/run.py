@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Proves that the conformance suite can fail: builds services and devices with one mistake each, and lets
 dps-conformance judge them. A mutant is caught if each case that is named for it fails and a case that has nothing to do
-with the mistake still passes. The same cases must all pass with the programs as they are.
+with the mistake still passes. The same cases must all pass with the unchanged programs.
 
     python3 tests/mutants/run.py [--build DIR] [--jobs N] [ID ...]     from the root; ID: the beginning of mutants' ids
 
@@ -31,9 +31,9 @@ from server_harness import Service  # noqa: E402
 
 CAUGHT = ("failed", "not met")
 MUTANTS_MIN = 120  # of all tables: a mutant that disappears is noticed
-IDS_MAX = 30  # that dps-conformance takes at a time, less those that are not its own
+IDS_MAX = 30  # that dps-conformance takes at a time, minus those that are not its own
 BUILD_PATIENCE, RUN_PATIENCE = 600, 1500
-# No case of the suite but a look into the TPM after it: what did the device leave there?
+# Not a case of the suite but a look into the TPM after it: what did the device leave there?
 NOTHING_LOADED = "TPM-EMPTY"
 
 
@@ -42,7 +42,7 @@ class Failed(Exception):
 
 
 def read_report(path):
-    """id → result of a run; "not run" is none."""
+    """id → result of a run; "not run" is not a result."""
     with open(path, encoding="utf-8") as f:
         return {case["id"]: case["result"] for case in json.load(f)["cases"]}
 
@@ -131,7 +131,7 @@ def try_mutant(suite, mutant):
 
 
 def try_right(suite, mutants):
-    """The cases of all these mutants, with the program as it is."""
+    """The cases of all these mutants, with the unchanged program."""
     ids = sorted({i for m in mutants for i in (*m.caught_by, m.still_right or suite.still_right)})
     bad = []
     for at in range(0, len(ids), IDS_MAX):
@@ -159,8 +159,8 @@ def run_all(chosen, jobs):
 
 
 def unfit():
-    """What is wrong with the tables: all of them, whatever is chosen, so that a change of the source is noticed by who
-    makes it and not by who runs them all."""
+    """What is wrong with the tables: all of them, whatever is chosen, so that whoever changes the source
+    notices, not whoever runs them all."""
     mutants = [m for suite in (ServiceSuite, DeviceSuite) for m in suite.mutants]
     if len(mutants) < MUTANTS_MIN or len({m.id for m in mutants}) != len(mutants):
         yield f"{len(mutants)} mutants with {len({m.id for m in mutants})} ids; there were at least {MUTANTS_MIN}"
@@ -178,7 +178,7 @@ def tell(number, good, line, sentences):
 
 
 def main(arguments=None, only=None):
-    """only: the ids to run, exactly; what arguments name is the beginning of ids."""
+    """only: the ids to run, exactly; arguments name the beginning of ids."""
     parser = argparse.ArgumentParser(description="See dps-conformance find what is wrong.")
     parser.add_argument("--build", default="build")
     parser.add_argument("--jobs", type=int, default=2)

@@ -14,9 +14,9 @@ def mutant(name, breaks, file, edits, *caught_by, still_right=""):
 
 SRK_ATTRIBUTES = "if ((srk->attributes | no_da) != (wanted.attributes | no_da)) {"
 
-mutant("srk-attributes", "an SRK may have any attributes: a software key passes for one", "dps/service/enrollment.c",
+mutant("srk-attributes", "an SRK may have any attributes: a software key passes as one", "dps/service/enrollment.c",
        [(SRK_ATTRIBUTES, "if (no_da == 0) {")], "SVC-S05-030", "SVC-S05-031", "SVC-S05-032")
-mutant("srk-fixed-tpm", "of an SRK's attributes only fixedTPM counts", "dps/service/enrollment.c",
+mutant("srk-fixed-tpm", "only fixedTPM counts among an SRK's attributes", "dps/service/enrollment.c",
        [(SRK_ATTRIBUTES, "if ((srk->attributes & TPM2_OBJECT_FIXED_TPM) == 0) {")], "SVC-S05-031",
        still_right="SVC-S05-030")
 mutant("srk-no-fixed-tpm", "fixedTPM alone does not count", "dps/service/enrollment.c",
@@ -25,13 +25,13 @@ mutant("srk-no-fixed-tpm", "fixedTPM alone does not count", "dps/service/enrollm
 mutant("srk-policy", "an SRK may have a policy", "dps/service/enrollment.c",
        [("if (!bytes_equal_public(srk->auth_policy, wanted.auth_policy)) {", "if (false) {")], "SVC-S05-032",
        still_right="SVC-S05-031")
-mutant("srk-hardened", "of the hardened SRK only the attributes count", "dps/service/enrollment.c",
+mutant("srk-hardened", "only the attributes of the hardened SRK count", "dps/service/enrollment.c",
        [("if (!bytes_equal_public(srk->auth_policy, wanted.auth_policy)) {",
          "if (!hardened && srk->auth_policy.len != 0) {")], "SVC-S05-037", still_right="SVC-S05-032")
-mutant("srk-demand", "the demand for the hardened SRK is kept and not met", "dps/service/service.c",
+mutant("srk-demand", "the demand for the hardened SRK is stored and not enforced", "dps/service/service.c",
        [("return demanded && !dps_srk_is_hardened(&r->srk) ?", "return demanded && r->srk_len == 0 ?")],
        "SVC-S05-054")
-mutant("srk-algorithms", "the SRK's symmetric algorithm and size are not looked at", "dps/service/enrollment.c",
+mutant("srk-algorithms", "the SRK's symmetric algorithm and size are not checked", "dps/service/enrollment.c",
        [("        srk->key_bits != wanted.key_bits) {", "        false) {"),
         ("    if (srk->symmetric != wanted.symmetric || srk->symmetric_key_bits != wanted.symmetric_key_bits ||\n"
          "        srk->symmetric_mode != wanted.symmetric_mode || srk->scheme != wanted.scheme ||",
@@ -141,7 +141,7 @@ mutant("token-signature", "the last byte of the token's signature does not count
        [("bytes_equal_secret(mac, sas->signature, sizeof mac)",
          "bytes_equal_secret(mac, sas->signature, sizeof mac - 1)")],
        "SVC-S08-013")
-mutant("token-decoded", "signed is the decoded audience instead of sr as it stands", "dps/protocol/sas.c",
+mutant("token-decoded", "the decoded audience is signed instead of sr as it is", "dps/protocol/sas.c",
        [("    const struct bytes text[3] = {sas->sr, bytes_of(\"\\n\", 1), sas->se};",
          "    uint8_t decoded[512];\n    size_t len = 0;\n"
          "    (void)dps_percent_decode(sas->sr, false, decoded, sizeof decoded, &len);\n"

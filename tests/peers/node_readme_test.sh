@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tests/peers/node/README.md, run as it stands: its sh blocks in order, its js blocks saved as it says, in an empty
+# tests/peers/node/README.md, run as it is: its sh blocks in order, its js blocks saved as it says, in an empty
 # directory, with the ports exchanged for free ones.
 set -u
 build=$(cd "$1" && pwd)

@@ -13,14 +13,14 @@ import subprocess
 import sys
 
 HERE = pathlib.Path("tests/prove")
-SECONDS = 10  # of a prover for one goal
+SECONDS = 10  # for one prover and one goal
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     path: str
     contracts: str
-    # Functions that are not claimed. Their callees' contracts say what they rely on.
+    # Functions about which nothing is claimed. Their callees' contracts say what they rely on.
     left_out: tuple = ()
     # Claimed are these only.
     only: tuple = ()
@@ -28,7 +28,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """One mistake in one function: `before` stands once in the source; with `after` some goal must be lost."""
+    """One mistake in one function: `before` occurs once in the source; with `after` some goal must fail."""
     path: str
     function: str
     before: str

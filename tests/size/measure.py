@@ -8,15 +8,15 @@ import subprocess
 import sys
 
 CC = "arm-none-eabi-gcc"
-# The figures are this compiler's and mean nothing with another one: Debian 12's.
+# The figures hold for this compiler only: Debian 12's.
 COMPILER = "12.2.1"
 CFLAGS = ["-std=c11", "-Os", "-mcpu=cortex-m3", "-mthumb", "-ffunction-sections", "-fdata-sections"]
-# No C library's headers are needed; -fbuiltin, since every firmware has memcpy and its like all the same.
+# No C library's headers are needed; -fbuiltin, since every firmware has memcpy and its like anyway.
 CFLAGS += ["-ffreestanding", "-fbuiltin", "-fstack-usage", "-fcallgraph-info=su"]
 CFLAGS += ["-I.", "-isystem", "port/bare/libc", "-isystem", "/usr/include/bearssl"]
 PORTING = pathlib.Path("port/PORTING.md")
 
-# A figure may differ by this much before its table counts as untrue: a tiny edit shall not force an update.
+# A figure may differ by this much before its table counts as wrong: a tiny edit must not force an update.
 TOLERANCE_BYTES = 16
 TOLERANCE_PART = 0.01
 
@@ -45,7 +45,7 @@ def core_sources():
 
 
 def compile_objects(directory, sources, options=()):
-    """Objects (with their .ci call graphs beside them) in a directory of their own: source -> object."""
+    """Objects, with their .ci call graphs, in a directory of their own: source -> object."""
     objects = {source: directory / source.with_suffix(".o") for source in sources}
 
     def compile_one(source):
@@ -67,7 +67,7 @@ DEVICE_HEADERS = ["dps/device/engine.h", "dps/device/device.h", "dps/device/owne
 
 
 def device_functions():
-    """What a driver calls. The rest of these headers is what flows are made of."""
+    """What a driver calls. The rest of these headers is for those who write flows."""
     return [name for header in DEVICE_HEADERS for name in prototypes(header) if name.startswith("dps_device_")]
 
 
@@ -75,7 +75,7 @@ def device_functions():
 
 
 def section(name):
-    """What stands between <!-- name --> and <!-- /name -->."""
+    """The text between <!-- name --> and <!-- /name -->."""
     text = PORTING.read_text(encoding="utf-8")
     match = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, flags=re.S)
     if not match:
@@ -94,7 +94,7 @@ NUMBER = re.compile(r"\d+")
 
 
 def with_boards_not_built(name, content):
-    """What a board needs is known after `make firmware` and its test; where these were not run, its row stays."""
+    """A board's needs are known after `make firmware` and its test; where these were not run, its row stays."""
     def board(line):
         return line.split("|")[1].strip()
 
@@ -110,7 +110,7 @@ def with_boards_not_built(name, content):
 
 
 def differences(name, content):
-    """The lines of a section that are no longer true. True is: equal but for numbers within the tolerance."""
+    """The lines of a section that are no longer true: they differ, apart from numbers within the tolerance."""
     stands, true = section(name).splitlines(), content.splitlines()
     for i in range(max(len(stands), len(true))):
         old = stands[i] if i < len(stands) else ""

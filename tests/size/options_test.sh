@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Every option of every limits.h switched, and every contradiction refused. Usage: tests/size/options_test.sh BUILD
-# What an option changes is compiled anew; all the rest comes from the libraries in BUILD, so `make all tests` first.
+# What an option changes is compiled again; the rest comes from the libraries in BUILD, so `make all tests` first.
 set -u
 build=${1:-build}
 out=$build/options
@@ -74,7 +74,7 @@ done <<'END'
 -DDPS_WITH_SERVICE=0 -DCRYPTO_TLS_TIME_FLOOR=1790000000
 END
 
-# ---- Each contradiction: refused, and in the words that it has -----------------------------------------------------
+# ---- Each contradiction: refused, with the message that it has -----------------------------------------------------
 
 while read -r options; do
     case $options in '' | '#'*) continue ;; esac

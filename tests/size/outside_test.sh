@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What tests/size/calls.txt says of BearSSL's stack, against a call graph of its source, which `make check-stack` has
+# What tests/size/calls.txt says about BearSSL's stack, against a call graph of its source, which `make check-stack` has
 # fetched into BUILD/bearssl/src. Usage: tests/size/outside_test.sh BUILD
 set -eu
 build=${1:-build}

@@ -26,7 +26,7 @@ check-size:
 	@BUILD=$(BUILD) prove --exec tests/run.sh tests/size/size_test.sh
 
 # The figures of BearSSL's functions in tests/size/calls.txt, from its source.
-#: make check-stack      what tests/size/calls.txt says of BearSSL, measured again from its source
+#: make check-stack      what tests/size/calls.txt says about BearSSL, measured again from its source
 CHECK_MORE += check-stack
 .PHONY: check-stack
 check-stack:

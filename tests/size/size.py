@@ -2,7 +2,7 @@
 """Code and memory on a Cortex-M3, measured: per module, per use, per structure.
 
 Usage: tests/size/size.py BUILD [--update | --check]     from the root of the tree
-Prints the tables; --update writes them into port/PORTING.md; --check compares them with what stands there (TAP).
+Prints the tables; --update writes them into port/PORTING.md; --check compares them with it (TAP).
 
 "Reachable" is what the linker keeps of all objects when a firmware calls the named functions: their own code and data
 and that of everything below them. BearSSL, the C library and the compiler's own library are not counted.
@@ -37,7 +37,7 @@ DEVICE = [name for name in DEVICE_H if name not in BESIDES]
 SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
 
 KIB = 1024
-# Of what a use consists: the grammars of the protocol, the TPM part, and the flow itself with the crypto glue.
+# The parts of a use: the grammars of the protocol, the TPM part, and the flow itself with the crypto glue.
 PARTS_OF_USE = [("HTTP, JSON, base64 and other text", re.compile(r"dps/protocol/(http\w*|json|text)\.c")),
                 ("TPM", re.compile(r"tpm/")),
                 ("the flow, SAS tokens, saved state, crypto glue",

@@ -4,8 +4,8 @@
 Usage: tests/size/stack.py BUILD [--update | --check]     from the root of the tree
        tests/size/stack.py BUILD --outside DIRECTORY      compare calls.txt with the .ci files of BearSSL in DIRECTORY
 
-gcc writes each function's frame and calls into a .ci file. What it cannot know stands in calls.txt: where function
-pointers lead, and what the functions need that are not compiled here. A recursion is an error; so is an indirect call
+gcc writes each function's frame and calls into a .ci file. calls.txt says what gcc cannot know: where function
+pointers lead, and what functions need that are not compiled here. A recursion is an error; so is an indirect call
 that is not listed, a listed one that does not exist, and a function in a constant table that nothing listed calls.
 """
 import pathlib
@@ -50,7 +50,7 @@ class Graph:
 
 
 def functions_of_rows(what, files):
-    """The functions that stand in the rows STEP or REDO (step, asks, "what", build, read), in their order."""
+    """The functions in the rows STEP or REDO (step, asks, "what", build, read), in their order."""
     names = []
     for source in files.split(" and "):
         text = pathlib.Path(source).read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def full_name(graph, source, name):
 
 
 def connect(graph, listed, roots):
-    """Make calls of the indirect calls that are reachable. Returns what is wrong with the list."""
+    """Resolve the reachable indirect calls. Returns what is wrong with the list."""
     used = set()
     todo, done = list(roots), set()
     while todo:
@@ -116,7 +116,7 @@ def connect(graph, listed, roots):
 
 
 def unlisted_in_tables(graph, listed, objects):
-    """Functions whose address stands in a constant are called through it: some listed call must lead to them."""
+    """Functions in a constant table are called through it: some listed call must lead to them."""
     reached = {full_name(graph, s, t) for (s, _), targets in listed.targets.items() for t in targets}
     missing = set()
     for source, target in objects.items():
@@ -164,7 +164,7 @@ def short(function):
 
 
 def rows(worst):
-    # Of the engine every function; of what stands below it the three that need most.
+    # Every function of the engine; of what is below it, the three that need most.
     for name in measure.device_functions():
         yield f"| `{name}` | {worst.of(name)[0]} |"
     for header in HEADERS:

@@ -3,7 +3,7 @@
 """Write activation_blob.h and activation_blob.c from activation-blob.json, so that C tests need no JSON.
 
 Usage: tests/vectors/make_header.py [--check]
-With --check nothing is written; the exit status is 1 if a file differs from what would be written.
+With --check nothing is written; the exit status is 1 if a file differs from what make_header.py would write.
 """
 import base64
 import json

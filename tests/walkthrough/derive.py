@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Values that no message shows, each computed here and with a shell line that computes it from the bytes on the page.
 
-What the service and the TPM did is compared with it while the page is made: a difference stops the build."""
+While the page is made they are compared with what the service and the TPM did: a difference stops the build."""
 import base64
 import struct
 import urllib.parse
@@ -15,7 +15,7 @@ ENDORSEMENT = bytes.fromhex("4000000b")
 
 class Value:
     """name: its anchor; title; data: bytes or text; shell: the line that prints it; why: one plain sentence;
-    source: our function that computes it; spec; parts: what goes in, as (label, bytes or text)."""
+    source: our function that computes it; spec; parts: the inputs, as (label, bytes or text)."""
 
     def __init__(self, name, title, data, shell, why, source, spec="", parts=(), nonce=False):
         self.name, self.title, self.shell, self.why = name, title, shell, why
@@ -147,7 +147,7 @@ class Derivations:
     def nonce(self):
         self.secret = self.run.values["serviceSecret"]
         self.add("window", "The time window", str(NOW // 300), f"echo $(( {NOW} / 300 ))",
-                 "The run's clock stands at 2027-01-15 08:00:00 UTC. The service counts time in steps of 300 "
+                 "The run's clock says 2027-01-15 08:00:00 UTC. The service counts time in steps of 300 "
                  "seconds; a nonce "
                  "is good in its own step and in the next.", "dps/service/service.c:signed_in_run")
         challenge = [("generation: registrations so far", struct.pack(">Q", 0)),
@@ -168,7 +168,7 @@ class Derivations:
         self.add("nonce", "The nonce", hmac(self.secret, text), sh_hmac(self.secret, text),
                  "It is not stored anywhere: the service derives it from its secret and from what it knows of this "
                  "device, and "
-                 "derives it again to check the answer. Each text stands after its length, so that no two lists "
+                 "derives it again to check the answer. Each text follows its length, so that no two lists "
                  "collide.",
                  "dps/service/service.c:derive_nonce", "", parts + [("key: the service secret", self.secret)],
                  nonce=True)
@@ -203,7 +203,7 @@ class Derivations:
         same(sent, blob.get("secret.secret"), "field 2")
         protect = "tpm/protect.c:"
         self.add(prefix + "credential-key", "Field 1: the symmetric key", storage, sh_kdfa(seed, "STORAGE", name, 16),
-                 "KDFa of a random seed; the SRK's Name in it makes the credential good for this SRK only.",
+                 "KDFa of a random seed; the SRK's Name in it makes the credential valid for this SRK only.",
                  "tpm/seed.c:tpm2_seed_symmetric_key", "P1 r1.59 24.4",
                  [("seed, random", seed), ("Name of the SRK", name)])
         self.add(prefix + "credential", "Field 1: encIdentity", cipher, sh_cfb(storage, plain),
@@ -287,7 +287,7 @@ class Derivations:
         same(mac, response.get("outHMAC.buffer"), "outHMAC")
         self.add("string-to-sign", "The string to sign", text,
                  f"printf '%s\\n%s' {SCOPE}%2Fregistrations%2F{ID} {NOW + 3600} | xxd -p -c 0",
-                 "The audience as it stands in the token, a line feed, the expiry.",
+                 "The audience as it is in the token, a line feed, the expiry.",
                  "dps/protocol/sas.c:dps_sas_write_string_to_sign",
                  "DPS “Security tokens”", [("audience", text.split(b"\n")[0]), ("expiry", text.split(b"\n")[1])])
         self.add("proof", "outHMAC, computed outside of the TPM", mac, sh_hmac(nonce, text),

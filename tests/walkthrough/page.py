@@ -34,7 +34,7 @@ def shown_text(data):
 
 
 def part_shown(data):
-    """One input of a value; what is long stands whole in the shell line."""
+    """One input of a value; a long one is whole only in the shell line."""
     if len(data) > LONG:
         return f"<code>{spaced(data[:LONG // 4])} …</code> {len(data)} bytes, whole in the line below"
     text = data[2:] if data[:2] == len(data[2:]).to_bytes(2, "big") else data
@@ -50,7 +50,7 @@ class Page:
     # ---- The thread of the nonce ----
 
     def stop(self, where, path=None):
-        """The mark of a stop, with the way to its neighbours; empty where there is none."""
+        """The mark of a stop, with links to its neighbours; empty where there is none."""
         number = self.stops.get((where, path))
         if not number:
             return ""

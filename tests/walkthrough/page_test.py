@@ -125,7 +125,7 @@ def page_has_every_byte():
         whole = b"".join(data for _, data in leaves)
         assert whole in sent, message
         differ(message, [href for n, (href, data) in enumerate(leaves, 1) if href != f"#{message}-{n}" or not data])
-    # The ten steps are there whole and in order. Of what goes wrong the device's housekeeping is left out.
+    # The ten steps are there whole and in order. Among what goes wrong, the device's housekeeping is left out.
     shown = [b"".join(data for _, data in leaves) for name,
              leaves in READER.hexes.items() if name.startswith(TEN_STEPS)]
     assert shown == [bytes.fromhex(m["hex"]) for m in MESSAGES if m["scene"] in TEN_STEPS]
@@ -166,7 +166,7 @@ def links_of_the_notes_resolve():
 
 @case
 def every_function_exists():
-    """every function that is named is defined in the file that is named"""
+    """every function that the page names is defined in the file that it names"""
     assert len(READER.sources) > 1000
     for href, name in sorted(set(READER.sources)):
         path, function = name.split(":")
@@ -177,7 +177,7 @@ def every_function_exists():
 
 @case
 def sections_are_in_the_table():
-    """every section of Part 1 that a value names is in tests/lint/SECTIONS.md"""
+    """every section of Part 1 that a value cites is in tests/lint/SECTIONS.md"""
     notes = (ROOT / "tests/lint/SECTIONS.md").read_text(encoding="utf-8")
     named = set(re.findall(r'<span class="spec">(P1 r[^<]+)</span>', TEXT.split('id="how"')[1]))
     differ("not in tests/lint/SECTIONS.md", sorted(n for n in named if f"| {n} |" not in notes))
@@ -226,7 +226,7 @@ def rewrap_gives_the_key():
 
 @case
 def nothing_from_outside():
-    """one file: nothing is loaded, no address of another machine stands in it, and it is not too large"""
+    """one file: it loads nothing, has no address of another machine, and is not too large"""
     differ("loaded", READER.outside)
     assert not {"img", "iframe", "object", "embed", "video", "audio"} & set(READER.tags)
     differ("address", re.findall(r"https?://[^\s\"<]+|url\([^)]*\)|@import", TEXT))

@@ -3,7 +3,7 @@
 import json
 import re
 
-# What HTTP fields mean that the transcript says nothing about.
+# The HTTP fields about which the transcript says nothing.
 HTTP_MEANINGS = {
     "start line": "What is asked, of which resource, in which version; or how it went.",
     "empty line": "The head ends here.",
@@ -155,7 +155,7 @@ def http_meaning(field):
 
 
 class Exchange:
-    """A question and its answer, and what is inside of them."""
+    """A question and its answer, and what is inside them."""
 
     def __init__(self, request, values, flip):
         self.request, self.response, self.token, self.blob = request, None, None, None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The walk-through: a run in memory, everything that is sent, and the page that explains it.
+# The walk-through: a run in memory, all its messages, and the page that explains them.
 SYSTEM_DIRS += tests/walkthrough
 WALK = $(BUILD)/walkthrough
 WALK_SRC = $(wildcard tests/walkthrough/*.c)

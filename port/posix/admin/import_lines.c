@@ -109,7 +109,7 @@ const char *admin_import_encoding(struct import_lines *l)
 
 /* ---- Lines ---- */
 
-/* *end: where the line ends that begins at from, both counted from the beginning of what is buffered; *last: with the
+/* *end: where the line ends that begins at from, both counted from the start of the buffer; *last: with the
  * file. Returns: 0; BYTES_E_NOT_FOUND if there is nothing; BYTES_E_SPACE if it is longer than the buffer;
  * BYTES_E_FILE. */
 static int find_line_end(struct import_lines *l, size_t from, size_t *end, bool *last)

@@ -140,11 +140,11 @@ static void explain_timeout(const struct device_tool *t)
 static void explain_state(const struct device_tool *t)
 {
     if (t->options.state != NULL) {
-        fprintf(
-            stderr,
-            "%s is no state file of this program, or only a part of one. What to do: register again, which "
-            "writes it anew.\n",
-            t->options.state);
+        fprintf(stderr,
+                "%s is not a state file of this program, or only a part of one. What to do: register again, "
+                "which "
+                "writes it anew.\n",
+                t->options.state);
     } else {
         fprintf(
             stderr,

@@ -371,7 +371,7 @@ static void print_quirks(const struct device_tool *t, const struct facts *f)
         {f->commands_missing > 0, "without the missing commands it cannot register"},
         {(f->permanent & TPM2_PERMANENT_DISABLE_CLEAR) != 0,
          "TPM2_Clear is disabled: only the firmware can clear it"},
-        {f->untold, "where a ? stands, this TPM does not tell"},
+        {f->untold, "a ? means that this TPM does not report it"},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof quirks / sizeof quirks[0]; i++) {

@@ -195,7 +195,7 @@ static int load_state(struct device_tool *t, struct bytes *record)
             path, path);
     } else if (error == BYTES_E_SPACE) {
         device_say(
-            "%s is no state file of this program: it is too long. What to do: name the file that register "
+            "%s is not a state file of this program: it is too long. What to do: name the file that register "
             "wrote, with --state",
             path);
     } else if (error != 0) {

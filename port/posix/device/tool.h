@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-device: what its files share. dps-device.c describes the commands and calls one; each command stands in
+/* dps-device: what its files share. dps-device.c describes the commands and calls one; each command is in
  * the file of its subject and returns an exit code, having told the user everything. */
 #ifndef PORT_POSIX_DEVICE_TOOL_H
 #define PORT_POSIX_DEVICE_TOOL_H
@@ -119,7 +119,7 @@ int device_close(struct device_tool *t);
 void device_warn_software(const struct device_tool *t);
 /* 32 fresh random bytes for the engine. Returns 0 or an exit code. */
 int device_nonce(struct device_tool *t, uint8_t nonce[32]);
-/* Run the engine; begin_error is what its beginning returned. Returns 0 or an exit code, then the user has been told.
+/* Run the engine; begin_error is what its begin returned. Returns 0 or an exit code, then the user has been told.
  * */
 int device_run(struct device_tool *t, int begin_error);
 /* Read the CA file into t->trust. Returns 0 or an exit code. */

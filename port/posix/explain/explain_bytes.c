@@ -228,7 +228,7 @@ bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
         return false;
     }
     if (!p->trace.json) {
-        printf("\n  %s, as the TPM2B_PUBLIC that it stands for%s:\n", ek.form,
+        printf("\n  %s, as TPM2B_PUBLIC%s:\n", ek.form,
                ek.from_modulus ? " if it was made from the template L-1" : "");
     }
     show_public(p, what, bytes_of(ek.public_2b, ek.len));

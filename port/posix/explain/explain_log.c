@@ -93,7 +93,7 @@ static bool read_name(struct bytes word, uint32_t *value)
     return tpm2_rc_named(bytes_of_text(name), value);
 }
 
-/* A word that stands where a code is expected. Decimal before hex: Linux prints decimal, and whatever prints hex adds
+/* A word where a code is expected. Decimal before hex: Linux prints decimal, and whatever prints hex adds
  * 0x or writes all eight digits. */
 static bool read_code(struct bytes word, uint32_t *value)
 {

@@ -44,7 +44,7 @@ static const struct {
     {"message", "Why, in words."},
     {"scheme", "What kind of Authorization header this is."},
     {"sr", "The audience, percent-encoded: what the token opens."},
-    {"sig", "HMAC-SHA-256 over the audience as it stands here, a line feed, and the expiry."},
+    {"sig", "HMAC-SHA-256 over the audience as it is here, a line feed, and the expiry."},
     {"skn", "The name of the key that signed."},
 };
 

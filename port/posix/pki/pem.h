@@ -35,7 +35,7 @@ void pki_certificate_text(const struct crypto_certificate *c, char text[PKI_CERT
 void pki_key_text(const struct crypto_public_key *key, char text[PKI_KEY_TEXT_MAX]);
 
 /* Read the file of CAs that --ca names, in any form. Its text is kept here, so there is one such file in a program.
- *   note  is told, sentence by sentence, which certificates are passed over
+ *   note  gets one sentence for each certificate that is passed over
  * Returns: 0; BYTES_E_FILE with a sentence in why. */
 int pki_trust_read(const char *path, struct crypto_trust *trust, void (*note)(const char *sentence),
                    char *why, size_t why_size);

@@ -195,7 +195,7 @@ struct server_connection {
     struct server_transport transport;
     struct server_identity *identity; /* null: plain HTTP */
     enum server_listener_kind kind;   /* the listener that it came through */
-    uint32_t events;                  /* that epoll was told */
+    uint32_t events;                  /* that epoll knows */
     enum server_waiting waits;
     uint64_t since; /* in monotonic milliseconds: since when it is the peer's turn */
     struct server_connection *before,

@@ -15,7 +15,7 @@ const char *server_store_reason(const struct server *s)
 
 static bool is_calm(const struct server *s)
 {
-    /* Another process's failure may be later than the beginning of this one's turn. */
+    /* Another process's failure may be later than the start of this one's turn. */
     return s->now_ms >= s->shared->store_failed_ms + CALM_MS;
 }
 

@@ -179,7 +179,7 @@ def test_import_killed():
             if process.returncode not in (0, 1):
                 stops += 1
                 same(process.returncode, -9 if number == signal.SIGKILL else 128 + number, "exit code")
-                check(number == signal.SIGKILL or ("the first" in out and "goes on" in err), out + err)
+                check(number == signal.SIGKILL or ("the first" in out and "continues" in err), out + err)
             with open(os.path.join(admin.dir, "state")) as f:
                 line = json.load(f)["line"]
         check(stops >= 1, "it was always faster than its signal")
@@ -287,7 +287,7 @@ def test_import_usage():
                            ("sep=!\nregistrationId!ek\n", "line sep="),
                            ("registrationId,endorsementKey,deviceId,DEVICEID\n", "deviceId twice"),
                            ("Registration ID,endorsementKey,registration_id\n", "registrationId twice"),
-                           ('"registrationId,endorsementKey\n', "no line"),
+                           ('"registrationId,endorsementKey\n', "not a line"),
                            ("PK\x03\x04workbook", "Excel")):
             check(says in admin.run("import", "-", code=5, stdin=text).stderr, f"{text!r}")
         check("--resume needs a file" in admin.run("import", "-", "--resume", "s", code=2, stdin="").stderr, "resume")

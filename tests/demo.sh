@@ -177,16 +177,16 @@ ask_with_srk() { # ask_with_srk ATTRIBUTES: the service's answer to a request th
 ask_with_srk 00030440
 refused_srk=$(sed -n 's/.*"errorCode":\([0-9]*\).*/\1/p' out.txt)
 [ "$refused_srk" = 400012 ] || die "a software key was taken for an SRK: $(cat out.txt)"
-# What the TPM itself says to such keys, and to TPM2_Rewrap: the suite's cases try it, on a fresh TPM.
+# What the TPM itself does with such keys, and with TPM2_Rewrap: the suite's cases try it, on a fresh TPM.
 try_on_tpm() { # try_on_tpm CASE...: the report is in tried.txt
-    dps-conformance --tpm "libtpms:$dir/tpm-c" "$@" > tried.txt 2> error.txt || die "the TPM does otherwise: $*"
+    dps-conformance --tpm "libtpms:$dir/tpm-c" "$@" > tried.txt 2> error.txt || die "the TPM does not do that: $*"
 }
 passed() {
     grep -q "^ok [0-9]* - $1:" tried.txt
 }
 try_on_tpm TPM-S05-001 TPM-S05-004
-passed TPM-S05-001 && passed TPM-S05-004 || die "the TPM treats software keys otherwise: $(cat tried.txt)"
-tell "Malware" "Software as root names an RSA key of its own as the SRK. The TPM would load it and give out the inner" \
+passed TPM-S05-001 && passed TPM-S05-004 || die "the TPM treats software keys differently: $(cat tried.txt)"
+tell "Malware" "Software as root sends an RSA key of its own as the SRK. The TPM would load it and give out the inner" \
     "key, and the nonce would be open outside the TPM. Refused at step 5 ($refused_srk, not fixedTPM). If the key" \
     "claims to be fixed to a TPM, the service believes it, but the TPM refuses to load it."
 say ""
@@ -194,7 +194,7 @@ say ""
 try_on_tpm TPM-S07-101 TPM-S07-102
 attack=$(sed -n 's/^# TPM2_Rewrap from the standard SRK: //p' tried.txt)
 answers=$(sed -n 's/^# TPM2_Rewrap by .*refused (\(0x[0-9a-f]*\))/\1/p' tried.txt | uniq | paste -sd, | sed 's/,/, /g')
-[ -n "$attack" ] && passed TPM-S07-101 || die "nothing is known of TPM2_Rewrap: $(cat tried.txt)"
+[ -n "$attack" ] && passed TPM-S07-101 || die "nothing is known about TPM2_Rewrap: $(cat tried.txt)"
 tell "Rewrap" "One command too many: TPM2_Rewrap, by software as root, with the standard SRK: $attack."
 if passed TPM-S07-102; then
     tell "" "The hardened SRK admits only Import and Load: TPM2_Rewrap is refused ($answers)."

@@ -273,7 +273,7 @@ static void attack(struct conformance *c)
         tpm2_duplicate_open_inner(duplicate, bytes_of(k.inner_key, sizeof k.inner_key),
                                   bytes_of(k.name, sizeof k.name), &sensitive, storage, sizeof storage);
     const bool taken = opened == 0 && bytes_equal_public(sensitive.key, bytes_of(k.key, k.key_len));
-    conformance_check(c, taken, "it gave something else than the key in its inner layer");
+    conformance_check(c, taken, "it gave something other than the key in its inner layer");
     if (taken) {
         conformance_note(c, "TPM2_Rewrap from the standard SRK: %zu bytes of key in clear", k.key_len);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who can write to the store, and has not the service secret (spec-notes.md, "Why it is safe"): he takes a device's
- * name away from it; he makes no key, reads none, and gets none wrapped to a key that is no TPM's. */
+/* Whoever can write to the store but does not have the service secret (spec-notes.md, "Why it is safe") can take a
+ * device's name away from it; he makes no key, reads none, and gets none wrapped to a key that is not a TPM's. */
 #include "dps/device/device.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
@@ -39,7 +39,7 @@ static int write_registration(void)
                                version, &version);
 }
 
-/* One message to the hub, with a token that is signed with this key. */
+/* One message to the hub, with a token signed with this key. */
 static enum dps_refusal send_with_key(const uint8_t key[DPS_KEY_SIZE])
 {
     const uint64_t expiry = FLOW_NOW + 3600;
@@ -61,7 +61,7 @@ static enum dps_refusal send_with_key(const uint8_t key[DPS_KEY_SIZE])
     return f.answer.refusal;
 }
 
-/* Whatever he writes of what a hub key is derived from, the key is another one without the secret. */
+/* Whatever inputs of a hub key he writes, without the secret the key is another one. */
 static int s10_no_key_from_a_record(void)
 {
     struct dps_secret secret;
@@ -78,7 +78,7 @@ static int s10_no_key_from_a_record(void)
     f.service_config.secrets[0] = secret;
     CHECK_EQUAL(send_with_key(right), DPS_ACCEPTED);
     CHECK_EQUAL(send_with_key(guessed), DPS_REFUSED_HUB_TOKEN);
-    /* Nor is there a key of an epoch that the secret's file does not have. */
+    /* Nor is there a key for an epoch that the secret file does not have. */
     written.secret_epoch += 1000;
     CHECK_EQUAL(write_registration(), 0);
     CHECK_EQUAL(send_with_key(right), DPS_REFUSED_HUB_TOKEN);
@@ -88,7 +88,7 @@ static int s10_no_key_from_a_record(void)
     return 0;
 }
 
-/* Up to the moment when the device is assigned, and is going to ask for the hub's key. */
+/* Up to the moment when the device is assigned, and is about to ask for the hub's key. */
 static int until_assigned(void)
 {
     CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
@@ -99,7 +99,7 @@ static int until_assigned(void)
     return read_registration();
 }
 
-/* The SRK that is stored must pass step 5's rule as one that is named; and the token names its own. */
+/* A stored SRK must pass step 5's rule like one that a device sends; and the token names its own. */
 static int s09_no_key_for_another_srk(void)
 {
     struct tpm2_public area = tpm2_template_srk();
@@ -123,7 +123,7 @@ static int s09_no_key_for_another_srk(void)
     return 0;
 }
 
-/* This he can do: with another EK under the name, the device is not recognised any more, and the other one is. */
+/* This he can do: with another EK under the name, the device is no longer recognised, and the other one is. */
 static int s05_another_ek_under_the_name(void)
 {
     uint8_t request[4096], own[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Refusals, as the chapters on what goes wrong tell them."""
+"""Refusals, as the chapters on what goes wrong show them."""
 from derive import Value
 
 # What tpm2_rc_decode of tpm2-tools says; the tests run it.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the machine found: the attacks of the model (tests/model), each with its steps in the model's own words, as
-`make model MODEL=attacks` printed them, and with what takes it away."""
+`make model MODEL=attacks` printed them, and with what prevents it."""
 import pathlib
 import re
 import sys
@@ -11,14 +11,14 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "model"))
 
 from queries import QUERIES  # noqa: E402
 
-# Queries whose "attack" only shows that the model lives: a device registers.
+# Queries whose "attack" only shows that the model works: a device registers.
 ALIVE = re.compile("works-|restored-registers$|.*-registered$")
 
 HARDENED = 'demand the <a href="#rewrap-hardened">hardened SRK</a>'
 NO_REWRAP = "a TPM without TPM2_Rewrap"
 REGISTER = "the next registration: each makes another hub key"
 STANDARD = 'Software as root, <a href="#rewrap">standard SRK, TPM with TPM2_Rewrap</a>'
-BESIDE = "The same; the hardened SRK is allowed and not demanded"
+BESIDE = "The same; the hardened SRK is allowed but not demanded"
 ANY = 'Software as root, and a service that takes <a href="#software-srk">any key as SRK</a>'
 
 # Query: (who and where, what he gets, what ends it, the queries in which Maude then finds nothing).
@@ -32,22 +32,22 @@ TOLD = {
                            ["signed-root-hardened", "signed-root"]),
     "nonce-hardened-beside-standard": (BESIDE, "the nonce", HARDENED, ["nonce-hardened"]),
     "hub-key-hardened-beside-standard": (BESIDE, "the hub's key", HARDENED, ["hub-key-hardened"]),
-    "cleaned-before-registration": ("He has been there, and the host was cleaned", "tokens, as before", REGISTER,
+    "cleaned-before-registration": ("The same, after the host was cleaned", "tokens, as before", REGISTER,
                                     ["cleaned-after-registration"]),
-    "bus-hears-inner-key": ('Who <a href="#sniffer">listens on the bus</a>', "the inner key, and not the nonce",
+    "bus-hears-inner-key": ('A <a href="#sniffer">listener on the bus</a>', "the inner key, but not the nonce",
                             "salted sessions", ["bus-hears-inner-key-salted", "bus-hears-nonce"]),
-    "bus-talks-no-passwords": ("Who sends commands over the bus, TPM with TPM2_Rewrap, no passwords", "the nonce",
+    "bus-talks-no-passwords": ("A sender on the bus, TPM with TPM2_Rewrap, no passwords", "the nonce",
                                f"{HARDENED}; or passwords that he never hears",
                                ["bus-talks-hardened", "bus-talks-passwords-salted"]),
     "bus-talks-passwords": ("The same; passwords, in clear on the bus", "the nonce",
                             f"{HARDENED}; or salted sessions", ["bus-talks-hardened", "bus-talks-passwords-salted"]),
-    "rogue-service-own-key": ("Who poses as the service (TLS is broken)", "a device that works for a hub of his",
+    "rogue-service-own-key": ("A false service (TLS is broken)", "a device that works for a hub of his",
                               "TLS; and even so no key of the device, and nothing at the real hub",
                               ["tls-holds-own-key", "rogue-service-hub-key", "rogue-service-real-hub"]),
-    "hub-leg-for-an-hour": ("Who reads what the hub is sent (TLS is broken there)", "a token, good until it expires",
+    "hub-leg-for-an-hour": ("A listener at the hub (TLS is broken there)", "a token, valid until it expires",
                             "TLS; the token's expiry", ["tls-holds", "both-legs-with-clock"]),
-    "both-legs-without-clock": ("The same, and he tells a device without a clock the time",
-                                "a token that is good for years, where a hub takes such", "a clock",
+    "both-legs-without-clock": ("The same, and he gives a device without a clock the time",
+                                "a token that is valid for years, if the hub accepts one", "a clock",
                                 ["both-legs-with-clock"]),
     "sold-tokens-before-registration": ("The old owner, after TPM2_Clear", "tokens that he had signed in advance",
                                         REGISTER, ["sold-tokens-after-registration", "sold-keys-after-registration"]),
@@ -56,7 +56,7 @@ TOLD = {
         "the old owner's hub key, in use", "an SRK of the owner hierarchy, as the device makes it",
         ["bought-old-blobs"]),
     "restored-hub-key-before-repair": (
-        "As it once was: who has a hub key of after a back-up, when the back-up is put back", "use of that key again",
+        "An earlier version: a hub key from after a back-up that is restored", "use of that key again",
         "random bytes in each registration", ["restored-hub-key", "restored-hub-key-stolen"]),
     "restored-nonce-before-repair": ("The same with a nonce", "one nonce, accepted twice",
                                      "random bytes, and a name for each run of the service", ["restored-nonce"]),
@@ -76,12 +76,12 @@ def read(path):
 
 
 def must_be_told(found):
-    """Each attack has its words, and of each defence the model says that it is one."""
+    """Each attack has its words, and the model confirms each defence."""
     nothing = {q.name for q in QUERIES if not q.found}
     wanted = {q.name for q in QUERIES if q.found and not ALIVE.match(q.name)}
     unknown = {name for *_, names in TOLD.values() for name in names} - nothing
     if wanted != set(TOLD) or wanted != set(found) or unknown:
-        raise SystemExit(f"walkthrough: attacks of the model that differ from those told: "
+        raise SystemExit(f"walkthrough: attacks of the model that differ from those here: "
                          f"{sorted(wanted ^ set(TOLD) | wanted ^ set(found) | unknown)}")
 
 
@@ -101,10 +101,10 @@ def what_the_machine_found(run, path):
                      f"{end} ({', '.join(f'<code>{n}</code>' for n in nothing)})"))
     return Chapter(
         "attacks", None, "What the machine found", "",
-        "The chapters above tell of attacks that somebody thought of. A program can look for the others: "
-        '<a href="../tests/model/README.md">tests/model</a> holds the protocol as a set of rules, what each TPM '
-        "command gives to whom among them, and Maude tries everything that an attacker can do with them. These are "
-        "the attacks that it finds, step by step in the model's words. In the last column stands what takes an attack "
-        "away, with the queries for which Maude then finds none.",
+        "The chapters above show attacks that somebody thought of. A program can look for the others: "
+        '<a href="../tests/model/README.md">tests/model</a> holds the protocol as a set of rules, also for what each '
+        "TPM command gives to whom, and Maude tries everything that an attacker can do with them. These are the "
+        "attacks that it finds, step by step in the model's words. The last column says what prevents an attack, with the "
+        "queries for which Maude then finds none.",
         [("html", plain_table("Attacks, found by <code>make model</code>",
                               ("Who", "What he gets", "How", "What ends it"), rows))])

@@ -19,9 +19,9 @@ COMMANDS = {
                              "be used.",
     "TPM2_PolicySecret": "Proves authority over the endorsement hierarchy to the session. That is the EK's whole "
                          "policy.",
-    "TPM2_ActivateCredential": "The EK decrypts the seed of field 1. The TPM then computes the HMAC with the Name of "
+    "TPM2_ActivateCredential": "The EK decrypts the seed for field 1. The TPM then computes the HMAC with the Name of "
                                "the SRK "
-                               "that is really loaded, and only if it agrees gives out the inner key.",
+                               "that is really loaded, and gives out the inner key only if it agrees.",
     "TPM2_Import": "The SRK opens the outer wrap, the inner key the inner one, all inside the TPM. What comes back "
                    "is the "
                    "same key, wrapped again for this SRK by the TPM itself.",
@@ -29,24 +29,24 @@ COMMANDS = {
                  "read it.",
     "TPM2_HMAC": "The TPM signs a text with the loaded key.",
     "TPM2_Clear": "The owner leaves: passwords and the storage seed are replaced. The endorsement seed stays.",
-    "TPM2_LoadExternal": "Loads a key from outside of the TPM, private half included.",
+    "TPM2_LoadExternal": "Loads a key from outside the TPM, private half included.",
     "TPM2_GetCapability": "Asks what the TPM is and has: here for the first command from this number on.",
-    "TPM2_Rewrap": "Takes the outer wrap of a key that travels off, with the private half of the parent that it was "
-                   "made for, and puts one for another parent on. It was made for moving keys between machines. The "
+    "TPM2_Rewrap": "Removes the outer wrap of a travelling key with the private half of the parent for which it was "
+                   "made, and adds one for another parent. It was designed for moving keys between machines. The "
                    "other parent may be nobody.",
-    "TPM2_PolicyCommandCode": "Says to the session: what I am going to ask for is this command and no other.",
-    "TPM2_PolicyOR": "Says to the session: what has been proved is one branch of this list. The digest becomes that "
+    "TPM2_PolicyCommandCode": "Tells the session: I am going to ask for this command and no other.",
+    "TPM2_PolicyOR": "Tells the session: what has been proved is one branch of this list. The digest becomes that "
                      "of the whole list.",
 }
 
-# The values behind fields 1 and 2, and 3 and 4, of an activation blob.
+# The values in fields 1 and 2, and 3 and 4, of an activation blob.
 CREDENTIAL = ["credential-key", "credential", "credential-hmac-key", "credential-hmac", "credential-secret"]
 DUPLICATE = ["inner-digest", "inner-wrap", "outer-key", "outer-wrap", "outer-hmac-key", "outer-hmac",
              "duplicate-secret"]
 
 
 def plain_table(caption, headings, rows):
-    """Cells are HTML. On narrow screens each cell says what column it is of."""
+    """Cells are HTML. On narrow screens each cell names its column."""
     head = "".join(f"<th scope=col>{heading}</th>" for heading in headings)
     body = "".join(
         f"<tr><th scope=row>{row[0]}</th>"
@@ -86,8 +86,8 @@ def ten_steps(run, values):
                 whole(register[:at(put1)]) + [part(put1, "http-request")]),
         Chapter("step-5", 5, "The service looks at the two keys", "service",
                 "Nothing is sent. The service compares EK_pub with the enrolled one, byte for byte, and examines "
-                "SRK_pub: it "
-                "does not care whose it is, but it must be a key that cannot leave a TPM. What else would happen is "
+                "SRK_pub: it may "
+                "be anybody's, but it must be a key that cannot leave a TPM. What would happen otherwise is "
                 "shown in "
                 '<a href="#software-srk">A key made by software</a>.',
                 [("html", keys_examined(run, put1))]),
@@ -161,9 +161,9 @@ def assignment(register, put2, get):
         "TPM, and "
         "that TPM is at the other end. So the device gets a hub and, wrapped as the nonce was, a device key for it. "
         "The "
-        "registration's generation moves to 1 with that, and the nonce is dead.",
+        "registration's generation becomes 1, which ends the life of the nonce.",
         [("html", verified()), part(put2, "http-response")] + whole([get])
-        + [("values", "Behind the answer", "", ["operation-id", "hub-key"]),
+        + [("values", "Values in the answer", "", ["operation-id", "hub-key"]),
            ("folded", "How the hub's device key is wrapped", "As in step 6, with fresh random bytes.",
             ["hub-" + n for n in names])] + whole(tpm))
 
@@ -206,7 +206,7 @@ THREAD = [
     ("value-inner-wrap", None, "The inner wrap: encrypted with the inner key"),
     ("value-outer-wrap", None, "The outer wrap: encrypted for the SRK"),
     ("register-put-1-response", "authenticationKey", "It travels to the device, in base64"),
-    ("register-put-1-blob", "dupSensitive", "The same bytes, taken apart"),
+    ("register-put-1-blob", "dupSensitive", "The same bytes, decoded"),
     ("register-import-1-command", "dupSensitive", "It enters the TPM, still wrapped twice"),
     ("register-import-1-response", "outPrivate.buffer", "The TPM has opened it and wraps it under its own SRK"),
     ("register-load-1-command", "inPrivate.buffer", "It is loaded"),

@@ -149,14 +149,14 @@ class Derivations:
         self.add("window", "The time window", str(NOW // 300), f"echo $(( {NOW} / 300 ))",
                  "The run's clock says 2027-01-15 08:00:00 UTC. The service counts time in steps of 300 "
                  "seconds; a nonce "
-                 "is good in its own step and in the next.", "dps/service/service.c:signed_in_run")
+                 "is valid in its own step and in the next.", "dps/service/service.c:signed_in_run")
         challenge = [("generation: registrations so far", struct.pack(">Q", 0)),
                      ("random bytes of the last registration: none", two(b"")),
                      ("run: the service's since its start, random", two(self.run.values["run"])),
                      ("time window", struct.pack(">Q", NOW // 300))]
         text = b"".join(data for _, data in challenge)
         self.add("challenge", "The challenge", sha256(text), sh_sha256(text),
-                 "It makes this nonce different from all before. A store that is put back from a back-up brings "
+                 "It makes this nonce different from all earlier ones. A restored back-up brings "
                  "the generation back, but neither the random bytes of a registration nor the run.",
                  "dps/service/service.c:derive_challenge", "", challenge)
         fields = [("label", b"tpm-dps registration nonce"), ("ID scope", SCOPE.encode()),
@@ -166,7 +166,7 @@ class Derivations:
         parts += [("challenge", two(self["challenge"].data))]
         text = b"".join(data for _, data in parts)
         self.add("nonce", "The nonce", hmac(self.secret, text), sh_hmac(self.secret, text),
-                 "It is not stored anywhere: the service derives it from its secret and from what it knows of this "
+                 "It is not stored anywhere: the service derives it from its secret and from what it knows about this "
                  "device, and "
                  "derives it again to check the answer. Each text follows its length, so that no two lists "
                  "collide.",
@@ -290,7 +290,7 @@ class Derivations:
                  "The audience as it is in the token, a line feed, the expiry.",
                  "dps/protocol/sas.c:dps_sas_write_string_to_sign",
                  "DPS “Security tokens”", [("audience", text.split(b"\n")[0]), ("expiry", text.split(b"\n")[1])])
-        self.add("proof", "outHMAC, computed outside of the TPM", mac, sh_hmac(nonce, text),
+        self.add("proof", "outHMAC, computed outside the TPM", mac, sh_hmac(nonce, text),
                  "The TPM has never been told the nonce in clear and gives the same value: it has opened both wraps.",
                  "dps/protocol/sas.c:dps_sas_signed_with", "RFC 2104",
                  [("string to sign", text), ("key: the nonce", nonce)],
@@ -320,7 +320,7 @@ class Derivations:
         text = b"".join(data for _, data in parts)
         key = hmac(self.secret, text)
         self.add("hub-key", "The hub's device key", key, sh_hmac(self.secret, text),
-                 "Derived too, under another label: the store holds no secret. The hub derives it again when it "
+                 "Also derived, under another label: the store holds no secret. The hub derives it again when it "
                  "checks a token.",
                  "dps/service/service.c:dps_hub_key", "", parts + [("key: the service secret", self.secret)])
         self.wrapped("hub-", exchange.blob, exchange.values, key, "the hub's device key")

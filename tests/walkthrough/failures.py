@@ -15,11 +15,11 @@ WHY = {
     "integrityOuter": "The outer HMAC no longer agrees.",
     "dupSensitive": "The outer HMAC is checked before anything is decrypted.",
     "inSymSeed": "The SRK decrypts, but the OAEP padding is wrong.",
-    "unique": "The key has another Name then, and both wraps contain the Name.",
+    "unique": "The key then has another Name, and both wraps contain the Name.",
     "encryptionKey": "The outer wrap opens; decrypted with the wrong inner key, the rest has no sensible size.",
     "inPrivate": "The TPM also protects with an HMAC what it gives out.",
-    "sig": "The service computes another HMAC. It refuses, and does not offer a new challenge: clients would go "
-           "round in circles.",
+    "sig": "The service computes another HMAC. It refuses, and does not offer a new challenge: clients would "
+           "answer for ever.",
 }
 
 
@@ -35,8 +35,8 @@ def wrong_template(run):
         "empty. "
         "Everything else is the same, the seed too, and yet it is another key: the template is part of what the key "
         "is derived "
-        f"from. The modulus begins {first[:8].hex()}… with the one and {other[:8].hex()}… with the other. A device "
-        f"that was "
+        f"from. The modulus begins with {first[:8].hex()}… in the one and with {other[:8].hex()}… in the other. A "
+        f"device that was "
         f"enrolled with the one and shows the other is refused with {code}: {escape(text)}. The cure is to use one "
         f"template "
         "on both sides: <code>--ek-template azure-sdk</code>.", whole([made, refused]))
@@ -59,7 +59,7 @@ def one_bit(run):
         "one-bit", None, "One wrong bit", "",
         "A fresh challenge, in which one bit is changed at a time. Wherever the bit is, somebody notices, and "
         "nothing is "
-        "decrypted into a key that is not the right one.",
+        "decrypted into a wrong key.",
         [("html", table),
          ("values", "The TPM's answers, decoded", "", [rc_value(c) for c in codes])] + whole(exchanges))
 
@@ -71,9 +71,9 @@ def software_srk(run):
         "software-srk", None, "A key made by software", "",
         "Malware beside the TPM makes an RSA key of its own and names it as SRK. A TPM that loads it would give out "
         "the inner "
-        "key, the malware would open the outer wrap itself, and the nonce, later the hub's key, would stand in clear "
+        "key, the malware would open the outer wrap itself, and the nonce, later the hub's key, would be in clear "
         "outside "
-        "of the TPM: a device identity that can be copied. "
+        "the TPM: a device identity that can be copied. "
         f"The service refuses with {code}: {escape(text)} If the key claims to be fixed to a TPM, the service "
         f"believes it, but no "
         f"TPM does: {response_name(loaded.response)}. So either the service or the TPM says no.",
@@ -85,11 +85,11 @@ def replay(run):
     code, text = refusal(again.response)
     assert again.request.bytes == run.by_anchor("register-put-2-request").bytes
     return Chapter(
-        "replay", None, "A token for the second time", "",
-        "The signed request of step 8, byte for byte, once more. The registration has moved to generation 1 "
-        "meanwhile, and with "
-        f"it every nonce is another one. The service answers {code}: {escape(text)} It says so only to a token that "
-        f"was good "
+        "replay", None, "A token used twice", "",
+        "The signed request of step 8, byte for byte, once more. Meanwhile the registration is in generation 1, "
+        "in which "
+        f"every nonce is another one. The service answers {code}: {escape(text)} It says so only for a token that "
+        f"was valid "
         "once.", [part(again, "http-request", "http-response")])
 
 
@@ -105,7 +105,7 @@ def cleared(run):
     status = run.values["substatus"].decode()
     return Chapter(
         "cleared", None, "Cleared between challenge and answer", "",
-        "The device has its challenge, and before it can answer the TPM is cleared. "
+        "The device has its challenge, and the TPM is cleared before it can answer. "
         f"{link(ek.response, 'The EK')} is the same as ever. {link(new.response, 'The SRK')} is another: the storage "
         f"seed is "
         "gone. The challenge names the old SRK, and with the new one loaded ActivateCredential says "
@@ -125,20 +125,20 @@ def sniffer(run):
         ("register-import-1-response", "outPrivate", "the nonce, wrapped by the TPM",
          "opens in this TPM only, under this SRK"),
         ("register-hmac-1-response", "outHMAC", "a signature",
-         "is good for this audience, until the nonce has done its work: the service accepts it once"),
+         "is valid for this audience, until the nonce has done its work: the service accepts it once"),
     ]
     rows = [(link(run.by_anchor(anchor), run.by_anchor(anchor).name.replace("TPM2_", "")) + f", <code>{field}</code>",
              what, use) for anchor, field, what, use in seen]
-    table = plain_table("What passes over the bus", ("Where", "What he sees", "What it is good for"), rows)
+    table = plain_table("What passes over the bus", ("Where", "What he sees", "What he can do with it"), rows)
     return Chapter(
         "sniffer", None, "A listener on the bus", "",
         "Between the processor and a TPM chip there are often a few open wires. All TPM messages of this page pass "
         "over them. "
-        "He sees much, and not what he wants: neither the nonce nor the hub's key is ever there in clear. "
-        "One who can also send commands of his own can do what the device's own software can: use the TPM while he is "
+        "A listener sees much, but not what he wants: neither the nonce nor the hub's key is ever there in clear. "
+        "If he can also send commands, he can do what the device's own software can: use the TPM while he is "
         "connected, and, with the standard SRK on a TPM that has TPM2_Rewrap, "
         '<a href="#rewrap">carry its keys away</a>.',
-        [("html", table), ("values", "What the inner key opens, and what not", "", sniffed(run))])
+        [("html", table), ("values", "What the inner key opens, and what it does not", "", sniffed(run))])
 
 
 def what_goes_wrong(run):

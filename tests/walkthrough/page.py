@@ -7,8 +7,8 @@ from chapters import COMMANDS, THREAD
 from transcript import KINDS
 
 DIRECTIONS = {"tpm-command": "to the TPM", "tpm-response": "from the TPM", "http-request": "to the {}",
-              "http-response": "from the {}", "sas-token": "inside of the request",
-              "activation-blob": "inside of the answer"}
+              "http-response": "from the {}", "sas-token": "inside the request",
+              "activation-blob": "inside the answer"}
 # The first messages show at once what an explanation looks like.
 KEPT_OPEN = ("vendor-readpublic-1-command", "vendor-readpublic-1-response")
 LONG = 128

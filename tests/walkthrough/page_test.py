@@ -207,7 +207,7 @@ def attacks_of_the_model():
         alive = re.match("works-|restored-registers$|.*-registered$", name)
         steps = re.findall(r"^ +\d+\. (.*)$", text, re.M)
         assert steps and (alive or told.get(name) == steps), (name, told.get(name), steps)
-    differ("found by nobody", sorted(set(told) - set(found)))
+    differ("not found by the model", sorted(set(told) - set(found)))
 
 
 @case

@@ -21,7 +21,7 @@ def named(scene, name):
 
 
 def opened(prefix, activated, rewrapped, what):
-    """What Rewrap has left, decrypted with the inner key: the two values, and the key."""
+    """Rewrap's output, decrypted with the inner key: the two values, and the key."""
     inner = activated.response.get("certInfo.buffer")
     left = rewrapped.response.get("outDuplicate.buffer")
     plain = cfb_decrypt(inner, left)
@@ -34,13 +34,13 @@ def opened(prefix, activated, rewrapped, what):
               'is right. The <a href="#value-sniff-closed">listener on the bus</a> gets noise with the same inner key, '
               "since for him the outer wrap is still on.",
               "tpm/tools/open.c:read_inner", "P1 r1.59 23.3.2.2", parts),
-        Value(prefix + "key", f"{what}, outside of the TPM", key, sh_open(inner, left, "\n  tail -c 32 |"),
+        Value(prefix + "key", f"{what}, outside the TPM", key, sh_open(inner, left, "\n  tail -c 32 |"),
               "The last 32 bytes are the key itself.", "tpm/tools/open.c:read_inner", "P1 r1.59 23.3.2.2", parts,
               nonce=prefix == "rewrap-")]
 
 
 def derived(run):
-    """The nonce of this challenge as the service derives it: of the next generation, else like that of step 6."""
+    """The nonce of this challenge as the service derives it: like that of step 6, but of the next generation."""
     names = [two(b"\0\x0b" + sha256(run.by_anchor(anchor).get("outPublic")[2:]))
              for anchor in ("vendor-createprimary-1-response", "owner-createprimary-2-response")]
     drawn = next(e.values["registrationRandom"] for e in run.scenes["register"] if "registrationRandom" in e.values)
@@ -73,13 +73,13 @@ def one_command_too_many(run):
     assert put.response.status == 202 and post.response.status == 204
     return Chapter(
         "rewrap", None, "One command too many", "software as root ↔ TPM",
-        "Software that rules the device can send the TPM commands of its own. Most give it nothing that it can carry "
-        "away. One does, where the TPM has it: TPM2_Rewrap. Whoever may import under a key may also rewrap from it, "
-        "and the standard SRK lets everybody do so who knows its password, which is empty. The outer wrap comes off; "
-        "the inner key is in the software's hands already, as it is in every device's. The nonce stands in clear, and "
-        "after it the hub's key. From then on the device can be played without its TPM, until it registers again.",
+        "Software that controls the device can send the TPM commands of its own. Most give it nothing that it can "
+        "carry away. One does, if the TPM has it: TPM2_Rewrap. Whoever may import under a key may also rewrap "
+        "from it, and with the standard SRK everybody may who knows its password, which is empty. The outer wrap comes off; the "
+        "software has the inner key already, as on every device. The nonce is then in clear, and later so is the "
+        "hub's key. From then on others can pose as the device without its TPM, until it registers again.",
         [("html", "<p>This page was made with libtpms, which has the command. About half of the chips have it: AMD's, "
-          "Nuvoton's, ST's and Microsoft's; Intel's, and Infineon's SLB 9665 and 9670, have not. A TPM that does not "
+          "Nuvoton's, ST's and Microsoft's; Intel's, and Infineon's SLB 9665 and 9670, do not. A TPM that does not "
           f'list it answers <a href="#value-rc-143">0x143</a>, and this chapter ends with '
           f'{link(named(scene, "TPM2_GetCapability")[0].response, "its first answer")}. '
           "<code>dps-device info</code> says which kind yours is; the service cannot see it.</p>"),
@@ -91,7 +91,7 @@ def one_command_too_many(run):
          *whole([put, poll]), *whole(scene[at(poll) + 1:at(post)]),
          ("values", "The hub's device key", "", [
              *second, signed("rewrap-hub-sig", "sig, in the token for the hub", post.token, hub_key, telemetry,
-                             "The TPM is not needed any more.")]),
+                             "The TPM is no longer needed.")]),
          *whole([post]),
          ("values", "The answer of a TPM that does not have the command", "", [rc_value(0x143)])])
 
@@ -111,12 +111,12 @@ def policies(made):
     same(sha256(data), made.response.get("outPublic.publicArea.authPolicy.buffer"), "policy of the hardened SRK")
     whole_policy = Value(
         "policy-hardened", "The hardened SRK's policy", sha256(data), sh_sha256(data),
-        "Both branches under one hash. It stands in the SRK's template, so it is part of its Name, to which the "
+        "Both branches under one hash. It is in the SRK's template, so it is part of its Name, to which the "
         "challenge is bound.", "tpm/public.c:tpm2_template_srk_hardened", "P3 r1.59 23.6",
         [("zeros", bytes(32)), ("TPM_CC_PolicyOR", OR), *((b.title, b.data) for b in branches)])
     return [*branches, whole_policy,
             policy("policy-rewrap", "A policy for TPM2_Rewrap", REWRAP, HERE + "policy_command_code",
-                   "Anybody can have a session with this digest. It is neither of the two branches, nor the whole.")]
+                   "Anybody can have a session with this digest. It is neither of the branches, nor both together.")]
 
 
 def hardened_srk(run):
@@ -127,10 +127,10 @@ def hardened_srk(run):
     imported, = named(scene, "TPM2_Import")
     demanded, stolen = [e for e in scene if e.request.kind == "http-request"]
     assert imported.response.code == 0 and made.response.find("outPublic.publicArea.objectAttributes").value == 0x30432
-    answers = [(password, "the empty password", "The attribute userWithAuth is clear: no password counts."),
-               (other, "a session for Import", "The session is good, for another command."),
-               (ors[1], "a session for Rewrap, made one for this SRK", "It is no branch of the list."),
-               (own, "a session for Rewrap as it is", "Its digest is not the SRK's policy.")]
+    answers = [(password, "the empty password", "The attribute userWithAuth is clear: passwords do not count."),
+               (other, "a session for Import", "The session is valid, but for another command."),
+               (ors[1], "a session for Rewrap, turned into one for this SRK", "It is not a branch of the list."),
+               (own, "a session for Rewrap, unchanged", "Its digest is not the SRK's policy.")]
     rows = [(link(e.request, what),
              f'<a href="#value-rc-{e.response.code:x}">0x{e.response.code:03x} {response_name(e.response)}</a>', why)
             for e, what, why in answers]
@@ -139,18 +139,18 @@ def hardened_srk(run):
     return Chapter(
         "rewrap-hardened", None, "The same with the hardened SRK", "software as root ↔ TPM",
         "The answer is another SRK. Its template says with which commands it may be used: TPM2_Import or TPM2_Load, "
-        "proved in a policy session, and with no password at all. The flow needs no more of it. For everything else, "
-        f"TPM2_Rewrap too, there is no way in. {link(imported.response, 'Import')} goes on as before.",
-        [*whole([made]), ("values", "Two commands, and no third", "", policies(made)),
+        "proved in a policy session, and with no password at all. The flow needs no more. For everything else, "
+        f"TPM2_Rewrap included, there is no way in. {link(imported.response, 'Import')} goes on as before.",
+        [*whole([made]), ("values", "Two commands, and no others", "", policies(made)),
          ("html", plain_table("What could authorize TPM2_Rewrap", ("He tries", "Answer", "Why"), rows)),
          *whole(scene[1:scene.index(demanded)]),
          ("values", "The TPM's answers, decoded", "", [rc_value(c) for c in codes]),
-         ("html", "<p>One thing is left to do. The same software can still name the standard SRK, which needs nobody's "
+         ("html", "<p>One thing is left to do. The same software can still send the standard SRK, which needs nobody's "
           "consent. So the service must demand the hardened one: <code>dps-admin enroll --srk hardened</code> for one "
           "device, <code>dps-service --require-hardened-srk</code> for all. Then it answers "
           f"{code}: {text}</p>"),
          *whole([demanded]),
          ("html", "<p>The device then registers with the hardened SRK (<code>dps-device register --srk "
-          "hardened</code>). Each registration makes another hub key. The one that was stolen above is worth nothing "
-          f"any more: {hub_code}.</p>"),
+          "hardened</code>). Each registration makes another hub key. The one that was stolen above is now "
+          f"worthless: {hub_code}.</p>"),
          *whole([stolen])])

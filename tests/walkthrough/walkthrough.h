@@ -55,11 +55,11 @@ struct walk_challenge {
     size_t len;
     uint32_t srk; /* handle */
 };
-/* Ask for one, without a word. */
+/* Ask for one, without recording it. */
 void walk_get_challenge(struct walk *k, struct walk_challenge *c, uint32_t srk_handle, struct bytes srk);
-/* Step 7's first half, of which ActivateCredential is shown. It must end as good says; then inner_key is set. */
+/* The first half of step 7, of which ActivateCredential is shown. It must end as good says; then inner_key is set. */
 void walk_activate(struct walk *k, const struct walk_challenge *c, bool good, uint8_t inner_key[16]);
-/* Without a word. */
+/* Without recording it. */
 void walk_flush(struct walk *k, uint32_t handle);
 /* TPM2_Rewrap with the standard SRK and with the hardened one. The device is registered again in the end. */
 void walk_one_command_too_many(struct walk *k);

@@ -46,7 +46,7 @@ byte explained; and what goes wrong.</p>
 {main}
 </main>
 </div>
-<footer><p>Made by <code>make walkthrough</code> from a real run of device, service and hub with libtpms as TPM;
+<footer><p>Made by <code>make walkthrough</code> from a real run of device, service and hub, with libtpms as the TPM;
 random numbers
 and clock are fixed, so the same sources give the same page. Every value was computed twice: by the programs, and by
 the shell

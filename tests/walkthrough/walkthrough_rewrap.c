@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Software as root, after a registration, with one command more than the flow has: TPM2_Rewrap [P3 r1.59 13.2]. First
- * with the standard SRK, then with the hardened one (spec-notes.md, "Which SRK may be trusted"). */
+/* Software as root, after a registration, with one command that the flow does not have: TPM2_Rewrap [P3 r1.59 13.2].
+ * First with the standard SRK, then with the hardened one (spec-notes.md, "Which SRK may be trusted"). */
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "tests/walkthrough/walkthrough.h"
@@ -153,7 +153,7 @@ static void standard(struct walk *k, char *hub_token, size_t hub_token_size)
     k->what = "provisioning, with a token signed by software";
     write_token(token, sizeof token, FLOW_SCOPE "%2Fregistrations%2F" WALK_ID, key, REGISTRATION);
     walk_request(k, request, walk_write_registration(request, sizeof request, ek, srk, token));
-    walk_must(k->flow.answer.status == 202, "the token of the attacker's is refused");
+    walk_must(k->flow.answer.status == 202, "the attacker's token is refused");
     k->step = 9;
     k->what = "the hub, and its device key";
     write_poll(k, token);
@@ -281,7 +281,7 @@ static void hardened(struct walk *k, const char *hub_token)
     try_all(k, &c, inner_key);
     walk_flush(k, handle);
 
-    /* The other half of the answer: whoever may choose takes the standard SRK. */
+    /* The other half of the answer: an attacker who may choose takes the standard SRK. */
     f->service_config.hardened_srk = true;
     k->step = 4;
     k->what = "provisioning, with the standard SRK where the hardened one is demanded";

@@ -104,7 +104,7 @@ def what_the_machine_found(run, path):
         "The chapters above show attacks that somebody thought of. A program can look for the others: "
         '<a href="../tests/model/README.md">tests/model</a> holds the protocol as a set of rules, also for what each '
         "TPM command gives to whom, and Maude tries everything that an attacker can do with them. These are the "
-        "attacks that it finds, step by step in the model's words. The last column says what prevents an attack, with the "
-        "queries for which Maude then finds none.",
+        "attacks that it finds, step by step in the model's words. The last column says what prevents an attack, "
+        "with the queries for which Maude then finds none.",
         [("html", plain_table("Attacks, found by <code>make model</code>",
                               ("Who", "What he gets", "How", "What ends it"), rows))])

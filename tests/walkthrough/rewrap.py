@@ -74,10 +74,10 @@ def one_command_too_many(run):
     return Chapter(
         "rewrap", None, "One command too many", "software as root ↔ TPM",
         "Software that controls the device can send the TPM commands of its own. Most give it nothing that it can "
-        "carry away. One does, if the TPM has it: TPM2_Rewrap. Whoever may import under a key may also rewrap "
-        "from it, and with the standard SRK everybody may who knows its password, which is empty. The outer wrap comes off; the "
-        "software has the inner key already, as on every device. The nonce is then in clear, and later so is the "
-        "hub's key. From then on others can pose as the device without its TPM, until it registers again.",
+        "carry away. One does, if the TPM has it: TPM2_Rewrap. Whoever may import under a key may also rewrap from "
+        "it, and with the standard SRK everybody may who knows its password, which is empty. The outer wrap comes "
+        "off; the software has the inner key already, as on every device. The nonce is then in clear, and later so is "
+        "the hub's key. From then on others can pose as the device without its TPM, until it registers again.",
         [("html", "<p>This page was made with libtpms, which has the command. About half of the chips have it: AMD's, "
           "Nuvoton's, ST's and Microsoft's; Intel's, and Infineon's SLB 9665 and 9670, do not. A TPM that does not "
           f'list it answers <a href="#value-rc-143">0x143</a>, and this chapter ends with '

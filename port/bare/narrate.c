@@ -124,7 +124,7 @@ static int explain(const struct port_bare_run *run, int error)
         text(run, "no connection, or it broke off.");
         return PORT_BARE_NETWORK;
     case BYTES_E_CLOCK:
-        text(run, "the answer had no Date header that can be right, and this board has no clock.");
+        text(run, "the answer had no plausible Date header, and this board has no clock.");
         return PORT_BARE_NETWORK;
     case BYTES_E_TIMEOUT:
         text(run, run->device.late ? "all of this together took too long."
@@ -143,7 +143,7 @@ static int explain(const struct port_bare_run *run, int error)
     case BYTES_E_FILE:
     case BYTES_E_STATE:
     case BYTES_E_NOT_FOUND:
-        text(run, "the record cannot be kept or read: is the flash in order?");
+        text(run, "the record cannot be saved or read: is the flash in order?");
         return PORT_BARE_STORAGE;
     case BYTES_E_USAGE:
         text(run, "this image was built with a wrong configuration.");

@@ -121,7 +121,7 @@ void lm3s_fault_report(uint32_t *frame)
     static const char *const names[] = {"r0", "r1", "r2", "r3", "r12", "lr", "pc", "psr"};
     const bool fits = (uintptr_t)frame >= (uintptr_t)lm3s_stack_bottom;
     if (fits && (*(const uint16_t *)(uintptr_t)frame[FRAME_PC] & BKPT_MASK) == BKPT) {
-        /* A breakpoint that no debugger takes, end_program's: go on after it. */
+        /* A breakpoint that no debugger takes, end_program's: continue after it. */
         HFSR = HFSR;
         frame[FRAME_PC] += 2;
         return;

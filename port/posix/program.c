@@ -59,7 +59,7 @@ static size_t find_command(const struct posix_program *p, const char *name)
     return NO_COMMAND;
 }
 
-/* What stands after the command: options and arguments in any order. */
+/* What follows the command: options and arguments in any order. */
 static int parse_after(const struct posix_program *p, const struct posix_command *c, int argc,
                        char *const *argv, int at)
 {
@@ -78,7 +78,7 @@ static int parse_after(const struct posix_program *p, const struct posix_command
             return POSIX_EXIT_USAGE;
         }
         if (count == c->arguments_max) {
-            say(p, "%s: what is \"%s\"? Values stand after their option; --help lists what may stand here",
+            say(p, "%s: what is \"%s\"? Values follow their option; --help lists what may stand here",
                 c->name, argv[at]);
             return POSIX_EXIT_USAGE;
         }

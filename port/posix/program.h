@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A program that runs one of several commands: PROGRAM [options] COMMAND [arguments and options].
  *
- * The program describes itself and its commands; reading the command line, both kinds of --help, and what is said of a
- * mistake are the same for all. */
+ * The program describes itself and its commands; reading the command line, both kinds of --help, and the messages about
+ * mistakes are the same for all. */
 #ifndef PORT_POSIX_PROGRAM_H
 #define PORT_POSIX_PROGRAM_H
 
@@ -10,19 +10,19 @@
 
 struct posix_command {
     const char *name;
-    const char *summary; /* without a stop; the program's --help shows its first line */
+    const char *summary; /* without a full stop; the program's --help shows its first line */
     const char *example;
     const struct posix_option *options;
     size_t count;          /* of options */
-    const char *arguments; /* what stands after it and is no option, for --help; null: nothing */
+    const char *arguments; /* what follows it and is not an option, for --help; null: nothing */
     size_t arguments_min, arguments_max;
-    bool alone; /* does without what `needs` and `most` are about */
+    bool alone; /* needs nothing of `needs` and `most` */
 };
 
 struct posix_program {
     const char *name;
     const char *needs;                          /* options that a command needs, such as "--tpm TPM" */
-    const char *purpose, *example, *exit_codes; /* for --help, without a stop */
+    const char *purpose, *example, *exit_codes; /* for --help, without a full stop */
     struct posix_option_group every;            /* options of every command, before or after it */
     struct posix_option_group most;             /* the same, for which a command that is alone has no use */
     const bool *help, *version;                 /* where POSIX_OPTIONS_PROGRAM, in `every`, puts them */
@@ -32,9 +32,9 @@ struct posix_program {
 };
 
 #define POSIX_OPTIONS_PROGRAM(help_, version_)                                                               \
-    {.name = "help", .flag = (help_), .help = "this, or the help of a command"},                             \
+    {.name = "help", .flag = (help_), .help = "print this, or the help of a command"},                       \
     {                                                                                                        \
-        .name = "version", .flag = (version_), .help = "which version this is"                               \
+        .name = "version", .flag = (version_), .help = "print the version"                                   \
     }
 
 /* All that main does: SIGINT and SIGTERM set posix_interrupted while the command runs. Returns: the exit code. */

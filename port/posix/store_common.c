@@ -67,8 +67,8 @@ void posix_turn_undo(void *store)
     }
 }
 
-/* A commit that is not answered may have happened. The answers are then 503, and what was written is what a device
- * finds that asks again: its registration, whose nonce has been used. */
+/* A commit that is not answered may have happened. The answers are then 503; if it did happen, a device that asks again
+ * finds its registration, whose nonce has been used. */
 int posix_turn_commit(void *store)
 {
     struct posix_turn *t = store;

@@ -58,7 +58,7 @@ static PGresult *receive(PGconn *link, uint64_t deadline_ms)
     }
 }
 
-/* Give up the connection and what the turn has written. */
+/* Give up the connection, and with it what the turn has written. */
 static void lose(struct posix_postgres *s)
 {
     PQfinish(s->link);

@@ -6,8 +6,8 @@
  * version of a deleted record again.
  *
  * A turn's transaction begins at once as a writer (BEGIN IMMEDIATE): one that began by reading could be refused at its
- * first write, with no way to go on. So what was read before that write may be old, and only the version check inside
- * the transaction counts. */
+ * first write, with no way to continue. So what was read before that write may be old, and only the version check
+ * inside the transaction counts. */
 #include "port/posix/store_sqlite.h"
 #include <stddef.h>
 #include <stdio.h>
@@ -72,7 +72,7 @@ static bool is_in_place(struct posix_sqlite *s)
         return true;
     }
     snprintf(s->turn.reason, sizeof s->turn.reason,
-             "%s was moved, deleted or replaced: put it back, or start anew",
+             "%s was moved, deleted or replaced: put it back, or start again",
              sqlite3_db_filename(s->db, "main"));
     return false;
 }

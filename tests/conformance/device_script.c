@@ -274,7 +274,7 @@ static void note_usual(struct client_bench *b)
     client_tell(b, u->told, sizeof u->told);
 }
 
-/* The right path must still work. Returns: it does. */
+/* The right path must still work. Returns: whether it does. */
 static bool recovers(struct client_bench *b)
 {
     char told[512];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An image that does on purpose what the processor refuses; which of it, says the emulator's command line. */
+/* An image that does on purpose what the processor refuses; the emulator's command line says which fault. */
 #if __ARM_ARCH_PROFILE == 'M'
 #include "port/lm3s6965evb/board.h"
 #define BOARD_MAIN lm3s_main

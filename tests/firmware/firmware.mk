@@ -57,7 +57,7 @@ $(FIRMWARE)/$(1).elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,
 	$$(SAY) LD $$@
 	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings,-Map=$$@.map \
 	    -o $$@ -T $$^ -lgcc
-# The processor's refusals.
+# What the processor refuses.
 $(FIRMWARE)/$(1)-faults.elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,port/bare/serial.c \
     port/bare/libc/memory.c tests/firmware/faults.c $$(filter-out %/main.c %/sd.c,$$(FIRMWARE_SRC_$(1))))
 	$$(SAY) LD $$@

@@ -120,7 +120,7 @@ static bool is_disabled(struct bytes enrollment)
            dps_json_string_is(value, "disabled");
 }
 
-/* Does what exists say all that is asked for, and nothing else of weight? Both are JSON objects that were checked. */
+/* Does the existing enrollment have all that is asked for, and nothing else that matters? Both are checked JSON. */
 static bool same_enrollment(struct bytes asked, struct bytes existing)
 {
     static const struct {

@@ -114,9 +114,9 @@ struct command {
 #define CONNECT "dps-admin --connection-string-file dps.conn --ca ca.pem "
 
 static const char import_summary[] =
-    "Enroll all that FILE lists: CSV, or JSON enrollments, one a line or in an array\n\n"
+    "Enroll all devices that FILE lists: CSV, or JSON enrollments, one per line or in an array\n\n"
     "The first line of CSV names its columns: registrationId, endorsementKey and perhaps deviceId, iotHub,\n"
-    "provisioningStatus; others are not used. Separators may be commas, semicolons, tabs or bars, the "
+    "provisioningStatus; others are ignored. Separators may be commas, semicolons, tabs or bars, the "
     "encoding\n"
     "UTF-8 or UTF-16; keys in any form that enroll takes. JSON is as list --format json, or `az iot dps\n"
     "enrollment list`, prints it. FILE may be -, standard input";
@@ -142,18 +142,20 @@ static const struct command commands[] = {
                     ARGUMENTS("ID", 1)}},
     {.run = admin_list,
      .of_program = {.name = "list",
-                    .summary = "Show all enrollments, one a line (json: one object a line)",
+                    .summary = "Show all enrollments, one per line (json: one object per line)",
                     .example = CONNECT "list --format json > enrollments.jsonl",
                     OPTIONS(options_list)}},
     {.run = admin_delete,
-     .of_program = {.name = "delete",
-                    .summary = "Delete an enrollment: the device cannot register again, and stays at its hub",
-                    .example = CONNECT "delete dev1",
-                    OPTIONS(options_if_match),
-                    ARGUMENTS("ID", 1)}},
+     .of_program =
+         {.name = "delete",
+          .summary = "Delete an enrollment: its device can no longer register, nor use a hub of this service",
+          .example = CONNECT "delete dev1",
+          OPTIONS(options_if_match),
+          ARGUMENTS("ID", 1)}},
     {.run = admin_disable,
      .of_program = {.name = "disable",
-                    .summary = "Disable an enrollment: the device cannot register again until it is enabled",
+                    .summary = "Disable an enrollment: until it is enabled, its device can neither register "
+                               "nor use a hub of this service",
                     .example = CONNECT "disable dev1",
                     ARGUMENTS("ID", 1)}},
     {.run = admin_enable,
@@ -164,11 +166,11 @@ static const struct command commands[] = {
     {.run = admin_status,
      .of_program = {.name = "status",
                     .summary =
-                        "Does the service answer, is the clock right, and how many enrollments are there?",
+                        "Check that the service answers and the clock is right, and count the enrollments",
                     .example = CONNECT "status"}},
     {.run = admin_registration,
      .of_program = {.name = "registration",
-                    .summary = "Show or delete what the service remembers of a device that has registered",
+                    .summary = "Show or delete what the service remembers about a device that has registered",
                     .example = CONNECT "registration get dev1",
                     OPTIONS(options_if_match),
                     ARGUMENTS("get|delete ID", 2)}},
@@ -194,7 +196,7 @@ static int run(size_t i)
         admin_say("--format is text or json, not \"%s\"", o->format);
         return POSIX_EXIT_USAGE;
     }
-    /* A line end in a header would be the beginning of another one. */
+    /* A line end in a header would begin another one. */
     for (const char *c = o->if_match; c != NULL && *c != 0; c++) {
         if (*c < 0x20 || *c == 0x7F) {
             admin_say("--if-match takes an etag as get shows it");

@@ -59,7 +59,7 @@ bool explain_code(struct explain_paste *p, struct bytes text);
 bool explain_codes_in_lines(struct explain_paste *p, struct bytes text);
 bool explain_dumps(struct explain_paste *p, struct bytes text);
 
-/* The command called so, with TPM2_ or without; 0 if none is. */
+/* The command of that name, with TPM2_ or without; 0 if there is none. */
 uint32_t explain_command_named(const char *name);
 
 #endif

@@ -34,7 +34,7 @@ int ek_take_modulus(struct ek_reading *r, const char *form, struct bytes modulus
 int ek_read_der(struct ek_reading *r, struct bytes der);
 /* The object that begins at text.p, "-----BEGIN LABEL-----". */
 int ek_read_pem(struct ek_reading *r, struct bytes text);
-/* ek_parts.c: BYTES_E_NOT_FOUND, and nothing said, if it is nothing of that kind. */
+/* ek_parts.c: BYTES_E_NOT_FOUND, and no sentence, if it is not of that kind. */
 int ek_read_tpm2_tools(struct ek_reading *r, struct bytes text);
 int ek_read_modulus(struct ek_reading *r, struct bytes text);
 

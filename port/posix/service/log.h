@@ -13,7 +13,7 @@
 void server_log_line(struct server_log *log, const char *level, const char *event, const char *detail);
 /* A sentence for whoever starts the program: as it is, or with --log json an object. */
 void server_log_sentence(struct server_log *log, const char *level, const char *sentence);
-/* When there is something to do for the log, though nothing happens, in monotonic milliseconds; UINT64_MAX: never. */
+/* When the log needs a turn even if nothing happens, in monotonic milliseconds; UINT64_MAX: never. */
 uint64_t server_log_turn_at(const struct server_log *log);
 /* Wait a little for a slow reader, but not for ever. */
 void server_log_close(struct server_log *log);

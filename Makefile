@@ -48,7 +48,7 @@ SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 # What needs more room than this file has stands beside its subject: tests/fuzz/fuzz.mk, port/tis/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
 # (further targets of `make check-all`).
-CHECK =
+CHECK = tests/tap_test.sh
 CHECK_DEPENDS =
 CHECK_MORE =
 PARTS = $(sort $(wildcard port/*/*.mk tests/*/*.mk))

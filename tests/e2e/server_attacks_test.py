@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What dps-service does with clients that want to keep it from serving others. Run by server_test.py."""
+"""What dps-service does with clients that want to keep it from serving others."""
 
 import contextlib
 import json
@@ -10,9 +10,9 @@ import socket
 import ssl
 import threading
 
-from server_harness import (Client, Failed, Service, check, enroll, make_certificate, owner_token, register,
-                            request, same, wait_for)
+from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request, wait_for
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
+from tap import Failed, check, same
 
 BARREN = "too many TLS records that bring nothing"
 KEEP_OPEN = 1000  # rounds of a flood, should the service never end it

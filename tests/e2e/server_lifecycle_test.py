@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dps-service from its start to its end: files, options, signals, the log. Run by server_test.py."""
+"""dps-service from its start to its end: files, options, signals, the log."""
 
 import base64
 import json
@@ -11,8 +11,9 @@ import sqlite3
 import subprocess
 import time
 
-from server_harness import (API, PATIENCE, SCOPE, Failed, Service, check, enroll, make_certificate, owner_token,
-                            register, request, same, wait_for)
+from server_harness import (API, PATIENCE, SCOPE, Service, enroll, make_certificate, owner_token, register, request,
+                            wait_for)
+from tap import Failed, check, same
 
 
 # ---- Signals ----

@@ -126,7 +126,7 @@ ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 UNIT_NAMES = $(notdir $(UNIT_TESTS))
 PORT_NAMES = $(notdir $(PORT_TESTS))
 E2E = $(wildcard tests/e2e/*_test.py tests/e2e/*_test.sh)
-LINT = $(wildcard tests/lint/*.sh tests/lint/*.py)
+LINT = $(wildcard tests/lint/*.sh tests/lint/*_test.py)
 
 # A test that fails shows what it got and what it wanted.
 PROVE = prove --timer --failures --comments

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The rules of the tree that a compiler does not check: who includes whom, who calls whom, no heap, no variables,
-sizes, names and comments. TAP; on failure one line per offence, as file:line where there is a line.
-
-Usage: tests/lint/structure.py BUILD     from the root of the tree; CC chooses the compiler (gcc)
-"""
+sizes, names and comments. CC chooses the compiler (gcc)."""
 import concurrent.futures
 import os
 import pathlib
@@ -11,8 +8,9 @@ import re
 import subprocess
 import sys
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-OBJ = BUILD / "lint" / "structure"
+from tap import Programs
+
+OBJ = pathlib.Path(Programs.path("lint/structure"))
 CC = os.environ.get("CC") or "gcc"
 
 # ---- What is allowed ----
@@ -129,7 +127,7 @@ def directory(path):
     return str(path.parent)
 
 
-# ---- TAP ----
+# ---- What is checked: each function yields one line per offence, as file:line where there is a line ----
 
 checks = []
 
@@ -141,17 +139,9 @@ def check(name):
     return register
 
 
-def main():
+def tests():
     compile_all()
-    print(f"1..{len(checks)}")
-    failed = 0
-    for number, (name, function) in enumerate(checks, 1):
-        offences = list(function())
-        failed += bool(offences)
-        print(f"{'not ok' if offences else 'ok'} {number} - {name}")
-        for offence in offences:
-            print(f"# {offence}")
-    sys.exit(1 if failed else 0)
+    return checks
 
 
 # ---- Objects ----
@@ -195,7 +185,7 @@ def compile_all():
 
 @check("the portable sources compile without variable-length arrays")
 def _():
-    return compile_errors
+    yield from compile_errors
 
 
 def includes(path):
@@ -256,7 +246,7 @@ def _():
 def _():
     for name in sorted(LIBC - set().union(*undefined.values())):
         if not any(re.search(rf"\b{name}\s*\(", CODE[p]) for p in undefined):
-            yield f"tests/lint/structure.py: {name} is allowed but not used"
+            yield f"tests/lint/structure_test.py: {name} is allowed but not used"
 
 
 @check("no heap and no alloca")
@@ -452,7 +442,7 @@ def _():
         if length > FILE_LINES and str(path) not in LONG_FILES:
             yield f"{path}: {length} lines"
         if length <= FILE_LINES and str(path) in LONG_FILES:
-            yield f"tests/lint/structure.py: {path} has only {length} lines and needs no exception"
+            yield f"tests/lint/structure_test.py: {path} has only {length} lines and needs no exception"
 
 
 @check(f"lines have at most {LINE_CHARS} characters, no tabs in C, no trailing blanks")
@@ -547,6 +537,3 @@ def _():
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         yield from (run.stdout + run.stderr).splitlines()
-
-
-main()

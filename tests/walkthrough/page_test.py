@@ -90,6 +90,7 @@ READER = Reader()
 TEXT = PAGE.read_text(encoding="utf-8")
 READER.feed(TEXT)
 
+
 def differ(what, problems):
     if problems:
         raise Failed(what + ": " + "; ".join(str(p) for p in problems[:5]))

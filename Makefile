@@ -48,7 +48,7 @@ SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 # Longer rules are beside their subject: tests/fuzz/fuzz.mk, port/tis/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
 # (further targets of `make check-all`).
-CHECK =
+CHECK = tests/tap_test.sh
 CHECK_DEPENDS =
 CHECK_MORE =
 PARTS = $(sort $(wildcard port/*/*.mk tests/*/*.mk))
@@ -126,7 +126,7 @@ ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 UNIT_NAMES = $(notdir $(UNIT_TESTS))
 PORT_NAMES = $(notdir $(PORT_TESTS))
 E2E = $(wildcard tests/e2e/*_test.py tests/e2e/*_test.sh)
-LINT = $(wildcard tests/lint/*.sh tests/lint/*.py)
+LINT = $(wildcard tests/lint/*.sh tests/lint/*_test.py)
 
 # A test that fails shows what it got and what it wanted.
 PROVE = prove --timer --failures --comments

@@ -17,11 +17,11 @@ $(EXAMPLE): $(EXAMPLE_OBJ) $(BUILD)/libtpmdps.a
 #: make porting-update   write the code that port/PORTING.md shows into it again
 .PHONY: porting-update
 porting-update:
-	@python3 -B tests/lint/porting.py $(BUILD) --update
+	@python3 -B tests/lint/porting.py
 
 #: make check-example    the smallest port against the whole conformance suite for devices
 .PHONY: check-example
 check-example:
 	@DEPS=$(DEPS) tests/setup.sh build check
 	@$(MAKE) --no-print-directory all
-	@python3 -B tests/e2e/example_test.py $(BUILD) --whole
+	@EXAMPLE_WHOLE=yes /usr/bin/python3 tests/tap.py tests/e2e/example_test.py $(BUILD)

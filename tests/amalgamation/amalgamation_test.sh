@@ -124,6 +124,7 @@ grep -oE '^[^ ]*libtpmdps\.a\(\w+\.o\)' "$here/map" | sed 's/.*(//; s/)//' | sor
     sed 's/^/# from the library, for the tool: /; s/ *$/\n/'
 report "names that two files have are kept apart" keeps_names_apart
 report "the story of a device with it, on libtpms" \
-    /usr/bin/python3 -B tests/cross/device.py "$build" libtpms "$here/dps-device"
+    env DPS_DEVICE="$here/dps-device" DPS_DEVICE_TPM=libtpms \
+    /usr/bin/python3 tests/tap.py tests/cross/device.py "$build"
 grep -c '^ok' "$here/said" | sed 's/^/# parts of the story: /'
 exit $failed

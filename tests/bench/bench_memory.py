@@ -4,11 +4,11 @@ import hashlib
 import os
 import resource
 import subprocess
-import sys
 import time
 
 from bench_tools import (CORES, GENERATOR_CORE, Bench, BenchService, Load, check, figure, generator, note, on_core,
                          quiet_and_noisy, resident_kib, say, service_with_fleet, target)
+from tap import Programs
 
 IDLE = 10000
 ACTIVE = 64
@@ -74,9 +74,8 @@ def part_workers():
 
 def part_tpm():
     """A registration of dps-device with persistent keys on swtpm (libtpms), which goes on: a start writes NV."""
-    sys.path.insert(0, "tests/e2e")
     import flow_test as flow
-    with flow.Programs.use(Bench.builds["bearssl"], "bench-"):
+    with Programs.use(Bench.builds["bearssl"], "bench-"):
         bench = flow.Bench()
         device = flow.Device("swtpm-unix")
         bench.enroll(device, "device-1")

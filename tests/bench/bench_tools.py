@@ -13,8 +13,9 @@ import tempfile
 import time
 import urllib.request
 
-sys.path.insert(0, "tests/e2e")
-from server_harness import SCOPE, Failed, Service, check, make_certificate  # noqa: E402
+sys.path[:0] = ["tests", "tests/e2e"]
+from server_harness import SCOPE, Service  # noqa: E402
+from tap import Failed, Programs, check  # noqa: E402
 
 HUB = "hub-a.example"
 CORES = sorted(os.sched_getaffinity(0))
@@ -106,8 +107,9 @@ class BenchService(Service):
     """dps-service of one build, on one core, with one hub and without limits."""
 
     def __init__(self, build, *options, store="sqlite:dps.db", cores=(SERVICE_CORE,), start=True):
-        self.program, self.root, self.cores = os.path.join(Bench.builds[build], "dps-service"), Bench.root, cores
+        self.program, self.cores = os.path.join(Bench.builds[build], "dps-service"), cores
         os.makedirs(Bench.root, exist_ok=True)
+        Programs.root = Bench.root
         super().__init__(*UNLIMITED, "--metrics", "127.0.0.1:0", *options, start=start, store=store,
                          timeouts="idle=600000,handshake=60000,head=60000,write=60000")
         Bench.cleanup.callback(self.stop)

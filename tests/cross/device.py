@@ -1,29 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The story of tests/e2e/flow_test.py with another dps-device: dps-service, dps-admin and swtpm are this machine's.
 
-    python3 tests/cross/device.py BUILD KIND COMMAND...
-
-KIND: the kind of TPM (libtpms, swtpm-tcp, swtpm-unix); COMMAND runs that dps-device: a path, or an emulator and a path.
-TAP on standard output."""
+DPS_DEVICE, in the environment, runs that dps-device: a path, or an emulator and a path. DPS_DEVICE_TPM is the kind of
+TPM: libtpms, swtpm-tcp or swtpm-unix."""
 
 import os
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
-import flow_test  # noqa: E402
-from flow_test import Bench, Programs, Story, functions, run_tap, write_file  # noqa: E402
+from flow_test import Bench, Story, functions, write_file
+from tap import Programs
 
-
-def tests(kind, command):
-    """Pairs of a line and a function: each part of the story needs those before it."""
-    shared = {}
-
-    def tell(part):
-        if not shared:
-            shared["story"] = Story(kind, Bench())
-        part(shared["story"])
-    return [(f"{os.path.basename(command[0])}, {kind}: {part.__doc__}", lambda part=part: tell(part))
-            for part in functions("part_")]
+COMMAND = [os.path.abspath(word) if "/" in word else word for word in os.environ["DPS_DEVICE"].split()]
+KIND = os.environ["DPS_DEVICE_TPM"]
 
 
 def use(command):
@@ -34,12 +21,11 @@ def use(command):
     Programs.path = staticmethod(lambda name: wrapper if name == "dps-device" else own(name))
 
 
-def main():
-    build, kind, command = sys.argv[1], sys.argv[2], [os.path.abspath(w) if "/" in w else w for w in sys.argv[3:]]
-    with Programs.use(build, "cross-test-"):
-        use(command)
-        return run_tap(tests(kind, command))
+def shared():
+    use(COMMAND)
+    return Story(KIND, Bench())
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    for part in functions("part_"):
+        yield f"{os.path.basename(COMMAND[0])}, {KIND}: {part.__doc__}", part

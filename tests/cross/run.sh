@@ -12,6 +12,8 @@ case $1 in
 esac
 watch="/usr/bin/python3 tests/watch.py ${TEST_TIMEOUT:-1800}"
 case $1 in
-*/dps-device) exec $watch /usr/bin/python3 -B tests/cross/device.py "$BUILD" swtpm-tcp "$qemu" "$1" ;;
+*/dps-device)
+    export DPS_DEVICE="$qemu $1" DPS_DEVICE_TPM=swtpm-tcp
+    exec $watch /usr/bin/python3 tests/tap.py tests/cross/device.py "$BUILD" ;;
 *) exec $watch "$qemu" "$1" ;;
 esac

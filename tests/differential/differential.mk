@@ -9,5 +9,5 @@ $(DIFFERENTIAL): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lbearssl -ltss2-mu
 
-CHECK += tests/differential/differential_test.py
+CHECK += tests/differential/differential_test.sh
 CHECK_DEPENDS += $(DIFFERENTIAL)

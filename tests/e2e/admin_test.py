@@ -2,9 +2,7 @@
 """dps-admin against dps-service: imports of ten thousand enrollments that are killed, interrupted and resumed, and the
 other commands; and against a service that is busy and particular.
 
-    python3 tests/e2e/admin_test.py BUILD_DIR [NAME...]
-
-TAP on standard output; needs the standard library and openssl."""
+Needs the standard library and openssl."""
 
 import base64
 import csv
@@ -19,17 +17,15 @@ import signal
 import socketserver
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import traceback
 
-from server_harness import Failed, Service, check, make_certificate, same
+from server_harness import Service, make_certificate
+from tap import Failed, Programs, check, same
 
 COUNT = 10000
 PATIENT = "handshake=5000,head=5000,body=5000,stall=5000,idle=20000,write=5000,linger=400,drain=5000"
-admin_program = None
 
 
 def key_bytes(number):
@@ -50,7 +46,7 @@ class Admin:
 
     def __init__(self, directory, connection, port, ca):
         self.dir = directory
-        self.base = [admin_program, "--connection-string-file", connection, "--ca", ca,
+        self.base = [Programs.path("dps-admin"), "--connection-string-file", connection, "--ca", ca,
                      "--connect-to", f"127.0.0.1:{port}"]
 
     def start(self, *arguments, **options):
@@ -67,8 +63,8 @@ class Admin:
 
 def new_service():
     service = Service(timeouts=PATIENT)
-    string = subprocess.run([admin_program, "connection-string", "--policy-file", "policies.json", "--host",
-                             "localhost"], cwd=service.dir, capture_output=True, text=True, check=True).stdout
+    string = subprocess.run([Programs.path("dps-admin"), "connection-string", "--policy-file", "policies.json",
+                             "--host", "localhost"], cwd=service.dir, capture_output=True, text=True, check=True).stdout
     service.write("connection", string)
     return service, Admin(service.dir, "connection", service.tls_port, "cert.pem")
 
@@ -491,7 +487,7 @@ class Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 def test_other_service():
     """a service that is busy, refuses whole requests, and breaks off after it has done what was asked"""
-    with tempfile.TemporaryDirectory(dir=Service.root) as directory:
+    with tempfile.TemporaryDirectory(dir=Programs.root) as directory:
         make_certificate(directory, "localhost")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem"))
@@ -514,28 +510,3 @@ def test_other_service():
         same(sorted(Particular.existing), sorted(set(ids) - {"poison"}), "what is there")
         same(Particular.requests, [10] * 3 + [10] + [1] * 10 + [10, 10, 5], "enrollments of each request")
         server.shutdown()
-
-
-def main():
-    tests = [f for name, f in globals().items() if name.startswith("test_")]
-    if len(sys.argv) > 2:
-        tests = [f for f in tests if f.__name__ in sys.argv[2:]]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, test in enumerate(tests, 1):
-        try:
-            test()
-            result = "ok"
-        except Exception:
-            result, failed = "not ok", failed + 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-        print(f"{result} {number} - {test.__name__[5:]}: {test.__doc__}", flush=True)
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    Service.program = os.path.abspath(os.path.join(build, "dps-service"))
-    admin_program = os.path.abspath(os.path.join(build, "dps-admin"))
-    with tempfile.TemporaryDirectory(prefix="admin-test-") as Service.root:
-        sys.exit(main())

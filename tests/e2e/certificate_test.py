@@ -2,9 +2,7 @@
 """Certificates and keys as people have them, through the programs: whose certificate a client accepts, what the files
 of --ca, --cert, --key and --ek may contain, and what is said about the rest.
 
-    python3 tests/e2e/certificate_test.py BUILD_DIR [WORD...]
-
-TAP on standard output; needs python3-cryptography, openssl and swtpm."""
+Needs python3-cryptography, openssl and swtpm."""
 
 import base64
 import itertools
@@ -13,7 +11,6 @@ import re
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 
 from cryptography import x509
@@ -22,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID as purposes
 
 from certificates import DER, OAEP_PARAMETERS, PEM, Certificate, bundle_pkcs7, oaep
-from harness import Bench, Device, Programs, check, read_file, run, run_tap, same, write_file
+from harness import Bench, Device, read_file, run, write_file
 from server_harness import PATIENCE
+from tap import Programs, check, same
 
 HOST = "dps.example"
 
@@ -428,14 +426,3 @@ def test_ek_certificate_in_nv():
         check(words in shown, f"it does not say {words!r}: {shown}")
         same(read_file(target), alone or read_file(target), "the file")
         nv_undefine(device.tpm)
-
-
-def main():
-    words = sys.argv[2:]
-    tests = [(f.__doc__, f) for n, f in globals().items() if n.startswith("test_")]
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "certificate-test-"):
-        return run_tap([t for t in tests if not words or any(w in t[0] for w in words)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,9 +2,7 @@
 """dps-conformance --service on challenges that are not ours: nonces of 16 to 64 bytes are right, and a blob with one
 thing wrong fails the case that is about it, by the parser's own reason, and no other. oracle_wrap makes the blobs.
 
-    python3 tests/e2e/conformance_blob_test.py BUILD_DIR
-
-TAP on standard output; needs openssl, tpm2-pytss and python3-cryptography."""
+Needs openssl, tpm2-pytss and python3-cryptography."""
 
 import base64
 import contextlib
@@ -13,14 +11,14 @@ import json
 import os
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 
-from harness import Programs, run_tap, write_file
+from harness import write_file
 from oracle_support import split_blob
 from oracle_wrap import as_2b, make_blob
-from server_harness import SCOPE, check, same
+from server_harness import SCOPE
+from tap import Programs, check, same
 
 # The cases that are about a challenge and need no registration.
 CASES = [f"SVC-S06-{i:03}" for i in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11)] + ["SVC-S05-050", "SVC-S08-020", "SVC-S09-004"]
@@ -106,7 +104,7 @@ def fields_changed(number, change):
     return spoil
 
 
-def good_nonces():
+def test_good_nonces():
     """nonces of 16, 31, 32, 33 and 64 bytes are right"""
     for size in (16, 31, 32, 33, 64):
         failed, found, err = judge(size)
@@ -114,7 +112,7 @@ def good_nonces():
         same({c["result"] for c in found.values()}, {"passed"}, f"{size} bytes: {err}")
 
 
-def bad_nonces():
+def test_bad_nonces():
     """one of 15 bytes is not, and only the cases about the blob say so"""
     failed, found, err = judge(15)
     same(failed, ["SVC-S06-003", "SVC-S06-005"], err)
@@ -133,8 +131,8 @@ SPOILT = (
 )
 
 
-def spoilt():
-    """a blob with one thing wrong fails the case about it; a case that only depends on it is skipped, and says why"""
+def test_spoilt():
+    """a blob with one thing wrong fails the case about it; what only stands on it is skipped, and says on what"""
     for name, spoil, wanted, words in SPOILT:
         failed, found, err = judge(spoil=spoil, cases=CASES)
         blamed = set(failed) - {"SVC-S09-002"}  # this service never takes a token
@@ -143,12 +141,3 @@ def spoilt():
         skipped = {i: c for i, c in found.items() if c["result"] == "skipped"}
         for i, case in skipped.items():
             check(case.get("stands_on"), f"{name}: {i} is skipped and does not say on what it stands: {case}")
-
-
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "conformance-blob-"):
-        return run_tap([(t.__doc__, t) for t in (good_nonces, bad_nonces, spoilt)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

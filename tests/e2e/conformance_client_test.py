@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: MIT
 """dps-conformance --device-listen with clients that are odd rather than wrong: that hold something, send much,
-have one fault, or never come. The clients are those of conformance_device_test.py.
+have one fault, or never come. The clients are those of conformance_device_client.py.
 
-    python3 tests/e2e/conformance_client_test.py BUILD_DIR
-
-TAP on standard output; needs openssl, flock and python3-cryptography."""
+Needs openssl, flock and python3-cryptography."""
 
 import os
-import sys
 
-import conformance_device_test
-from conformance_device_test import Lab, told
-from harness import Programs, run_tap
-from server_harness import check, same
-
-CLIENT = os.path.abspath(conformance_device_test.__file__)
+from conformance_device_test import CLIENT, Lab, told
+from tap import check, same
 
 
-def held(lab):
-    """a client that the suite kills has released what it held before the next case begins"""
+def test_held(lab):
+    """a client that the suite kills has let go of what it held before the next case begins"""
     lock, both = lab.path("lock"), lab.path("both")
     # Not the shell that the suite has started, deaf to SIGTERM, and so large that its end takes a while.
     holder = (f"import fcntl, os, signal, subprocess, sys; signal.signal(15, signal.SIG_IGN); f = open({lock!r}, 'w')\n"
               "try:\n    fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
               f"except OSError:\n    open({both!r}, 'w').close()\n"
               f"memory = bytearray(os.urandom(1 << 20)) * 200\n"
-              f"client = ['/usr/bin/python3', {CLIENT!r}, '--client', {lab.dir!r}, '']\n"
+              f"client = ['/usr/bin/python3', {CLIENT!r}, {lab.dir!r}]\n"
               "sys.exit(subprocess.call(client))\n")
     with open(lab.path("holder.py"), "w", encoding="utf-8") as f:
         f.write(holder)
@@ -36,16 +29,16 @@ def held(lab):
     same(code, 0, err)
 
 
-def large_requests(lab):
-    """a client may send requests that the suite does not read: it is refused, but no case fails"""
+def test_large_requests(lab):
+    """a client may send requests that the suite does not read: it is refused, and not blamed"""
     code, cases, err = lab.python("reads all", "DEV-S07-116", "DEV-S08-027")
     same(told(cases, "passed"), "", "cases that did not pass")
     check(any("larger than this suite reads" in note for c in cases.values() for note in c["notes"]), f"{cases}")
     same(code, 0, err)
 
 
-def only_its_own(lab):
-    """a client with one fault fails the case about it, and not those that only depend on it"""
+def test_only_its_own(lab):
+    """a client with one fault fails the case about it, and not those that only stand on it"""
     some = ("DEV-S04-002", "DEV-S06-001", "DEV-S07-003", "DEV-S07-061", "DEV-S08-020", "DEV-S00-050")
     for fault, failed, others in (("keeps a log", "DEV-S04-009", "passed"), ("one more", "DEV-S09-002", "passed"),
                                   ("other audience", "DEV-S08-002", "skipped"),
@@ -58,17 +51,11 @@ def only_its_own(lab):
         same(code, 1, fault)
 
 
-def no_client(lab):
-    """a client that never comes: nothing passes, and it is not a success"""
+def test_no_client(lab):
+    """a client that never comes: nothing passes, and it is no success"""
     code, cases, _ = lab.conformance("exit 0", "DEV-S04-001", "DEV-S07-003", "DEV-S00-050")
     check(code != 0 and all(c["result"] != "passed" for c in cases.values()), f"{code}: {cases}")
 
 
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "conformance-client-"):
-        lab = Lab()
-        return run_tap([(t.__doc__, lambda t=t: t(lab)) for t in (held, large_requests, only_its_own, no_client)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    return Lab()

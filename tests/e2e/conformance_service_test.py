@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """dps-conformance --service: green against dps-service, red against wrong services, and it cleans up after itself.
 
-    python3 tests/e2e/conformance_service_test.py BUILD_DIR [test_NAME ...]
-
-TAP on standard output; needs nothing but the standard library and the openssl program."""
+Needs nothing but the standard library and the openssl program."""
 
 import base64
 import json
@@ -15,17 +13,15 @@ import socket
 import sqlite3
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
-import traceback
 import warnings
 
-from server_harness import PATIENCE, SCOPE, Service, check, make_certificate, same
+from server_harness import PATIENCE, SCOPE, Service, make_certificate
+from tap import Programs, check, same
 
 CASES = 150  # at least so many must have passed against our own service
 TIMEOUTS = "head=2500,linger=5000,drain=60000"
-program = None
 
 
 def start(store):
@@ -47,8 +43,8 @@ def start(store):
 
 
 def command(directory, port, *options, scope=SCOPE, ca="cert.pem"):
-    return [program, "--service", f"https://localhost:{port}", "--ca", os.path.join(directory, ca), "--scope", scope,
-            "--connect-to", f"127.0.0.1:{port}", *options]
+    return [Programs.path("dps-conformance"), "--service", f"https://localhost:{port}", "--ca",
+            os.path.join(directory, ca), "--scope", scope, "--connect-to", f"127.0.0.1:{port}", *options]
 
 
 def administrator(service):
@@ -204,7 +200,7 @@ def answer(status, body):
 
 def test_always_200():
     """a service that says 200 to everything fails, in the right cases"""
-    with tempfile.TemporaryDirectory(dir=Service.root) as directory:
+    with tempfile.TemporaryDirectory(dir=Programs.root) as directory:
         service = Yes(directory, answer(200, '{"status":"assigned"}'))
         result = Result(command(directory, service.port, "--quick", "SVC-S00", "SVC-S04"))
         same(result.code, 1, "exit code")
@@ -215,8 +211,8 @@ def test_always_200():
 
 
 def test_always_refusing():
-    """a service that refuses everything, in the right form, fails where it should have accepted"""
-    with tempfile.TemporaryDirectory(dir=Service.root) as directory:
+    """a service that refuses everything in the right form fails where it should have said yes"""
+    with tempfile.TemporaryDirectory(dir=Programs.root) as directory:
         service = Yes(directory, answer(404, '{"errorCode":404201,"message":"no","trackingId":"x"}'))
         owner = os.path.join(directory, "owner")
         with open(owner, "w") as f:
@@ -232,7 +228,7 @@ def test_always_refusing():
 
 def test_weak_tls():
     """a service that accepts old TLS, old key exchange, and ends without close_notify fails in these cases"""
-    with tempfile.TemporaryDirectory(dir=Service.root) as directory, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory(dir=Programs.root) as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         service = Yes(directory, answer(404, '{"errorCode":404001,"message":"no","trackingId":"x"}'), weak=True)
         result = Result(command(directory, service.port, "--strict", "SVC-S00-001", "SVC-S00-002", "SVC-S00-003",
@@ -250,7 +246,7 @@ def test_usage():
             f.write("HostName=localhost;SharedAccessKeyName=a;SharedAccessKey=AAAA")
         os.chmod(service.path("open"), 0o644)
         service.write("broken", "HostName=localhost")
-        other = tempfile.mkdtemp(dir=Service.root)
+        other = tempfile.mkdtemp(dir=Programs.root)
         make_certificate(other, "localhost")
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
@@ -269,28 +265,3 @@ def test_usage():
             same(result.passed, set(), "passed")
     finally:
         same(service.stop(), 0, "exit code of the service")
-
-
-def main():
-    tests = [f for name, f in globals().items() if name.startswith("test_")]
-    if len(sys.argv) > 2:
-        tests = [f for f in tests if f.__name__ in sys.argv[2:]]
-    print(f"1..{len(tests)}")
-    failed = 0
-    for number, test in enumerate(tests, 1):
-        try:
-            test()
-            result = "ok"
-        except Exception:
-            result, failed = "not ok", failed + 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-        print(f"{result} {number} - {test.__doc__}", flush=True)
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    Service.program = os.path.abspath(os.path.join(build, "dps-service"))
-    program = os.path.abspath(os.path.join(build, "dps-conformance"))
-    with tempfile.TemporaryDirectory(prefix="conformance-service-") as Service.root:
-        sys.exit(main())

@@ -3,25 +3,21 @@
 its exit codes are right, and it fails on bad ones: each mutant is a swtpm behind a proxy that breaks one rule, and must
 fail the case about that rule.
 
-    python3 tests/e2e/conformance_tpm_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
-
-TAP on standard output; needs the standard library, openssl, swtpm and tpm2-tools."""
+Needs the standard library, openssl, swtpm and tpm2-tools."""
 
 import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-import traceback
 import xml.etree.ElementTree
+
+from tap import Programs, check
 
 PATIENCE = 1500
 READ_PUBLIC, FLUSH, ACTIVATE, IMPORT, LOAD, HMAC = 0x173, 0x165, 0x147, 0x156, 0x157, 0x155
@@ -29,36 +25,19 @@ CREATE_PRIMARY, LOAD_EXTERNAL, GET_CAPABILITY, CLEAR, START_SESSION = 0x131, 0x1
 REWRAP = 0x152
 
 
-class Failed(Exception):
-    pass
-
-
-def check(holds, message):
-    if not holds:
-        raise Failed(message)
-
-
 # ---- The program -----------------------------------------------------------------------------------------------------
 
-class World:
-    build = root = cleanup = None
+def program(name="dps-conformance", sanitized=False):
+    path = Programs.path("asan/" + name)
+    return path if sanitized and os.access(path, os.X_OK) else Programs.path(name)
 
-    @classmethod
-    def program(cls, name="dps-conformance", sanitized=False):
-        path = os.path.join(cls.build, "asan", name)
-        return path if sanitized and os.access(path, os.X_OK) else os.path.join(cls.build, name)
 
-    @classmethod
-    def directory(cls):
-        return tempfile.mkdtemp(dir=cls.root)
-
-    @classmethod
-    def file(cls, content, mode=0o600):
-        path = os.path.join(cls.directory(), "file")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(content)
-        os.chmod(path, mode)
-        return path
+def file_with(content, mode=0o600):
+    path = os.path.join(Programs.directory(), "file")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(content)
+    os.chmod(path, mode)
+    return path
 
 
 TAP_LINE = re.compile(r"(not )?ok (\d+) - ((?:TPM|SVC|DEV)-S\d\d-\d\d\d): (.*?)(?: # (SKIP|TO" r"DO) (.*))?")
@@ -68,19 +47,19 @@ class Run:
     """One run that has ended. results: id → passed, failed, not met, skipped."""
 
     def __init__(self, *arguments, sanitized=False, status=0, says=None):
-        done = subprocess.run([World.program(sanitized=sanitized), *arguments], capture_output=True, text=True,
+        done = subprocess.run([program(sanitized=sanitized), *arguments], capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         self.out, self.err, self.code = done.stdout, done.stderr, done.returncode
         what = " ".join(arguments)
         check(self.code == status, f"{what}: exit code {self.code}, wanted {status}\n{self.out}{self.err}")
         check(says is None or says in self.err, f"{what}: it does not say {says!r} but\n{self.err}")
-        self.results = tap(self.out) if self.out.startswith("TAP") else {}
+        self.results = results_in(self.out) if self.out.startswith("TAP") else {}
 
     def ids(self, result):
         return [i for i, r in self.results.items() if r == result]
 
 
-def tap(text):
+def results_in(text):
     """The results of a TAP stream, which must be whole: a plan, and numbers without gaps unless it bailed out."""
     lines = text.splitlines()
     check(lines[0] == "TAP version 13" and re.fullmatch(r"1\.\.\d+", lines[1]), f"no TAP: {lines[:2]}")
@@ -127,7 +106,7 @@ def validate(run, junit, report):
 
 class Swtpm:
     def __init__(self):
-        self.dir = World.directory()
+        self.dir = Programs.directory()
         self.socket = os.path.join(self.dir, "socket")
         self.name = "swtpm:" + self.socket
         with open(os.path.join(self.dir, "log"), "w", encoding="utf-8") as log:
@@ -135,7 +114,7 @@ class Swtpm:
                 ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.dir, "--server",
                  "type=unixio,path=" + self.socket, "--ctrl", "type=unixio,path=" + self.socket + ".ctrl",
                  "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
-        World.cleanup.callback(self.stop)
+        Programs.cleanup.callback(self.stop)
         deadline = time.monotonic() + PATIENCE
         while True:
             with contextlib.suppress(OSError):
@@ -185,7 +164,7 @@ class Proxy:
     """A TPM in front of another one: change(command, ask) gives the response, ask(command) the real one's."""
 
     def __init__(self, swtpm, change):
-        self.path = os.path.join(World.directory(), "socket")
+        self.path = os.path.join(Programs.directory(), "socket")
         self.name, self.swtpm, self.change = "swtpm:" + self.path, swtpm, change
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -213,14 +192,14 @@ def code(message):
 # ---- Good TPMs -------------------------------------------------------------------------------------------------------
 
 def reports():
-    directory = World.directory()
+    directory = Programs.directory()
     return os.path.join(directory, "junit.xml"), os.path.join(directory, "report.json")
 
 
-def good_libtpms():
+def test_good_libtpms():
     """libtpms passes everything, TPM2_Clear as well"""
     junit, report = reports()
-    name = "libtpms:" + os.path.join(World.directory(), "tpm")
+    name = "libtpms:" + os.path.join(Programs.directory(), "tpm")
     run = Run("--tpm", name, "--destructive", "--quick", "--seed", "one", "--junit", junit, "--json", report)
     told = validate(run, junit, report)
     check(told["seed"] == "one" and told["ended_early"] is None, "what the report says about the run")
@@ -229,11 +208,11 @@ def good_libtpms():
     check(run.results["TPM-S09-003"] == "skipped" and "--quick" in run.out, "--quick")
 
 
-def good_swtpm_with_owner():
-    """an owned swtpm with persistent keys passes everything but TPM2_Clear (sanitizers), and is left as it was"""
+def test_good_swtpm_with_owner():
+    """swtpm with an owner and persistent keys passes everything but TPM2_Clear (sanitizers), and is left as it was"""
     tpm = Swtpm()
-    auth = {name: World.file(name + " password\n") for name in ("owner", "endorsement", "lockout")}
-    subprocess.run([World.program("dps-device"), "--quiet", "--tpm", tpm.name, "own", "--persist",
+    auth = {name: file_with(name + " password\n") for name in ("owner", "endorsement", "lockout")}
+    subprocess.run([program("dps-device"), "--quiet", "--tpm", tpm.name, "own", "--persist",
                     *(x for name, path in auth.items() for x in (f"--new-{name}-auth-file", path))],
                    check=True, capture_output=True)
     options = [x for name, path in auth.items() for x in (f"--{name}-auth-file", path)]
@@ -253,15 +232,15 @@ def good_swtpm_with_owner():
     check(run.results["TPM-S03-023"] == "passed", f"{run.results}")
 
 
-def ek_certificate():
-    """the EK certificate in NV is read and compared with the EK: one that is right, one about another key"""
-    tpm, directory = Swtpm(), World.directory()
+def test_ek_certificate():
+    """the EK certificate in NV is read and held against the EK: one that is right, one about another key"""
+    tpm, directory = Swtpm(), Programs.directory()
 
     def run(*command):
         subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
     with open(os.path.join(directory, "ek.pem"), "wb") as f:
-        f.write(subprocess.run([World.program("dps-device"), "--quiet", "--tpm", tpm.name, "ek", "--format", "pem"],
+        f.write(subprocess.run([program("dps-device"), "--quiet", "--tpm", tpm.name, "ek", "--format", "pem"],
                                check=True, capture_output=True).stdout)
     run("openssl", "genrsa", "-out", "ca.key", "2048")
     ids = ("TPM-S01-009", "TPM-S01-010")
@@ -280,9 +259,9 @@ def ek_certificate():
 
 # ---- What the program does -------------------------------------------------------------------------------------------
 
-def usage():
-    """wrong command lines are refused with 2, and the message says what is meant"""
-    name = "libtpms:" + os.path.join(World.directory(), "tpm")
+def test_usage():
+    """wrong command lines are refused with 2, and say what is meant"""
+    name = "libtpms:" + os.path.join(Programs.directory(), "tpm")
     for arguments, says in (
             ((), "say what to check"),
             (("--tpm",), "needs a value"),
@@ -297,27 +276,27 @@ def usage():
         check(not run.ids("passed"), f"{arguments}: {run.out}")
 
 
-def exit_codes():
+def test_exit_codes():
     """a TPM that is not there: 3; a file that is not: 5; nothing that has run: 1"""
-    Run("--tpm", "swtpm:" + os.path.join(World.directory(), "nobody"), status=3, says="not run")
-    name = "libtpms:" + os.path.join(World.directory(), "tpm")
-    Run("--tpm", name, "--owner-auth-file", os.path.join(World.directory(), "none"), status=5)
-    Run("--tpm", name, "--owner-auth-file", World.file("x", 0o644), status=5)
-    Run("--tpm", name, "--json", os.path.join(World.directory(), "none", "report"), "TPM-S00-001", status=5)
+    Run("--tpm", "swtpm:" + os.path.join(Programs.directory(), "nobody"), status=3, says="not run")
+    name = "libtpms:" + os.path.join(Programs.directory(), "tpm")
+    Run("--tpm", name, "--owner-auth-file", os.path.join(Programs.directory(), "none"), status=5)
+    Run("--tpm", name, "--owner-auth-file", file_with("x", 0o644), status=5)
+    Run("--tpm", name, "--json", os.path.join(Programs.directory(), "none", "report"), "TPM-S00-001", status=5)
     run = Run("--tpm", name, "TPM-S03-020", status=1, says="no case has run")
     check(run.results == {"TPM-S03-020": "skipped"}, f"{run.results}")
 
 
-def strict():
+def test_strict():
     """a SHOULD that is not met fails the run only with --strict"""
-    name = "libtpms:" + os.path.join(World.directory(), "tpm")
+    name = "libtpms:" + os.path.join(Programs.directory(), "tpm")
     run = Run("--tpm", name, "TPM-S01-009", says="1 SHOULD not met")
     check(run.results == {"TPM-S01-009": "not met"}, f"{run.results}")
     run = Run("--tpm", name, "--strict", "TPM-S01-009", status=1)
     check(run.results == {"TPM-S01-009": "failed"}, f"{run.results}")
 
 
-def lists():
+def test_lists():
     """--list gives the same cases as text, JSON and Markdown; ids choose"""
     cases = json.loads(Run("--list=json").out)
     ids = [c["id"] for c in cases]
@@ -328,7 +307,7 @@ def lists():
     check(chosen == [i for i in ids if i.startswith("TPM-S08-") or i == "TPM-S01-002"], f"{chosen}")
 
 
-def reproducible():
+def test_reproducible():
     """with the same seed a case sends the same bytes, alone and among others"""
     swtpm, sent = Swtpm(), []
 
@@ -346,27 +325,27 @@ def reproducible():
     check(sent[0] == sent[2] and sent[0] not in (sent[1], sent[3]), "the bytes of TPM2_Import")
 
 
-def interrupted():
+def test_interrupted():
     """SIGINT: the case that runs is ended properly, the reports are written, the TPM is left as it was"""
     tpm = Swtpm()
     junit, report = reports()
-    process = subprocess.Popen([World.program(), "--tpm", tpm.name, "--junit", junit, "--json", report],
+    process = subprocess.Popen([program(), "--tpm", tpm.name, "--junit", junit, "--json", report],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    World.cleanup.callback(process.kill)
+    Programs.cleanup.callback(process.kill)
     out = "".join(process.stdout.readline() for _ in range(24))
     process.send_signal(signal.SIGINT)
     rest, err = process.stdout.read(), process.stderr.read()  # communicate would leave out what readline has read ahead
     process.wait(PATIENCE)
     run = Run.__new__(Run)
-    run.out, run.err, run.results = out + rest, err, tap(out + rest)
+    run.out, run.err, run.results = out + rest, err, results_in(out + rest)
     check(process.returncode == 1 and "interrupted" in err, f"exit code {process.returncode}: {err}")
     told = validate(run, junit, report)
     check(told["counts"]["not run"] > 0 and told["counts"]["failed"] == 0, f"{told['counts']}")
     check(tpm.loaded() == [], f"left in the TPM: {tpm.loaded()}")
 
 
-def tpm_goes_away():
-    """a TPM that disappears in the middle: 3, and the reports say what has not run"""
+def test_tpm_goes_away():
+    """a TPM that breaks off in the middle: 3, and the reports say what has not run"""
     swtpm, commands = Swtpm(), []
 
     def break_off(command, ask):
@@ -556,7 +535,7 @@ MUTANTS = (
 )
 
 
-def mutants_fail():
+def test_mutants_fail():
     """each of the mutants fails the case that is about it, and only by what it breaks"""
     swtpm = None
     for name, change, wanted, *before in MUTANTS:
@@ -569,7 +548,7 @@ def mutants_fail():
         print(f"# {name}: {run.err.splitlines()[0]}")
 
 
-def rewrap():
+def test_rewrap():
     """TPM2_Rewrap, listed or not: the suite tries it and tells what came of it, `info` says which TPM this is"""
     swtpm, ids = Swtpm(), [f"TPM-S07-10{i}" for i in range(4)]
     for name, change, results, notes, info in (
@@ -582,7 +561,7 @@ def rewrap():
             ("listed, but refused", refused(REWRAP), ("not met", "failed", "failed", "failed"), (), "listed: ")):
         proxy = Proxy(swtpm, change)
         run = Run("--tpm", proxy.name, *ids, status=1 if "failed" in results else 0)
-        shown = subprocess.run([World.program("dps-device"), "--tpm", proxy.name, "info"], text=True, check=True,
+        shown = subprocess.run([program("dps-device"), "--tpm", proxy.name, "info"], text=True, check=True,
                                capture_output=True).stdout
         proxy.close()
         check(run.results == dict(zip(ids, results)), f"{name}: {run.results}")
@@ -590,8 +569,14 @@ def rewrap():
         check(f"\nTPM2_Rewrap   {info}" in shown, f"{name}: {shown}")
 
 
-def others_are_not_blamed():
-    """one fault fails the cases about it; those that only depend on it are skipped, with the reason"""
+# Cases of keys and credentials with nothing odd in them but one thing each.
+CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03",
+                          *(f"TPM-S07-0{i}" for i in (10, 13, 14, 22, 40, 43, 44, 45, 46, 80, 81)),
+                          *(f"TPM-S08-00{i}" for i in (1, 2, 5, 8)), "TPM-S07-001", "TPM-S09-001", "TPM-S09-002")
+
+
+def test_others_are_not_blamed():
+    """one fault fails the cases about it; what only stands on it is skipped, with the reason"""
     swtpm = Swtpm()
     for name, change, failed, words in (
             ("no key can be imported", refused(IMPORT), ["TPM-S07-040"], "TPM2_Import: the TPM answered"),
@@ -605,36 +590,3 @@ def others_are_not_blamed():
         check(len(run.ids("skipped")) > 5 and "it depends on " in run.out, f"{name}: {run.results}")
         told = [line for line in run.err.splitlines() if "skipped because of" in line]
         check(told and len(told) <= 4, f"{name}: {run.err}")
-
-
-# ---- All of them -----------------------------------------------------------------------------------------------------
-
-# Cases about keys and credentials, each with one odd thing in them.
-CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03",
-                          *(f"TPM-S07-0{i}" for i in (10, 13, 14, 22, 40, 43, 44, 45, 46, 80, 81)),
-                          *(f"TPM-S08-00{i}" for i in (1, 2, 5, 8)), "TPM-S07-001", "TPM-S09-001", "TPM-S09-002")
-
-TESTS = [good_libtpms, good_swtpm_with_owner, ek_certificate, usage, exit_codes, strict, lists, reproducible,
-         interrupted, tpm_goes_away, mutants_fail, rewrap, others_are_not_blamed]
-
-
-def main():
-    World.build, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    check(shutil.which("swtpm"), "the program swtpm is missing")
-    tests = [t for t in TESTS if not words or any(w in t.__doc__ for w in words)]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    failed = 0
-    print(f"1..{len(tests)}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="conformance-tpm-") as World.root, contextlib.ExitStack() as World.cleanup:
-        for number, test in enumerate(tests, 1):
-            try:
-                test()
-                print(f"ok {number} - {test.__doc__}", flush=True)
-            except Exception:  # whatever it is, it is this test's
-                failed += 1
-                print(f"not ok {number} - {test.__doc__}")
-                print("# " + traceback.format_exc().rstrip().replace("\n", "\n# "), flush=True)
-    sys.exit(failed != 0)
-
-
-main()

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """dps-device on TPMs that others have used before, and against services that stall or mislead it.
 
-    python3 tests/e2e/device_guest_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
-
 The keys of others are made by tpm2-tools."""
 
 import contextlib
@@ -13,13 +11,11 @@ import re
 import shutil
 import socket
 import ssl
-import sys
 import threading
 from concurrent import futures
 
-from harness import (SCOPE, Bench, Device, Programs, SwtpmForTools, make_ca, make_leaf, read_file, run, run_tap,
-                     wait_until)
-from server_harness import check, same
+from harness import SCOPE, Bench, Device, SwtpmForTools, make_ca, make_leaf, read_file, run, wait_until
+from tap import Programs, check, same
 
 EK, SRK = "0x81010001", "0x81000001"
 
@@ -244,20 +240,5 @@ def descriptors(path):
     return count
 
 
-# ---- Running them ----------------------------------------------------------------------------------------------------
-
-def main():
-    words = sys.argv[2:]
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "device-test-"):
-        made = []
-
-        def bench():
-            if not made:
-                made.append(Bench())
-            return made[0]
-        tests = [(f.__doc__, lambda f=f: f(bench())) for name, f in list(globals().items()) if name.startswith("test_")]
-        return run_tap([t for t in tests if not words or any(w in t[0] for w in words)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    return Bench()

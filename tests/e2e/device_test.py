@@ -2,9 +2,7 @@
 """dps-device: what it says about a TPM, and what it says when something goes wrong: one sentence, in time, with what to
 do, and the exit code that --help names.
 
-    python3 tests/e2e/device_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
-
-TAP on standard output; needs the standard library, openssl, swtpm and tpm2-tools."""
+Needs the standard library, openssl, swtpm and tpm2-tools."""
 
 import contextlib
 import json
@@ -13,11 +11,11 @@ import re
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 
-from harness import Bench, Device, Programs, Swtpm, run, run_tap, wait_until, write_file
-from server_harness import PATIENCE, SCOPE, check, same
+from harness import Bench, Device, Swtpm, run, wait_until, write_file
+from server_harness import PATIENCE, SCOPE
+from tap import Programs, check, same
 from tpm_front import Front
 
 USAGE, TPM, NETWORK = 2, 3, 4
@@ -60,7 +58,7 @@ def save(tpm, handle):
     tpm.ask("8001 00000000 00000162" + handle.hex())
 
 
-def sessions():
+def test_sessions():
     """flush and info: sessions of both kinds, loaded and saved, however few of them the TPM lists at a time"""
     tpm = Swtpm("swtpm-unix")
     for page in (None, 1, 7):
@@ -83,8 +81,8 @@ def define(tpm, index):
     tpm.ask("8002 00000000 0000012a 40000001 00000009 40000009 0000 00 0000 0000" + f"{len(public) // 2:04x}" + public)
 
 
-def certificates():
-    """info: every index of the EK Credential Profile has its name; other keys' certificates are no fault"""
+def test_certificates():
+    """info: every index of the EK Credential Profile has its name, and other keys' certificates are no lack of any"""
     tpm = Swtpm("swtpm-unix")
     check("no EK certificate: nothing in it proves who made it" in device_program(tpm.name, "info").out, "none")
     named = {0x01C0001C: "EK certificate, RSA-3072, high range", 0x01C0001D: "EK template, RSA-3072, high range",
@@ -111,8 +109,8 @@ def certificates():
     check("EK certificates only" not in told and "no EK certificate" not in told, told)
 
 
-def untold():
-    """info: a value that a TPM does not report is '?', not 0; TPM_ALG_NULL has a name"""
+def test_untold():
+    """info: what a TPM does not tell is '?', not 0; TPM_ALG_NULL has a name"""
     tpm = Swtpm("swtpm-unix")
     whole = device_program(tpm.name, "info").out
     check("?" not in whole, whole)
@@ -130,7 +128,7 @@ def untold():
     check(" NULL " in told.out and "0x0010" not in told.out, told.out)
 
 
-def hierarchies():
+def test_hierarchies():
     """info: a hierarchy that is disabled; register says the same"""
     tpm = Swtpm("swtpm-unix")
     for handle, name, word in (("40000001", "owner", "no SRK"), ("4000000b", "endorsement", "no EK")):
@@ -148,8 +146,8 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def mistaken():
-    """swtpm: and mssim: mistaken for each other: the message says which to use"""
+def test_mistaken():
+    """swtpm: and mssim: mistaken for each other: it is said which to use"""
     tpm, controlled = Swtpm("swtpm-tcp"), Controlled("swtpm-tcp")
     for swtpm in (tpm, controlled):
         device_program(swtpm.name.replace("swtpm:", "mssim:"), "info", status=TPM,
@@ -176,8 +174,8 @@ def talker(words):
         yield listener.getsockname()[1]
 
 
-def unreachable():
-    """a TPM that cannot be reached: which place, why, and what to do; never the reason of something else"""
+def test_unreachable():
+    """a TPM that cannot be reached: which place, why, and what to do; never a reason of something else"""
     port = free_port()
     for name, says in ((f"swtpm:127.0.0.1:{port}", ("Connection refused", "start it")),
                        (f"mssim:127.0.0.1:{port}", (f"its platform port {port + 1} (PORT + 1): Connection refused",)),
@@ -199,7 +197,7 @@ def unreachable():
                 check("host name" not in told and "Success" not in told, told)
 
 
-def no_permission():
+def test_no_permission():
     """a TPM that this user may not use"""
     if os.getuid() != 0:
         return
@@ -209,7 +207,7 @@ def no_permission():
     check("Permission denied" in told and "usermod -aG tss" in told, told)
 
 
-def srk_with_password():
+def test_srk_with_password():
     """an SRK at 0x81000001 that has a password of its own is passed over: the same key serves without one"""
     device, bench = Device("libtpms"), Bench()
     device.tpm = tpm = Controlled("swtpm-tcp")
@@ -230,7 +228,7 @@ def srk_with_password():
 
 # ---- Limits, clocks and waiting --------------------------------------------------------------------------------------
 
-def limits():
+def test_limits():
     """what is too long is refused before the TPM is asked, and --help says how long it may be"""
     text = run(Programs.path("dps-device"), "register", "--help").out
     limit = int(re.search(r"--payload JSON .*?at most (\d+) bytes", text).group(1))
@@ -251,8 +249,8 @@ def limits():
     bench.send(device, "--message", "x" * (limit + 1), status=USAGE, says=f"it may have {limit} at most")
 
 
-def no_clock():
-    """a clock that was never set: no token, but register and send use the service's time"""
+def test_no_clock():
+    """a clock that was never set: no token, but registering and sending take the service's time"""
     device, bench = Device("libtpms"), Bench()
     bench.enroll(device, "timeless")
     bench.register(device, "timeless", "--now", "60")
@@ -287,8 +285,8 @@ class Busy:
                         client.recv(1)
 
 
-def waiting():
-    """a service that is busy: before it waits, the device says for what and how long"""
+def test_waiting():
+    """a service that is busy: what is waited for, and how long, is said before the waiting"""
     device, bench = Device("libtpms"), Bench()
     busy = Busy(bench, [b"502 Bad Gateway\r\nRetry-After: 0", b"429 Slow\r\nRetry-After: 1", b"403 No"])
     told = bench.register(device, "waiting", "--service", busy.url, status=1, says="answered 403").err
@@ -298,8 +296,8 @@ def waiting():
           for status in ("502 Bad Gateway", "429 Too Many Requests")], "lines")
 
 
-def silence():
-    """a service that does not answer: after some seconds the device says what it waits for and how long"""
+def test_silence():
+    """a service that does not answer: what is waited for, and how long, is said after some seconds"""
     device, bench = Device("libtpms"), Bench()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         process = subprocess.Popen(
@@ -312,15 +310,3 @@ def silence():
             process.kill()
             process.wait()
     check(re.fullmatch(r"dps-device: no answer from localhost yet; waiting for it, \d+ s at most\n", line), line)
-
-
-def main():
-    words = sys.argv[2:]
-    tests = (sessions, certificates, untold, hierarchies, mistaken, unreachable, no_permission, srk_with_password,
-             limits, no_clock, waiting, silence)
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "device-test-"):
-        return run_tap([(t.__doc__, t) for t in tests if not words or any(w in t.__doc__ for w in words)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

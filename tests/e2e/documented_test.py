@@ -6,9 +6,7 @@ hosts of the examples exist; so a line may end with an error that names what is 
 server has to start. Our commands and options in running text must be known to --help. Other programs' lines are run
 too, or listed below with the reason why not.
 
-    python3 tests/e2e/documented_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
-
-TAP on standard output; needs openssl, make and swtpm."""
+Needs openssl, make and swtpm."""
 
 import os
 import re
@@ -16,11 +14,10 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
 
-from harness import Programs, run, run_tap, write_file
-from server_harness import check, same
+from harness import run, write_file
+from tap import Programs, check, same
 
 DEPLOY = "port/posix/deploy"
 OPERATIONS = DEPLOY + "/OPERATIONS.md"
@@ -203,7 +200,7 @@ def all_lines():
         yield from ((program + " --help", line) for line in examples(program))
 
 
-def ours_run():
+def test_ours_run():
     """every line of ours in pages, deploy files and --help can be run as it stands"""
     place, tried = Place(), set()
     for where, line in all_lines():
@@ -217,7 +214,7 @@ def ours_run():
     print(f"# {len(tried)} lines")
 
 
-def others_run_or_have_a_reason():
+def test_others_run_or_have_a_reason():
     """every line of another program is run as well, or listed with the reason why not"""
     place, reasons = Place(), set()
     for where, line in dict.fromkeys(all_lines()):
@@ -234,7 +231,7 @@ def others_run_or_have_a_reason():
     same(set(NOT_RUN) - reasons, set(), "reasons for lines that no page has")
 
 
-def make_targets():
+def test_make_targets():
     """every make target that is named exists"""
     database = subprocess.run(["make", "-pRrq", "DEPS=no", ":"], capture_output=True, text=True,
                               timeout=LINE_PATIENCE, check=False).stdout
@@ -246,7 +243,7 @@ def make_targets():
                 same(set(named) - targets, set(), f"{page}: {line}")
 
 
-def words_known():
+def test_words_known():
     """commands and options that the pages name in running text are known to --help"""
     known = {program: "\n".join(helps(program)) for program in PROGRAMS}
     for page in PAGES:
@@ -274,8 +271,8 @@ exec dps-device --quiet --tpm "libtpms:$PLACE/board" send --connect-to "127.0.0.
 """
 
 
-def finish_line():
-    """PORTING.md's finish line, as it is: our device passes its first cases, and sends"""
+def test_finish_line():
+    """PORTING.md's finish line, as it stands: our device passes its first cases, and sends"""
     line, = (line for line in blocks("port/PORTING.md") if "./register.sh" in line)
     place = Place()
     place.env["PLACE"] = place.dir
@@ -306,8 +303,8 @@ int main(void)
 NOT_PROVIDED = 19  # what port/none answers to everything
 
 
-def lines_of_c():
-    """README's lines of C compile without a warning, link, and run as far as they can on port/none"""
+def test_lines_of_c():
+    """README's lines of C compile without a warning, link, and run as far as a port goes that supplies nothing"""
     place = Place()
     source, = re.findall(r"^<!-- compiled -->\n```c\n(.*?)^```", read("README.md"), re.M | re.S)
     write_file(place.path("firmware.c"), source.replace("int register_device(", "static int register_device(") + MAIN)
@@ -315,16 +312,3 @@ def lines_of_c():
                     "-o", place.path("firmware"), place.path("firmware.c"), "port/none/none.c", "port/drive.c",
                     os.path.join(Programs.build, "libtpmdps.a"), "-lbearssl"], check=True)
     run(place.path("firmware"), status=NOT_PROVIDED)
-
-
-TESTS = (ours_run, others_run_or_have_a_reason, make_targets, words_known, lines_of_c, finish_line)
-
-
-def main():
-    chosen = sys.argv[2:]
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "documented-"):
-        return run_tap([(t.__doc__, t) for t in TESTS if not chosen or any(w in t.__doc__ for w in chosen)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,11 +2,9 @@
 """dps-service is killed with SIGKILL at random moments, while devices register and an administrator enrolls. What was
 answered before must be there after each restart, and nothing may be half there.
 
-    python3 tests/e2e/durability_test.py BUILD_DIR [SEED [KILLS]]     the seed chooses the moments and the load
+SEED chooses the moments and the load, KILLS how many there are (both in the environment). Needs the standard library,
+openssl and swtpm."""
 
-TAP on standard output; needs the standard library, openssl and swtpm."""
-
-import base64
 import concurrent.futures
 import contextlib
 import json
@@ -15,12 +13,12 @@ import random
 import shutil
 import signal
 import sqlite3
-import sys
 import threading
 import time
 
-from harness import Bench, Device, Programs, run_tap, wait_until
-from server_harness import API, Failed, check, owner_token, same
+from harness import Bench, Device, wait_until
+from server_harness import API, owner_token
+from tap import Failed, Programs, check, same, seed
 
 KILLS = 40
 DEVICES = ("libtpms", "libtpms", "libtpms", "swtpm-unix")
@@ -309,13 +307,5 @@ class Run:
                 (self.worth.__doc__, self.worth)]
 
 
-def main():
-    build, seed, kills = [*sys.argv[1:], *[None] * 3][:3]
-    seed = seed or base64.b32encode(os.urandom(5)).decode()
-    print(f"# seed {seed}: to choose the same load and moments again, give it after the build directory", flush=True)
-    with Programs.use(build or "build", "durability-test-"):
-        return run_tap(Run(seed, int(kills or KILLS)).tests())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    return Run(seed(), int(os.environ.get("KILLS", KILLS))).tests()

@@ -2,18 +2,18 @@
 """The smallest port (port/example) against a real service and a swtpm: it registers, and keeps what it was given; with
 port_drive and in an event loop.
 
-    python3 tests/e2e/example_test.py BUILD_DIR [--whole]     --whole: every case of the conformance suite (minutes)
+With EXAMPLE_WHOLE=yes every case of the conformance suite, which takes minutes.
 
-TAP on standard output; needs the standard library, openssl and swtpm."""
+Needs the standard library, openssl and swtpm."""
 
 import os
 import re
 import subprocess
-import sys
 import urllib.parse
 
-from harness import HUBS, Bench, Device, Programs, make_ca, read_file, run, run_tap, write_file
-from server_harness import SCOPE, check, same
+from harness import HUBS, Bench, Device, make_ca, read_file, run, write_file
+from server_harness import SCOPE
+from tap import Programs, check, same
 
 # A registration as it should be; bytes that come alone; a connection that ends between two requests, or says what
 # nobody asked for; a wrong credential.
@@ -88,24 +88,22 @@ def conformance(example, ids, *options):
     same(example.device.tpm.loaded(), [], "loaded in the TPM")
 
 
-def usage(_):
+def usage():
     run(Programs.path("dps-example"), "--help", status=USAGE, says="Usage:")
 
 
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "example-test-"):
-        example = Example()
-        ids = () if "--whole" in sys.argv else CASES
-        return run_tap([
-            ("the smallest port registers, and is registered after a reboot", lambda: story(example)),
-            ("the same in an event loop, without port_drive", lambda: story(example, "--loop")),
-            ("each interface fails with its own exit code", lambda: failures(example)),
-            ("the same in an event loop", lambda: failures(example, "--loop")),
-            ("the conformance suite for devices", lambda: conformance(example, ids)),
-            ("the same in an event loop", lambda: conformance(example, ids, "--loop")),
-            ("usage", lambda: usage(example)),
-        ])
+def shared():
+    return Example()
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    ids = () if os.environ.get("EXAMPLE_WHOLE") else CASES
+    return [
+        ("the smallest port registers, and is registered after a reboot", story),
+        ("the same in an event loop, without port_drive", lambda example: story(example, "--loop")),
+        ("each interface fails with its own exit code", failures),
+        ("the same in an event loop", lambda example: failures(example, "--loop")),
+        ("the conformance suite for devices", lambda example: conformance(example, ids)),
+        ("the same in an event loop", lambda example: conformance(example, ids, "--loop")),
+        ("usage", usage),
+    ]

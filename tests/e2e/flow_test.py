@@ -2,11 +2,10 @@
 """The whole story with the programs as a user has them: every command of dps-device and dps-admin on each kind of TPM
 that can run here, and every exit code with a cause of its own.
 
-    python3 tests/e2e/flow_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
-
-TAP on standard output; needs the standard library, openssl and swtpm."""
+Needs the standard library, openssl and swtpm."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -16,12 +15,12 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.parse
 
-from harness import (Bench, Device, HUBS, KINDS, make_ca, Programs, read_file, run, run_tap, unchanged, write_file)
-from server_harness import PATIENCE, SCOPE, check, same
+from harness import HUBS, KINDS, Bench, Device, make_ca, read_file, run, unchanged, write_file
+from server_harness import PATIENCE, SCOPE
+from tap import Programs, check, same
 
 REGISTRATION = ("TPM2_ReadPublic", "TPM2_StartAuthSession", "TPM2_PolicySecret", "TPM2_ActivateCredential",
                 "TPM2_Import", "TPM2_Load", "TPM2_HMAC", "TPM2_FlushContext")
@@ -547,40 +546,14 @@ def functions(prefix):
     return [f for name, f in globals().items() if name.startswith(prefix)]
 
 
-class Shared:
-    """Things that several tests need, made when the first of them needs one."""
-
-    def __init__(self):
-        self.made = {}
-
-    def get(self, what, make):
-        if what not in self.made:
-            self.made[what] = make()
-        return self.made[what]
-
-    def bench(self):
-        return self.get("bench", Bench)
-
-    def story(self, kind):
-        return self.get(kind, lambda: Story(kind, self.bench()))
-
-    def failing(self):
-        return self.get("failing", lambda: Failing(self.bench()))
+def shared():
+    return Bench()
 
 
-def all_tests(shared):
-    """Pairs of a line and a function without arguments."""
-    tests = [(f"{kind}: {part.__doc__}", lambda part=part, kind=kind: part(shared.story(kind)))
-             for kind in KINDS for part in functions("part_")]
-    tests += [(f"exit code {fail.__doc__}", lambda fail=fail: fail(shared.failing())) for fail in functions("fail_")]
-    return tests + [(test.__doc__, lambda test=test: test(shared.bench())) for test in functions("test_")]
-
-
-def main():
-    words = sys.argv[2:]
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "flow-test-"):
-        return run_tap([t for t in all_tests(Shared()) if not words or any(w in t[0] for w in words)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    story, failing = functools.cache(Story), functools.cache(Failing)
+    for kind in KINDS:
+        for part in functions("part_"):
+            yield f"{kind}: {part.__doc__}", lambda bench, part=part, kind=kind: part(story(kind, bench))
+    for fail in functions("fail_"):
+        yield f"exit code {fail.__doc__}", lambda bench, fail=fail: fail(failing(bench))

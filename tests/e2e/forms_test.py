@@ -1,36 +1,38 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""One key and one command in every form in which tools print bytes: all are read the same. Where the tool is on
-every machine (od, hexdump, openssl) it prints the form itself; the
-others are written here as their documentation shows them.
-
-Usage: tests/e2e/forms_test.py BUILD
-"""
+"""One key and one command in every form in which tools print bytes: all are read as the same. Where the tool is on
+every machine (od, hexdump, openssl) it prints the form itself; the others are written here as their documentation shows
+them."""
 import base64
 import json
 import pathlib
 import re
 import struct
 import subprocess
-import sys
+from functools import partial
 
-BUILD = pathlib.Path(sys.argv[1])
+from tap import Programs, check
+
 COMMAND = bytes.fromhex("80010000000c0000017b0020")  # TPM2_GetRandom, 32 bytes
 POLICY = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
-results = []
-
-
-def test(name, holds, seen=""):
-    results.append(holds)
-    print(f"{'ok' if holds else 'not ok'} {len(results)} - {name}")
-    if not holds:
-        print("".join(f"# {line}\n" for line in str(seen).splitlines()), end="")
 
 
 def explain(data, *options):
     data = data.encode() if isinstance(data, str) else data
-    done = subprocess.run([BUILD / "dps-device", "explain", *options], input=data, capture_output=True, check=False)
+    done = subprocess.run([Programs.path("dps-device"), "explain", *options], input=data, capture_output=True,
+                          check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def shows(data, words):
+    """A test: it shows these words."""
+    code, out, err = explain(data)
+    check(code == 0 and words in out, f"exit code {code}, wanted 0 and {words!r} of {data!r}:\n{out}{err}")
+
+
+def calls(data, called, key):
+    """A test: it calls the thing by a name that matches, and does not take it for that key."""
+    _, out, err = explain(data)
+    check(re.search(called, out + err) and key not in out, f"wanted {called!r}, not {key!r}, of {data!r}:\n{out}{err}")
 
 
 def printed(data, *command):
@@ -174,12 +176,13 @@ def wrapped_keys(private, spki, pkcs1, modulus, public_2b):
 def certificates(private, spki):
     """An EK certificate as a TPM and as tools keep it. The EK cannot sign: a CA does."""
     extensions = "basicConstraints=critical,CA:FALSE\nkeyUsage=keyEncipherment\nextendedKeyUsage=2.23.133.8.1\n"
-    pathlib.Path("ek.pem").write_bytes(printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER"))
-    pathlib.Path("ext").write_text(extensions, encoding="ascii")
+    directory = pathlib.Path(Programs.directory())
+    (directory / "ek.pem").write_bytes(printed(spki, "openssl", "pkey", "-pubin", "-inform", "DER"))
+    (directory / "ext").write_text(extensions, encoding="ascii")
     subprocess.run("openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 9 -subj /CN=ca && "
                    "openssl x509 -new -force_pubkey ek.pem -CA ca.pem -CAkey ca.key -subj / -days 9 -extfile ext "
-                   "-outform DER -out ek.der", shell=True, check=True, capture_output=True)
-    der = pathlib.Path("ek.der").read_bytes()
+                   "-outform DER -out ek.der", shell=True, check=True, capture_output=True, cwd=directory)
+    der = (directory / "ek.der").read_bytes()
     size = len(der)
     return {
         "DER": der, "padded with ones": der + b"\xff" * 300, "padded with zeros": der + bytes(300),
@@ -230,39 +233,22 @@ def other_keys():
     return found
 
 
-def main():
+def tests():
     for name, data in forms(COMMAND).items():
-        code, out, err = explain(data)
-        test(f"command: {name}", code == 0 and "TPM2_GetRandom → TPM, 12 bytes" in out, (data, code, out, err))
+        yield f"command: {name}", partial(shows, data, "TPM2_GetRandom → TPM, 12 bytes")
     key = make_key()
     public_2b = key[4]
-    expected = re.search(r"^  ([a-z2-7]{52})$", explain(public_2b)[1], re.M).group(1)
-    shown = {f"{kind}, {name}": data for kind, binary in (("TPM2B_PUBLIC", public_2b), ("PKCS#1", key[2]), ("SPKI",
-        key[1]))
+    digest = re.search(r"^  ([a-z2-7]{52})$", explain(public_2b)[1], re.M).group(1)
+    shown = {f"{kind}, {name}": data
+             for kind, binary in (("TPM2B_PUBLIC", public_2b), ("PKCS#1", key[2]), ("SPKI", key[1]))
              for name, data in forms(binary).items()}
     shown.update({f"key: {name}": data for name, data in wrapped_keys(*key).items()})
     shown.update({f"certificate: {name}": data for name, data in certificates(key[0], key[1]).items()})
     for name, data in shown.items():
-        code, out, err = explain(data)
-        test(name, code == 0 and expected in out, (data, code, out, err))
+        yield name, partial(shows, data, digest)
     for name, (data, called) in other_keys().items():
-        _, out, err = explain(data)
-        test(f"other key: {name}", re.search(called, out + err) and expected not in out, (data, out, err))
-    for name, data, says in (("Windows' hash",
-                              "PublicKey     : System.Security.Cryptography.AsnEncodedData\r\nPublicKeyHash : 00",
-                              "RawData"),
-                             ("two keys", json.dumps([base64.b64encode(public_2b[:-1] + b"\x01").decode(),
-                                                      base64.b64encode(public_2b[:-1] + b"\x03").decode()]), None)):
-        code, out, err = explain(data)
-        test(f"no key: {name}", expected not in out, (code, out, err))
-    print(f"1..{len(results)}")
-    return 0 if results and all(results) else 1
-
-
-if __name__ == "__main__":
-    import os
-    import tempfile
-    BUILD = BUILD.resolve()
-    with tempfile.TemporaryDirectory() as directory:
-        os.chdir(directory)
-        sys.exit(main())
+        yield f"other key: {name}", partial(calls, data, called, digest)
+    windows = "PublicKey     : System.Security.Cryptography.AsnEncodedData\r\nPublicKeyHash : 00"
+    two = json.dumps([base64.b64encode(public_2b[:-1] + last).decode() for last in (b"\x01", b"\x03")])
+    for name, data in (("Windows' hash", windows), ("two keys", two)):
+        yield f"no key: {name}", partial(calls, data, "", digest)

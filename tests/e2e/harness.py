@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What tests of whole programs share: the programs as a user has them, TPMs of several kinds with a device in front of
-each, a service with its administrator, and TAP."""
+each, and a service with its administrator."""
 
 import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import socket
 import sqlite3
 import ssl
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
 
-from server_harness import PATIENCE, SCOPE, Failed, Service, check, same
+from server_harness import PATIENCE, SCOPE, Service
+from tap import Failed, Programs, check, same
 
 # Tests run on this machine and name their proxies themselves.
 for _name in ("https_proxy", "all_proxy", "no_proxy"):
@@ -29,32 +26,6 @@ HUBS = ("hub-a.example", "hub-b.example")
 
 
 # ---- Programs --------------------------------------------------------------------------------------------------------
-
-class Programs:
-    """Where the programs under test are, a directory for everything that the tests make, and what has to be ended."""
-
-    build = None
-    root = None
-    cleanup = None
-
-    @classmethod
-    @contextlib.contextmanager
-    def use(cls, build, prefix):
-        # prove's time limit comes as SIGTERM: then, too, nothing may be left.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        with tempfile.TemporaryDirectory(prefix=prefix) as root, contextlib.ExitStack() as cleanup:
-            cls.build, cls.root, cls.cleanup = os.path.abspath(build), root, cleanup
-            Service.program, Service.root = cls.path("dps-service"), root
-            yield
-
-    @classmethod
-    def path(cls, name):
-        return os.path.join(cls.build, name)
-
-    @classmethod
-    def directory(cls):
-        return tempfile.mkdtemp(dir=cls.root)
-
 
 class Result:
     def __init__(self, done):
@@ -328,20 +299,3 @@ def unchanged(bench, *paths):
     after = bench.dump(), [read_file(p) for p in paths], [sorted(os.listdir(os.path.dirname(p))) for p in paths]
     for what, was, now in zip(("store", "files", "names of files"), before, after):
         check(was == now, f"the {what} changed, although it failed")
-
-
-# ---- TAP -------------------------------------------------------------------------------------------------------------
-
-def run_tap(tests):
-    """Run pairs of a line and a function. Returns the exit status."""
-    print(f"1..{len(tests)}", flush=True)
-    failures = 0
-    for number, (line, test) in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} - {line}", flush=True)
-        except Exception as error:  # any surprise is a failure of this test, and the others go on
-            failures += 1
-            text = str(error) if isinstance(error, Failed) else traceback.format_exc()
-            print("# " + text.strip().replace("\n", "\n# ") + f"\nnot ok {number} - {line}", flush=True)
-    return 1 if failures else 0

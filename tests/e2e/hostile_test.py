@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """dps-conformance --serve-tpm: other people's clients on a TPM that we serve, honest or hostile.
 
-    python3 tests/e2e/hostile_test.py BUILD_DIR
-
-TAP on standard output; needs tpm2-tools, their TCTIs swtpm and mssim, and tpm2-pytss."""
+Needs tpm2-tools, their TCTIs swtpm and mssim, and tpm2-pytss."""
 
 import contextlib
 import os
@@ -12,11 +10,10 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 
-from harness import Programs, run_tap
-from server_harness import PATIENCE, check, same
+from server_harness import PATIENCE
+from tap import Programs, check, same
 
 NO_SESSIONS = 0x8001
 GET_RANDOM = struct.pack(">HIIH", NO_SESSIONS, 12, 0x17B, 8)
@@ -114,7 +111,7 @@ def is_random(response):
 
 # ---- An honest TPM ----
 
-def other_peoples_tools():
+def test_other_peoples_tools():
     """tpm2-tools over both of their TCTIs, one after another"""
     with Served() as served:
         for tcti in ("swtpm", "mssim"):
@@ -127,7 +124,7 @@ def other_peoples_tools():
         same(served.log(), "", "the log")
 
 
-def other_peoples_library():
+def test_other_peoples_library():
     """tpm2-pytss over both of its TCTIs, with a command, a key and a session"""
     script = ("import sys\nfrom tpm2_pytss import ESAPI, ESYS_TR, TCTILdr, TPM2B_PUBLIC, TPM2B_SENSITIVE_CREATE\n"
               "with TCTILdr(sys.argv[1], f'host=127.0.0.1,port={sys.argv[2]}') as tcti, ESAPI(tcti) as esys:\n"
@@ -143,8 +140,8 @@ def other_peoples_library():
         same(served.log(), "", "the log")
 
 
-def simulator():
-    """the platform port answers as a simulator's: four bytes for each signal, and nothing else"""
+def test_simulator():
+    """the platform port answers as a simulator's: four bytes for each signal, and none besides"""
     with Served() as served, served.connect(control=True) as s:
         for name, number in (("power on", 1), ("NV on", 11), ("power off", 2), ("power on", 1),
                              ("presence on", 3), ("presence off", 4), ("cancel on", 9), ("cancel off", 10)):
@@ -155,7 +152,7 @@ def simulator():
         same(receive(s, 100), b"", "more than was asked for")
 
 
-def our_device():
+def test_our_device():
     """dps-device over both protocols sees the same EK"""
     with Served() as served:
         keys = set()
@@ -167,7 +164,7 @@ def our_device():
         check(len(keys.pop()) > 400, "the EK is short")
 
 
-def split_and_joined():
+def test_split_and_joined():
     """commands split at every byte, and several in one segment, in either framing and mixed"""
     with Served() as served, served.connect() as s:
         for message in (GET_RANDOM, mssim_frame(GET_RANDOM)):
@@ -181,8 +178,8 @@ def split_and_joined():
         same(len(receive(s, 20 + 28 + 20)), 68, "three commands at once")
 
 
-def several_clients():
-    """clients connected at the same time share the TPM; one that sends nonsense loses only its own connection"""
+def test_several_clients():
+    """clients connected at the same time share the TPM; one that talks nonsense loses only its own connection"""
     with Served() as served, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(served.connect()) for _ in range(5)]
         for nonsense in (b"\0\0\0\x63", struct.pack(">HII", NO_SESSIONS, 9, 0x17B),
@@ -194,7 +191,7 @@ def several_clients():
             check(is_random(raw(client, GET_RANDOM)), "a client was lost")
 
 
-def platform():
+def test_platform():
     """the platform port and the control channel answer, and a reset forgets what was loaded"""
     with Served() as served:
         same(served.tool("swtpm", "tpm2_createprimary", "-Q", "-G", "ecc", "-c", f"{served.dir}/p").returncode, 0,
@@ -211,7 +208,7 @@ def platform():
         same(served.tool("mssim", "tpm2_getcap", "handles-transient").stdout, "", "after the reset")
 
 
-def ends():
+def test_ends():
     """SIGTERM and SIGINT end it with exit code 0, also while clients are connected"""
     for number in (signal.SIGTERM, signal.SIGINT):
         with Served() as served, served.connect() as s:
@@ -221,7 +218,7 @@ def ends():
             same(served.log(), "", "the log")
 
 
-def wrong_options():
+def test_wrong_options():
     """no TPM, no address, an address that is taken: an exit code and a sentence"""
     program = os.path.join(Programs.build, "dps-conformance")
     state = "libtpms:" + tempfile.mkdtemp(dir=Programs.root)
@@ -249,7 +246,7 @@ def faults_of(seed, commands):
         return served.log(), lengths
 
 
-def reproducible():
+def test_reproducible():
     """the same seed and the same commands give the same faults and the same answers, another seed others"""
     first = faults_of("one", 60)
     same(faults_of("one", 60), first, "the second time")
@@ -257,8 +254,8 @@ def reproducible():
     check(faults_of("two", 60)[0] != first[0].replace("hostile:one", "hostile:two"), "both seeds are alike")
 
 
-def on_the_wire():
-    """what a client sees of a fault: a connection that ends, an answer that lies about its size"""
+def test_on_the_wire():
+    """what a fault is for a client: a connection that ends, an answer that lies about its size"""
     def answer(fault, command=GET_RANDOM):
         with Served(hostile=f"hostile:1,rate=1,faults={fault}/") as served, served.connect() as s:
             s.sendall(command)
@@ -277,7 +274,7 @@ def on_the_wire():
     same(struct.unpack(">I", answer("longer", mssim_frame(GET_RANDOM))[:4])[0], 20, "the simulator's own length")
 
 
-def our_device_survives():
+def test_our_device_survives():
     """dps-device on hostile TPMs: an exit code of its own and a sentence, never a signal, never a wrong EK"""
     state = tempfile.mkdtemp(dir=Programs.root)
     device = [hostile_device(), "--tpm"]
@@ -298,8 +295,8 @@ def our_device_survives():
     check(0 in codes and len(codes) > 1, f"all seeds ended alike: {codes}")
 
 
-def over_tcp():
-    """a hostile TPM around one over TCP: a broken connection is made again, a reset flushes everything"""
+def test_over_tcp():
+    """a hostile TPM around one over TCP: a connection that broke off is made anew, a reset flushes everything"""
     with Served() as served:
         same(served.device("swtpm", "own", "--persist").returncode, 0, "own --persist")
         for kind in ("swtpm", "mssim"):
@@ -309,17 +306,3 @@ def over_tcp():
                 check(f"{fault}: " in result.stderr, f"{kind}, {fault}: {result.stderr}")
                 same(served.device(kind, "ek").returncode, 0, f"{kind}, after {fault}")
         same(served.tool("swtpm", "tpm2_getcap", "handles-transient").stdout, "", "objects are left")
-
-
-TESTS = (other_peoples_tools, other_peoples_library, simulator, our_device, split_and_joined, several_clients, platform,
-         ends, wrong_options, reproducible, on_the_wire, our_device_survives, over_tcp)
-
-
-def main():
-    words = sys.argv[2:]
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "hostile-test-"):
-        return run_tap([(test.__doc__, test) for test in TESTS if not words or any(w in test.__name__ for w in words)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

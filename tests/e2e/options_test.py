@@ -2,17 +2,14 @@
 """Every option of every program, as its --help lists it: given once it is taken, given twice it is refused by name,
 whether or not it has a default. A list may be given repeatedly.
 
-    python3 tests/e2e/options_test.py BUILD_DIR
-
-TAP on standard output; needs the standard library."""
+Needs the standard library."""
 
 import os
 import re
 import subprocess
-import sys
 
-from harness import Programs, run, run_tap
-from server_harness import check
+from harness import run
+from tap import Programs, check
 
 USAGE, STORE = 2, 5
 LISTS = {("dps-service", "--hub"), ("dps-admin enroll", "--hub")}
@@ -67,14 +64,14 @@ def options_of(*command):
     return len(options)
 
 
-def value_is_no_option():
-    """what follows a lone -- is not an option, and does not count as one"""
+def test_value_is_no_option():
+    """what follows a lone -- is no option, and does not count as one"""
     run(Programs.path("dps-admin"), "get", "--", "--ca", "--ca", "x", "--help")
     run(Programs.path("dps-admin"), "get", "--ca=--ca", "--ca", "x", status=USAGE, says="--ca is given twice")
     run(Programs.path("dps-admin"), "enroll", "--ek=--ca", "--ca", "x", "--help")
 
 
-def arguments():
+def test_arguments():
     """options may stand between and after the arguments of a command; one argument too many is named"""
     device, admin = Programs.path("dps-device"), Programs.path("dps-admin")
     run(device, "explain", "-", "--format", "xml", stdin=subprocess.DEVNULL, status=USAGE, says="xml")
@@ -90,7 +87,7 @@ def full_output(program):
         run(Programs.path(program), "--help", stdout=full, status=STORE, says="could not be written to standard output")
 
 
-def finish_line():
+def test_finish_line():
     """dps-conformance takes --device-host, --device-id and --device-scope, which have defaults"""
     result = run(Programs.path("dps-conformance"), "--device-listen", "127.0.0.1:0", "--device-host", "dps.example",
                  "--device-id", "x", "--device-scope", "0ne00000B0B", "--device-cert", "/nowhere", "--device-key",
@@ -99,18 +96,12 @@ def finish_line():
     check("/nowhere" in result.err, result.err)
 
 
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "options-test-"):
-        programs = sorted(n for n in os.listdir(Programs.build)
-                          if n.startswith("dps-") and os.access(Programs.path(n), os.X_OK) and n not in OTHERS)
-        check({"dps-admin", "dps-conformance", "dps-device", "dps-service"} <= set(programs), programs)
-        of = [(p, *c) for p in programs for c in ((), *((name,) for name in commands(p)))]
-        tests = [(" ".join(command) + ": each option once and twice", lambda command=command: options_of(*command))
-                 for command in of]
-        tests += [(t.__doc__, t) for t in (value_is_no_option, arguments, finish_line)]
-        tests += [(f"{p} --help: what cannot be written is no success", lambda p=p: full_output(p)) for p in programs]
-        return run_tap(tests)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    programs = sorted(n for n in os.listdir(Programs.build)
+                      if n.startswith("dps-") and os.access(Programs.path(n), os.X_OK) and n not in OTHERS)
+    check({"dps-admin", "dps-conformance", "dps-device", "dps-service"} <= set(programs), programs)
+    for program in programs:
+        for command in ((program,), *((program, name) for name in commands(program))):
+            yield " ".join(command) + ": each option once and twice", lambda command=command: options_of(*command)
+    for program in programs:
+        yield f"{program} --help: what cannot be written is no success", lambda program=program: full_output(program)

@@ -12,8 +12,9 @@ import subprocess
 import tempfile
 import threading
 
-from oracle_support import PATIENCE, check, program, run, same, wait_until
+from oracle_support import PATIENCE, program, run, wait_until
 from oracle_wrap import check_token, make_blob, sas_with_key
+from tap import check, same
 
 SCOPE = "0ne000ABCDE"
 VERSION = "api-version=2021-06-01"

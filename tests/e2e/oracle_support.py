@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What oracle_test.py needs: TAP, programs, a swtpm of its own, and other people's TPM software around it."""
+"""What oracle_test.py stands on: programs, a swtpm of its own, and other people's TPM software around it."""
 
 import contextlib
 import os
@@ -8,7 +8,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import traceback
 
 # Some tests want the TPM to refuse; that need not be logged. Read once, when the library is loaded.
 os.environ.setdefault("TSS2_LOG", "all+none")
@@ -20,39 +19,11 @@ from tpm2_pytss.types import (TPM2B_ENCRYPTED_SECRET, TPM2B_ID_OBJECT, TPM2B_PRI
                               TPMT_SYM_DEF, TPMT_SYM_DEF_OBJECT, TPMU_PUBLIC_ID, TPMU_PUBLIC_PARMS, TPMU_SYM_KEY_BITS,
                               TPMU_SYM_MODE)
 
+from tap import Failed, check, same
+
 PATIENCE = 120  # seconds after which something that must happen has not happened
 
 FIELDS = ("id_object", "encrypted_secret", "duplicate", "duplicate_secret", "key_public", "enc_uri")
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def same(got, wanted, what):
-    check(got == wanted, f"{what}: got {got!r}, wanted {wanted!r}")
-
-
-def run_tap(cases):
-    """Run functions by their doc strings, print TAP. Returns the exit status."""
-    print(f"1..{len(cases)}", flush=True)
-    failures = 0
-    for number, case in enumerate(cases, 1):
-        try:
-            case()
-            print(f"ok {number} - {case.__doc__}", flush=True)
-        except Exception as error:  # any surprise is a failure of this case, and the others go on
-            failures += 1
-            text = str(error) if isinstance(error, Failed) else traceback.format_exc()
-            for line in text.splitlines():
-                print(f"# {line}")
-            print(f"not ok {number} - {case.__doc__}", flush=True)
-    return 1 if failures else 0
 
 
 def wait_until(condition, what):

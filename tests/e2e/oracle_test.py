@@ -1,94 +1,77 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Others' code against ours: tpm2-tools, pytss, swtpm and python3-cryptography open what we wrap and make what we open.
 
-Usage: oracle_test.py BUILD. Speaks TAP. A program that is missing is a failed test."""
+A program that is missing is a failed test. Texts, sizes and most inputs differ from run to run; SEED, in the
+environment, repeats those of a run. RSA keys are always new."""
 
-import atexit
 import base64
 import functools
 import hashlib
 import hmac
 import os
 import random
-import shutil
-import signal
-import sys
-import tempfile
 import time
 
-sys.dont_write_bytecode = True  # this directory is a source tree
-try:
-    from oracle_service import SCOPE, FakeService, RealService, make_certificate
-    from oracle_support import (BlobTool, EK_ATTRIBUTES, EK_POLICY, FIELDS, Failed, SOFTWARE_PLAIN,
-                                SOFTWARE_STORAGE, SRK_ATTRIBUTES, Swtpm, activate, check, create_ek, create_srk,
-                                endorsement_session, hmac_in_tpm, keys_of, name_of, public_of, rsa_key, run,
-                                run_tap, same, split_blob)
-    from oracle_wrap import (check_token, decrypt, encrypt, hmac_key, kdfa, make_blob, modulus_of, oaep, open_blob,
-                             open_credential, open_duplicate, sas_text, sas_token, sas_with_key, sensitive_of,
-                             software_key)
-    from tpm2_pytss import TSS2_Exception, utils
-    from tpm2_pytss.constants import ESYS_TR, TPMA_OBJECT, TPM2_ALG
-    from tpm2_pytss.types import TPMT_SYM_DEF_OBJECT
-except ImportError as missing:
-    print(f"1..1\nnot ok 1 - python3-tpm2-pytss and python3-cryptography are installed: {missing}")
-    sys.exit(1)
+from oracle_service import SCOPE, FakeService, RealService, make_certificate
+from oracle_support import (EK_ATTRIBUTES, EK_POLICY, FIELDS, SOFTWARE_PLAIN, SOFTWARE_STORAGE, SRK_ATTRIBUTES,
+                            BlobTool, Swtpm, activate, create_ek, create_srk, endorsement_session, hmac_in_tpm,
+                            keys_of, name_of, public_of, rsa_key, run, split_blob)
+from oracle_wrap import (check_token, decrypt, encrypt, hmac_key, kdfa, make_blob, modulus_of, oaep, open_blob,
+                         open_credential, open_duplicate, sas_text, sas_token, sas_with_key, sensitive_of,
+                         software_key)
+from tap import Failed, Programs, check, same, seed
+from tpm2_pytss import TSS2_Exception, utils
+from tpm2_pytss.constants import ESYS_TR, TPM2_ALG, TPMA_OBJECT
+from tpm2_pytss.types import TPMT_SYM_DEF_OBJECT
 
-BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
-DEVICE = os.path.join(BUILD, "dps-device")
-SERVICE = os.path.join(BUILD, "dps-service")
-tool = BlobTool(os.path.join(BUILD, "tests", "blob_tool"))
-ROOT = tempfile.mkdtemp(prefix="tpm-dps-oracle-")
-atexit.register(shutil.rmtree, ROOT, ignore_errors=True)
-# Texts, sizes and most inputs differ from run to run; ORACLE_SEED repeats those of a run. RSA keys are always new.
-SEED = os.environ.get("ORACLE_SEED", os.urandom(8).hex())
-rng = random.Random(SEED)
+tool = BlobTool(Programs.path("tests/blob_tool"))
+rng = random.Random(seed())
 TEXT = b"0ne000ABCDE%2Fregistrations%2Fdev1\n1700000000"
 
 
-@functools.lru_cache(None)
+@functools.cache
 def tpm():
-    made = Swtpm(ROOT)
-    atexit.register(made.stop)
+    made = Swtpm(Programs.root)
+    Programs.cleanup.callback(made.stop)
     return made
 
 
-@functools.lru_cache(None)
+@functools.cache
 def tpm_keys():
     return keys_of(tpm())
 
 
-@functools.lru_cache(None)
+@functools.cache
 def certificate():
-    return make_certificate(ROOT)
+    return make_certificate(Programs.root)
 
 
-@functools.lru_cache(None)
+@functools.cache
 def service():
-    made = RealService(SERVICE, ROOT, *certificate())
-    atexit.register(made.close)
+    made = RealService(Programs.path("dps-service"), Programs.root, *certificate())
+    Programs.cleanup.callback(made.close)
     return made
 
 
-@functools.lru_cache(None)
+@functools.cache
 def software_keys():
     """An EK and an SRK outside any TPM: private key, TPM2B_PUBLIC, PKCS#8."""
     return software_key(EK_ATTRIBUTES, EK_POLICY), software_key(SRK_ATTRIBUTES)
 
 
 def device(*arguments, status=0):
-    return run(DEVICE, "--quiet", "--tpm", tpm().ours, *arguments, status=status).decode()
+    return run(Programs.path("dps-device"), "--quiet", "--tpm", tpm().ours, *arguments, status=status).decode()
 
 
 def write(name, *parts):
-    path = os.path.join(ROOT, name)
+    path = os.path.join(Programs.root, name)
     with open(path, "wb") as f:
         f.write(b"".join(parts))
     return path
 
 
 def read(name):
-    with open(os.path.join(ROOT, name), "rb") as f:
+    with open(os.path.join(Programs.root, name), "rb") as f:
         return f.read()
 
 
@@ -109,10 +92,10 @@ def refused_with(code, what, action):
 
 # ---- Keys ---------------------------------------------------------------------------------------------
 
-def ek_of_tpm2_tools():
+def test_ek_of_tpm2_tools():
     """s01 tpm2_createek and dps-device read the same EK, and all agree on its Name"""
-    tpm().tool("tpm2_createek", "-G", "rsa", "-c", "ek.ctx", "-u", "ek.pub", cwd=ROOT)
-    tpm().tool("tpm2_readpublic", "-Q", "-c", "ek.ctx", "-n", "ek.name", cwd=ROOT)
+    tpm().tool("tpm2_createek", "-G", "rsa", "-c", "ek.ctx", "-u", "ek.pub", cwd=Programs.root)
+    tpm().tool("tpm2_readpublic", "-Q", "-c", "ek.ctx", "-n", "ek.name", cwd=Programs.root)
     name = read("ek.name")
     ek = base64.b64decode(device("ek", "--format", "base64").strip(), validate=True)
     same(ek, read("ek.pub"), "EK_pub")
@@ -121,7 +104,7 @@ def ek_of_tpm2_tools():
     same(tool.bytes("ek-canonical", base64.b64encode(ek))["ek"], ek, "canonical form")
 
 
-def ek_of_azure_sdks():
+def test_ek_of_azure_sdks():
     """s01 template azure-sdk gives another EK: the one of an empty unique"""
     ek = base64.b64decode(device("ek", "--ek-template", "azure-sdk", "--format", "base64").strip(), validate=True)
     with tpm().esys() as e:
@@ -129,25 +112,25 @@ def ek_of_azure_sdks():
     check(ek != tpm_keys()[0], "the two templates give two keys")
 
 
-def srk_of_tpm2_tools():
+def test_srk_of_tpm2_tools():
     """s03 tpm2_createprimary and dps-device derive the same SRK"""
     attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
     tpm().tool("tpm2_createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", "rsa2048", "-a", attributes,
-               "-c", "srk.ctx", cwd=ROOT)
-    tpm().tool("tpm2_readpublic", "-Q", "-c", "srk.ctx", "-o", "srk.pub", "-n", "srk.name", cwd=ROOT)
+               "-c", "srk.ctx", cwd=Programs.root)
+    tpm().tool("tpm2_readpublic", "-Q", "-c", "srk.ctx", "-o", "srk.pub", "-n", "srk.name", cwd=Programs.root)
     same(read("srk.pub"), tpm_keys()[1], "SRK by pytss")
     names = dict(line.split()[0:3:2] for line in device("own").splitlines() if " Name " in line)
     same(names["SRK"], read("srk.name").hex(), "SRK by dps-device")
     same(tool.bytes("name", read("srk.pub"))["name"], read("srk.name"), "Name of the SRK")
 
 
-def default_registration_id():
+def test_default_registration_id():
     """s04 the default registration ID is base32 of SHA-256 of EK_pub"""
     expected = base64.b32encode(hashlib.sha256(tpm_keys()[0]).digest()).decode().rstrip("=").lower()
     check(expected in device("ek", "--format", "json"), f"{expected} in the enrollment of dps-device ek")
 
 
-def canonical_ek():
+def test_canonical_ek():
     """s02 exponent 65537 and 0 are one EK; PEM is named as such"""
     ek = tpm_keys()[0]
     spelled = public_of(ek)
@@ -166,17 +149,17 @@ def our_blob(key, ek, srk, host="hub.example", registration_id="device-1"):
     return made
 
 
-def opened_by_tpm2_tools():
+def test_opened_by_tpm2_tools():
     """s07 our blob goes into the TPM by tpm2_activatecredential, tpm2_import, tpm2_load, tpm2_hmac"""
     key = os.urandom(32)
-    ek_of_tpm2_tools()
-    srk_of_tpm2_tools()
+    test_ek_of_tpm2_tools()
+    test_srk_of_tpm2_tools()
     blob = our_blob(key, *tpm_keys())
     write("credential", bytes.fromhex("badcc0de00000001"), blob["id_object"], blob["encrypted_secret"])
     for name in ("duplicate", "key_public", "duplicate_secret"):
         write(name, blob[name])
     write("text", TEXT)
-    use = functools.partial(tpm().tool, cwd=ROOT)
+    use = functools.partial(tpm().tool, cwd=Programs.root)
     use("tpm2_startauthsession", "--policy-session", "-S", "session.ctx")
     use("tpm2_policysecret", "-Q", "-S", "session.ctx", "-c", "e")
     use("tpm2_activatecredential", "-Q", "-c", "srk.ctx", "-C", "ek.ctx", "-i", "credential", "-o", "inner.key", "-P",
@@ -190,7 +173,7 @@ def opened_by_tpm2_tools():
     same(read("mac"), hmac.digest(key, TEXT, "sha256"), "HMAC of the TPM")
 
 
-def opened_by_pytss():
+def test_opened_by_pytss():
     """s07 ten of our blobs go into the TPM by pytss"""
     keys = [os.urandom(32) for _ in range(10)]
     texts = [rng.randbytes(rng.randint(1, 1000)) for _ in keys]
@@ -199,7 +182,7 @@ def opened_by_pytss():
     same(hmac_in_tpm(tpm(), blobs, texts), expected, "HMACs of the TPM")
 
 
-def opened_by_python():
+def test_opened_by_python():
     """s06 fifty random blobs are opened by the specification alone"""
     (ek, ek_2b, _), (srk, srk_2b, _) = software_keys()
     for _ in range(50):
@@ -215,7 +198,7 @@ def opened_by_python():
         same(made["key_public"][-32:], unique, "unique")
 
 
-def parts_opened_by_python():
+def test_parts_opened_by_python():
     """s06 credentials and duplicates of every length"""
     (ek, ek_2b, _), (srk, srk_2b, _) = software_keys()
     for size in range(1, 33):
@@ -229,7 +212,7 @@ def parts_opened_by_python():
              (b"", seed_value, key), "duplicate")
 
 
-def primitives():
+def test_primitives():
     """KDFa, AES-CFB and RSA-OAEP equal those of python3-cryptography on random inputs"""
     ek, ek_2b, _ = software_keys()[0]
     for size in range(1, 129):
@@ -249,7 +232,7 @@ def primitives():
 
 # ---- What others wrap, we open ------------------------------------------------------------------------
 
-def made_by_pytss():
+def test_made_by_pytss():
     """s07 twenty blobs of pytss are opened by our software side"""
     (_, ek_2b, ek_der), (_, srk_2b, srk_der) = software_keys()
     for _ in range(20):
@@ -260,14 +243,14 @@ def made_by_pytss():
     tool("open", other, ek_der, srk_der, srk_2b, status=1)
 
 
-def made_by_tpm2_tools():
+def test_made_by_tpm2_tools():
     """s07 a credential of tpm2_makecredential is opened by our software side"""
     (ek, ek_2b, ek_der), (_, srk_2b, srk_der) = software_keys()
     blob = split_blob(make_blob(ek_2b, srk_2b, b"k" * 32, "h/d"))
     inner_key = open_credential(ek, name_of(public_of(srk_2b)), blob["id_object"], blob["encrypted_secret"])
     # -T none: made in software; the secret is the inner key of the blob, so that the rest of it fits.
     run("tpm2_makecredential", "-Q", "-T", "none", "-u", write("software-ek.pub", ek_2b), "-s",
-        write("secret", inner_key), "-n", name_of(public_of(srk_2b)).hex(), "-o", "made", cwd=ROOT)
+        write("secret", inner_key), "-n", name_of(public_of(srk_2b)).hex(), "-o", "made", cwd=Programs.root)
     made = read("made")
     same(made[:8].hex(), "badcc0de00000001", "head of the file of tpm2_makecredential")
     rest = b"".join(blob[field] for field in FIELDS[2:])
@@ -281,10 +264,10 @@ def fake_service(registration_id, srk_name=None):
 
 def register_with(fake, state, status=0):
     return device("register", "--service", f"https://localhost:{fake.port}", "--ca", certificate()[0],
-                  "--scope", SCOPE, "--id", fake.id, "--state", os.path.join(ROOT, state), status=status)
+                  "--scope", SCOPE, "--id", fake.id, "--state", os.path.join(Programs.root, state), status=status)
 
 
-def device_against_fake_service():
+def test_device_against_fake_service():
     """s04-s10 our device registers with a service made of pytss, and its hub token is right"""
     fake = fake_service("oracle-1")
     try:
@@ -292,14 +275,14 @@ def device_against_fake_service():
         same(fake.faults, [], "complaints of the service")
         same(fake.seen, ["challenge", "proof", "assigned"], "what the service saw")
         check("oracle-device" in out and "hub.example" in out, f"what the device says: {out}")
-        token = device("token", "--state", os.path.join(ROOT, "state-1")).strip()
+        token = device("token", "--state", os.path.join(Programs.root, "state-1")).strip()
         check_token(token, "hub.example/devices/oracle-device", fake.hub_key)
         same(tpm().loaded(), [], "what the device left in the TPM")
     finally:
         fake.close()
 
 
-def device_refuses_other_name():
+def test_device_refuses_other_name():
     """s07 a challenge for another SRK: the TPM refuses, nothing is kept or left behind"""
     fake = fake_service("oracle-2", srk_name=b"\0\x0b" + bytes(32))
     try:
@@ -307,7 +290,7 @@ def device_refuses_other_name():
         check("ActivateCredential" in said, f"the error names the command: {said}")
         same(fake.faults, [], "complaints of the service")
         same(fake.seen, ["challenge"], "what the service saw")
-        check(not os.path.exists(os.path.join(ROOT, "state-2")), "no state file")
+        check(not os.path.exists(os.path.join(Programs.root, "state-2")), "no state file")
         same(tpm().loaded(), [], "what the device left in the TPM")
     finally:
         fake.close()
@@ -315,7 +298,7 @@ def device_refuses_other_name():
 
 # ---- Our service, others' client ----------------------------------------------------------------------
 
-def client_of_pytss():
+def test_client_of_pytss():
     """s02-s10 a client of pytss registers with our service and reports to the hub"""
     ek, srk = tpm_keys()
     name = "pytss-1"
@@ -340,7 +323,7 @@ def client_of_pytss():
     same(status, 401, f"telemetry with another key: {answer}")
 
 
-def other_key_proves_nothing():
+def test_other_key_proves_nothing():
     """s08 a token that is signed with another key is refused with its own code"""
     ek, srk = tpm_keys()
     service().enroll("pytss-2", ek)
@@ -371,7 +354,7 @@ def import_storage_key(e, key):
     return handle, area.marshal()
 
 
-def external_key_gets_inner_key():
+def test_external_key_gets_inner_key():
     """s05 a software key without fixedTPM, loaded by LoadExternal, gets the inner key from a TPM"""
     inner_key = os.urandom(16)
     with tpm().esys() as e:
@@ -381,7 +364,7 @@ def external_key_gets_inner_key():
         same(activate(e, handle, ek_handle, made["id_object"], made["encrypted_secret"]), inner_key, "inner key")
 
 
-def imported_key_gets_nonce():
+def test_imported_key_gets_nonce():
     """s05 a software key as storage key, brought in by Import, gets a whole blob: the nonce leaves the TPM"""
     key, nonce = software_keys()[1][0], os.urandom(32)
     with tpm().esys() as e:
@@ -394,7 +377,7 @@ def imported_key_gets_nonce():
     same(stolen, nonce, "the nonce, outside of the TPM")
 
 
-def software_srk_is_refused():
+def test_software_srk_is_refused():
     """s05 therefore our service refuses such keys with 400"""
     ek, name = tpm_keys()[0], "attack-1"
     service().enroll(name, ek)
@@ -413,7 +396,7 @@ def software_srk_is_refused():
     same(tool("srk-check", tpm_keys()[1]), {"status": "0", "code": "0"}, "dps_srk_check of a real SRK")
 
 
-def fixed_tpm_cannot_be_claimed():
+def test_fixed_tpm_cannot_be_claimed():
     """s05 a software key with its private half that claims fixedTPM: LoadExternal refuses it (0x2C2)"""
     key = software_keys()[1][0]
     for attributes in (SRK_ATTRIBUTES, SOFTWARE_PLAIN | TPMA_OBJECT.FIXEDTPM):
@@ -422,7 +405,7 @@ def fixed_tpm_cannot_be_claimed():
                          lambda: load_external(e, key, attributes, True, ESYS_TR.NULL))
 
 
-def public_half_is_useless():
+def test_public_half_is_useless():
     """s05 its public half alone passes the service's rule; the TPM does not activate for it (0x12F)"""
     key, srk_2b, _ = software_keys()[1]
     ek, name = tpm_keys()[0], "attack-2"
@@ -439,21 +422,6 @@ def public_half_is_useless():
                     e, handle, ek_handle, fields["id_object"], fields["encrypted_secret"], session))
 
 
-def nothing_is_left():
+def test_nothing_is_left():
     """after all this the TPM holds neither objects nor sessions"""
     same(tpm().loaded(), [], "loaded")
-
-
-CASES = [
-    ek_of_tpm2_tools, ek_of_azure_sdks, srk_of_tpm2_tools, default_registration_id, canonical_ek,
-    primitives, parts_opened_by_python, opened_by_python, opened_by_pytss, opened_by_tpm2_tools,
-    made_by_pytss, made_by_tpm2_tools, device_against_fake_service, device_refuses_other_name,
-    client_of_pytss, other_key_proves_nothing,
-    external_key_gets_inner_key, imported_key_gets_nonce, software_srk_is_refused, fixed_tpm_cannot_be_claimed,
-    public_half_is_useless, nothing_is_left,
-]
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no swtpm outlives this test
-    print(f"# ORACLE_SEED={SEED}")
-    sys.exit(run_tap(CASES))

@@ -19,7 +19,8 @@ from tpm2_pytss.types import (TPM2B_DIGEST, TPM2B_NAME, TPM2B_PRIVATE_KEY_RSA, T
                               TPMT_PUBLIC, TPMT_SENSITIVE, TPMU_PUBLIC_ID, TPMU_PUBLIC_PARMS, TPMU_SCHEME_KEYEDHASH,
                               TPMU_SENSITIVE_COMPOSITE)
 
-from oracle_support import aes_128_cfb, check, name_of, public_of, same, split_blob, rsa_key
+from oracle_support import aes_128_cfb, name_of, public_of, rsa_key, split_blob
+from tap import check, same
 
 
 # ---- Part 1 of the specification, by hand -------------------------------------------------------------

@@ -1,20 +1,13 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """dps-device --trace=pcapng:FILE, read by tshark: Wireshark's own dissectors know each message, and no password
-is in it.
-
-Usage: tests/e2e/pcapng_test.py BUILD
-"""
+is in it."""
 import json
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 
-from server_harness import SCOPE, Failed, Service, check, same
+from server_harness import SCOPE, Service
+from tap import Programs, check, same
 
-BUILD = os.path.abspath(sys.argv[1])
 OWNER = "correct-horse-battery"
 # What a registration with transient primary keys asks of a TPM (spec-notes.md): the command codes of Part 2.
 COMMANDS = {"0x00000131": 2, "0x00000176": 1, "0x00000151": 2, "0x00000147": 2, "0x00000156": 2, "0x00000157": 2,
@@ -43,12 +36,13 @@ class Registration:
 
     def __init__(self):
         self.service = Service()
+        Programs.cleanup.callback(self.service.stop)
         self.service.write("owner.auth", OWNER)
-        device = [f"{BUILD}/dps-device", "--quiet", "--tpm", "libtpms:" + self.service.path("tpm")]
+        device = [Programs.path("dps-device"), "--quiet", "--tpm", "libtpms:" + self.service.path("tpm")]
         run(*device, "own", "--new-owner-auth-file", self.service.path("owner.auth"))
         ek = run(*device, "ek", "--format", "base64")
         self.service.write("ek", ek)
-        admin = f"{BUILD}/dps-admin"
+        admin = Programs.path("dps-admin")
         self.service.write("connection", run(admin, "connection-string", "--policy-file",
                                              self.service.path("policies.json"), "--host",
                                              f"localhost:{self.service.tls_port}"))
@@ -62,14 +56,14 @@ class Registration:
         run(*self.device, f"--trace=pcapng:{self.trace}", *self.register)
 
 
-def every_packet_is_understood(r):
+def test_every_packet_is_understood(r):
     same(fields(r.trace, "_ws.expert.severity >= 6291456", "frame.number"), [], "packets with an error or a warning")
     same(fields(r.trace, "_ws.malformed", "frame.number"), [], "malformed packets")
     protocols = {p for (p,) in fields(r.trace, "frame", "_ws.col.Protocol")}
     same(protocols, {"TPM", "HTTP/JSON", "HTTP"}, "protocols")
 
 
-def the_tpm_commands_are_those_of_the_flow(r):
+def test_the_tpm_commands_are_those_of_the_flow(r):
     codes = [code for (code,) in fields(r.trace, "tpm.req.cc", "tpm.req.cc")]
     for code, count in COMMANDS.items():
         same(codes.count(code), count, f"commands {code} in {codes}")
@@ -78,7 +72,7 @@ def the_tpm_commands_are_those_of_the_flow(r):
     check("0x00000000" in answers, f"response codes {answers}")
 
 
-def http_has_an_interface_of_its_own(r):
+def test_http_has_an_interface_of_its_own(r):
     names = {(i, n) for i, n in fields(r.trace, "tpm", "frame.interface_id", "frame.interface_name")}
     same(names, {("0", "tpm")}, "interface of TPM packets")
     names = {(i, n) for i, n in fields(r.trace, "http", "frame.interface_id", "frame.interface_name")}
@@ -89,21 +83,21 @@ def http_has_an_interface_of_its_own(r):
     same(registration_id, "device-1", "registrationId in the first request")
 
 
-def each_packet_says_its_step(r):
+def test_each_packet_says_its_step(r):
     comments = [c for (c,) in fields(r.trace, "frame", "frame.comment")]
     check(all(c.startswith("Step ") for c in comments), f"comments {comments}")
     steps = {int(c.split(":")[0].split()[1]) for c in comments}
     check({1, 3, 4, 7, 8, 9} <= steps, f"steps {steps}")
 
 
-def no_password_is_in_it(r):
+def test_no_password_is_in_it(r):
     with open(r.trace, "rb") as file:
         content = file.read()
     check(OWNER.encode() not in content, "the owner's password stands in the file")
     same(os.stat(r.trace).st_mode & 0o777, 0o600, "mode of the file")
 
 
-def a_file_that_cannot_be_written(r):
+def test_a_file_that_cannot_be_written(r):
     done = subprocess.run([*r.device, "--trace=pcapng:/nonexistent/trace", *r.register], capture_output=True, text=True,
                           check=False)
     same(done.returncode, 5, "exit code")
@@ -115,38 +109,12 @@ def a_file_that_cannot_be_written(r):
         check("not complete" in done.stderr, done.stderr)
 
 
-def a_fixed_time_is_the_time_of_each_packet(r):
+def test_a_fixed_time_is_the_time_of_each_packet(r):
     run(*r.device, f"--trace=pcapng:{r.trace}", "--now", "1800000000", "token", "--state", r.service.path("state"))
     times = [t.split(".") for (t,) in fields(r.trace, "frame", "frame.time_epoch")]
     same({t[0] for t in times}, {"1800000000"}, "seconds")
     same([int(t[1]) // 1000 for t in times], list(range(len(times))), "microseconds")
 
 
-TESTS = [every_packet_is_understood, the_tpm_commands_are_those_of_the_flow, http_has_an_interface_of_its_own,
-         each_packet_says_its_step, no_password_is_in_it, a_file_that_cannot_be_written,
-         a_fixed_time_is_the_time_of_each_packet]
-
-
-def main():
-    root = tempfile.mkdtemp(prefix="pcapng-")
-    Service.program, Service.root = f"{BUILD}/dps-service", root
-    failures = 0
-    print(f"1..{len(TESTS)}")
-    registration = None
-    try:
-        registration = Registration()
-        for number, test in enumerate(TESTS, 1):
-            try:
-                test(registration)
-                print(f"ok {number} - {test.__name__}")
-            except Failed as failure:
-                failures += 1
-                print(f"not ok {number} - {test.__name__}\n# {failure}")
-    finally:
-        if registration is not None:
-            registration.service.stop()
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failures else 0
-
-
-sys.exit(main())
+def shared():
+    return Registration()

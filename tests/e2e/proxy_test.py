@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: MIT
 """dps-device behind an HTTP proxy: everything goes through CONNECT, and what the proxy says reaches the user.
 
-    python3 tests/e2e/proxy_test.py BUILD_DIR
-
-TAP on standard output; needs the standard library and openssl."""
+Needs the standard library and openssl."""
 
 import base64
 import os
 import socket
-import sys
 import threading
 
-from harness import HUBS, Bench, Device, Programs, run_tap, write_file
-from server_harness import PATIENCE, check, same
+from harness import HUBS, Bench, Device, write_file
+from tap import check, same
 
 SILENCE = 15  # seconds after which the proxy hangs up: before the device does
 
@@ -131,8 +128,8 @@ class Lab:
         return self.bench.register(self.device, "behind", *named, *options, **expected)
 
 
-def register_and_send(lab):
-    """register and send, to names that only the proxy knows; the proxy sees nothing but TLS"""
+def test_register_and_send(lab):
+    """register and send, to names that only the proxy knows; it sees nothing but TLS"""
     with Proxy(lab.names) as proxy:
         lab.register(proxy)
         same(proxy.requests, [f"CONNECT {lab.service} HTTP/1.1\r\nHost: {lab.service}\r\n\r\n"], "requests")
@@ -145,8 +142,8 @@ def register_and_send(lab):
         same(proxy.errors, [], "errors of the proxy")
 
 
-def odd_success(lab):
-    """other ways to accept: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
+def test_odd_success(lab):
+    """other ways to say yes: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
     for answer in (b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 299 \r\nVia: 1.1 p\r\nContent-Length: 7\r\n\r\n",
                    ESTABLISHED + b"Transfer-Encoding: chunked\r\nProxy-Agent: x\r\n\r\n",
                    b"HTTP/1.1 100 Continue\r\n\r\n" + ESTABLISHED + b"\r\n"):
@@ -154,8 +151,8 @@ def odd_success(lab):
             lab.register(proxy)
 
 
-def refusals(lab):
-    """the proxy refuses: its status is reported, and nothing changes"""
+def test_refusals(lab):
+    """the proxy says no: its status is told, and nothing changes"""
     before = lab.bench.dump()
     for status, advice in ((407, "write USER:PASSWORD"), (403, "ask whoever runs it"), (502, "see whether its name"),
                            (302, "see whether an HTTP proxy")):
@@ -172,8 +169,8 @@ def has_no_password(lab, result):
     return result
 
 
-def with_password(lab):
-    """a proxy that wants a password: from the URL, a file or the environment; for both programs, and never shown"""
+def test_with_password(lab):
+    """a proxy that wants a password: from the URL, from a file, from the environment; for both programs, never told"""
     file = write_file(lab.device.path("proxy-auth"), f"{USER}:{PASSWORD}\n")
     with Proxy(lab.names, password=f"{USER}:{PASSWORD}") as proxy:
         place = proxy.url[len("http://"):]
@@ -200,8 +197,8 @@ def with_password(lab):
         same(len(proxy.requests), 15, "requests")
 
 
-def without_password(lab):
-    """a proxy that wants a password and gets none, a wrong one, or does not know Basic: the message says what to do"""
+def test_without_password(lab):
+    """a proxy that wants a password and gets none, a wrong one, or speaks no Basic: what to do is said"""
     wrong = write_file(lab.device.path("wrong-auth"), "u:wrong")
     for options, schemes, says in (
             ((), ('Basic realm="corp"',), "--proxy-auth-file FILE"),
@@ -218,8 +215,8 @@ def without_password(lab):
                 check("wrong" not in result.err.replace("wrong-auth", ""), result.err)
 
 
-def no_proxy_at_all(lab):
-    """something that is not a proxy, hangs up, or is not there"""
+def test_no_proxy_at_all(lab):
+    """something that is no proxy, hangs up, or is not there"""
     for answer in (b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"\0" * 5000):
         with Proxy(lab.names, answer) as proxy:
             lab.register(proxy, status=NETWORK, says=proxy.url)
@@ -229,20 +226,20 @@ def no_proxy_at_all(lab):
     lab.bench.admin("list", "--proxy", url, status=NETWORK, says=(f"cannot connect to the proxy {url}", "refused"))
 
 
-def nowhere(lab):
-    """a proxy that accepts and then cannot reach the service"""
+def test_nowhere(lab):
+    """a proxy that says yes and has no way there"""
     with Proxy({}) as proxy:
         lab.register(proxy, status=NETWORK)
 
 
-def cut_tunnel(lab):
+def test_cut_tunnel(lab):
     """a tunnel that is cut between two requests is made again, once"""
     with Proxy(lab.names, cut_after=1) as proxy:
         lab.register(proxy)
         same(len(proxy.requests), 2, "tunnels")
 
 
-def wrong_option(lab):
+def test_wrong_option(lab):
     """--proxy and the variables take http://HOST:PORT: a missing port is named, a password is not"""
     for url, says in (("https://127.0.0.1:1", "not supported"), ("socks5://127.0.0.1:1", "not supported"),
                       ("http://127.0.0.1", "names no port"), ("http://u:geheim@127.0.0.1", "names no port"),
@@ -254,19 +251,5 @@ def wrong_option(lab):
             check("geheim" not in result.err, result.err)
 
 
-def main():
-    tests = (register_and_send, odd_success, refusals, with_password, without_password,
-             no_proxy_at_all, nowhere, cut_tunnel, wrong_option)
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "proxy-test-"):
-        lab = []
-
-        def shared():
-            if not lab:
-                lab.append(Lab())
-            return lab[0]
-
-        return run_tap([(test.__doc__, lambda test=test: test(shared())) for test in tests])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    return Lab()

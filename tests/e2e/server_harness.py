@@ -12,9 +12,10 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 import urllib.parse
+
+from tap import Failed, Programs, check, same
 
 SCOPE = "0ne00000A0A"
 API = "api-version=2021-06-01"
@@ -24,30 +25,17 @@ TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,w
 PATIENCE = 90  # seconds after which something that must happen has not happened
 
 
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def same(got, wanted, what):
-    check(got == wanted, f"{what}: got {got!r}, wanted {wanted!r}")
-
-
 class Service:
     """A running dps-service with files of its own."""
 
-    program = None  # set by the test: the path of dps-service
-    root = None     # and a directory for all files
+    program = None  # another one than that of the build
 
     def __init__(self, *options, start=True, limit=None, timeouts=TIMEOUTS, store="sqlite:dps.db"):
-        self.dir = tempfile.mkdtemp(dir=self.root)
+        self.dir = Programs.directory()
         if timeouts != TIMEOUTS:
             timeouts = f"{TIMEOUTS},{timeouts}"  # the last one counts
         self.options, self.limit, self.timeouts, self.store = options, limit, timeouts, store
+        self.program = self.program or Programs.path("dps-service")
         self.process = None
         if not os.path.exists(self.path("cert.pem")):
             make_certificate(self.dir, "localhost")

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What dps-service does with clients that are slow, broken, hostile or many, and with signals and files.
 
-    python3 tests/e2e/server_test.py BUILD_DIR [test_NAME ...]
-
-TAP on standard output; needs nothing but the standard library and the openssl program."""
+Needs nothing but the standard library and the openssl program."""
 
 import contextlib
 import json
@@ -11,16 +9,11 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-import traceback
 
-import server_attacks
-import server_lifecycle
-from server_harness import (API, PATIENCE, SCOPE, Client, Failed, Service, check, error_code, register,
-                            request, same)
+from server_harness import API, PATIENCE, SCOPE, Client, Service, error_code, register, request
+from tap import Failed, check, same
 
 
 # ---- Requests ----
@@ -325,37 +318,8 @@ def test_parallel(s):
     same(failures, [], "failures")
 
 
-def main():
-    tests = [f for names in (globals(), vars(server_lifecycle), vars(server_attacks)) for name, f in names.items()
-             if name.startswith("test_")]
-    if len(sys.argv) > 2:
-        tests = [f for f in tests if f.__name__ in sys.argv[2:]]
-    print(f"1..{len(tests)}")
-    shared, failed = None, 0
-    for number, test in enumerate(tests, 1):
-        try:
-            if test.__code__.co_argcount:
-                shared = shared or Service()
-                test(shared)
-                check(shared.process.poll() is None, "the service has died")
-            else:
-                test()
-            result = "ok"
-        except Exception:
-            result, failed = "not ok", failed + 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-        print(f"{result} {number} - {test.__name__[5:]}: {test.__doc__}", flush=True)
-    if shared:
-        code = shared.stop()
-        for line in shared.read("log").splitlines():
-            if code != 0 or "Sanitizer" in line or "runtime error" in line:
-                print("# " + line)
-        failed += code != 0
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    Service.program = os.path.abspath(os.path.join(build, "dps-service"))
-    with tempfile.TemporaryDirectory(prefix="server-test-") as Service.root:
-        sys.exit(main())
+@contextlib.contextmanager
+def shared():
+    with Service() as service:
+        yield service
+        check(service.process.poll() is None, "the service has died")

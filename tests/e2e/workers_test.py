@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: MIT
 """dps-service with several processes on one port, and what it says about itself: what they share, how they end, and the
-metrics listener.
-
-    python3 tests/e2e/workers_test.py BUILD_DIR
-"""
+metrics listener."""
 import json
 import os
 import re
 import signal
-import sys
-import tempfile
-import time
-import traceback
 
-from server_harness import (API, PATIENCE, SCOPE, Client, Failed, Service, check, endorsement_key, enroll, error_code,
-                            owner_token, register, same, wait_for)
+from server_harness import API, Service, endorsement_key, enroll, owner_token, register, wait_for
+from tap import check, same
 
 WORKERS = 3
 SRK = ("ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABALBwvWq8bE4bVwtsnKA18gHzKrlrXUd2XBTmCSsDtPIVhEmQwPYP1bGhbSEApmiTGVVuMb9C"
@@ -373,33 +366,6 @@ def test_refused():
     same(sorted(os.listdir(s.dir)), ["cert.pem", "key.pem", "log", "out"], "files after a start that failed")
 
 
-SHARED = [test_said_once, test_processes, test_session_shared, test_killed, test_reload, test_last_good,
-          test_limits_shared, test_metrics, test_health, test_drain]
-OWN = [test_json_from_the_start, test_alarms_begin_at_zero, test_stop_delay, test_client_limit, test_forwarded,
-       test_management_limit, test_idle_is_slim,
-       test_orphans, test_refused]
-
-
-def main():
-    Service.program = os.path.abspath(os.path.join(sys.argv[1], "dps-service"))
-    failures = 0
-    print(f"1..{len(SHARED) + len(OWN)}")
-    with tempfile.TemporaryDirectory(prefix="workers-") as root:
-        Service.root = root
-        shared = Service("--workers", str(WORKERS), "--metrics", "127.0.0.1:0", "--challenge-rate", "6",
-                         timeouts="drain=600000")
-        try:
-            for number, test in enumerate(SHARED + OWN, 1):
-                try:
-                    test(*([shared] if test in SHARED else []))
-                    print(f"ok {number} - {test.__doc__}", flush=True)
-                except Exception:  # noqa: every kind of failure is a failed test
-                    failures += 1
-                    print(f"not ok {number} - {test.__doc__}")
-                    print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
-        finally:
-            shared.stop()
-    return 1 if failures else 0
-
-
-sys.exit(main())
+def shared():
+    return Service("--workers", str(WORKERS), "--metrics", "127.0.0.1:0", "--challenge-rate", "6",
+                   timeouts="drain=600000")

@@ -3,10 +3,8 @@
 goes on as ever, as on a real machine. What was begun before a step may be refused, but whoever begins again is served
 at once.
 
-    python3 tests/faults/clock_test.py BUILD_DIR [SEED]
-
-TAP on standard output; needs openssl, python3-tpm2-pytss, python3-cryptography and faketime."""
-import base64
+SEED, in the environment, repeats the random choices of a run. Needs openssl, python3-tpm2-pytss, python3-cryptography
+and faketime."""
 import email.utils
 import glob
 import hmac
@@ -14,18 +12,17 @@ import json
 import os
 import random
 import signal
-import sys
 import threading
 import time
 
-sys.path.insert(0, "tests/e2e")
-from durability_test import check_pairs  # noqa: E402
-from fleet import (FREE, Assignment, Keys, Ledger, Load, Registrar, enroll, generation_of,  # noqa: E402
+from durability_test import check_pairs
+from fleet import (FREE, Assignment, Keys, Ledger, Load, Registrar, enroll, generation_of,
                    get_operation, is_challenge, operation_of, put_registration, token_for)
-from harness import Bench, Device, Programs, run, run_tap  # noqa: E402
-from server_harness import SCOPE, Service, check, same  # noqa: E402
-from oracle_wrap import sas_text, sas_token  # noqa: E402
-from stores import Sqlite  # noqa: E402
+from harness import Bench, Device, run
+from server_harness import SCOPE, Service
+from oracle_wrap import sas_text, sas_token
+from stores import Sqlite
+from tap import Programs, check, same, seed
 
 HOUR = 3600
 STEPS = 12             # under load
@@ -277,15 +274,5 @@ def test_device(p):
     same(bench.service.stop(), 0, "exit code")
 
 
-def main():
-    build, seed = [*sys.argv[1:], *[None] * 2][:2]
-    seed = seed or base64.b32encode(os.urandom(5)).decode()
-    print(f"# seed {seed}", flush=True)
-    with Programs.use(build or "build", "clock-test-"):
-        place = Place(seed)
-        tests = [f for name, f in globals().items() if name.startswith("test_")]
-        return run_tap([(f.__doc__, lambda f=f: f(place)) for f in tests])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    return Place(seed())

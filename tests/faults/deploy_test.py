@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What port/posix/deploy offers fits the program: every metric that the dashboard and the alarms name exists, and the
-unit's options are real.
-
-    python3 tests/faults/deploy_test.py BUILD_DIR
-"""
+unit's options are real."""
 import json
 import os
 import re
 import socket
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from harness import Programs, run_tap, write_file  # noqa: E402
-from server_harness import Client, Service, check, same  # noqa: E402
+from harness import write_file
+from server_harness import Client, Service
+from tap import Programs, check, same
 
 DEPLOY = "port/posix/deploy"
 SUFFIXES = ("_bucket", "_sum", "_count")
@@ -85,12 +81,3 @@ def test_roles():
     same(len(grants), 3, "grants")
     for grant in grants:
         check(grant in tested, f"not what is tested: {grant}")
-
-
-def main():
-    with Programs.use(sys.argv[1], "deploy-test-"):
-        return run_tap([(t.__doc__, t) for t in (test_metrics, test_options, test_unit, test_roles)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,4 +32,4 @@ SOAK_SEED ?= $(shell date +%s)
 .PHONY: soak
 soak: setup-faults
 	@$(MAKE) --no-print-directory all
-	@/usr/bin/python3 tests/faults/kill_test.py $(BUILD) $(SOAK_SEED) $(SOAK_KILLS)
+	@SEED=$(SOAK_SEED) KILLS=$(SOAK_KILLS) /usr/bin/python3 tests/tap.py tests/faults/kill_test.py $(BUILD)

@@ -8,14 +8,13 @@ import collections
 import hmac
 import json
 import random
-import sys
 import threading
 import time
 
-sys.path.insert(0, "tests/e2e")
-from oracle_support import EK_ATTRIBUTES, EK_POLICY, SRK_ATTRIBUTES  # noqa: E402
-from oracle_wrap import open_blob, sas_text, sas_token, sas_with_key, software_key  # noqa: E402
-from server_harness import API, SCOPE, Failed, check, owner_token, register, same  # noqa: E402
+from oracle_support import EK_ATTRIBUTES, EK_POLICY, SRK_ATTRIBUTES
+from oracle_wrap import open_blob, sas_text, sas_token, sas_with_key, software_key
+from server_harness import API, SCOPE, owner_token, register
+from tap import Failed, check, same
 
 JSON = "Content-Type: application/json\r\n"
 UNAVAILABLE = 503

@@ -4,11 +4,10 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from harness import Programs, wait_until, write_file  # noqa: E402
-from server_harness import PATIENCE, Failed, Service, check  # noqa: E402
+from harness import wait_until, write_file
+from server_harness import PATIENCE, Service
+from tap import Failed, Programs, check
 
 
 def need_programs():

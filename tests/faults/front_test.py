@@ -3,20 +3,18 @@
 send through them, dps-conformance gives the same results as directly, and the log names the client, whatever it claims
 to be.
 
-    python3 tests/faults/front_test.py BUILD_DIR
-
-TAP on standard output; needs nginx, haproxy and openssl."""
+Needs nginx, haproxy and openssl."""
+import functools
 import json
 import os
 import socket
 import ssl
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from front import PROXIES, Haproxy, need_programs  # noqa: E402
-from harness import Bench, Device, Programs, run, run_tap, wait_until  # noqa: E402
-from server_harness import API, SCOPE, Client, Failed, check, error_code, owner_token, request, same  # noqa: E402
+from front import PROXIES, Haproxy, need_programs
+from harness import Bench, Device, run, wait_until
+from server_harness import API, SCOPE, Client, error_code, owner_token, request
+from tap import Failed, Programs, check, same
 
 BODY_MAX = 131072
 
@@ -182,30 +180,11 @@ def part_away(s):
         s.bench.start()
 
 
-def parts(kind, bench):
-    story = []
-
-    def begin():
-        story.append(Story(kind, bench[0]))
-
-    tests = [(f"{kind.__name__}: it starts with the offered configuration", begin)]
-    for name, part in globals().items():
-        if name.startswith("part_"):
-            tests.append((f"{kind.__name__}: {part.__doc__}", lambda part=part: part(story[0])))
-    return tests
-
-
-def main():
+def tests():
     need_programs()
-    with Programs.use(sys.argv[1], "front-test-"):
-        def renewed():
-            bench[:] = [Bench("--metrics", "127.0.0.1:0")]
-        bench, tests = [], []
-        for kind in PROXIES:
-            first, *others = parts(kind, bench)
-            tests += [(first[0], lambda begin=first[1]: (renewed(), begin())), *others]
-        return run_tap(tests)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for kind in PROXIES:
+        story = functools.cache(lambda kind=kind: Story(kind, Bench("--metrics", "127.0.0.1:0")))
+        yield f"{kind.__name__}: it starts with the offered configuration", story
+        for name, part in globals().items():
+            if name.startswith("part_"):
+                yield f"{kind.__name__}: {part.__doc__}", lambda part=part, story=story: part(story())

@@ -3,10 +3,7 @@
 a file that was moved, a lock that somebody holds. /readyz and dps_store_up say so, whether or not there are requests;
 the log has the database's own words once; and when the store is repaired everything goes on by itself.
 
-    python3 tests/faults/health_test.py BUILD_DIR
-
-TAP on standard output; needs openssl, python3-cryptography, PostgreSQL, and root or user namespaces for the full disk.
-"""
+Needs openssl, python3-cryptography, PostgreSQL, and root or user namespaces for the full disk."""
 import contextlib
 import json
 import os
@@ -16,14 +13,13 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from fleet import FREE, Keys, enroll  # noqa: E402
-from harness import Programs, run_tap, wait_until  # noqa: E402
-from server_harness import Client, Failed, Service, check, same  # noqa: E402
-from store_full_test import FullDisk  # noqa: E402
-from stores import Postgres  # noqa: E402
+from fleet import FREE, Keys, enroll
+from harness import wait_until
+from server_harness import Client, Service
+from store_full_test import FullDisk
+from stores import Postgres
+from tap import Failed, Programs, check, same
 
 ROLE = ("CREATE ROLE service LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON enrollments, registrations, devices TO "
         "service; GRANT USAGE ON SEQUENCE record_version TO service; GRANT SELECT ON schema_version TO service")
@@ -243,17 +239,6 @@ def test_nothing_stays(d):
     check(all("/readyz" not in key for table in tables for key in table), tables)
 
 
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "health-test-"):
-        Case.keys, shared = Keys(), []
-
-        def database():
-            if not shared:
-                shared.append(Database())
-            return shared[0]
-        tests = [f for name, f in globals().items() if name.startswith("test_")]
-        return run_tap([(f.__doc__, lambda f=f: f(database())) for f in tests])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    Case.keys = Keys()
+    return Database()

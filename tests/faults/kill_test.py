@@ -3,23 +3,20 @@
 and register; with an SQLite and with a PostgreSQL store. What was answered must be there afterwards, nothing may be
 half there, and the next request must work.
 
-    python3 tests/faults/kill_test.py BUILD_DIR [SEED [KILLS]]     the seed chooses the moments and whom to kill
-
-TAP on standard output; needs openssl, python3-tpm2-pytss, python3-cryptography and PostgreSQL."""
-import base64
+SEED chooses the moments and whom to kill, KILLS how often (both in the environment). Needs openssl,
+python3-tpm2-pytss, python3-cryptography and PostgreSQL."""
 import contextlib
 import os
 import random
 import signal
-import sys
 import time
 
-sys.path.insert(0, "tests/e2e")
-from durability_test import check_pairs  # noqa: E402
-from fleet import FREE, Keys, Ledger, Load, Registrar, register_device  # noqa: E402
-from harness import Programs, run_tap, wait_until  # noqa: E402
-from server_harness import Service, check, same  # noqa: E402
-from stores import Postgres, Sqlite  # noqa: E402
+from durability_test import check_pairs
+from fleet import FREE, Keys, Ledger, Load, Registrar, register_device
+from harness import wait_until
+from server_harness import Service
+from stores import Postgres, Sqlite
+from tap import Programs, check, same, seed
 
 KILLS = 60
 WORKERS = 2
@@ -138,16 +135,7 @@ class Run:
         return [(f"{what}: {self.begin.__doc__}", self.begin), *rounds, (f"{what}: {self.end.__doc__}", self.end)]
 
 
-def main():
-    build, seed, kills = [*sys.argv[1:], *[None] * 3][:3]
-    seed = seed or base64.b32encode(os.urandom(5)).decode()
-    kills = int(kills or KILLS)
-    print(f"# seed {seed}: to choose the same moments again, give it after the build directory", flush=True)
-    with Programs.use(build or "build", "kill-test-"):
-        keys = Keys()
-        runs = Run(Sqlite, keys, seed, kills - kills // 2), Run(Postgres, keys, seed, kills // 2)
-        return run_tap([test for run in runs for test in run.tests()])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    drawn, keys, kills = seed(), Keys(), int(os.environ.get("KILLS", KILLS))
+    for run in Run(Sqlite, keys, drawn, kills - kills // 2), Run(Postgres, keys, drawn, kills // 2):
+        yield from run.tests()

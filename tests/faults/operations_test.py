@@ -2,23 +2,20 @@
 """What OPERATIONS.md tells operators to do, run as it is written there, on two nodes with the unit's own lines and one
 PostgreSQL: start, renew the key, restart all, add a hub, remove it, back up, restore.
 
-    python3 tests/faults/operations_test.py BUILD_DIR
-
-TAP on standard output; needs PostgreSQL, openssl, curl and python3-cryptography."""
+Needs PostgreSQL, openssl, curl and python3-cryptography."""
 import json
 import os
 import re
 import shutil
 import ssl
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from fleet import Keys, enroll, register_device  # noqa: E402
-from harness import Programs, run_tap, wait_until  # noqa: E402
-from server_harness import API, check, make_certificate, owner_token, same  # noqa: E402
-from stores import Postgres  # noqa: E402
-from unit import Unit  # noqa: E402
+from fleet import Keys, enroll, register_device
+from harness import wait_until
+from server_harness import API, make_certificate, owner_token
+from stores import Postgres
+from tap import Programs, check, same
+from unit import Unit
 
 PAGE = "port/posix/deploy/OPERATIONS.md"
 DEVICES = 24  # so many that each of two hubs gets some of them
@@ -164,17 +161,5 @@ def test_end(s):
     same([node.stop() for node in s.nodes], [0, 0], "exit codes")
 
 
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "operations-test-"):
-        site = []
-
-        def shared():
-            if not site:
-                site.append(Site())
-            return site[0]
-        tests = [f for name, f in globals().items() if name.startswith("test_")]
-        return run_tap([(f.__doc__, lambda f=f: f(shared())) for f in tests])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    return Site()

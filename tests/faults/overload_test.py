@@ -2,10 +2,8 @@
 """dps-service with more load than it can take: thousands of slow clients and idle connections, no descriptors left,
 certificates that are replaced all the time, and SIGTERM in the middle of work. Meanwhile devices register.
 
-    python3 tests/faults/overload_test.py BUILD_DIR [SEED [test_NAME ...]]
-
-TAP on standard output; needs openssl, python3-tpm2-pytss, python3-cryptography, and 6500 file descriptors."""
-import base64
+SEED, in the environment, repeats the random choices of a run. Needs openssl, python3-tpm2-pytss,
+python3-cryptography, and 6500 file descriptors."""
 import contextlib
 import os
 import random
@@ -13,16 +11,15 @@ import resource
 import signal
 import socket
 import ssl
-import sys
 import threading
 import time
 
-sys.path.insert(0, "tests/e2e")
-from durability_test import check_pairs  # noqa: E402
-from fleet import FREE, Keys, Ledger, Load, Registrar  # noqa: E402
-from harness import Programs, make_ca, make_leaf, run_tap, wait_until, write_file  # noqa: E402
-from server_harness import Client, Failed, Service, check, request, same  # noqa: E402
-from stores import Sqlite  # noqa: E402
+from durability_test import check_pairs
+from fleet import FREE, Keys, Ledger, Load, Registrar
+from harness import make_ca, make_leaf, wait_until, write_file
+from server_harness import Client, Service, request
+from stores import Sqlite
+from tap import Failed, Programs, check, same, seed
 
 SLOW = 1000
 IDLE = 5000
@@ -342,17 +339,6 @@ def test_drain_queue(p):
         same(s.stop(), 0, "exit code")
 
 
-def main():
-    build, seed = [*sys.argv[1:], *[None] * 2][:2]
-    seed = seed or base64.b32encode(os.urandom(5)).decode()
-    print(f"# seed {seed}", flush=True)
+def shared():
     raise_descriptor_limit()
-    with Programs.use(build or "build", "overload-test-"):
-        place = Place(seed)
-        words = sys.argv[3:]
-        tests = [f for name, f in globals().items() if name.startswith("test_") and (not words or name in words)]
-        return run_tap([(f.__doc__, lambda f=f: f(place)) for f in tests])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return Place(seed())

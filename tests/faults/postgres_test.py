@@ -2,10 +2,8 @@
 """Two nodes of dps-service on one PostgreSQL: what one begins the other can finish, and what becomes of both when the
 database is stopped, hangs, is slow or cuts connections while devices register.
 
-    python3 tests/faults/postgres_test.py BUILD_DIR [SEED]
-
-TAP on standard output; needs openssl, python3-tpm2-pytss, python3-cryptography and PostgreSQL."""
-import base64
+SEED, in the environment, repeats the random choices of a run. Needs openssl, python3-tpm2-pytss, python3-cryptography
+and PostgreSQL."""
 import collections
 import contextlib
 import json
@@ -15,17 +13,16 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import threading
 import time
 
-sys.path.insert(0, "tests/e2e")
-from durability_test import check_pairs  # noqa: E402
-from fleet import (FREE, Assignment, Keys, Ledger, Load, Registrar, enroll, generation_of,  # noqa: E402
+from durability_test import check_pairs
+from fleet import (FREE, Assignment, Keys, Ledger, Load, Registrar, enroll, generation_of,
                    get_operation, is_challenge, operation_of, put_registration, register_device, token_for)
-from harness import PROGRAM_PATIENCE, Bench, Device, Programs, run_tap, wait_until  # noqa: E402
-from server_harness import PATIENCE, Client, Service, check, same  # noqa: E402
-from stores import Postgres  # noqa: E402
+from harness import PROGRAM_PATIENCE, Bench, Device, wait_until
+from server_harness import PATIENCE, Client, Service
+from stores import Postgres
+from tap import Programs, check, same, seed
 
 ROUNDS = 50            # of one token at two nodes
 CUTS = 12
@@ -290,15 +287,5 @@ def test_end(n):
         same(node.stop(), 0, "exit code")
 
 
-def main():
-    build, seed = [*sys.argv[1:], *[None] * 2][:2]
-    seed = seed or base64.b32encode(os.urandom(5)).decode()
-    print(f"# seed {seed}", flush=True)
-    with Programs.use(build or "build", "postgres-test-"):
-        nodes = Nodes(seed)
-        tests = [f for name, f in globals().items() if name.startswith("test_")]
-        return run_tap([(f.__doc__, lambda f=f: f(nodes)) for f in tests])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def shared():
+    return Nodes(seed())

@@ -2,25 +2,22 @@
 """Two nodes behind nginx and HAProxy, as port/posix/deploy offers them, while devices register and send: a node is
 killed and stays away, hangs, comes back, and all are restarted one after the other. No request fails.
 
-    python3 tests/faults/rolling_test.py BUILD_DIR
-
-TAP on standard output; needs nginx, haproxy, PostgreSQL, openssl and python3-cryptography."""
+Needs nginx, haproxy, PostgreSQL, openssl and python3-cryptography."""
 import os
 import shutil
 import signal
 import socket
 import ssl
-import sys
 import threading
 import time
 
-sys.path.insert(0, "tests/e2e")
-from fleet import (FREE, Assignment, Keys, enroll, get_operation, is_challenge, operation_of,  # noqa: E402
+from fleet import (FREE, Assignment, Keys, enroll, get_operation, is_challenge, operation_of,
                    put_registration, token_for)
-from front import PROXIES, Node, need_programs  # noqa: E402
-from harness import Programs, run_tap, wait_until  # noqa: E402
-from server_harness import Client, Failed, check, make_certificate, same  # noqa: E402
-from stores import Postgres  # noqa: E402
+from front import PROXIES, Node, need_programs
+from harness import wait_until
+from server_harness import Client, make_certificate
+from stores import Postgres
+from tap import Failed, Programs, check, same
 
 WORKERS = 6
 WHILE_AWAY = 120  # requests
@@ -141,7 +138,7 @@ class Load:
         print(f"# {type(self.front).__name__}: {self.done} requests, none failed")
 
 
-def test_killed(n, front):
+def killed(n, front):
     """one node after the other is killed, stays away, and comes back"""
     with Load(n, front, f"killed-{type(front).__name__}".lower()) as load:
         for node in n.both:
@@ -163,7 +160,7 @@ def test_killed(n, front):
     load.none_failed()
 
 
-def test_rolled(n, front):
+def rolled(n, front):
     """both are restarted, one after the other, twice"""
     with Load(n, front, f"rolled-{type(front).__name__}".lower()) as load:
         for node in [*n.both, *n.both]:
@@ -175,18 +172,13 @@ def test_rolled(n, front):
     load.none_failed()
 
 
-def main():
+def shared():
+    return Nodes()
+
+
+def tests():
     need_programs()
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "rolling-test-"):
-        shared = []
-
-        def at(kind):
-            if not shared:
-                shared.append(Nodes())
-            return shared[0], kind(shared[0].certificate, shared[0].key, *shared[0].both)
-        return run_tap([(f"{kind.__name__}: {test.__doc__}", lambda test=test, kind=kind: test(*at(kind)))
-                        for kind in PROXIES for test in (test_killed, test_rolled)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for kind in PROXIES:
+        for part in killed, rolled:
+            yield (f"{kind.__name__}: {part.__doc__}",
+                   lambda n, part=part, kind=kind: part(n, kind(n.certificate, n.key, *n.both)))

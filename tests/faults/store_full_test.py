@@ -3,9 +3,7 @@
 answered is lost, and when there is room again everything goes on by itself. Once as a full file system, once as a limit
 on the size of files, which cuts a write in the middle.
 
-    python3 tests/faults/store_full_test.py BUILD_DIR
-
-TAP on standard output; needs openssl, python3-tpm2-pytss, python3-cryptography, and unshare from util-linux."""
+Needs openssl, python3-tpm2-pytss, python3-cryptography, and unshare from util-linux."""
 import errno
 import json
 import os
@@ -13,15 +11,14 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from durability_test import check_pairs  # noqa: E402
-from fleet import (FREE, Keys, Ledger, Load, Registrar, enroll, is_challenge,  # noqa: E402
+from durability_test import check_pairs
+from fleet import (FREE, Keys, Ledger, Load, Registrar, enroll, is_challenge,
                    put_registration, register_device, token_for)
-from harness import Programs, run_tap, wait_until  # noqa: E402
-from server_harness import API, Failed, Service, check, owner_token, same  # noqa: E402
-from stores import Sqlite  # noqa: E402
+from harness import wait_until
+from server_harness import API, Service, owner_token
+from stores import Sqlite
+from tap import Failed, Programs, check, same
 
 DISK = 2 << 20  # bytes
 ENOUGH = 4000   # enrollments: more than fit
@@ -195,15 +192,10 @@ def part_end(s):
     same(s.service.stop(), 0, "exit code")
 
 
-def main():
-    with Programs.use(sys.argv[1] if len(sys.argv) > 1 else "build", "store-full-test-"):
-        keys, tests = Keys(), []
-        for kind in (FullDisk, LimitedFiles):
-            story = Story(kind, keys)
-            tests += [(f"{kind.what}: {part.__doc__}", lambda part=part, story=story: part(story))
-                      for name, part in globals().items() if name.startswith("part_")]
-        return run_tap(tests)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    keys = Keys()
+    for kind in FullDisk, LimitedFiles:
+        story = Story(kind, keys)
+        for name, part in globals().items():
+            if name.startswith("part_"):
+                yield f"{kind.what}: {part.__doc__}", lambda part=part, story=story: part(story)

@@ -8,11 +8,9 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 
-sys.path.insert(0, "tests/e2e")
-from harness import Programs  # noqa: E402
-from server_harness import PATIENCE, check, same  # noqa: E402
+from server_harness import PATIENCE
+from tap import Programs, check, same
 
 TABLES = ("enrollments", "registrations", "devices")
 

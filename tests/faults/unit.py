@@ -11,10 +11,9 @@ import subprocess
 import sys
 import threading
 
-sys.path.insert(0, "tests/e2e")
-from front import free_port  # noqa: E402
-from harness import Programs  # noqa: E402
-from server_harness import Service, check, make_certificate  # noqa: E402
+from front import free_port
+from server_harness import Service, make_certificate
+from tap import Programs, check
 
 UNIT = "port/posix/deploy/dps-service.service"
 SHIM = """#!/bin/sh

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An image in QEMU, with swtpm as its TPM and a real dps-service: what a device in the field goes through.
 
-    python3 tests/firmware/board_test.py BUILD_DIR [WORD ...]     only the tests whose line holds one of the words
+Needs qemu-system-arm, swtpm, python3-cryptography."""
 
-TAP on standard output; needs qemu-system-arm, swtpm, python3-cryptography."""
-
-import contextlib
 import datetime
 import json
 import os
@@ -13,19 +10,16 @@ import random
 import re
 import struct
 import subprocess
-import sys
 import time
 import zlib
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
-
-# pylint: disable=wrong-import-position
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from harness import Bench, Device, Programs, openssl, run, run_tap, wait_until, write_file
+from harness import Bench, Device, openssl, wait_until, write_file
 from relay import Modem, TpmLine
-from server_harness import Failed, Service, check, same
+from server_harness import Service
+from tap import Failed, Programs, check, same
 from tpm_emulator import TpmEmulator
 
 SERVICE, PORT = "dps.example", 443
@@ -411,7 +405,7 @@ class Field:
         board.says(board.console(), ACCEPTED, never=("Registered",))
 
 
-def all_tests(kind):
+def tests_of(kind):
     field = Field(kind)
     tests = [
         ("(1) registers, and sends its first message", field.register),
@@ -428,13 +422,7 @@ def all_tests(kind):
     return tests
 
 
-def main():
-    words = sys.argv[2:]
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    with Programs.use(build, "board-test-"), contextlib.suppress(KeyboardInterrupt):
-        tests = [(f"{kind} {name}", test) for kind in BOARDS for name, test in all_tests(kind)]
-        return run_tap([t for t in tests if not words or any(w in t[0] for w in words)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tests():
+    for kind in BOARDS:
+        for name, test in tests_of(kind):
+            yield f"{kind} {name}", test

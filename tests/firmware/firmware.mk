@@ -73,7 +73,7 @@ check-firmware:
 	@$(MAKE) --no-print-directory all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-faults.elf)
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(wildcard tests/firmware/*_test.sh)
 	@echo "The tables of PORTING.md, with these images:"
-	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.sh
+	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.py
 
 $(FIRMWARE)/%.bin: $(FIRMWARE)/%.elf
 	$(Q)arm-none-eabi-objcopy -O binary $< $@

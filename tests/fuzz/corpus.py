@@ -5,11 +5,14 @@
     t GET / HTTP/1.1\\r\\n      text, with \\r \\n \\t \\\\ \\xNN
     x 8001000000             hexadecimal
 
-The lines above MARK are written by hand; below it `make fuzz-merge` writes what fuzzing has found.
+What stands above MARK is written by hand; below it `make fuzz-merge` writes what fuzzing has found.
+
+    python3 tests/fuzz/corpus.py NAME DIRECTORY     writes the inputs of one as files, from the root of the tree
 """
 import hashlib
 import pathlib
 import re
+import sys
 
 DIRECTORY = pathlib.Path("tests/fuzz/corpus")
 MARK = "# ---- found by fuzzing, written by make fuzz-merge ----"
@@ -64,3 +67,7 @@ def replace_found(name, inputs):
     kept = lines[:lines.index(MARK)] if MARK in lines else lines
     found = [encode(data) for data in sorted(inputs, key=lambda data: (len(data), data))]
     path_of(name).write_text("\n".join(kept + [MARK] * bool(found) + found) + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    unpack(sys.argv[1], pathlib.Path(sys.argv[2]))

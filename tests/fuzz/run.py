@@ -17,8 +17,7 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import corpus  # noqa: E402
+import corpus
 
 # What one harness may keep in the tree.
 FOUND_MAX = 100

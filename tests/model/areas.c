@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the code says about public areas, for model.py: a line for each template, and for each SRK that dps_srk_check
- * takes, of all attributes and policies that the flow knows. "KIND ATTRIBUTES POLICY". */
+/* What the code says about public areas, for model_test.py: a line for each template, and for each SRK that
+ * dps_srk_check takes, of all attributes and policies that the flow knows. "KIND ATTRIBUTES POLICY". */
 #include "dps/service/enrollment.h"
 #include <inttypes.h>
 #include <stdio.h>

@@ -9,10 +9,10 @@ $(MODEL_AREAS): $(BUILD)/obj/tests/model/areas.o $(BUILD)/libtpmdps.a
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
 
 #: make model            the protocol against an attacker who is allowed everything (Maude; under a minute);
-#:                       MODEL="QUERY ..." only these
+#:                       MODEL="WORD ..." only what has one
 CHECK_MORE += model
 .PHONY: model
 model:
 	@DEPS=$(DEPS) tests/setup.sh build model
 	@$(MAKE) --no-print-directory $(MODEL_AREAS)
-	@python3 -B tests/model/model.py $(BUILD) $(MODEL)
+	@/usr/bin/python3 tests/tap.py tests/model/model_test.py $(BUILD) $(MODEL)

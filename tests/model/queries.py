@@ -125,6 +125,6 @@ QUERIES = [
     Query("works-relayed", "serviceLeg standard registrations(2)", accepted(1), True),
 ]
 
-# The same with larger bounds, for queries without an attack: model.py BUILD larger.
+# The same with larger bounds, where there is to be no attack: model.py larger.
 LARGER = [q._replace(name=f"{q.name}-larger", flags=q.flags.replace("registrations(2)", "registrations(3)"), copies=2)
           for q in QUERIES if not q.found and "registrations(2)" in q.flags]

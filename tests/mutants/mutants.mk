@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Programs of ours with one mistake each, which the conformance suite must find: tests/mutants/service_mutants.py and
-# device_mutants.py. Some of them always run; the test takes the ordinary objects for everything but the changed file.
+# Programs of ours with one mistake each, which the conformance suite must find: tests/mutants/service/*.patch and
+# device/*.patch. Some of them always run; the test takes the ordinary objects for everything but the changed file.
 CHECK += tests/mutants/mutants_test.py
 CHECK_MORE += check-mutants
 MUTANTS_PROGRAMS = $(addprefix $(BUILD)/,dps-conformance dps-service dps-device)
@@ -11,7 +11,7 @@ MUTANTS_PROGRAMS = $(addprefix $(BUILD)/,dps-conformance dps-service dps-device)
 check-mutants:
 	@DEPS=$(DEPS) tests/setup.sh build check
 	@$(MAKE) --no-print-directory $(MUTANTS_PROGRAMS)
-	@python3 -B tests/mutants/run.py --build $(BUILD) $(MUTANTS)
+	@MUTANTS='$(or $(MUTANTS),all)' /usr/bin/python3 tests/tap.py tests/mutants/mutants_test.py $(BUILD)
 
 # One of them: MUTANT is the directory with its source, MUTANT_SOURCE's path in it is that in the tree.
 MUTANT_MAIN = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %/$(MUTANT_PROGRAM).c,$(PROGRAM_SRC)))

@@ -7,7 +7,7 @@ prove:
 	@DEPS=$(DEPS) tests/setup.sh build prove
 	@[ -f $${HOME}/.why3.conf ] || why3 config detect >/dev/null 2>&1
 	@$(MAKE) --no-print-directory $(BUILD)/prove/axioms && $(BUILD)/prove/axioms
-	@python3 -B tests/prove/prove.py $(BUILD) $(PROVE_FILE)
+	@/usr/bin/python3 tests/tap.py tests/prove/prove_test.py $(BUILD) $(PROVE_FILE)
 
 $(BUILD)/prove/axioms: $(BUILD)/obj/tests/prove/axioms.o
 	@mkdir -p $(@D)

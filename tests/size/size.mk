@@ -23,7 +23,7 @@ CHECK_MORE += check-size
 .PHONY: check-size
 check-size:
 	@DEPS=$(DEPS) tests/setup.sh build check
-	@BUILD=$(BUILD) prove --exec tests/run.sh tests/size/size_test.sh
+	@BUILD=$(BUILD) prove --exec tests/run.sh tests/size/size_test.py
 
 # The figures of BearSSL's functions in tests/size/calls.txt, from its source.
 #: make check-stack      what tests/size/calls.txt says about BearSSL, measured again from its source
@@ -32,4 +32,4 @@ CHECK_MORE += check-stack
 check-stack:
 	@DEPS=$(DEPS) tests/setup.sh build check firmware
 	@$(MAKE) --no-print-directory $(BEARSSL_INC)/bearssl.h
-	@BUILD=$(BUILD) prove --exec tests/run.sh tests/size/outside_test.sh
+	@BUILD=$(BUILD) prove --exec tests/run.sh tests/size/outside_test.py

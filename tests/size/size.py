@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Code and memory on a Cortex-M3, measured: per module, per use, per structure.
 
-Usage: tests/size/size.py BUILD [--update | --check]     from the root of the tree
-Prints the tables; --update writes them into port/PORTING.md; --check compares them with it (TAP).
+Usage: tests/size/size.py BUILD [--update]     from the root of the tree
+Prints the tables; --update writes them into port/PORTING.md; --check compares them with what stands there (TAP).
 
 "Reachable" is what the linker keeps of all objects when a firmware calls the named functions: their own code and data
 and that of everything below them. BearSSL, the C library and the compiler's own library are not counted.
@@ -14,8 +14,6 @@ import sys
 
 import measure
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-OUT = BUILD / "size"
 
 # ---- What is linked ----
 
@@ -79,9 +77,9 @@ PARTS = [
 ]
 
 
-def sizes_of(expressions, options=()):
+def sizes_of(out, expressions, options=()):
     """Values of constant expressions, by the compiler alone: each becomes the size of an array."""
-    source = OUT / "sizes.c"
+    source = out / "sizes.c"
     lines = [f'#include "{h}"' for h in dict.fromkeys(header for header, _ in expressions)]
     lines += [f"char size_{i}[{expression}];" for i, (_, expression) in enumerate(expressions)]
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -99,9 +97,9 @@ def sections(objects):
         yield pathlib.Path(fields[5]), tuple(int(n) for n in fields[:3])
 
 
-def reachable(objects, functions, name):
+def reachable(out, objects, functions, name):
     """source -> (text, data, bss) of what the linker keeps."""
-    linked = OUT / f"{name}.map"
+    linked = out / f"{name}.map"
     roots = [word for function in functions for word in ("-u", function)]
     measure.run("arm-none-eabi-ld", "--gc-sections", "--unresolved-symbols=ignore-all", "-e", functions[0], *roots,
                 f"-Map={linked}", "-o", linked.with_suffix(".elf"), *objects.values())
@@ -142,18 +140,21 @@ def use_rows(title, kept, target, index):
         yield f"– of it {name}", *total(part), ""
 
 
-def images():
+def images(firmware):
     """What `make firmware` has built. The rows of other boards stay as they are (measure.py)."""
-    for path in sorted(p for p in (BUILD / "firmware").glob("*.elf") if not p.stem.endswith("-faults")):
+    for path in sorted(p for p in firmware.glob("*.elf") if not p.stem.endswith("-faults")):
         (_, (text, data, bss)), = sections([path])
         yield f"image {path.stem}", text, data, bss
 
 
-def content():
+def measured(out, firmware):
+    """The tables, and what is wrong with a module. out: for what is compiled; firmware: where the images are."""
+    measure.require_compiler()
+    out.mkdir(parents=True, exist_ok=True)
     sources = measure.core_sources()
-    objects = measure.compile_objects(OUT / "default", sources)
-    small = measure.compile_objects(OUT / "small", sources, SMALL)
-    uses = [(title, reachable(small if options else objects, functions, f"use{i}"), target)
+    objects = measure.compile_objects(out / "default", sources)
+    small = measure.compile_objects(out / "small", sources, SMALL)
+    uses = [(title, reachable(out, small if options else objects, functions, f"use{i}"), target)
             for i, (title, functions, options, target) in enumerate(USES)]
     lines = ["Bytes on a Cortex-M3: Thumb, `-Os -ffunction-sections -fdata-sections`, Debian 12's gcc 12.2.1. Text",
              "includes constants. Reachable: what the linker keeps for these calls, without BearSSL and the libraries",
@@ -161,7 +162,7 @@ def content():
     lines += table(("reachable", "text", "data", "bss", "target"),
                    [row for i, (title, kept, target) in enumerate(uses) for row in use_rows(title, kept, target, i)])
     lines += WHY.read_text(encoding="utf-8").splitlines() + [""]
-    lines += table(("board", "text", "data", "bss"), images())
+    lines += table(("board", "text", "data", "bss"), images(firmware))
     whole = dict(sections(objects.values()))
     columns = [uses[i][1] for i in (0, 1, 3)]
     lines += table(("module", "text", "data", "bss", "text of TPM use", "text of small device", "text of device"),
@@ -169,23 +170,19 @@ def content():
                     for source, target in objects.items()])
     lines += table(("structure", "bytes", "what"),
                    [(f"`{name}`", size, what) for (_, name, what), size in
-                    zip(STRUCTURES, sizes_of([(header, f"sizeof({name})") for header, name, _ in STRUCTURES]))])
+                    zip(STRUCTURES, sizes_of(out, [(header, f"sizeof({name})") for header, name, _ in STRUCTURES]))])
     lines += table(("RAM of a device", "bytes", "where"),
                    [(what, size, where) for (_, _, what, where), size in
-                    zip(PARTS, sizes_of([(header, expression) for header, expression, _, _ in PARTS]))])
-    return "\n".join(lines[:-1]) + "\n", whole
+                    zip(PARTS, sizes_of(out, [(header, expression) for header, expression, _, _ in PARTS]))])
+    variables = [f"{target}: data {data}, bss {bss}" for target, (_, data, bss) in whole.items() if data or bss]
+    return "\n".join(lines[:-1]) + "\n", variables
 
 
 def main():
-    measure.require_compiler()
-    OUT.mkdir(parents=True, exist_ok=True)
-    text, whole = content()
-    variables = [f"{target}: data {data}, bss {bss}" for target, (_, data, bss) in whole.items() if data or bss]
-    if "--check" in sys.argv:
-        print(f"{'not ok' if variables else 'ok'} - no module has data or bss")
-        for line in variables:
-            print(f"# {line}")
-    sys.exit(measure.finish("size", text, sys.argv) or bool(variables))
+    build = pathlib.Path(sys.argv[1])
+    text, variables = measured(build / "size", build / "firmware")
+    measure.finish("size", text, "--update" in sys.argv)
+    sys.exit("\n".join(variables) or 0)
 
 
 if __name__ == "__main__":

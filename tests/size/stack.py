@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Worst-case stack of every public function of the device side on a Cortex-M3, from the compiler's call graph.
 
-Usage: tests/size/stack.py BUILD [--update | --check]     from the root of the tree
-       tests/size/stack.py BUILD --outside DIRECTORY      compare calls.txt with the .ci files of BearSSL in DIRECTORY
+Usage: tests/size/stack.py BUILD [--update]     from the root of the tree
 
 gcc writes each function's frame and calls into a .ci file. calls.txt says what gcc cannot know: where function
 pointers lead, and what functions need that are not compiled here. A recursion is an error; so is an indirect call
@@ -14,8 +13,6 @@ import sys
 
 import measure
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-OUT = BUILD / "size" / "stack"
 CALLS = pathlib.Path("tests/size/calls.txt")
 INDIRECT = "__indirect_call"
 
@@ -173,13 +170,13 @@ def rows(worst):
             yield f"| `{name}` | {size} |"
 
 
-def boards():
+def boards(firmware):
     """The watermark that a board's test has read from its console: BUILD/firmware/BOARD.stack holds the number."""
-    for path in sorted((BUILD / "firmware").glob("*.stack")):
+    for path in sorted(firmware.glob("*.stack")):
         yield f"| image {path.stem} | {int(path.read_text(encoding='utf-8'))} |"
 
 
-def content(worst):
+def content(worst, firmware):
     size, path = max((worst.of(name) for name in measure.device_functions()), key=lambda item: item[0])
     spare = TARGET - size
     frames = {**worst.listed.outside, **worst.graph.frame}
@@ -190,46 +187,15 @@ def content(worst):
              + (f"met, {spare} to spare." if spare >= 0 else f"missed by {-spare}."), "",
              f"The call chain: {', '.join(f'`{short(f)}` {frames[f]}' for f in path)}.",
              "", "| board | deepest stack of a whole registration, TLS included |", "|---|---:|"]
-    lines += [*boards(), "", "| function | bytes |", "|---|---:|", *rows(worst)]
+    lines += [*boards(firmware), "", "| function | bytes |", "|---|---:|", *rows(worst)]
     return "\n".join(lines) + "\n"
 
 
-def compare_outside(listed, directory):
-    """The bytes that calls.txt gives for BearSSL's functions, against its call graph."""
-    graph = Graph()
-    for path in sorted(directory.glob("**/*.ci")):
-        graph.read(path)
-    for error in connect_outside(graph):
-        print(f"# {error}")
-    worst = Worst(graph, listed)
-    wrong = 0
-    names = [name for name in listed.outside if name.startswith("br_")]
-    print(f"1..{len(names)}")
-    for number, name in enumerate(names, 1):
-        size, path = worst.of(name) if name in graph.frame else (-1, ())
-        good = size == listed.outside[name]
-        wrong += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {name} needs {listed.outside[name]} bytes")
-        if not good:
-            print(f"# measured: {size}: {' > '.join(path)}")
-    return 1 if wrong else 0
-
-
-def connect_outside(graph):
-    """BearSSL's HMAC calls its hash through a table: here always SHA-256."""
-    for caller in graph.indirect:
-        if re.search(r"hmac", caller):
-            graph.calls.setdefault(caller, set()).update(
-                ("br_sha256_init", "br_sha224_update", "br_sha256_out", "br_sha256_state", "br_sha256_set_state"))
-    return []
-
-
-def main():
+def measured(out, firmware):
+    """The tables, and what is wrong with the calls. out: for what is compiled; firmware: the boards' marks."""
     measure.require_compiler()
     listed = Listed()
-    if "--outside" in sys.argv:
-        sys.exit(compare_outside(listed, pathlib.Path(sys.argv[sys.argv.index("--outside") + 1])))
-    objects = measure.compile_objects(OUT, SOURCES)
+    objects = measure.compile_objects(out, SOURCES)
     graph = Graph()
     for target in objects.values():
         graph.read(target.with_suffix(".ci"))
@@ -237,12 +203,15 @@ def main():
     wrong = list(connect(graph, listed, roots)) + unlisted_in_tables(graph, listed, objects)
     wrong += [f"{function}: a frame that depends on its input" for function in graph.unbounded]
     worst = Worst(graph, listed)
-    text = content(worst)
-    wrong += sorted(set(worst.wrong))
-    print("\n".join(f"# {line}" for line in wrong), end="\n" if wrong else "")
-    if "--check" in sys.argv:
-        print(f"{'not ok' if wrong else 'ok'} - every call of the device side is known, and none recurses")
-    sys.exit(measure.finish("stack", text, sys.argv) or bool(wrong))
+    text = content(worst, firmware)
+    return text, wrong + sorted(set(worst.wrong))
+
+
+def main():
+    build = pathlib.Path(sys.argv[1])
+    text, wrong = measured(build / "size" / "stack", build / "firmware")
+    measure.finish("stack", text, "--update" in sys.argv)
+    sys.exit("\n".join(wrong) or 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the machine found: the attacks of the model (tests/model), each with its steps in the model's own words, as
-`make model MODEL=attacks` printed them, and with what prevents it."""
+model.py printed them, and with what takes it away."""
 import pathlib
 import re
 import sys

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The walk-through's page and the run behind it: every byte explained, every link and function there, every shell line
-right, the same page each time. TAP.
-
-Usage: tests/walkthrough/page_test.py BUILD
-"""
+right, the same page each time."""
 import html.parser
 import json
 import os
@@ -12,7 +9,9 @@ import re
 import subprocess
 import sys
 
-BUILD = pathlib.Path(sys.argv[1])
+from tap import Failed, Programs, note
+
+BUILD = pathlib.Path(Programs.build)
 PAGE = BUILD / "walkthrough.html"
 RUN = BUILD / "walkthrough" / "run.jsonl"
 ATTACKS = BUILD / "walkthrough" / "attacks.txt"
@@ -91,21 +90,13 @@ READER = Reader()
 TEXT = PAGE.read_text(encoding="utf-8")
 READER.feed(TEXT)
 
-cases = []
-
-
-def case(function):
-    cases.append(function)
-    return function
-
 
 def differ(what, problems):
     if problems:
-        raise AssertionError(what + ": " + "; ".join(str(p) for p in problems[:5]))
+        raise Failed(what + ": " + "; ".join(str(p) for p in problems[:5]))
 
 
-@case
-def every_byte_has_one_leaf():
+def test_every_byte_has_one_leaf():
     """every byte of every message is covered by exactly one leaf field, as the transcript says"""
     assert len(MESSAGES) > 80, len(MESSAGES)
     for m in MESSAGES:
@@ -117,8 +108,7 @@ def every_byte_has_one_leaf():
         assert m["error"] == 0, m["name"]
 
 
-@case
-def page_has_every_byte():
+def test_page_has_every_byte():
     """and on the page: its leaves, one after the other, are the message, and each leads to its explanation"""
     sent = {bytes.fromhex(m["hex"]) for m in MESSAGES}
     for message, leaves in READER.hexes.items():
@@ -131,8 +121,7 @@ def page_has_every_byte():
     assert shown == [bytes.fromhex(m["hex"]) for m in MESSAGES if m["scene"] in TEN_STEPS]
 
 
-@case
-def every_field_is_explained():
+def test_every_field_is_explained():
     """every leaf has a row with a sentence, and of a TPM message the section of the specification"""
     rows = re.findall(r'<tr id="([^"]+)" class="[^"]*">(.*?)</tr>', TEXT)
     assert len(rows) == sum(len(leaves) for leaves in READER.hexes.values())
@@ -145,8 +134,7 @@ def every_field_is_explained():
         assert 'class="src"' in cells[3], name
 
 
-@case
-def every_anchor_resolves():
+def test_every_anchor_resolves():
     """every link leads to a place on the page or to a file of the tree; no id is there twice"""
     ids = set(READER.ids)
     differ("twice", [i for i in ids if READER.ids.count(i) > 1])
@@ -155,8 +143,7 @@ def every_anchor_resolves():
     differ("leads away", [h for h in READER.links if not h.startswith(("#", "../"))])
 
 
-@case
-def links_of_the_notes_resolve():
+def test_links_of_the_notes_resolve():
     """every link of spec-notes.md into the page leads to a place on it, and each of the ten steps has one"""
     notes = (ROOT / "spec-notes.md").read_text(encoding="utf-8")
     anchors = re.findall(r"\]\(build/walkthrough\.html#([^)]+)\)", notes)
@@ -164,9 +151,8 @@ def links_of_the_notes_resolve():
     differ("no link", [f"step-{n}" for n in range(1, 11) if f"step-{n}" not in anchors])
 
 
-@case
-def every_function_exists():
-    """every function that the page names is defined in the file that it names"""
+def test_every_function_exists():
+    """every function that is named is defined in the file that is named"""
     assert len(READER.sources) > 1000
     for href, name in sorted(set(READER.sources)):
         path, function = name.split(":")
@@ -175,16 +161,14 @@ def every_function_exists():
         assert re.search(rf"^[a-z][\w *]*?\b{function}\([^;{{]*\)\n\{{", text, re.M), name
 
 
-@case
-def sections_are_in_the_table():
-    """every section of Part 1 that a value cites is in tests/lint/SECTIONS.md"""
+def test_sections_are_in_the_table():
+    """every section of Part 1 that a value names is in tests/lint/SECTIONS.md"""
     notes = (ROOT / "tests/lint/SECTIONS.md").read_text(encoding="utf-8")
     named = set(re.findall(r'<span class="spec">(P1 r[^<]+)</span>', TEXT.split('id="how"')[1]))
     differ("not in tests/lint/SECTIONS.md", sorted(n for n in named if f"| {n} |" not in notes))
 
 
-@case
-def shell_lines():
+def test_shell_lines():
     """every shell line, executed, gives the value that is shown"""
     assert len(READER.values) >= 45, len(READER.values)
     environment = dict(os.environ, LC_ALL="C", HOME="/nonexistent")
@@ -195,8 +179,7 @@ def shell_lines():
         assert run.stdout.strip() == shown and shown, (value["id"], run.stdout, run.stderr, shown)
 
 
-@case
-def attacks_of_the_model():
+def test_attacks_of_the_model():
     """every attack that the model finds is on the page, step by step, in its words"""
     told = {}
     for name, cells in re.findall(r'<tr><th scope=row><span id="attack-([^"]+)">(.*?)</tr>', TEXT):
@@ -210,8 +193,7 @@ def attacks_of_the_model():
     differ("not found by the model", sorted(set(told) - set(found)))
 
 
-@case
-def rewrap_gives_the_key():
+def test_rewrap_gives_the_key():
     """the key that TPM2_Rewrap gives is the nonce, signs what the service takes, and the hardened SRK gives none"""
     value = {v["id"]: v["codes"][-2] for v in READER.values}
     assert value["value-rewrap-key"] == value["value-rewrap-derived"] != value["value-nonce"]
@@ -224,19 +206,17 @@ def rewrap_gives_the_key():
         assert f"value-rc-{code:x}" in READER.ids, hex(code)
 
 
-@case
-def nothing_from_outside():
-    """one file: it loads nothing, has no address of another machine, and is not too large"""
+def test_nothing_from_outside():
+    """one file: nothing is loaded, no address of another machine stands in it, and it is not too large"""
     differ("loaded", READER.outside)
     assert not {"img", "iframe", "object", "embed", "video", "audio"} & set(READER.tags)
     differ("address", re.findall(r"https?://[^\s\"<]+|url\([^)]*\)|@import", TEXT))
     assert PAGE.stat().st_size < LARGEST, PAGE.stat().st_size
-    print(f"# {PAGE.stat().st_size} bytes, {len(READER.hexes)} messages, "
-          f"{sum(len(v) for v in READER.hexes.values())} fields, {len(READER.values)} values")
+    note(f"{PAGE.stat().st_size} bytes, {len(READER.hexes)} messages, "
+         f"{sum(len(v) for v in READER.hexes.values())} fields, {len(READER.values)} values")
 
 
-@case
-def same_page_again():
+def test_same_page_again():
     """another run and another page are the same, byte for byte"""
     again = BUILD / "walkthrough" / "again"
     run = subprocess.run([BUILD / "walkthrough" / "run"], capture_output=True, check=True)
@@ -249,26 +229,8 @@ def same_page_again():
         assert again.with_suffix(".html").read_bytes() == PAGE.read_bytes(), "the page differs"
 
 
-@case
-def headings_in_order():
+def test_headings_in_order():
     """headings go down one level at a time, and there is one h1"""
     levels = [int(tag[1]) for tag in READER.tags if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1 and levels[0] == 1
     differ("skipped", [(a, b) for a, b in zip(levels, levels[1:]) if b > a + 1])
-
-
-def main():
-    print(f"1..{len(cases)}")
-    failed = 0
-    for number, function in enumerate(cases, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__doc__}")
-        except AssertionError as error:
-            failed += 1
-            print(f"not ok {number} - {function.__doc__}\n# {error}")
-    sys.exit(1 if failed else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -25,7 +25,7 @@ $(WALK)/run.jsonl: $(WALK)/run
 $(WALK)/attacks.txt: $(wildcard tests/model/*.py) tests/model/dps.maude
 	@mkdir -p $(@D)
 	$(SAY) MODEL $@
-	$(Q)python3 -B tests/model/model.py $(BUILD) attacks >$@.new && mv $@.new $@
+	$(Q)python3 -B tests/model/model.py attacks >$@.new && mv $@.new $@
 
 $(BUILD)/walkthrough.html: $(WALK)/run.jsonl $(WALK)/attacks.txt $(WALK_PAGE)
 	$(SAY) PAGE $@

@@ -6,18 +6,15 @@ Usage: tests/walkthrough/walkthrough.py RUN.jsonl ATTACKS.txt OUT.html
 import pathlib
 import sys
 
-sys.dont_write_bytecode = True
-# The modules beside this file go before Python's own.
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-from attacks import what_the_machine_found  # noqa: E402
-from chapters import THREAD, ten_steps  # noqa: E402
-from derive import Derivations  # noqa: E402
-from diagram import Diagram  # noqa: E402
-from failures import what_goes_wrong  # noqa: E402
-from page import Page, legend, thread_list  # noqa: E402
-from sources import Sources, functions  # noqa: E402
-from transcript import Run  # noqa: E402
+sys.dont_write_bytecode = True  # this is a source tree
+from attacks import what_the_machine_found
+from chapters import THREAD, ten_steps
+from derive import Derivations
+from diagram import Diagram
+from failures import what_goes_wrong
+from page import Page, legend, thread_list
+from sources import Sources, functions
+from transcript import Run
 
 HERE = pathlib.Path(__file__).parent
 

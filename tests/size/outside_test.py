@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""What tests/size/calls.txt says of BearSSL's stack, against a call graph of its source, which `make check-stack` has
+fetched into BUILD/bearssl/src."""
+import os
+import pathlib
+import re
+import subprocess
+
+from stack import Graph, Listed, Worst
+from tap import Programs, same
+
+SOURCES = ("src/hash/sha2small.c", "src/codec/dec32be.c", "src/codec/enc32be.c")
+
+
+def graph_of(sources):
+    graph, out = Graph(), pathlib.Path(Programs.directory())
+    for source in sources:
+        target = out / pathlib.Path(source).with_suffix(".o").name
+        subprocess.run(["arm-none-eabi-gcc", "-Os", "-mcpu=cortex-m3", "-mthumb", "-ffunction-sections",
+                        "-fdata-sections", "-ffreestanding", "-fbuiltin", "-DBR_USE_UNIX_TIME=0", "-isystem",
+                        os.path.abspath("port/bare/libc"), "-Iinc", "-Isrc", "-fcallgraph-info=su", "-c", source,
+                        "-o", target], cwd=Programs.path("bearssl/src"), check=True)
+        graph.read(target.with_suffix(".ci"))
+    # HMAC calls its hash through a table: here always SHA-256.
+    for caller in graph.indirect:
+        if re.search(r"hmac", caller):
+            graph.calls.setdefault(caller, set()).update(
+                ("br_sha256_init", "br_sha224_update", "br_sha256_out", "br_sha256_state", "br_sha256_set_state"))
+    return graph
+
+
+def compare(worst, name, listed):
+    size, path = worst.of(name) if name in worst.graph.frame else (-1, ())
+    same(size, listed, f"bytes, by way of {' > '.join(path)}")
+
+
+def tests():
+    listed = Listed()
+    worst = Worst(graph_of(SOURCES), listed)
+    for name, size in listed.outside.items():
+        if name.startswith("br_"):
+            yield f"{name} needs {size} bytes", lambda name=name, size=size: compare(worst, name, size)

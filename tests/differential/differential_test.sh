@@ -5,5 +5,5 @@
 set -eu
 inputs=${1:-build}/differential/inputs
 python3 -B tests/fuzz/corpus.py response "$inputs"
-# The library tells its own log of each structure that it refuses.
+# The library logs each structure that it refuses.
 TSS2_LOG=all+NONE exec "${1:-build}/differential/mu" "$inputs"

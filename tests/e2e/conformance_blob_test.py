@@ -132,7 +132,7 @@ SPOILT = (
 
 
 def test_spoilt():
-    """a blob with one thing wrong fails the case about it; what only stands on it is skipped, and says on what"""
+    """a blob with one thing wrong fails the case about it; a case that only depends on it is skipped, and says why"""
     for name, spoil, wanted, words in SPOILT:
         failed, found, err = judge(spoil=spoil, cases=CASES)
         blamed = set(failed) - {"SVC-S09-002"}  # this service never takes a token

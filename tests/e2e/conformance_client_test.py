@@ -11,7 +11,7 @@ from tap import check, same
 
 
 def test_held(lab):
-    """a client that the suite kills has let go of what it held before the next case begins"""
+    """a client that the suite kills has released what it held before the next case begins"""
     lock, both = lab.path("lock"), lab.path("both")
     # Not the shell that the suite has started, deaf to SIGTERM, and so large that its end takes a while.
     holder = (f"import fcntl, os, signal, subprocess, sys; signal.signal(15, signal.SIG_IGN); f = open({lock!r}, 'w')\n"
@@ -30,7 +30,7 @@ def test_held(lab):
 
 
 def test_large_requests(lab):
-    """a client may send requests that the suite does not read: it is refused, and not blamed"""
+    """a client may send requests that the suite does not read: it is refused, but no case fails"""
     code, cases, err = lab.python("reads all", "DEV-S07-116", "DEV-S08-027")
     same(told(cases, "passed"), "", "cases that did not pass")
     check(any("larger than this suite reads" in note for c in cases.values() for note in c["notes"]), f"{cases}")
@@ -38,7 +38,7 @@ def test_large_requests(lab):
 
 
 def test_only_its_own(lab):
-    """a client with one fault fails the case about it, and not those that only stand on it"""
+    """a client with one fault fails the case about it, and not those that only depend on it"""
     some = ("DEV-S04-002", "DEV-S06-001", "DEV-S07-003", "DEV-S07-061", "DEV-S08-020", "DEV-S00-050")
     for fault, failed, others in (("keeps a log", "DEV-S04-009", "passed"), ("one more", "DEV-S09-002", "passed"),
                                   ("other audience", "DEV-S08-002", "skipped"),

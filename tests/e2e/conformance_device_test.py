@@ -150,7 +150,7 @@ def test_our_device(lab):
 
 
 def test_our_device_hardened(lab):
-    """with --srk hardened it names this SRK alone, opens what is wrapped to it, and sends; without, it is caught"""
+    """with --srk hardened it sends only this SRK, opens what is wrapped to it, and sends; without, it is caught"""
     device = Device("swtpm-unix")
     device.run("own", "--persist")
     some = ("--device-srk", "hardened", "DEV-S04", "DEV-S06-001", "DEV-S07-063", "DEV-S08", "DEV-S09-002",
@@ -165,7 +165,7 @@ def test_our_device_hardened(lab):
 
 
 def test_our_device_leaves_nothing(lab):
-    """nor does it leave anything in a TPM that keeps what is loaded, whatever the service does"""
+    """it leaves nothing in a TPM that keeps what is loaded, whatever the service does"""
     device = Device("swtpm-unix")
     device.run("own", "--persist")
     some = ("DEV-S07-003", "DEV-S07-063", "DEV-S07-073", "DEV-S07-086", "DEV-S08", "DEV-S10",
@@ -177,7 +177,7 @@ def test_our_device_leaves_nothing(lab):
 
 
 def test_right_client(lab):
-    """a client that is not ours and right passes every case that the wrong ones fail"""
+    """a right client that is not ours passes every case that the wrong ones fail"""
     ids = sorted({i for ids in FAULTS.values() for i in ids})
     for some in (ids[:20], ids[20:]):
         code, cases, err = lab.python("", *some)

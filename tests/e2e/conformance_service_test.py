@@ -211,7 +211,7 @@ def test_always_200():
 
 
 def test_always_refusing():
-    """a service that refuses everything in the right form fails where it should have said yes"""
+    """a service that refuses everything, in the right form, fails where it should have accepted"""
     with tempfile.TemporaryDirectory(dir=Programs.root) as directory:
         service = Yes(directory, answer(404, '{"errorCode":404201,"message":"no","trackingId":"x"}'))
         owner = os.path.join(directory, "owner")

@@ -209,7 +209,7 @@ def test_good_libtpms():
 
 
 def test_good_swtpm_with_owner():
-    """swtpm with an owner and persistent keys passes everything but TPM2_Clear (sanitizers), and is left as it was"""
+    """an owned swtpm with persistent keys passes everything but TPM2_Clear (sanitizers), and is left as it was"""
     tpm = Swtpm()
     auth = {name: file_with(name + " password\n") for name in ("owner", "endorsement", "lockout")}
     subprocess.run([program("dps-device"), "--quiet", "--tpm", tpm.name, "own", "--persist",
@@ -233,7 +233,7 @@ def test_good_swtpm_with_owner():
 
 
 def test_ek_certificate():
-    """the EK certificate in NV is read and held against the EK: one that is right, one about another key"""
+    """the EK certificate in NV is read and compared with the EK: one that is right, one about another key"""
     tpm, directory = Swtpm(), Programs.directory()
 
     def run(*command):
@@ -260,7 +260,7 @@ def test_ek_certificate():
 # ---- What the program does -------------------------------------------------------------------------------------------
 
 def test_usage():
-    """wrong command lines are refused with 2, and say what is meant"""
+    """wrong command lines are refused with 2, and the message says what is meant"""
     name = "libtpms:" + os.path.join(Programs.directory(), "tpm")
     for arguments, says in (
             ((), "say what to check"),
@@ -345,7 +345,7 @@ def test_interrupted():
 
 
 def test_tpm_goes_away():
-    """a TPM that breaks off in the middle: 3, and the reports say what has not run"""
+    """a TPM that disappears in the middle: 3, and the reports say what has not run"""
     swtpm, commands = Swtpm(), []
 
     def break_off(command, ask):
@@ -569,14 +569,14 @@ def test_rewrap():
         check(f"\nTPM2_Rewrap   {info}" in shown, f"{name}: {shown}")
 
 
-# Cases of keys and credentials with nothing odd in them but one thing each.
+# Cases about keys and credentials, each with one odd thing in them.
 CASES_OF_ORDINARY_FORM = ("TPM-S00-008", "TPM-S03",
                           *(f"TPM-S07-0{i}" for i in (10, 13, 14, 22, 40, 43, 44, 45, 46, 80, 81)),
                           *(f"TPM-S08-00{i}" for i in (1, 2, 5, 8)), "TPM-S07-001", "TPM-S09-001", "TPM-S09-002")
 
 
 def test_others_are_not_blamed():
-    """one fault fails the cases about it; what only stands on it is skipped, with the reason"""
+    """one fault fails the cases about it; those that only depend on it are skipped, with the reason"""
     swtpm = Swtpm()
     for name, change, failed, words in (
             ("no key can be imported", refused(IMPORT), ["TPM-S07-040"], "TPM2_Import: the TPM answered"),

@@ -82,7 +82,7 @@ def define(tpm, index):
 
 
 def test_certificates():
-    """info: every index of the EK Credential Profile has its name, and other keys' certificates are no lack of any"""
+    """info: every index of the EK Credential Profile has its name; other keys' certificates are no fault"""
     tpm = Swtpm("swtpm-unix")
     check("no EK certificate: nothing in it proves who made it" in device_program(tpm.name, "info").out, "none")
     named = {0x01C0001C: "EK certificate, RSA-3072, high range", 0x01C0001D: "EK template, RSA-3072, high range",
@@ -110,7 +110,7 @@ def test_certificates():
 
 
 def test_untold():
-    """info: what a TPM does not tell is '?', not 0; TPM_ALG_NULL has a name"""
+    """info: a value that a TPM does not report is '?', not 0; TPM_ALG_NULL has a name"""
     tpm = Swtpm("swtpm-unix")
     whole = device_program(tpm.name, "info").out
     check("?" not in whole, whole)
@@ -147,7 +147,7 @@ def free_port():
 
 
 def test_mistaken():
-    """swtpm: and mssim: mistaken for each other: it is said which to use"""
+    """swtpm: and mssim: mistaken for each other: the message says which to use"""
     tpm, controlled = Swtpm("swtpm-tcp"), Controlled("swtpm-tcp")
     for swtpm in (tpm, controlled):
         device_program(swtpm.name.replace("swtpm:", "mssim:"), "info", status=TPM,
@@ -175,7 +175,7 @@ def talker(words):
 
 
 def test_unreachable():
-    """a TPM that cannot be reached: which place, why, and what to do; never a reason of something else"""
+    """a TPM that cannot be reached: which place, why, and what to do; never the reason of something else"""
     port = free_port()
     for name, says in ((f"swtpm:127.0.0.1:{port}", ("Connection refused", "start it")),
                        (f"mssim:127.0.0.1:{port}", (f"its platform port {port + 1} (PORT + 1): Connection refused",)),
@@ -250,7 +250,7 @@ def test_limits():
 
 
 def test_no_clock():
-    """a clock that was never set: no token, but registering and sending take the service's time"""
+    """a clock that was never set: no token, but register and send use the service's time"""
     device, bench = Device("libtpms"), Bench()
     bench.enroll(device, "timeless")
     bench.register(device, "timeless", "--now", "60")
@@ -286,7 +286,7 @@ class Busy:
 
 
 def test_waiting():
-    """a service that is busy: what is waited for, and how long, is said before the waiting"""
+    """a service that is busy: before it waits, the device says for what and how long"""
     device, bench = Device("libtpms"), Bench()
     busy = Busy(bench, [b"502 Bad Gateway\r\nRetry-After: 0", b"429 Slow\r\nRetry-After: 1", b"403 No"])
     told = bench.register(device, "waiting", "--service", busy.url, status=1, says="answered 403").err
@@ -297,7 +297,7 @@ def test_waiting():
 
 
 def test_silence():
-    """a service that does not answer: what is waited for, and how long, is said after some seconds"""
+    """a service that does not answer: after some seconds the device says what it waits for and how long"""
     device, bench = Device("libtpms"), Bench()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         process = subprocess.Popen(

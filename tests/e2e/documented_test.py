@@ -272,7 +272,7 @@ exec dps-device --quiet --tpm "libtpms:$PLACE/board" send --connect-to "127.0.0.
 
 
 def test_finish_line():
-    """PORTING.md's finish line, as it stands: our device passes its first cases, and sends"""
+    """PORTING.md's finish line, as it is: our device passes its first cases, and sends"""
     line, = (line for line in blocks("port/PORTING.md") if "./register.sh" in line)
     place = Place()
     place.env["PLACE"] = place.dir
@@ -304,7 +304,7 @@ NOT_PROVIDED = 19  # what port/none answers to everything
 
 
 def test_lines_of_c():
-    """README's lines of C compile without a warning, link, and run as far as a port goes that supplies nothing"""
+    """README's lines of C compile without a warning, link, and run as far as they can on port/none"""
     place = Place()
     source, = re.findall(r"^<!-- compiled -->\n```c\n(.*?)^```", read("README.md"), re.M | re.S)
     write_file(place.path("firmware.c"), source.replace("int register_device(", "static int register_device(") + MAIN)

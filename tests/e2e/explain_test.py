@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""dps-device explain: what people paste is recognised in each of its forms and shown field by field; what is none of
-it is refused with a sentence. The TPM bytes come from tpm2-tss and swtpm (tests/vectors), not from our own code."""
+"""dps-device explain: what people paste is recognised in each of its forms and shown field by field; everything else
+is refused with a sentence. The TPM bytes come from tpm2-tss and swtpm (tests/vectors), not from our own code."""
 import base64
 import json
 import pathlib
@@ -59,7 +59,7 @@ def leaves_cover(message):
 
 
 BLOB = base64.b64decode(VECTORS["blobB64"])
-# The keys of the vectors are software, and say so in their attributes; here they pose as what a TPM makes.
+# The keys of the vectors are software, and say so in their attributes; here they pose as keys that a TPM has made.
 SOFTWARE = base64.b64decode(VECTORS["ekPub2B"])
 EK = with_attributes(SOFTWARE, 0x000300B2)
 SRK = with_attributes(base64.b64decode(VECTORS["srkPub2B"]), 0x00030472)

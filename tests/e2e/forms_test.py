@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One key and one command in every form in which tools print bytes: all are read as the same. Where the tool is on
+"""One key and one command in every form in which tools print bytes: all are read the same. Where the tool is on
 every machine (od, hexdump, openssl) it prints the form itself; the others are written here as their documentation shows
 them."""
 import base64

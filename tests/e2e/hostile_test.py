@@ -141,7 +141,7 @@ def test_other_peoples_library():
 
 
 def test_simulator():
-    """the platform port answers as a simulator's: four bytes for each signal, and none besides"""
+    """the platform port answers as a simulator's: four bytes for each signal, and nothing else"""
     with Served() as served, served.connect(control=True) as s:
         for name, number in (("power on", 1), ("NV on", 11), ("power off", 2), ("power on", 1),
                              ("presence on", 3), ("presence off", 4), ("cancel on", 9), ("cancel off", 10)):
@@ -179,7 +179,7 @@ def test_split_and_joined():
 
 
 def test_several_clients():
-    """clients connected at the same time share the TPM; one that talks nonsense loses only its own connection"""
+    """clients connected at the same time share the TPM; one that sends nonsense loses only its own connection"""
     with Served() as served, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(served.connect()) for _ in range(5)]
         for nonsense in (b"\0\0\0\x63", struct.pack(">HII", NO_SESSIONS, 9, 0x17B),
@@ -255,7 +255,7 @@ def test_reproducible():
 
 
 def test_on_the_wire():
-    """what a fault is for a client: a connection that ends, an answer that lies about its size"""
+    """what a client sees of a fault: a connection that ends, an answer that lies about its size"""
     def answer(fault, command=GET_RANDOM):
         with Served(hostile=f"hostile:1,rate=1,faults={fault}/") as served, served.connect() as s:
             s.sendall(command)
@@ -296,7 +296,7 @@ def test_our_device_survives():
 
 
 def test_over_tcp():
-    """a hostile TPM around one over TCP: a connection that broke off is made anew, a reset flushes everything"""
+    """a hostile TPM around one over TCP: a broken connection is made again, a reset flushes everything"""
     with Served() as served:
         same(served.device("swtpm", "own", "--persist").returncode, 0, "own --persist")
         for kind in ("swtpm", "mssim"):

@@ -129,7 +129,7 @@ class Lab:
 
 
 def test_register_and_send(lab):
-    """register and send, to names that only the proxy knows; it sees nothing but TLS"""
+    """register and send, to names that only the proxy knows; the proxy sees nothing but TLS"""
     with Proxy(lab.names) as proxy:
         lab.register(proxy)
         same(proxy.requests, [f"CONNECT {lab.service} HTTP/1.1\r\nHost: {lab.service}\r\n\r\n"], "requests")
@@ -143,7 +143,7 @@ def test_register_and_send(lab):
 
 
 def test_odd_success(lab):
-    """other ways to say yes: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
+    """other ways to accept: another 2xx, headers that mean nothing here, HTTP/1.0, byte by byte"""
     for answer in (b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 299 \r\nVia: 1.1 p\r\nContent-Length: 7\r\n\r\n",
                    ESTABLISHED + b"Transfer-Encoding: chunked\r\nProxy-Agent: x\r\n\r\n",
                    b"HTTP/1.1 100 Continue\r\n\r\n" + ESTABLISHED + b"\r\n"):
@@ -152,7 +152,7 @@ def test_odd_success(lab):
 
 
 def test_refusals(lab):
-    """the proxy says no: its status is told, and nothing changes"""
+    """the proxy refuses: its status is reported, and nothing changes"""
     before = lab.bench.dump()
     for status, advice in ((407, "write USER:PASSWORD"), (403, "ask whoever runs it"), (502, "see whether its name"),
                            (302, "see whether an HTTP proxy")):
@@ -170,7 +170,7 @@ def has_no_password(lab, result):
 
 
 def test_with_password(lab):
-    """a proxy that wants a password: from the URL, from a file, from the environment; for both programs, never told"""
+    """a proxy that wants a password: from the URL, a file or the environment; for both programs, and never shown"""
     file = write_file(lab.device.path("proxy-auth"), f"{USER}:{PASSWORD}\n")
     with Proxy(lab.names, password=f"{USER}:{PASSWORD}") as proxy:
         place = proxy.url[len("http://"):]
@@ -198,7 +198,7 @@ def test_with_password(lab):
 
 
 def test_without_password(lab):
-    """a proxy that wants a password and gets none, a wrong one, or speaks no Basic: what to do is said"""
+    """a proxy that wants a password and gets none, a wrong one, or does not know Basic: the message says what to do"""
     wrong = write_file(lab.device.path("wrong-auth"), "u:wrong")
     for options, schemes, says in (
             ((), ('Basic realm="corp"',), "--proxy-auth-file FILE"),
@@ -227,7 +227,7 @@ def test_no_proxy_at_all(lab):
 
 
 def test_nowhere(lab):
-    """a proxy that says yes and has no way there"""
+    """a proxy that accepts and then cannot reach the service"""
     with Proxy({}) as proxy:
         lab.register(proxy, status=NETWORK)
 

@@ -5,7 +5,7 @@
     t GET / HTTP/1.1\\r\\n      text, with \\r \\n \\t \\\\ \\xNN
     x 8001000000             hexadecimal
 
-What stands above MARK is written by hand; below it `make fuzz-merge` writes what fuzzing has found.
+The lines above MARK are written by hand; below it `make fuzz-merge` writes what fuzzing has found.
 
     python3 tests/fuzz/corpus.py NAME DIRECTORY     writes the inputs of one as files, from the root of the tree
 """

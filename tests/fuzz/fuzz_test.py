@@ -23,7 +23,7 @@ def fuzz(name):
 
 def tests():
     names = sorted(path.stem[len("fuzz_"):] for path in pathlib.Path("tests/fuzz").glob("fuzz_*.c"))
-    # What earlier runs have found does not count: the test begins with the tree.
+    # What earlier runs have found does not count: the test starts from the tree.
     shutil.rmtree(FOUND, ignore_errors=True)
     run.seed(BUILD, names)
     for name in names:

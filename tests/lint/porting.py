@@ -2,7 +2,7 @@
 """Writes the code that port/PORTING.md shows anew: python3 tests/lint/porting.py (make porting-update).
 
     <!-- diff OLD NEW -->            ... <!-- /diff -->    diff -u of the two files
-    <!-- code FILE FUNCTION -->      ... <!-- /code -->    a function as it stands in FILE"""
+    <!-- code FILE FUNCTION -->      ... <!-- /code -->    a function as it is in FILE"""
 import pathlib
 import re
 import subprocess

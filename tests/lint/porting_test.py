@@ -10,11 +10,11 @@ SOURCES = sorted(p for d in ("crypto", "tpm", "dps", "port", "tests")
                  for s in ("*.[chS]", "*.ld", "*.mk", "*.py", "*.sh")
                  for p in pathlib.Path(d).rglob(s) if p != pathlib.Path("tests/lint/porting_test.py"))
 MAKEFILES = [pathlib.Path("Makefile")] + [p for p in SOURCES if p.suffix == ".mk"]
-# What the tree calls by such a name is meant; other words in code quotes are other people's.
+# Names of this form are the tree's; other words in code quotes are other people's.
 OURS = re.compile(r"\b(?:(?:dps|port|tpm2|crypto|posix|example|store|lm3s|virt_a15)_[a-z0-9_]+|"
                   r"(?:DPS|PORT|TPM2|CRYPTO|EXAMPLE|FIRMWARE)_[A-Z0-9_]+)\b")
 PATH = re.compile(r"(?:(?:crypto|tpm|dps|port|tests)/[\w./*-]*|\b[\w-]+\.(?:c|h|S|py|sh|mk|md|ld)\b)")
-# Libraries carry names that begin like ours.
+# Libraries that have names like ours.
 FOREIGN = {"TPM2_GetRandom", "TPM2_Startup", "TPM2_Clear"}
 THE_READERS = {"register.sh", "send.sh"}
 PORTABLE = {"stddef.h", "stdint.h", "stdbool.h", "string.h"}
@@ -22,7 +22,7 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 
 
 def quoted(text):
-    """(line number, words) of inline code and of shell blocks: not of what the blocks above show."""
+    """(line number, words) of inline code and of shell blocks, but not of the blocks above."""
     text = BLOCK.sub(lambda m: "\n" * m.group(0).count("\n"), text)
     for block in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
         if block.group(1) in ("sh", "c"):

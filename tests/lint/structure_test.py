@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rules of the tree that a compiler does not check: who includes whom, who calls whom, no heap, no variables,
+"""The rules of the tree that a compiler does not check: who includes whom, who calls whom, no heap, no globals,
 sizes, names and comments. CC chooses the compiler (gcc)."""
 import concurrent.futures
 import os

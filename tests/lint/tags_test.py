@@ -37,7 +37,7 @@ def read_table():
 
 
 def files_of(name, sources):
-    """The files in which a function is defined or declared, or a macro or type stands; the file itself for a path."""
+    """The files that define or declare a function, a macro or a type; the file itself for a path."""
     if "/" in name:
         return {name} if name in sources else set()
     word = re.compile(rf"^(?:[A-Za-z_][^\n;={{}}()]*?\b{name}\(|#define {name}\b|(?:struct|enum) {name}\b)", re.M)
@@ -54,8 +54,8 @@ def exists(name):
 
 
 def tests_of_the_notes():
-    """What spec-notes.md calls a test and is none: a file, a file and its function, the title of a case; and whatever
-    stands in the last column of a table, if that is called test."""
+    """What spec-notes.md calls a test but is not one: a file, a file and its function, the title of a case; and all
+    is in the last column of a table that is called test."""
     tests = {path: path.read_text(encoding="utf-8") for path in pathlib.Path("tests").rglob("*")
              if path.suffix in TESTS}
 

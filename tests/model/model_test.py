@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asks the model every query, and compares with the code what the model says about it (README.md).
+"""Asks the model every query, and compares the code with what the model says about it (README.md).
 
 It fails if an attack appears or disappears, if a broken model goes unnoticed, if a test that an equation names does not
 exist, or if the code takes other SRKs than the model."""
@@ -73,7 +73,7 @@ def test_named_tests():
 def exists(path, name):
     try:
         with open(path, encoding="utf-8") as f:
-            return f'"{name}' in f.read()  # the beginning of a string
+            return f'"{name}' in f.read()  # the start of a string
     except FileNotFoundError:
         return False
 
@@ -93,7 +93,7 @@ def known(word):
 
 def areas_of_the_model():
     """(kind, attributes, policy): the templates, and all areas that `takes` says yes to where both SRKs are taken, as
-    dps_srk_check does; what an enrollment demands is looked at after it (check_demand)."""
+    dps_srk_check does; an enrollment's demand is checked after it (check_demand)."""
     subsets = [tuple(a for i, a in enumerate(BITS) if n >> i & 1) for n in range(1 << len(BITS))]
     areas = [(attributes, policy) for attributes in subsets for policy in POLICIES]
     queries = [f"red takes(standard hardened, area({' '.join(a) or 'none'}, {p}, unq(soft))) ." for a, p in areas]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Proves that the conformance suite can fail: builds services and devices with one mistake each, and lets
 dps-conformance judge them. A mutant is found if each case that is named for it fails and a case that has nothing to do
-with the mistake still passes. The same cases must all pass with the programs as they are.
+with the mistake still passes. The same cases must all pass with the unchanged programs.
 
 make check tries some of each kind. MUTANTS, in the environment, chooses others: the beginnings of their ids, or all.
 
@@ -31,14 +31,14 @@ SOME = ("service-srk-attributes", "service-ek-prefix", "service-nonce-same", "se
         "device-status-ignored", "device-host-name", "device-saves-early", "device-leak")
 FOUND = ("failed", "not met")
 MUTANTS_MIN = 120  # of both kinds: a mutant that disappears is noticed
-IDS_MAX = 30  # that dps-conformance takes at a time, less those that are not its own
+IDS_MAX = 30  # that dps-conformance takes at a time, minus those that are not its own
 BUILD_PATIENCE, RUN_PATIENCE = 600, 1500
-# No case of the suite but a look into the TPM after it: what did the device leave there?
+# Not a case of the suite but a look into the TPM after it: what did the device leave there?
 NOTHING_LOADED = "TPM-EMPTY"
 
 
 def read_report(path):
-    """id → result of a run; "not run" is none."""
+    """id → result of a run; "not run" is not a result."""
     with open(path, encoding="utf-8") as f:
         return {case["id"]: case["result"] for case in json.load(f)["cases"]}
 

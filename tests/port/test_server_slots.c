@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose connections count together (port/posix/service/slots.c). What becomes of them is tried on the running service,
+/* Whose connections count together (port/posix/service/slots.c). What becomes of them is tested on the running service,
  * tests/e2e/server_attacks_test.py. */
 #include "port/posix/service/server.h"
 #include "tests/unit/test.h"

@@ -12,7 +12,7 @@ from tap import Programs, check, note, same
 
 HERE = pathlib.Path("tests/prove")
 BUILD = pathlib.Path(Programs.path("prove"))
-SECONDS = 10  # of a prover for one goal
+SECONDS = 10  # for one prover and one goal
 
 
 @dataclasses.dataclass(frozen=True)

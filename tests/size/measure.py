@@ -110,7 +110,7 @@ def with_boards_not_built(name, content):
 
 
 def differences(name, content):
-    """The lines of a section that are no longer true. True is: equal but for numbers within the tolerance."""
+    """The lines of a section that are no longer true: they differ, apart from numbers within the tolerance."""
     stands, true = section(name).splitlines(), with_boards_not_built(name, content).splitlines()
     for i in range(max(len(stands), len(true))):
         old = stands[i] if i < len(stands) else ""

@@ -2,7 +2,7 @@
 """Code and memory on a Cortex-M3, measured: per module, per use, per structure.
 
 Usage: tests/size/size.py BUILD [--update]     from the root of the tree
-Prints the tables; --update writes them into port/PORTING.md; --check compares them with what stands there (TAP).
+Prints the tables; --update writes them into port/PORTING.md; --check compares them with it (TAP).
 
 "Reachable" is what the linker keeps of all objects when a firmware calls the named functions: their own code and data
 and that of everything below them. BearSSL, the C library and the compiler's own library are not counted.

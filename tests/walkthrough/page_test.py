@@ -152,7 +152,7 @@ def test_links_of_the_notes_resolve():
 
 
 def test_every_function_exists():
-    """every function that is named is defined in the file that is named"""
+    """every function that the page names is defined in the file that it names"""
     assert len(READER.sources) > 1000
     for href, name in sorted(set(READER.sources)):
         path, function = name.split(":")
@@ -162,7 +162,7 @@ def test_every_function_exists():
 
 
 def test_sections_are_in_the_table():
-    """every section of Part 1 that a value names is in tests/lint/SECTIONS.md"""
+    """every section of Part 1 that a value cites is in tests/lint/SECTIONS.md"""
     notes = (ROOT / "tests/lint/SECTIONS.md").read_text(encoding="utf-8")
     named = set(re.findall(r'<span class="spec">(P1 r[^<]+)</span>', TEXT.split('id="how"')[1]))
     differ("not in tests/lint/SECTIONS.md", sorted(n for n in named if f"| {n} |" not in notes))
@@ -207,7 +207,7 @@ def test_rewrap_gives_the_key():
 
 
 def test_nothing_from_outside():
-    """one file: nothing is loaded, no address of another machine stands in it, and it is not too large"""
+    """one file: it loads nothing, has no address of another machine, and is not too large"""
     differ("loaded", READER.outside)
     assert not {"img", "iframe", "object", "embed", "video", "audio"} & set(READER.tags)
     differ("address", re.findall(r"https?://[^\s\"<]+|url\([^)]*\)|@import", TEXT))

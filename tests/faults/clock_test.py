@@ -189,10 +189,12 @@ def test_limits(p):
         same(enroll(s, client, p.keys, "limited")[0], 200, "enrolled")
         for step in (0, -HOUR, HOUR, 0, -HOUR):
             s.step(step)
-            answers = [put_registration(client, p.keys, "limited") for _ in range(8)]
-            check(is_challenge(answers[0]), f"stepped by {step}: {answers[0]}")
-            same(answers[-1][0], 429, f"stepped by {step}: the eighth")
-            check(0 < int(answers[-1][1]["retry-after"]) <= 60, answers[-1])
+            answers = []
+            while not answers or is_challenge(answers[-1]):  # a slow machine admits some more meanwhile
+                answers.append(put_registration(client, p.keys, "limited"))
+            check(len(answers) > 6, f"stepped by {step}: refused after {answers}")
+            same(answers[-1][0], 429, f"stepped by {step}: in the end")
+            check(0 < int(answers[-1][1]["retry-after"]) <= 10, answers[-1])
         client.close()
         same(s.stop(), 0, "exit code")
     finally:

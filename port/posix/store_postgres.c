@@ -86,7 +86,10 @@ static bool step(void *store, enum posix_turn_step step)
     if (step == POSIX_TURN_BEGIN ? !posix_postgres_connected(s) : s->link == NULL) {
         return false;
     }
-    return posix_postgres_execute(s, sql[step]);
+    if (posix_postgres_execute(s, sql[step])) {
+        return true;
+    }
+    return step == POSIX_TURN_BEGIN && posix_postgres_again(s) && posix_postgres_execute(s, sql[step]);
 }
 
 static int postgres_put(void *context, enum dps_table table, struct bytes key, struct bytes value,

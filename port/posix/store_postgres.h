@@ -3,11 +3,15 @@
  *
  * Only SQL that CockroachDB and YugabyteDB document as well is used (spec-notes.md, "Two stores, one contract").
  *
- * The connection is made again by itself, at most once in POSIX_POSTGRES_RETRY_MIN_MS, and less and less often while
- * it fails; until then everything answers BYTES_E_STORE at once, so that a database that is away does not stop the
- * event loop. Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is
- * given up, and its transaction with it. So is one whose server has given up on a statement: requests of the same turn
- * would only wait for the same again, one after the other. */
+ * The connection is made again by itself. That it was cut, as all are when the database is started again, is found out
+ * by the next statement. In a turn that has written nothing this is asked once more, at once, of a new connection, so
+ * that nobody is put off. While there is no database, connecting is tried less and less often: at the latest after
+ * POSIX_POSTGRES_RETRY_MAX_MS and the time that the last attempt has taken. Until then everything answers
+ * BYTES_E_STORE at once, so that a database that is away does not stop the event loop.
+ *
+ * Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is given up, and
+ * its transaction with it. So is one whose server has given up on a statement: requests of the same turn would only
+ * wait for the same again, one after the other. */
 #ifndef PORT_POSIX_STORE_POSTGRES_H
 #define PORT_POSIX_STORE_POSTGRES_H
 
@@ -19,12 +23,13 @@
 #define POSIX_POSTGRES_TIMEOUT_MS 3000
 #endif
 #define POSIX_POSTGRES_RETRY_MIN_MS 100
-#define POSIX_POSTGRES_RETRY_MAX_MS 5000
+#define POSIX_POSTGRES_RETRY_MAX_MS 1000
 #define POSIX_POSTGRES_CONNINFO_MAX 1024
 
 struct posix_postgres {
     struct posix_turn turn;
     PGconn *link; /* null: not connected */
+    bool cut;     /* the last statement that failed found the connection ended */
     uint32_t retry_ms;
     uint64_t retry_at_ms; /* monotonic: not connected again before */
     uint64_t
@@ -54,5 +59,8 @@ PGresult *posix_postgres_run(struct posix_postgres *s, const char *what, enum dp
 bool posix_postgres_execute(struct posix_postgres *s, const char *sql);
 /* Connect if there is no connection and it is time to try. Returns: whether there is one. */
 bool posix_postgres_connected(struct posix_postgres *s);
+/* After a statement that failed: was the connection cut while the turn had nothing in it, so that the same may be asked
+ * again? Then connects, whatever the time. Returns: whether there is a new connection. */
+bool posix_postgres_again(struct posix_postgres *s);
 
 #endif

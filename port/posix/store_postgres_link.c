@@ -84,6 +84,14 @@ static bool server_gave_up(const PGresult *result)
            (strncmp(state, "57", 2) == 0 || strcmp(state, "55P03") == 0 || strcmp(state, "25006") == 0);
 }
 
+/* Has the connection ended, rather than kept us waiting? A server that was told to stop says so (57P01, 57P02) and
+ * hangs up, which is found out by whoever asks next. */
+static bool has_ended(const struct posix_postgres *s, const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return PQstatus(s->link) == CONNECTION_BAD || (state != NULL && strncmp(state, "57P", 3) == 0);
+}
+
 /* Examine a result. A statement that the server refused leaves the connection usable, but not the turn. */
 static PGresult *judged(struct posix_postgres *s, PGresult *result)
 {
@@ -96,6 +104,7 @@ static PGresult *judged(struct posix_postgres *s, PGresult *result)
                    : PQstatus(s->link) == CONNECTION_OK ? "the database does not answer"
                                                         : PQerrorMessage(s->link));
     const bool usable = answered && !server_gave_up(result);
+    s->cut = has_ended(s, result);
     PQclear(result);
     if (!usable) {
         lose(s);
@@ -261,6 +270,13 @@ static bool finish_connecting(PGconn *link, uint64_t deadline_ms)
     "10000;"                                                                                                 \
     "SET client_min_messages = warning"
 
+/* libpq would write what the server says besides ("terminating connection ...") to standard error, which is the log. */
+static void ignore_notice(void *context, const PGresult *result)
+{
+    (void)context;
+    (void)result;
+}
+
 static bool connect_and_prepare(struct posix_postgres *s)
 {
     const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
@@ -272,6 +288,7 @@ static bool connect_and_prepare(struct posix_postgres *s)
                                                                           : "the database does not answer");
         return false;
     }
+    (void)PQsetNoticeReceiver(s->link, ignore_notice, NULL);
     return PQsetnonblocking(s->link, 1) == 0 && posix_postgres_execute(s, OPTIONS) && make_schema(s) &&
            prepare_all(s);
 }
@@ -284,15 +301,26 @@ bool posix_postgres_connected(struct posix_postgres *s)
     if (s->turn.state == POSIX_TURN_LOST || posix_monotonic_ms() < s->retry_at_ms) {
         return false;
     }
-    s->connect_until_ms = posix_monotonic_ms() + POSIX_POSTGRES_TIMEOUT_MS;
+    const uint64_t begin = posix_monotonic_ms();
+    s->connect_until_ms = begin + POSIX_POSTGRES_TIMEOUT_MS;
     const bool connected = connect_and_prepare(s);
     s->connect_until_ms = 0;
     if (connected) {
         s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;
     } else {
         lose(s);
+        s->retry_at_ms += posix_monotonic_ms() - begin; /* half of the time at most is spent on this */
     }
     return connected;
+}
+
+bool posix_postgres_again(struct posix_postgres *s)
+{
+    if (!s->cut || s->turn.state != POSIX_TURN_CLEAN) {
+        return false;
+    }
+    s->retry_at_ms = 0;
+    return posix_postgres_connected(s);
 }
 
 static PGresult *send_and_receive(struct posix_postgres *s, const char *name, struct bytes key,
@@ -327,6 +355,9 @@ PGresult *posix_postgres_run(struct posix_postgres *s, const char *what, enum dp
         return NULL;
     }
     PGresult *result = send_and_receive(s, name, key, value, version);
+    if (result == NULL && posix_postgres_again(s)) {
+        result = send_and_receive(s, name, key, value, version);
+    }
     /* The server has refused a statement: its transaction is dead, whatever else was in it. */
     if (result == NULL) {
         posix_turn_lose(s);

@@ -39,7 +39,7 @@ def metric(service, name):
 
 def changes(service, since=0):
     """What the log says of the store: its events, and their details."""
-    lines = [json.loads(line) for line in service.read("log")[since:].splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in service.read("log")[since:].splitlines()]
     return [(line["event"], line.get("detail", "")) for line in lines if line["event"].startswith("the store")]
 
 

@@ -26,6 +26,8 @@ from tap import Programs, check, same, seed
 
 ROUNDS = 50            # of one token at two nodes
 CUTS = 12
+WORKERS = 2            # of each node
+PROCESSES = 2 * WORKERS
 PUT_OFF = 20           # requests, while the database is away
 REFUSED = {401007, 409203, 503001}  # replayed, at the same moment, later
 
@@ -43,7 +45,7 @@ class Nodes:
     def __init__(self, seed):
         self.keys, self.random = Keys(), random.Random(seed)
         self.postgres = Postgres()
-        options = (*FREE, "--workers", "2", "--metrics", "127.0.0.1:0")
+        options = (*FREE, "--workers", str(WORKERS), "--metrics", "127.0.0.1:0")
         self.bench = Bench(*options, store=self.postgres.name)
         self.a = self.bench.service
         self.b = Service(*options, store=self.postgres.name, start=False)
@@ -161,17 +163,18 @@ def recover(n, load):
 def outage(n, what, away):
     """away: a context in which the database is."""
     with Load(n.new_load()) as load:
-        # A process whose connection the last outage has cut notices that with its next request.
-        def calm():
-            before = load.ledger.statuses[503]
-            load.after(40)
-            return load.ledger.statuses[503] == before
-        wait_until(calm, "nobody is put off any more")
+        load.after(40)
         with away():
             # A request that is under way may still wait.
             wait_until(lambda: n.ready() == [503, 503], "both nodes notice")
             watch(n, load)
         took = recover(n, load)
+        # A process that was refused by the database waits a little before it tries again, and puts off meanwhile.
+        wait_until(lambda: n.ready() == [200, 200] and n.postgres.connections() == PROCESSES,
+                   "all processes are connected again")
+        put_off = load.ledger.statuses[503]
+        load.after(100)
+        same(load.ledger.statuses[503], put_off, "put off, also when all were connected")
     ledger = load.ledger
     n.check(ledger)
     same(ledger.lost, 0, "requests that were not answered at all")
@@ -186,6 +189,20 @@ def stopped(n, mode):
         yield
         n.postgres.start()
     return away
+
+
+def test_unnoticed(n):
+    """PostgreSQL is started again while nobody asks for anything: nobody who asks afterwards is put off"""
+    for mode in "fast", "immediate":
+        n.postgres.stop(mode)
+        n.postgres.start()
+        for node in n.both:
+            for i in range(10):  # on connections of their own, so that each process is asked
+                client = node.plain()
+                name = f"unnoticed-{mode}-{n.both.index(node)}-{i}"
+                same(enroll(node, client, n.keys, name)[0], 200, f"enrolled after {mode}")
+                client.close()
+        same(n.ready(), [200, 200], "/readyz of both nodes")
 
 
 def test_stopped(n):

@@ -90,6 +90,10 @@ class Postgres:
         return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                             "WHERE application_name = 'dps-service'").split())
 
+    def connections(self):
+        """How many the services have."""
+        return int(self.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dps-service'"))
+
     def processes(self):
         try:
             with open(os.path.join(self.dir, "data/postmaster.pid"), encoding="utf-8") as f:

@@ -52,6 +52,7 @@ static bool open_store(struct posix_postgres *db)
 }
 
 #define EMPTY "TRUNCATE enrollments, registrations, devices"
+#define CUT "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dps-service'"
 
 static int run_next(void)
 {
@@ -184,13 +185,35 @@ static int connection_cut(void)
     uint64_t d = 0, e = 0;
     CHECK(store_put(&s, DPS_TABLE_DEVICES, "d", "1", &d) == 0 && s.commit(s.context) == 0);
     CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e), 0);
-    CHECK(
-        sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dps-service'"));
+    CHECK(sql(CUT));
     CHECK_EQUAL(s.commit(s.context), BYTES_E_STORE);
     CHECK(comes_back(&s));
     CHECK_EQUAL(store_keys_of(&s, DPS_TABLE_DEVICES), "d ");
     e = 0;
     CHECK(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e) == 0 && s.commit(s.context) == 0);
+    posix_postgres_close(&db);
+    return 0;
+}
+
+/* Cut between two turns: whatever comes next, it is asked again of a new connection, and nobody notices. */
+static int connection_cut_between_turns(void)
+{
+    struct posix_postgres db;
+    char value[64];
+    uint64_t d = 0, e = 0, version;
+    CHECK(open_store(&db) && posix_postgres_execute(&db, EMPTY));
+    struct dps_store s = posix_postgres_store(&db);
+    CHECK(store_put(&s, DPS_TABLE_DEVICES, "d", "1", &d) == 0 && s.commit(s.context) == 0);
+    CHECK(sql(CUT));
+    CHECK_EQUAL(store_get(&s, DPS_TABLE_DEVICES, "d", value, &version), 0);
+    CHECK(sql(CUT));
+    CHECK_EQUAL(store_put(&s, DPS_TABLE_DEVICES, "e", "1", &e), 0);
+    CHECK_EQUAL(s.commit(s.context), 0);
+    CHECK(sql(CUT));
+    CHECK_EQUAL(store_keys_of(&s, DPS_TABLE_DEVICES), "d e ");
+    CHECK(server("stop", "fast", NULL, 0) && server("start", "", NULL, 0));
+    CHECK_EQUAL(store_remove(&s, DPS_TABLE_DEVICES, "e", e), 0);
+    CHECK_EQUAL(s.commit(s.context), 0);
     posix_postgres_close(&db);
     return 0;
 }
@@ -293,6 +316,7 @@ static const struct test own[] = {
     {"a lock is not waited for long", a_lock_is_not_waited_for_long},
     {"a race of processes, from making the schema on", race_of_processes},
     {"connection cut in the middle of a turn", connection_cut},
+    {"connection cut between two turns", connection_cut_between_turns},
     {"stopped and started", stopped_and_started},
     {"a server that hangs", hangs},
     {"a newer schema is refused", newer_schema},

@@ -7,6 +7,7 @@ python3-cryptography, and 6500 file descriptors."""
 import contextlib
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -27,7 +28,7 @@ DESCRIPTORS = IDLE + SLOW + 500
 RELOADS = 60
 ENDINGS = 8
 QUEUE = 40            # connections
-TIMEOUTS = "handshake=20000,head=6000,body=10000,stall=6000,idle=600000,write=60000,linger=5000,drain=600000"
+TIMEOUTS = "handshake=20000,head=6000,body=10000,stall=6000,idle=3600000,write=60000,linger=5000,drain=600000"
 
 
 def raise_descriptor_limit():
@@ -134,6 +135,19 @@ def test_slow(p):
     same(s.stop(), 0, "exit code")
 
 
+@contextlib.contextmanager
+def events_told(s):
+    """A test that fails tells what the service says of connections, its store and its own end."""
+    try:
+        yield
+    except Exception:
+        lines = [line for line in s.read("log").splitlines() if not re.search("event=(answered|refused)", line)]
+        print("".join(f"# log: {line}\n" for line in lines[-20:]), end="")
+        print(f"# {s.sample('dps_connections_evicted_total'):.0f} connections had to go" if s.process.poll() is None else
+              f"# it ended: {s.process.returncode}")
+        raise
+
+
 def first_session(s):
     client = s.tls()
     client.get("/nowhere")
@@ -158,22 +172,24 @@ def resident(s):
 
 def test_idle(p):
     """5000 idle TLS connections: others are served meanwhile, and the idle ones can continue at any time"""
-    s = p.serve("--workers", "2", "--connections", "8000", "--client-connections", "0")
-    registrars = p.registrars(s, s.plain, s.tls)
-    before = resident(s)
-    session = first_session(s)
-    begin = time.monotonic()
-    with Load(registrars) as load:
-        idle = [s.tls(session) for _ in range(IDLE)]
-        opened = time.monotonic() - begin
-        load.after(100)
-        served = len(registrars[0].ledger.assigned)
-        took = p99(registrars)
-    p.check(s, registrars[0].ledger)
-    print(f"# {IDLE} idle connections, opened in {opened:.1f} s: {resident(s) - before} MiB; {served} devices served, "
-          f"p99 {1000 * took:.0f} ms")
-    for client in p.random.sample(idle, 200):
-        same(client.get("/nowhere")[0], 404, "a connection that was idle")
+    s = p.serve("--workers", "2", "--connections", "8000", "--client-connections", "0", "--metrics", "127.0.0.1:0")
+    with events_told(s):
+        registrars = p.registrars(s, s.plain, s.tls)
+        before = resident(s)
+        session = first_session(s)
+        begin = time.monotonic()
+        with Load(registrars) as load:
+            idle = [s.tls(session) for _ in range(IDLE)]
+            opened = time.monotonic() - begin
+            load.after(100)
+            served = len(registrars[0].ledger.assigned)
+            took = p99(registrars)
+        p.check(s, registrars[0].ledger)
+        print(f"# {IDLE} idle connections, opened in {opened:.1f} s: {resident(s) - before} MiB; {served} devices "
+              f"served, p99 {1000 * took:.0f} ms")
+        for client in p.random.sample(idle, 200):
+            same(client.get("/nowhere")[0], 404, "a connection that was idle")
+        same(s.sample("dps_connections_evicted_total"), 0, "connections that had to go")
     end_quietly(idle)
     same(s.stop(), 0, "exit code")
 

@@ -154,13 +154,6 @@ lint-tests:
 	@DEPS=$(DEPS) tests/setup.sh build check
 	@BUILD=$(BUILD) TIDY=tests $(PROVE) --exec tests/run.sh tests/lint/clang_tidy.sh
 
-#: make check-stress     make check-all STRESS_RUNS=5 times while 8 processes keep the machine busy
-STRESS_RUNS ?= 5
-.PHONY: check-stress
-check-stress:
-	@DEPS=$(DEPS) tests/setup.sh build check stress
-	@/usr/bin/python3 tests/stress.py $(STRESS_RUNS) $(MAKE) --no-print-directory check-all
-
 # Other people's clients against our service. What npm installs stays in $(BUILD).
 NODE_PEERS = $(BUILD)/peers/node
 PEERS = $(wildcard tests/peers/*_test.sh tests/peers/node/*_test.js)

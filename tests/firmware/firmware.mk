@@ -67,11 +67,13 @@ $(foreach board,$(FIRMWARE_BOARDS),$(eval $(call firmware_board,$(board))))
 
 #: make check-firmware   each image in QEMU: registers, reboots, wrong certificates, power cuts, a cleared TPM
 CHECK_MORE += check-firmware
+FIRMWARE_TESTS = $(wildcard tests/firmware/*_test.sh)
+FIRMWARE_DEPENDS = all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-faults.elf)
 .PHONY: check-firmware
 check-firmware:
 	@DEPS=$(DEPS) tests/setup.sh build check firmware
-	@$(MAKE) --no-print-directory all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-faults.elf)
-	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(wildcard tests/firmware/*_test.sh)
+	@$(MAKE) --no-print-directory $(FIRMWARE_DEPENDS)
+	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(FIRMWARE_TESTS)
 	@echo "The tables of PORTING.md, with these images:"
 	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.py
 

@@ -143,8 +143,8 @@ def events_told(s):
     except Exception:
         lines = [line for line in s.read("log").splitlines() if not re.search("event=(answered|refused)", line)]
         print("".join(f"# log: {line}\n" for line in lines[-20:]), end="")
-        print(f"# {s.sample('dps_connections_evicted_total'):.0f} connections had to go" if s.process.poll() is None else
-              f"# it ended: {s.process.returncode}")
+        print(f"# it ended: {s.process.returncode}" if s.process.poll() is not None else
+              f"# {s.sample('dps_connections_evicted_total'):.0f} connections had to go")
         raise
 
 

@@ -30,7 +30,6 @@ struct service_link {
     struct crypto_tls_client tls;
     uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
     bool open;
-    bool used;             /* it has carried an answer: the service may close it at any time */
     bool orderly;          /* closed by the service with close_notify */
     int tls_error;         /* of the last connection */
     unsigned versions_max; /* 0: as usual; else only this TLS version and older are offered */

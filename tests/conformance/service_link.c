@@ -83,7 +83,7 @@ int service_link_open(struct service *s, struct service_link *l, const char *hos
     uint8_t entropy[32];
     service_link_close(l, true);
     l->tls_error = 0;
-    l->used = l->orderly = false;
+    l->orderly = false;
     l->len = 0;
     l->io = posix_stream_port(&l->stream);
     l->stream.connect_to =
@@ -207,7 +207,6 @@ static void take_answer(struct service *s, struct service_link *l)
     if (dps_json_check(s->body, &s->json) != 0) {
         s->json = bytes_of(NULL, 0);
     }
-    l->used = true;
 }
 
 int service_next(struct service *s, struct service_link *l, uint32_t timeout_ms)
@@ -246,11 +245,12 @@ static int exchange(struct service *s, struct service_link *l, const char *host,
     return error;
 }
 
-/* A kept connection may have been closed meanwhile: then once more on a new one. */
+/* A connection that was open already may have been closed meanwhile, also before it was ever used: then once more on a
+ * new one. */
 static int exchange_again(struct service *s, struct service_link *l, const char *host, struct bytes head,
                           struct bytes body)
 {
-    const bool kept = l->open && l->used;
+    const bool kept = l->open;
     const int error = exchange(s, l, host, head, body);
     return error == BYTES_E_STREAM && kept && l->len == 0 ? exchange(s, l, host, head, body) : error;
 }

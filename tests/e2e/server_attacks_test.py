@@ -2,6 +2,7 @@
 """What dps-service does with clients that want to keep it from serving others."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -161,6 +162,13 @@ def crowd(connect, texts, count=4 * SLOTS):
     return clients
 
 
+def all_came(s, count):
+    """Each listener has a queue of its own: whoever comes at one may be looked at before those who wait at the other,
+    and has to bring his request before they have all come."""
+    asked = itertools.count(1)  # by connections that are counted as well
+    wait_for(lambda: s.sample("dps_connections_total") - next(asked) >= count, "not all have come to their turn")
+
+
 def crowds(s):
     """How to connect and what to send, so that the service waits."""
     half = request(register(), "PUT", headers="Content-Length: 500\r\n") + "x"
@@ -178,11 +186,13 @@ def crowds(s):
 def test_crowds():
     """whatever many connections wait for, new clients are served, and those with a request stay"""
     for name in crowds(Service(start=False)):
-        with Service("--connections", str(SLOTS), "--client-connections", "0", timeouts="linger=600000") as s:
+        with Service("--connections", str(SLOTS), "--client-connections", "0", "--metrics", "127.0.0.1:0",
+                     timeouts="linger=600000") as s:
             served = s.tls(), s.plain()
             for client in served:
                 same(client.get("/nowhere")[0], 404, name)
             kept = crowd(*crowds(s)[name])
+            all_came(s, len(kept) + len(served))
             stay = served if name in ("silent", "half a ClientHello", "half a head", "half a body") else ()
             for client in (s.tls(), s.plain(), *stay):
                 same(client.get("/nowhere")[0], 404, name)
@@ -262,6 +272,7 @@ def test_descriptors():
     """with fewer descriptors than connections new clients are served, and the log says so once"""
     with Service("--connections", "100", "--metrics", "127.0.0.1:0", limit=26) as s:
         kept = crowd(s.plain, [""], 60)
+        all_came(s, len(kept))
         for connect in (s.plain, s.tls):
             same(connect().get("/nowhere")[0], 404, "a new client")
         same(s.metrics("/healthz")[0], 200, "healthz")

@@ -31,6 +31,12 @@ uint64_t port_bare_moment(const struct port_clock *clock, uint32_t timeout_ms, u
  * falls silent cannot stall the device either. */
 void port_bare_drain(const struct port_bare_uart *uart);
 
+/* One message on a line, once it has begun: ten times what 1 KiB takes at 9600 baud. So much longer than its time limit
+ * may a modem take, too. */
+#ifndef PORT_BARE_MESSAGE_TIMEOUT_MS
+#define PORT_BARE_MESSAGE_TIMEOUT_MS 10000
+#endif
+
 /* ---- Text for people --------------------------------------------------------------------------------------------- */
 
 /* These wait for the line, but only while it moves: a console that is not read costs no more than 100 000 attempts. */

@@ -4,9 +4,6 @@
 #include <string.h>
 
 #define HEAD_SIZE 5
-/* For one message on the line, and how much longer than its time limit the modem may take: the time of 1 KiB at 9600
- * baud, doubled. */
-#define MESSAGE_TIMEOUT_MS 2000
 /* The device never waits longer for one answer, however patient the caller is. */
 #define WAIT_MAX_MS 10000
 
@@ -23,7 +20,7 @@ static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes pa
     bytes_write_u8(&w, ++modem->sequence);
     bytes_write_u8(&w, operation);
     bytes_write_u16(&w, (uint16_t)(parameters.len + bytes.len));
-    const uint64_t end = port_bare_moment(modem->clock, MESSAGE_TIMEOUT_MS, UINT64_MAX);
+    const uint64_t end = port_bare_moment(modem->clock, PORT_BARE_MESSAGE_TIMEOUT_MS, UINT64_MAX);
     port_bare_drain(&modem->uart);
     int error = w.error;
     for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++) {
@@ -56,7 +53,7 @@ static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, 
         if (error == 0 && head[0] != PORT_BARE_MODEM_MARK) {
             continue;
         }
-        const uint64_t message_end = port_bare_moment(clock, MESSAGE_TIMEOUT_MS, UINT64_MAX);
+        const uint64_t message_end = port_bare_moment(clock, PORT_BARE_MESSAGE_TIMEOUT_MS, UINT64_MAX);
         if (error == 0) {
             error = port_bare_receive(&modem->uart, clock, head + 1, sizeof head - 1, message_end);
         }
@@ -92,7 +89,7 @@ static int modem_connect(void *context, const char *host, uint16_t port, uint32_
     bytes_write_u32(&w, timeout_ms);
     bytes_write_u16(&w, port);
     const int error = ask(modem, CONNECT, bytes_written(&w), bytes_of_text(host));
-    return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + MESSAGE_TIMEOUT_MS);
+    return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + PORT_BARE_MESSAGE_TIMEOUT_MS);
 }
 
 static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
@@ -107,7 +104,7 @@ static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t tim
     bytes_write_u16(&w, (uint16_t)capacity);
     int error = ask(modem, READ, bytes_written(&w), bytes_of(NULL, 0));
     if (error == 0) {
-        error = answer(modem, out, capacity, &len, wait_ms + MESSAGE_TIMEOUT_MS);
+        error = answer(modem, out, capacity, &len, wait_ms + PORT_BARE_MESSAGE_TIMEOUT_MS);
     }
     return error != 0 ? error : (int)len;
 }
@@ -129,7 +126,7 @@ static void modem_close(void *context)
     struct port_bare_modem *modem = context;
     size_t len;
     if (ask(modem, CLOSE, bytes_of(NULL, 0), bytes_of(NULL, 0)) == 0) {
-        (void)answer(modem, NULL, 0, &len, MESSAGE_TIMEOUT_MS);
+        (void)answer(modem, NULL, 0, &len, PORT_BARE_MESSAGE_TIMEOUT_MS);
     }
 }
 

@@ -5,8 +5,6 @@
 #include "tpm/rc.h"
 
 #define HEADER_SIZE 10
-/* For one response, once it has begun: ten times what 1 KiB takes at 9600 baud. */
-#define RESPONSE_TIMEOUT_MS 10000
 
 static int transact(void *context, struct bytes command, uint8_t *response, size_t capacity,
                     size_t *response_len, uint32_t timeout_ms)
@@ -24,7 +22,7 @@ static int transact(void *context, struct bytes command, uint8_t *response, size
         error = port_bare_receive(&tpm->uart, tpm->clock, response, 1, end);
     }
     if (error == 0) {
-        end = port_bare_moment(tpm->clock, RESPONSE_TIMEOUT_MS, end);
+        end = port_bare_moment(tpm->clock, PORT_BARE_MESSAGE_TIMEOUT_MS, end);
         error = port_bare_receive(&tpm->uart, tpm->clock, response + 1, HEADER_SIZE - 1, end);
     }
     if (error != 0) {

@@ -5,7 +5,8 @@
 FIRMWARE = $(BUILD)/firmware
 FIRMWARE_CC = arm-none-eabi-gcc
 FIRMWARE_OPTIONS = -DDPS_WITH_SERVICE=0 -DCRYPTO_TRUST_ANCHORS_MAX=2 \
-                   -DPORT_TPM_TIMEOUT_MS=200000 -DPORT_NET_TIMEOUT_MS=200000
+                   -DPORT_TPM_TIMEOUT_MS=200000 -DPORT_NET_TIMEOUT_MS=200000 \
+                   -DPORT_BARE_MESSAGE_TIMEOUT_MS=200000
 FIRMWARE_ALL_CFLAGS = -std=c11 $(WARN) -Os -g -ffunction-sections -fdata-sections -ffreestanding -fbuiltin \
                       -isystem port/bare/libc -isystem $(BEARSSL_INC) -I. $(FIRMWARE_OPTIONS)
 FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \

@@ -16,6 +16,7 @@
 #define OAEP_OVERHEAD (2 * CRYPTO_SHA256_SIZE + 2)
 
 #define AES_BLOCK 16
+#define SHA256_BLOCK 64
 
 /* BearSSL's key structures lack const although it only reads through them. */
 static unsigned char *without_const(const uint8_t *p)
@@ -45,19 +46,40 @@ void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYP
     bytes_wipe(&sha, sizeof sha);
 }
 
+/* SHA-256 of a whole block and what follows it. */
+static void sha256_after(const uint8_t block[SHA256_BLOCK], const struct bytes *pieces, size_t count,
+                         uint8_t digest[CRYPTO_SHA256_SIZE])
+{
+    br_sha256_context sha;
+    br_sha256_init(&sha);
+    br_sha256_update(&sha, block, SHA256_BLOCK);
+    for (size_t i = 0; i < count; i++) {
+        br_sha256_update(&sha, address_of(pieces[i]), pieces[i].len);
+    }
+    br_sha256_out(&sha, digest);
+    bytes_wipe(&sha, sizeof sha);
+}
+
+/* HMAC by its definition: BearSSL's own has room for every hash on the stack, of which a small device has little. */
 void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,
                         uint8_t mac[CRYPTO_SHA256_SIZE])
 {
-    br_hmac_key_context prepared;
-    br_hmac_context hmac;
-    br_hmac_key_init(&prepared, &br_sha256_vtable, address_of(key), key.len);
-    br_hmac_init(&hmac, &prepared, 0);
-    for (size_t i = 0; i < count; i++) {
-        br_hmac_update(&hmac, address_of(pieces[i]), pieces[i].len);
+    uint8_t block[SHA256_BLOCK] = {0};
+    if (key.len > sizeof block) {
+        crypto_sha256(&key, 1, block);
+    } else {
+        memcpy(block, address_of(key), key.len);
     }
-    br_hmac_out(&hmac, mac);
-    bytes_wipe(&prepared, sizeof prepared);
-    bytes_wipe(&hmac, sizeof hmac);
+    for (size_t i = 0; i < sizeof block; i++) {
+        block[i] ^= 0x36;
+    }
+    sha256_after(block, pieces, count, mac);
+    for (size_t i = 0; i < sizeof block; i++) {
+        block[i] ^= 0x36 ^ 0x5c;
+    }
+    const struct bytes inner = bytes_of(mac, CRYPTO_SHA256_SIZE);
+    sha256_after(block, &inner, 1, mac);
+    bytes_wipe(block, sizeof block);
 }
 
 /* CFB-128 [SP 800-38A 6.3]: each block is XORed with the encryption of the ciphertext block before it.

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #define HEADER_SIZE 10
-#define PASSWORD_SIZE 9 /* of an authorization without nonce and value: handle, size, attributes, size */
+/* An authorization of a session: handle, nonce, attributes, HMAC. */
+#define AUTH_SIZE (4 + 2 + TPM2_NONCE_SIZE + 1 + 2 + CRYPTO_SHA256_SIZE)
 #define SYMMETRIC_SIZE (16 + 16) /* AES-128 key and initial value */
 
 /* Trailing zeros of an authValue do not count [P1 r1.59 19.6.4.3]. */
@@ -47,10 +48,12 @@ static bool is_policy(const struct tpm2_session *s)
 
 static void join(struct key *key, const struct tpm2_session *s, struct bytes auth_value)
 {
-    struct bytes_writer w = bytes_writer_over(key->bytes, sizeof key->bytes);
-    bytes_write_bytes(&w, bytes_of(s->key, s->key_len));
-    bytes_write_bytes(&w, without_zeros(auth_value));
-    key->len = bytes_written(&w).len;
+    const struct bytes value = without_zeros(auth_value);
+    memcpy(key->bytes, s->key, s->key_len);
+    if (value.len > 0) {
+        memcpy(key->bytes + s->key_len, value.p, value.len);
+    }
+    key->len = s->key_len + value.len;
 }
 
 /* CFB with key and initial value from both nonces, the newer first [P1 r1.59 21.3]. The authValue takes part even in a
@@ -75,13 +78,13 @@ static void crypt(const struct tpm2_use *use, struct bytes auth_value, const uin
 
 /* The authorization HMAC [P1 r1.59 19.6.5]: over cpHash or rpHash, both nonces, the newer first, and the attributes.
  * others: nonceTPM of sessions that decrypt and encrypt for this one. */
-static void authorize(const struct tpm2_use *use, struct bytes auth_value, const uint8_t *hash,
+static void authorize(const struct tpm2_use *use, struct bytes auth_value, const uint8_t *digest,
                       const uint8_t *newer, const uint8_t *older, const struct bytes others[2],
                       uint8_t attributes, uint8_t mac[CRYPTO_SHA256_SIZE])
 {
     struct key key;
     join(&key, use->session, is_policy(use->session) ? bytes_of(NULL, 0) : auth_value);
-    const struct bytes pieces[] = {bytes_of(hash, CRYPTO_SHA256_SIZE),
+    const struct bytes pieces[] = {bytes_of(digest, CRYPTO_SHA256_SIZE),
                                    bytes_of(newer, TPM2_NONCE_SIZE),
                                    bytes_of(older, TPM2_NONCE_SIZE),
                                    others[0],
@@ -89,6 +92,24 @@ static void authorize(const struct tpm2_use *use, struct bytes auth_value, const
                                    bytes_of(&attributes, 1)};
     crypto_hmac_sha256(bytes_of(key.bytes, key.len), pieces, sizeof pieces / sizeof pieces[0], mac);
     bytes_wipe(&key, sizeof key);
+}
+
+/* What the HMACs cover, with the parameters as they are on the bus: cpHash [P1 r1.59 18.7] over command code, Names
+ * and parameters, or rpHash [P1 r1.59 18.8] over response code, command code and parameters. */
+static void hash(const struct tpm2_protection *p, bool response, struct bytes parameters,
+                 uint8_t digest[CRYPTO_SHA256_SIZE])
+{
+    uint8_t codes[8];
+    struct bytes_writer w = bytes_writer_over(codes, sizeof codes);
+    bytes_write_u32(&w, TPM2_RC_SUCCESS);
+    bytes_write_u32(&w, p->command_code);
+    const struct bytes pieces[] = {response ? bytes_of(codes, 8) : bytes_of(codes + 4, 4), parameters};
+    const struct bytes with_names[] = {pieces[0], p->names[0], p->names[1], p->names[2], pieces[1]};
+    if (response) {
+        crypto_sha256(pieces, 2, digest);
+    } else {
+        crypto_sha256(with_names, 5, digest);
+    }
 }
 
 /* The content of the first parameter, a TPM2B: what is encrypted. Null if there is none. */
@@ -133,60 +154,59 @@ static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, 
     }
 }
 
-/* The next authorization as it was built. */
-static struct bytes built_auth(struct bytes_reader *r)
+/* The size of the authorization that was built at this place; 0 if there is none. */
+static size_t size_of_auth(const uint8_t *bytes, size_t len)
 {
-    const uint8_t *begin = r->p;
-    const size_t before = r->left;
-    (void)bytes_read_u32(r);
-    (void)bytes_read_2b(r);
-    (void)bytes_read_u8(r);
-    (void)bytes_read_2b(r);
-    return bytes_of(begin, before - r->left);
+    struct bytes_reader r = bytes_reader_over(bytes_of(bytes, len));
+    (void)bytes_read_u32(&r);
+    (void)bytes_read_2b(&r);
+    (void)bytes_read_u8(&r);
+    (void)bytes_read_2b(&r);
+    return r.error == 0 ? len - r.left : 0;
 }
 
-/* Write the authorizations anew over the built ones, the HMACs still empty: hmacs says where they go. */
+/* Make old_len bytes at a place of the command new_len. */
+static void resize(struct bytes_writer *w, size_t at, size_t old_len, size_t new_len)
+{
+    const size_t rest = w->len - at - old_len;
+    if (new_len > old_len) {
+        (void)bytes_write_room(w, new_len - old_len);
+    }
+    if (w->error == 0) {
+        memmove(w->p + at + new_len, w->p + at + old_len, rest);
+        w->len = at + new_len + rest;
+    }
+}
+
+/* Write the authorizations anew in the place of the built ones, the HMACs still empty: hmacs says where they go. */
 static void rewrite_auths(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c,
                           size_t hmacs[TPM2_SESSIONS_MAX])
 {
-    uint8_t buffer[TPM2_SESSIONS_MAX * (PASSWORD_SIZE + TPM2_NONCE_SIZE + CRYPTO_SHA256_SIZE)];
-    struct bytes_writer area = bytes_writer_over(buffer, sizeof buffer);
-    struct bytes_reader built = bytes_reader_over(bytes_of(w->p + c->auths, c->parameters - c->auths));
-    for (size_t i = 0; i < p->use_count; i++) {
+    size_t at = c->auths;
+    for (size_t i = 0; i < p->use_count && w->error == 0; i++) {
         const struct tpm2_use *use = &p->uses[i];
-        const struct bytes as_built = i < p->built ? built_auth(&built) : (struct bytes){0};
-        if (use->session == NULL) {
-            bytes_write_bytes(&area, as_built);
-            continue;
+        const size_t built = i < p->built ? size_of_auth(w->p + at, c->parameters - at) : 0;
+        if (i < p->built && built == 0) {
+            bytes_writer_fail(w, BYTES_E_FORMAT);
+        } else if (use->session != NULL) {
+            resize(w, at, built, AUTH_SIZE);
+            c->parameters += AUTH_SIZE - built;
+            struct bytes_writer auth = bytes_writer_over(w->p + at, w->error == 0 ? AUTH_SIZE : 0);
+            bytes_write_u32(&auth, use->session->handle);
+            bytes_write_2b(&auth, bytes_of(use->session->nonce_caller, TPM2_NONCE_SIZE));
+            bytes_write_u8(&auth, use->attributes);
+            bytes_write_u16(&auth, CRYPTO_SHA256_SIZE);
+            hmacs[i] = at + auth.len;
+            at += AUTH_SIZE;
+        } else {
+            at += built;
         }
-        bytes_write_u32(&area, use->session->handle);
-        bytes_write_2b(&area, bytes_of(use->session->nonce_caller, TPM2_NONCE_SIZE));
-        bytes_write_u8(&area, use->attributes);
-        bytes_write_u16(&area, CRYPTO_SHA256_SIZE);
-        hmacs[i] = c->auths + area.len;
-        (void)bytes_write_room(&area, CRYPTO_SHA256_SIZE);
     }
-    bytes_writer_fail(w, built.error);
-    bytes_writer_fail(w, area.error);
-
-    const size_t old_len = c->parameters - c->auths;
-    const size_t parameters_len = w->len - c->parameters;
-    if (area.len > old_len) {
-        (void)bytes_write_room(w, area.len - old_len);
-    } else {
-        w->len -= old_len - area.len;
-    }
-    if (w->error == 0) {
-        memmove(w->p + c->auths + area.len, w->p + c->parameters, parameters_len);
-        memcpy(w->p + c->auths, buffer, area.len);
-        c->parameters = c->auths + area.len;
-        struct bytes_writer sizes = bytes_writer_over(w->p, c->auths);
-        (void)bytes_write_room(&sizes, 2);
-        bytes_write_u32(&sizes, (uint32_t)w->len); /* commandSize */
-        sizes.len = c->auths - 4;
-        bytes_write_u32(&sizes, (uint32_t)area.len); /* authorizationSize */
-    }
-    bytes_wipe(buffer, sizeof buffer);
+    struct bytes_writer sizes = bytes_writer_over(w->p, c->auths);
+    (void)bytes_write_room(&sizes, 2);
+    bytes_write_u32(&sizes, (uint32_t)w->len); /* commandSize */
+    sizes.len = c->auths - 4;
+    bytes_write_u32(&sizes, (uint32_t)(c->parameters - c->auths)); /* authorizationSize */
 }
 
 static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protection *p,
@@ -203,18 +223,6 @@ static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protecti
         return;
     }
     crypt(use, use->auth_value, use->session->nonce_caller, use->session->nonce_tpm, true, content, len);
-}
-
-/* cpHash [P1 r1.59 18.7]: what the HMACs cover, with the parameters as they are sent. */
-static void hash_command(const struct bytes_writer *w, const struct tpm2_protection *p,
-                         const struct command *c, uint8_t hash[CRYPTO_SHA256_SIZE])
-{
-    uint8_t code[4];
-    struct bytes_writer code_writer = bytes_writer_over(code, sizeof code);
-    bytes_write_u32(&code_writer, p->command_code);
-    const struct bytes pieces[] = {bytes_of(code, sizeof code), p->names[0], p->names[1], p->names[2],
-                                   bytes_of(w->p + c->parameters, w->len - c->parameters)};
-    crypto_sha256(pieces, sizeof pieces / sizeof pieces[0], hash);
 }
 
 /* The HMAC of the first session covers the sessions that decrypt or encrypt for it, so that none can be removed. */
@@ -238,7 +246,7 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
 {
     struct command c;
     size_t hmacs[TPM2_SESSIONS_MAX] = {0};
-    uint8_t hash[CRYPTO_SHA256_SIZE];
+    uint8_t digest[CRYPTO_SHA256_SIZE];
     for (size_t i = 0; i < p->use_count; i++) {
         if (without_zeros(p->uses[i].auth_value).len > TPM2_AUTH_VALUE_MAX ||
             without_zeros(p->uses[i].auth_value_then).len > TPM2_AUTH_VALUE_MAX) {
@@ -255,14 +263,14 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
     if (w->error != 0) {
         return;
     }
-    hash_command(w, p, &c, hash);
+    hash(p, false, bytes_of(w->p + c.parameters, w->len - c.parameters), digest);
     for (size_t i = 0; i < p->use_count; i++) {
         const struct tpm2_use *use = &p->uses[i];
         struct bytes others[2];
         if (use->session != NULL) {
             nonces_of_others(p, i, others);
-            authorize(use, use->auth_value, hash, use->session->nonce_caller, use->session->nonce_tpm, others,
-                      use->attributes, w->p + hmacs[i]);
+            authorize(use, use->auth_value, digest, use->session->nonce_caller, use->session->nonce_tpm,
+                      others, use->attributes, w->p + hmacs[i]);
         }
     }
 }
@@ -270,36 +278,25 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
 /* ---- Responses ---- */
 
 /* One authorization of the response belongs to the session, and the session's key made it. */
-static int verify(const struct tpm2_use *use, struct bytes_reader *auths, const uint8_t *hash,
-                  uint8_t nonce_tpm[TPM2_NONCE_SIZE])
+static int verify(const struct tpm2_use *use, struct bytes_reader *auths, const uint8_t *digest,
+                  struct bytes *nonce_tpm)
 {
     static const struct bytes nobody[2];
     uint8_t expected[CRYPTO_SHA256_SIZE];
-    const struct bytes nonce = bytes_read_2b(auths);
+    *nonce_tpm = bytes_read_2b(auths);
     const uint8_t attributes = bytes_read_u8(auths);
     const struct bytes mac = bytes_read_2b(auths);
     if (auths->error != 0 || use->session == NULL) {
         return auths->error;
     }
-    if (nonce.len != TPM2_NONCE_SIZE || mac.len != sizeof expected) {
+    if (nonce_tpm->len != TPM2_NONCE_SIZE || mac.len != sizeof expected) {
         return BYTES_E_INTEGRITY;
     }
-    memcpy(nonce_tpm, nonce.p, TPM2_NONCE_SIZE);
-    authorize(use, use->auth_value_then, hash, nonce_tpm, use->session->nonce_caller, nobody, attributes,
+    authorize(use, use->auth_value_then, digest, nonce_tpm->p, use->session->nonce_caller, nobody, attributes,
               expected);
     const bool right = bytes_equal_secret(mac.p, expected, sizeof expected);
     bytes_wipe(expected, sizeof expected);
     return right ? 0 : BYTES_E_INTEGRITY;
-}
-
-/* rpHash [P1 r1.59 18.8]: over the parameters as received, without handle and size. */
-static void hash_response(uint32_t command_code, struct bytes parameters, uint8_t hash[CRYPTO_SHA256_SIZE])
-{
-    uint8_t codes[8];
-    struct bytes_writer w = bytes_writer_over(codes, sizeof codes);
-    bytes_write_u32(&w, TPM2_RC_SUCCESS);
-    bytes_write_u32(&w, command_code);
-    crypto_sha256((const struct bytes[]){bytes_of(codes, sizeof codes), parameters}, 2, hash);
 }
 
 /* The parts of a successful response. */
@@ -335,12 +332,12 @@ static bool is_refusal(const uint8_t *response, size_t len)
 
 /* All sessions agree: take their new nonces, and decrypt. */
 static int believe(uint8_t *response, const struct response *parts, const struct tpm2_protection *p,
-                   uint8_t nonces[TPM2_SESSIONS_MAX][TPM2_NONCE_SIZE])
+                   const struct bytes nonces[TPM2_SESSIONS_MAX])
 {
     const struct tpm2_use *use = use_with(p, TPM2_SESSION_ENCRYPT);
     for (size_t i = 0; i < p->use_count; i++) {
         if (p->uses[i].session != NULL) {
-            memcpy(p->uses[i].session->nonce_tpm, nonces[i], TPM2_NONCE_SIZE);
+            memcpy(p->uses[i].session->nonce_tpm, nonces[i].p, TPM2_NONCE_SIZE);
         }
     }
     if (use == NULL) {
@@ -359,8 +356,8 @@ static int believe(uint8_t *response, const struct response *parts, const struct
 int tpm2_session_open(uint8_t *response, size_t *len, const struct tpm2_protection *p)
 {
     struct response parts;
-    uint8_t hash[CRYPTO_SHA256_SIZE];
-    uint8_t nonces[TPM2_SESSIONS_MAX][TPM2_NONCE_SIZE];
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+    struct bytes nonces[TPM2_SESSIONS_MAX];
     if (is_refusal(response, *len)) {
         return 0;
     }
@@ -368,11 +365,11 @@ int tpm2_session_open(uint8_t *response, size_t *len, const struct tpm2_protecti
     if (error != 0) {
         return error;
     }
-    hash_response(p->command_code, bytes_of(response + parts.parameters, parts.parameters_len), hash);
+    hash(p, true, bytes_of(response + parts.parameters, parts.parameters_len), digest);
     struct bytes_reader auths = parts.auths;
     size_t kept = *len - auths.left;
     for (size_t i = 0; i < p->use_count; i++) {
-        const int wrong = verify(&p->uses[i], &auths, hash, nonces[i]);
+        const int wrong = verify(&p->uses[i], &auths, digest, &nonces[i]);
         error = error != 0 ? error : wrong;
         kept = i < p->built ? *len - auths.left : kept;
     }

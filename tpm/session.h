@@ -6,16 +6,14 @@
  *
  * tpm/command.h builds and parses as if there were no sessions: each authorization of a command is a password or names
  * a session. tpm2_session_protect turns the built command into the one that is sent, tpm2_session_open turns the
- * response into the one that is parsed, once it is verified. All random numbers are arguments.
- *
- * The device's flow does not use them: it sends passwords (spec-notes.md, "Why it is safe"). */
+ * response into the one that is parsed, once it is verified. All random numbers are arguments. */
 #ifndef TPM_SESSION_H
 #define TPM_SESSION_H
 
 #include "tpm/seed.h"
 
 #define TPM2_NONCE_SIZE 32     /* of our nonces, and of the TPM's with authHash SHA-256 */
-#define TPM2_AUTH_VALUE_MAX 32 /* an authValue is no longer than its entity's digest [P1 r1.59 19.6.4.1] */
+#define TPM2_AUTH_VALUE_MAX 64 /* no longer than its entity's digest [P1 r1.59 19.6.4.1]: SHA-512 at most */
 #define TPM2_SESSIONS_MAX 3    /* in one command [P1 r1.59 18.6] */
 
 struct tpm2_session {

@@ -149,7 +149,7 @@ static int test_response(void)
 static int test_limits(void)
 {
     struct tpm2_session s;
-    uint8_t buffer[256], name[34], value[34];
+    uint8_t buffer[256], name[34], value[TPM2_AUTH_VALUE_MAX + 2];
     name_of_vector(name);
     CHECK_EQUAL(begin(&s), 0);
     struct tpm2_protection p = protection(&s, name);

@@ -2,8 +2,10 @@
 /* The device side of the flow, top to bottom in the order in which it happens. */
 #include "dps/device/device.h"
 #include "dps/device/authorization.h"
+#include "dps/device/draw.h"
 #include "dps/device/engine.h"
 #include "dps/device/record.h"
+#include "dps/device/session.h"
 #include "dps/device/step.h"
 #include "dps/protocol/activation.h"
 #include "dps/protocol/json.h"
@@ -21,6 +23,9 @@
 
 static void build_register(struct dps_device *d, struct bytes_writer *w);
 static int read_challenge(struct dps_device *d, struct bytes body);
+#if DPS_WITH_SESSIONS
+static void build_endorsement_session(struct dps_device *d, struct bytes_writer *w);
+#endif
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w);
 static int read_policy_session(struct dps_device *d, struct bytes response);
 static void build_policy_secret(struct dps_device *d, struct bytes_writer *w);
@@ -39,6 +44,7 @@ static void build_load(struct dps_device *d, struct bytes_writer *w);
 static void build_last_load(struct dps_device *d, struct bytes_writer *w);
 static int read_last_loaded_key(struct dps_device *d, struct bytes response);
 static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w);
+static int read_kept_key_session(struct dps_device *d, struct bytes response);
 static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w);
 static int read_hardened_srk(struct dps_device *d, struct bytes response);
 static int read_time(struct dps_device *d, struct bytes nothing);
@@ -59,6 +65,10 @@ static int read_asked_time(struct dps_device *d, struct bytes body);
 static void build_telemetry(struct dps_device *d, struct bytes_writer *w);
 static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
 
+#define EK_SESSION "a password: a session of which it is the key"
+#define SALTED_SESSION "a password: a session, salted to the EK"
+#define SALT_EK "a password: the public endorsement key, for the salt"
+#define SALT_EK_CREATED "a password: that key, from the TPM's seed"
 #define HARDENED_KEY "hardened: that storage root key, from the owner's seed"
 #define HARDENED_OR "hardened: which is one of the two uses of the SRK"
 
@@ -68,18 +78,31 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
  * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed after the last row, and
  * after a row that fails.
  *
+ * Rows marked "a password" open a session in which it crosses the bus only as the key of an HMAC, and what is secret
+ * only encrypted; they are passed over where no password is needed. Then the policy session of step 7 does the same for
+ * the inner key (dps/device/session.h).
+ *
  * Rows marked "hardened" are those of the hardened SRK, which has a policy instead of an empty password: they are
  * passed over with the standard one, and "the public storage root key" and the row after it with the hardened one. */
 static const struct dps_step register_flow[] = {
     /*   step, asks, for what,                                             built by,              read by */
     STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,     EK_SESSION,                                          dps_build_ek_session,  dps_read_session),
+#endif
     STEP( 1, TPM,     "the endorsement key, from the TPM's seed",          dps_build_create_ek,   dps_read_created_ek),
     STEP( 3, TPM,     "the public storage root key",                       dps_build_read_srk,    dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 3, TPM,     SALTED_SESSION,                                      dps_build_srk_session, dps_read_session),
+#endif
     STEP( 3, TPM,     "the storage root key, from the owner's seed",       dps_build_create_srk,  dps_read_created_srk),
     STEP( 3, TPM,     HARDENED_KEY,                                        build_hardened_srk,    read_hardened_srk),
 
     STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
 
+#if DPS_WITH_SESSIONS
+    STEP( 7, TPM,     SALTED_SESSION,                                 build_endorsement_session,  dps_read_session),
+#endif
     STEP( 7, TPM,     "a policy session, the way into the EK",             build_policy_session,  read_policy_session),
     STEP( 7, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
     STEP( 7, TPM,     "the inner key: only this EK opens it",              build_activate,        read_inner_key),
@@ -114,9 +137,15 @@ static const struct dps_step register_flow[] = {
 /* Step 10 again, at any later time: the kept key, loaded under the same SRK. */
 static const struct dps_step token_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
+    STEP( 1, TPM,    EK_SESSION,                           dps_build_salt_session, dps_read_session),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 3, TPM,    SALTED_SESSION,                               dps_build_srk_session, dps_read_session),
+#endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
     STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
-    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_policy_session),
+    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_kept_key_session),
     STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
     STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
     STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,      read_last_loaded_key),
@@ -128,9 +157,15 @@ static const struct dps_step token_flow[] = {
 
 static const struct dps_step send_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
+    STEP( 1, TPM,    EK_SESSION,                           dps_build_salt_session, dps_read_session),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 3, TPM,    SALTED_SESSION,                               dps_build_srk_session, dps_read_session),
+#endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
     STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
-    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_policy_session),
+    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_kept_key_session),
     STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
     STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
     STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,      read_last_loaded_key),
@@ -143,14 +178,23 @@ static const struct dps_step send_flow[] = {
 
 static const struct dps_step ek_flow[] = {
     STEP( 1, TPM,    "the public endorsement key",               dps_build_read_ek,   dps_read_ek),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    EK_SESSION,                                 dps_build_ek_session, dps_read_session),
+#endif
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed", dps_build_create_ek, dps_read_created_ek),
     STEP( 1, NOBODY, "done",                                     NULL,                NULL),
 };
 
 static const struct dps_step keys_flow[] = {
     STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,    dps_read_ek),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_ek_session, dps_read_session),
+#endif
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek),
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 3, TPM,    SALTED_SESSION,                               dps_build_srk_session, dps_read_session),
+#endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
     STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
     STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
@@ -233,26 +277,41 @@ static int name_device(struct dps_device *d)
     return 0;
 }
 
-/* Step 1: TPM2_ReadPublic [P3 r1.59 12.4]. */
+/* Step 1: TPM2_ReadPublic [P3 r1.59 12.4]. The EK is read once in a run: what the service judges in step 5 is what a
+ * session is salted to. */
 void dps_build_read_ek(struct dps_device *d, struct bytes_writer *w)
 {
-    (void)d;
-    tpm2_read_public_build(w, TPM2_HANDLE_EK);
+    if (d->ek_handle == 0) {
+        tpm2_read_public_build(w, TPM2_HANDLE_EK);
+    }
+}
+
+static int take_ek(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = ek_template(d);
+    const int error = read_persistent_key(d, response, &wanted, d->ek, sizeof d->ek, &d->ek_len);
+    if (error == 0) {
+        d->ek_handle = TPM2_HANDLE_EK;
+        tpm2_name_of(bytes_of(d->ek, d->ek_len), d->ek_name);
+    }
+    return error == BYTES_E_NOT_FOUND ? ROW_BELOW : error;
+}
+
+static int take_created_ek(struct dps_device *d, struct bytes response)
+{
+    const struct tpm2_public wanted = ek_template(d);
+    const int error = read_primary(d, response, &wanted, DPS_LOADED_EK, d->ek, sizeof d->ek, &d->ek_len);
+    if (error == 0) {
+        d->ek_handle = d->loaded[DPS_LOADED_EK];
+        tpm2_name_of(bytes_of(d->ek, d->ek_len), d->ek_name);
+    }
+    return error;
 }
 
 int dps_read_ek(struct dps_device *d, struct bytes response)
 {
-    const struct tpm2_public wanted = ek_template(d);
-    int error = read_persistent_key(d, response, &wanted, d->ek, sizeof d->ek, &d->ek_len);
-    if (error == BYTES_E_NOT_FOUND) {
-        return ROW_BELOW;
-    }
-    if (error != 0) {
-        return error;
-    }
-    d->ek_handle = TPM2_HANDLE_EK;
-    error = name_device(d);
-    return error != 0 ? error : ROW_AFTER_NEXT;
+    const int error = take_ek(d, response);
+    return error == 0 && d->ek_handle != 0 ? name_device(d) : error;
 }
 
 /* Step 1: TPM2_CreatePrimary in the endorsement hierarchy [P3 r1.59 24.1]. */
@@ -260,25 +319,23 @@ void dps_build_create_ek(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_public wanted = ek_template(d);
     const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));
-    tpm2_create_primary_build(w, TPM2_RH_ENDORSEMENT, &auth, &wanted);
+    if (d->ek_handle == 0) {
+        d->session_ends = d->session.key_len == 0; /* the one that was made for this */
+        tpm2_create_primary_build(w, TPM2_RH_ENDORSEMENT, &auth, &wanted);
+    }
 }
 
 int dps_read_created_ek(struct dps_device *d, struct bytes response)
 {
-    const struct tpm2_public wanted = ek_template(d);
-    int error = read_primary(d, response, &wanted, DPS_LOADED_EK, d->ek, sizeof d->ek, &d->ek_len);
-    if (error == 0) {
-        d->ek_handle = d->loaded[DPS_LOADED_EK];
-        error = name_device(d);
-    }
-    return error;
+    const int error = take_created_ek(d, response);
+    return error == 0 ? name_device(d) : error;
 }
 
 /* Step 3: the owner's storage root key. One with an authValue of its own, which shows when it is used, is passed over
  * likewise: the authValue is not part of what a key is derived from [P1 r1.59 14]. */
 void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
 {
-    if (!d->srk_locked && !d->hardened) {
+    if (!d->srk_locked && !d->hardened && d->srk_handle == 0) {
         tpm2_read_public_build(w, TPM2_HANDLE_SRK);
     }
 }
@@ -286,16 +343,12 @@ void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
 int dps_read_srk(struct dps_device *d, struct bytes response)
 {
     const struct tpm2_public wanted = tpm2_template_srk();
-    int error = read_persistent_key(d, response, &wanted, d->srk, sizeof d->srk, &d->srk_len);
-    if (error == BYTES_E_NOT_FOUND) {
-        return ROW_BELOW;
+    const int error = read_persistent_key(d, response, &wanted, d->srk, sizeof d->srk, &d->srk_len);
+    if (error == 0) {
+        d->srk_handle = TPM2_HANDLE_SRK;
+        tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
     }
-    if (error != 0) {
-        return error;
-    }
-    d->srk_handle = TPM2_HANDLE_SRK;
-    tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
-    return ROW_AFTER_NEXT;
+    return error == BYTES_E_NOT_FOUND ? ROW_BELOW : error;
 }
 
 static void create_srk(struct dps_device *d, struct bytes_writer *w, const struct tpm2_public *wanted)
@@ -318,7 +371,7 @@ static int read_created(struct dps_device *d, struct bytes response, const struc
 void dps_build_create_srk(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_public wanted = tpm2_template_srk();
-    if (!d->hardened) {
+    if (!d->hardened && d->srk_handle == 0) {
         create_srk(d, w, &wanted);
     }
 }
@@ -345,6 +398,85 @@ static int read_hardened_srk(struct dps_device *d, struct bytes response)
     const struct tpm2_public wanted = tpm2_template_srk_hardened();
     return read_created(d, response, &wanted);
 }
+
+#if DPS_WITH_SESSIONS
+
+/* ---- A session for the passwords ------------------------------------------------------------------------ */
+
+/* Before the EK there is nothing to salt a session with. Its key is then the password alone: it does not cross the bus,
+ * but whoever listens can try at home whether he guesses it. Only that of a key that has to be derived. */
+void dps_build_ek_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (dps_session_allowed(d) && d->ek_handle == 0 && dps_endorsement_auth(d).len > 0) {
+        dps_session_build_unsalted(d, w);
+    }
+}
+
+int dps_read_session(struct dps_device *d, struct bytes response)
+{
+    return dps_session_read(d, response, DPS_LOADED_HMAC_SESSION);
+}
+
+/* The owner's password is needed if the SRK has to be derived; all further rows that need one use the same session. It
+ * comes before the service has seen EK_pub. So whoever stands on the bus with a key of his own in the EK's place gets
+ * the salt, and can try his guesses at home: unless this EK is the one of an earlier run. */
+static bool owner_is_asked(const struct dps_device *d)
+{
+    return dps_session_allowed(d) && d->srk_handle == 0 && dps_owner_auth(d).len > 0;
+}
+
+void dps_build_srk_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (owner_is_asked(d)) {
+        dps_build_session(d, w);
+    }
+}
+
+void dps_build_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (!dps_session_allowed(d) || d->session.handle != 0) {
+        return;
+    }
+    if (d->ek_is_expected && d->ek_handle != 0 &&
+        memcmp(d->ek_name, d->ek_expected, sizeof d->ek_name) != 0) {
+        bytes_writer_fail(w, BYTES_E_STATE);
+    }
+    dps_session_build_salted(d, w, TPM2_SE_HMAC);
+}
+
+/* A kept key needs no EK, but for this. */
+void dps_build_salt_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    if (owner_is_asked(d)) {
+        dps_build_read_ek(d, w);
+    }
+}
+
+int dps_read_salt_ek(struct dps_device *d, struct bytes response)
+{
+    return take_ek(d, response);
+}
+
+void dps_build_salt_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (owner_is_asked(d)) {
+        dps_build_ek_session(d, w);
+    }
+}
+
+void dps_build_create_salt_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    if (owner_is_asked(d)) {
+        dps_build_create_ek(d, w);
+    }
+}
+
+int dps_read_created_salt_ek(struct dps_device *d, struct bytes response)
+{
+    return take_created_ek(d, response);
+}
+
+#endif
 
 /* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------ */
 
@@ -521,17 +653,39 @@ static int read_challenge(struct dps_device *d, struct bytes body)
 
 /* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
 
-/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after each
- * use [P1 r1.59 19.7]. */
+#if DPS_WITH_SESSIONS
+/* Only now: the service has refused every EK_pub but the enrolled one, so nobody else has the salt. */
+static void build_endorsement_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (dps_endorsement_auth(d).len > 0) {
+        d->ek_is_expected = false;
+        dps_build_session(d, w);
+    }
+}
+#endif
+
+/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
+ * each use [P1 r1.59 19.7]. Without passwords it is also the one that encrypts. */
+static void build_plain_policy_session(struct dps_device *d, struct bytes_writer *w)
+{
+    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(dps_draw(d), TPM2_NONCE_SIZE));
+}
+
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
-    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(d->nonce, sizeof d->nonce));
+    if (dps_session_allowed(d) && d->session.handle == 0) {
+        dps_session_build_salted(d, w, TPM2_SE_POLICY);
+    } else {
+        build_plain_policy_session(d, w);
+    }
 }
 
 static int read_policy_session(struct dps_device *d, struct bytes response)
 {
-    struct bytes nonce_tpm;
-    return tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[DPS_LOADED_SESSION], &nonce_tpm);
+    if (dps_session_allowed(d) && d->session.handle == 0) {
+        return dps_session_read(d, response, DPS_LOADED_SESSION);
+    }
+    return read_kept_key_session(d, response);
 }
 
 /* TPM2_PolicySecret(endorsement) [P3 r1.59 23.4] is the whole policy of an EK
@@ -565,10 +719,10 @@ static void build_activate(struct dps_device *d, struct bytes_writer *w)
     activate(d, w, true);
 }
 
-/* Nothing needs the session afterwards, unless the SRK does. */
+/* Nothing needs the session afterwards, unless the SRK does, or it is the one that encrypts. */
 static void build_last_activate(struct dps_device *d, struct bytes_writer *w)
 {
-    activate(d, w, d->hardened);
+    activate(d, w, d->hardened || dps_session_is_policy(d));
 }
 
 static int read_inner_key(struct dps_device *d, struct bytes response)
@@ -598,7 +752,7 @@ static int session_closed(struct dps_device *d, int next)
 static int read_last_inner_key(struct dps_device *d, struct bytes response)
 {
     const int next = read_inner_key(d, response);
-    return d->hardened ? next : session_closed(d, next);
+    return d->hardened || dps_session_is_policy(d) ? next : session_closed(d, next);
 }
 
 /* Before each use of the hardened SRK: TPM2_PolicyCommandCode [P3 r1.59 23.11] for this use, and TPM2_PolicyOR
@@ -673,6 +827,7 @@ static int read_wrapped_key(struct dps_device *d, struct bytes response)
 static void load(struct dps_device *d, struct bytes_writer *w, bool keep_session)
 {
     const struct tpm2_auth auth = srk_auth(d, keep_session);
+    tpm2_name_of(bytes_of(d->key_public, d->key_public_len), d->object_name);
     tpm2_load_build(w, d->srk_handle, &auth, bytes_of(d->wrapped_key, d->wrapped_key_len),
                     bytes_of(d->key_public, d->key_public_len));
 }
@@ -684,7 +839,7 @@ static void build_load(struct dps_device *d, struct bytes_writer *w)
 
 static void build_last_load(struct dps_device *d, struct bytes_writer *w)
 {
-    load(d, w, false);
+    load(d, w, dps_session_is_policy(d));
 }
 
 int dps_read_loaded_key(struct dps_device *d, struct bytes response)
@@ -696,7 +851,7 @@ int dps_read_loaded_key(struct dps_device *d, struct bytes response)
 static int read_last_loaded_key(struct dps_device *d, struct bytes response)
 {
     const int next = dps_read_loaded_key(d, response);
-    return d->hardened ? session_closed(d, next) : next;
+    return d->hardened && !dps_session_is_policy(d) ? session_closed(d, next) : next;
 }
 
 /* ---- Step 8: the token that proves both keys ----------------------------------------------------------- */
@@ -923,12 +1078,19 @@ static int read_assigned(struct dps_device *d, struct bytes body)
 static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w)
 {
     if (d->hardened) {
-        build_policy_session(d, w);
+        build_plain_policy_session(d, w);
     }
+}
+
+static int read_kept_key_session(struct dps_device *d, struct bytes response)
+{
+    struct bytes nonce_tpm;
+    return tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[DPS_LOADED_SESSION], &nonce_tpm);
 }
 
 static void build_hub_hmac(struct dps_device *d, struct bytes_writer *w)
 {
+    d->session_ends = true;
     ask_signature(d, w, true);
 }
 
@@ -982,14 +1144,14 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body)
 /* ---- The beginnings of a run --------------------------------------------------------------------------- */
 
 static int begin_with_keys(struct dps_device *d, const struct dps_device_config *config,
-                           const uint8_t nonce[32], const struct dps_step *flow)
+                           const uint8_t seed[32], const struct dps_step *flow)
 {
-    dps_engine_prepare(d, config, nonce, flow);
+    dps_engine_prepare(d, config, seed, flow);
     d->hardened = config->srk == DPS_SRK_HARDENED;
     return dps_engine_start(d);
 }
 
-int dps_device_register(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_register(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
     const bool complete = config->service_host != NULL && config->service_port != 0 &&
                           config->id_scope != NULL && config->id_scope[0] != '\0' &&
@@ -1003,41 +1165,40 @@ int dps_device_register(struct dps_device *d, const struct dps_device_config *co
     if (config->payload.len > 0 && dps_json_check(config->payload, &payload) != 0) {
         return BYTES_E_USAGE;
     }
-    return begin_with_keys(d, config, nonce, register_flow);
+    return begin_with_keys(d, config, seed, register_flow);
 }
 
 static int begin_with_record(struct dps_device *d, const struct dps_device_config *config,
-                             const uint8_t nonce[32], const struct dps_step *flow, struct bytes record)
+                             const uint8_t seed[32], const struct dps_step *flow, struct bytes record)
 {
-    dps_engine_prepare(d, config, nonce, flow);
+    dps_engine_prepare(d, config, seed, flow);
     const int error = dps_record_read(record, d);
     return error != 0 ? error : dps_engine_start(d);
 }
 
-int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
                      struct bytes record)
 {
-    return begin_with_record(d, config, nonce, token_flow, record);
+    return begin_with_record(d, config, seed, token_flow, record);
 }
 
-int dps_device_send(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+int dps_device_send(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
                     struct bytes record)
 {
     if (config->hub_port == 0) {
         return BYTES_E_USAGE;
     }
-    return begin_with_record(d, config, nonce, send_flow, record);
+    return begin_with_record(d, config, seed, send_flow, record);
 }
 
-int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, nonce, ek_flow);
+    return dps_engine_begin(d, config, seed, ek_flow);
 }
 
-int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config,
-                         const uint8_t nonce[32])
+int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return begin_with_keys(d, config, nonce, keys_flow);
+    return begin_with_keys(d, config, seed, keys_flow);
 }
 
 /* ---- Its results ---------------------------------------------------------------------------------------- */

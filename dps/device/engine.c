@@ -5,18 +5,16 @@
  * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. Then the flow
  * has ended, or, if `restarting` is set, begins again. */
 #include "dps/device/engine.h"
-#include "crypto/limits.h"
+#include "dps/device/headers.h"
+#include "dps/device/session.h"
 #include "dps/device/step.h"
 #include "dps/protocol/http_message.h"
-#include "dps/protocol/text.h"
 #include "tpm/command.h"
 #include "tpm/rc.h"
 #include <string.h>
 
 #define TPM_ATTEMPTS_MAX 12  /* RETRY, TESTING, ...: waits of 10, 20, 40 ... ms, 40 s in all */
 #define FLUSH_ATTEMPTS_MAX 8 /* of all that is flushed at the end: 2.5 s in all, after what the flow took */
-#define NET_ATTEMPTS_MAX 6   /* 429 and 5xx */
-#define RETRY_AFTER_MAX 300  /* seconds */
 
 static const struct dps_step *row_of(const struct dps_device *d)
 {
@@ -56,6 +54,9 @@ static void close_flow(struct dps_device *d)
     d->attempts = 0;
     bytes_wipe(d->inner_key, sizeof d->inner_key);
     bytes_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
+    bytes_wipe(&d->session, sizeof d->session);
+    d->unprotected = false;
+    d->guard.code = 0; /* a response to what was flushed has none */
     build_flush(d);
 }
 
@@ -83,15 +84,16 @@ static bool build(struct dps_device *d)
     if (row->build == NULL) {
         return true;
     }
+    d->session_ends = false;
     row->build(d, &w);
+    if (tpm && w.error == 0 && w.len > 0) {
+        d->unprotected = true;
+    }
     if (w.error != 0) {
         fail(d, w.error);
         return true;
     }
     if (tpm) {
-        struct bytes_reader r = bytes_reader_over(bytes_written(&w));
-        (void)bytes_read_bytes(&r, 10); /* tag, size, command code */
-        d->asked_handle = bytes_read_u32(&r);
         d->tpm_len = (uint16_t)w.len;
     } else {
         d->net_len = (uint16_t)w.len;
@@ -99,6 +101,26 @@ static bool build(struct dps_device *d)
         d->answering = false;
     }
     return w.len > 0;
+}
+
+/* What a row has built becomes what is sent. Done last of all, from the functions that the driver calls: it needs more
+ * stack than anything else. */
+static void protect(struct dps_device *d)
+{
+    struct bytes_writer w = bytes_writer_over(d->tpm, sizeof d->tpm);
+    if (!d->unprotected) {
+        return;
+    }
+    d->unprotected = false;
+    w.len = d->tpm_len;
+    struct bytes_reader r = bytes_reader_over(bytes_written(&w));
+    (void)bytes_read_bytes(&r, 10); /* tag, size, command code */
+    d->asked_handle = bytes_read_u32(&r);
+    dps_session_protect(d, &w);
+    d->tpm_len = (uint16_t)w.len;
+    if (w.error != 0) {
+        fail(d, w.error);
+    }
 }
 
 /* Go to a row: the next one that has something to ask. */
@@ -155,6 +177,7 @@ static bool restart(struct dps_device *d)
     d->restarted = d->restarted || lost;
     d->srk_locked = d->srk_locked || locked;
     d->restarting = true;
+    d->ek_handle = d->srk_handle = 0;
     d->rc = 0;
     close_flow(d);
     restart_when_flushed(d);
@@ -184,18 +207,23 @@ static void answered(struct dps_device *d, struct bytes answer)
     enter(d, d->row + 1 + next);
 }
 
-void dps_engine_prepare(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32],
+void dps_engine_prepare(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
                         const struct dps_step *flow)
 {
     memset(d, 0, sizeof *d);
     d->config = config;
     d->flow = flow;
-    memcpy(d->nonce, nonce, sizeof d->nonce);
+    memcpy(d->seed, seed, sizeof d->seed);
+    if (config->ek_name.len == sizeof d->ek_expected) {
+        memcpy(d->ek_expected, config->ek_name.p, sizeof d->ek_expected);
+        d->ek_is_expected = true;
+    }
 }
 
 int dps_engine_start(struct dps_device *d)
 {
     enter(d, 0);
+    protect(d);
     return d->error;
 }
 
@@ -266,11 +294,20 @@ void dps_device_tpm_response(struct dps_device *d, struct bytes response)
             flush_next(d);
         }
         restart_when_flushed(d);
+        protect(d);
         return;
     }
-    if (!try_later(d, response)) {
+    if (try_later(d, response)) {
+        return;
+    }
+    const int error = dps_session_open(d, &response);
+    if (error != 0) {
+        bytes_wipe(d->tpm, sizeof d->tpm);
+        fail(d, error);
+    } else {
         answered(d, response);
     }
+    protect(d);
 }
 
 const char *dps_device_host(const struct dps_device *d, uint16_t *port)
@@ -318,51 +355,6 @@ uint8_t *dps_device_net_in(struct dps_device *d, size_t *room)
     return d->net + d->net_len;
 }
 
-/* Seconds to wait. A service that sends us away for hours is asked again after RETRY_AFTER_MAX; a value that
- * is not a number counts as absent. */
-static bool read_retry_after(struct bytes value, uint32_t *ms)
-{
-    uint64_t seconds = 0;
-    const int error = dps_decimal_parse(value, RETRY_AFTER_MAX, &seconds);
-    *ms = 1000 * (error == BYTES_E_LIMIT ? RETRY_AFTER_MAX : (uint32_t)seconds);
-    return error == 0 || error == BYTES_E_LIMIT;
-}
-
-/* Nobody can check a Date, but some cannot be right: those before this release, and those after the end of the
- * certificate by which the peer proved who it is. A token made with one might be good for years. */
-static bool may_be_now(const struct dps_device *d, uint64_t date)
-{
-    return date >= CRYPTO_TLS_TIME_FLOOR && (d->date_max == 0 || date <= d->date_max);
-}
-
-/* Date and Retry-After of every answer are kept; unreadable and impossible ones count as absent. */
-static void keep_headers(struct dps_device *d)
-{
-    struct bytes value;
-    uint64_t number;
-    if (dps_http_header(&d->http, d->net, "Date", &value) == 0 && dps_http_date_parse(value, &number) == 0 &&
-        may_be_now(d, number)) {
-        d->server_date = number;
-    }
-    d->retry_after_ms = 0;
-    d->retry_after_given = dps_http_header(&d->http, d->net, "Retry-After", &value) == 0 &&
-                           read_retry_after(value, &d->retry_after_ms);
-}
-
-/* 429 and 5xx mean "later": as the service says, or after a growing time with jitter, so that a fleet does not
- * return in step. */
-static bool service_busy(struct dps_device *d)
-{
-    const bool busy = d->http_status == 429 || d->http_status >= 500;
-    if (!busy || d->attempts >= NET_ATTEMPTS_MAX) {
-        return false;
-    }
-    const uint32_t base = d->retry_after_given ? d->retry_after_ms : UINT32_C(1000) << d->attempts;
-    d->wait_ms = 1 + base + base / 512 * d->nonce[d->attempts];
-    d->attempts++;
-    return true;
-}
-
 static void http_answered(struct dps_device *d)
 {
     const struct bytes body = dps_http_body(&d->http, d->net);
@@ -372,8 +364,8 @@ static void http_answered(struct dps_device *d)
     if (!d->http.keep_alive) {
         d->connected = NOBODY;
     }
-    keep_headers(d);
-    if (service_busy(d)) {
+    dps_headers_keep(d);
+    if (dps_headers_ask_again(d)) {
         return;
     }
     d->attempts = 0;
@@ -402,6 +394,7 @@ void dps_device_net_received(struct dps_device *d, size_t len)
     } else if (error != BYTES_E_MORE) {
         fail(d, len == 0 ? BYTES_E_STREAM : error);
     }
+    protect(d);
 }
 
 void dps_device_time(struct dps_device *d, uint64_t unix_seconds)
@@ -409,6 +402,7 @@ void dps_device_time(struct dps_device *d, uint64_t unix_seconds)
     if (dps_device_want(d) == DPS_WANT_TIME) {
         d->now = unix_seconds != 0 ? unix_seconds : d->server_date;
         answered(d, bytes_of(NULL, 0));
+        protect(d);
     }
 }
 
@@ -423,6 +417,7 @@ void dps_device_waited(struct dps_device *d)
         d->wait_ms = 0;
         if (!d->closing) {
             enter(d, d->row);
+            protect(d);
         }
     }
 }
@@ -436,6 +431,7 @@ void dps_device_saved(struct dps_device *d)
 {
     if (dps_device_want(d) == DPS_WANT_SAVE) {
         answered(d, bytes_of(NULL, 0));
+        protect(d);
     }
 }
 

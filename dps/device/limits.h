@@ -18,6 +18,12 @@
 #define DPS_WITH_OWNERSHIP (!DPS_PROFILE_SMALL_DEVICE)
 #endif
 
+/* Sessions with a key: what is secret crosses the bus to the TPM encrypted, and answers that were changed on it are
+ * noticed. Without: a listener on the bus sees passwords and the inner key. Flash: 5.9 KB, and AES and RSA of TLS. */
+#ifndef DPS_WITH_SESSIONS
+#define DPS_WITH_SESSIONS (!DPS_PROFILE_SMALL_DEVICE)
+#endif
+
 /* ---- Buffers: RAM, in struct dps_device -------------------------------------------------------------------------- */
 
 /* One TPM command or response. The largest of the flow is the response to CreatePrimary of an RSA-2048
@@ -55,8 +61,8 @@
 
 /* ---- Contradictions ---------------------------------------------------------------------------------------------- */
 
-#if (DPS_WITH_STEP_TEXTS | DPS_WITH_OWNERSHIP) & ~1
-#error "dps/device/limits.h: DPS_WITH_STEP_TEXTS or DPS_WITH_OWNERSHIP is neither 0 nor 1"
+#if (DPS_WITH_STEP_TEXTS | DPS_WITH_OWNERSHIP | DPS_WITH_SESSIONS) & ~1
+#error "dps/device/limits.h: an option of DPS_WITH_ is neither 0 nor 1"
 #endif
 #if DPS_TPM_BUFFER < 640
 #error "dps/device/limits.h: DPS_TPM_BUFFER is too small for Import or CreatePrimary"

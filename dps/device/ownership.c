@@ -5,6 +5,7 @@
 #include "dps/device/authorization.h"
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
+#include "dps/device/session.h"
 #include "dps/device/step.h"
 #include "tpm/command.h"
 #include <string.h>
@@ -28,14 +29,38 @@ static void build_load_sealed(struct dps_device *d, struct bytes_writer *w);
 static void build_unseal(struct dps_device *d, struct bytes_writer *w);
 static int read_unsealed(struct dps_device *d, struct bytes response);
 
+#if DPS_WITH_SESSIONS
+static void build_own_ek(struct dps_device *d, struct bytes_writer *w);
+static void build_own_ek_session(struct dps_device *d, struct bytes_writer *w);
+static void build_own_create_ek(struct dps_device *d, struct bytes_writer *w);
+static void build_own_session(struct dps_device *d, struct bytes_writer *w);
+#endif
+
+#define EK_SESSION "a password: a session of which it is the key"
+#define SALTED_SESSION "a password: a session, salted to the EK"
+
 /* clang-format off */
+/* Rows marked "a password" are as in dps/device/device.c: passed over where there is none, old or new. They come first,
+ * since new passwords are encrypted to the EK. */
 static const struct dps_step own_flow[] = {
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    "a password: the public endorsement key",      build_own_ek,           dps_read_ek),
+    STEP( 1, TPM,    EK_SESSION,                                    build_own_ek_session,   dps_read_session),
+    STEP( 1, TPM,    "a password: that key, from the TPM's seed",   build_own_create_ek,    dps_read_created_ek),
+    STEP( 3, TPM,    SALTED_SESSION,                                build_own_session,      dps_read_session),
+#endif
     STEP( 3, TPM,    "a lockout authorization of the new owner's",  build_lockout_auth,     read_lockout_auth),
     STEP( 3, TPM,    "an endorsement authorization",                build_endorsement_auth, read_endorsement_auth),
     STEP( 3, TPM,    "an owner authorization",                      build_owner_auth,       read_owner_auth),
     REDO( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      dps_read_ek),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_ek_session,   dps_read_session),
+#endif
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,    dps_read_created_ek),
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,     dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 3, TPM,    SALTED_SESSION,                                build_own_session,      dps_read_session),
+#endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,   dps_read_created_srk),
     STEP( 3, TPM,    "to keep the endorsement key",                 build_persist_ek,       read_persisted),
     STEP( 3, TPM,    "to keep the storage root key",                build_persist_srk,      read_persisted),
@@ -43,6 +68,12 @@ static const struct dps_step own_flow[] = {
 };
 
 static const struct dps_step clear_flow[] = {
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    "a password: the public endorsement key",          build_own_ek,         dps_read_ek),
+    STEP( 1, TPM,    EK_SESSION,                                        build_own_ek_session, dps_read_session),
+    STEP( 1, TPM,    "a password: that key, from the TPM's seed",       build_own_create_ek,  dps_read_created_ek),
+    STEP( 3, TPM,    SALTED_SESSION,                                    build_own_session,    dps_read_session),
+#endif
     STEP( 3, TPM,    "to forget its owner",                             build_clear,          read_cleared),
     REDO( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    dps_read_ek),
     STEP( 1, TPM,    "the endorsement key, from the TPM's seed",        dps_build_create_ek,  dps_read_created_ek),
@@ -53,19 +84,81 @@ static const struct dps_step clear_flow[] = {
 
 static const struct dps_step seal_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    "a password: the public endorsement key",      dps_build_salt_ek,        dps_read_salt_ek),
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
+    STEP( 1, TPM,    "a password: that key, from the TPM's seed",   dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
+#endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,    dps_read_session),
+#endif
     STEP( 3, TPM,    "to seal a secret under it",                   build_seal,           read_sealed),
     STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 
 static const struct dps_step unseal_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 1, TPM,    "a password: the public endorsement key",      dps_build_salt_ek,        dps_read_salt_ek),
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
+    STEP( 1, TPM,    "a password: that key, from the TPM's seed",   dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
+#endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+#if DPS_WITH_SESSIONS
+    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,    dps_read_session),
+#endif
     STEP( 3, TPM,    "the sealed object, loaded under it",          build_load_sealed,    dps_read_loaded_key),
     STEP( 3, TPM,    "the secret",                                  build_unseal,         read_unsealed),
     STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
 };
 /* clang-format on */
+
+#if DPS_WITH_SESSIONS
+
+/* Is there any password that must not be seen? It comes before anybody else has seen EK_pub: whoever stands on the bus
+ * with a key of his own in the EK's place gets the salt, and reads a new password. Unless this EK is the one of an
+ * earlier run. */
+static bool any_password(const struct dps_device *d)
+{
+    const struct dps_device_config *c = d->config;
+    return dps_session_allowed(d) && c->owner_auth.len + c->endorsement_auth.len + c->lockout_auth.len +
+                                             c->new_owner_auth.len + c->new_endorsement_auth.len +
+                                             c->new_lockout_auth.len >
+                                         0;
+}
+
+static void build_own_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    if (any_password(d)) {
+        dps_build_read_ek(d, w);
+    }
+}
+
+static void build_own_ek_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (any_password(d)) {
+        dps_build_ek_session(d, w);
+    }
+}
+
+static void build_own_create_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    if (any_password(d)) {
+        dps_build_create_ek(d, w);
+    }
+}
+
+static void build_own_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (any_password(d)) {
+        dps_build_session(d, w);
+    }
+}
+
+#endif
 
 /* TPM2_HierarchyChangeAuth [P3 r1.59 24.8]. An authorization that is not given is not changed: its row is passed over.
  * The old value of the lockout authorization is the configured one; it is set first, because it alone can undo the
@@ -96,19 +189,21 @@ static void build_owner_auth(struct dps_device *d, struct bytes_writer *w)
 
 static int read_lockout_auth(struct dps_device *d, struct bytes response)
 {
-    return tpm2_hierarchy_change_auth_parse(response, &d->rc);
+    const int next = tpm2_hierarchy_change_auth_parse(response, &d->rc);
+    d->lockout_changed = next >= 0;
+    return next;
 }
 
 static int read_endorsement_auth(struct dps_device *d, struct bytes response)
 {
-    const int next = read_lockout_auth(d, response);
+    const int next = tpm2_hierarchy_change_auth_parse(response, &d->rc);
     d->endorsement_changed = next >= 0;
     return next;
 }
 
 static int read_owner_auth(struct dps_device *d, struct bytes response)
 {
-    const int next = read_lockout_auth(d, response);
+    const int next = tpm2_hierarchy_change_auth_parse(response, &d->rc);
     d->owner_changed = next >= 0;
     return next;
 }
@@ -140,6 +235,7 @@ static int read_persisted(struct dps_device *d, struct bytes response)
 static void build_clear(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(d->config->lockout_auth);
+    d->session_ends = true;
     tpm2_clear_build(w, TPM2_RH_LOCKOUT, &auth);
 }
 
@@ -147,6 +243,10 @@ static int read_cleared(struct dps_device *d, struct bytes response)
 {
     const int error = tpm2_clear_parse(response, &d->rc);
     d->cleared = error == 0;
+    if (error == 0) {
+        d->loaded[DPS_LOADED_EK] = 0; /* the TPM has forgotten it, persistent or not */
+        d->ek_handle = 0;
+    }
     return error;
 }
 
@@ -155,6 +255,7 @@ static void build_seal(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     const struct tpm2_public area = tpm2_template_sealed_data();
+    d->session_ends = true;
     tpm2_create_build(w, d->srk_handle, &auth, bytes_of(NULL, 0), d->config->data, &area);
 }
 
@@ -184,6 +285,7 @@ static void build_load_sealed(struct dps_device *d, struct bytes_writer *w)
         bytes_writer_fail(w, BYTES_E_STATE);
         return;
     }
+    tpm2_name_of(public_2b, d->object_name);
     tpm2_load_build(w, d->srk_handle, &auth, private_2b, public_2b);
 }
 
@@ -191,6 +293,7 @@ static void build_load_sealed(struct dps_device *d, struct bytes_writer *w)
 static void build_unseal(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
+    d->session_ends = true;
     tpm2_unseal_build(w, d->loaded[DPS_LOADED_KEY], &auth);
 }
 
@@ -209,27 +312,27 @@ static int read_unsealed(struct dps_device *d, struct bytes response)
     return ROW_BELOW;
 }
 
-int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, nonce, own_flow);
+    return dps_engine_begin(d, config, seed, own_flow);
 }
 
-int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, nonce, clear_flow);
+    return dps_engine_begin(d, config, seed, clear_flow);
 }
 
-int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
     if (config->data.len == 0 || config->data.len > DPS_SEAL_DATA_MAX) {
         return BYTES_E_USAGE;
     }
-    return dps_engine_begin(d, config, nonce, seal_flow);
+    return dps_engine_begin(d, config, seed, seal_flow);
 }
 
-int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32])
+int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, nonce, unseal_flow);
+    return dps_engine_begin(d, config, seed, unseal_flow);
 }
 
 #endif

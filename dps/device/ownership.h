@@ -10,9 +10,9 @@
  *   own        step 3: sets authorizations, derives the SRK, persists if asked
  *   clear      TPM2_Clear: a new owner; afterwards ek and srk are read again
  *   seal       config->data sealed under the SRK; unseal gives it back: dps_device_result */
-int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
-int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
-int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
-int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t nonce[32]);
+int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32]);
+int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32]);
+int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32]);
+int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32]);
 
 #endif

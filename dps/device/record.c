@@ -3,12 +3,10 @@
 #include <string.h>
 
 #define MARK_SIZE 4
-static const uint8_t marks[2][MARK_SIZE] = {{'D', 'P', 'S', '1'}, {'D', 'P', 'S', '2'}};
-
-static struct bytes mark_of(bool hardened)
-{
-    return bytes_of(marks[hardened], MARK_SIZE);
-}
+#define HARDENED 1 /* the SRK */
+#define KNOWS_EK 2 /* the Name of the EK is in it */
+static const uint8_t marks[4][MARK_SIZE] = {
+    {'D', 'P', 'S', '1'}, {'D', 'P', 'S', '2'}, {'D', 'P', 'S', '3'}, {'D', 'P', 'S', '4'}};
 
 int dps_keep_text(char *field, size_t size, struct bytes text)
 {
@@ -31,7 +29,7 @@ void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
 {
     const size_t begin = w->len;
     uint8_t digest[CRYPTO_SHA256_SIZE];
-    bytes_write_bytes(w, mark_of(d->hardened));
+    bytes_write_bytes(w, bytes_of(marks[KNOWS_EK | (d->hardened ? HARDENED : 0)], MARK_SIZE));
     bytes_write_2b(w, bytes_of_text(d->config->id_scope));
     bytes_write_2b(w, bytes_of_text(d->registration_id));
     bytes_write_2b(w, bytes_of_text(d->assigned_hub));
@@ -39,6 +37,7 @@ void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
     bytes_write_2b(w, bytes_of(d->srk_name, sizeof d->srk_name));
     bytes_write_2b(w, bytes_of(d->wrapped_key, d->wrapped_key_len));
     bytes_write_2b(w, bytes_of(d->key_public, d->key_public_len));
+    bytes_write_2b(w, bytes_of(d->ek_name, sizeof d->ek_name));
     if (w->error == 0) {
         const struct bytes all = {w->p + begin, w->len - begin};
         crypto_sha256(&all, 1, digest);
@@ -58,7 +57,8 @@ static int keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes b
     return 0;
 }
 
-int dps_record_read(struct bytes record, struct dps_device *d)
+/* Whole, and of which kind? */
+static int begin(struct bytes record, struct bytes_reader *r, unsigned *kind)
 {
     uint8_t digest[CRYPTO_SHA256_SIZE];
     if (record.len < MARK_SIZE + sizeof digest) {
@@ -69,9 +69,35 @@ int dps_record_read(struct bytes record, struct dps_device *d)
     if (!bytes_equal_secret(digest, record.p + content.len, sizeof digest)) {
         return BYTES_E_STATE;
     }
-    struct bytes_reader r = bytes_reader_over(content);
-    const struct bytes mark = bytes_read_bytes(&r, MARK_SIZE);
-    d->hardened = bytes_equal_public(mark, mark_of(true));
+    *r = bytes_reader_over(content);
+    const struct bytes mark = bytes_read_bytes(r, MARK_SIZE);
+    for (*kind = 0; *kind < sizeof marks / sizeof marks[0]; ++*kind) {
+        if (bytes_equal_public(mark, bytes_of(marks[*kind], MARK_SIZE))) {
+            return 0;
+        }
+    }
+    return BYTES_E_STATE;
+}
+
+/* The Name of the EK, by which the next run knows that it talks to the same TPM. */
+static bool keep_ek(struct dps_device *d, struct bytes_reader *r, unsigned kind)
+{
+    const struct bytes name = (kind & KNOWS_EK) != 0 ? bytes_read_2b(r) : bytes_of(NULL, 0);
+    d->ek_is_expected = name.len == sizeof d->ek_expected;
+    if (d->ek_is_expected) {
+        memcpy(d->ek_expected, name.p, sizeof d->ek_expected);
+    }
+    return d->ek_is_expected || (kind & KNOWS_EK) == 0;
+}
+
+int dps_record_read(struct bytes record, struct dps_device *d)
+{
+    struct bytes_reader r;
+    unsigned kind;
+    if (begin(record, &r, &kind) != 0) {
+        return BYTES_E_STATE;
+    }
+    d->hardened = (kind & HARDENED) != 0;
     (void)bytes_read_2b(&r); /* idScope: for people and for a later registration, not for tokens */
     const struct bytes registration_id = bytes_read_2b(&r);
     const struct bytes hub = bytes_read_2b(&r);
@@ -79,7 +105,8 @@ int dps_record_read(struct bytes record, struct dps_device *d)
     (void)bytes_read_2b(&r); /* Name of the SRK: the TPM itself refuses the key under another one */
     const struct bytes wrapped = bytes_read_2b(&r);
     const struct bytes public_2b = bytes_read_2b(&r);
-    if (bytes_reader_end(&r) != 0 || !bytes_equal_public(mark, mark_of(d->hardened)) ||
+    const bool ek = keep_ek(d, &r, kind);
+    if (bytes_reader_end(&r) != 0 || !ek ||
         dps_keep_text(d->registration_id, sizeof d->registration_id, registration_id) != 0 ||
         dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) != 0 ||
         dps_keep_text(d->device_id, sizeof d->device_id, device_id) != 0 ||
@@ -87,5 +114,23 @@ int dps_record_read(struct bytes record, struct dps_device *d)
         keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, public_2b) != 0) {
         return BYTES_E_STATE;
     }
+    return 0;
+}
+
+int dps_record_ek_name(struct bytes record, uint8_t name[TPM2_NAME_SIZE])
+{
+    struct bytes_reader r;
+    struct bytes field = {0};
+    unsigned kind;
+    if (begin(record, &r, &kind) != 0 || (kind & KNOWS_EK) == 0) {
+        return BYTES_E_STATE;
+    }
+    while (r.left > 0 && r.error == 0) {
+        field = bytes_read_2b(&r); /* the last one */
+    }
+    if (r.error != 0 || field.len != TPM2_NAME_SIZE) {
+        return BYTES_E_STATE;
+    }
+    memcpy(name, field.p, TPM2_NAME_SIZE);
     return 0;
 }

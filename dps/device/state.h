@@ -9,6 +9,7 @@
 #include "dps/device/limits.h"
 #include "dps/protocol/http.h"
 #include "tpm/public.h"
+#include "tpm/session.h"
 
 enum dps_ek_template {
     DPS_EK_L1,       /* TCG EK Credential Profile: matches the EK certificate and other tools */
@@ -38,14 +39,34 @@ struct dps_device_config {
     struct bytes new_owner_auth;   /* dps_device_own: what they become */
     struct bytes new_endorsement_auth;
     struct bytes new_lockout_auth;
-    bool persist;      /* dps_device_own: keep EK and SRK at 0x81010001 and 0x81000001 */
+    struct bytes
+        ek_name; /* Name of the EK from an earlier run, if known: no salt is made for another one before the
+                             service has seen it. TPM2_NAME_SIZE bytes */
+    bool
+        no_sessions; /* for a TPM that refuses salted sessions: inner key and passwords cross its bus in clear */
+    bool persist;    /* dps_device_own: keep EK and SRK at 0x81010001 and 0x81000001 */
     struct bytes data; /* send: the message; seal: the secret; unseal: the sealed blob */
 };
 
 /* Objects and sessions that the engine has loaded and must flush. */
-enum dps_loaded { DPS_LOADED_SESSION, DPS_LOADED_EK, DPS_LOADED_SRK, DPS_LOADED_KEY, DPS_LOADED_COUNT };
+enum dps_loaded {
+    DPS_LOADED_SESSION,
+    DPS_LOADED_HMAC_SESSION,
+    DPS_LOADED_EK,
+    DPS_LOADED_SRK,
+    DPS_LOADED_KEY,
+    DPS_LOADED_COUNT
+};
 
 struct dps_step;
+
+/* What the session with a key (dps/device/session.h) does in the command that is under way. */
+struct dps_guard {
+    uint32_t code; /* of the command; 0: nothing */
+    uint8_t built; /* authorizations that the row has written */
+    uint8_t at;    /* the place of the session's own */
+    uint8_t attributes;
+};
 
 /* What is small and often used stands first: a Cortex-M reaches the beginning of a structure with shorter
  * instructions. */
@@ -65,8 +86,12 @@ struct dps_device {
     bool answering;     /* the request is out, its answer is being received */
     bool late;          /* BYTES_E_TIMEOUT: of the whole run, not of one answer */
     bool retry_after_given;
-    bool owner_changed, endorsement_changed, cleared; /* which authorizations are in force by now */
-    uint8_t message_len, inner_key_len;               /* of the arrays below, as the next ones */
+    bool session_ends; /* the TPM is to close the session with a key after this command */
+    bool unprotected;  /* the command in tpm is as its row has built it */
+    bool ek_is_expected;
+    bool lockout_changed, owner_changed, endorsement_changed,
+        cleared;                        /* which authorizations are in force by now */
+    uint8_t message_len, inner_key_len; /* of the arrays below, as the next ones */
     uint16_t tpm_len, net_len, net_sent;
     uint16_t ek_len, srk_len, wrapped_key_len, key_public_len, token_len;
     uint16_t blob_at, blob_len; /* the activation blob inside net */
@@ -91,12 +116,19 @@ struct dps_device {
     /* counters that tools print */
     uint16_t tpm_commands, http_requests, connections;
 
-    struct dps_http http;                   /* the answer being received */
-    uint8_t nonce[32];                      /* from the driver's entropy: nonceCaller, and jitter */
+    struct dps_http http; /* the answer being received */
+    uint8_t
+        seed[32];   /* from the driver's entropy, and secret: all random numbers of the run follow from it */
+    uint32_t draws; /* how many there were */
+    uint8_t drawn[CRYPTO_SHA256_SIZE]; /* the last one */
+    struct dps_guard guard;
+    struct tpm2_session session;            /* the one with a key; handle 0: none is open */
     uint8_t inner_key[32];                  /* of the activation blob that is being opened */
     uint8_t key_public[DPS_KEY_PUBLIC_MAX]; /* TPM2B_PUBLIC of the key that travels in it */
-    uint8_t srk_name[TPM2_NAME_SIZE];
-    char key_name[32]; /* skn of the next token */
+    uint8_t ek_name[TPM2_NAME_SIZE], srk_name[TPM2_NAME_SIZE],
+        object_name[TPM2_NAME_SIZE];     /* of what is in use */
+    uint8_t ek_expected[TPM2_NAME_SIZE]; /* of an earlier run, if ek_is_expected */
+    char key_name[32];                   /* skn of the next token */
     char substatus[40];
     uint8_t message[DPS_MESSAGE_MAX];
     uint8_t wrapped_key[DPS_WRAPPED_KEY_MAX]; /* the hub key: TPM2B_PRIVATE under the SRK */

@@ -10,7 +10,8 @@ from tap import Programs, check, same
 
 OWNER = "correct-horse-battery"
 # What a registration with transient primary keys asks of a TPM (spec-notes.md): the command codes of Part 2.
-COMMANDS = {"0x00000131": 2, "0x00000176": 1, "0x00000151": 2, "0x00000147": 2, "0x00000156": 2, "0x00000157": 2,
+# Two sessions: one for the owner's password, and the policy session.
+COMMANDS = {"0x00000131": 2, "0x00000176": 2, "0x00000151": 2, "0x00000147": 2, "0x00000156": 2, "0x00000157": 2,
             "0x00000155": 2}
 
 

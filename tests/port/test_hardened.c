@@ -155,7 +155,7 @@ static int s07_registers(void)
     CHECK(f.nv_writes == 0 && f.saves == 1);
     CHECK(flow_handles(&f, TPM2_HR_TRANSIENT) == 0);
     CHECK(flow_handles(&f, (uint32_t)TPM2_HT_LOADED_SESSION << TPM2_HT_SHIFT) == 0);
-    CHECK(memcmp(f.record, "DPS2", 4) == 0);
+    CHECK(memcmp(f.record, "DPS4", 4) == 0);
 
     /* The record knows its SRK, whatever is configured by now. */
     f.config.srk = DPS_SRK_STANDARD;

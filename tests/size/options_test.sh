@@ -25,7 +25,7 @@ report() { # status, name, file with details
 # ---- Each option: it compiles, and what remains works --------------------------------------------------------------
 
 changed='crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c dps/device/engine.c
-         dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/protocol/http.c
+         dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/device/session.c dps/protocol/http.c
          dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 
@@ -71,6 +71,8 @@ done <<'END'
 -DCRYPTO_PROFILE_SMALL_TLS=1 -DCRYPTO_PROFILE_RSA_ONLY=1 -DCRYPTO_TLS_BUFFER_MIN=1349 -DPORT_TLS_BUFFER=1349
 -DDPS_WITH_STEP_TEXTS=0 -DDPS_TPM_BUFFER=640 -DDPS_NET_BUFFER=2048 -DDPS_JSON_DEPTH_MAX=4
 -DDPS_WITH_OWNERSHIP=0
+-DDPS_WITH_SESSIONS=0
+-DDPS_PROFILE_SMALL_DEVICE=1 -DDPS_WITH_SESSIONS=1
 -DDPS_WITH_SERVICE=0 -DCRYPTO_TLS_TIME_FLOOR=1790000000
 END
 

@@ -34,6 +34,8 @@ DEVICE = [name for name in DEVICE_H if name not in BESIDES]
 # The smallest build: no ownership, no texts for people, no server in the same image.
 SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
 
+NO_SESSIONS = ["-DDPS_WITH_SESSIONS=0"]
+
 KIB = 1024
 # The parts of a use: the grammars of the protocol, the TPM part, and the flow itself with the crypto glue.
 PARTS_OF_USE = [("HTTP, JSON, base64 and other text", re.compile(r"dps/protocol/(http\w*|json|text)\.c")),
@@ -44,11 +46,13 @@ PARTS_OF_USE = [("HTTP, JSON, base64 and other text", re.compile(r"dps/protocol/
 USES = [
     (f"TPM commands: {len(COMMANDS)} of a device's life", TPM, [], 6.5 * KIB),
     ("device: register, token, send; small profile", DEVICE, SMALL, 12 * KIB),
+    ("device: register, token, send; without sessions", DEVICE, NO_SESSIONS, None),
     ("device: register, token, send", DEVICE, [], None),
     ("device: everything of dps/device/", DEVICE_H, [], None),
 ]
 WHY = pathlib.Path("tests/size/why.txt")
-SPLIT = 1  # the use whose parts are shown
+# The uses whose parts are shown, and what their TPM part may need.
+SPLIT = {1: None, 3: 7.5 * KIB}
 
 # ---- Memory ----
 
@@ -133,11 +137,11 @@ def table(header, rows):
 
 def use_rows(title, kept, target, index):
     yield title, *total(kept), target_text(total(kept)[0], target)
-    for name, sources in PARTS_OF_USE if index == SPLIT else ():
+    for name, sources in PARTS_OF_USE if index in SPLIT else ():
         part = {s: row for s, row in kept.items() if sources.match(str(s))}
         if not part:
             sys.exit(f"size.py: no file is in the part {name!r}")
-        yield f"– of it {name}", *total(part), ""
+        yield f"– of it {name}", *total(part), target_text(total(part)[0], SPLIT[index] if name == "TPM" else None)
 
 
 def images(firmware):
@@ -152,9 +156,10 @@ def measured(out, firmware):
     measure.require_compiler()
     out.mkdir(parents=True, exist_ok=True)
     sources = measure.core_sources()
-    objects = measure.compile_objects(out / "default", sources)
-    small = measure.compile_objects(out / "small", sources, SMALL)
-    uses = [(title, reachable(out, small if options else objects, functions, f"use{i}"), target)
+    built = [(options, measure.compile_objects(out / name, sources, options))
+             for name, options in (("default", []), ("small", SMALL), ("no_sessions", NO_SESSIONS))]
+    objects = built[0][1]
+    uses = [(title, reachable(out, next(b for o, b in built if o == options), functions, f"use{i}"), target)
             for i, (title, functions, options, target) in enumerate(USES)]
     lines = ["Bytes on a Cortex-M3: Thumb, `-Os -ffunction-sections -fdata-sections`, Debian 12's gcc 12.2.1. Text",
              "includes constants. Reachable: what the linker keeps for these calls, without BearSSL and the libraries",
@@ -164,7 +169,7 @@ def measured(out, firmware):
     lines += WHY.read_text(encoding="utf-8").splitlines() + [""]
     lines += table(("board", "text", "data", "bss"), images(firmware))
     whole = dict(sections(objects.values()))
-    columns = [uses[i][1] for i in (0, 1, 3)]
+    columns = [uses[i][1] for i in (0, 1, 4)]
     lines += table(("module", "text", "data", "bss", "text of TPM use", "text of small device", "text of device"),
                    [(source, *whole[target], *(kept[source][0] if source in kept else 0 for kept in columns))
                     for source, target in objects.items()])

@@ -69,12 +69,13 @@ static int broken_off_leaves_no_secret(void)
     static const char secret[] = "the owner's password";
     static const uint8_t nonce[32] = {1};
     static const uint8_t refusal[] = {0x80, 0x01, 0, 0, 0, 0x0a, 0, 0, 0x01, 0x8b};
-    const struct dps_device_config config = {.owner_auth = bytes_of_text(secret)};
+    /* In a session it would not stand there in clear. */
+    const struct dps_device_config config = {.owner_auth = bytes_of_text(secret), .no_sessions = true};
     CHECK_EQUAL(dps_device_read_keys(&d, &config, nonce), 0);
     /* No persistent key: each is derived, the second one with the owner's authorization. */
     for (unsigned i = 0; i < 8 && find(d.tpm, d.tpm_len, secret, strlen(secret)) == NULL; i++) {
         CHECK_EQUAL(dps_device_want(&d), DPS_WANT_TPM);
-        if (d.row != 1) {
+        if (d.asked_handle != TPM2_RH_ENDORSEMENT) {
             dps_device_tpm_response(&d, bytes_of(refusal, sizeof refusal));
             continue;
         }
@@ -197,8 +198,9 @@ static int read_record(const char *mark, size_t field, size_t len, bool more)
     uint8_t digest[CRYPTO_SHA256_SIZE];
     struct bytes_writer w = bytes_writer_over(record, sizeof record);
     dps_write_text(&w, mark);
-    for (size_t i = 0; i < 7; i++) {
-        bytes_write_2b(&w, bytes_of(filler, i == field ? len : 1));
+    const size_t fields = mark[3] < '3' ? 7 : 8; /* the eighth: Name of the EK */
+    for (size_t i = 0; i < fields; i++) {
+        bytes_write_2b(&w, bytes_of(filler, i == field ? len : i == 7 ? TPM2_NAME_SIZE : 1));
     }
     if (more) {
         bytes_write_u8(&w, 0);
@@ -217,7 +219,11 @@ static int device_record_damaged(void)
                                      65535, DPS_WRAPPED_KEY_MAX,     DPS_KEY_PUBLIC_MAX};
     CHECK(read_record("DPS1", 0, 1, false) == 0);
     CHECK(read_record("DPS2", 0, 1, false) == 0);
-    CHECK(read_record("DPS3", 0, 1, false) == BYTES_E_STATE);
+    CHECK(read_record("DPS3", 0, 1, false) == 0);
+    CHECK(read_record("DPS4", 0, 1, false) == 0);
+    CHECK(read_record("DPS5", 0, 1, false) == BYTES_E_STATE);
+    CHECK(read_record("DPS3", 7, TPM2_NAME_SIZE - 1, false) == BYTES_E_STATE);
+    CHECK(read_record("DPS3", 7, 0, false) == BYTES_E_STATE);
     CHECK(read_record("DPS1", 0, 1, true) == BYTES_E_STATE);
     for (size_t i = 0; i < 7; i++) {
         CHECK_EQUAL(read_record("DPS1", i, 0, false), 0);

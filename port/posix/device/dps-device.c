@@ -29,6 +29,10 @@ static const struct posix_option options_all[] = {
      .argument = "FILE",
      .text = &tool.options.lockout_auth_file,
      .help = "authorization that allows clear; default: DPS_LOCKOUT_AUTH, else empty"},
+    {.name = "no-sessions",
+     .flag = &tool.options.no_sessions,
+     .help = "for a TPM that refuses salted sessions: whoever listens on its bus then sees\n"
+             "passwords, inner keys and what is sealed"},
     {.name = "timeout",
      .argument = "SECONDS",
      .number = &tool.options.timeout,
@@ -117,6 +121,7 @@ static const struct posix_option options_own[] = {
      .argument = "FILE",
      .text = &tool.options.new_lockout_auth_file,
      .help = "set this lockout authorization"},
+    OPTION_STATE("of an earlier register: passwords go only to the TPM that it is of"),
     {.name = "persist",
      .flag = &tool.options.persist,
      .help = "keep EK and SRK at 0x81010001 and 0x81000001: slow TPMs then need not derive\nthem again and "

@@ -85,6 +85,15 @@ static void explain_answer(const struct device_tool *t, int error)
             "the answer of %s:%u: %s. What to do: see whether --service leads to a provisioning service and "
             "not to a proxy or web server; --trace shows the answer.\n",
             host, (unsigned)port, posix_error_text(error));
+    } else if (error == BYTES_E_INTEGRITY) {
+        fprintf(
+            stderr,
+            "the answer to %s was changed between the TPM and this program, or the TPM does not do "
+            "sessions right; it was not believed. What to do: do the same again; if it stays so, see who is "
+            "on the TPM's bus. --no-sessions would believe everything.\n",
+            tpm2_explain_command_name(t->watch.asked.command) != NULL
+                ? tpm2_explain_command_name(t->watch.asked.command)
+                : "a command");
     } else {
         fprintf(stderr,
                 "the TPM's answer to %s: %s. What to do: --trace shows it; please report it with that.\n",
@@ -139,6 +148,15 @@ static void explain_timeout(const struct device_tool *t)
 
 static void explain_state(const struct device_tool *t)
 {
+    const struct dps_device *d = &t->engine;
+    if (d->ek_is_expected && d->ek_len > 0) {
+        fprintf(stderr,
+                "this TPM's endorsement key is not the one of %s: it is another TPM, or somebody on its bus "
+                "puts a key of his own in its place. No password was sent. What to do: if it is meant to be "
+                "another TPM, remove that file%s.\n",
+                t->options.state, t->options.service != NULL ? " and register again" : "");
+        return;
+    }
     if (t->options.state != NULL) {
         fprintf(stderr,
                 "%s is not a state file of this program, or only a part of one. What to do: register again, "

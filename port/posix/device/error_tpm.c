@@ -25,7 +25,18 @@ struct situation {
     "wait, with the TPM powered: `dps-device info` says how many seconds; or clear the TPM in the "          \
     "firmware's set-up (BIOS)"
 
+/* Quirk: no salted sessions. */
+#define SALT_HAPPENED "this TPM refuses a session that is salted to its endorsement key"
+#define SALT_TO_DO                                                                                           \
+    "if it does so each time, use --no-sessions; whoever listens on its bus then sees passwords and inner "  \
+    "keys"
+
 static const struct situation situations[] = {
+    {TPM2_CC_START_AUTH_SESSION, TPM2_RC_SYMMETRIC, SALT_HAPPENED, SALT_TO_DO},
+    {TPM2_CC_START_AUTH_SESSION, TPM2_RC_MODE, SALT_HAPPENED, SALT_TO_DO},
+    {TPM2_CC_START_AUTH_SESSION, TPM2_RC_KEY, SALT_HAPPENED, SALT_TO_DO},
+    {TPM2_CC_START_AUTH_SESSION, TPM2_RC_ATTRIBUTES, SALT_HAPPENED, SALT_TO_DO},
+    {TPM2_CC_START_AUTH_SESSION, TPM2_RC_VALUE, SALT_HAPPENED, SALT_TO_DO},
     {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_INTEGRITY,
      "the challenge was made for another EK, or for another SRK",
      "compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if they differ, "

@@ -46,7 +46,7 @@ static void print_names(const struct device_tool *t)
 static void tell_what_was_set(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
-    const bool lockout = t->config.new_lockout_auth.len > 0 && (d->failed_row > 0 || d->error == 0);
+    const bool lockout = t->config.new_lockout_auth.len > 0 && d->lockout_changed;
     const bool endorsement = t->config.new_endorsement_auth.len > 0 && d->endorsement_changed;
     const bool owner = t->config.new_owner_auth.len > 0 && d->owner_changed;
     if (!lockout && !endorsement && !owner) {
@@ -110,6 +110,12 @@ int device_own(struct device_tool *t)
             device_say("a new authorization may have %d bytes at most", NEW_AUTH_MAX);
             return POSIX_EXIT_USAGE;
         }
+    }
+    if (t->options.state != NULL && !device_expect_ek(t)) {
+        device_say("%s does not say of which TPM it is. What to do: leave --state out, or register again, "
+                   "which writes it anew",
+                   t->options.state);
+        return POSIX_EXIT_STORE;
     }
     t->config.persist = t->options.persist;
     if (t->config.persist) {

@@ -165,6 +165,7 @@ int device_register(struct device_tool *t)
         return exit_code;
     }
     device_warn_software(t);
+    (void)device_expect_ek(t); /* the first time there is none */
     exit_code = device_nonce(t, nonce);
     if (exit_code == 0) {
         exit_code = device_run(t, dps_device_register(&t->engine, &t->config, nonce));

@@ -69,6 +69,7 @@ static int read_auths(struct device_tool *t)
             return exit_code;
         }
     }
+    t->config.no_sessions = t->options.no_sessions;
     t->config.owner_auth = t->auth_value[DEVICE_AUTH_OWNER];
     t->config.endorsement_auth = t->auth_value[DEVICE_AUTH_ENDORSEMENT];
     t->config.lockout_auth = t->auth_value[DEVICE_AUTH_LOCKOUT];
@@ -109,6 +110,17 @@ static int choose_srk(struct device_tool *t)
         return POSIX_EXIT_USAGE;
     }
     return 0;
+}
+
+bool device_expect_ek(struct device_tool *t)
+{
+    size_t len;
+    const int error = posix_file_read(t->options.state, t->record, sizeof t->record, &len);
+    if (error != 0 || dps_record_ek_name(bytes_of(t->record, len), t->ek_name) != 0) {
+        return false;
+    }
+    t->config.ek_name = bytes_of(t->ek_name, sizeof t->ek_name);
+    return true;
 }
 
 /* A clock that shows a time before this program's release was never set: no token can be signed with that time, and no

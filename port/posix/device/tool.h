@@ -20,7 +20,7 @@ struct device_options {
     const char *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
     const char *trace, *seed;
     uint64_t now, timeout;
-    bool help, version, verbose, quiet;
+    bool help, version, verbose, quiet, no_sessions;
     /* ek, register */
     const char *ek_template, *srk, *format, *certificate, *id;
     /* own, clear */
@@ -105,7 +105,8 @@ struct device_tool {
     uint64_t run_ms;
     uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
     uint8_t record[DPS_RECORD_FILE_MAX];
-    uint8_t answer[DPS_TPM_BUFFER]; /* of the TPM to a question outside of the engine */
+    uint8_t ek_name[TPM2_NAME_SIZE]; /* of an earlier record */
+    uint8_t answer[DPS_TPM_BUFFER];  /* of the TPM to a question outside of the engine */
 };
 
 /* ---- tool.c: the surroundings of a command ---- */
@@ -122,6 +123,9 @@ int device_nonce(struct device_tool *t, uint8_t nonce[32]);
 /* Run the engine; begin_error is what its begin returned. Returns 0 or an exit code, then the user has been told.
  * */
 int device_run(struct device_tool *t, int begin_error);
+/* The Name of the EK of an earlier registration, by which passwords are not given to another one. False: the state file
+ * does not say it. */
+bool device_expect_ek(struct device_tool *t);
 /* Read the CA file into t->trust. Returns 0 or an exit code. */
 int device_trust(struct device_tool *t);
 /* A whole file or, for "-", standard input, into buffer. Returns 0 or an exit code. */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* A run's random numbers. Internal to dps/device/. */
+#ifndef DPS_DEVICE_DRAW_H
+#define DPS_DEVICE_DRAW_H
+
+#include "dps/device/state.h"
+
+/* 32 bytes that no other call gives: nonces, the salt of a session, jitter. All follow from the run's seed. They stand
+ * in d->drawn until the next call. */
+const uint8_t *dps_draw(struct dps_device *d);
+
+#endif

@@ -2,6 +2,7 @@
 #include "dps/device/headers.h"
 #include "crypto/limits.h"
 #include "dps/device/draw.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 

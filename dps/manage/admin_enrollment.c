@@ -3,6 +3,7 @@
  * preconditions. */
 #include "dps/manage/admin_enrollment.h"
 #include "dps/manage/admin_answer.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"

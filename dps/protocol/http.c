@@ -8,6 +8,7 @@
  * a chunk's data moves down over the chunk-size lines already parsed, and before dps_http_advance returns the rest
  * moves down too, so that framing never uses up the caller's room. */
 #include "dps/protocol/http.h"
+#include "dps/protocol/http_field.h"
 #include "dps/protocol/text.h"
 #include <string.h>
 
@@ -37,10 +38,6 @@ struct framing {
     bool old; /* HTTP/1.0 */
 };
 
-struct field {
-    struct bytes name, value;
-};
-
 void dps_http_init(struct dps_http *h, enum dps_http_role role)
 {
     *h = (struct dps_http){.role = (uint8_t)role, .phase = PHASE_START};
@@ -58,25 +55,10 @@ static void remove_bytes(uint8_t *buffer, size_t *len, size_t at, size_t count)
  * are smuggled [RFC 9112 2.2, 11.2]. Neither may other control characters occur [RFC 9110 5.5]. */
 static bool may_follow(uint8_t before, uint8_t c)
 {
-    if (before == '\r')
+    if (before == '\r') {
         return c == '\n';
+    }
     return c == '\r' || c == '\t' || (c >= 0x20 && c != 0x7F);
-}
-
-static bool is_token_char(uint8_t c)
-{
-    bool letter = dps_lower(c) >= 'a' && dps_lower(c) <= 'z';
-    bool digit = c >= '0' && c <= '9';
-    return letter || digit || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL); /* [RFC 9110 5.6.2] */
-}
-
-/* The length of the token that text begins with, 0 if with none. */
-static size_t token_len(struct bytes text)
-{
-    size_t len = 0;
-    while (len < text.len && is_token_char(text.p[len]))
-        len++;
-    return len;
 }
 
 static bool is_space(uint8_t c)
@@ -89,50 +71,17 @@ static bool is_text(struct bytes a, const char *text)
     return dps_text_equal_nocase(a, bytes_of_text(text));
 }
 
-/* Is option one of a comma-separated list [RFC 9110 5.6.1]? */
-static bool list_has(struct bytes list, const char *option)
-{
-    while (list.len > 0) {
-        struct bytes element;
-        list = dps_split(list, ',', &element);
-        if (is_text(dps_trim(element), option))
-            return true;
-    }
-    return false;
-}
-
-/* [RFC 9112 5]. Everything in front of the colon must be a token, which refuses a space before the colon and a folded
- * line alike, as 5.1 and 5.2 demand. */
-static bool parse_field(struct bytes line, struct field *f)
-{
-    size_t name_len = token_len(line);
-    if (name_len == 0 || name_len == line.len || line.p[name_len] != ':')
-        return false;
-    f->name = bytes_of(line.p, name_len);
-    f->value = dps_trim(bytes_of(&line.p[name_len + 1], line.len - name_len - 1));
-    return true;
-}
-
-/* The line of a complete head that begins at *at, which is moved to the next one. Empty for the last. */
-static struct bytes next_line(const uint8_t *buffer, size_t *at)
-{
-    size_t begin = *at;
-    size_t end = begin;
-    while (buffer[end] != '\r')
-        end++;
-    *at = end + 2;
-    return bytes_of(&buffer[begin], end - begin);
-}
-
 /* Reads on from where the last call stopped, so that a head that arrives in single bytes is still read once. */
 static int find_head_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 {
     while (h->scanned < len) {
         size_t i = h->scanned;
-        if (i >= DPS_HTTP_HEAD_MAX)
+        if (i >= DPS_HTTP_HEAD_MAX) {
             return BYTES_E_LIMIT;
-        if (!may_follow(i == 0 ? '\n' : buffer[i - 1], buffer[i]))
+        }
+        if (!may_follow(i == 0 ? '\n' : buffer[i - 1], buffer[i])) {
             return BYTES_E_FORMAT;
+        }
         h->scanned++;
         /* may_follow has seen that only a CR can be between the two. */
         if (buffer[i] == '\n' && i >= 2 && buffer[i - 2] == '\n') {
@@ -146,8 +95,9 @@ static int find_head_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 /* "HTTP/1.1", or a later minor version, which speaks 1.1 to us [RFC 9110 2.5]; *old for HTTP/1.0. */
 static bool parse_version(struct bytes text, bool *old)
 {
-    if (text.len != 8 || memcmp(text.p, "HTTP/1.", 7) != 0 || text.p[7] < '0' || text.p[7] > '9')
+    if (text.len != 8 || memcmp(text.p, "HTTP/1.", 7) != 0 || text.p[7] < '0' || text.p[7] > '9') {
         return false;
+    }
     *old = text.p[7] == '0';
     return true;
 }
@@ -158,11 +108,13 @@ static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
 {
     struct bytes method, target;
     struct bytes version = dps_split(dps_split(line, ' ', &method), ' ', &target);
-    if (method.len == 0 || token_len(method) != method.len || target.len == 0)
+    if (method.len == 0 || dps_http_token_len(method) != method.len || target.len == 0) {
         return false;
+    }
     for (size_t i = 0; i < target.len; i++) {
-        if (target.p[i] <= 0x20 || target.p[i] > 0x7E || target.p[i] == '#')
+        if (target.p[i] <= 0x20 || target.p[i] > 0x7E || target.p[i] == '#') {
             return false;
+        }
     }
     h->method_len = method.len;
     h->target_at = method.len + 1;
@@ -183,13 +135,14 @@ static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
     struct bytes version, code;
     (void)dps_split(dps_split(line, ' ', &version), ' ', &code);
     uint64_t status;
-    if (code.len != 3 || dps_decimal_parse(code, 599, &status) != 0 || status < 100)
+    if (code.len != 3 || dps_decimal_parse(code, 599, &status) != 0 || status < 100) {
         return false;
+    }
     h->status = (uint16_t)status;
     return parse_version(version, old);
 }
 
-static int note_field(struct framing *f, const struct field *field)
+static int note_field(struct framing *f, const struct dps_http_field *field)
 {
     if (is_text(field->name, "host")) {
         f->hosts++;
@@ -197,19 +150,22 @@ static int note_field(struct framing *f, const struct field *field)
         /* A repeated equal length is harmless and may be accepted [RFC 9112 6.3, item 5]. */
         uint64_t length;
         int rc = dps_decimal_parse(field->value, SIZE_MAX, &length);
-        if (rc != 0)
+        if (rc != 0) {
             return rc;
-        if (f->has_length && length != f->length)
+        }
+        if (f->has_length && length != f->length) {
             return BYTES_E_FORMAT;
+        }
         f->has_length = true;
         f->length = length;
     } else if (is_text(field->name, "transfer-encoding")) {
-        if (f->chunked || !is_text(field->value, "chunked"))
+        if (f->chunked || !is_text(field->value, "chunked")) {
             return BYTES_E_FORMAT;
+        }
         f->chunked = true;
     } else if (is_text(field->name, "connection")) {
-        f->close = f->close || list_has(field->value, "close");
-        f->keep_alive = f->keep_alive || list_has(field->value, "keep-alive");
+        f->close = f->close || dps_http_list_has(field->value, "close");
+        f->keep_alive = f->keep_alive || dps_http_list_has(field->value, "keep-alive");
     } else if (is_text(field->name, "expect")) {
         f->expect_continue = is_text(field->value, "100-continue");
     }
@@ -222,11 +178,13 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
     bool request = h->role == DPS_HTTP_REQUEST;
     /* Chunks under HTTP/1.0 [RFC 9112 6.1] and a length beside chunks [RFC 9112 6.3] are faulty framing; neither
      * comes from an honest sender, so they are refused before it matters whether there is a body. */
-    if (f->chunked && (f->has_length || f->old))
+    if (f->chunked && (f->has_length || f->old)) {
         return BYTES_E_FORMAT;
+    }
     /* Exactly one Host, which only HTTP/1.0 may leave out [RFC 9112 3.2]. */
-    if (request && (f->hosts > 1 || (f->hosts == 0 && !f->old)))
+    if (request && (f->hosts > 1 || (f->hosts == 0 && !f->old))) {
         return BYTES_E_FORMAT;
+    }
     h->keep_alive = !f->close && (!f->old || f->keep_alive); /* [RFC 9112 9.3] */
     h->head_request = h->head_request || h->status == 204 || h->status == 304;
     if (!request && h->head_request) {
@@ -235,8 +193,9 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
         h->phase = PHASE_CHUNK_SIZE;
         h->raw_at = h->head_len;
     } else if (f->has_length || request) {
-        if (f->length > capacity - h->head_len)
+        if (f->length > capacity - h->head_len) {
             return BYTES_E_LIMIT;
+        }
         h->phase = PHASE_LENGTH;
         h->remaining = (size_t)f->length;
     } else {
@@ -252,19 +211,22 @@ static int parse_head(struct dps_http *h, const uint8_t *buffer, size_t capacity
 {
     struct framing framing = {0};
     size_t at = 0;
-    struct bytes line = next_line(buffer, &at);
+    struct bytes line = dps_http_line_next(buffer, &at);
     h->line_len = line.len;
     bool ok = h->role == DPS_HTTP_REQUEST ? parse_request_line(h, line, &framing.old)
                                           : parse_status_line(h, line, &framing.old);
-    if (!ok)
+    if (!ok) {
         return BYTES_E_FORMAT;
-    for (line = next_line(buffer, &at); line.len > 0; line = next_line(buffer, &at)) {
-        struct field field;
-        if (!parse_field(line, &field))
+    }
+    for (line = dps_http_line_next(buffer, &at); line.len > 0; line = dps_http_line_next(buffer, &at)) {
+        struct dps_http_field field;
+        if (!dps_http_field_parse(line, &field)) {
             return BYTES_E_FORMAT;
+        }
         int rc = note_field(&framing, &field);
-        if (rc != 0)
+        if (rc != 0) {
             return rc;
+        }
     }
     return begin_body(h, &framing, capacity);
 }
@@ -272,13 +234,16 @@ static int parse_head(struct dps_http *h, const uint8_t *buffer, size_t capacity
 /* A server should ignore "at least one empty line" before the request [RFC 9112 2.2]: here, exactly one. */
 static int step_start(struct dps_http *h, uint8_t *buffer, size_t *len)
 {
-    if (*len == 0)
+    if (*len == 0) {
         return BYTES_E_MORE;
+    }
     if (h->role == DPS_HTTP_REQUEST && buffer[0] == '\r') {
-        if (*len == 1)
+        if (*len == 1) {
             return BYTES_E_MORE;
-        if (buffer[1] == '\n')
+        }
+        if (buffer[1] == '\n') {
             remove_bytes(buffer, len, 0, 2);
+        }
     }
     h->phase = PHASE_HEAD;
     return BYTES_OK;
@@ -287,15 +252,18 @@ static int step_start(struct dps_http *h, uint8_t *buffer, size_t *len)
 static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity)
 {
     int rc = find_head_end(h, buffer, *len);
-    if (rc != 0)
+    if (rc != 0) {
         return rc;
+    }
     rc = parse_head(h, buffer, capacity);
-    if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200)
+    if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200) {
         return rc;
+    }
     /* Interim responses may precede the final one, asked for or not, and may be ignored [RFC 9110 15.2], but their
      * number is limited; and 101 would mean another protocol from here on, which was not asked for. */
-    if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX)
+    if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX) {
         return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;
+    }
     remove_bytes(buffer, len, 0, h->head_len);
     *h = (struct dps_http){
         .role = h->role, .head_request = h->head_request, .interim = (uint8_t)(h->interim + 1)};
@@ -308,8 +276,9 @@ static int step_length(struct dps_http *h, size_t len)
     size_t take = have < h->remaining ? have : h->remaining;
     h->body_len += take;
     h->remaining -= take;
-    if (h->remaining > 0)
+    if (h->remaining > 0) {
         return BYTES_E_MORE;
+    }
     h->phase = PHASE_DONE;
     return BYTES_OK;
 }
@@ -320,10 +289,12 @@ static int raw_line(const struct dps_http *h, const uint8_t *buffer, size_t len,
 {
     uint8_t before = '\n';
     for (size_t i = h->raw_at; i < len; i++) {
-        if (i - h->raw_at >= maximum)
+        if (i - h->raw_at >= maximum) {
             return BYTES_E_LIMIT;
-        if (!may_follow(before, buffer[i]))
+        }
+        if (!may_follow(before, buffer[i])) {
             return BYTES_E_FORMAT;
+        }
         if (buffer[i] == '\n') {
             *line = bytes_of(&buffer[h->raw_at], i - 1 - h->raw_at);
             return BYTES_OK;
@@ -338,25 +309,30 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
 {
     struct bytes line, digits;
     int rc = raw_line(h, buffer, len, CHUNK_LINE_MAX, &line);
-    if (rc != 0)
+    if (rc != 0) {
         return rc;
+    }
     (void)dps_split(line, ';', &digits);
     /* "Bad" white space must be understood, but only between the size and an extension [RFC 9112 7.1.1]. */
-    while (digits.len < line.len && digits.len > 0 && is_space(digits.p[digits.len - 1]))
+    while (digits.len < line.len && digits.len > 0 && is_space(digits.p[digits.len - 1])) {
         digits.len--;
-    if (digits.len == 0)
+    }
+    if (digits.len == 0) {
         return BYTES_E_FORMAT;
+    }
     bool too_large = false;
     size_t size = 0;
     for (size_t i = 0; i < digits.len; i++) {
         uint8_t digit = dps_hex_digit(digits.p[i]);
-        if (digit > 15)
+        if (digit > 15) {
             return BYTES_E_FORMAT;
+        }
         too_large = too_large || size > SIZE_MAX >> 4;
         size = size << 4 | digit;
     }
-    if (too_large || size > capacity - h->head_len - h->body_len)
+    if (too_large || size > capacity - h->head_len - h->body_len) {
         return BYTES_E_LIMIT;
+    }
     h->raw_at += line.len + 2;
     h->phase = size > 0 ? PHASE_CHUNK_DATA : PHASE_TRAILERS;
     h->remaining = size > 0 ? size : DPS_HTTP_HEAD_MAX;
@@ -371,8 +347,9 @@ static int step_chunk_data(struct dps_http *h, uint8_t *buffer, size_t len)
     h->body_len += take;
     h->raw_at += take;
     h->remaining -= take;
-    if (h->remaining > 0)
+    if (h->remaining > 0) {
         return BYTES_E_MORE;
+    }
     h->phase = PHASE_CHUNK_END;
     return BYTES_OK;
 }
@@ -381,10 +358,12 @@ static int step_chunk_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 {
     static const uint8_t line_end[2] = {'\r', '\n'};
     size_t have = len - h->raw_at < 2 ? len - h->raw_at : 2;
-    if (memcmp(&buffer[h->raw_at], line_end, have) != 0)
+    if (memcmp(&buffer[h->raw_at], line_end, have) != 0) {
         return BYTES_E_FORMAT;
-    if (have < 2)
+    }
+    if (have < 2) {
         return BYTES_E_MORE;
+    }
     h->raw_at += 2;
     h->phase = PHASE_CHUNK_SIZE;
     return BYTES_OK;
@@ -395,16 +374,19 @@ static int step_chunk_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 static int step_trailers(struct dps_http *h, const uint8_t *buffer, size_t len)
 {
     struct bytes line;
-    struct field field;
+    struct dps_http_field field;
     int rc = raw_line(h, buffer, len, h->remaining, &line);
-    if (rc != 0)
+    if (rc != 0) {
         return rc;
-    if (line.len > 0 && !parse_field(line, &field))
+    }
+    if (line.len > 0 && !dps_http_field_parse(line, &field)) {
         return BYTES_E_FORMAT;
+    }
     h->raw_at += line.len + 2;
     h->remaining -= line.len + 2;
-    if (line.len == 0)
+    if (line.len == 0) {
         h->phase = PHASE_DONE;
+    }
     return BYTES_OK;
 }
 
@@ -428,8 +410,9 @@ static int step(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacit
         return step_trailers(h, buffer, *len);
     case PHASE_UNTIL_CLOSE:
         h->body_len = *len - h->head_len;
-        if (!closed)
+        if (!closed) {
             return BYTES_E_MORE;
+        }
         h->phase = PHASE_DONE;
         return BYTES_OK;
     case PHASE_DONE:
@@ -442,8 +425,9 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
 {
     while (h->error == 0 && h->phase != PHASE_DONE) {
         int rc = step(h, buffer, len, capacity, closed);
-        if (rc == BYTES_E_MORE)
+        if (rc == BYTES_E_MORE) {
             break;
+        }
         h->error = rc;
     }
     if (h->raw_at > 0) {
@@ -455,13 +439,16 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
         h->consumed = h->head_len + h->body_len;
         return BYTES_OK;
     }
-    if (h->error == 0 && closed)
+    if (h->error == 0 && closed) {
         h->error = BYTES_E_FORMAT;
+    }
     /* Without room the caller cannot give more: asking for it again would be asking forever. */
-    if (h->error == 0 && *len >= capacity)
+    if (h->error == 0 && *len >= capacity) {
         h->error = BYTES_E_LIMIT;
-    if (h->error == 0)
+    }
+    if (h->error == 0) {
         return BYTES_E_MORE;
+    }
     h->keep_alive = false;
     return h->error;
 }
@@ -472,11 +459,13 @@ size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, con
     size_t count = 0;
     size_t at = h->line_len + 2;
     *last = (struct bytes){NULL, 0};
-    if (h->head_len == 0)
+    if (h->head_len == 0) {
         return 0;
-    for (struct bytes line = next_line(buffer, &at); line.len > 0; line = next_line(buffer, &at)) {
-        struct field field;
-        if (parse_field(line, &field) && is_text(field.name, name)) {
+    }
+    for (struct bytes line = dps_http_line_next(buffer, &at); line.len > 0;
+         line = dps_http_line_next(buffer, &at)) {
+        struct dps_http_field field;
+        if (dps_http_field_parse(line, &field) && is_text(field.name, name)) {
             *last = field.value;
             count++;
         }

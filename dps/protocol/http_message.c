@@ -21,8 +21,9 @@ struct bytes dps_http_body(const struct dps_http *h, const uint8_t *buffer)
 int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value)
 {
     const size_t count = dps_http_header_last(h, buffer, name, value);
-    if (count > 1)
+    if (count > 1) {
         *value = (struct bytes){NULL, 0};
+    }
     return count == 0 ? BYTES_E_NOT_FOUND : count == 1 ? BYTES_OK : BYTES_E_FORMAT;
 }
 
@@ -36,8 +37,9 @@ int dps_http_query(struct bytes target, const char *name, struct bytes *value)
         struct bytes parameter, key;
         query = dps_split(query, '&', &parameter);
         struct bytes text = dps_split(parameter, '=', &key);
-        if (!dps_text_equal_nocase(key, bytes_of_text(name)))
+        if (!dps_text_equal_nocase(key, bytes_of_text(name))) {
             continue;
+        }
         if (found) {
             *value = (struct bytes){NULL, 0};
             return BYTES_E_FORMAT;
@@ -52,8 +54,9 @@ int dps_http_query(struct bytes target, const char *name, struct bytes *value)
 static bool strip_prefix(struct bytes *text, const char *prefix)
 {
     size_t len = strlen(prefix);
-    if (text->len < len || !dps_text_equal_nocase(bytes_of(text->p, len), bytes_of_text(prefix)))
+    if (text->len < len || !dps_text_equal_nocase(bytes_of(text->p, len), bytes_of_text(prefix))) {
         return false;
+    }
     *text = bytes_of(&text->p[len], text->len - len);
     return true;
 }
@@ -63,8 +66,9 @@ struct bytes dps_http_path(struct bytes target)
     struct bytes path;
     (void)dps_split(target, '?', &path);
     /* A server must accept the absolute form although only proxies need it [RFC 9112 3.2.2]. */
-    if (!strip_prefix(&path, "http://") && !strip_prefix(&path, "https://"))
+    if (!strip_prefix(&path, "http://") && !strip_prefix(&path, "https://")) {
         return path;
+    }
     struct bytes authority;
     (void)dps_split(path, '/', &authority);
     /* An absolute URI without a path means the root [RFC 9110 4.2.3]. */
@@ -108,8 +112,9 @@ const char *dps_http_reason(unsigned status)
         {505, "HTTP Version Not Supported"},
     };
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        if (reasons[i].status == status)
+        if (reasons[i].status == status) {
             return reasons[i].reason;
+        }
     }
     return "Unknown";
 }

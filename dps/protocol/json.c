@@ -20,8 +20,9 @@ static size_t skip_space(struct bytes text, size_t at)
 {
     for (;;) {
         uint8_t c = byte_at(text, at);
-        if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
+        if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
             return at;
+        }
         at++;
     }
 }
@@ -32,19 +33,22 @@ static size_t skip_space(struct bytes text, size_t at)
 static size_t digits_end(struct bytes text, size_t at)
 {
     size_t begin = at;
-    while (byte_at(text, at) >= '0' && byte_at(text, at) <= '9')
+    while (byte_at(text, at) >= '0' && byte_at(text, at) <= '9') {
         at++;
+    }
     return at > begin ? at : 0;
 }
 
 /* [RFC 8259 6] */
 static size_t number_end(struct bytes text, size_t at)
 {
-    if (byte_at(text, at) == '-')
+    if (byte_at(text, at) == '-') {
         at++;
+    }
     at = byte_at(text, at) == '0' ? at + 1 : digits_end(text, at);
-    if (at != 0 && byte_at(text, at) == '.')
+    if (at != 0 && byte_at(text, at) == '.') {
         at = digits_end(text, at + 1);
+    }
     if (at != 0 && dps_lower(byte_at(text, at)) == 'e') {
         uint8_t sign = byte_at(text, at + 1);
         at = digits_end(text, sign == '+' || sign == '-' ? at + 2 : at + 1);
@@ -65,11 +69,13 @@ static const char *escape_letter(uint8_t c)
 static int32_t code_unit(struct bytes text, size_t at)
 {
     int32_t unit = 0;
-    if (byte_at(text, at) != '\\' || byte_at(text, at + 1) != 'u')
+    if (byte_at(text, at) != '\\' || byte_at(text, at + 1) != 'u') {
         return -1;
+    }
     for (size_t i = 2; i < 6; i++) {
-        if (dps_hex_digit(byte_at(text, at + i)) > 15)
+        if (dps_hex_digit(byte_at(text, at + i)) > 15) {
             return -1;
+        }
         unit = unit * 16 + dps_hex_digit(byte_at(text, at + i));
     }
     return unit;
@@ -89,28 +95,34 @@ static bool is_high_surrogate(int32_t unit)
  * what they make of it [RFC 8259 8.2]. */
 static size_t escape_end(struct bytes text, size_t at)
 {
-    if (byte_at(text, at + 1) != 'u')
+    if (byte_at(text, at + 1) != 'u') {
         return escape_letter(byte_at(text, at + 1)) != NULL ? at + 2 : 0;
+    }
     const int32_t unit = code_unit(text, at);
-    if (unit < 0 || is_low_surrogate(unit))
+    if (unit < 0 || is_low_surrogate(unit)) {
         return 0;
-    if (!is_high_surrogate(unit))
+    }
+    if (!is_high_surrogate(unit)) {
         return at + 6;
+    }
     return is_low_surrogate(code_unit(text, at + 6)) ? at + 12 : 0;
 }
 
 static size_t string_end(struct bytes text, size_t at)
 {
-    if (byte_at(text, at) != '"')
+    if (byte_at(text, at) != '"') {
         return 0;
+    }
     at++;
     while (byte_at(text, at) != '"') {
         uint8_t c = byte_at(text, at);
-        if (c < 0x20)
+        if (c < 0x20) {
             return 0;
+        }
         at = c == '\\' ? escape_end(text, at) : at + 1;
-        if (at == 0)
+        if (at == 0) {
             return 0;
+        }
     }
     return at + 1;
 }
@@ -118,8 +130,9 @@ static size_t string_end(struct bytes text, size_t at)
 static size_t literal_end(struct bytes text, size_t at, const char *literal)
 {
     for (; *literal != 0; literal++, at++) {
-        if (byte_at(text, at) != (uint8_t)*literal)
+        if (byte_at(text, at) != (uint8_t)*literal) {
             return 0;
+        }
     }
     return at;
 }
@@ -144,8 +157,9 @@ static size_t scalar_end(struct bytes text, size_t at)
 static size_t name_end(struct bytes text, size_t at)
 {
     at = string_end(text, at);
-    if (at == 0)
+    if (at == 0) {
         return 0;
+    }
     at = skip_space(text, at);
     return byte_at(text, at) == ':' ? skip_space(text, at + 1) : 0;
 }
@@ -168,8 +182,9 @@ static size_t close_containers(struct bytes text, size_t at, struct nesting *n)
 {
     while (n->depth > 0) {
         at = skip_space(text, at);
-        if (byte_at(text, at) != (in_object(n) ? '}' : ']'))
+        if (byte_at(text, at) != (in_object(n) ? '}' : ']')) {
             break;
+        }
         at++;
         n->objects >>= 1;
         n->depth--;
@@ -186,30 +201,35 @@ static int skip_value(struct bytes text, size_t *at)
         uint8_t c = byte_at(text, *at);
         bool opened = c == '{' || c == '[';
         if (opened) {
-            if (n.depth == DPS_JSON_DEPTH_MAX)
+            if (n.depth == DPS_JSON_DEPTH_MAX) {
                 return BYTES_E_LIMIT;
+            }
             n.objects = n.objects << 1 | (c == '{' ? 1 : 0);
             n.depth++;
             *at = skip_space(text, *at + 1);
         } else {
             *at = scalar_end(text, *at);
-            if (*at == 0)
+            if (*at == 0) {
                 return BYTES_E_FORMAT;
+            }
         }
         unsigned depth = n.depth;
         *at = close_containers(text, *at, &n);
-        if (n.depth == 0)
+        if (n.depth == 0) {
             return BYTES_OK;
+        }
         /* Only the first member of a container that has just been opened has no comma before it. */
         if (!opened || n.depth < depth) {
-            if (byte_at(text, *at) != ',')
+            if (byte_at(text, *at) != ',') {
                 return BYTES_E_FORMAT;
+            }
             *at = skip_space(text, *at + 1);
         }
         if (in_object(&n)) {
             *at = name_end(text, *at);
-            if (*at == 0)
+            if (*at == 0) {
                 return BYTES_E_FORMAT;
+            }
         }
     }
 }
@@ -217,23 +237,27 @@ static int skip_value(struct bytes text, size_t *at)
 int dps_json_check(struct bytes text, struct bytes *value)
 {
     *value = (struct bytes){NULL, 0};
-    if (!dps_utf8_valid(text))
+    if (!dps_utf8_valid(text)) {
         return BYTES_E_FORMAT;
+    }
     size_t begin = skip_space(text, 0);
     size_t end = begin;
     int rc = skip_value(text, &end);
-    if (rc != 0)
+    if (rc != 0) {
         return rc;
-    if (skip_space(text, end) != text.len)
+    }
+    if (skip_space(text, end) != text.len) {
         return BYTES_E_FORMAT;
+    }
     *value = part(text, begin, end);
     return BYTES_OK;
 }
 
 enum dps_json_kind dps_json_kind(struct bytes value)
 {
-    if (value.len == 0)
+    if (value.len == 0) {
         return DPS_JSON_NONE;
+    }
     switch (value.p[0]) {
     case '{':
         return DPS_JSON_OBJECT;
@@ -257,28 +281,33 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
     *name = (struct bytes){NULL, 0};
     *value = (struct bytes){NULL, 0};
     enum dps_json_kind kind = dps_json_kind(container);
-    if (kind != DPS_JSON_OBJECT && kind != DPS_JSON_ARRAY)
+    if (kind != DPS_JSON_OBJECT && kind != DPS_JSON_ARRAY) {
         return false;
+    }
     /* *cursor stands on the opening bracket, or after the value before: there must be a comma then. */
     size_t at = *cursor;
     if (at != 0) {
         at = skip_space(container, at);
-        if (byte_at(container, at) != ',')
+        if (byte_at(container, at) != ',') {
             return false;
+        }
     }
     /* An empty container needs no rule: its closing bracket is neither a name nor a value. */
     at = skip_space(container, at + 1);
     size_t value_at = at;
     if (kind == DPS_JSON_OBJECT) {
         value_at = name_end(container, at);
-        if (value_at == 0)
+        if (value_at == 0) {
             return false;
+        }
     }
     size_t end = value_at;
-    if (skip_value(container, &end) != 0)
+    if (skip_value(container, &end) != 0) {
         return false;
-    if (kind == DPS_JSON_OBJECT)
+    }
+    if (kind == DPS_JSON_OBJECT) {
         *name = part(container, at + 1, string_end(container, at) - 1);
+    }
     *value = part(container, value_at, end);
     *cursor = end;
     return true;
@@ -322,11 +351,13 @@ static size_t decode_next(struct bytes raw, size_t *at, uint8_t out[4])
         *at += 1;
         return 1;
     }
-    if (byte_at(raw, *at + 1) == 'u')
+    if (byte_at(raw, *at + 1) == 'u') {
         return decode_unicode(raw, at, out);
+    }
     const char *letter = escape_letter(byte_at(raw, *at + 1));
-    if (letter == NULL)
+    if (letter == NULL) {
         return 0;
+    }
     out[0] = (uint8_t)escape_meanings[letter - escape_letters];
     *at += 2;
     return 1;
@@ -340,8 +371,9 @@ static bool raw_is(struct bytes raw, const char *text)
     while (at < raw.len) {
         uint8_t bytes[4];
         size_t count = decode_next(raw, &at, bytes);
-        if (count == 0 || count > rest.len || memcmp(bytes, rest.p, count) != 0)
+        if (count == 0 || count > rest.len || memcmp(bytes, rest.p, count) != 0) {
             return false;
+        }
         rest = part(rest, count, rest.len);
     }
     return rest.len == 0;
@@ -350,17 +382,20 @@ static bool raw_is(struct bytes raw, const char *text)
 int dps_json_member(struct bytes object, const char *name, struct bytes *value)
 {
     *value = (struct bytes){NULL, 0};
-    if (dps_json_kind(object) != DPS_JSON_OBJECT)
+    if (dps_json_kind(object) != DPS_JSON_OBJECT) {
         return BYTES_E_FORMAT;
+    }
     struct bytes found = {NULL, 0};
     struct bytes raw, candidate;
     size_t cursor = 0;
     while (dps_json_next(object, &cursor, &raw, &candidate)) {
-        if (!raw_is(raw, name))
+        if (!raw_is(raw, name)) {
             continue;
+        }
         /* Two readers that pick different ones would act on different documents [RFC 8259 4]. */
-        if (found.len != 0)
+        if (found.len != 0) {
             return BYTES_E_FORMAT;
+        }
         found = candidate;
     }
     *value = found;
@@ -370,8 +405,9 @@ int dps_json_member(struct bytes object, const char *name, struct bytes *value)
 /* What is between the quotes of a string value. */
 static bool string_raw(struct bytes value, struct bytes *raw)
 {
-    if (dps_json_kind(value) != DPS_JSON_STRING || value.len < 2)
+    if (dps_json_kind(value) != DPS_JSON_STRING || value.len < 2) {
         return false;
+    }
     *raw = part(value, 1, value.len - 1);
     return true;
 }
@@ -380,17 +416,20 @@ int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *l
 {
     *len = 0;
     struct bytes raw;
-    if (!string_raw(value, &raw))
+    if (!string_raw(value, &raw)) {
         return BYTES_E_FORMAT;
+    }
     size_t at = 0;
     size_t total = 0;
     while (at < raw.len) {
         uint8_t bytes[4];
         size_t count = decode_next(raw, &at, bytes);
-        if (count == 0)
+        if (count == 0) {
             return BYTES_E_FORMAT;
-        if (count > capacity - total)
+        }
+        if (count > capacity - total) {
             return BYTES_E_SPACE;
+        }
         memcpy(&out[total], bytes, count);
         total += count;
     }
@@ -415,8 +454,9 @@ bool dps_json_word_is(struct bytes value, const char *word)
 int dps_json_uint(struct bytes value, uint64_t maximum, uint64_t *number)
 {
     *number = 0;
-    if (dps_json_kind(value) != DPS_JSON_NUMBER)
+    if (dps_json_kind(value) != DPS_JSON_NUMBER) {
         return BYTES_E_FORMAT;
+    }
     /* Besides plain digits, the grammar allows only a sign, a fraction and an exponent. */
     return dps_decimal_parse(value, maximum, number);
 }

@@ -36,11 +36,13 @@ void dps_write_base64(struct bytes_writer *w, struct bytes bytes)
     for (size_t i = 0; i < bytes.len; i += 3) {
         size_t count = bytes.len - i < 3 ? bytes.len - i : 3;
         uint32_t bits = 0;
-        for (size_t j = 0; j < count; j++)
+        for (size_t j = 0; j < count; j++) {
             bits |= (uint32_t)bytes.p[i + j] << (16 - 8 * j);
+        }
         /* n bytes need n + 1 characters; '=' fills the group up to four. */
-        for (size_t j = 0; j < 4; j++)
+        for (size_t j = 0; j < 4; j++) {
             bytes_write_u8(w, j <= count ? (uint8_t)base64_alphabet[bits >> (18 - 6 * j) & 63] : '=');
+        }
     }
 }
 
@@ -50,11 +52,13 @@ void dps_write_base32(struct bytes_writer *w, struct bytes bytes)
     unsigned count = 0;
     for (size_t i = 0; i < bytes.len; i++) {
         bits = bits << 8 | bytes.p[i];
-        for (count += 8; count >= 5; count -= 5)
+        for (count += 8; count >= 5; count -= 5) {
             bytes_write_u8(w, (uint8_t)base32_alphabet[bits >> (count - 5) & 31]);
+        }
     }
-    if (count > 0)
+    if (count > 0) {
         bytes_write_u8(w, (uint8_t)base32_alphabet[bits << (5 - count) & 31]);
+    }
 }
 
 static bool is_digit(uint8_t c)
@@ -94,8 +98,9 @@ static uint8_t json_escape_letter(uint8_t c)
 void dps_write_json_string(struct bytes_writer *w, struct bytes bytes)
 {
     /* Broken UTF-8 would make the whole document unreadable for its receiver: better no document. */
-    if (!dps_utf8_valid(bytes))
+    if (!dps_utf8_valid(bytes)) {
         bytes_writer_fail(w, BYTES_E_FORMAT);
+    }
     bytes_write_u8(w, '"');
     for (size_t i = 0; i < bytes.len; i++) {
         uint8_t c = bytes.p[i];
@@ -113,114 +118,6 @@ void dps_write_json_string(struct bytes_writer *w, struct bytes bytes)
     bytes_write_u8(w, '"');
 }
 
-/* Times: the proleptic Gregorian calendar from 1970 to 9999, which is as far as four year digits go. */
-
-#define SECONDS_PER_DAY 86400
-#define LAST_SECOND UINT64_C(253402300799) /* 9999-12-31T23:59:59Z */
-
-static const char day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-struct calendar {
-    uint32_t year, month, day; /* month and day count from 1 */
-    uint32_t weekday;          /* 0 is Sunday */
-    uint32_t hour, minute, second;
-};
-
-/* Days from 1970-01-01 to the first day of a month; month 13 is January of the next year. */
-static uint32_t days_before(uint32_t year, uint32_t month)
-{
-    static const uint16_t before_month[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    uint32_t past = year - 1;
-    /* 477 leap days lie between the years 1 and 1969. */
-    uint32_t leap_days = past / 4 - past / 100 + past / 400 - 477;
-    return 365 * (year - 1970) + leap_days + before_month[month] + (leap && month > 2 ? 1 : 0);
-}
-
-/* 1970-01-01 was a Thursday. */
-static uint32_t weekday_of(uint32_t days)
-{
-    return (days + 4) % 7;
-}
-
-/* unix_seconds is at most LAST_SECOND. */
-static struct calendar calendar_of(uint64_t unix_seconds)
-{
-    uint32_t days = (uint32_t)(unix_seconds / SECONDS_PER_DAY);
-    uint32_t second = (uint32_t)(unix_seconds % SECONDS_PER_DAY);
-    struct calendar c = {.year = 1970 + days / 366, .month = 1};
-    /* Dividing by the longest year can only be too early, by at most 16 years before the year 10000. */
-    while (days_before(c.year, 13) <= days)
-        c.year++;
-    while (days_before(c.year, c.month + 1) <= days)
-        c.month++;
-    c.day = days - days_before(c.year, c.month) + 1;
-    c.weekday = weekday_of(days);
-    c.hour = second / 3600;
-    c.minute = second / 60 % 60;
-    c.second = second % 60;
-    return c;
-}
-
-static void write_two_digits(struct bytes_writer *w, uint32_t value)
-{
-    bytes_write_u8(w, (uint8_t)('0' + value / 10));
-    bytes_write_u8(w, (uint8_t)('0' + value % 10));
-}
-
-static void write_year(struct bytes_writer *w, uint32_t year)
-{
-    write_two_digits(w, year / 100);
-    write_two_digits(w, year % 100);
-}
-
-static void write_clock(struct bytes_writer *w, const struct calendar *c)
-{
-    write_two_digits(w, c->hour);
-    bytes_write_u8(w, ':');
-    write_two_digits(w, c->minute);
-    bytes_write_u8(w, ':');
-    write_two_digits(w, c->second);
-}
-
-void dps_write_time(struct bytes_writer *w, uint64_t unix_seconds)
-{
-    if (unix_seconds > LAST_SECOND) {
-        bytes_writer_fail(w, BYTES_E_LIMIT);
-        return;
-    }
-    struct calendar c = calendar_of(unix_seconds);
-    write_year(w, c.year);
-    bytes_write_u8(w, '-');
-    write_two_digits(w, c.month);
-    bytes_write_u8(w, '-');
-    write_two_digits(w, c.day);
-    bytes_write_u8(w, 'T');
-    write_clock(w, &c);
-    dps_write_text(w, ".0000000Z");
-}
-
-void dps_write_http_date(struct bytes_writer *w, uint64_t unix_seconds)
-{
-    if (unix_seconds > LAST_SECOND) {
-        bytes_writer_fail(w, BYTES_E_LIMIT);
-        return;
-    }
-    struct calendar c = calendar_of(unix_seconds);
-    dps_write_text(w, day_names[c.weekday]);
-    dps_write_text(w, ", ");
-    write_two_digits(w, c.day);
-    bytes_write_u8(w, ' ');
-    dps_write_text(w, month_names[c.month - 1]);
-    bytes_write_u8(w, ' ');
-    write_year(w, c.year);
-    bytes_write_u8(w, ' ');
-    write_clock(w, &c);
-    dps_write_text(w, " GMT");
-}
-
 void dps_write_guid(struct bytes_writer *w, const uint8_t random[16])
 {
     uint8_t guid[16];
@@ -228,8 +125,9 @@ void dps_write_guid(struct bytes_writer *w, const uint8_t random[16])
     guid[6] = (uint8_t)((guid[6] & 0x0F) | 0x40); /* version 4 */
     guid[8] = (uint8_t)((guid[8] & 0x3F) | 0x80); /* variant 10 */
     for (size_t i = 0; i < sizeof guid; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
             bytes_write_u8(w, '-');
+        }
         dps_write_hex(w, bytes_of(&guid[i], 1));
     }
 }
@@ -244,28 +142,34 @@ static uint32_t base64_value(uint8_t c)
 int dps_base64_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len)
 {
     *len = 0;
-    if (text.len % 4 != 0)
+    if (text.len % 4 != 0) {
         return BYTES_E_FORMAT;
+    }
     size_t padding = 0;
-    while (padding < 2 && padding < text.len && text.p[text.len - 1 - padding] == '=')
+    while (padding < 2 && padding < text.len && text.p[text.len - 1 - padding] == '=') {
         padding++;
-    if (text.len / 4 * 3 - padding > capacity)
+    }
+    if (text.len / 4 * 3 - padding > capacity) {
         return BYTES_E_SPACE;
+    }
     size_t total = 0;
     for (size_t i = 0; i < text.len; i += 4) {
         size_t count = i + 4 == text.len ? 4 - padding : 4;
         uint32_t bits = 0;
         for (size_t j = 0; j < count; j++) {
             uint32_t value = base64_value(text.p[i + j]);
-            if (value > 63)
+            if (value > 63) {
                 return BYTES_E_FORMAT;
+            }
             bits |= value << (18 - 6 * j);
         }
         /* Bits that no byte takes must be zero, or one value would have several spellings [RFC 4648 3.5]. */
-        if ((bits & (UINT32_C(0xFFFFFF) >> (8 * (count - 1)))) != 0)
+        if ((bits & (UINT32_C(0xFFFFFF) >> (8 * (count - 1)))) != 0) {
             return BYTES_E_FORMAT;
-        for (size_t j = 0; j + 1 < count; j++)
+        }
+        for (size_t j = 0; j + 1 < count; j++) {
             out[total++] = (uint8_t)(bits >> (16 - 8 * j));
+        }
     }
     *len = total;
     return BYTES_OK;
@@ -273,8 +177,9 @@ int dps_base64_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *
 
 uint8_t dps_hex_digit(uint8_t c)
 {
-    if (is_digit(c))
+    if (is_digit(c)) {
         return (uint8_t)(c - '0');
+    }
     c = dps_lower(c);
     return c >= 'a' && c <= 'f' ? (uint8_t)(c - 'a' + 10) : 16;
 }
@@ -286,22 +191,26 @@ int dps_percent_decode(struct bytes text, bool plus_is_space, uint8_t *out, size
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.p[i];
         if (c == '%') {
-            if (text.len - i < 3)
+            if (text.len - i < 3) {
                 return BYTES_E_FORMAT;
+            }
             uint8_t high = dps_hex_digit(text.p[i + 1]);
             uint8_t low = dps_hex_digit(text.p[i + 2]);
-            if (high > 15 || low > 15)
+            if (high > 15 || low > 15) {
                 return BYTES_E_FORMAT;
+            }
             c = (uint8_t)(high << 4 | low);
             i += 2;
         } else if (c == '+' && plus_is_space) {
             c = ' ';
         }
         /* A zero would let "a%00b" pass one check as "a" and another as a longer name. */
-        if (c == 0)
+        if (c == 0) {
             return BYTES_E_FORMAT;
-        if (total == capacity)
+        }
+        if (total == capacity) {
             return BYTES_E_SPACE;
+        }
         out[total++] = c;
     }
     *len = total;
@@ -311,15 +220,18 @@ int dps_percent_decode(struct bytes text, bool plus_is_space, uint8_t *out, size
 int dps_hex_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len)
 {
     *len = 0;
-    if (text.len % 2 != 0)
+    if (text.len % 2 != 0) {
         return BYTES_E_FORMAT;
-    if (text.len / 2 > capacity)
+    }
+    if (text.len / 2 > capacity) {
         return BYTES_E_SPACE;
+    }
     for (size_t i = 0; i < text.len; i += 2) {
         uint8_t high = dps_hex_digit(text.p[i]);
         uint8_t low = dps_hex_digit(text.p[i + 1]);
-        if (high > 15 || low > 15)
+        if (high > 15 || low > 15) {
             return BYTES_E_FORMAT;
+        }
         out[i / 2] = (uint8_t)(high << 4 | low);
     }
     *len = text.len / 2;
@@ -329,71 +241,24 @@ int dps_hex_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len
 int dps_decimal_parse(struct bytes text, uint64_t maximum, uint64_t *value)
 {
     *value = 0;
-    if (text.len == 0 || (text.len > 1 && text.p[0] == '0'))
+    if (text.len == 0 || (text.len > 1 && text.p[0] == '0')) {
         return BYTES_E_FORMAT;
+    }
     /* Before any value: "99999999999999999999x" is malformed, not merely large. */
     for (size_t i = 0; i < text.len; i++) {
-        if (!is_digit(text.p[i]))
+        if (!is_digit(text.p[i])) {
             return BYTES_E_FORMAT;
+        }
     }
     uint64_t sum = 0;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t digit = (uint8_t)(text.p[i] - '0');
-        if (sum > UINT64_MAX / 10 || sum * 10 > UINT64_MAX - digit || sum * 10 + digit > maximum)
+        if (sum > UINT64_MAX / 10 || sum * 10 > UINT64_MAX - digit || sum * 10 + digit > maximum) {
             return BYTES_E_LIMIT;
+        }
         sum = sum * 10 + digit;
     }
     *value = sum;
-    return BYTES_OK;
-}
-
-/* count characters as a decimal number: digits, or else the result is nonsense. */
-static uint32_t digits_at(struct bytes text, size_t at, size_t count)
-{
-    uint32_t value = 0;
-    for (size_t i = 0; i < count; i++)
-        value = value * 10 + (text.p[at + i] & 15U);
-    return value;
-}
-
-/* Has text the form of an IMF-fixdate, its names aside? */
-static bool has_date_form(struct bytes text)
-{
-    static const uint8_t form[] = "???, 00 ??? 0000 00:00:00 GMT";
-    if (text.len != sizeof form - 1)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        bool good = form[i] == '0' ? is_digit(text.p[i]) : form[i] == '?' || form[i] == text.p[i];
-        if (!good)
-            return false;
-    }
-    return true;
-}
-
-/* Only the true spelling of a second: with its weekday, within its month, and without the leap second 60, which no
- * POSIX clock shows. */
-int dps_http_date_parse(struct bytes text, uint64_t *unix_seconds)
-{
-    enum { DAY = 5, MONTH = 8, YEAR = 12, HOUR = 17, MINUTE = 20, SECOND = 23 };
-    *unix_seconds = 0;
-    if (!has_date_form(text))
-        return BYTES_E_FORMAT;
-    uint32_t year = digits_at(text, YEAR, 4);
-    uint32_t month = 1;
-    while (month <= 12 && memcmp(&text.p[MONTH], month_names[month - 1], 3) != 0)
-        month++;
-    if (year < 1970 || month > 12)
-        return BYTES_E_FORMAT;
-    uint32_t day = digits_at(text, DAY, 2);
-    uint32_t days = days_before(year, month) + day - 1;
-    uint32_t hour = digits_at(text, HOUR, 2);
-    uint32_t minute = digits_at(text, MINUTE, 2);
-    uint32_t second = digits_at(text, SECOND, 2);
-    if (day == 0 || days >= days_before(year, month + 1) || hour > 23 || minute > 59 || second > 59 ||
-        memcmp(text.p, day_names[weekday_of(days)], 3) != 0)
-        return BYTES_E_FORMAT;
-    second += 60 * (minute + 60 * hour);
-    *unix_seconds = (uint64_t)days * SECONDS_PER_DAY + second;
     return BYTES_OK;
 }
 
@@ -404,11 +269,13 @@ uint8_t dps_lower(uint8_t c)
 
 bool dps_text_equal_nocase(struct bytes a, struct bytes b)
 {
-    if (a.len != b.len)
+    if (a.len != b.len) {
         return false;
+    }
     for (size_t i = 0; i < a.len; i++) {
-        if (dps_lower(a.p[i]) != dps_lower(b.p[i]))
+        if (dps_lower(a.p[i]) != dps_lower(b.p[i])) {
             return false;
+        }
     }
     return true;
 }
@@ -435,11 +302,13 @@ static size_t utf8_sequence(struct bytes text, size_t at)
     } else {
         return 0;
     }
-    if (len > text.len - at || text.p[at + 1] < low || text.p[at + 1] > high)
+    if (len > text.len - at || text.p[at + 1] < low || text.p[at + 1] > high) {
         return 0;
+    }
     for (size_t i = 2; i < len; i++) {
-        if ((text.p[at + i] & 0xC0) != 0x80)
+        if ((text.p[at + i] & 0xC0) != 0x80) {
             return 0;
+        }
     }
     return len;
 }
@@ -448,8 +317,9 @@ bool dps_utf8_valid(struct bytes text)
 {
     for (size_t at = 0; at < text.len;) {
         size_t len = utf8_sequence(text, at);
-        if (len == 0)
+        if (len == 0) {
             return false;
+        }
         at += len;
     }
     return true;
@@ -475,9 +345,11 @@ static bool is_blank(uint8_t c)
 struct bytes dps_trim(struct bytes text)
 {
     size_t from = 0, to = text.len;
-    while (from < to && is_blank(text.p[from]))
+    while (from < to && is_blank(text.p[from])) {
         from++;
-    while (to > from && is_blank(text.p[to - 1]))
+    }
+    while (to > from && is_blank(text.p[to - 1])) {
         to--;
+    }
     return from == to ? (struct bytes){NULL, 0} : bytes_of(&text.p[from], to - from);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The small strict text grammars of the protocol: base64, base32, hex, decimal, percent-encoding, times.
+/* The small strict text grammars of the protocol: base64, base32, hex, decimal, percent-encoding.
  *
  * Writing goes through struct bytes_writer, so its sticky error serves text too: list the parts, test once.
  * Decoding never writes beyond capacity and leaves *len at 0 when it fails. */
@@ -19,11 +19,6 @@ void dps_write_base32(struct bytes_writer *w, struct bytes bytes);
 void dps_write_percent(struct bytes_writer *w, struct bytes bytes);
 /* A JSON string with its quotes [RFC 8259 7]. Bytes that are not UTF-8 fail the writer with BYTES_E_FORMAT. */
 void dps_write_json_string(struct bytes_writer *w, struct bytes bytes);
-/* "2019-01-10T19:03:53.0000000Z" [RFC 3339], the form of the real service: seven fraction digits. This and the
- * next fail the writer with BYTES_E_LIMIT after the year 9999. */
-void dps_write_time(struct bytes_writer *w, uint64_t unix_seconds);
-/* "Thu, 10 Jan 2019 19:03:53 GMT" [RFC 9110 5.6.7], for the Date header. */
-void dps_write_http_date(struct bytes_writer *w, uint64_t unix_seconds);
 /* A random GUID, version 4 [RFC 9562 5.4], from 16 random bytes. */
 void dps_write_guid(struct bytes_writer *w, const uint8_t random[16]);
 
@@ -38,8 +33,6 @@ int dps_hex_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len
 /* Decimal digits only, no sign, no leading zeros except "0" itself, at most maximum.
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT if larger. */
 int dps_decimal_parse(struct bytes text, uint64_t maximum, uint64_t *value);
-/* The Date header's IMF-fixdate as seconds since 1970. Returns: 0; BYTES_E_FORMAT. */
-int dps_http_date_parse(struct bytes text, uint64_t *unix_seconds);
 
 /* The value of a hex digit of either case; 16 if c is not one. */
 uint8_t dps_hex_digit(uint8_t c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/service/answer.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "dps/service/state.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/service/registration.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
 #include <string.h>

@@ -8,6 +8,7 @@
  *   O  operationId    I  registrationId    H  the hub          J  https://HOST:PORT of another origin
  *   D  the date       L  length of the body   M  one more      C  an errorCode that goes with the status
  *   A  65536 letters  [ and ]  20000 of these */
+#include "dps/protocol/date.h"
 #include "dps/protocol/text.h"
 #include "tests/conformance/device.h"
 #include <string.h>

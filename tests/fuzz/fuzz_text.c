@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The small text grammars. Input: one byte, which grammar; the text. What decodes is encoded again, and what is encoded
  * decodes to what it was; decoding never writes beyond its capacity. */
+#include "dps/protocol/date.h"
 #include "dps/protocol/limits.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"

@@ -7,6 +7,7 @@
 #include "dps/device/engine.h"
 #include "dps/device/ownership.h"
 #include "dps/device/record.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"

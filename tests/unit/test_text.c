@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dps/protocol/text.h. Vectors: RFC 4648 section 10 (base64, base32, hex), RFC 3986 2.3, RFC 9110 5.6.7 and the times
  * that the real service printed; the rest are edge cases of ours, whose times were computed with `date -u -d`. */
+#include "dps/protocol/date.h"
 #include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dps-admin: the connection to the management API. */
 #include "port/posix/admin/tool.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP messages of the flow, taken apart for the transcript. Unlike dps/protocol/http.c, which serves the protocol and
  * refuses what is invalid, this shows whatever was sent. */
+#include "dps/protocol/date.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"

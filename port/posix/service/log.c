@@ -3,6 +3,7 @@
  * never get here. What a client chose is quoted and cut, so that it can neither forge a line nor make one
  * that fills the disk. */
 #include "port/posix/service/log.h"
+#include "dps/protocol/date.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"

@@ -235,6 +235,12 @@ static int read_persistent_key(struct dps_device *d, struct bytes response,
     return 0;
 }
 
+/* No HMAC covers the handle of a response, and one of another kind could stand for nothing, or for a hierarchy. */
+static bool is_of_kind(uint32_t handle, uint32_t kind)
+{
+    return handle >> TPM2_HT_SHIFT == kind;
+}
+
 /* The new object's handle is recorded before anything else can fail: whatever happens now, it is flushed. */
 static int read_primary(struct dps_device *d, struct bytes response, const struct tpm2_public *template_area,
                         enum dps_loaded slot, uint8_t *area, size_t capacity, uint16_t *len)
@@ -243,6 +249,9 @@ static int read_primary(struct dps_device *d, struct bytes response, const struc
     struct bytes name;
     struct tpm2_public parsed;
     int error = tpm2_create_primary_parse(response, &d->rc, &d->loaded[slot], &public_2b, &name);
+    if (error == 0 && !is_of_kind(d->loaded[slot], TPM2_HT_TRANSIENT)) {
+        error = BYTES_E_FORMAT;
+    }
     if (error == 0) {
         error = tpm2_public_parse_2b(public_2b, &parsed);
     }
@@ -286,26 +295,37 @@ void dps_build_read_ek(struct dps_device *d, struct bytes_writer *w)
     }
 }
 
+/* A flow that begins again reads it once more, and somebody on the bus can bring that about: refusals are not signed. So
+ * it must still be the same. */
+static int use_ek(struct dps_device *d, uint32_t handle, bool again)
+{
+    uint8_t name[TPM2_NAME_SIZE];
+    tpm2_name_of(bytes_of(d->ek, d->ek_len), name);
+    if (again && memcmp(name, d->ek_name, sizeof name) != 0) {
+        return BYTES_E_INTEGRITY;
+    }
+    memcpy(d->ek_name, name, sizeof d->ek_name);
+    d->ek_handle = handle;
+    return 0;
+}
+
 static int take_ek(struct dps_device *d, struct bytes response)
 {
+    const bool again = d->ek_len > 0;
     const struct tpm2_public wanted = ek_template(d);
     const int error = read_persistent_key(d, response, &wanted, d->ek, sizeof d->ek, &d->ek_len);
     if (error == 0) {
-        d->ek_handle = TPM2_HANDLE_EK;
-        tpm2_name_of(bytes_of(d->ek, d->ek_len), d->ek_name);
+        return use_ek(d, TPM2_HANDLE_EK, again);
     }
     return error == BYTES_E_NOT_FOUND ? ROW_BELOW : error;
 }
 
 static int take_created_ek(struct dps_device *d, struct bytes response)
 {
+    const bool again = d->ek_len > 0;
     const struct tpm2_public wanted = ek_template(d);
     const int error = read_primary(d, response, &wanted, DPS_LOADED_EK, d->ek, sizeof d->ek, &d->ek_len);
-    if (error == 0) {
-        d->ek_handle = d->loaded[DPS_LOADED_EK];
-        tpm2_name_of(bytes_of(d->ek, d->ek_len), d->ek_name);
-    }
-    return error;
+    return error == 0 ? use_ek(d, d->loaded[DPS_LOADED_EK], again) : error;
 }
 
 int dps_read_ek(struct dps_device *d, struct bytes response)
@@ -845,7 +865,8 @@ static void build_last_load(struct dps_device *d, struct bytes_writer *w)
 int dps_read_loaded_key(struct dps_device *d, struct bytes response)
 {
     struct bytes name;
-    return tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
+    const int error = tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
+    return error == 0 && !is_of_kind(d->loaded[DPS_LOADED_KEY], TPM2_HT_TRANSIENT) ? BYTES_E_FORMAT : error;
 }
 
 static int read_last_loaded_key(struct dps_device *d, struct bytes response)
@@ -1085,7 +1106,9 @@ static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w)
 static int read_kept_key_session(struct dps_device *d, struct bytes response)
 {
     struct bytes nonce_tpm;
-    return tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[DPS_LOADED_SESSION], &nonce_tpm);
+    uint32_t *handle = &d->loaded[DPS_LOADED_SESSION];
+    const int error = tpm2_start_auth_session_parse(response, &d->rc, handle, &nonce_tpm);
+    return error == 0 && !is_of_kind(*handle, TPM2_HT_POLICY_SESSION) ? BYTES_E_FORMAT : error;
 }
 
 static void build_hub_hmac(struct dps_device *d, struct bytes_writer *w)

@@ -271,7 +271,7 @@ static bool fits(enum hostile_fault fault, bool while_flushing)
     case HOSTILE_NONCE: /* used in a session only, unless it stands where none belongs */
         return error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_INTEGRITY;
     case HOSTILE_HANDLE:
-        return error == 0 || error == BYTES_E_TPM_RC;
+        return error == 0 || error == BYTES_E_TPM_RC || error == BYTES_E_FORMAT;
     case HOSTILE_CORRUPT:
     case HOSTILE_PREVIOUS: /* depends on the bit, and on what came before */
         return error == 0 || error == BYTES_E_FORMAT || error == BYTES_E_ALGORITHM ||

@@ -240,13 +240,13 @@ int tpm2_get_random_parse(struct bytes response, uint32_t *rc, struct bytes *ran
 
 /* TPM2_PolicySecret [P3 r1.59 23.4] */
 void tpm2_policy_secret_build(struct bytes_writer *w, uint32_t auth_handle, uint32_t session,
-                              const struct tpm2_auth *auth)
+                              const struct tpm2_auth *auth, struct bytes nonce_tpm)
 {
     tpm2_command_begin(w, TPM2_ST_SESSIONS, TPM2_CC_POLICY_SECRET);
     bytes_write_u32(w, auth_handle);
     bytes_write_u32(w, session); /* policySession: needs no authorization */
     tpm2_auth_area_write(w, auth, 1);
-    tpm2_write_empty_2b(w); /* nonceTPM */
+    bytes_write_2b(w, nonce_tpm);
     tpm2_write_empty_2b(w); /* cpHashA */
     tpm2_write_empty_2b(w); /* policyRef */
     bytes_write_u32(w, 0);  /* expiration: no ticket wanted */

@@ -83,10 +83,10 @@ int tpm2_hmac_parse(struct bytes response, uint32_t *rc, struct bytes *mac);
 void tpm2_get_random_build(struct bytes_writer *w, uint16_t bytes_requested);
 int tpm2_get_random_parse(struct bytes response, uint32_t *rc, struct bytes *random);
 
-/* TPM2_PolicySecret [P3 r1.59 23.4] with empty nonceTPM, cpHashA and policyRef and expiration 0. auth authorizes
- * auth_handle (here the endorsement hierarchy). */
+/* TPM2_PolicySecret [P3 r1.59 23.4] with empty cpHashA and policyRef and expiration 0. auth authorizes auth_handle
+ * (here the endorsement hierarchy). nonce_tpm: of the policy session, if no other session may be meant; else empty. */
 void tpm2_policy_secret_build(struct bytes_writer *w, uint32_t auth_handle, uint32_t session,
-                              const struct tpm2_auth *auth);
+                              const struct tpm2_auth *auth, struct bytes nonce_tpm);
 int tpm2_policy_secret_parse(struct bytes response, uint32_t *rc);
 
 /* TPM2_PolicyOR [P3 r1.59 23.6]: the session's digest must be one of digests (2 to 8), and becomes that of all. */

@@ -685,7 +685,8 @@ static void build_endorsement_session(struct dps_device *d, struct bytes_writer 
 #endif
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
- * each use [P1 r1.59 19.7]. Without passwords it is also the one that encrypts. */
+ * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; without
+ * passwords it is also the one that encrypts. */
 static void build_plain_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
     tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(dps_draw(d), TPM2_NONCE_SIZE));
@@ -693,7 +694,7 @@ static void build_plain_policy_session(struct dps_device *d, struct bytes_writer
 
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
-    if (dps_session_allowed(d) && d->session.handle == 0) {
+    if (dps_session_allowed(d)) {
         dps_session_build_salted(d, w, TPM2_SE_POLICY);
     } else {
         build_plain_policy_session(d, w);
@@ -702,7 +703,7 @@ static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 
 static int read_policy_session(struct dps_device *d, struct bytes response)
 {
-    if (dps_session_allowed(d) && d->session.handle == 0) {
+    if (dps_session_allowed(d)) {
         return dps_session_read(d, response, DPS_LOADED_SESSION);
     }
     return read_kept_key_session(d, response);
@@ -713,7 +714,8 @@ static int read_policy_session(struct dps_device *d, struct bytes response)
 static void build_policy_secret(struct dps_device *d, struct bytes_writer *w)
 {
     const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));
-    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, d->loaded[DPS_LOADED_SESSION], &auth);
+    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, d->loaded[DPS_LOADED_SESSION], &auth,
+                             dps_session_policy_nonce(d));
 }
 
 static int read_policy_secret(struct dps_device *d, struct bytes response)

@@ -55,6 +55,7 @@ static void close_flow(struct dps_device *d)
     bytes_wipe(d->inner_key, sizeof d->inner_key);
     bytes_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
     bytes_wipe(&d->session, sizeof d->session);
+    bytes_wipe(&d->policy, sizeof d->policy);
     d->unprotected = false;
     d->guard.code = 0; /* a response to what was flushed has none */
     build_flush(d);

@@ -14,13 +14,32 @@
 /* The encrypted salt waits at the end of the buffer in which the command is built: no second buffer. */
 #define SECRET_SIZE (2 + 256)
 
+#define HANDLES_SIZE 8 /* of TPM2_StartAuthSession: tpmKey, bind */
+
+/* The HMAC session takes part in the beginning of the policy session, which needs no authorization: the command gets an
+ * area for authorizations, still empty. */
+static void take_sessions(struct bytes_writer *w)
+{
+    const size_t at = HEADER_SIZE + HANDLES_SIZE;
+    if (bytes_write_room(w, 4) != NULL) {
+        memmove(w->p + at + 4, w->p + at, w->len - 4 - at);
+        memset(w->p + at, 0, 4);
+        struct bytes_writer begin = bytes_writer_over(w->p, HEADER_SIZE);
+        bytes_write_u16(&begin, TPM2_ST_SESSIONS);
+        bytes_write_u32(&begin, (uint32_t)w->len);
+    }
+}
+
 /* Until the answer is here, the salt stands where the session's key will be. */
 static void start(struct dps_device *d, struct bytes_writer *w, uint8_t session_type,
                   const struct tpm2_salt *salt)
 {
-    memcpy(d->session.nonce_caller, dps_draw(d), sizeof d->session.nonce_caller);
-    tpm2_start_keyed_session_build(w, session_type,
-                                   bytes_of(d->session.nonce_caller, sizeof d->session.nonce_caller), salt);
+    struct tpm2_session *s = session_type == TPM2_SE_POLICY ? &d->policy : &d->session;
+    memcpy(s->nonce_caller, dps_draw(d), sizeof s->nonce_caller);
+    tpm2_start_keyed_session_build(w, session_type, bytes_of(s->nonce_caller, sizeof s->nonce_caller), salt);
+    if (d->session.handle != 0) {
+        take_sessions(w);
+    }
 }
 
 void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint8_t session_type)
@@ -29,6 +48,7 @@ void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint
     const struct bytes key_2b = ek ? bytes_of(d->ek, d->ek_len) : bytes_of(d->srk, d->srk_len);
     struct tpm2_public key;
     struct tpm2_wrap_random random;
+    struct tpm2_session *s = session_type == TPM2_SE_POLICY ? &d->policy : &d->session;
     uint8_t *encrypted = d->tpm + sizeof d->tpm - SECRET_SIZE;
     struct bytes_writer secret = bytes_writer_over(encrypted, SECRET_SIZE);
     bytes_writer_fail(w, tpm2_public_parse_2b(key_2b, &key));
@@ -37,10 +57,10 @@ void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint
     }
     memcpy(random.seed, dps_draw(d), sizeof random.seed);
     memcpy(random.oaep, dps_draw(d), sizeof random.oaep);
-    tpm2_seed_wrap(&secret, &key, TPM2_SEED_SECRET, &random, d->session.key);
+    tpm2_seed_wrap(&secret, &key, TPM2_SEED_SECRET, &random, s->key);
     bytes_wipe(&random, sizeof random);
     bytes_writer_fail(w, secret.error);
-    d->session.key_len = sizeof d->session.key;
+    s->key_len = sizeof s->key;
     const struct tpm2_salt salt = {ek ? d->ek_handle : d->srk_handle,
                                    bytes_of(encrypted + 2, SECRET_SIZE - 2)};
     start(d, w, session_type, &salt);
@@ -57,6 +77,7 @@ int dps_session_read(struct dps_device *d, struct bytes response, enum dps_loade
 {
     struct bytes nonce_tpm;
     struct tpm2_session begun;
+    struct tpm2_session *s = slot == DPS_LOADED_SESSION ? &d->policy : &d->session;
     int error = tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[slot], &nonce_tpm);
     /* No HMAC covers a handle. 0 would stand for no session, and the next password would cross the bus in clear. */
     const uint32_t kind = slot == DPS_LOADED_SESSION ? TPM2_HT_POLICY_SESSION : TPM2_HT_HMAC_SESSION;
@@ -64,9 +85,9 @@ int dps_session_read(struct dps_device *d, struct bytes response, enum dps_loade
         error = BYTES_E_FORMAT;
     }
     if (error == 0) {
-        error = tpm2_session_begin(&begun, d->loaded[slot], d->session.key_len > 0 ? d->session.key : NULL,
-                                   d->session.nonce_caller, nonce_tpm);
-        d->session = begun;
+        error = tpm2_session_begin(&begun, d->loaded[slot], s->key_len > 0 ? s->key : NULL, s->nonce_caller,
+                                   nonce_tpm);
+        *s = begun;
         bytes_wipe(&begun, sizeof begun);
     }
     return error;
@@ -82,6 +103,7 @@ static uint8_t hides(uint32_t code)
     case TPM2_CC_HIERARCHY_CHANGE_AUTH: /* a new password */
     case TPM2_CC_CREATE:                /* what is sealed */
         return TPM2_SESSION_DECRYPT;
+    case TPM2_CC_START_AUTH_SESSION:  /* nothing, but its nonceTPM has to be believed */
     case TPM2_CC_ACTIVATE_CREDENTIAL: /* the inner key */
     case TPM2_CC_HMAC:                /* with it anybody has the token */
     case TPM2_CC_UNSEAL:              /* what was sealed */
@@ -93,13 +115,13 @@ static uint8_t hides(uint32_t code)
 
 static bool returns_handle(uint32_t code)
 {
-    return code == TPM2_CC_LOAD || code == TPM2_CC_CREATE_PRIMARY;
+    return code == TPM2_CC_LOAD || code == TPM2_CC_CREATE_PRIMARY || code == TPM2_CC_START_AUTH_SESSION;
 }
 
 static size_t handle_count(uint32_t code)
 {
     return code == TPM2_CC_ACTIVATE_CREDENTIAL || code == TPM2_CC_POLICY_SECRET ||
-                   code == TPM2_CC_EVICT_CONTROL
+                   code == TPM2_CC_EVICT_CONTROL || code == TPM2_CC_START_AUTH_SESSION
                ? 2
                : 1;
 }
@@ -133,6 +155,18 @@ static struct bytes auth_value_then(const struct dps_device *d, uint32_t handle)
                                            : d->config->new_lockout_auth;
 }
 
+/* The session that encrypts. */
+static struct tpm2_session *keyed(struct dps_device *d)
+{
+    return d->session.handle != 0 ? &d->session : &d->policy;
+}
+
+/* Does that session take part in the command under way? */
+static bool takes_part(const struct dps_guard *g)
+{
+    return g->at < g->built || hides(g->code) != 0;
+}
+
 /* The protection of the command under way, but for the Names, which only the command needs. */
 static void complete(struct dps_device *d, struct tpm2_protection *p)
 {
@@ -140,39 +174,50 @@ static void complete(struct dps_device *d, struct tpm2_protection *p)
     struct tpm2_use *use = &p->uses[g->at];
     p->command_code = g->code;
     p->built = g->built;
-    p->use_count = g->at < g->built ? g->built : g->at + 1u;
+    p->use_count = g->at < g->built || !takes_part(g) ? g->built : g->at + 1u;
     p->returns_handle = returns_handle(g->code);
-    use->session = &d->session;
-    use->attributes = g->attributes;
+    if (g->policy_at > 0) {
+        p->uses[g->policy_at - 1].session = &d->policy;
+        p->uses[g->policy_at - 1].attributes = g->policy_attributes;
+    }
+    if (takes_part(g)) {
+        use->session = keyed(d);
+        use->attributes = g->attributes;
+    }
     if (g->at < g->built) { /* else it authorizes nothing, and only encrypts */
         use->auth_value = auth_value(d, d->asked_handle);
         use->auth_value_then = auth_value_then(d, d->asked_handle);
     }
 }
 
-/* Where our session stands among the authorizations of a command: in the place of a password if it is an HMAC session,
- * in its own if it is the policy session, else behind the others, if there is something to hide.
- * Returns: false if it has nothing to do with this command. */
+/* Where our sessions stand among the authorizations of a command: the HMAC session in the place of a password, the
+ * policy session in its own. The one that encrypts stands behind the others if it has no place and something to hide.
+ * Returns: false if they have nothing to do with this command. */
 static bool take_place(struct dps_device *d, struct bytes auth_area)
 {
     struct bytes_reader r = bytes_reader_over(auth_area);
     struct dps_guard *g = &d->guard;
-    const uint32_t replaced = dps_session_is_policy(d) ? d->session.handle : TPM2_RS_PW;
+    const uint32_t replaced = dps_session_is_policy(d) ? d->policy.handle : TPM2_RS_PW;
     bool found = false;
     while (r.left > 0 && r.error == 0) {
-        const bool here = bytes_read_u32(&r) == replaced && !found;
+        const uint32_t handle = bytes_read_u32(&r);
+        const bool here = handle == replaced && !found;
         (void)bytes_read_2b(&r);
-        (void)bytes_read_u8(&r);
+        const uint8_t attributes = bytes_read_u8(&r);
         (void)bytes_read_2b(&r);
         g->at = here ? g->built : g->at;
         found = found || here;
         g->built++;
+        if (!here && handle == d->policy.handle) {
+            g->policy_at = g->built;
+            g->policy_attributes = attributes;
+        }
     }
     if (!found) {
         g->at = g->built;
     }
     g->attributes = (uint8_t)(hides(g->code) | (d->session_ends ? 0 : TPM2_SESSION_CONTINUE));
-    return found || hides(g->code) != 0;
+    return takes_part(g) || g->policy_at > 0;
 }
 
 /* A Name, or the 4 bytes of what is no object [P1 r1.59 16]. */
@@ -199,7 +244,7 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
     const uint16_t tag = bytes_read_u16(&r);
     (void)bytes_read_u32(&r); /* commandSize */
     memset(&d->guard, 0, sizeof d->guard);
-    if (d->session.handle == 0 || tag != TPM2_ST_SESSIONS) {
+    if (keyed(d)->handle == 0 || tag != TPM2_ST_SESSIONS) {
         return;
     }
     d->guard.code = bytes_read_u32(&r);
@@ -213,7 +258,11 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
         return;
     }
     complete(d, &p);
-    memcpy(d->session.nonce_caller, dps_draw(d), sizeof d->session.nonce_caller);
+    for (size_t i = 0; i < p.use_count; i++) {
+        if (p.uses[i].session != NULL) {
+            memcpy(p.uses[i].session->nonce_caller, dps_draw(d), TPM2_NONCE_SIZE);
+        }
+    }
     tpm2_session_protect(w, &p);
 }
 
@@ -226,24 +275,43 @@ static bool succeeded(struct bytes response)
     return bytes_read_u32(&r) == TPM2_RC_SUCCESS && r.error == 0;
 }
 
-/* The TPM has closed the session with this command: there is nothing left to flush. */
-static void forget(struct dps_device *d)
+/* What the TPM has closed with this command need not be flushed. */
+static void forget_closed(struct dps_device *d)
 {
-    d->loaded[dps_session_is_policy(d) ? DPS_LOADED_SESSION : DPS_LOADED_HMAC_SESSION] = 0;
-    bytes_wipe(&d->session, sizeof d->session);
+    const struct dps_guard *g = &d->guard;
+    if (takes_part(g) && (g->attributes & TPM2_SESSION_CONTINUE) == 0) {
+        d->loaded[dps_session_is_policy(d) ? DPS_LOADED_SESSION : DPS_LOADED_HMAC_SESSION] = 0;
+        bytes_wipe(keyed(d), sizeof d->session);
+    }
+    if (g->policy_at > 0 && (g->policy_attributes & TPM2_SESSION_CONTINUE) == 0) {
+        d->loaded[DPS_LOADED_SESSION] = 0;
+        bytes_wipe(&d->policy, sizeof d->policy);
+    }
 }
 
 /* An answer that is not believed may still tell what the TPM holds by now. */
 static void record_handle(struct dps_device *d, struct bytes response)
 {
-    const enum dps_loaded slot = d->guard.code == TPM2_CC_LOAD            ? DPS_LOADED_KEY
-                                 : d->asked_handle == TPM2_RH_ENDORSEMENT ? DPS_LOADED_EK
-                                                                          : DPS_LOADED_SRK;
+    const enum dps_loaded slot = d->guard.code == TPM2_CC_LOAD                 ? DPS_LOADED_KEY
+                                 : d->guard.code == TPM2_CC_START_AUTH_SESSION ? DPS_LOADED_SESSION
+                                 : d->asked_handle == TPM2_RH_ENDORSEMENT      ? DPS_LOADED_EK
+                                                                               : DPS_LOADED_SRK;
     struct bytes_reader r = bytes_reader_over(response);
     (void)bytes_read_bytes(&r, HEADER_SIZE);
     if (returns_handle(d->guard.code) && succeeded(response)) {
         d->loaded[slot] = bytes_read_u32(&r);
     }
+}
+
+/* The row reads its response as if no session had taken part: without parameterSize. Returns its length. */
+static size_t leave_sessions(uint8_t *response, size_t len)
+{
+    const size_t at = HEADER_SIZE + 4;
+    struct bytes_writer begin = bytes_writer_over(response, HEADER_SIZE);
+    bytes_write_u16(&begin, TPM2_ST_NO_SESSIONS);
+    bytes_write_u32(&begin, (uint32_t)(len - 4));
+    memmove(response + at, response + at + 4, len - at - 4);
+    return len - 4;
 }
 
 int dps_session_open(struct dps_device *d, struct bytes *response)
@@ -262,8 +330,11 @@ int dps_session_open(struct dps_device *d, struct bytes *response)
     const int error = tpm2_session_open(d->tpm, &len, &p);
     if (error != 0) {
         record_handle(d, *response);
-    } else if (succeeded(*response) && (d->guard.attributes & TPM2_SESSION_CONTINUE) == 0) {
-        forget(d);
+    } else if (succeeded(*response)) {
+        forget_closed(d);
+    }
+    if (error == 0 && d->guard.code == TPM2_CC_START_AUTH_SESSION && succeeded(*response)) {
+        len = leave_sessions(d->tpm, len);
     }
     response->len = len;
     d->guard.code = 0;

@@ -6,8 +6,11 @@
  * session with a key is open, dps_session_protect turns what a row has built into what is sent, and dps_session_open
  * turns what has come back into what the row reads.
  *
- * There is at most one such session at a time (d->session). Without passwords it is the policy session that the EK
- * demands anyway, salted; with a password it is an HMAC session beside that one. */
+ * The policy session that the EK demands is salted (d->policy): otherwise, once it is authorized, whoever stands on the
+ * bus could use it in the device's place. With a password there is an HMAC session beside it (d->session), which is
+ * then the one that encrypts. In it the policy session begins, so its nonceTPM is the TPM's; and by that nonce
+ * TPM2_PolicySecret names it, since no HMAC covers the handle in a response: otherwise whoever stands on the bus could
+ * have a session of his own authorized. */
 #ifndef DPS_DEVICE_SESSION_H
 #define DPS_DEVICE_SESSION_H
 
@@ -21,10 +24,19 @@ static inline bool dps_session_allowed(const struct dps_device *d)
     return !d->config->no_sessions;
 }
 
-/* Is the policy session the one with the key? */
+/* Is the policy session the one that encrypts? */
 static inline bool dps_session_is_policy(const struct dps_device *d)
 {
-    return d->session.handle != 0 && d->session.handle == d->loaded[DPS_LOADED_SESSION];
+    return d->session.handle == 0 && d->policy.handle != 0;
+}
+
+/* The policy session's last nonceTPM, by which TPM2_PolicySecret means this session and no other; empty where nobody
+ * can authorize one himself, or anybody can. */
+static inline struct bytes dps_session_policy_nonce(const struct dps_device *d)
+{
+    return d->session.handle != 0 && d->policy.handle != 0
+               ? bytes_of(d->policy.nonce_tpm, sizeof d->policy.nonce_tpm)
+               : bytes_of(NULL, 0);
 }
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1], salted to the EK, or to the SRK where no EK is at hand. session_type:
@@ -53,6 +65,12 @@ static inline bool dps_session_is_policy(const struct dps_device *d)
 {
     (void)d;
     return false;
+}
+
+static inline struct bytes dps_session_policy_nonce(const struct dps_device *d)
+{
+    (void)d;
+    return bytes_of(NULL, 0);
 }
 
 static inline void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w,

@@ -60,12 +60,14 @@ enum dps_loaded {
 
 struct dps_step;
 
-/* What the session with a key (dps/device/session.h) does in the command that is under way. */
+/* What the sessions with a key (dps/device/session.h) do in the command that is under way. */
 struct dps_guard {
     uint32_t code; /* of the command; 0: nothing */
     uint8_t built; /* authorizations that the row has written */
-    uint8_t at;    /* the place of the session's own */
+    uint8_t at;    /* the place of the one that encrypts */
     uint8_t attributes;
+    uint8_t policy_at; /* the place of the policy session beside it, from 1; 0: none */
+    uint8_t policy_attributes;
 };
 
 /* What is small and often used stands first: a Cortex-M reaches the beginning of a structure with shorter
@@ -122,7 +124,8 @@ struct dps_device {
     uint32_t draws; /* how many there were */
     uint8_t drawn[CRYPTO_SHA256_SIZE]; /* the last one */
     struct dps_guard guard;
-    struct tpm2_session session;            /* the one with a key; handle 0: none is open */
+    struct tpm2_session session;            /* the HMAC session; handle 0: none is open */
+    struct tpm2_session policy;             /* the policy session, likewise: none is open, or it has no key */
     uint8_t inner_key[32];                  /* of the activation blob that is being opened */
     uint8_t key_public[DPS_KEY_PUBLIC_MAX]; /* TPM2B_PUBLIC of the key that travels in it */
     uint8_t ek_name[TPM2_NAME_SIZE], srk_name[TPM2_NAME_SIZE],

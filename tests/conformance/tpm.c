@@ -51,7 +51,7 @@ static int read_auth(const char *path, uint8_t bytes[TPM_AUTH_MAX], struct bytes
 static bool is_wrong(struct conformance *c, uint32_t hierarchy, uint32_t session, struct bytes value)
 {
     struct tpm2_auth auth = tpm2_auth_password(value);
-    tpm2_policy_secret_build(tpm_begin(c), hierarchy, session, &auth);
+    tpm2_policy_secret_build(tpm_begin(c), hierarchy, session, &auth, bytes_of(NULL, 0));
     int error = tpm2_policy_secret_parse(tpm_send(c), &suite.rc);
     return error == BYTES_E_TPM_RC && tpm2_rc_decode(suite.rc).code == TPM2_RC_BAD_AUTH;
 }

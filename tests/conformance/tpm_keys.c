@@ -125,7 +125,7 @@ bool tpm_policy_secret(struct conformance *c, uint32_t session)
 {
     struct tpm_suite *t = tpm_of(c);
     struct tpm2_auth auth = tpm2_auth_password(t->endorsement);
-    tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
+    tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth, bytes_of(NULL, 0));
     int error = tpm2_policy_secret_parse(tpm_send(c), &t->rc);
     const char *before = conformance_stand_on(c, "TPM-S07-003");
     const bool done = tpm_ok(c, error, "TPM2_PolicySecret");

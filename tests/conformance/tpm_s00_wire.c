@@ -120,7 +120,7 @@ static bool policy_secret(struct conformance *c, uint8_t bytes[128], size_t *len
     if (!tpm_start_session(c, &session)) {
         return false;
     }
-    tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &auth);
+    tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &auth, bytes_of(NULL, 0));
     *len = bytes_written(&w).len;
     return true;
 }

@@ -86,7 +86,7 @@ static void policy_secret_refused(struct conformance *c)
     if (!tpm_start_session(c, &session)) {
         return;
     }
-    tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
+    tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth, bytes_of(NULL, 0));
     int error = tpm2_policy_secret_parse(tpm_send(c), &t->rc);
     tpm_refused(c, error, TPM_CODES(TPM2_RC_BAD_AUTH), "TPM2_PolicySecret with a wrong authorization");
 }
@@ -101,7 +101,7 @@ static void session_flushed(struct conformance *c)
     }
     tpm_refused(c, tpm_flush_raw(c, session), TPM_CODES(TPM2_RC_HANDLE),
                 "flushing the session a second time");
-    tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth);
+    tpm2_policy_secret_build(tpm_begin(c), TPM2_RH_ENDORSEMENT, session, &auth, bytes_of(NULL, 0));
     int error = tpm2_policy_secret_parse(tpm_send(c), &t->rc);
     tpm_refused(c, error,
                 TPM_CODES(TPM2_RC_HANDLE, TPM2_RC_REFERENCE_H0, TPM2_RC_REFERENCE_H1, TPM2_RC_VALUE),

@@ -83,7 +83,7 @@ static int prove_endorsement(const struct tpm2_session *policy)
 {
     struct bytes_writer w = tpm_call_begin();
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
-    tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, policy->handle, &auth);
+    tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, policy->handle, &auth, bytes_of(NULL, 0));
     CHECK_EQUAL(tpm_call_send(&w), 0);
     return tpm2_policy_secret_parse(tpm_call_answer(), &tpm_call.rc);
 }

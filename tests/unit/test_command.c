@@ -175,13 +175,13 @@ static void sequence_complete(struct bytes_writer *w)
 
 static void policy_secret(struct bytes_writer *w)
 {
-    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, 0x03000000, &empty_password);
+    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, 0x03000000, &empty_password, bytes_of(NULL, 0));
 }
 
 static void policy_secret_bad_auth(struct bytes_writer *w)
 {
     struct tpm2_auth auth = tpm2_auth_password(bytes_of_text("wrong"));
-    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, 0x03000000, &auth);
+    tpm2_policy_secret_build(w, TPM2_RH_ENDORSEMENT, 0x03000000, &auth, bytes_of(NULL, 0));
 }
 
 static void policy_get_digest(struct bytes_writer *w)

@@ -73,7 +73,7 @@ void walk_activate(struct walk *k, const struct walk_challenge *c, bool good, ui
     walk_must(tpm2_start_auth_session_parse(walk_ask(k, &w, response), &rc, &session, &nonce) == 0,
               "no session");
     w = command();
-    tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &password);
+    tpm2_policy_secret_build(&w, TPM2_RH_ENDORSEMENT, session, &password, bytes_of(NULL, 0));
     walk_must(tpm2_policy_secret_parse(walk_ask(k, &w, response), &rc) == 0, "no policy");
     k->quiet = quiet;
     const struct tpm2_auth auth[2] = {password, tpm2_auth_policy(session, true)};

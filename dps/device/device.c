@@ -295,8 +295,8 @@ void dps_build_read_ek(struct dps_device *d, struct bytes_writer *w)
     }
 }
 
-/* A flow that begins again reads it once more, and somebody on the bus can bring that about: refusals are not signed. So
- * it must still be the same. */
+/* A flow that begins again reads it once more, and somebody on the bus can bring that about: refusals are not signed.
+ * So it must still be the same. */
 static int use_ek(struct dps_device *d, uint32_t handle, bool again)
 {
     uint8_t name[TPM2_NAME_SIZE];

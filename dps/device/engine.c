@@ -56,6 +56,10 @@ static void close_flow(struct dps_device *d)
     bytes_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
     bytes_wipe(&d->session, sizeof d->session);
     bytes_wipe(&d->policy, sizeof d->policy);
+    if (!d->restarting) { /* a salt follows from it, and from that all that the sessions have hidden */
+        bytes_wipe(d->seed, sizeof d->seed);
+        bytes_wipe(d->drawn, sizeof d->drawn);
+    }
     d->unprotected = false;
     d->guard.code = 0; /* a response to what was flushed has none */
     build_flush(d);
@@ -267,7 +271,8 @@ uint8_t *dps_device_tpm_in(struct dps_device *d, size_t *room)
     return d->tpm;
 }
 
-/* The TPM cannot do it now, but says that it will: send the same bytes again, less and less often. */
+/* The TPM cannot do it now, but says that it will: ask the same again (in a session with a new nonce), less and less
+ * often. */
 static bool try_later(struct dps_device *d, struct bytes response)
 {
     struct bytes_reader r = bytes_reader_over(response);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Somebody stands on the bus between host and TPM, has the answers at his command, and wants a key or a password: in clear, or
- * as something against which he can try his guesses at home. */
+/* Somebody stands on the bus between host and TPM and has the answers at his command. He wants a key; or a password, in
+ * clear or as something against which he can try his guesses at home. */
 #include "dps/device/device.h"
 #include "dps/device/ownership.h"
 #include "dps/device/record.h"
@@ -134,6 +134,26 @@ static int each_handle(const char *directory, bool persist)
         }
     }
     flow_close(&f);
+    return 0;
+}
+
+/* What was recorded on the bus can be opened with a salt, and that follows from the seed. */
+static int nothing_remains(void)
+{
+    static const uint8_t none[sizeof(struct tpm2_session)];
+    static const char *const names[] = {"interposer-wiped", "interposer-wiped-failed"};
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQUAL(take(names[i], false), 0);
+        if (i == 1) {
+            f.config.endorsement_auth = bytes_of_text("another one");
+        }
+        CHECK_EQUAL(flow_register(&f), i == 0 ? 0 : BYTES_E_TPM_RC);
+        CHECK(memcmp(f.device.seed, none, sizeof f.device.seed) == 0);
+        CHECK(memcmp(&f.device.session, none, sizeof f.device.session) == 0);
+        CHECK(memcmp(&f.device.policy, none, sizeof f.device.policy) == 0);
+        CHECK(memcmp(f.device.inner_key, none, sizeof f.device.inner_key) == 0);
+        flow_close(&f);
+    }
     return 0;
 }
 
@@ -337,6 +357,7 @@ int main(void)
         {"no handle in an answer brings out a password, keys derived", handles_of_derived_keys},
         {"the policy session, once it is authorized, is the device's", authorized_policy_session},
         {"no other policy session is authorized in its place", own_policy_session},
+        {"of a run that has ended nothing remains with which its sessions could be read", nothing_remains},
         {"after a new beginning the EK is still the same", substituted_later},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);

@@ -137,10 +137,19 @@ static int each_handle(const char *directory, bool persist)
     return 0;
 }
 
+static bool is_wiped(const void *memory, size_t len)
+{
+    const uint8_t *bytes = memory;
+    size_t at = 0;
+    while (at < len && bytes[at] == 0) {
+        at++;
+    }
+    return at == len;
+}
+
 /* What was recorded on the bus can be opened with a salt, and that follows from the seed. */
 static int nothing_remains(void)
 {
-    static const uint8_t none[sizeof(struct tpm2_session)];
     static const char *const names[] = {"interposer-wiped", "interposer-wiped-failed"};
     for (size_t i = 0; i < 2; i++) {
         CHECK_EQUAL(take(names[i], false), 0);
@@ -148,10 +157,10 @@ static int nothing_remains(void)
             f.config.endorsement_auth = bytes_of_text("another one");
         }
         CHECK_EQUAL(flow_register(&f), i == 0 ? 0 : BYTES_E_TPM_RC);
-        CHECK(memcmp(f.device.seed, none, sizeof f.device.seed) == 0);
-        CHECK(memcmp(&f.device.session, none, sizeof f.device.session) == 0);
-        CHECK(memcmp(&f.device.policy, none, sizeof f.device.policy) == 0);
-        CHECK(memcmp(f.device.inner_key, none, sizeof f.device.inner_key) == 0);
+        CHECK(is_wiped(f.device.seed, sizeof f.device.seed));
+        CHECK(is_wiped(&f.device.session, sizeof f.device.session));
+        CHECK(is_wiped(&f.device.policy, sizeof f.device.policy));
+        CHECK(is_wiped(f.device.inner_key, sizeof f.device.inner_key));
         flow_close(&f);
     }
     return 0;

@@ -147,7 +147,7 @@ static int s03_foreign_keys_are_passed_over(void)
 /* It is the same key as the derived one, except for its authValue. */
 static int s03_an_srk_with_a_password_is_passed_over(void)
 {
-    uint8_t sealed[512];
+    static uint8_t sealed[512]; /* likewise */
     uint8_t bytes[64];
     size_t len;
     const struct tpm2_public area = tpm2_template_srk();

@@ -137,16 +137,6 @@ static int each_handle(const char *directory, bool persist)
     return 0;
 }
 
-static bool is_wiped(const void *memory, size_t len)
-{
-    const uint8_t *bytes = memory;
-    size_t at = 0;
-    while (at < len && bytes[at] == 0) {
-        at++;
-    }
-    return at == len;
-}
-
 /* What was recorded on the bus can be opened with a salt, and that follows from the seed. */
 static int nothing_remains(void)
 {
@@ -157,10 +147,10 @@ static int nothing_remains(void)
             f.config.endorsement_auth = bytes_of_text("another one");
         }
         CHECK_EQUAL(flow_register(&f), i == 0 ? 0 : BYTES_E_TPM_RC);
-        CHECK(is_wiped(f.device.seed, sizeof f.device.seed));
-        CHECK(is_wiped(&f.device.session, sizeof f.device.session));
-        CHECK(is_wiped(&f.device.policy, sizeof f.device.policy));
-        CHECK(is_wiped(f.device.inner_key, sizeof f.device.inner_key));
+        CHECK(test_is_zero(f.device.seed, sizeof f.device.seed));
+        CHECK(test_is_zero(&f.device.session, sizeof f.device.session));
+        CHECK(test_is_zero(&f.device.policy, sizeof f.device.policy));
+        CHECK(test_is_zero(f.device.inner_key, sizeof f.device.inner_key));
         flow_close(&f);
     }
     return 0;

@@ -22,7 +22,6 @@ static bool die_with_the_lock(struct server_shared *shared)
 
 static int a_holder_dies(void)
 {
-    static const struct dps_memory empty;
     struct server_shared *shared = server_shared_open(2);
     CHECK(shared != NULL);
     const struct crypto_lock lock = server_shared_lock(shared);
@@ -30,7 +29,7 @@ static int a_holder_dies(void)
     for (int i = 0; i < 3; i++) {
         CHECK(die_with_the_lock(shared));
         lock.take(lock.context);
-        CHECK(memcmp(&shared->memory, &empty, sizeof empty) == 0);
+        CHECK(test_is_zero(&shared->memory, sizeof shared->memory));
         lock.leave(lock.context);
     }
     CHECK(shared->files.policies == 3 && shared->workers == 2);

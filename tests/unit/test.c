@@ -3,6 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+bool test_is_zero(const void *memory, size_t len)
+{
+    const unsigned char *bytes = memory;
+    size_t at = 0;
+    while (at < len && bytes[at] == 0) {
+        at++;
+    }
+    return at == len;
+}
+
 int test_run(const struct test *tests, size_t count)
 {
     int failed = 0;

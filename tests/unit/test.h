@@ -15,6 +15,9 @@ struct test {
 /* Run them all, print TAP to standard output. Returns the exit status: 0 if all held and there was at least one. */
 int test_run(const struct test *tests, size_t count);
 
+/* Is all of it zero, as what was wiped is? Also of a structure with padding, which memcmp is not for. */
+bool test_is_zero(const void *memory, size_t len);
+
 /* In a test function: return the line number if the condition does not hold. */
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \

@@ -24,7 +24,7 @@
 static void build_register(struct dps_device *d, struct bytes_writer *w);
 static int read_challenge(struct dps_device *d, struct bytes body);
 #if DPS_WITH_SESSIONS
-static void build_endorsement_session(struct dps_device *d, struct bytes_writer *w);
+static void build_proof_session(struct dps_device *d, struct bytes_writer *w);
 #endif
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w);
 static int read_policy_session(struct dps_device *d, struct bytes response);
@@ -101,7 +101,7 @@ static const struct dps_step register_flow[] = {
     STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
 
 #if DPS_WITH_SESSIONS
-    STEP( 7, TPM,     SALTED_SESSION,                                 build_endorsement_session,  dps_read_session),
+    STEP( 7, TPM,     SALTED_SESSION,                                      build_proof_session,   dps_read_session),
 #endif
     STEP( 7, TPM,     "a policy session, the way into the EK",             build_policy_session,  read_policy_session),
     STEP( 7, TPM,     "proof of endorsement authority",                    build_policy_secret,   read_policy_secret),
@@ -136,68 +136,68 @@ static const struct dps_step register_flow[] = {
 
 /* Step 10 again, at any later time: the kept key, loaded under the same SRK. */
 static const struct dps_step token_flow[] = {
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
-    STEP( 1, TPM,    EK_SESSION,                           dps_build_salt_session, dps_read_session),
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
     STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
-    STEP( 3, TPM,    SALTED_SESSION,                               dps_build_srk_session, dps_read_session),
+    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
-    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_kept_key_session),
-    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
-    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
-    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,      read_last_loaded_key),
-    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
-    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
-    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
-    STEP(10, NOBODY, "done",                                        NULL,                 NULL),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,       read_hardened_srk),
+    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session,   read_kept_key_session),
+    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,        read_policy),
+    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,          read_policy),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,          read_last_loaded_key),
+    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                     read_time_if_known),
+    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,           read_asked_time),
+    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,           read_hub_signature),
+    STEP(10, NOBODY, "done",                                        NULL,                     NULL),
 };
 
 static const struct dps_step send_flow[] = {
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
-    STEP( 1, TPM,    EK_SESSION,                           dps_build_salt_session, dps_read_session),
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
     STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
-    STEP( 3, TPM,    SALTED_SESSION,                               dps_build_srk_session, dps_read_session),
+    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
-    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session, read_kept_key_session),
-    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,    read_policy),
-    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,      read_policy),
-    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,      read_last_loaded_key),
-    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                 read_time_if_known),
-    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,       read_asked_time),
-    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,       read_hub_signature),
-    STEP(10, HUB,    "to accept a message",                         build_telemetry,      read_telemetry_accepted),
-    STEP(10, NOBODY, "done",                                        NULL,                 NULL),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,       read_hardened_srk),
+    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session,   read_kept_key_session),
+    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,        read_policy),
+    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,          read_policy),
+    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,          read_last_loaded_key),
+    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                     read_time_if_known),
+    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,           read_asked_time),
+    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,           read_hub_signature),
+    STEP(10, HUB,    "to accept a message",                         build_telemetry,          read_telemetry_accepted),
+    STEP(10, NOBODY, "done",                                        NULL,                     NULL),
 };
 
 static const struct dps_step ek_flow[] = {
-    STEP( 1, TPM,    "the public endorsement key",               dps_build_read_ek,   dps_read_ek),
+    STEP( 1, TPM,    "the public endorsement key",               dps_build_read_ek,    dps_read_ek),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    EK_SESSION,                                 dps_build_ek_session, dps_read_session),
 #endif
-    STEP( 1, TPM,    "the endorsement key, from the TPM's seed", dps_build_create_ek, dps_read_created_ek),
-    STEP( 1, NOBODY, "done",                                     NULL,                NULL),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed", dps_build_create_ek,  dps_read_created_ek),
+    STEP( 1, NOBODY, "done",                                     NULL,                 NULL),
 };
 
 static const struct dps_step keys_flow[] = {
-    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,    dps_read_ek),
+    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,     dps_read_ek),
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    EK_SESSION,                                    dps_build_ek_session, dps_read_session),
+    STEP( 1, TPM,    EK_SESSION,                                    dps_build_ek_session,  dps_read_session),
 #endif
-    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,  dps_read_created_ek),
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,   dps_read_created_ek),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,    dps_read_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 3, TPM,    SALTED_SESSION,                               dps_build_srk_session, dps_read_session),
+    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session, dps_read_session),
 #endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,   read_hardened_srk),
-    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,  dps_read_created_srk),
+    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,    read_hardened_srk),
+    STEP( 3, NOBODY, "done",                                        NULL,                  NULL),
 };
 /* clang-format on */
 
@@ -675,7 +675,7 @@ static int read_challenge(struct dps_device *d, struct bytes body)
 
 #if DPS_WITH_SESSIONS
 /* Only now: the service has refused every EK_pub but the enrolled one, so nobody else has the salt. */
-static void build_endorsement_session(struct dps_device *d, struct bytes_writer *w)
+static void build_proof_session(struct dps_device *d, struct bytes_writer *w)
 {
     if (dps_endorsement_auth(d).len > 0) {
         d->ek_is_expected = false;

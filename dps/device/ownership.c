@@ -83,36 +83,36 @@ static const struct dps_step clear_flow[] = {
 };
 
 static const struct dps_step seal_flow[] = {
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    "a password: the public endorsement key",      dps_build_salt_ek,        dps_read_salt_ek),
     STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
     STEP( 1, TPM,    "a password: that key, from the TPM's seed",   dps_build_create_salt_ek, dps_read_created_salt_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,    dps_read_session),
+    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,        dps_read_session),
 #endif
-    STEP( 3, TPM,    "to seal a secret under it",                   build_seal,           read_sealed),
-    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
+    STEP( 3, TPM,    "to seal a secret under it",                   build_seal,               read_sealed),
+    STEP( 3, NOBODY, "done",                                        NULL,                     NULL),
 };
 
 static const struct dps_step unseal_flow[] = {
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,   dps_read_srk),
+    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    "a password: the public endorsement key",      dps_build_salt_ek,        dps_read_salt_ek),
     STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
     STEP( 1, TPM,    "a password: that key, from the TPM's seed",   dps_build_create_salt_ek, dps_read_created_salt_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk, dps_read_created_srk),
+    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,    dps_read_session),
+    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,        dps_read_session),
 #endif
-    STEP( 3, TPM,    "the sealed object, loaded under it",          build_load_sealed,    dps_read_loaded_key),
-    STEP( 3, TPM,    "the secret",                                  build_unseal,         read_unsealed),
-    STEP( 3, NOBODY, "done",                                        NULL,                 NULL),
+    STEP( 3, TPM,    "the sealed object, loaded under it",          build_load_sealed,        dps_read_loaded_key),
+    STEP( 3, TPM,    "the secret",                                  build_unseal,             read_unsealed),
+    STEP( 3, NOBODY, "done",                                        NULL,                     NULL),
 };
 /* clang-format on */
 

@@ -8,13 +8,13 @@ root=$(pwd)
 dir=$(mktemp -d)
 finish() {
     # What the page has not stopped itself.
-    [ -f "$dir/work/swtpm.pid" ] && kill "$(cat "$dir/work/swtpm.pid")" 2>/dev/null
+    [ -f "$dir/empty/swtpm.pid" ] && kill "$(cat "$dir/empty/swtpm.pid")" 2>/dev/null
     rm -rf "$dir"
 }
 trap finish EXIT
 
 # The page takes the programs from build/ of the repository.
-mkdir -p "$dir/repository/tests" "$dir/work"
+mkdir -p "$dir/repository/tests" "$dir/empty"
 ln -s "$build" "$dir/repository/build"
 ln -s "$root/tests/peers" "$dir/repository/tests/peers"
 
@@ -24,7 +24,7 @@ set -- $(node -e '
     const servers = [0, 0, 0].map(() => require("net").createServer().listen(0, "127.0.0.1"));
     setTimeout(() => { console.log(servers.map((s) => s.address().port).join(" ")); process.exit(0); }, 100);')
 sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g" tests/peers/node/README.md |
-    awk -v dir="$dir/work" '
+    awk -v dir="$dir/empty" '
         /^<!-- file: / { file = $3; next }
         /^```sh/ { out = dir "/../block.sh"; next }
         /^```js/ { out = dir "/" file; next }
@@ -34,7 +34,7 @@ sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g" tests/peers/node/README.md |
 # The service is the only job in the background; if the page breaks off, it is ended here.
 { echo 'set -e'; echo 'trap "kill \$! 2>/dev/null" EXIT'; cat "$dir/block.sh"; } > "$dir/run.sh"
 echo 1..2
-cd "$dir/work" || exit 1
+cd "$dir/empty" || exit 1
 # The packages were installed from the same lock file before, so that npm has them at hand.
 if TPM_DPS=$dir/repository npm_config_prefer_offline=true timeout 1500 sh "$dir/run.sh" > ../out.txt 2> ../err.txt; then
     echo "ok 1 - the page runs to its end"

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import threading
 import time
 
 from server_harness import PATIENCE, SCOPE, Service
@@ -49,6 +50,25 @@ def run(*command, status=0, says=(), **options):
     for words in (says,) if isinstance(says, str) else says:
         check(words in result.err, f"{what}: it does not say {words!r} but\n{result.err}")
     return result
+
+
+class Threads:
+    """At work while it is open (with Threads(...)); each looks at self.stop. A test that is ended does not wait."""
+
+    def __init__(self, *works):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=work, daemon=True) for work in works]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(300)
+        check(not any(t.is_alive() for t in self.threads), "somebody still waits for an answer")
 
 
 def wait_until(condition, what):

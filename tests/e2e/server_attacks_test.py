@@ -9,8 +9,8 @@ import re
 import signal
 import socket
 import ssl
-import threading
 
+from harness import Threads
 from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request, wait_for
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
 from tap import Failed, check, same
@@ -32,13 +32,13 @@ def ends(sock, piece):
         pass
 
 
-class Flood:
+class Flood(Threads):
     """Connections that send without a pause, each in a thread, and are made again when they are closed:
     with Flood(connect, piece)."""
 
     def __init__(self, connect, piece, count=2):
-        self.connect, self.piece, self.stop = connect, piece, threading.Event()
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(count)]
+        self.connect, self.piece = connect, piece
+        super().__init__(*[self.run] * count)
 
     def run(self):
         while not self.stop.is_set():
@@ -49,16 +49,6 @@ class Flood:
                         sock.send(self.piece)
                     except socket.timeout:
                         pass
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
 
 # ---- One connection ----

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 
+from harness import Threads
 from oracle_support import EK_ATTRIBUTES, EK_POLICY, SRK_ATTRIBUTES
 from oracle_wrap import open_blob, sas_text, sas_token, sas_with_key, software_key
 from server_harness import API, SCOPE, owner_token, register
@@ -240,25 +241,12 @@ class Registrar:
         self.hang_up()
 
 
-class Load:
+class Load(Threads):
     """Registrars at work, in threads: with Load(...) as load."""
 
     def __init__(self, registrars):
-        self.registrars, self.stop = registrars, threading.Event()
-        self.ledger = registrars[0].ledger
-        # A test that is ended does not wait for them.
-        self.threads = [threading.Thread(target=r.work, args=(self.stop,), daemon=True) for r in registrars]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(300)
-        check(not any(t.is_alive() for t in self.threads), "somebody still waits for an answer")
+        self.registrars, self.ledger = registrars, registrars[0].ledger
+        super().__init__(*(lambda r=r: r.work(self.stop) for r in registrars))
 
     def after(self, answers, seconds=300):
         """Wait for so many more answers."""

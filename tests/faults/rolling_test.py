@@ -14,7 +14,7 @@ import time
 from fleet import (FREE, Assignment, Keys, enroll, get_operation, is_challenge, operation_of,
                    put_registration, token_for)
 from front import PROXIES, Node, need_programs
-from harness import wait_until
+from harness import Threads, wait_until
 from server_harness import Client, make_certificate
 from stores import Postgres
 from tap import Failed, Programs, check, same
@@ -54,26 +54,15 @@ class Noted(Failed):
     """For the list of what failed."""
 
 
-class Load:
+class Load(Threads):
     """Devices that register and send, and what became of each request."""
 
     def __init__(self, nodes, front, prefix):
         self.nodes, self.front, self.prefix = nodes, front, prefix
-        self.lock, self.stop = threading.Lock(), threading.Event()
+        self.lock = threading.Lock()
         self.done, self.failed = 0, []
         self.context = ssl.create_default_context(cafile=nodes.certificate)
-        self.threads = [threading.Thread(target=self.work, args=(i,), daemon=True) for i in range(WORKERS)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(300)
-        check(not any(t.is_alive() for t in self.threads), "somebody still waits for an answer")
+        super().__init__(*(lambda i=i: self.work(i) for i in range(WORKERS)))
 
     def connect(self):
         raw = socket.create_connection(("127.0.0.1", self.front.port), 60)

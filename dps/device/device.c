@@ -684,14 +684,15 @@ static void build_proof_session(struct dps_device *d, struct bytes_writer *w)
 }
 #endif
 
-/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
- * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; without
- * passwords it is also the one that encrypts. */
+/* A policy session without a key: for a kept key, and where sessions with one are not wanted. */
 static void build_plain_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
     tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(dps_draw(d), TPM2_NONCE_SIZE));
 }
 
+/* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
+ * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; without
+ * passwords it is also the one that encrypts. */
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
     if (dps_session_allowed(d)) {

@@ -8,7 +8,7 @@
 
 /* Begin a run. seed: 32 fresh random bytes that nobody else knows: the salts of sessions follow from them. Each returns
  * 0, or BYTES_E_USAGE if the configuration lacks something or breaks a limit (no run begins then). record is what
- * DPS_WANT_SAVE gave in an earlier run; BYTES_E_STATE if it is not one.
+ * DPS_WANT_SAVE gave in an earlier run; BYTES_E_STATE if it is not one. The seed was copied: wipe it.
  *
  *   register   steps 1, 3, 4-9 and the first hub token; ends with token, assigned_hub, device_id, and one SAVE
  *   token      a fresh hub token with the saved key (step 10)

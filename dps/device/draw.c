@@ -10,3 +10,9 @@ const uint8_t *dps_draw(struct dps_device *d)
     crypto_sha256((const struct bytes[]){bytes_of(d->seed, sizeof d->seed), bytes_written(&w)}, 2, d->drawn);
     return d->drawn;
 }
+
+void dps_draw_end(struct dps_device *d)
+{
+    bytes_wipe(d->seed, sizeof d->seed);
+    bytes_wipe(d->drawn, sizeof d->drawn);
+}

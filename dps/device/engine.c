@@ -5,6 +5,7 @@
  * once `closing` is set, tpm holds the FlushContext of the first handle in `loaded`, until there is none. Then the flow
  * has ended, or, if `restarting` is set, begins again. */
 #include "dps/device/engine.h"
+#include "dps/device/draw.h"
 #include "dps/device/headers.h"
 #include "dps/device/session.h"
 #include "dps/device/step.h"
@@ -56,9 +57,8 @@ static void close_flow(struct dps_device *d)
     bytes_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
     bytes_wipe(&d->session, sizeof d->session);
     bytes_wipe(&d->policy, sizeof d->policy);
-    if (!d->restarting) { /* a salt follows from it, and from that all that the sessions have hidden */
-        bytes_wipe(d->seed, sizeof d->seed);
-        bytes_wipe(d->drawn, sizeof d->drawn);
+    if (!d->restarting) {
+        dps_draw_end(d);
     }
     d->unprotected = false;
     d->guard.code = 0; /* a response to what was flushed has none */
@@ -74,6 +74,7 @@ static void fail(struct dps_device *d, int error)
         d->failed_row = d->row;
     }
     d->restarting = false;
+    dps_draw_end(d); /* nothing begins again */
     if (!d->closing) {
         close_flow(d);
     }

@@ -83,11 +83,12 @@ static int begin(struct bytes record, struct bytes_reader *r, unsigned *kind)
 static bool keep_ek(struct dps_device *d, struct bytes_reader *r, unsigned kind)
 {
     const struct bytes name = (kind & KNOWS_EK) != 0 ? bytes_read_2b(r) : bytes_of(NULL, 0);
-    d->ek_is_expected = name.len == sizeof d->ek_expected;
-    if (d->ek_is_expected) {
+    const bool whole = name.len == sizeof d->ek_expected;
+    if (whole && !d->ek_is_expected) { /* else the caller has said which */
         memcpy(d->ek_expected, name.p, sizeof d->ek_expected);
+        d->ek_is_expected = true;
     }
-    return d->ek_is_expected || (kind & KNOWS_EK) == 0;
+    return whole || (kind & KNOWS_EK) == 0;
 }
 
 int dps_record_read(struct bytes record, struct dps_device *d)

@@ -320,6 +320,7 @@ int dps_session_open(struct dps_device *d, struct bytes *response)
         return 0;
     }
     if (response->len > sizeof d->tpm) {
+        record_handle(d, *response);
         return BYTES_E_LIMIT;
     }
     size_t len = response->len;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define HEAD_SIZE 5
-/* The device never waits longer for one answer, however patient the caller is. */
+/* The modem is never told to wait longer for bytes, however patient the caller is. */
 #define WAIT_MAX_MS 10000
 
 enum { CONNECT = 'C', WRITE = 'W', READ = 'R', CLOSE = 'X' };

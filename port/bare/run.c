@@ -75,19 +75,20 @@ static int drive(struct port_bare_run *run, int begun)
 }
 
 /* Random bytes for a new flow. The flow before has ended, so a failure here must not be reported at a step of it. */
-static int fresh_nonce(struct port_bare_run *run, uint8_t nonce[32])
+static int fresh_seed(struct port_bare_run *run, uint8_t seed[32])
 {
     dps_device_wipe(&run->device);
-    return run->port.entropy.fill(run->port.entropy.context, nonce, 32);
+    return run->port.entropy.fill(run->port.entropy.context, seed, 32);
 }
 
 static int register_device(struct port_bare_run *run)
 {
-    uint8_t nonce[32];
-    int error = fresh_nonce(run, nonce);
+    uint8_t seed[32];
+    int error = fresh_seed(run, seed);
     if (error == 0) {
-        error = drive(run, dps_device_register(&run->device, &run->board->config, nonce));
+        error = drive(run, dps_device_register(&run->device, &run->board->config, seed));
     }
+    bytes_wipe(seed, sizeof seed);
     if (error == 0) {
         run->registered = true;
         port_bare_narrate_registered(run);
@@ -98,17 +99,18 @@ static int register_device(struct port_bare_run *run)
 /* With the kept record. TLS is not in use yet, so its buffer holds the record meanwhile. */
 static int send_message(struct port_bare_run *run)
 {
-    uint8_t nonce[32];
+    uint8_t seed[32];
     size_t len;
     const struct port_storage *storage = &run->port.storage;
     int error = storage->load(storage->context, run->drive.io, sizeof run->drive.io, &len);
     if (error == 0) {
-        error = fresh_nonce(run, nonce);
+        error = fresh_seed(run, seed);
     }
     if (error == 0) {
-        error = drive(
-            run, dps_device_send(&run->device, &run->board->config, nonce, bytes_of(run->drive.io, len)));
+        error = drive(run,
+                      dps_device_send(&run->device, &run->board->config, seed, bytes_of(run->drive.io, len)));
     }
+    bytes_wipe(seed, sizeof seed);
     return error;
 }
 

@@ -53,20 +53,21 @@ static int run(struct port *port, bool loop)
 static int boot(struct port *port, const struct dps_device_config *config, bool loop)
 {
     static uint8_t record[DPS_RECORD_FILE_MAX];
-    uint8_t nonce[32];
+    uint8_t seed[32];
     size_t len;
-    int error = port->entropy.fill(port->entropy.context, nonce, sizeof nonce);
+    int error = port->entropy.fill(port->entropy.context, seed, sizeof seed);
     if (error != 0) {
         return error;
     }
     error = port->storage.load(port->storage.context, record, sizeof record, &len);
     if (error == BYTES_E_NOT_FOUND) {
         puts("registers");
-        error = dps_device_register(&device, config, nonce);
+        error = dps_device_register(&device, config, seed);
     } else if (error == 0) {
         puts("is registered");
-        error = dps_device_token(&device, config, nonce, bytes_of(record, len));
+        error = dps_device_token(&device, config, seed, bytes_of(record, len));
     }
+    bytes_wipe(seed, sizeof seed);
     return error == 0 ? run(port, loop) : error;
 }
 

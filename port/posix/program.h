@@ -37,7 +37,8 @@ struct posix_program {
         .name = "version", .flag = (version_), .help = "print the version"                                   \
     }
 
-/* All that main does: SIGINT and SIGTERM set posix_interrupted while the command runs. Returns: the exit code. */
+/* Read the command line and run what it names: SIGINT and SIGTERM set posix_interrupted meanwhile. Returns: the exit
+ * code. */
 int posix_program_run(const struct posix_program *p, int argc, char *const *argv);
 
 #endif

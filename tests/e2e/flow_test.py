@@ -301,6 +301,8 @@ def fail_authorization(f):
     device = Device("swtpm-tcp")
     f.bench.enroll(device, "device-owned")
     owner, wrong = device.secret("owner", "right"), device.secret("wrong", "wrong")
+    device.run("own", "--new-owner-auth-file", owner, "--no-sessions", "--state", device.path("state"), status=2,
+               says="--state is checked by a session")
     device.run("own", "--new-owner-auth-file", owner, "--new-endorsement-auth-file", owner)
     right = {"--owner-auth-file": owner, "--endorsement-auth-file": owner}
 

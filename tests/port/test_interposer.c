@@ -131,6 +131,7 @@ static int each_handle(const char *directory, bool persist)
                 CHECK_EQUAL(flow_reset_tpm(&f), 0);
                 start_listening();
             }
+            CHECK(f.at > 2); /* some handle was changed */
         }
     }
     flow_close(&f);
@@ -199,6 +200,24 @@ static int substituted_later(void)
     CHECK(f.touched);
     CHECK_EQUAL(sessions, 0);
     CHECK_EQUAL(error, BYTES_E_INTEGRITY);
+    flow_close(&f);
+    return 0;
+}
+
+/* The flow would begin again, but the TPM does not answer any more while what is loaded is flushed: it will not. */
+static int broken_off_before_a_new_beginning(void)
+{
+    CHECK_EQUAL(take("interposer-broken", true), 0);
+    f.config.srk = DPS_SRK_HARDENED;
+    f.change_response = refuse_and_substitute;
+    f.touched = false;
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
+    while (!f.device.closing) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    CHECK(f.touched && f.device.restarting && !test_is_zero(f.device.seed, sizeof f.device.seed));
+    dps_device_fail(&f.device, BYTES_E_TPM_TRANSPORT);
+    CHECK(test_is_zero(f.device.seed, sizeof f.device.seed));
     flow_close(&f);
     return 0;
 }
@@ -345,6 +364,13 @@ static int authorized_policy_session(void)
         CHECK_EQUAL(flow_register(&f), 0); /* the attempt has changed nothing */
         CHECK(stolen < 0);
     }
+    f.config.no_sessions = true; /* the same attempt, where nothing is in its way */
+    for (wanted = 1; wanted <= 2; wanted++) {
+        stolen = activations = 0;
+        CHECK_EQUAL(flow_register(&f), 0);
+        CHECK_EQUAL(stolen, DPS_KEY_SIZE);
+    }
+    CHECK(seen);
     flow_close(&f);
     return 0;
 }
@@ -357,6 +383,7 @@ int main(void)
         {"the policy session, once it is authorized, is the device's", authorized_policy_session},
         {"no other policy session is authorized in its place", own_policy_session},
         {"of a run that has ended nothing remains with which its sessions could be read", nothing_remains},
+        {"of a run that will not begin again, either", broken_off_before_a_new_beginning},
         {"after a new beginning the EK is still the same", substituted_later},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);

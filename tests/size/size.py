@@ -163,7 +163,7 @@ def measured(out, firmware):
             for i, (title, functions, options, target) in enumerate(USES)]
     lines = ["Bytes on a Cortex-M3: Thumb, `-Os -ffunction-sections -fdata-sections`, Debian 12's gcc 12.2.1. Text",
              "includes constants. Reachable: what the linker keeps for these calls, without BearSSL and the libraries",
-             "of C and the compiler. `make check` allows a difference of 1 % or 16 bytes.", ""]
+             "of C and the compiler. `make check-size` allows a difference of 1 % or 16 bytes.", ""]
     lines += table(("reachable", "text", "data", "bss", "target"),
                    [row for i, (title, kept, target) in enumerate(uses) for row in use_rows(title, kept, target, i)])
     lines += WHY.read_text(encoding="utf-8").splitlines() + [""]

@@ -31,6 +31,8 @@ def main():
         for number in range(1, runs + 1):
             begin = time.monotonic()
             failed = run(command)
+            if busy.poll() is not None:
+                sys.exit("stress has ended: nothing kept the machine busy")
             result = "passed" if failed is None else "FAILED " + " ".join(failed)
             results.append(f"run {number} of {runs}, {(time.monotonic() - begin) / 60:.0f} minutes: {result}")
             print(results[-1], flush=True)

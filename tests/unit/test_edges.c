@@ -189,10 +189,12 @@ static int registration_damaged(void)
 }
 
 /* A device's record with one field of the given length; its digest is right. */
+static struct dps_device d;
+static bool pinned; /* the caller has said which EK it must be */
+
 static int read_record(const char *mark, size_t field, size_t len, bool more)
 {
     static const uint8_t filler[400] = {'a'};
-    static struct dps_device d;
     static const struct dps_device_config config = {.id_scope = "0ne"};
     uint8_t record[1024];
     uint8_t digest[CRYPTO_SHA256_SIZE];
@@ -210,6 +212,7 @@ static int read_record(const char *mark, size_t field, size_t len, bool more)
     bytes_write_bytes(&w, bytes_of(digest, sizeof digest));
     memset(&d, 0, sizeof d);
     d.config = &config;
+    d.ek_is_expected = pinned;
     return dps_record_read(bytes_written(&w), &d);
 }
 
@@ -232,6 +235,22 @@ static int device_record_damaged(void)
         }
     }
     CHECK_EQUAL(read_record("DPS1", 1, 2, false), BYTES_E_STATE); /* a zero inside */
+    return 0;
+}
+
+/* A record does not take back which EK the caller has named, and names one where nobody has. */
+static int record_and_caller(void)
+{
+    static const char *const marks[] = {"DPS1", "DPS3"};
+    for (unsigned i = 0; i < 2; i++) {
+        pinned = true;
+        CHECK_EQUAL(read_record(marks[i], 0, 1, false), 0);
+        CHECK(d.ek_is_expected && d.ek_expected[0] == 0);
+        pinned = false;
+        CHECK_EQUAL(read_record(marks[i], 0, 1, false), 0);
+        CHECK_EQUAL(d.ek_is_expected, i == 1);
+        CHECK_EQUAL(d.ek_expected[0], i == 1 ? 'a' : 0);
+    }
     return 0;
 }
 
@@ -330,6 +349,7 @@ static const struct test tests[] = {
     {"found: a TPM that breaks off leaves no secret behind", broken_off_leaves_no_secret},
     {"registrations, damaged in every member", registration_damaged},
     {"the device's record, damaged in every field", device_record_damaged},
+    {"a device's record, and which EK the caller has named", record_and_caller},
     {"configurations that break a limit", configuration_limits},
     {"keys that nothing may be wrapped to", keys_not_to_wrap_to},
 };

@@ -286,12 +286,11 @@ static const struct form *form_called(const char *name)
 
 static int read_ek(struct device_tool *t)
 {
-    uint8_t nonce[32];
-    int exit_code = device_nonce(t, nonce);
+    int exit_code = device_seed(t);
     if (exit_code != 0) {
         return exit_code;
     }
-    int error = dps_device_read_ek(&t->engine, &t->config, nonce);
+    int error = dps_device_read_ek(&t->engine, &t->config, t->seed);
     if (error == 0) {
         error = port_drive(&t->drive, &t->port, NULL, &t->engine);
     }

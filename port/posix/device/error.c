@@ -153,8 +153,8 @@ static void explain_state(const struct device_tool *t)
         fprintf(stderr,
                 "this TPM's endorsement key is not the one of %s: it is another TPM, or somebody on its bus "
                 "puts a key of his own in its place. No password was sent. What to do: if it is meant to be "
-                "another TPM, remove that file%s.\n",
-                t->options.state, t->options.service != NULL ? " and register again" : "");
+                "another TPM, remove that file and register again.\n",
+                t->options.state);
         return;
     }
     if (t->options.state != NULL) {

@@ -9,13 +9,12 @@
 #define NEW_AUTH_MAX 32
 
 typedef int (*begin_run)(struct dps_device *d, const struct dps_device_config *config,
-                         const uint8_t nonce[32]);
+                         const uint8_t seed[32]);
 
 static int run(struct device_tool *t, begin_run begin)
 {
-    uint8_t nonce[32];
-    int exit_code = device_nonce(t, nonce);
-    return exit_code != 0 ? exit_code : device_run(t, begin(&t->engine, &t->config, nonce));
+    int exit_code = device_seed(t);
+    return exit_code != 0 ? exit_code : device_run(t, begin(&t->engine, &t->config, t->seed));
 }
 
 static void print_name(const char *title, struct bytes public_2b, uint32_t handle)
@@ -110,6 +109,10 @@ int device_own(struct device_tool *t)
             device_say("a new authorization may have %d bytes at most", NEW_AUTH_MAX);
             return POSIX_EXIT_USAGE;
         }
+    }
+    if (t->options.state != NULL && t->options.no_sessions) {
+        device_say("--state is checked by a session: leave it out, or --no-sessions");
+        return POSIX_EXIT_USAGE;
     }
     if (t->options.state != NULL && !device_expect_ek(t)) {
         device_say("%s does not say of which TPM it is. What to do: leave --state out, or register again, "

@@ -128,7 +128,6 @@ static void print_effort(const struct device_tool *t)
 
 int device_register(struct device_tool *t)
 {
-    uint8_t nonce[32];
     const struct device_options *o = &t->options;
     int exit_code = device_require(o->service, "service https://HOST");
     if (exit_code == 0) {
@@ -166,9 +165,9 @@ int device_register(struct device_tool *t)
     }
     device_warn_software(t);
     (void)device_expect_ek(t); /* the first time there is none */
-    exit_code = device_nonce(t, nonce);
+    exit_code = device_seed(t);
     if (exit_code == 0) {
-        exit_code = device_run(t, dps_device_register(&t->engine, &t->config, nonce));
+        exit_code = device_run(t, dps_device_register(&t->engine, &t->config, t->seed));
     }
     if (exit_code != 0) {
         return exit_code;
@@ -220,7 +219,6 @@ static int check_clock(const struct device_tool *t)
 
 int device_token(struct device_tool *t)
 {
-    uint8_t nonce[32];
     struct bytes record;
     int exit_code = device_require(t->options.state, "state FILE");
     if (exit_code == 0) {
@@ -233,10 +231,10 @@ int device_token(struct device_tool *t)
         exit_code = check_clock(t);
     }
     if (exit_code == 0) {
-        exit_code = device_nonce(t, nonce);
+        exit_code = device_seed(t);
     }
     if (exit_code == 0) {
-        exit_code = device_run(t, dps_device_token(&t->engine, &t->config, nonce, record));
+        exit_code = device_run(t, dps_device_token(&t->engine, &t->config, t->seed, record));
     }
     if (exit_code != 0) {
         return exit_code;
@@ -262,7 +260,6 @@ static int take_message(struct device_tool *t)
 
 int device_send(struct device_tool *t)
 {
-    uint8_t nonce[32];
     struct bytes record;
     int exit_code = device_require(t->options.state, "state FILE");
     if (exit_code == 0) {
@@ -284,10 +281,10 @@ int device_send(struct device_tool *t)
         exit_code = device_open(t);
     }
     if (exit_code == 0) {
-        exit_code = device_nonce(t, nonce);
+        exit_code = device_seed(t);
     }
     if (exit_code == 0) {
-        exit_code = device_run(t, dps_device_send(&t->engine, &t->config, nonce, record));
+        exit_code = device_run(t, dps_device_send(&t->engine, &t->config, t->seed, record));
     }
     if (exit_code != 0) {
         return exit_code;

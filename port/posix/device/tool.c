@@ -217,9 +217,9 @@ void device_warn_software(const struct device_tool *t)
     }
 }
 
-int device_nonce(struct device_tool *t, uint8_t nonce[32])
+int device_seed(struct device_tool *t)
 {
-    int error = t->port.entropy.fill(t->port.entropy.context, nonce, 32);
+    int error = t->port.entropy.fill(t->port.entropy.context, t->seed, sizeof t->seed);
     if (error == 0) {
         return 0;
     }

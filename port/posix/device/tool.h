@@ -102,6 +102,7 @@ struct device_tool {
     struct device_watch watch;
 
     struct dps_device engine;
+    uint8_t seed[32]; /* of the engine's next run */
     uint64_t run_ms;
     uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
     uint8_t record[DPS_RECORD_FILE_MAX];
@@ -118,8 +119,8 @@ int device_open(struct device_tool *t);
 int device_close(struct device_tool *t);
 /* Called once by each command that relies on the EK as if the TPM were real. */
 void device_warn_software(const struct device_tool *t);
-/* 32 fresh random bytes for the engine. Returns 0 or an exit code. */
-int device_nonce(struct device_tool *t, uint8_t nonce[32]);
+/* Fresh random bytes for the engine, in t->seed. Returns 0 or an exit code. */
+int device_seed(struct device_tool *t);
 /* Run the engine; begin_error is what its begin returned. Returns 0 or an exit code, then the user has been told.
  * */
 int device_run(struct device_tool *t, int begin_error);

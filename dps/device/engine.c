@@ -57,9 +57,6 @@ static void close_flow(struct dps_device *d)
     bytes_wipe(d->tpm, sizeof d->tpm); /* a command that was never answered */
     bytes_wipe(&d->session, sizeof d->session);
     bytes_wipe(&d->policy, sizeof d->policy);
-    if (!d->restarting) {
-        dps_draw_end(d);
-    }
     d->unprotected = false;
     d->guard.code = 0; /* a response to what was flushed has none */
     build_flush(d);
@@ -135,6 +132,7 @@ static void enter(struct dps_device *d, int row)
     for (;; row++) {
         d->row = (uint8_t)row;
         if (row_of(d)->asks == NOBODY) {
+            dps_draw_end(d);
             close_flow(d);
             return;
         }

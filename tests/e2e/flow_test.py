@@ -398,8 +398,11 @@ def fail_state_file(f):
             f.device.run("token", "--state", torn, status=5, says="is not a state file")
             f.bench.send(f.device, "--state", torn, status=5, says="is not a state file")
     f.run(5, "dps-device register", "token", "--state", f.device.path("nothing"))
+    owner = f.device.secret("owner", "x")
+    for path, reason in ((torn, "does not say of which TPM it is"), (f.device.path("nothing"), "does not exist")):
+        f.run(5, reason, "own", "--new-owner-auth-file", owner, "--state", path)
     # Registering writes it again.
-    f.bench.register(f.device, f.id, "--state", torn)
+    f.bench.register(f.device, f.id, "--state", torn, says="any TPM will do")
     f.bench.register(f.device, f.id)
 
 

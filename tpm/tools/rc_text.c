@@ -65,7 +65,7 @@ static const struct text texts[] = {
     {TPM2_RC_MODE, "TPM_RC_MODE", "The TPM does not have this cipher mode."},
     {TPM2_RC_TYPE, "TPM_RC_TYPE", "The object is of a different type than the command needs."},
     {TPM2_RC_HANDLE, "TPM_RC_HANDLE",
-     "There is no such object: a persistent key was evicted, or the TPM was cleared."},
+     "There is no such object: none was ever stored there, it was evicted, or the TPM was cleared."},
     {TPM2_RC_KDF, "TPM_RC_KDF", "The TPM does not have this key derivation."},
     {TPM2_RC_RANGE, "TPM_RC_RANGE", "The handle or value is outside the range that is allowed here."},
     {TPM2_RC_AUTH_FAIL, "TPM_RC_AUTH_FAIL",

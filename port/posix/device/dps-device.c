@@ -19,16 +19,17 @@ static const struct posix_option options_all[] = {
     {.name = "owner-auth-file",
      .argument = "FILE",
      .text = &tool.options.owner_auth_file,
-     .help = "authorization of the owner hierarchy (mode 0600, at most 64 bytes; one line end\n"
-             "at its end is ignored); default: DPS_OWNER_AUTH, else empty"},
+     .help = "password of the owner hierarchy (mode 0600, at most 64 bytes; one line end\n"
+             "at its end is ignored); default: the value of DPS_OWNER_AUTH, else empty"},
     {.name = "endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.endorsement_auth_file,
-     .help = "authorization of the endorsement hierarchy; default: DPS_ENDORSEMENT_AUTH, else empty"},
+     .help = "password of the endorsement hierarchy, where it has one: register needs it, and\n"
+             "all others for a session if the EK is not persistent; default: DPS_ENDORSEMENT_AUTH"},
     {.name = "lockout-auth-file",
      .argument = "FILE",
      .text = &tool.options.lockout_auth_file,
-     .help = "authorization that allows clear; default: DPS_LOCKOUT_AUTH, else empty"},
+     .help = "password that allows clear; default: the value of DPS_LOCKOUT_AUTH, else empty"},
     {.name = "no-sessions",
      .flag = &tool.options.no_sessions,
      .help = "for a TPM that refuses salted sessions: whoever listens on its bus then sees\n"
@@ -112,15 +113,15 @@ static const struct posix_option options_own[] = {
     {.name = "new-owner-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_owner_auth_file,
-     .help = "set this owner authorization, at most 32 bytes"},
+     .help = "set this owner password, at most 32 bytes"},
     {.name = "new-endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_endorsement_auth_file,
-     .help = "set this endorsement authorization"},
+     .help = "set this endorsement password, at most 32 bytes"},
     {.name = "new-lockout-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_lockout_auth_file,
-     .help = "set this lockout authorization"},
+     .help = "set this lockout password, at most 32 bytes"},
     OPTION_STATE("of an earlier register: passwords go only to the TPM that it is of"),
     {.name = "persist",
      .flag = &tool.options.persist,
@@ -152,9 +153,10 @@ static const struct posix_option options_register[] = {
     {.name = "srk",
      .argument = "standard|hardened",
      .text = &tool.options.srk,
-     .help = "the SRK that imports nonce and hub key: standard (default) is TCG's;\nhardened is good for "
-             "TPM2_Import and TPM2_Load only, so that nobody gets\nthem out with TPM2_Rewrap (`info` says "
-             "whether the TPM has it): one more key to\nderive, 9 more commands. --state remembers which"},
+     .help =
+         "the SRK that imports nonce and hub key: standard (default) is TCG's;\nhardened is good for "
+         "TPM2_Import and TPM2_Load only, so that nobody gets\nthem out with TPM2_Rewrap (`info` says "
+         "whether the TPM has it): one more key to\nderive, 7 to 9 more commands. --state remembers which"},
     POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
     OPTION_HUB_PORT,

@@ -152,7 +152,8 @@ static void explain_state(const struct device_tool *t)
     if (d->ek_is_expected && d->ek_len > 0) {
         fprintf(stderr,
                 "this TPM's endorsement key is not the one of %s: it is another TPM, or somebody on its bus "
-                "puts a key of his own in its place. No password was sent. What to do: if it is meant to be "
+                "puts a key of his own in its place. No password was sent in clear. What to do: if it is "
+                "meant to be "
                 "another TPM, remove that file and register again.\n",
                 t->options.state);
         return;

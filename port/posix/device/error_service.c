@@ -20,7 +20,9 @@ static const struct {
     {401003,
      "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
      "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},
-    {401001, "register again: this device was removed, or has been given to another hub"},
+    {401001, "register again: this device was removed, was given to another hub, or has registered since "
+             "with another "
+             "--state file"},
     {401002, "register again; if it repeats, the service no longer knows the challenge: is its clock or "
              "secret shared by "
              "all its nodes?"},

@@ -98,6 +98,17 @@ static int check_places(struct device_tool *t)
     return exit_code != 0 ? exit_code : check_place(t, TPM2_HANDLE_SRK, "SRK", DEVICE_KIND_SRK);
 }
 
+static int expect_ek(struct device_tool *t)
+{
+    const int error = device_expect_ek(t);
+    if (error == 0) {
+        return 0;
+    }
+    device_say("%s %s. What to do: leave --state out, or register, which writes it", t->options.state,
+               error == BYTES_E_NOT_FOUND ? "does not exist" : "does not say of which TPM it is");
+    return POSIX_EXIT_STORE;
+}
+
 int device_own(struct device_tool *t)
 {
     int exit_code = device_open(t);
@@ -114,11 +125,11 @@ int device_own(struct device_tool *t)
         device_say("--state is checked by a session: leave it out, or --no-sessions");
         return POSIX_EXIT_USAGE;
     }
-    if (t->options.state != NULL && !device_expect_ek(t)) {
-        device_say("%s does not say of which TPM it is. What to do: leave --state out, or register again, "
-                   "which writes it anew",
-                   t->options.state);
-        return POSIX_EXIT_STORE;
+    if (t->options.state != NULL) {
+        exit_code = expect_ek(t);
+        if (exit_code != 0) {
+            return exit_code;
+        }
     }
     t->config.persist = t->options.persist;
     if (t->config.persist) {

@@ -164,7 +164,10 @@ int device_register(struct device_tool *t)
         return exit_code;
     }
     device_warn_software(t);
-    (void)device_expect_ek(t); /* the first time there is none */
+    const int expected = device_expect_ek(t);
+    if (expected != 0 && expected != BYTES_E_NOT_FOUND) {
+        device_say("%s does not say of which TPM it is, so any TPM will do; it is written anew", o->state);
+    }
     exit_code = device_seed(t);
     if (exit_code == 0) {
         exit_code = device_run(t, dps_device_register(&t->engine, &t->config, t->seed));

@@ -112,15 +112,17 @@ static int choose_srk(struct device_tool *t)
     return 0;
 }
 
-bool device_expect_ek(struct device_tool *t)
+int device_expect_ek(struct device_tool *t)
 {
     size_t len;
-    const int error = posix_file_read(t->options.state, t->record, sizeof t->record, &len);
-    if (error != 0 || dps_record_ek_name(bytes_of(t->record, len), t->ek_name) != 0) {
-        return false;
+    int error = posix_file_read(t->options.state, t->record, sizeof t->record, &len);
+    if (error == 0) {
+        error = dps_record_ek_name(bytes_of(t->record, len), t->ek_name);
     }
-    t->config.ek_name = bytes_of(t->ek_name, sizeof t->ek_name);
-    return true;
+    if (error == 0) {
+        t->config.ek_name = bytes_of(t->ek_name, sizeof t->ek_name);
+    }
+    return error;
 }
 
 /* A clock that shows a time before this program's release was never set: no token can be signed with that time, and no

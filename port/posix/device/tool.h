@@ -124,9 +124,9 @@ int device_seed(struct device_tool *t);
 /* Run the engine; begin_error is what its begin returned. Returns 0 or an exit code, then the user has been told.
  * */
 int device_run(struct device_tool *t, int begin_error);
-/* The Name of the EK of an earlier registration, by which passwords are not given to another one. False: the state file
- * does not say it. */
-bool device_expect_ek(struct device_tool *t);
+/* The Name of the EK of an earlier registration, by which passwords are not given to another one. Returns 0,
+ * BYTES_E_NOT_FOUND: there is no state file, or another error: it does not say the Name. */
+int device_expect_ek(struct device_tool *t);
 /* Read the CA file into t->trust. Returns 0 or an exit code. */
 int device_trust(struct device_tool *t);
 /* A whole file or, for "-", standard input, into buffer. Returns 0 or an exit code. */

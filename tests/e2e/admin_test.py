@@ -478,7 +478,7 @@ class Particular(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
+class Several(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
@@ -491,7 +491,7 @@ def test_other_service():
         make_certificate(directory, "localhost")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem"))
-        server = Threads(("127.0.0.1", 0), Particular)
+        server = Several(("127.0.0.1", 0), Particular)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with open(os.path.join(directory, "connection"), "w") as f:

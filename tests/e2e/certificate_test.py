@@ -20,8 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as purposes
 
 from certificates import DER, OAEP_PARAMETERS, PEM, Certificate, bundle_pkcs7, oaep
 from harness import Bench, Device, read_file, run, write_file
-from server_harness import PATIENCE
 from tap import Programs, check, same
+from waiting import PATIENCE
 
 HOST = "dps.example"
 

@@ -17,8 +17,9 @@ import tempfile
 import threading
 import warnings
 
-from server_harness import PATIENCE, SCOPE, Service, make_certificate
+from server_harness import SCOPE, Service, make_certificate
 from tap import Programs, check, same
+from waiting import PATIENCE
 
 CASES = 150  # at least so many must have passed against our own service
 TIMEOUTS = "head=2500,linger=5000,drain=60000"

@@ -14,8 +14,9 @@ import ssl
 import threading
 from concurrent import futures
 
-from harness import SCOPE, Bench, Device, SwtpmForTools, make_ca, make_leaf, read_file, run, wait_until
+from harness import SCOPE, Bench, Device, SwtpmForTools, make_ca, make_leaf, read_file, run
 from tap import Programs, check, same
+from waiting import wait_until
 
 EK, SRK = "0x81010001", "0x81000001"
 

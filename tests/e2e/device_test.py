@@ -13,9 +13,10 @@ import ssl
 import subprocess
 import threading
 
-from harness import Bench, Device, Swtpm, run, wait_until, write_file
-from server_harness import PATIENCE, SCOPE
+from harness import Bench, Device, Swtpm, run, write_file
+from server_harness import SCOPE
 from tap import Programs, check, same
+from waiting import PATIENCE, wait_until
 from tpm_front import Front
 
 USAGE, TPM, NETWORK = 2, 3, 4

@@ -16,9 +16,10 @@ import sqlite3
 import threading
 import time
 
-from harness import Bench, Device, wait_until
+from harness import Bench, Device
 from server_harness import API, owner_token
 from tap import Failed, Programs, check, same, seed
+from waiting import Threads, wait_until
 
 KILLS = 40
 DEVICES = ("libtpms", "libtpms", "libtpms", "swtpm-unix")
@@ -249,20 +250,16 @@ class Run:
 
     def load_and_kill(self):
         """Returns when nobody waits for an answer any more."""
-        stop, unanswered = threading.Event(), self.facts.unanswered
+        unanswered = self.facts.unanswered
         who, answers = self.choose_load()
-        workers = [threading.Thread(target=w.work, args=(stop,)) for w in who]
         wanted = self.facts.answered() + answers
-        for worker in workers:
-            worker.start()
-        try:
-            wait_until(lambda: self.facts.answered() >= wanted or not any(w.is_alive() for w in workers), "answers")
-            self.await_moment()
-        finally:
-            self.bench.service.stop(signal.SIGKILL)
-            stop.set()
-            for worker in workers:
-                worker.join()
+        threads = Threads(*(lambda w=w: w.work(threads.stop) for w in who))
+        with threads:
+            try:
+                wait_until(lambda: self.facts.answered() >= wanted or not threads.any_runs(), "answers")
+                self.await_moment()
+            finally:
+                self.bench.service.stop(signal.SIGKILL)
         self.hits += self.facts.unanswered > unanswered
 
     def ask_for_enrollments(self):

@@ -19,8 +19,9 @@ import time
 import urllib.parse
 
 from harness import HUBS, KINDS, Bench, Device, make_ca, read_file, run, unchanged, write_file
-from server_harness import PATIENCE, SCOPE
+from server_harness import SCOPE
 from tap import Programs, check, same
+from waiting import PATIENCE
 
 REGISTRATION = ("TPM2_ReadPublic", "TPM2_StartAuthSession", "TPM2_PolicySecret", "TPM2_ActivateCredential",
                 "TPM2_Import", "TPM2_Load", "TPM2_HMAC", "TPM2_FlushContext")

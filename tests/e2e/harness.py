@@ -11,11 +11,10 @@ import socket
 import sqlite3
 import ssl
 import subprocess
-import threading
-import time
 
-from server_harness import PATIENCE, SCOPE, Service
+from server_harness import SCOPE, Service
 from tap import Failed, Programs, check, same
+from waiting import PATIENCE, wait_until
 
 # Tests run on this machine and name their proxies themselves.
 for _name in ("https_proxy", "all_proxy", "no_proxy"):
@@ -50,32 +49,6 @@ def run(*command, status=0, says=(), **options):
     for words in (says,) if isinstance(says, str) else says:
         check(words in result.err, f"{what}: it does not say {words!r} but\n{result.err}")
     return result
-
-
-class Threads:
-    """At work while it is open (with Threads(...)); each looks at self.stop. A test that is ended does not wait."""
-
-    def __init__(self, *works):
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=work, daemon=True) for work in works]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(300)
-        check(not any(t.is_alive() for t in self.threads), "somebody still waits for an answer")
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < deadline, f"{what}: not within {PATIENCE} s")
-        time.sleep(0.01)
 
 
 def with_defaults(options, **defaults):

@@ -12,8 +12,8 @@ import struct
 import subprocess
 import tempfile
 
-from server_harness import PATIENCE
 from tap import Programs, check, same
+from waiting import PATIENCE
 
 NO_SESSIONS = 0x8001
 GET_RANDOM = struct.pack(">HIIH", NO_SESSIONS, 12, 0x17B, 8)

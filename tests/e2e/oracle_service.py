@@ -12,9 +12,10 @@ import subprocess
 import tempfile
 import threading
 
-from oracle_support import PATIENCE, program, run, wait_until
+from oracle_support import program, run
 from oracle_wrap import check_token, make_blob, sas_with_key
 from tap import check, same
+from waiting import PATIENCE, wait_until
 
 SCOPE = "0ne000ABCDE"
 VERSION = "api-version=2021-06-01"

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 
 # Some tests want the TPM to refuse; that need not be logged. Read once, when the library is loaded.
 os.environ.setdefault("TSS2_LOG", "all+none")
@@ -20,17 +19,9 @@ from tpm2_pytss.types import (TPM2B_ENCRYPTED_SECRET, TPM2B_ID_OBJECT, TPM2B_PRI
                               TPMU_SYM_MODE)
 
 from tap import Failed, check, same
-
-PATIENCE = 120  # seconds after which something that must happen has not happened
+from waiting import PATIENCE, wait_until
 
 FIELDS = ("id_object", "encrypted_secret", "duplicate", "duplicate_secret", "key_public", "enc_uri")
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < deadline, f"{what}: not within {PATIENCE} s")
-        time.sleep(0.01)
 
 
 def program(name):

@@ -10,10 +10,10 @@ import signal
 import socket
 import ssl
 
-from harness import Threads
-from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request, wait_for
+from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
 from tap import Failed, check, same
+from waiting import Threads, wait_until
 
 BARREN = "too many TLS records without content"
 KEEP_OPEN = 1000  # rounds of a flood, in case the service never ends it
@@ -78,7 +78,7 @@ def test_barren_records():
             with contextlib.suppress(ConnectionError):
                 for _ in range(KEEP_OPEN):
                     client.send(barren)
-            wait_for(lambda: Client(sock).reset(), f"many of {barren} did not end the connection")
+            wait_until(lambda: Client(sock).reset(), f"many of {barren} did not end the connection")
             s.wait_log(BARREN)
 
 
@@ -156,7 +156,7 @@ def all_came(s, count):
     """Each listener has a queue of its own: whoever comes at one may be looked at before those who wait at the other,
     and has to bring his request before they have all come."""
     asked = itertools.count(1)  # by connections that are counted as well
-    wait_for(lambda: s.sample("dps_connections_total") - next(asked) >= count, "not all have come to their turn")
+    wait_until(lambda: s.sample("dps_connections_total") - next(asked) >= count, "not all have come to their turn")
 
 
 def crowds(s):
@@ -199,7 +199,7 @@ def test_slots():
         silent[1].send("GET /nowhere HTTP/1.1\r\n")
         new = s.plain()
         same(new.get("/nowhere")[0], 404, "a new client")
-        wait_for(silent[0].reset, "the oldest silent connection has to go")
+        wait_until(silent[0].reset, "the oldest silent connection has to go")
         check(not silent[1].reset() and not silent[2].reset() and not idle.reset(), "another one had to go")
         for client in silent[1:]:
             client.send(("" if client is silent[1] else "GET /nowhere HTTP/1.1\r\n") + "Host: x\r\n\r\n")
@@ -245,7 +245,7 @@ def test_client_share():
         # Nobody in the middle of something is closed at once: then it is the new one.
         for client in mine[2:]:
             client.send("GET /nowhere HTTP/1.1\r\n")
-        wait_for(lambda: busy_turns_away(s, mine[2:]), "a client beyond its share was never turned away")
+        wait_until(lambda: busy_turns_away(s, mine[2:]), "a client beyond its share was never turned away")
         for client in mine[2:]:
             client.close()
 
@@ -293,9 +293,9 @@ def test_log_flood():
         same(client.get(register(), "DELETE")[0], 405, "status")
         client.send("BREW\r\n\r\n")
         same(client.answer()[0], 400, "status")
-        wait_for(lambda: any(x.get("errorCode") == 400001 for x in lines_of(s)), "another kind of refusal has no line")
+        wait_until(lambda: any(x.get("errorCode") == 400001 for x in lines_of(s)), "a line for another kind")
         lost = "lines were left out of the log"
-        wait_for(lambda: sum(x["event"] == "refused" for x in lines_of(s)) +
+        wait_until(lambda: sum(x["event"] == "refused" for x in lines_of(s)) +
                  sum(x["refusals"] for x in lines_of(s) if x["event"] == lost) == count + 2, "lines do not add up")
         seconds = {}
         for line in lines_of(s):
@@ -318,7 +318,7 @@ def test_log_flood_of_many():
                 sock.sendall(b"no TLS at all, not even nearly")
                 with contextlib.suppress(ConnectionError):
                     sock.recv(1)
-        wait_for(lambda: sum(x.get("events", 0) for x in lines_of(s)) > 0, "no event was left out")
+        wait_until(lambda: sum(x.get("events", 0) for x in lines_of(s)) > 0, "no event was left out")
         seconds = {}
         for line in lines_of(s):
             key = line["event"] == "refused", line["time"][:19]

@@ -16,13 +16,13 @@ import time
 import urllib.parse
 
 from tap import Failed, Programs, check, same
+from waiting import PATIENCE
 
 SCOPE = "0ne00000A0A"
 API = "api-version=2021-06-01"
 # So long that even a busy machine does not exceed them: a test of one of them sets that one.
 TIMEOUTS = ("handshake=600000,head=600000,body=600000,stall=600000,idle=600000,write=600000,linger=1000,drain=10000,"
             "stop=0")
-PATIENCE = 90  # seconds after which something that must happen has not happened
 
 
 class Service:
@@ -208,13 +208,6 @@ class Client:
 
     def close(self):
         self.sock.close()
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < deadline, what)
-        time.sleep(0.02)
 
 
 def request(path="/", method="GET", body="", headers=""):

@@ -11,9 +11,9 @@ import sqlite3
 import subprocess
 import time
 
-from server_harness import (API, PATIENCE, SCOPE, Service, enroll, make_certificate, owner_token, register, request,
-                            wait_for)
+from server_harness import API, SCOPE, Service, enroll, make_certificate, owner_token, register, request
 from tap import Failed, check, same
+from waiting import PATIENCE, wait_until
 
 
 # ---- Signals ----
@@ -239,7 +239,7 @@ def test_core_dumps_off():
     try:
         for process in processes:
             limits = f"/proc/{process.pid}/limits"
-            wait_for(lambda: process.poll() is None and re.search(r"Max core file size +0 +0 ", open(limits).read()),
+            wait_until(lambda: process.poll() is None and re.search(r"Max core file size +0 +0 ", open(limits).read()),
                      f"{process.args[0]} may dump core")
     finally:
         for process in processes[1:]:

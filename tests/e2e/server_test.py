@@ -12,8 +12,9 @@ import subprocess
 import threading
 import time
 
-from server_harness import API, PATIENCE, SCOPE, Client, Service, error_code, register, request
+from server_harness import API, SCOPE, Client, Service, error_code, register, request
 from tap import Failed, check, same
+from waiting import PATIENCE
 
 
 # ---- Requests ----

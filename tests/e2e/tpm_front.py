@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from server_harness import PATIENCE
+from waiting import PATIENCE
 
 GET_CAPABILITY, CAP_ALGORITHMS, CAP_PROPERTIES = 0x17A, 0, 6
 POWER_ON, SEND_COMMAND, NV_ON = 1, 8, 11

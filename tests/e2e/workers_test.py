@@ -7,8 +7,9 @@ import re
 import signal
 import time
 
-from server_harness import API, Service, endorsement_key, enroll, owner_token, register, request, wait_for
+from server_harness import API, Service, endorsement_key, enroll, owner_token, register, request
 from tap import check, same
+from waiting import children_of, is_running, wait_until
 
 WORKERS = 3
 CHALLENGES = 6  # a minute, for one device
@@ -18,9 +19,12 @@ SRK = ("ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABALBwvWq8bE4bVwtsnKA18gHzKrlrXUd2XBTm
        "jQTAek1b7etPXa9Tj7Jigv7v+UKMHxji/pGBFiMZy/O2VZXSw+qNFL0=")
 
 
-def workers_of(s):
-    with open(f"/proc/{s.process.pid}/task/{s.process.pid}/children") as f:
-        return [int(pid) for pid in f.read().split()]
+def await_another(s, worker):
+    """A worker that was started in place of this one."""
+    def is_replaced():
+        workers = children_of(s.process.pid)
+        return len(workers) == WORKERS and worker not in workers
+    wait_until(is_replaced, "another worker")
 
 
 def challenge(client, id="dev-1", headers=""):
@@ -47,8 +51,8 @@ def used_up(rate, ask, admitted=401, refusals=1):
 
 def test_processes(s):
     """as many processes as were asked for, all of them serve, and the ready line says so"""
-    same(len(workers_of(s)), WORKERS, "processes")
-    wait_for(lambda: f"{WORKERS} workers" in s.read("out"), "the ready line does not say how many")
+    same(len(children_of(s.process.pid)), WORKERS, "processes")
+    wait_until(lambda: f"{WORKERS} workers" in s.read("out"), "the ready line does not say how many")
     for _ in range(3 * WORKERS):
         client = s.tls()
         same(client.get("/nowhere")[0], 404, "status")
@@ -70,15 +74,15 @@ def test_session_shared(s):
 
 def test_killed(s):
     """a process that is killed is restarted, and clients hardly notice"""
-    before = workers_of(s)
+    before = children_of(s.process.pid)
     os.kill(before[0], signal.SIGKILL)
     for _ in range(20):
         client = s.plain()
         same(client.get("/nowhere")[0], 404, "status")
         client.close()
-    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not restarted")
+    await_another(s, before[0])
     s.wait_log("was killed by signal 9; it is restarted")
-    wait_for(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
+    wait_until(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
     check(s.sample("dps_workers_restarted_total") > 0, "restarts are not counted")
 
 
@@ -86,7 +90,7 @@ def test_reload(s):
     """SIGHUP reaches all processes"""
     before = s.read("log").count("event=reloaded")
     s.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: s.read("log").count("event=reloaded") == before + WORKERS, "not all have reloaded")
+    wait_until(lambda: s.read("log").count("event=reloaded") == before + WORKERS, "not all have reloaded")
 
 
 def enrolled(s, token):
@@ -97,10 +101,10 @@ def enrolled(s, token):
 
 def begin_again(s):
     """Kill a process and wait for the one that is started in its place."""
-    before = workers_of(s)
+    before = children_of(s.process.pid)
     os.kill(before[0], signal.SIGKILL)
-    wait_for(lambda: len(workers_of(s)) == WORKERS and before[0] not in workers_of(s), "it was not restarted")
-    wait_for(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
+    await_another(s, before[0])
+    wait_until(lambda: s.sample("dps_workers_ready") == WORKERS, "the new one is not ready")
 
 
 def test_last_good(s):
@@ -120,11 +124,11 @@ def test_last_good(s):
         same(enrolled(s, token), {404}, "answers")
     same(s.tls().get("/nowhere")[0], 404, "status")
     s.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: enrolled(s, owner_token(s)) == {404}, "the new policies do not count everywhere")
+    wait_until(lambda: enrolled(s, owner_token(s)) == {404}, "the new policies do not count everywhere")
     for name, text in files.items():
         s.write(name, text)
     s.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: enrolled(s, token) == {404}, "the old policies do not count everywhere")
+    wait_until(lambda: enrolled(s, token) == {404}, "the old policies do not count everywhere")
 
 
 def test_said_once(s):
@@ -154,7 +158,7 @@ def test_stop_delay():
     same(kept.get("/nowhere")[1]["connection"], "keep-alive", "Connection")
     same(s.metrics("/readyz")[0], 200, "readyz")
     s.process.send_signal(signal.SIGTERM)
-    wait_for(lambda: s.read("log").count("event=stopping") == 2, "not both processes say that they stop")
+    wait_until(lambda: s.read("log").count("event=stopping") == 2, "not both processes say that they stop")
     for _ in range(6):
         same(s.metrics("/readyz")[::2], (503, "stopping\n"), "readyz")
         same(s.metrics("/healthz")[0], 200, "healthz")
@@ -235,10 +239,10 @@ def test_forwarded():
             # written after the answer. So few lines are below its limits.
             other = f"203.0.113.{number}"
             challenge(client, headers=f"X-Forwarded-For: {other}\r\n")
-            wait_for(lambda: clients_in(s, before)[-1:] == [other], f"{other} is not in the log")
+            wait_until(lambda: clients_in(s, before)[-1:] == [other], f"{other} is not in the log")
             before = len(s.read("log"))
             statuses.setdefault(share, []).append(challenge(client, headers=lines)[0])
-            wait_for(lambda: clients_in(s, before), f"{headers} is not in the log")
+            wait_until(lambda: clients_in(s, before), f"{headers} is not in the log")
             same(clients_in(s, before), [name or "127.0.0.1"], f"client of {headers} in the log")
         minutes = 1 + (time.monotonic() - begin + 1) // 60
         for share, got in statuses.items():
@@ -303,7 +307,7 @@ def test_idle_is_slim():
         for client in clients:
             client.send("\r\n" + rest)
             same(client.answer()[0], 404, "status")
-        wait_for(lambda: busy - resident() > 8 * len(clients), f"{busy} KiB with 200 connections, and no less later")
+        wait_until(lambda: busy - resident() > 8 * len(clients), f"{busy} KiB with 200 connections, and no less later")
         print(f"# {(busy - resident()) / len(clients):.0f} KiB given back by each idle connection")
         for client in clients:
             same(client.get("/nowhere")[0], 404, "status after the pause")
@@ -312,22 +316,13 @@ def test_idle_is_slim():
         s.stop()
 
 
-def is_alive(pid):
-    """A process that has ended does not count, even if its parent has not asked yet."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_orphans():
     """when the watching process is killed, no other stays behind on the port"""
     s = Service("--workers", "2")
-    pids = workers_of(s)
+    pids = children_of(s.process.pid)
     s.process.kill()
     s.process.wait()
-    wait_for(lambda: not any(is_alive(pid) for pid in pids), "a process has stayed")
+    wait_until(lambda: not any(is_running(pid) for pid in pids), "a process has stayed")
 
 
 def refused(s):
@@ -343,10 +338,10 @@ def test_drain(s):
     slow = s.plain()
     slow.get("/nowhere")
     slow.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n")
-    pids = workers_of(s)
+    pids = children_of(s.process.pid)
     s.process.send_signal(signal.SIGTERM)
-    wait_for(lambda: s.read("log").count("no new connections") == WORKERS, "not all of them are stopping")
-    wait_for(lambda: refused(s), "the port still takes connections")
+    wait_until(lambda: s.read("log").count("no new connections") == WORKERS, "not all of them are stopping")
+    wait_until(lambda: refused(s), "the port still takes connections")
     slow.send("\r\n")
     same(slow.answer()[0], 404, "the request in flight")
     same(s.stop(), 0, "exit code")
@@ -356,7 +351,7 @@ def test_drain(s):
 def test_json_from_the_start():
     """with --log json every line of a start, of a process that dies and of a start that fails is one object"""
     s = Service("--workers", "2", "--log", "json", "--metrics", "127.0.0.1:0", "--proxy-listen", "0.0.0.0:0")
-    os.kill(workers_of(s)[0], signal.SIGKILL)
+    os.kill(children_of(s.process.pid)[0], signal.SIGKILL)
     s.wait_log("was killed by signal 9")
     s.write("secret", "none")
     s.hang_up("not reloaded")

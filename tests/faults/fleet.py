@@ -11,11 +11,11 @@ import random
 import threading
 import time
 
-from harness import Threads
 from oracle_support import EK_ATTRIBUTES, EK_POLICY, SRK_ATTRIBUTES
 from oracle_wrap import open_blob, sas_text, sas_token, sas_with_key, software_key
 from server_harness import API, SCOPE, owner_token, register
 from tap import Failed, check, same
+from waiting import Threads
 
 JSON = "Content-Type: application/json\r\n"
 UNAVAILABLE = 503

@@ -5,9 +5,10 @@ import shutil
 import socket
 import subprocess
 
-from harness import wait_until, write_file
-from server_harness import PATIENCE, Service
+from harness import write_file
+from server_harness import Service
 from tap import Failed, Programs, check
+from waiting import PATIENCE, wait_until
 
 
 def need_programs():

@@ -12,9 +12,10 @@ import ssl
 import subprocess
 
 from front import PROXIES, Haproxy, need_programs
-from harness import Bench, Device, run, wait_until
+from harness import Bench, Device, run
 from server_harness import API, SCOPE, Client, error_code, owner_token, request
 from tap import Failed, Programs, check, same
+from waiting import wait_until
 
 BODY_MAX = 131072
 

@@ -15,11 +15,11 @@ import sqlite3
 import subprocess
 
 from fleet import FREE, Keys, enroll
-from harness import wait_until
 from server_harness import Client, Service
 from store_full_test import FullDisk
 from stores import Postgres
 from tap import Failed, Programs, check, same
+from waiting import wait_until
 
 ROLE = ("CREATE ROLE service LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON enrollments, registrations, devices TO "
         "service; GRANT USAGE ON SEQUENCE record_version TO service; GRANT SELECT ON schema_version TO service")

@@ -13,32 +13,15 @@ import time
 
 from durability_test import check_pairs
 from fleet import FREE, Keys, Ledger, Load, Registrar, register_device
-from harness import wait_until
 from server_harness import Service
 from stores import Postgres, Sqlite
 from tap import Programs, check, same, seed
+from waiting import children_of, is_running, wait_until
 
 KILLS = 60
 WORKERS = 2
 DEVICES = 4
 ONCE_MORE = 3  # of the devices that have registered before, so many send with their keys after each kill
-
-
-def workers_of(service):
-    try:
-        with open(f"/proc/{service.process.pid}/task/{service.process.pid}/children", encoding="utf-8") as f:
-            return [int(pid) for pid in f.read().split()]
-    except FileNotFoundError:
-        return []
-
-
-def is_running(pid):
-    """A process that has ended may still be listed until its parent asks how it ended."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-            return f.read().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Run:
@@ -84,7 +67,7 @@ class Run:
         with Load(self.registrars) as load:
             load.after(self.random.randint(1, 40))
             time.sleep(self.random.uniform(0, 0.02))
-            pids = workers_of(self.service)
+            pids = children_of(self.service.process.pid)
             everything = len(pids) < WORKERS or self.random.random() < 0.4
             if everything:
                 self.kill_all(pids)

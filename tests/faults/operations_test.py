@@ -11,10 +11,10 @@ import ssl
 import subprocess
 
 from fleet import Keys, enroll, register_device
-from harness import wait_until
 from server_harness import API, make_certificate, owner_token
 from stores import Postgres
 from tap import Programs, check, same
+from waiting import wait_until
 from unit import Unit
 
 PAGE = "port/posix/deploy/OPERATIONS.md"

@@ -12,17 +12,17 @@ import resource
 import signal
 import socket
 import ssl
-import threading
 import time
 
 from cryptography import x509
 
 from durability_test import check_pairs
 from fleet import FREE, Keys, Ledger, Load, Registrar
-from harness import make_ca, make_leaf, wait_until, write_file
+from harness import make_ca, make_leaf, write_file
 from server_harness import Client, Service, request
 from stores import Sqlite
 from tap import Failed, Programs, check, same, seed
+from waiting import Threads, children_of, wait_until
 
 SLOW = 1000
 IDLE = 5000
@@ -30,7 +30,7 @@ DESCRIPTORS = IDLE + SLOW + 500
 RELOADS = 60
 ENDINGS = 8
 QUEUE = 40            # connections
-TIMEOUTS = "handshake=20000,head=6000,body=10000,stall=6000,idle=3600000,write=60000,linger=5000,drain=600000"
+TIMEOUTS = "idle=3600000,linger=5000,drain=600000"
 
 
 def raise_descriptor_limit():
@@ -115,7 +115,8 @@ def end_quietly(clients):
 
 def test_slow(p):
     """1000 clients that send a byte now and then: others are served, and in the end the slow ones are cut off"""
-    s = p.serve("--workers", "2", "--connections", "4000", "--client-connections", "0", "--metrics", "127.0.0.1:0")
+    s = p.serve("--workers", "2", "--connections", "4000", "--client-connections", "0", "--metrics", "127.0.0.1:0",
+                timeouts=f"{TIMEOUTS},head=6000,stall=6000")
     registrars = p.registrars(s, s.plain, s.tls)
     text = request("/nowhere").encode()
     session = first_session(s)
@@ -158,15 +159,10 @@ def first_session(s):
     return session
 
 
-def processes_of(s):
-    with open(f"/proc/{s.process.pid}/task/{s.process.pid}/children", encoding="utf-8") as f:
-        return [s.process.pid, *map(int, f.read().split())]
-
-
 def resident(s):
     """MiB of all processes."""
     total = 0
-    for pid in processes_of(s):
+    for pid in [s.process.pid, *children_of(s.process.pid)]:
         with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as f:
             total += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
     return total // 1024
@@ -271,19 +267,14 @@ def reloads(p, workers):
     *pairs, _first = certificates(s, RELOADS + 1)
     s.start()
     shakers = [Handshaker(s, s.path("ca.pem")) for _ in range(4)]
-    stop = threading.Event()
-    threads = [threading.Thread(target=h.work, args=(stop,), daemon=True) for h in shakers]
-    for t in threads:
-        t.start()
-    for n, pair in enumerate(pairs):
-        replace(s, pair)
-        s.process.send_signal(signal.SIGHUP)
-        # Only when it is served have both files been read, so that the next pair cannot get between.
-        serial = x509.load_pem_x509_certificate(pair[0].encode()).serial_number
-        wait_until(lambda serial=serial: any(serial in h.serials for h in shakers), f"reload {n} and a handshake")
-    stop.set()
-    for t in threads:
-        t.join(300)
+    threads = Threads(*(lambda h=h: h.work(threads.stop) for h in shakers))
+    with threads:
+        for n, pair in enumerate(pairs):
+            replace(s, pair)
+            s.process.send_signal(signal.SIGHUP)
+            # Only when it is served have both files been read, so that the next pair cannot get between.
+            serial = x509.load_pem_x509_certificate(pair[0].encode()).serial_number
+            wait_until(lambda serial=serial: any(serial in h.serials for h in shakers), f"reload {n} and a handshake")
     failures = [f for h in shakers for f in h.failures]
     done = sum(h.done for h in shakers)
     same(failures, [], f"failed, of {done} handshakes")
@@ -338,7 +329,7 @@ def test_drain_queue(p):
     """SIGTERM while requests wait that nobody has read yet: they are answered, and no connection is reset"""
     for workers in (1, 2):
         s = p.serve("--workers", str(workers))
-        pids = processes_of(s)
+        pids = [s.process.pid, *children_of(s.process.pid)]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:

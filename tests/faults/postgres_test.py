@@ -19,10 +19,11 @@ import time
 from durability_test import check_pairs
 from fleet import (FREE, Assignment, Keys, Ledger, Load, Registrar, enroll, generation_of,
                    get_operation, is_challenge, operation_of, put_registration, register_device, token_for)
-from harness import PROGRAM_PATIENCE, Bench, Device, wait_until
-from server_harness import PATIENCE, Client, Service
+from harness import PROGRAM_PATIENCE, Bench, Device
+from server_harness import Client, Service
 from stores import Postgres
 from tap import Programs, check, same, seed
+from waiting import PATIENCE, wait_until
 
 ROUNDS = 50            # of one token at two nodes
 CUTS = 12

@@ -14,10 +14,10 @@ import time
 from fleet import (FREE, Assignment, Keys, enroll, get_operation, is_challenge, operation_of,
                    put_registration, token_for)
 from front import PROXIES, Node, need_programs
-from harness import Threads, wait_until
 from server_harness import Client, make_certificate
 from stores import Postgres
 from tap import Failed, Programs, check, same
+from waiting import Threads, wait_until
 
 WORKERS = 6
 WHILE_AWAY = 120  # requests
@@ -119,7 +119,7 @@ class Load(Threads):
         wanted, deadline = self.done + requests, time.monotonic() + 300
         while self.done < wanted:
             check(time.monotonic() < deadline, f"fewer than {requests} requests in 300 s")
-            check(any(t.is_alive() for t in self.threads), "nobody is at work any more")
+            check(self.any_runs(), "nobody is at work any more")
             time.sleep(0.01)
 
     def none_failed(self):

@@ -15,10 +15,10 @@ import subprocess
 from durability_test import check_pairs
 from fleet import (FREE, Keys, Ledger, Load, Registrar, enroll, is_challenge,
                    put_registration, register_device, token_for)
-from harness import wait_until
 from server_harness import API, Service, owner_token
 from stores import Sqlite
 from tap import Failed, Programs, check, same
+from waiting import wait_until
 
 DISK = 2 << 20  # bytes
 ENOUGH = 4000   # enrollments: more than fit

@@ -9,8 +9,8 @@ import signal
 import sqlite3
 import subprocess
 
-from server_harness import PATIENCE
 from tap import Programs, check, same
+from waiting import PATIENCE
 
 TABLES = ("enrollments", "registrations", "devices")
 

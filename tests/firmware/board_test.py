@@ -16,10 +16,11 @@ import zlib
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from harness import Bench, Device, openssl, wait_until, write_file
+from harness import Bench, Device, openssl, write_file
 from relay import Modem, TpmLine
 from server_harness import Service
 from tap import Failed, Programs, check, same
+from waiting import wait_until
 from tpm_emulator import TpmEmulator
 
 SERVICE, PORT = "dps.example", 443

@@ -7,9 +7,16 @@ DEPS ?= yes
 # What implements crypto.h: bearssl, or openssl (libcrypto, for large servers). Build each into a directory of its own.
 CRYPTO ?= bearssl
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
-       -Wcast-qual -Wundef -Werror
+       -Wcast-qual -Wundef $(WERROR)
+# For those who build with another compiler than the tests do: WERROR= leaves warnings what they are.
+WERROR ?= -Werror
 CPPFLAGS += -I.
-ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections $(CFLAGS)
+# The same bytes come out in every directory.
+ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
+LINK = $(CC) $(CFLAGS) $(LDFLAGS)
+ifneq ($(words $(BUILD)),1)
+$(error BUILD=$(BUILD): the name of the build directory has a space, which make cannot work with)
+endif
 
 # V=1 shows the commands.
 Q = $(if $(V),,@)
@@ -83,22 +90,22 @@ $(BUILD)/obj/%.o: %.c
 $(foreach main,$(PROGRAM_SRC),$(eval $(BUILD)/$(basename $(notdir $(main))): $(BUILD)/obj/$(main:.c=.o)))
 $(PROGRAMS): $(PORT_LIBS)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
+	$(Q)$(LINK) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 $(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
 
 $(PORT_TESTS): $(BUILD)/port-tests/%: $(BUILD)/obj/tests/port/%.o $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(SYSTEM_LIBS)
 
 .PHONY: tests
 tests: $(UNIT_TESTS) $(PORT_TESTS) $(TEST_TOOLS)

@@ -12,7 +12,7 @@ all: $(EXAMPLE)
 
 $(EXAMPLE): $(EXAMPLE_OBJ) $(BUILD)/libtpmdps.a
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO)) -pthread
+	$(Q)$(LINK) -Wl,--gc-sections -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO)) -pthread
 
 #: make porting-update   write the code that port/PORTING.md shows into it again
 .PHONY: porting-update

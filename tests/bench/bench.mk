@@ -9,7 +9,7 @@ $(BUILD)/dps-bench: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,dps-bench load_lin
 $(BUILD)/dps-micro: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/micro*.c))
 $(BENCH_PROGRAMS): $(BUILD)/obj/tests/bench/load_device.o $(BUILD)/obj/tests/support/activation_open.o $(PORT_LIBS)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(BENCH_LIBS)
+	$(Q)$(LINK) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(BENCH_LIBS)
 
 .PHONY: bench-programs
 bench-programs: all $(BENCH_PROGRAMS)

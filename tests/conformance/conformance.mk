@@ -9,7 +9,7 @@ all: $(CONFORMANCE)
 
 $(CONFORMANCE): $(CONFORMANCE_OBJ) $(PORT_LIBS)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
+	$(Q)$(LINK) -Wl,--gc-sections -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 #: make conformance TPM=... [SERVICE=https://... CA=FILE] [DEVICE_LISTEN=ADDR:PORT] [ARGS=...]
 #:                       check a TPM, a service, a device client; ARGS: more options, or ids (see dps-conformance --help)

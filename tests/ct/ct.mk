@@ -18,9 +18,9 @@ ct:
 $(BUILD)/ct/ct: $(addprefix $(BUILD)/obj/tests/,ct/ct.o ct/nonce.o vectors/activation_blob.o) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--wrap=bytes_equal_secret -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
+	$(Q)$(LINK) -Wl,--wrap=bytes_equal_secret -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
 
 $(BUILD)/ct/planted: $(BUILD)/obj/tests/ct/planted.o
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^
+	$(Q)$(LINK) -o $@ $^

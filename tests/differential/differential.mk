@@ -7,7 +7,7 @@ $(DIFFERENTIAL): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/differential/*
                  $(TEST_OBJ) $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lbearssl -ltss2-mu
+	$(Q)$(LINK) -o $@ $^ -lbearssl -ltss2-mu
 
 CHECK += tests/differential/differential_test.sh
 CHECK_DEPENDS += $(DIFFERENTIAL)

@@ -9,7 +9,7 @@ SYSTEM_DIRS += tests/faults
 $(FAULT_TESTS): $(BUILD)/faults/%: $(BUILD)/obj/tests/faults/%.o $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(SYSTEM_LIBS)
 
 .PHONY: fault-tests setup-faults
 fault-tests: $(FAULT_TESTS)

@@ -21,12 +21,12 @@ $(BUILD)/fuzzers/service: FUZZ_WRAP = -Wl,--wrap=crypto_rsa_oaep_encrypt
 $(FUZZ_PROGRAMS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_COMMON) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(FUZZ_LINK) $(FUZZ_WRAP) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(LINK) $(FUZZ_LINK) $(FUZZ_WRAP) -o $@ $^ $(SYSTEM_LIBS)
 
 $(FUZZ_TOOLS): $(BUILD)/fuzz-tools/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_COMMON) $(PORT_TEST_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(PORT_LIBS) $(SYSTEM_LIBS)
+	$(Q)$(LINK) -o $@ $(sort $(filter %.o,$^)) $(PORT_LIBS) $(SYSTEM_LIBS)
 
 .PHONY: fuzz-programs fuzz-replayers
 fuzz-replayers: $(FUZZ_PROGRAMS) $(FUZZ_TOOLS)

@@ -9,6 +9,6 @@ tests: $(DEVICE_HOSTILE)
 $(DEVICE_HOSTILE): $(BUILD)/obj/port/posix/device/dps-device.o $(HOSTILE_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(LINK) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
 
 CHECK += tests/hostile/production_test.sh

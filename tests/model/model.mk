@@ -6,7 +6,7 @@ MODEL_AREAS = $(BUILD)/tests/model-areas
 $(MODEL_AREAS): $(BUILD)/obj/tests/model/areas.o $(BUILD)/libtpmdps.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
+	$(Q)$(LINK) -o $@ $^ $(CRYPTO_LIBS_$(CRYPTO))
 
 #: make model            the protocol against an attacker who is allowed everything (Maude; under a minute);
 #:                       MODEL="WORD ..." only what has one

@@ -19,5 +19,5 @@ MUTANT_MAIN = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %/$(MUTANT_PROGRAM).c,$(P
 mutant:
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $(MUTANT_SOURCE)))),-D_GNU_SOURCE) \
 	    -std=c11 -w $(CFLAGS) -O1 -c -o $(MUTANT)/mutant.o $(MUTANT)/$(MUTANT_SOURCE)
-	$(Q)$(CC) $(CFLAGS) -o $(MUTANT)/$(MUTANT_PROGRAM) $(MUTANT)/mutant.o \
+	$(Q)$(LINK) -o $(MUTANT)/$(MUTANT_PROGRAM) $(MUTANT)/mutant.o \
 	    $(if $(filter %/$(MUTANT_PROGRAM).c,$(MUTANT_SOURCE)),,$(MUTANT_MAIN)) $(PORT_LIBS) $(SYSTEM_LIBS)

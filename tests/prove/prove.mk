@@ -12,4 +12,4 @@ prove:
 $(BUILD)/prove/axioms: $(BUILD)/obj/tests/prove/axioms.o
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^
+	$(Q)$(LINK) -o $@ $^

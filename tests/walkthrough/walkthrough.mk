@@ -15,7 +15,7 @@ walkthrough:
 $(WALK)/run: $(WALK_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(SYSTEM_LIBS)
 
 $(WALK)/run.jsonl: $(WALK)/run
 	$(SAY) RUN $@

@@ -17,7 +17,7 @@ node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peer
 command -v npm >/dev/null || peers="$peers npm"
 
 # Images for boards, and the boards. BearSSL is built from Debian's source.
-firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl'
+firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl python3-cryptography'
 # Compilers and emulators of other processors.
 cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
        gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static

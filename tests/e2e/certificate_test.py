@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as purposes
 
 from certificates import DER, OAEP_PARAMETERS, PEM, Certificate, bundle_pkcs7, oaep
 from harness import Bench, Device, read_file, run, write_file
+from server_harness import trusting
 from tap import Programs, check, same
 from waiting import PATIENCE
 
@@ -281,7 +282,7 @@ def test_identity_dress():
             write_file(bench.path("key.pem"), key)
             bench.service.start()
             with socket.create_connection(("127.0.0.1", bench.service.tls_port), PATIENCE) as raw:
-                context = ssl.create_default_context(cafile=bench.path("ca.pem"))
+                context = trusting(cafile=bench.path("ca.pem"))
                 with context.wrap_socket(raw, server_hostname="localhost") as tls:
                     same(tls.getpeercert(True), leaf.der, "the certificate that is shown")
             bench.service.stop()

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Certificates for tests, by python3-cryptography; and what it cannot make: EK certificates with an OAEP key."""
+"""Certificates for tests, by python3-cryptography, with all that strict clients ask for (RFC 5280, 4.2.1); and what
+it cannot make: EK certificates with an OAEP key."""
 
+import collections
 import datetime
+import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -10,6 +13,9 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
+CA_USAGE = x509.KeyUsage(key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False,
+                         key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+                         decipher_only=False)
 
 
 def name(text):
@@ -25,22 +31,28 @@ def new_key(kind):
 
 
 class Certificate:
-    """A certificate and its key. issuer: another one; None: self-signed. public: of a key that is elsewhere."""
+    """A certificate and its key. issuer: another one; None: self-signed. public: of a key that is elsewhere. days: from
+    when to when, from now."""
 
-    def __init__(self, subject, issuer=None, key=None, ca=None, extensions=(), public=None):
+    def __init__(self, subject, issuer=None, key=None, ca=None, extensions=(), public=None, days=(-1, 2)):
         self.key = None if public else new_key(key)
         self.public = public or self.key.public_key()
         now = datetime.datetime.now(datetime.timezone.utc)
         builder = (x509.CertificateBuilder().subject_name(name(subject)).public_key(self.public)
                    .issuer_name(issuer.x509.subject if issuer else name(subject))
                    .serial_number(x509.random_serial_number())
-                   .not_valid_before(now - datetime.timedelta(days=1))
-                   .not_valid_after(now + datetime.timedelta(days=2)))
+                   .not_valid_before(now + datetime.timedelta(days=days[0]))
+                   .not_valid_after(now + datetime.timedelta(days=days[1])))
         if ca is not None:
             builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
         signer = issuer.key if issuer else self.key
+        usual = [x509.SubjectKeyIdentifier.from_public_key(self.public),
+                 x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), *([CA_USAGE] if ca else [])]
+        for extension in usual:
+            if not any(isinstance(other, type(extension)) for other, _ in extensions):
+                builder = builder.add_extension(extension, critical=extension is CA_USAGE)
         self.x509 = builder.sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256())
         self.pem, self.der = self.x509.public_bytes(PEM), self.x509.public_bytes(DER)
 
@@ -48,6 +60,33 @@ class Certificate:
         encryption = (serialization.BestAvailableEncryption(password) if password
                       else serialization.NoEncryption())
         return self.key.private_bytes(encoding, form, encryption)
+
+
+CertificateAuthority = collections.namedtuple("CertificateAuthority", "x509 key")
+
+
+def save(path, content):
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as f:
+        f.write(content)
+
+
+def make_ca(directory, subject="Test CA"):
+    """ca.pem and ca.key."""
+    ca = Certificate(subject, ca=True)
+    save(os.path.join(directory, "ca.pem"), ca.pem)
+    save(os.path.join(directory, "ca.key"), ca.key_bytes())
+
+
+def make_leaf(directory, names, ca=None, files=("cert.pem", "key.pem"), **more):
+    """A server's certificate and its key, for these names, by the CA in the directory ca, or in the same one."""
+    with open(os.path.join(ca or directory, "ca.pem"), "rb") as f:
+        certificate = x509.load_pem_x509_certificate(f.read())
+    with open(os.path.join(ca or directory, "ca.key"), "rb") as f:
+        issuer = CertificateAuthority(certificate, serialization.load_pem_private_key(f.read(), None))
+    alternative = x509.SubjectAlternativeName([x509.DNSName(n) for n in names])
+    leaf = Certificate(names[0], issuer, ca=False, extensions=[(alternative, False)], **more)
+    for file, content in zip(files, (leaf.pem, leaf.key_bytes()), strict=True):
+        save(os.path.join(directory, file), content)
 
 
 def bundle_pkcs7(certificates, encoding):

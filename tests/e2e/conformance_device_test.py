@@ -9,7 +9,8 @@ import os
 import socket
 import subprocess
 
-from harness import Device, make_ca, run
+from certificates import make_ca, make_leaf
+from harness import Device, run
 from tap import Programs, check, same
 
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "conformance_device_client.py")
@@ -56,10 +57,11 @@ class Lab:
     def __init__(self):
         self.program, self.dir = Programs.path("dps-conformance"), Programs.directory()
         make_ca(self.dir)
-        self.leaf("good", "DNS:localhost,DNS:hub-a.example")
-        self.leaf("other", "DNS:other.example")
-        self.past_leaf("expired", "DNS:localhost")
-        self.openssl("req", "-x509", *self.curve("self"), "-out", "self.pem", "-days", "2", "-subj", "/CN=localhost",
+        self.leaf("good", "localhost", "hub-a.example")
+        self.leaf("other", "other.example")
+        self.leaf("expired", "localhost", days=(-2000, -1900))
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                     "self.key", "-out", "self.pem", "-days", "2", "-subj", "/CN=localhost",
                      "-addext", "subjectAltName=DNS:localhost")
         self.join("self")
         for name in ("ek.key", "srk.key"):
@@ -71,38 +73,14 @@ class Lab:
     def openssl(self, *arguments):
         subprocess.run(["openssl", *arguments], cwd=self.dir, check=True, capture_output=True)
 
-    @staticmethod
-    def curve(name):
-        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", name + ".key")
-
     def join(self, name):
         with open(self.path(name + ".both"), "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as both:
             for part in (".pem", ".key"):
                 with open(self.path(name + part), "rb") as f:
                     both.write(f.read())
 
-    def ask(self, name, names):
-        with open(self.path("ext"), "w", encoding="utf-8") as f:
-            f.write(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
-        self.openssl("req", *self.curve(name), "-out", name + ".csr", "-subj", "/CN=" + names[4:].split(",")[0])
-
-    def leaf(self, name, names):
-        self.ask(name, names)
-        self.openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                     "-out", name + ".pem", "-days", "2", "-extfile", "ext")
-        self.join(name)
-
-    def past_leaf(self, name, names):
-        """A certificate that was good until 2021: with nothing else wrong, such as dates in the wrong order."""
-        self.ask(name, names)
-        with open(self.path("ca.conf"), "w", encoding="utf-8") as f:
-            f.write("[ca]\ndefault_ca=a\n[a]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n"
-                    "policy=p\n[p]\ncommonName=supplied\n")
-        with open(self.path("index"), "w", encoding="utf-8"):
-            pass
-        self.openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key", "-in",
-                     name + ".csr", "-out", name + ".pem", "-startdate", "20200101000000Z", "-enddate",
-                     "20210101000000Z", "-extfile", "ext")
+    def leaf(self, name, *names, days=(-1, 2)):
+        make_leaf(self.dir, names, files=(name + ".pem", name + ".key"), days=days)
         self.join(name)
 
     def conformance(self, command, *arguments):

@@ -14,7 +14,8 @@ import ssl
 import threading
 from concurrent import futures
 
-from harness import SCOPE, Bench, Device, SwtpmForTools, make_ca, make_leaf, read_file, run
+from certificates import make_ca, make_leaf
+from harness import HUBS, SCOPE, Bench, Device, SwtpmForTools, read_file, run
 from tap import Programs, check, same
 from waiting import wait_until
 
@@ -99,7 +100,7 @@ class Peer:
     def __init__(self, serve, tls=True):
         self.dir = Programs.directory()
         make_ca(self.dir)
-        make_leaf(self.dir)
+        make_leaf(self.dir, ("localhost", *HUBS))
         self.serve, self.context = serve, None
         if tls:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

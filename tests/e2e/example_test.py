@@ -11,7 +11,8 @@ import re
 import subprocess
 import urllib.parse
 
-from harness import HUBS, Bench, Device, make_ca, read_file, run, write_file
+from certificates import make_ca
+from harness import HUBS, Bench, Device, read_file, run, write_file
 from server_harness import SCOPE
 from tap import Programs, check, same
 

@@ -18,7 +18,8 @@ import subprocess
 import time
 import urllib.parse
 
-from harness import HUBS, KINDS, Bench, Device, make_ca, read_file, run, unchanged, write_file
+from certificates import make_ca
+from harness import HUBS, KINDS, Bench, Device, read_file, run, unchanged, write_file
 from server_harness import SCOPE
 from tap import Programs, check, same
 from waiting import PATIENCE
@@ -351,7 +352,7 @@ def fail_network_device(f):
                "--connect-to", f"localhost:{port}")
     f.register(4, "TLS", "--service", f"https://localhost:{f.bench.service.plain_port}")
     f.register(4, "the dates of the certificate", "--now", "4000000000")
-    expired = Bench(days=-1)
+    expired = Bench(days=(-3, -1))
     f.register(4, "the dates of the certificate", "--service", expired.at(), "--ca", expired.path("ca.pem"))
     with unchanged(f.bench, f.state):
         f.bench.send(f.device, "--connect-to", f"localhost:{free}", status=4, says="refused")
@@ -369,7 +370,7 @@ def fail_network_admin(f):
     text = read_file(f.bench.connection).decode().replace("HostName=localhost", "HostName=other.example")
     f.admin(4, "no secure connection", "--connection-string-file", write_file(f.device.path("other"), text),
             "--connect-to", f"localhost:{port}", "list")
-    Bench(days=-1).admin("list", status=4, says="no secure connection")
+    Bench(days=(-3, -1)).admin("list", status=4, says="no secure connection")
 
 
 def fail_network_service(f):

@@ -9,10 +9,10 @@ import re
 import shutil
 import socket
 import sqlite3
-import ssl
 import subprocess
 
-from server_harness import SCOPE, Service
+from certificates import make_ca, make_leaf
+from server_harness import SCOPE, Service, trusting
 from tap import Failed, Programs, check, same
 from waiting import PATIENCE, wait_until
 
@@ -213,40 +213,20 @@ class Device:
 
 # ---- The service -----------------------------------------------------------------------------------------------------
 
-def openssl(*arguments, cwd):
-    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
-
-
-def make_ca(directory):
-    """ca.pem and its key."""
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
-            "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA", cwd=directory)
-
-
-def make_leaf(directory, days=2):
-    """cert.pem and key.pem by that CA, for localhost and the hubs; negative days: it has expired already."""
-    names = ",".join("DNS:" + name for name in ("localhost", *HUBS))
-    write_file(os.path.join(directory, "ext"), f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem",
-            "-out", "csr", "-subj", "/CN=localhost", cwd=directory)
-    openssl("x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem",
-            "-days", str(days), "-extfile", "ext", cwd=directory)
-
-
 class Bench:
     """A service with a store on disk, its administrator, and how devices reach it."""
 
-    def __init__(self, *options, days=2, **service):
+    def __init__(self, *options, days=(-1, 2), **service):
         self.service = Service(*options, start=False, **service)
         Programs.cleanup.callback(self.service.stop)
         make_ca(self.service.dir)
-        make_leaf(self.service.dir, days)
+        make_leaf(self.service.dir, ("localhost", *HUBS), days=days)
         self.start()
 
     def start(self):
         self.service.start()
         # service.tls() trusts the certificate itself, which is enough only for one that nobody has issued.
-        self.service.contexts = {self.service.read("cert.pem"): ssl.create_default_context(cafile=self.path("ca.pem"))}
+        self.service.contexts = {self.service.read("cert.pem"): trusting(cafile=self.path("ca.pem"))}
         text = run(Programs.path("dps-admin"), "connection-string", "--policy-file", self.path("policies.json"),
                    "--host", f"localhost:{self.service.tls_port}").out
         self.connection = write_file(self.path("connection"), text)

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 
-from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request
+from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request, trusting
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
 from tap import Failed, check, same
 from waiting import Threads, wait_until
@@ -394,6 +394,6 @@ def third(s):
         s.wait_log("event=reloaded detail=certificate", s.read("log").rindex("policies"))
     check("event=reloaded detail=certificate" in s.read("log")[s.read("log").rindex("policies"):], "it still waits")
     pem = ssl.get_server_certificate(("127.0.0.1", s.tls_port))
-    context = ssl.create_default_context(cadata=pem)
+    context = trusting(cadata=pem)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context.wrap_socket(s.raw(), server_hostname="localhost")

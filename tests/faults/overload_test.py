@@ -16,10 +16,11 @@ import time
 
 from cryptography import x509
 
+from certificates import make_ca, make_leaf
 from durability_test import check_pairs
 from fleet import FREE, Keys, Ledger, Load, Registrar
-from harness import make_ca, make_leaf, write_file
-from server_harness import Client, Service, request
+from harness import HUBS, write_file
+from server_harness import Client, Service, request, trusting
 from stores import Sqlite
 from tap import Failed, Programs, check, same, seed
 from waiting import Threads, children_of, wait_until
@@ -226,7 +227,7 @@ class Handshaker:
 
     def __init__(self, s, ca):
         self.s, self.done, self.failures, self.serials = s, 0, [], set()
-        self.context = ssl.create_default_context(cafile=ca)
+        self.context = trusting(cafile=ca)
         self.context.maximum_version = ssl.TLSVersion.TLSv1_2
 
     def work(self, stop):
@@ -247,7 +248,7 @@ def certificates(s, count):
     make_ca(s.dir)
     pairs = []
     for _ in range(count):
-        make_leaf(s.dir)
+        make_leaf(s.dir, ("localhost", *HUBS))
         pairs.append((s.read("cert.pem"), s.read("key.pem")))
     return pairs
 

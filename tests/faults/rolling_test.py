@@ -7,14 +7,13 @@ import os
 import shutil
 import signal
 import socket
-import ssl
 import threading
 import time
 
 from fleet import (FREE, Assignment, Keys, enroll, get_operation, is_challenge, operation_of,
                    put_registration, token_for)
 from front import PROXIES, Node, need_programs
-from server_harness import Client, make_certificate
+from server_harness import Client, make_certificate, trusting
 from stores import Postgres
 from tap import Failed, Programs, check, same
 from waiting import Threads, wait_until
@@ -61,7 +60,7 @@ class Load(Threads):
         self.nodes, self.front, self.prefix = nodes, front, prefix
         self.lock = threading.Lock()
         self.done, self.failed = 0, []
-        self.context = ssl.create_default_context(cafile=nodes.certificate)
+        self.context = trusting(cafile=nodes.certificate)
         super().__init__(*(lambda i=i: self.work(i) for i in range(WORKERS)))
 
     def connect(self):

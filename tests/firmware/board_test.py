@@ -3,7 +3,6 @@
 
 Needs qemu-system-arm, swtpm, python3-cryptography."""
 
-import datetime
 import json
 import os
 import random
@@ -13,10 +12,8 @@ import subprocess
 import time
 import zlib
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from harness import Bench, Device, openssl, write_file
+from certificates import make_ca, make_leaf
+from harness import Bench, Device, write_file
 from relay import Modem, TpmLine
 from server_harness import Service
 from tap import Failed, Programs, check, same
@@ -33,25 +30,6 @@ SLOTS, SLOT_SIZE = 2, 1024
 
 # ---- Certificates ----------------------------------------------------------------------------------------------------
 
-def make_leaf(directory, ca_directory, names=NAMES, begin=0, end=2, kind="ec"):
-    """cert.pem and key.pem in directory, by the CA of ca_directory; begin and end in days from now."""
-    with open(os.path.join(ca_directory, "ca.pem"), "rb") as f:
-        ca = x509.load_pem_x509_certificate(f.read())
-    with open(os.path.join(ca_directory, "ca.key"), "rb") as f:
-        ca_key = serialization.load_pem_private_key(f.read(), None)
-    key = ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
-    now = datetime.datetime.utcnow()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
-    leaf = (x509.CertificateBuilder().subject_name(name).issuer_name(ca.subject).public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + datetime.timedelta(days=begin)).not_valid_after(now + datetime.timedelta(days=end))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
-            .sign(ca_key, hashes.SHA256()))
-    write_file(os.path.join(directory, "cert.pem"), leaf.public_bytes(serialization.Encoding.PEM))
-    write_file(os.path.join(directory, "key.pem"), key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-
-
 class FieldBench(Bench):
     """A service that the images trust, and that they know by other names than its administrator does."""
 
@@ -64,7 +42,7 @@ class FieldBench(Bench):
     def leaf(self, ca=None, **leaf):
         ca = ca or Programs.path("firmware")
         names = (*leaf.pop("names", NAMES), "localhost")
-        make_leaf(self.service.dir, ca, names, **leaf)
+        make_leaf(self.service.dir, names, ca, **leaf)
         with open(os.path.join(ca, "ca.pem"), "rb") as f:
             write_file(self.path("ca.pem"), f.read())
 
@@ -267,7 +245,7 @@ class Field:
     def rsa_certificate(self):
         board = self.registered()
         self.bench.service.stop()
-        self.bench.leaf(kind="rsa")
+        self.bench.leaf(key=2048)
         self.bench.start()
         board.reach(self.bench)
         text = board.boot()
@@ -278,15 +256,14 @@ class Field:
     def wrong_certificates(self):
         board = self.registered()
         other = Programs.directory()
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
-                "-out", "ca.pem", "-days", "2", "-subj", "/CN=firmware test CA", cwd=other)
+        make_ca(other, "firmware test CA")
         rogue = FieldBench()
         for leaf, words in (
                 # The same name as the CA that it trusts, and another key.
                 ({"ca": other}, "does not end at a trusted CA"),
                 ({"names": ("other.example",)}, "the certificate is for another host name"),
                 # Expired before this code was released: that much is known without a clock.
-                ({"begin": -4000, "end": -2000}, "clock")):
+                ({"days": (-4000, -2000)}, "clock")):
             rogue.service.stop()
             rogue.leaf(**leaf)
             rogue.start()

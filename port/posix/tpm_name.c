@@ -61,7 +61,8 @@ static const char *unwrap(struct posix_tpm *t, const char *name, char *why, size
 
 static void explain_name(const struct posix_tpm *t, const char *name, char *why, size_t why_size)
 {
-    if (t->wrapper == NULL && after(name, "hostile:") != NULL) {
+    const bool wrapper = after(name, "hostile:") != NULL || after(name, "interpose:") != NULL;
+    if (t->wrapper == NULL && wrapper) {
         snprintf(
             why, why_size,
             "%s is a TPM that misbehaves, and only dps-conformance has one: start dps-conformance --tpm NAME "

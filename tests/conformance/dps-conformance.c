@@ -34,9 +34,9 @@ static const struct posix_option options[] = {
     {.name = "serve-tpm",
      .argument = "ADDR:PORT",
      .text = &o.serve_tpm,
-     .help = "no cases: serve the TPM that --tpm names (also hostile:SEED/TPM) to any client, in\n"
-             "swtpm's and the simulator's protocol, the control or platform port at PORT + 1,\n"
-             "until a signal; PORT 0: any free pair"},
+     .help = "no cases: serve the TPM that --tpm names (also hostile:SEED/TPM and\n"
+             "interpose:FILE/TPM) to any client, in swtpm's and the simulator's protocol, the\n"
+             "control or platform port at PORT + 1, until a signal; PORT 0: any free pair"},
     {.name = "help", .flag = &o.help, .help = "this"},
     {.name = "version", .flag = &o.version, .help = "print the version"},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dps-conformance --serve-tpm: a TPM of ours, honest or hostile, for other people's clients. */
+/* dps-conformance --serve-tpm: a TPM of ours, honest, hostile or behind an interposer, for other people's clients. */
 #ifndef TESTS_CONFORMANCE_SERVE_TPM_H
 #define TESTS_CONFORMANCE_SERVE_TPM_H
 

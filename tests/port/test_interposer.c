@@ -5,11 +5,10 @@
 #include "dps/device/ownership.h"
 #include "dps/device/record.h"
 #include "dps/protocol/activation.h"
+#include "tests/hostile/interpose.h"
 #include "tests/port/flow.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"
-#include "tpm/tools/command_more.h"
-#include "tpm/tools/open.h"
 #include <string.h>
 
 static struct flow f;
@@ -19,33 +18,25 @@ static struct flow f;
 
 /* ---- The bus ----------------------------------------------------------------------------------------------------- */
 
-static struct port_tpm real;
+static struct interposer bus;
 static bool seen;         /* a password crossed in clear */
 static unsigned sessions; /* StartAuthSession since the change of keys */
 
 static bool has(struct bytes bytes, const char *text)
 {
-    const size_t len = strlen(text);
-    for (size_t at = 0; at + len <= bytes.len; at++) {
-        if (memcmp(bytes.p + at, text, len) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return memmem(bytes.p, bytes.len, text, strlen(text)) != NULL;
 }
 
-static int listen(void *context, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
-                  uint32_t timeout_ms)
+static void look(void *context, unsigned step, enum port_trace_kind kind, const char *who, struct bytes bytes)
 {
-    (void)context;
-    seen = seen || has(command, OWNER) || has(command, ENDORSEMENT);
-    return real.transact(real.context, command, response, capacity, len, timeout_ms);
+    (void)context, (void)step, (void)kind, (void)who;
+    seen = seen || has(bytes, OWNER) || has(bytes, ENDORSEMENT);
 }
 
 static void start_listening(void)
 {
-    real = f.tpm_port;
-    f.tpm_port.transact = listen;
+    bus = (struct interposer){.tpm = f.tpm_port, .record = {NULL, look}};
+    f.tpm_port = (struct port_tpm){&bus, interposer_transact};
 }
 
 static int take(const char *directory, bool persist)
@@ -224,154 +215,37 @@ static int broken_off_before_a_new_beginning(void)
 
 /* ---- The policy session, once it is authorized ------------------------------------------------------------------- */
 
-static int activations, wanted;
-static int stolen; /* bytes of the key that was read; negative: the TPM has refused */
-
-static int ask(struct bytes_writer *w, uint8_t *response, size_t capacity, size_t *len)
+/* The device has proved endorsement authority in its policy session. Before each ActivateCredential the same is asked
+ * in clear with that session, and with one of the interposer's own. Then TPM2_Rewrap. */
+static int authorized_policy_session(void)
 {
-    return real.transact(real.context, bytes_written(w), response, capacity, len, 60000);
-}
-
-/* The device has proved endorsement authority in its policy session. Its ActivateCredential is held back, and the same
- * is asked in clear with that session. Then TPM2_Rewrap. */
-static int steal(struct bytes command)
-{
-    static uint8_t buffer[2048], response[2048], storage[256];
-    uint8_t inner[32], name[TPM2_NAME_SIZE];
-    uint32_t rc;
-    size_t len;
-    struct bytes key, duplicate, secret;
-    struct tpm2_sensitive sensitive;
-    struct bytes_reader r = bytes_reader_over(command);
-    (void)bytes_read_bytes(&r, 10);
-    const uint32_t srk = bytes_read_u32(&r), ek = bytes_read_u32(&r);
-    (void)bytes_read_bytes(&r, bytes_read_u32(&r));
-    const struct bytes id_object = bytes_read_2b(&r), encrypted = bytes_read_2b(&r);
-    const struct tpm2_auth empty = tpm2_auth_password(bytes_of(NULL, 0));
-    const struct tpm2_auth auth[2] = {empty, tpm2_auth_policy(f.device.loaded[DPS_LOADED_SESSION], false)};
-    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
-    tpm2_activate_credential_build(&w, srk, ek, auth, id_object, encrypted);
-    CHECK_EQUAL(ask(&w, response, sizeof response, &len), 0);
-    if (tpm2_activate_credential_parse(bytes_of(response, len), &rc, &key) != 0) {
-        return -1;
-    }
-    memcpy(inner, key.p, key.len);
-    struct dps_activation
-        parts; /* the service's answer: here from the device; on the bus, from its TPM2_Import */
-    CHECK(dps_activation_parse(bytes_of(f.device.net + f.device.blob_at, f.device.blob_len), &parts) == 0);
-    tpm2_name_of(parts.key_public_2b, name);
-    w = bytes_writer_over(buffer, sizeof buffer);
-    tpm2_rewrap_build(&w, srk, TPM2_RH_NULL, &empty, parts.duplicate, bytes_of(name, sizeof name),
-                      parts.duplicate_secret);
-    CHECK_EQUAL(ask(&w, response, sizeof response, &len), 0);
-    CHECK_EQUAL(tpm2_rewrap_parse(bytes_of(response, len), &rc, &duplicate, &secret), 0);
-    CHECK_EQUAL(tpm2_duplicate_open_inner(duplicate, bytes_of(inner, key.len), bytes_of(name, sizeof name),
-                                          &sensitive, storage, sizeof storage),
-                0);
-    return (int)sensitive.key.len;
-}
-
-static int take_over(void *context, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
-                     uint32_t timeout_ms)
-{
-    struct bytes_reader r = bytes_reader_over(command);
-    (void)bytes_read_bytes(&r, 6);
-    if (bytes_read_u32(&r) == TPM2_CC_ACTIVATE_CREDENTIAL && ++activations == wanted) {
-        stolen = steal(command);
-    }
-    return listen(context, command, response, capacity, len, timeout_ms);
-}
-
-/* A policy session of the interposer's own, whose handle the device gets for its own one: with the nonce of the one or
- * of the other. On the way to the TPM it is put back where an authorization names it. */
-static uint32_t own_session, device_session;
-static bool own_nonce;
-
-static int give_own_session(uint8_t *response)
-{
-    uint8_t buffer[128];
-    uint32_t rc;
-    size_t len;
-    struct bytes nonce;
-    struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
-    tpm2_start_auth_session_build(&w, TPM2_SE_POLICY, bytes_of(flow_nonce, sizeof flow_nonce));
-    CHECK_EQUAL(ask(&w, buffer, sizeof buffer, &len), 0);
-    CHECK_EQUAL(tpm2_start_auth_session_parse(bytes_of(buffer, len), &rc, &own_session, &nonce), 0);
-    struct bytes_reader r = bytes_reader_over(bytes_of(response + 10, 4));
-    device_session = bytes_read_u32(&r);
-    put_u32(response + 10, own_session);
-    if (own_nonce) {
-        memcpy(response + 16, nonce.p, nonce.len);
-    }
+    CHECK_EQUAL(take("interposer-policy", true), 0);
+    bus.rewrap = true;
+    CHECK_EQUAL(flow_register(&f), 0); /* the attempts have changed nothing */
+    CHECK_EQUAL(bus.inner_keys, 0);
+    CHECK_EQUAL(bus.keys, 0);
+    CHECK_EQUAL(bus.refusals, 2 * 2); /* of the nonce, of the hub key: ActivateCredential, PolicySecret */
+    CHECK(!seen);
+    f.config.no_sessions = true; /* the same attempt, where nothing is in its way */
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(bus.inner_keys, 2);
+    CHECK_EQUAL(bus.keys, 2);
+    CHECK_EQUAL(bus.key_len, DPS_KEY_SIZE);
+    CHECK(seen);
+    flow_close(&f);
     return 0;
-}
-
-/* In a command's authorizations, not in its handles: those are in the HMACs. */
-static struct bytes put_back(struct bytes command, uint32_t code)
-{
-    static uint8_t changed[2048];
-    uint8_t wrong[4];
-    const size_t begin =
-        10 + 4 * (code == TPM2_CC_POLICY_SECRET || code == TPM2_CC_ACTIVATE_CREDENTIAL ? 2 : 1);
-    memcpy(changed, command.p, command.len);
-    put_u32(wrong, own_session);
-    for (size_t at = begin; own_session != 0 && at + 4 <= command.len; at++) {
-        if (memcmp(changed + at, wrong, 4) == 0) {
-            put_u32(changed + at, device_session);
-        }
-    }
-    return bytes_of(changed, command.len);
-}
-
-static int swap_sessions(void *context, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
-                         uint32_t timeout_ms)
-{
-    struct bytes_reader r = bytes_reader_over(command);
-    (void)bytes_read_bytes(&r, 6);
-    const uint32_t code = bytes_read_u32(&r);
-    if (code == TPM2_CC_ACTIVATE_CREDENTIAL) {
-        stolen = steal(command);
-    }
-    const bool policy = code == TPM2_CC_START_AUTH_SESSION && command.p[command.len - 9] == TPM2_SE_POLICY;
-    const int error = listen(context, put_back(command, code), response, capacity, len, timeout_ms);
-    if (policy && error == 0 && own_session == 0) {
-        CHECK_EQUAL(give_own_session(response), 0);
-    }
-    return error;
 }
 
 static int own_policy_session(void)
 {
     for (unsigned i = 0; i < 2; i++) {
         CHECK_EQUAL(take(i == 0 ? "interposer-own" : "interposer-own-nonce", true), 0);
-        own_nonce = i == 1;
-        own_session = 0;
-        stolen = 0;
-        f.tpm_port.transact = swap_sessions;
+        bus.rewrap = bus.own_session = true;
+        bus.own_nonce = i == 1;
         CHECK(flow_register(&f) != 0);
-        CHECK(own_session != 0 && stolen <= 0);
+        CHECK(bus.given_session != 0 && bus.inner_keys == 0 && bus.keys == 0);
         flow_close(&f);
     }
-    return 0;
-}
-
-static int authorized_policy_session(void)
-{
-    CHECK_EQUAL(take("interposer-policy", true), 0);
-    f.tpm_port.transact = take_over;
-    for (wanted = 1; wanted <= 2; wanted++) { /* of the nonce, of the hub key */
-        stolen = activations = 0;
-        CHECK_EQUAL(flow_register(&f), 0); /* the attempt has changed nothing */
-        CHECK(stolen < 0);
-    }
-    f.config.no_sessions = true; /* the same attempt, where nothing is in its way */
-    for (wanted = 1; wanted <= 2; wanted++) {
-        stolen = activations = 0;
-        CHECK_EQUAL(flow_register(&f), 0);
-        CHECK_EQUAL(stolen, DPS_KEY_SIZE);
-    }
-    CHECK(seen);
-    flow_close(&f);
     return 0;
 }
 

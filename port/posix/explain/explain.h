@@ -15,6 +15,7 @@
 struct explain_paste {
     struct trace trace;
     uint32_t command_code; /* of the last command seen, or what the user has said; 0: unknown */
+    uint32_t answered;     /* out of many: that of the last response, which may come in two versions */
     unsigned shown;
     bool broken;
     char refusal[512]; /* why the certificate or key in it, a CA's for one, is not an EK; "": there is none */

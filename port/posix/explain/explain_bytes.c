@@ -154,13 +154,18 @@ static void show_message(struct explain_paste *p, struct bytes message)
 {
     if (is_command(message)) {
         p->command_code = tpm2_explain_command_code(message);
+        p->answered = 0;
         explain_show(p, TRACE_COMMAND, NULL, message);
         return;
+    }
+    if (p->command_code == 0) {
+        p->command_code = p->answered;
     }
     if (p->command_code == 0) {
         guess_command(p, message);
     }
     explain_show(p, TRACE_RESPONSE, NULL, message);
+    p->answered = p->many ? p->command_code : 0;
     p->command_code = 0;
 }
 

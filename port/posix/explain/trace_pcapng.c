@@ -217,7 +217,7 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
         .to_device = kind == PORT_TRACE_TPM_RESPONSE || kind == PORT_TRACE_HTTP_RESPONSE,
         .message = bytes,
     };
-    if (kind == PORT_TRACE_TPM_COMMAND) {
+    if (kind == PORT_TRACE_TPM_COMMAND && !p->passwords) {
         packet.message = without_secrets(bytes, blanked);
     }
     if (packet.message.len == 0 || packet.message.len > MESSAGE_MAX) {

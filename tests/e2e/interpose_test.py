@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT
+"""Somebody stands between dps-device and its TPM (interpose:FILE/TPM in tests/hostile/): what he hears, what becomes of
+what he changes, and which keys he carries away. Device and service are those that users have. Needs swtpm."""
+import base64
+import contextlib
+import functools
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import re
+import struct
+import urllib.parse
+
+from harness import KINDS, Bench, Device, read_file, run
+from served import Served
+from tap import Programs, check, same
+
+OWNER, ENDORSEMENT = "the owner's password", "that of endorsement"
+
+
+# ---- The bus ---------------------------------------------------------------------------------------------------------
+
+class Record:
+    """What the interposer has written: his log, and the packets of his capture with who sent them."""
+
+    def __init__(self, path, log):
+        self.path, self.log = path, log
+        self.bytes = read_file(path)
+        self.packets = list(self.read())
+        # dps-device explain reads it whole, and knows each message.
+        lines = run(Programs.path("dps-device"), "explain", "--format", "json", path, status=None).out.splitlines()
+        self.messages = [json.loads(line) for line in lines]
+        same(len(self.messages), len(self.packets), "messages that explain shows")
+        same([m["len"] for m in self.messages], [len(data) for _, data in self.packets], "their lengths")
+
+    def read(self):
+        """Each packet: the comment, and what is behind 40 bytes of IP and TCP headers."""
+        at = 0
+        while at < len(self.bytes):
+            kind, size = struct.unpack(">II", self.bytes[at:at + 8])
+            if kind == 6:
+                length = struct.unpack(">I", self.bytes[at + 20:at + 24])[0]
+                packet = self.bytes[at + 28:at + 28 + length]
+                option = at + 28 + (length + 3) // 4 * 4
+                comment = struct.unpack(">H", self.bytes[option + 2:option + 4])[0]
+                yield self.bytes[option + 4:option + 4 + comment].decode(), packet[40:]
+            at += size
+
+    def sent(self, name, kind):
+        """Messages of explain, of one command."""
+        return [m for m in self.messages if m["name"] == "TPM2_" + name and m["kind"] == "tpm-" + kind]
+
+    def answers(self, who):
+        """What the TPM answers to the commands with this comment."""
+        following = zip(self.packets, self.packets[1:])
+        return [answer[6:10].hex() for (comment, _), (_, answer) in following if comment == who]
+
+    def field(self, message, name):
+        """The bytes of a parameter without its size, and what explain says of it."""
+        at = next(k for k, f in enumerate(message["fields"]) if f["name"] == name)
+        whole, content = message["fields"][at], message["fields"][at + 2]
+        return message["hex"][2 * content["offset"]:2 * (content["offset"] + content["len"])], whole.get("meaning", "")
+
+    def said(self, what):
+        """The ends of the lines of the log that begin so."""
+        return re.findall(f"^interpose: {what}: (.*)$", self.log, re.M)
+
+
+class Bus(Device):
+    """A device whose TPM is reached through a process of its own, in which the interposer is."""
+
+    numbers = itertools.count()
+
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.id = f"d-{next(self.numbers)}"
+
+    def own(self, *passwords):
+        """Keys that are kept, and passwords, before anybody listens."""
+        files = [self.secret(name, text) for name, text in zip(("owner", "endorsement"), passwords)]
+        options = [x for name, path in zip(("owner", "endorsement"), files) for x in (f"--new-{name}-auth-file", path)]
+        self.run("own", "--persist", *options)
+        self.auth = [x for name, path in zip(("owner", "endorsement"), files) for x in (f"--{name}-auth-file", path)]
+
+    @contextlib.contextmanager
+    def listen(self, *options):
+        """Runs of the device in here pass the interposer. The record is complete when this is left."""
+        path, name, loaded = self.path("bus.pcapng"), self.tpm.name, self.tpm.loaded
+        record, lends = [], any(option.startswith("own-session") for option in options)
+        with Served(hostile="interpose:" + ",".join((path, *options, "log/")), tpm=name) as served:
+            self.tpm.name, self.tpm.loaded = f"swtpm:127.0.0.1:{served.port}", list
+            try:
+                yield record
+            finally:
+                self.tpm.name, self.tpm.loaded = name, loaded
+            same(served.stop(), 0, "exit code of dps-conformance")
+            record.append(Record(path, served.log()))
+        # Where he has lent the device a session, it flushes that one instead of its own.
+        left = self.tpm.loaded()
+        same(len(left), 1 if lends and name.startswith("swtpm") else 0, f"loaded in the TPM: {left}")
+
+
+@functools.cache
+def bench():
+    return Bench()
+
+
+def token_signed_by(key, token):
+    """Is the hub token's signature made with this key?"""
+    pairs = dict(pair.split("=", 1) for pair in token.strip().split(" ", 1)[1].split("&"))
+    mac = hmac.new(bytes.fromhex(key), f"{pairs['sr']}\n{pairs['se']}".encode(), hashlib.sha256).digest()
+    return base64.b64encode(mac).decode() == urllib.parse.unquote(pairs["sig"])
+
+
+# ---- What he hears ---------------------------------------------------------------------------------------------------
+
+def hears(kind):
+    """a listener reads passwords and inner keys with --no-sessions, and none without"""
+    device = Bus(kind)
+    device.own(OWNER, ENDORSEMENT)
+    bench().enroll(device, device.id)
+    for options, readable in (((), False), (("--no-sessions",), True)):
+        with device.listen() as record:  # the hardened SRK is derived, so the owner's password is needed
+            bench().register(device, device.id, "--srk", "hardened", *options)
+        record, = record
+        for password in (OWNER, ENDORSEMENT):
+            same(password.encode() in record.bytes, readable, f"{password} in the record, {options}")
+        activated, imported = record.sent("ActivateCredential", "response"), record.sent("Import", "command")
+        same((len(activated), len(imported)), (2, 2), "of nonce and hub key")
+        for answer, command in zip(activated, imported):
+            inner, given = record.field(answer, "certInfo"), record.field(command, "encryptionKey")
+            same(inner[0] == given[0], readable, "the inner key as the TPM gives it and as it is given back")
+            for _, meaning in (inner, given):
+                same("Encrypted by a session" in meaning, not readable, f"what explain says: {meaning!r}")
+        same(record.log, "", "what he has done")
+
+
+def hears_new_password(kind):
+    """a new password is read with --no-sessions, and not without"""
+    for options, readable in (((), False), (("--no-sessions",), True)):
+        device = Bus(kind)
+        with device.listen() as record:
+            device.run("own", "--new-owner-auth-file", device.secret("owner", OWNER), *options)
+        same(OWNER.encode() in record[0].bytes, readable, f"the password in the record, {options}")
+
+
+# ---- What he changes -------------------------------------------------------------------------------------------------
+
+NOT_BELIEVED = "was changed between the TPM and this program"
+SESSION_REFUSED = "TPM_RC_BAD_AUTH (0xAA2, session 2)"
+# Options of the device; where the bits are; exit code and words; what the TPM answers to a changed command.
+# A refused Import may come from a locked SRK, so the device begins again, once, with another one.
+FLIPS = [
+    ((), ("flip-response=ActivateCredential@20",), 3, NOT_BELIEVED, []),
+    (("--no-sessions",), ("flip-response=ActivateCredential@20",), 3, "TPM2_Import answered", []),
+    ((), ("flip-response=HMAC@20",), 3, NOT_BELIEVED, []),
+    (("--no-sessions",), ("flip-response=HMAC@20",), 1, "error 401002", []),
+    ((), ("flip-command=HMAC@120",), 3, SESSION_REFUSED, ["00000aa2"]),
+    (("--no-sessions",), ("flip-command=HMAC@40",), 1, "error 401002", ["00000000"]),
+    ((), ("flip-command=Import@150",), 0, "", ["00000aa2"]),
+    ((), ("flip-command=Import@150", "flip-command=Import:2@150"), 3, SESSION_REFUSED, ["00000aa2", "00000aa2"]),
+]
+
+
+def changes(kind):
+    """a flipped bit is refused by the TPM or not believed by the device; with --no-sessions the service notices"""
+    device = Bus(kind)
+    device.own()
+    bench().enroll(device, device.id)
+    for options, rules, code, says, answers in FLIPS:
+        with device.listen(*rules) as record:
+            bench().register(device, device.id, *options, status=code, says=says)
+        record, = record
+        same(len(record.said("a wrong bit")), len(rules), f"bits of {rules}")
+        same(record.answers("changed, to the TPM"), answers, f"answers of the TPM to {rules}, {options}")
+
+
+def repeats(kind):
+    """a command that is sent once more is refused; with --no-sessions the TPM signs again"""
+    device = Bus(kind)
+    device.own()
+    bench().enroll(device, device.id)
+    for options, rule, code in (((), "HMAC", "0xaa2"), ((), "Import", "0xaa2"),
+                                (("--no-sessions",), "HMAC", "0x000")):
+        with device.listen("replay=" + rule) as record:
+            bench().register(device, device.id, *options)
+        same([line.split()[0] for line in record[0].said("the same command once more")], [code], f"{rule}, {options}")
+
+
+# ---- What he wants ---------------------------------------------------------------------------------------------------
+
+# SRK, passwords, options of the device; inner keys and keys that he gets; what the TPM says to his TPM2_Rewrap.
+THEFTS = [
+    ("standard", (), (), 2, 2, "0x000"),
+    ("standard", (), ("--no-sessions",), 2, 2, "0x000"),
+    ("standard", (OWNER, ENDORSEMENT), ("--no-sessions",), 2, 2, "0x000"),
+    ("standard", (OWNER, ENDORSEMENT), (), 0, 0, "0x000"),
+    ("hardened", (), (), 2, 0, "0x12f"),
+    ("hardened", (OWNER, ENDORSEMENT), ("--no-sessions",), 2, 0, "0x12f"),
+    ("hardened", (OWNER, ENDORSEMENT), (), 0, 0, "0x12f"),
+]
+
+
+def steals(kind):
+    """TPM2_Rewrap gives the keys under the standard SRK, unless passwords have never crossed in clear; under the
+    hardened one it gives none"""
+    for srk, passwords, options, inner_keys, keys, rewrap in THEFTS:
+        device, what = Bus(kind), (srk, passwords, options)
+        device.own(*passwords)
+        bench().enroll(device, device.id)
+        with device.listen("rewrap") as record:
+            bench().register(device, device.id, "--srk", srk, *options)
+        record, = record
+        same(len(record.said("the inner key")), inner_keys, f"inner keys: {what}")
+        same(len(record.said("the key")), keys, f"keys: {what}")
+        same({line.split()[0] for line in record.said("TPM2_Rewrap")}, {rewrap}, f"TPM2_Rewrap: {what}")
+        asked = record.answers("from the interposer")
+        check(len(asked) >= 3, f"he has hardly asked: {asked}")
+        if keys > 0:  # the last one is the hub's
+            token = device.run("token", "--state", device.path("state")).out
+            check(token_signed_by(record.said("the key")[-1], token), f"not the hub's device key: {what}")
+
+
+def lends_session(kind):
+    """a policy session of his own in the place of the device's: nothing is authorized in it, and he gets no key"""
+    for passwords in ((), (OWNER, ENDORSEMENT)):
+        for option in ("own-session", "own-session-nonce"):
+            device = Bus(kind)
+            device.own(*passwords)
+            bench().enroll(device, device.id)
+            with device.listen(option, "rewrap") as record:
+                bench().register(device, device.id, status=3)
+            same(record[0].said("the key"), [], f"keys: {passwords}")
+            same(len(record[0].said("the inner key")), 0 if passwords else 1, f"inner keys: {passwords}")
+
+
+# ---- A key of his own in the EK's place ------------------------------------------------------------------------------
+
+def replaces_ek(kind):
+    """a key of his own in the EK's place: the service refuses it before any salt; `own` tells him a new password, but
+    not with --state"""
+    device = Bus(kind)
+    bench().enroll(device, device.id)
+    bench().register(device, device.id)
+    with device.listen("own-ek") as record:
+        bench().register(device, device.id, status=1, says="error 401003")
+    same(record[0].sent("StartAuthSession", "command"), [], "sessions")
+    owner = device.secret("owner", OWNER)
+    with device.listen("own-ek") as record:
+        device.run("own", "--state", device.path("state"), "--new-owner-auth-file", owner, status=5,
+                   says="No password was sent")
+    same(record[0].sent("StartAuthSession", "command"), [], "sessions")
+    with device.listen("own-ek") as record:
+        device.run("own", "--new-owner-auth-file", owner)
+    same(record[0].said("a new password"), [OWNER.encode().hex()], "what he reads")
+    check(OWNER.encode() not in record[0].bytes, "it crossed in clear")
+
+
+# ---- His name --------------------------------------------------------------------------------------------------------
+
+def names():
+    """his name: what is wrong in it is said, and a device of the tests takes it itself"""
+    program = os.path.join(Programs.build, "tests", "dps-device-hostile")
+    tpm, path = KINDS["libtpms"]().name, os.path.join(Programs.directory(), "a/b")
+    os.mkdir(os.path.dirname(path))
+    for wrong in ("flop", "flip-command=", "flip-command=NoSuch", "flip-command=HMAC:0", "replay=HMAC@x", "replay=0"):
+        run(program, "--tpm", f"interpose:{path},{wrong}/{tpm}", "ek", status=2, says="PLACE is COMMAND")
+    run(program, "--tpm", f"interpose:/{tpm}", "ek", status=2, says="PLACE is COMMAND")
+    run(program, "--tpm", f"interpose:{path}/x/{tpm}", "ek", status=2, says="cannot be written")
+    run(program, "--tpm", f"interpose:{path},flip-response=1@2/{tpm}", "ek", status=3)
+    run(program, "--tpm", f"interpose:{path},log,flip-response=ReadPublic@2/{tpm}", "ek", status=3, says="a wrong bit")
+    same(os.stat(path).st_mode & 0o777, 0o600, "mode of the record")
+
+
+def tests():
+    for test in (hears, hears_new_password, changes, repeats, steals, lends_session, replaces_ek):
+        for kind in ("libtpms", "swtpm-unix"):
+            yield f"{' '.join(test.__doc__.split())} ({kind})", functools.partial(test, kind)
+    yield names.__doc__, names

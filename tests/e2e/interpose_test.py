@@ -45,7 +45,7 @@ class Record:
                 packet = self.bytes[at + 28:at + 28 + length]
                 option = at + 28 + (length + 3) // 4 * 4
                 comment = struct.unpack(">H", self.bytes[option + 2:option + 4])[0]
-                yield self.bytes[option + 4:option + 4 + comment].decode(), packet[40:]
+                yield self.bytes[option + 4:option + 4 + comment].decode().split("\n")[0], packet[40:]
             at += size
 
     def sent(self, name, kind):
@@ -132,6 +132,9 @@ def hears(kind):
         for answer, command in zip(activated, imported):
             inner, given = record.field(answer, "certInfo"), record.field(command, "encryptionKey")
             same(inner[0] == given[0], readable, "the inner key as the TPM gives it and as it is given back")
+            for message, name in ((answer, "certInfo"), (command, "encryptionKey")):
+                says = f"Encrypted: {'nothing' if readable else name}."
+                check(message["sessions"].endswith(says), f"explain says {message['sessions']!r}")
             for _, meaning in (inner, given):
                 same("Encrypted by a session" in meaning, not readable, f"what explain says: {meaning!r}")
         same(record.log, "", "what he has done")

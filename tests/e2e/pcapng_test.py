@@ -85,10 +85,14 @@ def test_http_has_an_interface_of_its_own(r):
 
 
 def test_each_packet_says_its_step(r):
+    """and its sessions, and what they hide"""
     comments = [c for (c,) in fields(r.trace, "frame", "frame.comment")]
     check(all(c.startswith("Step ") for c in comments), f"comments {comments}")
     steps = {int(c.split(":")[0].split()[1]) for c in comments}
     check({1, 3, 4, 7, 8, 9} <= steps, f"steps {steps}")
+    for words in ("New: policy session 0x03000001.", "Sessions: HMAC session 0x02000000, policy session 0x03000001. "
+                  "Encrypted: certInfo.", "Encrypted: encryptionKey."):
+        check(any(words in c for c in comments), f"no comment says {words}")
 
 
 def test_no_password_is_in_it(r):

@@ -123,6 +123,8 @@ static int test_readable(void)
     CHECK(!has(&r, "Malformed"));
     CHECK(strchr(r.text, '\033') == NULL && !has(&r, "\xC2\x9B"));
     CHECK(has(&r, "The activation blob in base64"));
+    CHECK(has(&r, "New: policy session 0x03000000."));
+    CHECK(has(&r, "Sessions: policy session 0x03000000. Encrypted: nothing."));
     free(r.text);
     return 0;
 }

@@ -7,10 +7,6 @@
 
 #define HEADER_SIZE 10 /* tag, size, code [P1 r1.59 18.2] */
 
-/* A session encrypts the first parameter of the command or of the response [P2 r1.59 8.4, Table 32]. */
-#define SESSION_DECRYPT 0x20
-#define SESSION_ENCRYPT 0x40
-
 struct walk {
     struct bytes input;
     size_t at;    /* next byte */
@@ -234,6 +230,7 @@ static void explain_sized(struct walk *w, const struct tpm2_member *m, const cha
         emit(w, (struct tpm2_field){
                     .kind = buffer ? TPM2_FIELD_BUFFER : TPM2_FIELD_STRUCTURE,
                     .secret = m->shape->secret,
+                    .encrypted = m->shape == &tpm2_shape_encrypted_parameter,
                     .len = measured.at - w->at,
                     .name = m->name,
                     .type = m->shape->type,
@@ -399,7 +396,7 @@ int tpm2_explain_command(struct bytes command, tpm2_explain_sink *sink, void *co
             w.error = BYTES_E_FORMAT;
         }
     }
-    explain_parameters(&w, c->parameters, c->spec, (w.session_attributes & SESSION_DECRYPT) != 0);
+    explain_parameters(&w, c->parameters, c->spec, (w.session_attributes & TPM2_SESSION_DECRYPT) != 0);
     return finish_message(&w);
 }
 
@@ -421,7 +418,7 @@ static void explain_response_area(struct walk *w, const struct tpm2_command_tabl
 
     const size_t outer = w->end;
     w->end = w->at + (size_t)size;
-    explain_parameters(w, c->response, c->spec, (ahead.session_attributes & SESSION_ENCRYPT) != 0);
+    explain_parameters(w, c->response, c->spec, (ahead.session_attributes & TPM2_SESSION_ENCRYPT) != 0);
     finish(w);
     w->end = outer;
     w->stuck = false;

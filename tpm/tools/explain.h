@@ -25,6 +25,7 @@ struct tpm2_field {
     bool leaf;
     bool secret;      /* an authValue, or bytes of a command that may contain one: not for a transcript */
     unsigned depth;   /* 0: not inside of anything */
+    bool encrypted;   /* a parameter that a session hides: its size and bytes follow */
     size_t offset;    /* in the input */
     size_t len;       /* bytes, of a container all that it contains; 0 of an empty structure */
     const char *name; /* as in the specification: "credentialBlob" */

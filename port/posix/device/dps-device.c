@@ -54,6 +54,10 @@ static const struct posix_option options_all[] = {
 };
 
 static const struct posix_option options_tests[] = {
+    {.name = "trace-secrets",
+     .flag = &tool.options.trace_secrets,
+     .help = "for teaching, never in production: --trace also shows passwords, salts, session\n"
+             "keys, and in clear what sessions hide"},
     {.name = "seed",
      .argument = "TEXT",
      .text = &tool.options.seed,
@@ -306,6 +310,10 @@ static int run(size_t i)
             "--trace alone is for people, --trace=json for programs, --trace=pcapng:FILE for Wireshark; "
             "there is no \"%s\"",
             trace);
+        return POSIX_EXIT_USAGE;
+    }
+    if (tool.options.trace_secrets && trace == NULL) {
+        device_say("--trace-secrets only adds to --trace, which is not given");
         return POSIX_EXIT_USAGE;
     }
     return commands[i].run(&tool);

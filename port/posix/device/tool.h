@@ -20,7 +20,7 @@ struct device_options {
     const char *owner_auth_file, *endorsement_auth_file, *lockout_auth_file;
     const char *trace, *seed;
     uint64_t now, timeout;
-    bool help, version, verbose, quiet, no_sessions;
+    bool help, version, verbose, quiet, no_sessions, trace_secrets;
     /* ek, register */
     const char *ek_template, *srk, *format, *certificate, *id;
     /* own, clear */

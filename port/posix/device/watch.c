@@ -173,6 +173,16 @@ static int open_pcapng(struct device_tool *t, const char *path)
     return 0;
 }
 
+/* After the trace is open. Nobody can have given this by mistake and not notice. */
+static void tell_secrets(struct device_tool *t)
+{
+    device_say("WARNING: --trace-secrets: passwords, session keys and what sessions hide stand in the trace "
+               "in clear. For "
+               "teaching only, never in production");
+    t->trace.device = t->pcapng.device = &t->engine;
+    t->pcapng.passwords = true;
+}
+
 int device_watch_begin(struct device_tool *t)
 {
     const char *form = t->options.trace;
@@ -182,6 +192,9 @@ int device_watch_begin(struct device_tool *t)
     } else if (form != NULL) {
         trace_open(&t->trace, stderr, form[0] != 0);
         t->watch.next = trace_port(&t->trace);
+    }
+    if (exit_code == 0 && t->options.trace_secrets) {
+        tell_secrets(t);
     }
     t->port.trace = (struct port_trace){t, saw};
     t->stream_port = posix_stream_port(&t->stream);

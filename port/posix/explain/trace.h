@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The transcript of a run (`--trace`, `--trace=json`): every TPM and HTTP message, taken apart and explained.
  *
- * authValues (passwords) never reach the output: their bytes are replaced before anything is written.
- * Everything else is shown as it was sent, the Authorization header included: whoever reads a transcript can
- * use that token until it expires. So are keys and data that a command or response carries in clear, as on the
- * bus: the inner key, what is sealed or unsealed. Of a command that this program does not know only the header is
- * shown, since the rest may hold an authValue.
+ * authValues (passwords) never reach the output: their bytes are replaced before anything is written. So are the HMACs
+ * of policy sessions, which may be passwords, too. Everything else is shown as it was sent, the Authorization header
+ * included: whoever reads a transcript can use that token until it expires. So are keys and data that a command or
+ * response carries in clear, as on the bus: the inner key, what is sealed or unsealed, if no session hides it. Each
+ * message says which sessions it is in and what they hide. Of a command that this program does not know only the header
+ * is shown, since the rest may hold an authValue.
+ *
+ * `--trace-secrets`, for teaching: nothing is replaced, and what sessions hide is shown with the keys that hide it.
  *
  * The readable form: for each message a heading and one indented line per field, at most 100 columns, with colours if
  * out is a terminal and NO_COLOR is not set [no-color.org].
@@ -19,6 +22,8 @@
  *   len     number: its bytes
  *   hex     string, 2 * len lower-case digits; passwords are zeros
  *   masked  true if bytes of hex were replaced, else false
+ *   sessions  of a TPM message, string: "Sessions: policy session 0x03000000. Encrypted: certInfo."; absent if it has
+ *           none
  *   error   number: 0, or a negative value of enum bytes_error: the message is malformed or incomplete, and fields
  *           says how far it could be explained
  *   fields  array, in the order of the bytes, containers before what they contain:
@@ -31,6 +36,14 @@
  *     meaning     string: one plain sentence; absent if there is nothing to say
  *     spec        string: "P2 r1.59 12.2.5"; absent in HTTP messages
  *     masked      true if the bytes of this field were replaced, else absent
+ *     encrypted   true if a session hides this parameter, else absent
+ * With --trace-secrets a TPM message is followed by another object if something in it is computed from a secret:
+ *   step, what, name   as above; kind is "secrets"
+ *   values  array, each computed from those before it:
+ *     session   number: its handle; 0: it has none yet
+ *     name      string: "salt", "sessionKey"; "cpHashInput", "cpHash" ("rpHashInput", "rpHash"), "hmacKey",
+ *               "hmacInput", "hmac"; "cfbSecret", "cfbKey", "cfbIV", "keystream", "clear"
+ *     hex, meaning   strings
  * New members may be added; these stay. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_H
 #define PORT_POSIX_EXPLAIN_TRACE_H
@@ -38,14 +51,17 @@
 #include "dps/device/limits.h"
 #include "dps/protocol/http.h"
 #include "port/port.h"
+#include "port/posix/explain/trace_session.h"
 #include <stdio.h>
 
 struct trace {
     FILE *out;
     bool json;
     bool colour;
-    size_t column;         /* readable form: where the next character goes, from 0 */
-    uint32_t command_code; /* of the last TPM command: its response does not repeat it */
+    size_t column;                   /* readable form: where the next character goes, from 0 */
+    uint32_t command_code;           /* of the last TPM command: its response does not repeat it */
+    struct trace_sessions sessions;  /* likewise */
+    const struct dps_device *device; /* its secrets are shown; null: none are */
     /* An HTTP response comes in pieces and is shown when it is complete. */
     struct dps_http http;
     unsigned http_step;

@@ -25,6 +25,7 @@ struct message {
     bool in_buffer; /* readable form: a TPM2B has been shown as one line, and its size and bytes are not */
     unsigned buffer_depth;
     int error;
+    char sessions[TRACE_SESSIONS_TEXT]; /* TPM: what it says of them; empty: nothing */
 };
 
 /* What the JSON form and the headings call them. */
@@ -63,48 +64,12 @@ static bool is_tpm(const struct message *m)
     return m->kind == TRACE_COMMAND || m->kind == TRACE_RESPONSE;
 }
 
+static bool is_hidden(const struct message *m, const struct tpm2_field *f)
+{
+    return f->secret && m->t->device == NULL;
+}
+
 /* ---- The readable form ------------------------------------------------------------------------------------------- */
-
-/* The value of a field without a sentence of its own, in digits or as a name. */
-static void write_value(struct trace *t, const struct tpm2_field *f)
-{
-    char text[64] = "";
-    if (f->kind == TPM2_FIELD_INTEGER && f->value_name != NULL) {
-        (void)snprintf(text, sizeof text, "%s", f->value_name);
-    } else if (f->kind == TPM2_FIELD_INTEGER && (f->bits == NULL || f->value == 0)) {
-        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)f->value);
-    } else if (f->kind == TPM2_FIELD_BUFFER || f->leaf) {
-        const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
-        if (f->kind != TPM2_FIELD_INTEGER && f->len > size_field) {
-            (void)snprintf(text, sizeof text, "%zu bytes", f->len - size_field);
-        } else if (f->kind == TPM2_FIELD_BUFFER) {
-            (void)snprintf(text, sizeof text, "empty");
-        }
-    }
-    trace_words(t, text, TRACE_TEXT_AT);
-    if (f->meaning != NULL) {
-        trace_words(t, text[0] != 0 ? ": " : "", TRACE_TEXT_AT);
-        trace_words(t, f->meaning, TRACE_TEXT_AT);
-    }
-}
-
-static void write_bits(struct trace *t, const struct tpm2_field *f)
-{
-    for (const struct tpm2_bit *bit = f->bits; bit != NULL && bit->name != NULL; bit++) {
-        if ((f->value & bit->mask) == 0) {
-            continue;
-        }
-        trace_column(t, TRACE_NAME_AT + 2 * (size_t)f->depth + 2);
-        trace_style(t, TRACE_NAME);
-        trace_words(t, bit->name, TRACE_NAME_AT);
-        trace_style(t, TRACE_PLAIN);
-        if (bit->meaning != NULL) {
-            trace_column(t, TRACE_TEXT_AT);
-            trace_words(t, bit->meaning, TRACE_TEXT_AT);
-        }
-        trace_newline(t);
-    }
-}
 
 static void write_field(void *context, const struct tpm2_field *f)
 {
@@ -118,7 +83,7 @@ static void write_field(void *context, const struct tpm2_field *f)
     const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
     trace_column(t, TRACE_HEX_AT);
     trace_style(t, TRACE_BYTES);
-    if (f->secret && f->len > size_field) {
+    if (is_hidden(m, f) && f->len > size_field) {
         char hidden[40];
         (void)snprintf(hidden, sizeof hidden, "hidden: %zu bytes", f->len - size_field);
         trace_words(t, hidden, TRACE_HEX_AT);
@@ -130,9 +95,9 @@ static void write_field(void *context, const struct tpm2_field *f)
     trace_words(t, f->name, TRACE_NAME_AT);
     trace_style(t, TRACE_PLAIN);
     trace_column(t, TRACE_TEXT_AT);
-    write_value(t, f);
+    trace_value(t, f);
     trace_newline(t);
-    write_bits(t, f);
+    trace_bits(t, f);
 }
 
 static void write_text_field(void *context, const struct trace_http_field *f)
@@ -202,6 +167,11 @@ static void write_heading(const struct message *m)
     }
     trace_style(t, TRACE_PLAIN);
     trace_newline(t);
+    if (m->sessions[0] != 0) {
+        trace_column(t, TRACE_HEX_AT);
+        trace_words(t, m->sessions, TRACE_HEX_AT);
+        trace_newline(t);
+    }
 }
 
 static void write_error(const struct message *m)
@@ -232,7 +202,7 @@ static void json_hex(void *context, const struct tpm2_field *f)
     if (!f->leaf) {
         return;
     }
-    if (!f->secret) {
+    if (!is_hidden(m, f)) {
         trace_json_hex(m->t, bytes_of(&m->bytes.p[f->offset], f->len));
         return;
     }
@@ -265,7 +235,8 @@ static void json_field(void *context, const struct tpm2_field *f)
     json_text(m->t, "valueName", f->value_name);
     json_text(m->t, "meaning", f->meaning);
     json_text(m->t, "spec", f->spec);
-    (void)fprintf(out, "%s}", f->secret && f->leaf ? ",\"masked\":true" : "");
+    (void)fprintf(out, "%s%s}", is_hidden(m, f) && f->leaf ? ",\"masked\":true" : "",
+                  f->encrypted ? ",\"encrypted\":true" : "");
 }
 
 static void json_text_field(void *context, const struct trace_http_field *f)
@@ -297,6 +268,9 @@ static void json_begin(const struct message *m)
     } else {
         trace_json_string(m->t, bytes_of_text(subjects[m->kind].title));
     }
+    if (m->sessions[0] != 0) {
+        json_text(m->t, "sessions", m->sessions);
+    }
     (void)fprintf(out, ",\"len\":%zu,\"hex\":\"", m->bytes.len);
 }
 
@@ -315,6 +289,9 @@ static void json_end(const struct message *m)
 
 static void show_structure(struct message *m)
 {
+    if (is_tpm(m)) {
+        trace_sessions_read(&m->t->sessions, m->kind == TRACE_COMMAND, m->code, m->bytes, m->sessions);
+    }
     if (m->t->json) {
         json_begin(m);
         m->error = explain(m, json_hex);
@@ -335,6 +312,9 @@ static void show_tpm(struct message *m)
     }
     m->code = m->t->command_code;
     show_structure(m);
+    if (m->t->device != NULL) {
+        trace_show_secrets(m->t, m->step, m->what);
+    }
 }
 
 static int explain_text(const struct message *m, bool opaque_body, trace_http_sink *sink, void *context)

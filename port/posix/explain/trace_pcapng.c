@@ -16,7 +16,10 @@
 #define OPTION_USER_APPLICATION 4U
 
 #define MESSAGE_MAX 16384U
-#define BLOCK_MAX (MESSAGE_MAX + 1024U)
+#define COMMENT_MAX 8192U
+#define BLOCK_MAX (MESSAGE_MAX + COMMENT_MAX + 1024U)
+/* Longer ones can be made of the packet. */
+#define SECRET_MAX 256U
 
 enum { INTERFACE_TPM, INTERFACE_HTTP };
 enum { STREAM_TPM, STREAM_SERVICE, STREAM_HUB };
@@ -174,6 +177,7 @@ static void write_packet(struct trace_pcapng *p, const struct packet *packet, co
     write_option(&w, OPTION_COMMENT, comment);
     end_of_options(&w);
     write_block(p, BLOCK_PACKET, &w);
+    bytes_wipe(body, w.len);
     (void)fflush(p->out);
     if (packet->to_device) {
         stream->received += (uint32_t)packet->message.len;
@@ -203,11 +207,51 @@ static struct bytes without_secrets(struct bytes command, uint8_t out[MESSAGE_MA
     return bytes_of(out, command.len);
 }
 
+static void add(char comment[COMMENT_MAX], const char *text)
+{
+    const size_t len = strlen(comment);
+    (void)snprintf(comment + len, COMMENT_MAX - len, "%s", text);
+}
+
+static void add_secret(void *context, const struct trace_secret *secret)
+{
+    char *comment = context;
+    char digits[3];
+    if (secret->bytes.len > SECRET_MAX) {
+        return;
+    }
+    add(comment, "\n");
+    add(comment, secret->name);
+    add(comment, ": ");
+    for (size_t i = 0; i < secret->bytes.len; i++) {
+        (void)snprintf(digits, sizeof digits, "%02x", secret->bytes.p[i]);
+        add(comment, digits);
+    }
+}
+
+static void write_comment(struct trace_pcapng *p, char comment[COMMENT_MAX], unsigned step, const char *what,
+                          enum port_trace_kind kind, struct bytes bytes)
+{
+    char text[TRACE_SESSIONS_TEXT] = "";
+    (void)snprintf(comment, COMMENT_MAX, step > 0 ? "Step %u: %s" : "%.0u%s", step, what != NULL ? what : "");
+    if (kind != PORT_TRACE_TPM_COMMAND && kind != PORT_TRACE_TPM_RESPONSE) {
+        return;
+    }
+    trace_sessions_read(&p->sessions, kind == PORT_TRACE_TPM_COMMAND, p->sessions.code, bytes, text);
+    if (text[0] != 0) {
+        add(comment, "\n");
+        add(comment, text);
+    }
+    if (p->device != NULL) {
+        trace_secrets(p->device, &p->sessions, add_secret, comment);
+    }
+}
+
 static void saw(void *context, unsigned step, enum port_trace_kind kind, const char *what, struct bytes bytes)
 {
     struct trace_pcapng *p = context;
     uint8_t blanked[MESSAGE_MAX];
-    char comment[160];
+    char comment[COMMENT_MAX];
     const bool tpm = kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE;
     struct packet packet = {
         .interface = tpm ? INTERFACE_TPM : INTERFACE_HTTP,
@@ -223,9 +267,9 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
     if (packet.message.len == 0 || packet.message.len > MESSAGE_MAX) {
         return;
     }
-    (void)snprintf(comment, sizeof comment, step > 0 ? "Step %u: %s" : "%.0u%s", step,
-                   what != NULL ? what : "");
+    write_comment(p, comment, step, what, kind, bytes);
     write_packet(p, &packet, comment);
+    bytes_wipe(comment, sizeof comment);
 }
 
 struct port_trace trace_pcapng_port(struct trace_pcapng *p)

@@ -6,12 +6,13 @@
  *          127.0.0.3, the hub
  *
  * The IP and TCP headers are invented, since the real ones are different or do not exist. Each packet has a comment:
- * the step and what the message is for. Passwords are zeros, as in the other forms (trace.h), unless
- * `passwords` is set after trace_pcapng_open; tokens and HTTP bodies are shown. */
+ * the step, what the message is for, and its sessions with what they hide. Passwords are zeros, as in the other forms
+ * (trace.h), unless `passwords` is set after trace_pcapng_open; tokens and HTTP bodies are shown. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_PCAPNG_H
 #define PORT_POSIX_EXPLAIN_TRACE_PCAPNG_H
 
 #include "port/port.h"
+#include "port/posix/explain/trace_session.h"
 #include <stdio.h>
 
 /* Which connection: its next sequence numbers, from device and to device. */
@@ -21,9 +22,11 @@ struct trace_pcapng_stream {
 
 struct trace_pcapng {
     FILE *out;
-    bool passwords;         /* as they are sent: for tests */
-    uint64_t fixed_seconds; /* 0: the time of day */
-    uint64_t count;         /* packets so far: with a fixed time, their microseconds */
+    bool passwords;                  /* as they are sent */
+    const struct dps_device *device; /* its secrets stand in the comments; null: none do */
+    struct trace_sessions sessions;  /* of the last TPM command */
+    uint64_t fixed_seconds;          /* 0: the time of day */
+    uint64_t count;                  /* packets so far: with a fixed time, their microseconds */
     struct trace_pcapng_stream streams[3];
 };
 

@@ -29,6 +29,15 @@ void trace_short_hex(struct trace *t, struct bytes bytes);
 /* " TPM_RC_INTEGRITY (0x1df), parameter 1"; who says it, if that is not the TPM. */
 void trace_response_code(struct trace *t, uint32_t rc);
 
+/* ---- Values (trace_values.c) ---- */
+
+struct tpm2_field;
+/* Its digits or name, its sentence, and the bits that are set. */
+void trace_value(struct trace *t, const struct tpm2_field *field);
+void trace_bits(struct trace *t, const struct tpm2_field *field);
+/* Those of the message that was shown last, whose sessions are in t; t->device is not null. */
+void trace_show_secrets(struct trace *t, unsigned step, const char *what);
+
 /* ---- JSON (trace_text.c) ---- */
 
 void trace_json_hex(struct trace *t, struct bytes bytes);

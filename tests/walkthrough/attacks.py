@@ -15,6 +15,7 @@ from queries import QUERIES  # noqa: E402
 ALIVE = re.compile("works-|restored-registers$|.*-registered$")
 
 HARDENED = 'demand the <a href="#rewrap-hardened">hardened SRK</a>'
+SALTED = '<a href="#sessions">salted sessions</a>'
 NO_REWRAP = "a TPM without TPM2_Rewrap"
 REGISTER = "the next registration: each makes another hub key"
 STANDARD = 'Software as root, <a href="#rewrap">standard SRK, TPM with TPM2_Rewrap</a>'
@@ -35,12 +36,12 @@ TOLD = {
     "cleaned-before-registration": ("The same, after the host was cleaned", "tokens, as before", REGISTER,
                                     ["cleaned-after-registration"]),
     "bus-hears-inner-key": ('A <a href="#sniffer">listener on the bus</a>', "the inner key, but not the nonce",
-                            "salted sessions", ["bus-hears-inner-key-salted", "bus-hears-nonce"]),
+                            SALTED, ["bus-hears-inner-key-salted", "bus-hears-nonce"]),
     "bus-talks-no-passwords": ("A sender on the bus, TPM with TPM2_Rewrap, no passwords", "the nonce",
                                f"{HARDENED}; or passwords that he never hears",
                                ["bus-talks-hardened", "bus-talks-passwords-salted"]),
     "bus-talks-passwords": ("The same; passwords, in clear on the bus", "the nonce",
-                            f"{HARDENED}; or salted sessions", ["bus-talks-hardened", "bus-talks-passwords-salted"]),
+                            f"{HARDENED}; or {SALTED}", ["bus-talks-hardened", "bus-talks-passwords-salted"]),
     "rogue-service-own-key": ("A false service (TLS is broken)", "a device that works for a hub of his",
                               "TLS; and even so no key of the device, and nothing at the real hub",
                               ["tls-holds-own-key", "rogue-service-hub-key", "rogue-service-real-hub"]),
@@ -88,7 +89,8 @@ def must_be_told(found):
 def what_the_machine_found(run, path):
     found = read(path)
     must_be_told(found)
-    shown = [e for scene, exchanges in run.scenes.items() for e in exchanges if scene not in ("one-bit", "cleared")]
+    in_part = ("one-bit", "cleared", "sessions")
+    shown = [e for scene, exchanges in run.scenes.items() for e in exchanges if scene not in in_part]
     shown += [e for e in run.scenes["cleared"] if e.request.name == "TPM2_Clear"]
     first = {e.request.name: e.request.anchor for e in reversed(shown)}
 

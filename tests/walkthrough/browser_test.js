@@ -189,7 +189,7 @@ for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
 cases["screenshots"] = async () => {
   const views = { top: "body", diagram: "#picture", step1: "#step-1", value: "#value-nonce",
     message: "#register-import-1-command", request: "#register-put-2-request", failure: "#one-bit",
-    rewrap: "#rewrap", hardened: "#rewrap-hardened", attacks: "#attacks" };
+    rewrap: "#rewrap", hardened: "#rewrap-hardened", sessions: "#sessions", attacks: "#attacks" };
   for (const [width, theme] of [[390, "light"], [390, "dark"], [1440, "light"], [1440, "dark"]]) {
     const page = await open({ width, theme });
     await page.setViewport({ width, height: 1400 });

@@ -39,6 +39,16 @@ COMMANDS = {
                      "of the whole list.",
 }
 
+# What is different where the device's sessions have a key.
+IN_SESSIONS = {
+    "TPM2_StartAuthSession": "Opens a session with a key. The salt from which the key is derived is encrypted to the "
+                             "EK: only this TPM reads it.",
+    "TPM2_HierarchyChangeAuth": "Sets the password of a hierarchy. It crosses the bus encrypted, and the answer is "
+                                "signed with it: the TPM has understood.",
+    "TPM2_ActivateCredential": "As in step 7, but the answer is encrypted.",
+    "TPM2_Import": "As in step 7, but the inner key is encrypted on its way into the TPM.",
+}
+
 # The values in fields 1 and 2, and 3 and 4, of an activation blob.
 CREDENTIAL = ["credential-key", "credential", "credential-hmac-key", "credential-hmac", "credential-secret"]
 DUPLICATE = ["inner-digest", "inner-wrap", "outer-key", "outer-wrap", "outer-hmac-key", "outer-hmac",

@@ -6,6 +6,7 @@ from answers import link, rc_value, refusal, response_name
 from chapters import Chapter, part, plain_table, whole
 from derive import sniffed
 from rewrap import hardened_srk, one_command_too_many
+from sessions import in_sessions
 
 WHY = {
     "integrityHMAC": "The HMAC no longer agrees with the ciphertext and the SRK's Name.",
@@ -137,10 +138,10 @@ def sniffer(run):
         "A listener sees much, but not what he wants: neither the nonce nor the hub's key is ever there in clear. "
         "If he can also send commands, he can do what the device's own software can: use the TPM while he is "
         "connected, and, with the standard SRK on a TPM that has TPM2_Rewrap, "
-        '<a href="#rewrap">carry its keys away</a>.',
+        '<a href="#rewrap">carry its keys away</a>. The next chapter takes even that from the listener.',
         [("html", table), ("values", "What the inner key opens, and what it does not", "", sniffed(run))])
 
 
 def what_goes_wrong(run):
     return [make(run) for make in (wrong_template, one_bit, software_srk, one_command_too_many, hardened_srk, replay,
-                                   cleared, sniffer)]
+                                   cleared, sniffer, in_sessions)]

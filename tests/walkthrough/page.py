@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from chapters import COMMANDS, THREAD
+from chapters import COMMANDS, IN_SESSIONS, THREAD
 from transcript import KINDS
 
 DIRECTIONS = {"tpm-command": "to the TPM", "tpm-response": "from the TPM", "http-request": "to the {}",
@@ -170,6 +170,7 @@ class Page:
         return (f'<article class="message {message.kind}" id="{message.anchor}" aria-labelledby="{message.anchor}-h">'
                 f'<h4 id="{message.anchor}-h">{title} <span class="dir">{direction}, {len(message.bytes)} '
                 f'bytes{outcome}</span></h4>'
+                f'{f"<p class=by>{escape(message.sessions)}</p>" if message.sessions else ""}'
                 f'{self.fill_with_pattern(message, flip)}'
                 f'<details open class="fold" data-fold{keep}><summary>{len(message.leaves)} fields, one by '
                 f'one</summary>{self.table(message, exchange, flip)}</details><p class="by">{by}</p></article>')
@@ -190,7 +191,8 @@ class Page:
         what = escape(request.what)
         if exchange.flip:
             what = f"One bit is wrong: {escape(exchange.flip['what'])}"
-        note = COMMANDS.get(request.name, "")
+        notes = dict(COMMANDS, **IN_SESSIONS) if request.scene == "sessions" else COMMANDS
+        note = notes.get(request.name, "")
         return (f'<section class="exchange"><h3>{escape(name)}<small>{what}</small></h3>'
                 + (f"<p>{note}</p>" if note else "")
                 + "".join(self.message(m, exchange) for m in messages) + "</section>")

@@ -206,6 +206,27 @@ def test_rewrap_gives_the_key():
         assert f"value-rc-{code:x}" in READER.ids, hex(code)
 
 
+def test_sessions_hide():
+    """what sessions hide crosses no TPM message of their chapter, comes back in clear by the shell lines, and what an
+    interposer takes depends on a password"""
+    lines = [json.loads(line) for line in RUN.read_text(encoding="utf-8").splitlines()]
+    at = lines.index({"kind": "scene", "name": "sessions"})
+    crossed = "".join(m["hex"] for m in lines[at:] if m["kind"].startswith("tpm-"))
+    hidden = [v["hex"] for m in lines[at:] if m["kind"] == "secrets" for v in m["values"]
+              if v["name"] in ("salt", "sessionKey", "clear")]
+    assert len(hidden) >= 13, hidden
+    differ("crosses the bus", [value for value in hidden if value in crossed])
+    differ("elsewhere", [m["name"] for m in lines[:at] if m["kind"] == "secrets"])
+    value = {v["id"]: v["codes"][-2] for v in READER.values}
+    inner = {value["value-policy-inner"], value["value-policy-again"]}
+    assert len(inner) == 1 and inner < set(hidden), inner
+    assert bytes.fromhex(hidden[hidden.index(value["value-own-newauth"].encode().hex())]) == b"the next owner's"
+    for name in ("own-key", "own-command-hash", "own-command-hmac", "own-answer-hmac", "policy-key", "policy-inner-cfb",
+                 "policy-inner-stream", "policy-activate-hash", "policy-activate-hmac"):
+        assert "value-" + name in value, name
+    assert lines[-1] == {"kind": "value", "name": "keysTaken", "hex": "02020200"}, lines[-1]
+
+
 def test_nothing_from_outside():
     """one file: it loads nothing, has no address of another machine, and is not too large"""
     differ("loaded", READER.outside)

@@ -5,7 +5,8 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROW = re.compile(r'(?:STEP|REDO)\(\s*\d+,\s*\w+,\s*"([^"]+)",\s*(\w+),\s*(\w+)\)')
+ROW = re.compile(r'(?:STEP|REDO)\(\s*\d+,\s*\w+,\s*("[^"]+"|\w+),\s*(\w+),\s*(\w+)\)')
+TEXT = re.compile(r'#define (\w+) ("[^"]+")')
 
 COMMAND = "tpm/command.c"
 COMMAND_OF_TOOLS = "tpm/tools/command_more.c"
@@ -33,6 +34,18 @@ BY_ATTACKER = {9: "write_poll", 10: "write_telemetry"}
 STATE = {"createdDateTimeUtc", "assignedHub", "deviceId", "substatus", "lastUpdatedDateTimeUtc", "etag"}
 
 
+# A session with a key: (message, is it the encrypted parameter?).
+IN_SESSION = {("tpm-command", False): "rewrite_auths", ("tpm-command", True): "encrypt_parameter",
+              ("tpm-response", False): "verify", ("tpm-response", True): "believe"}
+PASSWORD = 0x40000009
+
+
+def keyed(message, structure):
+    """Is it one of a message's sessions, and no password?"""
+    handle = [f.value for f in message.fields if f.name == "sessionHandle" and structure in f.parents]
+    return structure.name == "session" and handle != [PASSWORD]
+
+
 def functions():
     """Every function that is defined: "dps/device/device.c:build_activate"."""
     found = set()
@@ -53,8 +66,10 @@ def rows():
     found = {}
     for path in (ROOT / "dps").rglob("*.c"):
         own = {name.split(":")[1]: name for name in definitions(path)}
-        for what, build, read in ROW.findall(path.read_text(encoding="utf-8")):
-            found[what] = tuple(own.get(name) or where.get(name) for name in (build, read))
+        source = path.read_text(encoding="utf-8")
+        texts = dict(TEXT.findall(source))
+        for what, build, read in ROW.findall(source):
+            found[texts.get(what, what).strip('"')] = tuple(own.get(name) or where.get(name) for name in (build, read))
     return found
 
 
@@ -90,6 +105,8 @@ class Sources:
         flush = message.what == "to forget what was loaded"
         file = COMMAND_OF_TOOLS if message.name in ("TPM2_LoadExternal", "TPM2_Rewrap") else COMMAND
         step = "dps/device/engine.c:build_flush" if flush and command else None if flush else build if command else read
+        if message.scene == "sessions" and command and name == "tpm2_start_auth_session":
+            name = "tpm2_start_keyed_session"
         return step, f"{file}:{name}_{'build' if command else 'parse'}"
 
     @staticmethod
@@ -114,6 +131,8 @@ class Sources:
     def field(self, message, exchange, field):
         """The one function closest to this field."""
         around = [*reversed(field.parents)]
+        if message.secrets and (field.encrypted or any(p.encrypted or keyed(message, p) for p in field.parents)):
+            return self.note("tpm/session.c:" + IN_SESSION[message.kind, any(p.encrypted for p in field.parents)])
         if message.kind == "activation-blob":
             top = field.parents[0].name if field.parents else field.name
             return self.note(BLOB_PARTS[top])

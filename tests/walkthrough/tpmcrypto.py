@@ -104,8 +104,8 @@ def cfb_encrypt(key, data):
     return out
 
 
-def cfb_decrypt(key, data):
-    out, previous = b"", bytes(16)
+def cfb_decrypt(key, data, iv=bytes(16)):
+    out, previous = b"", iv
     for at in range(0, len(data), 16):
         out += xor(data[at:at + 16], aes_block(key, previous))
         previous = data[at:at + 16]

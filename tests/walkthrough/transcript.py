@@ -26,7 +26,8 @@ HTTP_MEANINGS = {
     "temperature": "What the device wanted to say all the time.",
 }
 
-TPM_MEANINGS = {"policy session": "The session in which the key's policy has been satisfied."}
+TPM_MEANINGS = {"policy session": "The session in which the key's policy has been satisfied.",
+                "HMAC session": "The session whose key made the HMAC."}
 
 # What a field is, for its colour and underline: by its type, by its name, by the structure around it.
 KINDS = {
@@ -54,6 +55,7 @@ class Field:
         self.name, self.type = data["name"], data["type"]
         self.offset, self.length, self.depth = data["offset"], data["len"], data["depth"]
         self.leaf, self.masked = data["leaf"], data.get("masked", False)
+        self.encrypted = data.get("encrypted", False)
         self.value, self.value_name = data.get("value"), data.get("valueName")
         self.meaning, self.spec = data.get("meaning"), data.get("spec")
         self.parents = parents
@@ -75,6 +77,8 @@ class Field:
             return "handle"
         if self.type != "BYTE":
             return "choice"
+        if any(p.encrypted for p in self.parents):
+            return "cipher"
         if names & SECRET_NAMES:
             return "secret"
         if names & CIPHER_NAMES:
@@ -106,6 +110,8 @@ class Message:
         self.scene, self.step, self.kind = scene, data["step"], data["kind"]
         self.what, self.name, self.error = data["what"], data["name"], data["error"]
         self.bytes = bytes.fromhex(data["hex"])
+        self.sessions = data.get("sessions")
+        self.secrets = {}  # what --trace-secrets shows of it
         self.fields = []
         self.anchor = None
         stack = []
@@ -179,6 +185,8 @@ class Run:
                     self.name = data["name"]
                 elif data["kind"] == "value":
                     pending[data["name"]] = self.values[data["name"]] = bytes.fromhex(data["hex"])
+                elif data["kind"] == "secrets":
+                    last.secrets = {v["name"]: bytes.fromhex(v["hex"]) for v in data["values"]}
                 elif data["kind"] == "flip":
                     flip = data
                 elif data["kind"] == "bits":

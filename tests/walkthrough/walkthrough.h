@@ -63,5 +63,7 @@ void walk_activate(struct walk *k, const struct walk_challenge *c, bool good, ui
 void walk_flush(struct walk *k, uint32_t handle);
 /* TPM2_Rewrap with the standard SRK and with the hardened one. The device is registered again in the end. */
 void walk_one_command_too_many(struct walk *k);
+/* A password and a registration in sessions, with their secrets. */
+void walk_sessions(struct walk *k);
 
 #endif

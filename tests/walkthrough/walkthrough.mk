@@ -3,7 +3,8 @@
 SYSTEM_DIRS += tests/walkthrough
 WALK = $(BUILD)/walkthrough
 WALK_SRC = $(wildcard tests/walkthrough/*.c)
-WALK_OBJ = $(WALK_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/port/flow.o $(BUILD)/obj/tests/port/support.o $(TEST_OBJ)
+WALK_OBJ = $(WALK_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/port/flow.o $(BUILD)/obj/tests/port/support.o \
+           $(TEST_OBJ) $(HOSTILE_OBJ)
 WALK_PAGE = $(filter-out %_test.py %_test.js,$(wildcard $(addprefix tests/walkthrough/*.,py css js)))
 
 #: make walkthrough      build/walkthrough.html: a run of the whole flow in which every byte is explained

@@ -297,7 +297,7 @@ static void begin(struct walk *k)
     const struct bytes words = bytes_of_text("the service secret of the walk-through");
     walk_must(flow_open(f, "walkthrough", false) == 0, "the flow does not open");
     f->config.registration_id = WALK_ID;
-    f->config.no_sessions = true; /* so that every byte can be read */
+    f->config.no_sessions = true; /* until their own chapter, so that every byte can be read */
     crypto_sha256(&words, 1, f->service_config.secrets[0].key);
     k->tpm = f->tpm_port;
     f->tpm_port = (struct port_tpm){k, transact};

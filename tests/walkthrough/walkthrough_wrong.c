@@ -306,4 +306,5 @@ void walk_what_goes_wrong(struct walk *k)
     replay(k);
     walk_one_command_too_many(k);
     cleared(k);
+    walk_sessions(k);
 }

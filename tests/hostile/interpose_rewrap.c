@@ -147,6 +147,20 @@ static void open_inner(struct interposer *i, struct bytes duplicate, struct byte
     bytes_wipe(storage, sizeof storage);
 }
 
+/* Does one of these sessions encrypt the first parameter of the command? */
+static bool is_hidden(struct bytes auths)
+{
+    struct bytes_reader r = bytes_reader_over(auths);
+    uint8_t all = 0;
+    while (r.left > 0 && r.error == 0) {
+        (void)bytes_read_u32(&r); /* handle */
+        (void)bytes_read_2b(&r);
+        all |= bytes_read_u8(&r);
+        (void)bytes_read_2b(&r);
+    }
+    return (all & TPM2_SESSION_DECRYPT) != 0;
+}
+
 /* All but the inner key stands in the device's Import, also if a session hides that. */
 static void rewrap(struct interposer *i)
 {
@@ -157,13 +171,18 @@ static void rewrap(struct interposer *i)
     struct bytes_reader r = bytes_reader_over(bytes_of(i->command, i->command_len));
     (void)bytes_read_bytes(&r, HEADER_SIZE);
     const uint32_t parent = bytes_read_u32(&r);
-    (void)bytes_read_bytes(&r, bytes_read_u32(&r));
-    (void)bytes_read_2b(&r); /* encryptionKey */
+    const bool hidden = is_hidden(bytes_read_bytes(&r, bytes_read_u32(&r)));
+    const struct bytes encryption_key = bytes_read_2b(&r);
     const uint8_t *public_2b = r.p;
     const size_t public_len = bytes_read_2b(&r).len + 2;
     const struct bytes in_duplicate = bytes_read_2b(&r), in_secret = bytes_read_2b(&r);
     if (r.error != 0) {
         return;
+    }
+    if (!hidden && i->inner_key_len == 0) {
+        keep(encryption_key, i->inner_key, sizeof i->inner_key, &i->inner_key_len);
+        i->inner_keys++;
+        interposer_show(i, "the inner key", encryption_key);
     }
     tpm2_name_of(bytes_of(public_2b, public_len), name);
     struct bytes_writer w = bytes_writer_over(command, sizeof command);

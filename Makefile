@@ -52,13 +52,13 @@ CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include
 SYSTEM_DIRS = port/posix $(POSIX_ROOMS) tests/port tests/e2e
 SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 
-# Longer rules are beside their subject: tests/fuzz/fuzz.mk, port/tis/... These add to
+# Longer rules are beside their subject: tests/fuzz/fuzz.mk, packaging/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
 # (further targets of `make check-all`).
 CHECK = tests/tap_test.sh
 CHECK_DEPENDS =
 CHECK_MORE =
-PARTS = $(sort $(wildcard port/*/*.mk tests/*/*.mk))
+PARTS = $(sort $(wildcard packaging/*.mk port/*/*.mk tests/*/*.mk))
 include $(PARTS)
 
 #: make                  the libraries and programs, into build/ (needs libbearssl-dev libtpms-dev libsqlite3-dev)
@@ -113,7 +113,7 @@ tests: $(UNIT_TESTS) $(PORT_TESTS) $(TEST_TOOLS)
 # ---- Set-up: each of these is done once per machine, and says what it does ---------------------------------------------
 
 #: make setup            only install what make check needs (apt-get; DEPS=no only looks)
-#: Variables: CC CFLAGS BUILD CRYPTO=bearssl|openssl; V=1 shows commands; DEPS=no never installs.
+#: Variables: CC CFLAGS LDFLAGS BUILD CRYPTO=bearssl|openssl; V=1 shows commands; DEPS=no never installs.
 .PHONY: setup-build setup
 setup-build:
 	@DEPS=$(DEPS) tests/setup.sh build
@@ -127,6 +127,11 @@ setup:
 demo: setup-build
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BUILD)
+
+#: make check-unit       the core's tests alone; they need no more than the build
+.PHONY: check-unit
+check-unit: $(UNIT_TESTS)
+	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(UNIT_TESTS)
 
 # The same tests twice: as they are, and with the sanitizers. clang compiles everything once more, for its warnings.
 ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

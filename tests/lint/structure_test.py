@@ -106,7 +106,7 @@ def files(*patterns):
 
 PRODUCT = [p for d in LOWER for p in files(f"{d}/*.c", f"{d}/*.h")]
 TESTS = files("tests/**/*.c", "tests/**/*.h")
-SCRIPTS = files("tests/**/*.sh", "tests/**/*.py")
+SCRIPTS = files("tests/**/*.sh", "tests/**/*.py", *(f"packaging/*.{s}" for s in ("awk", "in", "mk", "py", "sh")))
 TEXT = {p: p.read_text(encoding="utf-8") for p in PRODUCT + TESTS + SCRIPTS}
 
 

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: MIT
+"""What make install installs can be used as packaging/PACKAGING.md says, and make uninstall takes it away again.
+Needs clang, cmake, pkg-config, mandoc, man and systemd-analyze."""
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from harness import run, write_file
+from installed import ROOT, block, read, shell, write_files
+from tap import Failed, Programs, check, same
+
+PROGRAMS = {"dps-admin": 1, "dps-conformance": 1, "dps-device": 1, "dps-service": 8}
+LIBRARIES = ("tpm-dps-device", "tpm-dps-service", "tpm-dps", "tpm-dps-posix")
+LANGUAGES = {"c": (("gcc", "clang"), ("c99", "c11", "c2x")),
+             "cpp": (("g++", "clang++"), ("c++11", "c++14", "c++17", "c++20"))}
+# A program in C++ with the device's library alone, on a port that provides nothing.
+BARE_CPP = """
+#include "dps/device/device.h"
+#include "port/drive.h"
+static int transact(void *, struct bytes, uint8_t *, size_t, size_t *, uint32_t) { return BYTES_E_NOT_PROVIDED; }
+static uint64_t now(void *) { return 0; }
+static struct dps_device device;
+static struct port_drive drive;
+int main()
+{
+    const struct dps_device_config config = {};
+    const uint8_t seed[32] = {};
+    struct port port = {};
+    port.tpm.transact = transact;
+    port.clock.unix_seconds = now;
+    port.clock.monotonic_ms = now;
+    const int error = dps_device_read_ek(&device, &config, seed);
+    return error == 0 && port_drive(&drive, &port, nullptr, &device) == BYTES_E_NOT_PROVIDED ? 0 : 1;
+}
+"""
+BARE_CMAKE = """
+cmake_minimum_required(VERSION 3.13)
+project(bare CXX)
+find_package(tpm-dps {version} REQUIRED {components})
+add_executable(bare bare.cpp)
+target_link_libraries(bare PRIVATE tpm-dps::device)
+"""
+
+
+class Installed:
+    """The page's installation."""
+
+    def __init__(self):
+        self.home = Programs.directory()
+        self.prefix = os.path.join(self.home, "tpm-dps")
+        self.make(block("run", "install"))
+
+    def make(self, lines):
+        return shell(lines, ROOT, BUILD=Programs.build, HOME=self.home)
+
+    def path(self, *names):
+        return os.path.join(self.prefix, *names)
+
+    def place(self):
+        """A directory with the page's files."""
+        directory = Programs.directory()
+        write_files(directory, "ek.c", "CMakeLists.txt")
+        return directory
+
+
+def shared():
+    return Installed()
+
+
+def files_below(directory):
+    return sorted(str(p.relative_to(directory)) for p in pathlib.Path(directory).rglob("*") if not p.is_dir())
+
+
+# ---- Installing and uninstalling -------------------------------------------------------------------------------------
+
+def test_directories(installed):
+    """each directory is where its variable says, below DESTDIR, and everything is removed from there again"""
+    names = ("bindir", "libdir", "includedir", "pkgconfigdir", "cmakedir", "mandir", "docdir", "bashcompletiondir",
+             "systemdunitdir", "sysusersdir")
+    stage = Programs.directory()
+    variables = " ".join([f"DESTDIR={stage}"] + [f"{name}=/at/{name}" for name in names])
+    installed.make(f"make install {variables}")
+    found = files_below(os.path.join(stage, "at"))
+    same(files_below(stage), ["at/" + name for name in found], "what is elsewhere")
+    same({name.split("/")[0] for name in found}, set(names), "directories")
+    same(len(found), len(files_below(installed.prefix)), "files")
+    for name in ("bindir/dps-device", "libdir/libtpm-dps.a", "includedir/tpm-dps/port/port.h",
+                 "mandir/man8/dps-service.8", "docdir/OPERATIONS.md", "docdir/PORTING.md"):
+        check(name in found, f"no {name}")
+    write_file(os.path.join(stage, "at/libdir/other.a"), "")
+    installed.make(f"make uninstall {variables}")
+    same(files_below(stage), ["at/libdir/other.a"], "left")
+    left = {str(p.relative_to(stage)) for p in pathlib.Path(stage).rglob("*tpm-dps*")}
+    same(left | {name for name in ("at/cmakedir", "at/docdir") if os.path.exists(os.path.join(stage, name))}, set(),
+         "directories of ours")
+
+
+def test_modes(installed):
+    """programs can be run, all else can be read by everybody"""
+    for path in pathlib.Path(installed.prefix).rglob("*"):
+        if not path.is_dir():
+            same(oct(path.stat().st_mode & 0o777), oct(0o755 if path.parent.name == "bin" else 0o644), path)
+
+
+# ---- Headers and libraries -------------------------------------------------------------------------------------------
+
+def compile_alone(compiler, standard, flags, source):
+    done = subprocess.run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
+                           *flags, source], capture_output=True, text=True, check=False)
+    return done.stderr if done.returncode else ""
+
+
+def test_headers(installed):
+    """every header compiles alone, as C99, C11, C23 and C++11 to C++20, with gcc and clang"""
+    flags = shell("pkg-config --cflags tpm-dps-posix", ROOT, PKG_CONFIG_PATH=installed.path("lib/pkgconfig")).split()
+    headers = files_below(installed.path("include/tpm-dps"))
+    check(len(headers) > 60, f"only {len(headers)} headers")
+    directory = Programs.directory()
+    jobs = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, header in enumerate(headers):
+            for suffix, (compilers, standards) in LANGUAGES.items():
+                source = os.path.join(directory, f"{number}.{suffix}")
+                write_file(source, f'#include "{header}"\nextern int used;\n', 0o644)
+                jobs += [(compiler, standard, header, pool.submit(compile_alone, compiler, standard, flags, source))
+                         for compiler in compilers for standard in standards]
+        for compiler, standard, header, job in jobs:
+            if job.result():
+                yield f"{compiler} {standard} {header}: {job.result()}"
+
+
+def symbols(archive):
+    """What an archive needs besides itself."""
+    lines = [line.split()[-2:] for line in
+             run("nm", "--extern-only", archive).out.splitlines() if re.search(r" [A-Zw] \w+$", line)]
+    return {name for kind, name in lines if kind == "U"} - {name for kind, name in lines if kind not in "Uw"}
+
+
+def test_libraries(installed):
+    """device, service and both are each whole: they need BearSSL and string.h, and nothing else"""
+    own = re.compile(r"(br_\w+|mem(chr|cmp|cpy|move|set)|str(chr|cmp|len)|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)")
+    for name in LIBRARIES[:3]:
+        for symbol in sorted(symbols(installed.path(f"lib/lib{name}.a"))):
+            if not own.fullmatch(symbol):
+                yield f"{name}: {symbol}"
+
+
+def test_port_library(installed):
+    """the port needs libtpms and a C library besides: all of it links"""
+    where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
+    place = Programs.directory()
+    write_file(os.path.join(place, "main.c"), "int main(void) { return 0; }\n", 0o644)
+    shell("libs=$(pkg-config --libs tpm-dps-posix | "
+          "sed 's/-ltpm-dps-posix/-Wl,--whole-archive & -Wl,--no-whole-archive/'); cc main.c $libs && ./a.out",
+          place, **where)
+
+
+def test_sides(installed):
+    """the device's library has no service in it, and the service's no device"""
+    members = {name: run("ar", "t", installed.path(f"lib/lib{name}.a")).out.split() for name in LIBRARIES}
+    check("front_door.o" not in members["tpm-dps-device"] and "drive.o" in members["tpm-dps-device"], "device")
+    check("device.o" not in members["tpm-dps-service"] and "front_door.o" in members["tpm-dps-service"], "service")
+    missing = (set(members["tpm-dps-device"]) | set(members["tpm-dps-service"])) - set(members["tpm-dps"])
+    same(missing, set(), "what both lacks")
+
+
+# ---- pkg-config and CMake --------------------------------------------------------------------------------------------
+
+def registration_id(tpm_directory):
+    tpm = f"libtpms:{tpm_directory}"
+    return run(Programs.path("dps-device"), "--quiet", "--tpm", tpm, "ek").field("Registration ID")
+
+
+def test_pkg_config(installed):
+    """the page's program, by pkg-config"""
+    place = installed.place()
+    said = shell(block("run", "pkg-config"), place, HOME=installed.home)
+    same(said.strip(), registration_id(os.path.join(place, "tpm-state")), "registration ID")
+
+
+def test_pkg_config_moved(installed):
+    """pkg-config's files name the version, and directories below their prefix"""
+    where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
+    for name in LIBRARIES:
+        same(shell(f"pkg-config --modversion {name}", ROOT, **where).strip(), read("VERSION").strip(), name)
+        said = shell(f"pkg-config --define-variable=prefix=/else --cflags --libs {name}", ROOT, **where)
+        check("-I/else/include/tpm-dps" in said and "-L/else/lib" in said and installed.prefix not in said, said)
+
+
+def test_cmake(installed):
+    """the page's program, by CMake"""
+    place = installed.place()
+    said = shell(block("run", "cmake"), place, HOME=installed.home)
+    same(said.splitlines()[-1], registration_id(os.path.join(place, "tpm-state")), "registration ID")
+
+
+def configure(prefix, version="0.9", components=""):
+    """A build directory of the program in C++."""
+    place = Programs.directory()
+    write_file(os.path.join(place, "bare.cpp"), BARE_CPP, 0o644)
+    write_file(os.path.join(place, "CMakeLists.txt"), BARE_CMAKE.format(version=version, components=components), 0o644)
+    shell(f"cmake -S . -B out -DCMAKE_PREFIX_PATH={prefix}", place)
+    return place
+
+
+def test_cmake_moved(installed):
+    """a program in C++ with the device's library alone, by CMake, from a tree that was moved"""
+    moved = os.path.join(Programs.directory(), "moved")
+    shutil.copytree(installed.prefix, moved)
+    place = configure(moved)
+    shell("cmake --build out && out/bare", place)
+    check(moved in read(os.path.join(place, "out/CMakeFiles/bare.dir/link.txt")), "another library was linked")
+
+
+def test_cmake_refuses(installed):
+    """CMake is told when a version or a component is not there"""
+    for version, components, says in (("0.8", "", "version"), ("0.10", "", "version"), ("1.0", "", "version"),
+                                      ("0.9", "COMPONENTS sensor", "no component sensor")):
+        try:
+            configure(installed.prefix, version, components)
+        except Failed as why:
+            check(says in str(why), why)
+        else:
+            yield f"{version} {components} was found"
+
+
+# ---- Pages, completion, the unit -------------------------------------------------------------------------------------
+
+def helps(program):
+    """The --help of a program and of its commands."""
+    whole = run(Programs.path(program), "--help").out
+    yield whole
+    listed = re.search(r"Commands, each with its own --help:\n((?:  .*\n)+)", whole)
+    for command in re.findall(r"^  ([a-z][a-z-]*) ", listed.group(1) if listed else "", re.M):
+        yield run(Programs.path(program), command, "--help").out
+
+
+def words(text):
+    """However the lines are broken."""
+    return re.sub(r"\s+", " ", text)
+
+
+def test_manuals(installed):
+    """manual pages that mandoc has nothing to say about, with every option of --help and its words"""
+    manpath = {**os.environ, "MANPATH": installed.path("share/man")}  # where references have to lead
+    for name in PROGRAMS:
+        page = installed.path(f"share/man/man{PROGRAMS[name]}", f"{name}.{PROGRAMS[name]}")
+        run("mandoc", "-T", "lint", "-W", "style", page, env=manpath)
+        shown = words(re.sub(r".\x08", "", run("mandoc", "-T", "utf8", "-O", "width=1000", page).out))
+        for text in helps(name):
+            for option in re.findall(r"^  (--\S+)", text, re.M):
+                check(option in shown, f"{name}: no {option}")
+            for line in re.findall(r"^ {30}(.*)$", text, re.M):
+                check(words(line.strip()) in shown, f"{name}: no {line.strip()!r}")
+
+
+def test_unit(installed):
+    """systemd takes the unit as it is: its program and its manual page exist"""
+    unit = installed.path("lib/systemd/system/dps-service.service")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=yes", unit], capture_output=True, text=True, check=False,
+                          env={**os.environ, "MANPATH": installed.path("share/man")})
+    same((done.returncode, done.stderr), (0, ""), "systemd-analyze verify")
+    check(f"ExecStart={installed.path('bin/dps-service')} " in read(unit), "the program's path")
+
+
+def test_user(installed):
+    """systemd-sysusers makes the unit's user"""
+    unit, root = read(installed.path("lib/systemd/system/dps-service.service")), Programs.directory()
+    os.mkdir(os.path.join(root, "etc"))
+    run("systemd-sysusers", f"--root={root}", installed.path("lib/sysusers.d/dps-service.conf"))
+    user = re.search(r"^User=(.*)$", unit, re.M).group(1)
+    check(re.search(rf"^{user}:", read(os.path.join(root, "etc/passwd")), re.M), read(os.path.join(root, "etc/passwd")))
+
+
+def complete(installed, program, *typed):
+    """What bash offers for the last word."""
+    script = (f". {installed.path('share/bash-completion/completions', program)}; COMP_WORDS=(\"$@\"); "
+              f"COMP_CWORD=$(($# - 1)); _{program.replace('-', '_')}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    return run("bash", "-c", script, "bash", program, *typed).out.split()
+
+
+def test_completion(installed):
+    """bash completes commands, options of the command, and values that are one of several"""
+    for program in PROGRAMS:
+        every = set(re.findall(r"^  (--[a-z0-9-]+)", run(Programs.path(program), "--help").out, re.M))
+        same(set(complete(installed, program, "-")), every, program)
+    for typed, wanted in {("re",): ["register"], ("--tpm", "register", "un"): ["unseal"],
+                          ("ek", "--form"): ["--format"], ("register", "--srk", ""): ["standard", "hardened"],
+                          ("explain", "--format", "=", "j"): ["json"], ("--trace", "="): ["json", "pcapng:FILE"],
+                          ("seal", "--in", ""): [], ("explain", "x"): []}.items():
+        same(complete(installed, "dps-device", *typed), wanted, typed)
+
+
+def test_links(installed):
+    """no link of an installed page leads nowhere"""
+    directory = installed.path("share/doc/tpm-dps")
+    for name in os.listdir(directory):
+        if name.endswith(".md"):
+            for target in re.findall(r"\]\(([^)#]+)", read(os.path.join(directory, name))):
+                if "://" not in target and not os.path.exists(os.path.join(directory, target)):
+                    yield f"{name}: {target}"
+
+
+def test_uninstall(installed):
+    """make uninstall leaves no file of the page's installation"""
+    installed.make(f"make uninstall PREFIX={installed.prefix}")
+    same(files_below(installed.prefix), [], "left")

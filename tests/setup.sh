@@ -29,6 +29,8 @@ walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${p
 # Devices of these tests, which have no TPM; and a clock that can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
     faketime util-linux systemd'
+# What make install, make dist and debian/ are tested with, and another C library.
+install='g++ cmake pkgconf mandoc man-db systemd dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
 # What figures are compared with, and the devices that produce them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.
@@ -51,6 +53,7 @@ for what in "$@"; do
     walkthrough) wanted="$wanted $walkthrough" ;;
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
+    install) wanted="$wanted $install" ;;
     bench) wanted="$wanted $bench" ;;
     stress) wanted="$wanted $stress" ;;
     model) wanted="$wanted $model" ;;

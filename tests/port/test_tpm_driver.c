@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A TPM behind a driver of the kernel, which can refuse a command and go on. The kernel is played here: a pseudo-terminal
- * is the device, and this program's own read and write fail as those of /dev/tpmrm0 do. On a real one: tests/kernel. */
+/* A TPM behind a driver of the kernel, which can refuse a command and go on. The kernel is played here: the device is
+ * a pseudo-terminal, and this program's own read and write fail as those of /dev/tpmrm0 do. The real one:
+ * tests/kernel. */
 #include "port/posix/private.h"
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"

@@ -18,8 +18,9 @@ struct port_tpm {
      * the whole response into the same or another buffer of the given capacity.
      *   timeout_ms  for the whole exchange; CreatePrimary takes many seconds on a discrete TPM: 120 000 is reasonable
      * Returns: 0 and *response_len; BYTES_E_TPM_TRANSPORT if the TPM cannot be reached or broke off; BYTES_E_TIMEOUT;
-     * BYTES_E_FORMAT if the header announces an impossible size; BYTES_E_SPACE if it is larger than capacity. After a
-     * failure the next call may reconnect. */
+     * BYTES_E_FORMAT if the header announces an impossible size; BYTES_E_SPACE if it is larger than capacity. After one
+     * of these the next call may reconnect. BYTES_E_TPM_DRIVER if a driver or resource manager refused this command
+     * without a response: what is loaded stays loaded. */
     int (*transact)(void *context, struct bytes command, uint8_t *response, size_t capacity,
                     size_t *response_len, uint32_t timeout_ms);
 };

@@ -18,6 +18,8 @@ command -v npm >/dev/null || peers="$peers npm"
 
 # Images for boards, and the boards. BearSSL is built from Debian's source.
 firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl python3-cryptography'
+# A PC, for Debian's kernel: that is fetched by tests/kernel/fetch.sh and not installed.
+kernel='qemu-system-x86 swtpm python3 python3-cryptography openssl'
 # Compilers and emulators of other processors.
 cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
        gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
@@ -49,6 +51,7 @@ for what in "$@"; do
     peers) wanted="$wanted $peers" ;;
     coverage) wanted="$wanted $coverage" ;;
     firmware) wanted="$wanted $firmware" ;;
+    kernel) wanted="$wanted $kernel" ;;
     page) wanted="$wanted $page" ;;
     walkthrough) wanted="$wanted $walkthrough" ;;
     cross) wanted="$wanted $cross" ;;

@@ -31,7 +31,8 @@ enum bytes_error {
     BYTES_E_MORE = -20,         /* the message is correct so far, but not complete: give more bytes */
     BYTES_E_USAGE = -21,        /* the caller's arguments contradict each other or a limit */
     BYTES_E_FILE = -22,         /* a file could not be read or written */
-    BYTES_E_POLICY = -23        /* a key that may be used under its policy only, which is not known here */
+    BYTES_E_POLICY = -23,       /* a key that may be used under its policy only, which is not known here */
+    BYTES_E_TPM_DRIVER = -24    /* what is between us and the TPM refused this command; the next may pass */
 };
 
 #endif

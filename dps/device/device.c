@@ -21,6 +21,11 @@
 #define TOKEN_LIFETIME 3600 /* seconds */
 #define JSON "application/json; charset=utf-8"
 
+/* Error codes of a service after which a registration begins again (spec-notes.md, "Error codes"). */
+#define CHALLENGE_USED 401007
+#define OPERATION_GONE 404203
+#define SAME_MOMENT 409203
+
 static void build_register(struct dps_device *d, struct bytes_writer *w);
 static int read_challenge(struct dps_device *d, struct bytes body);
 #if DPS_WITH_SESSIONS
@@ -639,6 +644,24 @@ static int refused(struct dps_device *d, struct bytes body)
     return BYTES_E_HTTP;
 }
 
+/* Steps 8 and 9. Somebody has registered this device since its challenge was made: another program on the same machine,
+ * or this one by a request whose answer was lost. A challenge is good for one registration, so a new one is asked for,
+ * but once: two that only ever undo each other's work must come to an end. */
+static int refused_or_overtaken(struct dps_device *d, struct bytes body)
+{
+    const int error = refused(d, body);
+    const bool overtaken = d->service_error == CHALLENGE_USED || d->service_error == OPERATION_GONE ||
+                           d->service_error == SAME_MOMENT;
+    if (!overtaken || d->overtaken) {
+        return error;
+    }
+    d->overtaken = true;
+    d->service_error = 0;
+    d->message_len = 0;
+    d->polls = 0;
+    return ROW_FIRST;
+}
+
 /* The answer of step 6: a 401 whose body is not an error but a challenge. */
 static int read_challenge(struct dps_device *d, struct bytes body)
 {
@@ -1062,7 +1085,7 @@ static int read_accepted(struct dps_device *d, struct bytes body)
             return error != 0 ? error : ROW_AFTER_NEXT;
         }
     } else if (d->http_status != 202) {
-        return refused(d, body);
+        return refused_or_overtaken(d, body);
     }
     int error = dps_json_check(body, &root);
     if (error == 0) {
@@ -1087,7 +1110,7 @@ static void build_poll(struct dps_device *d, struct bytes_writer *w)
 static int read_assigned(struct dps_device *d, struct bytes body)
 {
     if (d->http_status != 200 && d->http_status != 202) {
-        return refused(d, body);
+        return refused_or_overtaken(d, body);
     }
     const int error = read_registration(d, body);
     if (error == BYTES_E_MORE) {

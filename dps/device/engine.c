@@ -7,6 +7,7 @@
 #include "dps/device/engine.h"
 #include "dps/device/draw.h"
 #include "dps/device/headers.h"
+#include "dps/device/restart.h"
 #include "dps/device/session.h"
 #include "dps/device/step.h"
 #include "dps/protocol/http_message.h"
@@ -164,28 +165,13 @@ static void restart_when_flushed(struct dps_device *d)
     }
 }
 
-/* Two refusals mean that the flow begins again by asking for the keys, from the same seeds, once for each refusal:
- * the TPM does not know a handle that it gave us (it was reset, or someone else has flushed it); or the persistent SRK
- * has an authValue of its own, which the same key, derived as a transient object, does not have. */
-static bool restart(struct dps_device *d)
+static void restart(struct dps_device *d)
 {
-    const int first = row_to_begin_again(d);
-    const struct tpm2_rc rc = tpm2_rc_decode(d->rc);
-    const bool lost =
-        rc.code == TPM2_RC_HANDLE || (rc.code >= TPM2_RC_REFERENCE_H0 && rc.code <= TPM2_RC_REFERENCE_S6);
-    const bool locked = d->asked_handle == TPM2_HANDLE_SRK && rc.code == TPM2_RC_BAD_AUTH;
-    const bool again = (lost && !d->restarted) || (locked && !d->srk_locked);
-    if (!again || d->row < first) {
-        return false;
-    }
-    d->restarted = d->restarted || lost;
-    d->srk_locked = d->srk_locked || locked;
     d->restarting = true;
     d->ek_handle = d->srk_handle = 0;
     d->rc = 0;
     close_flow(d);
     restart_when_flushed(d);
-    return true;
 }
 
 /* An answer has been read: on to the row that its reader names. */
@@ -196,7 +182,9 @@ static void answered(struct dps_device *d, struct bytes answer)
         /* Authorizations went out in it, and the inner key may have come back. */
         bytes_wipe(d->tpm, sizeof d->tpm);
     }
-    if (next == BYTES_E_TPM_RC && restart(d)) {
+    const bool lost = next == BYTES_E_TPM_RC && d->row >= row_to_begin_again(d) && dps_restart_is_due(d);
+    if (lost || next == ROW_FIRST) {
+        restart(d);
         return;
     }
     if (next < 0) {

@@ -18,7 +18,7 @@
  * The engine fails once: the first error is kept, and before FAILED it still wants the TPM commands that flush every
  * session and object it has loaded. A TPM that has forgotten what was loaded (it was reset, or someone else flushed it)
  * is not a failure the first time: the flow begins again with its keys; likewise with a persistent SRK that has an
- * authValue.
+ * authValue, and if another registration of the same device came first.
  * Answers that do not fit what was wanted are ignored. */
 #ifndef DPS_DEVICE_ENGINE_H
 #define DPS_DEVICE_ENGINE_H

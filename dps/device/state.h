@@ -84,6 +84,7 @@ struct dps_device {
     bool restarted;     /* which it does once for lost handles, */
     bool hardened;      /* the SRK in use is the hardened one */
     bool srk_locked;    /* and once because the persistent SRK has an authValue: it is passed over */
+    bool overtaken;     /* and once because another registration of this device came first */
     bool reused;        /* the connection has already carried an exchange */
     bool answering;     /* the request is out, its answer is being received */
     bool late;          /* BYTES_E_TIMEOUT: of the whole run, not of one answer */

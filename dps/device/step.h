@@ -36,6 +36,7 @@ struct dps_step {
 #define ROW_BELOW 0
 #define ROW_AFTER_NEXT 1
 #define ROW_AGAIN 255 /* ask the same again, after d->wait_ms */
+#define ROW_FIRST 254 /* the flow begins again, when all that was loaded is flushed */
 
 static inline int row_again(struct dps_device *d, uint32_t wait_ms)
 {

@@ -39,6 +39,8 @@ const char *posix_error_text(int error)
         return "the secure connection (TLS) could not be made";
     case BYTES_E_TPM_TRANSPORT:
         return "the TPM cannot be reached, or it broke off in the middle of an answer";
+    case BYTES_E_TPM_DRIVER:
+        return "the kernel refused the command, and there is no answer of the TPM";
     case BYTES_E_STORE:
         return "the store failed; nothing was written";
     case BYTES_E_CONFLICT:

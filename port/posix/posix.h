@@ -46,6 +46,7 @@ struct posix_tpm {
     uint16_t port;
     uint16_t tried_port;                     /* of the last connection that was tried, */
     int cause;                               /* and errno if it could not be made, else 0 */
+    int driver_cause;                        /* errno of the last BYTES_E_TPM_DRIVER */
     char address[512];                       /* host, path of the socket or device, or libtpms' directory */
     const struct posix_tpm_wrapper *wrapper; /* null: none */
 };

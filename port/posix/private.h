@@ -53,6 +53,9 @@ bool posix_tpm_speaks(const struct posix_tpm *t, enum posix_tpm_kind kind);
 /* Which TPM is meant (tpm_name.c): sets kind, address, port and wrapper; *name becomes that of the TPM inside.
  * Returns: 0; BYTES_E_USAGE with a sentence in why. */
 int posix_tpm_named(struct posix_tpm *t, const char **name, char *why, size_t why_size);
+/* Linux has two devices for one TPM: /dev/tpmN is for one program at a time, /dev/tpmrmN, behind the kernel's resource
+ * manager, for any number. The name of the other one; false if path is neither. */
+bool posix_tpm_other_device(const char *path, char *other, size_t size);
 /* Why the TPM that the user called name could not be opened, and what to do (tpm_error.c). rc: of TPM2_Startup, or
  * 0. */
 void posix_tpm_explain(const struct posix_tpm *t, const char *name, int error, uint32_t rc, char *why,

@@ -3,8 +3,9 @@
  *
  * A command goes out in ONE write: swtpm takes what the read that completes a command's header brought as the whole
  * command, and the kernel takes each write as one. A response is read in two steps, up to its size field and the rest,
- * so that no peer can make us read more than it announced or announce more than fits. After any failure the connection
- * is closed, because nobody knows where in the exchange the other side is; the next call connects anew. */
+ * so that no peer can make us read more than it announced or announce more than fits. After a failure the connection is
+ * closed, because nobody knows where in the exchange the other side is; the next call connects anew. Only a refusal by
+ * the kernel ends an exchange in good order. */
 #include "port/posix/private.h"
 #include "tpm/command.h"
 #include "tpm/frame.h"
@@ -170,25 +171,44 @@ static int exchange_mssim(int fd, struct bytes command, uint8_t *response, size_
     return error == 0 && status != 0 ? BYTES_E_TPM_TRANSPORT : error;
 }
 
+/* How write or read has failed. Linux refuses a command with an errno if its size is wrong (EINVAL, E2BIG), and behind
+ * /dev/tpmrm0 also if it names a transient object that is not of this descriptor (EINVAL), or if that has three objects
+ * or three sessions already (ENOMEM); see drivers/char/tpm/tpm-dev-common.c and tpm2-space.c. Then the descriptor is as
+ * good as before, and closing it would lose all that is loaded. */
+static int device_failed(struct posix_tpm *t)
+{
+    if (errno != EINVAL && errno != E2BIG && errno != ENOMEM) {
+        return BYTES_E_TPM_TRANSPORT;
+    }
+    t->driver_cause = errno;
+    return BYTES_E_TPM_DRIVER;
+}
+
 /* A device delivers a response to one read; what did not fit is lost or would come with the next, so its size
  * is checked afterwards. */
-static int exchange_device(int fd, struct bytes command, uint8_t *response, size_t capacity, size_t *len,
-                           uint64_t deadline)
+static int exchange_device(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
+                           size_t *len, uint64_t deadline)
 {
     ssize_t n;
     do {
-        n = write(fd, command.p, command.len);
+        n = write(t->fd, command.p, command.len);
     } while (n < 0 && errno == EINTR);
-    if (n < 0 || (size_t)n != command.len) {
+    if (n < 0) {
+        return device_failed(t);
+    }
+    if ((size_t)n != command.len) {
         return BYTES_E_TPM_TRANSPORT;
     }
     do {
-        int error = posix_wait(fd, POLLIN, deadline, false);
+        int error = posix_wait(t->fd, POLLIN, deadline, false);
         if (error != 0) {
             return transport_error(error);
         }
-        n = read(fd, response, capacity);
+        n = read(t->fd, response, capacity);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    if (n < 0) {
+        return device_failed(t);
+    }
     if (n < SIZE_END) {
         return BYTES_E_TPM_TRANSPORT;
     }
@@ -212,7 +232,7 @@ static int exchange(struct posix_tpm *t, struct bytes command, uint8_t *response
     if (t->kind == POSIX_TPM_LIBTPMS) {
         error = posix_libtpms_transact(command, response, capacity, len);
     } else if (t->kind == POSIX_TPM_DEVICE) {
-        error = exchange_device(t->fd, command, response, capacity, len, deadline);
+        error = exchange_device(t, command, response, capacity, len, deadline);
     } else if (t->kind == POSIX_TPM_MSSIM) {
         error = exchange_mssim(t->fd, command, response, capacity, len, deadline);
     } else {
@@ -356,7 +376,7 @@ int posix_tpm_transact(struct posix_tpm *t, struct bytes command, uint8_t *respo
         error = exchange(t, command, response, capacity, response_len, deadline);
     }
     /* libtpms has no connection that could be out of step, and closing it would end the TPM. */
-    if (error != 0 && t->kind != POSIX_TPM_LIBTPMS) {
+    if (error != 0 && error != BYTES_E_TPM_DRIVER && t->kind != POSIX_TPM_LIBTPMS) {
         disconnect(t);
     }
     return error;

@@ -3,31 +3,86 @@
 #include "port/posix/private.h"
 #include "tpm/tpm2.h"
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ADVICE_MAX 400
+#define DEVICE_NAME_MAX 64
 
 static const char *device_reason(int cause)
 {
-    return cause == ENODEV ? "this is not a TPM device" : posix_connect_reason(cause);
+    return cause == ENODEV  ? "this is not a TPM device"
+           : cause == EBUSY ? "another program has it open, and it takes one at a time"
+                            : posix_connect_reason(cause);
 }
 
-static const char *device_advice(int cause)
+/* Nobody else's device is advised: only one that is there and that this user may open. */
+static bool other_is_usable(const char *path, char *other, size_t size)
+{
+    return posix_tpm_other_device(path, other, size) && access(other, R_OK | W_OK) == 0;
+}
+
+static void advise_permission(const char *path, char *text, size_t size)
+{
+    char other[DEVICE_NAME_MAX];
+    struct stat st;
+    if (other_is_usable(path, other, sizeof other)) {
+        snprintf(text, size, "use %s, which this user may open", other);
+        return;
+    }
+    const bool found = stat(path, &st) == 0;
+    /* A group may, and not root's, which stands there if nobody chose one. */
+    const bool grouped = found && st.st_gid != 0 && (st.st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP);
+    const struct group *group = grouped ? getgrgid(st.st_gid) : NULL;
+    if (group != NULL) {
+        snprintf(text, size,
+                 "its group is %s: `usermod -aG %s USER` makes this user a member from the next login on; or "
+                 "run this as root",
+                 group->gr_name, group->gr_name);
+    } else if (found) {
+        snprintf(text, size,
+                 "run this as root, or let a group use /dev/tpmrm*: Debian's package tpm-udev gives it to "
+                 "the group tss");
+    } else {
+        snprintf(text, size,
+                 "give this user access: `ls -l` shows its group, often tss, and `usermod -aG tss USER` "
+                 "makes a member from the next login on; or run this as root");
+    }
+}
+
+static void advise_busy(const char *path, char *text, size_t size)
+{
+    char other[DEVICE_NAME_MAX];
+    if (other_is_usable(path, other, sizeof other)) {
+        snprintf(text, size,
+                 "use %s, which takes many programs; or end the one that has the other open (`fuser -v "
+                 "%.63s` shows it)",
+                 other, path);
+    } else {
+        snprintf(text, size, "end the program that has it open (`fuser -v %.63s` shows it)", path);
+    }
+}
+
+static void advise_device(const char *path, int cause, char *text, size_t size)
 {
     switch (cause) {
     case ENOENT:
     case ENXIO:
-        return "`ls /dev/tpm*` shows which there are; without any, enable the TPM in the firmware's set-up "
-               "(BIOS), and "
-               "see whether the kernel has its driver";
+        snprintf(text, size,
+                 "`ls /dev/tpm*` shows which there are; without any, enable the TPM in the firmware's set-up "
+                 "(BIOS), and see whether the kernel has its driver");
+        break;
     case EACCES:
     case EPERM:
-        return "give this user access: `ls -l` shows its group, often tss, and `usermod -aG tss USER` makes "
-               "a "
-               "member from "
-               "the next login on; or run this as root";
+        advise_permission(path, text, size);
+        break;
     case EBUSY:
-        return "another program has it open: end that, or use the kernel's resource manager, /dev/tpmrm0";
+        advise_busy(path, text, size);
+        break;
     default:
-        return "name a TPM, such as /dev/tpmrm0";
+        snprintf(text, size, "name a TPM, such as /dev/tpmrm0");
     }
 }
 
@@ -51,8 +106,10 @@ static void explain_unreached(const struct posix_tpm *t, const char *name, char 
 {
     char port[80] = "";
     if (t->kind == POSIX_TPM_DEVICE) {
+        char advice[ADVICE_MAX];
+        advise_device(t->address, t->cause, advice, sizeof advice);
         snprintf(why, why_size, "cannot reach the TPM %s: %s. What to do: %s", name, device_reason(t->cause),
-                 device_advice(t->cause));
+                 advice);
         return;
     }
     if (t->kind == POSIX_TPM_MSSIM) {

@@ -76,6 +76,19 @@ static void explain_name(const struct posix_tpm *t, const char *name, char *why,
              name);
 }
 
+bool posix_tpm_other_device(const char *path, char *other, size_t size)
+{
+    static const char direct[] = "/dev/tpm", shared[] = "/dev/tpmrm";
+    const char *number = after(path, shared);
+    const bool is_shared = number != NULL;
+    number = is_shared ? number : after(path, direct);
+    if (number == NULL || number[0] < '0' || number[0] > '9') {
+        return false;
+    }
+    snprintf(other, size, "%s%s", is_shared ? direct : shared, number);
+    return true;
+}
+
 int posix_tpm_named(struct posix_tpm *t, const char **name, char *why, size_t why_size)
 {
     *name = unwrap(t, *name, why, why_size);

@@ -7,8 +7,8 @@ AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c \
     tpm/public.c tpm/auth.c tpm/frame.c tpm/command.c tpm/rc.c tpm/seed.c tpm/protect.c tpm/session.c \
     $(addprefix dps/protocol/,text.c date.c json.c http_field.c http.c http_message.c registration_id.c sas.c \
                               activation.c) \
-    $(addprefix dps/device/,authorization.c draw.c headers.c record.c session.c engine.c device.c \
-                            ownership.c) port/drive.c
+    $(addprefix dps/device/,authorization.c draw.c headers.c record.c restart.c session.c engine.c \
+                            device.c ownership.c) port/drive.c
 
 #: make amalgamation     the device side as one file: build/tpm-dps.c and .h, to be compiled with BearSSL's headers
 .PHONY: amalgamation

@@ -83,6 +83,7 @@ struct tpm_suite {
     uint8_t command[TPM_BUFFER], response[TPM_BUFFER];
     struct bytes answer; /* the last response */
     uint32_t rc;         /* what the last refused command got */
+    bool driver_refused; /* ... or nothing: the kernel refused it, t->tpm.driver_cause says why */
     uint32_t loaded[TPM_LOADED_MAX];
     size_t loaded_count;
     struct tpm_key ek, srk;         /* kept from case to case, since slow TPMs need seconds to derive them */
@@ -101,7 +102,9 @@ struct bytes_writer *tpm_begin(struct conformance *c);
 struct bytes tpm_send(struct conformance *c);
 /* The result of a parse function, which has put t->rc, must be success. */
 bool tpm_ok(struct conformance *c, int error, const char *what);
-/* It must be a refusal, with one of these codes (TPM2_RC_ without numbers; ended by 0). */
+/* It must be a refusal, with one of these codes (TPM2_RC_ without numbers; ended by 0). The kernel's resource manager
+ * (/dev/tpmrm0) may say it in the TPM's stead: by the same code with a mark of its own, or, where a transient handle is
+ * unknown, by EINVAL and no response at all. */
 bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const char *what);
 #define TPM_CODES(...) ((const uint32_t[]){__VA_ARGS__, 0})
 /* "TPM_RC_VALUE, parameter 2 (0x2c4)" of t->rc. Valid until the next call. */

@@ -2,6 +2,9 @@
 /* One command and its answer; handles. */
 #include "tests/conformance/tpm.h"
 #include "tpm/tools/rc_text.h"
+#include <errno.h>
+
+#define TPM_HEADER_SIZE 10 /* of a command, up to its first handle */
 
 struct tpm_suite *tpm_of(struct conformance *c)
 {
@@ -12,6 +15,7 @@ struct bytes_writer *tpm_begin(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     t->rc = 0;
+    t->driver_refused = false;
     t->w = bytes_writer_over(t->command, sizeof t->command);
     return &t->w;
 }
@@ -28,7 +32,9 @@ struct bytes tpm_send(struct conformance *c)
     }
     int error = port_tpm_ask(&t->port, 0, c->now != NULL ? c->now->id : "", bytes_written(&t->w), t->response,
                              sizeof t->response, &t->answer);
-    if (error != 0) {
+    if (error == BYTES_E_TPM_DRIVER) {
+        t->driver_refused = true;
+    } else if (error != 0) {
         conformance_give_up(c, POSIX_EXIT_TPM, "the TPM did not answer: %s", posix_error_text(error));
     }
     return t->answer;
@@ -55,10 +61,11 @@ const char *tpm_rc_text(uint32_t rc)
 
 static const char *outcome(struct conformance *c, int error)
 {
-    return error == 0                ? "success"
-           : error == BYTES_E_TPM_RC ? tpm_rc_text(tpm_of(c)->rc)
-           : error == BYTES_E_FORMAT ? "a response that is not well-formed"
-                                     : posix_error_text(error);
+    return error == 0                  ? "success"
+           : error == BYTES_E_TPM_RC   ? tpm_rc_text(tpm_of(c)->rc)
+           : tpm_of(c)->driver_refused ? "nothing, because the kernel refused the command"
+           : error == BYTES_E_FORMAT   ? "a response that is not well-formed"
+                                       : posix_error_text(error);
 }
 
 /* How much a TPM holds at a time is judged by one case, wherever it shows. */
@@ -76,20 +83,41 @@ bool tpm_ok(struct conformance *c, int error, const char *what)
     return error == 0;
 }
 
+/* The code of the refusal, whoever spoke it; 0: none that is known. */
+static uint32_t refusal(struct conformance *c, int error, const char *what)
+{
+    const struct tpm_suite *t = tpm_of(c);
+    struct bytes_reader r = bytes_reader_over(bytes_written(&t->w));
+    uint32_t below = 0;
+    (void)bytes_read_bytes(&r, TPM_HEADER_SIZE);
+    if (t->driver_refused && t->tpm.driver_cause == EINVAL &&
+        bytes_read_u32(&r) >> TPM2_HT_SHIFT == TPM2_HT_TRANSIENT) {
+        conformance_note(c, "%s: refused by the kernel's resource manager (EINVAL)", what);
+        return TPM2_RC_HANDLE;
+    }
+    if (error != BYTES_E_TPM_RC) {
+        return 0;
+    }
+    const char *layer = tpm2_rc_layer(t->rc, &below);
+    if (layer != NULL && below != 0) {
+        conformance_note(c, "%s: said by %s (0x%x)", what, layer, t->rc);
+    }
+    return tpm2_rc_decode(below != 0 ? below : t->rc).code;
+}
+
 bool tpm_refused(struct conformance *c, int error, const uint32_t *codes, const char *what)
 {
     char wanted[160];
     size_t len = 0;
-    bool one = false;
-    uint32_t code = tpm2_rc_decode(tpm_of(c)->rc).code;
+    bool refused = false;
+    const uint32_t code = refusal(c, error, what);
     for (; *codes != 0; codes++) {
         const char *name = tpm2_rc_name(*codes);
         int n = snprintf(wanted + len, sizeof wanted - len, "%s%s", len > 0 ? " or " : "",
                          name != NULL ? name : "?");
         len = len + (size_t)n < sizeof wanted ? len + (size_t)n : sizeof wanted - 1;
-        one = one || *codes == code;
+        refused = refused || *codes == code;
     }
-    const bool refused = error == BYTES_E_TPM_RC && one;
     const char *before = stand_on_memory(c, error);
     (void)conformance_check(c, refused, "%s: the TPM answered %s instead of %s", what, outcome(c, error),
                             wanted);

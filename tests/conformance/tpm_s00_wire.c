@@ -27,6 +27,7 @@ static void must_refuse(struct conformance *c, struct bytes bytes, const uint32_
     size_t len = 0;
     uint8_t good[64];
     t->rc = 0;
+    t->driver_refused = false;
     int error = t->port.tpm.transact(t->port.tpm.context, bytes, t->response, sizeof t->response, &len,
                                      RAW_TIMEOUT_MS);
     if (error == BYTES_E_TIMEOUT) {
@@ -189,9 +190,13 @@ static void no_such_object(struct conformance *c)
 {
     struct tpm_suite *t = tpm_of(c);
     struct bytes public_2b, name;
-    /* The last transient handle that there can be, and a persistent one that nobody uses. */
-    static const uint32_t handles[] = {0x80FFFFFEU, 0x8100DEADU};
-    for (size_t i = 0; i < 2 && !tpm_is_listed(&t->before, handles[i]); i++) {
+    /* The last transient handle that there can be (Linux's resource manager gives its own from there downwards), and a
+     * persistent one that nobody uses. */
+    uint32_t handles[] = {0x80FFFFFEU, 0x8100DEADU};
+    for (size_t i = 0; i < 2; i++) {
+        while (tpm_is_listed(&t->before, handles[i])) {
+            handles[i]--;
+        }
         tpm2_read_public_build(tpm_begin(c), handles[i]);
         int error = tpm2_read_public_parse(tpm_send(c), &t->rc, &public_2b, &name);
         tpm_refused(c, error, TPM_CODES(TPM2_RC_HANDLE, TPM2_RC_REFERENCE_H0, TPM2_RC_VALUE),

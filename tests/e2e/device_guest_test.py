@@ -15,11 +15,13 @@ import threading
 from concurrent import futures
 
 from certificates import make_ca, make_leaf
-from harness import HUBS, SCOPE, Bench, Device, SwtpmForTools, read_file, run
+from harness import HUBS, PROGRAM_PATIENCE, SCOPE, Bench, Device, SwtpmForTools, read_file, run
 from tap import Programs, check, same
+from tpm_front import Front
 from waiting import wait_until
 
 EK, SRK = "0x81010001", "0x81000001"
+HMAC = 0x155
 
 
 # ---- Keys of others --------------------------------------------------------------------------------------------------
@@ -229,6 +231,41 @@ def test_lock(bench):
         pass
     bench.register(device, "device-locked")
     check(not os.path.exists(lock), "the lock is left")
+
+
+class Held(Front):
+    """A TPM that several programs share, where the first signature has to wait."""
+
+    def __init__(self, tpm):
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        super().__init__(tpm)
+
+    def ask(self, command):
+        if int.from_bytes(command[6:10], "big") == HMAC and not self.asked.is_set():
+            self.asked.set()
+            check(self.go_on.wait(PROGRAM_PATIENCE), "nobody lets it go on")
+        return super().ask(command)
+
+
+def test_overtaken(bench):
+    """two registrations of one ID at once: the one whose challenge the other has used up begins again"""
+    device = Device("swtpm-tcp")
+    bench.enroll(device, "device-twice")
+    device.run("own", "--persist")  # two at once have no room for keys of their own
+
+    def register(front, state):
+        return run(Programs.path("dps-device"), "--tpm", front.name, "register", "--service", bench.at(), "--ca",
+                   bench.path("ca.pem"), "--scope", SCOPE, "--id", "device-twice", "--state", device.path(state))
+    with Held(device.tpm) as front, futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(register, front, "first")
+        check(front.asked.wait(PROGRAM_PATIENCE), "the first one never signs")
+        register(front, "second")
+        front.go_on.set()
+        same(first.result().field("Registered"), "device-twice", "registration ID")
+    bench.service.wait_log("errorCode=401007")
+    same(device.tpm.loaded(), [], "loaded in the TPM after both")
+    bench.send(device, "--state", device.path("first"))
+    bench.send(device, "--state", device.path("second"), status=1, says="401001")
 
 
 def descriptors(path):

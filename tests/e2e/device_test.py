@@ -122,6 +122,7 @@ def test_untold():
     same(told.field("Specification"), "TPM ? revision ?, day ? of ?", "specification")
     same(told.field("Buffers"), "command ?, response ?, data ?, NV ? bytes", "buffers")
     same(told.field("Room"), "? objects at least, ? free now; ? sessions free; ? persistent keys, ? more fit", "room")
+    same(told.field("Sessions"), "? active of all programs, loaded or saved outside; ? more can be", "sessions")
     same(told.field("Hierarchies"), "owner ?, endorsement ?, platform ?", "hierarchies")
     same(told.field("Authorization"), "owner ?, endorsement ?, lockout ?", "authorizations")
     check(told.field("Lockout").startswith("?; ? of ? wrong tries, one forgiven every ? s"), told.out)

@@ -321,6 +321,54 @@ static int s07_cleared_between_challenge_and_answer(void)
     return 0;
 }
 
+/* Two registrations of one device at once: `behind` is a copy of the engine with so many answers, and the other one
+ * comes to its end in between. */
+static int overtaken_after(unsigned answers, struct dps_device *behind)
+{
+    CHECK_EQUAL(dps_device_register(&f.device, &f.config, flow_nonce), 0);
+    while (f.device.http_requests < answers || dps_device_want(&f.device) != DPS_WANT_SEND) {
+        CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
+    }
+    memcpy(behind, &f.device, sizeof *behind);
+    CHECK_EQUAL(flow_register(&f), 0);
+    memcpy(&f.device, behind, sizeof *behind);
+    return 0;
+}
+
+/* The one that comes second has used a challenge that is used up, or asks for an operation that another has replaced:
+ * it begins again, and both end well. */
+static int s09_two_at_once(void)
+{
+    static struct dps_device behind;
+    for (unsigned answers = 1; answers <= 2; answers++) {
+        CHECK_EQUAL(flow_open(&f, answers == 1 ? "two-at-once" : "two-at-once-polling", true), 0);
+        CHECK_EQUAL(overtaken_after(answers, &behind), 0);
+        CHECK_EQUAL(flow_finish(&f), 0);
+        CHECK(f.device.overtaken && f.device.http_requests == behind.http_requests + 4);
+        CHECK(f.device.service_error == 0 && f.saves == 2);
+        CHECK_EQUAL(nothing_is_left(), 0);
+        flow_close(&f);
+    }
+    return 0;
+}
+
+/* Two that only ever undo each other's work must come to an end. */
+static int s09_overtaken_twice(void)
+{
+    static struct dps_device behind;
+    CHECK_EQUAL(flow_open(&f, "overtaken-twice", true), 0);
+    for (unsigned answers = 1; answers <= 2; answers++) {
+        CHECK_EQUAL(overtaken_after(answers, &behind), 0);
+        f.device.overtaken = true;
+        CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP);
+        CHECK_EQUAL(f.device.service_error, answers == 1 ? 401007U : 404203U);
+        CHECK(dps_device_step(&f.device) == 7 + answers && f.saves == answers);
+        CHECK_EQUAL(nothing_is_left(), 0);
+    }
+    flow_close(&f);
+    return 0;
+}
+
 /* ---- What the service refuses ------------------------------------------------------------------------------------ */
 
 static int refused(enum dps_refusal why, unsigned status)
@@ -505,6 +553,7 @@ static int s09_a_nonce_succeeds_once(void)
     memcpy(first, out.p, out.len);
     flow_ask(&f, first, out.len);
     CHECK_EQUAL(f.answer.status, 202);
+    f.device.overtaken = true;                  /* or it would begin again */
     CHECK_EQUAL(flow_finish(&f), BYTES_E_HTTP); /* the engine's own copy comes second */
     CHECK_EQUAL(f.answer.refusal, DPS_REFUSED_TOKEN_REPLAYED);
     flow_close(&f);
@@ -872,6 +921,8 @@ int main(void)
         {"s03 clear: same EK, other SRK, old keys and seals dead, registers again",
          s03_clear_kills_the_old_owners_keys},
         {"s07 cleared between challenge and answer", s07_cleared_between_challenge_and_answer},
+        {"s09 two registrations of one device at once: the second begins again", s09_two_at_once},
+        {"s09 but not twice", s09_overtaken_twice},
         {"s05 unknown ID, wrong scope, other EK, disabled", s05_unknown_wrong_and_disabled},
         {"s05 a software key as SRK", s05_software_srk},
         {"s08 replayed, expired, foreign and malformed tokens", s08_replayed_and_foreign_tokens},

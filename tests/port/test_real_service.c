@@ -564,8 +564,8 @@ static int error_json(void)
         {{401, "", ERROR_JSON("401002", "Unauthorized"), NULL, false}, 401002, "Unauthorized"},
         {{403, "", "", NULL, false}, 0, ""},
         {{404, "", ERROR_JSON("404201", "Not found \\u00e4"), NULL, false}, 404201, "Not found \xc3\xa4"},
-        {{409, "", ERROR_JSON("409203", "Precondition failed."), NULL, false},
-         409203,
+        {{409, "", ERROR_JSON("409204", "Precondition failed."), NULL, false},
+         409204,
          "Precondition failed."},
         {{412, "", ERROR_JSON("\"412001\"", "as text"), NULL, false}, 0, "as text"},
         {{415, "", "<html>", NULL, false}, 0, ""},
@@ -584,6 +584,31 @@ static int error_json(void)
                                                                          : 9u));
             CHECK(real.requests == request + 1 && real.wait_count == (request == POLL));
         }
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* Another registration of this device came first: the flow begins again at each request that says so, but once. */
+static int overtaken(void)
+{
+    static const struct reply replies[] = {
+        {401, "", ERROR_JSON("401007", "Used."), NULL, false},
+        {409, "", ERROR_JSON("409203", "Precondition failed."), NULL, false},
+        {404, "", ERROR_JSON("404203", "No such operation."), NULL, false},
+    };
+    CHECK_EQUAL(flow_open(&f, "overtaken", true), 0);
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        for (unsigned request = SECOND_PUT; request <= POLL; request++) {
+            CHECK_EQUAL(run_with(request, &replies[i]), 0);
+            CHECK(real.requests == request + 4 && f.saves == 1 && f.device.service_error == 0);
+            reset();
+            real.script[request] = real.script[2 * request + 1] = &replies[i];
+            CHECK_EQUAL(failed_cleanly(run(), BYTES_E_HTTP), 0);
+            CHECK(real.requests == 2 * request + 2 && f.device.http_status == replies[i].status);
+        }
+        CHECK_EQUAL(failed_cleanly(run_with(FIRST_PUT, &replies[i]), BYTES_E_HTTP), 0);
+        CHECK_EQUAL(real.requests, 1);
     }
     flow_close(&f);
     return 0;
@@ -1334,6 +1359,7 @@ int main(void)
         {"the connection is closed within a request", closed_within_a_request},
         {"answers that are not HTTP, break off, or are too large", answers_that_are_none},
         {"error JSON at each request", error_json},
+        {"s09 another registration came first", overtaken},
         {"redirects, and success that cannot be one", redirects_and_false_success},
         {"s08 challenged twice", challenged_twice},
         {"s09 failed, disabled, unassigned and unknown statuses", registration_ends_badly},

@@ -2,10 +2,7 @@
 /* The TPM transports against peers that break off, contradict themselves, say too much or nothing. */
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define HEADER(size) "\x80\x01" size "\0\0\0\0"
@@ -144,18 +141,11 @@ static int mssim_without_power(void)
     return 0;
 }
 
-/* A character device whose driver is a process: a pseudo-terminal in raw mode. */
 static pid_t start_device(const struct fake *f, char *path, size_t path_size)
 {
-    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    struct termios raw;
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 ||
-        ptsname_r(master, path, path_size) != 0 || tcgetattr(master, &raw) != 0) {
-        return -1;
-    }
-    cfmakeraw(&raw);
-    int slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (slave < 0 || tcsetattr(slave, TCSANOW, &raw) != 0) {
+    int slave;
+    int master = tpm_call_terminal(path, path_size, &slave);
+    if (master < 0) {
         return -1;
     }
     pid_t child = support_fork();

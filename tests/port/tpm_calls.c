@@ -2,8 +2,11 @@
 #include "tests/port/tpm_calls.h"
 #include "tests/unit/test.h"
 #include "tpm/command.h"
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 char tpm_call_why[512];
@@ -60,6 +63,19 @@ int tpm_call_listen_pair(uint16_t *port, int *tpm, int *platform)
         (void)close(*tpm);
     }
     return BYTES_E_STREAM;
+}
+
+int tpm_call_terminal(char *path, size_t path_size, int *slave)
+{
+    const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    struct termios raw;
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 ||
+        ptsname_r(master, path, path_size) != 0 || tcgetattr(master, &raw) != 0) {
+        return -1;
+    }
+    cfmakeraw(&raw);
+    *slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    return *slave >= 0 && tcsetattr(*slave, TCSANOW, &raw) == 0 ? master : -1;
 }
 
 static const uint8_t zero[4];

@@ -28,6 +28,10 @@ int tpm_call_listen_pair(uint16_t *port, int *tpm, int *platform);
 #define TPM_CALL_PLATFORM_STEPS 2
 extern const struct support_step tpm_call_platform[TPM_CALL_PLATFORM_STEPS];
 
+/* A character device whose driver is a process: a pseudo-terminal in raw mode. It is one as long as slave is open.
+ * Returns: the driver's end, or -1. */
+int tpm_call_terminal(char *path, size_t path_size, int *slave);
+
 /* ---- Commands, one after the other, to one TPM ---- */
 
 extern struct tpm_call {

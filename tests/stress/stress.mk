@@ -15,16 +15,17 @@ STRESS_LEFT_OUT = \
 STRESS_CROSS = $(foreach arch,$(CROSS_ARCHES),$(CROSS)/$(arch)/dps-device \
     $(CROSS_PORT_TESTS:$(BUILD)/%=$(CROSS)/$(arch)/%))
 STRESS_TESTS = $(filter-out $(STRESS_LEFT_OUT), \
-    $(PORT_TESTS) $(E2E) $(CHECK) $(FAULT_TESTS) $(FAULT_SCRIPTS) $(FIRMWARE_TESTS) $(PEERS) $(WALK_TESTS)) \
+    $(PORT_TESTS) $(E2E) $(CHECK) $(FAULT_TESTS) $(FAULT_SCRIPTS) $(FIRMWARE_TESTS) $(KERNEL_TESTS) $(PEERS) \
+    $(WALK_TESTS)) \
     $(STRESS_CROSS)
-STRESS_BUILD = tests fault-tests $(FIRMWARE_DEPENDS) cross-build $(NODE_PEERS)/installed \
+STRESS_BUILD = tests fault-tests $(FIRMWARE_DEPENDS) $(KERNEL)/root cross-build $(NODE_PEERS)/installed \
     $(BUILD)/walkthrough.html $(WALK)/npm/installed
 
 #: make check-stress     build, and run the tests that wait for anything STRESS_RUNS=5 times beside 8 busy processes
 STRESS_RUNS ?= 5
 .PHONY: check-stress
 check-stress:
-	@DEPS=$(DEPS) tests/setup.sh build check faults firmware cross peers walkthrough stress
+	@DEPS=$(DEPS) tests/setup.sh build check faults firmware kernel cross peers walkthrough stress
 	@echo "Building"
 	@$(MAKE) --no-print-directory $(STRESS_BUILD) >/dev/null
 	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules:$(abspath $(WALK))/npm/node_modules \

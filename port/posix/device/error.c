@@ -32,6 +32,7 @@ static int exit_code_of(const struct device_tool *t, int error)
     switch (error) {
     case BYTES_E_TPM_RC:
     case BYTES_E_TPM_TRANSPORT:
+    case BYTES_E_TPM_DRIVER:
         return POSIX_EXIT_TPM;
     case BYTES_E_HTTP:
     case BYTES_E_REFUSED:
@@ -186,6 +187,9 @@ static void explain(const struct device_tool *t, int error)
         break;
     case BYTES_E_TPM_TRANSPORT:
         explain_tpm_silence(t, error);
+        break;
+    case BYTES_E_TPM_DRIVER:
+        device_explain_driver(t);
         break;
     case BYTES_E_TLS:
     case BYTES_E_STREAM:

@@ -7,6 +7,11 @@
 #include "port/posix/private.h"
 #include <string.h>
 
+/* The device has begun again already. */
+#define OVERTAKEN_TO_DO                                                                                      \
+    "see whether another program registers this device as well, and register again: another registration "   \
+    "came first, twice"
+
 /* Error codes of the service [DPS "ProvisioningServiceErrorDetails"], then statuses, both in one column: their numbers
  * do not overlap. First match. */
 static const struct {
@@ -26,13 +31,14 @@ static const struct {
     {401002, "register again; if it repeats, the service no longer knows the challenge: is its clock or "
              "secret shared by "
              "all its nodes?"},
-    {401007, "register again: the answer to an earlier request with this token was lost"},
+    {401007, OVERTAKEN_TO_DO},
     {401006, "set this system's clock: the token had already expired when it arrived"},
     {403201, "ask whoever enrolled this device to enable it (dps-admin or the portal)"},
     {404201, "enroll this device first: `dps-device ek --format json` makes the enrollment; or give its name "
              "with --id"},
+    {404203, OVERTAKEN_TO_DO},
     {404202, "give the ID scope of this service with --scope"},
-    {409203, "register again: two registrations of this device ran at the same moment"},
+    {409203, OVERTAKEN_TO_DO},
     {409204, "give the enrollment another deviceId: one device of this name is at that hub already"},
     {409, "register again: something changed while this device was registering"},
     {400208, "the service needs a linked hub that can take this device"},

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A TPM's refusal in words: what it means depends on the command, and what to do on the situation. */
 #include "port/posix/device/tool.h"
+#include "port/posix/private.h"
 #include "tpm/rc.h"
 #include "tpm/tools/explain.h"
 #include "tpm/tools/rc_text.h"
+#include <errno.h>
 #include <string.h>
 
 /* A situation that is known. Zero and null: any command, the code's general meaning, nothing to advise. First match. */
@@ -14,10 +16,7 @@ struct situation {
     const char *to_do;
 };
 
-#define ROOM_TO_DO                                                                                           \
-    "use the kernel's resource manager (/dev/tpmrm0), or, if no other program uses this TPM, run "           \
-    "`dps-device flush`, "                                                                                   \
-    "which removes what a killed program left behind"
+#define TO_DO_MAX 1200 /* bytes */
 
 /* Unlike keys, the lockout authority allows no second try: a single wrong one locks it. */
 #define LOCKOUT_HAPPENED "a wrong lockout authorization was given before, and the lockout authority is locked"
@@ -68,11 +67,6 @@ static const struct situation situations[] = {
      "enable the TPM's hierarchies in the firmware's set-up (BIOS)"},
     {TPM2_CC_HIERARCHY_CHANGE_AUTH, TPM2_RC_SIZE, "the new authorization is longer than this TPM takes",
      "32 bytes are always allowed"},
-    {0, TPM2_RC_OBJECT_MEMORY, "there is no free slot for another key", ROOM_TO_DO},
-    {0, TPM2_RC_OBJECT_HANDLES, "there is no free handle for another key", ROOM_TO_DO},
-    {0, TPM2_RC_SESSION_MEMORY, "there is no free slot for another session", ROOM_TO_DO},
-    {0, TPM2_RC_SESSION_HANDLES, "there is no free handle for another session", ROOM_TO_DO},
-    {0, TPM2_RC_MEMORY, NULL, ROOM_TO_DO},
     {TPM2_CC_CLEAR, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
     {TPM2_CC_HIERARCHY_CHANGE_AUTH, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
     {0, TPM2_RC_LOCKOUT, "too many wrong authorizations were given, and the TPM is locked",
@@ -109,10 +103,82 @@ static struct situation key_does_not_load(const struct device_tool *t)
     return s;
 }
 
-static struct situation situation_of(const struct device_tool *t, uint32_t command, uint32_t code)
+#define FLUSH_TO_DO "which removes what a killed program left behind, if no other program uses this TPM"
+
+/* Who else can have filled it depends on the way to this TPM: behind the kernel's resource manager only what somebody
+ * loaded by the other device, which the kernel does not know of, takes a slot for longer than a command. */
+static void advise_room(const struct device_tool *t, char *text, size_t size)
 {
+    const char *path = t->tpm.address;
+    char other[64];
+    if (t->tpm.kind != POSIX_TPM_DEVICE || !posix_tpm_other_device(path, other, sizeof other)) {
+        snprintf(text, size, "end the program that uses it, or run `dps-device flush`, " FLUSH_TO_DO);
+    } else if (device_is_shared(t)) {
+        snprintf(text, size,
+                 "end the program that uses %s (`fuser -v %s` shows it), or run `dps-device --tpm %s flush`, "
+                 "" FLUSH_TO_DO,
+                 other, other, other);
+    } else {
+        snprintf(text, size, "use the kernel's resource manager, %s, or run `dps-device flush`, " FLUSH_TO_DO,
+                 other);
+    }
+}
+
+/* A TPM numbers its sessions, also those that a resource manager has saved outside; there are 64 numbers as a rule.
+ * Whoever runs out of them is not helped by a resource manager. */
+static void advise_session_numbers(const struct device_tool *t, char *text, size_t size)
+{
+    char other[64];
+    if (device_is_shared(t) && posix_tpm_other_device(t->tpm.address, other, sizeof other)) {
+        snprintf(text, size,
+                 "end programs that hold sessions (`fuser -v %s %s` shows who has it open); `dps-device "
+                 "info` counts them. If no program runs that uses this TPM, `dps-device --tpm %s flush` "
+                 "removes what killed ones left",
+                 t->tpm.address, other, other);
+    } else {
+        snprintf(text, size,
+                 "end programs that hold sessions; `dps-device info` counts them; or run `dps-device "
+                 "flush`, " FLUSH_TO_DO);
+    }
+}
+
+/* The situations in which the TPM is full. */
+static struct situation no_room(const struct device_tool *t, uint32_t code, char to_do[TO_DO_MAX])
+{
+    struct situation s = {0, code, NULL, to_do};
+    switch (code) {
+    case TPM2_RC_SESSION_HANDLES:
+        s.happened = "as many sessions as this TPM can count are active, loaded and saved ones together";
+        advise_session_numbers(t, to_do, TO_DO_MAX);
+        return s;
+    case TPM2_RC_OBJECT_MEMORY:
+        s.happened = "there is no free slot for another key";
+        break;
+    case TPM2_RC_OBJECT_HANDLES:
+        s.happened = "there is no free handle for another key";
+        break;
+    case TPM2_RC_SESSION_MEMORY:
+        s.happened = "there is no free slot for another session";
+        break;
+    case TPM2_RC_MEMORY:
+        break;
+    default:
+        return (struct situation){0};
+    }
+    advise_room(t, to_do, TO_DO_MAX);
+    return s;
+}
+
+/* to_do: room for an advice that names things. */
+static struct situation situation_of(const struct device_tool *t, uint32_t command, uint32_t code,
+                                     char to_do[TO_DO_MAX])
+{
+    const struct situation full = no_room(t, code, to_do);
     if (command == TPM2_CC_LOAD && code == TPM2_RC_INTEGRITY) {
         return key_does_not_load(t);
+    }
+    if (full.code != 0) {
+        return full;
     }
     for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++) {
         if (situations[i].code == code && (situations[i].command == 0 || situations[i].command == command)) {
@@ -155,6 +221,20 @@ static bool explain_authorization(const struct device_tool *t, const struct devi
     return false;
 }
 
+void device_explain_driver(const struct device_tool *t)
+{
+    const char *command = tpm2_explain_command_name(t->watch.asked.command);
+    const int cause = t->tpm.driver_cause;
+    const char *happened = cause == EINVAL   ? "it knows nothing of a key or session that the command names"
+                           : cause == ENOMEM ? "it has no room for one more key or session of this program"
+                                             : "the command is longer than it passes on";
+    fprintf(stderr, "the kernel refused %s on %s (%s): %s. What to do: %s.\n",
+            command != NULL ? command : "a TPM command", t->options.tpm, strerror(cause), happened,
+            cause == E2BIG
+                ? "please report it with the output of --trace"
+                : "do the same again; if it stays so, please report it with the output of --trace");
+}
+
 static void print_code(const struct device_refusal *r, struct tpm2_rc rc)
 {
     static const char *const about[] = {[TPM2_RC_KIND_HANDLE] = "handle",
@@ -179,13 +259,18 @@ void device_explain_refusal(const struct device_tool *t)
 {
     const struct device_refusal *r = &t->watch.refused;
     const struct tpm2_rc rc = tpm2_rc_decode(r->rc);
+    char to_do[TO_DO_MAX];
     const char *command = tpm2_explain_command_name(r->command);
     fprintf(stderr, "%s answered ", command != NULL ? command : "a TPM command");
     print_code(r, rc);
     if (explain_authorization(t, r, rc.code)) {
         return;
     }
-    const struct situation s = situation_of(t, r->command, rc.code);
+    /* A resource manager answers some commands in the TPM's stead, and means what the TPM would mean. */
+    uint32_t below = 0;
+    (void)(rc.kind == TPM2_RC_KIND_LAYER && tpm2_rc_layer(r->rc, &below) != NULL);
+    const uint32_t code = below != 0 ? tpm2_rc_decode(below).code : rc.code;
+    const struct situation s = situation_of(t, r->command, code, to_do);
     const char *meaning = tpm2_rc_meaning(rc.code);
     if (s.happened != NULL) {
         fprintf(stderr, "%s.", s.happened);

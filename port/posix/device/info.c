@@ -5,12 +5,15 @@
 #include <string.h>
 
 #define COMMANDS_MAX 400
+/* With passwords a registration has one that proves them and one for the policy of the EK. */
+#define SESSIONS_NEEDED 2
 
 /* Values of one run of `info`; what the TPM does not tell is 0. */
 struct facts {
     uint32_t transient_min, input_buffer, permanent;
     size_t commands_missing;
     bool untold; /* a '?' was printed */
+    bool sessions_used_up;
     bool owner_disabled, endorsement_disabled;
     bool certificate;             /* of the RSA-2048 EK */
     char other_certificates[128]; /* of which others, for people */
@@ -89,6 +92,7 @@ static void print_vendor(struct device_tool *t, struct facts *f)
 
 static void print_buffers(struct device_tool *t, struct facts *f)
 {
+    uint32_t sessions_left;
     (void)property(t, f, TPM2_PT_INPUT_BUFFER, &f->input_buffer);
     (void)property(t, f, TPM2_PT_HR_TRANSIENT_MIN, &f->transient_min);
     printf("Buffers       command %s, response %s, data %s, NV %s bytes\n",
@@ -99,6 +103,10 @@ static void print_buffers(struct device_tool *t, struct facts *f)
         number_of(t, f, TPM2_PT_HR_TRANSIENT_MIN).text, number_of(t, f, TPM2_PT_HR_TRANSIENT_AVAIL).text,
         number_of(t, f, TPM2_PT_HR_LOADED_AVAIL).text, number_of(t, f, TPM2_PT_HR_PERSISTENT).text,
         number_of(t, f, TPM2_PT_HR_PERSISTENT_AVAIL).text);
+    printf("Sessions      %s active of all programs, loaded or saved outside; %s more can be\n",
+           number_of(t, f, TPM2_PT_HR_ACTIVE).text, number_of(t, f, TPM2_PT_HR_ACTIVE_AVAIL).text);
+    f->sessions_used_up =
+        property(t, f, TPM2_PT_HR_ACTIVE_AVAIL, &sessions_left) && sessions_left < SESSIONS_NEEDED;
 }
 
 static bool contains(const uint32_t *values, size_t count, uint32_t value)
@@ -366,6 +374,9 @@ static void print_quirks(const struct device_tool *t, const struct facts *f)
          "(BIOS) enables it"},
         {f->transient_min > 0 && f->transient_min < SLOTS_NEEDED,
          "few object slots: keep EK and SRK persistent (own --persist)"},
+        {f->sessions_used_up,
+         "(nearly) all the sessions that this TPM can have are active: end the programs that hold them; on "
+         "Linux `fuser -v /dev/tpm*` lists who has it open"},
         {f->input_buffer > 0 && f->input_buffer < DPS_TOKEN_MAX,
          "short data buffer: tokens of long names cannot be signed"},
         {f->commands_missing > 0, "without the missing commands it cannot register"},

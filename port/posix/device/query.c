@@ -327,7 +327,7 @@ static int flush_all(struct device_tool *t, uint32_t first, size_t *flushed)
 
 bool device_is_shared(const struct device_tool *t)
 {
-    return t->tpm.kind == POSIX_TPM_DEVICE && strstr(t->options.tpm, "tpmrm") != NULL;
+    return t->tpm.kind == POSIX_TPM_DEVICE && strstr(t->tpm.address, "tpmrm") != NULL;
 }
 
 int device_flush(struct device_tool *t)

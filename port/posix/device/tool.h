@@ -159,6 +159,8 @@ void device_print_text(FILE *out, struct bytes text);
 void device_tell_wait(struct device_tool *t, uint32_t ms);
 /* error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
 void device_explain_refusal(const struct device_tool *t);
+/* BYTES_E_TPM_DRIVER: the kernel's refusal of the last command. */
+void device_explain_driver(const struct device_tool *t);
 /* error_service.c: likewise what the service or hub answered, and how the connection failed. */
 void device_explain_http(const struct device_tool *t);
 void device_explain_refused(const struct device_tool *t);

@@ -9,6 +9,7 @@ from tap import note
 
 NOTES = pathlib.Path("tests/lint/SECTIONS.md")
 PAGE = pathlib.Path("spec-notes.md")
+PAGES = (PAGE, pathlib.Path("tests/peers/CLIENTS.md"))
 TESTS = (".c", ".py", ".sh")
 # tests/port/test_flow.c, test_flow.c:s05_software_srk, `s06 strangers do not lock ...`
 NAMES_A_TEST = re.compile(r"tests/\S+$|\w*test\w*\.(?:c|py|sh)(?::\w+)?$|test_\w+$|s(?:0\d|10)[ _]\w")
@@ -53,8 +54,8 @@ def exists(name):
                          re.M) for path in pathlib.Path("tests").rglob(file) if function)
 
 
-def tests_of_the_notes():
-    """What spec-notes.md calls a test but is not one: a file, a file and its function, the title of a case; and all
+def tests_of(page):
+    """What a page calls a test but is not one: a file, a file and its function, the title of a case; and all
     is in the last column of a table that is called test."""
     tests = {path: path.read_text(encoding="utf-8") for path in pathlib.Path("tests").rglob("*")
              if path.suffix in TESTS}
@@ -67,14 +68,14 @@ def tests_of_the_notes():
         return pathlib.Path(name).exists() or any(name in text for text in tests.values())
 
     test_column = False
-    for number, line in enumerate(PAGE.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         quoted = set(filter(NAMES_A_TEST.match, re.findall(r"`([^`]+)`", line)))
         last = line.rstrip(" |").rpartition("|")[2].strip()
         if last.lower() == "test" or not line.startswith("|"):
             test_column = last.lower() == "test"
         elif test_column:
             quoted.update(re.findall(r"`([^`]+)`", last))
-        yield from (f"{PAGE}:{number}: there is no test {name}" for name in sorted(quoted) if not known(name))
+        yield from (f"{page}:{number}: there is no test {name}" for name in sorted(quoted) if not known(name))
 
 
 def too_long():
@@ -145,8 +146,9 @@ def test_named_tests():
 
 
 def test_notes():
-    """spec-notes.md names tests that exist"""
-    yield from tests_of_the_notes()
+    """spec-notes.md and the page about clients name tests that exist"""
+    for page in PAGES:
+        yield from tests_of(page)
 
 
 def test_length():

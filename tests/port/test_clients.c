@@ -2,7 +2,7 @@
 /* Each of Microsoft's clients as the service meets it: the requests are written as that client writes
  * them, the answers are read with that client's demands. The device is software with known private keys:
  * its EK and SRK claim to be a TPM's, which only EK certificates could tell apart. Which client does
- * what is written in spec-notes.md, "Clients". */
+ * what is written in tests/peers/CLIENTS.md. */
 #include "dps/protocol/activation.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/sas.h"

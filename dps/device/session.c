@@ -118,7 +118,7 @@ static bool returns_handle(uint32_t code)
     return code == TPM2_CC_LOAD || code == TPM2_CC_CREATE_PRIMARY || code == TPM2_CC_START_AUTH_SESSION;
 }
 
-static size_t handle_count(uint32_t code)
+static uint8_t handle_count(uint32_t code)
 {
     return code == TPM2_CC_ACTIVATE_CREDENTIAL || code == TPM2_CC_POLICY_SECRET ||
                    code == TPM2_CC_EVICT_CONTROL || code == TPM2_CC_START_AUTH_SESSION
@@ -174,7 +174,7 @@ static void complete(struct dps_device *d, struct tpm2_protection *p)
     struct tpm2_use *use = &p->uses[g->at];
     p->command_code = g->code;
     p->built = g->built;
-    p->use_count = g->at < g->built || !takes_part(g) ? g->built : g->at + 1u;
+    p->use_count = g->at < g->built || !takes_part(g) ? g->built : (uint8_t)(g->at + 1);
     p->returns_handle = returns_handle(g->code);
     if (g->policy_at > 0) {
         p->uses[g->policy_at - 1].session = &d->policy;
@@ -202,9 +202,9 @@ static bool take_place(struct dps_device *d, struct bytes auth_area)
     while (r.left > 0 && r.error == 0) {
         const uint32_t handle = bytes_read_u32(&r);
         const bool here = handle == replaced && !found;
-        (void)bytes_read_2b(&r);
+        bytes_skip(&r, bytes_read_u16(&r));
         const uint8_t attributes = bytes_read_u8(&r);
-        (void)bytes_read_2b(&r);
+        bytes_skip(&r, bytes_read_u16(&r));
         g->at = here ? g->built : g->at;
         found = found || here;
         g->built++;
@@ -220,9 +220,12 @@ static bool take_place(struct dps_device *d, struct bytes auth_area)
     return takes_part(g) || g->policy_at > 0;
 }
 
-/* A Name, or the 4 bytes of what is no object [P1 r1.59 16]. */
-static struct bytes name_of(const struct dps_device *d, uint32_t handle, uint8_t storage[4])
+/* What a handle of the command stands for: an object's Name, or the handle itself [P1 r1.59 16]. */
+static struct bytes name_of(const struct dps_device *d, struct bytes_reader *handles)
 {
+    const struct bytes itself = bytes_read_bytes(handles, 4);
+    struct bytes_reader r = bytes_reader_over(itself);
+    const uint32_t handle = bytes_read_u32(&r);
     if (handle == d->ek_handle) {
         return bytes_of(d->ek_name, sizeof d->ek_name);
     }
@@ -232,15 +235,12 @@ static struct bytes name_of(const struct dps_device *d, uint32_t handle, uint8_t
     if (handle == d->loaded[DPS_LOADED_KEY]) {
         return bytes_of(d->object_name, sizeof d->object_name);
     }
-    struct bytes_writer w = bytes_writer_over(storage, 4);
-    bytes_write_u32(&w, handle);
-    return bytes_written(&w);
+    return itself;
 }
 
 void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
 {
-    uint8_t no_objects[2][4];
-    struct bytes_reader r = bytes_reader_over(bytes_written(w));
+    struct bytes_reader r = bytes_reader_over(bytes_of(w->p, w->len));
     const uint16_t tag = bytes_read_u16(&r);
     (void)bytes_read_u32(&r); /* commandSize */
     memset(&d->guard, 0, sizeof d->guard);
@@ -248,10 +248,10 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
         return;
     }
     d->guard.code = bytes_read_u32(&r);
-    const size_t handles = handle_count(d->guard.code);
+    const uint8_t handles = handle_count(d->guard.code);
     struct tpm2_protection p = {.name_count = handles};
     for (size_t i = 0; i < handles; i++) {
-        p.names[i] = name_of(d, bytes_read_u32(&r), no_objects[i]);
+        p.names[i] = name_of(d, &r);
     }
     if (!take_place(d, bytes_read_bytes(&r, bytes_read_u32(&r)))) {
         d->guard.code = 0;
@@ -271,7 +271,7 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
 static bool succeeded(struct bytes response)
 {
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, HEADER_SIZE - 4);
+    bytes_skip(&r, HEADER_SIZE - 4);
     return bytes_read_u32(&r) == TPM2_RC_SUCCESS && r.error == 0;
 }
 
@@ -297,7 +297,7 @@ static void record_handle(struct dps_device *d, struct bytes response)
                                  : d->asked_handle == TPM2_RH_ENDORSEMENT      ? DPS_LOADED_EK
                                                                                : DPS_LOADED_SRK;
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     if (returns_handle(d->guard.code) && succeeded(response)) {
         d->loaded[slot] = bytes_read_u32(&r);
     }

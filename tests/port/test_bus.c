@@ -405,10 +405,10 @@ static bool is_covered(const struct dps_guard *guard, struct bytes response, siz
 {
     struct bytes_reader r = bytes_reader_over(response);
     const bool handle = guard->code == TPM2_CC_LOAD || guard->code == TPM2_CC_CREATE_PRIMARY;
-    (void)bytes_read_bytes(&r, handle ? 14 : 10);
+    bytes_skip(&r, handle ? 14 : 10);
     const size_t len = bytes_read_u32(&r);
     const size_t parameters = response.len - r.left;
-    (void)bytes_read_bytes(&r, len);
+    bytes_skip(&r, len);
     size_t begin = response.len - r.left;
     bool covered = at >= parameters && at < begin;
     for (size_t i = 0; r.left > 0 && r.error == 0; i++) {

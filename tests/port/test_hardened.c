@@ -279,7 +279,7 @@ static uint32_t restart_policy(void)
     bytes_write_u32(&w, 0x180);
     bytes_write_u32(&w, f.device.loaded[DPS_LOADED_SESSION]);
     struct bytes_reader r = bytes_reader_over(ask(&w, answer, sizeof answer));
-    (void)bytes_read_bytes(&r, 6);
+    bytes_skip(&r, 6);
     return bytes_read_u32(&r);
 }
 

@@ -714,8 +714,8 @@ static void build_plain_policy_session(struct dps_device *d, struct bytes_writer
 }
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
- * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; without
- * passwords it is also the one that encrypts. */
+ * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; and it is
+ * the one that encrypts the inner key. */
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
     if (dps_session_allowed(d)) {
@@ -765,7 +765,7 @@ static void build_activate(struct dps_device *d, struct bytes_writer *w)
     activate(d, w, true);
 }
 
-/* Nothing needs the session afterwards, unless the SRK does, or it is the one that encrypts. */
+/* Nothing needs the session afterwards, unless the SRK does, or it is the only one that can encrypt. */
 static void build_last_activate(struct dps_device *d, struct bytes_writer *w)
 {
     activate(d, w, d->hardened || dps_session_is_policy(d));

@@ -64,10 +64,9 @@ struct dps_step;
 struct dps_guard {
     uint32_t code; /* of the command; 0: nothing */
     uint8_t built; /* authorizations that the row has written */
-    uint8_t at;    /* the place of the one that encrypts */
-    uint8_t attributes;
-    uint8_t policy_at; /* the place of the policy session beside it, from 1; 0: none */
-    uint8_t policy_attributes;
+    uint8_t session_at,
+        policy_at; /* places of the HMAC and of the policy session, from 1; 0: it takes no part */
+    uint8_t session_attributes, policy_attributes;
 };
 
 /* What is small and often used stands first: a Cortex-M reaches the beginning of a structure with shorter

@@ -416,7 +416,8 @@ static bool is_covered(const struct dps_guard *guard, struct bytes response, siz
         (void)bytes_read_u8(&r);
         (void)bytes_read_2b(&r);
         const size_t end = response.len - r.left;
-        covered = covered || (i == guard->at && at >= begin && at < end);
+        const bool session = i + 1 == guard->session_at || i + 1 == guard->policy_at;
+        covered = covered || (session && at >= begin && at < end);
         begin = end;
     }
     return covered;

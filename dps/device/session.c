@@ -79,9 +79,9 @@ int dps_session_read(struct dps_device *d, struct bytes response, enum dps_loade
     struct tpm2_session begun;
     struct tpm2_session *s = slot == DPS_LOADED_SESSION ? &d->policy : &d->session;
     int error = tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[slot], &nonce_tpm);
-    /* No HMAC covers a handle. 0 would stand for no session, and the next password would cross the bus in clear. */
+    /* 0 would stand for no session, and the next password would cross the bus in clear. */
     const uint32_t kind = slot == DPS_LOADED_SESSION ? TPM2_HT_POLICY_SESSION : TPM2_HT_HMAC_SESSION;
-    if (error == 0 && d->loaded[slot] >> TPM2_HT_SHIFT != kind) {
+    if (error == 0 && !dps_is_of_kind(d->loaded[slot], kind)) {
         error = BYTES_E_FORMAT;
     }
     if (error == 0) {

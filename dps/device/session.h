@@ -19,6 +19,12 @@
 
 #include "dps/device/state.h"
 
+/* No HMAC covers the handle in a response, and one of another kind could stand for nothing, or for a hierarchy. */
+static inline bool dps_is_of_kind(uint32_t handle, uint32_t kind)
+{
+    return handle >> TPM2_HT_SHIFT == kind;
+}
+
 #if DPS_WITH_SESSIONS
 
 /* May this run open a session? */

@@ -18,8 +18,8 @@
  *   own-session[-nonce]   the device gets the handle of his policy session in the place of its own (and the nonceTPM)
  *   rewrap                he wants the imported keys: reads the inner key, or asks for it with the device's policy
  *                         session or with one of his own and the empty password; then TPM2_Rewrap
- *   strip                 he takes the first session out of ActivateCredential, and puts in its place the empty password,
- *                         which is as good for the SRK: is the answer in clear now?
+ *   strip                 he takes the first session out of ActivateCredential, and puts the empty password in its
+ *                         place, which is as good for the SRK: is the answer in clear now?
  *   log                   what he does, and what he has got, in lines on standard error
  * PLACE is COMMAND[:N][@BYTE] or N[@BYTE]: of a command by its name (without TPM2_) the first or the Nth, or the Nth of
  * all, counted from 1; the lowest bit of that byte, counted from 0, else of the last one. */

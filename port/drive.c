@@ -48,7 +48,7 @@ int port_tpm_ask(struct port *port, unsigned step, const char *what, struct byte
     for (uint32_t wait_ms = 10; error == 0; wait_ms *= 2) {
         error = exchange(port, step, what, command, response, capacity, answer, left_ms(port, end));
         struct bytes_reader r = bytes_reader_over(*answer);
-        (void)bytes_read_bytes(&r, 6); /* tag and size */
+        bytes_skip(&r, 6); /* tag and size */
         const uint32_t rc = bytes_read_u32(&r);
         if (r.error != 0 || !tpm2_rc_decode(rc).retry || wait_ms > RETRY_LAST_MS) {
             break;

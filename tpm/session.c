@@ -5,15 +5,17 @@
 #define HEADER_SIZE 10
 /* An authorization of a session: handle, nonce, attributes, HMAC. */
 #define AUTH_SIZE (4 + 2 + TPM2_NONCE_SIZE + 1 + 2 + CRYPTO_SHA256_SIZE)
-#define SYMMETRIC_SIZE (16 + 16) /* AES-128 key and initial value */
+#define KEY_SIZE 16                    /* AES-128 */
+#define SYMMETRIC_SIZE (KEY_SIZE + 16) /* and the initial value */
 
 /* Trailing zeros of an authValue do not count [P1 r1.59 19.6.4.3]. */
-static struct bytes without_zeros(struct bytes value)
+static size_t len_without_zeros(struct bytes value)
 {
-    while (value.len > 0 && value.p[value.len - 1] == 0) {
-        value.len--;
+    size_t len = value.len;
+    while (len > 0 && value.p[len - 1] == 0) {
+        len--;
     }
-    return value;
+    return len;
 }
 
 int tpm2_session_begin(struct tpm2_session *s, uint32_t handle, const uint8_t *salt,
@@ -48,31 +50,23 @@ static bool is_policy(const struct tpm2_session *s)
 
 static void join(struct key *key, const struct tpm2_session *s, struct bytes auth_value)
 {
-    const struct bytes value = without_zeros(auth_value);
+    const size_t len = len_without_zeros(auth_value);
     memcpy(key->bytes, s->key, s->key_len);
-    if (value.len > 0) {
-        memcpy(key->bytes + s->key_len, value.p, value.len);
+    if (len > 0) {
+        memcpy(key->bytes + s->key_len, auth_value.p, len);
     }
-    key->len = s->key_len + value.len;
+    key->len = s->key_len + len;
 }
 
-/* CFB with key and initial value from both nonces, the newer first [P1 r1.59 21.3]. The authValue takes part even in a
+/* Key and initial value of CFB, from both nonces, the newer first [P1 r1.59 21.3]. The authValue takes part even in a
  * policy session, whose HMAC leaves it out. */
-static void crypt(const struct tpm2_use *use, struct bytes auth_value, const uint8_t *newer,
-                  const uint8_t *older, bool encrypt, uint8_t *data, size_t len)
+static void cfb_key(const struct tpm2_use *use, struct bytes auth_value, const uint8_t *newer,
+                    const uint8_t *older, uint8_t symmetric[SYMMETRIC_SIZE])
 {
-    uint8_t symmetric[SYMMETRIC_SIZE];
     struct key key;
     join(&key, use->session, auth_value);
     crypto_kdfa_sha256(bytes_of(key.bytes, key.len), "CFB", bytes_of(newer, TPM2_NONCE_SIZE),
-                       bytes_of(older, TPM2_NONCE_SIZE), symmetric, sizeof symmetric);
-    const struct bytes aes = bytes_of(symmetric, 16);
-    if (encrypt) {
-        (void)crypto_aes_cfb_encrypt(aes, symmetric + 16, data, len);
-    } else {
-        (void)crypto_aes_cfb_decrypt(aes, symmetric + 16, data, len);
-    }
-    bytes_wipe(symmetric, sizeof symmetric);
+                       bytes_of(older, TPM2_NONCE_SIZE), symmetric, SYMMETRIC_SIZE);
     bytes_wipe(&key, sizeof key);
 }
 
@@ -116,7 +110,8 @@ static void hash(const struct tpm2_protection *p, bool response, struct bytes pa
 static uint8_t *first_parameter(uint8_t *parameters, size_t len, size_t *content_len)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(parameters, len));
-    *content_len = bytes_read_2b(&r).len;
+    *content_len = bytes_read_u16(&r);
+    bytes_skip(&r, *content_len);
     return r.error == 0 ? parameters + 2 : NULL;
 }
 
@@ -140,14 +135,14 @@ struct command {
 
 static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c)
 {
-    struct bytes_reader r = bytes_reader_over(bytes_written(w));
+    struct bytes_reader r = bytes_reader_over(bytes_of(w->p, w->len));
     const uint16_t tag = bytes_read_u16(&r);
     (void)bytes_read_u32(&r); /* commandSize */
     const uint32_t code = bytes_read_u32(&r);
-    (void)bytes_read_bytes(&r, 4 * p->name_count);
+    bytes_skip(&r, 4 * p->name_count);
     const size_t auths_len = bytes_read_u32(&r);
     c->auths = w->len - r.left;
-    (void)bytes_read_bytes(&r, auths_len);
+    bytes_skip(&r, auths_len);
     c->parameters = w->len - r.left;
     if (r.error != 0 || tag != TPM2_ST_SESSIONS || code != p->command_code) {
         bytes_writer_fail(w, BYTES_E_FORMAT);
@@ -159,9 +154,9 @@ static size_t size_of_auth(const uint8_t *bytes, size_t len)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(bytes, len));
     (void)bytes_read_u32(&r);
-    (void)bytes_read_2b(&r);
+    bytes_skip(&r, bytes_read_u16(&r));
     (void)bytes_read_u8(&r);
-    (void)bytes_read_2b(&r);
+    bytes_skip(&r, bytes_read_u16(&r));
     return r.error == 0 ? len - r.left : 0;
 }
 
@@ -222,7 +217,10 @@ static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protecti
         bytes_writer_fail(w, BYTES_E_FORMAT);
         return;
     }
-    crypt(use, use->auth_value, use->session->nonce_caller, use->session->nonce_tpm, true, content, len);
+    uint8_t symmetric[SYMMETRIC_SIZE];
+    cfb_key(use, use->auth_value, use->session->nonce_caller, use->session->nonce_tpm, symmetric);
+    (void)crypto_aes_cfb_encrypt(bytes_of(symmetric, KEY_SIZE), symmetric + KEY_SIZE, content, len);
+    bytes_wipe(symmetric, sizeof symmetric);
 }
 
 /* The HMAC of the first session covers the sessions that decrypt or encrypt for it, so that none can be removed. */
@@ -248,8 +246,8 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
     size_t hmacs[TPM2_SESSIONS_MAX] = {0};
     uint8_t digest[CRYPTO_SHA256_SIZE];
     for (size_t i = 0; i < p->use_count; i++) {
-        if (without_zeros(p->uses[i].auth_value).len > TPM2_AUTH_VALUE_MAX ||
-            without_zeros(p->uses[i].auth_value_then).len > TPM2_AUTH_VALUE_MAX) {
+        if (len_without_zeros(p->uses[i].auth_value) > TPM2_AUTH_VALUE_MAX ||
+            len_without_zeros(p->uses[i].auth_value_then) > TPM2_AUTH_VALUE_MAX) {
             bytes_writer_fail(w, BYTES_E_LIMIT);
         }
     }
@@ -326,7 +324,7 @@ static int take_response_apart(const uint8_t *response, size_t len, const struct
 static bool is_refusal(const uint8_t *response, size_t len)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(response, len));
-    (void)bytes_read_bytes(&r, 6); /* tag, responseSize */
+    bytes_skip(&r, 6); /* tag, responseSize */
     return bytes_read_u32(&r) != TPM2_RC_SUCCESS && r.error == 0;
 }
 
@@ -348,8 +346,10 @@ static int believe(uint8_t *response, const struct response *parts, const struct
     if (content == NULL) {
         return BYTES_E_FORMAT;
     }
-    crypt(use, use->auth_value_then, use->session->nonce_tpm, use->session->nonce_caller, false, content,
-          len);
+    uint8_t symmetric[SYMMETRIC_SIZE];
+    cfb_key(use, use->auth_value_then, use->session->nonce_tpm, use->session->nonce_caller, symmetric);
+    (void)crypto_aes_cfb_decrypt(bytes_of(symmetric, KEY_SIZE), symmetric + KEY_SIZE, content, len);
+    bytes_wipe(symmetric, sizeof symmetric);
     return 0;
 }
 

@@ -44,13 +44,13 @@ struct tpm2_use {
 /* What a command and its response need besides their bytes. */
 struct tpm2_protection {
     uint32_t command_code;
+    bool returns_handle;
+    uint8_t name_count;
+    uint8_t use_count;
+    uint8_t built; /* how many of the uses the builder has written */
     struct bytes
         names[3]; /* of all handles in the handle area: a Name, or a hierarchy's or session's 4 bytes */
-    size_t name_count;
     struct tpm2_use uses[TPM2_SESSIONS_MAX]; /* those that were built, and then one that only encrypts */
-    size_t use_count;
-    size_t built; /* how many of them the builder has written */
-    bool returns_handle;
 };
 
 /* Encrypt and authorize the command that is in w. Each session takes a new nonceCaller, which its caller has set in

@@ -69,6 +69,11 @@ struct bytes bytes_read_bytes(struct bytes_reader *r, size_t len)
     return (struct bytes){.p = p, .len = p != NULL ? len : 0};
 }
 
+void bytes_skip(struct bytes_reader *r, size_t len)
+{
+    (void)take(r, len);
+}
+
 struct bytes bytes_read_2b(struct bytes_reader *r)
 {
     return bytes_read_bytes(r, bytes_read_u16(r));

@@ -60,6 +60,8 @@ uint32_t bytes_read_u32(struct bytes_reader *r);
 uint64_t bytes_read_u64(struct bytes_reader *r);
 /* Exactly len bytes; BYTES_E_FORMAT if they are not there. */
 struct bytes bytes_read_bytes(struct bytes_reader *r, size_t len);
+/* Pass over as many. */
+void bytes_skip(struct bytes_reader *r, size_t len);
 /* A TPM2B: a 16-bit size and as many bytes; the view excludes the size. */
 struct bytes bytes_read_2b(struct bytes_reader *r);
 /* The same, the view including the size field: for structures that are passed on as they came. */

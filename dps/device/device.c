@@ -70,10 +70,6 @@ static int read_asked_time(struct dps_device *d, struct bytes body);
 static void build_telemetry(struct dps_device *d, struct bytes_writer *w);
 static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
 
-#define EK_SESSION "a password: a session of which it is the key"
-#define SALTED_SESSION "a password: a session, salted to the EK"
-#define SALT_EK "a password: the public endorsement key, for the salt"
-#define SALT_EK_CREATED "a password: that key, from the TPM's seed"
 #define HARDENED_KEY "hardened: that storage root key, from the owner's seed"
 #define HARDENED_OR "hardened: which is one of the two uses of the SRK"
 
@@ -240,12 +236,6 @@ static int read_persistent_key(struct dps_device *d, struct bytes response,
     return 0;
 }
 
-/* No HMAC covers the handle of a response, and one of another kind could stand for nothing, or for a hierarchy. */
-static bool is_of_kind(uint32_t handle, uint32_t kind)
-{
-    return handle >> TPM2_HT_SHIFT == kind;
-}
-
 /* The new object's handle is recorded before anything else can fail: whatever happens now, it is flushed. */
 static int read_primary(struct dps_device *d, struct bytes response, const struct tpm2_public *template_area,
                         enum dps_loaded slot, uint8_t *area, size_t capacity, uint16_t *len)
@@ -254,7 +244,7 @@ static int read_primary(struct dps_device *d, struct bytes response, const struc
     struct bytes name;
     struct tpm2_public parsed;
     int error = tpm2_create_primary_parse(response, &d->rc, &d->loaded[slot], &public_2b, &name);
-    if (error == 0 && !is_of_kind(d->loaded[slot], TPM2_HT_TRANSIENT)) {
+    if (error == 0 && !dps_is_of_kind(d->loaded[slot], TPM2_HT_TRANSIENT)) {
         error = BYTES_E_FORMAT;
     }
     if (error == 0) {
@@ -714,8 +704,8 @@ static void build_plain_policy_session(struct dps_device *d, struct bytes_writer
 }
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
- * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; without
- * passwords it is also the one that encrypts. */
+ * each use [P1 r1.59 19.7]. It is salted, so that nobody else on the bus can use it once it is authorized; and it is
+ * the one that encrypts the inner key. */
 static void build_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
     if (dps_session_allowed(d)) {
@@ -765,7 +755,7 @@ static void build_activate(struct dps_device *d, struct bytes_writer *w)
     activate(d, w, true);
 }
 
-/* Nothing needs the session afterwards, unless the SRK does, or it is the one that encrypts. */
+/* Nothing needs the session afterwards, unless the SRK does, or it is the only one that can encrypt. */
 static void build_last_activate(struct dps_device *d, struct bytes_writer *w)
 {
     activate(d, w, d->hardened || dps_session_is_policy(d));
@@ -781,8 +771,7 @@ static int read_inner_key(struct dps_device *d, struct bytes response)
     if (inner_key.len != DPS_INNER_KEY_SIZE) {
         return BYTES_E_ALGORITHM;
     }
-    memcpy(d->inner_key, inner_key.p, inner_key.len);
-    d->inner_key_len = (uint8_t)inner_key.len;
+    memcpy(d->inner_key, inner_key.p, sizeof d->inner_key);
     return ROW_BELOW;
 }
 
@@ -848,8 +837,8 @@ static void build_import(struct dps_device *d, struct bytes_writer *w)
 {
     const struct dps_activation parts = blob_parts(d);
     const struct tpm2_auth auth = srk_auth(d, true);
-    tpm2_import_build(w, d->srk_handle, &auth, bytes_of(d->inner_key, d->inner_key_len), parts.key_public_2b,
-                      parts.duplicate, parts.duplicate_secret);
+    tpm2_import_build(w, d->srk_handle, &auth, bytes_of(d->inner_key, sizeof d->inner_key),
+                      parts.key_public_2b, parts.duplicate, parts.duplicate_secret);
 }
 
 static int read_wrapped_key(struct dps_device *d, struct bytes response)
@@ -892,7 +881,8 @@ int dps_read_loaded_key(struct dps_device *d, struct bytes response)
 {
     struct bytes name;
     const int error = tpm2_load_parse(response, &d->rc, &d->loaded[DPS_LOADED_KEY], &name);
-    return error == 0 && !is_of_kind(d->loaded[DPS_LOADED_KEY], TPM2_HT_TRANSIENT) ? BYTES_E_FORMAT : error;
+    return error == 0 && !dps_is_of_kind(d->loaded[DPS_LOADED_KEY], TPM2_HT_TRANSIENT) ? BYTES_E_FORMAT
+                                                                                       : error;
 }
 
 static int read_last_loaded_key(struct dps_device *d, struct bytes response)
@@ -1134,7 +1124,7 @@ static int read_kept_key_session(struct dps_device *d, struct bytes response)
     struct bytes nonce_tpm;
     uint32_t *handle = &d->loaded[DPS_LOADED_SESSION];
     const int error = tpm2_start_auth_session_parse(response, &d->rc, handle, &nonce_tpm);
-    return error == 0 && !is_of_kind(*handle, TPM2_HT_POLICY_SESSION) ? BYTES_E_FORMAT : error;
+    return error == 0 && !dps_is_of_kind(*handle, TPM2_HT_POLICY_SESSION) ? BYTES_E_FORMAT : error;
 }
 
 static void build_hub_hmac(struct dps_device *d, struct bytes_writer *w)

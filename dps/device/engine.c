@@ -112,13 +112,13 @@ static bool build(struct dps_device *d)
 static void protect(struct dps_device *d)
 {
     struct bytes_writer w = bytes_writer_over(d->tpm, sizeof d->tpm);
+    struct bytes_reader r = bytes_reader_over(bytes_of(d->tpm, d->tpm_len));
     if (!d->unprotected) {
         return;
     }
     d->unprotected = false;
     w.len = d->tpm_len;
-    struct bytes_reader r = bytes_reader_over(bytes_written(&w));
-    (void)bytes_read_bytes(&r, 10); /* tag, size, command code */
+    bytes_skip(&r, 10); /* tag, size, command code */
     d->asked_handle = bytes_read_u32(&r);
     dps_session_protect(d, &w);
     d->tpm_len = (uint16_t)w.len;
@@ -263,7 +263,7 @@ uint8_t *dps_device_tpm_in(struct dps_device *d, size_t *room)
 static bool try_later(struct dps_device *d, struct bytes response)
 {
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, 6); /* tag and size */
+    bytes_skip(&r, 6); /* tag and size */
     const uint32_t rc = bytes_read_u32(&r);
     const unsigned limit = d->closing ? FLUSH_ATTEMPTS_MAX : TPM_ATTEMPTS_MAX;
     if (r.error != 0 || !tpm2_rc_decode(rc).retry || d->attempts >= limit) {

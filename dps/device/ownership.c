@@ -36,17 +36,14 @@ static void build_own_create_ek(struct dps_device *d, struct bytes_writer *w);
 static void build_own_session(struct dps_device *d, struct bytes_writer *w);
 #endif
 
-#define EK_SESSION "a password: a session of which it is the key"
-#define SALTED_SESSION "a password: a session, salted to the EK"
-
 /* clang-format off */
 /* Rows marked "a password" are as in dps/device/device.c: passed over where there is none, old or new. They come first,
  * since new passwords are encrypted to the EK. */
 static const struct dps_step own_flow[] = {
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    "a password: the public endorsement key",      build_own_ek,           dps_read_ek),
+    STEP( 1, TPM,    SALT_EK,                                       build_own_ek,           dps_read_ek),
     STEP( 1, TPM,    EK_SESSION,                                    build_own_ek_session,   dps_read_session),
-    STEP( 1, TPM,    "a password: that key, from the TPM's seed",   build_own_create_ek,    dps_read_created_ek),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               build_own_create_ek,    dps_read_created_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                build_own_session,      dps_read_session),
 #endif
     STEP( 3, TPM,    "a lockout authorization of the new owner's",  build_lockout_auth,     read_lockout_auth),
@@ -69,9 +66,9 @@ static const struct dps_step own_flow[] = {
 
 static const struct dps_step clear_flow[] = {
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    "a password: the public endorsement key",          build_own_ek,         dps_read_ek),
+    STEP( 1, TPM,    SALT_EK,                                           build_own_ek,         dps_read_ek),
     STEP( 1, TPM,    EK_SESSION,                                        build_own_ek_session, dps_read_session),
-    STEP( 1, TPM,    "a password: that key, from the TPM's seed",       build_own_create_ek,  dps_read_created_ek),
+    STEP( 1, TPM,    SALT_EK_CREATED,                                   build_own_create_ek,  dps_read_created_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                    build_own_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "to forget its owner",                             build_clear,          read_cleared),
@@ -85,9 +82,9 @@ static const struct dps_step clear_flow[] = {
 static const struct dps_step seal_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    "a password: the public endorsement key",      dps_build_salt_ek,        dps_read_salt_ek),
+    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
     STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
-    STEP( 1, TPM,    "a password: that key, from the TPM's seed",   dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
@@ -101,9 +98,9 @@ static const struct dps_step seal_flow[] = {
 static const struct dps_step unseal_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    "a password: the public endorsement key",      dps_build_salt_ek,        dps_read_salt_ek),
+    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
     STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
-    STEP( 1, TPM,    "a password: that key, from the TPM's seed",   dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),

@@ -79,9 +79,9 @@ int dps_session_read(struct dps_device *d, struct bytes response, enum dps_loade
     struct tpm2_session begun;
     struct tpm2_session *s = slot == DPS_LOADED_SESSION ? &d->policy : &d->session;
     int error = tpm2_start_auth_session_parse(response, &d->rc, &d->loaded[slot], &nonce_tpm);
-    /* No HMAC covers a handle. 0 would stand for no session, and the next password would cross the bus in clear. */
+    /* 0 would stand for no session, and the next password would cross the bus in clear. */
     const uint32_t kind = slot == DPS_LOADED_SESSION ? TPM2_HT_POLICY_SESSION : TPM2_HT_HMAC_SESSION;
-    if (error == 0 && d->loaded[slot] >> TPM2_HT_SHIFT != kind) {
+    if (error == 0 && !dps_is_of_kind(d->loaded[slot], kind)) {
         error = BYTES_E_FORMAT;
     }
     if (error == 0) {
@@ -118,7 +118,7 @@ static bool returns_handle(uint32_t code)
     return code == TPM2_CC_LOAD || code == TPM2_CC_CREATE_PRIMARY || code == TPM2_CC_START_AUTH_SESSION;
 }
 
-static size_t handle_count(uint32_t code)
+static uint8_t handle_count(uint32_t code)
 {
     return code == TPM2_CC_ACTIVATE_CREDENTIAL || code == TPM2_CC_POLICY_SECRET ||
                    code == TPM2_CC_EVICT_CONTROL || code == TPM2_CC_START_AUTH_SESSION
@@ -155,74 +155,80 @@ static struct bytes auth_value_then(const struct dps_device *d, uint32_t handle)
                                            : d->config->new_lockout_auth;
 }
 
-/* The session that encrypts. */
-static struct tpm2_session *keyed(struct dps_device *d)
-{
-    return d->session.handle != 0 ? &d->session : &d->policy;
-}
-
-/* Does that session take part in the command under way? */
-static bool takes_part(const struct dps_guard *g)
-{
-    return g->at < g->built || hides(g->code) != 0;
-}
-
 /* The protection of the command under way, but for the Names, which only the command needs. */
 static void complete(struct dps_device *d, struct tpm2_protection *p)
 {
     const struct dps_guard *g = &d->guard;
-    struct tpm2_use *use = &p->uses[g->at];
+    const uint8_t last = g->session_at > g->policy_at ? g->session_at : g->policy_at;
     p->command_code = g->code;
     p->built = g->built;
-    p->use_count = g->at < g->built || !takes_part(g) ? g->built : g->at + 1u;
+    p->use_count = last > g->built ? last : g->built;
     p->returns_handle = returns_handle(g->code);
     if (g->policy_at > 0) {
         p->uses[g->policy_at - 1].session = &d->policy;
         p->uses[g->policy_at - 1].attributes = g->policy_attributes;
     }
-    if (takes_part(g)) {
-        use->session = keyed(d);
-        use->attributes = g->attributes;
-    }
-    if (g->at < g->built) { /* else it authorizes nothing, and only encrypts */
-        use->auth_value = auth_value(d, d->asked_handle);
-        use->auth_value_then = auth_value_then(d, d->asked_handle);
+    if (g->session_at > 0) {
+        struct tpm2_use *use = &p->uses[g->session_at - 1];
+        use->session = &d->session;
+        use->attributes = g->session_attributes;
+        if (g->session_at <= g->built) { /* else it authorizes nothing, and only encrypts */
+            use->auth_value = auth_value(d, d->asked_handle);
+            use->auth_value_then = auth_value_then(d, d->asked_handle);
+        }
     }
 }
 
-/* Where our sessions stand among the authorizations of a command: the HMAC session in the place of a password, the
- * policy session in its own. The one that encrypts stands behind the others if it has no place and something to hide.
- * Returns: false if they have nothing to do with this command. */
-static bool take_place(struct dps_device *d, struct bytes auth_area)
+/* The sessions whose places the row has written: the HMAC session in the place of a password, the policy session in its
+ * own. */
+static void take_places(struct dps_device *d, struct bytes auth_area)
 {
     struct bytes_reader r = bytes_reader_over(auth_area);
     struct dps_guard *g = &d->guard;
-    const uint32_t replaced = dps_session_is_policy(d) ? d->policy.handle : TPM2_RS_PW;
-    bool found = false;
     while (r.left > 0 && r.error == 0) {
         const uint32_t handle = bytes_read_u32(&r);
-        const bool here = handle == replaced && !found;
-        (void)bytes_read_2b(&r);
+        bytes_skip(&r, bytes_read_u16(&r));
         const uint8_t attributes = bytes_read_u8(&r);
-        (void)bytes_read_2b(&r);
-        g->at = here ? g->built : g->at;
-        found = found || here;
+        bytes_skip(&r, bytes_read_u16(&r));
         g->built++;
-        if (!here && handle == d->policy.handle) {
+        if (handle == TPM2_RS_PW && d->session.handle != 0 && g->session_at == 0) {
+            g->session_at = g->built;
+        } else if (handle == d->policy.handle) {
             g->policy_at = g->built;
             g->policy_attributes = attributes;
         }
     }
-    if (!found) {
-        g->at = g->built;
-    }
-    g->attributes = (uint8_t)(hides(g->code) | (d->session_ends ? 0 : TPM2_SESSION_CONTINUE));
-    return takes_part(g) || g->policy_at > 0;
 }
 
-/* A Name, or the 4 bytes of what is no object [P1 r1.59 16]. */
-static struct bytes name_of(const struct dps_device *d, uint32_t handle, uint8_t storage[4])
+/* Who encrypts? The policy session, wherever the TPM demands it: whoever stands on the bus could put an empty password
+ * in the place of the other one, and would read the answer. If neither has a place, one stands behind what was built,
+ * and authorizes nothing. */
+static void hide(struct dps_device *d)
 {
+    struct dps_guard *g = &d->guard;
+    const uint8_t hidden = hides(g->code);
+    const uint8_t going_on = d->session_ends ? 0 : TPM2_SESSION_CONTINUE;
+    g->session_attributes = going_on;
+    if (hidden == 0) {
+        return;
+    }
+    if (g->policy_at > 0) {
+        g->policy_attributes |= hidden;
+    } else if (d->session.handle != 0) {
+        g->session_at = g->session_at > 0 ? g->session_at : (uint8_t)(g->built + 1);
+        g->session_attributes |= hidden;
+    } else {
+        g->policy_at = (uint8_t)(g->built + 1);
+        g->policy_attributes = hidden | going_on;
+    }
+}
+
+/* What a handle of the command stands for: an object's Name, or the handle itself [P1 r1.59 16]. */
+static struct bytes name_of(const struct dps_device *d, struct bytes_reader *handles)
+{
+    const struct bytes itself = bytes_read_bytes(handles, 4);
+    struct bytes_reader r = bytes_reader_over(itself);
+    const uint32_t handle = bytes_read_u32(&r);
     if (handle == d->ek_handle) {
         return bytes_of(d->ek_name, sizeof d->ek_name);
     }
@@ -232,28 +238,27 @@ static struct bytes name_of(const struct dps_device *d, uint32_t handle, uint8_t
     if (handle == d->loaded[DPS_LOADED_KEY]) {
         return bytes_of(d->object_name, sizeof d->object_name);
     }
-    struct bytes_writer w = bytes_writer_over(storage, 4);
-    bytes_write_u32(&w, handle);
-    return bytes_written(&w);
+    return itself;
 }
 
 void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
 {
-    uint8_t no_objects[2][4];
-    struct bytes_reader r = bytes_reader_over(bytes_written(w));
+    struct bytes_reader r = bytes_reader_over(bytes_of(w->p, w->len));
     const uint16_t tag = bytes_read_u16(&r);
     (void)bytes_read_u32(&r); /* commandSize */
     memset(&d->guard, 0, sizeof d->guard);
-    if (keyed(d)->handle == 0 || tag != TPM2_ST_SESSIONS) {
+    if ((d->session.handle == 0 && d->policy.handle == 0) || tag != TPM2_ST_SESSIONS) {
         return;
     }
     d->guard.code = bytes_read_u32(&r);
-    const size_t handles = handle_count(d->guard.code);
+    const uint8_t handles = handle_count(d->guard.code);
     struct tpm2_protection p = {.name_count = handles};
     for (size_t i = 0; i < handles; i++) {
-        p.names[i] = name_of(d, bytes_read_u32(&r), no_objects[i]);
+        p.names[i] = name_of(d, &r);
     }
-    if (!take_place(d, bytes_read_bytes(&r, bytes_read_u32(&r)))) {
+    take_places(d, bytes_read_bytes(&r, bytes_read_u32(&r)));
+    hide(d);
+    if (d->guard.session_at == 0 && d->guard.policy_at == 0) { /* neither has to do with this command */
         d->guard.code = 0;
         return;
     }
@@ -271,7 +276,7 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
 static bool succeeded(struct bytes response)
 {
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, HEADER_SIZE - 4);
+    bytes_skip(&r, HEADER_SIZE - 4);
     return bytes_read_u32(&r) == TPM2_RC_SUCCESS && r.error == 0;
 }
 
@@ -279,9 +284,9 @@ static bool succeeded(struct bytes response)
 static void forget_closed(struct dps_device *d)
 {
     const struct dps_guard *g = &d->guard;
-    if (takes_part(g) && (g->attributes & TPM2_SESSION_CONTINUE) == 0) {
-        d->loaded[dps_session_is_policy(d) ? DPS_LOADED_SESSION : DPS_LOADED_HMAC_SESSION] = 0;
-        bytes_wipe(keyed(d), sizeof d->session);
+    if (g->session_at > 0 && (g->session_attributes & TPM2_SESSION_CONTINUE) == 0) {
+        d->loaded[DPS_LOADED_HMAC_SESSION] = 0;
+        bytes_wipe(&d->session, sizeof d->session);
     }
     if (g->policy_at > 0 && (g->policy_attributes & TPM2_SESSION_CONTINUE) == 0) {
         d->loaded[DPS_LOADED_SESSION] = 0;
@@ -297,7 +302,7 @@ static void record_handle(struct dps_device *d, struct bytes response)
                                  : d->asked_handle == TPM2_RH_ENDORSEMENT      ? DPS_LOADED_EK
                                                                                : DPS_LOADED_SRK;
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     if (returns_handle(d->guard.code) && succeeded(response)) {
         d->loaded[slot] = bytes_read_u32(&r);
     }

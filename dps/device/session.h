@@ -7,14 +7,23 @@
  * turns what has come back into what the row reads.
  *
  * The policy session that the EK demands is salted (d->policy): otherwise, once it is authorized, whoever stands on the
- * bus could use it in the device's place. With a password there is an HMAC session beside it (d->session), which is
- * then the one that encrypts. In it the policy session begins, so its nonceTPM is the TPM's; and by that nonce
- * TPM2_PolicySecret names it, since no HMAC covers the handle in a response: otherwise whoever stands on the bus could
- * have a session of his own authorized. */
+ * bus could use it in the device's place. With a password there is an HMAC session beside it (d->session). In it the
+ * policy session begins, so its nonceTPM is the TPM's; and by that nonce TPM2_PolicySecret names it, since no HMAC
+ * covers the handle in a response: otherwise whoever stands on the bus could have a session of his own authorized.
+ *
+ * What the policy session authorizes, it also encrypts: the HMAC session stands there in the place of an empty
+ * password, and whoever puts that back would get the answer in clear. All else that is secret the HMAC session
+ * encrypts, or the policy session where it is the only one. */
 #ifndef DPS_DEVICE_SESSION_H
 #define DPS_DEVICE_SESSION_H
 
 #include "dps/device/state.h"
+
+/* No HMAC covers the handle in a response, and one of another kind could stand for nothing, or for a hierarchy. */
+static inline bool dps_is_of_kind(uint32_t handle, uint32_t kind)
+{
+    return handle >> TPM2_HT_SHIFT == kind;
+}
 
 #if DPS_WITH_SESSIONS
 
@@ -24,7 +33,7 @@ static inline bool dps_session_allowed(const struct dps_device *d)
     return !d->config->no_sessions;
 }
 
-/* Is the policy session the one that encrypts? */
+/* Is the policy session the only one with a key? */
 static inline bool dps_session_is_policy(const struct dps_device *d)
 {
     return d->session.handle == 0 && d->policy.handle != 0;

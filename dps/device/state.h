@@ -7,6 +7,7 @@
 #define DPS_DEVICE_STATE_H
 
 #include "dps/device/limits.h"
+#include "dps/protocol/activation.h"
 #include "dps/protocol/http.h"
 #include "tpm/public.h"
 #include "tpm/session.h"
@@ -64,10 +65,9 @@ struct dps_step;
 struct dps_guard {
     uint32_t code; /* of the command; 0: nothing */
     uint8_t built; /* authorizations that the row has written */
-    uint8_t at;    /* the place of the one that encrypts */
-    uint8_t attributes;
-    uint8_t policy_at; /* the place of the policy session beside it, from 1; 0: none */
-    uint8_t policy_attributes;
+    uint8_t session_at,
+        policy_at; /* places of the HMAC and of the policy session, from 1; 0: it takes no part */
+    uint8_t session_attributes, policy_attributes;
 };
 
 /* What is small and often used stands first: a Cortex-M reaches the beginning of a structure with shorter
@@ -93,8 +93,8 @@ struct dps_device {
     bool unprotected;  /* the command in tpm is as its row has built it */
     bool ek_is_expected;
     bool lockout_changed, owner_changed, endorsement_changed,
-        cleared;                        /* which authorizations are in force by now */
-    uint8_t message_len, inner_key_len; /* of the arrays below, as the next ones */
+        cleared;         /* which authorizations are in force by now */
+    uint8_t message_len; /* of the array below, as the next ones */
     uint16_t tpm_len, net_len, net_sent;
     uint16_t ek_len, srk_len, wrapped_key_len, key_public_len, token_len;
     uint16_t blob_at, blob_len; /* the activation blob inside net */
@@ -127,7 +127,7 @@ struct dps_device {
     struct dps_guard guard;
     struct tpm2_session session;            /* the HMAC session; handle 0: none is open */
     struct tpm2_session policy;             /* the policy session, likewise: none is open, or it has no key */
-    uint8_t inner_key[32];                  /* of the activation blob that is being opened */
+    uint8_t inner_key[DPS_INNER_KEY_SIZE];  /* of the activation blob that is being opened */
     uint8_t key_public[DPS_KEY_PUBLIC_MAX]; /* TPM2B_PUBLIC of the key that travels in it */
     uint8_t ek_name[TPM2_NAME_SIZE], srk_name[TPM2_NAME_SIZE],
         object_name[TPM2_NAME_SIZE];     /* of what is in use */

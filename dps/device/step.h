@@ -32,6 +32,12 @@ struct dps_step {
 #define REDO(step, asks, what, build, read) STEP_ROW(step, asks, true, what, build, read)
 /* clang-format on */
 
+/* Texts of rows that several flows have. */
+#define EK_SESSION "a password: a session of which it is the key"
+#define SALTED_SESSION "a password: a session, salted to the EK"
+#define SALT_EK "a password: the public endorsement key, for the salt"
+#define SALT_EK_CREATED "a password: that key, from the TPM's seed"
+
 /* Where the flow goes on, counted in rows from the row below, which is where success leads. */
 #define ROW_BELOW 0
 #define ROW_AFTER_NEXT 1

@@ -10,8 +10,15 @@
 enum { CONNECT = 'C', WRITE = 'W', READ = 'R', CLOSE = 'X' };
 enum { DONE = 0, NO_CONNECTION = 1, TIMED_OUT = 2 };
 
+/* When question and answer must be over: the caller's time is the modem's, and what crosses the line has its own. */
+static uint64_t end_of(const struct port_bare_modem *modem, uint32_t timeout_ms)
+{
+    return port_bare_moment(modem->clock, timeout_ms, UINT64_MAX) + PORT_BARE_MESSAGE_TIMEOUT_MS;
+}
+
 /* The parameters of a question, and the bytes after them. */
-static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes parameters, struct bytes bytes)
+static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes parameters, struct bytes bytes,
+               uint64_t end)
 {
     uint8_t head[HEAD_SIZE];
     struct bytes_writer w = bytes_writer_over(head, sizeof head);
@@ -20,11 +27,11 @@ static int ask(struct port_bare_modem *modem, uint8_t operation, struct bytes pa
     bytes_write_u8(&w, ++modem->sequence);
     bytes_write_u8(&w, operation);
     bytes_write_u16(&w, (uint16_t)(parameters.len + bytes.len));
-    const uint64_t end = port_bare_moment(modem->clock, PORT_BARE_MESSAGE_TIMEOUT_MS, UINT64_MAX);
+    const uint64_t message_end = port_bare_moment(modem->clock, PORT_BARE_MESSAGE_TIMEOUT_MS, end);
     port_bare_drain(&modem->uart);
     int error = w.error;
     for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++) {
-        error = port_bare_send(&modem->uart, modem->clock, parts[i], end);
+        error = port_bare_send(&modem->uart, modem->clock, parts[i], message_end);
     }
     return error;
 }
@@ -39,13 +46,11 @@ static int skip(struct port_bare_modem *modem, size_t len, uint64_t end)
     return error;
 }
 
-/* Receive the answer to the last question, which may take timeout_ms until it begins, whatever comes before it.
+/* Receive the answer to the last question, whatever comes before it.
  * Returns: 0 and *len; BYTES_E_STREAM, BYTES_E_TIMEOUT as the modem says; BYTES_E_TIMEOUT if there is no modem. */
-static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, size_t *len,
-                  uint32_t timeout_ms)
+static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, size_t *len, uint64_t end)
 {
     const struct port_clock *clock = modem->clock;
-    const uint64_t end = port_bare_moment(clock, timeout_ms, UINT64_MAX);
     *len = 0;
     while (clock->monotonic_ms(clock->context) < end) {
         uint8_t head[HEAD_SIZE];
@@ -53,7 +58,7 @@ static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, 
         if (error == 0 && head[0] != PORT_BARE_MODEM_MARK) {
             continue;
         }
-        const uint64_t message_end = port_bare_moment(clock, PORT_BARE_MESSAGE_TIMEOUT_MS, UINT64_MAX);
+        const uint64_t message_end = port_bare_moment(clock, PORT_BARE_MESSAGE_TIMEOUT_MS, end);
         if (error == 0) {
             error = port_bare_receive(&modem->uart, clock, head + 1, sizeof head - 1, message_end);
         }
@@ -88,8 +93,9 @@ static int modem_connect(void *context, const char *host, uint16_t port, uint32_
     struct bytes_writer w = bytes_writer_over(parameters, sizeof parameters);
     bytes_write_u32(&w, timeout_ms);
     bytes_write_u16(&w, port);
-    const int error = ask(modem, CONNECT, bytes_written(&w), bytes_of_text(host));
-    return error != 0 ? error : answer(modem, NULL, 0, &len, timeout_ms + PORT_BARE_MESSAGE_TIMEOUT_MS);
+    const uint64_t end = end_of(modem, timeout_ms);
+    const int error = ask(modem, CONNECT, bytes_written(&w), bytes_of_text(host), end);
+    return error != 0 ? error : answer(modem, NULL, 0, &len, end);
 }
 
 static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t timeout_ms)
@@ -102,9 +108,10 @@ static int modem_read(void *context, uint8_t *out, size_t capacity, uint32_t tim
     capacity = capacity < PORT_BARE_MODEM_MAX ? capacity : PORT_BARE_MODEM_MAX;
     bytes_write_u32(&w, wait_ms);
     bytes_write_u16(&w, (uint16_t)capacity);
-    int error = ask(modem, READ, bytes_written(&w), bytes_of(NULL, 0));
+    const uint64_t end = end_of(modem, wait_ms);
+    int error = ask(modem, READ, bytes_written(&w), bytes_of(NULL, 0), end);
     if (error == 0) {
-        error = answer(modem, out, capacity, &len, wait_ms + PORT_BARE_MESSAGE_TIMEOUT_MS);
+        error = answer(modem, out, capacity, &len, end);
     }
     return error != 0 ? error : (int)len;
 }
@@ -114,9 +121,10 @@ static int modem_write(void *context, const uint8_t *bytes, size_t len, uint32_t
     struct port_bare_modem *modem = context;
     size_t answer_len;
     len = len < PORT_BARE_MODEM_MAX ? len : PORT_BARE_MODEM_MAX;
-    int error = ask(modem, WRITE, bytes_of(NULL, 0), bytes_of(bytes, len));
+    const uint64_t end = end_of(modem, timeout_ms);
+    int error = ask(modem, WRITE, bytes_of(NULL, 0), bytes_of(bytes, len), end);
     if (error == 0) {
-        error = answer(modem, NULL, 0, &answer_len, timeout_ms);
+        error = answer(modem, NULL, 0, &answer_len, end);
     }
     return error != 0 ? error : (int)len;
 }
@@ -125,8 +133,9 @@ static void modem_close(void *context)
 {
     struct port_bare_modem *modem = context;
     size_t len;
-    if (ask(modem, CLOSE, bytes_of(NULL, 0), bytes_of(NULL, 0)) == 0) {
-        (void)answer(modem, NULL, 0, &len, PORT_BARE_MESSAGE_TIMEOUT_MS);
+    const uint64_t end = end_of(modem, 0);
+    if (ask(modem, CLOSE, bytes_of(NULL, 0), bytes_of(NULL, 0), end) == 0) {
+        (void)answer(modem, NULL, 0, &len, end);
     }
 }
 

@@ -89,7 +89,7 @@ static uint32_t refusal(struct conformance *c, int error, const char *what)
     const struct tpm_suite *t = tpm_of(c);
     struct bytes_reader r = bytes_reader_over(bytes_written(&t->w));
     uint32_t below = 0;
-    (void)bytes_read_bytes(&r, TPM_HEADER_SIZE);
+    bytes_skip(&r, TPM_HEADER_SIZE);
     if (t->driver_refused && t->tpm.driver_cause == EINVAL &&
         bytes_read_u32(&r) >> TPM2_HT_SHIFT == TPM2_HT_TRANSIENT) {
         conformance_note(c, "%s: refused by the kernel's resource manager (EINVAL)", what);

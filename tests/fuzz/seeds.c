@@ -110,7 +110,7 @@ static void seed_commands(void)
     for (size_t i = 0; i < captured_commands_count; i++) {
         const struct captured *c = &captured_commands[i];
         struct bytes_reader r = bytes_reader_over(c->request);
-        (void)bytes_read_bytes(&r, CODE_AT);
+        bytes_skip(&r, CODE_AT);
         const uint32_t code = bytes_read_u32(&r);
         seed_as("explain", 0, c->request);
         const struct response_kind *kind = response_kind_of(code);

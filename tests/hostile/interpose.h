@@ -18,6 +18,8 @@
  *   own-session[-nonce]   the device gets the handle of his policy session in the place of its own (and the nonceTPM)
  *   rewrap                he wants the imported keys: reads the inner key, or asks for it with the device's policy
  *                         session or with one of his own and the empty password; then TPM2_Rewrap
+ *   strip                 he takes the first session out of ActivateCredential, and puts the empty password in its
+ *                         place, which is as good for the SRK: is the answer in clear now?
  *   log                   what he does, and what he has got, in lines on standard error
  * PLACE is COMMAND[:N][@BYTE] or N[@BYTE]: of a command by its name (without TPM2_) the first or the Nth, or the Nth of
  * all, counted from 1; the lowest bit of that byte, counted from 0, else of the last one. */
@@ -40,7 +42,7 @@ struct interposer {
     struct port_trace record; /* sees what crosses, with who sent it; message null: nobody */
     struct interposer_rule rules[INTERPOSER_RULES];
     size_t rule_count;
-    bool rewrap, own_ek, own_session, own_nonce, log;
+    bool rewrap, strip, own_ek, own_session, own_nonce, log;
     uint32_t timeout_ms;
 
     /* The command under way. */
@@ -71,6 +73,7 @@ struct interposer {
     size_t key_len;
     unsigned inner_keys, keys; /* how many he has got */
     unsigned refusals;         /* how often the TPM has refused what he asked for that */
+    unsigned stripped;         /* how often it has answered without the first session */
 };
 
 /* transact of port_tpm; context is a struct interposer. */

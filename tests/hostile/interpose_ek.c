@@ -16,7 +16,7 @@
 static bool is_about_ek(const struct interposer *i)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(i->command, i->command_len));
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     const uint32_t handle = bytes_read_u32(&r);
     return (i->code == TPM2_CC_READ_PUBLIC && handle == TPM2_HANDLE_EK) ||
            (i->code == TPM2_CC_CREATE_PRIMARY && handle == TPM2_RH_ENDORSEMENT);
@@ -44,7 +44,7 @@ bool interposer_put_own_ek(struct interposer *i, uint8_t *response, size_t len)
     (void)bytes_read_u32(&r);
     const bool success = bytes_read_u32(&r) == 0;
     i->ek_handle = i->code == TPM2_CC_READ_PUBLIC ? TPM2_HANDLE_EK : bytes_read_u32(&r);
-    (void)bytes_read_bytes(&r, tag == TPM2_ST_SESSIONS ? 4 : 0); /* parameterSize */
+    bytes_skip(&r, tag == TPM2_ST_SESSIONS ? 4 : 0); /* parameterSize */
     const size_t at = len - r.left;
     const size_t area_len = bytes_read_2b(&r).len + 2;
     if (!success || r.error != 0 || area_len < MODULUS_SIZE + 2 || area_len > sizeof i->ek_2b) {
@@ -86,7 +86,7 @@ bool interposer_pass_salt_on(struct interposer *i)
     if (!i->own_ek || i->code != TPM2_CC_START_AUTH_SESSION || i->ek_2b_len == 0 || key != i->ek_handle) {
         return false;
     }
-    (void)bytes_read_bytes(&r, tag == TPM2_ST_SESSIONS ? bytes_read_u32(&r) : 0);
+    bytes_skip(&r, tag == TPM2_ST_SESSIONS ? bytes_read_u32(&r) : 0);
     const struct bytes nonce = bytes_read_2b(&r);
     const size_t at = i->command_len - r.left;
     const struct bytes encrypted = bytes_read_2b(&r);
@@ -110,8 +110,8 @@ static void hear_new_password(struct interposer *i)
 {
     uint8_t session_key[32], symmetric[32];
     struct bytes_reader r = bytes_reader_over(bytes_of(i->command, i->command_len));
-    (void)bytes_read_bytes(&r, HEADER_SIZE + 4); /* authHandle */
-    (void)bytes_read_u32(&r);                    /* authorizationSize */
+    bytes_skip(&r, HEADER_SIZE + 4); /* authHandle */
+    (void)bytes_read_u32(&r);        /* authorizationSize */
     const uint32_t session = bytes_read_u32(&r);
     const struct bytes nonce_caller = bytes_read_2b(&r);
     (void)bytes_read_u8(&r);

@@ -74,8 +74,11 @@ static bool parse_option(struct interposer *i, struct bytes option)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {
-        {"own-ek", &i->own_ek}, {"own-session", &i->own_session}, {"rewrap", &i->rewrap}, {"log", &i->log}};
+    } flags[] = {{"own-ek", &i->own_ek},
+                 {"own-session", &i->own_session},
+                 {"rewrap", &i->rewrap},
+                 {"strip", &i->strip},
+                 {"log", &i->log}};
     for (size_t k = 0; k < sizeof flags / sizeof flags[0]; k++) {
         if (text_is(option, flags[k].name)) {
             *flags[k].flag = true;
@@ -139,13 +142,13 @@ const char *interposer_open(const char *name, char *why, size_t why_size)
         good = parse_option(i, option);
     }
     if (!good) {
-        snprintf(
-            why, why_size,
-            "interpose:%s is not interpose:FILE[,OPTION...]/TPM; the options: flip-command=PLACE "
-            "flip-response=PLACE "
-            "replay=PLACE own-ek own-session own-session-nonce rewrap log; a PLACE is COMMAND[:N][@BYTE] or "
-            "N[@BYTE]",
-            name);
+        snprintf(why, why_size,
+                 "interpose:%s is not interpose:FILE[,OPTION...]/TPM; the options: flip-command=PLACE "
+                 "flip-response=PLACE "
+                 "replay=PLACE own-ek own-session own-session-nonce rewrap strip log; a PLACE is "
+                 "COMMAND[:N][@BYTE] or "
+                 "N[@BYTE]",
+                 name);
         return NULL;
     }
     memcpy(path, file.p, file.len);

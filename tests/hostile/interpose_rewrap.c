@@ -30,28 +30,42 @@ struct activation {
     uint32_t session; /* that authorizes the EK: the second one */
     bool keep_session;
     bool in_clear; /* no session hides anything */
+    bool ek_hides; /* that session does */
+    struct bytes of_ek, parameters;
 };
 
 static bool read_activation(struct interposer *i, struct activation *a)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(i->command, i->command_len));
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     *a = (struct activation){.in_clear = true};
     a->srk = bytes_read_u32(&r);
     a->ek = bytes_read_u32(&r);
     struct bytes_reader auths = bytes_reader_over(bytes_read_bytes(&r, bytes_read_u32(&r)));
     for (unsigned n = 0; auths.left > 0 && auths.error == 0; n++) {
+        a->of_ek = bytes_of(auths.p, auths.left);
         const uint32_t session = bytes_read_u32(&auths);
         (void)bytes_read_2b(&auths);
         const uint8_t attributes = bytes_read_u8(&auths);
         (void)bytes_read_2b(&auths);
         a->session = n == 1 ? session : a->session;
         a->keep_session = n == 1 ? (attributes & TPM2_SESSION_CONTINUE) != 0 : a->keep_session;
-        a->in_clear = a->in_clear && (attributes & TPM2_SESSION_ENCRYPT) == 0;
+        a->ek_hides = (attributes & TPM2_SESSION_ENCRYPT) != 0;
+        a->in_clear = a->in_clear && !a->ek_hides;
     }
+    a->parameters = bytes_of(r.p, r.left);
     keep(bytes_read_2b(&r), i->id_object, sizeof i->id_object, &i->id_object_len);
     keep(bytes_read_2b(&r), i->secret, sizeof i->secret, &i->secret_len);
     return r.error == 0 && auths.error == 0;
+}
+
+static void take(struct interposer *i, struct bytes cert_info)
+{
+    keep(cert_info, i->inner_key, sizeof i->inner_key, &i->inner_key_len);
+    i->inner_keys += i->inner_key_len > 0;
+    if (i->inner_key_len > 0) {
+        interposer_show(i, "the inner key", cert_info);
+    }
 }
 
 /* In clear, with some policy session. Returns whether the TPM has given it; the answer views response. */
@@ -71,12 +85,35 @@ static bool activate(struct interposer *i, const struct activation *a, uint32_t 
     const int error = tpm2_activate_credential_parse(*answer, &rc, &cert_info);
     interposer_say(i, what, rc);
     i->refusals += error != 0;
-    keep(cert_info, i->inner_key, sizeof i->inner_key, &i->inner_key_len);
-    i->inner_keys += i->inner_key_len > 0;
-    if (i->inner_key_len > 0) {
-        interposer_show(i, "the inner key", cert_info);
-    }
+    take(i, cert_info);
     return error == 0;
+}
+
+/* As the device has authorized the EK, but with the empty password where it has a session for the SRK. */
+static void activate_stripped(struct interposer *i, const struct activation *a)
+{
+    static const uint8_t password[] = {0x40, 0, 0, 9, 0, 0, 0, 0, 0};
+    uint8_t command[1024], response[1024];
+    uint32_t rc = 0;
+    struct bytes answer, cert_info;
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
+    const size_t auths_len = sizeof password + a->of_ek.len;
+    bytes_write_u16(&w, TPM2_ST_SESSIONS);
+    bytes_write_u32(&w, (uint32_t)(HEADER_SIZE + 4 + 4 + 4 + auths_len + a->parameters.len));
+    bytes_write_u32(&w, TPM2_CC_ACTIVATE_CREDENTIAL);
+    bytes_write_u32(&w, a->srk);
+    bytes_write_u32(&w, a->ek);
+    bytes_write_u32(&w, (uint32_t)auths_len);
+    bytes_write_bytes(&w, bytes_of(password, sizeof password));
+    bytes_write_bytes(&w, a->of_ek);
+    bytes_write_bytes(&w, a->parameters);
+    if (interposer_ask(i, &w, response, sizeof response, &answer) != 0) {
+        return;
+    }
+    const int error = tpm2_activate_credential_parse(answer, &rc, &cert_info);
+    interposer_say(i, "TPM2_ActivateCredential without the first session", rc);
+    i->stripped += error == 0;
+    take(i, a->ek_hides ? bytes_of(NULL, 0) : cert_info);
 }
 
 /* A policy session of his own, with the empty password of the endorsement hierarchy. */
@@ -117,6 +154,10 @@ static bool take_inner_key(struct interposer *i, uint8_t *response, size_t capac
     uint8_t other[1024];
     i->inner_key_len = 0;
     if (!read_activation(i, &a)) {
+        return false;
+    }
+    if (i->strip) {
+        activate_stripped(i, &a);
         return false;
     }
     const bool given =
@@ -169,7 +210,7 @@ static void rewrap(struct interposer *i)
     struct bytes answer, duplicate, secret;
     const struct tpm2_auth empty = no_password();
     struct bytes_reader r = bytes_reader_over(bytes_of(i->command, i->command_len));
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     const uint32_t parent = bytes_read_u32(&r);
     const bool hidden = is_hidden(bytes_read_bytes(&r, bytes_read_u32(&r)));
     const struct bytes encryption_key = bytes_read_2b(&r);
@@ -200,7 +241,7 @@ static void rewrap(struct interposer *i)
 
 bool interposer_steal(struct interposer *i, uint8_t *response, size_t capacity, size_t *len)
 {
-    if (i->rewrap && i->code == TPM2_CC_ACTIVATE_CREDENTIAL) {
+    if ((i->rewrap || i->strip) && i->code == TPM2_CC_ACTIVATE_CREDENTIAL) {
         return take_inner_key(i, response, capacity, len);
     }
     if (i->rewrap && i->code == TPM2_CC_IMPORT) {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The model with one defence taken away: what, its text in dps.maude (lines may be broken otherwise), the text instead,
-and queries of which one must notice."""
+"""The models with one defence taken away: what, its text in the queries' file (lines may be broken otherwise), the text
+instead, and queries of which one must notice."""
 
 BROKEN = [
     ("fixedTPM and fixedParent are not enforced by Import and LoadExternal",
@@ -53,4 +53,29 @@ BROKEN = [
     ("nobody opens an outer wrap in software", "if outer(D, NM, M) ; D ; R := S /\\ new(M, S) .",
      "if outer(D, NM, M) ; D ; R := S /\\ false .", ["nonce-any-srk"]),
     ("the bus carries nothing", "then (K, password) else nil", "then nil else nil", ["bus-hears-inner-key"]),
+    # sessions.maude.
+    ("the policy session has no secret key", "eq knows(empty, S) = true .",
+     "eq knows(empty, S) = true .  eq knows(salt(2), S) = true .", ["session-inner-key"]),
+    ("the HMAC session encrypts the inner key, in the place of the SRK's empty password",
+     "says(activates, c(5), N, true)", "says(activates, c(5), N, false)", ["session-inner-key"]),
+    ("HMACs do not cover which session encrypts", "mac(K, empty, says(activates, N, nt(H, U), false)) ; R",
+     "mac(K, empty, says(activates, N, nt(H, U), B)) ; R", ["session-inner-key"]),
+    ("PolicySecret does not name the policy session's nonce", "says(proves(H, N'), c(4), N'', false)",
+     "says(proves(H, no), c(4), N'', false)",
+     ["session-others-policy-session", "session-inner-key"]),
+    ("the TPM does not compare that nonce", "; R := S /\\ N == no or N == nt(H, U) . *** Test: tests/port/test_bus.c",
+     "; R := S . *** Test: tests/port/test_bus.c", ["session-others-policy-session"]),
+    ("the policy session does not begin in the HMAC session",
+     "if mac(K, empty, answers(begun(N'), N'', c(3))) ; R := S /\\ told(F, H, N')",
+     "if N'' := N /\\ N' ; R := nonces(F, session(H, Q, K', U, B) T) /\\ told(F, H, N')",
+     ["session-others-policy-session"]),
+    ("the EK is read again for the salt", "is(talks, F) and not is(registers, F)", "is(talks, F)",
+     ["session-inner-key", "session-password"]),
+    ("the record does not name the EK", "and not is(named, F)", "",
+     ["session-own-known-ek", "session-own-known-ek-old-password"]),
+    ("nobody reads what is salted to his key", "oaep(ekX, X), N) ; R := S /\\ not heard(X, S)",
+     "oaep(ekX, X), N) ; R := S /\\ false", ["session-own-any-ek"]),
+    ("nobody guesses passwords", "if is(weak, F) /\\ mac", "if false /\\ mac", ["session-password-derived-ek"]),
+    ("the interposer sends no ActivateCredential", "if is(talks, F) /\\ knows(K, S) .", "if false .",
+     ["session-inner-key-no-passwords"]),
 ]

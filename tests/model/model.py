@@ -13,14 +13,17 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # this directory is a source tree
-from queries import LARGER, QUERIES
+from queries import DPS, LARGER, QUERIES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODEL = os.path.join(HERE, "dps.maude")
 WORKERS = os.cpu_count() or 1
 
 
-def maude(commands, model=MODEL):
+def path_of(model):
+    return os.path.join(HERE, model)
+
+
+def maude(commands, model=path_of(DPS)):
     """What Maude says to these commands. A warning is an error: it means that an equation was skipped."""
     made = subprocess.run(["maude", "-no-banner", "-no-advise", "-no-wrap"], text=True, capture_output=True,
                           input=f"load {model}\n{commands}\nquit\n", check=False, timeout=1800)
@@ -29,15 +32,27 @@ def maude(commands, model=MODEL):
     return made.stdout
 
 
-def ask(query, model=MODEL):
-    """Returns: is there an attack, the states searched, the steps, seconds."""
+def steps_of(query, search, said, model):
+    """Those of an attack: dps.maude has them in the state, in words; in sessions.maude they are the rules' names."""
+    if query.model == DPS:
+        return re.findall(r'"([^"]*)"', said[said.index("\nZ --> "):].split("\n\n")[0].split("\n")[1])
+    state = re.search(r"Solution 1 \(state (\d+)\)", said).group(1)
+    path = maude(f"{search}\nshow path labels {state} .", model).rsplit("Bye.", 1)[0].split("rewrites/second)")[-1]
+    return [label.replace("-", " ") for label in re.findall(r"^[A-Za-z][\w-]+$", path, re.M)]
+
+
+def ask(query, model=None):
+    """model: another file than the query's. Returns: is there an attack, the states searched, the steps, seconds."""
     began = time.monotonic()
-    said = maude(f"search [1] init({query.flags}, {query.copies}) =>* {query.goal} .", model)
+    model = model or path_of(query.model)
+    copies = f", {query.copies}" if query.model == DPS else ""
+    search = f"search [1] init({query.flags}{copies}) =>* {query.goal} ."
+    said = maude(search, model)
     found = "Solution 1 " in said
     if not found and "No solution." not in said:
         raise SystemExit(f"{query.name}: Maude gives no answer:\n{said[:3000]}")
     states = int(re.search(r"states: (\d+)", said).group(1))
-    steps = re.findall(r'"([^"]*)"', said[said.index("\nZ --> "):].split("\n\n")[0].split("\n")[1]) if found else []
+    steps = steps_of(query, search, said, model) if found else []
     return found, states, steps, time.monotonic() - began
 
 

@@ -10,11 +10,12 @@ import tempfile
 from functools import partial
 
 from broken import BROKEN
-from model import MODEL, WORKERS, ask, maude
-from queries import QUERIES
+from model import WORKERS, ask, maude, path_of
+from queries import DPS, QUERIES, SESSION_QUERIES, SESSIONS
 from tap import Programs, check, note, same
 
 JOBS = WORKERS
+ALL = QUERIES + SESSION_QUERIES
 ANSWER = {True: "attack", False: "none"}
 
 
@@ -29,43 +30,48 @@ def answer(query):
 
 def is_noticed(name, old, new, suspects):
     """One of the queries that ought to fail fails: it is answered the other way round in the broken model."""
-    with open(MODEL, encoding="ascii") as f:
+    by_name = {query.name: query for query in ALL}
+    model = by_name[suspects[0]].model
+    with open(path_of(model), encoding="ascii") as f:
         text = f.read()
     anywhere = r"\s+".join(re.escape(word) for word in old.split())
     text, count = re.subn(anywhere, lambda _: new, text)
-    same(count, 1, f"times that the text of '{name}' stands in dps.maude")
+    same(count, 1, f"times that the text of '{name}' stands in {model}")
     with tempfile.NamedTemporaryFile("w", suffix=".maude", encoding="ascii") as f:
         f.write(text)
         f.flush()
-        by_name = {query.name: query for query in QUERIES}
         noticed = [s for s in suspects if ask(by_name[s], f.name)[0] != by_name[s].found]
     check(noticed, f"none of {suspects} has noticed")
     note(", ".join(noticed))
 
 
 def tests():
-    for query in QUERIES:
+    for query in ALL:
         yield f"{query.name}: {ANSWER[query.found]}", partial(answer, query)
     for broken in BROKEN:
         yield f"broken: {broken[0]}", partial(is_noticed, *broken)
 
 
 def test_named_tests():
-    """each TPM command of the model names tests that exist"""
+    """each TPM command of the models names tests that exist"""
+    for model in DPS, SESSIONS:
+        with open(path_of(model), encoding="ascii") as f:
+            yield from (f"{model}: {wrong}" for wrong in wrongly_named(f.read().splitlines()))
+
+
+def wrongly_named(lines):
     named = []
-    with open(MODEL, encoding="ascii") as f:
-        lines = f.read().splitlines()
     for line in lines:
         test = re.match(r"  \*\*\* Test: (\S+)((?: \"[^\"]+\")+)$", line)
-        command = re.match(r"  c?(?:eq|rl) \[([A-Z]\w+)\]", line)
+        command = re.match(r"  c?(?:eq|rl) \[([A-Z][\w-]+)\]", line)
         if test:
             names = re.findall(r'"([^"]+)"', test.group(2))
             yield from (f"{test.group(1)} has no test \"{name}\"" for name in names if not exists(test.group(1), name))
             named += names
         elif "Test:" in line and line.startswith("  "):
-            yield f"dps.maude: not understood: {line}"
+            yield f"not understood: {line}"
         if command and not named:
-            yield f"dps.maude: {command.group(1)} names no test"
+            yield f"{command.group(1)} names no test"
         if re.match(r"  c?(?:eq|rl) ", line):
             named = []
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The questions to the model and their answers: an attack that must be found, or that there is none.
 
-A query has a name, the flags that hold (dps.maude: "Who may do what"), what the attacker wants, and whether he gets it.
-copies: how many blobs he may have of each key."""
+A query has a name, the flags that hold (dps.maude: "Who may do what"; sessions.maude: "What a query is about"), what
+the attacker wants, and whether he gets it. copies: how many blobs he may have of each key; not in sessions.maude."""
 
 from collections import namedtuple
 
-Query = namedtuple("Query", "name flags goal found copies", defaults=(1,))
+DPS, SESSIONS = "dps.maude", "sessions.maude"
+Query = namedtuple("Query", "name flags goal found copies model", defaults=(1, DPS))
 
 
 def state(*facts, condition="true"):
@@ -123,6 +124,36 @@ QUERIES = [
     Query("works-standard", f"{EVERYTHING} standard registrations(2)", accepted(1), True),
     Query("works-hardened", f"{EVERYTHING} hardened rewrap registrations(2)", accepted(1), True),
     Query("works-relayed", "serviceLeg standard registrations(2)", accepted(1), True),
+]
+
+
+
+def session(name, flags, wanted, found):
+    """wanted: what he is to know, or a whole state."""
+    goal = wanted if wanted.startswith("<") else f"< F | D | I | T | {wanted} ; S >"
+    return Query(f"session-{name}", f"{flags} sessions(4)", goal, found, 0, SESSIONS)
+
+
+# Handles, nonces and keys of sessions.
+SESSION_QUERIES = [
+    session("inner-key-heard", "registers", "inner", False),
+    session("inner-key-heard-passwords", "registers passwords", "inner", False),
+    session("inner-key-no-passwords", "registers talks", "inner", True),
+    session("inner-key", "registers passwords talks weak", "inner", False),
+    session("password", "registers passwords talks weak", "password", False),
+    session("others-policy-session", "registers passwords talks",
+            "< F | D | I | T session(H, policy, nokey, U, true) | S >", False),
+    # Before the service has seen EK_pub.
+    session("password-derived-ek", "registers passwords derived weak", "password", True),
+    session("password-derived-ek-strong", "registers passwords derived talks", "password", False),
+    session("own-any-ek", "owns talks", "newPassword", True),
+    session("own-any-ek-old-password", "owns passwords talks weak", "password", True),
+    session("own-known-ek", "owns talks named", "newPassword", False),
+    session("own-known-ek-old-password", "owns passwords talks named weak", "password", False),
+    # What should work does.
+    session("works", "registers", "< F | done | I | T | S >", True),
+    session("works-passwords", "registers passwords", "< F | done | I | T | S >", True),
+    session("works-own", "owns passwords named", "< F | own | I | T | S >", True),
 ]
 
 # The same with larger bounds, where there is to be no attack: model.py larger.

@@ -61,7 +61,7 @@ static int create_primary(struct bytes area, const char *auth, uint32_t *handle)
     command[5] = (uint8_t)w.len;
     CHECK_EQUAL(execute(&w, &response), 0);
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, 6);
+    bytes_skip(&r, 6);
     CHECK_EQUAL(bytes_read_u32(&r), 0);
     *handle = bytes_read_u32(&r);
     return 0;

@@ -188,7 +188,7 @@ static int s07_registers_anyhow(void)
     CHECK(flow_register(&f) == 0);
     CHECK(f.tpm_counts[0].count > 0 && flow_handles(&f, TPM2_HR_TRANSIENT) == 0);
     CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
-    while (f.device.inner_key_len == 0) {
+    while (test_is_zero(f.device.inner_key, sizeof f.device.inner_key)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     CHECK(flow_reset_tpm(&f) == 0);
@@ -216,7 +216,7 @@ static int until_inner_key(enum dps_srk srk)
 {
     f.config.srk = srk;
     CHECK(dps_device_register(&f.device, &f.config, flow_nonce) == 0);
-    while (f.device.inner_key_len == 0) {
+    while (test_is_zero(f.device.inner_key, sizeof f.device.inner_key)) {
         CHECK(flow_run(&f, 1) != DPS_WANT_FAILED);
     }
     return 0;
@@ -279,7 +279,7 @@ static uint32_t restart_policy(void)
     bytes_write_u32(&w, 0x180);
     bytes_write_u32(&w, f.device.loaded[DPS_LOADED_SESSION]);
     struct bytes_reader r = bytes_reader_over(ask(&w, answer, sizeof answer));
-    (void)bytes_read_bytes(&r, 6);
+    bytes_skip(&r, 6);
     return bytes_read_u32(&r);
 }
 
@@ -296,7 +296,7 @@ static int s07_rewrap_takes_the_nonce(void)
     CHECK(until_inner_key(DPS_SRK_STANDARD) == 0);
     CHECK(rewrap(&empty, &rc, answer, sizeof answer, &duplicate) == 0);
     tpm2_name_of(blob().key_public_2b, name);
-    CHECK(tpm2_duplicate_open_inner(duplicate, bytes_of(f.device.inner_key, f.device.inner_key_len),
+    CHECK(tpm2_duplicate_open_inner(duplicate, bytes_of(f.device.inner_key, sizeof f.device.inner_key),
                                     bytes_of(name, sizeof name), &sensitive, storage, sizeof storage) == 0);
     uint8_t digest[32];
     CHECK(tpm2_public_parse_2b(blob().key_public_2b, &area) == 0 && sensitive.key.len == DPS_KEY_SIZE);

@@ -236,6 +236,24 @@ static int authorized_policy_session(void)
     return 0;
 }
 
+/* The device's own authorization of the EK, but in the place of its first session the empty password. If that session
+ * were the one that encrypts, the answer would be in clear. Afterwards the policy session is used up: the device begins
+ * again, once, as with an SRK that has an authValue. */
+static int taken_out_session(void)
+{
+    CHECK_EQUAL(take("interposer-strip", true), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        f.config.srk = i == 0 ? DPS_SRK_STANDARD : DPS_SRK_HARDENED;
+        bus.strip = true;
+        bus.stripped = 0;
+        (void)flow_register(&f);
+        CHECK(bus.stripped > 0);
+        CHECK_EQUAL(bus.inner_keys, 0);
+    }
+    flow_close(&f);
+    return 0;
+}
+
 static int own_policy_session(void)
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -255,6 +273,7 @@ int main(void)
         {"no handle in an answer brings out a password", handles_of_persistent_keys},
         {"no handle in an answer brings out a password, keys derived", handles_of_derived_keys},
         {"the policy session, once it is authorized, is the device's", authorized_policy_session},
+        {"the session that encrypts cannot be taken out of a command", taken_out_session},
         {"no other policy session is authorized in its place", own_policy_session},
         {"of a run that has ended nothing remains with which its sessions could be read", nothing_remains},
         {"of a run that will not begin again, either", broken_off_before_a_new_beginning},

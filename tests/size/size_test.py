@@ -30,7 +30,7 @@ def test_sizes():
 
 
 def test_calls():
-    """every call of the device side is known, and none recurses"""
+    """every call of the device side is known, none recurses, and its stack is within bounds"""
     return measured(stack)[1]
 
 

@@ -57,11 +57,13 @@ def functions_of_rows(what, files):
 
 
 class Listed:
-    """calls.txt: "call FILE: TEXT OF THE LINE" and, indented, where it may lead; "outside FUNCTION BYTES"."""
+    """calls.txt: "call FILE: TEXT OF THE LINE" and, indented, where it may lead; "outside FUNCTION BYTES [of which
+    FUNCTION BYTES]"."""
 
     def __init__(self):
         self.targets = {}  # (file, text) -> [functions]
         self.outside = {}  # function -> bytes, its callees included
+        self.largest = {}  # of those, one frame: function -> (function, bytes)
         last = None
         for line in CALLS.read_text(encoding="utf-8").splitlines():
             if not line.strip() or line.startswith("#"):
@@ -70,8 +72,10 @@ class Listed:
                 source, text = line[len("call "):].split(": ", 1)
                 last = self.targets.setdefault((source, text.strip()), [])
             elif line.startswith("outside "):
-                _, name, size = line.split()
+                _, name, size, *frame = line.split()
                 self.outside[name] = int(size)
+                if frame:
+                    self.largest[name] = frame[2], int(frame[3])
             elif " by the rows of " in line:
                 last.extend(functions_of_rows(*line.split(" by the rows of ")))
             else:
@@ -186,20 +190,23 @@ def deepest(worst):
 def content(worst, worst_without_rsa, firmware):
     frames = {**worst.listed.outside, **worst.graph.frame}
 
+    def step(function):
+        frame = worst.listed.largest.get(function)
+        return f"`{short(function)}` {frames[function]}" + (f" (`{frame[0]}`: {frame[1]})" if frame else "")
+
     def way_down(path):
-        return f"The call chain: {', '.join(f'`{short(f)}` {frames[f]}' for f in path)}."
+        return f"The call chain: {', '.join(map(step, path))}."
 
     size, path = deepest(worst)
     own_size, own_path = deepest(worst_without_rsa)
-    spare = TARGET - own_size
     lines = ["Worst case on a Cortex-M3 without TLS, by the compiler's call graph; BearSSL's functions and the C",
              "library's are counted, interrupts are not. Any function that advances the engine may reach any step,",
              "so they need much the same. Of tpm/ the three functions of each header that need most.", "",
-             f"But for BearSSL's RSA, the largest: {own_size} bytes; target {TARGET}: "
-             + (f"met, {spare} to spare." if spare >= 0 else f"missed by {-spare}."), "", way_down(own_path), "",
-             f"With it: {size} bytes. It encrypts the salt of a session, and BearSSL gives it room for RSA-4096. TLS,",
-             "which verifies signatures with the same code, needs more (the boards below). Without DPS_WITH_SESSIONS",
-             "the TPM part needs no RSA.", "", way_down(path),
+             f"But for BearSSL's RSA, the largest: {own_size} bytes; {TARGET} are allowed.", "",
+             way_down(own_path), "",
+             f"With it: {size} bytes. It encrypts the salt of a session, and BearSSL gives each RSA operation room",
+             "for four numbers of 4096 bits, whatever the key has. TLS, which verifies signatures so, too, needs",
+             "more (the boards below). Without DPS_WITH_SESSIONS the TPM part needs no RSA.", "", way_down(path),
              "", "| board | deepest stack of a whole registration, TLS included |", "|---|---:|"]
     lines += [*boards(firmware), "", "| function | bytes |", "|---|---:|", *rows(worst)]
     return "\n".join(lines) + "\n"
@@ -217,7 +224,9 @@ def measured(out, firmware):
     wrong = list(connect(graph, listed, roots)) + unlisted_in_tables(graph, listed, objects)
     wrong += [f"{function}: a frame that depends on its input" for function in graph.unbounded]
     worst = Worst(graph, listed)
-    text = content(worst, Worst(graph, listed, without=r"^br_rsa_"), firmware)
+    without_rsa = Worst(graph, listed, without=r"^br_rsa_")
+    text, size = content(worst, without_rsa, firmware), deepest(without_rsa)[0]
+    wrong += [f"{size} bytes of stack but for RSA: {TARGET} are allowed"] if size > TARGET else []
     return text, wrong + sorted(set(worst.wrong))
 
 

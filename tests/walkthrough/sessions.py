@@ -72,7 +72,7 @@ class Session:
             f"{self.prefix}{name}-cfb", f"{field}: key and initial value", symmetric,
             sh_kdfa(self.key + password, "CFB", newer + older, 32),
             "Each command and each answer has its own, since its nonces are new. 16 bytes are the key, 16 the initial "
-            "value.", SESSION + "crypt", ENCRYPTION, [("sessionKey", self.key), *nonces])]
+            "value.", SESSION + "cfb_key", ENCRYPTION, [("sessionKey", self.key), *nonces])]
         if len(clear) == 16:
             values.append(Value(
                 f"{self.prefix}{name}-stream", f"{field}: the key stream", xor(clear, cipher), sh_block(key, iv),

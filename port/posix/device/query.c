@@ -290,7 +290,7 @@ int device_key_kind(struct device_tool *t, uint32_t handle, char *kind, size_t s
         (void)tpm2_public_parse_2b(public_2b, &area);
     }
     struct bytes_reader r = bytes_reader_over(answer);
-    (void)bytes_read_bytes(&r, 12); /* header, size of the public area */
+    bytes_skip(&r, 12); /* header, size of the public area */
     if (tpm2_public_matches(&area, &ek)) {
         snprintf(kind, size, "%s", DEVICE_KIND_EK);
     } else if (tpm2_public_matches(&area, &srk)) {

@@ -29,7 +29,7 @@ static void saw_command(struct device_tool *t, struct device_refusal *asked, str
 {
     struct bytes_reader r = bytes_reader_over(bytes);
     *asked = (struct device_refusal){0};
-    (void)bytes_read_bytes(&r, 6); /* tag and size */
+    bytes_skip(&r, 6); /* tag and size */
     asked->command = bytes_read_u32(&r);
     /* How many of these words are handles depends on the command; only those that the TPM names are used. */
     for (size_t i = 0; i < 3; i++) {
@@ -42,7 +42,7 @@ static void saw_response(struct device_tool *t, unsigned step, const char *what,
 {
     struct device_refusal *asked = command_at(t, step);
     struct bytes_reader r = bytes_reader_over(bytes);
-    (void)bytes_read_bytes(&r, 6);
+    bytes_skip(&r, 6);
     asked->rc = bytes_read_u32(&r);
     if (asked->rc != 0 && asked == &t->watch.asked) {
         t->watch.refused = *asked;

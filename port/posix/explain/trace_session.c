@@ -54,7 +54,7 @@ static void read_command(struct trace_sessions *s, struct bytes command)
         return;
     }
     struct bytes_reader r = bytes_reader_over(command);
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     for (; s->handle_count < (p.authorizations - 4 - HEADER_SIZE) / 4 && s->handle_count < TRACE_HANDLES_MAX;
          s->handle_count++) {
         s->handles[s->handle_count] = bytes_read_u32(&r);
@@ -71,9 +71,9 @@ static void read_command(struct trace_sessions *s, struct bytes command)
 static void take_new_session(struct trace_sessions *s, struct bytes response, bool with_sessions)
 {
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, HEADER_SIZE);
+    bytes_skip(&r, HEADER_SIZE);
     s->new_session = bytes_read_u32(&r);
-    (void)bytes_read_bytes(&r, with_sessions ? 4 : 0);
+    bytes_skip(&r, with_sessions ? 4 : 0);
     s->session_nonce = bytes_read_2b(&r);
     s->new_session = r.error == 0 ? s->new_session : 0;
 }
@@ -93,7 +93,7 @@ static void read_response(struct trace_sessions *s, struct bytes response)
         return;
     }
     struct bytes_reader r = bytes_reader_over(response);
-    (void)bytes_read_bytes(&r, p.parameters - 4);
+    bytes_skip(&r, p.parameters - 4);
     s->parameters = bytes_read_bytes(&r, bytes_read_u32(&r));
     for (size_t i = 0; i < s->count; i++) {
         read_session(&r, &s->list[i]);

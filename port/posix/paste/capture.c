@@ -53,11 +53,11 @@ static struct bytes_reader tcp_in_ip(struct bytes_reader *r)
     if (first >> 4 == 4 && header >= IPV4_LEAST) {
         (void)bytes_read_u8(r);
         len = bytes_read_u16(r);
-        (void)bytes_read_bytes(r, 5);
+        bytes_skip(r, 5);
         protocol = bytes_read_u8(r);
     } else if (first >> 4 == 6) {
         header = IPV6_HEADER;
-        (void)bytes_read_bytes(r, 3);
+        bytes_skip(r, 3);
         len = header + bytes_read_u16(r);
         protocol = bytes_read_u8(r);
     }
@@ -66,7 +66,7 @@ static struct bytes_reader tcp_in_ip(struct bytes_reader *r)
         return whole;
     }
     payload = len - header;
-    (void)bytes_read_bytes(&whole, header);
+    bytes_skip(&whole, header);
     const struct bytes segment = bytes_read_bytes(&whole, payload);
     bytes_reader_fail(r, whole.error);
     return bytes_reader_over(segment);
@@ -81,7 +81,7 @@ static bool read_ip(struct bytes bytes, struct capture_packet *packet)
     packet->from_port = bytes_read_u16(&tcp);
     packet->to_port = bytes_read_u16(&tcp);
     (void)bytes_read_u64(&tcp); /* sequence and acknowledgement numbers */
-    (void)bytes_read_bytes(&whole, (size_t)4 * (bytes_read_u8(&tcp) >> 4));
+    bytes_skip(&whole, (size_t)4 * (bytes_read_u8(&tcp) >> 4));
     packet->payload = bytes_of(NULL, 0);
     if (r.error != 0 || tcp.error != 0 || whole.error != 0) {
         return false;
@@ -184,7 +184,7 @@ static bool open_pcap(struct capture *c, uint32_t magic, struct bytes_reader *r)
     for (size_t i = 0; i < sizeof pcap_magics / sizeof pcap_magics[0]; i++) {
         if (pcap_magics[i].magic == magic) {
             c->little_endian = pcap_magics[i].little_endian;
-            (void)bytes_read_bytes(r, 16); /* version, time zone, snap length */
+            bytes_skip(r, 16); /* version, time zone, snap length */
             c->links[0] = read_u32(c, r) & 0xFFFF;
             c->link_count = 1;
             c->rest = rest_of(r);

@@ -180,7 +180,7 @@ static int read_windows_rsa(struct ek_reading *r, struct bytes bytes)
 {
     struct bytes_reader in = bytes_reader_over(bytes);
     struct crypto_rsa_public key = {.exponent = 0};
-    (void)bytes_read_bytes(&in, 8); /* magic, bits */
+    bytes_skip(&in, 8); /* magic, bits */
     const struct bytes sizes = bytes_read_bytes(&in, 16);
     struct bytes_reader size = bytes_reader_over(sizes);
     const uint32_t exponent_len = little_endian(&size), modulus_len = little_endian(&size);

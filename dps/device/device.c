@@ -447,14 +447,19 @@ void dps_build_srk_session(struct dps_device *d, struct bytes_writer *w)
     }
 }
 
+int dps_known_ek(const struct dps_device *d)
+{
+    const bool another = d->ek_is_expected && memcmp(d->ek_name, d->ek_expected, sizeof d->ek_name) != 0;
+    return another ? BYTES_E_STATE : 0;
+}
+
 void dps_build_session(struct dps_device *d, struct bytes_writer *w)
 {
     if (!dps_session_allowed(d) || d->session.handle != 0) {
         return;
     }
-    if (d->ek_is_expected && d->ek_handle != 0 &&
-        memcmp(d->ek_name, d->ek_expected, sizeof d->ek_name) != 0) {
-        bytes_writer_fail(w, BYTES_E_STATE);
+    if (d->ek_handle != 0) {
+        bytes_writer_fail(w, dps_known_ek(d));
     }
     dps_session_build_salted(d, w, TPM2_SE_HMAC);
 }

@@ -78,11 +78,10 @@ class Bus(Device):
         self.id = f"d-{next(self.numbers)}"
 
     def own(self, *passwords):
-        """Keys that are kept, and passwords, before anybody listens."""
-        files = [self.secret(name, text) for name, text in zip(("owner", "endorsement"), passwords)]
-        options = [x for name, path in zip(("owner", "endorsement"), files) for x in (f"--new-{name}-auth-file", path)]
-        self.run("own", "--persist", *options)
-        self.auth = [x for name, path in zip(("owner", "endorsement"), files) for x in (f"--{name}-auth-file", path)]
+        """Keys that are kept, and passwords ("": none), before anybody listens."""
+        files = {name: self.secret(name, text) for name, text in zip(("owner", "endorsement"), passwords) if text}
+        self.run("own", "--persist", *[x for name in files for x in (f"--new-{name}-auth-file", files[name])])
+        self.auth = [x for name in files for x in (f"--{name}-auth-file", files[name])]
 
     @contextlib.contextmanager
     def listen(self, *options):
@@ -199,6 +198,8 @@ THEFTS = [
     ("standard", (), (), 2, 2, "0x000"),
     ("standard", (), ("--no-sessions",), 2, 2, "0x000"),
     ("standard", (OWNER, ENDORSEMENT), ("--no-sessions",), 2, 2, "0x000"),
+    ("standard", (OWNER, ""), (), 2, 2, "0x000"),  # the EK asks for the endorsement password, so that counts
+    ("standard", ("", ENDORSEMENT), (), 0, 0, "0x000"),
     ("standard", (OWNER, ENDORSEMENT), (), 0, 0, "0x000"),
     ("hardened", (), (), 2, 0, "0x12f"),
     ("hardened", (OWNER, ENDORSEMENT), ("--no-sessions",), 2, 0, "0x12f"),
@@ -255,6 +256,9 @@ def replaces_ek(kind):
         device.run("own", "--state", device.path("state"), "--new-owner-auth-file", owner, status=5,
                    says="No password was sent")
     same(record[0].sent("StartAuthSession", "command"), [], "sessions")
+    for command in (("own", "--persist"), ("clear", "--yes")):
+        with device.listen("own-ek"):
+            device.run(*command, "--state", device.path("state"), status=5, says="is not the one of")
     with device.listen("own-ek") as record:
         device.run("own", "--new-owner-auth-file", owner)
     same(record[0].said("a new password"), [OWNER.encode().hex()], "what he reads")

@@ -360,6 +360,14 @@ static int another_ek(void)
     for (size_t i = 0; i < sizeof f.tpm_counts / sizeof f.tpm_counts[0]; i++) {
         CHECK(f.tpm_counts[i].code != TPM2_CC_START_AUTH_SESSION);
     }
+    /* Nor with nothing to hide: what is asked of one TPM is not done to another. */
+    f.config.new_lockout_auth = f.config.owner_auth = bytes_of(NULL, 0);
+    CHECK_EQUAL(dps_device_own(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_STATE);
+    CHECK_EQUAL(dps_device_clear(&f.device, &f.config, flow_nonce), 0);
+    CHECK_EQUAL(flow_finish(&f), BYTES_E_STATE);
+    CHECK(!f.device.cleared);
+    f.config.owner_auth = bytes_of_text(OWNER);
     /* A kept key: the record of another TPM. */
     uint8_t digest[CRYPTO_SHA256_SIZE];
     f.record[f.record_len - sizeof digest - 1] ^= 1; /* the last byte of Name(EK) */

@@ -138,7 +138,7 @@ def sniffer(run):
         "A listener sees much, but not what he wants: neither the nonce nor the hub's key is ever there in clear. "
         "If he can also send commands, he can do what the device's own software can: use the TPM while he is "
         "connected, and, with the standard SRK on a TPM that has TPM2_Rewrap, "
-        '<a href="#rewrap">carry its keys away</a>. The next chapter takes even that from the listener.',
+        '<a href="#rewrap">carry its keys away</a>. In the next chapter the device hides what it says.',
         [("html", table), ("values", "What the inner key opens, and what it does not", "", sniffed(run))])
 
 

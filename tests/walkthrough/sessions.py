@@ -109,12 +109,13 @@ class Session:
             pieces.append(("the password", password))
         return [
             Value(f"{self.prefix}{name}-hash", f"{hashed} {title}", sha256(text), sh_sha256(text),
-                  "What the HMAC covers: every parameter, and by their Names the keys. Handles may be changed by a "
-                  "resource manager on the way." if command else
-                  "An answer is covered likewise. The handle of a new object is not.",
+                  "What the HMAC covers: every parameter, and the keys by their Names. It does not cover their "
+                  "handles, which a resource manager changes on the way." if command else
+                  "An answer is covered likewise, but for the handle of a new object.",
                   SESSION + "hash", "P1 r1.59 18.7" if command else "P1 r1.59 18.8", parts),
             Value(f"{self.prefix}{name}-hmac", f"hmac {title}", mac, sh_hmac(self.key + password, whole_text),
-                  "The same bytes stand in the command: the TPM computes them too, and executes nothing else."
+                  "The same bytes stand in the command. The TPM computes them too; a command that names this session "
+                  "and was changed is refused."
                   if command else "The same bytes stand in the answer: the device computes them too, and believes "
                   "nothing else.",
                   SESSION + "authorize", HMAC, pieces)]
@@ -195,26 +196,29 @@ def in_sessions(run):
         "sessions", None, "The same, and he cannot read it", "device ↔ TPM",
         "So far the device spoke to its TPM in clear, so that every byte could be shown (<code>--no-sessions</code>). "
         "By default it does not. It opens a session: a random salt, encrypted to the EK, from which both sides derive "
-        "a key. With it each command and each answer carries an HMAC, and what is secret in its first parameter is "
+        "a key. Before the service has judged EK_pub, the device can know that it is this TPM's only from an earlier "
+        "run (<code>--state</code>): whoever puts a key of his own in the EK's place reads the salt, and with it a new "
+        "password. With it each command and each answer carries an HMAC, and what is secret in its first parameter is "
         "encrypted. <code>dps-device --trace-secrets</code> shows the values below. It is for pages like this one: "
         "whoever has such a trace has the passwords.",
         [*whole([started[0], change]),
          ("values", "A password that nobody hears", "The owner sets a new password.", password_values(own)),
          *whole([started[1], activate, load]),
          ("values", "The inner key, hidden twice",
-          "A registration needs no session more than in step 7: the policy session itself gets a salt. In "
+          "A registration opens no more sessions than before: the policy session of step 7 gets a salt. In "
           "ActivateCredential it authorizes the EK and encrypts the answer, in Import it only encrypts.",
           registration_values(registration)),
          ("html", "<p>Somebody on the bus records all of this "
           "(<code>interpose:FILE/TPM</code>, in tests/hostile). "
           "His record has every message of this chapter, the Names, the lengths and which command was sent. What "
           "matters is not in it:</p>" + record(tpm)
-          + f"<p>In what belongs to a session a bit that he changes is noticed: in a command by the TPM, in "
-          f"{link(activate.response, 'an answer')} by the device. So is a command that he sends again, since its nonce "
-          "has been used.</p>"
-          "<p>But he need not listen. He can also ask, in a session of his own, for what the device asks for. If no "
-          "password is set, nothing stops him, and TPM2_Rewrap does the rest. Sessions protect passwords; the "
-          "passwords, or the "
-          '<a href="#rewrap-hardened">hardened SRK</a>, protect the keys. The same interposer in four '
+          + f"<p>If he changes a bit of a message that names a session, it is noticed: in a command by the TPM, in "
+          f"{link(activate.response, 'an answer')} by the device. So is such a command that he sends again, since its "
+          "nonce has been used.</p>"
+          "<p>But he need not listen. He can also ask, in a session of his own, for what the device asks for. If "
+          "there is no endorsement password, nothing stops him, and TPM2_Rewrap does the rest. With one, PolicySecret "
+          "wants an HMAC that he cannot compute, and binds the device's own policy session by its nonce. So sessions "
+          "protect that password, and it, or the "
+          '<a href="#rewrap-hardened">hardened SRK</a>, protects the keys. The same interposer in four '
           "registrations:</p>"
           + taken(run))])

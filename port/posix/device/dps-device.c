@@ -89,6 +89,7 @@ static const struct posix_option options_tests[] = {
     {                                                                                                        \
         .name = "state", .argument = "FILE", .text = &tool.options.state, .help = text_                      \
     }
+#define OPTION_KNOWN OPTION_STATE("of an earlier register: only the TPM that it is of gets passwords")
 #define OPTION_CONNECT_TO                                                                                    \
     {                                                                                                        \
         .name = "connect-to", .argument = "HOST:PORT", .text = &tool.options.connect_to,                     \
@@ -126,7 +127,7 @@ static const struct posix_option options_own[] = {
      .argument = "FILE",
      .text = &tool.options.new_lockout_auth_file,
      .help = "set this lockout password, at most 32 bytes"},
-    OPTION_STATE("of an earlier register: passwords go only to the TPM that it is of"),
+    OPTION_KNOWN,
     {.name = "persist",
      .flag = &tool.options.persist,
      .help = "keep EK and SRK at 0x81010001 and 0x81000001: slow TPMs then need not derive\nthem again and "
@@ -134,6 +135,7 @@ static const struct posix_option options_own[] = {
 };
 static const struct posix_option options_clear[] = {
     {.name = "yes", .flag = &tool.options.yes, .help = "I know what will be lost"},
+    OPTION_KNOWN,
 };
 static const struct posix_option options_register[] = {
     {.name = "service",
@@ -190,6 +192,7 @@ static const struct posix_option options_seal[] = {
      .text = &tool.options.in,
      .help = "the secret, 1 to 128 bytes; default: standard input"},
     {.name = "out", .argument = "FILE", .text = &tool.options.out, .help = "the sealed blob"},
+    OPTION_KNOWN,
 };
 static const struct posix_option options_unseal[] = {
     {.name = "in", .argument = "FILE", .text = &tool.options.in, .help = "what seal wrote"},
@@ -197,6 +200,7 @@ static const struct posix_option options_unseal[] = {
      .argument = "FILE",
      .text = &tool.options.out,
      .help = "where to write the secret (mode 0600); default: standard output"},
+    OPTION_KNOWN,
 };
 
 static const struct posix_option options_explain[] = {

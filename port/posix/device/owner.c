@@ -98,8 +98,16 @@ static int check_places(struct device_tool *t)
     return exit_code != 0 ? exit_code : check_place(t, TPM2_HANDLE_SRK, "SRK", DEVICE_KIND_SRK);
 }
 
+/* --state, if it is given: nothing secret goes to another TPM. */
 static int expect_ek(struct device_tool *t)
 {
+    if (t->options.state == NULL) {
+        return 0;
+    }
+    if (t->options.no_sessions) {
+        device_say("--state is checked by a session: leave it out, or --no-sessions");
+        return POSIX_EXIT_USAGE;
+    }
     const int error = device_expect_ek(t);
     if (error == 0) {
         return 0;
@@ -121,15 +129,9 @@ int device_own(struct device_tool *t)
             return POSIX_EXIT_USAGE;
         }
     }
-    if (t->options.state != NULL && t->options.no_sessions) {
-        device_say("--state is checked by a session: leave it out, or --no-sessions");
-        return POSIX_EXIT_USAGE;
-    }
-    if (t->options.state != NULL) {
-        exit_code = expect_ek(t);
-        if (exit_code != 0) {
-            return exit_code;
-        }
+    exit_code = expect_ek(t);
+    if (exit_code != 0) {
+        return exit_code;
     }
     t->config.persist = t->options.persist;
     if (t->config.persist) {
@@ -163,6 +165,9 @@ int device_clear(struct device_tool *t)
     }
     int exit_code = device_open(t);
     if (exit_code == 0) {
+        exit_code = expect_ek(t);
+    }
+    if (exit_code == 0) {
         exit_code = check_lockout_auth(t);
     }
     if (exit_code == 0) {
@@ -190,6 +195,9 @@ static int convert(struct device_tool *t, size_t input_max, begin_run begin, con
     }
     if (exit_code == 0) {
         exit_code = device_open(t);
+    }
+    if (exit_code == 0) {
+        exit_code = expect_ek(t);
     }
     if (exit_code == 0) {
         exit_code = run(t, begin);

@@ -50,12 +50,10 @@ static bool is_policy(const struct tpm2_session *s)
 
 static void join(struct key *key, const struct tpm2_session *s, struct bytes auth_value)
 {
-    const size_t len = len_without_zeros(auth_value);
-    memcpy(key->bytes, s->key, s->key_len);
-    if (len > 0) {
-        memcpy(key->bytes + s->key_len, auth_value.p, len);
-    }
-    key->len = s->key_len + len;
+    struct bytes_writer w = bytes_writer_over(key->bytes, sizeof key->bytes);
+    bytes_write_bytes(&w, bytes_of(s->key, s->key_len));
+    bytes_write_bytes(&w, bytes_of(auth_value.p, len_without_zeros(auth_value)));
+    key->len = w.len;
 }
 
 /* Key and initial value of CFB, from both nonces, the newer first [P1 r1.59 21.3]. The authValue takes part even in a
@@ -139,7 +137,7 @@ static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, 
     const uint16_t tag = bytes_read_u16(&r);
     (void)bytes_read_u32(&r); /* commandSize */
     const uint32_t code = bytes_read_u32(&r);
-    bytes_skip(&r, 4 * p->name_count);
+    bytes_skip(&r, (size_t)4 * p->name_count);
     const size_t auths_len = bytes_read_u32(&r);
     c->auths = w->len - r.left;
     bytes_skip(&r, auths_len);

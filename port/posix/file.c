@@ -172,6 +172,20 @@ static int try_replace_at(int directory, const char *name)
     return unlinkat(directory, beside, 0) == 0 ? 0 : BYTES_E_FILE;
 }
 
+int posix_file_create_private(const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct stat st;
+    if (fd < 0) {
+        return -1;
+    }
+    if (fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || (fchmod(fd, 0600) == 0 && ftruncate(fd, 0) == 0))) {
+        return fd;
+    }
+    close_quietly(fd);
+    return -1;
+}
+
 int posix_file_replaceable(const char *path)
 {
     const char *name;

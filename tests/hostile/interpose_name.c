@@ -6,10 +6,8 @@
 #include "port/posix/private.h"
 #include "tests/hostile/interpose.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct interposer state;
 static struct trace_pcapng capture;
@@ -112,7 +110,7 @@ static const char *find_tpm(const char *name)
 static bool open_capture(struct interposer *i, const char *path, char *why, size_t why_size)
 {
     char reason[POSIX_FILE_ERROR_MAX];
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int fd = posix_file_create_private(path);
     FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (file == NULL) {
         snprintf(why, why_size, "%s cannot be written: %s", path,

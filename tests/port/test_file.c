@@ -123,6 +123,28 @@ static int secret_refuses_what_others_can_read(void)
     return 0;
 }
 
+/* What was there is gone, and so is the right of others to read it; a device keeps its mode. */
+static int created_is_private(void)
+{
+    const char *path = support_path("private");
+    struct stat st;
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text("what was there"), 0666), 0);
+    const int fd = posix_file_create_private(path);
+    CHECK(fd >= 0 && fstat(fd, &st) == 0);
+    CHECK_EQUAL(st.st_mode & 0777, 0600);
+    CHECK_EQUAL(st.st_size, 0);
+    CHECK_EQUAL(close(fd), 0);
+    CHECK(stat("/dev/null", &st) == 0);
+    const mode_t mode = st.st_mode;
+    const int null = posix_file_create_private("/dev/null");
+    CHECK(null >= 0 && fstat(null, &st) == 0);
+    CHECK_EQUAL(st.st_mode, mode);
+    CHECK_EQUAL(close(null), 0);
+    CHECK_EQUAL(posix_file_create_private(support_path("no-such/file")), -1);
+    CHECK_EQUAL(errno, ENOENT);
+    return 0;
+}
+
 /* As another user: only root can try it. */
 static int secret_of_another_owner(void)
 {
@@ -218,6 +240,7 @@ int main(void)
         {"secret: refused if others can access it", secret_refuses_what_others_can_read},
         {"secret: of this user, or of root and readable for a group", secret_of_another_owner},
         {"secret: missing and too long", secret_reports},
+        {"a file for secrets is nobody else's, also if it was", created_is_private},
         {"storage: save replaces, load finds", storage_keeps_one_record},
         {"memory: no core dump", memory_is_private},
     };

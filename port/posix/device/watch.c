@@ -9,7 +9,6 @@
 #include "tpm/tools/explain.h"
 #include "tpm/tools/rc_text.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 static const char *command_name(uint32_t command)
@@ -162,7 +161,7 @@ static void watched_close(void *context)
 static int open_pcapng(struct device_tool *t, const char *path)
 {
     char reason[POSIX_FILE_ERROR_MAX];
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int fd = posix_file_create_private(path);
     t->pcapng_file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (t->pcapng_file == NULL) {
         device_say("--trace: %s cannot be written: %s", path, posix_file_error(errno, reason, sizeof reason));

@@ -18,6 +18,7 @@ import time
 import xml.etree.ElementTree
 
 from tap import Programs, check
+from waiting import end_listening
 
 PATIENCE = 1500
 READ_PUBLIC, FLUSH, ACTIVATE, IMPORT, LOAD, HMAC = 0x173, 0x165, 0x147, 0x156, 0x157, 0x155
@@ -181,7 +182,7 @@ class Proxy:
                         sock.sendall(self.change(command, lambda c, t=tpm: (t.sendall(c), receive(t))[1]))
 
     def close(self):
-        self.listener.close()
+        end_listening(self.listener)
 
 
 def code(message):

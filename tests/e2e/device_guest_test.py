@@ -18,7 +18,7 @@ from certificates import make_ca, make_leaf
 from harness import HUBS, PROGRAM_PATIENCE, SCOPE, Bench, Device, SwtpmForTools, read_file, run
 from tap import Programs, check, same
 from tpm_front import Front
-from waiting import wait_until
+from waiting import end_listening, wait_until
 
 EK, SRK = "0x81010001", "0x81000001"
 HMAC = 0x155
@@ -109,7 +109,7 @@ class Peer:
             self.context.load_cert_chain(os.path.join(self.dir, "cert.pem"), os.path.join(self.dir, "key.pem"))
             self.context.maximum_version = ssl.TLSVersion.TLSv1_2
         self.listener = socket.create_server(("127.0.0.1", 0))
-        Programs.cleanup.callback(self.listener.close)
+        Programs.cleanup.callback(end_listening, self.listener)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):

@@ -16,7 +16,7 @@ import threading
 from harness import Bench, Device, Swtpm, run, write_file
 from server_harness import SCOPE
 from tap import Programs, check, same
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, end_listening, wait_until
 from tpm_front import Front
 
 USAGE, TPM, NETWORK = 2, 3, 4
@@ -173,7 +173,10 @@ def talker(words):
                         client.recv(100)
                         client.sendall(words)
         threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            end_listening(listener)
 
 
 def test_unreachable():

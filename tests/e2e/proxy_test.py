@@ -10,6 +10,7 @@ import threading
 
 from harness import HUBS, Bench, Device, write_file
 from tap import check, same
+from waiting import end_listening
 
 SILENCE = 15  # seconds after which the proxy hangs up: before the device does
 
@@ -40,7 +41,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
-        self.listener.close()
+        end_listening(self.listener)
 
     def accept(self):
         while True:

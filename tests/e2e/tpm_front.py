@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from waiting import PATIENCE
+from waiting import PATIENCE, end_listening
 
 GET_CAPABILITY, CAP_ALGORITHMS, CAP_PROPERTIES = 0x17A, 0, 6
 POWER_ON, SEND_COMMAND, NV_ON = 1, 8, 11
@@ -52,7 +52,7 @@ class Front:
 
     def __exit__(self, *_):
         for listener in self.listeners:
-            listener.close()
+            end_listening(listener)
 
     def accept(self, listener, serve):
         while True:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Waiting for what must happen; threads and processes of which a test wants to know whether they still run."""
+import contextlib
+import socket
 import threading
 import time
 
@@ -35,6 +37,14 @@ class Threads:
 
     def any_runs(self):
         return any(t.is_alive() for t in self.threads)
+
+
+def end_listening(listener):
+    """A thread that waits in accept() ends. When the socket is only closed, it may go on with the next one that gets
+    the same descriptor, and answer there."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def children_of(pid):

@@ -52,6 +52,11 @@ class Record:
         """Messages of explain, of one command."""
         return [m for m in self.messages if m["name"] == "TPM2_" + name and m["kind"] == "tpm-" + kind]
 
+    def messages_of(self, name, who):
+        """Messages of explain with this comment."""
+        return [m for m, (comment, _) in zip(self.messages, self.packets)
+                if comment == who and m["name"] == "TPM2_" + name]
+
     def answers(self, who):
         """What the TPM answers to the commands with this comment."""
         following = zip(self.packets, self.packets[1:])
@@ -220,6 +225,8 @@ def steals(kind):
         same(len(record.said("the inner key")), inner_keys, f"inner keys: {what}")
         same(len(record.said("the key")), keys, f"keys: {what}")
         same({line.split()[0] for line in record.said("TPM2_Rewrap")}, {rewrap}, f"TPM2_Rewrap: {what}")
+        closed = record.said("still under the inner key, which he does not have")
+        same(len(closed), 2 if rewrap == "0x000" and keys == 0 else 0, f"keys that he cannot open: {what}")
         asked = record.answers("from the interposer")
         check(len(asked) >= 3, f"he has hardly asked: {asked}")
         if keys > 0:  # the last one is the hub's
@@ -227,17 +234,38 @@ def steals(kind):
             check(token_signed_by(record.said("the key")[-1], token), f"not the hub's device key: {what}")
 
 
+# Passwords, what he does, and the words with which it ends: what he lent is not authorized; PolicySecret has the other
+# session's nonceTPM; the answer of StartAuthSession has the HMAC of the session that it is asked in.
+LOANS = [
+    ((), "own-session", "TPM2_ActivateCredential answered TPM_RC_POLICY_FAIL (0xA9D, session 2)"),
+    ((), "own-session-nonce", "TPM2_ActivateCredential answered TPM_RC_POLICY_FAIL (0xA9D, session 2)"),
+    ((OWNER, ENDORSEMENT), "own-session", "TPM2_PolicySecret answered TPM_RC_NONCE (0x1CF, parameter 1)"),
+    ((OWNER, ENDORSEMENT), "own-session-nonce", f"the answer to TPM2_StartAuthSession {NOT_BELIEVED}"),
+]
+
+
 def lends_session(kind):
-    """a policy session of his own in the place of the device's: nothing is authorized in it, and he gets no key"""
-    for passwords in ((), (OWNER, ENDORSEMENT)):
-        for option in ("own-session", "own-session-nonce"):
-            device = Bus(kind)
-            device.own(*passwords)
-            bench().enroll(device, device.id)
-            with device.listen(option, "rewrap") as record:
-                bench().register(device, device.id, status=3)
-            same(record[0].said("the key"), [], f"keys: {passwords}")
-            same(len(record[0].said("the inner key")), 0 if passwords else 1, f"inner keys: {passwords}")
+    """a policy session of his own in the place of the device's, and its nonce: the TPM or the device refuses it, and he
+    gets no key"""
+    for passwords, option, says in LOANS:
+        device, what = Bus(kind), (passwords, option)
+        device.own(*passwords)
+        bench().enroll(device, device.id)
+        with device.listen(option, "rewrap") as record:
+            bench().register(device, device.id, status=3, says=says)
+        record, = record
+        same(record.said("the key"), [], f"keys: {what}")
+        same(len(record.said("the inner key")), 0 if passwords else 1, f"inner keys: {what}")
+        # What the device was given is in order: his session, with the nonce of the one or of the other.
+        his, = record.messages_of("StartAuthSession", "to the interposer")
+        lent, = record.messages_of("StartAuthSession", "changed, to the device")
+        real = record.messages_of("StartAuthSession", "from the TPM")[-1]
+        same(lent["error"], 0, f"what the device is given: {what}")
+        nonces = [record.field(message, "nonceTPM")[0] for message in (his, real, lent)]
+        same(nonces[2], nonces[0 if option.endswith("nonce") else 1], f"the nonce: {what}")
+        same(record.said("the device gets his own session"), [lent["hex"][20:28]], f"the log: {what}")
+        same(lent["hex"][20:28], his["hex"][20:28], f"the session: {what}")
+        same(record.said("and its nonce"), nonces[:1] if option.endswith("nonce") else [], f"the log: {what}")
 
 
 # ---- A key of his own in the EK's place ------------------------------------------------------------------------------
@@ -251,6 +279,7 @@ def replaces_ek(kind):
     with device.listen("own-ek") as record:
         bench().register(device, device.id, status=1, says="error 401003")
     same(record[0].sent("StartAuthSession", "command"), [], "sessions")
+    check(record[0].said("the device gets his own key for the EK, of the Name"), "the log does not say what he has done")
     owner = device.secret("owner", OWNER)
     with device.listen("own-ek") as record:
         device.run("own", "--state", device.path("state"), "--new-owner-auth-file", owner, status=5,

@@ -41,7 +41,7 @@
  *   step, what, name   as above; kind is "secrets"
  *   values  array, each computed from those before it:
  *     session   number: its handle; 0: it has none yet
- *     name      string: "salt", "sessionKey"; "cpHashInput", "cpHash" ("rpHashInput", "rpHash"), "hmacKey",
+ *     name      string: "salt", "nonceTPM", "nonceCaller", "sessionKey"; "cpHashInput", "cpHash" ("rpHashInput", "rpHash"), "hmacKey",
  *               "hmacInput", "hmac"; "cfbSecret", "cfbKey", "cfbIV", "keystream", "clear"
  *     hex, meaning   strings
  * New members may be added; these stay. */

@@ -30,10 +30,14 @@ class Record:
         self.bytes = read_file(path)
         self.packets = list(self.read())
         # dps-device explain reads it whole, and knows each message.
-        lines = run(Programs.path("dps-device"), "explain", "--format", "json", path, status=None).out.splitlines()
+        explain = (Programs.path("dps-device"), "explain", path)
+        lines = run(*explain, "--format", "json", status=None).out.splitlines()
         self.messages = [json.loads(line) for line in lines]
+        # Words may stand on two lines.
+        self.heard = " ".join(run(*explain, status=None).out.rpartition("What a listener")[2].split())
         same(len(self.messages), len(self.packets), "messages that explain shows")
         same([m["len"] for m in self.messages], [len(data) for _, data in self.packets], "their lengths")
+        same([m["what"] for m in self.messages], [comment for comment, _ in self.packets], "who sent them")
 
     def read(self):
         """Each packet: the comment, and what is behind 40 bytes of IP and TCP headers."""
@@ -131,6 +135,12 @@ def hears(kind):
         record, = record
         for password in (OWNER, ENDORSEMENT):
             same(password.encode() in record.bytes, readable, f"{password} in the record, {options}")
+            check(any(password.encode().hex() in m["hex"] and not m["masked"] for m in record.messages) == readable,
+                  f"{password} in what explain shows, {options}")
+        inner = "certInfo (TPM2_ActivateCredential), encryptionKey (TPM2_Import)"
+        same(inner in record.heard.partition("Encrypted by sessions:")[0], readable, f"in clear: {record.heard}")
+        check(readable or (inner in record.heard and "In clear: nothing" in record.heard), f"it says {record.heard}")
+        check("since the session has no salt: nothing" in record.heard, f"it says {record.heard}")
         activated, imported = record.sent("ActivateCredential", "response"), record.sent("Import", "command")
         same((len(activated), len(imported)), (2, 2), "of nonce and hub key")
         for answer, command in zip(activated, imported):
@@ -225,6 +235,11 @@ def steals(kind):
         same(len(record.said("the inner key")), inner_keys, f"inner keys: {what}")
         same(len(record.said("the key")), keys, f"keys: {what}")
         same({line.split()[0] for line in record.said("TPM2_Rewrap")}, {rewrap}, f"TPM2_Rewrap: {what}")
+        # Each answer is that of its own command, whoever has asked between.
+        same([m["name"] for m in record.messages if m["error"] != 0], [], f"malformed: {what}")
+        same(len(record.sent("Import", "response")), len(record.sent("Import", "command")), f"imports: {what}")
+        same(len(record.sent("ActivateCredential", "response")), len(record.sent("ActivateCredential", "command")),
+             f"activations: {what}")
         closed = record.said("still under the inner key, which he does not have")
         same(len(closed), 2 if rewrap == "0x000" and keys == 0 else 0, f"keys that he cannot open: {what}")
         asked = record.answers("from the interposer")
@@ -279,7 +294,7 @@ def replaces_ek(kind):
     with device.listen("own-ek") as record:
         bench().register(device, device.id, status=1, says="error 401003")
     same(record[0].sent("StartAuthSession", "command"), [], "sessions")
-    check(record[0].said("the device gets his own key for the EK, of the Name"), "the log does not say what he has done")
+    check(record[0].said("the device gets his own key for the EK, of the Name"), "the log does not say it")
     owner = device.secret("owner", OWNER)
     with device.listen("own-ek") as record:
         device.run("own", "--state", device.path("state"), "--new-owner-auth-file", owner, status=5,

@@ -62,7 +62,7 @@ bool interposer_give_session(struct interposer *i, uint8_t *response, size_t len
     (void)bytes_read_u32(&r); /* responseSize */
     const bool success = bytes_read_u32(&r) == TPM2_RC_SUCCESS;
     const uint32_t device_session = bytes_read_u32(&r);
-    (void)bytes_read_bytes(&r, tag == TPM2_ST_SESSIONS ? 4 : 0); /* parameterSize */
+    bytes_skip(&r, tag == TPM2_ST_SESSIONS ? 4 : 0); /* parameterSize */
     const size_t nonce_at = len - r.left + 2;
     const size_t nonce_len = bytes_read_2b(&r).len;
     if (!i->own_session || i->given_session != 0 || !starts_policy_session(i) || !success || r.error != 0) {

@@ -35,7 +35,7 @@ static void look(void *context, unsigned step, enum port_trace_kind kind, const 
 
 static void start_listening(void)
 {
-    bus = (struct interposer){.tpm = f.tpm_port, .record = {NULL, look}};
+    bus = (struct interposer){.tpm = f.tpm_port, .record = {NULL, look}, .own = {NULL, look}};
     f.tpm_port = (struct port_tpm){&bus, interposer_transact};
 }
 

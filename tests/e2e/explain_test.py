@@ -240,6 +240,96 @@ OF_SIMULATOR = [ip_packet(struct.pack(">IBI", 8, 0, len(COMMAND)) + COMMAND),
                 ip_packet(struct.pack(">I", len(RESPONSE)) + RESPONSE + bytes(4), 2321, 40000)]
 
 
+def commented(packets, order="<"):
+    """pcapng with a comment for each packet, before it another option (epb_flags) and after it another comment."""
+    def option(code, value):
+        return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+    def block(kind, body):
+        return struct.pack(order + "II", kind, len(body) + 12) + body + struct.pack(order + "I", len(body) + 12)
+
+    data = block(0x0a0d0d0a, struct.pack(order + "IHHq", 0x1a2b3c4d, 1, 0, -1)) + block(1, struct.pack(order + "HHI",
+        101, 0, 0))
+    for p, comment in packets:
+        options = option(2, bytes(4)) + option(1, comment.encode()) + option(1, b"another") + option(0, b"")
+        data += block(6, struct.pack(order + "IIIII", 0, 0, 0, len(p), len(p)) + p + bytes(-len(p) % 4) + options)
+    return data
+
+
+def answers_of_two(order):
+    """Between a command and its answer somebody else asks, over a connection of his own."""
+    random, number = bytes.fromhex("80010000000c0000017b0004"), bytes.fromhex("8001000000100000000000041a2b3c4d")
+    data = commented([(ip_packet(COMMAND), "one asks"), (ip_packet(random, 40001), "the other asks"),
+                      (ip_packet(number, 2321, 40001), "the other hears\nand more"),
+                      (ip_packet(RESPONSE, 2321, 40000), "one \x1b[31m hears")], order)
+    messages = [json.loads(line) for line in shows(data, options=("--format", "json")).splitlines()]
+    same([(m["name"], m["kind"], m["what"], m["error"]) for m in messages],
+         [("TPM2_Load", "tpm-command", "one asks", 0), ("TPM2_GetRandom", "tpm-command", "the other asks", 0),
+          ("TPM2_GetRandom", "tpm-response", "the other hears", 0),
+          ("TPM2_Load", "tpm-response", "one ?[31m hears", 0)], "what it shows")
+    shows(data, f"TPM2_Load → TPM, {len(COMMAND)} bytes: one asks\n", "TPM_RC_SUCCESS (0x000); one ?[31m hears\n",
+          silent=True)
+
+
+def policy_secret(session, secret):
+    """TPM2_PolicySecret for the endorsement hierarchy, whose authorization is this secret."""
+    auth = struct.pack(">IHBH", session, 0, 1, len(secret)) + secret
+    body = struct.pack(">III", 0x4000000b, 0x03000000, len(auth)) + auth + bytes(10)
+    return struct.pack(">HII", 0x8002, len(body) + 10, 0x151) + body
+
+
+PASSWORD, MAC = b"what nobody may read", bytes(range(0x80, 0xa0))
+IS_HMAC = "An HMAC over the command"
+# The session and what it gives; what is shown of it in a capture; pasted; in the list of what was heard in clear.
+GIVEN = [
+    ("a password", 0x40000009, PASSWORD, "Its text: what nobody may read", "hidden: 20 bytes",
+     "password of TPM_RH_ENDORSEMENT (TPM2_PolicySecret)"),
+    ("zeros of --trace in its place", 0x40000009, bytes(20), "hidden: 20 bytes", "hidden: 20 bytes",
+     "password of TPM_RH_ENDORSEMENT (TPM2_PolicySecret)"),
+    ("a policy session's password", 0x03000001, PASSWORD, "Its text: what nobody may read", "hidden: 20 bytes",
+     "password of TPM_RH_ENDORSEMENT (TPM2_PolicySecret)"),
+    ("a policy session's HMAC", 0x03000001, MAC, IS_HMAC, "hidden: 32 bytes", "nothing"),
+    ("an HMAC session's HMAC", 0x02000001, MAC, IS_HMAC, IS_HMAC, "nothing"),
+]
+
+
+def shows_given(session, secret, in_capture, pasted, heard):
+    command = policy_secret(session, secret)
+    out = shows(tcti([ip_packet(command)]), in_capture, "In clear: " + heard)
+    same("hidden" in out, "hidden" in in_capture, "something is hidden")
+    check("What a listener" not in shows(command, pasted), "a paste is no bus")
+    message = json.loads(shows(tcti([ip_packet(command)]), options=("--format", "json")))
+    same((message["hex"], message["masked"]), (command.hex(), "hidden" in in_capture), "JSON")
+
+
+def start_session(salt, handle):
+    """TPM2_StartAuthSession of an HMAC session, and its answer."""
+    key, encrypted = (0x80000000, bytes(256)) if salt else (0x40000007, b"")
+    body = struct.pack(">IIH", key, 0x40000007, 32) + bytes(32) + struct.pack(">H", len(encrypted)) + encrypted
+    body += bytes.fromhex("000010000b")  # HMAC, no symmetric algorithm, SHA-256
+    answer = struct.pack(">IH", handle, 32) + bytes(32)
+    return [struct.pack(">HII", 0x8001, len(body) + 10, 0x176) + body,
+            struct.pack(">HII", 0x8001, len(answer) + 10, 0) + answer]
+
+
+def guesses(salts, guessable):
+    handle = 0x02000001
+    messages = [m for salt in salts for m in start_session(salt, handle)] + [policy_secret(handle, MAC)]
+    shows(tcti([ip_packet(m) for m in messages]), f"guessed at home, since the session has no salt: {guessable}")
+
+
+def tests_of_what_is_heard():
+    for name, *rest in GIVEN:
+        yield f"capture: {name} is shown, pasted it is hidden", partial(shows_given, *rest)
+    guessed = "password of\n    TPM_RH_ENDORSEMENT (TPM2_PolicySecret)"
+    for name, salts, guessable in (("without a salt", [False], guessed),
+                                   ("with a salt", [True], "nothing"),
+                                   ("with a salt, whose handle was another's", [False, True], "nothing")):
+        yield f"capture: the key of an HMAC session {name}", partial(guesses, salts, guessable)
+    for order, name in (("<", "little-endian"), (">", "big-endian")):
+        yield f"capture: comments, and each answer with its own command, {name}", partial(answers_of_two, order)
+
+
 def tests_of_captures():
     for name, data in (("tcpdump on Ethernet", pcap(1, bytes(12) + b"\x08\x00", PACKETS)),
                        ("tcpdump -i any", pcap(113, bytes(16), PACKETS)),
@@ -269,7 +359,7 @@ def test_capture_of_something_else():
 
 def tests():
     for some in (tests_of_forms, tests_of_ca, tests_of_response_codes, tests_of_logs, tests_of_tokens, tests_of_http,
-                 tests_of_captures):
+                 tests_of_captures, tests_of_what_is_heard):
         yield from some()
 
 

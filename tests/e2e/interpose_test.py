@@ -30,10 +30,14 @@ class Record:
         self.bytes = read_file(path)
         self.packets = list(self.read())
         # dps-device explain reads it whole, and knows each message.
-        lines = run(Programs.path("dps-device"), "explain", "--format", "json", path, status=None).out.splitlines()
+        explain = (Programs.path("dps-device"), "explain", path)
+        lines = run(*explain, "--format", "json", status=None).out.splitlines()
         self.messages = [json.loads(line) for line in lines]
+        # Words may stand on two lines.
+        self.heard = " ".join(run(*explain, status=None).out.rpartition("What a listener")[2].split())
         same(len(self.messages), len(self.packets), "messages that explain shows")
         same([m["len"] for m in self.messages], [len(data) for _, data in self.packets], "their lengths")
+        same([m["what"] for m in self.messages], [comment for comment, _ in self.packets], "who sent them")
 
     def read(self):
         """Each packet: the comment, and what is behind 40 bytes of IP and TCP headers."""
@@ -51,6 +55,11 @@ class Record:
     def sent(self, name, kind):
         """Messages of explain, of one command."""
         return [m for m in self.messages if m["name"] == "TPM2_" + name and m["kind"] == "tpm-" + kind]
+
+    def messages_of(self, name, who):
+        """Messages of explain with this comment."""
+        return [m for m, (comment, _) in zip(self.messages, self.packets)
+                if comment == who and m["name"] == "TPM2_" + name]
 
     def answers(self, who):
         """What the TPM answers to the commands with this comment."""
@@ -126,6 +135,12 @@ def hears(kind):
         record, = record
         for password in (OWNER, ENDORSEMENT):
             same(password.encode() in record.bytes, readable, f"{password} in the record, {options}")
+            check(any(password.encode().hex() in m["hex"] and not m["masked"] for m in record.messages) == readable,
+                  f"{password} in what explain shows, {options}")
+        inner = "certInfo (TPM2_ActivateCredential), encryptionKey (TPM2_Import)"
+        same(inner in record.heard.partition("Encrypted by sessions:")[0], readable, f"in clear: {record.heard}")
+        check(readable or (inner in record.heard and "In clear: nothing" in record.heard), f"it says {record.heard}")
+        check("since the session has no salt: nothing" in record.heard, f"it says {record.heard}")
         activated, imported = record.sent("ActivateCredential", "response"), record.sent("Import", "command")
         same((len(activated), len(imported)), (2, 2), "of nonce and hub key")
         for answer, command in zip(activated, imported):
@@ -220,6 +235,13 @@ def steals(kind):
         same(len(record.said("the inner key")), inner_keys, f"inner keys: {what}")
         same(len(record.said("the key")), keys, f"keys: {what}")
         same({line.split()[0] for line in record.said("TPM2_Rewrap")}, {rewrap}, f"TPM2_Rewrap: {what}")
+        # Each answer is that of its own command, whoever has asked between.
+        same([m["name"] for m in record.messages if m["error"] != 0], [], f"malformed: {what}")
+        same(len(record.sent("Import", "response")), len(record.sent("Import", "command")), f"imports: {what}")
+        same(len(record.sent("ActivateCredential", "response")), len(record.sent("ActivateCredential", "command")),
+             f"activations: {what}")
+        closed = record.said("still under the inner key, which he does not have")
+        same(len(closed), 2 if rewrap == "0x000" and keys == 0 else 0, f"keys that he cannot open: {what}")
         asked = record.answers("from the interposer")
         check(len(asked) >= 3, f"he has hardly asked: {asked}")
         if keys > 0:  # the last one is the hub's
@@ -227,17 +249,38 @@ def steals(kind):
             check(token_signed_by(record.said("the key")[-1], token), f"not the hub's device key: {what}")
 
 
+# Passwords, what he does, and the words with which it ends: what he lent is not authorized; PolicySecret has the other
+# session's nonceTPM; the answer of StartAuthSession has the HMAC of the session that it is asked in.
+LOANS = [
+    ((), "own-session", "TPM2_ActivateCredential answered TPM_RC_POLICY_FAIL (0xA9D, session 2)"),
+    ((), "own-session-nonce", "TPM2_ActivateCredential answered TPM_RC_POLICY_FAIL (0xA9D, session 2)"),
+    ((OWNER, ENDORSEMENT), "own-session", "TPM2_PolicySecret answered TPM_RC_NONCE (0x1CF, parameter 1)"),
+    ((OWNER, ENDORSEMENT), "own-session-nonce", f"the answer to TPM2_StartAuthSession {NOT_BELIEVED}"),
+]
+
+
 def lends_session(kind):
-    """a policy session of his own in the place of the device's: nothing is authorized in it, and he gets no key"""
-    for passwords in ((), (OWNER, ENDORSEMENT)):
-        for option in ("own-session", "own-session-nonce"):
-            device = Bus(kind)
-            device.own(*passwords)
-            bench().enroll(device, device.id)
-            with device.listen(option, "rewrap") as record:
-                bench().register(device, device.id, status=3)
-            same(record[0].said("the key"), [], f"keys: {passwords}")
-            same(len(record[0].said("the inner key")), 0 if passwords else 1, f"inner keys: {passwords}")
+    """a policy session of his own in the place of the device's, and its nonce: the TPM or the device refuses it, and he
+    gets no key"""
+    for passwords, option, says in LOANS:
+        device, what = Bus(kind), (passwords, option)
+        device.own(*passwords)
+        bench().enroll(device, device.id)
+        with device.listen(option, "rewrap") as record:
+            bench().register(device, device.id, status=3, says=says)
+        record, = record
+        same(record.said("the key"), [], f"keys: {what}")
+        same(len(record.said("the inner key")), 0 if passwords else 1, f"inner keys: {what}")
+        # What the device was given is in order: his session, with the nonce of the one or of the other.
+        his, = record.messages_of("StartAuthSession", "to the interposer")
+        lent, = record.messages_of("StartAuthSession", "changed, to the device")
+        real = record.messages_of("StartAuthSession", "from the TPM")[-1]
+        same(lent["error"], 0, f"what the device is given: {what}")
+        nonces = [record.field(message, "nonceTPM")[0] for message in (his, real, lent)]
+        same(nonces[2], nonces[0 if option.endswith("nonce") else 1], f"the nonce: {what}")
+        same(record.said("the device gets his own session"), [lent["hex"][20:28]], f"the log: {what}")
+        same(lent["hex"][20:28], his["hex"][20:28], f"the session: {what}")
+        same(record.said("and its nonce"), nonces[:1] if option.endswith("nonce") else [], f"the log: {what}")
 
 
 # ---- A key of his own in the EK's place ------------------------------------------------------------------------------
@@ -251,6 +294,7 @@ def replaces_ek(kind):
     with device.listen("own-ek") as record:
         bench().register(device, device.id, status=1, says="error 401003")
     same(record[0].sent("StartAuthSession", "command"), [], "sessions")
+    check(record[0].said("the device gets his own key for the EK, of the Name"), "the log does not say it")
     owner = device.secret("owner", OWNER)
     with device.listen("own-ek") as record:
         device.run("own", "--state", device.path("state"), "--new-owner-auth-file", owner, status=5,

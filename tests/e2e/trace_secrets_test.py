@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -84,6 +85,19 @@ def messages_of(text):
     return messages
 
 
+def told_to_people(text):
+    """The secrets of the readable form, pairs of name and bytes: a name in column 10, and below it lines of hex."""
+    told = []
+    for line in text.splitlines():
+        name = re.match(r"(?:  Secret: | {10})(\w+)", line)
+        digits = re.fullmatch(r" {26}([0-9a-f]+)", line)
+        if name:
+            told.append((name.group(1), ""))
+        elif digits and told:
+            told[-1] = (told[-1][0], told[-1][1] + digits.group(1))
+    return [(name, bytes.fromhex(digits)) for name, digits in told]
+
+
 class Checker:
     """Goes through the messages and keeps what a session consists of: its key and the nonces."""
 
@@ -105,6 +119,7 @@ class Checker:
             same(len(mine[0]["salt"]), 32, "the salt")
             wanted = kdfa(mine[0]["salt"], b"ATH", nonce_tpm + nonce_caller, 32)
             same(mine[0]["sessionKey"], wanted, "sessionKey")
+            same((mine[0]["nonceTPM"], mine[0]["nonceCaller"]), (nonce_tpm, nonce_caller), "the nonces")
             self.keys[handle] = wanted
             self.salts.append(mine[0]["salt"])
             self.count("sessionKey")
@@ -225,6 +240,17 @@ def test_forms(o):
         for words in ("Encrypted: certInfo.", "Encrypted: encryptionKey.", "HMAC session 0x02000000",
                       "policy session 0x03000001", "sessionKey", "keystream", "clear"):
             check(words in text, f"it does not say {words!r}")
+
+
+def test_session_key_by_hand(o):
+    """from what the readable form says, people can compute each sessionKey"""
+    told = told_to_people(o.register("--trace", "--trace-secrets"))
+    found = [k for k, (name, _) in enumerate(told) if name == "sessionKey"]
+    same(len(found), 2, "sessionKeys")
+    for k in found:
+        before = dict(told[k - 3:k])
+        same(sorted(before), ["nonceCaller", "nonceTPM", "salt"], "what stands before it")
+        same(told[k][1], kdfa(before["salt"], b"ATH", before["nonceTPM"] + before["nonceCaller"], 32), "sessionKey")
 
 
 def test_loud(o):

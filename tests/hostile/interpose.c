@@ -28,11 +28,17 @@ void interposer_show(const struct interposer *i, const char *what, struct bytes 
     }
 }
 
+static void record_by(const struct port_trace *sink, enum port_trace_kind kind, const char *who,
+                      struct bytes bytes)
+{
+    if (sink->message != NULL) {
+        sink->message(sink->context, 0, kind, who, bytes);
+    }
+}
+
 static void record(const struct interposer *i, enum port_trace_kind kind, const char *who, struct bytes bytes)
 {
-    if (i->record.message != NULL) {
-        i->record.message(i->record.context, 0, kind, who, bytes);
-    }
+    record_by(&i->record, kind, who, bytes);
 }
 
 int interposer_ask(struct interposer *i, const struct bytes_writer *command, uint8_t *response,
@@ -42,11 +48,11 @@ int interposer_ask(struct interposer *i, const struct bytes_writer *command, uin
     if (command->error != 0) {
         return command->error;
     }
-    record(i, PORT_TRACE_TPM_COMMAND, "from the interposer", bytes_written(command));
+    record_by(&i->own, PORT_TRACE_TPM_COMMAND, "from the interposer", bytes_written(command));
     const int error =
         i->tpm.transact(i->tpm.context, bytes_written(command), response, capacity, &len, i->timeout_ms);
     *answer = bytes_of(response, error == 0 ? len : 0);
-    record(i, PORT_TRACE_TPM_RESPONSE, "to the interposer", *answer);
+    record_by(&i->own, PORT_TRACE_TPM_RESPONSE, "to the interposer", *answer);
     return error;
 }
 
@@ -130,6 +136,7 @@ int interposer_transact(void *context, struct bytes command, uint8_t *response, 
     look_at_rules(i);
     record(i, PORT_TRACE_TPM_COMMAND, "from the device", command);
     if (interposer_steal(i, response, capacity, response_len)) {
+        record(i, PORT_TRACE_TPM_RESPONSE, "the same, to the device", bytes_of(response, *response_len));
         return 0;
     }
     bool changed = flip(i, INTERPOSER_FLIP_COMMAND, i->command, i->command_len);

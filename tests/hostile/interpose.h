@@ -10,7 +10,8 @@
 
 /* His name: interpose:FILE[,OPTION...]/TPM, as in interpose:bus.pcapng,rewrap/libtpms:DIR. FILE has no comma and no
  * two slashes in a row; it becomes a capture for `dps-device explain` and Wireshark. Unlike --trace it has passwords as
- * they were sent, and for each packet who sent it. Options:
+ * they were sent, which explain shows, and for each packet who sent it; what he asks himself has a connection of its
+ * own. Options:
  *   flip-command=PLACE    one bit is wrong in a command, flip-response=PLACE in a response
  *   replay=PLACE          the same command is sent once more after the answer
  *   own-ek                his own public key stands in the EK's place in the answers of ReadPublic and CreatePrimary;
@@ -40,6 +41,7 @@ struct interposer_rule {
 struct interposer {
     struct port_tpm tpm;      /* the TPM behind him */
     struct port_trace record; /* sees what crosses, with who sent it; message null: nobody */
+    struct port_trace own;    /* likewise, what he asks himself */
     struct interposer_rule rules[INTERPOSER_RULES];
     size_t rule_count;
     bool rewrap, strip, own_ek, own_session, own_nonce, log;

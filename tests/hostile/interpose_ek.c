@@ -57,6 +57,8 @@ bool interposer_put_own_ek(struct interposer *i, uint8_t *response, size_t len)
     memcpy(modulus, own, MODULUS_SIZE);
     tpm2_name_of(bytes_of(response + at, area_len), own_name);
     put_in_place(response, len, bytes_of(real_name, sizeof real_name), own_name);
+    interposer_show(i, "the device gets his own key for the EK, of the Name",
+                    bytes_of(own_name, sizeof own_name));
     return true;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static struct interposer state;
-static struct trace_pcapng capture;
+static struct trace_pcapng capture, own_capture; /* of one file: two connections in it */
 
 static bool text_is(struct bytes text, const char *word)
 {
@@ -123,6 +123,9 @@ static bool open_capture(struct interposer *i, const char *path, char *why, size
     trace_pcapng_open(&capture, file, 0);
     capture.passwords = true;
     i->record = trace_pcapng_port(&capture);
+    own_capture = capture;
+    own_capture.connection = 1;
+    i->own = trace_pcapng_port(&own_capture);
     return true;
 }
 

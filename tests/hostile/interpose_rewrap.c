@@ -236,6 +236,8 @@ static void rewrap(struct interposer *i)
     i->refusals += error != 0;
     if (error == 0 && i->inner_key_len > 0) {
         open_inner(i, duplicate, bytes_of(name, sizeof name));
+    } else if (error == 0) {
+        interposer_show(i, "still under the inner key, which he does not have", duplicate);
     }
 }
 

@@ -6,6 +6,8 @@
 #include "tpm/tools/explain.h"
 #include <string.h>
 
+#define HANDLE_AT 10 /* after the header */
+
 static void put_u32(uint8_t *at, uint32_t value)
 {
     struct bytes_writer w = bytes_writer_over(at, 4);
@@ -55,7 +57,15 @@ bool interposer_give_session(struct interposer *i, uint8_t *response, size_t len
     uint8_t buffer[128];
     uint32_t rc;
     struct bytes answer, nonce;
-    if (!i->own_session || i->given_session != 0 || !starts_policy_session(i) || len < 48) {
+    struct bytes_reader r = bytes_reader_over(bytes_of(response, len));
+    const uint16_t tag = bytes_read_u16(&r);
+    (void)bytes_read_u32(&r); /* responseSize */
+    const bool success = bytes_read_u32(&r) == TPM2_RC_SUCCESS;
+    const uint32_t device_session = bytes_read_u32(&r);
+    bytes_skip(&r, tag == TPM2_ST_SESSIONS ? 4 : 0); /* parameterSize */
+    const size_t nonce_at = len - r.left + 2;
+    const size_t nonce_len = bytes_read_2b(&r).len;
+    if (!i->own_session || i->given_session != 0 || !starts_policy_session(i) || !success || r.error != 0) {
         return false;
     }
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
@@ -64,11 +74,12 @@ bool interposer_give_session(struct interposer *i, uint8_t *response, size_t len
         tpm2_start_auth_session_parse(answer, &rc, &i->given_session, &nonce) != 0) {
         return false;
     }
-    struct bytes_reader r = bytes_reader_over(bytes_of(response + 10, 4));
-    i->device_session = bytes_read_u32(&r);
-    put_u32(response + 10, i->given_session);
-    if (i->own_nonce && nonce.len == 32) {
-        memcpy(response + 16, nonce.p, nonce.len);
+    i->device_session = device_session;
+    put_u32(response + HANDLE_AT, i->given_session);
+    interposer_show(i, "the device gets his own session", bytes_of(response + HANDLE_AT, 4));
+    if (i->own_nonce && nonce.len == nonce_len) {
+        memcpy(response + nonce_at, nonce.p, nonce.len);
+        interposer_show(i, "and its nonce", nonce);
     }
     return true;
 }

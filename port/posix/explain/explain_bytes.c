@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes: TPM messages, keys, activation blobs, and the captures that hold them. */
+/* Bytes: TPM messages, keys and activation blobs. */
 #include "dps/protocol/activation.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
@@ -155,7 +155,8 @@ static void show_message(struct explain_paste *p, struct bytes message)
     if (is_command(message)) {
         p->command_code = tpm2_explain_command_code(message);
         p->answered = 0;
-        explain_show(p, TRACE_COMMAND, NULL, message);
+        explain_show(p, TRACE_COMMAND, p->comment, message);
+        explain_hear(p, true, message);
         return;
     }
     if (p->command_code == 0) {
@@ -164,7 +165,8 @@ static void show_message(struct explain_paste *p, struct bytes message)
     if (p->command_code == 0) {
         guess_command(p, message);
     }
-    explain_show(p, TRACE_RESPONSE, NULL, message);
+    explain_show(p, TRACE_RESPONSE, p->comment, message);
+    explain_hear(p, false, message);
     p->answered = p->many ? p->command_code : 0;
     p->command_code = 0;
 }
@@ -213,6 +215,16 @@ static struct bytes without_simulator(struct bytes bytes)
     return bytes;
 }
 
+bool explain_messages(struct explain_paste *p, struct bytes bytes)
+{
+    const struct bytes messages = without_simulator(bytes);
+    if (message_len(messages) == 0) {
+        return false;
+    }
+    show_messages(p, messages);
+    return true;
+}
+
 /* ---- What is it? ------------------------------------------------------------------------------------------------- */
 
 bool explain_ek(struct explain_paste *p, const char *what, struct bytes text)
@@ -257,10 +269,10 @@ bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes
 {
     struct dps_activation blob;
     struct capture_packet packet;
-    const struct bytes message = without_simulator(bytes);
-    if (message_len(message) > 0) {
-        show_messages(p, message);
-    } else if (is_public(bytes)) {
+    if (explain_messages(p, bytes)) {
+        return true;
+    }
+    if (is_public(bytes)) {
         show_public(p, what, bytes);
     } else if (dps_activation_parse(bytes, &blob) == 0) {
         show_blob(p, what, bytes);
@@ -270,61 +282,6 @@ bool explain_bytes(struct explain_paste *p, const char *what, struct bytes bytes
         return explain_http(p, bytes) || explain_ek(p, what, bytes); /* base64 of a PEM file */
     } else if (!show_public_without_size(p, what, bytes)) {
         return explain_ek(p, what, bytes);
-    }
-    return true;
-}
-
-/* ---- Captures ---------------------------------------------------------------------------------------------------- */
-
-#define PORT_HTTP 80 /* in clear: what trace_pcapng.c makes of HTTPS */
-
-/* TPM messages are recognised by their form, on any port; HTTP by its port, since an answer may come in pieces. */
-static bool show_packet(struct explain_paste *p, const struct capture_packet *packet)
-{
-    const struct port_trace http = trace_port(&p->trace);
-    const bool request = packet->to_port == PORT_HTTP, answer = packet->from_port == PORT_HTTP;
-    const struct bytes message = without_simulator(packet->payload);
-    if (message_len(message) > 0) {
-        show_messages(p, message);
-        return true;
-    }
-    if (request || answer) {
-        http.message(http.context, 0, request ? PORT_TRACE_HTTP_REQUEST : PORT_TRACE_HTTP_RESPONSE, NULL,
-                     packet->payload);
-        p->shown++;
-        return true;
-    }
-    return false;
-}
-
-bool explain_capture(struct explain_paste *p, struct bytes file)
-{
-    struct capture c;
-    struct capture_packet packet;
-    unsigned others = 0, packets = 0;
-    int error;
-    if (!capture_open(&c, file)) {
-        return false;
-    }
-    p->many = true;
-    while ((error = capture_next(&c, &packet)) == 0) {
-        if (packet.payload.len > 0) {
-            packets++;
-            others += !show_packet(p, &packet);
-        }
-    }
-    if (error != BYTES_E_NOT_FOUND) {
-        explain_say("this capture is cut off: %zu bytes at its end are not shown", c.rest.len);
-        p->broken = true;
-    }
-    if (others > 0) {
-        explain_say(
-            "%u of %u packets with data are neither a whole TPM message nor HTTP in clear, and are not shown",
-            others, packets);
-    }
-    if (p->shown == 0) {
-        explain_say("there is no TPM message and no HTTP in clear in this capture");
-        p->broken = true;
     }
     return true;
 }

@@ -17,11 +17,12 @@
  *   step    number, 1..10; 0 outside of the flow
  *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what trace_explain was
  *           given also "public", "activation-blob", "response-code", "sas-token" or "json"
- *   what    string: what the message is for
+ *   what    string: what the message is for; of a packet that `explain` has found in a capture, the first line of its
+ *           comment
  *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
  *   len     number: its bytes
  *   hex     string, 2 * len lower-case digits; passwords are zeros
- *   masked  true if bytes of hex were replaced, else false
+ *   masked  true if bytes of hex were replaced, else false. In a capture nothing is, but zeros count as replaced
  *   sessions  of a TPM message, string: "Sessions: policy session 0x03000000. Encrypted: certInfo."; absent if it has
  *           none
  *   error   number: 0, or a negative value of enum bytes_error: the message is malformed or incomplete, and fields
@@ -41,8 +42,8 @@
  *   step, what, name   as above; kind is "secrets"
  *   values  array, each computed from those before it:
  *     session   number: its handle; 0: it has none yet
- *     name      string: "salt", "sessionKey"; "cpHashInput", "cpHash" ("rpHashInput", "rpHash"), "hmacKey",
- *               "hmacInput", "hmac"; "cfbSecret", "cfbKey", "cfbIV", "keystream", "clear"
+ *     name      string: "salt", "nonceTPM", "nonceCaller", "sessionKey"; "cpHashInput", "cpHash" ("rpHashInput",
+ *               "rpHash"), "hmacKey", "hmacInput", "hmac"; "cfbSecret", "cfbKey", "cfbIV", "keystream", "clear"
  *     hex, meaning   strings
  * New members may be added; these stay. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_H
@@ -58,8 +59,9 @@ struct trace {
     FILE *out;
     bool json;
     bool colour;
-    size_t column;                   /* readable form: where the next character goes, from 0 */
-    uint32_t command_code;           /* of the last TPM command: its response does not repeat it */
+    bool capture;          /* explain: passwords as they stand in the file, and each packet's comment */
+    size_t column;         /* readable form: where the next character goes, from 0 */
+    uint32_t command_code; /* of the last TPM command: its response does not repeat it */
     struct trace_sessions sessions;  /* likewise */
     const struct dps_device *device; /* its secrets are shown; null: none are */
     /* An HTTP response comes in pieces and is shown when it is complete. */

@@ -64,9 +64,28 @@ static bool is_tpm(const struct message *m)
     return m->kind == TRACE_COMMAND || m->kind == TRACE_RESPONSE;
 }
 
+/* Of a field, without its size. */
+static struct bytes content_of(const struct message *m, const struct tpm2_field *f)
+{
+    const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
+    return bytes_of(&m->bytes.p[f->offset + size_field], f->len - size_field);
+}
+
+/* In a capture a password stands in clear, unless the trace that it comes from has zeros in its place. */
 static bool is_hidden(const struct message *m, const struct tpm2_field *f)
 {
-    return f->secret && m->t->device == NULL;
+    return f->secret && m->t->device == NULL && (!m->t->capture || trace_is_blank(content_of(m, f)));
+}
+
+/* A policy session gives an HMAC or a password: whoever sees the bytes can tell. */
+static struct tpm2_field with_meaning(const struct message *m, const struct tpm2_field *f)
+{
+    struct tpm2_field shown = *f;
+    if (m->t->capture && f->kind == TPM2_FIELD_BUFFER && f->secret &&
+        trace_is_hmac(f->name, content_of(m, f))) {
+        shown.meaning = "An HMAC over the command, made with the session's key.";
+    }
+    return shown;
 }
 
 /* ---- The readable form ------------------------------------------------------------------------------------------- */
@@ -80,12 +99,13 @@ static void write_field(void *context, const struct tpm2_field *f)
     }
     m->in_buffer = f->kind == TPM2_FIELD_BUFFER;
     m->buffer_depth = f->depth;
-    const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
+    const struct bytes content = content_of(m, f);
+    const bool hidden_now = is_hidden(m, f) && content.len > 0;
     trace_column(t, TRACE_HEX_AT);
     trace_style(t, TRACE_BYTES);
-    if (is_hidden(m, f) && f->len > size_field) {
+    if (hidden_now) {
         char hidden[40];
-        (void)snprintf(hidden, sizeof hidden, "hidden: %zu bytes", f->len - size_field);
+        (void)snprintf(hidden, sizeof hidden, "hidden: %zu bytes", content.len);
         trace_words(t, hidden, TRACE_HEX_AT);
     } else if (f->kind != TPM2_FIELD_STRUCTURE) {
         trace_short_hex(t, bytes_of(&m->bytes.p[f->offset], f->len));
@@ -95,7 +115,13 @@ static void write_field(void *context, const struct tpm2_field *f)
     trace_words(t, f->name, TRACE_NAME_AT);
     trace_style(t, TRACE_PLAIN);
     trace_column(t, TRACE_TEXT_AT);
-    trace_value(t, f);
+    const struct tpm2_field shown = with_meaning(m, f);
+    trace_value(t, &shown);
+    if (f->secret && !hidden_now && trace_is_text(content)) {
+        trace_words(t, " Its text:", TRACE_TEXT_AT);
+        trace_words(t, " ", TRACE_TEXT_AT);
+        trace_peer_text(t, content, TRACE_TEXT_AT);
+    }
     trace_newline(t);
     trace_bits(t, f);
 }
@@ -161,8 +187,9 @@ static void write_heading(const struct message *m)
     trace_words(t, text, TRACE_HEX_AT);
     if (m->kind == TRACE_RESPONSE || m->kind == TRACE_RESPONSE_CODE) {
         trace_response_code(t, response_code_of(m));
-    } else if (m->what != NULL) {
-        trace_words(t, " ", TRACE_HEX_AT);
+    }
+    if (m->what != NULL && (m->kind != TRACE_RESPONSE || t->capture)) {
+        trace_words(t, m->kind == TRACE_RESPONSE ? "; " : " ", TRACE_HEX_AT);
         trace_words(t, m->what, TRACE_HEX_AT);
     }
     trace_style(t, TRACE_PLAIN);
@@ -233,7 +260,7 @@ static void json_field(void *context, const struct tpm2_field *f)
         (void)fprintf(out, ",\"value\":%llu", (unsigned long long)f->value);
     }
     json_text(m->t, "valueName", f->value_name);
-    json_text(m->t, "meaning", f->meaning);
+    json_text(m->t, "meaning", with_meaning(m, f).meaning);
     json_text(m->t, "spec", f->spec);
     (void)fprintf(out, "%s%s}", is_hidden(m, f) && f->leaf ? ",\"masked\":true" : "",
                   f->encrypted ? ",\"encrypted\":true" : "");

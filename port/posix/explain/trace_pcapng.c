@@ -22,7 +22,7 @@
 #define SECRET_MAX 256U
 
 enum { INTERFACE_TPM, INTERFACE_HTTP };
-enum { STREAM_TPM, STREAM_SERVICE, STREAM_HUB };
+enum { STREAM_TPM, STREAM_SERVICE, STREAM_HUB, STREAMS };
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 
@@ -95,7 +95,7 @@ void trace_pcapng_open(struct trace_pcapng *p, FILE *out, uint64_t fixed_seconds
 /* ---- Packets ----------------------------------------------------------------------------------------------------- */
 
 struct packet {
-    unsigned interface, stream;
+    unsigned interface, stream, connection;
     bool to_device;
     struct bytes message;
 };
@@ -141,7 +141,7 @@ static void write_ip(struct bytes_writer *w, const struct packet *p)
 static void write_tcp(struct bytes_writer *w, const struct packet *p, const struct trace_pcapng_stream *s)
 {
     const uint16_t peer = p->interface == INTERFACE_TPM ? 2321 : 80;
-    const uint16_t device = (uint16_t)(PORT_DEVICE + p->stream);
+    const uint16_t device = (uint16_t)(PORT_DEVICE + p->stream + STREAMS * p->connection);
     bytes_write_u16(w, p->to_device ? peer : device);
     bytes_write_u16(w, p->to_device ? device : peer);
     bytes_write_u32(w, p->to_device ? s->received : s->sent);
@@ -258,6 +258,7 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
         .stream = tpm          ? STREAM_TPM
                   : step == 10 ? STREAM_HUB
                                : STREAM_SERVICE,
+        .connection = tpm ? p->connection : 0,
         .to_device = kind == PORT_TRACE_TPM_RESPONSE || kind == PORT_TRACE_HTTP_RESPONSE,
         .message = bytes,
     };

@@ -23,6 +23,7 @@ struct trace_pcapng_stream {
 struct trace_pcapng {
     FILE *out;
     bool passwords;                  /* as they are sent */
+    unsigned connection;             /* to the TPM, from 0: who asks it beside the device has another port */
     const struct dps_device *device; /* its secrets stand in the comments; null: none do */
     struct trace_sessions sessions;  /* of the last TPM command */
     uint64_t fixed_seconds;          /* 0: the time of day */

@@ -35,6 +35,11 @@ struct tpm2_field;
 /* Its digits or name, its sentence, and the bits that are set. */
 void trace_value(struct trace *t, const struct tpm2_field *field);
 void trace_bits(struct trace *t, const struct tpm2_field *field);
+/* Of what may be a password: zeros alone, printable alone; not empty. */
+bool trace_is_blank(struct bytes content);
+bool trace_is_text(struct bytes content);
+/* An "hmac" of TPMS_AUTH_COMMAND that is one, and no password. Zeros may be either. */
+bool trace_is_hmac(const char *name, struct bytes content);
 /* Those of the message that was shown last, whose sessions are in t; t->device is not null. */
 void trace_show_secrets(struct trace *t, unsigned step, const char *what);
 

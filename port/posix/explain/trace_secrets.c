@@ -235,6 +235,8 @@ static void tell_beginning(struct telling *t)
                tpm2_session_begin(&begun, t->s->new_session, s->key, s->nonce_caller, nonce) == 0) {
         t->session = &begun;
         tell(t, "salt", salt, "As before.");
+        tell(t, "nonceTPM", nonce, "Of this answer.");
+        tell(t, "nonceCaller", bytes_of(s->nonce_caller, TPM2_NONCE_SIZE), "Of the command that it answers.");
         tell(t, "sessionKey", bytes_of(begun.key, begun.key_len),
              "KDFa of the salt, the label ATH, nonceTPM and nonceCaller, in this order.");
     }

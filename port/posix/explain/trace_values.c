@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is shown of a value: of a field, in the readable form, and of a secret, in both. */
+#include "crypto/crypto.h"
 #include "port/posix/explain/trace_private.h"
 #include "tpm/tools/explain.h"
 #include <string.h>
@@ -43,6 +44,33 @@ void trace_bits(struct trace *t, const struct tpm2_field *f)
         }
         trace_newline(t);
     }
+}
+
+/* ---- Passwords --------------------------------------------------------------------------------------------------- */
+
+bool trace_is_blank(struct bytes content)
+{
+    uint8_t all = 0;
+    for (size_t i = 0; i < content.len; i++) {
+        all |= content.p[i];
+    }
+    return content.len > 0 && all == 0;
+}
+
+bool trace_is_text(struct bytes content)
+{
+    for (size_t i = 0; i < content.len; i++) {
+        if (content.p[i] < 0x20 || content.p[i] >= 0x7F) {
+            return false;
+        }
+    }
+    return content.len > 0;
+}
+
+bool trace_is_hmac(const char *name, struct bytes content)
+{
+    return strcmp(name, "hmac") == 0 && content.len == CRYPTO_SHA256_SIZE && !trace_is_blank(content) &&
+           !trace_is_text(content);
 }
 
 /* ---- Secrets ----------------------------------------------------------------------------------------------------- */

@@ -82,7 +82,7 @@ static bool read_ip(struct bytes bytes, struct capture_packet *packet)
     packet->to_port = bytes_read_u16(&tcp);
     (void)bytes_read_u64(&tcp); /* sequence and acknowledgement numbers */
     bytes_skip(&whole, (size_t)4 * (bytes_read_u8(&tcp) >> 4));
-    packet->payload = bytes_of(NULL, 0);
+    packet->payload = packet->comment = bytes_of(NULL, 0);
     if (r.error != 0 || tcp.error != 0 || whole.error != 0) {
         return false;
     }
@@ -116,6 +116,23 @@ static void read_interface(struct capture *c, struct bytes_reader *body)
     }
 }
 
+/* The options that follow a packet's bytes and their padding [draft-ietf-opsawg-pcapng 3.5]. */
+static struct bytes read_comment(const struct capture *c, size_t captured, struct bytes_reader *body)
+{
+    enum { OPTION_END = 0, OPTION_COMMENT = 1 };
+    bytes_skip(body, (4 - captured % 4) % 4);
+    while (body->left > 0 && body->error == 0) {
+        const uint32_t code = read_u16(c, body);
+        const uint32_t len = read_u16(c, body);
+        const struct bytes value = bytes_read_bytes(body, len);
+        if (code == OPTION_END || code == OPTION_COMMENT) {
+            return code == OPTION_COMMENT && body->error == 0 ? value : bytes_of(NULL, 0);
+        }
+        bytes_skip(body, (4 - len % 4) % 4);
+    }
+    return bytes_of(NULL, 0);
+}
+
 static void read_block_packet(const struct capture *c, uint32_t type, struct bytes_reader *body,
                               struct capture_packet *packet)
 {
@@ -138,6 +155,7 @@ static void read_block_packet(const struct capture *c, uint32_t type, struct byt
     if (interface < c->link_count) {
         (void)read_link(c->links[interface], bytes, packet);
     }
+    packet->comment = type != BLOCK_SIMPLE_PACKET ? read_comment(c, len, body) : bytes_of(NULL, 0);
 }
 
 /* A section may have the other byte order. */

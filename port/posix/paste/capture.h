@@ -18,6 +18,7 @@ struct capture {
 
 struct capture_packet {
     struct bytes payload; /* of TCP; a view of the file; empty: none */
+    struct bytes comment; /* the packet's first one, of pcapng; a view of the file; empty: none */
     uint16_t from_port, to_port;
 };
 

@@ -156,7 +156,8 @@ static void tell_parameter(struct telling *t, size_t i, struct bytes key)
     const struct bytes theirs =
         t->s->command ? bytes_of(t->session->nonce_tpm, TPM2_NONCE_SIZE) : sent->nonce;
     const struct bytes content = t->s->content;
-    if (t->s->encrypted == NULL || (sent->attributes & hides) == 0 || content.len > sizeof clear) {
+    if (t->s->encrypted == NULL || (sent->attributes & hides) == 0 || content.len == 0 ||
+        content.len > sizeof clear) {
         return;
     }
     crypto_kdfa_sha256(key, "CFB", t->s->command ? ours : theirs, t->s->command ? theirs : ours, symmetric,
@@ -166,10 +167,10 @@ static void tell_parameter(struct telling *t, size_t i, struct bytes key)
     for (size_t at = 0; at < content.len; at++) {
         keystream[at] = clear[at] ^ content.p[at];
     }
-    tell(t, "cfbSecret", key, "sessionKey, and that password also in a policy session.");
+    tell(t, "cfbSecret", key, "sessionKey, and the password of what the session authorizes.");
     tell(t, "cfbKey", bytes_of(symmetric, 16),
-         "KDFa of that, the label CFB and both nonces, the newer one first.");
-    tell(t, "cfbIV", bytes_of(symmetric + 16, 16), "Its other half: the initial value.");
+         "KDFa of cfbSecret, the label CFB and both nonces, the newer one first.");
+    tell(t, "cfbIV", bytes_of(symmetric + 16, 16), "What KDFa gave after these 16 bytes: the initial value.");
     tell(t, "keystream", bytes_of(keystream, content.len), "What AES-128-CFB adds to the parameter.");
     tell(t, "clear", bytes_of(clear, content.len), "The parameter, which nobody without the key can read.");
     if (content.len == sizeof t->nonce) {

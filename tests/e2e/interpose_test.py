@@ -15,6 +15,7 @@ import urllib.parse
 
 from harness import KINDS, Bench, Device, read_file, run
 from served import Served
+from server_harness import SCOPE
 from tap import Programs, check, same
 
 OWNER, ENDORSEMENT = "the owner's password", "that of endorsement"
@@ -194,6 +195,66 @@ def changes(kind):
         same(record.answers("changed, to the TPM"), answers, f"answers of the TPM to {rules}, {options}")
 
 
+# Passwords, options and rules; exit code and words.
+BUS = "see who is on the TPM's bus"
+CHANGED = "the command was changed on its way to the TPM, or the session is not ours"
+BOTH = (OWNER, ENDORSEMENT)
+ERRORS = [
+    ((), (), "own-session", 3, ("TPM_RC_POLICY_FAIL", "it was changed on the TPM's bus")),
+    ((), ("--no-sessions",), "own-session", 3, ("TPM_RC_POLICY_FAIL", "it was changed on the TPM's bus")),
+    (BOTH, (), "own-session", 3, ("TPM_RC_NONCE", "the session is not the one that this program began")),
+    (BOTH, (), "flip-command=PolicySecret", 3, ("that was given is wrong, or a message was changed", "if it is right")),
+    (BOTH, (), "flip-response=StartAuthSession@20", 3, ("TPM2_StartAuthSession", CHANGED)),
+    ((), (), "flip-response=StartAuthSession@20", 3, ("TPM2_ActivateCredential", CHANGED)),
+    ((), (), "flip-command=ActivateCredential", 3, CHANGED),
+    ((), (), "flip-command=Import@100", 3, CHANGED),
+    (BOTH, (), "flip-command=HMAC@60", 3, (CHANGED, "or the key that the service sent has a password")),
+]
+
+
+def explains(kind):
+    """a refusal after a change on the bus: the words are about the bus, and no password is called wrong for sure"""
+    for passwords, options, rule, code, says in ERRORS:
+        device = Bus(kind)
+        if passwords:
+            device.own(*passwords)
+        bench().enroll(device, device.id)
+        with device.listen(rule):
+            words = bench().register(device, device.id, *options, status=code, says=says).err
+        check(BUS in words and "evict" not in words and "password is wrong" not in words, words)
+
+
+def explains_own(kind):
+    """the same in `own`, where no password was in force before, and then the new one is"""
+    for rule, *says in (("HierarchyChangeAuth", "no owner authorization is set, and none was given: a message"),
+                        ("CreatePrimary:2", "that was given is wrong, or a message", "have been changed before that")):
+        device = Bus(kind)
+        owner = device.secret("owner", OWNER)
+        with device.listen("flip-command=" + rule):
+            device.run("own", "--new-owner-auth-file", owner, status=3, says=(*says, BUS))
+
+
+def explains_other_ek(kind):
+    """an EK that is not the state file's and that the service refuses: nobody is told to enroll it"""
+    device = Bus(kind)
+    bench().enroll(device, device.id)
+    words = f"endorsement key is not the one of {device.path('state')}"
+    for rule in ("own-ek", "flip-response=CreatePrimary@200"):  # a bit of the modulus
+        with device.listen(rule):
+            told = bench().register(device, device.id, status=1, says=("401003", "or somebody on the TPM's bus")).err
+        check(words not in told, f"no state is known: {told}")
+    bench().register(device, device.id)
+    for rule in ("own-ek", "flip-response=CreatePrimary@200"):
+        with device.listen(rule):
+            told = bench().register(device, device.id, status=1, says=("401003", words, BUS)).err
+        check("dps-device ek" not in told and "No password" not in told, told)
+    arguments = ("--service", bench().at(), "--ca", bench().path("ca.pem"), "--scope", SCOPE, "--state",
+                 device.path("state"))
+    with device.listen("own-ek"):  # without --id: the ID follows from the EK
+        told = device.run("register", *arguments, status=1, says=("404201", words, "enroll nothing now")).err
+    check("dps-device ek" not in told, told)
+
+
 def repeats(kind):
     """a command that is sent once more is refused; with --no-sessions the TPM signs again"""
     device = Bus(kind)
@@ -326,7 +387,8 @@ def names():
 
 
 def tests():
-    for test in (hears, hears_new_password, changes, repeats, steals, lends_session, replaces_ek):
+    for test in (hears, hears_new_password, changes, explains, explains_own, explains_other_ek, repeats, steals,
+                 lends_session, replaces_ek):
         for kind in ("libtpms", "swtpm-unix"):
             yield f"{' '.join(test.__doc__.split())} ({kind})", functools.partial(test, kind)
     yield names.__doc__, names

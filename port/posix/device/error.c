@@ -9,6 +9,7 @@
 #include "tpm/tools/explain.h"
 #include "tpm/tools/rc_text.h"
 #include <stdarg.h>
+#include <string.h>
 
 void device_say(const char *format, ...)
 {
@@ -147,16 +148,27 @@ static void explain_timeout(const struct device_tool *t)
     }
 }
 
-static void explain_state(const struct device_tool *t)
+bool device_ek_is_another(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
-    if (d->ek_is_expected && d->ek_len > 0) {
-        fprintf(stderr,
-                "this TPM's endorsement key is not the one of %s: it is another TPM, or somebody on its bus "
-                "puts a key of his own in its place. No password was sent in clear. What to do: if it is "
-                "meant to be "
-                "another TPM, remove that file and register again.\n",
-                t->options.state);
+    return d->ek_is_expected && d->ek_len > 0 && memcmp(d->ek_name, d->ek_expected, sizeof d->ek_name) != 0;
+}
+
+void device_explain_other_ek(const struct device_tool *t, const char *assurance)
+{
+    fprintf(
+        stderr,
+        "this TPM's endorsement key is not the one of %s: it is another TPM, or somebody on its bus "
+        "puts a key of his own in its place, or --ek-template is not as it was. %sWhat to do: if it is "
+        "meant to be another TPM or template, remove that file and register again; if not, enroll nothing "
+        "now, and see who is on the TPM's bus.\n",
+        t->options.state, assurance);
+}
+
+static void explain_state(const struct device_tool *t)
+{
+    if (device_ek_is_another(t)) {
+        device_explain_other_ek(t, "No password was sent in clear. ");
         return;
     }
     if (t->options.state != NULL) {
@@ -264,6 +276,9 @@ int device_report(struct device_tool *t, int error)
                    dps_device_step(d), dps_device_what(d));
         return 128 + posix_interrupted;
     }
+    if (error == BYTES_E_TPM_RC) {
+        device_ask_why(t);
+    }
     fputs("dps-device: ", stderr);
     /* Without a flow the run never began: there is no step to name. */
     if (d->flow != NULL && error != BYTES_E_STATE) {
@@ -275,6 +290,9 @@ int device_report(struct device_tool *t, int error)
 
 int device_report_tpm(struct device_tool *t, const char *what, int error)
 {
+    if (error == BYTES_E_TPM_RC) {
+        device_ask_why(t);
+    }
     fprintf(stderr, "dps-device: %s: ", what);
     explain(t, error);
     return exit_code_of(t, error);

@@ -24,7 +24,8 @@ static const struct {
     {400016, "register with --srk hardened: this enrollment, or this service, requires it"},
     {401003,
      "compare the enrolled endorsement key with `dps-device ek --format base64`: this is another TPM, or the "
-     "other EK template (--ek-template l1 or azure-sdk), or another device has this --id"},
+     "other EK template (--ek-template l1 or azure-sdk), or another device has this --id; or somebody on the "
+     "TPM's bus puts a key of his own in its place"},
     {401001, "register again: this device was removed, was given to another hub, or has registered since "
              "with another "
              "--state file"},
@@ -84,6 +85,13 @@ static void print_service_words(const struct dps_device *d)
     }
 }
 
+/* The service does not know the device by its EK or by the ID that follows from it. */
+static bool is_about_ek(const struct dps_device *d)
+{
+    return dps_device_step(d) == 4 && (d->service_error == 400004 || d->service_error == 404201 ||
+                                       d->service_error == 401003 || d->http_status == 401);
+}
+
 void device_explain_http(const struct device_tool *t)
 {
     const struct dps_device *d = &t->engine;
@@ -93,6 +101,12 @@ void device_explain_http(const struct device_tool *t)
     print_service_words(d);
     if (d->service_error == 404201) {
         fprintf(stderr, " (registration ID %s)", d->registration_id);
+    }
+    /* Then `dps-device ek` would print the same wrong key. */
+    if (is_about_ek(d) && device_ek_is_another(t)) {
+        fputs(": ", stderr);
+        device_explain_other_ek(t, "");
+        return;
     }
     fprintf(stderr, ". What to do: %s.\n", advice_for(d));
 }

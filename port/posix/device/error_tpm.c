@@ -21,8 +21,14 @@ struct situation {
 /* Unlike keys, the lockout authority allows no second try: a single wrong one locks it. */
 #define LOCKOUT_HAPPENED "a wrong lockout authorization was given before, and the lockout authority is locked"
 #define LOCKOUT_TO_DO                                                                                        \
-    "wait, with the TPM powered: `dps-device info` says how many seconds; or clear the TPM in the "          \
+    "wait, with the TPM powered, for as long as the lockout authority is locked after a wrong try "          \
+    "according to `dps-device info` (no TPM tells whether it is locked now); or clear the TPM in the "       \
     "firmware's set-up (BIOS)"
+
+#define COUNTS ", and this try counts towards the lockout"
+
+/* What an attacker on the bus causes looks like this, and so does a TPM with a defect. */
+#define BUS_TO_DO "do the same again; if it stays so, see who is on the TPM's bus"
 
 /* Quirk: no salted sessions. */
 #define SALT_HAPPENED "this TPM refuses a session that is salted to its endorsement key"
@@ -50,9 +56,6 @@ static const struct situation situations[] = {
      "failed",
      "register again; compare `dps-device ek --format base64` with the endorsementKey of the enrollment; if "
      "`dps-device info` is refused as well, power the machine down and up again"},
-    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_POLICY_FAIL,
-     "this EK requires a different policy than that of the TCG's template",
-     "evict the key at 0x81010001 if it is not the vendor's; the EK is then derived from the template"},
     {TPM2_CC_IMPORT, TPM2_RC_INTEGRITY,
      "the key that the service sent was made for another SRK, or changed on the way",
      "register again; if that does not help, the service is at fault"},
@@ -69,6 +72,14 @@ static const struct situation situations[] = {
      "32 bytes are always allowed"},
     {TPM2_CC_CLEAR, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
     {TPM2_CC_HIERARCHY_CHANGE_AUTH, TPM2_RC_LOCKOUT, LOCKOUT_HAPPENED, LOCKOUT_TO_DO},
+    /* The key is not to blame: one whose public area has another policy than the template's is never used. */
+    {0, TPM2_RC_POLICY_FAIL,
+     "the policy session is not as this program has made it: it was changed on the TPM's bus, or the TPM "
+     "does not do policies right",
+     BUS_TO_DO},
+    {0, TPM2_RC_NONCE,
+     "the session is not the one that this program began, or the command was changed on its way to the TPM",
+     BUS_TO_DO},
     {0, TPM2_RC_LOCKOUT, "too many wrong authorizations were given, and the TPM is locked",
      "wait: `dps-device info` says how long until a try is forgiven; the owner can also end it with the "
      "lockout "
@@ -169,6 +180,29 @@ static struct situation no_room(const struct device_tool *t, uint32_t code, char
     return s;
 }
 
+/* The session whose number is in the code: is it one of ours that have a key? */
+static bool is_keyed(const struct device_refusal *r, struct tpm2_rc rc)
+{
+    return rc.kind == TPM2_RC_KIND_SESSION && rc.number > 0 && (r->keyed >> (rc.number - 1) & 1) != 0;
+}
+
+/* An authorization that no option gives: no key of the flow has a password, and our sessions' own keys are right. So it
+ * is not the user's mistake. */
+static struct situation object_refused(const struct device_refusal *r, struct tpm2_rc rc)
+{
+    struct situation s = {0, rc.code, NULL, BUS_TO_DO};
+    if (!is_keyed(r, rc)) {
+        s.happened = "what the command uses has a password of its own, which this program does not know, or "
+                     "the command was changed on its way to the TPM";
+    } else if (r->command == TPM2_CC_HMAC) {
+        s.happened = "the command was changed on its way to the TPM, or the session is not ours, or the key "
+                     "that the service sent has a password of its own";
+    } else {
+        s.happened = "the command was changed on its way to the TPM, or the session is not ours";
+    }
+    return s;
+}
+
 /* to_do: room for an advice that names things. */
 static struct situation situation_of(const struct device_tool *t, uint32_t command, uint32_t code,
                                      char to_do[TO_DO_MAX])
@@ -188,37 +222,80 @@ static struct situation situation_of(const struct device_tool *t, uint32_t comma
     return (struct situation){0};
 }
 
-/* A hierarchy's authorization was refused: say which option to give. Returns false if the refusal is about something
- * else. */
-static bool explain_authorization(const struct device_tool *t, const struct device_refusal *r, uint32_t code)
+static const struct hierarchy {
+    uint32_t handle;
+    uint32_t is_set; /* of TPM_PT_PERMANENT */
+    const char *name;
+    const char *variable;
+} hierarchies[] = {
+    [DEVICE_AUTH_OWNER] = {TPM2_RH_OWNER, TPM2_PERMANENT_OWNER_AUTH_SET, "owner", "OWNER"},
+    [DEVICE_AUTH_ENDORSEMENT] = {TPM2_RH_ENDORSEMENT, TPM2_PERMANENT_ENDORSEMENT_AUTH_SET, "endorsement",
+                                 "ENDORSEMENT"},
+    [DEVICE_AUTH_LOCKOUT] = {TPM2_RH_LOCKOUT, TPM2_PERMANENT_LOCKOUT_AUTH_SET, "lockout", "LOCKOUT"},
+};
+#define HIERARCHY_COUNT (sizeof hierarchies / sizeof hierarchies[0])
+
+/* The hierarchy whose authorization was refused; HIERARCHY_COUNT: the refusal is about something else. */
+static size_t hierarchy_refused(const struct device_refusal *r)
 {
-    static const struct {
-        uint32_t handle;
-        const char *name;
-        const char *variable;
-    } hierarchies[] = {
-        [DEVICE_AUTH_OWNER] = {TPM2_RH_OWNER, "owner", "OWNER"},
-        [DEVICE_AUTH_ENDORSEMENT] = {TPM2_RH_ENDORSEMENT, "endorsement", "ENDORSEMENT"},
-        [DEVICE_AUTH_LOCKOUT] = {TPM2_RH_LOCKOUT, "lockout", "LOCKOUT"},
-    };
+    const uint32_t code = tpm2_rc_decode(r->rc).code;
+    size_t i = 0;
     if (code != TPM2_RC_BAD_AUTH && code != TPM2_RC_AUTH_FAIL) {
-        return false;
+        return HIERARCHY_COUNT;
     }
-    for (size_t i = 0; i < sizeof hierarchies / sizeof hierarchies[0]; i++) {
-        if (hierarchies[i].handle != r->handles[0]) {
-            continue;
-        }
-        bool given = t->auth_value[i].len > 0;
-        fprintf(stderr, "the %s authorization %s", hierarchies[i].name,
-                given ? "that was given is wrong" : "is set and was not given");
-        if (code == TPM2_RC_AUTH_FAIL) {
-            fputs(", and this try counts towards the lockout", stderr);
-        }
-        fprintf(stderr, ". What to do: give the right one with --%s-auth-file FILE or in DPS_%s_AUTH.\n",
-                hierarchies[i].name, hierarchies[i].variable);
-        return true;
+    while (i < HIERARCHY_COUNT && hierarchies[i].handle != r->handles[0]) {
+        i++;
     }
-    return false;
+    return i;
+}
+
+void device_ask_why(struct device_tool *t)
+{
+    const struct device_refusal refused = t->watch.refused;
+    if (hierarchy_refused(&refused) < HIERARCHY_COUNT) {
+        t->watch.permanent_told = device_property(t, TPM2_PT_PERMANENT, &t->watch.permanent) == 0;
+        t->watch.refused = refused; /* whatever the TPM has answered to this question */
+    }
+}
+
+/* The value in force: in `own` this can be the new one already. */
+static bool was_given(const struct device_tool *t, size_t i)
+{
+    const struct dps_device *d = &t->engine;
+    const bool changed[HIERARCHY_COUNT] = {[DEVICE_AUTH_OWNER] = d->owner_changed,
+                                           [DEVICE_AUTH_ENDORSEMENT] = d->endorsement_changed,
+                                           [DEVICE_AUTH_LOCKOUT] = d->lockout_changed};
+    const size_t in_force = changed[i] ? i + DEVICE_AUTH_NEW_OWNER : i;
+    return t->auth_value[in_force].len > 0 && !d->cleared;
+}
+
+/* In a session the TPM refuses a changed command with the same words as a wrong password. */
+static void explain_authorization(const struct device_tool *t, const struct device_refusal *r, size_t i)
+{
+    const struct tpm2_rc rc = tpm2_rc_decode(r->rc);
+    const struct hierarchy *h = &hierarchies[i];
+    const bool none_is_set = t->watch.permanent_told && (t->watch.permanent & h->is_set) == 0;
+    const bool given = was_given(t, i);
+    const bool keyed = is_keyed(r, rc);
+    const char *counts = rc.code == TPM2_RC_AUTH_FAIL ? COUNTS : "";
+    if (none_is_set && given) {
+        fprintf(stderr,
+                "no %s authorization is set, but one was given%s. What to do: leave --%s-auth-file and "
+                "DPS_%s_AUTH out.\n",
+                h->name, counts, h->name, h->variable);
+    } else if (none_is_set) {
+        fprintf(stderr,
+                "no %s authorization is set, and none was given: a message was changed on its way to or from "
+                "the TPM%s. What to do: " BUS_TO_DO ".\n",
+                h->name, counts);
+    } else {
+        fprintf(stderr,
+                "the %s authorization %s%s%s. What to do: give the right one with --%s-auth-file FILE or in "
+                "DPS_%s_AUTH%s.\n",
+                h->name, given ? "that was given is wrong" : "is set and was not given",
+                keyed ? ", or a message was changed on its way to or from the TPM" : "", counts, h->name,
+                h->variable, keyed ? "; if it is right, " BUS_TO_DO : "");
+    }
 }
 
 void device_explain_driver(const struct device_tool *t)
@@ -263,17 +340,21 @@ void device_explain_refusal(const struct device_tool *t)
     const char *command = tpm2_explain_command_name(r->command);
     fprintf(stderr, "%s answered ", command != NULL ? command : "a TPM command");
     print_code(r, rc);
-    if (explain_authorization(t, r, rc.code)) {
+    const size_t hierarchy = hierarchy_refused(r);
+    if (hierarchy < HIERARCHY_COUNT) {
+        explain_authorization(t, r, hierarchy);
         return;
     }
     /* A resource manager answers some commands in the TPM's stead, and means what the TPM would mean. */
     uint32_t below = 0;
     (void)(rc.kind == TPM2_RC_KIND_LAYER && tpm2_rc_layer(r->rc, &below) != NULL);
     const uint32_t code = below != 0 ? tpm2_rc_decode(below).code : rc.code;
-    const struct situation s = situation_of(t, r->command, code, to_do);
+    const bool unauthorized = code == TPM2_RC_BAD_AUTH || code == TPM2_RC_AUTH_FAIL;
+    const struct situation s =
+        unauthorized ? object_refused(r, rc) : situation_of(t, r->command, code, to_do);
     const char *meaning = tpm2_rc_meaning(rc.code);
     if (s.happened != NULL) {
-        fprintf(stderr, "%s.", s.happened);
+        fprintf(stderr, "%s%s.", s.happened, code == TPM2_RC_AUTH_FAIL ? COUNTS : "");
     } else {
         fputs(meaning != NULL ? meaning : "the TPM's documentation may know it.", stderr);
     }

@@ -63,6 +63,7 @@ struct device_refusal {
     uint32_t command; /* TPM_CC; 0: none */
     uint32_t handles[3];
     uint32_t rc;
+    uint8_t keyed; /* bit n - 1: the nth session is one of the engine's that have a key */
 };
 
 /* Sees every message: keeps what an error sentence needs, narrates, and passes on to the trace. */
@@ -71,6 +72,8 @@ struct device_watch {
     struct device_refusal asked; /* the last TPM command, except those that flush */
     struct device_refusal refused;
     struct device_refusal flushing; /* the last one of those */
+    uint32_t permanent;             /* TPM_PT_PERMANENT after a refused authorization, if permanent_told */
+    bool permanent_told;
     uint64_t asked_at_ms;
     uint64_t silent_ms; /* waited, since the user was last told of it */
     bool answer_begun;  /* an HTTP response comes in pieces; its first line is narrated once */
@@ -157,6 +160,8 @@ int device_report_tpm(struct device_tool *t, const char *what, int error);
 void device_print_text(FILE *out, struct bytes text);
 /* Say what the program is about to wait for, if it is time to. */
 void device_tell_wait(struct device_tool *t, uint32_t ms);
+/* Ask the TPM what a sentence about its refusal needs: before its first word, since --verbose and --trace write too. */
+void device_ask_why(struct device_tool *t);
 /* error_tpm.c: the TPM's refusal in t->watch: command, code, what it is about, its meaning, what to do. */
 void device_explain_refusal(const struct device_tool *t);
 /* BYTES_E_TPM_DRIVER: the kernel's refusal of the last command. */
@@ -165,6 +170,9 @@ void device_explain_driver(const struct device_tool *t);
 void device_explain_http(const struct device_tool *t);
 void device_explain_refused(const struct device_tool *t);
 void device_explain_network(const struct device_tool *t, int error);
+/* error.c: is the EK of this run another one than that of the state file? And what to do then. */
+bool device_ek_is_another(const struct device_tool *t);
+void device_explain_other_ek(const struct device_tool *t, const char *assurance);
 
 /* ---- query.c: questions to the TPM outside of a flow ---- */
 

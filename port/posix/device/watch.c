@@ -24,7 +24,17 @@ static struct device_refusal *command_at(struct device_tool *t, unsigned step)
     return step != 0 && t->engine.closing ? &t->watch.flushing : &t->watch.asked;
 }
 
-static void saw_command(struct device_tool *t, struct device_refusal *asked, struct bytes bytes)
+/* Bit n - 1 for the nth session of the command, as dps/device/session.c has placed them: from 1, and 0 for none. */
+static uint8_t keyed_sessions(const struct dps_guard *g, uint32_t command)
+{
+    if (g->code != command) {
+        return 0;
+    }
+    return (uint8_t)((1U << g->session_at | 1U << g->policy_at) >> 1);
+}
+
+static void saw_command(struct device_tool *t, struct device_refusal *asked, unsigned step,
+                        struct bytes bytes)
 {
     struct bytes_reader r = bytes_reader_over(bytes);
     *asked = (struct device_refusal){0};
@@ -34,6 +44,7 @@ static void saw_command(struct device_tool *t, struct device_refusal *asked, str
     for (size_t i = 0; i < 3; i++) {
         asked->handles[i] = bytes_read_u32(&r);
     }
+    asked->keyed = step != 0 ? keyed_sessions(&t->engine.guard, asked->command) : 0;
     t->watch.asked_at_ms = posix_monotonic_ms();
 }
 
@@ -91,7 +102,7 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
     struct device_tool *t = context;
     struct port_trace *next = &t->watch.next;
     if (kind == PORT_TRACE_TPM_COMMAND) {
-        saw_command(t, command_at(t, step), bytes);
+        saw_command(t, command_at(t, step), step, bytes);
     } else if (kind == PORT_TRACE_TPM_RESPONSE) {
         saw_response(t, step, what, bytes);
     } else {

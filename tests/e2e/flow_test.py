@@ -59,7 +59,9 @@ def part_ek(s):
 
 def part_enroll(s):
     """enroll: the service stores what ek prints"""
-    s.bench.enroll(s.device, s.id)
+    said = s.bench.enroll(s.device, s.id).out + s.tell("ek").out
+    s.digest = "SHA-256 " + hashlib.sha256(s.ek).hexdigest()
+    same(said.count(s.digest), 2, f"the digest that dps-admin and dps-device show: {said}")
     shown = json.loads(s.bench.admin("get", s.id, "--format", "json").out)
     same(base64.b64decode(shown["attestation"]["tpm"]["endorsementKey"]), s.ek, "enrolled key")
     check(s.id in s.bench.admin("list").out, "it is not in the list")
@@ -70,6 +72,7 @@ def part_own(s):
     device = s.device
     files = {which: device.secret(which, f"{which} of {s.id}"[:32]) for which in ("owner", "endorsement", "lockout")}
     owned = s.tell("own", *(x for which, path in files.items() for x in (f"--new-{which}-auth-file", path)))
+    same(owned.field("EK_pub"), s.digest, "the digest by which people compare")
     s.ek_name, s.srk_name = owned.field("EK Name"), owned.field("SRK Name")
     s.tell("own", status=3, says="authorization is set and was not given")
     device.auth = [x for which, path in files.items() for x in (f"--{which}-auth-file", path)]

@@ -53,6 +53,18 @@ static void write_der(struct bytes_writer *w, const struct crypto_rsa_public *ke
     }
 }
 
+void device_print_ek_digest(const struct device_tool *t, int width)
+{
+    const struct bytes public_2b = bytes_of(t->engine.ek, t->engine.ek_len);
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+    crypto_sha256(&public_2b, 1, digest);
+    printf("%-*sSHA-256 ", width, "EK_pub");
+    for (size_t i = 0; i < sizeof digest; i++) {
+        printf("%02x", digest[i]);
+    }
+    putchar('\n');
+}
+
 static void print_base64(struct bytes bytes)
 {
     uint8_t text[1024];
@@ -246,7 +258,8 @@ static void print_text(const struct device_tool *t)
         printf("EK                derived from the TPM's seed by template %s\n",
                t->config.ek_template == DPS_EK_L1 ? "L-1 (TCG)" : "azure-sdk");
     }
-    puts("EK_pub            as TPM2B_PUBLIC, base64:");
+    device_print_ek_digest(t, 18);
+    puts("                  as TPM2B_PUBLIC, base64:");
     print_base64(bytes_of(d->ek, d->ek_len));
     puts("                  as PEM:");
     print_pem(t);

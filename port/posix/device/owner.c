@@ -37,6 +37,7 @@ static void print_names(const struct device_tool *t)
     /* A key that this run made persistent was used by its transient handle. */
     bool kept = t->options.persist;
     print_name("EK Name", bytes_of(d->ek, d->ek_len), kept ? TPM2_HANDLE_EK : d->ek_handle);
+    device_print_ek_digest(t, 10);
     print_name("SRK Name", bytes_of(d->srk, d->srk_len), kept ? TPM2_HANDLE_SRK : d->srk_handle);
 }
 

@@ -203,7 +203,9 @@ int device_derive_ek(struct device_tool *t, const struct tpm2_public *area,
 
 /* ---- The commands ---- */
 
-int device_ek(struct device_tool *t);  /* ek.c */
+int device_ek(struct device_tool *t); /* ek.c */
+/* The digest of EK_pub by which people compare keys: dps-admin shows it, too. */
+void device_print_ek_digest(const struct device_tool *t, int width);
 int device_own(struct device_tool *t); /* owner.c */
 int device_clear(struct device_tool *t);
 int device_seal(struct device_tool *t);

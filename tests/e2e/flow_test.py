@@ -322,12 +322,16 @@ def fail_authorization(f):
         for files, says in tries * 4:  # more often than the lockout would forgive
             register(files, status=3, says=("TPM_RC_BAD_AUTH", says, "-auth-file"))
     check(device.run("info").field("Lockout").startswith("not locked; 0 of"), "a try was counted")
+    for which in ("owner", "endorsement"):
+        Device("libtpms").run("own", f"--{which}-auth-file", wrong, status=3,
+                              says=(f"no {which} authorization is set, but one was given", "leave", "out"))
     environment = {**os.environ, "DPS_OWNER_AUTH": "right", "DPS_ENDORSEMENT_AUTH": "right"}
     register({}, env=environment)
 
 
 def fail_lockout(f):
-    """3: a missing lockout authorization is not tried; a wrong one is named, and then the lockout"""
+    """3: a missing lockout authorization is not tried, nor is one where none is set; a wrong one is named, and then the
+    lockout"""
     device = Device("swtpm-unix")
     lockout, wrong = device.secret("lockout", "right"), device.secret("wrong", "wrong")
     device.run("own", "--new-lockout-auth-file", lockout)
@@ -335,10 +339,16 @@ def fail_lockout(f):
         device.run("clear", "--yes", status=3, says="Nothing was tried")
         device.run("own", "--new-lockout-auth-file", wrong, status=3, says="Nothing was tried")
     device.run("--lockout-auth-file", lockout, "clear", "--yes")
+    for command in (("clear", "--yes"), ("own", "--new-lockout-auth-file", wrong)):
+        device.run("--lockout-auth-file", lockout, *command, status=3,
+                   says=("no lockout password is set", "leave --lockout-auth-file", "Nothing was tried"))
     device.run("own", "--new-lockout-auth-file", lockout)
     device.run("--lockout-auth-file", wrong, "clear", "--yes", status=3,
                says=("TPM_RC_AUTH_FAIL", "counts towards the lockout"))
-    device.run("--lockout-auth-file", lockout, "clear", "--yes", status=3, says=("TPM_RC_LOCKOUT", "wait"))
+    device.run("--lockout-auth-file", lockout, "clear", "--yes", status=3,
+               says=("TPM_RC_LOCKOUT", "as long as the lockout authority is locked after a wrong try according to"))
+    shown = device.run("info").field("Lockout")
+    check(re.search(r"lockout authority locked for \d+ s after a wrong try$", shown), shown)
 
 
 # ---- The network: 4 --------------------------------------------------------------------------------------------------

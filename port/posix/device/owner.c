@@ -60,17 +60,21 @@ static void tell_what_was_set(const struct device_tool *t)
                           : " authorization");
 }
 
-/* Trying the empty value when a lockout authorization is set would lock its authority, by default for a day. So the
- * TPM is asked first; if it does not tell, the user is trusted. */
+/* Trying the empty value when a lockout authorization is set would lock its authority, by default for a day, and so
+ * would any value when none is set. So the TPM is asked first; if it does not tell, the user is trusted. */
 static int check_lockout_auth(struct device_tool *t)
 {
     uint32_t permanent;
-    if (t->config.lockout_auth.len > 0 || device_property(t, TPM2_PT_PERMANENT, &permanent) != 0 ||
-        (permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) == 0) {
+    const bool given = t->config.lockout_auth.len > 0;
+    if (device_property(t, TPM2_PT_PERMANENT, &permanent) != 0 ||
+        given == ((permanent & TPM2_PERMANENT_LOCKOUT_AUTH_SET) != 0)) {
         return 0;
     }
-    device_say("the lockout authorization is set and was not given. What to do: --lockout-auth-file FILE or "
-               "DPS_LOCKOUT_AUTH. Nothing was tried, because a wrong try locks the lockout authority");
+    device_say("%s. Nothing was tried, because a wrong try locks the lockout authority",
+               given ? "no lockout password is set, but one was given. What to do: leave --lockout-auth-file "
+                       "and DPS_LOCKOUT_AUTH out"
+                     : "the lockout authorization is set and was not given. What to do: --lockout-auth-file "
+                       "FILE or DPS_LOCKOUT_AUTH");
     return POSIX_EXIT_TPM;
 }
 

@@ -51,7 +51,9 @@ static size_t find_command(const struct posix_program *p, const char *name)
         }
         options_nearest(&nearest, c->name);
     }
-    if (nearest.best != NULL) {
+    if (p->elsewhere.name != NULL && strcmp(p->elsewhere.name, name) == 0) {
+        say(p, "there is no command \"%s\"; %s", name, p->elsewhere.where);
+    } else if (nearest.best != NULL) {
         say(p, "there is no command \"%s\"; did you mean %s?", name, nearest.best);
     } else {
         say(p, "there is no command \"%s\"; %s --help lists them", name, p->name);

@@ -28,7 +28,10 @@ struct posix_program {
     const bool *help, *version;                 /* where POSIX_OPTIONS_PROGRAM, in `every`, puts them */
     const char **arguments;                     /* receives those of the command, in their order */
     const struct posix_command *(*command)(size_t i); /* null: there are no more */
-    int (*run)(size_t i);                             /* Returns: an exit code; the user has been told */
+    struct {
+        const char *name, *where;
+    } elsewhere;          /* a command that people look for here, and where it is; null: none */
+    int (*run)(size_t i); /* Returns: an exit code; the user has been told */
 };
 
 #define POSIX_OPTIONS_PROGRAM(help_, version_)                                                               \

@@ -253,7 +253,8 @@ def fail_refused_admin(f):
 def fail_usage_device(f):
     """2: dps-device says what it does not understand"""
     for says, *arguments in (("no command",), ("did you mean register", "regsiter"),
-                             ("frobnicate", "--frobnicate", "ek"), ("extra", "ek", "extra"),
+                             ("dps-admin enroll does that", "enroll"), ("extra", "ek", "extra"),
+                             ("frobnicate", "--frobnicate", "ek"),
                              ("xml", "ek", "--format", "xml"), ("a b", "ek", "--id", "a b"),
                              ("azure-sdk", "ek", "--ek-template", "x"), ("clear --yes", "clear"),
                              ("--service", "register"), ("--state", "token"), ("--out", "seal"),

@@ -81,6 +81,21 @@ def test_arguments():
     run(admin, "registration", "get", status=USAGE, says="it needs get|delete ID")
 
 
+def test_summaries():
+    """dps-device --help: the line of each command is whole"""
+    text = run(Programs.path("dps-device"), "--help").out
+    for line in re.search(r"Commands, each with its own --help:\n((?:  .*\n)+)", text).group(1).splitlines():
+        check(line[-1].isalnum() or line[-1] == ")", line)
+
+
+def test_own_help():
+    """own --help says what a password should be like, and what --persist and no lockout password mean"""
+    text = " ".join(run(Programs.path("dps-device"), "own", "--help").out.split())
+    for words in ("long and random", "head -c 32 /dev/urandom", "then needs no owner password",
+                  "without one anybody at the TPM may clear it", "so do ek and every command that protects a password"):
+        check(words in text, f"{words!r} is not in {text}")
+
+
 def full_output(program):
     """5, and a sentence, if the help cannot be written."""
     with open("/dev/full", "wb") as full:

@@ -24,8 +24,9 @@ static const struct posix_option options_all[] = {
     {.name = "endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.endorsement_auth_file,
-     .help = "password of the endorsement hierarchy, where it has one: register needs it, and\n"
-             "all others for a session if the EK is not persistent; default: DPS_ENDORSEMENT_AUTH"},
+     .help = "password of the endorsement hierarchy, where it has one: register needs it; if the\n"
+             "EK is not persistent, so do ek and every command that protects a password by a\n"
+             "session; default: DPS_ENDORSEMENT_AUTH"},
     {.name = "lockout-auth-file",
      .argument = "FILE",
      .text = &tool.options.lockout_auth_file,
@@ -118,20 +119,22 @@ static const struct posix_option options_own[] = {
     {.name = "new-owner-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_owner_auth_file,
-     .help = "set this owner password, at most 32 bytes"},
+     .help = "set this owner password, at most 32 bytes; long and random, since whoever listens\n"
+             "on the bus can try guesses at home: head -c 32 /dev/urandom"},
     {.name = "new-endorsement-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_endorsement_auth_file,
-     .help = "set this endorsement password, at most 32 bytes"},
+     .help = "set this endorsement password, at most 32 bytes; long and random, likewise"},
     {.name = "new-lockout-auth-file",
      .argument = "FILE",
      .text = &tool.options.new_lockout_auth_file,
-     .help = "set this lockout password, at most 32 bytes"},
+     .help = "set this lockout password, at most 32 bytes; without one anybody at the TPM may\n"
+             "clear it"},
     OPTION_KNOWN,
     {.name = "persist",
      .flag = &tool.options.persist,
      .help = "keep EK and SRK at 0x81010001 and 0x81000001: slow TPMs then need not derive\nthem again and "
-             "again"},
+             "again. What is under a persistent SRK, seal's secrets too, then needs\nno owner password"},
 };
 static const struct posix_option options_clear[] = {
     {.name = "yes", .flag = &tool.options.yes, .help = "I know what will be lost"},
@@ -288,10 +291,10 @@ static const struct command commands[] = {
     {.run = run_explain,
      .of_program =
          {.name = "explain",
-          .summary =
-              "What is this? A TPM command or response, response code, key, activation blob, SAS token,\n"
-              "enrollment or HTTP message, explained field by field: raw, in hex or base64, as a hexdump,\n"
-              "out of a log (dmesg, tpm2-tss, swtpm, curl -v) or a capture (pcap, pcapng)",
+          .summary = "What is this? Bytes of a TPM or of the flow, explained field by field\n"
+                     "(TPM command or response, response code, key, activation blob, SAS token, enrollment,\n"
+                     "HTTP message: raw, in hex or base64, as a hexdump, out of a log of dmesg, tpm2-tss,\n"
+                     "swtpm or curl -v, or out of a capture, pcap or pcapng)",
           .example = "echo 80010000000c0000017b0020 | dps-device explain",
           OPTIONS(options_explain),
           .arguments = "[FILE|-]",
@@ -336,6 +339,7 @@ static const struct posix_program program = {
     .version = &tool.options.version,
     .arguments = &tool.options.operand,
     .command = command,
+    .elsewhere = {"enroll", "dps-admin enroll does that, with what dps-device ek prints"},
     .run = run,
 };
 

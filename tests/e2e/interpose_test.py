@@ -232,6 +232,11 @@ def explains_own(kind):
         owner = device.secret("owner", OWNER)
         with device.listen("flip-command=" + rule):
             device.run("own", "--new-owner-auth-file", owner, status=3, says=(*says, BUS))
+    device = Bus(kind)
+    owner = device.secret("owner", OWNER)
+    with device.listen("flip-response=HierarchyChangeAuth@20"):
+        device.run("own", "--new-owner-auth-file", owner, status=3, says=(NOT_BELIEVED, "may be in force by now"))
+    device.run("own", "--owner-auth-file", owner)  # it is
 
 
 def explains_other_ek(kind):

@@ -33,8 +33,8 @@ struct situation {
 /* Quirk: no salted sessions. */
 #define SALT_HAPPENED "this TPM refuses a session that is salted to its endorsement key"
 #define SALT_TO_DO                                                                                           \
-    "if it does so each time, use --no-sessions; whoever listens on its bus then sees passwords and inner "  \
-    "keys"
+    "see who is on the TPM's bus: he can make this answer, too. If the TPM itself gives it each time, use "  \
+    "--no-sessions; whoever listens there then sees passwords and inner keys"
 
 static const struct situation situations[] = {
     {TPM2_CC_START_AUTH_SESSION, TPM2_RC_SYMMETRIC, SALT_HAPPENED, SALT_TO_DO},

@@ -39,6 +39,7 @@ SOURCES = (
     Source("tpm/rc.c", "tpm.acsl"),
     Source("tpm/auth.c", "tpm.acsl"),
     Source("tpm/frame.c", "tpm.acsl"),
+    Source("dps/protocol/text.c", "dps_text.acsl"),
 )
 
 MUTANTS = (
@@ -52,6 +53,15 @@ MUTANTS = (
     Mutant("tpm/rc.c", "tpm2_rc_decode", "if (rc == TPM2_RC_SUCCESS) {", "if ((rc & RC_VERSION_2) == 0) {"),
     Mutant("tpm/auth.c", "tpm2_auth_area_read", "    bytes_reader_fail(r, bytes_reader_end(r));\n", ""),
     Mutant("tpm/frame.c", "tpm2_response_size", "size > limit", "size > limit + 1"),
+    Mutant("dps/protocol/text.c", "dps_write_decimal", "uint8_t digits[20]", "uint8_t digits[19]"),
+    Mutant("dps/protocol/text.c", "dps_base64_decode", "text.len / 4 * 3 - padding > capacity",
+           "text.len / 4 * 3 - padding > capacity + 1"),
+    Mutant("dps/protocol/text.c", "dps_base64_decode", "padding < 2 && padding < text.len", "padding < 2"),
+    Mutant("dps/protocol/text.c", "dps_percent_decode", "text.len - i < 3", "text.len - i < 2"),
+    Mutant("dps/protocol/text.c", "dps_percent_decode", "total == capacity", "total > capacity"),
+    Mutant("dps/protocol/text.c", "dps_hex_decode", "text.len / 2 > capacity", "text.len / 2 > capacity + 1"),
+    Mutant("dps/protocol/text.c", "utf8_sequence", "len > text.len - at", "len > text.len - at + 1"),
+    Mutant("dps/protocol/text.c", "dps_trim", "to > from", "to >= from"),
 )
 
 # Frama-C with every check of run-time errors that WP can follow: memory accesses, signed and unsigned overflow,
@@ -59,7 +69,7 @@ MUTANTS = (
 WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=abort", "-warn-unsigned-overflow",
       "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-smoke-tests",
       "-wp-smoke-timeout", "1", "-wp-model",
-      "Typed+Cast", "-wp-no-filter", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par",
+      "Typed+Cast", "-wp-no-filter", "-wp-literals", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par",
       "6", "-wp-cache", "update"]
 
 

@@ -149,7 +149,7 @@ void dps_write_json_string(struct bytes_writer *w, struct bytes bytes)
             bytes_write_u8(w, '\\');
             bytes_write_u8(w, letter);
         } else if (c < 0x20) {
-            dps_write_text(w, "\\u00");
+            bytes_write_bytes(w, bytes_of("\\u00", 4));
             dps_write_hex(w, bytes_of(&c, 1));
         } else {
             bytes_write_u8(w, c);

@@ -25,11 +25,21 @@ int dps_keep_text(char *field, size_t size, struct bytes text)
     return 0;
 }
 
+/* SHA-256 of what was written from begin on. */
+static void write_digest(struct bytes_writer *w, size_t begin)
+{
+    uint8_t digest[CRYPTO_SHA256_SIZE];
+    if (w->error == 0) {
+        const struct bytes all = {w->p + begin, w->len - begin};
+        crypto_sha256(&all, 1, digest);
+        bytes_write_bytes(w, bytes_of(digest, sizeof digest));
+    }
+}
+
 void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
 {
     const size_t begin = w->len;
-    uint8_t digest[CRYPTO_SHA256_SIZE];
-    bytes_write_bytes(w, bytes_of(marks[KNOWS_EK | (d->hardened ? HARDENED : 0)], MARK_SIZE));
+    bytes_write_bytes(w, bytes_of(marks[d->hardened ? KNOWS_EK | HARDENED : KNOWS_EK], MARK_SIZE));
     bytes_write_2b(w, bytes_of_text(d->config->id_scope));
     bytes_write_2b(w, bytes_of_text(d->registration_id));
     bytes_write_2b(w, bytes_of_text(d->assigned_hub));
@@ -38,11 +48,7 @@ void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
     bytes_write_2b(w, bytes_of(d->wrapped_key, d->wrapped_key_len));
     bytes_write_2b(w, bytes_of(d->key_public, d->key_public_len));
     bytes_write_2b(w, bytes_of(d->ek_name, sizeof d->ek_name));
-    if (w->error == 0) {
-        const struct bytes all = {w->p + begin, w->len - begin};
-        crypto_sha256(&all, 1, digest);
-        bytes_write_bytes(w, bytes_of(digest, sizeof digest));
-    }
+    write_digest(w, begin);
 }
 
 static int keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes bytes)
@@ -71,6 +77,9 @@ static int begin(struct bytes record, struct bytes_reader *r, unsigned *kind)
     }
     *r = bytes_reader_over(content);
     const struct bytes mark = bytes_read_bytes(r, MARK_SIZE);
+    /*@ loop invariant *kind <= 4;
+        loop assigns *kind;
+        loop variant 4 - *kind; */
     for (*kind = 0; *kind < sizeof marks / sizeof marks[0]; ++*kind) {
         if (bytes_equal_public(mark, bytes_of(marks[*kind], MARK_SIZE))) {
             return 0;
@@ -91,6 +100,14 @@ static bool keep_ek(struct dps_device *d, struct bytes_reader *r, unsigned kind)
     return whole || (kind & KNOWS_EK) == 0;
 }
 
+static bool keep_texts(struct dps_device *d, struct bytes registration_id, struct bytes hub,
+                       struct bytes device_id)
+{
+    return dps_keep_text(d->registration_id, sizeof d->registration_id, registration_id) == 0 &&
+           dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) == 0 &&
+           dps_keep_text(d->device_id, sizeof d->device_id, device_id) == 0;
+}
+
 int dps_record_read(struct bytes record, struct dps_device *d)
 {
     struct bytes_reader r;
@@ -107,10 +124,7 @@ int dps_record_read(struct bytes record, struct dps_device *d)
     const struct bytes wrapped = bytes_read_2b(&r);
     const struct bytes public_2b = bytes_read_2b(&r);
     const bool ek = keep_ek(d, &r, kind);
-    if (bytes_reader_end(&r) != 0 || !ek ||
-        dps_keep_text(d->registration_id, sizeof d->registration_id, registration_id) != 0 ||
-        dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) != 0 ||
-        dps_keep_text(d->device_id, sizeof d->device_id, device_id) != 0 ||
+    if (bytes_reader_end(&r) != 0 || !ek || !keep_texts(d, registration_id, hub, device_id) ||
         keep_bytes(d->wrapped_key, sizeof d->wrapped_key, &d->wrapped_key_len, wrapped) != 0 ||
         keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, public_2b) != 0) {
         return BYTES_E_STATE;
@@ -126,6 +140,10 @@ int dps_record_ek_name(struct bytes record, uint8_t name[TPM2_NAME_SIZE])
     if (begin(record, &r, &kind) != 0 || (kind & KNOWS_EK) == 0) {
         return BYTES_E_STATE;
     }
+    /*@ loop invariant reads(&r) && view(field) && within(r.p, r.left, record.p, record.len);
+        loop invariant within(field.p, field.len, record.p, record.len);
+        loop assigns r, field;
+        loop variant r.error == 0 ? r.left : 0; */
     while (r.left > 0 && r.error == 0) {
         field = bytes_read_2b(&r); /* the last one */
     }

@@ -27,16 +27,23 @@ static int check_key(struct bytes public_2b)
 int dps_activation_parse(struct bytes blob, struct dps_activation *a)
 {
     struct bytes_reader r = bytes_reader_over(blob);
-    a->id_object = bytes_read_2b(&r);
-    a->encrypted_secret = bytes_read_2b(&r);
-    a->duplicate = bytes_read_2b(&r);
-    a->duplicate_secret = bytes_read_2b(&r);
-    a->key_public_2b = bytes_read_2b_whole(&r);
-    a->enc_uri = bytes_read_2b(&r);
-    const int error = r.error != 0 ? r.error : check_key(a->key_public_2b);
-    if (error != 0) {
-        *a = (struct dps_activation){.id_object = {NULL, 0}};
-    }
+    struct dps_activation fields;
+    fields.id_object = bytes_read_2b(&r);
+    /*@ assert READ_TO(END_1(fields), fields.id_object); */
+    fields.encrypted_secret = bytes_read_2b(&r);
+    /*@ assert READ_TO(END_2(fields), fields.encrypted_secret); */
+    fields.duplicate = bytes_read_2b(&r);
+    /*@ assert READ_TO(END_3(fields), fields.duplicate); */
+    fields.duplicate_secret = bytes_read_2b(&r);
+    /*@ assert READ_TO(END_4(fields), fields.duplicate_secret); */
+    fields.key_public_2b = bytes_read_2b_whole(&r);
+    /*@ assert READ_TO(END_5(fields), fields.key_public_2b); */
+    fields.enc_uri = bytes_read_2b(&r);
+    /*@ assert r.error == 0 ==> r.left == blob.len - END_6(fields); */
+    /*@ assert r.error == 0 ==> r.p == blob.p + END_6(fields); */
+    /*@ assert r.error == 0 ==> ENDS_AT(fields.enc_uri, END_6(fields)); */
+    const int error = r.error != 0 ? r.error : check_key(fields.key_public_2b);
+    *a = error == 0 ? fields : (struct dps_activation){.id_object = {NULL, 0}};
     return error;
 }
 
@@ -51,6 +58,9 @@ int dps_activation_uri(struct bytes inner_key, struct bytes enc_uri, uint8_t *te
     if (enc_uri.len / 2 > capacity) {
         return BYTES_E_SPACE;
     }
+    /*@ loop invariant i <= enc_uri.len;
+        loop assigns i, utf16[0 .. DPS_ENC_URI_MAX - 1];
+        loop variant enc_uri.len - i; */
     for (size_t i = 0; i < enc_uri.len; i++) {
         utf16[i] = enc_uri.p[i];
     }
@@ -58,6 +68,9 @@ int dps_activation_uri(struct bytes inner_key, struct bytes enc_uri, uint8_t *te
     if (error != 0) {
         return error;
     }
+    /*@ loop invariant i <= enc_uri.len && i % 2 == 0;
+        loop assigns i, text[0 .. capacity - 1];
+        loop variant enc_uri.len - i; */
     for (size_t i = 0; i < enc_uri.len; i += 2) {
         const bool ascii = utf16[i + 1] == 0 && utf16[i] >= 0x20 && utf16[i] < 0x7f;
         text[i / 2] = ascii ? utf16[i] : (uint8_t)'?';

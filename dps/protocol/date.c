@@ -7,15 +7,17 @@
 #define SECONDS_PER_DAY 86400
 #define LAST_SECOND UINT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
-static const char day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const uint8_t day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const uint8_t month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 struct calendar {
     uint32_t year, month, day; /* month and day count from 1 */
     uint32_t weekday;          /* 0 is Sunday */
     uint32_t hour, minute, second;
 };
+/*@ predicate on_calendar(struct calendar c) = 1970 <= c.year <= 9999 && 1 <= c.month <= 12 && 1 <= c.day <= 31 &&
+      c.weekday <= 6 && c.hour <= 23 && c.minute <= 59 && c.second <= 59; */
 
 /* Days from 1970-01-01 to the first day of a month; month 13 is January of the next year. */
 static uint32_t days_before(uint32_t year, uint32_t month)
@@ -25,6 +27,8 @@ static uint32_t days_before(uint32_t year, uint32_t month)
     uint32_t past = year - 1;
     /* 477 leap days lie between the years 1 and 1969. */
     uint32_t leap_days = past / 4 - past / 100 + past / 400 - 477;
+    /*@ assert before_month[month] == before(month); */
+    /*@ assert leap_days(year) == leap_days(past) + (leap ? 1 : 0); */
     return 365 * (year - 1970) + leap_days + before_month[month] + (leap && month > 2 ? 1 : 0);
 }
 
@@ -34,16 +38,22 @@ static uint32_t weekday_of(uint32_t days)
     return (days + 4) % 7;
 }
 
-/* unix_seconds is at most LAST_SECOND. */
+/*@ requires unix_seconds <= LAST_SECOND; assigns \nothing; ensures on_calendar(\result); */
 static struct calendar calendar_of(uint64_t unix_seconds)
 {
     uint32_t days = (uint32_t)(unix_seconds / SECONDS_PER_DAY);
     uint32_t second = (uint32_t)(unix_seconds % SECONDS_PER_DAY);
     struct calendar c = {.year = 1970 + days / 366, .month = 1};
     /* Dividing by the longest year can only be too early, by at most 16 years before the year 10000. */
+    /*@ loop invariant 1970 <= c.year <= 9999 && c.month == 1 && days_to(c.year, 1) <= days;
+        loop assigns c.year;
+        loop variant 9999 - c.year; */
     while (days_before(c.year, 13) <= days) {
         c.year++;
     }
+    /*@ loop invariant 1 <= c.month <= 12 && days_to(c.year, c.month) <= days;
+        loop assigns c.month;
+        loop variant 12 - c.month; */
     while (days_before(c.year, c.month + 1) <= days) {
         c.month++;
     }
@@ -67,6 +77,7 @@ static void write_year(struct bytes_writer *w, uint32_t year)
     write_two_digits(w, year % 100);
 }
 
+/*@ requires \valid_read(c) && on_calendar(*c) && \separated(c, w); WRITES(8, 8) */
 static void write_clock(struct bytes_writer *w, const struct calendar *c)
 {
     write_two_digits(w, c->hour);
@@ -100,11 +111,11 @@ void dps_write_http_date(struct bytes_writer *w, uint64_t unix_seconds)
         return;
     }
     struct calendar c = calendar_of(unix_seconds);
-    dps_write_text(w, day_names[c.weekday]);
+    bytes_write_bytes(w, bytes_of(day_names[c.weekday], 3));
     dps_write_text(w, ", ");
     write_two_digits(w, c.day);
     bytes_write_u8(w, ' ');
-    dps_write_text(w, month_names[c.month - 1]);
+    bytes_write_bytes(w, bytes_of(month_names[c.month - 1], 3));
     bytes_write_u8(w, ' ');
     write_year(w, c.year);
     bytes_write_u8(w, ' ');
@@ -112,12 +123,16 @@ void dps_write_http_date(struct bytes_writer *w, uint64_t unix_seconds)
     dps_write_text(w, " GMT");
 }
 
-/* count characters as a decimal number: digits, or else the result is nonsense. */
+/* count digits as a number. */
 static uint32_t digits_at(struct bytes text, size_t at, size_t count)
 {
     uint32_t value = 0;
+    /*@ loop invariant i <= count && (i <= 0 ==> value == 0) && (i <= 1 ==> value <= 9) && (i <= 2 ==> value <= 99);
+        loop invariant (i <= 3 ==> value <= 999) && value <= 9999;
+        loop assigns i, value;
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
-        value = value * 10 + (text.p[at + i] & 15U);
+        value = value * 10 + (uint32_t)(text.p[at + i] - '0');
     }
     return value;
 }
@@ -129,6 +144,9 @@ static bool has_date_form(struct bytes text)
     if (text.len != sizeof form - 1) {
         return false;
     }
+    /*@ loop invariant i <= text.len && \forall integer k; 0 <= k < i && form[k] == '0' ==> '0' <= text.p[k] <= '9';
+        loop assigns i;
+        loop variant text.len - i; */
     for (size_t i = 0; i < text.len; i++) {
         bool good = form[i] == '0' ? dps_hex_digit(text.p[i]) < 10 : form[i] == '?' || form[i] == text.p[i];
         if (!good) {
@@ -149,18 +167,21 @@ int dps_http_date_parse(struct bytes text, uint64_t *unix_seconds)
     }
     uint32_t year = digits_at(text, YEAR, 4);
     uint32_t month = 1;
+    /*@ loop invariant 1 <= month <= 13;
+        loop assigns month;
+        loop variant 13 - month; */
     while (month <= 12 && memcmp(&text.p[MONTH], month_names[month - 1], 3) != 0) {
         month++;
     }
-    if (year < 1970 || month > 12) {
+    uint32_t day = digits_at(text, DAY, 2);
+    if (year < 1970 || month > 12 || day == 0) {
         return BYTES_E_FORMAT;
     }
-    uint32_t day = digits_at(text, DAY, 2);
     uint32_t days = days_before(year, month) + day - 1;
     uint32_t hour = digits_at(text, HOUR, 2);
     uint32_t minute = digits_at(text, MINUTE, 2);
     uint32_t second = digits_at(text, SECOND, 2);
-    if (day == 0 || days >= days_before(year, month + 1) || hour > 23 || minute > 59 || second > 59 ||
+    if (days >= days_before(year, month + 1) || hour > 23 || minute > 59 || second > 59 ||
         memcmp(text.p, day_names[weekday_of(days)], 3) != 0) {
         return BYTES_E_FORMAT;
     }

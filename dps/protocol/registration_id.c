@@ -11,6 +11,7 @@ void dps_registration_id_default(struct bytes ek_2b, char *id)
     crypto_sha256(&ek_2b, 1, digest);
     dps_write_base32(&w, bytes_of(digest, sizeof digest));
     bytes_write_u8(&w, 0);
+    /*@ assert w.error == 0 && w.len == DPS_DEFAULT_REGISTRATION_ID_SIZE; */
 }
 
 static bool is_alphanumeric(uint8_t c)
@@ -28,6 +29,9 @@ static bool all_allowed(struct bytes id, size_t max, const char *besides)
     if (id.len == 0 || id.len > max) {
         return false;
     }
+    /*@ loop invariant i <= id.len;
+        loop assigns i;
+        loop variant id.len - i; */
     for (size_t i = 0; i < id.len; i++) {
         if (!is_alphanumeric(id.p[i]) && !is_one_of(id.p[i], besides)) {
             return false;
@@ -53,6 +57,9 @@ bool dps_host_valid(struct bytes host)
         return false;
     }
     /* No label is empty, and none begins or ends with a hyphen [RFC 1123 2.1]. */
+    /*@ loop invariant i <= host.len;
+        loop assigns i;
+        loop variant host.len - i; */
     for (size_t i = 0; i < host.len; i++) {
         const bool label_begins = i == 0 || host.p[i - 1] == '.';
         const bool label_ends = i + 1 == host.len || host.p[i + 1] == '.';
@@ -69,6 +76,9 @@ int dps_registration_id_lower(struct bytes id, uint8_t out[DPS_REGISTRATION_ID_M
     if (!dps_registration_id_valid(id)) {
         return BYTES_E_FORMAT;
     }
+    /*@ loop invariant i <= id.len;
+        loop assigns i, out[0 .. DPS_REGISTRATION_ID_MAX - 1];
+        loop variant id.len - i; */
     for (size_t i = 0; i < id.len; i++) {
         out[i] = dps_lower(id.p[i]);
     }

@@ -12,17 +12,23 @@ void dps_sas_write_string_to_sign(struct bytes_writer *w, struct bytes sr, uint6
     dps_write_decimal(w, expiry);
 }
 
+static void write_signature(struct bytes_writer *w, const uint8_t signature[32])
+{
+    uint8_t base64[44];
+    struct bytes_writer text = bytes_writer_over(base64, sizeof base64);
+    dps_write_base64(&text, bytes_of(signature, 32));
+    /*@ assert text.error == 0 && text.len == 44; */
+    dps_write_percent(w, bytes_written(&text));
+}
+
 void dps_sas_write_token(struct bytes_writer *w, struct bytes sr, const uint8_t signature[32],
                          uint64_t expiry, struct bytes key_name)
 {
-    uint8_t base64[44];
-    struct bytes_writer sig = bytes_writer_over(base64, sizeof base64);
-    dps_write_base64(&sig, bytes_of(signature, 32));
     dps_write_text(w, scheme);
     dps_write_text(w, "sr=");
     bytes_write_bytes(w, sr);
     dps_write_text(w, "&sig=");
-    dps_write_percent(w, bytes_written(&sig));
+    write_signature(w, signature);
     dps_write_text(w, "&se=");
     dps_write_decimal(w, expiry);
     if (key_name.len > 0) {
@@ -44,6 +50,9 @@ static int parse_signature(struct bytes text, uint8_t signature[32])
     if (error != 0 || len != sizeof bytes) {
         return BYTES_E_FORMAT;
     }
+    /*@ loop invariant i <= 32;
+        loop assigns i, signature[0 .. 31];
+        loop variant 32 - i; */
     for (size_t i = 0; i < sizeof bytes; i++) {
         signature[i] = bytes[i];
     }
@@ -75,6 +84,10 @@ int dps_sas_parse(struct bytes header, struct dps_sas *sas)
         return BYTES_E_FORMAT;
     }
     struct bytes rest = bytes_of(header.p + prefix, header.len - prefix);
+    /*@ loop invariant inside(rest, header) && inside(sig, header);
+        loop invariant inside(sas->sr, header) && inside(sas->se, header) && inside(sas->skn, header);
+        loop assigns rest, sig, sas->sr, sas->se, sas->skn;
+        loop variant rest.len; */
     while (rest.len > 0) {
         struct bytes pair;
         struct bytes name;

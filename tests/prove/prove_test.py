@@ -39,6 +39,11 @@ SOURCES = (
     Source("tpm/rc.c", "tpm.acsl"),
     Source("tpm/auth.c", "tpm.acsl"),
     Source("tpm/frame.c", "tpm.acsl"),
+    Source("dps/protocol/text.c", "dps_text.acsl"),
+    Source("dps/protocol/registration_id.c", "dps_names.acsl"),
+    Source("dps/protocol/date.c", "dps_names.acsl"),
+    Source("dps/protocol/sas.c", "dps_names.acsl"),
+    Source("dps/device/record.c", "dps_record.acsl"),
 )
 
 MUTANTS = (
@@ -52,15 +57,35 @@ MUTANTS = (
     Mutant("tpm/rc.c", "tpm2_rc_decode", "if (rc == TPM2_RC_SUCCESS) {", "if ((rc & RC_VERSION_2) == 0) {"),
     Mutant("tpm/auth.c", "tpm2_auth_area_read", "    bytes_reader_fail(r, bytes_reader_end(r));\n", ""),
     Mutant("tpm/frame.c", "tpm2_response_size", "size > limit", "size > limit + 1"),
+    Mutant("dps/protocol/text.c", "dps_write_decimal", "uint8_t digits[20]", "uint8_t digits[19]"),
+    Mutant("dps/protocol/text.c", "dps_base64_decode", "text.len / 4 * 3 - padding > capacity",
+           "text.len / 4 * 3 - padding > capacity + 1"),
+    Mutant("dps/protocol/text.c", "dps_base64_decode", "padding < 2 && padding < text.len", "padding < 2"),
+    Mutant("dps/protocol/text.c", "dps_percent_decode", "text.len - i < 3", "text.len - i < 2"),
+    Mutant("dps/protocol/text.c", "dps_percent_decode", "total == capacity", "total > capacity"),
+    Mutant("dps/protocol/text.c", "dps_hex_decode", "text.len / 2 > capacity", "text.len / 2 > capacity + 1"),
+    Mutant("dps/protocol/text.c", "utf8_sequence", "len > text.len - at", "len > text.len - at + 1"),
+    Mutant("dps/protocol/text.c", "dps_trim", "to > from", "to >= from"),
+    Mutant("dps/protocol/registration_id.c", "all_allowed", "id.len == 0 || id.len > max", "id.len > max"),
+    Mutant("dps/protocol/registration_id.c", "all_allowed", "id.len > max", "id.len > max + 1"),
+    Mutant("dps/protocol/registration_id.c", "dps_host_valid", "i + 1 == host.len || ", ""),
+    Mutant("dps/protocol/date.c", "has_date_form", "text.len != sizeof form - 1", "text.len > sizeof form - 1"),
+    Mutant("dps/protocol/date.c", "dps_http_date_parse", "year < 1970 || ", ""),
+    Mutant("dps/protocol/date.c", "dps_http_date_parse", " || day == 0", ""),
+    Mutant("dps/protocol/sas.c", "write_signature", "uint8_t base64[44]", "uint8_t base64[43]"),
+    Mutant("dps/protocol/sas.c", "dps_sas_parse", "header.len < prefix || ", ""),
+    Mutant("dps/device/record.c", "begin", "record.len < MARK_SIZE + sizeof digest", "record.len < MARK_SIZE"),
+    Mutant("dps/device/record.c", "dps_keep_text", "text.len >= size", "text.len > size"),
+    Mutant("dps/device/record.c", "keep_bytes", "bytes.len > size", "bytes.len > size + 1"),
+    Mutant("dps/device/record.c", "dps_record_ek_name", " || field.len != TPM2_NAME_SIZE", ""),
 )
 
 # Frama-C with every check of run-time errors that WP can follow: memory accesses, signed and unsigned overflow,
 # narrowing, shifts, division. Smoke tests prove that no precondition is a contradiction.
 WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=abort", "-warn-unsigned-overflow",
       "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-smoke-tests",
-      "-wp-smoke-timeout", "1", "-wp-model",
-      "Typed+Cast", "-wp-no-filter", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par",
-      "6", "-wp-cache", "update"]
+      "-wp-smoke-timeout", "1", "-wp-model", "Typed+Cast", "-wp-no-filter", "-wp-literals", "-wp-no-volatile",
+      "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par", "6", "-wp-cache", "update"]
 
 
 def run(command, log):

@@ -80,8 +80,8 @@ def story(bench, srk, *options):
     same(device.run("info").field("Authorization"), "owner empty, endorsement empty, lockout empty", "authorizations")
     return owned.recorder, counts
 # Startup, and what tests/port/test_bus.c counts for derived keys ("passwords-derived", "hardened-derived"); `own` and
-# `clear` also ask for a capability. The standard SRK is at hand, but it refuses its first use: what came before is asked
-# in vain, and then all but for that SRK again.
+# `clear` also ask for a capability. The standard SRK is at hand, but it refuses its first use: what came before is
+# asked in vain, and then all but for that SRK again.
 COMMANDS = {
     "standard": {"own": 2 + 11, "register": 1 + 11 + 20, "again": 1 + 11 + 20, "token": 1 + 2 + 10, "seal": 1 + 4 + 8,
                  "unseal": 1 + 4 + 10, "clear": 2 + 11},

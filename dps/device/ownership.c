@@ -12,8 +12,8 @@
 
 #if DPS_WITH_OWNERSHIP
 
-static int read_ek(struct dps_device *d, struct bytes response);
-static int read_created_ek(struct dps_device *d, struct bytes response);
+static int read_own_ek(struct dps_device *d, struct bytes response);
+static int read_own_created_ek(struct dps_device *d, struct bytes response);
 static void build_lockout_auth(struct dps_device *d, struct bytes_writer *w);
 static void build_endorsement_auth(struct dps_device *d, struct bytes_writer *w);
 static void build_owner_auth(struct dps_device *d, struct bytes_writer *w);
@@ -43,19 +43,19 @@ static void build_own_session(struct dps_device *d, struct bytes_writer *w);
  * since new passwords are encrypted to the EK. */
 static const struct dps_step own_flow[] = {
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    SALT_EK,                                       build_own_ek,           read_ek),
+    STEP( 1, TPM,    SALT_EK,                                       build_own_ek,           read_own_ek),
     STEP( 1, TPM,    EK_SESSION,                                    build_own_ek_session,   dps_read_session),
-    STEP( 1, TPM,    SALT_EK_CREATED,                               build_own_create_ek,    read_created_ek),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               build_own_create_ek,    read_own_created_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                build_own_session,      dps_read_session),
 #endif
     STEP( 3, TPM,    "a lockout authorization of the new owner's",  build_lockout_auth,     read_lockout_auth),
     STEP( 3, TPM,    "an endorsement authorization",                build_endorsement_auth, read_endorsement_auth),
     STEP( 3, TPM,    "an owner authorization",                      build_owner_auth,       read_owner_auth),
-    REDO( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      read_ek),
+    REDO( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,      read_own_ek),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    EK_SESSION,                                    dps_build_ek_session,   dps_read_session),
 #endif
-    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,    read_created_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,    read_own_created_ek),
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,     dps_read_srk),
 #if DPS_WITH_SESSIONS
     STEP( 3, TPM,    SALTED_SESSION,                                build_own_session,      dps_read_session),
@@ -68,14 +68,14 @@ static const struct dps_step own_flow[] = {
 
 static const struct dps_step clear_flow[] = {
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    SALT_EK,                                           build_own_ek,         read_ek),
+    STEP( 1, TPM,    SALT_EK,                                           build_own_ek,         read_own_ek),
     STEP( 1, TPM,    EK_SESSION,                                        build_own_ek_session, dps_read_session),
-    STEP( 1, TPM,    SALT_EK_CREATED,                                   build_own_create_ek,  read_created_ek),
+    STEP( 1, TPM,    SALT_EK_CREATED,                                   build_own_create_ek,  read_own_created_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                    build_own_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "to forget its owner",                             build_clear,          read_cleared),
-    REDO( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    read_ek),
-    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",        dps_build_create_ek,  read_created_ek),
+    REDO( 1, TPM,    "the public endorsement key",                      dps_build_read_ek,    read_own_ek),
+    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",        dps_build_create_ek,  read_own_created_ek),
     STEP( 3, TPM,    "the public storage root key",                     dps_build_read_srk,   dps_read_srk),
     STEP( 3, TPM,    "the storage root key, from the new owner's seed", dps_build_create_srk, dps_read_created_srk),
     STEP( 3, NOBODY, "done",                                            NULL,                 NULL),
@@ -115,13 +115,13 @@ static const struct dps_step unseal_flow[] = {
 };
 /* clang-format on */
 
-static int read_ek(struct dps_device *d, struct bytes response)
+static int read_own_ek(struct dps_device *d, struct bytes response)
 {
     const int error = dps_read_ek(d, response);
     return error != 0 || d->ek_handle == 0 ? error : dps_known_ek(d);
 }
 
-static int read_created_ek(struct dps_device *d, struct bytes response)
+static int read_own_created_ek(struct dps_device *d, struct bytes response)
 {
     const int error = dps_read_created_ek(d, response);
     return error != 0 ? error : dps_known_ek(d);

@@ -290,6 +290,12 @@ void dps_build_read_ek(struct dps_device *d, struct bytes_writer *w)
     }
 }
 
+int dps_known_ek(const struct dps_device *d)
+{
+    const bool another = d->ek_is_expected && memcmp(d->ek_name, d->ek_expected, sizeof d->ek_name) != 0;
+    return another ? BYTES_E_STATE : 0;
+}
+
 /* A flow that begins again reads it once more, and somebody on the bus can bring that about: refusals are not signed.
  * So it must still be the same. */
 static int use_ek(struct dps_device *d, uint32_t handle, bool again)
@@ -445,12 +451,6 @@ void dps_build_srk_session(struct dps_device *d, struct bytes_writer *w)
     if (owner_is_asked(d)) {
         dps_build_session(d, w);
     }
-}
-
-int dps_known_ek(const struct dps_device *d)
-{
-    const bool another = d->ek_is_expected && memcmp(d->ek_name, d->ek_expected, sizeof d->ek_name) != 0;
-    return another ? BYTES_E_STATE : 0;
 }
 
 void dps_build_session(struct dps_device *d, struct bytes_writer *w)

@@ -32,6 +32,8 @@ void dps_build_read_ek(struct dps_device *d, struct bytes_writer *w);
 int dps_read_ek(struct dps_device *d, struct bytes answer);
 void dps_build_create_ek(struct dps_device *d, struct bytes_writer *w);
 int dps_read_created_ek(struct dps_device *d, struct bytes answer);
+/* BYTES_E_STATE: the EK is not the one of an earlier run. */
+int dps_known_ek(const struct dps_device *d);
 void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w);
 int dps_read_srk(struct dps_device *d, struct bytes answer);
 void dps_build_create_srk(struct dps_device *d, struct bytes_writer *w);
@@ -46,8 +48,6 @@ void dps_build_salt_session(struct dps_device *d, struct bytes_writer *w);
 void dps_build_create_salt_ek(struct dps_device *d, struct bytes_writer *w);
 int dps_read_created_salt_ek(struct dps_device *d, struct bytes answer);
 /* A session that is salted to the EK, or to the SRK, if there is none yet. */
-/* BYTES_E_STATE: the EK is not the one of an earlier run. */
-int dps_known_ek(const struct dps_device *d);
 void dps_build_session(struct dps_device *d, struct bytes_writer *w);
 int dps_read_session(struct dps_device *d, struct bytes answer);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tries the facts of arithmetic in bytes.acsl and dps_text.acsl: all bytes, and numbers of all sizes. Returns the line that fails. */
+/* Tries the facts of arithmetic in bytes.acsl and dps_text.acsl: all bytes, and numbers of all sizes. Returns the line
+ * that fails. */
 #include <stdint.h>
 
 static int bytes_hold(void)

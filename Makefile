@@ -12,7 +12,8 @@ WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes 
 WERROR ?= -Werror
 CPPFLAGS += -I.
 # The same bytes come out in every directory.
-ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
+PREFIX_MAP = -ffile-prefix-map=$(CURDIR)=.
+ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections $(PREFIX_MAP) $(CFLAGS)
 LINK = $(CC) $(CFLAGS) $(LDFLAGS)
 ifneq ($(words $(BUILD)),1)
 $(error BUILD=$(BUILD): the name of the build directory has a space, which make cannot work with)

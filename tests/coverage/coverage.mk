@@ -9,5 +9,6 @@ CHECK_MORE += coverage
 .PHONY: coverage
 coverage:
 	@DEPS=$(DEPS) tests/setup.sh build check coverage
-	@$(MAKE) --no-print-directory BUILD=$(COVERAGE_BUILD) CC=clang CFLAGS='$(COVERAGE_CFLAGS)' tests fuzz-replayers
+	@$(MAKE) --no-print-directory BUILD=$(COVERAGE_BUILD) CC=clang CFLAGS='$(COVERAGE_CFLAGS)' PREFIX_MAP= tests \
+	    fuzz-replayers
 	@python3 tests/coverage/report.py $(COVERAGE_BUILD)

@@ -29,5 +29,5 @@ check-stress:
 	@echo "Building"
 	@$(MAKE) --no-print-directory $(STRESS_BUILD) >/dev/null
 	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules:$(abspath $(WALK))/npm/node_modules \
-	    TEST_TIMEOUT=7200 /usr/bin/python3 tests/stress/stress.py $(STRESS_RUNS) $(PROVE) --jobs 2 \
+	    TEST_TIMEOUT=7200 /usr/bin/python3 tests/stress/stress.py $(STRESS_RUNS) $(PROVE) --jobs 8 \
 	    --rules 'seq=tests/faults/*' --rules 'par=**' --exec tests/cross/run.sh $(STRESS_TESTS)

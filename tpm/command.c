@@ -266,6 +266,12 @@ void tpm2_policy_or_build(struct bytes_writer *w, uint32_t session, const struct
 {
     tpm2_command_begin_handle(w, TPM2_CC_POLICY_OR, session);
     bytes_write_u32(w, (uint32_t)count); /* pHashList: TPML_DIGEST */
+    /*@ loop invariant 0 <= i <= count && writes(w) && sources(w, digests, count) && w->len >= \at(w->len, Pre);
+        loop invariant w->error == 0 ==> \at(w->len, Pre) == 0 && w->len >= 10;
+        loop invariant sticky(\at(w->error, Pre), w->error);
+        loop invariant \at(w->error, Pre) != 0 ==> w->len == \at(w->len, Pre);
+        loop assigns i, w->len, w->error, w->p[0 .. w->capacity - 1];
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
         bytes_write_2b(w, digests[i]);
     }

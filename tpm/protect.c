@@ -11,40 +11,58 @@
  *
  * They differ in OAEP's label and in their content. */
 #define KEY_MAX 64 /* the block size of SHA-256: TPMs take no HMAC key longer than that */
+#define INTEGRITY_SIZE (2 + CRYPTO_SHA256_SIZE)
 
-/* Where in the writer's buffer the parts of one outer wrap stand, and its seed. Null when there was no room. */
+/* Where in the writer's buffer the parts of one outer wrap stand, and its seed. */
 struct outer {
-    uint8_t *mac;
-    uint8_t *content;
+    size_t mac;
+    size_t content;
     size_t content_len;
     uint8_t seed[TPM2_SEED_SIZE];
 };
 
+/*@ predicate stands(struct bytes_writer *w, struct outer *o) = writes(w) && w->capacity > 0 && \valid(o) &&
+      \separated(o, w) && \separated(o, w->p + (0 .. w->capacity - 1)) &&
+      o->content == o->mac + 32 && o->content + o->content_len <= w->len; */
+
 /* Write all sizes and the encrypted seed, and leave room for the rest, so that nothing can be missing once secrets are
  * in the buffer. */
+/*@ WRAP(key) requires \valid(outer) && \separated(outer, w) && \separated(outer, w->p + (0 .. w->capacity - 1));
+    requires \separated(outer, key) && \separated(outer, random) && 1 <= content_len <= 1000;
+    requires \separated(outer, key->unique.p + (0 .. key->unique.len - 1));
+    WRITER assigns *outer;
+    ensures w->error == 0 ==> stands(w, outer) && outer->content_len == content_len;
+    ensures zero: w->error != 0 ==> \forall integer i; 0 <= i < 32 ==> outer->seed[i] == 0; */
 static void outer_begin(struct outer *outer, struct bytes_writer *w, const struct tpm2_public *key,
                         enum tpm2_seed_use use, size_t content_len, const struct tpm2_wrap_random *random)
 {
     const size_t size = bytes_write_size_begin(w);
     bytes_write_u16(w, CRYPTO_SHA256_SIZE);
-    outer->mac = bytes_write_room(w, CRYPTO_SHA256_SIZE);
-    outer->content = bytes_write_room(w, content_len);
+    outer->mac = w->len;
+    (void)bytes_write_room(w, CRYPTO_SHA256_SIZE);
+    outer->content = w->len;
     outer->content_len = content_len;
+    (void)bytes_write_room(w, content_len);
     bytes_write_size_end(w, size);
     tpm2_seed_wrap(w, key, use, random, outer->seed);
 }
 
 /* content holds the plain text: encrypt it where it stands, and fill in the HMAC. */
+/*@ requires stands(w, outer) && view(name) && w->error == 0;
+    assigns w->error, w->p[0 .. w->capacity - 1], outer->seed[0 .. 31];
+    ensures writes(w) && w->error == 0;
+    ensures wiped: \forall integer i; 0 <= i < 32 ==> outer->seed[i] == 0; */
 static void outer_end(struct bytes_writer *w, struct outer *outer, struct bytes name)
 {
     uint8_t symmetric_key[TPM2_SEED_SYMMETRIC_SIZE];
     const struct bytes seed = bytes_of(outer->seed, sizeof outer->seed);
+    uint8_t *content = w->p + outer->content;
     tpm2_seed_symmetric_key(seed, name, symmetric_key);
-    bytes_writer_fail(w, crypto_aes_cfb_encrypt(bytes_of(symmetric_key, sizeof symmetric_key), NULL,
-                                                outer->content, outer->content_len));
-    tpm2_seed_hmac(seed, bytes_of(outer->content, outer->content_len), name, outer->mac);
+    bytes_writer_fail(w, crypto_aes_cfb_encrypt(bytes_of(symmetric_key, sizeof symmetric_key), NULL, content,
+                                                outer->content_len));
+    tpm2_seed_hmac(seed, bytes_of(content, outer->content_len), name, w->p + outer->mac);
     bytes_wipe(symmetric_key, sizeof symmetric_key);
-    bytes_wipe(outer, sizeof *outer);
+    bytes_wipe(outer->seed, sizeof outer->seed);
 }
 
 /* ---- Credentials [P1 r1.59 24] ------------------------------------------------------------------------ */
@@ -54,13 +72,14 @@ void tpm2_credential_make(struct bytes_writer *w, const struct tpm2_public *key,
 {
     if (credential.len > TPM2_CREDENTIAL_MAX) {
         bytes_writer_fail(w, BYTES_E_LIMIT);
+        return;
     }
     struct outer outer;
     outer_begin(&outer, w, key, TPM2_SEED_IDENTITY, 2 + credential.len, random);
     if (w->error != 0) {
         return;
     }
-    struct bytes_writer content = bytes_writer_over(outer.content, outer.content_len);
+    struct bytes_writer content = bytes_writer_over(w->p + outer.content, outer.content_len);
     bytes_write_2b(&content, credential);
     outer_end(w, &outer, object_name);
 }
@@ -90,31 +109,35 @@ static void write_sensitive_2b(struct bytes_writer *w, const struct tpm2_sensiti
 
 /* The inner wrap [P1 r1.59 23.3.2.2]: a digest over the sensitive area and the Name, and the sensitive
  * area, both encrypted with the key that the credential delivers. The outer wrap then encrypts them a
- * second time. */
+ * second time. content has INTEGRITY_SIZE bytes more than the sensitive area. */
+static int inner_wrap(uint8_t *content, size_t len, struct bytes inner_key, struct bytes name,
+                      const struct tpm2_sensitive *sensitive)
+{
+    struct bytes_writer w = bytes_writer_over(content, len);
+    bytes_write_u16(&w, CRYPTO_SHA256_SIZE);
+    uint8_t *integrity = bytes_write_room(&w, CRYPTO_SHA256_SIZE);
+    write_sensitive_2b(&w, sensitive);
+    const struct bytes sensitive_2b = bytes_of(content + INTEGRITY_SIZE, len - INTEGRITY_SIZE);
+    crypto_sha256((const struct bytes[]){sensitive_2b, name}, 2, integrity);
+    return crypto_aes_cfb_encrypt(inner_key, NULL, content, len);
+}
+
 void tpm2_duplicate_make(struct bytes_writer *w, const struct tpm2_public *parent, struct bytes inner_key,
                          struct bytes name, const struct tpm2_sensitive *sensitive,
                          const struct tpm2_wrap_random *random)
 {
-    size_t sensitive_len = sensitive_2b_size(sensitive);
     if (sensitive->seed_value.len > TPM2_SEED_SIZE || sensitive->key.len > KEY_MAX) {
         bytes_writer_fail(w, BYTES_E_LIMIT);
+        return;
     }
     if (inner_key.len != TPM2_SEED_SYMMETRIC_SIZE) {
         bytes_writer_fail(w, BYTES_E_ALGORITHM);
     }
     struct outer outer;
-    outer_begin(&outer, w, parent, TPM2_SEED_DUPLICATE, 2 + CRYPTO_SHA256_SIZE + sensitive_len, random);
-    if (w->error != 0) {
-        return;
+    outer_begin(&outer, w, parent, TPM2_SEED_DUPLICATE, INTEGRITY_SIZE + sensitive_2b_size(sensitive),
+                random);
+    if (w->error == 0) {
+        bytes_writer_fail(w, inner_wrap(w->p + outer.content, outer.content_len, inner_key, name, sensitive));
+        outer_end(w, &outer, name);
     }
-
-    struct bytes_writer content = bytes_writer_over(outer.content, outer.content_len);
-    bytes_write_u16(&content, CRYPTO_SHA256_SIZE);
-    uint8_t *integrity = bytes_write_room(&content, CRYPTO_SHA256_SIZE);
-    struct bytes_writer sensitive_2b =
-        bytes_writer_over(bytes_write_room(&content, sensitive_len), sensitive_len);
-    write_sensitive_2b(&sensitive_2b, sensitive);
-    crypto_sha256((const struct bytes[]){bytes_written(&sensitive_2b), name}, 2, integrity);
-    bytes_writer_fail(w, crypto_aes_cfb_encrypt(inner_key, NULL, outer.content, outer.content_len));
-    outer_end(w, &outer, name);
 }

@@ -168,12 +168,10 @@ int tpm2_public_parse_2b(struct bytes whole, struct tpm2_public *area)
 {
     struct bytes_reader r = bytes_reader_over(whole);
     struct bytes_reader inner = bytes_read_sized(&r);
-    *area = tpm2_public_read(&inner);
+    const struct tpm2_public content = tpm2_public_read(&inner);
     bytes_read_sized_end(&r, &inner);
-    int error = bytes_reader_end(&r);
-    if (error != 0) {
-        *area = (struct tpm2_public){0};
-    }
+    const int error = bytes_reader_end(&r);
+    *area = error == 0 ? content : (struct tpm2_public){0};
     return error;
 }
 

@@ -17,14 +17,13 @@ struct bytes tpm2_seed_label(enum tpm2_seed_use use)
     static const char identity[] = "IDENTITY";
     static const char duplicate[] = "DUPLICATE";
     static const char secret[] = "SECRET";
-    switch (use) {
-    case TPM2_SEED_IDENTITY:
+    if (use == TPM2_SEED_IDENTITY) {
         return bytes_of(identity, sizeof identity);
-    case TPM2_SEED_DUPLICATE:
-        return bytes_of(duplicate, sizeof duplicate);
-    default:
-        return bytes_of(secret, sizeof secret);
     }
+    if (use == TPM2_SEED_DUPLICATE) {
+        return bytes_of(duplicate, sizeof duplicate);
+    }
+    return bytes_of(secret, sizeof secret);
 }
 
 void tpm2_seed_wrap(struct bytes_writer *w, const struct tpm2_public *key, enum tpm2_seed_use use,

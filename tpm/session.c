@@ -12,6 +12,9 @@
 static size_t len_without_zeros(struct bytes value)
 {
     size_t len = value.len;
+    /*@ loop invariant 0 <= len <= value.len;
+        loop assigns len;
+        loop variant len; */
     while (len > 0 && value.p[len - 1] == 0) {
         len--;
     }
@@ -21,14 +24,12 @@ static size_t len_without_zeros(struct bytes value)
 int tpm2_session_begin(struct tpm2_session *s, uint32_t handle, const uint8_t *salt,
                        const uint8_t nonce_caller[TPM2_NONCE_SIZE], struct bytes nonce_tpm)
 {
-    memset(s, 0, sizeof *s);
-    s->handle = handle;
+    *s = (struct tpm2_session){.handle = handle, .keyed = salt != NULL};
     if (nonce_tpm.len != sizeof s->nonce_tpm) {
         return BYTES_E_FORMAT;
     }
     memcpy(s->nonce_tpm, nonce_tpm.p, sizeof s->nonce_tpm);
     if (salt != NULL) {
-        s->key_len = sizeof s->key;
         crypto_kdfa_sha256(bytes_of(salt, TPM2_SEED_SIZE), "ATH", nonce_tpm,
                            bytes_of(nonce_caller, TPM2_NONCE_SIZE), s->key, sizeof s->key);
     }
@@ -48,10 +49,13 @@ static bool is_policy(const struct tpm2_session *s)
     return s->handle >> TPM2_HT_SHIFT == TPM2_HT_POLICY_SESSION;
 }
 
+/*@ requires \valid(key) && \valid_read(s) && view(auth_value);
+    requires \separated(key, s) && \separated(key, auth_value.p + (0 .. auth_value.len - 1));
+    assigns *key; ensures key->len <= CRYPTO_SHA256_SIZE + TPM2_AUTH_VALUE_MAX; */
 static void join(struct key *key, const struct tpm2_session *s, struct bytes auth_value)
 {
     struct bytes_writer w = bytes_writer_over(key->bytes, sizeof key->bytes);
-    bytes_write_bytes(&w, bytes_of(s->key, s->key_len));
+    bytes_write_bytes(&w, bytes_of(s->key, s->keyed ? sizeof s->key : 0));
     bytes_write_bytes(&w, bytes_of(auth_value.p, len_without_zeros(auth_value)));
     key->len = w.len;
 }
@@ -65,7 +69,7 @@ static void cfb_key(const struct tpm2_use *use, struct bytes auth_value, const u
     join(&key, use->session, auth_value);
     crypto_kdfa_sha256(bytes_of(key.bytes, key.len), "CFB", bytes_of(newer, TPM2_NONCE_SIZE),
                        bytes_of(older, TPM2_NONCE_SIZE), symmetric, SYMMETRIC_SIZE);
-    bytes_wipe(&key, sizeof key);
+    bytes_wipe(key.bytes, sizeof key.bytes);
 }
 
 /* The authorization HMAC [P1 r1.59 19.6.5]: over cpHash or rpHash, both nonces, the newer first, and the attributes.
@@ -83,25 +87,30 @@ static void authorize(const struct tpm2_use *use, struct bytes auth_value, const
                                    others[1],
                                    bytes_of(&attributes, 1)};
     crypto_hmac_sha256(bytes_of(key.bytes, key.len), pieces, sizeof pieces / sizeof pieces[0], mac);
-    bytes_wipe(&key, sizeof key);
+    bytes_wipe(key.bytes, sizeof key.bytes);
 }
 
 /* What the HMACs cover, with the parameters as they are on the bus: cpHash [P1 r1.59 18.7] over command code, Names
  * and parameters, or rpHash [P1 r1.59 18.8] over response code, command code and parameters. */
-static void hash(const struct tpm2_protection *p, bool response, struct bytes parameters,
-                 uint8_t digest[CRYPTO_SHA256_SIZE])
+static void hash_command(const struct tpm2_protection *p, struct bytes parameters,
+                         uint8_t digest[CRYPTO_SHA256_SIZE])
+{
+    uint8_t code[4];
+    struct bytes_writer w = bytes_writer_over(code, sizeof code);
+    bytes_write_u32(&w, p->command_code);
+    const struct bytes pieces[] = {bytes_of(code, sizeof code), p->names[0], p->names[1], p->names[2],
+                                   parameters};
+    crypto_sha256(pieces, sizeof pieces / sizeof pieces[0], digest);
+}
+
+static void hash_response(const struct tpm2_protection *p, struct bytes parameters,
+                          uint8_t digest[CRYPTO_SHA256_SIZE])
 {
     uint8_t codes[8];
     struct bytes_writer w = bytes_writer_over(codes, sizeof codes);
     bytes_write_u32(&w, TPM2_RC_SUCCESS);
     bytes_write_u32(&w, p->command_code);
-    const struct bytes pieces[] = {response ? bytes_of(codes, 8) : bytes_of(codes + 4, 4), parameters};
-    const struct bytes with_names[] = {pieces[0], p->names[0], p->names[1], p->names[2], pieces[1]};
-    if (response) {
-        crypto_sha256(pieces, 2, digest);
-    } else {
-        crypto_sha256(with_names, 5, digest);
-    }
+    crypto_sha256((const struct bytes[]){bytes_of(codes, sizeof codes), parameters}, 2, digest);
 }
 
 /* The content of the first parameter, a TPM2B: what is encrypted. Null if there is none. */
@@ -115,6 +124,9 @@ static uint8_t *first_parameter(uint8_t *parameters, size_t len, size_t *content
 
 static const struct tpm2_use *use_with(const struct tpm2_protection *p, uint8_t attribute)
 {
+    /*@ loop invariant 0 <= i <= p->use_count;
+        loop assigns i;
+        loop variant p->use_count - i; */
     for (size_t i = 0; i < p->use_count; i++) {
         if (p->uses[i].session != NULL && (p->uses[i].attributes & attribute) != 0) {
             return &p->uses[i];
@@ -131,6 +143,9 @@ struct command {
     size_t parameters; /* first byte of the parameters */
 };
 
+/*@ requires writes(w) && protection_ok(p) && \valid(c) && \separated(c, w) && \separated(w, p);
+    assigns *c, w->error; ensures sticky(\old(w->error), w->error);
+    ensures w->error == 0 ==> 14 <= c->auths <= c->parameters <= w->len; */
 static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(w->p, w->len));
@@ -171,29 +186,51 @@ static void resize(struct bytes_writer *w, size_t at, size_t old_len, size_t new
     }
 }
 
-/* Write the authorizations anew in the place of the built ones, the HMACs still empty: hmacs says where they go. */
+/* Write the authorization anew in the place of the built one, the HMAC still empty. Returns where that goes. */
+static size_t rewrite_auth(struct bytes_writer *w, const struct tpm2_use *use, size_t at, size_t built)
+{
+    resize(w, at, built, AUTH_SIZE);
+    struct bytes_writer auth = bytes_writer_over(w->p + at, w->error == 0 ? AUTH_SIZE : 0);
+    bytes_write_u32(&auth, use->session->handle);
+    bytes_write_2b(&auth, bytes_of(use->session->nonce_caller, TPM2_NONCE_SIZE));
+    bytes_write_u8(&auth, use->attributes);
+    bytes_write_u16(&auth, CRYPTO_SHA256_SIZE);
+    return at + auth.len;
+}
+
+/* All authorizations, and the sizes. hmacs says where the HMACs go. */
+/*@ requires protected(w, p) && 14 <= c->auths <= c->parameters <= w->len && w->error == 0;
+    requires \valid(c) && \separated(c, w) && \separated(c, p) && \separated(c, w->p + (0 .. w->capacity - 1));
+    requires \valid(hmacs + (0 .. 2)) && \separated(hmacs + (0 .. 2), w) && \separated(hmacs + (0 .. 2), p);
+    requires \separated(hmacs + (0 .. 2), c) && \separated(hmacs + (0 .. 2), w->p + (0 .. w->capacity - 1));
+    assigns w->len, w->error, w->p[0 .. w->capacity - 1], c->parameters, hmacs[0 .. 2];
+    ensures writes(w) && (w->error == 0 ==> c->parameters <= w->len);
+    ensures w->error == 0 ==> \forall integer i; 0 <= i < p->use_count && p->uses[i].session != \null ==>
+      hmacs[i] + 32 <= w->len; */
 static void rewrite_auths(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c,
                           size_t hmacs[TPM2_SESSIONS_MAX])
 {
     size_t at = c->auths;
+    /*@ loop invariant 0 <= i <= p->use_count && writes(w) && \at(c->auths, Pre) <= at <= 0xFFFFFFFF + 73 * i;
+        loop invariant w->error == 0 ==> at <= c->parameters <= w->len;
+        loop invariant w->error == 0 ==> \forall integer j; 0 <= j < i && p->uses[j].session != \null ==>
+          hmacs[j] + 32 <= at;
+        loop assigns i, at, w->len, w->error, w->p[0 .. w->capacity - 1], c->parameters, hmacs[0 .. 2];
+        loop variant p->use_count - i; */
     for (size_t i = 0; i < p->use_count && w->error == 0; i++) {
-        const struct tpm2_use *use = &p->uses[i];
         const size_t built = i < p->built ? size_of_auth(w->p + at, c->parameters - at) : 0;
         if (i < p->built && built == 0) {
             bytes_writer_fail(w, BYTES_E_FORMAT);
-        } else if (use->session != NULL) {
-            resize(w, at, built, AUTH_SIZE);
-            c->parameters += AUTH_SIZE - built;
-            struct bytes_writer auth = bytes_writer_over(w->p + at, w->error == 0 ? AUTH_SIZE : 0);
-            bytes_write_u32(&auth, use->session->handle);
-            bytes_write_2b(&auth, bytes_of(use->session->nonce_caller, TPM2_NONCE_SIZE));
-            bytes_write_u8(&auth, use->attributes);
-            bytes_write_u16(&auth, CRYPTO_SHA256_SIZE);
-            hmacs[i] = at + auth.len;
+        } else if (p->uses[i].session != NULL) {
+            hmacs[i] = rewrite_auth(w, &p->uses[i], at, built);
+            c->parameters = c->parameters - built + AUTH_SIZE;
             at += AUTH_SIZE;
         } else {
             at += built;
         }
+    }
+    if (w->error != 0) {
+        return;
     }
     struct bytes_writer sizes = bytes_writer_over(w->p, c->auths);
     (void)bytes_write_room(&sizes, 2);
@@ -202,6 +239,8 @@ static void rewrite_auths(struct bytes_writer *w, const struct tpm2_protection *
     bytes_write_u32(&sizes, (uint32_t)(c->parameters - c->auths)); /* authorizationSize */
 }
 
+/*@ requires protected(w, p) && \valid_read(c) && c->parameters <= w->len && w->error == 0;
+    assigns w->error, w->p[0 .. w->capacity - 1]; ensures writes(w); */
 static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protection *p,
                               const struct command *c)
 {
@@ -221,21 +260,27 @@ static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protecti
     bytes_wipe(symmetric, sizeof symmetric);
 }
 
-/* The HMAC of the first session covers the sessions that decrypt or encrypt for it, so that none can be removed. */
-static void nonces_of_others(const struct tpm2_protection *p, size_t index, struct bytes others[2])
+static struct bytes nonce_of(const struct tpm2_use *use)
 {
+    return bytes_of(use->session->nonce_tpm, TPM2_NONCE_SIZE);
+}
+
+/* The HMAC of the first session covers the sessions that decrypt or encrypt for it, so that none can be removed. */
+static void authorize_command(const struct tpm2_protection *p, size_t index, const uint8_t *digest,
+                              uint8_t mac[CRYPTO_SHA256_SIZE])
+{
+    const struct tpm2_use *use = &p->uses[index];
     const struct tpm2_use *decrypt = use_with(p, TPM2_SESSION_DECRYPT);
     const struct tpm2_use *encrypt = use_with(p, TPM2_SESSION_ENCRYPT);
-    others[0] = others[1] = (struct bytes){0};
-    if (index != 0) {
-        return;
+    struct bytes others[2] = {{0}};
+    if (index == 0 && decrypt != NULL && decrypt != use) {
+        others[0] = nonce_of(decrypt);
     }
-    if (decrypt != NULL && decrypt != &p->uses[0]) {
-        others[0] = bytes_of(decrypt->session->nonce_tpm, TPM2_NONCE_SIZE);
+    if (index == 0 && encrypt != NULL && encrypt != use && encrypt != decrypt) {
+        others[1] = nonce_of(encrypt);
     }
-    if (encrypt != NULL && encrypt != &p->uses[0] && encrypt != decrypt) {
-        others[1] = bytes_of(encrypt->session->nonce_tpm, TPM2_NONCE_SIZE);
-    }
+    authorize(use, use->auth_value, digest, use->session->nonce_caller, use->session->nonce_tpm, others,
+              use->attributes, mac);
 }
 
 void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *p)
@@ -243,6 +288,9 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
     struct command c;
     size_t hmacs[TPM2_SESSIONS_MAX] = {0};
     uint8_t digest[CRYPTO_SHA256_SIZE];
+    /*@ loop invariant 0 <= i <= p->use_count && sticky(\at(w->error, Pre), w->error);
+        loop assigns i, w->error;
+        loop variant p->use_count - i; */
     for (size_t i = 0; i < p->use_count; i++) {
         if (len_without_zeros(p->uses[i].auth_value) > TPM2_AUTH_VALUE_MAX ||
             len_without_zeros(p->uses[i].auth_value_then) > TPM2_AUTH_VALUE_MAX) {
@@ -259,14 +307,13 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
     if (w->error != 0) {
         return;
     }
-    hash(p, false, bytes_of(w->p + c.parameters, w->len - c.parameters), digest);
+    hash_command(p, bytes_of(w->p + c.parameters, w->len - c.parameters), digest);
+    /*@ loop invariant 0 <= i <= p->use_count && protected(w, p);
+        loop assigns i, w->p[0 .. w->capacity - 1];
+        loop variant p->use_count - i; */
     for (size_t i = 0; i < p->use_count; i++) {
-        const struct tpm2_use *use = &p->uses[i];
-        struct bytes others[2];
-        if (use->session != NULL) {
-            nonces_of_others(p, i, others);
-            authorize(use, use->auth_value, digest, use->session->nonce_caller, use->session->nonce_tpm,
-                      others, use->attributes, w->p + hmacs[i]);
+        if (p->uses[i].session != NULL) {
+            authorize_command(p, i, digest, w->p + hmacs[i]);
         }
     }
 }
@@ -274,16 +321,16 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
 /* ---- Responses ---- */
 
 /* One authorization of the response belongs to the session, and the session's key made it. */
-static int verify(const struct tpm2_use *use, struct bytes_reader *auths, const uint8_t *digest,
+static int verify(const struct tpm2_use *use, struct bytes_reader *r, const uint8_t *digest,
                   struct bytes *nonce_tpm)
 {
     static const struct bytes nobody[2];
     uint8_t expected[CRYPTO_SHA256_SIZE];
-    *nonce_tpm = bytes_read_2b(auths);
-    const uint8_t attributes = bytes_read_u8(auths);
-    const struct bytes mac = bytes_read_2b(auths);
-    if (auths->error != 0 || use->session == NULL) {
-        return auths->error;
+    *nonce_tpm = bytes_read_2b(r);
+    const uint8_t attributes = bytes_read_u8(r);
+    const struct bytes mac = bytes_read_2b(r);
+    if (r->error != 0 || use->session == NULL) {
+        return r->error;
     }
     if (nonce_tpm->len != TPM2_NONCE_SIZE || mac.len != sizeof expected) {
         return BYTES_E_INTEGRITY;
@@ -295,15 +342,19 @@ static int verify(const struct tpm2_use *use, struct bytes_reader *auths, const 
     return right ? 0 : BYTES_E_INTEGRITY;
 }
 
-/* The parts of a successful response. */
-struct response {
-    size_t parameters; /* first byte */
-    size_t parameters_len;
-    struct bytes_reader auths;
+/* Where the parameters of a successful response stand. */
+struct parameters {
+    size_t begin;
+    size_t len;
 };
 
-static int take_response_apart(const uint8_t *response, size_t len, const struct tpm2_protection *p,
-                               struct response *parts)
+/* Returns a reader over the authorizations, failed if the response is broken. */
+/*@ requires readable(response, len) && \valid_read(p) && \valid(found) && \separated(p, found);
+    assigns *found; ensures readable(\result.p, \result.left) && within(\result.p, \result.left, response, len);
+    ensures found->begin + found->len <= len && \result.left <= len;
+    ensures \result.error == 0 ==> 10 <= len <= 0xFFFFFFFF; */
+static struct bytes_reader take_response_apart(const uint8_t *response, size_t len,
+                                               const struct tpm2_protection *p, struct parameters *found)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(response, len));
     const uint16_t tag = bytes_read_u16(&r);
@@ -313,10 +364,12 @@ static int take_response_apart(const uint8_t *response, size_t len, const struct
         (void)bytes_read_u32(&r);
     }
     const uint32_t parameters_len = bytes_read_u32(&r);
-    parts->parameters = len - r.left;
-    parts->parameters_len = bytes_read_bytes(&r, parameters_len).len;
-    parts->auths = r;
-    return r.error != 0 || tag != TPM2_ST_SESSIONS || size != len ? BYTES_E_FORMAT : 0;
+    found->begin = len - r.left;
+    found->len = bytes_read_bytes(&r, parameters_len).len;
+    if (tag != TPM2_ST_SESSIONS || size != len) {
+        bytes_reader_fail(&r, BYTES_E_FORMAT);
+    }
+    return r;
 }
 
 static bool is_refusal(const uint8_t *response, size_t len)
@@ -327,10 +380,13 @@ static bool is_refusal(const uint8_t *response, size_t len)
 }
 
 /* All sessions agree: take their new nonces, and decrypt. */
-static int believe(uint8_t *response, const struct response *parts, const struct tpm2_protection *p,
+static int believe(uint8_t *parameters, size_t parameters_len, const struct tpm2_protection *p,
                    const struct bytes nonces[TPM2_SESSIONS_MAX])
 {
     const struct tpm2_use *use = use_with(p, TPM2_SESSION_ENCRYPT);
+    /*@ loop invariant 0 <= i <= p->use_count && protection_ok(p) && agreed(p, nonces, p->use_count);
+        loop assigns i, NONCES(p);
+        loop variant p->use_count - i; */
     for (size_t i = 0; i < p->use_count; i++) {
         if (p->uses[i].session != NULL) {
             memcpy(p->uses[i].session->nonce_tpm, nonces[i].p, TPM2_NONCE_SIZE);
@@ -340,7 +396,7 @@ static int believe(uint8_t *response, const struct response *parts, const struct
         return 0;
     }
     size_t len;
-    uint8_t *content = first_parameter(response + parts->parameters, parts->parameters_len, &len);
+    uint8_t *content = first_parameter(parameters, parameters_len, &len);
     if (content == NULL) {
         return BYTES_E_FORMAT;
     }
@@ -353,30 +409,36 @@ static int believe(uint8_t *response, const struct response *parts, const struct
 
 int tpm2_session_open(uint8_t *response, size_t *len, const struct tpm2_protection *p)
 {
-    struct response parts;
+    struct parameters parameters;
     uint8_t digest[CRYPTO_SHA256_SIZE];
     struct bytes nonces[TPM2_SESSIONS_MAX];
-    if (is_refusal(response, *len)) {
+    const size_t whole = *len;
+    if (is_refusal(response, whole)) {
         return 0;
     }
-    int error = take_response_apart(response, *len, p, &parts);
-    if (error != 0) {
-        return error;
+    struct bytes_reader auths = take_response_apart(response, whole, p, &parameters);
+    if (auths.error != 0) {
+        return auths.error;
     }
-    hash(p, true, bytes_of(response + parts.parameters, parts.parameters_len), digest);
-    struct bytes_reader auths = parts.auths;
-    size_t kept = *len - auths.left;
+    hash_response(p, bytes_of(response + parameters.begin, parameters.len), digest);
+    size_t kept = whole - auths.left;
+    int error = 0;
+    /*@ loop invariant 0 <= i <= p->use_count && reads(&auths) && kept <= whole && auths.left <= whole;
+        loop invariant within(auths.p, auths.left, response, whole);
+        loop invariant error == 0 ==> agreed(p, &nonces[0], i);
+        loop assigns i, error, kept, auths, nonces[0 .. 2];
+        loop variant p->use_count - i; */
     for (size_t i = 0; i < p->use_count; i++) {
         const int wrong = verify(&p->uses[i], &auths, digest, &nonces[i]);
         error = error != 0 ? error : wrong;
-        kept = i < p->built ? *len - auths.left : kept;
+        kept = i < p->built ? whole - auths.left : kept;
     }
     error = error != 0 ? error : bytes_reader_end(&auths);
     if (error != 0) {
         return error;
     }
-    error = believe(response, &parts, p, nonces);
-    struct bytes_writer size = bytes_writer_over(response, *len);
+    error = believe(response + parameters.begin, parameters.len, p, nonces);
+    struct bytes_writer size = bytes_writer_over(response, whole);
     (void)bytes_write_room(&size, 2);
     bytes_write_u32(&size, (uint32_t)kept);
     *len = kept;

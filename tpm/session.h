@@ -17,10 +17,10 @@
 #define TPM2_SESSIONS_MAX 3    /* in one command [P1 r1.59 18.6] */
 
 struct tpm2_session {
-    uint32_t handle;                    /* 0: none */
-    uint8_t key_len;                    /* 0: neither salted nor bound, so the authValue alone is the key */
-    uint8_t key[CRYPTO_SHA256_SIZE];    /* sessionKey */
-    uint8_t nonce_tpm[TPM2_NONCE_SIZE]; /* the TPM's last one; a refusal does not move it */
+    uint32_t handle;                 /* 0: none */
+    bool keyed;                      /* false: neither salted nor bound, so the authValue alone is the key */
+    uint8_t key[CRYPTO_SHA256_SIZE]; /* sessionKey */
+    uint8_t nonce_tpm[TPM2_NONCE_SIZE];    /* the TPM's last one; a refusal does not move it */
     uint8_t nonce_caller[TPM2_NONCE_SIZE]; /* ours, of the command under way */
 };
 

@@ -134,6 +134,14 @@ static void write_big_endian(struct bytes_writer *w, uint32_t value, size_t len)
 {
     uint8_t *p = bytes_write_room(w, len);
     /*@ loop invariant 0 <= len <= \at(len, Pre);
+        loop invariant \at(len, Pre) - len == 0 ==> value == \at(value, Pre);
+        loop invariant \at(len, Pre) - len == 1 ==> 0x100 * value + p[len] == \at(value, Pre);
+        loop invariant \at(len, Pre) - len == 2 ==>
+          0x10000 * value + 0x100 * p[len] + p[len + 1] == \at(value, Pre);
+        loop invariant \at(len, Pre) - len == 3 ==>
+          0x1000000 * value + 0x10000 * p[len] + 0x100 * p[len + 1] + p[len + 2] == \at(value, Pre);
+        loop invariant \at(len, Pre) - len == 4 ==>
+          0x1000000 * p[len] + 0x10000 * p[len + 1] + 0x100 * p[len + 2] + p[len + 3] == \at(value, Pre);
         loop assigns len, value, p[0 .. \at(len, Pre) - 1];
         loop variant len; */
     while (p != NULL && len > 0) {

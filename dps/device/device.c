@@ -341,7 +341,7 @@ void dps_build_create_ek(struct dps_device *d, struct bytes_writer *w)
     const struct tpm2_public wanted = ek_template(d);
     const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));
     if (d->ek_handle == 0) {
-        d->session_ends = d->session.key_len == 0; /* the one that was made for this */
+        d->session_ends = !d->session.keyed; /* the one that was made for this */
         tpm2_create_primary_build(w, TPM2_RH_ENDORSEMENT, &auth, &wanted);
     }
 }

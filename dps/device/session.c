@@ -60,7 +60,7 @@ void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint
     tpm2_seed_wrap(&secret, &key, TPM2_SEED_SECRET, &random, s->key);
     bytes_wipe(&random, sizeof random);
     bytes_writer_fail(w, secret.error);
-    s->key_len = sizeof s->key;
+    s->keyed = true;
     const struct tpm2_salt salt = {ek ? d->ek_handle : d->srk_handle,
                                    bytes_of(encrypted + 2, SECRET_SIZE - 2)};
     start(d, w, session_type, &salt);
@@ -69,7 +69,7 @@ void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint
 void dps_session_build_unsalted(struct dps_device *d, struct bytes_writer *w)
 {
     static const struct tpm2_salt none = {.key_handle = TPM2_RH_NULL};
-    d->session.key_len = 0;
+    d->session.keyed = false;
     start(d, w, TPM2_SE_HMAC, &none);
 }
 
@@ -85,7 +85,7 @@ int dps_session_read(struct dps_device *d, struct bytes response, enum dps_loade
         error = BYTES_E_FORMAT;
     }
     if (error == 0) {
-        error = tpm2_session_begin(&begun, d->loaded[slot], s->key_len > 0 ? s->key : NULL, s->nonce_caller,
+        error = tpm2_session_begin(&begun, d->loaded[slot], s->keyed ? s->key : NULL, s->nonce_caller,
                                    nonce_tpm);
         *s = begun;
         bytes_wipe(&begun, sizeof begun);

@@ -20,11 +20,16 @@ static int bytes_hold(void)
 
 static int numbers_hold(void)
 {
-    for (uint64_t v = 0; v < UINT64_C(1) << 31; v = v * 5 / 4 + 1) {
+    for (uint64_t v = 0; v < UINT64_C(1) << 31; v += v / 4 + 1) {
         if (v << 8 != 256 * v || v << 32 != UINT64_C(0x100000000) * v) {
             return __LINE__;
         }
-        if ((v & 0xFF) > 0xFF || (v & 0xFFFFFFFF) > 0xFFFFFFFF) {
+    }
+    for (uint64_t v = 0; v < UINT64_MAX / 5 * 4; v += v / 4 + 1) {
+        if (v >> 8 != v / 256 || v >> 32 != v / UINT64_C(0x100000000)) {
+            return __LINE__;
+        }
+        if ((v & 0xFF) != v % 256 || (v & 0xFFFFFFFF) != v % UINT64_C(0x100000000)) {
             return __LINE__;
         }
     }

@@ -2,17 +2,25 @@
 """Proves that the parsers have no run-time error, with Frama-C (WP, RTE and EVA), and prints what was proved. Every
 goal must be proved, every smoke test pass, and every mutant lose a goal."""
 import dataclasses
+import os
 import pathlib
 import re
 import resource
 import subprocess
 from functools import partial
 
+import table
 from tap import Programs, check, note, same
 
+JOBS = 2
 HERE = pathlib.Path("tests/prove")
 BUILD = pathlib.Path(Programs.path("prove"))
-SECONDS = 10  # for one prover and one goal
+
+# A verdict may not depend on how busy the machine is: steps end a prover, and the time is there to find what hangs. The
+# hardest goal takes 460 000 steps, ten seconds of an idle machine. Contradictions are found in the first steps, or not.
+STEPS = 600000
+SMOKE_STEPS = 60000
+SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +34,14 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
+class Open:
+    """A goal that has no proof, and why it is true all the same."""
+    path: str
+    goal: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Mutant:
     """One mistake in one function: `before` occurs once in the source; with `after` some goal must fail."""
     path: str
@@ -36,15 +52,24 @@ class Mutant:
 
 SOURCES = (
     Source("crypto/bytes/bytes.c", "bytes.acsl"),
+    Source("tests/prove/inverse.c", "bytes.acsl"),
     Source("tpm/rc.c", "tpm.acsl"),
     Source("tpm/auth.c", "tpm.acsl"),
     Source("tpm/frame.c", "tpm.acsl"),
+    Source("tpm/public.c", "tpm.acsl"),
+    Source("tpm/command.c", "tpm.acsl"),
+    Source("tpm/seed.c", "tpm.acsl"),
+    Source("tpm/protect.c", "tpm.acsl"),
+    Source("tpm/session.c", "tpm.acsl"),
     Source("dps/protocol/text.c", "dps_text.acsl"),
     Source("dps/protocol/registration_id.c", "dps_names.acsl"),
     Source("dps/protocol/date.c", "dps_names.acsl"),
     Source("dps/protocol/sas.c", "dps_names.acsl"),
     Source("dps/device/record.c", "dps_record.acsl"),
 )
+
+OPEN = ()
+OPEN_MAX = 3
 
 MUTANTS = (
     Mutant("crypto/bytes/bytes.c", "take", "len > r->left)", "len > r->left + 1)"),
@@ -54,9 +79,28 @@ MUTANTS = (
            "w->len - begin > 2 * UINT16_MAX"),
     Mutant("crypto/bytes/bytes.c", "bytes_read_bytes", ".len = p != NULL ? len : 0", ".len = len"),
     Mutant("crypto/bytes/bytes.c", "bytes_equal_secret", "difference | (a[i] ^ b[i])", "a[i] ^ b[i]"),
+    Mutant("crypto/bytes/bytes.c", "write_big_endian", "p[--len] = (uint8_t)(value & 0xFF)",
+           "p[--len] = (uint8_t)(value & 0x7F)"),
+    Mutant("tests/prove/inverse.c", "inverse_u16", "bytes_read_u16(&r)", "bytes_read_u8(&r)"),
     Mutant("tpm/rc.c", "tpm2_rc_decode", "if (rc == TPM2_RC_SUCCESS) {", "if ((rc & RC_VERSION_2) == 0) {"),
     Mutant("tpm/auth.c", "tpm2_auth_area_read", "    bytes_reader_fail(r, bytes_reader_end(r));\n", ""),
     Mutant("tpm/frame.c", "tpm2_response_size", "size > limit", "size > limit + 1"),
+    Mutant("tpm/public.c", "tpm2_public_modulus_is_sane", "area->key_bits > 0 && ", ""),
+    Mutant("tpm/public.c", "tpm2_public_parse_2b", "    bytes_read_sized_end(&r, &inner);\n", ""),
+    Mutant("tpm/public.c", "tpm2_name_of", "bytes_writer_over(name, TPM2_NAME_SIZE)",
+           "bytes_writer_over(name, CRYPTO_SHA256_SIZE)"),
+    Mutant("tpm/command.c", "tpm2_create_parse", "tpm2_response_end(&r, out_private_2b, out_public_2b)",
+           "tpm2_response_end(&r, out_private_2b, NULL)"),
+    Mutant("tpm/command.c", "tpm2_get_capability_parse", "error == 0 ? *capability : 0", "*capability"),
+    Mutant("tpm/command.c", "tpm2_policy_or_build", "i < count", "i <= count"),
+    Mutant("tpm/seed.c", "key_is_usable", "key->unique.len <= CRYPTO_RSA_MAX", "key->unique.len <= CRYPTO_RSA_MAX + 1"),
+    Mutant("tpm/seed.c", "tpm2_seed_wrap", "    if (encrypted == NULL) {\n        return;\n    }\n", ""),
+    Mutant("tpm/protect.c", "tpm2_credential_make", "credential.len > TPM2_CREDENTIAL_MAX",
+           "credential.len > TPM2_CREDENTIAL_MAX + 1"),
+    Mutant("tpm/protect.c", "outer_begin", "bytes_write_room(w, content_len)", "bytes_write_room(w, content_len - 1)"),
+    Mutant("tpm/session.c", "len_without_zeros", "len > 0 && ", ""),
+    Mutant("tpm/session.c", "verify", "nonce_tpm->len != TPM2_NONCE_SIZE || ", ""),
+    Mutant("tpm/session.c", "take_apart", "bytes_skip(&r, auths_len)", "bytes_skip(&r, 2 * auths_len)"),
     Mutant("dps/protocol/text.c", "dps_write_decimal", "uint8_t digits[20]", "uint8_t digits[19]"),
     Mutant("dps/protocol/text.c", "dps_base64_decode", "text.len / 4 * 3 - padding > capacity",
            "text.len / 4 * 3 - padding > capacity + 1"),
@@ -81,17 +125,20 @@ MUTANTS = (
 )
 
 # Frama-C with every check of run-time errors that WP can follow: memory accesses, signed and unsigned overflow,
-# narrowing, shifts, division. Smoke tests prove that no precondition is a contradiction.
+# narrowing, shifts, division.
 WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=abort", "-warn-unsigned-overflow",
-      "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-smoke-tests",
-      "-wp-smoke-timeout", "1", "-wp-model", "Typed+Cast", "-wp-no-filter", "-wp-literals", "-wp-no-volatile",
-      "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par", "6", "-wp-cache", "update"]
+      "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-model", "Typed+Cast", "-wp-no-filter",
+      "-wp-literals", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par", "1", "-wp-cache", "update"]
+GOALS = ["-wp-steps", str(STEPS)]
+# Whether a contract contradicts itself or a callee's, or makes code unreachable: then everything could be proved.
+SMOKE = ["-wp-steps", str(SMOKE_STEPS), "-wp-smoke-tests", "-wp-smoke-timeout", str(SECONDS),
+         "-wp-prop=-@requires,-@ensures,-@assert,-@assigns,-@invariant,-@variant,-@exits"]
 
 
 def run(command, log):
     with open(log, "w", encoding="utf-8") as out:
-        status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False,
-                                timeout=1800).returncode
+        status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False, timeout=3600,
+                                env=os.environ | {"WHY3CONFIG": str(BUILD / "why3.conf")}).returncode
     return status, pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
 
 
@@ -100,20 +147,27 @@ def cpu_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def prove(source, path, functions=()):
+def inline_functions():
+    """Those of bytes.h are proved with bytes.c, and not again with each source that includes them."""
+    return re.findall(r"^static inline .*?(\w+)\(", pathlib.Path("crypto/bytes/bytes.h").read_text(encoding="utf-8"),
+                      re.M)
+
+
+def prove(source, path, what, functions=(), contracts=HERE):
     """Run WP over the file at path. Returns its log."""
-    name = pathlib.Path(source.path).stem
     cache = BUILD / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    command = WP + ["-wp-cache-dir", str(cache),
-                    f"-cpp-extra-args=-I. -DPROVE_{name} -include {HERE}/{source.contracts}", str(path)]
+    name = pathlib.Path(source.path).stem
+    command = WP + what + ["-wp-cache-dir", str(cache),
+                           f"-cpp-extra-args=-I. -DPROVE_{name} -include {contracts}/{source.contracts}", str(path)]
     if functions or source.only:
         command += ["-wp-fct", ",".join(functions or source.only)]
-    if source.left_out:
-        command += ["-wp-skip-fct", ",".join(source.left_out)]
-    log = BUILD / (str(path).replace("/", "_") + ("." + functions[0] if functions else "") + ".log")
+    skipped = source.left_out + (() if name == "bytes" else tuple(inline_functions()))
+    command += ["-wp-skip-fct", ",".join(skipped)] if skipped else []
+    log = BUILD / ".".join([str(path).replace("/", "_"), *functions[:1], "smoke" if what is SMOKE else "goals", "log"])
     status, text = run(command, log)
-    check(status == 0 and "Proved goals" in text, f"Frama-C failed: read {log}")
+    nothing_to_do = what is SMOKE and "No goal generated" in text
+    check(status == 0 and ("Proved goals" in text or nothing_to_do), f"Frama-C failed: read {log}")
     return text
 
 
@@ -125,33 +179,62 @@ def seconds_in(line):
 def goals_of(text):
     """Function → [goals, proved, seconds]; the goals that are not proved."""
     names = sorted(set(re.findall(r"\[rte:annot\] annotating function (\w+)", text)), key=len, reverse=True)
-    table, lost = {}, []
+    rows, lost = {}, []
     for line in re.findall(r"^\[wp\] \[.*?\] (?:Goal|Smoke-test) typed_cast_.*$", text, re.M):
         goal = re.search(r"typed_cast_(\w+)", line).group(1)
         name = next((n for n in names if goal.startswith(n + "_")), goal)
-        row = table.setdefault(name, [0, 0, 0.0])
+        row = rows.setdefault(name, [0, 0, 0.0])
         proved = ": Valid" in line or "[Passed]" in line
         row[0] += 1
         row[1] += proved
         row[2] += seconds_in(line)
         if not proved:
             lost.append(goal)
-    return table, lost
+    return rows, lost
 
 
 def has_no_error(source):
     before = cpu_seconds()
-    text = prove(source, pathlib.Path(source.path))
-    table, lost = goals_of(text)
+    text = prove(source, pathlib.Path(source.path), GOALS)
+    rows, lost = goals_of(text)
     total = re.search(r"Proved goals:\s+(\d+)\s*/\s*(\d+)", text)
     note(f"{total.group(1)} of {total.group(2)} goals, {cpu_seconds() - before:.0f} s of processor\n")
     note("| function | goals | proved | prover's time |\n|---|---|---|---|")
-    for name, (goals, proved, seconds) in sorted(table.items()):
+    for name, (goals, proved, seconds) in sorted(rows.items()):
         note(f"| {name} | {goals} | {proved} | {seconds:.1f} s |")
     for name in source.left_out:
         note(f"| {name} | not claimed | | |")
-    check(not lost, "not proved: " + ", ".join(lost))
-    same(total.group(1), total.group(2), "proved goals")
+    known = [o.goal for o in OPEN if o.path == source.path]
+    same(sorted(lost), sorted(known), "goals without a proof")
+    same(int(total.group(2)) - int(total.group(1)), len(known), "goals without a proof")
+    row = table.Row(source.path, len(rows), int(total.group(2)), len(known), sum(r[2] for r in rows.values()))
+    row.save(BUILD)
+    check(row.is_in_document(),
+          f"{table.DOCUMENT} has other figures for {source.path}; if that is meant: make prove-update")
+
+
+def has_no_contradiction(source):
+    text = prove(source, pathlib.Path(source.path), SMOKE)
+    rows, lost = goals_of(text)
+    note(f"{sum(r[0] for r in rows.values())} places")
+    check(not lost, "contradictions: " + ", ".join(lost))
+
+
+def contradiction_is_noticed():
+    """A contract that promises the impossible fails the smoke tests."""
+    directory = BUILD / "mutant" / "contracts"
+    directory.mkdir(parents=True, exist_ok=True)
+    promise = "/*@ READER NUMBER(2) */"
+    for contracts in HERE.glob("*.acsl"):
+        text = contracts.read_text(encoding="utf-8").replace('#include "tests/prove/', f'#include "{directory}/')
+        if contracts.name == "bytes.acsl":
+            same(text.count(promise), 1, f"times that '{promise}' stands in {contracts}")
+            text = text.replace(promise, "/*@ READER NUMBER(2) ensures r->left > \\old(r->left); */")
+        (directory / contracts.name).write_text(text, encoding="utf-8")
+    source = next(s for s in SOURCES if s.path == "tpm/frame.c")
+    _, lost = goals_of(prove(source, pathlib.Path(source.path), SMOKE, ("tpm2_response_size",), directory))
+    check(lost, "no smoke test fails")
+    note(f"{len(lost)} smoke tests fail")
 
 
 def decode_every_response_code():
@@ -168,18 +251,52 @@ def loses(mutant):
     text = pathlib.Path(mutant.path).read_text(encoding="utf-8")
     same(text.count(mutant.before), 1, f"times that '{mutant.before}' stands in {mutant.path}")
     target = BUILD / "mutant" / mutant.path
+    target = target.with_name(f"{target.stem}.{MUTANTS.index(mutant)}.c")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
-    _, lost = goals_of(prove(source, target, (mutant.function,)))
+    _, lost = goals_of(prove(source, target, GOALS, (mutant.function,)))
     check(lost, "no goal is lost")
     note(f"{len(lost)} goals are lost")
 
 
+def few_goals_are_open():
+    for o in OPEN:
+        note(f"{o.path}, {o.goal}: {o.why}")
+    check(len(OPEN) <= OPEN_MAX, f"{len(OPEN)} goals have no proof, and {OPEN_MAX} may")
+
+
+def every_source_has_a_mutant():
+    same([s.path for s in SOURCES if all(m.path != s.path for m in MUTANTS)], [], "sources without a mutant")
+
+
+def contracts_are_short():
+    """At most 0.4 lines for each line of what is proved and of its headers."""
+    written = sum(len(p.read_text(encoding="utf-8").splitlines()) for p in HERE.glob("*.acsl"))
+    code = 0
+    for source in map(pathlib.Path, (s.path for s in SOURCES if not s.path.startswith(str(HERE)))):
+        text = source.read_text(encoding="utf-8")
+        beside = sum(a.count("\n") + 1 for a in re.findall(r"/\*@.*?\*/", text, re.S))
+        header = source.with_suffix(".h")
+        written += beside
+        code += len(text.splitlines()) - beside + len(header.read_text(encoding="utf-8").splitlines())
+    note(f"{written} lines of contracts for {code} lines of C: {written / code:.2f}")
+    check(written <= 0.4 * code, "the contracts are too long")
+
+
 def tests():
     BUILD.mkdir(parents=True, exist_ok=True)
+    # Not in the user's home: a proof needs nothing outside of the build directory, and changes nothing there.
+    if not (BUILD / "why3.conf").exists():
+        run(["why3", "config", "detect"], BUILD / "why3.log")
     for source in SOURCES:
         yield f"{source.path} has no run-time error", partial(has_no_error, source)
+    for source in SOURCES:
+        yield f"{source.path}: its contracts do not contradict each other", partial(has_no_contradiction, source)
     yield "tpm2_rc_decode of all 2^32 response codes (EVA): no alarm (tpm/rc.c)", decode_every_response_code
     for mutant in MUTANTS:
         yield (f"{mutant.path}, {mutant.function}: '{mutant.after.strip() or 'nothing'}' for '{mutant.before.strip()}' "
                "loses a goal", partial(loses, mutant))
+    yield "a contract that promises the impossible fails the smoke tests", contradiction_is_noticed
+    yield f"at most {OPEN_MAX} goals have no proof", few_goals_are_open
+    yield "every source has a mutant", every_source_has_a_mutant
+    yield "contracts are short", contracts_are_short

@@ -76,7 +76,7 @@ static int test_key(void)
 {
     struct tpm2_session s;
     CHECK_EQUAL(begin(&s), 0);
-    CHECK(s.key_len == 32 && memcmp(s.key, session_key, 32) == 0);
+    CHECK(s.keyed && memcmp(s.key, session_key, 32) == 0);
     return 0;
 }
 
@@ -212,7 +212,7 @@ static int test_kinds(void)
     name_of_vector(name);
     CHECK_EQUAL(tpm2_session_begin(&s, HANDLE, NULL, nonce, bytes_of(nonce, 20)), BYTES_E_FORMAT);
     CHECK_EQUAL(tpm2_session_begin(&plain, HANDLE, NULL, nonce, bytes_of(nonce, sizeof nonce)), 0);
-    CHECK_EQUAL(plain.key_len, 0);
+    CHECK(!plain.keyed);
     CHECK_EQUAL(begin(&policy), 0);
     policy.handle = 0x03000000;
     CHECK_EQUAL(begin(&s), 0);

@@ -278,7 +278,8 @@ def contracts_are_short():
         beside = sum(a.count("\n") + 1 for a in re.findall(r"/\*@.*?\*/", text, re.S))
         header = source.with_suffix(".h")
         written += beside
-        code += len(text.splitlines()) - beside + len(header.read_text(encoding="utf-8").splitlines())
+        code += len(text.splitlines()) - beside
+        code += len(header.read_text(encoding="utf-8").splitlines()) if header.exists() else 0
     note(f"{written} lines of contracts for {code} lines of C: {written / code:.2f}")
     check(written <= 0.4 * code, "the contracts are too long")
 

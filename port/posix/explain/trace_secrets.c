@@ -189,11 +189,12 @@ static struct bytes join(const struct tpm2_session *session, struct bytes value,
     while (value.len > 0 && value.p[value.len - 1] == 0) {
         value.len--; /* [P1 r1.59 19.6.4.3] */
     }
-    memcpy(key, session->key, session->key_len);
+    const size_t key_len = session->keyed ? sizeof session->key : 0;
+    memcpy(key, session->key, key_len);
     if (value.len > 0) {
-        memcpy(key + session->key_len, value.p, value.len);
+        memcpy(key + key_len, value.p, value.len);
     }
-    return bytes_of(key, session->key_len + value.len);
+    return bytes_of(key, key_len + value.len);
 }
 
 static void tell_session(struct telling *t, size_t i)
@@ -221,12 +222,12 @@ static void tell_beginning(struct telling *t)
 {
     const struct dps_device *d = t->device;
     struct tpm2_session begun = {0};
-    const bool first = d->session.handle == 0 && d->session.key_len > 0;
+    const bool first = d->session.handle == 0 && d->session.keyed;
     const struct tpm2_session *s = first ? &d->session : &d->policy;
-    if (s->handle != 0 || s->key_len == 0) {
+    if (s->handle != 0 || !s->keyed) {
         return;
     }
-    const struct bytes salt = bytes_of(s->key, s->key_len);
+    const struct bytes salt = bytes_of(s->key, sizeof s->key);
     const struct bytes nonce =
         t->s->encrypted != NULL ? bytes_of(t->nonce, sizeof t->nonce) : t->s->session_nonce;
     t->session = s;
@@ -238,7 +239,7 @@ static void tell_beginning(struct telling *t)
         tell(t, "salt", salt, "As before.");
         tell(t, "nonceTPM", nonce, "Of this answer.");
         tell(t, "nonceCaller", bytes_of(s->nonce_caller, TPM2_NONCE_SIZE), "Of the command that it answers.");
-        tell(t, "sessionKey", bytes_of(begun.key, begun.key_len),
+        tell(t, "sessionKey", bytes_of(begun.key, sizeof begun.key),
              "KDFa of the salt, the label ATH, nonceTPM and nonceCaller, in this order.");
     }
     t->session = s;

@@ -92,25 +92,21 @@ static void authorize(const struct tpm2_use *use, struct bytes auth_value, const
 
 /* What the HMACs cover, with the parameters as they are on the bus: cpHash [P1 r1.59 18.7] over command code, Names
  * and parameters, or rpHash [P1 r1.59 18.8] over response code, command code and parameters. */
-static void hash_command(const struct tpm2_protection *p, struct bytes parameters,
-                         uint8_t digest[CRYPTO_SHA256_SIZE])
-{
-    uint8_t code[4];
-    struct bytes_writer w = bytes_writer_over(code, sizeof code);
-    bytes_write_u32(&w, p->command_code);
-    const struct bytes pieces[] = {bytes_of(code, sizeof code), p->names[0], p->names[1], p->names[2],
-                                   parameters};
-    crypto_sha256(pieces, sizeof pieces / sizeof pieces[0], digest);
-}
-
-static void hash_response(const struct tpm2_protection *p, struct bytes parameters,
-                          uint8_t digest[CRYPTO_SHA256_SIZE])
+static void hash(const struct tpm2_protection *p, bool response, struct bytes parameters,
+                 uint8_t digest[CRYPTO_SHA256_SIZE])
 {
     uint8_t codes[8];
     struct bytes_writer w = bytes_writer_over(codes, sizeof codes);
     bytes_write_u32(&w, TPM2_RC_SUCCESS);
     bytes_write_u32(&w, p->command_code);
-    crypto_sha256((const struct bytes[]){bytes_of(codes, sizeof codes), parameters}, 2, digest);
+    const struct bytes answer[] = {bytes_of(codes, 8), parameters};
+    const struct bytes command[] = {bytes_of(codes + 4, 4), p->names[0], p->names[1], p->names[2],
+                                    parameters};
+    if (response) {
+        crypto_sha256(answer, sizeof answer / sizeof answer[0], digest);
+    } else {
+        crypto_sha256(command, sizeof command / sizeof command[0], digest);
+    }
 }
 
 /* The content of the first parameter, a TPM2B: what is encrypted. Null if there is none. */
@@ -307,7 +303,7 @@ void tpm2_session_protect(struct bytes_writer *w, const struct tpm2_protection *
     if (w->error != 0) {
         return;
     }
-    hash_command(p, bytes_of(w->p + c.parameters, w->len - c.parameters), digest);
+    hash(p, false, bytes_of(w->p + c.parameters, w->len - c.parameters), digest);
     /*@ loop invariant 0 <= i <= p->use_count && protected(w, p);
         loop assigns i, w->p[0 .. w->capacity - 1];
         loop variant p->use_count - i; */
@@ -420,7 +416,7 @@ int tpm2_session_open(uint8_t *response, size_t *len, const struct tpm2_protecti
     if (auths.error != 0) {
         return auths.error;
     }
-    hash_response(p, bytes_of(response + parameters.begin, parameters.len), digest);
+    hash(p, true, bytes_of(response + parameters.begin, parameters.len), digest);
     size_t kept = whole - auths.left;
     int error = 0;
     /*@ loop invariant 0 <= i <= p->use_count && reads(&auths) && kept <= whole && auths.left <= whole;

@@ -85,8 +85,8 @@ int dps_session_read(struct dps_device *d, struct bytes response, enum dps_loade
         error = BYTES_E_FORMAT;
     }
     if (error == 0) {
-        error = tpm2_session_begin(&begun, d->loaded[slot], s->keyed ? s->key : NULL, s->nonce_caller,
-                                   nonce_tpm);
+        error =
+            tpm2_session_begin(&begun, d->loaded[slot], s->keyed ? s->key : NULL, s->nonce_caller, nonce_tpm);
         *s = begun;
         bytes_wipe(&begun, sizeof begun);
     }

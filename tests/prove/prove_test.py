@@ -128,7 +128,8 @@ MUTANTS = (
 # narrowing, shifts, division.
 WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=abort", "-warn-unsigned-overflow",
       "-warn-unsigned-downcast", "-warn-signed-downcast", "-wp", "-wp-rte", "-wp-model", "Typed+Cast", "-wp-no-filter",
-      "-wp-literals", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par", "1", "-wp-cache", "update"]
+      "-wp-literals", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par", "1", "-wp-cache",
+      "update"]
 GOALS = ["-wp-steps", str(STEPS)]
 # Whether a contract contradicts itself or a callee's, or makes code unreachable: then everything could be proved.
 SMOKE = ["-wp-steps", str(SMOKE_STEPS), "-wp-smoke-tests", "-wp-smoke-timeout", str(SECONDS),

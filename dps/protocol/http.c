@@ -38,9 +38,24 @@ struct framing {
     bool old; /* HTTP/1.0 */
 };
 
+/* Nothing of the message has been seen. */
+static void start(struct dps_http *h)
+{
+    h->phase = PHASE_START;
+    h->keep_alive = h->expect_continue = false;
+    h->status = 0;
+    h->scanned = h->head_len = h->line_len = 0;
+    h->target_at = h->target_len = h->method_len = 0;
+    h->body_len = h->raw_at = h->remaining = h->consumed = 0;
+}
+
 void dps_http_init(struct dps_http *h, enum dps_http_role role)
 {
-    *h = (struct dps_http){.role = (uint8_t)role, .phase = PHASE_START};
+    h->role = (uint8_t)role;
+    h->error = 0;
+    h->head_request = false;
+    h->interim = 0;
+    start(h);
 }
 
 /* Take count bytes out of the buffer. */
@@ -74,6 +89,9 @@ static bool is_text(struct bytes a, const char *text)
 /* Reads on from where the last call stopped, so that a head that arrives in single bytes is still read once. */
 static int find_head_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 {
+    /*@ loop invariant h->scanned <= len && h->head_len == \at(h->head_len, Pre);
+        loop assigns h->scanned, h->head_len;
+        loop variant len - h->scanned; */
     while (h->scanned < len) {
         size_t i = h->scanned;
         if (i >= DPS_HTTP_HEAD_MAX) {
@@ -111,6 +129,9 @@ static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
     if (method.len == 0 || dps_http_token_len(method) != method.len || target.len == 0) {
         return false;
     }
+    /*@ loop invariant i <= target.len;
+        loop assigns i;
+        loop variant target.len - i; */
     for (size_t i = 0; i < target.len; i++) {
         if (target.p[i] <= 0x20 || target.p[i] > 0x7E || target.p[i] == '#') {
             return false;
@@ -142,6 +163,10 @@ static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
     return parse_version(version, old);
 }
 
+/*@ requires \valid(f) && \valid_read(field) && view(field->name) && view(field->value) && \separated(f, field);
+    requires f->hosts < SIZE_MAX;
+    assigns *f;
+    ensures f->hosts <= \old(f->hosts) + 1 && \result != BYTES_E_MORE; */
 static int note_field(struct framing *f, const struct dps_http_field *field)
 {
     if (is_text(field->name, "host")) {
@@ -173,6 +198,11 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
 }
 
 /* The length of the message [RFC 9112 6.3], by the items of that section in their order. */
+/*@ requires \valid(h) && \valid_read(f) && h->head_len <= capacity && \separated(h, f) && h->raw_at == 0;
+    assigns h->keep_alive, h->head_request, h->phase, h->raw_at, h->remaining, h->expect_continue;
+    ensures (h->raw_at == 0 || h->raw_at == h->head_len) && \result != BYTES_E_MORE;
+    ensures \result == 0 ==> (h->phase == 4 && h->raw_at == h->head_len) ||
+      ((h->phase == 2 || h->phase == 3 || h->phase == 8) && h->raw_at == 0); */
 static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
 {
     bool request = h->role == DPS_HTTP_REQUEST;
@@ -210,15 +240,18 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
 static int parse_head(struct dps_http *h, const uint8_t *buffer, size_t capacity)
 {
     struct framing framing = {0};
-    size_t at = 0;
-    struct bytes line = dps_http_line_next(buffer, &at);
+    struct bytes rest = bytes_of(buffer, h->head_len);
+    struct bytes line = dps_http_line_next(&rest);
     h->line_len = line.len;
     bool ok = h->role == DPS_HTTP_REQUEST ? parse_request_line(h, line, &framing.old)
                                           : parse_status_line(h, line, &framing.old);
     if (!ok) {
         return BYTES_E_FORMAT;
     }
-    for (line = dps_http_line_next(buffer, &at); line.len > 0; line = dps_http_line_next(buffer, &at)) {
+    /*@ loop invariant view(rest) && view(line) && framing.hosts <= h->head_len - rest.len - (line.len > 0 ? 1 : 0);
+        loop assigns line, rest, framing;
+        loop variant line.len == 0 ? 0 : rest.len + 1; */
+    for (line = dps_http_line_next(&rest); line.len > 0; line = dps_http_line_next(&rest)) {
         struct dps_http_field field;
         if (!dps_http_field_parse(line, &field)) {
             return BYTES_E_FORMAT;
@@ -249,6 +282,13 @@ static int step_start(struct dps_http *h, uint8_t *buffer, size_t *len)
     return BYTES_OK;
 }
 
+static void skip_interim(struct dps_http *h, uint8_t *buffer, size_t *len)
+{
+    remove_bytes(buffer, len, 0, h->head_len);
+    h->interim++;
+    start(h);
+}
+
 static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity)
 {
     int rc = find_head_end(h, buffer, *len);
@@ -264,9 +304,7 @@ static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     if (h->status == 101 || h->interim == DPS_HTTP_INTERIM_MAX) {
         return h->status == 101 ? BYTES_E_FORMAT : BYTES_E_LIMIT;
     }
-    remove_bytes(buffer, len, 0, h->head_len);
-    *h = (struct dps_http){
-        .role = h->role, .head_request = h->head_request, .interim = (uint8_t)(h->interim + 1)};
+    skip_interim(h, buffer, len);
     return BYTES_OK;
 }
 
@@ -288,6 +326,9 @@ static int raw_line(const struct dps_http *h, const uint8_t *buffer, size_t len,
                     struct bytes *line)
 {
     uint8_t before = '\n';
+    /*@ loop invariant h->raw_at <= i <= len && (before == '\r' ==> i > h->raw_at);
+        loop assigns i, before;
+        loop variant len - i; */
     for (size_t i = h->raw_at; i < len; i++) {
         if (i - h->raw_at >= maximum) {
             return BYTES_E_LIMIT;
@@ -314,6 +355,9 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
     }
     (void)dps_split(line, ';', &digits);
     /* "Bad" white space must be understood, but only between the size and an extension [RFC 9112 7.1.1]. */
+    /*@ loop invariant view(digits);
+        loop assigns digits.len;
+        loop variant digits.len; */
     while (digits.len < line.len && digits.len > 0 && is_space(digits.p[digits.len - 1])) {
         digits.len--;
     }
@@ -322,13 +366,16 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
     }
     bool too_large = false;
     size_t size = 0;
+    /*@ loop invariant i <= digits.len;
+        loop assigns i, size, too_large;
+        loop variant digits.len - i; */
     for (size_t i = 0; i < digits.len; i++) {
         uint8_t digit = dps_hex_digit(digits.p[i]);
         if (digit > 15) {
             return BYTES_E_FORMAT;
         }
-        too_large = too_large || size > SIZE_MAX >> 4;
-        size = size << 4 | digit;
+        too_large = too_large || size > SIZE_MAX / 16;
+        size = too_large ? 0 : size * 16 + digit;
     }
     if (too_large || size > capacity - h->head_len - h->body_len) {
         return BYTES_E_LIMIT;
@@ -423,7 +470,11 @@ static int step(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacit
 
 int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed)
 {
+    /*@ loop invariant message(h, *len) && (h->error == 0 ==> parsing(h, *len)) && *len <= \at(*len, Pre);
+        loop assigns *h, *len, buffer[0 .. capacity - 1];
+        loop variant h->error != 0 ? 0 : TO_DO(*len); */
     while (h->error == 0 && h->phase != PHASE_DONE) {
+        /*@ assert TO_DO(*len) > 0; */
         int rc = step(h, buffer, len, capacity, closed);
         if (rc == BYTES_E_MORE) {
             break;
@@ -435,6 +486,7 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
         remove_bytes(buffer, len, end, h->raw_at - end);
         h->raw_at = end;
     }
+    /*@ assert message(h, *len) && *len <= \at(*len, Pre) && (h->error == 0 ==> parsing(h, *len)); */
     if (h->error == 0 && h->phase == PHASE_DONE) {
         h->consumed = h->head_len + h->body_len;
         return BYTES_OK;
@@ -456,14 +508,18 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
 size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
                             struct bytes *last)
 {
+    const struct bytes head = bytes_of(buffer, h->head_len);
+    struct bytes rest = head;
     size_t count = 0;
-    size_t at = h->line_len + 2;
     *last = (struct bytes){NULL, 0};
-    if (h->head_len == 0) {
-        return 0;
-    }
-    for (struct bytes line = dps_http_line_next(buffer, &at); line.len > 0;
-         line = dps_http_line_next(buffer, &at)) {
+    (void)dps_http_line_next(&rest);
+    /*@ loop invariant inside(rest, head);
+        loop invariant inside(line, head);
+        loop invariant inside(*last, head);
+        loop invariant count <= head.len - rest.len - (line.len > 0 ? 1 : 0);
+        loop assigns line, rest, count, *last;
+        loop variant line.len == 0 ? 0 : rest.len + 1; */
+    for (struct bytes line = dps_http_line_next(&rest); line.len > 0; line = dps_http_line_next(&rest)) {
         struct dps_http_field field;
         if (dps_http_field_parse(line, &field) && is_text(field.name, name)) {
             *last = field.value;

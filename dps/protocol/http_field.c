@@ -13,6 +13,9 @@ static bool is_token_char(uint8_t c)
 size_t dps_http_token_len(struct bytes text)
 {
     size_t len = 0;
+    /*@ loop invariant len <= text.len;
+        loop assigns len;
+        loop variant text.len - len; */
     while (len < text.len && is_token_char(text.p[len])) {
         len++;
     }
@@ -21,6 +24,9 @@ size_t dps_http_token_len(struct bytes text)
 
 bool dps_http_list_has(struct bytes list, const char *option)
 {
+    /*@ loop invariant view(list);
+        loop assigns list;
+        loop variant list.len; */
     while (list.len > 0) {
         struct bytes element;
         list = dps_split(list, ',', &element);
@@ -44,13 +50,10 @@ bool dps_http_field_parse(struct bytes line, struct dps_http_field *f)
     return true;
 }
 
-struct bytes dps_http_line_next(const uint8_t *buffer, size_t *at)
+struct bytes dps_http_line_next(struct bytes *rest)
 {
-    size_t begin = *at;
-    size_t end = begin;
-    while (buffer[end] != '\r') {
-        end++;
-    }
-    *at = end + 2;
-    return bytes_of(&buffer[begin], end - begin);
+    struct bytes line, line_feed;
+    const struct bytes after = dps_split(*rest, '\r', &line);
+    *rest = dps_split(after, '\n', &line_feed);
+    return line;
 }

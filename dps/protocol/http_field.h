@@ -12,8 +12,8 @@ struct dps_http_field {
 
 /* A field line [RFC 9112 5], without its line end. Returns: whether it is one. */
 bool dps_http_field_parse(struct bytes line, struct dps_http_field *f);
-/* The line of a complete head that begins at *at, which is moved to the next one. Empty for the last. */
-struct bytes dps_http_line_next(const uint8_t *buffer, size_t *at);
+/* The first line of rest, which is what remains of a complete head; rest then begins after it. Empty for the last. */
+struct bytes dps_http_line_next(struct bytes *rest);
 /* The length of the token [RFC 9110 5.6.2] that text begins with, 0 if with none. */
 size_t dps_http_token_len(struct bytes text);
 /* Is option one of a comma-separated list [RFC 9110 5.6.1]? */

@@ -33,6 +33,9 @@ int dps_http_query(struct bytes target, const char *name, struct bytes *value)
     bool found = false;
     struct bytes path;
     struct bytes query = dps_split(target, '?', &path);
+    /*@ loop invariant inside(query, target) && inside(*value, target);
+        loop assigns query, found, *value;
+        loop variant query.len; */
     while (query.len > 0) {
         struct bytes parameter, key;
         query = dps_split(query, '&', &parameter);
@@ -111,6 +114,9 @@ const char *dps_http_reason(unsigned status)
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
     };
+    /*@ loop invariant i <= 27;
+        loop assigns i;
+        loop variant 27 - i; */
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         if (reasons[i].status == status) {
             return reasons[i].reason;

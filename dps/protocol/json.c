@@ -18,6 +18,9 @@ static struct bytes part(struct bytes text, size_t from, size_t to)
 
 static size_t skip_space(struct bytes text, size_t at)
 {
+    /*@ loop invariant \at(at, Pre) <= at <= text.len;
+        loop assigns at;
+        loop variant text.len - at; */
     for (;;) {
         uint8_t c = byte_at(text, at);
         if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
@@ -33,6 +36,9 @@ static size_t skip_space(struct bytes text, size_t at)
 static size_t digits_end(struct bytes text, size_t at)
 {
     size_t begin = at;
+    /*@ loop invariant begin <= at <= text.len;
+        loop assigns at;
+        loop variant text.len - at; */
     while (byte_at(text, at) >= '0' && byte_at(text, at) <= '9') {
         at++;
     }
@@ -57,12 +63,14 @@ static size_t number_end(struct bytes text, size_t at)
 }
 
 /* What may follow a backslash besides 'u', and what it stands for then [RFC 8259 7]. */
-static const char escape_letters[] = "\"\\/bfnrt";
-static const char escape_meanings[] = "\"\\/\b\f\n\r\t";
+static const uint8_t escape_letters[] = "\"\\/bfnrt";
+static const uint8_t escape_meanings[] = "\"\\/\b\f\n\r\t";
+#define ESCAPE_LETTERS (sizeof escape_letters - 1)
 
-static const char *escape_letter(uint8_t c)
+/* Which of them c is; ESCAPE_LETTERS if none. */
+static size_t escape_letter(uint8_t c)
 {
-    return memchr(escape_letters, c, sizeof escape_letters - 1);
+    return dps_place_in(escape_letters, ESCAPE_LETTERS, c);
 }
 
 /* The four digits of a \uXXXX escape at `at`; -1 if there is no such escape. */
@@ -72,11 +80,17 @@ static int32_t code_unit(struct bytes text, size_t at)
     if (byte_at(text, at) != '\\' || byte_at(text, at + 1) != 'u') {
         return -1;
     }
+    /*@ loop invariant 2 <= i <= 6 && at + i <= text.len && 0 <= unit <= 0xFFFF;
+        loop invariant (i <= 2 ==> unit == 0) && (i <= 3 ==> unit <= 0xF) && (i <= 4 ==> unit <= 0xFF);
+        loop invariant i <= 5 ==> unit <= 0xFFF;
+        loop assigns i, unit;
+        loop variant 6 - i; */
     for (size_t i = 2; i < 6; i++) {
-        if (dps_hex_digit(byte_at(text, at + i)) > 15) {
+        const uint8_t digit = dps_hex_digit(byte_at(text, at + i));
+        if (digit > 15) {
             return -1;
         }
-        unit = unit * 16 + dps_hex_digit(byte_at(text, at + i));
+        unit = unit * 16 + digit;
     }
     return unit;
 }
@@ -96,7 +110,7 @@ static bool is_high_surrogate(int32_t unit)
 static size_t escape_end(struct bytes text, size_t at)
 {
     if (byte_at(text, at + 1) != 'u') {
-        return escape_letter(byte_at(text, at + 1)) != NULL ? at + 2 : 0;
+        return escape_letter(byte_at(text, at + 1)) < ESCAPE_LETTERS ? at + 2 : 0;
     }
     const int32_t unit = code_unit(text, at);
     if (unit < 0 || is_low_surrogate(unit)) {
@@ -114,6 +128,9 @@ static size_t string_end(struct bytes text, size_t at)
         return 0;
     }
     at++;
+    /*@ loop invariant \at(at, Pre) < at <= text.len;
+        loop assigns at;
+        loop variant text.len - at; */
     while (byte_at(text, at) != '"') {
         uint8_t c = byte_at(text, at);
         if (c < 0x20) {
@@ -127,66 +144,69 @@ static size_t string_end(struct bytes text, size_t at)
     return at + 1;
 }
 
-static size_t literal_end(struct bytes text, size_t at, const char *literal)
+static size_t literal_end(struct bytes text, size_t at, struct bytes literal)
 {
-    for (; *literal != 0; literal++, at++) {
-        if (byte_at(text, at) != (uint8_t)*literal) {
-            return 0;
-        }
+    if (literal.len > text.len - at || !bytes_equal_public(part(text, at, at + literal.len), literal)) {
+        return 0;
     }
-    return at;
+    return at + literal.len;
 }
 
 static size_t scalar_end(struct bytes text, size_t at)
 {
-    switch (byte_at(text, at)) {
-    case '"':
+    const uint8_t c = byte_at(text, at);
+    if (c == '"') {
         return string_end(text, at);
-    case 't':
-        return literal_end(text, at, "true");
-    case 'f':
-        return literal_end(text, at, "false");
-    case 'n':
-        return literal_end(text, at, "null");
-    default:
-        return number_end(text, at);
     }
+    if (c == 't') {
+        return literal_end(text, at, bytes_of("true", 4));
+    }
+    if (c == 'f') {
+        return literal_end(text, at, bytes_of("false", 5));
+    }
+    return c == 'n' ? literal_end(text, at, bytes_of("null", 4)) : number_end(text, at);
 }
 
-/* A member's name and its colon, up to the value. */
-static size_t name_end(struct bytes text, size_t at)
+/* A member's name, raw between its quotes, and its colon, up to the value. */
+static size_t name_end(struct bytes text, size_t at, struct bytes *name)
 {
-    at = string_end(text, at);
-    if (at == 0) {
+    const size_t end = string_end(text, at);
+    if (end == 0) {
         return 0;
     }
-    at = skip_space(text, at);
+    *name = part(text, at + 1, end - 1);
+    at = skip_space(text, end);
     return byte_at(text, at) == ':' ? skip_space(text, at + 1) : 0;
 }
 
 /* The containers that are open around the current place. */
 struct nesting {
-    uint32_t objects; /* one bit each, the innermost lowest: set for an object, clear for an array */
-    unsigned depth;
+    bool is_object[DPS_JSON_DEPTH_MAX]; /* or else an array; the innermost last */
+    size_t depth;
 };
-_Static_assert(DPS_JSON_DEPTH_MAX <= 32, "struct nesting keeps one bit for each level");
+/*@ predicate nested(struct nesting *n) = \valid(n) && n->depth <= DPS_JSON_DEPTH_MAX; */
 
+/*@ requires \valid_read(n) && 1 <= n->depth <= DPS_JSON_DEPTH_MAX; assigns \nothing; */
 static bool in_object(const struct nesting *n)
 {
-    return (n->objects & 1) != 0;
+    return n->is_object[n->depth - 1];
 }
 
 /* Leave every container that ends here. Returns the index of what follows, white space skipped while still inside
  * one. */
+/*@ requires follows(text, at) && nested(n); assigns n->depth;
+    ensures at <= \result <= text.len && n->depth <= \old(n->depth); */
 static size_t close_containers(struct bytes text, size_t at, struct nesting *n)
 {
+    /*@ loop invariant \at(at, Pre) <= at <= text.len && n->depth <= \at(n->depth, Pre);
+        loop assigns at, n->depth;
+        loop variant n->depth; */
     while (n->depth > 0) {
         at = skip_space(text, at);
         if (byte_at(text, at) != (in_object(n) ? '}' : ']')) {
             break;
         }
         at++;
-        n->objects >>= 1;
         n->depth--;
     }
     return at;
@@ -196,7 +216,12 @@ static size_t close_containers(struct bytes text, size_t at, struct nesting *n)
  * the sender. Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT. */
 static int skip_value(struct bytes text, size_t *at)
 {
-    struct nesting n = {0, 0};
+    struct nesting n;
+    struct bytes name;
+    n.depth = 0;
+    /*@ loop invariant \at(*at, Pre) <= *at <= text.len && nested(&n);
+        loop assigns *at, n, name;
+        loop variant text.len - *at; */
     for (;;) {
         uint8_t c = byte_at(text, *at);
         bool opened = c == '{' || c == '[';
@@ -204,8 +229,7 @@ static int skip_value(struct bytes text, size_t *at)
             if (n.depth == DPS_JSON_DEPTH_MAX) {
                 return BYTES_E_LIMIT;
             }
-            n.objects = n.objects << 1 | (c == '{' ? 1 : 0);
-            n.depth++;
+            n.is_object[n.depth++] = c == '{';
             *at = skip_space(text, *at + 1);
         } else {
             *at = scalar_end(text, *at);
@@ -213,7 +237,7 @@ static int skip_value(struct bytes text, size_t *at)
                 return BYTES_E_FORMAT;
             }
         }
-        unsigned depth = n.depth;
+        size_t depth = n.depth;
         *at = close_containers(text, *at, &n);
         if (n.depth == 0) {
             return BYTES_OK;
@@ -226,7 +250,7 @@ static int skip_value(struct bytes text, size_t *at)
             *at = skip_space(text, *at + 1);
         }
         if (in_object(&n)) {
-            *at = name_end(text, *at);
+            *at = name_end(text, *at, &name);
             if (*at == 0) {
                 return BYTES_E_FORMAT;
             }
@@ -296,7 +320,7 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
     at = skip_space(container, at + 1);
     size_t value_at = at;
     if (kind == DPS_JSON_OBJECT) {
-        value_at = name_end(container, at);
+        value_at = name_end(container, at, name);
         if (value_at == 0) {
             return false;
         }
@@ -304,9 +328,6 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
     size_t end = value_at;
     if (skip_value(container, &end) != 0) {
         return false;
-    }
-    if (kind == DPS_JSON_OBJECT) {
-        *name = part(container, at + 1, string_end(container, at) - 1);
     }
     *value = part(container, value_at, end);
     *cursor = end;
@@ -316,16 +337,22 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
 /* [RFC 3629 3] */
 static size_t utf8_encode(uint32_t code, uint8_t out[4])
 {
+    static const uint8_t lead[5] = {0, 0, 0xC0, 0xE0, 0xF0}; /* as many leading ones as there are bytes */
     if (code < 0x80) {
         out[0] = (uint8_t)code;
         return 1;
     }
     size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    /*@ loop invariant i < len && 1 <= len <= 4;
+        loop invariant (i <= 0 ==> code <= 0x1F) && (i <= 1 ==> code <= 0x7FF) && (i <= 2 ==> code <= 0x1FFFF);
+        loop invariant i <= 3 ==> code <= 0x1FFFFF;
+        loop assigns i, code, out[1 .. 3];
+        loop variant i; */
     for (size_t i = len - 1; i > 0; i--) {
         out[i] = (uint8_t)(0x80 | (code & 0x3F));
         code >>= 6;
     }
-    out[0] = (uint8_t)((0xF00 >> len & 0xFF) | code); /* as many leading ones as there are bytes */
+    out[0] = (uint8_t)(lead[len] | code);
     return len;
 }
 
@@ -336,7 +363,7 @@ static size_t decode_unicode(struct bytes raw, size_t *at, uint8_t out[4])
     int32_t code = code_unit(raw, *at);
     *at += 6;
     if (is_high_surrogate(code)) {
-        code = 0x10000 + ((code - 0xD800) << 10) + (code_unit(raw, *at) - 0xDC00);
+        code = 0x10000 + (code - 0xD800) * 0x400 + (code_unit(raw, *at) - 0xDC00);
         *at += 6;
     }
     return code > 0 ? utf8_encode((uint32_t)code, out) : 0;
@@ -354,11 +381,11 @@ static size_t decode_next(struct bytes raw, size_t *at, uint8_t out[4])
     if (byte_at(raw, *at + 1) == 'u') {
         return decode_unicode(raw, at, out);
     }
-    const char *letter = escape_letter(byte_at(raw, *at + 1));
-    if (letter == NULL) {
+    const size_t letter = escape_letter(byte_at(raw, *at + 1));
+    if (letter == ESCAPE_LETTERS) {
         return 0;
     }
-    out[0] = (uint8_t)escape_meanings[letter - escape_letters];
+    out[0] = escape_meanings[letter];
     *at += 2;
     return 1;
 }
@@ -368,6 +395,9 @@ static bool raw_is(struct bytes raw, const char *text)
 {
     struct bytes rest = bytes_of_text(text);
     size_t at = 0;
+    /*@ loop invariant view(rest) && at <= raw.len + 12;
+        loop assigns at, rest;
+        loop variant raw.len + 12 - at; */
     while (at < raw.len) {
         uint8_t bytes[4];
         size_t count = decode_next(raw, &at, bytes);
@@ -388,6 +418,9 @@ int dps_json_member(struct bytes object, const char *name, struct bytes *value)
     struct bytes found = {NULL, 0};
     struct bytes raw, candidate;
     size_t cursor = 0;
+    /*@ loop invariant cursor <= object.len && inside(found, object);
+        loop assigns cursor, raw, candidate, found;
+        loop variant object.len - cursor; */
     while (dps_json_next(object, &cursor, &raw, &candidate)) {
         if (!raw_is(raw, name)) {
             continue;
@@ -421,6 +454,9 @@ int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *l
     }
     size_t at = 0;
     size_t total = 0;
+    /*@ loop invariant total <= capacity && at <= raw.len + 12;
+        loop assigns at, total, out[0 .. capacity - 1];
+        loop variant raw.len + 12 - at; */
     while (at < raw.len) {
         uint8_t bytes[4];
         size_t count = decode_next(raw, &at, bytes);

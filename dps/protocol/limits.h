@@ -55,7 +55,7 @@
 #if (DPS_WITH_SERVICE | DPS_PROFILE_SMALL_DEVICE) & ~1
 #error "dps/protocol/limits.h: DPS_WITH_SERVICE or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
 #endif
-/* The protocol nests 3 deep; which containers are open is remembered in 32 bits. */
+/* The protocol nests 3 deep; which containers are open is remembered on the stack, in one byte each. */
 #if DPS_JSON_DEPTH_MAX < 4 || DPS_JSON_DEPTH_MAX > 32
 #error "dps/protocol/limits.h: DPS_JSON_DEPTH_MAX is not in 4..32"
 #endif

@@ -118,8 +118,7 @@ void dps_write_percent(struct bytes_writer *w, struct bytes bytes)
     }
 }
 
-/* The place of c among the first count characters of set; count if it is not one of them. */
-static size_t place_in(const uint8_t *set, size_t count, uint8_t c)
+size_t dps_place_in(const uint8_t *set, size_t count, uint8_t c)
 {
     const uint8_t *found = memchr(set, c, count);
     return found != NULL ? (size_t)(found - set) : count;
@@ -130,7 +129,7 @@ static uint8_t json_escape_letter(uint8_t c)
 {
     static const uint8_t escaped[] = "\"\\\b\f\n\r\t";
     static const uint8_t letters[] = "\"\\bfnrt"; /* and the zero, for all others */
-    return letters[place_in(escaped, sizeof escaped - 1, c)];
+    return letters[dps_place_in(escaped, sizeof escaped - 1, c)];
 }
 
 void dps_write_json_string(struct bytes_writer *w, struct bytes bytes)
@@ -180,7 +179,7 @@ void dps_write_guid(struct bytes_writer *w, const uint8_t random[16])
 /* 0..63; 64 if c is not in the alphabet. */
 static uint32_t base64_value(uint8_t c)
 {
-    return (uint32_t)place_in(base64_alphabet, 64, c);
+    return (uint32_t)dps_place_in(base64_alphabet, 64, c);
 }
 
 int dps_base64_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len)

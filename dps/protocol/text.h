@@ -34,6 +34,8 @@ int dps_hex_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len
  * Returns: 0; BYTES_E_FORMAT; BYTES_E_LIMIT if larger. */
 int dps_decimal_parse(struct bytes text, uint64_t maximum, uint64_t *value);
 
+/* The place of c among the first count characters of set; count if it is not one of them. */
+size_t dps_place_in(const uint8_t *set, size_t count, uint8_t c);
 /* The value of a hex digit of either case; 16 if c is not one. */
 uint8_t dps_hex_digit(uint8_t c);
 

@@ -76,11 +76,6 @@ static bool may_follow(uint8_t before, uint8_t c)
     return c == '\r' || c == '\t' || (c >= 0x20 && c != 0x7F);
 }
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static bool is_text(struct bytes a, const char *text)
 {
     return dps_text_equal_nocase(a, bytes_of_text(text));
@@ -129,9 +124,7 @@ static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
     if (method.len == 0 || dps_http_token_len(method) != method.len || target.len == 0) {
         return false;
     }
-    /*@ loop invariant i <= target.len;
-        loop assigns i;
-        loop variant target.len - i; */
+    /*@ loop invariant i <= target.len; loop assigns i; loop variant target.len - i; */
     for (size_t i = 0; i < target.len; i++) {
         if (target.p[i] <= 0x20 || target.p[i] > 0x7E || target.p[i] == '#') {
             return false;
@@ -202,7 +195,8 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
     assigns h->keep_alive, h->head_request, h->phase, h->raw_at, h->remaining, h->expect_continue;
     ensures (h->raw_at == 0 || h->raw_at == h->head_len) && \result != BYTES_E_MORE;
     ensures \result == 0 ==> (h->phase == 4 && h->raw_at == h->head_len) ||
-      ((h->phase == 2 || h->phase == 3 || h->phase == 8) && h->raw_at == 0); */
+      ((h->phase == 2 || h->phase == 3 || h->phase == 8) && h->raw_at == 0);
+    ensures \result == 0 && h->phase == 2 ==> h->remaining <= capacity - h->head_len; */
 static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
 {
     bool request = h->role == DPS_HTTP_REQUEST;
@@ -355,10 +349,8 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
     }
     (void)dps_split(line, ';', &digits);
     /* "Bad" white space must be understood, but only between the size and an extension [RFC 9112 7.1.1]. */
-    /*@ loop invariant view(digits);
-        loop assigns digits.len;
-        loop variant digits.len; */
-    while (digits.len < line.len && digits.len > 0 && is_space(digits.p[digits.len - 1])) {
+    /*@ loop invariant view(digits); loop assigns digits.len; loop variant digits.len; */
+    while (digits.len < line.len && digits.len > 0 && dps_trim(bytes_of(&digits.p[digits.len - 1], 1)).len == 0) {
         digits.len--;
     }
     if (digits.len == 0) {
@@ -366,9 +358,7 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
     }
     bool too_large = false;
     size_t size = 0;
-    /*@ loop invariant i <= digits.len;
-        loop assigns i, size, too_large;
-        loop variant digits.len - i; */
+    /*@ loop invariant i <= digits.len; loop assigns i, size, too_large; loop variant digits.len - i; */
     for (size_t i = 0; i < digits.len; i++) {
         uint8_t digit = dps_hex_digit(digits.p[i]);
         if (digit > 15) {
@@ -503,28 +493,4 @@ int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
     }
     h->keep_alive = false;
     return h->error;
-}
-
-size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
-                            struct bytes *last)
-{
-    const struct bytes head = bytes_of(buffer, h->head_len);
-    struct bytes rest = head;
-    size_t count = 0;
-    *last = (struct bytes){NULL, 0};
-    (void)dps_http_line_next(&rest);
-    /*@ loop invariant inside(rest, head);
-        loop invariant inside(line, head);
-        loop invariant inside(*last, head);
-        loop invariant count <= head.len - rest.len - (line.len > 0 ? 1 : 0);
-        loop assigns line, rest, count, *last;
-        loop variant line.len == 0 ? 0 : rest.len + 1; */
-    for (struct bytes line = dps_http_line_next(&rest); line.len > 0; line = dps_http_line_next(&rest)) {
-        struct dps_http_field field;
-        if (dps_http_field_parse(line, &field) && is_text(field.name, name)) {
-            *last = field.value;
-            count++;
-        }
-    }
-    return count;
 }

@@ -57,8 +57,4 @@ void dps_http_init(struct dps_http *h, enum dps_http_role role);
  * there are more interim responses than that. An error stays. */
 int dps_http_advance(struct dps_http *h, uint8_t *buffer, size_t *len, size_t capacity, bool closed);
 
-/* Once the head is there (head_len > 0): how many headers have that name, compared without case; *last is the value of
- * the last one, trimmed, or empty. Most callers want dps/protocol/http_message.h instead. */
-size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
-                            struct bytes *last);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps/protocol/http_message.h"
+#include "dps/protocol/http_field.h"
 #include "dps/protocol/text.h"
 #include <string.h>
 
@@ -16,6 +17,30 @@ struct bytes dps_http_target(const struct dps_http *h, const uint8_t *buffer)
 struct bytes dps_http_body(const struct dps_http *h, const uint8_t *buffer)
 {
     return bytes_of(&buffer[h->head_len], h->body_len);
+}
+
+size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
+                            struct bytes *last)
+{
+    const struct bytes head = bytes_of(buffer, h->head_len);
+    struct bytes rest = head;
+    size_t count = 0;
+    *last = (struct bytes){NULL, 0};
+    (void)dps_http_line_next(&rest);
+    /*@ loop invariant inside(rest, head);
+        loop invariant inside(line, head);
+        loop invariant inside(*last, head);
+        loop invariant count <= head.len - rest.len - (line.len > 0 ? 1 : 0);
+        loop assigns line, rest, count, *last;
+        loop variant line.len == 0 ? 0 : rest.len + 1; */
+    for (struct bytes line = dps_http_line_next(&rest); line.len > 0; line = dps_http_line_next(&rest)) {
+        struct dps_http_field field;
+        if (dps_http_field_parse(line, &field) && dps_text_equal_nocase(field.name, bytes_of_text(name))) {
+            *last = field.value;
+            count++;
+        }
+    }
+    return count;
 }
 
 int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value)

@@ -9,6 +9,11 @@
  * Returns: 0; BYTES_E_NOT_FOUND; BYTES_E_FORMAT if the header occurs more than once. */
 int dps_http_header(const struct dps_http *h, const uint8_t *buffer, const char *name, struct bytes *value);
 
+/* Once the head is there (head_len > 0): how many headers have that name, compared without case; *last is the value of
+ * the last one, trimmed, or empty. Most callers want dps_http_header instead. */
+size_t dps_http_header_last(const struct dps_http *h, const uint8_t *buffer, const char *name,
+                            struct bytes *last);
+
 /* The rest of a message, likewise. */
 struct bytes dps_http_method(const struct dps_http *h, const uint8_t *buffer);
 struct bytes dps_http_target(const struct dps_http *h, const uint8_t *buffer);

@@ -120,7 +120,7 @@ void dps_write_http_date(struct bytes_writer *w, uint64_t unix_seconds)
     write_year(w, c.year);
     bytes_write_u8(w, ' ');
     write_clock(w, &c);
-    dps_write_text(w, " GMT");
+    bytes_write_bytes(w, bytes_of(" GMT", 4));
 }
 
 /* count digits as a number. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whose request it is, for the log and for limits. */
-#include "dps/protocol/http.h"
+#include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "port/posix/service/server.h"
 #include <arpa/inet.h>

@@ -350,7 +350,8 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
     (void)dps_split(line, ';', &digits);
     /* "Bad" white space must be understood, but only between the size and an extension [RFC 9112 7.1.1]. */
     /*@ loop invariant view(digits); loop assigns digits.len; loop variant digits.len; */
-    while (digits.len < line.len && digits.len > 0 && dps_trim(bytes_of(&digits.p[digits.len - 1], 1)).len == 0) {
+    while (digits.len < line.len && digits.len > 0 &&
+           dps_trim(bytes_of(&digits.p[digits.len - 1], 1)).len == 0) {
         digits.len--;
     }
     if (digits.len == 0) {

@@ -63,7 +63,7 @@ int crypto_trust_load(struct crypto_trust *trust, struct bytes pem_text)
 }
 
 /* Make a trust anchor of a candidate, whose subject is already in the arena. */
-static int anchor_add(struct crypto_anchors *anchors, struct candidate *c)
+static int anchor_add(struct crypto_anchors *anchors, struct candidate *c, const br_x509_pkey *key)
 {
     struct crypto_arena *a = c->arena;
     if (anchors->count == CRYPTO_TRUST_ANCHORS_MAX) {
@@ -74,7 +74,7 @@ static int anchor_add(struct crypto_anchors *anchors, struct candidate *c)
     if (br_x509_decoder_isCA(&c->decoder)) {
         anchor.flags = BR_X509_TA_CA;
     }
-    anchor.pkey = *br_x509_decoder_get_pkey(&c->decoder);
+    anchor.pkey = *key;
     if (anchor.pkey.key_type == BR_KEYTYPE_RSA) {
         br_rsa_public_key *rsa = &anchor.pkey.key.rsa;
         rsa->n = crypto_arena_add(a, rsa->n, rsa->nlen);
@@ -109,8 +109,9 @@ int crypto_trust_find(const struct crypto_trust *trust, const struct crypto_chai
     memset(anchors, 0, sizeof *anchors);
     crypto_pem_open(&pem, trust->pem);
     while (error == BYTES_OK && next_candidate(&pem, &c, &arena) == CRYPTO_PEM_FOUND) {
-        if (br_x509_decoder_last_error(&c.decoder) == 0 && is_named(&c, names)) {
-            error = anchor_add(anchors, &c);
+        const br_x509_pkey *key = br_x509_decoder_get_pkey(&c.decoder); /* null: not a certificate for us */
+        if (key != NULL && is_named(&c, names)) {
+            error = anchor_add(anchors, &c, key);
         } else {
             arena.used = c.dn_at;
             arena.full = false;

@@ -988,7 +988,7 @@ static uint32_t poll_delay(const struct dps_device *d)
 static int take_text(struct bytes object, const char *name, char *field, size_t size)
 {
     struct bytes value;
-    size_t len;
+    size_t len = 0;
     int error = dps_json_member(object, name, &value);
     if (error == 0) {
         error = dps_json_string(value, (uint8_t *)field, size - 1, &len);
@@ -1003,8 +1003,8 @@ static int take_text(struct bytes object, const char *name, char *field, size_t 
 /* registrationState of an assigned device: everything that is needed must be there together, or nothing is taken. */
 static int take_assignment(struct dps_device *d, struct bytes state)
 {
-    struct bytes tpm;
-    struct bytes key;
+    struct bytes tpm = {0};
+    struct bytes key = {0};
     int error = take_text(state, "assignedHub", d->assigned_hub, sizeof d->assigned_hub);
     if (error == 0) {
         error = take_text(state, "deviceId", d->device_id, sizeof d->device_id);
@@ -1048,7 +1048,7 @@ static bool status_is(struct bytes status, const char *word)
 static int read_registration(struct dps_device *d, struct bytes body)
 {
     struct bytes root;
-    struct bytes status;
+    struct bytes status = {0};
     struct bytes state;
     int error = dps_json_check(body, &root);
     if (error == 0) {

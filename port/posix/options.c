@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/options.h"
-#include "crypto/bytes/version.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
+#include "dps/protocol/version.h"
 #include "port/limits.h"
 #include "port/posix/private.h"
 #include <errno.h>
@@ -262,7 +262,7 @@ int options_input(const char *path, uint8_t *buffer, size_t capacity, struct byt
 
 void options_version(const char *program)
 {
-    printf("%s " TPM_DPS_VERSION "\n", program);
+    printf("%s %s\n", program, dps_version());
 }
 
 int options_printed(const char *program, int exit_code)

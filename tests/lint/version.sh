@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# One version: VERSION, crypto/bytes/version.h, the newest entries of CHANGELOG.md and debian/changelog, and what each
+# One version: VERSION, dps/protocol/version.h, the newest entries of CHANGELOG.md and debian/changelog, and what each
 # program answers to --version. Usage: tests/lint/version.sh BUILD    from the root of the tree
 set -u
 build=${1:-build}
@@ -17,11 +17,11 @@ same() { # what, the version there
         echo "# VERSION says $version, here is '$2'"
     fi
 }
-header() { sed -n "s/^#define TPM_DPS_VERSION$1 \"\{0,1\}\([0-9.]*\)\"\{0,1\}\$/\1/p" crypto/bytes/version.h; }
+header() { sed -n "s/^#define TPM_DPS_VERSION$1 \"\{0,1\}\([0-9.]*\)\"\{0,1\}\$/\1/p" dps/protocol/version.h; }
 
 programs=$(ls port/posix/*/dps-*.c tests/conformance/dps-conformance.c)
 echo "1..$((4 + $(echo "$programs" | wc -l)))"
-same "crypto/bytes/version.h" "$(header '')"
+same "dps/protocol/version.h" "$(header '')"
 same "its numbers" "$(header _MAJOR).$(header _MINOR).$(header _PATCH)"
 same "CHANGELOG.md's newest entry" "$(sed -n 's/^## \([0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)"
 same "debian/changelog's newest entry" "$(sed -n '1s/^tpm-dps (\(.*\)-.*/\1/p' debian/changelog)"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Counters of all processes of this node, in the text format of Prometheus
  * [prometheus.io/docs/instrumenting/exposition_formats], and two questions that a supervisor asks. */
-#include "crypto/bytes/version.h"
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
+#include "dps/protocol/version.h"
 #include "dps/service/answer.h"
 #include "port/posix/service/server.h"
 
@@ -217,7 +217,7 @@ static uint64_t count_ready(const struct server *s)
 static void write_state(struct bytes_writer *w, const struct server *s)
 {
     write_head(w, "dps_build_info", "gauge", "1, with the version of this program.");
-    write_sample(w, "dps_build_info", "version", TPM_DPS_VERSION, 1);
+    write_sample(w, "dps_build_info", "version", dps_version(), 1);
     write_one(w, "dps_tls_handshakes_total", "counter", "TLS handshakes that succeeded.", SUM(s, handshakes));
     write_one(w, "dps_tls_failures_total", "counter", "TLS handshakes that did not.",
               SUM(s, handshakes_failed));

@@ -81,11 +81,13 @@ $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && ar qcs $@ $^
 
+# As it is, or with $(1).
+compile = $(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
+          $(1) -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
-	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
-	    -MMD -MP -c -o $@ $<
+	$(Q)$(call compile)
 
 # A program's main is in the folder of the program's name.
 $(foreach main,$(PROGRAM_SRC),$(eval $(BUILD)/$(basename $(notdir $(main))): $(BUILD)/obj/$(main:.c=.o)))

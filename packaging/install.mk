@@ -32,13 +32,34 @@ PROGRAMS_OWN = $(addprefix port/posix/,options.c program.c https_client.c store_
 SRC_tpm-dps-posix = $(filter-out $(PROGRAMS_OWN),$(wildcard port/posix/*.c port/posix/pki/*.c))
 LIBRARIES = tpm-dps-device tpm-dps-service tpm-dps tpm-dps-posix
 
+# Compiled once more, with the prefix that names.h gives to all that they offer.
+NAMES = $(STAGE)/include/crypto/bytes/names.h
+$(NAMES): packaging/abi.txt packaging/names.h.in packaging/names.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f packaging/names.awk packaging/abi.txt packaging/names.h.in >$@
+
+$(BUILD)/obj/named/%.o: %.c $(NAMES)
+	@mkdir -p $(@D)
+	$(SAY) CC "$< (for the libraries)"
+	$(Q)$(call compile,-include $(NAMES))
+
 define library
-$(STAGE)/lib/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(SRC_$(1)))) packaging/install.mk
+$(STAGE)/lib/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/named/%.o,$(sort $(SRC_$(1)))) packaging/install.mk
 	@mkdir -p $$(@D)
 	$$(SAY) AR $$@
 	$$(Q)rm -f $$@ && $(AR) qcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach name,$(LIBRARIES),$(eval $(call library,$(name))))
+
+# What they offer: kept in packaging/abi.txt.
+objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(SRC_$(1))))
+ABI ?= packaging/abi.txt
+
+#: make abi              what the libraries offer, into packaging/abi.txt: after a change that is meant
+.PHONY: abi
+abi: $(sort $(foreach name,$(LIBRARIES),$(call objects_of,$(name))))
+	$(Q)python3 -B packaging/abi.py $(foreach name,$(LIBRARIES),$(name) $(call objects_of,$(name)) --) \
+	    $(HEADERS) -- $(CC) $(CPPFLAGS) -std=c11 >$(ABI).new && mv $(ABI).new $(ABI)
 
 # ---- Headers: those that do not say that they are internal -----------------------------------------------------------
 
@@ -47,6 +68,7 @@ POSIX_HEADERS = posix.h proxy.h pki/pem.h store.h store_memory.h
 ALL_HEADERS = $(wildcard $(CORE_DIRS:%=%/*.h)) port/port.h port/drive.h port/limits.h \
               $(addprefix port/posix/,$(POSIX_HEADERS))
 HEADERS := $(filter-out $(shell grep -l 'Internal to' $(ALL_HEADERS)),$(ALL_HEADERS))
+INSTALLED_HEADERS = $(HEADERS) crypto/bytes/names.h
 
 $(STAGE)/include/%.h: %.h packaging/header.awk
 	@mkdir -p $(@D)
@@ -144,7 +166,7 @@ DIR_examples = $(docdir)/examples
 HEADER_DIR = $(includedir)/tpm-dps
 define header_place
 PLACES += $(1)
-FILES_$(1) = $(foreach header,$(HEADERS),$(if $(filter $(1),$(call folder,$(header))),$(STAGE)/include/$(header)))
+FILES_$(1) = $(foreach header,$(INSTALLED_HEADERS),$(if $(filter $(1),$(call folder,$(header))),$(STAGE)/include/$(header)))
 DIR_$(1) = $(HEADER_DIR)/$(1)
 endef
 $(foreach dir,$(sort $(call folder,$(HEADERS))),$(eval $(call header_place,$(dir))))

@@ -133,19 +133,67 @@ def test_headers(installed):
 
 
 def symbols(archive):
-    """What an archive needs besides itself."""
+    """What an archive offers, and what it needs besides."""
     lines = [line.split()[-2:] for line in
              run("nm", "--extern-only", archive).out.splitlines() if re.search(r" [A-Zw] \w+$", line)]
-    return {name for kind, name in lines if kind == "U"} - {name for kind, name in lines if kind not in "Uw"}
+    offered = {name for kind, name in lines if kind not in "Uw"}
+    return offered, {name for kind, name in lines if kind == "U"} - offered
 
 
 def test_libraries(installed):
     """device, service and both are each whole: they need BearSSL and string.h, and nothing else"""
     own = re.compile(r"(br_\w+|mem(chr|cmp|cpy|move|set)|str(chr|cmp|len)|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)")
     for name in LIBRARIES[:3]:
-        for symbol in sorted(symbols(installed.path(f"lib/lib{name}.a"))):
+        for symbol in sorted(symbols(installed.path(f"lib/lib{name}.a"))[1]):
             if not own.fullmatch(symbol):
                 yield f"{name}: {symbol}"
+
+
+def test_prefix(installed):
+    """all that the libraries offer has one prefix, and is in packaging/abi.txt"""
+    for name in LIBRARIES:
+        listed = re.findall(rf"^(?:function|object) (\w+)(?= .*\b{name}\b(?!-))", read("packaging/abi.txt"), re.M)
+        offered = symbols(installed.path(f"lib/lib{name}.a"))[0]
+        same([symbol for symbol in offered if not symbol.startswith("dps_")], [], f"{name}: without dps_")
+        # Settings follow a name.
+        same({symbol for symbol in listed if not any(re.fullmatch(rf"(dps_)?{symbol}(_[a-z]+\d+|_storagedefault)*", other)
+                                                     for other in offered)}, set(), f"{name}: not offered")
+        same(len(offered), len(listed), f"{name}: names")
+
+
+def test_names_are_free(installed):
+    """a program may have functions of its own with the names that the libraries have in their source"""
+    where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
+    place = installed.place()
+    write_file(os.path.join(place, "own.c"), "int bytes_read_u8(void); int bytes_read_u8(void) { return 1; }\n", 0o644)
+    shell("cc -o ek ek.c own.c $(pkg-config --cflags --libs tpm-dps-posix) && ./ek libtpms:tpm-state", place, **where)
+
+
+def test_version(installed):
+    """the library says its version, and the headers the same, for programs and for #if"""
+    where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
+    place = Programs.directory()
+    write_file(os.path.join(place, "version.c"), block("file", "version.c"), 0o644)
+    said = shell("cc version.c $(pkg-config --cflags --libs tpm-dps-device) && ./a.out", place, **where)
+    same(said, read("VERSION"), "version")
+
+
+def test_other_settings(installed):
+    """a program that was compiled with other settings than the library does not link, and the linker names them"""
+    where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
+    place = installed.place()
+    write_file(os.path.join(place, "bare.cpp"), BARE_CPP, 0o644)
+    for compile_it, setting, says in (
+            ("cc ek.c", "", None), ("g++ bare.cpp", "", None),
+            ("cc ek.c", "-DDPS_NET_BUFFER=8192", "net8192"), ("g++ bare.cpp", "-DDPS_NET_BUFFER=8192", "net8192"),
+            ("cc ek.c", "-DPORT_TLS_BUFFER=20000", "tls20000"), ("cc ek.c", "-DCRYPTO_TRUST_STORAGE=5000", "storage5000"),
+            ("cc ek.c", "-DDPS_WITH_STEP_TEXTS=0", None)):
+        try:
+            shell(f"{compile_it} {setting} $(pkg-config --cflags --libs tpm-dps-posix)", place, **where)
+        except Failed as why:
+            check(says and re.search(rf"undefined reference to `dps_\w*{says}", str(why)), why)
+        else:
+            same(says, None, f"{compile_it} {setting} linked")
 
 
 def test_port_library(installed):

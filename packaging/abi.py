@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-HEAD = """# What the libraries of make install offer, by its name in the source; for the linker every name begins with dps_.
-# Made by make abi. A line that changes or goes is a change for those who use a library: it belongs into CHANGELOG.md.
+HEAD = """# What the libraries of make install offer, under its name in the source. For the linker all begins with dps_.
+# Made by make abi. A line that changes or goes is a change for those who use a library, and belongs into CHANGELOG.md.
 """
 
 

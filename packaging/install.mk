@@ -68,7 +68,6 @@ POSIX_HEADERS = posix.h proxy.h pki/pem.h store.h store_memory.h
 ALL_HEADERS = $(wildcard $(CORE_DIRS:%=%/*.h)) port/port.h port/drive.h port/limits.h \
               $(addprefix port/posix/,$(POSIX_HEADERS))
 HEADERS := $(filter-out $(shell grep -l 'Internal to' $(ALL_HEADERS)),$(ALL_HEADERS))
-INSTALLED_HEADERS = $(HEADERS) crypto/bytes/names.h
 
 $(STAGE)/include/%.h: %.h packaging/header.awk
 	@mkdir -p $(@D)
@@ -166,7 +165,8 @@ DIR_examples = $(docdir)/examples
 HEADER_DIR = $(includedir)/tpm-dps
 define header_place
 PLACES += $(1)
-FILES_$(1) = $(foreach header,$(INSTALLED_HEADERS),$(if $(filter $(1),$(call folder,$(header))),$(STAGE)/include/$(header)))
+FILES_$(1) = $(foreach header,$(HEADERS) crypto/bytes/names.h,\
+                 $(if $(filter $(1),$(call folder,$(header))),$(STAGE)/include/$(header)))
 DIR_$(1) = $(HEADER_DIR)/$(1)
 endef
 $(foreach dir,$(sort $(call folder,$(HEADERS))),$(eval $(call header_place,$(dir))))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Writes the device side as two files: tpm-dps.h (every public header, in the order of their includes) and tpm-dps.c.
 
-    python3 tests/amalgamation/amalgamate.py DIRECTORY SOURCE...      from the root of the tree
+    python3 tests/amalgamation/amalgamate.py DIRECTORY NAMES SOURCE...      from the root of the tree
 
+NAMES is what packaging/names.awk makes: how the linker knows what the files offer. The header begins with example.c.in.
 Names that are one file's own (static functions and tables, macros, tags, enumerators) may occur in two files. In one
 translation unit they may not: the later file's name gets the file's name as a prefix, and macros end with their file.
 What cannot be told apart this way is an error, not a guess."""
@@ -205,7 +206,7 @@ def head(what):
     return (f"/* SPDX-License-Identifier: MIT */\n/* tpm-dps {version()}: {what}\n *\n"
             " * Made of the project's sources by make amalgamation; change those instead. Compile tpm-dps.c as C11\n"
             " * with BearSSL's headers; every setting of the limits.h below can be given with -D, to all that\n"
-            " * includes this.\n"
+            " * includes this: the linker refuses a file with another size of a structure.\n"
             " *\n" + "".join(f" * {line}".rstrip() + "\n" for line in licence.splitlines()) + " */\n")
 
 
@@ -213,9 +214,12 @@ def title(path):
     return f"\n/* {'=' * (112 - len(path))} {path} */\n\n"
 
 
-def write_header(headers, system):
-    out = [head("the device side's interface."), "#ifndef TPM_DPS_H\n#define TPM_DPS_H\n\n"]
+def write_header(headers, system, names):
+    example = pathlib.Path(__file__).with_name("example.c.in").read_text(encoding="utf-8")
+    out = [head("the device side's interface."), f"\n#if 0\n{example}#endif\n"]
+    out += ["\n#ifndef TPM_DPS_H\n#define TPM_DPS_H\n\n"]
     out += [f"#include <{name}>\n" for name in sorted(system)]
+    out += [title("crypto/bytes/names.h") + names]
     out.append('\n#ifdef __cplusplus\nextern "C" {\n#endif\n')
     out += [title(h.path) + h.text for h in headers if h.path not in PRIVATE]
     out.append("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n")
@@ -234,14 +238,23 @@ def write_source(headers, files):
     return "".join(out)
 
 
+def names_of(path, files):
+    """The file of names, with the prefix for what these files offer."""
+    offered = set().union(*(file.exported for file in files))
+    text = Source(path).text
+    return re.sub(r"^#define ([a-z]\w*) dps_\1\n", lambda m: m.group(0) if m.group(1) in offered else "", text,
+                  flags=re.M)
+
+
 def main():
-    directory, sources = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    directory, names, sources = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     headers, files = load(sources)
     system = {name for f in headers + files for name in f.system}
     check_macros(headers, files)
     renamed = separate(headers, files)
     directory.mkdir(parents=True, exist_ok=True)
-    for name, text in (("tpm-dps.h", write_header(headers, system)), ("tpm-dps.c", write_source(headers, files))):
+    header = write_header(headers, system, names_of(names, files))
+    for name, text in (("tpm-dps.h", header), ("tpm-dps.c", write_source(headers, files))):
         (directory / (name + ".new")).write_text(text, encoding="utf-8")
         os.replace(directory / (name + ".new"), directory / name)
         print(f"{directory / name}: {len(text.splitlines())} lines")

@@ -12,10 +12,10 @@ AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/kdf.c \
 
 #: make amalgamation     the device side as one file: build/tpm-dps.c and .h, to be compiled with BearSSL's headers
 .PHONY: amalgamation
-amalgamation:
+amalgamation: $(BUILD)/stage/include/crypto/bytes/names.h
 	@mkdir -p $(BUILD)
 	$(SAY) MAKE "$(AMALGAMATION)"
-	$(Q)python3 -B tests/amalgamation/amalgamate.py $(BUILD) $(AMALGAMATION_SRC)
+	$(Q)python3 -B tests/amalgamation/amalgamate.py $(BUILD) $< $(AMALGAMATION_SRC)
 
-CHECK += tests/amalgamation/amalgamation_test.sh
+CHECK += tests/amalgamation/amalgamation_test.sh tests/amalgamation/example_test.py
 CHECK_DEPENDS += amalgamation

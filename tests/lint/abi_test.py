@@ -70,7 +70,7 @@ def settings():
 
 
 def test_list():
-    """packaging/abi.txt is what the libraries offer; after a change that is meant: make abi, and say it in CHANGELOG.md"""
+    """packaging/abi.txt is what the libraries offer; after a change that is meant: make abi, and CHANGELOG.md"""
     made = pathlib.Path(Programs.directory(), "abi.txt")
     run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", "abi", f"BUILD={Programs.build}", f"ABI={made}")
     now = made.read_text(encoding="utf-8").splitlines()

@@ -23,6 +23,7 @@ kernel='qemu-system-x86 swtpm python3 python3-cryptography openssl'
 # Compilers and emulators of other processors.
 cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
        gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
+       gcc-i686-linux-gnu libc6-dev-i386-cross gcc-avr avr-libc libsimavr-dev
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'

@@ -93,7 +93,7 @@ struct bytes bytes_read_2b_whole(struct bytes_reader *r)
 struct bytes bytes_read_4b(struct bytes_reader *r)
 {
     const uint32_t len = bytes_read_u32(r);
-    if (len > r->left) {
+    if (r->left < len) {
         bytes_reader_fail(r, BYTES_E_FORMAT);
         return (struct bytes){0};
     }

@@ -8,7 +8,7 @@ case $1 in
 */cross/powerpc-linux-gnu/*) qemu="qemu-ppc-static" ;;
 */cross/arm-linux-gnueabihf/*) qemu="qemu-arm-static" ;;
 */cross/riscv64-linux-gnu/*) qemu="qemu-riscv64-static" ;;
-*/cross/i686-linux-gnu/*) qemu="qemu-i386-static" ;;
+*/cross/i686-linux-gnu/*) [ "$(uname -m)" = x86_64 ] && qemu="/usr/bin/env" || qemu="qemu-i386-static" ;;
 */cross/avr/*) qemu="$BUILD/cross/avr/run" ;;
 *) exec tests/run.sh "$1" ;;
 esac

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tests/setup.sh finds what is installed, under the names of each Debian, and says what is not. dpkg-query is a stand-in.
+# tests/setup.sh finds what is installed, under the names of each Debian, and says what is not. dpkg-query is a
+# stand-in.
 # Usage: tests/setup_test.sh    from the root of the tree
 set -u
 dir=$(mktemp -d)

@@ -56,7 +56,7 @@ SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 # Longer rules are beside their subject: tests/fuzz/fuzz.mk, packaging/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
 # (further targets of `make check-all`).
-CHECK = tests/tap_test.sh
+CHECK = tests/tap_test.sh tests/setup_test.sh tests/judge_test.sh
 CHECK_DEPENDS =
 CHECK_MORE =
 PARTS = $(sort $(wildcard packaging/*.mk port/*/*.mk tests/*/*.mk))

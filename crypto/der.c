@@ -17,7 +17,7 @@ bool crypto_der_end(const struct crypto_der *d)
 }
 
 /* Returns the length of the header at p and sets that of the content; 0: cut off, or of another encoding. */
-static size_t read_header(struct bytes der, size_t *content)
+static size_t read_header(struct bytes der, uint32_t *content)
 {
     if (der.len < 2) {
         return 0;
@@ -39,12 +39,13 @@ static size_t read_header(struct bytes der, size_t *content)
 
 static struct bytes take(struct crypto_der *d, uint8_t tag, bool whole)
 {
-    size_t content = 0;
-    const size_t header = crypto_der_is(d, tag) ? read_header(d->rest, &content) : 0;
-    if (header == 0 || content > d->rest.len - header) {
+    uint32_t announced = 0;
+    const size_t header = crypto_der_is(d, tag) ? read_header(d->rest, &announced) : 0;
+    if (header == 0 || announced > d->rest.len - header) {
         d->failed = true;
         return (struct bytes){0};
     }
+    const size_t content = (size_t)announced;
     const uint8_t *p = d->rest.p;
     d->rest = (struct bytes){p + header + content, d->rest.len - header - content};
     return whole ? (struct bytes){p, header + content} : (struct bytes){p + header, content};

@@ -139,7 +139,7 @@ static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], ui
     if (io_len < CRYPTO_TLS_BUFFER_MIN) {
         return BYTES_E_USAGE;
     }
-    br_ssl_engine_set_buffer(e, io, io_len, io_len >= BR_SSL_BUFSIZE_BIDI);
+    br_ssl_engine_set_buffer(e, io, io_len, io_len >= (size_t)BR_SSL_BUFSIZE_INPUT + BR_SSL_BUFSIZE_OUTPUT);
     br_ssl_engine_inject_entropy(e, entropy, 32);
     /* BearSSL would now also ask the system (RDRAND, /dev/urandom). Telling it that this is done keeps the platform
      * out of this directory and makes a run with known entropy reproducible. There is no function for it. */

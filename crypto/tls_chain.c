@@ -124,7 +124,7 @@ static uint8_t end_element(struct crypto_tls_chain *c)
 static void begin_element(struct crypto_tls_chain *c, uint8_t tag)
 {
     while (grammar[c->element].tag != 0 && grammar[c->element].tag != tag) {
-        c->element = grammar[c->element].how & MAY ? c->element + 1 : BEYOND;
+        c->element = grammar[c->element].how & MAY ? (uint8_t)(c->element + 1) : BEYOND;
     }
     c->tag = tag;
     c->part = PART_LENGTH;

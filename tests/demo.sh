@@ -4,7 +4,8 @@
 # libtpms in their process. Everything is made in a temporary directory and removed again. Exit 0 only if every step
 # did what it should.
 set -u
-build=$(cd "${1:-build}" && pwd)
+given=${1:-build}
+build=$(cd "$given" && pwd)
 dir=$(mktemp -d)
 service_pid=
 cleanup() {
@@ -60,10 +61,11 @@ time_of() { # time_of COMMAND WHICH FILE: milliseconds of the WHICH-th such comm
 say "The service starts, with a certificate authority made for this run, an empty SQLite store, and secrets of its own."
 {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 \
-        -subj "/CN=Demo CA" &&
+        -subj "/CN=Demo CA" -addext keyUsage=critical,keyCertSign,cRLSign &&
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr \
             -subj "/CN=localhost" &&
-        printf 'subjectAltName=DNS:localhost,DNS:hub-a.example,DNS:hub-b.example\nbasicConstraints=CA:FALSE\n' > ext &&
+        printf '%s\n' subjectAltName=DNS:localhost,DNS:hub-a.example,DNS:hub-b.example basicConstraints=CA:FALSE \
+            subjectKeyIdentifier=hash authorityKeyIdentifier=keyid > ext &&
         openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile ext
 } > out.txt 2> error.txt || die "no certificate"
 dps-service --listen 127.0.0.1:0 --cert server.pem --key server.key --scope $scope --hub hub-a.example \
@@ -215,5 +217,5 @@ service_pid=
 say "All of it held. Where to go next:"
 say "  spec-notes.md                        the words, the decisions, the security argument"
 say "  dps/device/device.c, dps/service/service.c          the flow, top to bottom"
-say "  build/dps-device --tpm /dev/tpmrm0 info         your own TPM, and whether it has TPM2_Rewrap"
-say "  build/dps-device --tpm libtpms:/tmp/tpm --trace ek   every byte explained"
+say "  $given/dps-device --tpm /dev/tpmrm0 info         your own TPM, and whether it has TPM2_Rewrap"
+say "  $given/dps-device --tpm libtpms:/tmp/tpm --trace ek   every byte explained"

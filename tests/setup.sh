@@ -6,11 +6,11 @@ set -eu
 
 # What the programs need, and what the tests need in addition.
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
-check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev swtpm tpm2-tools libtss2-tcti-swtpm0
+check='clang clang-format clang-tidy cppcheck libclang-rt-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0 libtss2-dev
        python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark bsdextrautils gcc-arm-none-eabi'
 # Which lines and branches the tests reach.
-coverage='clang llvm libclang-rt-14-dev'
+coverage='clang llvm libclang-rt-dev'
 # Other people's clients. Any Node.js from 18 on will do; those that are not Debian's include npm.
 peers='swtpm openssl perl'
 node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
@@ -23,6 +23,7 @@ kernel='qemu-system-x86 swtpm python3 python3-cryptography openssl'
 # Compilers and emulators of other processors.
 cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
        gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
+       gcc-i686-linux-gnu libc6-dev-i386-cross gcc-avr avr-libc libsimavr-dev
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
@@ -66,12 +67,17 @@ for what in "$@"; do
     esac
 done
 
+# Libraries that deal with the time have another name since Debian 13; apt-get knows them by both.
+installed() {
+    for name in "$1" "$1t64"; do
+        [ "$(dpkg-query -W -f '${Status}' "$name" 2>/dev/null)" != 'install ok installed' ] || return 0
+    done
+    return 1
+}
+
 missing=
 for package in $wanted; do
-    case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
-    'install ok installed') ;;
-    *) missing="$missing $package" ;;
-    esac
+    installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 

@@ -230,5 +230,9 @@ did_not_pass && says "# the first was waiting for the second" "# ZeroDivisionErr
     [ "$(results)" = "1..3;ok 1 - first;ok 2 - second;not ok 3 - bad;" ]
 report $? "JOBS at a time, told in their order"
 
+TMPDIR=$dir/missing "$BUILD/port-tests/test_file" >"$dir/out" 2>&1
+[ $? = 1 ] && grep -q "^$dir/missing/" "$dir/out"
+report $? "a C test puts its files where TMPDIR says"
+
 echo "1..$count"
 exit $failed

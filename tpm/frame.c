@@ -80,7 +80,7 @@ struct bytes_reader tpm2_response_begin(struct bytes response, uint32_t *rc, siz
         return r;
     }
 
-    struct bytes_reader parameters = bytes_reader_over(bytes_read_bytes(&r, bytes_read_u32(&r)));
+    struct bytes_reader parameters = bytes_reader_over(bytes_read_4b(&r));
     tpm2_auth_area_read(&r, auths);
     parameters.error = r.error;
     return parameters;
@@ -135,7 +135,7 @@ size_t tpm2_response_size(struct bytes received, size_t limit, bool *bad)
 {
     struct bytes_reader r = bytes_reader_over(received);
     bytes_read_u16(&r); /* tag */
-    size_t size = bytes_read_u32(&r);
+    uint32_t size = bytes_read_u32(&r);
     *bad = r.error == 0 && (size < HEADER_SIZE || size > limit);
-    return r.error == 0 && !*bad ? size : 0;
+    return r.error == 0 && !*bad ? (size_t)size : 0;
 }

@@ -34,7 +34,7 @@ static struct tpm2_rc decode_format_1(uint32_t rc)
         }
         number &= 0x7;
     }
-    decoded.number = number;
+    decoded.number = (unsigned)number;
     return decoded;
 }
 

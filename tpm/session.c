@@ -149,10 +149,9 @@ static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, 
     (void)bytes_read_u32(&r); /* commandSize */
     const uint32_t code = bytes_read_u32(&r);
     bytes_skip(&r, (size_t)4 * p->name_count);
-    const size_t auths_len = bytes_read_u32(&r);
-    c->auths = w->len - r.left;
-    bytes_skip(&r, auths_len);
+    const size_t auths_len = bytes_read_4b(&r).len;
     c->parameters = w->len - r.left;
+    c->auths = c->parameters - auths_len;
     if (r.error != 0 || tag != TPM2_ST_SESSIONS || code != p->command_code) {
         bytes_writer_fail(w, BYTES_E_FORMAT);
     }
@@ -359,9 +358,8 @@ static struct bytes_reader take_response_apart(const uint8_t *response, size_t l
     if (p->returns_handle) {
         (void)bytes_read_u32(&r);
     }
-    const uint32_t parameters_len = bytes_read_u32(&r);
-    found->begin = len - r.left;
-    found->len = bytes_read_bytes(&r, parameters_len).len;
+    found->len = bytes_read_4b(&r).len;
+    found->begin = len - r.left - found->len;
     if (tag != TPM2_ST_SESSIONS || size != len) {
         bytes_reader_fail(&r, BYTES_E_FORMAT);
     }

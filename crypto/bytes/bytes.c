@@ -89,6 +89,17 @@ struct bytes bytes_read_2b_whole(struct bytes_reader *r)
     return (struct bytes){.p = start, .len = 2 + content.len};
 }
 
+/* Compared before it becomes a size_t, which on small machines is shorter. */
+struct bytes bytes_read_4b(struct bytes_reader *r)
+{
+    const uint32_t len = bytes_read_u32(r);
+    if (r->left < len) {
+        bytes_reader_fail(r, BYTES_E_FORMAT);
+        return (struct bytes){0};
+    }
+    return bytes_read_bytes(r, (size_t)len);
+}
+
 struct bytes_reader bytes_read_sized(struct bytes_reader *r)
 {
     struct bytes_reader inner = bytes_reader_over(bytes_read_2b(r));

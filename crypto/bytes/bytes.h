@@ -66,6 +66,8 @@ void bytes_skip(struct bytes_reader *r, size_t len);
 struct bytes bytes_read_2b(struct bytes_reader *r);
 /* The same, the view including the size field: for structures that are passed on as they came. */
 struct bytes bytes_read_2b_whole(struct bytes_reader *r);
+/* A 32-bit size and as many bytes; the view excludes the size. */
+struct bytes bytes_read_4b(struct bytes_reader *r);
 /* A sized structure: a reader limited to the declared size. It must be given back to bytes_read_sized_end, which
  * fails r if the inner one failed or has bytes left: a declared size is exact. */
 struct bytes_reader bytes_read_sized(struct bytes_reader *r);

@@ -256,7 +256,7 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
     for (size_t i = 0; i < handles; i++) {
         p.names[i] = name_of(d, &r);
     }
-    take_places(d, bytes_read_bytes(&r, bytes_read_u32(&r)));
+    take_places(d, bytes_read_4b(&r));
     hide(d);
     if (d->guard.session_at == 0 && d->guard.policy_at == 0) { /* neither has to do with this command */
         d->guard.code = 0;

@@ -63,7 +63,7 @@ static int answer(struct port_bare_modem *modem, uint8_t *out, size_t capacity, 
             error = port_bare_receive(&modem->uart, clock, head + 1, sizeof head - 1, message_end);
         }
         const uint8_t status = head[2];
-        const size_t size = (size_t)(head[3] << 8 | head[4]);
+        const size_t size = (size_t)head[3] << 8 | head[4];
         if (error == 0 && head[1] != modem->sequence) {
             error = skip(modem, size, message_end);
             if (error == 0) {

@@ -139,7 +139,7 @@ static int read_status(struct exchange *x)
     uint8_t sts[4];
     const int error = x->tis->bus.read(x->tis->bus.context, x->tis->locality, PORT_TIS_STS, sts, sizeof sts);
     x->status = sts[0];
-    x->burst = (uint16_t)(sts[1] | sts[2] << 8);
+    x->burst = (uint16_t)(sts[1] | (unsigned)sts[2] << 8);
     if (error == 0 && (x->status & STS_ZERO)) {
         return BYTES_E_TPM_TRANSPORT;
     }
@@ -363,8 +363,8 @@ int port_tis_open(struct port_tis *t)
     if (error != 0) {
         return error;
     }
-    t->vendor = (uint16_t)(id[0] | id[1] << 8);
-    t->device = (uint16_t)(id[2] | id[3] << 8);
+    t->vendor = (uint16_t)(id[0] | (unsigned)id[1] << 8);
+    t->device = (uint16_t)(id[2] | (unsigned)id[3] << 8);
     if (t->vendor == 0 || t->vendor == 0xFFFF) {
         return BYTES_E_TPM_TRANSPORT;
     }

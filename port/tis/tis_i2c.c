@@ -122,7 +122,7 @@ static int i2c_verify(void *context, uint8_t locality, struct bytes message)
         return 0;
     }
     const int error = i2c_read(i, locality, CSUM, sum, sizeof sum);
-    if (error == 0 && (uint16_t)(sum[0] << 8 | sum[1]) != crc16(message)) {
+    if (error == 0 && (uint16_t)((unsigned)sum[0] << 8 | sum[1]) != crc16(message)) {
         return BYTES_E_INTEGRITY;
     }
     return error;

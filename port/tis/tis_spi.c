@@ -10,7 +10,7 @@
  * bit of each further byte. Data follows the byte in which it was ready. */
 static int send_header(struct port_tis_spi *s, uint8_t first, uint8_t locality, uint16_t offset)
 {
-    const uint8_t header[4] = {first, ADDRESS_TOP, (uint8_t)(locality << 4 | offset >> 8),
+    const uint8_t header[4] = {first, ADDRESS_TOP, (uint8_t)((unsigned)locality << 4 | offset >> 8),
                                (uint8_t)(offset & 0xFF)};
     uint8_t in[4];
     int error = s->exchange(s->context, header, in, sizeof header, true);

@@ -51,7 +51,7 @@ headings() {
     grep -oE '^(Step [0-9]+|Resale|Impostor|Malware|Rewrap|All of it held)' "$top/out"
 }
 
-echo 1..7
+echo 1..9
 begin=$(date +%s)
 (tell_story)
 status=$?
@@ -84,6 +84,9 @@ tells Rewrap "standard SRK: 32 bytes of key in clear." "is refused (0x12f, 0x9a4
     "boiler-8 registers, in " " TPM commands: hub-"
 report $? "malware: TPM2_Rewrap takes the key out of the standard SRK, not out of the hardened one" "$top/missing"
 
+[ "$(grep -cF "  $build/dps-device --tpm " "$top/out")" = 2 ]
+report $? "what it shows in the end runs: dps-device is where the build is" "$top/out"
+
 echo "# it took $took s"
 remains >"$top/remains"
 [ ! -s "$top/remains" ]
@@ -96,6 +99,10 @@ until [ -n "$(find "$top/tmp" -name port -size +0)" ] || [ $tries -ge 2400 ]; do
     tries=$((tries + 1))
     sleep 0.05
 done
+for folder in "$top"/tmp/*/; do
+    openssl verify -x509_strict -CAfile "$folder/ca.pem" "$folder/server.pem"
+done >"$top/verified" 2>&1
+report $? "its certificates are such that strict clients take them" "$top/verified"
 kill -TERM $demo
 wait $demo
 status=$?

@@ -7,13 +7,8 @@ out=${1:-build}/lint/clang_tidy
 rm -rf "$out"
 mkdir -p "$out"
 
-tool=clang-tidy-14
-command -v "$tool" >/dev/null || tool=clang-tidy
-if ! command -v "$tool" >/dev/null; then
-    echo "1..1"
-    echo "not ok 1 - clang-tidy is installed"
-    exit 1
-fi
+. tests/judge.sh
+judge clang-tidy 14
 # Tools and tests walk nested tables, with bounded depth. Tests may also read twice in one CHECK, copy what they know to
 # fit, fill buffers behind the analyzer's back, run commands, and declare what no header offers.
 tools=-misc-no-recursion

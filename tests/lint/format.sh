@@ -2,13 +2,8 @@
 # SPDX-License-Identifier: MIT
 # clang-format over every source that is written by hand. Usage: tests/lint/format.sh [BUILD]    from the root
 set -u
-tool=clang-format-14
-command -v "$tool" >/dev/null || tool=clang-format
-if ! command -v "$tool" >/dev/null; then
-    echo "1..1"
-    echo "not ok 1 - clang-format is installed"
-    exit 1
-fi
+. tests/judge.sh
+judge clang-format 14
 # tests/vectors holds generated and captured data.
 files=$(find crypto tpm dps port tests -name vectors -prune -o -name '*.[ch]' -print | sort)
 count=0

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/tpm-dps-test-XXXXXX";
+static char directory[96];
 static pid_t owner;
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -31,7 +31,10 @@ const char *support_path(const char *name)
     static char paths[8][128];
     static unsigned next;
     if (owner == 0) {
-        if (mkdtemp(directory) == NULL) {
+        const char *parent = getenv("TMPDIR");
+        const int len = snprintf(directory, sizeof directory, "%s/tpm-dps-test-XXXXXX",
+                                 parent != NULL && parent[0] != '\0' ? parent : "/tmp");
+        if (len < 0 || (size_t)len >= sizeof directory || mkdtemp(directory) == NULL) {
             perror(directory);
             exit(1);
         }

@@ -12,7 +12,7 @@ STRESS_LEFT_OUT = \
     tests/hostile/production_test.sh \
     tests/size/options_test.sh
 
-STRESS_CROSS = $(foreach arch,$(CROSS_ARCHES),$(CROSS)/$(arch)/dps-device \
+STRESS_CROSS = $(foreach arch,$(filter-out i686%,$(CROSS_ARCHES)),$(CROSS)/$(arch)/dps-device \
     $(CROSS_PORT_TESTS:$(BUILD)/%=$(CROSS)/$(arch)/%))
 STRESS_TESTS = $(filter-out $(STRESS_LEFT_OUT), \
     $(PORT_TESTS) $(E2E) $(CHECK) $(FAULT_TESTS) $(FAULT_SCRIPTS) $(FIRMWARE_TESTS) $(KERNEL_TESTS) $(PEERS) \

@@ -16,13 +16,13 @@ bool test_is_zero(const void *memory, size_t len)
 int test_run(const struct test *tests, size_t count)
 {
     int failed = 0;
-    printf("1..%zu\n", count);
-    for (size_t i = 0; i < count; i++) {
+    printf("1..%u\n", (unsigned)count);
+    for (unsigned i = 0; i < count; i++) {
         int line = tests[i].run();
         if (line == 0) {
-            printf("ok %zu - %s\n", i + 1, tests[i].name);
+            printf("ok %u - %s\n", i + 1, tests[i].name);
         } else {
-            printf("not ok %zu - %s\n# failed at line %d\n", i + 1, tests[i].name, line);
+            printf("not ok %u - %s\n# failed at line %d\n", i + 1, tests[i].name, line);
             failed++;
         }
         fflush(stdout);
@@ -68,14 +68,32 @@ static void print_text(const char *text)
     putchar('"');
 }
 
+/* The C libraries of small machines print neither long long nor size_t. */
+static void print_number(unsigned long long number, unsigned base)
+{
+    char digits[20]; /* 2^64 - 1 has as many */
+    size_t count = 0;
+    do {
+        digits[count++] = "0123456789abcdef"[number % base];
+        number /= base;
+    } while (number > 0);
+    while (count > 0) {
+        putchar(digits[--count]);
+    }
+}
+
 static void print(const struct test_value *v)
 {
     switch (v->kind) {
     case TEST_SIGNED:
-        printf("%lld", (long long)v->number);
+        putchar('-');
+        print_number(0 - v->number, 10);
         break;
     case TEST_UNSIGNED:
-        printf("%llu (0x%llx)", v->number, v->number);
+        print_number(v->number, 10);
+        printf(" (0x");
+        print_number(v->number, 16);
+        putchar(')');
         break;
     case TEST_BOOL:
         printf("%s", v->number != 0 ? "true" : "false");

@@ -480,13 +480,19 @@ static int test_requests_without_space(void)
     return 0;
 }
 
+/* A size_t of 16 bits has no size that 16 bits cannot tell. */
+#define BEYOND_16_BITS (SIZE_MAX > UINT16_MAX)
+
 static int test_request_misuse(void)
 {
-    static uint8_t buffer[0x11000];
+    static uint8_t buffer[BEYOND_16_BITS ? 0x11000 : 64];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
     bytes_write_u8(&w, 0);
     startup(&w);
     CHECK_EQUAL(w.error, BYTES_E_USAGE);
+    if (!BEYOND_16_BITS) {
+        return 0;
+    }
     w = bytes_writer_over(buffer, sizeof buffer);
     tpm2_hmac_build(&w, EK, &empty_password, bytes_of(buffer, 0x10000));
     CHECK(w.error == BYTES_E_LIMIT && bytes_written(&w).len == 0);
@@ -854,13 +860,35 @@ static int test_response_size(void)
         {{0x80, 0x01, 0, 0, 0, 10}, 6, 10, false},  {{0x80, 0x01, 0, 0, 0, 10}, 5, 0, false},
         {{0x80, 0x01, 0, 0, 0, 9}, 6, 0, true},     {{0x80, 0x01, 0, 0, 4, 0}, 6, 1024, false},
         {{0x80, 0x01, 0, 0, 4, 1}, 6, 0, true},     {{0}, 0, 0, false},
-        {{0x80, 0x01, 0xFF, 0, 0, 10}, 6, 0, true},
+        {{0x80, 0x01, 0xFF, 0, 0, 10}, 6, 0, true}, {{0x80, 0x01, 0, 1, 0, 10}, 6, 0, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool bad = !cases[i].bad;
         CHECK_EQUAL(tpm2_response_size(bytes_of(cases[i].bytes, cases[i].len), 1024, &bad), cases[i].size);
         CHECK_EQUAL(bad, cases[i].bad);
     }
+    return 0;
+}
+
+/* Right in their lower 16 bits, which is all that a short size_t has. */
+static int test_large_sizes(void)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const struct bytes response = captured(commands[i].name)->response;
+        uint8_t buffer[DPS_TPM_BUFFER];
+        int error;
+        memcpy(buffer, response.p, response.len);
+        buffer[3] ^= 1; /* responseSize */
+        CHECK(parse_copy(&commands[i], buffer, response.len, &error));
+        CHECK_EQUAL(error, BYTES_E_FORMAT);
+    }
+    uint8_t buffer[DPS_TPM_BUFFER];
+    const struct bytes response = captured("hmac")->response;
+    uint32_t rc;
+    struct bytes mac;
+    memcpy(buffer, response.p, response.len);
+    buffer[AFTER_PARAMETER_SIZE - 3] ^= 1;
+    CHECK_EQUAL(tpm2_hmac_parse(bytes_of(buffer, response.len), &rc, &mac), BYTES_E_FORMAT);
     return 0;
 }
 
@@ -917,6 +945,7 @@ int main(void)
         {"nonces and HMACs that are not digests", test_long_auth},
         {"a key of an unknown kind", test_unknown_kind},
         {"the size that a header announces", test_response_size},
+        {"sizes of more than 16 bits", test_large_sizes},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

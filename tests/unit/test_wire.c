@@ -67,6 +67,29 @@ static int test_read_2b(void)
 }
 
 /* A declared size is exact: shorter and longer contents both fail, and so does an inner error. */
+/* 0x00010002 bytes are not 2, however long a size_t is. */
+static int test_read_4b(void)
+{
+    static const uint8_t whole[] = {0, 0, 0, 2, 7, 8, 9}, empty[] = {0, 0, 0, 0};
+    static const uint8_t broken[][6] = {
+        {0, 0, 0, 3, 7, 8}, {0, 1, 0, 2, 7, 8}, {1, 0, 0, 2, 7, 8}, {0xFF, 0xFF, 0xFF, 0xFF, 7, 8}};
+    struct bytes_reader r = bytes_reader_over(bytes_of(whole, sizeof whole));
+    CHECK(bytes_equal_public(bytes_read_4b(&r), bytes_of(whole + 4, 2)));
+    CHECK(r.error == 0 && r.left == 1);
+    r = bytes_reader_over(bytes_of(empty, sizeof empty));
+    CHECK_EQUAL(bytes_read_4b(&r).len, 0);
+    CHECK_EQUAL(bytes_reader_end(&r), 0);
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        r = bytes_reader_over(bytes_of(broken[i], sizeof broken[i]));
+        CHECK_EQUAL(bytes_read_4b(&r).len, 0);
+        CHECK_EQUAL(r.error, BYTES_E_FORMAT);
+    }
+    r = bytes_reader_over(bytes_of(whole, 3));
+    CHECK_EQUAL(bytes_read_4b(&r).len, 0);
+    CHECK_EQUAL(r.error, BYTES_E_FORMAT);
+    return 0;
+}
+
 static int test_sized(void)
 {
     static const uint8_t input[] = {0, 3, 1, 2, 3, 9};
@@ -145,11 +168,17 @@ static int test_write_without_space(void)
     return 0;
 }
 
+/* A size_t of 16 bits has none that 16 bits cannot tell. */
+#define BEYOND_16_BITS (SIZE_MAX > UINT16_MAX)
+
 /* Sizes that 16 bits cannot tell are refused, not cut. */
 static int test_write_limit(void)
 {
-    static uint8_t buffer[0x10010];
+    static uint8_t buffer[BEYOND_16_BITS ? 0x10010 : 1];
     struct bytes_writer w = bytes_writer_over(buffer, sizeof buffer);
+    if (!BEYOND_16_BITS) {
+        return 0;
+    }
     bytes_write_2b(&w, bytes_of(buffer, 0x10000));
     CHECK(w.error == BYTES_E_LIMIT && bytes_written(&w).len == 0);
 
@@ -184,6 +213,7 @@ int main(void)
         {"a reader keeps its first error", test_reader_is_sticky},
         {"a 64-bit integer is whole or nothing", test_u64_is_whole_or_nothing},
         {"TPM2B with and without its size", test_read_2b},
+        {"a 32-bit size", test_read_4b},
         {"a sized structure is consumed exactly", test_sized},
         {"writing", test_write},
         {"writing stops at the capacity", test_write_without_space},

@@ -241,7 +241,7 @@ static size_t base_code(uint32_t code)
     uint32_t below;
     const uint32_t layer = code >> LAYER_SHIFT, low = code & 0xFFFF;
     const bool tss = tpm2_rc_layer(code, &below) != NULL && layer != LAYER_WINDOWS && below == 0;
-    return tss && low >= 1 && low <= BASE_CODES ? low - 1 : BASE_CODES;
+    return tss && low >= 1 && low <= BASE_CODES ? (size_t)(low - 1) : BASE_CODES;
 }
 
 const char *tpm2_rc_name(uint32_t code)

@@ -25,22 +25,25 @@ int admin_print_string(FILE *out, struct bytes object, const char *member)
     return dps_json_member(object, member, &value) == 0 ? print_value(out, value) : 0;
 }
 
+/* JSON has no control characters outside of strings but line ends and tabs, and escapes them inside. */
+static void print_any(FILE *out, struct bytes value)
+{
+    if (dps_json_kind(value) == DPS_JSON_STRING) {
+        print_value(out, value);
+    } else {
+        fwrite(value.p, 1, value.len, out);
+    }
+}
+
 static void print_member(FILE *out, const char *indent, const char *title, struct bytes object,
                          const char *member)
 {
     struct bytes value;
-    if (dps_json_member(object, member, &value) != 0) {
-        return;
+    if (dps_json_member(object, member, &value) == 0) {
+        fprintf(out, "%s%-18s", indent, title);
+        print_any(out, value);
+        fputc('\n', out);
     }
-    fprintf(out, "%s%-18s", indent, title);
-    switch (dps_json_kind(value)) {
-    case DPS_JSON_STRING:
-        print_value(out, value);
-        break;
-    default: /* JSON has no control characters outside of strings but line ends and tabs, and escapes them inside */
-        fwrite(value.p, 1, value.len, out);
-    }
-    fputc('\n', out);
 }
 
 /* The key's base64 is for programs; people compare the digest, which dps-device shows as well. */

@@ -51,6 +51,8 @@ void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint
     struct tpm2_session *s = session_type == TPM2_SE_POLICY ? &d->policy : &d->session;
     uint8_t *encrypted = d->tpm + sizeof d->tpm - SECRET_SIZE;
     struct bytes_writer secret = bytes_writer_over(encrypted, SECRET_SIZE);
+    /* The command, into which the secret is copied, does not reach it. */
+    w->capacity = sizeof d->tpm - SECRET_SIZE;
     bytes_writer_fail(w, tpm2_public_parse_2b(key_2b, &key));
     if (w->error != 0) {
         return;

@@ -367,8 +367,9 @@ def replaces_ek(kind):
                    says="No password was sent")
     same(record[0].sent("StartAuthSession", "command"), [], "sessions")
     for command in (("own", "--persist"), ("clear", "--yes")):
-        with device.listen("own-ek"):
+        with device.listen("own-ek") as record:
             device.run(*command, "--state", device.path("state"), status=5, says="is not the one of")
+        same(record[0].sent("Clear", "command"), [], "what is done to it")
     with device.listen("own-ek") as record:
         device.run("own", "--new-owner-auth-file", owner)
     same(record[0].said("a new password"), [OWNER.encode().hex()], "what he reads")

@@ -383,13 +383,36 @@ def names():
     program = os.path.join(Programs.build, "tests", "dps-device-hostile")
     tpm, path = KINDS["libtpms"]().name, os.path.join(Programs.directory(), "a/b")
     os.mkdir(os.path.dirname(path))
-    for wrong in ("flop", "flip-command=", "flip-command=NoSuch", "flip-command=HMAC:0", "replay=HMAC@x", "replay=0"):
-        run(program, "--tpm", f"interpose:{path},{wrong}/{tpm}", "ek", status=2, says="PLACE is COMMAND")
-    run(program, "--tpm", f"interpose:/{tpm}", "ek", status=2, says="PLACE is COMMAND")
+    place, comma, four = "PLACE is COMMAND", "nothing after a comma", "replay=HMAC," * 4
+    for wrong, says in (("flop", "no such option"), ("flip-command=", place), ("flip-command=NoSuch", place),
+                        ("flip-command=HMAC:0", place), ("replay=HMAC@x", place), ("replay=0", place),
+                        ("replay=HMAC@", place), ("replay=HMAC:", place), ("replay=1:2", place), ("", comma),
+                        (",log", comma), ("log,", comma), (four + "replay=1", "one place too many")):
+        run(program, "--tpm", f"interpose:{path},{wrong}/{tpm}", "ek", status=2, says=says)
+    for wrong in ("", ",log"):
+        run(program, "--tpm", f"interpose:{wrong}/{tpm}", "ek", status=2, says="FILE is missing")
+    for wrong in (path, f"{path}/tpm:1", f"{path},log"):
+        run(program, "--tpm", f"interpose:{wrong}", "ek", status=2, says="no TPM is behind him")
+    os.mkfifo(path)
+    run(program, "--tpm", f"interpose:{path}/{tpm}", "ek", status=2, says="not a regular file")
+    os.unlink(path)
+    check(os.path.exists("/dev/full"), "no /dev/full")
+    run(program, "--tpm", f"interpose:/dev/full/{tpm}", "ek", status=2, says="not a regular file")
     run(program, "--tpm", f"interpose:{path}/x/{tpm}", "ek", status=2, says="cannot be written")
     run(program, "--tpm", f"interpose:{path},flip-response=1@2/{tpm}", "ek", status=3)
     run(program, "--tpm", f"interpose:{path},log,flip-response=ReadPublic@2/{tpm}", "ek", status=3, says="a wrong bit")
     same(os.stat(path).st_mode & 0o777, 0o600, "mode of the record")
+
+
+def full():
+    """what he cannot record he does not pass on, and says so"""
+    program = os.path.join(Programs.build, "tests", "dps-device-hostile")
+    path = os.path.join(Programs.directory(), "full")
+    for size in (10, 1000):  # the head of the file; and some packets
+        limited = ("sh", "-c", "trap '' XFSZ; exec prlimit --fsize=$0 \"$@\"", str(size))
+        told = run(*limited, program, "--tpm", f"interpose:{path}/{KINDS['swtpm-unix']().name}", "ek", status=3,
+                   says=f"interpose: {path} is not complete, so nothing more is passed on").err
+        same(told.count("not complete"), 1, "how often it is said")
 
 
 def tests():
@@ -398,3 +421,4 @@ def tests():
         for kind in ("libtpms", "swtpm-unix"):
             yield f"{' '.join(test.__doc__.split())} ({kind})", functools.partial(test, kind)
     yield names.__doc__, names
+    yield full.__doc__, full

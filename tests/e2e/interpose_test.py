@@ -208,6 +208,7 @@ ERRORS = [
     ((), (), "flip-response=StartAuthSession@20", 3, ("TPM2_ActivateCredential", CHANGED)),
     ((), (), "flip-command=ActivateCredential", 3, CHANGED),
     ((), (), "flip-command=Import@100", 3, CHANGED),
+    ((), (), "flip-response=ActivateCredential@12", 3, "the TPM's answer to TPM2_ActivateCredential"),  # a size
     (BOTH, (), "flip-command=HMAC@60", 3, (CHANGED, "or the key that the service sent has a password")),
 ]
 
@@ -404,6 +405,14 @@ def names():
     same(os.stat(path).st_mode & 0o777, 0o600, "mode of the record")
 
 
+def blames():
+    """a changed answer in the TPM suite: the words name the bus, too"""
+    path = os.path.join(Programs.directory(), "blames")
+    tpm = f"interpose:{path},flip-response=ReadPublic@5/{KINDS['libtpms']().name}"
+    told = run(Programs.path("dps-conformance"), "--tpm", tpm, "TPM-S01", status=1).out
+    check("not well-formed, or that was changed on the TPM's bus" in told, told)
+
+
 def full():
     """what he cannot record he does not pass on, and says so"""
     program = os.path.join(Programs.build, "tests", "dps-device-hostile")
@@ -422,3 +431,4 @@ def tests():
             yield f"{' '.join(test.__doc__.split())} ({kind})", functools.partial(test, kind)
     yield names.__doc__, names
     yield full.__doc__, full
+    yield blames.__doc__, blames

@@ -227,7 +227,8 @@ def explains(kind):
 
 def explains_own(kind):
     """the same in `own`, where no password was in force before, and then the new one is"""
-    for rule, *says in (("HierarchyChangeAuth", "no owner authorization is set, and none was given: a message"),
+    for rule, *says in (("HierarchyChangeAuth", "no owner authorization is set, and none was given: a message",
+                         "may be in force by now, if somebody on the TPM's bus made up that refusal"),
                         ("CreatePrimary:2", "that was given is wrong, or a message", "have been changed before that")):
         device = Bus(kind)
         owner = device.secret("owner", OWNER)

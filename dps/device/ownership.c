@@ -36,11 +36,15 @@ static void build_own_ek(struct dps_device *d, struct bytes_writer *w);
 static void build_own_ek_session(struct dps_device *d, struct bytes_writer *w);
 static void build_own_create_ek(struct dps_device *d, struct bytes_writer *w);
 static void build_own_session(struct dps_device *d, struct bytes_writer *w);
+static void build_seal_ek(struct dps_device *d, struct bytes_writer *w);
+static void build_seal_ek_session(struct dps_device *d, struct bytes_writer *w);
+static void build_seal_create_ek(struct dps_device *d, struct bytes_writer *w);
 #endif
 
 /* clang-format off */
-/* Rows marked "a password" are as in dps/device/device.c: passed over where there is none, old or new. They come first,
- * since new passwords are encrypted to the EK. */
+/* Rows marked "a password" are as in dps/device/device.c: passed over where there is none, old or new, unless the EK of
+ * an earlier run is known. They come first, since new passwords are encrypted to the EK, and nothing may be done to
+ * another TPM. */
 static const struct dps_step own_flow[] = {
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    SALT_EK,                                       build_own_ek,           read_own_ek),
@@ -84,14 +88,14 @@ static const struct dps_step clear_flow[] = {
 static const struct dps_step seal_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
-    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
-    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 1, TPM,    SALT_EK,                                       build_seal_ek,            dps_read_salt_ek),
+    STEP( 1, TPM,    EK_SESSION,                                    build_seal_ek_session,    dps_read_session),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               build_seal_create_ek,     dps_read_created_salt_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,        dps_read_session),
+    STEP( 3, TPM,    "a session, salted to that key, or to the EK",  dps_build_session,        dps_read_session),
 #endif
     STEP( 3, TPM,    "to seal a secret under it",                   build_seal,               read_sealed),
     STEP( 3, NOBODY, "done",                                        NULL,                     NULL),
@@ -100,14 +104,14 @@ static const struct dps_step seal_flow[] = {
 static const struct dps_step unseal_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
-    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
-    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
+    STEP( 1, TPM,    SALT_EK,                                       build_seal_ek,            dps_read_salt_ek),
+    STEP( 1, TPM,    EK_SESSION,                                    build_seal_ek_session,    dps_read_session),
+    STEP( 1, TPM,    SALT_EK_CREATED,                               build_seal_create_ek,     dps_read_created_salt_ek),
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
 #if DPS_WITH_SESSIONS
-    STEP( 3, TPM,    "a session, salted to that key",               dps_build_session,        dps_read_session),
+    STEP( 3, TPM,    "a session, salted to that key, or to the EK",  dps_build_session,        dps_read_session),
 #endif
     STEP( 3, TPM,    "the sealed object, loaded under it",          build_load_sealed,        dps_read_loaded_key),
     STEP( 3, TPM,    "the secret",                                  build_unseal,             read_unsealed),
@@ -131,41 +135,70 @@ static int read_own_created_ek(struct dps_device *d, struct bytes response)
 
 /* Is there any password that must not be seen? It comes before anybody else has seen EK_pub: whoever stands on the bus
  * with a key of his own in the EK's place gets the salt, and reads a new password. Unless this EK is the one of an
- * earlier run. */
-static bool any_password(const struct dps_device *d)
+ * earlier run: then only the TPM of that run can do what is asked, and its answers alone are believed, also where
+ * there is no password. */
+static bool session_is_due(const struct dps_device *d)
 {
     const struct dps_device_config *c = d->config;
-    return dps_session_allowed(d) && c->owner_auth.len + c->endorsement_auth.len + c->lockout_auth.len +
-                                             c->new_owner_auth.len + c->new_endorsement_auth.len +
-                                             c->new_lockout_auth.len >
-                                         0;
+    const size_t passwords = c->owner_auth.len + c->endorsement_auth.len + c->lockout_auth.len +
+                             c->new_owner_auth.len + c->new_endorsement_auth.len + c->new_lockout_auth.len;
+    return dps_session_allowed(d) && (d->ek_is_expected || passwords > 0);
 }
 
 static void build_own_ek(struct dps_device *d, struct bytes_writer *w)
 {
-    if (any_password(d)) {
+    if (session_is_due(d)) {
         dps_build_read_ek(d, w);
     }
 }
 
 static void build_own_ek_session(struct dps_device *d, struct bytes_writer *w)
 {
-    if (any_password(d)) {
+    if (session_is_due(d)) {
         dps_build_ek_session(d, w);
     }
 }
 
 static void build_own_create_ek(struct dps_device *d, struct bytes_writer *w)
 {
-    if (any_password(d)) {
+    if (session_is_due(d)) {
         dps_build_create_ek(d, w);
     }
 }
 
 static void build_own_session(struct dps_device *d, struct bytes_writer *w)
 {
-    if (any_password(d)) {
+    if (session_is_due(d)) {
         dps_build_session(d, w);
+    }
+}
+
+/* A salt for an EK that is known is worth more than one for an SRK that may be anybody's. The Name of the SRK is part
+ * of what the session signs, so no other one gets what is sealed. */
+static void build_seal_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    if (d->ek_is_expected) {
+        dps_build_read_ek(d, w);
+    } else {
+        dps_build_salt_ek(d, w);
+    }
+}
+
+static void build_seal_ek_session(struct dps_device *d, struct bytes_writer *w)
+{
+    if (d->ek_is_expected) {
+        dps_build_ek_session(d, w);
+    } else {
+        dps_build_salt_session(d, w);
+    }
+}
+
+static void build_seal_create_ek(struct dps_device *d, struct bytes_writer *w)
+{
+    if (d->ek_is_expected) {
+        dps_build_create_ek(d, w);
+    } else {
+        dps_build_create_salt_ek(d, w);
     }
 }
 
@@ -323,14 +356,22 @@ static int read_unsealed(struct dps_device *d, struct bytes response)
     return ROW_BELOW;
 }
 
+/* Which TPM it is only a session proves. */
+static int begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
+                 const struct dps_step *flow)
+{
+    dps_engine_prepare(d, config, seed, flow);
+    return d->ek_is_expected && !dps_session_allowed(d) ? BYTES_E_USAGE : dps_engine_start(d);
+}
+
 int dps_device_own(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, seed, own_flow);
+    return begin(d, config, seed, own_flow);
 }
 
 int dps_device_clear(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, seed, clear_flow);
+    return begin(d, config, seed, clear_flow);
 }
 
 int dps_device_seal(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
@@ -338,12 +379,12 @@ int dps_device_seal(struct dps_device *d, const struct dps_device_config *config
     if (config->data.len == 0 || config->data.len > DPS_SEAL_DATA_MAX) {
         return BYTES_E_USAGE;
     }
-    return dps_engine_begin(d, config, seed, seal_flow);
+    return begin(d, config, seed, seal_flow);
 }
 
 int dps_device_unseal(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, seed, unseal_flow);
+    return begin(d, config, seed, unseal_flow);
 }
 
 #endif

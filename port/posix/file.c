@@ -172,17 +172,27 @@ static int try_replace_at(int directory, const char *name)
     return unlinkat(directory, beside, 0) == 0 ? 0 : BYTES_E_FILE;
 }
 
+/* What was there under this name may be somebody else's, or open elsewhere since a time when others could read it: so
+ * the file is a new one. A pipe of another user would give him all of it. */
 int posix_file_create_private(const char *path)
 {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     struct stat st;
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && unlink(path) != 0) {
+        return -1;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 || errno != EEXIST) {
+        return fd;
+    }
+    fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         return -1;
     }
-    if (fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || (fchmod(fd, 0600) == 0 && ftruncate(fd, 0) == 0))) {
+    if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && (st.st_uid == geteuid() || st.st_uid == 0)) {
         return fd;
     }
     close_quietly(fd);
+    errno = EPERM;
     return -1;
 }
 

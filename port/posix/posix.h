@@ -101,8 +101,8 @@ struct port_storage posix_storage_port(struct posix_storage *s);
 int posix_file_read(const char *path, uint8_t *out, size_t capacity, size_t *len);
 /* Replace a file atomically with the given mode. Returns: 0; BYTES_E_FILE. */
 int posix_file_replace(const char *path, struct bytes content, unsigned mode);
-/* A new or emptied file for writing, as it comes, that nobody else may read (mode 0600, also if it was there); a pipe
- * or a device as it is. Returns a descriptor, or -1, with errno. */
+/* A new file for writing, as it comes, that nobody else may read (mode 0600), in the place of a file that was there; a
+ * pipe or a device of this user's or root's as it is. Returns a descriptor, or -1, with errno. */
 int posix_file_create_private(const char *path);
 /* Could posix_file_replace do it? Tries, and leaves everything as it was. Returns: 0; BYTES_E_FILE, errno says why:
  * EISDIR for a directory, ENOTSUP for something else that is not a regular file and must not become one. */

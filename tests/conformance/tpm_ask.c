@@ -64,8 +64,9 @@ static const char *outcome(struct conformance *c, int error)
     return error == 0                  ? "success"
            : error == BYTES_E_TPM_RC   ? tpm_rc_text(tpm_of(c)->rc)
            : tpm_of(c)->driver_refused ? "nothing, because the kernel refused the command"
-           : error == BYTES_E_FORMAT   ? "a response that is not well-formed"
-                                       : posix_error_text(error);
+           : error == BYTES_E_FORMAT
+               ? "a response that is not well-formed, or that was changed on the TPM's bus"
+               : posix_error_text(error);
 }
 
 /* How much a TPM holds at a time is judged by one case, wherever it shows. */

@@ -39,8 +39,8 @@ static void must_refuse(struct conformance *c, struct bytes bytes, const uint32_
         (void)bytes_read_u16(&r);
         uint32_t size = bytes_read_u32(&r);
         t->rc = bytes_read_u32(&r);
-        conformance_check(c, size == len && (t->rc == 0 || len == 10), "%s: the response is not well-formed",
-                          what);
+        conformance_check(c, size == len && (t->rc == 0 || len == 10),
+                          "%s: the response is not well-formed, or was changed on the bus", what);
         tpm_refused(c, t->rc == 0 ? 0 : BYTES_E_TPM_RC, codes, what);
     }
     bool more;

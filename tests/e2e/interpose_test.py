@@ -208,6 +208,7 @@ ERRORS = [
     ((), (), "flip-response=StartAuthSession@20", 3, ("TPM2_ActivateCredential", CHANGED)),
     ((), (), "flip-command=ActivateCredential", 3, CHANGED),
     ((), (), "flip-command=Import@100", 3, CHANGED),
+    ((), (), "flip-response=ActivateCredential@12", 3, "the TPM's answer to TPM2_ActivateCredential"),  # a size
     (BOTH, (), "flip-command=HMAC@60", 3, (CHANGED, "or the key that the service sent has a password")),
 ]
 
@@ -226,7 +227,8 @@ def explains(kind):
 
 def explains_own(kind):
     """the same in `own`, where no password was in force before, and then the new one is"""
-    for rule, *says in (("HierarchyChangeAuth", "no owner authorization is set, and none was given: a message"),
+    for rule, *says in (("HierarchyChangeAuth", "no owner authorization is set, and none was given: a message",
+                         "may be in force by now, if somebody on the TPM's bus made up that refusal"),
                         ("CreatePrimary:2", "that was given is wrong, or a message", "have been changed before that")):
         device = Bus(kind)
         owner = device.secret("owner", OWNER)
@@ -367,8 +369,9 @@ def replaces_ek(kind):
                    says="No password was sent")
     same(record[0].sent("StartAuthSession", "command"), [], "sessions")
     for command in (("own", "--persist"), ("clear", "--yes")):
-        with device.listen("own-ek"):
+        with device.listen("own-ek") as record:
             device.run(*command, "--state", device.path("state"), status=5, says="is not the one of")
+        same(record[0].sent("Clear", "command"), [], "what is done to it")
     with device.listen("own-ek") as record:
         device.run("own", "--new-owner-auth-file", owner)
     same(record[0].said("a new password"), [OWNER.encode().hex()], "what he reads")
@@ -382,13 +385,44 @@ def names():
     program = os.path.join(Programs.build, "tests", "dps-device-hostile")
     tpm, path = KINDS["libtpms"]().name, os.path.join(Programs.directory(), "a/b")
     os.mkdir(os.path.dirname(path))
-    for wrong in ("flop", "flip-command=", "flip-command=NoSuch", "flip-command=HMAC:0", "replay=HMAC@x", "replay=0"):
-        run(program, "--tpm", f"interpose:{path},{wrong}/{tpm}", "ek", status=2, says="PLACE is COMMAND")
-    run(program, "--tpm", f"interpose:/{tpm}", "ek", status=2, says="PLACE is COMMAND")
+    place, comma, four = "PLACE is COMMAND", "nothing after a comma", "replay=HMAC," * 4
+    for wrong, says in (("flop", "no such option"), ("flip-command=", place), ("flip-command=NoSuch", place),
+                        ("flip-command=HMAC:0", place), ("replay=HMAC@x", place), ("replay=0", place),
+                        ("replay=HMAC@", place), ("replay=HMAC:", place), ("replay=1:2", place), ("", comma),
+                        (",log", comma), ("log,", comma), (four + "replay=1", "one place too many")):
+        run(program, "--tpm", f"interpose:{path},{wrong}/{tpm}", "ek", status=2, says=says)
+    for wrong in ("", ",log"):
+        run(program, "--tpm", f"interpose:{wrong}/{tpm}", "ek", status=2, says="FILE is missing")
+    for wrong in (path, f"{path}/tpm:1", f"{path},log"):
+        run(program, "--tpm", f"interpose:{wrong}", "ek", status=2, says="no TPM is behind him")
+    os.mkfifo(path)
+    run(program, "--tpm", f"interpose:{path}/{tpm}", "ek", status=2, says="not a regular file")
+    os.unlink(path)
+    check(os.path.exists("/dev/full"), "no /dev/full")
+    run(program, "--tpm", f"interpose:/dev/full/{tpm}", "ek", status=2, says="not a regular file")
     run(program, "--tpm", f"interpose:{path}/x/{tpm}", "ek", status=2, says="cannot be written")
     run(program, "--tpm", f"interpose:{path},flip-response=1@2/{tpm}", "ek", status=3)
     run(program, "--tpm", f"interpose:{path},log,flip-response=ReadPublic@2/{tpm}", "ek", status=3, says="a wrong bit")
     same(os.stat(path).st_mode & 0o777, 0o600, "mode of the record")
+
+
+def blames():
+    """a changed answer in the TPM suite: the words name the bus, too"""
+    path = os.path.join(Programs.directory(), "blames")
+    tpm = f"interpose:{path},flip-response=ReadPublic@5/{KINDS['libtpms']().name}"
+    told = run(Programs.path("dps-conformance"), "--tpm", tpm, "TPM-S01", status=1).out
+    check("not well-formed, or that was changed on the TPM's bus" in told, told)
+
+
+def full():
+    """what he cannot record he does not pass on, and says so"""
+    program = os.path.join(Programs.build, "tests", "dps-device-hostile")
+    path = os.path.join(Programs.directory(), "full")
+    for size in (10, 1000):  # the head of the file; and some packets
+        limited = ("sh", "-c", "trap '' XFSZ; exec prlimit --fsize=$0 \"$@\"", str(size))
+        told = run(*limited, program, "--tpm", f"interpose:{path}/{KINDS['swtpm-unix']().name}", "ek", status=3,
+                   says=f"interpose: {path} is not complete, so nothing more is passed on").err
+        same(told.count("not complete"), 1, "how often it is said")
 
 
 def tests():
@@ -397,3 +431,5 @@ def tests():
         for kind in ("libtpms", "swtpm-unix"):
             yield f"{' '.join(test.__doc__.split())} ({kind})", functools.partial(test, kind)
     yield names.__doc__, names
+    yield full.__doc__, full
+    yield blames.__doc__, blames

@@ -19,8 +19,9 @@
  *   own-session[-nonce]   the device gets the handle of his policy session in the place of its own (and the nonceTPM)
  *   rewrap                he wants the imported keys: reads the inner key, or asks for it with the device's policy
  *                         session or with one of his own and the empty password; then TPM2_Rewrap
- *   strip                 he takes the first session out of ActivateCredential, and puts the empty password in its
- *                         place, which is as good for the SRK: is the answer in clear now?
+ *   strip                 he takes the first session out of ActivateCredential, or out of Unseal, and puts the empty
+ *                         password in its place, which is as good for the SRK and what is under it: is the answer in
+ *                         clear now?
  *   log                   what he does, and what he has got, in lines on standard error
  * PLACE is COMMAND[:N][@BYTE] or N[@BYTE]: of a command by its name (without TPM2_) the first or the Nth, or the Nth of
  * all, counted from 1; the lowest bit of that byte, counted from 0, else of the last one. */
@@ -71,7 +72,7 @@ struct interposer {
     size_t id_object_len, secret_len;
     uint8_t inner_key[32];
     size_t inner_key_len; /* 0: he does not have it */
-    uint8_t key[64];      /* the last one that TPM2_Rewrap gave */
+    uint8_t key[64];      /* the last one that TPM2_Rewrap gave, or what TPM2_Unseal gave */
     size_t key_len;
     unsigned inner_keys, keys; /* how many he has got */
     unsigned refusals;         /* how often the TPM has refused what he asked for that */

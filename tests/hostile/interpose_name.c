@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static struct interposer state;
 static struct trace_pcapng capture, own_capture; /* of one file: two connections in it */
@@ -17,13 +18,25 @@ static bool text_is(struct bytes text, const char *word)
     return bytes_equal_public(text, bytes_of_text(word));
 }
 
-/* Split at the first `at`. Returns what stands before it; *rest is what stands after it, empty if there is none. */
+/* Split at the first `at`. Returns what stands before it; *rest is what stands after it, null if there is none. */
 static struct bytes split(struct bytes text, char at, struct bytes *rest)
 {
     const uint8_t *end = text.len > 0 ? memchr(text.p, at, text.len) : NULL;
     const size_t len = end != NULL ? (size_t)(end - text.p) : text.len;
     *rest = end != NULL ? bytes_of(end + 1, text.len - len - 1) : bytes_of(NULL, 0);
     return bytes_of(text.p, len);
+}
+
+/* What is wrong with his name, for whoever gave it. */
+struct complaint {
+    char *text;
+    size_t size;
+};
+
+static bool complain(const struct complaint *c, struct bytes part, const char *what)
+{
+    snprintf(c->text, c->size, "interpose: \"%.*s\": %s", (int)part.len, (const char *)part.p, what);
+    return false;
 }
 
 static bool parse_number(struct bytes text, uint32_t *number)
@@ -36,7 +49,7 @@ static bool parse_number(struct bytes text, uint32_t *number)
     return true;
 }
 
-/* COMMAND[:N][@BYTE] or N[@BYTE]. */
+/* COMMAND[:N][@BYTE] or N[@BYTE]. What a separator announces must be there. */
 static bool parse_place(struct bytes text, struct interposer_rule *rule)
 {
     struct bytes byte, number;
@@ -44,28 +57,31 @@ static bool parse_place(struct bytes text, struct interposer_rule *rule)
     const struct bytes first = split(split(text, '@', &byte), ':', &number);
     rule->at = UINT32_MAX;
     rule->nth = 1;
-    if (first.len == 0 || first.len >= sizeof name || (byte.len > 0 && !parse_number(byte, &rule->at))) {
+    if (first.len == 0 || first.len >= sizeof name || (byte.p != NULL && !parse_number(byte, &rule->at))) {
         return false;
     }
-    if (number.len == 0 && parse_number(first, &rule->nth)) {
+    if (number.p == NULL && parse_number(first, &rule->nth)) {
         return rule->nth > 0;
     }
     memcpy(name, first.p, first.len);
     rule->code = explain_command_named(name);
-    return rule->code != 0 && (number.len == 0 || (parse_number(number, &rule->nth) && rule->nth > 0));
+    return rule->code != 0 && (number.p == NULL || (parse_number(number, &rule->nth) && rule->nth > 0));
 }
 
-static bool parse_rule(struct interposer *i, enum interposer_deed deed, struct bytes place)
+static bool parse_rule(struct interposer *i, enum interposer_deed deed, struct bytes place,
+                       const struct complaint *c)
 {
     if (i->rule_count == INTERPOSER_RULES) {
-        return false;
+        return complain(c, place, "one place too many: he takes four");
     }
     struct interposer_rule *rule = &i->rules[i->rule_count++];
     rule->deed = deed;
-    return parse_place(place, rule);
+    return parse_place(place, rule) ||
+           complain(c, place,
+                    "a PLACE is COMMAND[:N][@BYTE] or N[@BYTE], with the name of a command, and N from 1");
 }
 
-static bool parse_option(struct interposer *i, struct bytes option)
+static bool parse_option(struct interposer *i, struct bytes option, const struct complaint *c)
 {
     struct bytes value;
     const struct bytes key = split(option, '=', &value);
@@ -88,10 +104,17 @@ static bool parse_option(struct interposer *i, struct bytes option)
         return true;
     }
     if (text_is(key, "flip-command")) {
-        return parse_rule(i, INTERPOSER_FLIP_COMMAND, value);
+        return parse_rule(i, INTERPOSER_FLIP_COMMAND, value, c);
     }
-    return text_is(key, "flip-response") ? parse_rule(i, INTERPOSER_FLIP_RESPONSE, value)
-                                         : text_is(key, "replay") && parse_rule(i, INTERPOSER_REPLAY, value);
+    if (text_is(key, "flip-response")) {
+        return parse_rule(i, INTERPOSER_FLIP_RESPONSE, value, c);
+    }
+    if (text_is(key, "replay")) {
+        return parse_rule(i, INTERPOSER_REPLAY, value, c);
+    }
+    return complain(c, option,
+                    "no such option: there are flip-command=PLACE flip-response=PLACE replay=PLACE own-ek "
+                    "own-session own-session-nonce rewrap strip log");
 }
 
 /* The slash after which the name of a TPM begins; null: there is none. FILE may have slashes itself. */
@@ -106,14 +129,35 @@ static const char *find_tpm(const char *name)
     return first;
 }
 
-/* Passwords will be in it: nobody else may read it. */
-static bool open_capture(struct interposer *i, const char *path, char *why, size_t why_size)
+/* ---- The file ---------------------------------------------------------------------------------------------------- */
+
+static char path[512];
+static bool broken; /* it has been said that the file is not complete */
+
+/* Did all get there that was written? Each packet is flushed. */
+static bool is_written(char *reason, size_t size)
+{
+    if (capture.out == NULL || (ferror(capture.out) == 0 && fflush(capture.out) == 0)) {
+        return true;
+    }
+    errno = EIO;
+    (void)fflush(capture.out); /* for its errno */
+    (void)posix_file_error(errno, reason, size);
+    return false;
+}
+
+/* Passwords will be in it: nobody else may read it. A pipe would wait for a reader. */
+static bool open_capture(struct interposer *i, const struct complaint *c)
 {
     char reason[POSIX_FILE_ERROR_MAX];
+    struct stat st;
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return complain(c, bytes_of_text(path), "cannot be written: it is not a regular file");
+    }
     const int fd = posix_file_create_private(path);
     FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (file == NULL) {
-        snprintf(why, why_size, "%s cannot be written: %s", path,
+        snprintf(c->text, c->size, "%s cannot be written: %s", path,
                  posix_file_error(errno, reason, sizeof reason));
         return false;
     }
@@ -126,35 +170,45 @@ static bool open_capture(struct interposer *i, const char *path, char *why, size
     own_capture = capture;
     own_capture.connection = 1;
     i->own = trace_pcapng_port(&own_capture);
+    broken = false;
+    return true;
+}
+
+static bool parse_name(struct interposer *i, struct bytes name, const struct complaint *c)
+{
+    struct bytes rest;
+    const struct bytes file = split(name, ',', &rest);
+    if (file.len == 0 || file.len >= sizeof path) {
+        return complain(c, name, "FILE is missing or too long in interpose:FILE[,OPTION...]/TPM");
+    }
+    while (rest.p != NULL) {
+        const struct bytes option = split(rest, ',', &rest);
+        if (option.len == 0) {
+            return complain(c, name, "there is nothing after a comma");
+        }
+        if (!parse_option(i, option, c)) {
+            return false;
+        }
+    }
+    memcpy(path, file.p, file.len);
+    path[file.len] = 0;
     return true;
 }
 
 const char *interposer_open(const char *name, char *why, size_t why_size)
 {
-    struct interposer *i = &state;
-    char path[512];
+    const struct complaint c = {why, why_size};
     const char *end = find_tpm(name);
-    struct bytes rest = bytes_of(name, end != NULL ? (size_t)(end - name) : 0);
-    const struct bytes file = split(rest, ',', &rest);
-    bool good = file.len > 0 && file.len < sizeof path;
-    *i = (struct interposer){.code = 0};
-    while (good && rest.len > 0) {
-        const struct bytes option = split(rest, ',', &rest);
-        good = parse_option(i, option);
-    }
-    if (!good) {
-        snprintf(why, why_size,
-                 "interpose:%s is not interpose:FILE[,OPTION...]/TPM; the options: flip-command=PLACE "
-                 "flip-response=PLACE "
-                 "replay=PLACE own-ek own-session own-session-nonce rewrap strip log; a PLACE is "
-                 "COMMAND[:N][@BYTE] or "
-                 "N[@BYTE]",
-                 name);
+    state = (struct interposer){.code = 0};
+    if (end == NULL) {
+        (void)complain(&c, bytes_of_text(name),
+                       "no TPM is behind him: the name ends with /libtpms:DIR, /swtpm:HOST:PORT, "
+                       "/swtpm:/SOCKET, /mssim:HOST:PORT, or a slash and a device, //dev/tpmrm0");
         return NULL;
     }
-    memcpy(path, file.p, file.len);
-    path[file.len] = 0;
-    return open_capture(i, path, why, why_size) ? end + 1 : NULL;
+    const bool good =
+        parse_name(&state, bytes_of(name, (size_t)(end - name)), &c) && open_capture(&state, &c);
+    return good ? end + 1 : NULL;
 }
 
 static int ask_inside(void *context, struct bytes command, uint8_t *response, size_t capacity,
@@ -166,6 +220,15 @@ static int ask_inside(void *context, struct bytes command, uint8_t *response, si
 int interposer_wrap(struct posix_tpm *t, struct bytes command, uint8_t *response, size_t capacity,
                     size_t *response_len, uint32_t timeout_ms)
 {
+    char reason[POSIX_FILE_ERROR_MAX];
     state.tpm = (struct port_tpm){t, ask_inside};
-    return interposer_transact(&state, command, response, capacity, response_len, timeout_ms);
+    const int error = interposer_transact(&state, command, response, capacity, response_len, timeout_ms);
+    if (is_written(reason, sizeof reason)) {
+        return error;
+    }
+    if (!broken) {
+        broken = true;
+        fprintf(stderr, "interpose: %s is not complete, so nothing more is passed on: %s\n", path, reason);
+    }
+    return BYTES_E_TPM_TRANSPORT;
 }

@@ -241,6 +241,33 @@ static void rewrap(struct interposer *i)
     }
 }
 
+/* ---- What is sealed ---------------------------------------------------------------------------------------------- */
+
+/* The sealed object has no password. So the session hides the answer from whoever listens, and who asks himself gets
+ * it in clear. */
+static void unseal(struct interposer *i)
+{
+    uint8_t command[64], response[1024];
+    uint32_t rc = 0;
+    struct bytes answer, data;
+    const struct tpm2_auth empty = no_password();
+    struct bytes_reader r = bytes_reader_over(bytes_of(i->command, i->command_len));
+    bytes_skip(&r, HEADER_SIZE);
+    struct bytes_writer w = bytes_writer_over(command, sizeof command);
+    tpm2_unseal_build(&w, bytes_read_u32(&r), &empty);
+    if (interposer_ask(i, &w, response, sizeof response, &answer) != 0) {
+        return;
+    }
+    const int error = tpm2_unseal_parse(answer, &rc, &data);
+    interposer_say(i, "TPM2_Unseal without a session", rc);
+    if (error == 0) {
+        i->stripped++;
+        keep(data, i->key, sizeof i->key, &i->key_len);
+        interposer_show(i, "what was sealed", data);
+    }
+    bytes_wipe(response, sizeof response);
+}
+
 bool interposer_steal(struct interposer *i, uint8_t *response, size_t capacity, size_t *len)
 {
     if ((i->rewrap || i->strip) && i->code == TPM2_CC_ACTIVATE_CREDENTIAL) {
@@ -248,6 +275,9 @@ bool interposer_steal(struct interposer *i, uint8_t *response, size_t capacity, 
     }
     if (i->rewrap && i->code == TPM2_CC_IMPORT) {
         rewrap(i);
+    }
+    if (i->strip && i->code == TPM2_CC_UNSEAL) {
+        unseal(i);
     }
     return false;
 }

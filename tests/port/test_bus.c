@@ -360,14 +360,7 @@ static int another_ek(void)
     for (size_t i = 0; i < sizeof f.tpm_counts / sizeof f.tpm_counts[0]; i++) {
         CHECK(f.tpm_counts[i].code != TPM2_CC_START_AUTH_SESSION);
     }
-    /* Nor with nothing to hide: what is asked of one TPM is not done to another. */
-    f.config.new_lockout_auth = f.config.owner_auth = bytes_of(NULL, 0);
-    CHECK_EQUAL(dps_device_own(&f.device, &f.config, flow_nonce), 0);
-    CHECK_EQUAL(flow_finish(&f), BYTES_E_STATE);
-    CHECK_EQUAL(dps_device_clear(&f.device, &f.config, flow_nonce), 0);
-    CHECK_EQUAL(flow_finish(&f), BYTES_E_STATE);
-    CHECK(!f.device.cleared);
-    f.config.owner_auth = bytes_of_text(OWNER);
+    f.config.new_lockout_auth = bytes_of(NULL, 0);
     /* A kept key: the record of another TPM. */
     uint8_t digest[CRYPTO_SHA256_SIZE];
     f.record[f.record_len - sizeof digest - 1] ^= 1; /* the last byte of Name(EK) */
@@ -378,6 +371,112 @@ static int another_ek(void)
     CHECK_EQUAL(flow_finish(&f), BYTES_E_STATE);
     CHECK_EQUAL(nothing_is_left(), 0);
     CHECK(!crossed(bytes_of_text(OWNER)) && !crossed(bytes_of_text(LOCKOUT)));
+    flow_close(&f);
+    return 0;
+}
+
+static int begin_own(void)
+{
+    return dps_device_own(&f.device, &f.config, flow_nonce);
+}
+
+static int begin_clear(void)
+{
+    return dps_device_clear(&f.device, &f.config, flow_nonce);
+}
+
+static int begin_seal(void)
+{
+    return dps_device_seal(&f.device, &f.config, flow_nonce);
+}
+
+static int begin_unseal(void)
+{
+    return dps_device_unseal(&f.device, &f.config, flow_nonce);
+}
+
+/* A TPM without passwords, and sealed data. */
+static int open_known(uint8_t known[TPM2_NAME_SIZE], uint8_t sealed[512])
+{
+    CHECK_EQUAL(open_form(&forms[0]), 0);
+    CHECK_EQUAL(registration(), 0);
+    CHECK_EQUAL(dps_record_ek_name(bytes_of(f.record, f.record_len), known), 0);
+    f.config.data = bytes_of_text(SECRET);
+    CHECK(begin_seal() == 0 && flow_finish(&f) == 0);
+    const struct bytes result = dps_device_result(&f.device);
+    CHECK(result.len <= 512);
+    memcpy(sealed, result.p, result.len);
+    f.config.data = bytes_of(sealed, result.len);
+    f.config.ek_name = bytes_of(known, TPM2_NAME_SIZE);
+    return 0;
+}
+
+/* Nor is anything done to another TPM where there is nothing to hide. */
+static int another_tpm(void)
+{
+    int (*const flows[])(void) = {begin_own, begin_clear, begin_seal, begin_unseal};
+    uint8_t known[TPM2_NAME_SIZE], sealed[512];
+    CHECK_EQUAL(open_known(known, sealed), 0);
+    f.config.persist = true;
+    known[20] ^= 1;
+    const struct bytes blob = f.config.data;
+    for (size_t i = 0; i < sizeof flows / sizeof flows[0]; i++) {
+        f.config.data = flows[i] == begin_seal ? bytes_of_text(SECRET) : blob;
+        flow_count_anew(&f);
+        CHECK_EQUAL(flows[i](), 0);
+        CHECK_EQUAL(flow_finish(&f), BYTES_E_STATE);
+        CHECK(!f.device.cleared);
+        for (size_t k = 0; k < sizeof f.tpm_counts / sizeof f.tpm_counts[0]; k++) {
+            const uint32_t code = f.tpm_counts[k].code;
+            CHECK(code == 0 || code == TPM2_CC_READ_PUBLIC);
+        }
+        f.config.no_sessions = true;
+        CHECK_EQUAL(flows[i](), BYTES_E_USAGE); /* nothing would prove it */
+        f.config.no_sessions = false;
+    }
+    flow_close(&f);
+    return 0;
+}
+
+/* Success, with the answer to a password. */
+static void say_cleared(struct flow *g, uint8_t *response, size_t *len)
+{
+    static const uint8_t success[] = {0x80, 2, 0, 0, 0, 19, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0};
+    if (g->tpm_code == TPM2_CC_CLEAR) {
+        *len = sizeof success;
+        memcpy(response, success, sizeof success);
+    }
+}
+
+/* A bit of the SRK's modulus: to that key sealed data would be encrypted. */
+static void put_other_srk(struct flow *g, uint8_t *response, size_t *len)
+{
+    if (flow_is_at(g, TPM2_CC_READ_PUBLIC, 1)) {
+        response[*len - 100] ^= 0x55;
+    }
+}
+
+/* What the TPM of an earlier run has not answered is not believed, and nothing is salted to a key that may be another's. */
+static int known_ek(void)
+{
+    uint8_t known[TPM2_NAME_SIZE], sealed[512];
+    CHECK_EQUAL(open_known(known, sealed), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        f.config.ek_name = bytes_of(known, i == 0 ? sizeof known : 0);
+        f.change_response = put_other_srk;
+        flow_count_anew(&f);
+        CHECK(begin_unseal() == 0);
+        CHECK_EQUAL(flow_finish(&f) == 0, i == 0); /* the salt is the EK's, and then the SRK another one */
+        CHECK(i == 1 || bytes_equal_public(dps_device_result(&f.device), bytes_of_text(SECRET)));
+        CHECK_EQUAL(nothing_is_left(), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        f.config.ek_name = bytes_of(known, i == 0 ? sizeof known : 0);
+        f.change_response = say_cleared;
+        CHECK(begin_clear() == 0);
+        CHECK_EQUAL(flow_finish(&f), i == 0 ? BYTES_E_INTEGRITY : 0);
+        CHECK_EQUAL(f.device.cleared, i == 1);
+    }
     flow_close(&f);
     return 0;
 }
@@ -501,6 +600,8 @@ int main(void)
         {"later tokens open a session only for a password", later_tokens},
         {"own, seal, unseal and clear show no secret", ownership_is_not_seen},
         {"no password for an EK that is not the one of before", another_ek},
+        {"nothing is done to a TPM that is not the one of before", another_tpm},
+        {"nothing else is believed where that TPM is known", known_ek},
         {"an EK in another's place is refused before any password", substituted_ek},
         {"a changed response is refused", changed_responses},
         {"a changed response is refused, with passwords", changed_responses_with_passwords},

@@ -145,6 +145,47 @@ static int created_is_private(void)
     return 0;
 }
 
+/* Who had it open, or has it under another name, keeps what was there, and reads nothing of what is written now. */
+static int created_is_new(void)
+{
+    const char *path = support_path("private-new");
+    struct stat before, st;
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text("what was there"), 0644), 0);
+    const int open_before = open(path, O_RDONLY);
+    CHECK(open_before >= 0 && fstat(open_before, &before) == 0);
+    const int fd = posix_file_create_private(path);
+    CHECK(fd >= 0 && write(fd, "secret", 6) == 6 && close(fd) == 0);
+    CHECK(fstat(open_before, &st) == 0 && st.st_size == before.st_size && stat(path, &st) == 0);
+    CHECK(st.st_ino != before.st_ino && st.st_size == 6);
+    CHECK_EQUAL(close(open_before), 0);
+    CHECK(unlink(path) == 0 && symlink("elsewhere", path) == 0);
+    CHECK_EQUAL(posix_file_create_private(path), -1);
+    CHECK_EQUAL(errno, ELOOP);
+    return 0;
+}
+
+/* As another user: only root can try it. */
+static int created_in_anothers_place(void)
+{
+    const char *path = support_path("private-owned"), *pipe_path = support_path("private-pipe");
+    struct stat st;
+    if (geteuid() != 0) {
+        printf("# who is not root cannot make files of others\n");
+        return 0;
+    }
+    CHECK_EQUAL(posix_file_replace(path, bytes_of_text(""), 0600), 0);
+    CHECK(chown(path, 65533, 0) == 0);
+    const int fd = posix_file_create_private(path);
+    CHECK(fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0 && close(fd) == 0);
+    CHECK(mkfifo(pipe_path, 0600) == 0 && chown(pipe_path, 65533, 0) == 0);
+    const int reader = open(pipe_path, O_RDONLY | O_NONBLOCK);
+    CHECK(reader >= 0);
+    CHECK_EQUAL(posix_file_create_private(pipe_path), -1);
+    CHECK_EQUAL(errno, EPERM);
+    CHECK_EQUAL(close(reader), 0);
+    return 0;
+}
+
 /* As another user: only root can try it. */
 static int secret_of_another_owner(void)
 {
@@ -241,6 +282,8 @@ int main(void)
         {"secret: of this user, or of root and readable for a group", secret_of_another_owner},
         {"secret: missing and too long", secret_reports},
         {"a file for secrets is nobody else's, also if it was", created_is_private},
+        {"a private file is a new one", created_is_new},
+        {"a private file is nobody else's", created_in_anothers_place},
         {"storage: save replaces, load finds", storage_keeps_one_record},
         {"memory: no core dump", memory_is_private},
     };

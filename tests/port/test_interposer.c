@@ -254,6 +254,34 @@ static int taken_out_session(void)
     return 0;
 }
 
+/* What is sealed under the SRK has no password: a session hides it from whoever listens, but who sends a command of his
+ * own gets it (spec-notes.md, "What a listener on the bus reads"). */
+static int sealed_data(void)
+{
+    static uint8_t sealed[512];
+    static const char secret[] = "what is sealed";
+    uint8_t known[TPM2_NAME_SIZE];
+    CHECK_EQUAL(take("interposer-seal", true), 0);
+    CHECK_EQUAL(flow_register(&f), 0);
+    CHECK_EQUAL(dps_record_ek_name(bytes_of(f.record, f.record_len), known), 0);
+    f.config.ek_name = bytes_of(known, sizeof known);
+    f.config.data = bytes_of_text(secret);
+    CHECK(dps_device_seal(&f.device, &f.config, flow_nonce) == 0 && flow_finish(&f) == 0);
+    const struct bytes blob = dps_device_result(&f.device);
+    CHECK(blob.len <= sizeof sealed);
+    memcpy(sealed, blob.p, blob.len);
+    f.config.data = bytes_of(sealed, blob.len);
+    for (unsigned i = 0; i < 2; i++) {
+        bus.strip = i == 1;
+        CHECK(dps_device_unseal(&f.device, &f.config, flow_nonce) == 0 && flow_finish(&f) == 0);
+        CHECK(bytes_equal_public(dps_device_result(&f.device), bytes_of_text(secret)));
+        CHECK_EQUAL(bus.stripped, i);
+    }
+    CHECK(bytes_equal_public(bytes_of(bus.key, bus.key_len), bytes_of_text(secret)));
+    flow_close(&f);
+    return 0;
+}
+
 static int own_policy_session(void)
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -276,6 +304,7 @@ int main(void)
         {"no handle in an answer brings out a password, keys derived", handles_of_derived_keys},
         {"the policy session, once it is authorized, is the device's", authorized_policy_session},
         {"the session that encrypts cannot be taken out of a command", taken_out_session},
+        {"sealed data are hidden from who listens, not from who asks", sealed_data},
         {"no other policy session is authorized in its place", own_policy_session},
         {"of a run that has ended nothing remains with which its sessions could be read", nothing_remains},
         {"of a run that will not begin again, either", broken_off_before_a_new_beginning},

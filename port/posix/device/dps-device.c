@@ -90,7 +90,7 @@ static const struct posix_option options_tests[] = {
     {                                                                                                        \
         .name = "state", .argument = "FILE", .text = &tool.options.state, .help = text_                      \
     }
-#define OPTION_KNOWN OPTION_STATE("of an earlier register: only the TPM that it is of gets passwords")
+#define OPTION_KNOWN OPTION_STATE("of an earlier register: nothing is done to a TPM that it is not of")
 #define OPTION_CONNECT_TO                                                                                    \
     {                                                                                                        \
         .name = "connect-to", .argument = "HOST:PORT", .text = &tool.options.connect_to,                     \

@@ -49,12 +49,15 @@ static void tell_what_was_set(const struct device_tool *t)
     const bool lockout = t->config.new_lockout_auth.len > 0 && d->lockout_changed;
     const bool endorsement = t->config.new_endorsement_auth.len > 0 && d->endorsement_changed;
     const bool owner = t->config.new_owner_auth.len > 0 && d->owner_changed;
-    /* The TPM did it or did not: the answer that says so never came, or was not believed. */
-    if (d->error != 0 && d->error != BYTES_E_TPM_RC &&
-        t->watch.asked.command == TPM2_CC_HIERARCHY_CHANGE_AUTH) {
+    /* The TPM did it or did not: the answer that says so never came, or was not believed, or is a refusal, which nobody
+     * signs. */
+    const bool refused = d->error == BYTES_E_TPM_RC;
+    const struct device_refusal *last = refused ? &t->watch.refused : &t->watch.asked;
+    if (d->error != 0 && last->command == TPM2_CC_HIERARCHY_CHANGE_AUTH) {
         device_say(
-            "the authorization that was being changed may be in force by now: keep both values, and try "
-            "the new one first");
+            "the authorization that was being changed may be in force by now%s: keep both values, and try "
+            "the %s one first",
+            refused ? ", if somebody on the TPM's bus made up that refusal" : "", refused ? "old" : "new");
     }
     if (!lockout && !endorsement && !owner) {
         return;

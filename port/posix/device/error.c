@@ -99,8 +99,7 @@ static void explain_answer(const struct device_tool *t, int error)
     } else {
         fprintf(stderr,
                 "the TPM's answer to %s: %s. What to do: do the same again; if it stays so, see who is on "
-                "the TPM's "
-                "bus; --trace shows the answer. If nobody is, please report it with that.\n",
+                "the TPM's bus; --trace shows the answer. If nobody is, please report it with that.\n",
                 tpm2_explain_command_name(t->watch.asked.command) != NULL
                     ? tpm2_explain_command_name(t->watch.asked.command)
                     : "a command",

@@ -456,7 +456,7 @@ static void put_other_srk(struct flow *g, uint8_t *response, size_t *len)
     }
 }
 
-/* What the TPM of an earlier run has not answered is not believed, and nothing is salted to a key that may be another's. */
+/* What the TPM of an earlier run has not answered is not believed, and no salt is for a key that may be another's. */
 static int known_ek(void)
 {
     uint8_t known[TPM2_NAME_SIZE], sealed[512];

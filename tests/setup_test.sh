@@ -6,19 +6,7 @@
 set -u
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-count=0
-failed=0
-
-report() { # STATUS TEXT
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $count - $2"
-    else
-        sed 's/^/# /' "$dir/out"
-        echo "not ok $count - $2"
-        failed=1
-    fi
-}
+. tests/report.sh
 
 cat >"$dir/dpkg-query" <<'END'
 #!/bin/sh
@@ -37,17 +25,17 @@ echo 1..5
 : >"$dir/installed"
 setup check
 [ $? = 1 ] && missing >"$dir/all" && [ "$(wc -l <"$dir/all")" -gt 10 ]
-report $? "with nothing installed it names the packages, and fails"
+report $? "with nothing installed it names the packages, and fails" "$dir/out"
 cp "$dir/all" "$dir/installed"
 setup check
-report $? "with all of them it says nothing"
+report $? "with all of them it says nothing" "$dir/out"
 sed 's/^libtss2-tcti-.*/&t64/' "$dir/all" >"$dir/installed"
 setup check
-report $? "so it does where libraries have the names of Debian 13"
+report $? "so it does where libraries have the names of Debian 13" "$dir/out"
 grep -vx swtpm "$dir/all" >"$dir/installed"
 setup check
 [ $? = 1 ] && [ "$(missing)" = swtpm ]
-report $? "with one missing it names that one"
+report $? "with one missing it names that one" "$dir/out"
 ! grep -nE 'clang[a-z-]*-[0-9]|llvm-[0-9]' tests/setup.sh >"$dir/out"
-report $? "no set wants one version of clang, which one Debian has"
+report $? "no set wants one version of clang, which one Debian has" "$dir/out"
 exit $failed

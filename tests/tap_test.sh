@@ -8,20 +8,7 @@ export BUILD="${1:-build}"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export dir
-count=0
-failed=0
-
-# report STATUS TEXT: one line of TAP; on failure what the script said as a comment before it.
-report() {
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $count - $2"
-    else
-        sed 's/^/# /' "$dir/out"
-        echo "not ok $count - $2"
-        failed=1
-    fi
-}
+. tests/report.sh
 
 # try [WORD...]: run the script on standard input, by itself and by prove.
 try() {
@@ -52,7 +39,7 @@ def tests():
     yield "one of many", lambda: None
 END
 passed && [ "$(results)" = "1..3;ok 1 - one of many;ok 2 - it has a docstring;ok 3 - in words;" ]
-report $? "what passes: tests() first, then test_...(), by docstring or name"
+report $? "what passes: tests() first, then test_...(), by docstring or name" "$dir/out"
 
 try <<'END'
 from tap import check, same
@@ -65,7 +52,7 @@ def test_good():
 END
 did_not_pass && says "# the sum: got 2, wanted 3" "# a reason" "# in two lines" &&
     [ "$(results)" = "1..3;not ok 1 - same;not ok 2 - check;ok 3 - good;" ] && ! grep -q Traceback "$dir/out"
-report $? "what fails says what was got and wanted, and the others go on"
+report $? "what fails says what was got and wanted, and the others go on" "$dir/out"
 
 try <<'END'
 def test_raising():
@@ -75,7 +62,7 @@ def test_good():
 END
 did_not_pass && says "# Traceback (most recent call last):" "#     1 / 0" "# ZeroDivisionError: division by zero" &&
     [ "$(results)" = "1..2;not ok 1 - raising;ok 2 - good;" ]
-report $? "what raises fails with its trace"
+report $? "what raises fails with its trace" "$dir/out"
 
 try <<'END'
 import sys
@@ -85,7 +72,7 @@ def test_good():
     pass
 END
 did_not_pass && [ "$(results)" = "1..2;not ok 1 - exit;ok 2 - good;" ]
-report $? "what calls exit fails, even with 0"
+report $? "what calls exit fails, even with 0" "$dir/out"
 
 try <<'END'
 import os
@@ -93,7 +80,7 @@ def test_vanishes():
     os._exit(0)
 END
 [ $verdict != 0 ]
-report $? "what vanishes in the middle fails for prove"
+report $? "what vanishes in the middle fails for prove" "$dir/out"
 
 try <<'END'
 def test_offences():
@@ -106,18 +93,18 @@ def test_none():
 END
 did_not_pass && says "# file:1: wrong" "# file:2: wrong, too" "# in a list" &&
     [ "$(results)" = "1..3;not ok 1 - offences;not ok 2 - list;ok 3 - none;" ]
-report $? "what yields lines fails, and shows them all"
+report $? "what yields lines fails, and shows them all" "$dir/out"
 
 try </dev/null
 did_not_pass && says "# it has no tests"
-report $? "an empty script fails"
+report $? "an empty script fails" "$dir/out"
 
 try <<'END'
 def test_good()
     pass
 END
 did_not_pass && says "# SyntaxError: expected ':'"
-report $? "a script that cannot be read fails"
+report $? "a script that cannot be read fails" "$dir/out"
 
 try <<'END'
 import no_such_module
@@ -125,7 +112,7 @@ def test_good():
     pass
 END
 did_not_pass && says "# ModuleNotFoundError: No module named 'no_such_module'"
-report $? "a script that cannot be imported fails"
+report $? "a script that cannot be imported fails" "$dir/out"
 
 three='def test_apple():
     """a fruit"""
@@ -139,13 +126,13 @@ try pear "a fr" <<END
 $three
 END
 passed && [ "$(results)" = "1..2;ok 1 - a fruit;ok 2 - another fruit;" ]
-report $? "words choose tests by name and by line"
+report $? "words choose tests by name and by line" "$dir/out"
 
 try nothing <<END
 $three
 END
 did_not_pass && says "# none of its tests has one of the words ('nothing',)"
-report $? "words that nobody has are a failure"
+report $? "words that nobody has are a failure" "$dir/out"
 
 try <<'END'
 import contextlib
@@ -162,7 +149,7 @@ def test_two(number):
     assert number == 42
 END
 passed && [ "$(grep '^#' "$dir/out" | tr '\n' ' ')" = "# alone # made # left " ]
-report $? "what tests share is made once, when it is needed, and left in the end"
+report $? "what tests share is made once, when it is needed, and left in the end" "$dir/out"
 
 try <<'END'
 def shared():
@@ -173,7 +160,7 @@ def test_alone():
     pass
 END
 did_not_pass && [ "$(results)" = "1..2;not ok 1 - one;ok 2 - alone;" ]
-report $? "who needs what cannot be made fails"
+report $? "who needs what cannot be made fails" "$dir/out"
 
 try <<'END'
 import contextlib
@@ -186,7 +173,7 @@ def test_one(_):
     pass
 END
 did_not_pass && says "ok 1 - one" "# it ended badly"
-report $? "what cannot be left in good order is a failure of the script"
+report $? "what cannot be left in good order is a failure of the script" "$dir/out"
 
 # ended FILE: the clean-up has left the file of the tests in $dir, and has removed the directory of which it tells.
 ended() { [ -f "$dir/$1" ] && [ ! -e "$(cat "$dir/$1")" ]; }
@@ -199,7 +186,7 @@ def test_one():
     1 / 0
 END
 did_not_pass && ended one
-report $? "what the tests have begun is ended, also after a failure"
+report $? "what the tests have begun is ended, also after a failure" "$dir/out"
 
 try <<'END'
 import os, signal, time
@@ -211,7 +198,7 @@ def test_one():
     time.sleep(600)
 END
 did_not_pass && ended two && says "#     os.kill(os.getpid(), signal.SIGTERM)"
-report $? "... and after SIGTERM, which says where it was"
+report $? "... and after SIGTERM, which says where it was" "$dir/out"
 
 try <<'END'
 import os, time
@@ -228,11 +215,11 @@ def test_bad():
 END
 did_not_pass && says "# the first was waiting for the second" "# ZeroDivisionError: division by zero" &&
     [ "$(results)" = "1..3;ok 1 - first;ok 2 - second;not ok 3 - bad;" ]
-report $? "JOBS at a time, told in their order"
+report $? "JOBS at a time, told in their order" "$dir/out"
 
 TMPDIR=$dir/missing "$BUILD/port-tests/test_file" >"$dir/out" 2>&1
 [ $? = 1 ] && grep -q "^$dir/missing/" "$dir/out"
-report $? "a C test puts its files where TMPDIR says"
+report $? "a C test puts its files where TMPDIR says" "$dir/out"
 
 echo "1..$count"
 exit $failed

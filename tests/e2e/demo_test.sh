@@ -20,20 +20,8 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 143' INT TERM
-count=0
-failed=0
+. tests/report.sh
 
-# report STATUS TEXT [FILE]: one line of TAP; on failure the file as a comment before it.
-report() {
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $count - $2"
-        return
-    fi
-    failed=1
-    [ -z "${3:-}" ] || sed 's/^/# /' "$3"
-    echo "not ok $count - $2"
-}
 tell_story() {
     mkdir -p "$top/tmp"
     exec env TMPDIR="$top/tmp" DEMO_TEST_MARK="$top" sh tests/demo.sh "$build" >"$top/out" 2>"$top/err"

@@ -7,20 +7,8 @@ build=${1:-build}
 out=$build/options
 rm -rf "$out"
 mkdir -p "$out"
-failed=0
-count=0
+. tests/report.sh
 limits='crypto/limits.h dps/protocol/limits.h dps/device/limits.h dps/service/limits.h port/limits.h'
-
-report() { # status, name, file with details
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $count - $2"
-    else
-        echo "not ok $count - $2"
-        failed=1
-        [ -z "${3:-}" ] || head -30 "$3" | sed 's/^/# /'
-    fi
-}
 
 # ---- Each option: it compiles, and what remains works --------------------------------------------------------------
 

@@ -459,7 +459,8 @@ static void put_other_srk(struct flow *g, uint8_t *response, size_t *len)
 /* What the TPM of an earlier run has not answered is not believed, and no salt is for a key that may be another's. */
 static int known_ek(void)
 {
-    uint8_t known[TPM2_NAME_SIZE], sealed[512];
+    static uint8_t known[TPM2_NAME_SIZE]; /* the fixture keeps it */
+    uint8_t sealed[512];
     CHECK_EQUAL(open_known(known, sealed), 0);
     for (unsigned i = 0; i < 2; i++) {
         f.config.ek_name = bytes_of(known, i == 0 ? sizeof known : 0);

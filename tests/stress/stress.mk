@@ -18,7 +18,7 @@ STRESS_TESTS = $(filter-out $(STRESS_LEFT_OUT), \
     $(PORT_TESTS) $(E2E) $(CHECK) $(FAULT_TESTS) $(FAULT_SCRIPTS) $(FIRMWARE_TESTS) $(KERNEL_TESTS) $(PEERS) \
     $(WALK_TESTS)) \
     $(STRESS_CROSS)
-STRESS_BUILD = tests fault-tests $(FIRMWARE_DEPENDS) $(KERNEL)/root cross-build $(NODE_PEERS)/installed \
+STRESS_BUILD = tests $(CHECK_DEPENDS) fault-tests $(FIRMWARE_DEPENDS) $(KERNEL)/root cross-build $(NODE_PEERS)/installed \
     $(BUILD)/walkthrough.html $(WALK)/npm/installed
 
 #: make check-stress     build, and run the tests that wait for anything STRESS_RUNS=5 times beside 8 busy processes
@@ -29,5 +29,5 @@ check-stress:
 	@echo "Building"
 	@$(MAKE) --no-print-directory $(STRESS_BUILD) >/dev/null
 	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules:$(abspath $(WALK))/npm/node_modules \
-	    TEST_TIMEOUT=7200 /usr/bin/python3 tests/stress/stress.py $(STRESS_RUNS) $(PROVE) --jobs 8 \
+	    TEST_TIMEOUT=7200 /usr/bin/python3 tests/stress/stress.py $(STRESS_RUNS) $(PROVE) --jobs 12 \
 	    --rules 'seq=tests/faults/*' --rules 'par=**' --exec tests/cross/run.sh $(STRESS_TESTS)

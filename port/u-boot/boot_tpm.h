@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a boot loader does with a TPM: it reads the public area of a key, and opens what is sealed under the SRK. Of this
- * project that takes tpm/, crypto/ without TLS, and a struct port_tpm; no engine, network, record or date.
+/* What a boot loader does with a TPM: it reads the public area of a key, and opens what is sealed under the SRK. That
+ * takes tpm/, crypto/ without TLS, and a struct port_tpm; no engine, network, record or date.
  *
  * In this order:
  *   uboot_tpm_startup             after each reset, unless the firmware before has done it

@@ -255,7 +255,7 @@ static void finish(int error)
     text(" TPM commands; stack ");
     port_bare_number(&console, port_bare_stack_used(uboot_stack_bottom, uboot_stack_top));
     text(" of ");
-    port_bare_number(&console, (uint64_t)(uboot_stack_top - uboot_stack_bottom));
+    port_bare_number(&console, (uintptr_t)uboot_stack_top - (uintptr_t)uboot_stack_bottom);
     text(" bytes.\n");
 }
 

@@ -16,6 +16,8 @@
 int uboot_main(int argc, char *const argv[]);
 extern uint8_t uboot_image_begin[], uboot_image_end[], uboot_stack_bottom[], uboot_stack_top[];
 
+#define SEED_MIN 16 /* fewer bytes could be guessed */
+
 static struct port_bare_uart console;
 static struct port_tis tis;
 static struct port_tis_mmio registers;
@@ -225,7 +227,7 @@ static int run_unseal(int argc, char *const argv[])
     const uint64_t counter = virt_a15_counter();
     seed = bytes_of(&counter, sizeof counter);
     if (memory_of(argv + 2, &blob) != 0 || !number(argv[4], &to) || memory(to, UBOOT_SEALED_MAX) == NULL ||
-        (argc == 7 && memory_of(argv + 5, &seed) != 0)) {
+        (argc == 7 && (memory_of(argv + 5, &seed) != 0 || seed.len < SEED_MIN))) {
         return BYTES_E_USAGE;
     }
     if (argc != 7) {

@@ -406,7 +406,8 @@ def test_refused():
         for words in ("", "help", "ek 1", f"unseal {BLOB:x}", f"unseal {BLOB:x} 10", f"unseal {BLOB:x} ten {TO:x}",
                       f"unseal {APPLICATION:x} 10 {TO:x}", f"unseal {BLOB:x} 10 {APPLICATION + 0x100:x}",
                       f"unseal {BLOB:x} 10 {APPLICATION - 1:x}", f"unseal {BLOB:x} ffffffff {TO:x}",
-                      f"unseal {BLOB:x} 10 142200000", f"unseal {BLOB:x} 10 {TO:x} {SEED:x}"):
+                      f"unseal {BLOB:x} 10 142200000", f"unseal {BLOB:x} 10 {TO:x} {SEED:x}",
+                      f"unseal {BLOB:x} 10 {TO:x} {SEED:x} f"):
             check("Error: usage: ek | unseal BLOB" in board.go(words, status=USAGE), words)
         same(board.unseal(blob)[1][:4], b"good", "what was unsealed after all this")
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* U-Boot's bootm and go call this as a function of C: (argc, argv), the words of the command line. It runs on a stack of
- * its own, whose size is known and which is wiped afterwards with all variables. U-Boot's registers, r9 with its global
+/* U-Boot's bootm and go call this as a function of C: (argc, argv), the words of the command line. It runs on a stack
+ * of its own, whose size is known and which is wiped afterwards with all variables. U-Boot's registers, r9 with its global
  * data among them, are given back as they were. */
     .syntax unified
     .arm

@@ -17,7 +17,8 @@ node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peer
 command -v npm >/dev/null || peers="$peers npm"
 
 # Images for boards, and the boards. BearSSL is built from Debian's source.
-firmware='gcc-arm-none-eabi qemu-system-arm swtpm xz-utils openssl python3-cryptography'
+firmware='gcc-arm-none-eabi qemu-system-arm u-boot-qemu u-boot-tools swtpm tpm2-tools xz-utils openssl
+    python3-cryptography'
 # A PC, for Debian's kernel: that is fetched by tests/kernel/fetch.sh and not installed.
 kernel='qemu-system-x86 swtpm python3 python3-cryptography openssl'
 # Compilers and emulators of other processors.

@@ -23,6 +23,12 @@ struct port_bare_flash virt_a15_flash(void);
  * Returns: 0; the errors of port_tis_open. */
 int virt_a15_tpm(struct port_tis *tis, struct port_tis_mmio *mmio, struct port_tpm *tpm);
 
+/* ---- counter.S -------------------------------------------------------------------------------------------------- */
+
+/* The generic timer's counter, and how often it counts in a second. */
+uint64_t virt_a15_counter(void);
+uint32_t virt_a15_counter_frequency(void);
+
 /* ---- start.S ---------------------------------------------------------------------------------------------------- */
 
 /* The stack, from the linker script. */
@@ -31,9 +37,6 @@ extern uint8_t virt_a15_stack_bottom[], virt_a15_stack_top[];
 int virt_a15_main(void);
 /* In fault.c, called by start.S: say so, exit. kind: 0 undefined instruction, 1 instruction fetch, 2 data access. */
 _Noreturn void virt_a15_fault(unsigned kind, uint32_t address);
-/* The generic timer's counter, and how often it counts in a second. */
-uint64_t virt_a15_counter(void);
-uint32_t virt_a15_counter_frequency(void);
 /* What the processor says about a data access that failed: DFSR and DFAR. */
 uint32_t virt_a15_fault_status(void);
 uint32_t virt_a15_fault_address(void);

@@ -94,19 +94,6 @@ data_abort:
     b virt_a15_fault
     .ltorg
 
-    .global virt_a15_counter
-    .type virt_a15_counter, %function
-virt_a15_counter:
-    isb
-    mrrc p15, 0, r0, r1, c14    /* CNTPCT */
-    bx lr
-
-    .global virt_a15_counter_frequency
-    .type virt_a15_counter_frequency, %function
-virt_a15_counter_frequency:
-    mrc p15, 0, r0, c14, c0, 0  /* CNTFRQ */
-    bx lr
-
     .global virt_a15_fault_status
     .type virt_a15_fault_status, %function
 virt_a15_fault_status:

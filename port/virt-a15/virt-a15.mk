@@ -3,5 +3,5 @@
 FIRMWARE_BOARDS += virt-a15
 FIRMWARE_CPU_virt-a15 = cortex-a15
 FIRMWARE_CFLAGS_virt-a15 = -mcpu=cortex-a15 -marm -mfloat-abi=soft -mno-unaligned-access
-FIRMWARE_SRC_virt-a15 = $(wildcard port/virt-a15/*.c) port/virt-a15/start.S port/tis/tis.c port/tis/tis_mmio.c
+FIRMWARE_SRC_virt-a15 = $(wildcard port/virt-a15/*.[cS]) port/tis/tis.c port/tis/tis_mmio.c
 FIRMWARE_LD_virt-a15 = port/virt-a15/board.ld

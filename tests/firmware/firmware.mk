@@ -27,7 +27,8 @@ FIRMWARE_CA = $(FIRMWARE)/ca.pem
 firmware:
 	@DEPS=$(DEPS) tests/setup.sh firmware
 	@$(MAKE) --no-print-directory firmware-images
-firmware-images: $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.elf) $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.bin)
+firmware-images: $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.elf) $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.bin) \
+    $(FIRMWARE_APPLICATIONS)
 	@arm-none-eabi-size $(filter %.elf,$^)
 
 # Without FIRMWARE_CA: a CA of our own, for the tests.
@@ -68,7 +69,7 @@ $(foreach board,$(FIRMWARE_BOARDS),$(eval $(call firmware_board,$(board))))
 
 #: make check-firmware   each image in QEMU: registers, reboots, wrong certificates, power cuts, a cleared TPM
 CHECK_MORE += check-firmware
-FIRMWARE_TESTS = $(wildcard tests/firmware/*_test.sh)
+FIRMWARE_TESTS = $(wildcard tests/firmware/*_test.sh) tests/firmware/uboot_test.py
 FIRMWARE_DEPENDS = all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-faults.elf)
 .PHONY: check-firmware
 check-firmware:

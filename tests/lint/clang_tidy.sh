@@ -38,12 +38,12 @@ printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
     case $1 in
     tests/*) checks=--checks=$tests ;;
     tpm/tools/*|port/posix/*) checks=--checks=$tools ;;
-    port/lm3s6965evb/*|port/virt-a15/*) checks=--checks=$boards ;;
+    port/lm3s6965evb/*|port/virt-a15/*|port/u-boot/*) checks=--checks=$boards ;;
     *) checks= ;;
     esac
     case $1 in
     port/lm3s6965evb/*) target="--target=thumbv7m-none-eabi $bare" ;;
-    port/virt-a15/*) target="--target=armv7a-none-eabi $bare" ;;
+    port/virt-a15/*|port/u-boot/*) target="--target=armv7a-none-eabi $bare" ;;
     *) target=-D_GNU_SOURCE ;;
     esac
     report=$out/$(echo "$1" | tr / _)

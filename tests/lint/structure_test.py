@@ -41,6 +41,7 @@ MAY_USE = {
     "port/bare/libc": (),
     "port/example": ("port",) + DEVICE,
     "port/lm3s6965evb": ("port", "port/bare") + DEVICE,
+    "port/u-boot": ("port", "port/bare", "port/tis", "port/virt-a15", "dps/protocol") + TPM,
     "port/virt-a15": ("port", "port/bare", "port/tis") + DEVICE,
     "port/posix": POSIX + SERVICE,
     "port/posix/pki": POSIX + ("dps/protocol",) + TPM,
@@ -76,6 +77,7 @@ PREFIX = {
     "port/lm3s6965evb": ("lm3s_",),
     "port/posix": ("posix_",),
     "port/tis": ("port_tis_",),
+    "port/u-boot": ("uboot_",),
     "port/virt-a15": ("virt_a15_",),
 }
 # What the parts of a program share is named after its folder; what several folders use, after its own header.

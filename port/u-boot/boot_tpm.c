@@ -29,7 +29,7 @@ static int ask(struct uboot_tpm *t, const struct bytes_writer *w, struct bytes *
     int error = w->error;
     t->code = code_of(command);
     for (unsigned i = 0; i < AGAIN_MAX && error == 0; i++) {
-        size_t len;
+        size_t len = 0;
         error = t->tpm.transact(t->tpm.context, command, t->response, sizeof t->response, &len,
                                 PORT_TPM_TIMEOUT_MS);
         *answer = bytes_of(t->response, len);

@@ -17,7 +17,7 @@ from harness import Bench, Device, write_file
 from relay import Modem, TpmLine
 from server_harness import Service
 from tap import Failed, Programs, check, same
-from waiting import wait_until
+from waiting import listens, wait_until
 from tpm_emulator import TpmEmulator
 
 SERVICE, PORT = "dps.example", 443
@@ -373,7 +373,7 @@ class Field:
         swtpm = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + board.path("tpm"),
                                   "--ctrl", "type=unixio,path=" + control], stderr=subprocess.DEVNULL)
         Programs.cleanup.callback(swtpm.kill)
-        wait_until(lambda: os.path.exists(control) or swtpm.poll() is not None, "swtpm has its socket")
+        wait_until(lambda: listens(control) or swtpm.poll() is not None, "swtpm listens")
         board.switch_on(tpm_socket=control)
         status = board.wait_end()
         swtpm.kill()

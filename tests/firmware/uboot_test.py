@@ -14,7 +14,7 @@ import threading
 from harness import Device, SwtpmForTools, read_file, write_file
 from tap import Failed, Programs, check, same, seed
 from tpm_emulator import TpmEmulator
-from waiting import wait_until
+from waiting import listens, wait_until
 
 U_BOOT = "/usr/lib/u-boot/qemu_arm/u-boot.bin"
 PROMPT, AUTOBOOT = "=> ", "stop autoboot"
@@ -165,7 +165,7 @@ class ColdBoard(Board):
         self.device.tpm.stop()
         self.swtpm = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.device.tpm.path("tpm"),
                                        "--ctrl", "type=unixio,path=" + self.path("tpm")], stderr=subprocess.DEVNULL)
-        wait_until(lambda: os.path.exists(self.path("tpm")) or self.swtpm.poll() is not None, "swtpm listens")
+        wait_until(lambda: listens(self.path("tpm")) or self.swtpm.poll() is not None, "swtpm listens")
         check(self.swtpm.poll() is None, "swtpm has ended")
         Programs.cleanup.callback(self.stop_tpm)
 

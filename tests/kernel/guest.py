@@ -16,7 +16,7 @@ import subprocess
 
 from harness import PROGRAM_PATIENCE, Result, write_file
 from tap import Failed, Programs, check
-from waiting import wait_until
+from waiting import listens, wait_until
 
 PROGRAMS = ("dps-device", "dps-conformance")
 # In the order in which they need each other.
@@ -124,7 +124,7 @@ class Guest:
             ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.path("tpm"),
              "--ctrl", "type=unixio,path=" + self.path("tpm.sock"), "--flags", "startup-clear"],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: os.path.exists(self.path("tpm.sock")) or self.swtpm.poll() is not None, "swtpm listens")
+        wait_until(lambda: listens(self.path("tpm.sock")) or self.swtpm.poll() is not None, "swtpm listens")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.path("line"))
         listener.listen()

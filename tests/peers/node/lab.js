@@ -3,6 +3,7 @@
 // What a test needs around the SDK: a dps-service, software TPMs, and devices in processes of their own.
 const { execFileSync, spawn } = require('child_process');
 const fs = require('fs');
+const net = require('net');
 const os = require('os');
 const path = require('path');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
@@ -38,12 +39,21 @@ function start(command, args, log) {
 // Waits until the condition holds; if it never does, complaint() says why that may be.
 async function until(condition, complaint) {
     const deadline = Date.now() + PATIENCE;
-    while (!condition()) {
+    while (!(await condition())) {
         if (Date.now() > deadline) {
             throw new Error(complaint());
         }
         await new Promise((resolve) => setTimeout(resolve, 10));
     }
+}
+
+// Whether somebody takes connections there: a socket exists a moment before it does.
+function listens(socket) {
+    return new Promise((resolve) => {
+        const probe = net.connect(socket, () => resolve(true));
+        probe.on('error', () => resolve(false));
+        probe.on('connect', () => probe.destroy());
+    });
 }
 
 // The service's certificate for all of its names, into the directory.
@@ -103,7 +113,7 @@ class SoftTpm {
         tpm.socket = path.join(state, 's');
         const files = ['--tpmstate', `dir=${state}`, '--server', `type=unixio,path=${tpm.socket}`];
         start('swtpm', ['socket', '--tpm2', ...files, '--flags', 'not-need-init,startup-clear']);
-        await until(() => fs.existsSync(tpm.socket), () => 'swtpm did not start');
+        await until(() => listens(tpm.socket), () => 'swtpm did not start');
         return tpm;
     }
 

@@ -28,7 +28,7 @@ def test_crb():
     wait_until(lambda: os.path.exists(control) or swtpm.poll() is not None, "swtpm has its socket")
     done = subprocess.run(
         ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "32", "-nodefaults", "-display", "none",
-         "-no-reboot", "-kernel", Programs.path("firmware/crb.elf"), "-serial", "file:" + console,
+         "-no-reboot", "-kernel", Programs.path("firmware/crb/crb.elf"), "-serial", "file:" + console,
          "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-chardev", "socket,id=tpm,path=" + control,
          "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by apt-get, as root or by sudo; says so, and never does it twice.
-# Usage: tests/setup.sh build|check|peers ...    DEPS=no only says what is missing (exit 1 if anything is).
+# Usage: tests/setup.sh build|check|peers|+PACKAGE ...    DEPS=no only says what is missing (exit 1 if anything is).
 set -eu
 
 # What the programs need, and what the tests need in addition.
@@ -16,9 +16,8 @@ peers='swtpm openssl perl'
 node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
 command -v npm >/dev/null || peers="$peers npm"
 
-# Images for boards, and the boards. BearSSL is built from Debian's source.
-firmware='gcc-arm-none-eabi qemu-system-arm u-boot-qemu u-boot-tools swtpm tpm2-tools xz-utils openssl
-    python3-cryptography'
+# Images for boards: each board's own .mk names its compiler and its emulator. BearSSL is built from Debian's source.
+firmware='swtpm xz-utils openssl python3-cryptography'
 # A PC, for Debian's kernel: that is fetched by tests/kernel/fetch.sh and not installed.
 kernel='qemu-system-x86 swtpm python3 python3-cryptography openssl'
 # Compilers and emulators of other processors.
@@ -64,6 +63,7 @@ for what in "$@"; do
     model) wanted="$wanted $model" ;;
     prove) wanted="$wanted $prove" ;;
     ct) wanted="$wanted $ct" ;;
+    +*) wanted="$wanted ${what#+}" ;;
     *) echo "tests/setup.sh: unknown set '$what'" >&2; exit 2 ;;
     esac
 done

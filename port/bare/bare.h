@@ -111,6 +111,15 @@ struct port_bare_flash {
     int (*read)(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_SIZE]);
     int (*write)(void *context, unsigned slot, const uint8_t bytes[PORT_BARE_SLOT_SIZE]);
 };
+/* NOR flash in memory, two 16-bit chips side by side with Intel's commands (CFI). The first two sectors are the
+ * slots. */
+struct port_bare_cfi {
+    volatile uint32_t *words;
+    size_t sector_words; /* in one sector */
+    const struct port_clock *clock;
+};
+struct port_bare_flash port_bare_cfi(struct port_bare_cfi *cfi);
+
 struct port_bare_storage {
     const struct port_bare_flash *flash;
     uint8_t bytes[PORT_BARE_SLOT_SIZE];

@@ -350,13 +350,21 @@ struct port_tpm port_tis_tpm(struct port_tis *t)
 
 int port_tis_open(struct port_tis *t)
 {
-    uint8_t access, id[4];
+    uint8_t access, id[4] = {0};
     t->vendor = 0;
     t->device = 0;
     if (t->locality > 4) {
         return BYTES_E_USAGE;
     }
     int error = wait_present(t, &access);
+    if (error == 0) {
+        error = t->bus.read(t->bus.context, t->locality, PORT_TIS_INTERFACE_ID, id, sizeof id);
+    }
+    const uint8_t type = id[0] & INTERFACE_TYPE;
+    if (error == 0 && type != INTERFACE_FIFO && type != INTERFACE_FIFO_I2C && type != INTERFACE_FIFO_TIS) {
+        return BYTES_E_NOT_PROVIDED;
+    }
+    /* Only this interface has its vendor here. */
     if (error == 0) {
         error = t->bus.read(t->bus.context, t->locality, PORT_TIS_DID_VID, id, sizeof id);
     }
@@ -365,13 +373,5 @@ int port_tis_open(struct port_tis *t)
     }
     t->vendor = (uint16_t)(id[0] | (unsigned)id[1] << 8);
     t->device = (uint16_t)(id[2] | (unsigned)id[3] << 8);
-    if (t->vendor == 0 || t->vendor == 0xFFFF) {
-        return BYTES_E_TPM_TRANSPORT;
-    }
-    error = t->bus.read(t->bus.context, t->locality, PORT_TIS_INTERFACE_ID, id, sizeof id);
-    const uint8_t type = id[0] & INTERFACE_TYPE;
-    if (error == 0 && type != INTERFACE_FIFO && type != INTERFACE_FIFO_I2C && type != INTERFACE_FIFO_TIS) {
-        error = BYTES_E_NOT_PROVIDED;
-    }
-    return error;
+    return t->vendor == 0 || t->vendor == 0xFFFF ? BYTES_E_TPM_TRANSPORT : 0;
 }

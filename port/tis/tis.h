@@ -78,7 +78,8 @@ struct port_tis {
 /* Look for a TPM at t->bus: wait until its registers are valid, read what it is, and check that it has this interface.
  * t->bus, t->clock, t->locality and t->may_seize must be set.
  * Returns: 0; BYTES_E_TPM_TRANSPORT if nothing or no TPM answers within time-out A; BYTES_E_NOT_PROVIDED if its
- * interface is another one (CRB); BYTES_E_USAGE for a locality above 4; an error of the bus or the clock. */
+ * interface is another one (CRB: crb.h, on the same bus); BYTES_E_USAGE for a locality above 4; an error of the bus or
+ * the clock. */
 int port_tis_open(struct port_tis *t);
 
 /* Give the locality up, for boards on which somebody else also uses the TPM. The next command requests it again. It

@@ -24,10 +24,14 @@ static int mmio_read(void *context, uint8_t locality, uint16_t offset, uint8_t *
     return 0;
 }
 
-/* What is written is one byte, or bytes for the FIFO. */
 static int mmio_write(void *context, uint8_t locality, uint16_t offset, const uint8_t *bytes, size_t len)
 {
     volatile uint8_t *p = at(context, locality, offset);
+    if (len == 4 && offset != PORT_TIS_DATA_FIFO) {
+        *(volatile uint32_t *)(volatile void *)p =
+            bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+        return 0;
+    }
     for (size_t i = 0; i < len; i++) {
         *p = bytes[i];
     }

@@ -78,65 +78,13 @@ struct port_clock virt_a15_clock(void)
         .unix_seconds = unix_seconds, .monotonic_ms = monotonic_ms, .sleep_ms = sleep_ms};
 }
 
-/* ---- Flash: two 16-bit chips side by side, with Intel's commands ------------------------------------------------ */
+/* ---- Flash ------------------------------------------------------------------------------------------------------ */
 
 #define SECTOR_WORDS (256 * 1024 / 4)
-#define BOTH(command) ((command)*UINT32_C(0x00010001)) /* each chip its half of the word */
-#define ERASE BOTH(0x20)
-#define ERASE_CONFIRM BOTH(0xD0)
-#define PROGRAM BOTH(0x40)
-#define CLEAR_STATUS BOTH(0x50)
-#define READ_ARRAY BOTH(0xFF)
-#define STATUS_READY BOTH(0x80)
-#define STATUS_ERRORS BOTH(0x3A) /* erase, program, voltage, lock */
-#define ERASE_TIMEOUT_MS 4000
 
-/* After a command the chips answer reads with their status. */
-static int flash_wait(volatile uint32_t *word)
+struct port_bare_cfi virt_a15_flash(const struct port_clock *clock)
 {
-    const uint64_t begin = monotonic_ms(NULL);
-    uint32_t status;
-    do {
-        status = *word;
-        if (monotonic_ms(NULL) - begin > ERASE_TIMEOUT_MS) {
-            return BYTES_E_FILE;
-        }
-    } while ((status & STATUS_READY) != STATUS_READY);
-    return status & STATUS_ERRORS ? BYTES_E_FILE : 0;
-}
-
-static int flash_read(void *context, unsigned slot, uint8_t bytes[PORT_BARE_SLOT_SIZE])
-{
-    volatile uint32_t *sector = virt_a15_flash_words + (size_t)slot * SECTOR_WORDS;
-    (void)context;
-    *sector = READ_ARRAY;
-    for (size_t i = 0; i < PORT_BARE_SLOT_SIZE; i++) {
-        bytes[i] = (uint8_t)(sector[i / 4] >> (i % 4 * 8));
-    }
-    return 0;
-}
-
-static int flash_write(void *context, unsigned slot, const uint8_t bytes[PORT_BARE_SLOT_SIZE])
-{
-    volatile uint32_t *sector = virt_a15_flash_words + (size_t)slot * SECTOR_WORDS;
-    (void)context;
-    *sector = CLEAR_STATUS;
-    *sector = ERASE;
-    *sector = ERASE_CONFIRM;
-    int error = flash_wait(sector);
-    for (size_t i = 0; i < PORT_BARE_SLOT_SIZE / 4 && error == 0; i++) {
-        sector[i] = PROGRAM;
-        sector[i] = bytes[4 * i] | (uint32_t)bytes[4 * i + 1] << 8 | (uint32_t)bytes[4 * i + 2] << 16 |
-                    (uint32_t)bytes[4 * i + 3] << 24;
-        error = flash_wait(&sector[i]);
-    }
-    *sector = READ_ARRAY;
-    return error;
-}
-
-struct port_bare_flash virt_a15_flash(void)
-{
-    return (struct port_bare_flash){.read = flash_read, .write = flash_write};
+    return (struct port_bare_cfi){virt_a15_flash_words, SECTOR_WORDS, clock};
 }
 
 /* ---- TPM -------------------------------------------------------------------------------------------------------- */

@@ -16,8 +16,8 @@ struct port_bare_uart virt_a15_uart(unsigned number);
 /* Milliseconds since power-on; there is no calendar. Waiting cannot be interrupted. */
 struct port_clock virt_a15_clock(void);
 
-/* Two sectors of the second flash. */
-struct port_bare_flash virt_a15_flash(void);
+/* The second flash. */
+struct port_bare_cfi virt_a15_flash(const struct port_clock *clock);
 
 /* The TPM: look for it and describe it. tis and mmio must not move.
  * Returns: 0; the errors of port_tis_open. */

@@ -8,6 +8,7 @@ static struct port_bare_run run;
 static struct port_tis tis;
 static struct port_tis_mmio tis_registers;
 static struct port_bare_modem modem;
+static struct port_bare_cfi chips;
 static struct port_bare_flash flash;
 static struct port_bare_storage storage;
 static struct port_clock timer;
@@ -24,7 +25,8 @@ int virt_a15_main(void)
         return PORT_BARE_TPM;
     }
     timer = virt_a15_clock();
-    flash = virt_a15_flash();
+    chips = virt_a15_flash(&timer);
+    flash = port_bare_cfi(&chips);
     modem = (struct port_bare_modem){virt_a15_uart(1), &timer, (uint8_t)personality};
     storage.flash = &flash;
     const struct port_bare_board board = {

@@ -10,11 +10,6 @@ BEARSSL_CFLAGS = -Os -ffunction-sections -fdata-sections -DBR_USE_UNIX_TIME=0
 # On bare metal: our own string.h (port/bare/libc) instead of a C library's headers, and still the compiler's memcpy.
 BEARSSL_BARE_CFLAGS = $(BEARSSL_CFLAGS) -ffreestanding -fbuiltin -isystem $(CURDIR)/port/bare/libc
 
-BEARSSL_CC_cortex-m3 = arm-none-eabi-gcc
-BEARSSL_CFLAGS_cortex-m3 = $(BEARSSL_BARE_CFLAGS) -mcpu=cortex-m3 -mthumb -mno-unaligned-access
-BEARSSL_CC_cortex-a15 = arm-none-eabi-gcc
-BEARSSL_CFLAGS_cortex-a15 = $(BEARSSL_BARE_CFLAGS) -mcpu=cortex-a15 -marm -mfloat-abi=soft -mno-unaligned-access
-
 $(BEARSSL_INC)/bearssl.h: tests/firmware/bearssl_source.sh
 	@mkdir -p $(BEARSSL)
 	$(SAY) GET "BearSSL's source"

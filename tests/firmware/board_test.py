@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """An image in QEMU, with swtpm as its TPM and a real dps-service: what a device in the field goes through.
 
-Needs qemu-system-arm, swtpm, python3-cryptography."""
+Needs qemu-system-arm, qemu-system-misc, swtpm, python3-cryptography."""
 
 import json
 import os
@@ -61,6 +61,7 @@ class Board:
 
     # What differs from board to board: here the TPM is behind a serial line, and the record on an SD card.
     kind, card_size, slots_at, slot_distance, tpm_side = "lm3s6965evb", 1 << 20, 1024 * 512, SLOT_SIZE, TpmLine
+    qemu_program, load = "qemu-system-arm", "-kernel"
 
     def __init__(self):
         self.device = Device("swtpm-tcp")
@@ -82,14 +83,15 @@ class Board:
         self.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES} if bench else {}
 
     def command(self, image, tpm_socket):
-        return ["qemu-system-arm", "-nic", "none", "-display", "none", "-monitor", "none",
-                "-kernel", Programs.path(os.path.join("firmware", image + ".elf")),
-                "-semihosting-config", "enable=on,target=native", "-serial", f"file:{self.console_file}",
+        return [self.qemu_program, "-nic", "none", "-display", "none", "-monitor", "none",
+                self.load, Programs.path(os.path.join("firmware", image + ".elf")),
+                "-chardev", f"file,id=console,path={self.console_file}",
                 "-chardev", f"socket,id=tpm,path={tpm_socket}",
                 "-chardev", f"socket,id=modem,path={self.path('modem.sock')}", *self.hardware()]
 
     def hardware(self):
-        return ["-M", "lm3s6965evb", "-drive", f"if=sd,format=raw,file={self.card}",
+        return ["-M", "lm3s6965evb", "-semihosting-config", "enable=on,target=native", "-serial", "chardev:console",
+                "-drive", f"if=sd,format=raw,file={self.card}",
                 "-serial", "chardev:tpm", "-serial", "chardev:modem"]
 
     def switch_on(self, image=None, tpm_socket=None):
@@ -170,14 +172,24 @@ class VirtA15(Board):
     """The TPM is one with registers, and the record is in NOR flash."""
 
     kind, card_size, slots_at, slot_distance, tpm_side = "virt-a15", 64 << 20, 0, 256 << 10, TpmEmulator
+    machine = ("-M", "virt,secure=on", "-cpu", "cortex-a15", "-semihosting-config", "enable=on,target=native",
+               "-serial", "chardev:console")
 
     def hardware(self):
-        return ["-M", "virt,secure=on", "-cpu", "cortex-a15", "-m", "128M", "-serial", "chardev:modem",
+        return [*self.machine, "-m", "128M", "-serial", "chardev:modem",
                 "-drive", f"if=pflash,index=1,format=raw,file={self.card}",
                 "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis-device,tpmdev=tpm0"]
 
 
-BOARDS = {board.kind: board for board in (Board, VirtA15)}
+class VirtRiscv32(VirtA15):
+    """There is one serial line, for the modem; the console is the debugger's."""
+
+    kind, card_size, qemu_program = "virt-riscv32", 32 << 20, "qemu-system-riscv32"
+    load = "-bios"  # a -kernel would not be put into memory, since there is a flash that could hold firmware
+    machine = ("-M", "virt", "-semihosting-config", "enable=on,target=native,chardev=console")
+
+
+BOARDS = {board.kind: board for board in (Board, VirtA15, VirtRiscv32)}
 
 
 REGISTRATION = tuple(f"Step {step:2}  " for step in (1, 3, 4, 7, 8, 9, 10))
@@ -395,7 +407,7 @@ def tests_of(kind):
         ("(6) damaged slots of the record", field.damaged_slots),
         ("(6) power cuts while it registers and saves", field.power_cuts),
     ]
-    if kind == "virt-a15":
+    if kind != "lm3s6965evb":
         tests.append(("(7) straight from swtpm, which the board starts", field.straight_from_swtpm))
     return tests
 

@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* An image that does on purpose what the processor refuses; the emulator's command line says which fault. */
-#if __ARM_ARCH_PROFILE == 'M'
-#include "port/lm3s6965evb/board.h"
-#define BOARD_MAIN lm3s_main
-#define SEMIHOSTING "bkpt 0xab"
-#define NEVER_DEFINED ".inst.n 0xde00"
-#else
-#include "port/virt-a15/board.h"
-#define BOARD_MAIN virt_a15_main
-#define SEMIHOSTING "svc 0x123456"
-#define NEVER_DEFINED ".inst 0xe7f000f0"
-#endif
+/* An image that does on purpose what the processor refuses; the emulator's command line says which fault. The board's
+ * faults.h, which the compiler is told to include, says how this processor does it:
+ *   FAULTS_MAIN                           the program's name on this board
+ *   FAULTS_SEMIHOSTING                    the instruction by which the debugger is asked, and its two registers:
+ *   FAULTS_OPERATION, FAULTS_PARAMETERS
+ *   FAULTS_UNDEFINED                      an instruction that will never exist */
+#include <stdint.h>
 #include <string.h>
 
 /* Semihosting's SYS_GET_CMDLINE. */
 static void command_line(char *text, size_t size)
 {
     const uintptr_t block[2] = {(uintptr_t)text, size};
-    register uint32_t operation __asm__("r0") = 0x15;
-    register const uintptr_t *parameters __asm__("r1") = block;
-    __asm__ volatile(SEMIHOSTING : "+r"(operation) : "r"(parameters) : "memory");
+    register uint32_t operation __asm__(FAULTS_OPERATION) = 0x15;
+    register const uintptr_t *parameters __asm__(FAULTS_PARAMETERS) = block;
+    __asm__ volatile(FAULTS_SEMIHOSTING : "+r"(operation) : "r"(parameters) : "memory");
 }
 
 /* Until what is never 0 becomes 0. */
@@ -30,7 +25,7 @@ static int deeper(volatile uint8_t *above)
     return here[0] == 0 ? 0 : deeper(here) + here[0];
 }
 
-int BOARD_MAIN(void)
+int FAULTS_MAIN(void)
 {
     static const uint32_t numbers[2] = {1, 2};
     char what[40] = "";
@@ -43,7 +38,7 @@ int BOARD_MAIN(void)
         return deeper((volatile uint8_t *)what);
     }
     if (strcmp(what, "fault instruction") == 0) {
-        __asm__ volatile(NEVER_DEFINED);
+        __asm__ volatile(FAULTS_UNDEFINED);
     }
     return 2;
 }

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: MIT
-# Images for boards without an operating system, and their tests in QEMU. A board's own file (port/BOARD/BOARD.mk) adds
-# it to FIRMWARE_BOARDS and sets, with _BOARD after the name: FIRMWARE_CPU (a NAME of bearssl.mk), FIRMWARE_CFLAGS,
-# FIRMWARE_SRC and FIRMWARE_LD.
+# Images for boards without an operating system, and their tests in QEMU. What a board is, its own file says
+# (port/BOARD/BOARD.mk): it adds to
+#   FIRMWARE_BOARDS         its name
+#   FIRMWARE_PACKAGES       Debian's packages of its compiler, and of the emulator for its tests
+# and sets, with _BOARD after the name,
+#   FIRMWARE_TOOLS          what its gcc, ar, objcopy and size begin with; or another compiler: FIRMWARE_CC
+#   FIRMWARE_CFLAGS         the processor; BearSSL is compiled with it, too, but for BEARSSL_CFLAGS
+#   FIRMWARE_SRC            its sources, and those of port/ that it needs beside port/bare
+#   FIRMWARE_LD             its linker script
+#   FIRMWARE_TARGET         the same processor for clang-tidy
+# With a faults.h in its directory there is an image that tries its faults (tests/firmware/faults.c).
 FIRMWARE = $(BUILD)/firmware
-FIRMWARE_CC = arm-none-eabi-gcc
 FIRMWARE_OPTIONS = -DDPS_WITH_SERVICE=0 -DCRYPTO_TRUST_ANCHORS_MAX=2 \
                    -DPORT_TPM_TIMEOUT_MS=200000 -DPORT_NET_TIMEOUT_MS=200000 \
                    -DPORT_BARE_MESSAGE_TIMEOUT_MS=200000
@@ -22,14 +29,14 @@ FIRMWARE_MESSAGE = {"hello":"from a board"}
 FIRMWARE_CA = $(FIRMWARE)/ca.pem
 #: Variables: FIRMWARE_SERVICE_HOST, _SERVICE_PORT, _HUB_PORT, _SCOPE, _ID, _MESSAGE, _CA (PEM): what images are for.
 
-#: make firmware         images for the boards, into build/firmware/ (arm-none-eabi-gcc)
+#: make firmware         images for the boards, into build/firmware/
 .PHONY: firmware firmware-images
 firmware:
-	@DEPS=$(DEPS) tests/setup.sh firmware
+	@DEPS=$(DEPS) tests/setup.sh firmware $(FIRMWARE_PACKAGES:%=+%)
 	@$(MAKE) --no-print-directory firmware-images
 firmware-images: $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.elf) $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.bin) \
-    $(FIRMWARE_APPLICATIONS)
-	@arm-none-eabi-size $(filter %.elf,$^)
+    $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.size) $(FIRMWARE_APPLICATIONS)
+	@for board in $(FIRMWARE_BOARDS); do cat $(FIRMWARE)/$$board.size; done
 
 # Without FIRMWARE_CA: a CA of our own, for the tests.
 $(FIRMWARE)/ca.pem:
@@ -45,41 +52,48 @@ $(FIRMWARE)/image.c: tests/firmware/image.sh $(FIRMWARE_CA) FORCE
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 define firmware_board
+FIRMWARE_CC_$(1) ?= $$(FIRMWARE_TOOLS_$(1))gcc
+BEARSSL_CC_$(1) ?= $$(FIRMWARE_CC_$(1))
+BEARSSL_AR_$(1) ?= $$(FIRMWARE_TOOLS_$(1))ar
+BEARSSL_CFLAGS_$(1) ?= $$(BEARSSL_BARE_CFLAGS) $$(FIRMWARE_CFLAGS_$(1))
 $(FIRMWARE)/$(1)/%.o: %.c $(BEARSSL_INC)/bearssl.h
 	@mkdir -p $$(@D)
 	$$(SAY) CC "$$< for $(1)"
-	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -MMD -MP -c -o $$@ $$<
 $(FIRMWARE)/$(1)/image.o: $(FIRMWARE)/image.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -c -o $$@ $$<
+	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -c -o $$@ $$<
 # Otherwise gcc would turn the loop in memcpy into a call of memcpy.
 $(FIRMWARE)/$(1)/port/bare/libc/memory.o: FIRMWARE_ALL_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
 $(FIRMWARE)/$(1).elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,$$(FIRMWARE_SRC) $$(FIRMWARE_SRC_$(1))) \
-    $(FIRMWARE)/$(1)/image.o $$(BEARSSL)/$$(FIRMWARE_CPU_$(1))/libbearssl.a
+    $(FIRMWARE)/$(1)/image.o $$(BEARSSL)/$(1)/libbearssl.a
 	$$(SAY) LD $$@
-	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings,-Map=$$@.map \
+	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings,-Map=$$@.map \
 	    -o $$@ -T $$^ -lgcc
-# What the processor refuses.
-$(FIRMWARE)/$(1)-faults.elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,port/bare/serial.c \
-    port/bare/libc/memory.c tests/firmware/faults.c $$(filter-out %/main.c %/sd.c,$$(FIRMWARE_SRC_$(1))))
+$(FIRMWARE)/$(1).bin: $(FIRMWARE)/$(1).elf
+	$$(Q)$$(FIRMWARE_TOOLS_$(1))objcopy -O binary $$< $$@
+$(FIRMWARE)/$(1).size: $(FIRMWARE)/$(1).elf
+	$$(Q)$$(FIRMWARE_TOOLS_$(1))size $$< >$$@
+# What the processor refuses. The linker drops what of the device is not needed for that.
+$(FIRMWARE)/$(1)/tests/firmware/faults.o: FIRMWARE_ALL_CFLAGS += -include port/$(1)/faults.h
+$(FIRMWARE)/$(1)-faults.elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,$$(FIRMWARE_SRC) \
+    tests/firmware/faults.c $$(filter-out %/main.c,$$(FIRMWARE_SRC_$(1))))
 	$$(SAY) LD $$@
-	$$(Q)$$(FIRMWARE_CC) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings -o $$@ -T $$^ -lgcc
+	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings -o $$@ -T $$^ -lgcc
 endef
 $(foreach board,$(FIRMWARE_BOARDS),$(eval $(call firmware_board,$(board))))
 
 #: make check-firmware   each image in QEMU: registers, reboots, wrong certificates, power cuts, a cleared TPM
 CHECK_MORE += check-firmware
 FIRMWARE_TESTS = $(wildcard tests/firmware/*_test.sh) tests/firmware/uboot_test.py
-FIRMWARE_DEPENDS = all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-faults.elf)
+FIRMWARE_DEPENDS = all firmware-images \
+    $(patsubst port/%/faults.h,$(FIRMWARE)/%-faults.elf,$(wildcard $(FIRMWARE_BOARDS:%=port/%/faults.h))) $(FIRMWARE_MORE)
 .PHONY: check-firmware
 check-firmware:
-	@DEPS=$(DEPS) tests/setup.sh build check firmware
+	@DEPS=$(DEPS) tests/setup.sh build check firmware $(FIRMWARE_PACKAGES:%=+%)
 	@$(MAKE) --no-print-directory $(FIRMWARE_DEPENDS)
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(FIRMWARE_TESTS)
 	@echo "The tables of PORTING.md, with these images:"
 	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.py
-
-$(FIRMWARE)/%.bin: $(FIRMWARE)/%.elf
-	$(Q)arm-none-eabi-objcopy -O binary $< $@
 
 -include $(shell find $(FIRMWARE) -name '*.d' 2>/dev/null)

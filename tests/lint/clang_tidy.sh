@@ -18,7 +18,7 @@ tests=$tests,-clang-analyzer-optin.performance.Padding,-clang-analyzer-core.unin
 tests=$tests,-cert-env33-c
 # Where libpq's header is.
 database=$(pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
-# A board's registers are numbers. Its compiler is not at hand here, but its headers are.
+# A board's registers are numbers. Its compiler is not at hand here, but its headers are; its .mk names the processor.
 boards=-performance-no-int-to-ptr
 bare="-ffreestanding -isystem port/bare/libc"
 for folder in /usr/include /usr/include/bearssl; do
@@ -35,17 +35,17 @@ else
 fi
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
+    board=$(sed -n "s/^FIRMWARE_TARGET_.* = //p" "${1%/*}"/*.mk 2>/dev/null)
+    target=-D_GNU_SOURCE
     case $1 in
     tests/*) checks=--checks=$tests ;;
     tpm/tools/*|port/posix/*) checks=--checks=$tools ;;
-    port/lm3s6965evb/*|port/virt-a15/*|port/u-boot/*) checks=--checks=$boards ;;
     *) checks= ;;
     esac
-    case $1 in
-    port/lm3s6965evb/*) target="--target=thumbv7m-none-eabi $bare" ;;
-    port/virt-a15/*|port/u-boot/*) target="--target=armv7a-none-eabi $bare" ;;
-    *) target=-D_GNU_SOURCE ;;
-    esac
+    if [ -n "$board" ]; then
+        checks=--checks=$boards
+        target="--target=$board $bare"
+    fi
     report=$out/$(echo "$1" | tr / _)
     if "$tool" --quiet $checks "$1" -- -std=c11 -I. $target $database >"$report" 2>"$report.log"; then
         rm -f "$report"

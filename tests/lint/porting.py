@@ -2,7 +2,9 @@
 """Writes the code that port/PORTING.md shows anew: python3 tests/lint/porting.py (make porting-update).
 
     <!-- diff OLD NEW -->            ... <!-- /diff -->    diff -u of the two files
-    <!-- code FILE FUNCTION -->      ... <!-- /code -->    a function as it is in FILE"""
+    <!-- code FILE FUNCTION -->      ... <!-- /code -->    a function as it is in FILE
+
+What the page shows and the tree does not have stays as it is: a board's files, each after <!-- file PATH -->."""
 import pathlib
 import re
 import subprocess
@@ -22,6 +24,9 @@ def shown(first, second, kind):
 
 
 BLOCK = re.compile(r"(<!-- (diff|code) (\S+) (\S+) -->\n)(.*?)(<!-- /\2 -->)", re.S)
+
+# Path and content.
+FILE = re.compile(r"<!-- file (\S+) -->\n```\w+\n(.*?)^```\n", re.S | re.M)
 
 
 def update(text):

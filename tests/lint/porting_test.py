@@ -4,7 +4,7 @@ that it shows (porting.py) is the tree's."""
 import pathlib
 import re
 
-from porting import BLOCK, DOCUMENT, shown
+from porting import BLOCK, DOCUMENT, FILE, shown
 
 SOURCES = sorted(p for d in ("crypto", "tpm", "dps", "port", "tests")
                  for s in ("*.[chS]", "*.ld", "*.mk", "*.py", "*.sh")
@@ -23,7 +23,8 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 
 def quoted(text):
     """(line number, words) of inline code and of shell blocks, but not of the blocks above."""
-    text = BLOCK.sub(lambda m: "\n" * m.group(0).count("\n"), text)
+    for shown_whole in (BLOCK, FILE):
+        text = shown_whole.sub(lambda m: "\n" * m.group(0).count("\n"), text)
     for block in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
         if block.group(1) in ("sh", "c"):
             first = text.count("\n", 0, block.start(2)) + 1
@@ -95,6 +96,11 @@ def test_blocks():
             yield f"{DOCUMENT}:{number}: {match.group(3)} {match.group(4)} is otherwise: make porting-update"
     if len(BLOCK.findall(TEXT)) < 2:
         yield f"{DOCUMENT}: it shows no code"
+    files = FILE.findall(TEXT)
+    said = re.findall(r"<!-- lines -->(\d+)<!-- /lines -->", TEXT)
+    lines = sum(content.count("\n") for _, content in files)
+    if said != [str(lines)]:
+        yield f"{DOCUMENT}: the files that it shows have {lines} lines, and it says {said}"
 
 
 def test_turn():

@@ -24,6 +24,7 @@ DEVICE = ("dps/device", "dps/protocol") + TPM
 SERVICE = ("dps/service", "dps/protocol") + TPM
 POSIX = ("port", "port/posix")
 PEOPLE = ("port/posix/pki", "port/posix/paste")  # the files and texts that people have
+BOARDS = [str(p.parent) for p in pathlib.Path("port").glob("*/*.mk") if "FIRMWARE_BOARDS +=" in p.read_text()]
 MAY_USE = {
     "crypto/bytes": (),
     "crypto": GROUND,
@@ -40,9 +41,8 @@ MAY_USE = {
     "port/bare": ("port",) + DEVICE,
     "port/bare/libc": (),
     "port/example": ("port",) + DEVICE,
-    "port/lm3s6965evb": ("port", "port/bare") + DEVICE,
+    **{board: ("port", "port/bare", "port/tis") + DEVICE for board in BOARDS},
     "port/u-boot": ("port", "port/bare", "port/tis", "port/virt-a15", "dps/protocol") + TPM,
-    "port/virt-a15": ("port", "port/bare", "port/tis") + DEVICE,
     "port/posix": POSIX + SERVICE,
     "port/posix/pki": POSIX + ("dps/protocol",) + TPM,
     "port/posix/paste": POSIX + ("port/posix/pki", "tpm/tools") + SERVICE,
@@ -74,11 +74,11 @@ PREFIX = {
     "port/bare": ("port_bare_",),
     "port/bare/libc": ("mem", "str"),
     "port/example": ("example_",),
-    "port/lm3s6965evb": ("lm3s_",),
     "port/posix": ("posix_",),
-    "port/tis": ("port_tis_",),
+    "port/tis": ("port_tis_", "port_crb_"),
+    **{board: (re.sub(r"\W", "_", pathlib.Path(board).name) + "_",) for board in BOARDS},
+    "port/lm3s6965evb": ("lm3s_",),
     "port/u-boot": ("uboot_",),
-    "port/virt-a15": ("virt_a15_",),
 }
 # What the parts of a program share is named after its folder; what several folders use, after its own header.
 ROOM_PREFIX = {"port/posix/pki": ("pki_", "pem_"), "port/posix/paste": ("paste_", "capture_", "ek_"),

@@ -3,6 +3,7 @@
  * a network is tested by tests/e2e/example_test.py. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
+#include "port/bare/bare.h"
 #include "port/drive.h"
 #include "port/none/none.h"
 #include "port/posix/posix.h"
@@ -33,10 +34,43 @@ static int nothing(void)
     return 0;
 }
 
-/* These need no clock: that of port_none stands still. */
-static int tpm_alone(void)
+/* A clock alone changes nothing yet; but without it a TPM that does not answer would be waited for for ever. */
+static uint64_t ticks_ms;
+static uint64_t monotonic_ms(void *context)
+{
+    (void)context;
+    return ticks_ms += 100;
+}
+
+static bool line_put(void *context, uint8_t byte)
+{
+    (void)context, (void)byte;
+    return true;
+}
+
+static bool line_get(void *context, uint8_t *byte)
+{
+    (void)context, (void)byte;
+    return false;
+}
+
+static int clock_then_line(void)
 {
     struct port port = port_none();
+    port.clock.monotonic_ms = monotonic_ms;
+    CHECK_EQUAL(run(&port, dps_device_read_ek(&d, &config, nonce)), BYTES_E_NOT_PROVIDED);
+    CHECK_EQUAL(dps_device_step(&d), 1);
+    struct port_bare_tpm line = {{NULL, line_put, line_get}, &port.clock};
+    port.tpm = port_bare_tpm(&line);
+    CHECK_EQUAL(run(&port, dps_device_read_ek(&d, &config, nonce)), BYTES_E_TIMEOUT);
+    CHECK_EQUAL(dps_device_step(&d), 1);
+    return 0;
+}
+
+static int tpm_answers(void)
+{
+    struct port port = port_none();
+    port.clock = posix_clock();
     port.tpm = posix_tpm_port(&tpm);
     CHECK_EQUAL(run(&port, dps_device_read_ek(&d, &config, nonce)), 0);
     CHECK(d.ek_len == 316 && strlen(d.registration_id) == 52);
@@ -63,7 +97,8 @@ int main(void)
 {
     static const struct test tests[] = {
         {"port_none: not provided, at the first step", nothing},
-        {"a TPM: EK, registration ID and SRK", tpm_alone},
+        {"a clock, then a line on which no TPM answers: the time is over", clock_then_line},
+        {"a TPM: EK, registration ID and SRK", tpm_answers},
         {"no entropy, then no network: not provided, at step 4", network},
     };
     char name[512], why[256];

@@ -242,7 +242,7 @@ void tis_chip_read(struct tis_chip *c, unsigned locality, unsigned offset, uint8
     } else if (c->now_us < c->reset_us) {
         tis_chip_blame(c, "a register was read before the registers were valid");
     } else if (offset == DID_VID) {
-        give_u32(out, len, c->did_vid);
+        give_u32(out, len, c->crb ? 0 : c->did_vid); /* the other interface has its buffer there */
     } else if (offset == INTERFACE) {
         give_u32(out, len, c->crb ? 0x4001 : 0x2100);
     } else if (offset == STS && c->active == (int)locality) {

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""A board that is not here, made of what port/PORTING.md shows: its files in a tree that is otherwise this one, and the
+page's lines of the service side. In QEMU it registers and sends, and passes a case of what the page calls the finish
+line.
+
+Needs gcc-arm-none-eabi, qemu-system-arm, swtpm, openssl."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+from board_test import ACCEPTED, NAMES, PORT, REGISTRATION, Board
+from documented_test import blocks, free_port
+from harness import write_file
+from tap import Programs, check, same
+from waiting import wait_until
+
+sys.path.append("tests/lint")
+from porting import DOCUMENT, FILE  # noqa: E402  pylint: disable=wrong-import-position
+
+TEXT = DOCUMENT.read_text(encoding="utf-8")
+NAME = "mps2-an385"
+IMAGE = os.path.join("..", "new-board", "firmware", NAME)
+PATIENCE = 900  # seconds to compile BearSSL and the rest
+
+
+class NewBoard(Board):
+    kind = NAME
+
+    def hardware(self):
+        return ["-M", NAME, "-semihosting-config", "enable=on,target=native", "-serial", "chardev:console",
+                "-serial", "chardev:tpm", "-serial", "chardev:modem"]
+
+
+def tree(root):
+    """Links to all that is here, and the new directory: what another board has is not touched."""
+    here = os.getcwd()
+    os.mkdir(os.path.join(root, "port"))
+    for name in (*(set(os.listdir(".")) - {"port"}), *(os.path.join("port", name) for name in os.listdir("port"))):
+        os.symlink(os.path.join(here, name), os.path.join(root, name))
+    for path, content in FILE.findall(TEXT):
+        os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+        write_file(os.path.join(root, path), content, 0o644)
+
+
+def service(board, port):
+    """The page's lines, in the board's directory, with another port. Returns when the device is enrolled."""
+    lines, = re.findall(r"^<!-- service -->\n```sh\n(.*?)^```", TEXT, re.M | re.S)
+    script = lines.replace(":8443", f":{port}") + "wait\n"
+    environment = dict(os.environ, PATH=Programs.build + ":" + os.environ["PATH"],
+                       DPS_TPM="swtpm:%s:%d" % board.swtpm.address)
+    with open(board.path("service.log"), "wb") as log:
+        running = subprocess.Popen(["sh", "-ec", script], cwd=board.dir, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=log, start_new_session=True)
+    Programs.cleanup.callback(lambda: (os.killpg(running.pid, 15), running.wait()))
+
+
+def test_new_board():
+    """the board of port/PORTING.md: compiled as it stands there, it registers, sends, and passes a case"""
+    board, port, root = NewBoard(), free_port(), Programs.directory()
+    tree(root)
+    service(board, port)
+    out = Programs.path("new-board")
+    image = os.path.join(out, "firmware", NAME + ".elf")
+    wait_until(lambda: os.path.exists(board.path("ca.pem")), "the page's lines have made the CA")
+    make = ["make", "--no-print-directory", "BUILD=" + out, "BEARSSL=" + Programs.path("bearssl"),
+            "FIRMWARE_ID=boiler-7", "FIRMWARE_CA=" + board.path("ca.pem"), image]
+    done = subprocess.run(make, cwd=root, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    same(done.returncode, 0, shlex.join(make) + "\n" + done.stdout[-2000:] + done.stderr)
+    wait_until(lambda: "boiler-7" in read(board.path("service.log")), "the page's lines have enrolled the device")
+    board.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES}
+    board.switch_on(IMAGE)
+    status = board.wait_end()
+    same(status, 0, board.console() + read(board.path("service.log")))
+    board.says(board.console(), "No record: this device registers.", *REGISTRATION, "Registered boiler-7", ACCEPTED)
+    print("# " + board.console()[board.console().index("Done:"):].strip())
+    finish_line(board)
+
+
+# What the page says of register.sh: the board registers without a record, which this one never has at first.
+REGISTER = """#!/bin/sh
+rm -f '{console}'
+{qemu} </dev/null >/dev/null 2>&1 & board=$!
+while kill -0 $board 2>/dev/null && ! grep -qs '^Registered' '{console}'; do sleep 0.1; done
+kill $board 2>/dev/null
+wait $board
+grep -qs '^Registered' '{console}'
+"""
+CASE = "DEV-S04-001"
+
+
+def finish_line(board):
+    """The page's line, for one case: all of them take a boot each."""
+    line, = (line for line in blocks(str(DOCUMENT)) if "./register.sh" in line)
+    port = free_port()
+    board.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES}
+    board.console_file = board.path("console-finish")
+    command = board.command(IMAGE, board.path("tpm.sock"))
+    write_file(board.path("register.sh"), REGISTER.format(console=board.console_file, qemu=shlex.join(command)), 0o755)
+    done = subprocess.run(["sh", "-c", line.replace(":8443", ":" + port) + " " + CASE], cwd=board.dir,
+                          env=dict(os.environ, PATH=Programs.build + ":" + os.environ["PATH"]), capture_output=True,
+                          text=True, timeout=PATIENCE, check=False)
+    check(done.returncode == 0 and re.search(f"^ok .*{CASE}", done.stdout, re.M),
+          f"{line}\n{done.stdout}{done.stderr}{board.console()}")
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()

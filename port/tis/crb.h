@@ -20,8 +20,8 @@
 struct port_crb {
     struct port_tis_bus bus;
     struct port_clock clock; /* monotonic_ms and sleep_ms are used */
-    uint64_t
-        address; /* locality 0's registers as the TPM itself counts: PORT_CRB_ADDRESS_PC, or its manual's */
+    /* Locality 0's registers as the TPM itself counts: PORT_CRB_ADDRESS_PC, or its manual's. */
+    uint64_t address;
     uint8_t locality; /* 0..4; 0 unless the platform says otherwise */
     /* set by port_crb_open */
     uint16_t vendor, device;            /* see struct port_tis */

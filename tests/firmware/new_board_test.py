@@ -67,7 +67,7 @@ def test_new_board():
     wait_until(lambda: os.path.exists(board.path("ca.pem")), "the page's lines have made the CA")
     make = ["make", "--no-print-directory", "BUILD=" + out, "BEARSSL=" + Programs.path("bearssl"),
             "FIRMWARE_ID=boiler-7", "FIRMWARE_CA=" + board.path("ca.pem"), image]
-    done = subprocess.run(make, cwd=root, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(make, cwd=root, capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
     same(done.returncode, 0, shlex.join(make) + "\n" + done.stdout[-2000:] + done.stderr)
     wait_until(lambda: "boiler-7" in read(board.path("service.log")), "the page's lines have enrolled the device")
     board.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES}
@@ -101,7 +101,7 @@ def finish_line(board):
     write_file(board.path("register.sh"), REGISTER.format(console=board.console_file, qemu=shlex.join(command)), 0o755)
     done = subprocess.run(["sh", "-c", line.replace(":8443", ":" + port) + " " + CASE], cwd=board.dir,
                           env=dict(os.environ, PATH=Programs.build + ":" + os.environ["PATH"]), capture_output=True,
-                          text=True, timeout=PATIENCE, check=False)
+                          text=True, timeout=10 * PATIENCE, check=False)
     check(done.returncode == 0 and re.search(f"^ok .*{CASE}", done.stdout, re.M),
           f"{line}\n{done.stdout}{done.stderr}{board.console()}")
 

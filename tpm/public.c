@@ -130,48 +130,50 @@ void tpm2_public_write_2b(struct bytes_writer *w, const struct tpm2_public *area
     bytes_write_size_end(w, size);
 }
 
-struct tpm2_public tpm2_public_read(struct bytes_reader *r)
+void tpm2_public_read(struct bytes_reader *r, struct tpm2_public *area)
 {
-    struct tpm2_public area = {0};
-    area.type = bytes_read_u16(r);
-    area.name_alg = bytes_read_u16(r);
-    area.attributes = bytes_read_u32(r);
-    area.auth_policy = bytes_read_2b(r);
-    if ((area.type != TPM2_ALG_RSA && area.type != TPM2_ALG_KEYEDHASH) || area.name_alg != TPM2_ALG_SHA256) {
+    *area = (struct tpm2_public){0};
+    area->type = bytes_read_u16(r);
+    area->name_alg = bytes_read_u16(r);
+    area->attributes = bytes_read_u32(r);
+    area->auth_policy = bytes_read_2b(r);
+    if ((area->type != TPM2_ALG_RSA && area->type != TPM2_ALG_KEYEDHASH) ||
+        area->name_alg != TPM2_ALG_SHA256) {
         bytes_reader_fail(r, BYTES_E_ALGORITHM);
     }
-    if (area.type == TPM2_ALG_RSA) {
-        area.symmetric = bytes_read_u16(r);
-        if (area.symmetric == TPM2_ALG_AES) {
-            area.symmetric_key_bits = bytes_read_u16(r);
-            area.symmetric_mode = bytes_read_u16(r);
-        } else if (area.symmetric != TPM2_ALG_NULL) {
+    if (area->type == TPM2_ALG_RSA) {
+        area->symmetric = bytes_read_u16(r);
+        if (area->symmetric == TPM2_ALG_AES) {
+            area->symmetric_key_bits = bytes_read_u16(r);
+            area->symmetric_mode = bytes_read_u16(r);
+        } else if (area->symmetric != TPM2_ALG_NULL) {
             bytes_reader_fail(r, BYTES_E_ALGORITHM);
         }
     }
-    area.scheme = bytes_read_u16(r);
-    if (!scheme_is_known(area.type, area.scheme)) {
+    area->scheme = bytes_read_u16(r);
+    if (!scheme_is_known(area->type, area->scheme)) {
         bytes_reader_fail(r, BYTES_E_ALGORITHM);
     }
-    if (scheme_has_hash(area.scheme)) {
-        area.scheme_hash = bytes_read_u16(r);
+    if (scheme_has_hash(area->scheme)) {
+        area->scheme_hash = bytes_read_u16(r);
     }
-    if (area.type == TPM2_ALG_RSA) {
-        area.key_bits = bytes_read_u16(r);
-        area.exponent = bytes_read_u32(r);
+    if (area->type == TPM2_ALG_RSA) {
+        area->key_bits = bytes_read_u16(r);
+        area->exponent = bytes_read_u32(r);
     }
-    area.unique = bytes_read_2b(r);
-    return r->error == 0 ? area : (struct tpm2_public){0};
+    area->unique = bytes_read_2b(r);
 }
 
 int tpm2_public_parse_2b(struct bytes whole, struct tpm2_public *area)
 {
     struct bytes_reader r = bytes_reader_over(whole);
     struct bytes_reader inner = bytes_read_sized(&r);
-    const struct tpm2_public content = tpm2_public_read(&inner);
+    tpm2_public_read(&inner, area);
     bytes_read_sized_end(&r, &inner);
     const int error = bytes_reader_end(&r);
-    *area = error == 0 ? content : (struct tpm2_public){0};
+    if (error != 0) {
+        *area = (struct tpm2_public){0};
+    }
     return error;
 }
 

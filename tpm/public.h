@@ -44,8 +44,8 @@ void tpm2_public_write(struct bytes_writer *w, const struct tpm2_public *area);
 void tpm2_public_write_2b(struct bytes_writer *w, const struct tpm2_public *area);
 
 /* Read TPMT_PUBLIC from r. Fails r with BYTES_E_FORMAT for broken bytes and BYTES_E_ALGORITHM for a type, hash or
- * scheme that this project does not know (an ECC key, say). */
-struct tpm2_public tpm2_public_read(struct bytes_reader *r);
+ * scheme that this project does not know (an ECC key, say); what is in area then means nothing. */
+void tpm2_public_read(struct bytes_reader *r, struct tpm2_public *area);
 /* Parse exactly one TPM2B_PUBLIC, size field included. Returns 0, BYTES_E_FORMAT, BYTES_E_ALGORITHM. */
 int tpm2_public_parse_2b(struct bytes whole, struct tpm2_public *area);
 

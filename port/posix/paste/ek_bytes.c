@@ -136,7 +136,8 @@ static int refuse_public(struct ek_reading *r, struct bytes tpmt)
 int ek_read_tpmt(struct ek_reading *r, const char *form, struct bytes tpmt)
 {
     struct bytes_reader reader = bytes_reader_over(tpmt);
-    struct tpm2_public area = tpm2_public_read(&reader);
+    struct tpm2_public area;
+    tpm2_public_read(&reader, &area);
     ek_add_form(r, form);
     if (bytes_reader_end(&reader) != 0 || area.type != TPM2_ALG_RSA ||
         area.key_bits != 8 * RSA_MODULUS_SIZE) {

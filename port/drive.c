@@ -50,7 +50,7 @@ int port_tpm_ask(struct port *port, unsigned step, const char *what, struct byte
         struct bytes_reader r = bytes_reader_over(*answer);
         bytes_skip(&r, 6); /* tag and size */
         const uint32_t rc = bytes_read_u32(&r);
-        if (r.error != 0 || !tpm2_rc_decode(rc).retry || wait_ms > RETRY_LAST_MS) {
+        if (r.error != 0 || !tpm2_rc_retry(rc) || wait_ms > RETRY_LAST_MS) {
             break;
         }
         error = port->clock.sleep_ms(port->clock.context, wait_ms);

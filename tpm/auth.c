@@ -18,26 +18,20 @@ struct tpm2_auth tpm2_auth_policy(uint32_t session_handle, bool keep_session)
 
 void tpm2_auth_area_write(struct bytes_writer *w, const struct tpm2_auth *auths, size_t count)
 {
-    size_t size = 0;
-    /*@ loop invariant 0 <= i <= count && size <= 65545 * i;
-        loop assigns i, size;
-        loop variant count - i; */
-    for (size_t i = 0; i < count; i++) {
-        size += 4 + 2 + 1 + 2 + auths[i].value.len;
-    }
-    bytes_write_u32(w, (uint32_t)size); /* authorizationSize */
-    /*@ loop invariant 0 <= i <= count && writes(w) && auths_ok(w, auths, count) && w->len >= \at(w->len, Pre);
-        loop invariant sticky(\at(w->error, Pre), w->error);
+    bytes_write_u16(w, 0); /* authorizationSize has 32 bits: these are 0 */
+    const size_t size = bytes_write_size_begin(w);
+    /*@ loop invariant 0 <= i <= count && writes(w) && auths_ok(w, auths, count) && w->len >= size;
+        loop invariant sticky(\at(w->error, LoopEntry), w->error);
         loop invariant \at(w->error, Pre) != 0 ==> w->len == \at(w->len, Pre);
         loop assigns i, w->len, w->error, w->p[0 .. w->capacity - 1];
         loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
-        const struct tpm2_auth auth = auths[i];
-        bytes_write_u32(w, auth.handle);    /* sessionHandle */
-        bytes_write_u16(w, 0);              /* nonce: empty */
-        bytes_write_u8(w, auth.attributes); /* sessionAttributes */
-        bytes_write_2b(w, auth.value);      /* hmac, or the authValue itself */
+        bytes_write_u32(w, auths[i].handle);    /* sessionHandle */
+        bytes_write_u16(w, 0);                  /* nonce: empty */
+        bytes_write_u8(w, auths[i].attributes); /* sessionAttributes */
+        bytes_write_2b(w, auths[i].value);      /* hmac, or the authValue itself */
     }
+    bytes_write_size_end(w, size);
 }
 
 void tpm2_auth_area_read(struct bytes_reader *r, size_t count)

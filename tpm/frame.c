@@ -35,7 +35,7 @@ void tpm2_command_end(struct bytes_writer *w)
     if (w->error != 0) {
         return;
     }
-    struct bytes_writer size = *w;
+    struct bytes_writer size = bytes_writer_over(w->p, w->len);
     size.len = TAG_SIZE;
     bytes_write_u32(&size, (uint32_t)w->len);
 }
@@ -76,14 +76,13 @@ struct bytes_reader tpm2_response_begin(struct bytes response, uint32_t *rc, siz
     if (tag != (auths > 0 ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS)) {
         bytes_reader_fail(&r, BYTES_E_FORMAT);
     }
-    if (auths == 0) {
-        return r;
+    if (auths > 0) {
+        const struct bytes parameters = bytes_read_4b(&r);
+        tpm2_auth_area_read(&r, auths);
+        r.p = parameters.p;
+        r.left = parameters.len;
     }
-
-    struct bytes_reader parameters = bytes_reader_over(bytes_read_4b(&r));
-    tpm2_auth_area_read(&r, auths);
-    parameters.error = r.error;
-    return parameters;
+    return r;
 }
 
 int tpm2_response_end(const struct bytes_reader *r, struct bytes *first, struct bytes *second)
@@ -109,9 +108,7 @@ int tpm2_parse_nothing(struct bytes response, uint32_t *rc, size_t auths)
 
 int tpm2_parse_2b(struct bytes response, uint32_t *rc, size_t auths, struct bytes *content)
 {
-    struct bytes_reader r = tpm2_response_begin(response, rc, auths, NULL);
-    *content = bytes_read_2b(&r);
-    return tpm2_response_end(&r, content, NULL);
+    return tpm2_parse_handle_2b(response, rc, auths, NULL, content);
 }
 
 int tpm2_parse_handle_2b(struct bytes response, uint32_t *rc, size_t auths, uint32_t *handle,

@@ -32,7 +32,7 @@ struct bytes_reader tpm2_response_begin(struct bytes response, uint32_t *rc, siz
 /* Everything read: the result, and empty outputs if it is not 0. Outputs that the command lacks are null. */
 int tpm2_response_end(const struct bytes_reader *r, struct bytes *first, struct bytes *second);
 
-/* The responses whose parameters are nothing, one TPM2B, or a handle and a TPM2B. */
+/* The responses whose parameters are nothing, one TPM2B, or (handle not null) a handle and a TPM2B. */
 int tpm2_parse_nothing(struct bytes response, uint32_t *rc, size_t auths);
 int tpm2_parse_2b(struct bytes response, uint32_t *rc, size_t auths, struct bytes *content);
 int tpm2_parse_handle_2b(struct bytes response, uint32_t *rc, size_t auths, uint32_t *handle,

@@ -16,15 +16,25 @@
 /* The warnings after which the TPM did nothing and wants to be asked again [P1 r1.59 39]. NV_RATE, RETRY
  * and the like clear by waiting. The other warnings need the caller to do something first: flush,
  * authorize, wait out a lockout. */
-static bool is_retry(uint32_t rc)
+bool tpm2_rc_retry(uint32_t rc)
 {
     return rc == TPM2_RC_YIELDED || rc == TPM2_RC_CANCELED || rc == TPM2_RC_TESTING ||
            rc == TPM2_RC_NV_RATE || rc == TPM2_RC_RETRY || rc == TPM2_RC_NV_UNAVAILABLE;
 }
 
+static bool is_format_1(uint32_t rc)
+{
+    return (rc & RC_FORMAT_1) != 0 && (rc & RC_ABOVE_TPM) == 0;
+}
+
+uint32_t tpm2_rc_code(uint32_t rc)
+{
+    return is_format_1(rc) ? rc & RC_FORMAT_1_CODE : rc;
+}
+
 static struct tpm2_rc decode_format_1(uint32_t rc)
 {
-    struct tpm2_rc decoded = {.kind = TPM2_RC_KIND_HANDLE, .code = rc & RC_FORMAT_1_CODE};
+    struct tpm2_rc decoded = {.kind = TPM2_RC_KIND_HANDLE, .code = tpm2_rc_code(rc)};
     uint32_t number = (rc >> RC_FORMAT_1_NUMBER_SHIFT) & 0xF;
     if (rc & RC_FORMAT_1_PARAMETER) {
         decoded.kind = TPM2_RC_KIND_PARAMETER; /* up to 15 parameters: all four bits are the number */
@@ -40,10 +50,10 @@ static struct tpm2_rc decode_format_1(uint32_t rc)
 
 struct tpm2_rc tpm2_rc_decode(uint32_t rc)
 {
-    if (rc & RC_FORMAT_1 && (rc & RC_ABOVE_TPM) == 0) {
+    if (is_format_1(rc)) {
         return decode_format_1(rc);
     }
-    struct tpm2_rc decoded = {.kind = TPM2_RC_KIND_ERROR, .code = rc, .retry = is_retry(rc)};
+    struct tpm2_rc decoded = {.kind = TPM2_RC_KIND_ERROR, .code = rc, .retry = tpm2_rc_retry(rc)};
     if (rc == TPM2_RC_SUCCESS) {
         decoded.kind = TPM2_RC_KIND_SUCCESS;
     } else if (rc & RC_ABOVE_TPM) {

@@ -26,5 +26,8 @@ struct tpm2_rc {
 
 /* Take a response code apart. Any value is allowed. Cannot fail. */
 struct tpm2_rc tpm2_rc_decode(uint32_t rc);
+/* The two members that a flow goes by. */
+uint32_t tpm2_rc_code(uint32_t rc);
+bool tpm2_rc_retry(uint32_t rc);
 
 #endif

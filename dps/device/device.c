@@ -50,8 +50,6 @@ static void build_last_load(struct dps_device *d, struct bytes_writer *w);
 static int read_last_loaded_key(struct dps_device *d, struct bytes response);
 static void build_kept_key_session(struct dps_device *d, struct bytes_writer *w);
 static int read_kept_key_session(struct dps_device *d, struct bytes response);
-static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w);
-static int read_hardened_srk(struct dps_device *d, struct bytes response);
 static int read_time(struct dps_device *d, struct bytes nothing);
 static void build_hmac(struct dps_device *d, struct bytes_writer *w);
 static int read_signature(struct dps_device *d, struct bytes response);
@@ -70,21 +68,20 @@ static int read_asked_time(struct dps_device *d, struct bytes body);
 static void build_telemetry(struct dps_device *d, struct bytes_writer *w);
 static int read_telemetry_accepted(struct dps_device *d, struct bytes body);
 
-#define HARDENED_KEY "hardened: that storage root key, from the owner's seed"
 #define HARDENED_OR "hardened: which is one of the two uses of the SRK"
 
 /* clang-format off */
 /* The device's whole flow, in the order in which it happens. Each row is one message and its answer: who is asked, what
  * for, which function builds the question, which reads the answer. A row's reader returns the next row: normally the
  * one below. Nothing else decides the order. Whatever the TPM loaded on the way is flushed after the last row, and
- * after a row that fails.
+ * after a row that fails. dps_device_read_ek and dps_device_read_keys walk the same rows, up to the end of their step.
  *
  * Rows marked "a password" open a session in which it crosses the bus only as the key of an HMAC, and what is secret
  * only encrypted; they are passed over where no password is needed. Then the policy session of step 7 does the same for
  * the inner key (dps/device/session.h).
  *
  * Rows marked "hardened" are those of the hardened SRK, which has a policy instead of an empty password: they are
- * passed over with the standard one, and "the public storage root key" and the row after it with the hardened one. */
+ * passed over with the standard one, and "the public storage root key" with the hardened one. */
 static const struct dps_step register_flow[] = {
     /*   step, asks, for what,                                             built by,              read by */
     STEP( 1, TPM,     "the public endorsement key",                        dps_build_read_ek,     dps_read_ek),
@@ -97,7 +94,6 @@ static const struct dps_step register_flow[] = {
     STEP( 3, TPM,     SALTED_SESSION,                                      dps_build_srk_session, dps_read_session),
 #endif
     STEP( 3, TPM,     "the storage root key, from the owner's seed",       dps_build_create_srk,  dps_read_created_srk),
-    STEP( 3, TPM,     HARDENED_KEY,                                        build_hardened_srk,    read_hardened_srk),
 
     STEP( 4, SERVICE, "provisioning: registration ID, EK_pub, SRK_pub",    build_register,        read_challenge),
 
@@ -135,8 +131,8 @@ static const struct dps_step register_flow[] = {
     STEP(10, NOBODY,  "done",                                              NULL,                  NULL),
 };
 
-/* Step 10 again, at any later time: the kept key, loaded under the same SRK. */
-static const struct dps_step token_flow[] = {
+/* Step 10 again, at any later time: the kept key, loaded under the same SRK. Only dps_device_send has a message. */
+static const struct dps_step kept_key_flow[] = {
     STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
 #if DPS_WITH_SESSIONS
     STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
@@ -145,27 +141,6 @@ static const struct dps_step token_flow[] = {
     STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
 #endif
     STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,       read_hardened_srk),
-    STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session,   read_kept_key_session),
-    STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,        read_policy),
-    STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,          read_policy),
-    STEP(10, TPM,    "the kept hub key, loaded",                    build_last_load,          read_last_loaded_key),
-    STEP(10, CLOCK,  "the time, for the token's expiry",            NULL,                     read_time_if_known),
-    STEP(10, HUB,    "the time, which this device does not know",   build_ask_time,           read_asked_time),
-    STEP(10, TPM,    "the signature of a hub token",                build_hub_hmac,           read_hub_signature),
-    STEP(10, NOBODY, "done",                                        NULL,                     NULL),
-};
-
-static const struct dps_step send_flow[] = {
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,       dps_read_srk),
-#if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    SALT_EK,                                       dps_build_salt_ek,        dps_read_salt_ek),
-    STEP( 1, TPM,    EK_SESSION,                                    dps_build_salt_session,   dps_read_session),
-    STEP( 1, TPM,    SALT_EK_CREATED,                               dps_build_create_salt_ek, dps_read_created_salt_ek),
-    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session,    dps_read_session),
-#endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,     dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,       read_hardened_srk),
     STEP(10, TPM,    "hardened: a policy session",                  build_kept_key_session,   read_kept_key_session),
     STEP(10, TPM,    "hardened: the session is for TPM2_Load",      build_policy_load,        read_policy),
     STEP(10, TPM,    HARDENED_OR,                                   build_policy_or,          read_policy),
@@ -176,98 +151,114 @@ static const struct dps_step send_flow[] = {
     STEP(10, HUB,    "to accept a message",                         build_telemetry,          read_telemetry_accepted),
     STEP(10, NOBODY, "done",                                        NULL,                     NULL),
 };
-
-static const struct dps_step ek_flow[] = {
-    STEP( 1, TPM,    "the public endorsement key",               dps_build_read_ek,    dps_read_ek),
-#if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    EK_SESSION,                                 dps_build_ek_session, dps_read_session),
-#endif
-    STEP( 1, TPM,    "the endorsement key, from the TPM's seed", dps_build_create_ek,  dps_read_created_ek),
-    STEP( 1, NOBODY, "done",                                     NULL,                 NULL),
-};
-
-static const struct dps_step keys_flow[] = {
-    STEP( 1, TPM,    "the public endorsement key",                  dps_build_read_ek,     dps_read_ek),
-#if DPS_WITH_SESSIONS
-    STEP( 1, TPM,    EK_SESSION,                                    dps_build_ek_session,  dps_read_session),
-#endif
-    STEP( 1, TPM,    "the endorsement key, from the TPM's seed",    dps_build_create_ek,   dps_read_created_ek),
-    STEP( 3, TPM,    "the public storage root key",                 dps_build_read_srk,    dps_read_srk),
-#if DPS_WITH_SESSIONS
-    STEP( 3, TPM,    SALTED_SESSION,                                dps_build_srk_session, dps_read_session),
-#endif
-    STEP( 3, TPM,    "the storage root key, from the owner's seed", dps_build_create_srk,  dps_read_created_srk),
-    STEP( 3, TPM,    HARDENED_KEY,                                  build_hardened_srk,    read_hardened_srk),
-    STEP( 3, NOBODY, "done",                                        NULL,                  NULL),
-};
 /* clang-format on */
 
 /* ---- Steps 1 and 3: the two keys ----------------------------------------------------------------------- */
 
+/* EK: two templates are in use, and they give two EKs from one seed (spec-notes.md, "The right EK").
+ *
+ * SRK: the hardened one has no place of its own in the TPM: the same seed and template give the same key each time.
+ * Nobody can use it for anything but TPM2_Import and TPM2_Load, so no other key is affected, and seal takes the
+ * standard one. */
+static struct tpm2_public template_of(const struct dps_device *d, enum dps_loaded slot)
+{
+    if (slot == DPS_LOADED_EK) {
+        return d->config->ek_template == DPS_EK_AZURE_SDK ? tpm2_template_ek_azure_sdk()
+                                                          : tpm2_template_ek_l1();
+    }
+    return d->hardened ? tpm2_template_srk_hardened() : tpm2_template_srk();
+}
+
+_Static_assert(DPS_EK_PUBLIC_MAX == DPS_SRK_PUBLIC_MAX, "check_key knows one limit");
+
+/* Is it what the template gives? */
+static int check_key(const struct dps_device *d, enum dps_loaded slot, struct bytes public_2b)
+{
+    const struct tpm2_public wanted = template_of(d, slot);
+    struct tpm2_public parsed;
+    const int error = tpm2_public_parse_2b(public_2b, &parsed);
+    if (error != 0) {
+        return error;
+    }
+    if (!tpm2_public_matches(&parsed, &wanted)) {
+        return BYTES_E_ALGORITHM;
+    }
+    return public_2b.len > DPS_SRK_PUBLIC_MAX ? BYTES_E_LIMIT : 0;
+}
+
 /* A key that someone has made persistent is used if it is what the template would give. Anything else that stands there
  * (an ECC key, another hash, another policy, sealed data) is somebody else's and is passed over: the seed gives the key
  * of the template again, as a transient object [P1 r1.59 14]. We are a guest in the TPM. */
-static int read_persistent_key(struct dps_device *d, struct bytes response,
-                               const struct tpm2_public *template_area, uint8_t *area, size_t capacity,
-                               uint16_t *len)
+static int read_persistent_key(struct dps_device *d, struct bytes response, enum dps_loaded slot,
+                               struct bytes *public_2b)
 {
-    struct bytes public_2b;
     struct bytes name;
-    struct tpm2_public parsed;
-    int error = tpm2_read_public_parse(response, &d->rc, &public_2b, &name);
-    if (error == BYTES_E_TPM_RC && tpm2_rc_decode(d->rc).code == TPM2_RC_HANDLE) {
+    int error = tpm2_read_public_parse(response, &d->rc, public_2b, &name);
+    if (error == BYTES_E_TPM_RC && tpm2_rc_code(d->rc) == TPM2_RC_HANDLE) {
         d->rc = 0;
         return BYTES_E_NOT_FOUND;
     }
     if (error == 0) {
-        error = tpm2_public_parse_2b(public_2b, &parsed);
+        error = check_key(d, slot, *public_2b);
     }
-    if (error == BYTES_E_ALGORITHM) {
-        return BYTES_E_NOT_FOUND;
-    }
-    if (error != 0) {
-        return error;
-    }
-    if (!tpm2_public_matches(&parsed, template_area) || public_2b.len > capacity) {
-        return BYTES_E_NOT_FOUND;
-    }
-    memcpy(area, public_2b.p, public_2b.len);
-    *len = (uint16_t)public_2b.len;
-    return 0;
+    return error == BYTES_E_ALGORITHM || error == BYTES_E_LIMIT ? BYTES_E_NOT_FOUND : error;
+}
+
+/* TPM2_CreatePrimary [P3 r1.59 24.1]. */
+static void create_primary(struct dps_device *d, struct bytes_writer *w, enum dps_loaded slot)
+{
+    const bool ek = slot == DPS_LOADED_EK;
+    const struct tpm2_public wanted = template_of(d, slot);
+    const struct tpm2_auth auth = tpm2_auth_password(ek ? dps_endorsement_auth(d) : dps_owner_auth(d));
+    tpm2_create_primary_build(w, ek ? TPM2_RH_ENDORSEMENT : TPM2_RH_OWNER, &auth, &wanted);
 }
 
 /* The new object's handle is recorded before anything else can fail: whatever happens now, it is flushed. */
-static int read_primary(struct dps_device *d, struct bytes response, const struct tpm2_public *template_area,
-                        enum dps_loaded slot, uint8_t *area, size_t capacity, uint16_t *len)
+static int read_primary(struct dps_device *d, struct bytes response, enum dps_loaded slot,
+                        struct bytes *public_2b)
 {
-    struct bytes public_2b;
     struct bytes name;
-    struct tpm2_public parsed;
-    int error = tpm2_create_primary_parse(response, &d->rc, &d->loaded[slot], &public_2b, &name);
+    const int error = tpm2_create_primary_parse(response, &d->rc, &d->loaded[slot], public_2b, &name);
     if (error == 0 && !dps_is_of_kind(d->loaded[slot], TPM2_HT_TRANSIENT)) {
-        error = BYTES_E_FORMAT;
+        return BYTES_E_FORMAT;
     }
-    if (error == 0) {
-        error = tpm2_public_parse_2b(public_2b, &parsed);
+    return error == 0 ? check_key(d, slot, *public_2b) : error;
+}
+
+/* A flow that begins again reads the EK once more, and somebody on the bus can bring that about: refusals are not
+ * signed. So it must still be the same. */
+static int use_ek(struct dps_device *d, uint32_t handle, struct bytes public_2b)
+{
+    if (d->ek_len > 0 && !bytes_equal_public(public_2b, bytes_of(d->ek, d->ek_len))) {
+        return BYTES_E_INTEGRITY;
     }
-    if (error == 0 && !tpm2_public_matches(&parsed, template_area)) {
-        error = BYTES_E_ALGORITHM;
-    }
-    if (error == 0 && public_2b.len > capacity) {
-        error = BYTES_E_LIMIT;
-    }
-    if (error != 0) {
-        return error;
-    }
-    memcpy(area, public_2b.p, public_2b.len);
-    *len = (uint16_t)public_2b.len;
+    memcpy(d->ek, public_2b.p, public_2b.len);
+    d->ek_len = (uint16_t)public_2b.len;
+    d->ek_handle = handle;
+    tpm2_name_of(public_2b, d->ek_name);
     return 0;
 }
 
-/* Two templates are in use, and they give two EKs from one seed (spec-notes.md, "The right EK"). */
-static struct tpm2_public ek_template(const struct dps_device *d)
+static int use_srk(struct dps_device *d, uint32_t handle, struct bytes public_2b)
 {
-    return d->config->ek_template == DPS_EK_AZURE_SDK ? tpm2_template_ek_azure_sdk() : tpm2_template_ek_l1();
+    memcpy(d->srk, public_2b.p, public_2b.len);
+    d->srk_len = (uint16_t)public_2b.len;
+    d->srk_handle = handle;
+    tpm2_name_of(public_2b, d->srk_name);
+    return 0;
+}
+
+/* The answer to TPM2_ReadPublic of a persistent handle, or to TPM2_CreatePrimary: persistent is 0. */
+static int take_key(struct dps_device *d, struct bytes response, enum dps_loaded slot, uint32_t persistent)
+{
+    struct bytes public_2b;
+    const int error = persistent != 0 ? read_persistent_key(d, response, slot, &public_2b)
+                                      : read_primary(d, response, slot, &public_2b);
+    if (error != 0) {
+        return error == BYTES_E_NOT_FOUND ? ROW_BELOW : error;
+    }
+    const uint32_t handle = persistent != 0 ? persistent : d->loaded[slot];
+    return slot == DPS_LOADED_EK ? use_ek(d, handle, public_2b) : use_srk(d, handle, public_2b);
 }
 
 /* A device without a configured name is named after its EK: base32 of SHA-256 of EK_pub. */
@@ -296,59 +287,23 @@ int dps_known_ek(const struct dps_device *d)
     return another ? BYTES_E_STATE : 0;
 }
 
-/* A flow that begins again reads it once more, and somebody on the bus can bring that about: refusals are not signed.
- * So it must still be the same. */
-static int use_ek(struct dps_device *d, uint32_t handle, bool again)
-{
-    uint8_t name[TPM2_NAME_SIZE];
-    tpm2_name_of(bytes_of(d->ek, d->ek_len), name);
-    if (again && memcmp(name, d->ek_name, sizeof name) != 0) {
-        return BYTES_E_INTEGRITY;
-    }
-    memcpy(d->ek_name, name, sizeof d->ek_name);
-    d->ek_handle = handle;
-    return 0;
-}
-
-static int take_ek(struct dps_device *d, struct bytes response)
-{
-    const bool again = d->ek_len > 0;
-    const struct tpm2_public wanted = ek_template(d);
-    const int error = read_persistent_key(d, response, &wanted, d->ek, sizeof d->ek, &d->ek_len);
-    if (error == 0) {
-        return use_ek(d, TPM2_HANDLE_EK, again);
-    }
-    return error == BYTES_E_NOT_FOUND ? ROW_BELOW : error;
-}
-
-static int take_created_ek(struct dps_device *d, struct bytes response)
-{
-    const bool again = d->ek_len > 0;
-    const struct tpm2_public wanted = ek_template(d);
-    const int error = read_primary(d, response, &wanted, DPS_LOADED_EK, d->ek, sizeof d->ek, &d->ek_len);
-    return error == 0 ? use_ek(d, d->loaded[DPS_LOADED_EK], again) : error;
-}
-
 int dps_read_ek(struct dps_device *d, struct bytes response)
 {
-    const int error = take_ek(d, response);
+    const int error = take_key(d, response, DPS_LOADED_EK, TPM2_HANDLE_EK);
     return error == 0 && d->ek_handle != 0 ? name_device(d) : error;
 }
 
-/* Step 1: TPM2_CreatePrimary in the endorsement hierarchy [P3 r1.59 24.1]. */
 void dps_build_create_ek(struct dps_device *d, struct bytes_writer *w)
 {
-    const struct tpm2_public wanted = ek_template(d);
-    const struct tpm2_auth auth = tpm2_auth_password(dps_endorsement_auth(d));
     if (d->ek_handle == 0) {
         d->session_ends = !d->session.keyed; /* the one that was made for this */
-        tpm2_create_primary_build(w, TPM2_RH_ENDORSEMENT, &auth, &wanted);
+        create_primary(d, w, DPS_LOADED_EK);
     }
 }
 
 int dps_read_created_ek(struct dps_device *d, struct bytes response)
 {
-    const int error = take_created_ek(d, response);
+    const int error = take_key(d, response, DPS_LOADED_EK, 0);
     return error == 0 ? name_device(d) : error;
 }
 
@@ -363,61 +318,19 @@ void dps_build_read_srk(struct dps_device *d, struct bytes_writer *w)
 
 int dps_read_srk(struct dps_device *d, struct bytes response)
 {
-    const struct tpm2_public wanted = tpm2_template_srk();
-    const int error = read_persistent_key(d, response, &wanted, d->srk, sizeof d->srk, &d->srk_len);
-    if (error == 0) {
-        d->srk_handle = TPM2_HANDLE_SRK;
-        tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
-    }
-    return error == BYTES_E_NOT_FOUND ? ROW_BELOW : error;
-}
-
-static void create_srk(struct dps_device *d, struct bytes_writer *w, const struct tpm2_public *wanted)
-{
-    const struct tpm2_auth auth = tpm2_auth_password(dps_owner_auth(d));
-    tpm2_create_primary_build(w, TPM2_RH_OWNER, &auth, wanted);
-}
-
-static int read_created(struct dps_device *d, struct bytes response, const struct tpm2_public *wanted)
-{
-    const int error = read_primary(d, response, wanted, DPS_LOADED_SRK, d->srk, sizeof d->srk, &d->srk_len);
-    if (error != 0) {
-        return error;
-    }
-    d->srk_handle = d->loaded[DPS_LOADED_SRK];
-    tpm2_name_of(bytes_of(d->srk, d->srk_len), d->srk_name);
-    return ROW_BELOW;
+    return take_key(d, response, DPS_LOADED_SRK, TPM2_HANDLE_SRK);
 }
 
 void dps_build_create_srk(struct dps_device *d, struct bytes_writer *w)
 {
-    const struct tpm2_public wanted = tpm2_template_srk();
-    if (!d->hardened && d->srk_handle == 0) {
-        create_srk(d, w, &wanted);
+    if (d->srk_handle == 0) {
+        create_primary(d, w, DPS_LOADED_SRK);
     }
 }
 
 int dps_read_created_srk(struct dps_device *d, struct bytes response)
 {
-    const struct tpm2_public wanted = tpm2_template_srk();
-    return read_created(d, response, &wanted);
-}
-
-/* The hardened SRK has no place of its own in the TPM: the same seed and template give the same key each time. Nobody
- * can use it for anything but TPM2_Import and TPM2_Load, so no other key is affected, and seal takes the standard one.
- */
-static void build_hardened_srk(struct dps_device *d, struct bytes_writer *w)
-{
-    const struct tpm2_public wanted = tpm2_template_srk_hardened();
-    if (d->hardened) {
-        create_srk(d, w, &wanted);
-    }
-}
-
-static int read_hardened_srk(struct dps_device *d, struct bytes response)
-{
-    const struct tpm2_public wanted = tpm2_template_srk_hardened();
-    return read_created(d, response, &wanted);
+    return take_key(d, response, DPS_LOADED_SRK, 0);
 }
 
 #if DPS_WITH_SESSIONS
@@ -474,7 +387,7 @@ void dps_build_salt_ek(struct dps_device *d, struct bytes_writer *w)
 
 int dps_read_salt_ek(struct dps_device *d, struct bytes response)
 {
-    return take_ek(d, response);
+    return take_key(d, response, DPS_LOADED_EK, TPM2_HANDLE_EK);
 }
 
 void dps_build_salt_session(struct dps_device *d, struct bytes_writer *w)
@@ -493,21 +406,29 @@ void dps_build_create_salt_ek(struct dps_device *d, struct bytes_writer *w)
 
 int dps_read_created_salt_ek(struct dps_device *d, struct bytes response)
 {
-    return take_created_ek(d, response);
+    return take_key(d, response, DPS_LOADED_EK, 0);
 }
 
 #endif
 
 /* ---- Steps 4 and 8: the two registration requests ------------------------------------------------------ */
 
-static void write_registration_path(struct dps_device *d, struct bytes_writer *w)
+static void write_percent(struct bytes_writer *w, const char *text)
 {
-    dps_write_percent(w, bytes_of_text(d->config->id_scope));
-    dps_write_text(w, "/registrations/");
-    dps_write_percent(w, bytes_of_text(d->registration_id));
+    dps_write_percent(w, bytes_of_text(text));
 }
 
-/* Headers, and the body's length as five characters that are filled in when the body stands: no second buffer. */
+static void write_registration_path(struct dps_device *d, struct bytes_writer *w)
+{
+    write_percent(w, d->config->id_scope);
+    dps_write_text(w, "/registrations/");
+    write_percent(w, d->registration_id);
+}
+
+#define HEAD_END "\r\n\r\n"
+
+/* Headers, and the body's length as five characters that are filled in when the body stands: no second buffer. Returns
+ * where the body begins. */
 static size_t write_headers(struct dps_device *d, struct bytes_writer *w, const char *content_type)
 {
     uint16_t port;
@@ -526,21 +447,21 @@ static size_t write_headers(struct dps_device *d, struct bytes_writer *w, const 
     }
     dps_write_text(w, "Content-Type: ");
     dps_write_text(w, content_type);
-    dps_write_text(w, "\r\nContent-Length:      ");
-    const size_t length_end = w->len;
-    dps_write_text(w, "\r\n\r\n");
-    return length_end;
+    dps_write_text(w, "\r\nContent-Length:      " HEAD_END);
+    return w->len;
 }
 
-static void fill_in_length(struct bytes_writer *w, size_t length_end)
+static void fill_in_length(struct bytes_writer *w, size_t body)
 {
     if (w->error != 0) {
         return;
     }
-    size_t length = w->len - length_end - 4;
-    for (size_t at = length_end; at == length_end || length > 0; length /= 10) {
+    size_t length = w->len - body;
+    size_t at = body - (sizeof HEAD_END - 1);
+    do {
         w->p[--at] = (uint8_t)('0' + length % 10);
-    }
+        length /= 10;
+    } while (length > 0);
 }
 
 /* Step 4 [DPS "Register device"]: EK_pub and SRK_pub travel as base64 of TPM2B_PUBLIC, size field included. */
@@ -549,10 +470,11 @@ static void write_registration(struct dps_device *d, struct bytes_writer *w)
     dps_write_text(w, "PUT /");
     write_registration_path(d, w);
     dps_write_text(w, "/register");
-    const size_t length_end = write_headers(d, w, JSON);
-    dps_write_text(w, "{\"registrationId\":");
-    dps_write_json_string(w, bytes_of_text(d->registration_id));
-    dps_write_text(w, ",\"tpm\":{\"endorsementKey\":\"");
+    const size_t body = write_headers(d, w, JSON);
+    /* A registration ID has no character that JSON would escape (dps_registration_id_valid). */
+    dps_write_text(w, "{\"registrationId\":\"");
+    dps_write_text(w, d->registration_id);
+    dps_write_text(w, "\",\"tpm\":{\"endorsementKey\":\"");
     dps_write_base64(w, bytes_of(d->ek, d->ek_len));
     dps_write_text(w, "\",\"storageRootKey\":\"");
     dps_write_base64(w, bytes_of(d->srk, d->srk_len));
@@ -562,7 +484,7 @@ static void write_registration(struct dps_device *d, struct bytes_writer *w)
         bytes_write_bytes(w, d->config->payload);
     }
     dps_write_text(w, "}");
-    fill_in_length(w, length_end);
+    fill_in_length(w, body);
 }
 
 static void build_register(struct dps_device *d, struct bytes_writer *w)
@@ -574,6 +496,17 @@ static void build_register(struct dps_device *d, struct bytes_writer *w)
 static void build_register_signed(struct dps_device *d, struct bytes_writer *w)
 {
     write_registration(d, w);
+}
+
+/* A JSON string into a field. A member that is missing, or there twice, is empty, and that is no string. */
+static int keep_string(struct bytes value, char *field, size_t size)
+{
+    size_t len;
+    const int error = dps_json_string(value, (uint8_t *)field, size - 1, &len);
+    if (error == 0) {
+        field[len] = '\0';
+    }
+    return error;
 }
 
 /* An activation blob in a JSON member, decoded where it stands: it stays in the network buffer until the TPM has it. */
@@ -592,25 +525,18 @@ static int take_blob(struct dps_device *d, struct bytes text)
     if (error == 0) {
         error = dps_activation_parse(bytes_of(d->net + at, len), &parts);
     }
-    if (error == 0 && parts.key_public_2b.len > sizeof d->key_public) {
-        error = BYTES_E_LIMIT;
-    }
     if (error != 0) {
         return error;
     }
-    memcpy(d->key_public, parts.key_public_2b.p, parts.key_public_2b.len);
-    d->key_public_len = (uint16_t)parts.key_public_2b.len;
     d->blob_at = (uint16_t)at;
     d->blob_len = (uint16_t)len;
-    return 0;
+    return dps_keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, parts.key_public_2b);
 }
 
-static struct dps_activation blob_parts(const struct dps_device *d)
+static void read_blob(const struct dps_device *d, struct dps_activation *parts)
 {
-    struct dps_activation parts;
-    (void)dps_activation_parse(bytes_of(d->net + d->blob_at, d->blob_len),
-                               &parts); /* was checked by take_blob */
-    return parts;
+    /* It was checked by take_blob. */
+    (void)dps_activation_parse(bytes_of(d->net + d->blob_at, d->blob_len), parts);
 }
 
 /* errorCode, and the first of the texts that are there, for the user. */
@@ -663,7 +589,6 @@ static int read_challenge(struct dps_device *d, struct bytes body)
     struct bytes root;
     struct bytes key;
     struct bytes name;
-    size_t len = 0;
     if (d->http_status != 401) {
         return refused(d, body);
     }
@@ -680,13 +605,8 @@ static int read_challenge(struct dps_device *d, struct bytes body)
     if (dps_json_member(root, "keyName", &name) != 0 || dps_json_kind(name) == DPS_JSON_NULL) {
         name = bytes_of_text("\"registration\"");
     }
-    error = dps_json_string(name, (uint8_t *)d->key_name, sizeof d->key_name - 1, &len);
-    if (error != 0) {
-        return error;
-    }
-    d->key_name[len] = '\0';
-    error = take_blob(d, key);
-    return error;
+    error = keep_string(name, d->key_name, sizeof d->key_name);
+    return error == 0 ? take_blob(d, key) : error;
 }
 
 /* ---- Step 7, and again in step 9: a key travels from the service into the TPM -------------------------- */
@@ -705,7 +625,9 @@ static void build_proof_session(struct dps_device *d, struct bytes_writer *w)
 /* A policy session without a key: for a kept key, and where sessions with one are not wanted. */
 static void build_plain_policy_session(struct dps_device *d, struct bytes_writer *w)
 {
-    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(dps_draw(d), TPM2_NONCE_SIZE));
+    uint8_t nonce[TPM2_NONCE_SIZE];
+    dps_draw(d, nonce);
+    tpm2_start_auth_session_build(w, TPM2_SE_POLICY, bytes_of(nonce, sizeof nonce));
 }
 
 /* TPM2_StartAuthSession [P3 r1.59 11.1]. One session serves both activations: the TPM resets its policy after
@@ -746,11 +668,12 @@ static int read_policy_secret(struct dps_device *d, struct bytes response)
  * service named is loaded beside it. */
 static void activate(struct dps_device *d, struct bytes_writer *w, bool keep_session)
 {
-    const struct dps_activation parts = blob_parts(d);
+    struct dps_activation parts;
     const struct tpm2_auth auth[2] = {
         tpm2_auth_password(bytes_of(NULL, 0)),
         tpm2_auth_policy(d->loaded[DPS_LOADED_SESSION], keep_session),
     };
+    read_blob(d, &parts);
     tpm2_activate_credential_build(w, d->srk_handle, d->ek_handle, auth, parts.id_object,
                                    parts.encrypted_secret);
 }
@@ -840,8 +763,9 @@ static struct tpm2_auth srk_auth(const struct dps_device *d, bool keep_session)
  * never leaves the TPM: what comes back is wrapped under the SRK. */
 static void build_import(struct dps_device *d, struct bytes_writer *w)
 {
-    const struct dps_activation parts = blob_parts(d);
+    struct dps_activation parts;
     const struct tpm2_auth auth = srk_auth(d, true);
+    read_blob(d, &parts);
     tpm2_import_build(w, d->srk_handle, &auth, bytes_of(d->inner_key, sizeof d->inner_key),
                       parts.key_public_2b, parts.duplicate, parts.duplicate_secret);
 }
@@ -851,15 +775,9 @@ static int read_wrapped_key(struct dps_device *d, struct bytes response)
     struct bytes private_2b;
     const int error = tpm2_import_parse(response, &d->rc, &private_2b);
     bytes_wipe(d->inner_key, sizeof d->inner_key);
-    if (error != 0) {
-        return error;
-    }
-    if (private_2b.len > sizeof d->wrapped_key) {
-        return BYTES_E_LIMIT;
-    }
-    memcpy(d->wrapped_key, private_2b.p, private_2b.len);
-    d->wrapped_key_len = (uint16_t)private_2b.len;
-    return ROW_BELOW;
+    return error != 0
+               ? error
+               : dps_keep_bytes(d->wrapped_key, sizeof d->wrapped_key, &d->wrapped_key_len, private_2b);
 }
 
 /* TPM2_Load [P3 r1.59 12.2]. After TPM2_Clear the SRK is another one, and the TPM refuses a key that was wrapped under
@@ -905,31 +823,30 @@ static int read_time(struct dps_device *d, struct bytes nothing)
 }
 
 /* The audience of a token: {idScope}/registrations/{registrationId}, or {hub}/devices/{deviceId}; percent-encoded, and
- * signed as it stands [DPS "Security tokens"]. */
-static void write_audience(struct dps_device *d, struct bytes_writer *w, bool hub)
+ * signed as it stands [DPS "Security tokens"]. It is written into the network buffer, which always has room for it:
+ * once a key is loaded, nothing of the answer that brought it is needed any more. */
+static struct bytes audience(struct dps_device *d, bool hub)
 {
-    dps_write_percent(w, bytes_of_text(hub ? d->assigned_hub : d->config->id_scope));
-    dps_write_text(w, hub ? "%2Fdevices%2F" : "%2Fregistrations%2F");
-    dps_write_percent(w, bytes_of_text(hub ? d->device_id : d->registration_id));
+    struct bytes_writer w = bytes_writer_over(d->net, sizeof d->net);
+    write_percent(&w, hub ? d->assigned_hub : d->config->id_scope);
+    dps_write_text(&w, hub ? "%2Fdevices%2F" : "%2Fregistrations%2F");
+    write_percent(&w, hub ? d->device_id : d->registration_id);
+    return bytes_written(&w);
 }
 
-/* TPM2_HMAC [P3 r1.59 15.5]. The audience is written into the network buffer: once a key is loaded, nothing of the
- * answer that brought it is needed any more. */
+/* TPM2_HMAC [P3 r1.59 15.5]. */
 static void ask_signature(struct dps_device *d, struct bytes_writer *w, bool hub)
 {
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
-    struct bytes_writer sr = bytes_writer_over(d->net, sizeof d->net);
     struct bytes_writer text = bytes_writer_over(d->token, sizeof d->token);
     d->expiry = d->now + TOKEN_LIFETIME;
-    write_audience(d, &sr, hub);
-    dps_sas_write_string_to_sign(&text, bytes_written(&sr), d->expiry);
-    bytes_writer_fail(w, sr.error != 0 ? sr.error : text.error);
+    dps_sas_write_string_to_sign(&text, audience(d, hub), d->expiry);
+    bytes_writer_fail(w, text.error);
     tpm2_hmac_build(w, d->loaded[DPS_LOADED_KEY], &auth, bytes_written(&text));
 }
 
 static int keep_signature(struct dps_device *d, struct bytes response, bool hub)
 {
-    struct bytes_writer sr = bytes_writer_over(d->net, sizeof d->net);
     struct bytes_writer token = bytes_writer_over(d->token, sizeof d->token);
     struct bytes mac;
     int error = tpm2_hmac_parse(response, &d->rc, &mac);
@@ -939,10 +856,9 @@ static int keep_signature(struct dps_device *d, struct bytes response, bool hub)
     if (error != 0) {
         return error;
     }
-    write_audience(d, &sr, hub);
-    dps_sas_write_token(&token, bytes_written(&sr), mac.p, d->expiry, bytes_of_text(hub ? "" : d->key_name));
+    dps_sas_write_token(&token, audience(d, hub), mac.p, d->expiry, bytes_of_text(hub ? "" : d->key_name));
     d->token_len = (uint16_t)token.len;
-    return sr.error != 0 ? sr.error : token.error;
+    return token.error;
 }
 
 static void build_hmac(struct dps_device *d, struct bytes_writer *w)
@@ -965,7 +881,7 @@ static void build_drop_key(struct dps_device *d, struct bytes_writer *w)
 static int read_dropped_key(struct dps_device *d, struct bytes response)
 {
     const int error = tpm2_flush_context_parse(response, &d->rc);
-    if (error != 0 && tpm2_rc_decode(d->rc).code != TPM2_RC_HANDLE) {
+    if (error != 0 && tpm2_rc_code(d->rc) != TPM2_RC_HANDLE) {
         return error;
     }
     d->rc = 0;
@@ -984,87 +900,61 @@ static uint32_t poll_delay(const struct dps_device *d)
     return d->retry_after_given ? d->retry_after_ms : POLL_MS;
 }
 
-/* Member name of object as text into a field. */
 static int take_text(struct bytes object, const char *name, char *field, size_t size)
 {
     struct bytes value;
-    size_t len = 0;
-    int error = dps_json_member(object, name, &value);
-    if (error == 0) {
-        error = dps_json_string(value, (uint8_t *)field, size - 1, &len);
-    }
-    if (error != 0) {
-        return error == BYTES_E_NOT_FOUND ? BYTES_E_FORMAT : error;
-    }
-    field[len] = '\0';
-    return 0;
+    (void)dps_json_member(object, name, &value);
+    return keep_string(value, field, size);
 }
 
 /* registrationState of an assigned device: everything that is needed must be there together, or nothing is taken. */
 static int take_assignment(struct dps_device *d, struct bytes state)
 {
-    struct bytes tpm = {0};
-    struct bytes key = {0};
+    struct bytes tpm;
+    struct bytes key;
     int error = take_text(state, "assignedHub", d->assigned_hub, sizeof d->assigned_hub);
     if (error == 0) {
         error = take_text(state, "deviceId", d->device_id, sizeof d->device_id);
     }
-    /* Both go into requests, files and terminals later on, so they must be a host name and a device ID. */
-    if (error == 0 && (!dps_host_valid(bytes_of_text(d->assigned_hub)) ||
-                       !dps_device_id_valid(bytes_of_text(d->device_id)))) {
-        error = BYTES_E_FORMAT;
+    if (error != 0) {
+        return error;
     }
-    if (error == 0 && take_text(state, "substatus", d->substatus, sizeof d->substatus) != 0) {
+    /* Both go into requests, files and terminals later on, so they must be a host name and a device ID. */
+    if (!dps_host_valid(bytes_of_text(d->assigned_hub)) ||
+        !dps_device_id_valid(bytes_of_text(d->device_id))) {
+        return BYTES_E_FORMAT;
+    }
+    if (take_text(state, "substatus", d->substatus, sizeof d->substatus) != 0) {
         d->substatus[0] = '\0'; /* informative, and absent in old versions of the protocol */
     }
-    if (error == 0) {
-        error = dps_json_member(state, "tpm", &tpm);
-    }
-    if (error == 0) {
-        error = dps_json_member(tpm, "authenticationKey", &key);
-    }
-    if (error != 0) {
-        return error == BYTES_E_NOT_FOUND ? BYTES_E_FORMAT : error;
-    }
+    (void)dps_json_member(state, "tpm", &tpm);
+    (void)dps_json_member(tpm, "authenticationKey", &key);
     return take_blob(d, key);
-}
-
-/* The reason why a registration failed is inside registrationState. */
-static void take_failure(struct dps_device *d, struct bytes state)
-{
-    keep_failure(d, state, "errorMessage", "message");
-}
-
-/* Services and their versions differ in the case of a status. */
-static bool status_is(struct bytes status, const char *word)
-{
-    uint8_t text[16];
-    size_t len;
-    return dps_json_string(status, text, sizeof text, &len) == 0 &&
-           dps_text_equal_nocase(bytes_of(text, len), bytes_of_text(word));
 }
 
 /* Returns 0: assigned, everything taken; BYTES_E_MORE: the service is still assigning; or an error. */
 static int read_registration(struct dps_device *d, struct bytes body)
 {
     struct bytes root;
-    struct bytes status = {0};
+    struct bytes status;
     struct bytes state;
-    int error = dps_json_check(body, &root);
-    if (error == 0) {
-        error = dps_json_member(root, "status", &status);
-    }
+    const int error = dps_json_check(body, &root);
     if (error != 0) {
-        return error == BYTES_E_NOT_FOUND ? BYTES_E_FORMAT : error;
+        return error;
     }
-    if (status_is(status, "assigning")) {
+    if (dps_json_member(root, "status", &status) != 0) {
+        return BYTES_E_FORMAT;
+    }
+    /* Services and their versions differ in the case of a status. */
+    if (dps_json_word_is(status, "assigning")) {
         return BYTES_E_MORE;
     }
     /* It was called registrationStatus before 2017-11-15. */
     const bool found = dps_json_member(root, "registrationState", &state) == 0 ||
                        dps_json_member(root, "registrationStatus", &state) == 0;
-    if (!status_is(status, "assigned")) {
-        take_failure(d, found ? state : root);
+    if (!dps_json_word_is(status, "assigned")) {
+        /* The reason why it failed is inside registrationState. */
+        keep_failure(d, found ? state : root, "errorMessage", "message");
         return BYTES_E_REFUSED;
     }
     return found ? take_assignment(d, state) : BYTES_E_FORMAT;
@@ -1098,7 +988,7 @@ static void build_poll(struct dps_device *d, struct bytes_writer *w)
     dps_write_text(w, "GET /");
     write_registration_path(d, w);
     dps_write_text(w, "/operations/");
-    dps_write_percent(w, bytes_of_text(d->operation_id));
+    write_percent(w, d->operation_id);
     fill_in_length(w, write_headers(d, w, JSON));
 }
 
@@ -1172,12 +1062,15 @@ static int read_asked_time(struct dps_device *d, struct bytes body)
 /* [IoT Hub "Send device event"]: device to cloud, one message. */
 static void build_telemetry(struct dps_device *d, struct bytes_writer *w)
 {
+    if (!d->sends) {
+        return;
+    }
     dps_write_text(w, "POST /devices/");
-    dps_write_percent(w, bytes_of_text(d->device_id));
+    write_percent(w, d->device_id);
     dps_write_text(w, "/messages/events");
-    const size_t length_end = write_headers(d, w, "application/octet-stream");
+    const size_t body = write_headers(d, w, "application/octet-stream");
     bytes_write_bytes(w, d->config->data);
-    fill_in_length(w, length_end);
+    fill_in_length(w, body);
 }
 
 static int read_telemetry_accepted(struct dps_device *d, struct bytes body)
@@ -1187,10 +1080,11 @@ static int read_telemetry_accepted(struct dps_device *d, struct bytes body)
 
 /* ---- The beginnings of a run --------------------------------------------------------------------------- */
 
-static int begin_with_keys(struct dps_device *d, const struct dps_device_config *config,
-                           const uint8_t seed[32], const struct dps_step *flow)
+static int begin(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
+                 uint8_t last_step)
 {
-    dps_engine_prepare(d, config, seed, flow);
+    dps_engine_prepare(d, config, seed, register_flow);
+    d->last_step = last_step;
     d->hardened = config->srk == DPS_SRK_HARDENED;
     return dps_engine_start(d);
 }
@@ -1209,21 +1103,15 @@ int dps_device_register(struct dps_device *d, const struct dps_device_config *co
     if (config->payload.len > 0 && dps_json_check(config->payload, &payload) != 0) {
         return BYTES_E_USAGE;
     }
-    return begin_with_keys(d, config, seed, register_flow);
-}
-
-static int begin_with_record(struct dps_device *d, const struct dps_device_config *config,
-                             const uint8_t seed[32], const struct dps_step *flow, struct bytes record)
-{
-    dps_engine_prepare(d, config, seed, flow);
-    const int error = dps_record_read(record, d);
-    return error != 0 ? error : dps_engine_start(d);
+    return begin(d, config, seed, 10);
 }
 
 int dps_device_token(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
                      struct bytes record)
 {
-    return begin_with_record(d, config, seed, token_flow, record);
+    dps_engine_prepare(d, config, seed, kept_key_flow);
+    const int error = dps_record_read(record, d);
+    return error != 0 ? error : dps_engine_start(d);
 }
 
 int dps_device_send(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
@@ -1232,17 +1120,19 @@ int dps_device_send(struct dps_device *d, const struct dps_device_config *config
     if (config->hub_port == 0) {
         return BYTES_E_USAGE;
     }
-    return begin_with_record(d, config, seed, send_flow, record);
+    const int error = dps_device_token(d, config, seed, record);
+    d->sends = true;
+    return error;
 }
 
 int dps_device_read_ek(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return dps_engine_begin(d, config, seed, ek_flow);
+    return begin(d, config, seed, 1);
 }
 
 int dps_device_read_keys(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32])
 {
-    return begin_with_keys(d, config, seed, keys_flow);
+    return begin(d, config, seed, 3);
 }
 
 /* ---- Its results ---------------------------------------------------------------------------------------- */

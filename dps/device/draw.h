@@ -5,9 +5,8 @@
 
 #include "dps/device/state.h"
 
-/* 32 bytes that no other call gives: nonces, the salt of a session, jitter. All follow from the run's seed. They stand
- * in d->drawn until the next call. */
-const uint8_t *dps_draw(struct dps_device *d);
+/* 32 bytes that no other call gives: nonces, the salt of a session, jitter. All follow from the run's seed. */
+void dps_draw(struct dps_device *d, uint8_t out[CRYPTO_SHA256_SIZE]);
 /* No more: each salt follows from the seed, and from that all that the sessions have hidden. */
 void dps_draw_end(struct dps_device *d);
 

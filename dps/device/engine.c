@@ -23,28 +23,34 @@ static const struct dps_step *row_of(const struct dps_device *d)
     return &d->flow[d->row];
 }
 
-/* Something is loaded: ask the TPM to flush it. */
+/* The first handle that is loaded, or null. */
+static uint32_t *first_loaded(struct dps_device *d)
+{
+    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
+        if (d->loaded[i] != 0) {
+            return &d->loaded[i];
+        }
+    }
+    return NULL;
+}
+
+/* If something is loaded, ask the TPM to flush it. */
 static void build_flush(struct dps_device *d)
 {
     struct bytes_writer w = bytes_writer_over(d->tpm, sizeof d->tpm);
-    d->tpm_len = 0;
-    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
-        if (d->loaded[i] != 0) {
-            tpm2_flush_context_build(&w, d->loaded[i]);
-            d->tpm_len = (uint16_t)w.len;
-            return;
-        }
+    const uint32_t *handle = first_loaded(d);
+    if (handle != NULL) {
+        tpm2_flush_context_build(&w, *handle);
     }
+    d->tpm_len = (uint16_t)w.len;
 }
 
 /* The first handle was flushed, or cannot be. */
 static void flush_next(struct dps_device *d)
 {
-    for (size_t i = 0; i < DPS_LOADED_COUNT; i++) {
-        if (d->loaded[i] != 0) {
-            d->loaded[i] = 0;
-            break;
-        }
+    uint32_t *handle = first_loaded(d);
+    if (handle != NULL) {
+        *handle = 0;
     }
     build_flush(d);
 }
@@ -131,12 +137,13 @@ static void protect(struct dps_device *d)
 static void enter(struct dps_device *d, int row)
 {
     for (;; row++) {
-        d->row = (uint8_t)row;
-        if (row_of(d)->asks == NOBODY) {
+        const struct dps_step *next = &d->flow[row];
+        if (next->asks == NOBODY || next->step > d->last_step) {
             dps_draw_end(d);
             close_flow(d);
             return;
         }
+        d->row = (uint8_t)row;
         if (d->wait_ms > 0 || build(d)) {
             return;
         }
@@ -205,6 +212,7 @@ void dps_engine_prepare(struct dps_device *d, const struct dps_device_config *co
     memset(d, 0, sizeof *d);
     d->config = config;
     d->flow = flow;
+    d->last_step = UINT8_MAX;
     memcpy(d->seed, seed, sizeof d->seed);
     if (config->ek_name.len == sizeof d->ek_expected) {
         memcpy(d->ek_expected, config->ek_name.p, sizeof d->ek_expected);
@@ -266,7 +274,7 @@ static bool try_later(struct dps_device *d, struct bytes response)
     bytes_skip(&r, 6); /* tag and size */
     const uint32_t rc = bytes_read_u32(&r);
     const unsigned limit = d->closing ? FLUSH_ATTEMPTS_MAX : TPM_ATTEMPTS_MAX;
-    if (r.error != 0 || !tpm2_rc_decode(rc).retry || d->attempts >= limit) {
+    if (r.error != 0 || !tpm2_rc_retry(rc) || d->attempts >= limit) {
         return false;
     }
     d->wait_ms = UINT32_C(10) << d->attempts++;

@@ -81,16 +81,10 @@ bool dps_device_asks_network(const struct dps_device *d);
 /* Wipe everything. */
 void dps_device_wipe(struct dps_device *d);
 
-/* Begin a flow: walk this table (dps/device/step.h). In two steps, where the first row depends on something that is set
- * in between. start and begin return as the beginnings of a run do. */
+/* Begin a flow: walk this table (dps/device/step.h). In two steps, since the first row depends on what is set in
+ * between. start returns as the beginnings of a run do. */
 void dps_engine_prepare(struct dps_device *d, const struct dps_device_config *config, const uint8_t seed[32],
                         const struct dps_step *flow);
 int dps_engine_start(struct dps_device *d);
-static inline int dps_engine_begin(struct dps_device *d, const struct dps_device_config *config,
-                                   const uint8_t seed[32], const struct dps_step *flow)
-{
-    dps_engine_prepare(d, config, seed, flow);
-    return dps_engine_start(d);
-}
 
 #endif

@@ -44,12 +44,14 @@ void dps_headers_keep(struct dps_device *d)
  * return in step. */
 bool dps_headers_ask_again(struct dps_device *d)
 {
+    uint8_t random[CRYPTO_SHA256_SIZE];
     const bool busy = d->http_status == 429 || d->http_status >= 500;
     if (!busy || d->attempts >= NET_ATTEMPTS_MAX) {
         return false;
     }
     const uint32_t base = d->retry_after_given ? d->retry_after_ms : UINT32_C(1000) << d->attempts;
-    d->wait_ms = 1 + base + base / 512 * dps_draw(d)[0];
+    dps_draw(d, random);
+    d->wait_ms = 1 + base + base / 512 * random[0];
     d->attempts++;
     return true;
 }

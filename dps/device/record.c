@@ -2,11 +2,10 @@
 #include "dps/device/record.h"
 #include <string.h>
 
-#define MARK_SIZE 4
+/* A record begins with this mark, and a digit that is '1' and: */
+static const uint8_t mark[] = {'D', 'P', 'S'};
 #define HARDENED 1 /* the SRK */
 #define KNOWS_EK 2 /* the Name of the EK is in it */
-static const uint8_t marks[4][MARK_SIZE] = {
-    {'D', 'P', 'S', '1'}, {'D', 'P', 'S', '2'}, {'D', 'P', 'S', '3'}, {'D', 'P', 'S', '4'}};
 
 int dps_keep_text(char *field, size_t size, struct bytes text)
 {
@@ -25,6 +24,18 @@ int dps_keep_text(char *field, size_t size, struct bytes text)
     return 0;
 }
 
+int dps_keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes bytes)
+{
+    if (bytes.len > size) {
+        return BYTES_E_LIMIT;
+    }
+    if (bytes.len > 0) {
+        memcpy(field, bytes.p, bytes.len);
+    }
+    *len = (uint16_t)bytes.len;
+    return 0;
+}
+
 /* SHA-256 of what was written from begin on. */
 static void write_digest(struct bytes_writer *w, size_t begin)
 {
@@ -36,14 +47,20 @@ static void write_digest(struct bytes_writer *w, size_t begin)
     }
 }
 
+static void write_text(struct bytes_writer *w, const char *text)
+{
+    bytes_write_2b(w, bytes_of_text(text));
+}
+
 void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
 {
     const size_t begin = w->len;
-    bytes_write_bytes(w, bytes_of(marks[d->hardened ? KNOWS_EK | HARDENED : KNOWS_EK], MARK_SIZE));
-    bytes_write_2b(w, bytes_of_text(d->config->id_scope));
-    bytes_write_2b(w, bytes_of_text(d->registration_id));
-    bytes_write_2b(w, bytes_of_text(d->assigned_hub));
-    bytes_write_2b(w, bytes_of_text(d->device_id));
+    bytes_write_bytes(w, bytes_of(mark, sizeof mark));
+    bytes_write_u8(w, (uint8_t)('1' + KNOWS_EK + (d->hardened ? HARDENED : 0)));
+    write_text(w, d->config->id_scope);
+    write_text(w, d->registration_id);
+    write_text(w, d->assigned_hub);
+    write_text(w, d->device_id);
     bytes_write_2b(w, bytes_of(d->srk_name, sizeof d->srk_name));
     bytes_write_2b(w, bytes_of(d->wrapped_key, d->wrapped_key_len));
     bytes_write_2b(w, bytes_of(d->key_public, d->key_public_len));
@@ -51,23 +68,11 @@ void dps_record_write(struct bytes_writer *w, const struct dps_device *d)
     write_digest(w, begin);
 }
 
-static int keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes bytes)
-{
-    if (bytes.len > size) {
-        return BYTES_E_STATE;
-    }
-    if (bytes.len > 0) {
-        memcpy(field, bytes.p, bytes.len);
-    }
-    *len = (uint16_t)bytes.len;
-    return 0;
-}
-
 /* Whole, and of which kind? */
 static int begin(struct bytes record, struct bytes_reader *r, unsigned *kind)
 {
     uint8_t digest[CRYPTO_SHA256_SIZE];
-    if (record.len < MARK_SIZE + sizeof digest) {
+    if (record.len < sizeof digest) {
         return BYTES_E_STATE;
     }
     const struct bytes content = {record.p, record.len - sizeof digest};
@@ -76,16 +81,13 @@ static int begin(struct bytes record, struct bytes_reader *r, unsigned *kind)
         return BYTES_E_STATE;
     }
     *r = bytes_reader_over(content);
-    const struct bytes mark = bytes_read_bytes(r, MARK_SIZE);
-    /*@ loop invariant *kind <= 4;
-        loop assigns *kind;
-        loop variant 4 - *kind; */
-    for (*kind = 0; *kind < sizeof marks / sizeof marks[0]; ++*kind) {
-        if (bytes_equal_public(mark, bytes_of(marks[*kind], MARK_SIZE))) {
-            return 0;
-        }
+    const struct bytes begins = bytes_read_bytes(r, sizeof mark);
+    const uint8_t digit = bytes_read_u8(r);
+    if (!bytes_equal_public(begins, bytes_of(mark, sizeof mark)) || digit < '1' || digit > '4') {
+        return BYTES_E_STATE;
     }
-    return BYTES_E_STATE;
+    *kind = (unsigned)digit - '1';
+    return 0;
 }
 
 /* The Name of the EK, by which the next run knows that it talks to the same TPM. */
@@ -100,12 +102,18 @@ static bool keep_ek(struct dps_device *d, struct bytes_reader *r, unsigned kind)
     return whole || (kind & KNOWS_EK) == 0;
 }
 
-static bool keep_texts(struct dps_device *d, struct bytes registration_id, struct bytes hub,
-                       struct bytes device_id)
+static bool keep_texts(struct dps_device *d, struct bytes_reader *r)
 {
-    return dps_keep_text(d->registration_id, sizeof d->registration_id, registration_id) == 0 &&
-           dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, hub) == 0 &&
-           dps_keep_text(d->device_id, sizeof d->device_id, device_id) == 0;
+    return dps_keep_text(d->registration_id, sizeof d->registration_id, bytes_read_2b(r)) == 0 &&
+           dps_keep_text(d->assigned_hub, sizeof d->assigned_hub, bytes_read_2b(r)) == 0 &&
+           dps_keep_text(d->device_id, sizeof d->device_id, bytes_read_2b(r)) == 0;
+}
+
+static bool keep_key(struct dps_device *d, struct bytes_reader *r)
+{
+    return dps_keep_bytes(d->wrapped_key, sizeof d->wrapped_key, &d->wrapped_key_len, bytes_read_2b(r)) ==
+               0 &&
+           dps_keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, bytes_read_2b(r)) == 0;
 }
 
 int dps_record_read(struct bytes record, struct dps_device *d)
@@ -117,19 +125,10 @@ int dps_record_read(struct bytes record, struct dps_device *d)
     }
     d->hardened = (kind & HARDENED) != 0;
     (void)bytes_read_2b(&r); /* idScope: for people and for a later registration, not for tokens */
-    const struct bytes registration_id = bytes_read_2b(&r);
-    const struct bytes hub = bytes_read_2b(&r);
-    const struct bytes device_id = bytes_read_2b(&r);
+    const bool texts = keep_texts(d, &r);
     (void)bytes_read_2b(&r); /* Name of the SRK: the TPM itself refuses the key under another one */
-    const struct bytes wrapped = bytes_read_2b(&r);
-    const struct bytes public_2b = bytes_read_2b(&r);
-    const bool ek = keep_ek(d, &r, kind);
-    if (bytes_reader_end(&r) != 0 || !ek || !keep_texts(d, registration_id, hub, device_id) ||
-        keep_bytes(d->wrapped_key, sizeof d->wrapped_key, &d->wrapped_key_len, wrapped) != 0 ||
-        keep_bytes(d->key_public, sizeof d->key_public, &d->key_public_len, public_2b) != 0) {
-        return BYTES_E_STATE;
-    }
-    return 0;
+    const bool whole = texts && keep_key(d, &r) && keep_ek(d, &r, kind);
+    return whole && bytes_reader_end(&r) == 0 ? 0 : BYTES_E_STATE;
 }
 
 int dps_record_ek_name(struct bytes record, uint8_t name[TPM2_NAME_SIZE])

@@ -24,5 +24,7 @@ int dps_record_ek_name(struct bytes record, uint8_t name[TPM2_NAME_SIZE]);
 
 /* Copy text into a zero-terminated field. Returns: 0; BYTES_E_LIMIT; BYTES_E_FORMAT for an embedded zero. */
 int dps_keep_text(char *field, size_t size, struct bytes text);
+/* Copy bytes into a field with a length. Returns: 0; BYTES_E_LIMIT. */
+int dps_keep_bytes(uint8_t *field, size_t size, uint16_t *len, struct bytes bytes);
 
 #endif

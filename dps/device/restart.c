@@ -5,10 +5,10 @@
 
 bool dps_restart_is_due(struct dps_device *d)
 {
-    const struct tpm2_rc rc = tpm2_rc_decode(d->rc);
+    const uint32_t code = tpm2_rc_code(d->rc);
     const bool lost =
-        rc.code == TPM2_RC_HANDLE || (rc.code >= TPM2_RC_REFERENCE_H0 && rc.code <= TPM2_RC_REFERENCE_S6);
-    const bool locked = d->asked_handle == TPM2_HANDLE_SRK && rc.code == TPM2_RC_BAD_AUTH;
+        code == TPM2_RC_HANDLE || (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
+    const bool locked = d->asked_handle == TPM2_HANDLE_SRK && code == TPM2_RC_BAD_AUTH;
     const bool due = (lost && !d->restarted) || (locked && !d->srk_locked);
     if (due) {
         d->restarted = d->restarted || lost;

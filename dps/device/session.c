@@ -35,7 +35,7 @@ static void start(struct dps_device *d, struct bytes_writer *w, uint8_t session_
                   const struct tpm2_salt *salt)
 {
     struct tpm2_session *s = session_type == TPM2_SE_POLICY ? &d->policy : &d->session;
-    memcpy(s->nonce_caller, dps_draw(d), sizeof s->nonce_caller);
+    dps_draw(d, s->nonce_caller);
     tpm2_start_keyed_session_build(w, session_type, bytes_of(s->nonce_caller, sizeof s->nonce_caller), salt);
     if (d->session.handle != 0) {
         take_sessions(w);
@@ -57,8 +57,8 @@ void dps_session_build_salted(struct dps_device *d, struct bytes_writer *w, uint
     if (w->error != 0) {
         return;
     }
-    memcpy(random.seed, dps_draw(d), sizeof random.seed);
-    memcpy(random.oaep, dps_draw(d), sizeof random.oaep);
+    dps_draw(d, random.seed);
+    dps_draw(d, random.oaep);
     tpm2_seed_wrap(&secret, &key, TPM2_SEED_SECRET, &random, s->key);
     bytes_wipe(&random, sizeof random);
     bytes_writer_fail(w, secret.error);
@@ -267,7 +267,7 @@ void dps_session_protect(struct dps_device *d, struct bytes_writer *w)
     complete(d, &p);
     for (size_t i = 0; i < p.use_count; i++) {
         if (p.uses[i].session != NULL) {
-            memcpy(p.uses[i].session->nonce_caller, dps_draw(d), TPM2_NONCE_SIZE);
+            dps_draw(d, p.uses[i].session->nonce_caller);
         }
     }
     tpm2_session_protect(w, &p);

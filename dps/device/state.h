@@ -79,10 +79,12 @@ struct dps_device {
     uint8_t attempts;   /* of the current row */
     uint8_t connected;  /* which host the open connection leads to, 0: none */
     uint8_t failed_row; /* where the error happened */
+    uint8_t last_step;  /* no row of a later one is walked */
     bool closing;       /* the flow has ended, well or badly; what remains is flushing */
     bool restarting;    /* ... and then it begins again, */
     bool restarted;     /* which it does once for lost handles, */
     bool hardened;      /* the SRK in use is the hardened one */
+    bool sends;         /* the run has a message for the hub */
     bool srk_locked;    /* and once because the persistent SRK has an authValue: it is passed over */
     bool overtaken;     /* and once because another registration of this device came first */
     bool reused;        /* the connection has already carried an exchange */
@@ -123,7 +125,6 @@ struct dps_device {
     uint8_t
         seed[32];   /* from the driver's entropy, and secret: all random numbers of the run follow from it */
     uint32_t draws; /* how many there were */
-    uint8_t drawn[CRYPTO_SHA256_SIZE]; /* the last one */
     struct dps_guard guard;
     struct tpm2_session session;            /* the HMAC session; handle 0: none is open */
     struct tpm2_session policy;             /* the policy session, likewise: none is open, or it has no key */

@@ -9,19 +9,17 @@
 static int check_key(struct bytes public_2b)
 {
     struct tpm2_public area;
-    const struct tpm2_public wanted = tpm2_template_hmac_key(bytes_of(NULL, 0));
     const int error = tpm2_public_parse_2b(public_2b, &area);
     if (error != 0) {
         return error;
     }
     const uint32_t given = area.attributes & ~FREE_ATTRIBUTES;
-    const uint32_t needed = wanted.attributes & ~FREE_ATTRIBUTES;
-    const bool signs = area.type == wanted.type && area.name_alg == wanted.name_alg &&
-                       area.scheme == wanted.scheme && area.scheme_hash == wanted.scheme_hash;
-    if (signs && (given | TPM2_OBJECT_USER_WITH_AUTH) == needed && given != needed) {
-        return BYTES_E_POLICY;
+    if (area.type != TPM2_ALG_KEYEDHASH || area.scheme != TPM2_ALG_HMAC ||
+        area.scheme_hash != TPM2_ALG_SHA256 ||
+        (given | TPM2_OBJECT_USER_WITH_AUTH) != (TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_SIGN_ENCRYPT)) {
+        return BYTES_E_ALGORITHM;
     }
-    return signs && given == needed ? 0 : BYTES_E_ALGORITHM;
+    return (given & TPM2_OBJECT_USER_WITH_AUTH) != 0 ? 0 : BYTES_E_POLICY;
 }
 
 int dps_activation_parse(struct bytes blob, struct dps_activation *a)

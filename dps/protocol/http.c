@@ -32,11 +32,17 @@ enum phase {
 struct framing {
     size_t hosts;
     bool has_length, chunked;
-    uint64_t length;
+    size_t length;
     bool close, keep_alive; /* options of the Connection header */
     bool expect_continue;
     bool old; /* HTTP/1.0 */
 };
+
+/* A device receives no requests. */
+static bool is_request(const struct dps_http *h)
+{
+    return DPS_WITH_SERVICE && h->role == DPS_HTTP_REQUEST;
+}
 
 /* Nothing of the message has been seen. */
 static void start(struct dps_http *h)
@@ -44,7 +50,7 @@ static void start(struct dps_http *h)
     h->phase = PHASE_START;
     h->keep_alive = h->expect_continue = false;
     h->status = 0;
-    h->scanned = h->head_len = h->line_len = 0;
+    h->scanned = h->head_len = 0;
     h->target_at = h->target_len = h->method_len = 0;
     h->body_len = h->raw_at = h->remaining = h->consumed = 0;
 }
@@ -115,8 +121,7 @@ static bool parse_version(struct bytes text, bool *old)
     return true;
 }
 
-/* [RFC 9112 3]: single spaces, no white space or fragment in the target. A device receives no requests. */
-#if DPS_WITH_SERVICE
+/* [RFC 9112 3]: single spaces, no white space or fragment in the target. */
 static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
 {
     struct bytes method, target;
@@ -135,12 +140,6 @@ static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
     h->target_len = target.len;
     return parse_version(version, old);
 }
-#else
-static bool parse_request_line(struct dps_http *h, struct bytes line, bool *old)
-{
-    return (void)h, (void)line, (void)old, false;
-}
-#endif
 
 /* [RFC 9112 4]. The space after the code is required even without a reason, but often left out. That is not ambiguous,
  * so both are accepted. */
@@ -171,11 +170,11 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
         if (rc != 0) {
             return rc;
         }
-        if (f->has_length && length != f->length) {
+        if (f->has_length && (size_t)length != f->length) {
             return BYTES_E_FORMAT;
         }
         f->has_length = true;
-        f->length = length;
+        f->length = (size_t)length;
     } else if (is_text(field->name, "transfer-encoding")) {
         if (f->chunked || !is_text(field->value, "chunked")) {
             return BYTES_E_FORMAT;
@@ -199,7 +198,7 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
     ensures \result == 0 && h->phase == 2 ==> h->remaining <= capacity - h->head_len; */
 static int begin_body(struct dps_http *h, const struct framing *f, size_t capacity)
 {
-    bool request = h->role == DPS_HTTP_REQUEST;
+    bool request = is_request(h);
     /* Chunks under HTTP/1.0 [RFC 9112 6.1] and a length beside chunks [RFC 9112 6.3] are faulty framing; neither
      * comes from an honest sender, so they are refused before it matters whether there is a body. */
     if (f->chunked && (f->has_length || f->old)) {
@@ -221,7 +220,7 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
             return BYTES_E_LIMIT;
         }
         h->phase = PHASE_LENGTH;
-        h->remaining = (size_t)f->length;
+        h->remaining = f->length;
     } else {
         h->phase = PHASE_UNTIL_CLOSE;
         h->keep_alive = false;
@@ -236,9 +235,8 @@ static int parse_head(struct dps_http *h, const uint8_t *buffer, size_t capacity
     struct framing framing = {0};
     struct bytes rest = bytes_of(buffer, h->head_len);
     struct bytes line = dps_http_line_next(&rest);
-    h->line_len = line.len;
-    bool ok = h->role == DPS_HTTP_REQUEST ? parse_request_line(h, line, &framing.old)
-                                          : parse_status_line(h, line, &framing.old);
+    bool ok =
+        is_request(h) ? parse_request_line(h, line, &framing.old) : parse_status_line(h, line, &framing.old);
     if (!ok) {
         return BYTES_E_FORMAT;
     }
@@ -264,7 +262,7 @@ static int step_start(struct dps_http *h, uint8_t *buffer, size_t *len)
     if (*len == 0) {
         return BYTES_E_MORE;
     }
-    if (h->role == DPS_HTTP_REQUEST && buffer[0] == '\r') {
+    if (is_request(h) && buffer[0] == '\r') {
         if (*len == 1) {
             return BYTES_E_MORE;
         }
@@ -290,7 +288,7 @@ static int step_head(struct dps_http *h, uint8_t *buffer, size_t *len, size_t ca
         return rc;
     }
     rc = parse_head(h, buffer, capacity);
-    if (rc != 0 || h->role == DPS_HTTP_REQUEST || h->status >= 200) {
+    if (rc != 0 || is_request(h) || h->status >= 200) {
         return rc;
     }
     /* Interim responses may precede the final one, asked for or not, and may be ignored [RFC 9110 15.2], but their
@@ -349,12 +347,10 @@ static int step_chunk_size(struct dps_http *h, const uint8_t *buffer, size_t len
     }
     (void)dps_split(line, ';', &digits);
     /* "Bad" white space must be understood, but only between the size and an extension [RFC 9112 7.1.1]. */
-    /*@ loop invariant view(digits); loop assigns digits.len; loop variant digits.len; */
-    while (digits.len < line.len && digits.len > 0 &&
-           dps_trim(bytes_of(&digits.p[digits.len - 1], 1)).len == 0) {
-        digits.len--;
+    if (digits.len < line.len) {
+        digits = dps_trim(digits);
     }
-    if (digits.len == 0) {
+    if (digits.len == 0 || digits.p != line.p) {
         return BYTES_E_FORMAT;
     }
     bool too_large = false;

@@ -32,7 +32,6 @@ struct dps_http {
     uint16_t status;      /* response */
     size_t scanned;       /* bytes already searched for the end of the head */
     size_t head_len;      /* start line and headers with the final empty line; 0 until it was seen */
-    size_t line_len;      /* start line without its line end */
     size_t target_at, target_len; /* request: offset and length of the target in the buffer */
     size_t method_len;            /* request: the method is the first method_len bytes */
     size_t body_len;              /* bytes of body so far, unchunked, right after the head */

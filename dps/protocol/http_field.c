@@ -52,8 +52,10 @@ bool dps_http_field_parse(struct bytes line, struct dps_http_field *f)
 
 struct bytes dps_http_line_next(struct bytes *rest)
 {
-    struct bytes line, line_feed;
-    const struct bytes after = dps_split(*rest, '\r', &line);
-    *rest = dps_split(after, '\n', &line_feed);
+    struct bytes line;
+    *rest = dps_split(*rest, '\n', &line);
+    if (line.len > 0) {
+        line.len--; /* the CR */
+    }
     return line;
 }

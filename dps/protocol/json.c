@@ -105,21 +105,70 @@ static bool is_high_surrogate(int32_t unit)
     return unit >= 0xD800 && unit <= 0xDBFF;
 }
 
-/* A backslash and what belongs to it. Surrogates come in pairs: one alone is not a character, and readers differ in
- * what they make of it [RFC 8259 8.2]. */
-static size_t escape_end(struct bytes text, size_t at)
+/* [RFC 3629 3] */
+static size_t utf8_encode(uint32_t code, uint8_t out[4])
 {
-    if (byte_at(text, at + 1) != 'u') {
-        return escape_letter(byte_at(text, at + 1)) < ESCAPE_LETTERS ? at + 2 : 0;
+    static const uint8_t lead[5] = {0, 0, 0xC0, 0xE0, 0xF0}; /* as many leading ones as there are bytes */
+    if (code < 0x80) {
+        out[0] = (uint8_t)code;
+        return 1;
     }
-    const int32_t unit = code_unit(text, at);
+    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    /*@ loop invariant i < len && 1 <= len <= 4;
+        loop invariant (i <= 0 ==> code <= 0x1F) && (i <= 1 ==> code <= 0x7FF) && (i <= 2 ==> code <= 0x1FFFF);
+        loop invariant i <= 3 ==> code <= 0x1FFFFF;
+        loop assigns i, code, out[1 .. 3];
+        loop variant i; */
+    for (size_t i = len - 1; i > 0; i--) {
+        out[i] = (uint8_t)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    out[0] = (uint8_t)(lead[len] | code);
+    return len;
+}
+
+/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]: one alone is not a
+ * character, and readers differ in what they make of it [RFC 8259 8.2]. */
+static size_t decode_unicode(struct bytes text, size_t *at, uint8_t out[4])
+{
+    const int32_t unit = code_unit(text, *at);
     if (unit < 0 || is_low_surrogate(unit)) {
         return 0;
     }
+    *at += 6;
     if (!is_high_surrogate(unit)) {
-        return at + 6;
+        return utf8_encode((uint32_t)unit, out);
     }
-    return is_low_surrogate(code_unit(text, at + 6)) ? at + 12 : 0;
+    const int32_t low = code_unit(text, *at);
+    if (!is_low_surrogate(low)) {
+        return 0;
+    }
+    *at += 6;
+    return utf8_encode((uint32_t)(0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00)), out);
+}
+
+/* The bytes that the escape or the plain byte of a string at *at stands for; *at is moved past it. Returns how many
+ * they are, 0 if there is neither. */
+static size_t decode_next(struct bytes text, size_t *at, uint8_t out[4])
+{
+    out[0] = byte_at(text, *at);
+    if (out[0] < 0x20) {
+        return 0;
+    }
+    if (out[0] != '\\') {
+        *at += 1;
+        return 1;
+    }
+    if (byte_at(text, *at + 1) == 'u') {
+        return decode_unicode(text, at, out);
+    }
+    const size_t letter = escape_letter(byte_at(text, *at + 1));
+    if (letter == ESCAPE_LETTERS) {
+        return 0;
+    }
+    out[0] = escape_meanings[letter];
+    *at += 2;
+    return 1;
 }
 
 static size_t string_end(struct bytes text, size_t at)
@@ -132,12 +181,8 @@ static size_t string_end(struct bytes text, size_t at)
         loop assigns at;
         loop variant text.len - at; */
     while (byte_at(text, at) != '"') {
-        uint8_t c = byte_at(text, at);
-        if (c < 0x20) {
-            return 0;
-        }
-        at = c == '\\' ? escape_end(text, at) : at + 1;
-        if (at == 0) {
+        uint8_t meaning[4];
+        if (decode_next(text, &at, meaning) == 0) {
             return 0;
         }
     }
@@ -334,70 +379,14 @@ bool dps_json_next(struct bytes container, size_t *cursor, struct bytes *name, s
     return true;
 }
 
-/* [RFC 3629 3] */
-static size_t utf8_encode(uint32_t code, uint8_t out[4])
-{
-    static const uint8_t lead[5] = {0, 0, 0xC0, 0xE0, 0xF0}; /* as many leading ones as there are bytes */
-    if (code < 0x80) {
-        out[0] = (uint8_t)code;
-        return 1;
-    }
-    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    /*@ loop invariant i < len && 1 <= len <= 4;
-        loop invariant (i <= 0 ==> code <= 0x1F) && (i <= 1 ==> code <= 0x7FF) && (i <= 2 ==> code <= 0x1FFFF);
-        loop invariant i <= 3 ==> code <= 0x1FFFFF;
-        loop assigns i, code, out[1 .. 3];
-        loop variant i; */
-    for (size_t i = len - 1; i > 0; i--) {
-        out[i] = (uint8_t)(0x80 | (code & 0x3F));
-        code >>= 6;
-    }
-    out[0] = (uint8_t)(lead[len] | code);
-    return len;
-}
-
-/* The character of a \uXXXX escape, or of the two that form a surrogate pair [RFC 8259 7]. Returns 0 for zero, which
- * would end the text early in C. */
-static size_t decode_unicode(struct bytes raw, size_t *at, uint8_t out[4])
-{
-    int32_t code = code_unit(raw, *at);
-    *at += 6;
-    if (is_high_surrogate(code)) {
-        code = 0x10000 + (code - 0xD800) * 0x400 + (code_unit(raw, *at) - 0xDC00);
-        *at += 6;
-    }
-    return code > 0 ? utf8_encode((uint32_t)code, out) : 0;
-}
-
-/* The bytes that the escape or the plain byte at raw.p[*at] stands for; *at is moved past it. Returns how many they
- * are, 0 if it cannot be decoded. */
-static size_t decode_next(struct bytes raw, size_t *at, uint8_t out[4])
-{
-    out[0] = raw.p[*at];
-    if (out[0] != '\\') {
-        *at += 1;
-        return 1;
-    }
-    if (byte_at(raw, *at + 1) == 'u') {
-        return decode_unicode(raw, at, out);
-    }
-    const size_t letter = escape_letter(byte_at(raw, *at + 1));
-    if (letter == ESCAPE_LETTERS) {
-        return 0;
-    }
-    out[0] = escape_meanings[letter];
-    *at += 2;
-    return 1;
-}
-
 /* Does the raw text of a string or name, between its quotes, mean text? */
 static bool raw_is(struct bytes raw, const char *text)
 {
     struct bytes rest = bytes_of_text(text);
     size_t at = 0;
-    /*@ loop invariant view(rest) && at <= raw.len + 12;
+    /*@ loop invariant view(rest) && at <= raw.len;
         loop assigns at, rest;
-        loop variant raw.len + 12 - at; */
+        loop variant raw.len - at; */
     while (at < raw.len) {
         uint8_t bytes[4];
         size_t count = decode_next(raw, &at, bytes);
@@ -454,13 +443,13 @@ int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *l
     }
     size_t at = 0;
     size_t total = 0;
-    /*@ loop invariant total <= capacity && at <= raw.len + 12;
+    /*@ loop invariant total <= capacity && at <= raw.len;
         loop assigns at, total, out[0 .. capacity - 1];
-        loop variant raw.len + 12 - at; */
+        loop variant raw.len - at; */
     while (at < raw.len) {
         uint8_t bytes[4];
         size_t count = decode_next(raw, &at, bytes);
-        if (count == 0) {
+        if (count == 0 || bytes[0] == 0) { /* a zero would end the text early in C */
             return BYTES_E_FORMAT;
         }
         if (count > capacity - total) {

@@ -320,7 +320,7 @@ int dps_decimal_parse(struct bytes text, uint64_t maximum, uint64_t *value)
         loop variant text.len - i; */
     for (size_t i = 0; i < text.len; i++) {
         uint8_t digit = (uint8_t)(text.p[i] - '0');
-        if (sum > UINT64_MAX / 10 || sum * 10 > UINT64_MAX - digit || sum * 10 + digit > maximum) {
+        if (digit > maximum || sum > (maximum - digit) / 10) {
             return BYTES_E_LIMIT;
         }
         sum = sum * 10 + digit;

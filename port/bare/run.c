@@ -124,7 +124,7 @@ static bool record_is_dead(const struct port_bare_run *run, int error)
     case BYTES_E_STATE:
         return true;
     case BYTES_E_TPM_RC:
-        return !tpm2_rc_decode(run->device.rc).retry;
+        return !tpm2_rc_retry(run->device.rc);
     case BYTES_E_HTTP:
         return status == 401 || status == 403 || status == 404;
     default:
@@ -157,7 +157,7 @@ static bool passes(const struct port_bare_run *run, int error)
     case BYTES_E_CLOCK:
         return true;
     case BYTES_E_TPM_RC:
-        return tpm2_rc_decode(run->device.rc).retry;
+        return tpm2_rc_retry(run->device.rc);
     case BYTES_E_HTTP:
         return status == 429 || status >= 500;
     default:

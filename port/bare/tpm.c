@@ -59,7 +59,7 @@ int port_bare_tpm_startup(struct port *port, uint32_t *rc)
     if (error == 0) {
         error = tpm2_startup_parse(answer, rc);
     }
-    if (error == BYTES_E_TPM_RC && tpm2_rc_decode(*rc).code == TPM2_RC_INITIALIZE) {
+    if (error == BYTES_E_TPM_RC && tpm2_rc_code(*rc) == TPM2_RC_INITIALIZE) {
         *rc = 0;
         error = 0;
     }

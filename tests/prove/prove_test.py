@@ -142,9 +142,9 @@ MUTANTS = (
            "size > capacity - h->head_len"),
     Mutant("dps/protocol/http.c", "step_chunk_end", "have < 2) {", "have < 1) {"),
     Mutant("dps/protocol/http_message.c", "dps_http_path", "path.len - authority.len", "path.len"),
-    Mutant("dps/device/record.c", "begin", "record.len < MARK_SIZE + sizeof digest", "record.len < MARK_SIZE"),
+    Mutant("dps/device/record.c", "begin", "record.len < sizeof digest", "record.len < sizeof mark"),
     Mutant("dps/device/record.c", "dps_keep_text", "text.len >= size", "text.len > size"),
-    Mutant("dps/device/record.c", "keep_bytes", "bytes.len > size", "bytes.len > size + 1"),
+    Mutant("dps/device/record.c", "dps_keep_bytes", "bytes.len > size", "bytes.len > size + 1"),
     Mutant("dps/device/record.c", "dps_record_ek_name", " || field.len != TPM2_NAME_SIZE", ""),
 )
 

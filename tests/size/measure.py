@@ -14,6 +14,8 @@ CFLAGS = ["-std=c11", "-Os", "-mcpu=cortex-m3", "-mthumb", "-ffunction-sections"
 # No C library's headers are needed; -fbuiltin, since every firmware has memcpy and its like anyway.
 CFLAGS += ["-ffreestanding", "-fbuiltin", "-fstack-usage", "-fcallgraph-info=su"]
 CFLAGS += ["-I.", "-isystem", "port/bare/libc", "-isystem", "/usr/include/bearssl"]
+# The smallest build: no sessions, no ownership, no texts for people, no server in the same image.
+SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
 PORTING = pathlib.Path("port/PORTING.md")
 
 # A figure may differ by this much before its table counts as wrong: a tiny edit must not force an update.

@@ -31,9 +31,6 @@ BESIDES = ["dps_device_read_ek", "dps_device_read_keys", "dps_device_own", "dps_
            "dps_device_unseal"]
 DEVICE = [name for name in DEVICE_H if name not in BESIDES]
 
-# The smallest build: no ownership, no texts for people, no server in the same image.
-SMALL = ["-DDPS_PROFILE_SMALL_DEVICE=1"]
-
 NO_SESSIONS = ["-DDPS_WITH_SESSIONS=0"]
 
 KIB = 1024
@@ -45,7 +42,7 @@ PARTS_OF_USE = [("HTTP, JSON, base64 and other text", re.compile(r"dps/protocol/
 # What is reachable: title, functions, build options, target in bytes.
 USES = [
     (f"TPM commands: {len(COMMANDS)} of a device's life", TPM, [], 6.5 * KIB),
-    ("device: register, token, send; small profile", DEVICE, SMALL, 12 * KIB),
+    ("device: register, token, send; small profile", DEVICE, measure.SMALL, 16 * KIB),
     ("device: register, token, send; without sessions", DEVICE, NO_SESSIONS, None),
     ("device: register, token, send", DEVICE, [], None),
     ("device: everything of dps/device/", DEVICE_H, [], None),
@@ -69,8 +66,10 @@ STRUCTURES = [
     ("port/port.h", "struct port", "the platform's functions"),
     ("port/drive.h", "struct port_drive", "the blocking loop, with TLS connection and record buffer"),
 ]
-# Parts of larger structures: (header, expression, purpose).
+# Parts of larger structures: (header, expression, purpose, where).
+RAM_TARGET = 8 * KIB
 PARTS = [
+    ("dps/device/state.h", "sizeof(struct dps_device)", "a registration without TLS", None),
     ("dps/device/state.h", "DPS_TPM_BUFFER", "one TPM command or response", "in the engine"),
     ("dps/device/state.h", "DPS_NET_BUFFER", "one HTTP request or response", "in the engine"),
     ("dps/device/state.h", "sizeof(struct dps_device) - DPS_TPM_BUFFER - DPS_NET_BUFFER",
@@ -157,7 +156,7 @@ def measured(out, firmware):
     out.mkdir(parents=True, exist_ok=True)
     sources = measure.core_sources()
     built = [(options, measure.compile_objects(out / name, sources, options))
-             for name, options in (("default", []), ("small", SMALL), ("no_sessions", NO_SESSIONS))]
+             for name, options in (("default", []), ("small", measure.SMALL), ("no_sessions", NO_SESSIONS))]
     objects = built[0][1]
     uses = [(title, reachable(out, next(b for o, b in built if o == options), functions, f"use{i}"), target)
             for i, (title, functions, options, target) in enumerate(USES)]
@@ -177,7 +176,8 @@ def measured(out, firmware):
                    [(f"`{name}`", size, what) for (_, name, what), size in
                     zip(STRUCTURES, sizes_of(out, [(header, f"sizeof({name})") for header, name, _ in STRUCTURES]))])
     lines += table(("RAM of a device", "bytes", "where"),
-                   [(what, size, where) for (_, _, what, where), size in
+                   [(what, size, where or f"the engine; target {target_text(size, RAM_TARGET)}")
+                    for (_, _, what, where), size in
                     zip(PARTS, sizes_of(out, [(header, expression) for header, expression, _, _ in PARTS]))])
     variables = [f"{target}: data {data}, bss {bss}" for target, (_, data, bss) in whole.items() if data or bss]
     return "\n".join(lines[:-1]) + "\n", variables

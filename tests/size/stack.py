@@ -17,6 +17,7 @@ CALLS = pathlib.Path("tests/size/calls.txt")
 INDIRECT = "__indirect_call"
 
 TARGET = 1536
+TARGET_SMALL = 1228  # 1.2 KiB, for the small profile
 # The device side without TLS: what firmware calls, and what that calls.
 SOURCES = [p for p in measure.core_sources() if p.parent.name != "port" and not re.search("tls|explain", p.name)]
 HEADERS = ["tpm/command.h", "tpm/public.h", "tpm/auth.h", "crypto/bytes/bytes.h", "tpm/rc.h"]
@@ -44,6 +45,13 @@ class Graph:
                 self.indirect.setdefault(edge.group(1), set()).add((source, int(number)))
             elif edge:
                 self.calls.setdefault(edge.group(1), set()).add(edge.group(2))
+
+
+def graph_of(objects):
+    graph = Graph()
+    for target in objects.values():
+        graph.read(target.with_suffix(".ci"))
+    return graph
 
 
 def functions_of_rows(what, files):
@@ -187,7 +195,16 @@ def deepest(worst):
     return max((worst.of(name) for name in measure.device_functions()), key=lambda item: item[0])
 
 
-def content(worst, worst_without_rsa, firmware):
+def small_profile(out, listed):
+    """The same of the small profile, which has no sessions. What its calls may lead to, the default build has shown."""
+    graph = graph_of(measure.compile_objects(out / "small", SOURCES, measure.SMALL))
+    functions = [name for name in measure.device_functions() if name in graph.frame]
+    list(connect(graph, listed, functions))
+    worst = Worst(graph, listed)
+    return max((worst.of(name) for name in functions), key=lambda item: item[0])
+
+
+def content(worst, worst_without_rsa, small_size, firmware):
     frames = {**worst.listed.outside, **worst.graph.frame}
 
     def step(function):
@@ -206,7 +223,8 @@ def content(worst, worst_without_rsa, firmware):
              way_down(own_path), "",
              f"With it: {size} bytes. It encrypts the salt of a session, and BearSSL gives each RSA operation room",
              "for four numbers of 4096 bits, whatever the key has. TLS, which verifies signatures so, too, needs",
-             "more (the boards below). Without DPS_WITH_SESSIONS the TPM part needs no RSA.", "", way_down(path),
+             "more (the boards below). Without DPS_WITH_SESSIONS the TPM part needs no RSA.", "", way_down(path), "",
+             f"In the small profile, which has no sessions: {small_size} bytes; {TARGET_SMALL} are allowed.",
              "", "| board | deepest stack of a whole registration, TLS included |", "|---|---:|"]
     lines += [*boards(firmware), "", "| function | bytes |", "|---|---:|", *rows(worst)]
     return "\n".join(lines) + "\n"
@@ -217,16 +235,17 @@ def measured(out, firmware):
     measure.require_compiler()
     listed = Listed()
     objects = measure.compile_objects(out, SOURCES)
-    graph = Graph()
-    for target in objects.values():
-        graph.read(target.with_suffix(".ci"))
+    graph = graph_of(objects)
     roots = [*measure.device_functions(), *(name for header in HEADERS for name in measure.prototypes(header))]
     wrong = list(connect(graph, listed, roots)) + unlisted_in_tables(graph, listed, objects)
     wrong += [f"{function}: a frame that depends on its input" for function in graph.unbounded]
     worst = Worst(graph, listed)
     without_rsa = Worst(graph, listed, without=r"^br_rsa_")
-    text, size = content(worst, without_rsa, firmware), deepest(without_rsa)[0]
+    size, (small_size, _) = deepest(without_rsa)[0], small_profile(out, listed)
+    text = content(worst, without_rsa, small_size, firmware)
     wrong += [f"{size} bytes of stack but for RSA: {TARGET} are allowed"] if size > TARGET else []
+    if small_size > TARGET_SMALL:
+        wrong.append(f"{small_size} bytes of stack in the small profile: {TARGET_SMALL} are allowed")
     return text, wrong + sorted(set(worst.wrong))
 
 

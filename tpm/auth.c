@@ -39,6 +39,7 @@ void tpm2_auth_area_read(struct bytes_reader *r, size_t count)
     /*@ loop invariant 0 <= i <= count && reads(r) && r->left <= \at(r->left, Pre);
         loop invariant sticky(\at(r->error, Pre), r->error);
         loop invariant within(r->p, r->left, \at(r->p, Pre), \at(r->left, Pre));
+        loop invariant r->error == 0 ==> \at(r->left, Pre) - r->left <= 133 * i;
         loop assigns i, r->p, r->left, r->error;
         loop variant count - i; */
     for (size_t i = 0; i < count; i++) {

@@ -81,12 +81,11 @@ struct bytes bytes_read_2b(struct bytes_reader *r)
 
 struct bytes bytes_read_2b_whole(struct bytes_reader *r)
 {
-    const uint8_t *start = r->p;
-    struct bytes content = bytes_read_2b(r);
+    const size_t len = 2 + bytes_read_2b(r).len;
     if (r->error != 0) {
         return (struct bytes){0};
     }
-    return (struct bytes){.p = start, .len = 2 + content.len};
+    return (struct bytes){.p = r->p - len, .len = len};
 }
 
 /* Compared before it becomes a size_t, which on small machines is shorter. */

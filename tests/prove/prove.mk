@@ -8,7 +8,7 @@ prove:
 	@$(MAKE) --no-print-directory $(BUILD)/prove/axioms && $(BUILD)/prove/axioms
 	@/usr/bin/python3 tests/tap.py tests/prove/prove_test.py $(BUILD) $(PROVE_FILE)
 
-#: make prove-update     write the table of the last make prove into tests/prove/README.md
+#: make prove-update     write the table of the last make prove into spec-notes.md
 prove-update:
 	@python3 -B tests/prove/table.py $(BUILD)
 

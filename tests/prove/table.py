@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of tests/prove/README.md: what was proved of each source.
+"""The table of spec-notes.md, "Checked by machine": what was proved of each source.
 
     python3 tests/prove/table.py BUILD     write it, from what make prove has left in BUILD/prove"""
 import dataclasses
@@ -7,7 +7,7 @@ import json
 import pathlib
 import sys
 
-DOCUMENT = pathlib.Path("tests/prove/README.md")
+DOCUMENT = pathlib.Path("spec-notes.md")
 BEGIN, END = "<!-- table: made by make prove-update -->\n", "<!-- end of table -->\n"
 HEAD = "| source | functions | goals | without a proof | prover's seconds |\n|---|--:|--:|--:|--:|\n"
 

@@ -51,7 +51,7 @@ uint32_t tiny_activate_credential(struct tiny_call *c)
     uint8_t seed[TPM2_SEED_SIZE], storage[WRAPPED_MAX];
     struct bytes content = {0};
     const struct bytes blob = tiny_in_2b(c, 2 + 64 + 2 + 64);
-    const struct bytes secret = tiny_in_2b(c, WRAPPED_MAX);
+    const struct bytes secret = tiny_in_2b(c, TINY_WRAPPED_SEED_MAX);
     if (tiny_in_end(c) != 0) {
         return tiny_in_end(c);
     }
@@ -90,16 +90,8 @@ static uint32_t read_import(struct tiny_call *c, struct import *p)
     p->inner_key = tiny_in_2b(c, 32);
     p->public_2b = tiny_in_public(c, &p->area);
     p->duplicate = tiny_in_2b(c, WRAPPED_MAX);
-    p->secret = tiny_in_2b(c, WRAPPED_MAX);
-    p->symmetric = tiny_in_u16(c);
-    if (p->symmetric == TPM2_ALG_AES) {
-        const uint16_t bits = bytes_read_u16(&c->in), mode = bytes_read_u16(&c->in);
-        if (bits != 128 || mode != TPM2_ALG_CFB) {
-            tiny_in_refuse(c, c->in.error != 0 ? TPM2_RC_INSUFFICIENT : bits != 128 ? TPM2_RC_VALUE : TPM2_RC_MODE);
-        }
-    } else if (p->symmetric != TPM2_ALG_NULL) {
-        tiny_in_refuse(c, TPM2_RC_SYMMETRIC);
-    }
+    p->secret = tiny_in_2b(c, TINY_WRAPPED_SEED_MAX);
+    p->symmetric = tiny_in_symmetric(c);
     return tiny_in_end(c);
 }
 
@@ -128,13 +120,11 @@ static uint32_t inner_open(struct bytes inner_key, struct bytes name, uint8_t *s
     uint8_t expected[CRYPTO_SHA256_SIZE];
     (void)crypto_aes_cfb_decrypt(inner_key, NULL, storage + (content->p - storage), content->len);
     struct bytes_reader r = bytes_reader_over(*content);
-    const struct bytes digest = bytes_read_2b(&r);
+    struct bytes digest;
+    const uint32_t rc = tiny_digest_read(&r, &digest);
     *content = bytes_of(r.p, r.left);
-    if (r.error != 0) {
-        return TPM2_RC_INSUFFICIENT;
-    }
-    if (digest.len != sizeof expected) {
-        return TPM2_RC_SIZE;
+    if (rc != 0) {
+        return rc;
     }
     crypto_sha256((const struct bytes[]){*content, name}, 2, expected);
     return bytes_equal_public(digest, bytes_of(expected, sizeof expected)) ? TPM2_RC_SUCCESS : TPM2_RC_INTEGRITY;
@@ -158,15 +148,16 @@ static uint32_t unwrap(const struct tiny_object *parent, const struct import *p,
     if (rc == 0 && p->symmetric == TPM2_ALG_AES) {
         rc = inner_open(p->inner_key, name, storage, &content);
     }
-    if (rc == 0 && tiny_sensitive_read(content, sensitive) != 0) {
-        rc = TPM2_RC_SIZE;
+    struct bytes_reader r = bytes_reader_over(content);
+    if (rc == 0) {
+        rc = tiny_sensitive_read(&r, sensitive);
     }
     bytes_wipe(storage, sizeof storage);
     return rc != 0 ? rc | TINY_P(3) : TPM2_RC_SUCCESS;
 }
 
-/* The key is put together, so that everything about it is checked, and goes out again, wrapped as a child of this parent:
- * from now on TPM2_Load takes it. */
+/* The key goes out again, wrapped as a child of this parent: from now on TPM2_Load takes it. Under a parent that cannot
+ * leave the TPM it is put together first, so that everything about it is checked now. */
 uint32_t tiny_import(struct tiny_call *c)
 {
     const struct tiny_object *parent = tiny_object_find(c->tpm, c->handles[0]);
@@ -183,7 +174,7 @@ uint32_t tiny_import(struct tiny_call *c)
     }
     tpm2_name_of(p.public_2b, name);
     rc = unwrap(parent, &p, bytes_of(name, sizeof name), &sensitive);
-    if (rc == 0) {
+    if (rc == 0 && (parent->area.attributes & TPM2_OBJECT_FIXED_TPM) != 0) {
         const uint32_t wrong = tiny_public_check(&p.area, false);
         rc = wrong != 0 ? wrong | TINY_P(2) : tiny_object_fill(&key, p.public_2b, &sensitive, 2, 3);
     }
@@ -209,7 +200,7 @@ uint32_t tiny_rewrap(struct tiny_call *c)
     struct bytes_writer out_secret = bytes_writer_over(secret_bytes, sizeof secret_bytes);
     const struct bytes duplicate = tiny_in_2b(c, WRAPPED_MAX);
     const struct bytes name = tiny_in_2b(c, 66);
-    const struct bytes secret = tiny_in_2b(c, WRAPPED_MAX);
+    const struct bytes secret = tiny_in_2b(c, TINY_WRAPPED_SEED_MAX);
     if (tiny_in_end(c) != 0) {
         return tiny_in_end(c);
     }

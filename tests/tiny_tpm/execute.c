@@ -93,32 +93,17 @@ uint32_t tiny_in_u32(struct tiny_call *c)
     return value;
 }
 
+/* A size that is too large is seen before bytes that are missing. */
 struct bytes tiny_in_2b(struct tiny_call *c, size_t max)
 {
     struct bytes_reader size = c->in;
-    const bool too_long = bytes_read_u16(&size) > max;
-    const struct bytes value = bytes_read_2b(&c->in);
-    if (too_long && c->rc == 0 && size.error == 0) {
-        c->in.error = 0;
-        count(c);
-        tiny_in_refuse(c, TPM2_RC_SIZE);
-        return value;
-    }
+    const bool too_long = bytes_read_u16(&size) > max && size.error == 0;
+    const struct bytes value = too_long ? bytes_of(NULL, 0) : bytes_read_2b(&c->in);
     count(c);
+    if (too_long) {
+        tiny_in_refuse(c, TPM2_RC_SIZE);
+    }
     return value;
-}
-
-/* What exactly could not be read [P2 r1.59 12.2]. */
-static uint32_t public_error(struct bytes whole)
-{
-    struct bytes_reader r = bytes_reader_over(whole);
-    bytes_skip(&r, 2);
-    const uint16_t type = bytes_read_u16(&r);
-    const uint16_t name_alg = bytes_read_u16(&r);
-    return r.error != 0                                              ? TPM2_RC_INSUFFICIENT
-           : type != TPM2_ALG_RSA && type != TPM2_ALG_KEYEDHASH      ? TPM2_RC_TYPE
-           : name_alg != TPM2_ALG_SHA256                             ? TPM2_RC_HASH
-                                                                     : TPM2_RC_VALUE;
 }
 
 #define KNOWN_ATTRIBUTES                                                                                     \
@@ -126,36 +111,114 @@ static uint32_t public_error(struct bytes whole)
      TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_ADMIN_WITH_POLICY | TPM2_OBJECT_NO_DA |                         \
      TPM2_OBJECT_ENCRYPTED_DUPLICATION | TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_DECRYPT | TPM2_OBJECT_SIGN_ENCRYPT)
 
-struct bytes tiny_in_public(struct tiny_call *c, struct tpm2_public *area)
+static bool is_scheme(uint16_t type, uint16_t scheme)
 {
-    const struct bytes whole = bytes_read_2b_whole(&c->in);
-    count(c);
-    *area = (struct tpm2_public){0};
-    if (c->rc != 0) {
-        return whole;
-    }
-    const int error = tpm2_public_parse_2b(whole, area);
-    if (whole.len == 2 || whole.len > TINY_PUBLIC_MAX) {
-        tiny_in_refuse(c, TPM2_RC_SIZE);
-    } else if (error == BYTES_E_ALGORITHM) {
-        tiny_in_refuse(c, public_error(whole));
-    } else if (error != 0) {
-        tiny_in_refuse(c, TPM2_RC_SIZE);
-    } else if ((area->attributes & ~(uint32_t)KNOWN_ATTRIBUTES) != 0) {
-        tiny_in_refuse(c, TPM2_RC_RESERVED_BITS);
-    } else if (area->type == TPM2_ALG_RSA && area->key_bits != 8 * TINY_RSA_BYTES) {
-        tiny_in_refuse(c, TPM2_RC_VALUE);
-    }
-    return whole;
+    return scheme == TPM2_ALG_NULL ||
+           (type == TPM2_ALG_KEYEDHASH ? scheme == TPM2_ALG_HMAC
+                                       : scheme == TPM2_ALG_RSAES || scheme == TPM2_ALG_OAEP ||
+                                             scheme == TPM2_ALG_RSASSA || scheme == TPM2_ALG_RSAPSS);
 }
 
-void tiny_in_sensitive(struct tiny_call *c, bool may_be_empty, struct tiny_sensitive *sensitive)
+/* Is the field that was read last one that this TPM knows? The first that is not, or is not there, decides. */
+static void expect(const struct bytes_reader *r, bool known, uint32_t code, uint32_t *rc)
 {
-    const struct bytes whole = bytes_read_2b_whole(&c->in);
+    if (*rc == 0 && (r->error != 0 || !known)) {
+        *rc = r->error != 0 ? TPM2_RC_INSUFFICIENT : code;
+    }
+}
+
+static void expect_2b(struct bytes_reader *r, size_t max, uint32_t *rc)
+{
+    struct bytes_reader size = *r;
+    const bool fits = bytes_read_u16(&size) <= max;
+    expect(&size, fits, TPM2_RC_SIZE, rc);
+    (void)bytes_read_2b(r);
+    expect(r, true, 0, rc);
+}
+
+/* TPMT_SYM_DEF_OBJECT [P2 r1.59 11.1.7]: AES-128-CFB or none. */
+static void expect_symmetric(struct bytes_reader *r, uint32_t *rc)
+{
+    const uint16_t symmetric = bytes_read_u16(r);
+    expect(r, symmetric == TPM2_ALG_AES || symmetric == TPM2_ALG_NULL, TPM2_RC_SYMMETRIC, rc);
+    if (symmetric == TPM2_ALG_AES) {
+        expect(r, bytes_read_u16(r) == 128, TPM2_RC_VALUE, rc);
+        expect(r, bytes_read_u16(r) == TPM2_ALG_CFB, TPM2_RC_MODE, rc);
+    }
+}
+
+/* TPMT_PUBLIC, field by field [P2 r1.59 12.2.4]. Returns: a code without number. */
+static uint32_t walk_public(struct bytes_reader *r)
+{
+    uint32_t rc = TPM2_RC_SUCCESS;
+    const uint16_t type = bytes_read_u16(r);
+    const bool rsa = type == TPM2_ALG_RSA;
+    expect(r, rsa || type == TPM2_ALG_KEYEDHASH, TPM2_RC_TYPE, &rc);
+    expect(r, bytes_read_u16(r) == TPM2_ALG_SHA256, TPM2_RC_HASH, &rc);
+    expect(r, (bytes_read_u32(r) & ~(uint32_t)KNOWN_ATTRIBUTES) == 0, TPM2_RC_RESERVED_BITS, &rc);
+    expect_2b(r, TINY_DIGEST_MAX, &rc);
+    if (rsa) {
+        expect_symmetric(r, &rc);
+    }
+    const uint16_t scheme = bytes_read_u16(r);
+    expect(r, is_scheme(type, scheme), TPM2_RC_VALUE, &rc);
+    if (scheme != TPM2_ALG_NULL && scheme != TPM2_ALG_RSAES) {
+        expect(r, bytes_read_u16(r) == TPM2_ALG_SHA256, TPM2_RC_HASH, &rc);
+    }
+    if (rsa) {
+        expect(r, bytes_read_u16(r) == 8 * TINY_RSA_BYTES, TPM2_RC_VALUE, &rc);
+        const uint32_t exponent = bytes_read_u32(r);
+        expect(r, exponent == 0 || exponent == 65537, TPM2_RC_VALUE, &rc);
+    }
+    expect_2b(r, rsa ? TINY_WRAPPED_SEED_MAX : TINY_DIGEST_MAX, &rc);
+    return rc;
+}
+
+uint16_t tiny_in_symmetric(struct tiny_call *c)
+{
+    struct bytes_reader peek = c->in;
+    uint32_t rc = TPM2_RC_SUCCESS;
+    expect_symmetric(&c->in, &rc);
+    c->parameter++;
+    if (rc != 0) {
+        tiny_in_refuse(c, rc);
+    }
+    return bytes_read_u16(&peek);
+}
+
+/* The content is read first, its declared size is compared afterwards. */
+struct bytes tiny_in_public(struct tiny_call *c, struct tpm2_public *area)
+{
+    const uint8_t *begin = c->in.p;
+    const uint16_t size = bytes_read_u16(&c->in);
+    struct bytes_reader r = c->in;
+    *area = (struct tpm2_public){0};
     count(c);
+    if (c->rc != 0) {
+        return bytes_of(begin, 0);
+    }
+    uint32_t rc = size > 0 ? walk_public(&r) : TPM2_RC_SIZE;
+    if (rc == 0 && (size_t)(r.p - c->in.p) != size) {
+        rc = TPM2_RC_SIZE;
+    }
+    if (rc != 0) {
+        tiny_in_refuse(c, rc);
+        return bytes_of(begin, 0);
+    }
+    *area = tpm2_public_read(&c->in);
+    return bytes_of(begin, 2U + size);
+}
+
+void tiny_in_sensitive(struct tiny_call *c, struct tiny_sensitive *sensitive)
+{
+    struct bytes_reader size = c->in;
+    const bool empty = bytes_read_u16(&size) == 0 && size.error == 0;
     *sensitive = (struct tiny_sensitive){0};
-    if (c->rc == 0 && !(may_be_empty && whole.len == 2) && tiny_sensitive_read(whole, sensitive) != 0) {
-        tiny_in_refuse(c, TPM2_RC_SIZE);
+    const uint32_t rc = empty ? TPM2_RC_SUCCESS : tiny_sensitive_read(&c->in, sensitive);
+    c->in = empty ? size : c->in;
+    c->parameter++;
+    if (rc != 0) {
+        tiny_in_refuse(c, rc);
     }
 }
 
@@ -166,9 +229,15 @@ uint32_t tiny_in_end(struct tiny_call *c)
 
 /* ---- Handles ---- */
 
-static bool is_object(uint32_t handle)
+bool tiny_is_object(uint32_t handle)
 {
-    return handle >> TPM2_HT_SHIFT == TPM2_HT_TRANSIENT || handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
+    return handle - TPM2_HR_TRANSIENT < TINY_OBJECTS || handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
+}
+
+/* 64 numbers for active sessions, as many TPMs have, although fewer are loaded at a time. */
+bool tiny_is_session(uint32_t handle, uint32_t type)
+{
+    return handle >> TPM2_HT_SHIFT == type && (handle & 0x00FFFFFF) < 64;
 }
 
 static bool is_of_kind(uint32_t handle, enum tiny_kind kind)
@@ -176,13 +245,13 @@ static bool is_of_kind(uint32_t handle, enum tiny_kind kind)
     const bool hierarchy = tiny_hierarchy_index(handle) >= 0;
     switch (kind) {
     case TINY_KEY:
-        return is_object(handle);
+        return tiny_is_object(handle);
     case TINY_KEY_OR_NULL:
-        return is_object(handle) || handle == TPM2_RH_NULL;
+        return tiny_is_object(handle) || handle == TPM2_RH_NULL;
     case TINY_ENTITY:
-        return is_object(handle) || (hierarchy && handle != TPM2_RH_NULL);
+        return tiny_is_object(handle) || (hierarchy && handle != TPM2_RH_NULL);
     case TINY_ENTITY_OR_NULL:
-        return is_object(handle) || hierarchy;
+        return tiny_is_object(handle) || hierarchy;
     case TINY_HIERARCHY:
         return hierarchy && handle != TPM2_RH_LOCKOUT;
     case TINY_OWNED:
@@ -192,7 +261,7 @@ static bool is_of_kind(uint32_t handle, enum tiny_kind kind)
     case TINY_PROVISIONS:
         return handle == TPM2_RH_OWNER || handle == TPM2_RH_PLATFORM;
     case TINY_POLICY:
-        return handle >> TPM2_HT_SHIFT == TPM2_HT_POLICY_SESSION;
+        return tiny_is_session(handle, TPM2_HT_POLICY_SESSION);
     case TINY_NO_HANDLE:
         break;
     }
@@ -216,7 +285,7 @@ static uint32_t read_handles(struct tiny_call *c)
     }
     for (size_t i = 0; i < n; i++) {
         const bool persistent = c->handles[i] >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
-        const bool object = is_object(c->handles[i]);
+        const bool object = tiny_is_object(c->handles[i]);
         if (object ? tiny_object_find(c->tpm, c->handles[i]) == NULL
                    : c->command->kinds[i] == TINY_POLICY && tiny_session_find(c->tpm, c->handles[i]) == NULL) {
             return persistent ? TPM2_RC_HANDLE | TINY_H(i + 1) : TPM2_RC_REFERENCE_H0 + (uint32_t)i;
@@ -244,7 +313,7 @@ static uint32_t read_header(struct tiny_call *c, size_t len, bool *sessions)
     if (c->command == NULL) {
         return TPM2_RC_COMMAND_CODE;
     }
-    return c->tpm->started || code == TPM2_CC_STARTUP ? TPM2_RC_SUCCESS : TPM2_RC_INITIALIZE;
+    return c->tpm->started != (code == TPM2_CC_STARTUP) ? TPM2_RC_SUCCESS : TPM2_RC_INITIALIZE;
 }
 
 size_t tiny_tpm_execute(struct tiny_tpm *t, struct bytes command, uint8_t *response)
@@ -269,9 +338,7 @@ size_t tiny_tpm_execute(struct tiny_tpm *t, struct bytes command, uint8_t *respo
         rc = c.command->run(&c);
     }
     const bool success = rc == 0;
-    bytes_write_u16(&w, rc == TPM2_RC_BAD_TAG       ? TPM2_ST_RSP_COMMAND
-                        : success && sessions ? TPM2_ST_SESSIONS
-                                                    : TPM2_ST_NO_SESSIONS);
+    bytes_write_u16(&w, success && sessions ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS);
     bytes_write_u32(&w, 0);
     bytes_write_u32(&w, rc);
     if (success && returns_handle) {

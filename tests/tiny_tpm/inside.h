@@ -73,12 +73,19 @@ uint32_t tiny_in_u32(struct tiny_call *c);
 struct bytes tiny_in_2b(struct tiny_call *c, size_t max);
 /* TPM2B_PUBLIC, size included; what cannot be read is refused here. */
 struct bytes tiny_in_public(struct tiny_call *c, struct tpm2_public *area);
-void tiny_in_sensitive(struct tiny_call *c, bool may_be_empty, struct tiny_sensitive *sensitive);
+/* TPM2B_SENSITIVE; type 0: it was empty. */
+void tiny_in_sensitive(struct tiny_call *c, struct tiny_sensitive *sensitive);
+/* TPMT_SYM_DEF: TPM2_ALG_AES or TPM2_ALG_NULL. */
+uint16_t tiny_in_symmetric(struct tiny_call *c);
 /* Refuse the parameter that was read last. */
 void tiny_in_refuse(struct tiny_call *c, uint32_t rc);
 /* Nothing may be left. Returns: c->rc. */
 uint32_t tiny_in_end(struct tiny_call *c);
 const struct tiny_command *tiny_command_find(uint32_t code);
+
+/* Can a handle of this number be one? [P2 r1.59 7.4] */
+bool tiny_is_object(uint32_t handle);
+bool tiny_is_session(uint32_t handle, uint32_t type);
 
 /* ---- sessions.c ---- */
 
@@ -97,6 +104,10 @@ struct tiny_object *tiny_object_place(struct tiny_tpm *t, uint32_t first_handle)
 bool tiny_is_parent(const struct tiny_object *o);
 /* May a template or a loaded object be this? fixed: what is above it is fixedTPM. Returns a code without number. */
 uint32_t tiny_public_check(const struct tpm2_public *area, bool fixed);
+/* Part of it: do scheme and attributes agree? */
+uint32_t tiny_scheme_check(const struct tpm2_public *area);
+/* More: of what is to be made. data_len: of what the caller gives to be kept. */
+uint32_t tiny_creation_check(const struct tpm2_public *area, bool fixed, size_t data_len);
 /* Put both halves together and see whether they belong to each other. sensitive: null for a public area alone.
  *   number_public, number_private  the parameters to blame */
 uint32_t tiny_object_fill(struct tiny_object *o, struct bytes public_2b, const struct tiny_sensitive *sensitive,
@@ -109,10 +120,13 @@ uint32_t tiny_object_load(struct tiny_call *c, uint32_t hierarchy, const struct 
 uint32_t tiny_object_make(const struct tpm2_public *template_area, struct crypto_drbg *random,
                           struct tiny_sensitive *sensitive, uint8_t *public_2b, size_t *public_len);
 void tiny_sensitive_write(struct bytes_writer *w, const struct tiny_sensitive *sensitive);
-int tiny_sensitive_read(struct bytes whole, struct tiny_sensitive *sensitive);
+/* The content first, then its declared size. Returns: a code without number. */
+uint32_t tiny_sensitive_read(struct bytes_reader *r, struct tiny_sensitive *sensitive);
 /* TPM2B_PRIVATE: a child as it is kept outside, under its parent's seedValue [P1 r1.59 22.4, 22.5]. */
 void tiny_private_write(struct tiny_call *c, const struct tiny_object *parent, struct bytes name,
                         const struct tiny_sensitive *sensitive);
+/* A TPM2B_DIGEST of whatever length. Returns: a code without number. */
+uint32_t tiny_digest_read(struct bytes_reader *r, struct bytes *digest);
 /* The outer layer of everything that is wrapped: an HMAC over ciphertext and Name, then AES-CFB [P1 r1.59 23.3, 24].
  * wrapped is decrypted in place, and *content views it. iv: with an initial value of its own, or zeros. */
 uint32_t tiny_outer_open(struct bytes seed, struct bytes name, bool iv, uint8_t *wrapped, size_t len,

@@ -70,7 +70,7 @@ static void write_creation(struct tiny_call *c, const struct creation *p, const 
     crypto_hmac_sha256(bytes_of(proof, CRYPTO_SHA256_SIZE),
                        (const struct bytes[]){bytes_of(tag, 2), bytes_of(name, TPM2_NAME_SIZE), bytes_of(hash, sizeof hash)},
                        3, ticket);
-    bytes_write_2b(w, bytes_of(ticket, hierarchy != TPM2_RH_NULL ? sizeof ticket : 0));
+    bytes_write_2b(w, bytes_of(ticket, sizeof ticket));
 }
 
 /* The hierarchy's seed and the template are all that the key depends on: so it need not be stored [P1 r1.59 14.3]. */
@@ -84,7 +84,7 @@ uint32_t tiny_create_primary(struct tiny_call *c)
     size_t public_len = 0;
     uint32_t rc = read_creation(c, &p);
     if (rc == 0) {
-        const uint32_t wrong = tiny_public_check(&p.area, true);
+        const uint32_t wrong = tiny_creation_check(&p.area, true, p.sensitive.secret_len);
         rc = wrong != 0 ? wrong | TINY_P(2) : TPM2_RC_SUCCESS;
     }
     if (rc == 0 && tiny_object_place(c->tpm, TPM2_HR_TRANSIENT) == NULL) {
@@ -125,7 +125,8 @@ uint32_t tiny_create(struct tiny_call *c)
         rc = TPM2_RC_TYPE | TINY_H(1);
     }
     if (rc == 0) {
-        const uint32_t wrong = tiny_public_check(&p.area, (parent->area.attributes & TPM2_OBJECT_FIXED_TPM) != 0);
+        const bool fixed = (parent->area.attributes & TPM2_OBJECT_FIXED_TPM) != 0;
+        const uint32_t wrong = tiny_creation_check(&p.area, fixed, p.sensitive.secret_len);
         rc = wrong != 0 ? wrong | TINY_P(2) : TPM2_RC_SUCCESS;
     }
     if (rc == 0) {
@@ -151,8 +152,9 @@ static uint32_t open_private(const struct tiny_object *parent, struct bytes priv
     memcpy(storage, private_area.p, private_area.len);
     const struct bytes seed = bytes_of(parent->sensitive.seed_value.bytes, parent->sensitive.seed_value.len);
     uint32_t rc = tiny_outer_open(seed, name, true, storage, private_area.len, &content);
-    if (rc == 0 && tiny_sensitive_read(content, sensitive) != 0) {
-        rc = TPM2_RC_SIZE;
+    struct bytes_reader r = bytes_reader_over(content);
+    if (rc == 0) {
+        rc = tiny_sensitive_read(&r, sensitive);
     }
     bytes_wipe(storage, sizeof storage);
     return rc;
@@ -173,16 +175,15 @@ uint32_t tiny_load(struct tiny_call *c)
     if (rc == 0 && !tiny_is_parent(parent)) {
         rc = TPM2_RC_TYPE | TINY_H(1);
     }
-    if (rc == 0) {
-        const uint32_t wrong = tiny_public_check(&area, (parent->area.attributes & TPM2_OBJECT_FIXED_TPM) != 0);
-        rc = wrong != 0 ? wrong | TINY_P(2) : TPM2_RC_SUCCESS;
-    }
     if (rc != 0) {
         return rc;
     }
     tpm2_name_of(public_2b, name);
     rc = open_private(parent, private_area, bytes_of(name, sizeof name), &sensitive);
-    rc = rc != 0 ? rc | TINY_P(1) : tiny_object_load(c, parent->hierarchy, parent, public_2b, &sensitive);
+    const uint32_t wrong = tiny_public_check(&area, (parent->area.attributes & TPM2_OBJECT_FIXED_TPM) != 0);
+    rc = rc != 0      ? rc | TINY_P(1)
+         : wrong != 0 ? wrong | TINY_P(2)
+                      : tiny_object_load(c, parent->hierarchy, parent, public_2b, &sensitive);
     bytes_write_2b(&c->out, bytes_of(name, sizeof name));
     bytes_wipe(&sensitive, sizeof sensitive);
     return rc;
@@ -194,7 +195,7 @@ uint32_t tiny_load_external(struct tiny_call *c)
 {
     struct tiny_sensitive sensitive;
     struct tpm2_public area;
-    tiny_in_sensitive(c, true, &sensitive);
+    tiny_in_sensitive(c, &sensitive);
     const bool whole = sensitive.type != 0;
     const struct bytes public_2b = tiny_in_public(c, &area);
     const uint32_t hierarchy = tiny_in_u32(c);
@@ -209,15 +210,16 @@ uint32_t tiny_load_external(struct tiny_call *c)
         (area.attributes & (TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_FIXED_PARENT | TPM2_OBJECT_RESTRICTED)) != 0) {
         rc = TPM2_RC_ATTRIBUTES | TINY_P(2);
     }
-    if (rc == 0 && whole) {
-        const uint32_t wrong = tiny_public_check(&area, false);
+    if (rc == 0) {
+        const uint32_t wrong = whole ? tiny_public_check(&area, false) : tiny_scheme_check(&area);
         rc = wrong != 0 ? wrong | TINY_P(2) : TPM2_RC_SUCCESS;
     }
     if (rc == 0) {
         rc = tiny_object_load(c, hierarchy, NULL, public_2b, whole ? &sensitive : NULL);
     }
     if (rc == 0) {
-        const struct tiny_object *o = tiny_object_find(c->tpm, c->out_handle);
+        struct tiny_object *o = tiny_object_find(c->tpm, c->out_handle);
+        memcpy(o->qualified_name, o->name, sizeof o->name); /* nothing of this TPM is above it */
         bytes_write_2b(&c->out, bytes_of(o->name, sizeof o->name));
     }
     bytes_wipe(&sensitive, sizeof sensitive);
@@ -259,7 +261,7 @@ uint32_t tiny_hmac(struct tiny_call *c)
     const struct bytes data = tiny_in_2b(c, INPUT_BUFFER);
     const uint16_t hash = tiny_in_u16(c);
     if (hash != TPM2_ALG_SHA256 && hash != TPM2_ALG_NULL) {
-        tiny_in_refuse(c, hash == TPM2_ALG_SHA384 ? TPM2_RC_VALUE : TPM2_RC_HASH);
+        tiny_in_refuse(c, hash == TPM2_ALG_SHA384 ? TPM2_RC_VALUE : TPM2_RC_SYMMETRIC);
     }
     if (tiny_in_end(c) != 0) {
         return tiny_in_end(c);
@@ -270,11 +272,11 @@ uint32_t tiny_hmac(struct tiny_call *c)
     if ((o->area.attributes & TPM2_OBJECT_RESTRICTED) != 0) {
         return TPM2_RC_ATTRIBUTES | TINY_H(1);
     }
-    if ((o->area.attributes & TPM2_OBJECT_SIGN_ENCRYPT) == 0) {
-        return TPM2_RC_KEY | TINY_H(1);
-    }
     if (o->area.scheme == TPM2_ALG_NULL && hash == TPM2_ALG_NULL) {
         return TPM2_RC_VALUE | TINY_P(2);
+    }
+    if ((o->area.attributes & TPM2_OBJECT_SIGN_ENCRYPT) == 0) {
+        return TPM2_RC_KEY | TINY_H(1);
     }
     crypto_hmac_sha256(bytes_of(o->sensitive.secret, o->sensitive.secret_len), &data, 1, mac);
     bytes_write_2b(&c->out, bytes_of(mac, sizeof mac));

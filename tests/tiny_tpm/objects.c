@@ -49,15 +49,13 @@ bool tiny_is_parent(const struct tiny_object *o)
 
 /* ---- What a public area may say [P1 r1.59 27.2; P2 r1.59 8.3] ---- */
 
-/* HMAC keys sign, everything else signs nothing here [P2 r1.59 12.2.3.4]. */
+/* What signs has the scheme HMAC; data, and what signs and decrypts, has none; what decrypts only would have one that
+ * this TPM does not know [P2 r1.59 12.2.3.4]. */
 static uint32_t check_keyedhash(const struct tpm2_public *area)
 {
     const bool sign = has(area, TPM2_OBJECT_SIGN_ENCRYPT), decrypt = has(area, TPM2_OBJECT_DECRYPT);
-    if (area->scheme == TPM2_ALG_HMAC) {
-        return sign && !decrypt ? TPM2_RC_SUCCESS : TPM2_RC_SCHEME;
-    }
-    /* Without a scheme: data (neither), or the caller chooses it (both, or sign); never a restricted key. */
-    return (sign || !decrypt) && !has(area, TPM2_OBJECT_RESTRICTED) ? TPM2_RC_SUCCESS : TPM2_RC_SCHEME;
+    const bool right = sign == decrypt ? area->scheme == TPM2_ALG_NULL : sign && area->scheme == TPM2_ALG_HMAC;
+    return right ? TPM2_RC_SUCCESS : TPM2_RC_SCHEME;
 }
 
 /* A storage key says how its children are encrypted, and has no scheme of its own [P2 r1.59 12.2.3.5]. */
@@ -69,10 +67,16 @@ static uint32_t check_rsa(const struct tpm2_public *area)
         }
         return area->scheme == TPM2_ALG_NULL ? TPM2_RC_SUCCESS : TPM2_RC_SCHEME;
     }
-    if (area->symmetric != TPM2_ALG_NULL) {
-        return TPM2_RC_SYMMETRIC;
+    const bool needs_scheme = has(area, TPM2_OBJECT_RESTRICTED) && has(area, TPM2_OBJECT_SIGN_ENCRYPT);
+    if (needs_scheme && area->scheme == TPM2_ALG_NULL) {
+        return TPM2_RC_SCHEME;
     }
-    return has(area, TPM2_OBJECT_RESTRICTED) && area->scheme == TPM2_ALG_NULL ? TPM2_RC_SCHEME : TPM2_RC_SUCCESS;
+    return area->symmetric == TPM2_ALG_NULL ? TPM2_RC_SUCCESS : TPM2_RC_SYMMETRIC;
+}
+
+uint32_t tiny_scheme_check(const struct tpm2_public *area)
+{
+    return area->type == TPM2_ALG_RSA ? check_rsa(area) : check_keyedhash(area);
 }
 
 uint32_t tiny_public_check(const struct tpm2_public *area, bool fixed)
@@ -92,7 +96,22 @@ uint32_t tiny_public_check(const struct tpm2_public *area, bool fixed)
     if (fixed_tpm && has(area, TPM2_OBJECT_ENCRYPTED_DUPLICATION)) {
         return TPM2_RC_ATTRIBUTES;
     }
-    return area->type == TPM2_ALG_RSA ? check_rsa(area) : check_keyedhash(area);
+    if (area->type == TPM2_ALG_RSA && !has(area, TPM2_OBJECT_SIGN_ENCRYPT) && !has(area, TPM2_OBJECT_DECRYPT)) {
+        return TPM2_RC_ATTRIBUTES;
+    }
+    return tiny_scheme_check(area);
+}
+
+uint32_t tiny_creation_check(const struct tpm2_public *area, bool fixed, size_t data_len)
+{
+    const bool origin = has(area, TPM2_OBJECT_SENSITIVE_DATA_ORIGIN);
+    const bool key = has(area, TPM2_OBJECT_SIGN_ENCRYPT) || has(area, TPM2_OBJECT_DECRYPT);
+    const bool from_outside = !has(area, TPM2_OBJECT_FIXED_TPM) || !has(area, TPM2_OBJECT_RESTRICTED);
+    if (origin ? !key : data_len == 0 || !from_outside || area->type == TPM2_ALG_RSA) {
+        return TPM2_RC_ATTRIBUTES;
+    }
+    const uint32_t rc = tiny_public_check(area, fixed);
+    return rc == 0 && origin && data_len > 0 ? TPM2_RC_ATTRIBUTES : rc;
 }
 
 /* ---- Both halves belong together [P1 r1.59 27.5.3] ---- */
@@ -150,7 +169,7 @@ static uint32_t bind(struct tiny_object *o, unsigned number_public, unsigned num
         return TPM2_RC_TYPE | TINY_P(number_private);
     }
     const uint32_t rc = rsa ? bind_rsa(o) : bind_keyedhash(o);
-    return rc != 0 ? rc | TINY_P(rc == TPM2_RC_BINDING ? number_public : number_private) : TPM2_RC_SUCCESS;
+    return rc != 0 && rc != TPM2_RC_BINDING ? rc | TINY_P(number_private) : rc;
 }
 
 uint32_t tiny_object_fill(struct tiny_object *o, struct bytes public_2b, const struct tiny_sensitive *sensitive,
@@ -212,9 +231,6 @@ uint32_t tiny_object_make(const struct tpm2_public *template_area, struct crypto
     struct tpm2_public area = *template_area;
     uint8_t unique[TINY_RSA_BYTES];
     const bool rsa = area.type == TPM2_ALG_RSA, origin = has(&area, TPM2_OBJECT_SENSITIVE_DATA_ORIGIN);
-    if (origin == (s->secret_len > 0) || (rsa && !origin)) {
-        return TPM2_RC_ATTRIBUTES | TINY_P(2);
-    }
     s->type = area.type;
     area.unique = bytes_of(unique, rsa ? sizeof unique : CRYPTO_SHA256_SIZE);
     if (rsa && !make_rsa(random, s, unique)) {
@@ -243,35 +259,41 @@ void tiny_sensitive_write(struct bytes_writer *w, const struct tiny_sensitive *s
 {
     const size_t size = bytes_write_size_begin(w);
     bytes_write_u16(w, s->type);
-    bytes_write_2b(w, bytes_of(s->auth.bytes, s->auth.len));
+    bytes_write_2b(w, bytes_of(s->auth.bytes, sizeof s->auth.bytes)); /* with zeros, which do not count */
     bytes_write_2b(w, bytes_of(s->seed_value.bytes, s->seed_value.len));
     bytes_write_2b(w, bytes_of(s->secret, s->secret_len));
     bytes_write_size_end(w, size);
 }
 
-int tiny_sensitive_read(struct bytes whole, struct tiny_sensitive *s)
+static bool read_secret(struct bytes_reader *r, uint8_t *bytes, size_t capacity, size_t *len)
 {
-    struct bytes_reader r = bytes_reader_over(whole);
-    struct bytes_reader inner = bytes_read_sized(&r);
-    s->type = bytes_read_u16(&inner);
-    const struct bytes auth = bytes_read_2b(&inner), seed_value = bytes_read_2b(&inner);
-    const struct bytes secret = bytes_read_2b(&inner);
-    bytes_read_sized_end(&r, &inner);
-    if (auth.len > sizeof s->auth.bytes || seed_value.len > sizeof s->seed_value.bytes ||
-        secret.len > sizeof s->secret || (s->type != TPM2_ALG_RSA && s->type != TPM2_ALG_KEYEDHASH)) {
-        bytes_reader_fail(&r, BYTES_E_FORMAT);
+    struct bytes_reader size = *r;
+    const bool fits = bytes_read_u16(&size) <= capacity;
+    struct bytes_writer w = bytes_writer_over(bytes, capacity);
+    if (fits) {
+        bytes_write_bytes(&w, bytes_read_2b(r));
     }
-    if (bytes_reader_end(&r) != 0) {
-        return BYTES_E_FORMAT;
+    *len = w.len;
+    return fits;
+}
+
+uint32_t tiny_sensitive_read(struct bytes_reader *r, struct tiny_sensitive *s)
+{
+    const size_t size = bytes_read_u16(r);
+    const uint8_t *begin = r->p;
+    struct tiny_secret auth;
+    s->type = bytes_read_u16(r);
+    if (r->error == 0 && s->type != TPM2_ALG_RSA && s->type != TPM2_ALG_KEYEDHASH) {
+        return TPM2_RC_TYPE;
     }
-    tiny_secret_set(&s->auth, auth);
-    s->seed_value.len = seed_value.len;
-    s->secret_len = secret.len;
-    struct bytes_writer seed = bytes_writer_over(s->seed_value.bytes, sizeof s->seed_value.bytes);
-    struct bytes_writer key = bytes_writer_over(s->secret, sizeof s->secret);
-    bytes_write_bytes(&seed, seed_value);
-    bytes_write_bytes(&key, secret);
-    return 0;
+    if (!read_secret(r, auth.bytes, sizeof auth.bytes, &auth.len) ||
+        !read_secret(r, s->seed_value.bytes, sizeof s->seed_value.bytes, &s->seed_value.len) ||
+        !read_secret(r, s->secret, sizeof s->secret, &s->secret_len)) {
+        return TPM2_RC_SIZE;
+    }
+    tiny_secret_set(&s->auth, bytes_of(auth.bytes, auth.len));
+    bytes_wipe(&auth, sizeof auth);
+    return r->error != 0 ? TPM2_RC_INSUFFICIENT : (size_t)(r->p - begin) != size ? TPM2_RC_SIZE : TPM2_RC_SUCCESS;
 }
 
 void tiny_private_write(struct tiny_call *c, const struct tiny_object *parent, struct bytes name,
@@ -298,6 +320,16 @@ void tiny_private_write(struct tiny_call *c, const struct tiny_object *parent, s
     bytes_wipe(key, sizeof key);
 }
 
+uint32_t tiny_digest_read(struct bytes_reader *r, struct bytes *digest)
+{
+    struct bytes_reader size = *r;
+    if (bytes_read_u16(&size) > TINY_DIGEST_MAX) {
+        return TPM2_RC_SIZE;
+    }
+    *digest = bytes_read_2b(r);
+    return r->error != 0 ? TPM2_RC_INSUFFICIENT : TPM2_RC_SUCCESS;
+}
+
 uint32_t tiny_outer_open(struct bytes seed, struct bytes name, bool with_iv, uint8_t *wrapped, size_t len,
                          struct bytes *content)
 {
@@ -305,15 +337,13 @@ uint32_t tiny_outer_open(struct bytes seed, struct bytes name, bool with_iv, uin
     struct bytes_reader r = bytes_reader_over(bytes_of(wrapped, len));
     uint8_t expected[CRYPTO_SHA256_SIZE], key[TPM2_SEED_SYMMETRIC_SIZE];
     struct bytes iv = bytes_of(zeros, sizeof zeros);
-    const struct bytes mac = bytes_read_2b(&r);
-    if (r.error != 0) {
-        return TPM2_RC_INSUFFICIENT;
-    }
-    if (mac.len != sizeof expected) {
-        return TPM2_RC_SIZE;
+    struct bytes mac;
+    const uint32_t rc = tiny_digest_read(&r, &mac);
+    if (rc != 0) {
+        return rc;
     }
     tpm2_seed_hmac(seed, bytes_of(r.p, r.left), name, expected);
-    if (!bytes_equal_secret(mac.p, expected, sizeof expected)) {
+    if (mac.len != sizeof expected || !bytes_equal_secret(mac.p, expected, sizeof expected)) {
         return TPM2_RC_INTEGRITY;
     }
     if (with_iv) {

@@ -55,9 +55,6 @@ uint32_t tiny_startup(struct tiny_call *c)
 {
     struct tiny_tpm *t = c->tpm;
     const uint16_t type = tiny_in_u16(c);
-    if (t->started) {
-        return TPM2_RC_INITIALIZE;
-    }
     if (type != TPM2_SU_CLEAR) {
         tiny_in_refuse(c, TPM2_RC_VALUE);
     }
@@ -139,10 +136,11 @@ uint32_t tiny_hierarchy_change_auth(struct tiny_call *c)
 /* TPM2_FlushContext [P3 r1.59 28.4] */
 uint32_t tiny_flush_context(struct tiny_call *c)
 {
-    const uint32_t handle = tiny_in_u32(c), type = handle >> TPM2_HT_SHIFT;
+    const uint32_t handle = tiny_in_u32(c);
     struct tiny_object *o = tiny_object_find(c->tpm, handle);
     struct tiny_session *s = tiny_session_find(c->tpm, handle);
-    if (type != TPM2_HT_TRANSIENT && type != TPM2_HT_HMAC_SESSION && type != TPM2_HT_POLICY_SESSION) {
+    if ((!tiny_is_object(handle) || handle >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT) &&
+        !tiny_is_session(handle, TPM2_HT_HMAC_SESSION) && !tiny_is_session(handle, TPM2_HT_POLICY_SESSION)) {
         tiny_in_refuse(c, TPM2_RC_VALUE);
     }
     if (tiny_in_end(c) != 0) {

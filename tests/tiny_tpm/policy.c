@@ -40,20 +40,12 @@ struct start {
 static uint32_t read_start(struct tiny_call *c, struct start *p)
 {
     p->nonce_caller = tiny_in_2b(c, 64);
-    p->salt = tiny_in_2b(c, TINY_RSA_BYTES);
+    p->salt = tiny_in_2b(c, TINY_WRAPPED_SEED_MAX);
     p->type = tiny_in_u8(c);
     if (p->type != TPM2_SE_HMAC && p->type != TPM2_SE_POLICY && p->type != TPM2_SE_TRIAL) {
         tiny_in_refuse(c, TPM2_RC_VALUE);
     }
-    p->symmetric = tiny_in_u16(c);
-    if (p->symmetric == TPM2_ALG_AES) {
-        const uint16_t bits = bytes_read_u16(&c->in), mode = bytes_read_u16(&c->in);
-        if (c->in.error == 0 && (bits != 128 || mode != TPM2_ALG_CFB)) {
-            tiny_in_refuse(c, bits != 128 ? TPM2_RC_VALUE : TPM2_RC_MODE);
-        }
-    } else if (p->symmetric != TPM2_ALG_NULL) {
-        tiny_in_refuse(c, TPM2_RC_SYMMETRIC);
-    }
+    p->symmetric = tiny_in_symmetric(c);
     const uint16_t hash = tiny_in_u16(c);
     if (hash != TPM2_ALG_SHA256) {
         tiny_in_refuse(c, TPM2_RC_HASH);
@@ -172,9 +164,9 @@ uint32_t tiny_policy_or(struct tiny_call *c)
         tiny_in_refuse(c, TPM2_RC_SIZE);
     }
     for (uint32_t i = 0; i < count && c->rc == 0; i++) {
-        branches[i] = bytes_read_2b(&c->in);
-        if (c->in.error != 0 || branches[i].len > 64) {
-            tiny_in_refuse(c, c->in.error != 0 ? TPM2_RC_INSUFFICIENT : TPM2_RC_SIZE);
+        const uint32_t rc = tiny_digest_read(&c->in, &branches[i]);
+        if (rc != 0) {
+            tiny_in_refuse(c, rc);
         }
         found = found || bytes_equal_public(branches[i], bytes_of(s->policy, sizeof s->policy));
     }

@@ -30,26 +30,31 @@ static uint32_t read_auth(struct tiny_call *c, struct bytes_reader *r)
     const unsigned number = (unsigned)c->auth_count + 1;
     struct tiny_auth *a = &c->auths[c->auth_count];
     const uint32_t handle = bytes_read_u32(r);
-    const uint32_t type = handle >> TPM2_HT_SHIFT;
-    if (handle != TPM2_RS_PW && type != TPM2_HT_HMAC_SESSION && type != TPM2_HT_POLICY_SESSION) {
+    if (r->error != 0) {
+        return TPM2_RC_INSUFFICIENT | TINY_S(number);
+    }
+    if (handle != TPM2_RS_PW && !tiny_is_session(handle, TPM2_HT_HMAC_SESSION) &&
+        !tiny_is_session(handle, TPM2_HT_POLICY_SESSION)) {
         return TPM2_RC_VALUE | TINY_S(number);
     }
     a->session = tiny_session_find(c->tpm, handle);
     if (handle != TPM2_RS_PW && a->session == NULL) {
         return TPM2_RC_REFERENCE_S0 + number - 1;
     }
-    a->nonce_caller = bytes_read_2b(r);
-    a->attributes = bytes_read_u8(r);
-    a->value = bytes_read_2b(r);
-    if (r->error != 0) {
-        return TPM2_RC_INSUFFICIENT | TINY_S(number);
+    uint32_t rc = tiny_digest_read(r, &a->nonce_caller);
+    if (rc == 0) {
+        a->attributes = bytes_read_u8(r);
+        rc = (a->attributes & RESERVED_BITS) != 0 ? TPM2_RC_RESERVED_BITS : tiny_digest_read(r, &a->value);
     }
-    if ((a->attributes & RESERVED_BITS) != 0) {
-        return TPM2_RC_RESERVED_BITS | TINY_S(number);
+    if (rc != 0) {
+        return rc | TINY_S(number);
     }
     const unsigned refused = a->session == NULL ? AUDIT_BITS | TPM2_SESSION_DECRYPT | TPM2_SESSION_ENCRYPT : AUDIT_BITS;
     if ((a->attributes & refused) != 0) {
         return TPM2_RC_ATTRIBUTES | TINY_S(number);
+    }
+    if (a->session == NULL && a->nonce_caller.len > 0) {
+        return TPM2_RC_NONCE | TINY_S(number);
     }
     for (size_t i = 0; i < c->auth_count && a->session != NULL; i++) {
         if (c->auths[i].session == a->session) {
@@ -71,7 +76,7 @@ static uint32_t read_auths(struct tiny_call *c)
         return TPM2_RC_AUTH_CONTEXT;
     }
     if (len < AUTH_MIN || len > size.left) {
-        return TPM2_RC_AUTHSIZE;
+        return TPM2_RC_SIZE;
     }
     struct bytes_reader r = bytes_reader_over(bytes_read_4b(&c->in));
     while (r.left > 0) {
@@ -140,7 +145,7 @@ static uint32_t by_policy(const struct tiny_call *c, uint32_t entity, enum tiny_
                           unsigned number)
 {
     const struct tiny_object *o = tiny_object_find(c->tpm, entity);
-    if (o == NULL || !o->has_sensitive || o->area.auth_policy.len == 0) {
+    if (o == NULL || !o->has_sensitive) {
         return TPM2_RC_AUTH_UNAVAILABLE;
     }
     if (!bytes_equal_public(o->area.auth_policy, bytes_of(s->policy, sizeof s->policy)) ||

@@ -25,6 +25,9 @@
 #define TINY_AUTH_MAX 32   /* an authValue: a digest */
 #define TINY_RSA_BYTES 256 /* RSA-2048 only */
 #define TINY_PRIME_BYTES 128
+/* What a caller may send, although this TPM has no use for more than 32 and 256: SHA-512, RSA-3072. */
+#define TINY_DIGEST_MAX 64
+#define TINY_WRAPPED_SEED_MAX 384
 #define TINY_SECRET_MAX 128 /* a prime; sealed data */
 #define TINY_PUBLIC_MAX 384
 

@@ -62,7 +62,8 @@ uint32_t tiny_activate_credential(struct tiny_call *c)
     if (rc != 0) {
         return rc | TINY_P(2);
     }
-    rc = tiny_outer_open(bytes_of(seed, sizeof seed), name_of(object), false, storage, copy(blob, storage).len, &content);
+    rc = tiny_outer_open(bytes_of(seed, sizeof seed), name_of(object), false, storage,
+                         copy(blob, storage).len, &content);
     bytes_wipe(seed, sizeof seed);
     if (rc != 0) {
         return rc | TINY_P(1);
@@ -127,7 +128,8 @@ static uint32_t inner_open(struct bytes inner_key, struct bytes name, uint8_t *s
         return rc;
     }
     crypto_sha256((const struct bytes[]){*content, name}, 2, expected);
-    return bytes_equal_public(digest, bytes_of(expected, sizeof expected)) ? TPM2_RC_SUCCESS : TPM2_RC_INTEGRITY;
+    return bytes_equal_public(digest, bytes_of(expected, sizeof expected)) ? TPM2_RC_SUCCESS
+                                                                           : TPM2_RC_INTEGRITY;
 }
 
 /* Both layers off. Either may be missing, if the sender wanted it so. */
@@ -233,7 +235,8 @@ uint32_t tiny_rewrap(struct tiny_call *c)
     }
     uint8_t key[TPM2_SEED_SYMMETRIC_SIZE], mac[CRYPTO_SHA256_SIZE];
     tpm2_seed_symmetric_key(bytes_of(seed, sizeof seed), name, key);
-    (void)crypto_aes_cfb_encrypt(bytes_of(key, sizeof key), NULL, storage + (content.p - storage), content.len);
+    (void)crypto_aes_cfb_encrypt(bytes_of(key, sizeof key), NULL, storage + (content.p - storage),
+                                 content.len);
     tpm2_seed_hmac(bytes_of(seed, sizeof seed), content, name, mac);
     bytes_write_u16(&c->out, (uint16_t)(2 + sizeof mac + content.len));
     bytes_write_2b(&c->out, bytes_of(mac, sizeof mac));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/tiny_tpm/compare.h"
 #include "port/posix/posix.h"
+#include "tests/tiny_tpm/compare.h"
 #include "tests/vectors/activation_blob.h"
 #include <stdio.h>
 
@@ -8,12 +8,31 @@
 #define PRINTED_MAX 6
 
 const struct both_command both_commands[] = {
-    {TPM2_CC_EVICT_CONTROL, 2}, {TPM2_CC_CLEAR, 1}, {TPM2_CC_HIERARCHY_CHANGE_AUTH, 1}, {TPM2_CC_CREATE_PRIMARY, 1},
-    {0x143, 0}, {TPM2_CC_STARTUP, 0}, {TPM2_CC_SHUTDOWN, 0}, {TPM2_CC_ACTIVATE_CREDENTIAL, 2},
-    {TPM2_CC_POLICY_SECRET, 2}, {TPM2_CC_REWRAP, 2}, {TPM2_CC_CREATE, 1}, {TPM2_CC_HMAC, 1}, {TPM2_CC_IMPORT, 1},
-    {TPM2_CC_LOAD, 1}, {TPM2_CC_UNSEAL, 1}, {TPM2_CC_FLUSH_CONTEXT, 0}, {TPM2_CC_LOAD_EXTERNAL, 0},
-    {TPM2_CC_POLICY_COMMAND_CODE, 1}, {TPM2_CC_POLICY_OR, 1}, {TPM2_CC_READ_PUBLIC, 1}, {TPM2_CC_START_AUTH_SESSION, 2},
-    {TPM2_CC_GET_CAPABILITY, 0}, {TPM2_CC_GET_RANDOM, 0}, {0x180, 1}, {TPM2_CC_POLICY_GET_DIGEST, 1},
+    {TPM2_CC_EVICT_CONTROL, 2},
+    {TPM2_CC_CLEAR, 1},
+    {TPM2_CC_HIERARCHY_CHANGE_AUTH, 1},
+    {TPM2_CC_CREATE_PRIMARY, 1},
+    {0x143, 0},
+    {TPM2_CC_STARTUP, 0},
+    {TPM2_CC_SHUTDOWN, 0},
+    {TPM2_CC_ACTIVATE_CREDENTIAL, 2},
+    {TPM2_CC_POLICY_SECRET, 2},
+    {TPM2_CC_REWRAP, 2},
+    {TPM2_CC_CREATE, 1},
+    {TPM2_CC_HMAC, 1},
+    {TPM2_CC_IMPORT, 1},
+    {TPM2_CC_LOAD, 1},
+    {TPM2_CC_UNSEAL, 1},
+    {TPM2_CC_FLUSH_CONTEXT, 0},
+    {TPM2_CC_LOAD_EXTERNAL, 0},
+    {TPM2_CC_POLICY_COMMAND_CODE, 1},
+    {TPM2_CC_POLICY_OR, 1},
+    {TPM2_CC_READ_PUBLIC, 1},
+    {TPM2_CC_START_AUTH_SESSION, 2},
+    {TPM2_CC_GET_CAPABILITY, 0},
+    {TPM2_CC_GET_RANDOM, 0},
+    {0x180, 1},
+    {TPM2_CC_POLICY_GET_DIGEST, 1},
 };
 const size_t both_commands_count = sizeof both_commands / sizeof both_commands[0];
 
@@ -137,7 +156,8 @@ static struct {
     uint32_t command, libtpms, tiny;
     unsigned seen;
 } listed[] = {
-    {"a seed that does not decrypt: the tiny TPM blames the parameter", TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_FAILURE, 0x2C4, 0},
+    {"a seed that does not decrypt: the tiny TPM blames the parameter", TPM2_CC_ACTIVATE_CREDENTIAL,
+     TPM2_RC_FAILURE, 0x2C4, 0},
     {"a seed that does not decrypt: likewise", TPM2_CC_IMPORT, TPM2_RC_FAILURE, 0x4C4, 0},
     {"data for a key that the TPM is to make: P3 r1.59 24.1 refuses it", TPM2_CC_CREATE_PRIMARY, 0, 0x2C2, 0},
     {"x509sign, of which the tiny TPM knows nothing", TPM2_CC_LOAD_EXTERNAL, 0, 0x2E1, 0},
@@ -164,7 +184,8 @@ static bool is_listed(void)
 {
     const uint32_t code = command_code();
     for (size_t i = 0; i < LISTED; i++) {
-        if (listed[i].command == code && listed[i].libtpms == both_code(0) && listed[i].tiny == both_code(1)) {
+        if (listed[i].command == code && listed[i].libtpms == both_code(0) &&
+            listed[i].tiny == both_code(1)) {
             listed[i].seen++;
             return true;
         }
@@ -176,8 +197,8 @@ unsigned both_not_seen(void)
 {
     unsigned missing = 0;
     for (size_t i = 0; i < LISTED; i++) {
-        printf("# listed, %u times: %s (0x%03x: 0x%03x, 0x%03x)\n", listed[i].seen, listed[i].why, listed[i].command,
-               listed[i].libtpms, listed[i].tiny);
+        printf("# listed, %u times: %s (0x%03x: 0x%03x, 0x%03x)\n", listed[i].seen, listed[i].why,
+               listed[i].command, listed[i].libtpms, listed[i].tiny);
         missing += listed[i].seen == 0;
     }
     return missing;
@@ -298,7 +319,8 @@ static bool load_each(struct bytes public_2b)
         memcpy(privates[i], private_2b[i].p, private_2b[i].len);
     }
     for (int i = 0; i < 2; i++) {
-        tpm2_load_build(both_begin(), TPM2_HR_TRANSIENT, &empty, bytes_of(privates[i], private_2b[i].len), public_2b);
+        tpm2_load_build(both_begin(), TPM2_HR_TRANSIENT, &empty, bytes_of(privates[i], private_2b[i].len),
+                        public_2b);
         loaded = loaded && ask_one(i);
     }
     return loaded && compare(false, "TPM2_Load of the storage key") && both_code(0) == 0;
@@ -332,8 +354,8 @@ int both_open(const char *directory)
     if (error == 0) {
         port = posix_tpm_port(&libtpms);
         tpm2_startup_build(both_begin(), TPM2_SU_CLEAR);
-        error = crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der), &known,
-                                          key_storage, sizeof key_storage);
+        error = crypto_rsa_private_decode(bytes_of(vector_srk_private_der, sizeof vector_srk_private_der),
+                                          &known, key_storage, sizeof key_storage);
     }
     if (error == 0 && (!ask_one(1) || !both_create_srk() || !load_parent())) {
         error = BYTES_E_STATE;

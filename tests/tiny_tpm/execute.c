@@ -14,16 +14,43 @@
 
 /* By number, as TPM2_GetCapability lists them. */
 const struct tiny_command tiny_commands[] = {
-    {TPM2_CC_EVICT_CONTROL, NV, tiny_evict_control, {TINY_PROVISIONS, TINY_KEY}, {TINY_USER}, false, false, false},
+    {TPM2_CC_EVICT_CONTROL,
+     NV,
+     tiny_evict_control,
+     {TINY_PROVISIONS, TINY_KEY},
+     {TINY_USER},
+     false,
+     false,
+     false},
     {TPM2_CC_CLEAR, NV | EXTENSIVE, tiny_clear, {TINY_CLEARS}, {TINY_USER}, false, false, false},
-    {TPM2_CC_HIERARCHY_CHANGE_AUTH, NV, tiny_hierarchy_change_auth, {TINY_OWNED}, {TINY_USER}, true, false, false},
+    {TPM2_CC_HIERARCHY_CHANGE_AUTH,
+     NV,
+     tiny_hierarchy_change_auth,
+     {TINY_OWNED},
+     {TINY_USER},
+     true,
+     false,
+     false},
     {TPM2_CC_CREATE_PRIMARY, R_HANDLE, tiny_create_primary, {TINY_HIERARCHY}, {TINY_USER}, true, true, false},
     {CC_SELF_TEST, NV, tiny_self_test, {0}, {0}, false, false, false},
     {TPM2_CC_STARTUP, NV, tiny_startup, {0}, {0}, false, false, true},
     {TPM2_CC_SHUTDOWN, NV, tiny_shutdown, {0}, {0}, false, false, false},
-    {TPM2_CC_ACTIVATE_CREDENTIAL, 0, tiny_activate_credential, {TINY_KEY, TINY_KEY}, {TINY_ADMIN, TINY_USER}, true,
-     true, false},
-    {TPM2_CC_POLICY_SECRET, 0, tiny_policy_secret, {TINY_ENTITY, TINY_POLICY}, {TINY_USER}, true, true, false},
+    {TPM2_CC_ACTIVATE_CREDENTIAL,
+     0,
+     tiny_activate_credential,
+     {TINY_KEY, TINY_KEY},
+     {TINY_ADMIN, TINY_USER},
+     true,
+     true,
+     false},
+    {TPM2_CC_POLICY_SECRET,
+     0,
+     tiny_policy_secret,
+     {TINY_ENTITY, TINY_POLICY},
+     {TINY_USER},
+     true,
+     true,
+     false},
     {TPM2_CC_REWRAP, 0, tiny_rewrap, {TINY_KEY_OR_NULL, TINY_KEY_OR_NULL}, {TINY_USER}, true, true, false},
     {TPM2_CC_CREATE, 0, tiny_create, {TINY_KEY}, {TINY_USER}, true, true, false},
     {TPM2_CC_HMAC, 0, tiny_hmac, {TINY_KEY}, {TINY_USER}, true, true, false},
@@ -35,8 +62,14 @@ const struct tiny_command tiny_commands[] = {
     {TPM2_CC_POLICY_COMMAND_CODE, 0, tiny_policy_command_code, {TINY_POLICY}, {0}, false, false, false},
     {TPM2_CC_POLICY_OR, 0, tiny_policy_or, {TINY_POLICY}, {0}, false, false, false},
     {TPM2_CC_READ_PUBLIC, 0, tiny_read_public, {TINY_KEY}, {0}, false, true, false},
-    {TPM2_CC_START_AUTH_SESSION, R_HANDLE, tiny_start_auth_session, {TINY_KEY_OR_NULL, TINY_ENTITY_OR_NULL}, {0},
-     true, true, false},
+    {TPM2_CC_START_AUTH_SESSION,
+     R_HANDLE,
+     tiny_start_auth_session,
+     {TINY_KEY_OR_NULL, TINY_ENTITY_OR_NULL},
+     {0},
+     true,
+     true,
+     false},
     {TPM2_CC_GET_CAPABILITY, 0, tiny_get_capability, {0}, {0}, false, false, false},
     {TPM2_CC_GET_RANDOM, 0, tiny_get_random, {0}, {0}, false, true, false},
     {CC_POLICY_RESTART, 0, tiny_policy_restart, {TINY_POLICY}, {0}, false, false, false},
@@ -107,9 +140,10 @@ struct bytes tiny_in_2b(struct tiny_call *c, size_t max)
 }
 
 #define KNOWN_ATTRIBUTES                                                                                     \
-    (TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_ST_CLEAR | TPM2_OBJECT_FIXED_PARENT | TPM2_OBJECT_SENSITIVE_DATA_ORIGIN |  \
-     TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_ADMIN_WITH_POLICY | TPM2_OBJECT_NO_DA |                         \
-     TPM2_OBJECT_ENCRYPTED_DUPLICATION | TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_DECRYPT | TPM2_OBJECT_SIGN_ENCRYPT)
+    (TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_ST_CLEAR | TPM2_OBJECT_FIXED_PARENT |                               \
+     TPM2_OBJECT_SENSITIVE_DATA_ORIGIN | TPM2_OBJECT_USER_WITH_AUTH | TPM2_OBJECT_ADMIN_WITH_POLICY |        \
+     TPM2_OBJECT_NO_DA | TPM2_OBJECT_ENCRYPTED_DUPLICATION | TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_DECRYPT |  \
+     TPM2_OBJECT_SIGN_ENCRYPT)
 
 static bool is_scheme(uint16_t type, uint16_t scheme)
 {
@@ -286,8 +320,9 @@ static uint32_t read_handles(struct tiny_call *c)
     for (size_t i = 0; i < n; i++) {
         const bool persistent = c->handles[i] >> TPM2_HT_SHIFT == TPM2_HT_PERSISTENT;
         const bool object = tiny_is_object(c->handles[i]);
-        if (object ? tiny_object_find(c->tpm, c->handles[i]) == NULL
-                   : c->command->kinds[i] == TINY_POLICY && tiny_session_find(c->tpm, c->handles[i]) == NULL) {
+        if (object
+                ? tiny_object_find(c->tpm, c->handles[i]) == NULL
+                : c->command->kinds[i] == TINY_POLICY && tiny_session_find(c->tpm, c->handles[i]) == NULL) {
             return persistent ? TPM2_RC_HANDLE | TINY_H(i + 1) : TPM2_RC_REFERENCE_H0 + (uint32_t)i;
         }
     }

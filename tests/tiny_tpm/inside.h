@@ -20,11 +20,11 @@ enum tiny_kind {
     TINY_KEY_OR_NULL, /* or TPM_RH_NULL */
     TINY_ENTITY,      /* an object or a hierarchy, whatever has an authValue */
     TINY_ENTITY_OR_NULL,
-    TINY_HIERARCHY, /* one with a seed, or TPM_RH_NULL */
-    TINY_OWNED,     /* one with a password that can be changed */
-    TINY_CLEARS,    /* lockout or platform */
+    TINY_HIERARCHY,  /* one with a seed, or TPM_RH_NULL */
+    TINY_OWNED,      /* one with a password that can be changed */
+    TINY_CLEARS,     /* lockout or platform */
     TINY_PROVISIONS, /* owner or platform */
-    TINY_POLICY     /* a policy session */
+    TINY_POLICY      /* a policy session */
 };
 
 /* USER: using it. ADMIN: certifying what it is [P1 r1.59 19.2]. */
@@ -45,9 +45,9 @@ struct tiny_call {
     uint8_t handle_bytes[TINY_HANDLES_MAX][4];
     struct tiny_auth auths[TINY_AUTHS_MAX];
     size_t auth_count;
-    struct bytes_reader in; /* parameters */
-    unsigned parameter;     /* the number of the last one that was read */
-    uint32_t rc;            /* what is wrong with the first that is */
+    struct bytes_reader in;  /* parameters */
+    unsigned parameter;      /* the number of the last one that was read */
+    uint32_t rc;             /* what is wrong with the first that is */
     struct bytes_writer out; /* of the response */
     uint32_t out_handle;
 };
@@ -55,11 +55,11 @@ struct tiny_call {
 /* A row of the table of commands. */
 struct tiny_command {
     uint32_t code;
-    uint32_t attributes; /* TPMA_CC without code and number of handles [P2 r1.59 8.9] */
+    uint32_t attributes;                  /* TPMA_CC without code and number of handles [P2 r1.59 8.9] */
     uint32_t (*run)(struct tiny_call *c); /* Returns: a response code */
     uint8_t kinds[TINY_HANDLES_MAX];      /* enum tiny_kind */
     uint8_t roles[TINY_HANDLES_MAX];      /* enum tiny_role */
-    bool in_2b, out_2b; /* the first parameter is a TPM2B: it can be encrypted */
+    bool in_2b, out_2b;                   /* the first parameter is a TPM2B: it can be encrypted */
     bool no_sessions;
 };
 extern const struct tiny_command tiny_commands[];
@@ -110,8 +110,9 @@ uint32_t tiny_scheme_check(const struct tpm2_public *area);
 uint32_t tiny_creation_check(const struct tpm2_public *area, bool fixed, size_t data_len);
 /* Put both halves together and see whether they belong to each other. sensitive: null for a public area alone.
  *   number_public, number_private  the parameters to blame */
-uint32_t tiny_object_fill(struct tiny_object *o, struct bytes public_2b, const struct tiny_sensitive *sensitive,
-                          unsigned number_public, unsigned number_private);
+uint32_t tiny_object_fill(struct tiny_object *o, struct bytes public_2b,
+                          const struct tiny_sensitive *sensitive, unsigned number_public,
+                          unsigned number_private);
 /* The same in a free place, under a handle, which becomes the response's. The private half is parameter 1, the public
  * area parameter 2. parent: null for a primary or an object from outside. */
 uint32_t tiny_object_load(struct tiny_call *c, uint32_t hierarchy, const struct tiny_object *parent,

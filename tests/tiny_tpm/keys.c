@@ -49,7 +49,8 @@ static void write_creation(struct tiny_call *c, const struct creation *p, const 
                            uint32_t hierarchy, const uint8_t name[TPM2_NAME_SIZE])
 {
     struct bytes_writer *w = &c->out;
-    uint8_t hash[CRYPTO_SHA256_SIZE], ticket[CRYPTO_SHA256_SIZE], tag[2] = {TPM2_ST_CREATION >> 8, TPM2_ST_CREATION & 0xFF};
+    uint8_t hash[CRYPTO_SHA256_SIZE], ticket[CRYPTO_SHA256_SIZE],
+        tag[2] = {TPM2_ST_CREATION >> 8, TPM2_ST_CREATION & 0xFF};
     const struct bytes above = bytes_of(c->handle_bytes[0], 4);
     crypto_sha256(NULL, 0, hash);
     const size_t size = bytes_write_size_begin(w), begin = w->len;
@@ -58,7 +59,8 @@ static void write_creation(struct tiny_call *c, const struct creation *p, const 
     bytes_write_u8(w, 1); /* locality 0 */
     bytes_write_u16(w, parent != NULL ? TPM2_ALG_SHA256 : TPM2_ALG_NULL);
     bytes_write_2b(w, parent != NULL ? bytes_of(parent->name, sizeof parent->name) : above);
-    bytes_write_2b(w, parent != NULL ? bytes_of(parent->qualified_name, sizeof parent->qualified_name) : above);
+    bytes_write_2b(w,
+                   parent != NULL ? bytes_of(parent->qualified_name, sizeof parent->qualified_name) : above);
     bytes_write_2b(w, p->outside_info);
     bytes_write_size_end(w, size);
     const struct bytes data = bytes_of(w->p + begin, w->len - begin);
@@ -67,9 +69,10 @@ static void write_creation(struct tiny_call *c, const struct creation *p, const 
     bytes_write_u16(w, TPM2_ST_CREATION);
     bytes_write_u32(w, hierarchy);
     const uint8_t *proof = c->tpm->proofs[tiny_hierarchy_index(hierarchy)];
-    crypto_hmac_sha256(bytes_of(proof, CRYPTO_SHA256_SIZE),
-                       (const struct bytes[]){bytes_of(tag, 2), bytes_of(name, TPM2_NAME_SIZE), bytes_of(hash, sizeof hash)},
-                       3, ticket);
+    crypto_hmac_sha256(
+        bytes_of(proof, CRYPTO_SHA256_SIZE),
+        (const struct bytes[]){bytes_of(tag, 2), bytes_of(name, TPM2_NAME_SIZE), bytes_of(hash, sizeof hash)},
+        3, ticket);
     bytes_write_2b(w, bytes_of(ticket, sizeof ticket));
 }
 
@@ -93,7 +96,8 @@ uint32_t tiny_create_primary(struct tiny_call *c)
     if (rc != 0) {
         return rc;
     }
-    crypto_sha256((const struct bytes[]){p.public_2b, bytes_of(p.sensitive.secret, p.sensitive.secret_len)}, 2, hash);
+    crypto_sha256((const struct bytes[]){p.public_2b, bytes_of(p.sensitive.secret, p.sensitive.secret_len)},
+                  2, hash);
     crypto_kdfa_sha256(bytes_of(hierarchy_seed, CRYPTO_SHA256_SIZE), "PRIMARY", bytes_of(hash, sizeof hash),
                        bytes_of(NULL, 0), seed, sizeof seed);
     crypto_drbg_init(&derived, bytes_of(seed, sizeof seed));
@@ -207,7 +211,8 @@ uint32_t tiny_load_external(struct tiny_call *c)
         rc = TPM2_RC_HIERARCHY | TINY_P(3);
     }
     if (rc == 0 && whole &&
-        (area.attributes & (TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_FIXED_PARENT | TPM2_OBJECT_RESTRICTED)) != 0) {
+        (area.attributes & (TPM2_OBJECT_FIXED_TPM | TPM2_OBJECT_FIXED_PARENT | TPM2_OBJECT_RESTRICTED)) !=
+            0) {
         rc = TPM2_RC_ATTRIBUTES | TINY_P(2);
     }
     if (rc == 0) {
@@ -246,7 +251,8 @@ uint32_t tiny_unseal(struct tiny_call *c)
     if (o->area.type != TPM2_ALG_KEYEDHASH) {
         return TPM2_RC_TYPE | TINY_H(1);
     }
-    if ((o->area.attributes & (TPM2_OBJECT_DECRYPT | TPM2_OBJECT_SIGN_ENCRYPT | TPM2_OBJECT_RESTRICTED)) != 0) {
+    if ((o->area.attributes & (TPM2_OBJECT_DECRYPT | TPM2_OBJECT_SIGN_ENCRYPT | TPM2_OBJECT_RESTRICTED)) !=
+        0) {
         return TPM2_RC_ATTRIBUTES | TINY_H(1);
     }
     bytes_write_2b(&c->out, bytes_of(o->sensitive.secret, o->sensitive.secret_len));

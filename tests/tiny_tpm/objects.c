@@ -23,7 +23,8 @@ struct tiny_object *tiny_object_find(struct tiny_tpm *t, uint32_t handle)
 struct tiny_object *tiny_object_place(struct tiny_tpm *t, uint32_t first_handle)
 {
     const bool transient = first_handle == TPM2_HR_TRANSIENT;
-    const size_t begin = transient ? 0 : TINY_OBJECTS, end = transient ? TINY_OBJECTS : TINY_OBJECTS + TINY_PERSISTENT;
+    const size_t begin = transient ? 0 : TINY_OBJECTS,
+                 end = transient ? TINY_OBJECTS : TINY_OBJECTS + TINY_PERSISTENT;
     for (size_t i = begin; i < end; i++) {
         if (t->objects[i].handle == 0) {
             return &t->objects[i];
@@ -54,7 +55,8 @@ bool tiny_is_parent(const struct tiny_object *o)
 static uint32_t check_keyedhash(const struct tpm2_public *area)
 {
     const bool sign = has(area, TPM2_OBJECT_SIGN_ENCRYPT), decrypt = has(area, TPM2_OBJECT_DECRYPT);
-    const bool right = sign == decrypt ? area->scheme == TPM2_ALG_NULL : sign && area->scheme == TPM2_ALG_HMAC;
+    const bool right =
+        sign == decrypt ? area->scheme == TPM2_ALG_NULL : sign && area->scheme == TPM2_ALG_HMAC;
     return right ? TPM2_RC_SUCCESS : TPM2_RC_SCHEME;
 }
 
@@ -62,7 +64,8 @@ static uint32_t check_keyedhash(const struct tpm2_public *area)
 static uint32_t check_rsa(const struct tpm2_public *area)
 {
     if (stores(area)) {
-        if (area->symmetric != TPM2_ALG_AES || area->symmetric_key_bits != 128 || area->symmetric_mode != TPM2_ALG_CFB) {
+        if (area->symmetric != TPM2_ALG_AES || area->symmetric_key_bits != 128 ||
+            area->symmetric_mode != TPM2_ALG_CFB) {
             return TPM2_RC_SYMMETRIC;
         }
         return area->scheme == TPM2_ALG_NULL ? TPM2_RC_SUCCESS : TPM2_RC_SCHEME;
@@ -81,7 +84,8 @@ uint32_t tiny_scheme_check(const struct tpm2_public *area)
 
 uint32_t tiny_public_check(const struct tpm2_public *area, bool fixed)
 {
-    const bool fixed_tpm = has(area, TPM2_OBJECT_FIXED_TPM), fixed_parent = has(area, TPM2_OBJECT_FIXED_PARENT);
+    const bool fixed_tpm = has(area, TPM2_OBJECT_FIXED_TPM),
+               fixed_parent = has(area, TPM2_OBJECT_FIXED_PARENT);
     if (area->auth_policy.len != 0 && area->auth_policy.len != CRYPTO_SHA256_SIZE) {
         return TPM2_RC_SIZE;
     }
@@ -96,7 +100,8 @@ uint32_t tiny_public_check(const struct tpm2_public *area, bool fixed)
     if (fixed_tpm && has(area, TPM2_OBJECT_ENCRYPTED_DUPLICATION)) {
         return TPM2_RC_ATTRIBUTES;
     }
-    if (area->type == TPM2_ALG_RSA && !has(area, TPM2_OBJECT_SIGN_ENCRYPT) && !has(area, TPM2_OBJECT_DECRYPT)) {
+    if (area->type == TPM2_ALG_RSA && !has(area, TPM2_OBJECT_SIGN_ENCRYPT) &&
+        !has(area, TPM2_OBJECT_DECRYPT)) {
         return TPM2_RC_ATTRIBUTES;
     }
     return tiny_scheme_check(area);
@@ -132,7 +137,8 @@ static uint32_t bind_keyedhash(const struct tiny_object *o)
         return TPM2_RC_KEY_SIZE;
     }
     unique_of(s, digest);
-    return bytes_equal_public(o->area.unique, bytes_of(digest, sizeof digest)) ? TPM2_RC_SUCCESS : TPM2_RC_BINDING;
+    return bytes_equal_public(o->area.unique, bytes_of(digest, sizeof digest)) ? TPM2_RC_SUCCESS
+                                                                               : TPM2_RC_BINDING;
 }
 
 static uint32_t bind_rsa(struct tiny_object *o)
@@ -150,8 +156,9 @@ static void qualify(struct tiny_object *o, const struct tiny_object *parent)
     uint8_t hierarchy[4];
     struct bytes_writer w = bytes_writer_over(hierarchy, sizeof hierarchy);
     bytes_write_u32(&w, o->hierarchy);
-    const struct bytes above = parent != NULL ? bytes_of(parent->qualified_name, sizeof parent->qualified_name)
-                                              : bytes_of(hierarchy, sizeof hierarchy);
+    const struct bytes above = parent != NULL
+                                   ? bytes_of(parent->qualified_name, sizeof parent->qualified_name)
+                                   : bytes_of(hierarchy, sizeof hierarchy);
     memcpy(o->qualified_name, o->name, 2);
     crypto_sha256((const struct bytes[]){above, bytes_of(o->name, sizeof o->name)}, 2, o->qualified_name + 2);
 }
@@ -172,8 +179,9 @@ static uint32_t bind(struct tiny_object *o, unsigned number_public, unsigned num
     return rc != 0 && rc != TPM2_RC_BINDING ? rc | TINY_P(number_private) : rc;
 }
 
-uint32_t tiny_object_fill(struct tiny_object *o, struct bytes public_2b, const struct tiny_sensitive *sensitive,
-                          unsigned number_public, unsigned number_private)
+uint32_t tiny_object_fill(struct tiny_object *o, struct bytes public_2b,
+                          const struct tiny_sensitive *sensitive, unsigned number_public,
+                          unsigned number_private)
 {
     *o = (struct tiny_object){.has_sensitive = sensitive != NULL, .public_len = public_2b.len};
     memcpy(o->public_2b, public_2b.p, public_2b.len);
@@ -293,7 +301,9 @@ uint32_t tiny_sensitive_read(struct bytes_reader *r, struct tiny_sensitive *s)
     }
     tiny_secret_set(&s->auth, bytes_of(auth.bytes, auth.len));
     bytes_wipe(&auth, sizeof auth);
-    return r->error != 0 ? TPM2_RC_INSUFFICIENT : (size_t)(r->p - begin) != size ? TPM2_RC_SIZE : TPM2_RC_SUCCESS;
+    return r->error != 0                    ? TPM2_RC_INSUFFICIENT
+           : (size_t)(r->p - begin) != size ? TPM2_RC_SIZE
+                                            : TPM2_RC_SUCCESS;
 }
 
 void tiny_private_write(struct tiny_call *c, const struct tiny_object *parent, struct bytes name,

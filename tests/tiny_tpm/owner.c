@@ -207,7 +207,7 @@ struct pair {
 
 /* TPMA_ALGORITHM [P2 r1.59 8.2] beside each. */
 static const struct pair algorithms[] = {
-    {TPM2_ALG_RSA, 0x009},       {TPM2_ALG_HMAC, 0x104}, {TPM2_ALG_AES, 0x002},  {TPM2_ALG_KEYEDHASH, 0x30C},
+    {TPM2_ALG_RSA, 0x009},    {TPM2_ALG_HMAC, 0x104}, {TPM2_ALG_AES, 0x002}, {TPM2_ALG_KEYEDHASH, 0x30C},
     {TPM2_ALG_SHA256, 0x004}, {TPM2_ALG_OAEP, 0x201}, {TPM2_ALG_CFB, 0x202},
 };
 
@@ -225,7 +225,7 @@ static void properties(const struct tiny_tpm *t, struct pair all[PROPERTIES])
         {TPM2_PT_FAMILY_INDICATOR, 0x322E3000}, /* "2.0" */
         {TPM2_PT_LEVEL, 0},
         {TPM2_PT_REVISION, 159},
-        {TPM2_PT_MANUFACTURER, 0x54494E59}, /* "TINY" */
+        {TPM2_PT_MANUFACTURER, 0x54494E59},    /* "TINY" */
         {TPM2_PT_VENDOR_STRING_1, 0x746F2072}, /* "to read" */
         {TPM2_PT_VENDOR_STRING_2, 0x65616400},
         {TPM2_PT_FIRMWARE_VERSION_1, 0x00010000},
@@ -269,7 +269,8 @@ static size_t list(struct tiny_tpm *t, uint32_t capability, uint32_t type, struc
             all[count++] = (struct pair){t->objects[i].handle, 0};
         }
     }
-    for (size_t i = 0; capability == TPM2_CAP_HANDLES && type == TPM2_HT_LOADED_SESSION && i < TINY_SESSIONS; i++) {
+    for (size_t i = 0; capability == TPM2_CAP_HANDLES && type == TPM2_HT_LOADED_SESSION && i < TINY_SESSIONS;
+         i++) {
         if (t->sessions[i].handle != 0) {
             all[count++] = (struct pair){t->sessions[i].handle, 0};
         }

@@ -26,7 +26,8 @@ static uint32_t open_salt(struct tiny_call *c, struct bytes encrypted, uint8_t *
         return TPM2_RC_HANDLE | TINY_H(1);
     }
     const struct crypto_rsa_private rsa = tiny_rsa_private(key->crt);
-    return crypto_rsa_oaep_decrypt(&rsa, tpm2_seed_label(TPM2_SEED_SECRET), encrypted, salt, CRYPTO_SHA256_SIZE, len) == 0
+    return crypto_rsa_oaep_decrypt(&rsa, tpm2_seed_label(TPM2_SEED_SECRET), encrypted, salt,
+                                   CRYPTO_SHA256_SIZE, len) == 0
                ? TPM2_RC_SUCCESS
                : TPM2_RC_VALUE | TINY_P(2);
 }
@@ -53,8 +54,9 @@ static uint32_t read_start(struct tiny_call *c, struct start *p)
     if (c->rc != 0 || tiny_in_end(c) != 0) {
         return tiny_in_end(c);
     }
-    return p->nonce_caller.len < CC_FIRST_NONCE_MIN || p->nonce_caller.len > CRYPTO_SHA256_SIZE ? TPM2_RC_SIZE | TINY_P(1)
-                                                                                                 : TPM2_RC_SUCCESS;
+    return p->nonce_caller.len < CC_FIRST_NONCE_MIN || p->nonce_caller.len > CRYPTO_SHA256_SIZE
+               ? TPM2_RC_SIZE | TINY_P(1)
+               : TPM2_RC_SUCCESS;
 }
 
 uint32_t tiny_start_auth_session(struct tiny_call *c)
@@ -141,10 +143,12 @@ uint32_t tiny_policy_secret(struct tiny_call *c)
     if (rc != 0) {
         return rc;
     }
-    if (!s->trial && nonce_tpm.len > 0 && !bytes_equal_public(nonce_tpm, bytes_of(s->nonce_tpm, s->nonce_len))) {
+    if (!s->trial && nonce_tpm.len > 0 &&
+        !bytes_equal_public(nonce_tpm, bytes_of(s->nonce_tpm, s->nonce_len))) {
         return TPM2_RC_NONCE | TINY_P(1);
     }
-    extend(s, TPM2_CC_POLICY_SECRET, o != NULL ? bytes_of(o->name, sizeof o->name) : bytes_of(c->handle_bytes[0], 4));
+    extend(s, TPM2_CC_POLICY_SECRET,
+           o != NULL ? bytes_of(o->name, sizeof o->name) : bytes_of(c->handle_bytes[0], 4));
     hash_on(s, policy_ref, bytes_of(NULL, 0));
     bytes_write_u16(&c->out, 0); /* timeout: none */
     bytes_write_u16(&c->out, TPM2_ST_AUTH_SECRET);

@@ -45,7 +45,8 @@ static void subtract(uint8_t *a, const uint8_t *b, size_t len)
 }
 
 /* a / b, bit by bit: quotient as long as a, rest as long as b with a zero byte before it. */
-static void divide(const uint8_t *a, size_t len, const uint8_t b[HALF], uint8_t *quotient, uint8_t rest[1 + HALF])
+static void divide(const uint8_t *a, size_t len, const uint8_t b[HALF], uint8_t *quotient,
+                   uint8_t rest[1 + HALF])
 {
     uint8_t wide[1 + HALF] = {0};
     memcpy(wide + 1, b, HALF);

@@ -20,7 +20,9 @@ static int listen_at(const char *path)
         errno = ENAMETOOLONG;
         return -1;
     }
-    return fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 8) == 0 ? fd : -1;
+    return fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 8) == 0
+               ? fd
+               : -1;
 }
 
 /* Returns: whether there is something to read; false at a signal. */
@@ -53,7 +55,8 @@ static void serve(struct tiny_tpm *t, int fd)
     uint8_t command[TINY_BUFFER], response[TINY_BUFFER];
     while (wait_for(fd)) {
         const ssize_t n = recv(fd, command, sizeof command, 0);
-        if (n <= 0 || !send_whole(fd, response, tiny_tpm_execute(t, bytes_of(command, (size_t)n), response))) {
+        if (n <= 0 ||
+            !send_whole(fd, response, tiny_tpm_execute(t, bytes_of(command, (size_t)n), response))) {
             return;
         }
     }
@@ -65,7 +68,8 @@ int main(int argc, char **argv)
     uint8_t seed[CRYPTO_SHA256_SIZE];
     const struct crypto_entropy entropy = posix_entropy();
     if (argc < 2 || argc > 3) {
-        fprintf(stderr, "usage: tiny-tpm SOCKET [SEED]\nThe same SEED is the same TPM. It is for reading and for tests only.\n");
+        fprintf(stderr, "usage: tiny-tpm SOCKET [SEED]\nThe same SEED is the same TPM. It is for reading and "
+                        "for tests only.\n");
         return 2;
     }
     if (argc == 2 && entropy.fill(entropy.context, seed, sizeof seed) != 0) {

@@ -49,7 +49,8 @@ static uint32_t read_auth(struct tiny_call *c, struct bytes_reader *r)
     if (rc != 0) {
         return rc | TINY_S(number);
     }
-    const unsigned refused = a->session == NULL ? AUDIT_BITS | TPM2_SESSION_DECRYPT | TPM2_SESSION_ENCRYPT : AUDIT_BITS;
+    const unsigned refused =
+        a->session == NULL ? AUDIT_BITS | TPM2_SESSION_DECRYPT | TPM2_SESSION_ENCRYPT : AUDIT_BITS;
     if ((a->attributes & refused) != 0) {
         return TPM2_RC_ATTRIBUTES | TINY_S(number);
     }
@@ -113,7 +114,9 @@ static struct bytes auth_value_of(struct tiny_tpm *t, uint32_t entity)
 {
     const int hierarchy = tiny_hierarchy_index(entity);
     const struct tiny_object *o = tiny_object_find(t, entity);
-    const struct tiny_secret *s = hierarchy >= 0 ? &t->auths[hierarchy] : o != NULL ? &o->sensitive.auth : NULL;
+    const struct tiny_secret *s = hierarchy >= 0 ? &t->auths[hierarchy]
+                                  : o != NULL    ? &o->sensitive.auth
+                                                 : NULL;
     return s != NULL ? bytes_of(s->bytes, s->len) : bytes_of(NULL, 0);
 }
 
@@ -121,7 +124,8 @@ static struct bytes auth_value_of(struct tiny_tpm *t, uint32_t entity)
 static uint32_t wrong_auth(struct tiny_tpm *t, uint32_t entity)
 {
     const struct tiny_object *o = tiny_object_find(t, entity);
-    const bool counts = entity == TPM2_RH_LOCKOUT || (o != NULL && (o->area.attributes & TPM2_OBJECT_NO_DA) == 0);
+    const bool counts =
+        entity == TPM2_RH_LOCKOUT || (o != NULL && (o->area.attributes & TPM2_OBJECT_NO_DA) == 0);
     return counts ? TPM2_RC_AUTH_FAIL : TPM2_RC_BAD_AUTH;
 }
 
@@ -141,8 +145,8 @@ static uint32_t by_value(const struct tiny_call *c, uint32_t entity, enum tiny_r
 }
 
 /* Has the session proved what the entity demands, and for this command [P1 r1.59 19.7]? */
-static uint32_t by_policy(const struct tiny_call *c, uint32_t entity, enum tiny_role role, const struct tiny_session *s,
-                          unsigned number)
+static uint32_t by_policy(const struct tiny_call *c, uint32_t entity, enum tiny_role role,
+                          const struct tiny_session *s, unsigned number)
 {
     const struct tiny_object *o = tiny_object_find(c->tpm, entity);
     if (o == NULL || !o->has_sensitive) {
@@ -154,7 +158,7 @@ static uint32_t by_policy(const struct tiny_call *c, uint32_t entity, enum tiny_
         return TPM2_RC_POLICY_FAIL | TINY_S(number);
     }
     return s->command_code == 0 || s->command_code == c->command->code ? TPM2_RC_SUCCESS
-                                                                        : TPM2_RC_POLICY_CC | TINY_S(number);
+                                                                       : TPM2_RC_POLICY_CC | TINY_S(number);
 }
 
 /* ---- HMACs and encryption ---- */
@@ -170,13 +174,15 @@ static struct bytes session_key(const struct tiny_session *s, struct bytes auth_
 }
 
 /* A policy session leaves the authValue out: its policy stands for it. Without any key it has no HMAC. */
-static size_t auth_hmac(struct tiny_tpm *t, const struct tiny_auth *a, const uint8_t *digest, struct bytes newer,
-                        struct bytes older, const struct bytes others[2], uint8_t mac[CRYPTO_SHA256_SIZE])
+static size_t auth_hmac(struct tiny_tpm *t, const struct tiny_auth *a, const uint8_t *digest,
+                        struct bytes newer, struct bytes older, const struct bytes others[2],
+                        uint8_t mac[CRYPTO_SHA256_SIZE])
 {
     uint8_t bytes[CRYPTO_SHA256_SIZE + TINY_AUTH_MAX];
     const bool policy = is_policy(a->session);
-    const struct bytes key = session_key(a->session, policy ? bytes_of(NULL, 0) : auth_value_of(t, a->entity), bytes);
-    const struct bytes pieces[] = {bytes_of(digest, CRYPTO_SHA256_SIZE), newer,    older, others[0], others[1],
+    const struct bytes key =
+        session_key(a->session, policy ? bytes_of(NULL, 0) : auth_value_of(t, a->entity), bytes);
+    const struct bytes pieces[] = {bytes_of(digest, CRYPTO_SHA256_SIZE), newer, older, others[0], others[1],
                                    bytes_of(&a->attributes, 1)};
     if (policy && key.len == 0) {
         return 0;
@@ -197,8 +203,8 @@ static void crypt(struct tiny_tpm *t, const struct tiny_auth *a, bool decrypt, u
     uint8_t bytes[CRYPTO_SHA256_SIZE + TINY_AUTH_MAX], symmetric[2 * CFB_KEY];
     const struct bytes key = session_key(a->session, auth_value_of(t, a->entity), bytes);
     const struct bytes nonce_tpm = nonce_of(a->session);
-    crypto_kdfa_sha256(key, "CFB", decrypt ? a->nonce_caller : nonce_tpm, decrypt ? nonce_tpm : a->nonce_caller, symmetric,
-                       sizeof symmetric);
+    crypto_kdfa_sha256(key, "CFB", decrypt ? a->nonce_caller : nonce_tpm,
+                       decrypt ? nonce_tpm : a->nonce_caller, symmetric, sizeof symmetric);
     if (decrypt) {
         (void)crypto_aes_cfb_decrypt(bytes_of(symmetric, CFB_KEY), symmetric + CFB_KEY, content, len);
     } else {
@@ -230,14 +236,16 @@ static void command_hash(struct tiny_call *c, uint8_t digest[CRYPTO_SHA256_SIZE]
         const struct tiny_object *o = tiny_object_find(c->tpm, c->handles[i]);
         names[i] = o != NULL ? bytes_of(o->name, sizeof o->name) : bytes_of(c->handle_bytes[i], 4);
     }
-    crypto_sha256((const struct bytes[]){bytes_of(code, 4), names[0], names[1], bytes_of(c->in.p, c->in.left)}, 4,
-                  digest);
+    crypto_sha256(
+        (const struct bytes[]){bytes_of(code, 4), names[0], names[1], bytes_of(c->in.p, c->in.left)}, 4,
+        digest);
 }
 
 static uint32_t check_hmac(struct tiny_call *c, size_t index, const uint8_t *digest)
 {
     const struct tiny_auth *a = &c->auths[index];
-    const struct tiny_auth *decrypt = auth_with(c, TPM2_SESSION_DECRYPT), *encrypt = auth_with(c, TPM2_SESSION_ENCRYPT);
+    const struct tiny_auth *decrypt = auth_with(c, TPM2_SESSION_DECRYPT),
+                           *encrypt = auth_with(c, TPM2_SESSION_ENCRYPT);
     uint8_t expected[CRYPTO_SHA256_SIZE];
     struct bytes others[2] = {{0}};
     /* The first one answers for sessions that encrypt for it, so that nobody can remove them. */
@@ -373,7 +381,8 @@ void tiny_sessions_end(struct tiny_call *c, uint8_t *parameters, size_t len, str
             bytes_write_u16(w, 0);
             continue;
         }
-        const size_t mac_len = auth_hmac(c->tpm, a, digest, nonce_of(a->session), a->nonce_caller, nobody, mac);
+        const size_t mac_len =
+            auth_hmac(c->tpm, a, digest, nonce_of(a->session), a->nonce_caller, nobody, mac);
         bytes_write_2b(w, nonce_of(a->session));
         bytes_write_u8(w, a->attributes);
         bytes_write_2b(w, bytes_of(mac, mac_len));

@@ -64,20 +64,27 @@ struct tiny_session {
     bool encrypts;   /* AES-128-CFB was agreed on */
     uint8_t key[CRYPTO_SHA256_SIZE];
     uint8_t nonce_tpm[CRYPTO_SHA256_SIZE];
-    size_t nonce_len;                        /* as long as the caller's first one */
-    uint8_t policy[CRYPTO_SHA256_SIZE];      /* policyDigest: what has been proved so far */
-    uint32_t command_code;                   /* of TPM2_PolicyCommandCode; 0: none */
+    size_t nonce_len;                   /* as long as the caller's first one */
+    uint8_t policy[CRYPTO_SHA256_SIZE]; /* policyDigest: what has been proved so far */
+    uint32_t command_code;              /* of TPM2_PolicyCommandCode; 0: none */
 };
 
-enum { TINY_OWNER, TINY_ENDORSEMENT, TINY_PLATFORM, TINY_NULL, TINY_HIERARCHIES, TINY_LOCKOUT = TINY_HIERARCHIES };
+enum {
+    TINY_OWNER,
+    TINY_ENDORSEMENT,
+    TINY_PLATFORM,
+    TINY_NULL,
+    TINY_HIERARCHIES,
+    TINY_LOCKOUT = TINY_HIERARCHIES
+};
 
 /* It contains pointers into itself and must not be moved. */
 struct tiny_tpm {
     bool started;
     struct crypto_drbg random;
-    uint8_t seeds[TINY_HIERARCHIES][CRYPTO_SHA256_SIZE];  /* from which primary keys are derived */
-    uint8_t proofs[TINY_HIERARCHIES][CRYPTO_SHA256_SIZE]; /* the keys of tickets */
-    struct tiny_secret auths[TINY_HIERARCHIES + 1];       /* the last one is lockout's */
+    uint8_t seeds[TINY_HIERARCHIES][CRYPTO_SHA256_SIZE];        /* from which primary keys are derived */
+    uint8_t proofs[TINY_HIERARCHIES][CRYPTO_SHA256_SIZE];       /* the keys of tickets */
+    struct tiny_secret auths[TINY_HIERARCHIES + 1];             /* the last one is lockout's */
     struct tiny_object objects[TINY_OBJECTS + TINY_PERSISTENT]; /* transient ones first */
     struct tiny_session sessions[TINY_SESSIONS];
     uint8_t command[TINY_BUFFER]; /* the one at hand, to be decrypted in place */

@@ -1,27 +1,28 @@
 # SPDX-License-Identifier: MIT
-# The TPM to read: as a server for tests, and compared with libtpms. No program that is delivered contains it.
+# The TPM to read: as a server, compared with libtpms, and in the place of libtpms. No program that is delivered has it.
 SYSTEM_DIRS += tests/tiny_tpm
-TINY_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/server.c %/in_process.c tests/tiny_tpm/compare%,$(wildcard tests/tiny_tpm/*.c)))
+TINY_SRC = $(filter-out $(addprefix tests/tiny_tpm/,server.c in_process.c compare.c compare_both.c),$(wildcard tests/tiny_tpm/*.c))
+TINY_OBJ = $(TINY_SRC:%.c=$(BUILD)/obj/%.o)
 TINY_SERVER = $(BUILD)/tests/tiny-tpm
-
-$(TINY_SERVER): $(BUILD)/obj/tests/tiny_tpm/server.o $(TINY_OBJ) $(PORT_LIBS)
-	@mkdir -p $(@D)
-	$(SAY) LD $@
-	$(Q)$(LINK) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
-
-tests: $(TINY_SERVER)
-
 TINY_COMPARE = $(BUILD)/tests/tiny-tpm-compare
-$(TINY_COMPARE): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/tiny_tpm/compare*.c)) $(TINY_OBJ) $(TEST_OBJ) $(PORT_LIBS)
-	@mkdir -p $(@D)
-	$(SAY) LD $@
-	$(Q)$(LINK) -o $@ $^ $(SYSTEM_LIBS)
+# Tests of a TPM, from tests/port.
+TINY_PORT = $(BUILD)/tiny-tpm/test_sessions $(BUILD)/tiny-tpm/test_hardened $(BUILD)/tiny-tpm/test_flow
 
-# The tests of a TPM in tests/port, with this one in the place of libtpms.
-TINY_PORT = test_sessions test_rewrap test_hardened test_flow
-TINY_PORT_TESTS = $(TINY_PORT:%=$(BUILD)/tiny-tpm/%)
-$(TINY_PORT_TESTS): $(BUILD)/tiny-tpm/%: $(BUILD)/obj/tests/port/%.o $(BUILD)/obj/tests/tiny_tpm/in_process.o \
-                    $(TINY_OBJ) $(PORT_TEST_OBJ) $(PORT_LIBS)
+tests: $(TINY_SERVER) $(TINY_COMPARE) $(BUILD)/tiny-tpm/test_sessions
+CHECK += tests/tiny_tpm/tiny_tpm_test.py
+
+$(TINY_SERVER): $(BUILD)/obj/tests/tiny_tpm/server.o
+$(TINY_COMPARE): $(BUILD)/obj/tests/tiny_tpm/compare.o $(BUILD)/obj/tests/tiny_tpm/compare_both.o $(TEST_OBJ)
+$(TINY_PORT): $(BUILD)/tiny-tpm/%: $(BUILD)/obj/tests/port/%.o $(BUILD)/obj/tests/tiny_tpm/in_process.o $(PORT_TEST_OBJ)
+$(TINY_SERVER) $(TINY_COMPARE) $(TINY_PORT): $(TINY_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(LINK) -o $@ $^ $(SYSTEM_LIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(PORT_LIBS) $(SYSTEM_LIBS)
+
+#: make check-tiny-tpm   the whole flow, and the hardened SRK, with the tiny TPM in the place of libtpms
+CHECK_MORE += check-tiny-tpm
+.PHONY: check-tiny-tpm
+check-tiny-tpm:
+	@DEPS=$(DEPS) tests/setup.sh build check
+	@$(MAKE) --no-print-directory $(TINY_PORT)
+	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(TINY_PORT)

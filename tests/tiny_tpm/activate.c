@@ -115,7 +115,7 @@ static uint32_t check_import(const struct tiny_object *parent, const struct impo
     return TPM2_RC_SUCCESS;
 }
 
-/* The inner layer: AES-CFB under a key that the caller knows, over a digest and the sensitive area [P1 r1.59 23.3.2.2]. */
+/* The inner layer [P1 r1.59 23.3.2.2]: AES-CFB under a key that the caller knows, over digest and sensitive area. */
 static uint32_t inner_open(struct bytes inner_key, struct bytes name, uint8_t *storage, struct bytes *content)
 {
     uint8_t expected[CRYPTO_SHA256_SIZE];

@@ -41,6 +41,8 @@ void both_import_in_clear(uint32_t parent, struct bytes public_2b, uint16_t type
 bool both_create_srk(void);
 struct bytes both_known_prime(void);
 struct bytes both_parent_name(void);
+/* The public area of the well-known key, as that of a storage key, with these attributes. */
+struct tpm2_public both_known_area(uint32_t attributes);
 
 /* ---- The responses ---- */
 
@@ -50,6 +52,7 @@ bool both_ask_one(int which);
 /* 0: libtpms; 1: the tiny TPM. */
 struct bytes both_answer(int which);
 uint32_t both_code(int which);
+uint32_t both_last_u32(struct bytes response);
 /* Send it, and compare. Where they differ, command and responses are printed. */
 bool both_same(const char *what);
 bool both_same_as_is(const char *what); /* the size field stays as it is */
@@ -66,5 +69,19 @@ unsigned both_differences(void);
 void both_flush(uint32_t handle);
 /* Flush what the last command has loaded. */
 void both_flush_new(void);
+
+/* ---- compare_keys.c: tests, as tests/unit/test.h runs them ---- */
+
+int compare_activate(void);
+int compare_import(void);
+int compare_rewrap(void);
+int compare_load_external(void);
+int compare_hmac(void);
+int compare_seal(void);
+int compare_policies(void);
+int compare_salted(void);
+int compare_public_half(void);
+int compare_start(void);
+int compare_owner(void);
 
 #endif

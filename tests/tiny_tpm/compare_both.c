@@ -43,7 +43,7 @@ static uint8_t command[TINY_BUFFER], responses[2][TINY_BUFFER];
 static size_t lens[2];
 static struct bytes_writer writer;
 static size_t random_from;
-static unsigned differences;
+static unsigned differences, commands;
 static uint8_t parent_name[TPM2_NAME_SIZE];
 static uint8_t key_storage[5 * 256 + 64];
 static struct crypto_rsa_private known;
@@ -110,12 +110,23 @@ void both_import_in_clear(uint32_t parent, struct bytes public_2b, uint16_t type
     bytes_write_u16(&writer, TPM2_ALG_NULL);
 }
 
+struct tpm2_public both_known_area(uint32_t attributes)
+{
+    struct tpm2_public area = tpm2_template_srk();
+    static struct tpm2_public vector;
+    (void)tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &vector);
+    area.attributes = attributes;
+    area.unique = vector.unique;
+    return area;
+}
+
 /* ---- The responses ---- */
 
 static bool ask_one(int which)
 {
     const struct bytes bytes = bytes_of(command, writer.len);
     lens[which] = 0;
+    commands += which == 1;
     if (which == 1) {
         lens[1] = tiny_tpm_execute(&tiny, bytes, responses[1]);
         return true;
@@ -132,6 +143,12 @@ bool both_ask(void)
 struct bytes both_answer(int which)
 {
     return bytes_of(responses[which], lens[which]);
+}
+
+uint32_t both_last_u32(struct bytes response)
+{
+    struct bytes_reader r = bytes_reader_over(bytes_of(response.p + response.len - 4, 4));
+    return bytes_read_u32(&r);
 }
 
 uint32_t both_code(int which)
@@ -196,6 +213,7 @@ static bool is_listed(void)
 unsigned both_not_seen(void)
 {
     unsigned missing = 0;
+    printf("# %u commands\n", commands);
     for (size_t i = 0; i < LISTED; i++) {
         printf("# listed, %u times: %s (0x%03x: 0x%03x, 0x%03x)\n", listed[i].seen, listed[i].why,
                listed[i].command, listed[i].libtpms, listed[i].tiny);
@@ -330,10 +348,7 @@ static bool load_parent(void)
 {
     uint8_t bytes[TINY_PUBLIC_MAX];
     struct bytes_writer w = bytes_writer_over(bytes, sizeof bytes);
-    struct tpm2_public vector, area = tpm2_template_srk();
-    (void)tpm2_public_parse_2b(bytes_of(vector_srk_public_2b, sizeof vector_srk_public_2b), &vector);
-    area.attributes = BOTH_PARENT_ATTRIBUTES;
-    area.unique = vector.unique;
+    const struct tpm2_public area = both_known_area(BOTH_PARENT_ATTRIBUTES);
     tpm2_public_write_2b(&w, &area);
     tpm2_name_of(bytes_written(&w), parent_name);
     both_import_in_clear(TPM2_HR_TRANSIENT, bytes_written(&w), TPM2_ALG_RSA, known.p);

@@ -8,73 +8,49 @@
 #define CC_POLICY_RESTART 0x180
 /* TPMA_CC [P2 r1.59 8.9] */
 #define NV 0x00400000U
-#define EXTENSIVE 0x00800000U
-#define FLUSHED 0x01000000U
-#define R_HANDLE 0x10000000U
+#define WIDE (NV | 0x00800000U) /* extensive: it may flush many */
+#define MADE 0x10000000U        /* rHandle: it returns a handle */
+/* What sessions may do with it */
+#define IN TINY_IN_2B
+#define OUT TINY_OUT_2B
+#define BOTH (TINY_IN_2B | TINY_OUT_2B)
+#define NONE TINY_NO_SESSIONS
+#define USER TINY_USER
+#define ADMIN TINY_ADMIN
+#define OR_NULL TINY_KEY_OR_NULL
+#define ENTITY_OR_NULL TINY_ENTITY_OR_NULL
 
 /* By number, as TPM2_GetCapability lists them. */
+/* clang-format off */
 const struct tiny_command tiny_commands[] = {
-    {TPM2_CC_EVICT_CONTROL,
-     NV,
-     tiny_evict_control,
-     {TINY_PROVISIONS, TINY_KEY},
-     {TINY_USER},
-     false,
-     false,
-     false},
-    {TPM2_CC_CLEAR, NV | EXTENSIVE, tiny_clear, {TINY_CLEARS}, {TINY_USER}, false, false, false},
-    {TPM2_CC_HIERARCHY_CHANGE_AUTH,
-     NV,
-     tiny_hierarchy_change_auth,
-     {TINY_OWNED},
-     {TINY_USER},
-     true,
-     false,
-     false},
-    {TPM2_CC_CREATE_PRIMARY, R_HANDLE, tiny_create_primary, {TINY_HIERARCHY}, {TINY_USER}, true, true, false},
-    {CC_SELF_TEST, NV, tiny_self_test, {0}, {0}, false, false, false},
-    {TPM2_CC_STARTUP, NV, tiny_startup, {0}, {0}, false, false, true},
-    {TPM2_CC_SHUTDOWN, NV, tiny_shutdown, {0}, {0}, false, false, false},
-    {TPM2_CC_ACTIVATE_CREDENTIAL,
-     0,
-     tiny_activate_credential,
-     {TINY_KEY, TINY_KEY},
-     {TINY_ADMIN, TINY_USER},
-     true,
-     true,
-     false},
-    {TPM2_CC_POLICY_SECRET,
-     0,
-     tiny_policy_secret,
-     {TINY_ENTITY, TINY_POLICY},
-     {TINY_USER},
-     true,
-     true,
-     false},
-    {TPM2_CC_REWRAP, 0, tiny_rewrap, {TINY_KEY_OR_NULL, TINY_KEY_OR_NULL}, {TINY_USER}, true, true, false},
-    {TPM2_CC_CREATE, 0, tiny_create, {TINY_KEY}, {TINY_USER}, true, true, false},
-    {TPM2_CC_HMAC, 0, tiny_hmac, {TINY_KEY}, {TINY_USER}, true, true, false},
-    {TPM2_CC_IMPORT, 0, tiny_import, {TINY_KEY}, {TINY_USER}, true, true, false},
-    {TPM2_CC_LOAD, R_HANDLE, tiny_load, {TINY_KEY}, {TINY_USER}, true, true, false},
-    {TPM2_CC_UNSEAL, 0, tiny_unseal, {TINY_KEY}, {TINY_USER}, false, true, false},
-    {TPM2_CC_FLUSH_CONTEXT, 0, tiny_flush_context, {0}, {0}, false, false, true},
-    {TPM2_CC_LOAD_EXTERNAL, R_HANDLE, tiny_load_external, {0}, {0}, true, true, false},
-    {TPM2_CC_POLICY_COMMAND_CODE, 0, tiny_policy_command_code, {TINY_POLICY}, {0}, false, false, false},
-    {TPM2_CC_POLICY_OR, 0, tiny_policy_or, {TINY_POLICY}, {0}, false, false, false},
-    {TPM2_CC_READ_PUBLIC, 0, tiny_read_public, {TINY_KEY}, {0}, false, true, false},
-    {TPM2_CC_START_AUTH_SESSION,
-     R_HANDLE,
-     tiny_start_auth_session,
-     {TINY_KEY_OR_NULL, TINY_ENTITY_OR_NULL},
-     {0},
-     true,
-     true,
-     false},
-    {TPM2_CC_GET_CAPABILITY, 0, tiny_get_capability, {0}, {0}, false, false, false},
-    {TPM2_CC_GET_RANDOM, 0, tiny_get_random, {0}, {0}, false, true, false},
-    {CC_POLICY_RESTART, 0, tiny_policy_restart, {TINY_POLICY}, {0}, false, false, false},
-    {TPM2_CC_POLICY_GET_DIGEST, 0, tiny_policy_get_digest, {TINY_POLICY}, {0}, false, true, false},
+    /* code                         attr  carried out by              handles                      roles          2B */
+    {TPM2_CC_EVICT_CONTROL,         NV,   tiny_evict_control,         {TINY_PROVISIONS, TINY_KEY}, {USER},        0},
+    {TPM2_CC_CLEAR,                 WIDE, tiny_clear,                 {TINY_CLEARS},               {USER},        0},
+    {TPM2_CC_HIERARCHY_CHANGE_AUTH, NV,   tiny_hierarchy_change_auth, {TINY_OWNED},                {USER},        IN},
+    {TPM2_CC_CREATE_PRIMARY,        MADE, tiny_create_primary,        {TINY_HIERARCHY},            {USER},        BOTH},
+    {CC_SELF_TEST,                  NV,   tiny_self_test,             {0},                         {0},           0},
+    {TPM2_CC_STARTUP,               NV,   tiny_startup,               {0},                         {0},           NONE},
+    {TPM2_CC_SHUTDOWN,              NV,   tiny_shutdown,              {0},                         {0},           0},
+    {TPM2_CC_ACTIVATE_CREDENTIAL,   0,    tiny_activate_credential,   {TINY_KEY, TINY_KEY},        {ADMIN, USER}, BOTH},
+    {TPM2_CC_POLICY_SECRET,         0,    tiny_policy_secret,         {TINY_ENTITY, TINY_POLICY},  {USER},        BOTH},
+    {TPM2_CC_REWRAP,                0,    tiny_rewrap,                {OR_NULL, OR_NULL},          {USER},        BOTH},
+    {TPM2_CC_CREATE,                0,    tiny_create,                {TINY_KEY},                  {USER},        BOTH},
+    {TPM2_CC_HMAC,                  0,    tiny_hmac,                  {TINY_KEY},                  {USER},        BOTH},
+    {TPM2_CC_IMPORT,                0,    tiny_import,                {TINY_KEY},                  {USER},        BOTH},
+    {TPM2_CC_LOAD,                  MADE, tiny_load,                  {TINY_KEY},                  {USER},        BOTH},
+    {TPM2_CC_UNSEAL,                0,    tiny_unseal,                {TINY_KEY},                  {USER},        OUT},
+    {TPM2_CC_FLUSH_CONTEXT,         0,    tiny_flush_context,         {0},                         {0},           NONE},
+    {TPM2_CC_LOAD_EXTERNAL,         MADE, tiny_load_external,         {0},                         {0},           BOTH},
+    {TPM2_CC_POLICY_COMMAND_CODE,   0,    tiny_policy_command_code,   {TINY_POLICY},               {0},           0},
+    {TPM2_CC_POLICY_OR,             0,    tiny_policy_or,             {TINY_POLICY},               {0},           0},
+    {TPM2_CC_READ_PUBLIC,           0,    tiny_read_public,           {TINY_KEY},                  {0},           OUT},
+    {TPM2_CC_START_AUTH_SESSION,    MADE, tiny_start_auth_session,    {OR_NULL, ENTITY_OR_NULL},   {0},           BOTH},
+    {TPM2_CC_GET_CAPABILITY,        0,    tiny_get_capability,        {0},                         {0},           0},
+    {TPM2_CC_GET_RANDOM,            0,    tiny_get_random,            {0},                         {0},           OUT},
+    {CC_POLICY_RESTART,             0,    tiny_policy_restart,        {TINY_POLICY},               {0},           0},
+    {TPM2_CC_POLICY_GET_DIGEST,     0,    tiny_policy_get_digest,     {TINY_POLICY},               {0},           OUT},
 };
+/* clang-format on */
 const size_t tiny_commands_count = sizeof tiny_commands / sizeof tiny_commands[0];
 
 const struct tiny_command *tiny_command_find(uint32_t code)
@@ -366,7 +342,7 @@ size_t tiny_tpm_execute(struct tiny_tpm *t, struct bytes command, uint8_t *respo
     if (rc == 0) {
         rc = tiny_sessions_begin(&c, sessions);
     }
-    const bool returns_handle = rc == 0 && (c.command->attributes & R_HANDLE) != 0;
+    const bool returns_handle = rc == 0 && (c.command->attributes & MADE) != 0;
     const size_t begin = HEADER_SIZE + (returns_handle ? 4U : 0U) + (sessions ? 4U : 0U);
     c.out = bytes_writer_over(response + begin, TINY_BUFFER - begin);
     if (rc == 0) {

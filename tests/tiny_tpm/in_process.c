@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* "libtpms:DIR" of the tests, with the tiny TPM in it: in place of port/posix/tpm_libtpms.c. Each DIR is another TPM, as
- * it is with libtpms, until the process ends or eight newer ones have come. */
+/* "libtpms:DIR" of the tests, with the tiny TPM in it: in place of port/posix/tpm_libtpms.c. Each DIR is another TPM,
+ * as it is with libtpms, until the process ends or eight newer ones have come. */
 #include "port/posix/private.h"
 #include "tests/tiny_tpm/tiny_tpm.h"
 #include <stdio.h>

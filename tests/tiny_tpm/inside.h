@@ -52,6 +52,9 @@ struct tiny_call {
     uint32_t out_handle;
 };
 
+/* The first parameter of the command, or of the response, is a TPM2B, which can be encrypted; no session at all. */
+enum { TINY_IN_2B = 1, TINY_OUT_2B = 2, TINY_NO_SESSIONS = 4 };
+
 /* A row of the table of commands. */
 struct tiny_command {
     uint32_t code;
@@ -59,8 +62,7 @@ struct tiny_command {
     uint32_t (*run)(struct tiny_call *c); /* Returns: a response code */
     uint8_t kinds[TINY_HANDLES_MAX];      /* enum tiny_kind */
     uint8_t roles[TINY_HANDLES_MAX];      /* enum tiny_role */
-    bool in_2b, out_2b;                   /* the first parameter is a TPM2B: it can be encrypted */
-    bool no_sessions;
+    uint8_t sessions;                     /* TINY_IN_2B and so on */
 };
 extern const struct tiny_command tiny_commands[];
 extern const size_t tiny_commands_count;
@@ -91,7 +93,7 @@ bool tiny_is_session(uint32_t handle, uint32_t type);
 
 /* Read the authorizations, check each, decrypt the first parameter. */
 uint32_t tiny_sessions_begin(struct tiny_call *c, bool there);
-/* Encrypt the first parameter of the response, and append what each session says about it. parameters: where they are. */
+/* Encrypt the first parameter of the response, and append what each session says about it. */
 void tiny_sessions_end(struct tiny_call *c, uint8_t *parameters, size_t len, struct bytes_writer *w);
 struct tiny_session *tiny_session_find(struct tiny_tpm *t, uint32_t handle);
 
@@ -120,7 +122,6 @@ uint32_t tiny_object_load(struct tiny_call *c, uint32_t hierarchy, const struct 
 /* An object from a template: its sensitive area from what it is given and from random bytes, and then its unique. */
 uint32_t tiny_object_make(const struct tpm2_public *template_area, struct crypto_drbg *random,
                           struct tiny_sensitive *sensitive, uint8_t *public_2b, size_t *public_len);
-void tiny_sensitive_write(struct bytes_writer *w, const struct tiny_sensitive *sensitive);
 /* The content first, then its declared size. Returns: a code without number. */
 uint32_t tiny_sensitive_read(struct bytes_reader *r, struct tiny_sensitive *sensitive);
 /* TPM2B_PRIVATE: a child as it is kept outside, under its parent's seedValue [P1 r1.59 22.4, 22.5]. */

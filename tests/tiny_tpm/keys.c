@@ -193,8 +193,8 @@ uint32_t tiny_load(struct tiny_call *c)
     return rc;
 }
 
-/* TPM2_LoadExternal [P3 r1.59 12.3]: what did not come out of a TPM must not claim that it cannot leave one, nor be used
- * on the TPM's own structures. A public area alone may claim what it likes: it can be used for nothing that is secret. */
+/* TPM2_LoadExternal [P3 r1.59 12.3]: what did not come out of a TPM must not claim that it cannot leave one, nor be
+ * used on the TPM's own structures. A public area alone may claim what it likes: nothing secret can be done with it. */
 uint32_t tiny_load_external(struct tiny_call *c)
 {
     struct tiny_sensitive sensitive;

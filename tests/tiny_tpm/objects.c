@@ -263,7 +263,7 @@ uint32_t tiny_object_make(const struct tpm2_public *template_area, struct crypto
 /* ---- Outside of the TPM ---- */
 
 /* TPM2B_SENSITIVE [P2 r1.59 12.3.2.5] */
-void tiny_sensitive_write(struct bytes_writer *w, const struct tiny_sensitive *s)
+static void write_sensitive(struct bytes_writer *w, const struct tiny_sensitive *s)
 {
     const size_t size = bytes_write_size_begin(w);
     bytes_write_u16(w, s->type);
@@ -319,7 +319,7 @@ void tiny_private_write(struct tiny_call *c, const struct tiny_object *parent, s
     crypto_drbg_generate(&c->tpm->random, iv, sizeof iv);
     bytes_write_2b(w, bytes_of(iv, sizeof iv));
     const size_t content = w->len;
-    tiny_sensitive_write(w, sensitive);
+    write_sensitive(w, sensitive);
     bytes_write_size_end(w, size);
     if (w->error != 0 || mac == NULL) {
         return;

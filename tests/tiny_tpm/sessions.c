@@ -73,7 +73,7 @@ static uint32_t read_auths(struct tiny_call *c)
     if (size.error != 0) {
         return TPM2_RC_INSUFFICIENT;
     }
-    if (c->command->no_sessions) {
+    if ((c->command->sessions & TINY_NO_SESSIONS) != 0) {
         return TPM2_RC_AUTH_CONTEXT;
     }
     if (len < AUTH_MIN || len > size.left) {
@@ -129,8 +129,8 @@ static uint32_t wrong_auth(struct tiny_tpm *t, uint32_t entity)
     return counts ? TPM2_RC_AUTH_FAIL : TPM2_RC_BAD_AUTH;
 }
 
-/* Is the authValue enough [P1 r1.59 19.2]? For USER role userWithAuth says so, for ADMIN role adminWithPolicy that it is
- * not. What has no private half has no authValue either. */
+/* Is the authValue enough [P1 r1.59 19.2]? For USER role userWithAuth says so, for ADMIN role adminWithPolicy that it
+ * is not. What has no private half has no authValue either. */
 static uint32_t by_value(const struct tiny_call *c, uint32_t entity, enum tiny_role role)
 {
     const struct tiny_object *o = tiny_object_find(c->tpm, entity);
@@ -218,7 +218,7 @@ static void crypt(struct tiny_tpm *t, const struct tiny_auth *a, bool decrypt, u
 static struct tiny_auth *auth_with(struct tiny_call *c, uint8_t attribute)
 {
     for (size_t i = 0; i < c->auth_count; i++) {
-        if ((c->auths[i].attributes & attribute) != 0) {
+        if (c->auths[i].session != NULL && (c->auths[i].attributes & attribute) != 0) {
             return &c->auths[i];
         }
     }
@@ -300,10 +300,10 @@ static uint32_t check_encryption(const struct tiny_call *c)
     for (size_t i = 0; i < c->auth_count; i++) {
         const bool wants[2] = {(c->auths[i].attributes & TPM2_SESSION_DECRYPT) != 0,
                                (c->auths[i].attributes & TPM2_SESSION_ENCRYPT) != 0};
-        const bool can[2] = {c->command->in_2b, c->command->out_2b};
+        const uint8_t can[2] = {TINY_IN_2B, TINY_OUT_2B};
         for (size_t k = 0; k < 2; k++) {
             count[k] += wants[k];
-            if (wants[k] && (!can[k] || count[k] > 1)) {
+            if (wants[k] && ((c->command->sessions & can[k]) == 0 || count[k] > 1)) {
                 return TPM2_RC_ATTRIBUTES | TINY_S(i + 1);
             }
         }

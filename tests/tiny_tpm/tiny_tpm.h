@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A TPM to read, and no TPM to use: it is not secure (keys and passwords lie in the memory of its process, the time that
- * it takes depends on them, wrong passwords are not counted, nothing survives its end), and only the commands of the
- * flow, of ownership and of the attacks are there. It is for reading and for tests, and no program that is delivered
- * contains it.
+/* A TPM to read, and no TPM to use: it is not secure (keys and passwords lie in the memory of its process, the time
+ * that it takes depends on them, wrong passwords are not counted, nothing survives its end), and only the commands of
+ * the flow, of ownership and of the attacks are there. It is for reading and for tests, and no program that is
+ * delivered contains it.
  *
  * Whatever it chooses, it chooses from a seed, so a run can be repeated. Where to read:
  *   activate.c  TPM2_ActivateCredential, TPM2_Import, TPM2_Rewrap: what step 7 and its attacks are
  *   objects.c   what an object is, which attributes it may have, how it is kept outside of the TPM
  *   sessions.c  who may do what: passwords, sessions, policies; encrypted parameters
  *   execute.c   from a command's bytes to the function that carries it out, and back
+ *   policy.c    the commands that begin a session and prove something in it
  *   keys.c      primary keys, the commands that use keys
  *   owner.c     hierarchies, TPM2_Clear, capabilities
  *   rsa.c       RSA private keys, on BearSSL */
@@ -18,10 +19,10 @@
 #include "tpm/public.h"
 #include "tpm/tpm2.h"
 
-#define TINY_BUFFER 4096   /* of a command, of a response */
-#define TINY_OBJECTS 3     /* as few as many chips have */
-#define TINY_PERSISTENT 4  /* */
-#define TINY_SESSIONS 3    /* */
+#define TINY_BUFFER 4096 /* of a command, of a response */
+#define TINY_OBJECTS 3   /* as few as many chips have */
+#define TINY_PERSISTENT 4
+#define TINY_SESSIONS 3
 #define TINY_AUTH_MAX 32   /* an authValue: a digest */
 #define TINY_RSA_BYTES 256 /* RSA-2048 only */
 #define TINY_PRIME_BYTES 128

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The TPM to read: as a server, compared with libtpms, and in the place of libtpms. No program that is delivered has it.
 SYSTEM_DIRS += tests/tiny_tpm
-TINY_SRC = $(filter-out $(addprefix tests/tiny_tpm/,server.c in_process.c compare.c compare_both.c),$(wildcard tests/tiny_tpm/*.c))
-TINY_OBJ = $(TINY_SRC:%.c=$(BUILD)/obj/%.o)
+TINY_ROUND = $(wildcard tests/tiny_tpm/compare*.c) tests/tiny_tpm/server.c tests/tiny_tpm/in_process.c
+TINY_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(TINY_ROUND),$(wildcard tests/tiny_tpm/*.c)))
 TINY_SERVER = $(BUILD)/tests/tiny-tpm
 TINY_COMPARE = $(BUILD)/tests/tiny-tpm-compare
 # Tests of a TPM, from tests/port.
@@ -12,7 +12,7 @@ tests: $(TINY_SERVER) $(TINY_COMPARE) $(BUILD)/tiny-tpm/test_sessions
 CHECK += tests/tiny_tpm/tiny_tpm_test.py
 
 $(TINY_SERVER): $(BUILD)/obj/tests/tiny_tpm/server.o
-$(TINY_COMPARE): $(BUILD)/obj/tests/tiny_tpm/compare.o $(BUILD)/obj/tests/tiny_tpm/compare_both.o $(TEST_OBJ)
+$(TINY_COMPARE): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/tiny_tpm/compare*.c)) $(TEST_OBJ)
 $(TINY_PORT): $(BUILD)/tiny-tpm/%: $(BUILD)/obj/tests/port/%.o $(BUILD)/obj/tests/tiny_tpm/in_process.o $(PORT_TEST_OBJ)
 $(TINY_SERVER) $(TINY_COMPARE) $(TINY_PORT): $(TINY_OBJ) $(PORT_LIBS)
 	@mkdir -p $(@D)

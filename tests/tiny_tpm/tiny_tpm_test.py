@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The TPM to read: dps-conformance judges it, libtpms answers as it does, and our programs use it as they use any other.
+"""The TPM to read: dps-conformance judges it, libtpms answers as it does, our programs use it as they use any other.
 
 Needs openssl and libtpms."""
 
@@ -16,7 +16,8 @@ from waiting import wait_until
 NOT_MET = {"TPM-S00-004",  # it has no NV memory,
            "TPM-S01-009",  # and so no EK certificate
            "TPM-S07-100"}  # it has TPM2_Rewrap, to show what that does
-MISSING = {"TPM-S07-012": "TPM2_MakeCredential", "TPM-S07-092": "TPM2_ObjectChangeAuth", "TPM-S08-004": "TPM2_HMAC_Start"}
+MISSING = {"TPM-S07-012": "TPM2_MakeCredential", "TPM-S07-092": "TPM2_ObjectChangeAuth",
+           "TPM-S08-004": "TPM2_HMAC_Start"}
 SKIPPED = {"TPM-S01-008", "TPM-S03-005",  # nothing is persistent
            "TPM-S01-010",  # there is no EK certificate
            "TPM-S09-003",  # --quick
@@ -45,7 +46,7 @@ class Tiny(Swtpm):
 
 
 def test_conformance():
-    """dps-conformance: every case passes, but for a list; TPM2_Rewrap takes a key from one SRK and not from the other"""
+    """dps-conformance: every case passes, but for a list; Rewrap takes a key from one SRK and not from the other"""
     run = Run("--tpm", Tiny("conformance").name, "--destructive", "--quick", "--seed", "one")
     same(run.ids("failed"), [], "failed")
     same(set(run.ids("not met")), NOT_MET, "not met")
@@ -72,11 +73,12 @@ def test_in_process():
 
 
 def test_story():
-    """from own to register, send, seal and clear with our programs, passwords set, and with the next owner (sanitizers)"""
+    """our programs: own, register, send, seal, clear, with passwords; then the next owner (sanitizers)"""
     bench, device = Bench(), Device(None, Tiny("story"))
     bench.enroll(device, "d")
     files = {which: device.secret(which, which + "'s password") for which in ("owner", "endorsement", "lockout")}
-    owned = device.run("own", "--persist", *(x for which, path in files.items() for x in (f"--new-{which}-auth-file", path)))
+    new = [x for which, path in files.items() for x in (f"--new-{which}-auth-file", path)]
+    owned = device.run("own", "--persist", *new)
     device.run("clear", "--yes", status=3, says="authorization is set and was not given")
     device.auth = [x for which, path in files.items() for x in (f"--{which}-auth-file", path)]
     same(bench.register(device, "d").field("Registered"), "d", "registration ID")
@@ -86,8 +88,8 @@ def test_story():
     same(device.run("unseal", "--in", sealed, "--out", "-").bytes, read_file(secret), "unsealed")
     cleared = device.run("clear", "--yes")
     device.auth = []
-    same(cleared.field("EK Name"), owned.field("EK Name"), "EK after clear")
-    check(cleared.field("SRK Name") != owned.field("SRK Name"), "the SRK is the old one")
+    same(cleared.field("EK Name"), owned.field("EK Name").split()[0], "EK after clear")
+    check(cleared.field("SRK Name") != owned.field("SRK Name").split()[0], "the SRK is the old one")
     device.run("unseal", "--in", sealed, "--out", "-", status=3, says=("TPM_RC_INTEGRITY", "no way back"))
     check("TPM_RC_INTEGRITY" in bench.send(device, status=3).err, "the old hub key")
     same(bench.register(device, "d").field("Substatus"), "reprovisionedToInitialAssignment", "registered again")

@@ -39,6 +39,23 @@ static struct bytes copy(struct bytes wrapped, uint8_t storage[WRAPPED_MAX])
     return bytes_of(storage, len);
 }
 
+/* The outer layer off: what stands in storage is decrypted there, and content views what is left of it.
+ *   name       of the object that the seed was made for
+ *   number_..  the parameters to blame */
+static uint32_t outer_off(const struct tiny_object *key, enum tpm2_seed_use use, struct bytes secret,
+                          struct bytes name, uint8_t *storage, struct bytes *content, unsigned number_secret,
+                          unsigned number_wrapped)
+{
+    uint8_t seed[TPM2_SEED_SIZE];
+    uint32_t rc = open_seed(key, use, secret, seed);
+    if (rc != 0) {
+        return rc | TINY_P(number_secret);
+    }
+    rc = tiny_outer_open(bytes_of(seed, sizeof seed), name, false, storage, content->len, content);
+    bytes_wipe(seed, sizeof seed);
+    return rc != 0 ? rc | TINY_P(number_wrapped) : TPM2_RC_SUCCESS;
+}
+
 /* ---- TPM2_ActivateCredential [P3 r1.59 12.5] ---- */
 
 /* The first handle is the object that the credential is about (the SRK), the second the key that opens it (the EK). The
@@ -48,8 +65,7 @@ uint32_t tiny_activate_credential(struct tiny_call *c)
 {
     const struct tiny_object *object = tiny_object_find(c->tpm, c->handles[0]);
     const struct tiny_object *key = tiny_object_find(c->tpm, c->handles[1]);
-    uint8_t seed[TPM2_SEED_SIZE], storage[WRAPPED_MAX];
-    struct bytes content = {0};
+    uint8_t storage[WRAPPED_MAX];
     const struct bytes blob = tiny_in_2b(c, 2 + 64 + 2 + 64);
     const struct bytes secret = tiny_in_2b(c, TINY_WRAPPED_SEED_MAX);
     if (tiny_in_end(c) != 0) {
@@ -58,15 +74,10 @@ uint32_t tiny_activate_credential(struct tiny_call *c)
     if (!tiny_is_parent(key)) {
         return TPM2_RC_TYPE | TINY_H(2);
     }
-    uint32_t rc = open_seed(key, TPM2_SEED_IDENTITY, secret, seed);
+    struct bytes content = copy(blob, storage);
+    const uint32_t rc = outer_off(key, TPM2_SEED_IDENTITY, secret, name_of(object), storage, &content, 2, 1);
     if (rc != 0) {
-        return rc | TINY_P(2);
-    }
-    rc = tiny_outer_open(bytes_of(seed, sizeof seed), name_of(object), false, storage,
-                         copy(blob, storage).len, &content);
-    bytes_wipe(seed, sizeof seed);
-    if (rc != 0) {
-        return rc | TINY_P(1);
+        return rc;
     }
     struct bytes_reader r = bytes_reader_over(content);
     const struct bytes cert_info = bytes_read_2b(&r);
@@ -136,18 +147,17 @@ static uint32_t inner_open(struct bytes inner_key, struct bytes name, uint8_t *s
 static uint32_t unwrap(const struct tiny_object *parent, const struct import *p, struct bytes name,
                        struct tiny_sensitive *sensitive)
 {
-    uint8_t seed[TPM2_SEED_SIZE], storage[WRAPPED_MAX];
+    uint8_t storage[WRAPPED_MAX];
     struct bytes content = copy(p->duplicate, storage);
-    uint32_t rc = TPM2_RC_SUCCESS;
     if (p->secret.len > 0) {
-        rc = open_seed(parent, TPM2_SEED_DUPLICATE, p->secret, seed);
-        if (rc != 0) {
-            return rc | TINY_P(4);
+        const uint32_t wrong =
+            outer_off(parent, TPM2_SEED_DUPLICATE, p->secret, name, storage, &content, 4, 3);
+        if (wrong != 0) {
+            return wrong;
         }
-        rc = tiny_outer_open(bytes_of(seed, sizeof seed), name, false, storage, content.len, &content);
-        bytes_wipe(seed, sizeof seed);
     }
-    if (rc == 0 && p->symmetric == TPM2_ALG_AES) {
+    uint32_t rc = TPM2_RC_SUCCESS;
+    if (p->symmetric == TPM2_ALG_AES) {
         rc = inner_open(p->inner_key, name, storage, &content);
     }
     struct bytes_reader r = bytes_reader_over(content);
@@ -190,6 +200,34 @@ uint32_t tiny_import(struct tiny_call *c)
 
 /* ---- TPM2_Rewrap [P3 r1.59 13.2] ---- */
 
+/* An outer layer for a new parent, with a seed of its own, as tpm/protect.c makes it outside of a TPM. */
+static uint32_t outer_on(struct tiny_call *c, const struct tiny_object *new_parent, struct bytes name,
+                         uint8_t *content, size_t len)
+{
+    struct tpm2_wrap_random random;
+    uint8_t seed[TPM2_SEED_SIZE], key[TPM2_SEED_SYMMETRIC_SIZE], mac[CRYPTO_SHA256_SIZE];
+    uint8_t secret[2 + TINY_RSA_BYTES];
+    struct bytes_writer out_secret = bytes_writer_over(secret, sizeof secret);
+    crypto_drbg_generate(&c->tpm->random, random.seed, sizeof random.seed);
+    crypto_drbg_generate(&c->tpm->random, random.oaep, sizeof random.oaep);
+    tpm2_seed_wrap(&out_secret, &new_parent->area, TPM2_SEED_DUPLICATE, &random, seed);
+    if (out_secret.error != 0) {
+        return TPM2_RC_TYPE | TINY_H(2);
+    }
+    tpm2_seed_symmetric_key(bytes_of(seed, sizeof seed), name, key);
+    (void)crypto_aes_cfb_encrypt(bytes_of(key, sizeof key), NULL, content, len);
+    tpm2_seed_hmac(bytes_of(seed, sizeof seed), bytes_of(content, len), name, mac);
+    const size_t size = bytes_write_size_begin(&c->out);
+    bytes_write_2b(&c->out, bytes_of(mac, sizeof mac));
+    bytes_write_bytes(&c->out, bytes_of(content, len));
+    bytes_write_size_end(&c->out, size);
+    bytes_write_bytes(&c->out, bytes_written(&out_secret));
+    bytes_wipe(&random, sizeof random);
+    bytes_wipe(seed, sizeof seed);
+    bytes_wipe(key, sizeof key);
+    return TPM2_RC_SUCCESS;
+}
+
 /* The outer layer of a duplicate goes off with the old parent's private half and on again for the new parent, or for
  * nobody. The object itself, its public area and so its attributes, are not looked at: whoever may use the old parent
  * may do this. That is the attack of spec-notes.md, "Which SRK may be trusted". */
@@ -197,11 +235,9 @@ uint32_t tiny_rewrap(struct tiny_call *c)
 {
     const struct tiny_object *old_parent = tiny_object_find(c->tpm, c->handles[0]);
     const struct tiny_object *new_parent = tiny_object_find(c->tpm, c->handles[1]);
-    struct tpm2_wrap_random random;
-    uint8_t seed[TPM2_SEED_SIZE], storage[WRAPPED_MAX], secret_bytes[2 + TINY_RSA_BYTES];
-    struct bytes_writer out_secret = bytes_writer_over(secret_bytes, sizeof secret_bytes);
+    uint8_t storage[WRAPPED_MAX];
     const struct bytes duplicate = tiny_in_2b(c, WRAPPED_MAX);
-    const struct bytes name = tiny_in_2b(c, 66);
+    const struct bytes name = tiny_in_2b(c, 2 + TINY_DIGEST_MAX);
     const struct bytes secret = tiny_in_2b(c, TINY_WRAPPED_SEED_MAX);
     if (tiny_in_end(c) != 0) {
         return tiny_in_end(c);
@@ -209,39 +245,20 @@ uint32_t tiny_rewrap(struct tiny_call *c)
     if ((old_parent != NULL) != (secret.len > 0)) {
         return TPM2_RC_HANDLE | TINY_H(1);
     }
+    if (old_parent != NULL && !tiny_is_parent(old_parent)) {
+        return TPM2_RC_TYPE | TINY_H(1);
+    }
     struct bytes content = copy(duplicate, storage);
+    uint32_t rc = TPM2_RC_SUCCESS;
     if (old_parent != NULL) {
-        if (!tiny_is_parent(old_parent)) {
-            return TPM2_RC_TYPE | TINY_H(1);
-        }
-        uint32_t rc = open_seed(old_parent, TPM2_SEED_DUPLICATE, secret, seed);
-        if (rc != 0) {
-            return rc | TINY_P(3);
-        }
-        rc = tiny_outer_open(bytes_of(seed, sizeof seed), name, false, storage, content.len, &content);
-        if (rc != 0) {
-            return rc | TINY_P(1);
-        }
+        rc = outer_off(old_parent, TPM2_SEED_DUPLICATE, secret, name, storage, &content, 3, 1);
     }
-    if (new_parent == NULL) {
+    if (rc == 0 && new_parent != NULL) {
+        rc = outer_on(c, new_parent, name, storage + (content.p - storage), content.len);
+    } else if (rc == 0) {
         bytes_write_2b(&c->out, content);
-        bytes_write_u16(&c->out, 0);
-        return TPM2_RC_SUCCESS;
+        bytes_write_u16(&c->out, 0); /* no seed */
     }
-    crypto_drbg_generate(&c->tpm->random, (uint8_t *)&random, sizeof random);
-    tpm2_seed_wrap(&out_secret, &new_parent->area, TPM2_SEED_DUPLICATE, &random, seed);
-    if (out_secret.error != 0) {
-        return TPM2_RC_TYPE | TINY_H(2);
-    }
-    uint8_t key[TPM2_SEED_SYMMETRIC_SIZE], mac[CRYPTO_SHA256_SIZE];
-    tpm2_seed_symmetric_key(bytes_of(seed, sizeof seed), name, key);
-    (void)crypto_aes_cfb_encrypt(bytes_of(key, sizeof key), NULL, storage + (content.p - storage),
-                                 content.len);
-    tpm2_seed_hmac(bytes_of(seed, sizeof seed), content, name, mac);
-    bytes_write_u16(&c->out, (uint16_t)(2 + sizeof mac + content.len));
-    bytes_write_2b(&c->out, bytes_of(mac, sizeof mac));
-    bytes_write_bytes(&c->out, content);
-    bytes_write_bytes(&c->out, bytes_written(&out_secret));
-    bytes_wipe(seed, sizeof seed);
-    return TPM2_RC_SUCCESS;
+    bytes_wipe(storage, sizeof storage);
+    return rc;
 }

@@ -105,6 +105,34 @@ int compare_import(void)
     return 0;
 }
 
+/* To the same parent again: what each has wrapped, both can import. */
+static int rewrap_and_import(const struct known_key *k)
+{
+    const struct tpm2_auth empty = tpm2_auth_password(bytes_of(NULL, 0));
+    uint8_t bytes[2][600];
+    struct bytes duplicate[2], secret[2];
+    tpm2_rewrap_build(both_begin(), BOTH_PARENT, BOTH_PARENT, &empty, k->duplicate,
+                      bytes_of(k->name, sizeof k->name), k->secret);
+    both_random_from(10);
+    CHECK(both_same("TPM2_Rewrap"));
+    for (int i = 0; i < 2; i++) {
+        uint32_t rc;
+        CHECK_EQUAL(tpm2_rewrap_parse(both_answer(i), &rc, &duplicate[i], &secret[i]), 0);
+        struct bytes_writer w = bytes_writer_over(bytes[i], sizeof bytes[i]);
+        bytes_write_bytes(&w, duplicate[i]);
+        bytes_write_bytes(&w, secret[i]);
+        duplicate[i].p = bytes[i];
+        secret[i].p = bytes[i] + duplicate[i].len;
+    }
+    for (int i = 0; i < 2; i++) {
+        tpm2_import_build(both_begin(), BOTH_PARENT, &empty, bytes_of(k->inner_key, 16), k->public_area,
+                          duplicate[i], secret[i]);
+        CHECK(both_same("TPM2_Import of what was wrapped anew") && both_code(0) == 0);
+    }
+    both_random_from(0);
+    return 0;
+}
+
 int compare_rewrap(void)
 {
     struct known_key k;
@@ -113,6 +141,7 @@ int compare_rewrap(void)
     tpm2_rewrap_build(both_begin(), BOTH_PARENT, TPM2_RH_NULL, &empty, k.duplicate,
                       bytes_of(k.name, sizeof k.name), k.secret);
     changed_everywhere(10 + 8 + 4 + 9, both_writer()->len - SEED_BYTES, false, "TPM2_Rewrap to nobody");
+    CHECK_EQUAL(rewrap_and_import(&k), 0);
     CHECK_EQUAL(both_differences(), 0U);
     return 0;
 }

@@ -34,9 +34,9 @@ static uint32_t open_seed(const struct tiny_object *key, enum tpm2_seed_use use,
 
 static struct bytes copy(struct bytes wrapped, uint8_t storage[WRAPPED_MAX])
 {
-    const size_t len = wrapped.len < WRAPPED_MAX ? wrapped.len : WRAPPED_MAX;
-    memcpy(storage, wrapped.p, len);
-    return bytes_of(storage, len);
+    struct bytes_writer w = bytes_writer_over(storage, WRAPPED_MAX);
+    bytes_write_bytes(&w, wrapped);
+    return bytes_of(storage, w.len);
 }
 
 /* The outer layer off: what stands in storage is decrypted there, and content views what is left of it.

@@ -335,7 +335,8 @@ uint32_t tiny_sessions_begin(struct tiny_call *c, bool there)
         if (r.error != 0) {
             return TPM2_RC_INSUFFICIENT | TINY_P(1);
         }
-        crypt(c->tpm, decrypt, true, c->tpm->command + (content.p - c->tpm->command), content.len);
+        uint8_t *first = c->tpm->command + (c->in.p - c->tpm->command) + 2; /* after its size */
+        crypt(c->tpm, decrypt, true, first, content.len);
     }
     return rc;
 }

@@ -144,7 +144,7 @@ struct command {
     ensures w->error == 0 ==> 14 <= c->auths <= c->parameters <= w->len; */
 static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c)
 {
-    struct bytes_reader r = bytes_reader_over(bytes_of(w->p, w->len));
+    struct bytes_reader r = bytes_reader_over(bytes_written(w));
     const uint16_t tag = bytes_read_u16(&r);
     (void)bytes_read_u32(&r); /* commandSize */
     const uint32_t code = bytes_read_u32(&r);

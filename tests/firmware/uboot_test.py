@@ -22,6 +22,7 @@ PROMPT, AUTOBOOT = "=> ", "stop autoboot"
 # The board's memory: where it begins, its size, and what is put where.
 RAM, RAM_SIZE = 0x40000000, 128 << 20
 APPLICATION, BLOB, SEED, TO, IMAGE = 0x41000000, 0x42000000, 0x42100000, 0x42200000, 0x42800000
+BLANK = SEED + 0x1000
 STATUS = APPLICATION + 4
 SEALED_MAX = 128
 
@@ -303,6 +304,25 @@ def test_short():
         check("\nSTOP\n" in board.command(line % (len(blob) - 1)), board.said)
 
 
+def test_page():
+    """the lines of port/PORTING.md; without the application they do not say that it has unsealed"""
+    with open("port/PORTING.md", encoding="utf-8") as page:
+        lines = re.findall("^=> (.*)$", page.read(), re.M)
+    field = Field()
+    secret = random.randbytes(78)
+    blob = field.seal(secret)
+    same(f"{len(blob):x}", "fe", "the length of the page's blob")
+    with field.board() as board:
+        board.write(BLOB, blob)
+        for at in (IMAGE + 0x100000, IMAGE):  # nothing is there; and then the application
+            said = "".join(board.command(line.replace(f"{IMAGE:x}", f"{at:x}")) for line in lines)
+            same("\nunsealed\n" in said, at == IMAGE, said)
+        same(board.memory(TO, len(secret)), secret, "what was unsealed")
+        board.write(IMAGE, b"broken on its way")
+        said = "".join(board.command(line) for line in lines)
+        check("\nunsealed\n" not in said, said)
+
+
 def test_cold():
     """a TPM that nobody has started is started"""
     field = Field()
@@ -402,14 +422,24 @@ def test_refused():
             text, got = board.unseal(given, status=status, length=length)
             check(f"Error: {words}" in text, f"{words!r} is not in\n{text}")
             same(got, bytes(SEALED_MAX), "what was written")
+        board.write(BLOB, blob)
+        board.write(BLANK, b"\xff" * 32)
         # Of arguments, nothing is touched.
         for words in ("", "help", "ek 1", f"unseal {BLOB:x}", f"unseal {BLOB:x} 10", f"unseal {BLOB:x} ten {TO:x}",
                       f"unseal {APPLICATION:x} 10 {TO:x}", f"unseal {BLOB:x} 10 {APPLICATION + 0x100:x}",
                       f"unseal {BLOB:x} 10 {APPLICATION - 1:x}", f"unseal {BLOB:x} ffffffff {TO:x}",
                       f"unseal {BLOB:x} 10 142200000", f"unseal {BLOB:x} 10 {TO:x} {SEED:x}",
-                      f"unseal {BLOB:x} 10 {TO:x} {SEED:x} f"):
+                      f"unseal {BLOB:x} 10 {TO:x} {SEED:x} f", f"unseal {BLOB:x} {len(blob):x} {BLOB:x}",
+                      f"unseal {BLOB:x} {len(blob):x} {BLOB + len(blob) - 1:x}",
+                      f"unseal {BLOB:x} {len(blob):x} {BLOB - SEALED_MAX + 1:x}",
+                      f"unseal {BLOB:x} {len(blob):x} {TO:x} {BLANK:x} 20"):
             check("Error: usage: ek | unseal BLOB" in board.go(words, status=USAGE), words)
+        same(board.memory(BLOB, len(blob)), blob, "the blob after all this")
         same(board.unseal(blob)[1][:4], b"good", "what was unsealed after all this")
+        # Right before the blob, and right after.
+        for to in (BLOB - SEALED_MAX, BLOB + len(blob)):
+            board.go(f"unseal {BLOB:x} {len(blob):x} {to:x}")
+            same(board.memory(to, 4), b"good", "what was unsealed beside the blob")
 
 
 def test_another_owner():

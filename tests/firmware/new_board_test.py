@@ -81,6 +81,35 @@ def test_wrong():
         check(words in done.stderr if words else done.returncode == 0, f"{new}: {done.stderr}")
 
 
+# The page's clock, with a variable for the register.
+CLOCK = """#include <stdint.h>
+#include <stdio.h>
+#include <stddef.h>
+static uint32_t counter;
+%s
+int main(void)
+{
+    uint64_t before = monotonic_ms(NULL);
+    for (uint64_t i = 1; i <= 100; i++) {
+        counter += 0x10000000;
+        if (monotonic_ms(NULL) - before != i * 0x10000000 * 10) return 1;
+    }
+    return 0;
+}
+"""
+
+
+def test_clock():
+    """the clock of that board goes on when its counter begins anew"""
+    main, = (content for path, content in FILE.findall(TEXT) if path.endswith("main.c"))
+    clock, = re.findall(r"^static uint64_t monotonic_ms\(.*?^}", main, re.M | re.S)
+    register = "*(volatile uint32_t *)0x40028014"
+    check(register in clock, clock)
+    source = write_file(os.path.join(Programs.directory(), "clock.c"), CLOCK % clock.replace(register, "counter"))
+    same(subprocess.run(["cc", "-o", source + ".out", source], check=False).returncode, 0, "cc")
+    same(subprocess.run([source + ".out"], check=False).returncode, 0, "whether it went back")
+
+
 def test_space():
     """a tree whose path has a space is an error that says so"""
     root = os.path.join(Programs.directory(), "with space")
@@ -105,8 +134,8 @@ def test_new_board():
     # The processor is another one if this file says so.
     for after, compiled in ([], 0), (["-W", f"port/{NAME}/{NAME}.mk"], 1):
         of = os.path.join(out, "firmware", NAME, "tpm", "rc.o")
-        question = subprocess.run([*make[:-1], "--question", *after, of], cwd=root, stdout=subprocess.DEVNULL, check=False)
-        same(question.returncode, compiled, f"whether make would compile {of} {after}")
+        asked = subprocess.run([*make[:-1], "--question", *after, of], cwd=root, stdout=subprocess.DEVNULL, check=False)
+        same(asked.returncode, compiled, f"whether make would compile {of} {after}")
     wait_until(lambda: "boiler-7" in read(board.path("service.log")), "the page's lines have enrolled the device")
     board.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES}
     board.switch_on(IMAGE)

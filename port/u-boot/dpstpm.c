@@ -72,7 +72,7 @@ static const char *refusal(void)
         return "the blob was changed, or was sealed in another TPM or for another owner";
     }
     if (boot.code == TPM2_CC_UNSEAL && password) {
-        return "what is sealed has a password";
+        return "what is sealed has a password, or the command was changed on its way";
     }
     return "the TPM refused a command; dps-device explain says what the code means";
 }

@@ -35,7 +35,7 @@ CHANGED = "Error: the blob was changed, or was sealed in another TPM or for anot
 # ---- The board -------------------------------------------------------------------------------------------------------
 
 class Bus:
-    """The socket to the swtpm, with somebody on the bus: he hears all, and may change the answer to a command."""
+    """The socket to the swtpm, with somebody on the bus: he hears all, and may change a command or its answer."""
 
     def __init__(self, sock, board):
         self.sock, self.board, self.code, self.answered = sock, board, None, 0
@@ -49,7 +49,8 @@ class Bus:
     def sendall(self, data):
         self.board.heard.append(data)
         self.code, self.answered = int.from_bytes(data[6:10], "big"), 0
-        self.sock.sendall(data)
+        at = self.board.changed_commands.get(self.code)
+        self.sock.sendall(data if at is None else data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
 
     def recv(self, size):
         data = bytearray(self.sock.recv(size))
@@ -66,6 +67,7 @@ class Board:
 
     def __init__(self, device):
         self.device, self.said, self.read, self.heard, self.changes = device, "", 0, [], None
+        self.changed_commands = {}
         self.dir = Programs.directory()
 
     def path(self, name):
@@ -355,7 +357,7 @@ def test_beside_u_boot():
 
 
 def test_answer_changed():
-    """an answer that was changed on the bus is not believed, and nothing is written"""
+    """a command or an answer that was changed on the bus is refused, and nothing is written"""
     field = Field()
     blob = field.seal(b"secret of the device")
     with field.board() as board:
@@ -365,6 +367,13 @@ def test_answer_changed():
             check("Error: the TPM's answer was changed on its way" in text, text)
             same(got, bytes(SEALED_MAX), "what was written")
         board.changes = None
+        # Handle, nonce and HMAC of the session, and the object.
+        for at in (10, 20, 30, -1):
+            board.changed_commands = {UNSEAL: at % 91}
+            text, got = board.unseal(blob, status=TPM)
+            check("or the command was changed on its way" in text or at in (10, 20), text)
+            same(got, bytes(SEALED_MAX), "what was written")
+        board.changed_commands = {}
         same(board.unseal(blob)[1][:20], b"secret of the device", "what was unsealed")
 
 

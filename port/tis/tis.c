@@ -17,7 +17,7 @@
 #define ACCESS_PENDING 0x04 /* another locality waits */
 #define ACCESS_REQUEST 0x02
 #define ACCESS_ZERO 0x48 /* always read as 0 from a TPM */
-#define NOBODY 0xFF /* a bus without a TPM gives ones */
+#define NOBODY 0xFF      /* a bus without a TPM gives ones */
 
 /* TPM_STS; its two middle bytes are the burst count */
 #define STS_VALID 0x80 /* dataAvail and Expect are meaningful */

@@ -40,8 +40,7 @@ static int transact(void *context, struct bytes command, uint8_t *response, size
     if (code == (TPM2_CC_START_AUTH_SESSION & 0xFF)) {
         memcpy(bus.nonce, command.p + FIRST_NONCE_AT + 2, sizeof bus.nonce);
     }
-    const int error =
-        real.transact(real.context, command, response, capacity, response_len, timeout_ms);
+    const int error = real.transact(real.context, command, response, capacity, response_len, timeout_ms);
     if (error == 0 && bus.count == bus.change && bus.change_at < *response_len) {
         response[bus.change_at] ^= 1;
     }
@@ -240,7 +239,8 @@ static int seed_where_the_secret_goes(void)
 }
 
 static const struct test tests[] = {
-    {"any order, any number of times: what is loaded does not grow, and nothing is left", one_after_the_other},
+    {"any order, any number of times: what is loaded does not grow, and nothing is left",
+     one_after_the_other},
     {"any command refused, or answered with a bit changed: nothing is left", anything_fails},
     {"a secret_seed that stands where the secret goes counts", seed_where_the_secret_goes},
 };

@@ -69,6 +69,7 @@ static uint32_t loaded_from(uint32_t first, uint32_t *handle)
     uint32_t capability;
     struct bytes data;
     struct bytes_writer w = tpm_call_begin();
+    *handle = 0;
     tpm2_get_capability_build(&w, TPM2_CAP_HANDLES, first, 32);
     if (tpm_call_send(&w) != 0 ||
         tpm2_get_capability_parse(tpm_call_answer(), &tpm_call.rc, &more, &capability, &data) != 0) {

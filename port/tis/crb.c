@@ -77,13 +77,10 @@ static int write_register(const struct port_crb *c, uint16_t offset, uint8_t val
     return c->bus.write(c->bus.context, c->locality, offset, bytes, sizeof bytes);
 }
 
-/* Look again a little later, unless the time is over. */
-static int pause_until(const struct port_crb *c, uint64_t deadline)
+/* Look again a little later, unless the time was over before this look: who was interrupted after it looks again. */
+static int pause_unless(const struct port_crb *c, bool late)
 {
-    if (now(c) >= deadline) {
-        return BYTES_E_TIMEOUT;
-    }
-    return c->clock.sleep_ms(c->clock.context, PORT_TIS_POLL_MS);
+    return late ? BYTES_E_TIMEOUT : c->clock.sleep_ms(c->clock.context, PORT_TIS_POLL_MS);
 }
 
 /* Wait until the TPM has done what these bits ask for. */
@@ -91,11 +88,12 @@ static int wait_done(const struct port_crb *c, uint16_t offset, uint32_t bits, u
 {
     for (;;) {
         uint32_t value;
+        const bool late = now(c) >= deadline;
         int error = read_register(c, offset, &value);
         if (error != 0 || (value & bits) == 0) {
             return error;
         }
-        error = pause_until(c, deadline);
+        error = pause_unless(c, late);
         if (error != 0) {
             return error;
         }
@@ -116,11 +114,12 @@ static int wait_locality(const struct port_crb *c, uint32_t bits, uint32_t wante
 {
     const uint64_t deadline = earlier(end, now(c) + PORT_TIS_TIMEOUT_A_MS);
     for (;;) {
+        const bool late = now(c) >= deadline;
         const int error = read_register(c, LOC_STATE, state);
         if (error == 0 && (*state & bits) == wanted) {
             return 0;
         }
-        const int over = pause_until(c, deadline);
+        const int over = pause_unless(c, late);
         if (over != 0) {
             return error != 0 ? error : over;
         }

@@ -63,13 +63,10 @@ static int write_byte(struct port_tis *t, uint16_t offset, uint8_t value)
     return t->bus.write(t->bus.context, t->locality, offset, &value, 1);
 }
 
-/* Look again a little later, unless the time is over. */
-static int pause_until(const struct port_tis *t, uint64_t deadline)
+/* Look again a little later, unless the time was over before this look: who was interrupted after it looks again. */
+static int pause_unless(const struct port_tis *t, bool late)
 {
-    if (now(t) >= deadline) {
-        return BYTES_E_TIMEOUT;
-    }
-    return t->clock.sleep_ms(t->clock.context, PORT_TIS_POLL_MS);
+    return late ? BYTES_E_TIMEOUT : t->clock.sleep_ms(t->clock.context, PORT_TIS_POLL_MS);
 }
 
 /* ---- TPM_ACCESS: localities ---- */
@@ -79,11 +76,12 @@ static int wait_access(struct port_tis *t, uint8_t bits, uint8_t wanted, uint64_
 {
     const uint64_t deadline = earlier(end, now(t) + PORT_TIS_TIMEOUT_A_MS);
     for (;;) {
+        const bool late = now(t) >= deadline;
         const int error = t->bus.read(t->bus.context, t->locality, PORT_TIS_ACCESS, access, 1);
         if (error == 0 && *access != NOBODY && (*access & bits) == wanted) {
             return 0;
         }
-        const int over = pause_until(t, deadline);
+        const int over = pause_unless(t, late);
         if (over != 0) {
             return error != 0 ? error : over;
         }
@@ -164,12 +162,13 @@ static int wait_status(struct exchange *x, uint8_t wanted, bool burst, uint32_t 
     const uint64_t deadline = earlier(x->deadline, now(x->tis) + timeout_ms);
     int error = 0;
     while (error == 0) {
+        const bool late = now(x->tis) >= deadline;
         error = read_status(x);
         if (error == 0 && (x->status & wanted) == wanted && (!burst || x->burst > 0)) {
             return 0;
         }
         if (error == 0) {
-            error = pause_until(x->tis, deadline);
+            error = pause_unless(x->tis, late);
         }
     }
     return error;

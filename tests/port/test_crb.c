@@ -407,6 +407,38 @@ static int interrupted(void)
     return 0;
 }
 
+static unsigned
+    held_up; /* before that many looks at the clock, for longer than any time-out of the interface */
+
+static uint64_t held_up_ms(void *context)
+{
+    (void)context;
+    if (held_up > 0 && --held_up == 0) {
+        chip.now_us += UINT64_C(1000) * (PORT_TIS_TIMEOUT_B_MS + 1000);
+    }
+    return chip.now_us / 1000;
+}
+
+/* The processor may do something else for a while, anywhere. */
+static int interrupted_for_long(void)
+{
+    OPEN();
+    for (unsigned n = 1, looks = 100; n < looks; n++) {
+        reset();
+        chip.grant_us = chip.ready_us = chip.execute_us = 5000;
+        crb.clock.monotonic_ms = held_up_ms;
+        CHECK_EQUAL(port_crb_open(&crb), 0);
+        CHECK_EQUAL(port_crb_relinquish(&crb), 0);
+        held_up = n;
+        CHECK_EQUAL(tis_case_ask(&t), 0);
+        looks = held_up == 0 ? looks : 0; /* there are no more */
+        held_up = 0;
+        CLEAN();
+    }
+    tis_case_close(&t);
+    return 0;
+}
+
 static const struct test tests[] = {
     {"commands of the real TPM pass, in every locality", commands},
     {"commands without a header or too long, and responses without room, are refused", arguments},
@@ -420,6 +452,7 @@ static const struct test tests[] = {
     {"the bus fails at any access", bus_fails_anywhere},
     {"registers that say anything at all", noise},
     {"a clock that wants to stop", interrupted},
+    {"an interruption that is longer than a time-out, anywhere", interrupted_for_long},
 };
 
 int main(void)

@@ -407,6 +407,37 @@ static int interrupted(void)
     return 0;
 }
 
+static unsigned
+    held_up; /* before that many looks at the clock, for longer than any time-out of the interface */
+
+static uint64_t held_up_ms(void *context)
+{
+    (void)context;
+    if (held_up > 0 && --held_up == 0) {
+        t.chip.now_us += UINT64_C(1000) * (PORT_TIS_TIMEOUT_B_MS + 1000);
+    }
+    return t.chip.now_us / 1000;
+}
+
+/* The processor may do something else for a while, anywhere. */
+static int interrupted_for_long(void)
+{
+    OPEN();
+    for (unsigned n = 1, looks = 1000; n < looks; n++) {
+        tis_case_reset(&t, TIS_CASE_NONE);
+        t.chip.grant_us = t.chip.ready_us = t.chip.valid_us = t.chip.room_us = t.chip.execute_us = 5000;
+        t.tis.clock.monotonic_ms = held_up_ms;
+        CHECK_EQUAL(tis_case_find(&t), 0);
+        held_up = n;
+        CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 1);
+        looks = held_up == 0 ? looks : 0; /* there are no more */
+        held_up = 0;
+        CLEAN();
+    }
+    tis_case_close(&t);
+    return 0;
+}
+
 static const struct test tests[] = {
     {"commands of the real TPM pass, in every locality", commands},
     {"commands without a header and responses without room are refused", arguments},
@@ -422,6 +453,7 @@ static const struct test tests[] = {
     {"a response that came wrong is read again", bad_responses},
     {"the bus fails at any transfer", bus_fails_anywhere},
     {"a clock that wants to stop", interrupted},
+    {"an interruption that is longer than a time-out, anywhere", interrupted_for_long},
 };
 
 int main(void)

@@ -18,6 +18,9 @@ LINK = $(CC) $(CFLAGS) $(LDFLAGS)
 ifneq ($(words $(BUILD)),1)
 $(error BUILD=$(BUILD): the name of the build directory has a space, which make cannot work with)
 endif
+ifneq ($(words $(CURDIR)),1)
+$(error $(CURDIR): the name of this directory has a space, which make cannot work with)
+endif
 
 # V=1 shows the commands.
 Q = $(if $(V),,@)

@@ -30,6 +30,7 @@
 #define LOC_STATE_ZERO 0x60 /* always read as 0 from a TPM */
 #define LOC_STATE_ASSIGNED 0x02
 #define LOC_STATE_ACTIVE 0x1C /* the locality that has it, from bit 2 on */
+#define LOC_STATE_OWNER (LOC_STATE_VALID | LOC_STATE_ZERO | LOC_STATE_ASSIGNED | LOC_STATE_ACTIVE)
 #define LOC_CTRL_REQUEST 0x01
 #define LOC_CTRL_RELINQUISH 0x02
 #define INTERFACE_TYPE 0x0F
@@ -76,13 +77,10 @@ static int write_register(const struct port_crb *c, uint16_t offset, uint8_t val
     return c->bus.write(c->bus.context, c->locality, offset, bytes, sizeof bytes);
 }
 
-/* Look again a little later, unless the time is over. */
-static int pause_until(const struct port_crb *c, uint64_t deadline)
+/* Look again a little later, unless the time was over before this look: who was interrupted after it looks again. */
+static int pause_unless(const struct port_crb *c, bool late)
 {
-    if (now(c) >= deadline) {
-        return BYTES_E_TIMEOUT;
-    }
-    return c->clock.sleep_ms(c->clock.context, PORT_TIS_POLL_MS);
+    return late ? BYTES_E_TIMEOUT : c->clock.sleep_ms(c->clock.context, PORT_TIS_POLL_MS);
 }
 
 /* Wait until the TPM has done what these bits ask for. */
@@ -90,11 +88,12 @@ static int wait_done(const struct port_crb *c, uint16_t offset, uint32_t bits, u
 {
     for (;;) {
         uint32_t value;
+        const bool late = now(c) >= deadline;
         int error = read_register(c, offset, &value);
         if (error != 0 || (value & bits) == 0) {
             return error;
         }
-        error = pause_until(c, deadline);
+        error = pause_unless(c, late);
         if (error != 0) {
             return error;
         }
@@ -103,45 +102,45 @@ static int wait_done(const struct port_crb *c, uint16_t offset, uint32_t bits, u
 
 /* ---- Localities ---- */
 
-static bool is_ours(const struct port_crb *c, uint32_t state)
+/* What LOC_STATE says if the locality is ours. */
+static uint32_t ours(const struct port_crb *c)
 {
-    return (state & (LOC_STATE_ASSIGNED | LOC_STATE_ACTIVE)) ==
-           (LOC_STATE_ASSIGNED | (uint32_t)c->locality << 2);
+    return LOC_STATE_VALID | LOC_STATE_ASSIGNED | (uint32_t)c->locality << 2;
 }
 
-/* Wait until the registers are valid, and the locality is ours if that is wanted. A TPM that comes out of reset may
- * not answer at all yet. */
-static int wait_locality(const struct port_crb *c, bool ours, uint32_t *state)
+/* Wait until these bits of LOC_STATE are as wanted. A TPM that comes out of reset may not answer at all yet. */
+static int wait_locality(const struct port_crb *c, uint32_t bits, uint32_t wanted, uint64_t end,
+                         uint32_t *state)
 {
-    const uint64_t deadline = now(c) + PORT_TIS_TIMEOUT_A_MS;
+    const uint64_t deadline = earlier(end, now(c) + PORT_TIS_TIMEOUT_A_MS);
     for (;;) {
+        const bool late = now(c) >= deadline;
         const int error = read_register(c, LOC_STATE, state);
-        if (error == 0 && (*state & (LOC_STATE_VALID | LOC_STATE_ZERO)) == LOC_STATE_VALID &&
-            (!ours || is_ours(c, *state))) {
+        if (error == 0 && (*state & bits) == wanted) {
             return 0;
         }
-        const int over = pause_until(c, deadline);
+        const int over = pause_unless(c, late);
         if (over != 0) {
             return error != 0 ? error : over;
         }
     }
 }
 
-static int wait_present(const struct port_crb *c, uint32_t *state)
+static int wait_present(const struct port_crb *c, uint32_t bits, uint64_t end, uint32_t *state)
 {
-    const int error = wait_locality(c, false, state);
+    const int error = wait_locality(c, bits, LOC_STATE_VALID, end, state);
     return error == BYTES_E_TIMEOUT ? BYTES_E_TPM_TRANSPORT : error;
 }
 
-static int request_locality(const struct port_crb *c)
+static int request_locality(const struct port_crb *c, uint64_t end)
 {
     uint32_t state;
-    int error = wait_present(c, &state);
-    if (error != 0 || is_ours(c, state)) {
+    int error = wait_present(c, LOC_STATE_VALID | LOC_STATE_ZERO, end, &state);
+    if (error != 0 || (state & LOC_STATE_OWNER) == ours(c)) {
         return error;
     }
     error = write_register(c, LOC_CTRL, LOC_CTRL_REQUEST);
-    return error != 0 ? error : wait_locality(c, true, &state);
+    return error != 0 ? error : wait_locality(c, LOC_STATE_OWNER, ours(c), end, &state);
 }
 
 int port_crb_relinquish(struct port_crb *c)
@@ -181,6 +180,8 @@ static int read_buffer(const struct port_crb *c, uint8_t *out, size_t from, size
             }
         }
     }
+    /* It may have been a part of what was unsealed. */
+    bytes_wipe(word, sizeof word);
     return error;
 }
 
@@ -272,7 +273,7 @@ static int transact(void *context, struct bytes command, uint8_t *response, size
     if (capacity < HEADER || command.len > c->command_max) {
         return BYTES_E_SPACE;
     }
-    int error = request_locality(c);
+    int error = request_locality(c, end);
     if (error == 0) {
         error = make_ready(c, end);
     }
@@ -347,7 +348,8 @@ int port_crb_open(struct port_crb *c)
     if (c->locality > 4) {
         return BYTES_E_USAGE;
     }
-    int error = wait_present(c, &value);
+    /* The other interface has this bit, too, and the rest of the register is another one: what it is comes first. */
+    int error = wait_present(c, LOC_STATE_VALID, UINT64_MAX, &value);
     if (error == 0) {
         error = read_register(c, INTERFACE_ID, &value);
     }
@@ -366,7 +368,7 @@ int port_crb_open(struct port_crb *c)
         return BYTES_E_TPM_TRANSPORT;
     }
     /* The other registers need not be there for a locality that does not have the TPM, or in Idle. */
-    error = request_locality(c);
+    error = request_locality(c, UINT64_MAX);
     if (error == 0) {
         error = make_ready(c, UINT64_MAX);
     }

@@ -16,7 +16,8 @@
 #define ACCESS_SEIZE 0x08
 #define ACCESS_PENDING 0x04 /* another locality waits */
 #define ACCESS_REQUEST 0x02
-#define ACCESS_ZERO 0x48 /* always read as 0 from a TPM; a bus without a TPM gives ones */
+#define ACCESS_ZERO 0x48 /* always read as 0 from a TPM */
+#define NOBODY 0xFF      /* a bus without a TPM gives ones */
 
 /* TPM_STS; its two middle bytes are the burst count */
 #define STS_VALID 0x80 /* dataAvail and Expect are meaningful */
@@ -52,33 +53,35 @@ static uint64_t now(const struct port_tis *t)
     return t->clock.monotonic_ms(t->clock.context);
 }
 
+static uint64_t earlier(uint64_t deadline, uint64_t other)
+{
+    return deadline < other ? deadline : other;
+}
+
 static int write_byte(struct port_tis *t, uint16_t offset, uint8_t value)
 {
     return t->bus.write(t->bus.context, t->locality, offset, &value, 1);
 }
 
-/* Look again a little later, unless the time is over. */
-static int pause_until(const struct port_tis *t, uint64_t deadline)
+/* Look again a little later, unless the time was over before this look: who was interrupted after it looks again. */
+static int pause_unless(const struct port_tis *t, bool late)
 {
-    if (now(t) >= deadline) {
-        return BYTES_E_TIMEOUT;
-    }
-    return t->clock.sleep_ms(t->clock.context, PORT_TIS_POLL_MS);
+    return late ? BYTES_E_TIMEOUT : t->clock.sleep_ms(t->clock.context, PORT_TIS_POLL_MS);
 }
 
 /* ---- TPM_ACCESS: localities ---- */
 
-/* Wait until TPM_ACCESS is valid and has the wanted bits. A TPM that comes out of reset may not answer at all yet. */
-static int wait_access(struct port_tis *t, uint8_t wanted, uint8_t *access)
+/* Wait until these bits of TPM_ACCESS are as wanted. A TPM that comes out of reset may not answer at all yet. */
+static int wait_access(struct port_tis *t, uint8_t bits, uint8_t wanted, uint64_t end, uint8_t *access)
 {
-    const uint64_t deadline = now(t) + PORT_TIS_TIMEOUT_A_MS;
+    const uint64_t deadline = earlier(end, now(t) + PORT_TIS_TIMEOUT_A_MS);
     for (;;) {
+        const bool late = now(t) >= deadline;
         const int error = t->bus.read(t->bus.context, t->locality, PORT_TIS_ACCESS, access, 1);
-        if (error == 0 && (*access & ACCESS_VALID) && !(*access & ACCESS_ZERO) &&
-            (*access & wanted) == wanted) {
+        if (error == 0 && *access != NOBODY && (*access & bits) == wanted) {
             return 0;
         }
-        const int over = pause_until(t, deadline);
+        const int over = pause_unless(t, late);
         if (over != 0) {
             return error != 0 ? error : over;
         }
@@ -86,16 +89,23 @@ static int wait_access(struct port_tis *t, uint8_t wanted, uint8_t *access)
 }
 
 /* No TPM at all, or one that has not come out of reset. */
-static int wait_present(struct port_tis *t, uint8_t *access)
+static int wait_present(struct port_tis *t, uint8_t bits, uint64_t end, uint8_t *access)
 {
-    const int error = wait_access(t, 0, access);
+    const int error = wait_access(t, bits, ACCESS_VALID, end, access);
     return error == BYTES_E_TIMEOUT ? BYTES_E_TPM_TRANSPORT : error;
 }
 
-static int request_locality(struct port_tis *t)
+static int wait_active(struct port_tis *t, uint64_t end)
 {
     uint8_t access;
-    int error = wait_present(t, &access);
+    return wait_access(t, ACCESS_VALID | ACCESS_ZERO | ACCESS_ACTIVE, ACCESS_VALID | ACCESS_ACTIVE, end,
+                       &access);
+}
+
+static int request_locality(struct port_tis *t, uint64_t end)
+{
+    uint8_t access;
+    int error = wait_present(t, ACCESS_VALID | ACCESS_ZERO, end, &access);
     if (error != 0 || (access & ACCESS_ACTIVE)) {
         return error;
     }
@@ -106,12 +116,12 @@ static int request_locality(struct port_tis *t)
         error = write_byte(t, PORT_TIS_ACCESS, ACCESS_REQUEST);
     }
     if (error == 0) {
-        error = wait_access(t, ACCESS_ACTIVE, &access);
+        error = wait_active(t, end);
     }
-    if (error == BYTES_E_TIMEOUT && t->may_seize) {
+    if (error == BYTES_E_TIMEOUT && t->may_seize && now(t) < end) {
         error = write_byte(t, PORT_TIS_ACCESS, ACCESS_SEIZE);
         if (error == 0) {
-            error = wait_access(t, ACCESS_ACTIVE, &access);
+            error = wait_active(t, end);
         }
     }
     return error;
@@ -149,18 +159,16 @@ static int read_status(struct exchange *x)
 /* Wait until the status has all wanted bits, and bytes can be moved if burst is set. */
 static int wait_status(struct exchange *x, uint8_t wanted, bool burst, uint32_t timeout_ms)
 {
-    uint64_t deadline = now(x->tis) + timeout_ms;
-    if (deadline > x->deadline) {
-        deadline = x->deadline;
-    }
+    const uint64_t deadline = earlier(x->deadline, now(x->tis) + timeout_ms);
     int error = 0;
     while (error == 0) {
+        const bool late = now(x->tis) >= deadline;
         error = read_status(x);
         if (error == 0 && (x->status & wanted) == wanted && (!burst || x->burst > 0)) {
             return 0;
         }
         if (error == 0) {
-            error = pause_until(x->tis, deadline);
+            error = pause_unless(x->tis, late);
         }
     }
     return error;
@@ -327,7 +335,7 @@ static int transact(void *context, struct bytes command, uint8_t *response, size
     if (capacity < HEADER) {
         return BYTES_E_SPACE;
     }
-    int error = request_locality(x.tis);
+    int error = request_locality(x.tis, x.deadline);
     if (error != 0) {
         return error;
     }
@@ -356,13 +364,17 @@ int port_tis_open(struct port_tis *t)
     if (t->locality > 4) {
         return BYTES_E_USAGE;
     }
-    int error = wait_present(t, &access);
+    /* The other interface has this bit, too, and the rest of the register is another one: what it is comes first. */
+    int error = wait_present(t, ACCESS_VALID, UINT64_MAX, &access);
     if (error == 0) {
         error = t->bus.read(t->bus.context, t->locality, PORT_TIS_INTERFACE_ID, id, sizeof id);
     }
     const uint8_t type = id[0] & INTERFACE_TYPE;
     if (error == 0 && type != INTERFACE_FIFO && type != INTERFACE_FIFO_I2C && type != INTERFACE_FIFO_TIS) {
         return BYTES_E_NOT_PROVIDED;
+    }
+    if (error == 0) {
+        error = wait_present(t, ACCESS_VALID | ACCESS_ZERO, UINT64_MAX, &access);
     }
     /* Only this interface has its vendor here. */
     if (error == 0) {

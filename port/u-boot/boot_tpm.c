@@ -42,6 +42,18 @@ static int ask(struct uboot_tpm *t, const struct bytes_writer *w, struct bytes *
     return error;
 }
 
+/* Before a handle is replaced, or at the end. If the TPM does not answer, nothing can be done about it. */
+static void flush(struct uboot_tpm *t, uint32_t *handle)
+{
+    struct bytes answer;
+    struct bytes_writer w = command_of(t);
+    tpm2_flush_context_build(&w, *handle);
+    if (*handle != 0) {
+        (void)ask(t, &w, &answer);
+    }
+    *handle = 0;
+}
+
 int uboot_tpm_startup(struct uboot_tpm *t)
 {
     struct bytes answer;
@@ -112,6 +124,7 @@ static int derive(struct uboot_tpm *t, const struct tpm2_public *template_area, 
 static int read_or_derive(struct uboot_tpm *t, const struct tpm2_public *template_area, uint32_t handle,
                           uint32_t hierarchy)
 {
+    flush(t, &t->made_key);
     const int error = read_persistent(t, template_area, handle);
     return error == BYTES_E_NOT_FOUND || error == BYTES_E_ALGORITHM ? derive(t, template_area, hierarchy)
                                                                     : error;
@@ -131,13 +144,12 @@ int uboot_tpm_srk(struct uboot_tpm *t)
 
 /* ---- Unsealing --------------------------------------------------------------------------------------------------- */
 
-/* The TPM's random bytes and the caller's: who wants to know the salt must know both. */
-static int seed_drbg(struct uboot_tpm *t, struct bytes secret_seed)
+/* The TPM's random bytes beside the caller's: who wants to know the salt must know both. */
+static int update_drbg(struct uboot_tpm *t)
 {
     struct bytes answer;
     struct bytes random;
     struct bytes_writer w = command_of(t);
-    crypto_drbg_init(&t->drbg, secret_seed);
     tpm2_get_random_build(&w, RANDOM_SIZE);
     int error = ask(t, &w, &answer);
     if (error == 0) {
@@ -253,11 +265,15 @@ static int unseal(struct uboot_tpm *t, uint8_t out[UBOOT_SEALED_MAX], size_t *ou
 int uboot_tpm_unseal(struct uboot_tpm *t, struct bytes secret_seed, struct bytes blob,
                      uint8_t out[UBOOT_SEALED_MAX], size_t *out_len)
 {
+    /* First: these bytes may stand where out is. */
+    crypto_drbg_init(&t->drbg, secret_seed);
     memset(out, 0, UBOOT_SEALED_MAX);
     *out_len = 0;
+    flush(t, &t->object);
+    flush(t, &t->session_handle);
     int error = load(t, blob);
     if (error == 0) {
-        error = seed_drbg(t, secret_seed);
+        error = update_drbg(t);
     }
     if (error == 0) {
         error = begin_session(t);
@@ -272,14 +288,8 @@ int uboot_tpm_unseal(struct uboot_tpm *t, struct bytes secret_seed, struct bytes
 
 void uboot_tpm_end(struct uboot_tpm *t)
 {
-    const uint32_t handles[] = {t->object, t->session_handle, t->made_key};
-    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
-        struct bytes answer;
-        struct bytes_writer w = command_of(t);
-        tpm2_flush_context_build(&w, handles[i]);
-        if (handles[i] != 0) {
-            (void)ask(t, &w, &answer);
-        }
-    }
+    flush(t, &t->object);
+    flush(t, &t->session_handle);
+    flush(t, &t->made_key);
     bytes_wipe(t, sizeof *t);
 }

@@ -4,8 +4,8 @@
  *
  * In this order:
  *   uboot_tpm_startup             after each reset, unless the firmware before has done it
- *   uboot_tpm_ek, uboot_tpm_srk   a key: its public area and its Name
- *   uboot_tpm_unseal              after uboot_tpm_srk
+ *   uboot_tpm_ek, uboot_tpm_srk   a key: its public area and its Name; it takes the place of the one before
+ *   uboot_tpm_unseal              after uboot_tpm_srk, and again for another blob
  *   uboot_tpm_end                 in any case: flushes what was loaded, and wipes
  *
  * All memory is in struct uboot_tpm. Each function returns 0 or a value of enum bytes_error: BYTES_E_TPM_RC if the TPM
@@ -58,7 +58,7 @@ int uboot_tpm_srk(struct uboot_tpm *t);
  *   secret_seed  random bytes that were never on the bus; spec-notes.md, "What a listener on the bus reads", says what
  *                a session is worth without them
  *   blob         TPM2B_PRIVATE and TPM2B_PUBLIC, one after the other: what `dps-device seal` writes
- *   out          UBOOT_SEALED_MAX bytes; all of them are zero unless 0 is returned
+ *   out          UBOOT_SEALED_MAX bytes, none of them of blob; all of them are zero unless 0 is returned
  * Returns, besides the above: BYTES_E_STATE if blob is not of this form; BYTES_E_POLICY if it may be opened under a
  * policy only; BYTES_E_SPACE if it is too long; BYTES_E_INTEGRITY if the answer is not this TPM's. */
 int uboot_tpm_unseal(struct uboot_tpm *t, struct bytes secret_seed, struct bytes blob,

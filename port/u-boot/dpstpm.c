@@ -72,7 +72,7 @@ static const char *refusal(void)
         return "the blob was changed, or was sealed in another TPM or for another owner";
     }
     if (boot.code == TPM2_CC_UNSEAL && password) {
-        return "what is sealed has a password";
+        return "what is sealed has a password, or the command was changed on its way";
     }
     return "the TPM refused a command; dps-device explain says what the code means";
 }
@@ -101,7 +101,7 @@ static const char *explain(int error)
         return "the TPM gave no random bytes";
     case BYTES_E_USAGE:
         return "usage: ek | unseal BLOB LENGTH TO [SEED LENGTH], in hexadecimal; no memory of this "
-               "application";
+               "application, and 128 bytes at TO that are none of BLOB";
     default:
         return "the TPM's answer is not understood";
     }
@@ -165,6 +165,23 @@ static int memory_of(char *const words[2], struct bytes *bytes)
     return bytes->p != NULL ? 0 : BYTES_E_USAGE;
 }
 
+static bool overlap(struct bytes a, struct bytes b)
+{
+    const uintptr_t a_at = (uintptr_t)a.p;
+    const uintptr_t b_at = (uintptr_t)b.p;
+    return a_at < b_at + b.len && b_at < a_at + a.len;
+}
+
+/* As memory is that nobody has ever written. */
+static bool is_blank(struct bytes bytes)
+{
+    size_t same = 0;
+    while (same < bytes.len && bytes.p[same] == bytes.p[0]) {
+        same++;
+    }
+    return same == bytes.len;
+}
+
 /* ---- Commands ---------------------------------------------------------------------------------------------------- */
 
 static int open_tpm(void)
@@ -221,19 +238,26 @@ static int unseal(struct bytes blob, struct bytes seed, uint8_t *to)
 static int run_unseal(int argc, char *const argv[])
 {
     struct bytes blob;
-    struct bytes seed;
     uint32_t to;
     /* This board has no source of random bytes but the TPM: the time since power-on has to do. */
     const uint64_t counter = virt_a15_counter();
-    seed = bytes_of(&counter, sizeof counter);
-    if (memory_of(argv + 2, &blob) != 0 || !number(argv[4], &to) || memory(to, UBOOT_SEALED_MAX) == NULL ||
+    struct bytes seed = bytes_of(&counter, sizeof counter);
+    if (memory_of(argv + 2, &blob) != 0 || !number(argv[4], &to)) {
+        return BYTES_E_USAGE;
+    }
+    uint8_t *out = memory(to, UBOOT_SEALED_MAX);
+    if (out == NULL || overlap(blob, bytes_of(out, UBOOT_SEALED_MAX)) ||
         (argc == 7 && (memory_of(argv + 5, &seed) != 0 || seed.len < SEED_MIN))) {
+        return BYTES_E_USAGE;
+    }
+    if (argc == 7 && is_blank(seed)) {
+        text("All bytes of the SEED are the same: it was never written.\n");
         return BYTES_E_USAGE;
     }
     if (argc != 7) {
         text("Without a SEED who listens on the TPM's bus can read what is unsealed.\n");
     }
-    return unseal(blob, seed, memory(to, UBOOT_SEALED_MAX));
+    return unseal(blob, seed, out);
 }
 
 static void finish(int error)

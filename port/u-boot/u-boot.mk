@@ -31,3 +31,6 @@ $(BUILD)/firmware/dpstpm.bin: $(BUILD)/firmware/dpstpm.elf
 $(BUILD)/firmware/dpstpm.img: $(BUILD)/firmware/dpstpm.bin
 	$(Q)mkimage -A arm -O u-boot -T standalone -C none -a $(U_BOOT_LOAD_ADDRESS) -e $(U_BOOT_LOAD_ADDRESS) -n dpstpm \
 	    -d $< $@ >/dev/null
+
+# tests/port/test_boot_tpm.c
+PORT_TEST_OBJ += $(BUILD)/obj/port/u-boot/boot_tpm.o

@@ -12,7 +12,7 @@ virt_riscv32_start:
     la t0, virt_riscv32_fault_stack_top
     csrw mscratch, t0
 
-    /* Physical memory protection, entry 0: nobody may touch the 64 KiB below the image, where a stack that overflows
+    /* Physical memory protection, entry 0: nobody may touch the 64 KiB below the stack, where one that overflows
      * would go; locked, so that it holds in machine mode, too. */
     la t0, virt_riscv32_stack_bottom
     li t1, 0x10000

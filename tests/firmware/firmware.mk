@@ -51,12 +51,21 @@ $(FIRMWARE)/image.c: tests/firmware/image.sh $(FIRMWARE_CA) FORCE
 	@tests/firmware/image.sh $(FIRMWARE_CA) >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
+# Otherwise what is missing would show as an error of the compiler or linker, and a copy that was not renamed not at all.
+firmware_wrong = $(or $(if $(word 2,$(filter $(1),$(FIRMWARE_BOARDS))),two boards have this name), \
+    $(if $(wildcard port/$(1)/$(1).mk),,there is no port/$(1)/$(1).mk), \
+    $(if $(FIRMWARE_TOOLS_$(1))$(FIRMWARE_CC_$(1)),,FIRMWARE_TOOLS_$(1) is empty), \
+    $(if $(FIRMWARE_SRC_$(1)),,FIRMWARE_SRC_$(1) is empty), $(if $(FIRMWARE_LD_$(1)),,FIRMWARE_LD_$(1) is empty))
+$(foreach board,$(FIRMWARE_BOARDS),\
+    $(if $(call firmware_wrong,$(board)),$(error Board $(board): $(strip $(call firmware_wrong,$(board))))))
+
 define firmware_board
 FIRMWARE_CC_$(1) ?= $$(FIRMWARE_TOOLS_$(1))gcc
 BEARSSL_CC_$(1) ?= $$(FIRMWARE_CC_$(1))
 BEARSSL_AR_$(1) ?= $$(FIRMWARE_TOOLS_$(1))ar
 BEARSSL_CFLAGS_$(1) ?= $$(BEARSSL_BARE_CFLAGS) $$(FIRMWARE_CFLAGS_$(1))
-$(FIRMWARE)/$(1)/%.o: %.c $(BEARSSL_INC)/bearssl.h
+$(BEARSSL)/$(1)/libbearssl.a: port/$(1)/$(1).mk
+$(FIRMWARE)/$(1)/%.o: %.c port/$(1)/$(1).mk $(BEARSSL_INC)/bearssl.h
 	@mkdir -p $$(@D)
 	$$(SAY) CC "$$< for $(1)"
 	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -MMD -MP -c -o $$@ $$<

@@ -43,6 +43,13 @@ def tree(root):
     for path, content in FILE.findall(TEXT):
         os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
         write_file(os.path.join(root, path), content, 0o644)
+        as_old_as_the_page(os.path.join(root, path))
+
+
+def as_old_as_the_page(path):
+    """What was made of it before stays good."""
+    when = os.stat(DOCUMENT)
+    os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
 
 
 def service(board, port):
@@ -57,6 +64,61 @@ def service(board, port):
     Programs.cleanup.callback(lambda: (os.killpg(running.pid, 15), running.wait()))
 
 
+def test_wrong():
+    """a board that is half described, or a copy with the old name, is an error that says so"""
+    root = Programs.directory()
+    tree(root)
+    path = os.path.join(root, "port", NAME, NAME + ".mk")
+    right = read(path)
+    cases = [("", "", None), ("FIRMWARE_BOARDS += " + NAME, "FIRMWARE_BOARDS += virt-a15", "two boards have this name"),
+             (f"BOARDS += {NAME}", "BOARDS += other", "there is no port/other/other.mk"),
+             *((f"FIRMWARE_{which}_{NAME} =", "FIRMWARE_OTHER =", f"FIRMWARE_{which}_{NAME} is empty")
+               for which in ("TOOLS", "SRC", "LD"))]
+    for old, new, words in cases:
+        check(old in right, old)
+        write_file(path, right.replace(old, new), 0o644)
+        done = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=False)
+        check(words in done.stderr if words else done.returncode == 0, f"{new}: {done.stderr}")
+
+
+# The page's clock, with a variable for the register.
+CLOCK = """#include <stdint.h>
+#include <stdio.h>
+#include <stddef.h>
+static uint32_t counter;
+%s
+int main(void)
+{
+    uint64_t before = monotonic_ms(NULL);
+    for (uint64_t i = 1; i <= 100; i++) {
+        counter += 0x10000000;
+        if (monotonic_ms(NULL) - before != i * 0x10000000 * 10) return 1;
+    }
+    return 0;
+}
+"""
+
+
+def test_clock():
+    """the clock of that board goes on when its counter begins anew"""
+    main, = (content for path, content in FILE.findall(TEXT) if path.endswith("main.c"))
+    clock, = re.findall(r"^static uint64_t monotonic_ms\(.*?^}", main, re.M | re.S)
+    register = "*(volatile uint32_t *)0x40028014"
+    check(register in clock, clock)
+    source = write_file(os.path.join(Programs.directory(), "clock.c"), CLOCK % clock.replace(register, "counter"))
+    same(subprocess.run(["cc", "-o", source + ".out", source], check=False).returncode, 0, "cc")
+    same(subprocess.run([source + ".out"], check=False).returncode, 0, "whether it went back")
+
+
+def test_space():
+    """a tree whose path has a space is an error that says so"""
+    root = os.path.join(Programs.directory(), "with space")
+    os.mkdir(root)
+    tree(root)
+    done = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=False)
+    check("the name of this directory has a space" in done.stderr, done.stderr)
+
+
 def test_new_board():
     """the board of port/PORTING.md: compiled as it stands there, it registers, sends, and passes a case"""
     board, port, root = NewBoard(), free_port(), Programs.directory()
@@ -69,6 +131,11 @@ def test_new_board():
             "FIRMWARE_ID=boiler-7", "FIRMWARE_CA=" + board.path("ca.pem"), image]
     done = subprocess.run(make, cwd=root, capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
     same(done.returncode, 0, shlex.join(make) + "\n" + done.stdout[-2000:] + done.stderr)
+    # The processor is another one if this file says so.
+    for after, compiled in ([], 0), (["-W", f"port/{NAME}/{NAME}.mk"], 1):
+        of = os.path.join(out, "firmware", NAME, "tpm", "rc.o")
+        asked = subprocess.run([*make[:-1], "--question", *after, of], cwd=root, stdout=subprocess.DEVNULL, check=False)
+        same(asked.returncode, compiled, f"whether make would compile {of} {after}")
     wait_until(lambda: "boiler-7" in read(board.path("service.log")), "the page's lines have enrolled the device")
     board.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES}
     board.switch_on(IMAGE)

@@ -22,6 +22,7 @@ PROMPT, AUTOBOOT = "=> ", "stop autoboot"
 # The board's memory: where it begins, its size, and what is put where.
 RAM, RAM_SIZE = 0x40000000, 128 << 20
 APPLICATION, BLOB, SEED, TO, IMAGE = 0x41000000, 0x42000000, 0x42100000, 0x42200000, 0x42800000
+BLANK = SEED + 0x1000
 STATUS = APPLICATION + 4
 SEALED_MAX = 128
 
@@ -34,7 +35,7 @@ CHANGED = "Error: the blob was changed, or was sealed in another TPM or for anot
 # ---- The board -------------------------------------------------------------------------------------------------------
 
 class Bus:
-    """The socket to the swtpm, with somebody on the bus: he hears all, and may change the answer to a command."""
+    """The socket to the swtpm, with somebody on the bus: he hears all, and may change a command or its answer."""
 
     def __init__(self, sock, board):
         self.sock, self.board, self.code, self.answered = sock, board, None, 0
@@ -48,7 +49,8 @@ class Bus:
     def sendall(self, data):
         self.board.heard.append(data)
         self.code, self.answered = int.from_bytes(data[6:10], "big"), 0
-        self.sock.sendall(data)
+        at = self.board.changed_commands.get(self.code)
+        self.sock.sendall(data if at is None else data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
 
     def recv(self, size):
         data = bytearray(self.sock.recv(size))
@@ -65,6 +67,7 @@ class Board:
 
     def __init__(self, device):
         self.device, self.said, self.read, self.heard, self.changes = device, "", 0, [], None
+        self.changed_commands = {}
         self.dir = Programs.directory()
 
     def path(self, name):
@@ -303,6 +306,25 @@ def test_short():
         check("\nSTOP\n" in board.command(line % (len(blob) - 1)), board.said)
 
 
+def test_page():
+    """the lines of port/PORTING.md; without the application they do not say that it has unsealed"""
+    with open("port/PORTING.md", encoding="utf-8") as page:
+        lines = re.findall("^=> (.*)$", page.read(), re.M)
+    field = Field()
+    secret = random.randbytes(78)
+    blob = field.seal(secret)
+    same(f"{len(blob):x}", "fe", "the length of the page's blob")
+    with field.board() as board:
+        board.write(BLOB, blob)
+        for at in (IMAGE + 0x100000, IMAGE):  # nothing is there; and then the application
+            said = "".join(board.command(line.replace(f"{IMAGE:x}", f"{at:x}")) for line in lines)
+            same("\nunsealed\n" in said, at == IMAGE, said)
+        same(board.memory(TO, len(secret)), secret, "what was unsealed")
+        board.write(IMAGE, b"broken on its way")
+        said = "".join(board.command(line) for line in lines)
+        check("\nunsealed\n" not in said, said)
+
+
 def test_cold():
     """a TPM that nobody has started is started"""
     field = Field()
@@ -335,7 +357,7 @@ def test_beside_u_boot():
 
 
 def test_answer_changed():
-    """an answer that was changed on the bus is not believed, and nothing is written"""
+    """a command or an answer that was changed on the bus is refused, and nothing is written"""
     field = Field()
     blob = field.seal(b"secret of the device")
     with field.board() as board:
@@ -345,6 +367,13 @@ def test_answer_changed():
             check("Error: the TPM's answer was changed on its way" in text, text)
             same(got, bytes(SEALED_MAX), "what was written")
         board.changes = None
+        # Handle, nonce and HMAC of the session, and the object.
+        for at in (10, 20, 30, -1):
+            board.changed_commands = {UNSEAL: at % 91}
+            text, got = board.unseal(blob, status=TPM)
+            check("or the command was changed on its way" in text or at in (10, 20), text)
+            same(got, bytes(SEALED_MAX), "what was written")
+        board.changed_commands = {}
         same(board.unseal(blob)[1][:20], b"secret of the device", "what was unsealed")
 
 
@@ -402,14 +431,24 @@ def test_refused():
             text, got = board.unseal(given, status=status, length=length)
             check(f"Error: {words}" in text, f"{words!r} is not in\n{text}")
             same(got, bytes(SEALED_MAX), "what was written")
+        board.write(BLOB, blob)
+        board.write(BLANK, b"\xff" * 32)
         # Of arguments, nothing is touched.
         for words in ("", "help", "ek 1", f"unseal {BLOB:x}", f"unseal {BLOB:x} 10", f"unseal {BLOB:x} ten {TO:x}",
                       f"unseal {APPLICATION:x} 10 {TO:x}", f"unseal {BLOB:x} 10 {APPLICATION + 0x100:x}",
                       f"unseal {BLOB:x} 10 {APPLICATION - 1:x}", f"unseal {BLOB:x} ffffffff {TO:x}",
                       f"unseal {BLOB:x} 10 142200000", f"unseal {BLOB:x} 10 {TO:x} {SEED:x}",
-                      f"unseal {BLOB:x} 10 {TO:x} {SEED:x} f"):
+                      f"unseal {BLOB:x} 10 {TO:x} {SEED:x} f", f"unseal {BLOB:x} {len(blob):x} {BLOB:x}",
+                      f"unseal {BLOB:x} {len(blob):x} {BLOB + len(blob) - 1:x}",
+                      f"unseal {BLOB:x} {len(blob):x} {BLOB - SEALED_MAX + 1:x}",
+                      f"unseal {BLOB:x} {len(blob):x} {TO:x} {BLANK:x} 20"):
             check("Error: usage: ek | unseal BLOB" in board.go(words, status=USAGE), words)
+        same(board.memory(BLOB, len(blob)), blob, "the blob after all this")
         same(board.unseal(blob)[1][:4], b"good", "what was unsealed after all this")
+        # Right before the blob, and right after.
+        for to in (BLOB - SEALED_MAX, BLOB + len(blob)):
+            board.go(f"unseal {BLOB:x} {len(blob):x} {to:x}")
+            same(board.memory(to, 4), b"good", "what was unsealed beside the blob")
 
 
 def test_another_owner():

@@ -110,6 +110,8 @@ static uint32_t read_data(struct crb_chip *c, unsigned offset)
     uint32_t value = word_at(c->response + (offset - begin));
     if (c->lie && offset == begin) {
         value = (value & 0xFFFF) | (c->lie_size >> 24) << 16 | (c->lie_size >> 16 & 0xFF) << 24;
+    } else if (c->ones && offset >= begin + 12) {
+        value = 0xFFFFFFFF;
     } else if (c->lie && offset == begin + 4) {
         value = (value & 0xFFFF0000) | (c->lie_size >> 8 & 0xFF) | (c->lie_size & 0xFF) << 8;
     }
@@ -153,6 +155,9 @@ static uint32_t read_word(struct crb_chip *c, unsigned locality, unsigned offset
 {
     if (c->presence != CRB_PRESENT) {
         return c->presence == CRB_FLOATS_LOW ? 0 : 0xFFFFFFFF;
+    }
+    if (offset == LOC_STATE && c->access != 0) {
+        return 0xFFFFFF00U | c->access;
     }
     if (offset == LOC_STATE) {
         const unsigned active = c->active >= 0 ? 2U | (unsigned)c->active << 2 : 0;

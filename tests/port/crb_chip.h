@@ -19,6 +19,7 @@ struct crb_chip {
     /* Behaviour. Times are microseconds. */
     enum crb_chip_presence presence;
     uint32_t interface_id, did_vid;
+    uint8_t access; /* not 0: its interface is FIFO, and this is what TPM_ACCESS says */
     uint32_t command_size, response_size;
     uint64_t command_address, response_address;
     uint64_t reset_us;   /* registers are valid from then on */
@@ -30,6 +31,7 @@ struct crb_chip {
     bool fatal;          /* the next command ends with an error of the TPM itself */
     bool lie;            /* responses announce lie_size */
     uint32_t lie_size;
+    bool ones;           /* responses are all ones after their header */
     unsigned fail_after; /* accesses that succeed before... */
     unsigned fail;       /* ...so many fail */
     unsigned take_after; /* accesses before another locality takes the TPM; 0: never */

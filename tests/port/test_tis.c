@@ -50,7 +50,7 @@ static int arguments(void)
     OPEN();
     CHECK_EQUAL(t.tpm.transact(t.tpm.context, bytes_of(command, 9), response, sizeof response, &len, 100),
                 BYTES_E_USAGE);
-    CHECK(len == 0 && t.chip.transfers == 3); /* those of port_tis_open */
+    CHECK(len == 0 && t.chip.transfers == 4); /* those of port_tis_open */
     CHECK(tis_case_ask_within(&t, 100, 9) == BYTES_E_SPACE && t.chip.executed == 0);
     CHECK_EQUAL(tis_case_ask_within(&t, 100, t.expected_len - 1), BYTES_E_SPACE);
     CHECK_EQUAL(tis_case_ask_within(&t, 100, 10), BYTES_E_SPACE);
@@ -94,8 +94,12 @@ static int absent(void)
         t.chip.presence = CHIP_PRESENT;
         CHECK(tis_case_find(&t) == 0 && tis_case_ask(&t) == 0);
     }
+    /* The other interface, whoever has the TPM. */
     t.chip.crb = true;
-    CHECK_EQUAL(tis_case_find(&t), BYTES_E_NOT_PROVIDED);
+    for (t.chip.active = -1; t.chip.active <= 4; t.chip.active++) {
+        CHECK_EQUAL(tis_case_find(&t), BYTES_E_NOT_PROVIDED);
+    }
+    t.chip.active = -1;
     for (t.chip.crb = false, t.chip.did_vid = 0; t.chip.did_vid != 0xFFFFFFFE; t.chip.did_vid--) {
         CHECK_EQUAL(tis_case_find(&t), BYTES_E_TPM_TRANSPORT);
     }
@@ -127,6 +131,14 @@ static int timeout_a(void)
     t.chip.grant_us = (PORT_TIS_TIMEOUT_A_MS + 20) * 1000;
     uint64_t since = now_ms();
     CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && took(since, PORT_TIS_TIMEOUT_A_MS) && t.chip.executed == 1);
+    /* Nor longer than the caller is willing to wait; nothing is seized after that. */
+    tis_case_reset(&t, TIS_CASE_NONE);
+    CHECK_EQUAL(tis_case_find(&t), 0);
+    t.tis.locality = 1;
+    t.tis.may_seize = true;
+    t.chip.grant_us = TIS_CHIP_FOREVER;
+    since = now_ms();
+    CHECK(tis_case_ask_within(&t, 50, 600) == BYTES_E_TIMEOUT && took(since, 50) && t.chip.active == -1);
     CLEAN();
     tis_case_close(&t);
     return 0;
@@ -395,6 +407,37 @@ static int interrupted(void)
     return 0;
 }
 
+static unsigned
+    held_up; /* before that many looks at the clock, for longer than any time-out of the interface */
+
+static uint64_t held_up_ms(void *context)
+{
+    (void)context;
+    if (held_up > 0 && --held_up == 0) {
+        t.chip.now_us += UINT64_C(1000) * (PORT_TIS_TIMEOUT_B_MS + 1000);
+    }
+    return t.chip.now_us / 1000;
+}
+
+/* The processor may do something else for a while, anywhere. */
+static int interrupted_for_long(void)
+{
+    OPEN();
+    for (unsigned n = 1, looks = 1000; n < looks; n++) {
+        tis_case_reset(&t, TIS_CASE_NONE);
+        t.chip.grant_us = t.chip.ready_us = t.chip.valid_us = t.chip.room_us = t.chip.execute_us = 5000;
+        t.tis.clock.monotonic_ms = held_up_ms;
+        CHECK_EQUAL(tis_case_find(&t), 0);
+        held_up = n;
+        CHECK(tis_case_ask(&t) == 0 && t.chip.executed == 1);
+        looks = held_up == 0 ? looks : 0; /* there are no more */
+        held_up = 0;
+        CLEAN();
+    }
+    tis_case_close(&t);
+    return 0;
+}
+
 static const struct test tests[] = {
     {"commands of the real TPM pass, in every locality", commands},
     {"commands without a header and responses without room are refused", arguments},
@@ -410,6 +453,7 @@ static const struct test tests[] = {
     {"a response that came wrong is read again", bad_responses},
     {"the bus fails at any transfer", bus_fails_anywhere},
     {"a clock that wants to stop", interrupted},
+    {"an interruption that is longer than a time-out, anywhere", interrupted_for_long},
 };
 
 int main(void)

@@ -136,6 +136,9 @@ static uint8_t read_access(const struct tis_chip *c, unsigned locality)
     if (c->now_us < c->reset_us) {
         return 0x01;
     }
+    if (c->crb) { /* LOC_STATE */
+        return (uint8_t)(0x81 | (c->active >= 0 ? 2 | c->active << 2 : 0));
+    }
     return (uint8_t)(0x81 | (c->active == (int)locality ? 0x20 : 0) | (c->seized ? 0x10 : 0) |
                      (c->other_waits ? 0x04 : 0) | (c->wanted == (int)locality ? 0x02 : 0));
 }

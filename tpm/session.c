@@ -199,7 +199,7 @@ static size_t rewrite_auth(struct bytes_writer *w, const struct tpm2_use *use, s
     requires \valid(hmacs + (0 .. 2)) && \separated(hmacs + (0 .. 2), w) && \separated(hmacs + (0 .. 2), p);
     requires \separated(hmacs + (0 .. 2), c) && \separated(hmacs + (0 .. 2), w->p + (0 .. w->capacity - 1));
     assigns w->len, w->error, w->p[0 .. w->capacity - 1], c->parameters, hmacs[0 .. 2];
-    ensures writes(w) && (w->error == 0 ==> c->parameters <= w->len);
+    ensures writes(w) && (w->error == 0 ==> 14 <= c->parameters <= w->len);
     ensures w->error == 0 ==> \forall integer i; 0 <= i < p->use_count && p->uses[i].session != \null ==>
       hmacs[i] + 32 <= w->len; */
 static void rewrite_auths(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c,
@@ -234,7 +234,7 @@ static void rewrite_auths(struct bytes_writer *w, const struct tpm2_protection *
     bytes_write_u32(&sizes, (uint32_t)(c->parameters - c->auths)); /* authorizationSize */
 }
 
-/*@ requires protected(w, p) && \valid_read(c) && c->parameters <= w->len && w->error == 0;
+/*@ requires protected(w, p) && \valid_read(c) && 14 <= c->parameters <= w->len && w->error == 0;
     assigns w->error, w->p[0 .. w->capacity - 1]; ensures writes(w); */
 static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protection *p,
                               const struct command *c)

@@ -83,7 +83,6 @@ int dps_sas_parse(struct bytes header, struct dps_sas *sas)
     if (header.len < prefix || !dps_text_equal_nocase(bytes_of(header.p, prefix), bytes_of(scheme, prefix))) {
         return BYTES_E_FORMAT;
     }
-    /*@ assert \valid_read(header.p + (0 .. header.len - 1)) && 0 < prefix <= header.len; */
     struct bytes rest = bytes_of(header.p + prefix, header.len - prefix);
     /*@ loop invariant inside(rest, header) && inside(sig, header);
         loop invariant inside(sas->sr, header) && inside(sas->se, header) && inside(sas->skn, header);

@@ -166,9 +166,9 @@ MUTANTS = (
 # Frama-C with every check of run-time errors that WP can follow: memory accesses, pointers, signed and unsigned
 # overflow, narrowing, shifts, division.
 WP = ["frama-c", "-c11", "-machdep", "x86_64", "-kernel-warn-key", "annot-error=abort", "-warn-unsigned-overflow",
-      "-warn-unsigned-downcast", "-warn-signed-downcast", "-warn-invalid-pointer", "-wp", "-wp-rte", "-wp-model", "Typed+Cast", "-wp-no-filter",
-      "-wp-literals", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout", str(SECONDS), "-wp-par", "1", "-wp-cache",
-      "update"]
+      "-warn-unsigned-downcast", "-warn-signed-downcast", "-warn-invalid-pointer", "-wp", "-wp-rte", "-wp-model",
+      "Typed+Cast", "-wp-no-filter", "-wp-literals", "-wp-no-volatile", "-wp-prover", "cvc4", "-wp-timeout",
+      str(SECONDS), "-wp-par", "1", "-wp-cache", "update"]
 GOALS = ["-wp-steps", str(STEPS)]
 MUTANT_GOALS = ["-wp-steps", str(MUTANT_STEPS)]
 # What contracts say without a function. WP proves none of it where functions are chosen or left out.

@@ -13,6 +13,7 @@ typedef __UINT32_TYPE__ uint32_t;
 typedef __UINT64_TYPE__ uint64_t;
 typedef __UINTPTR_TYPE__ uintptr_t;
 
+#define UINT8_MAX 0xff
 #define UINT16_MAX 0xffff
 #define INT64_MAX 0x7fffffffffffffffLL
 #define UINT32_MAX 0xffffffffU

@@ -370,7 +370,7 @@ static bool is_refusal(const uint8_t *response, size_t len)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(response, len));
     bytes_skip(&r, 6); /* tag, responseSize */
-    return bytes_read_u32(&r) != TPM2_RC_SUCCESS && r.error == 0;
+    return bytes_read_u32(&r) != TPM2_RC_SUCCESS; /* 0 if it is not there */
 }
 
 /* All sessions agree: take their new nonces, and decrypt. */

@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant("tpm/seed.c", "tpm2_seed_wrap", "    if (encrypted == NULL) {\n        return;\n    }\n", ""),
     Mutant("tpm/protect.c", "tpm2_credential_make", "credential.len > TPM2_CREDENTIAL_MAX",
            "credential.len > TPM2_CREDENTIAL_MAX + 1"),
-    Mutant("tpm/protect.c", "outer_begin", "bytes_write_room(w, content_len)", "bytes_write_room(w, content_len - 1)"),
+    Mutant("tpm/protect.c", "outer_begin", "outer->content = w->len", "outer->content = outer->mac"),
     Mutant("tpm/session.c", "len_without_zeros", "len > 0 && ", ""),
     Mutant("tpm/session.c", "verify", "nonce_tpm->len != TPM2_NONCE_SIZE || ", ""),
     Mutant("tpm/session.c", "take_apart", "r.error != 0 || ", ""),

@@ -397,7 +397,6 @@ int tpm2_get_capability_parse(struct bytes response, uint32_t *rc, bool *more, u
     *data = bytes_read_bytes(&r, r.left); /* its inside depends on *capability */
     int error = tpm2_response_end(&r, data, NULL);
     *more = error == 0 && more_data != 0;
-    *capability = error == 0 ? *capability : 0;
     return error;
 }
 

@@ -108,7 +108,7 @@ MUTANTS = (
            "bytes_writer_over(name, CRYPTO_SHA256_SIZE)"),
     Mutant("tpm/command.c", "tpm2_create_parse", "tpm2_response_end(&r, out_private_2b, out_public_2b)",
            "tpm2_response_end(&r, out_private_2b, NULL)"),
-    Mutant("tpm/command.c", "tpm2_get_capability_parse", "error == 0 ? *capability : 0", "*capability"),
+    Mutant("tpm/command.c", "tpm2_get_capability_parse", "error == 0 && more_data", "more_data"),
     Mutant("tpm/command.c", "tpm2_policy_or_build", "i < count", "i <= count"),
     Mutant("tpm/seed.c", "key_is_usable", "key->unique.len <= CRYPTO_RSA_MAX", "key->unique.len <= CRYPTO_RSA_MAX + 1"),
     Mutant("tpm/seed.c", "tpm2_seed_wrap", "    if (encrypted == NULL) {\n        return;\n    }\n", ""),

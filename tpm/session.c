@@ -369,7 +369,7 @@ static struct bytes_reader take_response_apart(const uint8_t *response, size_t l
 static bool is_refusal(const uint8_t *response, size_t len)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(response, len));
-    bytes_skip(&r, 6); /* tag, responseSize */
+    bytes_skip(&r, 6);                            /* tag, responseSize */
     return bytes_read_u32(&r) != TPM2_RC_SUCCESS; /* 0 if it is not there */
 }
 

@@ -369,8 +369,9 @@ static struct bytes_reader take_response_apart(const uint8_t *response, size_t l
 static bool is_refusal(const uint8_t *response, size_t len)
 {
     struct bytes_reader r = bytes_reader_over(bytes_of(response, len));
-    bytes_skip(&r, 6);                            /* tag, responseSize */
-    return bytes_read_u32(&r) != TPM2_RC_SUCCESS; /* 0 if it is not there */
+    bytes_skip(&r, 6); /* tag, responseSize */
+    /* 0, as of success, if it is not there: that the response is too short is found later. */
+    return bytes_read_u32(&r) != TPM2_RC_SUCCESS;
 }
 
 /* All sessions agree: take their new nonces, and decrypt. */

@@ -333,17 +333,6 @@ def test_cold():
         same(board.unseal(blob)[1][:8], b"disk key", "what was unsealed")
 
 
-def test_go():
-    """U-Boot's go starts it as well, and says what it returned"""
-    with Field().board() as board:
-        if " 2023.01" in board.said:
-            print("# This U-Boot's go never returns from waiting for its serial line (port/PORTING.md): not run.")
-            return
-        board.go("ek")
-        check("rc = 0x0\n" in board.command(f"go {APPLICATION:x} ek"), board.said)
-        check("rc = 0x2\n" in board.command(f"go {APPLICATION:x} nonsense"), board.said)
-
-
 def test_beside_u_boot():
     """U-Boot's own tpm2 commands work before and after it"""
     field = Field()

@@ -373,22 +373,18 @@ static int noise(void)
         }
         chip.noise = seed | 1;
         uint64_t since = now_ms();
-        CHECK(i % 2 == 0 || port_crb_open(&crb) != -100);
+        if (i % 2 != 0) {
+            (void)port_crb_open(&crb);
+        }
         CHECK(now_ms() - since <=
               PORT_TIS_TIMEOUT_A_MS * 2 + PORT_TIS_TIMEOUT_B_MS + PORT_TIS_TIMEOUT_C_MS * 2 + 20);
         since = now_ms();
-        CHECK(tis_case_ask_within(&t, 1000, 300) != BYTES_E_SPACE - 100);
+        (void)tis_case_ask_within(&t, 1000, 300);
         CHECK(now_ms() - since <= 1000 + 20);
         CLEAN();
     }
     tis_case_close(&t);
     return 0;
-}
-
-static int interrupted_sleep(void *context, uint32_t ms)
-{
-    (void)context, (void)ms;
-    return BYTES_E_TIMEOUT;
 }
 
 /* When the clock says to stop, the driver stops. */
@@ -397,7 +393,7 @@ static int interrupted(void)
     OPEN();
     const struct port_clock clock = crb.clock;
     chip.execute_us = 5000000;
-    crb.clock.sleep_ms = interrupted_sleep;
+    crb.clock.sleep_ms = tis_case_interrupted_sleep;
     const uint64_t since = now_ms();
     CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && now_ms() - since < 5 && chip.cancelled == 1);
     crb.clock = clock;

@@ -386,18 +386,12 @@ static int bus_fails_anywhere(void)
     return 0;
 }
 
-static int interrupted_sleep(void *context, uint32_t ms)
-{
-    (void)context, (void)ms;
-    return BYTES_E_TIMEOUT;
-}
-
 /* When the clock says to stop, the driver stops. */
 static int interrupted(void)
 {
     OPEN();
     t.chip.execute_us = 5000000;
-    t.tis.clock.sleep_ms = interrupted_sleep;
+    t.tis.clock.sleep_ms = tis_case_interrupted_sleep;
     uint64_t since = now_ms();
     CHECK(tis_case_ask(&t) == BYTES_E_TIMEOUT && now_ms() - since < 5);
     t.tis.clock = tis_chip_clock(&t.chip);

@@ -38,5 +38,7 @@ int tis_case_ask(struct tis_case *t);
 int tis_case_ask_within(struct tis_case *t, uint32_t timeout_ms, size_t capacity);
 /* A command whose execution takes real time, and whose answer is the largest: TPM2_CreatePrimary of the EK, flushed. */
 int tis_case_create_ek(struct tis_case *t);
+/* A clock's sleep_ms that says to stop. */
+int tis_case_interrupted_sleep(void *context, uint32_t ms);
 
 #endif

@@ -48,7 +48,7 @@ def test_page(_dist):
 
 def test_same_bytes(dist):
     """the same bytes again: in another directory, under another umask, zone and language, and from the archive"""
-    other = os.path.join(Programs.directory(), "another directory")
+    other = os.path.join(Programs.directory(), "another-directory")
     run("cp", "-r", dist.clone, other)
     shell("umask 077; chmod -R go= .; make dist", other, TZ="Pacific/Auckland", LC_ALL="C.UTF-8")
     shell("make dist", dist.unpacked)

@@ -145,6 +145,16 @@ def test_named_tests():
             yield f"{NOTES}:{number}: [{tag}] names no test"
 
 
+def test_mqtt():
+    """every rule of MQTT that the code follows has a row of test_mqtt.c"""
+    tested = set(re.findall(r'{"([34\d][-.]\d[-.\d]*)', pathlib.Path("tests/unit/test_mqtt.c").read_text()))
+    for path, text in SOURCES.items():
+        for bracket in re.findall(r"\[MQTT-([^\]]+)\]", text):
+            for number in re.split(r", | to ", bracket):
+                if number not in tested:
+                    yield f"{path}: [MQTT-{number}] has no row"
+
+
 def test_notes():
     """spec-notes.md and the page about clients name tests that exist"""
     for page in PAGES:

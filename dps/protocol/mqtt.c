@@ -8,8 +8,8 @@
 /* Of the fixed header of PUBLISH. */
 #define FLAG_DUP 0x08
 #define FLAG_RETAIN 0x01
-#define QOS_SHIFT 1
-#define QOS_MASK 3
+#define FLAG_QOS 0x06
+#define QOS_UNIT 2
 /* Of SUBSCRIBE and UNSUBSCRIBE. */
 #define FILTERS_FLAGS 0x02
 
@@ -41,7 +41,7 @@ static const struct kind {
 
 static uint8_t qos_of(uint8_t flags)
 {
-    return (uint8_t)(flags >> QOS_SHIFT & QOS_MASK);
+    return (uint8_t)((flags & FLAG_QOS) / QOS_UNIT);
 }
 
 static int check_publish_flags(uint8_t flags)
@@ -151,9 +151,9 @@ int dps_mqtt_publish_read(const struct dps_mqtt_packet *p, struct dps_mqtt_publi
 
 void dps_mqtt_publish_write(struct bytes_writer *w, const struct dps_mqtt_publish *m)
 {
-    const uint8_t flags =
-        (uint8_t)((m->dup ? FLAG_DUP : 0) | m->qos << QOS_SHIFT | (m->retain ? FLAG_RETAIN : 0));
-    dps_mqtt_need(w, m->qos <= 1 && check_publish_flags(flags) == 0 && dps_mqtt_topic_valid(m->topic));
+    const uint8_t qos = m->qos & 1;
+    const uint8_t flags = (uint8_t)((m->dup ? FLAG_DUP : 0) + qos * QOS_UNIT + (m->retain ? FLAG_RETAIN : 0));
+    dps_mqtt_need(w, qos == m->qos && check_publish_flags(flags) == 0 && dps_mqtt_topic_valid(m->topic));
     dps_mqtt_header_write(w, DPS_MQTT_PUBLISH, flags,
                           dps_mqtt_plus(dps_mqtt_plus(m->qos > 0 ? 4 : 2, m->topic.len), m->payload.len));
     bytes_write_2b(w, m->topic);
@@ -185,12 +185,15 @@ int dps_mqtt_filters_read(const struct dps_mqtt_packet *p, struct dps_mqtt_filte
     const uint16_t id = dps_mqtt_id_read(&r);
     const struct bytes list = bytes_of(r.p, r.left);
     size_t count = 0;
-    while (r.error == 0 && r.left > 0) {
+    *all = (struct dps_mqtt_filters){0};
+    while (r.left > 0) {
         (void)read_filter(&r, with_qos);
+        if (r.error != 0) {
+            return BYTES_E_FORMAT;
+        }
         count++;
     }
-    *all = (struct dps_mqtt_filters){0};
-    if (r.error != 0 || count == 0) {
+    if (count == 0) {
         return BYTES_E_FORMAT;
     }
     *all = (struct dps_mqtt_filters){id, with_qos, count, list};
@@ -200,13 +203,13 @@ int dps_mqtt_filters_read(const struct dps_mqtt_packet *p, struct dps_mqtt_filte
 bool dps_mqtt_filters_next(struct dps_mqtt_filters *all, struct dps_mqtt_filter *next)
 {
     struct bytes_reader r = bytes_reader_over(all->rest);
-    const bool more = r.left > 0;
     *next = (struct dps_mqtt_filter){0};
-    if (more) {
-        *next = read_filter(&r, all->with_qos);
-        all->rest = bytes_of(r.p, r.left);
+    if (r.left == 0) {
+        return false;
     }
-    return more;
+    *next = read_filter(&r, all->with_qos);
+    all->rest = bytes_of(r.p, r.left);
+    return r.error == 0;
 }
 
 void dps_mqtt_filters_write(struct bytes_writer *w, enum dps_mqtt_type type, uint16_t packet_id,

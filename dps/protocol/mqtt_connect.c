@@ -6,8 +6,8 @@
 #define CONNECT_USER_NAME 0x80
 #define CONNECT_PASSWORD 0x40
 #define CONNECT_WILL_RETAIN 0x20
-#define CONNECT_WILL_QOS_SHIFT 3
-#define CONNECT_WILL_QOS_MASK 3
+#define CONNECT_WILL_QOS 0x18
+#define CONNECT_WILL_QOS_UNIT 8
 #define CONNECT_WILL 0x04
 #define CONNECT_CLEAN_SESSION 0x02
 #define CONNECT_RESERVED 0x01
@@ -29,7 +29,7 @@ static void read_flags(uint8_t flags, struct dps_mqtt_connect *c)
 {
     c->clean_session = (flags & CONNECT_CLEAN_SESSION) != 0;
     c->has_will = (flags & CONNECT_WILL) != 0;
-    c->will_qos = (uint8_t)(flags >> CONNECT_WILL_QOS_SHIFT & CONNECT_WILL_QOS_MASK);
+    c->will_qos = (uint8_t)((flags & CONNECT_WILL_QOS) / CONNECT_WILL_QOS_UNIT);
     c->will_retain = (flags & CONNECT_WILL_RETAIN) != 0;
     c->has_password = (flags & CONNECT_PASSWORD) != 0;
     c->has_user_name = (flags & CONNECT_USER_NAME) != 0;
@@ -37,10 +37,9 @@ static void read_flags(uint8_t flags, struct dps_mqtt_connect *c)
 
 static uint8_t flags_of(const struct dps_mqtt_connect *c)
 {
-    return (uint8_t)((c->clean_session ? CONNECT_CLEAN_SESSION : 0) | (c->has_will ? CONNECT_WILL : 0) |
-                     (c->will_qos & CONNECT_WILL_QOS_MASK) << CONNECT_WILL_QOS_SHIFT |
-                     (c->will_retain ? CONNECT_WILL_RETAIN : 0) | (c->has_password ? CONNECT_PASSWORD : 0) |
-                     (c->has_user_name ? CONNECT_USER_NAME : 0));
+    return (uint8_t)((c->clean_session ? CONNECT_CLEAN_SESSION : 0) + (c->has_will ? CONNECT_WILL : 0) +
+                     (c->will_qos & 3) * CONNECT_WILL_QOS_UNIT + (c->will_retain ? CONNECT_WILL_RETAIN : 0) +
+                     (c->has_password ? CONNECT_PASSWORD : 0) + (c->has_user_name ? CONNECT_USER_NAME : 0));
 }
 
 /* Those fields that the flags announce [MQTT-3.1.2-18 to 3.1.2-21], in this order [MQTT-3.1.3-1]. */
@@ -77,12 +76,14 @@ static int connect_fields(struct bytes_reader *r, struct dps_mqtt_connect *c)
     }
     c->keep_alive = bytes_read_u16(r);
     read_payload(r, c);
-    const int error = bytes_reader_end(r);
-    if (error == 0 && c->client_id.len == 0 && !c->clean_session) {
+    if (bytes_reader_end(r) != 0) {
+        return BYTES_E_FORMAT;
+    }
+    if (c->client_id.len == 0 && !c->clean_session) {
         c->refused = DPS_MQTT_REFUSED_CLIENT_ID; /* [MQTT-3.1.3-7, 3.1.3-8] */
         return BYTES_E_ALGORITHM;
     }
-    return error;
+    return BYTES_OK;
 }
 
 int dps_mqtt_connect_read(const struct dps_mqtt_packet *p, struct dps_mqtt_connect *c)

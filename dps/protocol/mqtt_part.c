@@ -22,6 +22,9 @@ bool dps_mqtt_filter_valid(struct bytes text)
     if (!dps_mqtt_string_valid(text) || text.len == 0) {
         return false;
     }
+    /*@ loop invariant i <= text.len;
+        loop assigns i;
+        loop variant text.len - i; */
     for (size_t i = 0; i < text.len; i++) {
         const bool begins = i == 0 || text.p[i - 1] == '/';
         const bool last = i + 1 == text.len;
@@ -89,6 +92,10 @@ void dps_mqtt_header_write(struct bytes_writer *w, uint8_t type, uint8_t flags, 
         return;
     }
     bytes_write_u8(w, (uint8_t)(type << 4 | flags));
+    /*@ loop invariant writes(w) && w->len >= \at(w->len, Pre) && sticky(\at(w->error, Pre), w->error);
+        loop invariant \at(w->error, Pre) != 0 ==> w->len == \at(w->len, Pre);
+        loop assigns length, w->len, w->error, w->p[0 .. w->capacity - 1];
+        loop variant length; */
     while (length >= 0x80) {
         bytes_write_u8(w, (uint8_t)(0x80 + length % 0x80));
         length /= 0x80;

@@ -73,6 +73,7 @@ SOURCES = (
     Source("dps/protocol/http_field.c", "dps_http.acsl"),
     Source("dps/protocol/http.c", "dps_http.acsl"),
     Source("dps/protocol/http_message.c", "dps_http.acsl"),
+    Source("dps/protocol/mqtt_part.c", "dps_mqtt.acsl"),
     Source("dps/device/record.c", "dps_record.acsl"),
 )
 
@@ -157,6 +158,9 @@ MUTANTS = (
            "size > capacity - h->head_len"),
     Mutant("dps/protocol/http.c", "step_chunk_end", "have < 2) {", "have < 1) {"),
     Mutant("dps/protocol/http_message.c", "dps_http_path", "path.len - authority.len", "path.len"),
+    Mutant("dps/protocol/mqtt_part.c", "dps_mqtt_filter_valid", "last || (text", "(text"),
+    Mutant("dps/protocol/mqtt_part.c", "dps_mqtt_plus", "length > DPS_MQTT_REMAINING_MAX || more > room",
+           "length > DPS_MQTT_REMAINING_MAX"),
     Mutant("dps/device/record.c", "begin", "record.len < sizeof digest", "record.len < sizeof mark"),
     Mutant("dps/device/record.c", "dps_keep_text", "text.len >= size", "text.len > size"),
     Mutant("dps/device/record.c", "dps_keep_bytes", "bytes.len > size", "bytes.len > size + 1"),

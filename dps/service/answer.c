@@ -48,13 +48,18 @@ static void write_error(struct dps_service *s, struct dps_answer *a, const struc
     dps_write_text(w, "\"}");
 }
 
-void dps_answer_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why)
+void dps_answer_note(struct dps_answer *a, enum dps_refusal why)
 {
     const struct dps_refusal_text *text = dps_refusal_text(why);
     a->refusal = why;
     a->status = text->status;
     a->error_code = text->code;
     a->wrote = false;
+}
+
+void dps_answer_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why)
+{
+    dps_answer_note(a, why);
     a->content_type = NULL;
     a->item_type = NULL;
     a->etag_header.len = 0;
@@ -65,7 +70,7 @@ void dps_answer_refuse(struct dps_service *s, struct dps_answer *a, enum dps_ref
     } else if (why != DPS_REFUSED_RATE) {
         a->has_retry_after = false;
     }
-    write_error(s, a, text);
+    write_error(s, a, dps_refusal_text(why));
 }
 
 static void write_header(struct bytes_writer *w, const char *name, struct bytes value)

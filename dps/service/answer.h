@@ -34,6 +34,9 @@ void dps_answer_begin(struct dps_service *s, uint8_t *body_buffer, size_t body_c
 /* Make the answer a refusal: status, codes, error JSON. */
 void dps_answer_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why);
 
+/* The same without a body: for the log, where a protocol has other words for it. */
+void dps_answer_note(struct dps_answer *a, enum dps_refusal why);
+
 /* Set a->detail to a constant text. */
 void dps_answer_detail(struct dps_answer *a, const char *detail);
 

@@ -88,11 +88,11 @@ static enum dps_refusal check_signature(const struct dps_service *s, const struc
 }
 
 /* Find the registration, derive its key again, and check the token with that key. */
-static enum dps_refusal authenticate(struct dps_service *s, const struct dps_request *q, struct bytes hub,
+static enum dps_refusal authenticate(struct dps_service *s, struct bytes authorization, struct bytes hub,
                                      struct bytes device_id, struct dps_registration *r)
 {
     struct dps_sas token;
-    if (dps_sas_parse(q->authorization, &token) != 0 || !audience_is_right(&token, hub, device_id)) {
+    if (dps_sas_parse(authorization, &token) != 0 || !audience_is_right(&token, hub, device_id)) {
         return DPS_REFUSED_HUB_TOKEN;
     }
     enum dps_refusal no = dps_token_time(s, &token, 0);
@@ -109,6 +109,18 @@ static enum dps_refusal authenticate(struct dps_service *s, const struct dps_req
     return no == DPS_ACCEPTED ? check_enrollment(s, r) : no;
 }
 
+enum dps_refusal dps_hub_admit(struct dps_service *s, struct bytes authorization, struct bytes hub,
+                               struct bytes device_id, struct dps_answer *a)
+{
+    struct dps_registration registration;
+    const enum dps_refusal no = authenticate(s, authorization, hub, device_id, &registration);
+    if (no != DPS_ACCEPTED) {
+        return no;
+    }
+    memcpy(a->registration_id, registration.registration_id, sizeof a->registration_id);
+    return dps_ration(s, DPS_RATION_HUB, bytes_of_text(registration.registration_id), true, a);
+}
+
 /* POST /devices/{deviceId}/messages/events [IoT Hub "Send device event"], and GET .../devicebound, with which
  * clients see whether there is a message for them: here there is never one. */
 enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)
@@ -123,11 +135,6 @@ enum dps_refusal dps_hub_api(struct dps_service *s, const struct dps_request *q,
     if (!dps_request_is(q, sending ? "POST" : "GET")) {
         return DPS_REFUSED_METHOD;
     }
-    struct dps_registration registration;
-    enum dps_refusal no = authenticate(s, q, hub_name(q), q->segments[1], &registration);
-    if (no == DPS_ACCEPTED) {
-        no = dps_ration(s, DPS_RATION_HUB, bytes_of_text(registration.registration_id), true, a);
-    }
     a->status = 204;
-    return no;
+    return dps_hub_admit(s, q->authorization, hub_name(q), q->segments[1], a);
 }

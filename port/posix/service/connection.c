@@ -6,6 +6,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"
 #include "dps/service/front_door.h"
+#include "port/posix/service/mqtt.h"
 #include "port/posix/service/server.h"
 #include <stddef.h>
 #include <string.h>
@@ -46,10 +47,19 @@ static uint32_t time_for(const struct server_timeouts *t, enum server_state stat
 
 static void set_deadline(struct server *s, struct server_connection *c, uint64_t deadline)
 {
-    c->deadline = deadline;
-    if (deadline < s->next_expiry) {
-        s->next_expiry = deadline;
+    c->deadline = deadline < c->latest ? deadline : c->latest;
+    if (c->deadline < s->next_expiry) {
+        s->next_expiry = c->deadline;
     }
+}
+
+/* A session of the hub ends, even in the middle of a packet; its end takes the time that it takes. */
+static uint64_t latest_in(const struct server *s, const struct server_connection *c, enum server_state state)
+{
+    if (state == SERVER_IDLE) {
+        return server_mqtt_latest(s, c);
+    }
+    return state == SERVER_HEAD || state == SERVER_BODY ? c->latest : UINT64_MAX;
 }
 
 static void enter(struct server *s, struct server_connection *c, enum server_state state)
@@ -57,7 +67,10 @@ static void enter(struct server *s, struct server_connection *c, enum server_sta
     const enum server_state before = c->state;
     c->state = state;
     server_slot_note(s, c, before);
-    if (state != SERVER_FREE) {
+    c->latest = latest_in(s, c, state);
+    if (state == SERVER_IDLE && c->latest != UINT64_MAX) {
+        set_deadline(s, c, c->latest);
+    } else if (state != SERVER_FREE) {
         set_deadline(s, c, s->now_ms + time_for(&s->timeouts, state));
     }
     if (state == SERVER_IDLE) {
@@ -113,7 +126,7 @@ void server_connection_open(struct server *s, struct server_connection *c)
     s->counters->connections++;
     s->counters->connections_opened++;
     dps_http_init(&c->http, DPS_HTTP_REQUEST);
-    enter(s, c, c->kind == SERVER_TLS ? SERVER_HANDSHAKE : SERVER_IDLE);
+    enter(s, c, server_has_tls(c->kind) ? SERVER_HANDSHAKE : SERVER_IDLE);
     watch(s, c);
 }
 
@@ -125,6 +138,7 @@ void server_connection_abort(struct server *s, struct server_connection *c)
     if (c->identity != NULL) {
         c->identity->users--;
         crypto_tls_server_wipe(&c->buffers->tls);
+        explicit_bzero(&c->buffers->hub, c->kind == SERVER_HUB_MQTT ? sizeof c->buffers->hub : 0);
         explicit_bzero(c->buffers->io, sizeof c->buffers->io);
     }
     explicit_bzero(c->buffers->request, c->request_peak); /* pages that nothing has touched stay untouched */
@@ -173,6 +187,9 @@ void server_connection_expire(struct server *s, struct server_connection *c)
         if (c->deadline < c->idle_deadline) {
             make_slim(s, c);
         } else {
+            if (c->latest != UINT64_MAX) {
+                server_log_event(s, "info", c, "closed", "the device was silent, or its token has expired");
+            }
             server_connection_finish(s, c);
         }
         break;
@@ -213,7 +230,7 @@ static void broken(struct server *s, struct server_connection *c, int error)
 static void note_progress(struct server *s, struct server_connection *c)
 {
     enum server_state state = SERVER_IDLE;
-    if (c->http.head_len > 0) {
+    if (c->head_read) {
         state = SERVER_BODY;
     } else if (c->request_len > 0 || c->transport.midway) {
         state = SERVER_HEAD;
@@ -244,11 +261,20 @@ static bool send_continue(struct server_connection *c)
            server_transport_flush(&c->transport) >= 0;
 }
 
+static int read_http(struct server_connection *c)
+{
+    const int error =
+        dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
+    c->head_read = c->http.head_len > 0;
+    c->consumed = c->http.consumed;
+    c->stays = c->http.keep_alive;
+    return error;
+}
+
 /* Parse what is there. Returns true if more is needed. */
 static bool advance(struct server *s, struct server_connection *c)
 {
-    int error =
-        dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
+    const int error = c->kind == SERVER_HUB_MQTT ? server_mqtt_read(c) : read_http(c);
     if (error == BYTES_E_MORE) {
         note_progress(s, c);
         if (send_continue(c)) {
@@ -286,11 +312,11 @@ static void receive(struct server *s, struct server_connection *c)
 
 static void next_request(struct server *s, struct server_connection *c)
 {
-    c->request_len -= c->http.consumed;
-    memmove(c->buffers->request, c->buffers->request + c->http.consumed, c->request_len);
+    c->request_len -= c->consumed;
+    memmove(c->buffers->request, c->buffers->request + c->consumed, c->request_len);
     dps_http_init(&c->http, DPS_HTTP_REQUEST);
     c->served = true;
-    c->continued = false;
+    c->continued = c->head_read = false;
     c->transport.barren = 0;
     enter(s, c, SERVER_IDLE);
     /* Most clients wait for their answer, so there is nothing more to read now; epoll tells when there is. */
@@ -361,6 +387,7 @@ static void shake_hands(struct server *s, struct server_connection *c)
         broken(s, c, n);
     } else if (n > 0) {
         s->counters->handshakes++;
+        server_mqtt_begin(c);
         enter(s, c, SERVER_IDLE);
         receive(s, c);
     } else if (c->transport.spoke != spoke) {
@@ -409,6 +436,8 @@ void server_connection_answer(struct server *s, struct server_connection *c)
     s->service.client = bytes_of_text(share);
     if (c->kind == SERVER_METRICS) {
         server_metrics_answer(s, c);
+    } else if (c->kind == SERVER_HUB_MQTT) {
+        server_mqtt_answer(s, c);
     } else if (c->unreadable != 0) {
         dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
     } else {
@@ -417,17 +446,27 @@ void server_connection_answer(struct server *s, struct server_connection *c)
     s->service.client = bytes_of(NULL, 0);
 }
 
+void server_connection_uncommitted(struct server *s, struct server_connection *c)
+{
+    if (c->kind == SERVER_HUB_MQTT) {
+        dps_hub_mqtt_uncommitted(&c->buffers->answer);
+        c->stays = false;
+    } else {
+        dps_service_uncommitted(&s->service, &c->buffers->answer);
+    }
+}
+
 /* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in
  * memory for as long as its client likes. */
 static bool may_stay(const struct server *s, const struct server_connection *c)
 {
-    return c->unreadable == 0 && c->http.keep_alive && !s->stopping &&
+    return c->unreadable == 0 && c->stays && !c->replaced && !s->stopping &&
            (c->identity == NULL || c->identity == s->identity);
 }
 
 static bool is_head_request(const struct server_connection *c)
 {
-    return c->unreadable == 0 &&
+    return c->kind != SERVER_HUB_MQTT && c->unreadable == 0 &&
            bytes_equal_public(dps_http_method(&c->http, c->buffers->request), bytes_of_text("HEAD"));
 }
 
@@ -436,7 +475,11 @@ void server_connection_release(struct server *s, struct server_connection *c)
     struct server_buffers *b = c->buffers;
     struct bytes_writer head = bytes_writer_over(b->head, sizeof b->head);
     c->keep_alive = may_stay(s, c);
-    dps_answer_write_head(&head, &b->answer, s->service.now, c->keep_alive);
+    if (c->kind == SERVER_HUB_MQTT) {
+        server_mqtt_released(s, c);
+    } else {
+        dps_answer_write_head(&head, &b->answer, s->service.now, c->keep_alive);
+    }
     if (c->kind != SERVER_METRICS) {
         server_count_answer(s, c);
         server_log_answer(s, c);
@@ -444,7 +487,7 @@ void server_connection_release(struct server *s, struct server_connection *c)
     c->sent = 0;
     c->head_len = bytes_written(&head).len;
     c->body_len = is_head_request(c) ? 0 : bytes_written(&b->answer.body).len;
-    if (c->head_len == 0) {
+    if (head.error != 0) {
         server_log_event(s, "error", c, "an answer's head does not fit", posix_error_text(head.error));
         server_connection_abort(s, c);
         return;

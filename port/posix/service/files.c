@@ -78,7 +78,7 @@ static int take_identity(struct server_shared *shared, const struct server_confi
     struct crypto_identity identity;
     struct server_files *f = &shared->files;
     const struct crypto_lock lock = server_shared_lock(shared);
-    if (config->listen == NULL) {
+    if (config->certificate == NULL) {
         return 0;
     }
     const int error = server_identity_read(config->certificate, config->key, &pem, &identity, why, why_size);

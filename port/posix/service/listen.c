@@ -36,7 +36,8 @@ static int listen_on(struct server_listener *l, const char *address, char *why, 
 int server_listen(struct server_listener listeners[SERVER_LISTENERS], const struct server_config *config,
                   char *why, size_t why_size)
 {
-    const char *const addresses[SERVER_LISTENERS] = {config->listen, config->proxy_listen, config->metrics};
+    const char *const addresses[SERVER_LISTENERS] = {config->listen, config->proxy_listen, config->metrics,
+                                                     config->hub_mqtt};
     int error = 0;
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         listeners[i] = (struct server_listener){.fd = -1, .kind = (enum server_listener_kind)i};
@@ -144,11 +145,16 @@ static bool accept_again(struct server *s, struct server_pool *pool)
     return false;
 }
 
+bool server_has_tls(enum server_listener_kind kind)
+{
+    return kind == SERVER_TLS || kind == SERVER_HUB_MQTT;
+}
+
 /* One address may not have everything, unless it is that of the proxy. An address over its share loses a connection
  * that keeps us waiting, or else the new one. Returns: false if the new one. */
 static bool keep_share(struct server *s, struct server_connection *c, const struct sockaddr_storage *address)
 {
-    if (c->kind != SERVER_TLS) {
+    if (!server_has_tls(c->kind)) {
         return true;
     }
     server_peer_note(s, c, address);
@@ -171,8 +177,11 @@ static void open_connection(struct server *s, const struct server_listener *l, i
     struct server_connection *c = &s->connections[server_slot_take(pool)];
     int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    *c = (struct server_connection){
-        .transport = {.fd = fd}, .kind = l->kind, .waits = SERVER_WAITS_NOT, .peer_index = SERVER_NO_PEER};
+    *c = (struct server_connection){.transport = {.fd = fd},
+                                    .kind = l->kind,
+                                    .latest = UINT64_MAX,
+                                    .waits = SERVER_WAITS_NOT,
+                                    .peer_index = SERVER_NO_PEER};
     peer_text(address, c);
     server_connection_open(s, c);
     if (c->state != SERVER_FREE && keep_share(s, c, address) && pool->free_count == 0 &&

@@ -7,6 +7,7 @@
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"
+#include "port/posix/service/mqtt.h"
 #include "port/posix/service/server.h"
 #include <errno.h>
 #include <limits.h>
@@ -292,7 +293,7 @@ const char *const server_route_names[SERVER_ROUTES] = {
     [SERVER_ROUTE_OTHER] = "other",
 };
 
-enum server_route server_route_of(struct bytes path)
+static enum server_route route_of_path(struct bytes path)
 {
     struct bytes segment[3] = {{NULL, 0}};
     if (path.len > 0 && path.p[0] == '/') {
@@ -323,13 +324,30 @@ enum server_route server_route_of(struct bytes path)
                                                                     : SERVER_ROUTE_REGISTRATION;
 }
 
+enum server_route server_route_of(const struct server_connection *c)
+{
+    if (c->kind == SERVER_HUB_MQTT) {
+        return SERVER_ROUTE_HUB;
+    }
+    return route_of_path(dps_http_path(dps_http_target(&c->http, c->buffers->request)));
+}
+
+static struct bytes method_of(const struct server_connection *c)
+{
+    if (c->kind == SERVER_HUB_MQTT) {
+        return bytes_of_text(server_mqtt_name(c));
+    }
+    const struct bytes method = dps_http_method(&c->http, c->buffers->request);
+    return bytes_of(method.p, method.len < 16 ? method.len : 16);
+}
+
 void server_log_answer(struct server *s, const struct server_connection *c)
 {
-    const struct server_buffers *b = c->buffers;
-    const struct dps_answer *a = &b->answer;
+    const struct dps_answer *a = &c->buffers->answer;
     struct line l;
     bool refused = a->refusal != DPS_ACCEPTED;
-    if (refused && !may_log_refusal(s, c, a->refusal)) {
+    if (refused ? !may_log_refusal(s, c, a->refusal)
+                : c->kind == SERVER_HUB_MQTT && !server_mqtt_is_news(c)) {
         return;
     }
     begin(&l, &s->log,
@@ -338,12 +356,8 @@ void server_log_answer(struct server *s, const struct server_connection *c)
                            : "info",
           refused ? "refused" : "answered");
     if (c->unreadable == 0) {
-        struct bytes method = dps_http_method(&c->http, b->request);
-        put_text(&l, "method", bytes_of(method.p, method.len < 16 ? method.len : 16));
-        put_text(
-            &l, "route",
-            bytes_of_text(
-                server_route_names[server_route_of(dps_http_path(dps_http_target(&c->http, b->request)))]));
+        put_text(&l, "method", method_of(c));
+        put_text(&l, "route", bytes_of_text(server_route_names[server_route_of(c)]));
     }
     put_text(&l, "id", bytes_of_text(a->registration_id));
     if (a->has_ek) {

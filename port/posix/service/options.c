@@ -15,8 +15,8 @@
 
 /* What is on the command line, as text and numbers. */
 struct arguments {
-    const char *listen, *proxy_listen, *cert, *key, *scope, *host, *allocation, *store, *policy_file,
-        *secret_file;
+    const char *listen, *proxy_listen, *hub_mqtt, *cert, *key, *scope, *host, *allocation, *store,
+        *policy_file, *secret_file;
     const char *port_file, *log;
     const char *timeouts_ms, *metrics;
     struct posix_option_list hubs;
@@ -74,6 +74,10 @@ static const struct posix_option network[] = {
      .argument = "ADDR:PORT",
      .text = &given.proxy_listen,
      .help = "listen with plain HTTP, for a proxy that terminates TLS;\nwith --listen or instead of it"},
+    {.name = "hub-mqtt",
+     .argument = "ADDR:PORT",
+     .text = &given.hub_mqtt,
+     .help = "the hub also takes telemetry over MQTT 3.1.1, here, with TLS and the\nsame certificate"},
     {.name = "connections",
      .argument = "N",
      .number = &given.connections,
@@ -85,7 +89,8 @@ static const struct posix_option network[] = {
      .argument = "N",
      .number = &given.client_connections,
      .maximum = CONNECTIONS_MAX,
-     .help = "of them for one client address, or one IPv6 /64, of --listen\n(default half of --connections; "
+     .help = "of them for one client address, or one IPv6 /64, of --listen\nand --hub-mqtt (default half of "
+             "--connections; "
              "0: no "
              "limit)"},
     {.name = "workers",
@@ -110,7 +115,7 @@ static const struct posix_option network[] = {
      .argument = "FILE",
      .text = &given.port_file,
      .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen, then one "
-             "for --metrics"},
+             "for --metrics,\nthen one for --hub-mqtt"},
 };
 static const struct posix_option service[] = {
     {.name = "scope",
@@ -283,10 +288,11 @@ static int check_required(const struct arguments *a, char *why, size_t why_size)
             return BYTES_E_USAGE;
         }
     }
+    const bool tls = a->listen != NULL || a->hub_mqtt != NULL;
     if (a->listen == NULL && a->proxy_listen == NULL) {
         snprintf(why, why_size, "nothing to listen on: give --listen, --proxy-listen or both");
-    } else if ((a->listen != NULL) != (a->cert != NULL) || (a->listen != NULL) != (a->key != NULL)) {
-        snprintf(why, why_size, "--listen, --cert and --key belong together");
+    } else if (tls != (a->cert != NULL) || tls != (a->key != NULL)) {
+        snprintf(why, why_size, "--listen or --hub-mqtt, --cert and --key belong together");
     } else if (a->connections == 0) {
         snprintf(why, why_size, "--connections must be at least 1");
     } else if (a->workers == 0) {
@@ -345,6 +351,7 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
     *c = (struct server_config){.listen = a->listen,
                                 .proxy_listen = a->proxy_listen,
                                 .metrics = a->metrics,
+                                .hub_mqtt = a->hub_mqtt,
                                 .store = a->store,
                                 .certificate = a->cert,
                                 .key = a->key,

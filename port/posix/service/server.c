@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/service/server.h"
 #include "dps/manage/admin.h"
-#include "dps/service/front_door.h"
 #include "dps/service/state.h"
 #include "port/posix/private.h"
 #include "port/posix/service/files.h"
@@ -67,7 +66,7 @@ static int take_identity(struct server *s, char *names, size_t names_size, char 
 {
     const struct server_files *f = &s->shared->files;
     struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    if (s->config->listen == NULL || s->certified == f->identity) {
+    if (s->config->certificate == NULL || s->certified == f->identity) {
         return 0;
     }
     s->certificate_waits = other->users > 0;
@@ -347,7 +346,7 @@ static void commit(struct server *s, const uint32_t *turn, size_t count)
     }
     s->store.rollback(s->store.context);
     for (size_t i = first; i < count; i++) {
-        dps_service_uncommitted(&s->service, &s->connections[turn[i]].buffers->answer);
+        server_connection_uncommitted(s, &s->connections[turn[i]]);
     }
 }
 

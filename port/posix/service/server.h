@@ -8,6 +8,7 @@
  *   store_health.c  whether it works
  *   transport.c   bytes through one socket, with or without TLS
  *   connection.c  one connection: bytes become a request, an answer becomes bytes
+ *   mqtt.c        the same for the hub's MQTT: packets instead of requests
  *   client.c      whose request it is
  *   listen.c      new connections, and when to let them wait
  *   slots.c       which connection has a place, and which has to give it up
@@ -33,6 +34,7 @@
 #include "crypto/tls.h"
 #include "dps/protocol/http.h"
 #include "dps/service/answer.h"
+#include "dps/service/hub_mqtt.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
 #include "port/posix/service/types.h"
@@ -61,13 +63,14 @@ struct server_config {
     const char *listen;       /* "ADDR:PORT" for TLS, or null */
     const char *proxy_listen; /* the same for plain HTTP */
     const char *metrics;      /* the same for /metrics, /healthz and /readyz */
-    const char *certificate;  /* PEM files; null without listen */
+    const char *hub_mqtt;     /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
+    const char *certificate;  /* PEM files; null without a listener that has TLS */
     const char *key;
     const char *policy_file;
     const char *secret_file;
     bool log_json;
     size_t connections;        /* slots of each process */
-    size_t client_connections; /* of them for one client address of the TLS listener; 0: no limit */
+    size_t client_connections; /* of them for one client address of the listeners with TLS; 0: no limit */
     const char *store;
     struct server_timeouts timeouts;
     struct dps_service_config service; /* policies and secrets are filled in by server_open */
@@ -142,7 +145,7 @@ uint32_t server_transport_events(const struct server_transport *t);
 
 /* ---- connection.c ---- */
 
-enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_LISTENERS };
+enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_HUB_MQTT, SERVER_LISTENERS };
 
 enum server_state {
     SERVER_FREE,
@@ -167,7 +170,8 @@ struct server_buffers {
     uint8_t head[SERVER_RESPONSE_HEAD_MAX];
     uint8_t body[DPS_HTTP_BODY_MAX];
     struct dps_answer answer;
-    struct crypto_tls_server tls; /* last: an idle connection needs only this */
+    struct crypto_tls_server tls; /* from here on: what an idle connection needs */
+    struct dps_hub_session hub;   /* of MQTT */
 };
 
 /* Pages that hold nothing while a connection is idle are given back to the system. */
@@ -191,6 +195,7 @@ struct server_identity {
 struct server_connection {
     enum server_state state; /* changed by one function only */
     uint64_t deadline;       /* of this state, in monotonic milliseconds */
+    uint64_t latest;         /* no deadline is later: the end of a hub's session; else UINT64_MAX */
     uint64_t body_deadline;
     struct server_transport transport;
     struct server_identity *identity; /* null: plain HTTP */
@@ -206,8 +211,14 @@ struct server_connection {
     bool served;     /* a request was answered */
     bool continued;  /* "100 Continue" was sent for this request */
     bool keep_alive; /* after this answer */
+    bool stays;      /* the request allows it */
+    bool replaced;   /* the device has connected to the hub again */
+    uint64_t hub_session;
     int unreadable;  /* why the request cannot be read, or 0 */
+    bool head_read;  /* of the request that arrives: its length is known */
+    size_t consumed; /* the length of the request */
     struct dps_http http;
+    struct dps_mqtt_packet packet; /* views the buffer */
     size_t request_len;  /* bytes in the buffer: this request, and perhaps the begin of the next one */
     size_t request_peak; /* the most that was ever there */
     size_t head_len, body_len, sent; /* of the answer */
@@ -289,7 +300,9 @@ struct server_shared {
     _Atomic uint64_t restarts;
     _Atomic bool store_down;          /* it failed a request, and no write has succeeded since */
     _Atomic uint64_t store_failed_ms; /* when it did so last, by the monotonic clock */
-    struct server_files files;        /* guarded by the mutex */
+    struct server_files files;        /* guarded by the mutex, as are these two */
+    uint64_t hub_sessions;
+    struct server_hub_place hub_places[SERVER_HUB_PLACES];
     struct server_counters counters[SERVER_WORKERS_MAX];
 };
 /* Null if there is no memory. Processes that are forked afterwards share it. */
@@ -407,6 +420,8 @@ void server_connection_open(struct server *s, struct server_connection *c);
 void server_connection_io(struct server *s, struct server_connection *c);
 /* Answer the complete request; then let the answer go. */
 void server_connection_answer(struct server *s, struct server_connection *c);
+/* Between the two: the store did not keep what the answer relies on. */
+void server_connection_uncommitted(struct server *s, struct server_connection *c);
 void server_connection_release(struct server *s, struct server_connection *c);
 /* The deadline has passed. */
 void server_connection_expire(struct server *s, struct server_connection *c);
@@ -420,6 +435,8 @@ int server_listen(struct server_listener listeners[SERVER_LISTENERS], const stru
 void server_listen_close(struct server_listener listeners[SERVER_LISTENERS]);
 /* Begin, or begin again, to watch the listeners of a pool. Returns: 0; BYTES_E_STREAM. */
 int server_listen_watch(struct server *s, const struct server_pool *pool);
+/* Do its connections begin with TLS, and count at their clients' addresses? */
+bool server_has_tls(enum server_listener_kind kind);
 void server_accept(struct server *s, const struct server_listener *l);
 /* In every turn: is there room again? */
 void server_accept_resume(struct server *s);
@@ -435,8 +452,8 @@ void server_log_event(struct server *s, const char *level, const struct server_c
 /* In every turn: write what can be written, and say what was left out in the second that has ended. */
 void server_log_turn(struct server *s);
 uint64_t server_now_us(void);
-/* Which kind of thing a path is about; paths themselves contain what clients choose. */
-enum server_route server_route_of(struct bytes path);
+/* Which kind of thing a request that could be read is about; paths themselves contain what clients choose. */
+enum server_route server_route_of(const struct server_connection *c);
 extern const char *const server_route_names[SERVER_ROUTES];
 
 /* ---- store_health.c ---- */

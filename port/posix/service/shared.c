@@ -6,8 +6,9 @@
 #include <sys/mman.h>
 
 /* A process may be killed while it holds the lock. What the lock guards may then be half written, so it is reset:
- * sessions that could be resumed and the counts of the limits are lost, and nothing else. The files' content, which the
- * lock guards too, is not reset: only the watching process writes it, and without that process the others end. */
+ * sessions that could be resumed, the counts of the limits and the places of the hub are lost, and nothing else. The
+ * files' content, which the lock guards too, is not reset: only the watching process writes it, and without that
+ * process the others end. */
 static void take(void *context)
 {
     struct server_shared *shared = context;
@@ -16,6 +17,7 @@ static void take(void *context)
     }
     const struct crypto_lock lock = server_shared_lock(shared);
     memset(&shared->memory, 0, sizeof shared->memory);
+    memset(shared->hub_places, 0, sizeof shared->hub_places);
     crypto_tls_cache_init(&shared->cache, shared->cache_storage, sizeof shared->cache_storage, &lock);
     (void)pthread_mutex_consistent(&shared->mutex);
 }

@@ -19,6 +19,13 @@ struct server_files {
     uint8_t content[SERVER_FILES][SERVER_FILE_MAX];
 };
 
+/* The last session of a device at the hub's MQTT; devices whose numbers fall together share a place. */
+#define SERVER_HUB_PLACES 16384
+struct server_hub_place {
+    uint64_t name;    /* 0: none */
+    uint64_t session; /* grows with each */
+};
+
 #define SERVER_LOG_BUFFER 65536
 #define SERVER_LOG_CLIENTS 256 /* addresses that fall together share */
 struct server_log {

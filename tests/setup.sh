@@ -33,7 +33,7 @@ walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${p
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
     faketime util-linux systemd'
 # What make install, make dist and debian/ are tested with, and another C library.
-install='g++ cmake pkgconf mandoc man-db systemd dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
+install='g++ cmake pkgconf mandoc man-db systemd fish zsh dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
 # What figures are compared with, and the devices that produce them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.

@@ -213,7 +213,7 @@ dps-device --tpm /dev/tpmrm0 info && dps-device --tpm /dev/tpmrm0 own --new-endo
 rm -f gate waiting; mkfifo gate
 echo 'touch waiting; read -r _ <gate; exec nc {HOST} {port}' >relay
 nc -l -p 9443 -e sh relay &
-while ! grep -q ':24E3 00000000:0000 0A' /proc/net/tcp; do usleep 10000; done
+while ! cat /proc/net/tcp* | grep -q ':24E3 0*:0000 0A'; do usleep 10000; done
 {run} & device=$!
 while [ ! -e waiting ]; do usleep 10000; done
 exec 4<>/dev/tpm0

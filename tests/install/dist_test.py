@@ -95,7 +95,8 @@ def epoch(tree):
 def test_changed_tree(dist):
     """make dist says that files were changed since the commit, and is silent about files that git does not know"""
     tree = in_git(dist)
-    os.makedirs(os.path.join(tree, "notes"))
+    with open(os.path.join(tree, "notes.txt"), "w", encoding="utf-8") as f:
+        f.write("mine\n")
     same(run("make", "-s", "dist", cwd=tree).err, "", "of a tree as it was committed")
     with open(os.path.join(tree, "README.md"), "a", encoding="utf-8") as f:
         f.write("more\n")

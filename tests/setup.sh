@@ -34,6 +34,8 @@ faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss p
     faketime util-linux systemd'
 # What make install, make dist and debian/ are tested with, and another C library.
 install='g++ cmake pkgconf mandoc man-db systemd dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
+# Systems made for make check to run in; without root that needs uidmap.
+distributions='mmdebstrap zstd uidmap git'
 # What figures are compared with, and the devices that produce them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.
@@ -58,6 +60,7 @@ for what in "$@"; do
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     install) wanted="$wanted $install" ;;
+    distributions) wanted="$wanted $distributions" ;;
     bench) wanted="$wanted $bench" ;;
     stress) wanted="$wanted $stress" ;;
     model) wanted="$wanted $model" ;;

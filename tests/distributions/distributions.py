@@ -27,24 +27,25 @@ SHOWN = 60  # seconds between two lines that say how far it is
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
 if os.geteuid() != 0:
     NAMESPACES += ["--map-root-user", "--map-auto"]
+USER = "tester"
 # What README.md asks for; what every installed system has; a user; and the packages of make check. A mirror that stands
 # still will do, such as snapshot.debian.org: signatures must be right, but may be of long ago.
 SYSTEM = ["mmdebstrap", "--mode=root", "--variant=minbase", "--include=gcc,git,make",
           "--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Check-Valid-Until \"false\"",
           "--customize-hook=echo '127.0.0.1 localhost' >\"$1/etc/hosts\"",
-          "--customize-hook=chroot \"$1\" useradd --create-home tester",
+          f"--customize-hook=chroot \"$1\" useradd --create-home {USER}",
           "--customize-hook=upload tests/setup.sh /root/setup.sh",
           "--customize-hook=chroot \"$1\" env DEPS=yes sh /root/setup.sh build check"]
 UNPACK = """
 tar -xf "$2" -C "$1" --exclude='./dev/*'
-tar -xf "$3" -C "$1/home/tester" --strip-components=1
-chroot "$1" chown -R tester: /home/tester
+tar -xf "$3" -C "$1/home/$4" --strip-components=1
+chroot "$1" chown -R "$4:" "/home/$4"
 """
 ENTER = """
 mount --rbind /dev "$1/dev"
 mount -t tmpfs tmpfs "$1/dev/shm"
 mount -t proc proc "$1/proc"
-chroot "$1" runuser --login tester --command "$2"
+chroot "$1" runuser --login "$2" --command "$3"
 """
 # chroot is where a user's PATH may not lead.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -154,14 +155,14 @@ class Distribution:
         if reason:
             self.make()
         self.anew()
-        if self.shell(UNPACK, MAKING_MINUTES, self.archive, SOURCE) != 0:
+        if self.shell(UNPACK, MAKING_MINUTES, self.archive, SOURCE, USER) != 0:
             raise Failed(f"the system could not be unpacked; see {self.log}")
         self.result["Debian"] = self.read("etc/debian_version")
         for column, package in VERSIONS.items():
             self.result[column] = self.version(package)
         self.say(f"runs {COMMAND}")
         self.begin = time.monotonic()
-        status = self.shell(ENTER, float(MINUTES), COMMAND)
+        status = self.shell(ENTER, float(MINUTES), USER, COMMAND)
         self.count()
         self.result["minutes"] = f"{self.minutes():.0f}"
         if status != 0:

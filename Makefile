@@ -84,8 +84,9 @@ $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 # As it is, or with $(1).
-compile = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
-          $(1) -MMD -MP -c -o $@ $<
+compile = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) \
+          $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) $(1) \
+          -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<

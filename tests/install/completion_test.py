@@ -3,10 +3,12 @@
 import os
 import pty
 import re
+import select
 
 from harness import run, write_file
 from installed import Installed
-from tap import Programs, same
+from tap import Programs, check, same
+from waiting import PATIENCE
 
 PROGRAMS = ("dps-admin", "dps-conformance", "dps-device", "dps-service")
 
@@ -76,6 +78,7 @@ class Zsh:
         os.write(self.terminal, keys.encode())
         said = b""
         while not re.search(until.encode(), said):
+            check(select.select([self.terminal], [], [], PATIENCE)[0], f"zsh is silent after {keys!r}: {said!r}")
             said += os.read(self.terminal, 4096)
         return said.decode()
 

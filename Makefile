@@ -152,9 +152,9 @@ PROVE = prove --timer --failures --comments
 #: make check            install what is missing, build, and run the tests (under 10 minutes)
 .PHONY: check
 check: setup
-	@$(MAKE) --no-print-directory all tests
-	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
-	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
+	@$(MAKE) --no-print-directory -j2 all tests
+	@$(MAKE) --no-print-directory -j2 all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
+	@$(MAKE) --no-print-directory -j2 all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
 	@$(if $(CHECK_DEPENDS),$(MAKE) --no-print-directory $(CHECK_DEPENDS))
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh \
 	    $(UNIT_TESTS) $(PORT_TESTS) \

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection. Requests are taken one after the other: while one is being answered nothing more is read, so a client
- * that does not wait for answers is slowed down by TCP and never makes the server keep more than one buffer for it. */
-#include "dps/protocol/http.h"
-#include "dps/protocol/http_message.h"
-#include "dps/protocol/text.h"
-#include "dps/service/answer.h"
-#include "dps/service/front_door.h"
-#include "port/posix/service/mqtt.h"
-#include "port/posix/service/server.h"
+/* One connection, whatever it speaks (protocol.h). Requests are taken one after the other: while one is being answered
+ * nothing more is read, so a client that does not wait for answers is slowed down by TCP and never makes the server keep
+ * more than one buffer for it. */
+#include "port/posix/service/protocol.h"
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +11,17 @@
 
 /* A connection that has paused this long between two requests is likely to pause longer. */
 #define SLIM_AFTER_MS 1000
+
+const struct server_protocol *server_protocol_of(const struct server_connection *c)
+{
+    static const struct server_protocol *const protocols[SERVER_LISTENERS] = {
+        [SERVER_TLS] = &server_http,
+        [SERVER_PROXY] = &server_http,
+        [SERVER_METRICS] = &server_http_metrics,
+        [SERVER_HUB_MQTT] = &server_mqtt,
+    };
+    return protocols[c->kind];
+}
 
 static uint32_t index_of(const struct server *s, const struct server_connection *c)
 {
@@ -53,11 +59,11 @@ static void set_deadline(struct server *s, struct server_connection *c, uint64_t
     }
 }
 
-/* A session of the hub ends, even in the middle of a packet; its end takes the time that it takes. */
+/* A session ends, even in the middle of a request; its end takes the time that it takes. */
 static uint64_t latest_in(const struct server *s, const struct server_connection *c, enum server_state state)
 {
     if (state == SERVER_IDLE) {
-        return server_mqtt_latest(s, c);
+        return server_protocol_of(c)->latest(s, c);
     }
     return state == SERVER_HEAD || state == SERVER_BODY ? c->latest : UINT64_MAX;
 }
@@ -66,8 +72,8 @@ static void enter(struct server *s, struct server_connection *c, enum server_sta
 {
     const enum server_state before = c->state;
     c->state = state;
-    server_slot_note(s, c, before);
     c->latest = latest_in(s, c, state);
+    server_slot_note(s, c, before);
     if (state == SERVER_IDLE && c->latest != UINT64_MAX) {
         set_deadline(s, c, c->latest);
     } else if (state != SERVER_FREE) {
@@ -103,6 +109,13 @@ static void give_back(const struct server_connection *c)
     }
 }
 
+static void await_request(struct server *s, struct server_connection *c)
+{
+    c->head_read = false;
+    server_protocol_of(c)->begin(c);
+    enter(s, c, SERVER_IDLE);
+}
+
 /* Tell epoll only what has changed: for most requests, nothing. */
 static void watch(struct server *s, struct server_connection *c)
 {
@@ -125,8 +138,11 @@ void server_connection_open(struct server *s, struct server_connection *c)
     c->buffers = server_buffers_of(s, index_of(s, c));
     s->counters->connections++;
     s->counters->connections_opened++;
-    dps_http_init(&c->http, DPS_HTTP_REQUEST);
-    enter(s, c, server_has_tls(c->kind) ? SERVER_HANDSHAKE : SERVER_IDLE);
+    if (server_has_tls(c->kind)) {
+        enter(s, c, SERVER_HANDSHAKE);
+    } else {
+        await_request(s, c);
+    }
     watch(s, c);
 }
 
@@ -138,7 +154,7 @@ void server_connection_abort(struct server *s, struct server_connection *c)
     if (c->identity != NULL) {
         c->identity->users--;
         crypto_tls_server_wipe(&c->buffers->tls);
-        explicit_bzero(&c->buffers->hub, c->kind == SERVER_HUB_MQTT ? sizeof c->buffers->hub : 0);
+        server_protocol_of(c)->end(c);
         explicit_bzero(c->buffers->io, sizeof c->buffers->io);
     }
     explicit_bzero(c->buffers->request, c->request_peak); /* pages that nothing has touched stay untouched */
@@ -171,6 +187,17 @@ void server_connection_finish(struct server *s, struct server_connection *c)
     watch(s, c);
 }
 
+void server_connections_leave(struct server *s, const struct server_identity *identity)
+{
+    for (size_t i = 0; i < s->connection_count; i++) {
+        struct server_connection *c = &s->connections[i];
+        if (c->state == SERVER_IDLE && c->latest != UINT64_MAX && c->identity == identity &&
+            !server_transport_pending(&c->transport)) {
+            server_connection_finish(s, c);
+        }
+    }
+}
+
 void server_connection_expire(struct server *s, struct server_connection *c)
 {
     switch (c->state) {
@@ -188,7 +215,7 @@ void server_connection_expire(struct server *s, struct server_connection *c)
             make_slim(s, c);
         } else {
             if (c->latest != UINT64_MAX) {
-                server_log_event(s, "info", c, "closed", "the device was silent, or its token has expired");
+                server_log_event(s, "info", c, "closed", server_protocol_of(c)->silence);
             }
             server_connection_finish(s, c);
         }
@@ -247,37 +274,13 @@ static void note_progress(struct server *s, struct server_connection *c)
     }
 }
 
-/* "100 Continue" [RFC 9110 10.1.1], unless the body is coming already. The socket buffer is empty, so if it
- * is taken only in part, something is wrong. */
-static bool send_continue(struct server_connection *c)
-{
-    static const uint8_t text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    const size_t len = sizeof text - 1;
-    if (c->continued || !c->http.expect_continue || c->request_len > c->http.head_len) {
-        return true;
-    }
-    c->continued = true;
-    return server_transport_write(&c->transport, text, len, false) == (int)len &&
-           server_transport_flush(&c->transport) >= 0;
-}
-
-static int read_http(struct server_connection *c)
-{
-    const int error =
-        dps_http_advance(&c->http, c->buffers->request, &c->request_len, sizeof c->buffers->request, false);
-    c->head_read = c->http.head_len > 0;
-    c->consumed = c->http.consumed;
-    c->stays = c->http.keep_alive;
-    return error;
-}
-
 /* Parse what is there. Returns true if more is needed. */
 static bool advance(struct server *s, struct server_connection *c)
 {
-    const int error = c->kind == SERVER_HUB_MQTT ? server_mqtt_read(c) : read_http(c);
+    const int error = server_protocol_of(c)->read(c);
     if (error == BYTES_E_MORE) {
         note_progress(s, c);
-        if (send_continue(c)) {
+        if (server_protocol_of(c)->invite(c)) {
             return true;
         }
         server_connection_abort(s, c);
@@ -314,11 +317,9 @@ static void next_request(struct server *s, struct server_connection *c)
 {
     c->request_len -= c->consumed;
     memmove(c->buffers->request, c->buffers->request + c->consumed, c->request_len);
-    dps_http_init(&c->http, DPS_HTTP_REQUEST);
     c->served = true;
-    c->continued = c->head_read = false;
     c->transport.barren = 0;
-    enter(s, c, SERVER_IDLE);
+    await_request(s, c);
     /* Most clients wait for their answer, so there is nothing more to read now; epoll tells when there is. */
     if (c->request_len > 0 || server_transport_holds(&c->transport)) {
         receive(s, c);
@@ -387,8 +388,7 @@ static void shake_hands(struct server *s, struct server_connection *c)
         broken(s, c, n);
     } else if (n > 0) {
         s->counters->handshakes++;
-        server_mqtt_begin(c);
-        enter(s, c, SERVER_IDLE);
+        await_request(s, c);
         receive(s, c);
     } else if (c->transport.spoke != spoke) {
         server_slot_note(s, c, SERVER_HANDSHAKE);
@@ -428,65 +428,39 @@ void server_connection_io(struct server *s, struct server_connection *c)
 
 void server_connection_answer(struct server *s, struct server_connection *c)
 {
-    struct server_buffers *b = c->buffers;
     char share[SERVER_PEER_MAX];
     enter(s, c, SERVER_ANSWERED);
     server_client_note(c);
     server_client_share(c->client, share);
     s->service.client = bytes_of_text(share);
-    if (c->kind == SERVER_METRICS) {
-        server_metrics_answer(s, c);
-    } else if (c->kind == SERVER_HUB_MQTT) {
-        server_mqtt_answer(s, c);
-    } else if (c->unreadable != 0) {
-        dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
-    } else {
-        dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
-    }
+    server_protocol_of(c)->answer(s, c);
     s->service.client = bytes_of(NULL, 0);
 }
 
 void server_connection_uncommitted(struct server *s, struct server_connection *c)
 {
-    if (c->kind == SERVER_HUB_MQTT) {
-        dps_hub_mqtt_uncommitted(&c->buffers->answer);
-        c->stays = false;
-    } else {
-        dps_service_uncommitted(&s->service, &c->buffers->answer);
-    }
+    server_protocol_of(c)->uncommitted(s, c);
 }
 
 /* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in
  * memory for as long as its client likes. */
 static bool may_stay(const struct server *s, const struct server_connection *c)
 {
-    return c->unreadable == 0 && c->stays && !c->replaced && !s->stopping &&
-           (c->identity == NULL || c->identity == s->identity);
-}
-
-static bool is_head_request(const struct server_connection *c)
-{
-    return c->kind != SERVER_HUB_MQTT && c->unreadable == 0 &&
-           bytes_equal_public(dps_http_method(&c->http, c->buffers->request), bytes_of_text("HEAD"));
+    return c->stays && !s->stopping && (c->identity == NULL || c->identity == s->identity);
 }
 
 void server_connection_release(struct server *s, struct server_connection *c)
 {
-    struct server_buffers *b = c->buffers;
-    struct bytes_writer head = bytes_writer_over(b->head, sizeof b->head);
+    const struct server_protocol *protocol = server_protocol_of(c);
+    struct bytes_writer head = bytes_writer_over(c->buffers->head, sizeof c->buffers->head);
     c->keep_alive = may_stay(s, c);
-    if (c->kind == SERVER_HUB_MQTT) {
-        server_mqtt_released(s, c);
-    } else {
-        dps_answer_write_head(&head, &b->answer, s->service.now, c->keep_alive);
-    }
-    if (c->kind != SERVER_METRICS) {
+    protocol->release(s, c, &head);
+    if (protocol->counts) {
         server_count_answer(s, c);
         server_log_answer(s, c);
     }
     c->sent = 0;
     c->head_len = bytes_written(&head).len;
-    c->body_len = is_head_request(c) ? 0 : bytes_written(&b->answer.body).len;
     if (head.error != 0) {
         server_log_event(s, "error", c, "an answer's head does not fit", posix_error_text(head.error));
         server_connection_abort(s, c);

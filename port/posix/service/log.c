@@ -7,8 +7,7 @@
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"
-#include "port/posix/service/mqtt.h"
-#include "port/posix/service/server.h"
+#include "port/posix/service/protocol.h"
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -293,61 +292,13 @@ const char *const server_route_names[SERVER_ROUTES] = {
     [SERVER_ROUTE_OTHER] = "other",
 };
 
-static enum server_route route_of_path(struct bytes path)
-{
-    struct bytes segment[3] = {{NULL, 0}};
-    if (path.len > 0 && path.p[0] == '/') {
-        path = bytes_of(path.p + 1, path.len - 1);
-    }
-    for (size_t i = 0; i < 2; i++) {
-        path = dps_split(path, '/', &segment[i]);
-    }
-    segment[2] = path;
-    if (bytes_equal_public(segment[0], bytes_of_text("enrollments"))) {
-        return SERVER_ROUTE_ENROLLMENTS;
-    }
-    if (bytes_equal_public(segment[0], bytes_of_text("registrations"))) {
-        return SERVER_ROUTE_REGISTRATIONS;
-    }
-    if (bytes_equal_public(segment[0], bytes_of_text("devices"))) {
-        return SERVER_ROUTE_HUB;
-    }
-    if (!bytes_equal_public(segment[1], bytes_of_text("registrations"))) {
-        return SERVER_ROUTE_OTHER;
-    }
-    (void)dps_split(segment[2], '/', &segment[0]);
-    struct bytes rest = bytes_of(segment[2].p + segment[0].len, segment[2].len - segment[0].len);
-    if (bytes_equal_public(rest, bytes_of_text("/register"))) {
-        return SERVER_ROUTE_REGISTER;
-    }
-    return rest.len > 12 && memcmp(rest.p, "/operations/", 12) == 0 ? SERVER_ROUTE_OPERATION
-                                                                    : SERVER_ROUTE_REGISTRATION;
-}
-
-enum server_route server_route_of(const struct server_connection *c)
-{
-    if (c->kind == SERVER_HUB_MQTT) {
-        return SERVER_ROUTE_HUB;
-    }
-    return route_of_path(dps_http_path(dps_http_target(&c->http, c->buffers->request)));
-}
-
-static struct bytes method_of(const struct server_connection *c)
-{
-    if (c->kind == SERVER_HUB_MQTT) {
-        return bytes_of_text(server_mqtt_name(c));
-    }
-    const struct bytes method = dps_http_method(&c->http, c->buffers->request);
-    return bytes_of(method.p, method.len < 16 ? method.len : 16);
-}
-
 void server_log_answer(struct server *s, const struct server_connection *c)
 {
     const struct dps_answer *a = &c->buffers->answer;
     struct line l;
-    bool refused = a->refusal != DPS_ACCEPTED;
-    if (refused ? !may_log_refusal(s, c, a->refusal)
-                : c->kind == SERVER_HUB_MQTT && !server_mqtt_is_news(c)) {
+    const struct server_protocol *protocol = server_protocol_of(c);
+    const bool refused = a->refusal != DPS_ACCEPTED;
+    if (refused ? !may_log_refusal(s, c, a->refusal) : !protocol->is_news(c)) {
         return;
     }
     begin(&l, &s->log,
@@ -356,8 +307,8 @@ void server_log_answer(struct server *s, const struct server_connection *c)
                            : "info",
           refused ? "refused" : "answered");
     if (c->unreadable == 0) {
-        put_text(&l, "method", method_of(c));
-        put_text(&l, "route", bytes_of_text(server_route_names[server_route_of(c)]));
+        put_text(&l, "method", protocol->method(c));
+        put_text(&l, "route", bytes_of_text(server_route_names[protocol->route(c)]));
     }
     put_text(&l, "id", bytes_of_text(a->registration_id));
     if (a->has_ek) {

@@ -5,7 +5,7 @@
 #include "dps/protocol/text.h"
 #include "dps/protocol/version.h"
 #include "dps/service/answer.h"
-#include "port/posix/service/server.h"
+#include "port/posix/service/protocol.h"
 
 static const uint32_t bounds_us[SERVER_BOUNDS] = {250,   500,   1000,   2500,   5000,    10000,
                                                   25000, 50000, 100000, 250000, 1000000, 5000000};
@@ -28,7 +28,7 @@ void server_count_answer(struct server *s, const struct server_connection *c)
     struct server_counters *k = s->counters;
     enum server_route route = SERVER_ROUTE_OTHER;
     if (c->unreadable == 0) {
-        route = server_route_of(c);
+        route = server_protocol_of(c)->route(c);
     }
     k->accepted[a->refusal < DPS_REFUSAL_COUNT ? a->refusal : DPS_REFUSED_INTERNAL]++;
     k->challenges += route == SERVER_ROUTE_REGISTER && a->status == 401 && a->refusal == DPS_ACCEPTED;

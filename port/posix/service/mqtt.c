@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/service/mqtt.h"
+/* Connections that speak the hub's MQTT, --hub-mqtt: packets are requests. Beyond those of HTTP they have a session,
+ * which ends in time, and of which a device has one. */
 #include "dps/service/hub_mqtt.h"
+#include "port/posix/service/protocol.h"
 #include <string.h>
 
-void server_mqtt_begin(struct server_connection *c)
+static void begin_packet(struct server_connection *c)
 {
-    if (c->kind == SERVER_HUB_MQTT) {
+    if (!c->served) {
         memset(&c->buffers->hub, 0, sizeof c->buffers->hub);
     }
 }
 
-int server_mqtt_read(struct server_connection *c)
+static int read_packet(struct server_connection *c)
 {
     const struct bytes arrived = bytes_of(c->buffers->request, c->request_len);
     const int error = dps_mqtt_packet_read(arrived, DPS_MQTT_SERVER, sizeof c->buffers->request, &c->packet);
     c->head_read = c->packet.len > 0;
     c->consumed = c->packet.len;
     return error;
+}
+
+static bool uninvited(struct server_connection *c)
+{
+    (void)c;
+    return true;
 }
 
 /* ---- A device has one connection --------------------------------------------------------------------------------- */
@@ -34,16 +42,16 @@ static void take_number(struct server *s, struct server_connection *c)
     crypto_lock_take(&lock);
     c->hub_session = ++s->shared->hub_sessions;
     crypto_lock_leave(&lock);
+    c->hub_name = dps_hub_session_name(&c->buffers->hub);
 }
 
 static void take_place(struct server *s, const struct server_connection *c)
 {
     const struct crypto_lock lock = server_shared_lock(s->shared);
-    const uint64_t name = dps_hub_session_name(&c->buffers->hub);
     crypto_lock_take(&lock);
-    struct server_hub_place *place = place_of(s, name);
-    if (place->name != name || place->session < c->hub_session) {
-        *place = (struct server_hub_place){name, c->hub_session};
+    struct server_hub_place *place = place_of(s, c->hub_name);
+    if (place->name != c->hub_name || place->session < c->hub_session) {
+        *place = (struct server_hub_place){c->hub_name, c->hub_session};
     }
     crypto_lock_leave(&lock);
 }
@@ -52,10 +60,9 @@ static void take_place(struct server *s, const struct server_connection *c)
 static bool has_lost_place(struct server *s, const struct server_connection *c)
 {
     const struct crypto_lock lock = server_shared_lock(s->shared);
-    const uint64_t name = dps_hub_session_name(&c->buffers->hub);
     crypto_lock_take(&lock);
-    const struct server_hub_place *place = place_of(s, name);
-    const bool lost = place->name == name && place->session > c->hub_session;
+    const struct server_hub_place *place = place_of(s, c->hub_name);
+    const bool lost = place->name == c->hub_name && place->session > c->hub_session;
     crypto_lock_leave(&lock);
     return lost;
 }
@@ -64,14 +71,30 @@ static bool has_lost_place(struct server *s, const struct server_connection *c)
 static void replace(struct server *s, struct server_connection *c)
 {
     c->replaced = true;
-    c->keep_alive = false;
+    c->stays = c->keep_alive = false;
     if (c->state == SERVER_IDLE || c->state == SERVER_HEAD || c->state == SERVER_BODY) {
         server_log_event(s, "info", c, "closed", "the device has connected again");
         server_connection_finish(s, c);
     }
 }
 
-void server_mqtt_answer(struct server *s, struct server_connection *c)
+/* Those of this process end at once; one of another process ends with the answer to its next packet. */
+static void replace_others(struct server *s, const struct server_connection *c)
+{
+    take_place(s, c);
+    for (size_t i = 0; i < s->connection_count; i++) {
+        struct server_connection *other = &s->connections[i];
+        if (other->state != SERVER_FREE && other->hub_name == c->hub_name &&
+            other->hub_session < c->hub_session &&
+            dps_hub_session_same(&other->buffers->hub, &c->buffers->hub)) {
+            replace(s, other);
+        }
+    }
+}
+
+/* ---- Packets ----------------------------------------------------------------------------------------------------- */
+
+static void answer_packet(struct server *s, struct server_connection *c)
 {
     struct server_buffers *b = c->buffers;
     if (c->unreadable != 0) {
@@ -80,46 +103,77 @@ void server_mqtt_answer(struct server *s, struct server_connection *c)
         return;
     }
     c->replaced = c->replaced || (b->hub.connected && has_lost_place(s, c));
-    c->stays = dps_hub_mqtt_answer(&s->service, &b->hub, &c->packet, b->body, sizeof b->body, &b->answer);
-    if (c->stays && c->packet.type == DPS_MQTT_CONNECT) {
+    const bool stays =
+        dps_hub_mqtt_answer(&s->service, &b->hub, &c->packet, b->body, sizeof b->body, &b->answer);
+    c->stays = stays && !c->replaced;
+    if (stays && c->packet.type == DPS_MQTT_CONNECT) {
         take_number(s, c);
     }
 }
 
-void server_mqtt_released(struct server *s, const struct server_connection *c)
+static void take_back(struct server *s, struct server_connection *c)
 {
-    if (c->packet.type != DPS_MQTT_CONNECT || !c->stays) {
-        return;
-    }
-    take_place(s, c);
-    for (size_t i = 0; i < s->connection_count; i++) {
-        struct server_connection *other = &s->connections[i];
-        if (other->kind == SERVER_HUB_MQTT && other->state != SERVER_FREE &&
-            other->hub_session < c->hub_session &&
-            dps_hub_session_same(&other->buffers->hub, &c->buffers->hub)) {
-            replace(s, other);
-        }
+    (void)s;
+    dps_hub_mqtt_uncommitted(&c->buffers->answer);
+    c->stays = false;
+}
+
+static void release_answer(struct server *s, struct server_connection *c, struct bytes_writer *head)
+{
+    (void)head;
+    c->body_len = bytes_written(&c->buffers->answer.body).len;
+    if (c->stays && c->packet.type == DPS_MQTT_CONNECT) {
+        replace_others(s, c);
     }
 }
 
-uint64_t server_mqtt_latest(const struct server *s, const struct server_connection *c)
+static uint64_t session_end(const struct server *s, const struct server_connection *c)
 {
-    const uint64_t rest =
-        c->kind == SERVER_HUB_MQTT ? dps_hub_session_rest_ms(&s->service, &c->buffers->hub) : UINT64_MAX;
+    const uint64_t rest = dps_hub_session_rest_ms(&s->service, &c->buffers->hub);
     return rest == UINT64_MAX ? rest : s->now_ms + rest;
 }
 
-const char *server_mqtt_name(const struct server_connection *c)
+static void forget(struct server_connection *c)
+{
+    explicit_bzero(&c->buffers->hub, sizeof c->buffers->hub);
+}
+
+/* ---- For log and metrics ----------------------------------------------------------------------------------------- */
+
+/* As the standard calls it. */
+static struct bytes type_of(const struct server_connection *c)
 {
     static const char names[16][12] = {
         "",          "CONNECT", "CONNACK",     "PUBLISH",  "PUBACK",  "PUBREC",   "PUBREL",     "PUBCOMP",
         "SUBSCRIBE", "SUBACK",  "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "",
     };
-    return names[c->packet.type & 15];
+    return bytes_of_text(names[c->packet.type & 15]);
+}
+
+static enum server_route to_hub(const struct server_connection *c)
+{
+    (void)c;
+    return SERVER_ROUTE_HUB;
 }
 
 /* A device that has nothing to say pings all day. */
-bool server_mqtt_is_news(const struct server_connection *c)
+static bool is_news(const struct server_connection *c)
 {
     return c->packet.type != DPS_MQTT_PINGREQ && c->packet.type != DPS_MQTT_PUBACK;
 }
+
+const struct server_protocol server_mqtt = {
+    .begin = begin_packet,
+    .read = read_packet,
+    .invite = uninvited,
+    .answer = answer_packet,
+    .uncommitted = take_back,
+    .release = release_answer,
+    .latest = session_end,
+    .end = forget,
+    .method = type_of,
+    .route = to_hub,
+    .is_news = is_news,
+    .counts = true,
+    .silence = "the device was silent, or its token has expired",
+};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The network side of dps-service: an event loop around dps_service_answer.
+/* The network side of dps-service: an event loop around dps_service_answer and dps_hub_mqtt_answer.
  *
  *   options.c     the command line
  *   config.c      what is read from files: policies, secrets, certificate
@@ -7,8 +7,9 @@
  *   store.c       which store
  *   store_health.c  whether it works
  *   transport.c   bytes through one socket, with or without TLS
- *   connection.c  one connection: bytes become a request, an answer becomes bytes
- *   mqtt.c        the same for the hub's MQTT: packets instead of requests
+ *   connection.c  one connection: its states, deadlines and shares, whatever it speaks (protocol.h):
+ *   http.c        requests and answers of HTTP
+ *   mqtt.c        packets of the hub's MQTT
  *   client.c      whose request it is
  *   listen.c      new connections, and when to let them wait
  *   slots.c       which connection has a place, and which has to give it up
@@ -37,6 +38,7 @@
 #include "dps/service/hub_mqtt.h"
 #include "dps/service/state.h"
 #include "port/posix/posix.h"
+#include "port/posix/service/transport.h"
 #include "port/posix/service/types.h"
 #include "port/posix/store.h"
 #include <netinet/in.h>
@@ -96,53 +98,6 @@ void server_store_write_name(struct bytes_writer *w, const char *name);
 /* Can only one process open it? */
 bool server_store_is_of_one_process(const char *name);
 
-/* ---- transport.c ---- */
-
-/* A non-blocking socket. Functions that move bytes return how many (> 0), 0 if the socket must become ready
- * first (server_transport_events says for what) or this event has had its share, or a negative error: BYTES_E_STREAM if
- * the connection failed or the peer closed it, BYTES_E_TLS if TLS refused it, BYTES_E_LIMIT if the peer sent too many
- * records that bring nothing. */
-struct server_transport {
-    int fd;
-    br_ssl_engine_context *tls; /* null: plain HTTP, or not begun */
-    size_t bytes_left;          /* of this event's budget */
-    unsigned reads_left;
-    bool spoke;        /* the peer was sent something */
-    bool established;  /* the handshake is over */
-    uint8_t header[5]; /* of the TLS record that arrives */
-    uint8_t header_len;
-    size_t record_left; /* what is missing of the record after its header */
-    unsigned barren;    /* records without content, of this handshake or request */
-    unsigned handshake_records;
-    bool out_blocked; /* the socket did not take all: wait until it does */
-    bool closing;     /* close_notify was given to the engine */
-    bool ended;       /* nothing will come from the peer any more, and perhaps nothing can be sent */
-    bool midway;      /* a part of a TLS record has arrived */
-};
-
-/* An event begins: it has its budget. */
-void server_transport_event(struct server_transport *t);
-/* Returns: 1 when the handshake is over; 0; a negative error. */
-int server_transport_handshake(struct server_transport *t);
-int server_transport_read(struct server_transport *t, uint8_t *out, size_t room);
-/* more: further bytes follow at once, so do not send a packet for these alone. */
-int server_transport_write(struct server_transport *t, const uint8_t *bytes, size_t len, bool more);
-/* An answer's head and its body, which may be empty. Returns how many bytes of both went. */
-int server_transport_write_both(struct server_transport *t, struct bytes first, struct bytes second);
-/* Returns: 1 when all is with the kernel; 0; a negative error. */
-int server_transport_flush(struct server_transport *t);
-/* Say that nothing more will be sent (close_notify, FIN). Returns as flush does. Call again until it is not 0. */
-int server_transport_finish(struct server_transport *t);
-/* Throw away what arrives. Returns: true if the peer has closed. */
-bool server_transport_discard(struct server_transport *t);
-/* Is there a byte to be read from the socket? Returns: 1; 0; BYTES_E_STREAM. */
-int server_transport_peek(struct server_transport *t);
-/* Has anything arrived that was not read yet? */
-bool server_transport_pending(struct server_transport *t);
-/* Were bytes received that only have to be read from the TLS engine? Then no event will tell. */
-bool server_transport_holds(const struct server_transport *t);
-uint32_t server_transport_events(const struct server_transport *t);
-
 /* ---- connection.c ---- */
 
 enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_HUB_MQTT, SERVER_LISTENERS };
@@ -182,6 +137,7 @@ enum server_waiting {
     SERVER_WAITS_NEW,  /* it has not brought what an answer could be given to: no ClientHello, no request */
     SERVER_WAITS_PEER, /* in the middle of a handshake, request, answer or end, and the peer has to go on */
     SERVER_WAITS_IDLE, /* after an answer, until the next request begins */
+    SERVER_WAITS_SESSION, /* the same, of a device that has shown its token */
     SERVER_WAITS,
     SERVER_WAITS_NOT = SERVER_WAITS /* it has a complete request, or there is none */
 };
@@ -195,7 +151,7 @@ struct server_identity {
 struct server_connection {
     enum server_state state; /* changed by one function only */
     uint64_t deadline;       /* of this state, in monotonic milliseconds */
-    uint64_t latest;         /* no deadline is later: the end of a hub's session; else UINT64_MAX */
+    uint64_t latest;         /* no deadline is later: the end of a session; else UINT64_MAX */
     uint64_t body_deadline;
     struct server_transport transport;
     struct server_identity *identity; /* null: plain HTTP */
@@ -209,16 +165,17 @@ struct server_connection {
     bool slim;           /* idle, and its buffers' memory was given back */
     uint64_t idle_deadline;
     bool served;     /* a request was answered */
-    bool continued;  /* "100 Continue" was sent for this request */
+    bool continued;  /* HTTP: "100 Continue" was sent for this request */
     bool keep_alive; /* after this answer */
-    bool stays;      /* the request allows it */
-    bool replaced;   /* the device has connected to the hub again */
-    uint64_t hub_session;
+    bool stays;      /* request and answer allow it */
     int unreadable;  /* why the request cannot be read, or 0 */
     bool head_read;  /* of the request that arrives: its length is known */
     size_t consumed; /* the length of the request */
     struct dps_http http;
     struct dps_mqtt_packet packet; /* views the buffer */
+    uint64_t hub_name;             /* of a session of the hub: whose it is; 0: none */
+    uint64_t hub_session;          /* grows with each */
+    bool replaced;                 /* the device has a later one */
     size_t request_len;  /* bytes in the buffer: this request, and perhaps the begin of the next one */
     size_t request_peak; /* the most that was ever there */
     size_t head_len, body_len, sent; /* of the answer */
@@ -263,7 +220,7 @@ struct server_histogram {
     _Atomic uint64_t sum_us;
 };
 
-/* Routes as the log names them. */
+/* Routes as the log names them: which kind of thing a request is about; paths contain what clients choose. */
 enum server_route {
     SERVER_ROUTE_REGISTER,
     SERVER_ROUTE_OPERATION,
@@ -425,6 +382,8 @@ void server_connection_uncommitted(struct server *s, struct server_connection *c
 void server_connection_release(struct server *s, struct server_connection *c);
 /* The deadline has passed. */
 void server_connection_expire(struct server *s, struct server_connection *c);
+/* Sessions that wait for nothing end, if they began with this certificate. */
+void server_connections_leave(struct server *s, const struct server_identity *identity);
 /* Close properly, or at once. */
 void server_connection_finish(struct server *s, struct server_connection *c);
 void server_connection_abort(struct server *s, struct server_connection *c);
@@ -452,8 +411,6 @@ void server_log_event(struct server *s, const char *level, const struct server_c
 /* In every turn: write what can be written, and say what was left out in the second that has ended. */
 void server_log_turn(struct server *s);
 uint64_t server_now_us(void);
-/* Which kind of thing a request that could be read is about; paths themselves contain what clients choose. */
-enum server_route server_route_of(const struct server_connection *c);
 extern const char *const server_route_names[SERVER_ROUTES];
 
 /* ---- store_health.c ---- */

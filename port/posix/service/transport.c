@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "port/posix/service/server.h"
+#include "port/posix/service/transport.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>

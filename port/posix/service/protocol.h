@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What a connection speaks. connection.c has all that connections have in common: TLS, deadlines, turns, places and
+ * shares, the commit before an answer goes out. Of requests and answers it knows what stands here. */
+#ifndef PORT_POSIX_SERVICE_PROTOCOL_H
+#define PORT_POSIX_SERVICE_PROTOCOL_H
+
+#include "port/posix/service/server.h"
+
+struct server_protocol {
+    /* The next request may come; until c->served it is the connection's first. */
+    void (*begin)(struct server_connection *c);
+    /* Look at what has arrived. Sets c->head_read, and when the request is complete c->consumed. Returns: 0 if it is
+     * complete; BYTES_E_MORE; why it cannot be read. */
+    int (*read)(struct server_connection *c);
+    /* After BYTES_E_MORE: ask the client to go on, if it waits for that. Returns: false if that failed. */
+    bool (*invite)(struct server_connection *c);
+    /* Answer the request, or what cannot be read (c->unreadable), in c->buffers. Sets c->stays. */
+    void (*answer)(struct server *s, struct server_connection *c);
+    /* The store did not keep what the answer relies on. */
+    void (*uncommitted)(struct server *s, struct server_connection *c);
+    /* The answer goes out: append to head what is sent before its body, and set c->body_len. */
+    void (*release)(struct server *s, struct server_connection *c, struct bytes_writer *head);
+    /* An answer is gone. Until when, in monotonic milliseconds, may the connection be silent? UINT64_MAX: as long as
+     * server_timeouts say. */
+    uint64_t (*latest)(const struct server *s, const struct server_connection *c);
+    /* The connection ends: wipe what the protocol keeps. */
+    void (*end)(struct server_connection *c);
+
+    /* For log and metrics, of a request that could be read. */
+    struct bytes (*method)(const struct server_connection *c);
+    enum server_route (*route)(const struct server_connection *c);
+    /* Is it worth a line of the log if it was not refused? */
+    bool (*is_news)(const struct server_connection *c);
+    bool counts;         /* answers have a line in the log, and are counted */
+    const char *silence; /* what the log says when latest has passed; null: nothing */
+};
+
+extern const struct server_protocol server_http;         /* http.c: the service */
+extern const struct server_protocol server_http_metrics; /* and the metrics listener */
+extern const struct server_protocol server_mqtt;         /* mqtt.c: the hub */
+
+const struct server_protocol *server_protocol_of(const struct server_connection *c);
+
+#endif

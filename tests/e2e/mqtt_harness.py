@@ -30,6 +30,14 @@ class Hub:
     def token(self, *options):
         return self.device.run("token", "--state", self.device.path("state"), *options).out.strip()
 
+    def hello_of(self, name):
+        """The CONNECT of one more device, which has the same TPM and registers first."""
+        state = self.device.path(name + ".state")
+        self.bench.enroll(self.device, name)
+        hub = self.bench.register(self.device, name, "--state", state).field("Hub")
+        token = self.device.run("token", "--state", state).out.strip()
+        return connect(f"{hub}/{name}", token, client_id=name)
+
     def log(self):
         return self.service.read("log")
 
@@ -48,9 +56,10 @@ class Hub:
         plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE, (source, 0))
         return Raw(context.wrap_socket(plain, server_hostname=self.hub))
 
-    def connected(self, keep_alive=0, token=None, source="127.0.0.1", **more):
-        client = self.raw(source)
-        client.send(connect(self.user, token or self.token(), keep_alive, **more))
+    def connected(self, keep_alive=0, hello=None, **more):
+        hello = hello or connect(self.user, self.token(), keep_alive, **more)
+        client = self.raw()
+        client.send(hello)
         same(client.take(4), b"\x20\x02\x00\x00", "CONNACK")
         return client
 

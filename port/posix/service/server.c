@@ -61,13 +61,17 @@ static void add_name(char *names, size_t size, const char *name)
 }
 
 /* There is room for two certificates: the current one and the last. While connections still use the last one, a
- * new one has to wait; they end with their next answer, or when their time is over. */
+ * new one has to wait; they end with their next answer, or when their time is over. Sessions have much time: they end
+ * now, and their devices connect again. */
 static int take_identity(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
 {
     const struct server_files *f = &s->shared->files;
     struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
     if (s->config->certificate == NULL || s->certified == f->identity) {
         return 0;
+    }
+    if (other->users > 0) {
+        server_connections_leave(s, other);
     }
     s->certificate_waits = other->users > 0;
     if (s->certificate_waits) {

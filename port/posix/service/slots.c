@@ -3,8 +3,8 @@
  *
  * A place is worth most to a client that is being served, and nothing to a silent one. So, when one is needed, the
  * longest wait decides, first among those that have not sent a complete request, then among those that keep us waiting
- * in the middle of something, then among the idle ones. What has already arrived is read before: no client loses its
- * place because we were slow. */
+ * in the middle of something, then among the idle ones, then among devices with a session at the hub. What has already
+ * arrived is read before: no client loses its place because we were slow. */
 #include "port/posix/service/server.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@
  * many are new (a FLOOD-th part of all places, or of those that one client may have) that it cannot be chance. */
 #define PATIENCE_MS 500
 #define FLOOD 4
+#define SESSIONS_LEAVE 4
 /* How many connections one eviction looks at, and reads from. */
 #define LOOKS_MAX 256
 #define READS_MAX 4
@@ -192,7 +193,7 @@ static enum server_waiting waits_for(const struct server_connection *c)
         return SERVER_WAITS_NOT;
     case SERVER_IDLE:
         if (c->served) {
-            return SERVER_WAITS_IDLE;
+            return c->latest == UINT64_MAX ? SERVER_WAITS_IDLE : SERVER_WAITS_SESSION;
         }
         break;
     case SERVER_HANDSHAKE:
@@ -259,12 +260,12 @@ static bool evict(struct server *s, struct server_connection *c)
     if (c->state == SERVER_FREE) {
         return true;
     }
-    if (c->waits != waits || c->since != since || (waits == SERVER_WAITS_IDLE && c->state != state)) {
+    if (c->waits != waits || c->since != since || (waits >= SERVER_WAITS_IDLE && c->state != state)) {
         return false;
     }
     s->counters->evicted++;
     server_log_event(s, "info", c, "closed", "its place is needed for a new connection");
-    if (waits == SERVER_WAITS_IDLE) {
+    if (waits >= SERVER_WAITS_IDLE) {
         (void)server_transport_finish(&c->transport);
     }
     server_connection_abort(s, c);
@@ -276,12 +277,22 @@ static bool has_time(const struct server_list *list, enum server_waiting waits, 
     return waits == SERVER_WAITS_PEER || (waits == SERVER_WAITS_NEW && list->count <= most / FLOOD);
 }
 
+/* Others must not take the places of sessions, however fast they come and go; and devices that stay must not keep all
+ * others out. So sessions are safe while they leave a SESSIONS_LEAVE-th part of all places. When it is descriptors that
+ * are missing, or an address has its share, they count like others. */
+static enum server_waiting kinds_to_evict(const struct server_pool *pool, uint32_t peer)
+{
+    const bool safe = pool->waiting[SERVER_WAITS_SESSION].count <= pool->count - pool->count / SESSIONS_LEAVE;
+    return safe && peer == SERVER_NO_PEER && pool->free_count == 0 ? SERVER_WAITS_SESSION : SERVER_WAITS;
+}
+
 bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t peer,
                         const struct server_connection *except)
 {
     const size_t most = peer == SERVER_NO_PEER ? pool->count : s->config->client_connections;
+    const int kinds = (int)kinds_to_evict(pool, peer);
     unsigned reads = 0;
-    for (int i = 0; i < SERVER_WAITS; i++) {
+    for (int i = 0; i < kinds; i++) {
         const uint64_t time = has_time(&pool->waiting[i], (enum server_waiting)i, most) ? PATIENCE_MS : 0;
         struct server_connection *c = pool->waiting[i].first;
         for (unsigned looks = 0; c != NULL && looks < LOOKS_MAX; looks++) {
@@ -304,7 +315,7 @@ bool server_slots_evict(struct server *s, struct server_pool *pool, uint32_t pee
 uint64_t server_slots_evict_at(const struct server *s, const struct server_pool *pool)
 {
     uint64_t at = UINT64_MAX;
-    for (int i = 0; i < SERVER_WAITS; i++) {
+    for (int i = 0; i < SERVER_WAITS_SESSION; i++) {
         const struct server_connection *c = pool->waiting[i].first;
         if (c != NULL && c->since + PATIENCE_MS < at) {
             at = c->since + PATIENCE_MS;

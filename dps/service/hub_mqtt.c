@@ -136,16 +136,22 @@ static bool bag_is_right(struct dps_service *s, struct bytes bag)
     return true;
 }
 
-/* This hub has no twins, and says so. An answer that its device does not expect is not sent. */
-static void answer_twin(const struct dps_hub_session *h, struct bytes request_id, struct bytes_writer *out)
+/* This hub has no twins, and says so, in words for those who read the status and for those who read the text. An answer
+ * that its device does not expect is not sent. */
+static void answer_twin(const struct dps_hub_session *h, struct bytes request_id, struct dps_answer *a)
 {
     uint8_t topic[256];
+    uint8_t text[128];
     struct bytes_writer w = bytes_writer_over(topic, sizeof topic);
+    struct bytes_writer json = bytes_writer_over(text, sizeof text);
     dps_write_text(&w, "$iothub/twin/res/501/?$rid=");
     bytes_write_bytes(&w, request_id);
+    dps_write_text(&json, "{\"errorCode\":501001,\"trackingId\":\"");
+    bytes_write_bytes(&json, bytes_of(a->tracking_id, sizeof a->tracking_id));
+    dps_write_text(&json, "\",\"message\":\"This hub keeps no twins.\"}");
     if (h->twin && w.error == 0) {
-        const struct dps_mqtt_publish m = {.topic = bytes_written(&w)};
-        dps_mqtt_publish_write(out, &m);
+        const struct dps_mqtt_publish m = {.topic = bytes_written(&w), .payload = bytes_written(&json)};
+        dps_mqtt_publish_write(&a->body, &m);
     }
 }
 
@@ -176,7 +182,7 @@ static enum dps_refusal publish(struct dps_service *s, const struct dps_hub_sess
         dps_mqtt_ack_write(&a->body, DPS_MQTT_PUBACK, m.packet_id);
     }
     if (to_twin) {
-        answer_twin(h, request_id, &a->body);
+        answer_twin(h, request_id, a);
     }
     return DPS_ACCEPTED;
 }

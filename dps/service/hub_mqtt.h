@@ -7,7 +7,8 @@
  *         client id {deviceId}, password: a token   or a limit is reached; 1 and 2 as dps/protocol/mqtt.h says
  *     PUBLISH devices/{deviceId}/messages/events/   with QoS 1 PUBACK, once the turn's writes are durable
  *         and a property bag
- *     PUBLISH $iothub/twin/...?$rid=N               $iothub/twin/res/501/?$rid=N, if it has subscribed to that
+ *     PUBLISH $iothub/twin/...?$rid=N               $iothub/twin/res/501/?$rid=N with the JSON of an error, if it has
+ *                                                   subscribed to that
  *     SUBSCRIBE                                     SUBACK: 0 or 1 for devicebound messages, methods and twin, of
  *                                                   which there are never any; 128 for all else
  *     UNSUBSCRIBE, PINGREQ                          UNSUBACK, PINGRESP

@@ -3,6 +3,7 @@
 would not. Needs mosquitto-clients and python3-paho-mqtt."""
 
 import contextlib
+import json
 import re
 import ssl
 import struct
@@ -111,7 +112,9 @@ def test_paho(hub):
     same(device.granted, [(0, 1, 128)], "granted")
     device.send("$iothub/twin/GET/?$rid=7", " ", 0)
     wait_until(lambda: device.messages, "an answer about the twin")
-    same(device.messages, [("$iothub/twin/res/501/?$rid=7", 0, b"")], "about the twin")
+    [(topic, qos, answer)] = device.messages
+    same((topic, qos), ("$iothub/twin/res/501/?$rid=7", 0), "about the twin")
+    same(json.loads(answer)["errorCode"], 501001, "errorCode")
     device.client.unsubscribe(["$iothub/twin/res/#"])
     device.send(hub.topic)
     device.stop()

@@ -72,14 +72,16 @@ class Service {
         const file = (name) => path.join(directory, name);
         makeCertificate();
         service.log = file('service.log');
-        const network = ['--listen', '127.0.0.1:0', '--cert', 'cert.pem', '--key', 'key.pem', '--port-file', 'port'];
+        const network = ['--listen', '127.0.0.1:0', '--hub-mqtt', '127.0.0.1:0', '--port-file', 'port'];
+        const certificate = ['--cert', 'cert.pem', '--key', 'key.pem'];
         const files = ['--store', 'memory:', '--policy-file', 'policies.json', '--secret-file', 'secret'];
         const names = ['--scope', scope, ...hubs.flatMap((hub) => ['--hub', hub])];
         const program = path.join(build, 'dps-service');
-        start(program, [...network, ...files, ...names, '--log', 'json'], service.log);
-        const port = () => (fs.existsSync(file('port')) ? fs.readFileSync(file('port'), 'utf8') : '');
-        await until(() => port().endsWith('\n'), () => `dps-service did not start: ${service.logText()}`);
-        service.address = { port: Number(port()), ca: file('cert.pem') };
+        start(program, [...network, ...certificate, ...files, ...names, '--log', 'json'], service.log);
+        const ports = () => (fs.existsSync(file('port')) ? fs.readFileSync(file('port'), 'utf8') : '');
+        await until(() => ports().endsWith('\n'), () => `dps-service did not start: ${service.logText()}`);
+        const [port, mqttPort] = ports().split(/\s+/).map(Number);
+        service.address = { port, mqttPort, ca: file('cert.pem') };
         reach(service.address);
         // Made the way that an administrator makes it. The port goes, because the SDK has no place for one.
         const policy = ['--policy-file', 'policies.json', '--host', 'localhost'];
@@ -150,4 +152,4 @@ function device(service, tpm, options = {}) {
     });
 }
 
-module.exports = { Service, SoftTpm, device, scope, hubs };
+module.exports = { Service, SoftTpm, device, until, scope, hubs };

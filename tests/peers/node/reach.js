@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-// The SDK connects to port 443 of the name that it was given. Here each name is this machine, at the service's port,
-// with the service's certificate. These are Node's own settings for https, so that the SDK stays as it is.
+// The SDK connects to port 443 of the name that it was given, and with MQTT to 8883. Here each name is this machine, at
+// the service's ports, with the service's certificate. For https these are Node's own settings; for tls, which has none,
+// its connect is told of another port. The SDK stays as it is.
 const fs = require('fs');
 const https = require('https');
+const tls = require('tls');
 
-function reach({ port, ca }) {
+function here(name, options, done) {
+    return options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4);
+}
+
+function reach({ port, mqttPort, ca }) {
     const agent = https.globalAgent;
     agent.defaultPort = port;
     agent.options.ca = fs.readFileSync(ca);
-    agent.options.lookup = (name, options, done) =>
-        options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4);
+    agent.options.lookup = here;
+    const { connect } = tls;
+    const moved = { port: mqttPort, ca: agent.options.ca, lookup: here };
+    tls.connect = (options, ...rest) => connect(options.port === 8883 ? { ...options, ...moved } : options, ...rest);
 }
 
 module.exports = { reach };

@@ -75,7 +75,7 @@ def test_strangers(hub):
                                    (good.upper(), "BOILER", own), ("boiler", "boiler", own), ("", "boiler", own),
                                    (good, "boiler", ""), (good, "boiler", "x" * 60000),
                                    (good, "boiler", own.replace("&se=", "&se=1")), (good, "boiler", own + "&se=1"),
-                                   (good, "boiler", own.replace("devices%2Fboiler", "devices%2F..%2Fdevices%2Fboiler")),
+                                   (good, "boiler", own.replace("devices%2F", "devices%2F..%2Fdevices%2F")),
                                    (good, "boiler", hub.token("--now", str(int(time.time()) - 5000)))):
         hub.refused(connect(user, token, client_id=client_id))
     hub.refused(connect(good, own, client_id="", flags=0xC2))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection, whatever it speaks (protocol.h). Requests are taken one after the other: while one is being answered
- * nothing more is read, so a client that does not wait for answers is slowed down by TCP and never makes the server keep
- * more than one buffer for it. */
+ * nothing more is read, so a client that does not wait for answers is slowed down by TCP and never makes the server
+ * keep more than one buffer for it. */
 #include "port/posix/service/protocol.h"
 #include <stddef.h>
 #include <string.h>

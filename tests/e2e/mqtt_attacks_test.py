@@ -11,7 +11,7 @@ import time
 from certificates import make_leaf
 from harness import HUBS
 from mqtt_harness import PING, PONG, Hub, connect, gone, packet, publish, text
-from tap import check, same
+from tap import Failed, check, same
 
 
 def shared():
@@ -22,7 +22,7 @@ def shared():
 
 def test_silence(hub):
     """who never comes to the end of a CONNECT is closed: after the handshake, in its header, in its body"""
-    slow = Hub(timeouts="idle=300,head=300,body=300,stall=300")
+    slow = Hub(timeouts="idle=300,head=300,body=300,stall=300,linger=600000")
     hello = connect(slow.user, slow.token())
     for begin in (b"", hello[:1], hello[:2], hello[:3], hello[:-1]):
         client = slow.raw()
@@ -30,11 +30,14 @@ def test_silence(hub):
         client.ends()
     # Bytes that trickle do not move the deadline.
     client = slow.raw()
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
-        for byte in hello + publish(slow.topic, b"x" * 100000):
-            client.send(bytes([byte]))
-            time.sleep(0.05)
-    check(gone(client), "it trickles for ever")
+    client.sock.settimeout(0.05)
+    for byte in hello[:-1]:
+        client.send(bytes([byte]))
+        with contextlib.suppress(TimeoutError):
+            same(client.sock.recv(1), b"", "before the end")
+            break
+    else:
+        raise Failed("it trickles for ever")
     # A device that is connected may be silent for longer than that.
     device = at_last(slow)
     time.sleep(1)
@@ -142,7 +145,6 @@ def test_flood(hub):
         for number in range(1, 2000):
             client.send(publish(few.topic, b"x" * 1000, number))
     few.says("level=warn event=refused method=PUBLISH route=hub id=boiler status=429")
-    few.refused(connect(few.user, few.token()), 3)
     same(few.service.tls().get("/nowhere")[0], 404, "somebody else meanwhile")
     # 429 is about the device: for another one there is room.
     few.connected(hello=few.hello_of("pump"))
@@ -150,19 +152,17 @@ def test_flood(hub):
 
 def test_two_of_one(hub):
     """two with one name and token who take each other's place: one remains, whoever came last, and both are rationed"""
-    few = Hub("--challenge-rate", "2")
-    codes = []
-    hello = connect(few.user, few.token())
-    last = None
-    while len(codes) < 100 and 3 not in codes:
+    few = Hub("--challenge-rate", "1")  # twenty packets a minute
+    hello, codes, last = connect(few.user, few.token()), [], None
+    while 3 not in codes and len(codes) < 100:
         client = few.raw()
         client.send(hello)
         codes.append(client.take(4)[3])
         if codes[-1] == 0:
             if last is not None:
                 last.ends()
-            last = client
-    check(3 in codes and 30 < len(codes) <= 60, f"CONNACKs {codes}")
+            last = None if any(gone(client) for _ in range(8)) else client
+    check(codes[0] == 0 and codes[-1] == 3, f"CONNACKs {codes}")
 
 
 def test_rotated(hub):

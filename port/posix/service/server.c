@@ -60,18 +60,19 @@ static void add_name(char *names, size_t size, const char *name)
     snprintf(names + len, size - len, "%s%s", len > 0 ? ", " : "", name);
 }
 
+static struct server_identity *other_identity(struct server *s)
+{
+    return &s->identities[s->identity == &s->identities[0]];
+}
+
 /* There is room for two certificates: the current one and the last. While connections still use the last one, a
- * new one has to wait; they end with their next answer, or when their time is over. Sessions have much time: they end
- * now, and their devices connect again. */
+ * new one has to wait; they end with their next answer, or when their time is over. */
 static int take_identity(struct server *s, char *names, size_t names_size, char *why, size_t why_size)
 {
     const struct server_files *f = &s->shared->files;
-    struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
+    struct server_identity *other = other_identity(s);
     if (s->config->certificate == NULL || s->certified == f->identity) {
         return 0;
-    }
-    if (other->users > 0) {
-        server_connections_leave(s, other);
     }
     s->certificate_waits = other->users > 0;
     if (s->certificate_waits) {
@@ -141,6 +142,7 @@ static void reload(struct server *s)
     if (s->reload && s->certificate_waits) {
         server_log_event(s, "info", NULL,
                          "the new certificate waits for connections that still use the last one", NULL);
+        server_connections_leave(s, other_identity(s)); /* sessions have days; their devices connect again */
     }
     s->reload = false;
 }
@@ -148,8 +150,7 @@ static void reload(struct server *s)
 /* In every turn. */
 static void reload_if_possible(struct server *s)
 {
-    const struct server_identity *other = &s->identities[s->identity == &s->identities[0]];
-    if (s->reload || (s->certificate_waits && other->users == 0)) {
+    if (s->reload || (s->certificate_waits && other_identity(s)->users == 0)) {
         reload(s);
     }
 }

@@ -69,7 +69,7 @@ def test_lengths(hub):
 
 
 def test_strangers(hub):
-    """another device's token, another hub's, one for the service, a stranger's: refused alike, and nobody is replaced"""
+    """another device's token, another hub's, one that has expired: refused alike, and nobody is replaced"""
     device = hub.connected()
     own, good = hub.token(), hub.user
     other = f"{hub.hub}/pump"

@@ -98,6 +98,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
+# Another of these may be installing: apt-get does not wait for itself everywhere.
+exec 9</var/lib/dpkg
+flock 9
 $root apt-get -qq update
 # shellcheck disable=SC2086 # a list of packages
 $root apt-get -qq -y --no-install-recommends install $missing >/dev/null

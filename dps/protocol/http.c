@@ -162,7 +162,7 @@ static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
 
 /*@ requires \valid(f) && \valid_read(field) && view(field->name) && view(field->value) && \separated(f, field);
     requires f->hosts < SIZE_MAX;
-    assigns *f;
+    CHANGES *f;
     ensures f->hosts <= \old(f->hosts) + 1 && \result != BYTES_E_MORE; */
 static int note_field(struct framing *f, const struct dps_http_field *field)
 {
@@ -194,9 +194,18 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
     return BYTES_OK;
 }
 
+/* What the sender asks of the connection [RFC 9112 9.3]. An HTTP/1.0 client cannot wait for 100 [RFC 9110 10.1.1]. */
+/*@ requires \valid(h) && \valid_read(f) && \separated(h, f);
+    CHANGES h->keep_alive, h->expect_continue; */
+static void note_connection(struct dps_http *h, const struct framing *f)
+{
+    h->keep_alive = !f->close && (!f->old || f->keep_alive);
+    h->expect_continue = is_request(h) && f->expect_continue && !f->old && (f->chunked || f->length > 0);
+}
+
 /* The length of the message [RFC 9112 6.3], by the items of that section in their order. */
 /*@ requires \valid(h) && \valid_read(f) && h->head_len <= capacity && \separated(h, f) && h->raw_at == 0;
-    assigns h->keep_alive, h->head_request, h->phase, h->raw_at, h->remaining, h->expect_continue;
+    CHANGES h->keep_alive, h->head_request, h->phase, h->raw_at, h->remaining, h->expect_continue;
     ensures (h->raw_at == 0 || h->raw_at == h->head_len) && \result != BYTES_E_MORE;
     ensures \result == 0 ==> (h->phase == 4 && h->raw_at == h->head_len) ||
       ((h->phase == 2 || h->phase == 3 || h->phase == 8) && h->raw_at == 0);
@@ -213,7 +222,7 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
     if (request && (f->hosts > 1 || (f->hosts == 0 && !f->old))) {
         return BYTES_E_FORMAT;
     }
-    h->keep_alive = !f->close && (!f->old || f->keep_alive); /* [RFC 9112 9.3] */
+    note_connection(h, f);
     h->head_request = h->head_request || h->status == 204 || h->status == 304;
     if (!request && h->head_request) {
         h->phase = PHASE_DONE;
@@ -230,8 +239,6 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
         h->phase = PHASE_UNTIL_CLOSE;
         h->keep_alive = false;
     }
-    /* An HTTP/1.0 client cannot wait for it [RFC 9110 10.1.1]. */
-    h->expect_continue = request && f->expect_continue && !f->old && (f->chunked || f->length > 0);
     return BYTES_OK;
 }
 

@@ -10,7 +10,6 @@ WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes 
        -Wcast-qual -Wundef $(WERROR)
 # For those who build with another compiler than the tests do: WERROR= leaves warnings what they are.
 WERROR ?= -Werror
-CPPFLAGS += -I.
 # The same bytes come out in every directory.
 PREFIX_MAP = -ffile-prefix-map=$(CURDIR)=.
 ALL_CFLAGS = -std=c11 $(WARN) -ffunction-sections -fdata-sections $(PREFIX_MAP) $(CFLAGS)
@@ -51,7 +50,7 @@ PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
 HOSTILE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/*.c) tests/vectors/activation_blob.c)
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
-CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
+OWN_CPPFLAGS := -I. $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # The core and the portable part of port/ are plain C11; what runs on a system may use it.
 SYSTEM_DIRS = port/posix $(POSIX_ROOMS) tests/port tests/e2e
 SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
@@ -78,15 +77,16 @@ help:
 
 $(BUILD)/libtpmdps.a: $(CORE_OBJ)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(BUILD)/libtpmdps-posix.a: $(PORT_OBJ)
 	$(SAY) AR $@
-	$(Q)rm -f $@ && ar qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 # As it is, or with $(1).
-compile = $(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) \
-          $(1) -MMD -MP -c -o $@ $<
+compile = $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) \
+          $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $<))),$(SYSTEM_CPPFLAGS)) $(ALL_CFLAGS) $(1) \
+          -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -152,9 +152,9 @@ PROVE = prove --timer --failures --comments
 #: make check            install what is missing, build, and run the tests (under 10 minutes)
 .PHONY: check
 check: setup
-	@$(MAKE) --no-print-directory all tests
-	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
-	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
+	@$(MAKE) --no-print-directory -j2 all tests
+	@$(MAKE) --no-print-directory -j2 all tests BUILD=$(BUILD)/asan CFLAGS='$(ASAN)'
+	@$(MAKE) --no-print-directory -j2 all tests BUILD=$(BUILD)/clang CC=clang CFLAGS=-O1
 	@$(if $(CHECK_DEPENDS),$(MAKE) --no-print-directory $(CHECK_DEPENDS))
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh \
 	    $(UNIT_TESTS) $(PORT_TESTS) \

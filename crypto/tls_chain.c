@@ -8,7 +8,7 @@
 enum {
     CERTIFICATE,
     TBS_CERTIFICATE,
-    VERSION,
+    CERTIFICATE_VERSION,
     SERIAL,
     SIGNATURE,
     ISSUER,
@@ -44,7 +44,7 @@ static const struct {
 } grammar[] = {
     [CERTIFICATE] = {0x30, ENTER},
     [TBS_CERTIFICATE] = {0x30, ENTER},
-    [VERSION] = {0xa0, SKIP | MAY},
+    [CERTIFICATE_VERSION] = {0xa0, SKIP | MAY},
     [SERIAL] = {0x02, SKIP},
     [SIGNATURE] = {0x30, SKIP},
     [ISSUER] = {0x30, SKIP},

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Prints what the libraries offer: functions and objects with the libraries that have them, and the sizes of public
-structures on x86-64. packaging/abi.txt is this, with the default settings; tests/lint/abi_test.py compares them.
+"""Prints what the libraries offer: functions and objects with the libraries that have them, headers, and the sizes of
+public structures on x86-64. packaging/abi.txt is this, with the default settings; tests/lint/abi_test.py compares them.
 
     python3 packaging/abi.py LIBRARY OBJECT... -- LIBRARY OBJECT... -- ... -- HEADER... -- COMPILER OPTION..."""
 import pathlib
@@ -11,7 +11,11 @@ import tempfile
 
 HEAD = """# What the libraries of make install offer, under its name in the source. For the linker all begins with dps_.
 # Made by make abi. A line that changes or goes is a change for those who use a library, and belongs into CHANGELOG.md.
+# +SETTINGS: it takes a structure whose size depends on settings, which are part of its name (names.h.in).
 """
+# These structures, and what packaging/names.h.in calls their settings. The first of a function's counts.
+SETTINGS = {"port_drive": "DRIVE", "dps_device": "DEVICE", "crypto_tls_client": "TLS", "crypto_tls_chain": "TLS",
+            "crypto_anchors": "TLS", "dps_service": "SERVICE", "posix_memory_record": "RECORD"}
 
 
 def run(*command):
@@ -24,10 +28,22 @@ def offered(objects):
         yield "function" if kind == "T" else "object", name
 
 
-def structures(headers):
+def texts(headers):
+    """Pairs of a header and what it says, without comments."""
     for header in headers:
-        for name in re.findall(r"^struct (\w+) \{$", pathlib.Path(header).read_text(encoding="utf-8"), re.M):
+        yield header, re.sub(r"/\*.*?\*/", "", pathlib.Path(header).read_text(encoding="utf-8"), flags=re.S)
+
+
+def structures(headers):
+    for header, text in texts(headers):
+        for name in re.findall(r"^struct (\w+) \{$", text, re.M):
             yield header, name
+
+
+def taken(headers):
+    """function → the structures that its declaration names."""
+    return {name: re.findall(r"struct (\w+)", rest) for _, text in texts(headers)
+            for name, rest in re.findall(r"^[a-z][\w *]*?\b(\w+)(\([^;{]*\);)", text, re.M)}
 
 
 def sizes(headers, compiler):
@@ -52,8 +68,13 @@ def main(words):
         for symbol in offered(objects):
             surface.setdefault(symbol, []).append(name)
     print(HEAD)
+    takes = taken(headers)
     for (kind, name), where in sorted(surface.items()):
-        print(kind, name, *where)
+        marks = [f"+{mark}" for structure, mark in SETTINGS.items() if structure in takes.get(name, ())]
+        print(kind, name, *where, *marks[:1])
+    print()
+    for header in sorted(headers):
+        print("header", header)
     print()
     for name, size, header in sizes(headers, compiler):
         print("structure", name, size, header)

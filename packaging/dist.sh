@@ -10,10 +10,14 @@ here=$(cd "$1" && pwd)
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 epoch=$(packaging/epoch.sh)
+# Whoever runs make here trusts this tree, whoever owns it.
+own_git() { git --no-optional-locks -c safe.directory="$(pwd -P)" "$@"; }
 if [ -f MANIFEST ]; then
     sed 1d MANIFEST >"$stage/files"
-elif [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then
-    git ls-files | LC_ALL=C sort >"$stage/files"
+elif [ "$(own_git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then
+    own_git ls-files | LC_ALL=C sort >"$stage/files"
+    [ -z "$(own_git status --porcelain --untracked-files=no)" ] ||
+        echo "make dist: this is not the last commit: files of the archive were changed since." >&2
 else
     echo "make dist: this is neither a git repository nor an unpacked make dist (no MANIFEST)." >&2
     exit 1

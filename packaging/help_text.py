@@ -33,6 +33,10 @@ class Help(typing.NamedTuple):
     example: list     # lines
     ending: list      # what follows the options: paragraphs
 
+    @property
+    def options(self):
+        return [option for _, group in self.groups for option in group]
+
 
 def usage_of(block):
     """The synopsis without the program's name, continued lines joined."""

@@ -13,9 +13,24 @@ mandir ?= $(datarootdir)/man
 pkgconfigdir ?= $(libdir)/pkgconfig
 cmakedir ?= $(libdir)/cmake/tpm-dps
 bashcompletiondir ?= $(datadir)/bash-completion/completions
+fishcompletiondir ?= $(datadir)/fish/vendor_completions.d
+zshcompletiondir ?= $(datadir)/zsh/site-functions
 systemdunitdir ?= $(prefix)/lib/systemd/system
 sysusersdir ?= $(prefix)/lib/sysusers.d
 INSTALL ?= install
+
+# A name that the shell, sed, pkg-config or systemd would take for something else is refused before anything is written
+# or removed. DESTDIR is in no file, so only a quotation mark is too much.
+ODD = ' " \ | & ; < > ( ) * ? [ ] { } ` $$ % \#
+is_wrong = $(or $(if $(filter-out 1,$(words x$($(1))x)),it has a space),\
+             $(if $(filter /%,$($(1))),,$(if $($(1))$(filter-out %prefix,$(1)),it is not absolute)),\
+             $(addprefix it has a ,$(firstword $(foreach c,$(ODD),$(findstring $(c),$($(1)))))))
+ifneq ($(filter packaging install uninstall,$(MAKECMDGOALS)),)
+$(foreach dir,prefix exec_prefix bindir libdir includedir docdir mandir pkgconfigdir cmakedir bashcompletiondir \
+              fishcompletiondir zshcompletiondir systemdunitdir sysusersdir,$(if $(call is_wrong,$(dir)),\
+    $(error $(dir)=$($(dir)) cannot be used: $(call is_wrong,$(dir)))))
+$(if $(findstring ',$(DESTDIR)),$(error DESTDIR=$(DESTDIR) cannot be used: it has a '))
+endif
 
 # All that is installed is first made here.
 STAGE = $(BUILD)/stage
@@ -32,7 +47,8 @@ PROGRAMS_OWN = $(addprefix port/posix/,options.c program.c https_client.c store_
 SRC_tpm-dps-posix = $(filter-out $(PROGRAMS_OWN),$(wildcard port/posix/*.c port/posix/pki/*.c))
 LIBRARIES = tpm-dps-device tpm-dps-service tpm-dps tpm-dps-posix
 
-# Compiled once more, with the prefix that names.h gives to all that they offer.
+# Compiled once more: with the prefix that names.h gives to all that they offer, and so that a shared library may have
+# them in it.
 NAMES = $(STAGE)/include/crypto/bytes/names.h
 $(NAMES): packaging/abi.txt packaging/names.h.in packaging/names.awk
 	@mkdir -p $(@D)
@@ -41,7 +57,7 @@ $(NAMES): packaging/abi.txt packaging/names.h.in packaging/names.awk
 $(BUILD)/obj/named/%.o: %.c $(NAMES)
 	@mkdir -p $(@D)
 	$(SAY) CC "$< (for the libraries)"
-	$(Q)$(call compile,-include $(NAMES))
+	$(Q)$(call compile,-fPIC -include $(NAMES))
 
 define library
 $(STAGE)/lib/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/named/%.o,$(sort $(SRC_$(1)))) packaging/install.mk
@@ -59,7 +75,7 @@ ABI ?= packaging/abi.txt
 .PHONY: abi
 abi: $(sort $(foreach name,$(LIBRARIES),$(call objects_of,$(name))))
 	$(Q)python3 -B packaging/abi.py $(foreach name,$(LIBRARIES),$(name) $(call objects_of,$(name)) --) \
-	    $(HEADERS) -- $(CC) $(CPPFLAGS) -std=c11 >$(ABI).new && mv $(ABI).new $(ABI)
+	    $(HEADERS) -- $(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) -std=c11 >$(ABI).new && mv $(ABI).new $(ABI)
 
 # ---- Headers: those that do not say that they are internal -----------------------------------------------------------
 
@@ -105,7 +121,7 @@ $(STAGE)/cmake/%.cmake: packaging/%.cmake.in stage-anew
 
 # Programs that run here, for those who build for another system: build here first, into another BUILD.
 HELP_BUILD ?= $(BUILD)
-COMPLETIONS = $(patsubst %,$(STAGE)/completions/%,dps-admin dps-conformance dps-device dps-service)
+INSTALLED_PROGRAMS = dps-admin dps-conformance dps-device dps-service
 
 # % is also the directory's name: man1/dps-device.1.
 define manual
@@ -116,10 +132,17 @@ $(STAGE)/man$(1)/%.$(1): $(HELP_BUILD)/% packaging/man.py packaging/help_text.py
 endef
 $(foreach section,1 8,$(eval $(call manual,$(section))))
 
-$(COMPLETIONS): $(STAGE)/completions/%: $(HELP_BUILD)/% packaging/completion.py packaging/help_text.py
-	@mkdir -p $(@D)
-	$(SAY) MAKE $@
-	$(Q)python3 -B packaging/completion.py $< >$@ || { rm -f $@; exit 1; }
+# $(1): the shell, which wants a prefix and a suffix.
+define completion
+FILES_$(1) = $(patsubst %,$(STAGE)/$(1)/$(2)%$(3),$(INSTALLED_PROGRAMS))
+$(STAGE)/$(1)/$(2)%$(3): $(HELP_BUILD)/% packaging/completion.py packaging/help_text.py
+	@mkdir -p $$(@D)
+	$$(SAY) MAKE $$@
+	$$(Q)python3 -B packaging/completion.py $(1) $$< >$$@ || { rm -f $$@; exit 1; }
+endef
+$(eval $(call completion,bash,,))
+$(eval $(call completion,fish,,.fish))
+$(eval $(call completion,zsh,_,))
 
 # ---- The unit, its user, and pages -----------------------------------------------------------------------------------
 
@@ -137,14 +160,13 @@ $(STAGED_DOCS): packaging/document.py $(DOCS) $(EXAMPLES)
 
 # ---- What goes where -------------------------------------------------------------------------------------------------
 
-PLACES = programs libraries pc cmake man1 man8 completions unit users docs examples
+PLACES = programs libraries pc cmake man1 man8 bash fish zsh unit users docs examples
 FILES_programs = $(PROGRAMS) $(CONFORMANCE)
 FILES_libraries = $(LIBRARIES:%=$(STAGE)/lib/lib%.a)
 FILES_pc = $(LIBRARIES:%=$(STAGE)/pkgconfig/%.pc)
 FILES_cmake = $(STAGE)/cmake/tpm-dps-config.cmake $(STAGE)/cmake/tpm-dps-config-version.cmake
 FILES_man1 = $(patsubst %,$(STAGE)/man1/%.1,dps-admin dps-conformance dps-device)
 FILES_man8 = $(STAGE)/man8/dps-service.8
-FILES_completions = $(COMPLETIONS)
 FILES_unit = $(STAGE)/dps-service.service
 FILES_users = packaging/dps-service.conf
 FILES_docs = $(STAGED_DOCS)
@@ -155,7 +177,9 @@ DIR_pc = $(pkgconfigdir)
 DIR_cmake = $(cmakedir)
 DIR_man1 = $(mandir)/man1
 DIR_man8 = $(mandir)/man8
-DIR_completions = $(bashcompletiondir)
+DIR_bash = $(bashcompletiondir)
+DIR_fish = $(fishcompletiondir)
+DIR_zsh = $(zshcompletiondir)
 DIR_unit = $(systemdunitdir)
 DIR_users = $(sysusersdir)
 DIR_docs = $(docdir)
@@ -163,19 +187,21 @@ DIR_examples = $(docdir)/examples
 
 # Headers keep their folders, each a place of its own.
 HEADER_DIR = $(includedir)/tpm-dps
+HEADER_DIRS := $(sort $(call folder,$(HEADERS)))
 define header_place
 PLACES += $(1)
 FILES_$(1) = $(foreach header,$(HEADERS) crypto/bytes/names.h,\
                  $(if $(filter $(1),$(call folder,$(header))),$(STAGE)/include/$(header)))
 DIR_$(1) = $(HEADER_DIR)/$(1)
 endef
-$(foreach dir,$(sort $(call folder,$(HEADERS))),$(eval $(call header_place,$(dir))))
+$(foreach dir,$(HEADER_DIRS),$(eval $(call header_place,$(dir))))
 
 .PHONY: packaging install uninstall
 packaging: all $(foreach place,$(PLACES),$(FILES_$(place)))
 
+# A directory that is there keeps its mode, which install -d would change.
 define put
-	$(Q)$(INSTALL) -d '$(DESTDIR)$(DIR_$(1))'
+	$(Q)[ -d '$(DESTDIR)$(DIR_$(1))' ] || $(INSTALL) -d '$(DESTDIR)$(DIR_$(1))'
 	$(Q)$(INSTALL) -m $(if $(filter programs,$(1)),755,644) $(FILES_$(1)) '$(DESTDIR)$(DIR_$(1))'
 
 endef
@@ -183,6 +209,9 @@ define remove
 	$(Q)rm -f $(patsubst %,'$(DESTDIR)$(DIR_$(1))/%',$(notdir $(FILES_$(1))))
 
 endef
+# The directories that are tpm-dps's alone.
+OWN_DIRS = $(HEADER_DIR) $(addprefix $(HEADER_DIR)/,$(HEADER_DIRS) $(call folder,$(HEADER_DIRS))) $(cmakedir) \
+           $(docdir)/examples $(docdir)
 
 #: make install          PREFIX=/usr/local DESTDIR= and GNU's directories (packaging/PACKAGING.md)
 install: packaging
@@ -191,5 +220,5 @@ install: packaging
 #: make uninstall        remove what make install has installed with the same variables
 uninstall:
 	$(foreach place,$(PLACES),$(call remove,$(place)))
-	$(Q)for dir in $(HEADER_DIR) $(cmakedir) $(docdir); do \
-	    [ ! -d "$(DESTDIR)$$dir" ] || find "$(DESTDIR)$$dir" -depth -type d -empty -delete; done
+	$(Q)printf '%s\n' $(OWN_DIRS) | sort -ru | while read -r dir; do \
+	    [ ! -d '$(DESTDIR)'"$$dir" ] || rmdir '$(DESTDIR)'"$$dir" 2>/dev/null || :; done

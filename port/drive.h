@@ -11,15 +11,15 @@
  * afterwards. The caller sets flow_timeout_ms, port_drive the rest. */
 struct port_drive {
     uint32_t flow_timeout_ms; /* how long the whole run may take; 0: PORT_FLOW_TIMEOUT_MS */
+    bool open;                /* a stream is connected */
+    int tls_error;            /* BearSSL's number after BYTES_E_TLS */
+    uint64_t tpm_ms;          /* time spent in the TPM, for tools */
+    uint64_t flow_end,
+        part_end; /* of the run, and of its current connection or request, on the port's clock */
     struct port *port;
     const struct crypto_trust *trust;
     struct crypto_tls_client tls;
     uint8_t io[PORT_TLS_BUFFER];
-    uint64_t flow_end,
-        part_end;    /* of the run, and of its current connection or request, on the port's clock */
-    bool open;       /* a stream is connected */
-    int tls_error;   /* BearSSL's number after BYTES_E_TLS */
-    uint64_t tpm_ms; /* time spent in the TPM, for tools */
 };
 
 /* Run the engine that one of dps_device_register ... has begun until it is done or has failed. Connections are

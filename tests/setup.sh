@@ -8,7 +8,8 @@ set -eu
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0 libtss2-dev
-       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git tshark bsdextrautils gcc-arm-none-eabi'
+       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git patch tshark bsdextrautils
+       gcc-arm-none-eabi'
 # Which lines and branches the tests reach.
 coverage='clang llvm libclang-rt-dev'
 # Other people's clients. Any Node.js from 18 on will do; those that are not Debian's include npm.
@@ -33,7 +34,9 @@ walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${p
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
     faketime util-linux systemd'
 # What make install, make dist and debian/ are tested with, and another C library.
-install='g++ cmake pkgconf mandoc man-db systemd dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
+install='g++ cmake pkgconf mandoc man-db systemd fish zsh dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
+# Systems made for make check to run in; without root that needs uidmap.
+distributions='mmdebstrap zstd uidmap git'
 # What figures are compared with, and the devices that produce them.
 bench='libssl-dev nginx-light postgresql python3 swtpm openssl procps'
 # What keeps the machine busy while tests run.
@@ -58,6 +61,7 @@ for what in "$@"; do
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     install) wanted="$wanted $install" ;;
+    distributions) wanted="$wanted $distributions" ;;
     bench) wanted="$wanted $bench" ;;
     stress) wanted="$wanted $stress" ;;
     model) wanted="$wanted $model" ;;

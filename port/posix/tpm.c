@@ -172,12 +172,13 @@ static int exchange_mssim(int fd, struct bytes command, uint8_t *response, size_
 }
 
 /* How write or read has failed. Linux refuses a command with an errno if its size is wrong (EINVAL, E2BIG), and behind
- * /dev/tpmrm0 also if it names a transient object that is not of this descriptor (EINVAL), or if that has three objects
- * or three sessions already (ENOMEM); see drivers/char/tpm/tpm-dev-common.c and tpm2-space.c. Then the descriptor is as
- * good as before, and closing it would lose all that is loaded. */
+ * /dev/tpmrm0 also if it names a transient object that is not of this descriptor (EINVAL), if that has three objects or
+ * three sessions already (ENOMEM), or if the TPM has no room for those that it has (EFAULT); see
+ * drivers/char/tpm/tpm-dev-common.c and tpm2-space.c. Then the descriptor is as good as before, and closing it would
+ * lose all that is loaded. */
 static int device_failed(struct posix_tpm *t)
 {
-    if (errno != EINVAL && errno != E2BIG && errno != ENOMEM) {
+    if (errno != EINVAL && errno != E2BIG && errno != ENOMEM && errno != EFAULT) {
         return BYTES_E_TPM_TRANSPORT;
     }
     t->driver_cause = errno;

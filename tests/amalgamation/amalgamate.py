@@ -11,7 +11,6 @@ What cannot be told apart this way is an error, not a guess."""
 import os
 import pathlib
 import re
-import subprocess
 import sys
 
 # Headers that sources share and users do not need.
@@ -195,15 +194,10 @@ def check_macros(headers, files):
                     stop(f"{file.path}: {name} is a macro of {header.path}, which it does not include")
 
 
-def version():
-    command = ["git", "describe", "--always", "--dirty", "--tags"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    return run.stdout.strip() if run.returncode == 0 else "of unknown version"
-
-
 def head(what):
+    version = pathlib.Path("VERSION").read_text(encoding="utf-8").strip()
     licence = pathlib.Path("LICENSE").read_text(encoding="utf-8").strip()
-    return (f"/* SPDX-License-Identifier: MIT */\n/* tpm-dps {version()}: {what}\n *\n"
+    return (f"/* SPDX-License-Identifier: MIT */\n/* tpm-dps {version}: {what}\n *\n"
             " * Made of the project's sources by make amalgamation; change those instead. Compile tpm-dps.c as C11\n"
             " * with BearSSL's headers; every setting of the limits.h below can be given with -D, to all that\n"
             " * includes this: the linker refuses a file with another size of a structure.\n"
@@ -242,8 +236,7 @@ def names_of(path, files):
     """The file of names, with the prefix for what these files offer."""
     offered = set().union(*(file.exported for file in files))
     text = Source(path).text
-    return re.sub(r"^#define ([a-z]\w*) dps_\1\n", lambda m: m.group(0) if m.group(1) in offered else "", text,
-                  flags=re.M)
+    return re.sub(r"^#define ([a-z]\w*)\b.*\n", lambda m: m.group(0) if m.group(1) in offered else "", text, flags=re.M)
 
 
 def main():

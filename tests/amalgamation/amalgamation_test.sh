@@ -76,7 +76,7 @@ link_device() {
 keeps_names_apart() {
     tool=$PWD/tests/amalgamation/amalgamate.py
     mkdir -p "$here/names/x"
-    cp LICENSE "$here/names/"
+    cp LICENSE VERSION "$here/names/"
     cd "$here/names" || return 1
     cat >x/both.h <<'EOF'
 #ifndef X_BOTH_H

@@ -35,12 +35,12 @@ class Built:
     def cc(self, *words, status=0):
         return run(os.environ.get("CC") or "cc", *words, cwd=self.place, status=status)
 
-    def link(self, *options, status=0):
+    def link(self, *options, example=None, status=0):
         """The example with its board. The board's own header, port/example/example.h, is the source's."""
         for source in MAIN:
             self.cc("-std=c11", "-D_GNU_SOURCE", *WARN, *options, "-I.", f"-I{os.getcwd()}", "-c", "-o",
                     os.path.basename(source) + ".o", os.path.abspath(source))
-        self.cc("-std=c99", *WARN, *options, "-c", "-o", "boot.o", "example.c")
+        self.cc("-std=c99", *WARN, *(options if example is None else example), "-c", "-o", "boot.o", "example.c")
         return self.cc("-o", "boot", "boot.o", "board.c.o", "example.c.o", "tpm-dps.o", "-lbearssl", status=status)
 
 
@@ -69,6 +69,9 @@ def test_other_settings(built):
                           ("-DPORT_TLS_BUFFER=20000", "tls20000"), ("-DCRYPTO_TRUST_ANCHORS_MAX=8", "anchors8")):
         said = built.link(setting, status=1).err
         check(re.search(rf"undefined reference to `dps_port_drive_\w*{says}", said), f"{setting}: {said}")
+    said = built.link(example=("-DDPS_NET_BUFFER=8192",), status=1).err
+    for name in ("dps_port_drive", "dps_device_register", "dps_device_token"):
+        check(re.search(rf"undefined reference to `{name}_\w*net8192", said), f"{name} of one file: {said}")
 
 
 def test_prefix(built):
@@ -76,6 +79,42 @@ def test_prefix(built):
     names = re.findall(r"^[0-9a-f]+ [A-Z] (\w+)$", run("nm", "--extern-only", built.path("tpm-dps.o")).out, re.M)
     check(len(names) > 200, f"{len(names)} names")
     same([name for name in names if not name.startswith("dps_")], [], "without")
+
+
+# What programs and the headers of others define, some of it for all files (-DVERSION=...).
+MACROS = """
+#define VERSION "1.2"
+#define PACKAGE "app"
+#define DEBUG 1
+#define OK 0
+#define ERROR 1
+#define min(a, b) ((a) < (b) ? (a) : (b))
+#define max(a, b) ((a) > (b) ? (a) : (b))
+#define BIT(n) (1u << (n))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+"""
+SOCKETS = """
+#define connect(s, name, len) lwip_connect(s, name, len)
+#define read(s, p, len) lwip_read(s, p, len)
+#define write(s, p, len) lwip_write(s, p, len)
+#define close(s) lwip_close(s)
+"""
+
+
+def test_macros_of_others(built):
+    """tpm-dps.c compiles with macros that a program has for all its files, the header also after those of sockets"""
+    write_file(built.path("macros.h"), MACROS)
+    write_file(built.path("user.c"), f'#include "macros.h"\n{SOCKETS}#include "tpm-dps.h"\n')
+    built.cc("-std=gnu11", *WARN, "-include", "macros.h", "-fsyntax-only", "tpm-dps.c")
+    for standard in ("c99", "gnu11"):
+        built.cc(f"-std={standard}", *WARN, "-fsyntax-only", "user.c")
+
+
+def test_version(built):
+    """both files say the version, whether git is there or not"""
+    for name in ("tpm-dps.c", "tpm-dps.h"):
+        said = read_file(built.path(name)).decode().splitlines()[1]
+        check(said.startswith(f"/* tpm-dps {read_file('VERSION').decode().strip()}: "), said)
 
 
 def test_strict(built):

@@ -48,6 +48,10 @@ def test_metrics():
         service.stop()
 
 
+# Options of pg_restore, useradd and systemctl.
+OF_OTHERS = {"--if-exists", "--system", "--full"}
+
+
 def test_options():
     """every option that the unit and the page name is one of dps-service or dps-admin"""
     known = set()
@@ -56,7 +60,7 @@ def test_options():
                               check=True).stdout
         known |= set(re.findall(r"--[a-z][a-z-]+", text))
     for name in ("dps-service.service", "OPERATIONS.md"):
-        options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(name))) - {"--if-exists", "--system"}
+        options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(name))) - OF_OTHERS
         same(options - known, set(), name)
 
 

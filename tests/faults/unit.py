@@ -17,6 +17,7 @@ from tap import Programs, check
 
 UNIT = "port/posix/deploy/dps-service.service"
 SHIM = """#!/bin/sh
+[ "$1" != daemon-reload ] || exit 0
 [ "$2" = dps-service ] || exit 1
 echo "$1" > '{ask}'
 exit "$(cat '{said}')"

@@ -14,7 +14,7 @@ enum { TLS_NO_CLOCK = 1, TLS_SMALL_PIECES = 2, TLS_RSA = 4 };
 static inline int fuzz_tls_start(struct crypto_tls_client *client, struct crypto_trust *trust, uint8_t flags,
                                  uint8_t io[PORT_TLS_BUFFER])
 {
-    static const uint8_t entropy[32] = "the same for every fuzz input...";
+    static const uint8_t entropy[] = "the same for every fuzz input..."; /* the first 32 bytes */
     const uint64_t now = flags & TLS_NO_CLOCK ? 0 : 1800000000;
     const int error = crypto_trust_load(trust, bytes_of_text(vector_tls_ca));
     return error != 0

@@ -269,7 +269,7 @@ static bool carry(br_ssl_engine_context *from, br_ssl_engine_context *to, struct
 /* All that a server sends to the client of fuzz_tls: the handshake, an answer, the end. */
 static void seed_flight(uint8_t flags, const char *chain, const char *key)
 {
-    static const uint8_t entropy[32] = "the server's, always the same...";
+    static const uint8_t entropy[] = "the server's, always the same..."; /* the first 32 bytes */
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     static struct crypto_tls_client client;
     static struct crypto_tls_server server;

@@ -77,6 +77,50 @@ def test_without_git(dist):
     check("neither a git repository nor an unpacked make dist" in result.err, result.err)
 
 
+def in_git(dist):
+    """A repository with the archive's files, whether or not this is one."""
+    tree = os.path.join(Programs.directory(), "repository")
+    run("cp", "-r", dist.unpacked, tree)
+    os.unlink(os.path.join(tree, "MANIFEST"))
+    shell("rm -rf build; git init -q; git add .; "
+          "git -c user.name=a -c user.email=a@dps.example commit -q -m one --date=@1000000000", tree,
+          GIT_COMMITTER_DATE="@1000000000")
+    return tree
+
+
+def epoch(tree):
+    return int(run("packaging/epoch.sh", cwd=tree).out)
+
+
+def test_changed_tree(dist):
+    """make dist says that files were changed since the commit, and is silent about files that git does not know"""
+    tree = in_git(dist)
+    with open(os.path.join(tree, "notes.txt"), "w", encoding="utf-8") as f:
+        f.write("mine\n")
+    same(run("make", "-s", "dist", cwd=tree).err, "", "of a tree as it was committed")
+    with open(os.path.join(tree, "README.md"), "a", encoding="utf-8") as f:
+        f.write("more\n")
+    said = run("make", "-s", "dist", cwd=tree).err
+    check("not the last commit" in said, said)
+
+
+def test_date(dist):
+    """the source's date is the commit's, whoever owns the tree; never that of another repository around it, nor 1970"""
+    tree = in_git(dist)
+    same(epoch(tree), 1000000000, "a repository")
+    if os.getuid() == 0:
+        run("chown", "-R", "nobody", tree)
+        same(epoch(tree), 1000000000, "somebody else's repository")
+        run("make", "-s", "dist", cwd=tree)
+    inner = os.path.join(tree, "inner")
+    run("cp", "-r", dist.unpacked, inner)
+    os.unlink(os.path.join(inner, "MANIFEST"))
+    os.utime(os.path.join(inner, "VERSION"), (1111111111, 1111111111))
+    same(epoch(inner), 1111111111, "a folder in a repository")
+    run("rm", "-rf", os.path.join(tree, ".git"))
+    same(epoch(inner), 1111111111, "no repository")
+
+
 def test_builds(dist):
     """make all, in the unpacked archive, where there is no git"""
     shell("make -j2 all", dist.unpacked)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 from harness import run, write_file
-from installed import ROOT, block, read, shell, write_files
+from installed import ROOT, Installed, block, files_below, read, shell
 from tap import Failed, Programs, check, same
 
 PROGRAMS = {"dps-admin": 1, "dps-conformance": 1, "dps-device": 1, "dps-service": 8}
@@ -37,7 +37,7 @@ int main()
 }
 """
 BARE_CMAKE = """
-cmake_minimum_required(VERSION 3.13)
+cmake_minimum_required(VERSION {minimum})
 project(bare CXX)
 find_package(tpm-dps {version} REQUIRED {components})
 add_executable(bare bare.cpp)
@@ -45,33 +45,8 @@ target_link_libraries(bare PRIVATE tpm-dps::device)
 """
 
 
-class Installed:
-    """The page's installation."""
-
-    def __init__(self):
-        self.home = Programs.directory()
-        self.prefix = os.path.join(self.home, "tpm-dps")
-        self.make(block("run", "install"))
-
-    def make(self, lines):
-        return shell(lines, ROOT, BUILD=Programs.build, HOME=self.home)
-
-    def path(self, *names):
-        return os.path.join(self.prefix, *names)
-
-    def place(self):
-        """A directory with the page's files."""
-        directory = Programs.directory()
-        write_files(directory, "ek.c", "CMakeLists.txt")
-        return directory
-
-
 def shared():
     return Installed()
-
-
-def files_below(directory):
-    return sorted(str(p.relative_to(directory)) for p in pathlib.Path(directory).rglob("*") if not p.is_dir())
 
 
 # ---- Installing and uninstalling -------------------------------------------------------------------------------------
@@ -79,7 +54,7 @@ def files_below(directory):
 def test_directories(installed):
     """each directory is where its variable says, below DESTDIR, and everything is removed from there again"""
     names = ("bindir", "libdir", "includedir", "pkgconfigdir", "cmakedir", "mandir", "docdir", "bashcompletiondir",
-             "systemdunitdir", "sysusersdir")
+             "fishcompletiondir", "zshcompletiondir", "systemdunitdir", "sysusersdir")
     stage = Programs.directory()
     variables = " ".join([f"DESTDIR={stage}"] + [f"{name}=/at/{name}" for name in names])
     installed.make(f"make install {variables}")
@@ -96,6 +71,46 @@ def test_directories(installed):
     left = {str(p.relative_to(stage)) for p in pathlib.Path(stage).rglob("*tpm-dps*")}
     same(left | {name for name in ("at/cmakedir", "at/docdir") if os.path.exists(os.path.join(stage, name))}, set(),
          "directories of ours")
+
+
+def test_what_is_others(installed):
+    """directories that are there keep their modes; uninstalling removes only ours, and none for being empty"""
+    stage = pathlib.Path(Programs.directory())
+    kept = {"bin": 0o2775, "share/man/man1": 0o700, "share/doc/tpm-dps/mine": 0o750, "include/tpm-dps/dps/mine": 0o755}
+    for name, mode in kept.items():
+        (stage / "p" / name).mkdir(parents=True)
+        (stage / "p" / name).chmod(mode)
+    installed.make(f"make install PREFIX=/p DESTDIR={stage}; make uninstall PREFIX=/p DESTDIR={stage}")
+    same({name: oct((stage / "p" / name).stat().st_mode & 0o7777) for name in kept},
+         {name: oct(mode) for name, mode in kept.items()}, "modes")
+    same(files_below(stage), [], "left")
+
+
+def test_odd_directories(installed):
+    """a directory with which something would go wrong is refused before anything is written"""
+    stage = Programs.directory()
+    for name, says in (("relative", "not absolute"), ("/a b", "a space"), ("/a&b", "a &"), ("/a|b", "a |"),
+                       ("/a$$b", "a $"), ("/a#b", "a #"), ("/a%b", "a %"), ('/a"b', 'a "'), ("/a\\b", "a \\")):
+        for target in ("install", "uninstall"):
+            try:
+                installed.make(f"make {target} DESTDIR={stage}/ docdir='{name}'")
+            except Failed as why:
+                check(f"cannot be used: it {'is' if 'not' in says else 'has'} {says}" in str(why), why)
+            else:
+                yield f"{target} docdir={name}"
+    same(os.listdir(stage), [], "written")
+    installed.make(f"make install PREFIX=/p DESTDIR='{stage}/a b'")
+    same(os.listdir(stage), ["a b"], "DESTDIR")
+
+
+def test_variables(installed):
+    """what is given to make on its command line is used, and is not instead of what the source needs itself"""
+    own = Programs.directory()
+    installed.make(f"make {own}/obj/crypto/der.o {own}/obj/named/port/posix/clock.o BUILD={own} CPPFLAGS=-DANY=1")
+    said = installed.make(f"make -n V=1 all packaging BUILD={own} AR=other-ar CC=other-cc CPPFLAGS=-DANY "
+                          "LDFLAGS=-other")
+    same(re.findall(r"^.*(?:^|&& )(?!other-)\S*(?:cc|ar) .*", said, re.M), [], "commands of other tools")
+    check("-DANY" in said and "-other" in said, "flags")
 
 
 def test_modes(installed):
@@ -198,6 +213,55 @@ def test_other_settings(installed):
             same(says, None, f"{compile_it} {setting} linked")
 
 
+# One file has the structures and looks into them, the other one lets them run.
+HAS = """
+#include "dps/device/device.h"
+#include "dps/device/engine.h"
+#include "port/drive.h"
+struct dps_device device;
+struct port_drive drive;
+unsigned step(void);
+unsigned step(void) { return dps_device_step(&device); }
+"""
+RUNS = """
+#include "dps/device/device.h"
+#include "port/drive.h"
+extern struct dps_device device;
+extern struct port_drive drive;
+unsigned step(void);
+int main(void)
+{
+    static struct port port;
+    return port_drive(&drive, &port, NULL, &device) + (int)step();
+}
+"""
+
+
+def test_two_settings(installed):
+    """nor does a program in which two files have different settings, whichever of them is the library's"""
+    where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
+    place = Programs.directory()
+    write_file(os.path.join(place, "has.c"), HAS, 0o644)
+    write_file(os.path.join(place, "runs.c"), RUNS, 0o644)
+    small = "-DDPS_NET_BUFFER=2048"
+    for one, other, links in (("", "", True), (small, "", False), ("", small, False)):
+        try:
+            shell("flags=$(pkg-config --cflags tpm-dps-device); "
+                  f"cc -O2 -ffunction-sections -fvisibility=hidden $flags {one} -c has.c; cc $flags {other} -c runs.c; "
+                  "cc -Wl,--gc-sections has.o runs.o $(pkg-config --libs tpm-dps-device)", place, **where)
+        except Failed as why:
+            check(not links and re.search(r"undefined reference to `dps_\w*net2048", str(why)), why)
+        else:
+            check(links, f"has.c {one}, runs.c {other}: linked")
+
+
+def test_in_shared_library(installed):
+    """a library can be part of a shared one, with all that it has"""
+    for name in LIBRARIES[:3]:
+        shell(f"cc -shared -o all.so -Wl,-z,defs -Wl,--whole-archive {installed.path('lib')}/lib{name}.a "
+              "-Wl,--no-whole-archive -lbearssl", Programs.directory())
+
+
 def test_port_library(installed):
     """the port needs libtpms and a C library besides: all of it links"""
     where = {"PKG_CONFIG_PATH": installed.path("lib/pkgconfig")}
@@ -247,11 +311,12 @@ def test_cmake(installed):
     same(said.splitlines()[-1], registration_id(os.path.join(place, "tpm-state")), "registration ID")
 
 
-def configure(prefix, version="0.9", components=""):
+def configure(prefix, version="0.9", components="", minimum="3.13"):
     """A build directory of the program in C++."""
     place = Programs.directory()
     write_file(os.path.join(place, "bare.cpp"), BARE_CPP, 0o644)
-    write_file(os.path.join(place, "CMakeLists.txt"), BARE_CMAKE.format(version=version, components=components), 0o644)
+    write_file(os.path.join(place, "CMakeLists.txt"), BARE_CMAKE.format(minimum=minimum, version=version,
+                                                                            components=components), 0o644)
     shell(f"cmake -S . -B out -DCMAKE_PREFIX_PATH={prefix}", place)
     return place
 
@@ -265,9 +330,25 @@ def test_cmake_moved(installed):
     check(moved in read(os.path.join(place, "out/CMakeFiles/bare.dir/link.txt")), "another library was linked")
 
 
+def test_cmake_by_a_link(installed):
+    """CMake finds the tree by way of a link to its lib, as /lib is one to /usr/lib"""
+    above = Programs.directory()
+    shutil.copytree(installed.prefix, os.path.join(above, "usr"))
+    os.symlink("usr/lib", os.path.join(above, "lib"))
+    shell("cmake --build out && out/bare", configure(above))
+
+
+def test_cmake_versions(installed):
+    """a range that this version is in is met, and the policies of an old project do not matter"""
+    for version in ("0.9...0.10", "0.8...1", "0.8...0.9", "0.8...<0.9.1", "0", "0.9.0"):
+        configure(installed.prefix, version, minimum="3.19")
+    configure(installed.prefix, components="COMPONENTS device posix", minimum="3.0")
+
+
 def test_cmake_refuses(installed):
     """CMake is told when a version or a component is not there"""
     for version, components, says in (("0.8", "", "version"), ("0.10", "", "version"), ("1.0", "", "version"),
+                                      ("0.5...0.8", "", "version"), ("0.8...<0.9", "", "version"),
                                       ("0.9", "COMPONENTS sensor", "no component sensor")):
         try:
             configure(installed.prefix, version, components)
@@ -277,7 +358,7 @@ def test_cmake_refuses(installed):
             yield f"{version} {components} was found"
 
 
-# ---- Pages, completion, the unit -------------------------------------------------------------------------------------
+# ---- Pages, the unit -------------------------------------------------------------------------------------------------
 
 def helps(program):
     """The --help of a program and of its commands."""
@@ -294,13 +375,16 @@ def words(text):
 
 
 def test_manuals(installed):
-    """manual pages that mandoc has nothing to say about, with every option of --help and its words"""
+    """manual pages that mandoc has nothing to say about, with every option of --help and its words, and no other"""
     manpath = {**os.environ, "MANPATH": installed.path("share/man")}  # where references have to lead
     for name in PROGRAMS:
         page = installed.path(f"share/man/man{PROGRAMS[name]}", f"{name}.{PROGRAMS[name]}")
         run("mandoc", "-T", "lint", "-W", "style", page, env=manpath)
         shown = words(re.sub(r".\x08", "", run("mandoc", "-T", "utf8", "-O", "width=1000", page).out))
-        for text in helps(name):
+        texts = list(helps(name))
+        option = r"(?<![\w-])--[a-z][a-z0-9-]*"
+        same(set(re.findall(option, shown)), set(re.findall(option, "".join(texts))), f"{name}: options")
+        for text in texts:
             for option in re.findall(r"^  (--\S+)", text, re.M):
                 check(option in shown, f"{name}: no {option}")
             for line in re.findall(r"^ {30}(.*)$", text, re.M):
@@ -323,25 +407,6 @@ def test_user(installed):
     run("systemd-sysusers", f"--root={root}", installed.path("lib/sysusers.d/dps-service.conf"))
     user = re.search(r"^User=(.*)$", unit, re.M).group(1)
     check(re.search(rf"^{user}:", read(os.path.join(root, "etc/passwd")), re.M), read(os.path.join(root, "etc/passwd")))
-
-
-def complete(installed, program, *typed):
-    """What bash offers for the last word."""
-    script = (f". {installed.path('share/bash-completion/completions', program)}; COMP_WORDS=(\"$@\"); "
-              f"COMP_CWORD=$(($# - 1)); _{program.replace('-', '_')}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
-    return run("bash", "-c", script, "bash", program, *typed).out.split()
-
-
-def test_completion(installed):
-    """bash completes commands, options of the command, and values that are one of several"""
-    for program in PROGRAMS:
-        every = set(re.findall(r"^  (--[a-z0-9-]+)", run(Programs.path(program), "--help").out, re.M))
-        same(set(complete(installed, program, "-")), every, program)
-    for typed, wanted in {("re",): ["register"], ("--tpm", "register", "un"): ["unseal"],
-                          ("ek", "--form"): ["--format"], ("register", "--srk", ""): ["standard", "hardened"],
-                          ("explain", "--format", "=", "j"): ["json"], ("--trace", "="): ["json", "pcapng:FILE"],
-                          ("seal", "--in", ""): [], ("explain", "x"): []}.items():
-        same(complete(installed, "dps-device", *typed), wanted, typed)
 
 
 def test_links(installed):

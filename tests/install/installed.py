@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The blocks of packaging/PACKAGING.md, and shells that run them."""
+"""The blocks of packaging/PACKAGING.md, shells that run them, and what the page installs."""
 import os
+import pathlib
 import re
 import subprocess
 
 from harness import write_file
-from tap import check
+from tap import Programs, check
 
 PAGE = "packaging/PACKAGING.md"
 ROOT = os.getcwd()
@@ -36,3 +37,28 @@ def shell(lines, directory, **variables):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     check(done.returncode == 0, f"{lines}\n{done.stdout[-4000:]}")
     return done.stdout
+
+
+def files_below(directory):
+    return sorted(str(p.relative_to(directory)) for p in pathlib.Path(directory).rglob("*") if not p.is_dir())
+
+
+class Installed:
+    """The page's installation."""
+
+    def __init__(self):
+        self.home = Programs.directory()
+        self.prefix = os.path.join(self.home, "tpm-dps")
+        self.make(block("run", "install"))
+
+    def make(self, lines):
+        return shell(lines, ROOT, BUILD=Programs.build, HOME=self.home)
+
+    def path(self, *names):
+        return os.path.join(self.prefix, *names)
+
+    def place(self):
+        """A directory with the page's files."""
+        directory = Programs.directory()
+        write_files(directory, "ek.c", "CMakeLists.txt")
+        return directory

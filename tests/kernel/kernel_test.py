@@ -21,6 +21,8 @@ PASSWORDS = ("--owner-auth-file", "owner", "--endorsement-auth-file", "endorseme
 # TPM2_StartAuthSession, a policy session without a key.
 START_SESSION = bytes.fromhex("8001 0000002b 00000176 40000007 40000007 0010" + "11" * 16 + "0000 01 0010 000b")
 SAVE_CONTEXT = bytes.fromhex("8001 0000000e 00000162")  # and the handle
+# TPM2_HashSequenceStart: an object that needs no key.
+START_SEQUENCE = bytes.fromhex("8001 0000000e 00000186 0000 000b")
 # A program that is not ours: it begins as many sessions as it is told, saves the last one's context if it has a third
 # argument, and stays until its standard input ends. It prints the response codes.
 HOLDER = """
@@ -49,6 +51,7 @@ class Kernel:
             self.guest.write("ca.pem", open(self.bench.path("ca.pem"), "rb").read())
             self.guest.write("start-session", START_SESSION)
             self.guest.write("save-context", SAVE_CONTEXT)
+            self.guest.write("start-sequence", START_SEQUENCE)
             self.guest.write("holder", HOLDER)
             for name in ("owner", "endorsement", "secret"):
                 self.guest.write(name, "the " + name + "'s")
@@ -199,6 +202,30 @@ dps-device --tpm /dev/tpmrm0 info && dps-device --tpm /dev/tpmrm0 own --new-endo
         self.guest.run(*self.register("/dev/tpmrm0", "full"))
         self.empty("after the flush and a registration")
 
+    def displaced(self):
+        """While a registration waits for the service, another program fills the slots for keys by the other device: the
+        kernel cannot load the registration's any more. The message names that device, and its flush helps."""
+        self.start()
+        self.enroll("/dev/tpmrm0", "displaced")
+        port = self.bench.service.tls_port
+        run = " ".join(map(repr, self.register("/dev/tpmrm0", "displaced"))).replace(f"{HOST}:{port}", "127.0.0.1:9443")
+        self.sh(f"""
+rm -f gate waiting; mkfifo gate
+echo 'touch waiting; read -r _ <gate; exec nc {HOST} {port}' >relay
+nc -l -p 9443 -e sh relay &
+while ! cat /proc/net/tcp* | grep -q ':24E3 0*:0000 0A'; do usleep 10000; done
+{run} & device=$!
+while [ ! -e waiting ]; do usleep 10000; done
+exec 4<>/dev/tpm0
+for i in 1 2 3; do cat start-sequence >&4; dd bs=4096 count=1 <&4 >/dev/null 2>&1; done
+exec 4<&-
+echo >gate
+wait $device""", status=TPM, says=("the kernel refused TPM2_", "on /dev/tpmrm0 (Bad address): the TPM has no room",
+                                   "end the program that uses /dev/tpm0", "`dps-device --tpm /dev/tpm0 flush`"))
+        self.device("/dev/tpm0", "flush")
+        self.guest.run(*self.register("/dev/tpmrm0", "displaced"))
+        self.empty("after the flush and a registration")
+
     def numbers(self):
         """Sixty-four active sessions: the message does not advise what is done already; info counts them."""
         self.start()
@@ -260,6 +287,7 @@ def tests_of(kind):
         yield "a device that this user may not open", kernel.permission
         yield "sessions of other programs", kernel.others
         yield "no slot for a session", kernel.full
+        yield "keys that the kernel cannot load again", kernel.displaced
         yield "no number for a session", kernel.numbers
         yield "eight programs at once", kernel.eight
         yield "killed programs", kernel.killed

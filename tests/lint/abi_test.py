@@ -13,16 +13,13 @@ from tap import Programs, check, same
 
 LIST = pathlib.Path("packaging/abi.txt").read_text(encoding="utf-8").splitlines()
 NAMES = [line.split()[1] for line in LIST if line.startswith(("function ", "object "))]
-HEADERS = sorted({line.split()[3] for line in LIST if line.startswith("structure ")})
+HEADERS = [line.split()[1] for line in LIST if line.startswith("header ")]
 TOPS = {header.split("/")[0] for header in HEADERS}
 LIMITS = sorted(str(path) for path in pathlib.Path(".").glob("**/limits.h") if path.parts[0] in TOPS)
 CC = ["gcc", "-std=c11", "-I."]
 X86_64 = subprocess.run(["gcc", "-dumpmachine"], capture_output=True, text=True, check=True).stdout[:6] == "x86_64"
-# Who uses a structure calls this function.
-ENTRY = {"dps_device": "dps_device_want", "port_drive": "port_drive", "crypto_tls_client": "crypto_tls_client_start",
-         "crypto_tls_chain": "crypto_tls_chain_init", "crypto_anchors": "crypto_trust_find",
-         "dps_service": "dps_service_init", "dps_memory": "dps_service_init",
-         "posix_memory_record": "posix_memory_init"}
+# Part of another one, which functions take.
+PARTS = {"dps_memory": "dps_service"}
 # Settings whose default is not a number, or cannot be 8 more.
 OTHERWISE = {"CRYPTO_TLS_COMPACT": 1, "CRYPTO_TRUST_STORAGE": 5000, "CRYPTO_TLS_TIME_FLOOR": 1790000000,
              "CRYPTO_TLS_BUFFER_MIN": 837}
@@ -87,8 +84,9 @@ def test_prefix():
 
 
 def test_settings():
-    """a setting that changes the size of a structure changes the name of the function that takes it"""
+    """a setting that changes the size of a structure changes the name of every function that takes it"""
     plain, sizes = linker_names(), {name: size for name, size, _ in abi().sizes(HEADERS, CC)}
+    takes = {name: structures for name, structures in abi().taken(HEADERS).items() if name in NAMES}
     seen = set()
     for setting, value in settings():
         option = f"-D{setting}={value}"
@@ -96,6 +94,18 @@ def test_settings():
         given = linker_names(option) if changed else plain
         seen |= changed
         for name in sorted(changed):
-            if name not in ENTRY or given[ENTRY[name]] == plain[ENTRY[name]]:
-                yield f"{option} changes struct {name}; packaging/names.h.in does not know it"
-    same(seen, set(ENTRY), "structures that depend on settings")
+            functions = [function for function in takes if PARTS.get(name, name) in takes[function]]
+            check(functions, f"{option} changes struct {name}, which no function takes")
+            for function in functions:
+                if given[function] == plain[function]:
+                    yield f"{option} changes struct {name}, and {function} is called the same (packaging/abi.py)"
+    same(seen - set(PARTS), set(abi().SETTINGS), "structures that depend on settings")
+
+
+def test_declarations():
+    """of each function that is offered by a header, packaging/abi.py finds the declaration"""
+    text = "".join(pathlib.Path(header).read_text(encoding="utf-8") for header in HEADERS)
+    offered = [line.split()[1] for line in LIST if line.startswith("function ")]
+    declared = {name for name in offered if re.search(rf"^[a-z][^\n=;(]*\b{name}\(", text, re.M)}
+    check(len(declared) > 200, f"{len(declared)} functions")
+    same(declared - set(abi().taken(HEADERS)), set(), "not found")

@@ -17,7 +17,8 @@ check-mutants:
 MUTANT_MAIN = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %/$(MUTANT_PROGRAM).c,$(PROGRAM_SRC)))
 .PHONY: mutant
 mutant:
-	$(Q)$(CC) $(CPPFLAGS) $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $(MUTANT_SOURCE)))),-D_GNU_SOURCE) \
+	$(Q)$(CC) $(OWN_CPPFLAGS) $(CPPFLAGS) \
+	    $(if $(filter $(SYSTEM_DIRS),$(patsubst %/,%,$(dir $(MUTANT_SOURCE)))),-D_GNU_SOURCE) \
 	    -std=c11 -w $(CFLAGS) -O1 -c -o $(MUTANT)/mutant.o $(MUTANT)/$(MUTANT_SOURCE)
 	$(Q)$(LINK) -o $(MUTANT)/$(MUTANT_PROGRAM) $(MUTANT)/mutant.o \
 	    $(if $(filter %/$(MUTANT_PROGRAM).c,$(MUTANT_SOURCE)),,$(MUTANT_MAIN)) $(PORT_LIBS) $(SYSTEM_LIBS)

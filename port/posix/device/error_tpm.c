@@ -298,18 +298,33 @@ static void explain_authorization(const struct device_tool *t, const struct devi
     }
 }
 
+static const char *driver_reason(int cause)
+{
+    switch (cause) {
+    case EINVAL:
+        return "it knows nothing of a key or session that the command names";
+    case ENOMEM:
+        return "it has no room for one more key or session of this program";
+    case EFAULT:
+        return "the TPM has no room for this program's keys and sessions, which it loads for each command";
+    default:
+        return "the command is longer than it passes on";
+    }
+}
+
 void device_explain_driver(const struct device_tool *t)
 {
     const char *command = tpm2_explain_command_name(t->watch.asked.command);
     const int cause = t->tpm.driver_cause;
-    const char *happened = cause == EINVAL   ? "it knows nothing of a key or session that the command names"
-                           : cause == ENOMEM ? "it has no room for one more key or session of this program"
-                                             : "the command is longer than it passes on";
+    char to_do[TO_DO_MAX] = "do the same again; if it stays so, please report it with the output of --trace";
+    if (cause == EFAULT) {
+        advise_room(t, to_do, sizeof to_do);
+    } else if (cause == E2BIG) {
+        snprintf(to_do, sizeof to_do, "please report it with the output of --trace");
+    }
     fprintf(stderr, "the kernel refused %s on %s (%s): %s. What to do: %s.\n",
-            command != NULL ? command : "a TPM command", t->options.tpm, strerror(cause), happened,
-            cause == E2BIG
-                ? "please report it with the output of --trace"
-                : "do the same again; if it stays so, please report it with the output of --trace");
+            command != NULL ? command : "a TPM command", t->options.tpm, strerror(cause),
+            driver_reason(cause), to_do);
 }
 
 static void print_code(const struct device_refusal *r, struct tpm2_rc rc)

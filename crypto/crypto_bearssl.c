@@ -6,6 +6,8 @@
  * Implementations are asked for by "get_default": the fastest constant-time one of the target, which on 64-bit
  * machines is i62 for RSA, and on a Cortex-M0 i15. */
 #include "crypto/crypto.h"
+#include "crypto/limits.h"
+#include "crypto/rsa_compact.h"
 #include <bearssl.h>
 #include <string.h>
 
@@ -175,6 +177,9 @@ int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes la
     }
     if (message.len > n.len - OAEP_OVERHEAD) {
         return BYTES_E_LIMIT;
+    }
+    if (CRYPTO_RSA_COMPACT) {
+        return crypto_rsa_oaep_compact(key, label, seed, message, out);
     }
 
     unsigned char e[4];

@@ -5,7 +5,8 @@ FIRMWARE_PACKAGES += u-boot-qemu u-boot-tools tpm2-tools
 # The board's processor, for clang-tidy.
 FIRMWARE_TARGET_u-boot = armv7a-none-eabi
 # What reading a key and unsealing takes of this project: no engine, no network, no store.
-U_BOOT_TPM = $(wildcard tpm/*.c crypto/bytes/*.c) crypto/crypto_bearssl.c crypto/kdf.c port/u-boot/boot_tpm.c
+U_BOOT_TPM = $(wildcard tpm/*.c crypto/bytes/*.c) crypto/crypto_bearssl.c crypto/rsa_compact.c crypto/kdf.c \
+             port/u-boot/boot_tpm.c
 # And the board: its serial line, its clock, its TPM; and the registration ID, which is no matter of the TPM's.
 U_BOOT_BOARD = port/u-boot/dpstpm.c port/virt-a15/board.c port/bare/serial.c port/bare/stack.c port/tis/tis.c \
                port/tis/tis_mmio.c port/bare/libc/memory.c dps/protocol/registration_id.c dps/protocol/text.c
@@ -14,6 +15,8 @@ U_BOOT_BOARD = port/u-boot/dpstpm.c port/virt-a15/board.c port/bare/serial.c por
 FIRMWARE_APPLICATIONS += $(BUILD)/firmware/dpstpm.img
 U_BOOT_LOAD_ADDRESS = 41000000
 
+# Without TLS this option saves stack, of which a boot loader has little.
+$(U_BOOT)/crypto/crypto_bearssl.o: FIRMWARE_ALL_CFLAGS += -DCRYPTO_RSA_COMPACT=1
 $(U_BOOT)/%.o: %.c $(BUILD)/bearssl/src/inc/bearssl.h
 	@mkdir -p $(@D)
 	$(SAY) CC "$< for U-Boot"

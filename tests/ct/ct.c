@@ -4,6 +4,7 @@
  * bytes_equal_secret (the linker's --wrap puts verdict() around it; the comparison itself runs on undefined bytes).
  * An authValue is secret but for its last byte: trailing zeros do not count [P1 r1.59 19.6.4.3]. TAP. */
 #include "crypto/crypto.h"
+#include "crypto/rsa_compact.h"
 #include "dps/device/record.h"
 #include "dps/protocol/sas.h"
 #include "tests/ct/nonce.h"
@@ -171,6 +172,16 @@ static bool seed(void)
     return w.error == 0;
 }
 
+static bool compact(void)
+{
+    const struct tpm2_public key = area_of(vector_ek_public_2b, sizeof vector_ek_public_2b);
+    const struct crypto_rsa_public rsa = tpm2_public_rsa(&key);
+    const struct tpm2_wrap_random random = wrap_random();
+    uint8_t out[CRYPTO_RSA_COMPACT_MAX];
+    return crypto_rsa_oaep_compact(&rsa, tpm2_seed_label(TPM2_SEED_SECRET), random.oaep,
+                                   bytes_of(random.seed, sizeof random.seed), out) == 0;
+}
+
 static bool credential(void)
 {
     const struct tpm2_public key = area_of(vector_ek_public_2b, sizeof vector_ek_public_2b);
@@ -222,6 +233,7 @@ static const struct {
     {"tpm2_session_begin and _protect: salt, key, authValue, first parameter", session_command},
     {"tpm2_session_open: key, authValue, the decrypted parameter", session_response},
     {"tpm2_seed_wrap: the seed and OAEP's random bytes", seed},
+    {"crypto_rsa_oaep_compact: the message and OAEP's random bytes", compact},
     {"tpm2_credential_make: the inner key", credential},
     {"tpm2_duplicate_make: inner key, seedValue, the key itself", duplicate},
     {"dps_record_write and _read: the wrapped key", record},

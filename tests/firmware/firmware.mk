@@ -103,6 +103,6 @@ check-firmware:
 	@$(MAKE) --no-print-directory $(FIRMWARE_DEPENDS)
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh $(FIRMWARE_TESTS)
 	@echo "The tables of PORTING.md, with these images:"
-	@BUILD=$(BUILD) IMAGES=yes prove --exec tests/run.sh tests/size/size_test.py
+	@BUILD=$(BUILD) IMAGES=yes $(PROVE) --exec tests/run.sh tests/size/size_test.py
 
 -include $(shell find $(FIRMWARE) -name '*.d' 2>/dev/null)

@@ -12,8 +12,8 @@ limits='crypto/limits.h dps/protocol/limits.h dps/device/limits.h dps/service/li
 
 # ---- Each option: it compiles, and what remains works --------------------------------------------------------------
 
-changed='crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c dps/device/engine.c
-         dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/device/session.c dps/protocol/http.c
+changed='crypto/crypto_bearssl.c crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c
+         dps/device/engine.c dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/device/session.c dps/protocol/http.c
          dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 
@@ -52,6 +52,7 @@ done <<'END'
 -DDPS_PROFILE_SMALL_DEVICE=1 -DDPS_WITH_SERVICE=1
 -DCRYPTO_PROFILE_RSA_ONLY=1
 -DCRYPTO_TLS_RSA=0
+-DCRYPTO_RSA_COMPACT=1
 -DCRYPTO_TLS_CHACHA20=0
 -DCRYPTO_TLS_AES_GCM=0
 -DCRYPTO_PROFILE_SMALL_TLS=1
@@ -101,7 +102,7 @@ report $? "every #error was seen" "$out/unseen"
 
 # ---- Each option is in the list above ------------------------------------------------------------------------------
 
-for option in $(sed -n 's/^#ifndef \(\(DPS\|CRYPTO\)_\(WITH\|TLS\|PROFILE\)_\w*\)$/\1/p' $limits); do
+for option in $(sed -n 's/^#ifndef \(\(DPS\|CRYPTO\)_\(WITH\|TLS\|RSA\|PROFILE\)_\w*\)$/\1/p' $limits); do
     grep -q "^-D.*$option=" "$0"
     report $? "$option is tried"
 done

@@ -145,10 +145,8 @@ def unlisted_in_tables(graph, listed, objects):
 
 
 class Worst:
-    """without: what an outside function with such a name needs is left out."""
-
-    def __init__(self, graph, listed, without=None):
-        self.graph, self.listed, self.without = graph, listed, without
+    def __init__(self, graph, listed):
+        self.graph, self.listed = graph, listed
         self.known = {}
         self.wrong = []
 
@@ -163,8 +161,7 @@ class Worst:
                 deepest = max(below, default=(0, ()))
                 self.known[function] = self.graph.frame[function] + deepest[0], (function,) + deepest[1]
             elif function in self.listed.outside:
-                left_out = self.without is not None and re.search(self.without, function)
-                self.known[function] = 0 if left_out else self.listed.outside[function], (function,)
+                self.known[function] = self.listed.outside[function], (function,)
             else:
                 self.wrong.append(f"{function} is neither compiled here nor listed in {CALLS} (outside)")
                 self.known[function] = 0, (function,)
@@ -191,42 +188,44 @@ def boards(firmware):
         yield f"| image {path.stem} | {int(path.read_text(encoding='utf-8'))} |"
 
 
+def other_build(out, listed, options):
+    """The worst case of a build with options. What its calls may lead to, the default build has shown: what they name
+    that this build does not have counts nothing."""
+    graph = graph_of(measure.compile_objects(out, SOURCES, options))
+    list(connect(graph, listed, [name for name in measure.device_functions() if name in graph.frame]))
+    return Worst(graph, listed)
+
+
 def deepest(worst):
-    return max((worst.of(name) for name in measure.device_functions()), key=lambda item: item[0])
+    return max((worst.of(name) for name in measure.device_functions() if name in worst.graph.frame),
+               key=lambda item: item[0])
 
 
-def small_profile(out, listed):
-    """The same of the small profile, which has no sessions. What its calls may lead to, the default build has shown."""
-    graph = graph_of(measure.compile_objects(out / "small", SOURCES, measure.SMALL))
-    functions = [name for name in measure.device_functions() if name in graph.frame]
-    list(connect(graph, listed, functions))
-    worst = Worst(graph, listed)
-    return max((worst.of(name) for name in functions), key=lambda item: item[0])
-
-
-def content(worst, worst_without_rsa, small_size, firmware):
+def way_down(worst, path):
     frames = {**worst.listed.outside, **worst.graph.frame}
 
     def step(function):
         frame = worst.listed.largest.get(function)
         return f"`{short(function)}` {frames[function]}" + (f" (`{frame[0]}`: {frame[1]})" if frame else "")
 
-    def way_down(path):
-        return f"The call chain: {', '.join(map(step, path))}."
+    return f"The call chain: {', '.join(map(step, path))}."
 
-    size, path = deepest(worst)
-    own_size, own_path = deepest(worst_without_rsa)
+
+def content(compact, bearssl, small, firmware):
+    size, path = deepest(compact)
+    bearssl_size, bearssl_path = deepest(bearssl)
     lines = ["Worst case on a Cortex-M3 without TLS, by the compiler's call graph; BearSSL's functions and the C",
              "library's are counted, interrupts are not. Any function that advances the engine may reach any step,",
              "so they need much the same. Of tpm/ the three functions of each header that need most.", "",
-             f"But for BearSSL's RSA, the largest: {own_size} bytes; {TARGET} are allowed.", "",
-             way_down(own_path), "",
-             f"With it: {size} bytes. It encrypts the salt of a session, and BearSSL gives each RSA operation room",
-             "for four numbers of 4096 bits, whatever the key has. TLS, which verifies signatures so, too, needs",
-             "more (the boards below). Without DPS_WITH_SESSIONS the TPM part needs no RSA.", "", way_down(path), "",
-             f"In the small profile, which has no sessions: {small_size} bytes; {TARGET_SMALL} are allowed.",
+             f"With CRYPTO_RSA_COMPACT=1: {size} bytes; {TARGET} are allowed. The table below is that build's.", "",
+             way_down(compact, path), "",
+             f"With BearSSL's RSA, the default: {bearssl_size} bytes. It encrypts the salt of a session, and BearSSL",
+             "gives each RSA operation room for four numbers of 4096 bits, whatever the key has. TLS, which verifies",
+             "signatures so, too, needs more (the boards below): whoever has TLS saves nothing by the other.", "",
+             way_down(bearssl, bearssl_path), "",
+             f"In the small profile, which has no sessions: {deepest(small)[0]} bytes; {TARGET_SMALL} are allowed.",
              "", "| board | deepest stack of a whole registration, TLS included |", "|---|---:|"]
-    lines += [*boards(firmware), "", "| function | bytes |", "|---|---:|", *rows(worst)]
+    lines += [*boards(firmware), "", "| function | bytes |", "|---|---:|", *rows(compact)]
     return "\n".join(lines) + "\n"
 
 
@@ -239,14 +238,14 @@ def measured(out, firmware):
     roots = [*measure.device_functions(), *(name for header in HEADERS for name in measure.prototypes(header))]
     wrong = list(connect(graph, listed, roots)) + unlisted_in_tables(graph, listed, objects)
     wrong += [f"{function}: a frame that depends on its input" for function in graph.unbounded]
-    worst = Worst(graph, listed)
-    without_rsa = Worst(graph, listed, without=r"^br_rsa_")
-    size, (small_size, _) = deepest(without_rsa)[0], small_profile(out, listed)
-    text = content(worst, without_rsa, small_size, firmware)
-    wrong += [f"{size} bytes of stack but for RSA: {TARGET} are allowed"] if size > TARGET else []
-    if small_size > TARGET_SMALL:
-        wrong.append(f"{small_size} bytes of stack in the small profile: {TARGET_SMALL} are allowed")
-    return text, wrong + sorted(set(worst.wrong))
+    bearssl = Worst(graph, listed)
+    compact = other_build(out / "compact", listed, ["-DCRYPTO_RSA_COMPACT=1"])
+    small = other_build(out / "small", listed, measure.SMALL)
+    text = content(compact, bearssl, small, firmware)
+    for worst, target, build in (compact, TARGET, "with CRYPTO_RSA_COMPACT"), (small, TARGET_SMALL, "in the small profile"):
+        size = deepest(worst)[0]
+        wrong += [f"{size} bytes of stack {build}: {target} are allowed"] if size > target else []
+    return text, wrong + sorted(set(bearssl.wrong + compact.wrong))
 
 
 def main():

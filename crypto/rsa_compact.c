@@ -87,7 +87,7 @@ static void power(uint8_t *block, uint32_t exponent, struct bytes modulus)
     const size_t limbs = modulus.len / 2;
     const struct modulus number = {modulus.p, limbs, minus_inverse(limb_of(modulus.p, limbs, 0))},
                          *n = &number;
-    uint16_t base[LIMBS_MAX], result[LIMBS_MAX];
+    uint16_t base[LIMBS_MAX] = {0}, result[LIMBS_MAX];
     for (size_t i = 0; i < n->limbs; i++) {
         base[i] = limb_of(block, n->limbs, i);
     }

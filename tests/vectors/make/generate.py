@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write the vectors, from fixed bytes, with Python's standard library alone: the same bytes each time.
+
+Usage: tests/vectors/make/generate.py [--check]
+With --check nothing is written; the exit status is 1 if a file differs from what generate.py would write."""
+import sys
+
+sys.dont_write_bytecode = True
+
+import vector_areas  # noqa: E402
+import vector_sessions  # noqa: E402
+import vector_texts  # noqa: E402
+import vector_wraps  # noqa: E402
+from vector_form import VECTORS  # noqa: E402
+
+FILES = {
+    "kdfa.json": vector_areas.kdfa_file,
+    "names.json": vector_areas.names_file,
+    "templates.json": vector_areas.templates_file,
+    "policies.json": vector_areas.policies_file,
+    "make-credential.json": vector_wraps.credential_file,
+    "duplicate.json": vector_wraps.duplicate_file,
+    "blobs.json": vector_wraps.blobs_file,
+    "sessions.json": vector_sessions.sessions_file,
+    "sas.json": vector_texts.sas_file,
+    "registration-ids.json": vector_texts.ids_file,
+}
+
+
+def main(*arguments):
+    wrong = 0
+    for name, make in FILES.items():
+        path, text = VECTORS / name, make()
+        if list(arguments) != ["--check"]:
+            path.write_text(text, encoding="ascii")
+        elif not path.exists() or path.read_text(encoding="ascii") != text:
+            print(f"{path} is not what generate.py writes", file=sys.stderr)
+            wrong = 1
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: MIT
+"""What is wrapped to a key of a TPM: credentials, duplicates, and the activation blob that is made of both. Right, and
+wrong at each layer, from the outside to the inside."""
+import tpmcrypto
+from tpmcrypto import cfb_encrypt, hmac, kdfa, oaep, xor
+from vector_areas import EK_POLICY, MADE, keyed_hash, number, public_2b, rsa_area
+from vector_form import BLOB, Group, Keys, changed, content, document, fixed, name_of, sha256, two
+
+IDENTITY, DUPLICATE = b"IDENTITY\0", b"DUPLICATE\0"
+EK_NAME, SRK_NAME = name_of(Keys.ek), name_of(Keys.srk)
+INTEGRITY, SIZE, INSUFFICIENT = "TPM_RC_INTEGRITY", "TPM_RC_SIZE", "TPM_RC_INSUFFICIENT"
+
+
+def modulus_of(public):
+    return public[-256:]
+
+
+def secret_of(public, label, seed, what):
+    """TPM2B_ENCRYPTED_SECRET; what: names OAEP's own random bytes."""
+    return two(oaep(modulus_of(public), label, seed, fixed(what + ", OAEP", 32)))
+
+
+def pkcs1(public, seed):
+    """The same with the padding of RSAES."""
+    block = b"\0\2" + fixed("padding", 221).replace(b"\0", b"\1") + b"\0" + seed
+    modulus = modulus_of(public)
+    return two(pow(int.from_bytes(block, "big"), 65537, int.from_bytes(modulus, "big")).to_bytes(256, "big"))
+
+
+def ctr_encrypt(key, data):
+    stream = b"".join(tpmcrypto.aes_block(key, i.to_bytes(16, "big")) for i in range(len(data) // 16 + 1))
+    return xor(data, stream)
+
+
+def with_iv(key, data):
+    return cfb_encrypt(key, data, b"\1" * 16)
+
+
+def outer(plain, seed, name, storage=b"STORAGE", integrity=b"INTEGRITY", encrypt=cfb_encrypt, context=None, mac=None):
+    """The outer wrap [P1 23.3.2.3, 24.4, 24.5]: HMAC with its size, ciphertext. mac: another one, of both."""
+    encrypted = encrypt(kdfa(seed, storage, name if context is None else context, 16), plain)
+    mac_key = kdfa(seed, integrity, b"", 32)
+    return two(mac(mac_key, encrypted) if mac else hmac(mac_key, encrypted, name)) + encrypted
+
+
+# ---- Credentials -----------------------------------------------------------------------------------------------------
+
+CREDENTIAL = "P1 r1.59 24"
+
+
+def credential_of(credential, what="credential", name=SRK_NAME, public=Keys.ek, **odd):
+    seed = fixed(what, 32)
+    return {"credential": credential, "name": name, "made": {"seed": seed, "oaep": fixed(what + ", OAEP", 32)},
+            "idObject": two(outer(two(credential), seed, name, **odd)),
+            "encryptedSecret": secret_of(public, IDENTITY, seed, what)}
+
+
+def credential_file():
+    secret = fixed("inner key", 16)
+    base = credential_of(secret)
+    made = base.pop("made")
+    seed, plain = made["seed"], two(secret)
+    group = Group("MakeCredential", "TPM2_MakeCredential to a key, and what TPM2_ActivateCredential says of it. name is "
+                  "that of the object that is activated; made: the random bytes, of the seed and of its OAEP.",
+                  keyPublic=Keys.ek, keyPrivate=Keys.ek_private, tpm="TPM_RC_SUCCESS", **base)
+
+    group.valid("an AES-128 key, bound to a storage root key", CREDENTIAL, made=made)
+    group.valid("one byte", CREDENTIAL, **credential_of(b"\x5a", "one byte"))
+    group.valid("as long as the digest of nameAlg", CREDENTIAL, **credential_of(fixed("long", 32), "long credential"))
+    group.valid("empty", CREDENTIAL, **credential_of(b"", "empty credential"))
+    group.valid("bound to the Name of the key itself", CREDENTIAL, **credential_of(secret, "itself", EK_NAME))
+
+    def wrong(reason, section, flag, tpm, **values):
+        group.invalid(reason, section, flag, tpm=tpm, **values)
+
+    wraps(wrong, Keys.ek, IDENTITY, seed, "encryptedSecret", "24.3")
+    mark = "P1 r1.59 24.4"
+
+    def other(reason, flag, tpm=INTEGRITY, plain=plain, section=mark, name=SRK_NAME, **odd):
+        wrong(reason, section, flag, tpm, idObject=two(outer(plain, seed, name, **odd)))
+    outer_wrongs(other, seed, plain, SRK_NAME)
+    other("bound to another Name", "Name", name=EK_NAME)
+    other("bound to the Name with a size field", "Name", name=two(SRK_NAME))
+    other("bound to a handle", "Name", name=bytes.fromhex("81000001"))
+    other("an initial value that is not zero", "OuterCipher", SIZE, encrypt=with_iv)
+    other("counter mode, which gives the same first block", "OuterCipher", "TPM_RC_SUCCESS", encrypt=ctr_encrypt)
+    other("not encrypted", "OuterCipher", SIZE, encrypt=lambda key, data: data)
+    whole = content(base["idObject"])
+    cut_wrongs(lambda reason, flag, tpm, **v: wrong(reason, "P2 r1.59 12.4.3", flag, tpm, idObject=v["value"]), whole)
+    other("a byte after the credential", "Content", SIZE, plain + b"\0", "P1 r1.59 24.5")
+    other("a credential cut off", "Content", INSUFFICIENT, two(secret)[:-1], "P1 r1.59 24.5")
+    other("a credential without its size", "Content", SIZE, secret, "P1 r1.59 24.5")
+    other("longer than the digest of nameAlg", "Content", SIZE, two(bytes(33)), "P1 r1.59 24.5")
+    return document("MakeCredential", MADE, {**SECRET_NOTES, **OUTER_NOTES,
+                                             "Content": "All layers are right; what is inside is not one TPM2B_DIGEST."},
+                    [group])
+
+
+SECRET_NOTES = {
+    "Label": "The label of OAEP is another. It ends with a zero byte, which is part of it.",
+    "Padding": "The secret is not RSA-OAEP with SHA-256 for both hashes, or not to this key.",
+    "Seed": "What OAEP gives is not a seed of 32 bytes.",
+    "SecretForm": "The TPM2B_ENCRYPTED_SECRET has another size."}
+OUTER_NOTES = {
+    "OuterKeys": "The keys from the seed: KDFa STORAGE with the Name for AES-128, KDFa INTEGRITY without contexts for HMAC.",
+    "OuterCipher": "AES-128 in CFB mode, of 128 bits, with an initial value of zeros.",
+    "OuterIntegrity": "HMAC over ciphertext and Name.",
+    "OuterForm": "Sizes: of the whole, and of the HMAC.",
+    "Name": "It is bound to something else than the Name."}
+
+
+def wraps(wrong, public, label, seed, member, section):
+    """The secret: padding, label, size."""
+    section = "P1 r1.59 " + section
+    other_label = DUPLICATE if label == IDENTITY else IDENTITY
+    short = label[:-1].decode()
+
+    def labelled(reason, bad):
+        wrong(reason, section, "Label", "TPM_RC_VALUE", **{member: secret_of(public, bad, seed, "label")})
+    labelled(f"label {short} without its zero byte", label[:-1])
+    labelled(f"label {short} with two zero bytes", label + b"\0")
+    labelled("no label", b"")
+    labelled(f"label {other_label[:-1].decode()}", other_label)
+    labelled("label SECRET, of a salt", b"SECRET\0")
+    labelled("label in lower case", label.lower())
+    right = secret_of(public, label, seed, "credential")
+    wrong("the padding of PKCS #1 v1.5", "P1 r1.59 B.4", "Padding", "TPM_RC_VALUE", **{member: pkcs1(public, seed)})
+    wrong("one bit of the encrypted seed flipped", "P1 r1.59 B.4", "Padding", "TPM_RC_VALUE", **{member: changed(right)})
+    wrong("the encrypted seed is the modulus", "P1 r1.59 B.4", "Padding", "TPM_RC_SIZE",
+          **{member: two(modulus_of(public))})
+    other = Keys.srk if public == Keys.ek else Keys.ek
+    wrong("encrypted to another key", "P1 r1.59 B.4", "Padding", "TPM_RC_VALUE",
+          **{member: secret_of(other, label, seed, "other key")})
+    wrong("another seed", section, "Seed", INTEGRITY, **{member: secret_of(public, label, fixed("other seed", 32), "other")})
+    wrong("a seed of 33 bytes, whose first 32 are right", section, "Seed", INTEGRITY,
+          **{member: secret_of(public, label, seed + b"\0", "33")})
+    wrong("a seed of 31 bytes", section, "Seed", INTEGRITY, **{member: secret_of(public, label, seed[:-1], "31")})
+    wrong("a size field one too small", "P2 r1.59 11.4.3", "SecretForm", "TPM_RC_SIZE", **{member: two(content(right)[:-1])})
+    wrong("a byte more than the modulus", "P2 r1.59 11.4.3", "SecretForm", "TPM_RC_SIZE",
+          **{member: two(content(right) + b"\0")})
+    wrong("no secret", "P2 r1.59 11.4.3", "SecretForm", "TPM_RC_SIZE", **{member: two(b"")})
+
+
+def outer_wrongs(other, seed, plain, name):
+    """The outer wrap: keys and HMAC."""
+    other("both keys from each other's label", "OuterKeys", storage=b"INTEGRITY", integrity=b"STORAGE")
+    other("the symmetric key without the Name", "OuterKeys", context=b"")
+    other("the seed itself as HMAC key", "OuterKeys", mac=lambda _, c: hmac(seed, c, name))
+    other("the symmetric key as HMAC key", "OuterKeys",
+          mac=lambda _, c: hmac(kdfa(seed, b"STORAGE", name, 16), c, name))
+    other("the HMAC key cut to 16 bytes", "OuterKeys", mac=lambda k, c: hmac(k[:16], c, name))
+    other("the HMAC without the Name", "OuterIntegrity", mac=lambda k, c: hmac(k, c))
+    other("the Name first in the HMAC", "OuterIntegrity", mac=lambda k, c: hmac(k, name, c))
+    other("the HMAC over what is inside, before encryption", "OuterIntegrity", mac=lambda k, c: hmac(k, plain, name))
+    other("a hash instead of an HMAC", "OuterIntegrity", mac=lambda k, c: sha256(c, name))
+    other("one bit of the HMAC flipped", "OuterIntegrity", mac=lambda k, c: changed(hmac(k, c, name)))
+    other("an HMAC of zeros", "OuterIntegrity", mac=lambda k, c: bytes(32))
+    other("no HMAC", "OuterForm", mac=lambda k, c: b"")
+    other("an HMAC cut to 16 bytes", "OuterForm", mac=lambda k, c: hmac(k, c, name)[:16])
+
+
+def cut_wrongs(wrong, whole):
+    """whole: an HMAC with its size, and the ciphertext, without the size of both."""
+    wrong("one bit of the ciphertext flipped", "OuterIntegrity", INTEGRITY, value=two(changed(whole)))
+    wrong("cut off in the ciphertext, sizes right", "OuterIntegrity", INTEGRITY, value=two(whole[:-1]))
+    wrong("a byte after the ciphertext, sizes right", "OuterIntegrity", INTEGRITY, value=two(whole + b"\0"))
+    wrong("no ciphertext", "OuterIntegrity", INTEGRITY, value=two(whole[:34]))
+    wrong("the HMAC without its size", "OuterForm", INTEGRITY, value=two(whole[2:]))
+    wrong("the size of the HMAC larger than the rest", "OuterForm", INTEGRITY, value=two(b"\xff\xff" + whole[2:]))
+    wrong("cut off in the HMAC", "OuterForm", INTEGRITY, value=two(whole[:20]))
+    wrong("empty", "OuterForm", INTEGRITY, value=two(b""))
+
+
+# ---- Duplicates ------------------------------------------------------------------------------------------------------
+
+IMPORT, INNER = "P1 r1.59 23.3", "P1 r1.59 23.3.2.2"
+SENSITIVE = "P2 r1.59 12.3.2.4"
+
+
+def sensitive_2b(key, seed_value, auth=b"", kind=b"\0\x08"):
+    return two(kind + two(auth) + two(seed_value) + two(key))
+
+
+def inner(sensitive, name, key, integrity=None, encrypt=cfb_encrypt):
+    """The inner wrap: hash with its size, sensitive area, both encrypted."""
+    return encrypt(key, two(sha256(sensitive, name) if integrity is None else integrity) + sensitive)
+
+
+def duplicate_of(key, what="duplicate", seed_value=None, auth=b"", public=None):
+    """All values of one duplicate with both wraps."""
+    seed_value = fixed(what + ", seedValue", 32) if seed_value is None else seed_value
+    public = public or keyed_hash(sha256(seed_value, key))
+    inner_key, seed, name = fixed(what + ", inner key", 16), fixed(what, 32), name_of(public)
+    sensitive = sensitive_2b(key, seed_value, auth)
+    encrypted = inner(sensitive, name, inner_key)
+    return {"key": key, "seedValue": seed_value, "authValue": auth, "keyPublic": public, "innerKey": inner_key,
+            "made": {"sensitive": sensitive, "inner": encrypted, "seed": seed, "oaep": fixed(what + ", OAEP", 32)},
+            "duplicate": two(outer(encrypted, seed, name)), "secret": secret_of(Keys.srk, DUPLICATE, seed, what)}
+
+
+def duplicate_file():
+    base = duplicate_of(fixed("HMAC key", 32))
+    made = base.pop("made")
+    keys = {"parentPublic": Keys.srk, "parentPrivate": Keys.srk_private, "tpm": "TPM_RC_SUCCESS"}
+    about = ("An HMAC key, as TPM2_Duplicate gives it out to a new parent, and what TPM2_Import of that parent says of it. "
+             "made: the TPM2B_SENSITIVE, ")
+    both = Group("Duplicate", about + "the same in its inner wrap, and the random bytes of the outer one.",
+                 symmetric="AES-128-CFB", **keys, **base)
+    both.valid("a key of 32 bytes", IMPORT, made=made)
+    both.valid("a key of one byte", IMPORT, **duplicate_of(b"\x5a", "short key"))
+    both.valid("a key as long as the block of SHA-256", IMPORT, **duplicate_of(fixed("64", 64), "long key"))
+    both.valid("a key that may be used by its policy as well", IMPORT, **duplicate_of(
+        fixed("with policy", 32), "policy", fixed("sv", 32),
+        public=keyed_hash(sha256(fixed("sv", 32), fixed("with policy", 32)), policy=EK_POLICY)))
+    inner_wrongs(both, base, made)
+    outer_of_duplicate(both, base, made)
+
+    seed, name, sensitive, inner_wrapped = made["seed"], name_of(base["keyPublic"]), made["sensitive"], made["inner"]
+    alone = Group("Duplicate", about + "and the random bytes of the outer wrap. There is no inner one, so innerKey is empty.",
+                  symmetric="NULL", **keys, **{**base, "innerKey": b"",
+                                               "duplicate": two(outer(sensitive, seed, name))})
+    alone.valid("the outer wrap alone", "P1 r1.59 23.3.2.3", made={**made, "inner": sensitive})
+    alone.invalid("with an inner wrap nevertheless", INNER, "InnerForm", tpm=SIZE, duplicate=base["duplicate"])
+    alone.invalid("bound to another Name", "P1 r1.59 23.3.2.3", "Name", tpm=INTEGRITY,
+                  duplicate=two(outer(sensitive, seed, SRK_NAME)))
+    alone.invalid("one bit of the HMAC flipped", "P1 r1.59 23.3.2.3", "OuterIntegrity", tpm=INTEGRITY,
+                  duplicate=two(outer(sensitive, seed, name, mac=lambda k, c: changed(hmac(k, c, name)))))
+
+    bare = Group("Duplicate", about + "the same in its inner wrap. There is no outer one, as TPM2_Rewrap to TPM_RH_NULL "
+                 "leaves it, so secret is empty: whoever has innerKey reads the key.", symmetric="AES-128-CFB", **keys,
+                 **{**base, "duplicate": two(inner_wrapped), "secret": two(b"")})
+    bare.valid("the inner wrap alone", INNER, made={**made, "seed": b"", "oaep": b""})
+    bare.invalid("one bit of it flipped", INNER, "InnerIntegrity", tpm=INTEGRITY, duplicate=two(changed(inner_wrapped)))
+    bare.invalid("another inner key", INNER, "InnerKey", tpm=INTEGRITY, innerKey=changed(base["innerKey"]))
+    bare.invalid("a byte after it", INNER, "InnerIntegrity", tpm=INTEGRITY, duplicate=two(inner_wrapped + b"\0"))
+    return document("Duplicate and Import", MADE, {**SECRET_NOTES, **OUTER_NOTES, **INNER_NOTES}, [both, alone, bare])
+
+
+INNER_NOTES = {
+    "InnerKey": "The inner key is another, or of another size.",
+    "InnerCipher": "AES-128 in CFB mode, of 128 bits, with an initial value of zeros.",
+    "InnerIntegrity": "A hash (not an HMAC) over TPM2B_SENSITIVE, with its size, and Name.",
+    "InnerForm": "Sizes, and the order of both wraps.",
+    "Sensitive": "All wraps are right; the sensitive area inside is malformed, or is not that of this public area.",
+    "Attributes": "The public area claims what a key that comes from outside cannot have."}
+
+
+def inner_wrongs(group, base, made):
+    key, seed, public = base["innerKey"], made["seed"], base["keyPublic"]
+    name, sensitive = name_of(public), made["sensitive"]
+
+    def wrong(reason, flag, tpm=INTEGRITY, section=INNER, encrypted=None, public=public, **values):
+        if encrypted is not None:
+            values["duplicate"] = two(outer(encrypted, seed, name_of(public)))
+        group.invalid(reason, section, flag, tpm=tpm, keyPublic=public, **values)
+    wrong("one bit of the inner key flipped", "InnerKey", innerKey=changed(key))
+    wrong("an inner key of 32 bytes", "InnerKey", SIZE, innerKey=key + bytes(16))
+    wrong("no inner key", "InnerKey", SIZE, innerKey=b"")
+    wrong("an initial value that is not zero", "InnerCipher", encrypted=inner(sensitive, name, key, encrypt=with_iv))
+    wrong("counter mode", "InnerCipher", encrypted=inner(sensitive, name, key, encrypt=ctr_encrypt))
+    wrong("not encrypted", "InnerCipher", encrypted=inner(sensitive, name, key, encrypt=lambda k, data: data))
+    wrong("the hash without the Name", "InnerIntegrity", encrypted=inner(sensitive, name, key, sha256(sensitive)))
+    wrong("the Name first in the hash", "InnerIntegrity", encrypted=inner(sensitive, name, key, sha256(name, sensitive)))
+    wrong("the hash over the area without its size", "InnerIntegrity",
+          encrypted=inner(sensitive, name, key, sha256(content(sensitive), name)))
+    wrong("the hash with the parent's Name", "InnerIntegrity",
+          encrypted=inner(sensitive, name, key, sha256(sensitive, SRK_NAME)))
+    wrong("an HMAC with the inner key instead of a hash", "InnerIntegrity",
+          encrypted=inner(sensitive, name, key, hmac(key, sensitive, name)))
+    wrong("one bit of the hash flipped", "InnerIntegrity",
+          encrypted=inner(sensitive, name, key, changed(sha256(sensitive, name))))
+    wrong("one bit of the encrypted key flipped, outer wrap right", "InnerIntegrity", encrypted=changed(made["inner"]))
+    wrong("a byte after the sensitive area, not hashed", "InnerIntegrity", encrypted=inner(
+        sensitive + b"\0", name, key, sha256(sensitive, name)))
+    wrong("no hash", "InnerForm", encrypted=inner(sensitive, name, key, b""))
+    wrong("the hash cut to 16 bytes", "InnerForm", encrypted=inner(sensitive, name, key, sha256(sensitive, name)[:16]))
+    wrong("the hash without its size", "InnerForm", encrypted=cfb_encrypt(key, sha256(sensitive, name) + sensitive))
+    wrong("cut off in the sensitive area", "InnerForm", encrypted=made["inner"][:-1])
+    wrong("empty", "InnerForm", encrypted=b"")
+    wrong("the two wraps exchanged", "InnerForm",
+          duplicate=two(cfb_encrypt(key, outer(two(sha256(sensitive, name)) + sensitive, seed, name))))
+
+    def inside(reason, tpm, area):
+        wrong(reason, "Sensitive", tpm, SENSITIVE, encrypted=inner(area, name, key))
+    secret, value = base["key"], base["seedValue"]
+    inside("a byte after the sensitive area, hashed with it", SIZE, sensitive + b"\0")
+    inside("the size of the sensitive area one too large", INSUFFICIENT, number(len(sensitive) - 1, 2) + content(sensitive))
+    inside("the size of the sensitive area one too small", SIZE, number(len(sensitive) - 3, 2) + content(sensitive))
+    inside("the sensitive area of an RSA key", "TPM_RC_TYPE", sensitive_2b(secret, value, kind=b"\0\1"))
+    inside("the sensitive area of an unknown type", "TPM_RC_TYPE", sensitive_2b(secret, value, kind=b"\x77\x77"))
+    inside("another key than unique says", "TPM_RC_BINDING", sensitive_2b(changed(secret), value))
+    inside("another seedValue than unique says", "TPM_RC_BINDING", sensitive_2b(secret, changed(value)))
+    inside("no seedValue", "TPM_RC_BINDING", sensitive_2b(secret, b""))
+    inside("the key one byte longer than the area", INSUFFICIENT,
+           two(b"\0\x08" + two(b"") + two(value) + number(33, 2) + secret))
+    inside("key and seedValue exchanged", "TPM_RC_BINDING", sensitive_2b(value, secret))
+
+    def claims(reason, attributes):
+        area = keyed_hash(public[-32:], attributes=attributes)
+        wrong(reason, "Attributes", "TPM_RC_ATTRIBUTES", "P3 r1.59 13.3", public=area,
+              encrypted=inner(sensitive, name_of(area), key))
+    claims("the key claims fixedTPM", "00040442")
+    claims("the key claims fixedParent", "00040450")
+    claims("the key claims both", "00040452")
+
+
+def outer_of_duplicate(group, base, made):
+    seed, name, encrypted = made["seed"], name_of(base["keyPublic"]), made["inner"]
+    section = "P1 r1.59 23.3.2.3"
+
+    def wrong(reason, where, flag, tpm, **values):
+        group.invalid(reason, where, flag, tpm=tpm, **values)
+
+    def other(reason, flag, tpm=INTEGRITY, name=name, **odd):
+        wrong(reason, section, flag, tpm, duplicate=two(outer(encrypted, seed, name, **odd)))
+    wraps(wrong, Keys.srk, DUPLICATE, seed, "secret", "23.3.2.3")
+    outer_wrongs(other, seed, encrypted, name)
+    other("an initial value that is not zero", "OuterCipher", encrypt=with_iv)
+    other("counter mode", "OuterCipher", encrypt=ctr_encrypt)
+    other("not encrypted: the inner wrap stands open", "OuterCipher", encrypt=lambda key, data: data)
+    other("bound to the parent's Name", "Name", name=SRK_NAME)
+    other("bound to the Name with a size field", "Name", name=two(name))
+    cut_wrongs(lambda reason, flag, tpm, **v: wrong(reason, section, flag, tpm, duplicate=v["value"]),
+               content(base["duplicate"]))
+
+
+# ---- The activation blob ---------------------------------------------------------------------------------------------
+
+FIELDS = ("idObject", "encryptedSecret", "duplicate", "duplicateSecret", "keyPublic", "encUri")
+BLOB_AT, STEP_7 = "spec-notes.md, The activation blob", "spec-notes.md, The ten steps"
+
+
+def blob_of(what, key, text, ek=Keys.ek, srk=Keys.srk, attributes="00040440", policy=b""):
+    """All six fields, and what comes out."""
+    inner_key = fixed(what + ", inner key", 16)
+    seed_value = fixed(what + ", seedValue", 32)
+    public = keyed_hash(sha256(seed_value, key), attributes=attributes, policy=policy)
+    credential = credential_of(inner_key, what + ", credential", name_of(srk), ek)
+    seed = fixed(what + ", duplicate", 32)
+    wrapped = outer(inner(sensitive_2b(key, seed_value), name_of(public), inner_key), seed, name_of(public))
+    return {"idObject": credential["idObject"], "encryptedSecret": credential["encryptedSecret"],
+            "duplicate": two(wrapped), "duplicateSecret": secret_of(srk, DUPLICATE, seed, what), "keyPublic": public,
+            "encUri": two(cfb_encrypt(inner_key, text.encode("utf-16-le"))), "innerKey": inner_key, "key": key, "uri": text}
+
+
+def blobs_file():
+    known = {field: bytes.fromhex(BLOB["parts"][part]) for field, part in zip(
+        FIELDS, ("idObject", "encSecret", "private", "dupSecret", "public", "data"))}
+    group = Group("ActivationBlob", "A blob is its seven members from idObject to rest, one after the other. EK and SRK "
+                  "open it: out comes key, whose HMAC over message is signature.", ekPublic=Keys.ek,
+                  ekPrivate=Keys.ek_private, srkPublic=Keys.srk, srkPrivate=Keys.srk_private, **known, rest=b"",
+                  innerKey=bytes.fromhex(BLOB["dbg"]["innerKey"]), key=bytes.fromhex(BLOB["dbg"]["hmacKey"]), uri="",
+                  message=BLOB["msg"].encode(), signature=bytes.fromhex(BLOB["sig"]))
+    group.valid("activation-blob.json, which Node's crypto has made and Microsoft's client has activated", BLOB_AT)
+
+    def right(reason, what, text, **other):
+        blob = blob_of(what, fixed(what, 32), text, **other)
+        group.valid(reason, BLOB_AT, **blob, signature=hmac(blob["key"], BLOB["msg"].encode()))
+        return blob
+    right("with the text of a hub and a deviceId", "with text", "hub-a.example/boiler-7")
+    right("a key with a policy besides its authValue", "with policy", "h/d", policy=EK_POLICY)
+    group.acceptable("bytes after the sixth field: Microsoft's clients take no notice", BLOB_AT, "Form", rest=b"\0\0")
+
+    def wrong(reason, flag, section=BLOB_AT, **values):
+        group.invalid(reason, section, flag, **values)
+    for field, what in zip(FIELDS, ("the credential", "its secret", "the duplicate", "its secret", "the key's public area")):
+        wrong(f"{field} cut off by a byte, its size unchanged", "Form", **{field: known[field][:-1]})
+        wrong(f"one bit of {field} flipped: {what}", "Bit", **{field: changed(known[field])})
+    wrong("ends after the fifth field", "Form", encUri=b"")
+    wrong("ends after the fourth field", "Form", encUri=b"", keyPublic=b"")
+    wrong("empty", "Form", **{field: b"" for field in FIELDS})
+    wrong("begins with the head of a file of tpm2-tools", "Form", idObject=bytes.fromhex("badcc0de00000001") + known["idObject"])
+    wrong("the size of the sixth field larger than the rest", "Form", encUri=b"\0\1")
+    wrong("the two secrets exchanged", "Order", encryptedSecret=known["duplicateSecret"], duplicateSecret=known["encryptedSecret"])
+    wrong("credential and duplicate exchanged", "Order", idObject=known["duplicate"], duplicate=known["idObject"])
+    mixed = blob_of("mixed", fixed("mixed", 32), "")
+    wrong("credential and its secret of another blob", "Mixed", STEP_7,
+          **{f: mixed[f] for f in FIELDS[:2]})
+    wrong("duplicate and its secret of another blob", "Mixed", STEP_7, **{f: mixed[f] for f in FIELDS[2:4]})
+    wrong("the public area of another blob", "Mixed", STEP_7, keyPublic=mixed["keyPublic"])
+    swapped = blob_of("swapped", fixed("swapped", 32), "", Keys.srk, Keys.ek)
+    wrong("wrapped to EK and SRK the wrong way round", "Keys", STEP_7, **{f: swapped[f] for f in FIELDS})
+    for attributes, what in (("00060440", "may also decrypt"), ("00050440", "is restricted, so it signs only what the TPM made"),
+                             ("00020440", "decrypts instead of signing"), ("00000440", "is data, not a key")):
+        odd = blob_of(what, fixed(what, 32), "", attributes=attributes)
+        wrong(f"a key that {what}", "KeyKind", **{f: odd[f] for f in FIELDS})
+    wrong("an RSA key instead of an HMAC key", "KeyKind",
+          keyPublic=public_2b(rsa_area(0x40440, b"", modulus_of(Keys.srk), symmetric=number(0x10, 2))))
+    odd = blob_of("no authValue", fixed("no authValue", 32), "", attributes="00040400")
+    wrong("a key without userWithAuth: its authValue does not open it", "KeyKind", **{f: odd[f] for f in FIELDS})
+    return document("Activation blob", MADE + "; the first group's blob by Node's crypto (README.md)", {
+        "Form": "The six fields are not whole TPM2Bs.",
+        "Bit": "One bit of a field flipped.",
+        "Order": "Whole fields in each other's place.",
+        "Mixed": "Each half is right, of another challenge.",
+        "Keys": "Right for keys in other roles.",
+        "KeyKind": "Field 5 must be an HMAC-SHA-256 key that signs, by its authValue, and is not restricted."}, [group])

@@ -29,8 +29,7 @@ def key_of(session, odd=()):
 
 
 def hmac_key(session, auth, odd=()):
-    if "zeros kept" not in odd:
-        auth = auth.rstrip(b"\0")
+    auth = auth.rstrip(b"\0")  # for HMAC no difference as long as the key is not longer than its block
     if (is_policy(session) and "authValue in a policy session's HMAC" not in odd) or "no authValue" in odd:
         auth = b""
     key = key_of(session, odd)
@@ -198,13 +197,11 @@ FORMS = {
 }
 # The mistakes in a command: what, and in which form a TPM notices it. Where none is named, in the first.
 FIRST, POLICY, SECOND, THREE = (list(FORMS)[i] for i in (0, 7, 8, 9))
-ZEROS = list(FORMS)[2]
 MISTAKES = [
     ("start nonces exchanged", "SessionKey", KEY_AT, FIRST),
     ("label SECRET", "SessionKey", KEY_AT, FIRST),
     ("no authValue", "HmacKey", AUTH_AT, FIRST),
     ("authValue first", "HmacKey", AUTH_AT, FIRST),
-    ("zeros kept", "HmacKey", AUTH_AT, ZEROS),
     ("authValue in a policy session's HMAC", "HmacKey", AUTH_AT, POLICY),
     ("cpHash before encryption", "CpHash", CP_AT, FIRST),
     ("handles instead of Names", "CpHash", CP_AT, FIRST),

@@ -81,13 +81,19 @@ def template_vector(c):
 # ---- What is wrapped -------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
-def seeded(seed):
-    """pytss draws this seed. (With unittest.mock it would take itself for documentation, and make no objects.)"""
-    drawn, crypto.secrets = crypto.secrets, types.SimpleNamespace(token_bytes=lambda _: seed)
+def pytss_with(**names):
+    """pytss's cryptography with other values for some of its names: the seed that it draws; and the parent's key, which
+    takes it long to put together. (With unittest.mock it would take itself for documentation, and make no objects.)"""
+    before = {name: getattr(crypto, name) for name in names}
+    vars(crypto).update(names)
     try:
         yield
     finally:
-        crypto.secrets = drawn
+        vars(crypto).update(before)
+
+
+def drawing(seed):
+    return types.SimpleNamespace(token_bytes=lambda _: seed)
 
 
 def credential_vector(c):
@@ -98,7 +104,7 @@ def credential_vector(c):
         demand(seed == raw(c["made"]["seed"]))
     area = public_of(raw(c["keyPublic"]))
     demand(area.publicArea.unique.rsa == modulus(c["keyPrivate"]) and len(seed) == 32)
-    with seeded(seed):
+    with pytss_with(secrets=drawing(seed)):
         id_object, _ = utils.make_credential(area, raw(c["credential"]), TPM2B_NAME(raw(c["name"])))
     demand(id_object.marshal() == raw(c["idObject"]))
 
@@ -108,29 +114,35 @@ def modulus(der):
 
 
 def duplicate_vector(c):
-    """pytss's unwrap. It has none for a duplicate without outer wrap."""
+    """pytss's unwrap, and its wrap again. It has neither for a duplicate without outer wrap."""
     if c["secret"] == "0000" and c["symmetric"] != "NULL" and "SecretForm" not in c["flags"]:
         return SKIPPED
-    private = TPMT_SENSITIVE(sensitiveType=TPM2_ALG.RSA)
-    private.sensitive.rsa = private_key(c["parentPrivate"]).private_numbers().p.to_bytes(128, "big")
     public, parent = public_of(raw(c["keyPublic"])), public_of(raw(c["parentPublic"]))
     inner = {} if c["symmetric"] == "NULL" else {"symkey": raw(c["innerKey"]), "symdef": aes_128_cfb()}
     demand(len(raw(c["innerKey"])) == (16 if inner else 0))
     whole_2b(raw(c["duplicate"]))
-    whole_2b(raw(c["secret"]))
-    opened = utils.unwrap(parent.publicArea, private, public, TPM2B_PRIVATE.unmarshal(raw(c["duplicate"]))[0],
-                          TPM2B_ENCRYPTED_SECRET.unmarshal(raw(c["secret"]))[0], **inner)
-    area = opened.sensitiveArea
+    key = private_key(c["parentPrivate"])
+    seed = key.decrypt(whole_2b(raw(c["secret"])), oaep(b"DUPLICATE\0"))
+    demand(len(seed) == 32 and parent.publicArea.unique.rsa == modulus(c["parentPrivate"]))
+    with pytss_with(private_to_key=lambda *_: key, secrets=drawing(seed)):
+        opened = utils.unwrap(parent.publicArea, TPMT_SENSITIVE(), public, TPM2B_PRIVATE.unmarshal(raw(c["duplicate"]))[0],
+                              TPM2B_ENCRYPTED_SECRET.unmarshal(raw(c["secret"]))[0], **inner)
+        demand(utils.wrap(parent.publicArea, public, opened, **inner)[1].marshal() == raw(c["duplicate"]))
+    sensitive_vector(c, public.publicArea, opened.sensitiveArea)
+    if "made" in c:
+        whole = opened.marshal()
+        integrity = b"\0\x20" + hashlib.sha256(whole + bytes(public.get_name())).digest()
+        made_inner = encrypt(raw(c["innerKey"]), bytes(16), integrity + whole) if inner else whole
+        demand((whole, made_inner, seed) == tuple(raw(c["made"][m]) for m in ("sensitive", "inner", "seed")))
+
+
+def sensitive_vector(c, public, area):
+    """It is a keyed hash, that of the public area, which claims nothing that it cannot have."""
     demand(area.sensitiveType == TPM2_ALG.KEYEDHASH)
     key, seed_value = bytes(area.sensitive.bits), bytes(area.seedValue)
     demand((key, seed_value, bytes(area.authValue)) == (raw(c["key"]), raw(c["seedValue"]), raw(c["authValue"])))
-    demand(hashlib.sha256(seed_value + key).digest() == bytes(public.publicArea.unique.keyedHash))
-    demand(not public.publicArea.objectAttributes & (TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT))
-    if "made" in c:
-        seed = private_key(c["parentPrivate"]).decrypt(whole_2b(raw(c["secret"])), oaep(b"DUPLICATE\0"))
-        made_inner = opened.marshal() if not inner else encrypt(raw(c["innerKey"]), bytes(16), b"\0\x20" + hashlib.sha256(
-            opened.marshal() + bytes(public.get_name())).digest() + opened.marshal())
-        demand((opened.marshal(), made_inner, seed) == tuple(raw(c["made"][m]) for m in ("sensitive", "inner", "seed")))
+    demand(hashlib.sha256(seed_value + key).digest() == bytes(public.unique.keyedHash))
+    demand(not public.objectAttributes & (TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT))
 
 
 def blob_vector(c):

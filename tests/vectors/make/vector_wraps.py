@@ -133,7 +133,7 @@ def wraps(wrong, public, label, seed, member, section):
           **{member: secret_of(other, label, seed, "other key")})
     wrong("another seed", section, "Seed", INTEGRITY, **{member: secret_of(public, label, fixed("other seed", 32), "other")})
     wrong("a seed of 33 bytes, whose first 32 are right", section, "Seed", INTEGRITY,
-          **{member: secret_of(public, label, seed + b"\0", "33")})
+          **{member: secret_of(public, label, seed + b"\1", "33")})
     wrong("a seed of 31 bytes", section, "Seed", INTEGRITY, **{member: secret_of(public, label, seed[:-1], "31")})
     wrong("a size field one too small", "P2 r1.59 11.4.3", "SecretForm", "TPM_RC_SIZE", **{member: two(content(right)[:-1])})
     wrong("a byte more than the modulus", "P2 r1.59 11.4.3", "SecretForm", "TPM_RC_SIZE",

@@ -20,18 +20,10 @@ ACTIVATE, HMAC = 0x147, 0x155
 AES_128_CFB, NO_ALGORITHM = raw("000600800043"), raw("0010")
 SRK_TEMPLATE = raw("001a0001000b00030472000000060080004300100800000000000000")
 NO_SECRET = raw("000400000000")  # TPM2B_SENSITIVE_CREATE: no authValue, no data
-CODES = {0x02: "ATTRIBUTES", 0x03: "HASH", 0x04: "VALUE", 0x07: "KEY_SIZE", 0x09: "MODE", 0x0A: "TYPE", 0x0B: "HANDLE",
-         0x0D: "RANGE", 0x0E: "AUTH_FAIL", 0x12: "SCHEME", 0x15: "SIZE", 0x16: "SYMMETRIC", 0x17: "TAG", 0x18: "SELECTOR",
-         0x1A: "INSUFFICIENT", 0x1C: "KEY", 0x1F: "INTEGRITY", 0x21: "RESERVED_BITS", 0x22: "BAD_AUTH", 0x25: "BINDING"}
 
 
 class Refused(Exception):
-    """The TPM's response code, and its name without the number of handle, session or parameter."""
-
-    def __init__(self, code):
-        self.code = code
-        self.name = f"TPM_RC_{CODES.get(code & 0x3F, hex(code & 0x3F))}" if code & 0x80 else hex(code)
-        super().__init__(f"{code:#x}, {self.name}")
+    """The TPM has answered with this response code."""
 
 
 def u32(value):
@@ -66,7 +58,7 @@ class Tpm:
         _, size, code = struct.unpack(">HII", head)
         whole = head + self.receive(size - 10)
         if code:
-            raise Refused(code)
+            raise Refused(hex(code))
         return whole
 
     def __call__(self, code, *parts, handles=(), auths=None):
@@ -78,6 +70,9 @@ class Tpm:
         body += b"".join(parts)
         tag = 0x8001 if auths is None else 0x8002
         return self.transact(struct.pack(">HII", tag, 10 + len(body), code) + body)[10:]
+
+    def startup(self):
+        self(0x144, bytes(2))
 
     def flush(self, handle):
         self(FLUSH, u32(handle))

@@ -4,6 +4,7 @@
 
 Usage: tests/vectors/make/generate.py [--check]
 With --check nothing is written; the exit status is 1 if a file differs from what generate.py would write."""
+import json
 import sys
 
 sys.dont_write_bytecode = True
@@ -28,13 +29,36 @@ FILES = {
 }
 
 
+BEGIN, END = "<!-- flags: written by make vectors -->\n", "<!-- end of flags -->\n"
+
+
+def flag_table(documents):
+    """For the page: the files, their counts, and their flags as their notes explain them."""
+    lines = ["| file | valid | invalid | acceptable | flags |", "|---|--:|--:|--:|---|"]
+    for name, text in documents.items():
+        whole = json.loads(text)
+        results = [test["result"] for group in whole["testGroups"] for test in group["tests"]]
+        flags = "<br>".join(f"**{flag}**: {note}" for flag, note in whole["notes"].items())
+        counts = " | ".join(str(results.count(result)) for result in ("valid", "invalid", "acceptable"))
+        lines.append(f"| {name} | {counts} | {flags} |")
+    return "\n".join(lines) + "\n"
+
+
+def everything():
+    """All files that are written, with their texts."""
+    documents = {name: make() for name, make in FILES.items()}
+    page = (VECTORS / "README.md").read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN)
+    return {**documents, "README.md": before + BEGIN + flag_table(documents) + END + rest.split(END)[1]}
+
+
 def main(*arguments):
     wrong = 0
-    for name, make in FILES.items():
-        path, text = VECTORS / name, make()
+    for name, text in everything().items():
+        path = VECTORS / name
         if list(arguments) != ["--check"]:
-            path.write_text(text, encoding="ascii")
-        elif not path.exists() or path.read_text(encoding="ascii") != text:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
             print(f"{path} is not what generate.py writes", file=sys.stderr)
             wrong = 1
     return wrong

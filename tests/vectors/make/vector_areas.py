@@ -133,7 +133,6 @@ def names_file():
     right("a storage root key", srk)
     right("an endorsement key", public_2b(EK_AREA))
     right("a hardened storage root key", public_2b(HARDENED_AREA))
-    right("the template of an EK, whose unique is 256 zero bytes", public_2b({**EK_AREA, "unique": two(bytes(256))}))
     right("a software key for decryption, which is neither fixed nor restricted, so without an algorithm for children",
           public_2b(rsa_area(0x20440, b"", SRK_MODULUS, symmetric=number(0x10, 2))))
     right("the HMAC key of an activation blob", keyed_hash(digest))
@@ -183,10 +182,6 @@ def names_file():
 BITS = {1: "fixedTPM", 2: "stClear", 4: "fixedParent", 5: "sensitiveDataOrigin", 6: "userWithAuth",
         7: "adminWithPolicy", 10: "noDA", 11: "encryptedDuplication", 16: "restricted", 17: "decrypt",
         18: "sign or encrypt", 19: "x509sign"}
-# What TPM2_LoadExternal says of a public area [P2 8.3.3; P3 12.3]: reserved bits are refused by the unmarshalling; a
-# restricted key has one purpose, and x509sign needs sign.
-RESERVED, INCONSISTENT, LOADED = "TPM_RC_RESERVED_BITS", "TPM_RC_ATTRIBUTES", "TPM_RC_SUCCESS"
-
 
 def flip(group, area, roles, free=()):
     """Every bit of the attributes, one after the other."""

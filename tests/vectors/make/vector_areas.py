@@ -276,7 +276,7 @@ def policies_file():
     secret = {"command": "PolicySecret", "name": ENDORSEMENT, "policyRef": b""}
     group = Group("Policy", "policyDigest of a session with SHA-256 after these commands, which begins with 32 zero bytes.",
                   steps=[secret])
-    code = {c: {"command": "PolicyCommandCode", "code": number(c)} for c in (IMPORT, LOAD, 0x147, 0x14B)}
+    code = {c: {"command": "PolicyCommandCode", "code": number(c)} for c in (IMPORT, LOAD, 0x147, 0x152)}
     both = [policy_command_code(IMPORT), policy_command_code(LOAD)]
     group.valid("no command at all", "P1 r1.59 19.7.1", steps=[], digest=bytes(32))
     group.valid("policy A of an EK: the endorsement hierarchy's authValue", secret_at, digest=EK_POLICY)
@@ -284,7 +284,7 @@ def policies_file():
     group.valid("with a policyRef", secret_at, steps=[{**secret, "policyRef": b"ref"}],
                 digest=policy_secret(ENDORSEMENT, b"ref"))
     for c, what in ((IMPORT, "TPM2_Import"), (LOAD, "TPM2_Load"), (0x147, "TPM2_ActivateCredential"),
-                    (0x14B, "TPM2_Duplicate")):
+                    (0x152, "TPM2_Rewrap")):
         group.valid(f"only {what}", code_at, steps=[code[c]], digest=policy_command_code(c))
     branches = {"command": "PolicyOR", "digests": both}
     group.valid("the hardened SRK, by its first branch: TPM2_Import or TPM2_Load", or_at,

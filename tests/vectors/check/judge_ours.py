@@ -24,8 +24,8 @@ def session_question(case):
     out = [case["commandCode"], case["handles"][0], case["names"][0], case["parameters"], case["response"],
            f"{len(case['sessions']):02x}"]
     for s in case["sessions"]:
-        out += [s[m] for m in ("handle", "salt", "nonceTpmStart", "nonceCallerStart", "nonceTpm", "nonceCaller", "authValue",
-                               "authValueThen", "attributes")]
+        out += [s[m] for m in ("handle", "salt", "nonceTpmStart", "nonceCallerStart", "nonceTpm", "nonceCaller",
+                               "authValue", "authValueThen", "attributes")]
     return ("session", *out)
 
 
@@ -44,13 +44,15 @@ def questions_of(kind, c):
     """Pairs of a question and what judges its answer; None if our code does not deal with this."""
     made = c.get("made")
     if kind == "Kdfa":
-        return [(("kdfa", c["key"], text(c["label"]), c["contextU"], c["contextV"], f"{c['bits'] // 8:02x}"), [c["out"]])]
+        size = f"{c['bits'] // 8:02x}"
+        return [(("kdfa", c["key"], text(c["label"]), c["contextU"], c["contextV"], size), [c["out"]])]
     if kind == "Name":
         return [(("name", c["public"]), [c["name"]])]
     if kind == "Template":
         return [(("role", area_of(c)), [text(c["role"])])]
     if kind == "MakeCredential":
-        out = [(("credential-open", c["keyPrivate"], c["name"], c["idObject"], c["encryptedSecret"]), [c["credential"]])]
+        wrapped = (c["idObject"], c["encryptedSecret"])
+        out = [(("credential-open", c["keyPrivate"], c["name"], *wrapped), [c["credential"]])]
         return out + ([(("credential-make", c["keyPublic"], c["name"], c["credential"], made["seed"], made["oaep"]),
                         [c["idObject"] + c["encryptedSecret"]])] if made else [])
     if kind == "Duplicate":

@@ -92,12 +92,12 @@ class TpmJudge:
     def duplicate(self, c):
         parent = self.tpm.key(c["parentPublic"], c["parentPrivate"])
         symmetric = NO_ALGORITHM if c["symmetric"] == "NULL" else AES_128_CFB
-        mac = self.signs(parent, raw(c["innerKey"]), raw(c["keyPublic"]), raw(c["duplicate"]), raw(c["secret"]), symmetric,
-                         TEXT)
+        wrapped = (raw(c["keyPublic"]), raw(c["duplicate"]), raw(c["secret"]))
+        mac = self.signs(parent, raw(c["innerKey"]), *wrapped, symmetric, TEXT)
         return mac == hmac.digest(raw(c["key"]), TEXT, "sha256")
 
     def blob(self, c):
-        """Step 7. No TPM sees the sixth field, nor whether fields are whole; and a key of another kind is all right to it."""
+        """Step 7. No TPM sees the sixth field, nor whether fields are whole; and it takes a key of another kind."""
         if set(c["flags"]) & {"KeyKind", "Form"}:
             return None
         ek, srk = self.tpm.key(c["ekPublic"], c["ekPrivate"]), self.tpm.key(c["srkPublic"], c["srkPrivate"])

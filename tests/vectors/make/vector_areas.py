@@ -46,7 +46,7 @@ def kdfa_file():
     right("a label of one letter", label="K")
 
     def wrong(reason, flag, text, size=16, **odd):
-        group.invalid(reason, KDFA, flag, out=kdfa_odd(key, text, size, **odd), **({"bits": 8 * size} if size != 16 else {}))
+        group.invalid(reason, KDFA, flag, out=kdfa_odd(key, text, size, **odd), bits=8 * size)
     wrong("the label without its zero byte", "NoZeroByte", kdfa_text("STORAGE", u, v, 128, b""))
     wrong("the label with two zero bytes: its own, and one as a separator", "NoZeroByte",
           kdfa_text("STORAGE", u, v, 128, b"\0\0"))
@@ -62,7 +62,8 @@ def kdfa_file():
     wrong("a counter that begins with 0", "Counter", kdfa_text("STORAGE", u, v, 128), first=0)
     wrong("a little-endian counter", "Counter", kdfa_text("STORAGE", u, v, 128), order="<I")
     one = kdfa_odd(key, kdfa_text("STORAGE", u, v, 512), 32)
-    group.invalid("the first block twice: the counter does not move", KDFA, "Counter", "TwoBlocks", bits=512, out=one * 2)
+    group.invalid("the first block twice: the counter does not move", KDFA, "Counter", "TwoBlocks", bits=512,
+                  out=one * 2)
     each = [kdfa_odd(key, kdfa_text("STORAGE", u, v, 256), 32, first=i) for i in (1, 2)]
     group.invalid("each block with its own length instead of the whole one", KDFA, "Length", "TwoBlocks", bits=512,
                   out=b"".join(each))
@@ -242,8 +243,8 @@ def templates_file():
     srk.invalid("an endorsement key", srk_section, "OtherRole", **EK_AREA)
     parameters(srk, SRK_AREA, srk_section)
 
-    hardened = Group("Template", "An SRK that TPM2_Rewrap cannot use (spec-notes.md, \"Which SRK may be trusted\"). " + form,
-                     role="hardened SRK", **HARDENED_AREA)
+    hardened = Group("Template", "An SRK that TPM2_Rewrap cannot use: spec-notes.md, \"Which SRK may be trusted\". "
+                     + form, role="hardened SRK", **HARDENED_AREA)
     ours = "spec-notes.md"
     hardened.valid("a hardened SRK: 0x00030432, policy \"TPM2_Import or TPM2_Load\"", ours)
     flip(hardened, HARDENED_AREA, "an SRK")
@@ -274,7 +275,7 @@ def policy_secret(name, ref=b"", before=bytes(32)):
 def policies_file():
     secret_at, code_at, or_at = "P3 r1.59 23.4", "P3 r1.59 23.11", "P3 r1.59 23.6"
     secret = {"command": "PolicySecret", "name": ENDORSEMENT, "policyRef": b""}
-    group = Group("Policy", "policyDigest of a session with SHA-256 after these commands, which begins with 32 zero bytes.",
+    group = Group("Policy", "policyDigest of a session after these commands. It begins with 32 zero bytes.",
                   steps=[secret])
     code = {c: {"command": "PolicyCommandCode", "code": number(c)} for c in (IMPORT, LOAD, 0x147, 0x152)}
     both = [policy_command_code(IMPORT), policy_command_code(LOAD)]
@@ -307,8 +308,8 @@ def policies_file():
     wrong("the code of PolicyCommandCode instead of PolicySecret", "PolicyUpdate", secret_at,
           sha256(sha256(bytes(32), number(0x16C), ENDORSEMENT)))
     wrong("policy A with one bit flipped", "PolicyUpdate", secret_at, changed(EK_POLICY))
-    wrong("the command's code in two bytes", "CommandCode", code_at, sha256(bytes(32), number(0x16C), number(IMPORT, 2)),
-          steps=[code[IMPORT]])
+    wrong("the command's code in two bytes", "CommandCode", code_at,
+          sha256(bytes(32), number(0x16C), number(IMPORT, 2)), steps=[code[IMPORT]])
     wrong("a second hash, as PolicySecret has it", "CommandCode", code_at, sha256(policy_command_code(IMPORT)),
           steps=[code[IMPORT]])
     wrong("TPM2_Load instead of TPM2_Import", "CommandCode", code_at, policy_command_code(LOAD), steps=[code[IMPORT]])

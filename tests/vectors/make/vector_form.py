@@ -12,7 +12,6 @@ sys.path.insert(0, str(VECTORS.parent / "walkthrough"))
 
 from tpmcrypto import sha256, two  # noqa: E402
 
-ZERO = bytes(16)
 SHA256_ID = bytes.fromhex("000b")
 
 
@@ -97,4 +96,4 @@ def document(algorithm, source, notes, groups):
     return json.dumps(whole, indent=1, ensure_ascii=True) + "\n"
 
 
-__all__ = ["BLOB", "Group", "Keys", "SHA256_ID", "ZERO", "changed", "content", "document", "fixed", "name_of", "sha256", "two"]
+__all__ = ["BLOB", "Group", "Keys", "changed", "content", "document", "fixed", "name_of", "sha256", "two"]

@@ -149,8 +149,8 @@ def answer_of(e, response):
 # ---- The vectors -----------------------------------------------------------------------------------------------------
 
 def session(what, attributes, auth=b"", auth_then=None, salt=True, handle="02000000"):
-    nonces = {name: fixed(f"{what}: {name}", 32) for name in ("nonceTpmStart", "nonceCallerStart", "nonceTpm", "nonceCaller",
-                                                             "nonceTpmNext")}
+    names = ("nonceTpmStart", "nonceCallerStart", "nonceTpm", "nonceCaller", "nonceTpmNext")
+    nonces = {name: fixed(f"{what}: {name}", 32) for name in names}
     return {"handle": bytes.fromhex(handle), "salt": fixed(what + ": salt", 32) if salt else b"", **nonces,
             "authValue": auth, "authValueThen": auth if auth_then is None else auth_then,
             "attributes": bytes([attributes])}
@@ -180,7 +180,8 @@ FORMS = {
     "one salted session that authorizes, decrypts and encrypts": lambda: sign(session("one", BOTH, b"pw")),
     "its key has no authValue": lambda: sign(session("empty", BOTH)),
     "an authValue that ends with zeros, which do not count": lambda: sign(session("zeros", BOTH, b"pw\0\0")),
-    "neither salted nor bound: the authValue is the only key": lambda: sign(session("unsalted", BOTH, b"pw", salt=False)),
+    "neither salted nor bound: the authValue is the only key": lambda: sign(
+        session("unsalted", BOTH, b"pw", salt=False)),
     "it only authorizes": lambda: sign(session("plain", CONTINUE, b"pw")),
     "it only encrypts the response": lambda: sign(session("encrypts", CONTINUE | ENCRYPT, b"pw")),
     "the session ends with the command": lambda: sign(session("ends", DECRYPT | ENCRYPT, b"pw")),
@@ -218,7 +219,8 @@ MISTAKES = [
     ("size encrypted", "ParameterKey", CFB_AT, FIRST),
 ]
 RESPONSE_MISTAKES = [
-    ("old nonceTPM", "HmacInput", HMAC_AT), ("nonces exchanged", "HmacInput", HMAC_AT), ("no attributes", "HmacInput", HMAC_AT),
+    ("old nonceTPM", "HmacInput", HMAC_AT), ("nonces exchanged", "HmacInput", HMAC_AT),
+    ("no attributes", "HmacInput", HMAC_AT),
     ("rpHash before encryption", "RpHash", RP_AT), ("parameterSize in rpHash", "RpHash", RP_AT),
     ("no response code in rpHash", "RpHash", RP_AT), ("older nonce first in the key", "ParameterKey", CFB_AT),
     ("no authValue", "HmacKey", AUTH_AT)]
@@ -227,16 +229,18 @@ RESPONSE_MISTAKES = [
 def written(e):
     """All values of an exchange."""
     sent = encrypted_command(e)
-    out = {"commandCode": struct.pack(">I", e["code"]), **{m: e[m] for m in ("handles", "names", "parameters", "answer")}}
+    out = {m: e[m] for m in ("handles", "names", "parameters", "answer")}
+    out["commandCode"] = struct.pack(">I", e["code"])
     out["sessions"] = [{**s, "sessionKey": key_of(s)} for s in e["sessions"]]
     out.update(sent=sent, cpHash=cp_hash(e, sent), command=command_of(e), response=response_of(e))
     return out
 
 
 def sessions_file():
-    form = ("A command and its response, whole. parameters and answer are the parameters of both in clear; sent: those of "
-            "the command as they are sent. In each session, Start marks the nonces of StartAuthSession; nonceTpm is the last "
-            "one before the command, nonceTpmNext that of the response, authValueThen the authValue after the command. ")
+    form = ("A command and its response, whole. parameters and answer are the parameters of both in clear; sent: those "
+            "of the command as they are sent. In each session, Start marks the nonces of StartAuthSession; nonceTpm is "
+            "the last one before the command, nonceTpmNext that of the response, authValueThen the authValue after the "
+            "command. ")
     right = Group("Session", form + "One case for each form.")
     right.valid("a vector from outside this project, confirmed by libtpms: salt 00 to 1f", HMAC_AT, **written(facts()))
     for reason, make in FORMS.items():
@@ -258,7 +262,8 @@ def sessions_file():
     for odd, flag, section in RESPONSE_MISTAKES:
         group.invalid(odd, section, flag, "Response", response=response_of(e, {odd}))
     whole = response_of(e)
-    for at, what in ((1, "the tag"), (20, "the encrypted HMAC"), (60, "nonceTPM"), (82, "the attributes"), (-1, "the HMAC")):
+    for at, what in ((1, "the tag"), (20, "the encrypted HMAC"), (60, "nonceTPM"), (82, "the attributes"),
+                     (-1, "the HMAC")):
         group.invalid(f"one bit flipped: {what}", HMAC_AT, "Bit", "Response", response=changed(whole, at))
     group.invalid("a byte after the response", HMAC_AT, "Bit", "Response", response=resized(whole + b"\0"))
     group.invalid("without the session", HMAC_AT, "Bit", "Response", response=resized(whole[:-69]))
@@ -266,7 +271,7 @@ def sessions_file():
     group = Group("Session", "TPM2_HierarchyChangeAuth.", **written(e))
     group.invalid("old authValue", AUTH_AT, "HmacKey", "Response", response=response_of(e, {"old authValue"}))
     return document("Sessions", MADE, {
-        "Command": "The command is wrong; a TPM refuses it with TPM_RC_AUTH_FAIL or TPM_RC_BAD_AUTH, or decrypts noise.",
+        "Command": "The command is wrong: a TPM refuses it, or decrypts noise.",
         "Response": "The response is wrong: whoever receives it does not believe it.",
         "SessionKey": "KDFa(salt, ATH, nonceTPM, nonceCaller, 256), both nonces those of StartAuthSession.",
         "HmacKey": "sessionKey, then the authValue without trailing zeros; in a policy session sessionKey alone.",

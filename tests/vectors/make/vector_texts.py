@@ -6,7 +6,7 @@ import hmac
 import urllib.parse
 
 from vector_areas import EK_AREA, MADE, number, public_2b
-from vector_form import Group, changed, document, fixed, two
+from vector_form import Group, changed, document, fixed, name_of, two
 
 # ---- Tokens ----------------------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ def signed(audience=AUDIENCE, expiry=EXPIRY, key=KEY, skn=None):
 
 def sign_group():
     base = signed()
-    group = Group("SasSign", "What a device signs, and the token that it sends. key signs stringToSign (HMAC-SHA-256).", **base)
+    group = Group("SasSign", "What a device signs, and the token that it sends. signature is an HMAC-SHA-256.", **base)
     group.valid("the token of a registration", SAS)
     group.valid("with a key's name, as the device provisioning service wants it", SAS, **signed(skn="registration"))
     group.valid("the token of a hub", SAS, **signed("hub-a.example/devices/boiler-7"))
@@ -49,7 +49,8 @@ def sign_group():
 
     def wrong(reason, flag, text):
         mac = signature(text)
-        group.invalid(reason, SAS, flag, stringToSign=text, signature=mac, token=token_of(percent(AUDIENCE), mac, EXPIRY))
+        group.invalid(reason, SAS, flag, stringToSign=text, signature=mac,
+                      token=token_of(percent(AUDIENCE), mac, EXPIRY))
     sr = percent(AUDIENCE)
     wrong("expiry first", "SignedOrder", f"{EXPIRY}\n{sr}")
     wrong("a line end after the expiry too", "SignedOrder", f"{sr}\n{EXPIRY}\n")
@@ -68,8 +69,8 @@ def sign_group():
 
 
 def check_group():
-    group = Group("SasCheck", "A token as a service receives it at the time now: is it for this audience, signed with key, and "
-                  "not expired?", audience=AUDIENCE, key=KEY, now=NOW, token=signed()["token"])
+    group = Group("SasCheck", "A token as a service receives it at the time now: is it for this audience, signed with "
+                  "key, and not expired?", audience=AUDIENCE, key=KEY, now=NOW, token=signed()["token"])
     sr = percent(AUDIENCE)
 
     def made(sr=sr, se=EXPIRY, **other):
@@ -91,16 +92,17 @@ def check_group():
     either("sr not encoded, and signed so", "Clients", made(AUDIENCE))
     either("sr encoded twice, and signed so", "Clients", made(percent(sr)))
     either("the audience in another case, and signed so", "Clients", made(sr.upper()))
-    either("the signature encoded in lower case", "Clients", made(sig=lambda t: percent(t).lower() if t.islower() else
-                                                                   t.replace("+", "%2b").replace("/", "%2f").replace("=", "%3d")))
+    either("the signature encoded in lower case", "Clients", made(
+        sig=lambda t: t.replace("+", "%2b").replace("/", "%2f").replace("=", "%3d")))
     wrong("pairs exchanged in what was signed", "Signature", token_of(sr, signature(f"{EXPIRY}\n{sr}"), EXPIRY))
     wrong("one bit of the signature flipped", "Signature", token_of(sr, changed(mac), EXPIRY))
-    wrong("signed with another key", "Signature", token_of(sr, signature(f"{sr}\n{EXPIRY}", fixed("other", 32)), EXPIRY))
+    text = f"{sr}\n{EXPIRY}"
+    wrong("signed with another key", "Signature", token_of(sr, signature(text, fixed("other", 32)), EXPIRY))
     wrong("signed before it was encoded", "Signature", token_of(sr, signature(f"{AUDIENCE}\n{EXPIRY}"), EXPIRY))
     wrong("encoded differently after it was signed", "Signature", token_of(sr.replace("%2F", "%2f"), mac, EXPIRY))
     wrong("expiry put off after it was signed", "Signature", token_of(sr, mac, EXPIRY + 1))
     wrong("a zero before the expiry, after it was signed", "Signature", token_of(sr, mac, f"0{EXPIRY}"))
-    wrong("a signature of SHA-1", "Signature", token_of(sr, hmac.digest(KEY, f"{sr}\n{EXPIRY}".encode(), "sha1"), EXPIRY))
+    wrong("a signature of SHA-1", "Signature", token_of(sr, hmac.digest(KEY, text.encode(), "sha1"), EXPIRY))
     wrong("a signature without its last byte", "Signature", token_of(sr, mac[:-1], EXPIRY))
     wrong("the signature not in base64", "Signature", f"SharedAccessSignature sr={sr}&sig={mac.hex()}&se={EXPIRY}")
     wrong("expired a day ago", "Expiry", now=EXPIRY + 86400)
@@ -132,7 +134,7 @@ def sas_file():
         "Encoding": "sr is signed as it stands in the token.",
         "Clients": "Not the usual form, but one that clients send; the signature is over what stands there.",
         "Signature": "The signature is not the HMAC-SHA-256 of what stands in the token.",
-        "Expiry": "se is a number of seconds since 1970 in decimal, not yet past; a few minutes are a service's to give.",
+        "Expiry": "se is a number of seconds since 1970 in decimal, not yet past; a service may give a few minutes.",
         "Audience": "The token is for something else.",
         "Form": "The scheme, then pairs with '='; sr, sig and se once each."}, [sign_group(), check_group()])
 
@@ -143,9 +145,11 @@ RULE, DEFAULT = "DPS, \"Registration ID\"", "spec-notes.md"
 
 
 def ids_file():
-    group = Group("RegistrationId", "A registration ID, and how it is compared and stored: in lower case.", id="", lower="")
+    group = Group("RegistrationId", "A registration ID, and how it is compared and stored: in lower case.", id="",
+                  lower="")
     for reason, text in (("a device's name", "boiler-7"), ("one letter", "a"), ("one digit", "7"),
-                         ("a hyphen alone", "-"), ("128 characters", "a" * 128), ("capitals, which do not count", "Boiler-7"),
+                         ("a hyphen alone", "-"), ("128 characters", "a" * 128),
+                         ("capitals, which do not count", "Boiler-7"),
                          ("all marks that may stand inside", "a-b.c_d:e"), ("a mark at the beginning", ":a"),
                          ("a hyphen at the end", "a-"), ("only digits", "0123456789"), ("two marks together", "a..b"),
                          ("a GUID", "3F2504E0-4F89-11D3-9A0C-0305E82C3301"), ("the name of a host", "a.b.example")):
@@ -159,19 +163,21 @@ def ids_file():
           a_full_stop_alone=".", an_underscore_alone="_", a_colon_alone=":")
     for c in " !\"#$%&'()*+,/;<=>?@[\\]^`{|}~":
         group.invalid(f"the character {c}" if c != " " else "a space", RULE, "Character", id=f"a{c}b")
-    for reason, text in (("a space at the beginning", " a"), ("a space at the end", "a "), ("a line feed at the end", "a\n"),
-                         ("a tab", "a\tb"), ("a zero byte", "a\0b"), ("a zero byte at the end", "a\0"), ("DEL", "a\x7fb"),
-                         ("a percent code of a letter that is allowed", "a%62"), ("a way up", "../a"), ("a path", "devices/a")):
+    for reason, text in (("a space at the beginning", " a"), ("a space at the end", "a "),
+                         ("a line feed at the end", "a\n"), ("a tab", "a\tb"), ("a zero byte", "a\0b"),
+                         ("a zero byte at the end", "a\0"), ("DEL", "a\x7fb"), ("a way up", "../a"),
+                         ("a percent code of a letter that is allowed", "a%62"), ("a path", "devices/a")):
         group.invalid(reason, RULE, "Character", id=text)
-    for reason, text in (("a letter with an umlaut", "k\u00e4se"), ("a letter of another alphabet that looks like a", "\u0430"),
+    for reason, text in (("a letter with an umlaut", "k\u00e4se"),
+                         ("a letter of another alphabet that looks like a", "\u0430"),
                          ("the Kelvin sign, whose lower case is k", "\u212a"), ("a dotless i", "\u0131"),
                          ("a digit of another script", "\u0665"), ("a digit in full width", "\uff11"),
                          ("a non-breaking hyphen", "a\u2011b"), ("a byte order mark", "\ufeffa"),
                          ("a smiling face", "\U0001f600")):
         group.invalid(reason, RULE, "NotAscii", id=text)
 
-    named = Group("DefaultRegistrationId", "The registration ID that Microsoft's SDKs give a device without a name: base32 of "
-                  "SHA-256 of EK_pub, in lower case, without padding.", ekPublic=public_2b(EK_AREA), id="")
+    named = Group("DefaultRegistrationId", "The registration ID that Microsoft's SDKs give a device without a name: "
+                  "base32 of SHA-256 of EK_pub, in lower case, without padding.", ekPublic=public_2b(EK_AREA), id="")
     ek = public_2b(EK_AREA)
 
     def base32(data):
@@ -184,11 +190,12 @@ def ids_file():
     named.valid("another EK", DEFAULT, ekPublic=other, id=of(other))
     for reason, text in (
             ("hashed without the size field", of(ek[2:])), ("only the modulus hashed", of(ek[-256:])),
-            ("the EK's Name instead of the hash of EK_pub", base32(b"\0\x0b" + hashlib.sha256(ek[2:]).digest()).rstrip("=").lower()),
+            ("the EK's Name instead of the hash of EK_pub", base32(name_of(ek)).rstrip("=").lower()),
             ("hashed as hexadecimal text", of(ek.hex().encode())), ("hashed as base64", of(base64.b64encode(ek))),
             ("exponent 65537 spelled out", of(public_2b({**EK_AREA, "exponent": number(65537)}))),
             ("SHA-1", base32(hashlib.sha1(ek).digest()).lower()), ("in capitals", of(ek).upper()),
-            ("with padding", base32(hashlib.sha256(ek).digest()).lower()), ("in hexadecimal", hashlib.sha256(ek).hexdigest()),
+            ("with padding", base32(hashlib.sha256(ek).digest()).lower()),
+            ("in hexadecimal", hashlib.sha256(ek).hexdigest()),
             ("in base32hex", base64.b32hexencode(hashlib.sha256(ek).digest()).decode().rstrip("=").lower())):
         named.invalid(reason, DEFAULT, "DefaultId", id=text)
     return document("Registration IDs", MADE, {

@@ -59,8 +59,8 @@ def credential_file():
     base = credential_of(secret)
     made = base.pop("made")
     seed, plain = made["seed"], two(secret)
-    group = Group("MakeCredential", "TPM2_MakeCredential to a key, and what TPM2_ActivateCredential says of it. name is "
-                  "that of the object that is activated; made: the random bytes, of the seed and of its OAEP.",
+    group = Group("MakeCredential", "TPM2_MakeCredential to a key, and what TPM2_ActivateCredential says of it. name "
+                  "is that of the object that is activated; made: the random bytes, of the seed and of its OAEP.",
                   keyPublic=Keys.ek, keyPrivate=Keys.ek_private, **base)
 
     group.valid("an AES-128 key, bound to a storage root key", CREDENTIAL, made=made)
@@ -89,10 +89,10 @@ def credential_file():
     other("a credential cut off", "Content", two(secret)[:-1], "P1 r1.59 24.5")
     other("a credential without its size", "Content", secret, "P1 r1.59 24.5")
     group.acceptable("longer than the digest of nameAlg: TPM2_MakeCredential refuses it, some TPMs give it out",
-                     "P3 r1.59 12.6", "Content", credential=bytes(33), idObject=two(outer(two(bytes(33)), seed, SRK_NAME)))
-    return document("MakeCredential", MADE, {**SECRET_NOTES, **OUTER_NOTES,
-                                             "Content": "All layers are right; what is inside is not one TPM2B_DIGEST."},
-                    [group])
+                     "P3 r1.59 12.6", "Content", credential=bytes(33),
+                     idObject=two(outer(two(bytes(33)), seed, SRK_NAME)))
+    inside = {"Content": "All layers are right; what is inside is not one TPM2B_DIGEST."}
+    return document("MakeCredential", MADE, {**SECRET_NOTES, **OUTER_NOTES, **inside}, [group])
 
 
 SECRET_NOTES = {
@@ -101,7 +101,8 @@ SECRET_NOTES = {
     "Seed": "What OAEP gives is not a seed of 32 bytes.",
     "SecretForm": "The TPM2B_ENCRYPTED_SECRET has another size."}
 OUTER_NOTES = {
-    "OuterKeys": "The keys from the seed: KDFa STORAGE with the Name for AES-128, KDFa INTEGRITY without contexts for HMAC.",
+    "OuterKeys": "The keys from the seed: KDFa with STORAGE and the Name for AES-128, with INTEGRITY and no context "
+                 "for HMAC.",
     "OuterCipher": "AES-128 in CFB mode, of 128 bits, with an initial value of zeros.",
     "OuterIntegrity": "HMAC over ciphertext and Name.",
     "OuterForm": "Sizes: of the whole, and of the HMAC.",
@@ -125,17 +126,17 @@ def wraps(wrong, public, label, seed, member, section):
     right = secret_of(public, label, seed, "credential")
     wrong("the padding of PKCS #1 v1.5", "P1 r1.59 B.4", "Padding", **{member: pkcs1(public, seed)})
     wrong("one bit of the encrypted seed flipped", "P1 r1.59 B.4", "Padding", **{member: changed(right)})
-    wrong("the encrypted seed is the modulus", "P1 r1.59 B.4", "Padding", 
+    wrong("the encrypted seed is the modulus", "P1 r1.59 B.4", "Padding",
           **{member: two(modulus_of(public))})
     other = Keys.srk if public == Keys.ek else Keys.ek
-    wrong("encrypted to another key", "P1 r1.59 B.4", "Padding", 
+    wrong("encrypted to another key", "P1 r1.59 B.4", "Padding",
           **{member: secret_of(other, label, seed, "other key")})
     wrong("another seed", section, "Seed", **{member: secret_of(public, label, fixed("other seed", 32), "other")})
-    wrong("a seed of 33 bytes, whose first 32 are right", section, "Seed", 
+    wrong("a seed of 33 bytes, whose first 32 are right", section, "Seed",
           **{member: secret_of(public, label, seed + b"\1", "33")})
     wrong("a seed of 31 bytes", section, "Seed", **{member: secret_of(public, label, seed[:-1], "31")})
     wrong("a size field one too small", "P2 r1.59 11.4.3", "SecretForm", **{member: two(content(right)[:-1])})
-    wrong("a byte more than the modulus", "P2 r1.59 11.4.3", "SecretForm", 
+    wrong("a byte more than the modulus", "P2 r1.59 11.4.3", "SecretForm",
           **{member: two(content(right) + b"\0")})
     wrong("no secret", "P2 r1.59 11.4.3", "SecretForm", **{member: two(b"")})
 
@@ -201,8 +202,8 @@ def duplicate_file():
     base = duplicate_of(fixed("HMAC key", 32))
     made = base.pop("made")
     keys = {"parentPublic": Keys.srk, "parentPrivate": Keys.srk_private}
-    about = ("An HMAC key, as TPM2_Duplicate gives it out to a new parent, and what TPM2_Import of that parent says of it. "
-             "made: the TPM2B_SENSITIVE, ")
+    about = ("An HMAC key, as TPM2_Duplicate gives it out to a new parent, and what TPM2_Import of that parent says of "
+             "it. made: the TPM2B_SENSITIVE, ")
     both = Group("Duplicate", about + "the same in its inner wrap, and the random bytes of the outer one.",
                  symmetric="AES-128-CFB", **keys, **base)
     both.valid("a key of 32 bytes", IMPORT, made=made)
@@ -215,8 +216,8 @@ def duplicate_file():
     outer_of_duplicate(both, base, made)
 
     seed, name, sensitive, inner_wrapped = made["seed"], name_of(base["keyPublic"]), made["sensitive"], made["inner"]
-    alone = Group("Duplicate", about + "and the random bytes of the outer wrap. There is no inner one, so innerKey is empty.",
-                  symmetric="NULL", **keys, **{**base, "innerKey": b"",
+    alone = Group("Duplicate", about + "and the random bytes of the outer wrap. There is no inner one, so innerKey is "
+                  "empty.", symmetric="NULL", **keys, **{**base, "innerKey": b"",
                                                "duplicate": two(outer(sensitive, seed, name))})
     alone.valid("the outer wrap alone", "P1 r1.59 23.3.2.3", made={**made, "inner": sensitive})
     alone.invalid("with an inner wrap nevertheless", INNER, "InnerForm", duplicate=base["duplicate"])
@@ -225,9 +226,9 @@ def duplicate_file():
     alone.invalid("one bit of the HMAC flipped", "P1 r1.59 23.3.2.3", "OuterIntegrity",
                   duplicate=two(outer(sensitive, seed, name, mac=lambda k, c: changed(hmac(k, c, name)))))
 
-    bare = Group("Duplicate", about + "the same in its inner wrap. There is no outer one, as TPM2_Rewrap to TPM_RH_NULL "
-                 "leaves it, so secret is empty: whoever has innerKey reads the key.", symmetric="AES-128-CFB", **keys,
-                 **{**base, "duplicate": two(inner_wrapped), "secret": two(b"")})
+    bare = Group("Duplicate", about + "the same in its inner wrap. There is no outer one, as TPM2_Rewrap to "
+                 "TPM_RH_NULL leaves it, so secret is empty: whoever has innerKey reads the key.",
+                 symmetric="AES-128-CFB", **keys, **{**base, "duplicate": two(inner_wrapped), "secret": two(b"")})
     bare.valid("the inner wrap alone", INNER, made={**made, "seed": b"", "oaep": b""})
     bare.invalid("one bit of it flipped", INNER, "InnerIntegrity", duplicate=two(changed(inner_wrapped)))
     bare.invalid("another inner key", INNER, "InnerKey", innerKey=changed(base["innerKey"]))
@@ -259,7 +260,8 @@ def inner_wrongs(group, base, made):
     wrong("counter mode", "InnerCipher", encrypted=inner(sensitive, name, key, encrypt=ctr_encrypt))
     wrong("not encrypted", "InnerCipher", encrypted=inner(sensitive, name, key, encrypt=lambda k, data: data))
     wrong("the hash without the Name", "InnerIntegrity", encrypted=inner(sensitive, name, key, sha256(sensitive)))
-    wrong("the Name first in the hash", "InnerIntegrity", encrypted=inner(sensitive, name, key, sha256(name, sensitive)))
+    wrong("the Name first in the hash", "InnerIntegrity",
+          encrypted=inner(sensitive, name, key, sha256(name, sensitive)))
     wrong("the hash over the area without its size", "InnerIntegrity",
           encrypted=inner(sensitive, name, key, sha256(content(sensitive), name)))
     wrong("the hash with the parent's Name", "InnerIntegrity",
@@ -339,14 +341,15 @@ def blob_of(what, key, text, ek=Keys.ek, srk=Keys.srk, attributes="00040440", po
     wrapped = outer(inner(sensitive_2b(key, seed_value), name_of(public), inner_key), seed, name_of(public))
     return {"idObject": credential["idObject"], "encryptedSecret": credential["encryptedSecret"],
             "duplicate": two(wrapped), "duplicateSecret": secret_of(srk, DUPLICATE, seed, what), "keyPublic": public,
-            "encUri": two(cfb_encrypt(inner_key, text.encode("utf-16-le"))), "innerKey": inner_key, "key": key, "uri": text}
+            "encUri": two(cfb_encrypt(inner_key, text.encode("utf-16-le"))), "innerKey": inner_key, "key": key,
+            "uri": text}
 
 
 def blobs_file():
     known = {field: bytes.fromhex(BLOB["parts"][part]) for field, part in zip(
         FIELDS, ("idObject", "encSecret", "private", "dupSecret", "public", "data"))}
-    group = Group("ActivationBlob", "A blob is its seven members from idObject to rest, one after the other. EK and SRK "
-                  "open it: out comes key, whose HMAC over message is signature.", ekPublic=Keys.ek,
+    group = Group("ActivationBlob", "A blob is its seven members from idObject to rest, one after the other. EK and "
+                  "SRK open it: out comes key, whose HMAC over message is signature.", ekPublic=Keys.ek,
                   ekPrivate=Keys.ek_private, srkPublic=Keys.srk, srkPrivate=Keys.srk_private, **known, rest=b"",
                   innerKey=bytes.fromhex(BLOB["dbg"]["innerKey"]), key=bytes.fromhex(BLOB["dbg"]["hmacKey"]), uri="",
                   message=BLOB["msg"].encode(), signature=bytes.fromhex(BLOB["sig"]))
@@ -362,15 +365,17 @@ def blobs_file():
 
     def wrong(reason, flag, section=BLOB_AT, **values):
         group.invalid(reason, section, flag, **values)
-    for field, what in zip(FIELDS, ("the credential", "its secret", "the duplicate", "its secret", "the key's public area")):
+    for field, what in zip(FIELDS, ("the credential", "its secret", "the duplicate", "its secret", "the public area")):
         wrong(f"{field} cut off by a byte, its size unchanged", "Form", **{field: known[field][:-1]})
         wrong(f"one bit of {field} flipped: {what}", "Bit", **{field: changed(known[field])})
     wrong("ends after the fifth field", "Form", encUri=b"")
     wrong("ends after the fourth field", "Form", encUri=b"", keyPublic=b"")
     wrong("empty", "Form", **{field: b"" for field in FIELDS})
-    wrong("begins with the head of a file of tpm2-tools", "Form", idObject=bytes.fromhex("badcc0de00000001") + known["idObject"])
+    wrong("begins with the head of a file of tpm2-tools", "Form",
+          idObject=bytes.fromhex("badcc0de00000001") + known["idObject"])
     wrong("the size of the sixth field larger than the rest", "Form", encUri=b"\0\1")
-    wrong("the two secrets exchanged", "Order", encryptedSecret=known["duplicateSecret"], duplicateSecret=known["encryptedSecret"])
+    wrong("the two secrets exchanged", "Order", encryptedSecret=known["duplicateSecret"],
+          duplicateSecret=known["encryptedSecret"])
     wrong("credential and duplicate exchanged", "Order", idObject=known["duplicate"], duplicate=known["idObject"])
     mixed = blob_of("mixed", fixed("mixed", 32), "")
     wrong("credential and its secret of another blob", "Mixed", STEP_7,
@@ -379,7 +384,8 @@ def blobs_file():
     wrong("the public area of another blob", "Mixed", STEP_7, keyPublic=mixed["keyPublic"])
     swapped = blob_of("swapped", fixed("swapped", 32), "", Keys.srk, Keys.ek)
     wrong("wrapped to EK and SRK the wrong way round", "Keys", STEP_7, **{f: swapped[f] for f in FIELDS})
-    for attributes, what in (("00060440", "may also decrypt"), ("00050440", "is restricted, so it signs only what the TPM made"),
+    for attributes, what in (("00060440", "may also decrypt"),
+                             ("00050440", "is restricted, so it signs only what the TPM made"),
                              ("00020440", "decrypts instead of signing"), ("00000440", "is data, not a key")):
         odd = blob_of(what, fixed(what, 32), "", attributes=attributes)
         wrong(f"a key that {what}", "KeyKind", **{f: odd[f] for f in FIELDS})

@@ -7,25 +7,19 @@ import copy
 import functools
 import json
 import os
-import pathlib
 import subprocess
-import sys
 
+import judge_others
+import judge_ours
 import jsonschema
+from generate import FILES, everything
+from judge_ours import VECTORS
+from judge_tpm import TpmJudge
+from oracle_support import Swtpm
+from raw_tpm import ENDORSEMENT, OWNER, raw
 from tap import Programs, check, note, same
-
-HERE = pathlib.Path(__file__).resolve().parent
-VECTORS = HERE.parent
-sys.path.insert(0, str(VECTORS / "make"))
-
-import judge_others  # noqa: E402
-import judge_ours  # noqa: E402
-from generate import FILES, everything  # noqa: E402
-from judge_tpm import TpmJudge  # noqa: E402
-from oracle_support import Swtpm  # noqa: E402
-from raw_tpm import ENDORSEMENT, OWNER, raw  # noqa: E402
-from vector_sessions import FORMS, MISTAKES  # noqa: E402
-from waiting import wait_until  # noqa: E402
+from vector_sessions import FORMS, MISTAKES
+from waiting import wait_until
 
 ABOUT = {"tcId", "reason", "section", "flags", "result", "type", "about"}
 # Who judges which file: all that it has, or what it can see of it.

@@ -9,11 +9,11 @@ import sys
 
 sys.dont_write_bytecode = True
 
-import vector_areas  # noqa: E402
-import vector_sessions  # noqa: E402
-import vector_texts  # noqa: E402
-import vector_wraps  # noqa: E402
-from vector_form import VECTORS  # noqa: E402
+import vector_areas
+import vector_sessions
+import vector_texts
+import vector_wraps
+from vector_form import VECTORS
 
 FILES = {
     "kdfa.json": vector_areas.kdfa_file,

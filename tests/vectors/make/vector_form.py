@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 VECTORS = HERE.parent
 sys.path.insert(0, str(VECTORS.parent / "walkthrough"))
 
-from tpmcrypto import sha256, two  # noqa: E402
+from tpmcrypto import sha256, two
 
 SHA256_ID = bytes.fromhex("000b")
 

@@ -119,10 +119,10 @@ def modulus(der):
 
 def duplicate_vector(c):
     """pytss's unwrap, and its wrap again. It has neither for a duplicate without outer wrap."""
-    if c["secret"] == "0000" and c["symmetric"] != "NULL" and "SecretForm" not in c["flags"]:
+    if c["secret"] == "0000" and c["innerAlgorithm"] != "NULL" and "SecretForm" not in c["flags"]:
         return SKIPPED
     public, parent = public_of(raw(c["keyPublic"])), public_of(raw(c["parentPublic"]))
-    inner = {} if c["symmetric"] == "NULL" else {"symkey": raw(c["innerKey"]), "symdef": aes_128_cfb()}
+    inner = {} if c["innerAlgorithm"] == "NULL" else {"symkey": raw(c["innerKey"]), "symdef": aes_128_cfb()}
     demand(len(raw(c["innerKey"])) == (16 if inner else 0))
     whole_2b(raw(c["duplicate"]))
     key = private_key(c["parentPrivate"])

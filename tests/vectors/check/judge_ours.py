@@ -83,7 +83,7 @@ def questions_of(kind, c):
 
 def duplicate_questions(c, made):
     """We always make both wraps, and leave what the public area claims to the TPM."""
-    if c["symmetric"] == "NULL" or "Attributes" in c["flags"]:
+    if c["innerAlgorithm"] == "NULL" or "Attributes" in c["flags"]:
         return None
     which = text("both" if c["secret"] != "0000" else "inner")
     out = [(("duplicate-open", c["parentPrivate"], c["innerKey"], c["keyPublic"], c["duplicate"], c["secret"], which),

@@ -91,7 +91,7 @@ class TpmJudge:
 
     def duplicate(self, c):
         parent = self.tpm.key(c["parentPublic"], c["parentPrivate"])
-        symmetric = NO_ALGORITHM if c["symmetric"] == "NULL" else AES_128_CFB
+        symmetric = NO_ALGORITHM if c["innerAlgorithm"] == "NULL" else AES_128_CFB
         wrapped = (raw(c["keyPublic"]), raw(c["duplicate"]), raw(c["secret"]))
         mac = self.signs(parent, raw(c["innerKey"]), *wrapped, symmetric, TEXT)
         return mac == hmac.digest(raw(c["key"]), TEXT, "sha256")

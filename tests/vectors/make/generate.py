@@ -29,27 +29,27 @@ FILES = {
 }
 
 
-BEGIN, END = "<!-- flags: written by make vectors -->\n", "<!-- end of flags -->\n"
+def flag_list(text):
+    """For the page: a file's counts, and its flags as its notes explain them."""
+    whole = json.loads(text)
+    results = [test["result"] for group in whole["testGroups"] for test in group["tests"]]
+    counts = ", ".join(f"{results.count(result)} {result}" for result in dict.fromkeys(results))
+    return f"{counts}. Flags:\n\n" + "".join(f"- **{flag}**: {note}\n" for flag, note in whole["notes"].items())
 
 
-def flag_table(documents):
-    """For the page: the files, their counts, and their flags as their notes explain them."""
-    lines = ["| file | valid | invalid | acceptable | flags |", "|---|--:|--:|--:|---|"]
+def with_flags(page, documents):
     for name, text in documents.items():
-        whole = json.loads(text)
-        results = [test["result"] for group in whole["testGroups"] for test in group["tests"]]
-        flags = "<br>".join(f"**{flag}**: {note}" for flag, note in whole["notes"].items())
-        counts = " | ".join(str(results.count(result)) for result in ("valid", "invalid", "acceptable"))
-        lines.append(f"| {name} | {counts} | {flags} |")
-    return "\n".join(lines) + "\n"
+        begin, end = f"<!-- {name}: written by make vectors -->\n", "<!-- end -->\n"
+        before, rest = page.split(begin)
+        page = before + begin + flag_list(text) + end + rest.split(end, 1)[1]
+    return page
 
 
 def everything():
     """All files that are written, with their texts."""
     documents = {name: make() for name, make in FILES.items()}
     page = (VECTORS / "README.md").read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN)
-    return {**documents, "README.md": before + BEGIN + flag_table(documents) + END + rest.split(END)[1]}
+    return {**documents, "README.md": with_flags(page, documents)}
 
 
 def main(*arguments):

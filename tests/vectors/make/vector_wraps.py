@@ -205,7 +205,7 @@ def duplicate_file():
     about = ("An HMAC key, as TPM2_Duplicate gives it out to a new parent, and what TPM2_Import of that parent says of "
              "it. made: the TPM2B_SENSITIVE, ")
     both = Group("Duplicate", about + "the same in its inner wrap, and the random bytes of the outer one.",
-                 symmetric="AES-128-CFB", **keys, **base)
+                 innerAlgorithm="AES-128-CFB", **keys, **base)
     both.valid("a key of 32 bytes", IMPORT, made=made)
     both.valid("a key of one byte", IMPORT, **duplicate_of(b"\x5a", "short key"))
     both.valid("a key as long as the block of SHA-256", IMPORT, **duplicate_of(fixed("64", 64), "long key"))
@@ -217,7 +217,7 @@ def duplicate_file():
 
     seed, name, sensitive, inner_wrapped = made["seed"], name_of(base["keyPublic"]), made["sensitive"], made["inner"]
     alone = Group("Duplicate", about + "and the random bytes of the outer wrap. There is no inner one, so innerKey is "
-                  "empty.", symmetric="NULL", **keys, **{**base, "innerKey": b"",
+                  "empty.", innerAlgorithm="NULL", **keys, **{**base, "innerKey": b"",
                                                "duplicate": two(outer(sensitive, seed, name))})
     alone.valid("the outer wrap alone", "P1 r1.59 23.3.2.3", made={**made, "inner": sensitive})
     alone.invalid("with an inner wrap nevertheless", INNER, "InnerForm", duplicate=base["duplicate"])
@@ -228,7 +228,7 @@ def duplicate_file():
 
     bare = Group("Duplicate", about + "the same in its inner wrap. There is no outer one, as TPM2_Rewrap to "
                  "TPM_RH_NULL leaves it, so secret is empty: whoever has innerKey reads the key.",
-                 symmetric="AES-128-CFB", **keys, **{**base, "duplicate": two(inner_wrapped), "secret": two(b"")})
+                 innerAlgorithm="AES-128-CFB", **keys, **{**base, "duplicate": two(inner_wrapped), "secret": two(b"")})
     bare.valid("the inner wrap alone", INNER, made={**made, "seed": b"", "oaep": b""})
     bare.invalid("one bit of it flipped", INNER, "InnerIntegrity", duplicate=two(changed(inner_wrapped)))
     bare.invalid("another inner key", INNER, "InnerKey", innerKey=changed(base["innerKey"]))

@@ -79,6 +79,23 @@ class Group:
         self.add("acceptable", reason, section, *flags, **values)
 
 
+def lines_of(value, margin):
+    """JSON: what fits into a line in one line, else a member a line."""
+    text = json.dumps(value)
+    if len(margin) + len(text) <= 118 or not isinstance(value, (dict, list)):
+        return text
+    inner = margin + " "
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(inner + lines_of(v, inner) for v in value) + "\n" + margin + "]"
+    about = {name: v for name, v in value.items() if name in ABOUT}  # of a test, together
+    members = [json.dumps(about)[1:-1]] if about else []
+    members += [f"{json.dumps(name)}: {lines_of(v, inner)}" for name, v in value.items() if name not in ABOUT]
+    return "{\n" + ",\n".join(inner + member for member in members) + "\n" + margin + "}"
+
+
+ABOUT = ("tcId", "reason", "section", "flags", "result")
+
+
 def document(algorithm, source, notes, groups):
     """The text of a file: tests numbered through, every flag explained, none explained that is not used."""
     number = 0
@@ -93,7 +110,7 @@ def document(algorithm, source, notes, groups):
     assert used == set(notes), (algorithm, used ^ set(notes))
     whole = {"algorithm": algorithm, "schema": "schema.json", "source": source, "numberOfTests": number,
              "notes": notes, "testGroups": out}
-    return json.dumps(whole, indent=1, ensure_ascii=True) + "\n"
+    return lines_of(whole, "") + "\n"
 
 
 __all__ = ["BLOB", "Group", "Keys", "changed", "content", "document", "fixed", "name_of", "sha256", "two"]

@@ -419,6 +419,7 @@ int main(void)
             printf(" no %d", error);
         }
         putchar('\n');
+        (void)fflush(stdout);
     }
     return EXIT_SUCCESS;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The examples of tests/vectors/README.md, run as they stand there: "yours" is our C code, where it does all that an
 example asks for, and else Python. And an example whose code is wrong says so."""
+import functools
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ import types
 from judge_ours import VECTORS, program, text
 from judge_others import private_key
 from oracle_wrap import decrypt, open_outer, take_2b, whole_2b
-from tap import Failed, check, same
+from tap import Failed, Programs, check, same
 from vector_areas import policy_command_code, policy_or, policy_secret
 from vector_form import name_of
 
@@ -18,10 +19,20 @@ PAGE = VECTORS / "README.md"
 raw = bytes.fromhex
 
 
+@functools.cache
+def answering():
+    """answer.c, a line at a time."""
+    process = subprocess.Popen([program()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    Programs.cleanup.callback(process.communicate)
+    return process
+
+
 def ask(*question):
-    """The results of answer.c; None if it refuses."""
-    line = " ".join((word.hex() if isinstance(word, bytes) else word) or "-" for word in question)
-    out = subprocess.run([program()], input=line + "\n", capture_output=True, text=True, check=True).stdout.split()
+    """Its results; None if it refuses."""
+    words = ((word.hex() if isinstance(word, bytes) else word) or "-" for word in question)
+    answering().stdin.write(" ".join(words) + "\n")
+    answering().stdin.flush()
+    out = answering().stdout.readline().split()
     return None if out[:1] == ["no"] else [raw("" if word == "-" else word) for word in out]
 
 

@@ -82,13 +82,13 @@ def questions_of(kind, c):
 
 
 def duplicate_questions(c, made):
-    """We always make both wraps, and leave what the public area claims to the TPM."""
+    """We always make both wraps, without an authValue, and leave what the public area claims to the TPM."""
     if c["innerAlgorithm"] == "NULL" or "Attributes" in c["flags"]:
         return None
     which = text("both" if c["secret"] != "0000" else "inner")
     out = [(("duplicate-open", c["parentPrivate"], c["innerKey"], c["keyPublic"], c["duplicate"], c["secret"], which),
             [c["key"], c["seedValue"], c["keyPublic"][-64:]])]
-    if made and made["seed"]:
+    if made and made["seed"] and not c["authValue"]:
         out.append((("duplicate-make", c["parentPublic"], c["innerKey"], c["keyPublic"], c["key"], c["seedValue"],
                      made["seed"], made["oaep"]), [c["duplicate"] + c["secret"]]))
     return out

@@ -209,6 +209,8 @@ def duplicate_file():
     both.valid("a key of 32 bytes", IMPORT, made=made)
     both.valid("a key of one byte", IMPORT, **duplicate_of(b"\x5a", "short key"))
     both.valid("a key as long as the block of SHA-256", IMPORT, **duplicate_of(fixed("64", 64), "long key"))
+    both.valid("an authValue filled up with zeros, as TPMs do when they duplicate: it is still empty", IMPORT,
+               **duplicate_of(fixed("zeros", 32), "zeros", auth=bytes(32)))
     both.valid("a key that may be used by its policy as well", IMPORT, **duplicate_of(
         fixed("with policy", 32), "policy", fixed("sv", 32),
         public=keyed_hash(sha256(fixed("sv", 32), fixed("with policy", 32)), policy=EK_POLICY)))

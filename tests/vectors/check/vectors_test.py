@@ -144,6 +144,14 @@ def test_form():
                 yield f"{name} {case['tcId']}: the same as another one"
 
 
+def test_sections():
+    """a section is one of those of tests/lint/SECTIONS.md, or in our own notes"""
+    known = (VECTORS.parent / "lint" / "SECTIONS.md").read_text(encoding="utf-8")
+    for name, _, case in all_cases():
+        if not case["section"].startswith("spec-notes.md") and f"| {case['section']} |" not in known:
+            yield f"{name} {case['tcId']}: {case['section']}"
+
+
 # ---- The verdicts ----------------------------------------------------------------------------------------------------
 
 def judged(judge):

@@ -186,7 +186,7 @@ BITS = {1: "fixedTPM", 2: "stClear", 4: "fixedParent", 5: "sensitiveDataOrigin",
 
 def flip(group, area, roles, free=()):
     """Every bit of the attributes, one after the other."""
-    section = "P2 r1.59 8.3"
+    section = "P2 r1.59 8.3.2"
     value = int.from_bytes(area["attributes"], "big")
     for bit in range(32):
         attributes = number(value ^ 1 << bit)
@@ -224,7 +224,8 @@ def parameters(group, area, section):
 
 
 def templates_file():
-    ek_section, srk_section = "EK Credential Profile v2.5 B.3.3", "Provisioning Guidance v1.0 7.5.1"
+    ek_section = "TCG EK Credential Profile v2.5 B.3.3"
+    srk_section = "TCG Provisioning Guidance v1.0 r1.0 7.5.1"
     form = "The area is the nine members from keyType to unique, one after the other; its size is before it."
     ek = Group("Template", "An EK of template L-1. " + form, role="EK", **EK_AREA)
     ek.valid("an EK: 0x000300b2, policy A, AES-128-CFB, no scheme, RSA-2048", ek_section)
@@ -279,7 +280,7 @@ def policies_file():
                   steps=[secret])
     code = {c: {"command": "PolicyCommandCode", "code": number(c)} for c in (IMPORT, LOAD, 0x147, 0x152)}
     both = [policy_command_code(IMPORT), policy_command_code(LOAD)]
-    group.valid("no command at all", "P1 r1.59 19.7.1", steps=[], digest=bytes(32))
+    group.valid("no command at all", "P1 r1.59 19.7", steps=[], digest=bytes(32))
     group.valid("policy A of an EK: the endorsement hierarchy's authValue", secret_at, digest=EK_POLICY)
     group.valid("the owner's", secret_at, steps=[{**secret, "name": OWNER}], digest=policy_secret(OWNER))
     group.valid("with a policyRef", secret_at, steps=[{**secret, "policyRef": b"ref"}],

@@ -10,7 +10,7 @@ from vector_form import Group, changed, document, fixed, name_of, two
 
 # ---- Tokens ----------------------------------------------------------------------------------------------------------
 
-SAS = "Azure IoT Hub, \"Control access with SAS\""
+SAS = "DPS \"Security tokens\""
 AUDIENCE, KEY, NOW = "0ne00000A0A/registrations/boiler-7", fixed("SAS key", 32), 1_800_000_000
 EXPIRY = NOW + 3600
 
@@ -141,7 +141,7 @@ def sas_file():
 
 # ---- Registration IDs ------------------------------------------------------------------------------------------------
 
-RULE, DEFAULT = "DPS, \"Registration ID\"", "spec-notes.md"
+RULE, DEFAULT = "DPS \"Individual enrollment\"", "spec-notes.md"
 
 
 def ids_file():

@@ -84,7 +84,7 @@ def credential_file():
     other("counter mode, which gives the same first block", "OuterCipher", encrypt=ctr_encrypt)
     other("not encrypted", "OuterCipher", encrypt=lambda key, data: data)
     whole = content(base["idObject"])
-    cut_wrongs(lambda reason, flag, value: wrong(reason, "P2 r1.59 12.4.3", flag, idObject=value), whole)
+    cut_wrongs(lambda reason, flag, value: wrong(reason, "P1 r1.59 24.5", flag, idObject=value), whole)
     other("a byte after the credential", "Content", plain + b"\0", "P1 r1.59 24.5")
     other("a credential cut off", "Content", two(secret)[:-1], "P1 r1.59 24.5")
     other("a credential without its size", "Content", secret, "P1 r1.59 24.5")
@@ -135,10 +135,10 @@ def wraps(wrong, public, label, seed, member, section):
     wrong("a seed of 33 bytes, whose first 32 are right", section, "Seed",
           **{member: secret_of(public, label, seed + b"\1", "33")})
     wrong("a seed of 31 bytes", section, "Seed", **{member: secret_of(public, label, seed[:-1], "31")})
-    wrong("a size field one too small", "P2 r1.59 11.4.3", "SecretForm", **{member: two(content(right)[:-1])})
-    wrong("a byte more than the modulus", "P2 r1.59 11.4.3", "SecretForm",
+    wrong("a size field one too small", "P1 r1.59 B.4", "SecretForm", **{member: two(content(right)[:-1])})
+    wrong("a byte more than the modulus", "P1 r1.59 B.4", "SecretForm",
           **{member: two(content(right) + b"\0")})
-    wrong("no secret", "P2 r1.59 11.4.3", "SecretForm", **{member: two(b"")})
+    wrong("no secret", "P1 r1.59 B.4", "SecretForm", **{member: two(b"")})
 
 
 def outer_wrongs(other, seed, plain, name):

@@ -262,9 +262,10 @@ def sessions_file():
     for odd, flag, section in RESPONSE_MISTAKES:
         group.invalid(odd, section, flag, "Response", response=response_of(e, {odd}))
     whole = response_of(e)
-    for at, what in ((1, "the tag"), (20, "the encrypted HMAC"), (60, "nonceTPM"), (82, "the attributes"),
+    for at, what in ((1, "the tag"), (47, "the encrypted HMAC"), (60, "nonceTPM"), (82, "the attributes"),
                      (-1, "the HMAC")):
-        group.invalid(f"one bit flipped: {what}", HMAC_AT, "Bit", "Response", response=changed(whole, at))
+        answer = changed(e["answer"]) if at == 47 else e["answer"]
+        group.invalid(f"one bit flipped: {what}", HMAC_AT, "Bit", "Response", response=changed(whole, at), answer=answer)
     group.invalid("a byte after the response", HMAC_AT, "Bit", "Response", response=resized(whole + b"\0"))
     group.invalid("without the session", HMAC_AT, "Bit", "Response", response=resized(whole[:-69]))
     e = list(FORMS.values())[-1]()

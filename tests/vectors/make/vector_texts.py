@@ -157,24 +157,25 @@ def ids_file():
 
     def wrong(flag, **texts):
         for reason, text in texts.items():
-            group.invalid(reason.replace("_", " "), RULE, flag, id=text)
+            group.invalid(reason.replace("_", " "), RULE, flag, id=text, lower=text.lower())
     wrong("Length", empty="", characters_129="a" * 129)
     wrong("LastCharacter", a_full_stop_at_the_end="a.", an_underscore_at_the_end="a_", a_colon_at_the_end="a:",
           a_full_stop_alone=".", an_underscore_alone="_", a_colon_alone=":")
     for c in " !\"#$%&'()*+,/;<=>?@[\\]^`{|}~":
-        group.invalid(f"the character {c}" if c != " " else "a space", RULE, "Character", id=f"a{c}b")
+        reason = f"the character {c}" if c != " " else "a space"
+        group.invalid(reason, RULE, "Character", id=f"a{c}b", lower=f"a{c}b".lower())
     for reason, text in (("a space at the beginning", " a"), ("a space at the end", "a "),
                          ("a line feed at the end", "a\n"), ("a tab", "a\tb"), ("a zero byte", "a\0b"),
                          ("a zero byte at the end", "a\0"), ("DEL", "a\x7fb"), ("a way up", "../a"),
                          ("a percent code of a letter that is allowed", "a%62"), ("a path", "devices/a")):
-        group.invalid(reason, RULE, "Character", id=text)
+        group.invalid(reason, RULE, "Character", id=text, lower=text.lower())
     for reason, text in (("a letter with an umlaut", "k\u00e4se"),
                          ("a letter of another alphabet that looks like a", "\u0430"),
                          ("the Kelvin sign, whose lower case is k", "\u212a"), ("a dotless i", "\u0131"),
                          ("a digit of another script", "\u0665"), ("a digit in full width", "\uff11"),
                          ("a non-breaking hyphen", "a\u2011b"), ("a byte order mark", "\ufeffa"),
                          ("a smiling face", "\U0001f600")):
-        group.invalid(reason, RULE, "NotAscii", id=text)
+        group.invalid(reason, RULE, "NotAscii", id=text, lower=text.lower())
 
     named = Group("DefaultRegistrationId", "The registration ID that Microsoft's SDKs give a device without a name: "
                   "base32 of SHA-256 of EK_pub, in lower case, without padding.", ekPublic=public_2b(EK_AREA), id="")

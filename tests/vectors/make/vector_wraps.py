@@ -84,7 +84,8 @@ def credential_file():
     other("counter mode, which gives the same first block", "OuterCipher", encrypt=ctr_encrypt)
     other("not encrypted", "OuterCipher", encrypt=lambda key, data: data)
     whole = content(base["idObject"])
-    cut_wrongs(lambda reason, flag, value: wrong(reason, "P1 r1.59 24.5", flag, idObject=value), whole)
+    cut_wrongs(lambda reason, flag, value, flipped=False: wrong(
+        reason, "P1 r1.59 24.5", flag, idObject=value, credential=changed(secret) if flipped else secret), whole)
     other("a byte after the credential", "Content", plain + b"\0", "P1 r1.59 24.5")
     other("a credential cut off", "Content", two(secret)[:-1], "P1 r1.59 24.5")
     other("a credential without its size", "Content", secret, "P1 r1.59 24.5")
@@ -161,7 +162,7 @@ def outer_wrongs(other, seed, plain, name):
 
 def cut_wrongs(wrong, whole):
     """whole: an HMAC with its size, and the ciphertext, without the size of both."""
-    wrong("one bit of the ciphertext flipped", "OuterIntegrity", value=two(changed(whole)))
+    wrong("one bit of the ciphertext flipped", "OuterIntegrity", value=two(changed(whole)), flipped=True)
     wrong("cut off in the ciphertext, sizes right", "OuterIntegrity", value=two(whole[:-1]))
     wrong("a byte after the ciphertext, sizes right", "OuterIntegrity", value=two(whole + b"\0"))
     wrong("no ciphertext", "OuterIntegrity", value=two(whole[:34]))
@@ -272,7 +273,8 @@ def inner_wrongs(group, base, made):
           encrypted=inner(sensitive, name, key, hmac(key, sensitive, name)))
     wrong("one bit of the hash flipped", "InnerIntegrity",
           encrypted=inner(sensitive, name, key, changed(sha256(sensitive, name))))
-    wrong("one bit of the encrypted key flipped, outer wrap right", "InnerIntegrity", encrypted=changed(made["inner"]))
+    wrong("one bit of the encrypted key flipped, outer wrap right", "InnerIntegrity", encrypted=changed(made["inner"]),
+          key=changed(base["key"]))
     wrong("a byte after the sensitive area, not hashed", "InnerIntegrity", encrypted=inner(
         sensitive + b"\0", name, key, sha256(sensitive, name)))
     wrong("no hash", "InnerForm", encrypted=inner(sensitive, name, key, b""))
@@ -283,20 +285,21 @@ def inner_wrongs(group, base, made):
     wrong("the two wraps exchanged", "InnerForm",
           duplicate=two(cfb_encrypt(key, outer(two(sha256(sensitive, name)) + sensitive, seed, name))))
 
-    def inside(reason, area):
-        wrong(reason, "Sensitive", SENSITIVE, encrypted=inner(area, name, key))
+    def inside(reason, area, **values):
+        """values: what is found there by code that does not look at this."""
+        wrong(reason, "Sensitive", SENSITIVE, encrypted=inner(area, name, key), **values)
     secret, value = base["key"], base["seedValue"]
     inside("a byte after the sensitive area, hashed with it", sensitive + b"\0")
     inside("the size of the sensitive area one too large", number(len(sensitive) - 1, 2) + content(sensitive))
     inside("the size of the sensitive area one too small", number(len(sensitive) - 3, 2) + content(sensitive))
     inside("the sensitive area of an RSA key", sensitive_2b(secret, value, kind=b"\0\1"))
     inside("the sensitive area of an unknown type", sensitive_2b(secret, value, kind=b"\x77\x77"))
-    inside("another key than unique says", sensitive_2b(changed(secret), value))
-    inside("another seedValue than unique says", sensitive_2b(secret, changed(value)))
-    inside("no seedValue", sensitive_2b(secret, b""))
+    inside("another key than unique says", sensitive_2b(changed(secret), value), key=changed(secret))
+    inside("another seedValue than unique says", sensitive_2b(secret, changed(value)), seedValue=changed(value))
+    inside("no seedValue", sensitive_2b(secret, b""), seedValue=b"")
     inside("the key one byte longer than the area",
            two(b"\0\x08" + two(b"") + two(value) + number(33, 2) + secret))
-    inside("key and seedValue exchanged", sensitive_2b(value, secret))
+    inside("key and seedValue exchanged", sensitive_2b(value, secret), key=value, seedValue=secret)
 
     def claims(reason, attributes):
         area = keyed_hash(public[-32:], attributes=attributes)
@@ -323,8 +326,9 @@ def outer_of_duplicate(group, base, made):
     other("not encrypted: the inner wrap stands open", "OuterCipher", encrypt=lambda key, data: data)
     other("bound to the parent's Name", "Name", name=SRK_NAME)
     other("bound to the Name with a size field", "Name", name=two(name))
-    cut_wrongs(lambda reason, flag, value: wrong(reason, section, flag, duplicate=value),
-               content(base["duplicate"]))
+    cut_wrongs(lambda reason, flag, value, flipped=False: wrong(
+        reason, section, flag, duplicate=value, key=changed(base["key"]) if flipped else base["key"]),
+        content(base["duplicate"]))
 
 
 # ---- The activation blob ---------------------------------------------------------------------------------------------
@@ -390,11 +394,12 @@ def blobs_file():
                              ("00050440", "is restricted, so it signs only what the TPM made"),
                              ("00020440", "decrypts instead of signing"), ("00000440", "is data, not a key")):
         odd = blob_of(what, fixed(what, 32), "", attributes=attributes)
-        wrong(f"a key that {what}", "KeyKind", **{f: odd[f] for f in FIELDS})
+        wrong(f"a key that {what}", "KeyKind", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
     wrong("an RSA key instead of an HMAC key", "KeyKind",
           keyPublic=public_2b(rsa_area(0x40440, b"", modulus_of(Keys.srk), symmetric=number(0x10, 2))))
     odd = blob_of("no authValue", fixed("no authValue", 32), "", attributes="00040400")
-    wrong("a key without userWithAuth: its authValue does not open it", "KeyKind", **{f: odd[f] for f in FIELDS})
+    wrong("a key without userWithAuth: its authValue does not open it", "KeyKind", **odd,
+          signature=hmac(odd["key"], BLOB["msg"].encode()))
     return document("Activation blob", MADE + "; the first group's blob by Node's crypto (README.md)", {
         "Form": "The six fields are not whole TPM2Bs.",
         "Bit": "One bit of a field flipped.",

@@ -212,10 +212,13 @@ def parameters(group, area, section):
     wrong("exponent 3", "Parameters", exponent=number(3))
     wrong("the Name made with SHA-1", "Parameters", nameAlg=number(4, 2))
     wrong("the Name made with SHA-384", "Parameters", nameAlg=number(0xC, 2))
+    wrong("the type of a keyed hash", "Parameters", keyType=number(8, 2))
+    wrong("the type of an elliptic curve key", "Parameters", keyType=number(0x23, 2))
     modulus = area["unique"][2:]
     wrong("the template itself: unique is zeros", "Modulus", unique=two(bytes(256)))
     wrong("the template itself: unique is empty", "Modulus", unique=two(b""))
-    wrong("a modulus of 255 bytes", "Modulus", unique=two(modulus[1:]))
+    wrong("a modulus of 255 bytes, its first and last bits set", "Modulus", unique=two(modulus[:-2] + modulus[-1:]))
+    wrong("a modulus of 257 bytes, its first and last bits set", "Modulus", unique=two(b"\x80" + modulus))
     wrong("a modulus with a zero byte before it", "Modulus", unique=two(b"\0" + modulus))
     wrong("a modulus whose highest bit is clear", "Modulus", unique=two(changed(modulus, 0, 7)))
     wrong("an even modulus", "Modulus", unique=two(changed(modulus)))
@@ -257,7 +260,7 @@ def templates_file():
     return document("EK and SRK templates", MADE, {
         "AttributeBit": "One bit of objectAttributes flipped. noDA alone is free, in a standard SRK.",
         "Policy": "authPolicy is not that of the template.",
-        "Parameters": "The algorithm for children, the scheme, the size, the exponent or nameAlg is another.",
+        "Parameters": "The type, nameAlg, the algorithm for children, the scheme, the size or the exponent is another.",
         "Modulus": "unique cannot be the modulus of an RSA-2048 key: 256 bytes, highest and lowest bit set.",
         "Exponent": "0 and 65537 are the same exponent, in two spellings.",
         "OtherRole": "The area is right, for another role."}, [ek, srk, hardened])

@@ -47,8 +47,8 @@ def outer(plain, seed, name, storage=b"STORAGE", integrity=b"INTEGRITY", encrypt
 CREDENTIAL = "P1 r1.59 24"
 
 
-def credential_of(credential, what="credential", name=SRK_NAME, public=Keys.ek, **odd):
-    seed = fixed(what, 32)
+def credential_of(credential, what="credential", name=SRK_NAME, public=Keys.ek, seed_size=32, **odd):
+    seed = fixed(what, seed_size)
     return {"credential": credential, "name": name, "made": {"seed": seed, "oaep": fixed(what + ", OAEP", 32)},
             "idObject": two(outer(two(credential), seed, name, **odd)),
             "encryptedSecret": secret_of(public, IDENTITY, seed, what)}
@@ -72,6 +72,12 @@ def credential_file():
         group.invalid(reason, section, flag, **values)
 
     wraps(wrong, Keys.ek, IDENTITY, seed, "encryptedSecret", "24.3")
+    seeds = {size: credential_of(secret, f"{size} bytes", seed_size=size) for size in (16, 33)}
+    for values in seeds.values():
+        del values["made"]
+    wrong("a seed of 33 bytes, and all keys from it", "P1 r1.59 24.3", "Seed", **seeds[33])
+    group.acceptable("a seed of 16 bytes, and all keys from it: too short, but TPMs take it", "P1 r1.59 24.3", "Seed",
+                     **seeds[16])
     mark = "P1 r1.59 24.4"
 
     def other(reason, flag, plain=plain, section=mark, name=SRK_NAME, **odd):
@@ -187,11 +193,11 @@ def inner(sensitive, name, key, integrity=None, encrypt=cfb_encrypt):
     return encrypt(key, two(sha256(sensitive, name) if integrity is None else integrity) + sensitive)
 
 
-def duplicate_of(key, what="duplicate", seed_value=None, auth=b"", public=None):
+def duplicate_of(key, what="duplicate", seed_value=None, auth=b"", public=None, seed_size=32):
     """All values of one duplicate with both wraps."""
     seed_value = fixed(what + ", seedValue", 32) if seed_value is None else seed_value
     public = public or keyed_hash(sha256(seed_value, key))
-    inner_key, seed, name = fixed(what + ", inner key", 16), fixed(what, 32), name_of(public)
+    inner_key, seed, name = fixed(what + ", inner key", 16), fixed(what, seed_size), name_of(public)
     sensitive = sensitive_2b(key, seed_value, auth)
     encrypted = inner(sensitive, name, inner_key)
     return {"key": key, "seedValue": seed_value, "authValue": auth, "keyPublic": public, "innerKey": inner_key,
@@ -215,6 +221,12 @@ def duplicate_file():
     both.valid("a key that may be used by its policy as well", IMPORT, **duplicate_of(
         fixed("with policy", 32), "policy", fixed("sv", 32),
         public=keyed_hash(sha256(fixed("sv", 32), fixed("with policy", 32)), policy=EK_POLICY)))
+    seeds = {size: duplicate_of(base["key"], f"{size} bytes", seed_size=size) for size in (16, 33)}
+    for values in seeds.values():
+        del values["made"]
+    both.invalid("a seed of 33 bytes, and all keys from it", "P1 r1.59 23.3.2.3", "Seed", **seeds[33])
+    both.acceptable("a seed of 16 bytes, and all keys from it: too short, but TPMs take it", "P1 r1.59 23.3.2.3", "Seed",
+                    **seeds[16])
     inner_wrongs(both, base, made)
     outer_of_duplicate(both, base, made)
 
@@ -290,6 +302,7 @@ def inner_wrongs(group, base, made):
         wrong(reason, "Sensitive", SENSITIVE, encrypted=inner(area, name, key), **values)
     secret, value = base["key"], base["seedValue"]
     inside("a byte after the sensitive area, hashed with it", sensitive + b"\0")
+    inside("a byte after the key, within the sensitive area", two(content(sensitive) + b"\0"))
     inside("the size of the sensitive area one too large", number(len(sensitive) - 1, 2) + content(sensitive))
     inside("the size of the sensitive area one too small", number(len(sensitive) - 3, 2) + content(sensitive))
     inside("the sensitive area of an RSA key", sensitive_2b(secret, value, kind=b"\0\1"))
@@ -337,14 +350,15 @@ FIELDS = ("idObject", "encryptedSecret", "duplicate", "duplicateSecret", "keyPub
 BLOB_AT, STEP_7 = "spec-notes.md, The activation blob", "spec-notes.md, The ten steps"
 
 
-def blob_of(what, key, text, ek=Keys.ek, srk=Keys.srk, attributes="00040440", policy=b""):
+def blob_of(what, key, text, ek=Keys.ek, srk=Keys.srk, integrity=None, **public):
     """All six fields, and what comes out."""
     inner_key = fixed(what + ", inner key", 16)
     seed_value = fixed(what + ", seedValue", 32)
-    public = keyed_hash(sha256(seed_value, key), attributes=attributes, policy=policy)
+    public = keyed_hash(sha256(seed_value, key), **public)
     credential = credential_of(inner_key, what + ", credential", name_of(srk), ek)
     seed = fixed(what + ", duplicate", 32)
-    wrapped = outer(inner(sensitive_2b(key, seed_value), name_of(public), inner_key), seed, name_of(public))
+    inside = inner(sensitive_2b(key, seed_value), name_of(public), inner_key, integrity)
+    wrapped = outer(inside, seed, name_of(public))
     return {"idObject": credential["idObject"], "encryptedSecret": credential["encryptedSecret"],
             "duplicate": two(wrapped), "duplicateSecret": secret_of(srk, DUPLICATE, seed, what), "keyPublic": public,
             "encUri": two(cfb_encrypt(inner_key, text.encode("utf-16-le"))), "innerKey": inner_key, "key": key,
@@ -374,6 +388,8 @@ def blobs_file():
     for field, what in zip(FIELDS, ("the credential", "its secret", "the duplicate", "its secret", "the public area")):
         wrong(f"{field} cut off by a byte, its size unchanged", "Form", **{field: known[field][:-1]})
         wrong(f"one bit of {field} flipped: {what}", "Bit", **{field: changed(known[field])})
+    for field, what in (("idObject", "credential"), ("duplicate", "duplicate")):
+        wrong(f"one bit of the HMAC of the {what} flipped", "Bit", **{field: changed(known[field], 10)})
     wrong("ends after the fifth field", "Form", encUri=b"")
     wrong("ends after the fourth field", "Form", encUri=b"", keyPublic=b"")
     wrong("empty", "Form", **{field: b"" for field in FIELDS})
@@ -392,9 +408,14 @@ def blobs_file():
     wrong("wrapped to EK and SRK the wrong way round", "Keys", STEP_7, **{f: swapped[f] for f in FIELDS})
     for attributes, what in (("00060440", "may also decrypt"),
                              ("00050440", "is restricted, so it signs only what the TPM made"),
-                             ("00020440", "decrypts instead of signing"), ("00000440", "is data, not a key")):
+                             ("00020440", "decrypts instead of signing"), ("00000440", "is data, not a key"),
+                             ("00040442", "claims fixedTPM")):
         odd = blob_of(what, fixed(what, 32), "", attributes=attributes)
         wrong(f"a key that {what}", "KeyKind", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
+    odd = blob_of("no scheme", fixed("no scheme", 32), "", scheme="0010")
+    wrong("a key that does not say HMAC and SHA-256", "KeyKind", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
+    odd = blob_of("inner hash", fixed("inner hash", 32), "", integrity=bytes(32))
+    wrong("an inner hash of zeros, all else right", "Inner", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
     wrong("an RSA key instead of an HMAC key", "KeyKind",
           keyPublic=public_2b(rsa_area(0x40440, b"", modulus_of(Keys.srk), symmetric=number(0x10, 2))))
     odd = blob_of("no authValue", fixed("no authValue", 32), "", attributes="00040400")
@@ -403,6 +424,7 @@ def blobs_file():
     return document("Activation blob", MADE + "; the first group's blob by Node's crypto (README.md)", {
         "Form": "The six fields are not whole TPM2Bs.",
         "Bit": "One bit of a field flipped.",
+        "Inner": "The hash of the inner wrap.",
         "Order": "Whole fields in each other's place.",
         "Mixed": "Each half is right, of another challenge.",
         "Keys": "Right for keys in other roles.",

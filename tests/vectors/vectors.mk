@@ -3,7 +3,7 @@
 VECTORS_ANSWER = $(BUILD)/tests/vectors-answer
 
 tests: $(VECTORS_ANSWER)
-CHECK += tests/vectors/check/vectors_test.py tests/vectors/check/page_test.py
+CHECK += $(wildcard tests/vectors/check/*_test.py)
 
 $(VECTORS_ANSWER): $(BUILD)/obj/tests/vectors/check/answer.o $(BUILD)/obj/tests/support/activation_open.o \
                    $(BUILD)/libtpmdps.a

@@ -8,7 +8,7 @@ import json
 import urllib.parse
 
 from judge_ours import FIELDS, PIECES, VECTORS
-from judge_others import private_key
+from judge_others import Wrong, plain, private_key, session_key
 from oracle_wrap import decrypt, kdfa, oaep, take_2b, whole_2b
 from tap import Failed, check
 
@@ -45,7 +45,9 @@ def credential(c, v):
 def unwrap(c, private, inner_key, public, duplicate, secret):
     """A duplicate with both wraps, or with the inner one alone: key and seedValue."""
     name = b"\0\x0b" + hashlib.sha256(raw(public)[2:]).digest()
-    content = whole_2b(raw(duplicate)) if secret == "0000" else outer(c, private, b"DUPLICATE\0", name, duplicate, secret)
+    content = whole_2b(raw(duplicate))
+    if secret != "0000":
+        content = outer(c, private, b"DUPLICATE\0", name, duplicate, secret)
     integrity, content = take_2b(decrypt(inner_key, content))
     c.demand("inner integrity", integrity == hashlib.sha256(content + name).digest())
     sensitive, rest = take_2b(content)
@@ -124,8 +126,47 @@ def registration_id(c, v):
     return v["id"].lower() == v["lower"]
 
 
-FILES = {"make-credential.json": credential, "duplicate.json": duplicate, "blobs.json": blob, "templates.json": template,
-         "sas.json": token, "registration-ids.json": registration_id}
+def session_with(sessions, bit):
+    return next((s for s in sessions if int(s["attributes"], 16) & bit), None)
+
+
+def authorized(c, what, area, sessions, digest, older, auth, others=b""):
+    """Nonce, attributes and HMAC of each session, in a command after its handle."""
+    for s in sessions:
+        if older == "nonceTpm":
+            c.demand("handles of the sessions", area[:4] == raw(s["handle"]))
+            area = area[4:]
+        nonce, attributes, mac = area[2:34], area[34:35], area[37:69]
+        key = session_key(s) + (b"" if s["handle"].startswith("03") else raw(s[auth]).rstrip(b"\0"))
+        c.demand(what, mac == hmac.digest(key, digest + nonce + raw(s[older]) + others + attributes, "sha256"))
+        area, others = area[69:], b""
+    c.demand("nothing after the sessions", area == b"")
+
+
+def session(c, v):
+    """Both messages as who receives them reads them."""
+    command, response, code, sessions = raw(v["command"]), raw(v["response"]), raw(v["commandCode"]), v["sessions"]
+    decrypts, encrypts = session_with(sessions, 0x20), session_with(sessions, 0x40)
+    at = 14 + 4 * len(v["handles"])
+    end = at + int.from_bytes(command[at - 4:at], "big")
+    sent, digest = command[end:], hashlib.sha256(code + raw("".join(v["names"])) + command[end:]).digest()
+    others = raw("".join(s["nonceTpm"] for s in (decrypts, encrypts if encrypts is not decrypts else None)
+                         if s and s is not sessions[0]))
+    authorized(c, "HMAC of the command", command[at:end], sessions, digest, "nonceTpm", "authValue", others)
+    if decrypts:
+        sent = plain(sent, decrypts, decrypts["authValue"], decrypts["nonceCaller"], decrypts["nonceTpm"])
+    end = 14 + int.from_bytes(response[10:14], "big")
+    answer, digest = response[14:end], hashlib.sha256(bytes(4) + code + response[14:end]).digest()
+    authorized(c, "HMAC of the response", response[end:], sessions, digest, "nonceCaller", "authValueThen")
+    if encrypts:
+        answer = plain(answer, encrypts, encrypts["authValueThen"], encrypts["nonceTpmNext"], encrypts["nonceCaller"])
+    c.demand("tag of the response", response[:2] == b"\x80\2")
+    c.demand("handles of the command", command[10:at - 4] == raw("".join(v["handles"])))
+    return (sent, answer) == (raw(v["parameters"]), raw(v["answer"]))
+
+
+FILES = {"templates.json": template, "make-credential.json": credential, "duplicate.json": duplicate,
+         "blobs.json": blob, "sessions.json": session, "sas.json": token, "registration-ids.json": registration_id}
 
 
 def cases_of(name):
@@ -137,7 +178,7 @@ def cases_of(name):
 def is_right(judge, careful, case):
     try:
         return judge(careful, case)
-    except (Failed, ValueError):
+    except (Failed, Wrong, ValueError):
         return False
 
 

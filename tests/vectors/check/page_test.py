@@ -10,7 +10,7 @@ import types
 
 from judge_ours import VECTORS, program, text
 from judge_others import private_key
-from oracle_wrap import decrypt, open_outer, take_2b, whole_2b
+from oracle_wrap import decrypt, oaep, open_outer, take_2b, whole_2b
 from tap import Failed, Programs, check, same
 from vector_areas import policy_command_code, policy_or, policy_secret
 from vector_form import name_of
@@ -61,7 +61,9 @@ def open_duplicate(parent, symmetric, inner_key, public, duplicate, secret):
     try:
         content, name = whole_2b(duplicate), name_of(public)
         if secret != bytes(2) or symmetric == "NULL":
-            content = open_outer(private_key(parent.hex()), b"DUPLICATE\0", name, content, whole_2b(secret))
+            key, label = private_key(parent.hex()), b"DUPLICATE\0"
+            check(len(key.decrypt(whole_2b(secret), oaep(label))) <= 32, "seed")
+            content = open_outer(key, label, name, content, whole_2b(secret))
         if symmetric != "NULL":
             check(len(inner_key) == 16, "inner key")
             integrity, content = take_2b(decrypt(inner_key, content))

@@ -256,7 +256,7 @@ def sessions_file():
         groups.append(group)
     group = groups[1]
     e = FORMS[FIRST]()
-    for at, what in ((13, "the handle"), (22, "the session's handle"), (40, "nonceCaller"), (-1, "the hash algorithm"),
+    for at, what in ((13, "the handle"), (21, "the session's handle"), (40, "nonceCaller"), (-1, "the hash algorithm"),
                      (56, "the attributes"), (60, "the HMAC")):
         group.invalid(f"one bit flipped: {what}", HMAC_AT, "Bit", "Command", command=changed(command_of(e), at))
     for odd, flag, section in RESPONSE_MISTAKES:
@@ -265,7 +265,8 @@ def sessions_file():
     for at, what in ((1, "the tag"), (47, "the encrypted HMAC"), (60, "nonceTPM"), (82, "the attributes"),
                      (-1, "the HMAC")):
         answer = changed(e["answer"]) if at == 47 else e["answer"]
-        group.invalid(f"one bit flipped: {what}", HMAC_AT, "Bit", "Response", response=changed(whole, at), answer=answer)
+        group.invalid(f"one bit flipped: {what}", HMAC_AT, "Bit", "Response", response=changed(whole, at),
+                      answer=answer)
     group.invalid("a byte after the response", HMAC_AT, "Bit", "Response", response=resized(whole + b"\0"))
     group.invalid("without the session", HMAC_AT, "Bit", "Response", response=resized(whole[:-69]))
     e = list(FORMS.values())[-1]()

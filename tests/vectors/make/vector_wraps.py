@@ -225,8 +225,8 @@ def duplicate_file():
     for values in seeds.values():
         del values["made"]
     both.invalid("a seed of 33 bytes, and all keys from it", "P1 r1.59 23.3.2.3", "Seed", **seeds[33])
-    both.acceptable("a seed of 16 bytes, and all keys from it: too short, but TPMs take it", "P1 r1.59 23.3.2.3", "Seed",
-                    **seeds[16])
+    both.acceptable("a seed of 16 bytes, and all keys from it: too short, but TPMs take it", "P1 r1.59 23.3.2.3",
+                    "Seed", **seeds[16])
     inner_wrongs(both, base, made)
     outer_of_duplicate(both, base, made)
 
@@ -413,7 +413,8 @@ def blobs_file():
         odd = blob_of(what, fixed(what, 32), "", attributes=attributes)
         wrong(f"a key that {what}", "KeyKind", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
     odd = blob_of("no scheme", fixed("no scheme", 32), "", scheme="0010")
-    wrong("a key that does not say HMAC and SHA-256", "KeyKind", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
+    wrong("a key that does not say HMAC and SHA-256", "KeyKind", **odd,
+          signature=hmac(odd["key"], BLOB["msg"].encode()))
     odd = blob_of("inner hash", fixed("inner hash", 32), "", integrity=bytes(32))
     wrong("an inner hash of zeros, all else right", "Inner", **odd, signature=hmac(odd["key"], BLOB["msg"].encode()))
     wrong("an RSA key instead of an HMAC key", "KeyKind",

@@ -8,7 +8,8 @@ set -eu
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0 libtss2-dev
-       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git patch pkgconf tshark bsdextrautils
+       python3 python3-tpm2-pytss python3-cryptography python3-jsonschema sqlite3 procps git patch pkgconf tshark
+       bsdextrautils
        gcc-arm-none-eabi'
 # Which lines and branches the tests reach.
 coverage='clang llvm libclang-rt-dev'

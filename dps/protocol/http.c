@@ -41,12 +41,7 @@ struct framing {
 /* A device receives no requests. */
 static bool is_request(const struct dps_http *h)
 {
-#if DPS_WITH_SERVICE
-    return h->role == DPS_HTTP_REQUEST;
-#else
-    (void)h;
-    return false;
-#endif
+    return DPS_WITH_SERVICE && h->role == DPS_HTTP_REQUEST;
 }
 
 /* Nothing of the message has been seen. */

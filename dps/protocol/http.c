@@ -41,7 +41,12 @@ struct framing {
 /* A device receives no requests. */
 static bool is_request(const struct dps_http *h)
 {
-    return DPS_WITH_SERVICE && h->role == DPS_HTTP_REQUEST;
+#if DPS_WITH_SERVICE
+    return h->role == DPS_HTTP_REQUEST;
+#else
+    (void)h;
+    return false;
+#endif
 }
 
 /* Nothing of the message has been seen. */

@@ -39,3 +39,14 @@ $(LAB)/test_lab: $(BUILD)/obj/tests/lab/test_lab.o $(LAB_NATIVE) $(TEST_OBJ) $(P
 	@mkdir -p $(@D)
 	$(SAY) LD $@
 	$(Q)$(LINK) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
+
+#: make lab              build/lab.html: change a byte of the flow, and see who notices (clang, lld)
+LAB_PAGE = tests/lab/lab_page.py $(wildcard tests/lab/page/*) $(addprefix tests/walkthrough/,style.css transcript.py chapters.py sources.py)
+.PHONY: lab
+lab:
+	@DEPS=$(DEPS) tests/setup.sh lab
+	@$(MAKE) --no-print-directory $(BUILD)/lab.html
+
+$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h
+	$(SAY) PAGE $@
+	$(Q)python3 tests/lab/lab_page.py $< $@

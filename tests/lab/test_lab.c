@@ -244,8 +244,7 @@ static const struct {
     {"The EK's private half", 7, 0, LAB_TPM, TPM2_RC_VALUE | 0x240},
     {"The SRK's private half", 7, 0, LAB_TPM, TPM2_RC_VALUE | 0x440},
     {"The service's secret", 8, 3, LAB_SERVICE, DPS_REFUSED_TOKEN_SIGNATURE},
-    {"The service's clock", 8, 3, LAB_SERVICE,
-     DPS_REFUSED_TOKEN_SIGNATURE}, /* a nonce of another time */
+    {"The service's clock", 8, 3, LAB_SERVICE, DPS_REFUSED_TOKEN_SIGNATURE}, /* a nonce of another time */
     {"The device's record", 10, 5, LAB_DEVICE, -BYTES_E_STATE},
     {"The enrollment", 4, 3, LAB_SERVICE, 0},
     {"The owner's password in the TPM", 4, 0, -1, 0}, /* the SRK is persistent: nobody asks for it */

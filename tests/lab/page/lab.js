@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The module: what tests/lab/lab.h offers, and what the page knows of what was changed. */
 const lab = {
+  module: null,
   wasm: null,
   scenes: [],
   state: null,
   changes: [], // as the module keeps them: { stage, what, message, view, offset, thing }
-  now: () => Math.round(performance.now()),
 
   async start(base64) {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-    lab.wasm = (await WebAssembly.instantiate(bytes, {})).instance.exports;
+    lab.module = await WebAssembly.compile(bytes);
+    lab.wasm = (await WebAssembly.instantiate(lab.module, {})).exports;
     lab.scenes = JSON.parse(lab.text(lab.wasm.lab_scenes()));
     lab.reset(0);
   },

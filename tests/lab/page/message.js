@@ -111,6 +111,32 @@ const editor = (where, view, field, done) => {
     make("button", { type: "submit" }, "Change"), button("Flip the last bit", flip), says);
 };
 
+/* One field's bytes. The number stays with the first of them, wherever the line breaks. */
+const leaf = (field, text, first, wrong, choose) => {
+  const act = choose && (() => choose(field));
+  const attributes = act ? { role: "button", tabindex: -1, onclick: act,
+    "aria-label": `${field.number}, ${field.name}, ${field.len} bytes${wrong ? ", changed" : ""}`,
+    onkeydown: (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      act();
+    } } : {};
+  return make(`span.b.k-${field.kind}${wrong ? ".k-flip" : ""}`, { ...attributes, title: field.name, "data-n": field.number },
+    make("i", { "data-n": field.number }, text.slice(0, first)), text.slice(first));
+};
+
+/* The fields of a message are one stop of the tab key; arrows lead from one to the next. */
+const walk = (event) => {
+  const all = [...event.currentTarget.querySelectorAll("[role=button]")];
+  const at = all.indexOf(document.activeElement);
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
+  if (at < 0 || to === undefined || !all[to]) return;
+  event.preventDefault();
+  all[at].setAttribute("tabindex", -1);
+  all[to].setAttribute("tabindex", 0);
+  all[to].focus();
+};
+
 const viewElement = (where, view, head, done) => {
   const fields = withPaths(view);
   const changed = changedIn(where);
@@ -121,18 +147,16 @@ const viewElement = (where, view, head, done) => {
   };
   const leaves = fields.filter((field) => field.leaf).flatMap((field) => {
     const wrong = changed.some((c) => c.offset >= field.offset && c.offset < field.offset + field.len);
-    const attributes = { type: "button", "data-n": field.number, "aria-label": `${field.number}, ${field.name}, ${field.len} bytes${wrong ? ", changed" : ""}`,
-      title: field.name, onclick: () => choose(field), disabled: where.fixed };
-    const head2 = shown(view, field);
-    return [make(`button.b.k-${field.kind}${wrong ? ".k-flip" : ""}`, attributes, make("i", { "data-n": field.number }, head2.slice(0, isText(view) ? 1 : 2)),
-      head2.slice(isText(view) ? 1 : 2)), isText(view) ? "" : " "];
+    return [leaf(field, shown(view, field), isText(view) ? 1 : 2, wrong, where.fixed ? null : choose), isText(view) ? "" : " "];
   });
+  const box = make(isText(view) ? "div.text" : "div.hex", { role: "group", "aria-label": "Bytes", onkeydown: walk }, ...leaves);
+  box.querySelector("[tabindex]")?.setAttribute("tabindex", 0);
   const fold = make("details.fold", {}, make("summary", {}, `${fields.filter((f) => f.leaf).length} fields, one by one`));
   fold.addEventListener("toggle", () => {
     if (fold.open && !fold.querySelector("table")) fold.append(table(view, fields));
   });
   return make(`article.message.${view.kind}`, { "data-view": where.view }, head, view.sessions ? make("p.by", {}, view.sessions) : null,
-    make(isText(view) ? "div.text" : "div.hex", {}, ...leaves), place, fold);
+    box, place, fold);
 };
 
 /* A message of the story with all that is in it. done is called with a change. */

@@ -420,7 +420,12 @@ static bool step_to(unsigned last)
 
 bool lab_step(void)
 {
-    return step_to(LAB_STAGES);
+    const size_t count = lab_world.message_count;
+    bool more = true;
+    while (more && lab_world.message_count == count) {
+        more = step_to(LAB_STAGES);
+    }
+    return more;
 }
 
 void lab_run(unsigned stage)

@@ -5,6 +5,7 @@ const lab = {
   wasm: null,
   scenes: [],
   state: null,
+  reached: 0, // the last stage that was asked for
   changes: [], // as the module keeps them: { stage, what, message, view, offset, thing }
 
   async start(base64) {
@@ -26,19 +27,22 @@ const lab = {
 
   reset(scene) {
     lab.changes = [];
+    lab.reached = 0;
     lab.wasm.lab_reset(scene);
     return lab.look();
   },
 
   run(stage) {
-    lab.wasm.lab_run(stage);
+    lab.reached = Math.max(lab.reached, stage);
+    lab.wasm.lab_run(lab.reached);
     return lab.look();
   },
 
   step() {
     lab.wasm.lab_step();
     lab.wasm.lab_run(0); // what has ended is known to have ended
-    return lab.look();
+    lab.reached = Math.max(lab.reached, lab.look().stage);
+    return lab.state;
   },
 
   /* The views of a message: what was sent, and what is inside it. Each has bytes and fields. */
@@ -57,9 +61,8 @@ const lab = {
     return views;
   },
 
-  /* Bytes from an offset on; what follows runs again as far as the story had come. Returns whether all could be set. */
+  /* Bytes from an offset on; what follows runs again, as far as was asked for. Returns whether all could be set. */
   change(where, bytes, before, what) {
-    const reached = Math.max(lab.state.stage, where.stage);
     let good = true;
     bytes.forEach((value, i) => {
       if (!good || value === before[i]) return;
@@ -70,7 +73,7 @@ const lab = {
       lab.wasm.lab_run(where.stage);
       if (good) lab.note({ ...where, offset, what });
     });
-    lab.run(reached);
+    lab.run(where.stage);
     return good;
   },
 
@@ -85,9 +88,8 @@ const lab = {
     && (a.thing === undefined || a.stage === b.stage),
 
   undo() {
-    const reached = lab.state.stage;
     if (lab.wasm.lab_undo()) lab.changes.pop();
-    return lab.run(reached);
+    return lab.run(lab.reached);
   },
 
   /* The refusal that ended the story; of several the first. */

@@ -37,7 +37,8 @@ const withPaths = (view) => {
     if (leaf) number += 1;
     const names = [...path.map((p) => p.name), field.name];
     const meaning = field.meaning || (isText(view) ? facts.httpMeanings : facts.tpmMeanings)[field.name];
-    return { ...field, path: names.join("."), leaf, number, meaning, kind: kindOf(field, path, isText(view)) };
+    const called = ["size", "buffer"].includes(field.name) ? names.slice(-2).join(".") : field.name;
+    return { ...field, path: names.join("."), called, leaf, number, meaning, kind: kindOf(field, path, isText(view)) };
   });
 };
 
@@ -107,7 +108,7 @@ const editor = (where, view, field, done) => {
     set(bytes);
   };
   return make("form.editor", { onsubmit: (event) => { event.preventDefault(); set(read()); } },
-    make("label", { for: id }, `${field.number ? `${field.number} ` : ""}${field.name} `, make("span.type", {}, field.type || "")), input,
+    make("label", { for: id }, `${field.number ? `${field.number} ` : ""}${field.called || field.name} `, make("span.type", {}, field.type || "")), input,
     make("button", { type: "submit" }, "Change"), button("Flip the last bit", flip), says);
 };
 
@@ -115,13 +116,13 @@ const editor = (where, view, field, done) => {
 const leaf = (field, text, first, wrong, choose) => {
   const act = choose && (() => choose(field));
   const attributes = act ? { role: "button", tabindex: -1, onclick: act,
-    "aria-label": `${field.number}, ${field.name}, ${field.len} bytes${wrong ? ", changed" : ""}`,
+    "aria-label": `${field.number}, ${field.called}, ${field.len} bytes${wrong ? ", changed" : ""}`,
     onkeydown: (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
       act();
     } } : {};
-  return make(`span.b.k-${field.kind}${wrong ? ".k-flip" : ""}`, { ...attributes, title: field.name, "data-n": field.number },
+  return make(`span.b.k-${field.kind}${wrong ? ".k-flip" : ""}`, { ...attributes, title: field.called, "data-n": field.number },
     make("i", { "data-n": field.number }, text.slice(0, first)), text.slice(first));
 };
 

@@ -157,11 +157,18 @@ extern const size_t lab_thing_count;
 /* ---- Between the files ---- */
 
 struct bytes lab_message_bytes(unsigned message);
+/* play.c: one thing that happens, if it is of this stage or an earlier one. Returns: false if it is not. */
+bool lab_play(unsigned last);
+/* The stage of what comes next; 0: nothing does. */
+unsigned lab_next_stage(struct lab_world *w);
+/* changes.c: a stage begins, with what was changed in it. */
+void lab_reach(struct lab_world *w, unsigned stage);
+void lab_changes_to(struct lab_message_head *m, unsigned number, uint8_t *bytes);
 size_t lab_change_count(void);
+void lab_changes_forget(void);
 /* Which layer of what the TPM was given has noticed? Null: none in particular. */
 const char *lab_layer(uint32_t command_code, uint32_t rc);
 /* What a listener gets from one TPM message. */
 void lab_listen(struct lab_world *w, enum port_trace_kind kind, uint32_t command_code, struct bytes message);
-void lab_learn(struct lab_world *w, const char *name, const char *how, struct bytes bytes);
 
 #endif

@@ -32,19 +32,20 @@ bool lab_undo(void);
 
 /* What follows writes text into lab_text() and returns its length; 0: there is no such thing. */
 const char *lab_text(void);
-/* Scenes and things: [{"name":N,"title":T,"text":X}...]. */
+/* [{"name":N,"title":T,"text":X}...]. */
 size_t lab_scenes(void);
 /* One line for each view of a message, in the form of port/posix/explain/trace.h, with another member "view"; and
  * between them lines {"kind":"bits",...} as in tests/walkthrough/walkthrough.h. */
 size_t lab_message(unsigned message);
 /* Everything else, as one object:
- *   scene, stage (the last that has begun), over (is nothing left?), changes (how many)
+ *   scene, stage (the last one begun), over (nothing is left), changes (how many)
  *   messages  array: kind, stage, step, what, name, len, attacker, changed
  *   refusals  array, in order: message, stage, who ("TPM", "service", "hub", "device"), attacker (was it his message?),
- *             fatal (did it end something?), code (TPM_RC, enum dps_refusal, enum bytes_error without sign), what, text;
- *             TPM: command, name, about, layer; service and hub: status, errorCode, detail
+ *             fatal (did it end something?), code (TPM_RC, enum dps_refusal, enum bytes_error without sign), what,
+ *             text; TPM: command, name, about, layer; service and hub: status, errorCode, detail
  *   outcomes  array: what each part of the story came to: stage, what, ok
- *   secrets   array: what somebody has learned who should not: name, hex, how; stolen counts what an interposer has got
+ *   secrets   array: what somebody has learned who should not: name, hex, how
+ *   stolen    what an interposer who acts has got: innerKeys, keys, refused (numbers)
  *   things    array: name, text, kind, hex */
 size_t lab_state(void);
 

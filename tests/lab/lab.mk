@@ -26,7 +26,8 @@ $(LAB)/obj/%.o: %.c $(BEARSSL_INC)/bearssl.h
 	@mkdir -p $(@D)
 	$(SAY) WASM $<
 	$(Q)$(LAB_CC) -std=c11 -Oz $(WARN) $(LAB_TARGET) $(LAB_LIMITS) -ffunction-sections -fdata-sections $(PREFIX_MAP) \
-	    $(if $(filter %/memory.c %/libc.c,$<),-fno-builtin) -I. -isystem tests/lab/libc -isystem $(BEARSSL_INC) -MMD -MP -c -o $@ $<
+	    $(if $(filter %/memory.c %/libc.c,$<),-fno-builtin) -I. -isystem tests/lab/libc -isystem $(BEARSSL_INC) \
+	    -MMD -MP -c -o $@ $<
 
 $(LAB)/lab.wasm: $(LAB_OBJ) $(BEARSSL)/wasm32/libbearssl.a
 	$(SAY) LD $@
@@ -41,7 +42,8 @@ $(LAB)/test_lab: $(BUILD)/obj/tests/lab/test_lab.o $(LAB_NATIVE) $(TEST_OBJ) $(P
 	$(Q)$(LINK) -Wl,--gc-sections -o $@ $^ $(SYSTEM_LIBS)
 
 #: make lab              build/lab.html: change a byte of the flow, and see who notices (clang, lld)
-LAB_PAGE = tests/lab/lab_page.py $(wildcard tests/lab/page/*) $(addprefix tests/walkthrough/,style.css transcript.py chapters.py sources.py)
+LAB_PAGE = tests/lab/lab_page.py $(wildcard tests/lab/page/*) \
+           $(addprefix tests/walkthrough/,style.css transcript.py chapters.py sources.py)
 .PHONY: lab
 lab:
 	@DEPS=$(DEPS) tests/setup.sh lab
@@ -50,3 +52,11 @@ lab:
 $(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h
 	$(SAY) PAGE $@
 	$(Q)python3 tests/lab/lab_page.py $< $@
+
+#: make check-lab        each scene, exercise and layer of the lab; its page in a browser (chromium, npm)
+LAB_TESTS = $(LAB)/test_lab tests/lab/page_test.js
+.PHONY: check-lab
+check-lab:
+	@DEPS=$(DEPS) tests/setup.sh build lab lab_browser
+	@$(MAKE) --no-print-directory $(BUILD)/lab.html $(LAB)/test_lab $(WALK)/npm/installed
+	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules $(PROVE) --exec tests/run.sh $(LAB_TESTS)

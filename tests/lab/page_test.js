@@ -23,8 +23,12 @@ const requests = [];
 const must = (condition, what) => {
   if (!condition) throw new Error(what);
 };
-const same = (got, wanted, what) => must(got === wanted, `${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
-const none = (list, what) => must(list.length === 0, `${what}: ${list.slice(0, 4).map((one) => JSON.stringify(one)).join("; ")}`);
+const same = (got, wanted, what) => {
+  must(got === wanted, `${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
+};
+const none = (list, what) => {
+  must(list.length === 0, `${what}: ${list.slice(0, 4).map((one) => JSON.stringify(one)).join("; ")}`);
+};
 
 async function open({ width = 1440, theme = "light" } = {}) {
   const page = await browser.newPage();
@@ -34,7 +38,8 @@ async function open({ width = 1440, theme = "light" } = {}) {
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("request", (request) => requests.push(request.url()));
   await page.setViewport({ width, height: width < 800 ? 844 : 900 });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }, { name: "prefers-reduced-motion", value: "reduce" }]);
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme },
+    { name: "prefers-reduced-motion", value: "reduce" }]);
   await page.goto(PAGE);
   await page.waitForFunction(() => document.querySelectorAll("#row li").length === 11, LONG);
   return page;
@@ -57,7 +62,8 @@ async function edit(page, number, message, field, value = null) {
   await stage(page, number);
   await page.evaluate((kind, name) => {
     const label = new RegExp(`^\\d+, ${name},`);
-    const found = [...document.querySelectorAll(`#messages .${kind} [role=button]`)].filter((b) => label.test(b.getAttribute("aria-label")));
+    const found = [...document.querySelectorAll(`#messages .${kind} [role=button]`)]
+      .filter((b) => label.test(b.getAttribute("aria-label")));
     if (found.length === 0) throw new Error(`no field ${name} in ${kind}`);
     found[0].click();
   }, message, field);
@@ -70,7 +76,8 @@ async function submit(page, value) {
     if (text === null) {
       [...form.querySelectorAll("button")].find((b) => /Flip/.test(b.textContent)).click();
     } else {
-      form.querySelector("input").value = typeof text === "string" ? text : form.querySelector("input").value.replace(...text);
+      const input = form.querySelector("input");
+      input.value = typeof text === "string" ? text : input.value.replace(...text);
       form.requestSubmit();
     }
   }, value);
@@ -143,8 +150,10 @@ const cases = {
       await stage(page, number);
       const wrong = await page.$$eval("#messages article", (all) => all.map((article) => {
         const box = article.querySelector(".hex, .text");
-        const count = [...box.querySelectorAll(".b")].reduce((sum, b) => sum + Number(b.getAttribute("aria-label").match(/, (\d+) bytes/)[1]), 0);
-        return { head: article.querySelector("h4").textContent, count, said: Number(article.querySelector("h4").textContent.match(/(\d+) bytes/)[1]) };
+        const number = (text) => Number(text.match(/(\d+) bytes/)[1]);
+        const count = [...box.querySelectorAll(".b")].reduce((sum, b) => sum + number(b.getAttribute("aria-label")), 0);
+        const head = article.querySelector("h4").textContent;
+        return { head, count, said: number(head) };
       }));
       seen += wrong.length;
       none(wrong.filter((m) => m.count !== m.said), "not so");
@@ -201,7 +210,7 @@ const SOLUTIONS = [
   (page) => press(page, "all"),
   (page) => edit(page, 4, "public", "unique.buffer"),
   (page) => edit(page, 4, "public ~ .public", "objectAttributes"),
-  (page) => edit(page, 6, "activation-blob", "secret.buffer"),
+  (page) => edit(page, 6, "activation-blob", "secret.secret"),
   (page) => edit(page, 6, "activation-blob", "dupSensitive"),
   (page) => edit(page, 6, "activation-blob", "encUriData.buffer"),
   (page) => edit(page, 8, "sas-token", "se", ["se=1", "se=2"]),
@@ -232,7 +241,8 @@ cases["the map: each layer of a blob answers for its bytes"] = async () => {
   const page = await open();
   await press(page, "map-run");
   await page.waitForFunction(() => document.getElementById("map-progress").textContent === "Done.", LONG);
-  const rows = await page.$$eval("#map-legend tr", (all) => Object.fromEntries(all.map((r) => [r.children[1].textContent, r.children[3].textContent])));
+  const rows = Object.fromEntries(await page.$$eval("#map-legend tr",
+    (all) => all.map((row) => [row.children[1].textContent, row.children[3].textContent])));
   const has = (layer, first, last) => {
     const found = (rows[layer] || "").split(", ").map((part) => part.split("–").map(Number));
     must(found.some(([from, to]) => from <= first && to >= last), `${layer}: ${rows[layer]}`);
@@ -259,7 +269,8 @@ cases["no width makes the page scroll sideways"] = async () => {
     for (const width of WIDTHS) {
       await page.setViewport({ width, height: 800 });
       const { wide, culprit } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth,
-        culprit: [...document.querySelectorAll("main *")].find((e) => e.getBoundingClientRect().right > innerWidth + 1)?.outerHTML.slice(0, 120) }));
+        culprit: [...document.querySelectorAll("main *")]
+          .find((e) => e.getBoundingClientRect().right > innerWidth + 1)?.outerHTML.slice(0, 120) }));
       must(wide <= 0, `${wide} too wide at ${width}, stage ${number}: ${culprit}`);
     }
   }
@@ -278,7 +289,8 @@ for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
       await page.waitForFunction(() => document.querySelector("#messages table"), LONG);
       await page.evaluate(axe.source);
       const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], selectors: false }));
-      none(result.violations.map((v) => ({ rule: v.id, count: v.nodes.length, where: v.nodes[0].html.slice(0, 200), why: v.nodes[0].failureSummary.slice(0, 200) })), "violations");
+      none(result.violations.map((v) => ({ rule: v.id, count: v.nodes.length, where: v.nodes[0].html.slice(0, 200),
+        why: v.nodes[0].failureSummary.slice(0, 200) })), "violations");
       must(result.passes.length > 10, "axe has looked at nothing");
     }
     await page.screenshot({ path: path.join(BUILD, "lab", `lab-${width}-${theme}.png`), fullPage: true });
@@ -293,7 +305,8 @@ cases["nothing was complained of, and nothing but the page was asked for"] = asy
 
 (async () => {
   const root = process.getuid() === 0; // Chromium's sandbox does not run as root
-  browser = await puppeteer.launch({ executablePath: BROWSER, args: root ? ["--no-sandbox"] : [], protocolTimeout: LONG.timeout });
+  browser = await puppeteer.launch({ executablePath: BROWSER, args: root ? ["--no-sandbox"] : [],
+    protocolTimeout: LONG.timeout });
   let failed = 0;
   const wanted = Object.entries(cases).filter(([name]) => name.includes(process.argv[2] || ""));
   console.log(`1..${wanted.length}`);

@@ -64,7 +64,8 @@ static const struct {
      "the credential's HMAC, over the inner key and the SRK's Name"},
     {TPM2_CC_IMPORT, TPM2_RC_VALUE | 0x440, "the SRK's OAEP padding"},
     {TPM2_CC_IMPORT, TPM2_RC_INTEGRITY | 0x340, "the outer HMAC, over the wrapped key and its Name"},
-    {TPM2_CC_IMPORT, TPM2_RC_SIZE | 0x340, "the inner wrap, opened with another inner key"},
+    {TPM2_CC_ACTIVATE_CREDENTIAL, TPM2_RC_SIZE | 0x140, "a size field in the credential"},
+    {TPM2_CC_IMPORT, TPM2_RC_SIZE | 0x340, "a size field in the wrapped key"},
     {TPM2_CC_LOAD, TPM2_RC_INTEGRITY | 0x140, "the TPM's own HMAC over what it keeps outside"},
 };
 
@@ -80,7 +81,7 @@ const char *lab_layer(uint32_t command_code, uint32_t rc)
 
 /* ---- Secrets ----------------------------------------------------------------------------------------------------- */
 
-void lab_learn(struct lab_world *w, const char *name, const char *how, struct bytes bytes)
+static void learn(struct lab_world *w, const char *name, const char *how, struct bytes bytes)
 {
     for (size_t i = 0; i < w->secret_count; i++) {
         if (w->secrets[i].len == bytes.len && memcmp(w->secrets[i].bytes, bytes.p, bytes.len) == 0) {
@@ -111,14 +112,14 @@ static void hear(void *context, const struct tpm2_field *f)
     struct listening *l = context;
     for (size_t i = 0; i < sizeof worth / sizeof worth[0]; i++) {
         if (strcmp(f->name, worth[i].field) == 0 && f->len > 2 && !f->encrypted) {
-            lab_learn(l->w, worth[i].name, l->command, bytes_of(&l->message.p[f->offset + 2], f->len - 2));
+            learn(l->w, worth[i].name, l->command, bytes_of(&l->message.p[f->offset + 2], f->len - 2));
         }
     }
     if (strcmp(f->name, "sessionHandle") == 0) {
         l->password = f->value == TPM2_RS_PW;
     }
     if (strcmp(f->name, "hmac") == 0 && f->len > 2 && l->password) {
-        lab_learn(l->w, "a password", l->command, bytes_of(&l->message.p[f->offset + 2], f->len - 2));
+        learn(l->w, "a password", l->command, bytes_of(&l->message.p[f->offset + 2], f->len - 2));
     }
 }
 

@@ -123,6 +123,20 @@ static int test_scenes(void)
     return 0;
 }
 
+static int test_texts(void)
+{
+    CHECK(lab_scenes() > 1000);
+    CHECK_EQUAL(memcmp(lab_text(), "[{\"name\":\"ordinary\",", 20), 0);
+    CHECK_EQUAL(play("listens", 11), 0);
+    const size_t len = lab_state();
+    CHECK(memmem(lab_text(), len, "\"name\":\"a new password\"", 23) != NULL);
+    CHECK_EQUAL(lab_text()[len - 1], '}');
+    const unsigned load = find_message(7, PORT_TRACE_TPM_COMMAND, TPM2_CC_LOAD);
+    CHECK(memmem(lab_text(), lab_message(load), "TPM2B_PRIVATE", 13) != NULL);
+    CHECK_EQUAL(lab_message(LAB_MESSAGES), 0);
+    return 0;
+}
+
 /* ---- Wrong bytes ------------------------------------------------------------------------------------------------- */
 
 /* Offsets in the activation blob of step 6; which layer notices. */
@@ -301,6 +315,7 @@ int main(void)
     static const struct test tests[] = {
         {"the ten stages, at once and one at a time", test_ordinary},
         {"each scene ends where it should, and nobody gets more than he should", test_scenes},
+        {"what is said about it", test_texts},
         {"each layer of a blob answers for its bytes", test_blob},
         {"a token with a wrong signature", test_token},
         {"changes, and the way back", test_changes},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Declared, since sources that have more than the lab takes include it. There is no heap: who calls these does not link. */
+/* Declared for sources of which the lab takes a part. There is no heap: who asks for one does not link. */
 #ifndef TESTS_LAB_LIBC_STDLIB_H
 #define TESTS_LAB_LIBC_STDLIB_H
 

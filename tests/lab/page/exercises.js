@@ -20,7 +20,7 @@ const exercises = [
     solved: () => ended("service", 5) },
   { task: "Make the service refuse at stage 5 without touching the EK.",
     hint: "The SRK's attributes, the names, or what was enrolled.",
-    answer: "For example objectAttributes in the storageRootKey: without fixedTPM the service does not believe that the key stays.",
+    answer: "For example objectAttributes in the storageRootKey: without fixedTPM the key could leave.",
     solved: () => ended("service", 5) && changedOnly((c) => c.view !== 1 && !/endorsementKey/.test(c.what)) },
   { task: "Change one byte of the challenge so that the EK's OAEP padding notices.",
     hint: "The blob is inside the answer of stage 6. Which field is the seed that is encrypted to the EK?",
@@ -50,24 +50,30 @@ const exercises = [
     hint: "From what does it compute the nonce again?",
     answer: "A byte of the service's secret, at the beginning of stage 8: it computes another nonce than it has wrapped.",
     solved: () => ended("service", 9) && changedOnly((c) => c.thing !== undefined && /service's secret/.test(c.what)) },
-  { task: "Clear the way for a resale: show that after TPM2_Clear the old hub key is dead, and the device is recognised all the same.",
+  { task: "Show that after TPM2_Clear the old hub key is dead, and the device is recognised all the same.",
     hint: "There is a scene for it. Who refuses the kept key, and which layer?",
     answer: "Scene Resale: TPM2_Load finds a wrong HMAC, since the storage seed is another one; the EK is the same.",
-    solved: () => scene() === "resale" && lab.state.over && lab.state.refusals.some((r) => r.command === "TPM2_Load" && r.fatal) && lab.state.outcomes.at(-1).ok },
+    solved: () => scene() === "resale" && lab.state.over && lab.state.outcomes.at(-1).ok
+      && lab.state.refusals.some((r) => r.command === "TPM2_Load" && r.fatal) },
   { task: "Let an interposer have the inner key, act, and still not get the key.",
     hint: "TPM2_Rewrap takes off the outer wrap. With which SRK can it not?",
-    answer: "Scene One command too many, in vain: the hardened SRK's policy allows Import and Load, so the TPM refuses Rewrap.",
-    solved: () => lab.state.over && lab.state.stolen.innerKeys > 0 && lab.state.stolen.keys === 0 && lab.state.stolen.refused > 0 },
+    answer: "Scene One command too many, in vain: the hardened SRK allows Import and Load, so the TPM refuses Rewrap.",
+    solved: () => lab.state.over && lab.state.stolen.innerKeys > 0 && lab.state.stolen.keys === 0
+      && lab.state.stolen.refused > 0 },
 ];
 
+const fold = (title, text) => make("details", {}, make("summary", {}, title), make("p", {}, text));
 const solvedOnce = new Set();
 
 const drawExercises = () => {
   exercises.forEach((one, i) => { if (one.solved()) solvedOnce.add(i); });
   if (by("exercise-list").children.length === 0) {
-    by("exercise-list").append(...exercises.map((one, i) => make("li", { id: `exercise-${i + 1}` }, make("span.task", {}, one.task), " ", make("span.mark"),
-      make("details", {}, make("summary", {}, "A hint"), make("p", {}, one.hint)), make("details", {}, make("summary", {}, "An answer"), make("p", {}, one.answer)))));
+    by("exercise-list").append(...exercises.map((one, i) => make("li", { id: `exercise-${i + 1}` },
+      make("span.task", {}, one.task), " ", make("span.mark"),
+      make("div", {}, fold("A hint", one.hint), fold("An answer", one.answer)))));
   }
-  exercises.forEach((_, i) => { by(`exercise-${i + 1}`).querySelector(".mark").textContent = solvedOnce.has(i) ? "✓ solved" : ""; });
+  exercises.forEach((_, i) => {
+    by(`exercise-${i + 1}`).querySelector(".mark").textContent = solvedOnce.has(i) ? "✓ solved" : "";
+  });
   by("exercise-count").textContent = `${solvedOnce.size} of ${exercises.length} solved.`;
 };

@@ -57,4 +57,6 @@ const begin = () => {
   chooseScene(0);
 };
 
-lab.start(by("module").textContent.trim()).then(begin, (error) => { by("summary").textContent = `This browser cannot run the lab: ${error.message}`; });
+lab.start(by("module").textContent.trim()).then(begin, (error) => {
+  by("summary").textContent = `This browser cannot run the lab: ${error.message}`;
+});

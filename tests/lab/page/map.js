@@ -22,10 +22,14 @@ const ranges = (offsets) => {
 
 const drawMap = (layers, length) => {
   const names = [...new Set(layers.filter(Boolean))];
-  const cells = Array.from({ length }, (_, i) => make(`span.cell.m${layers[i] ? names.indexOf(layers[i]) : "-none"}`, { title: `byte ${i}: ${layers[i] || "not yet"}` }));
+  const cells = Array.from({ length }, (_, i) => make(`span.cell.m${layers[i] ? names.indexOf(layers[i]) : "-none"}`,
+    { title: `byte ${i}: ${layers[i] || "not yet"}` }));
   by("map-bytes").replaceChildren(...cells);
-  by("map-legend").replaceChildren(...names.map((name, i) => make("tr", {}, make("td", {}, make(`span.cell.m${i}`)), make("th", { scope: "row" }, name),
-    make("td", {}, `${layers.filter((l) => l === name).length}`), make("td", {}, ranges(layers.flatMap((l, at) => (l === name ? [at] : [])))))));
+  by("map-legend").replaceChildren(...names.map((name, i) => {
+    const offsets = layers.flatMap((layer, at) => (layer === name ? [at] : []));
+    return make("tr", {}, make("td", {}, make(`span.cell.m${i}`)), make("th", { scope: "row" }, name),
+      make("td", {}, `${offsets.length}`), make("td", {}, ranges(offsets)));
+  }));
 };
 
 /* A few bytes, then the page may draw. */

@@ -37,7 +37,8 @@ const withPaths = (view) => {
     if (leaf) number += 1;
     const names = [...path.map((p) => p.name), field.name];
     const meaning = field.meaning || (isText(view) ? facts.httpMeanings : facts.tpmMeanings)[field.name];
-    const called = ["size", "buffer"].includes(field.name) ? names.slice(-2).join(".") : field.name;
+    const alone = view.fields.filter((f) => f.leaf && f.name === field.name).length <= 1;
+    const called = alone ? field.name : names.slice(-2).join(".");
     return { ...field, path: names.join("."), called, leaf, number, meaning, kind: kindOf(field, path, isText(view)) };
   });
 };
@@ -48,29 +49,39 @@ const directions = { "tpm-command": "to the TPM", "tpm-response": "from the TPM"
   "http-response": "from the service" };
 
 const bytesOf = (view, field) => view.bytes.slice(field.offset, field.offset + field.len);
-const shown = (view, field) => (isText(view) ? toText(bytesOf(view, field)).replaceAll("\r\n", "⏎\n") : toHex(bytesOf(view, field)));
+const shown = (view, field) => {
+  const bytes = bytesOf(view, field);
+  return isText(view) ? toText(bytes).replaceAll("\r\n", "⏎\n") : toHex(bytes);
+};
 
 const valueOf = (field) => {
   if (field.valueName) return make("b", {}, field.valueName);
   if (field.value === undefined) return field.len > 8 ? `${field.len} bytes` : "";
-  return make("b", {}, field.type.startsWith("TPMA_OBJECT") ? `0x${field.value.toString(16).padStart(8, "0")}` : `${field.value}`);
+  const bits = field.type.startsWith("TPMA_OBJECT");
+  return make("b", {}, bits ? `0x${field.value.toString(16).padStart(8, "0")}` : `${field.value}`);
 };
 
 const row = (view, field) => {
   const meaning = [valueOf(field), valueOf(field) && field.meaning ? " · " : "", field.meaning || ""];
-  const bits = field.bits && make("ul.bits", {}, ...field.bits.map((b) => make("li", {}, make("code", {}, b.name), ` ${b.meaning}`)));
-  const name = [make("span.name", { style: field.depth ? `--d:${field.depth}` : null }, field.name), " ", make("span.type", {}, field.type)];
+  const bit = (b) => make("li", {}, make("code", {}, b.name), ` ${b.meaning}`);
+  const bits = field.bits && make("ul.bits", {}, ...field.bits.map(bit));
+  const name = [make("span.name", { style: field.depth ? `--d:${field.depth}` : null }, field.name), " ",
+    make("span.type", {}, field.type)];
   if (!field.leaf) {
-    return make("tr.group", {}, make("td"), make("th", { scope: "rowgroup", colspan: 2 }, ...name), make("td", {}, ...meaning), make("td"));
+    return make("tr.group", {}, make("td"), make("th", { scope: "rowgroup", colspan: 2 }, ...name),
+      make("td", {}, ...meaning), make("td"));
   }
   const short = isText(view) ? shown(view, field).trim().slice(0, 36) : toHex(bytesOf(view, field).slice(0, 8));
-  return make(`tr.k-${field.kind}`, {}, make("td.n", {}, make("i", {}, `${field.number}`)), make("th", { scope: "row" }, ...name),
-    make("td.v", {}, make("code", {}, short + (field.len > 8 && !isText(view) ? " …" : ""))), make("td", {}, ...meaning, bits),
+  const more = field.len > 8 && !isText(view) ? " …" : "";
+  return make(`tr.k-${field.kind}`, {}, make("td.n", {}, make("i", {}, `${field.number}`)),
+    make("th", { scope: "row" }, ...name), make("td.v", {}, make("code", {}, short + more)), make("td", {}, ...meaning, bits),
     make("td", {}, field.spec ? make("span.spec", {}, field.spec) : ""));
 };
 
-const table = (view, fields) => make("table.fields", {}, make("colgroup", {}, ...["c1", "c2", "c3", "", "c5"].map((c) => make(c ? `col.${c}` : "col"))),
-  make("thead", {}, make("tr", {}, ...["№", "Field", "Bytes", "Value and meaning", "Where"].map((h) => make("th", { scope: "col" }, h)))),
+const columns = { "№": "col.c1", Field: "col.c2", Bytes: "col.c3", "Value and meaning": "col", Where: "col.c5" };
+const table = (view, fields) => make("table.fields", {},
+  make("colgroup", {}, ...Object.values(columns).map((column) => make(column))),
+  make("thead", {}, make("tr", {}, ...Object.keys(columns).map((title) => make("th", { scope: "col" }, title)))),
   make("tbody", {}, ...fields.map((field) => row(view, field))));
 
 /* ---- Changing a field ---- */
@@ -108,7 +119,8 @@ const editor = (where, view, field, done) => {
     set(bytes);
   };
   return make("form.editor", { onsubmit: (event) => { event.preventDefault(); set(read()); } },
-    make("label", { for: id }, `${field.number ? `${field.number} ` : ""}${field.called || field.name} `, make("span.type", {}, field.type || "")), input,
+    make("label", { for: id }, `${field.number || ""} ${field.called || field.name} `,
+      make("span.type", {}, field.type || "")), input,
     make("button", { type: "submit" }, "Change"), button("Flip the last bit", flip), says);
 };
 
@@ -148,15 +160,17 @@ const viewElement = (where, view, head, done) => {
   };
   const leaves = fields.filter((field) => field.leaf).flatMap((field) => {
     const wrong = changed.some((c) => c.offset >= field.offset && c.offset < field.offset + field.len);
-    return [leaf(field, shown(view, field), isText(view) ? 1 : 2, wrong, where.fixed ? null : choose), isText(view) ? "" : " "];
+    const [first, space] = isText(view) ? [1, ""] : [2, " "];
+    return [leaf(field, shown(view, field), first, wrong, where.fixed ? null : choose), space];
   });
-  const box = make(isText(view) ? "div.text" : "div.hex", { role: "group", "aria-label": "Bytes", onkeydown: walk }, ...leaves);
+  const box = make(isText(view) ? "div.text" : "div.hex",
+    { role: "group", "aria-label": "Bytes", onkeydown: walk }, ...leaves);
   box.querySelector("[tabindex]")?.setAttribute("tabindex", 0);
   const fold = make("details.fold", {}, make("summary", {}, `${fields.filter((f) => f.leaf).length} fields, one by one`));
   fold.addEventListener("toggle", () => {
     if (fold.open && !fold.querySelector("table")) fold.append(table(view, fields));
   });
-  return make(`article.message.${view.kind}`, { "data-view": where.view }, head, view.sessions ? make("p.by", {}, view.sessions) : null,
+  return make(`article.message.${view.kind}`, {}, head, view.sessions ? make("p.by", {}, view.sessions) : null,
     box, place, fold);
 };
 
@@ -167,8 +181,9 @@ const messageElements = (number, done) => {
     const refused = lab.state.refusals.find((r) => r.message === number && view.view === 0);
     const outcome = refused ? make("span.refused", {}, ` · ${refused.name || refused.errorCode || ""}`) : "";
     const who = head.attacker ? make("span.attacker", {}, " · the interposer's own") : "";
-    const title = make("h4", {}, `${view.view === 0 ? head.name.split("?")[0] : titles[view.kind]} `,
-      make("span.dir", {}, view.view === 0 ? `${titles[view.kind]} ${directions[view.kind]}, ${view.bytes.length} bytes` : `${view.bytes.length} bytes`),
+    const whole = view.view === 0;
+    const title = make("h4", {}, `${whole ? head.name.split("?")[0] : titles[view.kind]} `,
+      make("span.dir", {}, whole ? `${titles[view.kind]} ${directions[view.kind]}, ` : "", `${view.bytes.length} bytes`),
       outcome, who);
     return viewElement({ message: number, view: view.view, stage: head.stage, fixed: head.attacker }, view, title, done);
   });

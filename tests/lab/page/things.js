@@ -13,10 +13,12 @@ const thingElement = (thing, number, stage) => {
       : editor(where, view, { name: thing.name, offset: 0, len: bytes.length }, change));
     place.querySelector("input").focus();
   };
-  const text = clock ? `${seconds()}, ${seconds() > 0n ? new Date(Number(seconds()) * 1000).toISOString() : "none"}`
-    : thing.kind === "words" ? toText(bytes) : toHex(bytes.slice(0, 24)) + (bytes.length > 24 ? ` … ${bytes.length} bytes` : "");
+  const long = bytes.length > 24 ? ` … ${bytes.length} bytes` : "";
+  const date = () => (seconds() > 0n ? new Date(Number(seconds()) * 1000).toISOString() : "none");
+  const text = clock ? `${seconds()}, ${date()}` : thing.kind === "words" ? toText(bytes) : toHex(bytes.slice(0, 24)) + long;
   const changed = lab.changes.some((c) => c.thing === number);
-  return make("li.thing", {}, make("b", {}, thing.name), changed ? make("strong.flip", {}, " changed") : "", ` ${thing.text} `,
+  return make("li.thing", {}, make("b", {}, thing.name), changed ? make("strong.flip", {}, " changed") : "",
+    ` ${thing.text} `,
     make("code", {}, text), " ", button(`Change`, open, { "aria-label": `Change: ${thing.name}` }), place);
 };
 
@@ -37,7 +39,9 @@ const clockEditor = (where, before, now, name) => {
 };
 
 const drawThings = (reached) => {
-  by("things-when").textContent = reached ? `As it is now. A change takes place at the beginning of stage ${chosen}, and the story goes on from there.`
+  by("things-when").textContent = reached
+    ? `As it is now. A change takes place at the beginning of stage ${chosen}, and the story goes on from there.`
     : "Run the story up to this stage first.";
-  by("things").replaceChildren(...(reached ? lab.state.things.map((thing, i) => thingElement(thing, i, chosen)).filter(Boolean) : []));
+  const all = reached ? lab.state.things.map((thing, i) => thingElement(thing, i, chosen)) : [];
+  by("things").replaceChildren(...all.filter(Boolean));
 };

@@ -54,9 +54,10 @@ $(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/byte
 	$(Q)python3 tests/lab/lab_page.py $< $@
 
 #: make check-lab        each scene, exercise and layer of the lab; its page in a browser (chromium, npm)
+CHECK_MORE += check-lab
 LAB_TESTS = $(LAB)/test_lab tests/lab/page_test.js
 .PHONY: check-lab
 check-lab:
 	@DEPS=$(DEPS) tests/setup.sh build lab lab_browser
 	@$(MAKE) --no-print-directory $(BUILD)/lab.html $(LAB)/test_lab $(WALK)/npm/installed
-	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules $(PROVE) --exec tests/run.sh $(LAB_TESTS)
+	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules $(PROVE) --jobs 2 --exec tests/run.sh $(LAB_TESTS)

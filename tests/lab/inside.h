@@ -124,7 +124,8 @@ struct lab_act {
 };
 
 struct lab_scene {
-    const char *name, *title, *text;
+    const char *name, *title;
+    const char *text, *lesson;                           /* what happens, and what it shows when it is over */
     const struct lab_act *acts;                          /* the last one has no stage */
     void (*configure)(struct lab_world *w);              /* null, as the next ones: nothing */
     void (*before)(struct lab_world *w, unsigned stage); /* what happens at the beginning of a stage */

@@ -32,7 +32,7 @@ bool lab_undo(void);
 
 /* What follows writes text into lab_text() and returns its length; 0: there is no such thing. */
 const char *lab_text(void);
-/* [{"name":N,"title":T,"text":X}...]. */
+/* [{"name":N,"title":T,"text":X,"lesson":L}...]. */
 size_t lab_scenes(void);
 /* One line for each view of a message, in the form of port/posix/explain/trace.h, with another member "view"; and
  * between them lines {"kind":"bits",...} as in tests/walkthrough/walkthrough.h. */

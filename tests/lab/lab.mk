@@ -61,3 +61,5 @@ check-lab:
 	@DEPS=$(DEPS) tests/setup.sh build lab lab_browser
 	@$(MAKE) --no-print-directory $(BUILD)/lab.html $(LAB)/test_lab $(WALK)/npm/installed
 	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules $(PROVE) --jobs 2 --exec tests/run.sh $(LAB_TESTS)
+
+-include $(shell find $(LAB)/obj -name '*.d' 2>/dev/null)

@@ -97,16 +97,16 @@ const SCENES = {
   "A key made by software": /Stage 5: the service refuses/,
   "A key that says it cannot leave": /Stage 7: the TPM refuses.*SRK's Name/,
   "One command too many": /carried 2 keys out/,
-  "One command too many, in vain": /belongs to hub-a.example/,
+  "One command too many, in vain": /refused the interposer 2 times/,
   "A token used twice": /Stage 11: the service refuses/,
   "Cleared between challenge and answer": /belongs to hub-a.example/,
   Resale: /Stage 11: the TPM refuses.*keeps outside/,
-  "An interposer who listens": /belongs to hub-a.example/,
-  "He listens, to sessions": /belongs to hub-a.example/,
+  "An interposer who listens": /learned 4 secrets/,
+  "He listens, to sessions": /belongs to hub-a.example.*Nobody refused/,
   "An interposer who acts": /carried 2 keys out/,
-  "He acts, against sessions": /belongs to hub-a.example/,
+  "He acts, against sessions": /refused the interposer 4 times/,
   "He shows an EK of his own": /Stage 5: the service refuses/,
-  "A rogue service": /Stage 11: the service refuses/,
+  "A rogue service": /belongs to hub-x.example.*Stage 11: the service refuses/,
   "A slow clock": /Stage 9: the service refuses/,
   "No clock, and a wrong Date": /Stage 8: the device refuses/,
   "A restored back-up": /Stage 11: the service refuses/,
@@ -122,10 +122,19 @@ const cases = {
       await press(page, "all");
       const says = await summary(page);
       must(wanted.test(says), `${title}: ${says}`);
+      must(await page.$eval("#lesson", (p) => p.textContent.length) > 40, `${title} teaches nothing`);
       const places = await page.$$eval("#refusals .where", (all) => all.map((w) => w.querySelectorAll("a.src").length));
       must(!places.includes(0), `${title}: a refusal without a function`);
     }
     same(await page.$$eval("#secrets li", (all) => all.length), 0, "secrets of the last scene");
+    await page.close();
+  },
+
+  async "an address names a scene"() {
+    const page = await open();
+    await page.evaluate(() => { location.hash = "rogue"; });
+    await page.waitForFunction(() => /another service/.test(document.getElementById("scene-text").textContent), LONG);
+    same(await page.$eval("#scene", (list) => list.selectedOptions[0].textContent), "A rogue service", "the list");
     await page.close();
   },
 

@@ -172,6 +172,8 @@ size_t lab_scenes(void)
         string("title", lab_scene_list[i].title);
         (void)fputc(',', out);
         string("text", lab_scene_list[i].text);
+        (void)fputc(',', out);
+        string("lesson", lab_scene_list[i].lesson);
         (void)fputc('}', out);
     }
     (void)fputc(']', out);

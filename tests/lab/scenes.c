@@ -287,58 +287,91 @@ static const struct lab_act restored_acts[] = {BEGINNING,
 
 const struct lab_scene lab_scene_list[] = {
     {"ordinary", "As it should be", "Ten steps, and nobody disturbs them. Begin here, then change something.",
+     "Two wraps and one nonce: only a TPM with both keys can answer. Now change a byte, and see who notices.",
      ordinary, password, NULL, NULL},
     {"wrong-template", "The wrong EK template",
      "The vendor has enrolled the EK of template L-1. The device's software makes it from the template that "
-     "several SDKs "
-     "use, with unique empty: same chip, another key.",
+     "several SDKs use, with unique empty: same chip, another key.",
+     "The template is part of what a key is derived from, so this is another key, and the service cannot "
+     "know that it is the same chip. Use one template on both sides.",
      ordinary, password, other_template, NULL},
     {"software-srk", "A key made by software",
      "Malware on the device puts a key of its own in the SRK's place, so that the nonce comes out of the "
      "TPM.",
+     "A nonce wrapped to a key of software would be in clear outside of the TPM. The attributes say so, and "
+     "the service looks at them.",
      ordinary, password, NULL, software_srk},
     {"lying-srk", "A key that says it cannot leave",
      "The same, but the key's attributes now claim that it is fixed to a TPM. The service cannot see the "
      "difference.",
+     "The service believes the attributes. But no TPM has loaded that key: the credential was made for its "
+     "Name, and the HMAC does not fit the SRK that is loaded.",
      ordinary, password, NULL, lying_srk},
     {"rewrap", "One command too many",
-     "Software beside the TPM sends TPM2_Rewrap. The SRK is the standard one.", ordinary, rewrap, NULL, NULL},
+     "Software beside the TPM sends TPM2_Rewrap. The SRK is the standard one.",
+     "Whoever may use the SRK may take the outer wrap off, and the inner key crosses the bus in clear. So "
+     "with the standard SRK, software beside the TPM carries the keys away, and nobody notices.",
+     ordinary, rewrap, NULL, NULL},
     {"rewrap-hardened", "One command too many, in vain",
-     "The same, but the SRK is good for TPM2_Import and TPM2_Load only.", ordinary, rewrap_hardened, NULL,
-     NULL},
+     "The same, but the SRK is good for TPM2_Import and TPM2_Load only.",
+     "The policy of the hardened SRK allows TPM2_Import and TPM2_Load alone. He still has the inner keys, "
+     "which open nothing under the outer wrap.",
+     ordinary, rewrap_hardened, NULL, NULL},
     {"replay", "A token used twice", "Somebody has recorded the signed request, and sends it once more.",
+     "Each registration has a nonce of its own. The old token is worth nothing, and the service says why.",
      replayed, password, NULL, NULL},
     {"cleared", "Cleared between challenge and answer",
-     "Somebody clears the TPM while the device has a challenge to answer.", ordinary, NULL, clear_between,
-     NULL},
-    {"resale", "Resale", "The device is sold. Its new owner clears the TPM and registers it.", resold,
-     in_clear, NULL, NULL},
+     "Somebody clears the TPM while the device has a challenge to answer.",
+     "What was loaded is gone, so the device begins again: a new SRK, the same EK, another challenge. The "
+     "first one is never answered.",
+     ordinary, NULL, clear_between, NULL},
+    {"resale", "Resale", "The device is sold. Its new owner clears the TPM and registers it.",
+     "The storage seed is another one: what the old owner's SRK had wrapped does not load any more. The EK "
+     "is the same, so the service recognises the device.",
+     resold, in_clear, NULL, NULL},
     {"listens", "An interposer who listens",
-     "Somebody has a probe on the wires to the TPM. Everything crosses them in clear.", ordinary, listens,
-     NULL, NULL},
+     "Somebody has a probe on the wires to the TPM. Everything crosses them in clear.",
+     "He has both passwords and both inner keys. An inner key opens one wrap of two, so he has neither the "
+     "nonce nor the hub's key.",
+     ordinary, listens, NULL, NULL},
     {"listens-sessions", "He listens, to sessions", "The same probe. The device uses salted sessions.",
+     "Passwords and inner keys cross the wires encrypted, under a salt that only the TPM can read. He has "
+     "learned nothing.",
      ordinary, listens_in_sessions, NULL, NULL},
     {"acts", "An interposer who acts",
      "He sends commands of his own, and wants the imported keys. The hierarchies have passwords; there are "
      "no sessions.",
+     "He sends the device's own ActivateCredential with the device's own policy session, passes the answer "
+     "on, and then sends TPM2_Rewrap. He needs none of the passwords.",
      ordinary, acts_in_clear, NULL, NULL},
-    {"acts-sessions", "He acts, against sessions", "The same, and the device uses salted sessions.", ordinary,
-     acts_in_sessions, NULL, NULL},
+    {"acts-sessions", "He acts, against sessions", "The same, and the device uses salted sessions.",
+     "The policy session wants an HMAC that he cannot make, and a session of his own wants a password. "
+     "TPM2_Rewrap takes the outer wrap off, but the inner key is not his.",
+     ordinary, acts_in_sessions, NULL, NULL},
     {"own-ek", "He shows an EK of his own",
      "To read the salts of the sessions, he puts his own public key in the EK's place, after it was "
      "enrolled.",
+     "To the service he is another chip. A device that has kept its EK's Name notices it even before the "
+     "service.",
      ordinary, in_sessions, own_ek, NULL},
     {"rogue", "A rogue service",
      "The device talks to another service, which knows its EK_pub. Here nobody checks a certificate: that is "
      "TLS's part.",
+     "Whoever knows EK_pub can challenge. That the device talks to the right service, only TLS's certificate "
+     "shows. But the token is good for nobody else: the nonce in it is the rogue's.",
      rogue_acts, password, rogue, NULL},
-    {"slow-clock", "A slow clock", "The device's clock is thirty days late.", ordinary, password, slow_clock,
-     NULL},
+    {"slow-clock", "A slow clock", "The device's clock is thirty days late.",
+     "The token had expired before it was sent. A device without any clock fares better: it uses the "
+     "service's.",
+     ordinary, password, slow_clock, NULL},
     {"wrong-date", "No clock, and a wrong Date",
      "The device has no clock and believes the service's Date header. The service's clock stands in 2001.",
-     ordinary, password, wrong_date, NULL},
+     "A Date that is older than the program is not believed. So there is no time, and no token.", ordinary,
+     password, wrong_date, NULL},
     {"restored", "A restored back-up",
      "The service's store is put back to what it was before the device registered; twenty minutes later.",
+     "Each registration draws random bytes of its own: nothing that was issued after the back-up is "
+     "accepted, or issued again. The device registers anew.",
      restored_acts, password, restored, NULL},
 };
 const size_t lab_scene_count = sizeof lab_scene_list / sizeof lab_scene_list[0];

@@ -54,7 +54,13 @@ const begin = () => {
       map.run();
     }
   });
-  chooseScene(0);
+  /* "#rogue" is that scene. */
+  const follow = () => {
+    by("scene").value = Math.max(0, lab.scenes.findIndex((scene) => `#${scene.name}` === location.hash));
+    chooseScene(Number(by("scene").value));
+  };
+  addEventListener("hashchange", follow);
+  follow();
 };
 
 lab.start(by("module").textContent.trim()).then(begin, (error) => {

@@ -82,23 +82,27 @@ const refusalElement = (r) => make(`li${r.fatal ? ".fatal" : ""}`, {},
   r.layer ? make("span.layer", {}, ` The layer: ${r.layer}.`) : "",
   make("span.where", {}, " In ", ...sources(functionOf(r)), "."));
 
+const arrived = () => `The device belongs to ${lab.state.hub}, and its message has arrived.`;
+
 const summary = () => {
   const verdict = lab.verdict();
   const s = lab.state;
   if (verdict) {
     const layer = verdict.layer ? ` The layer that noticed: ${verdict.layer}.` : "";
-    return `Stage ${verdict.stage}: the ${verdict.who} refuses.${layer}`;
+    return `${verdict.stage === 11 ? `${arrived()} ` : ""}Stage ${verdict.stage}: the ${verdict.who} refuses.${layer}`;
   }
-  if (s.stolen.keys > 0) return `Nobody refuses, and the interposer has carried ${s.stolen.keys} keys out of the TPM.`;
   if (!s.over) return s.stage === 0 ? "Nothing has happened yet." : `Stage ${s.stage}. Nobody has refused so far.`;
-  const end = s.changes ? "Nobody noticed the change." : "Nobody refused.";
-  return `The device belongs to ${s.hub}, and its message has arrived. ${end}`;
+  if (s.stolen.keys > 0) return `${arrived()} Nobody refuses, and the interposer has carried ${s.stolen.keys} keys out of the TPM.`;
+  if (s.stolen.refused > 0) return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.`;
+  if (s.secrets.length > 0) return `${arrived()} Nobody refuses; somebody has learned ${s.secrets.length} secrets.`;
+  return `${arrived()} ${s.changes ? "Nobody noticed the change." : "Nobody refused."}`;
 };
 
 const drawVerdict = () => {
   const worth = lab.state.refusals.filter((r) => r.fatal || r.attacker || r.command !== "TPM2_ReadPublic"); // it only asks
   by("summary").textContent = summary();
   by("summary").className = lab.verdict() ? "bad" : lab.state.over ? "good" : "";
+  by("lesson").textContent = lab.state.over && lab.changes.length === 0 ? lab.scenes[lab.state.scene].lesson : "";
   by("refusals").replaceChildren(...worth.map(refusalElement));
   by("changes").textContent = lab.changes.length === 0 ? "Nothing is changed."
     : `Changed: ${lab.changes.map((c) => `stage ${c.stage}, ${c.what}, byte ${c.offset}`).join("; ")}.`;

@@ -47,9 +47,16 @@ static int play(const char *name, unsigned stage)
 
 /* ---- Scenes ------------------------------------------------------------------------------------------------------ */
 
+/* Of all messages: they stand one after the other. */
+static void digest(uint8_t out[CRYPTO_SHA256_SIZE])
+{
+    const struct bytes all = bytes_of(lab_message_bytes(0).p, lab_world.memory_used);
+    crypto_sha256(&all, 1, out);
+}
+
 static int test_ordinary(void)
 {
-    static struct lab_message_head first[LAB_MESSAGES];
+    uint8_t first[CRYPTO_SHA256_SIZE], second[CRYPTO_SHA256_SIZE];
     CHECK_EQUAL(play("ordinary", 11), 0);
     CHECK(fatal() == NULL);
     CHECK_EQUAL(lab_world.device.assigned_hub, "hub-a.example");
@@ -63,7 +70,7 @@ static int test_ordinary(void)
     }
     /* One stage at a time it is the same story. */
     const size_t count = lab_world.message_count, len = lab_world.memory_used;
-    memcpy(first, lab_world.messages, sizeof first);
+    digest(first);
     CHECK(lab_reset(0));
     for (unsigned stage = 1; stage <= 10; stage++) {
         lab_run(stage);
@@ -71,7 +78,8 @@ static int test_ordinary(void)
     }
     CHECK_EQUAL(lab_world.message_count, count);
     CHECK_EQUAL(lab_world.memory_used, len);
-    CHECK(memcmp(first, lab_world.messages, sizeof first) == 0);
+    digest(second);
+    CHECK_EQUAL(memcmp(first, second, sizeof first), 0);
     return 0;
 }
 

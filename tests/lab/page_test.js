@@ -5,6 +5,9 @@
 //
 // Usage: BUILD=build page_test.js    NODE_PATH names what npm has installed; screenshots go to BUILD/lab/
 "use strict";
+const childProcess = require("child_process");
+const crypto = require("crypto");
+const fs = require("fs");
 const path = require("path");
 const url = require("url");
 const axe = require("axe-core");
@@ -211,6 +214,22 @@ const cases = {
     same(await page.evaluate(() => document.activeElement.id), "verdict", "the focus after a change");
     await page.close();
   },
+};
+
+cases["the module sends, in each scene, the bytes that the native program sends"] = async () => {
+  const native = childProcess.execFileSync(path.join(BUILD, "lab/test_lab"), ["digests"], { encoding: "utf8" });
+  const wasm = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(path.join(BUILD, "lab/lab.wasm")))).exports;
+  const text = (length) => Buffer.from(wasm.memory.buffer, wasm.lab_text(), length).toString();
+  const lines = JSON.parse(text(wasm.lab_scenes())).map(({ name }, number) => {
+    wasm.lab_reset(number);
+    wasm.lab_run(11);
+    const hash = crypto.createHash("sha256");
+    JSON.parse(text(wasm.lab_state())).messages.forEach((_, i) => {
+      hash.update(Buffer.from(JSON.parse(text(wasm.lab_message(i)).split("\n")[1]).hex, "hex"));
+    });
+    return `${name} ${hash.digest("hex")}\n`;
+  });
+  same(lines.join(""), native, "digests");
 };
 
 // ---- Exercises ----

@@ -30,6 +30,9 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
 walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
+# The lab: WebAssembly, with BearSSL from Debian's source; and its page in a browser.
+lab='clang lld llvm xz-utils python3'
+lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"
 # Databases to stop, cut off and fill, and proxies in front of the service.
 # Devices of these tests, which have no TPM; and a clock that can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
@@ -59,6 +62,8 @@ for what in "$@"; do
     kernel) wanted="$wanted $kernel" ;;
     page) wanted="$wanted $page" ;;
     walkthrough) wanted="$wanted $walkthrough" ;;
+    lab) wanted="$wanted $lab" ;;
+    lab_browser) wanted="$wanted $lab_browser" ;;
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     install) wanted="$wanted $install" ;;

@@ -87,11 +87,6 @@ static bool may_follow(uint8_t before, uint8_t c)
     return c == '\r' || c == '\t' || (c >= 0x20 && c != 0x7F);
 }
 
-static bool is_text(struct bytes a, const char *text)
-{
-    return dps_text_equal_nocase(a, bytes_of_text(text));
-}
-
 /* Reads on from where the last call stopped, so that a head that arrives in single bytes is still read once. */
 static int find_head_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 {
@@ -166,9 +161,9 @@ static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
     ensures f->hosts <= \old(f->hosts) + 1 && \result != BYTES_E_MORE; */
 static int note_field(struct framing *f, const struct dps_http_field *field)
 {
-    if (is_text(field->name, "host")) {
+    if (dps_http_is(field->name, "host")) {
         f->hosts++;
-    } else if (is_text(field->name, "content-length")) {
+    } else if (dps_http_is(field->name, "content-length")) {
         /* A repeated equal length is harmless and may be accepted [RFC 9112 6.3, item 5]. */
         uint64_t length;
         int rc = dps_decimal_parse(field->value, SIZE_MAX, &length);
@@ -180,16 +175,16 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
         }
         f->has_length = true;
         f->length = (size_t)length;
-    } else if (is_text(field->name, "transfer-encoding")) {
-        if (f->chunked || !is_text(field->value, "chunked")) {
+    } else if (dps_http_is(field->name, "transfer-encoding")) {
+        if (f->chunked || !dps_http_is(field->value, "chunked")) {
             return BYTES_E_FORMAT;
         }
         f->chunked = true;
-    } else if (is_text(field->name, "connection")) {
+    } else if (dps_http_is(field->name, "connection")) {
         f->close = f->close || dps_http_list_has(field->value, "close");
         f->keep_alive = f->keep_alive || dps_http_list_has(field->value, "keep-alive");
-    } else if (is_text(field->name, "expect")) {
-        f->expect_continue = is_text(field->value, "100-continue");
+    } else if (dps_http_is(field->name, "expect")) {
+        f->expect_continue = dps_http_is(field->value, "100-continue");
     }
     return BYTES_OK;
 }

@@ -7,6 +7,7 @@ import pathlib
 import re
 import resource
 import subprocess
+import time
 from functools import partial
 
 import table
@@ -184,9 +185,13 @@ SMOKE = [*within(SMOKE_STEPS), "-wp-smoke-tests", "-wp-no-smoke-dead-call", "-wp
 
 
 def run(command, log):
-    with open(log, "w", encoding="utf-8") as out:
+    """A log is there when it is whole."""
+    log.unlink(missing_ok=True)
+    part = log.with_suffix(".part")
+    with open(part, "w", encoding="utf-8") as out:
         status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False,
                                 env=os.environ | {"WHY3CONFIG": str(BUILD / "why3.conf")}).returncode
+    part.rename(log)
     return status, pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
 
 
@@ -247,8 +252,13 @@ def goals_of(text):
 
 
 def steps_needed(source):
-    """Goal → the steps of its proof in the source without a mistake."""
-    text = log_of(source.path, "goals").read_text(encoding="utf-8", errors="replace")
+    """Goal → the steps of its proof in the source without a mistake, which has begun before this."""
+    log = log_of(source.path, "goals")
+    for _ in range(SECONDS):
+        if log.exists():
+            break
+        time.sleep(1)
+    text = log.read_text(encoding="utf-8", errors="replace")
     steps = re.findall(r"Goal typed_cast_(\w+) : Valid .*\((\d+)\)", text)
     check(steps, f"no prover's steps are in {log_of(source.path, 'goals')}")
     return {goal: int(count) for goal, count in steps}

@@ -87,7 +87,7 @@ static void power(uint8_t *block, uint32_t exponent, struct bytes modulus)
     const size_t limbs = modulus.len / 2;
     const struct modulus number = {modulus.p, limbs, minus_inverse(limb_of(modulus.p, limbs, 0))},
                          *n = &number;
-    uint16_t base[LIMBS_MAX], result[LIMBS_MAX];
+    uint16_t base[LIMBS_MAX] = {0}, result[LIMBS_MAX];
     for (size_t i = 0; i < n->limbs; i++) {
         base[i] = limb_of(block, n->limbs, i);
     }
@@ -133,7 +133,7 @@ static void mask_with(struct bytes seed, uint8_t *data, size_t len)
     bytes_wipe(mask, sizeof mask);
 }
 
-/* EM = 00 || masked seed || masked DB, and DB = hash of the label || zeros || 01 || message [RFC 8017 7.1.1 step 2]. */
+/* EM = 00 || masked seed || masked DB, and DB = hash of the label || zeros || 01 || message [RFC 8017 7.1.1]. */
 static void encode(struct bytes label, const uint8_t *seed, struct bytes message, uint8_t *out, size_t len)
 {
     uint8_t *out_seed = out + 1, *block = out_seed + CRYPTO_SHA256_SIZE;

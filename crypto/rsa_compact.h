@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* RSAES-OAEP encryption for small stacks: crypto.h's crypto_rsa_oaep_encrypt is this with CRYPTO_RSA_COMPACT=1.
+ * Internal to crypto/.
  *
  * BearSSL gives each RSA operation room for four numbers of 4096 bits, 2216 bytes of stack. This takes three of 2048
  * bits, and needs neither 64-bit integers nor a multiplication of more than 16 by 16 bits: those of a Cortex-M3 take a

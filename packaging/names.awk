@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # packaging/names.h.in with a #define for each name of packaging/abi.txt that is another one for the linker: it has the
-# prefix dps_, or its settings as well. What is also a structure is renamed where it is called alone.
+# prefix dps_, or its settings as well. What is also a structure is renamed only where it is called, so that a program
+# may declare the structure before it includes the header, which then has an inline function of that name.
 # Usage: awk -f packaging/names.awk packaging/abi.txt packaging/names.h.in
 FNR == NR {
     if ($1 == "structure")

@@ -33,6 +33,13 @@ struct port_drive {
  * Returns: 0; the engine's error otherwise (d->error). */
 int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
                struct dps_device *d);
+#ifdef port_drive /* Installed, it is a macro, which only sees calls (crypto/bytes/names.h). This has an address. */
+static inline int(port_drive)(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
+                              struct dps_device *d)
+{
+    return port_drive(drive, port, trust, d);
+}
+#endif
 
 /* Send one command outside of any flow and receive its response (GetCapability, NV_Read, ... of tools), with the same
  * retries as the engine has. command must not be in the buffer response.

@@ -8,8 +8,8 @@ set -eu
 build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev libssl-dev openssl curl perl'
 check='clang clang-format clang-tidy cppcheck libclang-rt-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0 libtss2-dev
-       python3 python3-tpm2-pytss python3-cryptography sqlite3 procps git patch tshark bsdextrautils
-       gcc-arm-none-eabi mosquitto-clients python3-paho-mqtt'
+       python3 python3-tpm2-pytss python3-cryptography python3-jsonschema sqlite3 procps git patch pkgconf tshark
+       bsdextrautils mosquitto-clients python3-paho-mqtt gcc-arm-none-eabi'
 # Which lines and branches the tests reach.
 coverage='clang llvm libclang-rt-dev'
 # Other people's clients. Any Node.js from 18 on will do; those that are not Debian's include npm.
@@ -29,6 +29,9 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
 walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
+# The lab: WebAssembly, with BearSSL from Debian's source; and its page in a browser.
+lab='clang lld llvm xz-utils python3'
+lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"
 # Databases to stop, cut off and fill, and proxies in front of the service.
 # Devices of these tests, which have no TPM; and a clock that can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
@@ -58,6 +61,8 @@ for what in "$@"; do
     kernel) wanted="$wanted $kernel" ;;
     page) wanted="$wanted $page" ;;
     walkthrough) wanted="$wanted $walkthrough" ;;
+    lab) wanted="$wanted $lab" ;;
+    lab_browser) wanted="$wanted $lab_browser" ;;
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     install) wanted="$wanted $install" ;;
@@ -102,6 +107,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
+# Another of these may be installing: apt-get does not wait for itself everywhere.
+exec 9</var/lib/dpkg
+flock 9
 $root apt-get -qq update
 # shellcheck disable=SC2086 # a list of packages
 $root apt-get -qq -y --no-install-recommends install $missing >/dev/null

@@ -49,7 +49,7 @@ static void outer_begin(struct outer *outer, struct bytes_writer *w, const struc
 
 /* content holds the plain text: encrypt it where it stands, and fill in the HMAC. */
 /*@ requires stands(w, outer) && view(name) && w->error == 0;
-    assigns w->error, w->p[0 .. w->capacity - 1], outer->seed[0 .. 31];
+    CHANGES w->error, w->p[0 .. w->capacity - 1], outer->seed[0 .. 31];
     ensures writes(w) && w->error == 0;
     ensures wiped: \forall integer i; 0 <= i < 32 ==> outer->seed[i] == 0; */
 static void outer_end(struct bytes_writer *w, struct outer *outer, struct bytes name)

@@ -51,7 +51,7 @@ static bool is_policy(const struct tpm2_session *s)
 
 /*@ requires \valid(key) && \valid_read(s) && view(auth_value);
     requires \separated(key, s) && \separated(key, auth_value.p + (0 .. auth_value.len - 1));
-    assigns *key; ensures key->len <= CRYPTO_SHA256_SIZE + TPM2_AUTH_VALUE_MAX; */
+    CHANGES *key; ensures key->len <= CRYPTO_SHA256_SIZE + TPM2_AUTH_VALUE_MAX; */
 static void join(struct key *key, const struct tpm2_session *s, struct bytes auth_value)
 {
     struct bytes_writer w = bytes_writer_over(key->bytes, sizeof key->bytes);
@@ -140,7 +140,7 @@ struct command {
 };
 
 /*@ requires writes(w) && protection_ok(p) && \valid(c) && \separated(c, w) && \separated(w, p);
-    assigns *c, w->error; ensures sticky(\old(w->error), w->error);
+    CHANGES *c, w->error; ensures sticky(\old(w->error), w->error);
     ensures w->error == 0 ==> 14 <= c->auths <= c->parameters <= w->len; */
 static void take_apart(struct bytes_writer *w, const struct tpm2_protection *p, struct command *c)
 {
@@ -198,7 +198,7 @@ static size_t rewrite_auth(struct bytes_writer *w, const struct tpm2_use *use, s
     requires \valid(c) && \separated(c, w) && \separated(c, p) && \separated(c, w->p + (0 .. w->capacity - 1));
     requires \valid(hmacs + (0 .. 2)) && \separated(hmacs + (0 .. 2), w) && \separated(hmacs + (0 .. 2), p);
     requires \separated(hmacs + (0 .. 2), c) && \separated(hmacs + (0 .. 2), w->p + (0 .. w->capacity - 1));
-    assigns w->len, w->error, w->p[0 .. w->capacity - 1], c->parameters, hmacs[0 .. 2];
+    CHANGES w->len, w->error, w->p[0 .. w->capacity - 1], c->parameters, hmacs[0 .. 2];
     ensures writes(w) && (w->error == 0 ==> 14 <= c->parameters <= w->len);
     ensures w->error == 0 ==> \forall integer i; 0 <= i < p->use_count && p->uses[i].session != \null ==>
       hmacs[i] + 32 <= w->len; */
@@ -235,7 +235,7 @@ static void rewrite_auths(struct bytes_writer *w, const struct tpm2_protection *
 }
 
 /*@ requires protected(w, p) && \valid_read(c) && 14 <= c->parameters <= w->len && w->error == 0;
-    assigns w->error, w->p[0 .. w->capacity - 1]; ensures writes(w); */
+    CHANGES w->error, w->p[0 .. w->capacity - 1]; ensures writes(w); */
 static void encrypt_parameter(struct bytes_writer *w, const struct tpm2_protection *p,
                               const struct command *c)
 {
@@ -345,7 +345,7 @@ struct parameters {
 
 /* Returns a reader over the authorizations, failed if the response is broken. */
 /*@ requires readable(response, len) && \valid_read(p) && \valid(found) && \separated(p, found);
-    assigns *found; ensures readable(\result.p, \result.left) && within(\result.p, \result.left, response, len);
+    CHANGES *found; ensures readable(\result.p, \result.left) && within(\result.p, \result.left, response, len);
     ensures found->begin + found->len <= len && \result.left <= len;
     ensures \result.error == 0 ==> 10 <= len <= 0xFFFFFFFF; */
 static struct bytes_reader take_response_apart(const uint8_t *response, size_t len,

@@ -38,7 +38,7 @@ static uint32_t weekday_of(uint32_t days)
     return (days + 4) % 7;
 }
 
-/*@ requires unix_seconds <= LAST_SECOND; assigns \nothing; ensures on_calendar(\result); */
+/*@ requires unix_seconds <= LAST_SECOND; CHANGES \nothing; ensures on_calendar(\result); */
 static struct calendar calendar_of(uint64_t unix_seconds)
 {
     uint32_t days = (uint32_t)(unix_seconds / SECONDS_PER_DAY);

@@ -87,11 +87,6 @@ static bool may_follow(uint8_t before, uint8_t c)
     return c == '\r' || c == '\t' || (c >= 0x20 && c != 0x7F);
 }
 
-static bool is_text(struct bytes a, const char *text)
-{
-    return dps_text_equal_nocase(a, bytes_of_text(text));
-}
-
 /* Reads on from where the last call stopped, so that a head that arrives in single bytes is still read once. */
 static int find_head_end(struct dps_http *h, const uint8_t *buffer, size_t len)
 {
@@ -162,13 +157,13 @@ static bool parse_status_line(struct dps_http *h, struct bytes line, bool *old)
 
 /*@ requires \valid(f) && \valid_read(field) && view(field->name) && view(field->value) && \separated(f, field);
     requires f->hosts < SIZE_MAX;
-    assigns *f;
+    CHANGES *f;
     ensures f->hosts <= \old(f->hosts) + 1 && \result != BYTES_E_MORE; */
 static int note_field(struct framing *f, const struct dps_http_field *field)
 {
-    if (is_text(field->name, "host")) {
+    if (dps_http_is(field->name, "host")) {
         f->hosts++;
-    } else if (is_text(field->name, "content-length")) {
+    } else if (dps_http_is(field->name, "content-length")) {
         /* A repeated equal length is harmless and may be accepted [RFC 9112 6.3, item 5]. */
         uint64_t length;
         int rc = dps_decimal_parse(field->value, SIZE_MAX, &length);
@@ -180,23 +175,32 @@ static int note_field(struct framing *f, const struct dps_http_field *field)
         }
         f->has_length = true;
         f->length = (size_t)length;
-    } else if (is_text(field->name, "transfer-encoding")) {
-        if (f->chunked || !is_text(field->value, "chunked")) {
+    } else if (dps_http_is(field->name, "transfer-encoding")) {
+        if (f->chunked || !dps_http_is(field->value, "chunked")) {
             return BYTES_E_FORMAT;
         }
         f->chunked = true;
-    } else if (is_text(field->name, "connection")) {
+    } else if (dps_http_is(field->name, "connection")) {
         f->close = f->close || dps_http_list_has(field->value, "close");
         f->keep_alive = f->keep_alive || dps_http_list_has(field->value, "keep-alive");
-    } else if (is_text(field->name, "expect")) {
-        f->expect_continue = is_text(field->value, "100-continue");
+    } else if (dps_http_is(field->name, "expect")) {
+        f->expect_continue = dps_http_is(field->value, "100-continue");
     }
     return BYTES_OK;
 }
 
+/* What the sender asks of the connection [RFC 9112 9.3]. An HTTP/1.0 client cannot wait for 100 [RFC 9110 10.1.1]. */
+/*@ requires \valid(h) && \valid_read(f) && \separated(h, f);
+    CHANGES h->keep_alive, h->expect_continue; */
+static void note_connection(struct dps_http *h, const struct framing *f)
+{
+    h->keep_alive = !f->close && (!f->old || f->keep_alive);
+    h->expect_continue = is_request(h) && f->expect_continue && !f->old && (f->chunked || f->length > 0);
+}
+
 /* The length of the message [RFC 9112 6.3], by the items of that section in their order. */
 /*@ requires \valid(h) && \valid_read(f) && h->head_len <= capacity && \separated(h, f) && h->raw_at == 0;
-    assigns h->keep_alive, h->head_request, h->phase, h->raw_at, h->remaining, h->expect_continue;
+    CHANGES h->keep_alive, h->head_request, h->phase, h->raw_at, h->remaining, h->expect_continue;
     ensures (h->raw_at == 0 || h->raw_at == h->head_len) && \result != BYTES_E_MORE;
     ensures \result == 0 ==> (h->phase == 4 && h->raw_at == h->head_len) ||
       ((h->phase == 2 || h->phase == 3 || h->phase == 8) && h->raw_at == 0);
@@ -213,7 +217,7 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
     if (request && (f->hosts > 1 || (f->hosts == 0 && !f->old))) {
         return BYTES_E_FORMAT;
     }
-    h->keep_alive = !f->close && (!f->old || f->keep_alive); /* [RFC 9112 9.3] */
+    note_connection(h, f);
     h->head_request = h->head_request || h->status == 204 || h->status == 304;
     if (!request && h->head_request) {
         h->phase = PHASE_DONE;
@@ -230,8 +234,6 @@ static int begin_body(struct dps_http *h, const struct framing *f, size_t capaci
         h->phase = PHASE_UNTIL_CLOSE;
         h->keep_alive = false;
     }
-    /* An HTTP/1.0 client cannot wait for it [RFC 9110 10.1.1]. */
-    h->expect_continue = request && f->expect_continue && !f->old && (f->chunked || f->length > 0);
     return BYTES_OK;
 }
 

@@ -22,6 +22,11 @@ size_t dps_http_token_len(struct bytes text)
     return len;
 }
 
+bool dps_http_is(struct bytes a, const char *text)
+{
+    return dps_text_equal_nocase(a, bytes_of_text(text));
+}
+
 bool dps_http_list_has(struct bytes list, const char *option)
 {
     /*@ loop invariant view(list);
@@ -30,7 +35,7 @@ bool dps_http_list_has(struct bytes list, const char *option)
     while (list.len > 0) {
         struct bytes element;
         list = dps_split(list, ',', &element);
-        if (dps_text_equal_nocase(dps_trim(element), bytes_of_text(option))) {
+        if (dps_http_is(dps_trim(element), option)) {
             return true;
         }
     }

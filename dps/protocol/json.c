@@ -231,7 +231,7 @@ struct nesting {
 };
 /*@ predicate nested(struct nesting *n) = \valid(n) && n->depth <= DPS_JSON_DEPTH_MAX; */
 
-/*@ requires \valid_read(n) && 1 <= n->depth <= DPS_JSON_DEPTH_MAX; assigns \nothing; */
+/*@ requires \valid_read(n) && 1 <= n->depth <= DPS_JSON_DEPTH_MAX; CHANGES \nothing; */
 static bool in_object(const struct nesting *n)
 {
     return n->is_object[n->depth - 1];
@@ -239,7 +239,7 @@ static bool in_object(const struct nesting *n)
 
 /* Leave every container that ends here. Returns the index of what follows, white space skipped while still inside
  * one. */
-/*@ requires follows(text, at) && nested(n); assigns n->depth;
+/*@ requires follows(text, at) && nested(n); CHANGES n->depth;
     ensures at <= \result <= text.len && n->depth <= \old(n->depth); */
 static size_t close_containers(struct bytes text, size_t at, struct nesting *n)
 {

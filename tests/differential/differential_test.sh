@@ -5,5 +5,6 @@
 set -eu
 inputs=${1:-build}/differential/inputs
 python3 -B tests/fuzz/corpus.py response "$inputs"
+version=$(pkg-config --modversion tss2-mu)
 # The library logs each structure that it refuses.
-TSS2_LOG=all+NONE exec "${1:-build}/differential/mu" "$inputs"
+TSS2_LOG=all+NONE exec "${1:-build}/differential/mu" "$version" "$inputs"

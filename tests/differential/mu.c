@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The same bytes to this project's parsers and to tpm2-tss's marshalling library: both accept, with the same values, or
- * both refuse. Where they differ on purpose, `differences` says why; a difference that is not listed fails, and so does
- * a listed one that no longer occurs. Inputs: the recorded responses, the files named on the command line (in the form
- * of the fuzz harness "response"), and many changes of each, the same ones in every run. TAP. */
+ * both refuse. Where they differ on purpose, `differences` says why, and with which versions of tpm2-tss; a difference
+ * that is not listed for this one fails, and so does a listed one that does not occur. Inputs: the recorded responses,
+ * the files of the directories named after the version (in the form of the fuzz harness "response"), and many changes
+ * of each, the same ones in every run. TAP. */
 #include "tests/differential/marshalled.h"
 #include "tests/fuzz/responses.h"
+#include "tests/support/versions.h"
 #include "tests/vectors/activation_blob.h"
 #include "tests/vectors/commands.h"
 #include "tpm/tools/explain.h"
@@ -42,7 +44,7 @@ static bool too_long_for_them(const struct comparison *c)
            number(c->theirs.refused_at, 0, 2) > marshalled_room(c->theirs.refused);
 }
 
-/* Their reader gives up inside, says that all is well, and goes on after the size. */
+/* Until 4.1.4 their reader gave up inside, said that all was well, and went on after the size. */
 static bool creation_data_unread(const struct comparison *c)
 {
     bool skipped = false;
@@ -52,6 +54,12 @@ static bool creation_data_unread(const struct comparison *c)
                   (c->layout->fields[i] == FIELD_CREATION_DATA && field.len == 2 && number(field, 0, 2) != 0);
     }
     return c->ours.error == 0 && skipped;
+}
+
+/* From then on it refuses what it cannot read. */
+static bool creation_data_refused(const struct comparison *c)
+{
+    return c->ours.error == 0 && c->theirs.refused == FIELD_CREATION_DATA;
 }
 
 /* After tag and hierarchy. */
@@ -120,28 +128,39 @@ static bool ticket_tag_unchecked(const struct comparison *c)
     return c->theirs.accepted && other;
 }
 
+static uint32_t version; /* of tpm2-tss */
+
 static struct difference {
     const char *what;
     const char *why;
     bool (*is)(const struct comparison *c);
+    uint32_t from, before; /* versions */
     unsigned long count;
 } differences[] = {
     {"they go on at the beginning of creationData whose PCR list is too long",
-     "we go on after it, by its size: nothing in it is used", creation_data_unread, 0},
+     "we go on after it, by its size: nothing in it is used", creation_data_unread, VERSION_FIRST,
+     VERSION(4, 1, 4), 0},
+    {"they refuse creationData that does not hold what it should", "we do not look into it",
+     creation_data_refused, VERSION(4, 1, 4), VERSION_NONE, 0},
     {"they ignore the declared size of TPM2B_PUBLIC, TPM2B_NV_PUBLIC and TPM2B_CREATION_DATA",
-     "a declared size is exact: otherwise two readers see two structures", declared_size_ignored, 0},
+     "a declared size is exact: otherwise two readers see two structures", declared_size_ignored,
+     VERSION_FIRST, VERSION_NONE, 0},
     {"they take an empty TPM2B_PUBLIC and TPM2B_NV_PUBLIC", "there is no such object [P2 r1.59 12.2.5]",
-     empty_structure_taken, 0},
+     empty_structure_taken, VERSION_FIRST, VERSION(4, 1, 4), 0},
     {"we take a TPM2B that is longer than their buffer for it",
-     "the size of a response bounds it; what does not fit is refused where it is used", too_long_for_them, 0},
-    {"we do not bound the digest of a ticket", "no ticket is passed on", ticket_digest_unread, 0},
+     "the size of a response bounds it; what does not fit is refused where it is used", too_long_for_them,
+     VERSION_FIRST, VERSION_NONE, 0},
+    {"we do not bound the digest of a ticket", "no ticket is passed on", ticket_digest_unread, VERSION_FIRST,
+     VERSION_NONE, 0},
     {"we do not look into the data of a capability", "its caller reads the list that it has asked for",
-     capability_unread, 0},
+     capability_unread, VERSION_FIRST, VERSION_NONE, 0},
     {"we refuse public areas of other kinds of keys",
-     "the flow has RSA and keyed-hash objects with SHA-256 only", algorithm_unknown_to_us, 0},
-    {"they take any byte for a TPMI_YES_NO", "it has two values [P2 r1.59 9.2]", yes_no_unchecked, 0},
+     "the flow has RSA and keyed-hash objects with SHA-256 only", algorithm_unknown_to_us, VERSION_FIRST,
+     VERSION_NONE, 0},
+    {"they take any byte for a TPMI_YES_NO", "it has two values [P2 r1.59 9.2]", yes_no_unchecked,
+     VERSION_FIRST, VERSION_NONE, 0},
     {"they take any tag for a ticket", "the tag is what makes it this ticket [P2 r1.59 10.7]",
-     ticket_tag_unchecked, 0},
+     ticket_tag_unchecked, VERSION_FIRST, VERSION_NONE, 0},
 };
 #define DIFFERENCES (sizeof differences / sizeof differences[0])
 
@@ -255,7 +274,7 @@ static void compare(const struct response_kind *kind, struct bytes bytes)
         return;
     }
     for (size_t i = 0; i < DIFFERENCES; i++) {
-        if (differences[i].is(&c)) {
+        if (version_in(version, differences[i].from, differences[i].before) && differences[i].is(&c)) {
             differences[i].count++;
             return;
         }
@@ -444,20 +463,28 @@ static void compare_vectors(void)
 
 int main(int argc, char **argv)
 {
+    if (argc < 2 || !version_read(argv[1], &version)) {
+        fprintf(stderr, "usage: mu VERSION-OF-TPM2-TSS DIRECTORY...\n");
+        return 2;
+    }
+    version_say("tpm2-tss", version, VERSION(3, 2, 0), VERSION(4, 3, 0));
     compare_vectors();
-    for (int i = 1; i < argc; i++) {
+    for (int i = 2; i < argc; i++) {
         compare_directory(argv[i]);
     }
-    printf("1..%zu\n", DIFFERENCES + 3);
     printf("%s 1 - both sides agree, but for what is listed (%lu inputs, %lu accepted by both)\n",
            unlisted == 0 ? "ok" : "not ok", compared, accepted);
     printf("%s 2 - many inputs were accepted by both\n", accepted > compared / 20 ? "ok" : "not ok");
     printf("%s 3 - explain reads what both accept\n", unexplained == 0 ? "ok" : "not ok");
     int failed = unlisted != 0 || unexplained != 0 || accepted <= compared / 20;
+    size_t tests = 3;
     for (size_t i = 0; i < DIFFERENCES; i++) {
-        printf("%s %zu - %s: %s (%lu times)\n", differences[i].count > 0 ? "ok" : "not ok", i + 4,
-               differences[i].what, differences[i].why, differences[i].count);
-        failed |= differences[i].count == 0;
+        if (version_in(version, differences[i].from, differences[i].before)) {
+            printf("%s %zu - %s: %s (%lu times)\n", differences[i].count > 0 ? "ok" : "not ok", ++tests,
+                   differences[i].what, differences[i].why, differences[i].count);
+            failed |= differences[i].count == 0;
+        }
     }
+    printf("1..%zu\n", tests);
     return failed;
 }

@@ -50,7 +50,7 @@ chroot "$1" runuser --login "$2" --command "$3"
 # chroot is where a user's PATH may not lead.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 VERSIONS = {"gcc": "gcc", "clang": "clang", "OpenSSL": "openssl", "libtpms": "libtpms-dev", "swtpm": "swtpm",
-            "Python": "python3"}
+            "tpm2-tss": "libtss2-dev", "Python": "python3"}
 
 
 class Failed(Exception):

@@ -214,8 +214,16 @@ def test_ours_run():
     print(f"# {len(tried)} lines")
 
 
+def verify(place, line):
+    """What is wrong with the certificate that a line makes, to clients that are strict, as Python's are since 3.13."""
+    made = re.match(r"openssl (?:req -x509|x509 -req) .*-out (\S+)", line)
+    ca = re.search(r" -CA (\S+)", line) or made
+    return made and subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", ca.group(1), made.group(1)],
+                                   cwd=place.dir, capture_output=True, text=True, check=False).stderr
+
+
 def test_others_run_or_have_a_reason():
-    """every line of another program is run as well, or listed with the reason why not"""
+    """every line of another program is run, or listed with the reason why not; strict clients take its certificates"""
     place, reasons = Place(), set()
     for where, line in dict.fromkeys(all_lines()):
         if is_ours(line) or line.startswith("make "):
@@ -228,6 +236,7 @@ def test_others_run_or_have_a_reason():
                                   timeout=LINE_PATIENCE, check=False,
                                   env=dict(place.env, TPM_DPS=os.getcwd(), TMPDIR=place.dir))
             same(done.returncode, 0, f"{where}: {line}\n{done.stderr}")
+            check(not verify(place, line), f"{where}: {line}\n{verify(place, line)}")
     same(set(NOT_RUN) - reasons, set(), "reasons for lines that no page has")
 
 

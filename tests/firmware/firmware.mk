@@ -42,7 +42,7 @@ firmware-images: $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%.elf) $(FIRMWARE_BOARDS:%=$(FI
 $(FIRMWARE)/ca.pem:
 	@mkdir -p $(@D)
 	$(Q)openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj '/CN=firmware test CA' \
-	    -keyout $(FIRMWARE)/ca.key -out $@ 2>/dev/null
+	    -addext keyUsage=critical,keyCertSign,cRLSign -keyout $(FIRMWARE)/ca.key -out $@ 2>/dev/null
 
 # Written only if it changes.
 export FIRMWARE_SERVICE_HOST FIRMWARE_SERVICE_PORT FIRMWARE_HUB_PORT FIRMWARE_SCOPE FIRMWARE_ID FIRMWARE_MESSAGE

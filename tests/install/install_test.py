@@ -147,6 +147,25 @@ def test_headers(installed):
                 yield f"{compiler} {standard} {header}: {job.result()}"
 
 
+def test_addresses(installed):
+    """a program can take the address of each function, and declare each structure before it includes a header"""
+    flags = shell("pkg-config --cflags tpm-dps-posix", ROOT, PKG_CONFIG_PATH=installed.path("lib/pkgconfig")).split()
+    headers = files_below(installed.path("include/tpm-dps"))
+    declared = "".join(read(installed.path(f"include/tpm-dps/{header}")) for header in headers)
+    functions = [name for name in re.findall(r"^function (\w+)", read("packaging/abi.txt"), re.M)
+                 if re.search(rf"\b{name}\(", declared)]
+    check("port_drive" in functions and len(functions) > 200, f"only {len(functions)} functions")
+    lines = [f"struct {name};" for name in re.findall(r"^structure (\w+)", read("packaging/abi.txt"), re.M)]
+    lines += [f'#include "{header}"' for header in headers]
+    lines += ["typedef void (*any)(void);", "extern const any all[];",
+              f"const any all[] = {{{', '.join(f'(any)&{name}' for name in functions)}}};"]
+    for suffix, (compilers, standards) in LANGUAGES.items():
+        source = os.path.join(Programs.directory(), f"all.{suffix}")
+        write_file(source, "\n".join(lines) + "\n", 0o644)
+        for compiler in compilers:
+            same(compile_alone(compiler, standards[-1], flags, source), "", f"{compiler} {standards[-1]}")
+
+
 def symbols(archive):
     """What an archive offers, and what it needs besides."""
     lines = [line.split()[-2:] for line in

@@ -287,6 +287,29 @@ static int test_colours_only_on_a_terminal(void)
     return 0;
 }
 
+/* A capture holds whatever somebody has sent: no size field is believed. */
+static int test_capture_with_a_wrong_byte(void)
+{
+    for (size_t i = 0; i < captured_commands_count; i++) {
+        const struct bytes command = captured_commands[i].request;
+        for (size_t at = 0; at < command.len; at++) {
+            uint8_t wrong[1024];
+            struct run r;
+            CHECK(command.len <= sizeof wrong);
+            memcpy(wrong, command.p, command.len);
+            wrong[at] ^= 1;
+            begin(&r, at % 2 == 0);
+            r.trace.capture = true;
+            say(&r, 0, PORT_TRACE_TPM_COMMAND, wrong, command.len);
+            end(&r);
+            CHECK(r.len > 0);
+            CHECK(strstr(r.text, "18446744073709551614") == NULL);
+            free(r.text);
+        }
+    }
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -294,6 +317,7 @@ int main(void)
         {"JSON lines", test_json},
         {"passwords never appear", test_passwords_never_appear},
         {"unfinished responses", test_unfinished_responses},
+        {"a capture with a wrong byte", test_capture_with_a_wrong_byte},
         {"colours only on a terminal", test_colours_only_on_a_terminal},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);

@@ -13,8 +13,8 @@ limits='crypto/limits.h dps/protocol/limits.h dps/device/limits.h dps/service/li
 # ---- Each option: it compiles, and what remains works --------------------------------------------------------------
 
 changed='crypto/crypto_bearssl.c crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c
-         dps/device/engine.c dps/device/ownership.c dps/device/authorization.c dps/device/record.c dps/device/session.c dps/protocol/http.c
-         dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
+         dps/device/engine.c dps/device/ownership.c dps/device/authorization.c dps/device/record.c
+         dps/device/session.c dps/protocol/http.c dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 
 build_and_run() { # directory of its own, options

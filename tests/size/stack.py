@@ -242,7 +242,8 @@ def measured(out, firmware):
     compact = other_build(out / "compact", listed, ["-DCRYPTO_RSA_COMPACT=1"])
     small = other_build(out / "small", listed, measure.SMALL)
     text = content(compact, bearssl, small, firmware)
-    for worst, target, build in (compact, TARGET, "with CRYPTO_RSA_COMPACT"), (small, TARGET_SMALL, "in the small profile"):
+    for worst, target, build in ((compact, TARGET, "with CRYPTO_RSA_COMPACT"),
+                                 (small, TARGET_SMALL, "in the small profile")):
         size = deepest(worst)[0]
         wrong += [f"{size} bytes of stack {build}: {target} are allowed"] if size > target else []
     return text, wrong + sorted(set(bearssl.wrong + compact.wrong))

@@ -164,6 +164,9 @@ static uint32_t unwrap(const struct tiny_object *parent, const struct import *p,
     if (rc == 0) {
         rc = tiny_sensitive_read(&r, sensitive);
     }
+    if (rc == 0 && r.left > 0) {
+        rc = TPM2_RC_SIZE;
+    }
     bytes_wipe(storage, sizeof storage);
     return rc != 0 ? rc | TINY_P(3) : TPM2_RC_SUCCESS;
 }

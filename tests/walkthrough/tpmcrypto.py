@@ -16,8 +16,8 @@ def hmac(key, *parts):
 
 def kdfa(key, label, context, size):
     """SP 800-108 in counter mode; the zero byte that ends the label is the separator."""
-    text = struct.pack(">I", 1) + label + b"\0" + context + struct.pack(">I", 8 * size)
-    return hmac(key, text)[:size]
+    text = label + b"\0" + context + struct.pack(">I", 8 * size)
+    return b"".join(hmac(key, struct.pack(">I", i + 1), text) for i in range((size + 31) // 32))[:size]
 
 
 def two(data):
@@ -96,8 +96,8 @@ def mix(c):
     return bytes(multiply(c[i], 2) ^ multiply(c[(i + 1) % 4], 3) ^ c[(i + 2) % 4] ^ c[(i + 3) % 4] for i in range(4))
 
 
-def cfb_encrypt(key, data):
-    out, previous = b"", bytes(16)
+def cfb_encrypt(key, data, iv=bytes(16)):
+    out, previous = b"", iv
     for at in range(0, len(data), 16):
         previous = xor(data[at:at + 16], aes_block(key, previous))
         out += previous

@@ -64,11 +64,12 @@ static bool is_tpm(const struct message *m)
     return m->kind == TRACE_COMMAND || m->kind == TRACE_RESPONSE;
 }
 
-/* Of a field, without its size. */
+/* Of a field, without its size, which may be cut off. */
 static struct bytes content_of(const struct message *m, const struct tpm2_field *f)
 {
     const size_t size_field = f->kind == TPM2_FIELD_BUFFER ? 2 : 0;
-    return bytes_of(&m->bytes.p[f->offset + size_field], f->len - size_field);
+    return f->len < size_field ? bytes_of(NULL, 0)
+                               : bytes_of(&m->bytes.p[f->offset + size_field], f->len - size_field);
 }
 
 /* In a capture a password stands in clear, unless the trace that it comes from has zeros in its place. */

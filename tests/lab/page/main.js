@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The page: what its buttons do. */
+const draw = () => {
+  drawRow();
+  drawVerdict();
+  drawStage();
+  drawExercises();
+};
+
+/* Do something to the lab, and show what came of it. The second is that nobody waits without being told. */
+const act = (what) => {
+  document.body.setAttribute("aria-busy", "true");
+  what();
+  document.body.removeAttribute("aria-busy");
+  draw();
+};
+
+const change = (where, bytes, before, what) => {
+  act(() => lab.change(where, bytes, before, what));
+  by("verdict").focus();
+  by("verdict").scrollIntoView({ block: "nearest" });
+};
+
+const chooseScene = (number) => {
+  by("scene-text").textContent = lab.scenes[number].text;
+  chosen = 1;
+  act(() => lab.reset(number));
+};
+
+const begin = () => {
+  by("scene").replaceChildren(...lab.scenes.map((scene, i) => make("option", { value: i }, scene.title)));
+  by("scene").addEventListener("change", () => chooseScene(Number(by("scene").value)));
+  by("all").addEventListener("click", () => {
+    act(() => lab.run(11));
+    chosen = Math.max(lab.state.stage, 1);
+    draw();
+  });
+  by("next").addEventListener("click", () => {
+    chosen = Math.min(lab.state.over ? lab.state.stage : lab.state.stage + 1, 11);
+    act(() => lab.run(chosen));
+  });
+  by("one").addEventListener("click", () => {
+    act(() => lab.step());
+    chosen = Math.max(lab.state.stage, 1);
+    draw();
+  });
+  by("again").addEventListener("click", () => chooseScene(Number(by("scene").value)));
+  by("undo").addEventListener("click", () => act(() => lab.undo()));
+  by("map-run").addEventListener("click", () => {
+    if (map.running) {
+      map.running = false;
+    } else {
+      by("map-run").textContent = "Stop";
+      map.run();
+    }
+  });
+  /* "#rogue" is that scene. */
+  const follow = () => {
+    by("scene").value = Math.max(0, lab.scenes.findIndex((scene) => `#${scene.name}` === location.hash));
+    chooseScene(Number(by("scene").value));
+  };
+  addEventListener("hashchange", follow);
+  follow();
+};
+
+lab.start(by("module").textContent.trim()).then(begin, (error) => {
+  by("summary").textContent = `This browser cannot run the lab: ${error.message}`;
+});

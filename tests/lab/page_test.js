@@ -1,0 +1,353 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+// The lab in headless Chromium: every scene, every exercise, the map of a blob, by what a visitor would do; every byte in
+// one field as it is rendered; keyboard; accessible in light and dark, from phone to wide screen. TAP.
+//
+// Usage: BUILD=build page_test.js    NODE_PATH names what npm has installed; screenshots go to BUILD/lab/
+"use strict";
+const childProcess = require("child_process");
+const crypto = require("crypto");
+const fs = require("fs");
+const path = require("path");
+const url = require("url");
+const axe = require("axe-core");
+const puppeteer = require("puppeteer-core");
+
+const BUILD = path.resolve(process.env.BUILD || "build");
+const PAGE = url.pathToFileURL(path.join(BUILD, "lab.html")).href;
+const BROWSER = process.env.CHROMIUM || "/usr/bin/chromium";
+const WIDTHS = [320, 390, 900, 1440];
+const LONG = { timeout: 300000 };
+
+let browser;
+const complaints = []; // of every page that any test opens
+const requests = [];
+
+const must = (condition, what) => {
+  if (!condition) throw new Error(what);
+};
+const same = (got, wanted, what) => {
+  must(got === wanted, `${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
+};
+const none = (list, what) => {
+  must(list.length === 0, `${what}: ${list.slice(0, 4).map((one) => JSON.stringify(one)).join("; ")}`);
+};
+
+async function open({ width = 1440, theme = "light" } = {}) {
+  const page = await browser.newPage();
+  page.on("console", (message) => {
+    if (["error", "warn"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => requests.push(request.url()));
+  await page.setViewport({ width, height: width < 800 ? 844 : 900 });
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme },
+    { name: "prefers-reduced-motion", value: "reduce" }]);
+  await page.goto(PAGE);
+  await page.waitForFunction(() => document.querySelectorAll("#row li").length === 11, LONG);
+  return page;
+}
+
+// ---- What a visitor does ----
+
+const press = (page, id) => page.$eval(`#${id}`, (b) => b.click());
+const summary = (page) => page.$eval("#summary", (p) => p.textContent);
+const stage = (page, number) => page.$eval(`#row li:nth-child(${number}) button`, (b) => b.click());
+
+async function scene(page, title) {
+  const value = await page.$$eval("#scene option", (all, wanted) => all.find((o) => o.textContent === wanted)?.value, title);
+  must(value !== undefined, `no scene "${title}"`);
+  await page.select("#scene", value);
+}
+
+// Choose a field in a message of a stage that has run, and type into it; value null: flip its last bit.
+async function edit(page, number, message, field, value = null) {
+  await stage(page, number);
+  await page.evaluate((kind, name) => {
+    const label = new RegExp(`^\\d+, ${name},`);
+    const found = [...document.querySelectorAll(`#messages .${kind} [role=button]`)]
+      .filter((b) => label.test(b.getAttribute("aria-label")));
+    if (found.length === 0) throw new Error(`no field ${name} in ${kind}`);
+    found[0].click();
+  }, message, field);
+  await submit(page, value);
+}
+
+async function submit(page, value) {
+  await page.evaluate((text) => {
+    const form = document.querySelector(".editor");
+    if (text === null) {
+      [...form.querySelectorAll("button")].find((b) => /Flip/.test(b.textContent)).click();
+    } else {
+      const input = form.querySelector("input");
+      input.value = typeof text === "string" ? text : input.value.replace(...text);
+      form.requestSubmit();
+    }
+  }, value);
+}
+
+async function thing(page, number, name, value) {
+  await stage(page, number);
+  await page.$eval(`[aria-label="Change: ${name}"]`, (b) => b.click());
+  await submit(page, value);
+}
+
+// ---- Scenes ----
+
+const SCENES = {
+  "As it should be": /belongs to hub-a.example.*Nobody refused/,
+  "The wrong EK template": /Stage 5: the service refuses/,
+  "A key made by software": /Stage 5: the service refuses/,
+  "A key that says it cannot leave": /Stage 7: the TPM refuses.*SRK's Name/,
+  "One command too many": /carried 2 keys out/,
+  "One command too many, in vain": /refused the interposer 2 times/,
+  "A token used twice": /Stage 11: the service refuses/,
+  "Cleared between challenge and answer": /belongs to hub-a.example/,
+  Resale: /Stage 11: the TPM refuses.*keeps outside/,
+  "An interposer who listens": /learned 4 secrets/,
+  "He listens, to sessions": /belongs to hub-a.example.*Nobody refused/,
+  "An interposer who acts": /carried 2 keys out/,
+  "He acts, against sessions": /refused the interposer 4 times/,
+  "He shows an EK of his own": /Stage 5: the service refuses/,
+  "A rogue service": /belongs to hub-x.example.*Stage 11: the service refuses/,
+  "A slow clock": /Stage 9: the service refuses/,
+  "No clock, and a wrong Date": /Stage 8: the device refuses/,
+  "A restored back-up": /Stage 11: the service refuses/,
+};
+
+const cases = {
+  async "each scene ends as the native test says, and says where in the source"() {
+    const page = await open();
+    const titles = await page.$$eval("#scene option", (all) => all.map((o) => o.textContent));
+    same(titles.join("|"), Object.keys(SCENES).join("|"), "scenes");
+    for (const [title, wanted] of Object.entries(SCENES)) {
+      await scene(page, title);
+      await press(page, "all");
+      const says = await summary(page);
+      must(wanted.test(says), `${title}: ${says}`);
+      must(await page.$eval("#lesson", (p) => p.textContent.length) > 40, `${title} teaches nothing`);
+      const places = await page.$$eval("#refusals .where", (all) => all.map((w) => w.querySelectorAll("a.src").length));
+      must(!places.includes(0), `${title}: a refusal without a function`);
+    }
+    same(await page.$$eval("#secrets li", (all) => all.length), 0, "secrets of the last scene");
+    await page.close();
+  },
+
+  async "an address names a scene"() {
+    const page = await open();
+    await page.evaluate(() => { location.hash = "rogue"; });
+    await page.waitForFunction(() => /another service/.test(document.getElementById("scene-text").textContent), LONG);
+    same(await page.$eval("#scene", (list) => list.selectedOptions[0].textContent), "A rogue service", "the list");
+    await page.close();
+  },
+
+  async "stages one at a time, messages one at a time, and from the beginning"() {
+    const page = await open();
+    for (let number = 1; number <= 10; number++) {
+      await press(page, "next");
+      same(await page.$eval("#row [aria-current]", (b) => b.textContent.replace(/\D/g, "")), `${number}`, "the chosen stage");
+    }
+    must(/Nobody refused/.test(await summary(page)), await summary(page));
+    await press(page, "again");
+    for (let i = 0; i < 3; i++) await press(page, "one");
+    same(await page.$$eval("#messages article", (all) => all.length), 3, "messages after three");
+    await page.close();
+  },
+
+  async "every byte of every message is in exactly one field, as rendered"() {
+    const page = await open();
+    let seen = 0;
+    await press(page, "all");
+    for (let number = 1; number <= 10; number++) {
+      await stage(page, number);
+      const wrong = await page.$$eval("#messages article", (all) => all.map((article) => {
+        const box = article.querySelector(".hex, .text");
+        const number = (text) => Number(text.match(/(\d+) bytes/)[1]);
+        const count = [...box.querySelectorAll(".b")].reduce((sum, b) => sum + number(b.getAttribute("aria-label")), 0);
+        const head = article.querySelector("h4").textContent;
+        return { head, count, said: number(head) };
+      }));
+      seen += wrong.length;
+      none(wrong.filter((m) => m.count !== m.said), "not so");
+    }
+    must(seen > 75, `${seen} messages`);
+    await page.close();
+  },
+
+  async "a change is seen, and can be undone"() {
+    const page = await open();
+    await press(page, "all");
+    await edit(page, 6, "activation-blob", "dupSensitive");
+    const says = await summary(page);
+    must(/Stage 7: the TPM refuses.*outer HMAC/.test(says), says);
+    must(await page.$eval("#refusals", (l) => /TPM2_Import.*tiny_import/s.test(l.textContent)), "no function");
+    same(await page.evaluate(() => document.activeElement.id), "verdict", "the focus");
+    await stage(page, 6);
+    must(await page.$(".activation-blob .k-flip"), "the changed field is not marked");
+    await press(page, "undo");
+    must(/Nobody refused/.test(await summary(page)), await summary(page));
+    await edit(page, 8, "http-request", "Host", "zz");
+    must(/not 19 bytes/.test(await page.$eval(".editor .says", (s) => s.textContent)), "too short, and not refused");
+    await page.close();
+  },
+
+  async "the keyboard goes everywhere"() {
+    const page = await open();
+    await page.keyboard.press("Tab");
+    must(await page.evaluate(() => document.activeElement.className) === "skip", "the skip link is not first");
+    await page.focus("#all");
+    await page.keyboard.press("Enter");
+    must(/Nobody refused/.test(await summary(page)), await summary(page));
+    await page.focus("#row li:nth-child(7) button");
+    await page.keyboard.press("Space");
+    await page.focus("#messages [role=button][tabindex='0']");
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("End");
+    const label = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    must(label && !label.startsWith("1,"), label);
+    await page.keyboard.press("Enter");
+    same(await page.evaluate(() => document.activeElement.tagName), "INPUT", "the editor has the focus");
+    await page.keyboard.press("End");
+    await page.keyboard.press("Backspace");
+    await page.keyboard.type((await page.$eval(".editor input", (i) => i.value)).endsWith("1") ? "2" : "1");
+    await page.keyboard.press("Enter");
+    same(await page.evaluate(() => document.activeElement.id), "verdict", "the focus after a change");
+    await page.close();
+  },
+};
+
+cases["the module sends, in each scene, the bytes that the native program sends"] = async () => {
+  const native = childProcess.execFileSync(path.join(BUILD, "lab/test_lab"), ["digests"], { encoding: "utf8" });
+  const wasm = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(path.join(BUILD, "lab/lab.wasm")))).exports;
+  const text = (length) => Buffer.from(wasm.memory.buffer, wasm.lab_text(), length).toString();
+  const lines = JSON.parse(text(wasm.lab_scenes())).map(({ name }, number) => {
+    wasm.lab_reset(number);
+    wasm.lab_run(11);
+    const hash = crypto.createHash("sha256");
+    JSON.parse(text(wasm.lab_state())).messages.forEach((_, i) => {
+      hash.update(Buffer.from(JSON.parse(text(wasm.lab_message(i)).split("\n")[1]).hex, "hex"));
+    });
+    return `${name} ${hash.digest("hex")}\n`;
+  });
+  same(lines.join(""), native, "digests");
+};
+
+// ---- Exercises ----
+
+const SOLUTIONS = [
+  (page) => press(page, "all"),
+  (page) => edit(page, 4, "public", "unique.buffer"),
+  (page) => edit(page, 4, "public ~ .public", "objectAttributes"),
+  (page) => edit(page, 6, "activation-blob", "secret.secret"),
+  (page) => edit(page, 6, "activation-blob", "dupSensitive"),
+  (page) => edit(page, 6, "activation-blob", "encUriData.buffer"),
+  (page) => edit(page, 8, "sas-token", "se", ["se=1", "se=2"]),
+  (page) => thing(page, 8, "The service's clock", "1800003600"),
+  (page) => edit(page, 6, "activation-blob", "[a-zA-Z]+.size"),
+  (page) => thing(page, 8, "The service's secret", ["74", "75"]),
+  async (page) => { await scene(page, "Resale"); await press(page, "all"); },
+  async (page) => { await scene(page, "One command too many, in vain"); await press(page, "all"); },
+];
+
+cases["each exercise can be solved, and is not solved before"] = async () => {
+  const page = await open();
+  const solved = (n) => page.$eval(`#exercise-${n} .mark`, (m) => m.textContent !== "");
+  for (const [i, solve] of SOLUTIONS.entries()) {
+    await scene(page, "As it should be");
+    if (i > 0) await press(page, "all");
+    must(!await solved(i + 1), `exercise ${i + 1} is solved before it is tried`);
+    await solve(page);
+    must(await solved(i + 1), `exercise ${i + 1}: ${await summary(page)}`);
+  }
+  same(await page.$eval("#exercise-count", (c) => c.textContent), "12 of 12 solved.", "the count");
+  await page.close();
+};
+
+// ---- The map ----
+
+cases["the map: each layer of a blob answers for its bytes"] = async () => {
+  const page = await open();
+  await press(page, "map-run");
+  await page.waitForFunction(() => document.getElementById("map-progress").textContent === "Done.", LONG);
+  const rows = Object.fromEntries(await page.$$eval("#map-legend tr",
+    (all) => all.map((row) => [row.children[1].textContent, row.children[3].textContent])));
+  const has = (layer, first, last) => {
+    const found = (rows[layer] || "").split(", ").map((part) => part.split("–").map(Number));
+    must(found.some(([from, to]) => from <= first && to >= last), `${layer}: ${rows[layer]}`);
+  };
+  has("the EK's OAEP padding", 56, 311);
+  has("the SRK's OAEP padding", 458, 713);
+  has("the credential's HMAC, over the inner key and the SRK's Name", 4, 53);
+  has("the outer HMAC, over the wrapped key and its Name", 316, 455);
+  has("the outer HMAC, over the wrapped key and its Name", 732, 763);
+  must(Object.keys(rows).some((layer) => layer.startsWith("nobody")), "nothing is unprotected");
+  await page.close();
+};
+
+// ---- How it looks ----
+
+cases["no width makes the page scroll sideways"] = async () => {
+  const page = await open();
+  await press(page, "all");
+  await edit(page, 6, "activation-blob", "dupSensitive");
+  await page.$$eval("details", (all) => all.forEach((d) => { d.open = true; }));
+  for (const number of [4, 6, 7]) {
+    await stage(page, number);
+    await page.$eval("#messages [role=button]", (b) => b.click());
+    for (const width of WIDTHS) {
+      await page.setViewport({ width, height: 800 });
+      const { wide, culprit } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth,
+        culprit: [...document.querySelectorAll("main *")]
+          .find((e) => e.getBoundingClientRect().right > innerWidth + 1)?.outerHTML.slice(0, 120) }));
+      must(wide <= 0, `${wide} too wide at ${width}, stage ${number}: ${culprit}`);
+    }
+  }
+  await page.close();
+};
+
+for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
+  cases[`axe finds no violation: ${theme}, ${width} px`] = async () => {
+    const page = await open({ width, theme });
+    await press(page, "all");
+    await edit(page, 6, "activation-blob", "dupSensitive");
+    for (const number of [4, 6]) {
+      await stage(page, number);
+      await page.$eval("#messages [role=button]", (b) => b.click());
+      await page.$$eval("details", (all) => all.forEach((d) => { d.open = true; }));
+      await page.waitForFunction(() => document.querySelector("#messages table"), LONG);
+      await page.evaluate(axe.source);
+      const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], selectors: false }));
+      none(result.violations.map((v) => ({ rule: v.id, count: v.nodes.length, where: v.nodes[0].html.slice(0, 200),
+        why: v.nodes[0].failureSummary.slice(0, 200) })), "violations");
+      must(result.passes.length > 10, "axe has looked at nothing");
+    }
+    await page.screenshot({ path: path.join(BUILD, "lab", `lab-${width}-${theme}.png`), fullPage: true });
+    await page.close();
+  };
+}
+
+cases["nothing was complained of, and nothing but the page was asked for"] = async () => {
+  none(complaints, "console");
+  none(requests.filter((one) => one.split("#")[0] !== PAGE && !one.startsWith("data:")), "asked for");
+};
+
+(async () => {
+  const root = process.getuid() === 0; // Chromium's sandbox does not run as root
+  browser = await puppeteer.launch({ executablePath: BROWSER, args: root ? ["--no-sandbox"] : [],
+    protocolTimeout: LONG.timeout });
+  let failed = 0;
+  const wanted = Object.entries(cases).filter(([name]) => name.includes(process.argv[2] || ""));
+  console.log(`1..${wanted.length}`);
+  for (const [i, [name, run]] of wanted.entries()) {
+    const start = Date.now();
+    try {
+      await run();
+      console.log(`ok ${i + 1} - ${name} # ${Date.now() - start} ms`);
+    } catch (error) {
+      failed++;
+      console.log(`not ok ${i + 1} - ${name}\n# ${error.message.replace(/\n/g, "\n# ")}`);
+    }
+  }
+  await browser.close();
+  process.exit(failed > 0 ? 1 : 0);
+})();

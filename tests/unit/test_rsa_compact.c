@@ -65,7 +65,7 @@ static int test_vector(void)
         {vector_ek_public_2b + sizeof vector_ek_public_2b - LARGEST, LARGEST}, 65537};
     uint8_t seed[CRYPTO_SHA256_SIZE], out[LARGEST], digest[CRYPTO_SHA256_SIZE];
     const struct bytes result = {out, sizeof out};
-    for (uint8_t i = 0; i < sizeof seed; i++) {
+    for (size_t i = 0; i < sizeof seed; i++) {
         seed[i] = (uint8_t)(0xc0 + i);
     }
     CHECK_EQUAL(crypto_rsa_oaep_compact(&key, identity, seed,

@@ -45,7 +45,7 @@ module() {
 modules() {
     target=$1
     module bytes crypto/bytes/*.c
-    module crypto crypto/crypto_bearssl.c crypto/kdf.c
+    module crypto crypto/crypto_bearssl.c crypto/rsa_compact.c crypto/kdf.c
     module tls crypto/tls*.c crypto/certificate.c crypto/der.c
     module tpm tpm/*.c
     module tools tpm/tools/*.c

@@ -4,13 +4,11 @@
 // Step 10 over MQTT: azure-iot-device-mqtt sends telemetry to the hub, with tokens signed by the key that step 9 put
 // into the TPM.
 const assert = require('assert');
-const { Tpm } = require('tss.js');
-const { TpmAuthenticationProvider, TpmSecurityClient } = require('azure-iot-security-tpm');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
-const { SwtpmDevice } = require('./swtpm-device');
 const { test } = require('./tap');
 const { Service, SoftTpm, device, until } = require('./lab');
+const { measurement, restarted } = require('./restarted');
 
 let service, tpm, hub;
 
@@ -25,21 +23,7 @@ global.setTimeout = (body, ms, ...rest) => {
     return setTimeout(body, ms, ...rest);
 };
 
-// The device after a restart: it knows its name and its hub, and the key is in the TPM.
-async function connected(id, body) {
-    const chip = new Tpm(false);
-    chip.device = new SwtpmDevice({ path: tpm.socket });
-    const provider = TpmAuthenticationProvider.fromTpmSecurityClient(id, hub, new TpmSecurityClient(id, chip));
-    const client = Client.fromAuthenticationProvider(provider, Mqtt);
-    try {
-        await client.open();
-        return await body(client, provider);
-    } finally {
-        await client.close();
-        provider.stop(); // its timer
-        chip.close();
-    }
-}
+const connected = (id, body) => restarted({ id, hub, tpm, transport: Mqtt }, body);
 
 const packets = (type) => service.logOf('boiler-7').filter((line) => line.method === type && line.status === 204);
 
@@ -50,12 +34,7 @@ test('a message with properties', async () => {
     const outcome = await device(service, tpm, { id: 'boiler-7' });
     hub = outcome.result.registrationState.assignedHub;
     await connected('boiler-7', async (client) => {
-        const message = new Message(JSON.stringify({ temperature: 21 }));
-        message.messageId = 'm-1';
-        message.contentType = 'application/json';
-        message.contentEncoding = 'utf-8';
-        message.properties.add('floor', '1st & 2nd');
-        const answer = await client.sendEvent(message);
+        const answer = await client.sendEvent(measurement());
         assert.strictEqual(answer.constructor.name, 'MessageEnqueued');
     });
     await until(() => packets('PUBLISH').length === 1, () => 'no PUBLISH in the log');

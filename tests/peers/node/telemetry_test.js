@@ -4,31 +4,15 @@
 // Step 10: azure-iot-device-http sends telemetry to the hub, with tokens signed by the key that step 9 put into the
 // TPM.
 const assert = require('assert');
-const { Tpm } = require('tss.js');
-const { TpmAuthenticationProvider, TpmSecurityClient } = require('azure-iot-security-tpm');
-const { Client, Message } = require('azure-iot-device');
+const { Message } = require('azure-iot-device');
 const { Http } = require('azure-iot-device-http');
-const { SwtpmDevice } = require('./swtpm-device');
 const { test } = require('./tap');
 const { Service, SoftTpm, device } = require('./lab');
+const { measurement, restarted } = require('./restarted');
 
 let service, tpm, hub;
 
-// The device after a restart: it knows its name and its hub, and the key is in the TPM.
-async function connected(id, body) {
-    const chip = new Tpm(false);
-    chip.device = new SwtpmDevice({ path: tpm.socket });
-    const provider = TpmAuthenticationProvider.fromTpmSecurityClient(id, hub, new TpmSecurityClient(id, chip));
-    const client = Client.fromAuthenticationProvider(provider, Http);
-    try {
-        await client.open();
-        return await body(client);
-    } finally {
-        await client.close();
-        provider.stop(); // its timer
-        chip.close();
-    }
-}
+const connected = (id, body) => restarted({ id, hub, tpm, transport: Http }, body);
 
 test('a message with properties', async () => {
     service = await Service.start();
@@ -37,12 +21,7 @@ test('a message with properties', async () => {
     const outcome = await device(service, tpm, { id: 'boiler-7' });
     hub = outcome.result.registrationState.assignedHub;
     await connected('boiler-7', async (client) => {
-        const message = new Message(JSON.stringify({ temperature: 21 }));
-        message.messageId = 'm-1';
-        message.contentType = 'application/json';
-        message.contentEncoding = 'utf-8';
-        message.properties.add('floor', '1st & 2nd');
-        const answer = await client.sendEvent(message);
+        const answer = await client.sendEvent(measurement());
         assert.strictEqual(answer.transportObj.statusCode, 204);
     });
 });

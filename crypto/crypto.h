@@ -45,7 +45,8 @@ struct crypto_rsa_public {
  *   message  at most modulus.len - 66 bytes
  *   out      modulus.len bytes are written
  * Returns: 0; BYTES_E_ALGORITHM if the key is unusable (modulus even or below 1024 bits, exponent even or below 3);
- * BYTES_E_LIMIT if the message or modulus is too long. out is zeroed unless 0 is returned. */
+ * BYTES_E_LIMIT if the message or modulus is too long. out is zeroed unless 0 is returned. With CRYPTO_RSA_COMPACT
+ * (crypto/limits.h) a modulus has at most 256 bytes, and an even number of them. */
 int crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
                             const uint8_t seed[CRYPTO_SHA256_SIZE], struct bytes message, uint8_t *out);
 

@@ -47,8 +47,8 @@
 #endif
 
 /* RSA encryption for the TPM part (the salt of a session) with arithmetic of our own instead of BearSSL's: 1.4 KB less
- * stack and 3.5 KB less flash, for keys of at most 2048 bits. TLS is not changed by it, and needs BearSSL's for
- * certificates with RSA. */
+ * stack and 3.5 KB less flash, for keys of at most 2048 bits, a multiple of 16. TLS is not changed by it, and needs
+ * BearSSL's for certificates with RSA. */
 #ifndef CRYPTO_RSA_COMPACT
 #define CRYPTO_RSA_COMPACT 0
 #endif

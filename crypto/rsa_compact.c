@@ -63,7 +63,8 @@ static void multiply(uint16_t *a, const uint16_t *b, const struct modulus *n)
     uint32_t top = 0;
     for (size_t k = 0; k < n->limbs; k++) {
         const uint32_t factor = b[k];
-        const uint32_t multiple = ((sum[0] + a[0] * factor) * n->inverse) & 0xffff;
+        const uint32_t lowest = (sum[0] + a[0] * factor) & 0xffff;
+        const uint32_t multiple = (lowest * n->inverse) & 0xffff;
         uint32_t with_a = 0, with_n = 0;
         for (size_t i = 0; i < n->limbs; i++) {
             with_a = sum[i] + a[i] * factor + (with_a >> 16);
@@ -153,7 +154,10 @@ int crypto_rsa_oaep_compact(const struct crypto_rsa_public *key, struct bytes la
                             const uint8_t seed[CRYPTO_SHA256_SIZE], struct bytes message, uint8_t *out)
 {
     const struct bytes modulus = key->modulus;
-    if (modulus.len > CRYPTO_RSA_COMPACT_MAX || modulus.len % 2 != 0) {
+    if (modulus.len > CRYPTO_RSA_COMPACT_MAX) {
+        return BYTES_E_LIMIT;
+    }
+    if (modulus.len % 2 != 0) {
         return BYTES_E_ALGORITHM;
     }
     encode(label, seed, message, out, modulus.len);

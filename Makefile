@@ -57,7 +57,7 @@ SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 
 # Longer rules are beside their subject: tests/fuzz/fuzz.mk, packaging/... These add to
 # PROGRAMS (what `make` builds), CHECK (tests of `make check`; DEPENDS: what they need built first) and CHECK_MORE
-# (further targets of `make check-all`).
+# (further targets of `make check-all`; BESIDE: the one that runs beside them).
 CHECK = tests/tap_test.sh tests/setup_test.sh tests/judge_test.sh
 CHECK_DEPENDS =
 CHECK_MORE =
@@ -194,7 +194,7 @@ $(NODE_PEERS)/installed: $(addprefix tests/peers/node/,package.json package-lock
 #: make check-all        make check and make check-more
 .PHONY: check-all check-more
 check-more:
-	@set -e; for target in $(CHECK_MORE); do echo "make $$target"; $(MAKE) --no-print-directory $$target; done
+	+@BUILD=$(BUILD) MAKE="$(MAKE)" tests/check_more.sh $(CHECK_BESIDE) $(CHECK_MORE)
 check-all: check
 	@$(MAKE) --no-print-directory check-more
 

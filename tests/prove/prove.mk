@@ -2,6 +2,7 @@
 # Proofs of the parsers: contracts in tests/prove/*.acsl, loop annotations beside the loops.
 
 #: make prove            prove that the parsers have no run-time error (Frama-C; PROVE_FILE=FILE: only that source)
+CHECK_BESIDE = prove
 .PHONY: prove prove-update
 prove:
 	@DEPS=$(DEPS) tests/setup.sh build prove

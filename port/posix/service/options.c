@@ -22,7 +22,7 @@ struct arguments {
     struct posix_option_list hubs;
     uint64_t connections, client_connections, workers, stop_delay, challenge_rate, client_rate, total_rate,
         management_rate, token_lifetime;
-    bool require_hardened_srk, help, version;
+    bool websocket, require_hardened_srk, help, version;
 };
 
 static const char help_head[] =
@@ -78,6 +78,9 @@ static const struct posix_option network[] = {
      .argument = "ADDR:PORT",
      .text = &given.hub_mqtt,
      .help = "the hub also takes telemetry over MQTT 3.1.1, here, with TLS and the\nsame certificate"},
+    {.name = "websocket",
+     .flag = &given.websocket,
+     .help = "the hub also takes MQTT over WebSocket, at /$iothub/websocket of\n--listen and --proxy-listen"},
     {.name = "connections",
      .argument = "N",
      .number = &given.connections,
@@ -352,6 +355,7 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
                                 .proxy_listen = a->proxy_listen,
                                 .metrics = a->metrics,
                                 .hub_mqtt = a->hub_mqtt,
+                                .websocket = a->websocket,
                                 .store = a->store,
                                 .certificate = a->cert,
                                 .key = a->key,

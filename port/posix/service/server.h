@@ -34,6 +34,7 @@
 
 #include "crypto/tls.h"
 #include "dps/protocol/http.h"
+#include "dps/protocol/websocket.h"
 #include "dps/service/answer.h"
 #include "dps/service/hub_mqtt.h"
 #include "dps/service/state.h"
@@ -66,6 +67,7 @@ struct server_config {
     const char *proxy_listen; /* the same for plain HTTP */
     const char *metrics;      /* the same for /metrics, /healthz and /readyz */
     const char *hub_mqtt;     /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
+    bool websocket;           /* listen and proxy_listen also take WebSocket */
     const char *certificate;  /* PEM files; null without a listener that has TLS */
     const char *key;
     const char *policy_file;
@@ -148,15 +150,31 @@ struct server_identity {
     size_t users; /* connections */
 };
 
+struct server_protocol;
+
+/* Of a connection that speaks WebSocket (websocket.c). */
+struct server_websocket {
+    const struct server_protocol *inside; /* what its messages carry; null: it does not */
+    size_t content;                       /* bytes without frames that the request's buffer begins with */
+    struct dps_websocket_frame frame;     /* that is arriving */
+    uint64_t arrived;                     /* of its content */
+    bool in_message;                      /* its last frame is still to come */
+    uint8_t asked;                        /* the opcode of a frame of control that is to be answered, or 0 */
+    uint8_t control_len, control[DPS_WEBSOCKET_CONTROL_MAX]; /* its content */
+    uint16_t refused;                                        /* why the connection is closed, or 0 */
+};
+
 struct server_connection {
     enum server_state state; /* changed by one function only */
     uint64_t deadline;       /* of this state, in monotonic milliseconds */
     uint64_t latest;         /* no deadline is later: the end of a session; else UINT64_MAX */
     uint64_t body_deadline;
     struct server_transport transport;
-    struct server_identity *identity; /* null: plain HTTP */
-    enum server_listener_kind kind;   /* the listener that it came through */
-    uint32_t events;                  /* that epoll knows */
+    struct server_identity *identity;       /* null: plain HTTP */
+    enum server_listener_kind kind;         /* the listener that it came through */
+    const struct server_protocol *protocol; /* what it speaks */
+    struct server_websocket websocket;
+    uint32_t events; /* that epoll knows */
     enum server_waiting waits;
     uint64_t since; /* in monotonic milliseconds: since when it is the peer's turn */
     struct server_connection *before,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* WebSocket [RFC 6455], the server's side: its answer to the handshake, and frames. There is no state and no I/O.
  *
- * Reading is strict: a client's frames are masked [5.1], without extensions [5.2], with the shortest length [5.2], and
- * those of control are whole and short [5.5]. What is fragmented or not is the caller's to follow. */
+ * Reading is strict: a client's frames are masked [RFC 6455 5.1], have no extension and the shortest length, and
+ * those of control are whole and short [RFC 6455 5.5]. Whether fragments make a message is the caller's to follow. */
 #ifndef DPS_PROTOCOL_WEBSOCKET_H
 #define DPS_PROTOCOL_WEBSOCKET_H
 

@@ -99,8 +99,8 @@ class Raw:
 class Paho:
     """A client of paho with everything that it was told."""
 
-    def __init__(self, hub, keep_alive=60, clean=False, websocket=False):
-        self.client = paho.Client("boiler", clean_session=clean, protocol=paho.MQTTv311,
+    def __init__(self, hub, keep_alive=60, clean=False, websocket=False, port=None, name="boiler"):
+        self.client = paho.Client(name, clean_session=clean, protocol=paho.MQTTv311,
                                   transport="websockets" if websocket else "tcp")
         self.client.ws_set_options(path=WEBSOCKET)
         self.client.username_pw_set(hub.user, hub.token())
@@ -111,7 +111,8 @@ class Paho:
         self.client.on_disconnect = lambda c, u, rc: self.ends.append(rc)
         self.client.on_message = lambda c, u, m: self.messages.append((m.topic, m.qos, m.payload))
         self.client.on_subscribe = lambda c, u, mid, granted: self.granted.append(granted)
-        self.client.connect("localhost", hub.service.tls_port if websocket else hub.port, keep_alive)
+        port = port or (hub.service.tls_port if websocket else hub.port)
+        self.client.connect("localhost", port, keep_alive)
         self.client.loop_start()
         wait_until(lambda: self.codes, "paho is connected")
 

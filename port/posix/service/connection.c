@@ -385,6 +385,9 @@ static bool begin_tls(struct server *s, struct server_connection *c)
 static void shake_hands(struct server *s, struct server_connection *c)
 {
     const bool spoke = c->transport.spoke;
+    if (c->unnamed && !server_introduction_take(s, c)) {
+        return;
+    }
     int n = c->transport.tls == NULL ? server_transport_peek(&c->transport) : 1;
     if (n > 0 && c->transport.tls == NULL && !begin_tls(s, c)) {
         return;

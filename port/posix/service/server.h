@@ -38,6 +38,7 @@
 #include "dps/service/answer.h"
 #include "dps/service/hub_mqtt.h"
 #include "dps/service/state.h"
+#include "port/posix/options.h"
 #include "port/posix/posix.h"
 #include "port/posix/service/transport.h"
 #include "port/posix/service/types.h"
@@ -63,12 +64,13 @@ extern const struct server_timeouts server_timeouts_default;
 
 /* What was asked for. Texts are the caller's and stay valid. */
 struct server_config {
-    const char *listen;       /* "ADDR:PORT" for TLS, or null */
-    const char *proxy_listen; /* the same for plain HTTP */
-    const char *metrics;      /* the same for /metrics, /healthz and /readyz */
-    const char *hub_mqtt;     /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
-    bool websocket;           /* listen and proxy_listen also take WebSocket */
-    const char *certificate;  /* PEM files; null without a listener that has TLS */
+    const char *listen;               /* "ADDR:PORT" for TLS, or null */
+    const char *proxy_listen;         /* the same for plain HTTP */
+    const char *metrics;              /* the same for /metrics, /healthz and /readyz */
+    const char *hub_mqtt;             /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
+    bool websocket;                   /* listen and proxy_listen also take WebSocket */
+    struct posix_option_list proxies; /* addresses: their connections begin with an introduction */
+    const char *certificate;          /* PEM files; null without a listener that has TLS */
     const char *key;
     const char *policy_file;
     const char *secret_file;
@@ -182,6 +184,7 @@ struct server_connection {
     uint32_t peer_index; /* among the server's peers; SERVER_NO_PEER: not counted */
     bool slim;           /* idle, and its buffers' memory was given back */
     uint64_t idle_deadline;
+    bool unnamed;    /* its proxy has still to say who its client is */
     bool served;     /* a request was answered */
     bool continued;  /* HTTP: "100 Continue" was sent for this request */
     bool keep_alive; /* after this answer */
@@ -415,6 +418,10 @@ int server_listen_watch(struct server *s, const struct server_pool *pool);
 /* Do its connections begin with TLS, and count at their clients' addresses? */
 bool server_has_tls(enum server_listener_kind kind);
 void server_accept(struct server *s, const struct server_listener *l);
+/* The client's address is known: it counts, and may have no more than its share. Returns: false if the connection is
+ * closed for that. */
+bool server_accept_named(struct server *s, struct server_connection *c,
+                         const struct sockaddr_storage *address);
 /* In every turn: is there room again? */
 void server_accept_resume(struct server *s);
 /* Accept the clients that wait already, and no others. */
@@ -430,6 +437,16 @@ void server_log_event(struct server *s, const char *level, const struct server_c
 void server_log_turn(struct server *s);
 uint64_t server_now_us(void);
 extern const char *const server_route_names[SERVER_ROUTES];
+
+/* ---- introduction.c ---- */
+
+/* Is this the address of a proxy that introduces its clients? */
+bool server_introduction_expected(const struct server *s, const char *peer_address);
+/* Read the introduction that input begins with, of *len bytes. client is unchanged if the proxy speaks for itself or
+ * does not know. Returns: 0; BYTES_E_FORMAT also if it is not whole. */
+int server_introduction_parse(struct bytes input, size_t *len, struct sockaddr_storage *client);
+/* The same for a connection that is c->unnamed. Returns: whether it is not any more; it may be closed otherwise. */
+bool server_introduction_take(struct server *s, struct server_connection *c);
 
 /* ---- store_health.c ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PROXY protocol, version 2 [PROXY protocol 2.2]: a proxy that passes TLS through says first who its client is. It is
+/* PROXY protocol, version 2 (section 2.2 of its text): a proxy that passes TLS through says first who its client is. It is
  * believed if its address was configured, and then it has to say it. */
 #include "port/posix/service/server.h"
 #include <arpa/inet.h>
@@ -34,7 +34,7 @@ static void skip_extras(struct bytes_reader *r)
     }
 }
 
-/* Source, destination, and the ports of both [PROXY protocol 2.2]. */
+/* Source, destination, and the ports of both. */
 static void read_addresses(struct bytes_reader *r, uint8_t family, struct sockaddr_storage *client)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
@@ -58,7 +58,8 @@ static void read_addresses(struct bytes_reader *r, uint8_t family, struct sockad
     }
 }
 
-int server_introduction_parse(struct bytes input, size_t *len, struct sockaddr_storage *client)
+/* Of *len bytes. client is unchanged if the proxy speaks for itself or does not know. */
+static int parse(struct bytes input, size_t *len, struct sockaddr_storage *client)
 {
     static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
     struct bytes_reader r = bytes_reader_over(input);
@@ -94,7 +95,7 @@ static int take(int fd, struct sockaddr_storage *client)
     if (n == 0) {
         return BYTES_E_STREAM;
     }
-    const int error = server_introduction_parse(bytes_of(input, (size_t)n), &len, client);
+    const int error = parse(bytes_of(input, (size_t)n), &len, client);
     return error == 0 && recv(fd, input, len, 0) != (ssize_t)len ? BYTES_E_STREAM : error;
 }
 

@@ -442,10 +442,8 @@ extern const char *const server_route_names[SERVER_ROUTES];
 
 /* Is this the address of a proxy that introduces its clients? */
 bool server_introduction_expected(const struct server *s, const char *peer_address);
-/* Read the introduction that input begins with, of *len bytes. client is unchanged if the proxy speaks for itself or
- * does not know. Returns: 0; BYTES_E_FORMAT also if it is not whole. */
-int server_introduction_parse(struct bytes input, size_t *len, struct sockaddr_storage *client);
-/* The same for a connection that is c->unnamed. Returns: whether it is not any more; it may be closed otherwise. */
+/* Read the introduction of a connection that is c->unnamed. Returns: whether it has a name now; it may be closed
+ * otherwise. */
 bool server_introduction_take(struct server *s, struct server_connection *c);
 
 /* ---- store_health.c ---- */

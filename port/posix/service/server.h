@@ -158,6 +158,7 @@ struct server_protocol;
 struct server_websocket {
     const struct server_protocol *inside; /* what its messages carry; null: it does not */
     size_t content;                       /* bytes without frames that the request's buffer begins with */
+    size_t frames;                        /* where in it frames begin */
     struct dps_websocket_frame frame;     /* that is arriving */
     uint64_t arrived;                     /* of its content */
     bool in_message;                      /* its last frame is still to come */

@@ -118,19 +118,22 @@ void server_websocket_write_version(struct bytes_writer *head)
 
 static uint8_t *frames_of(const struct server_connection *c)
 {
-    return c->buffers->request + c->websocket.content;
+    return c->buffers->request + c->websocket.frames;
 }
 
 static size_t frames_len(const struct server_connection *c)
 {
-    return c->request_len - c->websocket.content;
+    return c->request_len - c->websocket.frames;
 }
 
-/* Remove len bytes that stand between the content and the frames that follow. */
-static void remove_bytes(struct server_connection *c, size_t len)
+/* Close the gap between content and frames, once for all that were taken: a byte each may come in thousands. */
+static void close_gap(struct server_connection *c)
 {
-    c->request_len -= len;
-    memmove(frames_of(c), frames_of(c) + len, frames_len(c));
+    struct server_websocket *w = &c->websocket;
+    const size_t left = frames_len(c);
+    memmove(c->buffers->request + w->content, frames_of(c), left);
+    w->frames = w->content;
+    c->request_len = w->content + left;
 }
 
 static int refuse(struct server_connection *c, uint16_t why)
@@ -152,8 +155,7 @@ static int take_control(struct server_connection *c)
     memcpy(w->control, content, len);
     w->control_len = (uint8_t)len;
     w->asked = w->frame.opcode;
-    remove_bytes(c, w->frame.header_len + len);
-    w->frame.len = 0;
+    w->frames += w->frame.header_len + len;
     return 0;
 }
 
@@ -170,7 +172,7 @@ static int begin_content(struct server_connection *c)
     }
     w->in_message = !w->frame.last;
     w->arrived = 0;
-    remove_bytes(c, w->frame.header_len);
+    w->frames += w->frame.header_len;
     return 0;
 }
 
@@ -198,8 +200,10 @@ static int take_frame(struct server_connection *c)
         return BYTES_E_MORE;
     }
     dps_websocket_unmask(&w->frame, w->arrived, frames_of(c), len);
+    memmove(c->buffers->request + w->content, frames_of(c), len);
     w->arrived += len;
     w->content += len;
+    w->frames += len;
     return 0;
 }
 
@@ -212,16 +216,14 @@ static int read_content(struct server_connection *c)
     return error;
 }
 
-static int read_message(struct server_connection *c)
+/* Frame by frame until the protocol inside has what it wants, or a frame of control wants an answer. */
+static int take_frames(struct server_connection *c)
 {
     int error = read_content(c);
     while (error == BYTES_E_MORE) {
-        const int taken = take_frame(c);
-        if (taken != 0 && c->request_len == sizeof c->buffers->request) {
-            return BYTES_E_LIMIT;
-        }
-        if (taken != 0) {
-            return taken;
+        error = take_frame(c);
+        if (error != 0) {
+            return error;
         }
         if (c->websocket.asked != 0) {
             c->consumed = 0;
@@ -230,6 +232,15 @@ static int read_message(struct server_connection *c)
         error = read_content(c);
     }
     return error;
+}
+
+static int read_message(struct server_connection *c)
+{
+    c->websocket.frames = c->websocket.content;
+    const int error = take_frames(c);
+    close_gap(c);
+    const bool full = c->request_len == sizeof c->buffers->request;
+    return error == BYTES_E_MORE && full ? BYTES_E_LIMIT : error;
 }
 
 /* ---- Answers ----------------------------------------------------------------------------------------------------- */

@@ -99,6 +99,9 @@ int dps_websocket_header_read(struct bytes input, struct dps_websocket_frame *f)
 
 void dps_websocket_unmask(const struct dps_websocket_frame *f, uint64_t at, uint8_t *data, size_t len)
 {
+    /*@ loop invariant 0 <= i <= len;
+        loop assigns i, data[0 .. len - 1];
+        loop variant len - i; */
     for (size_t i = 0; i < len; i++) {
         data[i] ^= f->mask[(at + i) % sizeof f->mask];
     }

@@ -61,7 +61,7 @@ static void read_addresses(struct bytes_reader *r, uint8_t family, struct sockad
 /* Of *len bytes. client is unchanged if the proxy speaks for itself or does not know. */
 static int parse(struct bytes input, size_t *len, struct sockaddr_storage *client)
 {
-    static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
+    static const uint8_t signature[12] = {'\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
     struct bytes_reader r = bytes_reader_over(input);
     const struct bytes begin = bytes_read_bytes(&r, sizeof signature);
     const uint8_t command = bytes_read_u8(&r);

@@ -10,10 +10,15 @@
 #include "crypto/bytes/bytes.h"
 
 #define CRYPTO_SHA256_SIZE 32
+#define CRYPTO_SHA1_SIZE 20
 #define CRYPTO_RSA_MAX 512 /* the largest modulus: RSA-4096 */
 
 /* SHA-256 [FIPS 180-4] of the concatenation of count pieces. Cannot fail. */
 void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA256_SIZE]);
+
+/* SHA-1, likewise. It is broken, and nothing secret or trusted rests on it: WebSocket's handshake has it in its answer
+ * [RFC 6455 4.2.2]. */
+void crypto_sha1(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA1_SIZE]);
 
 /* HMAC-SHA-256 [RFC 2104] of the concatenation of count pieces. The key may have any length. Cannot fail. */
 void crypto_hmac_sha256(struct bytes key, const struct bytes *pieces, size_t count,

@@ -48,6 +48,16 @@ void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYP
     bytes_wipe(&sha, sizeof sha);
 }
 
+void crypto_sha1(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA1_SIZE])
+{
+    br_sha1_context sha;
+    br_sha1_init(&sha);
+    for (size_t i = 0; i < count; i++) {
+        br_sha1_update(&sha, address_of(pieces[i]), pieces[i].len);
+    }
+    br_sha1_out(&sha, digest);
+}
+
 /* SHA-256 of a whole block and what follows it. */
 static void sha256_after(const uint8_t block[SHA256_BLOCK], const struct bytes *pieces, size_t count,
                          uint8_t digest[CRYPTO_SHA256_SIZE])

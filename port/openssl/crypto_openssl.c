@@ -49,6 +49,18 @@ void crypto_sha256(const struct bytes *pieces, size_t count, uint8_t digest[CRYP
     bytes_wipe(&sha, sizeof sha);
 }
 
+void crypto_sha1(const struct bytes *pieces, size_t count, uint8_t digest[CRYPTO_SHA1_SIZE])
+{
+    SHA_CTX sha;
+    (void)SHA1_Init(&sha);
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].len > 0) {
+            (void)SHA1_Update(&sha, pieces[i].p, pieces[i].len);
+        }
+    }
+    (void)SHA1_Final(digest, &sha);
+}
+
 /* [RFC 2104 2]: the key, padded to a block, begins both hashes under another mask. */
 static void hmac_begin(SHA256_CTX *sha, const uint8_t key[HMAC_BLOCK], uint8_t mask)
 {

@@ -6,12 +6,14 @@ import socket
 import ssl
 import struct
 
+import paho.mqtt.client as paho
 from harness import Bench, Device, run
 from server_harness import trusting
 from tap import check, same
 from waiting import PATIENCE, wait_until
 
 OPTIONS = ("--hub-mqtt", "127.0.0.1:0")
+WEBSOCKET = "/$iothub/websocket"
 
 
 class Hub:
@@ -92,6 +94,36 @@ class Raw:
         """Wait until the service closes, in good order, and close as well. Nothing may have come."""
         same(self.sock.recv(100), b"", "before the end")
         self.sock.close()
+
+
+class Paho:
+    """A client of paho with everything that it was told."""
+
+    def __init__(self, hub, keep_alive=60, clean=False, websocket=False, port=None, name="boiler"):
+        self.client = paho.Client(name, clean_session=clean, protocol=paho.MQTTv311,
+                                  transport="websockets" if websocket else "tcp")
+        self.client.ws_set_options(path=WEBSOCKET)
+        self.client.username_pw_set(hub.user, hub.token())
+        self.client.tls_set(hub.bench.path("ca.pem"))
+        self.client.reconnect_delay_set(1, 1)
+        self.codes, self.ends, self.messages, self.granted = [], [], [], []
+        self.client.on_connect = lambda c, u, flags, rc: self.codes.append((rc, flags["session present"]))
+        self.client.on_disconnect = lambda c, u, rc: self.ends.append(rc)
+        self.client.on_message = lambda c, u, m: self.messages.append((m.topic, m.qos, m.payload))
+        self.client.on_subscribe = lambda c, u, mid, granted: self.granted.append(granted)
+        port = port or (hub.service.tls_port if websocket else hub.port)
+        self.client.connect("localhost", port, keep_alive)
+        self.client.loop_start()
+        wait_until(lambda: self.codes, "paho is connected")
+
+    def send(self, topic, payload="{}", qos=1):
+        sent = self.client.publish(topic, payload, qos)
+        sent.wait_for_publish(PATIENCE)
+        check(sent.is_published(), "no PUBACK")
+
+    def stop(self):
+        self.client.disconnect()
+        self.client.loop_stop()
 
 
 def text(value):

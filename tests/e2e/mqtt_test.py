@@ -9,9 +9,8 @@ import ssl
 import struct
 import time
 
-import paho.mqtt.client as paho
 from harness import run
-from mqtt_harness import PING, PONG, Hub, connect, gone, packet, publish, text
+from mqtt_harness import PING, PONG, Hub, Paho, connect, gone, packet, publish, text
 from tap import check, note, same
 from waiting import PATIENCE, wait_until
 
@@ -73,33 +72,6 @@ def test_refused(hub):
     hub.says("level=warn event=refused method=CONNECT route=hub status=401 errorCode=401001", before)
     done = hub.mosquitto("mosquitto_pub", "-q", "1", "-t", hub.topic, "-m", "{}", status=None)
     same(done.code, 0, "afterwards")
-
-
-class Paho:
-    """A client of paho with everything that it was told."""
-
-    def __init__(self, hub, keep_alive=60, clean=False):
-        self.client = paho.Client("boiler", clean_session=clean, protocol=paho.MQTTv311)
-        self.client.username_pw_set(hub.user, hub.token())
-        self.client.tls_set(hub.bench.path("ca.pem"))
-        self.client.reconnect_delay_set(1, 1)
-        self.codes, self.ends, self.messages, self.granted = [], [], [], []
-        self.client.on_connect = lambda c, u, flags, rc: self.codes.append((rc, flags["session present"]))
-        self.client.on_disconnect = lambda c, u, rc: self.ends.append(rc)
-        self.client.on_message = lambda c, u, m: self.messages.append((m.topic, m.qos, m.payload))
-        self.client.on_subscribe = lambda c, u, mid, granted: self.granted.append(granted)
-        self.client.connect("localhost", hub.port, keep_alive)
-        self.client.loop_start()
-        wait_until(lambda: self.codes, "paho is connected")
-
-    def send(self, topic, payload="{}", qos=1):
-        sent = self.client.publish(topic, payload, qos)
-        sent.wait_for_publish(PATIENCE)
-        check(sent.is_published(), "no PUBACK")
-
-    def stop(self):
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def test_paho(hub):

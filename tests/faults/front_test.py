@@ -10,12 +10,14 @@ import os
 import socket
 import ssl
 import subprocess
+import types
 
-from front import PROXIES, Haproxy, need_programs
-from harness import Bench, Device, run
-from server_harness import API, SCOPE, Client, error_code, owner_token, request
+from front import PROXIES, Haproxy, free_port, need_programs
+from harness import Bench, Device, run, write_file
+from mqtt_harness import Hub, Paho, Raw, connect
+from server_harness import API, SCOPE, Client, error_code, owner_token, request, trusting
 from tap import Failed, Programs, check, same
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 BODY_MAX = 131072
 
@@ -39,6 +41,7 @@ def part_register(s):
     s.bench.enroll(s.device, s.name)
     done = s.bench.register(s.device, s.name, "--service", at)
     same(done.field("Registered"), s.name, "registered")
+    s.hub = done.field("Hub")
     s.bench.send(s.device, "--connect-to", f"localhost:{s.front.port}")
     def lines():
         return [line for line in s.bench.service.read("log").splitlines()
@@ -58,6 +61,18 @@ def part_client(s):
     line = s.bench.service.read("log")[before:]
     check("client=127.0.0.1" in line and "192.0.2.99" not in line, line)
     client.close()
+
+
+def part_websocket(s):
+    """a device that is connected over WebSocket sends, and the log names the client"""
+    token = s.device.run("token", "--state", s.device.path("state")).out.strip()
+    way = types.SimpleNamespace(bench=s.bench, user=f"{s.hub}/{s.name}", token=lambda: token)
+    device = Paho(way, websocket=True, port=s.front.port, name=s.name)
+    device.send(f"devices/{s.name}/messages/events/")
+    device.stop()
+    s.bench.service.wait_log(f"method=PUBLISH route=hub id={s.name} status=204")
+    lines = [line for line in s.bench.service.read("log").splitlines() if f"PUBLISH route=hub id={s.name}" in line]
+    check("client=127.0.0.1" in lines[0], lines[0])
 
 
 def part_refusals(s):
@@ -181,10 +196,38 @@ def part_away(s):
         s.bench.start()
 
 
+def names_its_clients():
+    """HAProxy passes TLS through, and says who its client is"""
+    proxy, port = "127.0.0.9", free_port()
+    hub = Hub("--proxy-protocol", proxy)
+    path = write_file(os.path.join(Programs.directory(), "haproxy.cfg"), f"""
+        defaults
+            mode tcp
+            timeout connect 60s
+            timeout client 60s
+            timeout server 60s
+        listen hub
+            bind 127.0.0.1:{port}
+            server node1 127.0.0.1:{hub.port} send-proxy-v2 source {proxy}
+""")
+    process = subprocess.Popen(["haproxy", "-db", "-f", path])
+    Programs.cleanup.callback(lambda: (process.terminate(), process.wait(PATIENCE)))
+    def answers():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    wait_until(answers, "HAProxy serves")
+    plain = socket.create_connection(("127.0.0.1", port), PATIENCE, ("127.0.0.77", 0))
+    client = Raw(trusting(cafile=hub.bench.path("ca.pem")).wrap_socket(plain, server_hostname=hub.hub))
+    client.send(connect(hub.user, hub.token()))
+    same(client.take(4), b"\x20\x02\x00\x00", "CONNACK")
+    hub.says(r"method=CONNECT route=hub id=boiler status=204 .*peer=127\.0\.0\.77:")
+
+
 def tests():
     need_programs()
+    yield names_its_clients.__doc__, names_its_clients
     for kind in PROXIES:
-        story = functools.cache(lambda kind=kind: Story(kind, Bench("--metrics", "127.0.0.1:0")))
+        story = functools.cache(lambda kind=kind: Story(kind, Bench("--metrics", "127.0.0.1:0", "--websocket")))
         yield f"{kind.__name__}: it starts with the offered configuration", story
         for name, part in globals().items():
             if name.startswith("part_"):

@@ -79,6 +79,7 @@ SOURCES = (
     Source("dps/protocol/http.c", "dps_http.acsl"),
     Source("dps/protocol/http_message.c", "dps_http.acsl"),
     Source("dps/protocol/mqtt_part.c", "dps_mqtt.acsl"),
+    Source("dps/protocol/websocket.c", "dps_websocket.acsl"),
     Source("dps/device/record.c", "dps_record.acsl"),
 )
 
@@ -166,6 +167,12 @@ MUTANTS = (
     Mutant("dps/protocol/mqtt_part.c", "dps_mqtt_filter_valid", "last || (text", "(text"),
     Mutant("dps/protocol/mqtt_part.c", "dps_mqtt_plus", "length > DPS_MQTT_REMAINING_MAX || more > room",
            "length > DPS_MQTT_REMAINING_MAX"),
+    Mutant("dps/protocol/websocket.c", "length_read", "*len >= LENGTH_IN_16_BITS", "*len >= LENGTH_IN_16_BITS - 1"),
+    Mutant("dps/protocol/websocket.c", "length_read", "*len <= INT64_MAX", "*len <= UINT64_MAX"),
+    Mutant("dps/protocol/websocket.c", "dps_websocket_header_read", "input.len < 2", "input.len < 1"),
+    Mutant("dps/protocol/websocket.c", "dps_websocket_header_read", "input.len < header_len",
+           "input.len < header_len - 1"),
+    Mutant("dps/protocol/websocket.c", "dps_websocket_accept", "key.len != KEY_BASE64 || ", ""),
     Mutant("dps/device/record.c", "begin", "record.len < sizeof digest", "record.len < sizeof mark"),
     Mutant("dps/device/record.c", "dps_keep_text", "text.len >= size", "text.len > size"),
     Mutant("dps/device/record.c", "dps_keep_bytes", "bytes.len > size", "bytes.len > size + 1"),

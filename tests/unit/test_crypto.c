@@ -63,6 +63,22 @@ static int test_sha(void)
     return 0;
 }
 
+/* NIST "SHA1.pdf", likewise; RFC 3174 7.3 has the first two, too. */
+static int test_sha1(void)
+{
+    uint8_t digest[CRYPTO_SHA1_SIZE];
+    struct bytes message = text("abc");
+    crypto_sha1(&message, 1, digest);
+    CHECK(is_hex(digest, sizeof digest, "a9993e364706816aba3e25717850c26c9cd0d89d"));
+    const struct bytes pieces[] = {text("abcdbcdecdefdefgefghfghighijhi"), empty,
+                                   text("jkijkljklmklmnlmnomnopnopq")};
+    crypto_sha1(pieces, 3, digest);
+    CHECK(is_hex(digest, sizeof digest, "84983e441c3bd26ebaae4aa1f95129e5e54670f1"));
+    crypto_sha1(NULL, 0, digest);
+    CHECK(is_hex(digest, sizeof digest, "da39a3ee5e6b4b0d3255bfef95601890afd80709"));
+    return 0;
+}
+
 /* Any cut of a message into pieces is the same message. */
 static int test_sha_pieces(void)
 {
@@ -491,6 +507,7 @@ static int test_certificate(void)
 static const struct test tests[] = {
     {"SHA-256: FIPS 180-4 examples", test_sha},
     {"SHA-256 of every cut", test_sha_pieces},
+    {"SHA-1", test_sha1},
     {"HMAC-SHA-256: RFC 4231", test_hmac},
     {"AES-CFB: SP 800-38A", test_cfb_published},
     {"AES-CFB with a zero initial value, every length", test_cfb_zero_iv},

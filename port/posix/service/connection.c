@@ -12,7 +12,8 @@
 /* A connection that has paused this long between two requests is likely to pause longer. */
 #define SLIM_AFTER_MS 1000
 
-const struct server_protocol *server_protocol_of(const struct server_connection *c)
+/* What it speaks at first. */
+static const struct server_protocol *protocol_of(enum server_listener_kind kind)
 {
     static const struct server_protocol *const protocols[SERVER_LISTENERS] = {
         [SERVER_TLS] = &server_http,
@@ -20,7 +21,7 @@ const struct server_protocol *server_protocol_of(const struct server_connection 
         [SERVER_METRICS] = &server_http_metrics,
         [SERVER_HUB_MQTT] = &server_mqtt,
     };
-    return protocols[c->kind];
+    return protocols[kind];
 }
 
 static uint32_t index_of(const struct server *s, const struct server_connection *c)
@@ -63,7 +64,7 @@ static void set_deadline(struct server *s, struct server_connection *c, uint64_t
 static uint64_t latest_in(const struct server *s, const struct server_connection *c, enum server_state state)
 {
     if (state == SERVER_IDLE) {
-        return server_protocol_of(c)->latest(s, c);
+        return c->protocol->latest(s, c);
     }
     return state == SERVER_HEAD || state == SERVER_BODY ? c->latest : UINT64_MAX;
 }
@@ -112,7 +113,7 @@ static void give_back(const struct server_connection *c)
 static void await_request(struct server *s, struct server_connection *c)
 {
     c->head_read = false;
-    server_protocol_of(c)->begin(c);
+    c->protocol->begin(c);
     enter(s, c, SERVER_IDLE);
 }
 
@@ -136,6 +137,7 @@ static void watch(struct server *s, struct server_connection *c)
 void server_connection_open(struct server *s, struct server_connection *c)
 {
     c->buffers = server_buffers_of(s, index_of(s, c));
+    c->protocol = protocol_of(c->kind);
     s->counters->connections++;
     s->counters->connections_opened++;
     if (server_has_tls(c->kind)) {
@@ -151,10 +153,12 @@ void server_connection_open(struct server *s, struct server_connection *c)
 void server_connection_abort(struct server *s, struct server_connection *c)
 {
     (void)close(c->transport.fd);
+    if (c->identity != NULL || c->websocket.inside != NULL) {
+        c->protocol->end(c);
+    }
     if (c->identity != NULL) {
         c->identity->users--;
         crypto_tls_server_wipe(&c->buffers->tls);
-        server_protocol_of(c)->end(c);
         explicit_bzero(c->buffers->io, sizeof c->buffers->io);
     }
     explicit_bzero(c->buffers->request, c->request_peak); /* pages that nothing has touched stay untouched */
@@ -215,7 +219,7 @@ void server_connection_expire(struct server *s, struct server_connection *c)
             make_slim(s, c);
         } else {
             if (c->latest != UINT64_MAX) {
-                server_log_event(s, "info", c, "closed", server_protocol_of(c)->silence);
+                server_log_event(s, "info", c, "closed", c->protocol->silence);
             }
             server_connection_finish(s, c);
         }
@@ -277,10 +281,10 @@ static void note_progress(struct server *s, struct server_connection *c)
 /* Parse what is there. Returns true if more is needed. */
 static bool advance(struct server *s, struct server_connection *c)
 {
-    const int error = server_protocol_of(c)->read(c);
+    const int error = c->protocol->read(c);
     if (error == BYTES_E_MORE) {
         note_progress(s, c);
-        if (server_protocol_of(c)->invite(c)) {
+        if (c->protocol->invite(c)) {
             return true;
         }
         server_connection_abort(s, c);
@@ -319,6 +323,10 @@ static void next_request(struct server *s, struct server_connection *c)
     memmove(c->buffers->request, c->buffers->request + c->consumed, c->request_len);
     c->served = true;
     c->transport.barren = 0;
+    if (c->websocket.inside != NULL && c->protocol != &server_websocket) {
+        c->protocol = &server_websocket;
+        c->served = false;
+    }
     await_request(s, c);
     /* Most clients wait for their answer, so there is nothing more to read now; epoll tells when there is. */
     if (c->request_len > 0 || server_transport_holds(&c->transport)) {
@@ -377,6 +385,9 @@ static bool begin_tls(struct server *s, struct server_connection *c)
 static void shake_hands(struct server *s, struct server_connection *c)
 {
     const bool spoke = c->transport.spoke;
+    if (c->unnamed && !server_introduction_take(s, c)) {
+        return;
+    }
     int n = c->transport.tls == NULL ? server_transport_peek(&c->transport) : 1;
     if (n > 0 && c->transport.tls == NULL && !begin_tls(s, c)) {
         return;
@@ -433,13 +444,13 @@ void server_connection_answer(struct server *s, struct server_connection *c)
     server_client_note(c);
     server_client_share(c->client, share);
     s->service.client = bytes_of_text(share);
-    server_protocol_of(c)->answer(s, c);
+    c->protocol->answer(s, c);
     s->service.client = bytes_of(NULL, 0);
 }
 
 void server_connection_uncommitted(struct server *s, struct server_connection *c)
 {
-    server_protocol_of(c)->uncommitted(s, c);
+    c->protocol->uncommitted(s, c);
 }
 
 /* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in
@@ -451,11 +462,10 @@ static bool may_stay(const struct server *s, const struct server_connection *c)
 
 void server_connection_release(struct server *s, struct server_connection *c)
 {
-    const struct server_protocol *protocol = server_protocol_of(c);
     struct bytes_writer head = bytes_writer_over(c->buffers->head, sizeof c->buffers->head);
     c->keep_alive = may_stay(s, c);
-    protocol->release(s, c, &head);
-    if (protocol->counts) {
+    c->protocol->release(s, c, &head);
+    if (c->protocol->counts) {
         server_count_answer(s, c);
         server_log_answer(s, c);
     }

@@ -43,6 +43,8 @@ static void answer_request(struct server *s, struct server_connection *c)
     c->stays = c->unreadable == 0 && c->http.keep_alive;
     if (c->unreadable != 0) {
         dps_service_answer_unreadable(&s->service, c->unreadable, b->body, sizeof b->body, &b->answer);
+    } else if (server_websocket_is_asked_for(s, c)) {
+        server_websocket_shake_hands(s, c);
     } else {
         dps_service_answer(&s->service, &c->http, b->request, b->body, sizeof b->body, &b->answer);
     }
@@ -68,8 +70,14 @@ static bool is_head_request(const struct server_connection *c)
 static void write_head(struct server *s, struct server_connection *c, struct bytes_writer *head)
 {
     const struct dps_answer *a = &c->buffers->answer;
-    dps_answer_write_head(head, a, s->service.now, c->keep_alive);
     c->body_len = is_head_request(c) ? 0 : bytes_written(&a->body).len;
+    if (c->websocket.inside != NULL) {
+        return;
+    }
+    dps_answer_write_head(head, a, s->service.now, c->keep_alive);
+    if (server_websocket_is_asked_for(s, c)) {
+        server_websocket_write_version(head);
+    }
 }
 
 static uint64_t no_session(const struct server *s, const struct server_connection *c)

@@ -152,11 +152,10 @@ bool server_has_tls(enum server_listener_kind kind)
 
 /* One address may not have everything, unless it is that of the proxy. An address over its share loses a connection
  * that keeps us waiting, or else the new one. Returns: false if the new one. */
-static bool keep_share(struct server *s, struct server_connection *c, const struct sockaddr_storage *address)
+bool server_accept_named(struct server *s, struct server_connection *c,
+                         const struct sockaddr_storage *address)
 {
-    if (!server_has_tls(c->kind)) {
-        return true;
-    }
+    peer_text(address, c);
     server_peer_note(s, c, address);
     const size_t most = s->config->client_connections;
     if (most == 0 || s->peers.all[c->peer_index].connections <= most ||
@@ -183,8 +182,10 @@ static void open_connection(struct server *s, const struct server_listener *l, i
                                     .waits = SERVER_WAITS_NOT,
                                     .peer_index = SERVER_NO_PEER};
     peer_text(address, c);
+    c->unnamed = server_has_tls(c->kind) && server_introduction_expected(s, c->peer_address);
     server_connection_open(s, c);
-    if (c->state != SERVER_FREE && keep_share(s, c, address) && pool->free_count == 0 &&
+    const bool counts = server_has_tls(c->kind) && !c->unnamed;
+    if (c->state != SERVER_FREE && (!counts || server_accept_named(s, c, address)) && pool->free_count == 0 &&
         !server_slots_evict(s, pool, SERVER_NO_PEER, c)) {
         pause_accepting(s, pool, server_slots_evict_at(s, pool));
     }

@@ -296,7 +296,7 @@ void server_log_answer(struct server *s, const struct server_connection *c)
 {
     const struct dps_answer *a = &c->buffers->answer;
     struct line l;
-    const struct server_protocol *protocol = server_protocol_of(c);
+    const struct server_protocol *protocol = c->protocol;
     const bool refused = a->refusal != DPS_ACCEPTED;
     if (refused ? !may_log_refusal(s, c, a->refusal) : !protocol->is_news(c)) {
         return;

@@ -28,7 +28,7 @@ void server_count_answer(struct server *s, const struct server_connection *c)
     struct server_counters *k = s->counters;
     enum server_route route = SERVER_ROUTE_OTHER;
     if (c->unreadable == 0) {
-        route = server_protocol_of(c)->route(c);
+        route = c->protocol->route(c);
     }
     k->accepted[a->refusal < DPS_REFUSAL_COUNT ? a->refusal : DPS_REFUSED_INTERNAL]++;
     k->challenges += route == SERVER_ROUTE_REGISTER && a->status == 401 && a->refusal == DPS_ACCEPTED;

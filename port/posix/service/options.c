@@ -19,10 +19,10 @@ struct arguments {
         *policy_file, *secret_file;
     const char *port_file, *log;
     const char *timeouts_ms, *metrics;
-    struct posix_option_list hubs;
+    struct posix_option_list hubs, proxies;
     uint64_t connections, client_connections, workers, stop_delay, challenge_rate, client_rate, total_rate,
         management_rate, token_lifetime;
-    bool require_hardened_srk, help, version;
+    bool websocket, require_hardened_srk, help, version;
 };
 
 static const char help_head[] =
@@ -78,6 +78,14 @@ static const struct posix_option network[] = {
      .argument = "ADDR:PORT",
      .text = &given.hub_mqtt,
      .help = "the hub also takes telemetry over MQTT 3.1.1, here, with TLS and the\nsame certificate"},
+    {.name = "proxy-protocol",
+     .argument = "ADDRESS",
+     .list = &given.proxies,
+     .help = "connections with TLS from this address begin with the PROXY protocol,\nversion 2, which names "
+             "the client; may be given more than once"},
+    {.name = "websocket",
+     .flag = &given.websocket,
+     .help = "the hub also takes MQTT over WebSocket, at /$iothub/websocket of\n--listen and --proxy-listen"},
     {.name = "connections",
      .argument = "N",
      .number = &given.connections,
@@ -340,6 +348,21 @@ static int configure_service(const struct arguments *a, struct dps_service_confi
     return error;
 }
 
+/* As addresses of peers are written, with which they are compared. */
+static int check_proxies(const struct posix_option_list *proxies, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < proxies->count; i++) {
+        char address[SERVER_PEER_MAX];
+        if (!server_address_read(bytes_of_text(proxies->values[i]), address) ||
+            strcmp(address, proxies->values[i]) != 0) {
+            snprintf(why, why_size, "--proxy-protocol %s: this is not an address as the log writes it",
+                     proxies->values[i]);
+            return BYTES_E_USAGE;
+        }
+    }
+    return 0;
+}
+
 static const char *const log_forms[2] = {"logfmt", "json"};
 
 static int configure(const struct arguments *a, struct server_config *c, char *why, size_t why_size)
@@ -352,6 +375,8 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
                                 .proxy_listen = a->proxy_listen,
                                 .metrics = a->metrics,
                                 .hub_mqtt = a->hub_mqtt,
+                                .websocket = a->websocket,
+                                .proxies = a->proxies,
                                 .store = a->store,
                                 .certificate = a->cert,
                                 .key = a->key,
@@ -373,6 +398,7 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
     if (a->timeouts_ms != NULL) {
         error = timeouts_parse(a->timeouts_ms, &c->timeouts, why, why_size);
     }
+    error = error == 0 ? check_proxies(&a->proxies, why, why_size) : error;
     return error == 0 ? configure_service(a, &c->service, why, why_size) : error;
 }
 

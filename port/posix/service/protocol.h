@@ -38,7 +38,16 @@ struct server_protocol {
 extern const struct server_protocol server_http;         /* http.c: the service */
 extern const struct server_protocol server_http_metrics; /* and the metrics listener */
 extern const struct server_protocol server_mqtt;         /* mqtt.c: the hub */
+extern const struct server_protocol server_websocket;    /* websocket.c: one of these in messages */
 
-const struct server_protocol *server_protocol_of(const struct server_connection *c);
+/* ---- websocket.c ---- */
+
+/* Is this request of HTTP one for the path of WebSocket, which is spoken? */
+bool server_websocket_is_asked_for(const struct server *s, const struct server_connection *c);
+/* Answer it. If c->websocket.inside is set then, the answer's body is all of the answer, and the connection speaks
+ * WebSocket after it. */
+void server_websocket_shake_hands(struct server *s, struct server_connection *c);
+/* Add the header that a refusal needs to a head [RFC 6455 4.2.2]. */
+void server_websocket_write_version(struct bytes_writer *head);
 
 #endif

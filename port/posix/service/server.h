@@ -34,9 +34,11 @@
 
 #include "crypto/tls.h"
 #include "dps/protocol/http.h"
+#include "dps/protocol/websocket.h"
 #include "dps/service/answer.h"
 #include "dps/service/hub_mqtt.h"
 #include "dps/service/state.h"
+#include "port/posix/options.h"
 #include "port/posix/posix.h"
 #include "port/posix/service/transport.h"
 #include "port/posix/service/types.h"
@@ -62,11 +64,13 @@ extern const struct server_timeouts server_timeouts_default;
 
 /* What was asked for. Texts are the caller's and stay valid. */
 struct server_config {
-    const char *listen;       /* "ADDR:PORT" for TLS, or null */
-    const char *proxy_listen; /* the same for plain HTTP */
-    const char *metrics;      /* the same for /metrics, /healthz and /readyz */
-    const char *hub_mqtt;     /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
-    const char *certificate;  /* PEM files; null without a listener that has TLS */
+    const char *listen;               /* "ADDR:PORT" for TLS, or null */
+    const char *proxy_listen;         /* the same for plain HTTP */
+    const char *metrics;              /* the same for /metrics, /healthz and /readyz */
+    const char *hub_mqtt;             /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
+    bool websocket;                   /* listen and proxy_listen also take WebSocket */
+    struct posix_option_list proxies; /* addresses: their connections begin with an introduction */
+    const char *certificate;          /* PEM files; null without a listener that has TLS */
     const char *key;
     const char *policy_file;
     const char *secret_file;
@@ -148,15 +152,32 @@ struct server_identity {
     size_t users; /* connections */
 };
 
+struct server_protocol;
+
+/* Of a connection that speaks WebSocket (websocket.c). */
+struct server_websocket {
+    const struct server_protocol *inside; /* what its messages carry; null: it does not */
+    size_t content;                       /* bytes without frames that the request's buffer begins with */
+    size_t frames;                        /* where in it frames begin */
+    struct dps_websocket_frame frame;     /* that is arriving */
+    uint64_t arrived;                     /* of its content */
+    bool in_message;                      /* its last frame is still to come */
+    uint8_t asked;                        /* the opcode of a frame of control that is to be answered, or 0 */
+    uint8_t control_len, control[DPS_WEBSOCKET_CONTROL_MAX]; /* its content */
+    uint16_t refused;                                        /* why the connection is closed, or 0 */
+};
+
 struct server_connection {
     enum server_state state; /* changed by one function only */
     uint64_t deadline;       /* of this state, in monotonic milliseconds */
     uint64_t latest;         /* no deadline is later: the end of a session; else UINT64_MAX */
     uint64_t body_deadline;
     struct server_transport transport;
-    struct server_identity *identity; /* null: plain HTTP */
-    enum server_listener_kind kind;   /* the listener that it came through */
-    uint32_t events;                  /* that epoll knows */
+    struct server_identity *identity;       /* null: plain HTTP */
+    enum server_listener_kind kind;         /* the listener that it came through */
+    const struct server_protocol *protocol; /* what it speaks */
+    struct server_websocket websocket;
+    uint32_t events; /* that epoll knows */
     enum server_waiting waits;
     uint64_t since; /* in monotonic milliseconds: since when it is the peer's turn */
     struct server_connection *before,
@@ -164,6 +185,7 @@ struct server_connection {
     uint32_t peer_index; /* among the server's peers; SERVER_NO_PEER: not counted */
     bool slim;           /* idle, and its buffers' memory was given back */
     uint64_t idle_deadline;
+    bool unnamed;    /* its proxy has still to say who its client is */
     bool served;     /* a request was answered */
     bool continued;  /* HTTP: "100 Continue" was sent for this request */
     bool keep_alive; /* after this answer */
@@ -397,6 +419,10 @@ int server_listen_watch(struct server *s, const struct server_pool *pool);
 /* Do its connections begin with TLS, and count at their clients' addresses? */
 bool server_has_tls(enum server_listener_kind kind);
 void server_accept(struct server *s, const struct server_listener *l);
+/* The client's address is known: it counts, and may have no more than its share. Returns: false if the connection is
+ * closed for that. */
+bool server_accept_named(struct server *s, struct server_connection *c,
+                         const struct sockaddr_storage *address);
 /* In every turn: is there room again? */
 void server_accept_resume(struct server *s);
 /* Accept the clients that wait already, and no others. */
@@ -412,6 +438,14 @@ void server_log_event(struct server *s, const char *level, const struct server_c
 void server_log_turn(struct server *s);
 uint64_t server_now_us(void);
 extern const char *const server_route_names[SERVER_ROUTES];
+
+/* ---- introduction.c ---- */
+
+/* Is this the address of a proxy that introduces its clients? */
+bool server_introduction_expected(const struct server *s, const char *peer_address);
+/* Read the introduction of a connection that is c->unnamed. Returns: whether it has a name now; it may be closed
+ * otherwise. */
+bool server_introduction_take(struct server *s, struct server_connection *c);
 
 /* ---- store_health.c ---- */
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 // The SDK connects to port 443 of the name that it was given, and with MQTT to 8883. Here each name is this machine, at
-// the service's ports, with the service's certificate. For https these are Node's own settings; for tls, which has none,
-// its connect is told of another port. The SDK stays as it is.
+// the service's ports, with the service's certificate. For https these are Node's own settings; for tls, which MQTT and
+// WebSocket use and which has none, its connect is told of another port. The SDK stays as it is.
 const fs = require('fs');
 const https = require('https');
 const tls = require('tls');
@@ -17,8 +17,11 @@ function reach({ port, mqttPort, ca }) {
     agent.options.ca = fs.readFileSync(ca);
     agent.options.lookup = here;
     const { connect } = tls;
-    const moved = { port: mqttPort, ca: agent.options.ca, lookup: here };
-    tls.connect = (options, ...rest) => connect(options.port === 8883 ? { ...options, ...moved } : options, ...rest);
+    const moved = { 443: port, 8883: mqttPort };
+    tls.connect = (options, ...rest) => {
+        const at = { port: moved[options.port], ca: agent.options.ca, lookup: here };
+        return connect(options.port in moved ? { ...options, ...at } : options, ...rest);
+    };
 }
 
 module.exports = { reach };

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""MQTT over WebSocket, --websocket: paho, and frames by hand [RFC 6455]. Needs python3-paho-mqtt."""
+
+import base64
+import os
+import re
+import socket
+import ssl
+import struct
+
+from mqtt_harness import PING, PONG, WEBSOCKET, Hub, Paho, Raw, connect, packet, publish, text
+from server_harness import trusting
+from tap import check, same
+from waiting import PATIENCE, wait_until
+
+# RFC 6455 1.3.
+KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+HEADERS = {"Host": "localhost", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+           "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Protocol": "mqtt"}
+CONTINUED, TEXT, BINARY, CLOSE, A_PING, A_PONG = 0, 1, 2, 8, 9, 10
+CONNECTED = b"\x20\x02\x00\x00"
+
+
+def shared():
+    return Hub("--websocket", "--metrics", "127.0.0.1:0")
+
+
+def frame(opcode, content=b"", last=True, mask=None):
+    mask = os.urandom(4) if mask is None else mask
+    length = len(content)
+    size = (bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack(">H", length) if length < 65536
+            else b"\xff" + struct.pack(">Q", length))
+    return (bytes([opcode | (0x80 if last else 0)]) + size + mask
+            + bytes(b ^ mask[i % 4] for i, b in enumerate(content)))
+
+
+class Client(Raw):
+    """TLS to the HTTPS port, and what a WebSocket's client says."""
+
+    def __init__(self, hub, port=None):
+        plain = socket.create_connection(("127.0.0.1", port or hub.service.tls_port), PATIENCE)
+        context = trusting(cafile=hub.bench.path("ca.pem"))
+        super().__init__(plain if port else context.wrap_socket(plain, server_hostname=hub.hub))
+
+    def ask(self, path=WEBSOCKET, method="GET", **changed):
+        headers = HEADERS | {name.replace("_", "-"): value for name, value in changed.items()}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items() if v is not None), "", ""]
+        self.send("\r\n".join(lines).encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self.take(1)
+        return head.decode()
+
+    def message(self):
+        """Opcode and content of the next frame, which is whole, not masked, and has the shortest length."""
+        first, size = self.take(2)
+        check(first & 0xF0 == 0x80 and size < 127, f"frame begins {first:02x}{size:02x}")
+        if size == 126:
+            [size] = struct.unpack(">H", self.take(2))
+        return first & 15, self.take(size) if size else b""
+
+    def says(self, content, what):
+        same(self.message(), (BINARY, content), what)
+
+    def closes(self, code):
+        same(self.message(), (CLOSE, struct.pack(">H", code)), "the last frame")
+        self.ends()
+
+
+def opened(hub, port=None, **headers):
+    client = Client(hub, port)
+    head = client.ask(**headers)
+    check(head.startswith("HTTP/1.1 101 "), head)
+    return client
+
+
+def hello(hub):
+    return connect(hub.user, hub.token())
+
+
+def connected(hub, port=None):
+    client = opened(hub, port)
+    client.send(frame(BINARY, hello(hub)))
+    client.says(CONNECTED, "CONNACK")
+    return client
+
+
+# ---- Other people's ----
+
+def test_paho(hub):
+    """paho over WebSocket: telemetry, subscriptions, a message of 100 KB"""
+    before = len(hub.log())
+    device = Paho(hub, websocket=True)
+    same(device.codes, [(0, 0)], "CONNACK")
+    device.send(hub.topic + "k=v")
+    device.client.subscribe([("$iothub/twin/res/#", 0), ("x", 1)])
+    wait_until(lambda: device.granted, "SUBACK")
+    same(device.granted, [(0, 128)], "granted")
+    device.send(hub.topic, "x" * 100000)
+    device.stop()
+    hub.says(r"event=answered method=GET route=other status=101 ", before)
+    hub.says(r"event=answered method=CONNECT route=hub id=boiler status=204 ", before)
+
+
+# ---- The handshake [RFC 6455 4.2] ----
+
+def test_handshake(hub):
+    """the answer is that of the standard; names of headers and options may be written in any way"""
+    head = Client(hub).ask()
+    same(head.split("\r\n"), ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+                              f"Sec-WebSocket-Accept: {ACCEPT}", "Sec-WebSocket-Protocol: mqtt", "", ""], "head")
+    for changed in ({"Connection": "keep-alive, Upgrade"}, {"Upgrade": "WebSocket"},
+                    {"Sec_WebSocket_Protocol": "v12.stomp , mqtt,mqttv3.1"},
+                    {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"},
+                    {"path": WEBSOCKET + "?iothub-no-client-cert=true"}):
+        head = Client(hub).ask(**changed)
+        check("101" in head and "Protocol: mqtt\r\n" in head and "Extensions" not in head, head)
+
+
+def test_handshake_refused(hub):
+    """what is no handshake gets 400 and the version; another method or path is a request like others"""
+    for changed in ({"Connection": "keep-alive"}, {"Upgrade": "h2c"}, {"Upgrade": None},
+                    {"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Version": None},
+                    {"Sec_WebSocket_Key": None}, {"Sec_WebSocket_Key": "AAAA"},
+                    {"Sec_WebSocket_Protocol": None}, {"Sec_WebSocket_Protocol": "MQTT"},
+                    {"Sec_WebSocket_Protocol": ""}):
+        head = Client(hub).ask(**changed)
+        check(head.startswith("HTTP/1.1 400 ") and "Sec-WebSocket-Version: 13\r\n\r\n" in head, head)
+    for changed in ({"path": WEBSOCKET + "/"}, {"method": "POST", "Content_Length": "0"}):
+        head = Client(hub).ask(**changed)
+        check(re.match("HTTP/1.1 (404|405) ", head) and "Sec-WebSocket" not in head, head)
+
+
+def test_left_out(_):
+    """without --websocket the path is not there"""
+    head = Client(Hub()).ask()
+    check(head.startswith("HTTP/1.1 404 "), head)
+
+
+def test_proxy():
+    """behind a proxy, over plain HTTP: the log names the client that the handshake has named"""
+    hub = Hub("--websocket", "--proxy-listen", "127.0.0.1:0")
+    port = int(hub.service.read("port").split()[1])
+    client = opened(hub, port, X_Forwarded_For="192.0.2.7")
+    client.send(frame(BINARY, hello(hub)))
+    client.says(CONNECTED, "CONNACK")
+    hub.says("method=CONNECT route=hub id=boiler status=204 .*client=192.0.2.7")
+
+
+# ---- Frames [RFC 6455 5] ----
+
+def test_cut(hub):
+    """the borders of frames mean nothing: a byte each, two packets in one, a message in fragments with pings between"""
+    client = opened(hub)
+    said = hello(hub)
+    client.send(b"".join(frame(BINARY, said[i:i + 1]) for i in range(len(said))))
+    client.says(CONNECTED, "CONNACK")
+    client.send(frame(BINARY, publish(hub.topic, packet_id=7) + PING + publish(hub.topic, packet_id=8)))
+    for content in (b"\x40\x02\x00\x07", PONG, b"\x40\x02\x00\x08"):
+        client.says(content, "answers")
+    sent = publish(hub.topic, b"x" * 50, packet_id=9)
+    client.send(frame(BINARY, sent[:20], last=False) + frame(A_PING, b"still there?")
+                + frame(CONTINUED, sent[20:30], last=False) + frame(A_PONG) + frame(A_PING)
+                + frame(CONTINUED, sent[30:] + PING))
+    same(client.message(), (A_PONG, b"still there?"), "pong")
+    same(client.message(), (A_PONG, b""), "pong")
+    client.says(b"\x40\x02\x00\x09", "PUBACK")
+    client.says(PONG, "PINGRESP")
+    # Byte by byte, the frames themselves.
+    for byte in frame(BINARY, PING) + frame(A_PING, b"?") + frame(CLOSE, b"\x03\xe8bye"):
+        client.send(bytes([byte]))
+    client.says(PONG, "PINGRESP")
+    same(client.message(), (A_PONG, b"?"), "pong")
+    client.closes(1000)
+
+
+def test_lengths(hub):
+    """each form of length; a packet that nobody has room for ends the connection"""
+    client = connected(hub)
+    for size in (60, 200, 70000, 120000):
+        client.send(frame(BINARY, publish(hub.topic, b"x" * size)))
+        client.says(b"\x40\x02\x00\x01", f"PUBACK of {size}")
+    before = len(hub.log())
+    client.send(frame(BINARY, packet(0x32, text(hub.topic) + b"\0\1" + b"x" * 256 * 1024)[:2000]))
+    client.closes(1000)
+    hub.says("event=refused .*status=413", before)
+
+
+def test_refused(hub):
+    """what breaks a rule is answered with a close that says so, before a CONNECT and after it"""
+    wrong = {1002: (b"\x82\x02" + PING, b"\xc2\x82", b"\x83\x82", frame(A_PING, b"x", last=False),
+                    frame(A_PING, b"x" * 126), frame(CONTINUED, PING), frame(BINARY), b"\x82\xfe\x00\x02",
+                    frame(BINARY, PING[:1], last=False) + frame(BINARY, PING[1:])),
+             1003: (frame(TEXT, PING),)}
+    for code, all_of_them in wrong.items():
+        for bad in all_of_them:
+            bad += b"\0" * 14  # a header is judged when it is all there
+            for client in (opened(hub), connected(hub)):
+                client.send(bad)
+                client.closes(code)
+
+
+def test_close(hub):
+    """a close is answered by a close, also in the middle of a message"""
+    for begin in (b"", frame(BINARY, PING[:1], last=False)):
+        client = connected(hub)
+        client.send(begin + frame(CLOSE, struct.pack(">H", 1001) + b"going"))
+        client.closes(1000)
+
+
+def test_unauthorized(hub):
+    """a wrong token: CONNACK 5 in a message, and a close"""
+    client = opened(hub)
+    client.send(frame(BINARY, connect(hub.user, hub.token() + "0")))
+    client.says(b"\x20\x02\x00\x05", "CONNACK")
+    client.closes(1000)
+
+
+def test_replaced(hub):
+    """a device has one connection, whichever way it came"""
+    over_websocket = connected(hub)
+    over_tls = hub.connected()
+    check(over_websocket.sock.recv(100) in (b"", b"\x88\x02\x03\xe8"), "the first one goes on")
+    over_websocket = connected(hub)
+    over_tls.ends()
+    over_websocket.send(frame(BINARY, PING))
+    over_websocket.says(PONG, "PINGRESP")
+
+
+def test_random(hub):
+    """frames with random bytes never bring the service down"""
+    for _ in range(100):
+        client = opened(hub)
+        try:
+            client.send(frame(BINARY, hello(hub)) + os.urandom(200))
+            while client.sock.recv(1000):
+                pass
+        except (ConnectionError, ssl.SSLError, TimeoutError):
+            pass
+        client.sock.close()
+    connected(hub).sock.close()
+
+
+def test_key(hub):
+    """another key has another answer, as the standard computes it"""
+    head = Client(hub).ask(Sec_WebSocket_Key=base64.b64encode(bytes(16)).decode())
+    check("Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n" in head, head)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs targets of make one after another, and beside them one that computes for long and needs nothing that they build.
-# Its output is shown after theirs. Fails as soon as one of them fails.
+# Its output is shown after theirs. Fails as soon as one of them fails, or in the end if that one did.
 # Usage: BUILD=build MAKE=make tests/check_more.sh BESIDE TARGET...
 set -eu
 beside=$1

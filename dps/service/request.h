@@ -21,6 +21,7 @@ struct dps_request {
     struct bytes host;
     struct bytes max_items;
     struct bytes continuation;
+    bool proves_only; /* a registration that ends with the check of its token: AMQP asks for the assignment later */
     uint8_t text[1024];
 };
 

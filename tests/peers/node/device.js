@@ -37,7 +37,8 @@ async function main(config) {
         const result = await client.register();
         return { registrationId: await registrationId(security), result };
     } catch (error) {
-        return { error: { name: error.name, message: error.message } };
+        const { name, message, condition } = error; // the last, of AMQP
+        return { error: { name, message, condition } };
     } finally {
         tpm.close();
     }

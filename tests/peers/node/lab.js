@@ -137,7 +137,7 @@ class SoftTpm {
 }
 
 // One run of the SDK on a device, as a process: it may die of an exception, and a power cycle forgets what it knew.
-// Gives {registrationId, result} or {error: {name, message}}; an error 'silent' if it ended without a word.
+// Gives {registrationId, result} or {error: {name, message, condition}}; its process is child.
 function device(service, tpm, options = {}) {
     const config = { ...service.address, scope, socket: tpm.socket, ...options };
     const child = spawn(process.execPath, [path.join(__dirname, 'device.js'), JSON.stringify(config)]);
@@ -146,11 +146,11 @@ function device(service, tpm, options = {}) {
     let err = '';
     child.stdout.on('data', (data) => (out += data));
     child.stderr.on('data', (data) => (err += data));
-    return new Promise((resolve) => {
+    const outcome = new Promise((resolve) => {
         const died = () => ({ error: { name: 'died', message: err } });
-        const silent = { error: { name: 'silent', message: err } };
-        child.on('close', (code) => resolve(code !== 0 ? died() : out === '' ? silent : JSON.parse(out)));
+        child.on('close', (code) => resolve(code === 0 ? JSON.parse(out) : died()));
     });
+    return Object.assign(outcome, { child });
 }
 
 module.exports = { Service, SoftTpm, device, until, scope, hubs };

@@ -18,14 +18,13 @@ function reach({ port, mqttPort, amqpPort, ca }) {
     agent.options.lookup = here;
     const { connect } = tls;
     const ports = { 8883: mqttPort, 5671: amqpPort };
-    const moved = (port, options) => ({ ...options, port: ports[port], ca: agent.options.ca, lookup: here });
     tls.connect = (...args) => {
-        const [port, host, options, ...rest] = args;
-        if (typeof port === 'object') {
-            const { 0: all, ...others } = args;
-            return connect(ports[all.port] ? moved(all.port, all) : all, ...Object.values(others));
-        }
-        return ports[port] ? connect(moved(port, { ...options, host }), ...rest) : connect(...args);
+        // connect(options, ...), or connect(port, host, options, ...)
+        const whole = typeof args[0] === 'object';
+        const options = whole ? args[0] : { ...args[2], port: args[0], host: args[1] };
+        const port = ports[options.port];
+        const moved = { ...options, port, ca: agent.options.ca, lookup: here };
+        return port ? connect(moved, ...args.slice(whole ? 1 : 3)) : connect(...args);
     };
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames and what is read of them, in the standard's order; amqp_write.c writes. */
 #include "dps/protocol/amqp.h"
 #include "dps/protocol/limits.h"
 
@@ -144,7 +143,7 @@ int dps_amqp_attach_read(const struct dps_amqp_frame *f, struct dps_amqp_attach 
     a->handle = dps_amqp_uint(&fields, DPS_AMQP_NEEDED, 0);
     a->receives = dps_amqp_bool(&fields, DPS_AMQP_NEEDED);
     a->sender_settles = dps_amqp_any(&fields);
-    a->receiver_settles = dps_amqp_any(&fields);
+    (void)dps_amqp_any(&fields); /* rcv-settle-mode */
     a->source = dps_amqp_any(&fields);
     a->target = dps_amqp_any(&fields);
     (void)dps_amqp_any(&fields); /* unsettled */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The frames of AMQP 1.0 [AMQP 1.0] that a service gets and sends in which devices provision themselves: of SASL, and of
- * one session with a link for each direction. There is no state: what may come when is the caller's.
+/* The frames of AMQP 1.0 [AMQP 1.0] that a service gets when devices provision themselves: of SASL, and of one session
+ * with a link for each direction. amqp_write.h has those that it sends. There is no state: what may come when is the
+ * caller's.
  *
- * Bytes of a stream are appended to a buffer of the caller; dps_amqp_frame_read says how long the frame at its beginning
- * is. A read function for each performative then gives the fields that are used here, as views of the buffer; a write
- * function appends a whole frame to a writer, always on channel 0.
+ * Bytes of a stream are appended to a buffer of the caller; dps_amqp_frame_read says how long the frame at its
+ * beginning is. A read function for each performative then gives the fields that are used here, as views of the buffer.
  *
  * Reading is strict: every field of a performative is read, up to its end, and what breaks a rule of the standard is
  * BYTES_E_FORMAT. Of maps, arrays and the like within a field only the length is checked. */
@@ -13,10 +13,8 @@
 
 #include "dps/protocol/amqp_part.h"
 
-/* The longest frame of SASL [AMQP 1.0 5.3.1], and the least that a peer must take otherwise [AMQP 1.0 2.7.1]. */
+/* The longest frame of SASL [AMQP 1.0 5.3.1]. */
 #define DPS_AMQP_SASL_FRAME_MAX 512
-/* What a SASL challenge as it is written here can carry. */
-#define DPS_AMQP_CHALLENGE_MAX (DPS_AMQP_SASL_FRAME_MAX - 25)
 
 /* What a frame says: the standard's descriptors, and two that have none. */
 enum dps_amqp_kind {
@@ -53,48 +51,45 @@ struct dps_amqp_frame {
  * known; BYTES_E_FORMAT; BYTES_E_LIMIT; BYTES_E_ALGORITHM: a protocol header of something else. */
 int dps_amqp_frame_read(struct bytes input, size_t maximum, struct dps_amqp_frame *f);
 
-/* ---- Reading: each returns 0 or BYTES_E_FORMAT, and takes a frame of its own kind ---- */
+/* ---- Their fields: each function returns 0 or BYTES_E_FORMAT, and takes a frame of its own kind ---- */
 
 struct dps_amqp_sasl_init {
     struct bytes mechanism, initial_response;
 };
-int dps_amqp_sasl_init_read(const struct dps_amqp_frame *f, struct dps_amqp_sasl_init *init);
-int dps_amqp_sasl_response_read(const struct dps_amqp_frame *f, struct bytes *response);
-
-int dps_amqp_open_read(const struct dps_amqp_frame *f, uint32_t *max_frame_size);
-
 struct dps_amqp_begin {
     uint32_t next_outgoing_id, incoming_window;
 };
-int dps_amqp_begin_read(const struct dps_amqp_frame *f, struct dps_amqp_begin *b);
-
 struct dps_amqp_attach {
     struct bytes name;
     uint32_t handle;
-    bool receives;                                                          /* the one who attaches */
-    struct dps_amqp_value sender_settles, receiver_settles, source, target; /* as they came; perhaps null */
+    bool receives;                                        /* the one who attaches */
+    struct dps_amqp_value sender_settles, source, target; /* as they came; perhaps null */
     struct bytes address;     /* of the source, if it receives, or of the target; perhaps empty */
     struct bytes api_version; /* property com.microsoft:api-version; perhaps empty */
 };
-int dps_amqp_attach_read(const struct dps_amqp_frame *f, struct dps_amqp_attach *a);
-
 struct dps_amqp_flow {
     uint32_t next_incoming_id, incoming_window, next_outgoing_id, outgoing_window;
     bool has_handle; /* without it the following three say nothing */
     uint32_t handle, delivery_count, credit;
     bool drain, echo; /* drain: use the credit now, or give it up */
 };
-int dps_amqp_flow_read(const struct dps_amqp_frame *f, struct dps_amqp_flow *flow);
-
 struct dps_amqp_transfer {
     uint32_t handle, delivery_id;
     bool settled, more, aborted;
 };
-int dps_amqp_transfer_read(const struct dps_amqp_frame *f, struct dps_amqp_transfer *t);
 
+/* SASL [AMQP 1.0 5.3.3]. */
+int dps_amqp_sasl_init_read(const struct dps_amqp_frame *f, struct dps_amqp_sasl_init *init);
+int dps_amqp_sasl_response_read(const struct dps_amqp_frame *f, struct bytes *response);
+
+/* Connection, session and links [AMQP 1.0 2.7]; the last is for end and close. */
+int dps_amqp_open_read(const struct dps_amqp_frame *f, uint32_t *max_frame_size);
+int dps_amqp_begin_read(const struct dps_amqp_frame *f, struct dps_amqp_begin *b);
+int dps_amqp_attach_read(const struct dps_amqp_frame *f, struct dps_amqp_attach *a);
+int dps_amqp_flow_read(const struct dps_amqp_frame *f, struct dps_amqp_flow *flow);
+int dps_amqp_transfer_read(const struct dps_amqp_frame *f, struct dps_amqp_transfer *t);
 int dps_amqp_disposition_read(const struct dps_amqp_frame *f);
 int dps_amqp_detach_read(const struct dps_amqp_frame *f, uint32_t *handle);
-/* Of end and close. */
 int dps_amqp_end_read(const struct dps_amqp_frame *f);
 
 /* A message [AMQP 1.0 3.2], the payload of a transfer. */
@@ -103,46 +98,5 @@ struct dps_amqp_message {
     struct dps_amqp_value properties;     /* those of the application, a map; perhaps null */
 };
 int dps_amqp_message_read(struct bytes payload, struct dps_amqp_message *m);
-
-/* ---- Writing ---- */
-
-void dps_amqp_header_write(struct bytes_writer *w, bool sasl);
-void dps_amqp_sasl_mechanism_write(struct bytes_writer *w, const char *mechanism);
-/* The challenge is control and data. */
-void dps_amqp_sasl_challenge_write(struct bytes_writer *w, uint8_t control, struct bytes data);
-enum dps_amqp_outcome { DPS_AMQP_SASL_OK = 0, DPS_AMQP_SASL_AUTH = 1, DPS_AMQP_SASL_TEMPORARY = 4 };
-void dps_amqp_sasl_outcome_write(struct bytes_writer *w, enum dps_amqp_outcome code);
-
-/* Channels beside 0 are not taken. */
-void dps_amqp_open_write(struct bytes_writer *w, const char *container, uint32_t max_frame_size);
-void dps_amqp_begin_write(struct bytes_writer *w, uint32_t window);
-/* The answer to a: the same name, handle, source and target, from the other end. */
-void dps_amqp_attach_write(struct bytes_writer *w, const struct dps_amqp_attach *a,
-                           uint64_t max_message_size);
-void dps_amqp_flow_write(struct bytes_writer *w, const struct dps_amqp_flow *flow);
-void dps_amqp_detach_write(struct bytes_writer *w, uint32_t handle);
-void dps_amqp_end_write(struct bytes_writer *w);
-
-/* Why something was refused [AMQP 1.0 2.8.14]. */
-struct dps_amqp_error {
-    const char *condition; /* null: there is no error */
-    struct bytes description;
-    bool has_retry_after; /* info: retry-after, in seconds */
-    uint32_t retry_after;
-};
-void dps_amqp_close_write(struct bytes_writer *w, const struct dps_amqp_error *e);
-/* Who has received a delivery settles it: accepted, or rejected if there is an error. */
-void dps_amqp_disposition_write(struct bytes_writer *w, uint32_t delivery_id, const struct dps_amqp_error *e);
-
-/* A delivery with all of a message. */
-struct dps_amqp_delivery {
-    uint32_t handle, delivery_id;
-    bool settled;
-    struct dps_amqp_value correlation_id;
-    bool has_retry_after; /* application property: retry-after, in seconds */
-    uint32_t retry_after;
-    struct bytes data;
-};
-void dps_amqp_delivery_write(struct bytes_writer *w, const struct dps_amqp_delivery *d);
 
 #endif

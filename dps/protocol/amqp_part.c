@@ -284,12 +284,6 @@ void dps_amqp_write_uint(struct bytes_writer *w, uint32_t value)
     bytes_write_u32(w, value);
 }
 
-void dps_amqp_write_ulong(struct bytes_writer *w, uint64_t value)
-{
-    bytes_write_u8(w, ULONG_8);
-    bytes_write_u64(w, value);
-}
-
 static void write_sized(struct bytes_writer *w, uint8_t code, struct bytes value)
 {
     if (value.len > UINT32_MAX) {

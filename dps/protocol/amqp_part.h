@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the frames of AMQP are made of: values with their types [AMQP 1.0 1.6], in lists, maps and frames. Internal to
- * amqp.h and to the service. */
+ * amqp.c and amqp_write.c. */
 #ifndef DPS_PROTOCOL_AMQP_PART_H
 #define DPS_PROTOCOL_AMQP_PART_H
 
@@ -54,12 +54,12 @@ struct dps_amqp_size {
     size_t at;
 };
 
+/* Each in one encoding only, the longest. */
 void dps_amqp_write_null(struct bytes_writer *w);
 void dps_amqp_write_bool(struct bytes_writer *w, bool value);
 void dps_amqp_write_ubyte(struct bytes_writer *w, uint8_t value);
 void dps_amqp_write_ushort(struct bytes_writer *w, uint16_t value);
 void dps_amqp_write_uint(struct bytes_writer *w, uint32_t value);
-void dps_amqp_write_ulong(struct bytes_writer *w, uint64_t value);
 void dps_amqp_write_binary(struct bytes_writer *w, struct bytes value);
 void dps_amqp_write_string(struct bytes_writer *w, struct bytes value);
 void dps_amqp_write_symbol(struct bytes_writer *w, const char *value);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a service sends, in the order of amqp.h. */
-#include "dps/protocol/amqp.h"
+#include "dps/protocol/amqp_write.h"
 #include "dps/protocol/text.h"
 
 #if DPS_WITH_AMQP
@@ -91,9 +90,9 @@ void dps_amqp_begin_write(struct bytes_writer *w, uint32_t window)
     end(w, f);
 }
 
-void dps_amqp_attach_write(struct bytes_writer *w, const struct dps_amqp_attach *a, uint64_t max_message_size)
+void dps_amqp_attach_write(struct bytes_writer *w, const struct dps_amqp_attach *a)
 {
-    const struct frame f = begin(w, DPS_AMQP_ATTACH, 11);
+    const struct frame f = begin(w, DPS_AMQP_ATTACH, a->receives ? 10 : 9);
     dps_amqp_write_string(w, a->name);
     dps_amqp_write_uint(w, a->handle);
     dps_amqp_write_bool(w, !a->receives);
@@ -104,10 +103,6 @@ void dps_amqp_attach_write(struct bytes_writer *w, const struct dps_amqp_attach 
     write_nulls(w, 2);
     if (a->receives) {
         dps_amqp_write_uint(w, 0); /* initial-delivery-count */
-        dps_amqp_write_null(w);
-    } else {
-        dps_amqp_write_null(w);
-        dps_amqp_write_ulong(w, max_message_size);
     }
     end(w, f);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps 4 to 9 over AMQP 1.0, as Microsoft's clients speak it with the real service: another door to the device API of
- * service.h, with the same refusals, limits and log as over HTTPS. Each line is asked by the device, answered by us:
+ * service.h, with the same refusals, limits and log as over HTTPS.
  *
  *     a device sends                                  it gets
  *     header of SASL                                  header, mechanism TPM
  *     sasl-init: 00 idScope 00 registrationId         challenge: 00
  *         00 EK_pub
  *     response: 00 SRK_pub                            step 6, the blob in two challenges: 80 and the first 486 bytes;
- *     response: 00                                    C1 and the rest (one client takes only these two)
- *     response: 00 token                              step 9, the check of the token alone: outcome 0. Nothing is stored
+ *     response: 00                                    C1 and the rest (one client takes nothing else)
+ *     response: 00 token                              step 9, the check of the token: outcome 0. Nothing is stored
  *     header, open, begin                             the same
  *     attach of a link to receive, and one to send,   the same, with the address that was asked for; credit for
  *         with {idScope}/registrations/{id}           requests
@@ -19,8 +19,8 @@
  *
  * Who the device is, and its keys, is what SASL has said; a message's body is not looked at.
  *
- * A request that is refused is rejected, with the error JSON of HTTPS as description, and a condition that makes clients
- * try again (429: com.microsoft:device-container-throttled; 500 and more: amqp:internal-error) or end (the others).
+ * A request that is refused is rejected, with the error JSON of HTTPS as description, and a condition that makes
+ * clients try again (429: com.microsoft:device-container-throttled; 500 and more: amqp:internal-error) or end (others).
  * What breaks the protocol, or needs what is not offered here (a second session, link or channel; a message in several
  * transfers; a peer that takes no frames of DPS_AMQP_PEER_FRAME_MIN), gets a close with such a condition.
  *
@@ -33,66 +33,7 @@
 #ifndef DPS_SERVICE_AMQP_DOOR_H
 #define DPS_SERVICE_AMQP_DOOR_H
 
-#include "dps/protocol/amqp.h"
-#include "dps/service/answer.h"
-
-/* The longest frame that is taken after SASL, and the least that a peer has to take: an answer has one frame. */
-#define DPS_AMQP_FRAME_MAX 65536
-#define DPS_AMQP_PEER_FRAME_MIN 16384
-/* How we call ourselves [AMQP 1.0 2.7.1]. */
-#define DPS_AMQP_CONTAINER "tpm-dps"
-/* For frames that go out, and the JSON from which they are made. */
-#define DPS_AMQP_OUT_MAX (DPS_AMQP_PEER_FRAME_MIN + 4096)
-#define DPS_AMQP_JSON_MAX (DPS_AMQP_PEER_FRAME_MIN - 1024)
-
-enum dps_amqp_state {
-    DPS_AMQP_NEW, /* it waits for the header of SASL; and so on */
-    DPS_AMQP_WAITS_INIT,
-    DPS_AMQP_WAITS_SRK,
-    DPS_AMQP_WAITS_ACK,
-    DPS_AMQP_WAITS_TOKEN,
-    DPS_AMQP_WAITS_HEADER, /* from here on the device has proved itself */
-    DPS_AMQP_WAITS_OPEN,
-    DPS_AMQP_WAITS_BEGIN,
-    DPS_AMQP_IN_SESSION
-};
-
-/* What the last frame has asked of the device API. */
-enum dps_amqp_asked {
-    DPS_AMQP_NOTHING,
-    DPS_AMQP_CHALLENGE,
-    DPS_AMQP_PROOF,
-    DPS_AMQP_REGISTER,
-    DPS_AMQP_STATUS
-};
-
-struct dps_amqp_link {
-    bool attached;
-    bool settled; /* what is sent through it is settled */
-    uint32_t handle, delivery_count, credit;
-};
-
-/* One connection. Begins with zeros; it holds a token, so it is wiped in the end. */
-struct dps_amqp_door {
-    enum dps_amqp_state state;
-    enum dps_amqp_asked asked;
-    bool midway; /* it has begun, and has not yet been told its hub or that there is none */
-    uint16_t scope_len, id_len, ek_len, srk_len, held_len, version_len;
-    uint8_t scope[DPS_ID_SCOPE_MAX];
-    uint8_t id[DPS_REGISTRATION_ID_MAX];
-    uint8_t ek[DPS_EK_PUBLIC_MAX];
-    uint8_t srk[DPS_SRK_PUBLIC_MAX];
-    uint8_t held[DPS_AMQP_SASL_FRAME_MAX]; /* the second part of the blob; then the token */
-    uint8_t version[20];                   /* api-version */
-    struct dps_amqp_link requests, answers;
-    uint32_t next_incoming_id, next_outgoing_id;
-    uint32_t window;         /* transfers that the client still takes */
-    struct bytes_writer out; /* frames that are to be sent */
-    /* Of the request that is being answered; correlation_id views its frame. */
-    uint32_t delivery_id;
-    bool settled;
-    struct dps_amqp_value correlation_id;
-};
+#include "dps/service/amqp_api.h"
 
 /* The longest frame that may come now. */
 size_t dps_amqp_frame_max(const struct dps_amqp_door *d);

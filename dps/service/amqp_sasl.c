@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/service/amqp_sasl.h"
 #include "dps/protocol/activation.h"
+#include "dps/protocol/amqp_write.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/text.h"
-#include "dps/service/amqp_steps.h"
 
 #if DPS_WITH_AMQP
 

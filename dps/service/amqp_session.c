@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "dps/service/amqp_session.h"
 #include "dps/protocol/text.h"
-#include "dps/service/amqp_steps.h"
 
 #if DPS_WITH_AMQP
 
@@ -115,7 +115,7 @@ static enum dps_refusal attach(struct dps_amqp_door *d, const struct dps_amqp_fr
         return DPS_REFUSED_API_VERSION;
     }
     *link = (struct dps_amqp_link){.attached = true, .settled = wants_settled(&a), .handle = a.handle};
-    dps_amqp_attach_write(&d->out, &a, DPS_AMQP_FRAME_MAX);
+    dps_amqp_attach_write(&d->out, &a);
     if (!a.receives) {
         link->credit = CREDIT;
         write_flow(d, link);
@@ -123,7 +123,7 @@ static enum dps_refusal attach(struct dps_amqp_door *d, const struct dps_amqp_fr
     return DPS_ACCEPTED;
 }
 
-/* How much of what was granted up to a number is left, when counting has come to another one [AMQP 1.0 2.6.7, 2.5.6]. */
+/* How much of what was granted, counted from one number on, is left at another [AMQP 1.0 2.6.7, 2.5.6]. */
 static uint32_t left_of(uint32_t from, uint32_t granted, uint32_t now)
 {
     const uint32_t used = now - from;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What strangers, and devices that have proved themselves, can do to --amqp: they lose their connection, and nobody else
-does. Needs python3-qpid-proton, tpm2-pytss and python3-cryptography."""
+"""What strangers, and devices that have proved themselves, can do to --amqp: they lose their connection, and nobody
+else does. Needs python3-qpid-proton, tpm2-pytss and python3-cryptography."""
 
 import contextlib
 import signal
@@ -234,7 +234,7 @@ def test_share():
 # ---- Signals ----
 
 def test_stop():
-    """SIGTERM: a device that is midway goes on to its end, one that has finished and one that has not begun are closed"""
+    """SIGTERM: a device that is midway goes on to its end; those that have finished or not begun are closed"""
     door = Door(timeouts="drain=600000")
     door.enroll("two")
     midway, done = door.raw(), door.peer("two")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A service with --amqp, and clients of it: SASL by hand, with keys in software; after it python3-qpid-proton, or frames
-by hand. What the service sends is read by proton."""
+"""A service with --amqp, and clients of it: SASL by hand, with keys in software; after it python3-qpid-proton, or
+frames by hand. What the service sends is read by proton."""
 
 import base64
 import hmac

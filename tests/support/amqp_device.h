@@ -4,7 +4,7 @@
 #define TESTS_SUPPORT_AMQP_DEVICE_H
 
 #include "dps/protocol/activation.h"
-#include "dps/protocol/amqp.h"
+#include "dps/protocol/amqp_write.h"
 #include "tpm/public.h"
 
 /* EK and SRK of tests/vectors/activation_blob.h under the true templates, and the blob that came last. */
@@ -18,8 +18,8 @@ struct amqp_device {
 };
 /* Returns: whether the vectors could be read. */
 bool amqp_device_begin(struct amqp_device *d, const char *scope, const char *id, uint64_t expiry);
-/* Take an answer of the service: a challenge is a piece of the blob; in JSON stands the blob with the hub's key. Returns:
- * whether it is well formed. */
+/* Take an answer of the service: a challenge is a piece of the blob; in JSON stands the blob with the hub's key.
+ * Returns: whether it is well formed. */
 bool amqp_device_take(struct amqp_device *d, const struct dps_amqp_frame *f);
 /* What the TPM would do with the blob. Returns: whether it opens. */
 bool amqp_device_open(const struct amqp_device *d, uint8_t key[DPS_KEY_SIZE]);

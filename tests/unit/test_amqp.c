@@ -3,7 +3,7 @@
  * and has the sizes that were measured. Origin: tests/vectors/amqp.c, and the tables of the standard (OASIS AMQP 1.0,
  * 2012), by whose sections the rows below go. Other people's readers get what is written in tests/e2e/amqp_test.py and
  * tests/peers/node/amqp_test.js. */
-#include "dps/protocol/amqp.h"
+#include "dps/protocol/amqp_write.h"
 #include "dps/protocol/text.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/amqp.h"

@@ -46,6 +46,7 @@ extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not th
 bool server_always(const struct server_connection *c);
 bool server_never(const struct server_connection *c);
 
+/* By the listener that it came through. */
 const struct server_protocol *server_protocol_of(const struct server_connection *c);
 
 #endif

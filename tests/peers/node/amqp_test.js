@@ -74,8 +74,8 @@ test('over HTTPS and over AMQP in turns, with a payload', async () => {
     await assigned('a.b:c-d_1', 'reprovisionedToInitialAssignment');
 });
 
-// With azure-iot-device beside it npm gives the package two copies of azure-iot-common, so that it does not recognise its
-// own ThrottlingError and fails. With one copy it waits as long as it is told, and asks again.
+// With azure-iot-device beside it npm gives the package two copies of azure-iot-common, so that it does not recognise
+// its own ThrottlingError, and fails. With one copy it waits as long as it is told, and asks again.
 test('too many registrations in a minute', async () => {
     const fast = await SoftTpm.start();
     await service.enroll('fast', fast);

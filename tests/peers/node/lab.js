@@ -77,7 +77,8 @@ class Service {
         const files = ['--store', 'memory:', '--policy-file', 'policies.json', '--secret-file', 'secret'];
         const names = ['--scope', scope, ...hubs.flatMap((hub) => ['--hub', hub])];
         const program = path.join(build, 'dps-service');
-        start(program, [...network, ...certificate, ...files, ...names, '--port-file', 'port', '--log', 'json', ...more], service.log);
+        const output = ['--port-file', 'port', '--log', 'json'];
+        start(program, [...network, ...certificate, ...files, ...names, ...output, ...more], service.log);
         const ports = () => (fs.existsSync(file('port')) ? fs.readFileSync(file('port'), 'utf8') : '');
         await until(() => ports().endsWith('\n'), () => `dps-service did not start: ${service.logText()}`);
         const [port, mqttPort, amqpPort] = ports().split(/\s+/).map(Number);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-// The SDK connects to port 443 of the name that it was given, with MQTT to 8883, and with AMQP to 5671. Here each name is this machine, at
-// the service's ports, with the service's certificate. For https these are Node's own settings; for tls, which has none,
-// its connect is told of another port. The SDK stays as it is.
+// The SDK connects to port 443 of the name that it was given, with MQTT to 8883, and with AMQP to 5671. Here each name
+// is this machine, at the service's ports, with the service's certificate. For https these are Node's own settings; for
+// tls, which has none, its connect is told of another port. The SDK stays as it is.
 const fs = require('fs');
 const https = require('https');
 const tls = require('tls');

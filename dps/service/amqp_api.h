@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection of amqp_door.h, and what it asks of the device API. Internal to the files amqp_*.c. */
+/* One connection of amqp_door.h, and what it asks of the device API. */
 #ifndef DPS_SERVICE_AMQP_API_H
 #define DPS_SERVICE_AMQP_API_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of amqp_door.h up to the outcome of SASL. */
+/* The part of amqp_door.h up to the outcome of SASL. Internal to amqp_door.c. */
 #ifndef DPS_SERVICE_AMQP_SASL_H
 #define DPS_SERVICE_AMQP_SASL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of amqp_door.h after the outcome of SASL. */
+/* The part of amqp_door.h after the outcome of SASL. Internal to amqp_door.c. */
 #ifndef DPS_SERVICE_AMQP_SESSION_H
 #define DPS_SERVICE_AMQP_SESSION_H
 

@@ -172,7 +172,7 @@ struct dps_amqp_value dps_amqp_any(struct dps_amqp_fields *f)
     return dps_amqp_value_read(&f->r);
 }
 
-/* The next field, if it has one of two encodings; f fails if it has another, or is missing. */
+/* The next field, in one of these encodings; f fails if it has another, or is missing although it is needed. */
 static struct dps_amqp_value next(struct dps_amqp_fields *f, enum dps_amqp_need need, uint8_t one,
                                   uint8_t other, uint8_t third)
 {
@@ -237,6 +237,7 @@ struct bytes dps_amqp_map_text(struct bytes_reader *r, const struct dps_amqp_val
 {
     struct dps_amqp_fields f = {bytes_reader_over(map->inside), map->count};
     struct bytes found = {NULL, 0};
+    bool seen = false;
     if (!dps_amqp_is_null(map) && map->code != MAP_1 && map->code != MAP_4) {
         bytes_reader_fail(r, BYTES_E_FORMAT);
         return found;
@@ -244,7 +245,14 @@ struct bytes dps_amqp_map_text(struct bytes_reader *r, const struct dps_amqp_val
     while (f.left > 0 && f.r.error == 0) {
         const struct dps_amqp_value name = dps_amqp_any(&f);
         const struct dps_amqp_value value = dps_amqp_any(&f);
-        if (is_text(&name) && is_text(&value) && bytes_equal_public(name.inside, bytes_of_text(key))) {
+        if (!is_text(&name) || !bytes_equal_public(name.inside, bytes_of_text(key))) {
+            continue;
+        }
+        if (seen) {
+            bytes_reader_fail(&f.r, BYTES_E_FORMAT);
+        }
+        seen = true;
+        if (is_text(&value)) {
             found = value.inside;
         }
     }

@@ -43,7 +43,7 @@ struct bytes dps_amqp_binary(struct dps_amqp_fields *f, enum dps_amqp_need need)
 int dps_amqp_fields_end(struct dps_amqp_fields *f);
 
 /* The text under a key, a string or a symbol, of a map; empty if it is not there, or is no text. Fails r if the map is
- * none, or is not well formed. */
+ * none, is not well formed, or has the key twice [AMQP 1.0 1.6.23]. */
 struct bytes dps_amqp_map_text(struct bytes_reader *r, const struct dps_amqp_value *map, const char *key);
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */

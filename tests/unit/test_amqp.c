@@ -226,6 +226,11 @@ static int test_message_fields(void)
     CHECK(span_is(m.correlation_id.inside, "c-1"));
     CHECK(dps_amqp_map_text(&r, &m.properties, "iotdps-forceRegistration").len == 0 &&
           r.error == 0); /* no text */
+    struct bytes_reader twice = bytes_reader_over(unhex("c10d04a10161a10162a10161a10163"));
+    const struct dps_amqp_value map = dps_amqp_value_read(&twice);
+    CHECK(map.count == 4 && dps_amqp_map_text(&r, &map, "b").len == 0 && r.error == 0);
+    (void)dps_amqp_map_text(&r, &map, "a");
+    CHECK_EQUAL(r.error, FORMAT);
     return 0;
 }
 

@@ -9,7 +9,7 @@ build='gcc make libc6-dev libbearssl-dev libtpms-dev libsqlite3-dev libpq-dev li
 check='clang clang-format clang-tidy cppcheck libclang-rt-dev swtpm tpm2-tools libtss2-tcti-swtpm0
        libtss2-tcti-mssim0 libtss2-dev
        python3 python3-tpm2-pytss python3-cryptography python3-jsonschema sqlite3 procps git patch pkgconf tshark
-       bsdextrautils mosquitto-clients python3-paho-mqtt gcc-arm-none-eabi'
+       bsdextrautils mosquitto-clients python3-paho-mqtt python3-qpid-proton gcc-arm-none-eabi'
 # Which lines and branches the tests reach.
 coverage='clang llvm libclang-rt-dev'
 # Other people's clients. Any Node.js from 18 on will do; those that are not Debian's include npm.

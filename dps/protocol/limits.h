@@ -19,6 +19,11 @@
 #define DPS_WITH_SERVICE (!DPS_PROFILE_SMALL_DEVICE)
 #endif
 
+/* Provisioning over AMQP 1.0, on the service's side only. */
+#ifndef DPS_WITH_AMQP
+#define DPS_WITH_AMQP DPS_WITH_SERVICE
+#endif
+
 /* ---- What the protocol fixes: not to be set ---------------------------------------------------------------------- */
 
 /* registrationId [DPS "Limits"]: at most 128 characters. */
@@ -52,8 +57,8 @@
 
 /* ---- Contradictions ---------------------------------------------------------------------------------------------- */
 
-#if (DPS_WITH_SERVICE | DPS_PROFILE_SMALL_DEVICE) & ~1
-#error "dps/protocol/limits.h: DPS_WITH_SERVICE or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
+#if (DPS_WITH_SERVICE | DPS_WITH_AMQP | DPS_PROFILE_SMALL_DEVICE) & ~1
+#error "dps/protocol/limits.h: DPS_WITH_SERVICE, DPS_WITH_AMQP or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
 #endif
 /* The protocol nests 3 deep; which containers are open is remembered on the stack, in one byte each. */
 #if DPS_JSON_DEPTH_MAX < 4 || DPS_JSON_DEPTH_MAX > 32

@@ -28,17 +28,14 @@ static enum dps_refusal route(struct dps_service *s, const struct dps_request *q
     return DPS_REFUSED_ROUTE;
 }
 
-void dps_service_answer(struct dps_service *s, const struct dps_http *http, const uint8_t *buffer,
-                        uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a)
+void dps_service_answer_request(struct dps_service *s, const struct dps_request *q,
+                                enum dps_refusal (*api)(struct dps_service *s, const struct dps_request *q,
+                                                        struct dps_answer *a),
+                                struct dps_answer *a)
 {
-    struct dps_request q;
-    dps_answer_begin(s, body_buffer, body_capacity, a);
-    enum dps_refusal no = dps_request_read(http, buffer, &q);
-    if (no == DPS_ACCEPTED && s->store.mark(s->store.context) != 0) {
-        no = DPS_REFUSED_STORE;
-    }
+    enum dps_refusal no = s->store.mark(s->store.context) == 0 ? DPS_ACCEPTED : DPS_REFUSED_STORE;
     if (no == DPS_ACCEPTED) {
-        no = route(s, &q, a);
+        no = api(s, q, a);
         if (no == DPS_ACCEPTED && a->body.error != 0) {
             no = DPS_REFUSED_INTERNAL;
         }
@@ -47,6 +44,19 @@ void dps_service_answer(struct dps_service *s, const struct dps_http *http, cons
         }
     }
     if (no != DPS_ACCEPTED) {
+        dps_answer_refuse(s, a, no);
+    }
+}
+
+void dps_service_answer(struct dps_service *s, const struct dps_http *http, const uint8_t *buffer,
+                        uint8_t *body_buffer, size_t body_capacity, struct dps_answer *a)
+{
+    struct dps_request q;
+    dps_answer_begin(s, body_buffer, body_capacity, a);
+    const enum dps_refusal no = dps_request_read(http, buffer, &q);
+    if (no == DPS_ACCEPTED) {
+        dps_service_answer_request(s, &q, route, a);
+    } else {
         dps_answer_refuse(s, a, no);
     }
 }

@@ -21,6 +21,7 @@ struct dps_request {
     struct bytes host;
     struct bytes max_items;
     struct bytes continuation;
+    bool proves_only; /* of a registration: check the token, assign nothing */
     uint8_t text[1024];
 };
 

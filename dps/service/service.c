@@ -120,7 +120,7 @@ static enum dps_refusal register_device(struct dps_service *s, struct registerin
 
     /* Step 9: the token is signed with a nonce that only this EK and this SRK together could open. */
     no = check_token(s, r);
-    return no != DPS_ACCEPTED ? no : assign(s, r, a);
+    return no != DPS_ACCEPTED || r->request->proves_only ? no : assign(s, r, a);
 }
 
 /* ---- The request of step 4 ----------------------------------------------------------------------------- */

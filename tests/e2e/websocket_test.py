@@ -131,6 +131,19 @@ def test_handshake_refused(hub):
         check(re.match("HTTP/1.1 (404|405) ", head) and "Sec-WebSocket" not in head, head)
 
 
+def test_amqp(hub):
+    """AMQP is spoken in it as well: the header, and the mechanisms of SASL (Node's package goes on from there)"""
+    client = opened(hub, Sec_WebSocket_Protocol="AMQPWSB10, mqtt")
+    client.send(frame(BINARY, b"AMQP\x03\x01") + frame(BINARY, b"\0\0"))
+    opcode, answer = client.message()
+    check(opcode == BINARY and answer.startswith(b"AMQP\x03\x01\0\0") and b"TPM" in answer, answer)
+    client.send(frame(BINARY, b"AMQP\x03\x01\0\0"))
+    while opcode != CLOSE:
+        opcode, answer = client.message()
+    same(answer, b"\x03\xe8", "the last frame")
+    client.ends()
+
+
 def test_left_out(_):
     """without --websocket the path is not there"""
     head = Client(Hub()).ask()

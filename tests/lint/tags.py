@@ -22,11 +22,11 @@ REVISIONS = {
     "PC Client Platform TPM Profile": ("1.05", r"PC Client Platform TPM Profile v(\d+\.\d+)\b(?! 8\.1)"),
 }
 
-LOOKS_LIKE_A_TAG = re.compile(r'P\d\b|RFC|FIPS|SP ?800|NIST|X\.\d|ISO|SEC |PKCS|TCG |TPM 2|EK |MQTT \d|DPS ["A-Za-z]|'
-                              r'IoT Hub')
+LOOKS_LIKE_A_TAG = re.compile(r'P\d\b|RFC|FIPS|SP ?800|NIST|X\.\d|ISO|SEC |PKCS|TCG |TPM 2|EK |MQTT \d|'
+                              r'AMQP \d|DPS ["A-Za-z]|IoT Hub')
 DOCUMENT = re.compile(r'P[123] r1\.59|RFC \d+|FIPS \d+-\d+|SP 800-\d+\w?|X\.\d+|'
                       r'TCG [A-Z][A-Za-z ]+?(?: v\d+\.\d+)?(?: r\d+\.\d+)?(?= [A-Z]?\.?\d+\.|[,\]]|$)|'
-                      r'TPM 2\.0 reference implementation|MQTT 3\.1\.1|(?:DPS|IoT Hub) "[^"]+"')
+                      r'TPM 2\.0 reference implementation|MQTT 3\.1\.1|AMQP 1\.0|(?:DPS|IoT Hub) "[^"]+"')
 SECTION = re.compile(r"(?:[A-Z]\.)?\d+(?:\.\d+)*|[A-Z](?:\.\d+)+")
 SEPARATOR = re.compile(r", (?=(?:[A-Z]\.)?\d)| and ")
 TPM_DOCUMENT = re.compile(r"P\d\b|TCG ")

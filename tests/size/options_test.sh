@@ -14,7 +14,9 @@ limits='crypto/limits.h dps/protocol/limits.h dps/device/limits.h dps/service/li
 
 changed='crypto/crypto_bearssl.c crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c
          dps/device/engine.c dps/device/ownership.c dps/device/authorization.c dps/device/record.c
-         dps/device/session.c dps/protocol/http.c dps/protocol/json.c tests/port/flow.c tests/size/test_options.c'
+         dps/device/session.c dps/protocol/http.c dps/protocol/json.c dps/protocol/amqp.c dps/protocol/amqp_part.c
+         dps/protocol/amqp_write.c dps/service/amqp_api.c dps/service/amqp_door.c dps/service/amqp_sasl.c
+         dps/service/amqp_session.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
 
 build_and_run() { # directory of its own, options
@@ -62,6 +64,7 @@ done <<'END'
 -DDPS_WITH_OWNERSHIP=0
 -DDPS_WITH_SESSIONS=0
 -DDPS_PROFILE_SMALL_DEVICE=1 -DDPS_WITH_SESSIONS=1
+-DDPS_WITH_AMQP=0
 -DDPS_WITH_SERVICE=0 -DCRYPTO_TLS_TIME_FLOOR=1790000000
 END
 
@@ -78,6 +81,7 @@ while read -r options; do
 done <<'END'
 -DDPS_WITH_OWNERSHIP=2
 -DDPS_WITH_SERVICE=2
+-DDPS_WITH_AMQP=2
 -DCRYPTO_TLS_EC=2
 -DCRYPTO_PROFILE_SMALL_TLS=2 -DCRYPTO_TLS_CHACHA20=0 -DCRYPTO_TLS_COMPACT=0
 -DCRYPTO_TLS_RSA=0 -DCRYPTO_TLS_EC=0

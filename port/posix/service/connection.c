@@ -20,6 +20,9 @@ static const struct server_protocol *protocol_of(enum server_listener_kind kind)
         [SERVER_PROXY] = &server_http,
         [SERVER_METRICS] = &server_http_metrics,
         [SERVER_HUB_MQTT] = &server_mqtt,
+#if DPS_WITH_AMQP
+        [SERVER_AMQP] = &server_amqp,
+#endif
     };
     return protocols[kind];
 }
@@ -454,10 +457,11 @@ void server_connection_uncommitted(struct server *s, struct server_connection *c
 }
 
 /* A connection whose certificate was replaced ends with its next answer: it would otherwise keep the old one in
- * memory for as long as its client likes. */
+ * memory for as long as its client likes. So it does after SIGTERM, unless its client is midway in something. */
 static bool may_stay(const struct server *s, const struct server_connection *c)
 {
-    return c->stays && !s->stopping && (c->identity == NULL || c->identity == s->identity);
+    const bool wanted = !s->stopping && (c->identity == NULL || c->identity == s->identity);
+    return c->stays && (wanted || c->protocol->is_midway(c));
 }
 
 void server_connection_release(struct server *s, struct server_connection *c)
@@ -465,7 +469,7 @@ void server_connection_release(struct server *s, struct server_connection *c)
     struct bytes_writer head = bytes_writer_over(c->buffers->head, sizeof c->buffers->head);
     c->keep_alive = may_stay(s, c);
     c->protocol->release(s, c, &head);
-    if (c->protocol->counts) {
+    if (c->protocol->counts(c)) {
         server_count_answer(s, c);
         server_log_answer(s, c);
     }

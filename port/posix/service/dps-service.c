@@ -28,9 +28,10 @@ static void say_ready(struct start *start)
     uint8_t text[1024];
     char address[NI_MAXHOST + 32];
     struct bytes_writer w = bytes_writer_over(text, sizeof text - 1);
-    static const char *const kinds[SERVER_LISTENERS] = {"TLS", "plain HTTP", "metrics", "MQTT"};
+    static const char *const kinds[SERVER_LISTENERS] = {"TLS", "plain HTTP", "metrics", "MQTT", "AMQP"};
     const struct server_config *c = &start->options.config;
-    const char *const addresses[SERVER_LISTENERS] = {c->listen, c->proxy_listen, c->metrics, c->hub_mqtt};
+    const char *const addresses[SERVER_LISTENERS] = {c->listen, c->proxy_listen, c->metrics, c->hub_mqtt,
+                                                     c->amqp};
     const char *before = "listening on ";
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         if (addresses[i] == NULL) {

@@ -135,10 +135,16 @@ static enum server_route route_of(const struct server_connection *c)
     return route_of_path(dps_http_path(dps_http_target(&c->http, c->buffers->request)));
 }
 
-static bool always(const struct server_connection *c)
+bool server_always(const struct server_connection *c)
 {
     (void)c;
     return true;
+}
+
+bool server_never(const struct server_connection *c)
+{
+    (void)c;
+    return false;
 }
 
 const struct server_protocol server_http = {
@@ -150,10 +156,11 @@ const struct server_protocol server_http = {
     .release = write_head,
     .latest = no_session,
     .end = nothing_kept,
+    .is_midway = server_never,
     .method = method_of,
     .route = route_of,
-    .is_news = always,
-    .counts = true,
+    .counts = server_always,
+    .is_news = server_always,
 };
 
 const struct server_protocol server_http_metrics = {
@@ -165,7 +172,9 @@ const struct server_protocol server_http_metrics = {
     .release = write_head,
     .latest = no_session,
     .end = nothing_kept,
+    .is_midway = server_never,
     .method = method_of,
     .route = route_of,
-    .is_news = always,
+    .counts = server_never,
+    .is_news = server_never,
 };

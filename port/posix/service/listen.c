@@ -37,7 +37,7 @@ int server_listen(struct server_listener listeners[SERVER_LISTENERS], const stru
                   char *why, size_t why_size)
 {
     const char *const addresses[SERVER_LISTENERS] = {config->listen, config->proxy_listen, config->metrics,
-                                                     config->hub_mqtt};
+                                                     config->hub_mqtt, config->amqp};
     int error = 0;
     for (size_t i = 0; i < SERVER_LISTENERS; i++) {
         listeners[i] = (struct server_listener){.fd = -1, .kind = (enum server_listener_kind)i};
@@ -147,7 +147,7 @@ static bool accept_again(struct server *s, struct server_pool *pool)
 
 bool server_has_tls(enum server_listener_kind kind)
 {
-    return kind == SERVER_TLS || kind == SERVER_HUB_MQTT;
+    return kind == SERVER_TLS || kind == SERVER_HUB_MQTT || kind == SERVER_AMQP;
 }
 
 /* One address may not have everything, unless it is that of the proxy. An address over its share loses a connection

@@ -171,9 +171,10 @@ const struct server_protocol server_mqtt = {
     .release = release_answer,
     .latest = session_end,
     .end = forget,
+    .is_midway = server_never,
     .method = type_of,
     .route = to_hub,
+    .counts = server_always,
     .is_news = is_news,
-    .counts = true,
     .silence = "the device was silent, or its token has expired",
 };

@@ -15,7 +15,7 @@
 
 /* What is on the command line, as text and numbers. */
 struct arguments {
-    const char *listen, *proxy_listen, *hub_mqtt, *cert, *key, *scope, *host, *allocation, *store,
+    const char *listen, *proxy_listen, *hub_mqtt, *amqp, *cert, *key, *scope, *host, *allocation, *store,
         *policy_file, *secret_file;
     const char *port_file, *log;
     const char *timeouts_ms, *metrics;
@@ -86,6 +86,12 @@ static const struct posix_option network[] = {
     {.name = "websocket",
      .flag = &given.websocket,
      .help = "the hub also takes MQTT over WebSocket, at /$iothub/websocket of\n--listen and --proxy-listen"},
+#if DPS_WITH_AMQP
+    {.name = "amqp",
+     .argument = "ADDR:PORT",
+     .text = &given.amqp,
+     .help = "devices may also provision over AMQP 1.0, here, with TLS and the same\ncertificate"},
+#endif
     {.name = "connections",
      .argument = "N",
      .number = &given.connections,
@@ -97,7 +103,8 @@ static const struct posix_option network[] = {
      .argument = "N",
      .number = &given.client_connections,
      .maximum = CONNECTIONS_MAX,
-     .help = "of them for one client address, or one IPv6 /64, of --listen\nand --hub-mqtt (default half of "
+     .help = "of them for one client address, or one IPv6 /64, of --listen,\n--hub-mqtt and --amqp (default "
+             "half of "
              "--connections; "
              "0: no "
              "limit)"},
@@ -123,7 +130,7 @@ static const struct posix_option network[] = {
      .argument = "FILE",
      .text = &given.port_file,
      .help = "write the port there when ready: one line for --listen,\nthen one for --proxy-listen, then one "
-             "for --metrics,\nthen one for --hub-mqtt"},
+             "for --metrics,\nthen one for --hub-mqtt, then one for --amqp"},
 };
 static const struct posix_option service[] = {
     {.name = "scope",
@@ -296,11 +303,11 @@ static int check_required(const struct arguments *a, char *why, size_t why_size)
             return BYTES_E_USAGE;
         }
     }
-    const bool tls = a->listen != NULL || a->hub_mqtt != NULL;
+    const bool tls = a->listen != NULL || a->hub_mqtt != NULL || a->amqp != NULL;
     if (a->listen == NULL && a->proxy_listen == NULL) {
         snprintf(why, why_size, "nothing to listen on: give --listen, --proxy-listen or both");
     } else if (tls != (a->cert != NULL) || tls != (a->key != NULL)) {
-        snprintf(why, why_size, "--listen or --hub-mqtt, --cert and --key belong together");
+        snprintf(why, why_size, "--listen, --hub-mqtt or --amqp, --cert and --key belong together");
     } else if (a->connections == 0) {
         snprintf(why, why_size, "--connections must be at least 1");
     } else if (a->workers == 0) {
@@ -377,6 +384,7 @@ static int configure(const struct arguments *a, struct server_config *c, char *w
                                 .hub_mqtt = a->hub_mqtt,
                                 .websocket = a->websocket,
                                 .proxies = a->proxies,
+                                .amqp = a->amqp,
                                 .store = a->store,
                                 .certificate = a->cert,
                                 .key = a->key,

@@ -25,13 +25,15 @@ struct server_protocol {
     uint64_t (*latest)(const struct server *s, const struct server_connection *c);
     /* The connection ends: wipe what the protocol keeps. */
     void (*end)(struct server_connection *c);
+    /* Does its client need more requests, on this connection, for what it has begun? */
+    bool (*is_midway)(const struct server_connection *c);
 
     /* For log and metrics, of a request that could be read. */
     struct bytes (*method)(const struct server_connection *c);
     enum server_route (*route)(const struct server_connection *c);
-    /* Is it worth a line of the log if it was not refused? */
+    /* Is the answer counted, and has it a line in the log? And also if it was not refused? */
+    bool (*counts)(const struct server_connection *c);
     bool (*is_news)(const struct server_connection *c);
-    bool counts;         /* answers have a line in the log, and are counted */
     const char *silence; /* what the log says when latest has passed; null: nothing */
 };
 
@@ -39,6 +41,11 @@ extern const struct server_protocol server_http;         /* http.c: the service 
 extern const struct server_protocol server_http_metrics; /* and the metrics listener */
 extern const struct server_protocol server_mqtt;         /* mqtt.c: the hub */
 extern const struct server_protocol server_websocket;    /* websocket.c: one of these in messages */
+extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not there without DPS_WITH_AMQP */
+
+/* What is so in protocols that need nothing else. */
+bool server_always(const struct server_connection *c);
+bool server_never(const struct server_connection *c);
 
 /* ---- websocket.c ---- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The network side of dps-service: an event loop around dps_service_answer and dps_hub_mqtt_answer.
+/* The network side of dps-service: an event loop around dps_service_answer, dps_hub_mqtt_answer and
+ * dps_amqp_answer.
  *
  *   options.c     the command line
  *   config.c      what is read from files: policies, secrets, certificate
@@ -10,6 +11,7 @@
  *   connection.c  one connection: its states, deadlines and shares, whatever it speaks (protocol.h):
  *   http.c        requests and answers of HTTP
  *   mqtt.c        packets of the hub's MQTT
+ *   amqp.c        frames of AMQP
  *   client.c      whose request it is
  *   listen.c      new connections, and when to let them wait
  *   slots.c       which connection has a place, and which has to give it up
@@ -35,6 +37,7 @@
 #include "crypto/tls.h"
 #include "dps/protocol/http.h"
 #include "dps/protocol/websocket.h"
+#include "dps/service/amqp_door.h"
 #include "dps/service/answer.h"
 #include "dps/service/hub_mqtt.h"
 #include "dps/service/state.h"
@@ -68,6 +71,7 @@ struct server_config {
     const char *proxy_listen;         /* the same for plain HTTP */
     const char *metrics;              /* the same for /metrics, /healthz and /readyz */
     const char *hub_mqtt;             /* "ADDR:PORT" for the hub's MQTT, with TLS, or null */
+    const char *amqp;                 /* the same for provisioning over AMQP */
     bool websocket;                   /* listen and proxy_listen also take WebSocket */
     struct posix_option_list proxies; /* addresses: their connections begin with an introduction */
     const char *certificate;          /* PEM files; null without a listener that has TLS */
@@ -104,7 +108,14 @@ bool server_store_is_of_one_process(const char *name);
 
 /* ---- connection.c ---- */
 
-enum server_listener_kind { SERVER_TLS, SERVER_PROXY, SERVER_METRICS, SERVER_HUB_MQTT, SERVER_LISTENERS };
+enum server_listener_kind {
+    SERVER_TLS,
+    SERVER_PROXY,
+    SERVER_METRICS,
+    SERVER_HUB_MQTT,
+    SERVER_AMQP,
+    SERVER_LISTENERS
+};
 
 enum server_state {
     SERVER_FREE,
@@ -130,7 +141,10 @@ struct server_buffers {
     uint8_t body[DPS_HTTP_BODY_MAX];
     struct dps_answer answer;
     struct crypto_tls_server tls; /* from here on: what an idle connection needs */
-    struct dps_hub_session hub;   /* of MQTT */
+    union {
+        struct dps_hub_session hub; /* of MQTT */
+        struct dps_amqp_door amqp;
+    };
 };
 
 /* Pages that hold nothing while a connection is idle are given back to the system. */
@@ -194,12 +208,13 @@ struct server_connection {
     bool head_read;  /* of the request that arrives: its length is known */
     size_t consumed; /* the length of the request */
     struct dps_http http;
-    struct dps_mqtt_packet packet; /* views the buffer */
-    uint64_t hub_name;             /* of a session of the hub: whose it is; 0: none */
-    uint64_t hub_session;          /* grows with each */
-    bool replaced;                 /* the device has a later one */
-    size_t request_len;  /* bytes in the buffer: this request, and perhaps the begin of the next one */
-    size_t request_peak; /* the most that was ever there */
+    struct dps_mqtt_packet packet; /* views the buffer; so does frame */
+    struct dps_amqp_frame frame;
+    uint64_t hub_name;    /* of a session of the hub: whose it is; 0: none */
+    uint64_t hub_session; /* grows with each */
+    bool replaced;        /* the device has a later one */
+    size_t request_len;   /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t request_peak;  /* the most that was ever there */
     size_t head_len, body_len, sent; /* of the answer */
     uint64_t complete_us;            /* when the request was complete */
     char peer[SERVER_PEER_MAX];

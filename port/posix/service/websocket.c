@@ -34,7 +34,12 @@ static const struct server_protocol *choose(const struct server_connection *c, s
     static const struct {
         const char *name;
         const struct server_protocol *protocol;
-    } spoken[] = {{"mqtt", &server_mqtt}};
+    } spoken[] = {
+        {"mqtt", &server_mqtt},
+#if DPS_WITH_AMQP
+        {"AMQPWSB10", &server_amqp},
+#endif
+    };
     struct bytes list;
     if (dps_http_header(&c->http, c->buffers->request, "Sec-WebSocket-Protocol", &list) != 0) {
         return NULL;
@@ -79,7 +84,7 @@ static const char *shake_hands(struct server_connection *c)
     }
     const struct server_protocol *inside = choose(c, &name);
     if (inside == NULL) {
-        return "Sec-WebSocket-Protocol names nothing that is spoken here: mqtt";
+        return "Sec-WebSocket-Protocol names nothing that is spoken here: mqtt, AMQPWSB10";
     }
     write_101(&c->buffers->answer.body, accept, name);
     c->websocket = (struct server_websocket){.inside = inside};
@@ -298,9 +303,8 @@ static void take_back(struct server *s, struct server_connection *c)
 /* What the protocol inside says goes out as one message, and if that is its last one, a close follows it. */
 static void release_message(struct server *s, struct server_connection *c, struct bytes_writer *head)
 {
-    struct bytes_writer *body = &c->buffers->answer.body;
     if (is_ours(c)) {
-        c->body_len = bytes_written(body).len;
+        c->body_len = bytes_written(&c->buffers->answer.body).len;
         return;
     }
     c->websocket.inside->release(s, c, head);
@@ -308,8 +312,10 @@ static void release_message(struct server *s, struct server_connection *c, struc
         dps_websocket_header_write(head, DPS_WEBSOCKET_BINARY, c->body_len);
     }
     if (!c->keep_alive) {
-        write_close(body, DPS_WEBSOCKET_CLOSE_NORMAL);
-        c->body_len = bytes_written(body).len;
+        struct bytes_writer w = bytes_writer_over(c->buffers->body, sizeof c->buffers->body);
+        w.len = c->body_len;
+        write_close(&w, DPS_WEBSOCKET_CLOSE_NORMAL);
+        c->body_len = bytes_written(&w).len;
     }
 }
 
@@ -334,6 +340,11 @@ static void end(struct server_connection *c)
     c->websocket.inside->end(c);
 }
 
+static bool is_midway(const struct server_connection *c)
+{
+    return c->websocket.inside->is_midway(c);
+}
+
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */
 
 static struct bytes method_of(const struct server_connection *c)
@@ -344,6 +355,11 @@ static struct bytes method_of(const struct server_connection *c)
 static enum server_route route_of(const struct server_connection *c)
 {
     return c->websocket.inside->route(c);
+}
+
+static bool counts(const struct server_connection *c)
+{
+    return is_ours(c) || c->websocket.inside->counts(c);
 }
 
 static bool is_news(const struct server_connection *c)
@@ -360,9 +376,10 @@ const struct server_protocol server_websocket = {
     .release = release_message,
     .latest = latest,
     .end = end,
+    .is_midway = is_midway,
     .method = method_of,
     .route = route_of,
+    .counts = counts,
     .is_news = is_news,
-    .counts = true,
     .silence = "the device was silent, or its token has expired",
 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 // A device with Microsoft's SDK that registers once. Its argument is JSON: port, ca, scope, socket (of swtpm) and, if
-// wanted, id, payload, forge (its TPM signs wrongly). It prints what came of it as JSON.
+// wanted, id, payload, forge (its TPM signs wrongly), road (Amqp, AmqpWs; Http if not given). It prints what came of it as JSON.
 const { Tpm } = require('tss.js');
 const { TpmSecurityClient } = require('azure-iot-security-tpm');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Http } = require('azure-iot-provisioning-device-http');
+const { Amqp, AmqpWs } = require('azure-iot-provisioning-device-amqp');
 const { SwtpmDevice } = require('./swtpm-device');
 const { reach } = require('./reach');
 
@@ -27,7 +28,8 @@ async function main(config) {
     const tpm = new Tpm(false);
     tpm.device = new (config.forge ? ForgingDevice : SwtpmDevice)({ path: config.socket });
     const security = new TpmSecurityClient(config.id, tpm);
-    const client = ProvisioningDeviceClient.create('localhost', config.scope, new Http(), security);
+    const transport = new { Http, Amqp, AmqpWs }[config.road || 'Http']();
+    const client = ProvisioningDeviceClient.create('localhost', config.scope, transport, security);
     if (config.payload) {
         client.setProvisioningPayload(config.payload);
     }
@@ -35,7 +37,8 @@ async function main(config) {
         const result = await client.register();
         return { registrationId: await registrationId(security), result };
     } catch (error) {
-        return { error: { name: error.name, message: error.message } };
+        const { name, message, condition } = error; // the last, of AMQP
+        return { error: { name, message, condition } };
     } finally {
         tpm.close();
     }

@@ -67,21 +67,22 @@ function makeCertificate() {
 
 // A fresh dps-service: device and management API, and both hubs. One for each process.
 class Service {
-    static async start() {
+    static async start(...more) {
         const service = new Service();
         const file = (name) => path.join(directory, name);
         makeCertificate();
         service.log = file('service.log');
-        const network = ['--listen', '127.0.0.1:0', '--hub-mqtt', '127.0.0.1:0', '--websocket', '--port-file', 'port'];
+        const network = ['--listen', '127.0.0.1:0', '--hub-mqtt', '127.0.0.1:0', '--amqp', '127.0.0.1:0', '--websocket'];
         const certificate = ['--cert', 'cert.pem', '--key', 'key.pem'];
         const files = ['--store', 'memory:', '--policy-file', 'policies.json', '--secret-file', 'secret'];
         const names = ['--scope', scope, ...hubs.flatMap((hub) => ['--hub', hub])];
         const program = path.join(build, 'dps-service');
-        start(program, [...network, ...certificate, ...files, ...names, '--log', 'json'], service.log);
+        const output = ['--port-file', 'port', '--log', 'json'];
+        start(program, [...network, ...certificate, ...files, ...names, ...output, ...more], service.log);
         const ports = () => (fs.existsSync(file('port')) ? fs.readFileSync(file('port'), 'utf8') : '');
         await until(() => ports().endsWith('\n'), () => `dps-service did not start: ${service.logText()}`);
-        const [port, mqttPort] = ports().split(/\s+/).map(Number);
-        service.address = { port, mqttPort, ca: file('cert.pem') };
+        const [port, mqttPort, amqpPort] = ports().split(/\s+/).map(Number);
+        service.address = { port, mqttPort, amqpPort, ca: file('cert.pem') };
         reach(service.address);
         // Made the way that an administrator makes it. The port goes, because the SDK has no place for one.
         const policy = ['--policy-file', 'policies.json', '--host', 'localhost'];
@@ -137,7 +138,7 @@ class SoftTpm {
 }
 
 // One run of the SDK on a device, as a process: it may die of an exception, and a power cycle forgets what it knew.
-// Gives {registrationId, result} or {error: {name, message}}.
+// Gives {registrationId, result} or {error: {name, message, condition}}; its process is child.
 function device(service, tpm, options = {}) {
     const config = { ...service.address, scope, socket: tpm.socket, ...options };
     const child = spawn(process.execPath, [path.join(__dirname, 'device.js'), JSON.stringify(config)]);
@@ -146,10 +147,11 @@ function device(service, tpm, options = {}) {
     let err = '';
     child.stdout.on('data', (data) => (out += data));
     child.stderr.on('data', (data) => (err += data));
-    return new Promise((resolve) => {
+    const outcome = new Promise((resolve) => {
         const died = () => ({ error: { name: 'died', message: err } });
         child.on('close', (code) => resolve(code === 0 ? JSON.parse(out) : died()));
     });
+    return Object.assign(outcome, { child });
 }
 
 module.exports = { Service, SoftTpm, device, until, scope, hubs };

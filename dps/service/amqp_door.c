@@ -3,6 +3,7 @@
 #include "dps/service/amqp_sasl.h"
 #include "dps/service/amqp_session.h"
 #include "dps/service/front_door.h"
+#include "dps/service/run.h"
 
 #if DPS_WITH_AMQP
 
@@ -61,6 +62,7 @@ bool dps_amqp_answer(struct dps_service *s, struct dps_amqp_door *d, const struc
         no = DPS_REFUSED_INTERNAL;
         d->out = bytes_writer_over(out, DPS_AMQP_OUT_MAX);
     }
+    d->midway = d->midway && s->now - d->begun <= DPS_WINDOW_SECONDS;
     if (no != DPS_ACCEPTED) {
         if (a->refusal == DPS_ACCEPTED) {
             dps_answer_refuse(s, a, no);

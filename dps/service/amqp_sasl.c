@@ -12,7 +12,8 @@ enum { PLAIN = 0x00, FIRST_SEGMENT = 0x80, LAST_SEGMENT = 0xC1 };
 #define SEGMENT_MAX (DPS_AMQP_CHALLENGE_MAX - 1)
 _Static_assert(DPS_ACTIVATION_BLOB_MAX <= 2 * SEGMENT_MAX, "a blob fits two challenges");
 
-static enum dps_refusal offer(struct dps_amqp_door *d, const struct dps_amqp_frame *f)
+static enum dps_refusal offer(const struct dps_service *s, struct dps_amqp_door *d,
+                              const struct dps_amqp_frame *f)
 {
     if (f->kind != DPS_AMQP_SASL_HEADER) {
         return DPS_REFUSED_REQUEST;
@@ -21,6 +22,7 @@ static enum dps_refusal offer(struct dps_amqp_door *d, const struct dps_amqp_fra
     dps_amqp_sasl_mechanism_write(&d->out, "TPM");
     d->state = DPS_AMQP_WAITS_INIT;
     d->midway = true;
+    d->begun = s->now;
     return DPS_ACCEPTED;
 }
 
@@ -135,7 +137,7 @@ enum dps_refusal dps_amqp_sasl(struct dps_service *s, struct dps_amqp_door *d, c
 {
     switch (d->state) {
     case DPS_AMQP_NEW:
-        return offer(d, f);
+        return offer(s, d, f);
     case DPS_AMQP_WAITS_INIT:
         return take_init(d, f);
     case DPS_AMQP_WAITS_SRK:

@@ -3,6 +3,7 @@
 #include "dps/protocol/text.h"
 #include "dps/service/amqp_door.h"
 #include "dps/service/front_door.h"
+#include "dps/service/run.h"
 #include "port/posix/posix.h"
 #include "port/posix/store_memory.h"
 #include "tests/support/amqp_device.h"
@@ -496,6 +497,10 @@ static int rejections(void)
     CHECK(request(STATUS, operation()) && got_kinds(rejected) && door.midway);
     CHECK(out_has("com.microsoft:device-container-throttled") && out_has("\"errorCode\":429001"));
     CHECK(out_has("retry-after") && out_has("60"));
+    service.now += DPS_WINDOW_SECONDS + 1; /* nobody waits for a device for longer */
+    amqp_client_credit(&w, 7, 10);
+    CHECK(say() && !door.midway);
+    service.now -= DPS_WINDOW_SECONDS + 1;
     /* A settled request has no outcome: it ends with a close. */
     amqp_client_request(&w, 8, 200, true, STATUS, "1.0");
     CHECK(!say() && got_kinds(closed) && out_has("404203"));

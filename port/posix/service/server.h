@@ -75,9 +75,7 @@ struct server_config {
     bool websocket;                   /* listen and proxy_listen also take WebSocket */
     struct posix_option_list proxies; /* addresses: their connections begin with an introduction */
     const char *certificate;          /* PEM files; null without a listener that has TLS */
-    const char *key;
-    const char *policy_file;
-    const char *secret_file;
+    const char *key, *policy_file, *secret_file;
     bool log_json;
     size_t connections;        /* slots of each process */
     size_t client_connections; /* of them for one client address of the listeners with TLS; 0: no limit */

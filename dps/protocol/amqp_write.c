@@ -109,7 +109,7 @@ void dps_amqp_attach_write(struct bytes_writer *w, const struct dps_amqp_attach 
 
 void dps_amqp_flow_write(struct bytes_writer *w, const struct dps_amqp_flow *flow)
 {
-    const struct frame f = begin(w, DPS_AMQP_FLOW, flow->has_handle ? 7 : 4);
+    const struct frame f = begin(w, DPS_AMQP_FLOW, 10);
     dps_amqp_write_uint(w, flow->next_incoming_id);
     dps_amqp_write_uint(w, flow->incoming_window);
     dps_amqp_write_uint(w, flow->next_outgoing_id);
@@ -118,7 +118,12 @@ void dps_amqp_flow_write(struct bytes_writer *w, const struct dps_amqp_flow *flo
         dps_amqp_write_uint(w, flow->handle);
         dps_amqp_write_uint(w, flow->delivery_count);
         dps_amqp_write_uint(w, flow->credit);
+    } else {
+        write_nulls(w, 3);
     }
+    dps_amqp_write_null(w); /* available */
+    dps_amqp_write_bool(w, flow->drain);
+    dps_amqp_write_bool(w, flow->echo);
     end(w, f);
 }
 

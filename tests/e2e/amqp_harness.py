@@ -255,7 +255,7 @@ class Peer:
     def gone(endpoint):
         return lambda: bool(endpoint.state & proton.Endpoint.REMOTE_CLOSED)
 
-    def attach(self, name="boiler", address=None):
+    def attach(self, name="boiler", address=None, version=None):
         address = address or f"{SCOPE}/registrations/{name}"
         self.connection.open()
         self.session = self.connection.session()
@@ -265,6 +265,8 @@ class Peer:
         self.sender = self.session.sender("sender")
         self.sender.target.address = address
         for link in (self.receiver, self.sender):
+            if version is not None:
+                link.properties = {proton.symbol("com.microsoft:api-version"): version}
             link.open()
         self.receiver.flow(10)
         for link in (self.receiver, self.sender):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the frames of AMQP are made of: values with their types [AMQP 1.0 1.6], in lists, maps and frames. For amqp.h and
- * amqp_write.h. */
+/* What the frames of AMQP are made of: values with their types [AMQP 1.0 1.6], in lists, maps and frames. For amqp.h
+ * and amqp_write.h. */
 #ifndef DPS_PROTOCOL_AMQP_PART_H
 #define DPS_PROTOCOL_AMQP_PART_H
 

@@ -43,7 +43,13 @@ void dps_amqp_header_write(struct bytes_writer *w, bool sasl)
 void dps_amqp_sasl_mechanism_write(struct bytes_writer *w, const char *mechanism)
 {
     const struct frame f = begin(w, DPS_AMQP_SASL_MECHANISMS, 1);
-    dps_amqp_write_symbol(w, mechanism); /* one may stand for an array of one [AMQP 1.0 1.4] */
+    const struct bytes name = bytes_of_text(mechanism);
+    bytes_write_u8(w, 0xe0); /* an array of one symbol [AMQP 1.0 1.6.24] */
+    bytes_write_u8(w, (uint8_t)(3 + name.len));
+    bytes_write_u8(w, 1);
+    bytes_write_u8(w, 0xa3);
+    bytes_write_u8(w, (uint8_t)name.len);
+    bytes_write_bytes(w, name);
     end(w, f);
 }
 

@@ -10,8 +10,8 @@ import struct
 
 import proton
 
-from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER, STATUS, Door,
-                          Peer, attach, binary, described, frame, response, sasl_init, string, symbol, uint)
+from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, MECHANISMS, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER, STATUS,
+                          Door, Peer, attach, binary, described, frame, response, sasl_init, string, symbol, uint)
 from certificates import make_leaf
 from harness import HUBS
 from tap import Failed, check, same
@@ -121,7 +121,7 @@ def test_pipelined(door):
     raw.send(SASL_HEADER + sasl_init("boiler", door.ek_2b) + response(b"\0" + door.srk_2b) + response(b"\0")
              + response(b"\0" + b"SharedAccessSignature sr=a&sig=b&se=1"))
     same(raw.take(8), SASL_HEADER, "header")
-    raw.gets(0x40)
+    raw.gets(MECHANISMS)
     for _ in range(3):
         raw.gets(CHALLENGE)
     raw.refused()

@@ -43,7 +43,13 @@ void dps_amqp_header_write(struct bytes_writer *w, bool sasl)
 void dps_amqp_sasl_mechanism_write(struct bytes_writer *w, const char *mechanism)
 {
     const struct frame f = begin(w, DPS_AMQP_SASL_MECHANISMS, 1);
-    dps_amqp_write_symbol(w, mechanism); /* one may stand for an array of one [AMQP 1.0 1.4] */
+    const struct bytes name = bytes_of_text(mechanism);
+    bytes_write_u8(w, 0xe0); /* an array of one symbol [AMQP 1.0 1.6.24] */
+    bytes_write_u8(w, (uint8_t)(3 + name.len));
+    bytes_write_u8(w, 1);
+    bytes_write_u8(w, 0xa3);
+    bytes_write_u8(w, (uint8_t)name.len);
+    bytes_write_bytes(w, name);
     end(w, f);
 }
 
@@ -109,7 +115,7 @@ void dps_amqp_attach_write(struct bytes_writer *w, const struct dps_amqp_attach 
 
 void dps_amqp_flow_write(struct bytes_writer *w, const struct dps_amqp_flow *flow)
 {
-    const struct frame f = begin(w, DPS_AMQP_FLOW, flow->has_handle ? 7 : 4);
+    const struct frame f = begin(w, DPS_AMQP_FLOW, 10);
     dps_amqp_write_uint(w, flow->next_incoming_id);
     dps_amqp_write_uint(w, flow->incoming_window);
     dps_amqp_write_uint(w, flow->next_outgoing_id);
@@ -118,7 +124,12 @@ void dps_amqp_flow_write(struct bytes_writer *w, const struct dps_amqp_flow *flo
         dps_amqp_write_uint(w, flow->handle);
         dps_amqp_write_uint(w, flow->delivery_count);
         dps_amqp_write_uint(w, flow->credit);
+    } else {
+        write_nulls(w, 3);
     }
+    dps_amqp_write_null(w); /* available */
+    dps_amqp_write_bool(w, flow->drain);
+    dps_amqp_write_bool(w, flow->echo);
     end(w, f);
 }
 

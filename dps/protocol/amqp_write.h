@@ -13,6 +13,7 @@ enum dps_amqp_outcome { DPS_AMQP_SASL_OK = 0, DPS_AMQP_SASL_AUTH = 1, DPS_AMQP_S
 
 /* Headers and frames of the beginning. */
 void dps_amqp_header_write(struct bytes_writer *w, bool sasl);
+/* Of at most 250 characters. */
 void dps_amqp_sasl_mechanism_write(struct bytes_writer *w, const char *mechanism);
 /* The challenge is control and data. */
 void dps_amqp_sasl_challenge_write(struct bytes_writer *w, uint8_t control, struct bytes data);

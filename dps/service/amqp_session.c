@@ -57,7 +57,7 @@ static enum dps_refusal end_session(struct dps_amqp_door *d, const struct dps_am
 /* ---- Links ---- */
 
 /* The state of the session, and of a link unless it is null. */
-static void write_flow(struct dps_amqp_door *d, const struct dps_amqp_link *link)
+static void write_flow(struct dps_amqp_door *d, const struct dps_amqp_link *link, bool drain)
 {
     struct dps_amqp_flow flow = {.next_incoming_id = d->next_incoming_id,
                                  .incoming_window = WINDOW,
@@ -68,6 +68,7 @@ static void write_flow(struct dps_amqp_door *d, const struct dps_amqp_link *link
         flow.handle = link->handle;
         flow.delivery_count = link->delivery_count;
         flow.credit = link->credit;
+        flow.drain = drain;
     }
     dps_amqp_flow_write(&d->out, &flow);
 }
@@ -118,7 +119,7 @@ static enum dps_refusal attach(struct dps_amqp_door *d, const struct dps_amqp_fr
     dps_amqp_attach_write(&d->out, &a);
     if (!a.receives) {
         link->credit = CREDIT;
-        write_flow(d, link);
+        write_flow(d, link, false);
     }
     return DPS_ACCEPTED;
 }
@@ -152,7 +153,7 @@ static enum dps_refusal take_flow(struct dps_amqp_door *d, const struct dps_amqp
         }
     }
     if (flow.echo || (flow.drain && link == &d->answers)) {
-        write_flow(d, link);
+        write_flow(d, link, flow.drain);
     }
     return DPS_ACCEPTED;
 }
@@ -218,7 +219,7 @@ void dps_amqp_reply(struct dps_amqp_door *d, const struct dps_answer *a)
                                                    .data = bytes_written(&a->body)};
         dps_amqp_delivery_write(&d->out, &delivery);
     }
-    write_flow(d, &d->requests);
+    write_flow(d, &d->requests, false);
 }
 
 void dps_amqp_count_answer(struct dps_amqp_door *d, int by)

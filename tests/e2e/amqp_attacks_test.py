@@ -3,12 +3,15 @@
 else does. Needs python3-qpid-proton, tpm2-pytss and python3-cryptography."""
 
 import contextlib
+import os
 import signal
 import ssl
 import struct
 
-from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER, STATUS, Door,
-                          Peer, attach, binary, described, frame, response, sasl_init, string, symbol, uint)
+import proton
+
+from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, MECHANISMS, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER, STATUS,
+                          Door, Peer, attach, binary, described, frame, response, sasl_init, string, symbol, uint)
 from certificates import make_leaf
 from harness import HUBS
 from tap import Failed, check, same
@@ -118,7 +121,7 @@ def test_pipelined(door):
     raw.send(SASL_HEADER + sasl_init("boiler", door.ek_2b) + response(b"\0" + door.srk_2b) + response(b"\0")
              + response(b"\0" + b"SharedAccessSignature sr=a&sig=b&se=1"))
     same(raw.take(8), SASL_HEADER, "header")
-    raw.gets(0x40)
+    raw.gets(MECHANISMS)
     for _ in range(3):
         raw.gets(CHALLENGE)
     raw.refused()
@@ -200,6 +203,18 @@ def test_proof_writes_nothing(door):
         again = door.raw()
         again.prove("shy", token)
     same(door.bench.dump(), before, "the store")
+
+
+def test_store_fails():
+    """a store that does not keep a registration: rejected, to be tried again, and then it succeeds"""
+    door = Door()
+    peer = door.peer()
+    os.rename(door.bench.path("dps.db"), door.bench.path("away.db"))
+    name, error, info = peer.rejected(REGISTER)
+    same((name, error["errorCode"]), ("amqp:internal-error", 503001), "rejection")
+    same(int(info[proton.symbol("retry-after")]), 5, "retry-after")
+    os.rename(door.bench.path("away.db"), door.bench.path("dps.db"))
+    peer.register()
 
 
 # ---- Places ----

@@ -21,7 +21,7 @@ from waiting import PATIENCE, wait_until
 
 OPTIONS = ("--amqp", "127.0.0.1:0")
 SASL_HEADER, HEADER = b"AMQP\3\1\0\0", b"AMQP\0\1\0\0"
-INIT, CHALLENGE, RESPONSE, OUTCOME = 0x41, 0x42, 0x43, 0x44
+MECHANISMS, INIT, CHALLENGE, RESPONSE, OUTCOME = 0x40, 0x41, 0x42, 0x43, 0x44
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DETACH, END, CLOSE = 0x10, 0x11, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18
 OK, AUTH, TEMPORARY = 0, 1, 4
 REGISTER, STATUS = "iotdps-register", "iotdps-get-operationstatus"
@@ -175,7 +175,7 @@ class Raw:
     def begin(self):
         self.send(SASL_HEADER)
         same(self.take(8), SASL_HEADER, "header")
-        self.gets(0x40, "TPM")
+        same(list(self.gets(MECHANISMS)[0].elements), [proton.symbol("TPM")], "mechanisms")
 
     def name(self, name="boiler", ek=None, scope=SCOPE):
         """Up to the SRK."""
@@ -255,7 +255,7 @@ class Peer:
     def gone(endpoint):
         return lambda: bool(endpoint.state & proton.Endpoint.REMOTE_CLOSED)
 
-    def attach(self, name="boiler", address=None):
+    def attach(self, name="boiler", address=None, version=None):
         address = address or f"{SCOPE}/registrations/{name}"
         self.connection.open()
         self.session = self.connection.session()
@@ -265,6 +265,8 @@ class Peer:
         self.sender = self.session.sender("sender")
         self.sender.target.address = address
         for link in (self.receiver, self.sender):
+            if version is not None:
+                link.properties = {proton.symbol("com.microsoft:api-version"): version}
             link.open()
         self.receiver.flow(10)
         for link in (self.receiver, self.sender):

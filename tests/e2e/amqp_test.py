@@ -7,7 +7,7 @@ import json
 
 import proton
 
-from amqp_harness import CHALLENGE, REGISTER, SASL_HEADER, STATUS, TEMPORARY, Door, Peer, response, sasl_init
+from amqp_harness import CHALLENGE, REGISTER, SASL_HEADER, STATUS, TEMPORARY, Door, Peer, attach, response, sasl_init
 from harness import HUBS, Device
 from oracle_wrap import sas_with_key
 from server_harness import API, SCOPE
@@ -71,6 +71,20 @@ def test_forms(door):
         peer.send(STATUS, operation, settled=True)
         same(peer.answer()[1]["status"], "assigned", "status")
         peer.end()
+
+
+def test_versions(door):
+    """the links name the api-version: what HTTPS takes is taken, and an old one keeps a device where it is"""
+    door.enroll("old")
+    for version in ("2017-11-15", "2019-03-31", "2021-06-01", "2031-01-01-preview"):
+        check("assignedHub" in door.peer("old", version=version).register(), version)
+    for version in ("2017-11-14", "today", "2021-06-01-beta"):
+        name, error, _ = door.peer("old", version=version).rejected(REGISTER)
+        same((name, error["errorCode"]), ("amqp:not-allowed", 400003), version)
+    raw = door.proven()
+    raw.session()
+    raw.send(attach("boiler", True, 9))
+    raw.closed("amqp:not-allowed")
 
 
 def test_rejections(door):

@@ -100,7 +100,9 @@ class Paho:
     """A client of paho with everything that it was told."""
 
     def __init__(self, hub, keep_alive=60, clean=False, websocket=False, port=None, name="boiler"):
-        self.client = paho.Client(name, clean_session=clean, protocol=paho.MQTTv311,
+        # From version 2 on, paho asks which form its callbacks have.
+        form = {"callback_api_version": paho.CallbackAPIVersion.VERSION1} if hasattr(paho, "CallbackAPIVersion") else {}
+        self.client = paho.Client(client_id=name, clean_session=clean, protocol=paho.MQTTv311, **form,
                                   transport="websockets" if websocket else "tcp")
         self.client.ws_set_options(path=WEBSOCKET)
         self.client.username_pw_set(hub.user, hub.token())

@@ -82,7 +82,7 @@ static const struct posix_option network[] = {
      .argument = "ADDRESS",
      .list = &given.proxies,
      .help = "connections with TLS from this address begin with the PROXY protocol,\nversion 2, which names "
-             "the client; may be given more than once"},
+             "the client: may be given repeatedly"},
     {.name = "websocket",
      .flag = &given.websocket,
      .help = "the hub also takes MQTT over WebSocket, at /$iothub/websocket of\n--listen and --proxy-listen"},

@@ -82,10 +82,10 @@ static const struct posix_option network[] = {
      .argument = "ADDRESS",
      .list = &given.proxies,
      .help = "connections with TLS from this address begin with the PROXY protocol,\nversion 2, which names "
-             "the client: may be given repeatedly"},
+             "the client; may be repeated"},
     {.name = "websocket",
      .flag = &given.websocket,
-     .help = "the hub also takes MQTT over WebSocket, at /$iothub/websocket of\n--listen and --proxy-listen"},
+     .help = "AMQP and MQTT also come in WebSocket, at /$iothub/websocket of\n--listen and --proxy-listen"},
 #if DPS_WITH_AMQP
     {.name = "amqp",
      .argument = "ADDR:PORT",

@@ -60,12 +60,6 @@ static void release_answer(struct server *s, struct server_connection *c, struct
     c->body_len = bytes_written(&c->buffers->amqp.out).len;
 }
 
-static uint64_t no_session(const struct server *s, const struct server_connection *c)
-{
-    (void)s, (void)c;
-    return UINT64_MAX;
-}
-
 static void forget(struct server_connection *c)
 {
     explicit_bzero(&c->buffers->amqp, sizeof c->buffers->amqp);
@@ -121,7 +115,7 @@ const struct server_protocol server_amqp = {
     .answer = answer_frame,
     .uncommitted = take_back,
     .release = release_answer,
-    .latest = no_session,
+    .latest = server_no_session,
     .end = forget,
     .is_midway = is_midway,
     .method = name_of,

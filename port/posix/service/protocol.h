@@ -45,6 +45,7 @@ extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not th
 /* What is so in protocols that need nothing else. */
 bool server_always(const struct server_connection *c);
 bool server_never(const struct server_connection *c);
+uint64_t server_no_session(const struct server *s, const struct server_connection *c);
 
 /* By the listener that it came through. */
 const struct server_protocol *server_protocol_of(const struct server_connection *c);

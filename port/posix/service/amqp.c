@@ -7,8 +7,9 @@
 #if DPS_WITH_AMQP
 
 /* The frames that go out stand at the beginning of body, the JSON that they are made from after them. */
-_Static_assert(DPS_AMQP_OUT_MAX + DPS_AMQP_JSON_MAX <= DPS_HTTP_BODY_MAX, "both fit");
-_Static_assert(DPS_AMQP_FRAME_MAX <= DPS_HTTP_BODY_MAX, "a frame fits");
+_Static_assert(DPS_AMQP_OUT_MAX + DPS_AMQP_JSON_MAX <= DPS_HTTP_BODY_MAX,
+               "with a smaller DPS_HTTP_BODY_MAX, DPS_WITH_AMQP has to be 0");
+_Static_assert(DPS_AMQP_FRAME_MAX <= DPS_HTTP_BODY_MAX, "likewise");
 
 static uint8_t *json_of(struct server_connection *c)
 {

@@ -31,7 +31,7 @@ struct server_protocol {
     /* For log and metrics, of a request that could be read. */
     struct bytes (*method)(const struct server_connection *c);
     enum server_route (*route)(const struct server_connection *c);
-    /* Is the answer counted, and has it a line in the log? And also if it was not refused? */
+    /* Is the answer counted, and may it have a line in the log? Has it one although it was not refused? */
     bool (*counts)(const struct server_connection *c);
     bool (*is_news)(const struct server_connection *c);
     const char *silence; /* what the log says when latest has passed; null: nothing */

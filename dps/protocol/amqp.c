@@ -66,12 +66,12 @@ int dps_amqp_frame_read(struct bytes input, size_t maximum, struct dps_amqp_fram
     if (size > maximum) {
         return BYTES_E_LIMIT;
     }
-    f->len = size;
-    if (input.len < size) {
+    f->len = (size_t)size;
+    if (input.len < f->len) {
         return BYTES_E_MORE;
     }
     bytes_skip(&r, offset - HEADER_LEN);
-    return read_body(bytes_read_bytes(&r, size - offset), type, f);
+    return read_body(bytes_read_bytes(&r, f->len - offset), type, f);
 }
 
 static struct dps_amqp_fields fields_of(const struct dps_amqp_frame *f)

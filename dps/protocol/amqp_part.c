@@ -57,8 +57,7 @@ static bool is_of_one_byte(uint8_t code)
 
 static struct bytes read_sized(struct bytes_reader *r, uint8_t code)
 {
-    const uint32_t size = is_of_one_byte(code) ? bytes_read_u8(r) : bytes_read_u32(r);
-    return bytes_read_bytes(r, size);
+    return is_of_one_byte(code) ? bytes_read_bytes(r, bytes_read_u8(r)) : bytes_read_4b(r);
 }
 
 static bool is_ascii(struct bytes text)
@@ -294,11 +293,12 @@ void dps_amqp_write_uint(struct bytes_writer *w, uint32_t value)
 
 static void write_sized(struct bytes_writer *w, uint8_t code, struct bytes value)
 {
-    if (value.len > UINT32_MAX) {
+    const uint32_t len = (uint32_t)value.len;
+    if (len != value.len) {
         bytes_writer_fail(w, BYTES_E_LIMIT);
     }
     bytes_write_u8(w, code);
-    bytes_write_u32(w, (uint32_t)value.len);
+    bytes_write_u32(w, len);
     bytes_write_bytes(w, value);
 }
 

@@ -24,10 +24,10 @@
  * What breaks the protocol, or needs what is not offered here (a second session, link or channel; a message in several
  * transfers; a peer that takes no frames of DPS_AMQP_PEER_FRAME_MIN), gets a close with such a condition.
  *
- * In SASL a refusal is an outcome, 4 if it may pass and 1 otherwise, instead of the blob or after the token. It has no
- * room for a reason, so that is in the log only. To let SASL succeed for an unknown or disabled device or another EK,
- * and to reject its message with the reason, there would have to be RSA work for whoever asks, or an outcome 0 without
- * a challenge, for which one client waits for ever and another calls itself confused.
+ * In SASL a refusal is an outcome, 4 if it may pass and 1 otherwise, in the place of the blob or after the token. It
+ * has no room for its reason, so that is in the log only. A rejected message would have room. But to come so far, a
+ * device that is unknown, disabled or has another EK would need a challenge, which is RSA work for whoever asks; or an
+ * outcome 0 without one, which no client expects: one waits for ever then, and another one breaks off.
  *
  * Sans I/O: the driver gives whole frames, from whatever carries them. */
 #ifndef DPS_SERVICE_AMQP_DOOR_H

@@ -10,8 +10,9 @@ import struct
 
 import proton
 
-from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, MECHANISMS, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER, STATUS,
-                          Door, Peer, attach, binary, described, frame, response, sasl_init, string, symbol, uint)
+from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, MECHANISMS, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER,
+                          STATUS, Door, Peer, attach, binary, described, frame, response, sasl_init, string, symbol,
+                          uint)
 from certificates import make_leaf
 from harness import HUBS
 from tap import Failed, check, same

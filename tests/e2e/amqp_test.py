@@ -165,6 +165,22 @@ def test_throttled():
     last.refused(TEMPORARY)
 
 
+def test_one_limit():
+    """challenges over HTTPS and AMQP are counted together"""
+    door = Door("--challenge-rate", "2")
+    keys = {"endorsementKey": door.ek_2b, "storageRootKey": door.srk_2b}
+    body = json.dumps({"tpm": {k: base64.b64encode(v).decode() for k, v in keys.items()}})
+    path, form = f"/{SCOPE}/registrations/boiler/register?{API}", "Content-Type: application/json\r\n"
+    same(door.service.tls().get(path, "PUT", body, form)[0], 401, "over HTTPS")
+    raw = door.raw()
+    raw.name()
+    raw.gets(CHALLENGE)
+    same(door.service.tls().get(path, "PUT", body, form)[0], 429, "over HTTPS")
+    raw = door.raw()
+    raw.name()
+    raw.refused(TEMPORARY)
+
+
 def test_workers():
     """several processes: each conversation is one's, and devices come back to any"""
     door = Door("--workers", "3")

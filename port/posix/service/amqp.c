@@ -7,8 +7,9 @@
 #if DPS_WITH_AMQP
 
 /* The frames that go out stand at the beginning of body, the JSON that they are made from after them. */
-_Static_assert(DPS_AMQP_OUT_MAX + DPS_AMQP_JSON_MAX <= DPS_HTTP_BODY_MAX, "both fit");
-_Static_assert(DPS_AMQP_FRAME_MAX <= DPS_HTTP_BODY_MAX, "a frame fits");
+_Static_assert(DPS_AMQP_OUT_MAX + DPS_AMQP_JSON_MAX <= DPS_HTTP_BODY_MAX,
+               "with a smaller DPS_HTTP_BODY_MAX, DPS_WITH_AMQP has to be 0");
+_Static_assert(DPS_AMQP_FRAME_MAX <= DPS_HTTP_BODY_MAX, "likewise");
 
 static uint8_t *json_of(struct server_connection *c)
 {
@@ -58,12 +59,6 @@ static void release_answer(struct server *s, struct server_connection *c, struct
 {
     (void)s, (void)head;
     c->body_len = bytes_written(&c->buffers->amqp.out).len;
-}
-
-static uint64_t no_session(const struct server *s, const struct server_connection *c)
-{
-    (void)s, (void)c;
-    return UINT64_MAX;
 }
 
 static void forget(struct server_connection *c)
@@ -121,7 +116,7 @@ const struct server_protocol server_amqp = {
     .answer = answer_frame,
     .uncommitted = take_back,
     .release = release_answer,
-    .latest = no_session,
+    .latest = server_no_session,
     .end = forget,
     .is_midway = is_midway,
     .method = name_of,

@@ -80,7 +80,7 @@ static void write_head(struct server *s, struct server_connection *c, struct byt
     }
 }
 
-static uint64_t no_session(const struct server *s, const struct server_connection *c)
+uint64_t server_no_session(const struct server *s, const struct server_connection *c)
 {
     (void)s, (void)c;
     return UINT64_MAX;
@@ -154,7 +154,7 @@ const struct server_protocol server_http = {
     .answer = answer_request,
     .uncommitted = take_back,
     .release = write_head,
-    .latest = no_session,
+    .latest = server_no_session,
     .end = nothing_kept,
     .is_midway = server_never,
     .method = method_of,
@@ -170,7 +170,7 @@ const struct server_protocol server_http_metrics = {
     .answer = answer_scraper,
     .uncommitted = take_back,
     .release = write_head,
-    .latest = no_session,
+    .latest = server_no_session,
     .end = nothing_kept,
     .is_midway = server_never,
     .method = method_of,

@@ -31,7 +31,7 @@ struct server_protocol {
     /* For log and metrics, of a request that could be read. */
     struct bytes (*method)(const struct server_connection *c);
     enum server_route (*route)(const struct server_connection *c);
-    /* Is the answer counted, and has it a line in the log? And also if it was not refused? */
+    /* Is the answer counted, and may it have a line in the log? Has it one although it was not refused? */
     bool (*counts)(const struct server_connection *c);
     bool (*is_news)(const struct server_connection *c);
     const char *silence; /* what the log says when latest has passed; null: nothing */
@@ -46,6 +46,7 @@ extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not th
 /* What is so in protocols that need nothing else. */
 bool server_always(const struct server_connection *c);
 bool server_never(const struct server_connection *c);
+uint64_t server_no_session(const struct server *s, const struct server_connection *c);
 
 /* ---- websocket.c ---- */
 

@@ -28,7 +28,7 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
-walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
+walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl tshark python3 ${peers#swtpm openssl perl}"
 # The lab: WebAssembly, with BearSSL from Debian's source; and its page in a browser.
 lab='clang lld llvm xz-utils python3'
 lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"

@@ -23,6 +23,8 @@
 #define LAB_SECRETS 12
 #define LAB_OUTCOMES 12
 #define LAB_TEXT 160
+#define LAB_HIDDEN 640
+#define LAB_HIDDEN_BYTES 98304
 
 struct lab_message_head {
     uint8_t kind; /* enum port_trace_kind */
@@ -56,6 +58,14 @@ struct lab_secret {
     const char *name, *how;
     uint8_t bytes[64];
     size_t len;
+};
+
+/* A value that a session hides, or from which its HMAC follows. */
+struct lab_hidden {
+    uint16_t message;
+    uint32_t session;
+    const char *name, *meaning;
+    struct bytes bytes;
 };
 
 struct lab_store {
@@ -109,6 +119,8 @@ struct lab_world {
     struct lab_refusal refusals[LAB_REFUSALS];
     struct lab_outcome outcomes[LAB_OUTCOMES];
     struct lab_secret secrets[LAB_SECRETS];
+    size_t hidden_count, hidden_used;
+    struct lab_hidden hidden[LAB_HIDDEN];
 };
 
 /* The one that is played, and nothing outside of it changes but the memory of messages. */
@@ -169,6 +181,9 @@ size_t lab_change_count(void);
 void lab_changes_forget(void);
 /* Which layer of what the TPM was given has noticed? Null: none in particular. */
 const char *lab_layer(uint32_t command_code, uint32_t rc);
+/* hidden.c: what the sessions of the device's last message, of the TPM's answer to it, hide. */
+void lab_keep_hidden(struct lab_world *w, enum port_trace_kind kind, uint32_t command_code,
+                     struct bytes message);
 /* What a listener gets from one TPM message. */
 void lab_listen(struct lab_world *w, enum port_trace_kind kind, uint32_t command_code, struct bytes message);
 

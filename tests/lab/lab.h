@@ -35,7 +35,8 @@ const char *lab_text(void);
 /* [{"name":N,"title":T,"text":X,"lesson":L}...]. */
 size_t lab_scenes(void);
 /* One line for each view of a message, in the form of port/posix/explain/trace.h, with another member "view"; and
- * between them lines {"kind":"bits",...} as in tests/walkthrough/walkthrough.h. */
+ * between them lines {"kind":"bits",...} as in tests/walkthrough/walkthrough.h. At the end a line
+ * {"kind":"secrets",...} as in port/posix/explain/trace.h: what the device's sessions hide in this message. */
 size_t lab_message(unsigned message);
 /* Everything else, as one object:
  *   scene, stage (the last one begun), over (nothing is left), changes (how many)

@@ -15,6 +15,9 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/walkthrough"))
 import transcript
 from chapters import COMMANDS
+from frame import body_of, sisters
+from lab_links import CHAPTER_OF
+from links import function_address
 from sources import rows
 
 SCRIPTS = ["lab.js", "dom.js", "message.js", "things.js", "stages.js", "map.js", "exercises.js", "main.js"]
@@ -60,13 +63,13 @@ def commands():
 def facts():
     lists = {"frame": transcript.FRAME_NAMES, "digest": transcript.DIGEST_TYPES, "cipher": transcript.CIPHER_NAMES,
              "secret": transcript.SECRET_NAMES}
-    return {"refusals": refusals(), "errors": errors(), "commands": commands(), "rows": rows(), "notes": COMMANDS,
+    said = {"refusals": refusals(), "commands": commands(), "rows": rows()}
+    named = {*said["commands"].values(), *(name for names in said["rows"].values() for name in names if name),
+             *(name for one in said["refusals"] for name in one["functions"])}
+    return {**said, "errors": errors(), "notes": COMMANDS, "chapters": CHAPTER_OF,
+            "links": {name: function_address(name) for name in sorted(named)},
             "httpMeanings": transcript.HTTP_MEANINGS, "tpmMeanings": transcript.TPM_MEANINGS,
             **{name: sorted(values) for name, values in lists.items()}}
-
-
-def body_of(path):
-    return path.read_text(encoding="utf-8").split("*/\n", 1)[1]
 
 
 def build(wasm):
@@ -75,7 +78,7 @@ def build(wasm):
     parts = {"style": body_of(ROOT / "tests/walkthrough/style.css") + body_of(HERE / "page/lab.css"),
              "script": "".join(body_of(HERE / "page" / name) for name in SCRIPTS),
              "facts": json.dumps(facts()).replace("<", "\\u003c"), "legend": legend,
-             "module": base64.b64encode(wasm).decode()}
+             "sisters": sisters("lab.html"), "module": base64.b64encode(wasm).decode()}
     page = (HERE / "page/lab.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m.group(1)], page)
 

@@ -10,40 +10,13 @@ const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 const url = require("url");
-const axe = require("axe-core");
-const puppeteer = require("puppeteer-core");
+const { LONG, accessible, fits, must, none, open: openPage, quiet, run, same } = require("../site/browser.js");
 
 const BUILD = path.resolve(process.env.BUILD || "build");
 const PAGE = url.pathToFileURL(path.join(BUILD, "lab.html")).href;
-const BROWSER = process.env.CHROMIUM || "/usr/bin/chromium";
-const WIDTHS = [320, 390, 900, 1440];
-const LONG = { timeout: 300000 };
 
-let browser;
-const complaints = []; // of every page that any test opens
-const requests = [];
-
-const must = (condition, what) => {
-  if (!condition) throw new Error(what);
-};
-const same = (got, wanted, what) => {
-  must(got === wanted, `${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
-};
-const none = (list, what) => {
-  must(list.length === 0, `${what}: ${list.slice(0, 4).map((one) => JSON.stringify(one)).join("; ")}`);
-};
-
-async function open({ width = 1440, theme = "light" } = {}) {
-  const page = await browser.newPage();
-  page.on("console", (message) => {
-    if (["error", "warn"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => requests.push(request.url()));
-  await page.setViewport({ width, height: width < 800 ? 844 : 900 });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme },
-    { name: "prefers-reduced-motion", value: "reduce" }]);
-  await page.goto(PAGE);
+async function open({ hash = "", ...rest } = {}) {
+  const page = await openPage(PAGE + hash, rest);
   await page.waitForFunction(() => document.querySelectorAll("#row li").length === 11, LONG);
   return page;
 }
@@ -133,11 +106,17 @@ const cases = {
     await page.close();
   },
 
-  async "an address names a scene"() {
-    const page = await open();
+  async "an address names a scene, and a stage of it"() {
+    const page = await open({ hash: "#replay-6" });
+    same(await page.$eval("#scene", (list) => list.selectedOptions[0].textContent), "A token used twice", "the scene");
+    must(/^6 /.test(await page.$eval("#stage-title", (h) => h.textContent)), "stage 6 is not chosen");
+    must(await page.$("#messages .activation-blob"), "stage 6 has not been played");
     await page.evaluate(() => { location.hash = "rogue"; });
     await page.waitForFunction(() => /another service/.test(document.getElementById("scene-text").textContent), LONG);
     same(await page.$eval("#scene", (list) => list.selectedOptions[0].textContent), "A rogue service", "the list");
+    await page.evaluate(() => { location.hash = "main"; });
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    same(await page.$eval("#scene", (list) => list.selectedOptions[0].textContent), "A rogue service", "after the skip link");
     await page.close();
   },
 
@@ -294,13 +273,7 @@ cases["no width makes the page scroll sideways"] = async () => {
   for (const number of [4, 6, 7]) {
     await stage(page, number);
     await page.$eval("#messages [role=button]", (b) => b.click());
-    for (const width of WIDTHS) {
-      await page.setViewport({ width, height: 800 });
-      const { wide, culprit } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth,
-        culprit: [...document.querySelectorAll("main *")]
-          .find((e) => e.getBoundingClientRect().right > innerWidth + 1)?.outerHTML.slice(0, 120) }));
-      must(wide <= 0, `${wide} too wide at ${width}, stage ${number}: ${culprit}`);
-    }
+    await fits(page, `stage ${number}`);
   }
   await page.close();
 };
@@ -315,39 +288,13 @@ for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
       await page.$eval("#messages [role=button]", (b) => b.click());
       await page.$$eval("details", (all) => all.forEach((d) => { d.open = true; }));
       await page.waitForFunction(() => document.querySelector("#messages table"), LONG);
-      await page.evaluate(axe.source);
-      const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], selectors: false }));
-      none(result.violations.map((v) => ({ rule: v.id, count: v.nodes.length, where: v.nodes[0].html.slice(0, 200),
-        why: v.nodes[0].failureSummary.slice(0, 200) })), "violations");
-      must(result.passes.length > 10, "axe has looked at nothing");
+      await accessible(page);
     }
     await page.screenshot({ path: path.join(BUILD, "lab", `lab-${width}-${theme}.png`), fullPage: true });
     await page.close();
   };
 }
 
-cases["nothing was complained of, and nothing but the page was asked for"] = async () => {
-  none(complaints, "console");
-  none(requests.filter((one) => one.split("#")[0] !== PAGE && !one.startsWith("data:")), "asked for");
-};
+cases["nothing was complained of, and nothing but the page was asked for"] = async () => quiet([PAGE]);
 
-(async () => {
-  const root = process.getuid() === 0; // Chromium's sandbox does not run as root
-  browser = await puppeteer.launch({ executablePath: BROWSER, args: root ? ["--no-sandbox"] : [],
-    protocolTimeout: LONG.timeout });
-  let failed = 0;
-  const wanted = Object.entries(cases).filter(([name]) => name.includes(process.argv[2] || ""));
-  console.log(`1..${wanted.length}`);
-  for (const [i, [name, run]] of wanted.entries()) {
-    const start = Date.now();
-    try {
-      await run();
-      console.log(`ok ${i + 1} - ${name} # ${Date.now() - start} ms`);
-    } catch (error) {
-      failed++;
-      console.log(`not ok ${i + 1} - ${name}\n# ${error.message.replace(/\n/g, "\n# ")}`);
-    }
-  }
-  await browser.close();
-  process.exit(failed > 0 ? 1 : 0);
-})();
+run(cases);

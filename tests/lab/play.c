@@ -89,6 +89,9 @@ static void pass(struct lab_world *w, enum port_trace_kind kind, bool attacker, 
             r->attacker = attacker;
         }
     }
+    if (!attacker && !w->by_hand && (kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE)) {
+        lab_keep_hidden(w, kind, code, bytes_of(bytes, len));
+    }
     if (w->listens && (kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE)) {
         lab_listen(w, kind, code, bytes_of(bytes, len));
     }

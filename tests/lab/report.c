@@ -251,6 +251,26 @@ static void read_command_before(unsigned message)
     }
 }
 
+static void write_hidden(unsigned message)
+{
+    const char *separator = "";
+    (void)fputs("{\"kind\":\"secrets\",\"values\":[", out);
+    for (size_t i = 0; i < lab_world.hidden_count; i++) {
+        const struct lab_hidden *h = &lab_world.hidden[i];
+        if (h->message == message) {
+            (void)fprintf(out, "%s{\"session\":%u,", separator, (unsigned)h->session);
+            string("name", h->name);
+            (void)fputc(',', out);
+            hex("hex", h->bytes);
+            (void)fputc(',', out);
+            string("meaning", h->meaning);
+            (void)fputc('}', out);
+            separator = ",";
+        }
+    }
+    (void)fputs("]}\n", out);
+}
+
 size_t lab_message(unsigned message)
 {
     static uint8_t bytes[LAB_HTTP_MAX];
@@ -270,6 +290,7 @@ size_t lab_message(unsigned message)
             write_view(m, view, subject, bytes_of(bytes, len));
         }
     }
+    write_hidden(message);
     return end();
 }
 

@@ -3,9 +3,9 @@
 #include "dps/device/device.h"
 #include "dps/device/ownership.h"
 #include "dps/manage/admin.h"
-#include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "tests/lab/inside.h"
+#include "tests/support/vendor_token.h"
 #include "tests/vectors/activation_blob.h"
 #include "tpm/command.h"
 #include <string.h>
@@ -17,16 +17,6 @@ static const uint8_t seed[32] = "what the device's random is from";
 static int read_ek(struct lab_world *w)
 {
     return dps_device_read_ek(&w->device, &w->config, seed);
-}
-
-static void write_vendor_token(struct bytes_writer *w, const struct dps_policy *policy, uint64_t expiry)
-{
-    uint8_t text[128], signature[32];
-    struct bytes_writer to_sign = bytes_writer_over(text, sizeof text);
-    dps_sas_write_string_to_sign(&to_sign, bytes_of_text(LAB_HOST), expiry);
-    const struct bytes signed_text = bytes_written(&to_sign);
-    crypto_hmac_sha256(bytes_of(policy->primary_key, policy->primary_key_len), &signed_text, 1, signature);
-    dps_sas_write_token(w, bytes_of_text(LAB_HOST), signature, expiry, bytes_of_text(policy->name));
 }
 
 static int enroll(struct lab_world *w)
@@ -41,7 +31,7 @@ static int enroll(struct lab_world *w)
     dps_write_text(&b, w->config.srk == DPS_SRK_HARDENED ? "\",\"srk\":\"hardened\"}}}" : "\"}}}");
     dps_write_text(&r, "PUT /enrollments/" LAB_ID "?api-version=2021-10-01 HTTP/1.1\r\nHost: " LAB_HOST
                        "\r\nAuthorization: ");
-    write_vendor_token(&r, &w->service_config.policies[0], LAB_NOW + 3600);
+    vendor_token_write(&r, LAB_HOST, &w->service_config.policies[0], LAB_NOW + 3600);
     dps_write_text(&r, "\r\nContent-Type: application/json\r\nContent-Length: ");
     dps_write_decimal(&r, b.len);
     dps_write_text(&r, "\r\n\r\n");

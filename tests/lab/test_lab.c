@@ -128,6 +128,7 @@ static int test_scenes(void)
         CHECK_EQUAL(r != NULL ? r->code : 0, scenes[i].code);
         CHECK_EQUAL(lab_world.interposer.keys, scenes[i].keys);
         CHECK_EQUAL(lab_world.secret_count, scenes[i].secrets);
+        CHECK(lab_world.hidden_count < LAB_HIDDEN && lab_world.hidden_used < LAB_HIDDEN_BYTES - 1024);
     }
     return 0;
 }
@@ -297,6 +298,35 @@ static int test_things(void)
 
 /* ---- Whatever is changed ----------------------------------------------------------------------------------------- */
 
+/* What the sessions hide, in clear; empty if nothing of the message is. */
+static struct bytes clear_in(unsigned message)
+{
+    for (size_t i = 0; i < lab_world.hidden_count; i++) {
+        if (lab_world.hidden[i].message == message && strcmp(lab_world.hidden[i].name, "clear") == 0) {
+            return lab_world.hidden[i].bytes;
+        }
+    }
+    return bytes_of(NULL, 0);
+}
+
+/* The inner key leaves the TPM hidden, and comes back hidden otherwise. */
+static int test_hidden(void)
+{
+    CHECK_EQUAL(play("listens-sessions", 10), 0);
+    const unsigned from = find_message(7, PORT_TRACE_TPM_RESPONSE, TPM2_CC_ACTIVATE_CREDENTIAL);
+    const unsigned to = find_message(7, PORT_TRACE_TPM_COMMAND, TPM2_CC_IMPORT);
+    const struct bytes key = clear_in(from);
+    CHECK_EQUAL(key.len, 16);
+    CHECK(bytes_equal_public(key, clear_in(to)));
+    CHECK(memmem(lab_message_bytes(from).p, lab_message_bytes(from).len, key.p, key.len) == NULL);
+    CHECK(memmem(lab_message_bytes(to).p, lab_message_bytes(to).len, key.p, key.len) == NULL);
+    CHECK(memmem(lab_text(), lab_message(to), "\"clear\"", 7) != NULL);
+    CHECK(lab_world.hidden_count > 100);
+    CHECK_EQUAL(play("ordinary", 10), 0);
+    CHECK_EQUAL(lab_world.hidden_count, 0);
+    return 0;
+}
+
 /* One byte of each message: the story ends, and it can be told. */
 static int test_everything(void)
 {
@@ -350,6 +380,7 @@ int main(int argc, char **argv)
         {"a token with a wrong signature", test_token},
         {"changes, and the way back", test_changes},
         {"keys, records and clocks", test_things},
+        {"what sessions hide can be read with their keys", test_hidden},
         {"a wrong byte in any message: the story ends", test_everything},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);

@@ -20,7 +20,7 @@ $(WALK)/run: $(WALK_OBJ) $(PORT_LIBS)
 
 $(WALK)/run.jsonl: $(WALK)/run
 	$(SAY) RUN $@
-	$(Q)$< >$@.new && mv $@.new $@
+	$(Q)$< $(WALK)/run.pcapng >$@.new && mv $@.new $@
 
 # Those that the model finds, for the last chapter.
 $(WALK)/attacks.txt: $(wildcard tests/model/*.py) tests/model/dps.maude

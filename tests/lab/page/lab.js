@@ -54,6 +54,8 @@ const lab = {
       } else if (line.kind === "bits") {
         const field = views.at(-1).fields.find((f) => f.offset === line.offset && f.name === line.name);
         if (field) field.bits = line.bits;
+      } else if (line.kind === "secrets") {
+        views[0].secrets = line.values;
       } else {
         Object.assign(views.at(-1), line, { bytes: fromHex(line.hex) });
       }

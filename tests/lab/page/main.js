@@ -21,10 +21,15 @@ const change = (where, bytes, before, what) => {
   by("verdict").scrollIntoView({ block: "nearest" });
 };
 
-const chooseScene = (number) => {
-  by("scene-text").textContent = lab.scenes[number].text;
-  chosen = 1;
-  act(() => lab.reset(number));
+/* From its beginning, or until a stage has been done. */
+const chooseScene = (number, stage = 0) => {
+  const { name, text } = lab.scenes[number];
+  by("scene-text").replaceChildren(text, " ", explained(facts.chapters[name]));
+  chosen = Math.max(stage, 1);
+  act(() => {
+    lab.reset(number);
+    if (stage > 0) lab.run(stage);
+  });
 };
 
 const begin = () => {
@@ -54,13 +59,17 @@ const begin = () => {
       map.run();
     }
   });
-  /* "#rogue" is that scene. */
+  /* "#rogue" is that scene, "#rogue-6" that scene until its stage 6. */
   const follow = () => {
-    by("scene").value = Math.max(0, lab.scenes.findIndex((scene) => `#${scene.name}` === location.hash));
-    chooseScene(Number(by("scene").value));
+    const [, name, stage] = location.hash.match(/^#([a-z-]*[a-z])(?:-(\d+))?$/) || [];
+    const number = lab.scenes.findIndex((scene) => scene.name === name);
+    if (number < 0 && location.hash) return; /* a place on this page, as the skip link's */
+    by("scene").value = Math.max(0, number);
+    chooseScene(Math.max(0, number), Math.min(Number(stage || 0), 11));
   };
   addEventListener("hashchange", follow);
-  follow();
+  chooseScene(0);
+  if (location.hash) follow();
 };
 
 lab.start(by("module").textContent.trim()).then(begin, (error) => {

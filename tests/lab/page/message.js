@@ -174,6 +174,19 @@ const viewElement = (where, view, head, done) => {
     box, place, fold);
 };
 
+/* What a session of the device hides in this message, and the keys from which that follows. */
+const hiddenElement = (values) => {
+  if (values.length === 0) return null;
+  const rows = values.map((v) => make("tr", {}, make("th", { scope: "row" }, v.name),
+    make("td", {}, make("code", {}, v.hex || "empty")), make("td", {}, v.meaning)));
+  const clear = values.filter((v) => v.name === "clear").map((v) => v.hex);
+  return make("details.fold", {}, make("summary", {}, clear.length > 0 ? "What the session hides, and with which keys"
+    : "How the session's HMAC comes about"),
+  ...clear.map((hex) => make("p", {}, "In clear: ", make("code", {}, hex))),
+  make("table.plain", {}, make("thead", {}, make("tr", {}, ...["Value", "Bytes", "What it is"]
+    .map((title) => make("th", { scope: "col" }, title)))), make("tbody", {}, ...rows)));
+};
+
 /* A message of the story with all that is in it. done is called with a change. */
 const messageElements = (number, done) => {
   const head = lab.state.messages[number];
@@ -185,6 +198,8 @@ const messageElements = (number, done) => {
     const title = make("h4", {}, `${whole ? head.name.split("?")[0] : titles[view.kind]} `,
       make("span.dir", {}, whole ? `${titles[view.kind]} ${directions[view.kind]}, ` : "", `${view.bytes.length} bytes`),
       outcome, who);
-    return viewElement({ message: number, view: view.view, stage: head.stage, fixed: head.attacker }, view, title, done);
+    const element = viewElement({ message: number, view: view.view, stage: head.stage, fixed: head.attacker }, view, title, done);
+    element.append(...[hiddenElement(view.secrets || [])].filter(Boolean));
+    return element;
   });
 };

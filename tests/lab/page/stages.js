@@ -118,7 +118,7 @@ const drawVerdict = () => {
 const drawStage = () => {
   const [, title, text] = stages[chosen - 1];
   by("stage-title").textContent = `${chosen < 11 ? `${chosen} ` : ""}${title}`;
-  by("stage-text").textContent = text;
+  by("stage-text").replaceChildren(text, " ", ...(chosen < 11 ? [explained(`step-${chosen}`)] : []));
   const numbers = lab.state.messages.map((m, i) => [m, i]).filter(([m]) => m.stage === chosen).map(([, i]) => i);
   const parts = [];
   for (const number of numbers) {

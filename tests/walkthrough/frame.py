@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""What all pages have in common: head, style, the way to the other pages."""
+import pathlib
+
+from links import SITE, home
+
+HERE = pathlib.Path(__file__).parent
+# The pages of the site, in the order in which one reads them; the first three also stand alone.
+SISTERS = [("walkthrough.html", "Walk-through"), ("walkthrough-short.html", "In one page"), ("lab.html", "Lab"),
+           ("notes.html", "Notes"), ("porting.html", "Porting"), ("operations.html", "Operations"),
+           ("requirements.html", "Requirements"), ("coverage.html", "Coverage"), ("sizes.html", "Sizes"),
+           ("bench.html", "Figures")]
+
+TEMPLATE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>tpm-dps: {title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the text</a>
+<header class="top">
+{sisters}
+<h1>{title}</h1>
+<p class="subtitle">{subtitle}</p>
+</header>
+<div class="frame{sided}">
+{contents}<main id="main" tabindex="-1">
+{main}
+</main>
+</div>
+<footer><p>{foot}</p></footer>
+{script}</body>
+</html>
+"""
+
+
+def body_of(path):
+    """A style or a script without its first comment."""
+    return path.read_text(encoding="utf-8").split("*/\n", 1)[1]
+
+
+def sisters(here, up=""):
+    """Links to the other pages, from the page of this name. up: "../" for each folder above it."""
+    links = "".join(f'<a href="{up}{name}"{" aria-current=page" if name == here else ""}>{title}</a>'
+                    for name, title in (SISTERS if SITE else SISTERS[:3]))
+    return f'<nav class="kicker" aria-label="Pages"><a href="{up}{home()}">tpm-dps</a>{links}</nav>'
+
+
+def page(here, title, subtitle, main, foot, contents="", script="", up=""):
+    """contents: a list of what is on the page, in HTML."""
+    nav = (f'<nav class="contents" aria-label="On this page"><details open class="toc"><summary>On this page</summary>'
+           f"{contents}</details></nav>\n") if contents else ""
+    return TEMPLATE.format(
+        title=title, subtitle=subtitle, main=main, foot=foot, contents=nav, sided=" sided" if contents else "",
+        sisters=sisters(here, up),
+        style=body_of(HERE / "style.css"), script=f"<script>\n{script}</script>\n" if script else "")

@@ -32,6 +32,8 @@ walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl tshark pyth
 # The lab: WebAssembly, with BearSSL from Debian's source; and its page in a browser.
 lab='clang lld llvm xz-utils python3'
 lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"
+# The site: documents are Markdown.
+site='python3 python3-markdown-it'
 # Databases to stop, cut off and fill, and proxies in front of the service.
 # Devices of these tests, which have no TPM; and a clock that can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography
@@ -63,6 +65,7 @@ for what in "$@"; do
     walkthrough) wanted="$wanted $walkthrough" ;;
     lab) wanted="$wanted $lab" ;;
     lab_browser) wanted="$wanted $lab_browser" ;;
+    site) wanted="$wanted $site" ;;
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     install) wanted="$wanted $install" ;;

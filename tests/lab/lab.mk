@@ -49,9 +49,9 @@ lab:
 	@DEPS=$(DEPS) tests/setup.sh lab
 	@$(MAKE) --no-print-directory $(BUILD)/lab.html
 
-$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h
+$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h $(BUILD)/repository
 	$(SAY) PAGE $@
-	$(Q)python3 tests/lab/lab_page.py $< $@
+	$(Q)REPOSITORY='$(REPOSITORY)' python3 tests/lab/lab_page.py $< $@
 
 #: make check-lab        each scene, exercise and layer of the lab; its page in a browser (chromium, npm)
 CHECK_MORE += check-lab

@@ -19,15 +19,14 @@ TEMPLATE = """<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <title>tpm-dps: {title}</title>
 <link rel="icon" href="data:,">
-<style>
-{style}</style>
+{style}
 </head>
 <body>
 <a class="skip" href="#main">Skip to the text</a>
 <header class="top">
 {sisters}
 <h1>{title}</h1>
-<p class="subtitle">{subtitle}</p>
+{subtitle}
 </header>
 <div class="frame{sided}">
 {contents}<main id="main" tabindex="-1">
@@ -45,6 +44,10 @@ def body_of(path):
     return path.read_text(encoding="utf-8").split("*/\n", 1)[1]
 
 
+def style_sheet():
+    return body_of(HERE / "style.css")
+
+
 def sisters(here, up=""):
     """Links to the other pages, from the page of this name. up: "../" for each folder above it."""
     links = "".join(f'<a href="{up}{name}"{" aria-current=page" if name == here else ""}>{title}</a>'
@@ -52,11 +55,13 @@ def sisters(here, up=""):
     return f'<nav class="kicker" aria-label="Pages"><a href="{up}{home()}">tpm-dps</a>{links}</nav>'
 
 
-def page(here, title, subtitle, main, foot, contents="", script="", up=""):
-    """contents: a list of what is on the page, in HTML."""
+def page(here, title, subtitle, main, foot, contents="", script="", up="", alone=True):
+    """contents: a list of what is on the page, in HTML. alone: the page needs no other file."""
+    style = f"<style>\n{style_sheet()}</style>" if alone else f'<link rel="stylesheet" href="{up}style.css">'
+    under = f'<p class="subtitle">{subtitle}</p>' if subtitle else ""
     nav = (f'<nav class="contents" aria-label="On this page"><details open class="toc"><summary>On this page</summary>'
            f"{contents}</details></nav>\n") if contents else ""
     return TEMPLATE.format(
-        title=title, subtitle=subtitle, main=main, foot=foot, contents=nav, sided=" sided" if contents else "",
+        title=title, subtitle=under, main=main, foot=foot, contents=nav, sided=" sided" if contents else "",
         sisters=sisters(here, up),
-        style=body_of(HERE / "style.css"), script=f"<script>\n{script}</script>\n" if script else "")
+        style=style, script=f"<script>\n{script}</script>\n" if script else "")

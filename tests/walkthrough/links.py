@@ -7,7 +7,7 @@ Environment: REPOSITORY   an address under which a web view has the files, as ht
 import functools
 import os
 
-from sources import lines
+from sources import ROOT, lines
 
 REPOSITORY = os.environ.get("REPOSITORY", "").rstrip("/")
 SITE = os.environ.get("SITE") == "yes"
@@ -24,7 +24,8 @@ def home():
 def address(path, line=None):
     if SITE and path in PAGES:
         return PAGES[path]
-    file = f"{REPOSITORY}/{path}" if REPOSITORY else f"source/{path}.html" if SITE else f"../{path}"
+    inside = f"source/{path}/index.html" if (ROOT / path).is_dir() else f"source/{path}.html"
+    file = f"{REPOSITORY}/{path}" if REPOSITORY else inside if SITE else f"../{path}"
     return file + (f"#L{line}" if line else "")
 
 

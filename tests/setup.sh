@@ -30,7 +30,7 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
 page='python3 maude'
 walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl tshark python3 ${peers#swtpm openssl perl}"
 # The lab: WebAssembly, with BearSSL from Debian's source; and its page in a browser.
-lab='clang lld llvm xz-utils python3'
+lab='clang lld llvm xz-utils python3 python3-markdown-it'
 lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"
 # The site: documents are Markdown.
 site='python3 python3-markdown-it'

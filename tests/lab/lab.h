@@ -21,8 +21,8 @@ void lab_run(unsigned stage);
 /* One message. Returns: false if there is none left. */
 bool lab_step(void);
 
-/* Change a byte; the lab goes back to the beginning of that stage, and later changes are forgotten. Returns: false if
- * there is no such byte.
+/* Change a byte; the lab goes back to the beginning of that stage, and later changes are forgotten. More bytes of the
+ * same can be changed before it goes on. Returns: false if there is no such byte, or no room for another change.
  *   lab_change_message  view 0: the message itself; others: what is inside it, decoded, as lab_message shows it
  *   lab_change_thing    what somebody has, at the beginning of a stage that was reached */
 bool lab_change_message(unsigned message, unsigned view, unsigned offset, unsigned value);

@@ -49,9 +49,10 @@ lab:
 	@DEPS=$(DEPS) tests/setup.sh lab
 	@$(MAKE) --no-print-directory $(BUILD)/lab.html
 
-$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h $(BUILD)/repository
+$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h spec-notes.md \
+                     tests/site/documents.py $(BUILD)/repository
 	$(SAY) PAGE $@
-	$(Q)REPOSITORY='$(REPOSITORY)' python3 tests/lab/lab_page.py $< $@
+	$(Q)REPOSITORY='$(REPOSITORY)' /usr/bin/python3 tests/lab/lab_page.py $< $@
 
 #: make check-lab        each scene, exercise and layer of the lab; its page in a browser (chromium, npm)
 CHECK_MORE += check-lab

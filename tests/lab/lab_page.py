@@ -12,7 +12,8 @@ import sys
 sys.dont_write_bytecode = True  # this is a source tree
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "tests/walkthrough"))
+sys.path[:0] = [str(ROOT / "tests/walkthrough"), str(ROOT / "tests/site")]
+import documents
 import transcript
 from chapters import COMMANDS
 from frame import body_of, sisters
@@ -72,13 +73,19 @@ def facts():
             **{name: sorted(values) for name, values in lists.items()}}
 
 
+def words():
+    """The section of spec-notes.md that explains them."""
+    text = (ROOT / "spec-notes.md").read_text(encoding="utf-8").split("\n## The words\n", 1)[1].split("\n## ", 1)[0]
+    return documents.html_of(documents.parse(text, "", "")[0])
+
+
 def build(wasm):
     legend = "".join(f'<li><span class="b k-{kind}"><i data-n="{n}">00</i> 0{n}</span> {text}</li>'
                      for n, (kind, text) in enumerate(transcript.KINDS.items(), 1))
     parts = {"style": body_of(ROOT / "tests/walkthrough/style.css") + body_of(HERE / "page/lab.css"),
              "script": "".join(body_of(HERE / "page" / name) for name in SCRIPTS),
              "facts": json.dumps(facts()).replace("<", "\\u003c"), "legend": legend,
-             "sisters": sisters("lab.html"), "module": base64.b64encode(wasm).decode()}
+             "sisters": sisters("lab.html"), "words": words(), "module": base64.b64encode(wasm).decode()}
     page = (HERE / "page/lab.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m.group(1)], page)
 

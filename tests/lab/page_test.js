@@ -74,18 +74,18 @@ const SCENES = {
   "A key that says it cannot leave": /Stage 7: the TPM refuses.*SRK's Name/,
   "One command too many": /carried 2 keys out/,
   "One command too many, in vain": /refused the interposer 2 times/,
-  "A token used twice": /Stage 11: the service refuses/,
-  "Cleared between challenge and answer": /belongs to hub-a.example/,
-  Resale: /Stage 11: the TPM refuses.*keeps outside/,
+  "A token used twice": /Afterwards: the service refuses/,
+  "Cleared between challenge and answer": /belongs to hub-a.example.*On the way there was a refusal/,
+  Resale: /Afterwards: the TPM refuses.*keeps outside/,
   "An interposer who listens": /learned 4 secrets/,
   "He listens, to sessions": /belongs to hub-a.example.*Nobody refused/,
   "An interposer who acts": /carried 2 keys out/,
   "He acts, against sessions": /refused the interposer 4 times/,
   "He shows an EK of his own": /Stage 5: the service refuses/,
-  "A rogue service": /belongs to hub-x.example.*Stage 11: the service refuses/,
+  "A rogue service": /belongs to hub-x.example.*Afterwards: the service refuses/,
   "A slow clock": /Stage 9: the service refuses/,
   "No clock, and a wrong Date": /Stage 8: the device refuses/,
-  "A restored back-up": /Stage 11: the service refuses/,
+  "A restored back-up": /Afterwards: the service refuses/,
 };
 
 const cases = {
@@ -167,6 +167,28 @@ const cases = {
     must(/Nobody refused/.test(await summary(page)), await summary(page));
     await edit(page, 8, "http-request", "Host", "zz");
     must(/not 19 bytes/.test(await page.$eval(".editor .says", (s) => s.textContent)), "too short, and not refused");
+    await page.close();
+  },
+
+  async "what a visitor pastes: a whole key at once, too little, other letters, quotation marks"() {
+    const page = await open();
+    await press(page, "all");
+    await edit(page, 6, "activation-blob", "secret.secret", "5a ".repeat(256));
+    must(/Stage 7: the TPM refuses.*OAEP/.test(await summary(page)), await summary(page));
+    must(/secret, bytes 56–311\.$/.test(await page.$eval("#changes", (c) => c.textContent)), await page.$eval("#changes",
+      (c) => c.textContent));
+    await press(page, "undo");
+    must(/Nobody refused/.test(await summary(page)), "one undo takes back one edit");
+    must(await page.$eval("#undo", (b) => b.disabled), "nothing is left to undo");
+    for (const [text, wanted] of [["zz", /These are 10 bytes, and not 19/], ["dps.example日", /These are not 19 bytes/],
+      ['dps."xample', /not 19 bytes.*quotation mark/], ["dps.example", /Nothing is changed/]]) {
+      await edit(page, 8, "http-request", "Host", ["dps.example", text]);
+      const says = await page.$eval(".editor .says", (s) => s.textContent);
+      must(wanted.test(says), `${text}: ${says}`);
+    }
+    await edit(page, 4, "public", "unique.buffer");
+    await stage(page, 9);
+    must(/ended at stage 5/.test(await page.$eval("#messages", (m) => m.textContent)), "stage 9 of a story that has ended");
     await page.close();
   },
 

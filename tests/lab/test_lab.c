@@ -298,6 +298,27 @@ static int test_things(void)
 
 /* ---- Whatever is changed ----------------------------------------------------------------------------------------- */
 
+/* Many bytes of a message can be changed before the story goes on; of no other one, since it is not there. */
+static int test_at_once(void)
+{
+    CHECK_EQUAL(play("ordinary", 6), 0);
+    const unsigned answer = (unsigned)lab_world.message_count - 1;
+    for (unsigned at = 56; at < 312; at++) {
+        CHECK(lab_change_message(answer, 4, at, 0x5A));
+    }
+    CHECK(!lab_change_message(answer, 4, 5000, 0));
+    CHECK_EQUAL(lab_change_count(), 256);
+    lab_run(7);
+    CHECK_EQUAL(lab_layer(fatal()->command_code, fatal()->code), "the EK's OAEP padding");
+    CHECK(memmem(lab_text(), lab_message(answer), "5a5a5a5a5a5a5a5a", 16) != NULL);
+    while (lab_undo()) {
+    }
+    CHECK(!lab_change_message(answer, 4, 56, 0x5A)); /* it is not there yet */
+    lab_run(11);
+    CHECK(fatal() == NULL);
+    return 0;
+}
+
 /* What the sessions hide, in clear; empty if nothing of the message is. */
 static struct bytes clear_in(unsigned message)
 {
@@ -380,6 +401,7 @@ int main(int argc, char **argv)
         {"a token with a wrong signature", test_token},
         {"changes, and the way back", test_changes},
         {"keys, records and clocks", test_things},
+        {"many bytes at once", test_at_once},
         {"what sessions hide can be read with their keys", test_hidden},
         {"a wrong byte in any message: the story ends", test_everything},
     };

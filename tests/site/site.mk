@@ -24,7 +24,7 @@ site-pages:
 	@mkdir -p $(SITE_OUT)
 	$(SAY) SITE $(SITE_OUT)
 	$(Q)$(site_env) python3 tests/walkthrough/walkthrough.py $(WALK)/run.jsonl $(WALK)/attacks.txt $(SITE_OUT)/walkthrough.html
-	$(Q)$(site_env) python3 tests/lab/lab_page.py $(LAB)/lab.wasm $(SITE_OUT)/lab.html
+	$(Q)$(site_env) /usr/bin/python3 tests/lab/lab_page.py $(LAB)/lab.wasm $(SITE_OUT)/lab.html
 	$(Q)$(site_env) /usr/bin/python3 tests/site/make_site.py $(BUILD)
 
 #: make check-site       its links, anchors and looks (chromium, npm)

@@ -16,7 +16,9 @@ const act = (what) => {
 };
 
 const change = (where, bytes, before, what) => {
-  act(() => lab.change(where, bytes, before, what));
+  let whole = false;
+  act(() => { whole = lab.change(where, bytes, before, what); });
+  if (!whole) by("changes").append(" Not all of these bytes can be changed.");
   by("verdict").focus();
   by("verdict").scrollIntoView({ block: "nearest" });
 };

@@ -104,9 +104,11 @@ const editor = (where, view, field, done) => {
       return null;
     }
   };
+  const wrong = (bytes) => (bytes ? `These are ${bytes.length} bytes, and not` : "These are not");
   const set = (bytes) => {
     if (!bytes || bytes.length !== before.length) {
-      says.textContent = `These are not ${before.length} bytes${text ? "" : " in hex"}.`;
+      const how = text ? `. A quotation mark is written \\", a backslash \\\\, the end of a line \\r\\n` : " in hex";
+      says.textContent = `${wrong(bytes)} ${before.length} bytes${how}.`;
     } else if (toHex(bytes) === toHex(before)) {
       says.textContent = "Nothing is changed.";
     } else {

@@ -10,8 +10,9 @@ const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 const url = require("url");
-const { LONG, accessible, fits, must, none, open: openPage, quiet, run, same } = require("../site/browser.js");
+const { LONG, accessible, complaints, fits, must, none, open: openPage, quiet, run, same } = require("../site/browser.js");
 
+const MONKEY = Number(process.env.MONKEY || 400); // how many things are done in an odd order
 const BUILD = path.resolve(process.env.BUILD || "build");
 const PAGE = url.pathToFileURL(path.join(BUILD, "lab.html")).href;
 
@@ -215,6 +216,70 @@ const cases = {
     same(await page.evaluate(() => document.activeElement.id), "verdict", "the focus after a change");
     await page.close();
   },
+};
+
+// ---- What nobody would do ----
+
+// Numbers that are the same with the same seed.
+const dice = (seed) => {
+  let state = seed;
+  return (n) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+};
+
+// One thing that can be done on the page, chosen by the dice. Returns its name.
+const anything = (page, dice) => page.evaluate((a, b, c) => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const one = (list) => (list.length > 0 ? list[b % list.length] : null);
+  const acts = [
+    () => one(all("#row button"))?.click(),
+    () => one(all("#all, #next, #one, #undo, #again"))?.click(),
+    () => one(all("#messages [role=button]"))?.click(),
+    () => one(all("#things button"))?.click(),
+    () => one(all("#messages summary"))?.click(),
+    () => one(all(".editor button[type=button]"))?.click(),
+    () => {
+      const form = one(all(".editor"));
+      if (!form) return;
+      const input = form.querySelector("input");
+      const old = input.value;
+      const values = ["", "0", "ff ".repeat(64), `${old}0`, old.slice(0, -2), "\\", "\"}", "日本", "-1", "99999999999999",
+        old.replace(/[0-9a-f]/, (digit) => ((parseInt(digit, 16) + 1) % 16).toString(16)), old.split("").reverse().join("")];
+      input.value = values[c % values.length];
+      form.requestSubmit();
+    },
+    () => {
+      if (c % 4 > 0) return;
+      const list = document.getElementById("scene");
+      list.selectedIndex = b % list.options.length;
+      list.dispatchEvent(new Event("change"));
+    },
+    () => { if (c % 4 === 0) location.hash = ["", "main", "rogue", "replay-11", "x-99", "%", "ordinary-0"][b % 7]; },
+  ];
+  acts[a % acts.length]();
+  return a % acts.length;
+}, dice(9), dice(100000), dice(100000));
+
+cases["whatever is clicked and entered in whatever order: no error, and a new beginning is like the first"] = async () => {
+  const seed = Number(process.env.SEED || Date.now() % 100000);
+  console.log(`# SEED=${seed}`);
+  const page = await open();
+  const roll = dice(seed);
+  for (let i = 0; i < MONKEY; i++) {
+    await anything(page, roll);
+    const told = await page.evaluate(() => ({ summary: document.getElementById("summary").textContent,
+      stages: document.querySelectorAll("#row li").length, undo: !document.getElementById("undo").disabled,
+      changed: document.getElementById("changes").textContent.startsWith("Changed") }));
+    must(told.summary !== "" && !/undefined|NaN|null/.test(told.summary) && told.stages === 11, JSON.stringify(told));
+    same(told.undo, told.changed, `step ${i}: the button to undo, and what is changed`);
+    none(complaints, `step ${i}`);
+  }
+  await scene(page, "As it should be");
+  await press(page, "all");
+  must(/Nobody refused/.test(await summary(page)), await summary(page));
+  await page.close();
 };
 
 cases["the module sends, in each scene, the bytes that the native program sends"] = async () => {

@@ -84,4 +84,4 @@ async function run(cases) {
   process.exit(failed > 0 ? 1 : 0);
 }
 
-module.exports = { LONG, accessible, fits, must, none, open, quiet, run, same };
+module.exports = { LONG, accessible, complaints, fits, must, none, open, quiet, run, same };

@@ -15,10 +15,11 @@ FOOT = "Made by <code>make site</code> from this file."
 
 
 def files():
-    """Those of the project: what git has, or, in an archive of make dist, all that is there."""
+    """Those of the project: what git says, or, in an archive of make dist, all that is there."""
     if (links.ROOT / ".git").exists():
-        named = subprocess.run(["git", "ls-files", "-z"], cwd=links.ROOT, capture_output=True, check=True, text=True)
-        return [name for name in named.stdout.split("\0") if name and (links.ROOT / name).is_file()]
+        named = subprocess.run(["git", "ls-files", "-z"], cwd=links.ROOT, capture_output=True, check=False, text=True)
+        if named.returncode == 0:
+            return [name for name in named.stdout.split("\0") if name and (links.ROOT / name).is_file()]
     found = []
     for folder, folders, names in os.walk(links.ROOT):
         folders[:] = [name for name in folders if name not in ("build", "__pycache__")]

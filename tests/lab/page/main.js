@@ -65,7 +65,11 @@ const begin = () => {
   const follow = () => {
     const [, name, stage] = location.hash.match(/^#([a-z-]*[a-z])(?:-(\d+))?$/) || [];
     const number = lab.scenes.findIndex((scene) => scene.name === name);
-    if (number < 0 && location.hash) return; /* a place on this page, as the skip link's */
+    if (number < 0 && location.hash) { /* a place on this page */
+      const place = by(location.hash.slice(1));
+      if (place && place.tagName === "DETAILS") place.open = true;
+      return;
+    }
     by("scene").value = Math.max(0, number);
     chooseScene(Math.max(0, number), Math.min(Number(stage || 0), 11));
   };

@@ -362,6 +362,16 @@ cases["no width makes the page scroll sideways"] = async () => {
     await page.$eval("#messages [role=button]", (b) => b.click());
     await fits(page, `stage ${number}`);
   }
+  await scene(page, "He listens, to sessions");
+  await stage(page, 7);
+  await page.$$eval("#messages details", (all) => all.forEach((d) => { d.open = true; }));
+  const clear = await page.$$eval("#messages .session", (lists) => lists.map((list) => [...list.children]
+    .find((row) => row.querySelector("b").textContent === "clear")?.querySelector("dd").textContent).filter(Boolean));
+  const keys = clear.filter((hex) => hex.length === 32); // the inner key leaves the TPM, and comes back
+  must(keys.length === 2 && keys[0] === keys[1], JSON.stringify(clear));
+  await fits(page, "what sessions hide");
+  await page.setViewport({ width: 390, height: 844 });
+  await accessible(page);
   await page.close();
 };
 

@@ -80,6 +80,7 @@ def main():
     index(out)
     for name, path in DOCUMENTS.items():
         title, contents, html = documents.document(path)
+        title = "README" if path == "README.md" else title  # the index has its title
         put(out, name, title, "", html, f"<code>{path}</code>", contents)
     sizes(out)
     for name, title, read in (("coverage", "Coverage", figures.coverage), ("bench", "Figures", figures.bench)):

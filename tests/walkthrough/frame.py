@@ -17,7 +17,7 @@ TEMPLATE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>tpm-dps: {title}</title>
+<title>{head}</title>
 <link rel="icon" href="data:,">
 {style}
 </head>
@@ -62,6 +62,6 @@ def page(here, title, subtitle, main, foot, contents="", script="", up="", alone
     nav = (f'<nav class="contents" aria-label="On this page"><details open class="toc"><summary>On this page</summary>'
            f"{contents}</details></nav>\n") if contents else ""
     return TEMPLATE.format(
-        title=title, subtitle=under, main=main, foot=foot, contents=nav, sided=" sided" if contents else "",
+        title=title, head="tpm-dps" if title == "tpm-dps" else f"tpm-dps: {title}", subtitle=under, main=main, foot=foot, contents=nav, sided=" sided" if contents else "",
         sisters=sisters(here, up),
         style=style, script=f"<script>\n{script}</script>\n" if script else "")

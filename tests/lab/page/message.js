@@ -179,14 +179,12 @@ const viewElement = (where, view, head, done) => {
 /* What a session of the device hides in this message, and the keys from which that follows. */
 const hiddenElement = (values) => {
   if (values.length === 0) return null;
-  const rows = values.map((v) => make("tr", {}, make("th", { scope: "row" }, v.name),
-    make("td", {}, make("code", {}, v.hex || "empty")), make("td", {}, v.meaning)));
-  const clear = values.filter((v) => v.name === "clear").map((v) => v.hex);
-  return make("details.fold", {}, make("summary", {}, clear.length > 0 ? "What the session hides, and with which keys"
-    : "How the session's HMAC comes about"),
-  ...clear.map((hex) => make("p", {}, "In clear: ", make("code", {}, hex))),
-  make("table.plain", {}, make("thead", {}, make("tr", {}, ...["Value", "Bytes", "What it is"]
-    .map((title) => make("th", { scope: "col" }, title)))), make("tbody", {}, ...rows)));
+  const rows = values.map((v) => make("div", {}, make("dt", {}, make("b", {}, v.name), ` ${v.meaning}`),
+    make("dd", {}, make("code", {}, v.hex || "empty"))));
+  const hides = values.some((v) => v.name === "clear");
+  return make("details.fold", {},
+    make("summary", {}, hides ? "What the session hides, and with which keys" : "How the session's HMAC comes about"),
+    make("dl.session", {}, ...rows));
 };
 
 /* A message of the story with all that is in it. done is called with a change. */

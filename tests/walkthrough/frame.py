@@ -38,6 +38,10 @@ TEMPLATE = """<!DOCTYPE html>
 </html>
 """
 
+CONTENTS = """<nav class="contents" aria-label="On this page"><details open class="toc"><summary>On this page</summary>
+{}</details></nav>
+"""
+
 
 def body_of(path):
     """A style or a script without its first comment."""
@@ -57,11 +61,10 @@ def sisters(here, up=""):
 
 def page(here, title, subtitle, main, foot, contents="", script="", up="", alone=True):
     """contents: a list of what is on the page, in HTML. alone: the page needs no other file."""
-    style = f"<style>\n{style_sheet()}</style>" if alone else f'<link rel="stylesheet" href="{up}style.css">'
-    under = f'<p class="subtitle">{subtitle}</p>' if subtitle else ""
-    nav = (f'<nav class="contents" aria-label="On this page"><details open class="toc"><summary>On this page</summary>'
-           f"{contents}</details></nav>\n") if contents else ""
-    return TEMPLATE.format(
-        title=title, head="tpm-dps" if title == "tpm-dps" else f"tpm-dps: {title}", subtitle=under, main=main, foot=foot, contents=nav, sided=" sided" if contents else "",
-        sisters=sisters(here, up),
-        style=style, script=f"<script>\n{script}</script>\n" if script else "")
+    parts = {
+        "title": title, "head": "tpm-dps" if title == "tpm-dps" else f"tpm-dps: {title}", "main": main, "foot": foot,
+        "subtitle": f'<p class="subtitle">{subtitle}</p>' if subtitle else "", "sisters": sisters(here, up),
+        "contents": CONTENTS.format(contents) if contents else "", "sided": " sided" if contents else "",
+        "script": f"<script>\n{script}</script>\n" if script else "",
+        "style": f"<style>\n{style_sheet()}</style>" if alone else f'<link rel="stylesheet" href="{up}style.css">'}
+    return TEMPLATE.format(**parts)

@@ -271,7 +271,7 @@ cases["whatever is clicked and entered in whatever order: no error, and a new be
     await anything(page, roll);
     const told = await page.evaluate(() => ({ summary: document.getElementById("summary").textContent,
       stages: document.querySelectorAll("#row li").length, undo: !document.getElementById("undo").disabled,
-      changed: document.getElementById("changes").textContent.startsWith("Changed") }));
+      changed: document.getElementById("changes").textContent.startsWith("You have changed:") }));
     must(told.summary !== "" && !/undefined|NaN|null/.test(told.summary) && told.stages === 11, JSON.stringify(told));
     same(told.undo, told.changed, `step ${i}: the button to undo, and what is changed`);
     none(complaints, `step ${i}`);

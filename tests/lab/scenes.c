@@ -292,18 +292,20 @@ const struct lab_scene lab_scene_list[] = {
      "the service looks at them.",
      ordinary, password, NULL, software_srk},
     {"lying-srk", "A key that says it cannot leave",
-     "The same, but the key's attributes now claim that it is fixed to a TPM. The service cannot see the "
-     "difference.",
+     "Malware on the device puts a key of its own in the SRK's place, and the key's attributes claim that it "
+     "is fixed to a TPM. The service cannot see that they lie.",
      "The service believes the attributes. But no TPM has loaded that key: the credential was made for its "
      "Name, and the HMAC does not fit the SRK that is loaded.",
      ordinary, password, NULL, lying_srk},
     {"rewrap", "One command too many",
-     "Software beside the TPM sends TPM2_Rewrap. The SRK is the standard one.",
+     "TPM2_Rewrap takes the outer wrap off a key, to put another one on. Software beside the device's sends "
+     "it. The SRK is the standard one, which all software may use.",
      "Whoever may use the SRK may take the outer wrap off, and the inner key crosses the bus in clear. So "
      "with the standard SRK, software beside the TPM carries the keys away, and nobody notices.",
      ordinary, rewrap, NULL, NULL},
     {"rewrap-hardened", "One command too many, in vain",
-     "The same, but the SRK is good for TPM2_Import and TPM2_Load only.",
+     "Software beside the device's sends TPM2_Rewrap, which takes the outer wrap off a key. But the SRK is "
+     "the hardened one: good for TPM2_Import and TPM2_Load only.",
      "The policy of the hardened SRK allows TPM2_Import and TPM2_Load alone. He still has the inner keys, "
      "which open nothing under the outer wrap.",
      ordinary, rewrap_hardened, NULL, NULL},
@@ -324,23 +326,27 @@ const struct lab_scene lab_scene_list[] = {
      "He has both passwords and both inner keys. An inner key opens one wrap of two, so he has neither the "
      "nonce nor the hub's key.",
      ordinary, listens, NULL, NULL},
-    {"listens-sessions", "He listens, to sessions", "The same probe. The device uses salted sessions.",
+    {"listens-sessions", "He listens, to sessions",
+     "Somebody has a probe on the wires to the TPM. The device uses salted sessions, which hide what it "
+     "says.",
      "Passwords and inner keys cross the wires encrypted, under a salt that only the TPM can read. He has "
      "learned nothing.",
      ordinary, listens_in_sessions, NULL, NULL},
     {"acts", "An interposer who acts",
-     "He sends commands of his own, and wants the imported keys. The hierarchies have passwords; there are "
-     "no sessions.",
+     "Somebody on the wires to the TPM sends commands of his own, and wants the imported keys. The "
+     "hierarchies have passwords; there are no sessions.",
      "He sends the device's own ActivateCredential with the device's own policy session, passes the answer "
      "on, and then sends TPM2_Rewrap. He needs none of the passwords.",
      ordinary, acts_in_clear, NULL, NULL},
-    {"acts-sessions", "He acts, against sessions", "The same, and the device uses salted sessions.",
+    {"acts-sessions", "He acts, against sessions",
+     "Somebody on the wires to the TPM sends commands of his own, and wants the imported keys. The "
+     "hierarchies have passwords, and the device uses salted sessions.",
      "The policy session wants an HMAC that he cannot make, and a session of his own wants a password. "
      "TPM2_Rewrap takes the outer wrap off, but the inner key is not his.",
      ordinary, acts_in_sessions, NULL, NULL},
     {"own-ek", "He shows an EK of his own",
-     "To read the salts of the sessions, he puts his own public key in the EK's place, after it was "
-     "enrolled.",
+     "To read the salts of the sessions, somebody on the wires puts his own public key in the EK's place, "
+     "after the right one was enrolled.",
      "To the service he is another chip. A device that has kept its EK's Name notices it even before the "
      "service.",
      ordinary, in_sessions, own_ek, NULL},

@@ -123,7 +123,7 @@ const drawVerdict = () => {
   by("summary").className = lab.verdict() ? "bad" : lab.state.over ? "good" : "";
   by("lesson").textContent = lab.state.over && lab.changes.length === 0 ? lab.scenes[lab.state.scene].lesson : "";
   by("refusals").replaceChildren(...worthTelling().map(refusalElement));
-  by("changes").textContent = lab.changes.length === 0 ? "Nothing is changed." : `Changed: ${changesText()}.`;
+  by("changes").textContent = lab.changes.length === 0 ? "You have changed nothing." : `You have changed: ${changesText()}.`;
   by("undo").disabled = lab.changes.length === 0;
   const secrets = lab.state.secrets.map((one) => make("li", {}, make("b", {}, one.name), ` (${one.how}): `,
     make("code", {}, secretText(one.hex))));

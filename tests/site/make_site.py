@@ -21,7 +21,7 @@ VERSION = (links.ROOT / "VERSION").read_text(encoding="utf-8").strip()
 SAYS = {
     "walkthrough.html": "a whole run, in which every byte is named and explained, and what goes wrong",
     "walkthrough-short.html": "the same in ten minutes: ten steps, and the one number that carries the proof",
-    "lab.html": "device, TPM, service and hub in your browser: change a byte, and see who notices",
+    "lab.html": "device, TPM, service and hub in your browser: change a byte, and see who notices (needs scripts)",
     "notes.html": "the words, the decisions with their reasons, what an attacker can and cannot do",
     "porting.html": "to a board, an operating system, a TPM, a database: what to supply, and in which order",
     "operations.html": "for those who run the service",

@@ -4,6 +4,7 @@
 Usage: tests/site/make_site.py BUILD     writes BUILD/site; REPOSITORY and SITE as in tests/walkthrough/links.py
 """
 import pathlib
+import re
 import shutil
 import sys
 
@@ -31,6 +32,9 @@ SAYS = {
     "bench.html": "what a registration costs, measured",
 }
 DOCUMENTS = {file: path for path, file in links.PAGES.items() if file != "walkthrough.html"}
+
+# The id of a requirement can be linked to: requirements.html#TPM-S07-101.
+REQUIREMENT = r"<td>((?:TPM|SVC|DEV)-S\d\d-\d{3})</td>"
 
 
 def put(out, name, title, subtitle, main, made_from, contents=""):
@@ -81,6 +85,7 @@ def main():
     for name, path in DOCUMENTS.items():
         title, contents, html = documents.document(path)
         title = "README" if path == "README.md" else title  # the index has its title
+        html = re.sub(REQUIREMENT, r'<td class="id" id="\1">\1</td>', html)
         put(out, name, title, "", html, f"<code>{path}</code>", contents)
     sizes(out)
     for name, title, read in (("coverage", "Coverage", figures.coverage), ("bench", "Figures", figures.bench)):

@@ -122,6 +122,14 @@ def test_figures():
     differ("sizes.html", [(n, v) for n, v in sizes if f">{v}</td>" not in PAGES["sizes.html"]])
 
 
+def test_requirements():
+    """each requirement has an anchor"""
+    text = (ROOT / "tests/conformance/REQUIREMENTS.md").read_text(encoding="utf-8")
+    wanted = set(re.findall(r"^\| ((?:TPM|SVC|DEV)-S\d\d-\d{3}) \|", text, re.M))
+    assert len(wanted) > 200, len(wanted)
+    differ("no anchor", sorted(wanted - set(ids_of(PAGES["requirements.html"]))))
+
+
 def test_repository():
     """with REPOSITORY links to files lead to that web view, to files that exist, and the site has no copies of them;
     and figures that were recorded are shown"""

@@ -10,8 +10,8 @@ def must(holds, what):
 
 def box(name, title, text, *specs):
     where = " ".join(f'<span class="spec">{spec}</span>' for spec in specs)
-    return ("html", f'<aside class="odd" id="odd-{name}" aria-labelledby="odd-{name}-h"><p class="who">Why is it so '
-            f'odd?</p><h3 id="odd-{name}-h">{title}</h3><p>{text}</p><p class="by">{where}</p></aside>')
+    return ("html", f'<section class="odd" id="odd-{name}" aria-labelledby="odd-{name}-h"><p class="who">Why is it so '
+            f'odd?</p><h3 id="odd-{name}-h">{title}</h3><p>{text}</p><p class="by">{where}</p></section>')
 
 
 def exponent(run):

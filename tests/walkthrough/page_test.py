@@ -171,7 +171,7 @@ def test_downloads():
 
 def test_odd_boxes():
     """what looks odd is explained, with the section that says so"""
-    boxes = dict(re.findall(r'<aside class="odd" id="odd-([\w-]+)"(.*?)</aside>', TEXT))
+    boxes = dict(re.findall(r'<section class="odd" id="odd-([\w-]+)"(.*?)</section>', TEXT))
     assert set(boxes) == {"exponent", "unique", "labels", "two-keys"}, sorted(boxes)
     for name, box in boxes.items():
         assert re.search(r'<span class="spec">(P[12] r1\.59 [\d.B]+|TCG [^<]+)</span>', box), name

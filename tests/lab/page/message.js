@@ -97,7 +97,8 @@ const editor = (where, view, field, done) => {
     spellcheck: "false", autocomplete: "off", "aria-describedby": `${id}-says` });
   const says = make("span.says", { id: `${id}-says`, role: "status" }, `${before.length} bytes. ${field.meaning || ""}`);
   const read = () => {
-    if (!text) return /^([0-9a-f]{2}\s*)*$/i.test(input.value) ? fromHex(input.value.replace(/\s/g, "")) : null;
+    const digits = input.value.replace(/\s/g, "");
+    if (!text) return /^[0-9a-f]*$/i.test(digits) && digits.length % 2 === 0 ? fromHex(digits) : null;
     try {
       return fromText(JSON.parse(`"${input.value}"`));
     } catch {

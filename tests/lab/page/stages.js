@@ -97,6 +97,7 @@ const summary = () => {
     return `${verdict.stage === 11 ? `${arrived()} ` : ""}${when(verdict.stage)}: the ${verdict.who} refuses.${layer}`;
   }
   if (!s.over) return s.stage === 0 ? "Nothing has happened yet." : `Stage ${s.stage}. Nobody has refused so far.`;
+  if (!s.outcomes.at(-1)?.ok) return "This story is longer than the lab's memory. Begin again.";
   if (s.stolen.keys > 0) return `${arrived()} Nobody refuses, and the interposer has carried ${s.stolen.keys} keys out of the TPM.`;
   if (s.stolen.refused > 0) return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.`;
   if (s.secrets.length > 0) return `${arrived()} Nobody refuses; somebody has learned ${s.secrets.length} secrets.`;

@@ -3,11 +3,13 @@
 import json
 from html import escape
 
+from links import file_link
+
 
 def table(caption, headings, rows):
-    """The first column names a row."""
+    """The first column names a row. Cells are HTML."""
     head = "".join(f'<th scope="col">{escape(heading)}</th>' if heading else "<td></td>" for heading in headings)
-    body = "".join(f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells)
+    body = "".join(f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells)
                    + "</tr>" for name, *cells in rows)
     return (f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}"><table class="numbers">'
             f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
@@ -33,7 +35,7 @@ def coverage(build):
     totals = table("Branches", ("Files", "Taken", ""), [(name, *share(*counts))
                                                         for name, counts in found["branches"].items()])
     files = table("Each file", ("File", "Lines", "", "Branches", ""), [
-        (path, *share(*counts[:2]), *share(*counts[2:])) for path, counts in found["files"].items()])
+        (file_link(path), *share(*counts[:2]), *share(*counts[2:])) for path, counts in found["files"].items()])
     return said, f"<p>Measured on {found['date']}.</p>{totals}{files}"
 
 
@@ -49,7 +51,7 @@ def bench(build):
     date, parts = first[2:].split(": ", 1)
     figures = [line.split(" ", 2) for line in lines if not line.startswith("#")]
     remarks = "".join(f"<li>{escape(line[2:])}</li>" for line in lines if line.startswith("#"))
-    rows = [(name, value, escape(unit)) for name, value, unit in figures]
+    rows = [(escape(name), value, escape(unit)) for name, value, unit in figures]
     return said, (f"<p>Measured on {escape(date)}; parts: {escape(parts)}.</p>"
                   + table("Figures", ("Name", "Value", "Unit"), rows)
                   + (f"<h2>Remarks of that run</h2><ul>{remarks}</ul>" if remarks else ""))

@@ -16,7 +16,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "walkthrough"))
 from frame import SISTERS  # noqa: E402
 
-COVERAGE = {"date": "2026-01-02", "files": {"tpm/x.c": [1, 2, 7, 9]}, "branches": {"tpm/": [7, 9]}}
+COVERAGE = {"date": "2026-01-02", "files": {"tpm/rc.c": [1, 2, 7, 9]}, "branches": {"tpm/": [7, 9]}}
 BENCH = "# 2026-01-03: micro\nblob 123 us of CPU\n# a remark\n"
 VIEW = "https://view.example/owner/tpm-dps/blob/main"
 

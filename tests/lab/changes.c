@@ -67,6 +67,17 @@ static void go_back(unsigned stage)
     begin_stage(&lab_world);
 }
 
+struct lab_world *lab_at(unsigned stage)
+{
+    static struct lab_world then;
+    if (stage == 0 || stage > lab_world.stage) {
+        return NULL;
+    }
+    then = saved[stage];
+    begin_stage(&then);
+    return &then;
+}
+
 static bool add(const struct change *c)
 {
     size_t kept = 0;
@@ -121,8 +132,9 @@ bool lab_change_thing(unsigned thing, unsigned stage, unsigned offset, unsigned 
 {
     size_t len = 0;
     at_hand.len = 0;
-    if (thing >= lab_thing_count || stage == 0 || stage > lab_world.stage ||
-        lab_thing_list[thing].find(&saved[stage], &len) == NULL || offset >= len) {
+    struct lab_world *then = lab_at(stage);
+    if (then == NULL || thing >= lab_thing_count || lab_thing_list[thing].find(then, &len) == NULL ||
+        offset >= len) {
         return false;
     }
     const struct change c = {.thing = true,

@@ -176,6 +176,9 @@ bool lab_play(unsigned last);
 unsigned lab_next_stage(struct lab_world *w);
 /* changes.c: a stage begins, with what was changed in it. */
 void lab_reach(struct lab_world *w, unsigned stage);
+/* The world at the beginning of a stage that was reached, with what was changed in it; null if it was not. Valid until
+ * the next call. */
+struct lab_world *lab_at(unsigned stage);
 void lab_changes_to(struct lab_message_head *m, unsigned number, uint8_t *bytes);
 size_t lab_change_count(void);
 void lab_changes_forget(void);

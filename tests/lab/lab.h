@@ -46,8 +46,10 @@ size_t lab_message(unsigned message);
  *             text; TPM: command, name, about, layer; service and hub: status, errorCode, detail
  *   outcomes  array: what each part of the story came to: stage, what, ok
  *   secrets   array: what somebody has learned who should not: name, hex, how
- *   stolen    what an interposer who acts has got: innerKeys, keys, refused (numbers)
- *   things    array: name, text, kind, hex */
+ *   stolen    what an interposer who acts has got: innerKeys, keys, refused (numbers) */
 size_t lab_state(void);
+/* What TPM, device and service have at the beginning of a stage that was reached:
+ * [{"name":N,"text":X,"kind":K,"hex":H}...]; hex is empty if there is none yet. */
+size_t lab_things(unsigned stage);
 
 #endif

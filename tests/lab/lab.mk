@@ -20,7 +20,7 @@ LAB_SRC = $(LAB_OWN) $(LAB_INTERPOSER) $(LAB_TPM) \
           crypto/crypto_bearssl.c crypto/kdf.c \
           $(wildcard $(addsuffix /*.c,crypto/bytes tpm tpm/tools dps/protocol dps/device dps/service dps/manage))
 LAB_OBJ = $(LAB_SRC:%.c=$(LAB)/obj/%.o)
-LAB_EXPORTS = reset run step change_message change_thing undo text scenes message state
+LAB_EXPORTS = reset run step change_message change_thing undo text scenes message state things
 
 $(LAB)/obj/%.o: %.c $(BEARSSL_INC)/bearssl.h
 	@mkdir -p $(@D)

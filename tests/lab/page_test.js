@@ -193,6 +193,32 @@ const cases = {
     await page.close();
   },
 
+  async "each thing is shown as it is at the beginning of the chosen stage, and can be changed there"() {
+    const page = await open();
+    const names = () => page.$$eval("#things li > b", (all) => all.map((b) => b.textContent));
+    await press(page, "all");
+    must((await names()).includes("The device's record"), "no record at stage 10");
+    let count = 0;
+    for (const number of [2, 4, 8, 10]) {
+      await press(page, "again");
+      await press(page, "all");
+      await stage(page, number);
+      const here = await names();
+      same(here.includes("The device's record"), number === 10, `the record at stage ${number}`);
+      for (const name of here) {
+        await press(page, "again");
+        await press(page, "all");
+        await thing(page, number, name, /clock/.test(name) ? "1800000001" : null);
+        const says = await page.$eval("#changes", (c) => c.textContent);
+        must(says.startsWith(`You have changed: stage ${number}, ${name}, byte`), `${name}, stage ${number}: ${says}`);
+        must(!/Not all/.test(says), says);
+        count++;
+      }
+    }
+    must(count > 25, `${count} things`);
+    await page.close();
+  },
+
   async "the keyboard goes everywhere"() {
     const page = await open();
     await page.keyboard.press("Tab");

@@ -180,10 +180,15 @@ size_t lab_scenes(void)
     return end();
 }
 
-static void write_things(struct lab_world *w)
+size_t lab_things(unsigned stage)
 {
     static const char *const kinds[] = {"bytes", "words", "clock"};
-    (void)fputs(",\"things\":[", out);
+    struct lab_world *w = lab_at(stage);
+    if (w == NULL) {
+        return 0;
+    }
+    out = fmemopen(text, sizeof text, "w");
+    (void)fputc('[', out);
     for (size_t i = 0; i < lab_thing_count; i++) {
         size_t len = 0;
         const uint8_t *bytes = lab_thing_list[i].find(w, &len);
@@ -198,6 +203,7 @@ static void write_things(struct lab_world *w)
         (void)fputc('}', out);
     }
     (void)fputc(']', out);
+    return end();
 }
 
 /* ---- One message ------------------------------------------------------------------------------------------------- */
@@ -388,7 +394,7 @@ static void write_outcomes(const struct lab_world *w)
 
 size_t lab_state(void)
 {
-    struct lab_world *w = &lab_world;
+    const struct lab_world *w = &lab_world;
     out = fmemopen(text, sizeof text, "w");
     (void)fprintf(out, "{\"scene\":%u,\"stage\":%u,\"over\":%s,\"changes\":%u,", w->scene, w->stage,
                   truth(w->phase == LAB_OVER), (unsigned)lab_change_count());
@@ -398,7 +404,6 @@ size_t lab_state(void)
     write_messages(w);
     write_outcomes(w);
     write_secrets(w);
-    write_things(w);
     (void)fputs("}", out);
     return end();
 }

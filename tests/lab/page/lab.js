@@ -21,6 +21,12 @@ const lab = {
     return new TextDecoder().decode(new Uint8Array(lab.wasm.memory.buffer, lab.wasm.lab_text(), length));
   },
 
+  /* What somebody has at the beginning of a stage; nothing if it was not reached. */
+  things(stage) {
+    const length = lab.wasm.lab_things(stage);
+    return length > 0 ? JSON.parse(lab.text(length)) : [];
+  },
+
   look() {
     lab.state = JSON.parse(lab.text(lab.wasm.lab_state()));
     return lab.state;

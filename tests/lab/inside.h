@@ -42,6 +42,7 @@ struct lab_refusal {
     uint8_t who;      /* enum lab_who */
     uint8_t stage;
     bool attacker, fatal;
+    uint8_t reached; /* of the TPM: enum tiny_reached */
     uint32_t command_code,
         code; /* TPM: its code; service: enum dps_refusal; device: enum bytes_error, as positive */
     const char *what;

@@ -43,7 +43,8 @@ size_t lab_message(unsigned message);
  *   messages  array: kind, stage, step, what, name, len, attacker, changed
  *   refusals  array, in order: message, stage, who ("TPM", "service", "hub", "device"), attacker (was it his message?),
  *             fatal (did it end something?), code (TPM_RC, enum dps_refusal, enum bytes_error without sign), what,
- *             text; TPM: command, name, about, layer; service and hub: status, errorCode, detail
+ *             text; TPM: command, name, about, layer, reached (enum tiny_reached); service and hub: status, errorCode,
+ *             detail
  *   outcomes  array: what each part of the story came to: stage, what, ok
  *   secrets   array: what somebody has learned who should not: name, hex, how
  *   stolen    what an interposer who acts has got: innerKeys, keys, refused (numbers) */

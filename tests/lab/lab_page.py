@@ -18,7 +18,7 @@ import transcript
 from chapters import COMMANDS
 from frame import body_of, sisters
 from lab_links import CHAPTER_OF
-from links import function_address
+from links import function_address, line_of
 from sources import rows
 
 SCRIPTS = ["lab.js", "dom.js", "message.js", "things.js", "stages.js", "map.js", "exercises.js", "main.js"]
@@ -61,13 +61,20 @@ def commands():
     return found
 
 
+# Who answers a command before its own function does: enum tiny_reached of tests/tiny_tpm/tiny_tpm.h.
+REACHED = ["tests/tiny_tpm/execute.c:read_header", "tests/tiny_tpm/execute.c:read_handles",
+           "tests/tiny_tpm/sessions.c:tiny_sessions_begin"]
+
+
 def facts():
     lists = {"frame": transcript.FRAME_NAMES, "digest": transcript.DIGEST_TYPES, "cipher": transcript.CIPHER_NAMES,
              "secret": transcript.SECRET_NAMES}
     said = {"refusals": refusals(), "commands": commands(), "rows": rows()}
     named = {*said["commands"].values(), *(name for names in said["rows"].values() for name in names if name),
-             *(name for one in said["refusals"] for name in one["functions"])}
-    return {**said, "errors": errors(), "notes": COMMANDS, "chapters": CHAPTER_OF,
+             *(name for one in said["refusals"] for name in one["functions"]), *REACHED}
+    if named - set(line_of()):
+        raise SystemExit(f"lab: no such functions: {sorted(named - set(line_of()))}")
+    return {**said, "errors": errors(), "notes": COMMANDS, "chapters": CHAPTER_OF, "reached": REACHED,
             "links": {name: function_address(name) for name in sorted(named)},
             "httpMeanings": transcript.HTTP_MEANINGS, "tpmMeanings": transcript.TPM_MEANINGS,
             **{name: sorted(values) for name, values in lists.items()}}

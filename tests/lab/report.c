@@ -348,6 +348,7 @@ static void write_tpm_refusal(const struct lab_refusal *r)
     string("text", tpm2_rc_meaning(rc.code));
     (void)fputc(',', out);
     string("layer", lab_layer(r->command_code, r->code));
+    (void)fprintf(out, ",\"reached\":%u", r->reached);
     if (rc.kind >= TPM2_RC_KIND_HANDLE && rc.number > 0) {
         (void)fprintf(out, ",\"about\":\"%s %u\"", numbered[rc.kind], rc.number);
     }

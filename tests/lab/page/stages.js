@@ -59,7 +59,7 @@ const drawRow = () => {
 /* ---- Who noticed ---- */
 
 const functionOf = (r) => {
-  if (r.who === "TPM") return facts.commands[r.command] ? [facts.commands[r.command]] : [];
+  if (r.who === "TPM") return [facts.reached[r.reached] || facts.commands[r.command]];
   if (r.who === "device") return (facts.rows[r.what] || []).slice(1).filter(Boolean);
   return facts.refusals[r.code]?.functions || [];
 };
@@ -102,7 +102,7 @@ const summary = () => {
   if (s.stolen.refused > 0) return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.`;
   if (s.secrets.length > 0) return `${arrived()} Nobody refuses; somebody has learned ${s.secrets.length} secrets.`;
   const onTheWay = worthTelling().length;
-  if (onTheWay > 0) return `${arrived()} On the way there was a refusal, and the device has begun again.`;
+  if (onTheWay > 0) return `${arrived()} A refusal on the way did not stop the device.`;
   return `${arrived()} ${s.changes ? "Nobody noticed the change." : "Nobody refused."}`;
 };
 

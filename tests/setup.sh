@@ -28,10 +28,12 @@ cross='gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-powerpc-linux-gnu libc6-dev
        gcc-riscv64-unknown-elf gcc-arm-none-eabi swtpm xz-utils python3'
 # The walk-through; and the same in a browser, with what its shell lines call. Node.js and npm as above.
 page='python3 maude'
-walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl python3 ${peers#swtpm openssl perl}"
+walkthrough="maude chromium fonts-dejavu-core xxd tpm2-tools openssl tshark python3 ${peers#swtpm openssl perl}"
 # The lab: WebAssembly, with BearSSL from Debian's source; and its page in a browser.
-lab='clang lld llvm xz-utils python3'
+lab='clang lld llvm xz-utils python3 python3-markdown-it'
 lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"
+# The site: documents are Markdown.
+site='python3 python3-markdown-it'
 # Databases to stop, cut off and fill, and proxies in front of the service.
 # Devices of these tests, which have no TPM; and a clock that can step.
 faults='postgresql nginx-light haproxy procps swtpm python3 python3-tpm2-pytss python3-cryptography python3-paho-mqtt
@@ -63,6 +65,7 @@ for what in "$@"; do
     walkthrough) wanted="$wanted $walkthrough" ;;
     lab) wanted="$wanted $lab" ;;
     lab_browser) wanted="$wanted $lab_browser" ;;
+    site) wanted="$wanted $site" ;;
     cross) wanted="$wanted $cross" ;;
     faults) wanted="$wanted $faults" ;;
     install) wanted="$wanted $install" ;;

@@ -84,6 +84,8 @@ def main():
         except Failed as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
+    with open(os.path.join(build, "bench.txt"), "w", encoding="utf-8") as record:  # for make site
+        record.write("\n".join([f"# {time.strftime('%Y-%m-%d')}: {' '.join(given.parts or PARTS)}", *Bench.record, ""]))
     return 0
 
 

@@ -32,6 +32,7 @@ class Bench:
     full = False
     root = None
     cleanup = None
+    record = []      # all lines of this run
 
     @classmethod
     def directory(cls):
@@ -44,13 +45,18 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def put(text):
+    print(text, flush=True)
+    Bench.record.append(text)
+
+
 def figure(name, value, unit):
     text = f"{value:.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
-    print(name, text, unit, flush=True)
+    put(f"{name} {text} {unit}")
 
 
 def note(text):
-    print("#", text, flush=True)
+    put(f"# {text}")
 
 
 def target(name, value, unit, wanted, met):

@@ -14,6 +14,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, "tests/fuzz")
 import corpus  # noqa: E402
@@ -93,26 +94,40 @@ def percent(part, whole):
     return 100.0 if whole == 0 else 100.0 * part / whole
 
 
+def count_of(entry):
+    """Lines reached, lines, branches taken, branches."""
+    branches = branches_of(entry)
+    lines = entry["summary"]["lines"]
+    return [lines["covered"], lines["count"], sum(bool(count) for counts in branches.values() for count in counts),
+            2 * len(branches)]
+
+
+def show_missed(path, entry):
+    for (line, column, *_), counts in sorted(branches_of(entry).items()):
+        if not all(counts):
+            print(f"    {path}:{line}:{column}: never {'true' if counts[0] == 0 else 'false'}")
+
+
 def main():
     build = pathlib.Path(sys.argv[1])
     missed = sys.argv[3:] if sys.argv[2:3] == ["--missed"] else []
     programs, failed = run_all(build)
     files = {path: entry for path, entry in sorted(measure(build, programs).items()) if path.startswith(DIRECTORIES)}
+    counts = {path: count_of(entry) for path, entry in files.items()}
     totals = {name: [0, 0] for name in (*BRANCHES, *DIRECTORIES)}
     print(f"{'file':32} {'lines':>14} {'branches':>16}")
-    for path, entry in files.items():
-        lines = entry["summary"]["lines"]
-        branches = branches_of(entry)
-        taken = sum(bool(count) for counts in branches.values() for count in counts)
-        print(f"{path:32} {lines['covered']:5}/{lines['count']:<5}{percent(lines['covered'], lines['count']):5.1f}% "
-              f"{taken:5}/{2 * len(branches):<5}{percent(taken, 2 * len(branches)):5.1f}%")
+    for path, (reached, lines, taken, branches) in counts.items():
+        print(f"{path:32} {reached:5}/{lines:<5}{percent(reached, lines):5.1f}% "
+              f"{taken:5}/{branches:<5}{percent(taken, branches):5.1f}%")
         for name in totals:
             if path.startswith(name) if name in DIRECTORIES else BRANCHES[name][1](path):
                 totals[name][0] += taken
-                totals[name][1] += 2 * len(branches)
-        for (line, column, *_), counts in sorted(branches.items()) if path in missed else ():
-            if not all(counts):
-                print(f"    {path}:{line}:{column}: never {'true' if counts[0] == 0 else 'false'}")
+                totals[name][1] += branches
+        if path in missed:
+            show_missed(path, files[path])
+    # The same for make site.
+    record = {"date": time.strftime("%Y-%m-%d"), "files": counts, "branches": totals}
+    (build / "report.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for name, (taken, count) in totals.items():
         limit = BRANCHES[name][0] if name in BRANCHES else 0
         low = count == 0 or percent(taken, count) < limit

@@ -2,7 +2,7 @@
 /* What was changed, and how a story goes back to be told anew. */
 #include "tests/lab/inside.h"
 
-#define CHANGES 64
+#define CHANGES 2048
 
 static struct lab_world saved[LAB_STAGES + 1]; /* at the beginning of each stage that was reached */
 
@@ -12,6 +12,12 @@ static struct change {
     uint16_t number, offset;
 } changes[CHANGES];
 static size_t change_count;
+/* The view that was changed last, until the story goes on: its message is not there meanwhile. */
+static struct {
+    unsigned message, view;
+    uint8_t stage;
+    size_t len;
+} at_hand;
 
 void lab_changes_to(struct lab_message_head *m, unsigned number, uint8_t *bytes)
 {
@@ -47,6 +53,7 @@ static void begin_stage(struct lab_world *w)
 
 void lab_reach(struct lab_world *w, unsigned stage)
 {
+    at_hand.len = 0;
     while (w->stage < stage && w->stage < LAB_STAGES) {
         w->stage++;
         saved[w->stage] = *w;
@@ -58,6 +65,17 @@ static void go_back(unsigned stage)
 {
     lab_world = saved[stage];
     begin_stage(&lab_world);
+}
+
+struct lab_world *lab_at(unsigned stage)
+{
+    static struct lab_world then;
+    if (stage == 0 || stage > lab_world.stage) {
+        return NULL;
+    }
+    then = saved[stage];
+    begin_stage(&then);
+    return &then;
 }
 
 static bool add(const struct change *c)
@@ -81,17 +99,28 @@ static bool add(const struct change *c)
     return true;
 }
 
-bool lab_change_message(unsigned message, unsigned view, unsigned offset, unsigned value)
+static bool take_in_hand(unsigned message, unsigned view)
 {
     static uint8_t out[LAB_HTTP_MAX];
-    size_t len = 0;
-    if (message >= lab_world.message_count || lab_world.messages[message].attacker ||
-        lab_view((enum port_trace_kind)lab_world.messages[message].kind, lab_message_bytes(message), view,
-                 out, sizeof out, &len) < 0 ||
-        offset >= len) {
+    at_hand.len = 0;
+    at_hand.message = message;
+    at_hand.view = view;
+    at_hand.stage = message < lab_world.message_count ? lab_world.messages[message].stage : 0;
+    return message < lab_world.message_count && !lab_world.messages[message].attacker &&
+           lab_view((enum port_trace_kind)lab_world.messages[message].kind, lab_message_bytes(message), view,
+                    out, sizeof out, &at_hand.len) >= 0;
+}
+
+bool lab_change_message(unsigned message, unsigned view, unsigned offset, unsigned value)
+{
+    const bool more = at_hand.len > 0 && at_hand.message == message && at_hand.view == view;
+    if (!more && !take_in_hand(message, view)) {
         return false;
     }
-    const struct change c = {.stage = lab_world.messages[message].stage,
+    if (offset >= at_hand.len) {
+        return false;
+    }
+    const struct change c = {.stage = at_hand.stage,
                              .view = (uint8_t)view,
                              .value = (uint8_t)value,
                              .number = (uint16_t)message,
@@ -102,8 +131,10 @@ bool lab_change_message(unsigned message, unsigned view, unsigned offset, unsign
 bool lab_change_thing(unsigned thing, unsigned stage, unsigned offset, unsigned value)
 {
     size_t len = 0;
-    if (thing >= lab_thing_count || stage == 0 || stage > lab_world.stage ||
-        lab_thing_list[thing].find(&saved[stage], &len) == NULL || offset >= len) {
+    at_hand.len = 0;
+    struct lab_world *then = lab_at(stage);
+    if (then == NULL || thing >= lab_thing_count || lab_thing_list[thing].find(then, &len) == NULL ||
+        offset >= len) {
         return false;
     }
     const struct change c = {.thing = true,
@@ -116,6 +147,7 @@ bool lab_change_thing(unsigned thing, unsigned stage, unsigned offset, unsigned 
 
 bool lab_undo(void)
 {
+    at_hand.len = 0;
     if (change_count == 0) {
         return false;
     }
@@ -131,4 +163,5 @@ size_t lab_change_count(void)
 void lab_changes_forget(void)
 {
     change_count = 0;
+    at_hand.len = 0;
 }

@@ -23,6 +23,8 @@
 #define LAB_SECRETS 12
 #define LAB_OUTCOMES 12
 #define LAB_TEXT 160
+#define LAB_HIDDEN 640
+#define LAB_HIDDEN_BYTES 98304
 
 struct lab_message_head {
     uint8_t kind; /* enum port_trace_kind */
@@ -40,6 +42,7 @@ struct lab_refusal {
     uint8_t who;      /* enum lab_who */
     uint8_t stage;
     bool attacker, fatal;
+    uint8_t reached; /* of the TPM: enum tiny_reached */
     uint32_t command_code,
         code; /* TPM: its code; service: enum dps_refusal; device: enum bytes_error, as positive */
     const char *what;
@@ -56,6 +59,14 @@ struct lab_secret {
     const char *name, *how;
     uint8_t bytes[64];
     size_t len;
+};
+
+/* A value that a session hides, or from which its HMAC follows. */
+struct lab_hidden {
+    uint16_t message;
+    uint32_t session;
+    const char *name, *meaning;
+    struct bytes bytes;
 };
 
 struct lab_store {
@@ -109,6 +120,8 @@ struct lab_world {
     struct lab_refusal refusals[LAB_REFUSALS];
     struct lab_outcome outcomes[LAB_OUTCOMES];
     struct lab_secret secrets[LAB_SECRETS];
+    size_t hidden_count, hidden_used;
+    struct lab_hidden hidden[LAB_HIDDEN];
 };
 
 /* The one that is played, and nothing outside of it changes but the memory of messages. */
@@ -164,11 +177,17 @@ bool lab_play(unsigned last);
 unsigned lab_next_stage(struct lab_world *w);
 /* changes.c: a stage begins, with what was changed in it. */
 void lab_reach(struct lab_world *w, unsigned stage);
+/* The world at the beginning of a stage that was reached, with what was changed in it; null if it was not. Valid until
+ * the next call. */
+struct lab_world *lab_at(unsigned stage);
 void lab_changes_to(struct lab_message_head *m, unsigned number, uint8_t *bytes);
 size_t lab_change_count(void);
 void lab_changes_forget(void);
 /* Which layer of what the TPM was given has noticed? Null: none in particular. */
 const char *lab_layer(uint32_t command_code, uint32_t rc);
+/* hidden.c: what the sessions of the device's last message, of the TPM's answer to it, hide. */
+void lab_keep_hidden(struct lab_world *w, enum port_trace_kind kind, uint32_t command_code,
+                     struct bytes message);
 /* What a listener gets from one TPM message. */
 void lab_listen(struct lab_world *w, enum port_trace_kind kind, uint32_t command_code, struct bytes message);
 

@@ -14,13 +14,13 @@ LAB_OWN = $(filter-out tests/lab/test_%,$(wildcard tests/lab/*.c))
 LAB_INTERPOSER = $(filter-out %/interpose_name.c,$(wildcard tests/hostile/interpose*.c))
 LAB_TPM = $(filter-out %/server.c %/in_process.c $(wildcard tests/tiny_tpm/compare*.c),$(wildcard tests/tiny_tpm/*.c))
 LAB_SRC = $(LAB_OWN) $(LAB_INTERPOSER) $(LAB_TPM) \
-          tests/vectors/activation_blob.c tests/lab/libc/libc.c port/bare/libc/memory.c \
+          tests/support/vendor_token.c tests/vectors/activation_blob.c tests/lab/libc/libc.c port/bare/libc/memory.c \
           port/posix/store_memory.c port/posix/store_common.c \
           $(addprefix port/posix/explain/trace_,http.c message.c session.c secrets.c text.c values.c) \
           crypto/crypto_bearssl.c crypto/kdf.c \
           $(wildcard $(addsuffix /*.c,crypto/bytes tpm tpm/tools dps/protocol dps/device dps/service dps/manage))
 LAB_OBJ = $(LAB_SRC:%.c=$(LAB)/obj/%.o)
-LAB_EXPORTS = reset run step change_message change_thing undo text scenes message state
+LAB_EXPORTS = reset run step change_message change_thing undo text scenes message state things
 
 $(LAB)/obj/%.o: %.c $(BEARSSL_INC)/bearssl.h
 	@mkdir -p $(@D)
@@ -43,23 +43,24 @@ $(LAB)/test_lab: $(BUILD)/obj/tests/lab/test_lab.o $(LAB_NATIVE) $(TEST_OBJ) $(P
 
 #: make lab              build/lab.html: change a byte of the flow, and see who notices (clang, lld)
 LAB_PAGE = tests/lab/lab_page.py $(wildcard tests/lab/page/*) \
-           $(addprefix tests/walkthrough/,style.css transcript.py chapters.py sources.py)
+           $(addprefix tests/walkthrough/,style.css transcript.py chapters.py sources.py links.py frame.py lab_links.py odd.py)
 .PHONY: lab
 lab:
 	@DEPS=$(DEPS) tests/setup.sh lab
 	@$(MAKE) --no-print-directory $(BUILD)/lab.html
 
-$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h
+$(BUILD)/lab.html: $(LAB)/lab.wasm $(LAB_PAGE) dps/service/refusal.h crypto/bytes/error.h spec-notes.md \
+                     tests/site/documents.py $(BUILD)/repository
 	$(SAY) PAGE $@
-	$(Q)python3 tests/lab/lab_page.py $< $@
+	$(Q)REPOSITORY='$(REPOSITORY)' /usr/bin/python3 tests/lab/lab_page.py $< $@
 
 #: make check-lab        each scene, exercise and layer of the lab; its page in a browser (chromium, npm)
 CHECK_MORE += check-lab
-LAB_TESTS = $(LAB)/test_lab tests/lab/page_test.js
+LAB_TESTS = $(LAB)/test_lab tests/lab/kinds_test.py tests/lab/page_test.js
 .PHONY: check-lab
 check-lab:
 	@DEPS=$(DEPS) tests/setup.sh build lab lab_browser
-	@$(MAKE) --no-print-directory $(BUILD)/lab.html $(LAB)/test_lab $(WALK)/npm/installed
+	@$(MAKE) --no-print-directory $(BUILD)/lab.html $(LAB)/test_lab $(WALK)/run.jsonl $(WALK)/npm/installed
 	@BUILD=$(BUILD) NODE_PATH=$(abspath $(WALK))/npm/node_modules $(PROVE) --jobs 2 --exec tests/run.sh $(LAB_TESTS)
 
 -include $(shell find $(LAB)/obj -name '*.d' 2>/dev/null)

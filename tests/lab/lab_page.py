@@ -12,9 +12,13 @@ import sys
 sys.dont_write_bytecode = True  # this is a source tree
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "tests/walkthrough"))
+sys.path[:0] = [str(ROOT / "tests/walkthrough"), str(ROOT / "tests/site")]
+import documents
 import transcript
 from chapters import COMMANDS
+from frame import body_of, sisters
+from lab_links import CHAPTER_OF
+from links import function_address, line_of
 from sources import rows
 
 SCRIPTS = ["lab.js", "dom.js", "message.js", "things.js", "stages.js", "map.js", "exercises.js", "main.js"]
@@ -57,16 +61,29 @@ def commands():
     return found
 
 
+# Who answers a command before its own function does: enum tiny_reached of tests/tiny_tpm/tiny_tpm.h.
+REACHED = ["tests/tiny_tpm/execute.c:read_header", "tests/tiny_tpm/execute.c:read_handles",
+           "tests/tiny_tpm/sessions.c:tiny_sessions_begin"]
+
+
 def facts():
     lists = {"frame": transcript.FRAME_NAMES, "digest": transcript.DIGEST_TYPES, "cipher": transcript.CIPHER_NAMES,
              "secret": transcript.SECRET_NAMES}
-    return {"refusals": refusals(), "errors": errors(), "commands": commands(), "rows": rows(), "notes": COMMANDS,
+    said = {"refusals": refusals(), "commands": commands(), "rows": rows()}
+    named = {*said["commands"].values(), *(name for names in said["rows"].values() for name in names if name),
+             *(name for one in said["refusals"] for name in one["functions"]), *REACHED}
+    if named - set(line_of()):
+        raise SystemExit(f"lab: no such functions: {sorted(named - set(line_of()))}")
+    return {**said, "errors": errors(), "notes": COMMANDS, "chapters": CHAPTER_OF, "reached": REACHED,
+            "links": {name: function_address(name) for name in sorted(named)},
             "httpMeanings": transcript.HTTP_MEANINGS, "tpmMeanings": transcript.TPM_MEANINGS,
             **{name: sorted(values) for name, values in lists.items()}}
 
 
-def body_of(path):
-    return path.read_text(encoding="utf-8").split("*/\n", 1)[1]
+def words():
+    """The section of spec-notes.md that explains them."""
+    text = (ROOT / "spec-notes.md").read_text(encoding="utf-8").split("\n## The words\n", 1)[1].split("\n## ", 1)[0]
+    return documents.html_of(documents.parse(text, "", "")[0])
 
 
 def build(wasm):
@@ -75,7 +92,7 @@ def build(wasm):
     parts = {"style": body_of(ROOT / "tests/walkthrough/style.css") + body_of(HERE / "page/lab.css"),
              "script": "".join(body_of(HERE / "page" / name) for name in SCRIPTS),
              "facts": json.dumps(facts()).replace("<", "\\u003c"), "legend": legend,
-             "module": base64.b64encode(wasm).decode()}
+             "sisters": sisters("lab.html"), "words": words(), "module": base64.b64encode(wasm).decode()}
     page = (HERE / "page/lab.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m.group(1)], page)
 

@@ -87,7 +87,11 @@ static void pass(struct lab_world *w, enum port_trace_kind kind, bool attacker, 
         if (r != NULL) {
             r->command_code = code;
             r->attacker = attacker;
+            r->reached = w->tpm.reached;
         }
+    }
+    if (!attacker && !w->by_hand && (kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE)) {
+        lab_keep_hidden(w, kind, code, bytes_of(bytes, len));
     }
     if (w->listens && (kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE)) {
         lab_listen(w, kind, code, bytes_of(bytes, len));

@@ -180,10 +180,15 @@ size_t lab_scenes(void)
     return end();
 }
 
-static void write_things(struct lab_world *w)
+size_t lab_things(unsigned stage)
 {
     static const char *const kinds[] = {"bytes", "words", "clock"};
-    (void)fputs(",\"things\":[", out);
+    struct lab_world *w = lab_at(stage);
+    if (w == NULL) {
+        return 0;
+    }
+    out = fmemopen(text, sizeof text, "w");
+    (void)fputc('[', out);
     for (size_t i = 0; i < lab_thing_count; i++) {
         size_t len = 0;
         const uint8_t *bytes = lab_thing_list[i].find(w, &len);
@@ -198,6 +203,7 @@ static void write_things(struct lab_world *w)
         (void)fputc('}', out);
     }
     (void)fputc(']', out);
+    return end();
 }
 
 /* ---- One message ------------------------------------------------------------------------------------------------- */
@@ -251,6 +257,26 @@ static void read_command_before(unsigned message)
     }
 }
 
+static void write_hidden(unsigned message)
+{
+    const char *separator = "";
+    (void)fputs("{\"kind\":\"secrets\",\"values\":[", out);
+    for (size_t i = 0; i < lab_world.hidden_count; i++) {
+        const struct lab_hidden *h = &lab_world.hidden[i];
+        if (h->message == message) {
+            (void)fprintf(out, "%s{\"session\":%u,", separator, (unsigned)h->session);
+            string("name", h->name);
+            (void)fputc(',', out);
+            hex("hex", h->bytes);
+            (void)fputc(',', out);
+            string("meaning", h->meaning);
+            (void)fputc('}', out);
+            separator = ",";
+        }
+    }
+    (void)fputs("]}\n", out);
+}
+
 size_t lab_message(unsigned message)
 {
     static uint8_t bytes[LAB_HTTP_MAX];
@@ -270,6 +296,7 @@ size_t lab_message(unsigned message)
             write_view(m, view, subject, bytes_of(bytes, len));
         }
     }
+    write_hidden(message);
     return end();
 }
 
@@ -321,6 +348,7 @@ static void write_tpm_refusal(const struct lab_refusal *r)
     string("text", tpm2_rc_meaning(rc.code));
     (void)fputc(',', out);
     string("layer", lab_layer(r->command_code, r->code));
+    (void)fprintf(out, ",\"reached\":%u", r->reached);
     if (rc.kind >= TPM2_RC_KIND_HANDLE && rc.number > 0) {
         (void)fprintf(out, ",\"about\":\"%s %u\"", numbered[rc.kind], rc.number);
     }
@@ -367,7 +395,7 @@ static void write_outcomes(const struct lab_world *w)
 
 size_t lab_state(void)
 {
-    struct lab_world *w = &lab_world;
+    const struct lab_world *w = &lab_world;
     out = fmemopen(text, sizeof text, "w");
     (void)fprintf(out, "{\"scene\":%u,\"stage\":%u,\"over\":%s,\"changes\":%u,", w->scene, w->stage,
                   truth(w->phase == LAB_OVER), (unsigned)lab_change_count());
@@ -377,7 +405,6 @@ size_t lab_state(void)
     write_messages(w);
     write_outcomes(w);
     write_secrets(w);
-    write_things(w);
     (void)fputs("}", out);
     return end();
 }

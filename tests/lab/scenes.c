@@ -3,9 +3,9 @@
 #include "dps/device/device.h"
 #include "dps/device/ownership.h"
 #include "dps/manage/admin.h"
-#include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "tests/lab/inside.h"
+#include "tests/support/vendor_token.h"
 #include "tests/vectors/activation_blob.h"
 #include "tpm/command.h"
 #include <string.h>
@@ -17,16 +17,6 @@ static const uint8_t seed[32] = "what the device's random is from";
 static int read_ek(struct lab_world *w)
 {
     return dps_device_read_ek(&w->device, &w->config, seed);
-}
-
-static void write_vendor_token(struct bytes_writer *w, const struct dps_policy *policy, uint64_t expiry)
-{
-    uint8_t text[128], signature[32];
-    struct bytes_writer to_sign = bytes_writer_over(text, sizeof text);
-    dps_sas_write_string_to_sign(&to_sign, bytes_of_text(LAB_HOST), expiry);
-    const struct bytes signed_text = bytes_written(&to_sign);
-    crypto_hmac_sha256(bytes_of(policy->primary_key, policy->primary_key_len), &signed_text, 1, signature);
-    dps_sas_write_token(w, bytes_of_text(LAB_HOST), signature, expiry, bytes_of_text(policy->name));
 }
 
 static int enroll(struct lab_world *w)
@@ -41,7 +31,7 @@ static int enroll(struct lab_world *w)
     dps_write_text(&b, w->config.srk == DPS_SRK_HARDENED ? "\",\"srk\":\"hardened\"}}}" : "\"}}}");
     dps_write_text(&r, "PUT /enrollments/" LAB_ID "?api-version=2021-10-01 HTTP/1.1\r\nHost: " LAB_HOST
                        "\r\nAuthorization: ");
-    write_vendor_token(&r, &w->service_config.policies[0], LAB_NOW + 3600);
+    vendor_token_write(&r, LAB_HOST, &w->service_config.policies[0], LAB_NOW + 3600);
     dps_write_text(&r, "\r\nContent-Type: application/json\r\nContent-Length: ");
     dps_write_decimal(&r, b.len);
     dps_write_text(&r, "\r\n\r\n");
@@ -302,18 +292,20 @@ const struct lab_scene lab_scene_list[] = {
      "the service looks at them.",
      ordinary, password, NULL, software_srk},
     {"lying-srk", "A key that says it cannot leave",
-     "The same, but the key's attributes now claim that it is fixed to a TPM. The service cannot see the "
-     "difference.",
+     "Malware on the device puts a key of its own in the SRK's place, and the key's attributes claim that it "
+     "is fixed to a TPM. The service cannot see that they lie.",
      "The service believes the attributes. But no TPM has loaded that key: the credential was made for its "
      "Name, and the HMAC does not fit the SRK that is loaded.",
      ordinary, password, NULL, lying_srk},
     {"rewrap", "One command too many",
-     "Software beside the TPM sends TPM2_Rewrap. The SRK is the standard one.",
+     "TPM2_Rewrap takes the outer wrap off a key, to put another one on. Software beside the device's sends "
+     "it. The SRK is the standard one, which all software may use.",
      "Whoever may use the SRK may take the outer wrap off, and the inner key crosses the bus in clear. So "
      "with the standard SRK, software beside the TPM carries the keys away, and nobody notices.",
      ordinary, rewrap, NULL, NULL},
     {"rewrap-hardened", "One command too many, in vain",
-     "The same, but the SRK is good for TPM2_Import and TPM2_Load only.",
+     "Software beside the device's sends TPM2_Rewrap, which takes the outer wrap off a key. But the SRK is "
+     "the hardened one: good for TPM2_Import and TPM2_Load only.",
      "The policy of the hardened SRK allows TPM2_Import and TPM2_Load alone. He still has the inner keys, "
      "which open nothing under the outer wrap.",
      ordinary, rewrap_hardened, NULL, NULL},
@@ -334,23 +326,27 @@ const struct lab_scene lab_scene_list[] = {
      "He has both passwords and both inner keys. An inner key opens one wrap of two, so he has neither the "
      "nonce nor the hub's key.",
      ordinary, listens, NULL, NULL},
-    {"listens-sessions", "He listens, to sessions", "The same probe. The device uses salted sessions.",
+    {"listens-sessions", "He listens, to sessions",
+     "Somebody has a probe on the wires to the TPM. The device uses salted sessions, which hide what it "
+     "says.",
      "Passwords and inner keys cross the wires encrypted, under a salt that only the TPM can read. He has "
      "learned nothing.",
      ordinary, listens_in_sessions, NULL, NULL},
     {"acts", "An interposer who acts",
-     "He sends commands of his own, and wants the imported keys. The hierarchies have passwords; there are "
-     "no sessions.",
+     "Somebody on the wires to the TPM sends commands of his own, and wants the imported keys. The "
+     "hierarchies have passwords; there are no sessions.",
      "He sends the device's own ActivateCredential with the device's own policy session, passes the answer "
      "on, and then sends TPM2_Rewrap. He needs none of the passwords.",
      ordinary, acts_in_clear, NULL, NULL},
-    {"acts-sessions", "He acts, against sessions", "The same, and the device uses salted sessions.",
+    {"acts-sessions", "He acts, against sessions",
+     "Somebody on the wires to the TPM sends commands of his own, and wants the imported keys. The "
+     "hierarchies have passwords, and the device uses salted sessions.",
      "The policy session wants an HMAC that he cannot make, and a session of his own wants a password. "
      "TPM2_Rewrap takes the outer wrap off, but the inner key is not his.",
      ordinary, acts_in_sessions, NULL, NULL},
     {"own-ek", "He shows an EK of his own",
-     "To read the salts of the sessions, he puts his own public key in the EK's place, after it was "
-     "enrolled.",
+     "To read the salts of the sessions, somebody on the wires puts his own public key in the EK's place, "
+     "after the right one was enrolled.",
      "To the service he is another chip. A device that has kept its EK's Name notices it even before the "
      "service.",
      ordinary, in_sessions, own_ek, NULL},

@@ -95,10 +95,12 @@ static uint8_t *identity(struct lab_world *w, size_t *len)
 }
 
 const struct lab_thing lab_thing_list[] = {
-    {"The TPM's endorsement seed", "The EK is derived from it. Nothing changes it.", LAB_BYTES,
+    {"The TPM's endorsement seed",
+     "The EK is derived from it, until stage 3 keeps the EK itself. Nobody but you changes it.", LAB_BYTES,
      endorsement_seed},
-    {"The TPM's storage seed", "The SRK is derived from it. TPM2_Clear makes another one.", LAB_BYTES,
-     storage_seed},
+    {"The TPM's storage seed",
+     "The SRK is derived from it, until stage 3 keeps the SRK itself. TPM2_Clear makes another one.",
+     LAB_BYTES, storage_seed},
     {"The EK's private half", "As the TPM computes with it: p, q, dp, dq, 1/q mod p.", LAB_BYTES, ek},
     {"The SRK's private half", "Likewise.", LAB_BYTES, srk},
     {"The owner's password in the TPM", "The authValue of the owner hierarchy.", LAB_WORDS, owner_password},

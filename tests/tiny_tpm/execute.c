@@ -335,17 +335,21 @@ size_t tiny_tpm_execute(struct tiny_tpm *t, struct bytes command, uint8_t *respo
     bool sessions = false;
     memcpy(t->command, command.p, len);
     c.in = bytes_reader_over(bytes_of(t->command, len));
+    t->reached = TINY_AT_HEADER;
     uint32_t rc = read_header(&c, command.len, &sessions);
     if (rc == 0) {
+        t->reached = TINY_AT_HANDLES;
         rc = read_handles(&c);
     }
     if (rc == 0) {
+        t->reached = TINY_AT_SESSIONS;
         rc = tiny_sessions_begin(&c, sessions);
     }
     const bool returns_handle = rc == 0 && (c.command->attributes & MADE) != 0;
     const size_t begin = HEADER_SIZE + (returns_handle ? 4U : 0U) + (sessions ? 4U : 0U);
     c.out = bytes_writer_over(response + begin, TINY_BUFFER - begin);
     if (rc == 0) {
+        t->reached = TINY_AT_COMMAND;
         rc = c.command->run(&c);
     }
     const bool success = rc == 0;

@@ -80,8 +80,12 @@ enum {
 };
 
 /* It contains pointers into itself and must not be moved. */
+/* How far a command comes, in this order. */
+enum tiny_reached { TINY_AT_HEADER, TINY_AT_HANDLES, TINY_AT_SESSIONS, TINY_AT_COMMAND };
+
 struct tiny_tpm {
     bool started;
+    uint8_t reached; /* enum tiny_reached: who has answered the last command */
     struct crypto_drbg random;
     uint8_t seeds[TINY_HIERARCHIES][CRYPTO_SHA256_SIZE];        /* from which primary keys are derived */
     uint8_t proofs[TINY_HIERARCHIES][CRYPTO_SHA256_SIZE];       /* the keys of tickets */

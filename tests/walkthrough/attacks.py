@@ -6,6 +6,7 @@ import re
 import sys
 
 from chapters import Chapter, plain_table
+from links import file_link
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "model"))
 
@@ -104,7 +105,7 @@ def what_the_machine_found(run, path):
     return Chapter(
         "attacks", None, "What the machine found", "",
         "The chapters above show attacks that somebody thought of. A program can look for the others: "
-        '<a href="../tests/model/README.md">tests/model</a> holds the protocol as a set of rules, also for what each '
+        f'{file_link("tests/model/README.md", "tests/model")} holds the protocol as a set of rules, also for what each '
         "TPM command gives to whom, and Maude tries everything that an attacker can do with them. These are the "
         "attacks that it finds, step by step in the model's words. The last column says what prevents an attack, "
         "with the queries for which Maude then finds none.",

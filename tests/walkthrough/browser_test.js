@@ -8,43 +8,17 @@
 const fs = require("fs");
 const path = require("path");
 const url = require("url");
-const axe = require("axe-core");
-const puppeteer = require("puppeteer-core");
+const { accessible, fits, must, none, open: openPage, quiet, run } = require("../site/browser.js");
 
 const BUILD = path.resolve(process.env.BUILD || "build");
 const PAGE = url.pathToFileURL(path.join(BUILD, "walkthrough.html")).href;
+const SHORT = PAGE.replace(".html", "-short.html");
 const OUT = path.join(BUILD, "walkthrough");
-const BROWSER = process.env.CHROMIUM || "/usr/bin/chromium";
-const WIDTHS = [320, 390, 900, 1440];
 
 const sent = new Set(fs.readFileSync(path.join(OUT, "run.jsonl"), "utf8").trim().split("\n").map(JSON.parse)
   .filter((line) => line.hex && line.fields).map((line) => line.hex));
 
-let browser;
-const complaints = []; // of every page that any test opens
-const requests = [];
-
-const must = (condition, what) => {
-  if (!condition) throw new Error(what);
-};
-const none = (list, what) => {
-  must(list.length === 0, `${what}: ${list.slice(0, 4).map((one) => JSON.stringify(one)).join("; ")}`);
-};
-
-async function open({ width = 1440, theme = "light", scripts = true, hash = "" } = {}) {
-  const page = await browser.newPage();
-  page.on("console", (message) => {
-    if (["error", "warn"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => requests.push(request.url()));
-  await page.setJavaScriptEnabled(scripts);
-  await page.setViewport({ width, height: width < 800 ? 844 : 900 });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme },
-    { name: "prefers-reduced-motion", value: "reduce" }]);
-  await page.goto(PAGE + hash);
-  return page;
-}
+const open = ({ hash = "", ...rest } = {}) => openPage(PAGE + hash, rest);
 
 const cases = {
   async "every byte of every message is in exactly one leaf, as rendered"() {
@@ -70,14 +44,46 @@ const cases = {
     const dead = await page.$$eval("a[href^='#']", (all) => all.map((a) => a.getAttribute("href").slice(1))
       .filter((id) => !document.getElementById(id)));
     none(dead, "no such anchor");
+    await page.close();
+  },
+
+  async "a deep link lands at once, from outside and from within"() {
+    const visible = (page, name) => page.evaluate((id) => {
+      const box = document.getElementById(id).getBoundingClientRect();
+      return box.height > 0 && box.top >= 0 && box.top < innerHeight;
+    }, name);
+    const within = await open({ motion: "no-preference" });
     for (const anchor of ["nonce-6", "register-import-1-command-20", "value-rc-1df", "one-bit", "rewrap",
       "attack-nonce-standard-rewrap"]) {
-      await page.evaluate((name) => { location.hash = name; }, anchor);
-      await page.waitForFunction((name) => {
-        const box = document.getElementById(name).getBoundingClientRect();
-        return box.height > 0 && box.top >= 0 && box.top < innerHeight;
-      }, { timeout: 120000 }, anchor);
+      const page = await open({ motion: "no-preference", hash: `#${anchor}` });
+      must(await visible(page, anchor), `${anchor}: not there when the page has been loaded`);
+      await page.close();
+      await within.evaluate(async (name) => {
+        location.hash = name;
+        await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+      }, anchor);
+      must(await visible(within, anchor), `${anchor}: not there after a frame`);
     }
+    await within.close();
+  },
+
+  async "the short path: each link leads into the whole, and it is short"() {
+    const ids = new Set(await (async (page) => {
+      const all = await page.$$eval("[id]", (found) => found.map((e) => e.id));
+      await page.close();
+      return all;
+    })(await open()));
+    const page = await openPage(SHORT);
+    const links = await page.$$eval("main a", (all) => all.map((a) => a.getAttribute("href")));
+    must(links.length > 60, `${links.length} links`);
+    none(links.filter((href) => !href.startsWith("walkthrough.html#") || !ids.has(href.split("#")[1])), "leads nowhere");
+    const words = await page.$eval("main", (main) => main.innerText.split(/\s+/).length);
+    must(words < 1800, `${words} words`);
+    await fits(page, "the short path");
+    await page.setViewport({ width: 1440, height: 900 });
+    await accessible(page);
+    await page.screenshot({ path: path.join(OUT, "short-1440-light.png"), fullPage: true });
     await page.close();
   },
 
@@ -98,13 +104,7 @@ const cases = {
 
   async "no width makes the page scroll sideways, folded or open"() {
     const page = await open({ scripts: false });
-    for (const width of WIDTHS) {
-      await page.setViewport({ width, height: 800 });
-      const { wide, culprit } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth,
-        culprit: [...document.querySelectorAll("main *")]
-          .find((e) => e.getBoundingClientRect().right > innerWidth + 1)?.className }));
-      must(wide <= 0, `${wide} too wide at ${width}: ${culprit}`);
-    }
+    await fits(page, "folded or open");
     await page.close();
   },
 
@@ -154,19 +154,10 @@ const SAMPLE = ["#vendor-readpublic-1-command", "#vendor-createprimary-1-respons
   "#register-put-2-response", "#one-bit-import-1-command",
   "#value-nonce", "#value-rc-1df", "#rewrap-rewrap-1-response"];
 
-async function axeFinds(page, rules) {
-  await page.evaluate(axe.source);
-  const result = await page.evaluate((options) => window.axe.run(document, options),
-    { resultTypes: ["violations"], selectors: false, rules });
-  none(result.violations.map((v) => ({ rule: v.id, count: v.nodes.length, where: v.nodes[0].html.slice(0, 200),
-    why: v.nodes[0].failureSummary.slice(0, 200) })), "violations");
-  return result.passes.length;
-}
-
 cases["axe finds no violation: the whole page, all open, without contrast"] = async () => {
   const page = await open({ scripts: true });
   await page.$$eval("details", (all) => all.forEach((d) => { d.open = true; }));
-  must(await axeFinds(page, { "color-contrast": { enabled: false } }) > 10, "axe has looked at nothing");
+  await accessible(page, { "color-contrast": { enabled: false } });
   await page.close();
 };
 
@@ -181,7 +172,7 @@ for (const [theme, width] of [["light", 1440], ["dark", 390]]) {
         if (!document.getElementById(a.getAttribute("href").slice(1))) a.setAttribute("href", "#main");
       });
     }, SAMPLE);
-    must(await axeFinds(page, {}) > 10, "axe has looked at nothing");
+    await accessible(page);
     await page.close();
   };
 }
@@ -203,28 +194,6 @@ cases["screenshots"] = async () => {
   }
 };
 
-cases["nothing was complained of, and nothing but the page was asked for"] = async () => {
-  none(complaints, "console");
-  none(requests.filter((one) => one.split("#")[0] !== PAGE && !one.startsWith("data:")), "asked for");
-};
+cases["nothing was complained of, and nothing but the pages was asked for"] = async () => quiet([PAGE, SHORT]);
 
-(async () => {
-  const root = process.getuid() === 0; // Chromium's sandbox does not run as root
-  browser = await puppeteer.launch({ executablePath: BROWSER, args: root ? ["--no-sandbox"] : [] });
-  let failed = 0;
-  let number = 0;
-  console.log(`1..${Object.keys(cases).length}`);
-  for (const [name, run] of Object.entries(cases)) {
-    number++;
-    const start = Date.now();
-    try {
-      await run();
-      console.log(`ok ${number} - ${name} # ${Date.now() - start} ms`);
-    } catch (error) {
-      failed++;
-      console.log(`not ok ${number} - ${name}\n# ${error.message.replace(/\n/g, "\n# ")}`);
-    }
-  }
-  await browser.close();
-  process.exit(failed > 0 ? 1 : 0);
-})();
+run(cases);

@@ -2,6 +2,9 @@
 """The story in the order of the ten steps: which messages and values each chapter shows, and what it says."""
 from html import escape
 
+from links import source_link
+from odd import exponent, two_keys, unique, zero_bytes
+
 # The bits of TPMA_OBJECT that an SRK has, all of them and no other: the rule of step 5.
 SRK_BITS = ("fixedTPM", "fixedParent", "sensitiveDataOrigin", "userWithAuth", "noDA", "restricted", "decrypt")
 
@@ -101,7 +104,7 @@ def ten_steps(run, values):
                 "shown in "
                 '<a href="#software-srk">A key made by software</a>.',
                 [("html", keys_examined(run, put1))]),
-        challenge(put1),
+        challenge(run, put1),
         Chapter("step-7", 7, "The TPM opens it", "device ↔ TPM",
                 "The device cannot open the challenge, it can only carry it to the TPM. The EK gives out the inner "
                 "key; the SRK "
@@ -131,7 +134,8 @@ def before_the_challenge(run):
                 "Every TPM has a seed from its factory. From it comes the endorsement key, EK: an RSA key that the "
                 "chip has for "
                 "life. Its public half says which TPM this is. The vendor reads it once, when the device is made.",
-                whole(run.scenes["vendor"]) + [("values", "Computed from these bytes", "", ["ek-name", "policy-a"])]),
+                whole(run.scenes["vendor"])
+                + [exponent(run), unique(run), ("values", "Computed from these bytes", "", ["ek-name", "policy-a"])]),
         Chapter("step-2", 2, "The vendor enrolls it", "vendor → service",
                 "The vendor tells the service: this EK may register, under this name. No secret of the device is "
                 "involved, so a "
@@ -148,7 +152,7 @@ def before_the_challenge(run):
     ]
 
 
-def challenge(put1):
+def challenge(run, put1):
     return Chapter(
         "step-6", 6, "The challenge", "service → device",
         "The service answers 401, which here means: prove it. It makes a nonce and wraps it twice, so that only a TPM "
@@ -156,7 +160,9 @@ def challenge(put1):
         [("values", "The nonce", "", ["window", "challenge", "nonce"]),
          ("values", "Field 5: what the key is",
           "The nonce travels as an HMAC key, so it needs a public area of its own.", ["unique", "key-name"]),
+         two_keys(),
          ("values", "Fields 1 and 2: the inner key, for the EK", "", CREDENTIAL),
+         zero_bytes(run),
          ("values", "Fields 3 and 4: the nonce, for the SRK", "", DUPLICATE),
          ("values", "Field 6: a label", "", ["uri"]),
          part(put1, "http-response", "activation-blob")])
@@ -183,9 +189,9 @@ def verified():
             'nonce from '
             'its own secret. It computes <a href="#value-proof">this HMAC</a> and compares it with <code>sig</code>, '
             'in '
-            'constant time: <a class="src" href="../dps/service/service.c">dps/service/service.c:check_token</a>, '
-            '<a class="src" href="../dps/service/service.c">dps/service/service.c:signed_with_nonce</a>, '
-            '<a class="src" href="../dps/protocol/sas.c">dps/protocol/sas.c:dps_sas_signed_with</a>.</p>')
+            f'constant time: {source_link("dps/service/service.c:check_token")}, '
+            f'{source_link("dps/service/service.c:signed_with_nonce")}, '
+            f'{source_link("dps/protocol/sas.c:dps_sas_signed_with")}.</p>')
 
 
 def keys_examined(run, put1):
@@ -198,12 +204,12 @@ def keys_examined(run, put1):
     rows = [(f"<code>{name}</code>", escape(have[name])) for name in SRK_BITS]
     return (f'<p>EK_pub of <a href="#{put1.request.anchor}">the request</a> and EK_pub of '
             f'<a href="#enrollment-put-1-request">the enrollment</a> are the same {len(ek)} bytes: '
-            '<a class="src" href="../dps/service/service.c">dps/service/service.c:check_ek</a>.</p>'
+            f'{source_link("dps/service/service.c:check_ek")}.</p>'
             '<p>SRK_pub is of type RSA with SHA-256, 2048 bits, AES-128-CFB for its children, no signing scheme, an '
             'empty '
             f'policy, and has exactly these attributes (0x{attributes.value:08x}): '
-            '<a class="src" href="../dps/service/service.c">dps/service/service.c:check_srk</a>, '
-            '<a class="src" href="../dps/service/enrollment.c">dps/service/enrollment.c:dps_srk_check</a>.</p>'
+            f'{source_link("dps/service/service.c:check_srk")}, '
+            f'{source_link("dps/service/enrollment.c:dps_srk_check")}.</p>'
             + plain_table("Attributes of the SRK", ("Bit", "What it says"), rows) +
             '<p>A TPM enforces what these bits claim. That is why the service may trust them without ever having '
             'seen this '

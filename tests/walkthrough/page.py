@@ -4,6 +4,8 @@ import re
 from html import escape
 
 from chapters import COMMANDS, IN_SESSIONS, THREAD
+from lab_links import lab_of
+from links import source_link
 from transcript import KINDS
 
 DIRECTIONS = {"tpm-command": "to the TPM", "tpm-response": "from the TPM", "http-request": "to the {}",
@@ -13,11 +15,6 @@ DIRECTIONS = {"tpm-command": "to the TPM", "tpm-response": "from the TPM", "http
 KEPT_OPEN = ("vendor-readpublic-1-command", "vendor-readpublic-1-response")
 LONG = 128
 SHORT = 8  # bytes that the table shows of a field
-
-
-def source_link(name):
-    path = name.split(":")[0]
-    return f'<a class="src" href="../{path}">{name.replace(":", ":<wbr>")}</a>'
 
 
 def spaced(data):
@@ -231,7 +228,7 @@ class Page:
         who = f'<p class="who">{chapter.who}</p>' if chapter.who else ""
         return (f'<section class="chapter" id="{chapter.anchor}" aria-labelledby="{chapter.anchor}-h">{who}'
                 f'<h2 id="{chapter.anchor}-h">{number}{chapter.title}</h2><p class="lead">{chapter.lead}</p>'
-                + "".join(self.block(b) for b in chapter.blocks) + "</section>")
+                + lab_of(chapter.anchor) + "".join(self.block(b) for b in chapter.blocks) + "</section>")
 
 
 def legend():

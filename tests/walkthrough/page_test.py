@@ -20,6 +20,8 @@ ROOT = HERE.parents[1]
 LARGEST = 2_500_000
 LONGEST = 600  # seconds for one shell line; they take milliseconds
 
+DOWNLOADS = ("walkthrough/run.pcapng", "walkthrough/keys.json", "walkthrough/run.jsonl")
+
 TEN_STEPS = ("vendor", "enrollment", "owner", "register", "send")
 
 
@@ -76,7 +78,7 @@ class Reader(html.parser.HTMLParser):
         if tag == "a" and self.leaf:
             self.hexes[self.message].append((self.leaf, bytes.fromhex(self.text)))
             self.leaf = None
-        elif tag == "a" and self.links[-1].startswith("../") and self.links[-1].endswith((".c", ".h")):
+        elif tag == "a" and ".c#L" in self.links[-1]:
             self.sources.append((self.links[-1], self.text))
         elif tag == "div":
             self.message = None
@@ -139,15 +141,51 @@ def test_every_anchor_resolves():
     ids = set(READER.ids)
     differ("twice", [i for i in ids if READER.ids.count(i) > 1])
     differ("leads nowhere", [h for h in READER.links if h.startswith("#") and h[1:] not in ids])
-    differ("no such file", sorted({h for h in READER.links if h.startswith("../") and not (ROOT / h[3:]).exists()}))
-    differ("leads away", [h for h in READER.links if not h.startswith(("#", "../"))])
+    files = {h.split("#")[0] for h in READER.links if h.startswith("../")}
+    differ("no such file", sorted(h for h in files if not (BUILD / h).exists()))
+    sisters = {"walkthrough-short.html", "walkthrough.html", "lab.html", *DOWNLOADS}
+    differ("leads away", [h for h in READER.links if not h.startswith(("#", "../")) and h.split("#")[0] not in sisters])
+
+
+def test_the_lab_has_the_scenes():
+    """every link to the lab names a scene of it, and each scene is named by a chapter"""
+    text = (ROOT / "tests/lab/scenes.c").read_text(encoding="utf-8")
+    scenes = set(re.findall(r'^    \{"([\w-]+)", "', text, re.M))
+    linked = {re.sub(r"-\d+$", "", h.split("#")[1]) for h in READER.links if h.startswith("lab.html#")}
+    assert len(scenes) >= 18 and linked == scenes, sorted(linked ^ scenes)
+    differ("no link", [f"step-{n}" for n in range(1, 11) if f"lab.html#ordinary-{n}" not in READER.links])
+
+
+def test_downloads():
+    """the capture has the messages of the run as tshark reads them, and the keys are those of the page"""
+    fields = subprocess.run(["tshark", "-r", BUILD / DOWNLOADS[0], "-T", "fields", "-e", "tcp.len"], text=True,
+                            capture_output=True, check=True, env=dict(os.environ, LC_ALL="C")).stdout.split()
+    whole = [m["len"] for m in MESSAGES if m["kind"].startswith(("tpm-", "http-"))]
+    got = sum(map(int, fields))
+    assert got == sum(whole), (got, sum(whole))
+    keys = {(k["name"], k["hex"]) for k in json.loads((BUILD / DOWNLOADS[1]).read_text(encoding="utf-8"))}
+    value = {v["id"]: v["codes"][-2] for v in READER.values}
+    assert ("nonce", value["value-nonce"]) in keys and ("hub-key", value["value-hub-key"]) in keys
+    assert {name for name, _ in keys} >= {"serviceSecret", "innerKey", "credentialSeed", "sessionKey", "clear", "salt"}
+
+
+def test_odd_boxes():
+    """what looks odd is explained, with the section that says so"""
+    boxes = dict(re.findall(r'<section class="odd" id="odd-([\w-]+)"(.*?)</section>', TEXT))
+    assert set(boxes) == {"exponent", "unique", "labels", "two-keys"}, sorted(boxes)
+    for name, box in boxes.items():
+        assert re.search(r'<span class="spec">(P[12] r1\.59 [\d.B]+|TCG [^<]+)</span>', box), name
 
 
 def test_links_of_the_notes_resolve():
-    """every link of spec-notes.md into the page leads to a place on it, and each of the ten steps has one"""
+    """README.md has a heading for each chapter; spec-notes.md links to these, and to each of the ten steps"""
     notes = (ROOT / "spec-notes.md").read_text(encoding="utf-8")
-    anchors = re.findall(r"\]\(build/walkthrough\.html#([^)]+)\)", notes)
-    differ("leads nowhere", [a for a in anchors if a not in set(READER.ids)])
+    anchors = re.findall(r"\]\(tests/walkthrough/README\.md#([^)]+)\)", notes)
+    readme = (HERE / "README.md").read_text(encoding="utf-8")
+    headings = [h.lower().replace(" ", "-") for h in re.findall(r"^## (.*)$", readme, re.M)]
+    chapters = re.findall(r'<section class="chapter" id="([^"]+)"', TEXT)
+    assert headings == [c for c in chapters if c not in ("how", "thread", "picture", "wrong")], headings
+    differ("leads nowhere", [a for a in anchors if a not in headings])
     differ("no link", [f"step-{n}" for n in range(1, 11) if f"step-{n}" not in anchors])
 
 
@@ -156,9 +194,10 @@ def test_every_function_exists():
     assert len(READER.sources) > 1000
     for href, name in sorted(set(READER.sources)):
         path, function = name.split(":")
-        assert href == "../" + path, (href, name)
-        text = (ROOT / path).read_text(encoding="utf-8")
-        assert re.search(rf"^[a-z][\w *]*?\b{function}\([^;{{]*\)\n\{{", text, re.M), name
+        file, line = href.split("#L")
+        assert file == "../" + path, (href, name)
+        text = "\n".join((ROOT / path).read_text(encoding="utf-8").split("\n")[int(line) - 1:])
+        assert re.match(rf"[a-z][\w *]*?\b{function}\([^;{{]*\)\n\{{", text), (name, line)
 
 
 def test_sections_are_in_the_table():

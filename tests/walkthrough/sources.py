@@ -8,6 +8,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROW = re.compile(r'(?:STEP|REDO)\(\s*\d+,\s*\w+,\s*("[^"]+"|\w+),\s*(\w+),\s*(\w+)\)')
 TEXT = re.compile(r'#define (\w+) ("[^"]+")')
 
+DEFINITION = re.compile(r"^[a-z][\w *]*?\b(\w+)\([^;{]*\)\n\{", re.M)
+
 COMMAND = "tpm/command.c"
 COMMAND_OF_TOOLS = "tpm/tools/command_more.c"
 NAMED_OTHERWISE = {"TPM2_HMAC": "tpm2_hmac", "TPM2_LoadExternal": "tpm2_load_external_rsa"}
@@ -46,23 +48,24 @@ def keyed(message, structure):
     return structure.name == "session" and handle != [PASSWORD]
 
 
-def functions():
-    """Every function that is defined: "dps/device/device.c:build_activate"."""
-    found = set()
-    for folder in ("crypto", "tpm", "dps", "port", "tests/walkthrough"):
+def lines():
+    """Every function that is defined, "dps/device/device.c:build_activate", and its line."""
+    found = {}
+    for folder in ("crypto", "tpm", "dps", "port", "tests"):
         for path in (ROOT / folder).rglob("*.c"):
             found |= definitions(path)
     return found
 
 
 def definitions(path):
-    names = re.findall(r"^[a-z][\w *]*?\b(\w+)\([^;{]*\)\n\{", path.read_text(encoding="utf-8"), re.M)
-    return {f"{path.relative_to(ROOT)}:{name}" for name in names}
+    text = path.read_text(encoding="utf-8")
+    return {f"{path.relative_to(ROOT)}:{m.group(1)}": text.count("\n", 0, m.start()) + 1
+            for m in DEFINITION.finditer(text)}
 
 
 def rows():
     """What a row of the flow is for → the functions of that row, with their files."""
-    where = {name.split(":")[1]: name for name in functions() if name.startswith("dps/")}
+    where = {name.split(":")[1]: name for name in lines() if name.startswith("dps/")}
     found = {}
     for path in (ROOT / "dps").rglob("*.c"):
         own = {name.split(":")[1]: name for name in definitions(path)}

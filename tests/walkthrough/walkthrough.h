@@ -14,6 +14,7 @@
 
 #include "dps/protocol/activation.h"
 #include "port/posix/explain/trace.h"
+#include "port/posix/explain/trace_pcapng.h"
 #include "tests/port/flow.h"
 #include "tpm/auth.h"
 
@@ -22,6 +23,7 @@
 struct walk {
     struct flow flow;
     struct trace trace;
+    struct trace_pcapng capture;                            /* the same for Wireshark, if out is set */
     struct port_tpm tpm;                                    /* the real one, inside the one that listens */
     struct crypto_entropy entropy;                          /* likewise */
     uint8_t ek[DPS_EK_PUBLIC_MAX], srk[DPS_SRK_PUBLIC_MAX]; /* EK_pub and SRK_pub of the registration */

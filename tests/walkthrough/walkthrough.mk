@@ -7,7 +7,7 @@ WALK_OBJ = $(WALK_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/port/flow.o $(BUI
            $(TEST_OBJ) $(HOSTILE_OBJ)
 WALK_PAGE = $(filter-out %_test.py %_test.js,$(wildcard $(addprefix tests/walkthrough/*.,py css js)))
 
-#: make walkthrough      build/walkthrough.html: a run of the whole flow in which every byte is explained
+#: make walkthrough      build/walkthrough.html: a run of the whole flow in which every byte is explained; and in one page
 .PHONY: walkthrough
 walkthrough:
 	@DEPS=$(DEPS) tests/setup.sh build page
@@ -20,7 +20,7 @@ $(WALK)/run: $(WALK_OBJ) $(PORT_LIBS)
 
 $(WALK)/run.jsonl: $(WALK)/run
 	$(SAY) RUN $@
-	$(Q)$< >$@.new && mv $@.new $@
+	$(Q)$< $(WALK)/run.pcapng >$@.new && mv $@.new $@
 
 # Those that the model finds, for the last chapter.
 $(WALK)/attacks.txt: $(wildcard tests/model/*.py) tests/model/dps.maude
@@ -28,9 +28,9 @@ $(WALK)/attacks.txt: $(wildcard tests/model/*.py) tests/model/dps.maude
 	$(SAY) MODEL $@
 	$(Q)python3 -B tests/model/model.py attacks >$@.new && mv $@.new $@
 
-$(BUILD)/walkthrough.html: $(WALK)/run.jsonl $(WALK)/attacks.txt $(WALK_PAGE)
+$(BUILD)/walkthrough.html: $(WALK)/run.jsonl $(WALK)/attacks.txt $(WALK_PAGE) $(BUILD)/repository
 	$(SAY) PAGE $@
-	$(Q)python3 tests/walkthrough/walkthrough.py $< $(WALK)/attacks.txt $@
+	$(Q)REPOSITORY='$(REPOSITORY)' python3 tests/walkthrough/walkthrough.py $< $(WALK)/attacks.txt $@
 
 #: make check-walkthrough   the page: every byte, anchor and shell line; in a browser: accessibility (chromium, npm)
 CHECK_MORE += check-walkthrough

@@ -4,11 +4,11 @@
 #include "dps/device/ownership.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
-#include "dps/protocol/sas.h"
 #include "dps/protocol/text.h"
 #include "dps/service/activation_make.h"
 #include "dps/service/registration.h"
 #include "dps/service/state.h"
+#include "tests/support/vendor_token.h"
 #include "tests/walkthrough/walkthrough.h"
 #include "tpm/tools/explain.h"
 #include <stdlib.h>
@@ -63,10 +63,11 @@ static void write_bits(void *context, const struct tpm2_field *field)
 
 static void show(struct walk *k, enum port_trace_kind kind, struct bytes bytes)
 {
-    const struct port_trace sink = trace_port(&k->trace);
-    if (!k->quiet) {
-        sink.message(sink.context, k->what != NULL ? k->step : dps_device_step(&k->flow.device), kind,
-                     k->what != NULL ? k->what : dps_device_what(&k->flow.device), bytes);
+    const struct port_trace sinks[] = {trace_port(&k->trace), trace_pcapng_port(&k->capture)};
+    k->capture.device = k->trace.device;
+    for (size_t i = 0; !k->quiet && i < (k->capture.out != NULL ? 2U : 1U); i++) {
+        sinks[i].message(sinks[i].context, k->what != NULL ? k->step : dps_device_step(&k->flow.device), kind,
+                         k->what != NULL ? k->what : dps_device_what(&k->flow.device), bytes);
     }
 }
 
@@ -211,18 +212,6 @@ size_t walk_write_registration(uint8_t *out, size_t size, struct bytes ek, struc
     return w.len;
 }
 
-/* A token of the vendor, who may write enrollments. */
-static void write_vendor_token(struct bytes_writer *w, const struct dps_policy *policy, uint64_t expiry)
-{
-    uint8_t text[128];
-    uint8_t signature[32];
-    struct bytes_writer to_sign = bytes_writer_over(text, sizeof text);
-    dps_sas_write_string_to_sign(&to_sign, bytes_of_text(FLOW_HOST), expiry);
-    const struct bytes signed_text = bytes_written(&to_sign);
-    crypto_hmac_sha256(bytes_of(policy->primary_key, policy->primary_key_len), &signed_text, 1, signature);
-    dps_sas_write_token(w, bytes_of_text(FLOW_HOST), signature, expiry, bytes_of_text(policy->name));
-}
-
 static void enroll(struct walk *k)
 {
     struct dps_policy *policy = &k->flow.service_config.policies[0];
@@ -243,7 +232,7 @@ static void enroll(struct walk *k)
     dps_write_text(&b, "\"}}}");
     dps_write_text(&w, "PUT /enrollments/" WALK_ID "?api-version=2021-10-01 HTTP/1.1\r\nHost: " FLOW_HOST
                        "\r\nAuthorization: ");
-    write_vendor_token(&w, policy, FLOW_NOW + 3600);
+    vendor_token_write(&w, FLOW_HOST, policy, FLOW_NOW + 3600);
     dps_write_text(&w, "\r\nContent-Type: application/json\r\nContent-Length: ");
     dps_write_decimal(&w, b.len);
     dps_write_text(&w, "\r\n\r\n");
@@ -291,7 +280,7 @@ static void ten_steps(struct walk *k)
     walk_must(f->answer.status == 204, "the hub refuses the message");
 }
 
-static void begin(struct walk *k)
+static void begin(struct walk *k, const char *capture)
 {
     struct flow *f = &k->flow;
     const struct bytes words = bytes_of_text("the service secret of the walk-through");
@@ -305,16 +294,23 @@ static void begin(struct walk *k)
     f->service.entropy = (struct crypto_entropy){k, fill};
     f->change_answer = answered;
     trace_open(&k->trace, stdout, true);
+    if (capture != NULL) {
+        FILE *file = fopen(capture, "wb");
+        walk_must(file != NULL, "the capture cannot be written");
+        trace_pcapng_open(&k->capture, file, FLOW_NOW);
+    }
     walk_value("serviceSecret", bytes_of(f->service_config.secrets[0].key, 32));
     walk_value("deviceNonce", bytes_of(flow_nonce, sizeof flow_nonce));
 }
 
-int main(void)
+/* Usage: run [FILE.pcapng] */
+int main(int argc, char **argv)
 {
-    begin(&walk);
+    begin(&walk, argc > 1 ? argv[1] : NULL);
     ten_steps(&walk);
     walk_what_goes_wrong(&walk);
     trace_close(&walk.trace);
+    walk_must(walk.capture.out == NULL || fclose(walk.capture.out) == 0, "the capture is not whole");
     flow_close(&walk.flow);
     return 0;
 }

@@ -19,9 +19,10 @@ const make = (what, attributes = {}, ...children) => {
 const button = (text, act, attributes = {}) => make("button", { type: "button", onclick: act, ...attributes }, text);
 const by = (id) => document.getElementById(id);
 
-/* "dps/device/device.c:build_load" leads to the file. */
+/* "dps/device/device.c:build_load" leads to that function. */
 const source = (name) => {
   const [path, called] = name.split(":");
-  return make("a.src", { href: `../${path}` }, `${path}:`, make("wbr"), called);
+  return make("a.src", { href: facts.links[name] }, `${path}:`, make("wbr"), called);
 };
+const explained = (anchor) => make("a", { href: `walkthrough.html#${anchor}` }, "In the walk-through");
 const sources = (names) => (names || []).flatMap((name, i) => (i > 0 ? [", ", source(name)] : [source(name)]));

@@ -6,7 +6,8 @@ const lab = {
   scenes: [],
   state: null,
   reached: 0, // the last stage that was asked for
-  changes: [], // as the module keeps them: { stage, what, message, view, offset, thing }
+  changes: [], // as the module keeps them: { stage, what, message, view, offset, thing, edit }
+  edits: 0, // how often somebody has changed something: an edit may be many bytes
 
   async start(base64) {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -18,6 +19,12 @@ const lab = {
 
   text(length) {
     return new TextDecoder().decode(new Uint8Array(lab.wasm.memory.buffer, lab.wasm.lab_text(), length));
+  },
+
+  /* What somebody has at the beginning of a stage; nothing if it was not reached. */
+  things(stage) {
+    const length = lab.wasm.lab_things(stage);
+    return length > 0 ? JSON.parse(lab.text(length)) : [];
   },
 
   look() {
@@ -54,6 +61,8 @@ const lab = {
       } else if (line.kind === "bits") {
         const field = views.at(-1).fields.find((f) => f.offset === line.offset && f.name === line.name);
         if (field) field.bits = line.bits;
+      } else if (line.kind === "secrets") {
+        views[0].secrets = line.values;
       } else {
         Object.assign(views.at(-1), line, { bytes: fromHex(line.hex) });
       }
@@ -64,14 +73,14 @@ const lab = {
   /* Bytes from an offset on; what follows runs again, as far as was asked for. Returns whether all could be set. */
   change(where, bytes, before, what) {
     let good = true;
+    lab.edits += 1;
     bytes.forEach((value, i) => {
       if (!good || value === before[i]) return;
       const offset = where.offset + i;
       good = where.thing === undefined
         ? lab.wasm.lab_change_message(where.message, where.view, offset, value) !== 0
         : lab.wasm.lab_change_thing(where.thing, where.stage, offset, value) !== 0;
-      lab.wasm.lab_run(where.stage);
-      if (good) lab.note({ ...where, offset, what });
+      if (good) lab.note({ ...where, offset, what, edit: lab.edits });
     });
     lab.run(where.stage);
     return good;
@@ -88,7 +97,8 @@ const lab = {
     && (a.thing === undefined || a.stage === b.stage),
 
   undo() {
-    if (lab.wasm.lab_undo()) lab.changes.pop();
+    const edit = lab.changes.at(-1)?.edit;
+    while (lab.changes.at(-1)?.edit === edit && lab.wasm.lab_undo()) lab.changes.pop();
     return lab.run(lab.reached);
   },
 
@@ -101,4 +111,4 @@ const toHex = (bytes, between = " ") => [...bytes].map((b) => b.toString(16).pad
 
 /* Bytes of HTTP and JSON are shown as text, one character a byte. */
 const toText = (bytes) => String.fromCharCode(...bytes);
-const fromText = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0) & 255);
+const fromText = (text) => (/[^\0-\xff]/.test(text) ? null : Uint8Array.from(text, (c) => c.charCodeAt(0)));

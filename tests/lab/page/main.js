@@ -16,15 +16,22 @@ const act = (what) => {
 };
 
 const change = (where, bytes, before, what) => {
-  act(() => lab.change(where, bytes, before, what));
+  let whole = false;
+  act(() => { whole = lab.change(where, bytes, before, what); });
+  if (!whole) by("changes").append(" Not all of these bytes can be changed.");
   by("verdict").focus();
   by("verdict").scrollIntoView({ block: "nearest" });
 };
 
-const chooseScene = (number) => {
-  by("scene-text").textContent = lab.scenes[number].text;
-  chosen = 1;
-  act(() => lab.reset(number));
+/* From its beginning, or until a stage has been done. */
+const chooseScene = (number, stage = 0) => {
+  const { name, text } = lab.scenes[number];
+  by("scene-text").replaceChildren(text, " ", explained(facts.chapters[name]));
+  chosen = Math.max(stage, 1);
+  act(() => {
+    lab.reset(number);
+    if (stage > 0) lab.run(stage);
+  });
 };
 
 const begin = () => {
@@ -54,13 +61,21 @@ const begin = () => {
       map.run();
     }
   });
-  /* "#rogue" is that scene. */
+  /* "#rogue" is that scene, "#rogue-6" that scene until its stage 6. */
   const follow = () => {
-    by("scene").value = Math.max(0, lab.scenes.findIndex((scene) => `#${scene.name}` === location.hash));
-    chooseScene(Number(by("scene").value));
+    const [, name, stage] = location.hash.match(/^#([a-z-]*[a-z])(?:-(\d+))?$/) || [];
+    const number = lab.scenes.findIndex((scene) => scene.name === name);
+    if (number < 0 && location.hash) { /* a place on this page */
+      const place = by(location.hash.slice(1));
+      if (place && place.tagName === "DETAILS") place.open = true;
+      return;
+    }
+    by("scene").value = Math.max(0, number);
+    chooseScene(Math.max(0, number), Math.min(Number(stage || 0), 11));
   };
   addEventListener("hashchange", follow);
-  follow();
+  chooseScene(0);
+  if (location.hash) follow();
 };
 
 lab.start(by("module").textContent.trim()).then(begin, (error) => {

@@ -97,16 +97,19 @@ const editor = (where, view, field, done) => {
     spellcheck: "false", autocomplete: "off", "aria-describedby": `${id}-says` });
   const says = make("span.says", { id: `${id}-says`, role: "status" }, `${before.length} bytes. ${field.meaning || ""}`);
   const read = () => {
-    if (!text) return /^([0-9a-f]{2}\s*)*$/i.test(input.value) ? fromHex(input.value.replace(/\s/g, "")) : null;
+    const digits = input.value.replace(/\s/g, "");
+    if (!text) return /^[0-9a-f]*$/i.test(digits) && digits.length % 2 === 0 ? fromHex(digits) : null;
     try {
       return fromText(JSON.parse(`"${input.value}"`));
     } catch {
       return null;
     }
   };
+  const wrong = (bytes) => (bytes ? `These are ${bytes.length} bytes, and not` : "These are not");
   const set = (bytes) => {
     if (!bytes || bytes.length !== before.length) {
-      says.textContent = `These are not ${before.length} bytes${text ? "" : " in hex"}.`;
+      const how = text ? `. A quotation mark is written \\", a backslash \\\\, the end of a line \\r\\n` : " in hex";
+      says.textContent = `${wrong(bytes)} ${before.length} bytes${how}.`;
     } else if (toHex(bytes) === toHex(before)) {
       says.textContent = "Nothing is changed.";
     } else {
@@ -174,6 +177,17 @@ const viewElement = (where, view, head, done) => {
     box, place, fold);
 };
 
+/* What a session of the device hides in this message, and the keys from which that follows. */
+const hiddenElement = (values) => {
+  if (values.length === 0) return null;
+  const rows = values.map((v) => make("div", {}, make("dt", {}, make("b", {}, v.name), ` ${v.meaning}`),
+    make("dd", {}, make("code", {}, v.hex || "empty"))));
+  const hides = values.some((v) => v.name === "clear");
+  return make("details.fold", {},
+    make("summary", {}, hides ? "What the session hides, and with which keys" : "How the session's HMAC comes about"),
+    make("dl.session", {}, ...rows));
+};
+
 /* A message of the story with all that is in it. done is called with a change. */
 const messageElements = (number, done) => {
   const head = lab.state.messages[number];
@@ -185,6 +199,8 @@ const messageElements = (number, done) => {
     const title = make("h4", {}, `${whole ? head.name.split("?")[0] : titles[view.kind]} `,
       make("span.dir", {}, whole ? `${titles[view.kind]} ${directions[view.kind]}, ` : "", `${view.bytes.length} bytes`),
       outcome, who);
-    return viewElement({ message: number, view: view.view, stage: head.stage, fixed: head.attacker }, view, title, done);
+    const element = viewElement({ message: number, view: view.view, stage: head.stage, fixed: head.attacker }, view, title, done);
+    element.append(...[hiddenElement(view.secrets || [])].filter(Boolean));
+    return element;
   });
 };

@@ -59,7 +59,7 @@ const drawRow = () => {
 /* ---- Who noticed ---- */
 
 const functionOf = (r) => {
-  if (r.who === "TPM") return facts.commands[r.command] ? [facts.commands[r.command]] : [];
+  if (r.who === "TPM") return [facts.reached[r.reached] || facts.commands[r.command]];
   if (r.who === "device") return (facts.rows[r.what] || []).slice(1).filter(Boolean);
   return facts.refusals[r.code]?.functions || [];
 };
@@ -77,10 +77,15 @@ const refusalText = (r) => {
   return [make("code", {}, `${r.errorCode || r.status}`), `: ${r.text} ${r.detail || ""}`];
 };
 
+const when = (stage) => (stage < 11 ? `Stage ${stage}` : "Afterwards");
+
 const refusalElement = (r) => make(`li${r.fatal ? ".fatal" : ""}`, {},
-  make("b", {}, `Stage ${r.stage}: the ${r.who} refuses`), r.attacker ? " the interposer" : "", ". ", ...refusalText(r),
+  make("b", {}, `${when(r.stage)}: the ${r.who} refuses`), r.attacker ? " the interposer" : "", ". ", ...refusalText(r),
   r.layer ? make("span.layer", {}, ` The layer: ${r.layer}.`) : "",
-  make("span.where", {}, " In ", ...sources(functionOf(r)), "."));
+  make("span.where", {}, functionOf(r).length > 1 ? " In one of " : " In ", ...sources(functionOf(r)), "."));
+
+/* TPM2_ReadPublic only asks whether there is such a key. */
+const worthTelling = () => lab.state.refusals.filter((r) => r.fatal || r.attacker || r.command !== "TPM2_ReadPublic");
 
 const arrived = () => `The device belongs to ${lab.state.hub}, and its message has arrived.`;
 
@@ -89,26 +94,40 @@ const summary = () => {
   const s = lab.state;
   if (verdict) {
     const layer = verdict.layer ? ` The layer that noticed: ${verdict.layer}.` : "";
-    return `${verdict.stage === 11 ? `${arrived()} ` : ""}Stage ${verdict.stage}: the ${verdict.who} refuses.${layer}`;
+    return `${verdict.stage === 11 ? `${arrived()} ` : ""}${when(verdict.stage)}: the ${verdict.who} refuses.${layer}`;
   }
   if (!s.over) return s.stage === 0 ? "Nothing has happened yet." : `Stage ${s.stage}. Nobody has refused so far.`;
+  if (!s.outcomes.at(-1)?.ok) return "This story is longer than the lab's memory. Begin again.";
   if (s.stolen.keys > 0) return `${arrived()} Nobody refuses, and the interposer has carried ${s.stolen.keys} keys out of the TPM.`;
   if (s.stolen.refused > 0) return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.`;
   if (s.secrets.length > 0) return `${arrived()} Nobody refuses; somebody has learned ${s.secrets.length} secrets.`;
+  const onTheWay = worthTelling().length;
+  if (onTheWay > 0) return `${arrived()} A refusal on the way did not stop the device.`;
   return `${arrived()} ${s.changes ? "Nobody noticed the change." : "Nobody refused."}`;
 };
 
+/* What was done at once is told at once. */
+const changesText = () => [...new Set(lab.changes.map((c) => c.edit))].map((edit) => {
+  const all = lab.changes.filter((c) => c.edit === edit);
+  const offsets = all.map((c) => c.offset).sort((a, b) => a - b);
+  return `stage ${all[0].stage}, ${all[0].what}, byte${all.length > 1 ? "s" : ""} ${ranges(offsets)}`;
+}).join("; ");
+
+/* A password can be read. */
+const secretText = (hex) => {
+  const text = toText(fromHex(hex));
+  return /^[ -~]+$/.test(text) ? `“${text}”, ${hex}` : hex;
+};
+
 const drawVerdict = () => {
-  const worth = lab.state.refusals.filter((r) => r.fatal || r.attacker || r.command !== "TPM2_ReadPublic"); // it only asks
   by("summary").textContent = summary();
   by("summary").className = lab.verdict() ? "bad" : lab.state.over ? "good" : "";
   by("lesson").textContent = lab.state.over && lab.changes.length === 0 ? lab.scenes[lab.state.scene].lesson : "";
-  by("refusals").replaceChildren(...worth.map(refusalElement));
-  by("changes").textContent = lab.changes.length === 0 ? "Nothing is changed."
-    : `Changed: ${lab.changes.map((c) => `stage ${c.stage}, ${c.what}, byte ${c.offset}`).join("; ")}.`;
+  by("refusals").replaceChildren(...worthTelling().map(refusalElement));
+  by("changes").textContent = lab.changes.length === 0 ? "You have changed nothing." : `You have changed: ${changesText()}.`;
   by("undo").disabled = lab.changes.length === 0;
   const secrets = lab.state.secrets.map((one) => make("li", {}, make("b", {}, one.name), ` (${one.how}): `,
-    make("code", {}, one.hex)));
+    make("code", {}, secretText(one.hex))));
   by("secrets").replaceChildren(...secrets);
   by("learned").hidden = secrets.length === 0;
 };
@@ -118,7 +137,7 @@ const drawVerdict = () => {
 const drawStage = () => {
   const [, title, text] = stages[chosen - 1];
   by("stage-title").textContent = `${chosen < 11 ? `${chosen} ` : ""}${title}`;
-  by("stage-text").textContent = text;
+  by("stage-text").replaceChildren(text, " ", ...(chosen < 11 ? [explained(`step-${chosen}`)] : []));
   const numbers = lab.state.messages.map((m, i) => [m, i]).filter(([m]) => m.stage === chosen).map(([, i]) => i);
   const parts = [];
   for (const number of numbers) {
@@ -130,8 +149,10 @@ const drawStage = () => {
     parts.push(...messageElements(number, change));
   }
   const reached = lab.state.stage >= chosen;
+  const ahead = lab.state.over ? `The story has ended at stage ${lab.state.stage}, and this one was not reached.`
+    : "Not reached yet. Choose the stage again to run up to it, or Run all.";
   by("messages").replaceChildren(...(numbers.length > 0 ? parts : [make("p", {}, reached
     ? "No message belongs to this stage: somebody thinks."
-    : "Not reached yet. Choose the stage again to run up to it, or Run all.")]));
+    : ahead)]));
   drawThings(reached);
 };

@@ -16,7 +16,7 @@ const thingElement = (thing, number, stage) => {
   const long = bytes.length > 24 ? ` … ${bytes.length} bytes` : "";
   const date = () => (seconds() > 0n ? new Date(Number(seconds()) * 1000).toISOString() : "none");
   const text = clock ? `${seconds()}, ${date()}` : thing.kind === "words" ? toText(bytes) : toHex(bytes.slice(0, 24)) + long;
-  const changed = lab.changes.some((c) => c.thing === number);
+  const changed = lab.changes.some((c) => c.thing === number && c.stage === stage);
   return make("li.thing", {}, make("b", {}, thing.name), changed ? make("strong.flip", {}, " changed") : "",
     ` ${thing.text} `,
     make("code", {}, text), " ", button(`Change`, open, { "aria-label": `Change: ${thing.name}` }), place);
@@ -40,8 +40,8 @@ const clockEditor = (where, before, now, name) => {
 
 const drawThings = (reached) => {
   by("things-when").textContent = reached
-    ? `As it is now. A change takes place at the beginning of stage ${chosen}, and the story goes on from there.`
+    ? `As it is at the beginning of stage ${chosen}. When you change it, the story goes on from there.`
     : "Run the story up to this stage first.";
-  const all = reached ? lab.state.things.map((thing, i) => thingElement(thing, i, chosen)) : [];
+  const all = lab.things(chosen).map((thing, i) => thingElement(thing, i, chosen));
   by("things").replaceChildren(...all.filter(Boolean));
 };

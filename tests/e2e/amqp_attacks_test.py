@@ -34,11 +34,10 @@ def test_silence(door):
         raw.send(begin)
         raw.ends()
     for begin in (b"", init[:1], init[:7], init[:8], init[:-1]):
-        raw = slow.raw()
-        with contextlib.suppress(ConnectionError, ssl.SSLError, Failed):  # this machine may be too slow for 0.3 s
-            raw.begin()
+        raw = begun(slow)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             raw.send(begin)
-            raw.ends()
+        raw.ends()
     # Bytes that trickle do not move the deadline.
     raw = slow.raw()
     raw.sock.settimeout(0.05)
@@ -49,6 +48,15 @@ def test_silence(door):
             break
     else:
         raise Failed("it trickles for ever")
+
+
+def begun(door):
+    """SASL has begun, although this machine may be too slow for such time-outs."""
+    while True:
+        raw = door.raw()
+        with contextlib.suppress(ConnectionError, ssl.SSLError, Failed):
+            raw.begin()
+            return raw
 
 
 def test_lengths(door):
@@ -176,12 +184,12 @@ def test_rate(door):
     peer = few.peer()
     _, first = peer.ask(REGISTER)
     outcomes = []
-    for _ in range(8):
+    while outcomes.count(proton.Delivery.REJECTED) < 5 and len(outcomes) < 100:
         delivery = peer.send(STATUS, first["operationId"])
-        outcomes.append(str(delivery.remote_state))
-        if outcomes[-1] == "ACCEPTED":
+        outcomes.append(delivery.remote_state)
+        if outcomes[-1] == proton.Delivery.ACCEPTED:
             peer.answer()
-    same((outcomes.count("ACCEPTED"), outcomes[-1]), (3, "REJECTED"), f"outcomes {outcomes}")
+    same((outcomes[:3], outcomes.count(proton.Delivery.REJECTED)), ([proton.Delivery.ACCEPTED] * 3, 5), "outcomes")
 
 
 def test_disabled_meanwhile(door):
@@ -199,11 +207,17 @@ def test_proof_writes_nothing(door):
     door.enroll("shy")
     raw = door.raw()
     token = raw.prove("shy")
-    before = door.bench.dump()
+    before = records(door)
     for _ in range(3):
         again = door.raw()
         again.prove("shy", token)
-    same(door.bench.dump(), before, "the store")
+    same(records(door), before, "the store")
+
+
+def records(door):
+    """All but the list of runs, which a challenge may change."""
+    return [{key: value for key, value in door.bench.table(name).items() if key != "/runs"}
+            for name in ("enrollments", "registrations", "devices")]
 
 
 def test_store_fails():

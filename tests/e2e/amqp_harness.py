@@ -310,7 +310,10 @@ class Peer:
 
     def rejected(self, *arguments, **more):
         """Condition, and error JSON."""
-        delivery = self.send(*arguments, **more)
+        return self.reason(self.send(*arguments, **more))
+
+    @staticmethod
+    def reason(delivery):
         same(delivery.remote_state, proton.Delivery.REJECTED, "outcome")
         condition = delivery.remote.condition
         return condition.name, json.loads(condition.description), condition.info

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 // A device with Microsoft's SDK that registers once. Its argument is JSON: port, ca, scope, socket (of swtpm) and, if
-// wanted, id, payload, forge (its TPM signs wrongly), road (Amqp, AmqpWs; Http if not given). It prints what came of it as JSON.
+// wanted, id, payload, forge (its TPM signs wrongly), road (Amqp, AmqpWs; Http if not given). It prints what came of it
+// as JSON.
 const { Tpm } = require('tss.js');
 const { TpmSecurityClient } = require('azure-iot-security-tpm');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');

@@ -193,6 +193,20 @@ const cases = {
     await page.close();
   },
 
+  async "a look at the words, and back: what was changed is still changed"() {
+    const page = await open();
+    await press(page, "all");
+    await edit(page, 6, "activation-blob", "dupSensitive");
+    const before = await summary(page);
+    await page.click("a[href='#words']");
+    await page.waitForFunction(() => document.getElementById("words").open, LONG);
+    await page.goBack();
+    await page.waitForFunction(() => location.hash === "", LONG);
+    same(await summary(page), before, "the verdict");
+    must(!await page.$eval("#undo", (b) => b.disabled), "the change is forgotten");
+    await page.close();
+  },
+
   async "who refuses: the header, the handles, the sessions or the command itself"() {
     const page = await open();
     for (const [field, value, wanted] of [["tag", null, /BAD_TAG.*execute\.c:read_header/], ["commandCode", "00 00 0f ff",

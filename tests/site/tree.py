@@ -11,19 +11,23 @@ import links
 from documents import document
 from frame import page
 
+TOP = ("Makefile", "LICENSE", "VERSION")
+FOLDERS = (".github", "crypto", "debian", "dps", "packaging", "port", "tests", "tpm")
 FOOT = "Made by <code>make site</code> from this file."
 
 
 def files():
-    """Those of the project: what git says, or, in an archive of make dist, all that is there."""
+    """Those of the project: what git says; in an archive of make dist, what is where it has files. Nothing else that
+    lies about is published."""
     if (links.ROOT / ".git").exists():
         named = subprocess.run(["git", "ls-files", "-z"], cwd=links.ROOT, capture_output=True, check=False, text=True)
         if named.returncode == 0:
             return [name for name in named.stdout.split("\0") if name and (links.ROOT / name).is_file()]
-    found = []
-    for folder, folders, names in os.walk(links.ROOT):
-        folders[:] = [name for name in folders if name not in ("build", "__pycache__")]
-        found += [os.path.relpath(os.path.join(folder, name), links.ROOT) for name in names]
+    found = [path.name for path in links.ROOT.iterdir() if path.suffix == ".md" or path.name in TOP]
+    for top in FOLDERS:
+        for folder, folders, names in os.walk(links.ROOT / top):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            found += [os.path.relpath(os.path.join(folder, name), links.ROOT) for name in names]
     return sorted(found)
 
 

@@ -65,17 +65,17 @@ const begin = () => {
   const follow = () => {
     const [, name, stage] = location.hash.match(/^#([a-z-]*[a-z])(?:-(\d+))?$/) || [];
     const number = lab.scenes.findIndex((scene) => scene.name === name);
-    if (number < 0 && location.hash) { /* a place on this page */
-      const place = by(location.hash.slice(1));
+    if (number < 0) { /* a place on this page, or the way back from there */
+      const place = location.hash && by(location.hash.slice(1));
       if (place && place.tagName === "DETAILS") place.open = true;
       return;
     }
-    by("scene").value = Math.max(0, number);
-    chooseScene(Math.max(0, number), Math.min(Number(stage || 0), 11));
+    by("scene").value = number;
+    chooseScene(number, Math.min(Number(stage || 0), 11));
   };
   addEventListener("hashchange", follow);
   chooseScene(0);
-  if (location.hash) follow();
+  follow();
 };
 
 lab.start(by("module").textContent.trim()).then(begin, (error) => {

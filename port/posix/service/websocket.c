@@ -28,6 +28,13 @@ static bool header_has(const struct server_connection *c, const char *name, cons
     return false;
 }
 
+/* The version follows the target and a space. */
+static bool is_of_http_1_0(const struct server_connection *c)
+{
+    const struct bytes target = dps_http_target(&c->http, c->buffers->request);
+    return bytes_equal_public(bytes_of(target.p + target.len + 1, 8), bytes_of_text("HTTP/1.0"));
+}
+
 /* The first of those that the client speaks and we do, by the names that Microsoft's clients give them. */
 static const struct server_protocol *choose(const struct server_connection *c, struct bytes *name)
 {
@@ -72,6 +79,9 @@ static const char *shake_hands(struct server_connection *c)
 {
     uint8_t accept[DPS_WEBSOCKET_ACCEPT_SIZE];
     struct bytes key, name;
+    if (is_of_http_1_0(c)) {
+        return "WebSocket begins with a request of HTTP/1.1"; /* [RFC 9110 7.8] */
+    }
     if (!header_has(c, "Connection", "upgrade") || !header_has(c, "Upgrade", "websocket")) {
         return "this path is for WebSocket: Connection: Upgrade and Upgrade: websocket are missing";
     }
@@ -295,9 +305,12 @@ static void answer_message(struct server *s, struct server_connection *c)
     }
 }
 
+/* Frames of control rely on nothing, and the protocol inside knows only of the request before them. */
 static void take_back(struct server *s, struct server_connection *c)
 {
-    c->websocket.inside->uncommitted(s, c);
+    if (!is_ours(c)) {
+        c->websocket.inside->uncommitted(s, c);
+    }
 }
 
 /* What the protocol inside says goes out as one message, and if that is its last one, a close follows it. */
@@ -340,9 +353,9 @@ static void end(struct server_connection *c)
     c->websocket.inside->end(c);
 }
 
-static bool is_midway(const struct server_connection *c)
+static bool is_midway(const struct server *s, const struct server_connection *c)
 {
-    return c->websocket.inside->is_midway(c);
+    return c->websocket.inside->is_midway(s, c);
 }
 
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */

@@ -40,6 +40,12 @@ def frame(opcode, content=b"", last=True, mask=None):
             + bytes(b ^ mask[i % 4] for i, b in enumerate(content)))
 
 
+def request(path=WEBSOCKET, method="GET", version="1.1", **changed):
+    headers = HEADERS | {name.replace("_", "-"): value for name, value in changed.items()}
+    lines = [f"{method} {path} HTTP/{version}", *(f"{n}: {v}" for n, v in headers.items() if v is not None), "", ""]
+    return "\r\n".join(lines).encode()
+
+
 class Client(Raw):
     """TLS to the HTTPS port, and what a WebSocket's client says."""
 
@@ -48,10 +54,11 @@ class Client(Raw):
         context = trusting(cafile=hub.bench.path("ca.pem"))
         super().__init__(plain if port else context.wrap_socket(plain, server_hostname=hub.hub))
 
-    def ask(self, path=WEBSOCKET, method="GET", version="1.1", **changed):
-        headers = HEADERS | {name.replace("_", "-"): value for name, value in changed.items()}
-        lines = [f"{method} {path} HTTP/{version}", *(f"{n}: {v}" for n, v in headers.items() if v is not None), "", ""]
-        self.send("\r\n".join(lines).encode())
+    def ask(self, *arguments, **changed):
+        self.send(request(*arguments, **changed))
+        return self.head()
+
+    def head(self):
         head = b""
         while b"\r\n\r\n" not in head:
             head += self.take(1)
@@ -162,6 +169,23 @@ def test_handshake_refused(hub):
     for changed in ({"path": WEBSOCKET + "/"}, {"method": "POST", "Content_Length": "0"}):
         head = Client(hub).ask(**changed)
         check(re.match("HTTP/1.1 (404|405) ", head) and "Sec-WebSocket" not in head, head)
+
+
+def test_around(hub):
+    """requests before the handshake, its body, and frames right after it are told apart, whichever way it is framed"""
+    said = frame(BINARY, hello(hub)) + frame(BINARY, PING)
+    for begin in (request(), request("https://localhost" + WEBSOCKET), request(Content_Length="7") + said[:7],
+                  request(Transfer_Encoding="chunked") + b"7\r\n" + said[:7] + b"\r\n0\r\n\r\n"):
+        for port in (None, hub.service.plain_port):
+            client = Client(hub, port)
+            client.send(request("/nowhere", method="HEAD") + begin + said)
+            check(client.head().startswith("HTTP/1.1 404 "), "what was asked first")
+            check(client.head().startswith("HTTP/1.1 101 "), "the handshake")
+            client.says(CONNECTED, "CONNACK")
+            client.says(PONG, "PINGRESP")
+            client.sock.close()
+    head = Client(hub).ask(method="HEAD")
+    check(re.match("HTTP/1.1 40[45] ", head), head)
 
 
 def test_amqp(hub):
@@ -336,8 +360,7 @@ def test_store_fails():
         writer.send(amqp.REGISTER, settled=True)
         writer.until(lambda: True, "sent")
         other.raw.sock.client.send(frame(A_PING, b"?"))
-        fresh.send(b"GET %s HTTP/1.1\r\n" % WEBSOCKET.encode()
-                   + "".join(f"{n}: {v}\r\n" for n, v in HEADERS.items()).encode() + b"\r\n")
+        fresh.send(request())
     error = writer.raw.closed("amqp:internal-error")
     same(error["errorCode"], 503001, "the writer's error")
     same(other.raw.sock.client.message(), (A_PONG, b"?"), "pong")

@@ -502,7 +502,8 @@ static int rejections(void)
     CHECK(request(STATUS, operation()) && got_kinds(rejected) && dps_amqp_is_midway(&service, &door));
     CHECK(out_has("com.microsoft:device-container-throttled") && out_has("\"errorCode\":429001"));
     CHECK(out_has("retry-after") && out_has("60"));
-    service.now += DPS_WINDOW_SECONDS + 1; /* nobody waits for a device for longer, whether it says something or not */
+    service.now +=
+        DPS_WINDOW_SECONDS + 1; /* nobody waits for a device for longer, whether it says something or not */
     CHECK(!dps_amqp_is_midway(&service, &door));
     amqp_client_credit(&w, 7, 10);
     CHECK(say() && !dps_amqp_is_midway(&service, &door));

@@ -150,7 +150,7 @@ bool server_always(const struct server_connection *c)
     return true;
 }
 
-bool server_never(const struct server_connection *c)
+static bool never(const struct server_connection *c)
 {
     (void)c;
     return false;
@@ -184,6 +184,6 @@ const struct server_protocol server_http_metrics = {
     .is_midway = is_midway,
     .method = method_of,
     .route = route_of,
-    .counts = server_never,
-    .is_news = server_never,
+    .counts = never,
+    .is_news = never,
 };

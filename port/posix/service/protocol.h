@@ -45,7 +45,6 @@ extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not th
 
 /* What is so in protocols that need nothing else. */
 bool server_always(const struct server_connection *c);
-bool server_never(const struct server_connection *c);
 
 /* ---- websocket.c ---- */
 

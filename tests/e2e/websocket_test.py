@@ -385,6 +385,31 @@ def test_stop_delay():
     same(door.service.process.wait(60), 0, "exit code")
 
 
+def test_last_pong(_):
+    """a connection that has to end does so with a close, also after a pong"""
+    hub = Hub("--websocket", "--metrics", "127.0.0.1:0", timeouts="stop=600000")
+    client = connected(hub)
+    hub.service.process.send_signal(signal.SIGTERM)
+    hub.says("event=stopping")
+    client.send(frame(A_PING))
+    same(client.message(), (A_PONG, b""), "pong")
+    client.closes(1000)
+
+
+def test_ping_is_no_request():
+    """a ping after a request is not counted as one more of its kind"""
+    door = amqp.Door("--websocket", "--metrics", "127.0.0.1:0")
+    peer = amqp.Peer(proven(door))
+    peer.attach()
+    peer.ask(amqp.REGISTER)
+    name = 'dps_answer_seconds_count{route="register"}'
+    before = door.service.sample(name)
+    for _ in range(3):
+        peer.raw.sock.client.send(frame(A_PING))
+        same(peer.raw.sock.client.message(), (A_PONG, b""), "pong")
+    same(door.service.sample(name), before, name)
+
+
 # ---- The log ----
 
 def test_log(_):

@@ -313,18 +313,24 @@ static void take_back(struct server *s, struct server_connection *c)
     }
 }
 
-/* What the protocol inside says goes out as one message, and if that is its last one, a close follows it. */
-static void release_message(struct server *s, struct server_connection *c, struct bytes_writer *head)
+static void release_content(struct server *s, struct server_connection *c, struct bytes_writer *head)
 {
-    if (is_ours(c)) {
-        c->body_len = bytes_written(&c->buffers->answer.body).len;
-        return;
-    }
     c->websocket.inside->release(s, c, head);
     if (c->body_len > 0) {
         dps_websocket_header_write(head, DPS_WEBSOCKET_BINARY, c->body_len);
     }
-    if (!c->keep_alive) {
+}
+
+/* What the protocol inside says goes out as one message. After the last answer, whose ever it is, stands a close. */
+static void release_message(struct server *s, struct server_connection *c, struct bytes_writer *head)
+{
+    const bool closes = c->websocket.refused != 0 || c->websocket.asked == DPS_WEBSOCKET_CLOSE;
+    if (is_ours(c)) {
+        c->body_len = bytes_written(&c->buffers->answer.body).len;
+    } else {
+        release_content(s, c, head);
+    }
+    if (!c->keep_alive && !closes) {
         struct bytes_writer w = bytes_writer_over(c->buffers->body, sizeof c->buffers->body);
         w.len = c->body_len;
         write_close(&w, DPS_WEBSOCKET_CLOSE_NORMAL);
@@ -367,7 +373,7 @@ static struct bytes method_of(const struct server_connection *c)
 
 static enum server_route route_of(const struct server_connection *c)
 {
-    return c->websocket.inside->route(c);
+    return is_ours(c) ? SERVER_ROUTE_OTHER : c->websocket.inside->route(c);
 }
 
 static bool counts(const struct server_connection *c)

@@ -136,6 +136,12 @@ static struct bytes read_address(struct bytes_reader *r, const struct dps_amqp_v
     return address;
 }
 
+/* [AMQP 1.0 2.8.2]. It is sent back, so nothing else may stand there. */
+static bool is_settle_mode(const struct dps_amqp_value *v)
+{
+    return dps_amqp_is_null(v) || (v->descriptor == 0 && v->code == 0x50 && v->inside.p[0] <= 2);
+}
+
 int dps_amqp_attach_read(const struct dps_amqp_frame *f, struct dps_amqp_attach *a)
 {
     struct dps_amqp_fields fields = fields_of(f);
@@ -158,7 +164,8 @@ int dps_amqp_attach_read(const struct dps_amqp_frame *f, struct dps_amqp_attach 
     const struct bytes from = read_address(&fields.r, &a->source, SOURCE);
     const struct bytes to = read_address(&fields.r, &a->target, TARGET);
     a->address = a->receives ? from : to;
-    return dps_amqp_fields_end(&fields);
+    const int error = dps_amqp_fields_end(&fields);
+    return error == 0 && !is_settle_mode(&a->sender_settles) ? BYTES_E_FORMAT : error;
 }
 
 int dps_amqp_flow_read(const struct dps_amqp_frame *f, struct dps_amqp_flow *flow)

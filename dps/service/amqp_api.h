@@ -46,8 +46,8 @@ struct dps_amqp_link {
 struct dps_amqp_door {
     enum dps_amqp_state state;
     enum dps_amqp_asked asked;
-    bool midway;    /* it has begun, and has not yet been told its hub or that there is none */
-    uint64_t begun; /* seconds since 1970; a challenge's time after it nobody is midway */
+    bool midway;    /* of dps_amqp_is_midway, whatever the time */
+    uint64_t begun; /* seconds since 1970 */
     uint16_t scope_len, id_len, ek_len, srk_len, held_len, version_len;
     uint8_t scope[DPS_ID_SCOPE_MAX];
     uint8_t id[DPS_REGISTRATION_ID_MAX];

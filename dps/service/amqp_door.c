@@ -62,7 +62,6 @@ bool dps_amqp_answer(struct dps_service *s, struct dps_amqp_door *d, const struc
         no = DPS_REFUSED_INTERNAL;
         d->out = bytes_writer_over(out, DPS_AMQP_OUT_MAX);
     }
-    d->midway = d->midway && s->now - d->begun <= DPS_WINDOW_SECONDS;
     if (no != DPS_ACCEPTED) {
         if (a->refusal == DPS_ACCEPTED) {
             dps_answer_refuse(s, a, no);
@@ -70,6 +69,11 @@ bool dps_amqp_answer(struct dps_service *s, struct dps_amqp_door *d, const struc
         write_end(d, a);
     }
     return no == DPS_ACCEPTED && f->kind != DPS_AMQP_CLOSE;
+}
+
+bool dps_amqp_is_midway(const struct dps_service *s, const struct dps_amqp_door *d)
+{
+    return d->midway && s->now - d->begun <= DPS_WINDOW_SECONDS;
 }
 
 void dps_amqp_unreadable(struct dps_service *s, struct dps_amqp_door *d, int error,

@@ -49,5 +49,7 @@ void dps_amqp_unreadable(struct dps_service *s, struct dps_amqp_door *d, int err
                          struct dps_answer *a);
 /* The commit has failed: an answer that relies on it becomes a refusal. Returns: whether the connection may stay. */
 bool dps_amqp_uncommitted(struct dps_service *s, struct dps_amqp_door *d, struct dps_answer *a);
+/* Has it begun, no longer than a challenge is good for, and has not yet been told its hub or that there is none? */
+bool dps_amqp_is_midway(const struct dps_service *s, const struct dps_amqp_door *d);
 
 #endif

@@ -10,9 +10,9 @@ import struct
 
 import proton
 
-from amqp_harness import (BEGIN, CHALLENGE, FLOW, HEADER, MECHANISMS, NULL, OPEN, OUTCOME, REGISTER, SASL_HEADER,
-                          STATUS, Door, Peer, attach, binary, described, frame, response, sasl_init, string, symbol,
-                          uint)
+from amqp_harness import (BEGIN, CHALLENGE, DETACH, FLOW, HEADER, MECHANISMS, NULL, OPEN, OUTCOME, REGISTER,
+                          SASL_HEADER, STATUS, Door, Peer, attach, binary, described, frame, response, sasl_init,
+                          string, symbol, uint)
 from certificates import make_leaf
 from harness import HUBS
 from tap import Failed, check, same
@@ -163,6 +163,17 @@ def test_order(door):
     raw.gets(OPEN)
     raw.gets(BEGIN)
     raw.closed("amqp:not-found")
+
+
+def test_settle_mode(door):
+    """a link's settle mode, which is sent back, is one byte: a long one is the client's mistake, and not ours"""
+    for wrong in (binary(b"x" * 30000), binary(b"\1"), b"\x50\3", uint(1)):
+        raw = door.proven()
+        raw.session()
+        raw.send(frame(described(DETACH, uint(0))))
+        raw.gets(DETACH)
+        raw.send(attach("boiler", True, 0, settles=wrong))
+        same(raw.closed("amqp:not-allowed")["errorCode"], 400001, "error")
 
 
 def test_flood(door):

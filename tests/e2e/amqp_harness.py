@@ -126,11 +126,11 @@ def response(data):
     return frame(described(RESPONSE, binary(data)), 1)
 
 
-def attach(name, receives, handle, address=None):
+def attach(name, receives, handle, address=None, settles=NULL):
     named = string(address or f"{SCOPE}/registrations/{name}")
     source, target = described(0x28, *[named][:receives]), described(0x29, *[named][receives:])
-    return frame(described(ATTACH, string(f"link-{handle}"), uint(handle), TRUE if receives else FALSE, NULL, NULL,
-                           source, target, NULL, NULL, uint(0)))
+    return frame(described(ATTACH, string(f"link-{handle}"), uint(handle), TRUE if receives else FALSE, settles,
+                           NULL, source, target, NULL, NULL, uint(0)))
 
 
 class Raw:

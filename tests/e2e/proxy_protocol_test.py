@@ -10,6 +10,7 @@ from mqtt_harness import PING, PONG, Hub, Raw, connect
 from server_harness import trusting
 from tap import check, same
 from waiting import PATIENCE
+from websocket_test import BINARY, frame, request
 
 PROXY = "127.0.0.9"
 SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
@@ -17,7 +18,7 @@ LOCAL, PROXIED = b"\x20", b"\x21"
 
 
 def shared():
-    return Hub("--proxy-protocol", PROXY, "--proxy-protocol", "192.0.2.1", "--client-connections", "2")
+    return Hub("--websocket", "--proxy-protocol", PROXY, "--proxy-protocol", "192.0.2.1", "--client-connections", "2")
 
 
 def header(content, command=PROXIED, family=b"\x11"):
@@ -62,6 +63,19 @@ def test_both_listeners(hub):
     client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     same(client.take(12), b"HTTP/1.1 404", "answer")
     hub.says(r"method=GET .*status=404 .*peer=203\.0\.113\.9:4711")
+
+
+def test_websocket(hub):
+    """so it is in WebSocket, and a client with TLS cannot name itself by X-Forwarded-For"""
+    client = behind(hub, v4("203.0.113.10"), hub.service.tls_port)
+    client.send(request(X_Forwarded_For="192.0.2.99"))
+    same(client.take(12), b"HTTP/1.1 101", "answer")
+    while client.take(1) != b"\n" or client.take(2) != b"\r\n":
+        pass
+    client.send(frame(BINARY, connect(hub.user, hub.token())))
+    same(client.take(6), b"\x82\4\x20\x02\x00\x00", "CONNACK")
+    hub.says(r"method=CONNECT route=hub id=boiler status=204 .*peer=203\.0\.113\.10:4711")
+    check("192.0.2.99" not in hub.log(), "the log names a client that a client has named")
 
 
 def test_of_itself(hub):

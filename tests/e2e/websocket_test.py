@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""MQTT over WebSocket, --websocket: paho, and frames by hand [RFC 6455]. Needs python3-paho-mqtt."""
+"""MQTT and AMQP over WebSocket, --websocket: paho, and frames by hand [RFC 6455]. Needs python3-paho-mqtt and
+python3-qpid-proton."""
 
 import base64
+import contextlib
 import os
 import re
+import resource
+import signal
 import socket
 import ssl
 import struct
+import time
 
+import amqp_harness as amqp
 from mqtt_harness import PING, PONG, WEBSOCKET, Hub, Paho, Raw, connect, packet, publish, text
 from server_harness import trusting
 from tap import check, same
@@ -34,6 +40,12 @@ def frame(opcode, content=b"", last=True, mask=None):
             + bytes(b ^ mask[i % 4] for i, b in enumerate(content)))
 
 
+def request(path=WEBSOCKET, method="GET", version="1.1", **changed):
+    headers = HEADERS | {name.replace("_", "-"): value for name, value in changed.items()}
+    lines = [f"{method} {path} HTTP/{version}", *(f"{n}: {v}" for n, v in headers.items() if v is not None), "", ""]
+    return "\r\n".join(lines).encode()
+
+
 class Client(Raw):
     """TLS to the HTTPS port, and what a WebSocket's client says."""
 
@@ -42,10 +54,11 @@ class Client(Raw):
         context = trusting(cafile=hub.bench.path("ca.pem"))
         super().__init__(plain if port else context.wrap_socket(plain, server_hostname=hub.hub))
 
-    def ask(self, path=WEBSOCKET, method="GET", **changed):
-        headers = HEADERS | {name.replace("_", "-"): value for name, value in changed.items()}
-        lines = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items() if v is not None), "", ""]
-        self.send("\r\n".join(lines).encode())
+    def ask(self, *arguments, **changed):
+        self.send(request(*arguments, **changed))
+        return self.head()
+
+    def head(self):
         head = b""
         while b"\r\n\r\n" not in head:
             head += self.take(1)
@@ -72,6 +85,33 @@ def opened(hub, port=None, **headers):
     head = client.ask(**headers)
     check(head.startswith("HTTP/1.1 101 "), head)
     return client
+
+
+class Carried:
+    """What AMQP takes for its socket. Plain HTTP, as a proxy would have it."""
+
+    def __init__(self, door):
+        self.client, self.content = opened(door, door.service.plain_port, Sec_WebSocket_Protocol="AMQPWSB10"), b""
+
+    def sendall(self, data):
+        self.client.send(frame(BINARY, data))
+
+    def recv(self, count):
+        if not self.content:
+            opcode, self.content = self.client.message()
+            check(opcode in (BINARY, CLOSE), f"opcode {opcode}")
+            self.content = self.content if opcode == BINARY else b""
+        taken, self.content = self.content[:count], self.content[count:]
+        return taken
+
+    def close(self):
+        self.client.sock.close()
+
+
+def proven(door, name="boiler"):
+    peer = amqp.Raw(door, Carried(door))
+    peer.prove(name)
+    return peer
 
 
 def hello(hub):
@@ -123,12 +163,29 @@ def test_handshake_refused(hub):
                     {"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Version": None},
                     {"Sec_WebSocket_Key": None}, {"Sec_WebSocket_Key": "AAAA"},
                     {"Sec_WebSocket_Protocol": None}, {"Sec_WebSocket_Protocol": "MQTT"},
-                    {"Sec_WebSocket_Protocol": ""}):
+                    {"Sec_WebSocket_Protocol": ""}, {"version": "1.0"}):
         head = Client(hub).ask(**changed)
         check(head.startswith("HTTP/1.1 400 ") and "Sec-WebSocket-Version: 13\r\n\r\n" in head, head)
     for changed in ({"path": WEBSOCKET + "/"}, {"method": "POST", "Content_Length": "0"}):
         head = Client(hub).ask(**changed)
         check(re.match("HTTP/1.1 (404|405) ", head) and "Sec-WebSocket" not in head, head)
+
+
+def test_around(hub):
+    """requests before the handshake, its body, and frames right after it are told apart, whichever way it is framed"""
+    said = frame(BINARY, hello(hub)) + frame(BINARY, PING)
+    for begin in (request(), request("https://localhost" + WEBSOCKET), request(Content_Length="7") + said[:7],
+                  request(Transfer_Encoding="chunked") + b"7\r\n" + said[:7] + b"\r\n0\r\n\r\n"):
+        for port in (None, hub.service.plain_port):
+            client = Client(hub, port)
+            client.send(request("/nowhere", method="HEAD") + begin + said)
+            check(client.head().startswith("HTTP/1.1 404 "), "what was asked first")
+            check(client.head().startswith("HTTP/1.1 101 "), "the handshake")
+            client.says(CONNECTED, "CONNACK")
+            client.says(PONG, "PINGRESP")
+            client.sock.close()
+    head = Client(hub).ask(method="HEAD")
+    check(re.match("HTTP/1.1 40[45] ", head), head)
 
 
 def test_amqp(hub):
@@ -258,3 +315,106 @@ def test_key(hub):
     """another key has another answer, as the standard computes it"""
     head = Client(hub).ask(Sec_WebSocket_Key=base64.b64encode(bytes(16)).decode())
     check("Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n" in head, head)
+
+
+# ---- What frames of control must not do ----
+
+def test_trickle(_):
+    """pings do not move the deadline of a packet that has begun, whether its length is known or not"""
+    hub = Hub("--websocket", timeouts="head=300,body=300,linger=600000")
+    for begin in (hello(hub)[:1], hello(hub)[:20]):
+        client = opened(hub)
+        client.send(frame(BINARY, begin))
+        for _ in range(200):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                client.send(frame(A_PING))
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                if client.sock.recv(100) == b"":
+                    break
+            time.sleep(0.05)
+        else:
+            check(False, "it trickles for ever")
+
+
+@contextlib.contextmanager
+def stopped(service):
+    """What arrives meanwhile is answered in one turn."""
+    service.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: re.search(r"State:\s+T", open(f"/proc/{service.process.pid}/status").read()), "it has stopped")
+    yield
+    service.process.send_signal(signal.SIGCONT)
+
+
+def test_store_fails():
+    """a commit that fails takes back what relies on it: no handshake, and no pong, whatever was asked before it"""
+    door = amqp.Door("--websocket")
+    door.enroll("pump")
+    writer, other = amqp.Peer(proven(door, "pump")), amqp.Peer(proven(door))
+    for peer, name in ((writer, "pump"), (other, "boiler")):
+        peer.attach(name)
+    other.ask(amqp.REGISTER)
+    limits = resource.prlimit(door.service.process.pid, resource.RLIMIT_FSIZE)
+    fresh = Client(door, door.service.plain_port)
+    with stopped(door.service):
+        resource.prlimit(door.service.process.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+        writer.send(amqp.REGISTER, settled=True)
+        writer.until(lambda: True, "sent")
+        other.raw.sock.client.send(frame(A_PING, b"?"))
+        fresh.send(request())
+    error = writer.raw.closed("amqp:internal-error")
+    same(error["errorCode"], 503001, "the writer's error")
+    same(other.raw.sock.client.message(), (A_PONG, b"?"), "pong")
+    same(fresh.take(12), b"HTTP/1.1 101", "handshake")
+    resource.prlimit(door.service.process.pid, resource.RLIMIT_FSIZE, limits)
+    writer = amqp.Peer(proven(door, "pump"))
+    writer.attach("pump")
+    writer.register()
+
+
+# ---- Signals ----
+
+def test_stop_delay():
+    """while SIGTERM waits for load balancers, devices still come, and are assigned over AMQP"""
+    door = amqp.Door("--websocket", "--metrics", "127.0.0.1:0", timeouts="stop=600000,drain=600000")
+    door.service.process.send_signal(signal.SIGTERM)
+    door.says("event=stopping")
+    peer = amqp.Peer(proven(door))
+    peer.attach()
+    peer.register()
+    door.service.process.send_signal(signal.SIGTERM)
+    same(door.service.process.wait(60), 0, "exit code")
+
+
+def test_last_pong(_):
+    """a connection that has to end does so with a close, also after a pong"""
+    hub = Hub("--websocket", "--metrics", "127.0.0.1:0", timeouts="stop=600000")
+    client = connected(hub)
+    hub.service.process.send_signal(signal.SIGTERM)
+    hub.says("event=stopping")
+    client.send(frame(A_PING))
+    same(client.message(), (A_PONG, b""), "pong")
+    client.closes(1000)
+
+
+def test_ping_is_no_request():
+    """a ping after a request is not counted as one more of its kind"""
+    door = amqp.Door("--websocket", "--metrics", "127.0.0.1:0")
+    peer = amqp.Peer(proven(door))
+    peer.attach()
+    peer.ask(amqp.REGISTER)
+    name = 'dps_answer_seconds_count{route="register"}'
+    before = door.service.sample(name)
+    for _ in range(3):
+        peer.raw.sock.client.send(frame(A_PING))
+        same(peer.raw.sock.client.message(), (A_PONG, b""), "pong")
+    same(door.service.sample(name), before, name)
+
+
+# ---- The log ----
+
+def test_log(_):
+    """handshakes, which anybody may have, do not fill the log"""
+    hub = Hub("--websocket")
+    for _ in range(60):
+        opened(hub, hub.service.plain_port).sock.close()
+    hub.says("event=\"lines were left out of the log\".* events=[1-9]")

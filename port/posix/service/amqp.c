@@ -66,9 +66,9 @@ static void forget(struct server_connection *c)
     explicit_bzero(&c->buffers->amqp, sizeof c->buffers->amqp);
 }
 
-static bool is_midway(const struct server_connection *c)
+static bool is_midway(const struct server *s, const struct server_connection *c)
 {
-    return c->buffers->amqp.midway;
+    return dps_amqp_is_midway(&s->service, &c->buffers->amqp);
 }
 
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */

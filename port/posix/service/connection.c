@@ -260,7 +260,8 @@ static void broken(struct server *s, struct server_connection *c, int error)
     server_connection_finish(s, c);
 }
 
-/* How far has the request come? A deadline begins when a state is entered, so trickling bytes does not move it. */
+/* How far has the request come? Its deadlines begin once: they are moved neither by bytes that trickle nor by frames of
+ * control of WebSocket, which are answered in the middle of it. */
 static void note_progress(struct server *s, struct server_connection *c)
 {
     enum server_state state = SERVER_IDLE;
@@ -269,11 +270,18 @@ static void note_progress(struct server *s, struct server_connection *c)
     } else if (c->request_len > 0 || c->transport.midway) {
         state = SERVER_HEAD;
     }
-    if (state == SERVER_BODY && c->state != SERVER_BODY) {
+    if (state == SERVER_IDLE) {
+        c->head_deadline = c->body_deadline = 0;
+    } else if (state == SERVER_HEAD && c->head_deadline == 0) {
+        c->head_deadline = s->now_ms + s->timeouts.head;
+    } else if (state == SERVER_BODY && c->body_deadline == 0) {
         c->body_deadline = s->now_ms + s->timeouts.body;
     }
     if (state != c->state) {
         enter(s, c, state);
+    }
+    if (state == SERVER_HEAD) {
+        set_deadline(s, c, c->head_deadline);
     }
     if (state == SERVER_BODY) {
         uint64_t stall = s->now_ms + s->timeouts.stall;
@@ -322,6 +330,9 @@ static void receive(struct server *s, struct server_connection *c)
 
 static void next_request(struct server *s, struct server_connection *c)
 {
+    if (c->consumed > 0 || c->websocket.content == 0) {
+        c->head_deadline = c->body_deadline = 0;
+    }
     c->request_len -= c->consumed;
     memmove(c->buffers->request, c->buffers->request + c->consumed, c->request_len);
     c->served = true;
@@ -461,7 +472,7 @@ void server_connection_uncommitted(struct server *s, struct server_connection *c
 static bool may_stay(const struct server *s, const struct server_connection *c)
 {
     const bool wanted = !s->stopping && (c->identity == NULL || c->identity == s->identity);
-    return c->stays && (wanted || c->protocol->is_midway(c));
+    return c->stays && (wanted || c->protocol->is_midway(s, c));
 }
 
 void server_connection_release(struct server *s, struct server_connection *c)

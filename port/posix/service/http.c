@@ -56,9 +56,12 @@ static void answer_scraper(struct server *s, struct server_connection *c)
     server_metrics_answer(s, c);
 }
 
+/* That WebSocket begins relies on nothing, and what follows is no HTTP. */
 static void take_back(struct server *s, struct server_connection *c)
 {
-    dps_service_uncommitted(&s->service, &c->buffers->answer);
+    if (c->websocket.inside == NULL) {
+        dps_service_uncommitted(&s->service, &c->buffers->answer);
+    }
 }
 
 static bool is_head_request(const struct server_connection *c)
@@ -89,6 +92,12 @@ uint64_t server_no_session(const struct server *s, const struct server_connectio
 static void nothing_kept(struct server_connection *c)
 {
     (void)c;
+}
+
+/* A client that has asked for WebSocket has not yet said what for. */
+static bool is_midway(const struct server *s, const struct server_connection *c)
+{
+    return c->websocket.inside != NULL && !s->draining;
 }
 
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */
@@ -141,7 +150,7 @@ bool server_always(const struct server_connection *c)
     return true;
 }
 
-bool server_never(const struct server_connection *c)
+static bool never(const struct server_connection *c)
 {
     (void)c;
     return false;
@@ -156,7 +165,7 @@ const struct server_protocol server_http = {
     .release = write_head,
     .latest = server_no_session,
     .end = nothing_kept,
-    .is_midway = server_never,
+    .is_midway = is_midway,
     .method = method_of,
     .route = route_of,
     .counts = server_always,
@@ -172,9 +181,9 @@ const struct server_protocol server_http_metrics = {
     .release = write_head,
     .latest = server_no_session,
     .end = nothing_kept,
-    .is_midway = server_never,
+    .is_midway = is_midway,
     .method = method_of,
     .route = route_of,
-    .counts = server_never,
-    .is_news = server_never,
+    .counts = never,
+    .is_news = never,
 };

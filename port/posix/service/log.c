@@ -280,6 +280,16 @@ static bool may_log_event(struct server *s, const struct server_connection *c)
     return false;
 }
 
+/* A stranger gets 101 for nothing. */
+static bool may_log_answer(struct server *s, const struct server_connection *c)
+{
+    const struct dps_answer *a = &c->buffers->answer;
+    if (a->refusal != DPS_ACCEPTED) {
+        return may_log_refusal(s, c, a->refusal);
+    }
+    return c->protocol->is_news(c) && (a->status != 101 || may_log_event(s, c));
+}
+
 /* ---- Lines ---- */
 
 const char *const server_route_names[SERVER_ROUTES] = {
@@ -298,7 +308,7 @@ void server_log_answer(struct server *s, const struct server_connection *c)
     struct line l;
     const struct server_protocol *protocol = c->protocol;
     const bool refused = a->refusal != DPS_ACCEPTED;
-    if (refused ? !may_log_refusal(s, c, a->refusal) : !protocol->is_news(c)) {
+    if (!may_log_answer(s, c)) {
         return;
     }
     begin(&l, &s->log,

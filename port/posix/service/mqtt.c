@@ -138,6 +138,12 @@ static void forget(struct server_connection *c)
     explicit_bzero(&c->buffers->hub, sizeof c->buffers->hub);
 }
 
+static bool never_midway(const struct server *s, const struct server_connection *c)
+{
+    (void)s, (void)c;
+    return false;
+}
+
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */
 
 /* As the standard calls it. */
@@ -171,7 +177,7 @@ const struct server_protocol server_mqtt = {
     .release = release_answer,
     .latest = session_end,
     .end = forget,
-    .is_midway = server_never,
+    .is_midway = never_midway,
     .method = type_of,
     .route = to_hub,
     .counts = server_always,

@@ -26,7 +26,7 @@ struct server_protocol {
     /* The connection ends: wipe what the protocol keeps. */
     void (*end)(struct server_connection *c);
     /* Does its client need more requests, on this connection, for what it has begun? */
-    bool (*is_midway)(const struct server_connection *c);
+    bool (*is_midway)(const struct server *s, const struct server_connection *c);
 
     /* For log and metrics, of a request that could be read. */
     struct bytes (*method)(const struct server_connection *c);
@@ -45,7 +45,6 @@ extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not th
 
 /* What is so in protocols that need nothing else. */
 bool server_always(const struct server_connection *c);
-bool server_never(const struct server_connection *c);
 uint64_t server_no_session(const struct server *s, const struct server_connection *c);
 
 /* ---- websocket.c ---- */

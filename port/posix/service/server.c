@@ -299,7 +299,7 @@ static void begin_drain(struct server *s)
         if (c->state == SERVER_IDLE && server_transport_pending(&c->transport)) {
             server_connection_io(s, c);
         }
-        if ((c->state == SERVER_IDLE && !c->protocol->is_midway(c)) || c->state == SERVER_HANDSHAKE) {
+        if ((c->state == SERVER_IDLE && !c->protocol->is_midway(s, c)) || c->state == SERVER_HANDSHAKE) {
             server_connection_finish(s, c);
         }
     }

@@ -180,10 +180,10 @@ struct server_websocket {
 };
 
 struct server_connection {
-    enum server_state state; /* changed by one function only */
-    uint64_t deadline;       /* of this state, in monotonic milliseconds */
-    uint64_t latest;         /* no deadline is later: the end of a session; else UINT64_MAX */
-    uint64_t body_deadline;
+    enum server_state state;               /* changed by one function only */
+    uint64_t deadline;                     /* of this state, in monotonic milliseconds */
+    uint64_t latest;                       /* no deadline is later: the end of a session; else UINT64_MAX */
+    uint64_t head_deadline, body_deadline; /* of the request that arrives, or 0 */
     struct server_transport transport;
     struct server_identity *identity;       /* null: plain HTTP */
     enum server_listener_kind kind;         /* the listener that it came through */

@@ -28,6 +28,13 @@ static bool header_has(const struct server_connection *c, const char *name, cons
     return false;
 }
 
+/* The version follows the target and a space. */
+static bool is_of_http_1_0(const struct server_connection *c)
+{
+    const struct bytes target = dps_http_target(&c->http, c->buffers->request);
+    return bytes_equal_public(bytes_of(target.p + target.len + 1, 8), bytes_of_text("HTTP/1.0"));
+}
+
 /* The first of those that the client speaks and we do, by the names that Microsoft's clients give them. */
 static const struct server_protocol *choose(const struct server_connection *c, struct bytes *name)
 {
@@ -72,6 +79,9 @@ static const char *shake_hands(struct server_connection *c)
 {
     uint8_t accept[DPS_WEBSOCKET_ACCEPT_SIZE];
     struct bytes key, name;
+    if (is_of_http_1_0(c)) {
+        return "WebSocket begins with a request of HTTP/1.1"; /* [RFC 9110 7.8] */
+    }
     if (!header_has(c, "Connection", "upgrade") || !header_has(c, "Upgrade", "websocket")) {
         return "this path is for WebSocket: Connection: Upgrade and Upgrade: websocket are missing";
     }
@@ -94,7 +104,7 @@ static const char *shake_hands(struct server_connection *c)
 bool server_websocket_is_asked_for(const struct server *s, const struct server_connection *c)
 {
     const uint8_t *request = c->buffers->request;
-    return s->config->websocket && c->unreadable == 0 &&
+    return s->config->websocket && c->kind != SERVER_METRICS && c->unreadable == 0 &&
            bytes_equal_public(dps_http_method(&c->http, request), bytes_of_text("GET")) &&
            bytes_equal_public(dps_http_path(dps_http_target(&c->http, request)), bytes_of_text(PATH));
 }
@@ -295,23 +305,32 @@ static void answer_message(struct server *s, struct server_connection *c)
     }
 }
 
+/* Frames of control rely on nothing, and the protocol inside knows only of the request before them. */
 static void take_back(struct server *s, struct server_connection *c)
 {
-    c->websocket.inside->uncommitted(s, c);
+    if (!is_ours(c)) {
+        c->websocket.inside->uncommitted(s, c);
+    }
 }
 
-/* What the protocol inside says goes out as one message, and if that is its last one, a close follows it. */
-static void release_message(struct server *s, struct server_connection *c, struct bytes_writer *head)
+static void release_content(struct server *s, struct server_connection *c, struct bytes_writer *head)
 {
-    if (is_ours(c)) {
-        c->body_len = bytes_written(&c->buffers->answer.body).len;
-        return;
-    }
     c->websocket.inside->release(s, c, head);
     if (c->body_len > 0) {
         dps_websocket_header_write(head, DPS_WEBSOCKET_BINARY, c->body_len);
     }
-    if (!c->keep_alive) {
+}
+
+/* What the protocol inside says goes out as one message. After the last answer, whose ever it is, stands a close. */
+static void release_message(struct server *s, struct server_connection *c, struct bytes_writer *head)
+{
+    const bool closes = c->websocket.refused != 0 || c->websocket.asked == DPS_WEBSOCKET_CLOSE;
+    if (is_ours(c)) {
+        c->body_len = bytes_written(&c->buffers->answer.body).len;
+    } else {
+        release_content(s, c, head);
+    }
+    if (!c->keep_alive && !closes) {
         struct bytes_writer w = bytes_writer_over(c->buffers->body, sizeof c->buffers->body);
         w.len = c->body_len;
         write_close(&w, DPS_WEBSOCKET_CLOSE_NORMAL);
@@ -340,9 +359,9 @@ static void end(struct server_connection *c)
     c->websocket.inside->end(c);
 }
 
-static bool is_midway(const struct server_connection *c)
+static bool is_midway(const struct server *s, const struct server_connection *c)
 {
-    return c->websocket.inside->is_midway(c);
+    return c->websocket.inside->is_midway(s, c);
 }
 
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */
@@ -354,7 +373,7 @@ static struct bytes method_of(const struct server_connection *c)
 
 static enum server_route route_of(const struct server_connection *c)
 {
-    return c->websocket.inside->route(c);
+    return is_ours(c) ? SERVER_ROUTE_OTHER : c->websocket.inside->route(c);
 }
 
 static bool counts(const struct server_connection *c)

@@ -2,7 +2,7 @@
 /* Whose request it is, for the log and for limits. */
 #include "dps/protocol/http_message.h"
 #include "dps/protocol/text.h"
-#include "port/posix/service/protocol.h"
+#include "port/posix/service/server.h"
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -83,7 +83,7 @@ void server_client_note(struct server_connection *c)
 {
     struct bytes list = {NULL, 0};
     struct bytes last = {NULL, 0};
-    if (c->protocol == &server_websocket) {
+    if (c->websocket.inside != NULL) {
         return; /* the request that began it has said so */
     }
     snprintf(c->client, sizeof c->client, "%s", c->peer_address);

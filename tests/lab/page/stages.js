@@ -18,8 +18,8 @@ const stages = [
     + "If not, the story ends here."],
   ["Challenge", "The service challenges",
     "It makes a nonce and wraps it twice: inside with a random inner key, outside to the SRK. The inner key is "
-    + "wrapped to the EK, together with the SRK's Name. The six parts are one blob; find it inside the answer, and "
-    + "change a byte of it."],
+    + "wrapped to the EK, bound to the SRK's Name. The six parts are one blob. Find it inside the answer; the list of "
+    + "its fields numbers the parts. Change a byte of it."],
   ["Open", "The TPM opens it",
     "ActivateCredential: the EK gives out the inner key, if the SRK with that Name is loaded. Import: the SRK "
     + "takes off the outer wrap, the inner key the inner one, all inside the TPM. Load: the nonce is now a key, and"
@@ -99,7 +99,10 @@ const summary = () => {
   if (!s.over) return s.stage === 0 ? "Nothing has happened yet." : `Stage ${s.stage}. Nobody has refused so far.`;
   if (!s.outcomes.at(-1)?.ok) return "This story is longer than the lab's memory. Begin again.";
   if (s.stolen.keys > 0) return `${arrived()} Nobody refuses, and the interposer has carried ${s.stolen.keys} keys out of the TPM.`;
-  if (s.stolen.refused > 0) return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.`;
+  if (s.stolen.refused > 0) {
+    const inner = s.stolen.innerKeys > 0 ? ` He has read ${s.stolen.innerKeys} inner keys, and no key.` : "";
+    return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.${inner}`;
+  }
   if (s.secrets.length > 0) return `${arrived()} Nobody refuses; somebody has learned ${s.secrets.length} secrets.`;
   const onTheWay = worthTelling().length;
   if (onTheWay > 0) return `${arrived()} A refusal on the way did not stop the device.`;

@@ -235,6 +235,23 @@ const cases = {
     await page.close();
   },
 
+  async "an answer that was changed is not the word of TPM or service"() {
+    const page = await open();
+    for (const [number, message, field, value, wanted] of [
+      [1, "tpm-response", "responseCode", null, /TPM_RC_TYPE.*So says an answer that you have changed\.$/],
+      [6, "http-response", "start line", [" 401 ", " 403 "], /^Stage 6: the device refuses.*BYTES_E_HTTP/],
+      [1, "tpm-command", "tag", null, /TPM_RC_BAD_TAG.*In .*read_header\.$/],
+      [4, "http-request", "start line", null, /400001.*In one of .*\.$/],
+      [2, "sas-token", "skn", null, /names\. In .*refuse_token\.$/]]) {
+      await press(page, "again");
+      await press(page, "all");
+      await edit(page, number, message, field, value);
+      const says = await page.$eval("#refusals .fatal", (l) => l.textContent);
+      must(wanted.test(says), `${message}, ${field}: ${says}`);
+    }
+    await page.close();
+  },
+
   async "each thing is shown as it is at the beginning of the chosen stage, and can be changed there"() {
     const page = await open();
     const names = () => page.$$eval("#things li > b", (all) => all.map((b) => b.textContent));

@@ -22,9 +22,9 @@ COMMANDS = {
                              "be used.",
     "TPM2_PolicySecret": "Proves authority over the endorsement hierarchy to the session. That is the EK's whole "
                          "policy.",
-    "TPM2_ActivateCredential": "The EK decrypts the seed that protects the credential. The TPM then computes the HMAC with the Name of "
-                               "the SRK "
-                               "that is really loaded, and gives out the inner key only if it agrees.",
+    "TPM2_ActivateCredential": "The EK decrypts the seed that protects the credential. The TPM then computes the HMAC "
+                               "with the Name of the SRK that is really loaded, and gives out the inner key only "
+                               "if it agrees.",
     "TPM2_Import": "The SRK opens the outer wrap, the inner key the inner one, all inside the TPM. What comes back "
                    "is the "
                    "same key, wrapped again for this SRK by the TPM itself.",

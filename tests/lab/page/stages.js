@@ -74,15 +74,24 @@ const refusalText = (r) => {
     const error = facts.errors[r.code];
     return [make("code", {}, error?.name || `error ${r.code}`), `: ${error?.text || ""}, at “${r.what}”.`];
   }
-  return [make("code", {}, `${r.errorCode || r.status}`), `: ${r.text} ${r.detail || ""}`];
+  const detail = r.detail && ` ${r.detail.replace(/[^.]$/, "$&.")}`;
+  return [make("code", {}, `${r.errorCode || r.status}`), `: ${r.text}${detail || ""}`];
 };
 
 const when = (stage) => (stage < 11 ? `Stage ${stage}` : "Afterwards");
 
+/* An answer that somebody has changed on the way is not the TPM's own word. */
+const isForged = (r) => r.who === "TPM" && lab.changes.some((c) => c.message === r.message);
+
+const whereFrom = (r) => {
+  if (isForged(r)) return [" So says an answer that you have changed."];
+  return [functionOf(r).length > 1 ? " In one of " : " In ", ...sources(functionOf(r)), "."];
+};
+
 const refusalElement = (r) => make(`li${r.fatal ? ".fatal" : ""}`, {},
   make("b", {}, `${when(r.stage)}: the ${r.who} refuses`), r.attacker ? " the interposer" : "", ". ", ...refusalText(r),
   r.layer ? make("span.layer", {}, ` The layer: ${r.layer}.`) : "",
-  make("span.where", {}, functionOf(r).length > 1 ? " In one of " : " In ", ...sources(functionOf(r)), "."));
+  make("span.where", {}, ...whereFrom(r)));
 
 /* TPM2_ReadPublic only asks whether there is such a key. */
 const worthTelling = () => lab.state.refusals.filter((r) => r.fatal || r.attacker || r.command !== "TPM2_ReadPublic");

@@ -74,7 +74,7 @@ const SCENES = {
   "A key made by software": /Stage 5: the service refuses/,
   "A key that says it cannot leave": /Stage 7: the TPM refuses.*SRK's Name/,
   "One command too many": /carried 2 keys out/,
-  "One command too many, in vain": /refused the interposer 2 times/,
+  "One command too many, in vain": /refused the interposer 2 times.*2 inner keys, and no key/,
   "A token used twice": /Afterwards: the service refuses/,
   "Cleared between challenge and answer": /belongs to hub-a.example.*refusal on the way did not stop the device/,
   Resale: /Afterwards: the TPM refuses.*keeps outside/,
@@ -207,6 +207,20 @@ const cases = {
     await page.close();
   },
 
+  async "the same from a scene that an address has named"() {
+    const page = await open({ hash: "#replay-6" });
+    await edit(page, 6, "activation-blob", "dupSensitive");
+    const before = await summary(page);
+    await page.click("a[href='#words']");
+    await page.waitForFunction(() => document.getElementById("words").open, LONG);
+    await page.goBack();
+    await page.waitForFunction(() => location.hash === "#replay-6", LONG);
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    same(await summary(page), before, "the verdict");
+    must(!await page.$eval("#undo", (b) => b.disabled), "the change is forgotten");
+    await page.close();
+  },
+
   async "who refuses: the header, the handles, the sessions or the command itself"() {
     const page = await open();
     for (const [field, value, wanted] of [["tag", null, /BAD_TAG.*execute\.c:read_header/], ["commandCode", "00 00 0f ff",
@@ -217,6 +231,23 @@ const cases = {
       await edit(page, 7, "tpm-command ~ .tpm-command ~ .tpm-command", field, value);
       const says = await page.$eval("#refusals .fatal", (l) => l.textContent);
       must(wanted.test(says), `${field}: ${says}`);
+    }
+    await page.close();
+  },
+
+  async "an answer that was changed is not the word of TPM or service"() {
+    const page = await open();
+    for (const [number, message, field, value, wanted] of [
+      [1, "tpm-response", "responseCode", null, /TPM_RC_TYPE.*So says an answer that you have changed\.$/],
+      [6, "http-response", "start line", [" 401 ", " 403 "], /^Stage 6: the device refuses.*BYTES_E_HTTP/],
+      [1, "tpm-command", "tag", null, /TPM_RC_BAD_TAG.*In .*read_header\.$/],
+      [4, "http-request", "start line", null, /400001.*In one of .*\.$/],
+      [2, "sas-token", "skn", null, /names\. In .*refuse_token\.$/]]) {
+      await press(page, "again");
+      await press(page, "all");
+      await edit(page, number, message, field, value);
+      const says = await page.$eval("#refusals .fatal", (l) => l.textContent);
+      must(wanted.test(says), `${message}, ${field}: ${says}`);
     }
     await page.close();
   },
@@ -381,6 +412,29 @@ cases["each exercise can be solved, and is not solved before"] = async () => {
   }
   same(await page.$eval("#exercise-count", (c) => c.textContent), "12 of 12 solved.", "the count");
   await page.close();
+};
+
+// Other ways that an answer names, and ways that only look like one: exercise, whether it is solved, what is done.
+const WAYS = [
+  [3, true, (page) => edit(page, 4, "http-request", "registrationId", ["boiler-7", "boiler-8"])],
+  [3, false, (page) => thing(page, 2, "The TPM's endorsement seed", null)],
+  [3, false, (page) => edit(page, 4, "tpm-response", "[a-zA-Z.]*unique.buffer")],
+  [5, true, (page) => edit(page, 6, "activation-blob", "inSymSeed.secret")],
+  [5, true, (page) => edit(page, 6, "activation-blob", "unique.buffer")],
+  [7, true, (page) => edit(page, 8, "sas-token", "sig")],
+  [7, true, (page) => edit(page, 8, "sas-token", "sr")],
+  [8, true, (page) => thing(page, 7, "The device's clock", "1")],
+];
+
+cases["other ways to solve an exercise, and what is none"] = async () => {
+  for (const [number, wanted, way] of WAYS) {
+    const page = await open();
+    await press(page, "all");
+    await way(page);
+    const solved = await page.$eval(`#exercise-${number} .mark`, (m) => m.textContent !== "");
+    same(solved, wanted, `exercise ${number}, ${way}: ${await summary(page)}`);
+    await page.close();
+  }
 };
 
 // ---- The map ----

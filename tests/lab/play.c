@@ -260,10 +260,20 @@ static void send_request(struct lab_world *w)
     w->phase = LAB_DECIDES;
 }
 
+/* The device has ended because of a refusal that is known already. An answer that only looks like one, since somebody
+ * has changed its status, is not. */
+static bool is_refused(const struct lab_world *w, int error)
+{
+    const enum lab_who who =
+        w->refusal_count > 0 ? (enum lab_who)w->refusals[w->refusal_count - 1].who : LAB_DEVICE;
+    return (error == BYTES_E_TPM_RC && who == LAB_TPM) ||
+           (error == BYTES_E_HTTP && (who == LAB_SERVICE || who == LAB_HUB));
+}
+
 static void device_ended(struct lab_world *w, bool ok)
 {
     const int error = w->device.error;
-    if (!ok && error != BYTES_E_TPM_RC && error != BYTES_E_HTTP) {
+    if (!ok && !is_refused(w, error)) {
         (void)refuse(w, LAB_DEVICE, (uint32_t)-error);
     }
     outcome(w, ok);

@@ -150,8 +150,7 @@ static void write_secrets(const struct lab_world *w)
         separator = ",";
     }
     if (i->keys > 0) {
-        (void)fprintf(out, "%s{\"name\":\"the key itself, out of the TPM\",\"how\":\"TPM2_Rewrap\",",
-                      separator);
+        (void)fprintf(out, "%s{\"name\":\"the last of these keys\",\"how\":\"TPM2_Rewrap\",", separator);
         hex("hex", bytes_of(i->key, i->key_len));
         (void)fputc('}', out);
     }

@@ -276,7 +276,8 @@ static const struct lab_act restored_acts[] = {BEGINNING,
                                                END};
 
 const struct lab_scene lab_scene_list[] = {
-    {"ordinary", "As it should be", "Ten steps, and nobody disturbs them. Begin here, then change something.",
+    {"ordinary", "As it should be",
+     "Ten stages, and nobody disturbs them. Begin here, then change something.",
      "Two wraps and one nonce: only a TPM with both keys can answer. Now change a byte, and see who notices.",
      ordinary, password, NULL, NULL},
     {"wrong-template", "The wrong EK template",

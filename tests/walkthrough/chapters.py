@@ -15,16 +15,16 @@ COMMANDS = {
                           "same "
                           "key every time, so nothing needs to be stored.",
     "TPM2_FlushContext": "Frees what was loaded. The program is a guest in the TPM and leaves nothing behind.",
-    "TPM2_HierarchyChangeAuth": "Sets the password of a hierarchy. It goes over the bus in clear, once; here it is "
-                                "hidden.",
+    "TPM2_HierarchyChangeAuth": "Sets the password of a hierarchy. Without an encrypting session it goes over the bus "
+                                "in clear, once.",
     "TPM2_EvictControl": "Makes a loaded key persistent, so that it need not be derived at every boot.",
     "TPM2_StartAuthSession": "Opens a policy session: a conversation in which conditions are proved before a key may "
                              "be used.",
     "TPM2_PolicySecret": "Proves authority over the endorsement hierarchy to the session. That is the EK's whole "
                          "policy.",
-    "TPM2_ActivateCredential": "The EK decrypts the seed for field 1. The TPM then computes the HMAC with the Name of "
-                               "the SRK "
-                               "that is really loaded, and gives out the inner key only if it agrees.",
+    "TPM2_ActivateCredential": "The EK decrypts the seed that protects the credential. The TPM then computes the HMAC "
+                               "with the Name of the SRK that is really loaded, and gives out the inner key only "
+                               "if it agrees.",
     "TPM2_Import": "The SRK opens the outer wrap, the inner key the inner one, all inside the TPM. What comes back "
                    "is the "
                    "same key, wrapped again for this SRK by the TPM itself.",

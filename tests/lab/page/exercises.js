@@ -9,6 +9,9 @@ const ended = (who, stage) => {
 const changedOnly = (test) => lab.changes.length > 0 && lab.changes.every(test);
 const inView = (view) => (c) => c.view === view;
 const inBlob = inView(4);
+/* The EK in a request, the seed it comes from, or the TPM's word for it. */
+const ofEk = (c) => c.view === 1 || /endorsement|EK's/.test(c.what)
+  || /endorsement key/.test(lab.state.messages[c.message]?.what);
 
 const exercises = [
   { task: "Let the device register and send its message, and change nothing.",
@@ -21,18 +24,19 @@ const exercises = [
   { task: "Make the service refuse at stage 5 without touching the EK.",
     hint: "The SRK's attributes, the names, or what was enrolled.",
     answer: "For example objectAttributes in the storageRootKey: without fixedTPM the key could leave.",
-    solved: () => ended("service", 5) && changedOnly((c) => c.view !== 1 && !/endorsementKey/.test(c.what)) },
+    solved: () => ended("service", 5) && changedOnly((c) => !ofEk(c)) },
   { task: "Change one byte of the challenge so that the EK's OAEP padding notices.",
-    hint: "The blob is inside the answer of stage 6. Which field is the seed that is encrypted to the EK?",
-    answer: "Any byte of field 2, secret. RSA decrypts it to noise, and the padding is wrong.",
+    hint: "The blob is inside the answer of stage 6. Which part is the seed that is encrypted to the EK?",
+    answer: "Any byte of part 2, secret, but its size. RSA decrypts it to noise, and the padding is wrong.",
     solved: () => ended("TPM", 7)?.layer === "the EK's OAEP padding" && changedOnly(inBlob) },
   { task: "Let the TPM give out the inner key, and then refuse to import the nonce.",
-    hint: "Fields 1 and 2 are for the EK. What is left is for the SRK.",
-    answer: "A byte of field 3, 4 or 5. ActivateCredential does not see them, Import does.",
+    hint: "Parts 1 and 2 of the blob are for the EK. What is left is for the SRK.",
+    answer: "A byte of dupSensitive in part 3, of the secret in part 4, or of unique.buffer in part 5. "
+      + "ActivateCredential does not see them, Import does. Wrong sizes, and another kind of key, the device refuses.",
     solved: () => ended("TPM", 7)?.command === "TPM2_Import" },
   { task: "Change a byte of the blob that nobody misses.",
-    hint: "Which field is not protected by either wrap? The map knows.",
-    answer: "Field 6, encUriData: nothing protects it, and the device does not use it.",
+    hint: "Which part is not protected by either wrap? The map knows.",
+    answer: "Part 6, encUriData, but its size: nothing protects it, and the device does not use it.",
     solved: () => undisturbed() && lab.state.over && !lab.verdict() && changedOnly(inBlob) },
   { task: "Let the TPM open everything and sign, and have the service refuse at stage 9.",
     hint: "The token is in the request of stage 8.",
@@ -40,13 +44,14 @@ const exercises = [
     solved: () => ended("service", 9) },
   { task: "The same with a clock alone, and no message touched.",
     hint: "The token has an expiry, and a nonce is valid for a few minutes.",
-    answer: "Set the service's clock an hour later at the beginning of stage 8, or the device's clock to 1.",
+    answer: "Set the service's clock an hour later at the beginning of stage 8. Or the device's clock to 1 at that of "
+      + "stage 7: at stage 8 the device has read it already.",
     solved: () => ended("service", 9) && changedOnly((c) => c.thing !== undefined && /clock/.test(c.what)) },
   { task: "Make the device itself give up, while TPM and service have refused nothing.",
     hint: "The device reads the blob before the TPM sees it. Sizes.",
     answer: "The first byte of the blob: the sizes do not add up, and the device sends nothing to the TPM.",
     solved: () => undisturbed() && lab.verdict()?.who === "device" },
-  { task: "Change something that the service has, so that a right token is refused.",
+  { task: "Change a key of the service, so that it refuses a right token.",
     hint: "From what does it compute the nonce again?",
     answer: "A byte of the service's secret, at the beginning of stage 8: it computes another nonce than it has wrapped.",
     solved: () => ended("service", 9) && changedOnly((c) => c.thing !== undefined && /service's secret/.test(c.what)) },

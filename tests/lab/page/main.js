@@ -61,7 +61,9 @@ const begin = () => {
       map.run();
     }
   });
-  /* "#rogue" is that scene, "#rogue-6" that scene until its stage 6. */
+  /* "#rogue" is that scene, "#rogue-6" that scene until its stage 6. Who comes back to it from a place on this page
+     finds what he left. */
+  let followed = "";
   const follow = () => {
     const [, name, stage] = location.hash.match(/^#([a-z-]*[a-z])(?:-(\d+))?$/) || [];
     const number = lab.scenes.findIndex((scene) => scene.name === name);
@@ -70,6 +72,8 @@ const begin = () => {
       if (place && place.tagName === "DETAILS") place.open = true;
       return;
     }
+    if (location.hash === followed) return;
+    followed = location.hash;
     by("scene").value = number;
     chooseScene(number, Math.min(Number(stage || 0), 11));
   };

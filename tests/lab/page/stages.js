@@ -18,8 +18,8 @@ const stages = [
     + "If not, the story ends here."],
   ["Challenge", "The service challenges",
     "It makes a nonce and wraps it twice: inside with a random inner key, outside to the SRK. The inner key is "
-    + "wrapped to the EK, together with the SRK's Name. The six parts are one blob; find it inside the answer, and "
-    + "change a byte of it."],
+    + "wrapped to the EK, bound to the SRK's Name. The six parts are one blob. Find it inside the answer; the list of "
+    + "its fields numbers the parts. Change a byte of it."],
   ["Open", "The TPM opens it",
     "ActivateCredential: the EK gives out the inner key, if the SRK with that Name is loaded. Import: the SRK "
     + "takes off the outer wrap, the inner key the inner one, all inside the TPM. Load: the nonce is now a key, and"
@@ -74,15 +74,24 @@ const refusalText = (r) => {
     const error = facts.errors[r.code];
     return [make("code", {}, error?.name || `error ${r.code}`), `: ${error?.text || ""}, at “${r.what}”.`];
   }
-  return [make("code", {}, `${r.errorCode || r.status}`), `: ${r.text} ${r.detail || ""}`];
+  const detail = r.detail && ` ${r.detail.replace(/[^.]$/, "$&.")}`;
+  return [make("code", {}, `${r.errorCode || r.status}`), `: ${r.text}${detail || ""}`];
 };
 
 const when = (stage) => (stage < 11 ? `Stage ${stage}` : "Afterwards");
 
+/* An answer that somebody has changed on the way is not the TPM's own word. */
+const isForged = (r) => r.who === "TPM" && lab.changes.some((c) => c.message === r.message);
+
+const whereFrom = (r) => {
+  if (isForged(r)) return [" So says an answer that you have changed."];
+  return [functionOf(r).length > 1 ? " In one of " : " In ", ...sources(functionOf(r)), "."];
+};
+
 const refusalElement = (r) => make(`li${r.fatal ? ".fatal" : ""}`, {},
   make("b", {}, `${when(r.stage)}: the ${r.who} refuses`), r.attacker ? " the interposer" : "", ". ", ...refusalText(r),
   r.layer ? make("span.layer", {}, ` The layer: ${r.layer}.`) : "",
-  make("span.where", {}, functionOf(r).length > 1 ? " In one of " : " In ", ...sources(functionOf(r)), "."));
+  make("span.where", {}, ...whereFrom(r)));
 
 /* TPM2_ReadPublic only asks whether there is such a key. */
 const worthTelling = () => lab.state.refusals.filter((r) => r.fatal || r.attacker || r.command !== "TPM2_ReadPublic");
@@ -99,7 +108,10 @@ const summary = () => {
   if (!s.over) return s.stage === 0 ? "Nothing has happened yet." : `Stage ${s.stage}. Nobody has refused so far.`;
   if (!s.outcomes.at(-1)?.ok) return "This story is longer than the lab's memory. Begin again.";
   if (s.stolen.keys > 0) return `${arrived()} Nobody refuses, and the interposer has carried ${s.stolen.keys} keys out of the TPM.`;
-  if (s.stolen.refused > 0) return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.`;
+  if (s.stolen.refused > 0) {
+    const inner = s.stolen.innerKeys > 0 ? ` He has read ${s.stolen.innerKeys} inner keys, and no key.` : "";
+    return `${arrived()} The TPM has refused the interposer ${s.stolen.refused} times.${inner}`;
+  }
   if (s.secrets.length > 0) return `${arrived()} Nobody refuses; somebody has learned ${s.secrets.length} secrets.`;
   const onTheWay = worthTelling().length;
   if (onTheWay > 0) return `${arrived()} A refusal on the way did not stop the device.`;

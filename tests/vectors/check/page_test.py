@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The examples of tests/vectors/README.md, run as they stand there: "yours" is our C code, where it does all that an
-example asks for, and else Python. And an example whose code is wrong says so."""
+example asks for, and else Python. And an example whose code is wrong says so. Needs python3-jsonschema too."""
 import functools
 import hashlib
+import json
 import os
 import re
 import subprocess
 import types
 
+import jsonschema
 from judge_ours import VECTORS, program, text
 from judge_others import private_key
 from oracle_wrap import decrypt, oaep, open_outer, take_2b, whole_2b
@@ -125,11 +127,29 @@ def examples():
     return re.findall(r"^### (\S+)$.*?```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 
 
+def beginning():
+    """What the page has all examples begin with."""
+    return re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S).group(1)
+
+
 def run(example, yours):
-    """In the vectors' directory, after what the page has all examples begin with."""
-    begin = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S).group(1)
+    """In the vectors' directory."""
     os.chdir(PAGE.parent)
-    exec(begin + example, {"yours": yours})
+    exec(beginning() + example, {"yours": yours})
+
+
+def cases_follow_the_schema():
+    """What a reader has from cases() is what the schema calls a case."""
+    schema = json.loads((VECTORS / "schema.json").read_text(encoding="ascii"))
+    one = jsonschema.Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/case"})
+    page = {}
+    exec(beginning(), page)
+    for name, _ in examples():
+        cases = list(page["cases"](VECTORS / name))
+        check(cases, f"{name}: no case")
+        for case in cases:
+            for error in one.iter_errors(case):
+                yield f"{name} {case['tcId']}: {error.message[-200:]}"
 
 
 def tests():
@@ -151,5 +171,6 @@ def tests():
                 os.chdir(here)
             raise Failed("nobody noticed")
         return (f"{name}: the example runs", right), (f"{name}: and notices code that finds nothing", wrong)
+    yield "what cases() gives is a case of the schema", cases_follow_the_schema
     for name, example in examples():
         yield from test_of(name, example)

@@ -275,7 +275,8 @@ def sessions_file():
     return document("Sessions", MADE, {
         "Command": "The command is wrong: a TPM refuses it, or decrypts noise.",
         "Response": "The response is wrong: whoever receives it does not believe it.",
-        "SessionKey": "KDFa(salt, ATH, nonceTPM, nonceCaller, 256), both nonces those of StartAuthSession.",
+        "SessionKey": "KDFa(salt, ATH, nonceTPM, nonceCaller, 256), both nonces those of StartAuthSession. "
+                      "Without a salt it is empty.",
         "HmacKey": "sessionKey, then the authValue without trailing zeros; in a policy session sessionKey alone.",
         "CpHash": "Hash over command code, Names, and the parameters as they are sent.",
         "RpHash": "Hash over response code, command code, and the parameters as they came.",

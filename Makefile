@@ -145,6 +145,7 @@ UNIT_NAMES = $(notdir $(UNIT_TESTS))
 PORT_NAMES = $(notdir $(PORT_TESTS))
 E2E = $(wildcard tests/e2e/*_test.py tests/e2e/*_test.sh)
 LINT = $(wildcard tests/lint/*.sh tests/lint/*_test.py)
+CLANG_TIDY = tests/lint/clang_tidy.sh
 
 # A test that fails shows what it got and what it wanted.
 PROVE = prove --timer --failures --comments
@@ -158,19 +159,20 @@ check: setup
 	@$(if $(CHECK_DEPENDS),$(MAKE) --no-print-directory $(CHECK_DEPENDS))
 	@BUILD=$(BUILD) $(PROVE) --jobs 2 --exec tests/run.sh \
 	    $(UNIT_TESTS) $(PORT_TESTS) \
-	    $(UNIT_NAMES:%=$(BUILD)/asan/unit/%) $(PORT_NAMES:%=$(BUILD)/asan/port-tests/%) $(E2E) $(CHECK) $(LINT)
+	    $(UNIT_NAMES:%=$(BUILD)/asan/unit/%) $(PORT_NAMES:%=$(BUILD)/asan/port-tests/%) $(E2E) $(CHECK) $(filter-out $(CLANG_TIDY),$(LINT))
 
 #: make lint             format, static analysis and structure rules
 .PHONY: lint
 lint:
 	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(LINT)
 
-#: make lint-tests       static analysis of the tests themselves
-CHECK_MORE += lint-tests
-.PHONY: lint-tests
-lint-tests:
+#: make check-tidy       clang-tidy over all sources, then over the tests: the longest analysis, which make lint has, too
+CHECK_MORE += check-tidy
+.PHONY: check-tidy
+check-tidy:
 	@DEPS=$(DEPS) tests/setup.sh build check
-	@BUILD=$(BUILD) TIDY=tests $(PROVE) --exec tests/run.sh tests/lint/clang_tidy.sh
+	@BUILD=$(BUILD) $(PROVE) --exec tests/run.sh $(CLANG_TIDY)
+	@BUILD=$(BUILD) TIDY=tests $(PROVE) --exec tests/run.sh $(CLANG_TIDY)
 
 # Other people's clients against our service. What npm installs stays in $(BUILD).
 NODE_PEERS = $(BUILD)/peers/node

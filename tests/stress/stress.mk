@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # No test depends on time: they pass while other processes have nearly all of the machine.
 #
-# Of make check-all, this leaves out what waits for nothing but itself. It compiles (lint, lint-tests, check-size,
+# Of make check-all, this leaves out what waits for nothing but itself. It compiles (lint, check-tidy, check-size,
 # check-stack, check-install), computes (unit tests, ct, model), or runs the same tests once more, of another build
 # (asan, coverage, check-openssl) or for each of many mistakes (check-mutants, check-clients), of which mutants_test.py
 # and conformance_device_test.py have some. And, of what stands in the lists below:

@@ -13,8 +13,8 @@ from functools import partial
 import table
 from tap import Programs, check, note, same
 
-# WP waits between goals: two for each processor.
-JOBS = 4
+# WP waits between goals: three for each processor.
+JOBS = 6
 HERE = pathlib.Path("tests/prove")
 BUILD = pathlib.Path(Programs.path("prove"))
 

@@ -72,7 +72,8 @@ class Service {
         const file = (name) => path.join(directory, name);
         makeCertificate();
         service.log = file('service.log');
-        const network = ['--listen', '127.0.0.1:0', '--hub-mqtt', '127.0.0.1:0', '--amqp', '127.0.0.1:0', '--websocket'];
+        const any = '127.0.0.1:0';
+        const network = ['--listen', any, '--hub-mqtt', any, '--amqp', any, '--websocket'];
         const certificate = ['--cert', 'cert.pem', '--key', 'key.pem'];
         const files = ['--store', 'memory:', '--policy-file', 'policies.json', '--secret-file', 'secret'];
         const names = ['--scope', scope, ...hubs.flatMap((hub) => ['--hub', hub])];

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
 'use strict';
-// Step 10 over MQTT, and over MQTT in WebSocket: azure-iot-device-mqtt sends telemetry to the hub, with tokens signed by
-// the key that step 9 put into the TPM.
+// Step 10 over MQTT, and over MQTT in WebSocket: azure-iot-device-mqtt sends telemetry to the hub, with tokens signed
+// by the key that step 9 put into the TPM.
 const assert = require('assert');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');

@@ -2,6 +2,7 @@
 """A service with the hub's MQTT and a device that has registered, and packets by hand."""
 
 import re
+import select
 import socket
 import ssl
 import struct
@@ -82,9 +83,15 @@ class Raw:
     def send(self, data):
         self.sock.sendall(data)
 
+    def await_bytes(self):
+        """OpenSSL 3.5, when it has to wait, takes the last error of another connection for one of this connection."""
+        if not isinstance(self.sock, ssl.SSLSocket) or self.sock.pending() == 0:
+            select.select([self.sock], [], [], PATIENCE)
+
     def take(self, count):
         got = b""
         while len(got) < count:
+            self.await_bytes()
             more = self.sock.recv(count - len(got))
             check(more, f"closed after {got!r}")
             got += more

@@ -17,6 +17,7 @@ FUZZ_TOOLS = $(BUILD)/fuzz-tools/seeds $(BUILD)/fuzz-tools/record
 FUZZ_COMMON = $(BUILD)/obj/tests/fuzz/responses.o $(TEST_OBJ)
 # Counts the RSA operations of the service.
 $(BUILD)/fuzzers/service $(BUILD)/fuzzers/amqp: FUZZ_WRAP = -Wl,--wrap=crypto_rsa_oaep_encrypt
+$(BUILD)/fuzzers/service $(BUILD)/fuzzers/amqp: $(BUILD)/obj/tests/fuzz/rsa_operations.o
 
 $(FUZZ_PROGRAMS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_COMMON) $(PORT_LIBS)
 	@mkdir -p $(@D)

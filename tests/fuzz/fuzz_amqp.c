@@ -13,6 +13,7 @@
 #include "port/posix/posix.h"
 #include "port/posix/store_memory.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rsa_operations.h"
 #include "tests/support/amqp_device.h"
 #include <string.h>
 
@@ -38,20 +39,6 @@ static uint8_t token[600];
 static size_t token_len;
 static bool proven, commit_fails;
 static unsigned writes;
-
-/* Counts the RSA operations of the service; the linker puts it in place of the other. */
-int __real_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
-                                   const uint8_t seed[32], struct bytes message, uint8_t *out);
-int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
-                                   const uint8_t seed[32], struct bytes message, uint8_t *out);
-static unsigned rsa_operations;
-
-int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
-                                   const uint8_t seed[32], struct bytes message, uint8_t *to)
-{
-    rsa_operations++;
-    return __real_crypto_rsa_oaep_encrypt(key, label, seed, message, to);
-}
 
 static int (*store_put)(void *context, enum dps_table table, struct bytes key, struct bytes value,
                         uint64_t expected, uint64_t *version);

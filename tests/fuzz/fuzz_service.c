@@ -22,6 +22,7 @@
 #include "port/posix/posix.h"
 #include "port/posix/store_memory.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rsa_operations.h"
 #include "tests/support/activation_open.h"
 #include "tests/vectors/activation_blob.h"
 #include <string.h>
@@ -52,20 +53,6 @@ static char operation[128];
 static char etag[64];
 static bool authenticated; /* a token was put into this connection */
 static bool commit_fails;
-
-/* Counts the RSA operations of the service; the linker puts it in place of the other. */
-int __real_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
-                                   const uint8_t seed[32], struct bytes message, uint8_t *out);
-int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
-                                   const uint8_t seed[32], struct bytes message, uint8_t *out);
-static unsigned rsa_operations;
-
-int __wrap_crypto_rsa_oaep_encrypt(const struct crypto_rsa_public *key, struct bytes label,
-                                   const uint8_t seed[32], struct bytes message, uint8_t *out)
-{
-    rsa_operations++;
-    return __real_crypto_rsa_oaep_encrypt(key, label, seed, message, out);
-}
 
 /* ---- Before the first byte ---- */
 

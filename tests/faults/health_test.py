@@ -88,6 +88,8 @@ class Case:
         self.one_line(since)
 
     def one_line(self, since):
+        # As above: the process that found it out may still be writing its line.
+        wait_until(lambda: changes(self.service, since), "the failure is logged")
         told = changes(self.service, since)
         same([event for event, _ in told], ["the store fails"], "changes of state in the log")
         check(self.words in told[0][1], f"{told[0][1]!r} does not have the words {self.words!r}")

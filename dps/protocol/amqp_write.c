@@ -148,6 +148,10 @@ void dps_amqp_end_write(struct bytes_writer *w)
 
 /* ---- Refusals [AMQP 1.0 2.8.14] ---- */
 
+/* C, Java and Node read the first name, C# the second. */
+static const char *const retry_after_names[] = {"retry-after", "Retry-After"};
+#define RETRY_AFTER_NAMES (sizeof retry_after_names / sizeof retry_after_names[0])
+
 /* As text, since that is what all clients read: one of them takes the number 0 for none. */
 static void write_seconds(struct bytes_writer *w, uint32_t seconds)
 {
@@ -163,9 +167,11 @@ static void write_error(struct bytes_writer *w, const struct dps_amqp_error *e)
     dps_amqp_write_symbol(w, e->condition);
     dps_amqp_write_string(w, e->description);
     if (e->has_retry_after) {
-        const struct dps_amqp_size map = dps_amqp_map_begin(w, 0, 2);
-        dps_amqp_write_symbol(w, "retry-after");
-        write_seconds(w, e->retry_after);
+        const struct dps_amqp_size map = dps_amqp_map_begin(w, 0, 2 * RETRY_AFTER_NAMES);
+        for (size_t i = 0; i < RETRY_AFTER_NAMES; i++) {
+            dps_amqp_write_symbol(w, retry_after_names[i]);
+            write_seconds(w, e->retry_after);
+        }
         dps_amqp_end(w, map);
     }
     dps_amqp_end(w, list);
@@ -210,9 +216,12 @@ static void write_message(struct bytes_writer *w, const struct dps_amqp_delivery
         dps_amqp_end(w, list);
     }
     if (d->has_retry_after) {
-        const struct dps_amqp_size map = dps_amqp_map_begin(w, APPLICATION_PROPERTIES, 2);
-        dps_amqp_write_string(w, bytes_of_text("retry-after"));
-        write_seconds(w, d->retry_after);
+        const struct dps_amqp_size map =
+            dps_amqp_map_begin(w, APPLICATION_PROPERTIES, 2 * RETRY_AFTER_NAMES);
+        for (size_t i = 0; i < RETRY_AFTER_NAMES; i++) {
+            dps_amqp_write_string(w, bytes_of_text(retry_after_names[i]));
+            write_seconds(w, d->retry_after);
+        }
         dps_amqp_end(w, map);
     }
     bytes_write_u8(w, 0x00);

@@ -36,7 +36,7 @@ def test_registration(door):
     peer = door.peer()
     message, first = peer.ask(REGISTER, correlation="c-7")
     same(message.correlation_id, "c-7", "correlation-id")
-    same(message.properties, {"retry-after": "0"}, "application-properties")
+    same(message.properties, {"retry-after": "0", "Retry-After": "0"}, "application-properties")
     same((first["status"], first["registrationState"]["registrationId"]), ("assigning", "boiler"), "answer")
     message, last = peer.ask(STATUS, first["operationId"], correlation=proton.ulong(8))
     same(message.correlation_id, 8, "correlation-id")
@@ -162,6 +162,7 @@ def test_throttled():
     name, error, info = peer.reason(delivery)
     same((name, error["errorCode"]), ("com.microsoft:device-container-throttled", 429001), "rejection")
     check(1 <= int(info[proton.symbol("retry-after")]) <= 60, f"retry-after {info}")
+    same(info[proton.symbol("Retry-After")], info[proton.symbol("retry-after")], "the name that C# reads")
     kind = CHALLENGE
     for _ in range(100):
         if kind != CHALLENGE:

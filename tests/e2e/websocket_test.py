@@ -152,7 +152,7 @@ def test_handshake(hub):
     for changed in ({"Connection": "keep-alive, Upgrade"}, {"Upgrade": "WebSocket"},
                     {"Sec_WebSocket_Protocol": "v12.stomp , mqtt,mqttv3.1"},
                     {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"},
-                    {"path": WEBSOCKET + "?iothub-no-client-cert=true"}):
+                    {"path": WEBSOCKET + "?iothub-no-client-cert=true"}, {"path": "/"}):
         head = Client(hub).ask(**changed)
         check("101" in head and "Protocol: mqtt\r\n" in head and "Extensions" not in head, head)
 
@@ -166,7 +166,8 @@ def test_handshake_refused(hub):
                     {"Sec_WebSocket_Protocol": ""}, {"version": "1.0"}):
         head = Client(hub).ask(**changed)
         check(head.startswith("HTTP/1.1 400 ") and "Sec-WebSocket-Version: 13\r\n\r\n" in head, head)
-    for changed in ({"path": WEBSOCKET + "/"}, {"method": "POST", "Content_Length": "0"}):
+    for changed in ({"path": WEBSOCKET + "/"}, {"path": "//"}, {"path": "/", "Upgrade": None},
+                    {"path": "/", "Upgrade": "h2c"}, {"method": "POST", "Content_Length": "0"}):
         head = Client(hub).ask(**changed)
         check(re.match("HTTP/1.1 (404|405) ", head) and "Sec-WebSocket" not in head, head)
 

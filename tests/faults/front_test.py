@@ -73,6 +73,12 @@ def part_websocket(s):
     s.bench.service.wait_log(f"method=PUBLISH route=hub id={s.name} status=204")
     lines = [line for line in s.bench.service.read("log").splitlines() if f"PUBLISH route=hub id={s.name}" in line]
     check("client=127.0.0.1" in lines[0], lines[0])
+    # One package asks for the root.
+    client = s.client()
+    status, headers, _ = client.get("/", headers="Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                    f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Protocol: mqtt\r\n")
+    same((status, headers.get("sec-websocket-protocol")), (101, "mqtt"), "at the root")
+    client.close()
 
 
 def part_refusals(s):

@@ -395,6 +395,7 @@ static int test_written(void)
     CHECK(dps_amqp_message_read(f.payload, &m) == 0);
     CHECK(bytes_equal_public(m.correlation_id.whole, bytes_of("\x53\x07", 2)));
     CHECK(span_is(dps_amqp_map_text(&r, &m.properties, "retry-after"), "0"));
+    CHECK(span_is(dps_amqp_map_text(&r, &m.properties, "Retry-After"), "0"));
     return 0;
 }
 
@@ -402,7 +403,7 @@ static int test_written(void)
 static int test_room(void)
 {
     const struct dps_amqp_error why = {"amqp:not-found", bytes_of_text("{}"), true, 7};
-    for (size_t room = 0; room < 100; room++) {
+    for (size_t room = 0; room < 130; room++) {
         memset(written, 0xee, sizeof written);
         w = bytes_writer_over(written, room);
         dps_amqp_close_write(&w, &why);

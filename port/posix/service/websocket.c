@@ -101,12 +101,19 @@ static const char *shake_hands(struct server_connection *c)
     return NULL;
 }
 
+/* Microsoft's C# package for AMQP asks for the root, which is otherwise nothing. */
+static bool is_its_path(const struct server_connection *c, struct bytes path)
+{
+    return bytes_equal_public(path, bytes_of_text(PATH)) ||
+           (bytes_equal_public(path, bytes_of_text("/")) && header_has(c, "Upgrade", "websocket"));
+}
+
 bool server_websocket_is_asked_for(const struct server *s, const struct server_connection *c)
 {
     const uint8_t *request = c->buffers->request;
     return s->config->websocket && c->kind != SERVER_METRICS && c->unreadable == 0 &&
            bytes_equal_public(dps_http_method(&c->http, request), bytes_of_text("GET")) &&
-           bytes_equal_public(dps_http_path(dps_http_target(&c->http, request)), bytes_of_text(PATH));
+           is_its_path(c, dps_http_path(dps_http_target(&c->http, request)));
 }
 
 void server_websocket_shake_hands(struct server *s, struct server_connection *c)

@@ -186,6 +186,11 @@ check-peers:
 	@$(MAKE) --no-print-directory all $(NODE_PEERS)/installed
 	@BUILD=$(BUILD) NODE_PATH=$(abspath $(NODE_PEERS))/node_modules $(PROVE) --exec tests/run.sh $(PEERS)
 
+#: make check-c-sdk       Microsoft's C SDK against our service: C_SDK=DIR, a checkout with its submodules
+.PHONY: check-c-sdk
+check-c-sdk: all
+	@BUILD=$(BUILD) C_SDK='$(C_SDK)' $(PROVE) --exec tests/run.sh tests/peers/c/page_test.sh
+
 $(NODE_PEERS)/installed: $(addprefix tests/peers/node/,package.json package-lock.json .npmrc)
 	@mkdir -p $(@D)
 	$(SAY) NPM $(<D)

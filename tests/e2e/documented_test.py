@@ -21,10 +21,11 @@ from tap import Programs, check, same
 
 DEPLOY = "port/posix/deploy"
 OPERATIONS = DEPLOY + "/OPERATIONS.md"
-PAGES = ("README.md", "port/PORTING.md", OPERATIONS, "spec-notes.md", "tests/peers/node/README.md")
+PEERS = [f"tests/peers/{name}/README.md" for name in ("node", "c", "java", "csharp")]
+PAGES = ("README.md", "port/PORTING.md", OPERATIONS, "spec-notes.md", *PEERS)
 PROGRAMS = ("dps-device", "dps-admin", "dps-service", "dps-conformance")
 HOSTS = "DNS:localhost,DNS:hub-a.example,DNS:dps.example"
-PORTS = ("8443", "2321", "2322", "9090", "443")  # of the examples: exchanged for free ones
+PORTS = ("8443", "2321", "2322", "9090", "443", "5671", "8883")  # of the examples: exchanged for free ones
 
 LINE_PATIENCE = 1500  # seconds for a line; one of them runs a part of the suite
 
@@ -37,6 +38,14 @@ NOT_RUN = {
     "node enroll.js": "it needs these packages: make check-peers runs the page whole",
     "node device.js": "it needs these packages: make check-peers runs the page whole",
     "cp \"$TPM_DPS": "it is about these packages: make check-peers runs the page whole",
+    "tpm=$!": "it belongs to a block that is run whole, by make check-c-sdk",
+    "ip link": "it is for a network of its own: make check-c-sdk runs the page in one",
+    "mount": "it is for a network of its own: make check-c-sdk runs the page in one",
+    ': "${C_SDK': "it needs Microsoft's SDK: make check-c-sdk runs the page with one",
+    "cmake": "it needs Microsoft's SDK: make check-c-sdk runs the page with one",
+    "sdk-build/": "it needs Microsoft's SDK: make check-c-sdk runs the page with one",
+    "keytool": "it needs Java, and Microsoft's packages: the page says when it was run",
+    "java": "it needs Java, and Microsoft's packages: the page says when it was run",
     "python3 tests/firmware/relay.py": "it waits for an emulated board: make check-firmware runs it",
     "qemu-system-arm": "it needs the image of a board: make check-firmware runs it",
 }

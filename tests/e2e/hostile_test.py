@@ -143,6 +143,11 @@ def test_platform():
             s.sendall(struct.pack(">I", 20))
             same(s.recv(1), b"", "the session goes on")
         same(served.tool("mssim", "tpm2_getcap", "handles-transient").stdout, "", "after the reset")
+        # The reset has started the TPM. The first TPM2_Startup after it is answered as by one that it has not.
+        with served.connect() as s:
+            for code in (0, 0x100):
+                s.sendall(bytes.fromhex("80010000000c000001440000"))
+                same(s.recv(100), bytes.fromhex("80010000000a") + code.to_bytes(4, "big"), "TPM2_Startup")
 
 
 def test_ends():

@@ -155,6 +155,8 @@ def test_handshake(hub):
                     {"path": WEBSOCKET + "?iothub-no-client-cert=true"}, {"path": "/"}):
         head = Client(hub).ask(**changed)
         check("101" in head and "Protocol: mqtt\r\n" in head and "Extensions" not in head, head)
+    head = Client(hub).ask(Sec_WebSocket_Protocol="MQTT")
+    check("101" in head and "Protocol: MQTT\r\n" in head, head)
 
 
 def test_handshake_refused(hub):
@@ -162,7 +164,7 @@ def test_handshake_refused(hub):
     for changed in ({"Connection": "keep-alive"}, {"Upgrade": "h2c"}, {"Upgrade": None},
                     {"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Version": None},
                     {"Sec_WebSocket_Key": None}, {"Sec_WebSocket_Key": "AAAA"},
-                    {"Sec_WebSocket_Protocol": None}, {"Sec_WebSocket_Protocol": "MQTT"},
+                    {"Sec_WebSocket_Protocol": None}, {"Sec_WebSocket_Protocol": "mqtt/3"},
                     {"Sec_WebSocket_Protocol": ""}, {"version": "1.0"}):
         head = Client(hub).ask(**changed)
         check(head.startswith("HTTP/1.1 400 ") and "Sec-WebSocket-Version: 13\r\n\r\n" in head, head)

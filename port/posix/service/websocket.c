@@ -35,7 +35,8 @@ static bool is_of_http_1_0(const struct server_connection *c)
     return bytes_equal_public(bytes_of(target.p + target.len + 1, 8), bytes_of_text("HTTP/1.0"));
 }
 
-/* The first of those that the client speaks and we do, by the names that Microsoft's clients give them. */
+/* The first of those that the client speaks and we do, by the names that Microsoft's clients give them; one of them
+ * writes MQTT. The answer has the name as the client wrote it [RFC 6455 4.2.2]. */
 static const struct server_protocol *choose(const struct server_connection *c, struct bytes *name)
 {
     static const struct {
@@ -55,7 +56,7 @@ static const struct server_protocol *choose(const struct server_connection *c, s
         list = dps_split(list, ',', name);
         *name = dps_trim(*name);
         for (size_t i = 0; i < sizeof spoken / sizeof spoken[0]; i++) {
-            if (bytes_equal_public(*name, bytes_of_text(spoken[i].name))) {
+            if (dps_text_equal_nocase(*name, bytes_of_text(spoken[i].name))) {
                 return spoken[i].protocol;
             }
         }

@@ -216,8 +216,7 @@ static void write_message(struct bytes_writer *w, const struct dps_amqp_delivery
         dps_amqp_end(w, list);
     }
     if (d->has_retry_after) {
-        const struct dps_amqp_size map =
-            dps_amqp_map_begin(w, APPLICATION_PROPERTIES, 2 * RETRY_AFTER_NAMES);
+        const struct dps_amqp_size map = dps_amqp_map_begin(w, APPLICATION_PROPERTIES, 2 * RETRY_AFTER_NAMES);
         for (size_t i = 0; i < RETRY_AFTER_NAMES; i++) {
             dps_amqp_write_string(w, bytes_of_text(retry_after_names[i]));
             write_seconds(w, d->retry_after);

@@ -75,8 +75,9 @@ def part_websocket(s):
     check("client=127.0.0.1" in lines[0], lines[0])
     # One package asks for the root.
     client = s.client()
-    status, headers, _ = client.get("/", headers="Connection: Upgrade\r\nUpgrade: websocket\r\n"
-                                    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Protocol: mqtt\r\n")
+    handshake = ("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                 f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Protocol: mqtt\r\n")
+    status, headers, _ = client.get("/", headers=handshake)
     same((status, headers.get("sec-websocket-protocol")), (101, "mqtt"), "at the root")
     client.close()
 

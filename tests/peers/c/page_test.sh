@@ -18,6 +18,7 @@ awk -v dir="$dir/empty" '
     out { print >> out }' "$page"
 
 # What the page has not stopped itself is stopped here.
+# shellcheck disable=SC2016 # for the script
 { echo 'set -e'; echo 'trap "kill \$service \$tpm 2>/dev/null" EXIT'; cat "$dir/block.sh"; } > "$dir/run.sh"
 cd "$dir/empty" || exit 1
 echo 1..4

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The walk-through's page and the run behind it: every byte explained, every link and function there, every shell line
 right, the same page each time."""
+import base64
 import html.parser
 import json
 import os
@@ -263,7 +264,26 @@ def test_sessions_hide():
     for name in ("own-key", "own-command-hash", "own-command-hmac", "own-answer-hmac", "policy-key", "policy-inner-cfb",
                  "policy-inner-stream", "policy-activate-hash", "policy-activate-hmac"):
         assert "value-" + name in value, name
-    assert lines[-1] == {"kind": "value", "name": "keysTaken", "hex": "02020200"}, lines[-1]
+    assert {"kind": "value", "name": "keysTaken", "hex": "02020200"} in lines
+
+
+def test_two_roads():
+    """over AMQP the same keys, blob, token and answers are sent as over HTTPS, and the page has all of it"""
+    sent = {v["name"]: bytes.fromhex(v["hex"]) for v in map(json.loads, RUN.read_text(encoding="utf-8").splitlines())
+            if v["kind"] == "value" and re.match("(https|amqp)[0-9]", v["name"])}
+    first, refused, second, accepted, _, assigned = (sent[n] for n in sorted(sent) if n.startswith("https"))
+    tpm = json.loads(first.split(b"\r\n\r\n")[1])["tpm"]
+    blob = base64.b64decode(json.loads(refused.split(b"\r\n\r\n")[1])["authenticationKey"])
+    amqp = [sent[n] for n in sorted(sent) if n.startswith("amqp")]
+    crossed = b"|".join(amqp)
+    parts = [b"\0" + base64.b64decode(tpm["endorsementKey"]), b"\0" + base64.b64decode(tpm["storageRootKey"]),
+             b"\x80" + blob[:486], b"\xc1" + blob[486:],
+             b"\0" + re.search(rb"Authorization: ([^\r]+)", second).group(1),
+             accepted.split(b"\r\n\r\n")[1], assigned.split(b"\r\n\r\n")[1]]
+    differ("not over AMQP", [part[:20] for part in parts if crossed.count(part) != 1])
+    shown = [bytes.fromhex(re.sub("<[^>]+>", "", text)) for text in re.findall(
+        '<p class="text">(<code>.*?</code>)</p>', TEXT[TEXT.index('id="amqp"'):TEXT.index('id="wrong"')])]
+    assert shown == amqp and len(amqp) > 20, len(shown)
 
 
 def test_nothing_from_outside():

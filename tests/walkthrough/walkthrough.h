@@ -67,5 +67,7 @@ void walk_flush(struct walk *k, uint32_t handle);
 void walk_one_command_too_many(struct walk *k);
 /* A password and a registration in sessions, with their secrets. */
 void walk_sessions(struct walk *k);
+/* A registration over HTTPS and over AMQP. What is sent is written as values "https01device", "https02service" ... */
+void walk_roads(struct walk *k);
 
 #endif

@@ -5,6 +5,7 @@ Usage: tests/walkthrough/walkthrough.py RUN.jsonl ATTACKS.txt OUT.html
 """
 import json
 import pathlib
+import re
 import sys
 
 sys.dont_write_bytecode = True  # this is a source tree
@@ -17,6 +18,7 @@ from frame import body_of, page
 from lab_links import lab_of
 from links import file_link, line_of
 from page import Page, legend, thread_list
+from roads import over_amqp
 from short import short_path
 from sources import Sources
 from transcript import Run
@@ -78,21 +80,22 @@ WRONG = """<section class="chapter" id="wrong" aria-labelledby="wrong-h"><h2 id=
 notices, by the answers they really gave.</p></section>"""
 
 # Values of the run that its messages show, too.
-DERIVED = {"defaultRegistrationId", "substatus", "keysTaken"}
+DERIVED = re.compile(r"defaultRegistrationId|substatus|keysTaken|(https|amqp)\d\d[a-z]+")
 
 
-def contents(steps, failures):
+def contents(steps, road, failures):
     front = [("how", "How to read this"), ("thread", "Follow the nonce"), ("picture", "Who sends what to whom")]
     lines = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in front)
     steps = "".join(f'<li><a href="#{c.anchor}"><b>{c.number}</b> {c.title}</a></li>' for c in steps)
     wrong = "".join(f'<li><a href="#{c.anchor}">{c.title}</a></li>' for c in failures)
     return (f"<ul>{lines}</ul><p>The ten steps</p><ul class=numbered>{steps}</ul>"
+            f'<p>Another road</p><ul><li><a href="#{road.anchor}">{road.title}</a></li></ul>'
             f'<p><a href="#wrong">What goes wrong</a></p><ul>{wrong}</ul>')
 
 
 def keys(run, values):
     """What no message shows: the service's secrets, what was drawn, what was derived, what sessions hide."""
-    found = [{"name": name, "hex": data.hex()} for name, data in run.values.items() if name not in DERIVED]
+    found = [{"name": name, "hex": data.hex()} for name, data in run.values.items() if not DERIVED.fullmatch(name)]
     for exchange in run.exchanges:
         at = exchange.request.anchor
         found += [{"name": name, "before": at, "hex": data.hex()} for name, data in exchange.values.items()]
@@ -109,15 +112,16 @@ def build(run_path, attacks_path, out):
     whole = Page(sources, values.values)
     steps, failures = ten_steps(run, values), what_goes_wrong(run)
     failures.append(what_the_machine_found(run, attacks_path))
+    road = over_amqp(run)
     nonce = {where for where, _, _ in THREAD}
     front = FRONT.format(legend=legend(), thread=thread_list(), count=len(THREAD), diagram=Diagram(run, nonce),
                          notes=file_link("spec-notes.md"), lab=lab_of("thread"))
-    main = front + "".join(whole.chapter(c) for c in steps) + WRONG + "".join(whole.chapter(c) for c in failures)
+    main = "".join([front, *map(whole.chapter, [*steps, road]), WRONG, *map(whole.chapter, failures)])
     missing = set(range(1, len(THREAD) + 1)) - whole.stops_placed
     unknown = sources.used - set(line_of())
     if missing or unknown:
         raise SystemExit(f"walkthrough: stops without a place: {sorted(missing)}; no such functions: {sorted(unknown)}")
-    out.write_text(page("walkthrough.html", "The walk-through", SUBTITLE, main, FOOT, contents(steps, failures),
+    out.write_text(page("walkthrough.html", "The walk-through", SUBTITLE, main, FOOT, contents(steps, road, failures),
                         body_of(HERE / "script.js")), encoding="utf-8")
     out.with_name("walkthrough-short.html").write_text(short_path(run, values.values, steps, failures),
                                                        encoding="utf-8")

@@ -309,6 +309,7 @@ int main(int argc, char **argv)
     begin(&walk, argc > 1 ? argv[1] : NULL);
     ten_steps(&walk);
     walk_what_goes_wrong(&walk);
+    walk_roads(&walk);
     trace_close(&walk.trace);
     walk_must(walk.capture.out == NULL || fclose(walk.capture.out) == 0, "the capture is not whole");
     flow_close(&walk.flow);

@@ -6,7 +6,8 @@
  * The connection is made again by itself. That it was cut, as all are when the database is started again, is found out
  * by the next statement. In a turn that has written nothing this is asked once more, at once, of a new connection, so
  * that nobody is put off. While there is no database, connecting is tried less and less often: at the latest after
- * POSIX_POSTGRES_RETRY_MAX_MS and the time that the last attempt has taken. Until then everything answers
+ * POSIX_POSTGRES_RETRY_MAX_MS and the time that the last attempt has taken. If conninfo has several hosts, each of
+ * them is tried. Until then everything answers
  * BYTES_E_STORE at once, so that a database that is away does not stop the event loop.
  *
  * Nothing waits longer than POSIX_POSTGRES_TIMEOUT_MS for an answer: a connection that does not answer is given up, and
@@ -34,6 +35,7 @@ struct posix_postgres {
     uint64_t retry_at_ms; /* monotonic: not connected again before */
     uint64_t
         connect_until_ms; /* monotonic: while connecting, when all of it must be done; 0: not connecting */
+    unsigned host; /* of those in conninfo: the one that worked last */
     char conninfo[POSIX_POSTGRES_CONNINFO_MAX];
 };
 
@@ -49,6 +51,15 @@ struct dps_store posix_postgres_store(struct posix_postgres *s);
 extern const struct posix_store_kind posix_postgres_kind;
 
 /* ---- Between the files of this store ---- */
+
+/* One of the hosts in a connection string, or in the environment if that has none; null: not said. */
+struct posix_postgres_host {
+    const char *host, *hostaddr, *port; /* they view text */
+    char text[3][POSIX_POSTGRES_CONNINFO_MAX];
+};
+/* How many there are: at least 1. */
+unsigned posix_postgres_host_count(const char *conninfo);
+void posix_postgres_host(const char *conninfo, unsigned number, struct posix_postgres_host *host);
 
 /* Run one prepared statement: get, next, insert, update or remove. Its arguments are a key (bytes), a value (text) and
  * a version, in this order; what it does not have is null. Results are binary. Null if it was not answered in time or

@@ -277,13 +277,15 @@ static void ignore_notice(void *context, const PGresult *result)
     (void)result;
 }
 
-static bool connect_and_prepare(struct posix_postgres *s)
+static bool connect_and_prepare(struct posix_postgres *s, const struct posix_postgres_host *host,
+                                uint64_t until_ms)
 {
-    const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
-    const char *const values[] = {s->conninfo, "dps-service", "UTF8", NULL};
+    const char *const keywords[] = {
+        "dbname", "host", "hostaddr", "port", "fallback_application_name", "client_encoding", NULL};
+    const char *const values[] = {s->conninfo, host->host, host->hostaddr, host->port, "dps-service",
+                                  "UTF8",      NULL};
     s->link = PQconnectStartParams(keywords, values, 1); /* 1: dbname may be a whole connection string */
-    if (s->link == NULL || PQstatus(s->link) == CONNECTION_BAD ||
-        !finish_connecting(s->link, s->connect_until_ms)) {
+    if (s->link == NULL || PQstatus(s->link) == CONNECTION_BAD || !finish_connecting(s->link, until_ms)) {
         keep_reason(s, s->link != NULL && PQerrorMessage(s->link)[0] != 0 ? PQerrorMessage(s->link)
                                                                           : "the database does not answer");
         return false;
@@ -291,6 +293,29 @@ static bool connect_and_prepare(struct posix_postgres *s)
     (void)PQsetNoticeReceiver(s->link, ignore_notice, NULL);
     return PQsetnonblocking(s->link, 1) == 0 && posix_postgres_execute(s, OPTIONS) && make_schema(s) &&
            prepare_all(s);
+}
+
+/* Of several hosts the one that worked last is asked first, and each gets a share of the time that is left: libpq would
+ * spend all of it on one that does not answer at all. */
+static bool connect_to_any(struct posix_postgres *s)
+{
+    const unsigned count = posix_postgres_host_count(s->conninfo);
+    for (unsigned i = 0; i < count; i++) {
+        struct posix_postgres_host host;
+        const unsigned number = (s->host + i) % count;
+        const uint64_t now = posix_monotonic_ms();
+        const uint64_t left = s->connect_until_ms > now ? s->connect_until_ms - now : 0;
+        posix_postgres_host(s->conninfo, number, &host);
+        if (connect_and_prepare(s, &host, now + left / (count - i))) {
+            s->host = number;
+            return true;
+        }
+        if (i + 1 < count) {
+            PQfinish(s->link);
+            s->link = NULL;
+        }
+    }
+    return false;
 }
 
 bool posix_postgres_connected(struct posix_postgres *s)
@@ -303,7 +328,7 @@ bool posix_postgres_connected(struct posix_postgres *s)
     }
     const uint64_t begin = posix_monotonic_ms();
     s->connect_until_ms = begin + POSIX_POSTGRES_TIMEOUT_MS;
-    const bool connected = connect_and_prepare(s);
+    const bool connected = connect_to_any(s);
     s->connect_until_ms = 0;
     if (connected) {
         s->retry_ms = POSIX_POSTGRES_RETRY_MIN_MS;

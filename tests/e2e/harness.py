@@ -105,7 +105,8 @@ class Swtpm:
 
     def start(self):
         if self.kind == "swtpm-tcp":
-            with socket.create_server(("127.0.0.1", 0)) as taken:
+            with socket.socket() as taken:  # without SO_REUSEADDR, as swtpm: a port in TIME_WAIT would not do
+                taken.bind(("127.0.0.1", 0))
                 port = taken.getsockname()[1]
             self.name, self.address = f"swtpm:127.0.0.1:{port}", ("127.0.0.1", port)
             server = f"type=tcp,port={port}"

@@ -70,4 +70,5 @@ if [ ! -s "$dir/pids" ]; then
     echo "ok 4 - it has stopped what it started"
 else
     echo "not ok 4 - it has stopped what it started"
+    xargs -r ps -o pid=,ppid=,etime=,args= -p < "$dir/pids" | sed 's/^/# /'
 fi

@@ -5,6 +5,8 @@
 #                                            each NAME=VALUE is a setting of the server
 #   postgres.sh stop DIR [MODE]              MODE: fast (default), immediate (as in a crash)
 #   postgres.sh psql DIR [ARGUMENT ...]      as the owner of the cluster
+#   postgres.sh sh DIR                       a shell script from standard input, as that owner, who finds PostgreSQL's
+#                                            programs and, in DATA, the cluster's files
 # PostgreSQL refuses to run as root; then it runs as the user that Debian's package has made.
 set -eu
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)
@@ -45,8 +47,11 @@ stop)
 psql)
     as_owner "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h "$dir" -U dps -d postgres "$@"
     ;;
+sh)
+    as_owner env DATA="$dir/data" PATH="$bin:$PATH" sh -e
+    ;;
 *)
-    echo "usage: postgres.sh start|stop|psql DIR ..." >&2
+    echo "usage: postgres.sh start|stop|psql|sh DIR ..." >&2
     exit 2
     ;;
 esac

@@ -62,11 +62,14 @@ class Postgres:
         Programs.cleanup.callback(self.end)
         self.start()
 
+    def command(self, what):
+        return ["tests/faults/postgres.sh", what, self.dir]
+
     def script(self, what, *arguments, text=None, check_status=True):
         # Into a file and not a pipe: the server would keep the pipe open.
         with open(os.path.join(os.path.dirname(self.dir), "said"), "w+b") as out:
-            done = subprocess.run(["tests/faults/postgres.sh", what, self.dir, *arguments], stdout=out, stderr=out,
-                                  input=text, timeout=300, check=False)
+            done = subprocess.run([*self.command(what), *arguments], stdout=out, stderr=out,
+                                  input=text and text.encode(), timeout=300, check=False)
             out.seek(0)
             said = out.read().decode()
         check(done.returncode == 0 or not check_status, f"postgres.sh {what}: {said}")
@@ -116,7 +119,7 @@ class Postgres:
     @contextlib.contextmanager
     def locked(self, table):
         """Somebody else holds a lock for which everybody has to wait."""
-        with subprocess.Popen(["tests/faults/postgres.sh", "psql", self.dir], stdin=subprocess.PIPE,
+        with subprocess.Popen(self.command("psql"), stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True) as other:
             try:
                 other.stdin.write(f"BEGIN; LOCK TABLE {table}; SELECT 'held';\n")

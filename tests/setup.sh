@@ -36,8 +36,8 @@ lab_browser="chromium fonts-dejavu-core ${peers#swtpm openssl perl}"
 site='python3 python3-markdown-it'
 # Databases to stop, cut off and fill, and proxies in front of the service.
 # Devices of these tests, which have no TPM; and a clock that can step.
-faults='postgresql nginx-light haproxy procps iproute2 swtpm python3 python3-tpm2-pytss python3-cryptography python3-paho-mqtt
-    faketime util-linux systemd'
+faults='postgresql nginx-light haproxy procps iproute2 swtpm python3 python3-tpm2-pytss python3-cryptography
+    python3-paho-mqtt faketime util-linux systemd'
 # What make install, make dist and debian/ are tested with, and another C library.
 install='g++ cmake pkgconf mandoc man-db systemd fish zsh dpkg-dev debhelper lintian mmdebstrap musl-tools xz-utils'
 # Systems made for make check to run in; without root that needs uidmap.

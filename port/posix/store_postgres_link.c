@@ -63,6 +63,7 @@ static void lose(struct posix_postgres *s)
 {
     PQfinish(s->link);
     s->link = NULL;
+    s->host++; /* of several, the one that did not answer is asked last */
     posix_turn_lose(s);
     s->retry_at_ms = posix_monotonic_ms() + s->retry_ms;
     s->retry_ms =
@@ -295,7 +296,7 @@ static bool connect_and_prepare(struct posix_postgres *s, const struct posix_pos
            prepare_all(s);
 }
 
-/* Of several hosts the one that worked last is asked first, and each gets a share of the time that is left: libpq would
+/* Of several hosts each gets a share of the time that is left: libpq would
  * spend all of it on one that does not answer at all. */
 static bool connect_to_any(struct posix_postgres *s)
 {

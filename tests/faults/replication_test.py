@@ -159,8 +159,8 @@ def test_lost(s):
         print(f"# {'cut off' if cut else 'killed'} {len(times)} times: replaced after "
               f"{max(t for t, _ in times):.1f} s at most, without service for {min(t for _, t in times):.1f} to "
               f"{max(t for _, t in times):.1f} s")
-    print(f"# {len(s.ledger.generation)} devices, {s.ledger.answers} answers, {s.ledger.statuses[503]} of them 503, the "
-          f"slowest after {s.ledger.slowest:.1f} s")
+    print(f"# {len(s.ledger.generation)} devices, {s.ledger.answers} answers, {s.ledger.statuses[503]} of them 503, "
+          f"the slowest after {s.ledger.slowest:.1f} s")
 
 
 def test_cut_off_first(s):

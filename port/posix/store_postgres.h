@@ -35,7 +35,7 @@ struct posix_postgres {
     uint64_t retry_at_ms; /* monotonic: not connected again before */
     uint64_t
         connect_until_ms; /* monotonic: while connecting, when all of it must be done; 0: not connecting */
-    unsigned host; /* of those in conninfo, the one to begin with; modulo their number */
+    unsigned host;        /* of those in conninfo, the one to begin with; modulo their number */
     char conninfo[POSIX_POSTGRES_CONNINFO_MAX];
 };
 

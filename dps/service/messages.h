@@ -3,8 +3,8 @@
  * they came. A message leaves it when the device has acknowledged it, or when its time is over; until then it is sent
  * again on every new connection, so a device may get it twice.
  *
- * A queue is one record of DPS_TABLE_DEVICES, "/messages/" and the registrationId: at most DPS_MESSAGES_MAX messages, in
- * DPS_RECORD_MAX bytes. There is none while it is empty. The messages are the device's, whatever hub it is at. */
+ * A queue is one record of DPS_TABLE_DEVICES, "/messages/" and the registrationId: at most DPS_MESSAGES_MAX messages,
+ * in DPS_RECORD_MAX bytes. There is none while it is empty. The messages are the device's, whatever hub it is at. */
 #ifndef DPS_SERVICE_MESSAGES_H
 #define DPS_SERVICE_MESSAGES_H
 
@@ -47,12 +47,12 @@ struct dps_inbox {
 
 /* Is there something to be done by dps_inbox_send? False too if the store cannot say. */
 bool dps_inbox_waits(struct dps_service *s, const struct dps_inbox *i);
-/* Append a PUBLISH to a->body for each message that can be sent now; messages whose time is over leave the queue. Without
- * effect unless i is open. Returns DPS_ACCEPTED, _STORE, _INTERNAL. */
+/* Append a PUBLISH to a->body for each message that can be sent now; messages whose time is over leave the queue.
+ * Without effect unless i is open. Returns DPS_ACCEPTED, _STORE, _INTERNAL. */
 enum dps_refusal dps_inbox_send(struct dps_service *s, struct dps_inbox *i, struct bytes device_id,
                                 struct dps_answer *a);
-/* The device has acknowledged a packet: its message leaves the queue. Other numbers have no effect. Returns DPS_ACCEPTED,
- * _STORE, _INTERNAL. */
+/* The device has acknowledged a packet: its message leaves the queue. Other numbers have no effect. Returns
+ * DPS_ACCEPTED, _STORE, _INTERNAL. */
 enum dps_refusal dps_inbox_acknowledged(struct dps_service *s, struct dps_inbox *i, uint16_t packet_id,
                                         struct dps_answer *a);
 /* The device does not listen any more. */

@@ -266,11 +266,12 @@ def test_admin(hub):
     check(re.fullmatch(r"queued for boiler: [-0-9a-f]{36}, until 20\S+Z\n", told.out), told.out)
     made = json.loads(hub.bench.admin("--format", "json", "message", "boiler", "x", "--message-id", "m\"3").out)
     same(made["messageId"], 'm"3', "messageId")
+    two = ("--property", "a=" + "ä" * 128, "--property", "b=" + "ä" * 128)
     for options, status, says in ((("--property", "x"), 2, "NAME=VALUE"), (("--property", "=x"), 1, "400002"),
                                   (("--property", "$.to=x"), 1, "begins neither"), (("--ttl", "172801"), 2, "ttl"),
                                   (("--property", "IotHub-ack=x"), 1, "begins neither"),
                                   (("--message-id", "x" * 129), 1, "1 to 128"), (("--content-type", "a\nb"), 1, "1 to 128"),
-                                  (("--property", "a=" + "ä" * 128, "--property", "b=" + "ä" * 128), 1, "413001")):
+                                  (two, 1, "413001")):
         check(says in hub.bench.admin("message", "boiler", "x", *options, status=status).err, f"{options}: {says}")
     check("413001" in hub.bench.admin("message", "boiler", "-", input=b"x" * 4097, status=1).err, "4097 bytes")
     # Two of them do not fit into one queue.
@@ -287,8 +288,8 @@ def test_rights(hub):
     with open(path, encoding="utf-8") as file:
         old = file.read()
     policies = json.loads(old)
-    policies["policies"].append({"name": "reader", "primaryKey": key, "rights": ["EnrollmentRead", "EnrollmentWrite",
-                                                                                "RegistrationStatusRead"]})
+    rights = ["EnrollmentRead", "EnrollmentWrite", "RegistrationStatusRead"]
+    policies["policies"].append({"name": "reader", "primaryKey": key, "rights": rights})
     with open(path, "w", encoding="utf-8") as file:
         json.dump(policies, file)
     hub.service.hang_up("event=reloaded")

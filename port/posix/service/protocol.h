@@ -44,7 +44,6 @@ extern const struct server_protocol server_websocket; /* websocket.c: one of the
 extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not there without DPS_WITH_AMQP */
 
 /* What is so in protocols that need nothing else. */
-bool server_always(const struct server_connection *c);
 uint64_t server_no_session(const struct server *s, const struct server_connection *c);
 
 /* ---- introduction.c ---- */

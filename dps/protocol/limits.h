@@ -63,8 +63,7 @@
 /* ---- Contradictions ---------------------------------------------------------------------------------------------- */
 
 #if (DPS_WITH_SERVICE | DPS_WITH_AMQP | DPS_WITH_MQTT | DPS_PROFILE_SMALL_DEVICE) & ~1
-#error                                                                                                       \
-    "dps/protocol/limits.h: DPS_WITH_SERVICE, DPS_WITH_AMQP, DPS_WITH_MQTT or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
+#error "dps/protocol/limits.h: DPS_WITH_SERVICE, _AMQP, _MQTT or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
 #endif
 /* The protocol nests 3 deep; which containers are open is remembered on the stack, in one byte each. */
 #if DPS_JSON_DEPTH_MAX < 4 || DPS_JSON_DEPTH_MAX > 32

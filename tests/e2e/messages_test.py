@@ -270,7 +270,8 @@ def test_admin(hub):
     for options, status, says in ((("--property", "x"), 2, "NAME=VALUE"), (("--property", "=x"), 1, "400002"),
                                   (("--property", "$.to=x"), 1, "begins neither"), (("--ttl", "172801"), 2, "ttl"),
                                   (("--property", "IotHub-ack=x"), 1, "begins neither"),
-                                  (("--message-id", "x" * 129), 1, "1 to 128"), (("--content-type", "a\nb"), 1, "1 to 128"),
+                                  (("--message-id", "x" * 129), 1, "1 to 128"),
+                                  (("--content-type", "a\nb"), 1, "1 to 128"),
                                   (two, 1, "413001")):
         check(says in hub.bench.admin("message", "boiler", "x", *options, status=status).err, f"{options}: {says}")
     check("413001" in hub.bench.admin("message", "boiler", "-", input=b"x" * 4097, status=1).err, "4097 bytes")

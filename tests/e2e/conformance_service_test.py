@@ -21,13 +21,13 @@ from server_harness import SCOPE, Service, make_certificate
 from tap import Programs, check, same
 from waiting import PATIENCE
 
-CASES = 150  # at least so many must have passed against our own service
+CASES = 170  # at least so many must have passed against our own service
 TIMEOUTS = "head=2500,linger=5000,drain=60000"
 
 
-def start(store):
+def start(store, *options):
     """A dps-service whose certificate also serves for its hubs, with an owner and a reader."""
-    service = Service(start=False, timeouts=TIMEOUTS, store=store)
+    service = Service(*options, start=False, timeouts=TIMEOUTS, store=store)
     keys = [base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2)]
     policies = [{"name": "provisioningserviceowner", "primaryKey": keys[0]},
                 {"name": "reader", "primaryKey": keys[1], "rights": ["EnrollmentRead"]}]
@@ -52,9 +52,17 @@ def administrator(service):
     return ["--connection-string-file", service.path("provisioningserviceowner")]
 
 
+ROADS = ("--hub-mqtt", "127.0.0.1:0", "--amqp", "127.0.0.1:0")
+
+
+def roads(service):
+    mqtt, amqp = service.read("port").split()[-2:]
+    return [f"--mqtt=127.0.0.1:{mqtt}", f"--amqp=127.0.0.1:{amqp}"]
+
+
 def everything(service):
     return [*administrator(service), "--reader-connection-string-file", service.path("reader"),
-            f"--hub=127.0.0.1:{service.tls_port}"]
+            f"--hub=127.0.0.1:{service.tls_port}", *roads(service)]
 
 
 class Result:
@@ -80,12 +88,31 @@ def enrollments(service):
 
 def test_sqlite():
     """our service with SQLite passes everything, SHOULD included, and nothing is left behind"""
-    service = start("sqlite:dps.db")
+    service = start("sqlite:dps.db", *ROADS)
     try:
         result = Result(command(service.dir, service.tls_port, "--strict", *everything(service)))
         result.green(CASES)
         same(result.skipped, set(), "skipped")
         same(enrollments(service), [], "enrollments that were left behind")
+    finally:
+        same(service.stop(), 0, "exit code of the service")
+
+
+MQTT = {f"SVC-S10-{n}" for n in range(101, 110)}
+AMQP = {f"SVC-S06-{n}" for n in range(101, 107)} | {f"SVC-S09-{n}" for n in range(101, 106)}
+
+
+def test_roads():
+    """AMQP and MQTT: our service passes, also as each SDK does it; without their options nothing of it is run"""
+    service = start("memory:", *ROADS)
+    try:
+        result = Result(command(service.dir, service.tls_port, "--strict", "--timeout", "15", *sorted(MQTT | AMQP),
+                                *administrator(service), *roads(service)))
+        result.green(len(MQTT | AMQP))
+        same(result.passed, MQTT | AMQP, "passed")
+        result = Result(command(service.dir, service.tls_port, *sorted(MQTT | AMQP), *administrator(service)))
+        same((result.code, result.skipped), (1, MQTT | AMQP), "exit code, and what was skipped")
+        check("--amqp=HOST:PORT" in result.out and "--mqtt=HOST:PORT" in result.out, result.out)
     finally:
         same(service.stop(), 0, "exit code of the service")
 

@@ -37,7 +37,7 @@ bool amqp_next(struct conformance *c, struct dps_amqp_frame *f)
     return error == 0;
 }
 
-void amqp_take(struct conformance *c, const struct dps_amqp_frame *f)
+static void take(struct conformance *c, const struct dps_amqp_frame *f)
 {
     service_road_take(service_of(c), f->len);
 }
@@ -63,7 +63,7 @@ static bool pass_kind(struct conformance *c, uint8_t kind)
     struct dps_amqp_frame f;
     const bool came = take_kind(c, kind, &f);
     if (came) {
-        amqp_take(c, &f);
+        take(c, &f);
     }
     return came;
 }
@@ -105,7 +105,7 @@ bool amqp_begin(struct conformance *c)
         pass_kind(c, DPS_AMQP_SASL_HEADER) && take_kind(c, DPS_AMQP_SASL_MECHANISMS, &f) &&
         conformance_check(c, names_tpm(f.performative.inside), "sasl-mechanisms does not offer TPM");
     if (begun) {
-        amqp_take(c, &f);
+        take(c, &f);
     }
     conformance_stand_back(c, before);
     return begun;
@@ -170,7 +170,7 @@ bool amqp_challenge(struct conformance *c, uint8_t *bytes, size_t capacity, size
         memcpy(bytes, data.p, data.len);
         *len = data.len;
     }
-    amqp_take(c, &f);
+    take(c, &f);
     return fits;
 }
 
@@ -183,7 +183,7 @@ unsigned amqp_outcome(struct conformance *c)
     struct dps_amqp_fields fields = dps_amqp_fields_of(&f.performative, DPS_AMQP_SASL_OUTCOME);
     const struct dps_amqp_value code = dps_amqp_any(&fields);
     const unsigned number = code.inside.len == 1 ? code.inside.p[0] : 255;
-    amqp_take(c, &f);
+    take(c, &f);
     return number;
 }
 
@@ -303,7 +303,7 @@ static bool attached(struct conformance *c, const struct service_device *d, cons
         const struct dps_amqp_value v = dps_amqp_any(&end);
         named = named || bytes_equal_public(v.inside, bytes_of_text(address));
     }
-    amqp_take(c, &f);
+    take(c, &f);
     return conformance_check(c, named, "the attach that came back does not name \"%s\"", address);
 }
 
@@ -442,10 +442,10 @@ static bool take_answer(struct conformance *c, const struct amqp_client *as)
         const uint8_t kind = f.kind;
         if (kind == DPS_AMQP_TRANSFER) {
             const bool taken = take_message(c, as, f.payload);
-            amqp_take(c, &f);
+            take(c, &f);
             return taken;
         }
-        amqp_take(c, &f);
+        take(c, &f);
         if (kind != DPS_AMQP_DISPOSITION && kind != DPS_AMQP_FLOW && kind != DPS_AMQP_HEARTBEAT) {
             break;
         }

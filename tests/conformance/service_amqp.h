@@ -20,9 +20,8 @@ extern const struct amqp_client amqp_clients[4]; /* Node, C#, Java, C */
 
 /* False, and the case skipped: --amqp was not given. */
 bool amqp_wanted(struct conformance *c);
-/* The next frame, which stays in the buffer until amqp_take; false if none comes. */
+/* The next frame, which stays where it is; false if none comes. */
 bool amqp_next(struct conformance *c, struct dps_amqp_frame *f);
-void amqp_take(struct conformance *c, const struct dps_amqp_frame *f);
 void amqp_header(struct conformance *c, bool sasl);
 
 /* A new connection, both headers, and mechanisms with TPM. */

@@ -98,25 +98,6 @@ def test_sqlite():
         same(service.stop(), 0, "exit code of the service")
 
 
-MQTT = {f"SVC-S10-{n}" for n in range(101, 110)}
-AMQP = {f"SVC-S06-{n}" for n in range(101, 107)} | {f"SVC-S09-{n}" for n in range(101, 106)}
-
-
-def test_roads():
-    """AMQP and MQTT: our service passes, also as each SDK does it; without their options nothing of it is run"""
-    service = start("memory:", *ROADS)
-    try:
-        result = Result(command(service.dir, service.tls_port, "--strict", "--timeout", "15", *sorted(MQTT | AMQP),
-                                *administrator(service), *roads(service)))
-        result.green(len(MQTT | AMQP))
-        same(result.passed, MQTT | AMQP, "passed")
-        result = Result(command(service.dir, service.tls_port, *sorted(MQTT | AMQP), *administrator(service)))
-        same((result.code, result.skipped), (1, MQTT | AMQP), "exit code, and what was skipped")
-        check("--amqp=HOST:PORT" in result.out and "--mqtt=HOST:PORT" in result.out, result.out)
-    finally:
-        same(service.stop(), 0, "exit code of the service")
-
-
 def test_memory():
     """our service with its store in memory passes all but what was left out, and the same seed can be run again"""
     service = start("memory:")

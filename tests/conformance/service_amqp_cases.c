@@ -157,13 +157,13 @@ const struct conformance_case service_cases_amqp[] = {
      "Java SDK: takes no other number; AMQP 1.0 §5.3.1", CONFORMANCE_MUST, 0, segments},
     {"SVC-S06-104",
      "Over AMQP a device that is not enrolled, or has another EK, must be refused without a blob.",
-     "spec-notes: step 5", CONFORMANCE_MUST, 0, strangers},
+     "spec-notes: Why it is safe, and against whom", CONFORMANCE_MUST, 0, strangers},
     {"SVC-S06-105", "A frame that is malformed or too large must be refused at once.",
      "AMQP 1.0 §2.3, §5.3.1; CWE-400", CONFORMANCE_MUST, 0, malformed},
     {"SVC-S06-106", "AMQP without SASL must not be spoken.", "AMQP 1.0 §5.3.2", CONFORMANCE_MUST, 0,
      without_sasl},
-    {"SVC-S09-101", "Over AMQP a token that another key has signed must be refused.", "spec-notes: step 9",
-     CONFORMANCE_MUST, 0, wrong_token},
+    {"SVC-S09-101", "Over AMQP a token that another key has signed must be refused.",
+     "spec-notes: Why it is safe, and against whom", CONFORMANCE_MUST, 0, wrong_token},
     {0},
 };
 
@@ -199,17 +199,19 @@ static void as_c(struct conformance *c)
 
 const struct conformance_case service_cases_amqp_clients[] = {
     {"SVC-S09-102",
-     "Over AMQP a device must be assigned that does as Node's SDK: JSON, and answers matched by "
-     "correlation-id.",
+     "A device must be assigned that speaks AMQP as Node's SDK: JSON, answers matched by correlation-id.",
      "Node SDK: waits for ever for an answer with another correlation-id or without a data section",
      CONFORMANCE_MUST, 0, as_node},
-    {"SVC-S09-103", "The same for C#'s SDK: its name as host name of SASL, an empty body.",
+    {"SVC-S09-103",
+     "A device must be assigned that speaks AMQP as C#'s SDK: its name as SASL's host name, an empty body.",
      "C# SDK: sends scope/registrations/id as hostname", CONFORMANCE_MUST, 0, as_cs},
     {"SVC-S09-104",
-     "The same for Java's SDK: a slash before the address, both links at once, no correlation-id, no body.",
+     "A device must be assigned that speaks AMQP as Java's SDK: /address, both links at once, no "
+     "correlation-id, no body.",
      "Java SDK", CONFORMANCE_MUST, 0, as_java},
     {"SVC-S09-105",
-     "The same for the C SDK: an address that begins with amqps://, no host name in SASL, no correlation-id.",
+     "A device must be assigned that speaks AMQP as the C SDK: amqps://address, no host name in SASL, no "
+     "correlation-id.",
      "C SDK", CONFORMANCE_MUST, 0, as_c},
     {0},
 };

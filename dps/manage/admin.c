@@ -6,12 +6,14 @@
 #include "dps/manage/admin_auth.h"
 #include "dps/manage/admin_bulk.h"
 #include "dps/manage/admin_enrollment.h"
+#include "dps/manage/admin_message.h"
 #include "dps/manage/admin_query.h"
 #include "dps/protocol/json.h"
 #include "dps/protocol/registration_id.h"
 #include "dps/protocol/text.h"
 #include "dps/service/answer.h"
 #include "dps/service/memory.h"
+#include "dps/service/messages.h"
 #include "dps/service/records.h"
 #include "dps/service/registration.h"
 #include "dps/service/request.h"
@@ -180,6 +182,11 @@ static enum dps_refusal delete_registration(struct dps_service *s, const struct 
     dps_registration_write(&w, &registration);
     why = dps_admin_store_refusal(s->store.put(s->store.context, DPS_TABLE_REGISTRATIONS, key_span(&key),
                                                bytes_written(&w), version, &version));
+#if DPS_WITH_MQTT
+    if (why == DPS_ACCEPTED) {
+        why = dps_messages_clear(s, key_span(&key));
+    }
+#endif
     a->wrote = why == DPS_ACCEPTED;
     a->status = 204;
     return why;
@@ -218,7 +225,7 @@ static enum dps_refusal query_groups(struct dps_service *s, const struct dps_req
 
 static const struct route {
     char method[8];
-    char path[3][24];
+    char path[4][24];
     uint8_t right;
     enum dps_refusal (*answer)(struct dps_service *s, const struct dps_request *q, struct dps_answer *a);
 } routes[] = {
@@ -231,6 +238,12 @@ static const struct route {
     {"POST", {"enrollments"}, DPS_RIGHT_ENROLLMENT_WRITE, dps_admin_bulk},
     {"GET", {"registrations", ID}, DPS_RIGHT_REGISTRATION_READ, get_registration},
     {"DELETE", {"registrations", ID}, DPS_RIGHT_REGISTRATION_WRITE, delete_registration},
+#if DPS_WITH_MQTT
+    {"POST",
+     {"registrations", ID, "messages", "devicebound"},
+     DPS_RIGHT_REGISTRATION_WRITE,
+     dps_admin_message},
+#endif
     {"POST", {"registrations", ID, "query"}, DPS_RIGHT_REGISTRATION_READ, refuse_group},
     {"POST", {"enrollmentGroups", "query"}, DPS_RIGHT_ENROLLMENT_READ, query_groups},
     {"GET", {"enrollmentGroups", ID}, DPS_RIGHT_ENROLLMENT_READ, refuse_group},
@@ -242,7 +255,7 @@ static const struct route {
 
 static bool path_is(const struct dps_request *q, const struct route *route)
 {
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         const char *expected = route->path[i];
         if (i == q->segment_count) {
             return expected[0] == 0;
@@ -251,7 +264,7 @@ static bool path_is(const struct dps_request *q, const struct route *route)
             return false;
         }
     }
-    return q->segment_count == 3;
+    return q->segment_count == 4;
 }
 
 static enum dps_refusal answer(struct dps_service *s, const struct dps_request *q, struct dps_answer *a)

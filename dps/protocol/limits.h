@@ -24,6 +24,11 @@
 #define DPS_WITH_AMQP DPS_WITH_SERVICE
 #endif
 
+/* The hub over MQTT, with messages to devices, on the service's side. */
+#ifndef DPS_WITH_MQTT
+#define DPS_WITH_MQTT DPS_WITH_SERVICE
+#endif
+
 /* ---- What the protocol fixes: not to be set ---------------------------------------------------------------------- */
 
 /* registrationId [DPS "Limits"]: at most 128 characters. */
@@ -57,8 +62,8 @@
 
 /* ---- Contradictions ---------------------------------------------------------------------------------------------- */
 
-#if (DPS_WITH_SERVICE | DPS_WITH_AMQP | DPS_PROFILE_SMALL_DEVICE) & ~1
-#error "dps/protocol/limits.h: DPS_WITH_SERVICE, DPS_WITH_AMQP or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
+#if (DPS_WITH_SERVICE | DPS_WITH_AMQP | DPS_WITH_MQTT | DPS_PROFILE_SMALL_DEVICE) & ~1
+#error "dps/protocol/limits.h: DPS_WITH_SERVICE, _AMQP, _MQTT or DPS_PROFILE_SMALL_DEVICE is neither 0 nor 1"
 #endif
 /* The protocol nests 3 deep; which containers are open is remembered on the stack, in one byte each. */
 #if DPS_JSON_DEPTH_MAX < 4 || DPS_JSON_DEPTH_MAX > 32

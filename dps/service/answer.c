@@ -55,6 +55,7 @@ void dps_answer_note(struct dps_answer *a, enum dps_refusal why)
     a->status = text->status;
     a->error_code = text->code;
     a->wrote = false;
+    a->messages_queued = a->messages_sent = a->messages_acknowledged = 0;
 }
 
 void dps_answer_refuse(struct dps_service *s, struct dps_answer *a, enum dps_refusal why)

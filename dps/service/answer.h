@@ -11,9 +11,10 @@ struct dps_answer {
     uint32_t error_code; /* 0 or the errorCode of the body; also in x-ms-error-code */
     struct bytes_writer body;
     bool has_retry_after;
-    uint32_t retry_after;     /* seconds */
-    bool wrote;               /* the store was changed: valid only after commit */
-    enum dps_refusal refusal; /* for logs */
+    uint32_t retry_after; /* seconds */
+    bool wrote;           /* the store was changed: valid only after commit */
+    uint8_t messages_queued, messages_sent, messages_acknowledged; /* to devices: for logs and metrics */
+    enum dps_refusal refusal;                                      /* for logs */
     uint8_t tracking_id[36];  /* x-ms-request-id; also in error bodies; zeros: none */
     struct bytes etag_header; /* views etag_text, or empty */
     uint8_t etag_text[24];

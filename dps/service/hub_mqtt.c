@@ -9,6 +9,8 @@
 #include "dps/service/request.h"
 #include <string.h>
 
+#if DPS_WITH_MQTT
+
 static struct bytes hub_of(const struct dps_hub_session *h)
 {
     return bytes_of(h->hub, h->hub_len);
@@ -53,12 +55,14 @@ static enum dps_refusal take_names(struct dps_hub_session *h, const struct dps_m
 }
 
 /* Admitted, so the token can be parsed. */
-static void begin_session(struct dps_hub_session *h, const struct dps_mqtt_connect *c)
+static void begin_session(struct dps_hub_session *h, const struct dps_mqtt_connect *c,
+                          const struct dps_answer *a)
 {
     struct dps_sas token;
     h->connected = dps_sas_parse(bytes_of(h->token, h->token_len), &token) == 0;
     h->keep_alive = c->keep_alive;
     h->token_end = token.expiry + DPS_CLOCK_SKEW + 1;
+    memcpy(h->inbox.registration_id, a->registration_id, sizeof h->inbox.registration_id);
 }
 
 /* May it be admitted when it comes again? */
@@ -87,7 +91,7 @@ static enum dps_refusal connect(struct dps_service *s, struct dps_hub_session *h
         no = admit(s, h, a);
     }
     if (no == DPS_ACCEPTED) {
-        begin_session(h, &c);
+        begin_session(h, &c, a);
     }
     const uint8_t refused = is_temporary(no) ? DPS_MQTT_REFUSED_UNAVAILABLE : DPS_MQTT_REFUSED_UNAUTHORIZED;
     dps_mqtt_connack_write(&a->body, false, no == DPS_ACCEPTED ? DPS_MQTT_ACCEPTED : refused);
@@ -199,14 +203,18 @@ static bool is_twin_answer(struct bytes filter)
     return is_text(filter, "$iothub/twin/res/#");
 }
 
+static bool is_devicebound(const struct dps_hub_session *h, struct bytes filter)
+{
+    struct bytes rest = filter;
+    return begins_with_text(&rest, "devices/") && begins_with(&rest, device_of(h)) &&
+           is_text(rest, "/messages/devicebound/#");
+}
+
 /* What devices subscribe to. */
 static bool is_offered(const struct dps_hub_session *h, struct bytes filter)
 {
-    struct bytes rest = filter;
-    return is_twin_answer(filter) || is_text(filter, "$iothub/methods/POST/#") ||
-           is_text(filter, "$iothub/twin/PATCH/properties/desired/#") ||
-           (begins_with_text(&rest, "devices/") && begins_with(&rest, device_of(h)) &&
-            is_text(rest, "/messages/devicebound/#"));
+    return is_devicebound(h, filter) || is_twin_answer(filter) || is_text(filter, "$iothub/methods/POST/#") ||
+           is_text(filter, "$iothub/twin/PATCH/properties/desired/#");
 }
 
 /* One code for each filter, in their order [MQTT-3.8.4-5, 3.9.3-1]. */
@@ -227,9 +235,13 @@ static enum dps_refusal subscribe(struct dps_service *s, struct dps_hub_session 
         const bool offered = is_offered(h, one.filter);
         h->twin = h->twin || is_twin_answer(one.filter);
         s->draft[count++] = !offered ? DPS_MQTT_SUBSCRIPTION_FAILED : one.qos > 0;
+        if (is_devicebound(h, one.filter)) {
+            h->inbox.open = true;
+            h->inbox.qos = one.qos > 0;
+        }
     }
     dps_mqtt_suback_write(&a->body, all.packet_id, bytes_of(s->draft, count));
-    return DPS_ACCEPTED;
+    return dps_inbox_send(s, &h->inbox, device_of(h), a);
 }
 
 static enum dps_refusal unsubscribe(struct dps_service *s, struct dps_hub_session *h,
@@ -243,6 +255,9 @@ static enum dps_refusal unsubscribe(struct dps_service *s, struct dps_hub_sessio
     const enum dps_refusal no = admit(s, h, a);
     while (no == DPS_ACCEPTED && dps_mqtt_filters_next(&all, &one)) {
         h->twin = h->twin && !is_twin_answer(one.filter);
+        if (is_devicebound(h, one.filter)) {
+            dps_inbox_close(&h->inbox);
+        }
     }
     if (no == DPS_ACCEPTED) {
         dps_mqtt_ack_write(&a->body, DPS_MQTT_UNSUBACK, all.packet_id);
@@ -261,8 +276,21 @@ static enum dps_refusal ping(struct dps_service *s, const struct dps_hub_session
     return no;
 }
 
-/* The packets of a connection that is admitted. A second CONNECT is refused [MQTT-3.1.0-2]; a PUBACK is about a message
- * of an earlier connection, since this one has sent none. */
+static enum dps_refusal acknowledged(struct dps_service *s, struct dps_hub_session *h,
+                                     const struct dps_mqtt_packet *p, struct dps_answer *a)
+{
+    uint16_t packet_id;
+    if (dps_mqtt_ack_read(p, &packet_id) != 0) {
+        return DPS_REFUSED_REQUEST;
+    }
+    enum dps_refusal no = admit(s, h, a);
+    if (no == DPS_ACCEPTED) {
+        no = dps_inbox_acknowledged(s, &h->inbox, packet_id, a);
+    }
+    return no == DPS_ACCEPTED ? dps_inbox_send(s, &h->inbox, device_of(h), a) : no;
+}
+
+/* The packets of a connection that is admitted. A second CONNECT is refused [MQTT-3.1.0-2]. */
 static enum dps_refusal go_on(struct dps_service *s, struct dps_hub_session *h,
                               const struct dps_mqtt_packet *p, struct dps_answer *a)
 {
@@ -276,7 +304,7 @@ static enum dps_refusal go_on(struct dps_service *s, struct dps_hub_session *h,
     case DPS_MQTT_PINGREQ:
         return ping(s, h, a);
     case DPS_MQTT_PUBACK:
-        return admit(s, h, a);
+        return acknowledged(s, h, p, a);
     case DPS_MQTT_DISCONNECT:
         return DPS_ACCEPTED;
     default:
@@ -294,9 +322,29 @@ bool dps_hub_mqtt_answer(struct dps_service *s, struct dps_hub_session *h, const
         no = DPS_REFUSED_INTERNAL;
     }
     if (no != DPS_ACCEPTED) {
+        a->body.len = h->connected ? 0 : a->body.len; /* what a CONNECT is refused with stays */
         dps_answer_note(a, no);
     }
     return no == DPS_ACCEPTED && p->type != DPS_MQTT_DISCONNECT;
+}
+
+bool dps_hub_mqtt_deliver(struct dps_service *s, struct dps_hub_session *h, uint8_t *out, size_t capacity,
+                          struct dps_answer *a)
+{
+    dps_answer_begin(s, out, capacity, a);
+    a->status = 204;
+    if (!dps_inbox_waits(s, &h->inbox)) {
+        return true;
+    }
+    enum dps_refusal no = admit(s, h, a);
+    if (no == DPS_ACCEPTED) {
+        no = dps_inbox_send(s, &h->inbox, device_of(h), a);
+    }
+    if (no != DPS_ACCEPTED) {
+        a->body.len = 0;
+        dps_answer_note(a, no);
+    }
+    return no == DPS_ACCEPTED || (is_temporary(no) && a->messages_sent == 0);
 }
 
 void dps_hub_mqtt_unreadable(struct dps_service *s, int error, uint8_t *out, size_t capacity,
@@ -340,3 +388,5 @@ bool dps_hub_session_same(const struct dps_hub_session *a, const struct dps_hub_
     return a->connected && b->connected && bytes_equal_public(hub_of(a), hub_of(b)) &&
            bytes_equal_public(device_of(a), device_of(b));
 }
+
+#endif

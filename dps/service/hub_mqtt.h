@@ -9,14 +9,17 @@
  *         and a property bag
  *     PUBLISH $iothub/twin/...?$rid=N               $iothub/twin/res/501/?$rid=N with the JSON of an error, if it has
  *                                                   subscribed to that
- *     SUBSCRIBE                                     SUBACK: 0 or 1 for devicebound messages, methods and twin, of
- *                                                   which there are never any; 128 for all else
+ *     SUBSCRIBE                                     SUBACK: 0 or 1 for devicebound messages, and for methods and
+ *                                                   twin, of which there are never any; 128 for all else. Then
+ *                                                   PUBLISH devices/{deviceId}/messages/devicebound/ and a property
+ *                                                   bag, for each message in its queue (messages.h)
+ *     PUBACK                                        the message leaves the queue; others may follow
  *     UNSUBSCRIBE, PINGREQ                          UNSUBACK, PINGRESP
  *
  * Each packet is admitted like a request over HTTPS, with the token of the CONNECT: so a device that is disabled, or
  * has registered again, or whose token has expired, ends with its next packet. To refuse a packet is to close the
  * connection, since MQTT 3.1.1 has no other answer. Sessions are not kept, and a will is not published: this hub keeps
- * no messages.
+ * no messages of devices.
  *
  * Sans I/O: the driver gives whole packets, and ends the session when dps_hub_session_rest_ms have passed. */
 #ifndef DPS_SERVICE_HUB_MQTT_H
@@ -24,6 +27,7 @@
 
 #include "dps/protocol/mqtt.h"
 #include "dps/service/answer.h"
+#include "dps/service/messages.h"
 
 /* A token with the longest names has less than 600 characters. */
 #define DPS_HUB_TOKEN_MAX 1024
@@ -37,6 +41,7 @@ struct dps_hub_session {
     uint8_t hub[DPS_HOST_MAX]; /* in lower case */
     uint8_t device_id[DPS_DEVICE_ID_MAX];
     uint8_t token[DPS_HUB_TOKEN_MAX];
+    struct dps_inbox inbox;
 };
 
 /* Answer one packet: what is to be sent back, perhaps nothing, is in a->body, which is out; what happened is in a, for
@@ -46,6 +51,10 @@ bool dps_hub_mqtt_answer(struct dps_service *s, struct dps_hub_session *h, const
 /* The same for bytes that are no packet, with the error of dps_mqtt_packet_read: nothing is sent. */
 void dps_hub_mqtt_unreadable(struct dps_service *s, int error, uint8_t *out, size_t capacity,
                              struct dps_answer *a);
+/* Send what waits for the device, if anything does, although it has asked for nothing. Returns: whether the connection
+ * stays; it does if only the store or a limit stands in the way. */
+bool dps_hub_mqtt_deliver(struct dps_service *s, struct dps_hub_session *h, uint8_t *out, size_t capacity,
+                          struct dps_answer *a);
 /* The commit has failed: take the answer back. The connection must end. */
 void dps_hub_mqtt_uncommitted(struct dps_answer *a);
 

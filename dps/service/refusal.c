@@ -66,6 +66,7 @@ static const struct dps_refusal_text texts[DPS_REFUSAL_COUNT] = {
     [DPS_REFUSED_HUB_TOKEN] = {401, 401001,
                                "The hub does not know this device, its enrollment is disabled, or the token "
                                "is not its own: register again."},
+    [DPS_REFUSED_QUEUE] = {403, 403004, "Too many messages wait for this device."},
     [DPS_REFUSED_TOO_LARGE] = {413, 413001, "The request is too large."},
     [DPS_REFUSED_STORE] = {503, 503001, "The store cannot be reached: try again later."},
     [DPS_REFUSED_INTERNAL] = {500, 500001, "Internal error."},

@@ -47,6 +47,7 @@ enum dps_refusal {
     DPS_REFUSED_QUERY,
     DPS_REFUSED_HUB_TOKEN,
     DPS_REFUSED_TOO_LARGE,
+    DPS_REFUSED_QUEUE, /* too many messages wait for the device */
     DPS_REFUSED_STORE, /* the store failed; try again later */
     DPS_REFUSED_INTERNAL,
     DPS_REFUSAL_COUNT

@@ -42,6 +42,16 @@ static const struct posix_option options[] = {
      .value_optional = true,
      .help = "also use the hub key at the assigned hub, port 443, or connect to HOST:PORT\n"
              "(then with --hub=HOST:PORT)"},
+    {.name = "amqp",
+     .argument = "HOST:PORT",
+     .text = &service_given.amqp,
+     .value_optional = true,
+     .help = "also provision over AMQP, port 5671, or connect to HOST:PORT (then with\n--amqp=HOST:PORT)"},
+    {.name = "mqtt",
+     .argument = "HOST:PORT",
+     .text = &service_given.mqtt,
+     .value_optional = true,
+     .help = "also use the hub key over MQTT at the assigned hub, port 8883, or likewise"},
     {.name = "timeout",
      .argument = "SECONDS",
      .number = &service_given.timeout,
@@ -148,6 +158,7 @@ static void after(struct conformance *c)
     s->obey_rate_off = false;
     service_link_close(&s->other, true);
     service_link_close(&s->hub, false);
+    service_link_close(&s->road, true);
     s->other.versions_max = 0;
     s->other.static_rsa = false;
     service_clean(c);
@@ -166,19 +177,10 @@ static void close_service(struct conformance *c)
 }
 
 static const struct conformance_case *const groups[] = {
-    service_cases_tls,
-    service_cases_http,
-    service_cases_enrollment,
-    service_cases_management,
-    service_cases_request,
-    service_cases_ek,
-    service_cases_srk,
-    service_cases_srk_hardened,
-    service_cases_challenge,
-    service_cases_token,
-    service_cases_assignment,
-    service_cases_hub,
-    NULL,
+    service_cases_tls,       service_cases_http,         service_cases_enrollment, service_cases_management,
+    service_cases_request,   service_cases_ek,           service_cases_srk,        service_cases_srk_hardened,
+    service_cases_challenge, service_cases_token,        service_cases_assignment, service_cases_hub,
+    service_cases_amqp,      service_cases_amqp_clients, service_cases_mqtt,       NULL,
 };
 
 const struct conformance_suite conformance_service = {

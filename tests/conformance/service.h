@@ -94,6 +94,9 @@ struct service {
     struct service_link link;  /* of ordinary requests; kept */
     struct service_link other; /* of cases that misbehave */
     struct service_link hub;
+    struct service_link road; /* of AMQP or MQTT */
+    const char *road_at;      /* where it goes: HOST:PORT, or empty */
+    uint16_t road_port;
     struct service_key keys[SERVICE_KEYS];
     struct service_blob blob; /* the last one that was opened */
     /* the last answer */
@@ -110,7 +113,7 @@ struct service {
 
 /* What the user has given; null or 0 if not. */
 struct service_options {
-    const char *url, *ca, *scope, *connection_string_file, *reader_file, *connect_to, *hub;
+    const char *url, *ca, *scope, *connection_string_file, *reader_file, *connect_to, *hub, *amqp, *mqtt;
     uint64_t timeout; /* seconds for one answer */
 };
 extern struct service_options service_given;
@@ -132,6 +135,8 @@ int service_link_flush(struct service_link *l);
 int service_link_receive(struct service_link *l, uint32_t timeout_ms);
 /* The same, with s->status and the rest. */
 int service_next(struct service *s, struct service_link *l, uint32_t timeout_ms);
+/* Wait for bytes, and append them to the buffer. Returns as service_link_receive. */
+int service_link_more(struct service_link *l, uint32_t timeout_ms);
 /* Wait until the service closes, at most so long. Returns true if it did; link->orderly says how. */
 bool service_link_ended(struct service_link *l, uint32_t timeout_ms);
 /* Close; abruptly: without close_notify. */
@@ -152,6 +157,20 @@ enum service_outcome {
     SERVICE_ANSWERED /* s->status and the rest are set; the connection is still open */
 };
 enum service_outcome service_raw(struct conformance *c, struct bytes bytes, uint32_t timeout_ms);
+
+/* ---- AMQP and MQTT (service_road.c) ---- */
+
+/* A connection to the host, or to at. A case ends if there is none. */
+bool service_road_open(struct conformance *c, const char *at, uint16_t port, const char *host);
+/* Send; that the service has closed meanwhile is what reading finds. */
+void service_road_send(struct conformance *c, struct bytes bytes);
+/* What has arrived and was not taken. */
+struct bytes service_road_arrived(const struct service *s);
+void service_road_take(struct service *s, size_t len);
+/* Wait for more. Returns: 0; BYTES_E_TIMEOUT; BYTES_E_STREAM. */
+int service_road_more(struct service *s);
+/* Does the service close, without another word, within the time? */
+bool service_road_ends(struct conformance *c, const char *what);
 
 /* ---- Answers (service_answer.c) ---- */
 
@@ -202,6 +221,8 @@ bool service_send_proof(struct conformance *c, const struct service_device *d, c
 bool service_send_token(struct conformance *c, const struct service_device *d, const char *token);
 bool service_prove(struct conformance *c, struct service_device *d);
 bool service_poll(struct conformance *c, struct service_device *d);
+/* The last answer assigns the device. */
+bool service_take_assignment(struct conformance *c, struct service_device *d);
 bool service_register(struct conformance *c, struct service_device *d);
 /* The operation of the last 202. */
 bool service_take_operation(struct conformance *c, struct service_device *d);
@@ -278,6 +299,7 @@ bool service_unchanged(struct conformance *c, const char *id, const struct servi
 extern const struct conformance_case service_cases_tls[], service_cases_http[], service_cases_enrollment[],
     service_cases_management[], service_cases_request[], service_cases_ek[], service_cases_srk[],
     service_cases_srk_hardened[], service_cases_challenge[], service_cases_token[],
-    service_cases_assignment[], service_cases_hub[];
+    service_cases_assignment[], service_cases_hub[], service_cases_amqp[], service_cases_amqp_clients[],
+    service_cases_mqtt[];
 
 #endif

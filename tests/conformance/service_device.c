@@ -239,7 +239,7 @@ bool service_ask_operation(struct conformance *c, const struct service_device *d
     return service_ask(c, "GET", target, headers, NULL);
 }
 
-static bool take_assignment(struct conformance *c, struct service_device *d)
+bool service_take_assignment(struct conformance *c, struct service_device *d)
 {
     const struct service *s = service_of(c);
     (void)service_text(s, "registrationState.assignedHub", d->hub, sizeof d->hub);
@@ -277,7 +277,7 @@ static bool poll_until_assigned(struct conformance *c, struct service_device *d)
         if (strcmp(status, "assigning") != 0) {
             return conformance_check(c, strcmp(status, "assigned") == 0,
                                      "the operation must end as assigned: %.300s", service_shown(s)) &&
-                   take_assignment(c, d);
+                   service_take_assignment(c, d);
         }
         (void)dps_decimal_parse(service_header(s, "Retry-After"), 10, &seconds);
         (void)clock.sleep_ms(clock.context, (uint32_t)(seconds > 0 ? seconds : 1) * 1000);

@@ -88,9 +88,12 @@ int service_link_open(struct service *s, struct service_link *l, const char *hos
     l->io = posix_stream_port(&l->stream);
     l->stream.connect_to =
         l == &s->hub && service_given.hub[0] != 0 ? service_given.hub : service_given.connect_to;
+    if (l == &s->road) {
+        l->stream.connect_to = s->road_at[0] != 0 ? s->road_at : NULL;
+    }
     int error = source.fill(source.context, entropy, sizeof entropy);
     if (error == 0) {
-        const uint16_t port = l == &s->hub ? 443 : s->port;
+        const uint16_t port = l == &s->hub ? 443 : l == &s->road ? s->road_port : s->port;
         error = l->io.connect(l->io.context, host, port, (uint32_t)service_given.timeout * 1000);
     }
     if (error == 0) {
@@ -144,14 +147,29 @@ static void forget_answer(struct service_link *l)
     dps_http_init(&l->http, DPS_HTTP_RESPONSE);
 }
 
+int service_link_more(struct service_link *l, uint32_t timeout_ms)
+{
+    size_t len;
+    const int error = move_records(l, CRYPTO_TLS_APP_IN, posix_deadline(timeout_ms));
+    if (error != 0) {
+        return error;
+    }
+    const uint8_t *in = crypto_tls_app_in(engine_of(l), &len);
+    const size_t part = sizeof l->buffer - l->len < len ? sizeof l->buffer - l->len : len;
+    memcpy(l->buffer + l->len, in, part);
+    l->len += part;
+    crypto_tls_app_received(engine_of(l), part);
+    return 0;
+}
+
 int service_link_receive(struct service_link *l, uint32_t timeout_ms)
 {
     const uint64_t deadline = posix_deadline(timeout_ms);
     forget_answer(l);
     int state = dps_http_advance(&l->http, l->buffer, &l->len, sizeof l->buffer, false);
     while (state == BYTES_E_MORE) {
-        size_t len;
-        const int error = move_records(l, CRYPTO_TLS_APP_IN, deadline);
+        const uint64_t now = posix_monotonic_ms();
+        const int error = service_link_more(l, deadline > now ? (uint32_t)(deadline - now) : 0);
         if (error == BYTES_E_STREAM &&
             l->len > 0) { /* a response without a length ends with the connection */
             return dps_http_advance(&l->http, l->buffer, &l->len, sizeof l->buffer, true);
@@ -159,11 +177,6 @@ int service_link_receive(struct service_link *l, uint32_t timeout_ms)
         if (error != 0) {
             return error;
         }
-        const uint8_t *in = crypto_tls_app_in(engine_of(l), &len);
-        const size_t part = sizeof l->buffer - l->len < len ? sizeof l->buffer - l->len : len;
-        memcpy(l->buffer + l->len, in, part);
-        l->len += part;
-        crypto_tls_app_received(engine_of(l), part);
         state = dps_http_advance(&l->http, l->buffer, &l->len, sizeof l->buffer, false);
     }
     return state;

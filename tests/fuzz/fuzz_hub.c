@@ -19,6 +19,7 @@
 #define CONNECTED 1 /* the harness has connected as the device */
 #define DISABLED 2  /* ... which was disabled then */
 #define FEW 4       /* ... and may do five things a minute */
+#define WAITING 8   /* messages wait for it */
 
 #define NOW UINT64_C(1800000000)
 #define EXPIRY (NOW + 3600)
@@ -33,7 +34,7 @@ static struct dps_service service;
 static struct crypto_drbg drbg;
 static struct dps_hub_session session;
 static struct dps_answer answer;
-static uint8_t out[4096];
+static uint8_t out[16384];
 
 /* ---- Before the first byte ---- */
 
@@ -142,6 +143,15 @@ static void begin(uint8_t flags)
     }
 }
 
+static void queue_messages(void)
+{
+    const struct dps_message m = {bytes_of_text("a=b"), bytes_of_text("\"YQ==\""), NOW + 60};
+    for (size_t i = 0; i < DPS_MESSAGES_IN_FLIGHT + 1; i++) {
+        HOLDS(dps_messages_add(&service, bytes_of_text("boiler"), &m, &answer) == DPS_ACCEPTED);
+        HOLDS(service.store.commit(&memory) == 0);
+    }
+}
+
 /* ---- Every packet ---- */
 
 static int no_put(void *context, enum dps_table table, struct bytes key, struct bytes value,
@@ -174,7 +184,8 @@ static bool give(const struct dps_mqtt_packet *p, uint8_t flags)
     const bool stays = dps_hub_mqtt_answer(&service, &session, p, out, sizeof out, &answer);
     const unsigned count = check_answer();
     HOLDS(stays == (answer.refusal == DPS_ACCEPTED && p->type != DPS_MQTT_DISCONNECT));
-    HOLDS(!answer.wrote && answer.refusal < DPS_REFUSAL_COUNT);
+    HOLDS((!answer.wrote || (flags & WAITING)) && answer.refusal < DPS_REFUSAL_COUNT);
+    HOLDS(answer.messages_sent <= DPS_MESSAGES_IN_FLIGHT);
     /* Refused without a word, but for a CONNECT; and nobody else can connect. */
     HOLDS(answer.refusal == DPS_ACCEPTED || !was_connected || count == 0);
     HOLDS(session.connected == ((flags & CONNECTED) != 0) && was_connected == session.connected);
@@ -194,7 +205,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dps_mqtt_packet p;
     bool stays = true;
     begin(flags);
-    service.store.put = no_put;
+    if (flags & WAITING) {
+        queue_messages();
+    } else {
+        service.store.put = no_put;
+    }
     for (unsigned count = 0; stays; count++) {
         const int error = dps_mqtt_packet_read(bytes, DPS_MQTT_SERVER, 4096, &p);
         if (error != 0) {

@@ -22,7 +22,7 @@ X86_64 = subprocess.run(["gcc", "-dumpmachine"], capture_output=True, text=True,
 PARTS = {"dps_memory": "dps_service"}
 # Settings whose default is not a number, or cannot be 8 more.
 OTHERWISE = {"CRYPTO_TLS_COMPACT": 1, "CRYPTO_TRUST_STORAGE": 5000, "CRYPTO_TLS_TIME_FLOOR": 1790000000,
-             "CRYPTO_TLS_BUFFER_MIN": 837, "DPS_WITH_AMQP": 0}
+             "CRYPTO_TLS_BUFFER_MIN": 837, "DPS_WITH_AMQP": 0, "DPS_WITH_MQTT": 0}
 
 
 @functools.lru_cache(maxsize=1)

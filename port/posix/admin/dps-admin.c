@@ -92,6 +92,25 @@ static const struct posix_option options_import[] = {
      .help = "write refused lines to FILE as CSV: line,registrationId,errorCode,message;\nerrorCode 0: it "
              "was not even sent"},
 };
+static const struct posix_option options_message[] = {
+    {.name = "property",
+     .argument = "NAME=VALUE",
+     .list = &tool.options.properties,
+     .help = "a property of the message: may be given repeatedly"},
+    {.name = "message-id",
+     .argument = "ID",
+     .text = &tool.options.message_id,
+     .help = "default: the service makes one"},
+    {.name = "content-type",
+     .argument = "TYPE",
+     .text = &tool.options.content_type,
+     .help = "such as application/json"},
+    {.name = "ttl",
+     .argument = "SECONDS",
+     .number = &tool.options.lifetime,
+     .maximum = 172800,
+     .help = "how long it waits for the device (default 3600)"},
+};
 static const struct posix_option options_if_match[] = {OPTION_IF_MATCH};
 static const struct posix_option options_string[] = {
     {.name = "policy-file",
@@ -174,6 +193,14 @@ static const struct command commands[] = {
                     .example = CONNECT "registration get dev1",
                     OPTIONS(options_if_match),
                     ARGUMENTS("get|delete ID", 2)}},
+    {.run = admin_message,
+     .of_program = {.name = "message",
+                    .summary =
+                        "Send a message to a device that is connected over MQTT, or will be before the time "
+                        "is over\n\nTEXT may be -, standard input. Azure's own service does not know this",
+                    .example = CONNECT "message dev1 '{\"restart\":true}' \\\n      --property urgent=yes",
+                    OPTIONS(options_message),
+                    ARGUMENTS("ID TEXT", 2)}},
     {.run = admin_connection_string,
      .of_program = {.name = "connection-string",
                     .summary = "Print the connection string of a policy of dps-service; it is a secret",

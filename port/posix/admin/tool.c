@@ -182,6 +182,7 @@ static void write_request(struct bytes_writer *w, const struct admin_tool *t, co
     dps_write_text(w, r->collection);
     dps_write_text(w, "/");
     dps_write_percent(w, bytes_of_text(r->name));
+    dps_write_text(w, r->part != NULL ? r->part : "");
     dps_write_text(w, "?api-version=" API_VERSION " HTTP/1.1\r\nHost: ");
     dps_write_text(w, t->host);
     dps_write_text(w, ":");

@@ -21,6 +21,9 @@ struct admin_options {
     uint64_t page;
     const char *policy_file, *host, *policy;
     const char *mode, *resume, *report;
+    const char *message_id, *content_type;
+    struct posix_option_list properties;
+    uint64_t lifetime; /* seconds */
 };
 
 struct admin_tool {
@@ -57,6 +60,7 @@ struct admin_request {
     const char *method;
     const char *collection;    /* "enrollments" */
     const char *name;          /* the segment after it */
+    const char *part;          /* what follows that, with its slash, or null */
     const char *if_match;      /* or null */
     struct bytes continuation; /* or empty */
     uint64_t page;             /* 0: as many as the service likes */
@@ -245,6 +249,7 @@ int admin_enable(struct admin_tool *t);
 int admin_disable(struct admin_tool *t);
 int admin_status(struct admin_tool *t);
 int admin_registration(struct admin_tool *t);
+int admin_message(struct admin_tool *t);
 int admin_connection_string(struct admin_tool *t);
 
 /* Read all enrollments, page after page; take gets each page, a JSON array, and returns 0 or an exit code. */

@@ -19,7 +19,9 @@ static const struct server_protocol *protocol_of(enum server_listener_kind kind)
         [SERVER_TLS] = &server_http,
         [SERVER_PROXY] = &server_http,
         [SERVER_METRICS] = &server_http_metrics,
+#if DPS_WITH_MQTT
         [SERVER_HUB_MQTT] = &server_mqtt,
+#endif
 #if DPS_WITH_AMQP
         [SERVER_AMQP] = &server_amqp,
 #endif

@@ -144,7 +144,7 @@ static enum server_route route_of(const struct server_connection *c)
     return route_of_path(dps_http_path(dps_http_target(&c->http, c->buffers->request)));
 }
 
-bool server_always(const struct server_connection *c)
+static bool always(const struct server_connection *c)
 {
     (void)c;
     return true;
@@ -168,8 +168,8 @@ const struct server_protocol server_http = {
     .is_midway = is_midway,
     .method = method_of,
     .route = route_of,
-    .counts = server_always,
-    .is_news = server_always,
+    .counts = always,
+    .is_news = always,
 };
 
 const struct server_protocol server_http_metrics = {

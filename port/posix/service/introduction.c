@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* PROXY protocol, version 2 (section 2.2 of its text): a proxy that passes TLS through says first who its client is. It
  * is believed if its address was configured, and then it has to say it. */
-#include "port/posix/service/server.h"
+#include "port/posix/service/protocol.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* New connections. Waiting in the kernel's queue costs us nothing, so when there is no room, and none can be made, that
  * is where they stay: the listening sockets are not read until there is. */
 #include "port/posix/private.h"
-#include "port/posix/service/server.h"
+#include "port/posix/service/protocol.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>

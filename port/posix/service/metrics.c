@@ -32,6 +32,9 @@ void server_count_answer(struct server *s, const struct server_connection *c)
     }
     k->accepted[a->refusal < DPS_REFUSAL_COUNT ? a->refusal : DPS_REFUSED_INTERNAL]++;
     k->challenges += route == SERVER_ROUTE_REGISTER && a->status == 401 && a->refusal == DPS_ACCEPTED;
+    k->messages_queued += a->messages_queued;
+    k->messages_sent += a->messages_sent;
+    k->messages_acknowledged += a->messages_acknowledged;
     k->assignments += route == SERVER_ROUTE_REGISTER && a->status == 202;
     if (a->refusal == DPS_REFUSED_STORE) {
         k->store_failures++;
@@ -187,6 +190,11 @@ static void write_outcomes(struct bytes_writer *w, const struct server *s)
     write_one(w, "dps_challenges_total", "counter", "Step 6: challenges made.", SUM(s, challenges));
     write_one(w, "dps_assignments_total", "counter", "Step 9: registrations that succeeded.",
               SUM(s, assignments));
+    write_head(w, "dps_messages_total", "counter",
+               "Messages to devices: put into queues; sent, again too; acknowledged.");
+    write_sample(w, "dps_messages_total", "what", "queued", SUM(s, messages_queued));
+    write_sample(w, "dps_messages_total", "what", "sent", SUM(s, messages_sent));
+    write_sample(w, "dps_messages_total", "what", "acknowledged", SUM(s, messages_acknowledged));
 }
 
 static void write_latencies(struct bytes_writer *w, const struct server *s)

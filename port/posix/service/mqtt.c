@@ -5,6 +5,8 @@
 #include "port/posix/service/protocol.h"
 #include <string.h>
 
+#if DPS_WITH_MQTT
+
 static void begin_packet(struct server_connection *c)
 {
     if (!c->served) {
@@ -12,8 +14,16 @@ static void begin_packet(struct server_connection *c)
     }
 }
 
+/* Between two packets, a prompt is a request of its own (messages.c). */
 static int read_packet(struct server_connection *c)
 {
+    c->delivering = c->prompted && c->request_len == 0;
+    c->prompted = false;
+    if (c->delivering) {
+        c->packet = (struct dps_mqtt_packet){0};
+        c->consumed = 0;
+        return 0;
+    }
     const struct bytes arrived = bytes_of(c->buffers->request, c->request_len);
     const int error = dps_mqtt_packet_read(arrived, DPS_MQTT_SERVER, sizeof c->buffers->request, &c->packet);
     c->head_read = c->packet.len > 0;
@@ -94,6 +104,25 @@ static void replace_others(struct server *s, const struct server_connection *c)
 
 /* ---- Packets ----------------------------------------------------------------------------------------------------- */
 
+/* What the device is sent does not show that it is there [MQTT-3.1.2-24]. */
+static uint64_t session_end(const struct server *s, const struct server_connection *c)
+{
+    const uint64_t rest = dps_hub_session_rest_ms(&s->service, &c->buffers->hub);
+    return c->delivering ? c->quiet_until : rest == UINT64_MAX ? rest : s->now_ms + rest;
+}
+
+static bool answer_to(struct server *s, struct server_connection *c)
+{
+    struct server_buffers *b = c->buffers;
+    if (c->delivering) {
+        return dps_hub_mqtt_deliver(&s->service, &b->hub, b->body, sizeof b->body, &b->answer);
+    }
+    const bool stays =
+        dps_hub_mqtt_answer(&s->service, &b->hub, &c->packet, b->body, sizeof b->body, &b->answer);
+    c->quiet_until = session_end(s, c);
+    return stays;
+}
+
 static void answer_packet(struct server *s, struct server_connection *c)
 {
     struct server_buffers *b = c->buffers;
@@ -103,9 +132,11 @@ static void answer_packet(struct server *s, struct server_connection *c)
         return;
     }
     c->replaced = c->replaced || (b->hub.connected && has_lost_place(s, c));
-    const bool stays =
-        dps_hub_mqtt_answer(&s->service, &b->hub, &c->packet, b->body, sizeof b->body, &b->answer);
+    const bool stays = answer_to(s, c);
     c->stays = stays && !c->replaced;
+    if (b->hub.inbox.open) {
+        server_messages_watch(s);
+    }
     if (stays && c->packet.type == DPS_MQTT_CONNECT) {
         take_number(s, c);
     }
@@ -127,12 +158,6 @@ static void release_answer(struct server *s, struct server_connection *c, struct
     }
 }
 
-static uint64_t session_end(const struct server *s, const struct server_connection *c)
-{
-    const uint64_t rest = dps_hub_session_rest_ms(&s->service, &c->buffers->hub);
-    return rest == UINT64_MAX ? rest : s->now_ms + rest;
-}
-
 static void forget(struct server_connection *c)
 {
     explicit_bzero(&c->buffers->hub, sizeof c->buffers->hub);
@@ -146,14 +171,14 @@ static bool never_midway(const struct server *s, const struct server_connection 
 
 /* ---- For log and metrics ----------------------------------------------------------------------------------------- */
 
-/* As the standard calls it. */
+/* As the standard calls it; it has no name for what the hub does by itself. */
 static struct bytes type_of(const struct server_connection *c)
 {
     static const char names[16][12] = {
         "",          "CONNECT", "CONNACK",     "PUBLISH",  "PUBACK",  "PUBREC",   "PUBREL",     "PUBCOMP",
         "SUBSCRIBE", "SUBACK",  "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "",
     };
-    return bytes_of_text(names[c->packet.type & 15]);
+    return bytes_of_text(c->delivering ? "DELIVER" : names[c->packet.type & 15]);
 }
 
 static enum server_route to_hub(const struct server_connection *c)
@@ -165,7 +190,14 @@ static enum server_route to_hub(const struct server_connection *c)
 /* A device that has nothing to say pings all day. */
 static bool is_news(const struct server_connection *c)
 {
-    return c->packet.type != DPS_MQTT_PINGREQ && c->packet.type != DPS_MQTT_PUBACK;
+    return c->packet.type != DPS_MQTT_PINGREQ &&
+           (c->packet.type != DPS_MQTT_PUBACK || c->buffers->answer.messages_acknowledged > 0);
+}
+
+/* A prompt that has come to nothing was no request. */
+static bool counts(const struct server_connection *c)
+{
+    return !c->delivering || c->body_len > 0 || c->buffers->answer.refusal != DPS_ACCEPTED;
 }
 
 const struct server_protocol server_mqtt = {
@@ -180,7 +212,9 @@ const struct server_protocol server_mqtt = {
     .is_midway = never_midway,
     .method = type_of,
     .route = to_hub,
-    .counts = server_always,
+    .counts = counts,
     .is_news = is_news,
     .silence = "the device was silent, or its token has expired",
 };
+
+#endif

@@ -74,10 +74,14 @@ static const struct posix_option network[] = {
      .argument = "ADDR:PORT",
      .text = &given.proxy_listen,
      .help = "listen with plain HTTP, for a proxy that terminates TLS;\nwith --listen or instead of it"},
+#if DPS_WITH_MQTT
     {.name = "hub-mqtt",
      .argument = "ADDR:PORT",
      .text = &given.hub_mqtt,
-     .help = "the hub also takes telemetry over MQTT 3.1.1, here, with TLS and the\nsame certificate"},
+     .help = "the hub also takes telemetry, and delivers messages to devices, over\nMQTT 3.1.1, here, with "
+             "TLS and the "
+             "same certificate"},
+#endif
     {.name = "proxy-protocol",
      .argument = "ADDRESS",
      .list = &given.proxies,

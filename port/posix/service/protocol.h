@@ -39,13 +39,29 @@ struct server_protocol {
 
 extern const struct server_protocol server_http;         /* http.c: the service */
 extern const struct server_protocol server_http_metrics; /* and the metrics listener */
-extern const struct server_protocol server_mqtt;         /* mqtt.c: the hub */
-extern const struct server_protocol server_websocket;    /* websocket.c: one of these in messages */
+extern const struct server_protocol server_mqtt;      /* mqtt.c: the hub; not there without DPS_WITH_MQTT */
+extern const struct server_protocol server_websocket; /* websocket.c: one of these in messages */
 extern const struct server_protocol server_amqp; /* amqp.c: provisioning; not there without DPS_WITH_AMQP */
 
 /* What is so in protocols that need nothing else. */
-bool server_always(const struct server_connection *c);
 uint64_t server_no_session(const struct server *s, const struct server_connection *c);
+
+/* ---- introduction.c ---- */
+
+/* Is this the address of a proxy that introduces its clients? */
+bool server_introduction_expected(const struct server *s, const char *peer_address);
+/* Read the introduction of a connection that is c->unnamed. Returns: whether it has a name now; it may be closed
+ * otherwise. */
+bool server_introduction_take(struct server *s, struct server_connection *c);
+
+/* ---- messages.c ---- */
+
+/* In every turn: ask the store for messages to the devices that listen here, and begin to deliver them. */
+void server_messages_turn(struct server *s);
+/* A device has begun to listen: look from now on. */
+void server_messages_watch(struct server *s);
+/* The answer of this connection has put a message into a queue: if the device listens here it need not wait. */
+void server_messages_queued(struct server *s, const struct server_connection *c);
 
 /* ---- websocket.c ---- */
 

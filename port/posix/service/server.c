@@ -230,7 +230,7 @@ int server_open(struct server *s, const struct server_config *config,
     s->log.fd = STDERR_FILENO;
     s->log.json = config->log_json;
     s->timeouts = config->timeouts;
-    s->next_expiry = UINT64_MAX;
+    s->next_expiry = s->messages.look_at = UINT64_MAX;
     s->identity = &s->identities[0];
     s->shared = shared;
     s->counters = &shared->counters[worker];
@@ -374,6 +374,9 @@ static void answer_all(struct server *s)
     }
     commit(s, turn, count);
     for (size_t i = 0; i < count; i++) {
+        if (s->connections[turn[i]].buffers->answer.messages_queued > 0) {
+            server_messages_queued(s, &s->connections[turn[i]]);
+        }
         server_connection_release(s, &s->connections[turn[i]]);
     }
 }
@@ -409,7 +412,7 @@ static int wait_ms(const struct server *s)
     if (s->complete_count > 0) {
         return 0;
     }
-    uint64_t until = earlier(s->next_expiry, server_log_turn_at(&s->log));
+    uint64_t until = earlier(earlier(s->next_expiry, s->messages.look_at), server_log_turn_at(&s->log));
     for (size_t i = 0; i < 2; i++) {
         if (s->pools[i].paused && !s->draining) {
             until = earlier(until, s->pools[i].resume);
@@ -447,6 +450,7 @@ static void turn(struct server *s, const struct epoll_event *events, int n)
     if (n == EVENTS_PER_TURN) {
         take_signals(s);
     }
+    server_messages_turn(s);
     answer_all(s);
     expire(s, n < EVENTS_PER_TURN);
     if (s->stopping && !s->draining && s->now_ms >= s->stop_at) {

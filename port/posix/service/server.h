@@ -11,6 +11,7 @@
  *   connection.c  one connection: its states, deadlines and shares, whatever it speaks (protocol.h):
  *   http.c        requests and answers of HTTP
  *   mqtt.c        packets of the hub's MQTT
+ *   messages.c    messages to devices that are connected
  *   amqp.c        frames of AMQP
  *   client.c      whose request it is
  *   listen.c      new connections, and when to let them wait
@@ -208,11 +209,13 @@ struct server_connection {
     struct dps_http http;
     struct dps_mqtt_packet packet; /* views the buffer; so does frame */
     struct dps_amqp_frame frame;
-    uint64_t hub_name;    /* of a session of the hub: whose it is; 0: none */
-    uint64_t hub_session; /* grows with each */
-    bool replaced;        /* the device has a later one */
-    size_t request_len;   /* bytes in the buffer: this request, and perhaps the begin of the next one */
-    size_t request_peak;  /* the most that was ever there */
+    uint64_t hub_name;         /* of a session of the hub: whose it is; 0: none */
+    uint64_t hub_session;      /* grows with each */
+    bool replaced;             /* the device has a later one */
+    bool prompted, delivering; /* it is to be looked for messages to it; that is what is answered now */
+    uint64_t quiet_until;      /* when the session ends, if its device says nothing more */
+    size_t request_len;        /* bytes in the buffer: this request, and perhaps the begin of the next one */
+    size_t request_peak;       /* the most that was ever there */
     size_t head_len, body_len, sent; /* of the answer */
     uint64_t complete_us;            /* when the request was complete */
     char peer[SERVER_PEER_MAX];
@@ -271,6 +274,7 @@ enum server_route {
 struct server_counters {
     _Atomic uint64_t accepted[DPS_REFUSAL_COUNT]; /* answers by refusal; the first: answered */
     _Atomic uint64_t challenges, assignments;
+    _Atomic uint64_t messages_queued, messages_sent, messages_acknowledged;
     struct server_histogram answer[SERVER_ROUTES]; /* from the whole request to the answer's release */
     struct server_histogram commit;
     _Atomic uint64_t turns, turn_requests; /* requests answered in one turn: their queue */
@@ -355,6 +359,7 @@ struct server {
     size_t complete_count;
     unsigned complete_now;
     uint64_t next_expiry; /* no deadline is earlier */
+    struct server_messages messages;
 
     struct server_identity identities[2];
     struct server_identity *identity; /* for new connections */
@@ -451,14 +456,6 @@ void server_log_event(struct server *s, const char *level, const struct server_c
 void server_log_turn(struct server *s);
 uint64_t server_now_us(void);
 extern const char *const server_route_names[SERVER_ROUTES];
-
-/* ---- introduction.c ---- */
-
-/* Is this the address of a proxy that introduces its clients? */
-bool server_introduction_expected(const struct server *s, const char *peer_address);
-/* Read the introduction of a connection that is c->unnamed. Returns: whether it has a name now; it may be closed
- * otherwise. */
-bool server_introduction_take(struct server *s, struct server_connection *c);
 
 /* ---- store_health.c ---- */
 

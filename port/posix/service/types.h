@@ -26,6 +26,13 @@ struct server_hub_place {
     uint64_t session; /* grows with each */
 };
 
+/* When a process looks next for messages to the devices that listen here (messages.c). */
+struct server_messages {
+    uint64_t look_at;     /* in monotonic milliseconds; UINT64_MAX: nobody listens */
+    uint64_t round_begun; /* all that listen are looked at in a round */
+    size_t next;          /* connection */
+};
+
 #define SERVER_LOG_BUFFER 65536
 #define SERVER_LOG_CLIENTS 256 /* addresses that fall together share */
 struct server_log {

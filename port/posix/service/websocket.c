@@ -43,7 +43,9 @@ static const struct server_protocol *choose(const struct server_connection *c, s
         const char *name;
         const struct server_protocol *protocol;
     } spoken[] = {
+#if DPS_WITH_MQTT
         {"mqtt", &server_mqtt},
+#endif
 #if DPS_WITH_AMQP
         {"AMQPWSB10", &server_amqp},
 #endif

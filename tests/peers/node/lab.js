@@ -84,10 +84,11 @@ class Service {
         await until(() => ports().endsWith('\n'), () => `dps-service did not start: ${service.logText()}`);
         const [port, mqttPort, amqpPort] = ports().split(/\s+/).map(Number);
         service.address = { port, mqttPort, amqpPort, ca: file('cert.pem') };
-        reach(service.address);
+        service.network = reach(service.address);
         // Made the way that an administrator makes it. The port goes, because the SDK has no place for one.
         const policy = ['--policy-file', 'policies.json', '--host', 'localhost'];
         const connection = run('dps-admin', 'connection-string', ...policy).trim();
+        fs.writeFileSync(file('connection.txt'), connection, { mode: 0o600 });
         service.management = ProvisioningServiceClient.fromConnectionString(connection);
         return service;
     }
@@ -100,6 +101,13 @@ class Service {
     logOf(id) {
         const lines = this.logText().split('\n').filter((line) => line.startsWith('{'));
         return lines.map((line) => JSON.parse(line)).filter((line) => line.id === id);
+    }
+
+    // Puts a message for a device into its queue.
+    message(id, text, ...options) {
+        const where = ['--connection-string-file', 'connection.txt', '--ca', 'cert.pem'];
+        const to = ['--connect-to', `localhost:${this.address.port}`];
+        run('dps-admin', ...where, ...to, 'message', id, text, ...options);
     }
 
     // Step 2, with the endorsement key that our own tool has read from the TPM.

@@ -18,13 +18,31 @@ function reach({ port, mqttPort, amqpPort, ca }) {
     agent.options.lookup = here;
     const { connect } = tls;
     const ports = { 443: port, 8883: mqttPort, 5671: amqpPort };
+    const open = new Set();
     tls.connect = (...args) => {
         // connect(options, ...), or connect(port, host, options, ...)
         const whole = typeof args[0] === 'object';
         const options = whole ? args[0] : { ...args[2], port: args[0], host: args[1] };
         const at = ports[options.port];
         const moved = { ...options, port: at, ca: agent.options.ca, lookup: here };
-        return at ? connect(moved, ...args.slice(whole ? 1 : 3)) : connect(...args);
+        if (!at) {
+            return connect(...args);
+        }
+        const socket = connect(moved, ...args.slice(whole ? 1 : 3));
+        open.add(socket);
+        socket.on('close', () => open.delete(socket));
+        return socket;
+    };
+    return {
+        // What is written to the connections of now gets lost.
+        mute: () => open.forEach((socket) => {
+            socket.write = (...rest) => {
+                const done = rest.pop();
+                return typeof done === 'function' ? (process.nextTick(done), true) : true;
+            };
+        }),
+        // And so do the connections.
+        cut: () => open.forEach((socket) => socket.destroy()),
     };
 }
 

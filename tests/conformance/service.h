@@ -28,7 +28,7 @@ struct service_link {
     struct posix_stream stream;
     struct port_stream io;
     struct crypto_tls_client tls;
-    uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
+    uint8_t tls_buffer[CRYPTO_TLS_BUFFER_BIDI];
     bool open;
     bool orderly;          /* closed by the service with close_notify */
     int tls_error;         /* of the last connection */

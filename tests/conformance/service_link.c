@@ -8,7 +8,7 @@
 #include "tests/conformance/service.h"
 #include <string.h>
 
-static br_ssl_engine_context *engine_of(struct service_link *l)
+static crypto_tls_engine *engine_of(struct service_link *l)
 {
     return crypto_tls_client_engine(&l->tls);
 }
@@ -16,7 +16,7 @@ static br_ssl_engine_context *engine_of(struct service_link *l)
 /* Move records until the engine wants one of `wanted`. Returns: 0; BYTES_E_STREAM; BYTES_E_TLS; BYTES_E_TIMEOUT. */
 static int move_records(struct service_link *l, unsigned wanted, uint64_t deadline)
 {
-    br_ssl_engine_context *engine = engine_of(l);
+    crypto_tls_engine *engine = engine_of(l);
     for (;;) {
         size_t len;
         int moved;
@@ -62,7 +62,7 @@ static int spoil(struct service_link *l, const char *host)
     static const uint16_t of_that_time[] = {BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
                                             BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
                                             BR_TLS_RSA_WITH_AES_128_CBC_SHA};
-    br_ssl_engine_context *e = engine_of(l);
+    crypto_tls_engine *e = engine_of(l);
     br_ssl_engine_set_default_aes_cbc(e);
     br_ssl_engine_set_hash(e, br_md5_ID, &br_md5_vtable);
     br_ssl_engine_set_hash(e, br_sha1_ID, &br_sha1_vtable);

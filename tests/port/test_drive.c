@@ -36,7 +36,7 @@ static struct {
     unsigned warned; /* bytes of warnings */
     struct crypto_tls_server tls;
     struct crypto_identity identity;
-    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t io[CRYPTO_TLS_BUFFER_BIDI];
 } peer;
 
 static struct posix_tpm tpm;
@@ -85,7 +85,7 @@ static int sleep_ms(void *context, uint32_t ms)
 
 /* ---- The peer ---------------------------------------------------------------------------------------------------- */
 
-static br_ssl_engine_context *server(void)
+static crypto_tls_engine *server(void)
 {
     return crypto_tls_server_engine(&peer.tls);
 }

@@ -19,19 +19,19 @@ static struct crypto_identity ec_identity, rsa_identity;
 static struct crypto_tls_client client;
 static struct crypto_tls_server server;
 static struct crypto_tls_cache cache;
-static uint8_t client_io[BR_SSL_BUFSIZE_BIDI], server_io[BR_SSL_BUFSIZE_BIDI], cache_storage[1000];
+static uint8_t client_io[CRYPTO_TLS_BUFFER_BIDI], server_io[CRYPTO_TLS_BUFFER_BIDI], cache_storage[1000];
 
 static struct bytes text(const char *s)
 {
     return (struct bytes){(const uint8_t *)s, strlen(s)};
 }
 
-static br_ssl_engine_context *client_engine(void)
+static crypto_tls_engine *client_engine(void)
 {
     return crypto_tls_client_engine(&client);
 }
 
-static br_ssl_engine_context *server_engine(void)
+static crypto_tls_engine *server_engine(void)
 {
     return crypto_tls_server_engine(&server);
 }
@@ -73,7 +73,7 @@ static int start(const char *host)
 }
 
 /* Move records from one engine to the other, at most limit bytes. Returns how many. */
-static size_t carry(br_ssl_engine_context *from, br_ssl_engine_context *to, size_t limit)
+static size_t carry(crypto_tls_engine *from, crypto_tls_engine *to, size_t limit)
 {
     size_t have = 0, room = 0;
     const uint8_t *out = crypto_tls_record_out(from, &have);
@@ -100,18 +100,18 @@ static void pump(size_t piece)
     }
 }
 
-static bool is_open(const br_ssl_engine_context *e)
+static bool is_open(const crypto_tls_engine *e)
 {
     return (crypto_tls_want(e) & CRYPTO_TLS_APP_OUT) != 0;
 }
 
-static bool is_closed(const br_ssl_engine_context *e)
+static bool is_closed(const crypto_tls_engine *e)
 {
     return crypto_tls_want(e) == CRYPTO_TLS_CLOSED;
 }
 
 /* Give len application bytes to an engine, as far as they fit into one record. */
-static size_t put(br_ssl_engine_context *e, const uint8_t *p, size_t len)
+static size_t put(crypto_tls_engine *e, const uint8_t *p, size_t len)
 {
     size_t room;
     uint8_t *out = crypto_tls_app_out(e, &room);
@@ -128,7 +128,7 @@ static size_t put(br_ssl_engine_context *e, const uint8_t *p, size_t len)
 }
 
 /* Take the application bytes that have arrived. */
-static size_t get(br_ssl_engine_context *e, uint8_t *p, size_t capacity)
+static size_t get(crypto_tls_engine *e, uint8_t *p, size_t capacity)
 {
     size_t len;
     const uint8_t *in = crypto_tls_app_in(e, &len);
@@ -144,7 +144,7 @@ static size_t get(br_ssl_engine_context *e, uint8_t *p, size_t capacity)
 }
 
 /* Send total bytes from one engine to the other and compare what arrives. */
-static int transfer(br_ssl_engine_context *from, br_ssl_engine_context *to, size_t total, size_t piece)
+static int transfer(crypto_tls_engine *from, crypto_tls_engine *to, size_t total, size_t piece)
 {
     size_t sent = 0, received = 0;
     while (received < total) {
@@ -224,10 +224,10 @@ static int test_small_buffer(void)
     static const uint8_t entropy[32] = {1};
     CHECK_EQUAL(load(), 0);
     CHECK_EQUAL(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
-                                        BR_SSL_BUFSIZE_MONO, false),
+                                        CRYPTO_TLS_BUFFER_MONO, false),
                 0);
-    CHECK_EQUAL(crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO),
-                0);
+    CHECK_EQUAL(
+        crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, CRYPTO_TLS_BUFFER_MONO), 0);
     pump(WHOLE);
     CHECK_EQUAL(transfer(client_engine(), server_engine(), 40000, WHOLE), 0);
     CHECK_EQUAL(transfer(server_engine(), client_engine(), 40000, WHOLE), 0);
@@ -248,10 +248,10 @@ static int test_usage(void)
     CHECK_EQUAL(start_client("", NOW, false), BYTES_E_USAGE);
     CHECK_EQUAL(start_client("dps.example", UINT64_MAX, false), BYTES_E_USAGE);
     CHECK_EQUAL(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
-                                        BR_SSL_BUFSIZE_MONO - 1, false),
+                                        CRYPTO_TLS_BUFFER_MONO - 1, false),
                 BYTES_E_USAGE);
     CHECK_EQUAL(
-        crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, BR_SSL_BUFSIZE_MONO - 1),
+        crypto_tls_server_start(&server, &ec_identity, NULL, entropy, server_io, CRYPTO_TLS_BUFFER_MONO - 1),
         BYTES_E_USAGE);
     return 0;
 }

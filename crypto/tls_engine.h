@@ -2,7 +2,7 @@
 /* The structures of crypto/tls.h, as BearSSL needs them. All memory is in them.
  *
  * Another implementation of crypto/tls.h has a header of this name, which the compiler has to find first: what includes
- * crypto/tls.h knows these structures by name only, and the values at the end. */
+ * crypto/tls.h knows these structures by name only. */
 #ifndef CRYPTO_TLS_ENGINE_H
 #define CRYPTO_TLS_ENGINE_H
 
@@ -52,10 +52,7 @@ static inline crypto_tls_engine *crypto_tls_server_engine(struct crypto_tls_serv
     return &s->server.eng;
 }
 
-/* What this implementation can do, for tests: the latest version of TLS; whether certificates may have Ed25519 keys and
- * signatures by RSA-PSS; whether all randomness is the entropy that it is given, so that a run can be repeated. */
-#define CRYPTO_TLS_VERSION_MAX 12
-#define CRYPTO_TLS_MORE_KEYS 0
-#define CRYPTO_TLS_REPEATS 1
+/* For tests: 1 if it is OpenSSL's, which has TLS 1.3, Ed25519, RSA-PSS and randomness of its own. */
+#define CRYPTO_TLS_OPENSSL 0
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What was wrong with the peer, in words. */
 #include "crypto/tls.h"
+#include "crypto/tls_chain.h"
 
 struct sentence {
     int error;

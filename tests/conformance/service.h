@@ -13,6 +13,7 @@
 #include "dps/service/limits.h"
 #include "tests/conformance/conformance.h"
 #include "tpm/protect.h"
+#include <bearssl.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -123,6 +124,9 @@ static inline struct service *service_of(const struct conformance *c)
 /* ---- The connection (service_link.c) ---- */
 
 /* One handshake. Returns 0, or the error, with link->tls_error. */
+/* spoil_bearssl.c, spoil_openssl.c: offer what an old client would offer. The engine was started with today's settings;
+ * these are changed, and it is started again. Returns: 0; BYTES_E_TLS. */
+int service_spoil(struct service_link *l, const char *host);
 int service_link_open(struct service *s, struct service_link *l, const char *host);
 int service_link_send(struct service_link *l, struct bytes bytes);
 /* Make one record of what was sent so far. */

@@ -13,6 +13,9 @@
 #include "tests/vectors/tls_pem.h"
 #include <stdio.h>
 #include <string.h>
+#if CRYPTO_TLS_OPENSSL
+#include <openssl/ssl.h>
+#endif
 
 #define NOW UINT64_C(1800000000) /* within the validity of the test certificates */
 
@@ -101,6 +104,17 @@ static void say(const char *text)
     }
 }
 
+/* A record without content. libssl makes none, but a message of TLS 1.3 that is no more use. */
+static void say_nothing(void)
+{
+#if !CRYPTO_TLS_OPENSSL
+    br_ssl_engine_flush(server(), 1);
+#else
+    (void)SSL_key_update(server()->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+    (void)SSL_do_handshake(server()->ssl);
+#endif
+}
+
 /* What it sends when it has nothing more to say: the clock moves with everything that it sends. */
 static void go_on(uint32_t timeout_ms)
 {
@@ -115,12 +129,12 @@ static void go_on(uint32_t timeout_ms)
         break;
     case EMPTY_RECORDS:
         peer.now += 10;
-        br_ssl_engine_flush(server(), 1);
+        say_nothing();
         break;
     case BUSY_FLOODS:
         if (peer.answered) {
             peer.now += 10;
-            br_ssl_engine_flush(server(), 1);
+            say_nothing();
             break;
         }
         /* fall through */
@@ -266,6 +280,10 @@ static int each_part_ends(void)
 {
     static const enum behaviour all[] = {UNREACHABLE, WARNINGS, SILENT, DRIPS, EMPTY_RECORDS, UNREAD};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (CRYPTO_TLS_OPENSSL && all[i] == WARNINGS) { /* libssl takes five */
+            CHECK(run(all[i]) == BYTES_E_TLS && peer.now < PORT_NET_TIMEOUT_MS);
+            continue;
+        }
         CHECK_EQUAL(run(all[i]), BYTES_E_TIMEOUT);
         CHECK(dps_device_step(&d) == 4 && dps_device_asks_network(&d) && !d.late);
         CHECK(peer.now >= PORT_NET_TIMEOUT_MS && peer.now < PORT_NET_TIMEOUT_MS + 5010);

@@ -22,6 +22,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -76,6 +77,12 @@ class Programs:
     @classmethod
     def path(cls, name):
         return os.path.join(cls.build, name)
+
+    @classmethod
+    def openssl(cls):
+        """Whether TLS is OpenSSL's here."""
+        return "libssl" in subprocess.run(["ldd", cls.path("dps-service")], capture_output=True, text=True,
+                                          check=True).stdout
 
     @classmethod
     def directory(cls):

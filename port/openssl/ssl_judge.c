@@ -100,17 +100,22 @@ static const struct {
     {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, BR_ERR_X509_NOT_TRUSTED},
     {X509_V_ERR_CERT_UNTRUSTED, BR_ERR_X509_NOT_TRUSTED},
     {X509_V_ERR_CERT_SIGNATURE_FAILURE, BR_ERR_X509_BAD_SIGNATURE},
-    {X509_V_ERR_INVALID_CA, BR_ERR_X509_NOT_CA},
     {X509_V_ERR_PATH_LENGTH_EXCEEDED, BR_ERR_X509_NOT_CA},
-    {X509_V_ERR_KEYUSAGE_NO_CERTSIGN, BR_ERR_X509_NOT_CA},
     {X509_V_ERR_EE_KEY_TOO_SMALL, BR_ERR_X509_WEAK_PUBLIC_KEY},
     {X509_V_ERR_CA_KEY_TOO_SMALL, BR_ERR_X509_WEAK_PUBLIC_KEY},
     {X509_V_ERR_CA_MD_TOO_WEAK, BR_ERR_X509_UNSUPPORTED},
     {X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, BR_ERR_X509_CRITICAL_EXTENSION},
 };
 
-static int verdict_number(int verdict)
+/* libcrypto finds no CA in one whose keyUsage forbids it. */
+static int verdict_number(const X509_STORE_CTX *own)
 {
+    const int verdict = X509_STORE_CTX_get_error(own);
+    X509 *at = X509_STORE_CTX_get_current_cert(own);
+    if (verdict == X509_V_ERR_INVALID_CA) {
+        const bool may_sign = at != NULL && (X509_get_key_usage(at) & KU_KEY_CERT_SIGN) != 0;
+        return may_sign ? BR_ERR_X509_NOT_CA : BR_ERR_X509_FORBIDDEN_KEY_USAGE;
+    }
     for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
         if (verdicts[i].verdict == verdict) {
             return verdicts[i].error;
@@ -143,29 +148,54 @@ static int date_error(const X509 *certificate, bool clock, uint64_t *now)
     return *now < begin || *now > end ? BR_ERR_X509_EXPIRED : 0;
 }
 
-/* Only dNSName entries count. A name with a dot in front would mean any name that ends so. */
-static int leaf_error(X509 *leaf, const char *host)
+/* The name itself, or, for a label and a dot in front, a star and the same dot. libcrypto's own comparison has other
+ * rules for stars, and takes a host that begins with a dot for any name that ends so. */
+static bool name_fits(const char *name, size_t len, const char *host)
 {
-    const unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-    if (X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1) < 0) {
-        return CRYPTO_TLS_NO_SUBJECT_ALT_NAME;
+    const char *dot = strchr(host, '.');
+    if (len > 2 && name[0] == '*' && name[1] == '.' && dot != NULL && dot > host) {
+        return strlen(dot) == len - 1 && OPENSSL_strncasecmp(name + 1, dot, len - 1) == 0;
     }
-    if (host[0] == '.' || X509_check_host(leaf, host, strlen(host), flags, NULL) != 1) {
-        return BR_ERR_X509_BAD_SERVER_NAME;
-    }
-    return (X509_get_key_usage(leaf) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0
-               ? BR_ERR_WRONG_KEY_USAGE
-               : 0;
+    return strlen(host) == len && OPENSSL_strncasecmp(name, host, len) == 0;
 }
 
+/* Only dNSName entries count [RFC 9525 6.3]. */
+static int name_error(const X509 *leaf, const char *host)
+{
+    int found = 0;
+    bool fits = false;
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        int kind;
+        const ASN1_STRING *name = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        fits = fits || (kind == GEN_DNS && name_fits((const char *)ASN1_STRING_get0_data(name),
+                                                     (size_t)ASN1_STRING_length(name), host));
+    }
+    GENERAL_NAMES_free(names);
+    return found == -1 ? CRYPTO_TLS_NO_SUBJECT_ALT_NAME : fits ? 0 : BR_ERR_X509_BAD_SERVER_NAME;
+}
+
+static int leaf_error(X509 *leaf, const char *host)
+{
+    const bool signs = (X509_get_key_usage(leaf) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0;
+    const int error = name_error(leaf, host);
+    return error != 0 ? error : signs ? 0 : BR_ERR_WRONG_KEY_USAGE;
+}
+
+/* Neither of the two may be critical: what BearSSL cannot know it must refuse, and both judge alike. */
 static int purpose_error(X509 *certificate)
 {
-    if (X509_get_ext_by_NID(certificate, NID_name_constraints, -1) >= 0) {
+    const int constraints = X509_get_ext_by_NID(certificate, NID_name_constraints, -1);
+    const int purposes = X509_get_ext_by_NID(certificate, NID_ext_key_usage, -1);
+    const bool server = (X509_get_extended_key_usage(certificate) & (XKU_SSL_SERVER | XKU_ANYEKU)) != 0;
+    if (X509_EXTENSION_get_critical(X509_get_ext(certificate, constraints)) == 1 ||
+        X509_EXTENSION_get_critical(X509_get_ext(certificate, purposes)) == 1) {
+        return BR_ERR_X509_CRITICAL_EXTENSION;
+    }
+    if (constraints >= 0) {
         return CRYPTO_TLS_NAME_CONSTRAINTS;
     }
-    const bool limited = (X509_get_extension_flags(certificate) & EXFLAG_XKUSAGE) != 0;
-    const bool server = (X509_get_extended_key_usage(certificate) & (XKU_SSL_SERVER | XKU_ANYEKU)) != 0;
-    return limited && !server ? CRYPTO_TLS_BAD_PURPOSE : 0;
+    return purposes >= 0 && !server ? CRYPTO_TLS_BAD_PURPOSE : 0;
 }
 
 /* Everything below the anchor, leaf first; a leaf may be its own anchor. */
@@ -199,10 +229,16 @@ static int verify(X509_STORE_CTX *own, X509_STORE *anchors, X509_STORE_CTX *give
     /* Any certificate of the text ends a chain; dates are compared by chain_error. */
     X509_VERIFY_PARAM_set_flags(settings, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
     X509_VERIFY_PARAM_set_auth_level(settings, 2);
-    if (X509_verify_cert(own) != 1) {
-        return verdict_number(X509_STORE_CTX_get_error(own));
+    const bool verified = X509_verify_cert(own) == 1;
+    const int verdict = X509_STORE_CTX_get_error(own);
+    if (verified) {
+        return chain_error(X509_STORE_CTX_get0_chain(own), c);
     }
-    return chain_error(X509_STORE_CTX_get0_chain(own), c);
+    if (verdict == X509_V_ERR_PERMITTED_VIOLATION || verdict == X509_V_ERR_EXCLUDED_VIOLATION) {
+        const int error = chain_error(X509_STORE_CTX_get0_chain(own), c);
+        return error != 0 ? error : CRYPTO_TLS_NAME_CONSTRAINTS; /* the anchor's */
+    }
+    return verdict_number(own);
 }
 
 static int judgement(X509_STORE_CTX *given, const struct crypto_tls_client *c)

@@ -17,6 +17,7 @@
 #include "crypto/limits.h"
 #include "crypto/lock.h"
 #include "crypto/tls_engine.h"
+#include "crypto/tls_error.h"
 #include "crypto/tls_trust.h"
 
 /* The receive and the send buffer are the caller's, so that a board can choose: half duplex, or both ways at once. Less
@@ -41,8 +42,8 @@
 int crypto_tls_client_start(struct crypto_tls_client *c, const struct crypto_trust *trust, const char *host,
                             uint64_t now, const uint8_t entropy[32], uint8_t *io, size_t io_len, bool resume);
 
-/* What the server's connections need to resume sessions, in storage given by the caller (100 bytes a session), who wipes
- * both: they hold secrets. Cache and storage may lie in memory that several processes share, at the same address
+/* What the server's connections need to resume sessions, in storage given by the caller (100 bytes a session), who
+ * wipes both: they hold secrets. Cache and storage may lie in memory that several processes share, at the same address
  * in each; then lock guards both (its functions are called from within the handshake; null: nobody shares), and
  * whoever finds that the holder of the lock has died calls init again. Neither may be moved. */
 void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len,
@@ -83,12 +84,8 @@ void crypto_tls_flush(crypto_tls_engine *e);
 /* Begin an orderly close (close_notify). The engine still wants RECORD_OUT until it is CLOSED. */
 void crypto_tls_close(crypto_tls_engine *e);
 
-/* BearSSL's error number (BR_ERR_..., whichever library it is), or one of crypto/tls_chain.h: 0 while open or after a clean close. crypto_tls_error_text
- * gives a sentence that says what was wrong with the peer ("the certificate is for another host name"); never null. The
- * engine itself never reports BR_ERR_IO (31): it is there for drivers that want the sentence of a connection that ended
- * too early. */
+/* 0 while open or after a clean close; else a number that crypto/tls_error.h has the words for. */
 int crypto_tls_error(const crypto_tls_engine *e);
-const char *crypto_tls_error_text(int error);
 
 /* When the server's certificate ends, in seconds since 1970: a time that this server tells and that is later cannot be
  * right. 0 if the client has not seen the certificate. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What was wrong with the peer, in words. */
-#include "crypto/tls.h"
+#include "crypto/tls_error.h"
 #include "crypto/tls_chain.h"
 
 struct sentence {

@@ -2,7 +2,6 @@
 /* crypto/tls.h on OpenSSL's libssl. One record at a time goes to libssl, and only when it is whole. */
 #include "port/openssl/ssl.h"
 #include "crypto/tls_dates.h"
-#include <bearssl.h> /* the numbers of errors */
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <string.h>
@@ -30,7 +29,7 @@ static void note_alert(const SSL *ssl, int where, int value)
     }
 }
 
-SSL_CTX *ssl_context_new(const SSL_METHOD *method)
+SSL_CTX *crypto_ssl_context_new(const SSL_METHOD *method)
 {
     SSL_CTX *context = SSL_CTX_new(method);
     if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
@@ -234,12 +233,12 @@ static SSL_SESSION *session_take(const struct crypto_tls_client *c, const char *
 static int client_start(struct crypto_tls_client *c, SSL_SESSION *session, uint8_t *io, size_t io_len)
 {
     crypto_tls_engine *e = &c->engine;
-    SSL_CTX *context = ssl_context_new(TLS_client_method());
+    SSL_CTX *context = crypto_ssl_context_new(TLS_client_method());
     if (context == NULL) {
         return BYTES_E_TLS;
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_cert_verify_callback(context, ssl_judge, c);
+    SSL_CTX_set_cert_verify_callback(context, crypto_ssl_judge, c);
     int error = engine_start(e, context, io, io_len);
     SSL_CTX_free(context); /* the connection holds it, too */
     if (error != BYTES_OK || SSL_set_tlsext_host_name(e->ssl, c->host) != 1 ||

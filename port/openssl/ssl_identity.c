@@ -19,7 +19,7 @@ static void arena_sink(void *context, const void *p, size_t len)
 static int chain_add(SSL_CTX *context, X509 *certificate, size_t at)
 {
     const EVP_PKEY *key = X509_get0_pubkey(certificate);
-    if (key == NULL || !ssl_key_usable(key)) {
+    if (key == NULL || !crypto_ssl_key_usable(key)) {
         return BYTES_E_ALGORITHM;
     }
     const bool added = at == 0 ? SSL_CTX_use_certificate(context, certificate) == 1
@@ -34,7 +34,7 @@ static int chain_load(struct crypto_identity *identity, struct bytes text, struc
     crypto_pem_open(&pem, text);
     while (error == BYTES_OK) {
         X509 *certificate = NULL;
-        const enum crypto_pem_result result = ssl_certificate_next(&pem, a, &certificate);
+        const enum crypto_pem_result result = crypto_ssl_certificate_next(&pem, a, &certificate);
         if (result == CRYPTO_PEM_NONE) {
             return identity->chain_len > 0 ? BYTES_OK : BYTES_E_FORMAT;
         }
@@ -71,7 +71,7 @@ static int key_load(struct crypto_identity *identity, struct bytes text, struct 
                      crypto_pem_next(&pem, is_private_key, NULL, NULL) == CRYPTO_PEM_NONE;
     bytes_wipe(&pem, sizeof pem);
     EVP_PKEY *key = one ? key_decode(a) : NULL;
-    int error = key == NULL ? BYTES_E_FORMAT : !ssl_key_usable(key) ? BYTES_E_ALGORITHM : BYTES_OK;
+    int error = key == NULL ? BYTES_E_FORMAT : !crypto_ssl_key_usable(key) ? BYTES_E_ALGORITHM : BYTES_OK;
     /* libssl compares it with the certificate. */
     if (error == BYTES_OK && (SSL_CTX_use_PrivateKey(identity->context, key) != 1 ||
                               SSL_CTX_check_private_key(identity->context) != 1)) {
@@ -83,9 +83,9 @@ static int key_load(struct crypto_identity *identity, struct bytes text, struct 
 
 static SSL_CTX *context_new(void)
 {
-    SSL_CTX *context = ssl_context_new(TLS_server_method());
+    SSL_CTX *context = crypto_ssl_context_new(TLS_server_method());
     if (context == NULL || SSL_CTX_set_num_tickets(context, 1) != 1 ||
-        SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ssl_ticket) != 1) {
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(context, crypto_ssl_ticket) != 1) {
         SSL_CTX_free(context);
         return NULL;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whom a client trusts, and its judgement of a server's chain. libcrypto verifies signatures, constraints and the way to
- * an anchor; here is what crypto/tls_chain.h and crypto/tls_dates.h demand besides, with the same numbers. */
+/* Whom a client trusts, and its judgement of a server's chain. libcrypto verifies signatures, constraints and the way
+ * to an anchor; here is what crypto/tls_chain.h and crypto/tls_dates.h demand besides, with the same numbers. */
 #include "crypto/tls_chain.h"
 #include "port/openssl/ssl.h"
 #include <openssl/err.h>
@@ -12,8 +12,8 @@ static void arena_sink(void *context, const void *p, size_t len)
     (void)crypto_arena_add(context, p, len);
 }
 
-enum crypto_pem_result ssl_certificate_next(struct crypto_pem *pem, struct crypto_arena *arena,
-                                            X509 **certificate)
+enum crypto_pem_result crypto_ssl_certificate_next(struct crypto_pem *pem, struct crypto_arena *arena,
+                                                   X509 **certificate)
 {
     arena->used = 0;
     *certificate = NULL;
@@ -30,7 +30,7 @@ enum crypto_pem_result ssl_certificate_next(struct crypto_pem *pem, struct crypt
     return result;
 }
 
-bool ssl_key_usable(const EVP_PKEY *key)
+bool crypto_ssl_key_usable(const EVP_PKEY *key)
 {
     char group[32];
     size_t len;
@@ -57,13 +57,13 @@ static enum crypto_pem_result trust_read(struct crypto_trust *trust, X509_STORE 
     X509 *certificate;
     crypto_pem_open(&pem, text);
     while (arena.p != NULL &&
-           (result = ssl_certificate_next(&pem, &arena, &certificate)) == CRYPTO_PEM_FOUND) {
+           (result = crypto_ssl_certificate_next(&pem, &arena, &certificate)) == CRYPTO_PEM_FOUND) {
         if (certificate == NULL) {
             result = CRYPTO_PEM_BROKEN;
             break;
         }
         const EVP_PKEY *key = X509_get0_pubkey(certificate);
-        const bool usable = key != NULL && ssl_key_usable(key);
+        const bool usable = key != NULL && crypto_ssl_key_usable(key);
         trust->count += usable;
         trust->skipped += !usable;
         if (usable && anchors != NULL) {
@@ -208,7 +208,7 @@ static int chain_error(const STACK_OF(X509) * chain, const struct crypto_tls_cli
         X509 *certificate = sk_X509_value(chain, i);
         const EVP_PKEY *key = X509_get0_pubkey(certificate);
         error = date_error(certificate, c->now != 0, &now);
-        if (error == 0 && (key == NULL || !ssl_key_usable(key))) {
+        if (error == 0 && (key == NULL || !crypto_ssl_key_usable(key))) {
             error = key == NULL ? BR_ERR_X509_UNSUPPORTED : BR_ERR_X509_WEAK_PUBLIC_KEY;
         }
         error = error != 0 ? error : purpose_error(certificate);
@@ -268,7 +268,7 @@ static int alert_for(int error)
     }
 }
 
-int ssl_judge(X509_STORE_CTX *chain, void *client)
+int crypto_ssl_judge(X509_STORE_CTX *chain, void *client)
 {
     struct crypto_tls_client *c = client;
     const X509 *leaf = X509_STORE_CTX_get0_cert(chain);

@@ -75,8 +75,8 @@ static bool key_use(const struct crypto_tls_ticket_key *key, unsigned char *iv, 
 
 /* Returns, as SSL_CTX_set_tlsext_ticket_key_evp_cb(3) says: 1; 0: no such key, so make a full handshake; 2: as 1, but
  * make a new ticket; -1: it failed. */
-int ssl_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
-               int make)
+int crypto_ssl_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                      EVP_MAC_CTX *mac, int make)
 {
     const crypto_tls_engine *e = SSL_get_app_data(ssl);
     struct crypto_tls_ticket_key key = {0};

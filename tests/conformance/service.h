@@ -13,7 +13,6 @@
 #include "dps/service/limits.h"
 #include "tests/conformance/conformance.h"
 #include "tpm/protect.h"
-#include <bearssl.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

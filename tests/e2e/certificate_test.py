@@ -229,7 +229,8 @@ def test_ca_bundle():
     others = [Certificate(f"CA {i}", ca=True).pem for i in range(300)]
     spoke, said = ask(b"".join(others) + odd.pem + b"# the last one\n" + root.pem, [leaf])
     check(spoke, said)
-    check(re.search(r"certificate 301, CN=Odd CA \(serial [0-9A-F]+, (Ed25519|of an unknown curve)\) is passed over", said), said)
+    check(re.search(r"certificate 301, CN=Odd CA \(serial [0-9A-F]+, (Ed25519|of an unknown curve)\) is passed over",
+                    said), said)
     spoke, said = ask(b"".join(others), [leaf])
     check(not spoke and "trusted CA" in said, said)
 

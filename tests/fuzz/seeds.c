@@ -282,8 +282,7 @@ static void seed_flight(uint8_t flags, const char *chain, const char *key)
         crypto_tls_server_start(&server, &identity, NULL, entropy, server_io, sizeof server_io) != 0) {
         exit(1);
     }
-    crypto_tls_engine *ours = crypto_tls_client_engine(&client),
-                          *theirs = crypto_tls_server_engine(&server);
+    crypto_tls_engine *ours = crypto_tls_client_engine(&client), *theirs = crypto_tls_server_engine(&server);
     while (carry(ours, theirs, NULL) || carry(theirs, ours, &kept)) {
     }
     size_t room;

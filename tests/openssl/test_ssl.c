@@ -4,7 +4,6 @@
 #include "crypto/tls_chain.h"
 #include "crypto/tls_identity.h"
 #include "tests/unit/test.h"
-#include <bearssl.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>

@@ -6,7 +6,6 @@
 #include "crypto/tls_pem.h"
 #include "tests/unit/test.h"
 #include "tests/vectors/tls_pem.h"
-#include <bearssl.h>
 #include <string.h>
 
 /* 15 January 2027, within the validity of all test certificates, and 1 January 2127, after it. */

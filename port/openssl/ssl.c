@@ -171,15 +171,16 @@ static void settle(crypto_tls_engine *e, int result)
     }
 }
 
-/* Let libssl do what it can with the record that it has got. */
+/* Let libssl do what it can with the record that it has got. It may have to answer, so what was said goes first. */
 static void go_on(crypto_tls_engine *e)
 {
+    crypto_tls_flush(e);
     ERR_clear_error();
     if (!e->open) {
         const int result = SSL_do_handshake(e->ssl);
         e->open = result == 1;
         settle(e, result);
-    } else {
+    } else if (!e->ended) {
         const int result = SSL_read(e->ssl, e->in, CONTENT_MAX);
         e->heard_at = 0;
         e->heard = result > 0 && !e->closing ? (size_t)result : 0;

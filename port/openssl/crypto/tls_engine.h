@@ -3,7 +3,8 @@
  * crypto_tls_client_wipe, crypto_tls_server_wipe and crypto_identity_wipe.
  *
  * TLS 1.3 and 1.2. Suites: those of crypto/tls.c, and their counterparts in TLS 1.3. Groups: X25519, P-256, P-384,
- * P-521. Renegotiation, compression, early data and client certificates are off. */
+ * P-521. Renegotiation, compression, early data and client certificates are off. The options CRYPTO_TLS_ of
+ * crypto/limits.h are for boards, and change nothing here. */
 #ifndef CRYPTO_TLS_ENGINE_H
 #define CRYPTO_TLS_ENGINE_H
 

@@ -80,9 +80,10 @@ class Programs:
 
     @classmethod
     def openssl(cls):
-        """Whether TLS is OpenSSL's here."""
-        return "libssl" in subprocess.run(["ldd", cls.path("dps-service")], capture_output=True, text=True,
-                                          check=True).stdout
+        """Whether TLS is OpenSSL's here. (The library of PostgreSQL needs libssl in any case.)"""
+        needed = subprocess.run(["readelf", "--dynamic", cls.path("dps-service")], capture_output=True, text=True,
+                                check=True).stdout
+        return "[libssl.so" in needed
 
     @classmethod
     def directory(cls):

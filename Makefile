@@ -4,7 +4,8 @@ CC ?= cc
 BUILD ?= build
 CFLAGS ?= -O2 -g
 DEPS ?= yes
-# What implements crypto.h: bearssl, or openssl (libcrypto, for large servers). Build each into a directory of its own.
+# What implements crypto.h and tls.h: bearssl, or openssl (libcrypto and libssl, for large servers). Build each into a
+# directory of its own.
 CRYPTO ?= bearssl
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
        -Wcast-qual -Wundef $(WERROR)
@@ -26,14 +27,15 @@ Q = $(if $(V),,@)
 SAY = $(if $(V),@:,@printf '  %-4s %s\n')
 
 # Every .c of a directory is built; no source can stay in the tree unbuilt.
-CRYPTO_SRC_bearssl = crypto/crypto_bearssl.c
-CRYPTO_SRC_openssl = port/openssl/crypto_openssl.c
+CRYPTO_SRC_bearssl = $(addprefix crypto/,crypto_bearssl.c tls.c tls_chain.c tls_identity.c tls_trust.c)
+CRYPTO_SRC_openssl = $(wildcard port/openssl/*.c)
 CRYPTO_LIBS_bearssl = -lbearssl
-CRYPTO_LIBS_openssl = -lbearssl -lcrypto
+CRYPTO_LIBS_openssl = -lssl -lcrypto -lbearssl
+CRYPTO_CPPFLAGS_openssl = -Iport/openssl
 # The core from the lowest layer up, and the folders of the POSIX port.
 CORE_DIRS = crypto/bytes crypto tpm tpm/tools dps/protocol dps/device dps/service dps/manage
 POSIX_ROOMS = port/posix/pki port/posix/paste port/posix/explain port/posix/device port/posix/service port/posix/admin
-CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out crypto/crypto_bearssl.c,$(wildcard $(CORE_DIRS:%=%/*.c)))
+CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out $(CRYPTO_SRC_bearssl),$(wildcard $(CORE_DIRS:%=%/*.c)))
 PROGRAM_SRC = $(wildcard port/posix/*/dps-*.c)
 PORT_SRC = port/drive.c $(filter-out $(PROGRAM_SRC),$(wildcard $(patsubst %,%/*.c,port/posix $(POSIX_ROOMS))))
 PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(notdir $(PROGRAM_SRC)))
@@ -50,7 +52,7 @@ PORT_TEST_OBJ = $(TEST_OBJ) $(BUILD)/obj/port/none/none.o \
 HOSTILE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/*.c) tests/vectors/activation_blob.c)
 PORT_LIBS = $(BUILD)/libtpmdps-posix.a $(BUILD)/libtpmdps.a
 SYSTEM_LIBS = $(CRYPTO_LIBS_$(CRYPTO)) -ltpms -lsqlite3 -lpq
-OWN_CPPFLAGS := -I. $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
+OWN_CPPFLAGS := $(CRYPTO_CPPFLAGS_$(CRYPTO)) -I. $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 # The core and the portable part of port/ are plain C11; what runs on a system may use it.
 SYSTEM_DIRS = port/posix $(POSIX_ROOMS) tests/port tests/e2e
 SYSTEM_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64

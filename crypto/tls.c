@@ -130,8 +130,8 @@ static void engine_configure(br_ssl_engine_context *e)
     br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
 }
 
-_Static_assert(CRYPTO_TLS_BUFFER_MIN != 16709 || BR_SSL_BUFSIZE_MONO == 16709,
-               "limits.h repeats BearSSL's number");
+_Static_assert(CRYPTO_TLS_BUFFER_MONO == BR_SSL_BUFSIZE_MONO && CRYPTO_TLS_BUFFER_BIDI == BR_SSL_BUFSIZE_BIDI,
+               "tls.h repeats BearSSL's numbers");
 
 /* Give the engine its buffer and its only source of randomness. */
 static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)
@@ -276,7 +276,7 @@ int crypto_tls_server_start(struct crypto_tls_server *s, const struct crypto_ide
     return error;
 }
 
-unsigned crypto_tls_want(const br_ssl_engine_context *e)
+unsigned crypto_tls_want(const crypto_tls_engine *e)
 {
     unsigned state = br_ssl_engine_current_state(e);
     unsigned want = 0;
@@ -298,57 +298,57 @@ unsigned crypto_tls_want(const br_ssl_engine_context *e)
     return want;
 }
 
-uint8_t *crypto_tls_record_out(const br_ssl_engine_context *e, size_t *len)
+uint8_t *crypto_tls_record_out(const crypto_tls_engine *e, size_t *len)
 {
     return br_ssl_engine_sendrec_buf(e, len);
 }
 
-void crypto_tls_record_sent(br_ssl_engine_context *e, size_t len)
+void crypto_tls_record_sent(crypto_tls_engine *e, size_t len)
 {
     br_ssl_engine_sendrec_ack(e, len);
 }
 
-uint8_t *crypto_tls_record_in(const br_ssl_engine_context *e, size_t *len)
+uint8_t *crypto_tls_record_in(const crypto_tls_engine *e, size_t *len)
 {
     return br_ssl_engine_recvrec_buf(e, len);
 }
 
-void crypto_tls_record_received(br_ssl_engine_context *e, size_t len)
+void crypto_tls_record_received(crypto_tls_engine *e, size_t len)
 {
     br_ssl_engine_recvrec_ack(e, len);
 }
 
-uint8_t *crypto_tls_app_out(const br_ssl_engine_context *e, size_t *len)
+uint8_t *crypto_tls_app_out(const crypto_tls_engine *e, size_t *len)
 {
     return br_ssl_engine_sendapp_buf(e, len);
 }
 
-void crypto_tls_app_sent(br_ssl_engine_context *e, size_t len)
+void crypto_tls_app_sent(crypto_tls_engine *e, size_t len)
 {
     br_ssl_engine_sendapp_ack(e, len);
 }
 
-uint8_t *crypto_tls_app_in(const br_ssl_engine_context *e, size_t *len)
+uint8_t *crypto_tls_app_in(const crypto_tls_engine *e, size_t *len)
 {
     return br_ssl_engine_recvapp_buf(e, len);
 }
 
-void crypto_tls_app_received(br_ssl_engine_context *e, size_t len)
+void crypto_tls_app_received(crypto_tls_engine *e, size_t len)
 {
     br_ssl_engine_recvapp_ack(e, len);
 }
 
-void crypto_tls_flush(br_ssl_engine_context *e)
+void crypto_tls_flush(crypto_tls_engine *e)
 {
     br_ssl_engine_flush(e, 0);
 }
 
-void crypto_tls_close(br_ssl_engine_context *e)
+void crypto_tls_close(crypto_tls_engine *e)
 {
     br_ssl_engine_close(e);
 }
 
-int crypto_tls_error(const br_ssl_engine_context *e)
+int crypto_tls_error(const crypto_tls_engine *e)
 {
     return br_ssl_engine_last_error(e);
 }
@@ -361,84 +361,4 @@ void crypto_tls_client_wipe(struct crypto_tls_client *c)
 void crypto_tls_server_wipe(struct crypto_tls_server *s)
 {
     bytes_wipe(s, sizeof *s);
-}
-
-struct sentence {
-    int error;
-    char text[80]; /* not a pointer: constant data with pointers has to be relocated */
-};
-
-/* BearSSL's own errors: local ones below 32, certificates below 64, then a fatal alert received (256 + number) or
- * sent (512 + number) [RFC 5246 7.2]. Only those that an operator can meet and act upon have their own sentence. */
-static const struct sentence sentences[] = {
-    {BR_ERR_OK, "no TLS error"},
-    {BR_ERR_BAD_PARAM, "TLS was started with an invalid setting"},
-    {BR_ERR_UNSUPPORTED_VERSION, "the peer does not offer TLS 1.2"},
-    {BR_ERR_BAD_VERSION, "the peer does not speak TLS, or not version 1.2"},
-    {BR_ERR_TOO_LARGE, "the peer sent a record that is larger than our buffer"},
-    {BR_ERR_BAD_MAC, "a record was altered on the way, or is not the peer's"},
-    {BR_ERR_NO_RANDOM, "there is no entropy for TLS"},
-    {BR_ERR_UNKNOWN_TYPE, "the peer does not speak TLS"},
-    {BR_ERR_UNEXPECTED, "the peer sent a TLS message out of order"},
-    {BR_ERR_BAD_CIPHER_SUITE, "the peer chose a cipher suite that was not offered"},
-    {BR_ERR_BAD_FINISHED, "the handshake was altered on the way"},
-    {BR_ERR_RESUME_MISMATCH, "the server resumed a session with other parameters"},
-    {BR_ERR_INVALID_ALGORITHM, "the peer has no algorithm in common with us"},
-    {BR_ERR_BAD_SIGNATURE, "the server's handshake signature is wrong"},
-    {BR_ERR_WRONG_KEY_USAGE, "the certificate's key may not be used for TLS"},
-    {BR_ERR_NO_CLIENT_AUTH, "the server demands a client certificate"},
-    {BR_ERR_IO, "the connection was closed before TLS was finished"},
-    {BR_ERR_X509_EMPTY_CHAIN, "the server sent no certificate"},
-    {BR_ERR_X509_UNSUPPORTED, "the certificate uses an algorithm that is not supported"},
-    {BR_ERR_X509_WRONG_KEY_TYPE, "the certificate's key does not fit the cipher suite"},
-    {BR_ERR_X509_BAD_SIGNATURE, "a signature in the certificate chain is wrong"},
-    {BR_ERR_X509_TIME_UNKNOWN, "the certificate cannot be checked without the time"},
-    {BR_ERR_X509_EXPIRED, "the certificate is expired or not yet valid; is the clock right?"},
-    {BR_ERR_X509_DN_MISMATCH, "the certificates of the chain do not follow each other"},
-    {BR_ERR_X509_BAD_SERVER_NAME, "the certificate is for another host name"},
-    {BR_ERR_X509_CRITICAL_EXTENSION, "the certificate has a critical extension that is not supported"},
-    {BR_ERR_X509_NOT_CA, "the certificate chain contains an issuer that is not a CA"},
-    {BR_ERR_X509_FORBIDDEN_KEY_USAGE, "the certificate's key usage forbids TLS"},
-    {BR_ERR_X509_WEAK_PUBLIC_KEY, "the certificate's RSA key is shorter than 2048 bits"},
-    {BR_ERR_X509_NOT_TRUSTED, "the certificate chain does not end at a trusted CA"},
-    {CRYPTO_TLS_BAD_PURPOSE, "a certificate of the chain is not for TLS servers (extended key usage)"},
-    {CRYPTO_TLS_NAME_CONSTRAINTS, "a CA of the chain has name constraints, which are not supported"},
-    {CRYPTO_TLS_NO_SUBJECT_ALT_NAME, "the certificate has no subjectAltName; its CN does not count"},
-    {CRYPTO_TLS_TOO_MANY_ANCHORS, "too many trusted CAs have the name of the certificate's issuer"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_RECORD_MAC, "the peer says that a record was altered on the way"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE, "the peer has no TLS setting in common with us"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_CERTIFICATE, "the peer refused our certificate as malformed"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_UNSUPPORTED_CERTIFICATE, "the peer does not support our certificate"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_REVOKED, "the peer says that our certificate is revoked"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_EXPIRED, "the peer says that our certificate is expired"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_UNKNOWN, "the peer refused our certificate"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_UNKNOWN_CA, "the peer does not trust the CA of our certificate"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_ACCESS_DENIED, "the peer denied access"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_DECRYPT_ERROR, "the peer could not verify our handshake"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION, "the peer does not accept TLS 1.2"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_INSUFFICIENT_SECURITY, "the peer demands stronger cipher suites"},
-    {BR_ERR_RECV_FATAL_ALERT + BR_ALERT_INTERNAL_ERROR, "the peer had an internal error"},
-    {BR_ERR_RECV_FATAL_ALERT + 112, "the peer does not know the host name that was asked for"},
-    {BR_ERR_SEND_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE,
-     "the peer offered no cipher suite or curve that we accept"},
-    {BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION, "the peer does not offer TLS 1.2"},
-};
-
-const char *crypto_tls_error_text(int error)
-{
-    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++) {
-        if (sentences[i].error == error) {
-            return sentences[i].text;
-        }
-    }
-    if (error >= BR_ERR_SEND_FATAL_ALERT) {
-        return "TLS was refused by us with a fatal alert";
-    }
-    if (error >= BR_ERR_RECV_FATAL_ALERT) {
-        return "TLS was refused by the peer with a fatal alert";
-    }
-    if (error >= BR_ERR_X509_OK) {
-        return "the certificate is malformed";
-    }
-    return "the peer violated the TLS protocol";
 }

@@ -152,3 +152,8 @@ int crypto_identity_load(struct crypto_identity *identity, struct bytes chain_pe
     }
     return error;
 }
+
+void crypto_identity_wipe(struct crypto_identity *identity)
+{
+    bytes_wipe(identity, sizeof *identity);
+}

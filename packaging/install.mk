@@ -89,6 +89,12 @@ $(STAGE)/include/%.h: %.h packaging/header.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f packaging/header.awk $< >$@ || { rm -f $@; exit 1; }
 
+ifeq ($(CRYPTO),openssl)
+$(STAGE)/include/crypto/tls_engine.h: port/openssl/crypto/tls_engine.h packaging/header.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f packaging/header.awk $< >$@ || { rm -f $@; exit 1; }
+endif
+
 # ---- pkg-config and CMake --------------------------------------------------------------------------------------------
 
 SUMMARY_tpm-dps-device = Device side of TPM 2.0 attestation for a device provisioning service

@@ -91,7 +91,7 @@ static void begin_part(struct port_drive *drive)
 
 static int send_record(struct port_drive *drive, uint32_t timeout_ms)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     struct port_stream *stream = &drive->port->stream;
     size_t len;
     const uint8_t *out = crypto_tls_record_out(engine, &len);
@@ -104,7 +104,7 @@ static int send_record(struct port_drive *drive, uint32_t timeout_ms)
 
 static int receive_record(struct port_drive *drive, uint32_t timeout_ms)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     struct port_stream *stream = &drive->port->stream;
     size_t len;
     uint8_t *in = crypto_tls_record_in(engine, &len);
@@ -119,7 +119,7 @@ static int receive_record(struct port_drive *drive, uint32_t timeout_ms)
  * Returns: 0; BYTES_E_TLS, BYTES_E_STREAM, BYTES_E_TIMEOUT. */
 static int move_records(struct port_drive *drive, unsigned wanted)
 {
-    const br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    const crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     for (;;) {
         const unsigned want = crypto_tls_want(engine);
         if (want & CRYPTO_TLS_CLOSED) {
@@ -190,7 +190,7 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
  * answer to the next request, and the connection is of no more use [RFC 9112 9.2]. */
 static bool spoke_unasked(struct port_drive *drive)
 {
-    const br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    const crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     int moved = 1;
     while (moved > 0) {
         const bool over = left_ms(drive->port, drive->part_end) == 0;
@@ -204,7 +204,7 @@ static bool spoke_unasked(struct port_drive *drive)
 
 static void send_some(struct port_drive *drive, struct dps_device *d)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
     const struct bytes out = dps_device_net_out(d);
     if (d->net_sent == 0) {
@@ -237,7 +237,7 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
 
 static void receive_some(struct port_drive *drive, struct dps_device *d)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
     size_t len;
     uint8_t *in = dps_device_net_in(d, &room);
@@ -273,6 +273,7 @@ static void begin(struct port_drive *drive, struct port *port, const struct cryp
     drive->trust = trust;
     drive->open = false;
     drive->tls_error = 0;
+    memset(&drive->tls, 0, sizeof drive->tls);
     drive->tpm_ms = 0;
     drive->flow_end = now_ms(port) + timeout_ms;
     drive->part_end = drive->flow_end;

@@ -22,6 +22,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -76,6 +77,13 @@ class Programs:
     @classmethod
     def path(cls, name):
         return os.path.join(cls.build, name)
+
+    @classmethod
+    def openssl(cls):
+        """Whether TLS is OpenSSL's here. (The library of PostgreSQL needs libssl in any case.)"""
+        needed = subprocess.run(["readelf", "--dynamic", cls.path("dps-service")], capture_output=True, text=True,
+                                check=True).stdout
+        return "[libssl.so" in needed
 
     @classmethod
     def directory(cls):

@@ -171,6 +171,20 @@ static size_t decode_next(struct bytes text, size_t *at, uint8_t out[4])
     return 1;
 }
 
+/* The next piece of what a string means, at least a byte: all plain bytes at *at, which are nearly all of every string,
+ * or those of an escape. Empty if there is neither. */
+static struct bytes decode_piece(struct bytes text, size_t *at, uint8_t out[4])
+{
+    const size_t begin = *at;
+    /*@ loop invariant begin <= *at <= text.len;
+        loop assigns *at;
+        loop variant text.len - *at; */
+    while (*at < text.len && text.p[*at] >= 0x20 && text.p[*at] != '"' && text.p[*at] != '\\') {
+        *at += 1;
+    }
+    return *at > begin ? part(text, begin, *at) : bytes_of(out, decode_next(text, at, out));
+}
+
 static size_t string_end(struct bytes text, size_t at)
 {
     if (byte_at(text, at) != '"') {
@@ -182,7 +196,7 @@ static size_t string_end(struct bytes text, size_t at)
         loop variant text.len - at; */
     while (byte_at(text, at) != '"') {
         uint8_t meaning[4];
-        if (decode_next(text, &at, meaning) == 0) {
+        if (decode_piece(text, &at, meaning).len == 0) {
             return 0;
         }
     }
@@ -389,11 +403,11 @@ static bool raw_is(struct bytes raw, const char *text)
         loop variant raw.len - at; */
     while (at < raw.len) {
         uint8_t bytes[4];
-        size_t count = decode_next(raw, &at, bytes);
-        if (count == 0 || count > rest.len || memcmp(bytes, rest.p, count) != 0) {
+        const struct bytes piece = decode_piece(raw, &at, bytes);
+        if (piece.len == 0 || piece.len > rest.len || memcmp(piece.p, rest.p, piece.len) != 0) {
             return false;
         }
-        rest = part(rest, count, rest.len);
+        rest = part(rest, piece.len, rest.len);
     }
     return rest.len == 0;
 }
@@ -441,22 +455,21 @@ int dps_json_string(struct bytes value, uint8_t *out, size_t capacity, size_t *l
     if (!string_raw(value, &raw)) {
         return BYTES_E_FORMAT;
     }
-    size_t at = 0;
-    size_t total = 0;
+    size_t at = 0, total = 0;
     /*@ loop invariant total <= capacity && at <= raw.len;
         loop assigns at, total, out[0 .. capacity - 1];
         loop variant raw.len - at; */
     while (at < raw.len) {
         uint8_t bytes[4];
-        size_t count = decode_next(raw, &at, bytes);
-        if (count == 0 || bytes[0] == 0) { /* a zero would end the text early in C */
+        const struct bytes piece = decode_piece(raw, &at, bytes);
+        if (piece.len == 0 || piece.p[0] == 0) { /* a zero would end the text early in C */
             return BYTES_E_FORMAT;
         }
-        if (count > capacity - total) {
+        if (piece.len > capacity - total) {
             return BYTES_E_SPACE;
         }
-        memcpy(&out[total], bytes, count);
-        total += count;
+        memmove(&out[total], piece.p, piece.len);
+        total += piece.len;
     }
     *len = total;
     return BYTES_OK;

@@ -179,7 +179,16 @@ void dps_write_guid(struct bytes_writer *w, const uint8_t random[16])
 /* 0..63; 64 if c is not in the alphabet. */
 static uint32_t base64_value(uint8_t c)
 {
-    return (uint32_t)dps_place_in(base64_alphabet, 64, c);
+    if (c >= 'A' && c <= 'Z') {
+        return (uint32_t)c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return (uint32_t)c - 'a' + 26;
+    }
+    if (is_digit(c)) {
+        return (uint32_t)c - '0' + 52;
+    }
+    return c == '+' ? 62 : c == '/' ? 63 : 64;
 }
 
 int dps_base64_decode(struct bytes text, uint8_t *out, size_t capacity, size_t *len)

@@ -74,7 +74,7 @@ void example_work(struct example_turn *t)
 /* Move records until TLS wants one of `wanted`. Returns: 0; BYTES_E_MORE if the stream is not ready: t->next. */
 static int move_records(struct example_turn *t, unsigned wanted)
 {
-    br_ssl_engine_context *tls = crypto_tls_client_engine(&t->tls);
+    crypto_tls_engine *tls = crypto_tls_client_engine(&t->tls);
     const struct port_stream *stream = &t->port->stream;
     for (;;) {
         size_t len;
@@ -123,7 +123,7 @@ static bool is_stale(struct example_turn *t)
 static int send_some(struct example_turn *t)
 {
     struct dps_device *d = t->device;
-    br_ssl_engine_context *tls = crypto_tls_client_engine(&t->tls);
+    crypto_tls_engine *tls = crypto_tls_client_engine(&t->tls);
     const struct bytes out = dps_device_net_out(d);
     size_t room;
     if (is_stale(t)) {
@@ -149,7 +149,7 @@ static int send_some(struct example_turn *t)
 static int receive_some(struct example_turn *t)
 {
     struct dps_device *d = t->device;
-    br_ssl_engine_context *tls = crypto_tls_client_engine(&t->tls);
+    crypto_tls_engine *tls = crypto_tls_client_engine(&t->tls);
     size_t room;
     size_t len;
     uint8_t *in = dps_device_net_in(d, &room);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* crypto.h on top of OpenSSL's libcrypto (`make CRYPTO=openssl`), for servers where a blob should take 0.1 ms instead
- * of 0.3. Same interface, same tests, same bytes as crypto_bearssl.c; TLS stays with BearSSL (crypto/tls.h).
+ * of 0.3. Same interface, same tests, same bytes as crypto_bearssl.c. TLS is in ssl.c.
  *
  * Unlike the core this file takes memory from libcrypto; when that fails there is nothing sensible left to do, and the
  * process ends. Hashes use libcrypto's older interface on purpose: the newer one spends more time on finding SHA-256

@@ -25,7 +25,7 @@ static void close_stream(struct https *c)
  * arrives meanwhile: a peer that sends a byte now and then cannot stall us. */
 static int move_records(struct https *c, unsigned wanted)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&c->tls);
     for (;;) {
         size_t len;
         int moved;
@@ -83,7 +83,7 @@ static int open_connection(struct https *c)
 
 static int send_request(struct https *c, struct bytes request)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&c->tls);
     while (request.len > 0) {
         size_t room;
         int error = move_records(c, CRYPTO_TLS_APP_OUT);
@@ -102,7 +102,7 @@ static int send_request(struct https *c, struct bytes request)
 
 static int receive_response(struct https *c)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&c->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&c->tls);
     int state = BYTES_E_MORE;
     while (state == BYTES_E_MORE) {
         size_t len;

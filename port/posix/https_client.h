@@ -19,7 +19,7 @@ struct https {
     struct posix_stream stream; /* connect_to and proxy may be set before the first request */
     struct port_stream io;
     struct crypto_tls_client tls;
-    uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
+    uint8_t tls_buffer[CRYPTO_TLS_BUFFER_BIDI];
     uint32_t timeout_ms; /* HTTPS_TIMEOUT_MS, unless it is set before the first request */
     uint64_t deadline;   /* of the connection or request under way */
     bool open;

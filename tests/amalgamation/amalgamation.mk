@@ -3,7 +3,7 @@
 AMALGAMATION = $(BUILD)/tpm-dps.c $(BUILD)/tpm-dps.h
 # In this order; without what nothing here needs (the service, explanations).
 AMALGAMATION_SRC = crypto/bytes/bytes.c crypto/crypto_bearssl.c crypto/rsa_compact.c crypto/kdf.c \
-    crypto/tls_dates.c crypto/tls_pem.c crypto/tls_trust.c crypto/tls_chain.c crypto/tls.c \
+    crypto/tls_dates.c crypto/tls_pem.c crypto/tls_trust.c crypto/tls_chain.c crypto/tls.c crypto/tls_error.c \
     tpm/public.c tpm/auth.c tpm/frame.c tpm/command.c tpm/rc.c tpm/seed.c tpm/protect.c tpm/session.c \
     $(addprefix dps/protocol/,text.c date.c json.c http_field.c http.c http_message.c registration_id.c sas.c version.c \
                               activation.c) \

@@ -8,8 +8,8 @@ How it measures:
   * Things to compare take turns in one run, for several rounds. "quiet" is the best round, "noisy" the median: on
     a machine with neighbours the truth lies between them, and ratios are better than either.
   * dps-service, nginx and dps-micro run on the first core, the generator on the last one. The generator (dps-bench)
-    simulates devices: it holds the private halves of an EK and an SRK, and its TLS is OpenSSL's. Each load says how
-    idle its core was, and how busy the servers were.
+    simulates devices: it holds the private halves of an EK and an SRK, and its TLS is OpenSSL's, version 1.2. Each load
+    says how idle its core was, and how busy the servers were.
   * Parts: dps-micro runs each part of a registration by itself, in memory, in rounds of 5 ms. Both libraries are in
     both builds; "blob_crypto_h" is the primitives of a blob called through crypto.h, on as many bytes.
   * Sum of parts: TLS in memory (handshake and three requests) + nginx's cost of a plain connection and three requests

@@ -15,11 +15,17 @@ ACTIVE = 64
 
 
 def part_memory():
+    for crypto in ("bearssl", "openssl"):
+        idle_memory(crypto)
+        active_memory(crypto)
+
+
+def idle_memory(crypto):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     count = min(IDLE, hard - 200)
     if count < IDLE:
         note(f"memory: only {count} connections, since the hard limit of open files is {hard} here")
-    service = BenchService("bearssl", "--connections", str(count + 100), "--client-connections", "0")
+    service = BenchService(crypto, "--connections", str(count + 100), "--client-connections", "0")
     before = resident_kib(service.pid)
     say(f"  {count} idle TLS connections")
     client = subprocess.Popen(generator("--service", service.tls_url, "--ca", service.path("cert.pem"), "--idle",
@@ -32,15 +38,18 @@ def part_memory():
     finally:
         client.kill()
         client.wait()
-    figure("resident_without_connections", before, "KiB")
-    figure(f"resident_{count}_idle_connections", idle, "KiB")
-    figure("memory_idle_connection", (idle - before) / count, "KiB")
+    each = (idle - before) / count
+    figure(f"resident_without_connections_{crypto}", before, "KiB")
+    figure(f"resident_{count}_idle_connections_{crypto}", idle, "KiB")
+    if crypto == "openssl":
+        target("memory_idle_connection_openssl", each, "KiB", "at most 24", each <= 24)
+    else:
+        figure("memory_idle_connection_bearssl", each, "KiB")
     service.stop()
-    active_memory()
 
 
-def active_memory():
-    service = service_with_fleet("bearssl")
+def active_memory(crypto):
+    service = service_with_fleet(crypto)
     before = resident_kib(service.pid)
     client = subprocess.Popen(generator("--service", service.tls_url, "--ca", service.path("cert.pem"), "--mode",
                                         "keep-alive", "--clients", str(ACTIVE), "--seconds", "3"),
@@ -49,7 +58,7 @@ def active_memory():
     while client.poll() is None:
         most = max(most, resident_kib(service.pid))
         time.sleep(0.1)
-    figure("memory_active_connection", (most - before) / ACTIVE, "KiB")
+    figure(f"memory_active_connection_{crypto}", (most - before) / ACTIVE, "KiB")
     service.stop()
 
 

@@ -17,7 +17,7 @@ struct micro_tls {
     struct crypto_tls_cache cache;
     uint8_t sessions[100 * 16];
     struct crypto_tls_server server;
-    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t io[CRYPTO_TLS_BUFFER_BIDI];
     SSL_CTX *context;
     SSL_SESSION *session;
     SSL *client;
@@ -69,7 +69,7 @@ struct micro_tls *micro_tls_open(void)
 }
 
 /* All records that there are, to the other side. */
-static bool move_records(struct micro_tls *t, br_ssl_engine_context *e)
+static bool move_records(struct micro_tls *t, crypto_tls_engine *e)
 {
     bool moved = false;
     uint8_t bytes[4096];
@@ -102,7 +102,7 @@ bool micro_tls_request(void *tls)
 {
     struct micro_tls *t = tls;
     static uint8_t bytes[REQUEST_SIZE + ANSWER_SIZE];
-    br_ssl_engine_context *e = crypto_tls_server_engine(&t->server);
+    crypto_tls_engine *e = crypto_tls_server_engine(&t->server);
     size_t left = REQUEST_SIZE;
     micro_pause();
     bool done = t->client != NULL && SSL_write(t->client, bytes, REQUEST_SIZE) == REQUEST_SIZE;
@@ -168,7 +168,7 @@ static bool handshake(struct micro_tls *t, bool resume)
         crypto_tls_server_start(&t->server, &t->identity, &t->cache, entropy, t->io, sizeof t->io) != 0) {
         return false;
     }
-    br_ssl_engine_context *e = crypto_tls_server_engine(&t->server);
+    crypto_tls_engine *e = crypto_tls_server_engine(&t->server);
     for (unsigned i = 0; i < 8; i++) {
         micro_pause();
         (void)SSL_do_handshake(t->client);

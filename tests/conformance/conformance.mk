@@ -2,7 +2,9 @@
 # dps-conformance: built by make like the other programs.
 SYSTEM_DIRS += tests/conformance
 CONFORMANCE = $(BUILD)/dps-conformance
-CONFORMANCE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/conformance/*.c)) \
+CONFORMANCE_SRC = $(filter-out tests/conformance/spoil_%,$(wildcard tests/conformance/*.c)) \
+                  tests/conformance/spoil_$(CRYPTO).c
+CONFORMANCE_OBJ = $(CONFORMANCE_SRC:%.c=$(BUILD)/obj/%.o) \
                   $(BUILD)/obj/tests/vectors/activation_blob.o
 
 all: $(CONFORMANCE)

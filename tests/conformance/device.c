@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The suite for device clients: is this client correct, and how does it react to a service that is not? */
 #include "tests/conformance/device.h"
+#include "crypto/tls_identity.h"
 #include "port/posix/service/files.h"
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,7 @@ static int load(const char *certificate, const char *key, struct crypto_identity
                 size_t why_size)
 {
     struct server_pem pem;
+    crypto_identity_wipe(identity);
     const int error = server_identity_read(certificate, key, &pem, identity, why, why_size);
     bytes_wipe(&pem, sizeof pem);
     return error == 0 ? 0 : POSIX_EXIT_NETWORK;

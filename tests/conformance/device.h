@@ -232,7 +232,7 @@ struct client_connection {
     struct server_transport transport;
     struct crypto_tls_server tls;
     struct dps_http http;
-    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t io[CRYPTO_TLS_BUFFER_BIDI];
     uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
     size_t len;
 };

@@ -28,7 +28,7 @@ struct service_link {
     struct posix_stream stream;
     struct port_stream io;
     struct crypto_tls_client tls;
-    uint8_t tls_buffer[BR_SSL_BUFSIZE_BIDI];
+    uint8_t tls_buffer[CRYPTO_TLS_BUFFER_BIDI];
     bool open;
     bool orderly;          /* closed by the service with close_notify */
     int tls_error;         /* of the last connection */
@@ -126,6 +126,9 @@ static inline struct service *service_of(const struct conformance *c)
 /* ---- The connection (service_link.c) ---- */
 
 /* One handshake. Returns 0, or the error, with link->tls_error. */
+/* spoil_bearssl.c, spoil_openssl.c: offer what an old client would offer. The engine was started with today's settings;
+ * these are changed, and it is started again. Returns: 0; BYTES_E_TLS. */
+int service_spoil(struct service_link *l, const char *host);
 int service_link_open(struct service *s, struct service_link *l, const char *host);
 int service_link_send(struct service_link *l, struct bytes bytes);
 /* Make one record of what was sent so far. */

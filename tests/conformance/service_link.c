@@ -8,7 +8,7 @@
 #include "tests/conformance/service.h"
 #include <string.h>
 
-static br_ssl_engine_context *engine_of(struct service_link *l)
+static crypto_tls_engine *engine_of(struct service_link *l)
 {
     return crypto_tls_client_engine(&l->tls);
 }
@@ -16,7 +16,7 @@ static br_ssl_engine_context *engine_of(struct service_link *l)
 /* Move records until the engine wants one of `wanted`. Returns: 0; BYTES_E_STREAM; BYTES_E_TLS; BYTES_E_TIMEOUT. */
 static int move_records(struct service_link *l, unsigned wanted, uint64_t deadline)
 {
-    br_ssl_engine_context *engine = engine_of(l);
+    crypto_tls_engine *engine = engine_of(l);
     for (;;) {
         size_t len;
         int moved;
@@ -52,31 +52,6 @@ static int move_records(struct service_link *l, unsigned wanted, uint64_t deadli
     }
 }
 
-/* Offer what an old client would offer: the engine has been started with today's settings, so these are changed and it
- * is started again. */
-static int spoil(struct service_link *l, const char *host)
-{
-    static const uint16_t static_rsa[] = {BR_TLS_RSA_WITH_AES_128_GCM_SHA256,
-                                          BR_TLS_RSA_WITH_AES_128_CBC_SHA256,
-                                          BR_TLS_RSA_WITH_AES_128_CBC_SHA};
-    static const uint16_t of_that_time[] = {BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
-                                            BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
-                                            BR_TLS_RSA_WITH_AES_128_CBC_SHA};
-    br_ssl_engine_context *e = engine_of(l);
-    br_ssl_engine_set_default_aes_cbc(e);
-    br_ssl_engine_set_hash(e, br_md5_ID, &br_md5_vtable);
-    br_ssl_engine_set_hash(e, br_sha1_ID, &br_sha1_vtable);
-    br_ssl_engine_set_prf10(e, &br_tls10_prf);
-    br_ssl_client_set_default_rsapub(&l->tls.client);
-    if (l->static_rsa) {
-        br_ssl_engine_set_suites(e, static_rsa, COUNT(static_rsa));
-    } else {
-        br_ssl_engine_set_versions(e, BR_TLS10, l->versions_max);
-        br_ssl_engine_set_suites(e, of_that_time, COUNT(of_that_time));
-    }
-    return br_ssl_client_reset(&l->tls.client, host, 0) == 1 ? 0 : BYTES_E_TLS;
-}
-
 int service_link_open(struct service *s, struct service_link *l, const char *host)
 {
     const struct crypto_entropy source = posix_entropy();
@@ -102,7 +77,7 @@ int service_link_open(struct service *s, struct service_link *l, const char *hos
                                         sizeof l->tls_buffer, false);
     }
     if (error == 0 && (l->versions_max != 0 || l->static_rsa)) {
-        error = spoil(l, host);
+        error = service_spoil(l, host);
     }
     if (error == 0) {
         error = move_records(l, CRYPTO_TLS_APP_OUT, posix_deadline((uint32_t)service_given.timeout * 1000));

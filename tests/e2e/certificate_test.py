@@ -93,6 +93,11 @@ def ask(trust, chain, key=None):
     return bool(peer.asked), done.stderr
 
 
+def odd_kind():
+    """A kind of key that is not supported."""
+    return ec.SECP256K1() if Programs.openssl() else "ed25519"
+
+
 def chains(root):
     """(what, chain, None or the words with which it is refused)"""
     def leaf(*extensions, subject="x", issuer=root, **options):
@@ -149,8 +154,8 @@ def test_renewed_ca():
     for root in roots:
         spoke, said = ask(trust, [Certificate("x", root, extensions=[dns(HOST)])])
         check(spoke == (root is not roots[4]), said)
-    _, said = ask(b"".join(r.pem for r in roots), [Certificate("x", roots[0], extensions=[dns(HOST)])])
-    check("too many trusted CAs" in said, said)
+    spoke, said = ask(b"".join(r.pem for r in roots), [Certificate("x", roots[0], extensions=[dns(HOST)])])
+    check(spoke if Programs.openssl() else "too many trusted CAs" in said, said)
 
 
 def test_trusted_leaf():
@@ -220,18 +225,19 @@ def test_ca_bundle():
     """--ca: a bundle as large as a system's, with CAs of kinds that are not supported, which are named"""
     root = Certificate("Test CA", ca=True)
     leaf = Certificate("x", root, extensions=[dns(HOST)])
-    odd = Certificate("Odd CA", ca=True, key="ed25519")
+    odd = Certificate("Odd CA", ca=True, key=odd_kind())
     others = [Certificate(f"CA {i}", ca=True).pem for i in range(300)]
     spoke, said = ask(b"".join(others) + odd.pem + b"# the last one\n" + root.pem, [leaf])
     check(spoke, said)
-    check(re.search(r"certificate 301, CN=Odd CA \(serial [0-9A-F]+, Ed25519\) is passed over", said), said)
+    check(re.search(r"certificate 301, CN=Odd CA \(serial [0-9A-F]+, (Ed25519|of an unknown curve)\) is passed over",
+                    said), said)
     spoke, said = ask(b"".join(others), [leaf])
     check(not spoke and "trusted CA" in said, said)
 
 
 def test_ca_refused():
     """--ca: a file that is not a certificate is called what it is, with what to do"""
-    root, odd = Certificate("Test CA", ca=True), Certificate("Odd CA", ca=True, key="ed25519")
+    root, odd = Certificate("Test CA", ca=True), Certificate("Odd CA", ca=True, key=odd_kind())
     request = x509.CertificateSigningRequestBuilder().subject_name(root.x509.subject).sign(
         root.key, root.x509.signature_hash_algorithm)
     damaged = root.pem.split(b"\n")
@@ -293,7 +299,7 @@ def test_identity_refused():
     bench = Bench()
     bench.service.stop()
     root = Certificate("Test CA", ca=True)
-    leaf, odd = Certificate("x", root, extensions=[dns(HOST)]), Certificate("Odd", root, key="ed25519")
+    leaf, odd = Certificate("x", root, extensions=[dns(HOST)]), Certificate("Odd", root, key=odd_kind())
     form = serialization.PrivateFormat
     pss = subprocess.run(["openssl", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"],
                          capture_output=True, check=True).stdout
@@ -306,7 +312,8 @@ def test_identity_refused():
         (leaf.pem, leaf.pem, "key.pem holds no private key; it is a certificate"),
         (leaf.pem, leaf.key_bytes() + root.key_bytes(), "key.pem holds 2 private keys"),
         (leaf.pem, leaf.key_bytes()[:120], "key.pem is cut off"),
-        (leaf.pem, odd.key_bytes(), "key.pem: the key is"), (leaf.pem, pss, "key.pem: the key is"),
+        (leaf.pem, odd.key_bytes(), "key.pem: the key is"),
+        (leaf.pem, pss, "the key of key.pem is not that" if Programs.openssl() else "key.pem: the key is"),
         (leaf.pem, root.key_bytes(), "the key of key.pem is not that of the first certificate of cert.pem"),
         (root.pem + leaf.pem, leaf.key_bytes(),
          "cert.pem: the key of key.pem is that of certificate 2: put that one first"),

@@ -12,7 +12,7 @@ import ssl
 
 from server_harness import Client, Service, enroll, make_certificate, owner_token, register, request, trusting
 from server_records import ALERT, CLIENT_HELLO, DATA, HANDSHAKE, WARNING, Records, plain
-from tap import Failed, check, same
+from tap import Failed, Programs, check, same
 from waiting import Threads, wait_until
 
 BARREN = "too many TLS records without content"
@@ -56,13 +56,14 @@ class Flood(Threads):
 def test_alerts():
     """warning alerts before the handshake: a few are harmless, many end the connection"""
     with Service() as s:
-        few = s.raw()
-        few.sendall(plain(ALERT, WARNING, 0x0301) * 3)  # the version of a ClientHello's record
-        client = Records(few)
-        client.send((DATA, request("/nowhere").encode()))
-        check(client.read().startswith(b"HTTP/1.1 404"), "the answer after three alerts")
+        if not Programs.openssl():  # libssl takes none
+            few = s.raw()
+            few.sendall(plain(ALERT, WARNING, 0x0301) * 3)  # the version of a ClientHello's record
+            client = Records(few)
+            client.send((DATA, request("/nowhere").encode()))
+            check(client.read().startswith(b"HTTP/1.1 404"), "the answer after three alerts")
         ends(s.raw(), plain(ALERT, WARNING) * 1000)
-        s.wait_log(BARREN)
+        s.wait_log("TLS failed" if Programs.openssl() else BARREN)
 
 
 def test_barren_records():
@@ -79,7 +80,7 @@ def test_barren_records():
                 for _ in range(KEEP_OPEN):
                     client.send(barren)
             wait_until(lambda: Client(sock).reset(), f"many of {barren} did not end the connection")
-            s.wait_log(BARREN)
+            s.wait_log("TLS failed" if Programs.openssl() and barren[0] == ALERT else BARREN)  # libssl counts, too
 
 
 def test_handshake_fragments():

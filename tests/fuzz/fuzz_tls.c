@@ -4,7 +4,7 @@
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
 
-static void receive(br_ssl_engine_context *e, struct bytes *input, uint8_t flags)
+static void receive(crypto_tls_engine *e, struct bytes *input, uint8_t flags)
 {
     size_t room;
     uint8_t *in = crypto_tls_record_in(e, &room);
@@ -16,7 +16,7 @@ static void receive(br_ssl_engine_context *e, struct bytes *input, uint8_t flags
     *input = bytes_of(input->p + len, input->len - len);
 }
 
-static void send_request(br_ssl_engine_context *e)
+static void send_request(crypto_tls_engine *e)
 {
     static const char request[] = "GET / HTTP/1.1\r\nHost: dps.example\r\n\r\n";
     size_t room;
@@ -28,7 +28,7 @@ static void send_request(br_ssl_engine_context *e)
 }
 
 /* One thing that the engine wants. Returns false when nothing more happens. */
-static bool turn(br_ssl_engine_context *e, struct bytes *input, uint8_t flags, bool *asked)
+static bool turn(crypto_tls_engine *e, struct bytes *input, uint8_t flags, bool *asked)
 {
     size_t len;
     const unsigned want = crypto_tls_want(e);
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t flags = fuzz_byte(&input);
     bool asked = false;
     HOLDS(fuzz_tls_start(&client, &trust, flags, io) == 0);
-    br_ssl_engine_context *e = crypto_tls_client_engine(&client);
+    crypto_tls_engine *e = crypto_tls_client_engine(&client);
     /* Each turn moves at least one byte, and a record that is read needs few more turns. */
     size_t turns = 0;
     while (turn(e, &input, flags, &asked)) {

@@ -248,7 +248,7 @@ static void seed_chain(const char *const *certificates, size_t count)
 }
 
 /* Records from one side to the other, kept on the way; null: not kept. */
-static bool carry(br_ssl_engine_context *from, br_ssl_engine_context *to, struct bytes_writer *kept)
+static bool carry(crypto_tls_engine *from, crypto_tls_engine *to, struct bytes_writer *kept)
 {
     size_t len, room;
     const uint8_t *out = crypto_tls_record_out(from, &len);
@@ -282,8 +282,7 @@ static void seed_flight(uint8_t flags, const char *chain, const char *key)
         crypto_tls_server_start(&server, &identity, NULL, entropy, server_io, sizeof server_io) != 0) {
         exit(1);
     }
-    br_ssl_engine_context *ours = crypto_tls_client_engine(&client),
-                          *theirs = crypto_tls_server_engine(&server);
+    crypto_tls_engine *ours = crypto_tls_client_engine(&client), *theirs = crypto_tls_server_engine(&server);
     while (carry(ours, theirs, NULL) || carry(theirs, ours, &kept)) {
     }
     size_t room;

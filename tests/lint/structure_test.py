@@ -71,6 +71,7 @@ PREFIX = {
     "dps/manage": ("dps_",),
     "port": ("port_",),
     "port/none": ("port_none",),
+    "port/openssl": ("crypto_",),
     "port/bare": ("port_bare_",),
     "port/bare/libc": ("mem", "str"),
     "port/example": ("example_",),

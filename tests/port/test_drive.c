@@ -13,6 +13,9 @@
 #include "tests/vectors/tls_pem.h"
 #include <stdio.h>
 #include <string.h>
+#if CRYPTO_TLS_OPENSSL
+#include <openssl/ssl.h>
+#endif
 
 #define NOW UINT64_C(1800000000) /* within the validity of the test certificates */
 
@@ -36,7 +39,7 @@ static struct {
     unsigned warned; /* bytes of warnings */
     struct crypto_tls_server tls;
     struct crypto_identity identity;
-    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t io[CRYPTO_TLS_BUFFER_BIDI];
 } peer;
 
 static struct posix_tpm tpm;
@@ -85,7 +88,7 @@ static int sleep_ms(void *context, uint32_t ms)
 
 /* ---- The peer ---------------------------------------------------------------------------------------------------- */
 
-static br_ssl_engine_context *server(void)
+static crypto_tls_engine *server(void)
 {
     return crypto_tls_server_engine(&peer.tls);
 }
@@ -99,6 +102,17 @@ static void say(const char *text)
         crypto_tls_app_sent(server(), strlen(text));
         crypto_tls_flush(server());
     }
+}
+
+/* A record without content. libssl makes none, but a message of TLS 1.3 that is no more use. */
+static void say_nothing(void)
+{
+#if !CRYPTO_TLS_OPENSSL
+    br_ssl_engine_flush(server(), 1);
+#else
+    (void)SSL_key_update(server()->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+    (void)SSL_do_handshake(server()->ssl);
+#endif
 }
 
 /* What it sends when it has nothing more to say: the clock moves with everything that it sends. */
@@ -115,12 +129,12 @@ static void go_on(uint32_t timeout_ms)
         break;
     case EMPTY_RECORDS:
         peer.now += 10;
-        br_ssl_engine_flush(server(), 1);
+        say_nothing();
         break;
     case BUSY_FLOODS:
         if (peer.answered) {
             peer.now += 10;
-            br_ssl_engine_flush(server(), 1);
+            say_nothing();
             break;
         }
         /* fall through */
@@ -266,6 +280,10 @@ static int each_part_ends(void)
 {
     static const enum behaviour all[] = {UNREACHABLE, WARNINGS, SILENT, DRIPS, EMPTY_RECORDS, UNREAD};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (CRYPTO_TLS_OPENSSL && all[i] == WARNINGS) { /* libssl takes five */
+            CHECK(run(all[i]) == BYTES_E_TLS && peer.now < PORT_NET_TIMEOUT_MS);
+            continue;
+        }
         CHECK_EQUAL(run(all[i]), BYTES_E_TIMEOUT);
         CHECK(dps_device_step(&d) == 4 && dps_device_asks_network(&d) && !d.late);
         CHECK(peer.now >= PORT_NET_TIMEOUT_MS && peer.now < PORT_NET_TIMEOUT_MS + 5010);

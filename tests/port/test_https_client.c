@@ -21,7 +21,7 @@ static pid_t talker(int listener, const void *words, size_t len)
     _exit(0);
 }
 
-/* TLS warnings before a handshake, or silence: either way the connection's time ends. */
+/* TLS warnings before a handshake, or silence: either way the connection's time ends; libssl ends it after five. */
 static int held_for_ever(void)
 {
     static const uint8_t warning[] = {21, 3, 3, 0, 2, 1, 90};
@@ -32,7 +32,8 @@ static int held_for_ever(void)
         pid_t peer = i == 0 ? talker(listener, warning, sizeof warning) : 0;
         https_init(&client, "localhost", port, &nobody);
         client.timeout_ms = 300;
-        CHECK(https_request(&client, bytes_of_text("GET / HTTP/1.1\r\n\r\n")) == BYTES_E_TIMEOUT);
+        const int wanted = CRYPTO_TLS_OPENSSL && i == 0 ? BYTES_E_TLS : BYTES_E_TIMEOUT;
+        CHECK_EQUAL(https_request(&client, bytes_of_text("GET / HTTP/1.1\r\n\r\n")), wanted);
         CHECK(client.reached && !client.open);
         https_end(&client);
         support_end(peer);

@@ -151,7 +151,7 @@ MUTANTS = (
     Mutant("dps/protocol/activation.c", "dps_activation_uri", "enc_uri.len % 2 != 0 || ", ""),
     Mutant("dps/protocol/json.c", "skip_value", "n.depth == DPS_JSON_DEPTH_MAX", "n.depth > DPS_JSON_DEPTH_MAX"),
     Mutant("dps/protocol/json.c", "literal_end", "literal.len > text.len - at || ", ""),
-    Mutant("dps/protocol/json.c", "dps_json_string", "count > capacity - total", "count > capacity - total + 1"),
+    Mutant("dps/protocol/json.c", "dps_json_string", "len > capacity - total", "len > capacity - total + 1"),
     Mutant("dps/protocol/json.c", "code_unit", "digit > 15", "digit > 16"),
     Mutant("dps/protocol/json.c", "string_raw", " || value.len < 2", ""),
     Mutant("dps/protocol/http_field.c", "dps_http_field_parse", "name_len == line.len || ", ""),

@@ -20,9 +20,9 @@ static struct crypto_trust trust;
 static struct crypto_identity identity;
 static struct crypto_tls_client client;
 static struct crypto_tls_server server;
-static uint8_t client_io[PORT_TLS_BUFFER], server_io[BR_SSL_BUFSIZE_BIDI];
+static uint8_t client_io[PORT_TLS_BUFFER], server_io[CRYPTO_TLS_BUFFER_BIDI];
 
-static size_t carry(br_ssl_engine_context *from, br_ssl_engine_context *to)
+static size_t carry(crypto_tls_engine *from, crypto_tls_engine *to)
 {
     size_t have = 0, room = 0;
     const uint8_t *out = crypto_tls_record_out(from, &have);
@@ -42,7 +42,7 @@ static size_t carry(br_ssl_engine_context *from, br_ssl_engine_context *to)
 static int handshake(const char *host, const char *leaf, const char *key, bool *open)
 {
     static const uint8_t entropy[32] = "entropy for a test of options";
-    br_ssl_engine_context *c = crypto_tls_client_engine(&client), *s = crypto_tls_server_engine(&server);
+    crypto_tls_engine *c = crypto_tls_client_engine(&client), *s = crypto_tls_server_engine(&server);
     size_t received = 0, len;
     CHECK(crypto_trust_load(&trust, bytes_of_text(leaf)) == 0);
     CHECK(crypto_identity_load(&identity, bytes_of_text(leaf), bytes_of_text(key)) == 0);

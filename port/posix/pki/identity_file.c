@@ -60,7 +60,7 @@ static size_t which_fits(struct bytes chain, struct bytes key_text)
             if (fits == 0 && crypto_identity_load(&identity, object.whole, key_text) == 0) {
                 fits = number;
             }
-            bytes_wipe(&identity, sizeof identity);
+            crypto_identity_wipe(&identity);
         }
     }
     return fits;

@@ -3,6 +3,7 @@
  * shared memory, where running processes and restarted ones find it: they never differ, and a file that is
  * being changed, or is gone, keeps no process from serving. */
 #include "port/posix/service/files.h"
+#include "crypto/tls_identity.h"
 #include "dps/service/state.h"
 #include "port/posix/service/log.h"
 #include "port/posix/service/server.h"
@@ -83,7 +84,7 @@ static int take_identity(struct server_shared *shared, const struct server_confi
     }
     const int error = server_identity_read(config->certificate, config->key, &pem, &identity, why, why_size);
     if (error == 0) {
-        bytes_wipe(&identity, sizeof identity);
+        crypto_identity_wipe(&identity);
         crypto_lock_take(&lock);
         const bool other_chain = keep(f, SERVER_CHAIN, pem.chain, pem.chain_len);
         const bool other_key = keep(f, SERVER_KEY, pem.key, pem.key_len);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/posix/service/server.h"
+#include "crypto/tls_identity.h"
 #include "dps/manage/admin.h"
 #include "dps/service/state.h"
 #include "port/posix/private.h"
@@ -79,6 +80,7 @@ static int take_identity(struct server *s, char *names, size_t names_size, char 
     if (s->certificate_waits) {
         return 0;
     }
+    crypto_identity_wipe(&other->identity);
     const int error =
         server_identity_parse(s->config->certificate, s->config->key, content_of(f, SERVER_CHAIN),
                               content_of(f, SERVER_KEY), &other->identity, why, why_size);
@@ -273,6 +275,9 @@ void server_close(struct server *s)
     }
     server_slots_close(s);
     server_log_close(&s->log);
+    for (size_t i = 0; i < 2; i++) {
+        crypto_identity_wipe(&s->identities[i].identity);
+    }
     bytes_wipe(s, sizeof *s);
 }
 

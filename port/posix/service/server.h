@@ -134,7 +134,7 @@ enum server_state {
 #define SERVER_PEER_MAX (INET6_ADDRSTRLEN + 8)
 
 struct server_buffers {
-    uint8_t io[BR_SSL_BUFSIZE_BIDI];
+    uint8_t io[CRYPTO_TLS_BUFFER_BIDI];
     uint8_t request[DPS_HTTP_HEAD_MAX + DPS_HTTP_BODY_MAX];
     uint8_t head[SERVER_RESPONSE_HEAD_MAX];
     uint8_t body[DPS_HTTP_BODY_MAX];

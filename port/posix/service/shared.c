@@ -69,6 +69,7 @@ void server_shared_close(struct server_shared *shared)
     if (shared == NULL) {
         return;
     }
+    bytes_wipe(&shared->cache, sizeof shared->cache);
     bytes_wipe(shared->cache_storage, sizeof shared->cache_storage);
     (void)munmap(shared, sizeof *shared);
 }

@@ -11,8 +11,8 @@
  * records that bring nothing. */
 struct server_transport {
     int fd;
-    br_ssl_engine_context *tls; /* null: plain HTTP, or not begun */
-    size_t bytes_left;          /* of this event's budget */
+    crypto_tls_engine *tls; /* null: plain HTTP, or not begun */
+    size_t bytes_left;      /* of this event's budget */
     unsigned reads_left;
     bool spoke;        /* the peer was sent something */
     bool established;  /* the handshake is over */

@@ -24,6 +24,11 @@
 #define DPS_WITH_SESSIONS (!DPS_PROFILE_SMALL_DEVICE)
 #endif
 
+/* Messages to and from the hub over MQTT (dps/device/link.h). Without, there is no link. Flash: 7.7 KB if used. */
+#ifndef DPS_WITH_MQTT
+#define DPS_WITH_MQTT (!DPS_PROFILE_SMALL_DEVICE)
+#endif
+
 /* ---- Buffers: RAM, in struct dps_device -------------------------------------------------------------------------- */
 
 /* One TPM command or response. The largest is TPM2_Import: 704 bytes with two sessions and a key that has a policy;
@@ -32,8 +37,8 @@
 #define DPS_TPM_BUFFER 1024
 #endif
 
-/* One HTTP message of the device, request or response, headers included. Holds an assigned answer with a
- * 972-byte activation blob (1296 characters) and a full set of headers. In struct dps_device. */
+/* One HTTP message of the device, request or response, headers included; or one packet of MQTT. Holds an assigned
+ * answer with a 972-byte activation blob (1296 characters) and a full set of headers. In struct dps_device. */
 #ifndef DPS_NET_BUFFER
 #define DPS_NET_BUFFER 4096
 #endif
@@ -61,7 +66,7 @@
 
 /* ---- Contradictions ---------------------------------------------------------------------------------------------- */
 
-#if (DPS_WITH_STEP_TEXTS | DPS_WITH_OWNERSHIP | DPS_WITH_SESSIONS) & ~1
+#if (DPS_WITH_STEP_TEXTS | DPS_WITH_OWNERSHIP | DPS_WITH_SESSIONS | DPS_WITH_MQTT) & ~1
 #error "dps/device/limits.h: an option of DPS_WITH_ is neither 0 nor 1"
 #endif
 #if DPS_TPM_BUFFER < (DPS_WITH_SESSIONS ? 704 : 640)

@@ -16,7 +16,7 @@ FIRMWARE_OPTIONS = -DDPS_WITH_SERVICE=0 -DCRYPTO_TRUST_ANCHORS_MAX=2 \
                    -DPORT_BARE_MESSAGE_TIMEOUT_MS=200000
 FIRMWARE_ALL_CFLAGS = -std=c11 $(WARN) -Os -g -ffunction-sections -fdata-sections -ffreestanding -fbuiltin \
                       -isystem port/bare/libc -isystem $(BEARSSL_INC) -I. $(FIRMWARE_OPTIONS)
-FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \
+FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c port/link.c $(wildcard port/bare/*.c) \
                port/bare/libc/memory.c
 
 # What the images are for. The modem, whatever it is, looks the names up.

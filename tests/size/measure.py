@@ -45,7 +45,7 @@ def require_compiler():
 def core_sources():
     """Everything that a board could link: the core, and the blocking loop."""
     paths = [p for d in ("crypto", "tpm", "dps") for p in pathlib.Path(d).rglob("*.c")]
-    return sorted(paths) + [pathlib.Path("port/drive.c")]
+    return sorted(paths) + [pathlib.Path("port/drive.c"), pathlib.Path("port/link.c")]
 
 
 def compile_objects(directory, sources, options=()):

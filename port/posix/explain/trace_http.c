@@ -216,3 +216,19 @@ struct bytes trace_http_start(struct bytes message)
     const size_t end = line_end(message, 0);
     return bytes_of(message.p, end > 0 ? end - 2 : 0);
 }
+
+int trace_text_explain(enum trace_subject subject, struct bytes message, bool opaque_body,
+                       trace_http_sink *sink, void *context)
+{
+    switch (subject) {
+    case TRACE_SAS_TOKEN:
+        return trace_sas_explain(message, sink, context);
+    case TRACE_JSON:
+        return trace_json_explain(message, sink, context);
+    case TRACE_MQTT_SENT:
+    case TRACE_MQTT_RECEIVED:
+        return trace_mqtt_explain(message, subject == TRACE_MQTT_SENT, sink, context);
+    default:
+        return trace_http_explain(message, opaque_body, sink, context);
+    }
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What trace_message.c, trace_text.c and trace_http.c share. */
+/* What trace_message.c, trace_text.c, trace_http.c and trace_mqtt.c share. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
 #define PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
 
@@ -69,7 +69,17 @@ int trace_http_explain(struct bytes message, bool opaque_body, trace_http_sink *
 int trace_json_explain(struct bytes text, trace_http_sink *sink, void *context);
 /* A SAS token pair by pair. Returns: 0; BYTES_E_FORMAT if it is none, then it is shown as far as it has pairs. */
 int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context);
+/* Any of these, and of MQTT: what a subject of trace.h that has text is. */
+int trace_text_explain(enum trace_subject subject, struct bytes message, bool opaque_body,
+                       trace_http_sink *sink, void *context);
 /* The start line, without its line end. */
 struct bytes trace_http_start(struct bytes message);
+
+/* ---- Packets of MQTT (trace_mqtt.c) ---- */
+
+/* "PUBLISH"; "MQTT" if it is none. */
+const char *trace_mqtt_name(struct bytes packet);
+/* Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM, BYTES_E_MORE. The fields cover the packet. */
+int trace_mqtt_explain(struct bytes packet, bool to_hub, trace_http_sink *sink, void *context);
 
 #endif

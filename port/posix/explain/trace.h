@@ -104,4 +104,7 @@ enum trace_subject { /* the first six as in enum port_trace_kind */
 int trace_explain(struct trace *t, enum trace_subject subject, uint32_t command_code, const char *what,
                   struct bytes bytes);
 
+/* The name of a packet of MQTT: "PUBLISH"; "MQTT" if it is none. */
+const char *trace_mqtt_name(struct bytes packet);
+
 #endif

@@ -174,6 +174,7 @@ static void write_addressee(const struct message *m)
                                     : "HTTP";
     name = name != NULL ? name : tpm2_explain_code_name(m->code);
     (void)snprintf(code, sizeof code, "TPM command 0x%08x", (unsigned)m->code);
+    trace_words(t, is_mqtt(m) ? "MQTT " : "", TRACE_HEX_AT);
     trace_words(t, name != NULL ? name : code, TRACE_HEX_AT);
     trace_words(t, arrows[is_mqtt(m) ? m->kind : m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
 }

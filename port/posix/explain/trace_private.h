@@ -77,8 +77,6 @@ struct bytes trace_http_start(struct bytes message);
 
 /* ---- Packets of MQTT (trace_mqtt.c) ---- */
 
-/* "PUBLISH"; "MQTT" if it is none. */
-const char *trace_mqtt_name(struct bytes packet);
 /* Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM, BYTES_E_MORE. The fields cover the packet. */
 int trace_mqtt_explain(struct bytes packet, bool to_hub, trace_http_sink *sink, void *context);
 

@@ -6,6 +6,7 @@
 #if DPS_WITH_MQTT
 
 #define HUB_STEP 10
+#define RECORDS_MAX 64 /* of a hub that never falls silent, when the time is up */
 
 static void give_up(struct port_drive *drive, struct dps_link *l, int error)
 {
@@ -39,7 +40,8 @@ static void take_in(struct port_drive *drive, struct dps_link *l)
     const char *what = dps_link_what(l);
     const size_t packet = dps_link_received(l, len);
     if (packet > 0) {
-        port_drive_trace(drive->port, HUB_STEP, PORT_TRACE_MQTT_RECEIVED, what, bytes_of(l->device->net, packet));
+        port_drive_trace(drive->port, HUB_STEP, PORT_TRACE_MQTT_RECEIVED, what,
+                         bytes_of(l->device->net, packet));
     }
 }
 
@@ -100,10 +102,12 @@ static uint32_t shorter(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static bool uses_connection(enum dps_link_want want)
+/* Time is up, or there is news. Bytes that stand decrypted are always taken in: whoever waits for the stream would not
+ * be woken by them. */
+static bool is_turn_over(struct port_drive *drive, bool news, uint32_t left, unsigned records)
 {
-    return want == DPS_LINK_SEND || want == DPS_LINK_RECEIVE || want == DPS_LINK_ARRIVED ||
-           want == DPS_LINK_READY;
+    const bool pending = (crypto_tls_want(crypto_tls_client_engine(&drive->tls)) & CRYPTO_TLS_APP_IN) != 0;
+    return !pending && (news || (left == 0 && records >= RECORDS_MAX));
 }
 
 enum dps_link_want port_link(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
@@ -111,22 +115,19 @@ enum dps_link_want port_link(struct port_drive *drive, struct port *port, const 
 {
     const uint64_t end = port_drive_now(port) + wait_ms;
     enum dps_link_want before = DPS_LINK_READY;
+    bool news = false;
     drive->port = port;
     drive->trust = trust;
     drive->flow_end = UINT64_MAX;
-    for (;;) {
+    for (unsigned records = 0;; records++) {
         const enum dps_link_want want = dps_link_want(l, port_drive_now(port));
         const uint32_t left = port_drive_left(port, end);
         const uint32_t rest = shorter(left, dps_link_rest_ms(l));
-        if (!uses_connection(want)) {
-            port_drive_close(drive);
-        }
-        if (want == DPS_LINK_READY && before != DPS_LINK_READY) {
-            return want;
-        }
+        news = want == DPS_LINK_READY && (news || before != DPS_LINK_READY);
         before = want;
         switch (want) {
         case DPS_LINK_CONNECT:
+            port_drive_close(drive);
             connect_hub(drive, l);
             break;
         case DPS_LINK_SEND:
@@ -134,19 +135,20 @@ enum dps_link_want port_link(struct port_drive *drive, struct port *port, const 
             break;
         case DPS_LINK_READY:
         case DPS_LINK_RECEIVE:
-            if (!receive_some(drive, l, rest) && left == 0) {
+            if (is_turn_over(drive, news, left, records) || (!receive_some(drive, l, rest) && left == 0)) {
                 return want;
             }
             break;
         case DPS_LINK_WAIT:
+            port_drive_close(drive);
             if (left == 0 || port->clock.sleep_ms(port->clock.context, rest) != 0) {
                 return want;
             }
             break;
         case DPS_LINK_ARRIVED:
-        case DPS_LINK_TOKEN:
             return want;
         default:
+            port_drive_close(drive);
             crypto_tls_client_wipe(&drive->tls);
             return want;
         }

@@ -14,15 +14,33 @@
 /* How long port_link may wait while one message is sent: a signal ends it sooner. */
 #define SEND_WAIT_MS 1000
 
+/* The TPM is needed for tokens only: between them other programs may have it, also where it serves one at a time. */
+static int open_tpm(struct device_tool *t)
+{
+    char why[640];
+    if (t->link.connections == 0) {
+        return 0;
+    }
+    const int error = posix_tpm_open(&t->tpm, t->options.tpm, why, sizeof why);
+    if (error != 0) {
+        device_say("%s", why);
+    }
+    return error != 0 ? POSIX_EXIT_TPM : 0;
+}
+
 static int make_token(struct device_tool *t, struct bytes record)
 {
-    int exit_code = device_check_clock(t);
+    int exit_code = open_tpm(t);
+    if (exit_code == 0) {
+        exit_code = device_check_clock(t);
+    }
     if (exit_code == 0) {
         exit_code = device_seed(t);
     }
     if (exit_code == 0) {
         exit_code = device_run(t, dps_device_token(&t->engine, &t->config, t->seed, record));
     }
+    posix_tpm_close(&t->tpm);
     if (exit_code == 0) {
         dps_link_token_made(&t->link);
     }
@@ -275,7 +293,7 @@ int device_connect(struct device_tool *t)
     t->config.keep_alive = (uint16_t)t->options.keep_alive;
     dps_link_begin(&t->link, &t->engine, DPS_LINK_LISTENS | DPS_LINK_STAYS);
     exit_code = stay_connected(t, record);
-    device_say("%u messages sent, %u received", (unsigned)t->link.sent, (unsigned)t->link.received);
+    device_say("messages sent: %u, received: %u", (unsigned)t->link.sent, (unsigned)t->link.received);
     return exit_code;
 }
 

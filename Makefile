@@ -176,9 +176,9 @@ check-tidy:
 
 # Other people's clients against our service. What npm installs stays in $(BUILD).
 NODE_PEERS = $(BUILD)/peers/node
-PEERS = $(wildcard tests/peers/*_test.sh tests/peers/node/*_test.js)
+PEERS = $(wildcard tests/peers/*_test.sh tests/peers/*_test.py tests/peers/node/*_test.js)
 
-#: make check-peers      Microsoft's SDK against our service (node, npm packages)
+#: make check-peers      Microsoft's SDK against our service (node, npm packages); mosquitto as our device's hub
 CHECK_MORE += check-peers
 .PHONY: check-peers
 check-peers:

@@ -39,7 +39,8 @@ VERSION = $(shell cat VERSION)
 # ---- Libraries: each whole by itself, so that a program links one of the first three ---------------------------------
 
 GROUND_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out tpm/tools/%,$(filter crypto/% tpm/% dps/protocol/%,$(CORE_SRC)))
-SRC_tpm-dps-device = $(filter-out dps/protocol/amqp%,$(GROUND_SRC)) $(filter dps/device/%,$(CORE_SRC)) port/drive.c port/link.c
+SRC_tpm-dps-device = $(filter-out dps/protocol/amqp%,$(GROUND_SRC)) $(filter dps/device/%,$(CORE_SRC)) \
+                     port/drive.c port/link.c
 SRC_tpm-dps-service = $(GROUND_SRC) $(filter dps/service/% dps/manage/%,$(CORE_SRC))
 SRC_tpm-dps = $(CORE_SRC) port/drive.c port/link.c
 # Without what belongs to the programs alone: reading options, and the stores in SQL, which need libraries of their own.

@@ -2,7 +2,6 @@
 #include "port/drive.h"
 #include "crypto/bytes/bytes.h"
 #include "dps/device/engine.h"
-#include "port/drive_private.h"
 #include "tpm/rc.h"
 #include <string.h>
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/link.h"
-#include "port/drive_private.h"
 #include <string.h>
 
 #if DPS_WITH_MQTT

@@ -13,8 +13,8 @@
  *   DPS_LINK_RECEIVE    the hub owes an answer, and
  *   DPS_LINK_WAIT       a failure is waited for to pass (l->error says which): wait_ms have passed
  *   DPS_LINK_ENDED, DPS_LINK_FAILED
- * A connection and its TLS handshake take at most PORT_NET_TIMEOUT_MS, a packet likewise; nothing else takes longer than
- * wait_ms. 0: for an application that waits itself, for the stream and for what it has to send, at most
+ * A connection and its TLS handshake take at most PORT_NET_TIMEOUT_MS, a packet likewise; nothing else takes longer
+ * than wait_ms. 0: for an application that waits itself, for the stream and for what it has to send, at most
  * dps_link_rest_ms.
  *   drive   zeros, or as the last port_drive left it; d and drive must not move. tls_error: after BYTES_E_TLS
  *   trust   as for port_drive */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Step 10 over MQTT 3.1.1: a connection to the hub that stays. Telemetry goes out, messages for the device come in, each
- * acknowledged (QoS 1); it is kept alive, renewed before its token expires, and made again when it was lost. With
+/* Step 10 over MQTT 3.1.1: a connection to the hub that stays. Telemetry goes out, messages for the device come in,
+ * each acknowledged (QoS 1); it is kept alive, renewed before its token expires, and made again when it was lost. With
  * DPS_WITH_MQTT.
  *
  * A sans-I/O engine like that of dps/device/engine.h, with the device's own memory: packets use its network buffer, and
@@ -10,8 +10,8 @@
  *   dps_link_want      what is to be done
  *   DPS_LINK_TOKEN     make a hub token: dps_device_token on the same device, to its end; dps_link_token_made
  *   DPS_LINK_CONNECT   dps_link_host, connects there (TLS included; closes what was open), dps_link_connected
- *   DPS_LINK_SEND      take in first what has already been received (as for RECEIVE); dps_link_out, sends some or all of
- *                      it, dps_link_sent
+ *   DPS_LINK_SEND      what has already been received goes first (as for RECEIVE); dps_link_out, sends some or all
+ *                      of it, dps_link_sent
  *   DPS_LINK_RECEIVE   dps_link_in, receives some bytes, dps_link_received (0 bytes: the hub closed)
  *   DPS_LINK_ARRIVED   a message: dps_link_arrived; dps_link_take acknowledges it, and ends the views of it
  *   DPS_LINK_READY     dps_link_publish if there is something to send; otherwise as for RECEIVE
@@ -37,8 +37,7 @@
 #ifndef DPS_DEVICE_LINK_H
 #define DPS_DEVICE_LINK_H
 
-#include "dps/device/state.h"
-#include "dps/protocol/mqtt.h"
+#include "dps/device/link_state.h"
 
 enum dps_link_want {
     DPS_LINK_TOKEN,
@@ -50,60 +49,6 @@ enum dps_link_want {
     DPS_LINK_WAIT,
     DPS_LINK_ENDED,
     DPS_LINK_FAILED
-};
-
-/* What a link does besides sending; both may be set. */
-#define DPS_LINK_LISTENS                                                                                     \
-    1                    /* subscribes to messages for this device. Without: what comes is left to the hub */
-#define DPS_LINK_STAYS 2 /* what passes is tried again; without, the first failure is the last */
-
-/* Why a packet was refused, besides error. */
-enum dps_link_fault {
-    DPS_LINK_FAULT_NONE,
-    DPS_LINK_FAULT_MALFORMED,
-    DPS_LINK_FAULT_UNEXPECTED, /* a packet of this type answers nothing */
-    DPS_LINK_FAULT_OTHER_ID    /* it acknowledges what was not sent */
-};
-
-/* Messages that were taken and are not acknowledged yet. A hub that sends more at once has the rest again after the
- * next connection. */
-#define DPS_LINK_ACKS_MAX 8
-
-struct dps_link {
-    struct dps_device *device;
-    struct bytes properties, message; /* the caller's, until they are acknowledged */
-    struct dps_mqtt_publish arrived;  /* views the device's network buffer */
-    uint64_t now;                     /* of the last dps_link_want */
-    uint64_t until;                   /* when a wait ends */
-    uint64_t answer_by;               /* when the hub must have answered; 0: it owes nothing */
-    uint64_t ping_at, renew_at;       /* when it is time for these; renew_at 0: not known yet */
-    uint32_t skip;                    /* bytes of a message that is too long, still to come */
-    uint16_t out_len, out_sent, in_len, in_need;
-    uint16_t packet_id, message_id, subscribe_id;
-    uint16_t acks[DPS_LINK_ACKS_MAX];
-    uint8_t ack_count;
-    uint8_t state, message_state, ping_state, sending;
-    uint8_t flags;   /* DPS_LINK_LISTENS, DPS_LINK_STAYS */
-    uint8_t retries; /* since the hub has answered last */
-    bool arriving;   /* arrived is to be taken */
-    bool leaving;    /* a DISCONNECT is due, */
-    bool renewing;   /* after which a new token is made */
-    bool session;    /* the hub remembers the one before */
-    bool repeated;   /* the message has been sent in an earlier connection */
-    bool was_up;     /* the hub has accepted a connection, */
-    bool admitted;   /* and this token */
-
-    /* What went wrong last, for errors and while it waits; error is 0 if nothing did. */
-    int error;
-    uint8_t code;     /* BYTES_E_REFUSED: of the CONNACK; 128: the subscription was refused */
-    uint8_t fault;    /* BYTES_E_FORMAT: enum dps_link_fault */
-    uint8_t got;      /* of a refused packet: enum dps_mqtt_type */
-    uint8_t at_state; /* for dps_link_what */
-
-    /* Counters that tools print. */
-    uint32_t connections, sent, received;
-    uint32_t
-        too_long; /* messages that do not fit DPS_NET_BUFFER: they are passed over and stay with the hub */
 };
 
 /* Begin. The device must have been registered, and may have ended any run; it must stay where it is. Its configuration
@@ -141,7 +86,8 @@ bool dps_link_publishing(const struct dps_link *l);
 const struct dps_mqtt_publish *dps_link_arrived(const struct dps_link *l);
 void dps_link_take(struct dps_link *l);
 
-/* Acknowledge what was taken, say DISCONNECT, and end; at once if it is not connected. What is being sent is given up. */
+/* Acknowledge what was taken, say DISCONNECT, and end; at once if it is not connected. What is being sent is given up.
+ */
 void dps_link_end(struct dps_link *l);
 
 /* What is, or was, asked of the hub, for traces and errors (empty without DPS_WITH_STEP_TEXTS). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Section numbers are those of MQTT 3.1.1. */
-#include "dps/device/link_packet.h"
+#include "dps/device/link_read.h"
+#include "dps/device/link_failure.h"
 #include "dps/protocol/mqtt_connect.h"
 
 #if DPS_WITH_MQTT

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For mosquitto: who may connect, a program that listens on a Unix socket says. It gets client identifier, user name and
- * password, each with a line end, and answers "1" for yes. */
+/* For mosquitto: who may connect, a program that listens on a Unix socket says. It gets client identifier, user name
+ * and password, each with a line end, and answers "1" for yes. */
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""dps-device and mosquitto, a broker that is not ours, as its hub. Whom it admits, our service says: a plugin passes each
-user name and token on to this script, which shows the token to the hub over HTTPS. Needs mosquitto, mosquitto-dev,
-mosquitto-clients."""
+"""dps-device and mosquitto, a broker that is not ours, as its hub. Whom it admits, our service says: a plugin passes
+each user name and token on to this script, which shows the token to the hub over HTTPS. Needs mosquitto,
+mosquitto-dev, mosquitto-clients."""
 
 import getpass
 import os
@@ -87,8 +87,8 @@ class Broker(Hub):
         self.broker.wait(PATIENCE)
 
     def observer(self, program, *options):
-        return [program, "-h", "localhost", "-p", str(self.port), "--cafile", self.bench.path("ca.pem"), "-V", "mqttv311",
-                "-i", OBSERVER[0], "-u", OBSERVER[1], "-P", OBSERVER[2], *options]
+        return [program, "-h", "localhost", "-p", str(self.port), "--cafile", self.bench.path("ca.pem"),
+                "-V", "mqttv311", "-i", OBSERVER[0], "-u", OBSERVER[1], "-P", OBSERVER[2], *options]
 
     def log(self):
         with open(self.log_path, encoding="utf-8") as f:

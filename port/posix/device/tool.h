@@ -149,7 +149,7 @@ int device_require(const char *value, const char *option);
 
 /* ---- service.c: what commands that talk to the hub begin with ---- */
 
-/* Ports, proxy and --connect-to; the state file; the clock. Each returns 0 or an exit code, and the user has been told. */
+/* Ports, proxy and --connect-to; the state file; the clock. Each returns 0 or an exit code; the user has been told. */
 int device_take_way(struct device_tool *t);
 int device_load_state(struct device_tool *t, struct bytes *record);
 int device_check_clock(const struct device_tool *t);

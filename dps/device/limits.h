@@ -24,7 +24,7 @@
 #define DPS_WITH_SESSIONS (!DPS_PROFILE_SMALL_DEVICE)
 #endif
 
-/* Messages to and from the hub over MQTT (dps/device/link.h). Without, there is no link. Flash: 7.7 KB if used. */
+/* Messages to and from the hub over MQTT (dps/device/link.h). Without, there is no link. Flash: 5.1 KB if used. */
 #ifndef DPS_WITH_MQTT
 #define DPS_WITH_MQTT (!DPS_PROFILE_SMALL_DEVICE)
 #endif

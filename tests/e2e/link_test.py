@@ -2,6 +2,7 @@
 """dps-device and the hub's MQTT: send --mqtt and connect, with the service's restarts, tokens that are renewed or
 refused, and hubs that answer wrongly. Other people's hub: tests/peers/mosquitto_test.py."""
 
+import json
 import re
 import time
 
@@ -53,6 +54,11 @@ def test_trace(hub):
     for words in ("Step 10  MQTT CONNECT → hub", "Step 10  MQTT CONNACK ← hub, 4 bytes", "Step 10  MQTT PUBLISH → hub",
                   "devices/boiler/messages/events/", "Accepted."):
         check(words in text, f"--trace lacks {words!r}")
+    packets = [m for m in map(json.loads, send(hub, "--trace=json").err.splitlines()) if m["kind"].startswith("mqtt-")]
+    same([m["name"] for m in packets], ["CONNECT", "CONNACK", "PUBLISH", "PUBACK", "DISCONNECT"], "names in JSON")
+    for m in packets:
+        ends = [0] + [f["offset"] + f["len"] for f in m["fields"]]
+        same((ends[:-1], ends[-1]), ([f["offset"] for f in m["fields"]], m["len"]), f"fields of {m['name']}")
     check("step 10  MQTT PUBACK" in send(hub, "--verbose").err, "--verbose lacks PUBACK")
     path = hub.device.path("trace.pcapng")
     send(hub, f"--trace=pcapng:{path}")

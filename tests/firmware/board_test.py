@@ -208,7 +208,7 @@ class Field:
     """One board and its service: the tests tell their story, one after the other."""
 
     def __init__(self, kind):
-        self.bench, self.board, self.id, self.deepest = FieldBench(), BOARDS[kind](), None, 0
+        self.bench, self.board, self.id, self.deepest = FieldBench(), BOARDS[kind](), None, {}
 
     def enrolled(self):
         if self.id is None:
@@ -226,14 +226,15 @@ class Field:
     def state(self):
         return json.loads(self.bench.admin("registration", "get", self.id, "--format", "json").out)
 
-    def stack_suffices(self, text):
+    def stack_suffices(self, text, image=None):
         """A quarter of it has never been used. The most that was used goes into the table of stacks."""
         last = text[text.index("Done:"):].strip()
         print("# " + last)
         used, size = map(int, re.search(r"stack (\d+) of (\d+) bytes", last).groups())
         check(0 < used <= size * 3 // 4, f"{used} of {size} bytes of stack were used")
-        self.deepest = max(self.deepest, used)
-        write_file(Programs.path(os.path.join("firmware", self.board.kind + ".stack")), f"{self.deepest}\n", 0o644)
+        image = image or self.board.kind
+        self.deepest[image] = max(self.deepest.get(image, 0), used)
+        write_file(Programs.path(os.path.join("firmware", image + ".stack")), f"{self.deepest[image]}\n", 0o644)
 
     # (1)
     def register(self):
@@ -390,7 +391,7 @@ class Field:
         board.says(text, "Step 10  network: to admit this device", "Step 10  network: to accept a message", ACCEPTED,
                    never=("Registered",))
         same(self.bench.packets("PUBLISH"), messages + 1, "messages at the hub")
-        self.stack_suffices(text)
+        self.stack_suffices(text, image)
         # A hub that does not know its key: it registers, and the message arrives.
         self.bench.admin("registration", "delete", self.id)
         text = board.boot(image=image)

@@ -19,7 +19,7 @@ string() {
 id=NULL
 [ -z "$FIRMWARE_ID" ] || id=$(string "$FIRMWARE_ID")
 send=NULL
-[ -z "$FIRMWARE_HUB_MQTT_PORT" ] || send=port_bare_send_mqtt
+[ -z "${FIRMWARE_HUB_MQTT_PORT:-}" ] || send=port_bare_send_mqtt
 cat <<END
 /* SPDX-License-Identifier: MIT */
 /* Made by $0. */

@@ -266,7 +266,10 @@ static int take_message(struct device_tool *t)
 int device_send(struct device_tool *t)
 {
     struct bytes record;
-    int exit_code = device_require(t->options.state, "state FILE");
+    int exit_code = t->options.mqtt ? device_check_mqtt() : 0;
+    if (exit_code == 0) {
+        exit_code = device_require(t->options.state, "state FILE");
+    }
     if (exit_code == 0) {
         exit_code = device_require(t->options.ca, "ca FILE");
     }

@@ -231,7 +231,9 @@ int device_unseal(struct device_tool *t);
 int device_register(struct device_tool *t); /* service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
-int device_connect(struct device_tool *t); /* connect.c */
+/* connect.c. check_mqtt: 0, or an exit code where there is none. */
+int device_check_mqtt(void);
+int device_connect(struct device_tool *t);
 int device_send_mqtt(struct device_tool *t, struct bytes record);
 int device_info(struct device_tool *t);  /* info.c */
 int device_flush(struct device_tool *t); /* query.c */

@@ -3,9 +3,12 @@
 refused, and hubs that answer wrongly. Other people's hub: tests/peers/mosquitto_test.py."""
 
 import json
+import os
 import re
+import subprocess
 import time
 
+from certificates import make_ca
 from harness import run
 from link_harness import SIGNALS, Connected, StandIn
 from mqtt_harness import Hub, publish
@@ -75,6 +78,18 @@ def test_expired(hub):
                 says=("step 10, to admit this device: ", "does not admit this device with this token (CONNACK 5)",
                       "this system's clock"))
     check("SharedAccess" not in done.err, "a token was printed")
+
+
+def test_other_issuer(hub):
+    """send --mqtt and connect: a certificate of another issuer: nothing is said to that hub"""
+    other = Programs.directory()
+    make_ca(other)
+    ca = ("--ca", os.path.join(other, "ca.pem"))
+    before = len(hub.log())
+    send(hub, *ca, status=4, says="step 10, a connection for MQTT: TLS with hub")
+    hub.device.run("connect", "--state", hub.device.path("state"), *ca, "--connect-to", f"localhost:{hub.port}",
+                   status=4, says="TLS with hub", stdin=subprocess.DEVNULL)
+    same(count(hub, "CONNECT", before), 0, "connections")
 
 
 def test_disabled(hub):

@@ -37,7 +37,7 @@ CORE_DIRS = crypto/bytes crypto tpm tpm/tools dps/protocol dps/device dps/servic
 POSIX_ROOMS = port/posix/pki port/posix/paste port/posix/explain port/posix/device port/posix/service port/posix/admin
 CORE_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out $(CRYPTO_SRC_bearssl),$(wildcard $(CORE_DIRS:%=%/*.c)))
 PROGRAM_SRC = $(wildcard port/posix/*/dps-*.c)
-PORT_SRC = port/drive.c $(filter-out $(PROGRAM_SRC),$(wildcard $(patsubst %,%/*.c,port/posix $(POSIX_ROOMS))))
+PORT_SRC = port/drive.c port/link.c $(filter-out $(PROGRAM_SRC),$(wildcard $(patsubst %,%/*.c,port/posix $(POSIX_ROOMS))))
 PROGRAMS = $(patsubst %.c,$(BUILD)/%,$(notdir $(PROGRAM_SRC)))
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 PORT_TESTS = $(patsubst tests/port/%.c,$(BUILD)/port-tests/%,$(wildcard tests/port/test_*.c))
@@ -178,9 +178,9 @@ check-tidy:
 
 # Other people's clients against our service. What npm installs stays in $(BUILD).
 NODE_PEERS = $(BUILD)/peers/node
-PEERS = $(wildcard tests/peers/*_test.sh tests/peers/node/*_test.js)
+PEERS = $(wildcard tests/peers/*_test.sh tests/peers/*_test.py tests/peers/node/*_test.js)
 
-#: make check-peers      Microsoft's SDK against our service (node, npm packages)
+#: make check-peers      Microsoft's SDK against our service (node, npm packages); mosquitto as our device's hub
 CHECK_MORE += check-peers
 .PHONY: check-peers
 check-peers:

@@ -39,9 +39,10 @@ VERSION = $(shell cat VERSION)
 # ---- Libraries: each whole by itself, so that a program links one of the first three ---------------------------------
 
 GROUND_SRC = $(CRYPTO_SRC_$(CRYPTO)) $(filter-out tpm/tools/%,$(filter crypto/% tpm/% dps/protocol/%,$(CORE_SRC)))
-SRC_tpm-dps-device = $(filter-out dps/protocol/amqp%,$(GROUND_SRC)) $(filter dps/device/%,$(CORE_SRC)) port/drive.c
+SRC_tpm-dps-device = $(filter-out dps/protocol/amqp%,$(GROUND_SRC)) $(filter dps/device/%,$(CORE_SRC)) \
+                     port/drive.c port/link.c
 SRC_tpm-dps-service = $(GROUND_SRC) $(filter dps/service/% dps/manage/%,$(CORE_SRC))
-SRC_tpm-dps = $(CORE_SRC) port/drive.c
+SRC_tpm-dps = $(CORE_SRC) port/drive.c port/link.c
 # Without what belongs to the programs alone: reading options, and the stores in SQL, which need libraries of their own.
 PROGRAMS_OWN = $(addprefix port/posix/,options.c program.c https_client.c store_postgres% store_sqlite%)
 SRC_tpm-dps-posix = $(filter-out $(PROGRAMS_OWN),$(wildcard port/posix/*.c port/posix/pki/*.c))
@@ -81,7 +82,7 @@ abi: $(sort $(foreach name,$(LIBRARIES),$(call objects_of,$(name))))
 
 folder = $(patsubst %/,%,$(dir $(1)))
 POSIX_HEADERS = posix.h proxy.h pki/pem.h store.h store_memory.h
-ALL_HEADERS = $(wildcard $(CORE_DIRS:%=%/*.h)) port/port.h port/drive.h port/limits.h \
+ALL_HEADERS = $(wildcard $(CORE_DIRS:%=%/*.h)) port/port.h port/drive.h port/link.h port/limits.h \
               $(addprefix port/posix/,$(POSIX_HEADERS))
 HEADERS := $(filter-out $(shell grep -l 'Internal to' $(ALL_HEADERS)),$(ALL_HEADERS))
 

@@ -7,22 +7,22 @@
 
 #define RETRY_LAST_MS 20000 /* the last wait of port_tpm_ask: 40 s in all */
 
-static void trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what,
-                  struct bytes bytes)
+void port_drive_trace(struct port *port, unsigned step, enum port_trace_kind kind, const char *what,
+                      struct bytes bytes)
 {
     if (port->trace.message != NULL) {
         port->trace.message(port->trace.context, step, kind, what, bytes);
     }
 }
 
-static uint64_t now_ms(const struct port *port)
+uint64_t port_drive_now(const struct port *port)
 {
     return port->clock.monotonic_ms(port->clock.context);
 }
 
-static uint32_t left_ms(const struct port *port, uint64_t end)
+uint32_t port_drive_left(const struct port *port, uint64_t end)
 {
-    const uint64_t now = now_ms(port);
+    const uint64_t now = port_drive_now(port);
     return now < end ? (uint32_t)(end - now) : 0;
 }
 
@@ -31,11 +31,11 @@ static int exchange(struct port *port, unsigned step, const char *what, struct b
                     uint8_t *response, size_t capacity, struct bytes *answer, uint32_t timeout_ms)
 {
     size_t len = 0;
-    trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
+    port_drive_trace(port, step, PORT_TRACE_TPM_COMMAND, what, command);
     const int error = port->tpm.transact(port->tpm.context, command, response, capacity, &len, timeout_ms);
     *answer = bytes_of(response, error == 0 ? len : 0);
     if (error == 0) {
-        trace(port, step, PORT_TRACE_TPM_RESPONSE, what, *answer);
+        port_drive_trace(port, step, PORT_TRACE_TPM_RESPONSE, what, *answer);
     }
     return error;
 }
@@ -44,9 +44,9 @@ int port_tpm_ask(struct port *port, unsigned step, const char *what, struct byte
                  size_t capacity, struct bytes *answer)
 {
     int error = 0;
-    const uint64_t end = now_ms(port) + PORT_TPM_TIMEOUT_MS;
+    const uint64_t end = port_drive_now(port) + PORT_TPM_TIMEOUT_MS;
     for (uint32_t wait_ms = 10; error == 0; wait_ms *= 2) {
-        error = exchange(port, step, what, command, response, capacity, answer, left_ms(port, end));
+        error = exchange(port, step, what, command, response, capacity, answer, port_drive_left(port, end));
         struct bytes_reader r = bytes_reader_over(*answer);
         bytes_skip(&r, 6); /* tag and size */
         const uint32_t rc = bytes_read_u32(&r);
@@ -63,10 +63,10 @@ static void ask_tpm(struct port_drive *drive, struct dps_device *d)
     size_t room;
     struct bytes answer;
     uint8_t *in = dps_device_tpm_in(d, &room);
-    const uint64_t begin = now_ms(drive->port);
+    const uint64_t begin = port_drive_now(drive->port);
     const int error = exchange(drive->port, dps_device_step(d), dps_device_what(d), dps_device_tpm_command(d),
                                in, room, &answer, PORT_TPM_TIMEOUT_MS);
-    drive->tpm_ms += now_ms(drive->port) - begin;
+    drive->tpm_ms += port_drive_now(drive->port) - begin;
     if (error != 0) {
         dps_device_fail(d, error);
     } else {
@@ -74,7 +74,7 @@ static void ask_tpm(struct port_drive *drive, struct dps_device *d)
     }
 }
 
-static void close_stream(struct port_drive *drive)
+void port_drive_close(struct port_drive *drive)
 {
     if (drive->open) {
         drive->port->stream.close(drive->port->stream.context);
@@ -82,10 +82,9 @@ static void close_stream(struct port_drive *drive)
     }
 }
 
-/* A connection or a request begins: it has to be complete by part_end, whatever arrives meanwhile. */
-static void begin_part(struct port_drive *drive)
+void port_drive_begin_part(struct port_drive *drive)
 {
-    const uint64_t end = now_ms(drive->port) + PORT_NET_TIMEOUT_MS;
+    const uint64_t end = port_drive_now(drive->port) + PORT_NET_TIMEOUT_MS;
     drive->part_end = end < drive->flow_end ? end : drive->flow_end;
 }
 
@@ -102,7 +101,7 @@ static int send_record(struct port_drive *drive, uint32_t timeout_ms)
     return moved;
 }
 
-static int receive_record(struct port_drive *drive, uint32_t timeout_ms)
+int port_drive_receive_record(struct port_drive *drive, uint32_t timeout_ms)
 {
     crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     struct port_stream *stream = &drive->port->stream;
@@ -115,9 +114,7 @@ static int receive_record(struct port_drive *drive, uint32_t timeout_ms)
     return moved;
 }
 
-/* Move records between the engine and the stream until the engine wants one of `wanted`.
- * Returns: 0; BYTES_E_TLS, BYTES_E_STREAM, BYTES_E_TIMEOUT. */
-static int move_records(struct port_drive *drive, unsigned wanted)
+int port_drive_move(struct port_drive *drive, unsigned wanted)
 {
     const crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     for (;;) {
@@ -130,18 +127,18 @@ static int move_records(struct port_drive *drive, unsigned wanted)
         if (!out && (want & wanted)) {
             return 0;
         }
-        const uint32_t left = left_ms(drive->port, drive->part_end);
+        const uint32_t left = port_drive_left(drive->port, drive->part_end);
         if (left == 0) {
             return BYTES_E_TIMEOUT;
         }
-        const int moved = out ? send_record(drive, left) : receive_record(drive, left);
+        const int moved = out ? send_record(drive, left) : port_drive_receive_record(drive, left);
         if (moved < 0) {
             return moved;
         }
     }
 }
 
-static int connect_tls(struct port_drive *drive, const char *host, uint16_t port)
+int port_drive_connect(struct port_drive *drive, const char *host, uint16_t port)
 {
     struct port *p = drive->port;
     uint8_t entropy[32];
@@ -149,9 +146,9 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
         return BYTES_E_USAGE;
     }
     int error = p->entropy.fill(p->entropy.context, entropy, sizeof entropy);
-    begin_part(drive);
+    port_drive_begin_part(drive);
     if (error == 0) {
-        error = p->stream.connect(p->stream.context, host, port, left_ms(p, drive->part_end));
+        error = p->stream.connect(p->stream.context, host, port, port_drive_left(p, drive->part_end));
     }
     if (error == 0) {
         drive->open = true;
@@ -160,13 +157,13 @@ static int connect_tls(struct port_drive *drive, const char *host, uint16_t port
                                         sizeof drive->io, false);
     }
     bytes_wipe(entropy, sizeof entropy);
-    return error != 0 ? error : move_records(drive, CRYPTO_TLS_APP_OUT);
+    return error != 0 ? error : port_drive_move(drive, CRYPTO_TLS_APP_OUT);
 }
 
 /* A connection or a request has failed; the reason may be that the flow's time is over. */
 static void give_up(struct port_drive *drive, struct dps_device *d, int error)
 {
-    if (error == BYTES_E_TIMEOUT && left_ms(drive->port, drive->flow_end) == 0) {
+    if (error == BYTES_E_TIMEOUT && port_drive_left(drive->port, drive->flow_end) == 0) {
         dps_device_late(d);
     } else {
         dps_device_fail(d, error);
@@ -177,8 +174,8 @@ static void connect_host(struct port_drive *drive, struct dps_device *d)
 {
     uint16_t port;
     const char *host = dps_device_host(d, &port);
-    close_stream(drive);
-    const int error = connect_tls(drive, host, port);
+    port_drive_close(drive);
+    const int error = port_drive_connect(drive, host, port);
     if (error != 0) {
         give_up(drive, d, error);
     } else {
@@ -193,11 +190,11 @@ static bool spoke_unasked(struct port_drive *drive)
     const crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     int moved = 1;
     while (moved > 0) {
-        const bool over = left_ms(drive->port, drive->part_end) == 0;
+        const bool over = port_drive_left(drive->port, drive->part_end) == 0;
         if (over || (crypto_tls_want(engine) & (CRYPTO_TLS_APP_IN | CRYPTO_TLS_CLOSED)) != 0) {
             return true;
         }
-        moved = receive_record(drive, 0);
+        moved = port_drive_receive_record(drive, 0);
     }
     return moved < 0;
 }
@@ -208,14 +205,14 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
     size_t room;
     const struct bytes out = dps_device_net_out(d);
     if (d->net_sent == 0) {
-        begin_part(drive);
+        port_drive_begin_part(drive);
     }
     const bool unasked = d->reused && d->net_sent == 0 && spoke_unasked(drive);
-    const int error = unasked ? BYTES_E_STREAM : move_records(drive, CRYPTO_TLS_APP_OUT);
+    const int error = unasked ? BYTES_E_STREAM : port_drive_move(drive, CRYPTO_TLS_APP_OUT);
     if (error != 0) {
         /* The peer may close an idle connection at any time: the engine decides whether to ask again. */
         if (error == BYTES_E_STREAM && d->reused) {
-            close_stream(drive);
+            port_drive_close(drive);
             d->connected = 0;
         } else {
             give_up(drive, d, error);
@@ -223,7 +220,7 @@ static void send_some(struct port_drive *drive, struct dps_device *d)
         return;
     }
     if (d->net_sent == 0) {
-        trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_REQUEST, dps_device_what(d), out);
+        port_drive_trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_REQUEST, dps_device_what(d), out);
     }
     uint8_t *app = crypto_tls_app_out(engine, &room);
     const size_t len = out.len < room ? out.len : room;
@@ -241,10 +238,10 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     size_t room;
     size_t len;
     uint8_t *in = dps_device_net_in(d, &room);
-    const int error = move_records(drive, CRYPTO_TLS_APP_IN);
+    const int error = port_drive_move(drive, CRYPTO_TLS_APP_IN);
     if (error == BYTES_E_STREAM) {
         const bool orderly = (crypto_tls_want(engine) & CRYPTO_TLS_CLOSED) != 0;
-        close_stream(drive);
+        port_drive_close(drive);
         /* A body that ends with its connection is whole only if TLS was closed properly [RFC 9112 9.8]. */
         if (!orderly && d->net_len > 0) {
             give_up(drive, d, error);
@@ -259,7 +256,8 @@ static void receive_some(struct port_drive *drive, struct dps_device *d)
     }
     const uint8_t *app = crypto_tls_app_in(engine, &len);
     len = len < room ? len : room;
-    trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_RESPONSE, dps_device_what(d), bytes_of(app, len));
+    port_drive_trace(drive->port, dps_device_step(d), PORT_TRACE_HTTP_RESPONSE, dps_device_what(d),
+                     bytes_of(app, len));
     memcpy(in, app, len);
     crypto_tls_app_received(engine, len);
     dps_device_net_received(d, len);
@@ -275,7 +273,7 @@ static void begin(struct port_drive *drive, struct port *port, const struct cryp
     drive->tls_error = 0;
     memset(&drive->tls, 0, sizeof drive->tls);
     drive->tpm_ms = 0;
-    drive->flow_end = now_ms(port) + timeout_ms;
+    drive->flow_end = port_drive_now(port) + timeout_ms;
     drive->part_end = drive->flow_end;
 }
 
@@ -283,7 +281,7 @@ static void begin(struct port_drive *drive, struct port *port, const struct cryp
 static bool is_late(const struct port_drive *drive, const struct dps_device *d)
 {
     const uint32_t wait_ms = dps_device_want(d) == DPS_WANT_WAIT ? dps_device_wait_ms(d) : 0;
-    return left_ms(drive->port, drive->flow_end) <= wait_ms;
+    return port_drive_left(drive->port, drive->flow_end) <= wait_ms;
 }
 
 int port_drive(struct port_drive *drive, struct port *port, const struct crypto_trust *trust,
@@ -325,7 +323,7 @@ int port_drive(struct port_drive *drive, struct port *port, const struct crypto_
             break;
         case DPS_WANT_DONE:
         case DPS_WANT_FAILED:
-            close_stream(drive);
+            port_drive_close(drive);
             crypto_tls_client_wipe(&drive->tls);
             return d->error;
         }

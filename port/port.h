@@ -56,13 +56,16 @@ struct port_storage {
 };
 
 /* A trace: an optional sink of every message, with its step (1..10; 0: outside of a flow) and what it is
- * for. TPM messages and HTTP requests come whole; an HTTP response comes in the pieces in which it arrived. TPM
+ * for. TPM messages, HTTP requests and packets of MQTT come whole; an HTTP response comes in the pieces in which it
+ * arrived. TPM
  * commands may contain authorization values: a sink that writes to a file must say so. */
 enum port_trace_kind {
     PORT_TRACE_TPM_COMMAND,
     PORT_TRACE_TPM_RESPONSE,
     PORT_TRACE_HTTP_REQUEST,
-    PORT_TRACE_HTTP_RESPONSE
+    PORT_TRACE_HTTP_RESPONSE,
+    PORT_TRACE_MQTT_SENT,
+    PORT_TRACE_MQTT_RECEIVED
 };
 struct port_trace {
     void *context;

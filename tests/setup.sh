@@ -17,6 +17,9 @@ peers='swtpm openssl perl'
 node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || peers="$peers nodejs"
 command -v npm >/dev/null || peers="$peers npm"
 
+# A broker as a device's hub.
+broker='mosquitto mosquitto-dev mosquitto-clients python3 python3-cryptography'
+
 # Images for boards: each board's own .mk names its compiler and its emulator. BearSSL is built from Debian's source.
 firmware='swtpm xz-utils openssl python3-cryptography'
 # A PC, for Debian's kernel: that is fetched by tests/kernel/fetch.sh and not installed.
@@ -57,7 +60,7 @@ for what in "$@"; do
     case $what in
     build) wanted="$wanted $build" ;;
     check) wanted="$wanted $check" ;;
-    peers) wanted="$wanted $peers" ;;
+    peers) wanted="$wanted $peers $broker" ;;
     coverage) wanted="$wanted $coverage" ;;
     firmware) wanted="$wanted $firmware" ;;
     kernel) wanted="$wanted $kernel" ;;

@@ -839,7 +839,7 @@ static void ask_signature(struct dps_device *d, struct bytes_writer *w, bool hub
 {
     const struct tpm2_auth auth = tpm2_auth_password(bytes_of(NULL, 0));
     struct bytes_writer text = bytes_writer_over(d->token, sizeof d->token);
-    d->expiry = d->now + TOKEN_LIFETIME;
+    d->expiry = d->now + (d->config->token_lifetime != 0 ? d->config->token_lifetime : TOKEN_LIFETIME);
     dps_sas_write_string_to_sign(&text, audience(d, hub), d->expiry);
     bytes_writer_fail(w, text.error);
     tpm2_hmac_build(w, d->loaded[DPS_LOADED_KEY], &auth, bytes_written(&text));

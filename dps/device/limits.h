@@ -32,8 +32,8 @@
 #define DPS_TPM_BUFFER 1024
 #endif
 
-/* One HTTP message of the device, request or response, headers included. Holds an assigned answer with a
- * 972-byte activation blob (1296 characters) and a full set of headers. In struct dps_device. */
+/* One HTTP message of the device, request or response, headers included; or one packet of MQTT. Holds an assigned
+ * answer with a 972-byte activation blob (1296 characters) and a full set of headers. In struct dps_device. */
 #ifndef DPS_NET_BUFFER
 #define DPS_NET_BUFFER 4096
 #endif

@@ -28,6 +28,9 @@ struct dps_device_config {
     const char *service_host; /* as in the certificate, without port */
     uint16_t service_port;
     uint16_t hub_port;
+    uint16_t hub_mqtt_port;  /* a link (dps/device/link.h); 0: 8883 */
+    uint16_t keep_alive;     /* likewise: seconds of silence; 0: 180 */
+    uint32_t token_lifetime; /* seconds; 0: an hour */
     const char *id_scope;
     const char
         *registration_id; /* null: base32 of SHA-256 of EK_pub, as Microsoft's C, Node and Java SDKs do */

@@ -135,6 +135,8 @@ size_t port_bare_stack_used(const uint8_t *bottom, const uint8_t *top);
 
 /* ---- The device -------------------------------------------------------------------------------------------------- */
 
+struct port_bare_run;
+
 /* A board: its hardware, and what it was built for. */
 struct port_bare_board {
     const char *name; /* for the first line of the console */
@@ -146,8 +148,11 @@ struct port_bare_board {
     struct bytes personality;        /* see port_bare_entropy */
     struct dps_device_config config; /* data: the telemetry message */
     struct bytes trust_pem;          /* the certificates by which the service and the hub are trusted */
+    int (*send)(struct port_bare_run *run); /* null: over HTTPS; or port_bare_send_mqtt */
     const uint8_t *stack_bottom, *stack_top;
 };
+/* Send config.data over MQTT. A board without a clock still asks its hub for the time over HTTPS, once in a boot. */
+int port_bare_send_mqtt(struct port_bare_run *run);
 
 /* How many attempts there are in all if the reason lies outside the device (network, busy service, slow TPM): the next
  * one after 1, 2, 4, ... seconds, at most 64, with jitter. */
@@ -165,6 +170,8 @@ struct port_bare_run {
     struct port_drive drive;
     uint64_t date, date_ms; /* the last Date header, and when that was on the board's clock */
     bool registered;        /* in this boot */
+    uint8_t connack;        /* BYTES_E_REFUSED by the hub over MQTT: its code; 0: by the service */
+    const char *doing;      /* what is asked of the hub over MQTT; null: the engine is at work */
     unsigned tpm_commands, http_requests, connections;
     uint64_t tpm_ms;
 };

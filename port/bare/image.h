@@ -3,12 +3,13 @@
 #ifndef PORT_BARE_IMAGE_H
 #define PORT_BARE_IMAGE_H
 
-#include "dps/device/state.h"
+#include "port/bare/bare.h"
 
-/* Two members of port_bare_board. */
+/* Members of port_bare_board. */
 struct port_bare_image {
     struct dps_device_config config;
     struct bytes trust_pem;
+    int (*send)(struct port_bare_run *run);
 };
 extern const struct port_bare_image port_bare_image;
 

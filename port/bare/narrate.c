@@ -7,6 +7,11 @@ static void text(const struct port_bare_run *run, const char *words)
     port_bare_text(&run->board->console, words);
 }
 
+static bool asks_network(const struct port_bare_run *run)
+{
+    return run->doing != NULL || dps_device_asks_network(&run->device);
+}
+
 static void number(const struct port_bare_run *run, uint64_t value)
 {
     port_bare_number(&run->board->console, value);
@@ -27,7 +32,7 @@ void port_bare_narrate_step(const struct port_bare_run *run, unsigned step, cons
 {
     text(run, step < 10 ? "Step  " : "Step ");
     number(run, step);
-    text(run, dps_device_asks_network(&run->device) ? "  network: " : "  TPM: ");
+    text(run, asks_network(run) ? "  network: " : "  TPM: ");
     text(run, what);
     text(run, "\n");
 }
@@ -57,6 +62,11 @@ void port_bare_narrate_record(const struct port_bare_run *run, int error)
     case BYTES_E_HTTP:
         text(run, "The hub does not accept the kept key (HTTP ");
         number(run, run->device.http_status);
+        text(run, "). This device registers again.\n");
+        break;
+    case BYTES_E_REFUSED:
+        text(run, "The hub does not accept the kept key (CONNACK ");
+        number(run, run->connack);
         text(run, "). This device registers again.\n");
         break;
     default:
@@ -100,6 +110,11 @@ int port_bare_narrate_trust(const struct port_bare_run *run)
 /* The peer's own words. */
 static int refused(const struct port_bare_run *run)
 {
+    if (run->connack != 0) {
+        text(run, "refused with CONNACK ");
+        number(run, run->connack);
+        return PORT_BARE_REFUSED;
+    }
     text(run, "refused with HTTP ");
     number(run, run->device.http_status);
     text(run, ", error ");
@@ -111,7 +126,7 @@ static int refused(const struct port_bare_run *run)
 
 static int explain(const struct port_bare_run *run, int error)
 {
-    const bool network = dps_device_asks_network(&run->device);
+    const bool network = asks_network(run);
     switch (error) {
     case BYTES_E_HTTP:
     case BYTES_E_REFUSED:
@@ -163,7 +178,7 @@ int port_bare_narrate_error(const struct port_bare_run *run, int error)
         text(run, " at step ");
         number(run, dps_device_step(&run->device));
         text(run, " (");
-        text(run, dps_device_what(&run->device));
+        text(run, run->doing != NULL ? run->doing : dps_device_what(&run->device));
         text(run, ")");
     }
     text(run, ": ");

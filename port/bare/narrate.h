@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What a board prints on its console, for run.c. */
+/* What run.c has for mqtt.c; and what a board prints on its console. */
 #ifndef PORT_BARE_NARRATE_H
 #define PORT_BARE_NARRATE_H
 
 #include "port/bare/bare.h"
+
+/* Run a flow of the kept record: dps_device_token or dps_device_send. Returns: its error. */
+typedef int port_bare_beginning(struct dps_device *d, const struct dps_device_config *config,
+                                const uint8_t seed[32], struct bytes record);
+int port_bare_kept(struct port_bare_run *run, port_bare_beginning *begin);
 
 /* The first line; a step that asks the TPM or the network; what was assigned; why the kept record is not used; how long
  * the device waits; the last line with the counts. */

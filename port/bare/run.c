@@ -2,6 +2,7 @@
 /* One boot of a board: what it does in which order, and when it tries again. What it prints is in narrate.c. */
 #include "dps/device/device.h"
 #include "dps/device/engine.h"
+#include "dps/protocol/mqtt_connect.h"
 #include "port/bare/narrate.h"
 #include "tpm/rc.h"
 
@@ -15,7 +16,7 @@ static void traced(void *context, unsigned step, enum port_trace_kind kind, cons
     (void)bytes;
     /* What goes into the TPM or out to the network. Not reported: random bytes, start-up and clean-up. */
     const bool asked = kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_HTTP_REQUEST;
-    if (asked && step != 0 && !run->device.closing) {
+    if ((asked && step != 0 && !run->device.closing) || kind == PORT_TRACE_MQTT_SENT) {
         port_bare_narrate_step(run, step, what);
     }
 }
@@ -89,6 +90,7 @@ static int register_device(struct port_bare_run *run)
         error = drive(run, dps_device_register(&run->device, &run->board->config, seed));
     }
     bytes_wipe(seed, sizeof seed);
+    run->connack = 0;
     if (error == 0) {
         run->registered = true;
         port_bare_narrate_registered(run);
@@ -96,8 +98,8 @@ static int register_device(struct port_bare_run *run)
     return error;
 }
 
-/* With the kept record. TLS is not in use yet, so its buffer holds the record meanwhile. */
-static int send_message(struct port_bare_run *run)
+/* TLS is not in use yet, so its buffer holds the record meanwhile. */
+int port_bare_kept(struct port_bare_run *run, port_bare_beginning *begin)
 {
     uint8_t seed[32];
     size_t len;
@@ -107,11 +109,16 @@ static int send_message(struct port_bare_run *run)
         error = fresh_seed(run, seed);
     }
     if (error == 0) {
-        error = drive(run,
-                      dps_device_send(&run->device, &run->board->config, seed, bytes_of(run->drive.io, len)));
+        error = drive(run, begin(&run->device, &run->board->config, seed, bytes_of(run->drive.io, len)));
     }
     bytes_wipe(seed, sizeof seed);
     return error;
+}
+
+static int send_message(struct port_bare_run *run)
+{
+    run->doing = NULL;
+    return run->board->send != NULL ? run->board->send(run) : port_bare_kept(run, dps_device_send);
 }
 
 /* The record is of no use any more: the TPM does not load its key (it has been cleared, or is another one), or the
@@ -127,6 +134,8 @@ static bool record_is_dead(const struct port_bare_run *run, int error)
         return !tpm2_rc_retry(run->device.rc);
     case BYTES_E_HTTP:
         return status == 401 || status == 403 || status == 404;
+    case BYTES_E_REFUSED:
+        return run->connack == DPS_MQTT_REFUSED_PASSWORD || run->connack == DPS_MQTT_REFUSED_UNAUTHORIZED;
     default:
         return false;
     }
@@ -160,6 +169,8 @@ static bool passes(const struct port_bare_run *run, int error)
         return tpm2_rc_retry(run->device.rc);
     case BYTES_E_HTTP:
         return status == 429 || status >= 500;
+    case BYTES_E_REFUSED:
+        return run->connack == DPS_MQTT_REFUSED_UNAVAILABLE;
     default:
         return false;
     }

@@ -34,6 +34,7 @@ int lm3s_main(void)
         .personality = bytes_of(personality, sizeof personality),
         .config = port_bare_image.config,
         .trust_pem = port_bare_image.trust_pem,
+        .send = port_bare_image.send,
         .stack_bottom = lm3s_stack_bottom,
         .stack_top = lm3s_stack_top,
     };

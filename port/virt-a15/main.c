@@ -39,6 +39,7 @@ int virt_a15_main(void)
         .personality = bytes_of(&personality, sizeof personality),
         .config = port_bare_image.config,
         .trust_pem = port_bare_image.trust_pem,
+        .send = port_bare_image.send,
         .stack_bottom = virt_a15_stack_bottom,
         .stack_top = virt_a15_stack_top,
     };

@@ -37,6 +37,7 @@ int virt_riscv32_main(void)
         .personality = bytes_of(&personality, sizeof personality),
         .config = port_bare_image.config,
         .trust_pem = port_bare_image.trust_pem,
+        .send = port_bare_image.send,
         .stack_bottom = virt_riscv32_stack_bottom,
         .stack_top = virt_riscv32_stack_top,
     };

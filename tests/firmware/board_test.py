@@ -20,7 +20,7 @@ from tap import Failed, Programs, check, same
 from waiting import listens, wait_until
 from tpm_emulator import TpmEmulator
 
-SERVICE, PORT = "dps.example", 443
+SERVICE, PORT, MQTT_PORT = "dps.example", 443, 8883
 NAMES = (SERVICE, "hub-a.example", "hub-b.example")
 BOOT_PATIENCE = 600  # seconds
 OFF = None          # exit status of a board whose power was cut
@@ -34,7 +34,7 @@ class FieldBench(Bench):
     """A service that the images trust, and that they know by other names than its administrator does."""
 
     def __init__(self, **leaf):  # pylint: disable=super-init-not-called
-        self.service = Service(start=False)
+        self.service = Service("--hub-mqtt", "127.0.0.1:0", start=False)
         Programs.cleanup.callback(self.service.stop)
         self.leaf(**leaf)
         self.start()
@@ -49,6 +49,9 @@ class FieldBench(Bench):
     def answers(self, route, status):
         """How often it has answered so, as its log says."""
         return len(re.findall(rf"route={route} .*status={status} ", self.service.read("log")))
+
+    def packets(self, method):
+        return len(re.findall(rf"method={method} route=hub .*status=204 ", self.service.read("log")))
 
     def requests(self):
         return self.service.read("log").count(" route=")
@@ -81,6 +84,9 @@ class Board:
         """The names that it dials lead to this service, or to nothing."""
         port = bench and bench.service.tls_port
         self.modem.redirect = {(name, PORT): ("127.0.0.1", port) for name in NAMES} if bench else {}
+        if bench:
+            mqtt = int(bench.service.read("port").split()[-1])
+            self.modem.redirect.update({(name, MQTT_PORT): ("127.0.0.1", mqtt) for name in NAMES})
 
     def command(self, image, tpm_socket):
         return [self.qemu_program, "-nic", "none", "-display", "none", "-monitor", "none",
@@ -130,9 +136,9 @@ class Board:
             self.qemu.kill()
             self.qemu.wait()
 
-    def boot(self, status=0):
+    def boot(self, status=0, image=None):
         """From power on to the end of the program, with this exit status. Returns what the console says."""
-        self.switch_on()
+        self.switch_on(image)
         got = self.wait_end()
         check(got == status, f"exit status {got}, wanted {status}:\n{self.console()}")
         return self.console()
@@ -202,7 +208,7 @@ class Field:
     """One board and its service: the tests tell their story, one after the other."""
 
     def __init__(self, kind):
-        self.bench, self.board, self.id, self.deepest = FieldBench(), BOARDS[kind](), None, 0
+        self.bench, self.board, self.id, self.deepest = FieldBench(), BOARDS[kind](), None, {}
 
     def enrolled(self):
         if self.id is None:
@@ -220,14 +226,15 @@ class Field:
     def state(self):
         return json.loads(self.bench.admin("registration", "get", self.id, "--format", "json").out)
 
-    def stack_suffices(self, text):
+    def stack_suffices(self, text, image=None):
         """A quarter of it has never been used. The most that was used goes into the table of stacks."""
         last = text[text.index("Done:"):].strip()
         print("# " + last)
         used, size = map(int, re.search(r"stack (\d+) of (\d+) bytes", last).groups())
         check(0 < used <= size * 3 // 4, f"{used} of {size} bytes of stack were used")
-        self.deepest = max(self.deepest, used)
-        write_file(Programs.path(os.path.join("firmware", self.board.kind + ".stack")), f"{self.deepest}\n", 0o644)
+        image = image or self.board.kind
+        self.deepest[image] = max(self.deepest.get(image, 0), used)
+        write_file(Programs.path(os.path.join("firmware", image + ".stack")), f"{self.deepest[image]}\n", 0o644)
 
     # (1)
     def register(self):
@@ -376,6 +383,22 @@ class Field:
         check(cut_in_time >= times // 2, f"{cut_in_time} boots of {turn} were cut off, wanted {times // 2}")
         print(f"# seed {seed}: {cut_in_time} boots of {turn} were cut off")
 
+    def over_mqtt(self):
+        """The image that names port_bare_send_mqtt."""
+        board = self.registered()
+        image, messages = board.kind + "-mqtt", self.bench.packets("PUBLISH")
+        text = board.boot(image=image)
+        board.says(text, "Step 10  network: to admit this device", "Step 10  network: to accept a message", ACCEPTED,
+                   never=("Registered",))
+        same(self.bench.packets("PUBLISH"), messages + 1, "messages at the hub")
+        self.stack_suffices(text, image)
+        # A hub that does not know its key: it registers, and the message arrives.
+        self.bench.admin("registration", "delete", self.id)
+        text = board.boot(image=image)
+        board.says(text, "The hub does not accept the kept key (CONNACK 5)", "Registered", ACCEPTED)
+        same(self.bench.packets("PUBLISH"), messages + 2, "messages at the hub")
+        same(board.swtpm.loaded(), [], "what the board left in the TPM")
+
     # (7)
     def straight_from_swtpm(self):
         """With nothing of ours between QEMU and swtpm: the TPM comes out of reset, and the board starts it."""
@@ -406,6 +429,7 @@ def tests_of(kind):
         ("(5) the TPM was cleared: it registers again", field.cleared),
         ("(6) damaged slots of the record", field.damaged_slots),
         ("(6) power cuts while it registers and saves", field.power_cuts),
+        ("(8) the message over MQTT", field.over_mqtt),
     ]
     if kind != "lm3s6965evb":
         tests.append(("(7) straight from swtpm, which the board starts", field.straight_from_swtpm))

@@ -16,18 +16,20 @@ FIRMWARE_OPTIONS = -DDPS_WITH_SERVICE=0 -DCRYPTO_TRUST_ANCHORS_MAX=2 \
                    -DPORT_BARE_MESSAGE_TIMEOUT_MS=200000
 FIRMWARE_ALL_CFLAGS = -std=c11 $(WARN) -Os -g -ffunction-sections -fdata-sections -ffreestanding -fbuiltin \
                       -isystem port/bare/libc -isystem $(BEARSSL_INC) -I. $(FIRMWARE_OPTIONS)
-FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c $(wildcard port/bare/*.c) \
+FIRMWARE_SRC = $(filter-out tpm/tools/%,$(CORE_SRC)) port/drive.c port/link.c $(wildcard port/bare/*.c) \
                port/bare/libc/memory.c
 
 # What the images are for. The modem, whatever it is, looks the names up.
 FIRMWARE_SERVICE_HOST = dps.example
 FIRMWARE_SERVICE_PORT = 443
 FIRMWARE_HUB_PORT = 443
+# Empty: the message goes over HTTPS, to FIRMWARE_HUB_PORT; usually 8883: over MQTT.
+FIRMWARE_HUB_MQTT_PORT =
 FIRMWARE_SCOPE = 0ne00000A0A
 FIRMWARE_ID =
 FIRMWARE_MESSAGE = {"hello":"from a board"}
 FIRMWARE_CA = $(FIRMWARE)/ca.pem
-#: Variables: FIRMWARE_SERVICE_HOST, _SERVICE_PORT, _HUB_PORT, _SCOPE, _ID, _MESSAGE, _CA (PEM): what images are for.
+#: Variables: FIRMWARE_SERVICE_HOST, _SERVICE_PORT, _HUB_PORT, _HUB_MQTT_PORT, _SCOPE, _ID, _MESSAGE, _CA (PEM): what images are for.
 
 #: make firmware         images for the boards, into build/firmware/
 .PHONY: firmware firmware-images
@@ -45,10 +47,12 @@ $(FIRMWARE)/ca.pem:
 	    -addext keyUsage=critical,keyCertSign,cRLSign -keyout $(FIRMWARE)/ca.key -out $@ 2>/dev/null
 
 # Written only if it changes.
-export FIRMWARE_SERVICE_HOST FIRMWARE_SERVICE_PORT FIRMWARE_HUB_PORT FIRMWARE_SCOPE FIRMWARE_ID FIRMWARE_MESSAGE
+export FIRMWARE_SERVICE_HOST FIRMWARE_SERVICE_PORT FIRMWARE_HUB_PORT FIRMWARE_HUB_MQTT_PORT FIRMWARE_SCOPE FIRMWARE_ID FIRMWARE_MESSAGE
 .PHONY: FORCE
-$(FIRMWARE)/image.c: tests/firmware/image.sh $(FIRMWARE_CA) FORCE
-	@tests/firmware/image.sh $(FIRMWARE_CA) >$@.new
+# image-mqtt.c: the same over MQTT, for the tests.
+$(FIRMWARE)/image-mqtt.c: FIRMWARE_HUB_MQTT_PORT = 8883
+$(FIRMWARE)/image.c $(FIRMWARE)/image-mqtt.c: tests/firmware/image.sh $(FIRMWARE_CA) FORCE
+	@FIRMWARE_HUB_MQTT_PORT=$(FIRMWARE_HUB_MQTT_PORT) tests/firmware/image.sh $(FIRMWARE_CA) >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # Otherwise what is missing would show as an error of the compiler or linker, and a copy that was not renamed not at all.
@@ -69,16 +73,18 @@ $(FIRMWARE)/$(1)/%.o: %.c port/$(1)/$(1).mk $(BEARSSL_INC)/bearssl.h
 	@mkdir -p $$(@D)
 	$$(SAY) CC "$$< for $(1)"
 	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -MMD -MP -c -o $$@ $$<
-$(FIRMWARE)/$(1)/image.o: $(FIRMWARE)/image.c
+$(FIRMWARE)/$(1)/image.o $(FIRMWARE)/$(1)/image-mqtt.o: $(FIRMWARE)/$(1)/%.o: $(FIRMWARE)/%.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_ALL_CFLAGS) $$(FIRMWARE_CFLAGS_$(1)) -c -o $$@ $$<
 # Otherwise gcc would turn the loop in memcpy into a call of memcpy.
 $(FIRMWARE)/$(1)/port/bare/libc/memory.o: FIRMWARE_ALL_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
-$(FIRMWARE)/$(1).elf: $$(FIRMWARE_LD_$(1)) $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,$$(FIRMWARE_SRC) $$(FIRMWARE_SRC_$(1))) \
-    $(FIRMWARE)/$(1)/image.o $$(BEARSSL)/$(1)/libbearssl.a
+$(FIRMWARE)/$(1).elf $(FIRMWARE)/$(1)-mqtt.elf: $$(FIRMWARE_LD_$(1)) \
+    $$(patsubst %.c,$(FIRMWARE)/$(1)/%.o,$$(FIRMWARE_SRC) $$(FIRMWARE_SRC_$(1))) $$(BEARSSL)/$(1)/libbearssl.a
 	$$(SAY) LD $$@
 	$$(Q)$$(FIRMWARE_CC_$(1)) $$(FIRMWARE_CFLAGS_$(1)) -nostdlib -Wl,--gc-sections,--fatal-warnings,-Map=$$@.map \
-	    -o $$@ -T $$^ -lgcc
+	    -o $$@ -T $$(filter-out %.a,$$^) $$(filter %.a,$$^) -lgcc
+$(FIRMWARE)/$(1).elf: $(FIRMWARE)/$(1)/image.o
+$(FIRMWARE)/$(1)-mqtt.elf: $(FIRMWARE)/$(1)/image-mqtt.o
 $(FIRMWARE)/$(1).bin: $(FIRMWARE)/$(1).elf
 	$$(Q)$$(FIRMWARE_TOOLS_$(1))objcopy -O binary $$< $$@
 $(FIRMWARE)/$(1).size: $(FIRMWARE)/$(1).elf
@@ -95,7 +101,7 @@ $(foreach board,$(FIRMWARE_BOARDS),$(eval $(call firmware_board,$(board))))
 #: make check-firmware   each image in QEMU: registers, reboots, wrong certificates, power cuts, a cleared TPM
 CHECK_MORE += check-firmware
 FIRMWARE_TESTS = $(wildcard tests/firmware/*_test.sh) tests/firmware/uboot_test.py
-FIRMWARE_DEPENDS = all firmware-images \
+FIRMWARE_DEPENDS = all firmware-images $(FIRMWARE_BOARDS:%=$(FIRMWARE)/%-mqtt.elf) \
     $(patsubst port/%/faults.h,$(FIRMWARE)/%-faults.elf,$(wildcard $(FIRMWARE_BOARDS:%=port/%/faults.h))) $(FIRMWARE_MORE)
 .PHONY: check-firmware
 check-firmware:

@@ -18,6 +18,8 @@ string() {
 }
 id=NULL
 [ -z "$FIRMWARE_ID" ] || id=$(string "$FIRMWARE_ID")
+send=NULL
+[ -z "${FIRMWARE_HUB_MQTT_PORT:-}" ] || send=port_bare_send_mqtt
 cat <<END
 /* SPDX-License-Identifier: MIT */
 /* Made by $0. */
@@ -31,9 +33,11 @@ const struct port_bare_image port_bare_image = {
     .config = {.service_host = $(string "$FIRMWARE_SERVICE_HOST"),
                .service_port = $FIRMWARE_SERVICE_PORT,
                .hub_port = $FIRMWARE_HUB_PORT,
+               .hub_mqtt_port = ${FIRMWARE_HUB_MQTT_PORT:-0},
                .id_scope = $(string "$FIRMWARE_SCOPE"),
                .registration_id = $id,
                .data = {(const uint8_t *)message, sizeof message - 1}},
     .trust_pem = {(const uint8_t *)trust_pem, sizeof trust_pem - 1},
+    .send = $send,
 };
 END

@@ -16,7 +16,7 @@ LAB_TPM = $(filter-out %/server.c %/in_process.c $(wildcard tests/tiny_tpm/compa
 LAB_SRC = $(LAB_OWN) $(LAB_INTERPOSER) $(LAB_TPM) \
           tests/support/vendor_token.c tests/vectors/activation_blob.c tests/lab/libc/libc.c port/bare/libc/memory.c \
           port/posix/store_memory.c port/posix/store_common.c \
-          $(addprefix port/posix/explain/trace_,http.c message.c session.c secrets.c text.c values.c) \
+          $(addprefix port/posix/explain/trace_,http.c message.c mqtt.c session.c secrets.c text.c values.c) \
           crypto/crypto_bearssl.c crypto/kdf.c \
           $(wildcard $(addsuffix /*.c,crypto/bytes tpm tpm/tools dps/protocol dps/device dps/service dps/manage))
 LAB_OBJ = $(LAB_SRC:%.c=$(LAB)/obj/%.o)

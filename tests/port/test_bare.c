@@ -368,6 +368,19 @@ static int console_text(void)
     return 0;
 }
 
+/* A message that no packet has room for is refused before the TPM or the network is asked. */
+static int message_too_long(void)
+{
+    static const uint8_t large[DPS_NET_BUFFER];
+    static struct port_bare_run run;
+    static struct port_bare_board board;
+    board.config.data = bytes_of(large, sizeof large);
+    run.board = &board;
+    CHECK_EQUAL(port_bare_send_mqtt(&run), BYTES_E_LIMIT);
+    CHECK_EQUAL(run.connections, 0);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -383,6 +396,7 @@ int main(void)
         {"record: every byte is checked", record_is_checked},
         {"stack: the deepest byte ever used", stack_is_measured},
         {"console", console_text},
+        {"a message that is too long for MQTT", message_too_long},
     };
     return test_run(tests, sizeof tests / sizeof tests[0]);
 }

@@ -45,7 +45,7 @@ def require_compiler():
 def core_sources():
     """Everything that a board could link: the core, and the blocking loop."""
     paths = [p for d in ("crypto", "tpm", "dps") for p in pathlib.Path(d).rglob("*.c")]
-    return sorted(paths) + [pathlib.Path("port/drive.c")]
+    return sorted(paths) + [pathlib.Path("port/drive.c"), pathlib.Path("port/link.c")]
 
 
 def compile_objects(directory, sources, options=()):
@@ -67,12 +67,13 @@ def prototypes(header):
     return re.findall(r"^(?!typedef|static|#)[A-Za-z_][\w ]*?[\s*]+(\w+)\(", text, flags=re.M)
 
 
-DEVICE_HEADERS = ["dps/device/engine.h", "dps/device/device.h", "dps/device/ownership.h"]
+DEVICE_HEADERS = ["dps/device/engine.h", "dps/device/device.h", "dps/device/ownership.h", "dps/device/link.h"]
 
 
 def device_functions():
     """What a driver calls. The rest of these headers is for those who write flows."""
-    return [name for header in DEVICE_HEADERS for name in prototypes(header) if name.startswith("dps_device_")]
+    return [name for header in DEVICE_HEADERS for name in prototypes(header)
+            if name.startswith(("dps_device_", "dps_link_"))]
 
 
 # ---- The tables in port/PORTING.md ----

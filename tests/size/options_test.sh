@@ -14,7 +14,9 @@ limits='crypto/limits.h dps/protocol/limits.h dps/device/limits.h dps/service/li
 
 changed='crypto/crypto_bearssl.c crypto/tls.c crypto/tls_trust.c crypto/tls_chain.c dps/device/device.c
          dps/device/engine.c dps/device/ownership.c dps/device/authorization.c dps/device/record.c
-         dps/device/session.c dps/protocol/http.c dps/protocol/json.c dps/protocol/amqp.c dps/protocol/amqp_part.c
+         dps/device/session.c dps/device/link.c dps/device/link_failure.c dps/device/link_packet.c
+         dps/device/link_read.c port/link.c
+         dps/protocol/http.c dps/protocol/json.c dps/protocol/amqp.c dps/protocol/amqp_part.c
          dps/protocol/amqp_write.c dps/service/amqp_api.c dps/service/amqp_door.c dps/service/amqp_sasl.c
          dps/service/amqp_session.c tests/port/flow.c tests/size/test_options.c'
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'

@@ -29,7 +29,8 @@ DEVICE_H = measure.device_functions()
 # The beginnings of a run that registering and talking to the hub do not need.
 BESIDES = ["dps_device_read_ek", "dps_device_read_keys", "dps_device_own", "dps_device_clear", "dps_device_seal",
            "dps_device_unseal"]
-DEVICE = [name for name in DEVICE_H if name not in BESIDES]
+LINK = [name for name in DEVICE_H if name.startswith("dps_link_")]
+DEVICE = [name for name in DEVICE_H if name not in BESIDES + LINK]
 
 NO_SESSIONS = ["-DDPS_WITH_SESSIONS=0"]
 
@@ -45,6 +46,8 @@ USES = [
     ("device: register, token, send; small profile", DEVICE, measure.SMALL, 16 * KIB),
     ("device: register, token, send; without sessions", DEVICE, NO_SESSIONS, None),
     ("device: register, token, send", DEVICE, [], None),
+    ("device: register, token, and a link over MQTT instead of send",
+     [name for name in DEVICE if name != "dps_device_send"] + LINK, [], None),
     ("device: everything of dps/device/", DEVICE_H, [], None),
 ]
 WHY = pathlib.Path("tests/size/why.txt")
@@ -56,6 +59,7 @@ SPLIT = {1: None, 3: 7.5 * KIB}
 STRUCTURES = [
     ("dps/device/state.h", "struct dps_device", "the engine: one run, all its messages and keys"),
     ("dps/device/state.h", "struct dps_device_config", "what the owner decides"),
+    ("dps/device/link_state.h", "struct dps_link", "a link over MQTT, beside the engine"),
     ("dps/protocol/http.h", "struct dps_http", "one HTTP message being received (in the engine)"),
     ("crypto/bytes/bytes.h", "struct bytes_reader", "reader"),
     ("crypto/bytes/bytes.h", "struct bytes_writer", "writer"),
@@ -168,7 +172,7 @@ def measured(out, firmware):
     lines += WHY.read_text(encoding="utf-8").splitlines() + [""]
     lines += table(("board", "text", "data", "bss"), images(firmware))
     whole = dict(sections(objects.values()))
-    columns = [uses[i][1] for i in (0, 1, 4)]
+    columns = [uses[i][1] for i in (0, 1, 5)]
     lines += table(("module", "text", "data", "bss", "text of TPM use", "text of small device", "text of device"),
                    [(source, *whole[target], *(kept[source][0] if source in kept else 0 for kept in columns))
                     for source, target in objects.items()])

@@ -49,7 +49,7 @@ static const struct posix_option options_all[] = {
      .argument = "json|pcapng:FILE",
      .text = &tool.options.trace,
      .value_optional = true,
-     .help = "explain every TPM and HTTP message on standard error, or as JSON lines, or\n"
+     .help = "explain every TPM, HTTP and MQTT message on standard error, or as JSON lines, or\n"
              "write them to a file for Wireshark; passwords are masked, tokens are not"},
     POSIX_OPTIONS_PROGRAM(&tool.options.help, &tool.options.version),
 };
@@ -99,7 +99,12 @@ static const struct posix_option options_tests[] = {
 #define OPTION_HUB_PORT                                                                                      \
     {                                                                                                        \
         .name = "hub-port", .argument = "PORT", .number = &tool.options.hub_port, .maximum = 65535,          \
-        .help = "port of the hub; default 443"                                                               \
+        .help = "port of the hub; default 443, for MQTT 8883"                                                \
+    }
+#define OPTION_TOKEN_LIFETIME                                                                                \
+    {                                                                                                        \
+        .name = "token-lifetime", .argument = "SECONDS", .number = &tool.options.token_lifetime,             \
+        .maximum = UINT32_MAX / 1000, .help = "how long a token is good for; default 3600"                   \
     }
 
 static const struct posix_option options_ek[] = {
@@ -172,6 +177,7 @@ static const struct posix_option options_register[] = {
 };
 static const struct posix_option options_token[] = {
     OPTION_STATE("the file that register wrote"),
+    OPTION_TOKEN_LIFETIME,
 };
 static const struct posix_option options_send[] = {
     OPTION_STATE("the file that register wrote"),
@@ -185,6 +191,21 @@ static const struct posix_option options_send[] = {
      .argument = "FILE",
      .text = &tool.options.message_file,
      .help = "the same from a file, or - for standard input; at most as long"},
+    {.name = "mqtt", .flag = &tool.options.mqtt, .help = "over MQTT instead of HTTPS"},
+    OPTION_HUB_PORT,
+    POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
+    OPTION_CONNECT_TO,
+};
+static const struct posix_option options_connect[] = {
+    OPTION_STATE("the file that register wrote"),
+    OPTION_CA,
+    {.name = "stay", .flag = &tool.options.stay, .help = "go on after the end of standard input"},
+    {.name = "keep-alive",
+     .argument = "SECONDS",
+     .number = &tool.options.keep_alive,
+     .maximum = UINT16_MAX,
+     .help = "after how much silence the hub may give this device up; default 180"},
+    OPTION_TOKEN_LIFETIME,
     OPTION_HUB_PORT,
     POSIX_OPTIONS_PROXY(&tool.options.proxy, &tool.options.proxy_auth_file),
     OPTION_CONNECT_TO,
@@ -266,6 +287,16 @@ static const struct command commands[] = {
           .example =
               "dps-device --tpm /dev/tpmrm0 send --state device.state --ca ca.pem --message '{\"t\":21.5}'",
           OPTIONS(options_send)}},
+    {.run = device_connect,
+     .of_program =
+         {.name = "connect",
+          .summary =
+              "Step 10: stay connected to the hub over MQTT: each line of standard input is sent as a\n"
+              "message, each message for this device is printed as a line; until the end of standard\n"
+              "input, or SIGINT or SIGTERM. A lost connection is made again, a token renewed before it\n"
+              "expires",
+          .example = "dps-device --tpm /dev/tpmrm0 connect --state device.state --ca ca.pem",
+          OPTIONS(options_connect)}},
     {.run = device_seal,
      .of_program = {.name = "seal",
                     .summary =

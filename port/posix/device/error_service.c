@@ -122,6 +122,14 @@ void device_explain_refused(const struct device_tool *t)
           stderr);
 }
 
+void device_explain_tls(const struct device_tool *t, const char *host, uint16_t port)
+{
+    const char *text = crypto_tls_error_text(t->drive.tls_error);
+    bool question = text[strlen(text) - 1] == '?';
+    fprintf(stderr, "TLS with %s:%u: %s%s What to do: %s.\n", host, (unsigned)port, text, question ? "" : ".",
+            posix_tls_advice(t->drive.tls_error));
+}
+
 void device_explain_network(const struct device_tool *t, int error)
 {
     const struct dps_device *d = &t->engine;
@@ -130,10 +138,7 @@ void device_explain_network(const struct device_tool *t, int error)
     if (t->watch.reason[0] != 0) {
         fprintf(stderr, "%s.\n", t->watch.reason);
     } else if (error == BYTES_E_TLS) {
-        const char *text = crypto_tls_error_text(t->drive.tls_error);
-        bool question = text[strlen(text) - 1] == '?';
-        fprintf(stderr, "TLS with %s:%u: %s%s What to do: %s.\n", host, (unsigned)port, text,
-                question ? "" : ".", posix_tls_advice(t->drive.tls_error));
+        device_explain_tls(t, host, port);
     } else if (error == BYTES_E_TIMEOUT) {
         fprintf(stderr,
                 "%s:%u did not %s within %d s. What to do: try again; see whether that port speaks HTTPS.\n",

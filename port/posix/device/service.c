@@ -55,13 +55,14 @@ static int take_service(struct device_tool *t)
 }
 
 /* Checked first, so that the TPM does not work in vain. */
-static int take_way(struct device_tool *t)
+int device_take_way(struct device_tool *t)
 {
     const struct device_options *o = &t->options;
     char host[DPS_HOST_MAX + 1];
     char why[640];
     uint16_t port;
     t->config.hub_port = o->hub_port != 0 ? (uint16_t)o->hub_port : HTTPS_PORT;
+    t->config.hub_mqtt_port = (uint16_t)o->hub_port;
     if (o->connect_to != NULL && posix_host_port(o->connect_to, host, sizeof host, &port) != 0) {
         device_say("--connect-to takes HOST:PORT or [IPV6]:PORT, not \"%s\"", o->connect_to);
         return POSIX_EXIT_USAGE;
@@ -146,7 +147,7 @@ int device_register(struct device_tool *t)
         exit_code = take_service(t);
     }
     if (exit_code == 0) {
-        exit_code = take_way(t);
+        exit_code = device_take_way(t);
     }
     if (exit_code == 0) {
         exit_code = check_state_writable(o->state);
@@ -184,7 +185,7 @@ int device_register(struct device_tool *t)
     return 0;
 }
 
-static int load_state(struct device_tool *t, struct bytes *record)
+int device_load_state(struct device_tool *t, struct bytes *record)
 {
     const char *path = t->options.state;
     char reason[POSIX_FILE_ERROR_MAX];
@@ -207,8 +208,8 @@ static int load_state(struct device_tool *t, struct bytes *record)
     return error != 0 ? POSIX_EXIT_STORE : 0;
 }
 
-/* A token is made without the network, so only this clock can give the time. */
-static int check_clock(const struct device_tool *t)
+/* A token is made without asking a service for the time, so only this clock can give it. */
+int device_check_clock(const struct device_tool *t)
 {
     if (t->port.clock.unix_seconds(t->port.clock.context) != 0) {
         return 0;
@@ -225,17 +226,18 @@ int device_token(struct device_tool *t)
     struct bytes record;
     int exit_code = device_require(t->options.state, "state FILE");
     if (exit_code == 0) {
-        exit_code = load_state(t, &record);
+        exit_code = device_load_state(t, &record);
     }
     if (exit_code == 0) {
         exit_code = device_open(t);
     }
     if (exit_code == 0) {
-        exit_code = check_clock(t);
+        exit_code = device_check_clock(t);
     }
     if (exit_code == 0) {
         exit_code = device_seed(t);
     }
+    t->config.token_lifetime = (uint32_t)t->options.token_lifetime;
     if (exit_code == 0) {
         exit_code = device_run(t, dps_device_token(&t->engine, &t->config, t->seed, record));
     }
@@ -264,18 +266,21 @@ static int take_message(struct device_tool *t)
 int device_send(struct device_tool *t)
 {
     struct bytes record;
-    int exit_code = device_require(t->options.state, "state FILE");
+    int exit_code = t->options.mqtt ? device_check_mqtt() : 0;
+    if (exit_code == 0) {
+        exit_code = device_require(t->options.state, "state FILE");
+    }
     if (exit_code == 0) {
         exit_code = device_require(t->options.ca, "ca FILE");
     }
     if (exit_code == 0) {
-        exit_code = take_way(t);
+        exit_code = device_take_way(t);
     }
     if (exit_code == 0) {
         exit_code = take_message(t);
     }
     if (exit_code == 0) {
-        exit_code = load_state(t, &record);
+        exit_code = device_load_state(t, &record);
     }
     if (exit_code == 0) {
         exit_code = device_trust(t);
@@ -285,6 +290,9 @@ int device_send(struct device_tool *t)
     }
     if (exit_code == 0) {
         exit_code = device_seed(t);
+    }
+    if (exit_code == 0 && t->options.mqtt) {
+        return device_send_mqtt(t, record);
     }
     if (exit_code == 0) {
         exit_code = device_run(t, dps_device_send(&t->engine, &t->config, t->seed, record));

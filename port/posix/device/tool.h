@@ -5,7 +5,7 @@
 #define PORT_POSIX_DEVICE_TOOL_H
 
 #include "dps/device/record.h"
-#include "port/drive.h"
+#include "port/link.h"
 #include "port/posix/explain/trace.h"
 #include "port/posix/explain/trace_pcapng.h"
 #include "port/posix/options.h"
@@ -30,6 +30,10 @@ struct device_options {
     const char *service, *ca, *scope, *payload, *proxy, *proxy_auth_file, *connect_to, *state;
     uint64_t hub_port;
     const char *message, *message_file;
+    bool mqtt;
+    /* token, connect */
+    uint64_t token_lifetime, keep_alive;
+    bool stay;
     /* seal, unseal */
     const char *in, *out;
     /* explain */
@@ -76,6 +80,7 @@ struct device_watch {
     bool permanent_told;
     uint64_t asked_at_ms;
     uint64_t silent_ms; /* waited, since the user was last told of it */
+    uint64_t lost;      /* until of the link, when the user was last told that it was lost */
     bool answer_begun;  /* an HTTP response comes in pieces; its first line is narrated once */
     char reason[POSIX_STREAM_ERROR_MAX]; /* why the last connection could not be made or the state not be
                                             written; empty: it was */
@@ -105,9 +110,10 @@ struct device_tool {
     struct device_watch watch;
 
     struct dps_device engine;
+    struct dps_link link;
     uint8_t seed[32]; /* of the engine's next run */
     uint64_t run_ms;
-    uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; the state record */
+    uint8_t data[DPS_NET_BUFFER]; /* message, secret or sealed blob; lines of standard input */
     uint8_t record[DPS_RECORD_FILE_MAX];
     uint8_t ek_name[TPM2_NAME_SIZE]; /* of an earlier record */
     uint8_t answer[DPS_TPM_BUFFER];  /* of the TPM to a question outside of the engine */
@@ -141,6 +147,13 @@ int device_take_id(struct device_tool *t);
 /* Exit code POSIX_EXIT_USAGE unless value is given. */
 int device_require(const char *value, const char *option);
 
+/* ---- service.c: what commands that talk to the hub begin with ---- */
+
+/* Ports, proxy and --connect-to; the state file; the clock. Each returns 0 or an exit code; the user has been told. */
+int device_take_way(struct device_tool *t);
+int device_load_state(struct device_tool *t, struct bytes *record);
+int device_check_clock(const struct device_tool *t);
+
 /* ---- watch.c: what goes over the wire ---- */
 
 /* Returns 0 or an exit code: the file of --trace=pcapng:FILE cannot be written. */
@@ -166,10 +179,15 @@ void device_ask_why(struct device_tool *t);
 void device_explain_refusal(const struct device_tool *t);
 /* BYTES_E_TPM_DRIVER: the kernel's refusal of the last command. */
 void device_explain_driver(const struct device_tool *t);
+/* error_link.c: say why the link failed, and what to do. Returns the exit code. */
+int device_report_link(struct device_tool *t);
+/* Say why a connection was lost that is to be made again. */
+void device_tell_lost(struct device_tool *t);
 /* error_service.c: likewise what the service or hub answered, and how the connection failed. */
 void device_explain_http(const struct device_tool *t);
 void device_explain_refused(const struct device_tool *t);
 void device_explain_network(const struct device_tool *t, int error);
+void device_explain_tls(const struct device_tool *t, const char *host, uint16_t port);
 /* error.c: is the EK of this run another one than that of the state file? And what to do then. */
 bool device_ek_is_another(const struct device_tool *t);
 void device_explain_other_ek(const struct device_tool *t, const char *assurance);
@@ -213,6 +231,10 @@ int device_unseal(struct device_tool *t);
 int device_register(struct device_tool *t); /* service.c */
 int device_token(struct device_tool *t);
 int device_send(struct device_tool *t);
+/* connect.c. check_mqtt: 0, or an exit code where there is none. */
+int device_check_mqtt(void);
+int device_connect(struct device_tool *t);
+int device_send_mqtt(struct device_tool *t, struct bytes record);
 int device_info(struct device_tool *t);  /* info.c */
 int device_flush(struct device_tool *t); /* query.c */
 

@@ -97,6 +97,15 @@ static void saw_http(struct device_tool *t, unsigned step, bool request, const c
     fputc('\n', stderr);
 }
 
+static void saw_mqtt(const struct device_tool *t, unsigned step, bool sent, const char *what,
+                     struct bytes packet)
+{
+    if (t->options.verbose) {
+        fprintf(stderr, "step %2u  MQTT %-19s %5zu B   %s\n", step, trace_mqtt_name(packet), packet.len,
+                sent ? what : "received");
+    }
+}
+
 static void saw(void *context, unsigned step, enum port_trace_kind kind, const char *what, struct bytes bytes)
 {
     struct device_tool *t = context;
@@ -105,6 +114,8 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
         saw_command(t, command_at(t, step), step, bytes);
     } else if (kind == PORT_TRACE_TPM_RESPONSE) {
         saw_response(t, step, what, bytes);
+    } else if (kind == PORT_TRACE_MQTT_SENT || kind == PORT_TRACE_MQTT_RECEIVED) {
+        saw_mqtt(t, step, kind == PORT_TRACE_MQTT_SENT, what, bytes);
     } else {
         saw_http(t, step, kind == PORT_TRACE_HTTP_REQUEST, what, bytes);
     }
@@ -113,11 +124,11 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
     }
 }
 
-/* A stream that gives up when a signal came. The one below it answers "nothing yet" in that case, for callers that
- * serve more than this one connection. */
-static int interruptible(int moved)
+/* A stream that gives up when a signal came while it waited. The one below it answers "nothing yet" in that case, for
+ * callers that serve more than this one connection. */
+static int interruptible(int moved, uint32_t timeout_ms)
 {
-    return moved == 0 && posix_interrupted ? BYTES_E_TIMEOUT : moved;
+    return moved == 0 && timeout_ms > 0 && posix_interrupted ? BYTES_E_TIMEOUT : moved;
 }
 
 static int watched_connect(void *context, const char *host, uint16_t port, uint32_t timeout_ms)
@@ -153,13 +164,13 @@ static int watched_read(void *context, uint8_t *out, size_t capacity, uint32_t t
                    (unsigned)(timeout_ms - first_ms) / 1000);
         moved = t->stream_port.read(t->stream_port.context, out, capacity, timeout_ms - first_ms);
     }
-    return interruptible(moved);
+    return interruptible(moved, timeout_ms);
 }
 
 static int watched_write(void *context, const uint8_t *bytes, size_t len, uint32_t timeout_ms)
 {
     struct device_tool *t = context;
-    return interruptible(t->stream_port.write(t->stream_port.context, bytes, len, timeout_ms));
+    return interruptible(t->stream_port.write(t->stream_port.context, bytes, len, timeout_ms), timeout_ms);
 }
 
 static void watched_close(void *context)

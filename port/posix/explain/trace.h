@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The transcript of a run (`--trace`, `--trace=json`): every TPM and HTTP message, taken apart and explained.
+/* The transcript of a run (`--trace`, `--trace=json`): every TPM, HTTP and MQTT message, taken apart and explained.
  *
  * authValues (passwords) never reach the output: their bytes are replaced before anything is written. So are the HMACs
  * of policy sessions, which may be passwords, too. Everything else is shown as it was sent, the Authorization header
@@ -15,11 +15,11 @@
  *
  * The JSON form: one object per message, each on a line, in the order in which the messages were sent:
  *   step    number, 1..10; 0 outside of the flow
- *   kind    "tpm-command", "tpm-response", "http-request" or "http-response"; of what trace_explain was
- *           given also "public", "activation-blob", "response-code", "sas-token" or "json"
+ *   kind    "tpm-command", "tpm-response", "http-request", "http-response", "mqtt-sent" or "mqtt-received"; of what
+ *           trace_explain was given also "public", "activation-blob", "response-code", "sas-token" or "json"
  *   what    string: what the message is for; of a packet that `explain` has found in a capture, the first line of its
  *           comment
- *   name    string: "TPM2_Load", of an HTTP message its first line, else what it is
+ *   name    string: "TPM2_Load", "PUBLISH", of an HTTP message its first line, else what it is
  *   len     number: its bytes
  *   hex     string, 2 * len lower-case digits; passwords are zeros
  *   masked  true if bytes of hex were replaced, else false. In a capture nothing is, but zeros count as replaced
@@ -29,13 +29,14 @@
  *           says how far it could be explained
  *   fields  array, in the order of the bytes, containers before what they contain:
  *     name    string, as the specification writes it
- *     type    string: "UINT32", "TPM2B_PUBLIC" ...; in HTTP messages "text", "JSON" or "bytes"
+ *     type    string: "UINT32", "TPM2B_PUBLIC" ...; in HTTP messages "text", "JSON" or "bytes";
+ *             in packets of MQTT also "number"
  *     offset, len, depth    numbers; the leaves cover all bytes exactly once
  *     leaf    true or false
  *     value   number: of an integer, else absent
  *     valueName   string: "TPM_ALG_SHA256"; absent if the value has no name
  *     meaning     string: one plain sentence; absent if there is nothing to say
- *     spec        string: "P2 r1.59 12.2.5"; absent in HTTP messages
+ *     spec        string: "P2 r1.59 12.2.5"; absent in HTTP and MQTT
  *     masked      true if the bytes of this field were replaced, else absent
  *     encrypted   true if a session hides this parameter, else absent
  * With --trace-secrets a TPM message is followed by another object if something in it is computed from a secret:
@@ -83,11 +84,13 @@ void trace_close(struct trace *t);
 struct port_trace trace_port(struct trace *t);
 
 /* One thing outside of any run, in the same form. */
-enum trace_subject { /* the first four as in enum port_trace_kind */
+enum trace_subject { /* the first six as in enum port_trace_kind */
                      TRACE_COMMAND,
                      TRACE_RESPONSE,
                      TRACE_HTTP_REQUEST,
                      TRACE_HTTP_RESPONSE,
+                     TRACE_MQTT_SENT,
+                     TRACE_MQTT_RECEIVED,
                      TRACE_PUBLIC,          /* TPM2B_PUBLIC with its size field */
                      TRACE_ACTIVATION_BLOB, /* dps/protocol/activation.h */
                      TRACE_RESPONSE_CODE,   /* four bytes: TPM_RC, or a layer's */
@@ -100,5 +103,8 @@ enum trace_subject { /* the first four as in enum port_trace_kind */
  * was shown as far as it can be explained. */
 int trace_explain(struct trace *t, enum trace_subject subject, uint32_t command_code, const char *what,
                   struct bytes bytes);
+
+/* The name of a packet of MQTT: "PUBLISH"; "MQTT" if it is none. */
+const char *trace_mqtt_name(struct bytes packet);
 
 #endif

@@ -132,7 +132,7 @@ static void split_body(struct splitter *s, bool opaque)
     }
 }
 
-int trace_json_explain(struct bytes text, trace_http_sink *sink, void *context)
+static int explain_json(struct bytes text, trace_http_sink *sink, void *context)
 {
     struct splitter s = {.message = text, .sink = sink, .context = context};
     struct bytes value;
@@ -157,7 +157,7 @@ static void emit_expiry(struct splitter *s, struct bytes name, struct bytes valu
     emit_meaning(s, name, "text", 1, end, meaning);
 }
 
-int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context)
+static int explain_sas(struct bytes token, trace_http_sink *sink, void *context)
 {
     struct splitter s = {.message = token, .sink = sink, .context = context};
     struct dps_sas sas;
@@ -190,7 +190,7 @@ static size_t line_end(struct bytes message, size_t at)
     return 0;
 }
 
-int trace_http_explain(struct bytes message, bool opaque_body, trace_http_sink *sink, void *context)
+static int explain_http(struct bytes message, bool opaque_body, trace_http_sink *sink, void *context)
 {
     struct splitter s = {.message = message, .sink = sink, .context = context};
     size_t end;
@@ -215,4 +215,20 @@ struct bytes trace_http_start(struct bytes message)
 {
     const size_t end = line_end(message, 0);
     return bytes_of(message.p, end > 0 ? end - 2 : 0);
+}
+
+int trace_text_explain(enum trace_subject subject, struct bytes message, bool opaque_body,
+                       trace_http_sink *sink, void *context)
+{
+    switch (subject) {
+    case TRACE_SAS_TOKEN:
+        return explain_sas(message, sink, context);
+    case TRACE_JSON:
+        return explain_json(message, sink, context);
+    case TRACE_MQTT_SENT:
+    case TRACE_MQTT_RECEIVED:
+        return trace_mqtt_explain(message, subject == TRACE_MQTT_SENT, sink, context);
+    default:
+        return explain_http(message, opaque_body, sink, context);
+    }
 }

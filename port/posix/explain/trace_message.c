@@ -17,7 +17,7 @@ struct message {
     struct bytes bytes;
     size_t sent; /* readable form: how many bytes they were when chunked; 0: as many as they are */
     unsigned step;
-    enum trace_subject kind; /* the first four are those of enum port_trace_kind */
+    enum trace_subject kind; /* the first six are those of enum port_trace_kind */
     const char *what;
     uint32_t code; /* TPM: of the command */
     bool masked;
@@ -36,6 +36,8 @@ static const struct {
     [TRACE_RESPONSE] = {"tpm-response", NULL},
     [TRACE_HTTP_REQUEST] = {"http-request", NULL},
     [TRACE_HTTP_RESPONSE] = {"http-response", NULL},
+    [TRACE_MQTT_SENT] = {"mqtt-sent", NULL},
+    [TRACE_MQTT_RECEIVED] = {"mqtt-received", NULL},
     [TRACE_PUBLIC] = {"public", "TPM2B_PUBLIC"},
     [TRACE_ACTIVATION_BLOB] = {"activation-blob", "Activation blob"},
     [TRACE_RESPONSE_CODE] = {"response-code", "Response code"},
@@ -62,6 +64,11 @@ static int explain(struct message *m, tpm2_explain_sink *sink)
 static bool is_tpm(const struct message *m)
 {
     return m->kind == TRACE_COMMAND || m->kind == TRACE_RESPONSE;
+}
+
+static bool is_mqtt(const struct message *m)
+{
+    return m->kind == TRACE_MQTT_SENT || m->kind == TRACE_MQTT_RECEIVED;
 }
 
 /* Of a field, without its size, which may be cut off. */
@@ -162,11 +169,14 @@ static void write_addressee(const struct message *m)
     const bool hub = !is_tpm(m) && m->step == 10; /* the last step is between the device and its hub */
     struct trace *t = m->t;
     char code[32];
-    const char *name = is_tpm(m) ? tpm2_explain_command_name(m->code) : "HTTP";
+    const char *name = is_tpm(m)    ? tpm2_explain_command_name(m->code)
+                       : is_mqtt(m) ? trace_mqtt_name(m->bytes)
+                                    : "HTTP";
     name = name != NULL ? name : tpm2_explain_code_name(m->code);
     (void)snprintf(code, sizeof code, "TPM command 0x%08x", (unsigned)m->code);
+    trace_words(t, is_mqtt(m) ? "MQTT " : "", TRACE_HEX_AT);
     trace_words(t, name != NULL ? name : code, TRACE_HEX_AT);
-    trace_words(t, arrows[m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
+    trace_words(t, arrows[is_mqtt(m) ? m->kind : m->kind + (hub ? 2U : 0U)], TRACE_HEX_AT);
 }
 
 static void write_heading(const struct message *m)
@@ -179,7 +189,7 @@ static void write_heading(const struct message *m)
         (void)snprintf(text, sizeof text, "Step %u  ", m->step);
         trace_words(t, text, TRACE_HEX_AT);
     }
-    if (m->kind <= TRACE_HTTP_RESPONSE) {
+    if (m->kind <= TRACE_MQTT_RECEIVED) {
         write_addressee(m);
     } else {
         trace_words(t, subjects[m->kind].title, TRACE_HEX_AT);
@@ -291,8 +301,9 @@ static void json_begin(const struct message *m)
         const char *name = tpm2_explain_command_name(m->code);
         (void)snprintf(code, sizeof code, "0x%08x", (unsigned)m->code);
         trace_json_string(m->t, bytes_of_text(name != NULL ? name : code));
-    } else if (m->kind <= TRACE_HTTP_RESPONSE) {
-        trace_json_string(m->t, trace_http_start(m->bytes));
+    } else if (m->kind <= TRACE_MQTT_RECEIVED) {
+        trace_json_string(m->t,
+                          is_mqtt(m) ? bytes_of_text(trace_mqtt_name(m->bytes)) : trace_http_start(m->bytes));
     } else {
         trace_json_string(m->t, bytes_of_text(subjects[m->kind].title));
     }
@@ -308,11 +319,6 @@ static void json_middle(const struct message *m)
                   m->error);
 }
 
-static void json_end(const struct message *m)
-{
-    (void)fputs("]}\n", m->t->out);
-}
-
 /* ---- Messages ---------------------------------------------------------------------------------------------------- */
 
 static void show_structure(struct message *m)
@@ -325,7 +331,7 @@ static void show_structure(struct message *m)
         m->error = explain(m, json_hex);
         json_middle(m);
         explain(m, json_field);
-        json_end(m);
+        (void)fputs("]}\n", m->t->out);
     } else {
         write_heading(m);
         m->error = explain(m, write_field);
@@ -345,26 +351,17 @@ static void show_tpm(struct message *m)
     }
 }
 
-static int explain_text(const struct message *m, bool opaque_body, trace_http_sink *sink, void *context)
-{
-    if (m->kind == TRACE_SAS_TOKEN) {
-        return trace_sas_explain(m->bytes, sink, context);
-    }
-    return m->kind == TRACE_JSON ? trace_json_explain(m->bytes, sink, context)
-                                 : trace_http_explain(m->bytes, opaque_body, sink, context);
-}
-
 static void show_text(struct message *m, bool chunked)
 {
     if (m->t->json) {
         json_begin(m);
         trace_json_hex(m->t, m->bytes);
         json_middle(m);
-        (void)explain_text(m, chunked, json_text_field, m);
-        json_end(m);
+        (void)trace_text_explain(m->kind, m->bytes, chunked, json_text_field, m);
+        (void)fputs("]}\n", m->t->out);
     } else {
         write_heading(m);
-        (void)explain_text(m, false, write_text_field, m);
+        (void)trace_text_explain(m->kind, m->bytes, false, write_text_field, m);
         write_error(m);
     }
 }
@@ -450,6 +447,9 @@ static void show(void *context, unsigned step, enum port_trace_kind kind, const 
     }
     if (is_tpm(&m)) {
         show_tpm(&m);
+    } else if (is_mqtt(&m)) {
+        m.error = trace_text_explain(m.kind, bytes, false, ignore_text_field, NULL);
+        show_text(&m, false);
     } else if (kind == PORT_TRACE_HTTP_REQUEST) {
         show_http(&m, bytes);
     } else if (t->http_broken) {
@@ -467,9 +467,9 @@ int trace_explain(struct trace *t, enum trace_subject subject, uint32_t command_
     struct message m = {
         .t = t, .bytes = bytes, .kind = subject, .what = what, .code = command_code, .first = true};
     const bool text =
-        subject >= TRACE_SAS_TOKEN || subject == TRACE_HTTP_REQUEST || subject == TRACE_HTTP_RESPONSE;
+        subject >= TRACE_SAS_TOKEN || (subject >= TRACE_HTTP_REQUEST && subject <= TRACE_MQTT_RECEIVED);
     if (text) {
-        m.error = explain_text(&m, false, ignore_text_field, NULL);
+        m.error = trace_text_explain(subject, bytes, false, ignore_text_field, NULL);
         show_text(&m, false);
     } else {
         show_structure(&m);

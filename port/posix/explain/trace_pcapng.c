@@ -22,7 +22,7 @@
 #define SECRET_MAX 256U
 
 enum { INTERFACE_TPM, INTERFACE_HTTP };
-enum { STREAM_TPM, STREAM_SERVICE, STREAM_HUB, STREAMS };
+enum { STREAM_TPM, STREAM_SERVICE, STREAM_HUB, STREAM_MQTT, STREAMS };
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 
@@ -120,7 +120,7 @@ static uint16_t checksum(struct bytes header)
 /* [RFC 791 3.1]: 127.0.0.1 is the device. */
 static void write_ip(struct bytes_writer *w, const struct packet *p)
 {
-    static const uint32_t peers[] = {0x7F000001, 0x7F000002, 0x7F000003};
+    static const uint32_t peers[] = {0x7F000001, 0x7F000002, 0x7F000003, 0x7F000003};
     const uint32_t device = 0x7F000001;
     uint8_t header[IP_HEADER];
     struct bytes_writer h = bytes_writer_over(header, sizeof header);
@@ -140,7 +140,8 @@ static void write_ip(struct bytes_writer *w, const struct packet *p)
 /* [RFC 9293 3.1]. The checksum stays zero: Wireshark does not look at it unless asked. */
 static void write_tcp(struct bytes_writer *w, const struct packet *p, const struct trace_pcapng_stream *s)
 {
-    const uint16_t peer = p->interface == INTERFACE_TPM ? 2321 : 80;
+    static const uint16_t ports[] = {2321, 80, 80, 1883};
+    const uint16_t peer = ports[p->stream];
     const uint16_t device = (uint16_t)(PORT_DEVICE + p->stream + STREAMS * p->connection);
     bytes_write_u16(w, p->to_device ? peer : device);
     bytes_write_u16(w, p->to_device ? device : peer);
@@ -253,13 +254,16 @@ static void saw(void *context, unsigned step, enum port_trace_kind kind, const c
     uint8_t blanked[MESSAGE_MAX];
     char comment[COMMENT_MAX];
     const bool tpm = kind == PORT_TRACE_TPM_COMMAND || kind == PORT_TRACE_TPM_RESPONSE;
+    const bool mqtt = kind == PORT_TRACE_MQTT_SENT || kind == PORT_TRACE_MQTT_RECEIVED;
     struct packet packet = {
         .interface = tpm ? INTERFACE_TPM : INTERFACE_HTTP,
         .stream = tpm          ? STREAM_TPM
+                  : mqtt       ? STREAM_MQTT
                   : step == 10 ? STREAM_HUB
                                : STREAM_SERVICE,
         .connection = tpm ? p->connection : 0,
-        .to_device = kind == PORT_TRACE_TPM_RESPONSE || kind == PORT_TRACE_HTTP_RESPONSE,
+        .to_device = kind == PORT_TRACE_TPM_RESPONSE || kind == PORT_TRACE_HTTP_RESPONSE ||
+                     kind == PORT_TRACE_MQTT_RECEIVED,
         .message = bytes,
     };
     if (kind == PORT_TRACE_TPM_COMMAND && !p->passwords) {

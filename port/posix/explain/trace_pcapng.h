@@ -3,7 +3,7 @@
  *
  *   tpm    every TPM command and response, as swtpm speaks it on TCP port 2321: Wireshark takes them apart by itself
  *   http   every HTTP message in clear, as it was inside TLS, on TCP port 80: to 127.0.0.2, the service, or to
- *          127.0.0.3, the hub
+ *          127.0.0.3, the hub; and every packet of MQTT, to the hub on TCP port 1883
  *
  * The IP and TCP headers are invented, since the real ones are different or do not exist. Each packet has a comment:
  * the step, what the message is for, and its sessions with what they hide. Passwords are zeros, as in the other forms
@@ -28,7 +28,7 @@ struct trace_pcapng {
     struct trace_sessions sessions;  /* of the last TPM command */
     uint64_t fixed_seconds;          /* 0: the time of day */
     uint64_t count;                  /* packets so far: with a fixed time, their microseconds */
-    struct trace_pcapng_stream streams[3];
+    struct trace_pcapng_stream streams[4];
 };
 
 /* Write the head of the file. out stays the caller's; whether all could be written is what ferror(out) says in the end.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What trace_message.c, trace_text.c and trace_http.c share. */
+/* What trace_message.c, trace_text.c, trace_http.c and trace_mqtt.c share. */
 #ifndef PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
 #define PORT_POSIX_EXPLAIN_TRACE_PRIVATE_H
 
@@ -61,15 +61,19 @@ struct trace_http_field {
     struct bytes shown; /* the part of the bytes that is worth reading */
 };
 typedef void trace_http_sink(void *context, const struct trace_http_field *field);
-/* Take a message apart: start line, headers, and a body of JSON member by member. All fields are leaves and they cover
- * the message. opaque_body: the body is not to be looked into, since it is chunked.
- * Returns: 0; BYTES_E_MORE if the head does not end. */
-int trace_http_explain(struct bytes message, bool opaque_body, trace_http_sink *sink, void *context);
-/* JSON member by member. Returns: 0; BYTES_E_FORMAT or BYTES_E_LIMIT, then it is one field. */
-int trace_json_explain(struct bytes text, trace_http_sink *sink, void *context);
-/* A SAS token pair by pair. Returns: 0; BYTES_E_FORMAT if it is none, then it is shown as far as it has pairs. */
-int trace_sas_explain(struct bytes token, trace_http_sink *sink, void *context);
+/* Take a message apart: start line, headers, and a body of JSON member by member; JSON; a SAS token pair by pair; or a
+ * packet of MQTT: what this subject of trace.h is. All fields are leaves and they cover the message. opaque_body: the
+ * body of an HTTP message is not to be looked into, since it is chunked.
+ * Returns: 0; BYTES_E_MORE if the head of an HTTP message, or a packet, does not end; BYTES_E_FORMAT, BYTES_E_LIMIT or
+ * BYTES_E_ALGORITHM for another text, then it is shown as far as it can be. */
+int trace_text_explain(enum trace_subject subject, struct bytes message, bool opaque_body,
+                       trace_http_sink *sink, void *context);
 /* The start line, without its line end. */
 struct bytes trace_http_start(struct bytes message);
+
+/* ---- Packets of MQTT (trace_mqtt.c) ---- */
+
+/* Returns: 0; BYTES_E_FORMAT, BYTES_E_ALGORITHM, BYTES_E_MORE. The fields cover the packet. */
+int trace_mqtt_explain(struct bytes packet, bool to_hub, trace_http_sink *sink, void *context);
 
 #endif

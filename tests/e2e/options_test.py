@@ -12,7 +12,8 @@ from harness import run
 from tap import Programs, check
 
 USAGE, STORE = 2, 5
-LISTS = {("dps-service", "--proxy-protocol"), ("dps-service", "--hub"), ("dps-admin enroll", "--hub")}
+LISTS = {("dps-service", "--proxy-protocol"), ("dps-service", "--hub"), ("dps-admin enroll", "--hub"),
+         ("dps-admin message", "--property")}
 VALUES = {"--trace": "json", "--format": "json", "--hub": "hub-a.example"}
 OTHERS = ("dps-example", "dps-bench", "dps-micro")  # an example, and what `make bench` leaves: not for users
 HIDDEN = {"dps-service": ["--timeouts-ms"]}

@@ -28,7 +28,7 @@ static void connect_hub(struct port_drive *drive, struct dps_link *l)
 /* Application bytes that stand decrypted. */
 static void take_in(struct port_drive *drive, struct dps_link *l)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
     size_t len;
     uint8_t *in = dps_link_in(l, &room);
@@ -47,7 +47,7 @@ static void take_in(struct port_drive *drive, struct dps_link *l)
 /* A record that has come while nothing was awaited has to be read first: TLS has one buffer for both directions. */
 static void send_some(struct port_drive *drive, struct dps_link *l)
 {
-    br_ssl_engine_context *engine = crypto_tls_client_engine(&drive->tls);
+    crypto_tls_engine *engine = crypto_tls_client_engine(&drive->tls);
     size_t room;
     port_drive_begin_part(drive);
     int error = port_drive_move(drive, CRYPTO_TLS_APP_OUT | CRYPTO_TLS_APP_IN);

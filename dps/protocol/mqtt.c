@@ -146,8 +146,8 @@ int dps_mqtt_publish_read(const struct dps_mqtt_packet *p, struct dps_mqtt_publi
 {
     struct bytes_reader r = bytes_reader_over(p->body);
     const uint8_t qos = qos_of(p->flags);
-    const struct bytes topic = dps_mqtt_topic_read(&r);          /* [MQTT-3.3.2-1] */
-    const uint16_t id = qos > 0 ? dps_mqtt_id_read(&r) : 0;      /* QoS 0 has none [MQTT-2.3.1-5] */
+    const struct bytes topic = dps_mqtt_topic_read(&r);     /* [MQTT-3.3.2-1] */
+    const uint16_t id = qos > 0 ? dps_mqtt_id_read(&r) : 0; /* QoS 0 has none [MQTT-2.3.1-5] */
     const struct bytes payload = bytes_read_bytes(&r, r.left);
     const bool right = r.error == 0;
     m->topic = right ? topic : bytes_of(NULL, 0);
@@ -192,7 +192,8 @@ int dps_mqtt_filters_read(const struct dps_mqtt_packet *p, struct dps_mqtt_filte
     struct bytes_reader r = bytes_reader_over(p->body);
     const bool with_qos = p->type == DPS_MQTT_SUBSCRIBE;
     const uint16_t id = dps_mqtt_id_read(&r);
-    const struct bytes list = bytes_of(r.p, r.left);
+    struct bytes_reader whole = r;
+    const struct bytes list = bytes_read_bytes(&whole, whole.left);
     size_t count = 0;
     all->packet_id = 0;
     all->with_qos = false;
@@ -228,7 +229,7 @@ bool dps_mqtt_filters_next(struct dps_mqtt_filters *all, struct dps_mqtt_filter 
         return false;
     }
     *next = read_filter(&r, all->with_qos);
-    all->rest = bytes_of(r.p, r.left);
+    all->rest = bytes_read_bytes(&r, r.left);
     return r.error == 0;
 }
 

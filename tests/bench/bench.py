@@ -19,7 +19,7 @@ How it measures:
   * Growth: the stores are filled by SQL with devices that have registered once; the load takes them in a scattered
     order. PostgreSQL's own CPU time counts as well.
 
-Parts: micro load memory workers tpm growth (all of them if none is named)
+Parts: micro load memory workers tpm chips growth (all of them if none is named)
 """
 import argparse
 import contextlib
@@ -30,13 +30,14 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+from bench_chips import part_chips  # noqa: E402
 from bench_growth import part_growth  # noqa: E402
 from bench_load import part_load, part_micro  # noqa: E402
 from bench_memory import part_memory, part_tpm, part_workers  # noqa: E402
 from bench_tools import CORES, Bench, Failed, note, say  # noqa: E402
 
 PARTS = {"micro": part_micro, "load": part_load, "memory": part_memory, "workers": part_workers, "tpm": part_tpm,
-         "growth": part_growth}
+         "chips": part_chips, "growth": part_growth}
 
 
 def read_arguments():

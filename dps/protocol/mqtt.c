@@ -77,11 +77,17 @@ static int read_length(struct bytes_reader *r, uint32_t *length)
     uint32_t value = 0;
     uint32_t unit = 1;
     *length = 0;
+    /*@ loop invariant 0 <= i <= 4 && unit == unit_of(i) && value < unit;
+        loop invariant reads(r) && r->error == 0 && r->left <= \at(r->left, Pre) && *length == 0;
+        loop invariant within(r->p, r->left, \at(r->p, Pre), \at(r->left, Pre));
+        loop assigns i, unit, value, r->p, r->left, r->error, *length;
+        loop variant 4 - i; */
     for (int i = 0; i < DPS_MQTT_HEADER_MAX - 1; i++) {
         if (r->left == 0) {
             return BYTES_E_MORE;
         }
         const uint8_t byte = bytes_read_u8(r);
+        /*@ assert unit == 1 || unit == 0x80 || unit == 0x4000 || unit == 0x200000; */
         value += (byte & 0x7FU) * unit;
         if (byte < 0x80) {
             *length = value;
@@ -114,7 +120,10 @@ int dps_mqtt_packet_read(struct bytes input, enum dps_mqtt_role role, size_t max
 {
     struct bytes_reader r = bytes_reader_over(input);
     uint32_t length;
-    *p = (struct dps_mqtt_packet){0};
+    p->type = 0;
+    p->flags = 0;
+    p->len = 0;
+    p->body = bytes_of(NULL, 0);
     const int error = read_fixed_header(&r, role, p, &length);
     if (error != 0) {
         return error == BYTES_E_MORE && input.len >= maximum ? BYTES_E_LIMIT : error;
@@ -136,16 +145,17 @@ int dps_mqtt_packet_read(struct bytes input, enum dps_mqtt_role role, size_t max
 int dps_mqtt_publish_read(const struct dps_mqtt_packet *p, struct dps_mqtt_publish *m)
 {
     struct bytes_reader r = bytes_reader_over(p->body);
-    *m = (struct dps_mqtt_publish){
-        .qos = qos_of(p->flags), .dup = (p->flags & FLAG_DUP) != 0, .retain = (p->flags & FLAG_RETAIN) != 0};
-    m->topic = dps_mqtt_topic_read(&r); /* [MQTT-3.3.2-1] */
-    if (m->qos > 0) {
-        m->packet_id = dps_mqtt_id_read(&r); /* QoS 0 has none [MQTT-2.3.1-5] */
-    }
-    m->payload = bytes_read_bytes(&r, r.left);
-    if (r.error != 0) {
-        *m = (struct dps_mqtt_publish){0};
-    }
+    const uint8_t qos = qos_of(p->flags);
+    const struct bytes topic = dps_mqtt_topic_read(&r);     /* [MQTT-3.3.2-1] */
+    const uint16_t id = qos > 0 ? dps_mqtt_id_read(&r) : 0; /* QoS 0 has none [MQTT-2.3.1-5] */
+    const struct bytes payload = bytes_read_bytes(&r, r.left);
+    const bool right = r.error == 0;
+    m->topic = right ? topic : bytes_of(NULL, 0);
+    m->payload = right ? payload : bytes_of(NULL, 0);
+    m->packet_id = right ? id : 0;
+    m->qos = right ? qos : 0;
+    m->dup = right && (p->flags & FLAG_DUP) != 0;
+    m->retain = right && (p->flags & FLAG_RETAIN) != 0;
     return r.error;
 }
 
@@ -167,10 +177,9 @@ void dps_mqtt_publish_write(struct bytes_writer *w, const struct dps_mqtt_publis
 
 static struct dps_mqtt_filter read_filter(struct bytes_reader *r, bool with_qos)
 {
-    struct dps_mqtt_filter one = {bytes_read_2b(r), 0};
-    if (with_qos) {
-        one.qos = bytes_read_u8(r);
-    }
+    struct dps_mqtt_filter one;
+    one.filter = bytes_read_2b(r);
+    one.qos = with_qos ? bytes_read_u8(r) : 0;
     if (!dps_mqtt_filter_valid(one.filter) || one.qos > 2) { /* [MQTT-3.8.3-1, 3.10.3-1], [MQTT-3-8.3-4] */
         bytes_reader_fail(r, BYTES_E_FORMAT);
     }
@@ -183,9 +192,17 @@ int dps_mqtt_filters_read(const struct dps_mqtt_packet *p, struct dps_mqtt_filte
     struct bytes_reader r = bytes_reader_over(p->body);
     const bool with_qos = p->type == DPS_MQTT_SUBSCRIBE;
     const uint16_t id = dps_mqtt_id_read(&r);
-    const struct bytes list = bytes_of(r.p, r.left);
+    struct bytes_reader whole = r;
+    const struct bytes list = bytes_read_bytes(&whole, whole.left);
     size_t count = 0;
-    *all = (struct dps_mqtt_filters){0};
+    all->packet_id = 0;
+    all->with_qos = false;
+    all->count = 0;
+    all->rest = bytes_of(NULL, 0);
+    /*@ loop invariant reads(&r) && count <= list.len - r.left && r.left <= list.len;
+        loop invariant (count > 0 ==> r.error == 0) && (id == 0 ==> r.error != 0);
+        loop assigns r, count;
+        loop variant r.left; */
     while (r.left > 0) {
         (void)read_filter(&r, with_qos);
         if (r.error != 0) {
@@ -196,19 +213,23 @@ int dps_mqtt_filters_read(const struct dps_mqtt_packet *p, struct dps_mqtt_filte
     if (count == 0) {
         return BYTES_E_FORMAT;
     }
-    *all = (struct dps_mqtt_filters){id, with_qos, count, list};
+    all->packet_id = id;
+    all->with_qos = with_qos;
+    all->count = count;
+    all->rest = list;
     return BYTES_OK;
 }
 
 bool dps_mqtt_filters_next(struct dps_mqtt_filters *all, struct dps_mqtt_filter *next)
 {
     struct bytes_reader r = bytes_reader_over(all->rest);
-    *next = (struct dps_mqtt_filter){0};
+    next->filter = bytes_of(NULL, 0);
+    next->qos = 0;
     if (r.left == 0) {
         return false;
     }
     *next = read_filter(&r, all->with_qos);
-    all->rest = bytes_of(r.p, r.left);
+    all->rest = bytes_read_bytes(&r, r.left);
     return r.error == 0;
 }
 
@@ -217,12 +238,20 @@ void dps_mqtt_filters_write(struct bytes_writer *w, enum dps_mqtt_type type, uin
 {
     const bool with_qos = type == DPS_MQTT_SUBSCRIBE;
     uint32_t len = 2;
+    /*@ loop invariant i <= count && len <= DPS_MQTT_REMAINING_MAX + 1;
+        loop assigns i, len;
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
         len = dps_mqtt_plus(dps_mqtt_plus(len, with_qos ? 3 : 2), filters[i].filter.len);
     }
     dps_mqtt_need(w, count > 0);
     dps_mqtt_header_write(w, (uint8_t)type, FILTERS_FLAGS, len);
     dps_mqtt_id_write(w, packet_id);
+    /*@ loop invariant i <= count && writes(w) && w->len >= \at(w->len, Pre) && sticky(\at(w->error, Pre), w->error);
+        loop invariant (\at(w->error, Pre) != 0 ==> w->len == \at(w->len, Pre)) && (count == 0 ==> w->error != 0);
+        loop invariant packet_id == 0 ==> w->error != 0;
+        loop assigns i, w->len, w->error, w->p[0 .. w->capacity - 1];
+        loop variant count - i; */
     for (size_t i = 0; i < count; i++) {
         dps_mqtt_need(w, dps_mqtt_filter_valid(filters[i].filter) && filters[i].qos <= 2);
         bytes_write_2b(w, filters[i].filter);
@@ -237,6 +266,9 @@ void dps_mqtt_filters_write(struct bytes_writer *w, enum dps_mqtt_type type, uin
 /* Other codes are reserved [MQTT-3.9.3-2]. */
 static bool codes_are_right(struct bytes codes)
 {
+    /*@ loop invariant i <= codes.len;
+        loop assigns i;
+        loop variant codes.len - i; */
     for (size_t i = 0; i < codes.len; i++) {
         if (codes.p[i] > 2 && codes.p[i] != DPS_MQTT_SUBSCRIPTION_FAILED) {
             return false;

@@ -199,6 +199,9 @@ int dps_mqtt_filters_read(const struct dps_mqtt_packet *p, struct dps_mqtt_filte
     all->with_qos = false;
     all->count = 0;
     all->rest = bytes_of(NULL, 0);
+    if (r.error != 0) {
+        return BYTES_E_FORMAT;
+    }
     /*@ loop invariant reads(&r) && count <= list.len - r.left && r.left <= list.len;
         loop invariant (count > 0 ==> r.error == 0) && (id == 0 ==> r.error != 0);
         loop assigns r, count;

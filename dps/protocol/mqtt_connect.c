@@ -58,22 +58,6 @@ static void read_payload(struct bytes_reader *r, struct dps_mqtt_connect *c)
     }
 }
 
-static void clear(struct dps_mqtt_connect *c)
-{
-    c->client_id = bytes_of(NULL, 0);
-    c->will_topic = bytes_of(NULL, 0);
-    c->will_message = bytes_of(NULL, 0);
-    c->user_name = bytes_of(NULL, 0);
-    c->password = bytes_of(NULL, 0);
-    c->keep_alive = 0;
-    c->will_qos = 0;
-    c->clean_session = false;
-    c->has_will = false;
-    c->will_retain = false;
-    c->has_user_name = false;
-    c->has_password = false;
-}
-
 static int connect_fields(struct bytes_reader *r, struct dps_mqtt_connect *c)
 {
     const struct bytes name = bytes_read_2b(r);
@@ -105,11 +89,10 @@ static int connect_fields(struct bytes_reader *r, struct dps_mqtt_connect *c)
 int dps_mqtt_connect_read(const struct dps_mqtt_packet *p, struct dps_mqtt_connect *c)
 {
     struct bytes_reader r = bytes_reader_over(p->body);
-    clear(c);
-    c->refused = 0;
+    *c = (struct dps_mqtt_connect){0};
     const int error = connect_fields(&r, c);
     if (error != 0) {
-        clear(c);
+        *c = (struct dps_mqtt_connect){.refused = c->refused};
     }
     return error;
 }

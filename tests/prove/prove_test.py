@@ -80,7 +80,6 @@ SOURCES = (
     Source("dps/protocol/http_message.c", "dps_http.acsl"),
     Source("dps/protocol/mqtt_part.c", "dps_mqtt.acsl"),
     Source("dps/protocol/mqtt.c", "dps_mqtt.acsl"),
-    Source("dps/protocol/mqtt_connect.c", "dps_mqtt.acsl"),
     Source("dps/protocol/websocket.c", "dps_websocket.acsl"),
     Source("dps/device/record.c", "dps_record.acsl"),
 )
@@ -170,8 +169,6 @@ MUTANTS = (
     Mutant("dps/protocol/mqtt.c", "dps_mqtt_packet_read", "if (length > r.left)", "if (length > r.left + 1)"),
     Mutant("dps/protocol/mqtt.c", "dps_mqtt_suback_read", "r.error == 0 && codes_are_right(all)", "r.error == 0"),
     Mutant("dps/protocol/mqtt.c", "dps_mqtt_ack_read", "error == 0 ? id : 0", "id"),
-    Mutant("dps/protocol/mqtt_connect.c", "flags_are_right", "c->will_qos <= 2", "c->will_qos <= 3"),
-    Mutant("dps/protocol/mqtt_connect.c", "connack_is_right", " && (code == DPS_MQTT_ACCEPTED || !session_present)", ""),
     Mutant("dps/protocol/mqtt_part.c", "dps_mqtt_filter_valid", "last || (text", "(text"),
     Mutant("dps/protocol/mqtt_part.c", "dps_mqtt_plus", "length > DPS_MQTT_REMAINING_MAX || more > room",
            "length > DPS_MQTT_REMAINING_MAX"),

@@ -448,6 +448,9 @@ void crypto_tls_close(crypto_tls_engine *e)
     e->closing = true;
     if (e->open) {
         ERR_clear_error();
+        /* Half duplex: close_notify is written over the part of a record that has arrived: nothing more is read. */
+        e->ended = e->half && e->in_len > 0;
+        e->in_len = e->ended ? 0 : e->in_len;
         (void)SSL_shutdown(e->ssl);
     } else {
         e->ended = true;

@@ -254,6 +254,8 @@ static int chains(void)
                                                 "keyEncipherment", NULL};
     static const char *const nameless[] = {"keyUsage", "digitalSignature", NULL};
     static const char *const not_ca[] = {"basicConstraints", "critical,CA:FALSE", NULL};
+    static const char *const only_usage[] = {"keyUsage", "critical,keyCertSign", NULL};
+    static const char *const only_netscape[] = {"nsCertType", "sslCA", NULL};
     static const char *const ca_of_clients[] = {"basicConstraints", "critical,CA:TRUE", "extendedKeyUsage",
                                                 "clientAuth", NULL};
     static const char *const ca_of_names[] = {"basicConstraints", "critical,CA:TRUE", "nameConstraints",
@@ -271,6 +273,8 @@ static int chains(void)
         {of_ca, nameless, CRYPTO_TLS_NO_SUBJECT_ALT_NAME},
         {of_ca, of_encryption, BR_ERR_WRONG_KEY_USAGE},
         {not_ca, of_leaf, BR_ERR_X509_NOT_CA},
+        {only_usage, of_leaf, BR_ERR_X509_NOT_CA},
+        {only_netscape, of_leaf, BR_ERR_X509_NOT_CA},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         CHECK(make_chain(cases[i].of_middle, cases[i].of_this_leaf));
@@ -382,6 +386,36 @@ static int renegotiation(void)
     return 0;
 }
 
+/* Half duplex: a close in the middle of a record that arrives writes over it, so no more of it may be read. */
+static int close_within_record(void)
+{
+    static const uint8_t entropy[32];
+    size_t len;
+    CHECK(issue(&leaf, p256(), "leaf", NULL, of_leaf, NOW - DAY, NOW + DAY) && use(&leaf, false));
+    crypto_tls_server_wipe(&server);
+    CHECK(crypto_tls_client_start(&client, &trust, "dps.example", NOW, entropy, client_io,
+                                  CRYPTO_TLS_BUFFER_MONO, false) == 0 &&
+          crypto_tls_server_start(&server, &identity, NULL, entropy, server_io, sizeof server_io) == 0);
+    pump();
+    CHECK(is_open(at_client()) && is_open(at_server()));
+    uint8_t *out = crypto_tls_app_out(at_server(), &len);
+    CHECK(out != NULL && len >= 1000);
+    memset(out, 0, 1000);
+    crypto_tls_app_sent(at_server(), 1000);
+    crypto_tls_flush(at_server());
+    CHECK(carry(at_server(), at_client(), 5) == 5 && carry(at_server(), at_client(), 500) == 500);
+    crypto_tls_close(at_client());
+    for (size_t moved = 1; moved > 0;) {
+        (void)crypto_tls_record_in(at_client(), &len);
+        CHECK(len <= CRYPTO_TLS_BUFFER_MONO);
+        moved = carry(at_client(), at_server(), WHOLE);
+    }
+    CHECK_EQUAL(crypto_tls_want(at_client()), CRYPTO_TLS_CLOSED);
+    CHECK_EQUAL(crypto_tls_error(at_client()), 0);
+    CHECK_EQUAL(crypto_tls_error(at_server()), 0);
+    return 0;
+}
+
 /* Connections that end at any byte: AddressSanitizer and valgrind say what they have left. */
 static int ends(void)
 {
@@ -409,6 +443,7 @@ int main(void)
         {"keys of tickets change and are wiped", keys_of_tickets},
         {"a handshake that is too long", long_handshake},
         {"no renegotiation", renegotiation},
+        {"half duplex: a close in the middle of a record", close_within_record},
         {"connections that end early", ends},
     };
     const int result = test_run(tests, sizeof tests / sizeof tests[0]);

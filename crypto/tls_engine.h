@@ -11,6 +11,10 @@
 #include "crypto/tls_chain.h"
 #include <bearssl.h>
 
+/* For sentences: which keys a certificate of ours may have, and which one of a CA. */
+#define CRYPTO_TLS_OWN_KEYS "RSA (2048 to 4096 bits) and EC on P-256 or P-384"
+#define CRYPTO_TLS_CA_KEYS "RSA keys up to 4096 bits and EC keys on P-256, P-384 and P-521"
+
 /* What both sides of a connection have. */
 typedef br_ssl_engine_context crypto_tls_engine;
 

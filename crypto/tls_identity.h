@@ -5,8 +5,8 @@
 
 #include "crypto/tls.h"
 
-/* Read a chain (leaf first) and its private key (RSA from 2048 bits or P-256/P-384; PKCS#1, SEC1 or PKCS#8, not
- * encrypted). Both may stand in one text; other PEM objects are ignored.
+/* Read a chain (leaf first) and its private key (one of CRYPTO_TLS_OWN_KEYS; PKCS#1, SEC1 or PKCS#8, not encrypted).
+ * Both may stand in one text; other PEM objects are ignored.
  * Returns: 0; BYTES_E_FORMAT if a text is malformed or lacks its object, or there is more than one key, or it is
  * encrypted; BYTES_E_LIMIT if the chain does not fit; BYTES_E_ALGORITHM for another kind of key; BYTES_E_USAGE if the
  * key is not that of the leaf. identity is wiped unless 0 is returned. It must not be moved afterwards and must outlive

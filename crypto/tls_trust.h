@@ -10,9 +10,8 @@
 
 struct crypto_trust {
     struct bytes pem;
-    size_t count; /* certificates that can be used */
-    size_t
-        skipped; /* certificates that cannot: neither RSA up to 4096 bits nor EC on P-256, P-384 or P-521 */
+    size_t count;   /* certificates that can be used */
+    size_t skipped; /* certificates that cannot: of other keys than CRYPTO_TLS_CA_KEYS */
 };
 
 /* Check every CERTIFICATE of a PEM text, which must outlive trust and not change; other PEM objects are ignored.

@@ -14,6 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For sentences: which keys a certificate of ours may have, and which one of a CA. */
+#define CRYPTO_TLS_OWN_KEYS                                                                                  \
+    "RSA and RSA-PSS (2048 to 4096 bits), EC on P-256, P-384 or P-521, Ed25519 and Ed448"
+#define CRYPTO_TLS_CA_KEYS                                                                                   \
+    "RSA and RSA-PSS keys up to 4096 bits, EC keys on P-256, P-384 and P-521, Ed25519 and Ed448"
+
 struct crypto_trust;
 struct crypto_tls_cache;
 

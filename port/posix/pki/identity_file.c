@@ -98,11 +98,9 @@ static bool says_chain(const char *path, struct bytes chain, char *why, size_t w
             return true;
         }
         pki_certificate_text(&c, text);
-        snprintf(
-            why, why_size,
-            "%s: certificate %zu, %s, has a key that is not supported: RSA (2048 bits or more) and EC on "
-            "P-256 or P-384 are",
-            path, number, text);
+        snprintf(why, why_size,
+                 "%s: certificate %zu, %s, has a key that is not supported: " CRYPTO_TLS_OWN_KEYS " are",
+                 path, number, text);
         return true;
     }
     return false;
@@ -118,10 +116,9 @@ static bool says_key(const char *path, const struct pem *key, int error, char *w
     } else if (memmem(key->body.p, key->body.len, proc_type, strlen(proc_type)) != NULL) {
         snprintf(why, why_size, "%s holds %s", path, pem_what("ENCRYPTED PRIVATE KEY"));
     } else if (error == BYTES_E_ALGORITHM || plain) {
-        snprintf(
-            why, why_size,
-            "%s: the key is %sneither RSA (2048 to 4096 bits) nor EC on P-256 or P-384, which are supported",
-            path, error == BYTES_E_ALGORITHM ? "" : "damaged, or ");
+        snprintf(why, why_size,
+                 "%s: the key is %sof another kind than " CRYPTO_TLS_OWN_KEYS ", which are supported", path,
+                 error == BYTES_E_ALGORITHM ? "" : "damaged, or ");
     } else {
         snprintf(why, why_size, "%s holds a %s, which is not supported", path, key->label);
     }

@@ -50,9 +50,7 @@ static int look_at_each(const char *path, struct bytes text, void (*note)(const 
             return BYTES_E_FILE;
         }
         snprintf(sentence, sizeof sentence,
-                 "%s: %s is passed over: only RSA keys up to 4096 bits and EC keys on P-256, P-384 and P-521 "
-                 "are supported",
-                 path, what);
+                 "%s: %s is passed over: only " CRYPTO_TLS_CA_KEYS " are supported", path, what);
         note(sentence);
     }
     if (error == BYTES_E_FORMAT) {

@@ -32,7 +32,8 @@ void amqp_send_init(struct conformance *c, const struct service_device *d, const
 void amqp_send_response(struct conformance *c, uint8_t control, struct bytes data);
 /* The next challenge: its bytes; false if it is none. */
 bool amqp_challenge(struct conformance *c, uint8_t *bytes, size_t capacity, size_t *len);
-/* The outcome's code; 255 if there is none. */
+#define AMQP_NO_OUTCOME 255
+/* The outcome's code; AMQP_NO_OUTCOME if another frame comes, or none. */
 unsigned amqp_outcome(struct conformance *c);
 
 /* Up to the blob, which is opened: d->nonce. Stands on the cases about it. */

@@ -101,7 +101,9 @@ def test_disabled(hub):
     check("connecting again" in text and "(CONNACK 5)" in text, text)
     send(hub, status=1, says="(CONNACK 5)")
     hub.bench.admin("enable", "boiler")
+    before = len(hub.log())
     send(hub)
+    counts(hub, before, DISCONNECT=1)
 
 
 def test_lines(hub):

@@ -52,7 +52,7 @@ static void build(struct dps_link *l)
     l->out_sent = 0;
 }
 
-/* The hub owes an answer from now on. */
+/* The hub owes an answer from now on; or silence, for the DISCONNECT. */
 static void await(struct dps_link *l)
 {
     if (l->answer_by == 0) {
@@ -122,6 +122,7 @@ static void look_at_clock(struct dps_link *l)
     }
     if (l->now >= l->renew_at && l->message_state != SENT && !l->leaving) {
         l->leaving = l->renewing = true;
+        await(l);
     }
     if (l->now >= l->ping_at && l->ping_state == NONE) {
         l->ping_state = DUE;
@@ -313,6 +314,7 @@ void dps_link_end(struct dps_link *l)
     l->renewing = false;
     if (l->state > ASKS_IN && l->state < ENDED) {
         l->leaving = true;
+        l->answer_by = l->answer_by != 0 ? l->answer_by : ANEW;
     } else if (l->state < ENDED) {
         dps_link_forget(l);
         l->state = ENDED;

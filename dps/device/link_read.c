@@ -25,8 +25,8 @@ static void answered(struct dps_link *l)
 
 void dps_link_rest(struct dps_link *l)
 {
-    const bool owes =
-        l->state == ASKS_IN || l->state == LISTENS_SOON || l->message_state == SENT || l->ping_state == SENT;
+    const bool owes = l->state == ASKS_IN || l->state == LISTENS_SOON || l->message_state == SENT ||
+                      l->ping_state == SENT || l->leaving;
     l->answer_by = owes ? l->answer_by : 0;
 }
 

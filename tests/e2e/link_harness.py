@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 
+from mqtt_harness import packet, text
 from tap import Programs, check
 from waiting import PATIENCE, end_listening, wait_until
 
@@ -96,6 +97,17 @@ class StandIn:
             sock.sendall(answer)
         while sock.recv(65536):
             pass
+
+
+class Flood(StandIn):
+    """It then sends messages of QoS 0 without end."""
+
+    def converse(self, sock):
+        for answer in self.answers:
+            self.got.append(sock.recv(65536))
+            sock.sendall(answer)
+        while True:
+            sock.sendall(packet(0x30, text("devices/boiler/messages/devicebound/") + b"flood") * 20)
 
 
 SIGNALS = signal.SIGTERM, signal.SIGINT

@@ -10,7 +10,7 @@ import time
 
 from certificates import make_ca
 from harness import run
-from link_harness import SIGNALS, Connected, StandIn
+from link_harness import SIGNALS, Connected, Flood, StandIn
 from mqtt_harness import Hub, publish
 from tap import Programs, check, same
 from waiting import wait_until
@@ -101,7 +101,9 @@ def test_disabled(hub):
     check("connecting again" in text and "(CONNACK 5)" in text, text)
     send(hub, status=1, says="(CONNACK 5)")
     hub.bench.admin("enable", "boiler")
+    before = len(hub.log())
     send(hub)
+    counts(hub, before, DISCONNECT=1)
 
 
 def test_lines(hub):
@@ -234,3 +236,20 @@ def test_token_lifetime(hub):
     token = hub.token("--token-lifetime", "60")
     expiry = int(re.search(r"se=(\d+)", token).group(1))
     check(abs(expiry - time.time() - 60) < 50, f"se={expiry}")
+
+
+def test_flood(hub):
+    """connect: a signal ends it also while the hub never falls silent"""
+    with Flood(hub, ACCEPTED, b"\x90\x03\x00\x01\x01") as hub_of_ours:
+        device = Connected(hub, port=hub_of_ours.port)
+        device.prints("flood\nflood\n")
+        device.ends(0, SIGNALS[0])
+
+
+def test_renewal_unreached(hub):
+    """connect: a token is also renewed if the hub was never reached"""
+    with StandIn(hub) as nobody:
+        port = nobody.port
+    device = Connected(hub, "--token-lifetime", "2", port=port)
+    device.says("connecting again in ", 4)
+    device.ends(0, SIGNALS[0])

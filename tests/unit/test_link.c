@@ -782,6 +782,23 @@ static int ends(void)
     return 0;
 }
 
+/* A hub that never pauses between two packets leaves no room for DISCONNECT: after a while there is none. */
+static int ended_in_a_flood(void)
+{
+    CHECK_EQUAL(begin_listening(DPS_LINK_STAYS), 0);
+    CHECK_EQUAL(SAY("\x30"), 1);
+    dps_link_end(&link);
+    for (unsigned i = 0; i < 40 && want() == DPS_LINK_RECEIVE; i++) {
+        now += 1000;
+        (void)SAY("\x04\x00\x01t.\x30");
+    }
+    CHECK_EQUAL(want(), DPS_LINK_WAIT);
+    CHECK_EQUAL(link.error, BYTES_E_TIMEOUT);
+    dps_link_end(&link);
+    CHECK_EQUAL(want(), DPS_LINK_ENDED);
+    return 0;
+}
+
 /* Wrong use by the driver changes nothing. */
 static int misuse(void)
 {
@@ -842,6 +859,7 @@ static const struct test tests[] = {
     {"a message is sent again", again},
     {"a token that is refused", refused_token},
     {"the end", ends},
+    {"the end, while the hub never falls silent", ended_in_a_flood},
     {"wrong use", misuse},
     {"packet identifiers", identifiers},
 };

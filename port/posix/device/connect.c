@@ -18,7 +18,7 @@
 static int open_tpm(struct device_tool *t)
 {
     char why[640];
-    if (t->link.connections == 0) {
+    if (t->tpm.fd >= 0) {
         return 0;
     }
     const int error = posix_tpm_open(&t->tpm, t->options.tpm, why, sizeof why);
@@ -247,6 +247,9 @@ static int stay_connected(struct device_tool *t, struct bytes record)
             break;
         case DPS_LINK_ARRIVED:
             exit_code = take_message(t);
+            if (posix_interrupted) { /* a hub that never falls silent gives no other turn */
+                dps_link_end(&t->link);
+            }
             break;
         case DPS_LINK_ENDED:
             return 0; /* a signal is its usual end */

@@ -19,8 +19,8 @@ AMQP = {f"SVC-S06-{n}" for n in range(101, 107)} | {f"SVC-S09-{n}" for n in rang
 
 
 class Shared:
-    def __init__(self):
-        self.service = start("memory:", *ROADS, "--challenge-rate", "0", "--client-rate", "0")
+    def __init__(self, *limits):
+        self.service = start("memory:", *ROADS, *limits)
 
     def __enter__(self):
         return self
@@ -33,7 +33,7 @@ class Shared:
 
 
 def shared():
-    return Shared()
+    return Shared("--challenge-rate", "0", "--client-rate", "0")
 
 
 class Between(threading.Thread):
@@ -113,6 +113,14 @@ def test_green(all_of):
     # Whoever is between them and changes nothing is not noticed.
     result = meddled(all_of, "amqp", AMQP, unchanged)
     same(result.passed, AMQP, "passed")
+
+
+def test_limits():
+    """a service that allows few requests is asked again when it allows them"""
+    with Shared("--client-rate", "6") as few:
+        result = few.run(*sorted(AMQP), *roads(few.service))
+        same(result.passed, AMQP, "passed")
+        check("status=429" in few.service.read("log"), "the limit was not reached")
 
 
 def test_no_mechanism(all_of):

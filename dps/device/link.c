@@ -127,6 +127,10 @@ static void look_at_clock(struct dps_link *l)
     if (l->now >= l->ping_at && l->ping_state == NONE) {
         l->ping_state = DUE;
     }
+    /* What is due waits for the end of a packet that arrives: not for ever. */
+    if (l->message_state == DUE || l->ping_state == DUE) {
+        await(l);
+    }
 }
 
 enum dps_link_want dps_link_want(struct dps_link *l, uint64_t now_ms)

@@ -16,17 +16,20 @@ static void refuse(struct dps_link *l, enum dps_link_fault fault, uint8_t type)
     dps_link_lost(l, BYTES_E_FORMAT);
 }
 
-/* The hub has given one of the answers that it owes. For the others the time begins now. */
-static void answered(struct dps_link *l)
+/* The hub has given one of the answers that it owes. For the others the time begins now. Waits between connections
+ * begin anew only after an answer that shows more than that connecting works. */
+static void answered(struct dps_link *l, bool works)
 {
     l->answer_by = l->now + DPS_LINK_ANSWER_MS;
-    l->retries = 0;
+    l->retries = works ? 0 : l->retries;
 }
 
 void dps_link_rest(struct dps_link *l)
 {
-    const bool owes = l->state == ASKS_IN || l->state == LISTENS_SOON || l->message_state == SENT ||
-                      l->ping_state == SENT || l->leaving;
+    const bool owes =
+        l->state == ASKS_IN || l->state == LISTENS_SOON || l->message_state == SENT ||
+        l->ping_state == SENT || l->leaving ||
+        (l->state == UP && (l->message_state == DUE || l->ping_state == DUE)); /* see look_at_clock */
     l->answer_by = owes ? l->answer_by : 0;
 }
 
@@ -58,7 +61,7 @@ static void read_suback(struct dps_link *l, const struct dps_mqtt_packet *p)
         dps_link_lost(l, BYTES_E_REFUSED);
     } else {
         l->state = UP;
-        answered(l);
+        answered(l, false);
     }
 }
 
@@ -73,7 +76,7 @@ static void read_puback(struct dps_link *l, const struct dps_mqtt_packet *p)
         l->message_state = NONE;
         l->message_id = 0;
         l->sent++;
-        answered(l);
+        answered(l, true);
     }
 }
 
@@ -106,7 +109,7 @@ static void read_packet(struct dps_link *l, const struct dps_mqtt_packet *p)
         read_puback(l, p);
     } else if (p->type == DPS_MQTT_PINGRESP && l->ping_state == SENT) {
         l->ping_state = NONE;
-        answered(l);
+        answered(l, true);
     } else {
         refuse(l, DPS_LINK_FAULT_UNEXPECTED, p->type);
     }

@@ -799,6 +799,43 @@ static int ended_in_a_flood(void)
     return 0;
 }
 
+/* Nor for a message, if every packet ends inside the next one. */
+static int starved(void)
+{
+    begin(DPS_LINK_STAYS);
+    CHECK_EQUAL(connect_it(), DPS_LINK_READY);
+    CHECK_EQUAL(publish("x"), 0);
+    CHECK_EQUAL(SAY("\x30"), 1);
+    for (unsigned i = 0; i < 40 && want() != DPS_LINK_WAIT; i++) {
+        now += 1000;
+        (void)SAY("\x04\x00\x01t.\x30");
+        dps_link_take(&link);
+    }
+    CHECK_EQUAL(want(), DPS_LINK_WAIT);
+    CHECK_EQUAL(link.error, BYTES_E_TIMEOUT);
+    return 0;
+}
+
+/* A hub that takes subscriptions and hangs up is asked less and less often, too. */
+static int hangs_up(void)
+{
+    uint64_t before = 0;
+    CHECK_EQUAL(begin_listening(DPS_LINK_STAYS), 0);
+    for (unsigned i = 0; i < 8; i++) {
+        (void)dps_link_received(&link, 0);
+        CHECK_EQUAL(want(), DPS_LINK_WAIT);
+        CHECK(dps_link_rest_ms(&link) > before);
+        before = dps_link_rest_ms(&link);
+        now += before;
+        (void)connect_it();
+        (void)hear(SIZE_MAX);
+        said_len = 0;
+        const uint8_t taken[] = {0x90, 3, 0, (uint8_t)(i + 2), 1};
+        (void)say_bytes(taken, sizeof taken, SIZE_MAX);
+    }
+    return 0;
+}
+
 /* Wrong use by the driver changes nothing. */
 static int misuse(void)
 {
@@ -860,6 +897,8 @@ static const struct test tests[] = {
     {"a token that is refused", refused_token},
     {"the end", ends},
     {"the end, while the hub never falls silent", ended_in_a_flood},
+    {"a message, while the hub never falls silent", starved},
+    {"a hub that hangs up", hangs_up},
     {"wrong use", misuse},
     {"packet identifiers", identifiers},
 };

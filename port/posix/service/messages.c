@@ -3,12 +3,14 @@
  * asked: once in a second for each device that listens here, and never if none does. To deliver, a connection that
  * waits for its device is given a request that nobody has sent: what follows is what follows any request. */
 #include "dps/service/messages.h"
+#include "port/posix/private.h"
 #include "port/posix/service/protocol.h"
 #include <string.h>
 
 #define ROUND_MS 1000
-#define LOOK_MS 100   /* between the parts of a round ... */
-#define LOOK_MOST 100 /* ... in each of which the store is asked this often: 1000 devices in a second */
+#define LOOK_MS 100    /* between the parts of a round ... */
+#define LOOK_MOST 100  /* ... in each of which the store is asked this often: 1000 devices in a second ... */
+#define LOOK_FOR_MS 10 /* ... or, if it is slow, for this long, so that requests do not wait */
 
 #if DPS_WITH_MQTT
 
@@ -29,7 +31,11 @@ static void prompt(struct server *s, struct server_connection *c)
 static void look(struct server *s)
 {
     struct server_messages *m = &s->messages;
+    const uint64_t until_ms = posix_monotonic_ms() + LOOK_FOR_MS;
     for (size_t asked = 0; m->next < s->connection_count && asked < LOOK_MOST; m->next++) {
+        if (asked > 0 && posix_monotonic_ms() >= until_ms) {
+            break;
+        }
         struct server_connection *c = &s->connections[m->next];
         if (c->state == SERVER_IDLE && listens(c)) {
             asked++;

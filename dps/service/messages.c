@@ -151,7 +151,7 @@ static enum dps_refusal clean(struct dps_service *s, const struct dps_inbox *i, 
 static enum dps_refusal write_data(struct dps_service *s, struct bytes_writer *w, struct bytes json_string)
 {
     size_t len = 0;
-    if (json_string.len > DPS_MESSAGE_DATA_MAX * 2) {
+    if (json_string.len / 2 > DPS_MESSAGE_DATA_MAX) {
         return DPS_REFUSED_TOO_LARGE;
     }
     if (json_string.len > 0 &&

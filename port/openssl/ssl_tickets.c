@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MAKES_SECONDS 3600
+#define MAKES_SECONDS UINT64_C(3600)
 #define OPENS_SECONDS (2 * MAKES_SECONDS)
 
 void crypto_tls_cache_init(struct crypto_tls_cache *cache, uint8_t *storage, size_t storage_len,

@@ -38,6 +38,8 @@ printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
     board=$(sed -n "s/^FIRMWARE_TARGET_.* = //p" "${1%/*}"/*.mk 2>/dev/null)
     target=-D_GNU_SOURCE
     case $1 in
+    tests/openssl/*) checks=--checks=$tests target="-Iport/openssl $target" ;;
+    port/openssl/*) checks= target="-Iport/openssl $target" ;;
     tests/*) checks=--checks=$tests ;;
     tpm/tools/*|port/posix/*) checks=--checks=$tools ;;
     *) checks= ;;
@@ -47,7 +49,7 @@ printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
         target="--target=$board $bare"
     fi
     report=$out/$(echo "$1" | tr / _)
-    if "$tool" --quiet $checks "$1" -- -std=c11 -I. $target $database >"$report" 2>"$report.log"; then
+    if "$tool" --quiet $checks "$1" -- -std=c11 $target -I. $database >"$report" 2>"$report.log"; then
         rm -f "$report"
     elif [ ! -s "$report" ]; then
         mv "$report.log" "$report"

@@ -38,7 +38,7 @@ printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 sh -c '
     board=$(sed -n "s/^FIRMWARE_TARGET_.* = //p" "${1%/*}"/*.mk 2>/dev/null)
     target=-D_GNU_SOURCE
     case $1 in
-    tests/openssl/*) checks=--checks=$tests target="-Iport/openssl $target" ;;
+    tests/openssl/*|tests/*_openssl.c) checks=--checks=$tests target="-Iport/openssl $target" ;;
     port/openssl/*) checks= target="-Iport/openssl $target" ;;
     tests/*) checks=--checks=$tests ;;
     tpm/tools/*|port/posix/*) checks=--checks=$tools ;;

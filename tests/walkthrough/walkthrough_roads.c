@@ -117,7 +117,9 @@ static void respond(struct flow *f, struct bytes data)
 {
     uint8_t bytes[1024] = {0};
     walk_must(data.len < sizeof bytes, "a response is too long");
-    memcpy(bytes + 1, data.p, data.len);
+    if (data.len > 0) {
+        memcpy(bytes + 1, data.p, data.len);
+    }
     amqp_client_response(&amqp.w, bytes_of(bytes, 1 + data.len));
     send(f);
 }
@@ -156,7 +158,7 @@ static void ask(struct flow *f)
     amqp_client_request(&amqp.w, 0, 0, false, "iotdps-register", NULL);
     send(f);
     const struct bytes answer = bytes_written(&f->answer.body);
-    const uint8_t *at = memmem(answer.p, answer.len, begin, sizeof begin - 1);
+    const uint8_t *at = answer.p != NULL ? memmem(answer.p, answer.len, begin, sizeof begin - 1) : NULL;
     walk_must(at != NULL, "there is no operationId");
     (void)snprintf(operation, sizeof operation, "%.*s",
                    (int)strcspn((const char *)at + sizeof begin - 1, "\""),

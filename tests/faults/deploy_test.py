@@ -48,14 +48,14 @@ def test_metrics():
         service.stop()
 
 
-# Options of pg_restore, useradd and systemctl.
-OF_OTHERS = {"--if-exists", "--system", "--full"}
+# Options of pg_restore, pg_basebackup, psql, useradd and systemctl.
+OF_OTHERS = {"--if-exists", "--system", "--full", "--checkpoint", "--pgdata", "--write-recovery-conf", "--command"}
 
 
 def test_options():
     """every option that the unit and the page name is one of dps-service or dps-admin"""
     known = set()
-    for call in (("dps-service",), ("dps-admin",), ("dps-admin", "enroll")):
+    for call in (("dps-service",), ("dps-admin",), ("dps-admin", "enroll"), ("dps-admin", "message")):
         text = subprocess.run([Programs.path(call[0]), *call[1:], "--help"], capture_output=True, text=True,
                               check=True).stdout
         known |= set(re.findall(r"--[a-z][a-z-]+", text))

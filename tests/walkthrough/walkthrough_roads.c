@@ -160,6 +160,9 @@ static void ask(struct flow *f)
     const struct bytes answer = bytes_written(&f->answer.body);
     const uint8_t *at = answer.p != NULL ? memmem(answer.p, answer.len, begin, sizeof begin - 1) : NULL;
     walk_must(at != NULL, "there is no operationId");
+    if (at == NULL) { /* for who does not know that walk_must does not return then */
+        return;
+    }
     (void)snprintf(operation, sizeof operation, "%.*s",
                    (int)strcspn((const char *)at + sizeof begin - 1, "\""),
                    (const char *)at + sizeof begin - 1);

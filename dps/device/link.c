@@ -235,7 +235,7 @@ uint8_t *dps_link_in(struct dps_link *l, size_t *room)
     const bool connected = l->state >= HELLO && l->state < ENDED;
     *room = connected && !l->arriving && l->out_len == 0 ? (size_t)l->in_need - l->in_len : 0;
     if (l->skip > 0 && *room > 0) {
-        *room = l->skip < sizeof l->device->net ? l->skip : sizeof l->device->net;
+        *room = l->skip < sizeof l->device->net ? (size_t)l->skip : sizeof l->device->net;
     }
     return l->device->net + l->in_len;
 }

@@ -6,9 +6,6 @@
 
 #if DPS_WITH_MQTT
 
-/* The longest packet that exists. */
-#define PACKET_MAX (268435455 + DPS_MQTT_HEADER_MAX)
-
 static void refuse(struct dps_link *l, enum dps_link_fault fault, uint8_t type)
 {
     l->fault = (uint8_t)fault;
@@ -134,7 +131,7 @@ size_t dps_link_look(struct dps_link *l)
     const size_t seen = l->in_len;
     struct dps_mqtt_packet p;
     const int error =
-        dps_mqtt_packet_read(bytes_of(l->device->net, l->in_len), DPS_MQTT_CLIENT, PACKET_MAX, &p);
+        dps_mqtt_packet_read(bytes_of(l->device->net, l->in_len), DPS_MQTT_CLIENT, SIZE_MAX, &p);
     if (error == BYTES_E_MORE && p.len == 0) {
         l->in_need++;
     } else if (error == BYTES_E_MORE && p.len <= sizeof l->device->net) {

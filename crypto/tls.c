@@ -130,10 +130,10 @@ static void engine_configure(br_ssl_engine_context *e)
     br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
 }
 
-/* By the preprocessor, whose numbers are long where int is short. */
-#if CRYPTO_TLS_BUFFER_MONO != BR_SSL_BUFSIZE_MONO || CRYPTO_TLS_BUFFER_BIDI != BR_SSL_BUFSIZE_BIDI
-#error "crypto/tls.h: the sizes of buffers are not BearSSL's"
-#endif
+/* Not BR_SSL_BUFSIZE_BIDI, which is too large for an int of 16 bits. */
+_Static_assert(CRYPTO_TLS_BUFFER_MONO == BR_SSL_BUFSIZE_MONO &&
+                   CRYPTO_TLS_BUFFER_BIDI - CRYPTO_TLS_BUFFER_MONO == BR_SSL_BUFSIZE_OUTPUT,
+               "tls.h repeats BearSSL's numbers");
 
 /* Give the engine its buffer and its only source of randomness. */
 static int engine_supply(br_ssl_engine_context *e, const uint8_t entropy[32], uint8_t *io, size_t io_len)

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import threading
 
-from harness import Bench, Device, Swtpm, run, write_file
+from harness import Bench, Device, Swtpm, SwtpmForTools, run, write_file
 from server_harness import SCOPE
 from tap import Programs, check, same
 from waiting import PATIENCE, end_listening, wait_until
@@ -25,22 +25,8 @@ SESSION_HMAC, SESSION_POLICY = "00", "01"
 
 # ---- A TPM and what is in it -----------------------------------------------------------------------------------------
 
-class Controlled(Swtpm):
-    """A swtpm whose control port is the one after its port, as tpm2-tools expect it."""
-
-    def start(self):
-        first, second = Front.listen(2)
-        port = first.getsockname()[1]
-        first.close()
-        second.close()
-        self.name, self.address = f"swtpm:127.0.0.1:{port}", ("127.0.0.1", port)
-        with open(self.path("log"), "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.path("tpm"), "--server",
-                 f"type=tcp,port={port}", "--ctrl", f"type=tcp,port={port + 1}",
-                 "--flags", "not-need-init,startup-clear"], stdout=log, stderr=log)
-        wait_until(lambda: self.process.poll() is not None or self.answers(), "swtpm answers")
-        return self.process.poll() is None
+class Controlled(SwtpmForTools):
+    """What tpm2-tools say to it, whatever comes of it."""
 
     def tools(self, *command):
         tcti = "swtpm:host=127.0.0.1,port=%d" % self.address[1]
@@ -150,7 +136,7 @@ def free_port():
 
 def test_mistaken():
     """swtpm: and mssim: mistaken for each other: the message says which to use"""
-    tpm, controlled = Swtpm("swtpm-tcp"), Controlled("swtpm-tcp")
+    tpm, controlled = Swtpm("swtpm-tcp"), Controlled()
     for swtpm in (tpm, controlled):
         device_program(swtpm.name.replace("swtpm:", "mssim:"), "info", status=TPM,
                        says=("speaks swtpm's protocol", "What to do: call it " + swtpm.name))
@@ -215,7 +201,7 @@ def test_no_permission():
 def test_srk_with_password():
     """an SRK at 0x81000001 that has a password of its own is passed over: the same key serves without one"""
     device, bench = Device("libtpms"), Bench()
-    device.tpm = tpm = Controlled("swtpm-tcp")
+    device.tpm = tpm = Controlled()
     tpm.tools("tpm2_createprimary", "-Q", "-C", "o", "-G", "rsa2048", "-p", "secret", "-c", "primary", "-a",
               "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt")
     tpm.tools("tpm2_evictcontrol", "-Q", "-C", "o", "-c", "primary", "0x81000001")

@@ -18,11 +18,14 @@ mkdir -p "$dir/repository/tests" "$dir/empty"
 ln -s "$build" "$dir/repository/build"
 ln -s "$root/tests/peers" "$dir/repository/tests/peers"
 
-# Three free ports, all different.
+# Three free ports, all different. Not by node, whose SO_REUSEADDR also finds ports that swtpm cannot have.
 # shellcheck disable=SC2046 # three words
-set -- $(node -e '
-    const servers = [0, 0, 0].map(() => require("net").createServer().listen(0, "127.0.0.1"));
-    setTimeout(() => { console.log(servers.map((s) => s.address().port).join(" ")); process.exit(0); }, 100);')
+set -- $(/usr/bin/python3 -c '
+import socket
+sockets = [socket.socket() for _ in range(3)]
+for s in sockets:
+    s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in sockets))')
 sed "s/8443/$1/g; s/2321/$2/g; s/2322/$3/g" tests/peers/node/README.md |
     awk -v dir="$dir/empty" '
         /^<!-- file: / { file = $3; next }

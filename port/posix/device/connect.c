@@ -273,22 +273,7 @@ static int stay_connected(struct device_tool *t, struct bytes record)
 int device_connect(struct device_tool *t)
 {
     struct bytes record;
-    int exit_code = device_require(t->options.state, "state FILE");
-    if (exit_code == 0) {
-        exit_code = device_require(t->options.ca, "ca FILE");
-    }
-    if (exit_code == 0) {
-        exit_code = device_take_way(t);
-    }
-    if (exit_code == 0) {
-        exit_code = device_load_state(t, &record);
-    }
-    if (exit_code == 0) {
-        exit_code = device_trust(t);
-    }
-    if (exit_code == 0) {
-        exit_code = device_open(t);
-    }
+    int exit_code = device_open_for_hub(t, &record);
     if (exit_code != 0) {
         return exit_code;
     }

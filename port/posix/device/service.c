@@ -55,7 +55,7 @@ static int take_service(struct device_tool *t)
 }
 
 /* Checked first, so that the TPM does not work in vain. */
-int device_take_way(struct device_tool *t)
+static int take_way(struct device_tool *t)
 {
     const struct device_options *o = &t->options;
     char host[DPS_HOST_MAX + 1];
@@ -147,7 +147,7 @@ int device_register(struct device_tool *t)
         exit_code = take_service(t);
     }
     if (exit_code == 0) {
-        exit_code = device_take_way(t);
+        exit_code = take_way(t);
     }
     if (exit_code == 0) {
         exit_code = check_state_writable(o->state);
@@ -185,7 +185,7 @@ int device_register(struct device_tool *t)
     return 0;
 }
 
-int device_load_state(struct device_tool *t, struct bytes *record)
+static int load_state(struct device_tool *t, struct bytes *record)
 {
     const char *path = t->options.state;
     char reason[POSIX_FILE_ERROR_MAX];
@@ -226,7 +226,7 @@ int device_token(struct device_tool *t)
     struct bytes record;
     int exit_code = device_require(t->options.state, "state FILE");
     if (exit_code == 0) {
-        exit_code = device_load_state(t, &record);
+        exit_code = load_state(t, &record);
     }
     if (exit_code == 0) {
         exit_code = device_open(t);
@@ -263,30 +263,33 @@ static int take_message(struct device_tool *t)
     return 0;
 }
 
+int device_open_for_hub(struct device_tool *t, struct bytes *record)
+{
+    int exit_code = device_require(t->options.state, "state FILE");
+    if (exit_code == 0) {
+        exit_code = device_require(t->options.ca, "ca FILE");
+    }
+    if (exit_code == 0) {
+        exit_code = take_way(t);
+    }
+    if (exit_code == 0) {
+        exit_code = load_state(t, record);
+    }
+    if (exit_code == 0) {
+        exit_code = device_trust(t);
+    }
+    return exit_code == 0 ? device_open(t) : exit_code;
+}
+
 int device_send(struct device_tool *t)
 {
     struct bytes record;
     int exit_code = t->options.mqtt ? device_check_mqtt() : 0;
     if (exit_code == 0) {
-        exit_code = device_require(t->options.state, "state FILE");
-    }
-    if (exit_code == 0) {
-        exit_code = device_require(t->options.ca, "ca FILE");
-    }
-    if (exit_code == 0) {
-        exit_code = device_take_way(t);
-    }
-    if (exit_code == 0) {
         exit_code = take_message(t);
     }
     if (exit_code == 0) {
-        exit_code = device_load_state(t, &record);
-    }
-    if (exit_code == 0) {
-        exit_code = device_trust(t);
-    }
-    if (exit_code == 0) {
-        exit_code = device_open(t);
+        exit_code = device_open_for_hub(t, &record);
     }
     if (exit_code == 0) {
         exit_code = device_seed(t);

@@ -149,9 +149,9 @@ int device_require(const char *value, const char *option);
 
 /* ---- service.c: what commands that talk to the hub begin with ---- */
 
-/* Ports, proxy and --connect-to; the state file; the clock. Each returns 0 or an exit code; the user has been told. */
-int device_take_way(struct device_tool *t);
-int device_load_state(struct device_tool *t, struct bytes *record);
+/* Ports, proxy, --connect-to, the state file, the CA and the TPM; the clock. Each returns 0 or an exit code, then the
+ * user has been told. */
+int device_open_for_hub(struct device_tool *t, struct bytes *record);
 int device_check_clock(const struct device_tool *t);
 
 /* ---- watch.c: what goes over the wire ---- */

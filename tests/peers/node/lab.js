@@ -163,4 +163,13 @@ function device(service, tpm, options = {}) {
     return Object.assign(outcome, { child });
 }
 
-module.exports = { Service, SoftTpm, device, until, scope, hubs };
+// A service, and a device of this name that has registered with it.
+async function registered(id) {
+    const service = await Service.start();
+    const tpm = await SoftTpm.start();
+    await service.enroll(id, tpm);
+    const outcome = await device(service, tpm, { id });
+    return { service, tpm, hub: outcome.result.registrationState.assignedHub };
+}
+
+module.exports = { Service, SoftTpm, device, registered, until, scope, hubs };

@@ -8,7 +8,7 @@ const { Message } = require('azure-iot-device');
 const { NoRetry } = require('azure-iot-common');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { test } = require('./tap');
-const { Service, SoftTpm, device, until } = require('./lab');
+const { registered, until } = require('./lab');
 const { restarted } = require('./restarted');
 
 let service, tpm, hub;
@@ -28,11 +28,7 @@ function inbox(client) {
 }
 
 test('the device registers', async () => {
-    service = await Service.start();
-    tpm = await SoftTpm.start();
-    await service.enroll('boiler-7', tpm);
-    const outcome = await device(service, tpm, { id: 'boiler-7' });
-    hub = outcome.result.registrationState.assignedHub;
+    ({ service, tpm, hub } = await registered('boiler-7'));
 });
 
 for (const [road, transport] of [['MQTT', Mqtt], ['WebSocket', MqttWs]]) {

@@ -7,7 +7,7 @@ const assert = require('assert');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { test } = require('./tap');
-const { Service, SoftTpm, device, until } = require('./lab');
+const { device, registered, until } = require('./lab');
 const { measurement, restarted } = require('./restarted');
 
 let service, tpm, hub;
@@ -28,11 +28,7 @@ const connected = (transport, id, body) => restarted({ id, hub, tpm, transport }
 const packets = (type) => service.logOf('boiler-7').filter((line) => line.method === type && line.status === 204);
 
 test('the device registers', async () => {
-    service = await Service.start();
-    tpm = await SoftTpm.start();
-    await service.enroll('boiler-7', tpm);
-    const outcome = await device(service, tpm, { id: 'boiler-7' });
-    hub = outcome.result.registrationState.assignedHub;
+    ({ service, tpm, hub } = await registered('boiler-7'));
 });
 
 for (const [road, transport] of [['MQTT', Mqtt], ['WebSocket', MqttWs]]) {
